@@ -1,0 +1,101 @@
+"""Checks made once, at the public boundary: each message names the argument, what was expected and what came."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+
+import torch
+from torch import Tensor
+
+
+def all_true(condition: Tensor) -> bool:
+    """Tell whether every entry holds; inside torch.func.vmap, where values cannot be read, the caller is trusted."""
+    try:
+        return bool(condition.all())
+    except RuntimeError as error:
+        if "vmap" in str(error):
+            return True
+        raise
+
+
+def floating(name: str, value: Tensor, *, dims: int = 1) -> Tensor:
+    """Return `value` if it is a non-empty floating-point tensor with at least `dims` dimensions."""
+    if not isinstance(value, Tensor):
+        raise ValueError(f"{name}: expected a torch tensor, got {type(value).__name__}")
+    if not value.is_floating_point():
+        raise ValueError(f"{name}: expected a floating-point tensor, got dtype {value.dtype}")
+    if value.dim() < dims:
+        raise ValueError(f"{name}: expected at least {dims} dimension(s), got shape {tuple(value.shape)}")
+    if value.numel() == 0:
+        raise ValueError(f"{name}: expected at least one entry, got shape {tuple(value.shape)}")
+    return value
+
+
+def scores(name: str, value: Tensor, *, dims: int = 1) -> Tensor:
+    """Return `value` if it is a non-empty tensor of finite scores."""
+    floating(name, value, dims=dims)
+    if not all_true(torch.isfinite(value)):
+        raise ValueError(f"{name}: expected finite scores, got NaN or infinity")
+    return value
+
+
+def log_weights(name: str, value: Tensor | None, like: Tensor) -> Tensor | None:
+    """Return `value` if it is None or log-probabilities over the last dimension of `like` (−inf means no mass)."""
+    if value is None:
+        return None
+    floating(name, value)
+    try:
+        fits = torch.broadcast_shapes(value.shape, like.shape)[-1] == like.shape[-1] == value.shape[-1]
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{name}: expected log-weights for shape {tuple(like.shape)}, got shape {tuple(value.shape)}")
+    log_total = torch.logsumexp(value, dim=-1)
+    if not all_true(log_total.abs() <= torch.finfo(value.dtype).eps ** 0.5):
+        raise ValueError(f"{name}: expected log-weights with logsumexp 0, got weights that do not sum to 1 (or NaN)")
+    return value
+
+
+def joint_and_product(joint: Tensor, product: Tensor, log_p: Tensor | None, log_q: Tensor | None) -> None:
+    """Check the four arguments that every bound takes."""
+    scores("joint", joint)
+    scores("product", product)
+    try:
+        torch.broadcast_shapes(joint.shape[:-1], product.shape[:-1])
+    except RuntimeError:
+        raise ValueError(
+            f"product: expected batch dimensions that fit joint's {tuple(joint.shape)}, got {tuple(product.shape)}"
+        ) from None
+    log_weights("log_p", log_p, joint)
+    log_weights("log_q", log_q, product)
+
+
+def choice(name: str, value: str, allowed: Collection[str]) -> str:
+    """Return `value` if it is one of `allowed`."""
+    if value not in allowed:
+        raise ValueError(f"{name}: expected one of {', '.join(allowed)}, got {value!r}")
+    return value
+
+
+def number(name: str, value: float, *, low: float = -math.inf, high: float = math.inf, closed: str = "") -> float:
+    """Return `value` if it is a real number in the interval; `closed` names the ends that belong to it, as in "[]"."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    above = is_number and (value >= low if "[" in closed else value > low)
+    below = is_number and (value <= high if "]" in closed else value < high)
+    if not (above and below):
+        left, right = ("[" if "[" in closed else "("), ("]" if "]" in closed else ")")
+        raise ValueError(f"{name}: expected a number in {left}{low:g}, {high:g}{right}, got {value!r}")
+    return float(value)
+
+
+def mix(value: float) -> float:
+    """Return `value` if it is a share of true negatives, in (0, 1]."""
+    return number("mix", value, low=0, high=1, closed="]")
+
+
+def count(name: str, value: int, *, low: int = 1) -> int:
+    """Return `value` if it is an integer of at least `low`."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < low:
+        raise ValueError(f"{name}: expected an integer of at least {low}, got {value!r}")
+    return value
