@@ -19,18 +19,21 @@ from . import _checks
 from .bounds import Bound, dv, infonce, js, nwj, smile
 from .critics import Separable
 from .diagnostics import effective_sample_size
+from .scores import joint_and_product
 
-MatrixBound = Callable[[Tensor, Tensor], Tensor]
-"""(scores (n, n) with the positives on the diagonal, log-weights of the rows (n,)) → value."""
+MatrixBound = Callable[..., Tensor]
+"""(scores (n, n) with the positives on the diagonal, log-weights of the rows (n,) or None) → value."""
 
 
 def on_matrix(bound: Bound) -> MatrixBound:
     """Read a bound on a square score matrix: the diagonal is P, everything off it is Q."""
 
-    def value(scores: Float[Tensor, "n n"], log_weights: Float[Tensor, " n"]) -> Tensor:
-        off = ~torch.eye(len(scores), dtype=torch.bool, device=scores.device)
-        log_pairs = (log_weights.unsqueeze(-1) + log_weights)[off]
-        return bound(scores.diagonal(), scores[off], log_p=log_weights, log_q=log_pairs.log_softmax(-1))
+    def value(scores: Float[Tensor, "n n"], log_weights: Float[Tensor, " n"] | None = None) -> Tensor:
+        joint, product = joint_and_product(scores)
+        if log_weights is None:
+            return bound(joint, product)
+        log_pairs = joint_and_product(log_weights.unsqueeze(-1) + log_weights)[1]
+        return bound(joint, product, log_p=log_weights, log_q=log_pairs.log_softmax(-1))
 
     return value
 
@@ -212,14 +215,13 @@ def _train(
     """Ascend the objective, keep the weights that did best on the validation rows, and return the history."""
     optimizer = torch.optim.Adam(critic.parameters(), learning_rate)
     valid = valid[:_BLOCK]
-    weights, valid_weights = (_uniform(n) for n in (min(batch_size, len(train)), len(valid)))
     best, best_state, history, stale = -math.inf, critic.state_dict(), [], 0
     for step in range(steps + 1):
-        batch = train[torch.randperm(len(train), generator=generator)[: len(weights)]]
-        objective = row.objective(critic(x[batch], y[batch]), weights)
+        batch = train[torch.randperm(len(train), generator=generator)[:batch_size]]
+        objective = row.objective(critic(x[batch], y[batch]))
         if step % 50 == 0:
             with torch.no_grad():
-                held_out = float(row.objective(critic(x[valid], y[valid]), valid_weights))
+                held_out = float(row.objective(critic(x[valid], y[valid])))
             history.append({"step": step, "train": float(objective.detach()), "validation": held_out})
             if held_out > best:
                 best, stale = held_out, 0
@@ -237,26 +239,21 @@ def _read(critic: Separable, row: Estimator, x: Tensor, y: Tensor) -> tuple[floa
     """Return the reported value, its standard error and the least ESS of the negatives over blocks of rows.
 
     The standard error is the infinitesimal jackknife: the derivative of the value with respect to each row's weight,
-    which for these U-statistics is the row's influence. It counts a row both as a positive and in all its negative pairs.
+    which for these U-statistics is the row's influence. A row counts as a positive and in all its negative pairs.
     """
     blocks = torch.arange(len(x)).tensor_split(math.ceil(len(x) / _BLOCK))
     nats, variance, ess = 0.0, 0.0, math.inf
     for rows in blocks:
         with torch.no_grad():
             scores = critic(x[rows], y[rows]).double()
-        log_weights = _uniform(len(rows)).double().requires_grad_()
+        log_weights = scores.new_zeros(len(rows)).requires_grad_()
         value = row.reported(scores, log_weights.log_softmax(-1))
         (influence,) = torch.autograd.grad(value, log_weights)
         share = len(rows) / len(x)
         nats += share * float(value.detach())
         variance += share**2 * float((influence**2).sum())
-        off = scores[~torch.eye(len(rows), dtype=torch.bool)]
-        ess = min(ess, float(effective_sample_size(off)))
+        ess = min(ess, float(effective_sample_size(joint_and_product(scores)[1])))
     return nats, math.sqrt(variance), ess
-
-
-def _uniform(n: int) -> Tensor:
-    return torch.full((n,), -math.log(n))
 
 
 def _warnings(row: Estimator, nats: float, ess: float, rows: int) -> tuple[str, ...]:

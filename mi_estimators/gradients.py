@@ -11,6 +11,7 @@ from torch.func import functional_call, grad, vmap
 
 from . import _checks
 from .bounds import Bound
+from .scores import joint_and_product
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,9 @@ def gradient_statistics(
         raise ValueError(
             f"x, y: expected paired rows for at least 2 batches of {batch_size}, got {len(x)} and {len(y)}"
         )
-    off = ~torch.eye(batch_size, dtype=torch.bool, device=x.device).flatten()
-    pairs = off.nonzero().squeeze(-1)
 
     def value(parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
-        scores = functional_call(critic, parameters, (x, y))
-        return objective(scores.diagonal(), scores.flatten()[pairs])
+        return objective(*joint_and_product(functional_call(critic, parameters, (x, y))))
 
     parameters = {name: p.detach() for name, p in critic.named_parameters()}
     rows = batches * batch_size

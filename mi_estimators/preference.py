@@ -1,8 +1,9 @@
 """A preference loss is a bound on a mixed product law.
 
 The chosen response is the one positive; the negatives come from Q_α = (1 − α) P + α Q, that is the chosen response
-itself with weight 1 − α and the rejected ones with weight α between them. Scores are T = β ln π/π_ref, in nats. At α = ½ the
-Donsker–Varadhan bound gives DPO and the Jensen–Shannon bound gives MIO, which is pairwise NCA (Chen et al. 2024).
+itself with weight 1 − α and the rejected ones with weight α between them. Scores are T = β ln π/π_ref, in nats. At
+α = ½ the Donsker–Varadhan bound gives DPO, and the Jensen–Shannon bound gives MIO, which is pairwise NCA (Chen et al.
+2024).
 """
 
 from __future__ import annotations
