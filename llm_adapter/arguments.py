@@ -1,0 +1,170 @@
+"""Arguments of a run: transformers' TrainingArguments and ours, from YAML defaults and command-line flags."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import torch
+import yaml
+from transformers import HfArgumentParser, TrainingArguments
+from transformers.trainer_utils import get_last_checkpoint
+
+import mi_estimators as mi
+
+from .models import BUILTIN, check_model_name
+
+HERE = Path(__file__).parent
+DEMO = HERE / "configs" / "demo-mio.yaml"
+PAIRS = HERE / "pairs.jsonl"
+
+
+@dataclass
+class PreferenceArguments(TrainingArguments):
+    """TrainingArguments with the fields of preference training; names as in TRL where they coincide.
+
+    The defaults suit a billion-parameter model; configs/ has recipes for smaller ones.
+    """
+
+    model: str = field(default=BUILTIN, metadata={"help": "'builtin', a directory, a .gguf file or a hub name."})
+    train_data: str | None = field(
+        default=None, metadata={"help": "JSON lines of preferences (default: the shipped pairs)."}
+    )
+    eval_data: str | None = field(default=None, metadata={"help": "JSON lines to evaluate on, at the end at least."})
+    bound: str = field(default="js", metadata={"help": f"One of {', '.join(mi.PREFERENCE_BOUNDS)}; dv: DPO, js: MIO."})
+    mix: float = field(default=0.5, metadata={"help": "Share of true negatives in the mixed marginal, in (0, 1]."})
+    beta: float = field(
+        default=0.1, metadata={"help": "Inverse temperature: T = beta ln policy/reference, summed over tokens."}
+    )
+    max_length: int = field(
+        default=1024, metadata={"help": "Most tokens of prompt and response; longer responses are cut."}
+    )
+    max_negatives: int | None = field(
+        default=None, metadata={"help": "Keep at most this many rejected responses a prompt."}
+    )
+    chat: bool = field(
+        default=False, metadata={"help": "Put plain strings, too, through the tokenizer's chat template."}
+    )
+    disable_dropout: bool = field(default=True, metadata={"help": "Set the model's dropout rates to 0."})
+    precompute_ref_log_probs: bool = field(
+        default=True, metadata={"help": "Only true: there is no second copy of the model."}
+    )
+    attn_implementation: str | None = field(default=None, metadata={"help": "Passed to from_pretrained, e.g. sdpa."})
+    save_final_model: bool = field(
+        default=True, metadata={"help": "Save the trained model and tokenizer in output_dir."}
+    )
+
+    learning_rate: float = 1e-6
+    lr_scheduler_type: str = "cosine"
+    warmup_steps: float = 0.1
+    num_train_epochs: float = 1.0
+    logging_steps: float = 10
+    logging_first_step: bool = True
+    report_to: str = "none"
+    remove_unused_columns: bool = False
+    dataloader_pin_memory: bool = torch.cuda.is_available()
+
+    def __post_init__(self) -> None:
+        """Check our fields before transformers touches a device.
+
+        Raises:
+            ValueError: a value outside its range, named with what was expected.
+        """
+        for name, ok, expected in (
+            ("bound", self.bound in mi.PREFERENCE_BOUNDS, f"one of {', '.join(mi.PREFERENCE_BOUNDS)}"),
+            ("mix", 0 < self.mix <= 1, "a number in (0, 1]"),
+            ("beta", 0 < self.beta < float("inf"), "a finite number > 0"),
+            ("max_length", self.max_length >= 2, "an integer ≥ 2"),
+            ("max_negatives", self.max_negatives is None or self.max_negatives >= 1, "an integer ≥ 1"),
+            ("precompute_ref_log_probs", self.precompute_ref_log_probs, "true"),
+            ("remove_unused_columns", not self.remove_unused_columns, "false"),
+            ("per_device_train_batch_size", self.per_device_train_batch_size >= 1, "an integer ≥ 1"),
+            ("per_device_eval_batch_size", self.per_device_eval_batch_size >= 1, "an integer ≥ 1"),
+            ("gradient_accumulation_steps", self.gradient_accumulation_steps >= 1, "an integer ≥ 1"),
+            ("learning_rate", 0 <= self.learning_rate < float("inf"), "a finite number ≥ 0"),
+        ):
+            if not ok:
+                raise ValueError(f"{name}: expected {expected}, got {getattr(self, name)}")
+        check_model_name(self.model)
+        self.output_dir = self.output_dir or f"runs/{Path(self.model).stem}-{self.bound}"
+        if Path(self.output_dir).exists() and not Path(self.output_dir).is_dir():
+            raise ValueError(f"output_dir: expected a folder, got the file {self.output_dir}")
+        self.resume_from_checkpoint = _checkpoint(self.resume_from_checkpoint, self.output_dir)
+        super().__post_init__()
+        if self.n_gpu > 1:
+            raise ValueError(f"devices: expected one GPU a process (torchrun or accelerate launch), got {self.n_gpu}")
+        if self.eval_strategy != "no" and not self.eval_data:
+            raise ValueError(f"eval_data: expected a file with eval_strategy {self.eval_strategy.value}, got none")
+
+
+def _checkpoint(value: str | None, output_dir: str) -> str | None:
+    """Return the checkpoint folder that `value` names: a path, 'true' for the last one in `output_dir`, or none."""
+    if value is None or value.lower() == "false":
+        return None
+    found = value
+    if value.lower() == "true":
+        found = get_last_checkpoint(output_dir) if Path(output_dir).is_dir() else None
+    if found is None or not (Path(found) / "trainer_state.json").is_file():
+        where = output_dir if value.lower() == "true" else value
+        raise ValueError(f"resume_from_checkpoint: expected a checkpoint, got none in {where}")
+    return found
+
+
+class _Parser(HfArgumentParser):
+    def error(self, message: str):
+        raise ValueError(message)
+
+
+def parse_arguments(argv: list[str]) -> PreferenceArguments:
+    """Return the arguments of `--config FILE.yaml` overridden by the other flags.
+
+    With neither `--config` nor `--model` the config is the shipped demo-mio.yaml, for the built-in model.
+
+    Raises:
+        ValueError: an unreadable config, an unknown key or flag, a value of the wrong type or outside its range.
+    """
+    parser = _Parser(PreferenceArguments, allow_abbrev=False, prog="python -m llm_adapter.train")
+    parser.add_argument("--config", metavar="FILE.yaml", help="Defaults for any of these fields; flags override them.")
+    given = parser.parse_known_args(argv)[0]
+    config = given.config or (DEMO if not any(arg.split("=")[0] == "--model" for arg in argv) else None)
+    defaults = _config_flags(config, parser) if config else []
+    arguments, _, unknown = parser.parse_args_into_dataclasses(
+        defaults + argv, look_for_args_file=False, return_remaining_strings=True
+    )
+    if unknown:
+        raise ValueError(f"{unknown[0]}: expected a known flag, got this one{_suggestion(unknown[0].lstrip('-'))}")
+    return arguments
+
+
+def _config_flags(path: str | Path, parser: _Parser) -> list[str]:
+    """Return a YAML file's fields as flags, so that they are read by the same rules; null leaves the default."""
+    try:
+        config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(
+            f"config: expected a readable YAML file, got {path} ({' '.join(str(error).split())})"
+        ) from None
+    if not isinstance(config, dict):
+        raise ValueError(f"{path}: expected YAML of 'field: value' lines, got {type(config).__name__}")
+    known = {entry.name for entry in fields(PreferenceArguments) if entry.init}
+    for key in config:
+        if key not in known:
+            raise ValueError(f"{path}: expected known fields, got {key}{_suggestion(str(key))}")
+    flags = []
+    for key, value in config.items():
+        if isinstance(value, list):
+            flags += [f"--{key}", *map(str, value)]
+        elif value is not None:
+            flags.append(f"--{key}={json.dumps(value) if isinstance(value, dict | bool) else value}")
+    try:
+        parser.parse_args(flags)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return flags
+
+
+def _suggestion(name: str) -> str:
+    close = difflib.get_close_matches(name, [entry.name for entry in fields(PreferenceArguments)], n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

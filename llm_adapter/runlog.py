@@ -1,0 +1,154 @@
+"""What a run leaves behind: run.json and metrics.jsonl, in strict JSON (null for a number not finite), and a table."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from importlib import metadata
+from pathlib import Path
+
+import torch
+import transformers
+from tqdm import tqdm
+from transformers import ProgressCallback, TrainerCallback
+
+import mi_estimators as mi
+
+COLUMNS = {  # heading: (key, format)
+    "step": ("step", "{:>6}"),
+    "loss": ("loss", "{:>9.4f}"),
+    "chosen": ("rewards/chosen", "{:>+9.4f}"),
+    "rejected": ("rewards/rejected", "{:>+9.4f}"),
+    "margin": ("rewards/margins", "{:>+9.4f}"),
+    "accuracy": ("rewards/accuracies", "{:>9.2f}"),
+    "logp chosen": ("logps/chosen", "{:>12.2f}"),
+}
+
+
+def theory(bound: str, mix: float, counts: list[int]) -> dict[str, object]:
+    """Return what theory says of a run, in nats: the loss at the start, its floor, js's plateau and interval.
+
+    Args:
+        counts: number of negatives of each example; only infonce's start depends on it.
+    """
+    mask = torch.arange(max(counts)) < torch.tensor(counts).unsqueeze(1)
+    zero = torch.zeros(mask.shape, dtype=torch.float64)
+    start = mi.preference_loss(zero[:, 0], zero, bound, mix, mask=mask).mean().item()
+    zero_floor = bound == "infonce" or (bound == "dv" and mix < 1)
+    return {
+        "loss_start": start,
+        "loss_floor": mi.preference_loss_floor(mix) if bound == "js" else 0.0 if zero_floor else None,
+        "anchor": mi.preference_anchor(mix) if bound == "js" else None,
+        "no_collapse_interval": list(mi.no_collapse_interval(mix)) if bound == "js" else None,
+    }
+
+
+def derived_metrics(bound: str, mix: float, chosen_reward: float) -> dict[str, float]:
+    """Return, for js, the mean chosen reward's gap to the plateau and its distance to the interval's nearest end."""
+    if bound != "js":
+        return {}
+    low, high = mi.no_collapse_interval(mix)
+    return {
+        "anchor/gap": chosen_reward - mi.preference_anchor(mix),
+        "collapse/margin": min(chosen_reward - low, high - chosen_reward),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of python, torch, transformers and mi-estimators."""
+    try:
+        ours = metadata.version("mi-estimators")
+    except metadata.PackageNotFoundError:  # run from a source tree
+        ours = "source"
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "mi-estimators": ours,
+    }
+
+
+def strict(value: object) -> object:
+    """Return `value` with null for every number that JSON cannot hold."""
+    if isinstance(value, dict):
+        return {key: strict(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [strict(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_json(path: Path, value: dict) -> None:
+    """Write one indented JSON object."""
+    path.write_text(json.dumps(strict(value), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def append_json_line(path: Path, value: dict) -> None:
+    """Append one JSON object as a line."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(strict(value), allow_nan=False) + "\n")
+
+
+def keep_lines_until(path: Path, step: int) -> None:
+    """Drop the lines of metrics.jsonl after `step`, which a resumed run writes again, or all of them (step −1)."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    whole = [line for line in lines if line.endswith("\n")]  # the last one may have been cut short
+    path.write_text("".join(line for line in whole if json.loads(line)["step"] <= step), encoding="utf-8")
+
+
+class Bar(ProgressCallback):
+    """Trainer's progress bar without its dump of every log."""
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        """Print nothing: `Table` prints the row."""
+
+
+class Table(TrainerCallback):
+    """Print a row a log."""
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        """Print the headings."""
+        if state.is_world_process_zero:
+            tqdm.write("".join(_heading(name, form) for name, (_, form) in COLUMNS.items()))
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        """Print the row of a training log or an evaluation."""
+        prefix = "eval_" if "eval_loss" in (logs or {}) else ""
+        if not state.is_world_process_zero or f"{prefix}loss" not in (logs or {}):
+            return
+        values = {**{key.removeprefix(prefix): value for key, value in logs.items()}, "step": state.global_step}
+        row = "".join(form.format(values[key]) for key, form in COLUMNS.values() if key in values)
+        tqdm.write(row + ("  (evaluation)" if prefix else ""))
+
+
+def _heading(name: str, form: str) -> str:
+    width = int("".join(c for c in form.split(".")[0] if c.isdigit()))
+    return f"{name:>{width}}"
+
+
+def summary(run: dict, logs: list[dict]) -> str:
+    """Return the measured values beside the theory's, one a line, from run.json's fields and the training logs."""
+    rewards = [log["rewards/chosen"] for log in logs]
+    lines = [
+        ("first loss", f"{logs[0]['loss']:.4f}", f"{run['loss_start']:.6f} where policy = reference"),
+        ("last loss", f"{logs[-1]['loss']:.4f}", _floor(run["loss_floor"])),
+    ]
+    if run["no_collapse_interval"]:
+        low, high = run["no_collapse_interval"]
+        lines += [
+            ("last chosen reward", f"{rewards[-1]:+.4f}", f"plateau −ln(1 − mix) = {run['anchor']:+.4f}"),
+            (
+                "chosen rewards seen",
+                f"{min(rewards):+.4f} … {max(rewards):+.4f}",
+                f"no collapse in [{low:+.4f}, {high:+.4f}]",
+            ),
+        ]
+    else:
+        lines.append(
+            ("chosen rewards seen", f"{min(rewards):+.4f} … {max(rewards):+.4f}", "no plateau, no interval: that is js")
+        )
+    return "\n".join(f"{name:<20} {measured:>20}   theory: {said}" for name, measured, said in lines)
+
+
+def _floor(floor: float | None) -> str:
+    return "no floor known" if floor is None else f"floor {floor:.6f}"
