@@ -32,6 +32,13 @@ def floating(name: str, value: Tensor, *, dims: int = 1) -> Tensor:
     return value
 
 
+def values(name: str, value: Tensor) -> Tensor:
+    """Return `value` if it is a non-empty tensor without NaN; infinities are values that an expectation may have."""
+    if not all_true(~torch.isnan(floating(name, value))):
+        raise ValueError(f"{name}: expected values without NaN, got NaN")
+    return value
+
+
 def scores(name: str, value: Tensor, *, dims: int = 1) -> Tensor:
     """Return `value` if it is a non-empty tensor of finite scores."""
     floating(name, value, dims=dims)

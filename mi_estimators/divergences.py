@@ -64,7 +64,8 @@ class FDivergence:
         _checks.joint_and_product(joint, product, log_p, log_q)
         reward = self.reward(on_support(joint, log_p))
         penalty = self.penalty(on_support(product, log_q))
-        return mean(reward, log_p) - mean(penalty, log_q)
+        # Where both terms overflow, inf − inf: minus infinity is still a lower bound.
+        return (mean(reward, log_p) - mean(penalty, log_q)).nan_to_num(nan=-math.inf, posinf=math.inf, neginf=-math.inf)
 
 
 _NWJ = FDivergence(

@@ -26,13 +26,13 @@ def mean(values: Float[Tensor, "*batch n"], log_weights: Float[Tensor, "*#batch 
         Shape (...).
 
     Raises:
-        ValueError: empty or non-floating values, or log-weights of another shape or that do not sum to 1.
+        ValueError: empty, non-floating or NaN values, or log-weights of another shape or that do not sum to 1.
 
     >>> import torch
     >>> float(mean(torch.tensor([1.0, 5.0]), torch.tensor([0.75, 0.25]).log()))
     2.0
     """
-    _checks.floating("values", values)
+    _checks.values("values", values)
     if _checks.log_weights("log_weights", log_weights, values) is None:
         return values.mean(-1)
     return (on_support(values, log_weights) * log_weights.exp()).sum(-1)
@@ -47,7 +47,7 @@ def log_mean_exp(values: Float[Tensor, "*batch n"], log_weights: Float[Tensor, "
     >>> float(log_mean_exp(torch.tensor([1000.0, 1000.0])))
     1000.0
     """
-    _checks.floating("values", values)
+    _checks.values("values", values)
     if _checks.log_weights("log_weights", log_weights, values) is None:
         return torch.logsumexp(values, -1) - math.log(values.shape[-1])
     return torch.logsumexp(values + log_weights, -1)
