@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 CODE = """
+import tests.typechecker
 from jaxtyping import install_import_hook
-with install_import_hook("mi_estimators", "beartype.beartype"):
+with install_import_hook("mi_estimators", "tests.typechecker.check"):
     import mi_estimators as mi
     import torch
     from mi_estimators.critics import Separable
