@@ -47,7 +47,7 @@ check: $(READY) ## format, lint and types
 	$(BIN)/pyright
 
 notebooks: $(READY) ## execute the notebooks' sources and write the .ipynb beside them
-	@for source in notebooks/*.py; do echo $$source; $(BIN)/jupytext --to ipynb --execute --set-kernel python3 $$source; done
+	$(BIN)/python notebooks/execute.py
 
 clean: ## remove what the commands made, but not the virtual environment
 	rm -rf $(OUT) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,29 @@
+"""Execute the percent-format sources and write the .ipynb beside them: python notebooks/execute.py [NAME.py ...]."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+
+HERE = Path(__file__).parent
+SOURCES = sorted(HERE.glob("[0-9]*.py"))
+
+
+def execute(source: Path) -> nbformat.NotebookNode:
+    """Return the executed notebook of a percent-format source, without anything that changes from run to run."""
+    notebook = jupytext.read(source)
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": HERE}}).execute()
+    notebook.metadata = {"kernelspec": notebook.metadata["kernelspec"]}
+    for number, cell in enumerate(notebook.cells):
+        cell.metadata, cell.id = {}, f"cell-{number}"
+    return notebook
+
+
+if __name__ == "__main__":
+    for source in [Path(name) for name in sys.argv[1:]] or SOURCES:
+        print(source, flush=True)
+        nbformat.write(execute(source), source.with_suffix(".ipynb"))
