@@ -33,7 +33,8 @@ def mean(values: Float[Tensor, "*batch n"], log_weights: Float[Tensor, "*#batch 
     2.0
     """
     _checks.values("values", values)
-    if _checks.log_weights("log_weights", log_weights, values) is None:
+    log_weights = _checks.log_weights("log_weights", log_weights, values)
+    if log_weights is None:
         return values.mean(-1)
     return (on_support(values, log_weights) * log_weights.exp()).sum(-1)
 
@@ -48,7 +49,8 @@ def log_mean_exp(values: Float[Tensor, "*batch n"], log_weights: Float[Tensor, "
     1000.0
     """
     _checks.values("values", values)
-    if _checks.log_weights("log_weights", log_weights, values) is None:
+    log_weights = _checks.log_weights("log_weights", log_weights, values)
+    if log_weights is None:
         return torch.logsumexp(values, -1) - math.log(values.shape[-1])
     return torch.logsumexp(values + log_weights, -1)
 

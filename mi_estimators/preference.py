@@ -76,15 +76,12 @@ def preference_loss(
     positive = chosen.unsqueeze(-1)
     log_q, count = _mixed_log_weights(bound, mix, rejected, mask)
     value = (dv if bound == "infonce" else BOUNDS[bound])(positive, torch.cat([positive, rejected], -1), log_q=log_q)
-    match bound:
-        case "dv":
-            return value.neg() + (preference_anchor(mix) if mix < 1 else 0)
-        case "infonce":
-            return torch.log1p(count) - value
-        case "js":
-            return 2 * math.log(2) - value
-        case _:
-            return -value
+    constants = {
+        "dv": preference_anchor(mix) if mix < 1 else 0.0,
+        "js": 2 * math.log(2),
+        "infonce": torch.log1p(count),
+    }
+    return constants.get(bound, 0.0) - value
 
 
 def _mixed_log_weights(bound: str, mix: float, rejected: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:

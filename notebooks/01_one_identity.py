@@ -61,11 +61,11 @@ shifted = log_ratio + steps[:, None, None]
 
 colours = {"dv": "#0072B2", "nwj": "#D55E00", "js": "#009E73"}
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True, layout="constrained")
-for axis, critics, label in zip(axes, (tilted, shifted), ("direction", "constant"), strict=True):
+for axis, critics, label in zip(axes, (tilted, shifted), ("s · direction", "s"), strict=True):
     for name, colour in colours.items():
         axis.plot(steps, law.exact(mi.BOUNDS[name], critics), color=colour, label=name)
     axis.axhline(law.mutual_information, color="#666666", linestyle="--", label="I(X; Y)")
-    axis.set(xlabel=f"s in T = ln r + s · {label}", ylim=(-0.4, 0.5))
+    axis.set(xlabel=f"s in T = ln r + {label}", ylim=(-0.4, 0.5))
 axes[0].set_ylabel("value of the bound (nats)")
 axes[1].legend(loc="lower center")
 plt.show()
