@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor
@@ -87,7 +88,7 @@ def choice(name: str, value: str, allowed: Collection[str]) -> str:
 
 def number(name: str, value: float, *, low: float = -math.inf, high: float = math.inf, closed: str = "") -> float:
     """Return `value` if it is a real number in the interval; `closed` names the ends that belong to it, as in "[]"."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
     above = is_number and (value >= low if "[" in closed else value > low)
     below = is_number and (value <= high if "]" in closed else value < high)
     if not (above and below):
@@ -103,6 +104,6 @@ def mix(value: float) -> float:
 
 def count(name: str, value: int, *, low: int = 1) -> int:
     """Return `value` if it is an integer of at least `low`."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < low:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < low:
         raise ValueError(f"{name}: expected an integer of at least {low}, got {value!r}")
-    return value
+    return int(value)

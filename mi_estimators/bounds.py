@@ -145,7 +145,7 @@ def smile(
 
     Args:
         joint, product, log_p, log_q: as for `dv`.
-        clip: τ > 0, in nats.
+        clip: τ > 0, in nats; infinity gives `dv`.
 
     Returns:
         Shape (...).
@@ -159,7 +159,7 @@ def smile(
     >>> float(smile(torch.full((2,), 9.0), torch.full((2,), 9.0), clip=5.0))  # P = Q, yet 4 nats: not a bound
     4.0
     """
-    _checks.number("clip", clip, low=0)
+    clip = _checks.number("clip", clip, low=0, closed="]")
     _checks.joint_and_product(joint, product, log_p, log_q)
     return mean(joint, log_p) - log_mean_exp(product.clamp(-clip, clip), log_q)
 

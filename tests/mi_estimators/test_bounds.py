@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -147,7 +148,8 @@ def test_smile_tends_to_dv_and_can_exceed_the_information():
     critic = random_critic(0, law)
     args = dict(log_p=law.log_joint.flatten(), log_q=law.log_product.flatten())
     flat = critic.flatten()
-    torch.testing.assert_close(mi.smile(flat, flat, clip=50.0, **args), mi.dv(flat, flat, **args))
+    for clip in (50.0, math.inf):
+        torch.testing.assert_close(mi.smile(flat, flat, clip=clip, **args), mi.dv(flat, flat, **args))
     assert mi.smile(flat + 9, flat + 9, clip=1.0, **args) > law.mutual_information
 
 
@@ -224,3 +226,17 @@ def test_mean_and_log_mean_exp_refuse_bad_weights_and_empty_values():
             function(torch.zeros(2), torch.tensor([0.5, 0.5]))
         with pytest.raises(ValueError, match="values: expected values without NaN"):
             function(torch.tensor([math.nan]))
+
+
+@pytest.mark.parametrize("name", sorted(BOUNDS))
+def test_bounds_work_inside_functional_transforms(name):
+    joint, product = torch.randn(4, 5), torch.randn(4, 7)
+    torch.testing.assert_close(torch.func.vmap(BOUNDS[name])(joint, product), BOUNDS[name](joint, product))
+    gradient = torch.func.vmap(torch.func.grad(BOUNDS[name]))(joint, product)
+    torch.testing.assert_close(gradient, mi.score_weights(name, joint, product)[0])
+
+
+def test_numpy_numbers_are_numbers():
+    for number in (np.float32(0.5), np.float64(0.5)):
+        assert mi.preference_anchor(number) == mi.preference_anchor(0.5)
+    assert mi.laws.Gaussian(np.float64(0.5), np.int64(3)).sample(np.int64(4))[0].shape == (4, 3)
