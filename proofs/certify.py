@@ -1,0 +1,159 @@
+"""Ball arithmetic: decide an inequality on a compact box with exact rational ends, or say that it is undecided.
+
+Every real operation is an enclosure (Arb, by python-flint), so "proved" and "refuted" are theorems about the box as
+stated, rounding included. The expression is a sympy one; its numbers are converted exactly, never through floats.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import reduce
+from itertools import count
+from typing import ClassVar
+
+import sympy as sp
+from flint import arb, ctx, fmpq
+
+from .theorem import Outcome
+
+Ball = Callable[[Mapping[sp.Symbol, arb]], arb]
+Box = dict[sp.Symbol, tuple[Fraction, Fraction]]
+
+RELATIONS: dict[str, tuple[Callable[[arb], bool], Callable[[arb], bool]]] = {
+    ">": (lambda value: value > 0, lambda value: value <= 0),
+    ">=": (lambda value: value >= 0, lambda value: value < 0),
+    "<": (lambda value: value < 0, lambda value: value >= 0),
+    "<=": (lambda value: value <= 0, lambda value: value > 0),
+}
+"""relation to 0 → (certainly true, certainly false); a ball compares as true only if all of its points do."""
+
+PRECISION = 128  # bits
+
+_FUNCTIONS: dict[type, Callable[..., arb]] = {
+    sp.exp: arb.exp,
+    sp.log: arb.log,
+    sp.tanh: arb.tanh,
+    sp.Abs: abs,
+    sp.Min: lambda *balls: reduce(arb.min, balls),
+    sp.Max: lambda *balls: reduce(arb.max, balls),
+}
+
+
+def softplus(ball: arb) -> arb:
+    """Enclose ln(1 + eᵘ) by its values at the two ends, as it increases: on a wide ball 1 + eᵘ would lose its sign."""
+    low, high = ball.lower(), ball.upper()
+    return low.exp().log1p().union(high.exp().log1p())
+
+
+def compile_ball(expr: sp.Expr) -> Ball:
+    """Return the function that encloses a sympy expression, given an enclosure of each free symbol."""
+    if expr.is_Symbol:
+        return lambda env: env[expr]
+    if expr.is_Rational:
+        exact = fmpq(int(expr.p), int(expr.q))
+        return lambda env: arb(exact)
+    if expr is sp.E or expr is sp.pi:
+        constant = arb.const_e if expr is sp.E else arb.pi
+        return lambda env: constant()
+    if isinstance(expr, sp.log) and isinstance(expr.args[0] - 1, sp.exp):
+        inner = compile_ball((expr.args[0] - 1).args[0])
+        return lambda env: softplus(inner(env))
+    arguments = [compile_ball(argument) for argument in expr.args]
+    if expr.is_Add:
+        return lambda env: sum((f(env) for f in arguments), arb(0))
+    if expr.is_Mul:
+        return lambda env: math.prod((f(env) for f in arguments), start=arb(1))
+    if expr.is_Pow and expr.exp.is_Integer:
+        return lambda env: arguments[0](env) ** int(expr.exp)
+    if expr.is_Pow:
+        return lambda env: arguments[0](env) ** arguments[1](env)
+    for function, enclose in _FUNCTIONS.items():
+        if isinstance(expr, function):
+            return lambda env: enclose(*(f(env) for f in arguments))
+    raise TypeError(f"ball arithmetic: no enclosure for {expr.func.__name__} in {expr}")
+
+
+def exact(value: Fraction | sp.Rational) -> arb:
+    """Return a ball that contains the rational number (a single point wherever it is a dyadic one)."""
+    value = Fraction(int(value.p), int(value.q)) if isinstance(value, sp.Rational) else Fraction(value)
+    return arb(fmpq(value.numerator, value.denominator))
+
+
+def show(box: Mapping[sp.Symbol, tuple[Fraction, Fraction]]) -> str:
+    """Return the box in words, exactly."""
+    return ", ".join(f"{s} = {a}" if a == b else f"{s} ∈ [{a}, {b}]" for s, (a, b) in box.items()) or "no free symbol"
+
+
+def certify(expr: sp.Expr, relation: str, box: Mapping, budget: int = 4000) -> Outcome:
+    """Decide `expr relation 0` on the whole box by adaptive subdivision.
+
+    Args:
+        expr: expression whose free symbols are exactly the box's.
+        relation: one of ">", ">=", "<", "<=".
+        box: symbol → (low, high), rationals (integers, Fractions, sympy Rationals or strings such as "1/3").
+        budget: the most sub-boxes to look at.
+
+    Returns:
+        "proved"; "refuted", with a sub-box or point on which the relation is certainly false; or "undecided".
+    """
+    holds, fails = RELATIONS[relation]
+    start: Box = {s: (Fraction(str(a)), Fraction(str(b))) for s, (a, b) in box.items()}
+    expr = sp.sympify(expr)
+    if expr.free_symbols != set(start) or any(a > b for a, b in start.values()):
+        raise ValueError(f"box: expected ordered ends for {sorted(map(str, expr.free_symbols))}, got {show(start)}")
+    value = compile_ball(expr)
+    slopes = {s: compile_ball(sp.diff(expr, s)) for s in start} if not expr.has(sp.Abs, sp.Min, sp.Max) else {}
+    ticket = count(1)
+    queue: list[tuple[float, int, Box]] = [(0.0, 0, start)]
+    with ctx.workprec(PRECISION):
+        for looked_at in range(1, budget + 1):
+            _, _, part = heapq.heappop(queue)
+            balls = {s: exact(a).union(exact(b)) for s, (a, b) in part.items()}
+            middle = {s: ((a + b) / 2, (a + b) / 2) for s, (a, b) in part.items()}
+            centre = {s: exact(a) for s, (a, _) in middle.items()}
+            at_centre, enclosure = value(centre), value(balls)
+            if fails(at_centre):
+                return Outcome("refuted", f"box {looked_at}", f"{show(middle)}: value {at_centre.str(8)}")
+            if fails(enclosure):
+                return Outcome("refuted", f"box {looked_at}", f"{show(part)}: value {enclosure.str(8)}")
+            if slopes:  # the mean value form is the sharper one on small boxes
+                centred = at_centre + sum((f(balls) * (balls[s] - centre[s]) for s, f in slopes.items()), arb(0))
+            done = holds(enclosure) or (bool(slopes) and holds(centred))
+            if not done:
+                widest = max(part, key=lambda s: part[s][1] - part[s][0], default=None)
+                if widest is None or part[widest][0] == part[widest][1]:
+                    return Outcome("undecided", f"the sign at {show(part)} is below {PRECISION} bits")
+                (low, high), cut = part[widest], middle[widest][0]
+                for half in ((low, cut), (cut, high)):
+                    width = max(float(b - a) for a, b in (part | {widest: half}).values())
+                    heapq.heappush(queue, (-width, next(ticket), part | {widest: half}))
+            if not queue:
+                return Outcome("proved", f"{looked_at} sub-boxes of {show(start)}")
+    return Outcome("undecided", f"{budget} sub-boxes of {show(start)} were not enough")
+
+
+@dataclass(frozen=True)
+class Certified:
+    """The claim `expr relation 0` on a compact box; `tail` says what settles the values outside of it.
+
+    Tier: certified.
+    """
+
+    name: str
+    expr: sp.Expr
+    relation: str
+    box: Mapping = field(default_factory=dict)
+    tail: str = ""
+    budget: int = 4000
+    cross_check: bool = False
+    tier: ClassVar[str] = "certified"
+
+    def decide(self) -> Outcome:
+        """Decide by ball arithmetic."""
+        outcome = certify(self.expr, self.relation, self.box, self.budget)
+        tail = f"; outside: {self.tail}" if self.tail else ""
+        return Outcome(outcome.verdict, outcome.detail + tail, outcome.witness)

@@ -1,0 +1,139 @@
+"""The ledger: every theorem of the package, in the order of what rests on what, with the tier that it earned."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+
+from .theorem import Result, Theorem, Verdict, run, weakest
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the ledger.
+
+    Attributes:
+        slug: name of the theorem.
+        theorem: the theorem, or None if its module does not give one.
+        verdict: results of its claims, or None if they were not run.
+        rests_on: slugs of all theorems that it uses, directly or through others.
+        tier: the weakest tier of its own checks and of what it rests on; "none" if it is not ok.
+        error: why it is not ok although no claim of its own failed, or "".
+    """
+
+    slug: str
+    theorem: Theorem | None = None
+    verdict: Verdict | None = None
+    rests_on: tuple[str, ...] = ()
+    tier: str = "none"
+    error: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Every claim had its due verdict, and so for all theorems that this one rests on."""
+        return self.tier != "none"
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on its own claims."""
+        return self.verdict.seconds if self.verdict else 0.0
+
+    @property
+    def problems(self) -> list[str]:
+        """What went wrong, one line each."""
+        verdict = self.verdict or Verdict((), ())
+        wrong = [_line("check", r) for r in verdict.checks if not r.passed]
+        wrong += [_line("false neighbour not refused", r) for r in verdict.false_neighbours if not r.refused]
+        return [*([self.error] if self.error else []), *wrong]
+
+    def as_json(self) -> dict[str, object]:
+        """Return the row as plain data."""
+        claims = {} if self.verdict is None else vars(self.verdict)
+        text = {name: getattr(self.theorem, name, "") for name in ("statement", "title", "proof", "reference")}
+        lists = {name: list(getattr(self.theorem, name, ())) for name in ("assumptions", "by_hand", "uses")}
+        return {
+            "slug": self.slug,
+            "tier": self.tier,
+            "ok": self.ok,
+            "seconds": round(self.seconds, 3),
+            **text,
+            **lists,
+            "rests_on": list(self.rests_on),
+            **{name: [_as_json(r) for r in claims.get(name, ())] for name in ("checks", "false_neighbours")},
+            "problems": self.problems,
+        }
+
+
+def _line(what: str, result: Result) -> str:
+    outcome = result.outcome
+    witness = f" at {outcome.witness}" if outcome.witness else ""
+    return f"{what}: {result.claim.name}: {outcome.verdict}{witness} ({outcome.detail})"
+
+
+def _as_json(result: Result) -> dict[str, object]:
+    claim = {name: getattr(result.claim, name) for name in ("name", "tier", "cross_check")}
+    return {**claim, **vars(result.outcome), "seconds": round(result.seconds, 3)}
+
+
+def load(package: str = "proofs.theorems") -> dict[str, Theorem | str]:
+    """Import every module of the package; return each slug's theorem, or the reason why there is none."""
+    found: dict[str, Theorem | str] = {}
+    for slug in sorted(module.name for module in pkgutil.iter_modules(import_module(package).__path__)):
+        try:
+            theorem = import_module(f"{package}.{slug}").THEOREM
+            found[slug] = theorem if theorem.slug == slug else f"slug: expected {slug!r}, got {theorem.slug!r}"
+        except Exception as error:  # a module that does not import is a row that is not ok
+            found[slug] = f"{type(error).__name__}: {error}"
+    return found
+
+
+def rests_on(slug: str, uses: Mapping[str, Iterable[str]], path: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return all that a theorem rests on, directly or through others, sorted.
+
+    Raises:
+        ValueError: a slug that does not exist, or a cycle.
+    """
+    if slug in path:
+        raise ValueError(f"uses: cycle {' → '.join([*path[path.index(slug) :], slug])}")
+    if slug not in uses:
+        raise ValueError(f"uses: {path[-1] if path else ''} names {slug!r}, which does not exist")
+    below = {name for used in uses[slug] for name in (used, *rests_on(used, uses, (*path, slug)))}
+    return tuple(sorted(below))
+
+
+def ledger(
+    theorems: Mapping[str, Theorem | str],
+    slugs: Iterable[str] | None = None,
+    progress: Callable[[list[str]], Iterable[str]] = iter,
+) -> list[Entry]:
+    """Run the theorems with these slugs (all by default) and what they rest on; what is rested on comes first.
+
+    Args:
+        theorems: slug → theorem or the reason why there is none, as from `load`.
+        slugs: which ones to run.
+        progress: wraps the list of slugs while they are run, as tqdm does.
+    """
+    uses = {slug: () if isinstance(t, str) else t.uses for slug, t in theorems.items()}
+    below: dict[str, tuple[str, ...]] = {}
+    broken = {slug: reason for slug, reason in theorems.items() if isinstance(reason, str)}
+    for slug in theorems:
+        try:
+            below[slug] = rests_on(slug, uses)
+        except ValueError as error:
+            below[slug], broken[slug] = (), str(error)
+    wanted = set(theorems if slugs is None else slugs)
+    wanted |= {name for slug in wanted for name in below[slug]}
+    entries: dict[str, Entry] = {}
+    for slug in progress(sorted(wanted, key=lambda s: (len(below[s]), s))):
+        theorem = None if isinstance(theorems[slug], str) else theorems[slug]
+        if slug in broken:
+            entries[slug] = Entry(slug, theorem, error=broken[slug])
+            continue
+        verdict = run(theorem)
+        fallen = [name for name in below[slug] if not entries[name].ok]
+        error = f"rests on {', '.join(fallen)}, not ok" if fallen else ""
+        tier = weakest([verdict.tier, *(entries[name].tier for name in below[slug])])
+        entries[slug] = Entry(slug, theorem, verdict, below[slug], tier, error)
+    return list(entries.values())

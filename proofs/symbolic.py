@@ -1,0 +1,224 @@
+"""Symbolic claims: identities reduced to exactly 0, and signs read off positive terms.
+
+Every free symbol ranges over the whole domain that its sympy assumptions state: the reals, the positive reals or the
+positive integers, no other. A restriction is a parametrisation: a share α in (0, 1) is a/(1 + a) with a > 0, a law is
+positive weights over their sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import ClassVar
+
+import sympy as sp
+from flint import ctx
+
+from .certify import PRECISION, RELATIONS, compile_ball, exact
+from .theorem import Claim, Outcome
+
+
+class Atoms:
+    """Rewrites expressions as rational functions of symbols, exponentials e^m and logarithms of irreducible factors.
+
+    e^{Σ c·m} becomes Π G_m^c and ln Π f^k becomes Σ k·L_f, where each G_m and L_f is one new symbol. Only rules that
+    hold for positive f are used, so a result of 0 proves an identity. Any other result proves nothing: the new symbols
+    need not be independent.
+    """
+
+    def __init__(self, expr: sp.Expr) -> None:
+        self.roots: dict[sp.Expr, int] = {}  # monomial m → d, where G_m = e^{m/d}
+        for node in sp.preorder_traversal(expr):
+            for monomial, c in exponents(node).items():
+                self.roots[monomial] = sp.ilcm(self.roots.get(monomial, 1), c.q)
+        self.symbols: dict[tuple[str, sp.Expr], sp.Expr] = {}
+        self.meaning: dict[sp.Expr, sp.Expr] = {}  # G_m → m/d
+        self.done: dict[sp.Expr, sp.Expr] = {}
+
+    def __call__(self, expr: sp.Expr) -> sp.Expr:
+        """Rewrite the expression or a part of it."""
+        if expr not in self.done:
+            self.done[expr] = self.rewrite(expr)
+        return self.done[expr]
+
+    def rewrite(self, expr: sp.Expr) -> sp.Expr:
+        """Rewrite by the outermost function."""
+        powers = exponents(expr)
+        if powers:
+            return sp.prod(self.power(m, c) for m, c in powers.items())
+        if isinstance(expr, sp.log):
+            return self.log(sp.together(self(expr.args[0])))
+        return expr.func(*map(self, expr.args)) if expr.args else expr
+
+    def power(self, monomial: sp.Expr, c: sp.Rational) -> sp.Expr:
+        """Return e^{c·m} as a power of the symbol e^{m/d}, which is 1 + a positive one if m > 0; e^{c·ln y} is y^c."""
+        if isinstance(monomial, sp.log) and c.is_Integer:
+            return self(monomial.args[0]) ** c
+        key = ("exp", monomial)
+        if key not in self.symbols:
+            self.symbols[key] = sp.Dummy("G", positive=True) + (1 if monomial.is_positive else 0)
+            self.meaning[self.symbols[key]] = monomial / self.roots[monomial]
+        return self.symbols[key] ** (c * self.roots[monomial])
+
+    def log(self, argument: sp.Expr) -> sp.Expr:
+        """Return the logarithm of a rational function as a sum over its factors, if each of them is positive."""
+        total, sign, factors = sp.Integer(0), sp.Integer(1), []
+        for side, power in zip(sp.fraction(argument), (1, -1), strict=True):
+            constant, parts = sp.factor_list(side)
+            sign *= sp.sign(constant)
+            factors += [(sp.Integer(prime), k * power) for prime, k in sp.factorrat(abs(constant)).items()]
+            factors += [(-f, k * power) if f.is_negative else (f, k * power) for f, k in parts]
+            sign *= sp.prod((-1) ** k for f, k in parts if f.is_negative)
+        if sign != 1 or not all(sp.expand(f).is_positive for f, _ in factors):
+            return self.atom(argument)
+        for factor, k in factors:
+            total += k * self.atom(factor)
+        return total
+
+    def atom(self, factor: sp.Expr) -> sp.Expr:
+        """Return the symbol of ln f: m/d itself where f is e^{m/d}, positive where f > 1."""
+        if factor in self.meaning:
+            return self(self.meaning[factor])
+        key = ("log", sp.expand(factor))
+        if key not in self.symbols:
+            above_one = sp.expand(factor - 1).is_positive
+            self.symbols[key] = sp.Dummy("L", **({"positive": True} if above_one else {"real": True}))
+        return self.symbols[key]
+
+
+@cache
+def exponents(node: sp.Basic) -> dict[sp.Expr, sp.Rational]:
+    """Return {monomial m: rational c} with node = e^{Σ c·m}; empty if node is no exponential and no such power."""
+    if isinstance(node, sp.Float):
+        raise TypeError(f"symbolic: expected exact numbers, got the float {node}")
+    if node is sp.E:
+        return {sp.Integer(1): sp.Integer(1)}
+    if isinstance(node, sp.exp):
+        exponent = node.args[0]
+    elif node.is_Pow and not node.exp.is_Integer and node.base.is_positive:
+        exponent = node.exp * sp.log(node.base)
+    else:
+        return {}
+    return dict(sp.expand(sp.expand_log(sp.expand(exponent))).as_coefficients_dict())
+
+
+def residual(expr: sp.Expr) -> sp.Expr:
+    """Return the numerator of the rewritten expression: 0 proves that the expression vanishes identically."""
+    return sp.expand(sp.fraction(sp.together(Atoms(expr)(expr)))[0])
+
+
+def sign(expr: sp.Expr) -> str:
+    """Return the relation to 0 (">", ">=", "<", "<=", "==") that holds on the whole domain, or "" if none is seen."""
+    rewritten = sp.factor(sp.together(Atoms(expr)(expr)))
+    above, below = map(sp.expand, sp.fraction(rewritten))
+    for form in (expr, rewritten, above / below):
+        for relation, holds in (
+            ("==", form.is_zero),
+            (">", form.is_positive),
+            ("<", form.is_negative),
+            (">=", form.is_nonnegative),
+            ("<=", form.is_nonpositive),
+        ):
+            if holds:
+                return relation
+    return ""
+
+
+IMPLIED = {">": {">"}, "<": {"<"}, ">=": {">", ">=", "=="}, "<=": {"<", "<=", "=="}}
+"""relation → the signs that imply it"""
+
+
+def kind(symbol: sp.Symbol) -> str:
+    """Return where a symbol ranges, in words."""
+    if symbol.is_positive:
+        return "positive integer" if symbol.is_integer else "> 0"
+    if (
+        symbol.is_real
+        and symbol.is_nonnegative is symbol.is_nonzero is symbol.is_integer is symbol.is_nonpositive is None
+    ):
+        return "real"
+    raise TypeError(f"{symbol}: expected a symbol declared real, positive, or positive and integer")
+
+
+def domain(*exprs: sp.Expr) -> str:
+    """Return the free symbols and where they range, in words."""
+    kinds: dict[str, list[str]] = {}
+    for symbol in sorted(set().union(*(e.free_symbols for e in exprs)), key=str):
+        kinds.setdefault(kind(symbol), []).append(str(symbol))
+    return "; ".join(f"{', '.join(names)} {where}" for where, names in kinds.items()) or "constants"
+
+
+def points(symbols: list[sp.Symbol], tries: int = 40) -> Iterator[dict[sp.Symbol, sp.Rational]]:
+    """Yield rational points of the symbols' domain, in a fixed order; the first is 0 and 1 throughout."""
+    sizes = [sp.Rational(s) for s in ("1", "2", "1/2", "5/3", "1/7", "6", "3/4", "1/40", "30")]
+    for k in range(tries):
+        steps = [k * (2 * j + 1) + 3 * j * bool(k) for j in range(len(symbols))]
+        choices = {
+            "> 0": lambda i: sizes[i % len(sizes)],
+            "positive integer": lambda i: sp.Integer(1 + i % 5),
+            "real": lambda i: (-1) ** (i // 2) * sizes[i % len(sizes)] if i else sp.Integer(0),
+        }
+        yield {s: choices[kind(s)](i) for s, i in zip(symbols, steps, strict=True)}
+
+
+def counterexample(expr: sp.Expr, fails: Callable) -> str:
+    """Return a rational point at which ball arithmetic shows that the claim fails, or "" if none of the tries does."""
+    value = compile_ball(expr)
+    with ctx.workprec(PRECISION):
+        for point in points(sorted(expr.free_symbols, key=str)):
+            ball = value({s: exact(v) for s, v in point.items()})
+            if ball.is_finite() and fails(ball):
+                return ", ".join([*(f"{s} = {v}" for s, v in point.items()), f"value {ball.str(8)}"])
+    return ""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The claim `left = right` for all values of the free symbols. Tier: symbolic."""
+
+    name: str
+    left: sp.Expr
+    right: sp.Expr
+    cross_check: bool = False
+    tier: ClassVar[str] = "symbolic"
+
+    def decide(self) -> Outcome:
+        """Reduce the difference to 0, or find a point where it is not 0."""
+        left, right = sp.sympify(self.left), sp.sympify(self.right)
+        where = domain(left, right)
+        if residual(left - right) == 0:
+            return Outcome("proved", f"left − right reduces to 0; {where}")
+        witness = counterexample(left - right, lambda ball: not ball.contains(0))
+        return Outcome("refuted" if witness else "undecided", f"left − right does not reduce to 0; {where}", witness)
+
+
+@dataclass(frozen=True)
+class Sign:
+    """The claim `expr relation 0` for all values of the free symbols. Tier: symbolic."""
+
+    name: str
+    expr: sp.Expr
+    relation: str
+    cross_check: bool = False
+    tier: ClassVar[str] = "symbolic"
+
+    def decide(self) -> Outcome:
+        """Read the sign off a form all of whose terms have it, or find a point where it is another."""
+        expr = sp.sympify(self.expr)
+        where, found = domain(expr), sign(expr)
+        if found in IMPLIED[self.relation]:
+            return Outcome("proved", f"the sign {found} 0 is read off its terms; {where}")
+        witness = counterexample(expr, RELATIONS[self.relation][1])
+        if found == "==":
+            witness = f"everywhere ({where}): value 0"
+        return Outcome("refuted" if witness else "undecided", f"sign {found or 'not seen'}; {where}", witness)
+
+
+def minimum(name: str, f: sp.Expr, x: sp.Symbol, at: sp.Expr, value: sp.Expr) -> tuple[Claim, ...]:
+    """Claim that f(x) ≥ value on all of x's domain, an interval, with equality at `at` only: f'(at) = 0 and f'' > 0."""
+    return (
+        Identity(f"{name}: the value at {x} = {at}", f.subs(x, at), value),
+        Identity(f"{name}: stationary at {x} = {at}", sp.diff(f, x).subs(x, at), 0),
+        Sign(f"{name}: strictly convex in {x}", sp.diff(f, x, 2), ">"),
+    )

@@ -1,0 +1,73 @@
+"""The field's words as sympy expressions, written once for all theorems: finite laws, their divergences, their bounds.
+
+A law is a tuple of probabilities and a critic a tuple of scores, in nats, one for each atom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sympy as sp
+
+Vector = Sequence[sp.Expr]
+
+
+def positives(names: str) -> tuple[sp.Symbol, ...]:
+    """Return positive symbols; the names are separated by blanks."""
+    return tuple(sp.symbols(names.split(), positive=True))
+
+
+def reals(names: str) -> tuple[sp.Symbol, ...]:
+    """Return real symbols; the names are separated by blanks."""
+    return tuple(sp.symbols(names.split(), real=True))
+
+
+def normalised(weights: Vector) -> tuple[sp.Expr, ...]:
+    """Return weights over their sum: any law with full support, as the positive weights range freely."""
+    total = sum(weights)
+    return tuple(w / total for w in weights)
+
+
+def softplus(u: sp.Expr) -> sp.Expr:
+    """sp(u) = ln(1 + eᵘ)."""
+    return sp.log(1 + sp.exp(u))
+
+
+def sigmoid(u: sp.Expr) -> sp.Expr:
+    """σ(u) = 1/(1 + e^{−u})."""
+    return 1 / (1 + sp.exp(-u))
+
+
+def expect(law: Vector, values: Vector) -> sp.Expr:
+    """E_law[values]."""
+    return sum(p * v for p, v in zip(law, values, strict=True))
+
+
+def kl(p: Vector, q: Vector) -> sp.Expr:
+    """KL(p‖q); an atom with p = 0 counts 0."""
+    return sum(a * sp.log(a / b) for a, b in zip(p, q, strict=True) if a != 0)
+
+
+def partition(q: Vector, t: Vector) -> sp.Expr:
+    """E_q eᵗ."""
+    return expect(q, [sp.exp(s) for s in t])
+
+
+def tilted(q: Vector, t: Vector) -> tuple[sp.Expr, ...]:
+    """Q_T, the law proportional to eᵗ q."""
+    return tuple(b * sp.exp(s) / partition(q, t) for b, s in zip(q, t, strict=True))
+
+
+def dv(p: Vector, q: Vector, t: Vector) -> sp.Expr:
+    """Donsker–Varadhan: E_p t − ln E_q eᵗ."""
+    return expect(p, t) - sp.log(partition(q, t))
+
+
+def nwj(p: Vector, q: Vector, t: Vector) -> sp.Expr:
+    """Nguyen–Wainwright–Jordan, for a critic t ≈ ln p/q: 1 + E_p t − E_q eᵗ."""
+    return 1 + expect(p, t) - partition(q, t)
+
+
+def js(p: Vector, q: Vector, t: Vector) -> sp.Expr:
+    """Jensen–Shannon (logistic), a lower bound of 2·JSD(p, q): 2 ln 2 − E_p sp(−t) − E_q sp(t)."""
+    return 2 * sp.log(2) - expect(p, [softplus(-s) for s in t]) - expect(q, [softplus(s) for s in t])
