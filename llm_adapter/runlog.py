@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -109,7 +110,7 @@ class Table(TrainerCallback):
     def on_train_begin(self, args, state, control, **kwargs):
         """Print the headings."""
         if state.is_world_process_zero:
-            tqdm.write("".join(_heading(name, form) for name, (_, form) in COLUMNS.items()))
+            _print("".join(_heading(name, form) for name, (_, form) in COLUMNS.items()))
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         """Print the row of a training log or an evaluation."""
@@ -118,7 +119,12 @@ class Table(TrainerCallback):
             return
         values = {**{key.removeprefix(prefix): value for key, value in logs.items()}, "step": state.global_step}
         row = "".join(form.format(values[key]) for key, form in COLUMNS.values() if key in values)
-        tqdm.write(row + ("  (evaluation)" if prefix else ""))
+        _print(row + ("  (evaluation)" if prefix else ""))
+
+
+def _print(line: str) -> None:
+    tqdm.write(line)  # above the progress bar
+    sys.stdout.flush()  # a run piped into a file is watched too
 
 
 def _heading(name: str, form: str) -> str:
@@ -145,7 +151,11 @@ def summary(run: dict, logs: list[dict]) -> str:
         ]
     else:
         lines.append(
-            ("chosen rewards seen", f"{min(rewards):+.4f} … {max(rewards):+.4f}", "no plateau, no interval: that is js")
+            (
+                "chosen rewards seen",
+                f"{min(rewards):+.4f} … {max(rewards):+.4f}",
+                f"{run['bound']} has no plateau and no interval",
+            )
         )
     return "\n".join(f"{name:<20} {measured:>20}   theory: {said}" for name, measured, said in lines)
 

