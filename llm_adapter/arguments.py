@@ -65,6 +65,7 @@ class PreferenceArguments(TrainingArguments):
     report_to: str = "none"
     remove_unused_columns: bool = False
     dataloader_pin_memory: bool = torch.cuda.is_available()
+    ddp_find_unused_parameters: bool | None = False  # every weight is trained
 
     def __post_init__(self) -> None:
         """Check our fields before transformers touches a device.

@@ -38,7 +38,7 @@ def theory(bound: str, mix: float, counts: list[int]) -> dict[str, object]:
     start = mi.preference_loss(zero[:, 0], zero, bound, mix, mask=mask).mean().item()
     zero_floor = bound == "infonce" or (bound == "dv" and mix < 1)
     return {
-        "loss_start": start,
+        "loss_start": round(start, 12) + 0.0,  # + 0.0 makes −0 a 0
         "loss_floor": mi.preference_loss_floor(mix) if bound == "js" else 0.0 if zero_floor else None,
         "anchor": mi.preference_anchor(mix) if bound == "js" else None,
         "no_collapse_interval": list(mi.no_collapse_interval(mix)) if bound == "js" else None,
@@ -135,28 +135,16 @@ def _heading(name: str, form: str) -> str:
 def summary(run: dict, logs: list[dict]) -> str:
     """Return the measured values beside the theory's, one a line, from run.json's fields and the training logs."""
     rewards = [log["rewards/chosen"] for log in logs]
-    lines = [
-        ("first loss", f"{logs[0]['loss']:.4f}", f"{run['loss_start']:.6f} where policy = reference"),
-        ("last loss", f"{logs[-1]['loss']:.4f}", _floor(run["loss_floor"])),
-    ]
+    plateau, interval = "no plateau", "no interval"
     if run["no_collapse_interval"]:
         low, high = run["no_collapse_interval"]
-        lines += [
-            ("last chosen reward", f"{rewards[-1]:+.4f}", f"plateau −ln(1 − mix) = {run['anchor']:+.4f}"),
-            (
-                "chosen rewards seen",
-                f"{min(rewards):+.4f} … {max(rewards):+.4f}",
-                f"no collapse in [{low:+.4f}, {high:+.4f}]",
-            ),
-        ]
-    else:
-        lines.append(
-            (
-                "chosen rewards seen",
-                f"{min(rewards):+.4f} … {max(rewards):+.4f}",
-                f"{run['bound']} has no plateau and no interval",
-            )
-        )
+        plateau, interval = f"plateau −ln(1 − mix) = {run['anchor']:+.4f}", f"no collapse in [{low:+.4f}, {high:+.4f}]"
+    lines = (
+        ("first loss", f"{logs[0]['loss']:.4f}", f"{run['loss_start']:.6f} where policy = reference"),
+        ("last loss", f"{logs[-1]['loss']:.4f}", _floor(run["loss_floor"])),
+        ("last chosen reward", f"{rewards[-1]:+.4f}", plateau),
+        ("chosen rewards seen", f"{min(rewards):+.4f} … {max(rewards):+.4f}", interval),
+    )
     return "\n".join(f"{name:<20} {measured:>20}   theory: {said}" for name, measured, said in lines)
 
 

@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         set_seed(args.seed)  # the built-in model's weights
         model = load_model(args.model, args.attn_implementation)
     except ValueError as error:
-        print(f"llm_adapter.train: error: {error}", file=sys.stderr)
+        print("llm_adapter.train: error:", " ".join(str(error).split()), file=sys.stderr)
         return 2
     train(args, model, *data, command=shlex.join(["python", "-m", "llm_adapter.train", *argv]))
     return 0

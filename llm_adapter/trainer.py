@@ -47,11 +47,9 @@ class PreferenceTrainer(Trainer):
             processing_class=processing_class,
         )
         self.label_names = ["completion_mask"]  # present in every batch, so evaluation goes through compute_loss
-        self.model_accepts_loss_kwargs = (
-            False  # compute_loss returns a mean: Trainer divides it by the accumulation steps
-        )
+        self.model_accepts_loss_kwargs = False  # a batch's mean is returned: Trainer divides it by the accumulation
         self._checked = False
-        self._sums: dict[str, Tensor] = {}  # metrics since the last log, summed over examples
+        self._sums: dict[str, dict[str, Tensor]] = {"": {}, "eval_": {}}  # since the last log, over examples
         probe = (train_dataset[0].prompt + train_dataset[0].completions[0])[:16]
         self.log_probs = choose_log_probs(model, torch.tensor([probe], device=args.device))
         self.train_dataset = self.with_reference(train_dataset)
@@ -89,8 +87,9 @@ class PreferenceTrainer(Trainer):
             self._checked = True
             if self.state.global_step == 0:  # a resumed run starts away from its reference
                 self._check_start(loss.item(), negatives)
+        sums = self._sums["" if model.training else "eval_"]
         for name, values in self._metrics(log_probs.detach(), chosen.detach(), rejected.detach(), negatives).items():
-            self._sums[name] = self._sums.get(name, 0) + values.double().sum()
+            sums[name] = sums.get(name, 0) + values.double().sum()
         return (loss, {}) if return_outputs else loss
 
     def _preference_loss(self, chosen: Tensor, rejected: Tensor, negatives: Tensor) -> Tensor:
@@ -134,15 +133,16 @@ class PreferenceTrainer(Trainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the means since the last log, over all examples and processes, and append a line to metrics.jsonl."""
         prefix = "eval_" if "eval_loss" in logs else ""
-        measured = bool(self._sums) and f"{prefix}loss" in logs
+        sums = self._sums[prefix]
+        measured = bool(sums) and f"{prefix}loss" in logs
         if measured:
-            totals = self.accelerator.reduce(torch.stack(list(self._sums.values())), "sum").tolist()
-            means = dict(zip(self._sums, totals, strict=True))
+            totals = self.accelerator.reduce(torch.stack(list(sums.values())), "sum").tolist()
+            means = dict(zip(sums, totals, strict=True))
             examples = means.pop("examples")
             means = {name: total / examples for name, total in means.items()}
             means |= derived_metrics(self.args.bound, self.args.mix, means["rewards/chosen"])
             logs.update({prefix + name: value for name, value in means.items()})
-            self._sums = {}
+            sums.clear()
         super().log(logs, start_time)
         if measured and self.is_world_process_zero():
             append_json_line(Path(self.args.output_dir) / "metrics.jsonl", self.state.log_history[-1])

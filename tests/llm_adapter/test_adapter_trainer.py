@@ -111,7 +111,7 @@ def test_reference_is_the_initial_model_on_ragged_rows(tmp_path):
 
 @pytest.mark.parametrize("bound", ["dv", "js", "infonce"])
 def test_training_moves_the_margin_up(tmp_path, few, bound):
-    flags = ["--max_steps", "12", "--per_device_train_batch_size", "16", "--max_negatives", "1"]
+    flags = ["--max_steps", "8", "--per_device_train_batch_size", "16", "--max_negatives", "1"]
     _, lines = run(tmp_path, *flags, "--train_data", few, "--bound", bound)
     assert lines[-1]["rewards/margins"] > 0.05
     assert lines[-1]["rewards/accuracies"] > 0.7
@@ -129,6 +129,7 @@ def test_accumulation_does_not_change_what_is_logged(tmp_path, few):
     ]  # Adam's first step enlarges rounding errors
     _, whole = run(tmp_path / "a", *data, "--per_device_train_batch_size", "8")
     _, parts = run(tmp_path / "b", *data, "--per_device_train_batch_size", "2", "--gradient_accumulation_steps", "4")
+    assert whole[1]["rewards/chosen"] > 0.05  # the step did something
     for one, other in zip(whole, parts, strict=True):
         assert one.keys() == other.keys()
         for name in one.keys() - (
@@ -184,6 +185,14 @@ def test_evaluation_and_the_saved_model(tmp_path, few):
     assert [line["step"] for line in again] == [1, 1, 2, 2]
     assert f"{again[0]['loss']:.4f}" == "1.3863"  # the saved model is the new reference
     assert again[1]["eval_logps/chosen"] == pytest.approx(lines[-1]["eval_logps/chosen"], abs=0.1)
+
+
+def test_an_evaluation_between_two_logs_leaves_the_training_metrics_alone(tmp_path, few):
+    flags = ["--train_data", few, "--max_steps", "2", "--logging_steps", "2", "--logging_first_step", "false"]
+    _, plain = run(tmp_path / "a", *flags)
+    _, lines = run(tmp_path / "b", *flags, "--eval_data", few, "--eval_strategy", "steps", "--eval_steps", "1")
+    assert [("loss" in line, line["step"]) for line in lines] == [(False, 1), (True, 2), (False, 2)]
+    assert lines[1] == pytest.approx(plain[0], rel=1e-4, abs=1e-5)
 
 
 def test_resume_goes_on_as_if_uninterrupted(tmp_path, few):
