@@ -51,7 +51,10 @@ class Entry:
     def as_json(self) -> dict[str, object]:
         """Return the row as plain data."""
         claims = {} if self.verdict is None else vars(self.verdict)
-        text = {name: getattr(self.theorem, name, "") for name in ("statement", "title", "proof", "reference")}
+        text = {
+            name: " ".join(getattr(self.theorem, name, "").split())
+            for name in ("statement", "title", "proof", "reference")
+        }
         lists = {name: list(getattr(self.theorem, name, ())) for name in ("assumptions", "by_hand", "uses")}
         return {
             "slug": self.slug,

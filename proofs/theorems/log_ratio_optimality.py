@@ -67,7 +67,7 @@ def value_and_gradient(row, p, q):
     """Value and gradient of a shipped row at its tight critic."""
     critic = (logs(p) - logs(q)).requires_grad_()
     value = row(critic, critic, logs(p), logs(q))
-    return [float(value), *torch.autograd.grad(value, critic)[0].tolist()]
+    return [value.item(), *torch.autograd.grad(value, critic)[0].tolist()]
 
 
 THEOREM = Theorem(

@@ -93,9 +93,17 @@ THEOREM = Theorem(
                 ("0.1", "1e-3", "1"),
             )
         ],
-        Shipped("mi.preference_anchor", MIX, mi.preference_anchor, lambda mix: of_mix["anchor"](a=mix / (1 - mix))),
         Shipped(
-            "mi.preference_loss_floor", MIX, mi.preference_loss_floor, lambda mix: of_mix["floor"](a=mix / (1 - mix))
+            "mi.preference_anchor",
+            MIX,
+            lambda mix: mi.preference_anchor(mix),
+            lambda mix: of_mix["anchor"](a=mix / (1 - mix)),
+        ),
+        Shipped(
+            "mi.preference_loss_floor",
+            MIX,
+            lambda mix: mi.preference_loss_floor(mix),
+            lambda mix: of_mix["floor"](a=mix / (1 - mix)),
         ),
         Shipped(
             "mi.preference_loss is stationary there",

@@ -30,10 +30,11 @@ def gradient_at_zero(value):
 dpo, mio = softplus(v - u), loss(half)
 nca_pair = -sp.log(sigmoid(u)) - half * sp.log(sigmoid(-u)) - half * sp.log(sigmoid(-v))
 
-# Population: a chosen response from P, a rejected one from R; any joint law of the pair with these marginals.
-P, R, T = normalised(positives("p1 p2 p3")), normalised(positives("r1 r2 r3")), reals("t1 t2 t3")
-M = [half * (x + y) for x, y in zip(P, R, strict=True)]
-population = expect(P, [softplus(-t) + half * softplus(t) for t in T]) + half * expect(R, [softplus(t) for t in T])
+# Population: any joint law of (chosen, rejected) on 2 responses, with its marginals P and R; T is the reward of each.
+CELLS, T = normalised(positives("c11 c12 c21 c22")), reals("t1 t2")
+P, R = (CELLS[0] + CELLS[1], CELLS[2] + CELLS[3]), (CELLS[0] + CELLS[2], CELLS[1] + CELLS[3])
+mixed = [(1 - alpha) * x + alpha * y for x, y in zip(P, R, strict=True)]
+population = expect(CELLS, [loss(alpha, *rewards) for rewards in product(T, repeat=2)])
 
 
 def shipped(chosen, rejected, mix=0.5):
@@ -75,11 +76,11 @@ THEOREM = Theorem(
     proof="""JS(P, Q; T) = 2 ln 2 − E_P sp(−T) − E_Q sp(T); put the point mass at z_w for P and the weights 1 − α, α
     at z_w and z_l for Q. A mean over pairs separates into a mean over P and one over R, since no term has both. The
     inequality and its equality are log_ratio_optimality, row js, for P and Q_α. −ln σ(t) = sp(−t) gives NCA.""",
-    by_hand=("from 3 responses to any finite number: the population identity is a sum over responses",),
+    by_hand=("from 2 responses to any finite number: the mean over pairs is a sum over P and a sum over R",),
     checks=(
         Identity("one pair, any α", loss(alpha), 2 * sp.log(2) - js((1, 0), (1 - alpha, alpha), (u, v))),
         Identity("one pair, α = 1", loss(1), 2 * sp.log(2) - js((1, 0), (0, 1), (u, v))),
-        Identity("population, α = ½, 3 responses", population, 2 * sp.log(2) - js(P, M, T)),
+        Identity("population, any α, any joint law on 2 responses", population, 2 * sp.log(2) - js(P, mixed, T)),
         Identity("L_½ is the published pairwise NCA", mio, nca_pair),
         Identity("L_α = 2 ln 2 at z = 0", loss(alpha, 0, 0), 2 * sp.log(2)),
         *[
@@ -106,7 +107,7 @@ THEOREM = Theorem(
         Identity(
             "the rejected term with the sign of the chosen one", softplus(-u) + softplus(u) / 2 + softplus(-v) / 2, mio
         ),
-        Identity("the negatives are R alone, 3 responses", population, 2 * sp.log(2) - js(P, R, T)),
+        Identity("the negatives are R alone, for every α", population, 2 * sp.log(2) - js(P, R, T)),
         Identity("at z = 0 the gradient equals DPO's", gradient_at_zero(mio)[0], gradient_at_zero(dpo)[0]),
     ),
     uses=("log_ratio_optimality",),

@@ -7,7 +7,7 @@ import sympy as sp
 import mi_estimators as mi
 from proofs import strategies
 from proofs.certify import Certified
-from proofs.shipped import Shipped, tensor
+from proofs.shipped import Shipped, compiled, tensor
 from proofs.symbolic import Identity, Sign, minimum
 from proofs.tested import Tested
 from proofs.theorem import Theorem
@@ -49,6 +49,11 @@ def bracket(mix, decimals, outward):
 def sinks_only_above_start(loss, at_start):
     """The claim that a chosen reward in [−20, −1.0987] costs more than the start, for rejected rewards in [−30, 30]."""
     return loss - at_start, ">", {u: (-20, "-1.0987"), v: (-30, 30)}
+
+
+def chosen_at(reward, mix):
+    """f_α at a number, by the proved expression."""
+    return compiled(chosen_term(u))(u=reward, a=mix / (1 - mix))
 
 
 def stay(chosen, rejected, mix, rewards):
@@ -108,17 +113,25 @@ THEOREM = Theorem(
             tail="u < −20: f_α decreases below its anchor; any v: sp(v) > 0, as above",
         ),
         Shipped(
-            "mi.no_collapse_interval at the stated α",
-            {"mix": strategies.one_of(ROOTS)},
+            "mi.no_collapse_interval at α = ½",
+            {"mix": strategies.one_of(["0.5"])},
             lambda mix: mi.no_collapse_interval(float(mix)),
             lambda mix: [float(end) for end in ROOTS[mix]],
-            tolerance=5e-7,
+            tolerance=1e-14,
+            examples=1,
+        ),
+        Shipped(
+            "mi.no_collapse_interval ends where f_α = 2 ln 2",
+            {"mix": strategies.mixes()},
+            lambda mix: [chosen_at(end, mix) for end in mi.no_collapse_interval(mix)],
+            lambda mix: [2 * log(2)] * 2,
+            tolerance=1e-12,
         ),
         Tested(
             "mi.preference_loss keeps the mean in mi.no_collapse_interval",
             BATCH | {"mix": strategies.mixes()},
             lambda chosen, rejected, mix: stay(chosen, rejected, mix, [sum(chosen) / len(chosen)]),
-            examples=100,
+            examples=40,
             cross_check=True,
         ),
     ),

@@ -15,7 +15,7 @@ from proofs.vocabulary import expect, normalised, positives, reals
 
 # One response y of a set of any size: π_y = e^θ/(e^θ + E). S is the mean of r − β ln(ρ/π_ref) over the relative law ρ
 # of the others, which does not depend on θ_y. The identities need no sign of β.
-theta, r, S, beta, g = reals("theta r S beta g")
+theta, r, S, beta = reals("theta r S beta")
 E, q, e = positives("E q e")
 p, eps = 1 / (1 + E * sp.exp(-theta)), e / (1 + e)
 advantage, others = r - beta * sp.log(p / q), S - beta * sp.log(1 - p)  # A_y, and the mean of A over the others
@@ -120,7 +120,11 @@ THEOREM = Theorem(
             )
             for i, j in product((2, 3), range(3))
         ],
-        Identity("geometric sum, step", (1 - g ** (n + 1)) / (1 - g) - (1 - g**n) / (1 - g), g**n),
+        Identity(
+            "(1 − gⁿ)/(1 − g), the geometric sum, step, at g = 1 − ε",
+            (1 - (1 - eps) ** (n + 1)) / eps - (1 - (1 - eps) ** n) / eps,
+            (1 - eps) ** n,
+        ),
         Identity(
             "(1 − ε)ⁿ − 1 + nε, step",
             (1 - eps) ** (n + 1) - 1 + (n + 1) * eps,

@@ -1,0 +1,141 @@
+"""`python -m proofs`: what it prints, what it exits with, and that it leaves nothing behind."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from proofs import __main__ as command
+from proofs import ledger, tested
+from proofs.strategies import scores
+from proofs.theorem import Theorem
+
+ROOT = Path(__file__).parents[2]
+TRUE = tested.Tested("true", {"t": scores()}, lambda t: True, examples=3)
+FALSE = tested.Tested("false", {"t": scores()}, lambda t: t < 1)
+ROW = {"slug", "statement", "tier", "ok", "seconds", "title", "assumptions", "uses", "rests_on", "checks", "reference"}
+
+
+def theorem(slug, check=TRUE, uses=()):
+    return Theorem(
+        slug=slug,
+        title="a title",
+        statement="a statement",
+        assumptions=("an assumption",),
+        proof="an idea",
+        by_hand=("a step",),
+        checks=(check,),
+        false_neighbours=(FALSE,),
+        uses=uses,
+        reference="a reference",
+    )
+
+
+@pytest.fixture
+def shelf(monkeypatch):
+    """The ledger's theorems, to be replaced."""
+    theorems = {"good": theorem("good")}
+    monkeypatch.setattr(ledger, "load", lambda: theorems)
+    return theorems
+
+
+def test_json_of_all_theorems(tmp_path):
+    """Strict JSON on stdout alone, the bar on stderr, exit 0, no file left, whatever the terminal can print."""
+    result = subprocess.run(
+        [sys.executable, "-m", "proofs", "--json"],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii", "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    rows = json.loads(result.stdout, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert len(rows) >= 11
+    for row in rows:
+        assert set(row) >= ROW
+        assert row["ok"] is True
+        assert row["tier"] in {"symbolic", "certified", "tested"}
+        assert isinstance(row["seconds"], float)
+    assert "theorem" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_ledger(shelf, capsys):
+    shelf["better"] = theorem("better", uses=("good",))
+    assert command.main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["theorem", "good", "better", "2"]
+    assert lines[2].endswith("yes  a title ← good")
+    assert lines[-1].startswith("2 theorems: 0 symbolic, 0 certified, 2 tested; ")
+    assert lines[-1].endswith(" s")
+
+
+def test_one_theorem_in_full(shelf, capsys):
+    shelf["better"] = theorem("better", uses=("good",))
+    assert command.main(["better"]) == 0
+    text = capsys.readouterr().out
+    for part in (
+        "better [tested]: a title",
+        "a statement",
+        "an assumption",
+        "an idea",
+        "a step",
+        "a reference",
+        "good",
+    ):
+        assert part in text
+    assert "[tested] true: survived" in text
+    assert "[tested] false: refuted, witness: t = 1" in text
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"], ["bad"], ["bad", "--json"]])
+def test_a_theorem_that_is_not_ok_is_exit_1(shelf, capsys, arguments):
+    shelf["bad"] = theorem("bad", check=FALSE)
+    assert command.main(arguments) == 1
+    out = capsys.readouterr().out
+    assert "t = 1" in out
+    if "--json" in arguments:
+        assert [row["ok"] for row in json.loads(out) if row["slug"] == "bad"] == [False]
+    elif not arguments:
+        assert out.splitlines()[-1].startswith("2 theorems: 0 symbolic, 0 certified, 1 tested, 1 NOT OK; ")
+
+
+def test_a_module_that_does_not_import_is_exit_1(shelf, capsys):
+    shelf["broken"] = "SyntaxError: no"
+    assert command.main([]) == 1
+    assert "! SyntaxError: no" in capsys.readouterr().out
+    assert command.main(["broken"]) == 1
+    assert "! SyntaxError: no" in capsys.readouterr().out
+    assert command.main(["good"]) == 0
+
+
+def test_no_theorem_at_all_is_exit_1(shelf, capsys):
+    shelf.clear()
+    assert command.main(["--json"]) == 1
+    assert capsys.readouterr().out == "[]\n"
+
+
+@pytest.mark.parametrize("arguments", [["nowhere"], ["nowhere", "--json"]])
+def test_an_unknown_slug_is_one_line_and_exit_2(shelf, capsys, arguments):
+    assert command.main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == "proofs: no theorem 'nowhere'; there are: good\n"
+
+
+def test_what_a_theorem_prints_does_not_reach_stdout(shelf, capsys):
+    shelf["loud"] = theorem(
+        "loud", check=tested.Tested("loud", {"t": scores()}, lambda t: print("noise") is None, examples=2)
+    )
+    assert command.main(["--json"]) == 0
+    assert "noise" not in json.dumps(json.loads(capsys.readouterr().out))
+
+
+def test_a_missing_package_is_named(monkeypatch, capsys):
+    monkeypatch.setattr(command, "find_spec", lambda name: None if name == "flint" else True)
+    assert command.main([]) == 2
+    assert capsys.readouterr().err == "proofs: python-flint not installed; pip install 'mi-estimators[proofs]'\n"
