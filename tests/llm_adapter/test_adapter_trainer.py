@@ -144,12 +144,14 @@ def test_metrics_are_those_of_the_definitions(tmp_path, few):
     assert run_js["no_collapse_interval"] == [low, high]
     assert run_js["loss_floor"] == mi.preference_loss_floor(0.75)
     first, second = lines
-    assert first["gradient/chosen"] == pytest.approx(1 - 1.25 / 2, abs=1e-6)
+    assert first["gradient/chosen"] == pytest.approx(0.75 / 2, abs=1e-6)
     assert first["gradient/rejected"] == pytest.approx(0.75 / 2, abs=1e-6)
     chosen = second["rewards/chosen"]
     assert second["anchor/gap"] == pytest.approx(chosen + math.log(0.25))
     assert second["collapse/margin"] == pytest.approx(min(chosen - low, high - chosen))
     assert second["rewards/margins"] == pytest.approx(chosen - second["rewards/rejected"])
+    for name in ("gradient/chosen", "gradient/rejected"):
+        assert run(tmp_path, "--train_data", few, "--bound", "dv")[1][0][name] == pytest.approx(0.5, abs=1e-6)
 
 
 def test_theory_is_null_where_there_is_none():
