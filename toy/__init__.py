@@ -1,0 +1,1 @@
+"""The lab: small exact experiments on Gaussian laws and softmax policies, their figures and their report."""

@@ -1,0 +1,144 @@
+"""Results of the other rooms, read as data where they lie in the output folder: the ledger and language-model runs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from .style import BLUE, GREEN, INK, ORANGE, PINK, RED, SKY
+from .tables import Table
+
+
+@dataclass(frozen=True)
+class Run:
+    """A language-model run.
+
+    Attributes:
+        name: its folder.
+        facts: run.json: model, bound, mix, beta, loss_start, loss_floor, anchor, no_collapse_interval (null: none).
+        logs: the training lines of metrics.jsonl: step, loss, rewards/chosen, rewards/rejected, rewards/margins, ….
+    """
+
+    name: str
+    facts: dict
+    logs: list[dict]
+
+
+def read_ledger(folder: Path) -> list[dict]:
+    """Return the theorems of ledger.json, or none where it is missing or was cut short."""
+    try:
+        entries = json.loads((folder / "ledger.json").read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return []
+    return [entry for entry in entries if isinstance(entry, dict) and "slug" in entry]
+
+
+def read_runs(folder: Path) -> list[Run]:
+    """Return the runs under lm/ that have both files and at least one training line."""
+    runs = []
+    for facts in sorted(folder.glob("lm/*/run.json")):
+        metrics = facts.with_name("metrics.jsonl")
+        if not metrics.exists():
+            continue
+        lines = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+        logs = [line for line in lines if {"step", "loss", "rewards/chosen", "rewards/rejected"} <= line.keys()]
+        if logs:
+            runs.append(Run(facts.parent.name, json.loads(facts.read_text(encoding="utf-8")), logs))
+    return runs
+
+
+def title(run: Run) -> str:
+    """Return "dpo: dv, mix 0.5, β 0.05"."""
+    parts = [str(run.facts.get("bound", "?")), *(f"{k} {run.facts[k]:g}" for k in ("mix", "beta") if k in run.facts)]
+    return f"{run.name}: {', '.join(parts)}".replace("beta", "β")
+
+
+def column(run: Run, key: str) -> np.ndarray:
+    """Return one logged quantity over the training lines, NaN where it was not finite."""
+    return np.array([np.nan if log.get(key) is None else log[key] for log in run.logs], dtype=float)
+
+
+def runs_figure(runs: list[Run]) -> Figure:
+    """Rewards of every run and the losses of all, with what theory says of each."""
+    figure = Figure(figsize=(4.6 * (len(runs) + 1), 4.0), layout="constrained")
+    panels = figure.subplots(1, len(runs) + 1)
+    for axes, run in zip(panels, runs, strict=False):
+        step = column(run, "step")
+        axes.plot(step, column(run, "rewards/chosen"), color=GREEN, label="chosen")
+        axes.plot(step, column(run, "rewards/rejected"), "--", color=RED, label="rejected")
+        axes.axhline(0, color=INK, lw=0.8)
+        if run.facts.get("anchor") is not None:
+            axes.axhline(run.facts["anchor"], color=INK, lw=1, ls="-.", label="anchor")
+        for k, end in enumerate(run.facts.get("no_collapse_interval") or []):
+            if end is not None:
+                axes.axhline(end, color=PINK, lw=1.2, ls=":", label=None if k else "no-collapse interval")
+        axes.set(xlabel="step", ylabel="mean reward β ln π/π_ref, nats")
+        axes.set_title(title(run))
+        axes.legend(loc="best", fontsize=8.5)
+    for k, run in enumerate(runs):
+        colour = (BLUE, PINK, ORANGE, SKY)[k % 4]
+        panels[-1].plot(column(run, "step"), column(run, "loss"), color=colour, label=run.name)
+        for key, dash in (("loss_start", ":"), ("loss_floor", "-.")):
+            if run.facts.get(key) is not None:
+                panels[-1].axhline(run.facts[key], color=colour, lw=1, ls=dash)
+    panels[-1].set(xlabel="step", ylabel="loss, nats")
+    panels[-1].set_title("Loss (dotted: start, dash-dotted: floor)")
+    panels[-1].legend(loc="best", fontsize=8.5)
+    return figure
+
+
+def runs_table(runs: list[Run]) -> Table:
+    """First and last values of every run beside theory's."""
+    body = []
+    for run in runs:
+        loss, chosen, rejected = (column(run, key) for key in ("loss", "rewards/chosen", "rewards/rejected"))
+        accuracy = column(run, "rewards/accuracies")
+        interval = run.facts.get("no_collapse_interval")
+        body.append(
+            (
+                title(run),
+                str(run.facts.get("model", "?")),
+                f"{loss[0]:.4f} → {loss[-1]:.4f}",
+                f"{_said(run.facts.get('loss_start'))} / {_said(run.facts.get('loss_floor'))}",
+                f"{chosen[-1]:+.3f} (least {np.nanmin(chosen):+.3f})",
+                _said(run.facts.get("anchor")),
+                "none" if not interval else f"[{_said(interval[0])}, {_said(interval[1])}]",
+                f"{rejected[-1]:+.3f}",
+                f"{accuracy[-1]:.2f}",
+            )
+        )
+    head = (
+        "run",
+        "model",
+        "loss",
+        "theory: start / floor",
+        "chosen reward",
+        "anchor",
+        "interval",
+        "rejected",
+        "accuracy",
+    )
+    return Table(head, body)
+
+
+def _said(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4f}"
+
+
+def ledger_table(entries: list[dict]) -> Table:
+    """The theorems: what each says, its tier, whether it held, and how long the check took."""
+    body = [
+        (
+            str(entry["slug"]),
+            str(entry.get("statement", "")),
+            str(entry.get("tier", "")),
+            "yes" if entry.get("ok") else "NO",
+            f"{entry.get('seconds') or 0:.1f}",
+        )
+        for entry in entries
+    ]
+    return Table(("theorem", "statement", "tier", "holds", "seconds"), body)

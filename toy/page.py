@@ -1,0 +1,105 @@
+"""A self-contained HTML page: paragraphs, tables and figures in order, legible in light and dark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from .style import png, svg
+from .tables import Table
+
+_CSS = """
+:root {
+  color-scheme: light dark;
+  --ink: #1f2328; --paper: #ffffff; --rule: #d1d9e0; --soft: #59636e;
+}
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6edf3; --paper: #12161c; --rule: #3d444d; --soft: #a0a8b1; }
+}
+* { box-sizing: border-box; }
+body {
+  margin: 0; background: var(--paper); color: var(--ink);
+  font: 16px/1.55 system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif;
+}
+main { max-width: 66rem; margin: 0 auto; padding: 2rem 1.2rem 4rem; }
+h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .4rem; }
+h2 { font-size: 1.3rem; margin: 3rem 0 .6rem; padding-top: 1rem; border-top: 1px solid var(--rule); }
+p, figcaption { max-width: 56rem; }
+.soft, figcaption { color: var(--soft); font-size: .92rem; }
+figure { margin: 1.2rem 0 1.6rem; }
+figure svg { display: block; width: 100%; height: auto; color: var(--ink); }
+figcaption { margin-top: .5rem; }
+.scroll { overflow-x: auto; margin: 1rem 0; }
+table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums; }
+th, td {
+  padding: .28rem .8rem .28rem 0; border-bottom: 1px solid var(--rule);
+  text-align: left; vertical-align: top;
+}
+td { white-space: nowrap; }
+td.long { white-space: normal; min-width: 18rem; }
+th { font-weight: 600; }
+caption { caption-side: top; text-align: left; font-weight: 600; padding-bottom: .3rem; }
+details { margin: .8rem 0; }
+summary { cursor: pointer; }
+"""
+
+
+def one_line(text: str) -> str:
+    """Return the text with every run of white space as one space."""
+    return " ".join(text.split())
+
+
+def html_table(title: str, table: Table, *, folded: bool = False) -> str:
+    """Return a table as HTML, folded away if it is long."""
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in table.head)
+    body = "".join(
+        "<tr>" + "".join(f"<td{' class=long' if len(c) > 46 else ''}>{escape(c)}</td>" for c in row) + "</tr>"
+        for row in table.body
+    )
+    caption = "" if folded else f"<caption>{escape(title)}</caption>"
+    text = f"<div class=scroll><table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    return f"<details><summary>{escape(title)}</summary>{text}</details>" if folded else text
+
+
+@dataclass
+class Page:
+    """What has been put on the page, and the figures by name for their files."""
+
+    title: str
+    parts: list[str] = field(default_factory=list)
+    figures: dict[str, Figure] = field(default_factory=dict)
+
+    def heading(self, text: str) -> None:
+        """Begin a section."""
+        self.parts.append(f"<h2>{escape(text)}</h2>")
+
+    def text(self, text: str, *, soft: bool = False) -> None:
+        """Add a paragraph."""
+        self.parts.append(f"<p{' class=soft' if soft else ''}>{escape(one_line(text))}</p>")
+
+    def table(self, title: str, table: Table, *, folded: bool = False) -> None:
+        """Add a table, if it has a row."""
+        if table.body:
+            self.parts.append(html_table(title, table, folded=folded))
+
+    def figure(self, name: str, figure: Figure, caption: str) -> None:
+        """Add a figure with a caption that can be read alone."""
+        self.figures[name] = figure
+        caption = f"<b>Figure {len(self.figures)}.</b> {escape(one_line(caption))}"
+        self.parts.append(f"<figure>{svg(figure)}<figcaption>{caption}</figcaption></figure>")
+
+    def write(self, path: Path) -> None:
+        """Write the page, and every figure as PNG and SVG beside it."""
+        for name, figure in self.figures.items():
+            path.with_name(f"{name}.png").write_bytes(png(figure))
+            path.with_name(f"{name}.svg").write_text(svg(figure), encoding="utf-8")
+        head = (
+            "<!doctype html>\n<html lang=en><head><meta charset=utf-8>"
+            "<meta name=viewport content='width=device-width, initial-scale=1'>"
+            f"<title>{escape(self.title)}</title><style>{_CSS}</style></head>"
+            f"<body><main><h1>{escape(self.title)}</h1>\n"
+        )
+        path.write_text(head + "\n".join(self.parts) + "\n</main></body></html>\n", encoding="utf-8")

@@ -1,0 +1,84 @@
+"""Policies: softmax over a few arms with exact objectives of their logits, and the small network of `collapse`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+import mi_estimators as mi
+
+Objective = Callable[[Tensor], Tensor]
+
+
+def arms(eps: Tensor, count: int = 2) -> Tensor:
+    """Return logits (B, count) of the base policies with p(correct) = ε in arm 0 and the rest shared equally.
+
+    Arm 0 is the chosen response, arm 1 the rejected one, the others are unseen.
+    """
+    rest = torch.log1p(-eps) - math.log(count - 1)
+    return torch.stack([eps.log(), *[rest] * (count - 1)], -1)
+
+
+def expected_reward(base: Tensor, beta: Tensor, mix: float) -> Objective:
+    """On-policy RLHF without a penalty: J = E_π r, r = 1 on the correct arm and 0 elsewhere."""
+    reward = torch.zeros_like(base)
+    reward[:, 0] = 1
+
+    def objective(logits: Tensor) -> Tensor:
+        return mi.mean(reward, logits.log_softmax(-1))
+
+    return objective
+
+
+def log_likelihood(base: Tensor, beta: Tensor, mix: float) -> Objective:
+    """SFT on the chosen response: J = ln π_w."""
+    return lambda logits: logits.log_softmax(-1)[:, 0]
+
+
+def preference(bound: str) -> Callable[[Tensor, Tensor, float], Objective]:
+    """A preference loss of the library on the pair (arm 0, arm 1), sign changed; the base policy is the reference."""
+
+    def make(base: Tensor, beta: Tensor, mix: float) -> Objective:
+        reference = base.log_softmax(-1)
+
+        def objective(logits: Tensor) -> Tensor:
+            scores = beta[:, None] * (logits.log_softmax(-1) - reference)
+            return -mi.preference_loss(scores[:, 0], scores[:, 1], bound=bound, mix=mix)
+
+        return objective
+
+    return make
+
+
+OBJECTIVES: dict[str, Callable[[Tensor, Tensor, float], Objective]] = {
+    "rlhf": expected_reward,
+    "sft": log_likelihood,
+    "dpo": preference("dv"),
+    "mio": preference("js"),
+}
+"""What the flow ascends: (base logits (B, K), β (B,), mix) → objective of the logits, (B, K) → (B,)."""
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
+
+
+def network(replicas: int, widths: tuple[int, ...], generator: torch.Generator) -> list[Tensor]:
+    """Return weights and biases of `replicas` independent multilayer perceptrons, weights N(0, 1/fan-in), biases 0."""
+    layers = []
+    for fan_in, fan_out in pairwise(widths):
+        layers += [torch.randn(replicas, fan_in, fan_out, generator=generator) / math.sqrt(fan_in)]
+        layers += [torch.zeros(replicas, 1, fan_out)]
+    return layers
+
+
+def network_logits(parameters: list[Tensor], prompts: Tensor, activation: str) -> Tensor:
+    """Return the logits (R, prompts, responses) of every replica on its prompts (R, prompts, dim)."""
+    hidden = prompts
+    for k in range(0, len(parameters), 2):
+        hidden = torch.baddbmm(parameters[k + 1], hidden, parameters[k])
+        if k + 2 < len(parameters):
+            hidden = ACTIVATIONS[activation](hidden)
+    return hidden

@@ -1,0 +1,45 @@
+"""The one training loop: plain gradient descent of many independent replicas at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+Seen = TypeVar("Seen")
+
+
+def descend(
+    loss: Callable[[list[Tensor]], tuple[Tensor, Seen]],
+    parameters: list[Tensor],
+    steps: int,
+    learning_rate: float,
+    observe: Callable[[int, Tensor, Seen], bool | None] | None = None,
+) -> list[Tensor]:
+    """Take `steps` steps θ ← θ − η ∇loss; replicas share no parameter, so the gradient of the sum is each one's own.
+
+    Plain descent on purpose: learning rate × step is then the time of the gradient flow, and two losses with equal
+    first gradients take the same first step.
+
+    Args:
+        loss: parameters → (loss of each replica, whatever `observe` wants to see).
+        parameters: tensors whose first dimension is the replica.
+        steps: number of steps; the loss is also evaluated after the last one.
+        learning_rate: η.
+        observe: called before each step with (step, losses, seen), and after the last; returning True ends the loop.
+
+    Returns:
+        The parameters after the last step.
+    """
+    parameters = [p.detach().clone().requires_grad_() for p in parameters]
+    for step in range(steps + 1):
+        losses, seen = loss(parameters)
+        if (observe is not None and observe(step, losses.detach(), seen)) or step == steps:
+            break
+        gradients = torch.autograd.grad(losses.sum(), parameters)
+        with torch.no_grad():
+            for p, gradient in zip(parameters, gradients, strict=True):
+                p.sub_(gradient, alpha=learning_rate)
+    return [p.detach() for p in parameters]
