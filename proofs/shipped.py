@@ -47,7 +47,7 @@ class Shipped:
     library: Callable[..., object]
     proved: Callable[..., object]
     tolerance: float = 1e-9
-    examples: int = 25
+    examples: int = 16
     cross_check: bool = True
     tier: ClassVar[str] = "tested"
 

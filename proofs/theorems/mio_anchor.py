@@ -123,6 +123,7 @@ THEOREM = Theorem(
             lambda mix, chosen, rejected: (
                 float(shipped(chosen, rejected, mix)) >= mi.preference_loss_floor(mix) - 1e-12
             ),
+            examples=25,
             cross_check=True,
         ),
     ),

@@ -131,7 +131,7 @@ THEOREM = Theorem(
             "mi.preference_loss keeps the mean in mi.no_collapse_interval",
             BATCH | {"mix": strategies.mixes()},
             lambda chosen, rejected, mix: stay(chosen, rejected, mix, [sum(chosen) / len(chosen)]),
-            examples=40,
+            examples=25,
             cross_check=True,
         ),
     ),

@@ -134,7 +134,9 @@ THEOREM = Theorem(
         Shipped(
             "the gradient of J through mi.mean", GIVEN, shipped_gradient, lambda **v: formula(**v)[0], tolerance=1e-8
         ),
-        Tested("the bound π_y (1 − π_y) osc(A)", GIVEN, lambda **v: bounded(**v, by="A"), cross_check=True),
+        Tested(
+            "the bound π_y (1 − π_y) osc(A)", GIVEN, lambda **v: bounded(**v, by="A"), examples=25, cross_check=True
+        ),
     ),
     false_neighbours=(
         Identity("without the baseline: ∂J/∂θ_y = π_y A_y", sp.diff(J, theta), p * advantage),

@@ -2,6 +2,7 @@
 
 import pytest
 import sympy as sp
+from hypothesis import given
 from hypothesis import strategies as st
 
 from proofs import tested
@@ -86,6 +87,13 @@ class TestCertify:
     )
     def test_enclosures(self, expr, value):
         assert compile_ball(expr)({x: exact(1)}).contains(value)
+
+    @given(st.fractions(-3, 3), st.fractions(0, 2), st.fractions(0, 1))
+    def test_an_enclosure_contains_the_value_at_every_point(self, low, width, share):
+        expr = sp.log(1 + sp.exp(x)) * x - sp.exp(-(x**2)) / (2 + x**2)
+        inner = compile_ball(expr)({x: exact(low + share * width)})
+        outer = compile_ball(expr)({x: exact(low).union(exact(low + width))})
+        assert outer.overlaps(inner)
 
     def test_the_tail_is_shown(self):
         claim = Certified("c", 1 + x**2, ">", {x: (-1, 1)}, tail="x² ≥ 0")

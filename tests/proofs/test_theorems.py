@@ -13,7 +13,7 @@ import torch
 import mi_estimators as mi
 import proofs
 from proofs.ledger import ledger, load
-from proofs.theorem import TIERS, Theorem, decide
+from proofs.theorem import TIERS, Theorem, decide, run
 
 THEOREMS = load()
 SLUGS = sorted(THEOREMS)
@@ -70,6 +70,11 @@ def test_modules_are_short_and_name_no_machine(path):
     assert len(text.splitlines()) <= 250
     assert "/work/" not in text
     assert "/home/" not in text
+
+
+def test_two_runs_say_the_same():
+    first, second = ([r.outcome for r in run(THEOREMS["dv_shift_nwj"]).checks] for _ in range(2))
+    assert first == second
 
 
 # Wrong libraries, each wrong in one thing: (theorem that must notice, name in mi, what is wrong, what stands there).
