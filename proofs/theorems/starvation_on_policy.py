@@ -6,7 +6,7 @@ import sympy as sp
 import torch
 
 import mi_estimators as mi
-from proofs import strategies
+from proofs import oracles, strategies
 from proofs.shipped import Shipped, logs, tensor
 from proofs.symbolic import Identity, Sign
 from proofs.tested import Tested
@@ -14,10 +14,10 @@ from proofs.theorem import Theorem
 from proofs.vocabulary import expect, normalised, positives, reals
 
 # One response y of a set of any size: π_y = e^θ/(e^θ + E). S is the mean of r − β ln(ρ/π_ref) over the relative law ρ
-# of the others, which does not depend on θ_y. The identities need no sign of β.
-theta, r, S, beta = reals("theta r S beta")
-E, q, e = positives("E q e")
-p, eps = 1 / (1 + E * sp.exp(-theta)), e / (1 + e)
+# of the others, which does not depend on θ_y.
+theta, r, S = reals("theta r S")
+E, d, e, beta = positives("E d e beta")
+p, q, eps = 1 / (1 + E * sp.exp(-theta)), d / (1 + d), e / (1 + e)  # π_y, π_ref,y, ε
 advantage, others = r - beta * sp.log(p / q), S - beta * sp.log(1 - p)  # A_y, and the mean of A over the others
 J = p * advantage + (1 - p) * others
 
@@ -55,17 +55,17 @@ def shipped_gradient(theta, ref, r, beta):
 
 
 def formula(theta, ref, r, beta):
-    """π_y (A_y − E_π A), A_y and π_y."""
-    pi = tensor(theta).softmax(-1)
-    a = tensor(r) - beta * (pi.log() - logs(ref))
-    return (pi * (a - (pi * a).sum())).tolist(), a.tolist(), pi.tolist()
+    """π_y (A_y − E_π A) by plain sums, A_y and π_y."""
+    pi = oracles.tilted([1] * len(theta), theta)
+    a = [x - beta * oracles.ln(y / z) for x, y, z in zip(r, pi, ref, strict=True)]
+    return [y * (x - oracles.mean(pi, a)) for x, y in zip(a, pi, strict=True)], a, pi
 
 
 def bounded(theta, ref, r, beta, by):
-    """Whether |∂J/∂θ_y| ≤ π_y (1 − π_y) osc for every y, where osc is the range of A or of the reward."""
-    slopes, a, pi = formula(theta, ref, r, beta)
-    values = a if by == "A" else r
-    osc = max(values) - min(values)
+    """Whether the shipped |∂J/∂θ_y| ≤ π_y (1 − π_y) osc for every y, where osc is the range of A or of the reward."""
+    _, a, pi = formula(theta, ref, r, beta)
+    osc = max(a) - min(a) if by == "A" else max(r) - min(r)
+    slopes = shipped_gradient(theta, ref, r, beta)
     return all(abs(s) <= x * (1 - x) * osc + 1e-12 for s, x in zip(slopes, pi, strict=True))
 
 
@@ -77,26 +77,27 @@ THEOREM = Theorem(
     statement="""Softmax policy π over a finite set of responses to one prompt, with free logits θ; π_ref with full
     support; J = E_π r − β KL(π‖π_ref), β ≥ 0; A_y = r_y − β ln(π_y/π_ref,y). (a) ∂J/∂θ_y = π_y (A_y − E_π A), so
     |∂J/∂θ_y| ≤ π_y (1 − π_y) osc(A), osc = max − min. (b) For β = 0 and a reward in {0, 1}, with ε in (0, 1) the
-    probability of a correct response, ‖∇J‖₁ = 2ε(1 − ε). Let n responses be drawn i.i.d. from π, r̄ their mean reward
-    and ĝ = (1/n) Σ (r_i − r̄) ∇ ln π(y_i). No correct one is among them with probability (1 − ε)ⁿ. ĝ is exactly 0 iff
-    none or all are correct, with probability (1 − ε)ⁿ + εⁿ; E ĝ = (1 − 1/n) ∇J. While π stays as it is, the expected
-    number of steps to the first correct response is 1/(1 − (1 − ε)ⁿ) ≥ 1/(nε), and to the first ĝ ≠ 0 it is
-    1/(1 − (1 − ε)ⁿ − εⁿ) for n ≥ 2. For n = 1, ĝ is always 0.""",
+    probability of a correct response, ‖∇J‖₁ = 2ε(1 − ε). Let n responses be drawn i.i.d. from π, r̄ their mean
+    reward and ĝ = (1/n) Σ (r_i − r̄) ∇ ln π(y_i). No correct one is among them with probability (1 − ε)ⁿ. ĝ is
+    exactly 0 iff none or all are correct, with probability (1 − ε)ⁿ + εⁿ; E ĝ = (1 − 1/n) ∇J. While π stays as it
+    is, the expected number of steps to the first correct response is 1/(1 − (1 − ε)ⁿ) ≥ 1/(nε), and to the first ĝ
+    ≠ 0 it is 1/(1 − (1 − ε)ⁿ − εⁿ) for n ≥ 2. For n = 1, ĝ is always 0.""",
     assumptions=(
         "responses are sampled from the current policy; none is supplied",
         "tabular softmax: the parameters are the logits, so the gradient stays on the simplex",
         "(b) binary reward, no KL term in ĝ, independent groups, no update while ĝ = 0 (no momentum, no decay)",
         "osc(A) is osc(r) at π = π_ref; for β > 0 it grows as β ln(π_ref,y/π_y) when π_y/π_ref,y → 0",
     ),
-    proof="""(a) Along θ_y the others keep their relative law, so J = π_y A_y + (1 − π_y) B with B the mean of A over
-    the others, and dπ_y = π_y (1 − π_y) dθ_y; the terms from ln π cancel. A_y − E_π A = (1 − π_y)(A_y − B), and
-    |A_y − B| ≤ osc(A). (b) As Σ (r_i − r̄) = 0, n ĝ = Σ (r_i − r̄) e_{y_i}; with k of n correct, the sum of its entries
-    over the correct responses is k (n − k)/n, which is 0 iff k is 0 or n, and then every r_i − r̄ is 0. The number of
-    steps is geometric: its mean is Σ_j gʲ, g the probability of a step without success. (1 − ε)ⁿ ≥ 1 − nε by
-    induction over n.""",
+    proof="""(a) Along θ_y the others keep their relative law, so J = π_y A_y + (1 − π_y) B with B the mean of A
+    over the others, and dπ_y = π_y (1 − π_y) dθ_y; the terms from ln π cancel. A_y − E_π A = (1 − π_y)(A_y − B),
+    and |A_y − B| ≤ osc(A). (b) ∂J/∂θ_y is π_y (1 − ε) for a correct response and −π_y ε for a wrong one. As Σ (r_i
+    − r̄) = 0, n ĝ = Σ (r_i − r̄) e_{y_i}; with k of n correct, the sum of its entries over the correct responses is
+    k (n − k)/n, which is 0 iff k is 0 or n, and then every r_i − r̄ is 0. The number of steps is geometric: its
+    mean is Σ_j gʲ, g the probability of a step without success. (1 − ε)ⁿ ≥ 1 − nε by induction over n.""",
     by_hand=(
         "B is a mean of values of A, so |A_y − B| ≤ osc(A)",
-        "P(none correct) = (1 − ε)ⁿ, P(all correct) = εⁿ by independence; P(ĝ = 0), E ĝ are enumerated for n = 2, 3",
+        "β = 0 in (a): both sides are affine in β",
+        "(b) is enumerated for one correct response of three and n ≤ 3; any set and n: independence, and the proof",
         "E ĝ for any n: r̄ contains r_i with weight 1/n, and E ∇ ln π = 0",
         "both inductions over n from their steps, and Σ_{j<n} gʲ → 1/(1 − g)",
     ),
