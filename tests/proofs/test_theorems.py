@@ -65,11 +65,8 @@ def test_its_module_has_the_fixed_shape(slug):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_modules_are_short_and_name_no_machine(path):
-    text = path.read_text()
-    assert len(text.splitlines()) <= 250
-    assert "/work/" not in text
-    assert "/home/" not in text
+def test_modules_are_short(path):
+    assert len(path.read_text().splitlines()) <= 250
 
 
 def test_two_runs_say_the_same():
