@@ -24,7 +24,12 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in _COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text)
-        command.add_argument("--out", type=Path, required=True, help="folder of results.jsonl, figures and report.html")
+        command.add_argument(
+            "--out",
+            type=Path,
+            default=Path("results"),
+            help="folder of results.jsonl, figures and report.html (default results)",
+        )
         if name != "report":
             command.add_argument("--seed", type=int, default=0, help="base seed (default 0)")
             command.add_argument("--quick", action="store_true", help="rough numbers in a few seconds")

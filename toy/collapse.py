@@ -161,7 +161,7 @@ def lazy(spec: Lazy, seed: int) -> tuple[dict, dict]:
         loss = mi.preference_loss(spec.beta * z[:1], spec.beta * z[1:], bound=spec.bound).sum()
         return -(gram @ torch.autograd.grad(loss, z)[0]).numpy()
 
-    path = solve_ivp(field, (0, spec.horizon), np.zeros(2), method="LSODA", rtol=1e-7, atol=1e-9)
+    path = solve_ivp(field, (0, spec.horizon), np.zeros(2), method="LSODA", rtol=1e-6, atol=1e-9)
     z_w, z_l = path.y.tolist()
     measured = {"time": path.t.tolist(), "z_chosen": z_w, "z_rejected": z_l, "final": z_w[-1], "lowest": min(z_w)}
     if spec.bound == "js":

@@ -61,7 +61,7 @@ def mio_lift(spec: MioLift, seed: int) -> tuple[dict, dict]:
     def observe(time: Tensor, logits: Tensor) -> None:
         torch.maximum(highest, logits.softmax(-1)[:, 0], out=highest)
 
-    flow = integrate(ascent(OBJECTIVES["mio"](base, beta, spec.mix)), base, 500 / beta**2, observe=observe)
+    flow = integrate(ascent(OBJECTIVES["mio"](base, beta, spec.mix)), base, 200 / beta**2, observe=observe)
     measured = {
         "lift": _table(flow.state.softmax(-1)[:, 0] / eps, spec),
         "highest_lift": _table(highest / eps, spec),

@@ -93,7 +93,7 @@ def estimate(spec: Estimate, seed: int) -> tuple[dict, dict]:
     law = Gaussian.with_information(spec.nats, spec.dim)
     x, y = law.sample(spec.rows, torch.Generator().manual_seed(seed))
     map_x, map_y = TRANSFORMS[spec.transform]
-    result = mi.estimate_mi(map_x(x), map_y(y), spec.estimator, seed=seed)
+    result = mi.estimate_mi(map_x(x), map_y(y), spec.estimator, seed=seed, hidden=spec.hidden, patience=spec.patience)
     measured = {
         "nats": result.nats,
         "stderr": result.stderr,

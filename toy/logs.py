@@ -64,7 +64,7 @@ def column(run: Run, key: str) -> np.ndarray:
 
 def runs_figure(runs: list[Run]) -> Figure:
     """Rewards of every run and the losses of all, with what theory says of each."""
-    figure = Figure(figsize=(4.6 * (len(runs) + 1), 4.0), layout="constrained")
+    figure = Figure(figsize=(3.6 * (len(runs) + 1), 3.6), layout="constrained")
     panels = figure.subplots(1, len(runs) + 1)
     for axes, run in zip(panels, runs, strict=False):
         step = column(run, "step")

@@ -29,7 +29,7 @@ h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .4rem; }
 h2 { font-size: 1.3rem; margin: 3rem 0 .6rem; padding-top: 1rem; border-top: 1px solid var(--rule); }
 p, figcaption { max-width: 56rem; }
 .soft, figcaption { color: var(--soft); font-size: .92rem; }
-figure { margin: 1.2rem 0 1.6rem; }
+figure { margin: 1.2rem 0 1.6rem; min-width: min(100%, 44rem); }
 figure svg { display: block; width: 100%; height: auto; color: var(--ink); }
 figcaption { margin-top: .5rem; }
 .scroll { overflow-x: auto; margin: 1rem 0; }
@@ -66,11 +66,11 @@ def html_table(title: str, table: Table, *, folded: bool = False) -> str:
 
 @dataclass
 class Page:
-    """What has been put on the page, and the figures by name for their files."""
+    """What has been put on the page, and every figure's files by name."""
 
     title: str
     parts: list[str] = field(default_factory=list)
-    figures: dict[str, Figure] = field(default_factory=dict)
+    figures: dict[str, tuple[str, bytes]] = field(default_factory=dict)
 
     def heading(self, text: str) -> None:
         """Begin a section."""
@@ -87,15 +87,19 @@ class Page:
 
     def figure(self, name: str, figure: Figure, caption: str) -> None:
         """Add a figure with a caption that can be read alone."""
-        self.figures[name] = figure
+        drawn, width = svg(figure), 6.6 * figure.get_figwidth()  # 10 inches fill the page; smaller ones stay small
+        figure.set_layout_engine("none")  # the layout is found; finding it again for the PNG would double the time
+        self.figures[name] = (drawn, png(figure))
         caption = f"<b>Figure {len(self.figures)}.</b> {escape(one_line(caption))}"
-        self.parts.append(f"<figure>{svg(figure)}<figcaption>{caption}</figcaption></figure>")
+        self.parts.append(
+            f"<figure style='max-width: {width:.0f}rem'>{drawn}<figcaption>{caption}</figcaption></figure>"
+        )
 
     def write(self, path: Path) -> None:
         """Write the page, and every figure as PNG and SVG beside it."""
-        for name, figure in self.figures.items():
-            path.with_name(f"{name}.png").write_bytes(png(figure))
-            path.with_name(f"{name}.svg").write_text(svg(figure), encoding="utf-8")
+        for name, (drawn, picture) in self.figures.items():
+            path.with_name(f"{name}.png").write_bytes(picture)
+            path.with_name(f"{name}.svg").write_text(drawn, encoding="utf-8")
         head = (
             "<!doctype html>\n<html lang=en><head><meta charset=utf-8>"
             "<meta name=viewport content='width=device-width, initial-scale=1'>"

@@ -35,6 +35,7 @@ def escape_figure(rows: list[Row]) -> Figure:
     line = np.geomspace(smallest, 0.3, 80)
     top = max(t for row in flows for times in row["measured"]["time"] for t in times if t is not None)
     shelf = top * 12
+    axes.set(xscale="log", yscale="log", xlabel="ε, p(correct) of the base policy", ylabel="time to p(correct) = ½")
     for row in flows:
         spec, colour = row["spec"], COLOURS[row["spec"]["objective"]]
         for k, (beta, times) in enumerate(zip(spec["betas"], row["measured"]["time"], strict=True)):
@@ -66,7 +67,6 @@ def escape_figure(rows: list[Row]) -> Figure:
             lw=1.2,
             label=f"RLHF, {row['spec']['samples']} samples a step",
         )
-    axes.set(xscale="log", yscale="log", xlabel="ε, p(correct) of the base policy", ylabel="time to p(correct) = ½")
     axes.invert_xaxis()
     figure.legend(*axes.get_legend_handles_labels(), loc="outside right center")
     return figure
@@ -78,7 +78,7 @@ def lift_figure(rows: list[Row]) -> Figure:
     left, right = figure.subplots(1, 2)
     for row in of(rows, "MioLift"):
         spec, two = row["spec"], row["spec"]["arms"] == 2
-        line = np.geomspace(min(spec["eps"]), 0.45, 120)
+        line = np.geomspace(min(spec["eps"]), 0.45, 400)
         end = theory.mio_rest if two else theory.mio_ceiling
         colour = ORANGE if two else PINK
         for k, (beta, lift) in enumerate(zip(spec["betas"], row["measured"]["lift"], strict=True)):
@@ -138,14 +138,17 @@ def collapse_figure(row: Row) -> Figure:
             axes.fill_between(curve["step"], low, high, color=COLOURS[name], alpha=0.2, lw=0)
         low, high = (end / (2 * beta) for end in expected["interval"])
         anchor = expected["anchor"] / (2 * beta)
-        for level in (low, high):
-            axes.axhline(level, color=COLOURS["mio"], lw=1, ls=":")
+        values = np.array([measured[name][b]["z_chosen"] for name in measured])
+        bottom, top = min(low, values.min()), max(anchor, values.max())
+        reach = top - bottom
+        axes.set_ylim(bottom - 0.08 * reach, top + 0.3 * reach)
+        ends = [level for level in (low, high) if level < top + 0.2 * reach]
+        for level in ends:
+            axes.axhline(level, color=COLOURS["mio"], lw=1.2, ls=":")
         axes.axhline(anchor, color=INK, lw=1, ls="-.")
         axes.axhline(0, color=INK, lw=0.8)
-        bottom = min(low, np.array(measured["dpo"][b]["z_chosen"]).min())
-        axes.set_ylim(bottom - 0.08 * (high - bottom), high + 0.28 * (high - bottom))
         end = measured["mio"][b]["step"][-1]
-        for level, text in ((low, "no collapse of MIO"), (high, "no collapse of MIO"), (anchor, "anchor ln 2")):
+        for level, text in (*((level, "end of MIO's interval") for level in ends), (anchor, "MIO's anchor")):
             axes.text(end, level, text, ha="right", va="bottom", fontsize=8)
         axes.set(xlabel="step", ylabel="mean chosen ln π/π_ref, nats")
         axes.set_title("Chosen log-ratio z_w")

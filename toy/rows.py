@@ -14,6 +14,7 @@ import torch
 from tqdm import tqdm
 
 import mi_estimators as mi
+from mi_estimators import _checks
 
 from . import collapse, escape, gaussian, specs
 
@@ -80,7 +81,12 @@ def run(
         seed: base seed of every spec.
         folder: where results.jsonl lies; it must exist.
         bar: whether to show a progress bar on standard error.
+
+    Raises:
+        ValueError: a negative seed, or a results.jsonl that holds something else than rows.
+        OSError: a folder that cannot be written.
     """
+    _checks.count("seed", seed, low=0)
     path = folder / FILE
     done = read(path)
     if path.exists():  # drops a last line cut short, so that the next row starts on its own line

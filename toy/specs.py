@@ -65,9 +65,9 @@ class Collapse:
     inputs: int = 8
     width: int = 32
     replicas: int = 16
-    sft_steps: int = 500
+    sft_steps: int = 400
     sft_rate: float = 0.5
-    steps: int = 400
+    steps: int = 300
     reward_rate: float = 0.1
 
 
@@ -106,13 +106,21 @@ class GradientVariance:
 
 @dataclass(frozen=True)
 class Estimate:
-    """One call of `estimate_mi` on a law of known information, seen plainly or through invertible maps."""
+    """One call of `estimate_mi` on a law of known information, seen plainly or through invertible maps.
+
+    Attributes:
+        nats, dim, rows: the Gaussian law and how many rows of it.
+        transform: a key of `gaussian.TRANSFORMS`.
+        estimator, hidden, patience: as `estimate_mi` has them; smaller than its defaults, to be done in seconds.
+    """
 
     nats: float
     dim: int
     rows: int
     estimator: str = "js"
     transform: str = "none"
+    hidden: int = 64
+    patience: int = 5
 
 
 Spec = EscapeFlow | MioLift | EscapeSampled | Collapse | Lazy | EffectiveSampleSize | GradientVariance | Estimate
@@ -143,7 +151,7 @@ STARVATION: tuple[Spec, ...] = (
     EffectiveSampleSize(1, 250_000, 4, _NATS),
     EffectiveSampleSize(5, 10_000, 16, _NATS),
     EffectiveSampleSize(20, 10_000, 8, _NATS),
-    GradientVariance(("dv", "nwj", "js"), 5, 128, 1000, _NATS),
+    GradientVariance(("dv", "nwj", "js"), 20, 64, 1000, _NATS),
 )
 ESTIMATE: tuple[Spec, ...] = (
     Estimate(1.0, 2, 2000),

