@@ -1,0 +1,113 @@
+"""Flows of the library's own gradients against the closed forms."""
+
+import math
+
+import pytest
+import torch
+
+from toy import escape, theory
+from toy.collapse import lazy
+from toy.flow import ascent, integrate
+from toy.policy import OBJECTIVES, arms
+from toy.specs import EscapeFlow, EscapeSampled, Lazy, MioLift
+
+EPS = (0.2, 1e-2, 1e-4, 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("objective", "betas"), [("rlhf", (1.0,)), ("sft", (1.0,)), ("dpo", (0.1, 1.0)), ("mio", (0.2, 1.0))]
+)
+def test_escape_times_meet_the_closed_forms(objective, betas):
+    measured, said = escape.escape_flow(EscapeFlow(objective, EPS, betas), 0)
+    for times, expected in zip(measured["time"], said["time"], strict=True):
+        assert times == pytest.approx(expected, rel=1e-3)
+
+
+def test_mio_passes_one_half_where_the_anchor_alone_would_stop_it():
+    """Two arms, β = 0.2, ε = 0.01: 2⁵ε = 0.32 < ½, and yet the flow of the library's loss escapes."""
+    measured, _ = escape.escape_flow(EscapeFlow("mio", (0.01,), (0.2,)), 0)
+    assert measured["time"][0][0] == pytest.approx(105.9103, rel=1e-3)
+
+
+def test_mio_ends_at_its_anchor_where_a_response_is_unseen_and_at_the_drifts_zero_where_none_is():
+    eps, betas = (1e-3, 1e-5), (0.5, 1.0)
+    for count, tolerance in ((2, 1e-4), (5, 1e-2)):
+        measured, said = escape.mio_lift(MioLift(count, eps, betas), 0)
+        for row, expected in zip(measured["lift"], said["lift"], strict=True):
+            assert row == pytest.approx(expected, rel=tolerance)
+
+
+def test_mio_may_overshoot_its_anchor_on_the_way():
+    """Three arms, ε = 0.2, β = 1, most mass on the rejected one: p passes ½ and comes back to 2ε."""
+    base = torch.tensor([[0.2, 0.75, 0.05]], dtype=torch.float64).log()
+    field = ascent(OBJECTIVES["mio"](base, torch.ones(1, dtype=torch.float64), 0.5))
+    seen = []
+    flow = integrate(field, base, 500.0, observe=lambda time, state: seen.append(float(state.softmax(-1)[0, 0])))
+    assert max(seen) > 0.5
+    assert float(flow.state.softmax(-1)[0, 0]) == pytest.approx(0.4, rel=1e-2)
+
+
+def test_the_gradients_at_the_start_are_those_of_theory():
+    base = arms(torch.tensor([0.1], dtype=torch.float64))
+    one = torch.ones(1, dtype=torch.float64)
+    expected = {"rlhf": 0.1 * 0.9, "sft": 0.9, "dpo": 0.5, "mio": 0.25}  # ∂J/∂θ_w; opposite for the other arm
+    for name, slope in expected.items():
+        gradient = ascent(OBJECTIVES[name](base, one, 0.5))(base)[0].tolist()
+        assert gradient == pytest.approx([slope, -slope])
+
+
+def test_an_unfinished_flow_says_so():
+    with pytest.raises(RuntimeError, match="within 3 steps"):
+        integrate(lambda x: x, torch.ones(1, 1, dtype=torch.float64), 10.0, max_steps=3)
+
+
+def test_each_system_has_its_own_step_and_horizon():
+    rate = torch.tensor([[1.0], [1e6]], dtype=torch.float64)
+    horizon = torch.tensor([1.0, 1e-6], dtype=torch.float64)
+    flow = integrate(lambda x: -rate * x, torch.ones(2, 1, dtype=torch.float64), horizon)
+    assert flow.time.tolist() == pytest.approx(horizon.tolist())
+    assert flow.state[:, 0].tolist() == pytest.approx([math.exp(-1)] * 2, rel=1e-4)
+    assert not flow.arrived.any()
+
+
+def test_frozen_kernel_check_values():
+    """a, c, d = 1, 3, 10, β = 1, t = 1e5."""
+    dpo, said = lazy(Lazy("dv", 1e5), 0)
+    assert dpo["final"] == pytest.approx(-5.249, abs=5e-4)
+    assert dpo["final"] == pytest.approx(said["final"], rel=1e-4)
+    mio, said = lazy(Lazy("js", 1e5), 0)
+    assert mio["final"] == pytest.approx(0.693, abs=5e-4)
+    assert mio["final"] == pytest.approx(said["final"], abs=2e-4)
+    assert mio["lowest"] == pytest.approx(-0.280, abs=1e-3)
+
+
+def test_frozen_kernel_without_overlap_never_falls():
+    """The false neighbour: c < a, and DPO's chosen reward rises."""
+    for bound in ("dv", "js"):
+        measured, _ = lazy(Lazy(bound, 1e2, c=0.5, d=1.0), 0)
+        assert measured["lowest"] == 0
+        assert measured["final"] > 0
+
+
+def test_sampled_policy_gradient_follows_the_flow_at_small_steps():
+    spec = EscapeSampled((0.1, 0.03), samples=16, learning_rate=0.1, replicas=64)
+    measured, said = escape.escape_sampled(spec, 0)
+    times = torch.tensor(measured["times"], dtype=torch.float64)
+    assert (times.mean(1) / torch.tensor(said["time"], dtype=torch.float64)).tolist() == pytest.approx([1, 1], abs=0.06)
+    for mean, error, expected in zip(
+        measured["first_signal"], measured["first_signal_stderr"], said["first_signal"], strict=True
+    ):
+        assert abs(mean - expected) < 4 * error
+
+
+def test_sampled_policy_gradient_repeats_with_its_seed():
+    spec = EscapeSampled((0.1,), replicas=4)
+    first, again, other = (escape.escape_sampled(spec, seed)[0]["times"] for seed in (3, 3, 4))
+    assert first == again
+    assert first != other
+
+
+def test_time_to_half_is_theirs_for_every_objective():
+    assert set(escape.TIMES) == set(OBJECTIVES)
+    assert escape.TIMES["mio"](1e-6, 1.0, 0.5) == math.inf
+    assert escape.TIMES["rlhf"](0.1, 1.0, 0.5) == theory.escape_time_rlhf(0.1)
