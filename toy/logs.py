@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .style import BLUE, GREEN, INK, ORANGE, PINK, RED, SKY
@@ -62,6 +63,13 @@ def column(run: Run, key: str) -> np.ndarray:
     return np.array([np.nan if log.get(key) is None else log[key] for log in run.logs], dtype=float)
 
 
+def _legend_above(axes: Axes) -> None:
+    """Put the legend over the curves and lines, in room made for it."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.42 * (high - low))
+    axes.legend(loc="upper left", fontsize=8.5)
+
+
 def runs_figure(runs: list[Run]) -> Figure:
     """Rewards of every run and the losses of all, with what theory says of each."""
     figure = Figure(figsize=(3.6 * (len(runs) + 1), 3.6), layout="constrained")
@@ -78,7 +86,7 @@ def runs_figure(runs: list[Run]) -> Figure:
                 axes.axhline(end, color=PINK, lw=1.2, ls=":", label=None if k else "no-collapse interval")
         axes.set(xlabel="step", ylabel="mean reward β ln π/π_ref, nats")
         axes.set_title(title(run))
-        axes.legend(loc="best", fontsize=8.5)
+        _legend_above(axes)
     for k, run in enumerate(runs):
         colour = (BLUE, PINK, ORANGE, SKY)[k % 4]
         panels[-1].plot(column(run, "step"), column(run, "loss"), color=colour, label=run.name)
@@ -87,7 +95,7 @@ def runs_figure(runs: list[Run]) -> Figure:
                 panels[-1].axhline(run.facts[key], color=colour, lw=1, ls=dash)
     panels[-1].set(xlabel="step", ylabel="loss, nats")
     panels[-1].set_title("Loss (dotted: start, dash-dotted: floor)")
-    panels[-1].legend(loc="best", fontsize=8.5)
+    _legend_above(panels[-1])
     return figure
 
 

@@ -56,7 +56,7 @@ def html_table(title: str, table: Table, *, folded: bool = False) -> str:
     """Return a table as HTML, folded away if it is long."""
     head = "".join(f"<th>{escape(cell)}</th>" for cell in table.head)
     body = "".join(
-        "<tr>" + "".join(f"<td{' class=long' if len(c) > 46 else ''}>{escape(c)}</td>" for c in row) + "</tr>"
+        "<tr>" + "".join(f"<td{' class=long' if len(c) > 72 else ''}>{escape(c)}</td>" for c in row) + "</tr>"
         for row in table.body
     )
     caption = "" if folded else f"<caption>{escape(title)}</caption>"

@@ -142,7 +142,7 @@ def collapse_figure(row: Row) -> Figure:
         bottom, top = min(low, values.min()), max(anchor, values.max())
         reach = top - bottom
         axes.set_ylim(bottom - 0.08 * reach, top + 0.3 * reach)
-        ends = [level for level in (low, high) if level < top + 0.2 * reach]
+        ends = [level for level in (low, high) if level < top]
         for level in ends:
             axes.axhline(level, color=COLOURS["mio"], lw=1.2, ls=":")
         axes.axhline(anchor, color=INK, lw=1, ls="-.")

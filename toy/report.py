@@ -62,7 +62,8 @@ def _escape(page: Page, rows: list[Row]) -> None:
         automatic differentiation takes of the library's own loss. {diamonds} Open points in the tinted band: MIO (α =
         ½) comes to rest below ½ and never arrives. Compare slopes, not heights: the losses differ in the scale of
         their gradient (DPO's first one is proportional to β), which an adaptive optimiser would divide out. To see:
-        RLHF's slope is 1 however many answers are sampled, DPO's bends towards β, SFT's towards 0.""",
+        RLHF's slope is 1, by exact flow and by sampling alike, and so is DPO's at β = 1; at smaller β DPO's bends
+        towards β; SFT's goes to 0.""",
     )
     page.table("Exponent of the escape time in 1/ε, fitted over ε ≤ 0.01", tables.exponents(rows))
     page.text(
@@ -110,11 +111,12 @@ def _collapse(page: Page, rows: list[Row]) -> None:
         the eight other responses of a prompt (unseen in its pair), mean over prompts, under DPO at β and MIO at 2β.
         Right: mean over pairs of z_w = ln π/π_ref of the chosen response, for both losses in nats of log-probability.
         Lines are medians and bands quartiles of {spec["replicas"]} independent networks, laws and pairs. Dotted: the
-        interval that holds MIO's mean z_w while its mean loss is at most 2 ln 2, [−0.855, 2.546]/(2β). Dash-dotted:
-        its anchor ln 2/(2β), out of reach where −ln π_ref is smaller. To see: at the smaller β DPO's mean z_w falls
-        while MIO's rises to what normalisation allows. At the larger β neither collapses, and MIO's anchor holds the
-        chosen mass below DPO's. The chosen mass rises even where z_w falls, for it averages probabilities: some chosen
-        responses are lost and others gain (last column of the table).""",
+        interval that holds MIO's mean z_w while its mean loss is at most 2 ln 2, [−0.855, 2.546]/(2β). Its upper end
+        is left out where it lies off the panel. Dash-dotted: its anchor ln 2/(2β), out of reach where −ln π_ref is
+        smaller. To see: at the smaller β DPO's mean z_w falls while MIO's rises to what normalisation allows. At the
+        larger β neither collapses, and MIO's anchor holds the chosen mass below DPO's. The chosen mass rises even
+        where z_w falls, for it averages probabilities: some chosen responses are lost and others gain (last column of
+        the table).""",
     )
     page.table("End of training: medians over replicas", tables.collapses(rows))
     page.text(

@@ -148,10 +148,10 @@ COLLAPSE: tuple[Spec, ...] = (
 STARVATION: tuple[Spec, ...] = (
     EffectiveSampleSize(1, 100, 64, _NATS),
     EffectiveSampleSize(1, 10_000, 16, _NATS),
-    EffectiveSampleSize(1, 250_000, 4, _NATS),
+    EffectiveSampleSize(1, 100_000, 8, _NATS),
     EffectiveSampleSize(5, 10_000, 16, _NATS),
     EffectiveSampleSize(20, 10_000, 8, _NATS),
-    GradientVariance(("dv", "nwj", "js"), 20, 64, 1000, _NATS),
+    GradientVariance(("dv", "nwj", "js"), 20, 64, 500, _NATS),
 )
 ESTIMATE: tuple[Spec, ...] = (
     Estimate(1.0, 2, 2000),

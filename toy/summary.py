@@ -28,9 +28,7 @@ def summary(rows: list[Row]) -> Table:
         for b, beta in enumerate(row["spec"]["betas"]):
             for name, factor in (("dpo", 1), ("mio", 2)):
                 final = row["measured"][name][b]["final_z_chosen"]
-                what = (
-                    f"collapse: networks whose mean chosen log-ratio ends below 0, {NAMES[name]} β = {factor * beta:g}"
-                )
+                what = f"collapse: networks that end with mean chosen z_w < 0, {NAMES[name]} β = {factor * beta:g}"
                 said = "no bound" if name == "dpo" else f"z_w ≥ {row['theory']['interval'][0] / (2 * beta):.2f}"
                 body.append(
                     (what, f"{sum(z < 0 for z in final)} of {len(final)} (mean z_w {np.mean(final):+.2f})", said)
