@@ -114,9 +114,9 @@ def _collapse(page: Page, rows: list[Row]) -> None:
         interval that holds MIO's mean z_w while its mean loss is at most 2 ln 2, [−0.855, 2.546]/(2β). Its upper end
         is left out where it lies off the panel. Dash-dotted: its anchor ln 2/(2β), out of reach where −ln π_ref is
         smaller. To see: at the smaller β DPO's mean z_w falls while MIO's rises to what normalisation allows. At the
-        larger β neither collapses, and MIO's anchor holds the chosen mass below DPO's. The chosen mass rises even
-        where z_w falls, for it averages probabilities: some chosen responses are lost and others gain (last column of
-        the table).""",
+        larger β the median of neither falls, and MIO's anchor holds the chosen mass below DPO's. The chosen mass rises
+        even where z_w falls, for it averages probabilities: some chosen responses are lost and others gain (last
+        column of the table).""",
     )
     page.table("End of training: medians over replicas", tables.collapses(rows))
     page.text(
