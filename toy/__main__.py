@@ -45,16 +45,13 @@ def main(argv: list[str] | None = None) -> int:
             f"\ntoy: interrupted; finished rows are in {options.out / FILE}, the same command goes on", file=sys.stderr
         )
         return 130
-    print(f"{len(rows)} rows in {options.out / FILE}; report: {page}")
+    print(f"{len(rows)} rows of {options.out / FILE}; report: {page}")
     return 0
 
 
 def _rows(options: argparse.Namespace) -> list:
     if options.command == "report":
-        rows = read(options.out / FILE)
-        if not rows:
-            raise ValueError(f"out: expected rows in {options.out / FILE}, got none; run `python -m toy demo` first")
-        return latest(rows)
+        return latest(read(options.out / FILE))
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)  # the tensors are small: threads only contend
     suite = "quick" if options.quick else "full"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,8 +73,12 @@ def _legend_above(axes: Axes) -> None:
 
 def runs_figure(runs: list[Run]) -> Figure:
     """Rewards of every run and the losses of all, with what theory says of each."""
-    figure = Figure(figsize=(3.6 * (len(runs) + 1), 3.6), layout="constrained")
-    panels = figure.subplots(1, len(runs) + 1)
+    down = 1 if len(runs) < 3 else 2
+    across = math.ceil((len(runs) + 1) / down)
+    figure = Figure(figsize=(3.6 * across, 3.6 * down), layout="constrained")
+    panels = figure.subplots(down, across, squeeze=False).flatten()
+    for axes in panels[len(runs) : -1]:
+        axes.set_axis_off()
     for axes, run in zip(panels, runs, strict=False):
         step = column(run, "step")
         axes.plot(step, column(run, "rewards/chosen"), color=GREEN, label="chosen")

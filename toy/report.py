@@ -13,9 +13,22 @@ FILE = "report.html"
 
 
 def build(rows: list[Row], folder: Path) -> Path:
-    """Write report.html and the figures of these rows into the folder, with what other rooms left there. Returns: Path
-    of the page."""
-    page = Page("Mutual information and preference losses: the lab")
+    """Write report.html and the figures of these rows, and of what other rooms left in the folder; return its path.
+
+    Raises:
+        ValueError: a folder with nothing to report.
+    """
+    page = Page("What mutual-information bounds and preference losses do")
+    if rows:
+        _lab(page, rows)
+    _other_rooms(page, folder)
+    if not page.parts:
+        raise ValueError(f"out: expected rows or runs in {folder}, got none; run `python -m toy demo` first")
+    page.write(folder / FILE)
+    return folder / FILE
+
+
+def _lab(page: Page, rows: list[Row]) -> None:
     versions = sorted({", ".join(f"{k} {v}" for k, v in row["versions"].items()) for row in rows})
     seconds = sum(row["seconds"] for row in rows)
     page.text(
@@ -32,9 +45,6 @@ def build(rows: list[Row], folder: Path) -> Path:
     page.table("The main numbers", summary(rows))
     for section in (_escape, _collapse, _starvation, _estimate):
         section(page, rows)
-    _other_rooms(page, folder)
-    page.write(folder / FILE)
-    return folder / FILE
 
 
 def _escape(page: Page, rows: list[Row]) -> None:
@@ -67,7 +77,7 @@ def _escape(page: Page, rows: list[Row]) -> None:
     )
     page.table("Exponent of the escape time in 1/ε, fitted over ε ≤ 0.01", tables.exponents(rows))
     page.text(
-        """Steps of finite size lengthen the sampled escape by about 5 %, most at large ε, which flattens its slope.
+        """Steps of finite size lengthen the sampled escape, most at large ε, which flattens its slope.
         Flow points are deterministic: their interval shows how far the curve is from a power law, not noise. At β =
         0.1 the limit is far off at ε = 1e-6, where ε^(−β) is still only 4; the closed form has the whole curve, and is
         met."""

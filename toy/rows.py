@@ -121,7 +121,7 @@ def versions() -> dict[str, str]:
 
 
 def latest(rows: list[Row]) -> list[Row]:
-    """Return the rows of the last row's suite and seed."""
+    """Return the rows of the last row's suite and seed; none of none."""
     return [row for row in rows if (row["suite"], row["seed"]) == (rows[-1]["suite"], rows[-1]["seed"])]
 
 

@@ -177,7 +177,7 @@ def test_every_suite_has_every_kind_of_spec(suite):
 
 def test_a_report_without_rows_says_what_to_do(tmp_path, capsys):
     assert main(["report", "--out", str(tmp_path)]) == 1
-    assert re.search(r"expected rows in .*got none; run `python -m toy demo`", capsys.readouterr().err)
+    assert re.search(r"expected rows or runs in .*got none; run `python -m toy demo`", capsys.readouterr().err)
 
 
 def test_an_out_that_is_a_file_is_refused_in_one_line(tmp_path, capsys):
