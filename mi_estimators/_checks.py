@@ -59,8 +59,9 @@ def log_weights(name: str, value: Tensor | None, like: Tensor) -> Tensor | None:
         fits = False
     if not fits:
         raise ValueError(f"{name}: expected log-weights for shape {tuple(like.shape)}, got shape {tuple(value.shape)}")
-    log_total = torch.logsumexp(value, dim=-1)
-    if not all_true(log_total.abs() <= torch.finfo(value.dtype).eps ** 0.5):
+    log_total = torch.logsumexp(value.double(), dim=-1)
+    tolerance = min(max(1e-8, 500 * torch.finfo(value.dtype).eps), 0.02)  # rounding of a log-softmax in that precision
+    if not all_true(log_total.abs() <= tolerance):
         raise ValueError(f"{name}: expected log-weights with logsumexp 0, got weights that do not sum to 1 (or NaN)")
     return value
 
@@ -69,19 +70,24 @@ def joint_and_product(joint: Tensor, product: Tensor, log_p: Tensor | None, log_
     """Check the four arguments that every bound takes."""
     scores("joint", joint)
     scores("product", product)
-    try:
-        torch.broadcast_shapes(joint.shape[:-1], product.shape[:-1])
-    except RuntimeError:
-        raise ValueError(
-            f"product: expected batch dimensions that fit joint's {tuple(joint.shape)}, got {tuple(product.shape)}"
-        ) from None
     log_weights("log_p", log_p, joint)
     log_weights("log_q", log_q, product)
+    given = {"joint": joint, "product": product, "log_p": log_p, "log_q": log_q}
+    batch_shapes(**{name: value.shape[:-1] for name, value in given.items() if value is not None})
+
+
+def batch_shapes(**shapes: tuple[int, ...]) -> None:
+    """Check that the named shapes broadcast."""
+    try:
+        torch.broadcast_shapes(*shapes.values())
+    except RuntimeError:
+        names, got = ", ".join(shapes), ", ".join(str(tuple(shape)) for shape in shapes.values())
+        raise ValueError(f"{names}: expected batch dimensions that broadcast, got {got}") from None
 
 
 def choice(name: str, value: str, allowed: Collection[str]) -> str:
     """Return `value` if it is one of `allowed`."""
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name}: expected one of {', '.join(allowed)}, got {value!r}")
     return value
 
@@ -102,8 +108,10 @@ def mix(value: float) -> float:
     return number("mix", value, low=0, high=1, closed="]")
 
 
-def count(name: str, value: int, *, low: int = 1) -> int:
-    """Return `value` if it is an integer of at least `low`."""
+def count(name: str, value: int, *, low: int = 1, high: int = 2**63 - 1) -> int:
+    """Return `value` if it is an integer from `low` to `high`."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < low:
         raise ValueError(f"{name}: expected an integer of at least {low}, got {value!r}")
+    if value > high:
+        raise ValueError(f"{name}: expected an integer of at most {high}, got {value!r}")
     return int(value)

@@ -6,6 +6,7 @@ The last dimension is reduced; `log_p` and `log_q` turn samples into the atoms o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from jaxtyping import Float
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from . import _checks
 from .divergences import DIVERGENCES
-from .expectation import log_mean_exp, mean
+from .expectation import log_mean_exp, mean, on_support
 
 
 def dv(
@@ -48,7 +49,7 @@ def dv(
     """
     _checks.joint_and_product(joint, product, log_p, log_q)
     # The value does not change under T + c; centring keeps float32 exact where scores are large and differences small.
-    centre = product.detach().amax(-1, keepdim=True)
+    centre = on_support(product.detach(), log_q, -math.inf).amax(-1, keepdim=True)
     return mean(joint - centre, log_p) - log_mean_exp(product - centre, log_q)
 
 
@@ -61,7 +62,8 @@ def nwj(
     """Return the NWJ bound 1 + E_P T − E_Q eᵀ of KL(P‖Q), in nats.
 
     The critic is T ≈ ln dP/dQ; the usual form E_P T' − e⁻¹ E_Q e^{T'} is this one at T' = T + 1. Tight at
-    T = ln dP/dQ only; never above `dv` of the same scores; unbiased on samples, with a variance that grows like eᴵ.
+    T = ln dP/dQ only; never above `dv` of the same scores; unbiased on samples, with a variance of at
+    least (eᴵ − 1)/N (e^{2I} for Gaussians).
 
     Args, Returns, Raises: as for `dv`.
 
@@ -102,8 +104,9 @@ def js(
 def infonce(scores: Float[Tensor, "*batch k k"], log_weights: Float[Tensor, "*#batch k"] | None = None) -> Tensor:
     """Return the InfoNCE bound: the mean over rows of T_ii − ln (1/K) Σ_j e^{T_ij}, in nats.
 
-    Each row is the Donsker–Varadhan bound of one positive against K candidates that include it, so the value never
-    exceeds min(I, ln K). It does not change when a constant is added to a row.
+    Each row is the Donsker–Varadhan bound of one positive against K candidates that include it: the value never exceeds
+    ln K, and its expectation over K independent pairs never exceeds I. It does not change when a constant is added to a
+    row.
 
     Args:
         scores: T(x_i, y_j) with the positives on the diagonal, shape (..., K, K), in nats.

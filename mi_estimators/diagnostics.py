@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from . import _checks
 from .bounds import BOUNDS, dv, smile
-from .expectation import log_mean_exp, mean
+from .expectation import log_mean_exp, mean, on_support
 
 
 def score_weights(
@@ -47,6 +49,8 @@ def score_weights(
     _checks.scores("product", product)
     if bound == "infonce" and product.shape[:-1] != joint.shape:
         raise ValueError(f"product: expected shape {(*joint.shape, 'm')} for infonce, got {tuple(product.shape)}")
+    if bound != "infonce" and product.shape[:-1] != joint.shape[:-1]:
+        raise ValueError(f"product: expected shape {(*joint.shape[:-1], 'm')}, got {tuple(product.shape)}")
     with torch.enable_grad():
         joint, product = joint.detach().requires_grad_(), product.detach().requires_grad_()
         if bound == "infonce":
@@ -54,6 +58,10 @@ def score_weights(
             value = mean(dv(positive, torch.cat([positive, product], -1)))
         else:
             value = smile(joint, product) if bound == "smile" else BOUNDS[bound](joint, product)
+        if not _checks.all_true(torch.isfinite(value)):
+            raise ValueError(
+                f"joint, product: expected scores whose {bound} value is finite in {joint.dtype}, got overflow"
+            )
         positive_weights, negative_weights = torch.autograd.grad(value.sum(), (joint, product), materialize_grads=True)
     return positive_weights, negative_weights
 
@@ -79,7 +87,7 @@ def effective_sample_size(scores: Float[Tensor, "*batch m"]) -> Float[Tensor, "*
     8.0
     """
     _checks.scores("scores", scores)
-    return scores.shape[-1] * (1 - starvation_index(scores))
+    return torch.exp(_log_fraction(scores, None) + math.log(scores.shape[-1])).clamp(1, scores.shape[-1])
 
 
 def starvation_index(
@@ -105,6 +113,11 @@ def starvation_index(
     """
     _checks.scores("scores", scores)
     _checks.log_weights("log_q", log_q, scores)
+    return -torch.expm1(_log_fraction(scores, log_q).clamp(max=0))
+
+
+def _log_fraction(scores: Tensor, log_q: Tensor | None) -> Tensor:
+    """Return ln (E_Q eᵀ)²/E_Q e^{2T}, at most 0 up to rounding."""
     # Centred, so that the two logarithms do not cancel at large scores.
-    scores = scores - scores.detach().amax(-1, keepdim=True)
-    return -torch.expm1(2 * log_mean_exp(scores, log_q) - log_mean_exp(2 * scores, log_q))
+    scores = scores - on_support(scores.detach(), log_q, -math.inf).amax(-1, keepdim=True)
+    return 2 * log_mean_exp(scores, log_q) - log_mean_exp(2 * scores, log_q)

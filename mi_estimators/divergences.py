@@ -64,8 +64,10 @@ class FDivergence:
         _checks.joint_and_product(joint, product, log_p, log_q)
         reward = self.reward(on_support(joint, log_p))
         penalty = self.penalty(on_support(product, log_q))
-        # Where both terms overflow, inf − inf: minus infinity is still a lower bound.
-        return (mean(reward, log_p) - mean(penalty, log_q)).nan_to_num(nan=-math.inf, posinf=math.inf, neginf=-math.inf)
+        rewarded, penalised = mean(reward, log_p), mean(penalty, log_q)
+        # Where both overflow, minus infinity is what can still be said for a lower bound.
+        overflow = torch.isinf(rewarded) & torch.isinf(penalised)
+        return torch.where(overflow, -math.inf, rewarded - penalised)
 
 
 _NWJ = FDivergence(

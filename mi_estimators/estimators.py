@@ -86,7 +86,8 @@ class MIEstimate:
             "lower" is at most I: the interval is one for I only as far as the critic is right.
         estimator: the row of `ESTIMATORS` that was used.
         history: one dict per evaluation: step, objective on the training batch and on the validation rows (nats).
-        diagnostics: rows used, effective sample size of the held-out negatives, value on the training rows, their gap.
+        diagnostics: rows used, effective sample size of the held-out negatives, value on the training rows, their gap,
+            and the step whose critic was kept.
         warnings: what should make a reader doubt the number, in words.
     """
 
@@ -100,11 +101,13 @@ class MIEstimate:
 
     def __str__(self) -> str:
         low, high = self.interval
-        bound = {"lower": "lower bound", "neither": "not a bound"}[self.estimator.kind]
-        lines = [f"I ≈ {self.nats:.3f} nats, 95 % [{low:.3f}, {high:.3f}] ({self.estimator.name}, held out, {bound})"]
+        bound = {"lower": "a lower bound of I", "neither": "not a bound of I"}[self.estimator.kind]
+        lines = [f"{self.nats:.3f} nats, 95 % [{low:.3f}, {high:.3f}] ({self.estimator.name}, held out, {bound})"]
         return "\n".join([*lines, *(f"warning: {text}" for text in self.warnings)])
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def estimate_mi(
     x: np.ndarray | Tensor,
     y: np.ndarray | Tensor,
@@ -120,12 +123,13 @@ def estimate_mi(
     """Estimate I(X; Y) in nats from paired rows, by a separable critic read on rows that it was not trained on.
 
     Half of the rows train the critic, a quarter selects the step to keep, a quarter is read. Columns are standardised,
-    which leaves the information unchanged (it is invariant under any invertible map of x alone or y alone).
+    which leaves the information unchanged (it is invariant under any invertible map of x alone or y alone). Heavy tails
+    are better taken off first, by ranks for example: an unbounded critic can be arbitrarily wrong there, and warns.
 
     Args:
         x, y: paired samples, shape (n,) or (n, d), numpy arrays or tensors; n ≥ 64.
         estimator: one of `ESTIMATORS`.
-        seed: fixes the split, the initial critic and the batches; the global random state is left as it was.
+        seed: fixes the split, the initial critic and the batches, in [0, 2³²); the global random state is kept.
         steps: the most optimiser steps to take.
         batch_size: rows of a training batch; all other pairs of the batch are its negatives.
         learning_rate: of Adam.
@@ -149,11 +153,10 @@ def estimate_mi(
     True
     """
     row = ESTIMATORS[_checks.choice("estimator", estimator, ESTIMATORS)]
-    _checks.count("seed", seed, low=0)
-    _checks.count("batch_size", batch_size, low=2)
-    for name, value in (("steps", steps), ("hidden", hidden), ("patience", patience)):
-        _checks.count(name, value)
-    _checks.number("learning_rate", learning_rate, low=0)
+    seed = _checks.count("seed", seed, low=0, high=2**32 - 1)
+    batch_size = _checks.count("batch_size", batch_size, low=2)
+    steps, patience = _checks.count("steps", steps), _checks.count("patience", patience)
+    hidden, learning_rate = _checks.count("hidden", hidden), _checks.number("learning_rate", learning_rate, low=0)
     x, y = _rows("x", x), _rows("y", y)
     if len(x) != len(y):
         raise ValueError(f"y: expected as many rows as x ({len(x)}), got {len(y)}")
@@ -161,14 +164,14 @@ def estimate_mi(
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(x), generator=generator)
     train, valid, test = order.tensor_split((len(x) // 2, 3 * len(x) // 4))
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         critic = Separable(x.shape[1], y.shape[1], hidden).to(x.dtype)
-    history = _train(critic, row, x, y, train, valid, steps, batch_size, learning_rate, patience, generator)
+    history, kept = _train(critic, row, x, y, train, valid, steps, batch_size, learning_rate, patience, generator)
 
     nats, stderr, ess = _read(critic, row, x[test], y[test])
     train_nats = _read(critic, row, x[train], y[train])[0]
-    block = min(len(test), _BLOCK)
+    block = min(len(rows) for rows in _blocks(len(test)))
     diagnostics = {
         "train_rows": len(train),
         "held_out_rows": len(test),
@@ -176,19 +179,25 @@ def estimate_mi(
         "effective_sample_fraction": ess / (block * (block - 1)),
         "train_nats": train_nats,
         "train_gap": train_nats - nats,
+        "kept_step": kept,
     }
     interval = (nats - _LEVEL * stderr, nats + _LEVEL * stderr)
-    return MIEstimate(nats, stderr, interval, row, history, diagnostics, _warnings(row, nats, ess, block))
+    return MIEstimate(
+        nats, stderr, interval, row, history, diagnostics, _warnings(row, nats, ess, block, history, kept)
+    )
 
 
 def _rows(name: str, value: np.ndarray | Tensor) -> Float[Tensor, "n d"]:
     """Return the samples as standardised float32 rows, or say what is wrong with them."""
-    if not isinstance(value, np.ndarray | Tensor):
+    if not isinstance(value, np.ndarray | Tensor) or isinstance(value, np.ma.MaskedArray):
         raise ValueError(f"{name}: expected a numpy array or a torch tensor, got {type(value).__name__}")
-    try:
-        rows = torch.as_tensor(value).detach().to(torch.float64)
-    except (TypeError, RuntimeError):
-        raise ValueError(f"{name}: expected numbers, got dtype {value.dtype}") from None
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in "iufb":
+            raise ValueError(f"{name}: expected real numbers, got dtype {value.dtype}")
+        value = torch.from_numpy(np.array(value, dtype=np.float64))  # a copy in native order, whatever the strides
+    if value.is_complex():
+        raise ValueError(f"{name}: expected real numbers, got dtype {value.dtype}")
+    rows = value.detach().to(torch.float64)
     if rows.dim() == 1:
         rows = rows.unsqueeze(1)
     if rows.dim() != 2 or rows.shape[1] == 0:
@@ -200,7 +209,12 @@ def _rows(name: str, value: np.ndarray | Tensor) -> Float[Tensor, "n d"]:
     constant = (rows == rows[:1]).all(0).nonzero().flatten().tolist()
     if constant:
         raise ValueError(f"{name}: expected columns that vary, got constant column(s) {constant}")
-    return ((rows - rows.mean(0)) / rows.std(0)).float()
+    rows = rows / rows.abs().amax(0)  # first, so that no square overflows
+    spread = rows.std(0)
+    narrow = (spread < 1e-12).nonzero().flatten().tolist()
+    if narrow:
+        raise ValueError(f"{name}: expected columns that vary beyond rounding, got nearly constant column(s) {narrow}")
+    return ((rows - rows.mean(0)) / spread).float()
 
 
 def _train(
@@ -215,28 +229,38 @@ def _train(
     learning_rate: float,
     patience: int,
     generator: torch.Generator,
-) -> list[dict[str, float]]:
-    """Ascend the objective, keep the weights that did best on the validation rows, and return the history."""
+) -> tuple[list[dict[str, float]], int]:
+    """Ascend the objective, keep the weights that did best on the validation rows; return the history and their step.
+
+    A critic whose scores are no longer finite ends the training; the history's last entry then has no numbers.
+    """
     optimizer = torch.optim.Adam(critic.parameters(), learning_rate)
     valid = valid[:_BLOCK]
-    best, best_state, history, stale = -math.inf, critic.state_dict(), [], 0
+    best, best_step, best_state, history, stale = -math.inf, 0, critic.state_dict(), [], 0
     for step in range(steps + 1):
         batch = train[torch.randperm(len(train), generator=generator)[:batch_size]]
-        objective = row.objective(critic(x[batch], y[batch]))
-        if step % 50 == 0:
+        scores = critic(x[batch], y[batch])
+        if not bool(torch.isfinite(scores).all()):
+            history.append({"step": step})
+            break
+        objective = row.objective(scores)
+        if step % 50 == 0 or step == steps or (step < 50 and step % 10 == 0):  # small samples are overfitted early
             with torch.no_grad():
-                held_out = float(row.objective(critic(x[valid], y[valid])))
+                valid_scores = critic(x[valid], y[valid])
+            held_out = float(row.objective(valid_scores)) if bool(torch.isfinite(valid_scores).all()) else -math.inf
             history.append({"step": step, "train": float(objective.detach()), "validation": held_out})
             if held_out > best:
-                best, stale = held_out, 0
+                best, best_step, stale = held_out, step, 0
                 best_state = {name: value.clone() for name, value in critic.state_dict().items()}
             elif (stale := stale + 1) >= patience:
                 break
+        if step == steps:
+            break
         optimizer.zero_grad()
         objective.neg().backward()
         optimizer.step()
     critic.load_state_dict(best_state)
-    return history
+    return history, best_step
 
 
 def _read(critic: Separable, row: Estimator, x: Tensor, y: Tensor) -> tuple[float, float, float]:
@@ -245,9 +269,8 @@ def _read(critic: Separable, row: Estimator, x: Tensor, y: Tensor) -> tuple[floa
     The standard error is the infinitesimal jackknife: the derivative of the value with respect to each row's weight,
     which for these U-statistics is the row's influence. A row counts as a positive and in all its negative pairs.
     """
-    blocks = torch.arange(len(x)).tensor_split(math.ceil(len(x) / _BLOCK))
     nats, variance, ess = 0.0, 0.0, math.inf
-    for rows in blocks:
+    for rows in _blocks(len(x)):
         with torch.no_grad():
             scores = critic(x[rows], y[rows]).double()
         log_weights = scores.new_zeros(len(rows)).requires_grad_()
@@ -260,9 +283,22 @@ def _read(critic: Separable, row: Estimator, x: Tensor, y: Tensor) -> tuple[floa
     return nats, math.sqrt(variance), ess
 
 
-def _warnings(row: Estimator, nats: float, ess: float, rows: int) -> tuple[str, ...]:
+def _blocks(n: int) -> tuple[Tensor, ...]:
+    """Split n rows into blocks of at most `_BLOCK`, as equal as can be."""
+    return torch.arange(n).tensor_split(math.ceil(n / _BLOCK))
+
+
+def _warnings(
+    row: Estimator, nats: float, ess: float, rows: int, history: list[dict[str, float]], kept: int
+) -> tuple[str, ...]:
     """Say what should make a reader doubt the number."""
     found = []
+    if kept == 0:
+        found.append(
+            "no training step did better on the validation rows than the untrained critic: this is no estimate"
+        )
+    if "validation" not in history[-1]:
+        found.append(f"the scores overflowed at step {history[-1]['step']}: lower the learning rate")
     if row.name == "infonce" and nats > math.log(rows) - 1:
         found.append(f"within 1 nat of the ceiling ln K = {math.log(rows):.2f}: the information may be larger")
     if row.name != "infonce" and ess < 50:

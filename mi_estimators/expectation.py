@@ -52,9 +52,9 @@ def log_mean_exp(values: Float[Tensor, "*batch n"], log_weights: Float[Tensor, "
     log_weights = _checks.log_weights("log_weights", log_weights, values)
     if log_weights is None:
         return torch.logsumexp(values, -1) - math.log(values.shape[-1])
-    return torch.logsumexp(values + log_weights, -1)
+    return torch.logsumexp(on_support(values, log_weights) + log_weights, -1)
 
 
-def on_support(values: Tensor, log_weights: Tensor | None) -> Tensor:
-    """Set values without mass to zero, so that neither 0·inf nor its gradient can appear."""
-    return values if log_weights is None else values.where(log_weights > -math.inf, 0)
+def on_support(values: Tensor, log_weights: Tensor | None, elsewhere: float = 0.0) -> Tensor:
+    """Set values without mass to `elsewhere`, so that neither 0·inf nor its gradient can appear."""
+    return values if log_weights is None else values.where(log_weights > -math.inf, elsewhere)

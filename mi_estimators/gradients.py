@@ -19,10 +19,12 @@ class GradientStatistics:
     """Mean and covariance of the minibatch gradient of an objective with respect to the critic's parameters.
 
     Attributes:
-        mean_norm: ‖E ĝ‖, in nats per unit of parameter.
+        mean_norm: norm of the mean over the minibatches, in nats per unit of parameter; on average its square exceeds
+            ‖E ĝ‖² by trace_covariance / batches.
         trace_covariance: tr Cov ĝ over minibatches.
         snr: mean_norm / √trace_covariance (Rainforth et al. 2018).
-        noise_scale: batch · trace_covariance / mean_norm² (McCandlish et al. 2018), in rows.
+        noise_scale: batch · trace_covariance / ‖E ĝ‖² with that excess taken off (McCandlish et al. 2018), in rows;
+            infinite where nothing is left.
         batches: number of minibatches the figures rest on.
     """
 
@@ -73,6 +75,7 @@ def gradient_statistics(
     flat = torch.cat([g.flatten(1) for g in gradients.values()], 1)
     mean, variance = flat.mean(0), flat.var(0)
     norm, trace = float(mean.norm()), float(variance.sum())
-    snr = norm / trace**0.5 if trace > 0 else float("inf")
-    noise_scale = batch_size * trace / norm**2 if norm > 0 else float("inf")
+    snr = norm / trace**0.5 if trace > 0 else (float("inf") if norm > 0 else 0.0)
+    signal = norm**2 - trace / batches
+    noise_scale = batch_size * trace / signal if signal > 0 else float("inf")
     return GradientStatistics(norm, trace, snr, noise_scale, batches)

@@ -38,13 +38,14 @@ class Gaussian:
 
     @classmethod
     def with_information(cls, nats: float, dim: int = 1) -> Gaussian:
-        """Return the law of dimension `dim` whose mutual information is `nats` ≥ 0 (ρ = √(1 − e^{−2I/d})).
+        """Return the law of dimension `dim` with mutual information `nats`, at most 12 a dimension: ρ² = 1 − e^{−2I/d}.
 
         >>> round(Gaussian.with_information(5.0, dim=20).mutual_information, 12)
         5.0
         """
-        _checks.number("nats", nats, low=0, closed="[")
-        return cls(math.sqrt(-math.expm1(-2 * nats / _checks.count("dim", dim))), dim)
+        _checks.count("dim", dim)
+        _checks.number("nats", nats, low=0, high=12 * dim, closed="[]")  # beyond, 1 − ρ² is lost in rounding
+        return cls(math.sqrt(-math.expm1(-2 * nats / dim)), dim)
 
     @property
     def mutual_information(self) -> float:
@@ -53,8 +54,8 @@ class Gaussian:
 
     @property
     def chi2(self) -> float:
-        """χ²(P‖Q) = (1 − ρ²)^{−d} − 1 = e^{2I} − 1."""
-        return math.expm1(2 * self.mutual_information)
+        """χ²(P‖Q) = (1 − ρ²)^{−d} − 1 = e^{2I} − 1; infinite where it overflows."""
+        return math.expm1(2 * self.mutual_information) if self.mutual_information < 354 else math.inf
 
     @property
     def log_ratio_variance(self) -> float:
@@ -77,8 +78,15 @@ class Gaussian:
         for name, value in (("x", x), ("y", y)):
             if _checks.scores(name, value).shape[-1] != self.dim:
                 raise ValueError(f"{name}: expected last dimension {self.dim}, got shape {tuple(value.shape)}")
-        quadratic = self.rho**2 * (x**2 + y**2) - 2 * self.rho * x * y
-        return self.mutual_information - quadratic.sum(-1) / (2 * (1 - self.rho**2))
+        _checks.batch_shapes(x=x.shape, y=y.shape)
+        rho = abs(self.rho)
+        # ρ²(x² + y²) − 2ρxy = ρ(x − y)² − ρ(1 − ρ)(x² + y²): no cancellation at ρ → 1; for ρ < 0 y is mirrored.
+        apart = (x - y if self.rho >= 0 else x + y) ** 2
+        quadratic = (apart / (1 - rho) - (x**2 + y**2)).sum(-1)
+        return self.mutual_information - rho / (2 * (1 + rho)) * quadratic
+
+
+_INDEX_TYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 class Finite:
@@ -128,9 +136,13 @@ class Finite:
     def log_ratio(self, x: Int[Tensor, "*batch"], y: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """Return ln dP/dQ(x, y) in nats for index tensors of shapes that broadcast."""
         for name, value, size in zip(("x", "y"), (x, y), self.log_joint.shape, strict=True):
-            if value.is_floating_point() or not _checks.all_true((value >= 0) & (value < size)):
-                raise ValueError(f"{name}: expected integer indices in [0, {size}), got {value.dtype} outside of them")
-        return self.log_ratio_matrix[x, y]
+            if not isinstance(value, Tensor) or value.dtype not in _INDEX_TYPES:
+                got = value.dtype if isinstance(value, Tensor) else type(value).__name__
+                raise ValueError(f"{name}: expected a tensor of integer indices, got {got}")
+            if not _checks.all_true((value >= 0) & (value < size)):
+                raise ValueError(f"{name}: expected integer indices in [0, {size}), got one outside")
+        _checks.batch_shapes(x=x.shape, y=y.shape)
+        return self.log_ratio_matrix[x.long(), y.long()]
 
     def exact(self, bound: Callable[..., Tensor], critic: Float[Tensor, "*batch nx ny"]) -> Float[Tensor, "*batch"]:
         """Evaluate a bound of the library on this law, without sampling.
@@ -141,6 +153,10 @@ class Finite:
 
         Returns:
             Shape (...).
+
+        Raises:
+            ValueError: a critic of another shape, or scores that are not finite (a cell without joint mass has the
+                log-ratio −∞: give such cells a large negative score instead).
         """
         if critic.shape[-2:] != self.log_joint.shape:
             raise ValueError(

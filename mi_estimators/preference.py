@@ -75,7 +75,12 @@ def preference_loss(
         )
     positive = chosen.unsqueeze(-1)
     log_q, count = _mixed_log_weights(bound, mix, rejected, mask)
-    value = (dv if bound == "infonce" else BOUNDS[bound])(positive, torch.cat([positive, rejected], -1), log_q=log_q)
+    function = dv if bound == "infonce" else BOUNDS[bound]
+    if function is dv:
+        # DV does not change under T + c. Relative to the chosen score its own term is an exact constant, and the two
+        # gradients stay equal and opposite however far apart the responses are.
+        positive, rejected = torch.zeros_like(positive), rejected - positive
+    value = function(positive, torch.cat([positive, rejected], -1), log_q=log_q)
     constants = {
         "dv": preference_anchor(mix) if mix < 1 else 0.0,
         "js": 2 * math.log(2),
@@ -88,8 +93,9 @@ def _mixed_log_weights(bound: str, mix: float, rejected: Tensor, mask: Tensor | 
     """Return ln Q_α over (chosen, rejected…), shape (..., K + 1), and the number of negatives, shape (...)."""
     if mask is None:
         mask = torch.ones_like(rejected, dtype=torch.bool)
-    elif mask.dtype != torch.bool or mask.shape != rejected.shape:
-        raise ValueError(f"mask: expected bool {tuple(rejected.shape)}, got {mask.dtype} {tuple(mask.shape)}")
+    elif not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != rejected.shape:
+        got = f"{mask.dtype} {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
+        raise ValueError(f"mask: expected a bool tensor of shape {tuple(rejected.shape)}, got {got}")
     elif not _checks.all_true(mask.any(-1)):
         raise ValueError("mask: expected at least one negative in every example, got an example with none")
     count = mask.sum(-1, keepdim=True).to(rejected.dtype)

@@ -41,7 +41,8 @@ def test_commands_exist():
     modules = set(re.findall(r"python -m ([\w.]+)", README))
     assert modules
     for module in modules:
-        assert importlib.util.find_spec(f"{module}.__main__") or importlib.util.find_spec(module), module
+        package = importlib.util.find_spec(module).submodule_search_locations is not None
+        assert importlib.util.find_spec(f"{module}.__main__" if package else module), module
 
 
 def test_links_and_figures_exist():

@@ -188,7 +188,7 @@ BAD_CALLS = {
     "product: expected at least one entry": (PAIR[0], torch.zeros(2, 0)),
     "joint: expected finite scores": (torch.tensor([0.0, math.nan]), PAIR[1]),
     "product: expected finite scores": (PAIR[0], torch.tensor([math.inf])),
-    "product: expected batch dimensions": (torch.zeros(2, 3), torch.zeros(5, 4)),
+    "joint, product: expected batch dimensions": (torch.zeros(2, 3), torch.zeros(5, 4)),
     "log_p: expected log-weights with logsumexp 0": (*PAIR, torch.zeros(3)),
     "log_q: expected log-weights for shape": (*PAIR, None, torch.zeros(3)),
     "log_q: expected log-weights with logsumexp": (*PAIR, None, torch.full((4,), math.nan)),

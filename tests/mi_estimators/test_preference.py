@@ -162,8 +162,9 @@ BAD_CALLS = [
     ("rejected: expected shape", (ONE, torch.zeros(3, 2)), {}),
     ("chosen: expected at least one entry", (torch.zeros(0), torch.zeros(0)), {}),
     ("rejected: expected at least one entry", (ONE, torch.zeros(2, 0)), {}),
-    ("mask: expected bool", (ONE, torch.zeros(2, 3)), {"mask": torch.ones(2, 3)}),
-    ("mask: expected bool", (ONE, torch.zeros(2, 3)), {"mask": torch.ones(2, 2, dtype=torch.bool)}),
+    ("mask: expected a bool tensor", (ONE, torch.zeros(2, 3)), {"mask": torch.ones(2, 3)}),
+    ("mask: expected a bool tensor", (ONE, torch.zeros(2, 3)), {"mask": [[True] * 3] * 2}),
+    ("mask: expected a bool tensor", (ONE, torch.zeros(2, 3)), {"mask": torch.ones(2, 2, dtype=torch.bool)}),
     ("mask: expected at least one negative", (ONE, torch.zeros(2, 3)), {"mask": torch.zeros(2, 3, dtype=torch.bool)}),
 ]
 
