@@ -4,7 +4,8 @@ from . import laws
 from .bounds import BOUNDS, dv, infonce, js, nwj, smile
 from .diagnostics import effective_sample_size, score_weights, starvation_index
 from .divergences import DIVERGENCES, FDivergence
-from .estimators import ESTIMATORS, Estimator, MIEstimate, estimate_mi
+from .estimate import MIEstimate, estimate_mi
+from .estimators import ESTIMATORS, Estimator
 from .expectation import log_mean_exp, mean
 from .gradients import GradientStatistics, gradient_statistics
 from .preference import (
