@@ -83,7 +83,8 @@ def estimate_mi(
         batch_size: rows of a training batch; all other pairs of the batch are its negatives.
         learning_rate: of Adam.
         hidden: width of the critic's networks.
-        patience: evaluations (one each 50 steps) without a better validation objective before training stops.
+        patience: evaluations without a better validation objective before training stops; there is one each 50 steps,
+            and one each 10 among the first 50, where small samples are already overfitted.
 
     Returns:
         An `MIEstimate`.
