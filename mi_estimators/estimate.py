@@ -1,259 +1,288 @@
-"""`estimate_mi`: train a critic, and read it on rows it never saw.
+"""`estimate_mi` and `MIEstimator`: train critics, and read each on rows it never saw.
 
-A critic is trained on one set of rows, selected on a second and read on a third, so the reported number never saw the
-rows it was fitted to.
+The rows are cut into folds. For each fold a critic is trained on the others, stopped by a part of them that it was not
+trained on, and read on the fold: every row is read once, by a critic that never saw it.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+import copy
+import inspect
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from . import _checks
-from .critics import Separable
-from .diagnostics import effective_sample_size
-from .estimators import ESTIMATORS, Estimator
-from .scores import joint_and_product
+from .critics import CRITICS
+from .estimators import ESTIMATORS
+from .inputs import keep_random_state, progress_bar, rows_of, torch_device
+from .report import MIEstimate, combine, read
+from .training import fit_critic, held_out_scores
+from .transforms import TRANSFORMS
 
-_BLOCK = 2048  # rows of one held-out score matrix: the largest one kept in memory
-_LEVEL = 1.96  # two-sided 95 % of the normal law
+_GROUPS = {"concatenated": 8, "hybrid": 8}  # a critic that is evaluated pair by pair sees few negatives to a positive
+_GROUP_INFONCE = 32
+_VALIDATION_SHARE = 0.2  # of the rows outside the fold
 
 
-@dataclass(frozen=True)
-class MIEstimate:
-    """A held-out estimate of mutual information.
+class MIEstimator:
+    """A cross-fitted estimator of mutual information, in nats.
 
-    Attributes:
-        nats: the reported bound on the held-out rows.
-        stderr: its standard error given the trained critic (infinitesimal jackknife over rows), in nats.
-        interval: nats ± 1.96 stderr. It covers the bound's population value at the trained critic, which for kind
-            "lower" is at most I: the interval is one for I only as far as the critic is right.
-        estimator: the row of `ESTIMATORS` that was used.
-        history: one dict per evaluation: step, objective on the training batch and on the validation rows (nats).
-        diagnostics: rows used, effective sample size of the held-out negatives, value on the training rows, their gap,
-            and the step whose critic was kept.
-        warnings: what should make a reader doubt the number, in words.
+    Args:
+        estimator: one of `ESTIMATORS`.
+        critic: one of `CRITICS`; or a function (columns of x, columns of y) → nn.Module that maps rows (n, dx) and
+            (m, dy) to scores (n, m); or such a module, of which each fold trains a copy.
+        anchor: "copula" puts the closed-form log-ratio of a fitted Gaussian or Student copula beside the critic;
+            "none" does not.
+        transform: of the columns before the critic sees them: "rank" (normal scores), "standard" or "none".
+        folds: number of critics, ≥ 2; each is trained on the other folds.
+        seed: fixes the folds, the initial critics and the batches, in [0, 2³²): the same rows, seed and machine give
+            the same answer bit for bit. The global random state is kept.
+        steps: the most optimiser steps a fold takes.
+        batch_size: rows of a training batch.
+        learning_rate, weight_decay: of AdamW.
+        hidden: width of the critic's networks.
+        patience: evaluations (one each 50 steps) without a gain before training stops.
+        device: "auto" (a GPU where there is one), or a torch device.
+        progress: show a progress bar (needs tqdm).
+
+    Attributes, after `fit`:
+        estimate_: the `MIEstimate`.
+        folds_: for each fold its transforms, trained critic and the indices of its held-out rows.
+
+    >>> from mi_estimators import laws
+    >>> law = laws.Gaussian(0.75)
+    >>> x, y = law.sample(1000, torch.Generator().manual_seed(0))
+    >>> estimator = MIEstimator(steps=100).fit(x, y)
+    >>> low, high = estimator.estimate_.interval
+    >>> low < law.mutual_information < high
+    True
+    >>> estimator.score_matrix(x[:5], y[:7]).shape
+    torch.Size([5, 7])
     """
 
-    nats: float
-    stderr: float
-    interval: tuple[float, float]
-    estimator: Estimator
-    history: list[dict[str, float]] = field(repr=False)
-    diagnostics: dict[str, float] = field(repr=False)
-    warnings: tuple[str, ...] = ()
+    def __init__(
+        self,
+        estimator: str = "js",
+        *,
+        critic: str | nn.Module | Callable[[int, int], nn.Module] = "concatenated",
+        anchor: str = "copula",
+        transform: str = "rank",
+        folds: int = 3,
+        seed: int = 0,
+        steps: int = 800,
+        batch_size: int = 256,
+        learning_rate: float = 3e-3,
+        weight_decay: float = 1e-2,
+        hidden: int = 64,
+        patience: int = 4,
+        device: str | torch.device = "auto",
+        progress: bool = False,
+    ) -> None:
+        self.estimator, self.critic, self.anchor, self.transform = estimator, critic, anchor, transform
+        self.folds, self.seed, self.steps, self.batch_size = folds, seed, steps, batch_size
+        self.learning_rate, self.weight_decay, self.hidden, self.patience = (
+            learning_rate,
+            weight_decay,
+            hidden,
+            patience,
+        )
+        self.device, self.progress = device, progress
 
-    def __str__(self) -> str:
-        low, high = self.interval
-        bound = {"lower": "a lower bound of I", "neither": "not a bound of I"}[self.estimator.kind]
-        lines = [f"{self.nats:.3f} nats, 95 % [{low:.3f}, {high:.3f}] ({self.estimator.name}, held out, {bound})"]
-        return "\n".join([*lines, *(f"warning: {text}" for text in self.warnings)])
+    @classmethod
+    def _names(cls) -> list[str]:
+        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the constructor's arguments, so that `type(self)(**self.get_params())` is a clone."""
+        return {name: getattr(self, name) for name in self._names()}
+
+    def set_params(self, **params: Any) -> MIEstimator:
+        """Set constructor arguments by name, and return the estimator.
+
+        Raises:
+            ValueError: a name that the constructor does not have.
+        """
+        for name, value in params.items():
+            _checks.choice("set_params", name, self._names())
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        defaults = {name: p.default for name, p in inspect.signature(type(self).__init__).parameters.items()}
+        changed = [f"{k}={v!r}" for k, v in self.get_params().items() if v is not defaults[k] and v != defaults[k]]
+        return f"MIEstimator({', '.join(changed)})"
+
+    @torch.inference_mode(False)
+    @torch.enable_grad()
+    def fit(self, x: np.ndarray | Tensor, y: np.ndarray | Tensor) -> MIEstimator:
+        """Train a critic for each fold and read it there; return the estimator.
+
+        Args:
+            x, y: paired rows, shape (n,) or (n, d), numpy arrays or tensors; n ≥ 64.
+
+        Raises:
+            ValueError: rows that do not pair, fewer than 64 of them, NaN or infinite entries, a constant column, or an
+                argument of the constructor out of its range, each by name.
+        """
+        self._check()
+        row = ESTIMATORS[self.estimator]
+        device = torch_device(self.device)
+        x, y = rows_of("x", x), rows_of("y", y)
+        if len(x) != len(y):
+            raise ValueError(f"y: expected as many rows as x ({len(x)}), got {len(y)}")
+        generator = torch.Generator().manual_seed(int(self.seed))
+        parts = torch.randperm(len(x), generator=generator).tensor_split(self.folds)
+        self.columns_ = x.shape[1], y.shape[1]
+        self.folds_, readings, fits = [], [], []
+        with progress_bar(self.progress, self.folds * self.steps) as bar, keep_random_state(device):
+            torch.manual_seed(int(self.seed))
+            for k, part in enumerate(parts):
+                others = torch.cat([p for j, p in enumerate(parts) if j != k])
+                others = others[torch.randperm(len(others), generator=generator)]
+                valid, train = others.tensor_split([round(_VALIDATION_SHARE * len(others))])
+                maps = [TRANSFORMS[self.transform](values[train].to(device)) for values in (x, y)]
+                rows = {
+                    name: (maps[0](x[index].to(device)), maps[1](y[index].to(device)))
+                    for name, index in (("train", train), ("valid", valid), ("test", part))
+                }
+                before = bar.n if bar is not None else 0
+                fit = fit_critic(
+                    row,
+                    lambda: self._make(device),
+                    rows["train"],
+                    rows["valid"],
+                    anchored=self.anchor == "copula",
+                    steps=self.steps,
+                    batch_size=self.batch_size,
+                    group=self._group(),
+                    learning_rate=self.learning_rate,
+                    weight_decay=self.weight_decay,
+                    patience=self.patience,
+                    generator=generator,
+                    advance=bar.update if bar is not None else int,
+                )
+                if bar is not None:
+                    bar.update(self.steps - (bar.n - before))
+                self.folds_.append((maps, fit.critic, part))
+                fits.append(fit)
+                seen = tuple(values[: len(part)] for values in rows["train"])
+                readings.append(
+                    read(row, held_out_scores(fit.critic, *rows["test"]), held_out_scores(fit.critic, *seen))
+                )
+        self.estimate_ = combine(row, readings, fits)
+        return self
+
+    def estimate(self, x: np.ndarray | Tensor | None = None, y: np.ndarray | Tensor | None = None) -> MIEstimate:
+        """Return the cross-fitted estimate, or the mean reading of the fitted critics on fresh rows.
+
+        Args:
+            x, y: fresh paired rows with the columns that were fitted; None for the cross-fitted estimate.
+
+        Raises:
+            ValueError: not fitted yet, or rows that do not fit.
+        """
+        self._fitted()
+        if x is None and y is None:
+            return self.estimate_
+        rows = self._columns(x, y)
+        if len(rows[0]) != len(rows[1]):
+            raise ValueError(f"y: expected as many rows as x ({len(rows[0])}), got {len(rows[1])}")
+        row, device = ESTIMATORS[self.estimator], torch_device(self.device)
+        readings = [
+            read(row, held_out_scores(critic, *(m(r.to(device)) for m, r in zip(maps, rows, strict=True))))
+            for maps, critic, _ in self.folds_
+        ]
+        return combine(row, readings, [], same_rows=True)
+
+    @torch.no_grad()
+    def score_matrix(self, x: np.ndarray | Tensor, y: np.ndarray | Tensor) -> Float[Tensor, "n m"]:
+        """Return the mean over folds of the critics' scores T(x_i, y_j) ≈ ln dP/dQ, shape (n, m), in nats, on the CPU.
+
+        Args:
+            x, y: rows with the columns that were fitted; they need not pair.
+
+        Raises:
+            ValueError: not fitted yet, or columns that do not fit.
+        """
+        self._fitted()
+        rows, device = self._columns(x, y), torch_device(self.device)
+        scores = [
+            critic(*(m(r.to(device)) for m, r in zip(maps, rows, strict=True))) for maps, critic, _ in self.folds_
+        ]
+        return torch.stack(scores).mean(0).cpu()
+
+    def _fitted(self) -> None:
+        if not hasattr(self, "estimate_"):
+            raise ValueError("MIEstimator: expected a fitted estimator, got one before fit(x, y)")
+
+    def _columns(self, x: Any, y: Any) -> tuple[Tensor, Tensor]:
+        rows = rows_of("x", x, fresh=True), rows_of("y", y, fresh=True)
+        for name, value, columns in zip("xy", rows, self.columns_, strict=True):
+            if value.shape[1] != columns:
+                raise ValueError(f"{name}: expected {columns} column(s) as in fit, got {value.shape[1]}")
+        return rows
+
+    def _check(self) -> None:
+        _checks.choice("estimator", self.estimator, ESTIMATORS)
+        _checks.choice("anchor", self.anchor, ("copula", "none"))
+        _checks.choice("transform", self.transform, TRANSFORMS)
+        _checks.count("folds", self.folds, low=2, high=20)
+        _checks.count("seed", self.seed, low=0, high=2**32 - 1)
+        _checks.count("batch_size", self.batch_size, low=2)
+        for name in ("steps", "hidden", "patience"):
+            _checks.count(name, getattr(self, name))
+        _checks.number("learning_rate", self.learning_rate, low=0)
+        _checks.number("weight_decay", self.weight_decay, low=0, closed="[")
+        if isinstance(self.critic, str):
+            _checks.choice("critic", self.critic, CRITICS)
+        elif not callable(self.critic):
+            raise ValueError(f"critic: expected a name, a module or a function, got {type(self.critic).__name__}")
+
+    def _group(self) -> int | None:
+        if not isinstance(self.critic, str) or self.critic not in _GROUPS:
+            return None
+        return _GROUP_INFONCE if self.estimator == "infonce" else _GROUPS[self.critic]
+
+    def _make(self, device: torch.device) -> nn.Module:
+        if isinstance(self.critic, str):
+            module = CRITICS[self.critic](*self.columns_, self.hidden)
+        elif isinstance(self.critic, nn.Module):
+            module = copy.deepcopy(self.critic)
+        else:
+            module = self.critic(*self.columns_)
+        return module.to(device, torch.float32)
 
 
-@torch.inference_mode(False)
-@torch.enable_grad()
-def estimate_mi(
-    x: np.ndarray | Tensor,
-    y: np.ndarray | Tensor,
-    estimator: str = "js",
-    *,
-    seed: int = 0,
-    steps: int = 2000,
-    batch_size: int = 256,
-    learning_rate: float = 1e-3,
-    hidden: int = 128,
-    patience: int = 10,
-) -> MIEstimate:
-    """Estimate I(X; Y) in nats from paired rows, by a separable critic read on rows that it was not trained on.
-
-    Half of the rows train the critic, a quarter selects the step to keep, a quarter is read. Columns are standardised,
-    which leaves the information unchanged (it is invariant under any invertible map of x alone or y alone). Heavy tails
-    are better taken off first, by ranks for example: an unbounded critic can be arbitrarily wrong there, and warns.
+def estimate_mi(x: np.ndarray | Tensor, y: np.ndarray | Tensor, estimator: str = "js", **params: Any) -> MIEstimate:
+    """Estimate I(X; Y) in nats from paired rows by cross-fitted critics, with an interval and a verdict.
 
     Args:
         x, y: paired samples, shape (n,) or (n, d), numpy arrays or tensors; n ≥ 64.
         estimator: one of `ESTIMATORS`.
-        seed: fixes the split, the initial critic and the batches, in [0, 2³²); the global random state is kept.
-        steps: the most optimiser steps to take.
-        batch_size: rows of a training batch; all other pairs of the batch are its negatives.
-        learning_rate: of Adam.
-        hidden: width of the critic's networks.
-        patience: evaluations without a better validation objective before training stops; there is one each 50 steps,
-            and one each 10 among the first 50, where small samples are already overfitted.
+        params: any other argument of `MIEstimator`, such as seed, critic, folds or device.
 
     Returns:
-        An `MIEstimate`.
+        An `MIEstimate`; print it for the report.
 
     Raises:
-        ValueError: rows that do not pair, fewer than 64 of them, NaN or infinite entries, a constant column, an unknown
-            estimator, or a count or rate that is not positive.
+        ValueError: as for `MIEstimator.fit`.
 
-    Reference: Belghazi et al. 2018; Song & Ermon 2020; the standard error: Efron 1982, chapter 6.
+    Reference: Belghazi et al. 2018; Song & Ermon 2020; cross-fitting: Chernozhukov et al. 2018.
 
     >>> from mi_estimators import laws
     >>> law = laws.Gaussian(0.75)
-    >>> x, y = law.sample(2000, torch.Generator().manual_seed(0))
-    >>> low, high = estimate_mi(x, y, hidden=32, batch_size=128).interval
+    >>> x, y = law.sample(1000, torch.Generator().manual_seed(0))
+    >>> low, high = estimate_mi(x, y, steps=100).interval
     >>> low < law.mutual_information < high
     True
     """
-    row = ESTIMATORS[_checks.choice("estimator", estimator, ESTIMATORS)]
-    seed = _checks.count("seed", seed, low=0, high=2**32 - 1)
-    batch_size = _checks.count("batch_size", batch_size, low=2)
-    steps, patience = _checks.count("steps", steps), _checks.count("patience", patience)
-    hidden, learning_rate = _checks.count("hidden", hidden), _checks.number("learning_rate", learning_rate, low=0)
-    x, y = _rows("x", x), _rows("y", y)
-    if len(x) != len(y):
-        raise ValueError(f"y: expected as many rows as x ({len(x)}), got {len(y)}")
-
-    generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(x), generator=generator)
-    train, valid, test = order.tensor_split((len(x) // 2, 3 * len(x) // 4))
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
-        critic = Separable(x.shape[1], y.shape[1], hidden).to(x.dtype)
-    history, kept = _train(critic, row, x, y, train, valid, steps, batch_size, learning_rate, patience, generator)
-
-    nats, stderr, ess = _read(critic, row, x[test], y[test])
-    train_nats = _read(critic, row, x[train], y[train])[0]
-    block = min(len(rows) for rows in _blocks(len(test)))
-    diagnostics = {
-        "train_rows": len(train),
-        "held_out_rows": len(test),
-        "effective_sample_size": ess,
-        "effective_sample_fraction": ess / (block * (block - 1)),
-        "train_nats": train_nats,
-        "train_gap": train_nats - nats,
-        "kept_step": kept,
-    }
-    interval = (nats - _LEVEL * stderr, nats + _LEVEL * stderr)
-    return MIEstimate(
-        nats, stderr, interval, row, history, diagnostics, _warnings(row, nats, ess, block, history, kept)
-    )
-
-
-def _rows(name: str, value: np.ndarray | Tensor) -> Float[Tensor, "n d"]:
-    """Return the samples as standardised float32 rows, or say what is wrong with them."""
-    if not isinstance(value, np.ndarray | Tensor) or isinstance(value, np.ma.MaskedArray):
-        raise ValueError(f"{name}: expected a numpy array or a torch tensor, got {type(value).__name__}")
-    if isinstance(value, np.ndarray):
-        if value.dtype.kind not in "iufb":
-            raise ValueError(f"{name}: expected real numbers, got dtype {value.dtype}")
-        value = torch.from_numpy(np.array(value, dtype=np.float64))  # a copy in native order, whatever the strides
-    if value.is_complex():
-        raise ValueError(f"{name}: expected real numbers, got dtype {value.dtype}")
-    rows = value.detach().to(torch.float64)
-    if rows.dim() == 1:
-        rows = rows.unsqueeze(1)
-    if rows.dim() != 2 or rows.shape[1] == 0:
-        raise ValueError(f"{name}: expected shape (n,) or (n, d), got {tuple(rows.shape)}")
-    if len(rows) < 64:
-        raise ValueError(f"{name}: expected at least 64 rows, got {len(rows)}")
-    if not bool(torch.isfinite(rows).all()):
-        raise ValueError(f"{name}: expected finite entries, got NaN or infinity")
-    constant = (rows == rows[:1]).all(0).nonzero().flatten().tolist()
-    if constant:
-        raise ValueError(f"{name}: expected columns that vary, got constant column(s) {constant}")
-    rows = rows / rows.abs().amax(0)  # first, so that no square overflows
-    spread = rows.std(0)
-    narrow = (spread < 1e-12).nonzero().flatten().tolist()
-    if narrow:
-        raise ValueError(f"{name}: expected columns that vary beyond rounding, got nearly constant column(s) {narrow}")
-    return ((rows - rows.mean(0)) / spread).float()
-
-
-def _train(
-    critic: Separable,
-    row: Estimator,
-    x: Tensor,
-    y: Tensor,
-    train: Tensor,
-    valid: Tensor,
-    steps: int,
-    batch_size: int,
-    learning_rate: float,
-    patience: int,
-    generator: torch.Generator,
-) -> tuple[list[dict[str, float]], int]:
-    """Ascend the objective, keep the weights that did best on the validation rows; return the history and their step.
-
-    A critic whose scores are no longer finite ends the training; the history's last entry then has no numbers.
-    """
-    optimizer = torch.optim.Adam(critic.parameters(), learning_rate)
-    valid = valid[:_BLOCK]
-    best, best_step, best_state, history, stale = -math.inf, 0, critic.state_dict(), [], 0
-    for step in range(steps + 1):
-        batch = train[torch.randperm(len(train), generator=generator)[:batch_size]]
-        scores = critic(x[batch], y[batch])
-        if not bool(torch.isfinite(scores).all()):
-            history.append({"step": step})
-            break
-        objective = row.objective(scores)
-        if step % 50 == 0 or step == steps or (step < 50 and step % 10 == 0):  # small samples are overfitted early
-            with torch.no_grad():
-                valid_scores = critic(x[valid], y[valid])
-            held_out = float(row.objective(valid_scores)) if bool(torch.isfinite(valid_scores).all()) else -math.inf
-            history.append({"step": step, "train": float(objective.detach()), "validation": held_out})
-            if held_out > best:
-                best, best_step, stale = held_out, step, 0
-                best_state = {name: value.clone() for name, value in critic.state_dict().items()}
-            elif (stale := stale + 1) >= patience:
-                break
-        if step == steps:
-            break
-        optimizer.zero_grad()
-        objective.neg().backward()
-        optimizer.step()
-    critic.load_state_dict(best_state)
-    return history, best_step
-
-
-def _read(critic: Separable, row: Estimator, x: Tensor, y: Tensor) -> tuple[float, float, float]:
-    """Return the reported value, its standard error and the least ESS of the negatives over blocks of rows.
-
-    The standard error is the infinitesimal jackknife: the derivative of the value with respect to each row's weight,
-    which for these U-statistics is the row's influence. A row counts as a positive and in all its negative pairs.
-    """
-    nats, variance, ess = 0.0, 0.0, math.inf
-    for rows in _blocks(len(x)):
-        with torch.no_grad():
-            scores = critic(x[rows], y[rows]).double()
-        log_weights = scores.new_zeros(len(rows)).requires_grad_()
-        value = row.reported(scores, log_weights.log_softmax(-1))
-        (influence,) = torch.autograd.grad(value, log_weights)
-        share = len(rows) / len(x)
-        nats += share * float(value.detach())
-        variance += share**2 * float((influence**2).sum())
-        ess = min(ess, float(effective_sample_size(joint_and_product(scores)[1])))
-    return nats, math.sqrt(variance), ess
-
-
-def _blocks(n: int) -> tuple[Tensor, ...]:
-    """Split n rows into blocks of at most `_BLOCK`, as equal as can be."""
-    return torch.arange(n).tensor_split(math.ceil(n / _BLOCK))
-
-
-def _warnings(
-    row: Estimator, nats: float, ess: float, rows: int, history: list[dict[str, float]], kept: int
-) -> tuple[str, ...]:
-    """Say what should make a reader doubt the number."""
-    found = []
-    if kept == 0:
-        found.append(
-            "no training step did better on the validation rows than the untrained critic: this is no estimate"
-        )
-    if "validation" not in history[-1]:
-        found.append(f"the scores overflowed at step {history[-1]['step']}: lower the learning rate")
-    if row.name == "infonce" and nats > math.log(rows) - 1:
-        found.append(f"within 1 nat of the ceiling ln K = {math.log(rows):.2f}: the information may be larger")
-    if row.name != "infonce" and ess < 50:
-        advice = "do not trust this" if ess < 10 else "do not trust the last digits"
-        found.append(f"the normaliser rests on {ess:.1f} effective negatives: {advice}")
-    if nats > math.log(rows) / 2:
-        found.append(f"above ½ ln n = {math.log(rows) / 2:.2f}: {rows} rows cannot certify that much")
-    return tuple(found)
+    names = MIEstimator._names()
+    for name in params:
+        if name not in names:
+            raise TypeError(f"estimate_mi() got an unexpected keyword argument {name!r}; expected {', '.join(names)}")
+    return MIEstimator(estimator, **params).fit(x, y).estimate_

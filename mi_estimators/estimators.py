@@ -4,28 +4,90 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .bounds import Bound, dv, infonce, js, nwj, smile
-from .scores import joint_and_product
+from .bennett import bridge
+from .bounds import Bound, dv, js, nwj, smile
+from .expectation import mean
+from .mixed import log_ratio_to_relative, relative
+from .objectives import mine
+from .readouts import jsd_certificate, plug_in
 
-MatrixBound = Callable[..., Tensor]
-"""(scores (n, n) with the positives on the diagonal, log-weights of the rows (n,) or None) → value."""
+Scores = tuple[Float[Tensor, " n"], Float[Tensor, "n k"]]
+"""Scores of n positives, and of k negatives that share each positive's x."""
+
+Objective = Callable[..., tuple[Tensor, Any]]
+"""(joint (n,), product (n, k), state or None) → (what is ascended, the next state)."""
 
 
-def on_matrix(bound: Bound) -> MatrixBound:
-    """Read a bound on a square score matrix: the diagonal is P, everything off it is Q."""
+def over_rows(bound: Bound) -> Bound:
+    """Read a bound of (joint, product) on negatives that come k to a positive.
 
-    def value(scores: Float[Tensor, "n n"], log_weights: Float[Tensor, " n"] | None = None) -> Tensor:
-        joint, product = joint_and_product(scores)
-        if log_weights is None:
-            return bound(joint, product)
-        log_pairs = joint_and_product(log_weights.unsqueeze(-1) + log_weights)[1]
-        return bound(joint, product, log_p=log_weights, log_q=log_pairs.log_softmax(-1))
+    The result takes joint (n,), product (n, k), log_p (n,) and the pairs' log-weights (n, k) up to a common constant.
+    """
+
+    def value(joint: Tensor, product: Tensor, log_p: Tensor | None = None, log_pairs: Tensor | None = None) -> Tensor:
+        log_q = None if log_pairs is None else log_pairs.flatten().log_softmax(-1)
+        return bound(joint, product.flatten(), log_p=log_p, log_q=log_q)
 
     return value
+
+
+def infonce_over_rows(
+    joint: Tensor, product: Tensor, log_p: Tensor | None = None, log_pairs: Tensor | None = None
+) -> Tensor:
+    """Read `infonce` on k negatives to a positive, K = k + 1 candidates.
+
+    The arguments are those of a function that `over_rows` returns; every row of the sample is to be in as many pairs as
+    any other, and none without mass.
+
+    Raises:
+        ValueError: log_p without log_pairs or the reverse, weights that are zero or do not sum to 1, or scores as for
+            `dv`.
+
+    >>> from mi_estimators import infonce
+    >>> from mi_estimators.scores import joint_and_product
+    >>> scores = torch.randn(5, 5, dtype=torch.float64)
+    >>> joint, product = joint_and_product(scores)
+    >>> torch.testing.assert_close(infonce_over_rows(joint, product.view(5, 4)), infonce(scores))
+    """
+    positive = joint.unsqueeze(-1)
+    candidates = torch.cat([positive, product], -1)
+    if log_p is None and log_pairs is None:
+        return mean(dv(positive, candidates))
+    if log_p is None or log_pairs is None:
+        raise ValueError("log_p, log_pairs: expected both or neither, got one")
+    # Pair (i, j) weighs w_i w_j times a constant, the positive itself w_i² times it. Where every row is in as many
+    # pairs as any other, the mean of ln w_i w_j over pairs is twice that of ln w_i, which tells the constant.
+    own = 2 * (log_p - log_p.mean(-1, keepdim=True)) + log_pairs.mean()
+    weights = torch.cat([own.unsqueeze(-1), log_pairs], -1).log_softmax(-1)
+    return mean(dv(positive, candidates, log_q=weights), log_p)
+
+
+def _stateless(bound: Bound) -> Objective:
+    """Ascend the bound itself."""
+    over = bound if bound is infonce_over_rows else over_rows(bound)
+    return lambda joint, product, state=None: (over(joint, product), state)
+
+
+def _mine(joint: Tensor, product: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Ascend DV along MINE's corrected gradient."""
+    return mine(joint, product.flatten(), state)
+
+
+def _relative(bound: Bound, mix: float) -> Objective:
+    """Ascend a bound of the relative ratio, of which a plain critic T ≈ ln r is the unbounded coordinate."""
+    mixed = relative(bound, mix)
+
+    def objective(joint: Tensor, product: Tensor, state: None = None) -> tuple[Tensor, None]:
+        product = product.flatten()
+        return mixed(log_ratio_to_relative(joint, mix), log_ratio_to_relative(product, mix)), state
+
+    return objective
 
 
 @dataclass(frozen=True)
@@ -34,29 +96,141 @@ class Estimator:
 
     Attributes:
         name: key of the row.
-        objective: what is ascended, on an in-batch score matrix.
-        reported: what is read, in nats, from the held-out score matrix.
-        kind: "lower" (a population lower bound of I) or "neither".
-        cap: the largest value it can report on K rows, as text, or "none".
+        objective: what is ascended, on the scores of n positives and of k negatives to each.
+        reported: what is read, in nats, from held-out scores of the same form and log-weights of the pairs.
+        kind: "lower" (a population lower bound of I), "upper" or "neither".
+        cap: the largest value it can report, as text, or "none".
+        bias: which way the reported plug-in value errs at a fixed critic, as text.
+        use: when to use it.
         reference: source.
     """
 
     name: str
-    objective: MatrixBound
-    reported: MatrixBound
+    objective: Objective
+    reported: Bound
     kind: str
     cap: str
+    bias: str
+    use: str
     reference: str
 
 
-_DV = Estimator("dv", on_matrix(dv), on_matrix(dv), "lower", "none", "Donsker & Varadhan 1983; Belghazi et al. 2018")
+_UP = "up, once the effective sample size of the negatives is small"
+_JENSEN = "up, by about Var_Q(eᵀ)/(2M (E_Q eᵀ)²)"
 
 ESTIMATORS: dict[str, Estimator] = {
-    "dv": _DV,
-    "mine": _DV,
-    "nwj": Estimator("nwj", on_matrix(nwj), on_matrix(nwj), "lower", "none", "Nguyen, Wainwright & Jordan 2010"),
-    "js": Estimator("js", on_matrix(js), on_matrix(dv), "lower", "none", "Hjelm et al. 2019; Poole et al. 2019, 2.4"),
-    "infonce": Estimator("infonce", infonce, infonce, "lower", "ln K", "van den Oord et al. 2018"),
-    "smile": Estimator("smile", on_matrix(js), on_matrix(smile), "neither", "none", "Song & Ermon 2020"),
+    row.name: row
+    for row in (
+        Estimator(
+            "js",
+            _stateless(js),
+            over_rows(bridge),
+            "neither",
+            "none",
+            "either way, by the critic's error where P and Q overlap; that of dv where the rows can carry dv",
+            "the default: the steadiest gradient, and dv's value while the rows can carry it, a steady one beyond",
+            "Hjelm et al. 2019; Bennett 1976",
+        ),
+        Estimator(
+            "js_dv",
+            _stateless(js),
+            over_rows(dv),
+            "lower",
+            "none",
+            _UP,
+            "a lower bound up to about 4 nats, from a critic trained with the steadiest gradient",
+            "Hjelm et al. 2019; Poole et al. 2019",
+        ),
+        Estimator(
+            "js_nwj",
+            _stateless(js),
+            over_rows(nwj),
+            "lower",
+            "none",
+            "none",
+            "a lower bound that is unbiased on samples, at low information",
+            "Poole et al. 2019, section 2.4",
+        ),
+        Estimator(
+            "js_plug_in",
+            _stateless(js),
+            over_rows(plug_in),
+            "neither",
+            "none",
+            "the critic's own",
+            "a smooth number beside js_dv; where the two differ the critic is no log-ratio",
+            "Suzuki et al. 2008",
+        ),
+        Estimator(
+            "js_certificate",
+            _stateless(js),
+            over_rows(jsd_certificate),
+            "lower",
+            "none",
+            "up (convex in js); 0 where js is not positive",
+            "a lower bound with no exponential of a score averaged; loose for Gaussians",
+            "Harremoës & Vajda 2011",
+        ),
+        Estimator(
+            "smile",
+            _stateless(js),
+            over_rows(smile),
+            "neither",
+            "none",
+            "up, above about 2τ nats",
+            "comparison with published staircases",
+            "Song & Ermon 2020",
+        ),
+        Estimator(
+            "dv",
+            _stateless(dv),
+            over_rows(dv),
+            "lower",
+            "none",
+            _JENSEN,
+            "low information and large batches; to see the bound that RLHF and DPO ascend",
+            "Donsker & Varadhan 1983",
+        ),
+        Estimator(
+            "mine",
+            _mine,
+            over_rows(dv),
+            "lower",
+            "none",
+            _JENSEN,
+            "as dv on small batches, where plain DV's gradient is biased",
+            "Belghazi et al. 2018",
+        ),
+        Estimator(
+            "nwj",
+            _stateless(nwj),
+            over_rows(nwj),
+            "lower",
+            "none",
+            "none",
+            "low information, where an unbiased lower bound is wanted",
+            "Nguyen, Wainwright & Jordan 2010",
+        ),
+        Estimator(
+            "infonce",
+            _stateless(infonce_over_rows),
+            infonce_over_rows,
+            "lower",
+            "ln K",
+            "down, and never above ln K",
+            "a lower bound of low variance that is known to be below ln K",
+            "van den Oord et al. 2018",
+        ),
+        Estimator(
+            "relative",
+            _relative(dv, 0.99),
+            over_rows(bridge),
+            "neither",
+            "none",
+            "as js",
+            "DV's objective where its variance explodes: a marginal that no critic can be unbounded on",
+            "Yamada et al. 2011",
+        ),
+    )
 }
-"""Estimators by name. "mine" is "dv": the same bound and, here, the same plain gradient."""
+"""Estimators by name: what is ascended, what is read from held-out scores, and how the two err."""

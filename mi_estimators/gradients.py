@@ -1,17 +1,23 @@
-"""Gradient statistics of an objective over minibatches: how much signal, how much noise."""
+"""Gradient statistics of an objective: how much signal, how much noise, over minibatches or from a single one."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call, grad, vmap
+from torch.func import functional_call, grad, grad_and_value, jacrev, vmap
 
 from . import _checks
-from .bounds import Bound
-from .scores import joint_and_product
+from .bounds import Bound, infonce
+from .scores import joint_and_product, paired_rows
+
+Parameters = dict[str, Tensor]
+
+MatrixBound = Callable[..., Tensor]
+"""(scores (n, n) with the positives on the diagonal, log-weights of the rows (n,) or None) → value."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ def gradient_statistics(
     Each minibatch takes its `batch_size` pairs as positives and all its other pairs as negatives.
 
     Args:
-        objective: a bound of (joint, product), such as `mi.dv`, `mi.nwj` or `mi.js`.
+        objective: a bound of (joint, product), such as `mi.dv`, `mi.nwj` or `mi.js`, or `mi.infonce`.
         critic: module with critic(x, y) → score matrix of shape (n, n).
         x, y: paired rows, shapes (n, dx) and (n, dy), n ≥ 2·batch_size; rows beyond a whole minibatch are left out.
         batch_size: rows of a minibatch, ≥ 2.
@@ -56,6 +62,106 @@ def gradient_statistics(
 
     Reference: Rainforth et al. 2018 (arXiv 1802.04537); McCandlish et al. 2018 (arXiv 1812.06162), appendix A.
     """
+    x, y = minibatches(x, y, batch_size)
+    gradients = batch_gradients(matrix_objective(objective), critic, x, y)
+    return summary(float(gradients.mean(0).norm()), float(gradients.var(0).sum()), batch_size, len(gradients))
+
+
+def sample_gradients(
+    objective: Bound,
+    critic: nn.Module,
+    x: Float[Tensor, "n dx"],
+    y: Float[Tensor, "n dy"],
+    *,
+    chunk_size: int | None = None,
+) -> Float[Tensor, "n p"]:
+    """Split the gradient of an objective into what each row contributes: the rows of the result sum to ∇θ.
+
+    Give row i the log-weight ω_i, as a positive and in all product pairs it is part of. Its contribution is
+    g_i = ∇θ V/n + ∂∇θ V/∂ω_i, the infinitesimal jackknife's pseudo-value over n: Σ g_i = ∇θ V exactly, since V does
+    not change when all rows weigh more. For a mean over rows, V = (1/n) Σ φ(x_i, y_i), it is the plain per-sample
+    gradient ∇φ_i/n; where negatives are shared it also counts how row i moves every other row's normaliser. Hence
+    Σ (g_i − ḡ)(g_i − ḡ)ᵀ estimates Cov of the gradient on n rows from these n rows alone (`jackknife_statistics`).
+
+    Args:
+        objective: a bound of (joint, product, log_p, log_q), such as `mi.dv`, or `mi.infonce`.
+        critic: module with critic(x, y) → score matrix of shape (n, n).
+        x, y: paired rows, shapes (n, dx) and (n, dy), n ≥ 2. Time is that of n backward passes over all pairs.
+        chunk_size: backward passes made at once, which bounds the memory; None means all n.
+
+    Returns:
+        Shape (n, p), the parameters flat in the order of `critic.named_parameters()`.
+
+    Raises:
+        ValueError: rows that do not pair, fewer than two, or non-finite entries.
+
+    Reference: Efron 1982, chapter 6 (infinitesimal jackknife).
+    """
+    _checks.scores("x", x, dims=2)
+    _checks.scores("y", y, dims=2)
+    n, value = paired_rows(x, y, low=2), _value(matrix_objective(objective), critic)
+
+    def contributions(parameters: Parameters) -> Tensor:
+        weighted = grad_and_value(lambda log_weights: value(parameters, x, y, log_weights.log_softmax(-1)))
+        influence, total = weighted(x.new_zeros(n))
+        return influence + total / n
+
+    return _flat(jacrev(contributions, chunk_size=chunk_size)(_parameters(critic)))
+
+
+def jackknife_statistics(gradients: Float[Tensor, "n p"]) -> GradientStatistics:
+    """Estimate from one minibatch's `sample_gradients` what `gradient_statistics` measures over many of its size.
+
+    trace_covariance is n/(n − 1) Σ ‖g_i − ḡ‖²: right to first order in 1/n, and too small where a few negatives that
+    this minibatch has not met would carry the gradient (see `effective_sample_size`).
+
+    Args:
+        gradients: contributions of n ≥ 2 rows, shape (n, p).
+
+    Returns:
+        `GradientStatistics` with batches = 1.
+
+    Raises:
+        ValueError: not a matrix of at least two rows, or non-finite entries.
+
+    >>> found = jackknife_statistics(torch.tensor([[1.0], [0.0], [0.0], [1.0]]))
+    >>> found.mean_norm, round(found.trace_covariance, 6), round(found.noise_scale, 6)
+    (2.0, 1.333333, 2.0)
+    """
+    n = len(_checks.scores("gradients", gradients, dims=2))
+    if gradients.dim() != 2 or n < 2:
+        raise ValueError(f"gradients: expected shape (n, p) with n of at least 2, got {tuple(gradients.shape)}")
+    return summary(float(gradients.sum(0).norm()), n * float(gradients.var(0).sum()), n, 1)
+
+
+def summary(norm: float, trace: float, batch_size: int, batches: float) -> GradientStatistics:
+    """Derive signal-to-noise ratio and noise scale from ‖mean over batches‖ and the trace of the covariance."""
+    snr = norm / trace**0.5 if trace > 0 else (float("inf") if norm > 0 else 0.0)
+    signal = norm**2 - trace / batches
+    noise_scale = batch_size * trace / signal if signal > 0 else float("inf")
+    return GradientStatistics(norm, trace, snr, noise_scale, round(batches))
+
+
+def matrix_objective(objective: Bound) -> MatrixBound:
+    """Read an objective on a square score matrix: the diagonal is P, what is off it is Q; `infonce` reads it already.
+
+    Row i of log-weight ω_i weighs e^{ω_i} as a positive, and its product pairs weigh e^{ω_i + ω_j}.
+    """
+    if objective is infonce:
+        return infonce
+
+    def value(scores: Float[Tensor, "n n"], log_weights: Float[Tensor, " n"] | None = None) -> Tensor:
+        joint, product = joint_and_product(scores)
+        if log_weights is None:
+            return objective(joint, product)
+        log_pairs = joint_and_product(log_weights.unsqueeze(-1) + log_weights)[1]
+        return objective(joint, product, log_p=log_weights, log_q=log_pairs.log_softmax(-1))
+
+    return value
+
+
+def minibatches(x: Tensor, y: Tensor, batch_size: int) -> tuple[Tensor, Tensor]:
+    """Cut paired rows into at least two minibatches: shapes (batches, batch_size, d)."""
     _checks.scores("x", x, dims=2)
     _checks.scores("y", y, dims=2)
     batches = len(x) // _checks.count("batch_size", batch_size, low=2)
@@ -63,19 +169,36 @@ def gradient_statistics(
         raise ValueError(
             f"x, y: expected paired rows for at least 2 batches of {batch_size}, got {len(x)} and {len(y)}"
         )
-
-    def value(parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
-        return objective(*joint_and_product(functional_call(critic, parameters, (x, y))))
-
-    parameters = {name: p.detach() for name, p in critic.named_parameters()}
     rows = batches * batch_size
-    gradients = vmap(grad(value), in_dims=(None, 0, 0))(
-        parameters, x[:rows].reshape(batches, batch_size, -1), y[:rows].reshape(batches, batch_size, -1)
-    )
-    flat = torch.cat([g.flatten(1) for g in gradients.values()], 1)
-    mean, variance = flat.mean(0), flat.var(0)
-    norm, trace = float(mean.norm()), float(variance.sum())
-    snr = norm / trace**0.5 if trace > 0 else (float("inf") if norm > 0 else 0.0)
-    signal = norm**2 - trace / batches
-    noise_scale = batch_size * trace / signal if signal > 0 else float("inf")
-    return GradientStatistics(norm, trace, snr, noise_scale, batches)
+    return x[:rows].reshape(batches, batch_size, -1), y[:rows].reshape(batches, batch_size, -1)
+
+
+def batch_gradients(
+    objective: MatrixBound, critic: nn.Module, x: Float[Tensor, "b n dx"], y: Float[Tensor, "b n dy"]
+) -> Float[Tensor, "b p"]:
+    """Return the gradient of each minibatch, flat."""
+    per_batch = vmap(grad(_value(objective, critic)), in_dims=(None, 0, 0))
+    return _flat(per_batch(_parameters(critic), x, y))
+
+
+def full_gradient(objective: MatrixBound, critic: nn.Module, x: Tensor, y: Tensor) -> Float[Tensor, " p"]:
+    """Return the gradient over all rows and all their product pairs, flat."""
+    return batch_gradients(objective, critic, x.unsqueeze(0), y.unsqueeze(0))[0]
+
+
+def _value(objective: MatrixBound, critic: nn.Module) -> Callable[..., Tensor]:
+    """Return the objective as a function of (parameters, x, y, log-weights of the rows)."""
+
+    def value(parameters: Parameters, x: Tensor, y: Tensor, log_weights: Tensor | None = None) -> Tensor:
+        return objective(functional_call(critic, parameters, (x, y)), log_weights)
+
+    return value
+
+
+def _parameters(critic: nn.Module) -> Parameters:
+    return {name: p.detach() for name, p in critic.named_parameters()}
+
+
+def _flat(gradients: Parameters) -> Float[Tensor, "n p"]:
+    """Join the gradients of all parameters behind their common first dimension."""
+    return torch.cat([g.flatten(1) for g in gradients.values()], 1)

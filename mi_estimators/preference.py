@@ -16,6 +16,7 @@ from torch import Tensor
 
 from . import _checks
 from .bounds import BOUNDS, dv
+from .mixed import log_shares, mixed_product
 
 PREFERENCE_BOUNDS: tuple[str, ...] = (*BOUNDS, "infonce")
 """Legal names of `preference_loss(bound=…)`."""
@@ -74,13 +75,14 @@ def preference_loss(
             f"rejected: expected shape {tuple(chosen.shape)} or {(*chosen.shape, 'K')}, got {tuple(rejected.shape)}"
         )
     positive = chosen.unsqueeze(-1)
-    log_q, count = _mixed_log_weights(bound, mix, rejected, mask)
+    log_own, log_each, count = _log_weights(bound, mix, rejected, mask)
     function = dv if bound == "infonce" else BOUNDS[bound]
     if function is dv:
         # DV does not change under T + c. Relative to the chosen score its own term is an exact constant, and the two
         # gradients stay equal and opposite however far apart the responses are.
         positive, rejected = torch.zeros_like(positive), rejected - positive
-    value = function(positive, torch.cat([positive, rejected], -1), log_q=log_q)
+    candidates, log_q = mixed_product(positive, rejected, log_own, log_each)
+    value = function(positive, candidates, log_q=log_q)
     constants = {
         "dv": preference_anchor(mix) if mix < 1 else 0.0,
         "js": 2 * math.log(2),
@@ -89,8 +91,8 @@ def preference_loss(
     return constants.get(bound, 0.0) - value
 
 
-def _mixed_log_weights(bound: str, mix: float, rejected: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return ln Q_α over (chosen, rejected…), shape (..., K + 1), and the number of negatives, shape (...)."""
+def _log_weights(bound: str, mix: float, rejected: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Return ln Q_α of the chosen (..., 1) and of each rejected (..., K), and the number of negatives (...)."""
     if mask is None:
         mask = torch.ones_like(rejected, dtype=torch.bool)
     elif not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != rejected.shape:
@@ -102,9 +104,9 @@ def _mixed_log_weights(bound: str, mix: float, rejected: Tensor, mask: Tensor | 
     if bound == "infonce":
         log_own = log_each = -torch.log1p(count)
     else:
-        log_own = torch.full_like(count, math.log1p(-mix) if mix < 1 else -math.inf)
-        log_each = math.log(mix) - count.log()
-    return torch.cat([log_own, log_each.expand_as(rejected).where(mask, -math.inf)], -1), count.squeeze(-1)
+        log_own, log_other = log_shares(mix)
+        log_own, log_each = torch.full_like(count, log_own), log_other - count.log()
+    return log_own, log_each.expand_as(rejected).where(mask, -math.inf), count.squeeze(-1)
 
 
 def preference_anchor(mix: float) -> float:

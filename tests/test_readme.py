@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-NUMBER = re.compile(r"-?\d+\.\d+")
+NUMBER = re.compile(r"[+-]?\d+\.\d+")
 
 
 def blocks(language: str) -> list[str]:
@@ -28,7 +28,7 @@ def test_the_code_prints_what_stands_under_it():
     assert NUMBER.sub("#", got).split() == NUMBER.sub("#", expected).split()
     # another processor may round a training run otherwise
     assert [float(n) for n in NUMBER.findall(got)] == pytest.approx(
-        [float(n) for n in NUMBER.findall(expected)], abs=0.03
+        [float(n) for n in NUMBER.findall(expected)], abs=0.03, rel=0.1
     )
 
 

@@ -93,12 +93,13 @@ def estimate(spec: Estimate, seed: int) -> tuple[dict, dict]:
     law = Gaussian.with_information(spec.nats, spec.dim)
     x, y = law.sample(spec.rows, torch.Generator().manual_seed(seed))
     map_x, map_y = TRANSFORMS[spec.transform]
-    result = mi.estimate_mi(map_x(x), map_y(y), spec.estimator, seed=seed, hidden=spec.hidden, patience=spec.patience)
+    result = mi.estimate_mi(map_x(x), map_y(y), spec.estimator, seed=seed, steps=spec.steps)
     measured = {
         "nats": result.nats,
         "stderr": result.stderr,
         "interval": list(result.interval),
         "kind": result.estimator.kind,
+        "verdict": result.verdict,
         "warnings": list(result.warnings),
     }
     return measured, {"nats": law.mutual_information}

@@ -111,7 +111,7 @@ class Estimate:
     Attributes:
         nats, dim, rows: the Gaussian law and how many rows of it.
         transform: a key of `gaussian.TRANSFORMS`.
-        estimator, hidden, patience: as `estimate_mi` has them; smaller than its defaults, to be done in seconds.
+        estimator, steps: as `estimate_mi` has them; fewer steps than its default, to be done in seconds.
     """
 
     nats: float
@@ -119,8 +119,7 @@ class Estimate:
     rows: int
     estimator: str = "js"
     transform: str = "none"
-    hidden: int = 64
-    patience: int = 5
+    steps: int = 200
 
 
 Spec = EscapeFlow | MioLift | EscapeSampled | Collapse | Lazy | EffectiveSampleSize | GradientVariance | Estimate

@@ -249,7 +249,7 @@ def estimates(rows: list[Row]) -> Table:
                 f"{measured['nats']:.3f} [{low:.3f}, {high:.3f}]",
                 f"{truth:.3f}",
                 "yes" if low <= truth <= high else "no",
-                "; ".join(measured["warnings"]) or "none",
+                "; ".join((measured["verdict"], *measured["warnings"])),
             )
         )
-    return Table(("law", "seen through", "estimator", "estimate [95 %], nats", "truth", "covered", "warnings"), body)
+    return Table(("law", "seen through", "estimator", "estimate [95 %], nats", "truth", "covered", "verdict"), body)

@@ -1,0 +1,68 @@
+"""What `estimate_mi` takes from its caller: rows, a device, the random state, a progress bar."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def rows_of(name: str, value: np.ndarray | Tensor, *, fresh: bool = False) -> Float[Tensor, "n d"]:
+    """Return samples as float64 rows on the CPU, or say what is wrong with them; fresh rows may be few or constant."""
+    if not isinstance(value, np.ndarray | Tensor) or isinstance(value, np.ma.MaskedArray):
+        raise ValueError(f"{name}: expected a numpy array or a torch tensor, got {type(value).__name__}")
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in "iufb":
+            raise ValueError(f"{name}: expected real numbers, got dtype {value.dtype}")
+        value = torch.from_numpy(np.array(value, dtype=np.float64))  # a copy in native order, whatever the strides
+    if value.is_complex():
+        raise ValueError(f"{name}: expected real numbers, got dtype {value.dtype}")
+    rows = value.detach().to("cpu", torch.float64)
+    if rows.dim() == 1:
+        rows = rows.unsqueeze(1)
+    if rows.dim() != 2 or rows.shape[1] == 0:
+        raise ValueError(f"{name}: expected shape (n,) or (n, d), got {tuple(rows.shape)}")
+    if len(rows) < (1 if fresh else 64):
+        raise ValueError(f"{name}: expected at least {1 if fresh else 64} rows, got {len(rows)}")
+    if not bool(torch.isfinite(rows).all()):
+        raise ValueError(f"{name}: expected finite entries, got NaN or infinity")
+    if fresh:
+        return rows
+    constant = (rows == rows[:1]).all(0).nonzero().flatten().tolist()
+    if constant:
+        raise ValueError(f"{name}: expected columns that vary, got constant column(s) {constant}")
+    scaled = rows / rows.abs().amax(0)  # so that no square overflows
+    narrow = (scaled.std(0) < 1e-12).nonzero().flatten().tolist()
+    if narrow:
+        raise ValueError(f"{name}: expected columns that vary beyond rounding, got nearly constant column(s) {narrow}")
+    return rows
+
+
+def torch_device(device: str | torch.device) -> torch.device:
+    """Return the device named, or for "auto" a GPU where there is one."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.device(device)
+    except (RuntimeError, TypeError):
+        raise ValueError(f"device: expected 'auto' or a torch device, got {device!r}") from None
+
+
+def keep_random_state(device: torch.device) -> Any:
+    """Keep the global random state, of the GPU too where it is used."""
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+
+
+def progress_bar(wanted: bool, total: int) -> Any:
+    """Return a progress bar over optimiser steps, or a context without one."""
+    if not wanted:
+        return nullcontext()
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        raise ImportError("progress: expected tqdm to be installed: pip install 'mi-estimators[lab]'") from None
+    return tqdm(total=total, unit="step", desc="estimate_mi", leave=False)

@@ -1,0 +1,85 @@
+"""The nearest-neighbour estimate of mutual information: no critic, no training, for few columns."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from . import _checks
+from .inputs import rows_of
+from .transforms import Rank
+
+
+def ksg(x: np.ndarray | Tensor, y: np.ndarray | Tensor, k: int = 3) -> float:
+    """Estimate I(X; Y) in nats from the distances to each row's k-th nearest neighbour.
+
+    I ≈ ψ(k) + ψ(n) − mean_i [ψ(n_x(i) + 1) + ψ(n_y(i) + 1)], where ε_i is the distance of row i to its k-th neighbour
+    in (x, y), in the maximum norm, and n_x(i), n_y(i) count the other rows nearer than ε_i in x and in y alone.
+
+    Every column is first replaced by its normal scores Φ⁻¹(mid-rank), so that the value does not change under an
+    increasing map of any column. No noise is added: rows that coincide with k or more others (ε_i = 0) have all rows
+    counted that coincide, ψ(n_xy) + ψ(n) − ψ(n_x) − ψ(n_y) with row i among each, which is the plug-in of discrete
+    columns; with discrete columns beside continuous ones the value is coarser.
+
+    Not a bound, and without a standard error. Of Gaussians at n = 4000 it errs by a few hundredths of a nat at 1 + 1
+    and 2 + 2 columns, and by −0.14 of 2.5 nats at 3 + 3: more columns, and more information, take more rows, of which
+    too few pull it down. Read it for up to about 3 + 3 columns and ln n − 3 nats.
+
+    Args:
+        x, y: paired rows, shape (n,) or (n, d), numpy arrays or tensors; n ≥ 64.
+        k: neighbours, in [1, n); more of them trade variance for bias.
+
+    Returns:
+        Nats; below 0 by chance where I is 0.
+
+    Raises:
+        ImportError: scipy is not installed.
+        ValueError: rows that do not pair, fewer than 64 of them, NaN or infinite entries, a constant column, or k out
+            of its range, each by name.
+
+    Reference: Kraskov, Stögbauer & Grassberger 2004, eq. 8; rows that coincide: Gao et al. 2017, algorithm 1.
+
+    >>> from mi_estimators import laws
+    >>> law = laws.Gaussian(0.75)
+    >>> x, y = law.sample(1000, torch.Generator().manual_seed(0))
+    >>> abs(ksg(x, y) - law.mutual_information) < 0.1
+    True
+    """
+    rows = rows_of("x", x), rows_of("y", y)
+    if len(rows[0]) != len(rows[1]):
+        raise ValueError(f"y: expected as many rows as x ({len(rows[0])}), got {len(rows[1])}")
+    n = len(rows[0])
+    _checks.count("k", k, high=n - 1)
+    try:
+        from scipy.spatial import KDTree
+    except ImportError:
+        raise ImportError("ksg: expected scipy to be installed: pip install 'mi-estimators[lab]'") from None
+    columns = [normal_scores(values).numpy() for values in rows]
+    both = np.concatenate(columns, 1)
+    tree = KDTree(both)
+    radius = tree.query(both, k=k + 1, p=np.inf)[0][:, k]  # the row itself is the first of the k + 1
+    nearer = np.nextafter(radius, 0)  # counts "≤" into "<"; a radius of 0 stays 0
+
+    def digamma_of_count(points: np.ndarray) -> Tensor:
+        counts = KDTree(points).query_ball_point(points, nearer, p=np.inf, return_length=True)
+        return torch.as_tensor(counts, dtype=torch.float64).digamma()
+
+    neighbours = torch.full((n,), float(k), dtype=torch.float64).digamma()
+    coincide = radius == 0
+    if coincide.any():
+        counts = tree.query_ball_point(both[coincide], 0.0, p=np.inf, return_length=True)
+        neighbours[torch.from_numpy(coincide)] = torch.as_tensor(counts, dtype=torch.float64).digamma()
+    local = neighbours - sum(digamma_of_count(points) for points in columns)
+    return float(local.mean() + torch.tensor(float(n), dtype=torch.float64).digamma())
+
+
+def normal_scores(rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """Return Φ⁻¹ of each entry's mid-rank in its column, in float64.
+
+    >>> normal_scores(torch.tensor([[7.0], [-1.0], [7.5], [7.0]], dtype=torch.float64)).T
+    tensor([[ 0.0000, -1.1503,  1.1503,  0.0000]], dtype=torch.float64)
+    """
+    ranks, columns = Rank(rows), rows.T.contiguous()
+    return ranks.levels.gather(-1, torch.searchsorted(ranks.knots, columns)).T.contiguous()

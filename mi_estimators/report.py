@@ -1,0 +1,250 @@
+"""What held-out scores say: the value and its error, every other read-out beside it, and whether to believe it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from .bennett import bridge
+from .bounds import Bound, dv, nwj, smile
+from .diagnostics import effective_sample_size
+from .estimators import Estimator, infonce_over_rows, over_rows
+from .expectation import log_mean_exp
+from .readouts import jsd_certificate, plug_in
+from .tails import pareto_k
+from .training import Fit
+
+_LEVEL = 1.96  # two-sided 95 % of the normal law
+_DRIFT = 0.3  # nats: an error that a verdict must not let pass
+_OVERFIT = 0.13  # nats between training and held-out rows; calibrated on the tasks of `laws`
+_NORMALISED = ("dv", "mine", "nwj", "js_dv", "js_nwj")  # divide by, or subtract, an average of e^T
+_CALIBRATED = ("js", "js_dv", "js_nwj", "js_plug_in", "smile", "nwj")  # trained to be a log-ratio, shift and all
+
+READOUTS: dict[str, Bound] = {
+    "dv": over_rows(dv),
+    "nwj": over_rows(nwj),
+    "infonce": infonce_over_rows,
+    "jsd_certificate": over_rows(jsd_certificate),
+    "bridge": over_rows(bridge),
+    "smile": over_rows(smile),
+    "plug_in": over_rows(plug_in),
+}
+"""Every number that is read from the same held-out scores."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One critic read on the rows of one fold: value, variance, and what its negatives look like."""
+
+    rows: int
+    value: float
+    variance: float
+    seen: float
+    readouts: dict[str, float]
+    ess: float
+    negatives: int
+    candidates: int
+    log_normaliser: float
+    pareto_k: float
+
+
+@dataclass(frozen=True)
+class MIEstimate:
+    """A held-out estimate of mutual information.
+
+    Attributes:
+        nats: the reported read-out, averaged over the folds' held-out rows.
+        stderr: its standard error given the trained critics (infinitesimal jackknife over rows), in nats.
+        interval: 95 %; from nats − 1.96 stderr to nats + 1.96 stderr plus the train–held-out gap. See `estimate_mi`.
+        estimator: the row of `ESTIMATORS` that was used.
+        verdict: "ok", or the first reason not to believe the number: "low_ess", "ceiling", "drift", "disagreement",
+            "overfit".
+        readouts: every read-out of the same scores by name, in nats.
+        history: for each fold one dict an evaluation: step, objective on the batch and on the validation rows.
+        diagnostics: what the verdict rests on.
+        warnings: the reasons in words.
+    """
+
+    nats: float
+    stderr: float
+    interval: tuple[float, float]
+    estimator: Estimator
+    verdict: str
+    readouts: dict[str, float] = field(repr=False)
+    history: list[list[dict[str, float]]] = field(repr=False)
+    diagnostics: dict[str, float] = field(repr=False)
+    warnings: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        kind = {"lower": "a lower bound of I", "upper": "an upper bound of I", "neither": "not a bound of I"}
+        d, others = self.diagnostics, ", ".join(f"{name} {value:.3f}" for name, value in self.readouts.items())
+        lines = [
+            f"{self.nats:.3f} nats, 95 % [{low:.3f}, {high:.3f}]  ({self.estimator.name}, held out,"
+            f" {kind[self.estimator.kind]})",
+            f"verdict: {self.verdict}",
+            *(f"  {text}" for text in self.warnings),
+            f"read-outs of the same scores: {others}",
+            f"effective sample size {d['effective_sample_size']:.1f} of {d['negatives']:.0f} negatives"
+            f" ({d['effective_sample_fraction']:.2g}), Pareto k {d['pareto_k']:.2f}, ln Z {d['log_normaliser']:+.3f}",
+        ]
+        if "train_gap" in d:
+            lines.append(
+                f"training rows read {d['train_gap']:+.3f} above held-out rows; folds differ by {d['fold_spread']:.3f}"
+            )
+        if "ksg" in d:
+            lines.append(f"KSG (k = 3 nearest neighbours): {d['ksg']:.3f}")
+        lines.append(
+            f"nats / ln K = {self.nats / math.log(d['candidates']):.2f},"
+            f" nats / (½ ln n) = {2 * self.nats / math.log(d['held_out_rows']):.2f}"
+        )
+        return "\n".join(lines)
+
+
+def read(
+    row: Estimator,
+    held: tuple[Float[Tensor, " n"], Float[Tensor, "n k"]],
+    seen: tuple[Float[Tensor, " m"], Float[Tensor, "m k"]] | None = None,
+) -> Reading:
+    """Read a critic's scores of held-out rows, and of rows it was trained on.
+
+    The variance is the infinitesimal jackknife: the derivative of the value with respect to each row's weight, which
+    for these U-statistics is the row's influence; a row counts as a positive and in all its negative pairs.
+
+    Reference: Efron 1982, chapter 6; Giordano et al. 2019.
+    """
+    joint, product = held
+    if not bool(torch.isfinite(joint).all() & torch.isfinite(product).all()):
+        raise ValueError(
+            "x, y: expected rows on which the critic's scores are finite, got overflow; lower learning_rate"
+        )
+    n, k = product.shape
+    log_weights = joint.new_zeros(n).requires_grad_()
+    with torch.enable_grad():
+        grouped = log_weights.view(-1, k + 1)
+        own = torch.eye(k + 1, dtype=torch.bool, device=joint.device)
+        pairs = (grouped.unsqueeze(-1) + grouped.unsqueeze(-2))[:, ~own].view(n, k)
+        value = row.reported(joint, product, log_weights.log_softmax(-1), pairs)
+        (influence,) = torch.autograd.grad(value, log_weights)
+    with torch.no_grad():
+        flat = product.flatten()
+        return Reading(
+            rows=n,
+            value=float(value),
+            variance=float((influence**2).sum()),
+            seen=math.nan if seen is None else float(row.reported(*seen)),
+            readouts={name: float(bound(joint, product)) for name, bound in READOUTS.items()},
+            ess=float(effective_sample_size(flat)),
+            negatives=len(flat),
+            candidates=k + 1,
+            log_normaliser=float(log_mean_exp(flat)),
+            pareto_k=pareto_k(flat),
+        )
+
+
+def combine(
+    row: Estimator, readings: list[Reading], fits: list[Fit], *, same_rows: bool = False, ksg: float | None = None
+) -> MIEstimate:
+    """Average the folds' readings, and say whether to believe the average.
+
+    Args:
+        row: the estimator.
+        readings, fits: one a fold; fits may be empty where fresh rows were read.
+        same_rows: whether all readings are of the same rows, whose errors then do not average out.
+        ksg: a nearest-neighbour estimate of the same rows, where there is one.
+    """
+    total = sum(reading.rows for reading in readings)
+    shares = [reading.rows / total for reading in readings]
+
+    def average(values: list[float]) -> float:
+        return sum(share * value for share, value in zip(shares, values, strict=True))
+
+    values = [reading.value for reading in readings]
+    nats = average(values)
+    if same_rows:
+        stderr = average([math.sqrt(reading.variance) for reading in readings])
+    else:
+        stderr = math.sqrt(sum(share**2 * r.variance for share, r in zip(shares, readings, strict=True)))
+    diagnostics = {
+        "effective_sample_size": min(reading.ess for reading in readings),
+        "effective_sample_fraction": min(reading.ess / reading.negatives for reading in readings),
+        "negatives": min(reading.negatives for reading in readings),
+        "pareto_k": max(reading.pareto_k for reading in readings),
+        "log_normaliser": average([reading.log_normaliser for reading in readings]),
+        "fold_spread": max(values) - min(values),
+        "candidates": min(reading.candidates for reading in readings),
+        "held_out_rows": total,
+    }
+    gap = 0.0
+    if fits:
+        gap = average([reading.seen for reading in readings]) - nats
+        diagnostics |= {
+            "train_gap": gap,
+            "kept_step": max(fit.kept_step for fit in fits),
+            "scale": average([fit.critic.scale for fit in fits]),
+            "cap": max(fit.critic.cap for fit in fits),
+            "degrees_of_freedom": min(fit.degrees_of_freedom or math.nan for fit in fits),
+        }
+    if ksg is not None:
+        diagnostics["ksg"] = ksg
+    interval = (nats - _LEVEL * stderr, nats + _LEVEL * stderr + max(gap, 0.0))
+    readouts = {name: average([reading.readouts[name] for reading in readings]) for name in READOUTS}
+    found = _reasons(row, nats, stderr, readouts, diagnostics, fits)
+    return MIEstimate(
+        nats,
+        stderr,
+        interval,
+        row,
+        next(iter(found), "ok"),
+        readouts,
+        [fit.history for fit in fits],
+        diagnostics,
+        tuple(found.values()),
+    )
+
+
+def _reasons(
+    row: Estimator,
+    nats: float,
+    stderr: float,
+    readouts: dict[str, float],
+    diagnostics: dict[str, float],
+    fits: list[Fit],
+) -> dict[str, str]:
+    """Return verdicts and what they mean here, worst first."""
+    found, d = {}, diagnostics
+    ess, gap, spread = d["effective_sample_size"], d.get("train_gap", 0.0), d["fold_spread"]
+    if row.name in _NORMALISED and ess < 50:
+        found["low_ess"] = (
+            f"the normaliser rests on {ess:.1f} effective negatives: the value is"
+            f" {'arbitrary' if ess < 10 else 'uncertain by more than its standard error'}; read js, and its verdict"
+        )
+    ceiling = math.log(d["negatives"])
+    log_k = math.log(d["candidates"])
+    if row.name == "infonce" and nats > log_k - 1:
+        found["ceiling"] = f"within 1 nat of ln K = {log_k:.2f}, the most this estimator can report"
+    elif nats > ceiling:
+        found["ceiling"] = f"above ln M = {ceiling:.2f}: {d['negatives']:.0f} negatives cannot show that much"
+    if any(not fit.finite for fit in fits):
+        found["drift"] = "the scores overflowed in training, which was cut there; lower learning_rate"
+    elif row.name in _CALIBRATED and abs(readouts["plug_in"] - readouts["bridge"]) > _DRIFT:
+        found["drift"] = (
+            f"ln Z is {readouts['plug_in'] - readouts['bridge']:+.2f} on held-out rows, and 0 for a log-ratio:"
+            " the critic has not found one"
+        )
+    if spread > max(_DRIFT, 6 * stderr):
+        found["disagreement"] = f"the folds' values differ by {spread:.2f} nats"
+    elif row.name in _CALIBRATED and ess >= 50 and abs(readouts["dv"] - readouts["bridge"]) > _DRIFT:
+        found["disagreement"] = (
+            f"dv reads {readouts['dv']:.2f} and bridge {readouts['bridge']:.2f} from the same scores"
+        )
+    if gap > max(_OVERFIT, 2 * stderr):
+        found["overfit"] = (
+            f"training rows read {gap:.2f} nats more than held-out rows: the critic is short of rows, and the"
+            " information may be larger"
+        )
+    return found

@@ -1,0 +1,214 @@
+"""Training one critic: ascend an estimator's objective, stop where validation rows stop gaining, calibrate."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from .bennett import bridge
+from .bounds import js
+from .copula import EllipticalCopula
+from .critics import Calibrated, Sum
+from .divergences import softplus
+from .estimators import Estimator, over_rows
+from .scores import joint_and_product
+
+READ_GROUP = 256  # rows whose pairs are all negatives of one another when a critic is read: O(n) scores for n rows
+_VALIDATION_GROUP = 32
+_EVALUATE_EVERY = 50
+_DEGREES_OF_FREEDOM = (16, 8, 4, 2, 1)
+_CALIBRATION_SCALES = (1.0, 0.8)
+_CALIBRATION_QUANTILES = (1.0, 0.98, 0.9, 0.75, 0.5)
+
+
+Critic = Callable[[Tensor, Tensor], Tensor]
+"""Rows x (..., n, dx) and y (..., m, dy) → scores (..., n, m), in nats."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A trained critic of transformed rows.
+
+    Attributes:
+        critic: the calibrated critic.
+        history: one dict an evaluation: step, objective on the batch and on the validation rows, in nats.
+        kept_step: the step whose weights were kept; 0 where the network never helped.
+        degrees_of_freedom: of the copula anchor; None without one.
+        finite: whether all scores in training were.
+    """
+
+    critic: Calibrated
+    history: list[dict[str, float]]
+    kept_step: int
+    degrees_of_freedom: float | None
+    finite: bool
+
+
+def grouped_scores(
+    critic: Critic, x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], group: int
+) -> tuple[Float[Tensor, " kept"], Float[Tensor, "kept k"]]:
+    """Return the scores of the n positives and of k negatives to each, all from its own group of rows.
+
+    Groups have as near to `group` rows as gives equal ones; fewer rows than there are groups may be left over at the
+    end. A group larger than the rows is all of them: the full in-batch matrix.
+    """
+    x, y = (values.squeeze(0) for values in _groups((x, y), group))  # a single group stays a matrix, for any module
+    joint, product = joint_and_product(critic(x, y))
+    return joint.flatten(), product.reshape(joint.numel(), -1)
+
+
+def _groups(rows: tuple[Tensor, ...], group: int) -> list[Tensor]:
+    """Cut rows (n, ...) into equal groups (groups, size, ...)."""
+    count = max(1, round(len(rows[0]) / group))
+    size = len(rows[0]) // count
+    return [values[: count * size].view(count, size, -1) for values in rows]
+
+
+@torch.no_grad()
+def held_out_scores(critic: Critic, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return `grouped_scores` of many rows in double precision, evaluated a group at a time."""
+    count = max(1, round(len(x) / READ_GROUP))
+    size = len(x) // count
+    parts = [grouped_scores(critic, x[i : i + size], y[i : i + size], size) for i in range(0, count * size, size)]
+    joint, product = (torch.cat(part).double() for part in zip(*parts, strict=True))
+    return joint, product
+
+
+def fit_critic(
+    row: Estimator,
+    make_critic: Callable[[], nn.Module],
+    train: tuple[Tensor, Tensor],
+    valid: tuple[Tensor, Tensor],
+    *,
+    anchored: bool,
+    steps: int,
+    batch_size: int,
+    group: int | None,
+    learning_rate: float,
+    weight_decay: float,
+    patience: int,
+    generator: torch.Generator,
+    advance: Callable[[int], object],
+) -> Fit:
+    """Train a critic on transformed training rows and select it on validation rows.
+
+    Args:
+        row: the estimator whose objective is ascended.
+        make_critic: gives the network, in the training rows' device.
+        train, valid: rows (x, y).
+        anchored: whether a copula's closed-form log-ratio stands beside the network.
+        steps, batch_size, learning_rate, weight_decay: of AdamW, with a warm-up of a tenth and a cosine decay.
+        group: rows of a batch that are negatives of one another; None for all of them.
+        patience: evaluations without a gain before training stops.
+        generator: draws the batches.
+        advance: called with the number of steps taken since the last call.
+    """
+    anchor = _anchor(train, valid) if anchored else None
+    network = make_critic()
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    batch_size = min(batch_size, len(train[0]))
+    group = batch_size if group is None else min(group, batch_size)
+    with torch.no_grad():
+        fixed = None if anchor is None else _validation_scores(anchor, valid, group < batch_size)
+        coordinates = None if anchor is None else anchor.coordinates(*train)
+    best, kept, state, history, finite = -math.inf, 0, copy.deepcopy(network.state_dict()), [], True
+    if parameters:
+        optimizer = torch.optim.AdamW(
+            parameters, learning_rate, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True
+        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps + 1, pct_start=0.1)
+    ema = None
+    for step in range(steps + 1 if parameters else 1):
+        rows = torch.randperm(len(train[0]), generator=generator)[:batch_size].to(train[0].device)
+        joint, product = grouped_scores(network, train[0][rows], train[1][rows], group)
+        if anchor is not None and coordinates is not None:
+            anchored_rows = (coordinates[0][rows], coordinates[1][rows])
+            fixed_joint, fixed_product = grouped_scores(anchor.scores, *anchored_rows, group)
+            joint, product = joint + fixed_joint, product + fixed_product
+        if not bool(torch.isfinite(joint).all() & torch.isfinite(product).all()):
+            finite = False
+            break
+        objective, ema = row.objective(joint, product, ema)
+        if step % _EVALUATE_EVERY == 0 or step == steps:
+            value = _validation(row, network, valid, fixed, group < batch_size)
+            history.append({"step": step, "train": float(objective.detach()), "validation": value})
+            if value > best:
+                best, kept, state = value, step, copy.deepcopy(network.state_dict())
+            elif step - kept >= patience * _EVALUATE_EVERY:
+                break
+        if step == steps or not parameters:
+            break
+        optimizer.zero_grad()
+        objective.neg().backward()
+        optimizer.step()
+        schedule.step()
+        advance(1)
+    network.load_state_dict(state)
+    whole = network if anchor is None else Sum(anchor, network)
+    degrees = None if anchor is None else anchor.degrees_of_freedom
+    return Fit(_calibrate(whole.eval(), valid), history, kept, degrees, finite)
+
+
+@torch.no_grad()
+def _validation(
+    row: Estimator, network: nn.Module, valid: tuple[Tensor, Tensor], fixed: tuple | None, small_groups: bool
+) -> float:
+    joint, product = _validation_scores(network, valid, small_groups)
+    if fixed is not None:
+        joint, product = joint + fixed[0], product + fixed[1]
+    if not bool(torch.isfinite(joint).all() & torch.isfinite(product).all()):
+        return -math.inf
+    return float(row.objective(joint, product, None)[0])
+
+
+def _validation_scores(critic: Critic, valid: tuple[Tensor, Tensor], small_groups: bool) -> tuple[Tensor, Tensor]:
+    return grouped_scores(critic, *valid, _VALIDATION_GROUP) if small_groups else held_out_scores(critic, *valid)
+
+
+@torch.no_grad()
+def _anchor(train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor]) -> EllipticalCopula:
+    """Return the copula that does best on the validation rows; a Student one must gain two nats of likelihood."""
+    best = EllipticalCopula(*train)
+    score = _js_of(best, valid) + 2 / len(valid[0])
+    for nu in _DEGREES_OF_FREEDOM:
+        anchor = EllipticalCopula(*train, degrees_of_freedom=nu)
+        value = _js_of(anchor, valid)
+        if value > score:
+            best, score = anchor, value
+    return best
+
+
+def _js_of(critic: Critic, rows: tuple[Tensor, Tensor]) -> float:
+    return float(over_rows(js)(*held_out_scores(critic, *rows)))
+
+
+@torch.no_grad()
+def _calibrate(critic: nn.Module, valid: tuple[Tensor, Tensor]) -> Calibrated:
+    """Choose the scale and the cap by the logistic likelihood of the validation rows, all their negatives counted."""
+    joint, product = held_out_scores(critic, *valid)
+    best, scale_and_cap = -math.inf, (1.0, math.inf)
+    if not bool(torch.isfinite(joint).all() & torch.isfinite(product).all()):
+        return Calibrated(critic, *scale_and_cap)
+    for scale in _CALIBRATION_SCALES:
+        for quantile in _CALIBRATION_QUANTILES:
+            cap = float((scale * joint).quantile(quantile))
+            value = _logistic((scale * joint).clamp(max=cap), (scale * product).clamp(max=cap))
+            if value > best:
+                best, scale_and_cap = value, (scale, cap)
+    return Calibrated(critic, *scale_and_cap)
+
+
+def _logistic(joint: Tensor, product: Tensor) -> float:
+    """Return the log-likelihood a positive of telling positives from negatives, at the best shift of the scores.
+
+    A proper score at the odds ν of the sample, which `bridge` profiles; it tends to DV as ν grows, its weights bounded.
+    """
+    odds = product.numel() / joint.numel()
+    threshold = joint.mean() - bridge(joint, product.flatten()) + math.log(odds)
+    return -float(softplus(threshold - joint).mean() + odds * softplus(product - threshold).mean())

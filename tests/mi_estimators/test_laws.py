@@ -1,0 +1,611 @@
+"""Laws of known information: each task's sampler against its log-ratio, each closed form against one computed apart.
+
+Two identities tie the sampler, the log-ratio T and the information of every law: E_P T = I, and E_P g σ(−T) =
+E_Q g σ(T) for every bounded g of (x, y), whose terms are bounded whatever the tails. With g = 1 alone a log-ratio that
+sees only a part of the dependence would pass; with waves of (x, y) for g, a law in the place of its neighbour does not.
+"""
+
+import math
+import re
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from scipy import integrate, special, stats
+
+import mi_estimators as mi
+from mi_estimators import laws
+from mi_estimators.laws.quadrature import normal_rule, solve_increasing
+
+TASKS = mi.laws.TASKS
+ALL_TASKS = pytest.mark.parametrize("name", TASKS)
+N = 40_000
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def column(*values):
+    return torch.tensor(values).unsqueeze(-1)
+
+
+def draw(law, n=N):
+    """Return n rows (x, y) of the joint, and y of an independent draw: (x, other) has the law Q."""
+    generator = seeded()
+    (x, y), (_, other) = law.sample(n, generator), law.sample(n, generator)
+    return x, y, other
+
+
+def waves(x, y):
+    """Return bounded functions of (x, y): 1, and cosines of several frequencies of one entry of x and one of y."""
+    x, y = x.atan(), y.atan()
+    pairs = [(f, x[:, k % x.shape[1]], y[:, k % y.shape[1]]) for k, f in enumerate((0.5, 1, 2, 3, 4, 6, 8, 11))]
+    return torch.stack([torch.ones(len(x)), *(torch.cos(f * (a + s * b)) for f, a, b in pairs for s in (1, -1))])
+
+
+def sigmoid_gaps(law, x, y, other):
+    """Return E_P g σ(−T) − E_Q g σ(T) over its standard error, for each of the waves g."""
+    joint = waves(x, y) * (-law.log_ratio(x, y)).sigmoid()
+    product = waves(x, other) * law.log_ratio(x, other).sigmoid()
+    error = ((joint.var(-1) + product.var(-1)) / len(x)).sqrt()
+    return (joint.mean(-1) - product.mean(-1)) / (error + 1e-12)
+
+
+def test_the_table_is_as_large_as_promised():
+    assert len(TASKS) >= 24
+    for law in TASKS.values():
+        assert isinstance(law, laws.Law)
+        assert isinstance(law.mutual_information, float)
+        assert 0 <= law.mutual_information < 11
+
+
+BEYOND_NORMAL = {
+    "1v1-normal-0.75": 0.41,
+    "1v1-additive-0.1": 1.71,
+    "wiggly-normal-0.75": 0.41,
+    "swissroll-normal-0.75": 0.41,
+    "multinormal-sparse-5-5-2-2.0": 1.02,
+    "multinormal-sparse-25-25-2-2.0": 1.02,
+    "half_cube-multinormal-sparse-5-5-2-2.0": 1.02,
+    "student-identity-3-3-2": 0.29,
+    "asinh-student-identity-2-2-1": 0.43,
+    "multinormal-20-5nats": 5.0,
+    # further tasks of the benchmark, from the closed forms
+    "1v1-additive-0.75": 0.33,
+    "student-identity-1-1-1": 0.22,
+    "student-identity-2-2-2": 0.19,
+    "student-identity-3-3-3": 0.18,
+    "student-identity-5-5-2": 0.45,
+    "student-identity-5-5-3": 0.30,
+    "multinormal-dense-2-2-0.5": 0.29,
+    "multinormal-dense-3-3-0.5": 0.41,
+    "multinormal-dense-5-5-0.5": 0.59,
+    "multinormal-dense-25-25-0.5": 1.29,
+    "multinormal-dense-50-50-0.5": 1.62,
+}
+
+
+@pytest.mark.parametrize("name", BEYOND_NORMAL)
+def test_the_benchmark_has_its_values(name):
+    assert round(TASKS[name].mutual_information, 2) == BEYOND_NORMAL[name]
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if re.search(r"-\d+-\d+(?!\d*nats)", name)])
+def test_names_tell_the_dimensions(name):
+    dim_x, dim_y = re.search(r"-(\d+)-(\d+)", name).groups()
+    assert (TASKS[name].dim_x, TASKS[name].dim_y) == (int(dim_x), int(dim_y))
+
+
+@ALL_TASKS
+def test_the_log_ratio_averages_to_the_information(name):
+    law = TASKS[name]
+    ratio = law.log_ratio(*law.sample(N, seeded()))
+    assert ratio.shape == (N,)
+    assert abs(float(ratio.mean()) - law.mutual_information) <= 4.5 * float(ratio.std()) / N**0.5 + 1e-12
+
+
+@ALL_TASKS
+def test_the_sigmoid_identity(name):
+    assert sigmoid_gaps(TASKS[name], *draw(TASKS[name])).abs().max() < 4.5
+
+
+@pytest.mark.parametrize("name", ["mixed-uniform-5", "finite-xor-0.9", "1v1-normal-0.25", "mixed-sign-1.0"])
+def test_the_ratio_averages_to_one_under_the_product(name):
+    law = TASKS[name]  # of bounded ratio, or with E_Q r⁴ < ∞: others need not settle
+    x, _, other = draw(law)
+    ratio = law.log_ratio(x, other).exp()
+    assert abs(float(ratio.mean()) - 1) <= 4.5 * float(ratio.std()) / N**0.5
+
+
+NEIGHBOURS = [
+    (laws.Gaussian(0.75), laws.Gaussian(0.7)),
+    (laws.MultivariateGaussian.dense(3, 3, 0.5), laws.MultivariateGaussian.sparse(3, 3, 3, 0.5)),
+    (laws.StudentT.identity(3, 3, 2), laws.StudentT.identity(3, 3, 4)),
+    (laws.StudentT.identity(3, 3, 2), laws.MultivariateGaussian(torch.eye(6), 3)),
+    (laws.AdditiveNoise(0.1), laws.AdditiveNoise(0.15)),
+    (laws.MixedUniform(4), laws.MixedUniform(5)),
+    (laws.GaussianChannel((-1.0, 1.0), 1.0), laws.GaussianChannel((-1.0, 1.0), 0.8)),
+    (TASKS["1v1-mixture-two"], TASKS["1v1-mixture-cross"]),
+    (laws.Transformed(laws.Gaussian(0.75), laws.CUBIC), laws.Transformed(laws.Gaussian(0.75), laws.HALF_CUBE)),
+    (
+        laws.Transformed(laws.Gaussian(0.75, 2), laws.spiral(1.0)),
+        laws.Transformed(laws.Gaussian(0.75, 2), laws.spiral(1.3)),
+    ),
+]
+
+
+@pytest.mark.parametrize("pair", NEIGHBOURS, ids=lambda pair: f"{type(pair[0]).__name__}")
+def test_a_neighbours_log_ratio_is_refused(pair):
+    law, neighbour = pair
+    assert sigmoid_gaps(neighbour, *draw(law)).abs().max() > 6
+
+
+@ALL_TASKS
+def test_samples_are_reproducible_and_shaped(name):
+    law = TASKS[name]
+    (x, y), (again_x, again_y) = law.sample(7, seeded(3)), law.sample(7, seeded(3))
+    assert x.shape == (7, law.dim_x)
+    assert y.shape == (7, law.dim_y)
+    assert x.dtype == y.dtype == torch.get_default_dtype()
+    assert torch.equal(x, again_x)
+    assert torch.equal(y, again_y)
+    assert not torch.equal(x, law.sample(7, seeded(4))[0])
+
+
+@ALL_TASKS
+def test_log_ratios_broadcast_to_a_matrix(name):
+    law = TASKS[name]
+    x, y = law.sample(6, seeded())
+    matrix = law.log_ratio(x[:, None], y[None])
+    assert matrix.shape == (6, 6)
+    torch.testing.assert_close(matrix.diagonal(), law.log_ratio(x, y))
+
+
+@ALL_TASKS
+def test_samples_in_single_precision_stay_on_the_support(name):
+    law = TASKS[name]
+    torch.set_default_dtype(torch.float32)
+    x, y = law.sample(N, seeded())
+    ratio = law.log_ratio(x, y)
+    assert x.dtype == y.dtype == ratio.dtype == torch.float32
+    assert bool(torch.isfinite(ratio).all())
+    error = 5 * float(ratio.double().std()) / N**0.5 + 1e-5
+    assert float(ratio.double().mean()) == pytest.approx(law.mutual_information, abs=error)
+
+
+SMOOTH = [
+    *("multinormal-dense-3-3-0.5", "student-identity-3-3-2", "student-sparse-2-2-2-1", "1v1-mixture-cross"),
+    *("wiggly-normal-0.75", "1v1-bimodal-0.75", "spiral-normal_cdf-multinormal-sparse-3-3-2-2.0"),
+    *("asinh-student-identity-2-2-1", "half_cube-normal-0.75", "spiral-normal-2-2-0.75"),
+]
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_log_ratios_have_gradients(name):
+    law = TASKS[name]
+    x, y = (v.requires_grad_() for v in law.sample(5, seeded()))
+    assert torch.autograd.gradcheck(law.log_ratio, (x, y))
+
+
+def random_covariance(dim, seed):
+    root = torch.randn(dim, 2 * dim, generator=seeded(seed))
+    return root @ root.mT
+
+
+@pytest.mark.parametrize(("dim_x", "dim_y", "seed"), [(1, 1, 0), (2, 3, 1), (4, 1, 2)])
+def test_multivariate_laws_against_scipy(dim_x, dim_y, seed):
+    matrix = random_covariance(dim_x + dim_y, seed)
+    blocks = [matrix, matrix[:dim_x, :dim_x], matrix[dim_x:, dim_x:]]
+    x, y = torch.randn(20, dim_x, generator=seeded(seed)), torch.randn(20, dim_y, generator=seeded(seed + 1))
+    points = [torch.cat([x, y], -1), x, y]
+    log_dets = [np.linalg.slogdet(block.numpy())[1] for block in blocks]
+    normal = laws.MultivariateGaussian(matrix, dim_x)
+    assert normal.mutual_information == pytest.approx((log_dets[1] + log_dets[2] - log_dets[0]) / 2, abs=1e-12)
+    for law, frozen in (
+        (normal, stats.multivariate_normal),
+        (laws.StudentT(matrix, dim_x, 3.5), lambda mean, cov: stats.multivariate_t(mean, cov, df=3.5)),
+    ):
+        joint, of_x, of_y = (
+            torch.as_tensor(frozen(np.zeros(len(block)), block.numpy()).logpdf(point.numpy()))
+            for block, point in zip(blocks, points, strict=True)
+        )
+        torch.testing.assert_close(law.log_ratio(x, y), joint - of_x - of_y)
+
+
+def test_multivariate_samples_have_their_covariance():
+    matrix = random_covariance(5, 0)
+    xy = torch.cat(laws.MultivariateGaussian(matrix, 2).sample(200_000, seeded()), -1)
+    scale = matrix.diagonal().sqrt()
+    torch.testing.assert_close(
+        xy.T.cov() / torch.outer(scale, scale), matrix / torch.outer(scale, scale), atol=0.02, rtol=0
+    )
+
+
+@pytest.mark.parametrize(("dim_x", "dim_y", "rho"), [(1, 1, -0.6), (2, 3, -0.2), (5, 5, 0.5), (25, 25, 0.9)])
+def test_dense_laws_against_their_eigenvalues(dim_x, dim_y, rho):
+    one, d = (lambda k: (k - 1) * math.log(1 - rho) + math.log(1 + (k - 1) * rho)), dim_x + dim_y
+    expected = (one(dim_x) + one(dim_y) - one(d)) / 2
+    assert laws.MultivariateGaussian.dense(dim_x, dim_y, rho).mutual_information == pytest.approx(expected, abs=1e-11)
+
+
+@pytest.mark.parametrize("pairs", [0, 1, 3])
+def test_a_sparse_law_is_a_product_of_pairs(pairs):
+    law = laws.MultivariateGaussian.sparse(4, 3, pairs, -0.7)
+    alone = laws.Gaussian(-0.7, dim=max(pairs, 1))
+    assert law.mutual_information == pytest.approx(alone.mutual_information * (pairs > 0), abs=1e-14)
+    x, y = law.sample(50, seeded())
+    if pairs:
+        torch.testing.assert_close(law.log_ratio(x, y), alone.log_ratio(x[:, :pairs], y[:, :pairs]))
+    else:
+        assert law.log_ratio(x, y).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize(("dim_x", "dim_y", "nu"), [(1, 1, 1.0), (2, 2, 1.0), (3, 3, 2.0), (2, 5, 0.5), (4, 1, 30.0)])
+def test_the_information_of_student_laws_is_that_of_their_entropies(dim_x, dim_y, nu):
+    matrix = random_covariance(dim_x + dim_y, 7)
+    entropies = [
+        float(stats.multivariate_t(np.zeros(len(block)), block.numpy(), df=nu).entropy())
+        for block in (matrix, matrix[:dim_x, :dim_x], matrix[dim_x:, dim_x:])
+    ]
+    law = laws.StudentT(matrix, dim_x, nu)
+    assert law.mutual_information == pytest.approx(entropies[1] + entropies[2] - entropies[0], abs=1e-9)
+
+
+@pytest.mark.parametrize("nu", [1.0, 3.0])
+def test_the_information_of_a_student_pair_by_quadrature(nu):
+    law = laws.StudentT.identity(1, 1, nu)
+    nodes, weights = np.polynomial.legendre.leggauss(400)
+    t, dt = (nodes + 1) / 2, weights / 2  # an eighth of the plane: angle πt⁴/4, radius cot(πt⁴/2)
+    angle, radius = np.pi / 4 * t**4, 1 / np.tan(np.pi / 2 * t**4)
+    mass = radius / (2 * np.pi) * (1 + radius**2 / nu) ** (-nu / 2 - 1) * (1 + radius**2) * 2 * np.pi * t**3 * dt
+    x, y = np.outer(radius, np.cos(angle)), np.outer(radius, np.sin(angle))
+    joint = -math.log(2 * np.pi) - (nu / 2 + 1) * np.log1p(radius**2 / nu)
+    single = stats.t(nu).logpdf
+    value = 8 * np.einsum("r,a,ra", mass, np.pi * t**3 * dt, joint[:, None] - single(x) - single(y))
+    assert law.mutual_information == pytest.approx(value, abs=1e-7)
+
+
+def test_a_student_law_of_many_degrees_is_normal():
+    matrix = random_covariance(4, 3)
+    normal = laws.MultivariateGaussian(matrix, 2).mutual_information
+    assert laws.StudentT(matrix, 2, 1e6).mutual_information == pytest.approx(normal, abs=1e-7)
+    assert laws.StudentT(matrix, 2, 10.0).mutual_information > normal + 1e-2
+
+
+@pytest.mark.parametrize("epsilon", [0.05, 0.1, 0.5, 0.75, 3.0])
+def test_additive_noise_by_quadrature(epsilon):
+    def density(y):
+        return (stats.uniform.cdf(y + epsilon) - stats.uniform.cdf(y - epsilon)) / (2 * epsilon)
+
+    corners = sorted({-epsilon, epsilon, 1 - epsilon, 1 + epsilon})
+    entropy = sum(integrate.quad(lambda y: special.entr(density(y)), a, b)[0] for a, b in pairwise(corners))
+    law = laws.AdditiveNoise(epsilon)
+    assert law.mutual_information == pytest.approx(entropy - math.log(2 * epsilon), abs=1e-9)
+    x, y = law.sample(1000, seeded())
+    expected = -torch.log(torch.as_tensor(density(y.numpy()) * 2 * epsilon)).squeeze(-1)
+    torch.testing.assert_close(law.log_ratio(x, y), expected)
+
+
+def test_additive_noise_has_no_mass_off_its_support():
+    law = laws.AdditiveNoise(0.25)
+    x, y = column(0.5, 0.5, -0.1, 1.1, 0.0), column(0.76, 0.2, 0.0, 1.0, -0.25)
+    assert law.log_ratio(x, y).tolist() == [-math.inf] * 5
+    assert law.log_ratio(column(0.5), column(0.75)).tolist() == pytest.approx([math.log(2)])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_rounding_takes_no_sample_off_the_support(dtype):
+    x = torch.rand(10_000, 1, dtype=dtype, generator=seeded())
+    for law in (laws.AdditiveNoise(0.1), laws.AdditiveNoise(0.7), laws.AdditiveNoise(33.3)):
+        assert bool(torch.isfinite(law.log_ratio(x, x + law.epsilon)).all())
+        assert bool(torch.isfinite(law.log_ratio(x, x - law.epsilon)).all())
+    whole = (5 * x).floor()
+    assert bool(torch.isfinite(laws.MixedUniform(5).log_ratio(whole, whole + 2)).all())
+    far = laws.NORMAL_CDF.forward(torch.tensor([-40.0, 40.0], dtype=dtype))
+    assert bool((far > 0).all() & (far < 1).all())
+    eps = torch.finfo(dtype).eps
+    ends = laws.NORMAL_CDF.inverse(torch.tensor([0.0, -8 * eps, 1.0, 1 + 8 * eps], dtype=dtype))
+    assert ends.abs().tolist() == pytest.approx([stats.norm.isf(eps / 2)] * 4, rel=1e-4)
+
+
+@pytest.mark.parametrize("m", [1, 2, 5, 9])
+def test_mixed_uniform_against_enumeration(m):
+    law = laws.MixedUniform(m)
+    cells = np.array([[0.5 * (k in (x, x + 1)) / m for k in range(m + 1)] for x in range(m)])  # of x and ⌊y⌋
+    product = np.outer(cells.sum(1), cells.sum(0))
+    expected = sum(p * math.log(p / q) for p, q in zip(cells.flat, product.flat, strict=True) if p)
+    assert law.mutual_information == pytest.approx(expected, abs=1e-12)
+    x, y = torch.arange(m).double()[:, None, None], (torch.arange(m + 1) + 0.3)[None, :, None]
+    np.testing.assert_allclose(law.log_ratio(x, y).exp(), cells / product, atol=1e-12)
+
+
+CHANNELS = [
+    laws.GaussianChannel((-1.0, 1.0), 1.0),
+    laws.GaussianChannel((-1.0, 1.0), 0.2),
+    laws.GaussianChannel((-3.0, 0.0, 0.5), 0.7, (0.2, 0.3, 0.5)),
+    TASKS["mixed-four-0.3"],
+]
+
+
+@pytest.mark.parametrize("law", CHANNELS, ids=range(len(CHANNELS)))
+def test_gaussian_channels_by_quadrature(law):
+    p = law.probabilities or [1 / len(law.alphabet)] * len(law.alphabet)
+
+    def density(y):
+        return sum(w * stats.norm.pdf(y, a, law.sigma) for w, a in zip(p, law.alphabet, strict=True))
+
+    y = np.linspace(min(law.alphabet) - 12 * law.sigma, max(law.alphabet) + 12 * law.sigma, 4001)
+    entropy = integrate.simpson(-density(y) * np.log(density(y)), x=y)
+    expected = entropy - math.log(2 * math.pi * math.e * law.sigma**2) / 2
+    assert law.mutual_information == pytest.approx(expected, abs=1e-10)
+    assert law.quadrature(0.005) == pytest.approx(law.mutual_information, abs=1e-13)
+    assert 0 < law.mutual_information < stats.entropy(p)
+    x, y = law.sample(100, seeded())
+    symbol = torch.as_tensor(stats.norm.logpdf(y, x, law.sigma)).squeeze(-1)
+    torch.testing.assert_close(law.log_ratio(x, y), symbol - torch.as_tensor(np.log(density(y.numpy()))).squeeze(-1))
+
+
+MIXTURES = [
+    TASKS["1v1-mixture-two"],
+    TASKS["1v1-mixture-cross"],
+    laws.GaussianMixture((1.0,), ((0.5, -2.0),), ((2.0, 0.5),), (0.75,)),
+    laws.GaussianMixture((0.2, 0.8), ((-3.0, 1.0), (1.0, 0.0)), ((0.3, 2.0), (1.0, 0.5)), (-0.95, 0.4)),
+    laws.GaussianMixture((0.5, 0.5), ((0.0, 0.0), (0.0, 0.0)), ((0.3, 3.0), (3.0, 0.3)), (0.8, -0.8)),
+]
+
+
+@pytest.mark.parametrize("k", range(len(MIXTURES)))
+def test_mixtures_at_two_resolutions(k):
+    finer = (0.03, 0.03, 0.03, 0.02, 0.014)[k]  # than what the law takes of itself
+    assert MIXTURES[k].quadrature(finer) == pytest.approx(MIXTURES[k].mutual_information, abs=1e-10)
+
+
+@pytest.mark.parametrize("law", MIXTURES[:4], ids=range(4))
+def test_mixtures_by_quadrature_and_against_scipy(law):
+    def density(points):
+        total = 0
+        for w, mean, (a, b), rho in zip(law.weights, law.means, law.scales, law.correlations, strict=True):
+            total = total + w * stats.multivariate_normal(mean, [[a * a, rho * a * b], [rho * a * b, b * b]]).pdf(
+                points
+            )
+        return total
+
+    def margin(values, k):
+        return sum(
+            w * stats.norm.pdf(values, mean[k], scale[k])
+            for w, mean, scale in zip(law.weights, law.means, law.scales, strict=True)
+        )
+
+    spans = [
+        (min(m[k] - 9 * s[k] for m, s in spread), max(m[k] + 9 * s[k] for m, s in spread))
+        for spread in [list(zip(law.means, law.scales, strict=True))]
+        for k in (0, 1)
+    ]
+    x, y = (np.linspace(*span, 1501) for span in spans)
+    p = density(np.stack(np.meshgrid(x, y, indexing="ij"), -1))
+    q = np.outer(margin(x, 0), margin(y, 1))
+    ratio = np.log(np.where(p > 0, p, 1)) - np.log(np.where(p > 0, q, 1))
+    value = integrate.simpson(integrate.simpson(p * ratio, x=y), x=x)
+    assert law.mutual_information == pytest.approx(value, abs=1e-8)
+    x, y = law.sample(50, seeded())
+    expected = density(np.concatenate([x, y], -1)) / margin(x.numpy()[:, 0], 0) / margin(y.numpy()[:, 0], 1)
+    np.testing.assert_allclose(law.log_ratio(x, y), np.log(expected), atol=1e-10)
+
+
+def test_one_component_is_the_gaussian():
+    assert MIXTURES[2].mutual_information == pytest.approx(laws.Gaussian(0.75).mutual_information, abs=1e-12)
+
+
+def test_the_xor_task_hides_its_information_from_each_bit():
+    x, y = TASKS["finite-xor-0.9"].sample(N, seeded())
+    assert abs(np.corrcoef(torch.cat([x, y], -1).T)[2, :2]).max() < 0.02
+    expected = math.log(2) + 0.9 * math.log(0.9) + 0.1 * math.log(0.1)
+    assert TASKS["finite-xor-0.9"].mutual_information == pytest.approx(expected, abs=1e-12)
+
+
+def test_products_add():
+    parts = (laws.StudentT.identity(2, 1, 2), laws.MixedUniform(3), laws.Gaussian(0.5, 2))
+    law = laws.ProductLaw(parts)
+    assert (law.dim_x, law.dim_y) == (5, 4)
+    assert law.mutual_information == pytest.approx(sum(part.mutual_information for part in parts), abs=1e-14)
+    x, y = law.sample(30, seeded())
+    expected = (
+        parts[0].log_ratio(x[:, :2], y[:, :1])
+        + parts[1].log_ratio(x[:, 2:3], y[:, 1:2])
+        + parts[2].log_ratio(x[:, 3:], y[:, 2:])
+    )
+    torch.testing.assert_close(law.log_ratio(x, y), expected)
+    moved = y.clone()
+    moved[:, 1] = x[:, 2] + 2.5  # out of one law's support, out of the product's
+    assert law.log_ratio(x, moved).tolist() == [-math.inf] * 30
+
+
+WAVES = ((0.4, 1.0, 0.0), (0.2, 1.7, 1.0), (0.03, 3.3, -2.5))
+INCREASING = {
+    "identity": laws.IDENTITY,
+    "asinh": laws.ASINH,
+    "half_cube": laws.HALF_CUBE,
+    "cubic": laws.CUBIC,
+    "normal_cdf": laws.NORMAL_CDF,
+    "wiggly": laws.wiggly(WAVES),
+    "wiggly, nearly flat": laws.wiggly(((0.0099, 100.0, 0.3),)),
+    "mixture": laws.mixture_quantile((0.3, 0.7), (0.0, 5.0)),
+    "mixture, far apart": laws.mixture_quantile((0.5, 0.5), (-40.0, 40.0)),
+}
+OTHERS = {
+    "spiral": laws.spiral(3.0),
+    "spiral, squared": laws.spiral(-1 / 3, plane=(2, 1), power=2),
+}
+
+
+@pytest.mark.parametrize("name", INCREASING)
+def test_increasing_maps_increase_and_come_back(name):
+    bend, t = INCREASING[name], torch.linspace(-5, 5, 401)
+    image = bend.forward(t)
+    assert bool((image.diff() > 0).all())
+    torch.testing.assert_close(bend.inverse(image), t, rtol=0, atol=1e-9)
+    torch.testing.assert_close(bend.inverse(bend.forward(t.float())), t.float(), rtol=0, atol=0.05)
+    assert bend.forward(t.float()).dtype == bend.inverse(image.float()).dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_spirals_turn_and_come_back(name):
+    turn, x = OTHERS[name], torch.randn(200, 4, generator=seeded())
+    image = turn.forward(x)
+    torch.testing.assert_close(image.norm(dim=-1), x.norm(dim=-1))
+    torch.testing.assert_close(turn.inverse(image), x)
+    assert (image - x).abs().max() > 1
+    still = [k for k in range(4) if k not in ((0, 1) if name == "spiral" else (1, 2))]
+    assert torch.equal(image[:, still], x[:, still])
+
+
+def test_the_swiss_roll_comes_back_and_is_injective():
+    u = torch.linspace(0.0005, 0.9995, 2000).unsqueeze(-1)
+    image = laws.SWISS_ROLL.forward(u)
+    torch.testing.assert_close(laws.SWISS_ROLL.inverse(image), u)
+    torch.testing.assert_close(laws.SWISS_ROLL.inverse(image.float()).double(), u, rtol=0, atol=1e-5)
+    steps = image.diff(dim=0).norm(dim=-1).min()
+    assert torch.pdist(image).min() >= 0.99 * steps
+
+
+def test_embeddings_come_back():
+    points = torch.tensor([[0.1, 1 / 3], [0.2, 5.0], [0.1, 0.0]])
+    rows, index = laws.embedding(points), torch.tensor([2, 0, 1, 1])
+    assert torch.equal(rows.forward(index), points[index])
+    assert torch.equal(rows.inverse(points[index].float()), index)
+
+
+@pytest.mark.parametrize("name", INCREASING)
+def test_maps_leave_the_information_and_carry_the_log_ratio(name):
+    law, bend = laws.Gaussian(0.75, dim=2), INCREASING[name]
+    moved = laws.Transformed(law, bend, INCREASING["wiggly"])
+    assert moved.mutual_information == law.mutual_information
+    (x, y), (a, b) = law.sample(500, seeded()), moved.sample(500, seeded())
+    torch.testing.assert_close(a, bend.forward(x))
+    torch.testing.assert_close(moved.log_ratio(a, b), law.log_ratio(x, y), rtol=0, atol=1e-8)
+
+
+def test_dimensions_follow_the_maps():
+    assert (TASKS["swissroll-normal-0.75"].dim_x, TASKS["swissroll-normal-0.75"].dim_y) == (2, 1)
+    one_sided = laws.Transformed(laws.Finite(torch.eye(2).div(2).log()), laws.embedding(torch.eye(2)))
+    assert (one_sided.dim_x, one_sided.dim_y) == (2, 0)
+    x, y = one_sided.sample(9, seeded())
+    assert (x.shape, y.shape) == ((9, 2), (9,))
+    torch.testing.assert_close(one_sided.log_ratio(x, y), torch.full((9,), math.log(2)))
+    bare = laws.Transformed(laws.Finite(torch.eye(2).div(2).log()))
+    assert bare.log_ratio(*bare.sample(9)).tolist() == pytest.approx([math.log(2)] * 9)
+
+
+def test_the_quadrature_rule_integrates_normal_moments():
+    z, log_weights = normal_rule(0.05)
+    moments = [float((log_weights.exp() * z**k).sum()) for k in (0, 1, 2, 4, 6)]
+    assert moments == pytest.approx([1, 0, 1, 3, 15], abs=1e-12)
+
+
+def test_roots_carry_gradients():
+    target = torch.tensor([2.0, 5.0], requires_grad=True)
+    root = solve_increasing(torch.square, lambda t: 2 * t, target, torch.zeros(2), torch.full((2,), 10.0))
+    torch.testing.assert_close(root, target.sqrt())
+    (gradient,) = torch.autograd.grad(root.sum(), target)
+    torch.testing.assert_close(gradient, 0.5 / target.sqrt())
+
+
+EYE = torch.eye(4)
+ONES = (1.0, 1.0)
+PAIR = laws.Gaussian(0.5)
+ONE_COLUMN = torch.zeros(3, 1)
+BAD_CALLS = [
+    ("covariance: expected a square matrix", lambda: laws.MultivariateGaussian(torch.ones(2, 3), 1)),
+    ("covariance: expected a square matrix of 2 rows", lambda: laws.MultivariateGaussian(torch.ones(1, 1), 1)),
+    ("covariance: expected a square matrix", lambda: laws.MultivariateGaussian(torch.ones(2, 2, 2), 1)),
+    ("covariance: expected a floating", lambda: laws.MultivariateGaussian(torch.ones(2, 2, dtype=torch.int64), 1)),
+    ("covariance: expected finite", lambda: laws.MultivariateGaussian(EYE / 0, 1)),
+    ("covariance: expected a symmetric", lambda: laws.MultivariateGaussian(torch.tensor([[1, 0.5], [0.4, 1]]), 1)),
+    ("covariance: expected a positive definite", lambda: laws.MultivariateGaussian(torch.ones(2, 2), 1)),
+    ("covariance: expected a positive definite", lambda: laws.MultivariateGaussian(-EYE, 1)),
+    ("dim_x: expected an integer of at least 1", lambda: laws.MultivariateGaussian(EYE, 0)),
+    ("dim_x: expected an integer of at most 3", lambda: laws.MultivariateGaussian(EYE, 4)),
+    ("dim_y: expected an integer", lambda: laws.MultivariateGaussian.dense(2, 0, 0.5)),
+    ("correlation: expected a number in", lambda: laws.MultivariateGaussian.dense(2, 2, -0.4)),
+    ("correlation: expected a number in", lambda: laws.MultivariateGaussian.sparse(2, 2, 1, 1.0)),
+    ("pairs: expected an integer of at most 2", lambda: laws.MultivariateGaussian.sparse(2, 3, 3, 0.5)),
+    ("n: expected an integer", lambda: laws.MultivariateGaussian(EYE, 2).sample(0)),
+    ("y: expected last dimension 3", lambda: laws.MultivariateGaussian(EYE, 1).log_ratio(ONE_COLUMN, ONE_COLUMN)),
+    ("x, y: expected batch", lambda: PAIR.log_ratio(ONE_COLUMN, torch.zeros(2, 1))),
+    ("dispersion: expected a symmetric", lambda: laws.StudentT(torch.tensor([[1, 0.5], [0.4, 1]]), 1, 3)),
+    ("degrees_of_freedom: expected a number in", lambda: laws.StudentT.identity(1, 1, 0.0)),
+    ("dim_x: expected an integer", lambda: laws.StudentT.identity(0, 1, 2.0)),
+    ("n: expected an integer", lambda: laws.StudentT.identity(1, 1, 2.0).sample(0)),
+    ("x: expected last dimension 1", lambda: laws.StudentT.identity(1, 1, 2.0).log_ratio(EYE, EYE)),
+    ("epsilon: expected a number in", lambda: laws.AdditiveNoise(0.0)),
+    ("n: expected an integer", lambda: laws.AdditiveNoise(0.5).sample(-1)),
+    ("y: expected finite", lambda: laws.AdditiveNoise(0.5).log_ratio(ONE_COLUMN, ONE_COLUMN / 0)),
+    ("m: expected an integer", lambda: laws.MixedUniform(0)),
+    ("n: expected an integer", lambda: laws.MixedUniform(2).sample(0)),
+    ("x: expected whole numbers from 0 to 1", lambda: laws.MixedUniform(2).log_ratio(ONE_COLUMN + 2, ONE_COLUMN)),
+    ("x: expected whole numbers from 0 to 1", lambda: laws.MixedUniform(2).log_ratio(ONE_COLUMN + 0.5, ONE_COLUMN)),
+    ("alphabet: expected a tuple", lambda: laws.GaussianChannel((), 1.0)),
+    ("alphabet: expected a number in", lambda: laws.GaussianChannel((1.0, -1.0), 1.0)),
+    ("sigma: expected a number in", lambda: laws.GaussianChannel(ONES[:1], 0.0)),
+    ("probabilities: expected 2", lambda: laws.GaussianChannel((-1.0, 1.0), 1.0, (1.0,))),
+    ("probabilities: expected probabilities that sum", lambda: laws.GaussianChannel((-1.0, 1.0), 1.0, (0.5, 0.4))),
+    ("step: expected a number in", lambda: laws.GaussianChannel((-1.0, 1.0), 1.0).quadrature(0.0)),
+    ("n: expected an integer", lambda: laws.GaussianChannel((-1.0, 1.0), 1.0).sample(0)),
+    ("x: expected values of the 2 atoms", lambda: laws.GaussianChannel((-1.0, 1.0), 1.0).log_ratio(*[ONE_COLUMN] * 2)),
+    ("weights: expected a tuple", lambda: laws.GaussianMixture([1.0], (ONES,), (ONES,), (0.0,))),
+    ("weights: expected a number in", lambda: laws.GaussianMixture((0.0, 1.0), (ONES,) * 2, (ONES,) * 2, (0.0,) * 2)),
+    ("means: expected a tuple of 1", lambda: laws.GaussianMixture((1.0,), (ONES, ONES), (ONES,), (0.0,))),
+    ("means: expected pairs", lambda: laws.GaussianMixture((1.0,), ((1.0,),), (ONES,), (0.0,))),
+    ("means: expected a number in", lambda: laws.GaussianMixture((1.0,), ((1.0, math.nan),), (ONES,), (0.0,))),
+    ("scales: expected a number in", lambda: laws.GaussianMixture((1.0,), (ONES,), ((1.0, 0.0),), (0.0,))),
+    ("correlations: expected a number in", lambda: laws.GaussianMixture((1.0,), (ONES,), (ONES,), (1.0,))),
+    (
+        "scales, correlations: expected widths",
+        lambda: laws.GaussianMixture((0.5, 0.5), (ONES,) * 2, (ONES, (30.0, 1.0)), (0.0,) * 2),
+    ),
+    ("step: expected a number in", lambda: MIXTURES[0].quadrature(2.0)),
+    ("n: expected an integer", lambda: MIXTURES[0].sample(0)),
+    ("x: expected last dimension 1", lambda: MIXTURES[0].log_ratio(EYE, ONE_COLUMN)),
+    ("laws: expected a tuple", lambda: laws.ProductLaw([PAIR])),
+    ("laws: expected a tuple", lambda: laws.ProductLaw(())),
+    ("laws: expected laws whose x and y have columns", lambda: laws.ProductLaw((laws.Finite(torch.zeros(1, 1)),))),
+    ("n: expected an integer", lambda: laws.ProductLaw((PAIR,)).sample(0)),
+    ("x: expected last dimension 2", lambda: laws.ProductLaw((PAIR, PAIR)).log_ratio(ONE_COLUMN, ONE_COLUMN)),
+    ("law: expected a law", lambda: laws.Transformed(0.5)),
+    ("map_y: expected an InjectiveMap", lambda: laws.Transformed(PAIR, map_y=torch.asinh)),
+    (
+        "map_x: expected a map of 1 columns, got spiral, which takes at least 2",
+        lambda: laws.Transformed(PAIR, laws.spiral(1.0)),
+    ),
+    ("map_x: expected a map of 2 columns", lambda: laws.Transformed(laws.Gaussian(0.5, 2), laws.SWISS_ROLL)),
+    ("map_y: expected a map of 0 columns", lambda: laws.Transformed(laws.Finite(torch.zeros(1, 1)), map_y=laws.ASINH)),
+    ("y: expected last dimension 1", lambda: laws.Transformed(PAIR, laws.ASINH).log_ratio(ONE_COLUMN, EYE)),
+    (
+        "normal_cdf: expected values in",
+        lambda: laws.Transformed(PAIR, laws.NORMAL_CDF).log_ratio(*[ONE_COLUMN + 1.1] * 2),
+    ),
+    ("swiss_roll: expected values in", lambda: laws.SWISS_ROLL.forward(ONE_COLUMN - 0.1)),
+    ("swiss_roll: expected values in", lambda: laws.SWISS_ROLL.inverse(torch.zeros(1, 2))),
+    ("swiss_roll: expected points of the curve", lambda: laws.SWISS_ROLL.inverse(torch.tensor([[0.0, 0.5]]))),
+    ("embedding: expected values of the 4 atoms", lambda: laws.embedding(EYE).inverse(EYE / 2)),
+    ("points: expected a matrix", lambda: laws.embedding(torch.zeros(1, 1, 1))),
+    ("points: expected rows that differ", lambda: laws.embedding(torch.zeros(2, 1))),
+    ("waves: expected a tuple of triples", lambda: laws.wiggly(((0.1, 1.0),))),
+    ("waves: expected a number", lambda: laws.wiggly(((0.1, 1.0, math.inf),))),
+    ("waves .*: expected a number in", lambda: laws.wiggly(((0.5, 2.0, 0.0),))),
+    ("weights: expected probabilities that sum", lambda: laws.mixture_quantile((0.5,), (0.0,))),
+    ("means: expected a number in", lambda: laws.mixture_quantile((0.5, 0.5), (1.0, 1.0))),
+    ("means: expected 2 of them", lambda: laws.mixture_quantile((0.5, 0.5), (1.0,))),
+    ("speed: expected a number in", lambda: laws.spiral(math.nan)),
+    ("plane: expected two different columns", lambda: laws.spiral(1.0, (1, 1))),
+    ("plane: expected an integer", lambda: laws.spiral(1.0, (0, -1))),
+    ("power: expected an integer of at most 2", lambda: laws.spiral(1.0, power=3)),
+]
+
+
+@pytest.mark.parametrize(("message", "call"), BAD_CALLS, ids=[f"{k}" for k in range(len(BAD_CALLS))])
+def test_bad_calls_are_refused_by_name(message, call):
+    with pytest.raises(ValueError, match=message):
+        call()

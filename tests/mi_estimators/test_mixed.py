@@ -1,0 +1,154 @@
+"""Bounds against the mixed product law: bounded critics, bounded variance, and the preference losses as a cell."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import mi_estimators as mi
+from mi_estimators import log_ratio_to_relative, relative, relative_to_log_ratio
+
+
+def random_law(seed: int, scale: float = 2.0) -> mi.laws.Finite:
+    generator = torch.Generator().manual_seed(seed)
+    return mi.laws.Finite(
+        (scale * torch.randn(12, generator=generator, dtype=torch.float64)).log_softmax(0).reshape(3, 4)
+    )
+
+
+def mixed_law(law: mi.laws.Finite, mix: float) -> torch.Tensor:
+    return (1 - mix) * law.log_joint.exp() + mix * law.log_product.exp()
+
+
+laws = pytest.mark.parametrize(
+    "law", [random_law(s) for s in range(4)], ids=lambda law: f"I={law.mutual_information:.2f}"
+)
+mixes = pytest.mark.parametrize("mix", [0.05, 0.5, 0.9, 1.0])
+
+
+@laws
+@mixes
+@pytest.mark.parametrize("name", sorted(mi.BOUNDS))
+def test_a_relative_bound_is_the_bound_on_the_written_out_mixture(law, mix, name):
+    critic = torch.randn(law.log_joint.shape)
+    bound, log_mixed = mi.BOUNDS[name], mixed_law(law, mix).log()
+    flat = critic.flatten()
+    expected = bound(flat, flat, log_p=law.log_joint.flatten(), log_q=log_mixed.flatten())
+    torch.testing.assert_close(law.exact(relative(bound, mix), critic), expected)
+
+
+@laws
+@mixes
+def test_relative_information_is_read_at_the_relative_ratio_and_is_capped(law, mix):
+    log_ratio = (law.log_joint - mixed_law(law, mix).log()).flatten()
+    information = float(mi.mean(log_ratio, law.log_joint.flatten()))
+    critic = log_ratio_to_relative(law.log_ratio_matrix, mix)
+    torch.testing.assert_close(critic.flatten(), log_ratio)
+    for name in ("dv", "nwj"):
+        assert float(law.exact(relative(mi.BOUNDS[name], mix), critic)) == pytest.approx(information, abs=1e-12)
+        assert law.exact(relative(mi.BOUNDS[name], mix), critic + torch.randn(3, 4)) < information
+    ceiling = mi.preference_anchor(mix)
+    assert critic.max() < ceiling
+    assert information <= min(ceiling, mix * law.mutual_information + 1e-12)
+    second_moment = (mixed_law(law, mix).flatten() * (2 * log_ratio).exp()).sum()
+    assert second_moment <= math.exp(ceiling)
+    # Jensen: the inverse, applied to the relative information, is a lower bound of the information.
+    assert relative_to_log_ratio(torch.tensor(information), mix) <= law.mutual_information + 1e-12
+
+
+@mixes
+@pytest.mark.parametrize("arc", [1, 2, 5])
+def test_the_inverse_of_the_information_is_exact_where_the_ratio_takes_one_value(mix, arc):
+    table = sum(torch.eye(6).roll(k, 1) for k in range(arc))
+    law = mi.laws.Finite((table / table.sum()).log())
+    critic = log_ratio_to_relative(law.log_ratio_matrix, mix).clamp(min=-1e4)
+    value = law.exact(relative(mi.dv, mix), critic)
+    assert float(relative_to_log_ratio(value, mix)) == pytest.approx(law.mutual_information)
+
+
+@given(t=st.floats(-1e4, 20), mix=st.floats(1e-3, 1.0))
+def test_the_two_maps_are_inverse(t, mix):
+    scores = torch.tensor(t, requires_grad=True)
+    relative_scores = log_ratio_to_relative(scores, mix)
+    assert relative_scores < mi.preference_anchor(mix)
+    back = relative_to_log_ratio(relative_scores, mix)
+    torch.testing.assert_close(back, scores, rtol=1e-9, atol=1e-6 if t > 10 else 1e-9)
+    (gradient,) = torch.autograd.grad(back, scores)
+    assert float(gradient) == pytest.approx(1, rel=1e-5)
+    (slope,) = torch.autograd.grad(log_ratio_to_relative(scores, mix), scores)
+    assert 0 < slope <= 1  # the share of Q in Q_α at that point
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_infinities_and_large_scores(dtype):
+    scores = torch.tensor([-math.inf, -1e4, 0.0, 1e4, math.inf], dtype=dtype, requires_grad=True)
+    value = log_ratio_to_relative(scores, 0.5)
+    expected = torch.tensor([-math.inf, -1e4 + math.log(2), 0.0, math.log(2), math.log(2)], dtype=dtype)
+    torch.testing.assert_close(value, expected)
+    (gradient,) = torch.autograd.grad(value[1:4].sum(), scores)
+    assert gradient.isfinite().all()
+    torch.testing.assert_close(log_ratio_to_relative(scores, 1.0), scores)
+    low = torch.tensor([-math.inf, -1e4, 0.0], dtype=dtype, requires_grad=True)
+    value = relative_to_log_ratio(low, 0.5)
+    torch.testing.assert_close(value, torch.tensor([-math.inf, -1e4 - math.log(2), 0.0], dtype=dtype))
+    (gradient,) = torch.autograd.grad(value[1:].sum(), low)
+    assert gradient.isfinite().all()
+    torch.testing.assert_close(relative_to_log_ratio(low, 1.0), low)
+
+
+@pytest.mark.parametrize("bound", sorted(mi.BOUNDS))
+@pytest.mark.parametrize("mix", [0.1, 0.5, 1.0])
+def test_a_preference_loss_is_a_constant_less_the_relative_bound_of_one_positive(bound, mix):
+    chosen, rejected = torch.randn(5), torch.randn(5, 3)
+    value = relative(mi.BOUNDS[bound], mix)(chosen.unsqueeze(-1), rejected)
+    constant = mi.preference_loss(chosen, rejected, bound, mix) + value
+    start = mi.preference_loss(torch.zeros(1), torch.zeros(1, 3), bound, mix)
+    torch.testing.assert_close(constant, start.expand(5), rtol=1e-12, atol=1e-12)
+
+
+def test_batches_weights_and_samples_go_together():
+    joint, product = torch.randn(4, 5), torch.randn(3, 1, 7)
+    log_p, log_q = torch.randn(5).log_softmax(0), torch.randn(4, 7).log_softmax(-1)
+    value = relative(mi.js, 0.3)(joint, product, log_p, log_q)
+    assert value.shape == (3, 4)
+    one = relative(mi.js, 0.3)(joint[2], product[1, 0], log_p, log_q[2])
+    torch.testing.assert_close(value[1, 2], one)
+    uniform = relative(mi.nwj, 0.3)(joint, product[0, 0], torch.full((5,), -math.log(5)))
+    torch.testing.assert_close(relative(mi.nwj, 0.3)(joint, product[0, 0]), uniform)
+    mapped = torch.func.vmap(relative(mi.dv, 0.3))(joint, product.expand(3, 4, 7)[0])
+    torch.testing.assert_close(mapped, relative(mi.dv, 0.3)(joint, product[0]))
+
+
+def test_a_sampled_relative_dv_cannot_exceed_its_ceiling_where_a_plain_one_does():
+    joint, product = 50 + torch.randn(20), -50 + torch.randn(30)
+    assert relative(mi.dv, 0.5)(joint, product) <= math.log(2) + 1e-12
+    assert mi.dv(joint, product) > 90
+
+
+@pytest.mark.parametrize("mix", [0, -0.1, 1.1, math.nan, "half"])
+def test_a_mix_outside_the_unit_interval_is_refused(mix):
+    zero = torch.zeros(2)
+    for call in (
+        lambda: relative(mi.dv, mix),
+        lambda: log_ratio_to_relative(zero, mix),
+        lambda: relative_to_log_ratio(zero, mix),
+    ):
+        with pytest.raises(ValueError, match="mix: expected a number in"):
+            call()
+
+
+def test_bad_scores_are_refused_by_name():
+    with pytest.raises(ValueError, match="joint: expected finite"):
+        relative(mi.dv, 0.5)(torch.tensor([math.nan]), torch.zeros(2))
+    with pytest.raises(ValueError, match="log_q: expected log-weights with logsumexp 0"):
+        relative(mi.dv, 0.5)(torch.zeros(2), torch.zeros(2), log_q=torch.zeros(2))
+    for function in (log_ratio_to_relative, relative_to_log_ratio):
+        with pytest.raises(ValueError, match="scores: expected values without NaN"):
+            function(torch.tensor(math.nan), 0.5)
+        with pytest.raises(ValueError, match="scores: expected at least one entry"):
+            function(torch.zeros(0), 0.5)
+    for score in (math.log(2), 5.0, math.inf):
+        with pytest.raises(ValueError, match=r"scores: expected log-ratios below −ln\(1 − mix\) = 0.693147"):
+            relative_to_log_ratio(torch.tensor(score), 0.5)
