@@ -7,6 +7,7 @@ trained on, and read on the fold: every row is read once, by a critic that never
 from __future__ import annotations
 
 import copy
+import importlib.util
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -20,12 +21,14 @@ from . import _checks
 from .critics import CRITICS
 from .estimators import ESTIMATORS
 from .inputs import keep_random_state, progress_bar, rows_of, torch_device
+from .ksg import ksg
 from .report import MIEstimate, combine, read
 from .training import fit_critic, held_out_scores
 from .transforms import TRANSFORMS
 
 _GROUPS = {"concatenated": 8, "hybrid": 8}  # a critic that is evaluated pair by pair sees few negatives to a positive
 _GROUP_INFONCE = 32
+_KSG_COLUMNS, _KSG_ROWS = 2, 20_000
 _VALIDATION_SHARE = 0.2  # of the rows outside the fold
 
 
@@ -174,7 +177,7 @@ class MIEstimator:
                 readings.append(
                     read(row, held_out_scores(fit.critic, *rows["test"]), held_out_scores(fit.critic, *seen))
                 )
-        self.estimate_ = combine(row, readings, fits)
+        self.estimate_ = combine(row, readings, fits, ksg=_neighbours(x, y))
         return self
 
     def estimate(self, x: np.ndarray | Tensor | None = None, y: np.ndarray | Tensor | None = None) -> MIEstimate:
@@ -256,6 +259,12 @@ class MIEstimator:
         else:
             module = self.critic(*self.columns_)
         return module.to(device, torch.float32)
+
+
+def _neighbours(x: Tensor, y: Tensor) -> float | None:
+    """Return the nearest-neighbour estimate where it is a good one (few columns) and cheap, and scipy is there."""
+    low = max(x.shape[1], y.shape[1]) <= _KSG_COLUMNS and len(x) <= _KSG_ROWS
+    return ksg(x, y) if low and importlib.util.find_spec("scipy") is not None else None
 
 
 def estimate_mi(x: np.ndarray | Tensor, y: np.ndarray | Tensor, estimator: str = "js", **params: Any) -> MIEstimate:

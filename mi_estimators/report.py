@@ -59,7 +59,10 @@ class MIEstimate:
     Attributes:
         nats: the reported read-out, averaged over the folds' held-out rows.
         stderr: its standard error given the trained critics (infinitesimal jackknife over rows), in nats.
-        interval: 95 %; from nats − 1.96 stderr to nats + 1.96 stderr plus the train–held-out gap. See `estimate_mi`.
+        interval: 95 %, from nats − 1.96 stderr to nats + 1.96 stderr + the train–held-out gap where that is positive. A
+            critic short of rows reads too much on the rows it was trained on and, to first order, as much too little on
+            held-out ones (Akaike's argument), so the best critic's value lies between the two readings. What no critic
+            of the class can see is not in the interval: see the verdict.
         estimator: the row of `ESTIMATORS` that was used.
         verdict: "ok", or the first reason not to believe the number: "low_ess", "ceiling", "drift", "disagreement",
             "overfit".

@@ -45,7 +45,9 @@ def test_the_library_imports_torch_numpy_jaxtyping_and_the_standard_library():
         own = sys.stdlib_module_names | LIBRARY_DEPENDENCIES | {"mi_estimators"}
         foreign = imported(path) - own - LIBRARY_EXTRAS
         assert not foreign, f"{path.name} imports {sorted(foreign)}"
-        at_the_top = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        at_the_top = [
+            node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)
+        ]
         eager = {name.split(".")[0] for node in at_the_top for name in names_of(node)}
         assert not eager & LIBRARY_EXTRAS, f"{path.name} imports {sorted(eager & LIBRARY_EXTRAS)} when it is imported"
 
