@@ -239,7 +239,7 @@ def _reasons(
             f"ln Z is {readouts['plug_in'] - readouts['bridge']:+.2f} on held-out rows, and 0 for a log-ratio:"
             " the critic has not found one"
         )
-    if spread > max(_DRIFT, 6 * stderr):
+    if spread > max(_DRIFT, nats / 10, 6 * stderr):
         found["disagreement"] = f"the folds' values differ by {spread:.2f} nats"
     elif row.name in _CALIBRATED and ess >= 50 and abs(readouts["dv"] - readouts["bridge"]) > _DRIFT:
         found["disagreement"] = (

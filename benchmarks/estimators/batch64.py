@@ -2,8 +2,8 @@
 
     .venv/bin/python -m benchmarks.estimators.batch64
 
-Prints, for every read-out of the same scores, its bias, variance and mean squared error over 200 batches. The critics are
-those of one `MIEstimator` fitted to 10 000 other rows.
+Prints, for every read-out of the same scores, its bias, variance and mean squared error over 200 batches. The critics
+are those of one `MIEstimator` fitted to 10 000 other rows.
 """
 
 from __future__ import annotations
