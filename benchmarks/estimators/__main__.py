@@ -8,6 +8,8 @@ import json
 import sys
 from pathlib import Path
 
+import torch
+
 import mi_estimators
 
 from . import packages, plan, protocol, tasks
@@ -24,6 +26,7 @@ QUICK = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run what is missing, write tables and figures; return 0, 1 if nothing could be written, or 130 if interrupted."""
+    torch.set_num_threads(1)  # as in every fit, so that a file's digest does not depend on how a product is summed
     parser = _parser()
     options = parser.parse_args(argv)
     if options.quick:
