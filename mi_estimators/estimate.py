@@ -1,14 +1,14 @@
 """`estimate_mi` and `MIEstimator`: train critics, and read each on rows it never saw.
 
 The rows are cut into folds. For each fold a critic is trained on the others, stopped by a part of them that it was not
-trained on, and read on the fold: every row is read once, by a critic that never saw it.
+trained on, and read on the fold: a row is read once, by a critic that never saw it
+(at the end of a fold fewer rows than it has groups of 256 go unread).
 """
 
 from __future__ import annotations
 
 import copy
 import importlib.util
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +22,7 @@ from .critics import CRITICS
 from .estimators import ESTIMATORS
 from .inputs import keep_random_state, progress_bar, rows_of, torch_device
 from .ksg import ksg
+from .params import Params
 from .report import MIEstimate, combine, read
 from .training import fit_critic, held_out_scores
 from .transforms import TRANSFORMS
@@ -29,11 +30,15 @@ from .transforms import TRANSFORMS
 _GROUPS = {"concatenated": 8, "hybrid": 8}  # a critic that is evaluated pair by pair sees few negatives to a positive
 _GROUP_INFONCE = 32
 _KSG_COLUMNS, _KSG_ROWS = 2, 20_000
+_BLOCK_PAIRS = 2**17  # scored at a time
+_FEWEST = 6  # rows of a fold: 30 pairs, so that a tail has a shape
 _VALIDATION_SHARE = 0.2  # of the rows outside the fold
 
 
-class MIEstimator:
+class MIEstimator(Params):
     """A cross-fitted estimator of mutual information, in nats.
+
+    Rows must be independent draws: repeated rows, and neighbours in time, leak between folds and read as information.
 
     Args:
         estimator: one of `ESTIMATORS`.
@@ -96,30 +101,6 @@ class MIEstimator:
         )
         self.device, self.progress = device, progress
 
-    @classmethod
-    def _names(cls) -> list[str]:
-        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the constructor's arguments, so that `type(self)(**self.get_params())` is a clone."""
-        return {name: getattr(self, name) for name in self._names()}
-
-    def set_params(self, **params: Any) -> MIEstimator:
-        """Set constructor arguments by name, and return the estimator.
-
-        Raises:
-            ValueError: a name that the constructor does not have.
-        """
-        for name, value in params.items():
-            _checks.choice("set_params", name, self._names())
-            setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        defaults = {name: p.default for name, p in inspect.signature(type(self).__init__).parameters.items()}
-        changed = [f"{k}={v!r}" for k, v in self.get_params().items() if v is not defaults[k] and v != defaults[k]]
-        return f"MIEstimator({', '.join(changed)})"
-
     @torch.inference_mode(False)
     @torch.enable_grad()
     def fit(self, x: np.ndarray | Tensor, y: np.ndarray | Tensor) -> MIEstimator:
@@ -140,8 +121,10 @@ class MIEstimator:
             raise ValueError(f"y: expected as many rows as x ({len(x)}), got {len(y)}")
         generator = torch.Generator().manual_seed(int(self.seed))
         parts = torch.randperm(len(x), generator=generator).tensor_split(self.folds)
-        self.columns_ = x.shape[1], y.shape[1]
-        self.folds_, readings, fits = [], [], []
+        if len(x) // self.folds < _FEWEST:
+            raise ValueError(f"folds: expected at least {_FEWEST} rows a fold, got {len(x)} rows in {self.folds} folds")
+        columns = x.shape[1], y.shape[1]
+        folds, readings, fits = [], [], []
         with progress_bar(self.progress, self.folds * self.steps) as bar, keep_random_state(device):
             torch.manual_seed(int(self.seed))
             for k, part in enumerate(parts):
@@ -156,7 +139,7 @@ class MIEstimator:
                 before = bar.n if bar is not None else 0
                 fit = fit_critic(
                     row,
-                    lambda: self._make(device),
+                    lambda: self._make(columns, device),
                     rows["train"],
                     rows["valid"],
                     anchored=self.anchor == "copula",
@@ -171,15 +154,17 @@ class MIEstimator:
                 )
                 if bar is not None:
                     bar.update(self.steps - (bar.n - before))
-                self.folds_.append((maps, fit.critic, part))
+                folds.append((maps, fit.critic, part))
                 fits.append(fit)
                 seen = tuple(values[: len(part)] for values in rows["train"])
                 readings.append(
                     read(row, held_out_scores(fit.critic, *rows["test"]), held_out_scores(fit.critic, *seen))
                 )
+        self.columns_, self.folds_ = columns, folds  # together, so that a fit that fails leaves the last one whole
         self.estimate_ = combine(row, readings, fits, ksg=_neighbours(x, y))
         return self
 
+    @torch.inference_mode(False)
     def estimate(self, x: np.ndarray | Tensor | None = None, y: np.ndarray | Tensor | None = None) -> MIEstimate:
         """Return the cross-fitted estimate, or the mean reading of the fitted critics on fresh rows.
 
@@ -195,29 +180,35 @@ class MIEstimator:
         rows = self._columns(x, y)
         if len(rows[0]) != len(rows[1]):
             raise ValueError(f"y: expected as many rows as x ({len(rows[0])}), got {len(rows[1])}")
-        row, device = ESTIMATORS[self.estimator], torch_device(self.device)
+        if len(rows[0]) < _FEWEST:
+            raise ValueError(f"x: expected at least {_FEWEST} fresh rows, got {len(rows[0])}")
+        row, device = self.estimate_.estimator, torch_device(self.device)
         readings = [
             read(row, held_out_scores(critic, *(m(r.to(device)) for m, r in zip(maps, rows, strict=True))))
             for maps, critic, _ in self.folds_
         ]
-        return combine(row, readings, [], same_rows=True)
+        return combine(row, readings, [], fitted=self.estimate_.diagnostics)
 
     @torch.no_grad()
     def score_matrix(self, x: np.ndarray | Tensor, y: np.ndarray | Tensor) -> Float[Tensor, "n m"]:
         """Return the mean over folds of the critics' scores T(x_i, y_j) ≈ ln dP/dQ, shape (n, m), in nats, on the CPU.
 
         Args:
-            x, y: rows with the columns that were fitted; they need not pair.
+            x, y: rows with the columns that were fitted; they need not pair. Of rows that were fitted, most of the
+                critics have seen each.
 
         Raises:
             ValueError: not fitted yet, or columns that do not fit.
         """
         self._fitted()
-        rows, device = self._columns(x, y), torch_device(self.device)
-        scores = [
-            critic(*(m(r.to(device)) for m, r in zip(maps, rows, strict=True))) for maps, critic, _ in self.folds_
-        ]
-        return torch.stack(scores).mean(0).cpu()
+        (x, y), device = self._columns(x, y), torch_device(self.device)
+        scores = torch.zeros(len(x), len(y))
+        block = max(1, _BLOCK_PAIRS // len(y))
+        for (map_x, map_y), critic, _ in self.folds_:
+            columns = map_y(y.to(device))
+            for i in range(0, len(x), block):
+                scores[i : i + block] += critic(map_x(x[i : i + block].to(device)), columns).cpu() / len(self.folds_)
+        return scores
 
     def _fitted(self) -> None:
         if not hasattr(self, "estimate_"):
@@ -251,13 +242,18 @@ class MIEstimator:
             return None
         return _GROUP_INFONCE if self.estimator == "infonce" else _GROUPS[self.critic]
 
-    def _make(self, device: torch.device) -> nn.Module:
+    def _make(self, columns: tuple[int, int], device: torch.device) -> nn.Module:
         if isinstance(self.critic, str):
-            module = CRITICS[self.critic](*self.columns_, self.hidden)
+            module = CRITICS[self.critic](*columns, self.hidden)
         elif isinstance(self.critic, nn.Module):
             module = copy.deepcopy(self.critic)
         else:
-            module = self.critic(*self.columns_)
+            module = self.critic(*columns)
+            if not isinstance(module, nn.Module):
+                raise ValueError(
+                    "critic: expected a function (columns of x, columns of y) that returns a torch.nn.Module,"
+                    f" got one that returns {type(module).__name__}"
+                )
         return module.to(device, torch.float32)
 
 
@@ -290,7 +286,7 @@ def estimate_mi(x: np.ndarray | Tensor, y: np.ndarray | Tensor, estimator: str =
     >>> low < law.mutual_information < high
     True
     """
-    names = MIEstimator._names()
+    names = MIEstimator.names()
     for name in params:
         if name not in names:
             raise TypeError(f"estimate_mi() got an unexpected keyword argument {name!r}; expected {', '.join(names)}")

@@ -114,6 +114,14 @@ class Estimator:
     use: str
     reference: str
 
+    def __reduce__(self) -> Any:
+        """Pickle a row of the table by its name: its functions are closures."""
+        return (_row, (self.name,)) if ESTIMATORS.get(self.name) is self else super().__reduce__()
+
+
+def _row(name: str) -> Estimator:
+    return ESTIMATORS[name]
+
 
 _UP = "up, once the effective sample size of the negatives is small"
 _JENSEN = "up, by about Var_Q(eᵀ)/(2M (E_Q eᵀ)²)"

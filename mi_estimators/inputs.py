@@ -14,11 +14,16 @@ from torch import Tensor
 def rows_of(name: str, value: np.ndarray | Tensor, *, fresh: bool = False) -> Float[Tensor, "n d"]:
     """Return samples as float64 rows on the CPU, or say what is wrong with them; fresh rows may be few or constant."""
     if not isinstance(value, np.ndarray | Tensor) or isinstance(value, np.ma.MaskedArray):
-        raise ValueError(f"{name}: expected a numpy array or a torch tensor, got {type(value).__name__}")
+        raise ValueError(
+            f"{name}: expected a numpy array or a torch tensor, got {type(value).__name__}"
+            + ("; pass its to_numpy()" if hasattr(value, "to_numpy") else "")
+        )
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in "iufb":
             raise ValueError(f"{name}: expected real numbers, got dtype {value.dtype}")
         value = torch.from_numpy(np.array(value, dtype=np.float64))  # a copy in native order, whatever the strides
+    if value.layout != torch.strided:
+        raise ValueError(f"{name}: expected a dense tensor, got layout {value.layout}")
     if value.is_complex():
         raise ValueError(f"{name}: expected real numbers, got dtype {value.dtype}")
     rows = value.detach().to("cpu", torch.float64)
@@ -47,9 +52,12 @@ def torch_device(device: str | torch.device) -> torch.device:
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        return torch.device(device)
-    except (RuntimeError, TypeError):
-        raise ValueError(f"device: expected 'auto' or a torch device, got {device!r}") from None
+        found = torch.device(device)
+        torch.empty(0, dtype=torch.float64, device=found)
+    except (RuntimeError, TypeError, AssertionError):
+        message = f"device: expected 'auto' or a torch device that is here and has float64, got {device!r}"
+        raise ValueError(message) from None
+    return found
 
 
 def keep_random_state(device: torch.device) -> Any:

@@ -62,7 +62,7 @@ class MIEstimate:
         interval: 95 %, from nats − 1.96 stderr to nats + 1.96 stderr + the train–held-out gap where that is positive. A
             critic short of rows reads too much on the rows it was trained on and, to first order, as much too little on
             held-out ones (Akaike's argument), so the best critic's value lies between the two readings. What no critic
-            of the class can see is not in the interval: see the verdict.
+            of the class can see is neither in the interval nor in the verdict.
         estimator: the row of `ESTIMATORS` that was used.
         verdict: "ok", or the first reason not to believe the number: "low_ess", "ceiling", "drift", "disagreement",
             "overfit".
@@ -90,6 +90,7 @@ class MIEstimate:
             f"{self.nats:.3f} nats, 95 % [{low:.3f}, {high:.3f}]  ({self.estimator.name}, held out,"
             f" {kind[self.estimator.kind]})",
             f"verdict: {self.verdict}",
+            *(["  no dependence found, which is no evidence of independence"] if self.nats <= 2 * self.stderr else []),
             *(f"  {text}" for text in self.warnings),
             f"read-outs of the same scores: {others}",
             f"effective sample size {d['effective_sample_size']:.1f} of {d['negatives']:.0f} negatives"
@@ -150,14 +151,20 @@ def read(
 
 
 def combine(
-    row: Estimator, readings: list[Reading], fits: list[Fit], *, same_rows: bool = False, ksg: float | None = None
+    row: Estimator,
+    readings: list[Reading],
+    fits: list[Fit],
+    *,
+    fitted: dict[str, float] | None = None,
+    ksg: float | None = None,
 ) -> MIEstimate:
     """Average the folds' readings, and say whether to believe the average.
 
     Args:
         row: the estimator.
         readings, fits: one a fold; fits may be empty where fresh rows were read.
-        same_rows: whether all readings are of the same rows, whose errors then do not average out.
+        fitted: the fit's diagnostics where all readings are of the same fresh rows: their errors do not average out,
+            and the train–held-out gap is the fit's.
         ksg: a nearest-neighbour estimate of the same rows, where there is one.
     """
     total = sum(reading.rows for reading in readings)
@@ -168,7 +175,7 @@ def combine(
 
     values = [reading.value for reading in readings]
     nats = average(values)
-    if same_rows:
+    if fitted is not None:
         stderr = average([math.sqrt(reading.variance) for reading in readings])
     else:
         stderr = math.sqrt(sum(share**2 * r.variance for share, r in zip(shares, readings, strict=True)))
@@ -180,9 +187,11 @@ def combine(
         "log_normaliser": average([reading.log_normaliser for reading in readings]),
         "fold_spread": max(values) - min(values),
         "candidates": min(reading.candidates for reading in readings),
-        "held_out_rows": total,
+        "held_out_rows": total if fitted is None else readings[0].rows,
     }
     gap = 0.0
+    if fitted is not None:
+        gap = diagnostics["train_gap"] = fitted["train_gap"]
     if fits:
         gap = average([reading.seen for reading in readings]) - nats
         diagnostics |= {
@@ -190,8 +199,9 @@ def combine(
             "kept_step": max(fit.kept_step for fit in fits),
             "scale": average([fit.critic.scale for fit in fits]),
             "cap": max(fit.critic.cap for fit in fits),
-            "degrees_of_freedom": min(fit.degrees_of_freedom or math.nan for fit in fits),
         }
+        if fits[0].degrees_of_freedom is not None:
+            diagnostics["degrees_of_freedom"] = min(fit.degrees_of_freedom or math.inf for fit in fits)
     if ksg is not None:
         diagnostics["ksg"] = ksg
     interval = (nats - _LEVEL * stderr, nats + _LEVEL * stderr + max(gap, 0.0))
@@ -236,18 +246,20 @@ def _reasons(
         found["drift"] = "the scores overflowed in training, which was cut there; lower learning_rate"
     elif row.name in _CALIBRATED and abs(readouts["plug_in"] - readouts["bridge"]) > _DRIFT:
         found["drift"] = (
-            f"ln Z is {readouts['plug_in'] - readouts['bridge']:+.2f} on held-out rows, and 0 for a log-ratio:"
-            " the critic has not found one"
+            f"plug_in and bridge differ by {readouts['plug_in'] - readouts['bridge']:+.2f} nats, and not at all for a"
+            " log-ratio: the critic has not found one"
         )
     if spread > max(_DRIFT, nats / 10, 6 * stderr):
         found["disagreement"] = f"the folds' values differ by {spread:.2f} nats"
+    elif "ksg" in d and abs(d["ksg"] - nats) > max(_DRIFT, 6 * stderr):
+        found["disagreement"] = f"nearest neighbours (KSG) read {d['ksg']:.2f} nats"
     elif row.name in _CALIBRATED and ess >= 50 and abs(readouts["dv"] - readouts["bridge"]) > _DRIFT:
         found["disagreement"] = (
             f"dv reads {readouts['dv']:.2f} and bridge {readouts['bridge']:.2f} from the same scores"
         )
     if gap > max(_OVERFIT, 2 * stderr):
         found["overfit"] = (
-            f"training rows read {gap:.2f} nats more than held-out rows: the critic is short of rows, and the"
+            f"training rows read {gap:.2f} nats more than held-out rows: there are too few of them, and the"
             " information may be larger"
         )
     return found

@@ -110,7 +110,7 @@ def fit_critic(
         advance: called with the number of steps taken since the last call.
     """
     anchor = _anchor(train, valid) if anchored else None
-    network = make_critic()
+    network = make_critic().train()
     parameters = [p for p in network.parameters() if p.requires_grad]
     batch_size = min(batch_size, len(train[0]))
     group = batch_size if group is None else min(group, batch_size)
@@ -122,7 +122,9 @@ def fit_critic(
         optimizer = torch.optim.AdamW(
             parameters, learning_rate, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True
         )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps + 1, pct_start=0.1)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, learning_rate, total_steps=steps + 1, pct_start=max(0.1, min(1.0, 2 / (steps + 1)))
+        )
     ema = None
     for step in range(steps + 1 if parameters else 1):
         rows = torch.randperm(len(train[0]), generator=generator)[:batch_size].to(train[0].device)
@@ -159,7 +161,8 @@ def fit_critic(
 def _validation(
     row: Estimator, network: nn.Module, valid: tuple[Tensor, Tensor], fixed: tuple | None, small_groups: bool
 ) -> float:
-    joint, product = _validation_scores(network, valid, small_groups)
+    joint, product = _validation_scores(network.eval(), valid, small_groups)
+    network.train()
     if fixed is not None:
         joint, product = joint + fixed[0], product + fixed[1]
     if not bool(torch.isfinite(joint).all() & torch.isfinite(product).all()):

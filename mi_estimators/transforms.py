@@ -17,6 +17,13 @@ class Identity(nn.Module):
 
     def __init__(self, rows: Float[Tensor, "n d"]) -> None:
         super().__init__()
+        single = rows.float()
+        lost = (~torch.isfinite(single)).any(0) | ((single == single[:1]).all(0) & (rows != rows[:1]).any(0))
+        if bool(lost.any()):
+            columns = lost.nonzero().flatten().tolist()
+            raise ValueError(
+                f"transform: expected columns that float32 can hold for 'none', got {columns} that it cannot"
+            )
 
     def forward(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         """Return the rows in float32."""

@@ -1,6 +1,7 @@
 """MIEstimator and estimate_mi: accuracy on exact laws, held-out honesty, seeds, intervals, and what they refuse."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -218,6 +219,68 @@ def test_twenty_pairs_at_ten_nats():
     assert abs(estimate.nats - 10) < 0.5
 
 
+def test_fitted_estimators_and_estimates_can_be_saved_and_read_again():
+    law = mi.laws.Gaussian(0.5)
+    estimator = mi.MIEstimator(**FAST).fit(*sample(law, 200))
+    again = pickle.loads(pickle.dumps(estimator))
+    assert again.estimate_ == estimator.estimate_
+    assert again.estimate_.estimator is mi.ESTIMATORS["js"]
+    rows = sample(law, 20, seed=1)
+    assert torch.equal(again.score_matrix(*rows), estimator.score_matrix(*rows))
+
+
+def test_fresh_rows_are_read_as_they_were_fitted():
+    law = mi.laws.TASKS["multinormal-20-2nats"]
+    estimator = mi.MIEstimator(**FAST).fit(*sample(law, 300))
+    estimator.set_params(estimator="infonce")
+    with torch.inference_mode():
+        fresh = estimator.estimate(*sample(law, 600, seed=1))
+    assert fresh.estimator.name == "js"
+    assert fresh.diagnostics["held_out_rows"] > 590
+    assert fresh.diagnostics["train_gap"] == estimator.estimate_.diagnostics["train_gap"]
+    assert fresh.verdict == estimator.estimate_.verdict == "overfit"
+    with pytest.raises(ValueError, match="x: expected at least 6 fresh rows, got 5"):
+        estimator.estimate(*sample(law, 5))
+
+
+def test_a_fit_that_fails_leaves_the_last_one_whole():
+    def failing(dim_x, dim_y):
+        raise RuntimeError("no such critic")
+
+    law = mi.laws.Gaussian(0.5)
+    estimator = mi.MIEstimator(**FAST).fit(*sample(law, 200))
+    before = estimator.score_matrix(*sample(law, 9))
+    estimator.set_params(critic=failing)
+    with pytest.raises(RuntimeError, match="no such critic"):
+        estimator.fit(*sample(mi.laws.Gaussian(0.5, 2), 200))
+    assert torch.equal(estimator.score_matrix(*sample(law, 9)), before)
+
+
+def test_a_critic_validates_in_evaluation_mode():
+    modes = []
+
+    class Noisy(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(()))
+
+        def forward(self, x, y):
+            modes.append((self.training, torch.is_grad_enabled()))
+            return self.weight * x @ y.mT
+
+    mi.estimate_mi(*sample(mi.laws.Gaussian(0.5), 200), critic=Noisy().eval(), anchor="none", **FAST)
+    assert {(True, True), (False, False)} == set(modes)
+
+
+@pytest.mark.parametrize("steps", [1, 9, 10])
+def test_few_steps(steps):
+    assert math.isfinite(mi.estimate_mi(*sample(mi.laws.Gaussian(0.5), 100), steps=steps, folds=2).nats)
+
+
+def test_nothing_found_is_said():
+    assert "no evidence of independence" in str(mi.estimate_mi(*sample(mi.laws.Gaussian(0.0, 3), 300), **FAST))
+
+
 GOOD = np.random.default_rng(0).normal(size=(100, 2))
 BAD_CALLS = [
     ("x: expected a numpy array or a torch tensor, got list", ([1.0] * 100, GOOD), {}),
@@ -248,6 +311,10 @@ BAD_CALLS = [
     ("hidden: expected an integer", (GOOD, GOOD), {"hidden": 0}),
     ("patience: expected an integer", (GOOD, GOOD), {"patience": -1}),
     ("device: expected 'auto' or a torch device", (GOOD, GOOD), {"device": "gpu"}),
+    ("x: expected a dense tensor", (torch.as_tensor(GOOD).to_sparse(), GOOD), {}),
+    ("folds: expected at least 6 rows a fold, got 100 rows in 20 folds", (GOOD, GOOD), {"folds": 20}),
+    ("transform: expected columns that float32 can hold", (GOOD * 1e300, GOOD), {"transform": "none"}),
+    ("critic: expected a function .* got one that returns int", (GOOD, GOOD), {"critic": lambda a, b: a * b}),
 ]
 
 

@@ -49,11 +49,15 @@ def test_columns_and_rows_are_treated_one_by_one(make):
 @given(values=columns)
 def test_they_are_non_decreasing_and_never_nan(make, values):
     rows = column(*sorted(values))
+    single = rows.float()
+    if make is Identity and (not single.isfinite().all() or (len(single.unique()) == 1 < len(rows.unique()))):
+        with pytest.raises(ValueError, match="transform: expected columns that float32 can hold"):
+            make(rows)
+        return
     mapped = make(rows)(rows)
     assert not mapped.isnan().any()
-    assert (mapped.diff(dim=0).nan_to_num(0) >= 0).all()  # ∞ − ∞: float32 ends at 3e38 where nothing is taken off
-    if make is not Identity:
-        assert mapped.isfinite().all()
+    assert (mapped.diff(dim=0) >= 0).all()
+    assert mapped.isfinite().all()
 
 
 @transforms
