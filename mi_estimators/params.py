@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Self
+from typing import Any, TypeVar
 
 from . import _checks
+
+P = TypeVar("P", bound="Params")
 
 
 class Params:
@@ -20,7 +22,7 @@ class Params:
         """Return the constructor's arguments, so that `type(self)(**self.get_params())` is a clone."""
         return {name: getattr(self, name) for name in self.names()}
 
-    def set_params(self, **params: Any) -> Self:
+    def set_params(self: P, **params: Any) -> P:
         """Set constructor arguments by name, and return the estimator.
 
         Raises:
