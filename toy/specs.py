@@ -119,7 +119,7 @@ class Estimate:
     rows: int
     estimator: str = "js"
     transform: str = "none"
-    steps: int = 200
+    steps: int = 100
 
 
 Spec = EscapeFlow | MioLift | EscapeSampled | Collapse | Lazy | EffectiveSampleSize | GradientVariance | Estimate
