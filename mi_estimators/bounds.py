@@ -39,7 +39,7 @@ def dv(
     Raises:
         ValueError: non-finite scores, an empty batch, or log-weights that do not fit or do not sum to 1.
 
-    Theorem: dv_representation.
+    Theorem: dv_representation, dv_shift_nwj, gibbs_dv_duality.
     Reference: Donsker & Varadhan 1983; Belghazi et al. 2018 (arXiv 1801.04062), eq. 5.
 
     >>> import torch; from mi_estimators import laws

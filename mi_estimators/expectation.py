@@ -28,6 +28,8 @@ def mean(values: Float[Tensor, "*batch n"], log_weights: Float[Tensor, "*#batch 
     Raises:
         ValueError: empty, non-floating or NaN values, or log-weights of another shape or that do not sum to 1.
 
+    Theorem: starvation_on_policy.
+
     >>> import torch
     >>> float(mean(torch.tensor([1.0, 5.0]), torch.tensor([0.75, 0.25]).log()))
     2.0
@@ -43,6 +45,8 @@ def log_mean_exp(values: Float[Tensor, "*batch n"], log_weights: Float[Tensor, "
     """Return ln E[exp(values)] over the last dimension, computed in log space.
 
     Args, Returns, Raises: as for `mean`.
+
+    Theorem: gibbs_dv_duality.
 
     >>> import torch
     >>> float(log_mean_exp(torch.tensor([1000.0, 1000.0])))

@@ -56,7 +56,7 @@ def preference_loss(
     Raises:
         ValueError: non-finite or empty scores, shapes that do not fit, an unknown bound, or mix outside (0, 1].
 
-    Theorem: dpo_is_half_mixed_dv, mio_is_half_mixed_js.
+    Theorem: dpo_is_half_mixed_dv, mio_is_half_mixed_js, dpo_flat_direction.
     Reference: Lv et al. 2025 (arXiv 2506.22578); Rafailov et al. 2023 (arXiv 2305.18290), eq. 7; Chen et al.
         2024 (arXiv 2402.05369), NCA; the mixed marginal: Yamada et al. 2011 (arXiv 1106.4729).
 

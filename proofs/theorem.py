@@ -68,24 +68,28 @@ class Theorem:
         slug: permanent name, equal to the module's.
         title: one line.
         statement: the claim, with every symbol it uses explained.
+        formula: its centre as LaTeX, one displayed line.
         assumptions: what it needs, one by one.
         proof: the idea, step by step.
         by_hand: steps that no check covers and the reader must grant (textbook facts, passages to general n).
         checks: claims that together establish the statement; the weakest of them gives the tier.
         false_neighbours: claims one change away from the theorem, which the same machinery must refute.
         uses: slugs of theorems that it rests on.
+        about: public names of `mi_estimators` that it is a theorem about; their docstrings cite the slug.
         reference: where it comes from.
     """
 
     slug: str
     title: str
     statement: str
+    formula: str
     assumptions: tuple[str, ...]
     proof: str
     by_hand: tuple[str, ...] = ()
     checks: tuple[Claim, ...]
     false_neighbours: tuple[Claim, ...]
     uses: tuple[str, ...] = ()
+    about: tuple[str, ...]
     reference: str
 
     def __post_init__(self) -> None:

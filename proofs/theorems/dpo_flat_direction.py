@@ -64,6 +64,11 @@ THEOREM = Theorem(
     InfoNCA with two rejected responses. L_α = sp(−βz_w) + (1 − α) sp(βz_w) + α sp(βz_l) has the Hessian diag(β²(2 −
     α) σ'(βz_w), αβ² σ'(βz_l)), positive definite at every point. Hence DPO leaves the common level of z_w and z_l
     to the architecture and the optimiser.""",
+    formula=(
+        r"\nabla^2 L_{\mathrm{DPO}} = \beta^2 \sigma'(\beta(z_w - z_l)) \begin{pmatrix} 1 & -1 \\ -1 & 1 "
+        r"\end{pmatrix}, \qquad \nabla^2 L_\alpha = \begin{pmatrix} \beta^2 (2 - \alpha)\,\sigma'(\beta z_w) "
+        r"& 0 \\ 0 & \alpha \beta^2\, \sigma'(\beta z_l) \end{pmatrix}"
+    ),
     assumptions=(
         "β > 0, α in (0, 1), z_w and z_l finite",
         "derivatives are in the log-ratios of the pair, free of each other; through shared parameters directions mix",
@@ -113,5 +118,6 @@ THEOREM = Theorem(
         Identity("MIO couples the two responses as DPO does", hessian(js_family)[0, 1], hessian(dpo)[0, 1]),
     ),
     uses=("dpo_is_half_mixed_dv", "mio_is_half_mixed_js"),
+    about=("preference_loss",),
     reference="Rafailov et al. 2023 (arXiv 2305.18290), eq. 7; Razin et al. 2024 (arXiv 2410.08847).",
 )

@@ -46,6 +46,10 @@ THEOREM = Theorem(
     of weight 1/K, it is ln K − L for the Plackett–Luce (InfoNCA) loss L, that is one row of InfoNCE. At mix α in
     (0, 1), weights 1 − α and α, DV + ln(1 − α) = −sp(β(z_l − z_w) + ln(α/(1 − α))): DPO with a margin offset. At α
     = 1 it is β(z_w − z_l), linear.""",
+    formula=(
+        r"\beta z_w - \ln \tfrac12\bigl(e^{\beta z_w} + e^{\beta z_l}\bigr) = \ln 2 + \ln \sigma(\beta(z_w - "
+        r"z_l)) = \ln 2 - L_{\mathrm{DPO}}"
+    ),
     assumptions=(
         "z_w and z_l are finite: the policy and the reference give both responses positive probability",
         "β > 0; one pair (over a data set: the mean of the statement)",
@@ -97,5 +101,6 @@ THEOREM = Theorem(
         ),
     ),
     uses=("dv_representation", "infonce_ceiling"),
+    about=("preference_loss",),
     reference="Rafailov et al. 2023 (arXiv 2305.18290), eq. 7; Lv et al. 2025 (arXiv 2506.22578); InfoNCA: 2402.05369.",
 )

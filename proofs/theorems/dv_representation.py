@@ -27,6 +27,10 @@ THEOREM = Theorem(
     law proportional to eᵀ Q. Then KL(P‖Q) − (E_P T − ln E_Q eᵀ) = KL(P‖Q_T) ≥ 0, with equality iff Q_T = P, that is
     iff T = ln dP/dQ + c for a constant c (possible for a real T only if P has mass wherever Q has). In every case
     KL(P‖Q) is the supremum over T, and the value does not change under T → T + c.""",
+    formula=(
+        r"\mathrm{KL}(P\|Q) - \bigl(\mathbb{E}_P T - \ln \mathbb{E}_Q e^{T}\bigr) = \mathrm{KL}(P\|Q_T) \ge "
+        r"0, \qquad dQ_T \propto e^{T} dQ"
+    ),
     assumptions=(
         "P and Q are laws on one finite set",
         "P ≪ Q: where Q has no mass, P has none",
@@ -83,5 +87,6 @@ THEOREM = Theorem(
             lambda p, t: oracles.kl(p[:2], (0.5, 0.5)) >= oracles.dv(p, (0.5, 0.5, 0), t),
         ),
     ),
+    about=("dv",),
     reference="Donsker & Varadhan 1983; Belghazi et al. 2018 (arXiv 1801.04062), theorem 1 and eq. 5.",
 )

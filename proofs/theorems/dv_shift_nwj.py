@@ -29,6 +29,10 @@ THEOREM = Theorem(
     statement="""Let P and Q be laws and T a critic with E_P|T| < ∞ and Z = E_Q eᵀ < ∞; let NWJ(T) = 1 + E_P T − E_Q
     eᵀ and DV(T) = E_P T − ln E_Q eᵀ. Then DV(T) = max over real c of NWJ(T + c), attained at c = −ln Z only. At c =
     0 the gap is DV(T) − NWJ(T) = Z − 1 − ln Z ≥ 0, and 0 iff Z = 1. Hence NWJ(T) ≤ DV(T) ≤ KL(P‖Q) for P ≪ Q.""",
+    formula=(
+        r"\mathrm{DV}(T) = \max_{c}\; \mathrm{NWJ}(T + c), \qquad \mathrm{DV} - \mathrm{NWJ} = Z - 1 - \ln Z "
+        r"\ge 0, \quad Z = \mathbb{E}_Q e^{T}"
+    ),
     assumptions=(
         "E_P |T| < ∞ and 0 < E_Q eᵀ < ∞ (always so for a real T on a finite set)",
         "the same critic T in both bounds",
@@ -62,5 +66,9 @@ THEOREM = Theorem(
         Identity("every critic has the best shift already", sp.diff(shifted_nwj, c).subs(c, 0), 0),
     ),
     uses=("dv_representation",),
+    about=(
+        "nwj",
+        "dv",
+    ),
     reference="Nguyen, Wainwright & Jordan 2010; Poole et al. 2019 (arXiv 1905.06922), section 2.1 (TUBA and NWJ).",
 )

@@ -35,6 +35,11 @@ THEOREM = Theorem(
     and β > 0, let J(π) = E_π r − β KL(π‖π_ref), Z = E_ref e^{r/β} and π* = π_ref e^{r/β}/Z. For every law π on them
     J(π) = β ln Z − β KL(π‖π*); so π* is the only maximiser and β ln Z the maximum. With T = r/β, KL(π‖π_ref) − (E_π
     T − ln E_ref eᵀ) = KL(π‖π*): the DV bound of KL(π‖π_ref) at T = r/β is tight iff π = π*.""",
+    formula=(
+        r"\mathbb{E}_\pi r - \beta\,\mathrm{KL}(\pi\|\pi_{\mathrm{ref}}) = \beta \ln "
+        r"\mathbb{E}_{\mathrm{ref}} e^{r/\beta} - \beta\,\mathrm{KL}(\pi\|\pi^*), \qquad \pi^* \propto "
+        r"\pi_{\mathrm{ref}}\, e^{r/\beta}"
+    ),
     assumptions=(
         "one prompt, a finite set of responses (over prompts: the mean of the statement)",
         "π_ref has mass on every response; π is any law (atoms without mass are allowed)",
@@ -90,5 +95,9 @@ THEOREM = Theorem(
         Identity("the gap is KL(π*‖π)", kl(PI, REF) - dv(PI, REF, T), kl(optimum, PI)),
     ),
     uses=("dv_representation",),
+    about=(
+        "dv",
+        "log_mean_exp",
+    ),
     reference="Donsker & Varadhan 1983; Rafailov et al. 2023 (arXiv 2305.18290), eq. 4 and appendix A.1.",
 )

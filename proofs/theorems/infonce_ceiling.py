@@ -68,6 +68,7 @@ THEOREM = Theorem(
     KL(W‖eˢ V), where W = p(x, y₁) Π_{j≥2} p(y_j) and V = p(x) Π_j p(y_j). The value does not change under T → T +
     c(x). In a batch of K independent pairs, each row with the y of all pairs as its candidates, the mean over rows
     has the expectation I_K.""",
+    formula=r"\mathbb{E}\Bigl[T(x, y_1) - \ln \tfrac1K \sum_{j=1}^{K} e^{T(x, y_j)}\Bigr] \le \min(I, \ln K)",
     assumptions=(
         "(x, y₁) ~ P; y₂, …, y_K i.i.d. from p(y), independent of x and y₁",
         "the positive is one of the K candidates",
@@ -117,5 +118,6 @@ THEOREM = Theorem(
         ),
     ),
     uses=("dv_representation",),
+    about=("infonce",),
     reference="van den Oord et al. 2018 (arXiv 1807.03748), appendix; Poole et al. 2019 (arXiv 1905.06922), eq. 10.",
 )

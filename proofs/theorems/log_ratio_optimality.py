@@ -79,6 +79,10 @@ THEOREM = Theorem(
     differentiable row that is tight at ln r for all such P and Q satisfies penalty' = eᵀ reward'. For nwj (= kl),
     js, reverse_kl, chi2 and hellinger2 the maximum is KL(P‖Q), 2·JSD(P, Q), KL(Q‖P), χ²(P‖Q) = E_Q (r − 1)² and
     H²(P, Q) = E_Q (√r − 1)²; so V(T) is a lower bound of that divergence for every T.""",
+    formula=(
+        r"\mathrm{penalty}'(t) = e^{t}\,\mathrm{reward}'(t) \quad\Longrightarrow\quad \arg\max_T\; "
+        r"\mathbb{E}_P[\mathrm{reward}(T)] - \mathbb{E}_Q[\mathrm{penalty}(T)] = \ln\tfrac{dP}{dQ}"
+    ),
     assumptions=(
         "P and Q are laws on one finite set, each with mass at every atom",
         "T is real-valued",
@@ -122,6 +126,12 @@ THEOREM = Theorem(
             ">=",
         ),
         Sign("js with the sign of T turned has reward' > 0", sp.diff(ln2 - softplus(t), t), ">"),
+    ),
+    about=(
+        "DIVERGENCES",
+        "FDivergence",
+        "nwj",
+        "js",
     ),
     reference="Nguyen, Wainwright & Jordan 2010, lemma 1; Nowozin et al. 2016 (arXiv 1606.00709), table 2.",
 )

@@ -63,6 +63,7 @@ THEOREM = Theorem(
     probabilities ε = π_ref,w and π_ref,l > 0 and at least one third response: over the laws π on the responses, L_α
     as a function of (π_w, π_l) has its only minimum (π_l = 0 admitted as a limit) at π_w = min(1, (1 − α)^{−1/β}
     ε), π_l = 0. At α = 1, f₁(u) = sp(−u) has no stationary point and the floor is 0.""",
+    formula=r"\arg\min_u \bigl[\mathrm{sp}(-u) + (1 - \alpha)\,\mathrm{sp}(u)\bigr] = -\ln(1 - \alpha)",
     assumptions=(
         "α in (0, 1), β > 0, ε and π_ref,l > 0",
         "(c) at least three responses, so that π_w < 1 and π_l = 0 are possible together; minimisation over laws",
@@ -135,5 +136,9 @@ THEOREM = Theorem(
         Identity("the factor is (1 − α)^{−β}", slope.subs(x, rest ** (-beta) * ref), 0),
     ),
     uses=("mio_is_half_mixed_js",),
+    about=(
+        "preference_anchor",
+        "preference_loss_floor",
+    ),
     reference="THEORY of this project, section 5; the loss: Lv et al. 2025 (arXiv 2506.22578).",
 )

@@ -68,6 +68,10 @@ THEOREM = Theorem(
     T) with Q_α = (1 − α) P + α R, so E L_α ≥ 2 ln 2 − 2·JSD(P, Q_α), with equality iff T = ln dP/dQ_α. L_½ is
     pairwise NCA, −ln σ(βz_w) − ½ ln σ(−βz_w) − ½ ln σ(−βz_l), term for term. At z = 0, L_α = 2 ln 2 for every α,
     and the gradient of L_½ is half of DPO's.""",
+    formula=(
+        r"L_{\mathrm{MIO}} = \mathrm{sp}(-\beta z_w) + \tfrac12 \mathrm{sp}(\beta z_w) + \tfrac12 "
+        r"\mathrm{sp}(\beta z_l) = 2\ln 2 - \mathrm{JS}(T;\, P, \tfrac12(P + R))"
+    ),
     assumptions=(
         "z_w and z_l are finite; β > 0",
         "population: one prompt, finitely many responses, T(y) = βz(y) the same function for chosen and rejected",
@@ -111,5 +115,9 @@ THEOREM = Theorem(
         Identity("at z = 0 the gradient equals DPO's", gradient_at_zero(mio)[0], gradient_at_zero(dpo)[0]),
     ),
     uses=("log_ratio_optimality",),
+    about=(
+        "preference_loss",
+        "js",
+    ),
     reference="Lv et al. 2025 (arXiv 2506.22578); Chen et al. 2024 (arXiv 2402.05369), NCA; TRL, loss_type nca_pair.",
 )

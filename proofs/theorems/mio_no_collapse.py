@@ -36,14 +36,13 @@ ROOTS = {
 }
 
 
-def bracket(mix, decimals, outward):
-    """Certify that the root is `decimals` to half a unit of its last digit: f_α − 2 ln 2 changes its sign there."""
-    unit = sp.Rational(1, 2 * 10 ** len(decimals.split(".")[1]))
-    for side, relation in ((outward, ">"), (-outward, "<")):
-        end = sp.Rational(decimals) + side * unit
-        yield Certified(
-            f"α = {mix}: f {relation} 2 ln 2 at {end}", chosen_term(end, sp.Rational(mix)) - start, relation
-        )
+def bracket(mix, roots):
+    """Certify both roots to half a unit of their last digit: f_α − 2 ln 2 changes its sign there."""
+    for root, outward in zip(roots, (-1, 1), strict=True):
+        unit = sp.Rational(1, 2 * 10 ** len(root.split(".")[1]))
+        for side, relation in ((outward, ">"), (-outward, "<")):
+            end, share = sp.Rational(root) + side * unit, sp.Rational(mix)
+            yield Certified(f"α = {mix}: f {relation} 2 ln 2 at {end}", chosen_term(end, share) - start, relation)
 
 
 def sinks_only_above_start(loss, at_start):
@@ -73,6 +72,10 @@ THEOREM = Theorem(
     f_α = 2 ln 2. For every α, −ln 3 < u₋ < 0 < u₊ < 2 ln 2/(1 − α); at α = 1 the interval is (−ln 3, ∞). To the
     digits shown: α = ½: [−0.854526701159521, 2.54621524878583]; ¼: [−0.652991, 1.271780]; ¾: [−0.992030, 5.525294];
     0.9: [−1.058704, 13.862933]. DPO has no such interval.""",
+    formula=(
+        r"\mathbb{E} L_\alpha \le 2\ln 2 \;\Longrightarrow\; u_- < \mathbb{E}\,\beta z_w < u_+, \qquad "
+        r"\mathrm{sp}(-u_\pm) + (1-\alpha)\,\mathrm{sp}(u_\pm) = 2 \ln 2"
+    ),
     assumptions=(
         "α in (0, 1] and E|u| < ∞; the mean of u and the mean loss are over the same law",
         "the mean loss over that law is at most 2 ln 2 (at the start z = 0 it is equal)",
@@ -101,12 +104,7 @@ THEOREM = Theorem(
         Sign("(1 − α) ln(4/3) > 0", (1 - alpha) * sp.log(sp.Rational(4, 3)), ">"),
         Identity("α = 1: the lower root is −ln 3", chosen_term(-sp.log(3), 1), start),
         Sign("α = 1: f₁ decreases, so there is no upper root", sp.diff(chosen_term(u, 1), u), "<"),
-        *[
-            c
-            for mix, ends in ROOTS.items()
-            for end, out in zip(ends, (-1, 1), strict=True)
-            for c in bracket(mix, end, out)
-        ],
+        *[claim for mix, roots in ROOTS.items() for claim in bracket(mix, roots)],
         Certified(
             "MIO sinks only above its start",
             *sinks_only_above_start(mio, start),
@@ -145,5 +143,6 @@ THEOREM = Theorem(
         ),
     ),
     uses=("mio_is_half_mixed_js",),
+    about=("no_collapse_interval",),
     reference="THEORY of this project, section 5; Jensen 1906.",
 )

@@ -82,6 +82,10 @@ THEOREM = Theorem(
     exactly 0 iff none or all are correct, with probability (1 − ε)ⁿ + εⁿ; E ĝ = (1 − 1/n) ∇J. While π stays as it
     is, the expected number of steps to the first correct response is 1/(1 − (1 − ε)ⁿ) ≥ 1/(nε), and to the first ĝ
     ≠ 0 it is 1/(1 − (1 − ε)ⁿ − εⁿ) for n ≥ 2. For n = 1, ĝ is always 0.""",
+    formula=(
+        r"\frac{\partial J}{\partial \theta_y} = \pi_y \bigl(A_y - \mathbb{E}_\pi A\bigr), \qquad "
+        r"\Bigl|\frac{\partial J}{\partial \theta_y}\Bigr| \le \pi_y (1 - \pi_y)\, \mathrm{osc}(A)"
+    ),
     assumptions=(
         "responses are sampled from the current policy; none is supplied",
         "tabular softmax: the parameters are the logits, so the gradient stays on the simplex",
@@ -146,5 +150,6 @@ THEOREM = Theorem(
         Identity("ĝ is unbiased, n = 2", mean_over_groups(2, lambda vector: vector[0]), W[0] * (1 - W[0])),
         Tested("osc(r) bounds it too, for β > 0 away from π_ref", GIVEN, lambda **v: bounded(**v, by="r")),
     ),
+    about=("mean",),
     reference="THEORY of this project, sections 4a and 4b; Williams 1992; Shao et al. 2024 (arXiv 2402.03300).",
 )

@@ -24,12 +24,14 @@ def theorem(slug, check=TRUE, uses=()):
         slug=slug,
         title="a title",
         statement="a statement",
+        formula="x = x",
         assumptions=("an assumption",),
         proof="an idea",
         by_hand=("a step",),
         checks=(check,),
         false_neighbours=(FALSE,),
         uses=uses,
+        about=("dv",),
         reference="a reference",
     )
 

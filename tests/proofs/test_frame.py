@@ -36,11 +36,13 @@ def theorem(slug="a", checks=None, false_neighbours=None, uses=()):
         slug=slug,
         title="a title",
         statement="a statement\n    on two lines",
+        formula="x = x",
         assumptions=("one",),
         proof="an idea",
         checks=(Fake("check", PROVED),) if checks is None else checks,
         false_neighbours=(Fake("neighbour", REFUTED),) if false_neighbours is None else false_neighbours,
         uses=uses,
+        about=("dv",),
         reference="here",
     )
 

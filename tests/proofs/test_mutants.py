@@ -1,0 +1,89 @@
+"""Every theorem would notice a library that is wrong: with one thing changed in it, a cross-check refutes."""
+
+import dataclasses
+
+import pytest
+import torch
+
+import mi_estimators as mi
+from proofs.ledger import load
+from proofs.theorem import decide
+
+THEOREMS = load()
+
+# Wrong libraries, each wrong in one thing: (theorem that must notice, name in mi, what is wrong, what stands there).
+RIGHT = {name: getattr(mi, name) for name in mi.__all__}
+JS = mi.DIVERGENCES["js"]
+
+
+def off(name, by):
+    """The shipped function plus a constant."""
+    return lambda *args, **kwargs: RIGHT[name](*args, **kwargs) + by
+
+
+def loss(change):
+    """`preference_loss`, changed."""
+
+    def wrong(chosen, rejected, bound="js", mix=0.5):
+        return change(RIGHT["preference_loss"], chosen, rejected, bound, mix)
+
+    return wrong
+
+
+def table(name, **change):
+    """`DIVERGENCES` with one row changed."""
+    return {**mi.DIVERGENCES, name: dataclasses.replace(mi.DIVERGENCES[name], **change)}
+
+
+def other_mix(mix):
+    return 1 - mix if mix < 1 else mix
+
+
+TURNED = loss(lambda f, w, l, b, m: f(w, l, b, other_mix(m)))
+AS_DPO = loss(lambda f, w, l, b, m: f(w, l, "dv", m))
+MUTANTS = [
+    # bounds
+    ("log_ratio_optimality", "DIVERGENCES", "js turned", table("js", reward=lambda t: JS.reward(-t))),
+    ("log_ratio_optimality", "DIVERGENCES", "js shifted", table("js", reward=lambda t: JS.reward(t) - 1e-6)),
+    ("log_ratio_optimality", "DIVERGENCES", "nwj as published", table("nwj", penalty=lambda t: torch.exp(t - 1))),
+    ("log_ratio_optimality", "DIVERGENCES", "a row without a proof", {**mi.DIVERGENCES, "new": JS}),
+    ("dv_representation", "dv", "off by 1e-6", off("dv", 1e-6)),
+    ("dv_representation", "dv", "log_q ignored", lambda t, u, log_p=None, log_q=None: RIGHT["dv"](t, u, log_p)),
+    ("dv_shift_nwj", "nwj", "without the 1", off("nwj", -1)),
+    ("dv_shift_nwj", "dv", "nwj instead", RIGHT["nwj"]),
+    ("infonce_ceiling", "infonce", "off by 1e-6", off("infonce", 1e-6)),
+    ("infonce_ceiling", "infonce", "columns for rows", lambda scores: RIGHT["infonce"](scores.mT)),
+    ("gibbs_dv_duality", "log_mean_exp", "no logarithm", lambda t, log_q: RIGHT["mean"](t.exp(), log_q)),
+    ("gibbs_dv_duality", "dv", "off by 1e-6", off("dv", 1e-6)),
+    # sampling
+    # preference losses
+    ("dpo_is_half_mixed_dv", "preference_loss", "the other mix", TURNED),
+    ("dpo_is_half_mixed_dv", "preference_loss", "signs turned", loss(lambda f, w, l, b, m: f(-w, -l, b, m))),
+    ("dpo_is_half_mixed_dv", "preference_loss", "off by 1e-6", off("preference_loss", 1e-6)),
+    ("mio_is_half_mixed_js", "preference_loss", "the other mix", TURNED),
+    ("mio_is_half_mixed_js", "preference_loss", "DPO", AS_DPO),
+    ("mio_is_half_mixed_js", "preference_loss", "half", loss(lambda f, w, l, b, m: f(w, l, b, m) / 2)),
+    ("mio_anchor", "preference_anchor", "the other sign", lambda mix: -RIGHT["preference_anchor"](mix)),
+    ("mio_anchor", "preference_loss_floor", "off by 1e-6", off("preference_loss_floor", 1e-6)),
+    ("mio_anchor", "preference_loss", "DPO", AS_DPO),
+    ("mio_no_collapse", "no_collapse_interval", "narrow", lambda mix: [0.9999 * e for e in interval(mix)]),
+    ("mio_no_collapse", "no_collapse_interval", "wide", lambda mix: [1.0001 * e for e in interval(mix)]),
+    ("mio_no_collapse", "preference_loss", "DPO", AS_DPO),
+    ("dpo_flat_direction", "preference_loss", "a ridge", loss(lambda f, w, l, b, m: f(w, l, b, m) + 1e-3 * w**2)),
+    # dynamics
+    ("starvation_on_policy", "mean", "weights held fixed", lambda v, log_w: RIGHT["mean"](v, log_w.detach())),
+]
+interval = RIGHT["no_collapse_interval"]
+
+
+@pytest.mark.parametrize(("slug", "name", "label", "wrong"), MUTANTS, ids=[f"{m[0]}-{m[1]}-{m[2]}" for m in MUTANTS])
+def test_a_wrong_library_fails_the_theorem(slug, name, label, wrong, monkeypatch):
+    """A cross-check refutes it, rather than raise."""
+    monkeypatch.setattr(mi, name, wrong)
+    cross_checks = [claim for claim in THEOREMS[slug].checks if claim.cross_check]
+    assert any(decide(claim).outcome.verdict == "refuted" for claim in cross_checks)
+
+
+@pytest.mark.parametrize("slug", sorted(THEOREMS))
+def test_every_theorem_has_a_mutant(slug):
+    assert any(mutant[0] == slug for mutant in MUTANTS)
