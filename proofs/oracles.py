@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from itertools import product
 
-from mpmath import exp, fsum, inf, log, mpf, workdps
+from mpmath import exp, fprod, fsum, inf, log, mpf, workdps
 
 Vector = Sequence[float]
 Table = Sequence[Vector]
@@ -140,6 +140,12 @@ def infonce(joint: Table, t: Table, candidates: int, negatives: Vector | None = 
                 weight *= mpf(law[other])
             total += weight * (t[x][y] - log(fsum(exp(mpf(t[x][j])) for j in (y, *others)) / candidates))
     return total
+
+
+@_precise
+def mean_over_batches(law: Vector, size: int, value: Callable[..., float]) -> object:
+    """E value(i₁, …, i_size), the atoms i.i.d. from the law: enumerated."""
+    return fsum(fprod(mpf(law[i]) for i in atoms) * value(*atoms) for atoms in product(range(len(law)), repeat=size))
 
 
 @_precise

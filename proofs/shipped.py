@@ -26,6 +26,12 @@ def logs(law: Sequence) -> torch.Tensor:
     return tensor(law).log()
 
 
+def batches(law: Sequence, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return all batches of `size` atoms, one a row, and their probabilities if the atoms are drawn i.i.d. from a law."""
+    atoms = torch.cartesian_prod(*[torch.arange(len(law))] * size).reshape(-1, size)
+    return atoms, tensor(law)[atoms].prod(-1)
+
+
 def compiled(expr: sp.Expr) -> Callable[..., float]:
     """Return a proved expression as a function of its free symbols, by name, evaluated to 40 digits."""
     symbols = sorted(expr.free_symbols, key=str)

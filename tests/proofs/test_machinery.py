@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from proofs import tested
 from proofs.certify import Certified, certify, compile_ball, exact
-from proofs.shipped import Shipped, compiled
+from proofs.shipped import Shipped, batches, compiled
 from proofs.symbolic import Identity, Sign, domain, minimum, sign
 
 x, y = sp.symbols("x y", real=True)
@@ -237,3 +237,9 @@ class TestShipped:
 
     def test_compiled_expressions_are_precise(self):
         assert compiled(sp.log(1 + sp.exp(x)) - x)(x=60.0) == pytest.approx(8.7565107626965e-27, rel=1e-10)
+
+    def test_batches_come_with_their_probabilities(self):
+        atoms, weights = batches((0.75, 0.25), 2)
+        assert atoms.tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
+        assert weights.tolist() == [0.5625, 0.1875, 0.1875, 0.0625]
+        assert batches((0.75, 0.25), 1)[0].tolist() == [[0], [1]]

@@ -40,6 +40,9 @@ P, Q = (0.75, 0.25), (0.5, 0.5)
         (oracles.mutual_information(((0.4, 0.1), (0.1, 0.4))), 0.8 * log(1.6) + 0.2 * log(0.4)),
         (oracles.mutual_information(((0.5, 0), (0, 0.5))), log(2)),
         (oracles.infonce(((0.5, 0), (0, 0.5)), ((0, 0), (0, 0)), 3), 0),
+        (oracles.mean_over_batches(P, 1, lambda i: i), 0.25),
+        (oracles.mean_over_batches(P, 2, lambda i, j: i * j), 0.0625),
+        (oracles.mean_over_batches(P, 3, lambda *atoms: max(atoms)), 1 - 0.75**3),
         (oracles.infonce(((0.5, 0), (0, 0.5)), ((100, 0), (0, 100)), 2), log(2) / 2),
     ],
 )  # fmt: skip
