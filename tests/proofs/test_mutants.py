@@ -1,6 +1,7 @@
 """Every theorem would notice a library that is wrong: with one thing changed in it, a cross-check refutes."""
 
 import dataclasses
+from math import log
 
 import pytest
 import torch
@@ -55,6 +56,10 @@ MUTANTS = [
     ("infonce_ceiling", "infonce", "columns for rows", lambda scores: RIGHT["infonce"](scores.mT)),
     ("gibbs_dv_duality", "log_mean_exp", "no logarithm", lambda t, log_q: RIGHT["mean"](t.exp(), log_q)),
     ("gibbs_dv_duality", "dv", "off by 1e-6", off("dv", 1e-6)),
+    ("js_value_and_gap", "js", "without the 2 ln 2", off("js", -2 * log(2))),
+    ("js_value_and_gap", "js", "nwj instead", RIGHT["nwj"]),
+    ("nwj_gap", "nwj", "as published, T for T + 1", lambda t, u, *w: RIGHT["nwj"](t - 1, u - 1, *w)),
+    ("nwj_gap", "nwj", "dv instead", RIGHT["dv"]),
     # sampling
     # preference losses
     ("dpo_is_half_mixed_dv", "preference_loss", "the other mix", TURNED),
@@ -70,6 +75,9 @@ MUTANTS = [
     ("mio_no_collapse", "no_collapse_interval", "wide", lambda mix: [1.0001 * e for e in interval(mix)]),
     ("mio_no_collapse", "preference_loss", "DPO", AS_DPO),
     ("dpo_flat_direction", "preference_loss", "a ridge", loss(lambda f, w, l, b, m: f(w, l, b, m) + 1e-3 * w**2)),
+    ("dpo_value_is_label_information", "preference_loss", "half", loss(lambda f, w, l, b, m: f(w, l, b, m) / 2)),
+    ("dpo_value_is_label_information", "preference_loss", "off by 1e-6", off("preference_loss", 1e-6)),
+    ("dpo_value_is_label_information", "mean", "weights ignored", lambda v, log_w: v.mean(-1)),
     # dynamics
     ("starvation_on_policy", "mean", "weights held fixed", lambda v, log_w: RIGHT["mean"](v, log_w.detach())),
 ]
