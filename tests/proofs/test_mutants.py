@@ -42,6 +42,7 @@ def other_mix(mix):
 
 TURNED = loss(lambda f, w, l, b, m: f(w, l, b, other_mix(m)))
 AS_DPO = loss(lambda f, w, l, b, m: f(w, l, "dv", m))
+LINEAR = lambda t, u, log_p=None, log_q=None: RIGHT["mean"](t, log_p) - RIGHT["mean"](u, log_q)  # noqa: E731
 MUTANTS = [
     # bounds
     ("log_ratio_optimality", "DIVERGENCES", "js turned", table("js", reward=lambda t: JS.reward(-t))),
@@ -60,7 +61,12 @@ MUTANTS = [
     ("js_value_and_gap", "js", "nwj instead", RIGHT["nwj"]),
     ("nwj_gap", "nwj", "as published, T for T + 1", lambda t, u, *w: RIGHT["nwj"](t - 1, u - 1, *w)),
     ("nwj_gap", "nwj", "dv instead", RIGHT["dv"]),
+    ("jsd_certificate", "jsd_certificate", "off by 1e-6", off("jsd_certificate", 1e-6)),
+    ("jsd_certificate", "jsd_certificate", "js instead", RIGHT["js"]),
+    ("jsd_certificate", "jsd_certificate", "detached", lambda *a: RIGHT["jsd_certificate"](*a).detach() + 0 * a[0].sum()),
     # sampling
+    ("dv_minibatch_bias", "dv", "nwj instead", RIGHT["nwj"]),
+    ("dv_minibatch_bias", "dv", "no exponential", LINEAR),
     # preference losses
     ("dpo_is_half_mixed_dv", "preference_loss", "the other mix", TURNED),
     ("dpo_is_half_mixed_dv", "preference_loss", "signs turned", loss(lambda f, w, l, b, m: f(-w, -l, b, m))),
