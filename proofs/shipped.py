@@ -27,7 +27,7 @@ def logs(law: Sequence) -> torch.Tensor:
 
 
 def batches(law: Sequence, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return all batches of `size` atoms, one a row, and their probabilities if the atoms are drawn i.i.d. from a law."""
+    """Return all batches of `size` atoms, one a row, and their probabilities if drawn i.i.d. from the law."""
     atoms = torch.cartesian_prod(*[torch.arange(len(law))] * size).reshape(-1, size)
     return atoms, tensor(law)[atoms].prod(-1)
 

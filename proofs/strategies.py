@@ -45,6 +45,11 @@ def one_of(values: Iterable[str]) -> SearchStrategy[str]:
     return st.sampled_from(sorted(values))
 
 
+def counts(most: int) -> SearchStrategy[int]:
+    """Draw a number of samples, 1 … most."""
+    return st.integers(1, most)
+
+
 def mixes() -> SearchStrategy[float]:
     """Draw a share α of true negatives in (0, 1), a multiple of 1/64."""
     return st.integers(1, 63).map(lambda k: k / 64)
