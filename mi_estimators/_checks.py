@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection
 from numbers import Integral, Real
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -54,8 +55,9 @@ def log_weights(name: str, value: Tensor | None, like: Tensor) -> Tensor | None:
         return None
     floating(name, value)
     try:
-        fits = torch.broadcast_shapes(value.shape, like.shape)[-1] == like.shape[-1] == value.shape[-1]
-    except RuntimeError:
+        # numpy's, here and below: torch's loads sympy
+        fits = np.broadcast_shapes(value.shape, like.shape)[-1] == like.shape[-1] == value.shape[-1]
+    except ValueError:
         fits = False
     if not fits:
         raise ValueError(f"{name}: expected log-weights for shape {tuple(like.shape)}, got shape {tuple(value.shape)}")
@@ -79,8 +81,8 @@ def joint_and_product(joint: Tensor, product: Tensor, log_p: Tensor | None, log_
 def batch_shapes(**shapes: tuple[int, ...]) -> None:
     """Check that the named shapes broadcast."""
     try:
-        torch.broadcast_shapes(*shapes.values())
-    except RuntimeError:
+        np.broadcast_shapes(*shapes.values())
+    except ValueError:
         names, got = ", ".join(shapes), ", ".join(str(tuple(shape)) for shape in shapes.values())
         raise ValueError(f"{names}: expected batch dimensions that broadcast, got {got}") from None
 

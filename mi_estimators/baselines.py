@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -67,8 +68,8 @@ def _over(scores: Tensor, log_baseline: Tensor) -> Tensor:
     """Return T − ln a, or say why the baseline does not fit."""
     _checks.scores("log_baseline", log_baseline, dims=0)
     try:
-        fits = torch.broadcast_shapes(log_baseline.shape, scores.shape) == scores.shape
-    except RuntimeError:
+        fits = np.broadcast_shapes(log_baseline.shape, scores.shape) == scores.shape
+    except ValueError:
         fits = False
     if not fits:
         raise ValueError(

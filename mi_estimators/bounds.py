@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -132,6 +133,16 @@ def infonce(scores: Float[Tensor, "*batch k k"], log_weights: Float[Tensor, "*#b
     _checks.log_weights("log_weights", log_weights, positives)
     candidates = None if log_weights is None else log_weights.unsqueeze(-2)
     return mean(dv(positives.unsqueeze(-1), scores, log_q=candidates), log_weights)
+
+
+def infonce_rows(
+    joint: Float[Tensor, "*batch n"],
+    product: Float[Tensor, "*batch n k"],
+    log_candidates: Float[Tensor, "*#batch n c"] | None = None,
+) -> Float[Tensor, "*batch n"]:
+    """Return each row's InfoNCE value: its positive against itself and its k negatives, c = k + 1 candidates."""
+    positive = joint.unsqueeze(-1)
+    return dv(positive, torch.cat([positive, product], -1), log_q=log_candidates)
 
 
 def smile(

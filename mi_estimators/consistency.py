@@ -17,9 +17,10 @@ from torch import Tensor
 
 from . import _checks
 from .estimate import MIEstimator
-from .inputs import rows_of
+from .inputs import paired_rows_of, rows_of
 from .report import MIEstimate
 from .scores import derangement
+from .transforms import middle_ranks
 
 _LEVEL = 3.0  # standard errors
 _ROUNDING = 1e-6  # nats
@@ -111,7 +112,7 @@ def independence(x: Rows, y: Rows, estimator: MIEstimator | None = None, *, seed
     >>> independence(x, y, MIEstimator(steps=50, folds=2)).ok
     True
     """
-    x, y = paired(x, y)
+    x, y = paired_rows_of(x, y)
     order = derangement(len(y), seeded(seed))
     shuffled = fit_clone(estimator, x, y[order]).estimate_
     return Check("I(X; Y shuffled)", shuffled.nats, 0.0, shuffled.stderr)
@@ -138,7 +139,7 @@ def data_processing(
 
     Reference: Song & Ermon 2020, section 3, property 2.
     """
-    x, y = paired(x, y)
+    x, y = paired_rows_of(x, y)
     return _data_processing(x, y, estimator, coarsen, fit_clone(estimator, x, y).estimate_)
 
 
@@ -160,7 +161,7 @@ def additivity(x: Rows, y: Rows, estimator: MIEstimator | None = None, *, seed: 
 
     Reference: Song & Ermon 2020, section 3, property 3.
     """
-    x, y = paired(x, y, low=128)
+    x, y = rows_for_halves(x, y)
     return _additivity(x, y, estimator, seed, fit_clone(estimator, x, y).estimate_)
 
 
@@ -183,7 +184,7 @@ def self_consistency(
 
     Reference: Song & Ermon 2020, section 3.
     """
-    x, y = paired(x, y, low=128)
+    x, y = rows_for_halves(x, y)
     whole = fit_clone(estimator, x, y).estimate_
     ratios = (*_data_processing(x, y, estimator, coarsen, whole), _additivity(x, y, estimator, seed, whole))
     return SelfConsistency(whole, (independence(x, y, estimator, seed=seed), *ratios))
@@ -226,18 +227,17 @@ def _coarser(y: Float[Tensor, "n d"]) -> Float[Tensor, "n c"]:
     if y.shape[1] > 1:
         return y[:, : (y.shape[1] + 1) // 2]
     column = y[:, 0].contiguous()
-    ordered = column.sort().values
-    below, upto = (torch.searchsorted(ordered, column, side=side) for side in ("left", "right"))
-    return (2 * (below + upto) / len(y)).floor().unsqueeze(1)  # never constant: the extremes are half the ranks apart
+    return (
+        (4 * middle_ranks(column.sort().values, column)).floor().unsqueeze(1)
+    )  # never constant: the extremes are half the ranks apart
 
 
-def paired(x: Rows, y: Rows, low: int = 64) -> tuple[Tensor, Tensor]:
-    rows = rows_of("x", x), rows_of("y", y)
-    if len(rows[0]) != len(rows[1]):
-        raise ValueError(f"y: expected as many rows as x ({len(rows[0])}), got {len(rows[1])}")
-    if len(rows[0]) < low:
-        raise ValueError(f"x, y: expected at least {low} rows to cut in halves, got {len(rows[0])}")
-    return rows
+def rows_for_halves(x: Rows, y: Rows) -> tuple[Tensor, Tensor]:
+    """Return paired rows, enough of them to fit an estimator to one half."""
+    x, y = paired_rows_of(x, y)
+    if len(x) < 128:
+        raise ValueError(f"x, y: expected at least 128 rows to cut in halves, got {len(x)}")
+    return x, y
 
 
 def seeded(seed: int) -> torch.Generator:

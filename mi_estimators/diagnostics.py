@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from . import _checks
-from .bounds import BOUNDS, dv, smile
+from .bounds import BOUNDS, infonce_rows, smile
 from .expectation import log_mean_exp, mean, on_support
 
 
@@ -54,8 +54,7 @@ def score_weights(
     with torch.enable_grad():
         joint, product = joint.detach().requires_grad_(), product.detach().requires_grad_()
         if bound == "infonce":
-            positive = joint.unsqueeze(-1)
-            value = mean(dv(positive, torch.cat([positive, product], -1)))
+            value = mean(infonce_rows(joint, product))
         else:
             value = smile(joint, product) if bound == "smile" else BOUNDS[bound](joint, product)
         if not _checks.all_true(torch.isfinite(value)):

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from . import _checks
 from .critics import CRITICS
 from .estimators import ESTIMATORS
-from .inputs import keep_random_state, progress_bar, rows_of, torch_device
+from .inputs import keep_random_state, paired_rows_of, progress_bar, rows_of, torch_device
 from .ksg import ksg
 from .params import Params
 from .report import MIEstimate, combine, read
@@ -93,12 +93,8 @@ class MIEstimator(Params):
     ) -> None:
         self.estimator, self.critic, self.anchor, self.transform = estimator, critic, anchor, transform
         self.folds, self.seed, self.steps, self.batch_size = folds, seed, steps, batch_size
-        self.learning_rate, self.weight_decay, self.hidden, self.patience = (
-            learning_rate,
-            weight_decay,
-            hidden,
-            patience,
-        )
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.hidden, self.patience = hidden, patience
         self.device, self.progress = device, progress
 
     @torch.inference_mode(False)
@@ -116,9 +112,7 @@ class MIEstimator(Params):
         self._check()
         row = ESTIMATORS[self.estimator]
         device = torch_device(self.device)
-        x, y = rows_of("x", x), rows_of("y", y)
-        if len(x) != len(y):
-            raise ValueError(f"y: expected as many rows as x ({len(x)}), got {len(y)}")
+        x, y = paired_rows_of(x, y)
         generator = torch.Generator().manual_seed(int(self.seed))
         parts = torch.randperm(len(x), generator=generator).tensor_split(self.folds)
         if len(x) // self.folds < _FEWEST:
@@ -177,9 +171,7 @@ class MIEstimator(Params):
         self._fitted()
         if x is None and y is None:
             return self.estimate_
-        rows = self._columns(x, y)
-        if len(rows[0]) != len(rows[1]):
-            raise ValueError(f"y: expected as many rows as x ({len(rows[0])}), got {len(rows[1])}")
+        rows = self._columns(*paired_rows_of(x, y, fresh=True))
         if len(rows[0]) < _FEWEST:
             raise ValueError(f"x: expected at least {_FEWEST} fresh rows, got {len(rows[0])}")
         row, device = self.estimate_.estimator, torch_device(self.device)
@@ -201,7 +193,10 @@ class MIEstimator(Params):
             ValueError: not fitted yet, or columns that do not fit.
         """
         self._fitted()
-        (x, y), device = self._columns(x, y), torch_device(self.device)
+        (x, y), device = (
+            self._columns(rows_of("x", x, fresh=True), rows_of("y", y, fresh=True)),
+            torch_device(self.device),
+        )
         scores = torch.zeros(len(x), len(y))
         block = max(1, _BLOCK_PAIRS // len(y))
         for (map_x, map_y), critic, _ in self.folds_:
@@ -214,8 +209,7 @@ class MIEstimator(Params):
         if not hasattr(self, "estimate_"):
             raise ValueError("MIEstimator: expected a fitted estimator, got one before fit(x, y)")
 
-    def _columns(self, x: Any, y: Any) -> tuple[Tensor, Tensor]:
-        rows = rows_of("x", x, fresh=True), rows_of("y", y, fresh=True)
+    def _columns(self, *rows: Tensor) -> tuple[Tensor, ...]:
         for name, value, columns in zip("xy", rows, self.columns_, strict=True):
             if value.shape[1] != columns:
                 raise ValueError(f"{name}: expected {columns} column(s) as in fit, got {value.shape[1]}")

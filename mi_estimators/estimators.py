@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .bennett import bridge
-from .bounds import Bound, dv, js, nwj, smile
+from .bounds import Bound, dv, infonce_rows, js, nwj, smile
 from .expectation import mean
 from .mixed import log_ratio_to_relative, relative
 from .objectives import mine
@@ -55,23 +55,32 @@ def infonce_over_rows(
     >>> joint, product = joint_and_product(scores)
     >>> torch.testing.assert_close(infonce_over_rows(joint, product.view(5, 4)), infonce(scores))
     """
-    positive = joint.unsqueeze(-1)
-    candidates = torch.cat([positive, product], -1)
     if log_p is None and log_pairs is None:
-        return mean(dv(positive, candidates))
+        return mean(infonce_rows(joint, product))
     if log_p is None or log_pairs is None:
         raise ValueError("log_p, log_pairs: expected both or neither, got one")
     # Pair (i, j) weighs w_i w_j times a constant, the positive itself w_i² times it. Where every row is in as many
     # pairs as any other, the mean of ln w_i w_j over pairs is twice that of ln w_i, which tells the constant.
     own = 2 * (log_p - log_p.mean(-1, keepdim=True)) + log_pairs.mean()
     weights = torch.cat([own.unsqueeze(-1), log_pairs], -1).log_softmax(-1)
-    return mean(dv(positive, candidates, log_q=weights), log_p)
+    return mean(infonce_rows(joint, product, weights), log_p)
 
 
-def _stateless(bound: Bound) -> Objective:
-    """Ascend the bound itself."""
-    over = bound if bound is infonce_over_rows else over_rows(bound)
-    return lambda joint, product, state=None: (over(joint, product), state)
+READOUTS: dict[str, Bound] = {
+    "dv": over_rows(dv),
+    "nwj": over_rows(nwj),
+    "infonce": infonce_over_rows,
+    "jsd_certificate": over_rows(jsd_certificate),
+    "bridge": over_rows(bridge),
+    "smile": over_rows(smile),
+    "plug_in": over_rows(plug_in),
+}
+"""Every number that is read from the same scores of n positives and k negatives to each."""
+
+
+def _ascend(value: Bound) -> Objective:
+    """Ascend a value that is read from the rows' scores."""
+    return lambda joint, product, state=None: (value(joint, product), state)
 
 
 def _mine(joint: Tensor, product: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -103,6 +112,8 @@ class Estimator:
         bias: which way the reported plug-in value errs at a fixed critic, as text.
         use: when to use it.
         reference: source.
+        averages_exp: whether the reported value rests on an average of eᵀ over the negatives.
+        calibrated: whether the critic is trained to be the log-ratio itself, its constant included.
     """
 
     name: str
@@ -113,6 +124,8 @@ class Estimator:
     bias: str
     use: str
     reference: str
+    averages_exp: bool = False
+    calibrated: bool = False
 
     def __reduce__(self) -> Any:
         """Pickle a row of the table by its name: its functions are closures."""
@@ -123,6 +136,7 @@ def _row(name: str) -> Estimator:
     return ESTIMATORS[name]
 
 
+_JS = _ascend(over_rows(js))
 _UP = "up, once the effective sample size of the negatives is small"
 _JENSEN = "up, by about Var_Q(eᵀ)/(2M (E_Q eᵀ)²)"
 
@@ -131,48 +145,54 @@ ESTIMATORS: dict[str, Estimator] = {
     for row in (
         Estimator(
             "js",
-            _stateless(js),
-            over_rows(bridge),
+            _JS,
+            READOUTS["bridge"],
             "neither",
             "none",
             "either way, by the critic's error where P and Q overlap; that of dv where the rows can carry dv",
             "the default: the steadiest gradient, and dv's value while the rows can carry it, a steady one beyond",
             "Hjelm et al. 2019; Bennett 1976",
+            calibrated=True,
         ),
         Estimator(
             "js_dv",
-            _stateless(js),
-            over_rows(dv),
+            _JS,
+            READOUTS["dv"],
             "lower",
             "none",
             _UP,
             "a lower bound up to about 4 nats, from a critic trained with the steadiest gradient",
             "Hjelm et al. 2019; Poole et al. 2019",
+            averages_exp=True,
+            calibrated=True,
         ),
         Estimator(
             "js_nwj",
-            _stateless(js),
-            over_rows(nwj),
+            _JS,
+            READOUTS["nwj"],
             "lower",
             "none",
             "none",
             "a lower bound that is unbiased on samples, at low information",
             "Poole et al. 2019, section 2.4",
+            averages_exp=True,
+            calibrated=True,
         ),
         Estimator(
             "js_plug_in",
-            _stateless(js),
-            over_rows(plug_in),
+            _JS,
+            READOUTS["plug_in"],
             "neither",
             "none",
             "the critic's own",
             "a smooth number beside js_dv; where the two differ the critic is no log-ratio",
             "Suzuki et al. 2008",
+            calibrated=True,
         ),
         Estimator(
             "js_certificate",
-            _stateless(js),
-            over_rows(jsd_certificate),
+            _JS,
+            READOUTS["jsd_certificate"],
             "lower",
             "none",
             "up (convex in js); 0 where js is not positive",
@@ -181,48 +201,53 @@ ESTIMATORS: dict[str, Estimator] = {
         ),
         Estimator(
             "smile",
-            _stateless(js),
-            over_rows(smile),
+            _JS,
+            READOUTS["smile"],
             "neither",
             "none",
             "up, above about 2τ nats",
             "comparison with published staircases",
             "Song & Ermon 2020",
+            calibrated=True,
         ),
         Estimator(
             "dv",
-            _stateless(dv),
-            over_rows(dv),
+            _ascend(READOUTS["dv"]),
+            READOUTS["dv"],
             "lower",
             "none",
             _JENSEN,
             "low information and large batches; to see the bound that RLHF and DPO ascend",
             "Donsker & Varadhan 1983",
+            averages_exp=True,
         ),
         Estimator(
             "mine",
             _mine,
-            over_rows(dv),
+            READOUTS["dv"],
             "lower",
             "none",
             _JENSEN,
             "as dv on small batches, where plain DV's gradient is biased",
             "Belghazi et al. 2018",
+            averages_exp=True,
         ),
         Estimator(
             "nwj",
-            _stateless(nwj),
-            over_rows(nwj),
+            _ascend(READOUTS["nwj"]),
+            READOUTS["nwj"],
             "lower",
             "none",
             "none",
             "low information, where an unbiased lower bound is wanted",
             "Nguyen, Wainwright & Jordan 2010",
+            averages_exp=True,
+            calibrated=True,
         ),
         Estimator(
             "infonce",
-            _stateless(infonce_over_rows),
-            infonce_over_rows,
+            _ascend(READOUTS["infonce"]),
+            READOUTS["infonce"],
             "lower",
             "ln K",
             "down, and never above ln K",
@@ -232,7 +257,7 @@ ESTIMATORS: dict[str, Estimator] = {
         Estimator(
             "relative",
             _relative(dv, 0.99),
-            over_rows(bridge),
+            READOUTS["bridge"],
             "neither",
             "none",
             "as js",

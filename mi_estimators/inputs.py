@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def rows_of(name: str, value: np.ndarray | Tensor, *, fresh: bool = False) -> Float[Tensor, "n d"]:
+def rows_of(name: str, value: np.ndarray | Tensor | None, *, fresh: bool = False) -> Float[Tensor, "n d"]:
     """Return samples as float64 rows on the CPU, or say what is wrong with them; fresh rows may be few or constant."""
     if not isinstance(value, np.ndarray | Tensor) or isinstance(value, np.ma.MaskedArray):
         raise ValueError(
@@ -44,6 +44,16 @@ def rows_of(name: str, value: np.ndarray | Tensor, *, fresh: bool = False) -> Fl
     narrow = (scaled.std(0) < 1e-12).nonzero().flatten().tolist()
     if narrow:
         raise ValueError(f"{name}: expected columns that vary beyond rounding, got nearly constant column(s) {narrow}")
+    return rows
+
+
+def paired_rows_of(
+    x: np.ndarray | Tensor | None, y: np.ndarray | Tensor | None, *, fresh: bool = False
+) -> tuple[Float[Tensor, "n dx"], Float[Tensor, "n dy"]]:
+    """Return paired samples as `rows_of` does, or say what is wrong with them."""
+    rows = rows_of("x", x, fresh=fresh), rows_of("y", y, fresh=fresh)
+    if len(rows[0]) != len(rows[1]):
+        raise ValueError(f"y: expected as many rows as x ({len(rows[0])}), got {len(rows[1])}")
     return rows
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from . import _checks
-from .inputs import rows_of
+from .inputs import paired_rows_of
 from .transforms import Rank
 
 
@@ -47,9 +47,7 @@ def ksg(x: np.ndarray | Tensor, y: np.ndarray | Tensor, k: int = 3) -> float:
     >>> abs(ksg(x, y) - law.mutual_information) < 0.1
     True
     """
-    rows = rows_of("x", x), rows_of("y", y)
-    if len(rows[0]) != len(rows[1]):
-        raise ValueError(f"y: expected as many rows as x ({len(rows[0])}), got {len(rows[1])}")
+    rows = paired_rows_of(x, y)
     n = len(rows[0])
     _checks.count("k", k, high=n - 1)
     try:

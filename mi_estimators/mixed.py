@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -67,7 +68,7 @@ def log_shares(mix: float) -> tuple[float, float]:
 
 def mixed_product(joint: Tensor, product: Tensor, log_own: Tensor, log_other: Tensor) -> tuple[Tensor, Tensor]:
     """Return the atoms of Q_α and their log-weights: P's scores and weights, then Q's."""
-    batch = torch.broadcast_shapes(joint.shape[:-1], product.shape[:-1], log_own.shape[:-1], log_other.shape[:-1])
+    batch = np.broadcast_shapes(joint.shape[:-1], product.shape[:-1], log_own.shape[:-1], log_other.shape[:-1])
 
     def joined(first: Tensor, second: Tensor) -> Tensor:
         return torch.cat([first.expand(*batch, -1), second.expand(*batch, -1)], -1)

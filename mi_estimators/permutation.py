@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from . import _checks
-from .consistency import Rows, fit_clone, paired, seeded
+from .consistency import Rows, fit_clone, rows_for_halves, seeded
 from .estimate import MIEstimator
 
 _GROUP = 512  # rows whose score matrix is held at once
@@ -73,7 +73,7 @@ def permutation_test(
     >>> permutation_test(x, y, MIEstimator(steps=50, folds=2), permutations=99).p_value
     0.01
     """
-    x, y = paired(x, y, low=128)
+    x, y = rows_for_halves(x, y)
     generator = seeded(seed)
     _checks.count("permutations", permutations)
     train, test = torch.randperm(len(x), generator=generator).tensor_split(2)

@@ -9,31 +9,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .bennett import bridge
-from .bounds import Bound, dv, nwj, smile
 from .diagnostics import effective_sample_size
-from .estimators import Estimator, infonce_over_rows, over_rows
+from .estimators import READOUTS, Estimator
 from .expectation import log_mean_exp
-from .readouts import jsd_certificate, plug_in
 from .tails import pareto_k
 from .training import Fit
 
 _LEVEL = 1.96  # two-sided 95 % of the normal law
 _DRIFT = 0.3  # nats: an error that a verdict must not let pass
 _OVERFIT = 0.13  # nats between training and held-out rows; calibrated on the tasks of `laws`
-_NORMALISED = ("dv", "mine", "nwj", "js_dv", "js_nwj")  # divide by, or subtract, an average of e^T
-_CALIBRATED = ("js", "js_dv", "js_nwj", "js_plug_in", "smile", "nwj")  # trained to be a log-ratio, shift and all
-
-READOUTS: dict[str, Bound] = {
-    "dv": over_rows(dv),
-    "nwj": over_rows(nwj),
-    "infonce": infonce_over_rows,
-    "jsd_certificate": over_rows(jsd_certificate),
-    "bridge": over_rows(bridge),
-    "smile": over_rows(smile),
-    "plug_in": over_rows(plug_in),
-}
-"""Every number that is read from the same held-out scores."""
 
 
 @dataclass(frozen=True)
@@ -136,12 +120,14 @@ def read(
         (influence,) = torch.autograd.grad(value, log_weights)
     with torch.no_grad():
         flat = product.flatten()
+        reported = float(value)
+        others = {name: bound for name, bound in READOUTS.items() if bound is not row.reported}
         return Reading(
             rows=n,
-            value=float(value),
+            value=reported,
             variance=float((influence**2).sum()),
             seen=math.nan if seen is None else float(row.reported(*seen)),
-            readouts={name: float(bound(joint, product)) for name, bound in READOUTS.items()},
+            readouts=dict.fromkeys(READOUTS, reported) | {n: float(b(joint, product)) for n, b in others.items()},
             ess=float(effective_sample_size(flat)),
             negatives=len(flat),
             candidates=k + 1,
@@ -231,7 +217,7 @@ def _reasons(
     """Return verdicts and what they mean here, worst first."""
     found, d = {}, diagnostics
     ess, gap, spread = d["effective_sample_size"], d.get("train_gap", 0.0), d["fold_spread"]
-    if row.name in _NORMALISED and ess < 50:
+    if row.averages_exp and ess < 50:
         found["low_ess"] = (
             f"the normaliser rests on {ess:.1f} effective negatives: the value is"
             f" {'arbitrary' if ess < 10 else 'uncertain by more than its standard error'}; read js, and its verdict"
@@ -244,7 +230,7 @@ def _reasons(
         found["ceiling"] = f"above ln M = {ceiling:.2f}: {d['negatives']:.0f} negatives cannot show that much"
     if any(not fit.finite for fit in fits):
         found["drift"] = "the scores overflowed in training, which was cut there; lower learning_rate"
-    elif row.name in _CALIBRATED and abs(readouts["plug_in"] - readouts["bridge"]) > _DRIFT:
+    elif row.calibrated and abs(readouts["plug_in"] - readouts["bridge"]) > _DRIFT:
         found["drift"] = (
             f"plug_in and bridge differ by {readouts['plug_in'] - readouts['bridge']:+.2f} nats, and not at all for a"
             " log-ratio: the critic has not found one"
@@ -253,7 +239,7 @@ def _reasons(
         found["disagreement"] = f"the folds' values differ by {spread:.2f} nats"
     elif "ksg" in d and abs(d["ksg"] - nats) > max(_DRIFT, 6 * stderr):
         found["disagreement"] = f"nearest neighbours (KSG) read {d['ksg']:.2f} nats"
-    elif row.name in _CALIBRATED and ess >= 50 and abs(readouts["dv"] - readouts["bridge"]) > _DRIFT:
+    elif row.calibrated and ess >= 50 and abs(readouts["dv"] - readouts["bridge"]) > _DRIFT:
         found["disagreement"] = (
             f"dv reads {readouts['dv']:.2f} and bridge {readouts['bridge']:.2f} from the same scores"
         )

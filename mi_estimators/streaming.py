@@ -15,7 +15,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from . import _checks
-from .bounds import Bound, dv
+from .bounds import Bound, dv, infonce_rows
 from .divergences import DIVERGENCES
 from .expectation import log_mean_exp, mean
 from .scores import Critic, paired_rows
@@ -84,16 +84,10 @@ def _rows_of(bound: Bound) -> Callable[[Tensor, Tensor], Tensor]:
     return lambda joint, product: bound(joint.unsqueeze(-1), product)
 
 
-def _infonce(joint: Tensor, product: Tensor) -> Tensor:
-    """Return the InfoNCE value of each row: the positive is among the candidates."""
-    positive = joint.unsqueeze(-1)
-    return dv(positive, torch.cat([positive, product], -1))
-
-
 # bound: (what a row leaves behind, the value from the positives and what all rows left)
 _STREAMED: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
     "dv": (lambda _, product: log_mean_exp(product), dv),
-    "infonce": (_infonce, lambda _, rows: mean(rows)),
+    "infonce": (infonce_rows, lambda _, rows: mean(rows)),
     **{name: (_rows_of(row), lambda _, rows: mean(rows)) for name, row in DIVERGENCES.items()},
 }
 

@@ -17,7 +17,7 @@ from .copula import EllipticalCopula
 from .critics import Calibrated, Sum
 from .divergences import softplus
 from .estimators import Estimator, over_rows
-from .scores import joint_and_product
+from .scores import Critic, joint_and_product
 
 READ_GROUP = 256  # rows whose pairs are all negatives of one another when a critic is read: O(n) scores for n rows
 _VALIDATION_GROUP = 32
@@ -25,10 +25,6 @@ _EVALUATE_EVERY = 50
 _DEGREES_OF_FREEDOM = (16, 8, 4, 2, 1)
 _CALIBRATION_SCALES = (1.0, 0.8)
 _CALIBRATION_QUANTILES = (1.0, 0.98, 0.9, 0.75, 0.5)
-
-
-Critic = Callable[[Tensor, Tensor], Tensor]
-"""Rows x (..., n, dx) and y (..., m, dy) → scores (..., n, m), in nats."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +69,8 @@ def _groups(rows: tuple[Tensor, ...], group: int) -> list[Tensor]:
 @torch.no_grad()
 def held_out_scores(critic: Critic, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Return `grouped_scores` of many rows in double precision, evaluated a group at a time."""
-    count = max(1, round(len(x) / READ_GROUP))
-    size = len(x) // count
-    parts = [grouped_scores(critic, x[i : i + size], y[i : i + size], size) for i in range(0, count * size, size)]
+    groups = zip(*_groups((x, y), READ_GROUP), strict=True)
+    parts = [grouped_scores(critic, x, y, len(x)) for x, y in groups]
     joint, product = (torch.cat(part).double() for part in zip(*parts, strict=True))
     return joint, product
 

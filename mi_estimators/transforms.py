@@ -12,6 +12,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
+def middle_ranks(ordered: Float[Tensor, "*batch n"], values: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch m"]:
+    """Return where the values stand among ordered ones, in (0, 1): the middle of the ranks of those equal to them."""
+    below, upto = (torch.searchsorted(ordered, values, side=side) for side in ("left", "right"))
+    return (below + upto).to(ordered.dtype) / (2 * ordered.shape[-1])
+
+
 class Identity(nn.Module):
     """Leave the columns as they are."""
 
@@ -70,11 +76,9 @@ class Rank(nn.Module):
 
     def __init__(self, rows: Float[Tensor, "n d"]) -> None:
         super().__init__()
-        knots, n = rows.T.contiguous().sort(-1).values, len(rows)
-        below = torch.searchsorted(knots, knots, side="left")
-        upto = torch.searchsorted(knots, knots, side="right")
+        knots = rows.T.contiguous().sort(-1).values
         self.register_buffer("knots", knots)
-        self.register_buffer("levels", torch.special.ndtri((below + upto).to(rows.dtype) / (2 * n)))
+        self.register_buffer("levels", torch.special.ndtri(middle_ranks(knots, knots)))
 
     def forward(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         """Return normal scores in float32."""

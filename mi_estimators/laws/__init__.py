@@ -1,5 +1,7 @@
 """Exact laws: joint distributions whose log-ratio and mutual information are known, as samplers and as tables."""
 
+from typing import TYPE_CHECKING, Any
+
 from .additive import AdditiveNoise
 from .embeddings import SWISS_ROLL, embedding, spiral
 from .finite import Finite
@@ -11,8 +13,10 @@ from .mixture import GaussianMixture
 from .multivariate import MultivariateGaussian
 from .product import ProductLaw
 from .student import StudentT
-from .tasks import TASKS
 from .transformed import IDENTITY, InjectiveMap, Transformed
+
+if TYPE_CHECKING:
+    from .tasks import TASKS
 
 __all__ = [
     "ASINH",
@@ -39,3 +43,12 @@ __all__ = [
     "spiral",
     "wiggly",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Make the table of tasks when it is first asked for: its laws take as long as the rest of the import."""
+    if name == "TASKS":
+        from .tasks import TASKS
+
+        return TASKS
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -36,12 +36,7 @@ class Finite:
     def __init__(self, log_joint: Float[Tensor, "nx ny"]) -> None:
         if _checks.floating("log_joint", log_joint, dims=2).dim() != 2:
             raise ValueError(f"log_joint: expected a matrix, got shape {tuple(log_joint.shape)}")
-        # What _checks.log_weights asks, less its torch.broadcast_shapes: that loads sympy, and TASKS is made at import.
-        tolerance = min(max(1e-8, 500 * torch.finfo(log_joint.dtype).eps), 0.02)
-        if not _checks.all_true(log_joint.double().flatten().logsumexp(0).abs() <= tolerance):
-            raise ValueError(
-                "log_joint: expected log-weights with logsumexp 0, got weights that do not sum to 1 (or NaN)"
-            )
+        _checks.log_weights("log_joint", log_joint.flatten(), log_joint.flatten())
         self.log_joint = log_joint
         log_x = torch.logsumexp(log_joint, 1, keepdim=True)
         log_y = torch.logsumexp(log_joint, 0, keepdim=True)
