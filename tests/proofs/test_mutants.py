@@ -47,6 +47,14 @@ def other_mix(mix):
 
 TURNED = loss(lambda f, w, l, b, m: f(w, l, b, other_mix(m)))
 AS_DPO = loss(lambda f, w, l, b, m: f(w, l, "dv", m))
+
+
+def certificate(*args):
+    """`jsd_certificate`, right in its value and wrong in its gradient."""
+    value = RIGHT["jsd_certificate"](*args)
+    return (value + value.detach()) / 2
+
+
 MUTANTS = [
     # bounds
     ("log_ratio_optimality", "DIVERGENCES", "js turned", table("js", reward=lambda t: JS.reward(-t))),
@@ -93,10 +101,25 @@ MUTANTS = [
     ("dpo_value_is_label_information", "preference_loss", "half", loss(lambda f, w, l, b, m: f(w, l, b, m) / 2)),
     ("dpo_value_is_label_information", "preference_loss", "off by 1e-6", off("preference_loss", 1e-6)),
     ("dpo_value_is_label_information", "mean", "weights ignored", lambda v, log_w: v.mean(-1)),
+    ("k_negatives_is_infonce", "preference_loss", "off by 1e-6", off("preference_loss", 1e-6)),
+    ("k_negatives_is_infonce", "infonce", "−T", lambda scores: RIGHT["infonce"](-scores)),
+    (
+        "k_negatives_is_infonce",
+        "preference_loss",
+        "mask ignored",
+        lambda w, l, b, m=0.5, *, mask=None: right_loss(w, l, b, m),
+    ),
     # dynamics
     ("starvation_on_policy", "mean", "weights held fixed", lambda v, log_w: RIGHT["mean"](v, log_w.detach())),
+    (
+        "group_relative_zero_gradient",
+        "mean",
+        "the sum",
+        lambda v, w=None: v.sum() if w is None else RIGHT["mean"](v, w),
+    ),
+    ("group_relative_zero_gradient", "mean", "half", lambda v, w=None: RIGHT["mean"](v, w) / 2),
 ]
-interval = RIGHT["no_collapse_interval"]
+interval, right_loss = RIGHT["no_collapse_interval"], RIGHT["preference_loss"]
 
 
 @pytest.mark.parametrize(("slug", "name", "label", "wrong"), MUTANTS, ids=[f"{m[0]}-{m[1]}-{m[2]}" for m in MUTANTS])
