@@ -81,6 +81,13 @@ MUTANTS = [
         "detached",
         lambda *a: RIGHT["jsd_certificate"](*a).detach() + 0 * a[0].sum(),
     ),
+    (
+        "smile_is_not_a_bound",
+        "smile",
+        "the reward clipped too",
+        lambda t, u, c, *w: RIGHT["smile"](t.clamp(-c, c), u, c, *w),
+    ),
+    ("smile_is_not_a_bound", "smile", "never clipped", lambda t, u, c, *w: RIGHT["dv"](t, u, *w)),
     # sampling
     ("dv_minibatch_bias", "dv", "nwj instead", RIGHT["nwj"]),
     ("dv_minibatch_bias", "dv", "no exponential", linear),
