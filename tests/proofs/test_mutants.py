@@ -116,6 +116,8 @@ MUTANTS = [
         "mask ignored",
         lambda w, l, b, m=0.5, *, mask=None: right_loss(w, l, b, m),
     ),
+    ("nca_equals_mio", "preference_loss", "biased NCA", loss(lambda f, w, l, b, m: f(w, l, b, 1.0))),
+    ("nca_equals_mio", "js", "without the constant", off("js", -1.3862943611198906)),
     # dynamics
     ("starvation_on_policy", "mean", "weights held fixed", lambda v, log_w: RIGHT["mean"](v, log_w.detach())),
     (
