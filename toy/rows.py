@@ -16,10 +16,10 @@ from tqdm import tqdm
 import mi_estimators as mi
 from mi_estimators import _checks
 
-from . import collapse, escape, gaussian, specs
+from . import collapse, escape, gaussian, jsonl, specs
+from .jsonl import Row
 
 FILE = "results.jsonl"
-Row = dict
 
 RUNS: dict[type, Callable[..., tuple[dict, dict]]] = {
     specs.EscapeFlow: escape.escape_flow,
@@ -55,19 +55,7 @@ def read(path: Path) -> list[Row]:
     Raises:
         ValueError: a line that is not a row.
     """
-    rows = []
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    for number, line in enumerate(text.splitlines(keepends=True), 1):
-        if not line.endswith("\n"):
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            row = None
-        if not isinstance(row, dict) or not {"kind", "spec", "seed", "measured", "theory"} <= row.keys():
-            raise ValueError(f"{path}: expected a row of results in line {number}, got {line[:60]!r}")
-        rows.append(row)
-    return rows
+    return jsonl.read(path, ("kind", "spec", "seed", "measured", "theory"))
 
 
 def run(
@@ -89,12 +77,9 @@ def run(
     _checks.count("seed", seed, low=0)
     path = folder / FILE
     done = read(path)
-    if path.exists():  # drops a last line cut short, so that the next row starts on its own line
-        text = path.read_bytes()
-        path.write_bytes(text[: text.rfind(b"\n") + 1])
     found = []
     todo = [(name, spec) for name, group in experiments.items() for spec in group]
-    with path.open("a", encoding="utf-8") as file, tqdm(todo, unit="spec", disable=not bar) as progress:
+    with jsonl.appending(path) as file, tqdm(todo, unit="spec", disable=not bar) as progress:
         for name, spec in progress:
             progress.set_description(f"{name}: {type(spec).__name__}")
             row = identity(name, spec, suite, seed)
@@ -108,8 +93,7 @@ def run(
                     "seconds": round(time.perf_counter() - started, 3),
                     "versions": versions(),
                 }
-                file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
-                file.flush()
+                jsonl.append(file, row)
                 same = [row]
             found.append(same[-1])
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -11,10 +10,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from toy import jsonl
+from toy.jsonl import Row
+
 from . import packages, tasks
 
 FILE = "results.jsonl"
-Row = dict
 
 
 @dataclass(frozen=True)
@@ -75,19 +76,8 @@ def read(path: Path) -> list[Row]:
     Raises:
         ValueError: a line that is not a row.
     """
-    found = {}
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    for number, line in enumerate(text.splitlines(keepends=True), 1):
-        if not line.endswith("\n"):
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            row = None
-        if not isinstance(row, dict) or not {"suite", "task", "seed", "estimator", "truth"} <= row.keys():
-            raise ValueError(f"{path}: expected a row of results in line {number}, got {line[:60]!r}")
-        found[_key(row)] = row
-    return list(found.values())
+    rows = jsonl.read(path, ("suite", "task", "seed", "estimator", "truth"))
+    return list({_key(row): row for row in rows}.values())
 
 
 def _key(row: Row) -> tuple:
@@ -109,11 +99,8 @@ def missing(fits: list[Fit], path: Path) -> list[Fit]:
 def run(fits: list[Fit], path: Path, jobs: int = 1) -> None:
     """Run the fits, `jobs` at a time, and append their rows to the file as they come."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists():  # drops a last line cut short, so that the next row starts on its own line
-        text = path.read_bytes()
-        path.write_bytes(text[: text.rfind(b"\n") + 1])
     executor, futures = ThreadPoolExecutor(jobs), []
-    with path.open("a", encoding="utf-8") as file, tqdm(total=len(fits), unit="fit") as progress:
+    with jsonl.appending(path) as file, tqdm(total=len(fits), unit="fit") as progress:
         try:
             futures = [executor.submit(fit.run) for fit in fits]
             for future in as_completed(futures):
@@ -121,8 +108,7 @@ def run(fits: list[Fit], path: Path, jobs: int = 1) -> None:
                 progress.set_description(f"{row['task']}, seed {row['seed']}: {row['estimator']}")
                 if "error" in row:
                     progress.write(f"{row['estimator']}, {row['task']}, seed {row['seed']}: {row['error']}", sys.stderr)
-                file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
-                file.flush()
+                jsonl.append(file, row)
                 progress.update()
         finally:
             executor.shutdown(cancel_futures=True)
