@@ -95,6 +95,12 @@ def mean(p: Vector, t: Vector) -> object:
 
 
 @_precise
+def smile(p: Vector, q: Vector, t: Vector, clip: float) -> object:
+    """SMILE: E_P T − ln E_Q clip(eᵀ, e^{−τ}, e^τ)."""
+    return _mean(p, t) - log(_mean(q, [min(max(e, exp(-mpf(clip))), exp(mpf(clip))) for e in _exp(t)]))
+
+
+@_precise
 def nwj(p: Vector, q: Vector, t: Vector) -> object:
     """Nguyen–Wainwright–Jordan as published, E_P T' − e⁻¹ E_Q e^{T'}, at T' = T + 1."""
     return _mean(p, [mpf(s) + 1 for s in t]) - exp(-1) * _mean(q, [exp(mpf(s) + 1) for s in t])
@@ -159,6 +165,31 @@ def nca_pair(chosen: float, rejected: float) -> object:
     """−ln σ(r_w) − ½ ln σ(−r_w) − ½ ln σ(−r_l) (Chen et al. 2024, NCA for pairs)."""
     own, other = 1 / (1 + exp(-mpf(chosen))), 1 / (1 + exp(-mpf(rejected)))
     return -log(own) - log(1 - own) / 2 - log(1 - other) / 2
+
+
+@_precise
+def nca(labels: Vector, rewards: Vector) -> object:
+    """−Σ w_i ln σ(r_i) − (1/K) Σ ln σ(−r_i), w a law on the K responses (Chen et al. 2024, NCA)."""
+    chosen = [1 / (1 + exp(-mpf(r))) for r in rewards]
+    return -_mean(labels, [log(s) for s in chosen]) - fsum(log(1 - s) for s in chosen) / len(chosen)
+
+
+@_precise
+def bco_pair(chosen: float, rejected: float, delta: float = 0) -> object:
+    """−ln σ(r_w − δ) − ln σ(δ − r_l) (Jung et al. 2024, BCO); at δ = 0 biased NCA, and DIL's BCE at β = 1."""
+    return -log(1 / (1 + exp(mpf(delta) - chosen))) - log(1 / (1 + exp(mpf(rejected) - delta)))
+
+
+@_precise
+def dil_ukl(chosen: float, rejected: float) -> object:
+    """−ln π(y_w) + π(y_l)/π_ref(y_l) (Xiao et al. 2025, DIL, UKL), with −ln π_ref(y_w) added: −z_w + e^{z_l}."""
+    return -mpf(chosen) + exp(mpf(rejected))
+
+
+@_precise
+def dil_lsif(chosen: float, rejected: float) -> object:
+    """−π(y_w)/π_ref(y_w) + ½ (π(y_l)/π_ref(y_l))² (Xiao et al. 2025, DIL, LSIF)."""
+    return -exp(mpf(chosen)) + exp(mpf(rejected)) ** 2 / 2
 
 
 @_precise

@@ -127,6 +127,8 @@ MUTANTS = [
         lambda v, w=None: v.sum() if w is None else RIGHT["mean"](v, w),
     ),
     ("group_relative_zero_gradient", "mean", "half", lambda v, w=None: RIGHT["mean"](v, w) / 2),
+    ("who_samples_starves", "js", "DV instead", RIGHT["dv"]),
+    ("who_samples_starves", "preference_loss", "the other mix", TURNED),
 ]
 interval, right_loss = RIGHT["no_collapse_interval"], RIGHT["preference_loss"]
 
