@@ -88,6 +88,14 @@ MUTANTS = [
         lambda t, u, c, *w: RIGHT["smile"](t.clamp(-c, c), u, c, *w),
     ),
     ("smile_is_not_a_bound", "smile", "never clipped", lambda t, u, c, *w: RIGHT["dv"](t, u, *w)),
+    ("relative_ratio_ceiling", "relative", "the other mix", lambda bound, mix: RIGHT["relative"](bound, 1 - mix)),
+    ("relative_ratio_ceiling", "log_ratio_to_relative", "off by 1e-6", off("log_ratio_to_relative", 1e-6)),
+    (
+        "relative_ratio_ceiling",
+        "relative_to_log_ratio",
+        "without the α",
+        lambda t, m: RIGHT["relative_to_log_ratio"](t, m) - log(m),
+    ),
     # sampling
     ("dv_minibatch_bias", "dv", "nwj instead", RIGHT["nwj"]),
     ("dv_minibatch_bias", "dv", "no exponential", linear),
