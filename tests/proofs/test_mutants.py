@@ -55,6 +55,7 @@ def certificate(*args):
     return (value + value.detach()) / 2
 
 
+PAIR_BIAS = RIGHT["exact_minibatch_bias"]
 MUTANTS = [
     # bounds
     ("log_ratio_optimality", "DIVERGENCES", "js turned", table("js", reward=lambda t: JS.reward(-t))),
@@ -99,6 +100,9 @@ MUTANTS = [
     # sampling
     ("dv_minibatch_bias", "dv", "nwj instead", RIGHT["nwj"]),
     ("dv_minibatch_bias", "dv", "no exponential", linear),
+    ("mine_gradient_bias", "mine", "no memory", lambda t, u, past, decay: RIGHT["mine"](t, u)),
+    ("mine_gradient_bias", "mine", "decay turned", lambda t, u, past, decay: RIGHT["mine"](t, u, past, 1 - decay)),
+    ("mine_gradient_bias", "exact_minibatch_bias", "pairs only", lambda f, law, t, batch_size: PAIR_BIAS(f, law, t)),
     # preference losses
     ("dpo_is_half_mixed_dv", "preference_loss", "the other mix", TURNED),
     ("dpo_is_half_mixed_dv", "preference_loss", "signs turned", loss(lambda f, w, l, b, m: f(-w, -l, b, m))),
@@ -126,6 +130,14 @@ MUTANTS = [
     ),
     ("nca_equals_mio", "preference_loss", "biased NCA", loss(lambda f, w, l, b, m: f(w, l, b, 1.0))),
     ("nca_equals_mio", "js", "without the constant", off("js", -1.3862943611198906)),
+    (
+        "preference_table",
+        "preference_loss",
+        "nwj as published",
+        loss(lambda f, w, l, b, m: f(w - (b == "nwj"), l, b, m)),
+    ),
+    ("preference_table", "preference_loss", "the other mix", TURNED),
+    ("preference_table", "preference_loss", "chi2 halved", loss(lambda f, *t: f(*t) / (1 + (t[2] == "chi2")))),
     # dynamics
     ("starvation_on_policy", "mean", "weights held fixed", lambda v, log_w: RIGHT["mean"](v, log_w.detach())),
     (
