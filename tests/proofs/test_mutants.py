@@ -130,13 +130,8 @@ MUTANTS = [
     ),
     ("nca_equals_mio", "preference_loss", "biased NCA", loss(lambda f, w, l, b, m: f(w, l, b, 1.0))),
     ("nca_equals_mio", "js", "without the constant", off("js", -1.3862943611198906)),
-    (
-        "preference_table",
-        "preference_loss",
-        "nwj as published",
-        loss(lambda f, w, l, b, m: f(w - (b == "nwj"), l, b, m)),
-    ),
-    ("preference_table", "preference_loss", "the other mix", TURNED),
+    ("preference_table", "preference_loss", "half-mix only", loss(lambda f, w, l, b, m: f(w, l, b, 0.5))),
+    ("preference_table", "preference_loss", "shifted", loss(lambda f, w, l, b, m: f(w - 1, l - 1, b, m))),
     ("preference_table", "preference_loss", "chi2 halved", loss(lambda f, *t: f(*t) / (1 + (t[2] == "chi2")))),
     # dynamics
     ("starvation_on_policy", "mean", "weights held fixed", lambda v, log_w: RIGHT["mean"](v, log_w.detach())),
