@@ -49,6 +49,14 @@ def softplus(ball: arb) -> arb:
     return low.exp().log1p().union(high.exp().log1p())
 
 
+def power(ball: arb, n: int) -> arb:
+    """Enclose an integer power ≠ 0; flint's own is not a number on a ball centred at exactly 0."""
+    if n < 0 or ball.mid() != 0:
+        return ball**n
+    top = ball.upper() ** n
+    return top.union(-top if n % 2 else arb(0))
+
+
 def compile_ball(expr: sp.Expr) -> Ball:
     """Return the function that encloses a sympy expression, given an enclosure of each free symbol."""
     if expr.is_Symbol:
@@ -68,7 +76,7 @@ def compile_ball(expr: sp.Expr) -> Ball:
     if expr.is_Mul:
         return lambda env: math.prod((f(env) for f in arguments), start=arb(1))
     if expr.is_Pow and expr.exp.is_Integer:
-        return lambda env: arguments[0](env) ** int(expr.exp)
+        return lambda env: power(arguments[0](env), int(expr.exp))
     if expr.is_Pow:
         return lambda env: arguments[0](env) ** arguments[1](env)
     for function, enclose in _FUNCTIONS.items():

@@ -67,6 +67,12 @@ class TestCertify:
         with pytest.raises(ValueError, match=r"^box: "):
             certify(x, ">", {x: (1, 0)})
 
+    @pytest.mark.parametrize(("n", "low", "high"), [(1, -2, 2), (2, 0, 4), (3, -8, 8), (4, 0, 16)])
+    def test_powers_of_a_box_around_zero(self, n, low, high):
+        margin = sp.Rational(1, 10**6)
+        assert certify(x**n - low + margin, ">", {x: (-2, 2)}, budget=1).verdict == "proved"
+        assert certify(high - x**n + margin, ">", {x: (-2, 2)}, budget=1).verdict == "proved"
+
     def test_numbers_are_exact(self):
         third = compile_ball(sp.Rational(1, 3))({})
         assert (3 * third).contains(1)

@@ -97,6 +97,8 @@ MUTANTS = [
         "without the α",
         lambda t, m: RIGHT["relative_to_log_ratio"](t, m) - log(m),
     ),
+    ("club_upper_bound", "club", "dv instead", RIGHT["dv"]),
+    ("club_upper_bound", "club", "all negatives alike", lambda t, u, log_p, log_q: RIGHT["club"](t, u, log_p)),
     # sampling
     ("dv_minibatch_bias", "dv", "nwj instead", RIGHT["nwj"]),
     ("dv_minibatch_bias", "dv", "no exponential", linear),
