@@ -28,7 +28,7 @@ def cell(bound, mix, scores=(u, v)):
     return CONSTANTS.get(bound, {}).get(mix, 0) - BOUNDS[bound](chosen_only, (1 - mix, mix), scores)
 
 
-# name: bound, mix, factor k and constant c, the published formula, and the same in proofs.oracles: cell = k · formula + c
+# name: bound, mix, k, c, the published formula, and the same in proofs.oracles, where cell = k · formula + c
 TABLE = {
     "DPO": ("dv", half, 1, 0, -sp.log(sigmoid(u - v)), oracles.dpo),
     "linear": ("dv", 1, 1, 0, v - u, lambda chosen, rejected: rejected - chosen),
@@ -135,5 +135,5 @@ THEOREM = Theorem(
     ),
     uses=("dpo_is_half_mixed_dv", "mio_is_half_mixed_js"),
     about=("preference_loss",),
-    reference="arXiv: DPO 2305.18290, NCA 2402.05369, BCO 2404.04656, DIL 2503.05079 (Xiao et al. 2025), MIO 2506.22578.",
+    reference="arXiv: DPO 2305.18290; NCA, InfoNCA 2402.05369; BCO 2404.04656; DIL 2503.05079; MIO 2506.22578.",
 )
