@@ -105,6 +105,8 @@ MUTANTS = [
     ("mine_gradient_bias", "mine", "no memory", lambda t, u, past, decay: RIGHT["mine"](t, u)),
     ("mine_gradient_bias", "mine", "decay turned", lambda t, u, past, decay: RIGHT["mine"](t, u, past, 1 - decay)),
     ("mine_gradient_bias", "exact_minibatch_bias", "pairs only", lambda f, law, t, batch_size: PAIR_BIAS(f, law, t)),
+    ("ess_law", "effective_sample_size", "scores halved", lambda t: RIGHT["effective_sample_size"](t / 2)),
+    ("ess_law", "starvation_index", "the law ignored", lambda t, log_q=None: RIGHT["starvation_index"](t)),
     # preference losses
     ("dpo_is_half_mixed_dv", "preference_loss", "the other mix", TURNED),
     ("dpo_is_half_mixed_dv", "preference_loss", "signs turned", loss(lambda f, w, l, b, m: f(-w, -l, b, m))),
@@ -135,6 +137,9 @@ MUTANTS = [
     ("preference_table", "preference_loss", "half-mix only", loss(lambda f, w, l, b, m: f(w, l, b, 0.5))),
     ("preference_table", "preference_loss", "shifted", loss(lambda f, w, l, b, m: f(w - 1, l - 1, b, m))),
     ("preference_table", "preference_loss", "chi2 halved", loss(lambda f, *t: f(*t) / (1 + (t[2] == "chi2")))),
+    ("mio_loss_floor", "preference_loss_floor", "off by 1e-6", off("preference_loss_floor", 1e-6)),
+    ("mio_loss_floor", "preference_loss", "half", loss(lambda f, w, l, b, m: f(w, l, b, m) / 2)),
+    ("mio_loss_floor", "preference_loss", "MIO for all", loss(lambda f, w, l, b, m: f(w, l, b, 0.5))),
     # dynamics
     ("starvation_on_policy", "mean", "weights held fixed", lambda v, log_w: RIGHT["mean"](v, log_w.detach())),
     (
