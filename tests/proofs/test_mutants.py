@@ -149,6 +149,8 @@ MUTANTS = [
         lambda v, w=None: v.sum() if w is None else RIGHT["mean"](v, w),
     ),
     ("group_relative_zero_gradient", "mean", "half", lambda v, w=None: RIGHT["mean"](v, w) / 2),
+    ("escape_times", "mean", "half", lambda v, w=None: RIGHT["mean"](v, w) / 2),
+    ("escape_times", "preference_loss", "the other mix", loss(lambda f, w, l, b, m: f(w, l, b, 0.51))),
     ("who_samples_starves", "js", "DV instead", RIGHT["dv"]),
     ("who_samples_starves", "preference_loss", "the other mix", TURNED),
 ]
