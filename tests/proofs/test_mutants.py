@@ -99,6 +99,13 @@ MUTANTS = [
     ),
     ("club_upper_bound", "club", "dv instead", RIGHT["dv"]),
     ("club_upper_bound", "club", "all negatives alike", lambda t, u, log_p, log_q: RIGHT["club"](t, u, log_p)),
+    ("score_weights", "score_weights", "signs turned", lambda b, t, u: [-w for w in RIGHT["score_weights"](b, t, u)]),
+    (
+        "score_weights",
+        "score_weights",
+        "always dv's",
+        lambda b, t, u: RIGHT["score_weights"]("dv", t.flatten(), u.flatten()),
+    ),
     # sampling
     ("dv_minibatch_bias", "dv", "nwj instead", RIGHT["nwj"]),
     ("dv_minibatch_bias", "dv", "no exponential", linear),
@@ -107,6 +114,8 @@ MUTANTS = [
     ("mine_gradient_bias", "exact_minibatch_bias", "pairs only", lambda f, law, t, batch_size: PAIR_BIAS(f, law, t)),
     ("ess_law", "effective_sample_size", "scores halved", lambda t: RIGHT["effective_sample_size"](t / 2)),
     ("ess_law", "starvation_index", "the law ignored", lambda t, log_q=None: RIGHT["starvation_index"](t)),
+    ("nwj_variance", "nwj", "dv instead", RIGHT["dv"]),
+    ("nwj_variance", "nwj", "off by 1e-6", off("nwj", 1e-6)),
     # preference losses
     ("dpo_is_half_mixed_dv", "preference_loss", "the other mix", TURNED),
     ("dpo_is_half_mixed_dv", "preference_loss", "signs turned", loss(lambda f, w, l, b, m: f(-w, -l, b, m))),
@@ -140,6 +149,8 @@ MUTANTS = [
     ("mio_loss_floor", "preference_loss_floor", "off by 1e-6", off("preference_loss_floor", 1e-6)),
     ("mio_loss_floor", "preference_loss", "half", loss(lambda f, w, l, b, m: f(w, l, b, m) / 2)),
     ("mio_loss_floor", "preference_loss", "MIO for all", loss(lambda f, w, l, b, m: f(w, l, b, 0.5))),
+    ("mio_not_shift_invariant", "preference_loss", "a ridge", loss(lambda f, w, l, b, m: f(w, l, b, m) + 1e-3 * w**2)),
+    ("mio_not_shift_invariant", "preference_loss", "DPO", AS_DPO),
     # dynamics
     ("starvation_on_policy", "mean", "weights held fixed", lambda v, log_w: RIGHT["mean"](v, log_w.detach())),
     (
