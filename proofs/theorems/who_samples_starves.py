@@ -95,7 +95,7 @@ THEOREM = Theorem(
     assumptions=(
         "who samples: π in (a), (b), (d); the data in (c)",
         "(a) the critic is optimal and held fixed, the expectation exact; terms with P_y = 0 count 0",
-        "(c) z = ln π/π_ref; on ∇ ln π(y_w) alone; y_w's logit moves at (1 − π_w) times this weight, plus π_w times y_l's",
+        "(c) z = ln π/π_ref; on ∇ ln π(y_w) alone; y_w's logit rises by (1 − π_w) of it, plus π_w of y_l's",
     ),
     proof="""(a) −∇ of ln E_π eᵀ, E_π eᵀ and E_π sp(T) in π: ω_y = π_y eᵀ/E_π eᵀ, π_y eᵀ and π_y sp(T), and eᵀ = P_y/π_y
     with Σ P_y = 1. With s = 1/√p, s − ln(1 + s²) has the slope (1 − s)²/(1 + s²) ≥ 0 and is 0 at s = 0. (b) The draws
