@@ -106,6 +106,8 @@ MUTANTS = [
         "always dv's",
         lambda b, t, u: RIGHT["score_weights"]("dv", t.flatten(), u.flatten()),
     ),
+    ("bridge_identity", "bridge", "dv instead", lambda t, u, p, q, log_odds: RIGHT["dv"](t, u, p, q)),
+    ("bridge_identity", "bridge", "odds turned", lambda t, u, p, q, log_odds: RIGHT["bridge"](t, u, p, q, -log_odds)),
     # sampling
     ("dv_minibatch_bias", "dv", "nwj instead", RIGHT["nwj"]),
     ("dv_minibatch_bias", "dv", "no exponential", linear),
@@ -116,6 +118,8 @@ MUTANTS = [
     ("ess_law", "starvation_index", "the law ignored", lambda t, log_q=None: RIGHT["starvation_index"](t)),
     ("nwj_variance", "nwj", "dv instead", RIGHT["dv"]),
     ("nwj_variance", "nwj", "off by 1e-6", off("nwj", 1e-6)),
+    ("song_ermon_variance", "nwj", "dv instead", RIGHT["dv"]),
+    ("song_ermon_variance", "dv", "half", lambda t, u: RIGHT["dv"](t, u) / 2),
     # preference losses
     ("dpo_is_half_mixed_dv", "preference_loss", "the other mix", TURNED),
     ("dpo_is_half_mixed_dv", "preference_loss", "signs turned", loss(lambda f, w, l, b, m: f(-w, -l, b, m))),
