@@ -120,6 +120,8 @@ MUTANTS = [
     ("nwj_variance", "nwj", "off by 1e-6", off("nwj", 1e-6)),
     ("song_ermon_variance", "nwj", "dv instead", RIGHT["dv"]),
     ("song_ermon_variance", "dv", "half", lambda t, u: RIGHT["dv"](t, u) / 2),
+    ("js_gradient_bounded", "score_weights", "nwj's", lambda b, t, u: RIGHT["score_weights"]("nwj", t, u)),
+    ("js_gradient_bounded", "score_weights", "signs turned", lambda b, t, u: RIGHT["score_weights"](b, -t, -u)),
     # preference losses
     ("dpo_is_half_mixed_dv", "preference_loss", "the other mix", TURNED),
     ("dpo_is_half_mixed_dv", "preference_loss", "signs turned", loss(lambda f, w, l, b, m: f(-w, -l, b, m))),
@@ -164,6 +166,8 @@ MUTANTS = [
         lambda v, w=None: v.sum() if w is None else RIGHT["mean"](v, w),
     ),
     ("group_relative_zero_gradient", "mean", "half", lambda v, w=None: RIGHT["mean"](v, w) / 2),
+    ("dpo_tabular_never_falls", "preference_loss", "the other mix", loss(lambda f, w, l, b, m: f(w, l, b, 0.51))),
+    ("dpo_tabular_never_falls", "preference_loss", "MIO", loss(lambda f, w, l, b, m: f(w, l, "js", m))),
     ("escape_times", "mean", "half", lambda v, w=None: RIGHT["mean"](v, w) / 2),
     ("escape_times", "preference_loss", "the other mix", loss(lambda f, w, l, b, m: f(w, l, b, 0.51))),
     ("who_samples_starves", "js", "DV instead", RIGHT["dv"]),
