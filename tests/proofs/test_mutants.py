@@ -122,6 +122,8 @@ MUTANTS = [
     ("song_ermon_variance", "dv", "half", lambda t, u: RIGHT["dv"](t, u) / 2),
     ("js_gradient_bounded", "score_weights", "nwj's", lambda b, t, u: RIGHT["score_weights"]("nwj", t, u)),
     ("js_gradient_bounded", "score_weights", "signs turned", lambda b, t, u: RIGHT["score_weights"](b, -t, -u)),
+    ("missed_mass", "dv", "one negative", lambda t, u: RIGHT["dv"](t, u[..., :1])),
+    ("missed_mass", "dv", "half", lambda t, u: RIGHT["dv"](t, u) / 2),
     # preference losses
     ("dpo_is_half_mixed_dv", "preference_loss", "the other mix", TURNED),
     ("dpo_is_half_mixed_dv", "preference_loss", "signs turned", loss(lambda f, w, l, b, m: f(-w, -l, b, m))),
@@ -157,6 +159,8 @@ MUTANTS = [
     ("mio_loss_floor", "preference_loss", "MIO for all", loss(lambda f, w, l, b, m: f(w, l, b, 0.5))),
     ("mio_not_shift_invariant", "preference_loss", "a ridge", loss(lambda f, w, l, b, m: f(w, l, b, m) + 1e-3 * w**2)),
     ("mio_not_shift_invariant", "preference_loss", "DPO", AS_DPO),
+    ("rlhf_reach", "log_mean_exp", "the mean", lambda t, log_q: RIGHT["mean"](t, log_q)),
+    ("rlhf_reach", "dv", "nwj instead", RIGHT["nwj"]),
     # dynamics
     ("starvation_on_policy", "mean", "weights held fixed", lambda v, log_w: RIGHT["mean"](v, log_w.detach())),
     (
