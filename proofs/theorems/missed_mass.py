@@ -44,8 +44,8 @@ THEOREM = Theorem(
     slug="missed_mass",
     title="mass ε is missed by all M negatives with probability (1 − ε)^M, and DV's sample value is then blind to it",
     statement="""Let A be a region of mass Q(A) = ε in (0, 1) and let M negatives be i.i.d. from Q. (a) None of them is
-    in A with probability (1 − ε)^M, and 1 − Mε ≤ (1 − ε)^M ≤ e^{−εM}. So M ≥ ln(1/δ)/ε negatives suffice to miss A
-    with probability at most δ in (0, 1), and fewer than (1 − δ)/ε never do. (b) If none is in A, the plug-in value DV_M, the
+    in A with probability (1 − ε)^M, and 1 − Mε ≤ (1 − ε)^M ≤ e^{−εM}. So M ≥ ln(1/δ)/ε negatives suffice to miss A with
+    probability at most δ in (0, 1), and fewer than (1 − δ)/ε never do. (b) If none is in A, the plug-in value DV_M, the
     positives' mean of T minus ln (1/M) Σ e^{T_j}, depends on the critic on A through the positives alone: it grows by
     c·P̂(A) under T → T + c·1_A, with P̂(A) the share of the positives in A: without bound in c if P̂(A) > 0. The exact
     DV(T + c·1_A) is strictly concave in c, and tends to −∞ as c → ∞ if P(A) < 1. Both happen, a positive in A and no
@@ -57,9 +57,9 @@ THEOREM = Theorem(
         "(b), the last probability: positives i.i.d. from P and independent of the negatives",
     ),
     proof="""(a) Independence. The lower bound (Bernoulli) by induction: (1 − ε)^{M+1} − 1 + (M + 1) ε = (1 − ε)((1 −
-    ε)^M − 1 + Mε) + Mε². The upper one: ln(1 − ε) ≤ −ε, from x − 1 − ln x ≥ 0 at x = 1 − ε. If (1 − ε)^M ≤ δ, then 1 − Mε ≤
-    δ. (b) A critic's values on A do not occur among the negatives' scores. Exactly, with E_Q eᵀ = u + v (off A and on
-    it), DV(T + c·1_A) = E_P T + c·P(A) − ln(u + v eᶜ) = E_P T − (1 − P(A)) c − ln(v + u e^{−c}).""",
+    ε)^M − 1 + Mε) + Mε². The upper one: ln(1 − ε) ≤ −ε, from x − 1 − ln x ≥ 0 at x = 1 − ε. If (1 − ε)^M ≤ δ, then 1 −
+    Mε ≤ δ. (b) A critic's values on A do not occur among the negatives' scores. Exactly, with E_Q eᵀ = u + v (off A and
+    on it), DV(T + c·1_A) = E_P T + c·P(A) − ln(u + v eᶜ) = E_P T − (1 − P(A)) c − ln(v + u e^{−c}).""",
     by_hand=(
         "(a) is enumerated for 3 atoms and M ≤ 3; any M: independence; the induction over M from its step",
         "(b) what does not occur in a sum does not change it; two independent events multiply",
