@@ -95,6 +95,18 @@ def mean(p: Vector, t: Vector) -> object:
 
 
 @_precise
+def bridge(p: Vector, q: Vector, t: Vector, odds: float) -> object:
+    """E_P T − c, c the root of E_P σ(−u) = ν E_Q σ(u), u = T − c − ln ν (Bennett 1976), by bisection."""
+    low, high = mpf(min(t)), mpf(max(t))
+    for _ in range(90):
+        c = (low + high) / 2
+        ratios = [exp(s - c) / odds for s in t]
+        above = odds * _mean(q, [x / (1 + x) for x in ratios]) > _mean(p, [1 / (1 + x) for x in ratios])
+        low, high = (c, high) if above else (low, c)
+    return _mean(p, t) - low
+
+
+@_precise
 def smile(p: Vector, q: Vector, t: Vector, clip: float) -> object:
     """SMILE: E_P T − ln E_Q clip(eᵀ, e^{−τ}, e^τ)."""
     return _mean(p, t) - log(_mean(q, [min(max(e, exp(-mpf(clip))), exp(mpf(clip))) for e in _exp(t)]))

@@ -27,6 +27,8 @@ P, Q = (0.75, 0.25), (0.5, 0.5)
         (oracles.dv(P, Q, (0, 0)), 0),
         (oracles.dv(P, Q, (log(1.5) + 3, log(0.5) + 3)), 0.75 * log(1.5) + 0.25 * log(0.5)),
         (oracles.dv((1, 0), (0.5, 0.5), (1000, 0)), log(2)),
+        (oracles.bridge(P, Q, (log(1.5) + 3, log(0.5) + 3), 5), oracles.kl(P, Q)),
+        (oracles.bridge((1, 0), (0, 1), (2, -2), 1), 2),
         (oracles.smile(Q, Q, (9, 9), 5), 4),
         (oracles.smile(P, Q, (2, -2), 1), 1 - log((exp(1) + exp(-1)) / 2)),
         (oracles.nwj(P, Q, (0, 0)), 0),
