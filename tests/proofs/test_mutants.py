@@ -108,6 +108,8 @@ MUTANTS = [
     ),
     ("bridge_identity", "bridge", "dv instead", lambda t, u, p, q, log_odds: RIGHT["dv"](t, u, p, q)),
     ("bridge_identity", "bridge", "odds turned", lambda t, u, p, q, log_odds: RIGHT["bridge"](t, u, p, q, -log_odds)),
+    ("interpolated_ceiling", "interpolated", "off by 1e-6", off("interpolated", 1e-6)),
+    ("interpolated_ceiling", "interpolated", "the other α", lambda t, a, *b: RIGHT["interpolated"](t, 1 - a, *b)),
     # sampling
     ("dv_minibatch_bias", "dv", "nwj instead", RIGHT["nwj"]),
     ("dv_minibatch_bias", "dv", "no exponential", linear),
