@@ -126,6 +126,9 @@ MUTANTS = [
     ("js_gradient_bounded", "score_weights", "signs turned", lambda b, t, u: RIGHT["score_weights"](b, -t, -u)),
     ("missed_mass", "dv", "one negative", lambda t, u: RIGHT["dv"](t, u[..., :1])),
     ("missed_mass", "dv", "half", lambda t, u: RIGHT["dv"](t, u) / 2),
+    ("mcallester_stratos", "dv", "one negative", lambda t, u: RIGHT["dv"](t, u[..., :1])),
+    ("mcallester_stratos", "dv", "no exponential", linear),
+    ("mcallester_stratos", "log_ratio_to_relative", "not mixed", lambda t, mix: t),
     # preference losses
     ("dpo_is_half_mixed_dv", "preference_loss", "the other mix", TURNED),
     ("dpo_is_half_mixed_dv", "preference_loss", "signs turned", loss(lambda f, w, l, b, m: f(-w, -l, b, m))),
@@ -163,6 +166,13 @@ MUTANTS = [
     ("mio_not_shift_invariant", "preference_loss", "DPO", AS_DPO),
     ("rlhf_reach", "log_mean_exp", "the mean", lambda t, log_q: RIGHT["mean"](t, log_q)),
     ("rlhf_reach", "dv", "nwj instead", RIGHT["nwj"]),
+    ("dpo_gradient_ratio", "preference_loss", "MIO", loss(lambda f, w, l, b, m: f(w, l, "js", m))),
+    (
+        "dpo_gradient_ratio",
+        "preference_loss",
+        "rejected held fixed",
+        loss(lambda f, w, l, b, m: f(w, l.detach(), b, m)),
+    ),
     # dynamics
     ("starvation_on_policy", "mean", "weights held fixed", lambda v, log_w: RIGHT["mean"](v, log_w.detach())),
     (
@@ -174,6 +184,8 @@ MUTANTS = [
     ("group_relative_zero_gradient", "mean", "half", lambda v, w=None: RIGHT["mean"](v, w) / 2),
     ("dpo_tabular_never_falls", "preference_loss", "the other mix", loss(lambda f, w, l, b, m: f(w, l, b, 0.51))),
     ("dpo_tabular_never_falls", "preference_loss", "MIO", loss(lambda f, w, l, b, m: f(w, l, "js", m))),
+    ("mio_tabular_limit", "preference_loss", "the other mix", TURNED),
+    ("mio_tabular_limit", "preference_loss", "DPO", AS_DPO),
     ("escape_times", "mean", "half", lambda v, w=None: RIGHT["mean"](v, w) / 2),
     ("escape_times", "preference_loss", "the other mix", loss(lambda f, w, l, b, m: f(w, l, b, 0.51))),
     ("who_samples_starves", "js", "DV instead", RIGHT["dv"]),
