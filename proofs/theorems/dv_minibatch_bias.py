@@ -72,12 +72,12 @@ LAW = {"q": strategies.laws(3), "t": strategies.vectors(3, 3), "size": strategie
 THEOREM = Theorem(
     slug="dv_minibatch_bias",
     title="plug-in DV on M negatives is biased up, by Var_Q(eᵀ)/(2M Z²) to first order",
-    statement="""Let Z = E_Q eᵀ in (0, ∞), Ẑ = (1/M) Σ_j e^{T_j} over M negatives, each with the law Q, and let
-    B_M = E[−ln Ẑ] + ln Z be what the plug-in value exceeds DV(T) = E_P T − ln Z by, on average. (a) B_M = E[X − 1 −
-    ln X] ≥ 0 with X = Ẑ/Z (+∞ is possible), and B_M = 0 iff Ẑ = Z almost surely; nothing is asked of the
-    negatives' dependence. (b) For i.i.d. negatives B_{M+1} ≤ B_M. (c) For i.i.d. negatives with eᵀ ≥ m Z, m > 0,
-    and with v, μ₃, μ₄ the central moments of eᵀ/Z under Q: 0 ≤ B_M − v/(2M) + μ₃/(3M²) ≤ (μ₄ + 3 (M − 1) v²)/(4 m
-    M³). So B_M = Var_Q(eᵀ)/(2M Z²) + O(1/M²).""",
+    statement="""Let Z = E_Q eᵀ in (0, ∞), Ẑ = (1/M) Σ_j e^{T_j} over M negatives, each with the law Q, and let B_M =
+    E[−ln Ẑ] + ln Z be what the plug-in value exceeds DV(T) = E_P T − ln Z by, on average. (a) B_M = E[X − 1 − ln X] ≥ 0
+    with X = Ẑ/Z (+∞ is possible), and B_M = 0 iff Ẑ = Z almost surely; nothing is asked of the negatives' dependence.
+    (b) For i.i.d. negatives B_{M+1} ≤ B_M. (c) For i.i.d. negatives with eᵀ ≥ m Z, m > 0, and with v, μ₃, μ₄ the
+    central moments of eᵀ/Z under Q: 0 ≤ B_M − v/(2M) + μ₃/(3M²) ≤ (μ₄ + 3 (M − 1) v²)/(4 m M³). So B_M = Var_Q(eᵀ)/(2M
+    Z²) + O(1/M²).""",
     formula=(
         r"0 \le \mathbb{E}\bigl[\mathrm{DV}_M\bigr] - \mathrm{DV} = \frac{\mathrm{Var}_Q(e^{T})}{2 M Z^2} + "
         r"O\bigl(M^{-2}\bigr), \qquad Z = \mathbb{E}_Q e^{T}"
@@ -88,13 +88,12 @@ THEOREM = Theorem(
         "(b), (c) independent negatives; (c) also μ₄ < ∞ and a critic that is bounded below, eᵀ ≥ m Z",
         "the positives' mean has the expectation E_P T, and does not enter",
     ),
-    proof="""(a) E X = 1, so B_M = −E ln X = E[X − 1 − ln X], and X − 1 − ln X ≥ 0 with equality at 1 only (Jensen).
-    (b) Ẑ_{M+1} is the mean of the M + 1 means that leave one negative out; these have the law of Ẑ_M, and by the
-    same inequality at their ratios to Ẑ_{M+1} the mean of their logarithms is at most ln Ẑ_{M+1}. (c) The rest g(x)
-    = x − 1 − ln x − (x − 1)²/2 + (x − 1)³/3 has the slope (x − 1)³/x and so its minimum 0 at 1; (x − 1)⁴/(4m) −
-    g(x) has the slope (x − 1)³ (x − m)/(m x), which for x ≥ m has the sign of x − 1. X is at least m; put x = X and
-    take the mean. The moments of Σ (e^{T_j}/Z − 1) are M v, M μ₃ and M μ₄ + 3 M (M − 1) v², one negative at a
-    time.""",
+    proof="""(a) E X = 1, so B_M = −E ln X = E[X − 1 − ln X], and X − 1 − ln X ≥ 0 with equality at 1 only (Jensen). (b)
+    Ẑ_{M+1} is the mean of the M + 1 means that leave one negative out; these have the law of Ẑ_M, and by the same
+    inequality at their ratios to Ẑ_{M+1} the mean of their logarithms is at most ln Ẑ_{M+1}. (c) The rest g(x) = x − 1
+    − ln x − (x − 1)²/2 + (x − 1)³/3 has the slope (x − 1)³/x and so its minimum 0 at 1; (x − 1)⁴/(4m) − g(x) has the
+    slope (x − 1)³ (x − m)/(m x), which for x ≥ m has the sign of x − 1. X is at least m; put x = X and take the mean.
+    The moments of Σ (e^{T_j}/Z − 1) are M v, M μ₃ and M μ₄ + 3 M (M − 1) v², one negative at a time.""",
     by_hand=(
         "the mean of an inequality, and from the sign of a slope to the minimum",
         "the moments of the sum for every M by induction from their step, by independence",
@@ -142,7 +141,6 @@ THEOREM = Theorem(
         Identity("M copies of one negative: E(X − 1)² = v/M", v, v / M),
         Sign("still up with the positive as one of 2", -sum(a * sp.log(b) for a, b in with_positive), ">="),
     ),
-    uses=("dv_representation",),
     about=("dv",),
     reference="Belghazi et al. 2018 (arXiv 1801.04062); McAllester & Stratos 2020; (b) as in Burda et al. 2016.",
 )

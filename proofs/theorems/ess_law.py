@@ -66,11 +66,11 @@ THEOREM = Theorem(
     slug="ess_law",
     title="ESS of DV's weights: in [1, M], and a fraction 1/(1 + χ²) ≤ e^{−I} of the negatives at the optimal critic",
     statement="""Let w be the softmax of the scores of M negatives and ESS = 1/Σ w_j²; the starvation index is 1 −
-    ESS/M. (a) 1 ≤ ESS ≤ M, with ESS = M iff all scores are equal and, for M ≥ 2, ESS > 1. (b) For i.i.d. negatives
-    with E_Q e^{2T} < ∞, ESS/M → (E_Q eᵀ)²/E_Q e^{2T} almost surely as M → ∞, and for every M its mean E[ESS/M] is at
-    least that limit: a sample overstates it on average. (c) At T = ln r + c, r = dP/dQ, χ² = χ²(P‖Q) < ∞, the limit
-    is 1/(1 + χ²), and 1 + χ² = E_P r ≥ e^I with I = KL(P‖Q); equality iff r is constant P-almost surely. (d) For d
-    independent pairs of standard normal variables with correlation ρ in (−1, 1), 1 + χ² = (1 − ρ²)^{−d} = e^{2I}.""",
+    ESS/M. (a) 1 ≤ ESS ≤ M, with ESS = M iff all scores are equal and, for M ≥ 2, ESS > 1. (b) For i.i.d. negatives with
+    E_Q e^{2T} < ∞, ESS/M → (E_Q eᵀ)²/E_Q e^{2T} almost surely as M → ∞, and for every M its mean E[ESS/M] is at least
+    that limit: a sample overstates it on average. (c) At T = ln r + c, r = dP/dQ, χ² = χ²(P‖Q) < ∞, the limit is 1/(1 +
+    χ²), and 1 + χ² = E_P r ≥ e^I with I = KL(P‖Q); equality iff r is constant P-almost surely. (d) For d independent
+    pairs of standard normal variables with correlation ρ in (−1, 1), 1 + χ² = (1 − ρ²)^{−d} = e^{2I}.""",
     formula=(
         r"\frac{\mathrm{ESS}}{M} \to \frac{(\mathbb{E}_Q e^{T})^2}{\mathbb{E}_Q e^{2T}} = \frac{1}{1 + \chi^2(P\|Q)} "
         r"\le e^{-I} \text{ at } T = \ln r, \qquad 1 + \chi^2 = (1 - \rho^2)^{-d} = e^{2I} \text{ (Gaussian)}"
@@ -81,10 +81,10 @@ THEOREM = Theorem(
         "(d) the pairs are independent, each with the same ρ",
     ),
     proof="""ESS = (Σ e^{T_j})²/Σ e^{2T_j}. (a) Expand the squares: Σ_j Σ_k over the pairs. (b) The law of large numbers
-    for both means. With A and B the batch's means of eᵀ/Z and of its square, and S = E B, ESS/M = A²/B ≥ 2A/S −
-    B/S², whose mean is 1/S. (c) E_Q r² = E_P r = 1 + χ². Jensen: r e^{−I} ≥ 1 + ln r − I, whose mean under P is 1.
-    (d) For one pair r p = p²/q is 1/(1 − ρ²) times the normal density with variances (1 + ρ²)/(1 − ρ²) and correlation
-    2ρ/(1 + ρ²): complete the square. Its integral is E_P r. Over independent pairs r is a product and I a sum.""",
+    for both means. With A and B the batch's means of eᵀ/Z and of its square, and S = E B, ESS/M = A²/B ≥ 2A/S − B/S²,
+    whose mean is 1/S. (c) E_Q r² = E_P r = 1 + χ². Jensen: r e^{−I} ≥ 1 + ln r − I, whose mean under P is 1. (d) For
+    one pair r p = p²/q is 1/(1 − ρ²) times the normal density with variances (1 + ρ²)/(1 − ρ²) and correlation 2ρ/(1 +
+    ρ²): complete the square. Its integral is E_P r. Over independent pairs r is a product and I a sum.""",
     by_hand=(
         "the strong law of large numbers in (b), and the mean of an inequality in (b) and (c)",
         "a normal density has the integral 1, and E_P x² = E_P y² = 1, E_P xy = ρ",

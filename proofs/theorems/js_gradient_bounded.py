@@ -66,8 +66,8 @@ THEOREM = Theorem(
     statement="""Let ĝ = (1/N) Σ σ(−T_i) ∇T_i − (1/M) Σ σ(T_j) ∇T_j, the gradient of JS on N i.i.d. positives from P and
     M i.i.d. negatives from Q, independent of them. (a) The factors σ(−T_i), σ(T_j) lie in (0, 1), and tr Cov ĝ ≤
     E_P‖∇T‖²/N + E_Q‖∇T‖²/M for every critic and every P, Q. (b) At T = ln r, r = dP/dQ, with ‖∇T‖ ≤ L and N = M: N·tr
-    Cov ĝ ≤ L² E_Q[r/(1 + r)] ≤ L²/2, whatever I = KL(P‖Q) is. (c) NWJ has the factors 1 and eᵀ. At T = ln r and for
-    one parameter with ∂T = ±1 and E_P ∂T = 0, its negatives' part has the variance (1 + χ²)/M ≥ e^I/M.""",
+    Cov ĝ ≤ L² E_Q[r/(1 + r)] ≤ L²/2, whatever I = KL(P‖Q) is. (c) NWJ has the factors 1 and eᵀ. At T = ln r and for one
+    parameter with ∂T = ±1 and E_P ∂T = 0, its negatives' part has the variance (1 + χ²)/M ≥ e^I/M.""",
     formula=(
         r"\mathrm{tr\,Cov}\,\hat g_{\mathrm{JS}} \le \frac{\mathbb{E}_P\|\nabla T\|^2}{N} + "
         r"\frac{\mathbb{E}_Q\|\nabla T\|^2}{M}, \qquad N\,\mathrm{tr\,Cov}\,\hat g_{\mathrm{JS}} \le \tfrac12 L^2 "

@@ -76,14 +76,14 @@ LAW = {"q": strategies.laws(3), "t": strategies.vectors(2, 3).map(lambda t: (*t,
 THEOREM = Theorem(
     slug="mine_gradient_bias",
     title="DV's minibatch gradient is biased; a moving average shrinks that bias, a stale one makes it NWJ's",
-    statement="""Let Z = E_Q eᵀ, x = eᵀ/Z, ∇T a partial derivative of the critic, ḡ = E_Q[x ∇T]; g = E_P ∇T − ḡ is
-    that of DV. On N positives and M negatives MINE ascends ĝ = (1/N) Σ ∇T_i − (1/M) Σ e^{T_j} ∇T_j/Z̄, Z̄ = (1 − s) z
-    + s Ẑ, where Ẑ = (1/M) Σ e^{T_j}, z > 0 is the past average and s = 1 − decay in (0, 1]; s = 1 is DV's plug-in
-    gradient. (a) ĝ is the gradient of NWJ(T − ln Z̄) with Z̄ held fixed. A constant Z̄ = c would give E ĝ = E_P ∇T −
-    (Z/c) ḡ, the gradient of NWJ(T − ln c): equal to g iff c = Z or ḡ = 0. (b) At z = Z, E ĝ − g = s (C + (1 − s) ḡ
-    v)/M − R with C = E_Q[x² (∇T − ḡ)], v = Var_Q(x) and, if x ≥ m > 0, |R| ≤ (s²/m) √w (σ + (1 − s) |ḡ| √v)/M^{3/2},
-    w = (μ₄ + 3 (M − 1) v²)/M, μ₄ = E_Q(x − 1)⁴, σ² = E_Q[x² (∇T − ḡ)²]. So DV's bias is C/M to first order, and as
-    s → 0 that of MINE vanishes. (c) C is the gradient of v/2, and E ĝ at s = 1 is the gradient of E DV_M.""",
+    statement="""Let Z = E_Q eᵀ, x = eᵀ/Z, ∇T a partial derivative of the critic, ḡ = E_Q[x ∇T]; g = E_P ∇T − ḡ is that
+    of DV. On N positives and M negatives MINE ascends ĝ = (1/N) Σ ∇T_i − (1/M) Σ e^{T_j} ∇T_j/Z̄, Z̄ = (1 − s) z + s Ẑ,
+    where Ẑ = (1/M) Σ e^{T_j}, z > 0 is the past average and s = 1 − decay in (0, 1]; s = 1 is DV's plug-in gradient.
+    (a) ĝ is the gradient of NWJ(T − ln Z̄) with Z̄ held fixed. A constant Z̄ = c would give E ĝ = E_P ∇T − (Z/c) ḡ, the
+    gradient of NWJ(T − ln c): equal to g iff c = Z or ḡ = 0. (b) At z = Z, E ĝ − g = s (C + (1 − s) ḡ v)/M − R with C =
+    E_Q[x² (∇T − ḡ)], v = Var_Q(x) and, if x ≥ m > 0, |R| ≤ (s²/m) √w (σ + (1 − s) |ḡ| √v)/M^{3/2}, w = (μ₄ + 3 (M − 1)
+    v²)/M, μ₄ = E_Q(x − 1)⁴, σ² = E_Q[x² (∇T − ḡ)²]. So DV's bias is C/M to first order, and as s → 0 that of MINE
+    vanishes. (c) C is the gradient of v/2, and E ĝ at s = 1 is the gradient of E DV_M.""",
     formula=(
         r"\mathbb{E}\,\hat g - g = \frac{s}{M}\Bigl(\mathbb{E}_Q\bigl[x^2(\nabla T - \bar g)\bigr] + "
         r"(1-s)\,\bar g\,\mathrm{Var}_Q(x)\Bigr) + O\bigl(M^{-3/2}\bigr), \quad x = e^{T}/Z"

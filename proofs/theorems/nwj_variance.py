@@ -81,8 +81,8 @@ THEOREM = Theorem(
     slug="nwj_variance",
     title="N·Var[NWJ] = Var_P(ln r) + χ²(P‖Q) at the optimal critic, N = M",
     statement="""Let NWJ_{N,M} = 1 + (1/N) Σ T(positive_i) − (1/M) Σ e^{T(negative_j)}, N i.i.d. positives from P and M
-    i.i.d. negatives from Q, independent of them. (a) Its mean is NWJ(T) and its variance Var_P(T)/N + Var_Q(eᵀ)/M.
-    (b) At T = ln r, r = dP/dQ, the mean is I = KL(P‖Q) and the variance Var_P(ln r)/N + χ²(P‖Q)/M: for N = M, N·Var =
+    i.i.d. negatives from Q, independent of them. (a) Its mean is NWJ(T) and its variance Var_P(T)/N + Var_Q(eᵀ)/M. (b)
+    At T = ln r, r = dP/dQ, the mean is I = KL(P‖Q) and the variance Var_P(ln r)/N + χ²(P‖Q)/M: for N = M, N·Var =
     Var_P(ln r) + χ². (c) For d independent pairs of standard normal variables with correlation ρ in (−1, 1), Var_P(ln
     r) = dρ² ≤ d and χ² = e^{2I} − 1. Check: ρ = 0.6, d = 1: I = ln(5/4), χ² = 0.5625, Var_P(ln r) = 0.36.""",
     formula=(

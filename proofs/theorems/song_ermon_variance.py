@@ -52,6 +52,18 @@ def floor(joint, size):
     return deviation(q, t, size, mi.nwj) ** 2 >= exp(nats) - 1 - 1e-9
 
 
+def log_variance(joint, size):
+    """M·Var(ln r̄) by plain sums."""
+    q, t, *_ = optimal(joint)
+    first, second = (
+        oracles.mean_over_batches(
+            q, size, lambda *atoms, n=n: oracles.log_mean_exp([1 / size] * size, [t[j] for j in atoms]) ** n
+        )
+        for n in (1, 2)
+    )
+    return size * (second - first**2)
+
+
 def least(part):
     """M Var of mi.nwj, and e^I − 1, for P uniform on a part of Q: r is 1/Q(part) there, 0 off it."""
     q, t = (part, 1 - part), (-oracles.ln(part), -800.0)
@@ -62,12 +74,12 @@ JOINT = {"joint": strategies.joint_laws(2, 2), "size": strategies.counts(3)}
 THEOREM = Theorem(
     slug="song_ermon_variance",
     title="at ln r the negatives' variance is χ²/M ≥ (e^I − 1)/M: for NWJ exactly, for DV in the limit",
-    statement="""Let P ≪ Q, r = dP/dQ, I = KL(P‖Q), χ² = χ²(P‖Q) < ∞, and r̄ the mean of r over M i.i.d. negatives
-    from Q. (a) M·Var(r̄) = Var_Q(r) = χ² = E_P r − 1 ≥ e^I − 1, with equality iff r is constant P-almost surely. So
-    NWJ at T = ln r, on N independent positives, has a variance of at least (e^I − 1)/M, whatever N is. (b) If r ≥ m >
-    0 Q-almost surely and μ₄ = E_Q (r − 1)⁴ < ∞, then |√(M·Var(ln r̄)) − √χ²| ≤ √w/(2m√M), w = (μ₄ + 3 (M − 1) χ⁴)/M
-    where χ⁴ is the square of χ²: M·Var(ln r̄) → χ² ≥ e^I − 1, and DV at T = ln r + c has that limit, plus M·Var_P(ln
-    r)/N from N independent positives.""",
+    statement="""Let P ≪ Q, r = dP/dQ, I = KL(P‖Q), χ² = χ²(P‖Q) < ∞, and r̄ the mean of r over M i.i.d. negatives from
+    Q. (a) M·Var(r̄) = Var_Q(r) = χ² = E_P r − 1 ≥ e^I − 1, with equality iff r is constant P-almost surely. So NWJ at T
+    = ln r, on N independent positives, has a variance of at least (e^I − 1)/M, whatever N is. (b) If r ≥ m > 0 Q-almost
+    surely and μ₄ = E_Q (r − 1)⁴ < ∞, then |√(M·Var(ln r̄)) − √χ²| ≤ √w/(2m√M), w = (μ₄ + 3 (M − 1) χ⁴)/M where χ⁴ is
+    the square of χ²: M·Var(ln r̄) → χ² ≥ e^I − 1, and DV at T = ln r + c has that limit, plus M·Var_P(ln r)/N from N
+    independent positives.""",
     formula=(
         r"M \cdot \mathrm{Var}(\bar r) = \chi^2(P\|Q) \ge e^{I} - 1, \qquad "
         r"M \cdot \mathrm{Var}(\ln \bar r) \to \chi^2(P\|Q), \qquad \bar r = \tfrac1M \sum_{j=1}^{M} r(y_j)"
@@ -78,9 +90,9 @@ THEOREM = Theorem(
         "(b) r ≥ m > 0 Q-almost surely, so that P and Q have the same support, and μ₄ < ∞",
     ),
     proof="""(a) E_Q r = 1, and E_P r ≥ e^I by Jensen: r e^{−I} ≥ 1 + ln r − I, of mean 1 under P (ess_law). Independent
-    positives add a variance ≥ 0. (b) ε = r̄ − 1 − ln r̄ lies in [0, (r̄ − 1)²/(2m)]: the slope of (x − 1)²/(2m) − (x − 1
-    − ln x) is (x − 1)(x − m)/(m x), for x ≥ m of the sign of x − 1. The standard deviations of r̄ − 1 and of ln r̄ differ
-    by at most that of ε (triangle inequality), which is at most √E ε² ≤ √E(r̄ − 1)⁴/(2m), and E(r̄ − 1)⁴ = w/M²
+    positives add a variance ≥ 0. (b) ε = r̄ − 1 − ln r̄ lies in [0, (r̄ − 1)²/(2m)]: the slope of (x − 1)²/(2m) − (x −
+    1 − ln x) is (x − 1)(x − m)/(m x), for x ≥ m of the sign of x − 1. The standard deviations of r̄ − 1 and of ln r̄
+    differ by at most that of ε (triangle inequality), which is at most √E ε² ≤ √E(r̄ − 1)⁴/(2m), and E(r̄ − 1)⁴ = w/M²
     (dv_minibatch_bias).""",
     by_hand=(
         "variances of independent terms add, for any M (checked: M = 2); the mean of an inequality",
@@ -98,6 +110,13 @@ THEOREM = Theorem(
         Sign("(b) that slope > 0 above 1", slope.subs(x, 1 + w), ">"),
         Tested("M Var of mi.nwj's negative part at ln r is at least e^I − 1", JOINT, floor, 20, cross_check=True),
         Tested("√(M Var) of mi.dv's negative part is as near to √χ² as (b) says", JOINT, rate, 20, cross_check=True),
+        Shipped(
+            "mi.dv's negative part has the variance of ln r̄",
+            JOINT,
+            lambda joint, size: deviation(*optimal(joint)[:2], size, mi.dv) ** 2,
+            log_variance,
+            examples=8,
+        ),
         Shipped(
             "mi.nwj attains e^I − 1 where r is constant on P",
             {"part": strategies.rates()},
