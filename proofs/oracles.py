@@ -167,6 +167,22 @@ def mean_over_batches(law: Vector, size: int, value: Callable[..., float]) -> ob
 
 
 @_precise
+def interpolated(joint: Table, t: Table, log_a: Vector, alpha: float, candidates: int) -> object:
+    """I_α: 1 + E_W[T(x, y₁) − ln B] − E_V[m/B], B = α m + (1 − α) a(x), m the candidates' mean eᵀ: enumerated."""
+    px, py = marginals(joint)
+    total = mpf(1)
+    for x, row in enumerate(joint):
+        for ys in product(range(len(row)), repeat=candidates):
+            m = fsum(exp(mpf(t[x][y])) for y in ys) / candidates
+            baseline = alpha * m + (1 - alpha) * exp(mpf(log_a[x]))
+            others = mpf(1)
+            for y in ys[1:]:
+                others *= py[y]
+            total += others * (row[ys[0]] * (t[x][ys[0]] - log(baseline)) - px[x] * py[ys[0]] * m / baseline)
+    return total
+
+
+@_precise
 def dpo(chosen: float, rejected: float) -> object:
     """−ln σ(βz_w − βz_l) (Rafailov et al. 2023, eq. 7)."""
     return -log(1 / (1 + exp(-(mpf(chosen) - mpf(rejected)))))

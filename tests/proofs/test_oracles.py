@@ -54,6 +54,8 @@ P, Q = (0.75, 0.25), (0.5, 0.5)
         (oracles.mean_over_batches(P, 2, lambda i, j: i * j), 0.0625),
         (oracles.mean_over_batches(P, 3, lambda *atoms: max(atoms)), 1 - 0.75**3),
         (oracles.infonce(((0.5, 0), (0, 0.5)), ((100, 0), (0, 100)), 2), log(2) / 2),
+        (oracles.interpolated(((0.5, 0), (0, 0.5)), ((100, 0), (0, 100)), (0, 0), 1, 2), log(2) / 2),
+        (oracles.interpolated(((0.5, 0), (0, 0.5)), ((1, -9), (-9, 1)), (1, 1), 0, 2), 1 - (1 + exp(-10)) / 2),
     ],
 )  # fmt: skip
 def test_values_by_hand(value, by_hand):
