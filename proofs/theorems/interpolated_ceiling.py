@@ -83,7 +83,7 @@ THEOREM = Theorem(
         "the positive is among the K candidates of the reward; all K candidates of the penalty are independent of x",
         "(c) α > 0; at α = 0 there is no ceiling",
     ),
-    proof="""(a) B is symmetric in the candidates and V exchanges them, so E_V[m/B] = E_V e^S: I_α = 1 + E_W S − E_V e^S,
+    proof="""(a) B is symmetric in the candidates V exchanges them: E_V[m/B] = E_V e^S: I_α is 1 + E_W S − E_V e^S,
     at most KL(W‖V) (nwj_gap), which is I (infonce_ceiling). (b) B = a, B = m. (c) (K/α) e^{−S} = 1 + s e^{−T} + ((1 −
     α)/α) K a e^{−T} > 1, s ≥ 0 the sum over the other candidates, and the penalty is positive. At α = 1: S ≤ ln K, and
     the penalty is 1. (d) Put d = e^{−L}: the value is continuous at d = 0. For y = x uniform on 16 values, α = ½, K = 2
