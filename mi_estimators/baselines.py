@@ -109,7 +109,7 @@ def interpolated(
         ValueError: a matrix that is not square or has one row, non-finite scores, alpha outside [0, 1], a baseline or
             log-weights that do not fit, or weights with all the mass on one row.
 
-    Theorem: infonce_ceiling (α = 1), log_ratio_optimality (α = 0).
+    Theorem: infonce_ceiling (α = 1), log_ratio_optimality (α = 0), interpolated_ceiling.
     Reference: Poole et al. 2019 (arXiv 1905.06922), I_α.
 
     >>> scores = 200 * torch.eye(5, dtype=torch.float64) - 100

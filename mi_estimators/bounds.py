@@ -40,7 +40,8 @@ def dv(
     Raises:
         ValueError: non-finite scores, an empty batch, or log-weights that do not fit or do not sum to 1.
 
-    Theorem: dv_representation, dv_shift_nwj, gibbs_dv_duality.
+    Theorem: dv_representation, dv_shift_nwj, gibbs_dv_duality, dv_minibatch_bias, mcallester_stratos, missed_mass,
+        rlhf_reach, song_ermon_variance, who_samples_starves.
     Reference: Donsker & Varadhan 1983; Belghazi et al. 2018 (arXiv 1801.04062), eq. 5.
 
     >>> import torch; from mi_estimators import laws
@@ -63,12 +64,12 @@ def nwj(
     """Return the NWJ bound 1 + E_P T − E_Q eᵀ of KL(P‖Q), in nats.
 
     The critic is T ≈ ln dP/dQ; the usual form E_P T' − e⁻¹ E_Q e^{T'} is this one at T' = T + 1. Tight at
-    T = ln dP/dQ only; never above `dv` of the same scores; unbiased on samples, with a variance of at
-    least (eᴵ − 1)/N (e^{2I} for Gaussians).
+    T = ln dP/dQ only; never above `dv` of the same scores; unbiased on samples. There, on N positives and M negatives
+    drawn independently, its variance is Var_P(ln r)/N + χ²/M, with χ² ≥ eᴵ − 1 (e^{2I} − 1 for Gaussians).
 
     Args, Returns, Raises: as for `dv`.
 
-    Theorem: log_ratio_optimality, dv_shift_nwj.
+    Theorem: log_ratio_optimality, dv_shift_nwj, nwj_gap, nwj_variance, song_ermon_variance, who_samples_starves.
     Reference: Nguyen, Wainwright & Jordan 2010; Poole et al. 2019 (arXiv 1905.06922), eq. 5.
 
     >>> import torch
@@ -86,12 +87,13 @@ def js(
 ) -> Tensor:
     """Return the Jensen–Shannon (logistic) bound 2 ln 2 − E_P sp(−T) − E_Q sp(T), in nats.
 
-    It bounds 2·JSD(P, Q) ≤ 2 ln 2, not the mutual information: to report nats of information, plug the trained critic
-    T ≈ ln dP/dQ into `nwj` or `dv`. Tight at T = ln dP/dQ only; its weights on ∇T lie in (0, 1).
+    It bounds 2·JSD(P, Q) ≤ 2 ln 2 and, as 2·JSD ≤ ln 2 · I, the mutual information only loosely: to report nats of
+    information, plug the trained critic T ≈ ln dP/dQ into `nwj` or `dv`, or read `jsd_certificate`. Tight at T = ln dP/dQ only; its weights on ∇T lie in (0, 1).
 
     Args, Returns, Raises: as for `dv`.
 
-    Theorem: log_ratio_optimality, mio_is_half_mixed_js.
+    Theorem: log_ratio_optimality, mio_is_half_mixed_js, js_gradient_bounded, js_value_and_gap, nca_equals_mio,
+        who_samples_starves.
     Reference: Goodfellow et al. 2014; Hjelm et al. 2019 (arXiv 1808.06670), eq. 4.
 
     >>> import torch; from mi_estimators import laws
@@ -119,7 +121,7 @@ def infonce(scores: Float[Tensor, "*batch k k"], log_weights: Float[Tensor, "*#b
     Raises:
         ValueError: a matrix that is not square, non-finite scores, or log-weights that do not fit or do not sum to 1.
 
-    Theorem: infonce_ceiling.
+    Theorem: infonce_ceiling, k_negatives_is_infonce.
     Reference: van den Oord et al. 2018 (arXiv 1807.03748); Poole et al. 2019 (arXiv 1905.06922), eq. 10.
 
     >>> import torch
@@ -167,6 +169,7 @@ def smile(
     Raises:
         ValueError: as for `dv`, or clip ≤ 0.
 
+    Theorem: smile_is_not_a_bound.
     Reference: Song & Ermon 2020 (arXiv 1910.06222), eq. 12.
 
     >>> import torch

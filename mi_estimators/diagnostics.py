@@ -38,6 +38,7 @@ def score_weights(
     Raises:
         ValueError: an unknown bound, non-finite scores, empty batches or shapes that do not fit.
 
+    Theorem: js_gradient_bounded, score_weights.
     Reference: THEORY of this project, section 2.
 
     >>> positive, negative = score_weights("dv", torch.zeros(2), torch.tensor([0.0, 0.0, 0.0, 0.0]))
@@ -80,6 +81,7 @@ def effective_sample_size(scores: Float[Tensor, "*batch m"]) -> Float[Tensor, "*
     Raises:
         ValueError: non-finite scores or an empty batch.
 
+    Theorem: ess_law.
     Reference: Kong 1992; Owen, Monte Carlo theory, section 9.3.
 
     >>> float(effective_sample_size(torch.zeros(8)))
@@ -106,6 +108,8 @@ def starvation_index(
 
     Raises:
         ValueError: non-finite scores, an empty batch, or log-weights that do not fit or do not sum to 1.
+
+    Theorem: ess_law.
 
     >>> float(starvation_index(torch.tensor([200.0, 0.0, 0.0, 0.0])))
     0.75

@@ -28,7 +28,7 @@ def mean(values: Float[Tensor, "*batch n"], log_weights: Float[Tensor, "*#batch 
     Raises:
         ValueError: empty, non-floating or NaN values, or log-weights of another shape or that do not sum to 1.
 
-    Theorem: starvation_on_policy.
+    Theorem: starvation_on_policy, escape_times, group_relative_zero_gradient.
 
     >>> import torch
     >>> float(mean(torch.tensor([1.0, 5.0]), torch.tensor([0.75, 0.25]).log()))
@@ -46,7 +46,7 @@ def log_mean_exp(values: Float[Tensor, "*batch n"], log_weights: Float[Tensor, "
 
     Args, Returns, Raises: as for `mean`.
 
-    Theorem: gibbs_dv_duality.
+    Theorem: gibbs_dv_duality, rlhf_reach.
 
     >>> import torch
     >>> float(log_mean_exp(torch.tensor([1000.0, 1000.0])))

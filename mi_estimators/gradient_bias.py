@@ -119,6 +119,8 @@ def exact_minibatch_bias(
         ValueError: `infonce`, a critic of another shape or not finite, too many minibatches, or an exact gradient of
             norm 0.
 
+    Theorem: mine_gradient_bias.
+
     >>> import mi_estimators as mi
     >>> law = mi.laws.Finite(torch.tensor([[0.4, 0.1], [0.1, 0.4]], dtype=torch.float64).log())
     >>> critic = law.log_ratio_matrix / 2

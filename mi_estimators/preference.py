@@ -56,7 +56,10 @@ def preference_loss(
     Raises:
         ValueError: non-finite or empty scores, shapes that do not fit, an unknown bound, or mix outside (0, 1].
 
-    Theorem: dpo_is_half_mixed_dv, mio_is_half_mixed_js, dpo_flat_direction.
+    Theorem: dpo_is_half_mixed_dv, mio_is_half_mixed_js, dpo_flat_direction, dpo_gradient_ratio,
+        dpo_tabular_never_falls, dpo_value_is_label_information, escape_times, k_negatives_is_infonce,
+        lazy_flow_collapse, mio_loss_floor, mio_not_shift_invariant, mio_tabular_limit, nca_equals_mio,
+        preference_table, who_samples_starves.
     Reference: Lv et al. 2025 (arXiv 2506.22578); Rafailov et al. 2023 (arXiv 2305.18290), eq. 7; Chen et al.
         2024 (arXiv 2402.05369), NCA; the mixed marginal: Yamada et al. 2011 (arXiv 1106.4729).
 
@@ -117,7 +120,7 @@ def preference_anchor(mix: float) -> float:
     Raises:
         ValueError: mix outside (0, 1].
 
-    Theorem: mio_anchor.
+    Theorem: mio_anchor, lazy_flow_collapse, mio_tabular_limit.
     Reference: THEORY of this project, section 5.
 
     >>> round(preference_anchor(0.5), 6)
@@ -134,7 +137,7 @@ def preference_loss_floor(mix: float) -> float:
     Raises:
         ValueError: mix outside (0, 1].
 
-    Theorem: mio_anchor.
+    Theorem: mio_anchor, mio_loss_floor.
 
     >>> round(preference_loss_floor(0.5), 6)  # MIO: ln(3√3/2)
     0.954771

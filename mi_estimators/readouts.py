@@ -65,6 +65,7 @@ def club(
 
     Args, Returns, Raises: as for `dv`.
 
+    Theorem: club_upper_bound.
     Reference: Cheng et al. 2020 (arXiv 2006.12013), section 3.
 
     >>> from mi_estimators import laws
@@ -91,13 +92,12 @@ def jsd_certificate(
     is magnified by dk/d js = eᵏ/sp(k), and the sample's value is biased up (k is convex in js). Use it to turn a
     JS-trained critic into nats with no exponential of a score averaged; at low information it is nearly `js`/ln 2.
 
-    Why: E_Q[r ln r − λ φ(r) − μ r], φ the integrand of JSD, is minimised pointwise in r. The integrand's curvature
-    (1/r)(1 − λ/(2 + 2r)) is negative up to r = λ/2 − 1 and positive beyond, so its convex hull is a chord from r = 0 to
-    a tangent point s, then the function itself: at E_Q r = 1 the minimiser is constant (λ ≤ 2/ln 2) or lives on {0, s}.
-    There λ = 2s/ln(1 + s) grows with s, so the curve of these laws is the lower boundary of the joint range.
+    Why: 2 ln 2 − 2·JSD = E_P c(ln r) with c(k) = sp(−k) + e^{−k} sp(k), and I = E_P ln r. As c is convex and decreasing,
+    Jensen gives c(I) ≤ 2 ln 2 − 2·JSD, with equality iff r is constant on P.
 
     Args, Returns, Raises: as for `dv`.
 
+    Theorem: jsd_certificate.
     Reference: joint ranges of f-divergences, Harremoës & Vajda 2011, IEEE Trans. Inf. Theory 57(6).
 
     >>> from mi_estimators import laws
