@@ -26,9 +26,9 @@ def bridge(
     of P against Q, ν negatives to a positive, is best. So this is `plug_in` at the logistic loss's best shift, as `dv`
     is `nwj` at its own. It reads P's samples as ones of Q_T ∝ eᵀ dQ: exact for every ν where T = ln dP/dQ + any
     constant, and elsewhere off in either direction. It tends to `dv` as ν → ∞ and to E_P T + ln E_P e^{−T} as ν → 0.
-    What it averages is bounded, σ for DV's eᵀ; of all weightings it has the least variance at ν = m/n, where P = Q_T. No
-    ceiling. Use it for a well-trained critic whose negatives have too small an effective sample size for `dv`, and say
-    that it bounds nothing.
+    What it averages is bounded, σ for DV's eᵀ; of all weightings it has the least variance at ν = m/n, where P = Q_T.
+    No ceiling. Use it for a well-trained critic whose negatives have too small an effective sample size for `dv`, and
+    say that it bounds nothing.
 
     Args:
         joint, product, log_p, log_q: as for `dv`.

@@ -88,7 +88,8 @@ def js(
     """Return the Jensen–Shannon (logistic) bound 2 ln 2 − E_P sp(−T) − E_Q sp(T), in nats.
 
     It bounds 2·JSD(P, Q) ≤ 2 ln 2 and, as 2·JSD ≤ ln 2 · I, the mutual information only loosely: to report nats of
-    information, plug the trained critic T ≈ ln dP/dQ into `nwj` or `dv`, or read `jsd_certificate`. Tight at T = ln dP/dQ only; its weights on ∇T lie in (0, 1).
+    information, plug the trained critic T ≈ ln dP/dQ into `nwj` or `dv`, or read `jsd_certificate`. Tight at T = ln
+    dP/dQ only; its weights on ∇T lie in (0, 1).
 
     Args, Returns, Raises: as for `dv`.
 

@@ -92,8 +92,8 @@ def jsd_certificate(
     is magnified by dk/d js = eᵏ/sp(k), and the sample's value is biased up (k is convex in js). Use it to turn a
     JS-trained critic into nats with no exponential of a score averaged; at low information it is nearly `js`/ln 2.
 
-    Why: 2 ln 2 − 2·JSD = E_P c(ln r) with c(k) = sp(−k) + e^{−k} sp(k), and I = E_P ln r. As c is convex and decreasing,
-    Jensen gives c(I) ≤ 2 ln 2 − 2·JSD, with equality iff r is constant on P.
+    Why: 2 ln 2 − 2·JSD = E_P c(ln r) with c(k) = sp(−k) + e^{−k} sp(k), and I = E_P ln r. As c is convex and
+    decreasing, Jensen gives c(I) ≤ 2 ln 2 − 2·JSD, with equality iff r is constant on P.
 
     Args, Returns, Raises: as for `dv`.
 
