@@ -1,6 +1,7 @@
 """Mutual-information bounds as functions of scores: estimators, diagnostics, and preference losses made from them."""
 
 from . import laws
+from .alternatives import ALTERNATIVES, bco, cal_dpo, dpo_sft, dpop, ipo, kto, sft
 from .baselines import interpolated, tuba
 from .bennett import bridge
 from .bounds import BOUNDS, dv, infonce, js, nwj, smile
@@ -32,6 +33,7 @@ from .scores import joint_and_product, pair_scores, product_scores
 from .streaming import StreamedValues, streamed_values
 
 __all__ = [
+    "ALTERNATIVES",
     "BOUNDS",
     "DIVERGENCES",
     "ESTIMATORS",
@@ -48,8 +50,12 @@ __all__ = [
     "PermutationTest",
     "SelfConsistency",
     "StreamedValues",
+    "bco",
     "bridge",
+    "cal_dpo",
     "club",
+    "dpo_sft",
+    "dpop",
     "dv",
     "effective_sample_size",
     "estimate_mi",
@@ -60,11 +66,13 @@ __all__ = [
     "gradient_table",
     "infonce",
     "interpolated",
+    "ipo",
     "jackknife_statistics",
     "joint_and_product",
     "js",
     "jsd_certificate",
     "ksg",
+    "kto",
     "laws",
     "log_mean_exp",
     "log_ratio_to_relative",
@@ -86,6 +94,7 @@ __all__ = [
     "sample_gradients",
     "score_weights",
     "self_consistency",
+    "sft",
     "smile",
     "starvation_index",
     "streamed_values",

@@ -21,7 +21,7 @@ from . import _checks
 from .critics import CRITICS
 from .estimators import ESTIMATORS
 from .inputs import keep_random_state, paired_rows_of, progress_bar, rows_of, torch_device
-from .ksg import ksg
+from .ksg import Neighbours, neighbours
 from .params import Params
 from .report import MIEstimate, combine, read
 from .training import fit_critic, held_out_scores
@@ -87,7 +87,7 @@ class MIEstimator(Params):
         learning_rate: float = 3e-3,
         weight_decay: float = 1e-2,
         hidden: int = 64,
-        patience: int = 4,
+        patience: int = 3,
         device: str | torch.device = "auto",
         progress: bool = False,
     ) -> None:
@@ -251,10 +251,10 @@ class MIEstimator(Params):
         return module.to(device, torch.float32)
 
 
-def _neighbours(x: Tensor, y: Tensor) -> float | None:
+def _neighbours(x: Tensor, y: Tensor) -> Neighbours | None:
     """Return the nearest-neighbour estimate where it is a good one (few columns) and cheap, and scipy is there."""
     low = max(x.shape[1], y.shape[1]) <= _KSG_COLUMNS and len(x) <= _KSG_ROWS
-    return ksg(x, y) if low and importlib.util.find_spec("scipy") is not None else None
+    return neighbours(x, y) if low and importlib.util.find_spec("scipy") is not None else None
 
 
 def estimate_mi(x: np.ndarray | Tensor, y: np.ndarray | Tensor, estimator: str = "js", **params: Any) -> MIEstimate:

@@ -12,6 +12,7 @@ from torch import Tensor
 from .diagnostics import effective_sample_size
 from .estimators import READOUTS, Estimator
 from .expectation import log_mean_exp
+from .ksg import Neighbours
 from .tails import pareto_k
 from .training import Fit
 
@@ -43,10 +44,12 @@ class MIEstimate:
     Attributes:
         nats: the reported read-out, averaged over the folds' held-out rows.
         stderr: its standard error given the trained critics (infinitesimal jackknife over rows), in nats.
-        interval: 95 %, from nats − 1.96 stderr to nats + 1.96 stderr + the train–held-out gap where that is positive. A
-            critic short of rows reads too much on the rows it was trained on and, to first order, as much too little on
-            held-out ones (Akaike's argument), so the best critic's value lies between the two readings. What no critic
-            of the class can see is neither in the interval nor in the verdict.
+        interval: 95 %, from nats − 1.96 stderr to nats + 1.96 stderr + the shortfall of trained critics, and up to the
+            same of the nearest-neighbour estimate where that is higher (both read too little from few rows). The
+            shortfall is the train–held-out gap, since a critic short of rows reads too much on the rows it was trained
+            on and, to first order, as much too little on held-out ones (Akaike's argument); and at least the copula
+            anchor's own, r (dx + dy − r)/(2n) at rank r, of which the gap shows little, because its correlations are
+            measured out of fold. What no critic of the class can see is not in the interval.
         estimator: the row of `ESTIMATORS` that was used.
         verdict: "ok", or the first reason not to believe the number: "low_ess", "ceiling", "drift", "disagreement",
             "overfit".
@@ -79,11 +82,8 @@ class MIEstimate:
             f"read-outs of the same scores: {others}",
             f"effective sample size {d['effective_sample_size']:.1f} of {d['negatives']:.0f} negatives"
             f" ({d['effective_sample_fraction']:.2g}), Pareto k {d['pareto_k']:.2f}, ln Z {d['log_normaliser']:+.3f}",
+            f"training rows read {d['train_gap']:+.3f} above held-out rows; folds differ by {d['fold_spread']:.3f}",
         ]
-        if "train_gap" in d:
-            lines.append(
-                f"training rows read {d['train_gap']:+.3f} above held-out rows; folds differ by {d['fold_spread']:.3f}"
-            )
         if "ksg" in d:
             lines.append(f"KSG (k = 3 nearest neighbours): {d['ksg']:.3f}")
         lines.append(
@@ -142,7 +142,7 @@ def combine(
     fits: list[Fit],
     *,
     fitted: dict[str, float] | None = None,
-    ksg: float | None = None,
+    ksg: Neighbours | None = None,
 ) -> MIEstimate:
     """Average the folds' readings, and say whether to believe the average.
 
@@ -175,28 +175,29 @@ def combine(
         "candidates": min(reading.candidates for reading in readings),
         "held_out_rows": total if fitted is None else readings[0].rows,
     }
-    gap = 0.0
     if fitted is not None:
-        gap = diagnostics["train_gap"] = fitted["train_gap"]
+        diagnostics |= {name: fitted[name] for name in ("train_gap", "anchor_shortfall")}
     if fits:
-        gap = average([reading.seen for reading in readings]) - nats
         diagnostics |= {
-            "train_gap": gap,
+            "train_gap": average([reading.seen for reading in readings]) - nats,
+            "anchor_shortfall": average([fit.shortfall for fit in fits]),
             "kept_step": max(fit.kept_step for fit in fits),
             "scale": average([fit.critic.scale for fit in fits]),
             "cap": max(fit.critic.cap for fit in fits),
         }
         if fits[0].degrees_of_freedom is not None:
             diagnostics["degrees_of_freedom"] = min(fit.degrees_of_freedom or math.inf for fit in fits)
+    low, high = nats - _LEVEL * stderr, nats + _LEVEL * stderr
+    high += max(diagnostics["train_gap"], diagnostics["anchor_shortfall"])
     if ksg is not None:
-        diagnostics["ksg"] = ksg
-    interval = (nats - _LEVEL * stderr, nats + _LEVEL * stderr + max(gap, 0.0))
+        diagnostics["ksg"] = ksg.value
+        high = max(high, ksg.value + _LEVEL * ksg.stderr + ksg.shortfall)
     readouts = {name: average([reading.readouts[name] for reading in readings]) for name in READOUTS}
     found = _reasons(row, nats, stderr, readouts, diagnostics, fits)
     return MIEstimate(
         nats,
         stderr,
-        interval,
+        (low, high),
         row,
         next(iter(found), "ok"),
         readouts,
@@ -216,7 +217,7 @@ def _reasons(
 ) -> dict[str, str]:
     """Return verdicts and what they mean here, worst first."""
     found, d = {}, diagnostics
-    ess, gap, spread = d["effective_sample_size"], d.get("train_gap", 0.0), d["fold_spread"]
+    ess, gap, spread = d["effective_sample_size"], d["train_gap"], d["fold_spread"]
     if row.averages_exp and ess < 50:
         found["low_ess"] = (
             f"the normaliser rests on {ess:.1f} effective negatives: the value is"
@@ -230,7 +231,12 @@ def _reasons(
         found["ceiling"] = f"above ln M = {ceiling:.2f}: {d['negatives']:.0f} negatives cannot show that much"
     if any(not fit.finite for fit in fits):
         found["drift"] = "the scores overflowed in training, which was cut there; lower learning_rate"
-    elif row.calibrated and abs(readouts["plug_in"] - readouts["bridge"]) > _DRIFT:
+    if gap > max(_OVERFIT, 2 * stderr):
+        found["overfit"] = (
+            f"training rows read {gap:.2f} nats more than held-out rows: there are too few of them, and the"
+            " information may be larger"
+        )
+    if "drift" not in found and row.calibrated and abs(readouts["plug_in"] - readouts["bridge"]) > _DRIFT:
         found["drift"] = (
             f"plug_in and bridge differ by {readouts['plug_in'] - readouts['bridge']:+.2f} nats, and not at all for a"
             " log-ratio: the critic has not found one"
@@ -242,10 +248,5 @@ def _reasons(
     elif row.calibrated and ess >= 50 and abs(readouts["dv"] - readouts["bridge"]) > _DRIFT:
         found["disagreement"] = (
             f"dv reads {readouts['dv']:.2f} and bridge {readouts['bridge']:.2f} from the same scores"
-        )
-    if gap > max(_OVERFIT, 2 * stderr):
-        found["overfit"] = (
-            f"training rows read {gap:.2f} nats more than held-out rows: there are too few of them, and the"
-            " information may be larger"
         )
     return found

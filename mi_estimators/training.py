@@ -22,6 +22,7 @@ from .scores import Critic, joint_and_product
 READ_GROUP = 256  # rows whose pairs are all negatives of one another when a critic is read: O(n) scores for n rows
 _VALIDATION_GROUP = 32
 _EVALUATE_EVERY = 50
+_WORTH = 2.0  # nats over all validation rows that a part of the critic must gain to be kept (Akaike's two)
 _DEGREES_OF_FREEDOM = (16, 8, 4, 2, 1)
 _CALIBRATION_SCALES = (1.0, 0.8)
 _CALIBRATION_QUANTILES = (1.0, 0.98, 0.9, 0.75, 0.5)
@@ -36,6 +37,7 @@ class Fit:
         history: one dict an evaluation: step, objective on the batch and on the validation rows, in nats.
         kept_step: the step whose weights were kept; 0 where the network never helped.
         degrees_of_freedom: of the copula anchor; None without one.
+        shortfall: of the copula anchor, in nats; 0 without one.
         finite: whether all scores in training were.
     """
 
@@ -43,6 +45,7 @@ class Fit:
     history: list[dict[str, float]]
     kept_step: int
     degrees_of_freedom: float | None
+    shortfall: float
     finite: bool
 
 
@@ -135,7 +138,7 @@ def fit_critic(
         if step % _EVALUATE_EVERY == 0 or step == steps:
             value = _validation(row, network, valid, fixed, group < batch_size)
             history.append({"step": step, "train": float(objective.detach()), "validation": value})
-            if value > best:
+            if value > best + (_WORTH / len(valid[0]) if kept == 0 < step else 0.0):
                 best, kept, state = value, step, copy.deepcopy(network.state_dict())
             elif step - kept >= patience * _EVALUATE_EVERY:
                 break
@@ -147,9 +150,13 @@ def fit_critic(
         schedule.step()
         advance(1)
     network.load_state_dict(state)
-    whole = network if anchor is None else Sum(anchor, network)
-    degrees = None if anchor is None else anchor.degrees_of_freedom
-    return Fit(_calibrate(whole.eval(), valid), history, kept, degrees, finite)
+    if anchor is None:
+        whole = network
+    else:  # a network that still is the zero it started from need not be evaluated
+        silent = kept == 0 and not bool(network(valid[0][:2], valid[1][:2]).any())
+        whole = anchor if silent else Sum(anchor, network)
+    degrees, shortfall = (None, 0.0) if anchor is None else (anchor.degrees_of_freedom, anchor.shortfall)
+    return Fit(_calibrate(whole.eval(), valid), history, kept, degrees, shortfall, finite)
 
 
 @torch.no_grad()
@@ -171,12 +178,19 @@ def _validation_scores(critic: Critic, valid: tuple[Tensor, Tensor], small_group
 
 @torch.no_grad()
 def _anchor(train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor]) -> EllipticalCopula:
-    """Return the copula that does best on the validation rows; a Student one must gain two nats of likelihood."""
+    """Return the copula that does best on the validation rows; a Student one must gain `_WORTH` nats there.
+
+    From light to heavy tails the likelihood rises and then falls: the search stops where it falls.
+    """
     best = EllipticalCopula(*train)
-    score = _js_of(best, valid) + 2 / len(valid[0])
+    last = _js_of(best, valid)
+    score = last + _WORTH / len(valid[0])
     for nu in _DEGREES_OF_FREEDOM:
         anchor = EllipticalCopula(*train, degrees_of_freedom=nu)
         value = _js_of(anchor, valid)
+        if value < last:
+            break
+        last = value
         if value > score:
             best, score = anchor, value
     return best
@@ -190,16 +204,16 @@ def _js_of(critic: Critic, rows: tuple[Tensor, Tensor]) -> float:
 def _calibrate(critic: nn.Module, valid: tuple[Tensor, Tensor]) -> Calibrated:
     """Choose the scale and the cap by the logistic likelihood of the validation rows, all their negatives counted."""
     joint, product = held_out_scores(critic, *valid)
-    best, scale_and_cap = -math.inf, (1.0, math.inf)
     if not bool(torch.isfinite(joint).all() & torch.isfinite(product).all()):
-        return Calibrated(critic, *scale_and_cap)
-    for scale in _CALIBRATION_SCALES:
-        for quantile in _CALIBRATION_QUANTILES:
-            cap = float((scale * joint).quantile(quantile))
-            value = _logistic((scale * joint).clamp(max=cap), (scale * product).clamp(max=cap))
-            if value > best:
-                best, scale_and_cap = value, (scale, cap)
-    return Calibrated(critic, *scale_and_cap)
+        return Calibrated(critic, 1.0, math.inf)
+
+    def likelihood(scale: float, quantile: float) -> float:
+        cap = float((scale * joint).quantile(quantile))
+        return _logistic((scale * joint).clamp(max=cap), (scale * product).clamp(max=cap))
+
+    quantile = max(_CALIBRATION_QUANTILES, key=lambda quantile: likelihood(1.0, quantile))
+    scale = max(_CALIBRATION_SCALES, key=lambda scale: likelihood(scale, quantile))
+    return Calibrated(critic, scale, float((scale * joint).quantile(quantile)))
 
 
 def _logistic(joint: Tensor, product: Tensor) -> float:
