@@ -1,0 +1,166 @@
+"""Preference losses beside the table, against their published formulas written out independently."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn.functional import logsigmoid
+
+import mi_estimators as mi
+
+
+def sigma(t):
+    return 1 / (1 + math.exp(-t)) if t >= 0 else math.exp(t) / (1 + math.exp(t))
+
+
+def sp(t):
+    return max(t, 0) + math.log1p(math.exp(-abs(t)))
+
+
+# Of one pair (a batch of one, which is KTO's batch too).
+PUBLISHED = {
+    "ipo": lambda w, l, b: (w - l - 0.5 / b) ** 2,
+    "kto": lambda w, l, b: (1 - sigma(b * w - max(0, b * (w + l) / 2))) + (1 - sigma(max(0, b * (w + l) / 2) - b * l)),
+    "bco": lambda w, l, b: sp(-b * w) + sp(b * l),
+    "cal_dpo": lambda w, l, b: sp(l - w) + (w - 0.5 / b) ** 2 + (l + 0.5 / b) ** 2,
+    "dpop": lambda w, l, b: sp(-b * (w - l - 50 * max(0, -w))),
+    "dpo_sft": lambda w, l, b: sp(b * (l - w)) - w,
+    "sft": lambda w, l, b: -w,
+}
+START = {
+    "ipo": lambda b: 1 / (4 * b * b),
+    "kto": lambda b: 1.0,
+    "bco": lambda b: 2 * math.log(2),
+    "cal_dpo": lambda b: math.log(2) + 1 / (2 * b * b),
+    "dpop": lambda b: math.log(2),
+    "dpo_sft": lambda b: math.log(2),
+    "sft": lambda b: 0.0,
+}
+# (∂/∂z_w, ∂/∂z_l) at z = 0
+SLOPE = {
+    "ipo": lambda b: (-1 / b, 1 / b),
+    "kto": lambda b: (-b / 4, b / 4),
+    "bco": lambda b: (-b / 2, b / 2),
+    "cal_dpo": lambda b: (-0.5 - 1 / b, 0.5 + 1 / b),
+    "dpop": lambda b: (-b / 2, b / 2),
+    "dpo_sft": lambda b: (-b / 2 - 1, b / 2),
+    "sft": lambda b: (-1.0, 0.0),
+}
+
+
+def slopes(name, w, l, beta, **kwargs):
+    z = torch.tensor([[w], [l]], requires_grad=True)
+    (gradient,) = torch.autograd.grad(mi.ALTERNATIVES[name](z[0], z[1], beta, **kwargs).sum(), z)
+    return gradient.flatten().tolist()
+
+
+def test_the_table_is_complete():
+    assert set(PUBLISHED) == set(START) == set(SLOPE) == set(mi.ALTERNATIVES)
+    assert all(getattr(mi, name) is function for name, function in mi.ALTERNATIVES.items())
+
+
+@given(w=st.floats(-40, 40), l=st.floats(-40, 40), beta=st.floats(0.01, 5))
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_formulas(name, w, l, beta):
+    loss = mi.ALTERNATIVES[name](torch.tensor([w]), torch.tensor([l]), beta)
+    assert loss.item() == pytest.approx(PUBLISHED[name](w, l, beta), rel=1e-9, abs=1e-12)
+
+
+@given(beta=st.floats(0.01, 5))
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_value_and_gradient_at_the_start(name, beta):
+    zero = torch.zeros(3)
+    assert mi.ALTERNATIVES[name](zero, zero, beta).tolist() == pytest.approx([START[name](beta)] * 3)
+    assert slopes(name, 0.0, 0.0, beta) == pytest.approx(SLOPE[name](beta))
+
+
+@given(w=st.floats(-3, 3), l=st.floats(-3, 3))
+@pytest.mark.parametrize("name", ["kto", "bco", "dpop", "dpo_sft", "sft"])
+def test_the_chosen_is_pulled_up_and_the_rejected_pushed_down(name, w, l):
+    own, other = slopes(name, w, l, 0.5)
+    assert own < 0
+    assert other > 0 or (name == "sft" and other == 0)
+
+
+@given(w=st.floats(-3, 3), l=st.floats(-3, 3), shift=st.floats(-5, 5))
+def test_ipo_sees_the_margin_only_and_the_others_do_not(w, l, shift):
+    for name, function in mi.ALTERNATIVES.items():
+        before, after = (function(torch.tensor([w + s]), torch.tensor([l + s]), 0.5).item() for s in (0.0, shift))
+        if name == "ipo":
+            assert after == pytest.approx(before, abs=1e-9)
+    assert mi.cal_dpo(torch.ones(1), torch.zeros(1), 0.5) != mi.cal_dpo(torch.ones(1) * 2, torch.ones(1), 0.5)
+
+
+def test_bco_is_the_logistic_cell_and_its_shift_moves_the_threshold():
+    w, l = torch.randn(2, 5)
+    torch.testing.assert_close(mi.bco(w, l, 0.3), mi.preference_loss(0.3 * w, 0.3 * l, "js", 1.0))
+    torch.testing.assert_close(mi.bco(w, l, 1.0, shift=0.7), mi.bco(w - 0.7, l - 0.7, 1.0))
+    shift = torch.tensor(0.2, requires_grad=True)
+    assert not mi.bco(w, l, 1.0, shift=shift).requires_grad
+
+
+def test_ktos_reference_point_is_the_batchs_mean_reward_not_below_zero_and_passes_no_gradient():
+    w, l = torch.tensor([[1.0, 3.0], [-1.0, -3.0]]), torch.tensor([[0.0, 2.0], [0.0, -2.0]])
+    by_hand = torch.tensor([[0.5 * 1.5], [0.0]])
+    loss = mi.kto(w, l, 0.5)
+    torch.testing.assert_close(loss, 2 - (0.5 * w - by_hand).sigmoid() - (by_hand - 0.5 * l).sigmoid())
+    torch.testing.assert_close(loss, mi.kto(w, l, 0.5, reference_point=by_hand))
+    z = w.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(mi.kto(z, l, 0.5).sum(), z)
+    s = (0.5 * w - by_hand).sigmoid()
+    torch.testing.assert_close(gradient, -0.5 * s * (1 - s))
+
+
+def test_dpop_is_dpo_above_the_reference_and_lifts_harder_below():
+    w, l = torch.rand(5), torch.randn(5)
+    torch.testing.assert_close(mi.dpop(w, l, 0.7), -logsigmoid(0.7 * (w - l)))
+    own, other = slopes("dpop", -0.01, 0.0, 0.7, weight=9.0)
+    assert own == pytest.approx(-10 * other)
+
+
+def test_cal_dpo_rests_where_its_two_pulls_balance():
+    """On z_l = −z_w, z_w = x: −σ(−2x) + 2(x − 1/(2β)) = 0."""
+    low, high = 0.0, 10.0
+    for _ in range(80):
+        x = (low + high) / 2
+        low, high = (x, high) if -sigma(-2 * x) + 2 * (x - 1.25) < 0 else (low, x)
+    assert slopes("cal_dpo", x, -x, 0.4) == pytest.approx([0, 0], abs=1e-9)
+
+
+def test_one_beta_for_each_replica():
+    w, l, beta = torch.randn(3, 4), torch.randn(3, 4), torch.tensor([[0.1], [0.5], [2.0]])
+    for function in mi.ALTERNATIVES.values():
+        rows = torch.stack([function(w[k], l[k], float(beta[k])) for k in range(3)])
+        torch.testing.assert_close(function(w, l, beta), rows)
+
+
+BAD_CALLS = [
+    ("chosen: expected finite", (torch.tensor([math.nan]), torch.zeros(1), 0.1), {}),
+    ("rejected: expected finite", (torch.zeros(1), torch.tensor([math.inf]), 0.1), {}),
+    (r"rejected: expected shape \(2,\), got \(3,\)", (torch.zeros(2), torch.zeros(3), 0.1), {}),
+    ("chosen: expected at least one entry", (torch.zeros(0), torch.zeros(0), 0.1), {}),
+    (r"beta: expected a number in \(0, inf\), got 0", (torch.zeros(2), torch.zeros(2), 0), {}),
+    ("beta: expected positive numbers", (torch.zeros(2, 1), torch.zeros(2, 1), torch.tensor([[0.1], [-1.0]])), {}),
+    ("beta: expected finite", (torch.zeros(2), torch.zeros(2), torch.tensor(math.nan)), {}),
+    ("chosen, beta: expected batch dimensions", (torch.zeros(2), torch.zeros(2), torch.ones(3)), {}),
+]
+
+
+@pytest.mark.parametrize(("message", "args", "kwargs"), BAD_CALLS)
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_bad_calls_are_refused_by_name(name, message, args, kwargs):
+    with pytest.raises(ValueError, match=message):
+        mi.ALTERNATIVES[name](*args, **kwargs)
+
+
+@pytest.mark.parametrize("name", ["cal_dpo", "dpop", "dpo_sft"])
+def test_weights_are_positive(name):
+    with pytest.raises(ValueError, match="weight: expected a number in"):
+        mi.ALTERNATIVES[name](torch.zeros(1), torch.zeros(1), 0.1, weight=-1.0)
+
+
+def test_kto_needs_a_batch():
+    with pytest.raises(ValueError, match="chosen: expected at least 1 dimension"):
+        mi.kto(torch.tensor(0.0), torch.tensor(0.0), 0.1)
