@@ -56,9 +56,19 @@ def grouped_scores(
 
     Groups have as near to `group` rows as gives equal ones; fewer rows than there are groups may be left over at the
     end. A group larger than the rows is all of them: the full in-batch matrix.
+
+    Raises:
+        ValueError: a critic that gives another shape than one score for each pair.
     """
     x, y = (values.squeeze(0) for values in _groups((x, y), group))  # a single group stays a matrix, for any module
-    joint, product = joint_and_product(critic(x, y))
+    matrix = critic(x, y)
+    expected = (*x.shape[:-1], y.shape[-2])
+    if not isinstance(matrix, Tensor) or matrix.shape != expected:
+        got = tuple(matrix.shape) if isinstance(matrix, Tensor) else type(matrix).__name__
+        raise ValueError(
+            f"critic: expected scores of shape {expected} for rows {tuple(x.shape)}, {tuple(y.shape)}, got {got}"
+        )
+    joint, product = joint_and_product(matrix)
     return joint.flatten(), product.reshape(joint.numel(), -1)
 
 

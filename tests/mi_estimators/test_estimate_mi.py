@@ -59,6 +59,19 @@ def test_a_users_module_and_a_users_function_are_critics():
     assert by_function.nats == by_module.nats
 
 
+def test_a_users_critic_that_does_not_score_each_pair_is_refused():
+    class ByRow(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(()))
+
+        def forward(self, x, y):
+            return self.weight * (x * y).sum(-1)
+
+    with pytest.raises(ValueError, match=r"critic: expected scores of shape \(\d+, \d+\) for rows .* got \(\d+,\)"):
+        mi.estimate_mi(*sample(mi.laws.Gaussian(0.5), 200), critic=ByRow(), anchor="none", **FAST)
+
+
 @pytest.mark.parametrize("transform", ["none", "standard", "rank"])
 def test_transforms_leave_the_information(transform):
     law = mi.laws.Gaussian(0.7)
