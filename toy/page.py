@@ -28,6 +28,8 @@ main { max-width: 66rem; margin: 0 auto; padding: 2rem 1.2rem 4rem; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .4rem; }
 h2 { font-size: 1.3rem; margin: 3rem 0 .6rem; padding-top: 1rem; border-top: 1px solid var(--rule); }
 p, figcaption { max-width: 56rem; }
+nav ol { padding-left: 1.4rem; columns: 2 22rem; }
+a { color: inherit; text-underline-offset: .2em; }
 .soft, figcaption { color: var(--soft); font-size: .92rem; }
 figure { margin: 1.2rem 0 1.6rem; min-width: min(100%, 44rem); }
 figure svg { display: block; width: 100%; height: auto; color: var(--ink); }
@@ -66,15 +68,22 @@ def html_table(title: str, table: Table, *, folded: bool = False) -> str:
 
 @dataclass
 class Page:
-    """What has been put on the page, and every figure's files by name."""
+    """What has been put on the page, its headings, and every figure's files by name."""
 
     title: str
     parts: list[str] = field(default_factory=list)
+    headings: list[str] = field(default_factory=list)
     figures: dict[str, tuple[str, bytes]] = field(default_factory=dict)
 
     def heading(self, text: str) -> None:
-        """Begin a section."""
-        self.parts.append(f"<h2>{escape(text)}</h2>")
+        """Begin a section, which the table of contents names."""
+        self.headings.append(escape(text))
+        self.parts.append(f"<h2 id=section-{len(self.headings)}>{escape(text)}</h2>")
+
+    def contents(self) -> str:
+        """Return the table of contents, or nothing where there is but one section."""
+        items = "".join(f"<li><a href=#section-{k}>{text}</a></li>" for k, text in enumerate(self.headings, 1))
+        return f"<nav aria-label=Contents><ol>{items}</ol></nav>\n" if len(self.headings) > 1 else ""
 
     def text(self, text: str, *, soft: bool = False) -> None:
         """Add a paragraph."""
@@ -104,6 +113,6 @@ class Page:
             "<!doctype html>\n<html lang=en><head><meta charset=utf-8>"
             "<meta name=viewport content='width=device-width, initial-scale=1'>"
             f"<title>{escape(self.title)}</title><style>{_CSS}</style></head>"
-            f"<body><main><h1>{escape(self.title)}</h1>\n"
+            f"<body><main><h1>{escape(self.title)}</h1>\n{self.contents()}"
         )
         path.write_text(head + "\n".join(self.parts) + "\n</main></body></html>\n", encoding="utf-8")
