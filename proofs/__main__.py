@@ -1,4 +1,4 @@
-"""Run the theorems and print the ledger: `python -m proofs [SLUG] [--json]`."""
+"""Run the theorems and print the ledger: `python -m proofs [SLUG] [--json] [--write [FILE]]`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 
 _PACKAGES = {"sympy": "sympy", "flint": "python-flint", "hypothesis": "hypothesis", "tqdm": "tqdm"}
+PAGE = Path("docs/THEOREMS.md")
 
 
 def table(entries: list) -> str:
@@ -88,7 +90,19 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m proofs", description="Run the theorems and print the ledger.")
     parser.add_argument("slug", nargs="?", help="show one theorem in full (and run what it rests on)")
     parser.add_argument("--json", action="store_true", help="print a JSON list, one object for each theorem")
+    parser.add_argument(
+        "--write",
+        nargs="?",
+        const=PAGE,
+        type=Path,
+        metavar="FILE",
+        help=f"write all theorems as a page of Markdown (default {PAGE})",
+    )
     arguments = parser.parse_args(argv)
+    if arguments.write is not None and arguments.slug is not None:
+        parser.error("--write: expected no SLUG beside it, since the page holds all theorems")
+    if arguments.write is not None and not arguments.write.parent.is_dir():
+        parser.error(f"--write: expected a folder that is there, got {arguments.write.parent}")
     start = time.perf_counter()
     missing = [package for module, package in _PACKAGES.items() if find_spec(module) is None]
     if missing:
@@ -114,7 +128,13 @@ def main(argv: list[str] | None = None) -> int:
         print(page(shown[0]))
     else:
         print(table(entries), summary(entries, time.perf_counter() - start), sep="\n")
-    return 0 if shown and all(e.ok for e in shown) else 1
+    ok = bool(shown) and all(e.ok for e in shown)
+    if arguments.write is not None and ok:
+        from . import book
+
+        arguments.write.write_text(book.page(entries), encoding="utf-8")
+        print(f"wrote {arguments.write}", file=sys.stderr)
+    return 0 if ok else 1
 
 
 if __name__ == "__main__":

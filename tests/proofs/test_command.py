@@ -106,6 +106,37 @@ def test_a_theorem_that_is_not_ok_is_exit_1(shelf, capsys, arguments):
         assert out.splitlines()[-1].startswith("2 theorems: 0 symbolic, 0 certified, 1 tested, 1 NOT OK; ")
 
 
+def test_write(shelf, tmp_path, capsys):
+    page = tmp_path / "page.md"
+    assert command.main(["--write", str(page)]) == 0
+    text = page.read_text()
+    for part in (
+        "1 theorems: 0 symbolic, 0 certified, 1 tested",
+        "[`good`](#good)",
+        "$$\nx = x\n$$",
+        "a statement",
+        "`mi.dv`",
+    ):
+        assert part in text
+    shelf["bad"] = theorem("bad", check=FALSE)
+    assert command.main(["--write", str(page)]) == 1
+    assert page.read_text() == text, "a page of theorems that do not hold was written"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["good", "--write"], "--write: expected no SLUG"),
+        (["--write", "nowhere/page.md"], "--write: expected a folder"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_anything_runs(shelf, capsys, arguments, message):
+    with pytest.raises(SystemExit) as stopped:
+        command.main(arguments)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
 def test_a_module_that_does_not_import_is_exit_1(shelf, capsys):
     shelf["broken"] = "SyntaxError: no"
     assert command.main([]) == 1

@@ -11,6 +11,8 @@ import pytest
 
 import mi_estimators as mi
 import proofs
+from proofs import book
+from proofs.__main__ import PAGE
 from proofs.ledger import ledger, load
 from proofs.theorem import TIERS, Theorem, run
 
@@ -61,6 +63,11 @@ def test_its_module_has_the_fixed_shape(slug):
     order = [field.name for field in dataclasses.fields(Theorem)]
     written = re.findall(r"^    (\w+)=", source.split("THEOREM = Theorem(")[1], re.MULTILINE)
     assert written == [name for name in order if name in written]
+
+
+def test_the_page_is_current():
+    page = Path(proofs.__file__).parents[1] / PAGE
+    assert page.read_text(encoding="utf-8") == book.page(list(entries().values())), "run python -m proofs --write"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
