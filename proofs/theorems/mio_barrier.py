@@ -65,8 +65,8 @@ THEOREM = Theorem(
     differentiable model: ż_w = −a ∂L/∂z_w − c ∂L/∂z_l with the kernel's entries a > 0 and c at that time, κ = c/a. (a)
     If κ ≤ κ̄ and z_l ≤ 0 at all times, 1 ≤ κ̄ < 2/α, then βz_w ≥ logit((1 − ακ̄/2)/(2 − α)) at all times; MIO: κ̄ < 4 and
     logit(⅔(1 − κ̄/4)). At κ̄ = 1 this is 0: no decline. (b) Without z_l ≤ 0: if κ ≤ κ̄, ½ ≤ κ̄ < 1/α, then βz_w ≥
-    logit((1 − ακ̄)/(2 − α)). (c) At the start ż_w is (β/2)(a − c) for DPO and αβ/2 (a − c) for L_α: both fall at first iff
-    κ > 1, and DPO has no barrier: it falls as long as κ > 1. (d) L_α lowers z_w wherever κ ≥ 0 and βz_w > −ln(1 − α).""",
+    logit((1 − ακ̄)/(2 − α)). (c) At the start ż_w is (β/2)(a − c) for DPO and αβ/2 (a − c) for L_α: both fall at first
+    iff κ > 1, and DPO has no barrier: it falls as long as κ > 1. (d) L_α lowers z_w where κ ≥ 0, βz_w > −ln(1 − α).""",
     formula=(
         r"z_l \le 0,\ \tfrac{c}{a} \le \bar\kappa \in [1, 4) \;\Longrightarrow\; "
         r"\beta z_w \ge \operatorname{logit}\bigl(\tfrac23 (1 - \tfrac{\bar\kappa}{4})\bigr) \quad (\mathrm{MIO})"
