@@ -89,6 +89,10 @@ class Page:
         """Add a paragraph."""
         self.parts.append(f"<p{' class=soft' if soft else ''}>{escape(one_line(text))}</p>")
 
+    def html(self, fragment: str) -> None:
+        """Add a fragment of HTML as it is: nothing in it is escaped."""
+        self.parts.append(fragment)
+
     def table(self, title: str, table: Table, *, folded: bool = False) -> None:
         """Add a table, if it has a row."""
         if table.body:
