@@ -194,6 +194,8 @@ MUTANTS = [
     ("mio_barrier", "preference_loss", "DPO", AS_DPO),
     ("escape_times", "mean", "half", lambda v, w=None: RIGHT["mean"](v, w) / 2),
     ("escape_times", "preference_loss", "the other mix", loss(lambda f, w, l, b, m: f(w, l, b, 0.51))),
+    ("mio_escapes_two_arms", "preference_loss", "the other mix", loss(lambda f, w, l, b, m: f(w, l, b, 0.51))),
+    ("mio_escapes_two_arms", "preference_loss", "DPO", AS_DPO),
     ("who_samples_starves", "js", "DV instead", RIGHT["dv"]),
     ("who_samples_starves", "preference_loss", "the other mix", TURNED),
 ]
