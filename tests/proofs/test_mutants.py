@@ -166,6 +166,8 @@ MUTANTS = [
     ("mio_loss_floor", "preference_loss", "MIO for all", loss(lambda f, w, l, b, m: f(w, l, b, 0.5))),
     ("mio_not_shift_invariant", "preference_loss", "a ridge", loss(lambda f, w, l, b, m: f(w, l, b, m) + 1e-3 * w**2)),
     ("mio_not_shift_invariant", "preference_loss", "DPO", AS_DPO),
+    ("matched_gradients", "preference_loss", "the other mix", loss(lambda f, w, l, b, m: f(w, l, b, 0.51))),
+    ("matched_gradients", "preference_loss", "half", loss(lambda f, w, l, b, m: f(w, l, b, m) / 2)),
     ("rlhf_reach", "log_mean_exp", "the mean", lambda t, log_q: RIGHT["mean"](t, log_q)),
     ("rlhf_reach", "dv", "nwj instead", RIGHT["nwj"]),
     ("dpo_gradient_ratio", "preference_loss", "MIO", loss(lambda f, w, l, b, m: f(w, l, "js", m))),
