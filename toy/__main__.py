@@ -8,13 +8,16 @@ from pathlib import Path
 
 import torch
 
-from . import report, specs
-from .rows import FILE, latest, read, run
+from . import report
+from .experiments import DEMO, EXPERIMENTS, FULL, QUICK
+from .rows import FILE, latest, read
+from .suite import run
 
 _COMMANDS = {
-    "demo": "run every experiment and write the report",
-    **{name: f"run the {name} experiments alone and write their report" for name in specs.EXPERIMENTS},
-    "report": "write the report again from the rows",
+    "demo": "run a part of the lab in less than a minute, and write the report",
+    **{name: f"{one.about}: run it and write its report" for name, one in EXPERIMENTS.items()},
+    "report": "run every experiment that has no rows yet, and write the report",
+    "page": "write the report again from the rows, and run nothing",
 }
 
 
@@ -30,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
             default=Path("results"),
             help="folder of results.jsonl, figures and report.html (default results)",
         )
-        if name != "report":
+        if name != "page":
             command.add_argument("--seed", type=int, default=0, help="base seed (default 0)")
             command.add_argument("--quick", action="store_true", help="rough numbers in a few seconds")
     options = parser.parse_args(argv)
@@ -50,15 +53,17 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _rows(options: argparse.Namespace) -> list:
-    if options.command == "report":
+    if options.command == "page":
         return latest(read(options.out / FILE))
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)  # the tensors are small: threads only contend
     suite = "quick" if options.quick else "full"
-    experiments = specs.QUICK if options.quick else specs.EXPERIMENTS
-    if options.command != "demo":
-        experiments = {options.command: experiments[options.command]}
-    return run(experiments, suite, options.seed, options.out)
+    chosen = QUICK if options.quick else FULL
+    if options.command == "demo":
+        chosen = {name: chosen[name] for name in DEMO} if options.quick else DEMO
+    elif options.command != "report":
+        chosen = {options.command: chosen[options.command]}
+    return run(chosen, suite, options.seed, options.out)
 
 
 if __name__ == "__main__":

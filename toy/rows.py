@@ -1,40 +1,28 @@
-"""Rows of results: one JSON object a line, written as they come, read by everything that plots or prints."""
+"""Rows of results: what one says of itself, and which of them are meant. Everything plots and prints from rows."""
 
 from __future__ import annotations
 
 import json
 import math
 import platform
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
-from tqdm import tqdm
 
 import mi_estimators as mi
-from mi_estimators import _checks
 
-from . import collapse, escape, gaussian, jsonl, specs
+from . import jsonl
 from .jsonl import Row
 
 FILE = "results.jsonl"
-
-RUNS: dict[type, Callable[..., tuple[dict, dict]]] = {
-    specs.EscapeFlow: escape.escape_flow,
-    specs.MioLift: escape.mio_lift,
-    specs.EscapeSampled: escape.escape_sampled,
-    specs.Collapse: collapse.collapse,
-    specs.Lazy: collapse.lazy,
-    specs.EffectiveSampleSize: gaussian.effective_sample_size,
-    specs.GradientVariance: gaussian.gradient_variance,
-    specs.Estimate: gaussian.estimate,
-}
-"""Spec → the function (spec, seed) → (measured, theory) that runs it."""
+Spec = Any
+"""A frozen dataclass: what is run."""
 
 
-def identity(experiment: str, spec: specs.Spec, suite: str, seed: int) -> Row:
+def identity(experiment: str, spec: Spec, suite: str, seed: int) -> Row:
     """Return the part of a row that says what was run; two rows with the same one hold the same experiment."""
     fields = json.loads(json.dumps(asdict(spec)))  # tuples as JSON has them, so that it equals what is read back
     return {"experiment": experiment, "kind": type(spec).__name__, "spec": fields, "suite": suite, "seed": seed}
@@ -56,47 +44,6 @@ def read(path: Path) -> list[Row]:
         ValueError: a line that is not a row.
     """
     return jsonl.read(path, ("kind", "spec", "seed", "measured", "theory"))
-
-
-def run(
-    experiments: dict[str, tuple[specs.Spec, ...]], suite: str, seed: int, folder: Path, *, bar: bool = True
-) -> list[Row]:
-    """Run every spec that has no row yet, append its row, and return the rows of this suite and seed.
-
-    Args:
-        experiments: specs by experiment, such as `specs.EXPERIMENTS`.
-        suite: name that keeps the rows of one set of specs apart.
-        seed: base seed of every spec.
-        folder: where results.jsonl lies; it must exist.
-        bar: whether to show a progress bar on standard error.
-
-    Raises:
-        ValueError: a negative seed, or a results.jsonl that holds something else than rows.
-        OSError: a folder that cannot be written.
-    """
-    _checks.count("seed", seed, low=0)
-    path = folder / FILE
-    done = read(path)
-    found = []
-    todo = [(name, spec) for name, group in experiments.items() for spec in group]
-    with jsonl.appending(path) as file, tqdm(todo, unit="spec", disable=not bar) as progress:
-        for name, spec in progress:
-            progress.set_description(f"{name}: {type(spec).__name__}")
-            row = identity(name, spec, suite, seed)
-            same = [old for old in done if row.items() <= old.items()]
-            if not same:
-                started = time.perf_counter()
-                measured, theory = RUNS[type(spec)](spec, seed)
-                row |= {
-                    "measured": strict(measured),
-                    "theory": strict(theory),
-                    "seconds": round(time.perf_counter() - started, 3),
-                    "versions": versions(),
-                }
-                jsonl.append(file, row)
-                same = [row]
-            found.append(same[-1])
-    return found
 
 
 def versions() -> dict[str, str]:

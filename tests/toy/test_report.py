@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import toy.rows
-from toy import logs, report, specs
+from toy import experiments, logs, report, specs, suite
 from toy.__main__ import main
 from toy.style import INK
 from toy.tables import fit_exponent, number
@@ -53,7 +53,7 @@ def folder(tmp_path_factory):
     line = {"step": 1, "loss": 1.38, "rewards/chosen": 0.1, "rewards/rejected": -0.1, "rewards/accuracies": None}
     lines = [line, line | {"step": 2}, {"step": 2, "eval_loss": 1.2}]
     (run / "metrics.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines) + '{"step": 3, "lo')
-    report.build(toy.rows.run(TINY, "tiny", 0, folder, bar=False), folder)
+    report.build(suite.run(TINY, "tiny", 0, folder, bar=False), folder)
     return folder
 
 
@@ -109,24 +109,24 @@ def test_the_page_shows_what_other_rooms_left_and_escapes_it(page):
 
 
 def test_sections_without_data_are_left_out(tmp_path):
-    rows = toy.rows.run({"collapse": (specs.Lazy("dv", 1.0),)}, "tiny", 0, tmp_path, bar=False)
+    rows = suite.run({"collapse": (specs.Lazy("dv", 1.0),)}, "tiny", 0, tmp_path, bar=False)
     text = report.build(rows, tmp_path).read_text()
     for heading in ("language model", "theorems", "Starvation"):
         assert heading not in text
 
 
 def test_a_second_run_repeats_nothing(folder, monkeypatch):
-    monkeypatch.setattr(toy.rows, "RUNS", {})
+    monkeypatch.setattr(suite, "RUNS", {})
     before = (folder / toy.rows.FILE).read_bytes()
-    assert len(toy.rows.run(TINY, "tiny", 0, folder, bar=False)) == COUNT
+    assert len(suite.run(TINY, "tiny", 0, folder, bar=False)) == COUNT
     assert (folder / toy.rows.FILE).read_bytes() == before
 
 
 def test_another_seed_or_spec_is_run(tmp_path):
     spec = specs.EscapeSampled((0.1,), replicas=2)
-    toy.rows.run({"escape": (spec,)}, "tiny", 0, tmp_path, bar=False)
-    toy.rows.run({"escape": (spec,)}, "tiny", 1, tmp_path, bar=False)
-    toy.rows.run({"escape": (specs.EscapeSampled((0.2,), replicas=2),)}, "tiny", 1, tmp_path, bar=False)
+    suite.run({"escape": (spec,)}, "tiny", 0, tmp_path, bar=False)
+    suite.run({"escape": (spec,)}, "tiny", 1, tmp_path, bar=False)
+    suite.run({"escape": (specs.EscapeSampled((0.2,), replicas=2),)}, "tiny", 1, tmp_path, bar=False)
     rows = toy.rows.read(tmp_path / toy.rows.FILE)
     assert [row["seed"] for row in rows] == [0, 1, 1]
     assert len(toy.rows.latest(rows)) == 2
@@ -134,7 +134,7 @@ def test_another_seed_or_spec_is_run(tmp_path):
 
 def test_an_interrupted_run_keeps_its_rows_and_goes_on(tmp_path, monkeypatch):
     group = {"collapse": (specs.Lazy("dv", 1.0), specs.Lazy("js", 1.0), specs.Lazy("js", 2.0))}
-    called, real = [], toy.rows.RUNS[specs.Lazy]
+    called, real = [], suite.RUNS[specs.Lazy]
 
     def run(spec, seed):
         called.append(spec)
@@ -142,41 +142,41 @@ def test_an_interrupted_run_keeps_its_rows_and_goes_on(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return real(spec, seed)
 
-    monkeypatch.setitem(toy.rows.RUNS, specs.Lazy, run)
+    monkeypatch.setitem(suite.RUNS, specs.Lazy, run)
     with pytest.raises(KeyboardInterrupt):
-        toy.rows.run(group, "tiny", 0, tmp_path, bar=False)
+        suite.run(group, "tiny", 0, tmp_path, bar=False)
     path = tmp_path / toy.rows.FILE
     assert len(toy.rows.read(path)) == 1
     with path.open("a") as file:
         file.write('{"kind": "Lazy", "cut sho')  # a line that the interruption cut short
-    assert len(toy.rows.run(group, "tiny", 0, tmp_path, bar=False)) == 3
+    assert len(suite.run(group, "tiny", 0, tmp_path, bar=False)) == 3
     assert called == [group["collapse"][0], group["collapse"][1], group["collapse"][1], group["collapse"][2]]
     assert len(toy.rows.read(path)) == len(path.read_text().splitlines()) == 3
 
 
 def test_report_rebuilds_from_the_rows_alone(folder, page, monkeypatch, capsys):
-    monkeypatch.setattr(toy.rows, "RUNS", {})
+    monkeypatch.setattr(suite, "RUNS", {})
     (folder / report.FILE).unlink()
-    assert main(["report", "--out", str(folder)]) == 0
+    assert main(["page", "--out", str(folder)]) == 0
     assert (folder / report.FILE).read_text() == page
     assert "report.html" in capsys.readouterr().out
 
 
 def test_one_experiment_alone(tmp_path, monkeypatch):
-    monkeypatch.setitem(specs.QUICK, "collapse", (specs.Lazy("dv", 1.0),))
+    monkeypatch.setitem(experiments.QUICK, "collapse", (specs.Lazy("dv", 1.0),))
     assert main(["collapse", "--quick", "--out", str(tmp_path / "new" / "folder"), "--seed", "3"]) == 0
     (row,) = toy.rows.read(tmp_path / "new" / "folder" / toy.rows.FILE)
     assert (row["suite"], row["seed"]) == ("quick", 3)
 
 
-@pytest.mark.parametrize("suite", [specs.QUICK, specs.EXPERIMENTS])
-def test_every_suite_has_every_kind_of_spec(suite):
-    kinds = {type(spec) for group in suite.values() for spec in group}
-    assert kinds == set(toy.rows.RUNS)
+@pytest.mark.parametrize("specs_by_name", [experiments.QUICK, experiments.FULL])
+def test_every_suite_has_every_kind_of_spec(specs_by_name):
+    kinds = {type(spec) for group in specs_by_name.values() for spec in group}
+    assert kinds == set(suite.RUNS)
 
 
 def test_a_report_without_rows_says_what_to_do(tmp_path, capsys):
-    assert main(["report", "--out", str(tmp_path)]) == 1
+    assert main(["page", "--out", str(tmp_path)]) == 1
     assert re.search(r"expected rows or runs in .*got none; run `python -m toy demo`", capsys.readouterr().err)
 
 
@@ -190,7 +190,7 @@ def test_an_out_that_is_a_file_is_refused_in_one_line(tmp_path, capsys):
 
 def test_damaged_rows_and_bad_seeds_are_named(tmp_path, capsys):
     (tmp_path / toy.rows.FILE).write_text('{"no": "row"}\n')
-    assert main(["report", "--out", str(tmp_path)]) == 1
+    assert main(["page", "--out", str(tmp_path)]) == 1
     assert "expected a row of results in line 1" in capsys.readouterr().err
     assert main(["demo", "--seed", "-1", "--out", str(tmp_path)]) == 1
     assert "seed: expected an integer of at least 0, got -1" in capsys.readouterr().err
@@ -206,7 +206,7 @@ def test_interruption_at_the_command_line(tmp_path, monkeypatch, capsys):
     def stop(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(toy.rows.RUNS, specs.EscapeFlow, stop)
+    monkeypatch.setitem(suite.RUNS, specs.EscapeFlow, stop)
     assert main(["escape", "--quick", "--out", str(tmp_path)]) == 130
     assert "the same command goes on" in capsys.readouterr().err
 

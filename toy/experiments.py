@@ -1,0 +1,83 @@
+"""The experiments: what each runs, in full and in a quick suite, and what it puts on the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from . import collapse, collapse_page, escape, escape_page, gaussian, gaussian_page, specs
+from .page import Page
+from .rows import Row, Spec
+
+Run = Callable[..., tuple[dict, dict]]
+"""(spec, seed) → (measured, theory), as plain data."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One phenomenon.
+
+    Attributes:
+        about: what it shows, in a line.
+        full, quick: its specs; the quick ones take seconds, reach every line of code, and their numbers are rough.
+        runs: kind of spec → the function that runs it.
+        section: puts its rows on the page, and nothing where there are none.
+    """
+
+    about: str
+    full: tuple[Spec, ...]
+    quick: tuple[Spec, ...]
+    runs: dict[type, Run]
+    section: Callable[[Page, list[Row]], None]
+
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "escape": Experiment(
+        "how long a policy takes from p(correct) = ε to ½",
+        specs.ESCAPE,
+        specs.QUICK["escape"],
+        {
+            specs.EscapeFlow: escape.escape_flow,
+            specs.MioLift: escape.mio_lift,
+            specs.EscapeSampled: escape.escape_sampled,
+        },
+        escape_page.section,
+    ),
+    "collapse": Experiment(
+        "when the chosen response sinks, and what holds it",
+        specs.COLLAPSE,
+        specs.QUICK["collapse"],
+        {specs.Collapse: collapse.collapse, specs.Lazy: collapse.lazy},
+        collapse_page.section,
+    ),
+    "starvation": Experiment(
+        "which samples carry an estimator's gradient",
+        specs.STARVATION,
+        specs.QUICK["starvation"],
+        {
+            specs.EffectiveSampleSize: gaussian.effective_sample_size,
+            specs.GradientVariance: gaussian.gradient_variance,
+        },
+        gaussian_page.starvation,
+    ),
+    "estimate": Experiment(
+        "one estimate with its interval",
+        specs.ESTIMATE,
+        specs.QUICK["estimate"],
+        {specs.Estimate: gaussian.estimate},
+        gaussian_page.estimate,
+    ),
+}
+"""Experiments by name, in the report's order."""
+
+RUNS: dict[type, Run] = {kind: run for one in EXPERIMENTS.values() for kind, run in one.runs.items()}
+
+FULL = {name: one.full for name, one in EXPERIMENTS.items()}
+QUICK = {name: one.quick for name, one in EXPERIMENTS.items()}
+DEMO = {
+    "escape": specs.ESCAPE,
+    "collapse": specs.COLLAPSE,
+    "starvation": specs.STARVATION,
+    "estimate": specs.ESTIMATE,
+}
+"""A part of the full suite that takes less than a minute."""
