@@ -125,7 +125,7 @@ THEOREM = Theorem(
         Sign("L_α avoids the decline: it starts upward for every κ", drift(js).subs({u: 0, v: 0}), ">="),
         Sign("(d) for κ < 0 too", drift(js).subs({u: -sp.log(rest) + t, kappa: -q}), "<"),
     ),
-    uses=("lazy_flow_collapse", "mio_anchor", "mio_no_collapse"),
+    uses=("lazy_flow_collapse", "mio_anchor"),
     about=("preference_loss",),
     reference="THEORY of this project, section 5 (which also asks κ ≥ 1: not needed).",
 )
