@@ -12,7 +12,7 @@ from proofs.theorem import Theorem
 from proofs.vocabulary import positives, reals, sigmoid, softplus
 
 z_w, z_l, u, v = reals("z_w z_l u v")
-beta, w, Y, s, t, k = positives("beta w Y s t")  # w = e^{v − u} and Y = e^{2u}
+beta, w, Y, s, t = positives("beta w Y s t")  # w = e^{v − u} and Y = e^{2u}
 
 
 def mio(b):
