@@ -113,6 +113,8 @@ MUTANTS = [
     # sampling
     ("dv_minibatch_bias", "dv", "nwj instead", RIGHT["nwj"]),
     ("dv_minibatch_bias", "dv", "no exponential", linear),
+    ("dv_bias_ratio", "dv", "nwj instead", RIGHT["nwj"]),
+    ("dv_bias_ratio", "dv", "half", lambda t, u, log_p=None, log_q=None: RIGHT["dv"](t, u, log_p, log_q) / 2),
     ("mine_gradient_bias", "mine", "no memory", lambda t, u, past, decay: RIGHT["mine"](t, u)),
     ("mine_gradient_bias", "mine", "decay turned", lambda t, u, past, decay: RIGHT["mine"](t, u, past, 1 - decay)),
     ("mine_gradient_bias", "exact_minibatch_bias", "pairs only", lambda f, law, t, batch_size: PAIR_BIAS(f, law, t)),
