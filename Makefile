@@ -39,7 +39,7 @@ demo: $(READY) ## the whole house in small: theorems, lab, an estimate, a langua
 	@$(BIN)/python -m toy demo --out $(OUT)
 
 test: $(READY) ## everything that must hold, in a few minutes
-	$(BIN)/python -m pytest --numprocesses $(WORKERS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
 check: $(READY) ## format, lint and types
 	$(BIN)/ruff format --check .

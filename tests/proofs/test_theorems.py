@@ -16,6 +16,7 @@ from proofs.__main__ import PAGE
 from proofs.ledger import ledger, load
 from proofs.theorem import TIERS, Theorem, run
 
+pytestmark = pytest.mark.xdist_group("ledger")  # one process runs the ledger, once
 THEOREMS = load()
 SLUGS = sorted(THEOREMS)
 TIER = dict.fromkeys(SLUGS, "symbolic") | {"mio_no_collapse": "certified"}
