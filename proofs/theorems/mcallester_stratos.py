@@ -1,4 +1,4 @@
-"""No high-confidence lower bound for every law exceeds ln N for KL, or 2 ln N for mutual information."""
+"""What a high-confidence lower bound for every law certifies: at most ln N for KL, 2 ln N for mutual information."""
 
 from itertools import product
 from math import log
@@ -12,13 +12,14 @@ from proofs.shipped import Shipped, batches, tensor
 from proofs.symbolic import Identity, Sign, minimum
 from proofs.tested import Tested
 from proofs.theorem import Theorem
-from proofs.vocabulary import normalised, positives
+from proofs.vocabulary import kl, normalised, positives
 
-x, r, y, a, b, c, p, q = positives("x r y a b c p q")
+x, r, y, a, b, c, p, q, ell, d = positives("x r y a b c p q ell d")  # ell is ln(1/δ)
 n, i, k = sp.symbols("n i k", positive=True, integer=True)
 N = n + 1  # a sample size ≥ 2
 spared = (1 + x) * (sp.log(x) - sp.log(1 + x))  # ln (1 − 1/N)^N at N = 1 + x
 mixed = (1 - 1 / N) * q + p / N  # Q' at an atom
+outside = ell / (N * (1 + d))  # a Q-mass of P's atom below ln(1/δ)/N
 at_most = i * (i - 1) / (2 * k)  # bounds the probability that i indices among k are not distinct
 LAW = normalised(positives("a1 a2"))  # of the sample, on two atoms
 pair_law = {(u, v): LAW[u] * LAW[v] for u, v in product((0, 1), repeat=2)}
@@ -48,7 +49,8 @@ THEOREM = Theorem(
     S) > ln N] ≤ 4δ: however large KL(P‖Q) is and although P is known, B is at most ln N with probability 1 − 4δ or
     more. (b) Mutual information. Let B(S) be a real function of N ≥ 1 pairs such that for every law on X × Y with
     finite support Pr_{S ~ law^N}[B(S) > I(X; Y)] ≤ δ. Then for every law on X × Y, discrete or not, Pr_{S ~ law^N}[B(S)
-    > 2 ln N] ≤ 2δ.""",
+    > 2 ln N] ≤ 2δ. (c) The ln N of (a) is right up to ln ln(1/δ), 0 < δ < 1: let B be ln N − ln ln(1/δ) if P is one
+    atom and S misses it, else 0. B keeps the promise of (a), and has that value always if Q lies off the atom.""",
     formula=(
         r"\Pr\bigl[B > \mathrm{KL}(P\|Q)\bigr] \le \delta \;\;\forall P, Q \quad\Longrightarrow\quad "
         r"\Pr_{S \sim Q^N}\bigl[B(P, S) > \ln N\bigr] \le 4\delta \;\;\forall P, Q"
@@ -60,13 +62,15 @@ THEOREM = Theorem(
         "B is measurable, and deterministic (or its randomness is independent of S); it need not be a DV or NWJ bound",
         "a limit on certified values, not on estimates: an estimator without the promise may be larger, and right",
     ),
-    proof="""(a) Let Q' = (1 − 1/N) Q + P/N. Then dP/dQ' ≤ N, so KL(P‖Q') ≤ ln N, and Q' ≥ (1 − 1/N) Q gives Q'^N ≥ (1 −
+    proof="""(a) Let Q' = (1 − 1/N) Q + P/N. Then P ≤ N Q', so KL(P‖Q') ≤ ln N, and Q' ≥ (1 − 1/N) Q gives Q'^N ≥ (1 −
     1/N)^N Q^N ≥ ¼ Q^N, since (1 − 1/N)^N increases from ¼ at N = 2. For the event E = {B(P, ·) > ln N}: ¼ Q^N(E) ≤
     Q'^N(E) ≤ Pr_{Q'}[B > KL(P‖Q')] ≤ δ. (b) Draw a pool of k = N² i.i.d. pairs from the law, then S from the pool, N
     draws with replacement. Given the pool, S is i.i.d. from the uniform law on it, whose mutual information is at most
-    ln k, as p(x, y)/(p(x) p(y)) ≤ 1/p(y) ≤ k: so Pr[B(S) > ln k] ≤ δ. Given that the N indices are distinct, S has the
-    law of N i.i.d. pairs, and they are with probability Π_{i<N} (1 − i/k) ≥ 1 − N(N − 1)/(2k) ≥ ½. Hence ½ Pr_{law^N}[B
-    > ln k] ≤ δ.""",
+    ln k, as p(x, y)/(p(x) p(y)) ≤ 1/p(y) ≤ k, each pair of the pool weighing 1/k: so Pr[B(S) > ln k] ≤ δ. Given that
+    the N indices are distinct, S has the law of N i.i.d. pairs, and they are with probability Π_{i<N} (1 − i/k) ≥ 1 −
+    N(N − 1)/(2k) ≥ ½. Hence ½ Pr_{law^N}[B > ln k] ≤ δ. (c) With Q-mass q on the atom, KL(P‖Q) = −ln q. If q ≤
+    ln(1/δ)/N, that is at least B. If q is larger, S misses the atom with probability (1 − q)^N ≤ e^{−qN} < δ
+    (missed_mass), and otherwise B = 0 ≤ KL(P‖Q).""",
     by_hand=(
         "(a) Q' ≥ (1 − 1/N) Q per atom or density gives the same for the product laws; the chain of inequalities for E",
         "(b) given distinct indices S is i.i.d. (2 atoms, N = 2, pools of 2 and 3 are enumerated); the mean over pools",
@@ -74,6 +78,7 @@ THEOREM = Theorem(
     ),
     checks=(
         Sign("(a) N − dP/dQ' > 0, with r = dP/dQ", N - r / ((1 - 1 / N) + r / N), ">"),
+        Identity("(a) N Q' − P = (N − 1) Q, also where Q or P has no mass", N * mixed - p, (N - 1) * q),
         Sign("(a) Q' − (1 − 1/N) Q > 0", mixed - (1 - 1 / N) * q, ">"),
         *minimum("(a) y − 1 − ln y", y - 1 - sp.log(y), y, sp.Integer(1), sp.Integer(0)),
         Identity(
@@ -103,6 +108,9 @@ THEOREM = Theorem(
             )
             for size, ((one, two), weight) in product((2, 3), pair_law.items())
         ],
+        Identity("(c) KL(P‖Q) = −ln q", kl((1, 0), normalised((q, p))), -sp.log(q / (q + p))),
+        Sign("(c) q < ln(1/δ)/N: KL − B > 0", -sp.log(outside) - (sp.log(N) - sp.log(ell)), ">"),
+        Sign("(c) qN > ln(1/δ): e^{−qN} < δ", sp.exp(-ell) - sp.exp(-(ell + d)), ">"),
         Shipped(
             "mi.dv on N negatives exceeds ln N = KL(P‖Q') with probability (1 − 1/N)^N ≥ ¼: it makes no such promise",
             {"size": strategies.counts(4).map(lambda size: size + 1), "height": strategies.counts(8)},
@@ -126,8 +134,15 @@ THEOREM = Theorem(
             sp.Rational(1 * 2 * 3, 3**3) - sp.Rational(1, 2),
             ">=",
         ),
+        Sign("(a) promised for one Q only: B = KL(P‖Q) ≤ ln N", sp.log(N) - kl((1, 0), normalised((q, p))), ">="),
+        Sign(
+            "(c) B = ln N keeps it too, δ = 1/10, q just above 1/N",
+            sp.log(sp.Rational(1, 10)) - spared.subs(x, n),
+            ">=",
+        ),
         Identity("(b) two draws from a pool of 2 are i.i.d.", from_pool(2, 0, 0), LAW[0] ** 2),
     ),
+    uses=("missed_mass",),
     about=("dv",),
-    reference="McAllester & Stratos 2020 (arXiv 1811.04251): (a) as there; (b) by another construction, the pool.",
+    reference="McAllester & Stratos 2020 (arXiv 1811.04251): (a) as there; (b) by a pool instead; (c) here.",
 )
