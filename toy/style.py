@@ -11,6 +11,7 @@ matplotlib.use("Agg")
 from matplotlib.figure import Figure
 
 INK = "#24292f"
+GREY = "#8c959f"  # between light and dark pages
 # After Okabe & Ito 2008; the blue is lighter, for dark pages.
 BLUE, SKY, GREEN, ORANGE, RED, PINK = "#1f87c9", "#56b4e9", "#009e73", "#e69f00", "#d55e00", "#cc79a7"
 COLOURS = {
@@ -21,8 +22,24 @@ COLOURS = {
     "nwj": ORANGE,
     "dv": BLUE,
     "js": PINK,
+    "mine": SKY,
+    "infonce": GREEN,
+    "smile": GREY,
+    "relative": RED,
 }
-NAMES = {"rlhf": "RLHF", "dpo": "DPO", "sft": "SFT", "mio": "MIO", "nwj": "NWJ", "dv": "DV", "js": "JS"}
+NAMES = {
+    "rlhf": "RLHF",
+    "dpo": "DPO",
+    "sft": "SFT",
+    "mio": "MIO",
+    "nwj": "NWJ",
+    "dv": "DV",
+    "js": "JS",
+    "mine": "MINE",
+    "infonce": "InfoNCE",
+    "smile": "SMILE",
+    "relative": "α-relative",
+}
 
 matplotlib.rcParams.update(
     {

@@ -133,6 +133,21 @@ def nwj_value_variance(law: Gaussian) -> float:
     return law.log_ratio_variance + law.chi2
 
 
+def nwj_in_batch_variance(law: Gaussian, batch: int) -> float:
+    """Return Var of the NWJ value at the optimal critic on one batch, its n(n − 1) other pairs the negatives, exact.
+
+    It is dρ²/n + (χ² + (1 − ρ⁴)^{−d} − 1)/(n(n − 1)). Since E[r(x, Y)] = 1 for every x and likewise for y, r is
+    uncorrelated between pairs that share one row, and between any pair and the positives; only (i, j) and (j, i) are
+    correlated, with E r(x_i, y_j) r(x_j, y_i) = Σ λ_k⁴ over the products λ_k of powers of ρ (Mehler) = (1 − ρ⁴)^{−d}.
+
+    >>> round(nwj_in_batch_variance(Gaussian(0.6), 2), 6)  # 0.36/2 + (0.5625 + 1/0.8704 − 1)/2
+    0.535699
+    """
+    _checks.count("batch", batch, low=2)
+    twice = math.expm1(-law.dim * math.log1p(-(law.rho**4)))
+    return law.log_ratio_variance / batch + (law.chi2 + twice) / (batch * (batch - 1))
+
+
 def _feature_moments(dim: int, scale: float, cross: float) -> tuple[list[float], list[float]]:
     """Return E φ_k and E φ_k² of `gaussian.features` where each pair is N(0, [[scale, cross], [cross, scale]])."""
     square = scale - 1
