@@ -200,6 +200,8 @@ MUTANTS = [
     ("escape_times", "preference_loss", "the other mix", loss(lambda f, w, l, b, m: f(w, l, b, 0.51))),
     ("mio_escapes_two_arms", "preference_loss", "the other mix", loss(lambda f, w, l, b, m: f(w, l, b, 0.51))),
     ("mio_escapes_two_arms", "preference_loss", "DPO", AS_DPO),
+    ("mio_dip", "preference_loss", "the other mix", loss(lambda f, w, l, b, m: f(w, l, b, 0.51))),
+    ("mio_dip", "preference_loss", "DPO", AS_DPO),
     ("who_samples_starves", "js", "DV instead", RIGHT["dv"]),
     ("who_samples_starves", "preference_loss", "the other mix", TURNED),
 ]
