@@ -146,6 +146,8 @@ MUTANTS = [
     ("mio_no_collapse", "preference_loss", "DPO", AS_DPO),
     ("alpha_frees_the_anchor", "no_collapse_interval", "wide", lambda mix: [1.01 * e for e in interval(mix)]),
     ("alpha_frees_the_anchor", "preference_anchor", "the other sign", lambda mix: -RIGHT["preference_anchor"](mix)),
+    ("loss_certifies_margin", "preference_loss", "the other mix", TURNED),
+    ("loss_certifies_margin", "preference_loss", "half", loss(lambda f, w, l, b, m: f(w, l, b, m) / 2)),
     ("dpo_flat_direction", "preference_loss", "a ridge", loss(lambda f, w, l, b, m: f(w, l, b, m) + 1e-3 * w**2)),
     ("dpo_value_is_label_information", "preference_loss", "half", loss(lambda f, w, l, b, m: f(w, l, b, m) / 2)),
     ("dpo_value_is_label_information", "preference_loss", "off by 1e-6", off("preference_loss", 1e-6)),
