@@ -75,7 +75,7 @@ def shipped_relative(q, t, size):
 LAW = {"q": strategies.laws(3), "t": strategies.vectors(2, 3).map(lambda t: (*t, 4.0))}
 THEOREM = Theorem(
     slug="mine_gradient_bias",
-    title="DV's minibatch gradient is biased; a moving average shrinks that bias, a stale one makes it NWJ's",
+    title="DV's minibatch gradient is biased; a moving average shrinks that bias, a stale one gives NWJ's gradient",
     statement="""Let Z = E_Q eᵀ, x = eᵀ/Z, ∇T a partial derivative of the critic, ḡ = E_Q[x ∇T]; g = E_P ∇T − ḡ is that
     of DV. On N positives and M negatives MINE ascends ĝ = (1/N) Σ ∇T_i − (1/M) Σ e^{T_j} ∇T_j/Z̄, Z̄ = (1 − s) z + s Ẑ,
     where Ẑ = (1/M) Σ e^{T_j}, z > 0 is the past average and s = 1 − decay in (0, 1]; s = 1 is DV's plug-in gradient.
@@ -90,6 +90,7 @@ THEOREM = Theorem(
     ),
     assumptions=(
         "i.i.d. negatives from Q; each positive has the law P; critic and ∇T do not depend on this batch",
+        "0 < Z < ∞; E_P, E_Q and the derivative change places (always so on a finite set)",
         "(b) the past average is exact, z = Z: a critic that has stopped moving and a long past",
         "(b) eᵀ ≥ m Z, m > 0 (a critic bounded below), and μ₄ and σ are finite",
     ),
@@ -99,7 +100,7 @@ THEOREM = Theorem(
     there 1 + sδ = 1 − s + s X̄ ≥ m and E δ⁴ = w/M² (dv_minibatch_bias): Cauchy–Schwarz. (c) Differentiate.""",
     by_hand=(
         "E D̄δ = C/M and E δ² = v/M for every M: covariances of means of independent terms (checked: M = 2)",
-        "Cauchy–Schwarz in the bound of R; 2 atoms in the checks, sums for any number",
+        "Cauchy–Schwarz in the bound of R, where 1 + sδ ≥ m; 2 atoms in the checks, sums for any number",
         "in (c) the gradient of a mean is the mean of the gradient (checked: M = 2)",
     ),
     checks=(
@@ -110,7 +111,8 @@ THEOREM = Theorem(
         Identity("E D̄ = 0, M = 2", over_pairs(lambda d, z: d), 0),
         Identity("E D̄δ = C/M, M = 2", over_pairs(lambda d, z: d * (z - 1)), C / 2),
         Identity("E δ² = v/M, M = 2", over_pairs(lambda d, z: (z - 1) ** 2), v / 2),
-        Sign("1 + sδ > m for X̄ = m + y", 1 + s * (m + y - 1) - m, ">"),
+        Identity("(b) the expansion at s = 1, DV", (D + g * X) / X, g + D - D * delta + delta**2 * D / X),
+        Sign("1 + sδ > m for X̄ = m + y (at s = 1 it is X̄)", 1 + s * (m + y - 1) - m, ">"),
         Identity("(c) C is the gradient of v/2", slope(half_v), C),
         Identity(
             "(c) E ĝ is the gradient of E DV_M, M = 2",
@@ -138,6 +140,7 @@ THEOREM = Theorem(
         Identity(
             "C is the covariance of x and x ∇T", C, expect(Q, [r * (r - 1) * d for r, d in zip(x, G, strict=True)])
         ),
+        Identity("to first order MINE's bias is s times DV's", s * (C + (1 - s) * gbar * v), s * C),
         Sign("the bias always lengthens the step: C ≥ 0", C, ">="),
     ),
     uses=("dv_minibatch_bias",),
