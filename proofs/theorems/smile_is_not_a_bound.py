@@ -53,10 +53,11 @@ LAWS = {"p": strategies.laws(3), "q": strategies.laws(3)}
 CLIP = {"clip": strategies.rates(4)}
 THEOREM = Theorem(
     slug="smile_is_not_a_bound",
-    title="SMILE exceeds I for every finite clip τ; it is DV once no score is clipped",
-    statement="""For τ > 0 let SMILE_τ(T) = E_P T − ln Z_τ, Z_τ = E_Q clip(eᵀ, e^{−τ}, e^τ), and Z = E_Q eᵀ. (a) SMILE_τ
-    − DV = ln(Z/Z_τ): the two are equal if |T| ≤ τ on the support of Q, so on a finite set for all large τ. (b) If T ≤
-    τ on the support of Q, SMILE_τ ≤ DV ≤ I: only the clip from above breaks the bound. (c) For P = Q and the constant
+    title="for every finite clip τ SMILE exceeds I somewhere, at ln r too; it is DV once no score is clipped",
+    statement="""Let P and Q be laws on a finite set, I = KL(P‖Q), the mutual information if Q is the product of P's
+    marginals. For τ > 0 let SMILE_τ(T) = E_P T − ln Z_τ, Z_τ = E_Q clip(eᵀ, e^{−τ}, e^τ), and Z = E_Q eᵀ. (a) SMILE_τ −
+    DV = ln(Z/Z_τ): the two are equal if |T| ≤ τ on the support of Q, so on a finite set for all large τ. (b) If T ≤ τ
+    on the support of Q, SMILE_τ ≤ DV ≤ I: only the clip from above breaks the bound. (c) For P = Q and the constant
     critic τ + n, n > 0, the value is n, and I = 0: over critics the excess is unbounded. (d) At the right critic too:
     for y = x uniform on N ≥ e^τ values, T = ln N on the diagonal and any T ≤ −τ off it, where ln r = −∞, SMILE_τ − I =
     −ln(e^τ/N + (1 − 1/N) e^{−τ}), which is positive iff N > 1 + e^τ and tends to τ as N → ∞. (e) At T = ln r on any law
@@ -69,8 +70,8 @@ THEOREM = Theorem(
         "finite sets, 0 < τ < ∞, T finite; the same critic in both terms, clipped in the second only",
         "(d) the critic off the diagonal is real, at or below −τ: clipped it is −τ, as −∞ would be",
     ),
-    proof="""(a) is the definition. (b) Raising scores to −τ raises Z_τ ≥ Z. (c) E_P T = τ + n and Z_τ = e^τ. (d) With
-    I = ln N = E_P T, the excess is −ln Z_τ, and 1 − Z_τ = (1 − e^{−τ})(N − 1 − e^τ)/N. (e) Here Z_τ = E_Q clip(r), and
+    proof="""(a) is the definition. (b) Raising scores to −τ raises Z_τ ≥ Z. (c) E_P T = τ + n and Z_τ = e^τ. (d) With I
+    = ln N = E_P T, the excess is −ln Z_τ, and 1 − Z_τ = (1 − e^{−τ})(N − 1 − e^τ)/N. (e) Here Z_τ = E_Q clip(r), and
     e^{−τ} ≤ clip(r) ≤ r + e^{−τ}, whose mean under Q is 1 + e^{−τ}.""",
     by_hand=(
         "from the three kinds of score (above, within, below the clip) to any finite number of atoms",
@@ -133,5 +134,5 @@ THEOREM = Theorem(
     ),
     uses=("dv_representation",),
     about=("smile",),
-    reference="Song & Ermon 2020 (arXiv 1910.06222), eq. 12.",
+    reference="Song & Ermon 2020 (arXiv 1910.06222), eq. 17.",
 )
