@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import collapse, collapse_page, escape, escape_page, gaussian, gaussian_page, specs
+from . import (
+    collapse,
+    collapse_page,
+    critic_starvation,
+    critic_starvation_page,
+    escape,
+    escape_page,
+    gaussian,
+    gaussian_page,
+    reach,
+    reach_page,
+    specs,
+)
 from .page import Page
 from .rows import Row, Spec
 
@@ -21,14 +33,14 @@ class Experiment:
         about: what it shows, in a line.
         full, quick: its specs; the quick ones take seconds, reach every line of code, and their numbers are rough.
         runs: kind of spec → the function that runs it.
-        section: puts its rows on the page, and nothing where there are none.
+        sections: put its rows on the page, and nothing where there are none.
     """
 
     about: str
     full: tuple[Spec, ...]
     quick: tuple[Spec, ...]
     runs: dict[type, Run]
-    section: Callable[[Page, list[Row]], None]
+    sections: tuple[Callable[[Page, list[Row]], None], ...]
 
 
 EXPERIMENTS: dict[str, Experiment] = {
@@ -41,31 +53,39 @@ EXPERIMENTS: dict[str, Experiment] = {
             specs.MioLift: escape.mio_lift,
             specs.EscapeSampled: escape.escape_sampled,
         },
-        escape_page.section,
+        (escape_page.section,),
     ),
     "collapse": Experiment(
         "when the chosen response sinks, and what holds it",
         specs.COLLAPSE,
         specs.QUICK["collapse"],
         {specs.Collapse: collapse.collapse, specs.Lazy: collapse.lazy},
-        collapse_page.section,
+        (collapse_page.section,),
     ),
     "starvation": Experiment(
         "which samples carry an estimator's gradient",
-        specs.STARVATION,
-        specs.QUICK["starvation"],
+        (*specs.STARVATION, *critic_starvation.FULL),
+        (*specs.QUICK["starvation"], *critic_starvation.QUICK),
         {
             specs.EffectiveSampleSize: gaussian.effective_sample_size,
             specs.GradientVariance: gaussian.gradient_variance,
+            **critic_starvation.RUNS,
         },
-        gaussian_page.starvation,
+        (gaussian_page.starvation, critic_starvation_page.section),
+    ),
+    "reach": Experiment(
+        "what a policy can do after training that its base could not",
+        reach.FULL,
+        reach.QUICK,
+        reach.RUNS,
+        (reach_page.section,),
     ),
     "estimate": Experiment(
         "one estimate with its interval",
         specs.ESTIMATE,
         specs.QUICK["estimate"],
         {specs.Estimate: gaussian.estimate},
-        gaussian_page.estimate,
+        (gaussian_page.estimate,),
     ),
 }
 """Experiments by name, in the report's order."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import logs
+from . import explorer, logs
 from .experiments import EXPERIMENTS
 from .page import Page
 from .rows import Row
@@ -45,7 +45,9 @@ def _lab(page: Page, rows: list[Row]) -> None:
         page.text("A quick run: its numbers are rough, and the captions say what the full suite shows.")
     page.table("The main numbers", summary(rows))
     for experiment in EXPERIMENTS.values():
-        experiment.section(page, rows)
+        for section in experiment.sections:
+            section(page, rows)
+    explorer.section(page)
 
 
 def _other_rooms(page: Page, folder: Path) -> None:

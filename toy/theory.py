@@ -52,7 +52,8 @@ def escape_time_sft(eps: float) -> float:
 def mio_ceiling(eps: float, beta: float, mix: float = 0.5) -> float:
     """Return min(1, (1 − α)^{−1/β} ε): where the JS family's flow leaves p(correct) when there are unseen responses.
 
-    It is exact in the limit of the tabular flow with at least one arm outside the pair. With two arms only the push on
+    The end of the tabular flow with at least one arm outside the pair, if β > ½ or it is 1. At smaller β the flow ends
+    here or at 1, which it does where little mass is unseen (theorem mio_tabular_limit). With two arms only, the push on
     the rejected response has nowhere else to go, and the flow ends higher (`mio_escapes`).
 
     >>> round(mio_ceiling(1e-6, beta=0.1), 6)
