@@ -29,9 +29,10 @@ def along(value, total_loss):
 # One step of any size: θ_w rises by ln(1 + step) and θ_l falls by as much. Weights e^θ: X chosen, Y rejected, Z others.
 X, Y, Z = positives("X Y Z")
 ratio = (1 + step) * (X + Y + Z) / ((1 + step) * X + Y / (1 + step) + Z)
-# Two pairs (w, l) and (v, l): with pushes a and b, V = e^{θ_v}.
-(V,) = positives("V")
-two_pairs = a - (a * X + b * V - (a + b) * Y) / (X + Y + V + Z)
+# d ln π_w/dt with two pairs, pushes a and b, V = e^{θ_v}, U = e^{θ_m}: the second is (v, l), or (v, m), disjoint.
+V, U = positives("V U")
+shared_rejected = a - (a * X + b * V - (a + b) * Y) / (X + Y + V + Z)
+disjoint = (a - (a * (X - Y) + b * (V - U)) / (X + Y + V + U + Z)).subs({b: 9 * a, V: X})
 
 
 def mio_rate(x, y, base_x, base_y):
@@ -61,18 +62,19 @@ GIVEN = st.integers(2, 5).flatmap(lambda k: st.tuples(strategies.laws(k), strate
 THEOREM = Theorem(
     slug="dpo_tabular_never_falls",
     title="tabular softmax, one pair: DPO's chosen response never falls, whatever the step",
-    statement="""Softmax policy with a free logit for each of at least two responses, one pair (y_w, y_l), L = −ln
-    σ(u), u = β(z_w − z_l), gradient flow θ̇ = −∇L from any θ. Then u̇ = 2β² σ(−u) > 0 and d ln π_w/dt = βσ(−u)(1 −
-    π_w + π_l) > 0, d ln π_l/dt = −βσ(−u)(1 + π_w − π_l) < 0, and each other response has d ln π_j/dt = −βσ(−u)(π_w −
-    π_l): it sinks iff π_w > π_l. As t → ∞, u → ∞, π_w → 1 and π_l → 0. A gradient step of any size raises ln π_w
-    too. So where DPO's chosen response falls, responses share parameters, or pairs share a response.""",
+    statement="""Softmax policy with a free logit for each of at least two responses, one pair y_w ≠ y_l, L = −ln σ(u),
+    u = β(z_w − z_l), z = ln π/π_ref, β > 0, gradient flow θ̇ = −∇L from any θ. Then u̇ = 2β² σ(−u) > 0 and d ln π_w/dt
+    = βσ(−u)(1 − π_w + π_l) > 0, d ln π_l/dt = −βσ(−u)(1 + π_w − π_l) < 0, and each other response has d ln π_j/dt =
+    −βσ(−u)(π_w − π_l): it sinks iff π_w > π_l. As t → ∞, u → ∞, π_w → 1 and π_l → 0. A gradient step of any size raises
+    ln π_w too. So where plain gradients lower DPO's chosen response, responses share parameters or prompts, that is, a
+    prompt has several pairs: then it may fall even in a table, and even if no two pairs have a response in common.""",
     formula=(
         r"\frac{d \ln \pi_w}{dt} = \beta\, \sigma(-u)\, (1 - \pi_w + \pi_l) > 0, \qquad "
         r"u = \beta \ln \frac{\pi_w \pi_{\mathrm{ref},l}}{\pi_l \pi_{\mathrm{ref},w}}"
     ),
     assumptions=(
         "the parameters are the logits: no two responses share one",
-        "one pair; several prompts with their own logits are as many separate flows",
+        "one pair; several prompts with their own logits, one pair each, are as many separate flows",
         "plain gradients: θ_w and θ_l move oppositely and no other logit moves",
     ),
     proof="""u depends on θ_w − θ_l alone, so θ̇_w = −θ̇_l = βσ(−u) and the other logits rest. d ln π_y/dt = θ̇_y − Σ π
@@ -86,8 +88,10 @@ THEOREM = Theorem(
         Identity("d ln π_w/dt", along(sp.log(pi_w), loss), speed * (1 - pi_w + pi_l)),
         Sign("d ln π_w/dt > 0", along(sp.log(pi_w), loss), ">"),
         Identity("d ln π_w/dt, two responses", along(sp.log(pi_w), loss).subs(E, 0), 2 * speed * pi_l.subs(E, 0)),
+        Sign("which is > 0", speed * pi_l.subs(E, 0), ">"),
         Identity("d ln π_l/dt", along(sp.log(pi_l), loss), -speed * (1 + pi_w - pi_l)),
         Sign("d ln π_l/dt < 0", along(sp.log(pi_l), loss), "<"),
+        Sign("d ln π_l/dt < 0, two responses", along(sp.log(pi_l), loss).subs(E, 0), "<"),
         Identity(
             "d ln π_j/dt",
             along(t_j - sp.log(total_j), loss),
@@ -99,6 +103,7 @@ THEOREM = Theorem(
             step * (Y * (2 + step) / (1 + step) + Z) / ((1 + step) * X + Y / (1 + step) + Z),
         ),
         Sign("one step: it exceeds 1", ratio - 1, ">"),
+        Sign("one step: two responses", ratio.subs(Z, 0) - 1, ">"),
         Shipped(
             "the flow of mi.preference_loss, 2 to 5 responses",
             {"case": GIVEN, "b": strategies.temperatures()},
@@ -108,7 +113,8 @@ THEOREM = Theorem(
     ),
     false_neighbours=(
         Sign("with shared features it never falls (a > 0, ad > c²): ż_w ∝ a − c", a - c, ">="),
-        Sign("with two pairs and the same rejected response neither chosen one falls", two_pairs, ">="),
+        Sign("with two pairs and the same rejected response neither chosen one falls", shared_rejected, ">="),
+        Sign("with two pairs without a common response to one prompt neither chosen one falls", disjoint, ">="),
         Sign(
             "MIO's chosen response never falls either (three responses, β = 1)",
             mio_rate(*(x / (X + Y + Z) for x in (X, Y)), *(x / (b + c + d) for x in (b, c))),
