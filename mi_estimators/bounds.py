@@ -41,7 +41,7 @@ def dv(
         ValueError: non-finite scores, an empty batch, or log-weights that do not fit or do not sum to 1.
 
     Theorem: dv_representation, dv_shift_nwj, gibbs_dv_duality, dv_minibatch_bias, mcallester_stratos, missed_mass,
-        rlhf_reach, song_ermon_variance, who_samples_starves.
+        rlhf_reach, song_ermon_variance, who_samples_starves, dv_bias_ratio.
     Reference: Donsker & Varadhan 1983; Belghazi et al. 2018 (arXiv 1801.04062), eq. 5.
 
     >>> import torch; from mi_estimators import laws

@@ -59,7 +59,8 @@ def preference_loss(
     Theorem: dpo_is_half_mixed_dv, mio_is_half_mixed_js, dpo_flat_direction, dpo_gradient_ratio,
         dpo_tabular_never_falls, dpo_value_is_label_information, escape_times, k_negatives_is_infonce,
         lazy_flow_collapse, mio_loss_floor, mio_not_shift_invariant, mio_tabular_limit, nca_equals_mio,
-        preference_table, who_samples_starves, dpo_value_is_no_kl_bound, mio_barrier.
+        preference_table, who_samples_starves, dpo_value_is_no_kl_bound, mio_barrier, loss_certifies_margin,
+        matched_gradients, mio_dip, mio_escapes_two_arms.
     Reference: Lv et al. 2025 (arXiv 2506.22578); Rafailov et al. 2023 (arXiv 2305.18290), eq. 7; Chen et al.
         2024 (arXiv 2402.05369), NCA; the mixed marginal: Yamada et al. 2011 (arXiv 1106.4729).
 
@@ -120,7 +121,7 @@ def preference_anchor(mix: float) -> float:
     Raises:
         ValueError: mix outside (0, 1].
 
-    Theorem: mio_anchor, lazy_flow_collapse, mio_tabular_limit.
+    Theorem: mio_anchor, lazy_flow_collapse, mio_tabular_limit, alpha_frees_the_anchor.
     Reference: THEORY of this project, section 5.
 
     >>> round(preference_anchor(0.5), 6)
@@ -155,7 +156,7 @@ def no_collapse_interval(mix: float) -> tuple[float, float]:
     Raises:
         ValueError: mix outside (0, 1].
 
-    Theorem: mio_no_collapse.
+    Theorem: mio_no_collapse, alpha_frees_the_anchor.
 
     >>> [round(end, 6) for end in no_collapse_interval(0.5)]
     [-0.854527, 2.546215]
