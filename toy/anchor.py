@@ -59,8 +59,8 @@ FULL: tuple[AnchorFlow | AnchorChoice | AnchorNetwork, ...] = (
 QUICK: tuple[AnchorFlow | AnchorChoice | AnchorNetwork, ...] = (
     AnchorFlow(0.5, (0.15, 1.0), (1e-3, 1e-2, 0.1), time=50.0),
     AnchorFlow(0.5, (0.25, 1.0), (0.01, 0.1), rejected=0.999, time=50.0),
-    AnchorChoice(0.5, (0.1, 1e-2), time=50.0),
-    AnchorNetwork(0.5, (1.0,), replicas=4, steps=300),
+    AnchorChoice(0.5, (0.1, 3e-2), time=20.0),
+    AnchorNetwork(0.5, (1.0,), replicas=4, steps=200),
 )
 
 

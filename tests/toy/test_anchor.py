@@ -45,9 +45,9 @@ def test_a_target_above_half_may_end_at_one_at_small_beta():
 
 
 def test_above_one_half_the_flow_comes_back_from_one_if_late():
-    """β = 1, ε = 0.2, 0.97 of the rest on the rejected response: far above the target 0.4 first, at it in the end."""
-    early, late = (AnchorFlow(0.5, (1.0,), (0.2,), rejected=0.97, time=time) for time in (50.0, 1000.0))
-    assert anchor.anchor_flow(early, 0)[0]["end"][0][0] > 0.95
+    """β = 1, ε = 0.2, 0.95 of the rest on the rejected response: far above the target 0.4 first, at it in the end."""
+    early, late = (AnchorFlow(0.5, (1.0,), (0.2,), rejected=0.95, time=time) for time in (30.0, 600.0))
+    assert anchor.anchor_flow(early, 0)[0]["end"][0][0] > 0.9
     assert anchor.anchor_flow(late, 0)[0]["end"][0][0] == pytest.approx(0.4, rel=5e-3)
 
 
@@ -67,9 +67,9 @@ def test_time_to_half_is_exact_for_the_chosen_term_alone():
 
 
 def test_the_choice_frees_the_anchor_and_dpo_needs_eps_to_the_minus_two_beta():
-    measured, said = anchor.anchor_choice(AnchorChoice(0.5, (1e-2,), time=50.0), 0)
-    assert measured["end"]["mio"][0] == pytest.approx(0.04, rel=0.02)
-    assert measured["end"]["alpha"][0] > 0.98
+    measured, said = anchor.anchor_choice(AnchorChoice(0.5, (1e-2,), time=30.0), 0)
+    assert measured["end"]["mio"][0] == pytest.approx(0.04, rel=0.03)
+    assert measured["end"]["alpha"][0] > 0.95
     assert measured["time"]["mio"][0] == said["time"]["mio"][0] == math.inf
     assert measured["time"]["dpo"][0] == pytest.approx(said["time"]["dpo"][0], rel=1e-3)
     assert 0.5 < measured["time"]["alpha"][0] / said["time"]["alpha"][0] < 1
@@ -81,7 +81,7 @@ def test_the_choice_frees_the_anchor_and_dpo_needs_eps_to_the_minus_two_beta():
 
 
 def test_the_networks_reward_settles_at_the_anchor_and_never_leaves_the_interval():
-    spec = AnchorNetwork(0.5, (1.0, 2.0), prompts=4, replicas=3, steps=500)
+    spec = AnchorNetwork(0.5, (1.0, 2.0), prompts=2, replicas=3, steps=300)
     measured, said = anchor.anchor_network(spec, 0)
     assert measured["outside_interval"] == 0
     for b in range(2):
