@@ -6,8 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import (
+    anchor,
+    anchor_page,
     collapse,
     collapse_page,
+    collapse_sweep,
+    collapse_sweep_page,
     critic_starvation,
     critic_starvation_page,
     escape,
@@ -57,10 +61,10 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "collapse": Experiment(
         "when the chosen response sinks, and what holds it",
-        specs.COLLAPSE,
-        specs.QUICK["collapse"],
-        {specs.Collapse: collapse.collapse, specs.Lazy: collapse.lazy},
-        (collapse_page.section,),
+        (*specs.COLLAPSE, *collapse_sweep.FULL),
+        (*specs.QUICK["collapse"], *collapse_sweep.QUICK),
+        {specs.Collapse: collapse.collapse, specs.Lazy: collapse.lazy, **collapse_sweep.RUNS},
+        (collapse_page.section, collapse_sweep_page.section),
     ),
     "starvation": Experiment(
         "which samples carry an estimator's gradient",
@@ -72,6 +76,13 @@ EXPERIMENTS: dict[str, Experiment] = {
             **critic_starvation.RUNS,
         },
         (gaussian_page.starvation, critic_starvation_page.section),
+    ),
+    "anchor": Experiment(
+        "where the JS family holds the chosen response",
+        anchor.FULL,
+        anchor.QUICK,
+        anchor.RUNS,
+        (anchor_page.section,),
     ),
     "reach": Experiment(
         "what a policy can do after training that its base could not",
