@@ -17,8 +17,7 @@ from proofs.vocabulary import positives, reals, softplus
 A, u, *LOGITS = reals("A u theta_w theta_l theta_j")
 a, beta, B, E, y, c, t = positives("a beta B E y c t")  # α = a/(1 + a)
 alpha, rest = a / (1 + a), 1 / (1 + a)
-TOTAL = sum(sp.exp(x) for x in LOGITS) + E
-PI = [sp.exp(x) / TOTAL for x in LOGITS]
+PI = [sp.exp(x) / (sum(map(sp.exp, LOGITS)) + E) for x in LOGITS]
 p_w, p_l, p_j = positives("pi_w pi_l pi_j")
 FLOW = (A * (1 - p_w) + B * p_w, -A * p_l - B * (1 - p_l), (B - A) * p_j)  # θ̇
 unseen = 1 - p_w - p_l  # the mass of all unseen responses
@@ -38,19 +37,20 @@ def at_edge(expr, h):
 
 
 def rates(case, beta, mix):
-    """θ̇ by the stated formula, plain sums."""
-    ref, theta = case
-    pi = oracles.tilted([1] * len(theta), theta)
+    """θ̇ by the stated formula, plain sums, and x*."""
+    ref, pi = case[0], oracles.tilted([1] * len(case[1]), case[1])
     own, other = (1 / (1 + (x / y) ** -beta) for x, y in zip(pi[:2], ref[:2], strict=True))
     up, down = beta * (1 - (2 - mix) * own), mix * beta * other
-    return [up * (1 - pi[0]) + down * pi[0], -up * pi[1] - down * (1 - pi[1]), *[(down - up) * x for x in pi[2:]]]
+    pair = [up * (1 - pi[0]) + down * pi[0], -up * pi[1] - down * (1 - pi[1])]
+    return [*pair, *[(down - up) * x for x in pi[2:]], (1 - mix) ** (-1 / beta) * ref[0]]
 
 
 def shipped_rates(case, beta, mix):
-    """θ̇ = −∇ of the shipped loss in the logits."""
+    """θ̇ = −∇ of the shipped loss in the logits, and x* by the shipped anchor."""
     ref, logits = case[0], tensor(case[1]).requires_grad_()
     z = beta * (logits.log_softmax(-1) - logs(ref))
-    return (-torch.autograd.grad(mi.preference_loss(z[0], z[1], "js", mix), logits)[0]).tolist()
+    gradient = torch.autograd.grad(mi.preference_loss(z[0], z[1], "js", mix), logits)[0]
+    return [*(-gradient).tolist(), np.exp(mi.preference_anchor(mix) / beta) * ref[0]]
 
 
 def path(ref, beta, steps=2000, size=1.0):
@@ -87,11 +87,11 @@ GIVEN |= {"beta": strategies.temperatures(), "mix": strategies.mixes()}
 THEOREM = Theorem(
     slug="mio_tabular_limit",
     title="MIO's flow on a table of logits: the end is the ceiling (1 − α)^{−1/β} π_ref,w, or 1",
-    statement="""Softmax policy with a free logit for each of K responses, one pair, L = sp(−βz_w) + (1 − α) sp(βz_w) +
-    α sp(βz_l), α in (0, 1), gradient flow θ̇ = −∇L from any π with full support. Let x* = (1 − α)^{−1/β} π_ref,w. (a)
-    If x* ≥ 1, then π_w → 1. (b) If x* < 1 and K ≥ 3, then π_l → 0 and π_w → x* or π_w → 1. (c) If moreover β > ½, then
-    π_w → x*: so π_w → min(1, x*). (d) At smaller β it may be 1: for K = 3, α = ½, β = ¼ the set {π_l/π_w < 1/256,
-    π_j/π_w ≤ (π_l/π_w)^{1/4}/10}, j the third response, is never left, and in it π_w → 1 even where x* < 1.""",
+    statement="""Softmax policy π with a free logit for each of K ≥ 2 responses, one pair y_w ≠ y_l, z = ln π/π_ref,
+    π_ref > 0, L = sp(−βz_w) + (1 − α) sp(βz_w) + α sp(βz_l), α in (0, 1), β > 0, gradient flow θ̇ = −∇L from any θ; x*
+    = (1 − α)^{−1/β} π_ref,w. (a) If x* ≥ 1, then π_w → 1. (b) If x* < 1 and K ≥ 3, then π_l → 0 and π_w → x* or π_w →
+    1. (c) If moreover β > ½, then π_w → x*. (d) At smaller β it may be 1: for K = 3, α = ½, β = ¼ the set {π_l/π_w <
+    1/256, π_j/π_w ≤ (π_l/π_w)^{1/4}/10}, j the third response, is never left, and in it π_w → 1 even where x* < 1.""",
     formula=(
         r"\pi_w \to \min\bigl(1,\, (1-\alpha)^{-1/\beta} \pi_{\mathrm{ref},w}\bigr),\ \pi_l \to 0 \qquad "
         r"\bigl(\beta > \tfrac12 \text{ or } (1-\alpha)^{-1/\beta} \pi_{\mathrm{ref},w} \ge 1\bigr)"
@@ -136,7 +136,7 @@ THEOREM = Theorem(
         Sign("(d) q falls: B (2 + s) > 2B", at_edge(c * (s + 2 * q) - 2 * B, 1 / (4 + t)), "<"),
         Identity("(d) d ln s − ¼ d ln q", drift, c * (7 * s + 2 * q) / 4 - B * (2 - 5 * s) / 4),
         Sign("(d) it is < 0: s ≤ 1/40", at_edge(c * (7 * s + 2 * q) / 4 - B * sp.Rational(15, 32), 1 / (4 + t)), "<"),
-        Shipped("θ̇ through mi.preference_loss, 3 to 5 responses", GIVEN, shipped_rates, rates, examples=12),
+        Shipped("θ̇ and x* through the library, 3 to 5 responses", GIVEN, shipped_rates, rates, examples=12),
     ),
     false_neighbours=(
         Tested("(c) for every β: from π_ref, β = ¼, it stays out of the trap", {"ref": FAR}, avoids_trap, 1),
