@@ -110,6 +110,14 @@ THEOREM = Theorem(
             )
             for bound in ("dv", "js")
         ],
+        Shipped(
+            "mi.preference_anchor is where ∂L/∂z_w of mi.preference_loss is 0: orthogonal features, ż_w = 0",
+            {"temperature": strategies.temperatures(), "mix": strategies.mixes()},
+            lambda temperature, mix: shipped_flow(
+                "js", (1, 0), (0, 1), (mi.preference_anchor(mix) / temperature, 0), temperature, mix
+            )[0],
+            lambda temperature, mix: 0,
+        ),
     ),
     false_neighbours=(
         Sign("DPO: the chosen one sinks as soon as c > 0", flow(dpo)[0].subs(c, h), "<"),
