@@ -35,7 +35,7 @@ e2 = 1 / (2 * (1 + a))
 two = chosen_term(sp.log(x / e2), sp.Rational(1, 2)) + softplus(sp.log((1 - x) / (1 - e2))) / 2
 
 
-def limit(mix, temperature, probability):
+def best(mix, temperature, probability):
     """min(1, (1 − α)^{−1/β} ε)."""
     mix, temperature, probability = map(sp.Rational, (mix, temperature, probability))
     return sp.Min(1, (1 - mix) ** (-1 / temperature) * probability)
@@ -56,7 +56,7 @@ MIX = {"mix": strategies.mixes()}
 of_mix = {"anchor": compiled(anchor), "floor": compiled(floor)}
 THEOREM = Theorem(
     slug="mio_anchor",
-    title="the chosen reward's anchor −ln(1 − α), the loss floor, and the tabular limit",
+    title="the chosen reward's anchor −ln(1 − α), the loss floor, and the tabular minimum",
     statement="""Let L_α(u, v) = f_α(u) + α sp(v), f_α(u) = sp(−u) + (1 − α) sp(u), u = βz_w, v = βz_l, α in (0, 1).
     (a) f_α is strictly convex; its only stationary point, the minimum, is u = −ln(1 − α). (b) inf L_α is f_α(−ln(1
     − α)) = (2 − α) ln(2 − α) − (1 − α) ln(1 − α), approached as v → −∞ and not attained. (c) One pair with base
@@ -86,7 +86,7 @@ THEOREM = Theorem(
         Identity("MIO's anchor is ln 2", anchor.subs(a, 1), sp.log(2)),
         Identity("MIO's floor is ln(3√3/2)", floor.subs(a, 1), sp.log(3 * sp.sqrt(3) / 2)),
         *[
-            Identity(f"α = ½, β = {b}, ε = {e}: π_w → {end}", limit("1/2", b, e), sp.Rational(end))
+            Identity(f"α = ½, β = {b}, ε = {e}: the minimum is at π_w = {end}", best("1/2", b, e), sp.Rational(end))
             for b, e, end in (
                 ("1", "1/1000", "0.002"),
                 ("0.5", "1/1000", "0.004"),
