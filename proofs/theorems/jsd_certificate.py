@@ -36,7 +36,7 @@ P, Q = normalised(positives("a1 a2")), normalised(positives("b1 b2"))
 Q3, P3 = normalised(positives("b1 b2 b3")), (*normalised(positives("a1 a2")), sp.Integer(0))
 share = 1 / (1 + x)  # q = e^{−k} on the boundary, k = ln(1 + x) > 0
 BOUNDARY = (sp.Integer(1), sp.Integer(0)), (share, 1 - share)
-as_published = (sp.log(2 / (1 + share)) + share * sp.log(2 * share / (1 + share)) + (1 - share) * ln2) / 2
+written_out = (sp.log(2 / (1 + share)) + share * sp.log(2 * share / (1 + share)) + (1 - share) * ln2) / 2
 
 
 def shipped(p, q, t):
@@ -104,7 +104,7 @@ THEOREM = Theorem(
         Identity("and e^{−k} sp(k) does", sp.limit(sp.exp(-x) * softplus(x), x, sp.oo), 0),
         Identity("dΞ/dj at 0 is 1/ln 2", -1 / sp.diff(curve(k), k).subs(k, 0), 1 / ln2),
         Identity("equality: Q has e^{−k} on P's one atom", 2 * ln2 - twice_jsd(*BOUNDARY), curve(sp.log(1 + x))),
-        Identity("there JSD is the published boundary", twice_jsd(*BOUNDARY) / 2, as_published),
+        Identity("there JSD, written out", twice_jsd(*BOUNDARY) / 2, written_out),
         Identity("and KL is k", kl(*BOUNDARY), sp.log(1 + x)),
         Shipped(
             "c(mi.jsd_certificate) is the shortfall of max(JS value, 0)",
@@ -144,5 +144,5 @@ THEOREM = Theorem(
     ),
     uses=("js_value_and_gap",),
     about=("jsd_certificate",),
-    reference="Joint ranges of f-divergences: Harremoës & Vajda 2011, IEEE Trans. Inf. Theory 57(6). Jensen 1906.",
+    reference="Dorent, Golland & Wells 2025 (arXiv 2510.20644); joint ranges: Harremoës & Vajda 2011, IEEE T-IT 57(6).",
 )
