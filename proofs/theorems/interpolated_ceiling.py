@@ -7,13 +7,13 @@ import torch
 
 import mi_estimators as mi
 from proofs import oracles, strategies
-from proofs.shipped import Shipped, logs, tensor
+from proofs.shipped import Shipped, compiled, logs, tensor
 from proofs.symbolic import Identity, Sign
 from proofs.tested import Tested
 from proofs.theorem import Theorem
 from proofs.vocabulary import expect, normalised, nwj, positives, reals
 
-a, base, s, d = positives("a A s d")  # α = a/(1 + a), the baseline a(x), Σ eᵀ of the other candidates, e^{−score}
+a, base, s, d, h = positives("a A s d h")  # α = a/(1 + a), the baseline a(x), Σ eᵀ of the other candidates, e^{−score}
 t, c = reals("t c")
 K = sp.Symbol("K", positive=True, integer=True)
 alpha, rest = a / (1 + a), 1 / (1 + a)
@@ -43,20 +43,18 @@ def laws(size):
 
 # A matrix with scores −ln d on the diagonal and ln d off it, a = 1: the value, K = N − 1; its limit as d → 0.
 separated = 1 - sp.log(alpha * (1 + (K - 1) * d**2) / K + rest * d) - d / (alpha * d + rest)
-# y = x uniform on 16 values, the same critic at d → 0, α = ½, K = 2: the positive meets its own y again or not.
-half = sp.Rational(1, 2)
-hit = sp.Rational(1, 16)
-exact = 1 + (1 - hit) * sp.log(2 / half) + hit * sp.log(1 / half) - (1 - (1 - hit) ** 2) / half
+# I_α, K = 2, for y = x uniform on 1/h values, the same critic at d → 0: the positive meets its own y again or not.
+apart = 1 + (1 - h) * sp.log(2 / alpha) + h * sp.log(1 / alpha) - (1 - (1 - h) ** 2) / alpha
+exact = apart.subs({h: sp.Rational(1, 16), a: 1})  # α = ½
 
 
 def shipped(joint, t, log_a, alpha):
     """The mean of mi.interpolated over all batches of 3 independent pairs (K = 2), enumerated."""
-    cells = list(product((0, 1), repeat=2))
+    cells = [(x, y) for x, row in enumerate(joint) for y, mass in enumerate(row) if mass]
     batches = list(product(cells, repeat=3))
     weights = torch.stack([sum(logs(joint)[x, y] for x, y in batch) for batch in batches]).exp()
     scores = tensor([[[t[x][y] for _, y in batch] for x, _ in batch] for batch in batches])
-    baseline = tensor([[log_a[x] for x, _ in batch] for batch in batches])
-    return float((weights * mi.interpolated(scores, alpha, baseline)).sum())
+    return float(weights @ mi.interpolated(scores, alpha, tensor([[log_a[x] for x, _ in batch] for batch in batches])))
 
 
 JOINT = {"joint": strategies.joint_laws(2, 2), "t": strategies.tables(2, 2, 4)}
@@ -70,9 +68,10 @@ THEOREM = Theorem(
     i.i.d. from p(y); under V, x ~ p(x) and all y_k are i.i.d. from p(y), independent of x. Let I_α = 1 + E_W[T(x, y₁) −
     ln B] − E_V[m/B]. (a) I_α is NWJ of W against V at the critic S = T(x, y₁) − ln B, and KL(W‖V) = I(X; Y): so I_α ≤
     I. (b) α = 0 is NWJ of T − ln a, α = 1 is InfoNCE with K candidates. (c) S < ln(K/α) for α in (0, 1), so I_α < 1 +
-    ln(K/α); and I_1 ≤ ln K. (d) On score matrices this is the least ceiling for α < 1: with scores L on the diagonal,
-    −L off it and a = 1 the value tends to it as L → ∞. The published ceiling ln(K/α) fails in expectation too. (e) On N
-    independent pairs the shipped value, K = N − 1 with each negative left out in turn, has the expectation I_α.""",
+    ln(K/α); and I_1 ≤ ln K. (d) For 0 < α < 1 this is the least ceiling: on a score matrix with L on the diagonal, −L
+    off it and a = 1 the value tends to it as L → ∞; so does I_α itself if y = x is uniform on n values, as then n → ∞.
+    The published ceiling ln(K/α) is too low. (e) On K + 1 independent pairs mi.interpolated has the mean I_α: a row's
+    penalty takes its K negatives, its reward the positive in place of each in turn.""",
     formula=(
         r"1 + \mathbb{E}_W \ln \frac{e^{T(x, y_1)}}{\alpha m + (1-\alpha)\,a(x)} - "
         r"\mathbb{E}_V \frac{m}{\alpha m + (1-\alpha)\,a(x)} \le "
@@ -83,13 +82,13 @@ THEOREM = Theorem(
         "the positive is among the K candidates of the reward; all K candidates of the penalty are independent of x",
         "(c) α > 0; at α = 0 there is no ceiling",
     ),
-    proof="""(a) B is symmetric in the candidates V exchanges them: E_V[m/B] = E_V e^S: I_α is 1 + E_W S − E_V e^S,
-    at most KL(W‖V) (nwj_gap), which is I (infonce_ceiling). (b) B = a, B = m. (c) (K/α) e^{−S} = 1 + s e^{−T} + ((1 −
-    α)/α) K a e^{−T} > 1, s ≥ 0 the sum over the other candidates, and the penalty is positive. At α = 1: S ≤ ln K, and
-    the penalty is 1. (d) Put d = e^{−L}: the value is continuous at d = 0. For y = x uniform on 16 values, α = ½, K = 2
-    and L → ∞ the expectation is above ln(K/α), and below I = ln 16.""",
+    proof="""(a) B is symmetric in the candidates, and V exchanges them, so E_V[m/B] = E_V e^S. Hence I_α is 1 + E_W S −
+    E_V e^S, at most KL(W‖V) (nwj_gap), which is I (infonce_ceiling). (b) B = a, B = m. (c) (K/α) e^{−S} = 1 + s e^{−T}
+    + ((1 − α)/α) K a e^{−T} > 1, s ≥ 0 the sum over the other candidates, and the penalty is positive. At α = 1: S ≤ ln
+    K, and the penalty is 1. (d) Put d = e^{−L}: the value is continuous at d = 0. For y = x the negatives meet the x
+    with a probability that tends to 0 as n → ∞; at n = 16, α = ½, K = 2 the limit in L is already above ln(K/α).""",
     by_hand=(
-        "E_V[m/B] = E_V e^S for any finite set and any K (exchangeable candidates; checked: 2 atoms, K ≤ 3)",
+        "E_V[m/B] = E_V e^S for any finite set and any K (checked: 2 atoms, K ≤ 3); (d) for any K",
         "the sum over x; a row and a left-out column of N independent pairs have the laws W and V; means are linear",
     ),
     checks=(
@@ -109,7 +108,8 @@ THEOREM = Theorem(
         Sign("also for K = 1, where s = 0", sp.log(room.subs(s, 0)), ">"),
         Sign("the penalty m/B is positive", s / (alpha * s + rest * base), ">"),
         Identity("(d) the limit is 1 + ln(K/α)", separated.subs(d, 0), 1 + sp.log(K / alpha)),
-        Sign("16 values, α = ½, K = 2: the value is above ln(K/α)", exact - sp.log(2 / half), ">"),
+        Identity("and that of I_α, n → ∞, K = 2", apart.subs(h, 0), 1 + sp.log(2 / alpha)),
+        Sign("16 values, α = ½, K = 2: the value is above ln(K/α)", exact - sp.log(4), ">"),
         Sign("and below I = ln 16", sp.log(16) - exact, ">"),
         Shipped(
             "mi.interpolated has the mean I_α over all batches of 3",
@@ -124,6 +124,12 @@ THEOREM = Theorem(
             lambda alpha: float(mi.interpolated(80 * torch.eye(5, dtype=torch.float64) - 40, alpha)),
             lambda alpha: 1 + oracles.ln(4 / alpha),
         ),
+        Shipped(
+            "(d) mi.interpolated over all batches, y = x uniform on 4 values, L = 40",
+            {"alpha": strategies.mixes()},
+            lambda alpha: shipped((torch.eye(4) / 4).tolist(), (80 * torch.eye(4) - 40).tolist(), [0] * 4, alpha),
+            lambda alpha: compiled(apart)(a=alpha / (1 - alpha), h=0.25),
+        ),
         Tested(
             "(c) mi.interpolated stays below 1 + ln(K/α) on every matrix",
             MATRIX,
@@ -134,7 +140,7 @@ THEOREM = Theorem(
     ),
     false_neighbours=(
         Sign("the published ceiling ln(K/α), on the separated matrix", sp.log(K / alpha) - separated.subs(d, 0), ">="),
-        Sign("in expectation: y = x uniform on 16 values, α = ½, K = 2", sp.log(2 / half) - exact, ">="),
+        Sign("in expectation: y = x uniform on 16 values, α = ½, K = 2", sp.log(4) - exact, ">="),
         Sign("without the positive among them: still S < ln(K/α)", s + rest / alpha * K * base - sp.exp(t), ">"),
         Identity("a penalty from W instead of V is E_V e^S too, K = 2", expect(two[0], two[3]), expect(two[1], two[2])),
     ),
