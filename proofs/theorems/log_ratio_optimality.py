@@ -73,12 +73,12 @@ def value_and_gradient(row, p, q):
 THEOREM = Theorem(
     slug="log_ratio_optimality",
     title="one invariant, penalty' = eᵀ reward', makes every row tight at ln dP/dQ",
-    statement="""Let P and Q be mutually absolutely continuous laws on a finite set and r = dP/dQ. For a row
-    (reward, penalty) of differentiable real functions with reward' > 0 and penalty' = eᵀ reward', the value V(T) =
-    E_P reward(T) − E_Q penalty(T) has its maximum over real T at T = ln r, and nowhere else. Conversely a
-    differentiable row that is tight at ln r for all such P and Q satisfies penalty' = eᵀ reward'. For nwj (= kl),
-    js, reverse_kl, chi2 and hellinger2 the maximum is KL(P‖Q), 2·JSD(P, Q), KL(Q‖P), χ²(P‖Q) = E_Q (r − 1)² and
-    H²(P, Q) = E_Q (√r − 1)²; so V(T) is a lower bound of that divergence for every T.""",
+    statement="""Let P and Q be mutually absolutely continuous laws on a finite set and r = dP/dQ. For a row (reward,
+    penalty) of differentiable real functions with reward' > 0 and penalty' = eᵀ reward', the value V(T) = E_P reward(T)
+    − E_Q penalty(T) has its maximum over real T at T = ln r, and nowhere else. Conversely a differentiable row whose
+    value is largest at T = ln r, for all such P and Q on two atoms, has penalty' = eᵀ reward'. For nwj (= kl), js,
+    reverse_kl, chi2 and hellinger2 the maximum is KL(P‖Q), 2·JSD(P, Q), KL(Q‖P), χ²(P‖Q) = E_Q (r − 1)² and H²(P, Q) =
+    E_Q (√r − 1)²; so V(T) is a lower bound of that divergence for every T.""",
     formula=(
         r"\mathrm{penalty}'(t) = e^{t}\,\mathrm{reward}'(t) \quad\Longrightarrow\quad \arg\max_T\; "
         r"\mathbb{E}_P[\mathrm{reward}(T)] - \mathbb{E}_Q[\mathrm{penalty}(T)] = \ln\tfrac{dP}{dQ}"
@@ -88,10 +88,10 @@ THEOREM = Theorem(
         "T is real-valued",
         "reward and penalty are differentiable on ℝ, reward' > 0 and penalty' = eᵀ reward'",
     ),
-    proof="""V(T) = E_Q g(T) with g(T) = r reward(T) − penalty(T) at each atom, and g'(T) = reward'(T) (r − eᵀ) has
-    the sign of ln r − T: g increases up to ln r and decreases after it. Conversely, tightness at every law makes r
-    reward'(ln r) − penalty'(ln r) = 0 for every r > 0, which is the invariant at T = ln r. For the value, r
-    reward(ln r) − penalty(ln r) is the integrand of the divergence, and E_Q(r − 1) = 0.""",
+    proof="""V(T) = E_Q g(T) with g(T) = r reward(T) − penalty(T) at each atom, and g'(T) = reward'(T) (r − eᵀ) has the
+    sign of ln r − T: g increases up to ln r and decreases after it. Conversely, tightness at every law makes r
+    reward'(ln r) − penalty'(ln r) = 0 for every r > 0, which is the invariant at T = ln r. For the value, r reward(ln
+    r) − penalty(ln r) is the integrand of the divergence, and E_Q(r − 1) = 0.""",
     by_hand=(
         "a function whose derivative changes its sign from + to − once has its only maximum there",
         "the value is a sum over atoms of any finite number, and each atom has its own T",
