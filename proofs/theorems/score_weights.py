@@ -135,5 +135,5 @@ THEOREM = Theorem(
     ),
     uses=("log_ratio_optimality",),
     about=("score_weights",),
-    reference="THEORY of this project, section 2; DV: Belghazi et al. 2018 (arXiv 1801.04062), eq. 12.",
+    reference="DV: Belghazi et al. 2018 (arXiv 1801.04062), eq. 12; the others by the same rule.",
 )
