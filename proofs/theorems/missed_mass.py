@@ -101,5 +101,5 @@ THEOREM = Theorem(
         Sign("the exact DV grows with c as well", sp.diff(raised, c), ">"),
     ),
     about=("dv",),
-    reference="THEORY of this project, section 2; McAllester & Stratos 2020 (arXiv 1811.04251) on the unseen tail.",
+    reference="McAllester & Stratos 2020 (arXiv 1811.04251) on the unseen tail; Bernoulli's inequality.",
 )
