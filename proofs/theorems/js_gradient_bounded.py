@@ -120,5 +120,5 @@ THEOREM = Theorem(
     ),
     uses=("ess_law",),
     about=("js", "score_weights"),
-    reference="THEORY of this project, section 2; the logistic loss's bounded derivative is classical.",
+    reference="the logistic loss's bounded derivative is classical; (c) as in Song & Ermon 2020 (arXiv 1910.06222).",
 )
