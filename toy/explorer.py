@@ -16,8 +16,8 @@ def section(page: Page) -> None:
     """Put the explorer on the page, and what it shows."""
     page.heading("Explorer: one pair under four losses")
     page.text(
-        """Move a slider: both flows are integrated anew in this page, for all four losses; the panels draw the chosen
-        one. Time is learning rate × step."""
+        """Move a slider: both flows are integrated anew in this page, for all four losses; the panels draw the
+        selected one. Time is learning rate × step."""
     )
     page.html(fragment())
     page.text(

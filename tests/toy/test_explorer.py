@@ -202,7 +202,7 @@ def test_dpo_goes_along_its_direction_at_the_check_value(page):
 
 def test_anchor_and_interval_are_drawn_where_the_library_has_them(page):
     page.get_by_label("α-MIO", exact=True).check()
-    put(page, mix=0.6, beta=-0.3)
+    put(page, mix=0.95, beta=-0.3)
     ticks, anchor, interval = page.evaluate(
         """() => {
           const all = document.querySelector("[data-out=kernel]"), y = (node) => Number(node.getAttribute("y1"));
@@ -213,7 +213,7 @@ def test_anchor_and_interval_are_drawn_where_the_library_has_them(page):
     )
     (z0, y0), (z1, y1) = ticks[0], ticks[-1]
     drawn = [z0 + (z1 - z0) * (y - y0) / (y1 - y0) for y in (anchor, interval[0])]
-    assert drawn == pytest.approx([mi.preference_anchor(0.6) / 0.5, mi.no_collapse_interval(0.6)[0] / 0.5], abs=1e-3)
+    assert drawn == pytest.approx([mi.preference_anchor(0.95) / 0.5, mi.no_collapse_interval(0.95)[0] / 0.5], abs=1e-3)
 
 
 def test_a_slider_and_the_losses_are_moved_by_keys(page):
@@ -271,5 +271,4 @@ def test_without_javascript_it_says_so(browser, address):
 def test_the_fragment_is_short_and_names_no_address():
     text = explorer.fragment()
     assert len(text.splitlines()) < 250
-    assert "//" not in text.replace(" // ", " ").replace("\n// ", "\n")
-    assert not {"fetch", "import", "src=", "href", "url("} & set(text.split())
+    assert not [word for word in ("http", "fetch(", "import", "src=", "href", "url(", "XMLHttp") if word in text]
