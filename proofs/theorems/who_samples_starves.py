@@ -69,16 +69,17 @@ def proved_slope(bound, target, theta):
     return [w - y * sum(weights) for w, y in zip(weights, pi, strict=True)]
 
 
-def supplied_weight(bound, mix):
-    """What the shipped loss puts on ∇ ln π(y_w) at π = π_ref, β = 1."""
-    chosen = tensor([0.0]).requires_grad_()
-    return -float(torch.autograd.grad(mi.preference_loss(chosen, tensor([0.0]), bound, mix).sum(), chosen)[0])
+def supplied_weights(mix, u, v):
+    """What the shipped losses, DPO and JS, put on ∇ ln π(y_w) at β = 1."""
+    chosen = tensor([u]).requires_grad_()
+    losses = [mi.preference_loss(chosen, tensor([v]), *cell).sum() for cell in (("dv", 0.5), ("js", mix))]
+    return [-float(torch.autograd.grad(loss, chosen)[0]) for loss in losses]
 
 
 GIVEN = {"target": strategies.laws(3), "theta": strategies.vectors(3, 4)}
 THEOREM = Theorem(
     slug="who_samples_starves",
-    title="a rare correct answer that must be drawn starves every bound; one that is supplied starves none",
+    title="a rare correct answer that must be drawn is missed under every bound; a supplied one starves none at first",
     statement="""Softmax policy π with free logits on a finite set; p = π(y⁺), y⁺ the correct response. (a) Drawn by
     π: π takes the part of Q in a bound, P is the target law, T* = ln dP/dπ is held fixed while π moves. Then
     −∇bound = Σ_y ω_y ∇ ln π(y), in the logits ω_y − π_y Σ ω, with ω_y = P_y for DV and NWJ, and π_y ln(1 +
@@ -98,12 +99,12 @@ THEOREM = Theorem(
         "(c) z = ln π/π_ref; on ∇ ln π(y_w) alone; y_w's logit rises by (1 − π_w) of it, plus π_w of y_l's",
     ),
     proof="""(a) −∇ of ln E_π eᵀ, E_π eᵀ and E_π sp(T) in π: ω_y = π_y eᵀ/E_π eᵀ, π_y eᵀ and π_y sp(T), and eᵀ = P_y/π_y
-    with Σ P_y = 1. With s = 1/√p, s − ln(1 + s²) has the slope (1 − s)²/(1 + s²) ≥ 0 and is 0 at s = 0. (b) The draws
-    are independent, and a plug-in gradient is a sum over them. (c) Both are −β times the loss's derivative and
+    with Σ P_y = 1. With s = 1/√p, s − ln(1 + s²) has the slope (1 − s)²/(1 + s²) ≥ 0 and is 0 at s = 0. (b)
+    missed_mass, and a plug-in gradient is a sum over the draws. (c) Both are −β times the loss's derivative and
     decrease in u. (d) Two of the four kinds of pairs have just one y⁺, of probability p(1 − p) each.""",
     by_hand=(
         "(a) is checked on three responses; any number: the weights are per response, and only Σ P = 1 joins them",
-        "s − ln(1 + s²) > 0 from its slope, which is 0 at s = 1 only; the limit σ(u) → 0 as u → −∞",
+        "s − ln(1 + s²) > 0 from its slope, which is 0 at s = 1 only; σ(u) → 0 as u → −∞; (b) as in the proof",
     ),
     checks=(
         *[Identity(f"ω, {b}", weight(b), omega(b, P[0], Q[0])) for b in BOUNDS],
@@ -131,11 +132,10 @@ THEOREM = Theorem(
             for b in ("dv", "nwj", "js")
         ],
         Shipped(
-            "mi.preference_loss at π_ref",
-            {"mix": strategies.mixes()},
-            lambda mix: [supplied_weight("dv", 0.5), supplied_weight("js", mix)],
-            lambda mix: [0.5, mix / 2],
-            examples=8,
+            "mi.preference_loss at any z",
+            {"mix": strategies.mixes(), "u": strategies.scores(), "v": strategies.scores()},
+            supplied_weights,
+            lambda mix, u, v: [oracles.tilted((1, 1), (v, u))[0], 1 - (2 - mix) * oracles.tilted((1, 1), (u, 0))[0]],
         ),
     ),
     false_neighbours=(
@@ -144,7 +144,7 @@ THEOREM = Theorem(
         Sign("supplied, JS: at least αβ/2 for z_w > 0 too", weight_js.subs(u, t) - alpha * beta / 2, ">="),
         Identity("supplied, JS: β/2 at π_ref, as DPO", weight_js.subs(u, 0), beta / 2),
     ),
-    uses=("log_ratio_optimality", "dpo_is_half_mixed_dv", "mio_is_half_mixed_js"),
+    uses=("log_ratio_optimality", "missed_mass", "dpo_is_half_mixed_dv", "mio_is_half_mixed_js"),
     about=("dv", "nwj", "js", "preference_loss"),
     reference="THEORY of this project, section 4d; Nowozin et al. 2016 (arXiv 1606.00709), f-GAN: π as the generator.",
 )
