@@ -77,20 +77,20 @@ GIVEN["odds"] = st.lists(strategies.scores(6), min_size=1, max_size=4)
 THEOREM = Theorem(
     slug="escape_times",
     title="time from ε to ½ grows as ε^{−1} for RLHF, ε^{−β} for DPO, ln 1/ε for SFT; MIO may never get there",
-    statement="""Two responses, π = softmax(θ_w, θ_l) = (p, 1 − p), from π_ref = (ε, 1 − ε), 0 < ε < ½, under the
-    exact gradient flow θ̇ = ∇J; L = ln((1 − ε)/ε) > 0. The time t from p = ε to p = ½ is: (a) RLHF, J = p (binary
-    reward, no KL term): L + sinh L, in [sinh L, 2 sinh L]; (b) DPO, J = ln σ(β(z_w − z_l)): (L + (e^{βL} − 1)/β)/
-    (2β), in [E, 2E] with E = (e^{βL} − 1)/(2β²); (c) SFT, J = ln p: ½(L + 1 − e^{−L}), in [½L, L]. As ε → 0, ln t/
-    ln(1/ε) tends to 1, β and 0. (d) JS family, J = −L_α at β = 1: u̇ = 2(1 − p) N/((p + ε)(2 − p − ε)), N = (p −
-    (1 − α))² + 1 − (1 − ε)² − (1 − α)². For α in [½, 1] it reaches ½ in finite time iff (1 − ε)² + (1 − α)² < 1:
-    MIO (α = ½) iff ε > 1 − √3/2 = 0.13397…, and else it tends to ½ − √(¼ − 2ε + ε²) > 2ε. (e) MIO at β = 1/10 does
-    so iff ε > ε₀, for some ε₀ in [4·10⁻⁵, 5·10⁻⁵): 2^{1/β} ε < ½ does not stop it.""",
+    statement="""Two responses, π = softmax(θ_w, θ_l) = (p, 1 − p), from π_ref = (ε, 1 − ε), 0 < ε < ½, under the exact
+    gradient flow θ̇ = ∇J; L = ln((1 − ε)/ε) > 0. The time t from p = ε to p = ½ is: (a) RLHF, J = p (binary reward, no
+    KL term): L + sinh L, in [sinh L, 2 sinh L]; (b) DPO, J = ln σ(β(z_w − z_l)): (L + (e^{βL} − 1)/β)/ (2β), in [E, 2E]
+    with E = (e^{βL} − 1)/(2β²); (c) SFT, J = ln p: ½(L + 1 − e^{−L}), in [½L, L]. As ε → 0, ln t/ ln(1/ε) tends to 1, β
+    and 0. (d) JS family, J = −L_α, L_α = sp(−βz_w) + (1 − α) sp(βz_w) + α sp(βz_l), at β = 1: u̇ = 2(1 − p) N/((p +
+    ε)(2 − p − ε)), N = (p − (1 − α))² + 1 − (1 − ε)² − (1 − α)². For α in [½, 1] it reaches ½ in finite time iff (1 −
+    ε)² + (1 − α)² < 1: MIO (α = ½) iff ε > 1 − √3/2 = 0.13397…, and else it tends to ½ − √(¼ − 2ε + ε²) > 2ε. (e) MIO
+    at β = 1/10 does so iff ε > ε₀, for some ε₀ in [4·10⁻⁵, 5·10⁻⁵): 2^{1/β} ε < ½ does not stop it.""",
     formula=(
         r"t_{\mathrm{RLHF}} = L + \sinh L,\quad t_{\mathrm{DPO}} = \tfrac{1}{2\beta}\bigl(L + "
         r"\tfrac{e^{\beta L} - 1}{\beta}\bigr),\quad t_{\mathrm{SFT}} = \tfrac12 (L + 1 - e^{-L})"
     ),
     assumptions=(
-        "two responses only, logits as parameters, exact expectations, continuous time, π_ref the start",
+        "two responses only, logits as parameters, exact expectations, continuous time, π_ref the start; β > 0",
         "RLHF samples from π (its population gradient); DPO, SFT and MIO are given the pair",
     ),
     proof="""J depends on u = θ_w − θ_l alone, so u̇ = 2 dJ/du: 2p(1 − p), 2βσ(−β(u + L)), 2(1 − p). Each closed form
