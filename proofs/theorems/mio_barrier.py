@@ -61,13 +61,13 @@ GIVEN |= {"below": strategies.rates(4.0), "rejected": strategies.scores()}
 THEOREM = Theorem(
     slug="mio_barrier",
     title="a barrier under the JS family's chosen reward: it bounds and reverses the decline, but does not avoid it",
-    statement="""One pair, gradient flow of L_α (α in (0, 1), MIO: ½) or of DPO from z_w = z_l = 0, in any
-    differentiable model: ż_w = −a ∂L/∂z_w − c ∂L/∂z_l with the kernel's entries a > 0 and c at that time, κ = c/a. (a)
-    If κ ≤ κ̄ and z_l ≤ 0 at all times, 1 ≤ κ̄ < 2/α, then βz_w ≥ logit((1 − ακ̄/2)/(2 − α)) at all times; MIO: κ̄ < 4
-    and logit(⅔(1 − κ̄/4)). At κ̄ = 1 this is 0: no decline. (b) Without z_l ≤ 0: if κ ≤ κ̄, ½ ≤ κ̄ < 1/α, then βz_w ≥
-    logit((1 − ακ̄)/(2 − α)). (c) At the start ż_w is (β/2)(a − c) for DPO and (αβ/2)(a − c) for L_α: both are negative
-    iff κ > 1 there, and DPO has no barrier: its z_w falls as long as κ > 1. (d) L_α lowers z_w where κ ≥ 0, βz_w >
-    −ln(1 − α).""",
+    statement="""One pair, gradient flow of L_α = sp(−βz_w) + (1 − α) sp(βz_w) + α sp(βz_l), α in (0, 1), MIO: α = ½, or
+    of DPO from z_w = z_l = 0, in any differentiable model: ż_w = −a ∂L/∂z_w − c ∂L/∂z_l with the kernel's entries a > 0
+    and c at that time, κ = c/a. (a) If κ ≤ κ̄ and z_l ≤ 0 at all times, 1 ≤ κ̄ < 2/α, then βz_w ≥ logit((1 − ακ̄/2)/(2
+    − α)) at all times; MIO: κ̄ < 4 and logit(⅔(1 − κ̄/4)). At κ̄ = 1 this is 0: no decline. (b) Without z_l ≤ 0: if κ ≤
+    κ̄, ½ ≤ κ̄ < 1/α, then βz_w ≥ logit((1 − ακ̄)/(2 − α)). (c) At the start ż_w is (β/2)(a − c) for DPO and (αβ/2)(a −
+    c) for L_α: both are negative iff κ > 1 there, and DPO has no barrier: its z_w falls as long as κ > 1. (d) L_α
+    lowers z_w where κ ≥ 0, βz_w > −ln(1 − α).""",
     formula=(
         r"z_l \le 0,\ \tfrac{c}{a} \le \bar\kappa \in [1, 4) \;\Longrightarrow\; "
         r"\beta z_w \ge \operatorname{logit}\bigl(\tfrac23 (1 - \tfrac{\bar\kappa}{4})\bigr) \quad (\mathrm{MIO})"
