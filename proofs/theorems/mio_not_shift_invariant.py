@@ -82,15 +82,15 @@ THEOREM = Theorem(
     slug="mio_not_shift_invariant",
     title="DPO absorbs a constant in the score, MIO does not: no normalised policy need have MIO's best score",
     statement="""One prompt; P and R the laws of the chosen and the rejected response on a finite set, P > 0; α in (0,
-    1), Q_α = (1 − α) P + α R, T* = ln dP/dQ_α, the score of a response that minimises E L_α; a policy π with full
-    support has the score β ln π/π_ref. (a) DPO, DV at every mix and InfoNCE do not change under T → T + c; L_α(u + c,
-    v + c) is strictly convex in c. (b) A policy's score has E_ref e^{T/β} = 1, and T* has E_{Q_α} e^{T*} = 1. With Z
-    = E_ref e^{T*/β}, T* is the score of a policy iff Z = 1, as for π_ref = Q_α and β = 1. (c) T* − β ln Z always is
-    one, that of π ∝ π_ref e^{T*/β}; to DPO it is as good as T*, pair by pair, and L_α of the score plus a free δ has
-    its minimum there at δ = β ln Z. (d) If Z ≠ 1, every policy has E L_α − min_T E L_α ≥ min_y g_y(T*(y) − β ln Z) >
-    0, g_y(t) = (p + q) KL(Bern(p/(p + q))‖Bern(σ(t))), p = P(y), q = Q_α(y). (e) Two responses, π_ref = Q_½ = (½, ½),
-    β = 2, P = (p₁, 1 − p₁), R = (1 − p₁, p₁): Z < 1 for all p₁ ≠ ½; at p₁ = 4/5, Z = 3/√10, and MIO misses its
-    minimum by more than 0.0008.""",
+    1), Q_α = (1 − α) P + α R; L_α(u, v) = sp(−u) + (1 − α) sp(u) + α sp(v) at the scores u and v of a pair; T* = ln
+    dP/dQ_α, the score of a response that minimises E L_α; a policy π with full support has the score β ln π/π_ref. (a)
+    DPO, DV at every mix and InfoNCE do not change under T → T + c; L_α(u + c, v + c) is strictly convex in c. (b) A
+    policy's score has E_ref e^{T/β} = 1, and T* has E_{Q_α} e^{T*} = 1. With Z = E_ref e^{T*/β}, T* is the score of a
+    policy iff Z = 1, as for π_ref = Q_α and β = 1. (c) T* − β ln Z always is one, that of π ∝ π_ref e^{T*/β}; to DPO it
+    is as good as T*, pair by pair, and L_α of the score plus a free δ has its minimum there at δ = β ln Z. (d) If Z ≠
+    1, every policy has E L_α − min_T E L_α ≥ min_y g_y(T*(y) − β ln Z) > 0, g_y(t) = (p + q) KL(Bern(p/(p +
+    q))‖Bern(σ(t))), p = P(y), q = Q_α(y). (e) Two responses, π_ref = Q_½ = (½, ½), β = 2, P = (p₁, 1 − p₁), R = (1 −
+    p₁, p₁): Z < 1 for all p₁ ≠ ½; at p₁ = 4/5, Z = 3/√10, and MIO misses its minimum by more than 0.0008.""",
     formula=(
         r"\mathbb{E}_{\mathrm{ref}}\, e^{T/\beta} = 1 \ \text{for}\ T = \beta \ln "
         r"\frac{\pi}{\pi_{\mathrm{ref}}}, \qquad T^* = \ln \frac{dP}{dQ_\alpha}\ \text{is one iff}\ "
