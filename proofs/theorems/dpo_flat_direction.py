@@ -59,11 +59,11 @@ THEOREM = Theorem(
     slug="dpo_flat_direction",
     title="DPO is flat along (1, 1) in the log-ratios; the JS family is strictly convex",
     statement="""In the log-ratios (z_w, z_l) of one pair, with β > 0: L_DPO(z_w + c, z_l + c) = L_DPO(z_w, z_l) for
-    every c, and its Hessian β² σ'(β(z_w − z_l)) [[1, −1], [−1, 1]] has rank 1 at every point, with the kernel
-    spanned by (1, 1). The same holds for −DV at every mix α in (0, 1), and along (1, 1, 1), the whole kernel, for
-    InfoNCA with two rejected responses. L_α = sp(−βz_w) + (1 − α) sp(βz_w) + α sp(βz_l) has the Hessian diag(β²(2 −
-    α) σ'(βz_w), αβ² σ'(βz_l)), positive definite at every point. Hence DPO leaves the common level of z_w and z_l
-    to the architecture and the optimiser.""",
+    every c, and its Hessian β² σ'(β(z_w − z_l)) [[1, −1], [−1, 1]] has rank 1 at every point, with the kernel spanned
+    by (1, 1). −DV at every mix α in (0, 1) is as invariant, and its Hessian has the same rank and kernel; so is InfoNCA
+    with two rejected responses, along (1, 1, 1), which spans its kernel. L_α = sp(−βz_w) + (1 − α) sp(βz_w) + α
+    sp(βz_l) has the Hessian diag(β²(2 − α) σ'(βz_w), αβ² σ'(βz_l)), positive definite at every point. Hence DPO leaves
+    the common level of z_w and z_l to the architecture and the optimiser.""",
     formula=(
         r"\nabla^2 L_{\mathrm{DPO}} = \beta^2 \sigma'(\beta(z_w - z_l)) \begin{pmatrix} 1 & -1 \\ -1 & 1 "
         r"\end{pmatrix}, \qquad \nabla^2 L_\alpha = \begin{pmatrix} \beta^2 (2 - \alpha)\,\sigma'(\beta z_w) "
@@ -80,6 +80,10 @@ THEOREM = Theorem(
     by_hand=("a symmetric matrix with H·(1, …, 1) = 0 and a positive leading minor of order n − 1 has rank n − 1",),
     checks=(
         Identity("DPO does not change along (1, 1)", dpo.subs({z_w: z_w + c, z_l: z_l + c}, simultaneous=True), dpo),
+        *[
+            Identity(f"{name} does not change", loss.subs({z: z + c for z in TRIPLE}, simultaneous=True), loss)
+            for name, loss in (("−DV at mix α", dv_family), ("InfoNCA", infonca))
+        ],
         *entries("DPO's Hessian", hessian(dpo), scale * sp.Matrix([[1, -1], [-1, 1]])),
         Sign("DPO: H₁₁ > 0, so rank 1", hessian(dpo)[0, 0], ">"),
         *entries("−DV at mix α: H·(1, 1) = 0", hessian(dv_family) * ones, sp.zeros(2, 1)),
