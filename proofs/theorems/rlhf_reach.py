@@ -124,6 +124,7 @@ THEOREM = Theorem(
             (n + 1) * base**2 * (1 - base) ** n,
         ),
         Sign("(d) which is positive", (n + 1) * base**2 * (1 - base) ** n, ">"),
+        Identity("(d) f(0) − f(1)", 1 - (1 - base) * (1 + base), base**2),
         Identity(
             "(d) pass@k − p'",
             (1 - (1 - base) ** k - after) * (1 - base + base * gain),
