@@ -103,6 +103,7 @@ THEOREM = Theorem(
             sp.log(3) - dv((1, 0, 0), (sp.Rational(1, 3),) * 3, (u, v, v2)),
             infonca,
         ),
+        Identity("InfoNCA at zero scores, K = 3", infonca.subs({u: 0, v: 0, v2: 0}), sp.log(3)),
         *[
             Shipped(
                 f"mi.preference_loss({bound}, {mix}) is {name}",
