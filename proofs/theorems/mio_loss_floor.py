@@ -40,16 +40,19 @@ def at_zero(value, *variables):
 dpo = softplus(beta * (z_l - z_w))
 
 
-def shipped(chosen, rejected, mix, bound="js"):
-    """The shipped loss of one pair."""
-    return float(mi.preference_loss(tensor([chosen]), tensor([rejected]), bound, mix))
-
-
 def shipped_mean(pairs, scores, mix):
     """The mean shipped loss over a joint law of (chosen, rejected), each response with its own score."""
     size = len(scores)
     chosen, rejected = zip(*[(scores[i], scores[j]) for i in range(size) for j in range(size)], strict=True)
     return float(mi.mean(mi.preference_loss(tensor(chosen), tensor(rejected), "js", mix), logs(oracles.flat(pairs))))
+
+
+def excess_at_best(pairs, mix):
+    """What the mean shipped loss at the scores ln dP/dQ_α exceeds 2 ln 2 − 2·JSD(P, Q_α) by."""
+    chosen, rejected = oracles.marginals(pairs)
+    mixed = [(1 - mix) * x + mix * y for x, y in zip(chosen, rejected, strict=True)]
+    best = [oracles.ln(x / y) for x, y in zip(chosen, mixed, strict=True)]
+    return shipped_mean(pairs, best, mix) - 2 * (oracles.ln(2) - oracles.jsd(chosen, mixed))
 
 
 def shipped_gradient(bound, mix, beta):
@@ -59,19 +62,18 @@ def shipped_gradient(bound, mix, beta):
 
 
 MIX = {"mix": strategies.mixes()}
-PAIRS = {"pairs": strategies.joint_laws(3, 3, zeros=True)}
+PAIRS, ALL = {"pairs": strategies.joint_laws(3, 3, zeros=True)}, strategies.joint_laws(3, 3)
 THEOREM = Theorem(
     slug="mio_loss_floor",
     title="L_α starts at 2 ln 2, with α times DPO's gradient, and its floor is 2 ln 2 less the JS information",
     statement="""L_α(u, v) = sp(−u) + (1 − α) sp(u) + α sp(v), α in (0, 1), u = βz_w, v = βz_l. (a) Let P and R be the
-    laws of the chosen and the rejected response on a finite set and T any real score of a response. Then inf over T
-    of E L_α is 2 ln 2 − 2·JSD(P, (1 − α) P + α R) ≥ F_α = (2 − α) ln(2 − α) − (1 − α) ln(1 − α), with equality iff P
-    and R have no response in common; no finite T attains F_α. For any law of pairs (u, v) at all, E L_α > F_α. (b) 2
-    ln 2 − F_α = 2·JSD(δ_w, (1 − α) δ_w + α δ_l), δ the point masses at two different responses: the floor is the
-    ceiling of the JS information. F_α decreases strictly from 2 ln 2 (α → 0) to 0 (α → 1); F_½ = ln(3√3/2). (c) At z
-    = 0, so at π = π_ref, L_α = 2 ln 2 for every α, and its gradient in (z_w, z_l) is αβ/2 · (−1, 1): α times DPO's at
-    the same β, and equal to DPO's if L_α has the temperature β/α (MIO at 2β). The second derivatives differ even
-    then.""",
+    laws of the chosen and the rejected response on a finite set and T any real score of a response. Then inf over T of
+    E L_α is 2 ln 2 − 2·JSD(P, (1 − α) P + α R) ≥ F_α = (2 − α) ln(2 − α) − (1 − α) ln(1 − α), with equality iff P and R
+    have no response in common; no finite T attains F_α. For any law of pairs (u, v) at all, E L_α > F_α. (b) 2 ln 2 −
+    F_α = 2·JSD(δ_w, (1 − α) δ_w + α δ_l), δ the point masses at two different responses: no pair of laws has more JS
+    information. F_α decreases strictly from 2 ln 2 (α → 0) to 0 (α → 1); F_½ = ln(3√3/2). (c) At z = 0, so at π =
+    π_ref, L_α = 2 ln 2 for every α, and its gradient in (z_w, z_l) is αβ/2 · (−1, 1): α times DPO's at the same β, and
+    equal to DPO's if L_α has the temperature β/α (MIO at 2β). The second derivatives differ even then.""",
     formula=(
         r"\inf L_\alpha = (2-\alpha)\ln(2-\alpha) - (1-\alpha)\ln(1-\alpha), \qquad "
         r"\nabla_z L_\alpha\big|_{z=0} = \alpha\,\nabla_z L_{\mathrm{DPO}}\big|_{z=0}"
@@ -122,17 +124,15 @@ THEOREM = Theorem(
             "mean mi.preference_loss > mi.preference_loss_floor, zero atoms included",
             PAIRS | MIX | {"scores": strategies.vectors(3)},
             lambda pairs, scores, mix: shipped_mean(pairs, scores, mix) > mi.preference_loss_floor(mix),
-            examples=25,
             cross_check=True,
         ),
+        Shipped("at ln dP/dQ_α it is the infimum of (a)", {"pairs": ALL} | MIX, excess_at_best, lambda **given: 0.0),
+        Shipped("its start", MIX, lambda mix: shipped_mean([[1.0]], [0.0], mix), lambda mix: 2 * oracles.ln(2)),
         Shipped(
-            "the start of mi.preference_loss", MIX, lambda mix: shipped(0.0, 0.0, mix), lambda mix: 2 * oracles.ln(2)
-        ),
-        Shipped(
-            "its first gradient is α times DPO's",
+            "its first gradient, and DPO's",
             MIX | {"beta": strategies.temperatures()},
-            lambda mix, beta: shipped_gradient("js", mix, beta),
-            lambda mix, beta: [mix * g for g in shipped_gradient("dv", 0.5, beta)],
+            lambda mix, beta: [*shipped_gradient("js", mix, beta), *shipped_gradient("dv", 0.5, beta)],
+            lambda mix, beta: [k * beta / 2 for k in (-mix, mix, -1, 1)],
         ),
     ),
     false_neighbours=(
