@@ -171,7 +171,7 @@ def smile(
         ValueError: as for `dv`, or clip ≤ 0.
 
     Theorem: smile_is_not_a_bound.
-    Reference: Song & Ermon 2020 (arXiv 1910.06222), eq. 12.
+    Reference: Song & Ermon 2020 (arXiv 1910.06222), eq. 17.
 
     >>> import torch
     >>> float(smile(torch.full((2,), 9.0), torch.full((2,), 9.0), clip=5.0))  # P = Q, yet 4 nats: not a bound

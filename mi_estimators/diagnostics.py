@@ -39,7 +39,7 @@ def score_weights(
         ValueError: an unknown bound, non-finite scores, empty batches or shapes that do not fit.
 
     Theorem: js_gradient_bounded, score_weights.
-    Reference: THEORY of this project, section 2.
+    Reference: Belghazi et al. 2018 (dv), Poole et al. 2019 (nwj, infonce), Hjelm et al. 2019 (js).
 
     >>> positive, negative = score_weights("dv", torch.zeros(2), torch.tensor([0.0, 0.0, 0.0, 0.0]))
     >>> positive.tolist(), negative.tolist()

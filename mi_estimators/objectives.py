@@ -26,9 +26,8 @@ def mine(
     Value: E_P T − ln E_Q eᵀ. Gradient: E_P ∇T − E_Q[eᵀ ∇T]/Z̄, with Z̄ the exponential moving average of the batches'
     E_Q eᵀ, this batch included. It is the gradient of `tuba` at the constant baseline ln Z̄, which would be unbiased
     for the law's own E_Q eᵀ in place of Z̄. The plain gradient of `dv` divides by the batch's mean and is biased by
-    O(1/M); with a past average that is right, this one is biased by about (1 − decay) times that, as this batch is in
-    Z̄ too. Since Z̄ is at least 1 − decay times the batch's mean, the weights of the negatives sum to at most 1/(1 −
-    decay).
+    O(1/M); with a past average that is right, this one still is by O((1 − decay)/M), as this batch is in Z̄ too. Since
+    Z̄ is at least 1 − decay times the batch's mean, the weights of the negatives sum to at most 1/(1 − decay).
 
     The value bounds I from below at the population and is biased up on a batch; no ceiling. Use it to train a DV critic
     on small batches; while the critic moves fast Z̄ lags behind, and a shorter memory (smaller decay) is the cure.

@@ -98,7 +98,8 @@ def jsd_certificate(
     Args, Returns, Raises: as for `dv`.
 
     Theorem: jsd_certificate.
-    Reference: joint ranges of f-divergences, Harremoës & Vajda 2011, IEEE Trans. Inf. Theory 57(6).
+    Reference: Dorent, Golland & Wells 2025 (arXiv 2510.20644); joint ranges of f-divergences: Harremoës & Vajda 2011,
+        IEEE Trans. Inf. Theory 57(6).
 
     >>> from mi_estimators import laws
     >>> law = laws.Finite(torch.eye(8, dtype=torch.float64).div(8).log())  # y = x, uniform on 8 values
