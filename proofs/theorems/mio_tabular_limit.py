@@ -112,7 +112,7 @@ THEOREM = Theorem(
     faster than (π_l/π_w)^{1/4}; of the ends in (b) only π_w = 1 is in its closure.""",
     by_hand=(
         "θ̇ → 0: ‖θ̇‖² has a finite integral and is uniformly continuous, as L ≤ L(0) keeps π_w away from 0 (Barbalat)",
-        "in (b) π converges: limit points are connected, the two kinds are apart, zeros of Aπ_l + Bπ_w are isolated",
+        "(b), (c) the contradictions; (b) π converges: limit points are connected, kinds apart, zeros of Aπ_l + Bπ_w isolated",
         "(d) b ≥ 9h/(10 + 9h): π_w^{1/4} > 9/10, π_ref,l ≤ 1; −A ≤ β(1 − α) = 1/8; the rates rise with −A, fall with B",
     ),
     checks=(
