@@ -122,7 +122,7 @@ def preference_anchor(mix: float) -> float:
         ValueError: mix outside (0, 1].
 
     Theorem: mio_anchor, lazy_flow_collapse, mio_tabular_limit, alpha_frees_the_anchor.
-    Reference: THEORY of this project, section 5.
+    Reference: Chen et al. 2024 (arXiv 2402.05369), NCA; the anchor is of this project.
 
     >>> round(preference_anchor(0.5), 6)
     0.693147

@@ -138,5 +138,5 @@ THEOREM = Theorem(
     ),
     uses=("mio_tabular_limit", "mio_no_collapse", "mio_anchor"),
     about=("no_collapse_interval", "preference_anchor"),
-    reference="THEORY of this project, section 5.",
+    reference="Of this project.",
 )

@@ -124,5 +124,5 @@ THEOREM = Theorem(
     ),
     uses=("dpo_is_half_mixed_dv",),
     about=("preference_loss",),
-    reference="THEORY of this project, section 5; Razin et al. 2024 (arXiv 2410.08847) on when the chosen one falls.",
+    reference="Razin et al. 2024 (arXiv 2410.08847) on when the chosen one falls.",
 )

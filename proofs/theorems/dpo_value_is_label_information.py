@@ -139,5 +139,5 @@ THEOREM = Theorem(
     ),
     uses=("dpo_is_half_mixed_dv",),
     about=("preference_loss",),
-    reference="THEORY of this project, section 3; Rafailov et al. 2023 (arXiv 2305.18290), eq. 7.",
+    reference="Rafailov et al. 2023 (arXiv 2305.18290), eq. 7.",
 )

@@ -142,5 +142,5 @@ THEOREM = Theorem(
     ),
     uses=("dpo_value_is_label_information",),
     about=("preference_loss",),
-    reference="THEORY of this project, section 3 (its example is p = 4/5); Lin 1991 for the Jensen–Shannon divergence.",
+    reference="Of this project; Lin 1991 for the Jensen–Shannon divergence.",
 )

@@ -143,5 +143,5 @@ THEOREM = Theorem(
     ),
     uses=("starvation_on_policy", "mio_is_half_mixed_js", "dpo_is_half_mixed_dv"),
     about=("mean", "preference_loss"),
-    reference="THEORY of this project, section 4; Mei et al. 2020 (arXiv 2005.06392) for the softmax flow.",
+    reference="Mei et al. 2020 (arXiv 2005.06392) for the softmax flow.",
 )

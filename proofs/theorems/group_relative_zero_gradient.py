@@ -143,5 +143,5 @@ THEOREM = Theorem(
     ),
     uses=("starvation_on_policy",),
     about=("mean",),
-    reference="THEORY of this project, section 4b; Williams 1992; Shao et al. 2024 (arXiv 2402.03300), GRPO.",
+    reference="Williams 1992; Shao et al. 2024 (arXiv 2402.03300), GRPO.",
 )

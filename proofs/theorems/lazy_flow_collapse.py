@@ -127,5 +127,5 @@ THEOREM = Theorem(
     ),
     uses=("dpo_flat_direction", "mio_anchor"),
     about=("preference_loss", "preference_anchor"),
-    reference="THEORY of this project, section 5; Razin et al. 2024 (arXiv 2410.08847); Jacot et al. 2018 (NTK).",
+    reference="Razin et al. 2024 (arXiv 2410.08847); Jacot et al. 2018 (NTK).",
 )

@@ -118,5 +118,5 @@ THEOREM = Theorem(
     ),
     uses=("mio_loss_floor", "mio_anchor"),
     about=("preference_loss",),
-    reference="THEORY of this project, section 3 (compare MIO at 2β with DPO at β).",
+    reference="Of this project; the losses: Rafailov et al. 2023 (2305.18290), Chen et al. 2024 (2402.05369).",
 )

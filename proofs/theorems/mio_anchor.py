@@ -140,5 +140,5 @@ THEOREM = Theorem(
         "preference_anchor",
         "preference_loss_floor",
     ),
-    reference="THEORY of this project, section 5; the loss: Lv et al. 2025 (arXiv 2506.22578).",
+    reference="The loss: Lv et al. 2025 (arXiv 2506.22578).",
 )

@@ -128,5 +128,5 @@ THEOREM = Theorem(
     ),
     uses=("lazy_flow_collapse", "mio_anchor"),
     about=("preference_loss",),
-    reference="THEORY of this project, section 5 (which also asks κ ≥ 1: not needed).",
+    reference="Of this project; the frozen kernel: Jacot et al. 2018 (arXiv 1806.07572).",
 )

@@ -122,5 +122,5 @@ THEOREM = Theorem(
     ),
     uses=("lazy_flow_collapse", "mio_no_collapse", "mio_barrier"),
     about=("preference_loss",),
-    reference="THEORY of this project, section 5, which gives the dip as −0.280 (it is −0.28050).",
+    reference="Of this project; the frozen kernel: Jacot et al. 2018 (arXiv 1806.07572).",
 )

@@ -137,5 +137,5 @@ THEOREM = Theorem(
     ),
     uses=("escape_times", "mio_anchor"),
     about=("preference_loss",),
-    reference="THEORY of this project, section 4, whose table claims that MIO never passes ½ if 2^{1/β} ε < ½.",
+    reference="Of this project; the loss: Chen et al. 2024 (arXiv 2402.05369), NCA.",
 )

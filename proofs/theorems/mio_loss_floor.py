@@ -146,5 +146,5 @@ THEOREM = Theorem(
     ),
     uses=("mio_is_half_mixed_js", "mio_anchor"),
     about=("preference_loss_floor", "preference_loss"),
-    reference="THEORY of this project, sections 3 and 5; the loss: Chen et al. 2024 (arXiv 2402.05369), NCA.",
+    reference="The loss: Chen et al. 2024 (arXiv 2402.05369), NCA.",
 )

@@ -144,5 +144,5 @@ THEOREM = Theorem(
     ),
     uses=("mio_is_half_mixed_js",),
     about=("no_collapse_interval",),
-    reference="THEORY of this project, section 5; Jensen 1906.",
+    reference="Of this project, by Jensen's inequality (1906).",
 )

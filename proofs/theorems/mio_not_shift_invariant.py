@@ -146,5 +146,5 @@ THEOREM = Theorem(
     ),
     uses=("mio_is_half_mixed_js", "dpo_flat_direction"),
     about=("preference_loss",),
-    reference="THEORY of this project, section 3; Jung et al. 2024 (BCO, arXiv 2404.04656); KTO: 2402.01306.",
+    reference="Jung et al. 2024 (BCO, arXiv 2404.04656); KTO: 2402.01306.",
 )

@@ -112,7 +112,7 @@ THEOREM = Theorem(
     faster than (π_l/π_w)^{1/4}; of the ends in (b) only π_w = 1 is in its closure.""",
     by_hand=(
         "θ̇ → 0: ‖θ̇‖² has a finite integral and is uniformly continuous, as L ≤ L(0) keeps π_w away from 0 (Barbalat)",
-        "(b), (c) the contradictions; (b) π converges: limit points are connected, kinds apart, zeros of Aπ_l + Bπ_w isolated",
+        "(b), (c) the contradictions; π converges: limit points connected, kinds apart, zeros of Aπ_l + Bπ_w isolated",
         "(d) b ≥ 9h/(10 + 9h): π_w^{1/4} > 9/10, π_ref,l ≤ 1; −A ≤ β(1 − α) = 1/8; the rates rise with −A, fall with B",
     ),
     checks=(
@@ -146,5 +146,5 @@ THEOREM = Theorem(
     ),
     uses=("mio_anchor",),
     about=("preference_loss", "preference_anchor"),
-    reference="THEORY of this project, section 5, which claims (c) for every β.",
+    reference="Of this project; the loss: Chen et al. 2024 (arXiv 2402.05369), NCA.",
 )

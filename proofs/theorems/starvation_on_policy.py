@@ -103,5 +103,5 @@ THEOREM = Theorem(
         Tested("osc(r) bounds it too, for β > 0 away from π_ref", GIVEN, lambda **v: bounded(**v, by="r")),
     ),
     about=("mean",),
-    reference="THEORY of this project, section 4a; Williams 1992; Mei et al. 2020 (arXiv 2005.06392).",
+    reference="Williams 1992; Mei et al. 2020 (arXiv 2005.06392).",
 )

@@ -146,5 +146,5 @@ THEOREM = Theorem(
     ),
     uses=("log_ratio_optimality", "missed_mass", "dpo_is_half_mixed_dv", "mio_is_half_mixed_js"),
     about=("dv", "nwj", "js", "preference_loss"),
-    reference="THEORY of this project, section 4d; Nowozin et al. 2016 (arXiv 1606.00709), f-GAN: π as the generator.",
+    reference="Nowozin et al. 2016 (arXiv 1606.00709), f-GAN: π as the generator.",
 )

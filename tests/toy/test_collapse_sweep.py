@@ -64,7 +64,7 @@ def test_curvature_of_the_common_mode_and_directions():
         assert measured["fields"][name]["common_curvature"] == pytest.approx(curvature, abs=1e-12)
     up, down = torch.tensor(measured["fields"]["dpo"]["descent"])
     torch.testing.assert_close(up, -down)
-    assert measured["fields"]["mio"]["lowest"] == pytest.approx(-0.280, abs=3e-3)  # THEORY §5: a, c, d = 1, 3, 10
+    assert measured["fields"]["mio"]["lowest"] == pytest.approx(-0.280, abs=3e-3)  # a, c, d = 1, 3, 10
     assert measured["fields"]["dpop"]["lowest"] > -0.1
 
 
