@@ -60,7 +60,7 @@ def preference_loss(
         dpo_tabular_never_falls, dpo_value_is_label_information, escape_times, k_negatives_is_infonce,
         lazy_flow_collapse, mio_loss_floor, mio_not_shift_invariant, mio_tabular_limit, nca_equals_mio,
         preference_table, who_samples_starves, dpo_value_is_no_kl_bound, mio_barrier, loss_certifies_margin,
-        matched_gradients, mio_dip, mio_escapes_two_arms.
+        matched_gradients, mio_dip, mio_escapes_two_arms, mio_anchor.
     Reference: Lv et al. 2025 (arXiv 2506.22578); Rafailov et al. 2023 (arXiv 2305.18290), eq. 7; Chen et al.
         2024 (arXiv 2402.05369), NCA; the mixed marginal: Yamada et al. 2011 (arXiv 1106.4729).
 

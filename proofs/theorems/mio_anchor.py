@@ -136,9 +136,6 @@ THEOREM = Theorem(
         Identity("the factor is (1 − α)^{−β}", slope.subs(x, rest ** (-beta) * ref), 0),
     ),
     uses=("mio_is_half_mixed_js",),
-    about=(
-        "preference_anchor",
-        "preference_loss_floor",
-    ),
+    about=("preference_anchor", "preference_loss_floor", "preference_loss"),
     reference="The loss: Lv et al. 2025 (arXiv 2506.22578).",
 )
