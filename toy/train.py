@@ -1,4 +1,4 @@
-"""The one training loop: plain gradient descent of many independent replicas at once."""
+"""The one training loop: plain gradient descent, or Adam, of many independent replicas at once."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ def descend(
     steps: int,
     learning_rate: float,
     observe: Callable[[int, Tensor, Seen], bool | None] | None = None,
+    *,
+    adam: bool = False,
 ) -> list[Tensor]:
     """Take `steps` steps θ ← θ − η ∇loss; replicas share no parameter, so the gradient of the sum is each one's own.
 
@@ -29,16 +31,23 @@ def descend(
         steps: number of steps; the loss is also evaluated after the last one.
         learning_rate: η.
         observe: called before each step with (step, losses, seen), and after the last; returning True ends the loop.
+        adam: take Adam's steps instead, entry by entry, so that replicas stay apart; learning_rate is then its own.
 
     Returns:
         The parameters after the last step.
     """
     parameters = [p.detach().clone().requires_grad_() for p in parameters]
+    optimizer = torch.optim.Adam(parameters, learning_rate) if adam else None
     for step in range(steps + 1):
         losses, seen = loss(parameters)
         if (observe is not None and observe(step, losses.detach(), seen)) or step == steps:
             break
         gradients = torch.autograd.grad(losses.sum(), parameters)
+        if optimizer is not None:
+            for p, gradient in zip(parameters, gradients, strict=True):
+                p.grad = gradient
+            optimizer.step()
+            continue
         with torch.no_grad():
             for p, gradient in zip(parameters, gradients, strict=True):
                 p.sub_(gradient, alpha=learning_rate)
