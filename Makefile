@@ -29,12 +29,15 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY) ## the whole house in small: theorems, lab, an estimate, a language model; leaves results/report.html
 	@mkdir -p $(OUT)
-	@echo "[1/4] the theorems"
-	@$(BIN)/python -m proofs --json > $(OUT)/ledger.json
-	@echo "[2/4] a small language model under DPO"
-	@$(BIN)/python -m llm_adapter.train --config llm_adapter/configs/demo-dpo.yaml --output_dir $(OUT)/lm/dpo
-	@echo "[3/4] the same model under MIO, at matched initial gradient"
-	@$(BIN)/python -m llm_adapter.train --config llm_adapter/configs/demo-mio.yaml --output_dir $(OUT)/lm/mio
+	@set -e; \
+	echo "[1/4] the theorems, beside steps 2 and 3"; \
+	$(BIN)/python -m proofs --json > $(OUT)/ledger.json 2> $(OUT)/ledger.log & ledger=$$!; \
+	trap 'kill $$ledger 2> /dev/null || true' EXIT; \
+	echo "[2/4] a small language model under DPO"; \
+	$(BIN)/python -m llm_adapter.train --config llm_adapter/configs/demo-dpo.yaml --output_dir $(OUT)/lm/dpo; \
+	echo "[3/4] the same model under MIO, at matched initial gradient"; \
+	$(BIN)/python -m llm_adapter.train --config llm_adapter/configs/demo-mio.yaml --output_dir $(OUT)/lm/mio; \
+	wait $$ledger || { cat $(OUT)/ledger.log; exit 1; }
 	@echo "[4/4] the lab, and the report"
 	@$(BIN)/python -m toy demo --out $(OUT)
 

@@ -21,6 +21,10 @@ from . import (
     reach,
     reach_page,
     specs,
+    staircase,
+    staircase_page,
+    variance,
+    variance_page,
 )
 from .page import Page
 from .rows import Row, Spec
@@ -90,6 +94,20 @@ EXPERIMENTS: dict[str, Experiment] = {
         reach.QUICK,
         reach.RUNS,
         (reach_page.section,),
+    ),
+    "variance": Experiment(
+        "the noise of values and gradients against the information",
+        variance.FULL,
+        variance.QUICK,
+        variance.RUNS,
+        (variance_page.section,),
+    ),
+    "staircase": Experiment(
+        "every estimator on 2 to 10 nats in 20 dimensions, beside the exact critic",
+        staircase.FULL,
+        staircase.QUICK,
+        staircase.RUNS,
+        (staircase_page.section,),
     ),
     "estimate": Experiment(
         "one estimate with its interval",
