@@ -40,12 +40,12 @@ def section(page: Page, rows: list[Row]) -> None:
         batch it is about to be trained on, y as it is or mapped coordinate by coordinate, which leaves I; running
         medians of {_width(row)} readings. Grey: what T = ln dP/dQ itself reads from the same batches, the same under
         every map. Dashed for InfoNCE: its ceiling ln {spec["batch"]} = {theory["ceiling"]:.2f}. Values below −1 are cut
-        off. To see: grey apart from the stairs is the read-out's fault, colour apart from grey the critic's. DV and SMILE
-        overstate at high information even with the ideal critic (NWJ's median too: its mean is exact, by rare deep
-        drops), InfoNCE and the certificate understate; the bridge (js, relative) and the
-        plug-in keep to I. Every critic, of one small size and few steps, falls short from 2 nats on, most where y is
-        cubed; trained by NWJ or MINE it falls behind for good from 6 nats, by JS or the α-relative DV it follows. JS's
-        critic read by NWJ shows what the critic gets wrong on rare pairs of large score.""",
+        off. To see: grey apart from the stairs is the read-out's fault, colour apart from grey the critic's. DV and
+        SMILE overstate at high information even with the ideal critic (NWJ's median too: its mean is exact, by rare
+        deep drops), InfoNCE and the certificate understate; the bridge (js, relative) and the plug-in keep to I. Every
+        critic, of one small size and few steps, falls short from 2 nats on, most where y is cubed; trained by NWJ or
+        MINE it falls behind for good from 6 nats, by JS or the α-relative DV it follows. JS's critic read by NWJ shows
+        what the critic gets wrong on rare pairs of large score.""",
     )
     page.figure(
         "staircase_control",
