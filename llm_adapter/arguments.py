@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -12,9 +13,8 @@ import yaml
 from transformers import HfArgumentParser, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
-import mi_estimators as mi
-
-from .models import BUILTIN, check_model_name
+from .fields import Check, DataArguments, ModelArguments, ObjectiveArguments
+from .objective import Objective
 
 HERE = Path(__file__).parent
 DEMO = HERE / "configs" / "demo-mio.yaml"
@@ -22,39 +22,11 @@ PAIRS = HERE / "pairs.jsonl"
 
 
 @dataclass
-class PreferenceArguments(TrainingArguments):
+class PreferenceArguments(ObjectiveArguments, DataArguments, ModelArguments, TrainingArguments):
     """TrainingArguments with the fields of preference training; names as in TRL where they coincide.
 
     The defaults suit a billion-parameter model; configs/ has recipes for smaller ones.
     """
-
-    model: str = field(default=BUILTIN, metadata={"help": "'builtin', a directory, a .gguf file or a hub name."})
-    train_data: str | None = field(
-        default=None, metadata={"help": "JSON lines of preferences (default: the shipped pairs)."}
-    )
-    eval_data: str | None = field(default=None, metadata={"help": "JSON lines to evaluate on, at the end at least."})
-    bound: str = field(default="js", metadata={"help": f"One of {', '.join(mi.PREFERENCE_BOUNDS)}; dv: DPO, js: MIO."})
-    mix: float = field(default=0.5, metadata={"help": "Share of true negatives in the mixed marginal, in (0, 1]."})
-    beta: float = field(
-        default=0.1, metadata={"help": "Inverse temperature: T = beta ln policy/reference, summed over tokens."}
-    )
-    max_length: int = field(
-        default=1024, metadata={"help": "Most tokens of prompt and response; longer responses are cut."}
-    )
-    max_negatives: int | None = field(
-        default=None, metadata={"help": "Keep at most this many rejected responses a prompt."}
-    )
-    chat: bool = field(
-        default=False, metadata={"help": "Put plain strings, too, through the tokenizer's chat template."}
-    )
-    disable_dropout: bool = field(default=True, metadata={"help": "Set the model's dropout rates to 0."})
-    precompute_ref_log_probs: bool = field(
-        default=True, metadata={"help": "Only true: there is no second copy of the model."}
-    )
-    attn_implementation: str | None = field(default=None, metadata={"help": "Passed to from_pretrained, e.g. sdpa."})
-    save_final_model: bool = field(
-        default=True, metadata={"help": "Save the trained model and tokenizer in output_dir."}
-    )
 
     learning_rate: float = 1e-6
     lr_scheduler_type: str = "cosine"
@@ -67,29 +39,29 @@ class PreferenceArguments(TrainingArguments):
     dataloader_pin_memory: bool = torch.cuda.is_available()
     ddp_find_unused_parameters: bool | None = False  # every weight is trained
 
+    def checks(self) -> Iterator[Check]:
+        """Yield the conditions on our fields and on those of transformers that we rely on."""
+        for group in (ObjectiveArguments, DataArguments, ModelArguments):
+            yield from group.checks(self)
+        yield "remove_unused_columns", not self.remove_unused_columns, "false"
+        for name in ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"):
+            yield name, getattr(self, name) >= 1, "an integer ≥ 1"
+        yield "learning_rate", 0 <= self.learning_rate < float("inf"), "a finite number ≥ 0"
+
+    def objective(self) -> Objective:
+        """Return the objective that the fields describe."""
+        return Objective(**{entry.name: getattr(self, entry.name) for entry in fields(Objective)})
+
     def __post_init__(self) -> None:
         """Check our fields before transformers touches a device.
 
         Raises:
             ValueError: a value outside its range, named with what was expected.
         """
-        for name, ok, expected in (
-            ("bound", self.bound in mi.PREFERENCE_BOUNDS, f"one of {', '.join(mi.PREFERENCE_BOUNDS)}"),
-            ("mix", 0 < self.mix <= 1, "a number in (0, 1]"),
-            ("beta", 0 < self.beta < float("inf"), "a finite number > 0"),
-            ("max_length", self.max_length >= 2, "an integer ≥ 2"),
-            ("max_negatives", self.max_negatives is None or self.max_negatives >= 1, "an integer ≥ 1"),
-            ("precompute_ref_log_probs", self.precompute_ref_log_probs, "true"),
-            ("remove_unused_columns", not self.remove_unused_columns, "false"),
-            ("per_device_train_batch_size", self.per_device_train_batch_size >= 1, "an integer ≥ 1"),
-            ("per_device_eval_batch_size", self.per_device_eval_batch_size >= 1, "an integer ≥ 1"),
-            ("gradient_accumulation_steps", self.gradient_accumulation_steps >= 1, "an integer ≥ 1"),
-            ("learning_rate", 0 <= self.learning_rate < float("inf"), "a finite number ≥ 0"),
-        ):
+        for name, ok, expected in self.checks():
             if not ok:
                 raise ValueError(f"{name}: expected {expected}, got {getattr(self, name)}")
-        check_model_name(self.model)
-        self.output_dir = self.output_dir or f"runs/{Path(self.model).stem}-{self.bound}"
+        self.output_dir = self.output_dir or f"runs/{Path(self.model).stem}-{self.objective().name}"
         if Path(self.output_dir).exists() and not Path(self.output_dir).is_dir():
             raise ValueError(f"output_dir: expected a folder, got the file {self.output_dir}")
         self.resume_from_checkpoint = _checkpoint(self.resume_from_checkpoint, self.output_dir)

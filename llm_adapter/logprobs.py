@@ -9,7 +9,7 @@ whose logits the model scales or caps afterwards, keeps the model's own logits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -19,50 +19,43 @@ from torch.utils.checkpoint import checkpoint
 
 CHUNK = 2**26  # logits computed at a time: 256 MiB in float32
 
-LogProbs = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]
+Batch = Mapping[str, Tensor]
+LogProbs = Callable[[nn.Module, Batch], Tensor]
 
 
-def log_probs_from_head(model: nn.Module, input_ids: Tensor, attention_mask: Tensor, completion_mask: Tensor) -> Tensor:
-    """Return ln π(token | its past) on response tokens and 0 elsewhere, shape (N, T), float32, in nats.
+def log_probs_from_head(model: nn.Module, batch: Batch) -> Tensor:
+    """Return ln π(token | its past) of each response token, shape (S,), float32, in nats.
 
     Args:
         model: a causal LM, wrapped or not.
-        input_ids, attention_mask, completion_mask: shape (N, T), the last bool and never True at position 0.
+        batch: as `batching.collate` makes it.
     """
-    mask, targets = _targets(input_ids, completion_mask)
 
     def forward(head: nn.Linear, hidden: Tensor) -> Tensor:
         with torch.autocast(hidden.device.type, enabled=False):
             weight, bias = head.weight.float(), None if head.bias is None else head.bias.float()
-            return _chunked(
-                hidden[:, :-1][mask].float(), targets, lambda rows: F.linear(rows, weight, bias), len(weight)
-            )
+            rows = hidden.flatten(0, 1)[batch["sources"]].float()
+            return _chunked(rows, batch["targets"], lambda chunk: F.linear(chunk, weight, bias), len(weight))
 
     with _replaced_head(model, forward):
-        output = model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
-    return _placed(output.logits, completion_mask)
+        return _logits(model, batch)
 
 
-def log_probs_from_logits(
-    model: nn.Module, input_ids: Tensor, attention_mask: Tensor, completion_mask: Tensor
-) -> Tensor:
+def log_probs_from_logits(model: nn.Module, batch: Batch) -> Tensor:
     """Return the same as `log_probs_from_head` from the model's own logits: any head, more memory."""
-    mask, targets = _targets(input_ids, completion_mask)
-    logits = model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False).logits[:, :-1][mask]
-    return _placed(_chunked(logits, targets, lambda rows: rows, logits.shape[-1]), completion_mask)
+    logits = _logits(model, batch).flatten(0, 1)[batch["sources"]]
+    return _chunked(logits, batch["targets"], lambda rows: rows, logits.shape[-1])
 
 
 @torch.no_grad()
-def choose_log_probs(model: nn.Module, input_ids: Tensor) -> LogProbs:
-    """Return `log_probs_from_head` if it agrees with the model's logits on a probe, shape (1, T), else the other."""
+def choose_log_probs(model: nn.Module, batch: Batch) -> LogProbs:
+    """Return `log_probs_from_head` if it agrees with the model's logits on a probing batch, else the other."""
     if not isinstance(_unwrapped(model).get_output_embeddings(), nn.Linear):
         return log_probs_from_logits
-    mask = torch.ones_like(input_ids)
-    rows = (input_ids, mask, mask.bool() & (torch.arange(input_ids.shape[1], device=input_ids.device) > 0))
     was_training = model.training
     model.eval()
     try:
-        head, logits = log_probs_from_head(model, *rows), log_probs_from_logits(model, *rows)
+        head, logits = log_probs_from_head(model, batch), log_probs_from_logits(model, batch)
     except RuntimeError:  # what the model does to its logits does not fit a vector of log-probabilities
         return log_probs_from_logits
     finally:
@@ -71,13 +64,9 @@ def choose_log_probs(model: nn.Module, input_ids: Tensor) -> LogProbs:
     return log_probs_from_head if torch.allclose(head, logits, rtol=0.02, atol=0.02) else log_probs_from_logits
 
 
-def _targets(input_ids: Tensor, completion_mask: Tensor) -> tuple[Tensor, Tensor]:
-    mask = completion_mask[:, 1:]  # position t − 1 predicts token t
-    return mask, input_ids[:, 1:][mask]
-
-
-def _placed(log_probs: Tensor, completion_mask: Tensor) -> Tensor:
-    return log_probs.new_zeros(completion_mask.shape).masked_scatter(completion_mask, log_probs)
+def _logits(model: nn.Module, batch: Batch) -> Tensor:
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "position_ids") if name in batch}
+    return model(**inputs, use_cache=False).logits
 
 
 def _chunked(rows: Tensor, targets: Tensor, to_logits: Callable[[Tensor], Tensor], vocabulary: int) -> Tensor:

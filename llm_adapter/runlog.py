@@ -14,8 +14,6 @@ import transformers
 from tqdm import tqdm
 from transformers import ProgressCallback, TrainerCallback
 
-import mi_estimators as mi
-
 COLUMNS = {  # heading: (key, format)
     "step": ("step", "{:>6}"),
     "loss": ("loss", "{:>9.4f}"),
@@ -25,35 +23,6 @@ COLUMNS = {  # heading: (key, format)
     "accuracy": ("rewards/accuracies", "{:>9.2f}"),
     "logp chosen": ("logps/chosen", "{:>12.2f}"),
 }
-
-
-def theory(bound: str, mix: float, counts: list[int]) -> dict[str, object]:
-    """Return what theory says of a run, in nats: the loss at the start, its floor, js's plateau and interval.
-
-    Args:
-        counts: number of negatives of each example; only infonce's start depends on it.
-    """
-    mask = torch.arange(max(counts)) < torch.tensor(counts).unsqueeze(1)
-    zero = torch.zeros(mask.shape, dtype=torch.float64)
-    start = mi.preference_loss(zero[:, 0], zero, bound, mix, mask=mask).mean().item()
-    zero_floor = bound == "infonce" or (bound == "dv" and mix < 1)
-    return {
-        "loss_start": round(start, 12) + 0.0,  # + 0.0 makes −0 a 0
-        "loss_floor": mi.preference_loss_floor(mix) if bound == "js" else 0.0 if zero_floor else None,
-        "anchor": mi.preference_anchor(mix) if bound == "js" else None,
-        "no_collapse_interval": list(mi.no_collapse_interval(mix)) if bound == "js" else None,
-    }
-
-
-def derived_metrics(bound: str, mix: float, chosen_reward: float) -> dict[str, float]:
-    """Return, for js, the mean chosen reward's gap to the plateau and its distance to the interval's nearest end."""
-    if bound != "js":
-        return {}
-    low, high = mi.no_collapse_interval(mix)
-    return {
-        "anchor/gap": chosen_reward - mi.preference_anchor(mix),
-        "collapse/margin": min(chosen_reward - low, high - chosen_reward),
-    }
 
 
 def versions() -> dict[str, str]:

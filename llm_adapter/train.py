@@ -10,6 +10,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from transformers import PrinterCallback, ProgressCallback, TrainerState, set_seed
@@ -17,7 +18,7 @@ from transformers import PrinterCallback, ProgressCallback, TrainerState, set_se
 from .arguments import PAIRS, PreferenceArguments, parse_arguments
 from .data import TokenizedExample, read_examples, tokenize
 from .models import disable_dropout, load_model, load_tokenizer
-from .runlog import Bar, Table, keep_lines_until, summary, theory, versions, write_json
+from .runlog import Bar, Table, keep_lines_until, summary, versions, write_json
 from .trainer import PreferenceTrainer
 
 
@@ -55,15 +56,13 @@ def describe(args: PreferenceArguments, examples: list[TokenizedExample], comman
         "model": args.model,
         "train_data": args.train_data or f"llm_adapter/{PAIRS.name}",
         "eval_data": args.eval_data,
-        "bound": args.bound,
-        "mix": args.mix,
-        "beta": args.beta,
+        **asdict(args.objective()),
         "learning_rate": args.learning_rate,
         "examples": len(examples),
         "negatives_min": min(counts),
         "negatives_max": max(counts),
         "truncated_responses": sum(example.truncated for example in examples),
-        **theory(args.bound, args.mix, counts),
+        **args.objective().theory(counts),
         "seed": args.seed,
         "versions": versions(),
         "command": command,

@@ -12,10 +12,11 @@ from transformers import ByT5Tokenizer, GPT2Config, GPT2LMHeadModel, set_seed
 
 import mi_estimators as mi
 from llm_adapter.arguments import PAIRS, parse_arguments
-from llm_adapter.batching import split_rows
+from llm_adapter.batching import split_rows, sum_responses
 from llm_adapter.data import read_examples, tokenize
 from llm_adapter.models import load_model
-from llm_adapter.runlog import strict, theory
+from llm_adapter.objective import Objective
+from llm_adapter.runlog import strict
 from llm_adapter.train import main
 from llm_adapter.trainer import PreferenceTrainer
 
@@ -81,9 +82,7 @@ def test_losses_equal_the_published_formulas(tmp_path, bound):
             parameter.add_(0.02 * torch.randn_like(parameter))
     batch = trainer.data_collator(trainer.train_dataset)
     loss = trainer.compute_loss(trainer.model.eval(), batch)
-    log_probs = trainer.log_probs(
-        trainer.model, batch["input_ids"], batch["attention_mask"], batch["completion_mask"]
-    ).sum(-1)
+    log_probs = sum_responses(trainer.log_probs(trainer.model, batch), batch["lengths"])
     policy_chosen, policy_rejected = log_probs.chunk(2)
     reference_chosen, reference_rejected = batch["reference"].chunk(2)
     chosen = 0.3 * (policy_chosen - reference_chosen)
@@ -101,9 +100,8 @@ def test_losses_equal_the_published_formulas(tmp_path, bound):
 def test_reference_is_the_initial_model_on_ragged_rows(tmp_path):
     trainer = make_trainer(tmp_path, "--per_device_eval_batch_size", "5")
     batch = trainer.data_collator(trainer.train_dataset)
-    rows = (batch["input_ids"], batch["attention_mask"], batch["completion_mask"])
     with torch.no_grad():
-        found = trainer.log_probs(trainer.model, *rows).sum(-1)
+        found = sum_responses(trainer.log_probs(trainer.model, batch), batch["lengths"])
     torch.testing.assert_close(found, batch["reference"], rtol=0, atol=2e-4)
     assert not batch["negatives"].all()
     assert split_rows(found, batch["negatives"])[1].shape == batch["negatives"].shape
@@ -155,14 +153,10 @@ def test_metrics_are_those_of_the_definitions(tmp_path, few):
 
 
 def test_theory_is_null_where_there_is_none():
-    assert theory("dv", 0.5, [1])["loss_floor"] == 0
-    assert theory("dv", 1.0, [1, 3]) == {
-        "loss_start": 0.0,
-        "loss_floor": None,
-        "anchor": None,
-        "no_collapse_interval": None,
-    }
-    assert strict(theory("js", 1.0, [2]))["no_collapse_interval"] == [pytest.approx(-math.log(3)), None]
+    assert Objective("dv").theory([1])["loss_floor"] == 0
+    said = Objective("dv", mix=1.0).theory([1, 3])
+    assert said == dict.fromkeys(said) | {"loss_start": 0.0}
+    assert strict(Objective("js", mix=1.0).theory([2]))["no_collapse_interval"] == [pytest.approx(-math.log(3)), None]
     assert strict({"a": [math.nan, math.inf, 1.0]}) == {"a": [None, None, 1.0]}
 
 

@@ -1,0 +1,94 @@
+"""Fields of a run by subject: the objective, the data, the model. `arguments.py` joins them to TrainingArguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import mi_estimators as mi
+
+from .models import BUILTIN, check_model_name
+from .objective import LOG_RATIOS, NEGATIVES
+
+Check = tuple[str, bool, str]  # field, whether its value is legal, what was expected
+
+
+def _help(text: str) -> dict[str, str]:
+    return {"help": text}
+
+
+@dataclass
+class ObjectiveArguments:
+    """What is descended; `objective.py` computes it."""
+
+    bound: str = field(default="js", metadata=_help(f"One of {', '.join(mi.PREFERENCE_BOUNDS)}; dv: DPO, js: MIO."))
+    mix: float = field(default=0.5, metadata=_help("Share of true negatives in the mixed marginal, in (0, 1]."))
+    beta: float = field(default=0.1, metadata=_help("Inverse temperature: T = beta ln policy/reference."))
+    loss: str | None = field(
+        default=None,
+        metadata=_help(f"To compare with, in place of bound and mix: one of {', '.join(mi.ALTERNATIVES)}."),
+    )
+    log_ratio: str = field(
+        default="sum", metadata=_help("sum: ln policy/reference of a response; mean: of its average token.")
+    )
+    label_smoothing: float = field(
+        default=0.0, metadata=_help("Probability that a rejected response is the better one, in [0, 0.5).")
+    )
+    negatives: str = field(
+        default="own", metadata=_help("own: a prompt's rejected responses; batch: those of the whole batch.")
+    )
+    diagnostics_steps: int = field(
+        default=10, metadata=_help("Steps between two readings of per-example gradients; 0: none.")
+    )
+
+    def checks(self) -> Iterator[Check]:
+        """Yield the conditions on these fields."""
+        yield "bound", self.bound in mi.PREFERENCE_BOUNDS, f"one of {', '.join(mi.PREFERENCE_BOUNDS)}"
+        yield "mix", 0 < self.mix <= 1, "a number in (0, 1]"
+        yield "beta", 0 < self.beta < float("inf"), "a finite number > 0"
+        yield "loss", self.loss is None or self.loss in mi.ALTERNATIVES, f"one of {', '.join(mi.ALTERNATIVES)}"
+        yield "log_ratio", self.log_ratio in LOG_RATIOS, f"one of {', '.join(LOG_RATIOS)}"
+        yield "label_smoothing", 0 <= self.label_smoothing < 0.5, "a number in [0, 0.5)"
+        yield "negatives", self.negatives in NEGATIVES, f"one of {', '.join(NEGATIVES)}"
+        yield "negatives", self.loss is None or self.negatives == "own", f"own with loss {self.loss}"
+        yield "diagnostics_steps", self.diagnostics_steps >= 0, "an integer ≥ 0"
+
+
+@dataclass
+class DataArguments:
+    """Where preferences come from and how they become tokens."""
+
+    train_data: str | None = field(
+        default=None, metadata=_help("JSON lines of preferences (default: the shipped pairs).")
+    )
+    eval_data: str | None = field(default=None, metadata=_help("JSON lines to evaluate on, at the end at least."))
+    max_length: int = field(
+        default=1024, metadata=_help("Most tokens of prompt and response; longer responses are cut.")
+    )
+    max_negatives: int | None = field(
+        default=None, metadata=_help("Keep at most this many rejected responses a prompt.")
+    )
+    chat: bool = field(default=False, metadata=_help("Put plain strings, too, through the tokenizer's chat template."))
+
+    def checks(self) -> Iterator[Check]:
+        """Yield the conditions on these fields."""
+        yield "max_length", self.max_length >= 2, "an integer ≥ 2"
+        yield "max_negatives", self.max_negatives is None or self.max_negatives >= 1, "an integer ≥ 1"
+
+
+@dataclass
+class ModelArguments:
+    """Which weights are trained, in which arithmetic, against which reference."""
+
+    model: str = field(default=BUILTIN, metadata=_help("'builtin', a directory, a .gguf file or a hub name."))
+    disable_dropout: bool = field(default=True, metadata=_help("Set the model's dropout rates to 0."))
+    precompute_ref_log_probs: bool = field(
+        default=True, metadata=_help("Only true: there is no second copy of the model.")
+    )
+    attn_implementation: str | None = field(default=None, metadata=_help("Passed to from_pretrained, e.g. sdpa."))
+    save_final_model: bool = field(default=True, metadata=_help("Save the trained model and tokenizer in output_dir."))
+
+    def checks(self) -> Iterator[Check]:
+        """Yield the conditions on these fields; a model's name has a message of its own."""
+        check_model_name(self.model)
+        yield "precompute_ref_log_probs", self.precompute_ref_log_probs, "true"
