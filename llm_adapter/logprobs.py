@@ -50,7 +50,7 @@ def log_probs_from_logits(model: nn.Module, batch: Batch) -> Tensor:
 @torch.no_grad()
 def choose_log_probs(model: nn.Module, batch: Batch) -> LogProbs:
     """Return `log_probs_from_head` if it agrees with the model's logits on a probing batch, else the other."""
-    if not isinstance(_unwrapped(model).get_output_embeddings(), nn.Linear):
+    if not isinstance(output_head(model), nn.Linear):
         return log_probs_from_logits
     was_training = model.training
     model.eval()
@@ -80,14 +80,17 @@ def _chunked(rows: Tensor, targets: Tensor, to_logits: Callable[[Tensor], Tensor
     return torch.cat([checkpoint(of_chunk, *chunk, use_reentrant=False) for chunk in chunks])
 
 
-def _unwrapped(model: nn.Module) -> nn.Module:
-    return _unwrapped(model.module) if isinstance(getattr(model, "module", None), nn.Module) else model
+def output_head(model: nn.Module) -> nn.Module | None:
+    """Return the model's output head, whatever data-parallel wrappers the model is in."""
+    while isinstance(inner := getattr(model, "module", None), nn.Module):
+        model = inner
+    return model.get_output_embeddings()
 
 
 @contextmanager
 def _replaced_head(model: nn.Module, forward: Callable[[nn.Linear, Tensor], Tensor]) -> Iterator[None]:
     """Let the output head compute `forward(head, hidden)` within this context; its parameters and hooks stay."""
-    head = _unwrapped(model).get_output_embeddings()
+    head = output_head(model)
     head.forward = lambda hidden: forward(head, hidden)
     try:
         yield

@@ -79,7 +79,7 @@ class Table(TrainerCallback):
     def on_train_begin(self, args, state, control, **kwargs):
         """Print the headings."""
         if state.is_world_process_zero:
-            _print("".join(_heading(name, form) for name, (_, form) in COLUMNS.items()))
+            say("".join(_heading(name, form) for name, (_, form) in COLUMNS.items()))
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         """Print the row of a training log or an evaluation."""
@@ -88,11 +88,12 @@ class Table(TrainerCallback):
             return
         values = {**{key.removeprefix(prefix): value for key, value in logs.items()}, "step": state.global_step}
         row = "".join(form.format(values[key]) for key, form in COLUMNS.values() if key in values)
-        _print(row + ("  (evaluation)" if prefix else ""))
+        say(row + ("  (evaluation)" if prefix else ""))
 
 
-def _print(line: str) -> None:
-    tqdm.write(line)  # above the progress bar
+def say(line: str) -> None:
+    """Print a line above the progress bar."""
+    tqdm.write(line)
     sys.stdout.flush()  # a run piped into a file is watched too
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -10,13 +11,15 @@ import torch
 from torch import Tensor, nn
 from transformers import Trainer
 
+from .alerts import alerts
 from .arguments import PreferenceArguments
 from .batching import collate, split_rows, sum_responses
 from .data import TokenizedExample
+from .gradient_noise import HeadGradients
 from .logprobs import choose_log_probs
 from .metrics import window_metrics, window_sums
 from .reference import with_reference
-from .runlog import append_json_line
+from .runlog import append_json_line, say
 
 
 class PreferenceTrainer(Trainer):
@@ -47,6 +50,8 @@ class PreferenceTrainer(Trainer):
         self.model_accepts_loss_kwargs = False  # a batch's mean is returned: Trainer divides it by the accumulation
         self.objective = args.objective()
         self._checked = False
+        self._head_gradients = HeadGradients()
+        self._alerts: dict[str, str] = {}  # those of the last training log
         self._sums: dict[str, dict[str, Tensor]] = {"": {}, "eval_": {}}  # since the last log, over examples
         self.log_probs = choose_log_probs(model, self._prepare_inputs(self.data_collator(train_dataset[:1])))
         self.train_dataset = with_reference(train_dataset, self._reference_batch, args)
@@ -62,12 +67,16 @@ class PreferenceTrainer(Trainer):
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Return the batch's mean preference loss and add its metrics to the running sums."""
         negatives = inputs["negatives"]
-        log_probs = sum_responses(self.log_probs(model, inputs), inputs["lengths"])
+        reading = model.training and self._reads_gradients()
+        with self._head_gradients.watching(model) if reading else nullcontext():
+            log_probs = sum_responses(self.log_probs(model, inputs), inputs["lengths"])
         log_ratios = log_probs - inputs["reference"]
         if self.objective.log_ratio == "mean":
             log_ratios = log_ratios / inputs["lengths"]
         log_ratios = split_rows(log_ratios, negatives)
         loss = self.objective.losses(*log_ratios, negatives).mean()
+        if reading:
+            self._head_gradients.catch(loss, inputs)
         start = self.objective.start(negatives)
         if model.training and not self._checked:
             self._checked = True
@@ -77,6 +86,10 @@ class PreferenceTrainer(Trainer):
         for name, values in window_sums(self.objective, log_probs, log_ratios, inputs).items():
             sums[name] = sums.get(name, 0) + values
         return (loss, {}) if return_outputs else loss
+
+    def _reads_gradients(self) -> bool:
+        every, step = self.args.diagnostics_steps, self.state.global_step
+        return every > 0 and (step == 0 or (step + 1) % every == 0)
 
     def _check_start(self, measured: float, theory: float) -> None:
         exact = not (self.args.bf16 or self.args.fp16 or self.args.tf32) and self.model.dtype == torch.float32
@@ -96,8 +109,22 @@ class PreferenceTrainer(Trainer):
         if measured:
             totals = self.accelerator.reduce(torch.stack(list(sums.values())), "sum").tolist()
             means = window_metrics(self.objective, dict(zip(sums, totals, strict=True)))
+            if not prefix:
+                means |= self._head_gradients.statistics(self.accelerator.gather)
             logs.update({prefix + name: value for name, value in means.items()})
             sums.clear()
         super().log(logs, start_time)
         if measured and self.is_world_process_zero():
-            append_json_line(Path(self.args.output_dir) / "metrics.jsonl", self.state.log_history[-1])
+            line = self.state.log_history[-1]
+            found = {} if prefix else alerts(self.objective, logs)
+            append_json_line(
+                Path(self.args.output_dir) / "metrics.jsonl", line | ({"alerts": list(found.values())} if found else {})
+            )
+            if not prefix:
+                self._say_new(found)
+
+    def _say_new(self, found: dict[str, str]) -> None:
+        """Print the alerts that the last training log did not have."""
+        for kind in [kind for kind in found if kind not in self._alerts]:
+            say(f"        alert, {kind}: {found[kind]}")
+        self._alerts = found

@@ -1,0 +1,50 @@
+"""Alerts in words, from the values of one log line: a run that collapses, starves, stands still or lost its numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from .metrics import STARVED
+from .objective import Objective
+
+SUNK = 1.0  # nats (per token with log_ratio: mean) that the chosen responses may lose on average
+MOST = 0.9  # share of examples that makes "most"
+FEW, ENOUGH = 0.1, 20  # effective share of negatives that is few, where there are enough negatives to say so
+
+
+def alerts(objective: Objective, values: Mapping[str, float]) -> dict[str, str]:
+    """Return kind → sentence for what is wrong in a line of training metrics (names of METRICS.md); often nothing."""
+    found = {}
+    if not all(math.isfinite(values[name]) for name in ("loss", "rewards/chosen", "rewards/rejected")):
+        found["not_finite"] = "the loss or a reward is not a finite number: lower the learning rate, look at the data"
+        return found
+    moved = values["rewards/chosen"] / objective.beta
+    if moved < -SUNK and values["movement/margin"] > SUNK:
+        held = values.get("collapse/margin", -1) >= 0
+        found["collapse"] = (
+            f"chosen responses are {-moved:.2f} nats below the reference while the margin is at "
+            f"{values['movement/margin']:.2f} nats: probability goes to responses that nobody ranked; "
+            + ("the no-collapse interval bounds this" if held else "an anchor (bound js) or a larger beta holds it")
+        )
+    if values.get("collapse/margin", 0) < 0:
+        found["interval"] = (
+            f"mean chosen reward {values['rewards/chosen']:+.3f} left the no-collapse interval: the mean loss is above "
+            "its start, training diverges; lower the learning rate"
+        )
+    if values["gradient/chosen_starved"] > MOST and moved < 0:
+        found["starved"] = (
+            f"{values['gradient/chosen_starved']:.0%} of the chosen responses pull with less than {STARVED:.0%} of "
+            "their first strength while they stand below the reference: the loss no longer sees them"
+        )
+    if abs(values.get("anchor/gap", math.inf)) < 0.05 and objective.mix < 1:
+        found["plateau"] = (
+            f"mean chosen reward {values['rewards/chosen']:+.3f} is at the anchor −ln(1 − mix): more steps will not "
+            "raise it; a mix nearer to 1 would"
+        )
+    if values.get("ess/fraction", 1.0) < FEW and values["ess/negatives"] / values["ess/fraction"] >= ENOUGH:
+        count = values["ess/negatives"] / values["ess/fraction"]
+        found["few_negatives"] = (
+            f"{values['ess/negatives']:.1f} of {count:.0f} rejected responses carry the gradient of the negatives"
+        )
+    return found

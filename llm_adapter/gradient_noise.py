@@ -1,0 +1,81 @@
+"""Noise of the gradient over examples, read at the input of the output head in the backward pass that training makes.
+
+The gradient of example i's loss with respect to a vector added to the head's input at every position is
+g_i = Σ_t ∂L_i/∂h_t, t over the positions that predict its responses' tokens. It is what that example says to one real
+parameter, a bias of the last hidden state, and a backward pass holds it already: reading it costs a sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+import mi_estimators as mi
+
+from .logprobs import output_head
+
+
+class HeadGradients:
+    """Collect g_i of the examples of one optimiser step: `watching` the forward passes, `catch` after each loss."""
+
+    def __init__(self) -> None:
+        self._hidden: Tensor | None = None
+        self._found: list[Tensor] = []
+
+    @contextmanager
+    def watching(self, model: nn.Module) -> Iterator[None]:
+        """Keep what the head of `model` sees within this context."""
+
+        def keep(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            self._hidden = inputs[0]
+
+        handle = output_head(model).register_forward_pre_hook(keep)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    def catch(self, loss: Tensor, batch: Mapping[str, Tensor]) -> None:
+        """Let the coming backward pass of `loss`, a mean over the batch's examples, hand over their gradients."""
+        scale: list[Tensor] = []  # by which the trainer multiplies the loss: accumulation steps, fp16
+        hidden, self._hidden = self._hidden, None
+        if hidden is None or not hidden.requires_grad:
+            return
+        loss.register_hook(scale.append)
+
+        def hand_over(gradient: Tensor) -> None:
+            if scale:
+                found = example_sums(gradient.flatten(0, -2)[batch["sources"]].float(), batch)
+                self._found.append(found * len(found) / scale[0].float())
+
+        hidden.register_hook(hand_over)
+
+    def statistics(self, gather) -> dict[str, float]:
+        """Return `gradient_noise/…` of the examples caught since the last call, of all processes; {} for fewer than 2.
+
+        Args:
+            gather: concatenates a tensor's rows over the processes, such as `accelerator.gather`.
+        """
+        if not self._found:
+            return {}
+        gradients = gather(torch.cat(self._found))
+        self._found.clear()
+        if len(gradients) < 2 or not torch.isfinite(gradients).all():
+            return {}
+        found = mi.jackknife_statistics(gradients / len(gradients))
+        return {
+            "gradient_noise/variance": float(gradients.var(0).sum()),
+            "gradient_noise/snr": found.snr,
+            "gradient_noise/scale": found.noise_scale,
+        }
+
+
+def example_sums(rows: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+    """Sum rows of the S response tokens, shape (S, d), over each example's responses, (B, d)."""
+    negatives = batch["negatives"]
+    of_chosen = torch.arange(len(negatives), device=rows.device)
+    example = torch.cat([of_chosen, negatives.nonzero()[:, 0]]).repeat_interleave(batch["lengths"])
+    return rows.new_zeros(len(negatives), rows.shape[-1]).index_add(0, example, rows)
