@@ -1,198 +1,205 @@
-"""Preference data: JSON lines → checked examples → token ids, each refusal with its file and line.
-
-A line is an object with `prompt` (a string or a list of chat messages), `chosen` (the same) and `rejected` (the same,
-or a list of K ≥ 1 of them). Other keys are ignored. Nothing here needs a model.
-"""
+"""The data of a run: sources → checked examples → tokens, cached; what is unusable is named, counted and limited."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-Text = str | list  # a plain string, or a list of {"role": …, "content": …} messages
-SHOWN = 10  # bad lines listed in one message; the rest are counted
+from tqdm import tqdm
+
+from . import token_cache
+from .examples import REASONS, SHOWN, Example, Fault, check_rows, name_faults, refuse
+from .sources import Source, check_source, open_source
+from .tokens import TRUNCATIONS, Options, TokenizedExample, check_tokenizer, tokenize_examples
+
+__all__ = [
+    "REASONS",
+    "SHOWN",
+    "TRUNCATIONS",
+    "Data",
+    "Example",
+    "Options",
+    "TokenizedExample",
+    "check_source",
+    "load_data",
+    "prepare",
+    "read_examples",
+    "tokenize",
+]
 
 
 @dataclass(frozen=True)
-class Example:
-    """One checked line: a prompt, its chosen response and K ≥ 1 rejected ones."""
+class Data:
+    """Tokenised examples of one source, what was dropped of it, and the hash that names them: `key`."""
 
-    line: int
-    prompt: Text
-    chosen: Text
-    rejected: tuple[Text, ...]
+    source: Source
+    examples: list[TokenizedExample]
+    dropped: list[Fault]
+    key: str
+    cached: bool
 
-
-@dataclass(frozen=True)
-class TokenizedExample:
-    """Token ids of one example; `completions` and `reference` hold the chosen response, then the rejected ones."""
-
-    line: int
-    prompt: list[int]
-    completions: tuple[list[int], ...]
-    truncated: int = 0
-    reference: tuple[float, ...] = ()
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return the number of dropped rows by reason, most frequent first."""
+        return dict(Counter(fault.reason for fault in self.dropped).most_common())
 
 
 def read_examples(path: str | Path, max_negatives: int | None = None) -> list[Example]:
-    """Read and check a JSON-lines file of preferences, keeping at most the first `max_negatives` rejected responses.
+    """Read and check a source of preferences, keeping at most the first `max_negatives` rejected responses.
 
     Raises:
-        ValueError: a missing or empty file, or bad lines: unparsable, not an object, a missing key, a wrong type, an
-            empty response, a chosen response equal to a rejected one. One message counts and names the bad lines.
+        ValueError: a missing or empty source, or any fatal or unusable row. One message counts and names them.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(
-            f"{path}: expected a file of JSON lines, got {'a folder' if path.is_dir() else 'no such file'}"
-        )
-    examples, problems = [], []
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            examples.append(_example(number, line, max_negatives))
-        except ValueError as error:
-            problems.append((number, str(error)))
-    refuse(path, problems)
+    source = open_source(path)
+    examples, faults = check_rows(source, max_negatives)
+    refuse(source.files, faults)
     if not examples:
         raise ValueError(f"{path}: expected at least one example, got an empty file")
     return examples
 
 
-def refuse(path: str | Path, problems: Sequence[tuple[int, str]]) -> None:
-    """Raise one ValueError that counts the bad lines and names up to `SHOWN` of them; return if there are none."""
-    if not problems:
-        return
-    shown = "; ".join(f"{path}:{line}: {message}" for line, message in problems[:SHOWN])
-    more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-    raise ValueError(shown if len(problems) == 1 else f"{len(problems)} bad lines: {shown}{more}")
-
-
-def _example(number: int, line: bytes, max_negatives: int | None) -> Example:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"expected a JSON object, got unparsable text ({error.msg}, column {error.colno})") from None
-    except UnicodeDecodeError:
-        raise ValueError("expected UTF-8 text, got other bytes") from None
-    if not isinstance(row, dict):
-        raise ValueError(f"expected a JSON object, got {_kind(row)}")
-    if missing := [key for key in ("prompt", "chosen", "rejected") if key not in row]:
-        raise ValueError(f"{missing[0]}: expected this key, got only {sorted(row)}")
-    prompt, chosen, rejected = _text("prompt", row["prompt"]), _text("chosen", row["chosen"]), row["rejected"]
-    if not (isinstance(rejected, list) and rejected and not isinstance(rejected[0], dict)):
-        rejected = [rejected]  # a single response: a string, or one list of messages
-    rejected = tuple(_text("rejected", response) for response in rejected)
-    for name, response in (("chosen", chosen), *(("rejected", response) for response in rejected)):
-        contents = [response] if isinstance(response, str) else [message["content"] for message in response]
-        if not all(content.strip() for content in contents):
-            raise ValueError(f"{name}: expected a response, got an empty one")
-    if chosen in rejected:
-        raise ValueError("chosen: expected a response that differs from every rejected one, got an identical one")
-    return Example(number, prompt, chosen, rejected[:max_negatives])
-
-
-def _text(name: str, value: object) -> Text:
-    """Return `value` if it is a string or a non-empty list of chat messages, both encodable as UTF-8."""
-    if isinstance(value, str):
-        strings = [value]
-    elif isinstance(value, list) and value:
-        for message in value:
-            if not isinstance(message, dict) or not all(
-                isinstance(message.get(key), str) for key in ("role", "content")
-            ):
-                raise ValueError(f"{name}: expected messages with string 'role' and 'content', got {_kind(message)}")
-        strings = [message[key] for message in value for key in ("role", "content")]
-    else:
-        raise ValueError(f"{name}: expected a string or a non-empty list of messages, got {_kind(value)}")
-    try:
-        "".join(strings).encode()
-    except UnicodeEncodeError:
-        raise ValueError(f"{name}: expected text, got half of a surrogate pair") from None
-    return value
-
-
-def _kind(value: object) -> str:
-    names = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a string"}
-    if isinstance(value, dict):
-        return f"an object with keys {sorted(value)}"
-    return ("a list" if value else "an empty list") if isinstance(value, list) else names[type(value)]
-
-
 def tokenize(
-    examples: Sequence[Example], tokenizer, max_length: int, path: str | Path, chat: bool = False
+    examples: Sequence[Example],
+    tokenizer,
+    max_length: int,
+    path: str | Path,
+    chat: bool = False,
+    truncation: str = "right",
 ) -> list[TokenizedExample]:
-    """Turn checked examples into token ids; prompt and response are tokenised apart and joined.
-
-    A plain response gets the tokenizer's EOS; a conversation (messages anywhere in the example, or `chat=True`) goes
-    through the tokenizer's own chat template. Responses are cut on the right to fit `max_length` with their prompt.
+    """Turn checked examples of one file into token ids.
 
     Raises:
-        ValueError: a template that is missing or does not begin with the prompt; a prompt without tokens or without
-            room for a response; responses that are the same tokens once cut.
+        ValueError: a tokenizer without the template or EOS that they need, or any example that cannot be used.
     """
-    tokenized, problems = [], []
-    for example in examples:
-        try:
-            tokenized.append(_tokenize(example, tokenizer, max_length, chat))
-        except ValueError as error:
-            problems.append((example.line, str(error)))
-    refuse(path, problems)
-    return tokenized
+    options = Options(max_length, truncation, chat)
+    found = check_tokenizer(tokenizer, examples, options)
+    refuse([str(path)], [found] if found else [])
+    outcomes = list(tokenize_examples(examples, tokenizer, options))
+    refuse([str(path)], [each for each in outcomes if isinstance(each, Fault)])
+    return [each for each in outcomes if isinstance(each, TokenizedExample)]
 
 
-def _tokenize(example: Example, tokenizer, max_length: int, chat: bool) -> TokenizedExample:
-    responses = (example.chosen, *example.rejected)
-    chat = chat or any(not isinstance(text, str) for text in (example.prompt, *responses))
-    if chat:
-        head, tails = _render(example.prompt, responses, tokenizer)
-        prefix, suffix = [], []  # the template writes every special token itself
-    else:
-        head, tails = example.prompt, responses
-        prefix, suffix = _begin(tokenizer), [tokenizer.eos_token_id]
-        if tokenizer.eos_token_id is None:
-            raise ValueError("tokenizer: expected an EOS token to end a plain response, got none")
-    prompt = prefix + tokenizer(head, add_special_tokens=False)["input_ids"]
-    if not prompt:
-        raise ValueError("prompt: expected at least one token, got none")
-    room = max_length - len(prompt)
-    if room < 1:
-        raise ValueError(f"prompt: expected fewer than max_length={max_length} tokens, got {len(prompt)}")
-    whole = [tokenizer(tail, add_special_tokens=False)["input_ids"] + suffix for tail in tails]
-    cut = tuple(ids[:room] for ids in whole)
-    if cut[0] in cut[1:]:
-        raise ValueError(
-            f"chosen: expected tokens that differ from every rejected response's, got the same {len(cut[0])} "
-            f"(max_length={max_length} leaves room for {room})"
-        )
-    return TokenizedExample(example.line, prompt, cut, truncated=sum(len(ids) > room for ids in whole))
+def prepare(
+    source: Source,
+    tokenizer,
+    options: Options,
+    max_negatives: int | None = None,
+    folder: Path | None = None,
+    workers: int = 1,
+    progress: bool = False,
+) -> Data:
+    """Return the tokens of a source, from `folder` where it has them, else made and kept there.
+
+    Raises:
+        ValueError: a fatal fault, an empty source, a tokenizer without the template or EOS that the rows need.
+    """
+    key = token_cache.content_key(source.digest, tokenizer, options, max_negatives)
+    found = token_cache.load(folder, key) if folder else None
+    if found:
+        return Data(source, *found, key, cached=True)
+    examples, faults = check_rows(source, max_negatives)
+    refuse(source.files, [fault for fault in faults if not fault.reason])
+    lacking = check_tokenizer(tokenizer, examples, options)
+    refuse(source.files, [lacking] if lacking else [])
+    if not examples and not faults:
+        raise ValueError(f"{source.files[0]}: expected at least one example, got an empty file")
+    outcomes = tokenize_examples(examples, tokenizer, options, workers)
+    done = list(tqdm(outcomes, "tokenising", len(examples), disable=not progress, leave=False, unit=" examples"))
+    faults += [each for each in done if isinstance(each, Fault)]
+    refuse(source.files, [fault for fault in faults if not fault.reason])
+    faults.sort(key=lambda fault: (fault.file, fault.line))
+    tokenized = [each for each in done if isinstance(each, TokenizedExample)], faults
+    if folder:
+        token_cache.save(folder, key, tokenized)
+    return Data(source, *tokenized, key, cached=False)
 
 
-def _begin(tokenizer) -> list[int]:
-    """Return [BOS] for tokenizers that begin a text with it, else []."""
-    bos = tokenizer.bos_token_id
-    return [bos] if bos is not None and tokenizer("a")["input_ids"][:1] == [bos] else []
+def load_data(args, tokenizer, default: str | Path) -> tuple[Data, Data | None]:
+    """Return the training data (of `default` if `args.train_data` is unset) and the evaluation data, or None.
 
+    Prints a line for each, and leaves what was dropped in `args.output_dir`/dropped.jsonl: `file`, `line`, `reason`,
+    `message` and the row. A process of many waits for the first on its machine and reads its cache.
 
-def _render(prompt: Text, responses: Sequence[Text], tokenizer) -> tuple[str, list[str]]:
-    """Return the prompt's text and the responses' texts under the tokenizer's chat template."""
-    if not tokenizer.chat_template:
-        raise ValueError("prompt: expected a tokenizer with a chat template for messages, got one without")
-
-    def messages(text: Text, role: str) -> list:
-        return [{"role": role, "content": text}] if isinstance(text, str) else text
-
-    asked = messages(prompt, "user")
-    head = tokenizer.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
-    tails = []
-    for response in responses:
-        full = tokenizer.apply_chat_template(asked + messages(response, "assistant"), tokenize=False)
-        if not full.startswith(head):
-            raise ValueError(
-                "prompt: expected a chat template that begins the conversation with the prompt, got another"
+    Raises:
+        ValueError: what `prepare` raises, before anything is written; a share of unusable rows above
+            `args.max_dropped`, or no example left, after dropped.jsonl and before anything else.
+    """
+    names = [(args.train_data or default, args.dataset_train_split)]
+    names += [(args.eval_data, args.dataset_test_split)] if args.eval_data else []
+    options = Options(args.max_length, args.truncation, args.chat)
+    folder = token_cache.cache_folder(args.token_cache)
+    with args.main_process_first(desc="tokenised data"):
+        found = [
+            prepare(
+                open_source(name, args.dataset_config, split),
+                tokenizer,
+                options,
+                args.max_negatives,
+                folder,
+                args.tokenize_workers,
+                progress=not args.disable_tqdm,
             )
-        tails.append(full[len(head) :])
-    return head, tails
+            for name, split in names
+        ]
+    dropped = Path(args.output_dir) / "dropped.jsonl"
+    if args.process_index == 0:
+        write_dropped(dropped, found)
+    for data in found:
+        check_share(data, args.max_dropped, dropped)
+    if args.process_index == 0:
+        for data in found:
+            print(report(data, args), flush=True)
+    return found[0], found[1] if args.eval_data else None
+
+
+def write_dropped(path: Path, found: Sequence[Data]) -> None:
+    """Write the dropped rows, one JSON object a line, or remove the file of an earlier run if there are none."""
+    if not any(data.dropped for data in found):
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with token_cache.whole_file(path) as file:
+        for data in found:
+            wanted = {(fault.file, fault.line): fault for fault in data.dropped}
+            for row in data.source.rows() if wanted else ():
+                if fault := wanted.get((row.file, row.line)):
+                    value = json.loads(row.value) if isinstance(row.value, bytes) else row.value
+                    named = {"file": data.source.files[row.file], "line": row.line, "reason": fault.reason}
+                    line = json.dumps({**named, "message": fault.message, "row": value}, default=str)
+                    file.write(line.encode() + b"\n")
+
+
+def check_share(data: Data, max_dropped: float, listed: Path) -> None:
+    """Raise if more than the share `max_dropped` of the rows was dropped, or all of them."""
+    rows = len(data.examples) + len(data.dropped)
+    if len(data.dropped) > max_dropped * rows or not data.examples:
+        limit = f"at most {max_dropped:g} of the rows" if data.examples else "at least one row left"
+        named = name_faults(data.source.files, data.dropped)
+        raise ValueError(
+            f"max_dropped: expected {limit}, got {len(data.dropped)} of {rows} dropped ({_by_reason(data)}; "
+            f"all in {listed}): {named}"
+        )
+
+
+def report(data: Data, args) -> str:
+    """Return one line: what is kept, dropped, cut, and where from."""
+    negatives = [len(each.completions) - 1 for each in data.examples]
+    low, high = min(negatives), max(negatives)
+    cut = sum(each.truncated for each in data.examples)
+    what = "prompts" if args.truncation == "left_prompt" else "responses"
+    return "; ".join(
+        (
+            f"data {data.source.name}: {len(negatives)} examples",
+            f"negatives each: {low if low == high else f'{low} to {high}'}",
+            f"{len(data.dropped)} dropped" + (f" ({_by_reason(data)})" if data.dropped else ""),
+            f"{cut} {what} cut to max_length={args.max_length}",
+            "tokens from the cache" if data.cached else "tokenised now",
+        )
+    )
+
+
+def _by_reason(data: Data) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in data.counts.items())

@@ -1,0 +1,137 @@
+"""Where preferences are read from: JSON lines, parquet, a folder of either, or a hub name through `datasets`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+SUFFIXES = (".jsonl", ".parquet")  # what is read of a folder; a single file of another suffix is read as JSON lines
+HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+INSTALL = "pip install 'mi-estimators[hub]'"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row as it was read: bytes of JSON, or a decoded object; `line` counts from 1, of parquet and hub the rows."""
+
+    file: int
+    line: int
+    value: object
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows, read anew at each call of `rows`, and the hash of their content; `Row.file` is an index of `files`."""
+
+    name: str
+    files: tuple[str, ...]
+    digest: str
+    rows: Callable[[], Iterator[Row]]
+
+
+def check_source(name: str) -> None:
+    """Return if `name` is a path that exists or may be a hub name; touch no network.
+
+    Raises:
+        ValueError: neither, or a folder without files to read.
+    """
+    if Path(name).is_dir():
+        _files(Path(name))
+    elif not Path(name).is_file() and (not HUB_NAME.fullmatch(name) or Path(name).suffix in (*SUFFIXES, ".json")):
+        raise ValueError(
+            f"{name}: expected a file of JSON lines or parquet, a folder of them or a hub name, got no such path"
+        )
+
+
+def open_source(name: str | Path, config: str | None = None, split: str = "train") -> Source:
+    """Return the rows of a path or hub name; `config` and `split` are for the hub.
+
+    Raises:
+        ValueError: a source that does not exist, cannot be read, or needs a package that is not installed.
+    """
+    check_source(str(name))
+    path = Path(name)
+    if not path.exists():
+        return _hub(str(name), config, split)
+    files = _files(path) if path.is_dir() else [path]
+
+    def rows() -> Iterator[Row]:
+        for index, file in enumerate(files):
+            read = _parquet if file.suffix == ".parquet" else _json_lines
+            try:
+                yield from (Row(index, line, value) for line, value in read(file))
+            except OSError as error:
+                raise ValueError(f"{file}: expected a readable file, got {error.strerror or error}") from None
+
+    name = path.name + (f" ({len(files)} files)" if path.is_dir() else "")
+    return Source(name, tuple(map(str, files)), _digest(files), rows)
+
+
+def _files(folder: Path) -> list[Path]:
+    found = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file())
+    if not found:
+        raise ValueError(f"{folder}: expected a folder with .jsonl or .parquet files in it, got none")
+    return found
+
+
+def _digest(files: list[Path]) -> str:
+    digests = []
+    for path in files:
+        try:
+            with path.open("rb") as file:
+                name = path.name if len(files) > 1 else path.suffix  # messages name a folder's files
+                digests.append((name, hashlib.file_digest(file, "sha256").hexdigest()))
+        except OSError as error:
+            raise ValueError(f"{path}: expected a readable file, got {error.strerror or error}") from None
+    return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
+
+
+def _json_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    with path.open("rb") as file:
+        yield from ((number, line) for number, line in enumerate(file, start=1) if line.strip())
+
+
+def _parquet(path: Path) -> Iterator[tuple[int, dict]]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise ValueError(f"{path}: expected the package pyarrow, which reads parquet, got none: {INSTALL}") from None
+    line = 0
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(1024):
+                for value in batch.to_pylist():
+                    line += 1
+                    yield line, value
+    except pyarrow.ArrowException as error:
+        raise ValueError(f"{path}:{line + 1}: expected readable parquet, got: {error}") from None
+
+
+def _hub(name: str, config: str | None, split: str) -> Source:
+    try:
+        from datasets import load_dataset
+    except ImportError:
+        raise ValueError(
+            f"{name}: expected a path that exists or, to read the hub, the package datasets, got neither: {INSTALL}"
+        ) from None
+    try:
+        table = load_dataset(name, config, split=split)
+    except Exception as error:  # of the network, the file formats, missing names: each has a class of its own
+        of = f" with configuration {config}," if config else ""
+        raise ValueError(
+            f"{name}: expected a path that exists or a reachable data set{of} with split {split}, got: {error}"
+        ) from error
+    shown = f"{name}[{split}]"
+    digest = hashlib.sha256()
+    for value in table:
+        digest.update(json.dumps(value, sort_keys=True, default=str).encode() + b"\n")
+
+    def rows() -> Iterator[Row]:
+        return (Row(0, line, value) for line, value in enumerate(table, start=1))
+
+    return Source(shown, (shown,), digest.hexdigest(), rows)

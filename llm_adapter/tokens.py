@@ -1,0 +1,195 @@
+"""Checked examples → token ids. Prompt and responses are tokenised apart and joined, so that every response of a prompt
+follows the same tokens; no id is special afterwards: masks come from lengths, never from a pad id.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+
+from .examples import Example, Fault, Text, Unusable
+
+TRUNCATIONS = {
+    "right": "responses lose their end; an example whose prompt leaves no room for a response is dropped",
+    "left_prompt": "the prompt loses its beginning (not its BOS), so that its responses stay whole; else dropped",
+    "drop": "examples that do not fit are dropped",
+    "refuse": "one example that does not fit stops the run",
+}
+CHUNK = 64  # examples that a worker takes at a time
+
+
+@dataclass(frozen=True)
+class TokenizedExample:
+    """Token ids of one example; `completions` and `reference` hold the chosen response, then the rejected ones.
+
+    `truncated` counts the sequences that lost tokens: responses, or the prompt under `left_prompt`.
+    """
+
+    line: int
+    prompt: list[int]
+    completions: tuple[list[int], ...]
+    truncated: int = 0
+    reference: tuple[float, ...] = ()
+    file: int = 0
+
+
+@dataclass(frozen=True)
+class Options:
+    """How text becomes tokens.
+
+    `right` is the default policy: the log-ratio of a response's beginning is that of the event "the response begins
+    so", a statement about the same prompt, while dropping prefers short responses and a cut prompt asks something else.
+    """
+
+    max_length: int
+    truncation: str = "right"
+    chat: bool = False
+
+
+def check_tokenizer(tokenizer, examples: Sequence[Example], options: Options) -> Fault | None:
+    """Return the first example that needs a chat template or an EOS token that the tokenizer lacks, as a fault."""
+    for example in examples:
+        if _is_chat(example, options):
+            if not tokenizer.chat_template:
+                message = "prompt: expected a tokenizer with a chat template for messages, got one without"
+                return Fault(example.file, example.line, "", message)
+        elif tokenizer.eos_token_id is None:
+            message = "tokenizer: expected an EOS token to end a plain response, got none"
+            return Fault(example.file, example.line, "", message)
+    return None
+
+
+def tokenize_examples(
+    examples: Sequence[Example], tokenizer, options: Options, workers: int = 1
+) -> Iterator[TokenizedExample | Fault]:
+    """Yield each example's tokens, or its fault, in order; the same whatever the number of processes.
+
+    Raises:
+        ValueError: a worker that was ended from outside, by lack of memory for one.
+    """
+    chunks = [examples[start : start + CHUNK] for start in range(0, len(examples), CHUNK)]
+    if workers == 1 or len(chunks) == 1:
+        for chunk in chunks:
+            yield from _tokenize_chunk(chunk, tokenizer, options)
+        return
+    before = os.environ.get("TOKENIZERS_PARALLELISM")
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one level of parallelism: the processes
+    try:
+        with ProcessPoolExecutor(min(workers, len(chunks)), multiprocessing.get_context()) as pool:
+            for done in pool.map(partial(_tokenize_chunk, tokenizer=tokenizer, options=options), chunks):
+                yield from done
+    except BrokenProcessPool:
+        raise ValueError(
+            f"tokenize_workers: expected {workers} processes to finish, got one that died (out of memory?)"
+        ) from None
+    finally:
+        os.environ.pop("TOKENIZERS_PARALLELISM")
+        if before is not None:
+            os.environ["TOKENIZERS_PARALLELISM"] = before
+
+
+def _tokenize_chunk(examples: Sequence[Example], tokenizer, options: Options) -> list[TokenizedExample | Fault]:
+    return [_outcome(example, tokenizer, options) for example in examples]
+
+
+def _outcome(example: Example, tokenizer, options: Options) -> TokenizedExample | Fault:
+    try:
+        return tokenize_example(example, tokenizer, options)
+    except ValueError as error:
+        return Fault(example.file, example.line, getattr(error, "reason", ""), str(error))
+
+
+def tokenize_example(example: Example, tokenizer, options: Options) -> TokenizedExample:
+    """Turn one checked example into token ids.
+
+    A plain response gets the tokenizer's EOS; a conversation (messages anywhere in the example, or `options.chat`)
+    goes through the tokenizer's own chat template, which writes every special token itself.
+
+    Raises:
+        Unusable: a template that refuses the turns or does not begin with the prompt; a prompt or response without
+            tokens or without room; responses that are the same tokens once cut.
+        ValueError: an example that does not fit, under the policy `refuse`.
+    """
+    responses = (example.chosen, *example.rejected)
+    if _is_chat(example, options):
+        head, tails = _render(example.prompt, responses, tokenizer)
+        begin, end = [], []
+    else:
+        head, tails = example.prompt, responses
+        begin, end = _begin(tokenizer), [tokenizer.eos_token_id]
+    ids = tokenizer([head, *tails], add_special_tokens=False, verbose=False)["input_ids"]
+    prompt, whole = begin + ids[0], [tail + end for tail in ids[1:]]
+    if not prompt:
+        raise Unusable("no_tokens", "prompt: expected at least one token, got none")
+    if not all(whole):
+        raise Unusable("no_tokens", "chosen, rejected: expected at least one token each, got none")
+    bos = begin or _begin(tokenizer)
+    prompt, cut, truncated = _fit(prompt, whole, options, keep=len(bos) if prompt[: len(bos)] == bos else 0)
+    if cut[0] in cut[1:]:
+        raise Unusable(
+            "identical",
+            "chosen: expected tokens that differ from every rejected response's, got the same "
+            f"{len(cut[0])} (max_length={options.max_length} leaves room for {options.max_length - len(prompt)})",
+        )
+    return TokenizedExample(example.line, prompt, cut, truncated, file=example.file)
+
+
+def _fit(
+    prompt: list[int], whole: Sequence[list[int]], options: Options, keep: int
+) -> tuple[list[int], tuple[list[int], ...], int]:
+    """Return prompt, responses and the number of cut ones; `keep` tokens at the prompt's beginning are never cut."""
+    longest, limit = max(map(len, whole)), options.max_length
+    if len(prompt) + longest <= limit:
+        return prompt, tuple(whole), 0
+    if options.truncation == "right":
+        room = limit - len(prompt)
+        if room < 1:
+            raise Unusable("too_long", f"prompt: expected fewer than max_length={limit} tokens, got {len(prompt)}")
+        return prompt, tuple(ids[:room] for ids in whole), sum(len(ids) > room for ids in whole)
+    if options.truncation == "left_prompt":
+        room = limit - longest - keep
+        if room < 1:
+            raise Unusable(
+                "too_long", f"response: expected room for a prompt in max_length={limit}, got {longest} tokens"
+            )
+        return prompt[:keep] + prompt[-room:], tuple(whole), 1
+    message = f"prompt: expected at most max_length={limit} tokens with the response, got {len(prompt) + longest}"
+    raise Unusable("too_long", message) if options.truncation == "drop" else ValueError(message)
+
+
+def _is_chat(example: Example, options: Options) -> bool:
+    texts = (example.prompt, example.chosen, *example.rejected)
+    return options.chat or any(not isinstance(text, str) for text in texts)
+
+
+def _begin(tokenizer) -> list[int]:
+    """Return [BOS] for tokenizers that begin a text with it, else []."""
+    bos = tokenizer.bos_token_id
+    return [bos] if bos is not None and tokenizer("a")["input_ids"][:1] == [bos] else []
+
+
+def _render(prompt: Text, responses: Sequence[Text], tokenizer) -> tuple[str, list[str]]:
+    """Return the prompt's text and the responses' texts under the tokenizer's chat template."""
+
+    def messages(text: Text, role: str) -> list:
+        return [{"role": role, "content": text}] if isinstance(text, str) else text
+
+    asked = messages(prompt, "user")
+    try:
+        head = tokenizer.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
+        full = [
+            tokenizer.apply_chat_template(asked + messages(response, "assistant"), tokenize=False)
+            for response in responses
+        ]
+    except Exception as error:  # a template is a program of the model's authors: jinja's errors, and Python's
+        raise Unusable("conversation", f"prompt: expected turns that the chat template takes, got: {error}") from None
+    if not all(text.startswith(head) for text in full):
+        raise Unusable(
+            "conversation", "prompt: expected a chat template that begins the conversation with the prompt, got another"
+        )
+    return head, [text[len(head) :] for text in full]
