@@ -9,6 +9,8 @@ import mi_estimators as mi
 
 from .models import BUILTIN, check_model_name
 from .objective import LOG_RATIOS, NEGATIVES
+from .sources import check_source
+from .tokens import TRUNCATIONS
 
 Check = tuple[str, bool, str]  # field, whether its value is legal, what was expected
 
@@ -59,21 +61,39 @@ class DataArguments:
     """Where preferences come from and how they become tokens."""
 
     train_data: str | None = field(
-        default=None, metadata=_help("JSON lines of preferences (default: the shipped pairs).")
+        default=None,
+        metadata=_help("Preferences: JSON lines, parquet, a folder of them or a hub name (default: shipped pairs)."),
     )
-    eval_data: str | None = field(default=None, metadata=_help("JSON lines to evaluate on, at the end at least."))
-    max_length: int = field(
-        default=1024, metadata=_help("Most tokens of prompt and response; longer responses are cut.")
+    eval_data: str | None = field(default=None, metadata=_help("The same, to evaluate on, at the end at least."))
+    dataset_config: str | None = field(default=None, metadata=_help("Of a hub name: its configuration."))
+    dataset_train_split: str = field(default="train", metadata=_help("Of a hub name in train_data: its split."))
+    dataset_test_split: str = field(default="test", metadata=_help("Of a hub name in eval_data: its split."))
+    max_length: int = field(default=1024, metadata=_help("Most tokens of a prompt with one of its responses."))
+    truncation: str = field(
+        default="right",
+        metadata=_help(f"Beyond max_length: {'; '.join(f'{name}: {does}' for name, does in TRUNCATIONS.items())}."),
     )
     max_negatives: int | None = field(
         default=None, metadata=_help("Keep at most this many rejected responses a prompt.")
     )
     chat: bool = field(default=False, metadata=_help("Put plain strings, too, through the tokenizer's chat template."))
+    max_dropped: float = field(
+        default=0.05, metadata=_help("Largest share of unusable rows to train without; they go to dropped.jsonl.")
+    )
+    tokenize_workers: int = field(default=1, metadata=_help("Processes that tokenise."))
+    token_cache: str | None = field(
+        default=None, metadata=_help("Folder that keeps tokens between runs, or none (default: in HF_HOME).")
+    )
 
     def checks(self) -> Iterator[Check]:
-        """Yield the conditions on these fields."""
+        """Yield the conditions on these fields; a source has messages of its own."""
+        for name in filter(None, (self.train_data, self.eval_data)):
+            check_source(name)
         yield "max_length", self.max_length >= 2, "an integer ≥ 2"
+        yield "truncation", self.truncation in TRUNCATIONS, f"one of {', '.join(TRUNCATIONS)}"
         yield "max_negatives", self.max_negatives is None or self.max_negatives >= 1, "an integer ≥ 1"
+        yield "max_dropped", 0 <= self.max_dropped <= 1, "a number in [0, 1]"
+        yield "tokenize_workers", self.tokenize_workers >= 1, "an integer ≥ 1"
 
 
 @dataclass

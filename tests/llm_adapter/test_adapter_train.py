@@ -52,8 +52,8 @@ def test_without_arguments_it_trains_the_built_in_model(tmp_path):
         (["--per_device_train_batch_size", "0"], "per_device_train_batch_size: expected an integer ≥ 1, got 0"),
         (["--learning_rate", "nan"], "learning_rate: expected a finite number ≥ 0, got nan"),
         (["--bata", "1"], "--bata: expected a known flag, got this one (did you mean beta?)"),
-        (["--train_data", "none.jsonl"], "none.jsonl: expected a file of JSON lines, got no such file"),
-        (["--eval_data", "none.jsonl"], "none.jsonl: expected a file of JSON lines, got no such file"),
+        (["--train_data", "none.jsonl"], "none.jsonl: expected a file of JSON lines or parquet, a folder"),
+        (["--eval_data", "none.jsonl"], "none.jsonl: expected a file of JSON lines or parquet, a folder"),
         (["--eval_strategy", "steps"], "eval_data: expected a file with eval_strategy steps, got none"),
         (["--model", "./none"], "model: expected 'builtin', a directory, a .gguf file or a hub name, got no such path"),
         (["--model", "none.gguf"], "model: expected 'builtin', a directory, a .gguf file or a hub name, got no such"),
@@ -62,7 +62,10 @@ def test_without_arguments_it_trains_the_built_in_model(tmp_path):
         (["--resume_from_checkpoint", "true"], "resume_from_checkpoint: expected a checkpoint, got none in"),
         (["--resume_from_checkpoint", "none"], "resume_from_checkpoint: expected a checkpoint, got none in none"),
         (["--chat", "true"], "pairs.jsonl:1: prompt: expected a tokenizer with a chat template"),
-        (["--max_length", "20"], "pairs.jsonl:1: prompt: expected fewer than max_length=20 tokens"),
+        (["--truncation", "middle"], "truncation: expected one of right, left_prompt, drop, refuse, got middle"),
+        (["--max_dropped", "5"], "max_dropped: expected a number in [0, 1], got 5.0"),
+        (["--max_dropped", "nan"], "max_dropped: expected a number in [0, 1], got nan"),
+        (["--tokenize_workers", "0"], "tokenize_workers: expected an integer ≥ 1, got 0"),
     ],
 )
 def test_what_a_user_can_get_wrong_is_one_line(tmp_path, monkeypatch, capsys, flags, message):
