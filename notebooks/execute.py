@@ -1,4 +1,4 @@
-"""Execute the percent-format sources and write the .ipynb beside them: python notebooks/execute.py [NAME.py ...]."""
+"""Execute percent-format sources and write the .ipynb beside each: python notebooks/execute.py [FILE.py ...] (or all)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ SOURCES = sorted(HERE.glob("[0-9]*.py"))
 def execute(source: Path) -> nbformat.NotebookNode:
     """Return the executed notebook of a percent-format source, without anything that changes from run to run."""
     notebook = jupytext.read(source)
-    NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": HERE}}).execute()
+    quiet = ["--log-level=ERROR"]  # else the kernel warns of unencrypted TCP, which here never leaves the machine
+    where = {"metadata": {"path": HERE}}
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=where, extra_arguments=quiet).execute()
     notebook.metadata = {"kernelspec": notebook.metadata["kernelspec"]}
     for number, cell in enumerate(notebook.cells):
         cell.metadata, cell.id = {}, f"cell-{number}"

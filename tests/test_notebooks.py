@@ -1,18 +1,49 @@
 """The notebooks run from their sources, and the .ipynb beside each is that source, executed."""
 
 import ast
+import base64
+import io
+import re
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import jupytext
 import nbformat
+import numpy as np
 import pytest
+from matplotlib.image import imread
 
-NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+import mi_estimators as mi
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = ROOT / "notebooks"
 sys.path.insert(0, str(NOTEBOOKS))
 from execute import SOURCES, execute  # noqa: E402
 
+SLUGS = {path.stem for path in (ROOT / "proofs" / "theorems").glob("[a-z]*.py")}
+LINES = 120
 sources = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+
+
+def cells(source, kind):
+    return [cell.source for cell in jupytext.read(source).cells if cell.cell_type == kind]
+
+
+def sections(source):
+    """The cells from each heading `## ` up to the next one, as (heading, list of the code cells)."""
+    found = []
+    for cell in jupytext.read(source).cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("## "):
+            found.append((cell.source.splitlines()[0], []))
+        elif cell.cell_type == "code" and found:
+            found[-1][1].append(cell.source)
+    return found
+
+
+def pictures(notebook):
+    outputs = [o for cell in notebook.cells if cell.cell_type == "code" for o in cell.outputs]
+    return [base64.b64decode(o.data["image/png"]) for o in outputs if "image/png" in o.get("data", {})]
 
 
 @sources
@@ -22,9 +53,9 @@ def test_the_executed_notebook_is_its_source(source):
         (c.cell_type, c.source) for c in jupytext.read(source).cells
     ]
     code = [c for c in notebook.cells if c.cell_type == "code"]
-    assert all(c.execution_count for c in code)
-    assert not any(o.output_type == "error" for c in code for o in c.outputs)
-    assert any("image/png" in o.get("data", {}) for c in code for o in c.outputs)
+    assert [c.execution_count for c in code] == list(range(1, len(code) + 1))
+    assert not any(o.output_type == "error" or o.get("name") == "stderr" for c in code for o in c.outputs)
+    assert pictures(notebook)
 
 
 @sources
@@ -33,7 +64,43 @@ def test_the_source_runs(source):
 
 
 @sources
-def test_sections_end_in_assertions_and_the_code_is_short(source):
-    code = [c.source for c in jupytext.read(source).cells if c.cell_type == "code"]
-    assert sum(isinstance(node, ast.Assert) for text in code for node in ast.walk(ast.parse(text))) >= 5
-    assert sum(len(text.splitlines()) for text in code) <= 120
+def test_the_code_is_short_and_sections_end_in_assertions(source):
+    assert sum(bool(line.strip()) for text in cells(source, "code") for line in text.splitlines()) <= LINES
+    assert len(sections(source)) >= 3
+    for heading, code in sections(source):
+        assert any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(code[-1]))), heading
+
+
+@sources
+def test_every_theorem_named_exists(source):
+    text = "\n".join(cells(source, "markdown"))
+    linked = re.findall(r"\]\(\.\./docs/THEOREMS\.md#(\w+)\)", text)
+    assert set(linked) <= SLUGS
+    named = set(re.findall(r"`([a-z0-9]+(?:_[a-z0-9]+)+)`", text))  # a slug, or a name that the code or the library has
+    known = set(mi.__all__) | set(mi.ESTIMATORS) | set(mi.READOUTS) | set(mi.laws.__all__)
+    code = set(re.findall(r"\w+", "\n".join(cells(source, "code"))))
+    assert named - SLUGS <= known | code
+    assert named & SLUGS
+
+
+@sources
+def test_figures_are_legible_on_light_and_on_dark_pages(source):
+    """A figure is opaque, or its ink has a middle tone."""
+    for png in pictures(nbformat.read(source.with_suffix(".ipynb"), as_version=4)):
+        pixels = imread(io.BytesIO(png))  # (height, width, RGBA)
+        if pixels[0, 0, 3] == 1:
+            continue
+        ink = pixels[pixels[..., 3] > 0.9][:, :3]
+        linear = np.where(ink <= 0.04045, ink / 12.92, ((ink + 0.055) / 1.055) ** 2.4)
+        luminance = linear @ [0.2126, 0.7152, 0.0722]
+        faint = (np.minimum(1.05 / (luminance + 0.05), (luminance + 0.05) / 0.05) < 3).mean()  # contrast, WCAG
+        assert faint < 0.02
+
+
+@sources
+def test_every_figure_has_a_caption(source):
+    """The cell after one that shows a figure is text in italics."""
+    for shown, after in pairwise(jupytext.read(source).cells):
+        if shown.cell_type == "code" and "plt.show()" in shown.source:
+            assert after.cell_type == "markdown"
+            assert re.fullmatch(r"\*[^*].*[^*]\*", after.source, re.DOTALL)
