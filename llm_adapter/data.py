@@ -107,7 +107,8 @@ def prepare(
     if not examples and not faults:
         raise ValueError(f"{source.files[0]}: expected at least one example, got an empty file")
     outcomes = tokenize_examples(examples, tokenizer, options, workers)
-    done = list(tqdm(outcomes, "tokenising", len(examples), disable=not progress, leave=False, unit=" examples"))
+    bar = {"total": len(examples), "unit": " examples", "disable": not progress, "leave": False, "delay": 1}
+    done = list(tqdm(outcomes, "tokenising", **bar))
     faults += [each for each in done if isinstance(each, Fault)]
     refuse(source.files, [fault for fault in faults if not fault.reason])
     faults.sort(key=lambda fault: (fault.file, fault.line))

@@ -4,13 +4,11 @@ follows the same tokens; no id is special afterwards: masks come from lengths, n
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import partial
 
 from .examples import Example, Fault, Text, Unusable
 
@@ -21,6 +19,7 @@ TRUNCATIONS = {
     "refuse": "one example that does not fit stops the run",
 }
 CHUNK = 64  # examples that a worker takes at a time
+_worker: dict = {}  # of a worker process: the tokenizer and the options, sent once
 
 
 @dataclass(frozen=True)
@@ -74,14 +73,14 @@ def tokenize_examples(
     """
     chunks = [examples[start : start + CHUNK] for start in range(0, len(examples), CHUNK)]
     if workers == 1 or len(chunks) == 1:
-        for chunk in chunks:
-            yield from _tokenize_chunk(chunk, tokenizer, options)
+        for example in examples:
+            yield _outcome(example, tokenizer, options)
         return
     before = os.environ.get("TOKENIZERS_PARALLELISM")
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one level of parallelism: the processes
     try:
-        with ProcessPoolExecutor(min(workers, len(chunks)), multiprocessing.get_context()) as pool:
-            for done in pool.map(partial(_tokenize_chunk, tokenizer=tokenizer, options=options), chunks):
+        with ProcessPoolExecutor(min(workers, len(chunks)), initializer=_start, initargs=(tokenizer, options)) as pool:
+            for done in pool.map(_tokenize_chunk, chunks):
                 yield from done
     except BrokenProcessPool:
         raise ValueError(
@@ -93,8 +92,12 @@ def tokenize_examples(
             os.environ["TOKENIZERS_PARALLELISM"] = before
 
 
-def _tokenize_chunk(examples: Sequence[Example], tokenizer, options: Options) -> list[TokenizedExample | Fault]:
-    return [_outcome(example, tokenizer, options) for example in examples]
+def _start(tokenizer, options: Options) -> None:
+    _worker.update(tokenizer=tokenizer, options=options)
+
+
+def _tokenize_chunk(examples: Sequence[Example]) -> list[TokenizedExample | Fault]:
+    return [_outcome(example, **_worker) for example in examples]
 
 
 def _outcome(example: Example, tokenizer, options: Options) -> TokenizedExample | Fault:
@@ -155,7 +158,7 @@ def _fit(
         room = limit - longest - keep
         if room < 1:
             raise Unusable(
-                "too_long", f"response: expected room for a prompt in max_length={limit}, got {longest} tokens"
+                "too_long", f"chosen, rejected: expected room for a prompt in max_length={limit}, got {longest} tokens"
             )
         return prompt[:keep] + prompt[-room:], tuple(whole), 1
     message = f"prompt: expected at most max_length={limit} tokens with the response, got {len(prompt) + longest}"
