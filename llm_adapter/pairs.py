@@ -1,0 +1,136 @@
+"""Make on-policy preferences: python -m llm_adapter.pairs --model M --task products --out FILE.jsonl.
+
+Samples the model on questions with one right number, verifies the responses and writes a line a question that has both
+kinds: `prompt`, `chosen` (its first right response) and `rejected` (up to K different wrong ones). Beside FILE.jsonl:
+FILE.journal.jsonl, every response of every question; FILE.stats.json, pass rates and starvation.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from .models import load_model, load_tokenizer
+from .rates import bootstrap, pass_at_k, starvation
+from .rollouts import RolloutArguments, _help, ask, collect, parse, place, run, write_whole
+
+COMMAND = "llm_adapter.pairs"
+OUTCOMES = ("pair", "none_right", "all_right", "no_wrong_finished")
+
+
+@dataclass(frozen=True)
+class PairArguments(RolloutArguments):
+    """Sample a model on verifiable questions and write preferences."""
+
+    negatives: int = field(default=3, metadata=_help("Most rejected responses of a prompt."))
+
+    def check(self) -> None:
+        """Raise the ValueError of the first field outside its range."""
+        super().check()
+        if self.negatives < 1:
+            raise ValueError(f"negatives: expected an integer ≥ 1, got {self.negatives}")
+        if not self.out.endswith(".jsonl"):
+            raise ValueError(f"out: expected a file.jsonl to write, got {self.out!r}")
+
+
+def outcome(record: dict) -> str:
+    """Return what a question's responses give: a pair, or why there is none."""
+    right = [response["right"] for response in record["responses"]]
+    if not any(right):
+        return "none_right"
+    if all(right):
+        return "all_right"
+    return "pair" if _wrong(record) else "no_wrong_finished"
+
+
+def _wrong(record: dict) -> list[str]:
+    """Return the different wrong responses that came to an end and say something, in the order drawn."""
+    rows = record["responses"]
+    return list(dict.fromkeys(r["text"] for r in rows if r["finished"] and not r["right"] and r["text"].strip()))
+
+
+def preference(record: dict, negatives: int, chat: bool) -> dict:
+    """Return the preference of a record that gives one: as messages for a chat model, else as plain text."""
+    chosen = next(response["text"] for response in record["responses"] if response["right"])
+    rejected = _wrong(record)[:negatives]
+    if not chat:
+        return {"prompt": record["question"] + "\n", "chosen": chosen, "rejected": rejected}
+
+    def said(role: str, text: str) -> list[dict[str, str]]:
+        return [{"role": role, "content": text}]
+
+    return {
+        "prompt": said("user", record["question"]),
+        "chosen": said("assistant", chosen),
+        "rejected": [said("assistant", text) for text in rejected],
+    }
+
+
+def statistics(records: Sequence[dict], samples: int) -> dict:
+    """Return the counts, pass@k of the questions with an interval, and starvation, measured and in theory."""
+    right = [sum(response["right"] for response in record["responses"]) for record in records]
+    responses = [response for record in records for response in record["responses"]]
+    outcomes = [outcome(record) for record in records]
+    powers = [2**power for power in range(samples.bit_length()) if 2**power <= samples]
+    curves = {k: [pass_at_k(c, samples, k) for c in right] for k in powers}
+    return {
+        "questions": len(records),
+        "outcomes": {name: outcomes.count(name) for name in OUTCOMES},
+        "responses": len(responses),
+        "finished": sum(r["finished"] for r in responses) / len(responses),
+        "tokens_per_response": sum(r["tokens"] for r in responses) / len(responses),
+        "pass_at_k": {k: {"mean": sum(v) / len(v), "interval": bootstrap(v)} for k, v in curves.items()},
+        "starvation": starvation(right, samples),
+        "per_question": [
+            {"question": record["question"], "answer": record["answer"], "right": c, "rate": c / samples, "outcome": o}
+            for record, c, o in zip(records, right, outcomes, strict=True)
+        ],
+    }
+
+
+def report(arguments: PairArguments, stats: dict) -> str:
+    """Return what was measured, in a few lines."""
+    counts, single = stats["outcomes"], stats["pass_at_k"][1]
+    lines = [
+        f"{arguments}, {stats['questions']} questions, {arguments.samples} responses each at temperature "
+        f"{arguments.temperature:g}: right {single['mean']:.3f} [{single['interval'][0]:.3f}, "
+        f"{single['interval'][1]:.3f}], finished {stats['finished']:.3f}, {stats['tokens_per_response']:.1f} tokens",
+        f"pairs written {counts['pair']}; skipped: none right {counts['none_right']}, all right "
+        f"{counts['all_right']}, no wrong one finished {counts['no_wrong_finished']}",
+        "starvation: no right response among m, measured; (1 − ε)^m at the mean rate; draws of m to the first signal",
+    ]
+    for row in stats["starvation"]:
+        steps = "never" if row["steps"] is None else f"{row['steps']:.2f}"
+        lines.append(f"  m = {row['samples']:>3}  {row['measured']:.4f}  {row['theory']:.4f}  {steps}")
+    return "\n".join(lines)
+
+
+def make(argv: Sequence[str]) -> None:
+    """Sample, verify and write."""
+    arguments = parse(PairArguments, argv, COMMAND)
+    arguments.check()
+    questions = ask(arguments, "train")
+    out = Path(arguments.out)
+    tokenizer, model = load_tokenizer(arguments.model), place(load_model(arguments.model))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    records = collect(arguments, questions, model, tokenizer, out.with_suffix(".journal.jsonl"))
+    chat = bool(tokenizer.chat_template)
+    rows = [preference(record, arguments.negatives, chat) for record in records if outcome(record) == "pair"]
+    stats = {"command": shlex.join(["python", "-m", COMMAND, *argv]), "arguments": asdict(arguments)}
+    stats |= statistics(records, arguments.samples)
+    write_whole(out.with_suffix(".stats.json"), json.dumps(stats, indent=1) + "\n")
+    write_whole(out, "".join(json.dumps(row) + "\n" for row in rows))
+    print(report(arguments, stats))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    return run(COMMAND, make, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
