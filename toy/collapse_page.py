@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import plots, tables
+from . import collapse_plots, tables
 from .page import Page
 from .rows import Row, of
 
@@ -24,7 +24,7 @@ def section(page: Page, rows: list[Row]) -> None:
     )
     page.figure(
         "collapse",
-        plots.collapse_figure(found[0]),
+        collapse_plots.collapse_figure(found[0]),
         f"""The network with {spec["activation"]} units. Left and middle: probability of the chosen, the rejected and
         the eight other responses of a prompt (unseen in its pair), mean over prompts, under DPO at β and MIO at 2β.
         Right: mean over pairs of z_w = ln π/π_ref of the chosen response, for both losses in nats of log-probability.
@@ -49,7 +49,7 @@ def section(page: Page, rows: list[Row]) -> None:
         spec = lazy[0]["spec"]
         page.figure(
             "lazy",
-            plots.lazy_figure(rows),
+            collapse_plots.lazy_figure(rows),
             f"""The mechanism alone: gradient flow of one pair under a frozen kernel, ż_w = −g_w a − g_l c, ż_l = −g_w
             c − g_l d, with a = {spec["a"]:g}, c = {spec["c"]:g}, d = {spec["d"]:g}, β = {spec["beta"]:g} for both
             losses (g: the loss's gradient in z). Since c > a, pushing the rejected response down drags the chosen one

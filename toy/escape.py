@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from . import theory
+from . import renewal, theory
 from .flow import ascent, integrate
 from .policy import OBJECTIVES, arms
+from .sampling import DRAWN, draw_every, draw_next, hits_that_move
 from .specs import EscapeFlow, EscapeSampled, MioLift
 from .train import descend
+from .two_level import log_shares
 
-TIMES: dict[str, Callable[[float, float, float], float]] = {
+TIMES: dict[str, Callable[[float, float, float | None], float]] = {
     "rlhf": lambda eps, beta, mix: theory.escape_time_rlhf(eps),
     "sft": lambda eps, beta, mix: theory.escape_time_sft(eps),
     "dpo": lambda eps, beta, mix: theory.escape_time_dpo(eps, beta),
-    "mio": theory.escape_time_mio,
+    "mio": lambda eps, beta, mix: theory.escape_time_mio(eps, beta, recommended(eps, beta) if mix is None else mix),
+    "drawn_dv": lambda eps, beta, mix: theory.escape_time_sft(eps),
+    "drawn_js": lambda eps, beta, mix: theory.escape_time_drawn_js(eps),
 }
 """Theory's escape time (eps, beta, mix) → units of learning rate × step; infinite for never."""
 
 
+def recommended(eps: float, beta: float) -> float:
+    """Return the α with 1 − α = ε^β: the anchor −ln(1 − α)/β is then ln 1/ε (theorem alpha_frees_the_anchor)."""
+    return -math.expm1(beta * math.log(eps))
+
+
 def _grid(betas: tuple[float, ...], eps: tuple[float, ...]) -> tuple[Tensor, Tensor]:
     """Return all pairs (beta, eps), eps running fastest, as two flat tensors."""
-    beta, start = torch.meshgrid(
-        torch.tensor(betas, dtype=torch.float64), torch.tensor(eps, dtype=torch.float64), indexing="ij"
-    )
-    return beta.flatten(), start.flatten()
+    return torch.cartesian_prod(*(torch.tensor(values, dtype=torch.float64) for values in (betas, eps))).unbind(-1)
 
 
 def _table(values: Tensor, spec: EscapeFlow | MioLift) -> list[list[float]]:
@@ -42,14 +49,20 @@ def log_odds(logits: Tensor) -> Tensor:
 def escape_flow(spec: EscapeFlow, seed: int) -> tuple[dict, dict]:
     """Integrate the flow of the library's own loss from every ε; infinite time where it has come to rest below ½."""
     beta, eps = _grid(spec.betas, spec.eps)
-    base = arms(eps)
-    field = ascent(OBJECTIVES[spec.objective](base, beta, spec.mix))
-    # MIO comes to rest at a rate of about β²; everything else escapes, some of it late.
-    horizon = 200 / beta**2 if spec.objective == "mio" else 1e12
-    flow = integrate(field, base, horizon, log_odds)
-    measured = {"time": _table(flow.time.where(flow.arrived, torch.inf), spec)}
+    if spec.mix is None:  # an α for each system
+        times = torch.cat([_times(spec, b, e, recommended(float(e), float(b))) for b, e in zip(beta, eps, strict=True)])
+    else:
+        times = _times(spec, beta, eps, spec.mix)
     time = TIMES[spec.objective]
-    return measured, {"time": [[time(e, b, spec.mix) for e in spec.eps] for b in spec.betas]}
+    return {"time": _table(times, spec)}, {"time": [[time(e, b, spec.mix) for e in spec.eps] for b in spec.betas]}
+
+
+def _times(spec: EscapeFlow, beta: Tensor, eps: Tensor, mix: float) -> Tensor:
+    beta, base = beta.reshape(-1), arms(eps.reshape(-1))
+    # The JS family comes to rest at a rate of about β²(1 − α); everything else escapes, some of it late.
+    horizon = 200 / (beta**2 * (1 - mix)) if spec.objective == "mio" else 1e12
+    flow = integrate(ascent(OBJECTIVES[spec.objective](base, beta, mix)), base, horizon, log_odds)
+    return flow.time.where(flow.arrived, torch.inf)
 
 
 def mio_lift(spec: MioLift, seed: int) -> tuple[dict, dict]:
@@ -71,41 +84,41 @@ def mio_lift(spec: MioLift, seed: int) -> tuple[dict, dict]:
 
 
 def escape_sampled(spec: EscapeSampled, seed: int) -> tuple[dict, dict]:
-    """Run policy gradients from every ε and replica at once, until all have passed ½ or six expected times are over.
-
-    A step draws n answers and ascends Σ (r_i − r̄) ln π(y_i)/(n − 1): the group-relative gradient, made unbiased for ∇J
-    (with 1/n it is (1 − 1/n)∇J), not divided by the group's standard deviation.
-    """
+    """Ascend sampled gradients from every ε and replica at once, until all have passed ½; theory: mean steps."""
     generator = torch.Generator().manual_seed(seed)
     eps = torch.tensor(spec.eps, dtype=torch.float64).repeat_interleave(spec.replicas)
-    steps = int(6 * max(theory.escape_time_rlhf(e) for e in spec.eps) / spec.learning_rate)
-    escaped, signalled = torch.full_like(eps, torch.inf), torch.full_like(eps, torch.inf)
+    moving = hits_that_move(spec.objective, spec.samples)
+    taken, escaped, first = torch.zeros_like(eps), torch.full_like(eps, torch.inf), torch.full_like(eps, torch.inf)
 
-    def loss(parameters: list[Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def loss(parameters: list[Tensor]) -> tuple[Tensor, Tensor]:
         log_policy = parameters[0].log_softmax(-1)
-        draws = torch.rand(len(eps), spec.samples, generator=generator, dtype=torch.float64)
-        correct = draws < log_policy[:, :1].detach().exp()
-        reward = correct.double()
-        advantage = reward - reward.mean(-1, keepdim=True)
-        surrogate = (advantage * torch.where(correct, log_policy[:, :1], log_policy[:, 1:])).sum(-1)
-        return -surrogate / (spec.samples - 1), (log_policy[:, 0].detach(), correct.any(-1))
+        live = log_policy[:, 0].detach() < -math.log(2)
+        escaped.clamp_(max=taken.where(~live, torch.inf))
+        p = log_policy[:, 0].detach().exp().where(live, 0.5)
+        if spec.every_step:
+            steps, hits = torch.ones_like(p), draw_every(p, spec.samples, generator)
+        else:
+            steps, hits = draw_next(p, spec.samples, moving, generator)
+        taken.add_(steps.where(live, 0.0))
+        first.clamp_(max=taken.where(live & (hits > 0), torch.inf))
+        moves = live & (hits >= moving.start)
+        surrogate = DRAWN[spec.objective](log_policy, log_shares(hits.where(moves, 1.0), spec.samples), spec.samples)
+        return -(surrogate * moves), live.any()
 
-    def observe(step: int, losses: Tensor, seen: tuple[Tensor, Tensor]) -> bool:
-        log_p, signal = seen
-        escaped.clamp_(max=torch.where(log_p >= -torch.log(torch.tensor(2.0)), step * spec.learning_rate, torch.inf))
-        signalled.clamp_(max=torch.where(signal, step + 1.0, torch.inf))  # steps are counted from one
-        return bool(escaped.isfinite().all())
-
-    descend(loss, [arms(eps)], steps, spec.learning_rate, observe)
-    times, signals = escaped.reshape(-1, spec.replicas), signalled.reshape(-1, spec.replicas)
-    quartiles = times.quantile(torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64), dim=1, interpolation="nearest")
+    descend(loss, [arms(eps)], 10**9, spec.learning_rate, lambda step, losses, live: not live)
+    steps, signals = escaped.reshape(-1, spec.replicas), first.reshape(-1, spec.replicas)
+    quartiles = steps.quantile(torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64), dim=1).mT
+    error = steps.std(1) / spec.replicas**0.5
     measured = {
-        "time_quartiles": quartiles.mT.tolist(),
-        "times": times.tolist(),
+        "steps": steps.tolist(),
+        "steps_mean": steps.mean(1).tolist(),
+        "steps_stderr": error.tolist(),
+        "time_quartiles": (spec.learning_rate * quartiles).tolist(),
         "first_signal": signals.mean(1).tolist(),
         "first_signal_stderr": (signals.std(1) / spec.replicas**0.5).tolist(),
     }
+    mean = [renewal.escape_steps(spec.objective, e, spec.samples, spec.learning_rate) for e in spec.eps]
     return measured, {
-        "time": [theory.escape_time_rlhf(e) for e in spec.eps],
+        "steps_mean": mean,
         "first_signal": [theory.steps_to_first_signal(e, spec.samples) for e in spec.eps],
     }

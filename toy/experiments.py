@@ -25,6 +25,7 @@ from . import (
     staircase_page,
     variance,
     variance_page,
+    who_samples,
 )
 from .page import Page
 from .rows import Row, Spec
@@ -60,6 +61,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             specs.EscapeFlow: escape.escape_flow,
             specs.MioLift: escape.mio_lift,
             specs.EscapeSampled: escape.escape_sampled,
+            specs.WhoSamples: who_samples.who_samples,
         },
         (escape_page.section,),
     ),

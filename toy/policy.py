@@ -11,6 +11,8 @@ from torch import Tensor
 
 import mi_estimators as mi
 
+from .sampling import DRAWN
+
 Objective = Callable[[Tensor], Tensor]
 
 
@@ -54,11 +56,23 @@ def preference(bound: str) -> Callable[[Tensor, Tensor, float], Objective]:
     return make
 
 
+def drawn(bound: str) -> Callable[[Tensor, Tensor, float], Objective]:
+    """Minus a bound of KL(P‖π), P all on arm 0, π in the place of Q, the critic ln dP/dπ held: the exact expectation.
+
+    The positives are the policy's own: `sampling` has the same objective on n answers.
+    """
+    return lambda base, beta, mix: (
+        lambda logits: DRAWN[bound](logits.log_softmax(-1), logits.detach().log_softmax(-1), 0)
+    )
+
+
 OBJECTIVES: dict[str, Callable[[Tensor, Tensor, float], Objective]] = {
     "rlhf": expected_reward,
     "sft": log_likelihood,
     "dpo": preference("dv"),
     "mio": preference("js"),
+    "drawn_dv": drawn("dv"),
+    "drawn_js": drawn("js"),
 }
 """What the flow ascends: (base logits (B, K), β (B,), mix) → objective of the logits, (B, K) → (B,)."""
 

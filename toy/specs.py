@@ -13,13 +13,13 @@ class EscapeFlow:
         objective: a key of `policy.OBJECTIVES`.
         eps: p(correct) of the base policy.
         betas: inverse temperatures; (1.0,) where the objective has none.
-        mix: α of the mixed marginal, for "mio".
+        mix: α of the mixed marginal, for "mio"; None: the α that theory recommends for each ε, 1 − α = ε^β.
     """
 
     objective: str
     eps: tuple[float, ...]
     betas: tuple[float, ...] = (1.0,)
-    mix: float = 0.5
+    mix: float | None = 0.5
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,33 @@ class MioLift:
 
 @dataclass(frozen=True)
 class EscapeSampled:
-    """Escape times of policy gradients with `samples` on-policy answers a step and their mean reward as baseline."""
+    """Escape times of gradients that the policy's own answers carry.
+
+    Attributes:
+        objective: a key of `sampling.DRAWN`: "rlhf" with the group's mean reward as baseline, or a bound.
+        eps: p(correct) of the base policy.
+        samples: n answers a step.
+        learning_rate, replicas: of plain ascent, all ε and replicas side by side.
+        every_step: take every step. If not, steps without a signal, whose gradient is exactly 0, are counted and not
+            taken: their number is drawn at once, from its geometric law.
+    """
 
     eps: tuple[float, ...]
-    samples: int = 16
+    samples: int
+    objective: str = "rlhf"
     learning_rate: float = 0.5
-    replicas: int = 48
+    replicas: int = 64
+    every_step: bool = False
+
+
+@dataclass(frozen=True)
+class WhoSamples:
+    """What a bound or a loss puts on ∇ ln π(correct) at the base policy: on average, and over groups of n answers."""
+
+    eps: tuple[float, ...]
+    samples: int = 64
+    groups: int = 65_536
+    mix: float = 0.9
 
 
 @dataclass(frozen=True)
@@ -130,9 +151,16 @@ ESCAPE: tuple[object, ...] = (
     EscapeFlow("sft", _EPS),
     EscapeFlow("dpo", _EPS, betas=(0.1, 0.5, 1.0)),
     EscapeFlow("mio", _EPS, betas=(0.2, 1.0, 2.0)),
+    EscapeFlow("mio", _EPS, betas=(0.2, 1.0), mix=0.9),
+    EscapeFlow("mio", _EPS, betas=(0.2, 1.0), mix=None),
+    EscapeFlow("drawn_dv", _EPS),
+    EscapeFlow("drawn_js", _EPS),
+    *(EscapeSampled(_EPS, n, learning_rate=rate) for n in (8, 64) for rate in (0.5, 2.0 * n)),
+    *(EscapeSampled(_EPS[:3], n, every_step=True) for n in (8, 64)),
+    *(EscapeSampled(_EPS, 64, bound) for bound in ("dv", "js")),
+    WhoSamples(_EPS),
     MioLift(2, (0.3, 0.1, *_EPS[1:]), betas=(0.2, 1.0, 2.0)),
     MioLift(5, (0.3, 0.1, *_EPS[1:]), betas=(0.2, 1.0, 2.0)),
-    EscapeSampled((1e-1, 3e-2, 1e-2, 3e-3, 1e-3)),
 )
 COLLAPSE: tuple[object, ...] = (
     Collapse(),
@@ -160,9 +188,16 @@ QUICK: dict[str, tuple[object, ...]] = {
         EscapeFlow("sft", _EPS[:4]),
         EscapeFlow("dpo", _EPS[:4], betas=(0.1, 1.0)),
         EscapeFlow("mio", _EPS[:4], betas=(0.2, 2.0)),
+        EscapeFlow("mio", _EPS[:4], betas=(1.0,), mix=None),
+        EscapeFlow("drawn_dv", _EPS[:4]),
+        EscapeFlow("drawn_js", _EPS[:4]),
+        EscapeSampled(_EPS[:4], 8, replicas=8),
+        EscapeSampled(_EPS[:4], 8, learning_rate=16.0, replicas=8),
+        EscapeSampled(_EPS[:2], 8, replicas=8, every_step=True),
+        *(EscapeSampled(_EPS[:4], 64, bound, replicas=8) for bound in ("dv", "js")),
+        WhoSamples(_EPS[:4], groups=256),
         MioLift(2, _EPS[:3], betas=(1.0,)),
         MioLift(5, _EPS[:3], betas=(1.0,)),
-        EscapeSampled(_EPS[:2], replicas=8),
     ),
     "collapse": (
         Collapse(betas=(0.1,), prompts=8, replicas=4, sft_steps=100, steps=60),

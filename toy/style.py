@@ -26,6 +26,8 @@ COLOURS = {
     "infonce": GREEN,
     "smile": GREY,
     "relative": RED,
+    "drawn_dv": BLUE,
+    "drawn_js": PINK,
 }
 NAMES = {
     "rlhf": "RLHF",
@@ -39,6 +41,8 @@ NAMES = {
     "infonce": "InfoNCE",
     "smile": "SMILE",
     "relative": "α-relative",
+    "drawn_dv": "DV, drawn",
+    "drawn_js": "JS, drawn",
 }
 
 matplotlib.rcParams.update(

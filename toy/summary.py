@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from .escape_tables import exponents
 from .rows import Row, of
 from .style import NAMES
-from .tables import Table, exponents, lazies, number
+from .tables import Table, lazies, number
 
 
 def summary(rows: list[Row]) -> Table:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .escape import TIMES
-from .plots import label
 from .rows import Row, of
 from .style import NAMES
 
@@ -42,92 +40,9 @@ def fit_exponent(eps: list[float], times: list[float]) -> tuple[float, float]:
     return float(slope), _STUDENT.get(freedom, 1.96) * spread
 
 
-def _interval(slope: float, half: float) -> str:
+def interval(slope: float, half: float) -> str:
+    """Return a slope and its interval as text."""
     return f"{slope:.3f}" if math.isnan(half) else f"{slope:.3f} [{slope - half:.3f}, {slope + half:.3f}]"
-
-
-def exponents(rows: list[Row]) -> Table:
-    """Exponents of the escape time in 1/ε: fitted, of the closed form at the same ε, and in the limit ε → 0."""
-    body = []
-    for row in of(rows, "EscapeFlow"):
-        spec = row["spec"]
-        name = spec["objective"]
-        if name == "mio":
-            continue
-        limit = {"rlhf": "1", "sft": "0 (logarithm)"}
-        small = [k for k, e in enumerate(spec["eps"]) if e <= 1e-2]
-        eps = [spec["eps"][k] for k in small]
-        for beta, times in zip(spec["betas"], row["measured"]["time"], strict=True):
-            theory = fit_exponent(eps, [TIMES[name](e, beta, spec["mix"]) for e in eps])[0]
-            measured = fit_exponent(eps, [times[k] for k in small])
-            said = limit.get(name, f"{beta:g}")
-            body.append((label(row, beta), "exact flow", _interval(*measured), f"{theory:.3f}", said))
-    for row in of(rows, "EscapeSampled"):
-        spec, small = row["spec"], [k for k, e in enumerate(row["spec"]["eps"]) if e <= 1e-2]
-        if len(small) < 2:
-            continue
-        eps = [spec["eps"][k] for k in small]
-        replicas = np.array(row["measured"]["times"], dtype=float)[small].T
-        slopes = np.array([fit_exponent(eps, list(times))[0] for times in replicas if np.isfinite(times).all()])
-        half = 1.96 * slopes.std(ddof=1) / math.sqrt(len(slopes))
-        theory = fit_exponent(eps, [TIMES["rlhf"](e, 1, 0) for e in eps])[0]
-        measured = _interval(slopes.mean(), half)
-        body.append(("RLHF", f"{spec['samples']} samples a step", measured, f"{theory:.3f}", "1"))
-    return Table(("objective", "simulated by", "fitted exponent [95 %]", "closed form, same ε", "limit ε → 0"), body)
-
-
-def escape_times(rows: list[Row]) -> Table:
-    """Escape times measured by exact flow beside the closed forms."""
-    body = []
-    for row in of(rows, "EscapeFlow"):
-        spec = row["spec"]
-        for beta, times, said in zip(spec["betas"], row["measured"]["time"], row["theory"]["time"], strict=True):
-            for e, t, s in zip(spec["eps"], times, said, strict=True):
-                gap = "" if t is None or s is None else f"{t / s - 1:+.1e}"
-                body.append((label(row, beta), f"{e:g}", number(t, 7), number(s, 7), gap))
-    return Table(("objective", "ε", "time, exact flow", "time, theory", "relative gap"), body)
-
-
-def sampled(rows: list[Row]) -> Table:
-    """Sampled policy gradients beside the flow's escape time and the expected wait for a first correct answer."""
-    body = []
-    for row in of(rows, "EscapeSampled"):
-        measured, said = row["measured"], row["theory"]
-        for k, e in enumerate(row["spec"]["eps"]):
-            low, middle, high = measured["time_quartiles"][k]
-            error = measured["first_signal_stderr"][k]
-            body.append(
-                (
-                    f"{e:g}",
-                    f"{number(middle)} [{number(low)}, {number(high)}]",
-                    number(said["time"][k]),
-                    f"{number(measured['first_signal'][k])} ± {number(error, 2)}",
-                    number(said["first_signal"][k]),
-                )
-            )
-    return Table(("ε", "time, median [quartiles]", "time, theory", "first signal, steps", "1/(1 − (1 − ε)ⁿ)"), body)
-
-
-def lifts(rows: list[Row]) -> Table:
-    """MIO's lift beside theory's, and the highest one on the way."""
-    body = []
-    for row in of(rows, "MioLift"):
-        spec, measured, said = row["spec"], row["measured"], row["theory"]
-        for b, beta in enumerate(spec["betas"]):
-            for k, e in enumerate(spec["eps"]):
-                body.append(
-                    (
-                        str(spec["arms"]),
-                        f"{beta:g}",
-                        f"{e:g}",
-                        number(measured["lift"][b][k]),
-                        number(said["lift"][b][k]),
-                        number(measured["highest_lift"][b][k]),
-                        number(min(2 ** (1 / beta), 1 / e)),
-                    )
-                )
-    head = ("responses", "β", "ε", "lift at rest", "theory", "highest on the way", "2^(1/β), at most 1/ε")
-    return Table(head, body)
 
 
 def variant(row: Row) -> str:

@@ -7,6 +7,7 @@ u = θ_w − θ_l moves at u̇ = 2 ∂J/∂θ_w, since the two logits move oppos
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -108,10 +109,33 @@ def escape_time_mio(eps: float, beta: float, mix: float = 0.5) -> float:
     """Return the two-arm escape time of the JS family, ∫ du/u̇ by Simpson's rule; infinite where it never escapes."""
     if not mio_escapes(eps, beta, mix):
         return math.inf
+    return _time(lambda u: mio_drift(u, eps, beta, mix), eps)
+
+
+def escape_time_drawn_js(eps: float) -> float:
+    """Return the escape time of JS's population gradient where the policy draws the positives: ∫ du/(2(1 − p)ω).
+
+    ω = p ln(1 + 1/p) is its weight on ∇ ln π(correct) (theorem who_samples_starves); it grows like 1/(2ε ln(1/ε)).
+    DV's weight is 1, and its time that of `escape_time_sft`.
+
+    >>> round(escape_time_drawn_js(1e-4), 3)
+    607.434
+    """
+    _log_odds(eps)
+
+    def speed(u: np.ndarray) -> np.ndarray:
+        p, rest = 1 / (1 + np.exp(-u)), 1 / (1 + np.exp(u))
+        return 2 * rest * p * np.log1p(1 / p)
+
+    return _time(speed, eps)
+
+
+def _time(speed: Callable[[np.ndarray], np.ndarray], eps: float) -> float:
+    """Return ∫ du/u̇ from ε to ½ by Simpson's rule."""
     grid = np.linspace(-_log_odds(eps), 0, 2001)
     weights = np.where(np.arange(len(grid)) % 2, 4.0, 2.0)
     weights[[0, -1]] = 1
-    return float((weights / mio_drift(grid, eps, beta, mix)).sum() * (grid[1] - grid[0]) / 3)
+    return float((weights / speed(grid)).sum() * (grid[1] - grid[0]) / 3)
 
 
 def steps_to_first_signal(eps: float, samples: int) -> float:

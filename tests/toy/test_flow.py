@@ -9,16 +9,26 @@ from toy import escape, theory
 from toy.collapse import lazy
 from toy.flow import ascent, integrate
 from toy.policy import OBJECTIVES, arms
-from toy.specs import EscapeFlow, EscapeSampled, Lazy, MioLift
+from toy.specs import EscapeFlow, Lazy, MioLift
 
 EPS = (0.2, 1e-2, 1e-4, 1e-6)
 
 
 @pytest.mark.parametrize(
-    ("objective", "betas"), [("rlhf", (1.0,)), ("sft", (1.0,)), ("dpo", (0.1, 1.0)), ("mio", (0.2, 1.0))]
+    ("objective", "betas", "mix"),
+    [
+        ("rlhf", (1.0,), 0.5),
+        ("sft", (1.0,), 0.5),
+        ("dpo", (0.1, 1.0), 0.5),
+        ("mio", (0.2, 1.0), 0.5),
+        ("mio", (1.0,), 0.9),
+        ("mio", (1.0,), None),
+        ("drawn_dv", (1.0,), 0.5),
+        ("drawn_js", (1.0,), 0.5),
+    ],
 )
-def test_escape_times_meet_the_closed_forms(objective, betas):
-    measured, said = escape.escape_flow(EscapeFlow(objective, EPS, betas), 0)
+def test_escape_times_meet_the_closed_forms(objective, betas, mix):
+    measured, said = escape.escape_flow(EscapeFlow(objective, EPS, betas, mix), 0)
     for times, expected in zip(measured["time"], said["time"], strict=True):
         assert times == pytest.approx(expected, rel=1e-3)
 
@@ -89,25 +99,17 @@ def test_frozen_kernel_without_overlap_never_falls():
         assert measured["final"] > 0
 
 
-def test_sampled_policy_gradient_follows_the_flow_at_small_steps():
-    spec = EscapeSampled((0.1, 0.03), samples=16, learning_rate=0.1, replicas=64)
-    measured, said = escape.escape_sampled(spec, 0)
-    times = torch.tensor(measured["times"], dtype=torch.float64)
-    assert (times.mean(1) / torch.tensor(said["time"], dtype=torch.float64)).tolist() == pytest.approx([1, 1], abs=0.06)
-    for mean, error, expected in zip(
-        measured["first_signal"], measured["first_signal_stderr"], said["first_signal"], strict=True
-    ):
-        assert abs(mean - expected) < 4 * error
-
-
-def test_sampled_policy_gradient_repeats_with_its_seed():
-    spec = EscapeSampled((0.1,), replicas=4)
-    first, again, other = (escape.escape_sampled(spec, seed)[0]["times"] for seed in (3, 3, 4))
-    assert first == again
-    assert first != other
-
-
 def test_time_to_half_is_theirs_for_every_objective():
     assert set(escape.TIMES) == set(OBJECTIVES)
     assert escape.TIMES["mio"](1e-6, 1.0, 0.5) == math.inf
     assert escape.TIMES["rlhf"](0.1, 1.0, 0.5) == theory.escape_time_rlhf(0.1)
+
+
+def test_a_fixed_mix_has_its_threshold_and_the_recommended_one_has_none():
+    """β = 1, two arms: α ≥ ½ escapes iff (1 − ε)² + (1 − α)² < 1 (theorem escape_times)."""
+    threshold = 1 - math.sqrt(1 - 0.1**2)
+    assert math.isfinite(theory.escape_time_mio(threshold * 1.01, 1.0, 0.9))
+    assert theory.escape_time_mio(threshold * 0.99, 1.0, 0.9) == math.inf
+    for beta in (0.2, 0.5, 1.0):
+        slow, fast = (escape.TIMES["mio"](eps, beta, None) for eps in (1e-14, 1e-12))
+        assert math.log(slow / fast, 100) == pytest.approx(beta / (1 + beta), abs=0.007)

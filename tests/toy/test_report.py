@@ -21,7 +21,11 @@ TINY = {
         specs.EscapeFlow("dpo", (0.1, 1e-2, 1e-3), (0.5,)),
         specs.EscapeFlow("mio", (0.1, 1e-2), (1.0,)),
         specs.MioLift(2, (0.1, 1e-2), (1.0,)),
-        specs.EscapeSampled((0.1, 1e-2, 3e-3), replicas=4),
+        specs.EscapeFlow("drawn_js", (0.1, 1e-2, 1e-3)),
+        specs.EscapeSampled((0.1, 1e-2, 3e-3), 8, replicas=4),
+        specs.EscapeSampled((0.1, 3e-2), 8, replicas=4, every_step=True),
+        specs.EscapeSampled((0.1, 1e-2), 64, "js", replicas=4),
+        specs.WhoSamples((0.1, 1e-3), groups=64),
     ),
     "collapse": (
         specs.Collapse(betas=(0.1,), prompts=4, replicas=3, sft_steps=20, steps=20),
@@ -80,7 +84,17 @@ def test_never_is_null(folder):
 
 
 def test_figures_lie_beside_the_page_as_png_and_svg(folder):
-    for name in ("escape", "lift", "collapse", "lazy", "ess", "variance", "language_model"):
+    for name in (
+        "escape",
+        "escape_sampled",
+        "who_samples",
+        "lift",
+        "collapse",
+        "lazy",
+        "ess",
+        "variance",
+        "language_model",
+    ):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert (folder / f"{name}.svg").read_text().startswith("<svg")
 
@@ -88,7 +102,7 @@ def test_figures_lie_beside_the_page_as_png_and_svg(folder):
 def test_the_page_is_self_contained(page):
     assert not re.findall(r"(?:src|href)\s*=\s*[\"']?(?:https?:)?//", page)
     assert not re.findall(r"@import|url\(\s*[\"']?(?!#)|<script[^>]+src|<link|<iframe", page)
-    assert page.count("<figure ") == page.count("<figcaption>") == 7
+    assert page.count("<figure ") == page.count("<figcaption>") == 9
 
 
 def test_figures_take_the_ink_of_the_page(page):
@@ -123,10 +137,10 @@ def test_a_second_run_repeats_nothing(folder, monkeypatch):
 
 
 def test_another_seed_or_spec_is_run(tmp_path):
-    spec = specs.EscapeSampled((0.1,), replicas=2)
+    spec = specs.EscapeSampled((0.1,), 8, replicas=2)
     suite.run({"escape": (spec,)}, "tiny", 0, tmp_path, bar=False)
     suite.run({"escape": (spec,)}, "tiny", 1, tmp_path, bar=False)
-    suite.run({"escape": (specs.EscapeSampled((0.2,), replicas=2),)}, "tiny", 1, tmp_path, bar=False)
+    suite.run({"escape": (specs.EscapeSampled((0.2,), 8, replicas=2),)}, "tiny", 1, tmp_path, bar=False)
     rows = toy.rows.read(tmp_path / toy.rows.FILE)
     assert [row["seed"] for row in rows] == [0, 1, 1]
     assert len(toy.rows.latest(rows)) == 2

@@ -1,0 +1,91 @@
+"""Gradients that a policy's own answers carry: n answers of two kinds, correct with probability p, are one count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+import mi_estimators as mi
+
+NEVER = -60.0
+"""Stands for ln 0 in a critic, which must be finite: e^−60 of the correct answer's weight is lost in a double."""
+
+
+def group_relative(log_policy: Tensor, log_shares: Tensor, samples: int) -> Tensor:
+    """Return Σ (r_i − r̄) ln π(y_i)/(n − 1), r = 1 on correct answers: the group-relative surrogate, unbiased for ∇J.
+
+    With 1/n in place of 1/(n − 1) its mean is (1 − 1/n)∇J. It is not divided by the group's standard deviation.
+    """
+    reward = torch.zeros_like(log_policy)
+    reward[:, 0] = 1
+    centred = reward - mi.mean(reward, log_shares)[:, None]
+    return mi.mean(centred * log_policy, log_shares) * (samples / (samples - 1))
+
+
+def _against_target(log_policy: Tensor, log_shares: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the critic ln dP/dπ, held; ln P, all on the correct answer; and the shares with ∇ ln π as their slope."""
+    critic = torch.full_like(log_policy, NEVER)
+    critic[:, 0] = -log_policy[:, 0].detach()
+    target = torch.full_like(log_policy, -torch.inf)
+    target[:, 0] = 0
+    return critic, target, log_shares + log_policy - log_policy.detach()
+
+
+def dv(log_policy: Tensor, log_shares: Tensor, samples: int) -> Tensor:
+    """Return −DV(P, π), P all on the correct answer, π in the place of Q, the critic held at ln dP/dπ.
+
+    Its gradient is Σ ω_y ∇ ln π(y), ω as theorem who_samples_starves has it: exact where the shares are π itself.
+    """
+    critic, target, log_q = _against_target(log_policy, log_shares)
+    return -mi.dv(critic, critic, log_p=target, log_q=log_q)
+
+
+def f_divergence(name: str) -> Callable[[Tensor, Tensor, int], Tensor]:
+    """Return the same for a row of `mi.DIVERGENCES`, whose penalty alone moves π.
+
+    What the penalty is at a critic of −∞ is taken off: its mean gradient is 0, and on samples it would be noise alone.
+    """
+    penalty = mi.DIVERGENCES[name].penalty
+
+    def surrogate(log_policy: Tensor, log_shares: Tensor, samples: int) -> Tensor:
+        critic, _, log_q = _against_target(log_policy, log_shares)
+        return mi.mean(penalty(critic) - penalty(torch.full_like(critic, NEVER)), log_q)
+
+    return surrogate
+
+
+DRAWN: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
+    "rlhf": group_relative,
+    "dv": dv,
+    "nwj": f_divergence("nwj"),
+    "js": f_divergence("js"),
+}
+"""(ln π (B, 2), log-shares of the n answers (B, 2), n) → what is ascended, (B,)."""
+
+
+def hits_that_move(objective: str, samples: int) -> range:
+    """Return the numbers of correct answers among n whose gradient is not exactly 0.
+
+    Without a correct one there is no term ∇ ln π(correct); with all correct a group-relative advantage is 0 too
+    (theorems who_samples_starves, group_relative_zero_gradient).
+    """
+    return range(1, samples if objective == "rlhf" else samples + 1)
+
+
+def draw_every(p: Tensor, samples: int, generator: torch.Generator) -> Tensor:
+    """Return the number of correct answers of one step, shape of p."""
+    return torch.binomial(torch.full_like(p, float(samples)), p, generator=generator)
+
+
+def draw_next(p: Tensor, samples: int, moving: range, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return how many steps it takes until the number of correct answers is one of `moving`, and that number."""
+    hits = torch.arange(samples + 1, dtype=torch.float64)
+    log_ways = torch.lgamma(hits[-1] + 1) - torch.lgamma(hits + 1) - torch.lgamma(samples - hits + 1)
+    log_chance = (log_ways + hits * p.log()[:, None] + (samples - hits) * torch.log1p(-p)[:, None])[:, list(moving)]
+    drawn = torch.multinomial((log_chance - log_chance.amax(-1, keepdim=True)).exp(), 1, generator=generator)
+    uniform = torch.rand(p.shape, generator=generator, dtype=torch.float64)
+    chance = log_chance.logsumexp(-1).exp().clamp(max=1)
+    steps = (torch.log1p(-uniform) / torch.log1p(-chance)).ceil().clamp(min=1)
+    return steps, drawn.squeeze(-1).double() + moving.start
