@@ -53,6 +53,14 @@ class HeadGradients:
 
         hidden.register_hook(hand_over)
 
+    def state(self) -> dict[str, Tensor]:
+        """Return what was caught since the last call of `statistics`, by name, for `set_state` of a resumed run."""
+        return {"head_gradients": torch.cat(self._found)} if self._found else {}
+
+    def set_state(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over what `state` returned, among other tensors."""
+        self._found = [tensors["head_gradients"]] if "head_gradients" in tensors else []
+
     def statistics(self, gather) -> dict[str, float]:
         """Return `gradient_noise/…` of the examples caught since the last call, of all processes; {} for fewer than 2.
 

@@ -1,0 +1,194 @@
+"""Checkpoints that are whole or absent, and a run that stops and goes on at any step as if nothing had happened.
+
+transformers writes checkpoint-N in place and forgets what was summed since the last log. Here it is written in a hidden
+folder beside, together with those sums, and renamed once it is on the disk. Ctrl-C and SIGTERM end the run after the
+optimiser step at hand, with a checkpoint. (transformers' `enable_jit_checkpoint` knows SIGTERM only and may save
+between a batch and its step, which a resumed run would then make with other random numbers.)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import Trainer, TrainerCallback
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
+
+INCOMPLETE = ".incomplete"  # folder in output_dir of what is being written; nothing reads it
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class ResumableTrainer(Trainer):
+    """Trainer with whole checkpoints. A subclass says what it sums between two logs: `window`, `set_window`."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.stopped_by: signal.Signals | None = None  # the signal that ended training early
+        self._writing_in: Path | None = None
+        self.add_callback(_Hooks(self))
+
+    def window(self) -> tuple[dict[str, Tensor], dict]:
+        """Return what this process summed since the last log: tensors, and what JSON holds."""
+        return {}, {}
+
+    def set_window(self, tensors: Mapping[str, Tensor], values: Mapping) -> None:
+        """Take over what `window` returned in the run that saved it."""
+
+    def train(self, resume_from_checkpoint: str | None = None, **kwargs):
+        """Train; clear what a killed run left unfinished; end after the step at hand on SIGINT or SIGTERM."""
+        unfinished = Path(self.args.output_dir) / INCOMPLETE
+        if self.args.should_save and unfinished.exists():
+            names = ", ".join(sorted(path.name for path in unfinished.iterdir())) or "nothing"
+            print(f"{unfinished}: removed what a run did not finish writing: {names}", flush=True)
+            shutil.rmtree(unfinished)
+        self.accelerator.wait_for_everyone()
+        self._resumed_from = resume_from_checkpoint
+        with self._catching_signals():
+            return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+
+    @contextmanager
+    def _catching_signals(self) -> Iterator[None]:
+        def note(number: int, _) -> None:
+            if self.stopped_by and self.args.world_size == 1:  # launchers pass a terminal's Ctrl-C on a second time
+                raise KeyboardInterrupt
+            self.stopped_by = signal.Signals(number)
+
+        before = {number: signal.signal(number, note) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _agreed_signal(self) -> signal.Signals | None:
+        """Return the signal that any process got, the same in all: they must stop after the same step."""
+        if self.args.world_size > 1:
+            number = torch.tensor([float(self.stopped_by or 0)], device=self.args.device)
+            number = int(self.accelerator.gather(number).max())
+            self.stopped_by = signal.Signals(number) if number else None
+        return self.stopped_by
+
+    def _get_output_dir(self, trial) -> str:
+        return str(self._writing_in or super()._get_output_dir(trial))
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        if not self._writing_in:
+            super()._push_from_checkpoint(checkpoint_folder)
+
+    def _save_checkpoint(self, model, trial) -> None:
+        output = Path(self._get_output_dir(trial))
+        final = output / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        with self._in_hidden_folder(output) as hidden:
+            unfinished = hidden / final.name
+            super()._save_checkpoint(model, trial)
+            if self.state.best_model_checkpoint == str(unfinished):
+                self.state.best_model_checkpoint = str(final)
+                if self.args.should_save:
+                    self.state.save_to_json(str(unfinished / "trainer_state.json"))
+            self._save_window(unfinished)
+        self._when_all_are_here(_put_in_place, unfinished, final)
+        if self.args.push_to_hub:
+            self._push_from_checkpoint(str(final))
+        if self.args.should_save:
+            rotate_checkpoints(
+                output_dir=str(output),
+                save_total_limit=self.args.save_total_limit,
+                best_model_checkpoint=self.state.best_model_checkpoint,
+                use_mtime=True,
+            )
+
+    def save_final_model(self) -> None:
+        """Save the whole model and its tokenizer in `output_dir`, each file whole or absent; all processes call it."""
+        output = Path(self.args.output_dir)
+        if self.is_fsdp_enabled:  # checkpoints may be in shards, the model may not
+            self.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
+        with self._in_hidden_folder(output) as hidden:
+            self.save_model(str(hidden / "model"), _internal_call=True)
+        self._when_all_are_here(_put_files_in_place, hidden / "model", output)
+
+    @contextmanager
+    def _in_hidden_folder(self, output: Path) -> Iterator[Path]:
+        self._writing_in = output / INCOMPLETE
+        try:
+            yield self._writing_in
+        finally:
+            self._writing_in = None
+
+    def _when_all_are_here(self, action, *paths: Path) -> None:
+        """Let the process that writes do `action` after all arrived here and before any goes on."""
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            action(*paths)
+        self.accelerator.wait_for_everyone()
+
+    def _save_window(self, folder: Path) -> None:
+        tensors, values = self.window()
+        tensors = {name: tensor.contiguous() for name, tensor in tensors.items()} | {"trainer.loss": self._tr_loss}
+        values = values | {"trainer.logged": self._globalstep_last_logged}
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, folder / self._window_name(), {"values": json.dumps(values)})
+
+    def _load_window(self, folder: str | None) -> None:
+        path = Path(folder or "") / self._window_name()
+        if not folder or not path.exists():
+            return
+        tensors, values = load_file(path, str(self.args.device)), window_values(path)
+        self._tr_loss.copy_(tensors.pop("trainer.loss"))
+        self._globalstep_last_logged = values.pop("trainer.logged")
+        self.set_window(tensors, values)
+
+    def _window_name(self) -> str:
+        return f"window_{self.args.process_index}.safetensors"
+
+
+class _Hooks(TrainerCallback):
+    def __init__(self, trainer: ResumableTrainer) -> None:
+        self.trainer = trainer
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.trainer._load_window(self.trainer._resumed_from)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if self.trainer._agreed_signal():
+            control.should_save = control.should_training_stop = True
+
+
+def window_values(path: Path) -> dict:
+    """Return the JSON part of a saved window."""
+    with safe_open(path, "pt") as file:
+        return json.loads(file.metadata()["values"])
+
+
+def _put_in_place(folder: Path, final: Path) -> None:
+    """Rename a folder whose content has reached the disk; an older one of that name leaves first."""
+    _reach_disk(folder)
+    replaced = folder.with_name(f"replaced-{final.name}")
+    if final.exists():
+        final.rename(replaced)
+    folder.rename(final)
+    shutil.rmtree(replaced, ignore_errors=True)
+    shutil.rmtree(folder.parent, ignore_errors=True)
+
+
+def _put_files_in_place(folder: Path, final: Path) -> None:
+    """Rename the files of a folder whose content has reached the disk into another, the weights last."""
+    _reach_disk(folder)
+    for path in sorted(folder.iterdir(), key=lambda path: path.suffix == ".safetensors"):
+        path.replace(final / path.name)
+    shutil.rmtree(folder.parent, ignore_errors=True)
+
+
+def _reach_disk(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
