@@ -1,4 +1,4 @@
-"""Alerts in words, from the values of one log line: a run that collapses, starves, stands still or lost its numbers."""
+"""Alerts in words, from the values of one log line: a run that collapses, starves or stands still."""
 
 from __future__ import annotations
 
@@ -16,9 +16,6 @@ FEW, ENOUGH = 0.1, 20  # effective share of negatives that is few, where there a
 def alerts(objective: Objective, values: Mapping[str, float]) -> dict[str, str]:
     """Return kind → sentence for what is wrong in a line of training metrics (names of METRICS.md); often nothing."""
     found = {}
-    if not all(math.isfinite(values[name]) for name in ("loss", "rewards/chosen", "rewards/rejected")):
-        found["not_finite"] = "the loss or a reward is not a finite number: lower the learning rate, look at the data"
-        return found
     moved = values["rewards/chosen"] / objective.beta
     if moved < -SUNK and values["movement/margin"] > SUNK:
         held = values.get("collapse/margin", -1) >= 0

@@ -59,13 +59,6 @@ def append_json_line(path: Path, value: dict) -> None:
         file.write(json.dumps(strict(value), allow_nan=False) + "\n")
 
 
-def keep_lines_until(path: Path, step: int) -> None:
-    """Drop the lines of metrics.jsonl after `step`, which a resumed run writes again, or all of them (step −1)."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    whole = [line for line in lines if line.endswith("\n")]  # the last one may have been cut short
-    path.write_text("".join(line for line in whole if json.loads(line)["step"] <= step), encoding="utf-8")
-
-
 class Bar(ProgressCallback):
     """Trainer's progress bar without its dump of every log."""
 

@@ -1,25 +1,29 @@
 """Fine-tune a causal LM by a preference loss: python -m llm_adapter.train [--config FILE.yaml] [--any_field VALUE].
 
 Without arguments: the small built-in model on the shipped pairs, on a CPU, offline. What a user can get wrong is
-checked before the model is loaded and before anything is written; such errors are one line and exit status 2.
+checked before the model is loaded and before anything is written; such errors are one line and exit status 2. A run
+that must not go on (the first loss is not theory's, numbers are no longer finite) stops with one line and status 1.
 """
 
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from transformers import PrinterCallback, ProgressCallback, TrainerState, set_seed
+from transformers import PrinterCallback, ProgressCallback, set_seed
 
+from . import precision
 from .arguments import PAIRS, PreferenceArguments, parse_arguments
-from .data import TokenizedExample, read_examples, tokenize
-from .models import disable_dropout, load_model, load_tokenizer
-from .runlog import Bar, Table, keep_lines_until, summary, versions, write_json
-from .trainer import PreferenceTrainer
+from .data import TokenizedExample, load_data
+from .models import disable_dropout, load_model, load_tokenizer, with_lora
+from .report import write_report
+from .runlog import Bar, Table, summary, versions, write_json
+from .trainer import PreferenceTrainer, RunFailed
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,24 +33,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parse_arguments(argv)
         data = read_data(args)
         set_seed(args.seed)  # the built-in model's weights
-        model = load_model(args.model, args.attn_implementation)
+        model = read_model(args)
     except ValueError as error:
         print("llm_adapter.train: error:", " ".join(str(error).split()), file=sys.stderr)
         return 2
-    train(args, model, *data, command=shlex.join(["python", "-m", "llm_adapter.train", *argv]))
-    return 0
+    try:
+        trainer = train(args, model, *data, command=shlex.join(["python", "-m", "llm_adapter.train", *argv]))
+    except RunFailed as error:
+        print("llm_adapter.train: stopped:", error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("llm_adapter.train: stopped without a checkpoint", file=sys.stderr)
+        return 128 + signal.SIGINT
+    return 128 + trainer.stopped_by if trainer.stopped_by else 0
 
 
 def read_data(args: PreferenceArguments):
     """Return the tokenizer, the tokenised training examples and the evaluation ones (None without `eval_data`)."""
-    sources = [args.train_data or PAIRS, *([args.eval_data] if args.eval_data else [])]
-    examples = [read_examples(path, args.max_negatives) for path in sources]
-    tokenizer = load_tokenizer(args.model)
-    tokenized = [
-        tokenize(rows, tokenizer, args.max_length, path, args.chat)
-        for path, rows in zip(sources, examples, strict=True)
-    ]
-    return tokenizer, tokenized[0], tokenized[1] if args.eval_data else None
+    tokenizer = load_tokenizer(args.model, args.trust_remote_code)
+    data, eval_data = load_data(args, tokenizer, PAIRS)
+    return tokenizer, data.examples, eval_data.examples if eval_data else None
+
+
+def read_model(args: PreferenceArguments):
+    """Return the model to train; say in words what the precision of its weights will lose."""
+    model = load_model(args.model, args.attn_implementation, precision.WEIGHTS[args.weights], args.trust_remote_code)
+    if args.lora_rank:
+        model = with_lora(model, args.model, args.lora_rank, args.lora_alpha or 2 * args.lora_rank, args.lora_targets)
+    precision.optimizer(args)  # the package that it needs
+    if args.process_index == 0:
+        for line in precision.warnings(args, model):
+            print("llm_adapter.train: warning:", line, file=sys.stderr)
+    return model
 
 
 def describe(args: PreferenceArguments, examples: list[TokenizedExample], command: str) -> dict[str, object]:
@@ -85,23 +103,28 @@ def train(args: PreferenceArguments, model, tokenizer, examples, eval_examples, 
     output = Path(args.output_dir)
     if main_process:
         output.mkdir(parents=True, exist_ok=True)
-        done = args.resume_from_checkpoint and TrainerState.load_from_json(
-            str(Path(args.resume_from_checkpoint) / "trainer_state.json")
-        )
-        keep_lines_until(output / "metrics.jsonl", done.global_step if done else -1)
+        if not args.resume_from_checkpoint:
+            (output / "metrics.jsonl").write_text("")
         write_json(output / "run.json", run)
         print(headline(run), flush=True)
     trainer.train(resume_from_checkpoint=args.resume_from_checkpoint)
+    if trainer.stopped_by:
+        if main_process:
+            step = trainer.state.global_step
+            print(f"\n{trainer.stopped_by.name}: stopped after step {step}, checkpoint-{step} is whole; to go on:")
+            print(f"  {command} --resume_from_checkpoint true", flush=True)
+        return trainer
     if eval_examples and args.eval_strategy == "no":
         trainer.evaluate()
     if args.save_final_model:
-        trainer.save_model()
+        trainer.save_final_model()
     run |= {"steps": trainer.state.global_step, "seconds": round(time.monotonic() - started, 2)}
     if main_process:
         write_json(output / "run.json", run)
+        write_report([output], output / "report.html")
         logs = [log for log in trainer.state.log_history if "loss" in log]
         print(f"\n{summary(run, logs)}" if logs else "")
-        print(f"{run['steps']} steps in {run['seconds']} s; run.json, metrics.jsonl and the model are in {output}")
+        print(f"{run['steps']} steps in {run['seconds']} s; open {output / 'report.html'}")
     return trainer
 
 

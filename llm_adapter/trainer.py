@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -9,24 +11,29 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from transformers import Trainer
 
+from . import precision
 from .alerts import alerts
 from .arguments import PreferenceArguments
 from .batching import collate, split_rows, sum_responses
+from .checkpoints import ResumableTrainer
 from .data import TokenizedExample
 from .gradient_noise import HeadGradients
 from .logprobs import choose_log_probs
 from .metrics import window_metrics, window_sums
-from .reference import with_reference
+from .reference import Reference, sharded, with_reference
 from .runlog import append_json_line, say
 
 
-class PreferenceTrainer(Trainer):
+class RunFailed(RuntimeError):
+    """A run that must not go on; its message says what was expected and what to look at."""
+
+
+class PreferenceTrainer(ResumableTrainer):
     """Train all weights of a causal LM on preference examples; METRICS.md defines what is logged.
 
-    The reference is the model as given: its log-probabilities are computed here, before the first step, so there is
-    never a second copy of the weights. The first loss must be the loss at zero scores; the first step checks it.
+    The reference is the model as given, by `reference.Reference`. The first loss must be the loss at zero scores; the
+    first step checks it.
     """
 
     def __init__(
@@ -45,24 +52,29 @@ class PreferenceTrainer(Trainer):
             eval_dataset=eval_dataset,
             data_collator=partial(collate, pad_id=0 if pad_id is None else pad_id),
             processing_class=processing_class,
+            optimizer_cls_and_kwargs=precision.optimizer(args),
         )
         self.label_names = ["targets"]  # present in every batch, so evaluation goes through compute_loss
         self.model_accepts_loss_kwargs = False  # a batch's mean is returned: Trainer divides it by the accumulation
         self.objective = args.objective()
         self._checked = False
+        self._metrics = Path(args.output_dir) / "metrics.jsonl"
         self._head_gradients = HeadGradients()
         self._alerts: dict[str, str] = {}  # those of the last training log
         self._sums: dict[str, dict[str, Tensor]] = {"": {}, "eval_": {}}  # since the last log, over examples
-        self.log_probs = choose_log_probs(model, self._prepare_inputs(self.data_collator(train_dataset[:1])))
-        self.train_dataset = with_reference(train_dataset, self._reference_batch, args)
-        self.eval_dataset = with_reference(eval_dataset, self._reference_batch, args) if eval_dataset else None
+        self._updates = precision.SurvivingUpdates()
+        self.add_callback(self._updates)
+        self.reference = Reference(model, args, self.accelerator)
+        self.model = self.model_wrapped = sharded(model, self.accelerator)
+        self.log_probs = choose_log_probs(self.model, self._prepare_inputs(self.data_collator(train_dataset[:1])))
+        if args.precompute_ref_log_probs:
+            known = partial(with_reference, log_probs=self._reference_batch, args=args, cache=self.reference.cache)
+            self.train_dataset = known(train_dataset)
+            self.eval_dataset = known(eval_dataset) if eval_dataset else None
 
     def _reference_batch(self, examples: Sequence[TokenizedExample]) -> tuple[Tensor, Tensor]:
-        self.model.eval()
         batch = self._prepare_inputs(self.data_collator(examples))
-        with self.accelerator.autocast():
-            log_probs = sum_responses(self.log_probs(self.model, batch), batch["lengths"])
-        return split_rows(log_probs, batch["negatives"])
+        return split_rows(self.reference.log_probs(self.model, batch, self.log_probs), batch["negatives"])
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Return the batch's mean preference loss and add its metrics to the running sums."""
@@ -70,9 +82,16 @@ class PreferenceTrainer(Trainer):
         reading = model.training and self._reads_gradients()
         with self._head_gradients.watching(model) if reading else nullcontext():
             log_probs = sum_responses(self.log_probs(model, inputs), inputs["lengths"])
-        log_ratios = log_probs - inputs["reference"]
+        live = "reference" not in inputs
+        reference = self.reference.log_probs(model, inputs, self.log_probs) if live else inputs["reference"]
+        log_ratios = log_probs - reference
         if self.objective.log_ratio == "mean":
             log_ratios = log_ratios / inputs["lengths"]
+        if not log_ratios.isfinite().all():
+            raise RunFailed(
+                f"step {self.state.global_step + 1}: expected finite log-probabilities, got NaN or infinity. Likely "
+                "causes: the learning rate is too high, or float16 overflows (use --bf16 true)"
+            )
         log_ratios = split_rows(log_ratios, negatives)
         loss = self.objective.losses(*log_ratios, negatives).mean()
         if reading:
@@ -95,7 +114,7 @@ class PreferenceTrainer(Trainer):
         exact = not (self.args.bf16 or self.args.fp16 or self.args.tf32) and self.model.dtype == torch.float32
         tolerance = max(1.0, self.args.beta) * (1e-4 if exact else 0.1)
         if not abs(measured - theory) <= tolerance:
-            raise RuntimeError(
+            raise RunFailed(
                 f"start-up check: expected the first loss to be {theory:.6f} ± {tolerance:g} (policy = reference), "
                 f"got {measured:.6f}. Likely causes: dropout or another random layer is active; the reference pass ran "
                 "in another precision; the model's output depends on padding or on the batch's other rows."
@@ -111,17 +130,36 @@ class PreferenceTrainer(Trainer):
             means = window_metrics(self.objective, dict(zip(sums, totals, strict=True)))
             if not prefix:
                 means |= self._head_gradients.statistics(self.accelerator.gather)
+                means |= self._updates.statistics(self.accelerator.gather)
             logs.update({prefix + name: value for name, value in means.items()})
             sums.clear()
         super().log(logs, start_time)
         if measured and self.is_world_process_zero():
             line = self.state.log_history[-1]
             found = {} if prefix else alerts(self.objective, logs)
-            append_json_line(
-                Path(self.args.output_dir) / "metrics.jsonl", line | ({"alerts": list(found.values())} if found else {})
-            )
+            append_json_line(self._metrics, line | ({"alerts": found} if found else {}))
             if not prefix:
                 self._say_new(found)
+
+    def window(self):
+        """Return what a checkpoint keeps: the sums since the last log, its alerts, the length of metrics.jsonl."""
+        tensors = {f"{prefix}sums.{name}": value for prefix, sums in self._sums.items() for name, value in sums.items()}
+        values = {"sums": {prefix: list(sums) for prefix, sums in self._sums.items()}, "alerts": self._alerts}
+        if self.is_world_process_zero():
+            values["metrics"] = self._metrics.stat().st_size if self._metrics.exists() else 0
+        return tensors | self._head_gradients.state() | self._updates.state(), values
+
+    def set_window(self, tensors, values) -> None:
+        """Take over what `window` returned; drop the lines of metrics.jsonl that were written after it."""
+        self._sums = {
+            prefix: {name: tensors[f"{prefix}sums.{name}"] for name in names}
+            for prefix, names in values["sums"].items()
+        }
+        self._head_gradients.set_state(tensors)
+        self._updates.set_state(tensors)
+        self._alerts = values["alerts"]
+        if self._metrics.exists() and self._metrics.stat().st_size > values.get("metrics", math.inf):
+            os.truncate(self._metrics, values["metrics"])
 
     def _say_new(self, found: dict[str, str]) -> None:
         """Print the alerts that the last training log did not have."""
