@@ -138,7 +138,9 @@ def _decode(line: bytes) -> object:
     try:
         return json.loads(line)
     except json.JSONDecodeError as error:
-        raise ValueError(f"expected a JSON object, got unparsable text ({error.msg}, column {error.colno})") from None
+        raise ValueError(
+            f"expected a JSON object on one line, got unparsable text ({error.msg}, column {error.colno})"
+        ) from None
     except UnicodeDecodeError:
         raise ValueError("expected UTF-8 text, got other bytes") from None
     except RecursionError:

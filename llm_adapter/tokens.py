@@ -118,20 +118,19 @@ def tokenize_example(example: Example, tokenizer, options: Options) -> Tokenized
             tokens or without room; responses that are the same tokens once cut.
         ValueError: an example that does not fit, under the policy `refuse`.
     """
-    responses = (example.chosen, *example.rejected)
+    responses, bos = (example.chosen, *example.rejected), _bos(tokenizer)
     if _is_chat(example, options):
         head, tails = _render(example.prompt, responses, tokenizer)
         begin, end = [], []
     else:
         head, tails = example.prompt, responses
-        begin, end = _begin(tokenizer), [tokenizer.eos_token_id]
+        begin, end = bos, [tokenizer.eos_token_id]
     ids = tokenizer([head, *tails], add_special_tokens=False, verbose=False)["input_ids"]
     prompt, whole = begin + ids[0], [tail + end for tail in ids[1:]]
     if not prompt:
         raise Unusable("no_tokens", "prompt: expected at least one token, got none")
     if not all(whole):
         raise Unusable("no_tokens", "chosen, rejected: expected at least one token each, got none")
-    bos = begin or _begin(tokenizer)
     prompt, cut, truncated = _fit(prompt, whole, options, keep=len(bos) if prompt[: len(bos)] == bos else 0)
     if cut[0] in cut[1:]:
         raise Unusable(
@@ -170,7 +169,7 @@ def _is_chat(example: Example, options: Options) -> bool:
     return options.chat or any(not isinstance(text, str) for text in texts)
 
 
-def _begin(tokenizer) -> list[int]:
+def _bos(tokenizer) -> list[int]:
     """Return [BOS] for tokenizers that begin a text with it, else []."""
     bos = tokenizer.bos_token_id
     return [bos] if bos is not None and tokenizer("a")["input_ids"][:1] == [bos] else []

@@ -61,7 +61,7 @@ def refused(capsys, *flags):
 
 
 FATAL = [
-    ("{not json", "expected a JSON object, got unparsable text"),
+    ("{not json", "expected a JSON object on one line, got unparsable text"),
     ("[" * 100_000, "expected a JSON object, got one nested too deeply"),
     ("[1]", "expected a JSON object, got a list"),
     ("null", "expected a JSON object, got null"),
