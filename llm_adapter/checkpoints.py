@@ -77,6 +77,12 @@ class ResumableTrainer(Trainer):
             self.stopped_by = signal.Signals(number) if number else None
         return self.stopped_by
 
+    def _run_epoch(self, **kwargs) -> None:
+        if self.state.global_step < self.state.max_steps:
+            super()._run_epoch(**kwargs)
+        else:  # resumed from the last step: Trainer would make one more
+            self.control.should_training_stop = True
+
     def _get_output_dir(self, trial) -> str:
         return str(self._writing_in or super()._get_output_dir(trial))
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 import mi_estimators as mi
 
+from .batching import LAYOUTS
 from .models import BUILTIN, check_model_name
 from .objective import LOG_RATIOS, NEGATIVES
+from .precision import ROUNDINGS, WEIGHTS
 from .sources import check_source
 from .tokens import TRUNCATIONS
 
@@ -101,14 +103,38 @@ class ModelArguments:
     """Which weights are trained, in which arithmetic, against which reference."""
 
     model: str = field(default=BUILTIN, metadata=_help("'builtin', a directory, a .gguf file or a hub name."))
-    disable_dropout: bool = field(default=True, metadata=_help("Set the model's dropout rates to 0."))
-    precompute_ref_log_probs: bool = field(
-        default=True, metadata=_help("Only true: there is no second copy of the model.")
+    weights: str = field(default="fp32", metadata=_help("fp32 or bf16; --bf16 true: fp32 weights, bf16 arithmetic."))
+    rounding: str = field(
+        default="nearest", metadata=_help("Of bf16 weights after a step: nearest, kahan (exact sums) or stochastic.")
     )
+    lora_rank: int = field(default=0, metadata=_help("Rank of LoRA adapters, with all else frozen; 0: all weights."))
+    lora_alpha: float | None = field(default=None, metadata=_help("Scale of the adapters (default: twice the rank)."))
+    lora_targets: str = field(default="all-linear", metadata=_help("Adapted layers: names with commas, or all-linear."))
+    disable_dropout: bool = field(default=True, metadata=_help("Set the model's dropout rates to 0."))
+    row_layout: str = field(
+        default="shared",
+        metadata=_help("shared: a prompt once, its responses as branches, rows packed; padded: a row a response."),
+    )
+    precompute_ref_log_probs: bool = field(
+        default=True, metadata=_help("true: before training, once; false: at each step, from a frozen second copy.")
+    )
+    reference_cache: str | None = field(
+        default=None, metadata=_help("Folder that keeps the reference's log-probabilities, or none (default: HF_HOME).")
+    )
+    trust_remote_code: bool = field(default=False, metadata=_help("Run code that the model's folder brings along."))
     attn_implementation: str | None = field(default=None, metadata=_help("Passed to from_pretrained, e.g. sdpa."))
     save_final_model: bool = field(default=True, metadata=_help("Save the trained model and tokenizer in output_dir."))
 
     def checks(self) -> Iterator[Check]:
         """Yield the conditions on these fields; a model's name has a message of its own."""
         check_model_name(self.model)
-        yield "precompute_ref_log_probs", self.precompute_ref_log_probs, "true"
+        yield "row_layout", self.row_layout in LAYOUTS, f"one of {', '.join(LAYOUTS)}"
+        yield "weights", self.weights in WEIGHTS, f"one of {', '.join(WEIGHTS)}"
+        yield "rounding", self.rounding in ROUNDINGS, f"one of {', '.join(ROUNDINGS)}"
+        compensated = self.rounding != "nearest"
+        yield "rounding", self.weights == "bf16" or not compensated, "nearest with fp32 weights"
+        yield "optim", not compensated or "adamw_torch" in str(self.optim), "the default, adamw_torch…, with rounding"
+        yield "bf16", self.weights == "fp32" or not (self.bf16 or self.fp16), "false with bf16 weights"
+        yield "lora_rank", self.lora_rank >= 0, "an integer ≥ 0"
+        yield "lora_rank", self.lora_rank == 0 or self.model != BUILTIN, f"0 with the model {BUILTIN}"
+        yield "lora_alpha", self.lora_alpha is None or 0 < self.lora_alpha < float("inf"), "a finite number > 0"

@@ -1,18 +1,21 @@
 """Models and tokenizers by one name: the small built-in one, a directory, a GGUF file, or a hub name.
 
-Weights are float32: pure bf16 weights do not move at preference learning rates. Use `--bf16` for bf16 arithmetic.
+Weights come from safetensors or GGUF, never from a pickle; code that a model brings along runs only if asked for.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, ByT5Tokenizer, LlamaConfig, LlamaForCausalLM
 
 BUILTIN = "builtin"
+ADAPTER = "adapter_config.json"  # a folder with it holds a LoRA adapter, as peft writes it
 
 
 def check_model_name(name: str) -> str:
@@ -22,7 +25,9 @@ def check_model_name(name: str) -> str:
         ValueError: a path that does not exist, or a directory without a config.json.
     """
     path = Path(name)
-    if name == BUILTIN or (path.is_file() and path.suffix == ".gguf") or (path / "config.json").is_file():
+    if name == BUILTIN or (path.is_file() and path.suffix == ".gguf"):
+        return name
+    if (path / "config.json").is_file() or (path / ADAPTER).is_file():
         return name
     if path.is_dir():
         raise ValueError(f"model: expected a model directory, got {name} without a config.json")
@@ -35,22 +40,67 @@ def check_model_name(name: str) -> str:
     return name
 
 
-def load_tokenizer(name: str):
+def load_tokenizer(name: str, trust_remote_code: bool = False):
     """Return the tokenizer of the named model; the built-in one reads bytes and needs no file."""
     if name == BUILTIN:
         return ByT5Tokenizer()
-    return _load(AutoTokenizer, name)
+    return _load(AutoTokenizer, name, trust_remote_code=trust_remote_code)
 
 
-def load_model(name: str, attn_implementation: str | None = None) -> nn.Module:
-    """Return the named causal LM in float32. The built-in one has random weights from torch's global seed.
+def load_model(
+    name: str,
+    attn_implementation: str | None = None,
+    dtype: torch.dtype = torch.float32,
+    trust_remote_code: bool = False,
+) -> nn.Module:
+    """Return the named causal LM. The built-in one has random weights from torch's global seed.
+
+    A folder with a LoRA adapter gives its base model with the adapter merged into the weights.
 
     Raises:
-        ValueError: a name that is no path here and that the hub does not give.
+        ValueError: a name that is no path here and that the hub does not give; weights that are damaged, or pickled;
+            an adapter without peft installed.
     """
+    options = {"dtype": dtype, "attn_implementation": attn_implementation, "trust_remote_code": trust_remote_code}
     if name == BUILTIN:
-        return _builtin()
-    return _load(AutoModelForCausalLM, name, dtype=torch.float32, attn_implementation=attn_implementation)
+        return _builtin().to(dtype)
+    if (Path(name) / ADAPTER).is_file():
+        base = json.loads((Path(name) / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"]
+        peft = _peft()
+        return peft.PeftModel.from_pretrained(load_model(base, **options), name).merge_and_unload()
+    return _load(AutoModelForCausalLM, name, **options)
+
+
+def with_lora(model: nn.Module, name: str, rank: int, alpha: float, targets: str) -> nn.Module:
+    """Return the model with trainable low-rank adapters W + (alpha/rank) B A, B = 0, and all else frozen.
+
+    Args:
+        model: a causal LM.
+        name: what `load_model` loads it by; kept in the adapter's config.
+        rank: rows of A.
+        alpha: scale of the adapters.
+        targets: names of the adapted layers, separated by commas, or "all-linear".
+
+    Raises:
+        ValueError: peft is not installed, or no layer has such a name.
+    """
+    peft = _peft()
+    names = targets if targets == "all-linear" else targets.split(",")
+    config = peft.LoraConfig(task_type="CAUSAL_LM", r=rank, lora_alpha=alpha, target_modules=names)
+    try:
+        model = peft.get_peft_model(model, config)
+    except ValueError as error:
+        raise ValueError(f"lora_targets: expected names of layers, got {targets} ({error})") from None
+    config.base_model_name_or_path = name
+    return model
+
+
+def _peft():
+    try:
+        import peft
+    except ImportError as error:
+        raise ValueError(f"lora_rank: expected the package peft for adapters, got {error} (pip install peft)") from None
+    return peft
 
 
 def disable_dropout(model: nn.Module) -> None:
@@ -84,6 +134,8 @@ def _builtin() -> nn.Module:
 def _load(auto, name: str, **options):
     check_model_name(name)
     path = Path(name)
+    if auto is AutoModelForCausalLM and not path.is_file():
+        options["use_safetensors"] = True
     if path.is_file():
         options["gguf_file"] = path.name
         name = str(path.parent)
@@ -92,7 +144,7 @@ def _load(auto, name: str, **options):
             options["quantization_config"] = transformers.GgufConfig(dequantize=True)
     try:
         return auto.from_pretrained(name, **options)
-    except OSError as error:
+    except (OSError, ValueError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(
             f"model: expected {BUILTIN!r}, a path or a reachable hub name, got {name} ({reason})"

@@ -26,12 +26,12 @@ CODE = ("sources.py", "examples.py", "tokens.py", "token_cache.py")  # a change 
 Tokenized = tuple[list[TokenizedExample], list[Fault]]
 
 
-def cache_folder(name: str | None) -> Path | None:
-    """Return the folder `name`, Hugging Face's folder of assets for None, or None for "none"."""
+def cache_folder(name: str | None, kind: str = "tokens") -> Path | None:
+    """Return the folder `name`, one of this kind in Hugging Face's folder of assets for None, or None for "none"."""
     if name is None:
         from huggingface_hub import constants
 
-        return Path(constants.HF_ASSETS_CACHE) / "mi-estimators" / "tokens"
+        return Path(constants.HF_ASSETS_CACHE) / "mi-estimators" / kind
     return None if name == "none" else Path(name)
 
 

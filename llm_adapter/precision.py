@@ -1,0 +1,141 @@
+"""Weights in bf16: what rounding loses of an optimiser's steps, how to keep it, and a count of what survives.
+
+A bf16 number has 8 bits, so a step below half the spacing of its neighbours, 2^−9 to 2^−8 of the weight, rounds to no
+step. Adam moves a weight by about the learning rate: at 5e-7 that is lost on every weight above 2e-4.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+from transformers import TrainerCallback
+
+WEIGHTS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+ROUNDINGS = ("nearest", "kahan", "stochastic")
+SAMPLE = 4096  # weights that are watched
+NOTED = 0.1  # share of lost steps from which a run is warned
+
+
+def optimizer(args) -> tuple[type[torch.optim.Optimizer], dict] | None:
+    """Return the AdamW that keeps small steps of bf16 weights, for Trainer's `optimizer_cls_and_kwargs`, or None.
+
+    kahan: torch-optimi's, which sums what rounding left off; stochastic: torchao's, which rounds up or down at random,
+    right on average. The optimiser's own states are bf16, too.
+
+    Raises:
+        ValueError: the package that has it is not installed.
+    """
+    options = {"lr": args.learning_rate, "betas": (args.adam_beta1, args.adam_beta2), "eps": args.adam_epsilon}
+    try:
+        if args.rounding == "kahan":
+            from optimi import AdamW
+
+            return AdamW, options | {"kahan_sum": True}
+        if args.rounding == "stochastic":
+            from torchao.optim import _AdamW
+
+            return _AdamW, options | {"bf16_stochastic_round": True}
+    except ImportError as error:
+        package = {"kahan": "torch-optimi", "stochastic": "torchao"}[args.rounding]
+        raise ValueError(
+            f"rounding: expected the package {package} for {args.rounding}, got {error} (pip install {package})"
+        ) from None
+    return None
+
+
+def warnings(args, model: nn.Module) -> Iterator[str]:
+    """Yield what rounding will lose in a run with `args`, in words."""
+    if args.weights != "bf16":
+        return
+    lost = lost_share(torch.cat([values for values, _ in watched(model)]), args.learning_rate)
+    if args.rounding == "nearest" and lost >= NOTED:
+        yield (
+            f"weights: at learning_rate {args.learning_rate:g} a step of Adam is below half the spacing of bf16 numbers"
+            f" for {lost:.1%} of the weights, and is lost. Use --rounding kahan or stochastic, or --weights fp32 with"
+            " --bf16 true"
+        )
+    if 1 - args.adam_beta2 < 2**-8:
+        yield (
+            f"adam_beta2: with bf16 weights Adam's mean of squares is bf16, too, and cannot fall at {args.adam_beta2:g}"
+            " (by less than 2^-8 of itself a step). Use --adam_beta2 0.99"
+        )
+
+
+def lost_share(weights: Tensor, step: float) -> float:
+    """Return the share of bf16 weights that a step of this size leaves where they are."""
+    _, exponent = torch.frexp(weights.float())  # 2^(e − 1) ≤ |w| < 2^e, spacing 2^(e − 8)
+    half = torch.ldexp(torch.ones(()), exponent - 9)
+    return float(((step < half) & (weights != 0)).double().mean())
+
+
+def watched(model: nn.Module) -> list[tuple[Tensor, Tensor]]:
+    """Return (values, indices into the flat parameter) of about SAMPLE trainable weights, always the same ones."""
+    parameters = [_local(parameter) for parameter in model.parameters() if parameter.requires_grad]
+    share = min(1.0, SAMPLE / max(1, sum(parameter.numel() for parameter in parameters)))
+    generator = torch.Generator().manual_seed(0)
+    found = []
+    for parameter in parameters:
+        size = parameter.numel()  # 0 in a process that holds no part of it
+        indices = torch.randint(max(size, 1), (math.ceil(size * share),), generator=generator).to(parameter.device)
+        found.append((parameter.flatten()[indices], indices))
+    return found
+
+
+class SurvivingUpdates(TrainerCallback):
+    """Count which of the watched weights with a gradient a step of the optimiser changed."""
+
+    def __init__(self) -> None:
+        self._counts: Tensor | None = None  # changed, with a gradient
+        self._before: list[tuple[Tensor, Tensor]] = []
+        self._indices: list[Tensor] = []
+
+    def on_train_begin(self, args, state, control, model=None, **kwargs):
+        """Choose the weights."""
+        self._indices = [indices for _, indices in watched(model)]
+        if self._counts is None:
+            self._counts = torch.zeros(2, device=args.device)
+
+    def on_pre_optimizer_step(self, args, state, control, model=None, optimizer=None, **kwargs):
+        """Note the weights and which of them have a gradient; a step of learning rate 0 is no step."""
+        self._before = []
+        if max(float(group["lr"]) for group in optimizer.param_groups) > 0:
+            self._before = [
+                (values, gradients != 0) for values, gradients in self._read(model) if gradients is not None
+            ]
+
+    def on_optimizer_step(self, args, state, control, model=None, **kwargs):
+        """Count."""
+        after = [values for values, gradients in self._read(model) if gradients is not None] if self._before else []
+        for (before, moved), now in zip(self._before, after, strict=True):
+            self._counts += torch.stack([((now != before) & moved).sum(), moved.sum()])
+
+    def _read(self, model: nn.Module) -> Iterator[tuple[Tensor, Tensor | None]]:
+        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        for parameter, indices in zip(parameters, self._indices, strict=True):
+            gradient = None if parameter.grad is None else _local(parameter.grad).flatten()[indices]
+            yield _local(parameter).flatten()[indices], gradient
+
+    def statistics(self, gather) -> dict[str, float]:
+        """Return `updates/surviving_fraction` since the last call, over all processes; {} if no step was made."""
+        if self._counts is None:
+            return {}
+        changed, moved = gather(self._counts.unsqueeze(0)).sum(0).tolist()
+        self._counts.zero_()
+        return {"updates/surviving_fraction": changed / moved} if moved else {}
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what was counted since the last call of `statistics`, for `set_state` of a resumed run."""
+        return {} if self._counts is None else {"updates": self._counts}
+
+    def set_state(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over what `state` returned, among other tensors."""
+        self._counts = tensors.get("updates")
+
+
+def _local(tensor: Tensor) -> Tensor:
+    """Return the part of a tensor that this process holds, without gradient."""
+    tensor = tensor.detach()
+    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
