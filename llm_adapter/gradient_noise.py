@@ -48,7 +48,10 @@ class HeadGradients:
 
         def hand_over(gradient: Tensor) -> None:
             if scale:
-                found = example_sums(gradient.flatten(0, -2)[batch["sources"]].float(), batch)
+                # in shared rows the end of a prompt predicts the first tokens of all its responses: it counts once
+                _, which, times = batch["sources"].unique(return_inverse=True, return_counts=True)
+                rows = gradient.flatten(0, -2)[batch["sources"]].float() / times[which].unsqueeze(-1)
+                found = example_sums(rows, batch)
                 self._found.append(found * len(found) / scale[0].float())
 
         hidden.register_hook(hand_over)

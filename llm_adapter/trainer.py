@@ -22,6 +22,7 @@ from .gradient_noise import HeadGradients
 from .logprobs import choose_log_probs
 from .metrics import window_metrics, window_sums
 from .reference import Reference, sharded, with_reference
+from .row_layout import choose_collate
 from .runlog import append_json_line, say
 
 
@@ -67,10 +68,17 @@ class PreferenceTrainer(ResumableTrainer):
         self.reference = Reference(model, args, self.accelerator)
         self.model = self.model_wrapped = sharded(model, self.accelerator)
         self.log_probs = choose_log_probs(self.model, self._prepare_inputs(self.data_collator(train_dataset[:1])))
+        chosen = choose_collate(args.row_layout, model.config, train_dataset, self._initial_log_probs)
+        self.data_collator = partial(chosen, **self.data_collator.keywords)
         if args.precompute_ref_log_probs:
             known = partial(with_reference, log_probs=self._reference_batch, args=args, cache=self.reference.cache)
             self.train_dataset = known(train_dataset)
             self.eval_dataset = known(eval_dataset) if eval_dataset else None
+
+    def _initial_log_probs(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return the token log-probabilities of a batch, (S,), as the reference reads them."""
+        each = batch | {"lengths": torch.ones_like(batch["targets"])}
+        return self.reference.log_probs(self.model, self._prepare_inputs(each), self.log_probs)
 
     def _reference_batch(self, examples: Sequence[TokenizedExample]) -> tuple[Tensor, Tensor]:
         batch = self._prepare_inputs(self.data_collator(examples))
