@@ -28,35 +28,47 @@ def test_every_estimator_is_read_and_a_critic_is_trained_once_for_an_objective(f
     groups = staircase.objectives()
     assert sum(map(len, groups)) == len(mi.ESTIMATORS)
     assert len(groups[0]) == sum(row.objective is mi.ESTIMATORS["js"].objective for row in mi.ESTIMATORS.values()) > 1
-    for lines in found[0]["readings"].values():
-        assert {len(line) for line in lines.values()} == {len(SPEC.nats) * SPEC.steps // SPEC.every}
+    for maps in found[0]["readings"].values():
+        assert set(maps) == set(SPEC.maps)
+        for lines in maps.values():
+            assert [len(line) for line in lines] == [len(SPEC.nats) * SPEC.steps // SPEC.every] * SPEC.replicas
+            assert lines[0] != lines[1]
 
 
 def test_ceilings_and_orderings_hold_at_every_reading(found):
-    readings, control = found[0]["readings"], found[0]["control"]
-    for kind in SPEC.maps:
-        assert max(readings["infonce"][kind]) <= math.log(SPEC.batch) + 1e-4
-        assert all(
-            low <= high + 1e-4 for low, high in zip(readings["js_nwj"][kind], readings["js_dv"][kind], strict=True)
-        )
-        assert min(readings["js_certificate"][kind]) >= 0
-    assert max(control["infonce"]) <= math.log(SPEC.batch) + 1e-4
-    assert all(low <= high + 1e-4 for low, high in zip(control["nwj"], control["dv"], strict=True))
+    readings, control = ({k: torch.tensor(v) for k, v in part.items()} for part in (_flat(found), found[0]["control"]))
+    assert readings["infonce"].max() <= math.log(SPEC.batch) + 1e-3
+    assert (readings["js_nwj"] <= readings["js_dv"] + 2e-3).all()
+    assert readings["js_certificate"].min() >= 0
+    assert control["infonce"].max() <= math.log(SPEC.batch) + 1e-3
+    assert (control["nwj"] <= control["dv"] + 2e-3).all()
+
+
+def _flat(found):
+    return {name: list(maps.values()) for name, maps in found[0]["readings"].items()}
 
 
 def test_the_ideal_critic_at_low_information_has_the_exact_moments(monkeypatch):
     monkeypatch.setattr(staircase, "READOUTS", {name: staircase.READOUTS[name] for name in ("nwj", "plug_in")})
-    spec = dataclasses.replace(SPEC, nats=(0.5,), dim=20, steps=600, every=1, late=1.0)
+    spec = dataclasses.replace(SPEC, nats=(0.5,), dim=20, steps=300, every=1, late=1.0)
     summary = {name: staircase._summary(v, spec)[0] for name, v in staircase._control(spec, 0).items()}
     variance = {
         "nwj": staircase.theory.nwj_in_batch_variance(laws.Gaussian.with_information(0.5, 20), spec.batch),
         "plug_in": laws.Gaussian.with_information(0.5, 20).log_ratio_variance / spec.batch,
     }
     for name, expected in variance.items():
-        bias, spread, error = summary[name]
+        bias, spread, error, _ = summary[name]
         assert spread == pytest.approx(expected, rel=0.25)
         assert abs(bias) < 4 * (expected / 600) ** 0.5
         assert error == pytest.approx(bias**2 + spread * 599 / 600)
+
+
+def test_the_summary_pools_replicas_and_its_standard_error_is_between_them():
+    spec = dataclasses.replace(SPEC, nats=(1.0, 2.0), steps=4, every=1, late=0.5)
+    readings = torch.tensor([[9.0, 9, 1, 2, 9, 9, 2, 2], [9, 9, 3, 4, 9, 9, 4, 4]], dtype=torch.float64)
+    first, second = staircase._summary(readings, spec)
+    assert first == pytest.approx([1.5, 5 / 3, 3.5, 1.0])
+    assert second == pytest.approx([1.0, 4 / 3, 2.0, 1.0])
 
 
 @pytest.mark.parametrize("name", MAPS)
@@ -68,16 +80,17 @@ def test_maps_leave_the_ideal_critics_scores(name):
     assert seen.mutual_information == law.mutual_information
 
 
-def test_a_broken_critic_is_told_and_does_not_touch_the_others(monkeypatch):
+@pytest.mark.parametrize("name", ["nwj", "mine"])
+def test_a_broken_critic_is_told_and_does_not_touch_the_others(monkeypatch, name):
     broken = laws.InjectiveMap("broken", lambda y: y * math.nan, lambda y: y)
     monkeypatch.setitem(MAPS, "cubic", broken)
-    spec = dataclasses.replace(SPEC, steps=10)
-    group = [mi.ESTIMATORS["nwj"]]
+    spec = dataclasses.replace(SPEC, maps=("none", "cubic"), steps=10)
+    group = [mi.ESTIMATORS[name]]
     readings, steps = staircase._train(group, spec, 0)
     alone, _ = staircase._train(group, dataclasses.replace(spec, maps=("none",)), 0)
-    assert steps == [None, 0]
-    assert all(math.isnan(value) for value in readings["nwj"][1])
-    assert readings["nwj"][0] == pytest.approx(alone["nwj"][0], abs=1e-3)
+    assert steps == [[None] * spec.replicas, [0] * spec.replicas]
+    assert readings[name][1].isnan().all()
+    torch.testing.assert_close(readings[name][0], alone[name][0], atol=1e-3, rtol=0)
 
 
 def test_adam_keeps_replicas_apart():
