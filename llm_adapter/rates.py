@@ -32,13 +32,33 @@ def wilson(right: int, total: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def bootstrap(values: Sequence[float], seed: int = 0, draws: int = 10_000) -> tuple[float, float]:
-    """Return the bootstrap's 95 % percentile interval of the mean over prompts, whose samples stay together."""
+def bootstrap(
+    values: Sequence[float], sizes: Sequence[float] | None = None, seed: int = 0, draws: int = 10_000
+) -> tuple[float, float]:
+    """Return the bootstrap's 95 % percentile interval of Σ values / Σ sizes, drawing prompts with all that they have.
+
+    Prompts that all agree give an interval without width, which says nothing of prompts not seen.
+
+    Args:
+        values: a number a prompt.
+        sizes: what it is divided by; without them 1 each, so that the interval is of the mean.
+    """
     values = np.asarray(values, dtype=float)
-    rng = np.random.default_rng(seed)
-    weights = rng.multinomial(len(values), np.full(len(values), 1 / len(values)), size=draws) / len(values)
-    low, high = np.quantile(weights @ values, [0.025, 0.975])
+    sizes = np.ones_like(values) if sizes is None else np.asarray(sizes, dtype=float)
+    draw = np.random.default_rng(seed).multinomial(len(values), np.full(len(values), 1 / len(values)), size=draws)
+    low, high = np.quantile((draw @ values) / (draw @ sizes), [0.025, 0.975])
     return float(low), float(high)
+
+
+def powers(most: int) -> list[int]:
+    """Return 1, 2, 4, … up to `most`, and `most` itself."""
+    return sorted({*(2**power for power in range(most.bit_length())), most})
+
+
+def curve(right: Sequence[int], samples: int, ks: Sequence[int]) -> dict[int, dict]:
+    """Return the mean of pass@k over prompts and its bootstrap interval, for each k."""
+    found = {k: [pass_at_k(count, samples, k) for count in right] for k in ks}
+    return {k: {"mean": sum(each) / len(each), "interval": bootstrap(each)} for k, each in found.items()}
 
 
 def starvation(right: Sequence[int], samples: int) -> list[dict[str, float]]:
@@ -53,7 +73,7 @@ def starvation(right: Sequence[int], samples: int) -> list[dict[str, float]]:
     """
     mean = sum(right) / (len(right) * samples)
     rows = []
-    for m in [2**power for power in range(samples.bit_length()) if 2**power < samples] + [samples]:
+    for m in powers(samples):
         measured = 1 - sum(pass_at_k(c, samples, m) for c in right) / len(right)
         rows.append(
             {

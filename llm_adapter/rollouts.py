@@ -6,20 +6,21 @@ drawn from its own seed, so a run that was stopped and one that was not leave th
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import torch
 from torch import nn
 from tqdm import tqdm
-from transformers import HfArgumentParser
+from transformers import HfArgumentParser, set_seed
 
-from .models import check_model_name
+from .models import check_model_name, load_model
 from .sampling import Sample, prompt_text, sample
 from .tasks import Question, TaskArguments, dataset, draw_questions, extract_number
 
@@ -33,7 +34,7 @@ class RolloutArguments(TaskArguments):
     """Who is asked what, and how."""
 
     model: str = field(default="builtin", metadata=_help("A directory, a .gguf file, a hub name, or 'builtin'."))
-    count: int = field(default=100, metadata=_help("Different questions asked."))
+    count: int | None = field(default=None, metadata=_help("Different questions asked (default: all, 200 at most)."))
     samples: int = field(default=8, metadata=_help("Responses drawn for each question."))
     temperature: float = field(default=0.8, metadata=_help("Of the softmax they are drawn from; every token in play."))
     max_new_tokens: int = field(default=32, metadata=_help("Most tokens of a response; one that is cut is not right."))
@@ -44,7 +45,7 @@ class RolloutArguments(TaskArguments):
     def check(self) -> None:
         """Raise the ValueError of the first field outside its range."""
         for name, ok, expected in (
-            ("count", self.count >= 1, "an integer ≥ 1"),
+            ("count", self.count is None or self.count >= 1, "an integer ≥ 1"),
             ("samples", self.samples >= 1, "an integer ≥ 1"),
             ("temperature", 0 < self.temperature < float("inf"), "a finite number > 0"),
             ("max_new_tokens", self.max_new_tokens >= 1, "an integer ≥ 1"),
@@ -68,7 +69,14 @@ def parse(kind: type, argv: Sequence[str], command: str):
         ValueError: an unknown flag, a missing one, or a value of the wrong type.
     """
     parser = _Parser(kind, allow_abbrev=False, prog=f"python -m {command}", description=kind.__doc__)
-    return parser.parse_args_into_dataclasses(list(argv), look_for_args_file=False)[0]
+    found, unknown = parser.parse_args_into_dataclasses(
+        list(argv), look_for_args_file=False, return_remaining_strings=True
+    )
+    if unknown:
+        close = difflib.get_close_matches(unknown[0].lstrip("-"), [entry.name for entry in fields(kind)], n=1)
+        meant = f" (did you mean {close[0]}?)" if close else ""
+        raise ValueError(f"{unknown[0]}: expected a known flag, got this one{meant}")
+    return found
 
 
 def run(command: str, body, argv: Sequence[str] | None) -> int:
@@ -182,16 +190,10 @@ def _read(path: Path, name: str, questions: Sequence[Question], batch: int) -> l
     return records[:whole]
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there complete or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
-
-
-def place(model: nn.Module) -> nn.Module:
+def place(arguments: RolloutArguments) -> nn.Module:
     """Return the model, in evaluation mode, on the accelerator if there is one."""
-    return model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+    set_seed(arguments.seed)  # the built-in model's weights
+    return load_model(arguments.model).eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def ask(arguments: RolloutArguments, split: str) -> list[Question]:

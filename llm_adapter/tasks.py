@@ -21,6 +21,7 @@ TASKS: dict[str, Callable[[TaskArguments], dict[str, int]]] = {  # reasoning-gym
 }
 SPLITS = ("train", "held_out")
 HELD_OUT = 4  # one set of operands in four is held out
+MOST = 200  # questions asked where no number is given
 PATIENCE = 20_000  # questions drawn without a new one before there are no more
 
 
@@ -81,23 +82,25 @@ def is_held_out(text: str) -> bool:
     return hashlib.sha256(str(operands).encode()).digest()[0] % HELD_OUT == 0
 
 
-def draw_questions(arguments: TaskArguments, split: str, count: int, seed: int) -> list[Question]:
-    """Return `count` different questions of a split, the same for the same seed.
+def draw_questions(arguments: TaskArguments, split: str, count: int | None, seed: int) -> list[Question]:
+    """Return `count` different questions of a split, the same for the same seed; None: all there are, `MOST` at most.
 
     Raises:
         ValueError: what `dataset` refuses, an unknown split, count < 1, or fewer questions than asked for exist.
     """
     if split not in SPLITS:
         raise ValueError(f"split: expected one of {', '.join(SPLITS)}, got {split}")
-    if count < 1:
+    if count is not None and count < 1:
         raise ValueError(f"count: expected an integer ≥ 1, got {count}")
     source, found, index, last = dataset(arguments, seed), {}, 0, 0
-    while len(found) < count:
+    while len(found) < (MOST if count is None else count):
         entry = source[index]
         text = entry["question"]
         if is_held_out(text) == (split == "held_out") and text not in found:
             found[text], last = Question(text, entry["answer"], entry), index
         index += 1
+        if index - last > PATIENCE and count is None:
+            break
         if index - last > PATIENCE:
             raise ValueError(f"count: expected at most {len(found)}, the {split} questions of {arguments}, got {count}")
     return list(found.values())
