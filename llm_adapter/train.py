@@ -19,7 +19,7 @@ from transformers import PrinterCallback, ProgressCallback, set_seed
 
 from . import precision
 from .arguments import PAIRS, PreferenceArguments, parse_arguments
-from .data import TokenizedExample, load_data
+from .data import Data, load_data
 from .models import disable_dropout, load_model, load_tokenizer, with_lora
 from .report import write_report
 from .runlog import Bar, Table, summary, versions, write_json
@@ -49,10 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def read_data(args: PreferenceArguments):
-    """Return the tokenizer, the tokenised training examples and the evaluation ones (None without `eval_data`)."""
+    """Return the tokenizer, the training data and the evaluation data (None without `eval_data`)."""
     tokenizer = load_tokenizer(args.model, args.trust_remote_code)
-    data, eval_data = load_data(args, tokenizer, PAIRS)
-    return tokenizer, data.examples, eval_data.examples if eval_data else None
+    return tokenizer, *load_data(args, tokenizer, PAIRS)
 
 
 def read_model(args: PreferenceArguments):
@@ -67,19 +66,20 @@ def read_model(args: PreferenceArguments):
     return model
 
 
-def describe(args: PreferenceArguments, examples: list[TokenizedExample], command: str) -> dict[str, object]:
+def describe(args: PreferenceArguments, data: Data, command: str) -> dict[str, object]:
     """Return the fields of run.json that are known before training."""
-    counts = [len(example.completions) - 1 for example in examples]
+    counts = [len(example.completions) - 1 for example in data.examples]
     return {
         "model": args.model,
         "train_data": args.train_data or f"llm_adapter/{PAIRS.name}",
         "eval_data": args.eval_data,
         **asdict(args.objective()),
         "learning_rate": args.learning_rate,
-        "examples": len(examples),
+        "examples": len(counts),
+        "dropped": data.counts,
         "negatives_min": min(counts),
         "negatives_max": max(counts),
-        "truncated_responses": sum(example.truncated for example in examples),
+        "truncated_responses": sum(example.truncated for example in data.examples),
         **args.objective().theory(counts),
         "seed": args.seed,
         "versions": versions(),
@@ -89,13 +89,15 @@ def describe(args: PreferenceArguments, examples: list[TokenizedExample], comman
     }
 
 
-def train(args: PreferenceArguments, model, tokenizer, examples, eval_examples, command: str) -> PreferenceTrainer:
+def train(
+    args: PreferenceArguments, model, tokenizer, data: Data, eval_data: Data | None, command: str
+) -> PreferenceTrainer:
     """Train, and write metrics.jsonl, run.json and the final model into `args.output_dir`."""
     started = time.monotonic()
-    run = describe(args, examples, command)
+    run = describe(args, data, command)
     if args.disable_dropout:
         disable_dropout(model)
-    trainer = PreferenceTrainer(model, args, examples, eval_examples, tokenizer)
+    trainer = PreferenceTrainer(model, args, data.examples, eval_data and eval_data.examples, tokenizer)
     trainer.remove_callback(PrinterCallback if args.disable_tqdm else ProgressCallback)
     for callback in (Table,) if args.disable_tqdm else (Bar, Table):
         trainer.add_callback(callback)
@@ -114,7 +116,7 @@ def train(args: PreferenceArguments, model, tokenizer, examples, eval_examples, 
             print(f"\n{trainer.stopped_by.name}: stopped after step {step}, checkpoint-{step} is whole; to go on:")
             print(f"  {command} --resume_from_checkpoint true", flush=True)
         return trainer
-    if eval_examples and args.eval_strategy == "no":
+    if eval_data and args.eval_strategy == "no":
         trainer.evaluate()
     if args.save_final_model:
         trainer.save_final_model()
@@ -129,14 +131,9 @@ def train(args: PreferenceArguments, model, tokenizer, examples, eval_examples, 
 
 
 def headline(run: dict) -> str:
-    """Return the run in two lines: what is trained on what, and by which loss."""
-    low, high = run["negatives_min"], run["negatives_max"]
-    cut = f"; {run['truncated_responses']} responses cut to max_length" if run["truncated_responses"] else ""
-    return (
-        f"model {run['model']}; {run['examples']} examples of {Path(run['train_data']).name}, "
-        f"negatives each: {low if low == high else f'{low} to {high}'}{cut}\n"
-        f"loss {run['bound']}, mix {run['mix']:g}, beta {run['beta']:g}; rewards in nats\n"
-    )
+    """Return what is trained and by which loss; a line on the data stands above it."""
+    loss = f"loss {run['loss']}" if run["loss"] else f"loss {run['bound']}, mix {run['mix']:g}"
+    return f"model {run['model']}; {loss}, beta {run['beta']:g}; rewards in nats\n"
 
 
 if __name__ == "__main__":

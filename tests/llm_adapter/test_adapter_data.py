@@ -2,14 +2,16 @@
 
 import json
 import sys
+from dataclasses import fields
 
 import pytest
 from transformers import ByT5Tokenizer
 
 from llm_adapter import make_pairs
 from llm_adapter.arguments import PAIRS, parse_arguments
-from llm_adapter.data import SHOWN, load_data, read_examples
+from llm_adapter.data import SHOWN, TRUNCATIONS, load_data, read_examples
 from llm_adapter.examples import REASONS, parse_row
+from llm_adapter.fields import DataArguments
 from llm_adapter.sources import open_source
 from llm_adapter.train import main
 
@@ -292,6 +294,18 @@ def test_evaluation_data_have_their_own_share_and_stand_in_the_same_list(tmp_pat
     assert [(row["file"], row["line"]) for row in listed] == [(str(train), 2), (str(test), 5)]
     with pytest.raises(ValueError, match=r"train.jsonl:2"):
         load_data(arguments(tmp_path, *flags, 0.4), ByT5Tokenizer(), PAIRS)
+
+
+def test_the_document_names_every_reason_policy_and_field_and_its_rows_are_read():
+    text = (PAIRS.parent / "DATA.md").read_text()
+    assert all(f"| `{name}`" in text for name in (*REASONS, *TRUNCATIONS))
+    assert all(f"`--{each.name}" in text for each in fields(DataArguments))
+    block, found = text.split("```json\n")[1].split("```")[0], []
+    while block.strip():
+        row, end = json.JSONDecoder().raw_decode(block.lstrip())
+        found.append(parse_row(row))
+        block = block.lstrip()[end:]
+    assert found == [("2 + 2?", "4", ["5", "22"]), (ASKED, RIGHT, ["5"]), (ASKED, RIGHT, [WRONG])]
 
 
 def test_shipped_pairs_are_what_their_generator_writes():
