@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -157,20 +157,31 @@ def load_data(args, tokenizer, default: str | Path) -> tuple[Data, Data | None]:
 
 
 def write_dropped(path: Path, found: Sequence[Data]) -> None:
-    """Write the dropped rows, one JSON object a line, or remove the file of an earlier run if there are none."""
-    if not any(data.dropped for data in found):
-        path.unlink(missing_ok=True)
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with token_cache.whole_file(path) as file:
-        for data in found:
-            wanted = {(fault.file, fault.line): fault for fault in data.dropped}
-            for row in data.source.rows() if wanted else ():
-                if fault := wanted.get((row.file, row.line)):
-                    value = json.loads(row.value) if isinstance(row.value, bytes) else row.value
-                    named = {"file": data.source.files[row.file], "line": row.line, "reason": fault.reason}
-                    line = json.dumps({**named, "message": fault.message, "row": value}, default=str)
-                    file.write(line.encode() + b"\n")
+    """Write the dropped rows, one JSON object a line, or remove the file of an earlier run if there are none.
+
+    Raises:
+        ValueError: a folder that cannot be written.
+    """
+    try:
+        if not any(data.dropped for data in found):
+            path.unlink(missing_ok=True)
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with token_cache.whole_file(path) as file:
+            for data in found:
+                file.writelines(_dropped_lines(data))
+    except OSError as error:
+        said = error.strerror or error
+        raise ValueError(f"output_dir: expected a folder to write to, got {path.parent} ({said})") from None
+
+
+def _dropped_lines(data: Data) -> Iterator[bytes]:
+    wanted = {(fault.file, fault.line): fault for fault in data.dropped}
+    for row in data.source.rows() if wanted else ():
+        if fault := wanted.get((row.file, row.line)):
+            value = json.loads(row.value) if isinstance(row.value, bytes) else row.value
+            named = {"file": data.source.files[row.file], "line": row.line, "reason": fault.reason}
+            yield json.dumps({**named, "message": fault.message, "row": value}, default=str).encode() + b"\n"
 
 
 def check_share(data: Data, max_dropped: float, listed: Path) -> None:

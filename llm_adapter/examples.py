@@ -108,17 +108,17 @@ def parse_row(value: object) -> tuple[Text, Text, list[Text]]:
     if not (isinstance(rejected, list) and rejected and not isinstance(rejected[0], dict)):
         rejected = [rejected]  # a single response: a string, or one list of messages
     responses = [chosen, *(_text("rejected", response) for response in rejected)]
+    names = ["chosen"] + ["rejected"] * len(rejected)
+    prompt = _text("prompt", row["prompt"]) if "prompt" in row else None
+    if prompt is None and any(isinstance(response, str) for response in responses):
+        raise ValueError("prompt: expected this key (only whole conversations may leave it out), got text without it")
     if chosen in responses[1:]:
         raise Unusable(
             "identical", "chosen: expected a response that differs from every rejected one, got an identical one"
         )
-    names = ["chosen"] + ["rejected"] * len(rejected)
-    if "prompt" in row:
-        prompt = _text("prompt", row["prompt"])
+    if prompt is not None:
         shared = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
         responses = [_answer(*pair, shared) for pair in zip(names, responses, strict=True)]
-    elif any(isinstance(response, str) for response in responses):
-        raise ValueError("prompt: expected this key (only whole conversations may leave it out), got text without it")
     else:
         prompt = _shared(responses)
         responses = [response[len(prompt) :] for response in responses]

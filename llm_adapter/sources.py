@@ -72,7 +72,8 @@ def open_source(name: str | Path, config: str | None = None, split: str = "train
 
 
 def _files(folder: Path) -> list[Path]:
-    found = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file())
+    seen = (path for path in folder.iterdir() if path.suffix in SUFFIXES and not path.name.startswith("."))
+    found = sorted(path for path in seen if path.is_file())
     if not found:
         raise ValueError(f"{folder}: expected a folder with .jsonl or .parquet files in it, got none")
     return found

@@ -70,7 +70,7 @@ FATAL = [
     (without("rejected"), "rejected: expected this key, got only ['chosen', 'prompt']"),
     (without("chosen"), "chosen: expected this key, got only ['prompt', 'rejected']"),
     (without("prompt"), "prompt: expected this key (only whole conversations may leave it out)"),
-    (GOOD | {"prompt": 3}, "prompt: expected a string or a non-empty list of messages, got a number"),
+    (GOOD | {"prompt": 3, "chosen": "5"}, "prompt: expected a string or a non-empty list of messages, got a number"),
     (GOOD | {"prompt": ["a"]}, "prompt: expected messages with string 'role' and 'content', got a string"),
     (GOOD | {"chosen": None}, "chosen: expected a string or a non-empty list of messages, got null"),
     (GOOD | {"chosen": [{"role": "assistant"}]}, "chosen: expected messages with string 'role' and 'content'"),
@@ -149,6 +149,16 @@ def test_too_many_unusable_rows_are_one_line_before_anything_else_is_written(tmp
     assert len((tmp_path / "out" / "dropped.jsonl").read_text().splitlines()) == SHOWN + 2
     line = refused(capsys, "--max_length", 20, "--max_dropped", 1, "--output_dir", tmp_path / "out")
     assert line.startswith("max_dropped: expected at least one row left, got 200 of 200 dropped (200 too_long; all in ")
+
+
+def test_an_output_folder_that_cannot_be_written_is_one_message(tmp_path):
+    path = lines(tmp_path / "data.jsonl", GOOD, GOOD)
+    args = arguments(tmp_path, "--train_data", path)
+    args.output_dir = str(path / "out")
+    with pytest.raises(
+        ValueError, match=r"^output_dir: expected a folder to write to, got .*data.jsonl/out \(Not a dir"
+    ):
+        load_data(args, ByT5Tokenizer(), PAIRS)
 
 
 def test_a_clean_run_removes_an_earlier_list(tmp_path, capsys):
@@ -230,6 +240,7 @@ def test_lines_parquet_folders_and_the_hub_give_the_same_examples(tmp_path, monk
     lines(folder / "a.jsonl", "", rows[0])
     parquet(folder / "b.parquet", rows[1])
     lines(folder / "README.md", "not data")
+    lines(folder / "._a.jsonl", "nor is this")
     examples = read_examples(folder)
     assert texts(examples) == expected
     assert [(example.file, example.line) for example in examples] == [(0, 2), (1, 1)]

@@ -9,15 +9,17 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from transformers import AutoTokenizer, ByT5Tokenizer, PreTrainedTokenizerFast
 
 from llm_adapter import data, token_cache
 from llm_adapter.arguments import PAIRS, parse_arguments
 from llm_adapter.batching import collate
 from llm_adapter.data import load_data, prepare, read_examples, tokenize
-from llm_adapter.examples import Fault
+from llm_adapter.examples import Fault, Unusable
 from llm_adapter.sources import open_source
-from llm_adapter.tokens import CHUNK, TRUNCATIONS, Options, TokenizedExample, tokenize_examples
+from llm_adapter.tokens import CHUNK, TRUNCATIONS, Options, TokenizedExample, _fit, tokenize_examples
 
 GOOD = {"prompt": "2 + 2?", "chosen": "4", "rejected": "5"}
 TEMPLATE = (
@@ -131,6 +133,37 @@ def test_what_does_not_fit_is_named(tmp_path, truncation, max_length, message):
         tokenize(read_examples(path), ByT5Tokenizer(), max_length, path, truncation=truncation)
     (fault,) = tokenize_examples(read_examples(path), ByT5Tokenizer(), Options(max_length, truncation))
     assert fault.reason == {6: "identical"}.get(max_length, "" if truncation == "refuse" else "too_long")
+
+
+@given(
+    prompt=st.lists(st.integers(0, 9), min_size=1, max_size=12),
+    whole=st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=12), min_size=2, max_size=4),
+    limit=st.integers(2, 24),
+    truncation=st.sampled_from(list(TRUNCATIONS)),
+    keep=st.integers(0, 1),
+)
+def test_laws_of_the_cut(prompt, whole, limit, truncation, keep):
+    """All fits, nothing is lost that fits, and only the side that the policy names loses tokens, as few as it must."""
+    longest = max(map(len, whole))
+    fits = len(prompt) + longest <= limit
+    try:
+        head, tails, truncated = _fit(prompt, whole, Options(limit, truncation), keep)
+    except ValueError as error:
+        kind = type(error)
+        assert not fits
+        assert (kind is Unusable) == (truncation != "refuse")
+        assert {"right": len(prompt) >= limit, "left_prompt": keep + longest >= limit}.get(truncation, True)
+        return
+    assert len(head) + max(map(len, tails)) == (len(prompt) + longest if fits else limit)
+    assert (truncated == 0) == fits
+    if truncation == "left_prompt" and not fits:
+        assert list(tails) == whole
+        assert head[:keep] == prompt[:keep]
+        assert head[keep:] == prompt[len(prompt) - len(head) + keep :] != []
+    else:
+        assert head == prompt
+        assert all(tail == ids[: limit - len(prompt)] != [] for tail, ids in zip(tails, whole, strict=True))
+        assert truncated == sum(len(tail) < len(ids) for tail, ids in zip(tails, whole, strict=True))
 
 
 def test_a_cut_prompt_keeps_its_beginning_of_text(tmp_path):

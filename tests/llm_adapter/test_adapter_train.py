@@ -48,7 +48,6 @@ def test_without_arguments_it_trains_the_built_in_model(tmp_path):
         (["--bound", "dpo"], "bound: expected one of "),
         (["--max_length", "1"], "max_length: expected an integer ≥ 2, got 1"),
         (["--max_negatives", "0"], "max_negatives: expected an integer ≥ 1, got 0"),
-        (["--precompute_ref_log_probs", "false"], "precompute_ref_log_probs: expected true, got False"),
         (["--per_device_train_batch_size", "0"], "per_device_train_batch_size: expected an integer ≥ 1, got 0"),
         (["--learning_rate", "nan"], "learning_rate: expected a finite number ≥ 0, got nan"),
         (["--bata", "1"], "--bata: expected a known flag, got this one (did you mean beta?)"),
