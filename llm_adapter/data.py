@@ -141,7 +141,7 @@ def load_data(args, tokenizer, default: str | Path) -> tuple[Data, Data | None]:
                 args.max_negatives,
                 folder,
                 args.tokenize_workers,
-                progress=not args.disable_tqdm,
+                progress=not args.disable_tqdm and args.local_process_index == 0,
             )
             for name, split in names
         ]
