@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import environment
 from . import tasks
 
 HERE = Path(__file__).parent
@@ -54,7 +54,7 @@ class Package:
 
     @property
     def python(self) -> str:
-        return sys.executable if self.requirements is None else str(self.folder / "bin" / "python")
+        return sys.executable if self.requirements is None else environment.python_of(self.folder)
 
     def label(self, estimator: str) -> str:
         """Return "package/estimator", or the package alone for its default."""
@@ -84,26 +84,7 @@ def prepare(package: Package, python: str) -> str | None:
     """Make the package's environment if it is missing or its pins changed; return what went wrong, in one line."""
     if package.requirements is None:
         return None
-    pins = HERE / package.requirements
-    digest, ready = hashlib.sha256(pins.read_bytes()).hexdigest(), package.folder / "ready"
-    if ready.exists() and ready.read_text() == digest:
-        return None
-    print(f"{package.name}: installing {package.requirements} into an environment of its own ...", flush=True)
-    log = package.folder.with_suffix(".log")
-    log.parent.mkdir(exist_ok=True)
-    with log.open("w") as file:
-        for command in (
-            [python, "-m", "venv", "--clear", str(package.folder)],
-            [package.python, "-m", "pip", "--disable-pip-version-check", "install", "--requirement", str(pins)],
-        ):
-            try:
-                code = subprocess.run(command, stdout=file, stderr=file, check=False).returncode
-            except OSError as error:
-                return f"could not run {command[0]}: {error.strerror}"
-            if code:
-                return f"could not be installed, see {log}"
-    ready.write_text(digest)
-    return None
+    return environment.prepare(package.folder, HERE / package.requirements, python)
 
 
 def fit(package: Package, estimator: str, law: tasks.Law, task: str, seed: int, rows: int, steps: int | None) -> dict:

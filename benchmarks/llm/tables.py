@@ -1,0 +1,124 @@
+"""The measured rows as markdown tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from statistics import median
+
+PEER = "TRL"
+COMPARED = ("loss", "rewards/chosen", "rewards/rejected", "logps/chosen", "logps/rejected")
+Row = dict
+
+
+def page(runs: list[Row], layouts: list[Row], command: str) -> str:
+    """Return the whole page."""
+    versions = ", ".join(sorted({row["version"] for row in runs if row["side"] == PEER}))
+    parts = [
+        "# Language models: the same trajectory as TRL, and what shared rows save\n",
+        f"Written by `{command}`; peer: {versions or 'not run'}; one thread a process, float32, CPU-seconds.\n",
+    ]
+    if runs:
+        parts += [
+            "## The same trajectory\n",
+            "K = 1, AdamW, cosine schedule, the same pairs in the same steps. Each side reads the pairs' text with its "
+            "own code and computes\nits own reference before training. Δ: largest difference from TRL over all steps, "
+            "in nats.\n",
+            trajectories(runs),
+            "\n## What a step costs\n",
+            "The sides take turns, a round after another. CPU-seconds of a step, median of all but the first, and peak "
+            "memory of the process.\nRatios: TRL's over ours, same loss and same round, median (range).\n",
+            costs(runs),
+        ]
+    if layouts:
+        parts += [
+            "\n## Shared rows\n",
+            "Forward and backward, the two layouts in turn on each batch. Positions: what the model computes over the "
+            "whole file, tokens and\npadding; filled: the share that are tokens. Speed-up: CPU-seconds of padded over "
+            "shared rows, median (range over timed batches).\n",
+            savings(layouts),
+        ]
+    return "\n".join(parts) + "\n"
+
+
+def trajectories(runs: list[Row]) -> str:
+    """Return the largest differences from TRL of each model, loss and layout."""
+    head = ["model", "loss", "rows", "steps", "first loss", "last loss", *(f"Δ {name}" for name in COMPARED)]
+    body = []
+    for (model, loss, steps, batch), group in _grouped(runs, "model", "loss_type", "steps", "batch"):
+        peers = [row for row in group if row["side"] == PEER]
+        for side, found in _grouped((row for row in group if row["side"] != PEER), "side"):
+            if peers:
+                ours, theirs = found[0]["logs"], peers[0]["logs"]
+                gaps = [max(abs(a[name] - b[name]) for a, b in zip(ours, theirs, strict=True)) for name in COMPARED]
+                ends = f"{ours[0]['loss']:.6f}", f"{ours[-1]['loss']:.6f}"
+                name = f"{model}, {batch} pairs a step"
+                body.append([name, loss, side[0], str(steps), *ends, *(f"{gap:.1e}" for gap in gaps)])
+    return _table(head, body)
+
+
+def costs(runs: list[Row]) -> str:
+    """Return CPU-seconds of a step and peak memory of each model and side."""
+    head = ["model", "side", "runs", "CPU s a step", "TRL / ours", "peak GiB", "TRL / ours"]
+    body = []
+    for (model,), group in _grouped(runs, "model"):
+        peers = {_turn(row): row for row in group if row["side"] == PEER}
+        for (side,), found in _grouped(group, "side"):
+            seconds = median(_step(row) for row in found)
+            peak = median(row["peak_bytes"] for row in found) / 2**30
+            pairs = [(peers[_turn(row)], row) for row in found if _turn(row) in peers and side != PEER]
+            speed = _spread([_step(peer) / _step(row) for peer, row in pairs])
+            memory = _spread([peer["peak_bytes"] / row["peak_bytes"] for peer, row in pairs])
+            body.append([model, side, str(len(found)), f"{seconds:.2f}", speed, f"{peak:.2f}", memory])
+    return _table(head, body)
+
+
+def savings(layouts: list[Row]) -> str:
+    """Return positions and speed-up of each model, file and K."""
+    head = ["model", "data", "examples", "K", "positions padded", "shared", "ratio", "filled padded", "shared"]
+    head += ["CPU s padded", "shared", "speed-up", "batches", "Δ log-prob (nats)"]
+    body = []
+    for row in layouts:
+        padded, shared = row["positions"]["padded"], row["positions"]["shared"]
+        spent = row["cpu_seconds"]
+        ratios = [a / b for a, b in zip(spent["padded"], spent["shared"], strict=True)]
+        body.append(
+            [
+                row["model"],
+                row["data"],
+                f"{row['examples']}, {row['batch']} a batch",
+                f"≤ {row['negatives']}" if row["negatives"] > 1 else "1",
+                f"{padded:,}",
+                f"{shared:,}",
+                f"{padded / shared:.2f}",
+                *(f"{row['real'][name] / row['positions'][name]:.0%}" for name in ("padded", "shared")),
+                *(f"{median(spent[name]):.2f}" for name in ("padded", "shared")),
+                _spread(ratios),
+                str(len(ratios)),
+                f"{row['agree']:.0e}",
+            ]
+        )
+    return _table(head, body)
+
+
+def _turn(row: Row) -> tuple:
+    return row["loss_type"], row["round"]
+
+
+def _step(row: Row) -> float:
+    return median(row["cpu_seconds"][1:])
+
+
+def _spread(ratios: list[float]) -> str:
+    return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})" if ratios else "–"
+
+
+def _grouped(rows: Iterable[Row], *names: str):
+    def key(row: Row) -> tuple:
+        return tuple(row[name] for name in names)
+
+    return [(found, list(group)) for found, group in groupby(sorted(rows, key=key), key)]
+
+
+def _table(head: list[str], body: list[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *body])
