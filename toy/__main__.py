@@ -12,6 +12,7 @@ from . import report
 from .experiments import DEMO, EXPERIMENTS, FULL, QUICK
 from .rows import FILE, latest, read
 from .suite import run
+from .summary import summary
 
 _COMMANDS = {
     "demo": "run a part of the lab in less than a minute, and write the report",
@@ -40,6 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         rows = _rows(options)
         page = report.build(rows, options.out)
+        lines = summary(rows).body
     except (OSError, ValueError) as error:
         print(f"toy: {error}", file=sys.stderr)
         return 1
@@ -48,6 +50,8 @@ def main(argv: list[str] | None = None) -> int:
             f"\ntoy: interrupted; finished rows are in {options.out / FILE}, the same command goes on", file=sys.stderr
         )
         return 130
+    for what, measured, said in lines:
+        print(f"{what}: {measured} (theory: {said})")
     print(f"{len(rows)} rows of {options.out / FILE}; report: {page}")
     return 0
 

@@ -39,16 +39,17 @@ def _kernel(page: Page, rows: list[Row]) -> None:
         "collapse_kernel",
         kernel_figure(rows),
         f"""Exact flow of one pair under a frozen kernel a = 1, c = κ, ad − c² = {spec["excess"]:g} (left and middle),
-        both losses at the same β. Colours: z_w at time {spec["horizon"]:g}; dashed: theory's boundary κ = 1 (c = a).
-        Left: DPO; thin contours are the closed form. Middle: MIO; the dotted contour is where it has come back to 0.
-        Right: the lowest βz_w of MIO on the way; points: flows at the two largest β and three kernels; solid line: the
-        least that any frozen kernel of that κ allows, the root u of 3/2 σ(u) − 1 + κ/2 σ(κu) = 0, approached as ad →
-        c²; dashed: the barrier logit(⅔(1 − κ/4)) for kernels that may change; dotted: the end of the no-collapse
-        interval, for any architecture. To see: DPO's colour changes sign at κ = 1 exactly, and it sinks deepest at
-        medium κ: at large κ the margin is met by the rejected response almost alone. MIO's z_w dips on the same side
-        and returns, after a time of order 1/β²: at small β it has not returned by the time shown (the return slows as
-        ad → c²). κ = 4 is where a proof ends, not where MIO changes: beyond κ = 2.2 the interval is the stronger
-        bound, and with a frozen kernel βz_w never falls below −0.363.""",
+        both losses at the same β. Colours: z_w at time {spec["horizon"]:g}; dashed: theory's boundary κ = 1 (c =
+        a). Left: DPO; thin contours are the closed form. Middle: MIO; the dotted contour is where it has come back
+        to 0. Right: the lowest βz_w of MIO on the way; points: flows at the two largest β and three kernels; solid
+        line: the least that any frozen kernel of that κ allows, the root u of 3/2 σ(u) − 1 + κ/2 σ(κu) = 0,
+        approached as ad → c²; dashed: the barrier logit(⅔(1 − κ/4)) for kernels that may change; dotted: the end of
+        the no-collapse interval, for any architecture. To see: DPO's colour changes sign at κ = 1 exactly; it never
+        turns, so that its lowest z_w is this one or 0 (table); and it sinks deepest at medium κ: at large κ the
+        margin is met by the rejected response almost alone. MIO's z_w dips on the same side and returns, after a
+        time of order 1/β²: at small β it has not returned by the time shown (the return slows as ad → c²). κ = 4 is
+        where a proof ends, not where MIO changes: beyond κ = 2.2 the interval is the stronger bound, and with a
+        frozen kernel βz_w never falls below −0.363.""",
     )
     page.table("Frozen kernels: flow beside theory", kernels_table(rows), folded=True)
 

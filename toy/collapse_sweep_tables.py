@@ -16,9 +16,12 @@ def kernels_table(rows: list[Row]) -> Table:
         spec, measured, said = row["spec"], row["measured"], row["theory"]
         final, theory = (np.array(part["final"], dtype=float) for part in (measured, said))
         if spec["bound"] == "dv":
-            body.append(
-                ("DPO", f"{spec['excess']:g}", "largest |z_w − closed form|", number(np.abs(final - theory).max(), 2))
-            )
+            lowest = np.array(measured["lowest"], dtype=float)
+            for what, gap in (
+                ("largest |z_w − closed form|", final - theory),
+                ("largest |lowest z_w − min(0, closed form)|: it never turns", lowest - np.minimum(theory, 0)),
+            ):
+                body.append(("DPO", f"{spec['excess']:g}", what, number(np.abs(gap).max(), 2)))
             continue
         depth = np.array(measured["lowest"]) * spec["betas"] - np.array(said["dip"])[:, None]
         body.append(("MIO", f"{spec['excess']:g}", "least of lowest βz_w − its bound (≥ 0)", number(depth.min(), 2)))
@@ -41,6 +44,11 @@ def plane_table(row: Row) -> Table:
     return Table(("loss", "curvature", "theory", "lowest z_w of the path", "last z_w"), body)
 
 
+def plus_minus(values: np.ndarray) -> str:
+    """Return the mean and its standard error; nothing of a single value."""
+    return f"{values.mean():+.3f} ± {values.std(ddof=1) / len(values) ** 0.5:.3f}" if len(values) > 1 else ""
+
+
 def tuned_table(rows: list[Row]) -> Table:
     """Best setting of every loss, what it is worth, and how much more than DPO on the same replicas."""
     body = []
@@ -49,10 +57,7 @@ def tuned_table(rows: list[Row]) -> Table:
         dpo = np.array(found["dpo"]["held_out"], dtype=float)
         for name, best in found.items():
             held = np.array(best["held_out"], dtype=float)
-            cells = [
-                f"{v.mean():+.3f} ± {v.std(ddof=1) / len(v) ** 0.5:.3f}" if len(v) > 1 else ""
-                for v in (held, held - dpo)
-            ]
+            cells = [plus_minus(v) for v in (held, held - dpo)]
             end = "" if best["z_chosen"] is None else f"{best['z_chosen']:+.2f}"
             body.append((task(row), NAMES[name], f"{best['beta']:g}, {best['rate']:g}", *cells, end))
     return Table(("task", "loss", "β, η", "gain ± standard error", "gain − DPO's, paired", "z_w, all replicas"), body)

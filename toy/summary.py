@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .collapse_sweep_plots import task
+from .collapse_sweep_tables import plus_minus
 from .escape_tables import exponents
 from .rows import Row, of
 from .style import NAMES
@@ -22,9 +24,8 @@ def summary(rows: list[Row]) -> Table:
     ]
     if gaps:
         body.append(("escape times, exact flow: largest relative gap to theory", f"{max(gaps):.0e}", "0"))
-    for name, simulated, fitted, same, limit in exponents(rows).body:
-        if name == "RLHF":
-            body.append((f"escape exponent of RLHF, {simulated}", fitted, f"{same} at these ε, {limit} in the limit"))
+    for name, _, fitted, same, limit in exponents(rows).body:
+        body.append((f"escape exponent, {name}", fitted, f"{same} at these ε; limit: {limit}"))
     for row in of(rows, "Collapse")[:1]:
         for b, beta in enumerate(row["spec"]["betas"]):
             for name, factor in (("dpo", 1), ("mio", 2)):
@@ -41,6 +42,13 @@ def summary(rows: list[Row]) -> Table:
         body.append(("MIO: steps outside the no-collapse interval, loss at most 2 ln 2", f"{outside} of {seen:,}", "0"))
     for name, _, final, said, law, lowest in lazies(rows).body:
         body.append((f"frozen kernel, c > a: z_w of {name} (lowest {lowest})", final, f"{said} ({law})"))
+    for row in of(rows, "Responses") + of(rows, "Sequences"):
+        gains = {
+            name: np.array(part["tuned"]["held_out"], dtype=float) for name, part in row["measured"]["losses"].items()
+        }
+        if {"dpo", "mio"} <= set(gains):
+            what = f"gain of MIO less DPO's, each tuned, {task(row)}"
+            body.append((what, plus_minus(gains["mio"] - gains["dpo"]), "none"))
     for row in of(rows, "EffectiveSampleSize")[-1:]:
         spec = row["spec"]
         what = f"ESS/M at {spec['nats'][-1]:g} nats, d = {spec['dim']}, M = {spec['negatives']:,}"

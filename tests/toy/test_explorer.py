@@ -238,6 +238,32 @@ def test_a_slider_and_the_losses_are_moved_by_keys(page):
     assert page.get_by_role("img", name="α-MIO: probabilities over time").is_visible()
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "said", "moved", "still"),
+    [
+        ("epsilon", "ArrowLeft", "0.0089", ("table",), ("kernel",)),
+        ("beta", "ArrowRight", "1.1", ("table", "kernel"), ()),
+        ("alpha", "ArrowRight", "0.51", ("table", "kernel"), ()),
+        ("kappa", "ArrowRight", "3.05", ("kernel",), ("table",)),
+    ],
+)
+def test_each_slider_moves_the_curves_that_depend_on_it(page, name, key, said, moved, still):
+    """α-MIO: ε and the table, κ and the kernel, β and α both."""
+    put(page, loss="mio")
+    curve = "([name, kind]) => document.querySelector(`[data-out=${name}] path.${kind}`).getAttribute('d')"
+    before = {panel: page.evaluate(curve, [panel, "chosen"]) for panel in ("table", "kernel")}
+    numbers = cells(page)["mio"]
+    slider = page.get_by_role("slider", name=name)
+    slider.focus()
+    page.keyboard.press(key)
+    assert slider.get_attribute("aria-valuetext") == said
+    for panel in moved:
+        assert page.evaluate(curve, [panel, "chosen"]) != before[panel], panel
+    for panel in still:
+        column = 4 if panel == "kernel" else 2  # the axis of time may reach further; the end may not move
+        assert value(cells(page)["mio"][column]) == pytest.approx(value(numbers[column]), rel=1e-3), panel
+
+
 def test_every_slider_has_a_name_and_says_its_value(page):
     sliders = page.get_by_role("slider").all()
     assert len(sliders) == 4

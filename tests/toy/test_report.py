@@ -3,8 +3,10 @@
 import json
 import math
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -166,6 +168,35 @@ def test_an_interrupted_run_keeps_its_rows_and_goes_on(tmp_path, monkeypatch):
     assert len(suite.run(group, "tiny", 0, tmp_path, bar=False)) == 3
     assert called == [group["collapse"][0], group["collapse"][1], group["collapse"][1], group["collapse"][2]]
     assert len(toy.rows.read(path)) == len(path.read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
+def test_a_killed_process_leaves_its_rows_and_the_same_command_goes_on(tmp_path, monkeypatch, how, code):
+    """A real process, stopped after its first row; what it finished is not run again."""
+    path, errors = tmp_path / toy.rows.FILE, tmp_path / "errors"
+    command = [sys.executable, "-m", "toy", "collapse", "--quick", "--out", str(tmp_path)]
+    with errors.open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        deadline = time.monotonic() + 300
+        while not (path.exists() and b"\n" in path.read_bytes()):
+            assert process.poll() is None, errors.read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(how)
+        assert process.wait(60) == code
+    assert "collapse: " in errors.read_text()  # the progress bar
+    if how == signal.SIGINT:
+        assert "the same command goes on" in errors.read_text()
+    before, called = path.read_bytes(), []
+    finished = len(toy.rows.read(path))
+    specs_of = experiments.QUICK["collapse"]
+    assert 1 <= finished < len(specs_of)
+    monkeypatch.setattr(
+        suite, "RUNS", {type(spec): lambda spec, seed: (called.append(spec) or {}, {}) for spec in specs_of}
+    )
+    rows = suite.run({"collapse": specs_of}, "quick", 0, tmp_path, bar=False)
+    assert called == list(specs_of[finished:])
+    assert path.read_bytes().startswith(before[: before.rfind(b"\n") + 1])
+    assert len(rows) == len(toy.rows.read(path)) == len(specs_of)
 
 
 def test_report_rebuilds_from_the_rows_alone(folder, page, monkeypatch, capsys):
