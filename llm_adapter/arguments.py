@@ -46,6 +46,7 @@ class PreferenceArguments(ObjectiveArguments, DataArguments, ModelArguments, Tra
         yield "remove_unused_columns", not self.remove_unused_columns, "false"
         for name in ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"):
             yield name, getattr(self, name) >= 1, "an integer ≥ 1"
+        yield "enable_jit_checkpoint", not self.enable_jit_checkpoint, "false (SIGTERM saves one in any case)"
         yield "learning_rate", 0 <= self.learning_rate < float("inf"), "a finite number ≥ 0"
 
     def objective(self) -> Objective:

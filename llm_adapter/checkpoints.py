@@ -147,7 +147,9 @@ class ResumableTrainer(Trainer):
         path = Path(folder or "") / self._window_name()
         if not folder or not path.exists():
             return
-        tensors, values = load_file(path, str(self.args.device)), window_values(path)
+        tensors = {name: tensor.to(self.args.device) for name, tensor in load_file(path).items()}
+        with safe_open(path, "pt") as file:
+            values = json.loads(file.metadata()["values"])
         self._tr_loss.copy_(tensors.pop("trainer.loss"))
         self._globalstep_last_logged = values.pop("trainer.logged")
         self.set_window(tensors, values)
@@ -166,12 +168,6 @@ class _Hooks(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):
         if self.trainer._agreed_signal():
             control.should_save = control.should_training_stop = True
-
-
-def window_values(path: Path) -> dict:
-    """Return the JSON part of a saved window."""
-    with safe_open(path, "pt") as file:
-        return json.loads(file.metadata()["values"])
 
 
 def _put_in_place(folder: Path, final: Path) -> None:

@@ -67,7 +67,7 @@ def warnings(args, model: nn.Module) -> Iterator[str]:
 def lost_share(weights: Tensor, step: float) -> float:
     """Return the share of bf16 weights that a step of this size leaves where they are."""
     _, exponent = torch.frexp(weights.float())  # 2^(e − 1) ≤ |w| < 2^e, spacing 2^(e − 8)
-    half = torch.ldexp(torch.ones(()), exponent - 9)
+    half = torch.exp2(exponent - 9.0)
     return float(((step < half) & (weights != 0)).double().mean())
 
 

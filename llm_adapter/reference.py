@@ -91,7 +91,7 @@ class Reference:
         folder = cache_folder(args.reference_cache, "references") if args.precompute_ref_log_probs else None
         whole = not any(hasattr(parameter, "ds_id") for parameter in model.parameters())  # ZeRO-3 took it apart
         if folder and whole and args.process_index == 0:
-            names = ("weights", "bf16", "fp16", "tf32")
+            names = ("weights", "bf16", "fp16", "tf32", "row_layout")
             settings = {name: getattr(args, name) for name in names} | {"device": args.device.type}
             attention = getattr(model.config, "_attn_implementation", None)
             self.cache = Cache(folder, model_digest(model, settings | {"attention": attention}))

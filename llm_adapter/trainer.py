@@ -25,6 +25,8 @@ from .reference import Reference, sharded, with_reference
 from .row_layout import choose_collate
 from .runlog import append_json_line, say
 
+START_NOISE = {True: 1e-3, False: 0.1}  # nats a token, in float32 and below: bf16 has 8 bits, logits are about 10
+
 
 class RunFailed(RuntimeError):
     """A run that must not go on; its message says what was expected and what to look at."""
@@ -88,10 +90,10 @@ class PreferenceTrainer(ResumableTrainer):
         """Return the batch's mean preference loss and add its metrics to the running sums."""
         negatives = inputs["negatives"]
         reading = model.training and self._reads_gradients()
-        with self._head_gradients.watching(model) if reading else nullcontext():
-            log_probs = sum_responses(self.log_probs(model, inputs), inputs["lengths"])
         live = "reference" not in inputs
         reference = self.reference.log_probs(model, inputs, self.log_probs) if live else inputs["reference"]
+        with self._head_gradients.watching(model) if reading else nullcontext():
+            log_probs = sum_responses(self.log_probs(model, inputs), inputs["lengths"])
         log_ratios = log_probs - reference
         if self.objective.log_ratio == "mean":
             log_ratios = log_ratios / inputs["lengths"]
@@ -104,11 +106,10 @@ class PreferenceTrainer(ResumableTrainer):
         loss = self.objective.losses(*log_ratios, negatives).mean()
         if reading:
             self._head_gradients.catch(loss, inputs)
-        start = self.objective.start(negatives)
         if model.training and not self._checked:
             self._checked = True
             if self.state.global_step == 0:  # a resumed run starts away from its reference
-                self._check_start(loss.item(), start.mean().item())
+                self._check_start(model, inputs, log_probs.detach(), reference)
         sums = self._sums["" if model.training else "eval_"]
         for name, values in window_sums(self.objective, log_probs, log_ratios, inputs).items():
             sums[name] = sums.get(name, 0) + values
@@ -118,14 +119,32 @@ class PreferenceTrainer(ResumableTrainer):
         every, step = self.args.diagnostics_steps, self.state.global_step
         return every > 0 and (step == 0 or (step + 1) % every == 0)
 
-    def _check_start(self, measured: float, theory: float) -> None:
+    def _check_start(self, model: nn.Module, inputs, log_probs: Tensor, reference: Tensor) -> None:
+        """Compare the first loss, its reference read from the very same rows, with theory, and those readings, too.
+
+        In bf16 a log-probability depends a little on the rows beside it, which is noise and no error; the first
+        comparison is free of it.
+        """
         exact = not (self.args.bf16 or self.args.fp16 or self.args.tf32) and self.model.dtype == torch.float32
-        tolerance = max(1.0, self.args.beta) * (1e-4 if exact else 0.1)
-        if not abs(measured - theory) <= tolerance:
+        same_rows = self.reference.log_probs(model, inputs, self.log_probs)
+        scale = inputs["lengths"] if self.objective.log_ratio == "mean" else 1
+        negatives = inputs["negatives"]
+        measured = self.objective.losses(*split_rows((log_probs - same_rows) / scale, negatives), negatives)
+        loss, theory = measured.mean().item(), self.objective.start(negatives).mean().item()
+        tolerance = max(1.0, self.args.beta) * (1e-4 if exact else 1e-3)
+        if not abs(loss - theory) <= tolerance:
             raise RunFailed(
                 f"start-up check: expected the first loss to be {theory:.6f} ± {tolerance:g} (policy = reference), "
-                f"got {measured:.6f}. Likely causes: dropout or another random layer is active; the reference pass ran "
-                "in another precision; the model's output depends on padding or on the batch's other rows."
+                f"got {loss:.6f}. Likely causes: dropout or another random layer is active; the weights changed before "
+                "the first step; adapters that do not start at zero."
+            )
+        noise = ((same_rows - reference).square() / inputs["lengths"]).mean().sqrt().item()
+        limit = START_NOISE[exact]
+        if not noise <= limit:
+            raise RunFailed(
+                f"start-up check: expected the reference's log-probabilities to be the first batch's within {limit:g} "
+                f"nats a token (root mean square over √tokens), got {noise:.3g}. Likely causes: the reference ran in "
+                "another precision; the model's output depends on padding or on the batch's other rows."
             )
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
