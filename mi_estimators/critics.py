@@ -12,12 +12,15 @@ from itertools import pairwise
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import silu
 
 
-def mlp(n_in: int, n_out: int, hidden: int, layers: int) -> nn.Sequential:
-    """Return a ReLU network with `layers` hidden layers of width `hidden`."""
+def mlp(
+    n_in: int, n_out: int, hidden: int, layers: int, activation: Callable[[], nn.Module] = nn.ReLU
+) -> nn.Sequential:
+    """Return a network with `layers` hidden layers of width `hidden`."""
     widths = [n_in, *[hidden] * layers]
-    blocks = [module for a, b in pairwise(widths) for module in (nn.Linear(a, b), nn.ReLU())]
+    blocks = [module for a, b in pairwise(widths) for module in (nn.Linear(a, b), activation())]
     return nn.Sequential(*blocks, nn.Linear(widths[-1], n_out))
 
 
@@ -97,6 +100,33 @@ class Concatenated(nn.Module):
         return self.rest(first).squeeze(-1)
 
 
+class Encoded(nn.Module):
+    """The critic T(x, y) = h(f(x) + g(y)): `Concatenated` with networks in place of its first layer's linear maps.
+
+    What bends x alone, or y alone, is undone once a row, not once a pair: n + m evaluations of f and g. They are smooth
+    networks beside a linear map, so that linear association needs no bending.
+
+    Args:
+        dim_x, dim_y: number of columns of x and y.
+        hidden: width of all networks.
+        layers: number of hidden layers of f and of g; h has one.
+        zero_start: start with all scores zero.
+    """
+
+    def __init__(self, dim_x: int, dim_y: int, hidden: int = 64, layers: int = 2, *, zero_start: bool = False) -> None:
+        super().__init__()
+        self.x, self.y = nn.Linear(dim_x, hidden), nn.Linear(dim_y, hidden, bias=False)
+        self.f, self.g = (mlp(dim, hidden, hidden, layers, nn.SiLU) for dim in (dim_x, dim_y))
+        self.rest = mlp(hidden, 1, hidden, 1, nn.SiLU)
+        if zero_start:
+            _zero(self.rest[-1])
+
+    def forward(self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]) -> Float[Tensor, "*batch n m"]:
+        """Return the score matrix T(x_i, y_j), in nats."""
+        x, y = self.x(x) + self.f(x), self.y(y) + self.g(y)
+        return self.rest(silu(x.unsqueeze(-2) + y.unsqueeze(-3))).squeeze(-1)
+
+
 class Sum(nn.Module):
     """The sum of critics, as of an anchor and what is learned beside it.
 
@@ -145,6 +175,7 @@ CRITICS: dict[str, Callable[[int, int, int], nn.Module]] = {
     "separable": lambda dim_x, dim_y, hidden: Separable(dim_x, dim_y, hidden, zero_start=True),
     "bilinear": lambda dim_x, dim_y, _: Bilinear(dim_x, dim_y),
     "concatenated": concatenated,
+    "encoded": lambda dim_x, dim_y, hidden: Encoded(dim_x, dim_y, hidden, zero_start=True),
     "hybrid": lambda dim_x, dim_y, hidden: Sum(Bilinear(dim_x, dim_y), concatenated(dim_x, dim_y, hidden)),
 }
 """Critics that start at zero, by name: (columns of x, columns of y, width) → module."""

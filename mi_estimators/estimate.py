@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -20,14 +21,15 @@ from torch import Tensor, nn
 from . import _checks
 from .critics import CRITICS
 from .estimators import ESTIMATORS
-from .inputs import keep_random_state, paired_rows_of, progress_bar, rows_of, torch_device
+from .inputs import default_device_cpu, keep_random_state, paired_rows_of, progress_bar, rows_of, torch_device
 from .ksg import Neighbours, neighbours
 from .params import Params
 from .report import MIEstimate, combine, read
-from .training import fit_critic, held_out_scores
+from .training import Fit, check_critic, fit_critic, held_out_scores
 from .transforms import TRANSFORMS
 
-_GROUPS = {"concatenated": 8, "hybrid": 8}  # a critic that is evaluated pair by pair sees few negatives to a positive
+# A critic that is evaluated pair by pair sees few negatives to a positive.
+_GROUPS = {"concatenated": 8, "encoded": 8, "hybrid": 8}
 _GROUP_INFONCE = 32
 _KSG_COLUMNS, _KSG_ROWS = 2, 20_000
 _BLOCK_PAIRS = 2**17  # scored at a time
@@ -38,7 +40,8 @@ _VALIDATION_SHARE = 0.2  # of the rows outside the fold
 class MIEstimator(Params):
     """A cross-fitted estimator of mutual information, in nats.
 
-    Rows must be independent draws: repeated rows, and neighbours in time, leak between folds and read as information.
+    Rows must be independent draws, or come in `groups` that are: repeated rows, and neighbours in time, leak between
+    folds and read as information.
 
     Args:
         estimator: one of `ESTIMATORS`.
@@ -77,7 +80,7 @@ class MIEstimator(Params):
         self,
         estimator: str = "js",
         *,
-        critic: str | nn.Module | Callable[[int, int], nn.Module] = "concatenated",
+        critic: str | nn.Module | Callable[[int, int], nn.Module] = "encoded",
         anchor: str = "copula",
         transform: str = "rank",
         folds: int = 3,
@@ -99,66 +102,70 @@ class MIEstimator(Params):
 
     @torch.inference_mode(False)
     @torch.enable_grad()
-    def fit(self, x: np.ndarray | Tensor, y: np.ndarray | Tensor) -> MIEstimator:
+    @default_device_cpu()
+    def fit(
+        self, x: np.ndarray | Tensor, y: np.ndarray | Tensor, groups: np.ndarray | Tensor | None = None
+    ) -> MIEstimator:
         """Train a critic for each fold and read it there; return the estimator.
 
         Args:
             x, y: paired rows, shape (n,) or (n, d), numpy arrays or tensors; n ≥ 64.
+            groups: integer labels, shape (n,), of rows that may depend on one another, such as a subject or an episode:
+                a group stays within a fold, and the standard error is that of independent groups. They should be many
+                and small, since two rows of a group also stand as a negative pair.
 
         Raises:
-            ValueError: rows that do not pair, fewer than 64 of them, NaN or infinite entries, a constant column, or an
-                argument of the constructor out of its range, each by name.
+            ValueError: rows that do not pair, fewer than 64 of them, NaN or infinite entries, a constant column, groups
+                that do not fit or are too few, or an argument of the constructor out of its range, each by name.
         """
         self._check()
         row = ESTIMATORS[self.estimator]
         device = torch_device(self.device)
         x, y = paired_rows_of(x, y)
         generator = torch.Generator().manual_seed(int(self.seed))
-        parts = torch.randperm(len(x), generator=generator).tensor_split(self.folds)
-        if len(x) // self.folds < _FEWEST:
-            raise ValueError(f"folds: expected at least {_FEWEST} rows a fold, got {len(x)} rows in {self.folds} folds")
+        labels = _labels(groups, len(x))
+        count = int(labels.max()) + 1
+        if count // self.folds < _FEWEST:
+            kind = "rows" if groups is None else "groups"
+            raise ValueError(f"folds: expected at least {_FEWEST} {kind} a fold, got {count} in {self.folds} folds")
+        places = torch.randperm(count, generator=generator)
+        parts = [_rows_of_groups(labels, part) for part in places.tensor_split(self.folds)]
         columns = x.shape[1], y.shape[1]
-        folds, readings, fits = [], [], []
+        folds, readings, fits, learned = [], [], [], math.nan
         with progress_bar(self.progress, self.folds * self.steps) as bar, keep_random_state(device):
             torch.manual_seed(int(self.seed))
             for k, part in enumerate(parts):
-                others = torch.cat([p for j, p in enumerate(parts) if j != k])
+                others = torch.cat([p for j, p in enumerate(places.tensor_split(self.folds)) if j != k])
                 others = others[torch.randperm(len(others), generator=generator)]
-                valid, train = others.tensor_split([round(_VALIDATION_SHARE * len(others))])
+                few, most = others.tensor_split([round(_VALIDATION_SHARE * len(others))])
+                valid, train = _rows_of_groups(labels, few), _rows_of_groups(labels, most)
                 maps = [TRANSFORMS[self.transform](values[train].to(device)) for values in (x, y)]
                 rows = {
                     name: (maps[0](x[index].to(device)), maps[1](y[index].to(device)))
                     for name, index in (("train", train), ("valid", valid), ("test", part))
                 }
                 before = bar.n if bar is not None else 0
-                fit = fit_critic(
-                    row,
-                    lambda: self._make(columns, device),
-                    rows["train"],
-                    rows["valid"],
-                    anchored=self.anchor == "copula",
-                    steps=self.steps,
-                    batch_size=self.batch_size,
-                    group=self._group(),
-                    learning_rate=self.learning_rate,
-                    weight_decay=self.weight_decay,
-                    patience=self.patience,
-                    generator=generator,
-                    advance=bar.update if bar is not None else int,
-                )
+                fit = self._train(rows["train"], rows["valid"], generator, bar.update if bar is not None else int)
                 if bar is not None:
                     bar.update(self.steps - (bar.n - before))
                 folds.append((maps, fit.critic, part))
                 fits.append(fit)
+                held = held_out_scores(fit.critic, *rows["test"])
                 seen = tuple(values[: len(part)] for values in rows["train"])
-                readings.append(
-                    read(row, held_out_scores(fit.critic, *rows["test"]), held_out_scores(fit.critic, *seen))
-                )
+                clusters = None if groups is None else labels[part]
+                readings.append(read(row, held, held_out_scores(fit.critic, *seen), clusters))
+                if math.isnan(learned) and (fit.kept_step > 0 or fit.folded):
+                    half = _rows_of_groups(labels, most[: len(most) // 2])
+                    rows["half"] = maps[0](x[half].to(device)), maps[1](y[half].to(device))
+                    poorer = self._train(rows["half"], rows["valid"], generator).critic
+                    learned = readings[-1].value - float(row.reported(*held_out_scores(poorer, *rows["test"])))
         self.columns_, self.folds_ = columns, folds  # together, so that a fit that fails leaves the last one whole
-        self.estimate_ = combine(row, readings, fits, ksg=_neighbours(x, y))
+        nearest = _neighbours(x, y) if groups is None else None
+        self.estimate_ = combine(row, readings, fits, learned=0.0 if math.isnan(learned) else learned, ksg=nearest)
         return self
 
     @torch.inference_mode(False)
+    @default_device_cpu()
     def estimate(self, x: np.ndarray | Tensor | None = None, y: np.ndarray | Tensor | None = None) -> MIEstimate:
         """Return the cross-fitted estimate, or the mean reading of the fitted critics on fresh rows.
 
@@ -182,6 +189,7 @@ class MIEstimator(Params):
         return combine(row, readings, [], fitted=self.estimate_.diagnostics)
 
     @torch.no_grad()
+    @default_device_cpu()
     def score_matrix(self, x: np.ndarray | Tensor, y: np.ndarray | Tensor) -> Float[Tensor, "n m"]:
         """Return the mean over folds of the critics' scores T(x_i, y_j) ≈ ln dP/dQ, shape (n, m), in nats, on the CPU.
 
@@ -236,10 +244,34 @@ class MIEstimator(Params):
             return None
         return _GROUP_INFONCE if self.estimator == "infonce" else _GROUPS[self.critic]
 
-    def _make(self, columns: tuple[int, int], device: torch.device) -> nn.Module:
+    def _train(
+        self,
+        train: tuple[Tensor, Tensor],
+        valid: tuple[Tensor, Tensor],
+        generator: torch.Generator,
+        advance: Callable[[int], object] = int,
+    ) -> Fit:
+        return fit_critic(
+            ESTIMATORS[self.estimator],
+            lambda: self._make(train),
+            train,
+            valid,
+            anchored=self.anchor == "copula",
+            steps=self.steps,
+            batch_size=self.batch_size,
+            group=self._group(),
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            patience=self.patience,
+            generator=generator,
+            advance=advance,
+        )
+
+    def _make(self, rows: tuple[Tensor, Tensor]) -> nn.Module:
+        columns, device = (rows[0].shape[1], rows[1].shape[1]), rows[0].device
         if isinstance(self.critic, str):
-            module = CRITICS[self.critic](*columns, self.hidden)
-        elif isinstance(self.critic, nn.Module):
+            return CRITICS[self.critic](*columns, self.hidden).to(device, torch.float32)
+        if isinstance(self.critic, nn.Module):
             module = copy.deepcopy(self.critic)
         else:
             module = self.critic(*columns)
@@ -248,7 +280,28 @@ class MIEstimator(Params):
                     "critic: expected a function (columns of x, columns of y) that returns a torch.nn.Module,"
                     f" got one that returns {type(module).__name__}"
                 )
-        return module.to(device, torch.float32)
+        module = module.to(device, torch.float32)
+        check_critic(module, rows[0][:4], rows[1][:3])
+        return module
+
+
+def _labels(groups: np.ndarray | Tensor | None, n: int) -> Tensor:
+    """Return each row's group as a number from 0; its own where there are none."""
+    if groups is None:
+        return torch.arange(n)
+    labels = torch.as_tensor(groups).cpu() if isinstance(groups, np.ndarray | Tensor) else None
+    if labels is None or labels.shape != (n,) or labels.is_floating_point() or labels.is_complex():
+        got = type(groups).__name__ if labels is None else f"shape {tuple(labels.shape)}, dtype {labels.dtype}"
+        raise ValueError(f"groups: expected integer labels of shape ({n},), got {got}")
+    return labels.unique(return_inverse=True)[1]
+
+
+def _rows_of_groups(labels: Tensor, chosen: Tensor) -> Tensor:
+    """Return the rows of the chosen groups: in the order of the groups where each row is one, else far apart."""
+    if len(labels) == int(labels.max()) + 1:
+        return labels.argsort()[chosen]
+    rows = torch.isin(labels, chosen).nonzero().flatten()
+    return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(len(rows)))]
 
 
 def _neighbours(x: Tensor, y: Tensor) -> Neighbours | None:
@@ -257,12 +310,20 @@ def _neighbours(x: Tensor, y: Tensor) -> Neighbours | None:
     return neighbours(x, y) if low and importlib.util.find_spec("scipy") is not None else None
 
 
-def estimate_mi(x: np.ndarray | Tensor, y: np.ndarray | Tensor, estimator: str = "js", **params: Any) -> MIEstimate:
+def estimate_mi(
+    x: np.ndarray | Tensor,
+    y: np.ndarray | Tensor,
+    estimator: str = "js",
+    *,
+    groups: np.ndarray | Tensor | None = None,
+    **params: Any,
+) -> MIEstimate:
     """Estimate I(X; Y) in nats from paired rows by cross-fitted critics, with an interval and a verdict.
 
     Args:
         x, y: paired samples, shape (n,) or (n, d), numpy arrays or tensors; n ≥ 64.
         estimator: one of `ESTIMATORS`.
+        groups: labels of rows that depend on one another, as for `MIEstimator.fit`.
         params: any other argument of `MIEstimator`, such as seed, critic, folds or device.
 
     Returns:
@@ -284,4 +345,4 @@ def estimate_mi(x: np.ndarray | Tensor, y: np.ndarray | Tensor, estimator: str =
     for name in params:
         if name not in names:
             raise TypeError(f"estimate_mi() got an unexpected keyword argument {name!r}; expected {', '.join(names)}")
-    return MIEstimator(estimator, **params).fit(x, y).estimate_
+    return MIEstimator(estimator, **params).fit(x, y, groups).estimate_

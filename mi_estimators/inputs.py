@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,13 @@ def torch_device(device: str | torch.device) -> torch.device:
         message = f"device: expected 'auto' or a torch device that is here and has float64, got {device!r}"
         raise ValueError(message) from None
     return found
+
+
+@contextmanager
+def default_device_cpu() -> Iterator[None]:
+    """Make new tensors on the CPU, whatever `torch.set_default_device` says: rows are kept there, and generators."""
+    with nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu"):
+        yield
 
 
 def keep_random_state(device: torch.device) -> Any:

@@ -11,10 +11,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from . import _checks
-from .inputs import paired_rows_of
+from .inputs import default_device_cpu, paired_rows_of
 from .transforms import Rank
 
 
+@default_device_cpu()
 def ksg(x: np.ndarray | Tensor, y: np.ndarray | Tensor, k: int = 3) -> float:
     """Estimate I(X; Y) in nats from the distances to each row's k-th nearest neighbour.
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from .bennett import bridge
 from .bounds import js
-from .copula import EllipticalCopula
+from .copula import EllipticalCopula, FoldedCopula
 from .critics import Calibrated, Sum
 from .divergences import softplus
 from .estimators import Estimator, over_rows
@@ -38,6 +38,7 @@ class Fit:
         kept_step: the step whose weights were kept; 0 where the network never helped.
         degrees_of_freedom: of the copula anchor; None without one.
         shortfall: of the copula anchor, in nats; 0 without one.
+        folded: whether the anchor is a `FoldedCopula`.
         finite: whether all scores in training were.
     """
 
@@ -46,6 +47,7 @@ class Fit:
     kept_step: int
     degrees_of_freedom: float | None
     shortfall: float
+    folded: bool
     finite: bool
 
 
@@ -56,20 +58,29 @@ def grouped_scores(
 
     Groups have as near to `group` rows as gives equal ones; fewer rows than there are groups may be left over at the
     end. A group larger than the rows is all of them: the full in-batch matrix.
-
-    Raises:
-        ValueError: a critic that gives another shape than one score for each pair.
     """
     x, y = (values.squeeze(0) for values in _groups((x, y), group))  # a single group stays a matrix, for any module
-    matrix = critic(x, y)
-    expected = (*x.shape[:-1], y.shape[-2])
-    if not isinstance(matrix, Tensor) or matrix.shape != expected:
-        got = tuple(matrix.shape) if isinstance(matrix, Tensor) else type(matrix).__name__
-        raise ValueError(
-            f"critic: expected scores of shape {expected} for rows {tuple(x.shape)}, {tuple(y.shape)}, got {got}"
-        )
-    joint, product = joint_and_product(matrix)
+    joint, product = joint_and_product(critic(x, y))
     return joint.flatten(), product.reshape(joint.numel(), -1)
+
+
+@torch.no_grad()
+def check_critic(critic: nn.Module, x: Float[Tensor, "n dx"], y: Float[Tensor, "m dy"]) -> None:
+    """Score a few rows, of which x has one more than y.
+
+    Raises:
+        ValueError: a critic that gives another shape than one score for each pair, or cannot score them.
+    """
+    training = critic.training
+    expected = f"scores of shape {(len(x), len(y))} for rows {tuple(x.shape)}, {tuple(y.shape)}"
+    try:
+        matrix = critic.eval()(x, y)
+    except (RuntimeError, TypeError, IndexError) as error:
+        raise ValueError(f"critic: expected {expected}, got {type(error).__name__}: {error}") from error
+    critic.train(training)
+    if not isinstance(matrix, Tensor) or matrix.shape != (len(x), len(y)):
+        got = tuple(matrix.shape) if isinstance(matrix, Tensor) else type(matrix).__name__
+        raise ValueError(f"critic: expected {expected}, got {got}")
 
 
 def _groups(rows: tuple[Tensor, ...], group: int) -> list[Tensor]:
@@ -166,7 +177,8 @@ def fit_critic(
         silent = kept == 0 and not bool(network(valid[0][:2], valid[1][:2]).any())
         whole = anchor if silent else Sum(anchor, network)
     degrees, shortfall = (None, 0.0) if anchor is None else (anchor.degrees_of_freedom, anchor.shortfall)
-    return Fit(_calibrate(whole.eval(), valid), history, kept, degrees, shortfall, finite)
+    folded = isinstance(anchor, FoldedCopula)
+    return Fit(_calibrate(whole.eval(), valid), history, kept, degrees, shortfall, folded, finite)
 
 
 @torch.no_grad()
@@ -188,7 +200,7 @@ def _validation_scores(critic: Critic, valid: tuple[Tensor, Tensor], small_group
 
 @torch.no_grad()
 def _anchor(train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor]) -> EllipticalCopula:
-    """Return the copula that does best on the validation rows; a Student one must gain `_WORTH` nats there.
+    """Return the copula that does best on the validation rows; one that is not Gaussian must gain `_WORTH` nats there.
 
     From light to heavy tails the likelihood rises and then falls: the search stops where it falls.
     """
@@ -203,7 +215,8 @@ def _anchor(train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor]) -> Ellip
         last = value
         if value > score:
             best, score = anchor, value
-    return best
+    folded = FoldedCopula(*train)
+    return folded if _js_of(folded, valid) > score + _WORTH / len(valid[0]) else best
 
 
 def _js_of(critic: Critic, rows: tuple[Tensor, Tensor]) -> float:
