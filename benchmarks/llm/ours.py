@@ -6,8 +6,8 @@ import torch
 from meter import SHARED, Meter, answer, read_job
 
 from llm_adapter.arguments import parse_arguments
-from llm_adapter.models import disable_dropout, load_model
-from llm_adapter.train import read_data
+from llm_adapter.models import disable_dropout
+from llm_adapter.train import read_data, read_model
 from llm_adapter.trainer import PreferenceTrainer
 
 CELLS = {"nca_pair": "js", "sigmoid": "dv"}  # TRL's names of MIO and DPO
@@ -24,14 +24,15 @@ def main() -> None:
         "bound": CELLS[job["loss_type"]],
         "row_layout": job["row_layout"],
         "token_cache": "none",
+        "reference_cache": "none",
         **job["training"],
         **SHARED,
     }
     args = parse_arguments([f"--{name}={value}" for name, value in flags.items()])
-    tokenizer, examples, _ = read_data(args)
-    model = load_model(args.model)
+    tokenizer, data, _ = read_data(args)
+    model = read_model(args)
     disable_dropout(model)
-    trainer = PreferenceTrainer(model, args, examples, None, tokenizer)
+    trainer = PreferenceTrainer(model, args, data.examples, None, tokenizer)
     meter = Meter()
     trainer.add_callback(meter)
     trainer.train()
