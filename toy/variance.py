@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -47,12 +48,18 @@ class ExactNoise:
 
 @dataclass(frozen=True)
 class GaussianNoise:
-    """Sampled batches of a Gaussian law at T = ln dP/dQ; gradients in θ of T + θ·φ, φ as in `gaussian.features`."""
+    """Sampled batches of a Gaussian law at T = ln dP/dQ; gradients in θ of T + θ·φ, φ as in `gaussian.features`.
+
+    Attributes:
+        nats, dim, batches, repeats, mix: of the laws, N, minibatches of each, and α of "relative".
+        scale: the critic of the signal-to-noise ratio is scale·ln dP/dQ, half-trained; all else is at ln dP/dQ.
+    """
 
     nats: tuple[float, ...] = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
     dim: int = 20
     batches: tuple[int, ...] = (16, 32, 64, 128)
     repeats: int = 500
+    scale: float = 0.5
     mix: float = 0.9
 
 
@@ -124,22 +131,23 @@ def gaussian_noise(spec: GaussianNoise, seed: int) -> tuple[dict, dict]:
     """Sample; tables are indexed [nats][N], with standard errors from ten groups, and slopes [nats] in N."""
     generator = torch.Generator().manual_seed(seed)
     laws = [Gaussian.with_information(nats, spec.dim) for nats in spec.nats]
-    groups = {bound: torch.empty(2, len(laws), len(spec.batches), _GROUPS) for bound in BOUNDS}
+    groups = {bound: torch.empty(3, len(laws), len(spec.batches), _GROUPS) for bound in BOUNDS}
+    fraction = torch.empty(len(laws), len(spec.batches))
     for i, law in enumerate(laws):
         for k, batch in enumerate(spec.batches):
             pairs = [draw(law, (spec.repeats, batch), generator, joint) for joint in (True, False)]
+            ratios, phis = zip(*((law.log_ratio(*pair), features(*pair)) for pair in pairs), strict=True)
+            fraction[i, k] = (1 - mi.starvation_index(ratios[1])).mean()
             for bound in BOUNDS:
-                theta = torch.zeros(spec.repeats, 4, 1, dtype=torch.float64, requires_grad=True)
-                scores = (law.log_ratio(*pair) + (features(*pair) @ theta).squeeze(-1) for pair in pairs)
-                values = sample_value(bound, *scores, spec.mix)
-                (gradient,) = torch.autograd.grad(values.sum(), theta)
-                parts = zip(values.detach().tensor_split(_GROUPS), gradient.tensor_split(_GROUPS), strict=True)
-                found = [torch.stack([v.var(), g.var(0).sum()]) for v, g in parts]
+                values, best = _gradients(bound, ratios, phis, spec)
+                _, half = _gradients(bound, [spec.scale * ratio for ratio in ratios], phis, spec)
+                parts = zip(*(t.tensor_split(_GROUPS) for t in (values, best, half)), strict=True)
+                found = [torch.stack([v.var(), g.var(0).sum(), _snr(h)]) for v, g, h in parts]
                 groups[bound][:, i, k] = torch.stack(found, -1)
     log_n = torch.tensor(spec.batches).log()
     across = (log_n - log_n.mean()) / (log_n - log_n.mean()).square().sum()
     measured: dict[str, dict] = {}
-    for which, name in enumerate(("variance", "trace")):
+    for which, name in enumerate(("variance", "trace", "snr")):
         for bound in BOUNDS:
             table = groups[bound][which]
             slopes = torch.einsum("lng,n->lg", table.log(), across)
@@ -150,13 +158,26 @@ def gaussian_noise(spec: GaussianNoise, seed: int) -> tuple[dict, dict]:
                 (f"{name}_slope", torch.stack([slopes.mean(-1), half], -1)),
             ):
                 measured.setdefault(key, {})[bound] = value.tolist()
-    return measured, {
+    return measured | {"ess": fraction.tolist()}, {
         "nwj": [theory.nwj_value_variance(law) for law in laws],
+        "ess_limit": [theory.ess_fraction(nats) for nats in spec.nats],
         "nwj_trace": [theory.nwj_gradient_trace(law, 1) for law in laws],
         "js": JS_VALUE_BOUND,
         "js_trace": [theory.js_gradient_bound(law, 1) for law in laws],
         "floor": [math.expm1(nats) for nats in spec.nats],
     }
+
+
+def _gradients(bound: str, scores: Sequence[Tensor], phis: Sequence[Tensor], spec: GaussianNoise) -> tuple[Tensor, ...]:
+    """Return a bound's value (repeats,) on every minibatch, and its gradient (repeats, 4) in θ at θ = 0."""
+    theta = torch.zeros(spec.repeats, phis[0].shape[-1], 1, dtype=torch.float64, requires_grad=True)
+    values = sample_value(bound, *(s + (p @ theta).squeeze(-1) for s, p in zip(scores, phis, strict=True)), spec.mix)
+    return values.detach(), torch.autograd.grad(values.sum(), theta)[0].squeeze(-1)
+
+
+def _snr(gradients: Tensor) -> Tensor:
+    """Return ‖mean‖/√trace of the covariance of minibatch gradients (repeats, 4)."""
+    return gradients.mean(0).norm() / gradients.var(0).sum().sqrt()
 
 
 RUNS = {ExactNoise: exact_noise, GaussianNoise: gaussian_noise, TrainedNoise: trained_noise}

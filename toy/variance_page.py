@@ -40,12 +40,14 @@ def section(page: Page, rows: list[Row]) -> None:
             "noise_gaussian",
             variance_plots.gaussian_figure(sampled[0]),
             f"""{spec["dim"]} pairs of normals, N = {n} positives and as many independent negatives, {spec["repeats"]}
-            batches, T = ln dP/dQ; bars: two standard errors from ten groups. Left: N Var of the value. Right: N tr Cov
-            of the gradient in θ of T + θ·(1, Σxy, Σ(x² − 1), Σ(y² − 1)), sums divided by √d. Lines: NWJ, exact, which
-            is DV's limit for N ≫ e^(2I) in the left panel; JS's bounds; dotted, e^I − 1. To see: here χ² = e^(2I) − 1,
-            far above the floor. From 2 nats on NWJ's sampled variance falls short of its exact one, being a mean over
-            events that {spec["repeats"]} batches do not hold: a variance measured to be small is no small variance. JS
-            and the α-relative law lose noise as I grows.""",
+            batches, T = ln dP/dQ (SNR: {spec["scale"]:g} ln dP/dQ); bars: two standard errors from ten groups.
+            Gradients in θ of T + θ·(1, Σxy, Σ(x² − 1), Σ(y² − 1)), sums divided by √d. Lines: NWJ, exact, which is
+            DV's limit for N ≫ e^(2I) in the first panel; JS's bounds; dotted, e^I − 1; ESS/M: e^(−2I). To see: here
+            χ² = e^(2I) − 1, far above the floor. From 2 nats on NWJ's sampled variance falls short of its exact
+            one, being a mean over events that {spec["repeats"]} batches do not hold: a variance measured to be
+            small is no small variance. JS and the α-relative law lose noise as I grows, and the α-relative one its
+            signal as well; half-way, where e^T is still light-tailed, NWJ has the clearest signal. A batch's own
+            ESS/M overstates the population's more and more.""",
         )
     if exact and sampled:
         page.figure(

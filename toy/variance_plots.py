@@ -57,25 +57,34 @@ def exact_figure(row: Row) -> Figure:
 
 
 def gaussian_figure(row: Row) -> Figure:
-    """Value and gradient on the Gaussian law, against I."""
-    figure = Figure(figsize=(10, 4.4), layout="constrained")
-    panels = figure.subplots(1, 2)
+    """Value, gradient, SNR and ESS on the Gaussian law, against I."""
+    figure = Figure(figsize=(10, 7.2), layout="constrained")
+    panels = figure.subplots(2, 2).ravel()
     spec, measured, theory = row["spec"], row["measured"], row["theory"]
     at, nats = middle(spec), np.array(spec["nats"])
     n = spec["batches"][at]
-    for axes, key, suffix in zip(panels, ("variance", "trace"), ("", "_trace"), strict=True):
+    for axes, key in zip(panels, ("variance", "trace", "snr"), strict=False):
         for k, name in enumerate(BOUNDS):
-            values, error = (np.array(measured[f"{key}{kind}"][name])[:, at] * n for kind in ("", "_stderr"))
-            _draw(
-                axes, nats + 0.04 * (k - 2.5), values, name, np.stack([np.minimum(2 * error, 0.9 * values), 2 * error])
-            )
+            factor = 1 if key == "snr" else n
+            values, error = (np.array(measured[f"{key}{kind}"][name])[:, at] * factor for kind in ("", "_stderr"))
+            bars = np.stack([np.minimum(2 * error, 0.9 * values), 2 * error])
+            _draw(axes, nats + 0.04 * (k - 2.5), values, name, bars)
+    for axes, suffix in zip(panels, ("", "_trace"), strict=False):
         for name, dash in (("nwj", "-"), ("js", "--")):
             line = np.broadcast_to(theory[f"{name}{suffix}"], nats.shape)
             axes.plot(nats, line, dash, color=COLOURS[name], lw=1)
-        axes.set(yscale="log", xlabel="I, nats")
     panels[0].plot(nats, theory["floor"], ":", color=INK, lw=1)
-    panels[0].set_title("N · Var of the value, nats²")
-    panels[1].set_title("N · tr Cov of the gradient")
+    panels[0].set(yscale="log", title="N · Var of the value, nats²")
+    panels[1].set(yscale="log", title="N · tr Cov of the gradient")
+    panels[2].set(ylim=(0, None), title=f"SNR of the gradient, half-trained, N = {n}")
+    for k, marker in zip(sorted({0, at, len(spec["batches"]) - 1}), ("o", "s", "^"), strict=False):
+        panels[3].plot(nats, np.array(measured["ess"])[:, k], marker, mfc="none", color=GREEN,
+                       label=f"M = {spec['batches'][k]}")  # fmt: skip
+    panels[3].plot(nats, theory["ess_limit"], color=GREEN, lw=1, label="$e^{-2I}$")
+    panels[3].set(yscale="log", title="ESS/M, mean over batches")
+    panels[3].legend()
+    for axes in panels:
+        axes.set_xlabel("I, nats")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
     return figure
 

@@ -1,8 +1,9 @@
 """The lab's speed: `python -m benchmarks.lab` trains many small policies at once, and one at a time in a plain loop.
 
 The unit is policies × steps a second: full-batch gradient steps of DPO on a network with a softmax over responses. The
-plain loop is torch.nn and torch.optim.SGD, one network after another. Each number is the median of repeats, with their
-range, on one thread; the two loops take turns, so that a busy machine slows both.
+plain loop is torch.nn and torch.optim.SGD, one network after another. Seconds are processor time of the one thread, so
+that other work on the machine does not count as ours; each number is the median of repeats, the ratio with its range,
+and the two loops take turns.
 """
 
 from __future__ import annotations
@@ -22,6 +23,20 @@ from toy.train import descend
 
 TABLES = Path(__file__).with_name("tables.md")
 PROMPTS, INPUTS, WIDTH, BETA, RATE = 16, 8, 32, 0.1, 0.1
+SETTINGS = {
+    "How cost grows with seeds (policies)": [(policies, 10, 30) for policies in (1, 8, 64, 512, 4096)],
+    "With arms": [(512, arms, 10) for arms in (2, 10, 100, 1000)],
+    "With steps": [(64, 10, steps) for steps in (10, 100, 500)],
+}
+"""Table → settings (policies, arms, steps)."""
+COLUMNS = ("policies", "arms", "steps", "policies × steps a second", "plain loop", "ratio (range)", "seconds in all",
+           "GFLOP/s", "plain")  # fmt: skip
+NOTES = """A plain step costs about the same from 2 to 100 arms: it is the overhead of some sixty small calls. The
+batched loop pays that overhead once for all policies, so its ratio climbs with the policies, until what
+grows with policies × arms is all that is left: the three products, the softmax and its way back. With 1000
+arms these are a large part of the plain step too, and no batching divides them. GFLOP/s: three times the
+products of a forward pass over the time of a step; so small products do not reach the speed of a large one.
+A step costs the same whether few or many are taken."""
 
 
 def vectorised(policies: int, arms: int, steps: int) -> None:
@@ -29,10 +44,11 @@ def vectorised(policies: int, arms: int, steps: int) -> None:
     generator = torch.Generator().manual_seed(0)
     parameters = network(policies, (INPUTS, WIDTH, WIDTH, arms), generator)
     prompts = torch.randn(policies, PROMPTS, INPUTS, generator=generator)
-    reference = network_logits(parameters, prompts, "tanh").log_softmax(-1)
+    pair = torch.tensor([0, 1]).expand(policies, PROMPTS, 2)
+    reference = network_logits(parameters, prompts, "tanh").log_softmax(-1).gather(-1, pair)
 
     def loss(p: list[torch.Tensor]) -> tuple[torch.Tensor, None]:
-        scores = BETA * (network_logits(p, prompts, "tanh").log_softmax(-1) - reference)
+        scores = BETA * (network_logits(p, prompts, "tanh").log_softmax(-1).gather(-1, pair) - reference)
         return mi.preference_loss(scores[..., 0], scores[..., 1], bound="dv").mean(-1), None
 
     descend(loss, parameters, steps, RATE)
@@ -46,19 +62,35 @@ def plain(policies: int, arms: int, steps: int) -> None:
         policy = torch.nn.Sequential(layers[0], torch.nn.Tanh(), layers[1], torch.nn.Tanh(), layers[2])
         optimizer = torch.optim.SGD(policy.parameters(), lr=RATE)
         prompts = torch.randn(PROMPTS, INPUTS)
-        reference = policy(prompts).log_softmax(-1).detach()
+        pair = torch.tensor([0, 1]).expand(PROMPTS, 2)
+        reference = policy(prompts).log_softmax(-1).gather(-1, pair).detach()
         for _ in range(steps):
-            scores = BETA * (policy(prompts).log_softmax(-1) - reference)
+            scores = BETA * (policy(prompts).log_softmax(-1).gather(-1, pair) - reference)
             optimizer.zero_grad()
             mi.preference_loss(scores[:, 0], scores[:, 1], bound="dv").mean().backward()
             optimizer.step()
 
 
+def flops(arms: int) -> float:
+    """Return the floating-point operations of one policy's step: its products forward, and twice as many back."""
+    return 3 * 2 * PROMPTS * (INPUTS * WIDTH + WIDTH * WIDTH + WIDTH * arms)
+
+
 def rate(train: Callable[[int, int, int], None], policies: int, arms: int, steps: int) -> float:
-    """Return policies × steps a second."""
-    started = time.perf_counter()
+    """Return policies × steps a second of processor time."""
+    started = time.process_time()
     train(policies, arms, steps)
-    return policies * steps / (time.perf_counter() - started)
+    return policies * steps / (time.process_time() - started)
+
+
+def peak(size: int = 1024) -> float:
+    """Return the floating-point operations a second of a large product of matrices, best of five."""
+    square, best = torch.randn(size, size), 0.0
+    for _ in range(5):
+        started = time.process_time()
+        square @ square
+        best = max(best, 2 * size**3 / (time.process_time() - started))
+    return best
 
 
 def line(policies: int, arms: int, steps: int, repeats: int) -> str:
@@ -69,35 +101,35 @@ def line(policies: int, arms: int, steps: int, repeats: int) -> str:
         theirs.append(rate(plain, 2, arms, steps))  # a policy more is as much time more
         ratios.append(ours[-1] / theirs[-1])
     spread = f"{statistics.median(ratios):.0f} ({min(ratios):.0f} to {max(ratios):.0f})"
-    medians = f"{statistics.median(ours):,.0f} | {statistics.median(theirs):,.0f}"
-    return f"| {policies} | {arms} | {steps} | {medians} | {spread} |"
+    middle = [statistics.median(rates) for rates in (ours, theirs)]
+    speeds = " | ".join(f"{m * flops(arms) / 1e9:.2g}" for m in middle)
+    seconds = policies * steps / middle[0]
+    return (
+        f"| {policies} | {arms} | {steps} | {middle[0]:,.0f} | {middle[1]:,.0f} | {spread} | {seconds:.2g} | {speeds} |"
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the table, and write it beside this file."""
+    """Print the tables, and write them beside this file."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.lab", description=__doc__.split("\n")[0])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=TABLES, help="file of the table (default: beside the code)")
+    parser.add_argument("--out", type=Path, default=TABLES, help="file of the tables (default: beside the code)")
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
-    settings = [
-        *((policies, 10, 100) for policies in (1, 8, 64, 512, 4096)),
-        *((512, arms, 100) for arms in (2, 100, 1000)),
-        *((512, 10, steps) for steps in (10, 1000)),
-    ]
     for train in (vectorised, plain):
         train(2, 10, 20)  # first calls cost more
-    head = [
-        "| policies | arms | steps | policies × steps a second | plain loop | ratio (range) |",
-        "|---|---|---|---|---|---|",
-    ]
-    print(*head, sep="\n")
-    rows = []
-    for setting in settings:
-        rows.append(line(*setting, options.repeats))
-        print(rows[-1], flush=True)
-    text = f"# Policies × steps a second\n\n`python -m benchmarks.lab`, torch {torch.__version__}, one thread.\n\n"
-    options.out.write_text(text + "\n".join([*head, *rows]) + "\n", encoding="utf-8")
+    lines = ["# Policies × steps a second", ""]
+    lines += [f"`python -m benchmarks.lab`, torch {torch.__version__}, one thread, seconds of its processor time."]
+    lines += [f"A product of 1024 × 1024 matrices ran at {peak() / 1e9:.0f} GFLOP/s."]
+    print(*lines, sep="\n")
+    for title, settings in SETTINGS.items():
+        head = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
+        lines += ["", f"## {title}", "", *head]
+        print("", title, *head, sep="\n")
+        for setting in settings:
+            lines.append(line(*setting, options.repeats))
+            print(lines[-1], flush=True)
+    options.out.write_text("\n".join([*lines, "", NOTES]) + "\n", encoding="utf-8")
     return 0
 
 
