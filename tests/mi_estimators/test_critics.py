@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mi_estimators.critics import CRITICS, Bilinear, Calibrated, Concatenated, Separable, Sum, mlp
+from mi_estimators.critics import CRITICS, Bilinear, Calibrated, Concatenated, Encoded, Separable, Sum, mlp
 
 critics = pytest.mark.parametrize("name", CRITICS)
 
@@ -53,7 +53,7 @@ def test_they_start_at_zero_and_can_leave_it(name):
     assert critic(x, y).diagonal().sum() > 0
 
 
-@pytest.mark.parametrize("make", [Separable, Concatenated])
+@pytest.mark.parametrize("make", [Separable, Concatenated, Encoded])
 def test_without_zero_start_they_do_not(make):
     assert make(3, 2, hidden=8)(torch.randn(5, 3), torch.randn(5, 2)).abs().min() > 0
     assert not make(3, 2, hidden=8, zero_start=True)(torch.randn(5, 3), torch.randn(5, 2)).any()
@@ -108,3 +108,14 @@ def test_calibrated_scales_and_then_caps(scale, cap):
         "critic.a.bias",
         "critic.b.weight",
     }
+
+
+def test_encoded_is_a_network_of_two_encodings():
+    critic = randomised(Encoded(3, 2, hidden=8, layers=3))
+    x, y = torch.randn(5, 3), torch.randn(4, 2)
+    assert [type(layer) for layer in critic.f].count(nn.SiLU) == 3
+
+    def score(a, b):
+        return critic.rest(nn.functional.silu(critic.x(a) + critic.f(a) + critic.y(b) + critic.g(b)))[0]
+
+    torch.testing.assert_close(critic(x, y), pair_by_pair(score, x, y))

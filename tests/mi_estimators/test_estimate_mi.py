@@ -68,8 +68,95 @@ def test_a_users_critic_that_does_not_score_each_pair_is_refused():
         def forward(self, x, y):
             return self.weight * (x * y).sum(-1)
 
-    with pytest.raises(ValueError, match=r"critic: expected scores of shape \(\d+, \d+\) for rows .* got \(\d+,\)"):
-        mi.estimate_mi(*sample(mi.laws.Gaussian(0.5), 200), critic=ByRow(), anchor="none", **FAST)
+    rows = sample(mi.laws.Gaussian(0.5), 200)
+    with pytest.raises(
+        ValueError, match=r"critic: expected scores of shape \(4, 3\) for rows .* got RuntimeError: The siz"
+    ):
+        mi.estimate_mi(*rows, critic=ByRow(), **FAST)
+    with pytest.raises(
+        ValueError, match=r"critic: expected scores of shape \(4, 3\) for rows .* got RuntimeError: mat1"
+    ):
+        mi.estimate_mi(*rows, critic=mi.critics.Separable(2, 1), **FAST)
+    with pytest.raises(
+        ValueError, match=r"critic: expected scores of shape \(4, 3\) for rows .* got TypeError: .* given"
+    ):
+        mi.estimate_mi(*rows, critic=torch.nn.Linear(1, 1), **FAST)
+    with pytest.raises(ValueError, match=r"critic: expected scores of shape \(4, 3\) for rows .* got \(4, 1\)"):
+        mi.estimate_mi(*rows, critic=OfX(), **FAST)
+
+
+class OfX(torch.nn.Linear):
+    """A network of x alone."""
+
+    def __init__(self):
+        super().__init__(1, 1)
+
+    def forward(self, x, y):
+        return super().forward(x)
+
+
+def test_groups_stay_within_folds_and_count_as_one():
+    law, copies = mi.laws.Gaussian(0.6), 3
+    x, y = (rows.repeat_interleave(copies, 0) for rows in sample(law, 400))
+    labels = np.repeat(np.random.default_rng(0).permutation(400) - 7, copies)
+    order = np.random.default_rng(1).permutation(len(labels))
+    x, y, labels = x[order], y[order], labels[order]
+    estimator = mi.MIEstimator(**FAST).fit(x, y, groups=labels)
+    parts = [labels[indices] for _, _, indices in estimator.folds_]
+    assert sorted(np.concatenate(parts)) == sorted(labels)
+    assert not set(parts[0]) & set(parts[1])
+    clustered, naive = estimator.estimate_, mi.estimate_mi(x, y, **FAST)
+    assert 1.4 < clustered.stderr / naive.stderr < 2.1  # √3 of them, as each row stands three times
+    assert abs(clustered.nats - law.mutual_information) < 3 * clustered.stderr
+    assert "ksg" not in clustered.diagnostics
+    alone = mi.estimate_mi(x, y, groups=torch.arange(len(x)), **FAST)
+    assert (alone.nats, alone.stderr) == (naive.nats, pytest.approx(naive.stderr))
+    with pytest.raises(ValueError, match="folds: expected at least 6 groups a fold, got 4 in 2 folds"):
+        mi.estimate_mi(x, y, groups=labels % 4, **FAST)
+
+
+@pytest.mark.parametrize(
+    "groups", [[1] * 100, np.zeros(100), np.zeros((100, 1), int), torch.zeros(99, dtype=torch.long)]
+)
+def test_groups_that_do_not_fit_are_refused(groups):
+    with pytest.raises(ValueError, match=r"groups: expected integer labels of shape \(100,\), got"):
+        mi.estimate_mi(GOOD, GOOD, groups=groups)
+
+
+def test_another_default_device_changes_nothing():
+    x, y = sample(mi.laws.Gaussian(0.5), 200)
+    here = mi.MIEstimator(**FAST).fit(x, y)
+    torch.set_default_device("meta")
+    try:
+        there = mi.MIEstimator(**FAST).fit(x, y)
+        scores = there.score_matrix(x, y)
+        fresh = there.estimate(x, y).nats
+        nearest = mi.ksg(x, y)
+    finally:
+        torch.set_default_device(None)
+    assert there.estimate_.nats == here.estimate_.nats
+    assert torch.equal(scores, here.score_matrix(x, y))
+    assert (fresh, nearest) == (here.estimate(x, y).nats, mi.ksg(x, y))
+
+
+def test_the_interval_reaches_as_far_as_the_learning_curve():
+    law = mi.laws.TASKS["spiral-multinormal-sparse-3-3-2-2.0"]
+    estimator = mi.MIEstimator(steps=150, folds=2).fit(*sample(law, 1000))
+    estimate = estimator.estimate_
+    missing = estimate.diagnostics["learning_shortfall"]
+    assert missing > 0.1
+    assert estimate.interval[1] >= estimate.nats + 1.96 * estimate.stderr + missing - 1e-12
+    assert estimate.interval[0] < law.mutual_information
+    assert estimate.verdict == "overfit"
+    assert estimator.estimate(*sample(law, 500, seed=1)).diagnostics["learning_shortfall"] == missing
+
+
+def test_magnitudes_that_tell_what_no_network_learned_are_a_disagreement():
+    law = mi.laws.TASKS["spiral-multinormal-sparse-25-25-2-2.0"]
+    estimate = mi.estimate_mi(*sample(law, 5000), steps=60, folds=2)
+    assert estimate.verdict == "disagreement"
+    assert "magnitudes" in estimate.warnings[0]
+    assert estimate.nats > 4 * estimate.stderr  # and without them nothing is found
 
 
 @pytest.mark.parametrize("transform", ["none", "standard", "rank"])
@@ -325,7 +412,7 @@ BAD_CALLS = [
     ("patience: expected an integer", (GOOD, GOOD), {"patience": -1}),
     ("device: expected 'auto' or a torch device", (GOOD, GOOD), {"device": "gpu"}),
     ("x: expected a dense tensor", (torch.as_tensor(GOOD).to_sparse(), GOOD), {}),
-    ("folds: expected at least 6 rows a fold, got 100 rows in 20 folds", (GOOD, GOOD), {"folds": 20}),
+    ("folds: expected at least 6 rows a fold, got 100 in 20 folds", (GOOD, GOOD), {"folds": 20}),
     ("transform: expected columns that float32 can hold", (GOOD * 1e300, GOOD), {"transform": "none"}),
     ("critic: expected a function .* got one that returns int", (GOOD, GOOD), {"critic": lambda a, b: a * b}),
 ]
