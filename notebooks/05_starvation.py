@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Starvation at three levels, and who samples decides
+# # The starvation theorem at three levels, and who samples decides
 #
 # A policy gives the correct answer the probability $\varepsilon$. How much of it does the gradient see, and how long does it take to learn it? The
 # answer depends on what is asked: of the **population** gradient, of **$n$ samples**, or of a **pair** that someone supplies. The bound behind the
@@ -38,8 +38,7 @@ from toy.policy import OBJECTIVES, arms
 # %%
 torch.set_default_dtype(torch.float64)
 plt.style.use("tour.mplstyle")
-random = torch.Generator().manual_seed(0)
-COLOURS = {"rlhf": "C4", "sft": "C3", "dpo": "C0", "mio": "C2"}
+random, COLOURS = torch.Generator().manual_seed(0), {"rlhf": "C4", "sft": "C3", "dpo": "C0", "mio": "C2"}
 
 # %% [markdown]
 # ## 1. Population: the gradient of a rare response is of order $\pi_y$
@@ -104,11 +103,12 @@ for n, colour in ((4, "C0"), (16, "C3"), (64, "C1")):
     correct = torch.rand(9, 4000, n, generator=random) < rare[:, None, None]
     advantage = correct.double() - mi.mean(correct.double())[..., None]
     surrogate = mi.mean(advantage * torch.where(correct, *logits.log_softmax(-1).split(1, -1)))
-    zero = (torch.autograd.grad(surrogate.sum(), logits)[0] == 0).all(-1).double().mean(-1)
+    (gradient,) = torch.autograd.grad(surrogate.sum(), logits)
+    zero, mean = (gradient == 0).all(-1).double().mean(-1), gradient[..., 0].mean(-1)
     share = 1 - 1 / torch.tensor([theory.steps_to_first_signal(e, n) for e in rare.tolist()]) + rare**n
-    left.semilogx(rare, zero, colour + "o", label=f"n = {n}")
-    left.semilogx(rare, share, colour)
+    left.semilogx(rare, zero, colour + "o", rare, share, colour)
     assert ((zero - share).abs() < 5 * (share * (1 - share) / 4000 + 1e-6).sqrt()).all()
+    assert ((mean - (1 - 1 / n) * rare * (1 - rare)).abs() < 5 * gradient[..., 0].std(-1) / 4000**0.5).all()
 c, p, q = torch.linspace(-1, 8, 91), torch.tensor([0.5, 0.5]).log(), torch.tensor([0.05, 0.95]).log()
 scores, missed = torch.stack([c, torch.zeros(91)], -1), torch.zeros(91, 16)  # a critic that is c on A, 0 elsewhere
 exact, blind = mi.dv(scores, scores, p, q), mi.dv(scores, missed, p)
@@ -116,14 +116,15 @@ hit = mi.dv(scores, torch.cat([scores, missed[:, 2:]], -1), p)
 right.plot(c, exact, "C6", c, hit, "C5", c, blind, "C4")
 left.set(xlabel="ε", title="share of groups whose gradient is exactly 0")
 right.set(xlabel="critic on A", ylabel="DV (nats)", title="DV on 16 negatives, Q(A) = 0.05")
-left.legend()
+left.legend(left.lines[::2], ["n = 4", "n = 16", "n = 64"])
 right.legend(["exact", "one of 16 in A", "none of 16 in A"])
 plt.show()
 
 # %% [markdown]
-# *Left: of 4000 groups of n on-policy answers, the share whose group-relative gradient is exactly 0 (points; lines: theory). Right: the critic is raised by c
-# on a region A that holds half of P and 1/20 of Q. The exact DV has its maximum at ln 19. A batch of 16 negatives that misses A, as 44 % of them do,
-# promises more without end; one with a single hit errs less. Starvation is not of the bound but of the sample.*
+# *Left: of 4000 groups of n on-policy answers, the share whose group-relative gradient is exactly 0 (points; lines: theory). In the mean the gradient is
+# what it should be, up to the factor 1 − 1/n; but it comes in rare bursts. Right: the critic is raised by c on a region A that holds half of P and 1/20
+# of Q. The exact DV has its maximum at ln 19. A batch of 16 negatives that misses A, as 44 % of them do, promises more without end; one with a single hit
+# errs less. It is the sample that starves, not the bound.*
 
 # %%
 assert abs(c[exact.argmax()] - math.log(19)) <= 0.05  # the difference of ln dP/dQ on A and off it
@@ -131,7 +132,7 @@ assert (blind.diff() - 0.05).abs().max() < 1e-9  # its slope is P(A) = ½, for e
 assert abs(missed_mass.blind((0.05, 0.3, 0.65), (0, 0, 0), 1.0, 6) - 0.95**6) < 1e-12  # all batches, enumerated
 
 # %% [markdown]
-# ## 3. Pairs: what vanishes is the coordinate's doing
+# ## 3. Pairs: what blows up is the coordinates' doing
 #
 # DPO's gradients in the two probabilities have the ratio $\pi_l/\pi_w$ of sizes; as $\pi_l \to 0$ the chosen one's vanishes as $\pi_l^{\beta}$ while the
 # rejected one's goes as $\pi_l^{\beta - 1}$, without bound for $\beta < 1$. In the logits the two are equal and at most $\beta$. Theorem
@@ -220,13 +221,13 @@ assert all((weights[name] - w).abs().max() < 1e-9 for name, w in (("dv", 1.0), (
 # %%
 betas = [0.1, 0.125, 0.16, 0.2, 0.25, 0.35, 0.5, 0.7, 1.0]
 figure, (left, right) = plt.subplots(1, 2)
-for name, beta in (("rlhf", ()), ("dpo", (0.5,)), ("dpo", (0.1,)), ("mio", (0.1,)), ("sft", ())):
-    field = ascent(OBJECTIVES[name](arms(eps), torch.full_like(eps, *(beta or (1.0,))), 0.5))
+cases = (("rlhf", "C4"), ("dpo", "C0", 0.5), ("dpo", "C0--", 0.1), ("mio", "C2--", 0.1), ("sft", "C3"))
+for name, line, *beta in cases:
+    field = ascent(OBJECTIVES[name](arms(eps), torch.full_like(eps, *(beta or [1.0])), 0.5))
     flow = integrate(field, arms(eps), 2e4 if name == "mio" else 1e12, lambda x: x[:, 0] - x[:, 1])
     closed = torch.tensor([getattr(theory, f"escape_time_{name}")(e, *beta) for e in eps.tolist()])
-    label, dash = ", β = ".join([name.upper(), *map(str, beta)]), "--" * (beta == (0.1,))
-    left.loglog(eps, closed, COLOURS[name] + dash, label=label)
-    left.loglog(eps[flow.arrived], flow.time[flow.arrived], COLOURS[name] + "o")
+    left.loglog(eps, closed, line, label=", β = ".join([name.upper(), *map(str, beta)]))
+    left.loglog(eps[flow.arrived], flow.time[flow.arrived], line[:2] + "o")
     assert torch.allclose(flow.time.where(flow.arrived, torch.inf), closed, rtol=2e-3)
 thresholds = [math.exp(bisect(lambda x, b: theory.mio_escapes(math.exp(x), b) - 0.5, -40, -0.7, b)) for b in betas]
 bounds = [[compiled(mio_escapes_two_arms.eps_k)(kappa=k, beta=b) for b in betas] for k in (0.26, 4 / (3 * math.e))]
