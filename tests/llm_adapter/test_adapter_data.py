@@ -55,7 +55,7 @@ def arguments(folder, *flags):
 
 def refused(capsys, *flags):
     """Return the one line of a command that is refused."""
-    assert main([*map(str, flags)]) == 2
+    assert main([*map(str, flags), "--disable_tqdm", "true"]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
