@@ -1,11 +1,15 @@
 """Sampling is the law it says; a stopped run leaves the bytes of one that was not; pairs and rankings are verified."""
 
+import ast
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+import yaml
+from jinja2 import Template
 from transformers import set_seed
 
 from llm_adapter import evaluate, pairs, rollouts, sampling
@@ -224,6 +228,23 @@ def test_a_chat_model_gets_messages(tokenizer):
     assert found["prompt"] == [{"role": "user", "content": "1 * 2?"}]
     assert found["chosen"] == [{"role": "assistant", "content": "2"}]
     assert [message["content"] for (message,) in found["rejected"]] == ["3", "4"]
+
+
+def test_lm_eval_s_tasks_read_what_is_written_here():
+    folder = Path(pairs.__file__).parent / "lm_eval"
+    ranking = yaml.safe_load((folder / "preference_ranking.yaml").read_text())
+    said = {"question": "1 * 2?", "answer": "2"}
+    texts = (("it's 3", False), ('"2"', True), ("4\n", False))
+    record = said | {"responses": [{"text": text, "right": right, "finished": True} for text, right in texts]}
+    row = pairs.preference(record, 3, chat=True)
+    assert Template(ranking["doc_to_text"]).render(row) == "1 * 2?"
+    assert ast.literal_eval(Template(ranking["doc_to_choice"]).render(row)) == ['"2"', "it's 3", "4\n"]
+    assert ranking["doc_to_target"] == 0
+    asked = yaml.safe_load((folder / "verifiable.yaml").read_text())
+    assert Template(asked["doc_to_text"]).render(record) == "1 * 2?"
+    assert Template(asked["doc_to_target"]).render(record) == "2"
+    (pattern,) = (step["regex_pattern"] for step in asked["filter_list"][0]["filter"] if "regex_pattern" in step)
+    assert re.findall(pattern, "So 1,200 - 3 = 1,197.")[asked["filter_list"][0]["filter"][0]["group_select"]] == "1,197"
 
 
 # --- the commands on the built-in model -------------------------------------------------------------------------------
