@@ -84,13 +84,10 @@ class Reference:
 
     def __init__(self, model: nn.Module, args, accelerator: Accelerator) -> None:
         live = not args.precompute_ref_log_probs and not args.lora_rank
-        if live and accelerator.distributed_type == DistributedType.DEEPSPEED:
-            raise ValueError("precompute_ref_log_probs: expected true under DeepSpeed, got false")
         self._accelerator = accelerator
         self._frozen = sharded(copy.deepcopy(model).requires_grad_(False), accelerator) if live else None
         folder = cache_folder(args.reference_cache, "references") if args.precompute_ref_log_probs else None
-        whole = not any(hasattr(parameter, "ds_id") for parameter in model.parameters())  # ZeRO-3 took it apart
-        if folder and whole and args.process_index == 0:
+        if folder and args.process_index == 0:
             names = ("weights", "bf16", "fp16", "tf32", "row_layout")
             settings = {name: getattr(args, name) for name in names} | {"device": args.device.type}
             attention = getattr(model.config, "_attn_implementation", None)
@@ -104,8 +101,9 @@ class Reference:
         model = self._frozen or model
         inner, was_training = self._accelerator.unwrap_model(model), model.training
         off = inner.disable_adapter() if hasattr(inner, "disable_adapter") else nullcontext()
-        # FSDP2 has a precision of its own; other engines autocast a prepared model, and so does this an unprepared one
-        cast = nullcontext() if isinstance(inner, FSDPModule) else self._accelerator.autocast()
+        # FSDP2 and DeepSpeed have a precision of their own; a model for other engines is autocast, and so is this one
+        own = isinstance(inner, FSDPModule) or self._accelerator.distributed_type == DistributedType.DEEPSPEED
+        cast = nullcontext() if own else self._accelerator.autocast()
         model.eval()
         try:
             with off, cast:
@@ -115,7 +113,19 @@ class Reference:
 
 
 def sharded(model: nn.Module, accelerator: Accelerator) -> nn.Module:
-    """Return the model as FSDP2 runs it, if that is the engine, else as it is; training may come after or not."""
+    """Return the model as the engine will run it, before it is prepared for training.
+
+    FSDP2 shards it here. DeepSpeed will, later, and rounds its weights to bf16, as is done here; until then every GPU
+    holds them all.
+
+    Raises:
+        ValueError: FSDP of version 1, or a model that DeepSpeed took apart while it was read.
+    """
+    if accelerator.distributed_type == DistributedType.DEEPSPEED:
+        if any(hasattr(parameter, "ds_id") for parameter in model.parameters()):
+            raise ValueError("zero3_init_flag: expected false (the reference runs before the engine), got true")
+        rounded = torch.bfloat16 if accelerator.mixed_precision == "bf16" else model.dtype
+        return model.to(accelerator.device, rounded)
     if accelerator.distributed_type != DistributedType.FSDP:
         return model
     if accelerator.state.fsdp_plugin.fsdp_version != 2:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -120,13 +121,26 @@ def test_a_bad_config_is_named(tmp_path, text, message):
         parse_arguments(["--config", config(tmp_path, text)])
 
 
-def test_shipped_configs_are_read_and_come_in_matched_pairs():
-    names = sorted(path.name for path in (HERE / "configs").glob("*.yaml"))
-    assert names == ["demo-dpo.yaml", "demo-mio.yaml", "smollm2-dpo.yaml", "smollm2-mio.yaml"]
-    for name in names:
-        parse_arguments(["--config", str(HERE / "configs" / name)])
-    for kind in ("demo", "smollm2"):
+KINDS = ("demo", "llama3-8b", "mistral-7b", "qwen2.5-7b", "smollm2", "smollm2-arithmetic")
+
+
+def test_shipped_configs_come_in_matched_pairs():
+    names = {path.name for path in (HERE / "configs").glob("*.yaml")}
+    assert names == {f"{kind}-{loss}.yaml" for kind in KINDS for loss in ("dpo", "mio")}
+    for kind in KINDS:
         dpo, mio = (yaml.safe_load((HERE / "configs" / f"{kind}-{loss}.yaml").read_text()) for loss in ("dpo", "mio"))
         assert (dpo.pop("bound"), mio.pop("bound")) == ("dv", "js")
         assert mio.pop("beta") == 2 * dpo.pop("beta")  # equal first gradients
         assert dpo == mio
+
+
+@pytest.mark.parametrize("path", sorted((HERE / "configs").rglob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_configs_are_read_and_say_what_each_key_means(path):
+    if path.parent.name == "configs":
+        parse_arguments(["--config", str(path), "--use_cpu", "true"])
+    keys = [
+        line for line in path.read_text().splitlines() if not line.startswith("#") and not line.endswith("_config:")
+    ]
+    assert len(keys) > 5
+    for line in keys:
+        assert re.fullmatch(r" *\w+: \S+ +# .{9,}", line), line
