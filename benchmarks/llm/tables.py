@@ -45,23 +45,23 @@ def trajectories(runs: list[Row]) -> str:
     """Return the largest differences from TRL of each model, loss and layout."""
     head = ["model", "loss", "rows", "steps", "first loss", "last loss", *(f"Δ {name}" for name in COMPARED)]
     body = []
-    for (model, loss, steps, batch), group in _grouped(runs, "model", "loss_type", "steps", "batch"):
+    for (model, data, loss, steps, batch), group in _grouped(runs, "model", "data", "loss_type", "steps", "batch"):
         peers = [row for row in group if row["side"] == PEER]
         for side, found in _grouped((row for row in group if row["side"] != PEER), "side"):
             if peers:
                 ours, theirs = found[0]["logs"], peers[0]["logs"]
                 gaps = [max(abs(a[name] - b[name]) for a, b in zip(ours, theirs, strict=True)) for name in COMPARED]
                 ends = f"{ours[0]['loss']:.6f}", f"{ours[-1]['loss']:.6f}"
-                name = f"{model}, {batch} pairs a step"
+                name = f"{model}, {batch} pairs of {data} a step"
                 body.append([name, loss, side[0], str(steps), *ends, *(f"{gap:.1e}" for gap in gaps)])
     return _table(head, body)
 
 
 def costs(runs: list[Row]) -> str:
     """Return CPU-seconds of a step and peak memory of each model and side."""
-    head = ["model", "side", "runs", "CPU s a step", "TRL / ours", "peak GiB", "TRL / ours"]
+    head = ["model", "data", "side", "runs", "CPU s a step", "TRL / ours", "peak GiB", "TRL / ours"]
     body = []
-    for (model,), group in _grouped(runs, "model"):
+    for (model, data), group in _grouped(runs, "model", "data"):
         peers = {_turn(row): row for row in group if row["side"] == PEER}
         for (side,), found in _grouped(group, "side"):
             seconds = median(_step(row) for row in found)
@@ -69,7 +69,7 @@ def costs(runs: list[Row]) -> str:
             pairs = [(peers[_turn(row)], row) for row in found if _turn(row) in peers and side != PEER]
             speed = _spread([_step(peer) / _step(row) for peer, row in pairs])
             memory = _spread([peer["peak_bytes"] / row["peak_bytes"] for peer, row in pairs])
-            body.append([model, side, str(len(found)), f"{seconds:.2f}", speed, f"{peak:.2f}", memory])
+            body.append([model, data, side, str(len(found)), f"{seconds:.2f}", speed, f"{peak:.2f}", memory])
     return _table(head, body)
 
 
@@ -102,7 +102,7 @@ def savings(layouts: list[Row]) -> str:
 
 
 def _turn(row: Row) -> tuple:
-    return row["loss_type"], row["round"]
+    return row["loss_type"], row["round"], row["steps"], row["batch"]
 
 
 def _step(row: Row) -> float:
