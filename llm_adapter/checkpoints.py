@@ -74,7 +74,7 @@ class ResumableTrainer(Trainer):
         if self.args.world_size > 1:
             number = torch.tensor([float(self.stopped_by or 0)], device=self.args.device)
             number = int(self.accelerator.gather(number).max())
-            self.stopped_by = signal.Signals(number) if number else None
+            return signal.Signals(number) if number else None
         return self.stopped_by
 
     def _run_epoch(self, **kwargs) -> None:
@@ -120,6 +120,8 @@ class ResumableTrainer(Trainer):
         with self._in_hidden_folder(output) as hidden:
             self.save_model(str(hidden / "model"), _internal_call=True)
         self._when_all_are_here(_put_files_in_place, hidden / "model", output)
+        if self.args.push_to_hub:
+            self.push_to_hub(revision=self.args.hub_revision)
 
     @contextmanager
     def _in_hidden_folder(self, output: Path) -> Iterator[Path]:
@@ -166,7 +168,8 @@ class _Hooks(TrainerCallback):
         self.trainer._load_window(self.trainer._resumed_from)
 
     def on_step_end(self, args, state, control, **kwargs):
-        if self.trainer._agreed_signal():
+        if found := self.trainer._agreed_signal():
+            self.trainer.stopped_by = found
             control.should_save = control.should_training_stop = True
 
 

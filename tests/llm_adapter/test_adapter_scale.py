@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import socket
+from functools import cache
 
 import pytest
 import torch
@@ -79,15 +80,21 @@ def run(processes, out, few, *flags, config=None, batch=4):
     return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.fixture(scope="module", params=NEGATIVES)
-def single(request, processes, few, tmp_path_factory):
-    out = tmp_path_factory.mktemp(request.param)
-    return request.param, run(processes, out, few, *NEGATIVES[request.param]), load_file(out / "model.safetensors")
+@pytest.fixture(scope="module")
+def single(processes, few, tmp_path_factory):
+    """What one process logs and saves, by negatives."""
+
+    @cache
+    def found(negatives):
+        out = tmp_path_factory.mktemp(negatives)
+        return run(processes, out, few, *NEGATIVES[negatives]), load_file(out / "model.safetensors")
+
+    return found
 
 
-@pytest.mark.parametrize("config", ["ddp", "fsdp2"])
-def test_two_processes_take_the_steps_of_one(processes, few, tmp_path, single, config):
-    negatives, lines, weights = single
+@pytest.mark.parametrize(("negatives", "config"), [("own", "ddp"), ("own", "fsdp2"), ("batch", "ddp")])
+def test_two_processes_take_the_steps_of_one(processes, few, tmp_path, single, negatives, config):
+    lines, weights = single(negatives)
     found = run(processes, tmp_path, few, *NEGATIVES[negatives], config=config)
     assert [line["step"] for line in found] == [line["step"] for line in lines] == [1, 2, 3, 3]
     for one, two in zip(lines, found, strict=True):
