@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
+from accelerate import PartialState
 from torch import Tensor
 
 from .batching import LAYOUTS, collate, collate_shared
@@ -29,7 +30,7 @@ def choose_collate(layout: str, config, examples: Sequence[TokenizedExample], lo
         log_probs: gives the model's (S,) token log-probabilities of a collated batch, in evaluation mode.
     """
     reason = reason_against_shared(config, examples, log_probs) if layout == "shared" else None
-    if reason:
+    if reason and PartialState().is_main_process:
         say(f"row_layout: padded in place of shared, {reason}")
     return LAYOUTS["padded" if reason else layout]
 
