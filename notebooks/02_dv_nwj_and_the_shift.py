@@ -110,9 +110,8 @@ for symbols, colour in ((4, "C0"), (64, "C1"), (4096, "C2")):
     for axis, grid, critic in zip(axes, (sizes, y), (copied.log_ratio, fixed), strict=True):
         at_law = mi.dv(critic, critic, copied.log_p, copied.log_q)
         bias = torch.stack([mean_value(mi.dv, copied, critic, int(m)) for m in sizes]) - at_law
-        leading = (1 / (1 - mi.starvation_index(critic, copied.log_q)) - 1) / (
-            2 * sizes
-        )  # ESS/M = 1/(1 + Var_Q(e^T)/Z²)
+        squares = 1 / (1 - mi.starvation_index(critic, copied.log_q))  # E_Q e^{2T}/Z² = 1/(share of ESS)
+        leading = (squares - 1) / (2 * sizes)
         assert ((bias[:-1] > bias[1:]) & (bias[1:] > 0)).all()
         axis.loglog(grid, bias if axis is axes[0] else bias / leading, "o", color=colour, label=f"K = {symbols}")
     axes[0].loglog(sizes, copied.chi2 / (2 * sizes), "--", color=colour, linewidth=1)
