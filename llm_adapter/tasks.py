@@ -109,12 +109,15 @@ def draw_questions(arguments: TaskArguments, split: str, count: int | None, seed
 # ---------------------------------------------------------------------------------------------------------------------
 NUMBER = r"-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
 MARKER = re.compile(  # what announces the answer: "answer: ", "the result … is", "the GCD of 12 and 18 is", "#### "
-    r"\b(?:answer|result)\b[^\n.]*?(?:\b(?:is|are|equals)\b|:|=)"
-    r"|\b(?:gcd|lcm|divisor|multiple|product|sum|difference)\b[^\n.]*?(?:\b(?:is|equals)\b|=)"
+    r"\b(?:answer|result)\b[^\n.]*?(?:\b(?:is|are|be|equals)\b|:|=)"
+    r"|\b(?:gcd|lcm|divisor|multiple|product|sum|difference)\b[^\n.]*?(?:\b(?:is|be|equals)\b|=)"
     r"|####",
     re.IGNORECASE,
 )
-CLAUSE = re.compile(r"\n\s*\n|\.(?!\d)|;|,\s|\b(?:because|since|as|which|where|so|not)\b", re.IGNORECASE)
+CLAUSE = re.compile(r"\n\s*\n|\.(?!\d)|;|,\s|\b(?:because|since|as|when|which|where|so|not)\b", re.IGNORECASE)
+SUM = re.compile(
+    rf"{NUMBER}(?:[ \t]*(?:[+*/^×÷~]|\bx\b)+[ \t]*\(*{NUMBER}\)*)+"
+)  # an expression that is not yet a number
 
 
 def extract_number(text: str) -> str | None:
@@ -122,6 +125,7 @@ def extract_number(text: str) -> str | None:
 
     In this order: the last \boxed{…}; the clause after the last "answer is", "answer:", "GCD of … is" or "####"; the
     whole response. A clause gives the first number after its last "=", "is" or "equals"; a response its last number.
+    Operands are no answers: "3 * 4" has no number, "3 * 4 = 12" has one.
     Thousands' commas, currency, units, Markdown, LaTeX and typographic minus signs are read through.
 
     >>> extract_number("3 * 4 = 13? No: the answer is **12** apples.")
@@ -129,7 +133,7 @@ def extract_number(text: str) -> str | None:
     >>> extract_number("It costs $1,234.50, so -1,234.50 remain")
     '-1234.5'
     """
-    text = _plain(text)
+    text = SUM.sub(" ", _plain(text))
     if boxed := re.findall(r"\\boxed\s*\{([^{}]*)\}", text):
         return _first(boxed[-1], after=r"=")
     if marks := list(MARKER.finditer(text)):
