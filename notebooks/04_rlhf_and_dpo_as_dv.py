@@ -90,7 +90,8 @@ assert divergence[-1] > 2 * divergence[objective.argmax()]
 # **Care.** At a constant reward the optimum is $\pi_{\mathrm{ref}}$, with divergence 0: the divergence is a price in $J$, not the aim. And
 # $\mathrm{KL}(\pi\|\pi_{\mathrm{ref}})$, averaged over prompts, is the mutual information of prompt and response only where $\pi_{\mathrm{ref}}$ is the
 # average of $\pi$ over the prompts.
-#
+
+# %% [markdown]
 # ## 2. DPO: Donsker–Varadhan with the chosen response among its own negatives
 #
 # Take one positive, the chosen response, and the negatives chosen and rejected with weights $1 - \alpha$ and $\alpha$. At $\alpha = \tfrac12$,
@@ -196,7 +197,8 @@ three = torch.zeros(25, 3, 3)
 three[:, [0, 1, 0], [1, 2, 2]], three[:, [1, 2, 2], [0, 1, 0]] = odds.sigmoid() / 3, (-odds).sigmoid() / 3
 kl = mi.mean(two.sum(-1).log() + math.log(2), two.sum(-1).log())  # KL(P‖M) = KL(R‖M), M = (½, ½)
 figure, axes = plt.subplots(1, 2, sharey=True)
-axes[0].plot(p, torch.stack([kl, 2 * kl], -1), "C1", label=["below: KL(P‖M)", "above: KL(P‖M) + KL(R‖M)"])
+axes[0].plot(p, kl, "C1", label="KL(P‖M)")
+axes[0].plot(p, 2 * kl, "C1--", label="KL(P‖M) + KL(R‖M)")
 results = []
 for axis, x, pairs in zip(axes, (p, cycle), (two, three), strict=True):
     dpo = partial(value, pairs)
