@@ -23,7 +23,7 @@ from .data import TokenizedExample, read_examples, tokenize
 from .logprobs import choose_log_probs
 from .models import load_tokenizer
 from .rates import bootstrap, curve, wilson
-from .rollouts import RolloutArguments, _help, ask, collect, parse, place, run
+from .rollouts import RolloutArguments, ask, collect, described, parse, place, run
 from .token_cache import whole_file
 
 COMMAND = "llm_adapter.evaluate"
@@ -33,15 +33,15 @@ COMMAND = "llm_adapter.evaluate"
 class EvaluationArguments(RolloutArguments):
     """Ask a model held-out questions, and rank preferences by its log-probabilities."""
 
-    task: str | None = field(default=None, metadata=_help("Whose held-out questions are asked."))  # type: ignore
-    samples: int = field(default=16, metadata=_help("Responses drawn for each question."))
-    k: list[int] = field(default_factory=lambda: [1, 4, 16], metadata=_help("The k of pass@k."))
+    task: str | None = field(default=None, metadata=described("Whose held-out questions are asked."))
+    samples: int = field(default=16, metadata=described("Responses drawn for each question."))
+    k: list[int] = field(default_factory=lambda: [1, 4, 16], metadata=described("The k of pass@k."))
     train_data: str | None = field(
-        default=None, metadata=_help("Preferences trained on: refused if one of them asks a question asked here.")
+        default=None, metadata=described("Preferences trained on: refused if one of them asks a question asked here.")
     )
-    pairs: str | None = field(default=None, metadata=_help("Preferences whose responses are ranked."))
-    max_length: int = field(default=1024, metadata=_help("Most tokens of prompt and response when ranking."))
-    chat: bool = field(default=False, metadata=_help("Put plain strings, too, through the chat template."))
+    pairs: str | None = field(default=None, metadata=described("Preferences whose responses are ranked."))
+    max_length: int = field(default=1024, metadata=described("Most tokens of prompt and response when ranking."))
+    chat: bool = field(default=False, metadata=described("Put plain strings, too, through the chat template."))
 
     def check(self) -> None:
         """Raise the ValueError of the first field outside its range."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .models import load_tokenizer
 from .rates import curve, powers, starvation
-from .rollouts import RolloutArguments, _help, ask, collect, parse, place, run
+from .rollouts import RolloutArguments, ask, collect, described, parse, place, run
 from .token_cache import whole_file
 
 COMMAND = "llm_adapter.pairs"
@@ -27,7 +27,7 @@ OUTCOMES = ("pair", "none_right", "all_right", "no_wrong_finished")
 class PairArguments(RolloutArguments):
     """Sample a model on verifiable questions and write preferences."""
 
-    negatives: int = field(default=3, metadata=_help("Most rejected responses of a prompt."))
+    negatives: int = field(default=3, metadata=described("Most rejected responses of a prompt."))
 
     def check(self) -> None:
         """Raise the ValueError of the first field outside its range."""

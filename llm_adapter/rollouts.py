@@ -25,7 +25,7 @@ from .sampling import Sample, prompt_text, sample
 from .tasks import Question, TaskArguments, dataset, draw_questions, extract_number
 
 
-def _help(text: str) -> dict[str, str]:
+def described(text: str) -> dict[str, str]:
     return {"help": text}
 
 
@@ -33,14 +33,20 @@ def _help(text: str) -> dict[str, str]:
 class RolloutArguments(TaskArguments):
     """Who is asked what, and how."""
 
-    model: str = field(default="builtin", metadata=_help("A directory, a .gguf file, a hub name, or 'builtin'."))
-    count: int | None = field(default=None, metadata=_help("Different questions asked (default: all, 200 at most)."))
-    samples: int = field(default=8, metadata=_help("Responses drawn for each question."))
-    temperature: float = field(default=0.8, metadata=_help("Of the softmax they are drawn from; every token in play."))
-    max_new_tokens: int = field(default=32, metadata=_help("Most tokens of a response; one that is cut is not right."))
-    seed: int = field(default=0, metadata=_help("Of questions and responses."))
-    batch: int = field(default=16, metadata=_help("Questions asked at once: batch · samples rows."))
-    out: str = field(default="", metadata=_help("File to write; its journal and statistics lie beside it."))
+    model: str = field(default="builtin", metadata=described("A directory, a .gguf file, a hub name, or 'builtin'."))
+    count: int | None = field(
+        default=None, metadata=described("Different questions asked (default: all, 200 at most).")
+    )
+    samples: int = field(default=8, metadata=described("Responses drawn for each question."))
+    temperature: float = field(
+        default=0.8, metadata=described("Of the softmax they are drawn from; every token in play.")
+    )
+    max_new_tokens: int = field(
+        default=32, metadata=described("Most tokens of a response; one that is cut is not right.")
+    )
+    seed: int = field(default=0, metadata=described("Of questions and responses."))
+    batch: int = field(default=16, metadata=described("Questions asked at once: batch · samples rows."))
+    out: str = field(default="", metadata=described("File to write; its journal and statistics lie beside it."))
 
     def check(self) -> None:
         """Raise the ValueError of the first field outside its range."""
