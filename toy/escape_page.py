@@ -23,17 +23,17 @@ def section(page: Page, rows: list[Row]) -> None:
         escape_plots.escape_figure(rows),
         """Time until p(correct) = ½ for a two-response softmax policy that starts at ε (harder to the right; both axes
         logarithmic). Lines: closed forms. Points: gradient flow in the logits, integrated with the gradient that
-        automatic differentiation takes of the library's own loss. Open black points: policy gradient with the group's
-        mean reward as baseline, n answers a step, learning rate η = 0.5, median and quartiles of the runs; time is η ×
-        step. Right: MIO (α = ½), a fixed α, and the α of each ε that theory recommends, 1 − α = ε^β. Open points in
-        the grey band come to rest below ½ and never arrive: every fixed α has its own threshold in ε (theorem
-        mio_escapes_two_arms; α = 0.9, β = 1: (1 − ε)² = 1 − 0.1², ε = 0.005). Compare slopes, not heights: the losses
-        differ in the scale of their gradient (DPO's first one is proportional to β), which an adaptive optimiser would
-        divide out. To see: RLHF's slope is 1, by exact flow and by sampling alike, and so is DPO's at β = 1; at smaller
-        β DPO's bends towards β; SFT's goes to 0; α-MIO with the recommended α escapes from every ε, with a
-        slope of β/(1 + β): at first the chosen term alone pushes, as ε^β (p^(−β) − 1), and from p of about
-        ε^(β/(1 + β)) on the push off the rejected response is stronger. With an unseen response that push goes
-        elsewhere, and the slope is β (section on the anchor).""",
+        automatic differentiation takes of the library's own loss. Open points in the colour of the axes: policy
+        gradient with the group's mean reward as baseline, n answers a step, learning rate η = 0.5, median and
+        quartiles of the runs; time is η × step. Right: MIO (α = ½), a fixed α, and the α of each ε that theory
+        recommends, 1 − α = ε^β. Open points in the grey band come to rest below ½ and never arrive: every fixed α has
+        its own threshold in ε (theorems mio_escapes_two_arms and escape_times; α = 0.9, β = 1: (1 − ε)² + 0.1² = 1, ε
+        = 0.005). Compare slopes, not heights: the losses differ in the scale of their gradient (DPO's first one is
+        proportional to β), which an adaptive optimiser would divide out. To see: RLHF's slope is 1, by exact flow and
+        by sampling alike, and so is DPO's at β = 1; at smaller β DPO's bends towards β; SFT's goes to 0; α-MIO with
+        the recommended α escapes from every ε, with a slope of β/(1 + β): at first the chosen term alone pushes, as
+        ε^β (p^(−β) − 1), and from p of about ε^(β/(1 + β)) on the push off the rejected response is stronger. With an
+        unseen response that push goes elsewhere, and the slope is β (section on the anchor).""",
     )
     page.table("Exponent of the escape time in 1/ε, fitted over ε ≤ 0.01", escape_tables.exponents(rows))
     page.text(

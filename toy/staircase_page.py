@@ -37,18 +37,17 @@ def section(page: Page, rows: list[Row]) -> None:
         f"""{spec["dim"]} pairs of normals whose information climbs through {", ".join(f"{v:g}" for v in spec["nats"])}
         nats (stairs), {spec["steps"]} steps of Adam each on fresh batches of {spec["batch"]}; separable critics,
         {spec["replicas"]} for each objective and map, with batches of their own, trained on from level to level.
-        Coloured: what each row of mi.ESTIMATORS reads from the batch it is about to be trained on, y as it is or mapped
-        (asinh or cube of every coordinate; a random rotation of all; the cube, rotated), which leaves I; running
-        medians of {_width(row)} readings, median of the replicas; the band spans the replicas of plain y. Grey: what T
-        = ln dP/dQ itself reads from the same batches, the same under every map. Dashed for InfoNCE: its ceiling ln
-        {spec["batch"]} = {theory["ceiling"]:.2f}. Values below −1 are cut off. To see: grey apart from the stairs is
-        the read-out's fault, colour apart from grey the critic's. DV and SMILE overstate at high information even with
-        the ideal critic (NWJ's median too: its mean is exact, by rare deep drops), InfoNCE and the certificate
-        understate; the bridge (js, relative) and the plug-in keep to I. Every critic, of one small size and few steps,
-        falls short from 2 nats on, most where y is cubed; a rotation alone costs nothing, for a layer's first matrix
-        can undo it, and nothing more where y is cubed either, although no coordinate then has its partner; trained by
-        NWJ or MINE it falls behind for good from 6 nats, by JS or the α-relative DV it follows. JS's critic read by NWJ
-        shows what the critic gets wrong on rare pairs of large score.""",
+        Coloured: what each row of mi.ESTIMATORS reads from the batch it is about to be trained on, y as it is or
+        mapped (asinh or cube of every coordinate; a random rotation of all; the cube, rotated), which leaves I;
+        running medians of {_width(row)} readings, median of the replicas; the band spans the replicas of plain y.
+        Grey: what T = ln dP/dQ itself reads from the same batches, the same under every map. Dashed for InfoNCE:
+        its ceiling ln {spec["batch"]} = {theory["ceiling"]:.2f}. Values below −1 are cut off. To see: grey apart
+        from the stairs is the read-out's fault, colour apart from grey the critic's. DV and SMILE overstate at high
+        information even with the ideal critic (NWJ's median too: its mean is exact, by rare deep drops), InfoNCE
+        and the certificate understate; the bridge (js, relative) and the plug-in keep to I. Every critic, of one
+        small size and few steps, falls short from 2 nats on, most where y is cubed; trained by NWJ or MINE it falls
+        behind for good from 6 nats, by JS or the α-relative DV it follows. JS's critic read by NWJ shows what the
+        critic gets wrong on rare pairs of large score.""",
     )
     page.figure(
         "staircase_control",

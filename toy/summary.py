@@ -25,6 +25,8 @@ def summary(rows: list[Row]) -> Table:
     if gaps:
         body.append(("escape times, exact flow: largest relative gap to theory", f"{max(gaps):.0e}", "0"))
     for name, _, fitted, same, limit in exponents(rows).body:
+        if "drawn" in name or "every" in name:
+            continue  # in their own table
         body.append((f"escape exponent, {name}", fitted, f"{same} at these ε; limit: {limit}"))
     for row in of(rows, "Collapse")[:1]:
         for b, beta in enumerate(row["spec"]["betas"]):

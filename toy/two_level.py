@@ -17,7 +17,15 @@ import mi_estimators as mi
 from mi_estimators import _checks
 from mi_estimators.bounds import infonce_rows
 
-BOUNDS = ("dv", "nwj", "js", "infonce", "smile", "relative")
+BOUNDS = (
+    "dv",
+    "nwj",
+    "js",
+    "infonce",
+    "smile",
+    "relative",
+)
+"""The bounds whose noise and starvation the lab shows; each has a colour and a name in `style`."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from .style import COLOURS, GREEN, INK, NAMES
 from .tables import fit_exponent
 from .two_level import BOUNDS
 
-_MARKERS = dict(zip(BOUNDS, ("o", "^", "D", "v", "x", "P"), strict=True))
+_MARKERS = dict(zip(BOUNDS, "o^DvxPs*+", strict=False))
 
 
 def middle(spec: dict) -> int:
@@ -108,7 +108,13 @@ def scaling_figure(exact: Row, sampled: Row) -> Figure:
     for law, name, nats, slopes in slopes_of(exact, sampled):
         axes = panels[0 if law == "copied symbol" else 1]
         centre, half = np.array(slopes).T
-        _draw(axes, np.array(nats) + 0.04 * (BOUNDS.index(name) - 2.5), centre, name, np.nan_to_num(half))
+        _draw(
+            axes,
+            np.array(nats) + 0.04 * (BOUNDS.index(name) - (len(BOUNDS) - 1) / 2),
+            centre,
+            name,
+            np.nan_to_num(half),
+        )
         axes.set(title=law, xlabel="I, nats", ylim=(-1.6, 0.8))
         axes.axhline(-1, color=INK, lw=1)
     panels[0].set_ylabel("exponent of N in Var")
