@@ -107,7 +107,7 @@ class SurvivingUpdates(TrainerCallback):
             ]
 
     def on_optimizer_step(self, args, state, control, model=None, **kwargs):
-        """Count."""
+        """Count the weights that changed."""
         after = [values for values, gradients in self._read(model) if gradients is not None] if self._before else []
         for (before, moved), now in zip(self._before, after, strict=True):
             self._counts += torch.stack([((now != before) & moved).sum(), moved.sum()])

@@ -6,47 +6,38 @@ drawn from its own seed, so a run that was stopped and one that was not leave th
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import nn
 from tqdm import tqdm
-from transformers import HfArgumentParser, set_seed
+from transformers import set_seed
 
+from .flags import Parser, about
 from .models import check_model_name, load_model
 from .sampling import Sample, prompt_text, sample
 from .tasks import Question, TaskArguments, dataset, draw_questions, extract_number
-
-
-def described(text: str) -> dict[str, str]:
-    return {"help": text}
 
 
 @dataclass(frozen=True)
 class RolloutArguments(TaskArguments):
     """Who is asked what, and how."""
 
-    model: str = field(default="builtin", metadata=described("A directory, a .gguf file, a hub name, or 'builtin'."))
-    count: int | None = field(
-        default=None, metadata=described("Different questions asked (default: all, 200 at most).")
-    )
-    samples: int = field(default=8, metadata=described("Responses drawn for each question."))
-    temperature: float = field(
-        default=0.8, metadata=described("Of the softmax they are drawn from; every token in play.")
-    )
-    max_new_tokens: int = field(
-        default=32, metadata=described("Most tokens of a response; one that is cut is not right.")
-    )
-    seed: int = field(default=0, metadata=described("Of questions and responses."))
-    batch: int = field(default=16, metadata=described("Questions asked at once: batch · samples rows."))
-    out: str = field(default="", metadata=described("File to write; its journal and statistics lie beside it."))
+    model: str = field(default="builtin", metadata=about("A directory, a .gguf file, a hub name, or 'builtin'."))
+    count: int | None = field(default=None, metadata=about("Different questions asked (default: all, 200 at most)."))
+    samples: int = field(default=8, metadata=about("Responses drawn for each question."))
+    temperature: float = field(default=0.8, metadata=about("Of the softmax they are drawn from; every token in play."))
+    max_new_tokens: int = field(default=32, metadata=about("Most tokens of a response; one that is cut is not right."))
+    seed: int = field(default=0, metadata=about("Of questions and responses."))
+    batch: int = field(default=16, metadata=about("Questions asked at once: batch · samples rows."))
+    out: str = field(default="", metadata=about("File to write; its journal and statistics lie beside it."))
+    trust_remote_code: bool = field(default=False, metadata=about("Run code that the model's folder brings along."))
 
     def check(self) -> None:
         """Raise the ValueError of the first field outside its range."""
@@ -63,25 +54,14 @@ class RolloutArguments(TaskArguments):
         check_model_name(self.model)
 
 
-class _Parser(HfArgumentParser):
-    def error(self, message: str):
-        raise ValueError(message)
-
-
 def parse(kind: type, argv: Sequence[str], command: str):
-    """Return the arguments that the flags give.
+    """Return the arguments that the flags give, each within its range.
 
     Raises:
-        ValueError: an unknown flag, a missing one, or a value of the wrong type.
+        ValueError: an unknown flag, a missing one, a value of the wrong type or outside its range.
     """
-    parser = _Parser(kind, allow_abbrev=False, prog=f"python -m {command}", description=kind.__doc__)
-    found, unknown = parser.parse_args_into_dataclasses(
-        list(argv), look_for_args_file=False, return_remaining_strings=True
-    )
-    if unknown:
-        close = difflib.get_close_matches(unknown[0].lstrip("-"), [entry.name for entry in fields(kind)], n=1)
-        meant = f" (did you mean {close[0]}?)" if close else ""
-        raise ValueError(f"{unknown[0]}: expected a known flag, got this one{meant}")
+    found = Parser(kind, command, description=kind.__doc__).read(argv)
+    found.check()
     return found
 
 
@@ -196,10 +176,11 @@ def _read(path: Path, name: str, questions: Sequence[Question], batch: int) -> l
     return records[:whole]
 
 
-def place(arguments: RolloutArguments) -> nn.Module:
+def load(arguments: RolloutArguments) -> nn.Module:
     """Return the model, in evaluation mode, on the accelerator if there is one."""
     set_seed(arguments.seed)  # the built-in model's weights
-    return load_model(arguments.model).eval().to("cuda" if torch.cuda.is_available() else "cpu")
+    model = load_model(arguments.model, trust_remote_code=arguments.trust_remote_code)
+    return model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def ask(arguments: RolloutArguments, split: str) -> list[Question]:

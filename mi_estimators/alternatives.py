@@ -200,7 +200,7 @@ def dpo_sft(
         weight: of the likelihood term, > 0.
 
     Returns:
-        Losses, shape (...); unbounded below in z_w, which normalisation bounds by −ln π_ref(y_w).
+        Losses in nats, shape (...); unbounded below in z_w, which normalisation bounds by −ln π_ref(y_w).
 
     Raises:
         ValueError: non-finite or empty log-ratios, different shapes, or β or weight that is not positive.

@@ -241,6 +241,7 @@ def rows_for_halves(x: Rows, y: Rows) -> tuple[Tensor, Tensor]:
 
 
 def seeded(seed: int) -> torch.Generator:
+    """Return a generator of randomness from an integer in [0, 2³²)."""
     return torch.Generator().manual_seed(_checks.count("seed", seed, low=0, high=2**32 - 1))
 
 

@@ -110,3 +110,4 @@ DIVERGENCES: dict[str, FDivergence] = {
         reference="Nowozin et al. 2016, table 2 (squared Hellinger)",
     ),
 }
+"""Name → row. A row is all that a bound needs: what the other rooms know of it follows from reward and penalty."""

@@ -77,6 +77,13 @@ def minibatch_bias(
         ValueError: rows that do not pair, non-finite entries, a count out of range, or a full gradient of norm 0.
 
     Reference: Belghazi et al. 2018 (arXiv 1801.04062), section 3.2.
+
+    >>> from mi_estimators import nwj
+    >>> from mi_estimators.critics import Bilinear
+    >>> x = torch.tensor([[1.0], [-1.0]])
+    >>> found = minibatch_bias(nwj, Bilinear(1, 1), x, x, batch_size=2, batches=4)  # each minibatch has all the rows
+    >>> found.relative, found.along, round(found.cosine, 6)
+    (0.0, 0.0, 1.0)
     """
     _checks.scores("x", x, dims=2)
     _checks.scores("y", y, dims=2)

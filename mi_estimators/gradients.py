@@ -61,6 +61,13 @@ def gradient_statistics(
         ValueError: rows that do not pair, non-finite entries, or fewer than two minibatches.
 
     Reference: Rainforth et al. 2018 (arXiv 1802.04537); McCandlish et al. 2018 (arXiv 1812.06162), appendix A.
+
+    >>> from mi_estimators import nwj
+    >>> from mi_estimators.critics import Bilinear
+    >>> x = torch.tensor([[1.0], [-1.0]]).repeat(4, 1)  # every minibatch of two rows is the same
+    >>> found = gradient_statistics(nwj, Bilinear(1, 1), x, x, batch_size=2)
+    >>> found.mean_norm, found.trace_covariance  # at T = 0 in the weight of x y: 1 − (−1), and 0 in the others
+    (2.0, 0.0)
     """
     x, y = minibatches(x, y, batch_size)
     gradients = batch_gradients(matrix_objective(objective), critic, x, y)
@@ -96,6 +103,12 @@ def sample_gradients(
         ValueError: rows that do not pair, fewer than two, or non-finite entries.
 
     Reference: Efron 1982, chapter 6 (infinitesimal jackknife).
+
+    >>> from mi_estimators import dv
+    >>> from mi_estimators.critics import Bilinear
+    >>> x = torch.tensor([[1.0], [-1.0]])
+    >>> sample_gradients(dv, Bilinear(1, 1), x, x)[:, 0].tolist()  # in the weight of x y; together 1 − (−1)
+    [1.0, 1.0]
     """
     _checks.scores("x", x, dims=2)
     _checks.scores("y", y, dims=2)

@@ -118,6 +118,12 @@ def preference_anchor(mix: float) -> float:
 
     It is also the ceiling of the mixed law's information (r_α ≤ 1/(1 − α)). Infinite at mix = 1.
 
+    Args:
+        mix: α, the share of true negatives, in (0, 1].
+
+    Returns:
+        Nats; infinite at mix = 1.
+
     Raises:
         ValueError: mix outside (0, 1].
 
@@ -134,6 +140,12 @@ def preference_loss_floor(mix: float) -> float:
     """Return the infimum (2 − α) ln(2 − α) − (1 − α) ln(1 − α) of the JS family's loss, in nats.
 
     Approached at βz_w = −ln(1 − α), βz_l → −∞.
+
+    Args:
+        mix: α, the share of true negatives, in (0, 1].
+
+    Returns:
+        Nats.
 
     Raises:
         ValueError: mix outside (0, 1].
@@ -152,6 +164,12 @@ def no_collapse_interval(mix: float) -> tuple[float, float]:
 
     The ends are the two roots of sp(−u) + (1 − α) sp(u) = 2 ln 2; the upper one is infinite at mix = 1. Holds for any
     architecture and any optimiser (Jensen). DPO has no such interval.
+
+    Args:
+        mix: α, the share of true negatives, in (0, 1].
+
+    Returns:
+        (lower, upper), in nats.
 
     Raises:
         ValueError: mix outside (0, 1].

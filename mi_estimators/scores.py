@@ -25,12 +25,23 @@ def joint_and_product(
 ) -> tuple[Float[Tensor, "*batch n"], Float[Tensor, "*batch m"]]:
     """Split T(x_i, y_j) into the n scores on the diagonal (P) and the m = n(n − 1) off it (Q), row by row.
 
+    Args:
+        matrix: scores of all pairs, positives on the diagonal, shape (..., n, n), in nats.
+
+    Returns:
+        Views of shapes (..., n) and (..., n(n − 1)).
+
+    Raises:
+        ValueError: a matrix that is not square.
+
     >>> import torch
     >>> joint, product = joint_and_product(torch.arange(9.0).reshape(3, 3))
     >>> joint.tolist(), product.tolist()
     ([0.0, 4.0, 8.0], [1.0, 2.0, 3.0, 5.0, 6.0, 7.0])
     """
     n = matrix.shape[-1]
+    if matrix.shape[-2:] != (n, n):
+        raise ValueError(f"matrix: expected square matrices in the last two dimensions, got {tuple(matrix.shape)}")
     # Dropping the first entry leaves n − 1 runs of n + 1 entries that end on the diagonal: a view, not a gather.
     runs = matrix.flatten(-2)[..., 1:].unflatten(-1, (n - 1, n + 1))
     return matrix.diagonal(dim1=-2, dim2=-1), runs[..., :-1].flatten(-2)

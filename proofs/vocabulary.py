@@ -39,7 +39,7 @@ def sigmoid(u: sp.Expr) -> sp.Expr:
 
 
 def expect(law: Vector, values: Vector) -> sp.Expr:
-    """E_law[values]."""
+    """Return E_law[values]."""
     return sum(p * v for p, v in zip(law, values, strict=True))
 
 

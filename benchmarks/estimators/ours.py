@@ -14,6 +14,7 @@ import mi_estimators as mi
 
 
 def fit(estimator: str, x: np.ndarray, y: np.ndarray, seed: int, steps: int | None) -> tuple[dict, Read]:
+    """Fit one of our estimators; return what it reports and a function that reads fresh rows."""
     options = {} if estimator == "default" else {"estimator": estimator}
     if steps is not None:
         options["steps"] = steps

@@ -50,10 +50,12 @@ class Package:
 
     @property
     def folder(self) -> Path:
+        """Where its environment is made."""
         return ENVIRONMENTS / self.name
 
     @property
     def python(self) -> str:
+        """The interpreter that has it."""
         return sys.executable if self.requirements is None else environment.python_of(self.folder)
 
     def label(self, estimator: str) -> str:

@@ -28,6 +28,7 @@ CLASSICAL = {
 
 
 def fit(estimator: str, x: np.ndarray, y: np.ndarray, seed: int, steps: int | None) -> tuple[dict, Read | None]:
+    """Fit one of benchmark-mi's estimators; return what it reports and, if neural, a function that reads fresh rows."""
     if estimator in CLASSICAL:
         return {"reported": float(CLASSICAL[estimator]().estimate(x, y))}, None
     options = {} if steps is None else {"max_n_steps": steps, "test_every_n_steps": steps}

@@ -17,6 +17,7 @@ InfoNCE does with the default critic, is stopped after two epochs."""
 
 
 def fit(estimator: str, x: np.ndarray, y: np.ndarray, seed: int, steps: int | None) -> tuple[dict, Read]:
+    """Fit one of torch-mist's estimators; return what it reports and a function that reads fresh rows."""
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - the package draws from the global state
     torch.manual_seed(seed)

@@ -46,6 +46,7 @@ class Fit:
         }
 
     def run(self) -> Row:
+        """Fit in the package's environment, and return the row."""
         found = packages.fit(self.package, self.estimator, self.law, self.task, self.seed, self.rows, self.steps)
         return {**self.identity, "truth": self.law.mutual_information, **found}
 

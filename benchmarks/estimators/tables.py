@@ -67,6 +67,7 @@ def _inside(row: Row) -> bool:
 
 
 def number(x: float | None, digits: int = 2) -> str:
+    """Return a number as text, to `digits` decimals below 100; a dash for None."""
     if x is None:
         return DASH
     if math.isinf(x):

@@ -33,6 +33,9 @@ def spiral(speed: float, plane: tuple[int, int] = (0, 1), power: int = 1) -> Inj
         plane: the two columns that turn.
         power: 1 or 2.
 
+    Returns:
+        The map with its inverse, on the last dimension.
+
     Raises:
         ValueError: speed not a finite number, a plane that is not two different columns, or another power.
 
@@ -63,8 +66,8 @@ def _unroll(point: Tensor) -> Tensor:
     return u
 
 
-# u in (0, 1) ↦ (t cos t, t sin t)/21 with t = 3π/2·(1 + 2u): one column becomes a curve in the plane.
 SWISS_ROLL = InjectiveMap("swiss_roll", _roll, _unroll, dim_in=1, dim_out=2)
+"""u in (0, 1) ↦ (t cos t, t sin t)/21 with t = 3π/2·(1 + 2u): one column becomes a curve in the plane."""
 
 
 def _row(index: Tensor, points: Tensor) -> Tensor:
@@ -76,6 +79,9 @@ def embedding(points: Float[Tensor, "k d"]) -> InjectiveMap:
 
     Args:
         points: shape (k, d), one different row an index.
+
+    Returns:
+        The map, from indices of shape (...) to rows (..., d), with its inverse.
 
     Raises:
         ValueError: not a matrix of finite numbers, or two rows that are equal.

@@ -32,11 +32,17 @@ def _normal_quantile(u: Tensor) -> Tensor:
     return torch.special.ndtri(inside_unit_interval("normal_cdf", u))
 
 
-# t ↦ arsinh t: tames tails; t ↦ sign(t)|t|^{3/2} and t ↦ t³: lengthen them; t ↦ Φ(t): normal margins become uniform.
 ASINH = InjectiveMap("asinh", torch.asinh, torch.sinh)
+"""t ↦ arsinh t, which tames tails."""
+
 HALF_CUBE = InjectiveMap("half_cube", partial(_power, exponent=3 / 2), partial(_power, exponent=2 / 3))
+"""t ↦ sign(t)|t|^{3/2}, which lengthens tails."""
+
 CUBIC = InjectiveMap("cubic", partial(_power, exponent=3), partial(_power, exponent=1 / 3))
+"""t ↦ t³, which lengthens tails."""
+
 NORMAL_CDF = InjectiveMap("normal_cdf", _normal_cdf, _normal_quantile)
+"""t ↦ Φ(t), under which normal margins become uniform."""
 
 
 def _wiggle(t: Tensor, waves: tuple[tuple[float, float, float], ...]) -> Tensor:
@@ -59,6 +65,9 @@ def wiggly(waves: tuple[tuple[float, float, float], ...]) -> InjectiveMap:
     Args:
         waves: triples (amplitude a, frequency f, phase φ).
 
+    Returns:
+        The map with its inverse, for tensors of any shape.
+
     Raises:
         ValueError: not triples of finite numbers, or Σ |a f| ≥ 1.
 
@@ -74,7 +83,9 @@ def wiggly(waves: tuple[tuple[float, float, float], ...]) -> InjectiveMap:
     return InjectiveMap("wiggly", partial(_wiggle, waves=waves), partial(_unwiggle, waves=waves))
 
 
-def _mixture_sum(x: Tensor, weights: tuple[float, ...], means: tuple[float, ...], part: Callable) -> Tensor:
+def _mixture_sum(
+    x: Tensor, weights: tuple[float, ...], means: tuple[float, ...], part: Callable[[Tensor], Tensor]
+) -> Tensor:
     return sum((w * part(x - mean) for w, mean in zip(weights, means, strict=True)), torch.zeros_like(x))
 
 
@@ -104,6 +115,9 @@ def mixture_quantile(weights: tuple[float, ...], means: tuple[float, ...]) -> In
     Args:
         weights: positive probabilities that sum to 1.
         means: of the components, increasing.
+
+    Returns:
+        The map with its inverse, for tensors of any shape.
 
     Raises:
         ValueError: weights or means that are not so, or of different lengths.

@@ -45,6 +45,7 @@ def _same(value: Tensor) -> Tensor:
 
 
 IDENTITY = InjectiveMap("identity", _same, _same, dim_low=0)
+"""x ↦ x, of any number of columns, indices without columns included."""
 
 
 @dataclass(frozen=True)

@@ -391,3 +391,9 @@ BAD_CALLS = [
 def test_bad_calls_are_refused_by_name(message, call):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_joint_and_product_refuses_a_matrix_that_is_not_square():
+    for matrix in (torch.zeros(2, 3), torch.zeros(3)):
+        with pytest.raises(ValueError, match="matrix: expected square"):
+            mi.joint_and_product(matrix)

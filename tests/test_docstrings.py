@@ -1,0 +1,175 @@
+"""What stands in docstrings: all of it for the library's public names, a first line for the other rooms' functions."""
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import mi_estimators as mi
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("mi_estimators", "proofs", "toy", "llm_adapter", "benchmarks")
+
+NO_EXAMPLE = {
+    "plot_gradient_table": "draws a figure",
+    "self_consistency": "five fits; its three checks are tested on laws",
+}
+"""Functions without a doctest, and why."""
+
+NO_SOURCE = {
+    "sft", "gather", "gathered_scores", "gradient_table", "joint_and_product",
+    "jackknife_statistics", "pair_scores", "plot_gradient_table", "product_scores",
+    "laws.embedding", "laws.mixture_quantile", "laws.spiral", "laws.wiggly",
+}  # fmt: skip
+"""Functions that need no source: bookkeeping of scores, rows and maps, and tables of what is explained elsewhere."""
+
+NO_UNIT = {
+    "gather", "gathered_scores", "cal_dpo", "kto",
+    "gradient_statistics", "gradient_table", "jackknife_statistics", "minibatch_bias", "sample_gradients",
+    "plot_gradient_table", "log_mean_exp", "mean", "permutation_test", "self_consistency",
+    "laws.embedding", "laws.mixture_quantile", "laws.spiral", "laws.wiggly",
+}  # fmt: skip
+"""Functions whose numbers are counts, shares, ratios or rows, or in the unit of what they are given."""
+
+
+def public() -> dict[str, object]:
+    """Return every public name of the library and of its laws."""
+    return {name: getattr(mi, name) for name in mi.__all__} | {
+        f"laws.{name}": getattr(mi.laws, name) for name in mi.laws.__all__
+    }
+
+
+NAMES = public()
+FUNCTIONS = sorted(name for name, item in NAMES.items() if inspect.isfunction(item))
+CLASSES = sorted(name for name, item in NAMES.items() if inspect.isclass(item))
+CONSTANTS = sorted(set(NAMES) - set(FUNCTIONS) - set(CLASSES) - {"laws"})
+
+
+def section(docstring: str, name: str) -> bool:
+    """Whether a docstring has a section, or says whose it shares: "Args, Returns, Raises: as for `dv`."."""
+    return bool(re.search(rf"^\s*(?:\w+, )*{name}(?:, \w+)*:", docstring, re.M))
+
+
+def missing_of_function(name: str, function: object) -> list[str]:
+    """Return the parts that a public function's docstring lacks."""
+    text = function.__doc__ or ""
+    parameters = inspect.signature(function).parameters
+    parts = {
+        "a first line that is a sentence": re.match(r"[A-Z].*", text.split("\n\n")[0]) and ". " not in text[:3],
+        "Args": section(text, "Args"),
+        "Returns": section(text, "Returns"),
+        "Raises": section(text, "Raises"),
+        "an example": ">>>" in text or name in NO_EXAMPLE,
+        "a source or a theorem": section(text, "Reference") or section(text, "Theorem") or name in NO_SOURCE,
+        "shapes": "Tensor" not in str(inspect.signature(function)) or "hape" in text or "as for" in text.lower(),
+        "a unit": "nats" in text.lower() or name in NO_UNIT,
+    } | {
+        f"the argument {argument}": re.search(rf"\b{argument}\b", text) or "Args, " in text or "as for" in text
+        for argument in parameters
+    }
+    return [part for part, there in parts.items() if not there]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_say_all_of_it(name):
+    assert missing_of_function(name, NAMES[name]) == []
+
+
+def methods(kind: type) -> Iterator[tuple[str, object]]:
+    """Yield what a class itself defines for others: methods, properties, and a call."""
+    for name, member in vars(kind).items():
+        if name != "__call__" and name.startswith("_"):
+            continue
+        function = getattr(member, "fget", getattr(member, "__func__", member))
+        if inspect.isfunction(function):
+            yield name, function
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_classes_and_their_methods_say_what_they_are(name):
+    kind = NAMES[name]
+    text = kind.__doc__ or ""
+    assert re.match(r"[A-Z`]", text), "expected a docstring"
+    assert not text.startswith(f"{kind.__name__}("), "expected more than the dataclass's signature"
+    fields = [field for field in getattr(kind, "__dataclass_fields__", {}) if not field.startswith("_")]
+    assert [field for field in fields if not re.search(rf"\b{field}\b", text)] == []
+    for method, function in methods(kind):
+        said = function.__doc__ or ""
+        assert re.match(r"[A-Zχ]", said), f"{method}: expected a docstring"
+        parameters = list(inspect.signature(function).parameters.values())[1:]
+        if any("Tensor" in str(parameter.annotation) for parameter in parameters):
+            assert "hape" in said or "as for" in said or "columns" in said, f"{method}: expected shapes"
+        returned = str(inspect.signature(function).return_annotation)
+        if "Tensor" in returned:
+            assert "hape" in said, f"{method}: expected the shape that is returned"
+
+
+def documented_constants() -> set[str]:
+    """Return the names that are assigned in the library with a docstring below."""
+    found = set()
+    for path in (ROOT / "mi_estimators").rglob("*.py"):
+        body = ast.parse(path.read_text()).body
+        for line, below in pairwise(body):
+            is_text = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
+            targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
+            found |= {target.id for target in targets if is_text and isinstance(target, ast.Name)}
+    return found
+
+
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_constants_have_a_docstring_below(name):
+    assert name.removeprefix("laws.") in documented_constants()
+
+
+def test_the_exceptions_are_needed():
+    for names in (NO_EXAMPLE, NO_SOURCE, NO_UNIT):
+        assert set(names) <= set(FUNCTIONS)
+    assert not [name for name in NO_EXAMPLE if ">>>" in NAMES[name].__doc__]
+    assert not [n for n in NO_SOURCE if section(NAMES[n].__doc__, "Reference") or section(NAMES[n].__doc__, "Theorem")]
+    assert not [name for name in NO_UNIT if "nats" in NAMES[name].__doc__.lower()]
+
+
+@pytest.mark.parametrize(
+    ("docstring", "lacks"),
+    [
+        (None, "a first line that is a sentence"),
+        ("Return x, in nats.\n\n    Returns:\n        x.\n\n    Raises:\n        ValueError: y.", "Args"),
+        ("Return x.\n\n    Args:\n        x: x.\n", "a unit"),
+        ("Return y, in nats, shape (...).", "the argument x"),
+    ],
+)
+def test_a_missing_part_is_found(docstring, lacks):
+    def function(x):
+        return x
+
+    function.__doc__ = docstring
+    assert lacks in missing_of_function("function", function)
+
+
+def defined(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.AST]]:
+    """Yield the public functions and classes of a module, and the public methods of its public classes."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            yield prefix + node.name, node
+            if isinstance(node, ast.ClassDef):
+                yield from defined(node.body, f"{node.name}.")
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_module_and_public_function_of_the_rooms_has_a_docstring(room):
+    files = [path for path in (ROOT / room).rglob("*.py") if "build" not in path.relative_to(ROOT).parts]
+    assert files
+    without = []
+    for path in files:
+        tree = ast.parse(path.read_text())
+        named = [("the module", tree), *defined(tree.body)]
+        without += [
+            f"{path.relative_to(ROOT)}: {name}"
+            for name, node in named
+            if len((ast.get_docstring(node) or "").split()) < 2
+        ]
+    assert without == []
