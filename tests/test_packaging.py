@@ -1,12 +1,16 @@
-"""The wheel: exactly four packages, and `pip install` of it alone gives a working library."""
+"""The distributions: a wheel of exactly four packages, made from the sdist, that alone gives a working library."""
 
 import subprocess
 import sys
+import tarfile
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.metadata import Metadata
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 PIP = ["-m", "pip", "--disable-pip-version-check", "--quiet"]
@@ -19,17 +23,44 @@ def run(*command, cwd):
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """Build from what git tracks, so that a file nobody committed cannot make the wheel work."""
-    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+def built(tmp_path_factory):
+    """Build from what git tracks, so that a file nobody committed cannot help: the sdist, and the wheel out of it."""
+    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("built")
     archive = source.with_suffix(".tar")
     run("git", "ls-files", "-z", cwd=ROOT)
     names = run("git", "ls-files", cwd=ROOT).splitlines()
     run("tar", "-cf", archive, *(name for name in names if (ROOT / name).is_file()), cwd=ROOT)
     run("tar", "-xf", archive, cwd=source)
-    run(sys.executable, *PIP, "wheel", "--no-deps", "--wheel-dir", out, source, cwd=source)
-    (path,) = out.glob("*.whl")
+    run(sys.executable, "-m", "build", "--outdir", out, source, cwd=source)
+    return out
+
+
+@pytest.fixture(scope="module")
+def wheel(built):
+    (path,) = built.glob("*.whl")
     return path
+
+
+def test_the_sdist_holds_what_the_wheel_is_made_of(built, wheel):
+    (path,) = built.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    in_wheel = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert in_wheel | {"pyproject.toml", "README.md", "LICENSE", "PKG-INFO"} <= names
+
+
+def test_the_metadata_are_valid_and_say_what_pyproject_says(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = Metadata.from_email(archive.read(name), validate=True)  # raises what an index would refuse
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert (metadata.name, str(metadata.version)) == (project["name"], project["version"])
+    assert metadata.license_expression == project["license"]
+    assert metadata.description_content_type == "text/markdown"
+    assert metadata.description == (ROOT / "README.md").read_text()
+    assert set(metadata.provides_extra) == set(project["optional-dependencies"])
+    needed = {str(entry) for entry in metadata.requires_dist if "extra" not in str(entry.marker)}
+    assert needed == {str(Requirement(entry)) for entry in project["dependencies"]}
 
 
 def test_the_wheel_holds_the_four_packages_and_their_data(wheel):
@@ -47,6 +78,8 @@ def test_the_wheel_holds_the_four_packages_and_their_data(wheel):
         for p in (ROOT / room).rglob("*.py")
     }
     assert modules <= set(names)
+    tracked = run("git", "ls-files", "mi_estimators", "proofs", "toy", "llm_adapter", cwd=ROOT).split()
+    assert {name for name in tracked if not name.endswith((".py", ".md"))} <= set(names)
     assert any(n.endswith("licenses/LICENSE") for n in names)
 
 
