@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-import difflib
 import json
+from argparse import SUPPRESS
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
 import yaml
-from transformers import HfArgumentParser, TrainingArguments
+from transformers import TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
 from .fields import Check, DataArguments, ModelArguments, ObjectiveArguments
+from .flags import Parser
 from .objective import Objective
 
 HERE = Path(__file__).parent
 DEMO = HERE / "configs" / "demo-mio.yaml"
 PAIRS = HERE / "pairs.jsonl"
+USAGE = "python -m llm_adapter.train [--config FILE.yaml] [--FIELD VALUE ...]"
+DESCRIPTION = (
+    "Fine-tune a causal LM by a preference loss. Below: the fields of llm_adapter and the most used ones of "
+    "transformers; each other field of transformers.TrainingArguments is a flag, too, and all may stand in FILE.yaml."
+)
+USUAL = (  # of TrainingArguments, in --help
+    *("output_dir", "resume_from_checkpoint", "seed", "max_steps", "num_train_epochs", "learning_rate", "warmup_steps"),
+    *("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps", "bf16", "use_cpu"),
+    *("gradient_checkpointing", "logging_steps", "eval_strategy", "eval_steps", "save_strategy", "save_steps"),
+    *("report_to", "disable_tqdm"),
+)
 
 
 @dataclass
@@ -86,11 +98,6 @@ def _checkpoint(value: str | None, output_dir: str) -> str | None:
     return found
 
 
-class _Parser(HfArgumentParser):
-    def error(self, message: str):
-        raise ValueError(message)
-
-
 def parse_arguments(argv: list[str]) -> PreferenceArguments:
     """Return the arguments of `--config FILE.yaml` overridden by the other flags.
 
@@ -99,20 +106,25 @@ def parse_arguments(argv: list[str]) -> PreferenceArguments:
     Raises:
         ValueError: an unreadable config, an unknown key or flag, a value of the wrong type or outside its range.
     """
-    parser = _Parser(PreferenceArguments, allow_abbrev=False, prog="python -m llm_adapter.train")
+    parser = Parser(PreferenceArguments, "llm_adapter.train", usage=USAGE, description=DESCRIPTION)
+    _shorten_help(parser)
     parser.add_argument("--config", metavar="FILE.yaml", help="Defaults for any of these fields; flags override them.")
     given = parser.parse_known_args(argv)[0]
     config = given.config or (DEMO if not any(arg.split("=")[0] == "--model" for arg in argv) else None)
     defaults = _config_flags(config, parser) if config else []
-    arguments, _, unknown = parser.parse_args_into_dataclasses(
-        defaults + argv, look_for_args_file=False, return_remaining_strings=True
-    )
-    if unknown:
-        raise ValueError(f"{unknown[0]}: expected a known flag, got this one{_suggestion(unknown[0].lstrip('-'))}")
-    return arguments
+    return parser.read(defaults + argv)
 
 
-def _config_flags(path: str | Path, parser: _Parser) -> list[str]:
+def _shorten_help(parser: Parser) -> None:
+    """Leave out of --help the hundred fields of TrainingArguments that few runs set; they are flags all the same."""
+    groups = (ObjectiveArguments, DataArguments, ModelArguments)
+    ours = {entry.name for group in groups for entry in fields(group)}
+    for action in parser._actions:
+        if action.dest not in {"help", "config", *USUAL, *ours}:
+            action.help = SUPPRESS
+
+
+def _config_flags(path: str | Path, parser: Parser) -> list[str]:
     """Return a YAML file's fields as flags, so that they are read by the same rules; null leaves the default."""
     try:
         config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -125,7 +137,7 @@ def _config_flags(path: str | Path, parser: _Parser) -> list[str]:
     known = {entry.name for entry in fields(PreferenceArguments) if entry.init}
     for key in config:
         if key not in known:
-            raise ValueError(f"{path}: expected known fields, got {key}{_suggestion(str(key))}")
+            raise ValueError(f"{path}: expected known fields, got {key}{parser.nearest(str(key))}")
     flags = []
     for key, value in config.items():
         if isinstance(value, list):
@@ -137,8 +149,3 @@ def _config_flags(path: str | Path, parser: _Parser) -> list[str]:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     return flags
-
-
-def _suggestion(name: str) -> str:
-    close = difflib.get_close_matches(name, [entry.name for entry in fields(PreferenceArguments)], n=1)
-    return f" (did you mean {close[0]}?)" if close else ""

@@ -20,10 +20,11 @@ from tqdm import tqdm
 
 from .batching import collate, split_rows, sum_responses
 from .data import TokenizedExample, read_examples, tokenize
+from .flags import about
 from .logprobs import choose_log_probs
 from .models import load_tokenizer
 from .rates import bootstrap, curve, wilson
-from .rollouts import RolloutArguments, ask, collect, described, parse, place, run
+from .rollouts import RolloutArguments, ask, collect, load, parse, run
 from .token_cache import whole_file
 
 COMMAND = "llm_adapter.evaluate"
@@ -33,15 +34,15 @@ COMMAND = "llm_adapter.evaluate"
 class EvaluationArguments(RolloutArguments):
     """Ask a model held-out questions, and rank preferences by its log-probabilities."""
 
-    task: str | None = field(default=None, metadata=described("Whose held-out questions are asked."))
-    samples: int = field(default=16, metadata=described("Responses drawn for each question."))
-    k: list[int] = field(default_factory=lambda: [1, 4, 16], metadata=described("The k of pass@k."))
+    task: str | None = field(default=None, metadata=about("Whose held-out questions are asked."))
+    samples: int = field(default=16, metadata=about("Responses drawn for each question."))
+    k: list[int] = field(default_factory=lambda: [1, 4, 16], metadata=about("The k of pass@k."))
     train_data: str | None = field(
-        default=None, metadata=described("Preferences trained on: refused if one of them asks a question asked here.")
+        default=None, metadata=about("Preferences trained on: refused if one of them asks a question asked here.")
     )
-    pairs: str | None = field(default=None, metadata=described("Preferences whose responses are ranked."))
-    max_length: int = field(default=1024, metadata=described("Most tokens of prompt and response when ranking."))
-    chat: bool = field(default=False, metadata=described("Put plain strings, too, through the chat template."))
+    pairs: str | None = field(default=None, metadata=about("Preferences whose responses are ranked."))
+    max_length: int = field(default=1024, metadata=about("Most tokens of prompt and response when ranking."))
+    chat: bool = field(default=False, metadata=about("Put plain strings, too, through the chat template."))
 
     def check(self) -> None:
         """Raise the ValueError of the first field outside its range."""
@@ -55,7 +56,7 @@ class EvaluationArguments(RolloutArguments):
 
 
 def refuse_overlap(questions: Sequence[str], path: str) -> None:
-    """Raise if a prompt of the preferences at `path` contains one of the questions.
+    """Raise if a prompt of the preferences at `path` is one of the questions.
 
     Raises:
         ValueError: the first such line, and how many there are; a file that cannot be read.
@@ -141,14 +142,13 @@ def report(arguments: EvaluationArguments, found: dict) -> str:
 def evaluate(argv: Sequence[str]) -> None:
     """Ask, rank, write and print."""
     arguments = parse(EvaluationArguments, argv, COMMAND)
-    arguments.check()
     questions = ask(arguments, "held_out") if arguments.task else []
     if arguments.train_data:
         refuse_overlap([question.text for question in questions], arguments.train_data)
-    tokenizer = load_tokenizer(arguments.model)
+    tokenizer = load_tokenizer(arguments.model, arguments.trust_remote_code)
     path, out = arguments.pairs, Path(arguments.out)
     examples = tokenize(read_examples(path), tokenizer, arguments.max_length, path, arguments.chat) if path else []
-    model = place(arguments)
+    model = load(arguments)
     out.parent.mkdir(parents=True, exist_ok=True)
     found = {"command": shlex.join(["python", "-m", COMMAND, *argv]), "arguments": asdict(arguments)}
     if questions:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import mi_estimators as mi
 
 from .batching import LAYOUTS
+from .flags import about
 from .models import BUILTIN, check_model_name
 from .objective import LOG_RATIOS, NEGATIVES
 from .precision import ROUNDINGS, WEIGHTS
@@ -17,32 +18,28 @@ from .tokens import TRUNCATIONS
 Check = tuple[str, bool, str]  # field, whether its value is legal, what was expected
 
 
-def _help(text: str) -> dict[str, str]:
-    return {"help": text}
-
-
 @dataclass
 class ObjectiveArguments:
     """What is descended; `objective.py` computes it."""
 
-    bound: str = field(default="js", metadata=_help(f"One of {', '.join(mi.PREFERENCE_BOUNDS)}; dv: DPO, js: MIO."))
-    mix: float = field(default=0.5, metadata=_help("Share of true negatives in the mixed marginal, in (0, 1]."))
-    beta: float = field(default=0.1, metadata=_help("Inverse temperature: T = beta ln policy/reference."))
+    bound: str = field(default="js", metadata=about(f"One of {', '.join(mi.PREFERENCE_BOUNDS)}; dv: DPO, js: MIO."))
+    mix: float = field(default=0.5, metadata=about("Share of true negatives in the mixed marginal, in (0, 1]."))
+    beta: float = field(default=0.1, metadata=about("Inverse temperature: T = beta ln policy/reference."))
     loss: str | None = field(
         default=None,
-        metadata=_help(f"To compare with, in place of bound and mix: one of {', '.join(mi.ALTERNATIVES)}."),
+        metadata=about(f"To compare with, in place of bound and mix: one of {', '.join(mi.ALTERNATIVES)}."),
     )
     log_ratio: str = field(
-        default="sum", metadata=_help("sum: ln policy/reference of a response; mean: of its average token.")
+        default="sum", metadata=about("sum: ln policy/reference of a response; mean: of its average token.")
     )
     label_smoothing: float = field(
-        default=0.0, metadata=_help("Probability that a rejected response is the better one, in [0, 0.5).")
+        default=0.0, metadata=about("Probability that a rejected response is the better one, in [0, 0.5).")
     )
     negatives: str = field(
-        default="own", metadata=_help("own: a prompt's rejected responses; batch: those of the whole batch.")
+        default="own", metadata=about("own: a prompt's rejected responses; batch: those of the whole batch.")
     )
     diagnostics_steps: int = field(
-        default=10, metadata=_help("Steps between two readings of per-example gradients; 0: none.")
+        default=10, metadata=about("Steps between two readings of per-example gradients; 0: none.")
     )
 
     def checks(self) -> Iterator[Check]:
@@ -64,27 +61,27 @@ class DataArguments:
 
     train_data: str | None = field(
         default=None,
-        metadata=_help("Preferences: JSON lines, parquet, a folder of them or a hub name (default: shipped pairs)."),
+        metadata=about("Preferences: JSON lines, parquet, a folder of them or a hub name (default: shipped pairs)."),
     )
-    eval_data: str | None = field(default=None, metadata=_help("The same, to evaluate on, at the end at least."))
-    dataset_config: str | None = field(default=None, metadata=_help("Of a hub name: its configuration."))
-    dataset_train_split: str = field(default="train", metadata=_help("Of a hub name in train_data: its split."))
-    dataset_test_split: str = field(default="test", metadata=_help("Of a hub name in eval_data: its split."))
-    max_length: int = field(default=1024, metadata=_help("Most tokens of a prompt with one of its responses."))
+    eval_data: str | None = field(default=None, metadata=about("The same, to evaluate on, at the end at least."))
+    dataset_config: str | None = field(default=None, metadata=about("Of a hub name: its configuration."))
+    dataset_train_split: str = field(default="train", metadata=about("Of a hub name in train_data: its split."))
+    dataset_test_split: str = field(default="test", metadata=about("Of a hub name in eval_data: its split."))
+    max_length: int = field(default=1024, metadata=about("Most tokens of a prompt with one of its responses."))
     truncation: str = field(
         default="right",
-        metadata=_help(f"Beyond max_length: {'; '.join(f'{name}: {does}' for name, does in TRUNCATIONS.items())}."),
+        metadata=about(f"Beyond max_length: {'; '.join(f'{name}: {does}' for name, does in TRUNCATIONS.items())}."),
     )
     max_negatives: int | None = field(
-        default=None, metadata=_help("Keep at most this many rejected responses a prompt.")
+        default=None, metadata=about("Keep at most this many rejected responses a prompt.")
     )
-    chat: bool = field(default=False, metadata=_help("Put plain strings, too, through the tokenizer's chat template."))
+    chat: bool = field(default=False, metadata=about("Put plain strings, too, through the tokenizer's chat template."))
     max_dropped: float = field(
-        default=0.05, metadata=_help("Largest share of unusable rows to train without; they go to dropped.jsonl.")
+        default=0.05, metadata=about("Largest share of unusable rows to train without; they go to dropped.jsonl.")
     )
-    tokenize_workers: int = field(default=1, metadata=_help("Processes that tokenise."))
+    tokenize_workers: int = field(default=1, metadata=about("Processes that tokenise."))
     token_cache: str | None = field(
-        default=None, metadata=_help("Folder that keeps tokens between runs, or none (default: in HF_HOME).")
+        default=None, metadata=about("Folder that keeps tokens between runs, or none (default: in HF_HOME).")
     )
 
     def checks(self) -> Iterator[Check]:
@@ -102,28 +99,28 @@ class DataArguments:
 class ModelArguments:
     """Which weights are trained, in which arithmetic, against which reference."""
 
-    model: str = field(default=BUILTIN, metadata=_help("'builtin', a directory, a .gguf file or a hub name."))
-    weights: str = field(default="fp32", metadata=_help("fp32 or bf16; --bf16 true: fp32 weights, bf16 arithmetic."))
+    model: str = field(default=BUILTIN, metadata=about("'builtin', a directory, a .gguf file or a hub name."))
+    weights: str = field(default="fp32", metadata=about("fp32 or bf16; --bf16 true: fp32 weights, bf16 arithmetic."))
     rounding: str = field(
-        default="nearest", metadata=_help("Of bf16 weights after a step: nearest, kahan (exact sums) or stochastic.")
+        default="nearest", metadata=about("Of bf16 weights after a step: nearest, kahan (exact sums) or stochastic.")
     )
-    lora_rank: int = field(default=0, metadata=_help("Rank of LoRA adapters, with all else frozen; 0: all weights."))
-    lora_alpha: float | None = field(default=None, metadata=_help("Scale of the adapters (default: twice the rank)."))
-    lora_targets: str = field(default="all-linear", metadata=_help("Adapted layers: names with commas, or all-linear."))
-    disable_dropout: bool = field(default=True, metadata=_help("Set the model's dropout rates to 0."))
+    lora_rank: int = field(default=0, metadata=about("Rank of LoRA adapters, with all else frozen; 0: all weights."))
+    lora_alpha: float | None = field(default=None, metadata=about("Scale of the adapters (default: twice the rank)."))
+    lora_targets: str = field(default="all-linear", metadata=about("Adapted layers: names with commas, or all-linear."))
+    disable_dropout: bool = field(default=True, metadata=about("Set the model's dropout rates to 0."))
     row_layout: str = field(
         default="shared",
-        metadata=_help("shared: a prompt once, its responses as branches, rows packed; padded: a row a response."),
+        metadata=about("shared: a prompt once, its responses as branches, rows packed; padded: a row a response."),
     )
     precompute_ref_log_probs: bool = field(
-        default=True, metadata=_help("true: before training, once; false: at each step, from a frozen second copy.")
+        default=True, metadata=about("true: before training, once; false: at each step, from a frozen second copy.")
     )
     reference_cache: str | None = field(
-        default=None, metadata=_help("Folder that keeps the reference's log-probabilities, or none (default: HF_HOME).")
+        default=None, metadata=about("Folder that keeps the reference's log-probabilities, or none (default: HF_HOME).")
     )
-    trust_remote_code: bool = field(default=False, metadata=_help("Run code that the model's folder brings along."))
-    attn_implementation: str | None = field(default=None, metadata=_help("Passed to from_pretrained, e.g. sdpa."))
-    save_final_model: bool = field(default=True, metadata=_help("Save the trained model and tokenizer in output_dir."))
+    trust_remote_code: bool = field(default=False, metadata=about("Run code that the model's folder brings along."))
+    attn_implementation: str | None = field(default=None, metadata=about("Passed to from_pretrained, e.g. sdpa."))
+    save_final_model: bool = field(default=True, metadata=about("Save the trained model and tokenizer in output_dir."))
 
     def checks(self) -> Iterator[Check]:
         """Yield the conditions on these fields; a model's name has a message of its own."""

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from .flags import about
 from .models import load_tokenizer
 from .rates import curve, powers, starvation
-from .rollouts import RolloutArguments, ask, collect, described, parse, place, run
+from .rollouts import RolloutArguments, ask, collect, load, parse, run
 from .token_cache import whole_file
 
 COMMAND = "llm_adapter.pairs"
@@ -27,7 +28,7 @@ OUTCOMES = ("pair", "none_right", "all_right", "no_wrong_finished")
 class PairArguments(RolloutArguments):
     """Sample a model on verifiable questions and write preferences."""
 
-    negatives: int = field(default=3, metadata=described("Most rejected responses of a prompt."))
+    negatives: int = field(default=3, metadata=about("Most rejected responses of a prompt."))
 
     def check(self) -> None:
         """Raise the ValueError of the first field outside its range."""
@@ -111,10 +112,10 @@ def report(arguments: PairArguments, stats: dict) -> str:
 def make(argv: Sequence[str]) -> None:
     """Sample, verify and write."""
     arguments = parse(PairArguments, argv, COMMAND)
-    arguments.check()
     questions = ask(arguments, "train")
     out = Path(arguments.out)
-    tokenizer, model = load_tokenizer(arguments.model), place(arguments)
+    tokenizer = load_tokenizer(arguments.model, arguments.trust_remote_code)
+    model = load(arguments)
     out.parent.mkdir(parents=True, exist_ok=True)
     records = collect(arguments, questions, model, tokenizer, out.with_suffix(".journal.jsonl"))
     chat = bool(tokenizer.chat_template)

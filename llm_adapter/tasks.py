@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+
+from .flags import about
 
 TASKS: dict[str, Callable[[TaskArguments], dict[str, int]]] = {  # reasoning-gym's name: its settings
     "products": lambda a: {"min_terms": a.operands, "max_terms": a.operands} | _digits(a),
@@ -29,10 +31,10 @@ PATIENCE = 20_000  # questions drawn without a new one before there are no more
 class TaskArguments:
     """What is asked: the task and the size of its numbers."""
 
-    task: str
-    operands: int = 2
-    digits: int = 1
-    max_value: int = 20
+    task: str = field(metadata=about(f"What is asked: one of {', '.join(TASKS)}."))
+    operands: int = field(default=2, metadata=about("Numbers in a question."))
+    digits: int = field(default=1, metadata=about("Digits of each number, of products and chain_sum."))
+    max_value: int = field(default=20, metadata=about("Largest number, of gcd and lcm."))
 
     def __str__(self) -> str:
         """Return a short name: products 2×1, gcd 2≤20."""

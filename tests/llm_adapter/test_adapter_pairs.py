@@ -329,6 +329,18 @@ def test_equal_responses_rank_below_nothing(model, tokenizer, tmp_path):
     assert evaluate.rank([same], model, 1)["sum"]["pairs"]["mean"] == 0
 
 
+@pytest.mark.parametrize(("command", "flags"), [(pairs, []), (evaluate, ["--k", "1"])])
+def test_a_model_s_own_code_runs_only_if_asked_for(tmp_path, monkeypatch, command, flags):
+    asked = []
+    monkeypatch.setattr(command, "load_tokenizer", lambda name, trust: asked.append(trust) or load_tokenizer(name))
+    monkeypatch.setattr(rollouts, "load_model", lambda name, **options: asked.append(options) or load_model(name))
+    monkeypatch.setattr(rollouts, "sample", policy([]))
+    out = tmp_path / ("p.jsonl" if command is pairs else "e.json")
+    assert make(out, "--count", "2", *flags, command=command) == 0
+    assert make(out, "--count", "2", *flags, "--trust_remote_code", "true", command=command) == 0
+    assert asked == [False, {"trust_remote_code": False}, True, {"trust_remote_code": True}]
+
+
 @pytest.mark.parametrize(
     ("command", "flags", "message"),
     [
@@ -344,6 +356,11 @@ def test_equal_responses_rank_below_nothing(model, tokenizer, tmp_path):
         (pairs, ["--task", "gcd", "--out", ""], "out: expected a file to write, got ''"),
         (pairs, ["--task", "gcd", "--model", "./none"], "model: expected 'builtin', a directory"),
         (pairs, ["--task", "gcd", "--sede", "1"], "--sede: expected a known flag, got this one (did you mean seed?)"),
+        (
+            evaluate,
+            ["--out", "e.json", "--tesk", "gcd"],
+            "--tesk: expected a known flag, got this one (did you mean task?)",
+        ),
         (evaluate, ["--out", "e.json"], "task: expected a task to ask, or pairs to rank, got neither"),
         (evaluate, ["--task", "gcd", "--out", "e.json", "--k", "32"], "k: expected integers from 1 to samples=16"),
         (evaluate, ["--task", "gcd", "--out", "e.jsonl"], "out: expected a file.json to write, got 'e.jsonl'"),

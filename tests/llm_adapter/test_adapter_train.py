@@ -52,6 +52,7 @@ def test_without_arguments_it_trains_the_built_in_model(tmp_path):
         (["--per_device_train_batch_size", "0"], "per_device_train_batch_size: expected an integer ≥ 1, got 0"),
         (["--learning_rate", "nan"], "learning_rate: expected a finite number ≥ 0, got nan"),
         (["--bata", "1"], "--bata: expected a known flag, got this one (did you mean beta?)"),
+        (["--bata=1"], "--bata=1: expected a known flag, got this one (did you mean beta?)"),
         (["--train_data", "none.jsonl"], "none.jsonl: expected a file of JSON lines or parquet, a folder"),
         (["--eval_data", "none.jsonl"], "none.jsonl: expected a file of JSON lines or parquet, a folder"),
         (["--eval_strategy", "steps"], "eval_data: expected a file with eval_strategy steps, got none"),
@@ -87,6 +88,16 @@ def test_a_name_that_the_hub_does_not_give_is_one_line(monkeypatch, capsys):
     assert main(["--model", "someone/something"]) == 2
     expected = "a path or a reachable hub name, got someone/something (no connection to the hub)\n"
     assert capsys.readouterr().err.endswith(expected)
+
+
+def test_help_is_that_of_the_fields_that_a_user_sets(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = capsys.readouterr().out
+    for flag in ("--config", "--bound", "--learning_rate", "--trust_remote_code", "--output_dir"):
+        assert f"\n  {flag}" in said
+    assert "--hub_token" not in said
+    assert len(said.splitlines()) < 200
 
 
 def config(tmp_path, text):

@@ -1,0 +1,44 @@
+"""Flags of the commands: one for each field of a dataclass, and one line on what a user got wrong."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import fields
+
+from transformers import HfArgumentParser
+
+
+def about(text: str) -> dict[str, str]:
+    """Return the metadata of a field that is a flag: its help."""
+    return {"help": text}
+
+
+class Parser(HfArgumentParser):
+    """Transformers' parser of a dataclass; it raises a ValueError where argparse would exit."""
+
+    def __init__(self, kind: type, command: str, **options) -> None:
+        super().__init__(kind, allow_abbrev=False, prog=f"python -m {command}", **options)
+        self._names = [entry.name for entry in fields(kind) if entry.init]
+
+    def error(self, message: str):
+        """Raise what argparse found."""
+        raise ValueError(message)
+
+    def read(self, argv: Sequence[str]):
+        """Return the dataclass that the flags give.
+
+        Raises:
+            ValueError: an unknown flag, with the nearest known one; a missing one; a value of the wrong type.
+        """
+        found, *_, unknown = self.parse_args_into_dataclasses(
+            list(argv), look_for_args_file=False, return_remaining_strings=True
+        )
+        if unknown:
+            raise ValueError(f"{unknown[0]}: expected a known flag, got this one{self.nearest(unknown[0])}")
+        return found
+
+    def nearest(self, name: str) -> str:
+        """Return " (did you mean …?)" for the field whose name is nearest to a flag or key, or nothing."""
+        close = difflib.get_close_matches(name.lstrip("-").split("=")[0].replace("-", "_"), self._names, n=1)
+        return f" (did you mean {close[0]}?)" if close else ""
