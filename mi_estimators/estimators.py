@@ -87,7 +87,11 @@ READOUTS: dict[str, Bound] = {
 
 def _ascend(value: Bound) -> Objective:
     """Ascend a value that is read from the rows' scores."""
-    return lambda joint, product, state=None: (value(joint, product), state)
+
+    def objective(joint: Tensor, product: Tensor, state: None = None) -> tuple[Tensor, None]:
+        return value(joint, product), state
+
+    return objective
 
 
 def _mine(joint: Tensor, product: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:

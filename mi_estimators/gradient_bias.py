@@ -142,12 +142,15 @@ def exact_minibatch_bias(
     if cells**size > _BATCHES:
         raise ValueError(f"batch_size: expected at most {_BATCHES} minibatches, got {cells}^{size}")
     value = matrix_objective(objective)
-    full = grad(lambda table: law.exact(objective, table))(critic).flatten()
+
+    def exact(table: Tensor) -> Tensor:
+        return law.exact(objective, table)
 
     def batch_value(table: Tensor, atoms: Tensor) -> Tensor:
         x, y = atoms // table.shape[1], atoms % table.shape[1]
         return value(table[x][:, y])
 
+    full = grad(exact)(critic).flatten()
     mean = torch.zeros_like(full)
     tuples = torch.cartesian_prod(*[torch.arange(cells, device=critic.device)] * size)
     for atoms in tuples.split(_TUPLES):

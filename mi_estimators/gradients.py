@@ -115,8 +115,10 @@ def sample_gradients(
     n, value = paired_rows(x, y, low=2), _value(matrix_objective(objective), critic)
 
     def contributions(parameters: Parameters) -> Tensor:
-        weighted = grad_and_value(lambda log_weights: value(parameters, x, y, log_weights.log_softmax(-1)))
-        influence, total = weighted(x.new_zeros(n))
+        def weighted(log_weights: Tensor) -> Tensor:
+            return value(parameters, x, y, log_weights.log_softmax(-1))
+
+        influence, total = grad_and_value(weighted)(x.new_zeros(n))
         return influence + total / n
 
     return _flat(jacrev(contributions, chunk_size=chunk_size)(_parameters(critic)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -72,7 +72,7 @@ def torch_device(device: str | torch.device) -> torch.device:
 
 
 @contextmanager
-def default_device_cpu() -> Iterator[None]:
+def default_device_cpu() -> Generator[None, None, None]:
     """Make new tensors on the CPU, whatever `torch.set_default_device` says: rows are kept there, and generators."""
     with nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu"):
         yield

@@ -153,7 +153,11 @@ def pair_scores(critic: Critic, x: Shaped[Tensor, "n ..."], y: Shaped[Tensor, "n
     paired_rows(x, y, low=1)
     by_row = getattr(critic, "pairs", None)
     if by_row is None:
-        return vmap(lambda a, b: critic(a[None], b[None])[0, 0], randomness="different")(x, y)
+
+        def score(a: Tensor, b: Tensor) -> Tensor:
+            return critic(a[None], b[None])[0, 0]
+
+        return vmap(score, randomness="different")(x, y)
     scores = by_row(x, y)
     if scores.shape != (len(x),):
         raise ValueError(f"critic: expected pairs(x, y) of shape ({len(x)},), got {tuple(scores.shape)}")

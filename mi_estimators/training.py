@@ -137,6 +137,7 @@ def fit_critic(
         fixed = None if anchor is None else _validation_scores(anchor, valid, group < batch_size)
         coordinates = None if anchor is None else anchor.coordinates(*train)
     best, kept, state, history, finite = -math.inf, 0, copy.deepcopy(network.state_dict()), [], True
+    optimizer = schedule = None
     if parameters:
         optimizer = torch.optim.AdamW(
             parameters, learning_rate, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True
@@ -163,7 +164,7 @@ def fit_critic(
                 best, kept, state = value, step, copy.deepcopy(network.state_dict())
             elif step - kept >= patience * _EVALUATE_EVERY:
                 break
-        if step == steps or not parameters:
+        if step == steps or optimizer is None or schedule is None:
             break
         optimizer.zero_grad()
         objective.neg().backward()
@@ -183,7 +184,11 @@ def fit_critic(
 
 @torch.no_grad()
 def _validation(
-    row: Estimator, network: nn.Module, valid: tuple[Tensor, Tensor], fixed: tuple | None, small_groups: bool
+    row: Estimator,
+    network: nn.Module,
+    valid: tuple[Tensor, Tensor],
+    fixed: tuple[Tensor, Tensor] | None,
+    small_groups: bool,
 ) -> float:
     joint, product = _validation_scores(network.eval(), valid, small_groups)
     network.train()

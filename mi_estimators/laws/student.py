@@ -67,7 +67,7 @@ class StudentT:
         x, y = self._normal.sample(n, generator)
         shape = torch.full((n, 1), self.degrees_of_freedom / 2)
         # torch.distributions draws from the same function, without a generator.
-        half_chi2 = torch._standard_gamma(shape, generator=generator)  # pyright: ignore[reportPrivateImportUsage]
+        half_chi2 = torch._standard_gamma(shape, generator=generator)  # pyright: ignore[reportPrivateImportUsage, reportPrivateUsage]
         scale = (shape / half_chi2).sqrt()
         return scale * x, scale * y
 
