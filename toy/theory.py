@@ -119,7 +119,7 @@ def escape_time_drawn_js(eps: float) -> float:
     DV's weight is 1, and its time that of `escape_time_sft`.
 
     >>> round(escape_time_drawn_js(1e-4), 3)
-    607.434
+    625.188
     """
     _log_odds(eps)
 
