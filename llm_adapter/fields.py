@@ -36,7 +36,8 @@ class ObjectiveArguments:
         default=0.0, metadata=about("Probability that a rejected response is the better one, in [0, 0.5).")
     )
     negatives: str = field(
-        default="own", metadata=about("own: a prompt's rejected responses; batch: those of the whole batch.")
+        default="own",
+        metadata=about("own: a prompt's rejected responses; batch: those of a whole pass, of all processes."),
     )
     diagnostics_steps: int = field(
         default=10, metadata=about("Steps between two readings of per-example gradients; 0: none.")

@@ -5,18 +5,19 @@ A cell of bound × mix, or one of the losses it is compared with; what theory sa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from accelerate.utils import pad_across_processes
 from torch import Tensor
+from torch.nn import functional as F
 
 import mi_estimators as mi
 
 LOG_RATIOS = ("sum", "mean")
 NEGATIVES = ("own", "batch")
+Everyone = Callable[[Tensor], Tensor]
 BATCH_MEAN = {"kto": "reference_point", "bco": "shift"}  # losses with a threshold, kept at the batch's mean reward
 
 
@@ -42,32 +43,40 @@ class Objective:
         """Whether the no-collapse theorem covers the loss: JS, with no label turned round."""
         return self.loss is None and self.bound == "js" and self.label_smoothing == 0
 
-    def losses(self, chosen: Tensor, rejected: Tensor, mask: Tensor) -> Tensor:
+    def losses(self, chosen: Tensor, rejected: Tensor, mask: Tensor, everyone: Everyone | None = None) -> Tensor:
         """Return the loss of each example, shape (B,), in nats (IPO: nats²).
 
         Args:
             chosen: log-ratio z_w of the chosen response, shape (B,), in nats.
             rejected: log-ratios z_l, shape (B, K).
             mask: True where that rejected response exists, shape (B, K).
+            everyone: turns this process's values, shape (n,), into those of all (default: `of_all_processes`).
         """
+        everyone = everyone or of_all_processes
+        found = self._losses(chosen, rejected, mask, everyone)
         if not self.label_smoothing:
-            return self._losses(chosen, rejected, mask)
-        turned = torch.stack([self._losses(*_turned(chosen, rejected, k), mask) for k in range(mask.shape[1])], -1)
-        return torch.lerp(self._losses(chosen, rejected, mask), masked_mean(turned, mask), self.label_smoothing)
+            return found
+        # as many turns in every process: each may wait for the others in `everyone`
+        most = int(everyone(torch.tensor([float(mask.shape[1])], device=mask.device)).max()) - mask.shape[1]
+        rejected, mask = F.pad(rejected, (0, most)), F.pad(mask, (0, most))
+        turns = (_turned(chosen, rejected, mask, k) for k in range(mask.shape[1]))
+        turned = torch.stack([self._losses(*turn, mask, everyone) for turn in turns], -1)
+        return torch.lerp(found, masked_mean(turned, mask), self.label_smoothing)
 
-    def _losses(self, chosen: Tensor, rejected: Tensor, mask: Tensor) -> Tensor:
+    def _losses(self, chosen: Tensor, rejected: Tensor, mask: Tensor, everyone: Everyone) -> Tensor:
         if self.loss:
-            return self._paired(chosen, rejected, mask)
+            return self._paired(chosen, rejected, mask, everyone)
         scores = self.beta * chosen, self.beta * rejected
-        if self.negatives == "batch":
-            return _against_all(*scores, mask, partial(mi.preference_loss, bound=self.bound, mix=self.mix))
-        return mi.preference_loss(*scores, self.bound, self.mix, mask=mask)
+        if self.negatives == "own":
+            return mi.preference_loss(*scores, self.bound, self.mix, mask=mask)
+        negatives = everyone(scores[1][mask])  # of the whole batch, of all processes
+        return mi.preference_loss(scores[0], negatives.expand(len(chosen), -1), self.bound, self.mix)
 
-    def _paired(self, chosen: Tensor, rejected: Tensor, mask: Tensor) -> Tensor:
+    def _paired(self, chosen: Tensor, rejected: Tensor, mask: Tensor, everyone: Everyone) -> Tensor:
         """Return the mean over an example's negatives of a loss of pairs."""
         pairs, options = (chosen.unsqueeze(-1).expand_as(rejected)[mask], rejected[mask]), {}
         if threshold := BATCH_MEAN.get(self.loss):
-            mean = self.beta * _mean_of_all(torch.cat([chosen, pairs[1]]))
+            mean = self.beta * everyone(torch.cat([chosen, pairs[1]]).detach()).mean()
             options[threshold] = mean.clamp_min(0) if self.loss == "kto" else mean
         losses = mi.ALTERNATIVES[self.loss](*pairs, self.beta, **options)
         return masked_mean(torch.zeros_like(rejected).masked_scatter(mask, losses), mask)
@@ -79,21 +88,23 @@ class Objective:
             pull, push = torch.autograd.grad(self.losses(*at, mask).sum(), at, materialize_grads=True)
         return -pull / self.beta, push / self.beta
 
-    def start(self, mask: Tensor) -> Tensor:
+    def start(self, mask: Tensor, everyone: Everyone | None = None) -> Tensor:
         """Return each example's loss where policy = reference, shape (B,); only infonce's depends on the negatives."""
         zero = torch.zeros(mask.shape, dtype=torch.float64, device=mask.device)
-        return self.losses(zero[:, 0], zero, mask)
+        return self.losses(zero[:, 0], zero, mask, everyone)
 
     def theory(self, counts: Sequence[int]) -> dict[str, object]:
         """Return what theory says of a run whose examples have `counts` negatives; None where it says nothing.
 
         `loss_start`, `loss_floor`, `anchor` (plateau of the mean chosen reward), `no_collapse_interval`, in nats, and
-        `bounds`, what `mi/bound` bounds, in words.
+        `bounds`, what `mi/bound` bounds, in words. Asks no other process.
         """
         mask = torch.arange(max(counts)) < torch.tensor(counts).unsqueeze(1)
         follows_batch = self.bound == "infonce" and self.negatives == "batch"
         return {
-            "loss_start": None if follows_batch else round(self.start(mask).mean().item(), 12) + 0.0,  # no −0
+            "loss_start": None
+            if follows_batch
+            else round(self.start(mask, lambda own: own).mean().item(), 12) + 0.0,  # no −0
             "loss_floor": self._floor(),
             "anchor": mi.preference_anchor(self.mix) if self.anchored else None,
             "no_collapse_interval": list(mi.no_collapse_interval(self.mix)) if self.anchored else None,
@@ -113,7 +124,8 @@ class Objective:
         if self.loss or self.label_smoothing:
             return None
         if self.bound == "infonce":
-            return "the information between the responses of a prompt and which one was chosen, at most ln(K + 1)"
+            whose = "prompt" if self.negatives == "own" else "batch"
+            return f"the information between the responses of a {whose} and which one was chosen, at most ln(K + 1)"
         if self.bound == "dv":
             pair = self.mix == 0.5 and most == 1 and self.negatives == "own"
             return "the information between an ordered pair and its label, at most ln 2; no KL" if pair else None
@@ -126,21 +138,14 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     return values.where(mask, 0).sum(-1) / mask.sum(-1)
 
 
-def _turned(chosen: Tensor, rejected: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return the example with the chosen and the k-th rejected response exchanged."""
-    return rejected[:, k], torch.cat([rejected[:, :k], chosen.unsqueeze(-1), rejected[:, k + 1 :]], -1)
+def _turned(chosen: Tensor, rejected: Tensor, mask: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return the examples with the chosen and the k-th rejected response exchanged, where there is a k-th one."""
+    there, other = mask[:, k], rejected[:, k]
+    lower = torch.where(there, chosen, other).unsqueeze(-1)
+    return torch.where(there, other, chosen), torch.cat([rejected[:, :k], lower, rejected[:, k + 1 :]], -1)
 
 
-def _against_all(chosen: Tensor, rejected: Tensor, mask: Tensor, loss) -> Tensor:
-    """Return each chosen response's loss against the rejected responses of the whole batch, of all processes."""
-    flat = rejected[mask]
-    exists = mi.gather(pad_across_processes(torch.ones_like(flat)).detach()) > 0
-    negatives = mi.gather(pad_across_processes(flat))[exists]
-    return loss(chosen, negatives.expand(len(chosen), -1))
-
-
-def _mean_of_all(values: Tensor) -> Tensor:
-    """Return the mean over the batches of all processes, without gradient."""
-    sums = torch.stack([values.sum(), values.new_tensor(len(values))]).detach()
-    total, count = mi.gather(sums.unsqueeze(0)).sum(0)
-    return total / count
+def of_all_processes(values: Tensor) -> Tensor:
+    """Return the values of all processes, however many each has, shape (n,) → (N,); the gradient flows back to each."""
+    exists = mi.gather(pad_across_processes(torch.ones_like(values)).detach()) > 0
+    return mi.gather(pad_across_processes(values))[exists]

@@ -98,3 +98,49 @@ def test_theory_says_nothing_where_a_setting_voids_it():
     assert "at most ln 2" in Objective("dv").theory([1])["bounds"]
     assert Objective("dv").theory([2])["bounds"] is None
     assert "JSD" in Objective().theory([2])["bounds"]
+
+
+EVERY = [*ALL, Objective(negatives="batch"), Objective("infonce", negatives="batch")]
+EVERY += [Objective(loss=loss, label_smoothing=0.1) for loss in ("kto", "bco")]
+
+
+@pytest.mark.parametrize("objective", EVERY, ids=lambda o: o.name)
+def test_theory_asks_no_other_process(objective, monkeypatch):
+    def asked(*_):  # gathering tensors of the CPU under nccl fails, and one process alone would wait for ever
+        raise AssertionError("expected no collective call")
+
+    monkeypatch.setattr("llm_adapter.objective.of_all_processes", asked)
+    assert set(objective.theory([1, 2])) == {"loss_start", "loss_floor", "anchor", "no_collapse_interval", "bounds"}
+
+
+@pytest.mark.parametrize("objective", [Objective(negatives="batch", label_smoothing=0.1), *EVERY[-2:]])
+def test_processes_of_unequal_k_ask_one_another_equally_often(objective):
+    def calls(mask, largest):
+        count = []
+
+        def everyone(values):
+            count.append(values)
+            return values.new_tensor([1.0, largest]) if len(count) == turns_at else values
+
+        turns_at = 2  # the first is the loss itself, the second asks for the number of turns
+        losses = objective.losses(Z[0], Z[1][:, : mask.shape[1]], mask, everyone)
+        return len(count), losses
+
+    one, found = calls(MASK[:, :1], 2.0)
+    two, _ = calls(MASK, 2.0)
+    assert one == two
+    torch.testing.assert_close(found, calls(MASK[:, :1], 1.0)[1])  # the turn of another process changes nothing here
+
+
+@pytest.mark.parametrize("loss", ["kto", "bco"])
+def test_a_turn_that_an_example_lacks_leaves_it_as_it_is(loss):
+    objective = Objective(loss=loss, beta=0.3, label_smoothing=0.1)
+    means = []
+
+    def everyone(values):
+        means.append(values.sum().item())
+        return values
+
+    objective.losses(*Z, MASK, everyone)
+    rewards = [means[0], *means[2:]]  # of the loss, then of each turn: the same responses, so the same threshold
+    assert rewards == pytest.approx([rewards[0]] * 3)
