@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from transformers import GenerationConfig
 
 STRIDE = 8  # tokens between two removals of finished rows
 
@@ -57,32 +59,47 @@ def sample(
     ).past_key_values
     past.batch_repeat_interleave(samples)
     ids, mask = (rows.repeat_interleave(samples, 0) for rows in (ids, mask))
-    law = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature else {}
+    law = (
+        {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+        if temperature
+        else {"do_sample": False}
+    )
     end = _end_ids(model, tokenizer)
     found: dict[int, Tensor] = {}
     alive = torch.arange(len(ids), device=device)
     torch.manual_seed(seed)
-    while len(alive):
-        room = max_new_tokens - (ids.shape[1] - width)
-        out = model.generate(
-            input_ids=ids,
-            attention_mask=mask,
-            past_key_values=past,
-            max_new_tokens=min(STRIDE, room),
-            return_dict_in_generate=True,
-            eos_token_id=end.tolist(),
-            pad_token_id=int(end[0]),
-            **({"do_sample": False} | law),
-        )
-        ids, past = out.sequences, out.past_key_values
-        over = torch.isin(ids[:, width:], end).any(-1) | (ids.shape[1] - width >= max_new_tokens)
-        found |= dict(zip(alive[over].tolist(), ids[over][:, width:].cpu(), strict=True))
-        kept = (~over).nonzero()[:, 0]
-        alive, ids = alive[kept], ids[kept]
-        mask = torch.cat([mask[kept], mask.new_ones(len(kept), ids.shape[1] - mask.shape[1])], 1)
-        past.batch_select_indices(kept)
+    with _no_settings_of_its_own(model):
+        while len(alive):
+            room = max_new_tokens - (ids.shape[1] - width)
+            out = model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                past_key_values=past,
+                max_new_tokens=min(STRIDE, room),
+                return_dict_in_generate=True,
+                eos_token_id=end.tolist(),
+                pad_token_id=int(end[0]),
+                **law,
+            )
+            ids, past = out.sequences, out.past_key_values
+            over = torch.isin(ids[:, width:], end).any(-1) | (ids.shape[1] - width >= max_new_tokens)
+            found |= dict(zip(alive[over].tolist(), ids[over][:, width:].cpu(), strict=True))
+            kept = (~over).nonzero()[:, 0]
+            alive, ids = alive[kept], ids[kept]
+            mask = torch.cat([mask[kept], mask.new_ones(len(kept), ids.shape[1] - mask.shape[1])], 1)
+            past.batch_select_indices(kept)
     texts = [_read(found[row], end.cpu(), tokenizer) for row in range(len(found))]
     return [texts[start : start + samples] for start in range(0, len(texts), samples)]
+
+
+@contextmanager
+def _no_settings_of_its_own(model: nn.Module) -> Iterator[None]:
+    """Let the model's own settings of generation rest: a repetition penalty, for one, would bend the law."""
+    own, model.generation_config = model.generation_config, GenerationConfig()
+    try:
+        yield
+    finally:
+        model.generation_config = own
 
 
 def _end_ids(model: nn.Module, tokenizer) -> Tensor:

@@ -87,6 +87,18 @@ def test_samples_follow_the_tempered_softmax_over_every_token(tokenizer, tempera
             assert abs(_surprise(seen, said / (1.5 - temperature))) > 8  # the other temperature is noticed
 
 
+def test_a_model_s_own_settings_of_generation_do_not_bend_the_law(model, tokenizer, monkeypatch):
+    plain_law = (
+        sample(model, tokenizer, PROMPTS[:2], 2, 1.0, 12, 0),
+        sample(model, tokenizer, PROMPTS[:2], 1, 0.0, 12, 0),
+    )
+    for name, value in {"repetition_penalty": 3.0, "no_repeat_ngram_size": 1, "min_p": 0.9, "top_k": 1}.items():
+        monkeypatch.setattr(model.generation_config, name, value)
+    bent = sample(model, tokenizer, PROMPTS[:2], 2, 1.0, 12, 0), sample(model, tokenizer, PROMPTS[:2], 1, 0.0, 12, 0)
+    assert bent == plain_law
+    assert model.generation_config.repetition_penalty == 3.0  # the model keeps them
+
+
 def _surprise(seen, logits):
     """Return by how many standard deviations −Σ ln p of the seen tokens exceeds the sum of the entropies."""
     log_p = logits.log_softmax(-1)
