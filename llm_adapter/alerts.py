@@ -18,11 +18,18 @@ def alerts(objective: Objective, values: Mapping[str, float]) -> dict[str, str]:
     found = {}
     moved = values["rewards/chosen"] / objective.beta
     if moved < -SUNK and values["movement/margin"] > SUNK:
-        held = values.get("collapse/margin", -1) >= 0
+        inside = values.get("collapse/margin")
+        held = "an anchor (bound js) or a larger beta holds it"
+        if inside is not None:
+            held = (
+                "the no-collapse interval bounds this"
+                if inside >= 0
+                else "a lower learning rate or larger beta holds it"
+            )
+        unit = "nats a token" if objective.log_ratio == "mean" else "nats"
         found["collapse"] = (
-            f"chosen responses are {-moved:.2f} nats below the reference while the margin is at "
-            f"{values['movement/margin']:.2f} nats: probability goes to responses that nobody ranked; "
-            + ("the no-collapse interval bounds this" if held else "an anchor (bound js) or a larger beta holds it")
+            f"chosen responses are {-moved:.2f} {unit} below the reference while the margin is at "
+            f"{values['movement/margin']:.2f} {unit}: probability goes to responses that nobody ranked; {held}"
         )
     if values.get("collapse/margin", 0) < 0:
         found["interval"] = (

@@ -19,15 +19,22 @@ from .logprobs import output_head
 
 
 class HeadGradients:
-    """Collect g_i of the examples of one optimiser step: `watching` the forward passes, `catch` after each loss."""
+    """Collect g_i of the examples of one optimiser step: `watching` the forward passes, `catch` after each loss.
+
+    A later step's take the place of an earlier one's: the weights have moved in between.
+    """
 
     def __init__(self) -> None:
         self._hidden: Tensor | None = None
+        self._step: int | None = None
         self._found: list[Tensor] = []
 
     @contextmanager
-    def watching(self, model: nn.Module) -> Iterator[None]:
-        """Keep what the head of `model` sees within this context."""
+    def watching(self, model: nn.Module, step: int = 0) -> Iterator[None]:
+        """Keep what the head of `model` sees within this context, in a pass of this step."""
+        if step != self._step:
+            self._found.clear()
+            self._step = step
 
         def keep(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             self._hidden = inputs[0]

@@ -5,6 +5,7 @@ METRICS.md defines each name. The sums are few numbers a batch and need no secon
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -37,7 +38,9 @@ def window_sums(
     logps_chosen, logps_rejected = split_rows(log_probs, negatives)
     token_chosen, token_rejected = split_rows(per_token, negatives)
     beta, lower = objective.beta, masked_mean(rejected, negatives)
+    losses = objective.losses(chosen, rejected, negatives)
     of_examples = {
+        "loss": losses,
         "rewards/chosen": beta * chosen,
         "rewards/rejected": beta * lower,
         "rewards/margins": beta * (chosen - lower),
@@ -52,7 +55,7 @@ def window_sums(
         "gradient/rejected": push.sum(-1),
         "gradient/chosen_starved": (pull.abs() < STARVED * first_pull.abs()).float(),
         "gradient/rejected_starved": masked_mean((push.abs() < STARVED * first_push.abs()).float(), negatives),
-        "mi/bound": objective.start(negatives) - objective.losses(chosen, rejected, negatives),
+        "mi/bound": objective.start(negatives) - losses,
         "examples": torch.ones_like(chosen),
     }
     sums = {name: values.double().sum() for name, values in of_examples.items()}
@@ -64,7 +67,7 @@ def window_metrics(objective: Objective, sums: dict[str, float]) -> dict[str, fl
     examples = sums.pop("examples")
     weight, square, count = (sums.pop(name) for name in ("weight", "weight²", "negatives"))
     values = {name: total / examples for name, total in sums.items()}
-    if not objective.theory([1])["bounds"]:
+    if not objective.theory([math.ceil(count / examples)])["bounds"]:  # some bounds hold for one negative alone
         del values["mi/bound"]
     if square > 0:
         values |= {"ess/negatives": weight**2 / square, "ess/fraction": weight**2 / square / count}

@@ -73,7 +73,12 @@ PANELS = (
         "Effective share of negatives", ("ess/fraction",), (), "(Σw)²/Σw² of the negatives' weights, by their number."
     ),
     Panel("Gradient signal to noise", ("gradient_noise/snr",), (), "Of one step's mean gradient at the head's input."),
-    Panel("Updates that survive", ("updates/surviving_fraction",), (), "Share of weights that the last step changed."),
+    Panel(
+        "Updates that survive",
+        ("updates/surviving_fraction",),
+        (),
+        "Share of watched weights that the steps since the last line changed.",
+    ),
 )
 
 

@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from transformers import PrinterCallback, ProgressCallback, set_seed
+from transformers.utils import logging
 
 from . import precision
 from .arguments import PAIRS, PreferenceArguments, parse_arguments
@@ -31,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
         args = parse_arguments(argv)
+        if args.disable_tqdm:
+            logging.disable_progress_bar()  # of weights that are read and written
         data = read_data(args)
         set_seed(args.seed)  # the built-in model's weights
         model = read_model(args)
@@ -79,6 +82,7 @@ def describe(args: PreferenceArguments, data: Data, command: str) -> dict[str, o
         "dropped": data.counts,
         "negatives_min": min(counts),
         "negatives_max": max(counts),
+        "row_layout": args.row_layout,
         "truncated_responses": sum(example.truncated for example in data.examples),
         **args.objective().theory(counts),
         "seed": args.seed,
@@ -99,6 +103,7 @@ def train(
         disable_dropout(model)
     trainer = PreferenceTrainer(model, args, data.examples, eval_data and eval_data.examples, tokenizer)
     trainer.remove_callback(PrinterCallback if args.disable_tqdm else ProgressCallback)
+    run["row_layout"] = trainer.row_layout
     for callback in (Table,) if args.disable_tqdm else (Bar, Table):
         trainer.add_callback(callback)
     main_process = trainer.is_world_process_zero()

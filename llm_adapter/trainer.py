@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from . import precision
 from .alerts import alerts
 from .arguments import PreferenceArguments
-from .batching import collate, split_rows, sum_responses
+from .batching import LAYOUTS, collate, split_rows, sum_responses
 from .checkpoints import ResumableTrainer
 from .data import TokenizedExample
 from .gradient_noise import HeadGradients
@@ -71,6 +71,7 @@ class PreferenceTrainer(ResumableTrainer):
         self.model = self.model_wrapped = sharded(model, self.accelerator)
         self.log_probs = choose_log_probs(self.model, self._prepare_inputs(self.data_collator(train_dataset[:1])))
         chosen = choose_collate(args.row_layout, model.config, train_dataset, self._initial_log_probs)
+        self.row_layout = next(name for name, collated in LAYOUTS.items() if collated is chosen)
         self.data_collator = partial(chosen, **self.data_collator.keywords)
         if args.precompute_ref_log_probs:
             known = partial(with_reference, log_probs=self._reference_batch, args=args, cache=self.reference.cache)
@@ -92,7 +93,7 @@ class PreferenceTrainer(ResumableTrainer):
         reading = model.training and self._reads_gradients()
         live = "reference" not in inputs
         reference = self.reference.log_probs(model, inputs, self.log_probs) if live else inputs["reference"]
-        with self._head_gradients.watching(model) if reading else nullcontext():
+        with self._head_gradients.watching(model, self.state.global_step) if reading else nullcontext():
             log_probs = sum_responses(self.log_probs(model, inputs), inputs["lengths"])
         log_ratios = log_probs - reference
         if self.objective.log_ratio == "mean":

@@ -96,6 +96,31 @@ def test_gradient_noise_is_that_of_one_backward_pass_an_example(trainer):
     assert trainer._head_gradients.statistics(lambda rows: rows) == {}
 
 
+def test_a_later_reading_takes_the_place_of_an_earlier_one(trainer):
+    model, batch = trainer.model.train(), trainer.data_collator(trainer.train_dataset)
+    trainer.args.diagnostics_steps = 1
+
+    def read(step):
+        trainer.state.global_step = step
+        trainer.compute_loss(model, batch).backward()
+
+    read(1)
+    with torch.no_grad():
+        output_head(model).weight.mul_(1.1)
+    read(2)
+    read(2)  # accumulated: one step
+    assert len(trainer._head_gradients.state()["head_gradients"]) == 2 * len(trainer.train_dataset)
+    both = trainer._head_gradients.statistics(lambda rows: rows)
+    read(3)
+    assert len(trainer._head_gradients.state()["head_gradients"]) == len(trainer.train_dataset)
+    alone = trainer._head_gradients.statistics(lambda rows: rows)
+    n = len(trainer.train_dataset)
+    factor = (n - 1) * 2 / (2 * n - 1)  # every row twice: the unbiased variance, with another divisor
+    assert both["gradient_noise/variance"] == pytest.approx(factor * alone["gradient_noise/variance"], rel=1e-4)
+    with torch.no_grad():
+        output_head(model).weight.div_(1.1)
+
+
 def line(**changes):
     values = {"rewards/chosen": 0.0, "rewards/margins": 0.1, "movement/margin": 1.0, "gradient/chosen_starved": 0.0}
     return values | {"ess/fraction": 0.9, "ess/negatives": 90.0} | {k.replace("__", "/"): v for k, v in changes.items()}
@@ -116,6 +141,21 @@ def line(**changes):
 )
 def test_alerts(objective, values, kinds):
     assert alerts(objective, values).keys() == kinds
+
+
+@pytest.mark.parametrize(
+    ("objective", "margin", "said"),
+    [
+        (Objective("dv"), {}, "nats; an anchor (bound js) or a larger beta holds it"),
+        (Objective(), {"collapse__margin": 0.1}, "the no-collapse interval bounds this"),
+        (Objective(), {"collapse__margin": -0.1}, "a lower learning rate or larger beta holds it"),
+        (Objective("dv", log_ratio="mean"), {}, "5.00 nats a token below the reference"),
+    ],
+)
+def test_the_alert_of_a_collapse_is_true_of_its_objective(objective, margin, said):
+    found = alerts(objective, line(rewards__chosen=-0.5, movement__margin=4.0, **margin))["collapse"]
+    assert said.removeprefix("nats; ") in found
+    assert ("bound js" in found) == (objective.bound == "dv")
 
 
 def test_report_shows_theory_alerts_and_what_is_missing(tmp_path, capsys):

