@@ -22,7 +22,6 @@ from accelerate.utils.fsdp_utils import fsdp2_prepare_model
 from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
-from torch.distributed.fsdp import FSDPModule
 from tqdm import tqdm
 
 from .batching import sum_responses
@@ -90,8 +89,9 @@ class Reference:
         if folder and args.process_index == 0:
             names = ("weights", "bf16", "fp16", "tf32", "row_layout")
             settings = {name: getattr(args, name) for name in names} | {"device": args.device.type}
-            attention = getattr(model.config, "_attn_implementation", None)
-            self.cache = Cache(folder, model_digest(model, settings | {"attention": attention}))
+            settings["attention"] = getattr(model.config, "_attn_implementation", None)
+            settings["engine"] = accelerator.distributed_type if _has_own_precision(accelerator) else None
+            self.cache = Cache(folder, model_digest(model, settings))
         else:
             self.cache = None
 
@@ -101,15 +101,18 @@ class Reference:
         model = self._frozen or model
         inner, was_training = self._accelerator.unwrap_model(model), model.training
         off = inner.disable_adapter() if hasattr(inner, "disable_adapter") else nullcontext()
-        # FSDP2 and DeepSpeed have a precision of their own; a model for other engines is autocast, and so is this one
-        own = isinstance(inner, FSDPModule) or self._accelerator.distributed_type == DistributedType.DEEPSPEED
-        cast = nullcontext() if own else self._accelerator.autocast()
+        cast = nullcontext() if _has_own_precision(self._accelerator) else self._accelerator.autocast()
         model.eval()
         try:
             with off, cast:
                 return sum_responses(token_log_probs(model, batch), batch["lengths"])
         finally:
             model.train(was_training)
+
+
+def _has_own_precision(accelerator: Accelerator) -> bool:
+    """Return whether the engine rounds weights its own way; under the others a model is autocast."""
+    return accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED)
 
 
 def sharded(model: nn.Module, accelerator: Accelerator) -> nn.Module:

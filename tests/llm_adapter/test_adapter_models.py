@@ -5,15 +5,17 @@ import json
 import math
 import shutil
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
+from accelerate import DistributedType
 from transformers import ByT5Tokenizer, LlamaConfig, LlamaForCausalLM, set_seed
 
 from llm_adapter import models, precision
 from llm_adapter.arguments import PAIRS, parse_arguments
 from llm_adapter.data import TokenizedExample
-from llm_adapter.reference import Cache, model_digest
+from llm_adapter.reference import Cache, Reference, model_digest
 from llm_adapter.train import main
 
 QUICK = "--use_cpu true --max_steps 2 --warmup_steps 0 --logging_steps 1 --disable_tqdm true"
@@ -227,3 +229,12 @@ def test_a_digest_is_of_the_content(folder):
     with torch.no_grad():
         model.get_input_embeddings().weight[0, 0] += 1e-3
     assert first != model_digest(model, settings)
+
+
+def test_engines_that_round_weights_their_own_way_do_not_share_the_references_values(folder, tmp_path):
+    model = models.load_model(str(folder))
+    args = parse_arguments(["--reference_cache", str(tmp_path), "--bf16", "true", "--use_cpu", "true"])
+    kinds = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.FSDP, DistributedType.DEEPSPEED)
+    names = [Reference(model, args, SimpleNamespace(distributed_type=kind)).cache.model for kind in kinds]
+    assert names[0] == names[1]  # both are autocast
+    assert len(set(names)) == 3
