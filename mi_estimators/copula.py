@@ -127,8 +127,9 @@ class FoldedCopula(EllipticalCopula):
 def with_magnitudes(z: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch twice"]:
     """Return z beside the normal scores of |z|, Φ⁻¹(2Φ(|z|) − 1), uncorrelated with it, which stop at ±4.
 
-    >>> with_magnitudes(torch.tensor([[0.67449, -0.67449]]))  # half of all normal |z| are below
-    tensor([[ 0.6745, -0.6745,  0.0000,  0.0000]])
+    >>> quartiles = torch.tensor([0.67449, -0.67449], dtype=torch.float64)  # half of all normal |z| are below
+    >>> [round(v, 3) + 0.0 for v in with_magnitudes(quartiles).tolist()]
+    [0.674, -0.674, 0.0, 0.0]
     """
     return torch.cat([z, torch.special.ndtri(torch.erf(z.abs() / math.sqrt(2))).clamp(-4, 4)], -1)
 

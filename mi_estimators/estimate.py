@@ -7,8 +7,6 @@ trained on, and read on the fold: a row is read once, by a critic that never saw
 
 from __future__ import annotations
 
-import copy
-import importlib.util
 import math
 from collections.abc import Callable
 from typing import Any
@@ -21,17 +19,14 @@ from torch import Tensor, nn
 from . import _checks
 from .critics import CRITICS
 from .estimators import ESTIMATORS
+from .grouping import group_labels, rows_of_groups
 from .inputs import default_device_cpu, keep_random_state, paired_rows_of, progress_bar, rows_of, torch_device
-from .ksg import Neighbours, neighbours
+from .ksg import cheap_neighbours
 from .params import Params
 from .report import MIEstimate, combine, read
-from .training import Fit, check_critic, fit_critic, held_out_scores
+from .training import Fit, fit_critic, held_out_scores, make_critic, training_group
 from .transforms import TRANSFORMS
 
-# A critic that is evaluated pair by pair sees few negatives to a positive.
-_GROUPS = {"concatenated": 8, "encoded": 8, "hybrid": 8}
-_GROUP_INFONCE = 32
-_KSG_COLUMNS, _KSG_ROWS = 2, 20_000
 _BLOCK_PAIRS = 2**17  # scored at a time
 _FEWEST = 6  # rows of a fold: 30 pairs, so that a tail has a shape
 _VALIDATION_SHARE = 0.2  # of the rows outside the fold
@@ -123,13 +118,13 @@ class MIEstimator(Params):
         device = torch_device(self.device)
         x, y = paired_rows_of(x, y)
         generator = torch.Generator().manual_seed(int(self.seed))
-        labels = _labels(groups, len(x))
+        labels = group_labels(groups, len(x))
         count = int(labels.max()) + 1
         if count // self.folds < _FEWEST:
             kind = "rows" if groups is None else "groups"
             raise ValueError(f"folds: expected at least {_FEWEST} {kind} a fold, got {count} in {self.folds} folds")
         places = torch.randperm(count, generator=generator)
-        parts = [_rows_of_groups(labels, part) for part in places.tensor_split(self.folds)]
+        parts = [rows_of_groups(labels, part) for part in places.tensor_split(self.folds)]
         columns = x.shape[1], y.shape[1]
         folds, readings, fits, learned = [], [], [], math.nan
         with progress_bar(self.progress, self.folds * self.steps) as bar, keep_random_state(device):
@@ -138,7 +133,7 @@ class MIEstimator(Params):
                 others = torch.cat([p for j, p in enumerate(places.tensor_split(self.folds)) if j != k])
                 others = others[torch.randperm(len(others), generator=generator)]
                 few, most = others.tensor_split([round(_VALIDATION_SHARE * len(others))])
-                valid, train = _rows_of_groups(labels, few), _rows_of_groups(labels, most)
+                valid, train = rows_of_groups(labels, few), rows_of_groups(labels, most)
                 maps = [TRANSFORMS[self.transform](values[train].to(device)) for values in (x, y)]
                 rows = {
                     name: (maps[0](x[index].to(device)), maps[1](y[index].to(device)))
@@ -155,12 +150,12 @@ class MIEstimator(Params):
                 clusters = None if groups is None else labels[part]
                 readings.append(read(row, held, held_out_scores(fit.critic, *seen), clusters))
                 if math.isnan(learned) and (fit.kept_step > 0 or fit.folded):
-                    half = _rows_of_groups(labels, most[: len(most) // 2])
+                    half = rows_of_groups(labels, most[: len(most) // 2])
                     rows["half"] = maps[0](x[half].to(device)), maps[1](y[half].to(device))
                     poorer = self._train(rows["half"], rows["valid"], generator).critic
                     learned = readings[-1].value - float(row.reported(*held_out_scores(poorer, *rows["test"])))
         self.columns_, self.folds_ = columns, folds  # together, so that a fit that fails leaves the last one whole
-        nearest = _neighbours(x, y) if groups is None else None
+        nearest = cheap_neighbours(x, y) if groups is None else None
         self.estimate_ = combine(row, readings, fits, learned=0.0 if math.isnan(learned) else learned, ksg=nearest)
         return self
 
@@ -239,11 +234,6 @@ class MIEstimator(Params):
         elif not callable(self.critic):
             raise ValueError(f"critic: expected a name, a module or a function, got {type(self.critic).__name__}")
 
-    def _group(self) -> int | None:
-        if not isinstance(self.critic, str) or self.critic not in _GROUPS:
-            return None
-        return _GROUP_INFONCE if self.estimator == "infonce" else _GROUPS[self.critic]
-
     def _train(
         self,
         train: tuple[Tensor, Tensor],
@@ -253,61 +243,19 @@ class MIEstimator(Params):
     ) -> Fit:
         return fit_critic(
             ESTIMATORS[self.estimator],
-            lambda: self._make(train),
+            lambda: make_critic(self.critic, train, self.hidden),
             train,
             valid,
             anchored=self.anchor == "copula",
             steps=self.steps,
             batch_size=self.batch_size,
-            group=self._group(),
+            group=training_group(self.critic, self.estimator),
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             patience=self.patience,
             generator=generator,
             advance=advance,
         )
-
-    def _make(self, rows: tuple[Tensor, Tensor]) -> nn.Module:
-        columns, device = (rows[0].shape[1], rows[1].shape[1]), rows[0].device
-        if isinstance(self.critic, str):
-            return CRITICS[self.critic](*columns, self.hidden).to(device, torch.float32)
-        if isinstance(self.critic, nn.Module):
-            module = copy.deepcopy(self.critic)
-        else:
-            module = self.critic(*columns)
-            if not isinstance(module, nn.Module):
-                raise ValueError(
-                    "critic: expected a function (columns of x, columns of y) that returns a torch.nn.Module,"
-                    f" got one that returns {type(module).__name__}"
-                )
-        module = module.to(device, torch.float32)
-        check_critic(module, rows[0][:4], rows[1][:3])
-        return module
-
-
-def _labels(groups: np.ndarray | Tensor | None, n: int) -> Tensor:
-    """Return each row's group as a number from 0; its own where there are none."""
-    if groups is None:
-        return torch.arange(n)
-    labels = torch.as_tensor(groups).cpu() if isinstance(groups, np.ndarray | Tensor) else None
-    if labels is None or labels.shape != (n,) or labels.is_floating_point() or labels.is_complex():
-        got = type(groups).__name__ if labels is None else f"shape {tuple(labels.shape)}, dtype {labels.dtype}"
-        raise ValueError(f"groups: expected integer labels of shape ({n},), got {got}")
-    return labels.unique(return_inverse=True)[1]
-
-
-def _rows_of_groups(labels: Tensor, chosen: Tensor) -> Tensor:
-    """Return the rows of the chosen groups: in the order of the groups where each row is one, else far apart."""
-    if len(labels) == int(labels.max()) + 1:
-        return labels.argsort()[chosen]
-    rows = torch.isin(labels, chosen).nonzero().flatten()
-    return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(len(rows)))]
-
-
-def _neighbours(x: Tensor, y: Tensor) -> Neighbours | None:
-    """Return the nearest-neighbour estimate where it is a good one (few columns) and cheap, and scipy is there."""
-    low = max(x.shape[1], y.shape[1]) <= _KSG_COLUMNS and len(x) <= _KSG_ROWS
-    return neighbours(x, y) if low and importlib.util.find_spec("scipy") is not None else None
 
 
 def estimate_mi(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from torch import Tensor
 from . import _checks
 from .inputs import default_device_cpu, paired_rows_of
 from .transforms import Rank
+
+_COLUMNS, _ROWS = 2, 20_000  # where it is a good estimate, and cheap
 
 
 @default_device_cpu()
@@ -113,3 +116,9 @@ def normal_scores(rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     """
     ranks, columns = Rank(rows), rows.T.contiguous()
     return ranks.levels.gather(-1, torch.searchsorted(ranks.knots, columns)).T.contiguous()
+
+
+def cheap_neighbours(x: Tensor, y: Tensor) -> Neighbours | None:
+    """Return the nearest-neighbour estimate where it is a good one (few columns) and cheap, and scipy is there."""
+    low = max(x.shape[1], y.shape[1]) <= _COLUMNS and len(x) <= _ROWS
+    return neighbours(x, y) if low and importlib.util.find_spec("scipy") is not None else None

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from .bennett import bridge
 from .bounds import js
 from .copula import EllipticalCopula, FoldedCopula
-from .critics import Calibrated, Sum
+from .critics import CRITICS, Calibrated, Sum
 from .divergences import softplus
 from .estimators import Estimator, over_rows
 from .scores import Critic, joint_and_product
@@ -23,6 +23,9 @@ READ_GROUP = 256  # rows whose pairs are all negatives of one another when a cri
 _VALIDATION_GROUP = 32
 _EVALUATE_EVERY = 50
 _WORTH = 2.0  # nats over all validation rows that a part of the critic must gain to be kept (Akaike's two)
+# A critic that is evaluated pair by pair sees few negatives to a positive.
+_GROUPS = {"concatenated": 8, "encoded": 8, "hybrid": 8}
+_GROUP_INFONCE = 32
 _DEGREES_OF_FREEDOM = (16, 8, 4, 2, 1)
 _CALIBRATION_SCALES = (1.0, 0.8)
 _CALIBRATION_QUANTILES = (1.0, 0.98, 0.9, 0.75, 0.5)
@@ -252,3 +255,32 @@ def _logistic(joint: Tensor, product: Tensor) -> float:
     odds = product.numel() / joint.numel()
     threshold = joint.mean() - bridge(joint, product.flatten()) + math.log(odds)
     return -float(softplus(threshold - joint).mean() + odds * softplus(product - threshold).mean())
+
+
+def training_group(critic: object, estimator: str) -> int | None:
+    """Return how many rows are one another's negatives while a critic of this kind trains; None for the whole batch."""
+    if not isinstance(critic, str) or critic not in _GROUPS:
+        return None
+    return _GROUP_INFONCE if estimator == "infonce" else _GROUPS[critic]
+
+
+def make_critic(
+    critic: str | nn.Module | Callable[[int, int], nn.Module], rows: tuple[Tensor, Tensor], hidden: int
+) -> nn.Module:
+    """Return a new float32 critic on the rows' device: by name, a copy of a module, or what a function makes.
+
+    Raises:
+        ValueError: a function that returns no module, or a critic whose scores have another shape than (n, m).
+    """
+    columns, device = (rows[0].shape[1], rows[1].shape[1]), rows[0].device
+    if isinstance(critic, str):
+        return CRITICS[critic](*columns, hidden).to(device, torch.float32)
+    module = copy.deepcopy(critic) if isinstance(critic, nn.Module) else critic(*columns)
+    if not isinstance(module, nn.Module):
+        raise ValueError(
+            "critic: expected a function (columns of x, columns of y) that returns a torch.nn.Module,"
+            f" got one that returns {type(module).__name__}"
+        )
+    module = module.to(device, torch.float32)
+    check_critic(module, rows[0][:4], rows[1][:3])
+    return module

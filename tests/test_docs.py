@@ -15,6 +15,7 @@ DEFINED = re.compile(r"^\[([^\]]+)\]: (\S+)$", flags=re.M)
 
 def targets(text: str) -> list[str]:
     """Return where the links of a Markdown text lead, inline ones and definitions, apart from the web."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)  # code is no link
     found = [*re.findall(r"\]\(([^)]+)\)", text), *(target for _, target in DEFINED.findall(text))]
     return [target for target in found if not re.match(r"https?:", target)]
 

@@ -207,7 +207,8 @@ def prepared(path, tokenizer, folder=None, workers=1, **options):
 
 
 @pytest.mark.parametrize("kind", ["bytes", "fast"])
-def test_one_worker_two_workers_and_the_cache_give_the_same(tmp_path, kind, capfd):
+def test_one_worker_two_workers_and_the_cache_give_the_same(tmp_path, kind, capfd, monkeypatch):
+    monkeypatch.delenv("TOKENIZERS_PARALLELISM", raising=False)
     tokenizer = ByT5Tokenizer() if kind == "bytes" else byte_level(tmp_path / "model")
     path = lines(tmp_path / "data.jsonl", *rows(3 * CHUNK))
     made = prepared(path, tokenizer, tmp_path / "cache")
