@@ -1,4 +1,6 @@
-"""The adapter's tests keep their token caches to themselves."""
+"""The adapter's tests keep their token caches to themselves, and share the processes that real commands run in."""
+
+import multiprocessing
 
 import pytest
 
@@ -11,3 +13,11 @@ def assets_of_their_own(tmp_path_factory):
         patch.setenv("HF_ASSETS_CACHE", folder)
         patch.setattr("huggingface_hub.constants.HF_ASSETS_CACHE", folder)
         yield
+
+
+@pytest.fixture(scope="module")
+def processes():
+    """Processes forked from one that has imported the command and computed nothing: quick to start, real to kill."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["llm_adapter.train"])
+    return context

@@ -1,7 +1,6 @@
 """Runs that are killed or stopped, as real processes, and go on: bit by bit the run that nobody interrupted."""
 
 import json
-import multiprocessing
 import os
 import signal
 import time
@@ -17,14 +16,6 @@ from llm_adapter.checkpoints import INCOMPLETE
 # a step; a log every 2 steps, so that checkpoint 3 lies between two logs; a readout of gradients at odd steps
 FLAGS = "--max_steps 9 --per_device_train_batch_size 2 --gradient_accumulation_steps 2 --logging_steps 2 --seed 3"
 FLAGS += " --save_strategy steps --save_steps 3 --diagnostics_steps 3 --disable_tqdm true --warmup_steps 2"
-
-
-@pytest.fixture(scope="module")
-def processes():
-    """Processes forked from one that has imported the command and computed nothing: quick to start, real to kill."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["llm_adapter.train"])
-    return context
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Two processes, under the engines that the shipped accelerate configs set up, take the steps of one process."""
 
 import json
-import multiprocessing
 import os
 import socket
 from functools import cache
@@ -18,14 +17,6 @@ FLAGS = "--use_cpu true --max_steps 3 --logging_steps 1 --warmup_steps 0 --learn
 FLAGS += " --reference_cache none --diagnostics_steps 1 --save_steps 2"
 FLAGS += " --save_strategy steps"
 NEGATIVES = {"own": [], "batch": ["--negatives", "batch", "--bound", "dv"]}
-
-
-@pytest.fixture(scope="module")
-def processes():
-    """Processes forked from one that has imported the command and computed nothing."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["llm_adapter.train"])
-    return context
 
 
 @pytest.fixture(scope="module")
