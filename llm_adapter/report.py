@@ -15,7 +15,7 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -176,7 +176,7 @@ td, th { border-bottom: 1px solid var(--rule); padding: .2rem .9rem .2rem 0; tex
 def write_report(folders: Sequence[str | Path], out: str | Path) -> Path:
     """Write the page of the runs in `folders` to `out`, whole or not at all; return its path."""
     runs = [read_run(folder) for folder in folders]
-    with matplotlib.rc_context(STYLE):
+    with style.context(STYLE, after_reset=True):  # whatever style the caller draws in
         figures = []
         for panel in PANELS:
             figure = Figure(figsize=(5.6, 3.1))  # fixed margins: finding them would take as long as all the rest

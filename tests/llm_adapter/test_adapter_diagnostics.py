@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from matplotlib import rc_context
 from transformers import ByT5Tokenizer, set_seed
 
 import mi_estimators as mi
@@ -173,5 +174,8 @@ def test_report_shows_theory_alerts_and_what_is_missing(tmp_path, capsys):
     assert "a&lt;b, step 2, collapse: chosen &lt; rejected" in page
     assert "loss start 1.386" in page
     assert "<b, step" not in page
+    with rc_context({"figure.constrained_layout.use": True, "axes.labelsize": 30}):
+        assert report([str(run), "--out", str(out)]) == 0
+    assert out.read_text() == page  # in whatever style the caller draws
     assert report([str(tmp_path)]) == 2
     assert "expected a run's run.json and metrics.jsonl" in capsys.readouterr().err
