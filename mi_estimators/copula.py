@@ -83,28 +83,41 @@ class EllipticalCopula(nn.Module):
 
     def forward(self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]) -> Float[Tensor, "*batch n m"]:
         """Return the score matrix in nats."""
-        return self.scores(*self.coordinates(x, y))
+        return self.scores(*self.features(x, y))
 
-    def coordinates(self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]) -> tuple[Tensor, Tensor]:
-        """Return the canonical coordinates u (..., n, p) and v (..., m, q), which training computes once a row."""
-        nu = self.degrees_of_freedom
-        return student_scores(x - self.centre_x, nu) @ self.left, student_scores(y - self.centre_y, nu) @ self.right
+    def features(
+        self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
+    ) -> tuple[Float[Tensor, "*batch n p"], Float[Tensor, "*batch m p"]]:
+        """Return what each row contributes to its `scores`, computed once a row: the quadratic form's two sides.
 
-    def scores(self, u: Float[Tensor, "*batch n p"], v: Float[Tensor, "*batch m q"]) -> Float[Tensor, "*batch n m"]:
-        """Return the score matrix of canonical coordinates, in nats."""
+        The form Q_ij = a_i + b_j − 2 Σ_k ρ_k/(1 − ρ_k²) u_ik v_jk is a product of (−2u, a, 1) and (v, 1, b); where the
+        copula is Student's, a last column has the row's own marginal term.
+        """
         nu, rho, k = self.degrees_of_freedom, self.rho, len(self.rho)
+        u, v = student_scores(x - self.centre_x, nu) @ self.left, student_scores(y - self.centre_y, nu) @ self.right
         log_det = -0.5 * torch.log1p(-(rho**2)).sum()
         gain, cross = rho**2 / (1 - rho**2), rho / (1 - rho**2)
-        excess = ((u[..., :k] ** 2) @ gain).unsqueeze(-1) + ((v[..., :k] ** 2) @ gain).unsqueeze(-2)
-        excess = excess - 2 * (u[..., :k] * cross) @ v[..., :k].mT
+        a, b = ((w[..., :k] ** 2 @ gain).unsqueeze(-1) for w in (u, v))
+        u_k, v_k = u[..., :k] * cross, v[..., :k]
         if nu == math.inf:
-            return log_det - excess / 2
-        (dx, dy), radius_x, radius_y = self.dims, (u**2).sum(-1).unsqueeze(-1), (v**2).sum(-1).unsqueeze(-2)
+            return _beside(u_k, log_det - a / 2, torch.ones_like(a)), _beside(v_k, torch.ones_like(b), -b / 2)
+        (dx, dy), radius_x, radius_y = self.dims, *((w**2).sum(-1, keepdim=True) for w in (u, v))
         constant = math.lgamma((nu + dx + dy) / 2) + math.lgamma(nu / 2)
         constant -= math.lgamma((nu + dx) / 2) + math.lgamma((nu + dy) / 2)
-        joint = (nu + dx + dy) / 2 * torch.log1p((radius_x + radius_y + excess).clamp_min(0) / nu)
-        marginals = (nu + dx) / 2 * torch.log1p(radius_x / nu) + (nu + dy) / 2 * torch.log1p(radius_y / nu)
-        return constant + log_det - joint + marginals
+        marginal_x = constant + log_det + (nu + dx) / 2 * torch.log1p(radius_x / nu)
+        marginal_y = (nu + dy) / 2 * torch.log1p(radius_y / nu)
+        return (
+            _beside(-2 * u_k, radius_x + a, torch.ones_like(a), marginal_x),
+            _beside(v_k, torch.ones_like(b), radius_y + b, marginal_y),
+        )
+
+    def scores(self, x: Float[Tensor, "*batch n p"], y: Float[Tensor, "*batch m p"]) -> Float[Tensor, "*batch n m"]:
+        """Return the score matrix of rows' `features`, in nats."""
+        nu = self.degrees_of_freedom
+        if nu == math.inf:
+            return x @ y.mT
+        radius = (x[..., :-1] @ y[..., :-1].mT).clamp_min(0)  # of (x, y) together
+        return x[..., -1:] + y[..., -1:].mT - (nu + sum(self.dims)) / 2 * torch.log1p(radius / nu)
 
 
 class FoldedCopula(EllipticalCopula):
@@ -119,9 +132,15 @@ class FoldedCopula(EllipticalCopula):
     def __init__(self, x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> None:
         super().__init__(with_magnitudes(x), with_magnitudes(y))
 
-    def coordinates(self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]) -> tuple[Tensor, Tensor]:
-        """Return the canonical coordinates u (..., n, p) and v (..., m, q)."""
-        return super().coordinates(with_magnitudes(x), with_magnitudes(y))
+    def features(
+        self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
+    ) -> tuple[Float[Tensor, "*batch n p"], Float[Tensor, "*batch m p"]]:
+        """Return what each row contributes to its `scores`."""
+        return super().features(with_magnitudes(x), with_magnitudes(y))
+
+
+def _beside(*columns: Tensor) -> Tensor:
+    return torch.cat(columns, -1)
 
 
 def with_magnitudes(z: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch twice"]:

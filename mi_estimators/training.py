@@ -138,13 +138,12 @@ def fit_critic(
     group = batch_size if group is None else min(group, batch_size)
     with torch.no_grad():
         fixed = None if anchor is None else _validation_scores(anchor, valid, group < batch_size)
-        coordinates = None if anchor is None else anchor.coordinates(*train)
+        features = None if anchor is None else anchor.features(*train)
     best, kept, state, history, finite = -math.inf, 0, copy.deepcopy(network.state_dict()), [], True
     optimizer = schedule = None
     if parameters:
-        optimizer = torch.optim.AdamW(
-            parameters, learning_rate, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True
-        )
+        flat = _flattened(parameters)
+        optimizer = torch.optim.AdamW([flat], learning_rate, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, learning_rate, total_steps=steps + 1, pct_start=max(0.1, min(1.0, 2 / (steps + 1)))
         )
@@ -152,11 +151,10 @@ def fit_critic(
     for step in range(steps + 1 if parameters else 1):
         rows = torch.randperm(len(train[0]), generator=generator)[:batch_size].to(train[0].device)
         joint, product = grouped_scores(network, train[0][rows], train[1][rows], group)
-        if anchor is not None and coordinates is not None:
-            anchored_rows = (coordinates[0][rows], coordinates[1][rows])
-            fixed_joint, fixed_product = grouped_scores(anchor.scores, *anchored_rows, group)
+        if anchor is not None and features is not None:
+            fixed_joint, fixed_product = grouped_scores(anchor.scores, features[0][rows], features[1][rows], group)
             joint, product = joint + fixed_joint, product + fixed_product
-        if not bool(torch.isfinite(joint).all() & torch.isfinite(product).all()):
+        if not bool(torch.isfinite(joint.detach().sum() + product.detach().sum())):
             finite = False
             break
         objective, ema = row.objective(joint, product, ema)
@@ -169,12 +167,14 @@ def fit_critic(
                 break
         if step == steps or optimizer is None or schedule is None:
             break
-        optimizer.zero_grad()
+        optimizer.zero_grad(set_to_none=False)
         objective.neg().backward()
         optimizer.step()
         schedule.step()
         advance(1)
     network.load_state_dict(state)
+    for p in parameters:  # each its own tensor again
+        p.data, p.grad = p.data.clone(), None
     if anchor is None:
         whole = network
     else:  # a network that still is the zero it started from need not be evaluated
@@ -183,6 +183,18 @@ def fit_critic(
     degrees, shortfall = (None, 0.0) if anchor is None else (anchor.degrees_of_freedom, anchor.shortfall)
     folded = isinstance(anchor, FoldedCopula)
     return Fit(_calibrate(whole.eval(), valid), history, kept, degrees, shortfall, folded, finite)
+
+
+def _flattened(parameters: list[nn.Parameter]) -> nn.Parameter:
+    """Move parameters and their gradients into one vector, of which they become views: one update for all of them."""
+    flat = nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))
+    flat.grad = torch.zeros_like(flat)
+    start = 0
+    for p in parameters:
+        place = slice(start, start + p.numel())
+        p.data, p.grad = flat.data[place].view_as(p), flat.grad[place].view_as(p)
+        start = place.stop
+    return flat
 
 
 @torch.no_grad()

@@ -240,7 +240,7 @@ def test_a_shared_mean_is_no_correlation():
 
 @degrees
 @pytest.mark.parametrize(("dx", "dy"), [(1, 1), (3, 1), (2, 4)])
-def test_scores_are_those_of_coordinates_for_every_batch(nu, dx, dy):
+def test_scores_are_those_of_features_for_every_batch(nu, dx, dy):
     x = torch.randn(80, dx)
     y = x.sum(1, keepdim=True) + torch.randn(80, dy)
     copula = EllipticalCopula(x, y, nu)
@@ -248,7 +248,7 @@ def test_scores_are_those_of_coordinates_for_every_batch(nu, dx, dy):
     a, b = torch.randn(2, 3, 5, dx).float(), torch.randn(2, 3, 7, dy).float()
     scores = copula(a, b)
     assert scores.shape == (2, 3, 5, 7)
-    assert torch.equal(copula.scores(*copula.coordinates(a, b)), scores)
+    assert torch.equal(copula.scores(*copula.features(a, b)), scores)
     torch.testing.assert_close(copula(a[1, 2], b[1, 2]), scores[1, 2])
     assert all(buffer.device.type == "meta" for buffer in copula.to("meta").buffers())
 
