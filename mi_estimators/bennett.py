@@ -79,10 +79,7 @@ def _log_mean_sigmoid(u: Tensor, log_weights: Tensor | None) -> tuple[Tensor, Te
     log_sigmoid = logsigmoid(u)
     largest = on_support(log_sigmoid.detach(), log_weights, -math.inf).amax(-1, keepdim=True)
     shares = (log_sigmoid - largest).exp_()  # one exponential for both means
-    if log_weights is None:
-        weighted = shares / u.shape[-1]
-    else:
-        weighted = on_support(shares, log_weights) * log_weights.exp()
+    weighted = shares / u.shape[-1] if log_weights is None else on_support(shares, log_weights) * log_weights.exp()
     first, second = weighted.sum(-1), torch.linalg.vecdot(weighted.detach(), shares.detach())
     largest = largest.squeeze(-1)
     return largest + first.log(), 1 - largest.exp() * second / first.detach()
