@@ -15,7 +15,8 @@ from llm_adapter.objective import Objective
 HERE = Path(os.path.relpath(Path(__file__).parent))  # commands and files name no folder of this machine
 BETA = 0.1  # of DPO; the others follow
 LEARNING_RATE = 2e-5
-STEPS, BATCH, NEGATIVES = 20, 4, 3
+STEPS = {"arithmetic": 20, "gsm8k": 12}  # by data: its own answers to arithmetic; given preferences of GSM8K problems
+BATCH, NEGATIVES = 4, 3
 SEEDS = (0, 1, 2)
 TASKS = {  # of the training questions: SmolLM2-135M answers them right now and then
     "products-2x1": ["--task", "products", "--operands", "2", "--digits", "1", "--count", "77"],
@@ -24,6 +25,7 @@ TASKS = {  # of the training questions: SmolLM2-135M answers them right now and 
 STARVED = {"chain_sum-3x1": ["--task", "chain_sum", "--operands", "3", "--digits", "1", "--count", "64"]}
 SAMPLING = ["--samples", "8", "--temperature", "0.8", "--max_new_tokens", "24", "--negatives", f"{NEGATIVES}"]
 HELD_OUT = 6  # every 6th pair is held out
+GSM8K_HELD_OUT = 20  # problems, spread evenly over those taken
 SAMPLES = 4  # answers a trained model draws for each held-out question; all that a task has are asked
 
 ARMS = {  # β is set by `matched`
@@ -39,18 +41,25 @@ ARMS = {  # β is set by `matched`
 
 @dataclass(frozen=True)
 class Run:
-    """One training run: an arm, DPO's β that its own is matched to, a learning rate and a seed."""
+    """One training run: an arm, DPO's β that its own is matched to, a learning rate, a seed and the data."""
 
     arm: str
     beta: float = BETA
     learning_rate: float = LEARNING_RATE
     seed: int = 0
+    data: str = "arithmetic"
+
+    @property
+    def tasks(self) -> dict[str, list[str]]:
+        """The tasks whose held-out questions the trained model is asked."""
+        return TASKS if self.data == "arithmetic" else {}
 
     @property
     def folder(self) -> Path:
         """Where its files lie."""
         short = "".join(c for c in self.arm.split(",")[0].lower().replace("α", "alpha") if c.isalnum())
-        return HERE / "runs" / f"{short}-beta{self.beta:g}-lr{self.learning_rate:g}-seed{self.seed}"
+        first = "" if self.data == "arithmetic" else f"{self.data}-"
+        return HERE / "runs" / f"{first}{short}-beta{self.beta:g}-lr{self.learning_rate:g}-seed{self.seed}"
 
     def flags(self) -> list[str]:
         """Return the command's flags that make this run this run."""
@@ -79,15 +88,14 @@ def matched(objective: Objective, beta: float) -> float:
 
 
 def runs() -> Iterator[Run]:
-    """Yield the runs, in the order in which they are worth most: every arm once, sweeps, further seeds."""
-    for arm in ARMS:
-        yield Run(arm)
-    for seed in SEEDS[1:]:
+    """Yield the runs, in the order in which they are worth most: every arm once, further seeds, other data, sweeps."""
+    for seed in SEEDS:
         for arm in ARMS:
             yield Run(arm, seed=seed)
-    for arm in ARMS:
-        yield Run(arm, learning_rate=LEARNING_RATE / 4)
+    for arm in ("DPO", "MIO", "SFT", "InfoNCA", "NWJ", "BCE", "α-MIO, α = 0.9"):
+        yield Run(arm, data="gsm8k")
     for arm in ("DPO", "MIO", "α-MIO, α = 0.9"):
+        yield Run(arm, learning_rate=LEARNING_RATE / 4)
         for beta in (BETA / 4, 4 * BETA):
             yield Run(arm, beta=beta)
 

@@ -36,6 +36,7 @@ def row(run: plan.Run, logs: Logs) -> dict:
         "arm": run.arm,
         "loss": objective.name,
         "beta": beta,
+        "data": run.data,
         "dpo_beta": run.beta,
         "learning_rate": run.learning_rate,
         "seed": run.seed,
@@ -71,11 +72,12 @@ def cell(rows: Sequence[dict], key: str, form: str) -> str:
 
 
 def markdown(title: str, first: Sequence[str], groups: dict[tuple[str, ...], list[dict]]) -> str:
-    """Return a table: a line a group, its name's parts in the first columns."""
-    head = [*first, "runs", *COLUMNS]
+    """Return a table: a line a group, its name's parts in the first columns; without columns that rows lack."""
+    columns = {name: column for name, column in COLUMNS.items() if column[0] in next(iter(groups.values()))[0]}
+    head = [*first, "runs", *columns]
     lines = [f"**{title}**", "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for names, rows in groups.items():
-        cells = [*names, str(len(rows)), *(cell(rows, key, form) for key, form in COLUMNS.values())]
+        cells = [*names, str(len(rows)), *(cell(rows, key, form) for key, form in columns.values())]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -109,13 +111,13 @@ def starvation() -> str:
     return "\n".join(lines) + "\n"
 
 
-def figure(runs: dict[plan.Run, Logs]) -> Figure:
+def figure(runs: dict[plan.Run, Logs], data: str = "arithmetic") -> Figure:
     """Return held-out log-ratios against steps, and against one another, of each arm at the main setting."""
     drawn = Figure(figsize=(10, 3.6), layout="constrained")
     left, middle, right = drawn.subplots(1, 3)
     for arm, colour in COLOURS.items():
         for run, logs in runs.items():
-            if run.arm != arm or (run.beta, run.learning_rate) != (plan.BETA, plan.LEARNING_RATE):
+            if run.arm != arm or run.data != data or (run.beta, run.learning_rate) != (plan.BETA, plan.LEARNING_RATE):
                 continue
             beta = logs.facts["beta"]
             steps, chosen = logs.curve(f"{HELD_OUT}rewards/chosen")
@@ -139,23 +141,30 @@ def tables(rows: dict[plan.Run, dict]) -> str:
     """Return all tables as Markdown."""
     main: dict[tuple[str, ...], list[dict]] = {}
     sweep: dict[tuple[str, ...], list[dict]] = {}
+    given: dict[tuple[str, ...], list[dict]] = {}
     for run, found in rows.items():
-        if (run.beta, run.learning_rate) == (plan.BETA, plan.LEARNING_RATE):
+        if run.data != "arithmetic":
+            given.setdefault((run.arm,), []).append(found)
+        elif (run.beta, run.learning_rate) == (plan.BETA, plan.LEARNING_RATE):
             main.setdefault((run.arm,), []).append(found)
         else:
             sweep.setdefault((run.arm, f"{run.beta:g}", f"{run.learning_rate:g}"), []).append(found)
     parts = [base(), starvation(), markdown("The arms, mean over runs [lowest, highest]", ["arm"], main)]
     if sweep:
         parts.append(markdown("The sweep", ["arm", "DPO's β", "learning rate"], sweep))
+    if given:
+        parts.append(markdown("Preferences of GSM8K problems", ["arm"], given))
     return "\n".join(parts)
 
 
 def write_tables() -> None:
-    """Write rows.jsonl, the figure and the tables between the marks of RESULTS.md."""
+    """Write rows.jsonl, the figures and the tables between the marks of RESULTS.md."""
     runs = finished()
     rows = {run: row(run, logs) for run, logs in runs.items()}
     (plan.HERE / "rows.jsonl").write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows.values()))
     figure(runs).savefig(plan.HERE / "log_ratios.png", dpi=130)
+    if any(run.data == "gsm8k" for run in runs):
+        figure(runs, "gsm8k").savefig(plan.HERE / "gsm8k_log_ratios.png", dpi=130)
     write_between_marks(RESULTS, tables(rows))
     print(tables(rows))
 
