@@ -78,6 +78,11 @@ class PreferenceArguments(ObjectiveArguments, DataArguments, ModelArguments, Tra
         if Path(self.output_dir).exists() and not Path(self.output_dir).is_dir():
             raise ValueError(f"output_dir: expected a folder, got the file {self.output_dir}")
         self.resume_from_checkpoint = _checkpoint(self.resume_from_checkpoint, self.output_dir)
+        if not self.resume_from_checkpoint and (left := _last_checkpoint(self.output_dir)):
+            raise ValueError(
+                f"output_dir: expected a folder without checkpoints of another run, got {left} (to go on with it: "
+                "--resume_from_checkpoint true; else remove it, or choose another output_dir)"
+            )
         super().__post_init__()
         if self.n_gpu > 1:
             raise ValueError(f"devices: expected one GPU a process (torchrun or accelerate launch), got {self.n_gpu}")
@@ -91,11 +96,15 @@ def _checkpoint(value: str | None, output_dir: str) -> str | None:
         return None
     found = value
     if value.lower() == "true":
-        found = get_last_checkpoint(output_dir) if Path(output_dir).is_dir() else None
+        found = _last_checkpoint(output_dir)
     if found is None or not (Path(found) / "trainer_state.json").is_file():
         where = output_dir if value.lower() == "true" else value
         raise ValueError(f"resume_from_checkpoint: expected a checkpoint, got none in {where}")
     return found
+
+
+def _last_checkpoint(output_dir: str) -> str | None:
+    return get_last_checkpoint(output_dir) if Path(output_dir).is_dir() else None
 
 
 def parse_arguments(argv: list[str]) -> PreferenceArguments:

@@ -86,7 +86,7 @@ def summarise(greedy: Sequence[dict], sampled: Sequence[dict], arguments: Evalua
 
 
 @torch.no_grad()
-def rank(examples: Sequence[TokenizedExample], model: nn.Module, batch: int) -> dict:
+def rank(examples: Sequence[TokenizedExample], model: nn.Module, batch: int, disable_tqdm: bool = False) -> dict:
     """Return how often a rejected response has the lower ln π than the chosen one, summed and per token.
 
     Returns:
@@ -98,7 +98,7 @@ def rank(examples: Sequence[TokenizedExample], model: nn.Module, batch: int) -> 
     log_probs, below = None, {"sum": [], "per_token": []}
     margins: dict[str, list[float]] = {"sum": [], "per_token": []}
     counts = [len(example.completions) - 1 for example in examples]
-    for start in tqdm(range(0, len(examples), batch), "ranking", unit="batch"):
+    for start in tqdm(range(0, len(examples), batch), "ranking", unit="batch", disable=disable_tqdm):
         rows = {name: value.to(device) for name, value in collate(examples[start : start + batch]).items()}
         log_probs = log_probs or choose_log_probs(model, rows)
         sums = sum_responses(log_probs(model, rows), rows["lengths"])
@@ -158,7 +158,7 @@ def evaluate(argv: Sequence[str]) -> None:
         )
         found["task"] = summarise(greedy, sampled, arguments)
     if examples:
-        found["ranking"] = rank(examples, model, arguments.batch)
+        found["ranking"] = rank(examples, model, arguments.batch, arguments.disable_tqdm)
     with whole_file(out) as file:
         file.write(f"{json.dumps(found, indent=1)}\n".encode())
     print(report(arguments, found))

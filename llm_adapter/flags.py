@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Sequence
 from dataclasses import fields
+from pathlib import Path
 
+import psutil
 from transformers import HfArgumentParser
 
 
 def about(text: str) -> dict[str, str]:
     """Return the metadata of a field that is a flag: its help."""
     return {"help": text}
+
+
+def command_line(module: str, argv: Sequence[str]) -> str:
+    """Return the shell command that runs `module` with `argv`: a launcher's whole one, where one started this process.
+
+    A launcher (accelerate launch, torchrun) is a Python whose own command ends with the module and its flags.
+    """
+    own = [module, *argv]
+    try:
+        above = psutil.Process().parent().cmdline()
+    except (AttributeError, psutil.Error):  # no parent, or one that may not be looked at
+        above = []
+    if above[-len(own) :] != own or not Path(above[0]).name.startswith("python"):
+        return shlex.join(["python", "-m", *own])
+    _, script, *flags = above
+    return shlex.join([*(["python", script] if script.startswith("-") else [Path(script).name]), *flags])
 
 
 class Parser(HfArgumentParser):

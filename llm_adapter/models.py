@@ -6,13 +6,27 @@ Weights come from safetensors or GGUF, never from a pickle; code that a model br
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, ByT5Tokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    ByT5Tokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    modeling_gguf_pytorch_utils,
+)
+from transformers.utils import logging
+
+CausalLM = Any
+"""A causal LM of transformers, with peft's adapters or without: no class of theirs has its config and its `generate`."""
 
 BUILTIN = "builtin"
 ADAPTER = "adapter_config.json"  # a folder with it holds a LoRA adapter, as peft writes it
@@ -63,7 +77,7 @@ def load_model(
     """
     options = {"dtype": dtype, "attn_implementation": attn_implementation, "trust_remote_code": trust_remote_code}
     if name == BUILTIN:
-        return _builtin().to(dtype)
+        return cast_parameters(_builtin(), dtype)
     if (Path(name) / ADAPTER).is_file():
         base = json.loads((Path(name) / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"]
         peft = _peft()
@@ -113,6 +127,13 @@ def disable_dropout(model: nn.Module) -> None:
                 setattr(module, name, 0.0)
 
 
+def cast_parameters(model: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Return the model with its parameters in `dtype` and its buffers as they are: angles of positions stay exact."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype)
+    return model
+
+
 def _builtin() -> nn.Module:
     tokenizer = ByT5Tokenizer()
     return LlamaForCausalLM(
@@ -137,15 +158,32 @@ def _load(auto, name: str, **options):
     if auto is AutoModelForCausalLM and not path.is_file():
         options["use_safetensors"] = True
     if path.is_file():
+        modeling_gguf_pytorch_utils.tqdm = logging.tqdm  # its bar, too, is then drawn only where the others are
         options["gguf_file"] = path.name
         name = str(path.parent)
         if auto is AutoModelForCausalLM and hasattr(transformers, "GgufConfig"):
             # without `dequantize` the model is flagged quantised and can be neither trained nor saved
             options["quantization_config"] = transformers.GgufConfig(dequantize=True)
     try:
-        return auto.from_pretrained(name, **options)
+        with _gguf_read_once() if path.is_file() else nullcontext():
+            return auto.from_pretrained(name, **options)
     except (OSError, ValueError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(
             f"model: expected {BUILTIN!r}, a path or a reachable hub name, got {name} ({reason})"
         ) from error
+
+
+@contextmanager
+def _gguf_read_once():
+    """Keep what transformers asks of gguf again: the header, for the weights; the map of names, for each module."""
+    import gguf
+
+    asked = {name: getattr(gguf, name) for name in ("GGUFReader", "get_tensor_name_map")}
+    try:
+        for name, function in asked.items():
+            setattr(gguf, name, cache(function))
+        yield
+    finally:
+        for name, function in asked.items():
+            setattr(gguf, name, function)

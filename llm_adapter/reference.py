@@ -23,9 +23,11 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 from tqdm import tqdm
+from transformers.dynamic_module_utils import TRANSFORMERS_DYNAMIC_MODULE_NAME
 
 from .batching import sum_responses
 from .data import TokenizedExample
+from .models import cast_parameters
 from .token_cache import cache_folder, whole_file
 
 CODE = ("logprobs.py", "batching.py", "reference.py")  # a change of one of them is another key
@@ -128,7 +130,7 @@ def sharded(model: nn.Module, accelerator: Accelerator) -> nn.Module:
         if any(hasattr(parameter, "ds_id") for parameter in model.parameters()):
             raise ValueError("zero3_init_flag: expected false (the reference runs before the engine), got true")
         rounded = torch.bfloat16 if accelerator.mixed_precision == "bf16" else model.dtype
-        return model.to(accelerator.device, rounded)
+        return cast_parameters(model.to(accelerator.device), rounded)
     if accelerator.distributed_type != DistributedType.FSDP:
         return model
     if accelerator.state.fsdp_plugin.fsdp_version != 2:
@@ -179,7 +181,8 @@ def model_digest(model: nn.Module, settings: dict) -> str:
     """Return the hash of a model's content, without LoRA adapters, and of the settings it computes under."""
     config = {name: value for name, value in model.config.to_dict().items() if name not in ("_name_or_path", "dtype")}
     here = Path(__file__).parent
-    code = [hashlib.sha256((here / name).read_bytes()).hexdigest() for name in CODE]
+    files = [here / name for name in CODE] + _remote_code(model)
+    code = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
     versions = [metadata.version(name) for name in ("torch", "transformers")]
     digest = hashlib.sha256(json.dumps([config, settings, code, versions], sort_keys=True, default=str).encode())
     for name, tensor in sorted(model.state_dict().items()):
@@ -187,6 +190,14 @@ def model_digest(model: nn.Module, settings: dict) -> str:
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(_bytes(tensor))
     return digest.hexdigest()
+
+
+def _remote_code(model: nn.Module) -> list[Path]:
+    """Return the files of code that the model brought along (`trust_remote_code`), by name."""
+    packages = {f"{type(part).__module__.rpartition('.')[0]}." for part in model.modules()}
+    brought = tuple(name for name in packages if name.startswith(f"{TRANSFORMERS_DYNAMIC_MODULE_NAME}."))
+    files = {getattr(module, "__file__", None) for name, module in sys.modules.items() if name.startswith(brought)}
+    return sorted(Path(file) for file in files if file)
 
 
 def _digest(values: Tensor) -> str:

@@ -12,17 +12,22 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 
 import torch
 from torch import nn
 from tqdm import tqdm
 from transformers import set_seed
+from transformers.utils import logging
 
 from .flags import Parser, about
 from .models import check_model_name, load_model
 from .sampling import Sample, prompt_text, sample
 from .tasks import Question, TaskArguments, dataset, draw_questions, extract_number
+from .token_cache import tokenizer_digest
+
+CODE = ("sampling.py", "tasks.py")  # how responses are drawn and marked: a change is another journal
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class RolloutArguments(TaskArguments):
     batch: int = field(default=16, metadata=about("Questions asked at once: batch · samples rows."))
     out: str = field(default="", metadata=about("File to write; its journal and statistics lie beside it."))
     trust_remote_code: bool = field(default=False, metadata=about("Run code that the model's folder brings along."))
+    disable_tqdm: bool = field(default=False, metadata=about("Draw no progress bars."))
 
     def check(self) -> None:
         """Raise the ValueError of the first field outside its range."""
@@ -62,6 +68,8 @@ def parse(kind: type, argv: Sequence[str], command: str):
     """
     found = Parser(kind, command, description=kind.__doc__).read(argv)
     found.check()
+    if found.disable_tqdm:
+        logging.disable_progress_bar()  # of weights that are read
     return found
 
 
@@ -101,15 +109,17 @@ def collect(
         (None if none), `right`, `finished` and its `tokens`.
 
     Raises:
-        ValueError: a journal of other weights, questions or settings, or no journal at all.
+        ValueError: a journal of other weights, template, questions, settings or verifier, or no journal at all.
     """
     greedy = arguments.temperature == 0
     settings = [fingerprint(model), [q.text for q in questions], arguments.batch, arguments.max_new_tokens]
+    settings += [tokenizer_digest(tokenizer), *_verifier_version()]
     settings += [] if greedy else [arguments.samples, arguments.temperature, arguments.seed]
     name = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
     verifier = dataset(arguments)
     records = _read(path, name, questions, arguments.batch)
-    bar = tqdm(total=len(questions), initial=len(records), unit="question", desc=str(arguments))
+    shown = {"unit": "question", "desc": str(arguments), "disable": arguments.disable_tqdm}
+    bar = tqdm(total=len(questions), initial=len(records), **shown)
     with bar, path.open("a", encoding="utf-8") as journal:
         for start in range(len(records), len(questions), arguments.batch):
             asked = questions[start : start + arguments.batch]
@@ -139,6 +149,14 @@ def collect(
     return records
 
 
+def _verifier_version() -> list[str]:
+    here = Path(__file__).parent
+    return [
+        metadata.version("reasoning-gym"),
+        *(hashlib.sha256((here / name).read_bytes()).hexdigest() for name in CODE),
+    ]
+
+
 def _verified(response: Sample, question: Question, verifier) -> dict:
     """Return the record of a response; a cut one is never right: what it would have said is not known."""
     number = extract_number(response.text)
@@ -165,8 +183,8 @@ def _read(path: Path, name: str, questions: Sequence[Question], batch: int) -> l
             break  # cut short
         if not isinstance(record, dict) or record.get("run") != name or len(records) == len(questions):
             raise ValueError(
-                f"out: expected {path} to be a journal of these weights, questions and settings, got another's "
-                "(remove it, or choose another out)"
+                f"out: expected {path} to be a journal of these weights, template, questions, settings and verifier, "
+                "got another's (remove it, or choose another out)"
             )
         records.append(record)
     whole = len(records) if len(records) == len(questions) else len(records) // batch * batch

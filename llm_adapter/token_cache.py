@@ -41,7 +41,7 @@ def content_key(digest: str, tokenizer, options: Options, max_negatives: int | N
     template = json.dumps(tokenizer.chat_template)
     parts = [
         digest,
-        _tokenizer_digest(tokenizer),
+        tokenizer_digest(tokenizer),
         template,
         date.today().isoformat() if "strftime_now" in template else "",  # such a template writes the date
         asdict(options),
@@ -52,7 +52,7 @@ def content_key(digest: str, tokenizer, options: Options, max_negatives: int | N
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _tokenizer_digest(tokenizer) -> str:
+def tokenizer_digest(tokenizer) -> str:
     """Return the hash of the files that the tokenizer saves: vocabulary, merges, special tokens, settings."""
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)

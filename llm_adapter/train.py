@@ -7,7 +7,6 @@ that must not go on (the first loss is not theory's, numbers are no longer finit
 
 from __future__ import annotations
 
-import shlex
 import signal
 import sys
 import time
@@ -21,10 +20,13 @@ from transformers.utils import logging
 from . import precision
 from .arguments import PAIRS, PreferenceArguments, parse_arguments
 from .data import Data, load_data
+from .flags import command_line
 from .models import disable_dropout, load_model, load_tokenizer, with_lora
 from .report import write_report
 from .runlog import Bar, Table, summary, versions, write_json
 from .trainer import PreferenceTrainer, RunFailed
+
+COMMAND = "llm_adapter.train"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("llm_adapter.train: error:", " ".join(str(error).split()), file=sys.stderr)
         return 2
     try:
-        trainer = train(args, model, *data, command=shlex.join(["python", "-m", "llm_adapter.train", *argv]))
+        trainer = train(args, model, *data, command=command_line(COMMAND, argv))
     except RunFailed as error:
         print("llm_adapter.train: stopped:", error, file=sys.stderr)
         return 1

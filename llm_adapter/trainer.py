@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
-from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from accelerate.utils import send_to_device
+from torch import Tensor
 
 from . import precision
 from .alerts import alerts
@@ -21,6 +21,7 @@ from .data import TokenizedExample
 from .gradient_noise import HeadGradients
 from .logprobs import choose_log_probs
 from .metrics import window_metrics, window_sums
+from .models import CausalLM
 from .reference import Reference, sharded, with_reference
 from .row_layout import choose_collate
 from .runlog import append_json_line, say
@@ -39,9 +40,11 @@ class PreferenceTrainer(ResumableTrainer):
     first step checks it.
     """
 
+    args: PreferenceArguments
+
     def __init__(
         self,
-        model: nn.Module,
+        model: CausalLM,
         args: PreferenceArguments,
         train_dataset: Sequence[TokenizedExample],
         eval_dataset: Sequence[TokenizedExample] | None,
@@ -61,7 +64,7 @@ class PreferenceTrainer(ResumableTrainer):
         self.model_accepts_loss_kwargs = False  # a batch's mean is returned: Trainer divides it by the accumulation
         self.objective = args.objective()
         self._checked = False
-        self._metrics = Path(args.output_dir) / "metrics.jsonl"
+        self._metrics = self.output / "metrics.jsonl"
         self._head_gradients = HeadGradients()
         self._alerts: dict[str, str] = {}  # those of the last training log
         self._sums: dict[str, dict[str, Tensor]] = {"": {}, "eval_": {}}  # since the last log, over examples
@@ -78,9 +81,13 @@ class PreferenceTrainer(ResumableTrainer):
             self.train_dataset = known(train_dataset)
             self.eval_dataset = known(eval_dataset) if eval_dataset else None
 
-    def _initial_log_probs(self, batch: dict[str, Tensor]) -> Tensor:
+    def _prepare_input(self, data):
+        """Move a batch to the device as it is: under DeepSpeed transformers would round log-probabilities to bf16."""
+        return send_to_device(data, self.args.device)
+
+    def _initial_log_probs(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the token log-probabilities of a batch, (S,), as the reference reads them."""
-        each = batch | {"lengths": torch.ones_like(batch["targets"])}
+        each = {**batch, "lengths": torch.ones_like(batch["targets"])}
         return self.reference.log_probs(self.model, self._prepare_inputs(each), self.log_probs)
 
     def _reference_batch(self, examples: Sequence[TokenizedExample]) -> tuple[Tensor, Tensor]:
@@ -120,7 +127,7 @@ class PreferenceTrainer(ResumableTrainer):
         every, step = self.args.diagnostics_steps, self.state.global_step
         return every > 0 and (step == 0 or (step + 1) % every == 0)
 
-    def _check_start(self, model: nn.Module, inputs, log_probs: Tensor, reference: Tensor) -> None:
+    def _check_start(self, model, inputs, log_probs: Tensor, reference: Tensor) -> None:
         """Compare the first loss, its reference read from the very same rows, with theory, and those readings, too.
 
         In bf16 a log-probability depends a little on the rows beside it, which is noise and no error; the first
@@ -154,8 +161,9 @@ class PreferenceTrainer(ResumableTrainer):
         sums = self._sums[prefix]
         measured = bool(sums) and f"{prefix}loss" in logs
         if measured:
-            totals = self.accelerator.reduce(torch.stack(list(sums.values())), "sum").tolist()
-            means = window_metrics(self.objective, dict(zip(sums, totals, strict=True)))
+            totals = self.accelerator.reduce(torch.stack(list(sums.values())), "sum")
+            assert isinstance(totals, Tensor)  # as a tensor went in
+            means = window_metrics(self.objective, dict(zip(sums, totals.tolist(), strict=True)))
             if not prefix:
                 means |= self._head_gradients.statistics(self.accelerator.gather)
                 means |= self._updates.statistics(self.accelerator.gather)

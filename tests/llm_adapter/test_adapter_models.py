@@ -140,6 +140,12 @@ def test_no_pickle_is_loaded_and_no_code_of_a_folder_runs(folder, tmp_path):
         models.load_model(str(foreign), trust_remote_code=True)
 
 
+def test_bf16_weights_leave_the_angles_of_positions_exact():
+    model = models.load_model("builtin", dtype=torch.bfloat16)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
+    assert {buffer.dtype for buffer in model.buffers()} == {torch.float32}
+
+
 def test_lost_share_is_what_rounding_does():
     torch.manual_seed(0)
     weights = (0.02 * torch.randn(20_000)).bfloat16()
@@ -229,6 +235,25 @@ def test_a_digest_is_of_the_content(folder):
     with torch.no_grad():
         model.get_input_embeddings().weight[0, 0] += 1e-3
     assert first != model_digest(model, settings)
+
+
+def test_a_digest_is_of_the_code_that_a_model_brings_along(folder, tmp_path):
+    digests = []
+    for version in (1, 2, 1):
+        brought = tmp_path / f"brought{len(digests)}"
+        shutil.copytree(folder, brought)
+        config = json.loads((brought / "config.json").read_text())
+        (brought / "config.json").write_text(json.dumps(config | {"auto_map": {"AutoModelForCausalLM": "own.Own"}}))
+        own = (
+            "from transformers import LlamaForCausalLM as Llama\nfrom .beside import VERSION\nclass Own(Llama): pass\n"
+        )
+        (brought / "own.py").write_text(own)
+        (brought / "beside.py").write_text(f"VERSION = {version}\n")  # the model's own file stays as it is
+        model = models.load_model(str(brought), trust_remote_code=True)
+        assert type(model).__name__ == "Own"
+        digests.append(model_digest(model, {}))
+    assert digests[0] == digests[2] != digests[1]
+    assert digests[0] != model_digest(models.load_model(str(folder)), {})
 
 
 def test_engines_that_round_weights_their_own_way_do_not_share_the_references_values(folder, tmp_path):

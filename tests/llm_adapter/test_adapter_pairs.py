@@ -213,7 +213,23 @@ def test_a_journal_of_another_run_is_refused_and_left_alone(tmp_path, monkeypatc
     make(tmp_path / "a.jsonl", "--count", "10")
     before = contents(tmp_path)
     assert make(tmp_path / "a.jsonl", *(flags if flags[0] == "--count" else ["--count", "10", *flags])) == 2
-    assert "a journal of these weights, questions and settings, got another's" in capsys.readouterr().err
+    assert "a journal of these weights, template, questions, settings and verifier, got" in capsys.readouterr().err
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("changed", ["template", "verifier"])
+def test_a_journal_of_another_template_or_verifier_is_refused(tmp_path, monkeypatch, capsys, changed):
+    monkeypatch.setattr(rollouts, "sample", policy([]))
+    make(tmp_path / "a.jsonl", "--count", "10")
+    before = contents(tmp_path)
+    if changed == "template":
+        other = load_tokenizer("builtin")
+        other.chat_template = TEMPLATE
+        monkeypatch.setattr(pairs, "load_tokenizer", lambda *_: other)
+    else:
+        monkeypatch.setattr(rollouts.metadata, "version", lambda name: "0.0.1")
+    assert make(tmp_path / "a.jsonl", "--count", "10") == 2
+    assert "settings and verifier, got another's" in capsys.readouterr().err
     assert contents(tmp_path) == before
 
 
@@ -263,8 +279,10 @@ def test_lm_eval_s_tasks_read_what_is_written_here():
 
 
 def test_same_seed_same_file_and_evaluation_of_the_held_out(tmp_path, capsys):
-    for folder in ("a", "b"):
-        assert make(tmp_path / folder / "p.jsonl", "--count", "6", "--max_new_tokens", "12") == 0
+    for folder, bars in (("a", "false"), ("b", "true")):
+        flags = ["--count", "6", "--max_new_tokens", "12", "--disable_tqdm", bars]
+        assert make(tmp_path / folder / "p.jsonl", *flags) == 0
+        assert ("%|" in capsys.readouterr().err) == (bars == "false")
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
     flags = ["--count", "6", "--k", "1", "3", "--max_new_tokens", "8", "--pairs", str(pairs_file(tmp_path))]
     assert make(tmp_path / "e.json", *flags, command=evaluate) == 0

@@ -3,16 +3,20 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 import yaml
 from transformers.utils import logging
 
 from llm_adapter import models
 from llm_adapter.arguments import HERE, PAIRS, parse_arguments
+from llm_adapter.flags import command_line
 from llm_adapter.train import main
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +93,45 @@ def test_a_name_that_the_hub_does_not_give_is_one_line(monkeypatch, capsys):
     assert main(["--model", "someone/something"]) == 2
     expected = "a path or a reachable hub name, got someone/something (no connection to the hub)\n"
     assert capsys.readouterr().err.endswith(expected)
+
+
+PLAIN = "python -m llm_adapter.train --seed 1"
+
+
+@pytest.mark.parametrize(
+    ("above", "said"),
+    [
+        (f"/bin/bash -c '{PLAIN}'", PLAIN),
+        (f"timeout 9 {PLAIN}", PLAIN),
+        ("/x/python3.11 /x/torchrun -m llm_adapter.train --seed 2", PLAIN),  # another run's
+        ("", PLAIN),
+        (
+            "/x/python3.11 /x/accelerate launch --config_file 'a b' -m llm_adapter.train --seed 1",
+            "accelerate launch --config_file 'a b' -m llm_adapter.train --seed 1",
+        ),
+        (
+            "/x/python3.11 -m torch.distributed.run --nproc_per_node 2 -m llm_adapter.train --seed 1",
+            "python -m torch.distributed.run --nproc_per_node 2 -m llm_adapter.train --seed 1",
+        ),
+    ],
+)
+def test_the_command_is_the_launcher_s_where_one_started_the_process(monkeypatch, above, said):
+    monkeypatch.setattr(psutil.Process, "parent", lambda self: SimpleNamespace(cmdline=lambda: shlex.split(above)))
+    assert command_line("llm_adapter.train", ["--seed", "1"]) == said
+
+
+def test_a_folder_with_checkpoints_is_gone_on_with_or_refused(tmp_path, capsys):
+    checkpoint = tmp_path / "checkpoint-3"
+    checkpoint.mkdir()
+    (checkpoint / "trainer_state.json").write_text("{}")
+    assert main(["--output_dir", str(tmp_path)]) == 2
+    expected = f"output_dir: expected a folder without checkpoints of another run, got {checkpoint} (to go on with it: "
+    said = capsys.readouterr()
+    assert said.err.startswith(f"llm_adapter.train: error: {expected}")
+    assert said.out == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-3"]
+    flags = ["--output_dir", str(tmp_path), "--resume_from_checkpoint", "true"]
+    assert parse_arguments(flags).resume_from_checkpoint == str(checkpoint)
 
 
 def test_help_is_that_of_the_fields_that_a_user_sets(capsys):

