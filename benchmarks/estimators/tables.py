@@ -10,6 +10,8 @@ from .plan import Row
 from .tasks import TEN
 
 DASH = "–"
+_WIDEST = 20  # columns of tasks
+_FAR, _NEAR = 0.3, 0.1  # nats: an error that the verdict must flag, and one that it should not
 
 
 def value(row: Row, name: str = "estimate") -> float:
@@ -82,13 +84,25 @@ def _table(head: list[str], body: list[list[str]], left: int = 1) -> str:
 
 def estimates(rows: list[Row]) -> str:
     """Return the mean estimate over seeds, a row an estimator, a column a task."""
-    truths = {row["task"]: row["truth"] for row in rows}
+    truths: dict[str, float] = {row["task"]: row["truth"] for row in rows}
     cells = grouped(rows, "estimator", "task")
     body = [["**truth**", *(f"**{number(truth)}**" for truth in truths.values())]]
     for estimator in summary(rows):
         means = [cells.get((estimator, task)) for task in truths]
         body.append([estimator, *(number(fmean(map(value, fits)) if fits else None) for fits in means)])
     return _table(["nats", *(TEN.get(task, task) for task in truths)], body)
+
+
+def each_fit(rows: list[Row]) -> str:
+    """Return a row a fit of the estimator that gives intervals: for many laws and one estimator."""
+    head = ["law", "seed", "truth", "estimate", "95 % interval", "", "verdict"]
+    body = []
+    for row in (row for row in rows if row.get("interval") is not None):
+        low, high = row["interval"]
+        missed = "" if _inside(row) else "missed"
+        cells = [row["task"], str(row["seed"]), number(row["truth"], 3), number(value(row), 3)]
+        body.append([*cells, f"{number(low, 3)} to {number(high, 3)}", missed, row.get("verdict") or DASH])
+    return _table(head, body)
 
 
 def accuracy(rows: list[Row]) -> str:
@@ -163,7 +177,11 @@ def page(rows: list[Row], stairs: list[Row], expected: int, command: str) -> str
     if lines:
         parts.append("Fits that failed and are left out:\n\n" + "\n".join(f"* {line}" for line in lines))
     if any("error" not in row for row in rows):
-        parts += [f"## Estimates, mean over seeds\n\n{estimates(rows)}", f"## Accuracy and cost\n\n{accuracy(rows)}"]
+        wide = len({row["task"] for row in rows}) > _WIDEST
+        parts.append(
+            f"## Each fit\n\n{each_fit(rows)}" if wide else f"## Estimates, mean over seeds\n\n{estimates(rows)}"
+        )
+        parts.append(f"## Accuracy and cost\n\n{accuracy(rows)}")
         parts.append("\n".join([_LEGEND, *_verdicts(rows), *_versions(rows)]))
     if any("error" not in row for row in stairs):
         parts.append(
@@ -204,7 +222,19 @@ def _verdicts(rows: list[Row]) -> list[str]:
             f"{verdict}: {len(group)} (MAE {number(fmean(abs(value(row) - row['truth']) for row in group), 3)})"
             for (verdict,), group in sorted(by_verdict.items())
         ]
-        lines += [f"* verdicts of {estimator}, with the error of those fits: {', '.join(said)}"] if said else []
+        if not said:
+            continue
+        lines.append(f"* verdicts of {estimator}, with the error of those fits: {', '.join(said)}")
+        counts = {True: Counter(), False: Counter()}  # by whether the error is large: fits, and those that are flagged
+        for row in fits:
+            error = abs(value(row) - row["truth"])
+            if error > _FAR or error < _NEAR:
+                counts[error > _FAR].update(["fits"] + ["flagged"] * (row.get("verdict") != "ok"))
+        far, near = counts[True], counts[False]
+        lines.append(
+            f"* flagged, that is not `ok`: {far['flagged']} of {far['fits']} fits with an error above {_FAR},"
+            f" {near['flagged']} of {near['fits']} with one below {_NEAR}"
+        )
     return lines
 
 

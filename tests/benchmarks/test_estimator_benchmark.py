@@ -99,6 +99,11 @@ def test_the_numbers_of_the_tables(house):
     assert found["p"]["optimism"] == pytest.approx(0.2)
     assert found["p"]["reported_mae"] == pytest.approx(0.5)
     assert "verdicts of o, with the error of those fits: ok: 2 (MAE 0.150)" in house["tables"].page(rows, [], 3, "c")
+    doubted = ROW | ours | {"seed": 2, "estimate": 0.5, "verdict": "overfit"}
+    said = "flagged, that is not `ok`: 1 of 1 fits with an error above 0.3, 0 of 1 with one below 0.1"
+    assert said in house["tables"].page([*rows, doubted], [], 4, "c")
+    many = house["tables"].page([ROW | ours | {"task": f"law {i}"} for i in range(30)], [], 30, "c")
+    assert "| law 7 | 0 | 1.000 | 0.800 | 0.700 to 0.900 | missed | ok |" in many
     stairs = [row | {"suite": "staircase"} for row in rows[1:]]
     assert "| 1 | o | 9 | 2 | 0.85 | -0.15 | 0.0050 | 0.0250 | 1 of 2 | 2.0 | ok 2 |" in house["tables"].staircase(
         stairs
