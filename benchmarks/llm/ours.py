@@ -16,7 +16,6 @@ CELLS = {"nca_pair": "js", "sigmoid": "dv"}  # TRL's names of MIO and DPO
 def main() -> None:
     """Train as the job says."""
     job = read_job()
-    torch.set_num_threads(1)
     flags = {
         "model": job["model"],
         "train_data": job["data"],
@@ -30,7 +29,7 @@ def main() -> None:
     }
     args = parse_arguments([f"--{name}={value}" for name, value in flags.items()])
     tokenizer, data, _ = read_data(args)
-    model = read_model(args)
+    model = read_model(args).to(getattr(torch, job["dtype"]))
     disable_dropout(model)
     trainer = PreferenceTrainer(model, args, data.examples, None, tokenizer)
     meter = Meter()

@@ -12,7 +12,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 def main() -> None:
     """Train as the job says."""
     job = read_job()
-    torch.set_num_threads(1)
     args = trl.DPOConfig(
         output_dir=job["out"],
         loss_type=[job["loss_type"]],
@@ -21,7 +20,7 @@ def main() -> None:
         **SHARED,
     )
     trainer = trl.DPOTrainer(
-        AutoModelForCausalLM.from_pretrained(job["model"], dtype=torch.float32),
+        AutoModelForCausalLM.from_pretrained(job["model"], dtype=getattr(torch, job["dtype"])),
         args=args,
         train_dataset=load_dataset("json", data_files=job["data"], split="train", cache_dir=f"{job['out']}/cache"),
         processing_class=AutoTokenizer.from_pretrained(job["model"]),

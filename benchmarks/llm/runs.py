@@ -12,6 +12,7 @@ from pathlib import Path
 from transformers import set_seed
 
 from llm_adapter.data import read_examples
+from llm_adapter.examples import Text
 from llm_adapter.models import load_model, load_tokenizer
 
 from .. import environment
@@ -52,8 +53,8 @@ def _gguf() -> Path:
 def write_pairs(data: Path, count: int, chat: bool, out: Path) -> None:
     """Write the first `count` examples with their first negative, as messages or as text, one JSON object a line."""
 
-    def message(role: str, text: str) -> str | list[dict[str, str]]:
-        return [{"role": role, "content": text}] if chat else text
+    def message(role: str, text: Text) -> Text:
+        return [{"role": role, "content": text}] if chat and isinstance(text, str) else text
 
     with out.open("w", encoding="utf-8") as file:
         for each in read_examples(data, max_negatives=1)[:count]:
@@ -62,7 +63,7 @@ def write_pairs(data: Path, count: int, chat: bool, out: Path) -> None:
             file.write(json.dumps(row) + "\n")
 
 
-def run(side: str, model: str, loss: str, data: Path, steps: int) -> dict:
+def run(side: str, model: str, loss: str, data: Path, steps: int, dtype: str = "float32") -> dict:
     """Train once and return what `meter.answer` printed.
 
     Raises:
@@ -74,7 +75,8 @@ def run(side: str, model: str, loss: str, data: Path, steps: int) -> dict:
         settings = SETTINGS[model]
         write_pairs(data, steps * settings["per_device_train_batch_size"], model != "builtin", pairs)
         fields = {"model": str(saved_model(model)), "data": str(pairs), "out": folder, "loss_type": loss} | added
-        job.write_text(json.dumps(fields | {"training": settings | {"max_steps": steps}}), encoding="utf-8")
+        fields |= {"dtype": dtype, "training": settings | {"max_steps": steps}}
+        job.write_text(json.dumps(fields), encoding="utf-8")
         python = environment.python_of(TRL) if side == "TRL" else sys.executable
         variables = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
         variables |= {"PYTHONPATH": "" if side == "TRL" else str(HERE.parents[1])}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from itertools import groupby
 from statistics import median
 
 PEER = "TRL"
-COMPARED = ("loss", "rewards/chosen", "rewards/rejected", "logps/chosen", "logps/rejected")
+LOGPS = ("logps/chosen", "logps/rejected")
+COMPARED = ("loss", "rewards/chosen", "rewards/rejected", *LOGPS)
 Row = dict
 
 
@@ -23,12 +25,15 @@ def page(runs: list[Row], layouts: list[Row], command: str) -> str:
             "## The same trajectory\n",
             "K = 1, AdamW, cosine schedule, the same pairs in the same steps. Each side reads the pairs' text with its "
             "own code and computes\nits own reference before training. Δ: largest difference from TRL over all steps, "
-            "in nats.\n",
+            "in nats. The bar is 1e-4 nats on loss and rewards,\nwhich the steps depend on. A logp is a sum over all "
+            "tokens of a response; ulp is the spacing of float32 numbers at the largest one. Each\nside rounds its own "
+            "way, and Adam's steps, of the learning rate's size whatever the gradient's, spread that. The float64 rows "
+            "are the\nsame runs without that rounding.\n",
             trajectories(runs),
             "\n## What a step costs\n",
             "The sides take turns, a round after another. CPU-seconds of a step, median of all but the first, and peak "
             "memory of the process.\nRatios: TRL's over ours, same loss and same round, median (range).\n",
-            costs(runs),
+            costs([row for row in runs if row["dtype"] == "float32"]),
         ]
     if layouts:
         parts += [
@@ -43,16 +48,21 @@ def page(runs: list[Row], layouts: list[Row], command: str) -> str:
 
 def trajectories(runs: list[Row]) -> str:
     """Return the largest differences from TRL of each model, loss and layout."""
-    head = ["model", "loss", "rows", "steps", "first loss", "last loss", *(f"Δ {name}" for name in COMPARED)]
+    head = ["model", "loss", "rows", "steps", "first loss", "last loss", *(f"Δ {name}" for name in COMPARED), "ulp"]
     body = []
-    for (model, data, loss, steps, batch), group in _grouped(runs, "model", "data", "loss_type", "steps", "batch"):
+    keys = ("model", "data", "dtype", "loss_type", "steps", "batch")
+    for (model, data, dtype, loss, steps, batch), group in _grouped(runs, *keys):
         peers = [row for row in group if row["side"] == PEER]
         for side, found in _grouped((row for row in group if row["side"] != PEER), "side"):
             if peers:
                 ours, theirs = found[0]["logs"], peers[0]["logs"]
-                gaps = [max(abs(a[name] - b[name]) for a, b in zip(ours, theirs, strict=True)) for name in COMPARED]
+                turns = [(row["logs"], peer["logs"]) for row in found for peer in peers if _turn(row) == _turn(peer)]
+                steps_of_both = [pair for turn in turns for pair in zip(*turn, strict=True)]
+                gaps = [max(abs(a[name] - b[name]) for a, b in steps_of_both) for name in COMPARED]
                 ends = f"{ours[0]['loss']:.6f}", f"{ours[-1]['loss']:.6f}"
-                name = f"{model}, {batch} pairs of {data} a step"
+                largest = max(abs(log[name]) for log in theirs for name in LOGPS)
+                name = f"{model}, {dtype}, {batch} pairs of {data} a step"
+                gaps.append(2.0 ** (math.floor(math.log2(largest)) - 23))
                 body.append([name, loss, side[0], str(steps), *ends, *(f"{gap:.1e}" for gap in gaps)])
     return _table(head, body)
 
