@@ -47,7 +47,7 @@ def row(run: plan.Run, logs: Logs) -> dict:
         "ranking": logs.curve(f"{HELD_OUT}rewards/accuracies")[1][-1],
         "starved": logs.curve("gradient/chosen_starved")[1][-1],
         "ess": next(iter(logs.curve("ess/fraction")[1][-1:]), None),  # SFT has no negatives
-        "alerts": sorted({kind for line in logs.lines for kind in line.get("alerts", {})}),
+        "collapse_alerts": sum("collapse" in line.get("alerts", {}) for line in logs.lines),
         **{f"greedy {name}": found["accuracy"]["mean"] for name, found in tasks.items()},
         **{f"pass@{k} {name}": v["mean"] for name, found in tasks.items() for k, v in found["pass_at_k"].items()},
     }
@@ -59,6 +59,7 @@ COLUMNS = {
     "z rejected": ("rejected", "{:+.2f}"),
     "ranked right": ("ranking", "{:.2f}"),
     "chosen starved": ("starved", "{:.2f}"),
+    "steps with alert `collapse`": ("collapse_alerts", "{:.0f}"),
     **{f"pass@1 {name}": (f"pass@1 {name}", "{:.2f}") for name in plan.TASKS},
     **{f"pass@{plan.SAMPLES} {name}": (f"pass@{plan.SAMPLES} {name}", "{:.2f}") for name in plan.TASKS},
 }
