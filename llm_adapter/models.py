@@ -165,7 +165,7 @@ def _load(auto, name: str, **options):
             # without `dequantize` the model is flagged quantised and can be neither trained nor saved
             options["quantization_config"] = transformers.GgufConfig(dequantize=True)
     try:
-        with _gguf_read_once() if path.is_file() else nullcontext():
+        with gguf_read_once() if path.is_file() else nullcontext():
             return auto.from_pretrained(name, **options)
     except (OSError, ValueError, SafetensorError) as error:
         reason = " ".join(str(error).split())
@@ -175,8 +175,8 @@ def _load(auto, name: str, **options):
 
 
 @contextmanager
-def _gguf_read_once():
-    """Keep what transformers asks of gguf again: the header, for the weights; the map of names, for each module."""
+def gguf_read_once():
+    """Keep what transformers asks of gguf again: a file's header, for each part; the map of names, for each module."""
     import gguf
 
     asked = {name: getattr(gguf, name) for name in ("GGUFReader", "get_tensor_name_map")}

@@ -21,7 +21,7 @@ from . import precision
 from .arguments import PAIRS, PreferenceArguments, parse_arguments
 from .data import Data, load_data
 from .flags import command_line
-from .models import disable_dropout, load_model, load_tokenizer, with_lora
+from .models import disable_dropout, gguf_read_once, load_model, load_tokenizer, with_lora
 from .report import write_report
 from .runlog import Bar, Table, summary, versions, write_json
 from .trainer import PreferenceTrainer, RunFailed
@@ -36,9 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parse_arguments(argv)
         if args.disable_tqdm:
             logging.disable_progress_bar()  # of weights that are read and written
-        data = read_data(args)
-        set_seed(args.seed)  # the built-in model's weights
-        model = read_model(args)
+        with gguf_read_once():
+            data = read_data(args)
+            set_seed(args.seed)  # the built-in model's weights
+            model = read_model(args)
     except ValueError as error:
         print("llm_adapter.train: error:", " ".join(str(error).split()), file=sys.stderr)
         return 2
