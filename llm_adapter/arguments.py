@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 import yaml
 from transformers import TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.integrations import INTEGRATION_TO_CALLBACK, get_available_reporting_integrations
+from transformers.trainer_utils import IntervalStrategy, get_last_checkpoint
 
 from .fields import Check, DataArguments, ModelArguments, ObjectiveArguments
 from .flags import Parser
@@ -55,9 +56,15 @@ class PreferenceArguments(ObjectiveArguments, DataArguments, ModelArguments, Tra
         """Yield the conditions on our fields and on those of transformers that we rely on."""
         for group in (ObjectiveArguments, DataArguments, ModelArguments):
             yield from group.checks(self)
+        kept = self.rounding == "nearest" or "adamw_torch" in str(self.optim)
+        yield "optim", kept, "the default, adamw_torch…, with rounding"
+        yield "bf16", self.weights == "fp32" or not (self.bf16 or self.fp16), "false with bf16 weights"
         yield "remove_unused_columns", not self.remove_unused_columns, "false"
         for name in ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"):
             yield name, getattr(self, name) >= 1, "an integer ≥ 1"
+        ordered = self.train_sampling_strategy in ("random", "sequential")
+        yield "train_sampling_strategy", ordered, "random or sequential (rows are packed in any case)"
+        yield "seed", 0 <= self.seed < 2**32, "an integer from 0 to 2^32 - 1"
         yield "enable_jit_checkpoint", not self.enable_jit_checkpoint, "false (SIGTERM saves one in any case)"
         yield "learning_rate", 0 <= self.learning_rate < float("inf"), "a finite number ≥ 0"
 
@@ -84,10 +91,15 @@ class PreferenceArguments(ObjectiveArguments, DataArguments, ModelArguments, Tra
                 "--resume_from_checkpoint true; else remove it, or choose another output_dir)"
             )
         super().__post_init__()
+        for name in set(self.report_to) - {*get_available_reporting_integrations(), "flyte"}:  # which is never listed
+            known = ", ".join(INTEGRATION_TO_CALLBACK)
+            raise ValueError(f"report_to: expected none, all or an installed one of {known}, got {name}")
         if self.n_gpu > 1:
             raise ValueError(f"devices: expected one GPU a process (torchrun or accelerate launch), got {self.n_gpu}")
         if self.eval_strategy != "no" and not self.eval_data:
-            raise ValueError(f"eval_data: expected a file with eval_strategy {self.eval_strategy.value}, got none")
+            raise ValueError(
+                f"eval_data: expected a file with eval_strategy {IntervalStrategy(self.eval_strategy).value}, got none"
+            )
 
 
 def _checkpoint(value: str | None, output_dir: str) -> str | None:

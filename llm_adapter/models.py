@@ -26,7 +26,7 @@ from transformers import (
 from transformers.utils import logging
 
 CausalLM = Any
-"""A causal LM of transformers, with peft's adapters or without: no class of theirs has its config and its `generate`."""
+"""A causal LM of transformers, with peft's adapters or without; no class of theirs has both `config` and `generate`."""
 
 BUILTIN = "builtin"
 ADAPTER = "adapter_config.json"  # a folder with it holds a LoRA adapter, as peft writes it
@@ -66,7 +66,7 @@ def load_model(
     attn_implementation: str | None = None,
     dtype: torch.dtype = torch.float32,
     trust_remote_code: bool = False,
-) -> nn.Module:
+) -> CausalLM:
     """Return the named causal LM. The built-in one has random weights from torch's global seed.
 
     A folder with a LoRA adapter gives its base model with the adapter merged into the weights.
@@ -77,7 +77,7 @@ def load_model(
     """
     options = {"dtype": dtype, "attn_implementation": attn_implementation, "trust_remote_code": trust_remote_code}
     if name == BUILTIN:
-        return cast_parameters(_builtin(), dtype)
+        return cast_parameters(_builtin(attn_implementation), dtype)
     if (Path(name) / ADAPTER).is_file():
         base = json.loads((Path(name) / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"]
         peft = _peft()
@@ -85,7 +85,7 @@ def load_model(
     return _load(AutoModelForCausalLM, name, **options)
 
 
-def with_lora(model: nn.Module, name: str, rank: int, alpha: float, targets: str) -> nn.Module:
+def with_lora(model: CausalLM, name: str, rank: int, alpha: float, targets: str) -> CausalLM:
     """Return the model with trainable low-rank adapters W + (alpha/rank) B A, B = 0, and all else frozen.
 
     Args:
@@ -100,7 +100,8 @@ def with_lora(model: nn.Module, name: str, rank: int, alpha: float, targets: str
     """
     peft = _peft()
     names = targets if targets == "all-linear" else targets.split(",")
-    config = peft.LoraConfig(task_type="CAUSAL_LM", r=rank, lora_alpha=alpha, target_modules=names)
+    scale: Any = alpha  # peft's annotation says int; it multiplies by alpha/rank
+    config = peft.LoraConfig(task_type="CAUSAL_LM", r=rank, lora_alpha=scale, target_modules=names)
     try:
         model = peft.get_peft_model(model, config)
     except ValueError as error:
@@ -134,8 +135,8 @@ def cast_parameters(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     return model
 
 
-def _builtin() -> nn.Module:
-    tokenizer = ByT5Tokenizer()
+def _builtin(attn_implementation: str | None) -> nn.Module:
+    tokenizer: Any = ByT5Tokenizer()  # whose ids are annotated as numbers or texts
     return LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(tokenizer),
@@ -148,6 +149,7 @@ def _builtin() -> nn.Module:
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
             tie_word_embeddings=True,
+            attn_implementation=attn_implementation,
         )
     )
 
@@ -158,7 +160,8 @@ def _load(auto, name: str, **options):
     if auto is AutoModelForCausalLM and not path.is_file():
         options["use_safetensors"] = True
     if path.is_file():
-        modeling_gguf_pytorch_utils.tqdm = logging.tqdm  # its bar, too, is then drawn only where the others are
+        # its bar, too, is then drawn only where the others are
+        modeling_gguf_pytorch_utils.tqdm = logging.tqdm  # type: ignore  # a name that the module imports
         options["gguf_file"] = path.name
         name = str(path.parent)
         if auto is AutoModelForCausalLM and hasattr(transformers, "GgufConfig"):

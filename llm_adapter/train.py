@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from transformers import PrinterCallback, ProgressCallback, set_seed
 from transformers.utils import logging
@@ -40,13 +39,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             data = read_data(args)
             set_seed(args.seed)  # the built-in model's weights
             model = read_model(args)
-    except ValueError as error:
+        started = time.monotonic()
+        trainer = make_trainer(args, model, *data)
+    except (ValueError, ImportError, OSError) as error:  # what a field asks for is wrong, not installed, not there
         print("llm_adapter.train: error:", " ".join(str(error).split()), file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("llm_adapter.train: stopped before the first step", file=sys.stderr)
+        return 128 + signal.SIGINT
     try:
-        trainer = train(args, model, *data, command=command_line(COMMAND, argv))
-    except RunFailed as error:
-        print("llm_adapter.train: stopped:", error, file=sys.stderr)
+        train(args, trainer, *data[1:], command_line(COMMAND, argv), started)
+    except (RunFailed, ImportError) as error:
+        print("llm_adapter.train: stopped:", " ".join(str(error).split()), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("llm_adapter.train: stopped without a checkpoint", file=sys.stderr)
@@ -96,25 +100,52 @@ def describe(args: PreferenceArguments, data: Data, command: str) -> dict[str, o
     }
 
 
-def train(
-    args: PreferenceArguments, model, tokenizer, data: Data, eval_data: Data | None, command: str
-) -> PreferenceTrainer:
-    """Train, and write metrics.jsonl, run.json and the final model into `args.output_dir`."""
-    started = time.monotonic()
-    run = describe(args, data, command)
+def make_trainer(args: PreferenceArguments, model, tokenizer, data: Data, eval_data: Data | None) -> PreferenceTrainer:
+    """Return the trainer of a run, with our bar and table in place of transformers' own.
+
+    Raises:
+        ValueError: fewer examples than a batch, where `dataloader_drop_last` drops smaller ones; what engines refuse.
+    """
+    size = args.train_batch_size * args.world_size
+    if args.dataloader_drop_last and len(data.examples) < size:
+        raise ValueError(
+            f"dataloader_drop_last: expected false or the {size} examples of a batch, got {len(data.examples)}"
+        )
     if args.disable_dropout:
         disable_dropout(model)
     trainer = PreferenceTrainer(model, args, data.examples, eval_data and eval_data.examples, tokenizer)
     trainer.remove_callback(PrinterCallback if args.disable_tqdm else ProgressCallback)
-    run["row_layout"] = trainer.row_layout
     for callback in (Table,) if args.disable_tqdm else (Bar, Table):
         trainer.add_callback(callback)
+    return trainer
+
+
+def train(
+    args: PreferenceArguments,
+    trainer: PreferenceTrainer,
+    data: Data,
+    eval_data: Data | None,
+    command: str,
+    started: float,
+) -> None:
+    """Train, and write metrics.jsonl, run.json and the final model into `args.output_dir`.
+
+    Args:
+        args: the run's arguments.
+        trainer: as `make_trainer` returns it.
+        data: what is trained on.
+        eval_data: what is evaluated on, at the end at least.
+        command: the shell command of the run.
+        started: when its `seconds` began, by time.monotonic().
+    """
+    run = describe(args, data, command) | {"row_layout": trainer.row_layout}
     main_process = trainer.is_world_process_zero()
-    output = Path(args.output_dir)
+    output = trainer.output
     if main_process:
         output.mkdir(parents=True, exist_ok=True)
         if not args.resume_from_checkpoint:
             (output / "metrics.jsonl").write_text("")
+        (output / "metrics.jsonl").touch()  # another folder's checkpoint may leave no step to log
         write_json(output / "run.json", run)
         print(headline(run), flush=True)
     trainer.train(resume_from_checkpoint=args.resume_from_checkpoint)
@@ -123,7 +154,7 @@ def train(
             step = trainer.state.global_step
             print(f"\n{trainer.stopped_by.name}: stopped after step {step}, checkpoint-{step} is whole; to go on:")
             print(f"  {command} --resume_from_checkpoint true", flush=True)
-        return trainer
+        return
     if eval_data and args.eval_strategy == "no":
         trainer.evaluate()
     if args.save_final_model:
@@ -135,7 +166,6 @@ def train(
         logs = [log for log in trainer.state.log_history if "loss" in log]
         print(f"\n{summary(run, logs)}" if logs else "")
         print(f"{run['steps']} steps in {run['seconds']} s; open {output / 'report.html'}")
-    return trainer
 
 
 def headline(run: dict) -> str:

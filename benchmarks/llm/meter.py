@@ -8,6 +8,7 @@ import sys
 import time
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import torch
 from transformers import TrainerCallback, set_seed
@@ -53,25 +54,22 @@ class Meter(TrainerCallback):
         return [after - before for before, after in pairwise(times)]
 
 
-def read_job() -> dict:
-    """Return the job that the command line names, and make the process start as every other."""
+def read_job(*modules: ModuleType) -> dict:
+    """Return the job that the command line names, and make the process start as every other.
+
+    Args:
+        modules: those that say torch.float32; in a job of float64 they, too, compute in it.
+    """
     set_seed(SEED)
     torch.set_num_threads(1)
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     if job["dtype"] == "float64":
-        _compute_in_float64()
+        torch.set_default_dtype(torch.float64)
+        torch.Tensor.float = torch.Tensor.double
+        wide = SimpleNamespace(**vars(torch) | {"float": torch.float64, "float32": torch.float64})
+        for module in (modeling_llama, *modules):
+            module.torch = wide
     return job
-
-
-def _compute_in_float64() -> None:
-    """Let float64 stand where the libraries and scripts of both sides say float32, the norms of Llama included."""
-
-    def normed(norm, hidden):
-        return norm.weight * hidden * torch.rsqrt(hidden.square().mean(-1, keepdim=True) + norm.variance_epsilon)
-
-    torch.set_default_dtype(torch.float64)
-    torch.Tensor.float = torch.Tensor.double
-    modeling_llama.LlamaRMSNorm.forward = normed
 
 
 def answer(meter: Meter, log_history: list[dict], **fields: object) -> None:

@@ -7,11 +7,12 @@ import trl
 from datasets import load_dataset
 from meter import SHARED, Meter, answer, read_job
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from trl.kernels import chunked_logprob
 
 
 def main() -> None:
     """Train as the job says."""
-    job = read_job()
+    job = read_job(chunked_logprob)
     args = trl.DPOConfig(
         output_dir=job["out"],
         loss_type=[job["loss_type"]],

