@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import json
 import os
 import sys
@@ -120,7 +121,7 @@ def main(argv: list[str] | None = None) -> int:
             return 2
         entries = ledger(theorems, None if arguments.slug is None else [arguments.slug], progress)
     shown = [e for e in entries if arguments.slug in (None, e.slug)]
-    if hasattr(sys.stdout, "reconfigure"):
+    if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without Greek letters is no reason to fail
     if arguments.json:
         print(json.dumps([e.as_json() for e in shown], allow_nan=False, indent=1))

@@ -19,9 +19,10 @@ import sympy as sp
 from flint import arb, ctx, fmpq
 
 from .theorem import Outcome
+from .vocabulary import Term, expression
 
-Ball = Callable[[Mapping[sp.Symbol, arb]], arb]
-Box = dict[sp.Symbol, tuple[Fraction, Fraction]]
+Ball = Callable[[Mapping[sp.Basic, arb]], arb]
+Box = dict[sp.Basic, tuple[Fraction, Fraction]]
 
 RELATIONS: dict[str, tuple[Callable[[arb], bool], Callable[[arb], bool]]] = {
     ">": (lambda value: value > 0, lambda value: value <= 0),
@@ -37,7 +38,7 @@ _FUNCTIONS: dict[type, Callable[..., arb]] = {
     sp.exp: arb.exp,
     sp.log: arb.log,
     sp.tanh: arb.tanh,
-    sp.Abs: abs,
+    sp.Abs: arb.__abs__,
     sp.Min: lambda *balls: reduce(arb.min, balls),
     sp.Max: lambda *balls: reduce(arb.max, balls),
 }
@@ -57,11 +58,11 @@ def power(ball: arb, n: int) -> arb:
     return top.union(-top if n % 2 else arb(0))
 
 
-def compile_ball(expr: sp.Expr) -> Ball:
+def compile_ball(expr: sp.Basic) -> Ball:
     """Return the function that encloses a sympy expression, given an enclosure of each free symbol."""
     if expr.is_Symbol:
         return lambda env: env[expr]
-    if expr.is_Rational:
+    if isinstance(expr, sp.Rational):
         exact = fmpq(int(expr.p), int(expr.q))
         return lambda env: arb(exact)
     if expr is sp.E or expr is sp.pi:
@@ -75,7 +76,7 @@ def compile_ball(expr: sp.Expr) -> Ball:
         return lambda env: sum((f(env) for f in arguments), arb(0))
     if expr.is_Mul:
         return lambda env: math.prod((f(env) for f in arguments), start=arb(1))
-    if expr.is_Pow and expr.exp.is_Integer:
+    if isinstance(expr, sp.Pow) and expr.exp.is_Integer:
         return lambda env: power(arguments[0](env), int(expr.exp))
     if expr.is_Pow:
         return lambda env: arguments[0](env) ** arguments[1](env)
@@ -91,12 +92,12 @@ def exact(value: Fraction | sp.Rational) -> arb:
     return arb(fmpq(value.numerator, value.denominator))
 
 
-def show(box: Mapping[sp.Symbol, tuple[Fraction, Fraction]]) -> str:
+def show(box: Box) -> str:
     """Return the box in words, exactly."""
     return ", ".join(f"{s} = {a}" if a == b else f"{s} ∈ [{a}, {b}]" for s, (a, b) in box.items()) or "no free symbol"
 
 
-def certify(expr: sp.Expr, relation: str, box: Mapping, budget: int = 4000) -> Outcome:
+def certify(expr: Term, relation: str, box: Mapping, budget: int = 4000) -> Outcome:
     """Decide `expr relation 0` on the whole box by adaptive subdivision.
 
     Args:
@@ -110,7 +111,7 @@ def certify(expr: sp.Expr, relation: str, box: Mapping, budget: int = 4000) -> O
     """
     holds, fails = RELATIONS[relation]
     start: Box = {s: (Fraction(str(a)), Fraction(str(b))) for s, (a, b) in box.items()}
-    expr = sp.sympify(expr)
+    expr = expression(expr)
     if expr.free_symbols != set(start) or any(a > b for a, b in start.values()):
         raise ValueError(f"box: expected ordered ends for {sorted(map(str, expr.free_symbols))}, got {show(start)}")
     value = compile_ball(expr)
@@ -152,7 +153,7 @@ class Certified:
     """
 
     name: str
-    expr: sp.Expr
+    expr: Term
     relation: str
     box: Mapping = field(default_factory=dict)
     tail: str = ""

@@ -130,8 +130,9 @@ def ledger(
     wanted |= {name for slug in wanted for name in below[slug]}
     entries: dict[str, Entry] = {}
     for slug in progress(sorted(wanted, key=lambda s: (len(below[s]), s))):
-        theorem = None if isinstance(theorems[slug], str) else theorems[slug]
-        if slug in broken:
+        found = theorems[slug]
+        theorem = None if isinstance(found, str) else found
+        if theorem is None or slug in broken:
             entries[slug] = Entry(slug, theorem, error=broken[slug])
             continue
         verdict = run(theorem)

@@ -16,7 +16,7 @@ Vector = Sequence[float]
 Table = Sequence[Vector]
 
 
-def _precise(function: Callable[..., object]) -> Callable[..., float]:
+def _precise(function: Callable) -> Callable[..., float]:
     """Evaluate with 40 digits and return a float."""
 
     @wraps(function)
@@ -27,7 +27,7 @@ def _precise(function: Callable[..., object]) -> Callable[..., float]:
     return evaluate
 
 
-def _mean(law: Vector, values: Sequence) -> object:
+def _mean(law: Vector, values: Sequence):  # of mpmath, which has no types
     return fsum(mpf(p) * v for p, v in zip(law, values, strict=True) if p > 0)
 
 

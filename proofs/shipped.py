@@ -11,17 +11,18 @@ import numpy as np
 import sympy as sp
 import torch
 from hypothesis.strategies import SearchStrategy
+from numpy.typing import ArrayLike
 
 from .tested import Tested
 from .theorem import Outcome
 
 
-def tensor(values: Sequence) -> torch.Tensor:
+def tensor(values: ArrayLike) -> torch.Tensor:
     """Return a float64 tensor."""
     return torch.tensor(values, dtype=torch.float64)
 
 
-def logs(law: Sequence) -> torch.Tensor:
+def logs(law: ArrayLike) -> torch.Tensor:
     """Return the log-probabilities of a law, −inf where it has no mass."""
     return tensor(law).log()
 

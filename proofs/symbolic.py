@@ -7,6 +7,7 @@ positive weights over their sum.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +18,7 @@ from flint import ctx
 
 from .certify import PRECISION, RELATIONS, compile_ball, exact
 from .theorem import Claim, Outcome
+from .vocabulary import Term, expression
 
 
 class Atoms:
@@ -34,21 +36,21 @@ class Atoms:
                 self.roots[monomial] = sp.ilcm(self.roots.get(monomial, 1), c.q)
         self.symbols: dict[tuple[str, sp.Expr], sp.Expr] = {}
         self.meaning: dict[sp.Expr, sp.Expr] = {}  # G_m → m/d
-        self.done: dict[sp.Expr, sp.Expr] = {}
+        self.done: dict[sp.Basic, sp.Expr] = {}
 
-    def __call__(self, expr: sp.Expr) -> sp.Expr:
+    def __call__(self, expr: sp.Basic) -> sp.Expr:
         """Rewrite the expression or a part of it."""
         if expr not in self.done:
-            self.done[expr] = self.rewrite(expr)
+            self.done[expr] = self.rewrite(expression(expr))
         return self.done[expr]
 
     def rewrite(self, expr: sp.Expr) -> sp.Expr:
         """Rewrite by the outermost function."""
         powers = exponents(expr)
         if powers:
-            return sp.prod(self.power(m, c) for m, c in powers.items())
+            return math.prod((self.power(m, c) for m, c in powers.items()), start=sp.Integer(1))
         if isinstance(expr, sp.log):
-            return self.log(sp.together(self(expr.args[0])))
+            return self.log(expression(sp.together(self(expr.args[0]))))
         return expr.func(*map(self, expr.args)) if expr.args else expr
 
     def power(self, monomial: sp.Expr, c: sp.Rational) -> sp.Expr:
@@ -65,9 +67,11 @@ class Atoms:
         """Return the logarithm of a rational function as a sum over its factors, if each of them is positive."""
         total, sign, factors = sp.Integer(0), sp.Integer(1), []
         for side, power in zip(sp.fraction(argument), (1, -1), strict=True):
-            constant, parts = sp.factor_list(side)
+            # sympy has no types here, and pyright infers what options would give besides
+            constant, parts = sp.factor_list(side)  # type: ignore
+            primes: dict[int, int] = sp.factorrat(abs(constant))  # type: ignore
             sign *= sp.sign(constant)
-            factors += [(sp.Integer(prime), k * power) for prime, k in sp.factorrat(abs(constant)).items()]
+            factors += [(sp.Integer(prime), k * power) for prime, k in primes.items()]
             factors += [(-f, k * power) if f.is_negative else (f, k * power) for f, k in parts]
             sign *= sp.prod((-1) ** k for f, k in parts if f.is_negative)
         if sign != 1 or not all(sp.expand(f).is_positive for f, _ in factors):
@@ -94,11 +98,12 @@ def exponents(node: sp.Basic) -> dict[sp.Expr, sp.Rational]:
         return {sp.Integer(1): sp.Integer(1)}
     if isinstance(node, sp.exp):
         exponent = node.args[0]
-    elif node.is_Pow and not node.exp.is_Integer and node.base.is_positive:
+    elif isinstance(node, sp.Pow) and not node.exp.is_Integer and node.base.is_positive:
         exponent = node.exp * sp.log(node.base)
     else:
         return {}
-    return dict(sp.expand(sp.expand_log(sp.expand(exponent))).as_coefficients_dict())
+    terms = sp.expand(sp.expand_log(sp.expand(exponent)))
+    return dict(terms.as_coefficients_dict())  # type: ignore  # its defaultdict(int) holds Rationals
 
 
 def residual(expr: sp.Expr) -> sp.Expr:
@@ -127,7 +132,7 @@ IMPLIED = {">": {">"}, "<": {"<"}, ">=": {">", ">=", "=="}, "<=": {"<", "<=", "=
 """relation → the signs that imply it"""
 
 
-def kind(symbol: sp.Symbol) -> str:
+def kind(symbol: sp.Basic) -> str:
     """Return where a symbol ranges, in words."""
     if symbol.is_positive:
         return "positive integer" if symbol.is_integer else "> 0"
@@ -149,7 +154,7 @@ def domain(*exprs: sp.Expr) -> str:
     return "; ".join(f"{', '.join(names)} {where}" for where, names in kinds.items()) or "constants"
 
 
-def points(symbols: list[sp.Symbol], tries: int = 12) -> Iterator[dict[sp.Symbol, sp.Rational]]:
+def points(symbols: list[sp.Basic], tries: int = 12) -> Iterator[dict[sp.Basic, sp.Rational]]:
     """Yield rational points of the symbols' domain, in a fixed order; the first is 0 and 1 throughout."""
     sizes = [sp.Rational(s) for s in ("1", "2", "1/2", "5/3", "1/7", "6", "3/4", "1/11", "9")]
     for k in range(tries):
@@ -188,14 +193,14 @@ class Identity:
     """The claim `left = right` for all values of the free symbols. Tier: symbolic."""
 
     name: str
-    left: sp.Expr
-    right: sp.Expr
+    left: Term
+    right: Term
     cross_check: bool = False
     tier: ClassVar[str] = "symbolic"
 
     def decide(self) -> Outcome:
         """Reduce the difference to 0, or find a point where it is not 0."""
-        left, right = sp.sympify(self.left), sp.sympify(self.right)
+        left, right = expression(self.left), expression(self.right)
         where = domain(left, right)
         witness = counterexample(left - right, lambda ball: not ball.contains(0))
         if witness:
@@ -210,14 +215,14 @@ class Sign:
     """The claim `expr relation 0` for all values of the free symbols. Tier: symbolic."""
 
     name: str
-    expr: sp.Expr
+    expr: Term
     relation: str
     cross_check: bool = False
     tier: ClassVar[str] = "symbolic"
 
     def decide(self) -> Outcome:
         """Read the sign off a form all of whose terms have it, or find a point where it is another."""
-        expr = sp.sympify(self.expr)
+        expr = expression(self.expr)
         where = domain(expr)
         witness = counterexample(expr, RELATIONS[self.relation][1])
         if witness:
@@ -230,7 +235,7 @@ class Sign:
         return Outcome("undecided", f"sign {found or 'not seen'}; {where}")
 
 
-def minimum(name: str, f: sp.Expr, x: sp.Symbol, at: sp.Expr, value: sp.Expr) -> tuple[Claim, ...]:
+def minimum(name: str, f: sp.Expr, x: sp.Symbol, at: Term, value: Term) -> tuple[Claim, ...]:
     """Claim that f(x) ≥ value on all of x's domain, an interval, with equality at `at` only: f'(at) = 0 and f'' > 0."""
     return (
         Identity(f"{name}: the value at {x} = {at}", f.subs(x, at), value),

@@ -20,7 +20,7 @@ _SETTINGS = settings(
     deadline=None,
     print_blob=False,
     report_multiple_bugs=False,
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=list(HealthCheck),  # type: ignore  # Hypothesis annotates its iterator with the metaclass
     phases=[Phase.generate, Phase.shrink],
 )
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 TIERS = ("symbolic", "certified", "tested")
 """Strongest first."""
@@ -32,9 +32,17 @@ class Outcome:
 class Claim(Protocol):
     """A statement with the machinery that decides it. A cross-check compares the shipped code and earns no tier."""
 
-    name: str
-    tier: str
-    cross_check: bool
+    tier: ClassVar[str]  # what its kind of machinery earns, one of `TIERS`
+
+    @property
+    def name(self) -> str:
+        """One line, distinct within its theorem."""
+        ...
+
+    @property
+    def cross_check(self) -> bool:
+        """Whether it compares the shipped code with the theorem."""
+        ...
 
     def decide(self) -> Outcome:
         """Prove, refute, or leave undecided."""

@@ -9,7 +9,12 @@ from collections.abc import Sequence
 
 import sympy as sp
 
-Vector = Sequence[sp.Expr]
+Scalar = sp.Expr | int
+Vector = Sequence[Scalar]
+Term = sp.Basic | complex
+"""What sympy's own functions take: an expression (`subs` promises no more than a Basic) or a number of Python."""
+Values = dict[Term, Term]
+"""symbol → value, for `subs`"""
 
 
 def positives(names: str) -> tuple[sp.Symbol, ...]:
@@ -22,30 +27,38 @@ def reals(names: str) -> tuple[sp.Symbol, ...]:
     return tuple(sp.symbols(names.split(), real=True))
 
 
-def normalised(weights: Vector) -> tuple[sp.Expr, ...]:
+def normalised(weights: Sequence[sp.Expr]) -> tuple[sp.Expr, ...]:
     """Return weights over their sum: any law with full support, as the positive weights range freely."""
-    total = sum(weights)
+    total = sp.Add(*weights)
     return tuple(w / total for w in weights)
 
 
-def softplus(u: sp.Expr) -> sp.Expr:
+def expression(value: Term) -> sp.Expr:
+    """Return sympy's expression of a number or an expression."""
+    found = sp.sympify(value)
+    if not isinstance(found, sp.Expr):
+        raise TypeError(f"{value}: expected an expression or a number, got {type(value).__name__}")
+    return found
+
+
+def softplus(u: Scalar) -> sp.Expr:
     """sp(u) = ln(1 + eᵘ)."""
     return sp.log(1 + sp.exp(u))
 
 
-def sigmoid(u: sp.Expr) -> sp.Expr:
+def sigmoid(u: Scalar) -> sp.Expr:
     """σ(u) = 1/(1 + e^{−u})."""
     return 1 / (1 + sp.exp(-u))
 
 
 def expect(law: Vector, values: Vector) -> sp.Expr:
     """Return E_law[values]."""
-    return sum(p * v for p, v in zip(law, values, strict=True))
+    return sp.Add(*(p * v for p, v in zip(law, values, strict=True)))
 
 
 def kl(p: Vector, q: Vector) -> sp.Expr:
     """KL(p‖q); an atom with p = 0 counts 0."""
-    return sum(a * sp.log(a / b) for a, b in zip(p, q, strict=True) if a != 0)
+    return sp.Add(*(a * sp.log(a / b) for a, b in zip(p, q, strict=True) if a != 0))
 
 
 def partition(q: Vector, t: Vector) -> sp.Expr:

@@ -10,12 +10,12 @@ from proofs import oracles, strategies
 from proofs.shipped import Shipped, logs, tensor
 from proofs.symbolic import Identity, Sign
 from proofs.theorem import Theorem
-from proofs.vocabulary import kl, normalised, positives, reals, sigmoid
+from proofs.vocabulary import Values, kl, normalised, positives, reals, sigmoid
 
 nu, p, q, w, d, a = positives("nu p q w d a")  # the odds, the masses of one atom, e^{T−c} there, two free numbers
 t, c, k = reals("t c k")
 u = t - c - sp.log(nu)
-at_w = {t: c + sp.log(w)}
+at_w: Values = {t: c + sp.log(w)}
 own, other = p * sigmoid(-u), nu * q * sigmoid(u)  # one atom's share in E_P σ(−u) and in ν E_Q σ(u)
 equation = other - own  # its share in G(c)
 own_w, other_w = nu / (nu + w), nu * w / (nu + w)  # σ(−u) and ν σ(u)

@@ -43,7 +43,9 @@ def shipped_hessian(bound, z, mix):
     def loss(scores):
         return mi.preference_loss(scores[:1], scores[1:], bound, mix).sum()
 
-    return torch.autograd.functional.hessian(loss, tensor(z)).flatten().tolist()
+    matrix = torch.autograd.functional.hessian(loss, tensor(z))
+    assert isinstance(matrix, torch.Tensor)  # as one tensor goes in
+    return matrix.flatten().tolist()
 
 
 def proved_hessian(loss):

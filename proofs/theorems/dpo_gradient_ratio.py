@@ -8,7 +8,7 @@ from proofs import strategies
 from proofs.shipped import Shipped, compiled, tensor
 from proofs.symbolic import Identity, Sign
 from proofs.theorem import Theorem
-from proofs.vocabulary import normalised, positives, reals, sigmoid
+from proofs.vocabulary import Values, normalised, positives, reals, sigmoid
 
 beta, b, pi_w, pi_l, ref_w, ref_l = positives("beta b pi_w pi_l rho_w rho_l")  # ρ: the reference's probabilities
 x, y = pi_w / ref_w, pi_l / ref_l
@@ -20,7 +20,7 @@ falling = sp.diff(size_l, pi_l).subs(beta, 1 / (1 + b))
 # Softmax over three responses: θ_w, θ_l and one more.
 THETA = reals("theta_w theta_l theta_o")
 PI = normalised([sp.exp(z) for z in THETA])
-on_simplex = {pi_w: PI[0], pi_l: PI[1]}
+on_simplex: Values = {pi_w: PI[0], pi_l: PI[1]}
 in_logits = loss.subs(on_simplex, simultaneous=True)
 GRADIENT = [sp.diff(in_logits, z) for z in THETA]
 strength = beta * s.subs(on_simplex, simultaneous=True)  # β s

@@ -23,7 +23,7 @@ speed = beta * sigmoid(-margin)
 
 def along(value, total_loss):
     """The rate of a value under θ̇ = −∇L, for a loss that depends on θ_w and θ_l alone."""
-    return -sum(sp.diff(value, x) * sp.diff(total_loss, x) for x in (t_w, t_l))
+    return -sp.Add(*(sp.diff(value, x) * sp.diff(total_loss, x) for x in (t_w, t_l)))
 
 
 # One step of any size: θ_w rises by ln(1 + step) and θ_l falls by as much. Weights e^θ: X chosen, Y rejected, Z others.
@@ -107,8 +107,8 @@ THEOREM = Theorem(
         Shipped(
             "the flow of mi.preference_loss, 2 to 5 responses",
             {"case": GIVEN, "b": strategies.temperatures()},
-            lambda case, b: shipped_rates(*case, b),
-            lambda case, b: proved_rates(*case, b),
+            lambda case, b: shipped_rates(*case, b=b),
+            lambda case, b: proved_rates(*case, b=b),
         ),
     ),
     false_neighbours=(

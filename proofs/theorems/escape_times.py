@@ -11,7 +11,7 @@ from proofs import strategies
 from proofs.shipped import Shipped, compiled, tensor
 from proofs.symbolic import Identity, Sign, minimum
 from proofs.theorem import Theorem
-from proofs.vocabulary import positives, reals, softplus
+from proofs.vocabulary import Scalar, Values, positives, reals, softplus
 
 # ε = 1/(1 + e^L); u = θ_w − θ_l runs from −L to 0; p = σ(u). α = a/(1 + a).
 (u,) = reals("u")
@@ -22,7 +22,7 @@ ln_p, ln_rest = -softplus(-u), -softplus(u)
 z_w, z_l = ln_p + softplus(L), ln_rest + softplus(-L)
 
 
-def mio(b, mix=half):
+def mio(b: Scalar, mix: Scalar = half):
     """−L_α on the two arms, at β = b."""
     return -(softplus(-b * z_w) + (1 - mix) * softplus(b * z_w) + mix * softplus(b * z_l))
 
@@ -36,7 +36,7 @@ ROWS = {
 
 # MIO: p = k/(1 + k) and ε = e/(1 + e).
 eps, p = e / (1 + e), k / (1 + k)
-at_p = {u: sp.log(k), L: -sp.log(e)}
+at_p: Values = {u: sp.log(k), L: -sp.log(e)}
 N = (p - (1 - alpha)) ** 2 + 1 - (1 - eps) ** 2 - (1 - alpha) ** 2
 N_mio = (x - half) ** 2 + 2 * eps - eps**2 - sp.Rational(1, 4)  # as a function of p = x, α = ½
 ODDS = (sp.Rational(43, 20), (2 + sp.Rational(63, 25) * s) / (1 + s), sp.Rational(63, 25))
@@ -72,8 +72,11 @@ def proved_speed(name, odds, ell, b):
     return [value(u=y, L=ell, beta=b) for y in odds]
 
 
-GIVEN = {"ell": st.integers(1, 32).map(lambda i: i / 4), "b": strategies.temperatures()}
-GIVEN["odds"] = st.lists(strategies.scores(6), min_size=1, max_size=4)
+GIVEN = {
+    "ell": st.integers(1, 32).map(lambda i: i / 4),
+    "b": strategies.temperatures(),
+    "odds": st.lists(strategies.scores(6), min_size=1, max_size=4),
+}
 THEOREM = Theorem(
     slug="escape_times",
     title="time from ε to ½ grows as ε^{−1} for RLHF, ε^{−β} for DPO, ln 1/ε for SFT; MIO may never get there",

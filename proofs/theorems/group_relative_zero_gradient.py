@@ -63,7 +63,7 @@ def shipped_mean(theta, size):
     law, logits = oracles.tilted([1] * 3, theta), tensor(theta).requires_grad_()
     groups = [(shipped_estimate(theta, g), tensor([law[y] for y in g]).prod()) for g in product(range(3), repeat=size)]
     (gradient,) = torch.autograd.grad(mi.mean(tensor([1.0, 0.0, 0.0]), logits.log_softmax(-1)), logits)
-    return [*sum(g * p for g, p in groups).tolist(), *gradient.tolist()]
+    return [*torch.stack([g * p for g, p in groups]).sum(0).tolist(), *gradient.tolist()]
 
 
 def proved_mean(theta, size):

@@ -53,7 +53,7 @@ def shipped(joint, t, k):
     """The mean of mi.infonce over all batches of k independent pairs, enumerated, with their probabilities."""
     cells = list(product(range(len(joint)), range(len(joint[0]))))
     batches = list(product(cells, repeat=k))
-    weights = torch.stack([sum(logs(joint)[x, y] for x, y in batch) for batch in batches]).exp()
+    weights = logs(joint)[torch.tensor(batches).unbind(-1)].sum(-1).exp()
     scores = tensor([[[t[x][y] for _, y in batch] for x, _ in batch] for batch in batches])
     return float((weights * mi.infonce(scores)).sum())
 

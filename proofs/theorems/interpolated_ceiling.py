@@ -52,7 +52,7 @@ def shipped(joint, t, log_a, alpha):
     """The mean of mi.interpolated over all batches of 3 independent pairs (K = 2), enumerated."""
     cells = [(x, y) for x, row in enumerate(joint) for y, mass in enumerate(row) if mass]
     batches = list(product(cells, repeat=3))
-    weights = torch.stack([sum(logs(joint)[x, y] for x, y in batch) for batch in batches]).exp()
+    weights = logs(joint)[torch.tensor(batches).unbind(-1)].sum(-1).exp()
     scores = tensor([[[t[x][y] for _, y in batch] for x, _ in batch] for batch in batches])
     return float(weights @ mi.interpolated(scores, alpha, tensor([[log_a[x] for x, _ in batch] for batch in batches])))
 
@@ -98,7 +98,7 @@ THEOREM = Theorem(
         ],
         Identity(
             "(a) I_α is NWJ of W against V, K = 2",
-            1 + expect((two := laws(2))[0], map(sp.log, two[2])) - expect(two[1], two[3]),
+            1 + expect((two := laws(2))[0], list(map(sp.log, two[2]))) - expect(two[1], two[3]),
             nwj(two[0], two[1], list(map(sp.log, two[2]))),
         ),
         Identity("(b) α = 0: e^S = eᵀ/a", critic(t, s, K, sp.Integer(0)), sp.exp(t) / base),

@@ -101,12 +101,12 @@ THEOREM = Theorem(
         *[claim for name, row in ROWS.items() for claim in row_checks(name, *row)],
         Identity(
             "nwj: the exact gap at one atom is r ln(r/s) − r + s, s = eᵀ",
-            pointwise(*ROWS["nwj"][:2], ell) - pointwise(*ROWS["nwj"][:2]),
+            pointwise(*ROWS["nwj"][:2], at=ell) - pointwise(*ROWS["nwj"][:2]),
             r * (ell - t) - r + sp.exp(t),
         ),
         Identity(
             "js: the exact gap at one atom is (1 + r) KL(Bern(σ(ln r))‖Bern(σ(T)))",
-            pointwise(*ROWS["js"][:2], ell) - pointwise(*ROWS["js"][:2]),
+            pointwise(*ROWS["js"][:2], at=ell) - pointwise(*ROWS["js"][:2]),
             (1 + r) * sum(sigmoid(s * ell) * sp.log(sigmoid(s * ell) / sigmoid(s * t)) for s in (1, -1)),
         ),
         Shipped(

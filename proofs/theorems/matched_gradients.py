@@ -9,7 +9,7 @@ from proofs.shipped import Shipped, compiled, tensor
 from proofs.symbolic import Identity, Sign
 from proofs.tested import Tested
 from proofs.theorem import Theorem
-from proofs.vocabulary import positives, reals, sigmoid, softplus
+from proofs.vocabulary import Values, positives, reals, sigmoid, softplus
 
 z_w, z_l, u, v = reals("z_w z_l u v")
 beta, w, Y, s, t = positives("beta w Y s t")  # w = e^{v − u} and Y = e^{2u}
@@ -21,7 +21,7 @@ def mio(b):
 
 
 dpo = softplus(beta * (z_l - z_w))
-rewards = {z_w: u / beta, z_l: v / beta}
+rewards: Values = {z_w: u / beta, z_l: v / beta}
 pull = {"MIO": 2 - 3 * sigmoid(2 * u), "DPO": sigmoid(v - u)}  # −∂L/∂z_w over β
 push = {"MIO": sigmoid(2 * v), "DPO": sigmoid(v - u)}  # ∂L/∂z_l over β
 by_Y = (2 - Y) / (1 + Y)
@@ -87,10 +87,10 @@ THEOREM = Theorem(
     −½ ln 2.""",
     by_hand=("σ and e^x increase; h → ±∞ as Y → ½ and Y → 2, where one factor tends to 0",),
     checks=(
-        Identity("MIO: the pull", -sp.diff(mio(2 * beta), z_w).subs(rewards) / beta, pull["MIO"]),
-        Identity("MIO: the push", sp.diff(mio(2 * beta), z_l).subs(rewards) / beta, push["MIO"]),
-        Identity("DPO: the pull", -sp.diff(dpo, z_w).subs(rewards) / beta, pull["DPO"]),
-        Identity("DPO: the push", sp.diff(dpo, z_l).subs(rewards) / beta, push["DPO"]),
+        Identity("MIO: the pull", (-sp.diff(mio(2 * beta), z_w) / beta).subs(rewards), pull["MIO"]),
+        Identity("MIO: the push", (sp.diff(mio(2 * beta), z_l) / beta).subs(rewards), push["MIO"]),
+        Identity("DPO: the pull", (-sp.diff(dpo, z_w) / beta).subs(rewards), pull["DPO"]),
+        Identity("DPO: the push", (sp.diff(dpo, z_l) / beta).subs(rewards), push["DPO"]),
         Sign("(a) less for v = −u − t", (push["MIO"] - push["DPO"]).subs(v, -u - t), "<"),
         Identity("(a) equal for v = −u", (push["MIO"] - push["DPO"]).subs(v, -u), 0),
         Sign("(a) more for v = −u + t", (push["MIO"] - push["DPO"]).subs(v, -u + t), ">"),

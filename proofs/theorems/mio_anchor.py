@@ -9,7 +9,7 @@ from proofs.shipped import Shipped, compiled, tensor
 from proofs.symbolic import Identity, Sign, minimum
 from proofs.tested import Tested
 from proofs.theorem import Theorem
-from proofs.vocabulary import positives, reals, softplus
+from proofs.vocabulary import Scalar, positives, reals, softplus
 
 a, beta, ref, ref_l, t, y = positives("a beta epsilon delta t y")  # α = a/(1 + a) and 1 − α = 1/(1 + a) = rest
 u, v = reals("u v")  # βz_w, βz_l
@@ -18,7 +18,7 @@ anchor = -sp.log(rest)
 floor = (2 - alpha) * sp.log(2 - alpha) - rest * sp.log(rest)
 
 
-def chosen_term(u, mix=alpha):
+def chosen_term(u: Scalar, mix: Scalar = alpha):
     """f_α(u) = sp(−u) + (1 − α) sp(u)."""
     return softplus(-u) + (1 - mix) * softplus(u)
 

@@ -104,9 +104,11 @@ THEOREM = Theorem(
         Sign("(d) L_α falls above its anchor, κ > 0", drift(js).subs({u: -sp.log(rest) + t, kappa: q}), "<"),
         Sign("(d) and for κ = 0", drift(js).subs({u: -sp.log(rest) + t, kappa: 0}), "<"),
         Sign(
-            "κ̄ = 2.2: above u₋ of mio_no_collapse", chosen_term.subs(u, mio_level.subs(k, "11/5")) - 2 * sp.log(2), "<"
+            "κ̄ = 2.2: above u₋ of mio_no_collapse",
+            chosen_term.subs(u, mio_level.subs(k, sp.Rational(11, 5))) - 2 * sp.log(2),
+            "<",
         ),
-        Sign("κ̄ = 2.3: below it", chosen_term.subs(u, mio_level.subs(k, "23/10")) - 2 * sp.log(2), ">"),
+        Sign("κ̄ = 2.3: below it", chosen_term.subs(u, mio_level.subs(k, sp.Rational(23, 10))) - 2 * sp.log(2), ">"),
         Shipped(
             "ż_w/(aβ) through mi.preference_loss",
             SCORES | {"mix": strategies.mixes()},

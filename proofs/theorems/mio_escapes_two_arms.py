@@ -10,7 +10,7 @@ from proofs.certify import Certified
 from proofs.shipped import Shipped, compiled, tensor
 from proofs.symbolic import Identity, Sign, minimum
 from proofs.theorem import Theorem
-from proofs.vocabulary import positives, softplus
+from proofs.vocabulary import Values, positives, softplus
 
 p, eps, beta, kappa, e, k, s, y = positives("p epsilon beta kappa e k s y")  # ε = e/(1 + e) and p = k/(1 + k) too
 half = sp.Rational(1, 2)
@@ -22,7 +22,7 @@ def drift(p, eps, beta):
     return (1 - p) * (2 - X) / (1 + X) + p * Y / (1 + Y)
 
 
-at = {p: k / (1 + k), eps: e / (1 + e)}  # then d/du = k d/dk
+at: Values = {p: k / (1 + k), eps: e / (1 + e)}  # then d/du = k d/dk
 z_w, z_l = (sp.log(ratio.subs(at)) for ratio in (p / eps, (1 - p) / (1 - eps)))
 mio = softplus(-beta * z_w) + softplus(beta * z_w) / 2 + softplus(beta * z_l) / 2
 eps_k = kappa * beta * 2 ** (-1 / beta)  # ε by κ; X = 2 e^y with y = β ln(p/(κβ))

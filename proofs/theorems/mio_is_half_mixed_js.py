@@ -9,7 +9,7 @@ from proofs import oracles, strategies
 from proofs.shipped import Shipped, logs, tensor
 from proofs.symbolic import Identity
 from proofs.theorem import Theorem
-from proofs.vocabulary import expect, js, normalised, positives, reals, sigmoid, softplus
+from proofs.vocabulary import Scalar, expect, js, normalised, positives, reals, sigmoid, softplus
 
 beta, a = positives("beta a")  # α = a/(1 + a)
 z_w, z_l, at = reals("z_w z_l z")
@@ -17,7 +17,7 @@ u, v = beta * z_w, beta * z_l
 half, alpha = sp.Rational(1, 2), a / (1 + a)
 
 
-def loss(mix, chosen=u, rejected=v):
+def loss(mix: Scalar, chosen: Scalar = u, rejected: Scalar = v):
     """L_α = sp(−βz_w) + (1 − α) sp(βz_w) + α sp(βz_l); MIO at α = ½."""
     return softplus(-chosen) + (1 - mix) * softplus(chosen) + mix * softplus(rejected)
 

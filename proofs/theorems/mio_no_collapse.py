@@ -11,14 +11,14 @@ from proofs.shipped import Shipped, compiled, tensor
 from proofs.symbolic import Identity, Sign, minimum
 from proofs.tested import Tested
 from proofs.theorem import Theorem
-from proofs.vocabulary import positives, reals, softplus
+from proofs.vocabulary import Scalar, positives, reals, softplus
 
 (a,) = positives("a")  # α = a/(1 + a)
 u, v, m = reals("u v m")
 alpha, start = a / (1 + a), 2 * sp.log(2)
 
 
-def chosen_term(u, mix=alpha):
+def chosen_term(u: Scalar, mix: Scalar = alpha):
     """f_α(u) = sp(−u) + (1 − α) sp(u)."""
     return softplus(-u) + (1 - mix) * softplus(u)
 

@@ -38,7 +38,7 @@ POLICY = [x * sp.exp(s / beta) / Z3 for x, s in zip(REF, BEST, strict=True)]
 
 # Example (e): p₁ = a²/(a² + b²), and 4/5 at a = 2b.
 EXAMPLE = normalised((a**2, b**2))
-Z_EXAMPLE = sum(sp.sqrt(2 * x) for x in EXAMPLE) / 2
+Z_EXAMPLE = sp.Add(*(sp.sqrt(2 * x) for x in EXAMPLE)) / 2
 FIFTHS = [excess.subs({p: sp.Rational(x, 5), q: sp.Rational(1, 2)}) for x in (4, 1)]
 bounds = [g.subs(t, sp.log(sp.Rational(4 * x, 9))) for g, x in zip(FIFTHS, (4, 1), strict=True)]  # T* − 2 ln Z
 

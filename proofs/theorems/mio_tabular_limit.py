@@ -11,7 +11,7 @@ from proofs.shipped import Shipped, logs, tensor
 from proofs.symbolic import Identity, Sign
 from proofs.tested import Tested
 from proofs.theorem import Theorem
-from proofs.vocabulary import positives, reals, softplus
+from proofs.vocabulary import Values, expression, positives, reals, softplus
 
 # A = −∂L/∂ ln π_w and B = ∂L/∂ ln π_l; the logits of the pair, of one unseen response and of the rest, E = Σ e^θ.
 A, u, *LOGITS = reals("A u theta_w theta_l theta_j")
@@ -26,8 +26,8 @@ push = -beta * sp.diff(softplus(-u) + rest * softplus(u), u)  # A at βz_w = u
 # Three responses by s = π_j/π_w and q = π_l/π_w: d ln s/dt and d ln q/dt, over π_w. The trap, α = ½ and β = ¼: s ≤
 # h/10 with q = h⁴, h < ¼; there −A = c ≤ 1/8 and B = b/8 with b ≥ 9h/(10 + 9h).
 s, q = positives("s q")
-RATIOS = {p_w: 1 / (1 + s + q), p_l: q / (1 + s + q), p_j: s / (1 + s + q), A: -c}
-s_rate, q_rate = (((FLOW[i] - FLOW[0]) * (1 + s + q)).subs(RATIOS) for i in (2, 1))
+RATIOS: Values = {p_w: 1 / (1 + s + q), p_l: q / (1 + s + q), p_j: s / (1 + s + q), A: -c}
+s_rate, q_rate = (expression(((FLOW[i] - FLOW[0]) * (1 + s + q)).subs(RATIOS)) for i in (2, 1))
 drift = s_rate - q_rate / 4
 
 

@@ -8,7 +8,7 @@ from proofs import oracles, strategies
 from proofs.shipped import Shipped, logs, tensor
 from proofs.symbolic import Identity, minimum
 from proofs.theorem import Theorem
-from proofs.vocabulary import js, normalised, positives, reals, sigmoid, softplus
+from proofs.vocabulary import Values, js, normalised, positives, reals, sigmoid, softplus
 
 beta, w, pi_w, ref_w, pi_l, ref_l = positives("beta w pi_w ref_w pi_l ref_l")
 z_w, z_l, r = reals("z_w z_l r")
@@ -21,12 +21,12 @@ TERMS = (
     (-half * sp.log(sigmoid(-u)), half * softplus(u)),
     (-half * sp.log(sigmoid(-v)), half * softplus(v)),
 )
-nca_pair, mio = (sum(side) for side in zip(*TERMS, strict=True))
+nca_pair, mio = (sp.Add(*side) for side in zip(*TERMS, strict=True))
 biased_nca = -sp.log(sigmoid(u)) - sp.log(sigmoid(-v))
 # The same loss in the probabilities themselves, as x^β/(1 + x^β) with x = π/π_ref.
 ratio_w, ratio_l = (pi_w / ref_w) ** beta, (pi_l / ref_l) ** beta
 in_ratios = -sp.log(ratio_w / (1 + ratio_w)) + (sp.log(1 + ratio_w) + sp.log(1 + ratio_l)) / 2
-of_probabilities = {z_w: sp.log(pi_w / ref_w), z_l: sp.log(pi_l / ref_l)}
+of_probabilities: Values = {z_w: sp.log(pi_w / ref_w), z_l: sp.log(pi_l / ref_l)}
 
 # K responses with a label law w; here K is symbolic for one term, and 3 in full.
 K = sp.Symbol("K", positive=True, integer=True)
