@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 import yaml
 from transformers import TrainingArguments
-from transformers.integrations import INTEGRATION_TO_CALLBACK, get_available_reporting_integrations
+from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK, get_available_reporting_integrations
 from transformers.trainer_utils import IntervalStrategy, get_last_checkpoint
 
 from .fields import Check, DataArguments, ModelArguments, ObjectiveArguments
@@ -161,6 +161,8 @@ def _config_flags(path: str | Path, parser: Parser) -> list[str]:
             raise ValueError(f"{path}: expected known fields, got {key}{parser.nearest(str(key))}")
     flags = []
     for key, value in config.items():
+        if value is False and key.endswith("_strategy"):
+            value = "no"  # YAML 1.1 reads a bare no so
         if isinstance(value, list):
             flags += [f"--{key}", *map(str, value)]
         elif value is not None:

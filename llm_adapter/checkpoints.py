@@ -36,6 +36,12 @@ class ResumableTrainer(Trainer):
         self._writing_in: Path | None = None
         self.add_callback(_Hooks(self))
 
+    @property
+    def output(self) -> Path:
+        """The run's folder."""
+        assert self.args.output_dir is not None  # TrainingArguments gives one where none was given
+        return Path(self.args.output_dir)
+
     def window(self) -> tuple[dict[str, Tensor], dict]:
         """Return what this process summed since the last log: tensors, and what JSON holds."""
         return {}, {}
@@ -45,7 +51,7 @@ class ResumableTrainer(Trainer):
 
     def train(self, resume_from_checkpoint: str | None = None, **kwargs):
         """Train; clear what a killed run left unfinished; end after the step at hand on SIGINT or SIGTERM."""
-        unfinished = Path(self.args.output_dir) / INCOMPLETE
+        unfinished = self.output / INCOMPLETE
         if self.args.should_save and unfinished.exists():
             names = ", ".join(sorted(path.name for path in unfinished.iterdir())) or "nothing"
             print(f"{unfinished}: removed what a run did not finish writing: {names}", flush=True)
@@ -72,8 +78,10 @@ class ResumableTrainer(Trainer):
     def _agreed_signal(self) -> signal.Signals | None:
         """Return the signal that any process got, the same in all: they must stop after the same step."""
         if self.args.world_size > 1:
-            number = torch.tensor([float(self.stopped_by or 0)], device=self.args.device)
-            number = int(self.accelerator.gather(number).max())
+            own = torch.tensor([float(self.stopped_by or 0)], device=self.args.device)
+            found = self.accelerator.gather(own)
+            assert isinstance(found, Tensor)  # as a tensor went in
+            number = int(found.max())
             return signal.Signals(number) if number else None
         return self.stopped_by
 
@@ -114,12 +122,13 @@ class ResumableTrainer(Trainer):
 
     def save_final_model(self) -> None:
         """Save the whole model and its tokenizer in `output_dir`, each file whole or absent; all processes call it."""
-        output = Path(self.args.output_dir)
         if self.is_fsdp_enabled:  # checkpoints may be in shards, the model may not
-            self.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
-        with self._in_hidden_folder(output) as hidden:
+            plugin = self.accelerator.state.fsdp_plugin
+            assert plugin is not None  # as FSDP is on
+            plugin.set_state_dict_type("FULL_STATE_DICT")
+        with self._in_hidden_folder(self.output) as hidden:
             self.save_model(str(hidden / "model"), _internal_call=True)
-        self._when_all_are_here(_put_files_in_place, hidden / "model", output)
+        self._when_all_are_here(_put_files_in_place, hidden / "model", self.output)
         if self.args.push_to_hub:
             self.push_to_hub(revision=self.args.hub_revision)
 

@@ -28,6 +28,7 @@ from .rollouts import RolloutArguments, ask, collect, load, parse, run
 from .token_cache import whole_file
 
 COMMAND = "llm_adapter.evaluate"
+KS = (1, 4, 16)  # of pass@k, unless said
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,9 @@ class EvaluationArguments(RolloutArguments):
 
     task: str | None = field(default=None, metadata=about("Whose held-out questions are asked."))
     samples: int = field(default=16, metadata=about("Responses drawn for each question."))
-    k: list[int] = field(default_factory=lambda: [1, 4, 16], metadata=about("The k of pass@k."))
+    k: list[int] = field(
+        default_factory=list, metadata=about("The k of pass@k (default: 1, 4 and 16, as far as the samples go).")
+    )
     train_data: str | None = field(
         default=None, metadata=about("Preferences trained on: refused if one of them asks a question asked here.")
     )
@@ -49,7 +52,7 @@ class EvaluationArguments(RolloutArguments):
         super().check()
         if self.task is None and self.pairs is None:
             raise ValueError("task: expected a task to ask, or pairs to rank, got neither")
-        if not self.k or not all(1 <= k <= self.samples for k in self.k):
+        if not all(1 <= k <= self.samples for k in self.k):
             raise ValueError(f"k: expected integers from 1 to samples={self.samples}, got {self.k}")
         if not self.out.endswith(".json"):
             raise ValueError(f"out: expected a file.json to write, got {self.out!r}")
@@ -80,7 +83,9 @@ def summarise(greedy: Sequence[dict], sampled: Sequence[dict], arguments: Evalua
     return {
         "questions": len(greedy),
         "accuracy": {"right": right, "mean": right / len(greedy), "interval": wilson(right, len(greedy))},
-        "pass_at_k": curve(counts, arguments.samples, sorted(arguments.k)),
+        "pass_at_k": curve(
+            counts, arguments.samples, sorted({*arguments.k} or {k for k in KS if k <= arguments.samples})
+        ),
         "finished": sum(response["finished"] for response in responses) / len(responses),
     }
 

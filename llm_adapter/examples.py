@@ -107,10 +107,11 @@ def parse_row(value: object) -> tuple[Text, Text, list[Text]]:
     chosen, rejected = _text("chosen", row["chosen"]), row["rejected"]
     if not (isinstance(rejected, list) and rejected and not isinstance(rejected[0], dict)):
         rejected = [rejected]  # a single response: a string, or one list of messages
-    responses = [chosen, *(_text("rejected", response) for response in rejected)]
+    responses: list[Text] = [chosen, *(_text("rejected", response) for response in rejected)]
     names = ["chosen"] + ["rejected"] * len(rejected)
     prompt = _text("prompt", row["prompt"]) if "prompt" in row else None
-    if prompt is None and any(isinstance(response, str) for response in responses):
+    conversations = [response for response in responses if not isinstance(response, str)]
+    if prompt is None and len(conversations) < len(responses):
         raise ValueError("prompt: expected this key (only whole conversations may leave it out), got text without it")
     if chosen in responses[1:]:
         raise Unusable(
@@ -120,8 +121,8 @@ def parse_row(value: object) -> tuple[Text, Text, list[Text]]:
         shared = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
         responses = [_answer(*pair, shared) for pair in zip(names, responses, strict=True)]
     else:
-        prompt = _shared(responses)
-        responses = [response[len(prompt) :] for response in responses]
+        prompt = _shared(conversations)
+        responses = [conversation[len(prompt) :] for conversation in conversations]
     for name, response in zip(names, responses, strict=True):
         contents = [response] if isinstance(response, str) else [message["content"] for message in response]
         if not contents or not all(content.strip() for content in contents):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 from transformers import HfArgumentParser
+from transformers.hf_argparser import DataClassType
 
 
 def about(text: str) -> dict[str, str]:
@@ -24,8 +25,9 @@ def command_line(module: str, argv: Sequence[str]) -> str:
     """
     own = [module, *argv]
     try:
-        above = psutil.Process().parent().cmdline()
-    except (AttributeError, psutil.Error):  # no parent, or one that may not be looked at
+        parent = psutil.Process().parent()
+        above = parent.cmdline() if parent else []
+    except psutil.Error:  # one that may not be looked at
         above = []
     if above[-len(own) :] != own or not Path(above[0]).name.startswith("python"):
         return shlex.join(["python", "-m", *own])
@@ -37,7 +39,7 @@ class Parser(HfArgumentParser):
     """Transformers' parser of a dataclass; it raises a ValueError where argparse would exit."""
 
     def __init__(self, kind: type, command: str, **options) -> None:
-        super().__init__(kind, allow_abbrev=False, prog=f"python -m {command}", **options)
+        super().__init__(DataClassType(kind), allow_abbrev=False, prog=f"python -m {command}", **options)
         self._names = [entry.name for entry in fields(kind) if entry.init]
 
     def error(self, message: str):

@@ -8,7 +8,7 @@ parameter, a bias of the last hidden state, and a backward pass holds it already
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -39,11 +39,9 @@ class HeadGradients:
         def keep(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             self._hidden = inputs[0]
 
-        handle = output_head(model).register_forward_pre_hook(keep)
-        try:
+        head = output_head(model)
+        with nullcontext() if head is None else head.register_forward_pre_hook(keep):  # without a head, no reading
             yield
-        finally:
-            handle.remove()
 
     def catch(self, loss: Tensor, batch: Mapping[str, Tensor]) -> None:
         """Let the coming backward pass of `loss`, a mean over the batch's examples, hand over their gradients."""

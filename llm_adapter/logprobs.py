@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from .models import CausalLM
+
 CHUNK = 2**26  # logits computed at a time: 256 MiB in float32
 
 Batch = Mapping[str, Tensor]
@@ -80,18 +82,18 @@ def _chunked(rows: Tensor, targets: Tensor, to_logits: Callable[[Tensor], Tensor
     return torch.cat([checkpoint(of_chunk, *chunk, use_reentrant=False) for chunk in chunks])
 
 
-def output_head(model: nn.Module) -> nn.Module | None:
+def output_head(model: CausalLM) -> nn.Module | None:
     """Return the model's output head, whatever data-parallel wrappers the model is in."""
-    while isinstance(inner := getattr(model, "module", None), nn.Module):
-        model = inner
-    return model.get_output_embeddings()
+    inner = getattr(model, "module", None)
+    return output_head(inner) if isinstance(inner, nn.Module) else model.get_output_embeddings()
 
 
 @contextmanager
 def _replaced_head(model: nn.Module, forward: Callable[[nn.Linear, Tensor], Tensor]) -> Iterator[None]:
     """Let the output head compute `forward(head, hidden)` within this context; its parameters and hooks stay."""
     head = output_head(model)
-    head.forward = lambda hidden: forward(head, hidden)
+    assert isinstance(head, nn.Linear)  # as `choose_log_probs` looked
+    head.forward = lambda input: forward(head, input)
     try:
         yield
     finally:

@@ -149,7 +149,7 @@ def _builtin(attn_implementation: str | None) -> nn.Module:
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
             tie_word_embeddings=True,
-            attn_implementation=attn_implementation,
+            attn_implementation=attn_implementation,  # type: ignore  # every config takes it, none declares it
         )
     )
 

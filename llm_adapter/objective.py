@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from accelerate.utils import pad_across_processes
@@ -65,20 +66,20 @@ class Objective:
 
     def _losses(self, chosen: Tensor, rejected: Tensor, mask: Tensor, everyone: Everyone) -> Tensor:
         if self.loss:
-            return self._paired(chosen, rejected, mask, everyone)
+            return self._paired(self.loss, chosen, rejected, mask, everyone)
         scores = self.beta * chosen, self.beta * rejected
         if self.negatives == "own":
             return mi.preference_loss(*scores, self.bound, self.mix, mask=mask)
         negatives = everyone(scores[1][mask])  # of the whole batch, of all processes
         return mi.preference_loss(scores[0], negatives.expand(len(chosen), -1), self.bound, self.mix)
 
-    def _paired(self, chosen: Tensor, rejected: Tensor, mask: Tensor, everyone: Everyone) -> Tensor:
+    def _paired(self, loss: str, chosen: Tensor, rejected: Tensor, mask: Tensor, everyone: Everyone) -> Tensor:
         """Return the mean over an example's negatives of a loss of pairs."""
         pairs, options = (chosen.unsqueeze(-1).expand_as(rejected)[mask], rejected[mask]), {}
-        if threshold := BATCH_MEAN.get(self.loss):
+        if threshold := BATCH_MEAN.get(loss):
             mean = self.beta * everyone(torch.cat([chosen, pairs[1]]).detach()).mean()
-            options[threshold] = mean.clamp_min(0) if self.loss == "kto" else mean
-        losses = mi.ALTERNATIVES[self.loss](*pairs, self.beta, **options)
+            options[threshold] = mean.clamp_min(0) if loss == "kto" else mean
+        losses = mi.ALTERNATIVES[loss](*pairs, self.beta, **options)
         return masked_mean(torch.zeros_like(rejected).masked_scatter(mask, losses), mask)
 
     def coefficients(self, chosen: Tensor, rejected: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -93,7 +94,7 @@ class Objective:
         zero = torch.zeros(mask.shape, dtype=torch.float64, device=mask.device)
         return self.losses(zero[:, 0], zero, mask, everyone)
 
-    def theory(self, counts: Sequence[int]) -> dict[str, object]:
+    def theory(self, counts: Sequence[int]) -> dict[str, Any]:
         """Return what theory says of a run whose examples have `counts` negatives; None where it says nothing.
 
         `loss_start`, `loss_floor`, `anchor` (plateau of the mean chosen reward), `no_collapse_interval`, in nats, and
@@ -147,5 +148,11 @@ def _turned(chosen: Tensor, rejected: Tensor, mask: Tensor, k: int) -> tuple[Ten
 
 def of_all_processes(values: Tensor) -> Tensor:
     """Return the values of all processes, however many each has, shape (n,) → (N,); the gradient flows back to each."""
-    exists = mi.gather(pad_across_processes(torch.ones_like(values)).detach()) > 0
-    return mi.gather(pad_across_processes(values))[exists]
+    exists = mi.gather(_padded(torch.ones_like(values)).detach()) > 0
+    return mi.gather(_padded(values))[exists]
+
+
+def _padded(values: Tensor) -> Tensor:
+    found = pad_across_processes(values)
+    assert isinstance(found, Tensor)  # as a tensor went in
+    return found

@@ -35,7 +35,7 @@ def optimizer(args) -> tuple[type[torch.optim.Optimizer], dict] | None:
 
             return AdamW, options | {"kahan_sum": True}
         if args.rounding == "stochastic":
-            from torchao.optim import _AdamW
+            from torchao.optim import _AdamW  # type: ignore  # an extra that `dev` leaves out
 
             return _AdamW, options | {"bf16_stochastic_round": True}
     except ImportError as error:
@@ -92,13 +92,13 @@ class SurvivingUpdates(TrainerCallback):
         self._before: list[tuple[Tensor, Tensor]] = []
         self._indices: list[Tensor] = []
 
-    def on_train_begin(self, args, state, control, model=None, **kwargs):
+    def on_train_begin(self, args, state, control, model: nn.Module, **kwargs):
         """Choose the weights."""
         self._indices = [indices for _, indices in watched(model)]
         if self._counts is None:
             self._counts = torch.zeros(2, device=args.device)
 
-    def on_pre_optimizer_step(self, args, state, control, model=None, optimizer=None, **kwargs):
+    def on_pre_optimizer_step(self, args, state, control, model: nn.Module, optimizer, **kwargs):
         """Note the weights and which of them have a gradient; a step of learning rate 0 is no step."""
         self._before = []
         if max(float(group["lr"]) for group in optimizer.param_groups) > 0:
@@ -106,9 +106,10 @@ class SurvivingUpdates(TrainerCallback):
                 (values, gradients != 0) for values, gradients in self._read(model) if gradients is not None
             ]
 
-    def on_optimizer_step(self, args, state, control, model=None, **kwargs):
+    def on_optimizer_step(self, args, state, control, model: nn.Module, **kwargs):
         """Count the weights that changed."""
         after = [values for values, gradients in self._read(model) if gradients is not None] if self._before else []
+        assert self._counts is not None  # since `on_train_begin`
         for (before, moved), now in zip(self._before, after, strict=True):
             self._counts += torch.stack([((now != before) & moved).sum(), moved.sum()])
 
@@ -137,5 +138,6 @@ class SurvivingUpdates(TrainerCallback):
 
 def _local(tensor: Tensor) -> Tensor:
     """Return the part of a tensor that this process holds, without gradient."""
-    tensor = tensor.detach()
-    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
+    whole = tensor.detach()
+    to_local = getattr(whole, "to_local", None)  # of a DTensor
+    return whole if to_local is None else to_local()

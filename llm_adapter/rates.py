@@ -43,10 +43,10 @@ def bootstrap(
         values: a number a prompt.
         sizes: what it is divided by; without them 1 each, so that the interval is of the mean.
     """
-    values = np.asarray(values, dtype=float)
-    sizes = np.ones_like(values) if sizes is None else np.asarray(sizes, dtype=float)
-    draw = np.random.default_rng(seed).multinomial(len(values), np.full(len(values), 1 / len(values)), size=draws)
-    low, high = np.quantile((draw @ values) / (draw @ sizes), [0.025, 0.975])
+    above, count = np.asarray(values, dtype=float), len(values)
+    below = np.ones_like(above) if sizes is None else np.asarray(sizes, dtype=float)
+    draw = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws)
+    low, high = np.quantile((draw @ above) / (draw @ below), [0.025, 0.975])
     return float(low), float(high)
 
 

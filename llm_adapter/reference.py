@@ -23,11 +23,11 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 from tqdm import tqdm
-from transformers.dynamic_module_utils import TRANSFORMERS_DYNAMIC_MODULE_NAME
+from transformers.utils.hub import TRANSFORMERS_DYNAMIC_MODULE_NAME
 
 from .batching import sum_responses
 from .data import TokenizedExample
-from .models import cast_parameters
+from .models import CausalLM, cast_parameters
 from .token_cache import cache_folder, whole_file
 
 CODE = ("logprobs.py", "batching.py", "reference.py")  # a change of one of them is another key
@@ -83,7 +83,7 @@ class Reference:
     With LoRA it is the model with the adapters off; else, where its values are not precomputed, a frozen second copy.
     """
 
-    def __init__(self, model: nn.Module, args, accelerator: Accelerator) -> None:
+    def __init__(self, model: CausalLM, args, accelerator: Accelerator) -> None:
         live = not args.precompute_ref_log_probs and not args.lora_rank
         self._accelerator = accelerator
         self._frozen = sharded(copy.deepcopy(model).requires_grad_(False), accelerator) if live else None
@@ -117,7 +117,7 @@ def _has_own_precision(accelerator: Accelerator) -> bool:
     return accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED)
 
 
-def sharded(model: nn.Module, accelerator: Accelerator) -> nn.Module:
+def sharded(model: CausalLM, accelerator: Accelerator) -> nn.Module:
     """Return the model as the engine will run it, before it is prepared for training.
 
     FSDP2 shards it here. DeepSpeed will, later, and rounds its weights to bf16, as is done here; until then every GPU
@@ -133,7 +133,9 @@ def sharded(model: nn.Module, accelerator: Accelerator) -> nn.Module:
         return cast_parameters(model.to(accelerator.device), rounded)
     if accelerator.distributed_type != DistributedType.FSDP:
         return model
-    if accelerator.state.fsdp_plugin.fsdp_version != 2:
+    plugin = accelerator.state.fsdp_plugin
+    assert plugin is not None  # as FSDP is on
+    if plugin.fsdp_version != 2:
         raise ValueError("fsdp_version: expected 2, got 1")
     return fsdp2_prepare_model(accelerator, model)
 
@@ -177,7 +179,7 @@ def _computed(examples: Sequence[TokenizedExample], log_probs: LogProbs, args) -
     return [values[i] for i in range(len(examples))]
 
 
-def model_digest(model: nn.Module, settings: dict) -> str:
+def model_digest(model: CausalLM, settings: dict) -> str:
     """Return the hash of a model's content, without LoRA adapters, and of the settings it computes under."""
     config = {name: value for name, value in model.config.to_dict().items() if name not in ("_name_or_path", "dtype")}
     here = Path(__file__).parent
@@ -205,4 +207,4 @@ def _digest(values: Tensor) -> str:
 
 
 def _bytes(tensor: Tensor) -> memoryview:
-    return memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data

@@ -145,7 +145,7 @@ def draw(panel: Panel, runs: Sequence[Run], axes: Axes) -> bool:
     return drawn
 
 
-def _numbers(value: object) -> list[float]:
+def _numbers(value: float | list[float | None] | None) -> list[float]:
     return [float(v) for v in (value if isinstance(value, list) else [value]) if v is not None]
 
 
@@ -225,7 +225,7 @@ def _alerts(runs: Sequence[Run]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m llm_adapter.report", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m llm_adapter.report", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("runs", nargs="+", metavar="RUN", help="output_dir of a run")
     parser.add_argument("--out", default="report.html", help="page to write (default: %(default)s)")
     args = parser.parse_args(argv)

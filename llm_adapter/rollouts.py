@@ -50,7 +50,7 @@ class RolloutArguments(TaskArguments):
         for name, ok, expected in (
             ("count", self.count is None or self.count >= 1, "an integer ≥ 1"),
             ("samples", self.samples >= 1, "an integer ≥ 1"),
-            ("temperature", 0 < self.temperature < float("inf"), "a finite number > 0"),
+            ("temperature", 1e-6 <= self.temperature < float("inf"), "a finite number ≥ 1e-6"),
             ("max_new_tokens", self.max_new_tokens >= 1, "an integer ≥ 1"),
             ("batch", self.batch >= 1, "an integer ≥ 1"),
             ("out", bool(self.out) and not Path(self.out).is_dir(), "a file to write"),
@@ -77,7 +77,7 @@ def run(command: str, body, argv: Sequence[str] | None) -> int:
     """Call `body(argv)`; return 0, or 2 after a one-line error, or 130 after Ctrl-C."""
     try:
         body(sys.argv[1:] if argv is None else list(argv))
-    except ValueError as error:
+    except (ValueError, ImportError, OSError) as error:  # what is asked for is wrong, not installed, not there
         print(f"{command}: error:", " ".join(str(error).split()), file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -76,8 +76,9 @@ class Table(TrainerCallback):
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         """Print the row of a training log or an evaluation."""
-        prefix = "eval_" if "eval_loss" in (logs or {}) else ""
-        if not state.is_world_process_zero or f"{prefix}loss" not in (logs or {}):
+        logs = logs or {}
+        prefix = "eval_" if "eval_loss" in logs else ""
+        if not state.is_world_process_zero or f"{prefix}loss" not in logs:
             return
         values = {**{key.removeprefix(prefix): value for key, value in logs.items()}, "step": state.global_step}
         row = "".join(form.format(values[key]) for key, form in COLUMNS.values() if key in values)

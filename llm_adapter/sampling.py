@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import GenerationConfig
+
+from .models import CausalLM
 
 STRIDE = 8  # tokens between two removals of finished rows
 
@@ -33,7 +35,7 @@ def prompt_text(question: str, tokenizer) -> str:
 
 @torch.no_grad()
 def sample(
-    model: nn.Module,
+    model: CausalLM,
     tokenizer,
     prompts: Sequence[str],
     samples: int,
@@ -93,7 +95,7 @@ def sample(
 
 
 @contextmanager
-def _no_settings_of_its_own(model: nn.Module) -> Iterator[None]:
+def _no_settings_of_its_own(model: CausalLM) -> Iterator[None]:
     """Let the model's own settings of generation rest: a repetition penalty, for one, would bend the law."""
     own, model.generation_config = model.generation_config, GenerationConfig()
     try:
@@ -102,7 +104,7 @@ def _no_settings_of_its_own(model: nn.Module) -> Iterator[None]:
         model.generation_config = own
 
 
-def _end_ids(model: nn.Module, tokenizer) -> Tensor:
+def _end_ids(model: CausalLM, tokenizer) -> Tensor:
     """Return the ids that end a response: the model's own and the tokenizer's."""
     own = model.generation_config.eos_token_id
     ids = {tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None}

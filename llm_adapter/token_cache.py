@@ -14,7 +14,7 @@ from datetime import date
 from importlib import metadata
 from itertools import accumulate, chain, pairwise
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from uuid import uuid4
 
 import numpy as np
@@ -80,7 +80,8 @@ def save(folder: Path, key: str, tokenized: Tokenized) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with whole_file(folder / f"{key}.npz") as file:
-            np.savez(file, **_pack(*tokenized, key))
+            arrays: dict[str, Any] = _pack(*tokenized, key)  # Any: savez has options, too
+            np.savez(file, **arrays)
     except OSError as error:
         print(f"token cache: expected a folder to write to, got {folder} ({error.strerror}); not kept", file=sys.stderr)
 

@@ -7,11 +7,13 @@ that must not go on (the first loss is not theory's, numbers are no longer finit
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from transformers import PrinterCallback, ProgressCallback, set_seed
 from transformers.utils import logging
@@ -22,7 +24,7 @@ from .data import Data, load_data
 from .flags import command_line
 from .models import disable_dropout, gguf_read_once, load_model, load_tokenizer, with_lora
 from .report import write_report
-from .runlog import Bar, Table, summary, versions, write_json
+from .runlog import Bar, Table, strict, summary, versions, write_json
 from .trainer import PreferenceTrainer, RunFailed
 
 COMMAND = "llm_adapter.train"
@@ -143,6 +145,8 @@ def train(
     output = trainer.output
     if main_process:
         output.mkdir(parents=True, exist_ok=True)
+        if args.resume_from_checkpoint:
+            warn_of_changes(output / "run.json", run)
         if not args.resume_from_checkpoint:
             (output / "metrics.jsonl").write_text("")
         (output / "metrics.jsonl").touch()  # another folder's checkpoint may leave no step to log
@@ -166,6 +170,16 @@ def train(
         logs = [log for log in trainer.state.log_history if "loss" in log]
         print(f"\n{summary(run, logs)}" if logs else "")
         print(f"{run['steps']} steps in {run['seconds']} s; open {output / 'report.html'}")
+
+
+def warn_of_changes(path: Path, run: dict[str, object]) -> None:
+    """Say which settings of a resumed run are not those that the stopped one left at `path`."""
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    kept = {"command", "versions", "steps", "seconds"}  # may well be others
+    changed = [name for name in run.keys() & before.keys() - kept if strict(run[name]) != before[name]]
+    if changed:
+        said = "; ".join(f"{name} was {before[name]}, is {run[name]}" for name in sorted(changed))
+        print(f"llm_adapter.train: warning: resume_from_checkpoint: {said}", file=sys.stderr)
 
 
 def headline(run: dict) -> str:

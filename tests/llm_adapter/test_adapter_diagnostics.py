@@ -1,11 +1,12 @@
 """Diagnostics: metrics against their definitions, gradient noise against a pass an example, alerts, report."""
 
 import json
+import math
 
 import pytest
 import torch
 from matplotlib import rc_context
-from transformers import ByT5Tokenizer, set_seed
+from transformers import ByT5Tokenizer, LlamaForCausalLM, set_seed
 
 import mi_estimators as mi
 from llm_adapter.alerts import alerts
@@ -120,6 +121,19 @@ def test_a_later_reading_takes_the_place_of_an_earlier_one(trainer):
     assert both["gradient_noise/variance"] == pytest.approx(factor * alone["gradient_noise/variance"], rel=1e-4)
     with torch.no_grad():
         output_head(model).weight.div_(1.1)
+
+
+@pytest.fixture
+def without_head(monkeypatch):
+    monkeypatch.setattr(LlamaForCausalLM, "get_output_embeddings", lambda model: None)
+
+
+def test_a_model_whose_head_is_not_known_trains_without_that_reading(without_head, trainer):
+    trainer.args.max_steps, trainer.args.diagnostics_steps = 1, 1
+    trainer.train()
+    first = trainer.state.log_history[0]
+    assert first["loss"] == pytest.approx(2 * math.log(2), abs=1e-4)
+    assert not any(name.startswith("gradient_noise") for name in first)
 
 
 def line(**changes):

@@ -164,7 +164,9 @@ def test_bf16_weights_at_a_small_rate_are_warned_and_counted(folder, tmp_path, c
     assert "warning: adam_beta2: with bf16 weights" in said
     assert lines[0]["updates/surviving_fraction"] < 0.1
     assert abs(lines[0]["loss"] - 2 * math.log(2)) < 1e-3
-    _, lines = run(folder, tmp_path, "--bf16", "true", "--learning_rate", "5e-7", "--save_final_model", "false")
+    _, lines = run(
+        folder, tmp_path / "fp32", "--bf16", "true", "--learning_rate", "5e-7", "--save_final_model", "false"
+    )
     assert "warning: weights" not in capsys.readouterr().err
     assert lines[0]["updates/surviving_fraction"] > 0.9
     assert abs(lines[0]["loss"] - 2 * math.log(2)) < 1e-3
