@@ -157,9 +157,9 @@ def lazy(spec: Lazy, seed: int) -> tuple[dict, dict]:
     gram = torch.tensor([[spec.a, spec.c], [spec.c, spec.d]], dtype=torch.float64)
 
     def field(time: float, z: np.ndarray) -> np.ndarray:
-        z = torch.from_numpy(z).requires_grad_()
-        loss = mi.preference_loss(spec.beta * z[:1], spec.beta * z[1:], bound=spec.bound).sum()
-        return -(gram @ torch.autograd.grad(loss, z)[0]).numpy()
+        ratios = torch.from_numpy(z).requires_grad_()
+        loss = mi.preference_loss(spec.beta * ratios[:1], spec.beta * ratios[1:], bound=spec.bound).sum()
+        return -(gram @ torch.autograd.grad(loss, ratios)[0]).numpy()
 
     path = solve_ivp(field, (0, spec.horizon), np.zeros(2), method="LSODA", rtol=1e-6, atol=1e-9)
     z_w, z_l = path.y.tolist()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 from scipy.special import wrightomega
 from torch import Tensor
 
@@ -53,7 +53,7 @@ def dip(kappa: float) -> float:
     def pull(u: float) -> float:
         return 1.5 / (1 + math.exp(-u)) - 1 + kappa / 2 / (1 + math.exp(-kappa * u))
 
-    return 0.0 if kappa <= 1 else float(brentq(pull, -1.0, 0.0))
+    return 0.0 if kappa <= 1 else float(root_scalar(pull, bracket=(-1.0, 0.0), method="brentq").root)
 
 
 def barrier(kappa: float) -> float:
@@ -117,6 +117,7 @@ def plane(spec: Plane, seed: int) -> tuple[dict, dict]:
         hessian = torch.autograd.functional.hessian(
             lambda z, loss=loss: loss(z).sum(), torch.tensor([[0.5, -0.5]], dtype=torch.float64)
         )
+        assert isinstance(hessian, Tensor)  # as one tensor goes in
         path = _path(spec, loss)
         measured[name] = {
             "descent": (-gradient).T.reshape(2, spec.points, spec.points).tolist(),

@@ -104,7 +104,8 @@ def train(
     beta, rate = (torch.tensor(column).repeat_interleave(replicas)[:, None] for column in zip(*settings, strict=True))
     scale = matched_scale(name, beta) * rate
     lowest, lowest_below, curves = torch.zeros(len(beta)), torch.zeros(len(beta)), []
-    start = (scale * LOSSES[name](*torch.zeros(2, len(beta), 1), beta)).squeeze(-1)
+    zero = torch.zeros(len(beta), 1)
+    start = (scale * LOSSES[name](zero, zero, beta)).squeeze(-1)
     every = max(1, steps // _POINTS)
 
     def loss(p: list[Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:

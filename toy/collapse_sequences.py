@@ -105,7 +105,8 @@ def sequences(spec: Sequences, seed: int) -> tuple[dict, dict]:
     before = mean_reward(parameters, 1)
 
     def log_ratios(p: list[Tensor]) -> tuple[Tensor, Tensor]:
-        return (log_likelihood(p, text, spec.prompt) - reference).chunk(2, -1)
+        z_w, z_l = (log_likelihood(p, text, spec.prompt) - reference).chunk(2, -1)
+        return z_w, z_l
 
     measured = {}
     for name in spec.losses:

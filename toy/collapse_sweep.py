@@ -58,7 +58,8 @@ def responses(spec: Responses, seed: int) -> tuple[dict, dict]:
 
     def log_ratios(p: list[Tensor]) -> tuple[Tensor, Tensor]:
         log_policy = network_logits(p, inputs, base.activation).log_softmax(-1)
-        return tuple((log_policy.gather(-1, index) - reference).unbind(-1))
+        z_w, z_l = (log_policy.gather(-1, index) - reference).unbind(-1)
+        return z_w, z_l
 
     measured = {}
     for name in spec.losses:

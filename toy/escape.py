@@ -34,7 +34,8 @@ def recommended(eps: float, beta: float) -> float:
 
 def _grid(betas: tuple[float, ...], eps: tuple[float, ...]) -> tuple[Tensor, Tensor]:
     """Return all pairs (beta, eps), eps running fastest, as two flat tensors."""
-    return torch.cartesian_prod(*(torch.tensor(values, dtype=torch.float64) for values in (betas, eps))).unbind(-1)
+    pairs = torch.cartesian_prod(*(torch.tensor(values, dtype=torch.float64) for values in (betas, eps)))
+    return pairs[:, 0], pairs[:, 1]
 
 
 def _table(values: Tensor, spec: EscapeFlow | MioLift) -> list[list[float]]:

@@ -9,7 +9,7 @@ from .page import Page
 
 def fragment() -> str:
     """Return the explorer as HTML: style, markup and a script that loads nothing. A page holds it once."""
-    return files(__package__).joinpath("explorer.html").read_text(encoding="utf-8")
+    return files("toy").joinpath("explorer.html").read_text(encoding="utf-8")
 
 
 def section(page: Page) -> None:

@@ -75,6 +75,7 @@ def integrate(
     Returns:
         A `Flow`.
     """
+    event = _never if event is None else event
     state, slope = start.clone(), field(start)
     time = torch.zeros_like(start[:, 0])
     horizon = time + horizon
@@ -93,20 +94,21 @@ def integrate(
         error = step[:, None] * sum(c * k for c, k in zip(_ERROR, slopes, strict=True) if c)
         scale = tolerance * (1 + torch.maximum(state.abs(), trial.abs()))
         size = (error / scale).square().mean(-1).sqrt().nan_to_num(nan=1e9)
-        accept, landed = live & (size <= 1), torch.zeros_like(arrived)
-        if event is not None:
-            before, after = event(state), event(trial)
-            crossed = accept & (after > 1e-12)
-            accept &= ~crossed
-            landed = accept & (after >= -1e-12)
+        before, after = event(state), event(trial)
+        crossed = live & (size <= 1) & (after > 1e-12)
+        accept = live & (size <= 1) & ~crossed
+        landed = accept & (after >= -1e-12)
         state, time = torch.where(accept[:, None], trial, state), time + torch.where(accept, step, 0.0)
         slope, arrived = torch.where(accept[:, None], slopes[-1], slope), arrived | landed
         if observe is not None:
             observe(time, state)
         growth = (0.9 * size.clamp_min(1e-10) ** -0.2).clamp(0.2, 5.0)
         step = step * growth
-        if event is not None:
-            step = torch.where(crossed, step / growth * before / (before - after), step)
+        step = torch.where(crossed, step / growth * before / (before - after), step)
     raise RuntimeError(
         f"flow: expected every system to stop within {max_steps} steps, got {int(live.sum())} that did not"
     )
+
+
+def _never(state: Tensor) -> Tensor:
+    return -torch.ones_like(state[:, 0])

@@ -148,10 +148,10 @@ def reach(spec: Reach, seed: int) -> tuple[dict, dict]:
     n = torch.full((spec.evaluations, len(spec.bank)), float(spec.draws), dtype=torch.float64)
     ends = {method: train(spec, method, p) for method in METHODS}
     said = {method: closed_form(spec, method, p) for method in METHODS}
-    bank, sampled, single, curve = len(spec.far), {}, None, None
+    bank, sampled, answers = len(spec.far), {}, {}
     for method in METHODS:
         success = ends[method][bank:].clamp(max=1.0)
-        correct = torch.binomial(n, success.expand_as(n), generator=generator)
+        correct = answers[method] = torch.binomial(n, success.expand_as(n), generator=generator)
         estimate = estimate_pass_at_k(correct, spec.draws, k).mean(1)  # (evaluations, k)
         plug_in = pass_at_k(correct / spec.draws, k).mean(1)
         sampled[method] = {
@@ -160,10 +160,9 @@ def reach(spec: Reach, seed: int) -> tuple[dict, dict]:
             "range": estimate.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64), dim=0).mT.tolist(),
             "plug_in": plug_in.mean(0).tolist(),
         }
-        if method == "base":
-            curve = sum(estimate_pass_at_k(row, spec.draws, every) for row in correct) / spec.evaluations
-        if method == "rlhf":
-            single = correct.mean(0) / spec.draws
+    single = answers["rlhf"].mean(0) / spec.draws
+    total = sum((estimate_pass_at_k(row, spec.draws, every) for row in answers["base"]), torch.zeros(()))
+    curve = total / spec.evaluations
     measured = {
         "success": {method: end.tolist() for method, end in ends.items()},
         "pass_at_k": sampled,

@@ -11,6 +11,7 @@ from torch.func import vmap
 
 import mi_estimators as mi
 from mi_estimators import laws
+from mi_estimators.critics import Separable
 from mi_estimators.estimators import READOUTS, Estimator
 
 from . import theory
@@ -101,7 +102,8 @@ class _Rows:
         law = self.laws[min(self.step // self.spec.steps, len(self.laws) - 1)]
         self.step += 1
         rows = law.sample(self.spec.replicas * self.spec.batch, self.generator)
-        return law, *(part.unflatten(0, (self.spec.replicas, -1)) for part in rows)
+        x, y = (part.unflatten(0, (self.spec.replicas, -1)) for part in rows)
+        return law, x, y
 
 
 def _split(scores: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,13 +115,11 @@ def _split(scores: Tensor) -> tuple[Tensor, Tensor]:
 def _train(group: list[Estimator], spec: Staircase, seed: int) -> tuple[dict[str, Tensor], list[list[int | None]]]:
     """Climb with one objective; return each row's readings [map, replica, reading], and where a critic broke."""
     rows, shape = _Rows(spec, seed), (len(spec.maps), spec.replicas)
-    critics = Replicas(
-        lambda: mi.critics.Separable(spec.dim, spec.dim, spec.hidden, 2, spec.embedding), math.prod(shape), seed
-    )
+    critics = Replicas(lambda: Separable(spec.dim, spec.dim, spec.hidden, 2, spec.embedding), math.prod(shape), seed)
     ascend = group[0].objective
     state: list[Tensor | None] = [None]
     broken: list[int | None] = [None] * math.prod(shape)
-    readings: dict[str, list[list[float]]] = {row.name: [] for row in group}
+    readings: dict[str, list[float]] = {row.name: [] for row in group}
 
     def loss(parameters: list[Tensor]) -> tuple[Tensor, Tensor]:
         _, x, y = rows.draw()

@@ -14,7 +14,7 @@ from .style import BLUE, GREEN, GREY, INK, ORANGE, PINK, RED, SKY
 from .tables import Table, number
 
 _MAPS = {"none": BLUE, "asinh": GREEN, "rotated": SKY, "cubic": RED, "rotated cubic": ORANGE}
-_READOUTS = dict(
+_READOUTS: dict[str, str] = dict(
     zip(
         ("dv", "nwj", "infonce", "jsd_certificate", "bridge", "smile", "plug_in"),
         (BLUE, ORANGE, GREEN, SKY, RED, GREY, PINK),

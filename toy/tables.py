@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .rows import Row, of
 from .style import NAMES
@@ -29,7 +30,7 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{value:.{digits}g}" if 1e-3 <= abs(value) < 10**digits or value == 0 else f"{value:.{digits - 1}e}"
 
 
-def fit_exponent(eps: list[float], times: list[float]) -> tuple[float, float]:
+def fit_exponent(eps: ArrayLike, times: ArrayLike) -> tuple[float, float]:
     """Return the slope of ln t on ln 1/ε by least squares and the half-width of its 95 % interval."""
     x, y = -np.log(eps), np.log(times)
     slope, intercept = np.polyfit(x, y, 1)

@@ -171,7 +171,8 @@ def gaussian_noise(spec: GaussianNoise, seed: int) -> tuple[dict, dict]:
 def _gradients(bound: str, scores: Sequence[Tensor], phis: Sequence[Tensor], spec: GaussianNoise) -> tuple[Tensor, ...]:
     """Return a bound's value (repeats,) on every minibatch, and its gradient (repeats, 4) in θ at θ = 0."""
     theta = torch.zeros(spec.repeats, phis[0].shape[-1], 1, dtype=torch.float64, requires_grad=True)
-    values = sample_value(bound, *(s + (p @ theta).squeeze(-1) for s, p in zip(scores, phis, strict=True)), spec.mix)
+    joint, product = (s + (p @ theta).squeeze(-1) for s, p in zip(scores, phis, strict=True))
+    values = sample_value(bound, joint, product, spec.mix)
     return values.detach(), torch.autograd.grad(values.sum(), theta)[0].squeeze(-1)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from .rows import Row
 from .style import COLOURS, GREEN, INK, NAMES
 from .tables import fit_exponent
 from .two_level import BOUNDS
 
-_MARKERS = dict(zip(BOUNDS, "o^DvxPs*+", strict=False))
+_MARKERS: dict[str, str] = dict(zip(BOUNDS, "o^DvxPs*+", strict=False))
 
 
 def middle(spec: dict) -> int:
@@ -19,7 +20,7 @@ def middle(spec: dict) -> int:
     return spec["batches"].index(64) if 64 in spec["batches"] else 0
 
 
-def _draw(axes: Axes, x: list, values: np.ndarray, name: str, error: np.ndarray | None = None) -> None:
+def _draw(axes: Axes, x: ArrayLike, values: np.ndarray, name: str, error: np.ndarray | None = None) -> None:
     style = {"color": COLOURS[name], "fmt": _MARKERS[name], "ms": 4, "lw": 1, "capsize": 2, "label": NAMES[name]}
     axes.errorbar(x, values, yerr=error, **style)
 

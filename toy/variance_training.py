@@ -102,7 +102,9 @@ def _read(critic: nn.Module, x: Tensor, y: Tensor, spec: TrainedNoise) -> dict[s
         return sample_value("relative", joint, product, spec.mix)
 
     named = [bound for bound in BOUNDS if bound != "relative"]
-    rows = {row.bound: row for row in mi.gradient_table(critic, x, y, named, batch_size=spec.batch)}
+    rows: dict[str, mi.GradientStatistics] = {
+        row.bound: row for row in mi.gradient_table(critic, x, y, named, batch_size=spec.batch)
+    }
     rows["relative"] = mi.gradient_statistics(mixed, critic, x, y, batch_size=spec.batch)
     with torch.no_grad():
         scores = vmap(critic)(*(part.unflatten(0, (-1, spec.batch)) for part in (x, y)))

@@ -31,9 +31,9 @@ def who_samples(spec: WhoSamples, seed: int) -> tuple[dict, dict]:
     shares = log_shares(hits.clamp(min=1), n)
     exact = {bound: _weight(lambda own, b=bound: DRAWN[b](own, base, n), base) for bound in BOUNDS}
     found = {bound: _weight(lambda own, b=bound: DRAWN[b](own, shares, n), rows) * (hits > 0) for bound in BOUNDS}
-    missed = dict.fromkeys(BOUNDS, hits == 0)
+    missed: dict[str, Tensor] = dict.fromkeys(BOUNDS, hits == 0)
     for name, (bound, mix) in {"dpo": ("dv", 0.5), "mio": ("js", 0.5), "alpha_mio": ("js", spec.mix)}.items():
-        exact[name] = _weight(lambda own, b=bound, m=mix: -mi.preference_loss(*(own - base).T, b, m), base)
+        exact[name] = _weight(lambda own, b=bound, m=mix: -mi.preference_loss(*(own - base).T, bound=b, mix=m), base)
     pairs = draw_every(2 * many * (1 - many), n // 2, generator)
     exact["dpo_drawn"] = 2 * eps * (1 - eps) * exact["dpo"]
     found["dpo_drawn"] = pairs / (n // 2) * exact["dpo"].repeat_interleave(spec.groups)
