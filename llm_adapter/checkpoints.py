@@ -94,6 +94,13 @@ class ResumableTrainer(Trainer):
     def _get_output_dir(self, trial) -> str:
         return str(self._writing_in or super()._get_output_dir(trial))
 
+    def _issue_warnings_after_load(self, load_result) -> None:
+        """Warn of weights that a checkpoint lacks, but of none that is another one's: those are saved once."""
+        once = dict(self.model.named_parameters())
+        shared = {name for name, _ in self.model.named_parameters(remove_duplicate=False)} - once.keys()
+        load_result.missing_keys[:] = [name for name in load_result.missing_keys if name not in shared]
+        super()._issue_warnings_after_load(load_result)
+
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
         if not self._writing_in:
             super()._push_from_checkpoint(checkpoint_folder)

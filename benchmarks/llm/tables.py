@@ -16,9 +16,10 @@ Row = dict
 def page(runs: list[Row], layouts: list[Row], command: str) -> str:
     """Return the whole page."""
     versions = ", ".join(sorted({row["version"] for row in runs if row["side"] == PEER}))
+    peers = versions or "not run"
     parts = [
         "# Language models: the same trajectory as TRL, and what shared rows save\n",
-        f"Written by `{command}`; peer: {versions or 'not run'}; one thread a process, float32, CPU-seconds.\n",
+        f"Written by `{command}`; peer: {peers}; one thread a process, float32 unless said, CPU-seconds.\n",
     ]
     if runs:
         parts += [
@@ -26,9 +27,9 @@ def page(runs: list[Row], layouts: list[Row], command: str) -> str:
             "K = 1, AdamW, cosine schedule, the same pairs in the same steps. Each side reads the pairs' text with its "
             "own code and computes\nits own reference before training. Δ: largest difference from TRL over all steps, "
             "in nats. The bar is 1e-4 nats on loss and rewards,\nwhich the steps depend on. A logp is a sum over all "
-            "tokens of a response; ulp is the spacing of float32 numbers at the largest one. Each\nside rounds its own "
-            "way, and Adam's steps, of the learning rate's size whatever the gradient's, spread that. The float64 rows "
-            "are the\nsame runs without that rounding.\n",
+            "tokens of a response; ulp is the spacing of the numbers in use at the largest\none. Each side rounds in "
+            "its own order, and Adam's steps, of the learning rate's size whatever the gradient's, spread that: in\n"
+            "float64 (`--float64`) the same runs agree to that many more digits.\n",
             trajectories(runs),
             "\n## What a step costs\n",
             "The sides take turns, a round after another. CPU-seconds of a step, median of all but the first, and peak "
@@ -62,7 +63,7 @@ def trajectories(runs: list[Row]) -> str:
                 ends = f"{ours[0]['loss']:.6f}", f"{ours[-1]['loss']:.6f}"
                 largest = max(abs(log[name]) for log in theirs for name in LOGPS)
                 name = f"{model}, {dtype}, {batch} pairs of {data} a step"
-                gaps.append(2.0 ** (math.floor(math.log2(largest)) - 23))
+                gaps.append(2.0 ** (math.floor(math.log2(largest)) - {"float32": 23, "float64": 52}[dtype]))
                 body.append([name, loss, side[0], str(steps), *ends, *(f"{gap:.1e}" for gap in gaps)])
     return _table(head, body)
 

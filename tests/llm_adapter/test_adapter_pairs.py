@@ -323,6 +323,8 @@ def test_evaluation_counts_what_the_journal_says(tmp_path, monkeypatch):
     assert found["pass_at_k"]["6"]["mean"] == sum(any(r["right"] for r in each) for each in sampled) / 20
     low, high = found["pass_at_k"]["1"]["interval"]
     assert low < found["pass_at_k"]["1"]["mean"] < high
+    assert make(tmp_path / "e.json", "--count", "20", command=evaluate) == 0
+    assert list(json.loads((tmp_path / "e.json").read_text())["task"]["pass_at_k"]) == ["1", "4"]  # of 6 samples
 
 
 def test_ranking_against_plain_sums(tmp_path, model, tokenizer):
@@ -377,7 +379,7 @@ def test_a_model_s_own_code_runs_only_if_asked_for(tmp_path, monkeypatch, comman
         (pairs, ["--task", "sums"], "task: expected one of products, chain_sum, gcd, lcm, got sums"),
         (pairs, [], "the following arguments are required: --task"),
         (pairs, ["--task", "gcd", "--samples", "0"], "samples: expected an integer ≥ 1, got 0"),
-        (pairs, ["--task", "gcd", "--temperature", "0"], "temperature: expected a finite number > 0, got 0.0"),
+        (pairs, ["--task", "gcd", "--temperature", "0"], "temperature: expected a finite number ≥ 1e-6, got 0.0"),
         (pairs, ["--task", "gcd", "--max_new_tokens", "0"], "max_new_tokens: expected an integer ≥ 1, got 0"),
         (pairs, ["--task", "gcd", "--batch", "0"], "batch: expected an integer ≥ 1, got 0"),
         (pairs, ["--task", "gcd", "--count", "0"], "count: expected an integer ≥ 1, got 0"),
@@ -395,6 +397,7 @@ def test_a_model_s_own_code_runs_only_if_asked_for(tmp_path, monkeypatch, comman
         (evaluate, ["--task", "gcd", "--out", "e.json", "--k", "32"], "k: expected integers from 1 to samples=16"),
         (evaluate, ["--task", "gcd", "--out", "e.jsonl"], "out: expected a file.json to write, got 'e.jsonl'"),
         (evaluate, ["--pairs", "none.jsonl", "--out", "e.json"], "none.jsonl: expected"),
+        (pairs, ["--task", "gcd", "--count", "1", "--out", "/dev/null/x.jsonl"], "/dev/null"),
     ],
 )
 def test_refusals_are_one_line_and_write_nothing(tmp_path, monkeypatch, capsys, command, flags, message):

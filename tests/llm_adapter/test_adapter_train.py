@@ -185,10 +185,14 @@ def config(tmp_path, text):
 
 
 def test_flags_override_the_config_which_overrides_the_defaults(tmp_path):
-    path = config(tmp_path, "bound: dv\nbeta: 0.3\nlearning_rate: 1e-4\nlogging_first_step: false\neval_data: null\n")
+    path = config(
+        tmp_path,
+        "bound: dv\nbeta: 0.3\nlearning_rate: 1e-4\nlogging_first_step: false\neval_data: null\nsave_strategy: no\n",
+    )
     args = parse_arguments(["--config", path, "--beta", "0.7"])
     assert (args.bound, args.beta, args.learning_rate) == ("dv", 0.7, 1e-4)  # 1e-4 is a string in YAML 1.1
     assert args.logging_first_step is False
+    assert args.save_strategy == "no"
     assert args.mix == 0.5
     assert args.max_steps == -1  # a config of one's own: nothing of the demo's
     assert parse_arguments([]).max_steps > 0

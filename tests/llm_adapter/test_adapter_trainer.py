@@ -194,11 +194,13 @@ def test_an_evaluation_between_two_logs_leaves_the_training_metrics_alone(tmp_pa
     assert lines[1] == pytest.approx(plain[0], rel=1e-4, abs=1e-5, nan_ok=True)
 
 
-def test_resume_goes_on_as_if_uninterrupted(tmp_path, few):
+def test_resume_goes_on_as_if_uninterrupted(tmp_path, few, capsys, caplog):
     flags = ["--train_data", few, "--max_steps", "4", "--save_strategy", "steps", "--save_steps", "2"]
     _, whole = run(tmp_path, *flags)
     checkpoint = tmp_path / "checkpoint-2"
     _, resumed = run(tmp_path, *flags, "--resume_from_checkpoint", str(checkpoint))
+    assert "warning: resume_from_checkpoint" not in capsys.readouterr().err
+    assert "missing keys" not in caplog.text  # of weights that are tied, and saved once
     assert [line["step"] for line in resumed] == [1, 2, 3, 4]
     for one, other in zip(whole, resumed, strict=True):
         assert other.pop("alerts", None) == one.pop("alerts", None)
@@ -206,6 +208,11 @@ def test_resume_goes_on_as_if_uninterrupted(tmp_path, few):
     assert parse_arguments(
         ["--output_dir", str(tmp_path), "--resume_from_checkpoint", "true"]
     ).resume_from_checkpoint == (str(tmp_path / "checkpoint-4"))
+    run(tmp_path, *flags, "--resume_from_checkpoint", "true", "--beta", "0.3", "--learning_rate", "1e-6")
+    said = (
+        "llm_adapter.train: warning: resume_from_checkpoint: beta was 0.1, is 0.3; learning_rate was 0.002, is 1e-06\n"
+    )
+    assert said in capsys.readouterr().err
 
 
 class Seen(TrainerCallback):
