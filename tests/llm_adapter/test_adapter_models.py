@@ -172,7 +172,7 @@ def test_bf16_weights_at_a_small_rate_are_warned_and_counted(folder, tmp_path, c
     assert abs(lines[0]["loss"] - 2 * math.log(2)) < 1e-3
 
 
-# torchao is not in the extra `dev`: transformers and peft import it in every process that has a model. With 0.18.0 it passes.
+# torchao is not in the extra `dev`: transformers and peft import it in every process with a model. 0.18.0 passes.
 @pytest.mark.parametrize(
     "rounding", [pytest.param("kahan", marks=needs("optimi")), pytest.param("stochastic", marks=needs("torchao"))]
 )
