@@ -1,17 +1,37 @@
-"""The README: its code runs and prints what it says, its commands exist."""
+"""The README: its code runs and prints what it says, and so do its commands, made short by the flags below."""
 
 import contextlib
-import importlib.util
 import io
 import re
+import runpy
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from llm_adapter.models import load_model, load_tokenizer
+from toy import experiments
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 NUMBER = re.compile(r"[+-]?\d+\.\d+")
+PYTHON = ".venv/bin/python"
+SHORT = {  # by module
+    "proofs": "dv_shift_nwj",
+    "toy": "--quick",
+    "benchmarks.estimators": "--only mi-estimators --tasks 1v1-normal-0.75 --seeds 1 --stair_seeds 0 --rows 256 "
+    "--steps 20 --out benchmark",
+    "llm_adapter.train": "--max_steps 2 --chat false",
+    "llm_adapter.pairs": "--count 4 --samples 2 --max_new_tokens 4",
+    "llm_adapter.evaluate": "--count 4 --samples 2 --k 1 --max_new_tokens 4",
+}
+STANDS_FOR = {"MODEL": "small", "DIR": "small", "FILE.jsonl": "few.jsonl"}
+ELSEWHERE = {
+    "make test": "it runs this test",
+    "make notebooks": "tests/test_notebooks.py executes each source by the same function",
+    "pip install .": "tests/test_packaging.py installs the wheel into an empty environment",
+}
 
 
 def blocks(language: str) -> list[str]:
@@ -32,17 +52,60 @@ def test_the_code_prints_what_stands_under_it():
     )
 
 
-def test_commands_exist():
-    targets = subprocess.run(["make", "help"], capture_output=True, text=True, check=True, cwd=ROOT).stdout
-    named = set(re.findall(r"\bmake ([a-z]+)\b", "".join(blocks("sh")) + (ROOT / "CONTRIBUTING.md").read_text()))
-    assert {"demo", "test"} <= named
-    for name in named - {"is"}:
-        assert f"make {name}" in targets
-    modules = set(re.findall(r"python -m ([\w.]+)", README))
-    assert modules
-    for module in modules:
-        package = importlib.util.find_spec(module).submodule_search_locations is not None
-        assert importlib.util.find_spec(f"{module}.__main__" if package else module), module
+def shown(text: str) -> list[str]:
+    """Return the commands of a text's lines, each once, without comments."""
+    return list(dict.fromkeys(shlex.join(shlex.split(line, comments=True)) for line in text.splitlines() if line))
+
+
+def dry_run(target: str) -> str:
+    """Return what make would run in a checkout whose environment is there."""
+    command = ["make", "-n", "-o", ".venv/.ready", target]
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+
+
+INLINE = re.findall(rf"`((?:make|pip|{PYTHON} -m) [^`]+)`", README)
+COMMANDS = shown("\n".join(["".join(blocks("sh")), *(" ".join(text.split()) for text in INLINE)]))
+DEMO = re.findall(rf"{PYTHON} [^;>\n]+", dry_run("demo"))
+RUN = shown("\n".join([line for line in COMMANDS if line.startswith(PYTHON)] + DEMO))
+
+
+def test_every_command_is_run_here_or_elsewhere():
+    assert set(COMMANDS) - set(RUN) == {"make demo", *ELSEWHERE}
+    assert len(RUN) >= 10
+    assert {line.split()[2] for line in RUN} == set(SHORT)
+    assert all(name in "\n".join(RUN).split() for name in STANDS_FOR)
+    for target in re.findall(r"\bmake (?!is\b)([a-z]+)", "\n".join(COMMANDS) + (ROOT / "CONTRIBUTING.md").read_text()):
+        assert dry_run(target)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a small model, a few preferences, and the shipped settings where a checkout has them."""
+    folder = tmp_path_factory.mktemp("checkout")
+    load_model("builtin").save_pretrained(folder / "small")
+    load_tokenizer("builtin").save_pretrained(folder / "small")
+    (folder / "llm_adapter").symlink_to(ROOT / "llm_adapter")
+    lines = (ROOT / "llm_adapter/pairs.jsonl").read_text().splitlines(keepends=True)
+    (folder / "few.jsonl").write_text("".join(lines[:4]))
+    return folder
+
+
+@pytest.mark.parametrize("command", RUN, ids=lambda command: command.removeprefix(f"{PYTHON} -m "))
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")  # another test has imported it
+@pytest.mark.filterwarnings("ignore:No artists with labels:UserWarning")  # one spec leaves half of a figure empty
+def test_a_command_runs(command, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(str(ROOT))
+    # one spec of some experiments: all of the quick ones take 90 s, and the tests of the lab run each kind
+    monkeypatch.setattr(experiments, "QUICK", {name: experiments.QUICK[name][:1] for name in experiments.DEMO})
+    _, flag, module, *flags = shlex.split(command)
+    assert flag == "-m"
+    if "--task" in flags:
+        pytest.importorskip("reasoning_gym", reason="needs the package reasoning-gym (pip install .[tasks])")
+    monkeypatch.setattr("sys.argv", [module, *(STANDS_FOR.get(word, word) for word in flags), *SHORT[module].split()])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    assert not ended.value.code
 
 
 def test_it_is_short():

@@ -7,6 +7,7 @@ import fnmatch
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -50,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=COMMAND, description="Compare estimators of mutual information on one set of files."
     )
-    many = {"nargs": "+", "metavar": "PATTERN"}
+    many: dict[str, Any] = {"nargs": "+", "metavar": "PATTERN"}
     parser.add_argument("--quick", action="store_true", help="rough numbers in a few minutes, to see that all runs")
     parser.add_argument("--only", **many, help="estimators, such as 'torch-mist/*' (default: all but our variants)")
     parser.add_argument("--tasks", **many, default=list(tasks.TEN), help="names of laws.TASKS (default: ten of them)")

@@ -6,6 +6,7 @@ What it reports is read on rows that its critics were not trained on, so it need
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from protocol import Read, answer, sources
@@ -15,7 +16,7 @@ import mi_estimators as mi
 
 def fit(estimator: str, x: np.ndarray, y: np.ndarray, seed: int, steps: int | None) -> tuple[dict, Read]:
     """Fit one of our estimators; return what it reports and a function that reads fresh rows."""
-    options = {} if estimator == "default" else {"estimator": estimator}
+    options: dict[str, Any] = {} if estimator == "default" else {"estimator": estimator}
     if steps is not None:
         options["steps"] = steps
     fitted = mi.MIEstimator(seed=seed, **options).fit(x, y)

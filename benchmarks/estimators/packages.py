@@ -9,6 +9,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -97,7 +98,8 @@ def fit(package: Package, estimator: str, law: tasks.Law, task: str, seed: int, 
     """
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data.npz"
-        np.savez(data, **tasks.draw(law, task, seed, rows))
+        arrays: dict[str, Any] = tasks.draw(law, task, seed, rows)  # Any: savez has options, too
+        np.savez(data, **arrays)
         command = [package.python, str(HERE / package.script), estimator, str(data), "--seed", str(seed)]
         if steps is not None:
             command += ["--steps", str(steps)]

@@ -88,7 +88,7 @@ def peak(size: int = 1024) -> float:
     square, best = torch.randn(size, size), 0.0
     for _ in range(5):
         started = time.process_time()
-        square @ square
+        square.mm(square)
         best = max(best, 2 * size**3 / (time.process_time() - started))
     return best
 
@@ -111,7 +111,7 @@ def line(policies: int, arms: int, steps: int, repeats: int) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Print the tables, and write them beside this file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.lab", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lab", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path, default=TABLES, help="file of the tables (default: beside the code)")
     options = parser.parse_args(argv)

@@ -68,7 +68,7 @@ def read_job(*modules: ModuleType) -> dict:
         torch.Tensor.float = torch.Tensor.double
         wide = SimpleNamespace(**vars(torch) | {"float": torch.float64, "float32": torch.float64})
         for module in (modeling_llama, *modules):
-            module.torch = wide
+            vars(module)["torch"] = wide
     return job
 
 

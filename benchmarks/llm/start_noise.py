@@ -61,7 +61,9 @@ def deviations(model: Path, data: Path, batches: int, row_layout: str, flags: di
 
 def main(argv: list[str] | None = None) -> int:
     """Measure and print the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.llm.start_noise", description=__doc__.split(":")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.llm.start_noise", description=(__doc__ or "").split(":")[0]
+    )
     parser.add_argument("--data", type=Path, required=True, help="preferences, JSON lines")
     parser.add_argument("--model", default="SmolLM2-135M", help="builtin or SmolLM2-135M (the default)")
     parser.add_argument("--batches", type=int, default=12, help=f"of {SIZE} examples, spread over the file")
