@@ -54,6 +54,12 @@ def shipped_masked(chosen, rejected, size):
     return float(mi.preference_loss(tensor([chosen]), tensor([rejected]), "infonce", mask=mask))
 
 
+def between(chosen, rejected):
+    """Whether the shipped loss lies between the largest and the sum of the pairwise DPO losses."""
+    each = [shipped(chosen, t, "dv") for t in rejected]
+    return max(each) - 1e-12 <= shipped(chosen, rejected) <= sum(each) + 1e-12
+
+
 EXAMPLE = {"chosen": strategies.scores(12), "rejected": strategies.vectors(3, 12)}
 THEOREM = Theorem(
     slug="k_negatives_is_infonce",
@@ -112,11 +118,7 @@ THEOREM = Theorem(
         Tested(
             "preference_loss(infonce) lies between the largest and the sum of the pairwise DPO losses",
             EXAMPLE,
-            lambda chosen, rejected: (
-                max(each := [shipped(chosen, t, "dv") for t in rejected]) - 1e-12
-                <= shipped(chosen, rejected)
-                <= sum(each) + 1e-12
-            ),
+            between,
             examples=25,
             cross_check=True,
         ),
