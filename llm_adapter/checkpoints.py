@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 
@@ -29,6 +29,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 class ResumableTrainer(Trainer):
     """Trainer with whole checkpoints. A subclass says what it sums between two logs: `window`, `set_window`."""
+
+    model: nn.Module  # which Trainer's annotation lets be None
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
