@@ -30,6 +30,6 @@ def prepare(folder: Path, pins: Path, python: str) -> str | None:
             except OSError as error:
                 return f"could not run {command[0]}: {error.strerror}"
             if code:
-                return f"could not be installed, see {log}"
+                return f"could not be installed (exit status {code}), see {log}"
     ready.write_text(digest)
     return None

@@ -147,7 +147,7 @@ def train(
         output.mkdir(parents=True, exist_ok=True)
         if args.resume_from_checkpoint:
             warn_of_changes(output / "run.json", run)
-        if not args.resume_from_checkpoint:
+        else:
             (output / "metrics.jsonl").write_text("")
         (output / "metrics.jsonl").touch()  # another folder's checkpoint may leave no step to log
         write_json(output / "run.json", run)
