@@ -158,6 +158,10 @@ class TestIdentity:
         with pytest.raises(TypeError, match="got a float"):
             Identity("i", 0.5 * x, x / 2).decide()
 
+    def test_what_is_no_expression_is_refused(self):
+        with pytest.raises(TypeError, match="expected an expression or a number, got Boolean"):
+            Identity("i", sp.true, 1).decide()
+
     def test_an_expression_must_be_defined_on_the_whole_domain(self):
         with pytest.raises(ValueError, match="no finite value at a = 1"):
             Identity("i", sp.log(1 - a) + a, sp.log((1 - a) * sp.exp(a))).decide()
