@@ -1,4 +1,4 @@
-"""Alerts in words, from the values of one log line: a run that collapses, starves or stands still."""
+"""Alerts in words, from the values of the last log lines: a run that collapses, starves or stands still."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from .metrics import STARVED
 from .objective import Objective
 
+EXAMPLES = 32  # over which values are averaged; the mean z_w of a few examples is below −1 nat now and then in any run
 SUNK = 1.0  # nats (per token with log_ratio: mean) that the chosen responses may lose on average
 MOST = 0.9  # share of examples that makes "most"
 FEW, ENOUGH = 0.1, 20  # effective share of negatives that is few, where there are enough negatives to say so
 
 
 def alerts(objective: Objective, values: Mapping[str, float]) -> dict[str, str]:
-    """Return kind → sentence for what is wrong in a line of training metrics (names of METRICS.md); often nothing."""
+    """Return kind → sentence for what is wrong in means over EXAMPLES or more (names of METRICS.md); often nothing."""
     found = {}
     moved = values["rewards/chosen"] / objective.beta
     if moved < -SUNK and values["movement/margin"] > SUNK:

@@ -6,7 +6,7 @@ METRICS.md defines each name. The sums are few numbers a batch and need no secon
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -62,8 +62,18 @@ def window_sums(
     return sums | {"weight": weights.sum(), "weight²": weights.square().sum(), "negatives": negatives.sum().double()}
 
 
-def window_metrics(objective: Objective, sums: dict[str, float]) -> dict[str, float]:
-    """Return the logged values of a window of batches from its sums, those of theory among them."""
+def last_windows(windows: Sequence[dict[str, float]], examples: int) -> list[dict[str, float]]:
+    """Return the fewest last windows (sums) that hold so many examples together; all, where there are fewer."""
+    held, first = 0.0, len(windows)
+    while first and held < examples:
+        first -= 1
+        held += windows[first]["examples"]
+    return list(windows[first:])
+
+
+def window_metrics(objective: Objective, *windows: dict[str, float]) -> dict[str, float]:
+    """Return the logged values of one or more windows of batches from their sums, those of theory among them."""
+    sums = {name: math.fsum(window[name] for window in windows) for name in windows[0]}
     examples = sums.pop("examples")
     weight, square, count = (sums.pop(name) for name in ("weight", "weight²", "negatives"))
     values = {name: total / examples for name, total in sums.items()}

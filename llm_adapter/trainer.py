@@ -13,14 +13,14 @@ from accelerate.utils import send_to_device
 from torch import Tensor
 
 from . import precision
-from .alerts import alerts
+from .alerts import EXAMPLES, alerts
 from .arguments import PreferenceArguments
 from .batching import LAYOUTS, collate, split_rows, sum_responses
 from .checkpoints import ResumableTrainer
 from .data import TokenizedExample
 from .gradient_noise import HeadGradients
 from .logprobs import choose_log_probs
-from .metrics import window_metrics, window_sums
+from .metrics import last_windows, window_metrics, window_sums
 from .models import CausalLM
 from .reference import Reference, sharded, with_reference
 from .row_layout import choose_collate
@@ -67,6 +67,7 @@ class PreferenceTrainer(ResumableTrainer):
         self._metrics = self.output / "metrics.jsonl"
         self._head_gradients = HeadGradients()
         self._alerts: dict[str, str] = {}  # those of the last training log
+        self._recent: list[dict[str, float]] = []  # the sums of the last training logs that alerts look at
         self._sums: dict[str, dict[str, Tensor]] = {"": {}, "eval_": {}}  # since the last log, over examples
         self._updates = precision.SurvivingUpdates()
         self.add_callback(self._updates)
@@ -163,8 +164,10 @@ class PreferenceTrainer(ResumableTrainer):
         if measured:
             totals = self.accelerator.reduce(torch.stack(list(sums.values())), "sum")
             assert isinstance(totals, Tensor)  # as a tensor went in
-            means = window_metrics(self.objective, dict(zip(sums, totals.tolist(), strict=True)))
+            window = dict(zip(sums, totals.tolist(), strict=True))
+            means = window_metrics(self.objective, window)
             if not prefix:
+                self._recent = last_windows([*self._recent, window], EXAMPLES)
                 means |= self._head_gradients.statistics(self.accelerator.gather)
                 means |= self._updates.statistics(self.accelerator.gather)
             logs.update({prefix + name: value for name, value in means.items()})
@@ -172,15 +175,16 @@ class PreferenceTrainer(ResumableTrainer):
         super().log(logs, start_time)
         if measured and self.is_world_process_zero():
             line = self.state.log_history[-1]
-            found = {} if prefix else alerts(self.objective, logs)
+            found = {} if prefix else self._find_alerts()
             append_json_line(self._metrics, line | ({"alerts": found} if found else {}))
             if not prefix:
                 self._say_new(found)
 
     def window(self):
-        """Return what a checkpoint keeps: the sums since the last log, its alerts, the length of metrics.jsonl."""
+        """Return what a checkpoint keeps: the sums since the last log, what its alerts saw, metrics.jsonl's length."""
         tensors = {f"{prefix}sums.{name}": value for prefix, sums in self._sums.items() for name, value in sums.items()}
-        values = {"sums": {prefix: list(sums) for prefix, sums in self._sums.items()}, "alerts": self._alerts}
+        values = {"sums": {prefix: list(sums) for prefix, sums in self._sums.items()}}
+        values |= {"alerts": self._alerts, "recent": self._recent}
         if self.is_world_process_zero():
             values["metrics"] = self._metrics.stat().st_size if self._metrics.exists() else 0
         return tensors | self._head_gradients.state() | self._updates.state(), values
@@ -193,9 +197,14 @@ class PreferenceTrainer(ResumableTrainer):
         }
         self._head_gradients.set_state(tensors)
         self._updates.set_state(tensors)
-        self._alerts = values["alerts"]
+        self._alerts, self._recent = values["alerts"], values["recent"]
         if self._metrics.exists() and self._metrics.stat().st_size > values.get("metrics", math.inf):
             os.truncate(self._metrics, values["metrics"])
+
+    def _find_alerts(self) -> dict[str, str]:
+        if sum(window["examples"] for window in self._recent) < EXAMPLES:
+            return {}
+        return alerts(self.objective, window_metrics(self.objective, *self._recent))
 
     def _say_new(self, found: dict[str, str]) -> None:
         """Print the alerts that the last training log did not have."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
 from matplotlib.figure import Figure
 
+from llm_adapter.alerts import EXAMPLES, alerts
+from llm_adapter.objective import Objective
 from llm_adapter.report import Run as Logs
 from llm_adapter.report import read_run
 from toy.style import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY
@@ -47,10 +51,24 @@ def row(run: plan.Run, logs: Logs) -> dict:
         "ranking": logs.curve(f"{HELD_OUT}rewards/accuracies")[1][-1],
         "starved": logs.curve("gradient/chosen_starved")[1][-1],
         "ess": next(iter(logs.curve("ess/fraction")[1][-1:]), None),  # SFT has no negatives
-        "collapse_alerts": sum("collapse" in line.get("alerts", {}) for line in logs.lines),
+        "collapse_alerts": collapse_alerts(replace(objective, beta=beta), logs),
         **{f"greedy {name}": found["accuracy"]["mean"] for name, found in tasks.items()},
         **{f"pass@{k} {name}": v["mean"] for name, found in tasks.items() for k, v in found["pass_at_k"].items()},
     }
+
+
+def collapse_alerts(objective: Objective, logs: Logs) -> int:
+    """Return the steps at which the adapter's alert `collapse` stands: on means over the steps that hold EXAMPLES."""
+    lines = [line for line in logs.lines if "loss" in line]
+    steps = math.ceil(EXAMPLES / plan.BATCH)
+    spans = (lines[end - steps : end] for end in range(steps, len(lines) + 1))
+    return sum("collapse" in alerts(objective, means(span)) for span in spans)
+
+
+def means(lines: Sequence[dict]) -> dict[str, float]:
+    """Return the means of the numbers that each of some log lines has."""
+    numbers = [{name for name, value in line.items() if isinstance(value, float)} for line in lines]
+    return {name: fmean(line[name] for line in lines) for name in set.intersection(*numbers)}
 
 
 COLUMNS = {

@@ -9,11 +9,11 @@ from matplotlib import rc_context
 from transformers import ByT5Tokenizer, LlamaForCausalLM, set_seed
 
 import mi_estimators as mi
-from llm_adapter.alerts import alerts
+from llm_adapter.alerts import EXAMPLES, alerts
 from llm_adapter.arguments import PAIRS, parse_arguments
 from llm_adapter.data import read_examples, tokenize
 from llm_adapter.logprobs import output_head
-from llm_adapter.metrics import window_metrics, window_sums
+from llm_adapter.metrics import last_windows, window_metrics, window_sums
 from llm_adapter.models import load_model
 from llm_adapter.objective import Objective
 from llm_adapter.report import main as report
@@ -171,6 +171,28 @@ def test_the_alert_of_a_collapse_is_true_of_its_objective(objective, margin, sai
     found = alerts(objective, line(rewards__chosen=-0.5, movement__margin=4.0, **margin))["collapse"]
     assert said.removeprefix("nats; ") in found
     assert ("bound js" in found) == (objective.bound == "dv")
+
+
+def test_windows_pool_to_the_metrics_of_all_their_examples():
+    halves = [{name: value[i : i + 1] for name, value in BATCH.items() if name == "negatives"} for i in (0, 1)]
+    halves[0]["lengths"], halves[1]["lengths"] = BATCH["lengths"][[0, 2, 3]], BATCH["lengths"][[1, 4]]
+    log_probs = LOG_PROBS[[0, 2, 3]], LOG_PROBS[[1, 4]]
+    objective = Objective(beta=0.2)
+    windows = [
+        {
+            name: total.item()
+            for name, total in window_sums(objective, part, (Z[0][i : i + 1], Z[1][i : i + 1]), half).items()
+        }
+        for i, (part, half) in enumerate(zip(log_probs, halves, strict=True))
+    ]
+    assert window_metrics(objective, *windows) == pytest.approx(measured(objective), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "kept"), [([4] * 9, [4] * 8), ([4, 64], [64]), ([4, 4], [4, 4]), ([30, 1, 1], [30, 1, 1])]
+)
+def test_alerts_look_at_the_fewest_last_windows_that_hold_enough_examples(sizes, kept):
+    assert [window["examples"] for window in last_windows([{"examples": size} for size in sizes], EXAMPLES)] == kept
 
 
 def test_report_shows_theory_alerts_and_what_is_missing(tmp_path, capsys):

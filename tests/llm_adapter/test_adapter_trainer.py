@@ -15,6 +15,7 @@ import mi_estimators as mi
 from llm_adapter.arguments import PAIRS, parse_arguments
 from llm_adapter.batching import split_rows, sum_responses
 from llm_adapter.data import read_examples, tokenize
+from llm_adapter.metrics import window_sums
 from llm_adapter.models import load_model
 from llm_adapter.objective import Objective
 from llm_adapter.runlog import strict
@@ -213,6 +214,29 @@ def test_resume_goes_on_as_if_uninterrupted(tmp_path, few, capsys, caplog):
         "llm_adapter.train: warning: resume_from_checkpoint: beta was 0.1, is 0.3; learning_rate was 0.002, is 1e-06\n"
     )
     assert said in capsys.readouterr().err
+
+
+def test_alerts_look_at_the_last_32_examples_even_across_a_resumption(tmp_path):
+    """Eight batches of four: one sunk batch is no collapse, five are; a checkpoint keeps what was seen."""
+
+    def log(trainer, sunk):
+        batch = trainer.data_collator(trainer.train_dataset[:4])
+        chosen = torch.full((4,), -1.9 if sunk else 0.0)
+        rejected = (chosen - 4).unsqueeze(-1).expand(batch["negatives"].shape)
+        log_probs = torch.zeros(len(batch["lengths"]))
+        trainer._sums[""] = window_sums(trainer.objective, log_probs, (chosen, rejected), batch)
+        trainer.log({"loss": 0.5})
+        return set(json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1]).get("alerts", {}))
+
+    flags = ["--bound", "dv", "--max_negatives", "1"]
+    trainer = make_trainer(tmp_path, *flags)
+    pattern = [True] * 4 + [False] * 4 + [True] * 5 + [False] * 2
+    first = [log(trainer, sunk) for sunk in pattern[:6]]
+    _, values = trainer.window()
+    resumed = make_trainer(tmp_path, *flags)
+    resumed.set_window({name: torch.zeros(()) for name in trainer.window()[0]}, json.loads(json.dumps(values)))
+    assert first == [set()] * 6
+    assert [log(resumed, sunk) for sunk in pattern[6:]] == [set()] * 6 + [{"collapse"}] * 3
 
 
 class Seen(TrainerCallback):
