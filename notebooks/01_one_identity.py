@@ -64,8 +64,8 @@ axes[1].legend(loc="upper left")
 plt.show()
 
 # %% [markdown]
-# *What one atom contributes to each bound, as a function of the critic there, for two values of its ratio r = dP/dQ. The rows differ in all but one thing: each has its
-# maximum at T = ln r (dotted).*
+# *What one atom contributes to each bound, as a function of the critic there, for two values of its ratio r = dP/dQ. The rows differ in shape and share one thing: each has its
+# maximum at T = ln r (dotted). nwj is hidden by kl, from which it differs by a constant.*
 
 # %%
 best = {name: law.exact(bound, law.log_ratio_matrix) for name, bound in mi.BOUNDS.items()}
@@ -184,8 +184,8 @@ axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
-# *Both losses when chosen and rejected move together at a fixed margin of 1 nat. DPO is flat: nothing holds the chosen reward. MIO has a minimum,
-# and grows on both sides.*
+# *Both losses when chosen and rejected move together at a fixed margin of 1 nat. DPO is flat: nothing holds the chosen reward. MIO grows on both
+# sides of a minimum, which here lies below the anchor, where the chosen term alone is least (dotted), because the rejected reward moves along.*
 
 # %%
 assert (flat - flat[0]).abs().max() < 1e-12

@@ -123,7 +123,7 @@ axes[1].legend()
 plt.show()
 
 # %% [markdown]
-# *Bias of DV's value over all minibatches. Left: at the exact log-ratio; points are exact, dashed lines the leading term χ²/2M. Until M passes the number of
+# *Bias of DV's value over all minibatches, for K symbols, copied with probability 0.9. Left: at the exact log-ratio; points are exact, dashed lines the leading term χ²/2M. Until M passes the number of
 # symbols the bias is a large part of the information itself, and the leading term says little. Right: the bias as a share of its leading term, at a critic with
 # d = 100. No point lies below 2φ(1 + y); the rarest region is on it; with a common one the leading term is too small at few negatives.*
 

@@ -120,7 +120,8 @@ show(axes, ("I (nats)", "N · Var of the value, N = 64"), ("M, negatives", "M ·
 # %% [markdown]
 # *Left: N times the variance of each bound's value at ln dP/dQ, over all batches of 64 positives and 64 negatives; line: the theorem's Var_P(ln r) + χ² for NWJ. DV
 # lies above it while 64 negatives sometimes find the region A, and below once they hardly ever do: then it is steady and wrong (notebook 02). Right: M times the
-# variance of DV's ln Ẑ as a share of its limit χ². The limit is reached only at M ≫ 1/ε; near M = 1/ε the variance is three times as large.*
+# variance of DV's ln Ẑ as a share of its limit χ². The limit is reached only at M ≫ 1/ε; near M = 1/ε the variance is three times as large. The laws: K symbols, copied
+# with probability 0.95; relative: DV against Q_α of section 5, α = 0.9.*
 
 # %%
 assert (noise["nwj"] - theory["nwj"]).abs().max() < 1e-6

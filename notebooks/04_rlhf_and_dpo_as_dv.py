@@ -215,7 +215,8 @@ plt.show()
 # %% [markdown]
 # *What DPO's value ln 2 − L reaches (blue points: softmax policies trained by exact flow) and the information between a pair and its order (green).
 # Left: on two responses they agree, between KL(P‖M) and KL(P‖M) + KL(R‖M): a converged DPO overstates KL(P‖M), here by up to 0.1486 nats. Right: on
-# three they agree for Bradley–Terry odds (0); the stronger the preferences run in a cycle, the more of the information no policy can express.*
+# three responses they agree at strength 0, where the odds are Bradley–Terry's; the stronger the preferences run in a cycle, the more of the information
+# no policy can express.*
 
 # %%
 information, reached, label, policies = results

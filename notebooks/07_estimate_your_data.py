@@ -95,8 +95,8 @@ assert torch.corrcoef(torch.stack([exact[0], found[0]]))[0, 1] > 0.8
 # **`low_ess`.** [`ess_law`](../docs/THEOREMS.md#ess_law): *with $M$ i.i.d. negatives and $T = \ln r + c$,* the share of negatives that carry DV tends to
 # $1/(1 + \chi^2) \le e^{-I}$; for Gaussian rows it is $e^{-2I}$, here $10^{-7}$. A mean of $e^T$ then rests on a handful of pairs, and so does its standard error.
 #
-# **`overfit`.** Critics without the copula anchor read much more on the rows they were trained on than on others: they are short of rows. The held-out value is not
-# optimistic, and the information may be much larger.
+# **`overfit`.** By default a critic is a fitted copula, its *anchor*, plus a network. Networks without it read much more on the rows they were trained on than on others:
+# they are short of rows. The held-out value is not optimistic, and the information may be much larger.
 #
 # More rows help slowly: no method certifies more than $2 \ln n$ nats from $n$ pairs of an arbitrary law
 # ([`mcallester_stratos`](../docs/THEOREMS.md#mcallester_stratos); *a promise kept for every law*). What is reported beyond rests on the critic's form.
@@ -161,8 +161,8 @@ plt.show()
 
 # %% [markdown]
 # *Null of the permutation test (grey, 200 random pairings of rows that no critic saw) and the rows as they are paired (line). Left: dependence that a correlation
-# misses. Middle: none. Right: ln 2 nats that the critics miss; where they found nothing all pairings score alike, and the rank
-# among them is drawn at random.*
+# misses. Middle: none. Right: ln 2 nats that the critics miss. Where they found nothing (middle and right) every pairing scores ln σ(0) = −ln 2, the null is one bar, and the
+# rank among equals is drawn at random, here from the same seed.*
 
 # %%
 assert tests["the rows of section 1"].p_value < 0.01

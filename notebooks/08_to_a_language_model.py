@@ -100,7 +100,8 @@ assert abs(cells["DPO"].start(batch["negatives"]).item() - torch.tensor(2.0).log
 # ## 2. Two losses, one model, the same first gradient
 #
 # The built-in model (two layers, bytes) on the shipped arithmetic problems, by DPO at $\beta = 0.05$ and by MIO at $2\beta$: by
-# [`matched_gradients`](../docs/THEOREMS.md#matched_gradients) their first gradients are equal. Two theorems tell what may happen next:
+# [`matched_gradients`](../docs/THEOREMS.md#matched_gradients) their gradients in the log-ratios are equal *where these are all 0*, that is at the first step. Two theorems tell
+# what may happen next:
 #
 # **Theorem [`dpo_flat_direction`](../docs/THEOREMS.md#dpo_flat_direction).** *For any scores,* DPO's loss does not change along $(1, 1)$ in $(z_w, z_l)$: it has no opinion on
 # where the two responses go together.
@@ -131,8 +132,8 @@ plt.show()
 
 # %% [markdown]
 # *The built-in model, 32 steps of 8 prompts, each with up to three rejected responses. Left: mean chosen reward; the band is MIO's no-collapse interval, the
-# dotted line its anchor ln 2; DPO has neither. Middle: the common movement of chosen and rejected responses, which DPO's loss does not see, and the margin, which both
-# drive. Right: the share of the rejected responses that carry the gradient.*
+# dotted line its anchor ln 2; DPO has neither. Middle: the common movement of chosen and rejected responses, which DPO's loss does not see and which may go either way, and
+# the margin, which both drive. Right: the share of the rejected responses that carry the gradient.*
 
 # %%
 assert abs(dpo_lines[0]["loss"] - dpo["loss_start"]) < 1e-4
