@@ -44,7 +44,7 @@ demo: $(READY) ## the whole house in small: theorems, lab, an estimate, a langua
 	@echo "[4/4] the lab, and the report"
 	@$(BIN)/python -m toy demo --out $(OUT)
 
-test: $(READY) ## everything that must hold, in a few minutes
+test: $(READY) ## everything that must hold
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
 check: $(READY) ## format, lint and types

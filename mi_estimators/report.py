@@ -75,7 +75,8 @@ class MIEstimate:
     def __str__(self) -> str:
         low, high = self.interval
         kind = {"lower": "a lower bound of I", "upper": "an upper bound of I", "neither": "not a bound of I"}
-        d, others = self.diagnostics, ", ".join(f"{name} {value:.3f}" for name, value in self.readouts.items())
+        d = self.diagnostics
+        others = ", ".join(f"{k} {v:.3f}" if abs(v) < 1e6 else f"{k} {v:.2g}" for k, v in self.readouts.items())
         lines = [
             f"{self.nats:.3f} nats, 95 % [{low:.3f}, {high:.3f}]  ({self.estimator.name}, held out,"
             f" {kind[self.estimator.kind]})",

@@ -65,7 +65,7 @@ plt.show()
 
 # %% [markdown]
 # *What one atom contributes to each bound, as a function of the critic there, for two values of its ratio r = dP/dQ. The rows differ in shape and share one thing: each has its
-# maximum at T = ln r (dotted). nwj is hidden by kl, from which it differs by a constant.*
+# maximum at T = ln r (dotted). nwj and kl are two names of one row (one curve).*
 
 # %%
 best = {name: law.exact(bound, law.log_ratio_matrix) for name, bound in mi.BOUNDS.items()}

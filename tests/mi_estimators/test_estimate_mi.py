@@ -2,6 +2,7 @@
 
 import math
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ def test_every_estimator_finds_the_information_of_a_gaussian(name):
     assert [history[0]["step"] for history in estimate.history] == [0, 0]
     assert set(estimate.readouts) == set(mi.READOUTS)
     assert f"{estimate.nats:.3f} nats" in str(estimate)
+    assert "nwj -1.2e+107\n" in str(replace(estimate, readouts={"nwj": -1.2e107}))  # a critic that ran off
 
 
 @pytest.mark.parametrize("critic", ["separable", "bilinear", "concatenated", "hybrid"])
