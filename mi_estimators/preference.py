@@ -76,7 +76,7 @@ def preference_loss(
         rejected = rejected.unsqueeze(-1)
     if rejected.shape[:-1] != chosen.shape:
         raise ValueError(
-            f"rejected: expected shape {tuple(chosen.shape)} or {(*chosen.shape, 'K')}, got {tuple(rejected.shape)}"
+            f"rejected: expected shape {tuple(chosen.shape)}, or that and K responses, got {tuple(rejected.shape)}"
         )
     positive = chosen.unsqueeze(-1)
     log_own, log_each, count = _log_weights(bound, mix, rejected, mask)
