@@ -11,7 +11,7 @@ from .objective import Objective
 EXAMPLES = 32  # over which values are averaged; the mean z_w of a few examples is below −1 nat now and then in any run
 SUNK = 1.0  # nats (per token with log_ratio: mean) that the chosen responses may lose on average
 MOST = 0.9  # share of examples that makes "most"
-FEW, ENOUGH = 0.1, 20  # effective share of negatives that is few, where there are enough negatives to say so
+FEW = 0.1  # effective share of the negatives (of EXAMPLES or more: there are enough to say so) that is few
 
 
 def alerts(objective: Objective, values: Mapping[str, float]) -> dict[str, str]:
@@ -47,7 +47,7 @@ def alerts(objective: Objective, values: Mapping[str, float]) -> dict[str, str]:
             f"mean chosen reward {values['rewards/chosen']:+.3f} is at the anchor −ln(1 − mix): more steps will not "
             "raise it; a mix nearer to 1 would"
         )
-    if values.get("ess/fraction", 1.0) < FEW and values["ess/negatives"] / values["ess/fraction"] >= ENOUGH:
+    if values.get("ess/fraction", 1.0) < FEW:
         count = values["ess/negatives"] / values["ess/fraction"]
         found["few_negatives"] = (
             f"{values['ess/negatives']:.1f} of {count:.0f} rejected responses carry the gradient of the negatives"

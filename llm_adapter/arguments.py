@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from argparse import SUPPRESS
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import torch
 import yaml
 from transformers import TrainingArguments
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK, get_available_reporting_integrations
-from transformers.trainer_utils import IntervalStrategy, get_last_checkpoint
+from transformers.trainer_utils import IntervalStrategy, SchedulerType, get_last_checkpoint
 
 from .fields import Check, DataArguments, ModelArguments, ObjectiveArguments
-from .flags import Parser
+from .flags import Parser, about
 from .objective import Objective
 
 HERE = Path(__file__).parent
@@ -30,7 +30,7 @@ USUAL = (  # of TrainingArguments, in --help
     *("output_dir", "resume_from_checkpoint", "seed", "max_steps", "num_train_epochs", "learning_rate", "warmup_steps"),
     *("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps", "bf16", "use_cpu"),
     *("gradient_checkpointing", "logging_steps", "eval_strategy", "eval_steps", "save_strategy", "save_steps"),
-    *("report_to", "disable_tqdm"),
+    *("lr_scheduler_type", "report_to", "disable_tqdm"),
 )
 
 
@@ -41,13 +41,17 @@ class PreferenceArguments(ObjectiveArguments, DataArguments, ModelArguments, Tra
     The defaults suit a billion-parameter model; configs/ has recipes for smaller ones.
     """
 
-    learning_rate: float = 1e-6
-    lr_scheduler_type: str = "cosine"
-    warmup_steps: float = 0.1
-    num_train_epochs: float = 1.0
-    logging_steps: float = 10
+    output_dir: str | None = field(default=None, metadata=about("Folder of the run (default: runs/MODEL-LOSS)."))
+    resume_from_checkpoint: str | None = field(
+        default=None, metadata=about("true: go on from the last checkpoint in output_dir; or a checkpoint's folder.")
+    )
+    learning_rate: float = field(default=1e-6, metadata=about("Of AdamW, at the top of its schedule."))
+    lr_scheduler_type: str = field(default="cosine", metadata=about("How the rate falls after the warm-up."))
+    warmup_steps: float = field(default=0.1, metadata=about("Steps in which the rate rises from 0; below 1: a share."))
+    num_train_epochs: float = field(default=1.0, metadata=about("Passes over the data, where max_steps says nothing."))
+    logging_steps: float = field(default=10, metadata=about("Steps between two log lines; below 1: a share."))
     logging_first_step: bool = True
-    report_to: str = "none"
+    report_to: str = field(default="none", metadata=about("Trackers, tensorboard for one; none, or all installed."))
     remove_unused_columns: bool = False
     dataloader_pin_memory: bool = torch.cuda.is_available()
     ddp_find_unused_parameters: bool | None = False  # every weight is trained
@@ -66,6 +70,8 @@ class PreferenceArguments(ObjectiveArguments, DataArguments, ModelArguments, Tra
         yield "train_sampling_strategy", ordered, "random or sequential (rows are packed in any case)"
         yield "seed", 0 <= self.seed < 2**32, "an integer from 0 to 2^32 - 1"
         yield "enable_jit_checkpoint", not self.enable_jit_checkpoint, "false (SIGTERM saves one in any case)"
+        schedules = [each.value for each in SchedulerType]
+        yield "lr_scheduler_type", self.lr_scheduler_type in schedules, f"one of {', '.join(schedules)}"
         yield "learning_rate", 0 <= self.learning_rate < float("inf"), "a finite number ≥ 0"
 
     def objective(self) -> Objective:
@@ -148,7 +154,8 @@ def _shorten_help(parser: Parser) -> None:
 def _config_flags(path: str | Path, parser: Parser) -> list[str]:
     """Return a YAML file's fields as flags, so that they are read by the same rules; null leaves the default."""
     try:
-        config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        config, node = yaml.safe_load(text), yaml.compose(text, yaml.SafeLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ValueError(
             f"config: expected a readable YAML file, got {path} ({' '.join(str(error).split())})"
@@ -156,19 +163,25 @@ def _config_flags(path: str | Path, parser: Parser) -> list[str]:
     if not isinstance(config, dict):
         raise ValueError(f"{path}: expected YAML of 'field: value' lines, got {type(config).__name__}")
     known = {entry.name for entry in fields(PreferenceArguments) if entry.init}
-    for key in config:
+    lines: dict[str, int] = {}
+    for key, line in ((each.value, each.start_mark.line + 1) for each, _ in node.value):
         if key not in known:
-            raise ValueError(f"{path}: expected known fields, got {key}{parser.nearest(str(key))}")
+            raise ValueError(f"{path}:{line}: expected known fields, got {key}{parser.nearest(key)}")
+        if key in lines:
+            raise ValueError(f"{path}:{line}: {key}: expected it once, got it again (first in line {lines[key]})")
+        lines[key] = line
     flags = []
     for key, value in config.items():
         if value is False and key.endswith("_strategy"):
             value = "no"  # YAML 1.1 reads a bare no so
         if isinstance(value, list):
-            flags += [f"--{key}", *map(str, value)]
-        elif value is not None:
-            flags.append(f"--{key}={json.dumps(value) if isinstance(value, dict | bool) else value}")
-    try:
-        parser.parse_args(flags)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+            given = [f"--{key}", *map(str, value)]
+        else:
+            given = [f"--{key}={json.dumps(value) if isinstance(value, dict | bool) else value}"]
+        try:
+            parser.parse_args(given if value is not None else [])
+        except ValueError as error:
+            named = "" if f"--{key}" in str(error) else f"{key}: "
+            raise ValueError(f"{path}:{lines[key]}: {named}{error}") from None
+        flags += given if value is not None else []
     return flags

@@ -1,9 +1,10 @@
 """Checkpoints that are whole or absent, and a run that stops and goes on at any step as if nothing had happened.
 
 transformers writes checkpoint-N in place and forgets what was summed since the last log. Here it is written in a hidden
-folder beside, together with those sums, and renamed once it is on the disk. Ctrl-C and SIGTERM end the run after the
-optimiser step at hand, with a checkpoint. (transformers' `enable_jit_checkpoint` knows SIGTERM only and may save
-between a batch and its step, which a resumed run would then make with other random numbers.)
+folder beside, together with those sums, and renamed once it is on the disk; and the last step is always logged. Ctrl-C
+and SIGTERM end the run after the optimiser step at hand, with a checkpoint. (transformers' `enable_jit_checkpoint`
+knows SIGTERM only and may save between a batch and its step, which a resumed run would then make with other random
+numbers.)
 """
 
 from __future__ import annotations
@@ -186,6 +187,8 @@ class _Hooks(TrainerCallback):
         self.trainer._load_window(self.trainer._resumed_from)
 
     def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step >= state.max_steps and args.logging_strategy != "no":
+            control.should_log = True
         if found := self.trainer._agreed_signal():
             self.trainer.stopped_by = found
             control.should_save = control.should_training_stop = True

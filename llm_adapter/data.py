@@ -75,10 +75,11 @@ def tokenize(
         ValueError: a tokenizer without the template or EOS that they need, or any example that cannot be used.
     """
     options = Options(max_length, truncation, chat)
+    files = open_source(path).files if Path(path).is_dir() else (str(path),)
     found = check_tokenizer(tokenizer, examples, options)
-    refuse([str(path)], [found] if found else [])
+    refuse(files, [found] if found else [])
     outcomes = list(tokenize_examples(examples, tokenizer, options))
-    refuse([str(path)], [each for each in outcomes if isinstance(each, Fault)])
+    refuse(files, [each for each in outcomes if isinstance(each, Fault)])
     return [each for each in outcomes if isinstance(each, TokenizedExample)]
 
 
@@ -194,6 +195,35 @@ def check_share(data: Data, max_dropped: float, listed: Path) -> None:
             f"max_dropped: expected {limit}, got {len(data.dropped)} of {rows} dropped ({_by_reason(data)}; "
             f"all in {listed}): {named}"
         )
+
+
+def check_fit(examples: Sequence[TokenizedExample], files: Sequence[str], model) -> None:
+    """Refuse examples that a causal LM has no positions or no embeddings for, before its own code trips over them.
+
+    Raises:
+        ValueError: the longest such example, or that with the largest token id, by file and line.
+    """
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    longest = max(examples, key=_length)
+    if positions and _length(longest) > positions:
+        raise ValueError(
+            f"max_length: expected at most the model's {positions} positions, got {_length(longest)} tokens in "
+            f"{files[longest.file]}:{longest.line}"
+        )
+    vocabulary, largest = len(model.get_input_embeddings().weight), max(examples, key=_largest_id)
+    if _largest_id(largest) >= vocabulary:
+        raise ValueError(
+            f"model: expected token ids below its {vocabulary} embeddings, got {_largest_id(largest)} in "
+            f"{files[largest.file]}:{largest.line} (the tokenizer is another model's)"
+        )
+
+
+def _length(example: TokenizedExample) -> int:
+    return len(example.prompt) + max(map(len, example.completions))
+
+
+def _largest_id(example: TokenizedExample) -> int:
+    return max(map(max, (example.prompt, *example.completions)))
 
 
 def report(data: Data, args) -> str:

@@ -19,12 +19,13 @@ from torch import nn
 from tqdm import tqdm
 
 from .batching import collate, split_rows, sum_responses
-from .data import TokenizedExample, read_examples, tokenize
+from .data import TokenizedExample, check_fit, read_examples, tokenize
 from .flags import about
 from .logprobs import choose_log_probs
 from .models import load_tokenizer
 from .rates import bootstrap, curve, wilson
 from .rollouts import RolloutArguments, ask, collect, load, parse, run
+from .sources import open_source
 from .token_cache import whole_file
 
 COMMAND = "llm_adapter.evaluate"
@@ -67,11 +68,11 @@ def refuse_overlap(questions: Sequence[str], path: str) -> None:
     examples = read_examples(path)
     said = [(each, each.prompt if isinstance(each.prompt, str) else each.prompt[-1]["content"]) for each in examples]
     asked = set(questions)
-    lines = [each.line for each, prompt in said if prompt.strip() in asked]
-    if lines:
+    found = [each for each, prompt in said if prompt.strip() in asked]
+    if found:
         raise ValueError(
-            f"train_data: expected none of the {len(asked)} questions asked here, got {len(lines)}, "
-            f"the first in {path}:{lines[0]}"
+            f"train_data: expected none of the {len(asked)} questions asked here, got {len(found)}, "
+            f"the first in {open_source(path).files[found[0].file]}:{found[0].line}"
         )
 
 
@@ -154,6 +155,8 @@ def evaluate(argv: Sequence[str]) -> None:
     path, out = arguments.pairs, Path(arguments.out)
     examples = tokenize(read_examples(path), tokenizer, arguments.max_length, path, arguments.chat) if path else []
     model = load(arguments)
+    if path:
+        check_fit(examples, open_source(path).files, model)
     out.parent.mkdir(parents=True, exist_ok=True)
     found = {"command": shlex.join(["python", "-m", COMMAND, *argv]), "arguments": asdict(arguments)}
     if questions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
+from argparse import SUPPRESS, Action, ArgumentDefaultsHelpFormatter
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -35,12 +36,28 @@ def command_line(module: str, argv: Sequence[str]) -> str:
     return shlex.join([*(["python", script] if script.startswith("-") else [Path(script).name]), *flags])
 
 
+class _Help(ArgumentDefaultsHelpFormatter):
+    """Show each flag once, without its twin of dashes, and its default unless its help says it or there is none."""
+
+    def _format_action_invocation(self, action: Action) -> str:
+        values = self._format_args(action, self._get_default_metavar_for_optional(action))
+        return f"{action.option_strings[0]} {values}".rstrip()
+
+    def _get_help_string(self, action: Action) -> str | None:
+        said = "(default" in (action.help or "") or action.default is None
+        return action.help if said else super()._get_help_string(action)
+
+
 class Parser(HfArgumentParser):
     """Transformers' parser of a dataclass; it raises a ValueError where argparse would exit."""
 
     def __init__(self, kind: type, command: str, **options) -> None:
+        options = {"formatter_class": _Help} | options
         super().__init__(DataClassType(kind), allow_abbrev=False, prog=f"python -m {command}", **options)
         self._names = [entry.name for entry in fields(kind) if entry.init]
+        for action in self._actions:
+            if action.option_strings[0].startswith("--no_"):
+                action.help = SUPPRESS  # of a flag that is true: its help says the opposite
 
     def error(self, message: str):
         """Raise what argparse found."""

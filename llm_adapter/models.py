@@ -6,6 +6,7 @@ Weights come from safetensors or GGUF, never from a pickle; code that a model br
 from __future__ import annotations
 
 import json
+import struct
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
@@ -155,22 +156,20 @@ def _builtin(attn_implementation: str | None) -> nn.Module:
 
 
 def _load(auto, name: str, **options):
-    check_model_name(name)
-    path = Path(name)
+    path = Path(check_model_name(name))
     if auto is AutoModelForCausalLM and not path.is_file():
         options["use_safetensors"] = True
     if path.is_file():
         # its bar, too, is then drawn only where the others are
         modeling_gguf_pytorch_utils.tqdm = logging.tqdm  # type: ignore  # a name that the module imports
         options["gguf_file"] = path.name
-        name = str(path.parent)
         if auto is AutoModelForCausalLM and hasattr(transformers, "GgufConfig"):
             # without `dequantize` the model is flagged quantised and can be neither trained nor saved
             options["quantization_config"] = transformers.GgufConfig(dequantize=True)
     try:
         with gguf_read_once() if path.is_file() else nullcontext():
-            return auto.from_pretrained(name, **options)
-    except (OSError, ValueError, SafetensorError) as error:
+            return auto.from_pretrained(str(path.parent) if path.is_file() else name, **options)
+    except (OSError, ValueError, SafetensorError, struct.error) as error:  # the last of a damaged GGUF file
         reason = " ".join(str(error).split())
         raise ValueError(
             f"model: expected {BUILTIN!r}, a path or a reachable hub name, got {name} ({reason})"

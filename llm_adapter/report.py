@@ -19,6 +19,8 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .token_cache import whole_file
+
 INK, GREY = "#24292f", "#8c959f"
 COLOURS = ("#1f87c9", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#666666")
 STYLE = {
@@ -121,7 +123,8 @@ def draw(panel: Panel, runs: Sequence[Run], axes: Axes) -> bool:
             label = short if len(runs) == 1 else f"{run.name}, {short}" if len(panel.metrics) > 1 else run.name
             steps, values = run.curve(metric)
             if values:
-                axes.plot(steps, values, "-" if m == 0 else "--", color=colour, label=label, linewidth=1.4)
+                line = "." if len(values) == 1 else "-" if m == 0 else "--"
+                axes.plot(steps, values, line, color=colour, label=label, linewidth=1.4)
                 drawn = True
             evaluated = run.curve(f"eval_{metric}")
             axes.plot(*evaluated, "o", color=colour, markersize=4, label=f"{label}, held out" if evaluated[0] else None)
@@ -188,10 +191,9 @@ def write_report(folders: Sequence[str | Path], out: str | Path) -> Path:
         f"<title>{escape(title)}</title><style>{CSS}</style></head><body><h1>{escape(title)}</h1>\n"
         f"{_facts(runs)}\n{_alerts(runs)}\n<section>{''.join(figures)}</section></body></html>\n"
     )
-    out = Path(out)
-    part = out.with_suffix(".part")
-    part.write_text(page, encoding="utf-8")
-    return part.replace(out)
+    with whole_file(out := Path(out)) as file:
+        file.write(page.encode())
+    return out
 
 
 def _facts(runs: Sequence[Run]) -> str:
@@ -231,7 +233,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         print(write_report(args.runs, args.out))
-    except ValueError as error:
+    except (ValueError, OSError) as error:  # no run, or no place to write
         print("llm_adapter.report: error:", error, file=sys.stderr)
         return 2
     return 0

@@ -14,6 +14,8 @@ import transformers
 from tqdm import tqdm
 from transformers import ProgressCallback, TrainerCallback
 
+from .token_cache import whole_file
+
 COLUMNS = {  # heading: (key, format)
     "step": ("step", "{:>6}"),
     "loss": ("loss", "{:>9.4f}"),
@@ -49,8 +51,9 @@ def strict(value: object) -> object:
 
 
 def write_json(path: Path, value: dict) -> None:
-    """Write one indented JSON object."""
-    path.write_text(json.dumps(strict(value), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    """Write one indented JSON object, whole or not at all."""
+    with whole_file(path) as file:
+        file.write((json.dumps(strict(value), indent=2, allow_nan=False) + "\n").encode())
 
 
 def append_json_line(path: Path, value: dict) -> None:
@@ -104,12 +107,16 @@ def summary(run: dict, logs: list[dict]) -> str:
         low, high = run["no_collapse_interval"]
         plateau, interval = f"plateau −ln(1 − mix) = {run['anchor']:+.4f}", f"no collapse in [{low:+.4f}, {high:+.4f}]"
     lines = (
-        ("first loss", f"{logs[0]['loss']:.4f}", f"{run['loss_start']:.6f} where policy = reference"),
+        ("first loss", f"{logs[0]['loss']:.4f}", f"{_start(run['loss_start'])} where policy = reference"),
         ("last loss", f"{logs[-1]['loss']:.4f}", _floor(run["loss_floor"])),
         ("last chosen reward", f"{rewards[-1]:+.4f}", plateau),
         ("chosen rewards seen", f"{min(rewards):+.4f} … {max(rewards):+.4f}", interval),
     )
     return "\n".join(f"{name:<20} {measured:>20}   theory: {said}" for name, measured, said in lines)
+
+
+def _start(start: float | None) -> str:
+    return "ln(1 + the batch's negatives)" if start is None else f"{start:.6f}"
 
 
 def _floor(floor: float | None) -> str:

@@ -20,7 +20,7 @@ from transformers.utils import logging
 
 from . import precision
 from .arguments import PAIRS, PreferenceArguments, parse_arguments
-from .data import Data, load_data
+from .data import Data, check_fit, load_data
 from .flags import command_line
 from .models import disable_dropout, gguf_read_once, load_model, load_tokenizer, with_lora
 from .report import write_report
@@ -106,8 +106,11 @@ def make_trainer(args: PreferenceArguments, model, tokenizer, data: Data, eval_d
     """Return the trainer of a run, with our bar and table in place of transformers' own.
 
     Raises:
-        ValueError: fewer examples than a batch, where `dataloader_drop_last` drops smaller ones; what engines refuse.
+        ValueError: examples that the model has no room for; fewer examples than a batch, where `dataloader_drop_last`
+            drops smaller ones; what engines refuse.
     """
+    for each in filter(None, (data, eval_data)):
+        check_fit(each.examples, each.source.files, model)
     size = args.train_batch_size * args.world_size
     if args.dataloader_drop_last and len(data.examples) < size:
         raise ValueError(
@@ -183,9 +186,17 @@ def warn_of_changes(path: Path, run: dict[str, object]) -> None:
 
 
 def headline(run: dict) -> str:
-    """Return what is trained and by which loss; a line on the data stands above it."""
+    """Return what is trained, by which loss, in which unit, and what its anchor means; the data's line is above it."""
     loss = f"loss {run['loss']}" if run["loss"] else f"loss {run['bound']}, mix {run['mix']:g}"
-    return f"model {run['model']}; {loss}, beta {run['beta']:g}; rewards in nats\n"
+    mean = run["log_ratio"] == "mean"
+    lines = [f"model {run['model']}; {loss}, beta {run['beta']:g}; rewards in nats{' a token' if mean else ''}"]
+    if run["anchor"] is not None:
+        each = "averaged over its tokens" if mean else "summed over its tokens"
+        lines.append(
+            f"anchor: a chosen response's ln π/π_ref, {each}, tends to −ln(1 − mix)/beta = "
+            f"{run['anchor'] / run['beta']:+.4g} nats{' a token' if mean else ''}"
+        )
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

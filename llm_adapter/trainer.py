@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
+from typing import Any
 
 import torch
 from accelerate.utils import send_to_device
@@ -183,7 +184,7 @@ class PreferenceTrainer(ResumableTrainer):
     def window(self):
         """Return what a checkpoint keeps: the sums since the last log, what its alerts saw, metrics.jsonl's length."""
         tensors = {f"{prefix}sums.{name}": value for prefix, sums in self._sums.items() for name, value in sums.items()}
-        values = {"sums": {prefix: list(sums) for prefix, sums in self._sums.items()}}
+        values: dict[str, Any] = {"sums": {prefix: list(sums) for prefix, sums in self._sums.items()}}
         values |= {"alerts": self._alerts, "recent": self._recent}
         if self.is_world_process_zero():
             values["metrics"] = self._metrics.stat().st_size if self._metrics.exists() else 0

@@ -9,7 +9,7 @@ from transformers import ByT5Tokenizer
 
 from llm_adapter import make_pairs
 from llm_adapter.arguments import PAIRS, parse_arguments
-from llm_adapter.data import SHOWN, TRUNCATIONS, load_data, read_examples
+from llm_adapter.data import SHOWN, TRUNCATIONS, load_data, read_examples, tokenize
 from llm_adapter.examples import REASONS, parse_row
 from llm_adapter.fields import DataArguments
 from llm_adapter.sources import open_source
@@ -285,6 +285,13 @@ def test_an_implicit_prompt_holds_all_turns_in_common():
     turns = [said("system", "Add."), *ASKED, said("assistant", "4"), said("user", "Sure?")]
     row = {"chosen": [*turns, said("assistant", "Yes.")], "rejected": [*turns, said("assistant", "No.")]}
     assert parse_row(row) == (turns, [said("assistant", "Yes.")], [[said("assistant", "No.")]])
+
+
+def test_a_row_without_room_is_named_across_files(tmp_path):
+    lines(tmp_path / "a.jsonl", GOOD)
+    lines(tmp_path / "b.jsonl", GOOD | {"prompt": "2" * 40})
+    with pytest.raises(ValueError, match=r"b.jsonl:1: prompt: expected fewer than max_length=40 tokens, got 40$"):
+        tokenize(read_examples(tmp_path), ByT5Tokenizer(), 40, tmp_path)
 
 
 def test_a_duplicate_is_named_across_files(tmp_path):

@@ -151,7 +151,6 @@ def line(**changes):
         (Objective(), line(rewards__chosen=0.69, anchor__gap=-0.003, gradient__chosen_starved=1.0), {"plateau"}),
         (Objective("dv"), line(rewards__chosen=-0.01, gradient__chosen_starved=0.95), {"starved"}),
         (Objective("dv"), line(ess__fraction=0.05, ess__negatives=5.0), {"few_negatives"}),
-        (Objective("dv"), line(ess__fraction=0.05, ess__negatives=0.5), set()),
     ],
 )
 def test_alerts(objective, values, kinds):
@@ -215,3 +214,5 @@ def test_report_shows_theory_alerts_and_what_is_missing(tmp_path, capsys):
     assert out.read_text() == page  # in whatever style the caller draws
     assert report([str(tmp_path)]) == 2
     assert "expected a run's run.json and metrics.jsonl" in capsys.readouterr().err
+    assert report([str(run), "--out", str(tmp_path / "nowhere" / "page.html")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

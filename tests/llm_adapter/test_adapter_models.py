@@ -5,6 +5,7 @@ import json
 import math
 import shutil
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +15,7 @@ from transformers import ByT5Tokenizer, LlamaConfig, LlamaForCausalLM, set_seed
 
 from llm_adapter import models, precision
 from llm_adapter.arguments import PAIRS, parse_arguments
-from llm_adapter.data import TokenizedExample
+from llm_adapter.data import TokenizedExample, check_fit
 from llm_adapter.reference import Cache, Reference, model_digest
 from llm_adapter.train import main
 
@@ -138,6 +139,42 @@ def test_no_pickle_is_loaded_and_no_code_of_a_folder_runs(folder, tmp_path):
         models.load_model(str(foreign))
     with pytest.raises(SystemExit, match="ran"):
         models.load_model(str(foreign), trust_remote_code=True)
+
+
+@pytest.mark.parametrize("content", [b"", b"GGUF nonsense", b"GGUF" + bytes(60)])
+def test_a_damaged_gguf_file_is_one_message_that_names_it(tmp_path, content):
+    path = tmp_path / "damaged.gguf"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"^model: expected .*, got .*damaged.gguf \("):
+        models.load_tokenizer(str(path))
+
+
+def test_examples_that_the_model_has_no_room_for_are_named(folder):
+    model = models.load_model(str(folder))
+    rows = [TokenizedExample(7, [1] * 500, ([2], [3] * 12)), TokenizedExample(9, [1], ([2], [383]), file=1)]
+    check_fit(rows, ("a", "b"), model)
+    longer = replace(rows[0], completions=([2], [3] * 13))
+    with pytest.raises(
+        ValueError, match=r"^max_length: expected at most the model's 512 positions, got 513 .* in a:7$"
+    ):
+        check_fit([longer, rows[1]], ("a", "b"), model)
+    other = replace(rows[1], completions=([384], [3]))
+    with pytest.raises(ValueError, match=r"^model: expected token ids below its 384 embeddings, got 384 in b:9 \("):
+        check_fit([rows[0], other], ("a", "b"), model)
+
+
+def test_a_run_checks_both_of_its_data_against_the_model(folder, tmp_path, capsys):
+    config = json.loads((folder / "config.json").read_text())
+    short = tmp_path / "short"
+    shutil.copytree(folder, short)
+    (short / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 140}))
+    long = tmp_path / "long.jsonl"
+    long.write_text(json.dumps({"prompt": "2" * 140, "chosen": "4", "rejected": "5"}) + "\n")
+    assert run(folder, tmp_path / "out", "--eval_data", str(long), model=short)[0] == 2
+    assert (
+        f"max_length: expected at most the model's 140 positions, got 142 tokens in {long}:1" in capsys.readouterr().err
+    )
+    assert not (tmp_path / "out").exists()
 
 
 def test_bf16_weights_leave_the_angles_of_positions_exact():

@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,8 @@ from transformers.utils import logging
 from llm_adapter import models
 from llm_adapter.arguments import HERE, PAIRS, parse_arguments
 from llm_adapter.flags import command_line
-from llm_adapter.train import main
+from llm_adapter.objective import Objective
+from llm_adapter.train import headline, main
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,6 +74,7 @@ def test_without_arguments_it_trains_the_built_in_model(tmp_path):
         (["--max_dropped", "5"], "max_dropped: expected a number in [0, 1], got 5.0"),
         (["--max_dropped", "nan"], "max_dropped: expected a number in [0, 1], got nan"),
         (["--tokenize_workers", "0"], "tokenize_workers: expected an integer ≥ 1, got 0"),
+        (["--lr_scheduler_type", "flat"], "lr_scheduler_type: expected one of linear, cosine, "),
         (["--seed", "-1"], "seed: expected an integer from 0 to 2^32 - 1, got -1"),
         (["--train_sampling_strategy", "group_by_length"], "train_sampling_strategy: expected random or sequential"),
         (["--report_to", "nothing"], "report_to: expected none, all or an installed one of azure_ml, "),
@@ -166,6 +169,8 @@ def test_help_is_that_of_the_fields_that_a_user_sets(capsys):
     for flag in ("--config", "--bound", "--learning_rate", "--trust_remote_code", "--output_dir"):
         assert f"\n  {flag}" in said
     assert "--hub_token" not in said
+    for twice in ("--output-dir", "--no_save_final_model", "(default: None)"):
+        assert twice not in said
     assert len(said.splitlines()) < 200
 
 
@@ -176,6 +181,29 @@ def test_without_tqdm_transformers_draws_no_bars_either(tmp_path):
         assert not logging.is_progress_bar_enabled()
     finally:
         logging.enable_progress_bar()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (
+            {},
+            "rewards in nats\nanchor: a chosen response's ln π/π_ref, summed over its tokens, tends to −ln(1",
+        ),
+        (
+            {"log_ratio": "mean"},
+            "rewards in nats a token\nanchor: a chosen response's ln π/π_ref, averaged over its tok",
+        ),
+        ({"mix": 1.0}, "= +inf nats\n"),
+        ({"bound": "dv"}, "loss dv, mix 0.5, beta 0.2; rewards in nats\n"),
+    ],
+)
+def test_the_headline_says_what_the_anchor_means(flags, said):
+    objective = Objective(beta=0.2, **flags)
+    found = headline({"model": "builtin", **asdict(objective), **objective.theory([1])})
+    assert said in found
+    assert ("anchor" in found) == (objective.bound == "js")
+    assert ("= +3.466 nats" in found) == (objective.bound == "js" and objective.mix == 0.5)
 
 
 def config(tmp_path, text):
@@ -202,11 +230,13 @@ def test_flags_override_the_config_which_overrides_the_defaults(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("bata: 1\n", r"run.yaml: expected known fields, got bata \(did you mean beta\?\)"),
+        ("beta: 1\nbata: 1\n", r"run.yaml:2: expected known fields, got bata \(did you mean beta\?\)"),
+        ("beta: 1\nmix: 1\nbeta: 2\n", r"run.yaml:3: beta: expected it once, got it again \(first in line 1\)"),
+        ("model: [a, b]\n", r"run.yaml:1: model: unrecognized arguments: b"),
         ("beta: [1\n", r"config: expected a readable YAML file, got .*run.yaml"),
         ("- beta\n", r"run.yaml: expected YAML of 'field: value' lines, got list"),
-        ("beta: much\n", r"run.yaml: argument --beta: invalid float value: 'much'"),
-        ("max_steps: 2.5\n", r"run.yaml: argument --max_steps.*: invalid int value"),
+        ("beta: much\n", r"run.yaml:1: argument --beta: invalid float value: 'much'"),
+        ("max_steps: 2.5\n", r"run.yaml:1: argument --max_steps.*: invalid int value"),
     ],
 )
 def test_a_bad_config_is_named(tmp_path, text, message):

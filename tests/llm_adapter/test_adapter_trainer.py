@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from transformers import ByT5Tokenizer, GPT2Config, GPT2LMHeadModel, TrainerCallback, set_seed
 
 import mi_estimators as mi
-from llm_adapter.arguments import PAIRS, parse_arguments
+from llm_adapter.arguments import HERE, PAIRS, parse_arguments
 from llm_adapter.batching import split_rows, sum_responses
 from llm_adapter.data import read_examples, tokenize
 from llm_adapter.metrics import window_sums
@@ -155,6 +155,17 @@ def test_metrics_are_those_of_the_definitions(tmp_path, few):
         assert run(tmp_path, "--train_data", few, "--bound", "dv")[1][0][name] == pytest.approx(0.5, abs=1e-6)
 
 
+def test_the_document_defines_all_that_a_run_logs(tmp_path, few):
+    found, lines = run(tmp_path, "--train_data", few, "--max_steps", "3", "--logging_steps", "2")
+    assert [line["step"] for line in lines] == [1, 2, 3]  # the last step, too
+    text = (HERE / "METRICS.md").read_text()
+    table = text.split("| name |")[1].split("\n\n")[0]
+    defined = {name for row in table.splitlines()[2:] for name in re.findall("`([^`]+)`", row.split(" | ")[0])}
+    assert defined == lines[0].keys() - {"step"}
+    files = text.split("* `run.json`")[1].split("\n* ")[0]
+    assert set(re.findall("`([a-z_]+)`", files)) - {"max_length"} == found.keys()
+
+
 def test_theory_is_null_where_there_is_none():
     assert Objective("dv").theory([1])["loss_floor"] == 0
     said = Objective("dv", mix=1.0).theory([1, 3])
@@ -268,6 +279,14 @@ def test_trackers_get_numbers_and_losses_are_means_over_examples(tmp_path):
     assert training["loss"] == pytest.approx(start - training["mi/bound"], abs=1e-6)
     assert evaluation["eval_loss"] == pytest.approx(start - evaluation["eval_mi/bound"], abs=1e-6)
     assert abs(evaluation["eval_loss"] - start) > 1e-2  # the weights did move
+
+
+def test_a_start_that_follows_the_batch_is_said_in_words(tmp_path, few, capsys):
+    flags = ["--train_data", few, "--bound", "infonce", "--negatives", "batch", "--max_negatives", "1"]
+    found, lines = run(tmp_path, *flags, "--max_steps", "1")
+    assert found["loss_start"] is None
+    assert f"{lines[0]['loss']:.4f}" == f"{math.log(8 + 1):.4f}"
+    assert "theory: ln(1 + the batch's negatives) where policy = reference" in capsys.readouterr().out
 
 
 def test_a_bound_of_one_negative_is_not_logged_of_several(tmp_path, few):
