@@ -52,7 +52,8 @@ check: $(READY) ## format, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 
-notebooks: $(READY) ## execute the notebooks' sources and write the .ipynb beside them
+notebooks: $(READY) ## install Jupyter, execute the notebooks' sources and write the .ipynb beside them
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) jupyterlab
 	$(BIN)/python notebooks/execute.py
 
 clean: ## remove what the commands made, but not the virtual environment
