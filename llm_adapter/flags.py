@@ -44,7 +44,7 @@ class _Help(ArgumentDefaultsHelpFormatter):
         return f"{action.option_strings[0]} {values}".rstrip()
 
     def _get_help_string(self, action: Action) -> str | None:
-        said = "(default" in (action.help or "") or action.default is None
+        said = "(default" in (action.help or "") or action.default in (None, "")
         return action.help if said else super()._get_help_string(action)
 
 

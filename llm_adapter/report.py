@@ -51,7 +51,8 @@ PANELS = (
         "Rewards βz, nats",
         ("rewards/chosen", "rewards/rejected"),
         ("anchor", "no_collapse_interval"),
-        "Dotted, where within 3 nats: the anchor −ln(1 − mix), the no-collapse interval's ends; DPO has neither.",
+        "Of a response; with log_ratio: mean, of its average token. Dotted, where within 3 nats: the anchor "
+        "−ln(1 − mix), the no-collapse interval's ends; DPO has neither.",
     ),
     Panel("Log-probability, nats", ("logps/chosen", "logps/rejected"), (), "ln π(y|x), summed over the tokens."),
     Panel(
