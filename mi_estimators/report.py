@@ -77,11 +77,12 @@ class MIEstimate:
         kind = {"lower": "a lower bound of I", "upper": "an upper bound of I", "neither": "not a bound of I"}
         d = self.diagnostics
         others = ", ".join(f"{k} {v:.3f}" if abs(v) < 1e6 else f"{k} {v:.2g}" for k, v in self.readouts.items())
+        nothing = self.verdict == "ok" and self.nats <= 2 * self.stderr
         lines = [
             f"{self.nats:.3f} nats, 95 % [{low:.3f}, {high:.3f}]  ({self.estimator.name}, held out,"
             f" {kind[self.estimator.kind]})",
             f"verdict: {self.verdict}",
-            *(["  no dependence found, which is no evidence of independence"] if self.nats <= 2 * self.stderr else []),
+            *(["  no dependence found, which is no evidence of independence"] if nothing else []),
             *(f"  {text}" for text in self.warnings),
             f"read-outs of the same scores: {others}",
             f"effective sample size {d['effective_sample_size']:.1f} of {d['negatives']:.0f} negatives"
