@@ -108,6 +108,9 @@ def time_to_half_dpo(eps: float, beta: float, responses: int) -> float:
     """Return when DPO's flow has π_w = ½: u + eᵘ = 1 + 2β²t at the margin u = 2βs, ε eˢ = (1 − ε)(e⁻ˢ + K − 2)/(K − 1).
 
     With an unseen response it grows like ε^{−2β}: half of the margin goes to the rejected response, and is wasted.
+
+    >>> round(time_to_half_dpo(1e-2, 0.1, 2), 6)  # without an unseen one it is `theory.escape_time_dpo`
+    52.140655
     """
     each, unseen = (1 - eps) / (responses - 1), responses - 2
     margin = 2 * beta * math.log((each * unseen + math.sqrt((each * unseen) ** 2 + 4 * eps * each)) / (2 * eps))

@@ -57,13 +57,25 @@ def dip(kappa: float) -> float:
 
 
 def barrier(kappa: float) -> float:
-    """Return logit(⅔(1 − κ/4)), the lower bound of βz_w for kernels that may change as long as 1 ≤ c/a ≤ κ < 4."""
+    """Return logit(⅔(1 − κ/4)), the lower bound of βz_w for kernels that may change as long as 1 ≤ c/a ≤ κ < 4.
+
+    −∞ from κ = 4 on. Theorem: mio_barrier
+
+    >>> round(barrier(1.0), 6) + 0.0, round(barrier(2.5), 6)  # logit ½ and logit ¼ = −ln 3
+    (0.0, -1.098612)
+    """
     share = 2 / 3 * (1 - kappa / 4)
     return math.log(share / (1 - share)) if share > 0 else -math.inf
 
 
 def dpo_end(spec: Kernel, kappa: float, beta: float) -> float:
-    """Return DPO's z_w at the horizon: m(a − c)/D with βm + e^{βm} − 1 = β²D · horizon, D = a − 2c + d."""
+    """Return DPO's z_w at the horizon: m(a − c)/D with βm + e^{βm} − 1 = β²D · horizon, D = a − 2c + d.
+
+    Theorem: lazy_flow_collapse
+
+    >>> round(dpo_end(Kernel("dv", (), (), horizon=1e5), kappa=3.0, beta=1.0), 3)  # a, c, d = 1, 3, 10
+    -5.249
+    """
     d = (1 - kappa) ** 2 + spec.excess
     return (1 - kappa) / d * math.log(wrightomega(1 + beta**2 * d * spec.horizon).real) / beta
 

@@ -58,6 +58,11 @@ def mean_gradient(name: str, laws: list[TwoLevel], spec: CriticStarvation) -> Ca
     """Return T (laws, 2) ↦ the mean of the objective's minibatch gradient over all batches of each law, enumerated.
 
     For MINE it is the gradient of DV on the law itself, at which its moving average aims.
+
+    >>> law, spec = TwoLevel(2, 0.5), CriticStarvation(batch=4)  # P(A) − Q(A) = 1/4; JS's weights are ½ at T = 0
+    >>> start = torch.zeros(1, 2, dtype=torch.float64)
+    >>> [round(mean_gradient(name, [law], spec)(start)[0, 0].item(), 6) for name in ("nwj", "js")]
+    [0.25, 0.125]
     """
     log_p = torch.stack([law.log_p for law in laws]).unsqueeze(1)  # all but "relative" are linear in P's shares
     log_q, hits = torch.stack([law.log_q for law in laws]).unsqueeze(1), torch.ones(len(laws), 1, dtype=torch.float64)

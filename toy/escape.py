@@ -28,7 +28,11 @@ TIMES: dict[str, Callable[[float, float, float | None], float]] = {
 
 
 def recommended(eps: float, beta: float) -> float:
-    """Return the α with 1 − α = ε^β: the anchor −ln(1 − α)/β is then ln 1/ε (theorem alpha_frees_the_anchor)."""
+    """Return the α with 1 − α = ε^β: the anchor −ln(1 − α)/β is then ln 1/ε (theorem alpha_frees_the_anchor).
+
+    >>> round(recommended(0.01, beta=0.5), 6)
+    0.9
+    """
     return -math.expm1(beta * math.log(eps))
 
 

@@ -19,7 +19,10 @@ Objective = Callable[[Tensor], Tensor]
 def arms(eps: Tensor, count: int = 2) -> Tensor:
     """Return logits (B, count) of the base policies with p(correct) = ε in arm 0 and the rest shared equally.
 
-    Arm 0 is the chosen response, arm 1 the rejected one, the others are unseen.
+    Arm 0 is the chosen response, arm 1 the rejected one, the others are unseen; eps has the shape (B,).
+
+    >>> [round(p, 6) for p in arms(torch.tensor([0.1]), 4).softmax(-1)[0].tolist()]
+    [0.1, 0.3, 0.3, 0.3]
     """
     rest = torch.log1p(-eps) - math.log(count - 1)
     return torch.stack([eps.log(), *[rest] * (count - 1)], -1)
@@ -42,7 +45,12 @@ def log_likelihood(base: Tensor, beta: Tensor, mix: float) -> Objective:
 
 
 def preference(bound: str) -> Callable[[Tensor, Tensor, float], Objective]:
-    """A preference loss of the library on the pair (arm 0, arm 1), sign changed; the base policy is the reference."""
+    """A preference loss of the library on the pair (arm 0, arm 1), sign changed; the base policy is the reference.
+
+    >>> base, beta = arms(torch.tensor([1e-3])), torch.ones(1)
+    >>> [round(preference(bound)(base, beta, 0.5)(base).item(), 6) for bound in ("dv", "js")]  # −ln 2, −2 ln 2
+    [-0.693147, -1.386294]
+    """
 
     def make(base: Tensor, beta: Tensor, mix: float) -> Objective:
         reference = base.log_softmax(-1)

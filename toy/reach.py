@@ -56,7 +56,15 @@ QUICK: tuple[Reach, ...] = (
 
 
 def regularised(base: Tensor, beta: Tensor, mix: float) -> Objective:
-    """On-policy RLHF: J = E_π r − β KL(π‖π_ref), r = 1 on the correct response and 0 elsewhere."""
+    """On-policy RLHF: J = E_π r − β KL(π‖π_ref), r = 1 on the correct response and 0 elsewhere.
+
+    Its maximum is β ln(1 − p + p e^{1/β}), at π_ref e^{r/β}/Z (theorem gibbs_dv_duality).
+
+    >>> base = torch.zeros(1, 2, dtype=torch.float64)  # p = ½
+    >>> best = regularised(base, torch.ones(1), 0.5)(base + torch.tensor([1.0, 0.0])).item()
+    >>> round(best, 6), round(math.log((1 + math.e) / 2), 6)
+    (0.620115, 0.620115)
+    """
     log_reference = base.log_softmax(-1)
     correct = torch.zeros_like(base)
     correct[:, 0] = 1
@@ -81,7 +89,13 @@ def horizon(spec: Reach, method: str, p: Tensor) -> Tensor:
 
 
 def optimum(p: Tensor, beta: float) -> Tensor:
-    """Return p e^{1/β}/(1 − p + p e^{1/β}): success under RLHF's optimum π_ref e^{r/β}/Z."""
+    """Return p e^{1/β}/(1 − p + p e^{1/β}): success under RLHF's optimum π_ref e^{r/β}/Z, shape of p.
+
+    Theorem: rlhf_reach
+
+    >>> [round(p, 6) for p in optimum(torch.tensor([0.0, 0.5]), beta=1.0).tolist()]  # 0 stays 0; ½ becomes σ(1)
+    [0.0, 0.731059]
+    """
     return p / (p + (1 - p) * math.exp(-1 / beta))
 
 
@@ -125,7 +139,17 @@ def pass_at_k(success: Tensor, k: Tensor) -> Tensor:
 
 
 def estimate_pass_at_k(correct: Tensor, draws: int, k: Tensor) -> Tensor:
-    """Return 1 − C(n − c, k)/C(n, k), unbiased for pass@k from c correct answers of n (Chen et al. 2021)."""
+    """Return 1 − C(n − c, k)/C(n, k), unbiased for pass@k from c correct answers of n (Chen et al. 2021).
+
+    Args:
+        correct: c, any shape, float64.
+        draws: n ≥ k.
+        k: shape (k,), float64; the result has the shape (*correct.shape, k).
+
+    >>> two, k = torch.tensor(2.0).double(), torch.tensor([1.0, 2.0, 3.0]).double()
+    >>> [round(value, 6) for value in estimate_pass_at_k(two, 4, k).tolist()]  # ½, 5/6 and 1; 1 − (1 − c/n)² = ¾ < 5/6
+    [0.5, 0.833333, 1.0]
+    """
     wrong, n = draws - correct[..., None], torch.tensor(float(draws), dtype=torch.float64)
     log_none = torch.lgamma(wrong + 1) - torch.lgamma((wrong - k).clamp_min(0) + 1)
     log_none = log_none - torch.lgamma(n + 1) + torch.lgamma(n - k + 1)

@@ -16,7 +16,8 @@ NEVER = -60.0
 def group_relative(log_policy: Tensor, log_shares: Tensor, samples: int) -> Tensor:
     """Return Σ (r_i − r̄) ln π(y_i)/(n − 1), r = 1 on correct answers: the group-relative surrogate, unbiased for ∇J.
 
-    With 1/n in place of 1/(n − 1) its mean is (1 − 1/n)∇J. It is not divided by the group's standard deviation.
+    With 1/n in place of 1/(n − 1) its mean is (1 − 1/n)∇J (theorem group_relative_zero_gradient). It is not divided by
+    the group's standard deviation.
     """
     reward = torch.zeros_like(log_policy)
     reward[:, 0] = 1
@@ -46,6 +47,10 @@ def f_divergence(name: str) -> Callable[[Tensor, Tensor, int], Tensor]:
     """Return the same for a row of `mi.DIVERGENCES`, whose penalty alone moves π.
 
     What the penalty is at a critic of −∞ is taken off: its mean gradient is 0, and on samples it would be noise alone.
+
+    >>> half = torch.tensor([[0.5, 0.5]]).double().log()
+    >>> round(f_divergence("js")(half, half, 1).item(), 6)  # p ln(1 + 1/p) = ½ ln 3
+    0.549306
     """
     penalty = mi.DIVERGENCES[name].penalty
 
@@ -70,6 +75,9 @@ def hits_that_move(objective: str, samples: int) -> range:
 
     Without a correct one there is no term ∇ ln π(correct); with all correct a group-relative advantage is 0 too
     (theorems who_samples_starves, group_relative_zero_gradient).
+
+    >>> hits_that_move("rlhf", 4), hits_that_move("js", 4)
+    (range(1, 4), range(1, 5))
     """
     return range(1, samples if objective == "rlhf" else samples + 1)
 

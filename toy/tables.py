@@ -31,7 +31,11 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def fit_exponent(eps: ArrayLike, times: ArrayLike) -> tuple[float, float]:
-    """Return the slope of ln t on ln 1/ε by least squares and the half-width of its 95 % interval."""
+    """Return the slope of ln t on ln 1/ε by least squares and the half-width of its 95 % interval; NaN of two points.
+
+    >>> [abs(round(number, 6)) for number in fit_exponent([0.1, 0.01, 0.001], [3e1, 3e2, 3e3])]  # t = 3/ε
+    [1.0, 0.0]
+    """
     x, y = -np.log(eps), np.log(times)
     slope, intercept = np.polyfit(x, y, 1)
     freedom = len(x) - 2
