@@ -45,13 +45,22 @@ _FUNCTIONS: dict[type, Callable[..., arb]] = {
 
 
 def softplus(ball: arb) -> arb:
-    """Enclose ln(1 + eᵘ) by its values at the two ends, as it increases: on a wide ball 1 + eᵘ would lose its sign."""
+    """Enclose ln(1 + eᵘ) by its values at the two ends, as it increases: on a wide ball 1 + eᵘ would lose its sign.
+
+    >>> softplus(arb(0)).overlaps(arb(2).log()), softplus(arb(0, 1000)).is_finite()
+    (True, True)
+    """
     low, high = ball.lower(), ball.upper()
     return low.exp().log1p().union(high.exp().log1p())
 
 
 def power(ball: arb, n: int) -> arb:
-    """Enclose an integer power ≠ 0; flint's own is not a number on a ball centred at exactly 0."""
+    """Enclose an integer power ≠ 0; flint's own is not a number on a ball centred at exactly 0.
+
+    >>> ball = power(arb(0, 2), 3)
+    >>> ball.contains(arb(-8)) and ball.contains(arb(8)), (arb(0, 2) ** 3).is_finite()
+    (True, False)
+    """
     if n < 0 or ball.mid() != 0:
         return ball**n
     top = ball.upper() ** n
@@ -107,7 +116,16 @@ def certify(expr: Term, relation: str, box: Mapping, budget: int = 4000) -> Outc
         budget: the most sub-boxes to look at.
 
     Returns:
-        "proved"; "refuted", with a sub-box or point on which the relation is certainly false; or "undecided".
+        "proved"; "refuted", with a sub-box or point on which the relation is certainly false; or "undecided", as where
+        a relation holds with equality somewhere.
+
+    Raises:
+        ValueError: a box whose ends are not in order or whose symbols are not the expression's.
+        TypeError: a function that has no enclosure here.
+
+    >>> x = sp.Symbol("x", real=True)
+    >>> [certify(x**2 - x + c, ">=", {x: (0, 1)}, budget=8).verdict for c in (1, 0, sp.Rational(1, 4))]
+    ['proved', 'refuted', 'undecided']
     """
     holds, fails = RELATIONS[relation]
     start: Box = {s: (Fraction(str(a)), Fraction(str(b))) for s, (a, b) in box.items()}

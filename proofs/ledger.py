@@ -97,6 +97,9 @@ def rests_on(slug: str, uses: Mapping[str, Iterable[str]], path: tuple[str, ...]
 
     Raises:
         ValueError: a slug that does not exist, or a cycle.
+
+    >>> rests_on("c", {"a": (), "b": ("a",), "c": ("b",)})
+    ('a', 'b')
     """
     if slug in path:
         raise ValueError(f"uses: cycle {' → '.join([*path[path.index(slug) :], slug])}")

@@ -28,7 +28,12 @@ def logs(law: ArrayLike) -> torch.Tensor:
 
 
 def batches(law: Sequence, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return all batches of `size` atoms, one a row, and their probabilities if drawn i.i.d. from the law."""
+    """Return all batches of `size` atoms, one a row, and their probabilities if drawn i.i.d. from the law.
+
+    >>> atoms, chance = batches((0.25, 0.75), 2)
+    >>> atoms.tolist(), chance.tolist()
+    ([[0, 0], [0, 1], [1, 0], [1, 1]], [0.0625, 0.1875, 0.1875, 0.5625])
+    """
     atoms = torch.cartesian_prod(*[torch.arange(len(law))] * size).reshape(-1, size)
     return atoms, tensor(law)[atoms].prod(-1)
 

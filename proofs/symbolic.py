@@ -107,12 +107,24 @@ def exponents(node: sp.Basic) -> dict[sp.Expr, sp.Rational]:
 
 
 def residual(expr: sp.Expr) -> sp.Expr:
-    """Return the numerator of the rewritten expression: 0 proves that the expression vanishes identically."""
+    """Return the numerator of the rewritten expression: 0 proves that the expression vanishes identically.
+
+    >>> x, y = sp.symbols("x y", positive=True)
+    >>> residual(sp.log(x**2 * y) - 2 * sp.log(x) - sp.log(y))
+    0
+    >>> residual(sp.log(1 + sp.exp(x)) - sp.log(1 + sp.exp(-x)) - x)  # sp(x) − sp(−x) = x
+    0
+    """
     return sp.expand(sp.fraction(sp.together(Atoms(expr)(expr)))[0])
 
 
 def sign(expr: sp.Expr) -> str:
-    """Return the relation to 0 (">", ">=", "<", "<=", "==") that holds on the whole domain, or "" if none is seen."""
+    """Return the relation to 0 (">", ">=", "<", "<=", "==") that holds on the whole domain, or "" if none is seen.
+
+    >>> x = sp.Symbol("x", positive=True)
+    >>> sign(sp.log(1 + x)), sign(1 - sp.exp(x)), sign(x - 1)
+    ('>', '<', '')
+    """
     rewritten = sp.factor(sp.together(Atoms(expr)(expr)))
     above, below = map(sp.expand, sp.fraction(rewritten))
     for form in (expr, rewritten, above / below):
@@ -190,7 +202,14 @@ def counterexample(expr: sp.Expr, fails: Callable) -> str:
 
 @dataclass(frozen=True)
 class Identity:
-    """The claim `left = right` for all values of the free symbols. Tier: symbolic."""
+    """The claim `left = right` for all values of the free symbols. Tier: symbolic.
+
+    >>> x = sp.Symbol("x", positive=True)
+    >>> Identity("a square", (1 + x) ** 2, 1 + 2 * x + x**2).decide().verdict
+    'proved'
+    >>> Identity("a false one", (1 + x) ** 2, 1 + x**2).decide().witness
+    'x = 1: value 2.0000000'
+    """
 
     name: str
     left: Term

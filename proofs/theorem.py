@@ -137,7 +137,11 @@ class Verdict:
 
 
 def weakest(tiers: Iterable[str]) -> str:
-    """Return the weakest of the tiers ("none" is weaker than all)."""
+    """Return the weakest of the tiers ("none" is weaker than all).
+
+    >>> weakest(["symbolic", "tested", "certified"])
+    'tested'
+    """
     return max(tiers, key=(*TIERS, "none").index)
 
 

@@ -28,7 +28,11 @@ def reals(names: str) -> tuple[sp.Symbol, ...]:
 
 
 def normalised(weights: Sequence[sp.Expr]) -> tuple[sp.Expr, ...]:
-    """Return weights over their sum: any law with full support, as the positive weights range freely."""
+    """Return weights over their sum: any law with full support, as the positive weights range freely.
+
+    >>> normalised(positives("a b"))
+    (a/(a + b), b/(a + b))
+    """
     total = sp.Add(*weights)
     return tuple(w / total for w in weights)
 
