@@ -9,16 +9,22 @@ from .metrics import STARVED
 from .objective import Objective
 
 EXAMPLES = 32  # over which values are averaged; the mean z_w of a few examples is below −1 nat now and then in any run
-SUNK = 1.0  # nats (per token with log_ratio: mean) that the chosen responses may lose on average
+SUNK = 1.0  # nats, summed over tokens, that the chosen responses may lose on average
 MOST = 0.9  # share of examples that makes "most"
 FEW = 0.1  # effective share of the negatives (of EXAMPLES or more: there are enough to say so) that is few
 
 
 def alerts(objective: Objective, values: Mapping[str, float]) -> dict[str, str]:
-    """Return kind → sentence for what is wrong in means over EXAMPLES or more (names of METRICS.md); often nothing."""
+    """Return kind → sentence for what is wrong in means over EXAMPLES or more (names of METRICS.md); often nothing.
+
+    >>> sunk = {"rewards/chosen": -0.2, "movement/margin": 3.0, "gradient/chosen_starved": 0.0}
+    >>> [list(alerts(Objective("dv", beta=beta), sunk)) for beta in (0.1, 1.0)]  # mean z_w: −2 and −0.2 nats
+    [['collapse'], []]
+    """
     found = {}
     moved = values["rewards/chosen"] / objective.beta
-    if moved < -SUNK and values["movement/margin"] > SUNK:
+    sunk = SUNK / values["tokens/chosen"] if objective.log_ratio == "mean" else SUNK
+    if moved < -sunk and values["movement/margin"] > sunk:
         inside = values.get("collapse/margin")
         held = "an anchor (bound js) or a larger beta holds it"
         if inside is not None:

@@ -49,6 +49,7 @@ def window_sums(
         "logps/rejected": masked_mean(logps_rejected, negatives),
         "logps/chosen_per_token": token_chosen,
         "logps/rejected_per_token": masked_mean(token_rejected, negatives),
+        "tokens/chosen": split_rows(batch["lengths"], negatives)[0],
         "movement/common": chosen + lower,
         "movement/margin": chosen - lower,
         "gradient/chosen": pull,
@@ -63,7 +64,11 @@ def window_sums(
 
 
 def last_windows(windows: Sequence[dict[str, float]], examples: int) -> list[dict[str, float]]:
-    """Return the fewest last windows (sums) that hold so many examples together; all, where there are fewer."""
+    """Return the fewest last windows (sums) that hold so many examples together; all, where there are fewer.
+
+    >>> [len(last_windows([{"examples": 8.0}] * 9, count)) for count in (8, 9, 1000)]
+    [1, 2, 9]
+    """
     held, first = 0.0, len(windows)
     while first and held < examples:
         first -= 1
@@ -85,7 +90,14 @@ def window_metrics(objective: Objective, *windows: dict[str, float]) -> dict[str
 
 
 def derived_metrics(objective: Objective, chosen_reward: float) -> dict[str, float]:
-    """Return the mean chosen reward's gap to the plateau and its distance to the interval's nearest end."""
+    """Return the mean chosen reward's gap to the plateau and its distance to the interval's nearest end, in nats.
+
+    Nothing where the objective has no interval.
+
+    >>> found = derived_metrics(Objective("js", mix=0.5), math.log(2))
+    >>> {name: round(value, 6) for name, value in found.items()}  # at the plateau, ln 2 + 0.854527 from the lower end
+    {'anchor/gap': 0.0, 'collapse/margin': 1.547674}
+    """
     theory = objective.theory([1])
     if not theory["no_collapse_interval"]:
         return {}

@@ -37,6 +37,7 @@ def test_metrics_of_a_ragged_batch_by_hand():
     assert found["rewards/chosen"] == pytest.approx(0.2 * -0.25)
     assert found["rewards/rejected"] == pytest.approx(0.2 * (-1 - 2) / 2)
     assert found["rewards/accuracies"] == pytest.approx((0.5 + 1) / 2)
+    assert found["tokens/chosen"] == pytest.approx((2 + 5) / 2)
     assert found["logps/chosen_per_token"] == pytest.approx((-2 - 1) / 2)
     assert found["logps/rejected_per_token"] == pytest.approx(((-3 - 2) / 2 - 2) / 2)
     assert found["movement/common"] == pytest.approx((0.5 - 1 - 1 - 2) / 2)
@@ -138,7 +139,11 @@ def test_a_model_whose_head_is_not_known_trains_without_that_reading(without_hea
 
 def line(**changes):
     values = {"rewards/chosen": 0.0, "rewards/margins": 0.1, "movement/margin": 1.0, "gradient/chosen_starved": 0.0}
-    return values | {"ess/fraction": 0.9, "ess/negatives": 90.0} | {k.replace("__", "/"): v for k, v in changes.items()}
+    return (
+        values
+        | {"ess/fraction": 0.9, "ess/negatives": 90.0, "tokens/chosen": 20.0}
+        | {k.replace("__", "/"): v for k, v in changes.items()}
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,6 +152,8 @@ def line(**changes):
         (Objective("dv"), line(), set()),
         (Objective("dv"), line(rewards__chosen=-0.5, movement__margin=4.0), {"collapse"}),
         (Objective("dv"), line(rewards__chosen=-0.5, movement__margin=0.5), set()),
+        (Objective("dv", log_ratio="mean"), line(rewards__chosen=-0.006, movement__margin=0.06), {"collapse"}),  # −1.2
+        (Objective("dv", log_ratio="mean"), line(rewards__chosen=-0.004, movement__margin=0.06), set()),  # −0.8 nats
         (Objective(), line(rewards__chosen=-0.9, collapse__margin=-0.05), {"interval"}),
         (Objective(), line(rewards__chosen=0.69, anchor__gap=-0.003, gradient__chosen_starved=1.0), {"plateau"}),
         (Objective("dv"), line(rewards__chosen=-0.01, gradient__chosen_starved=0.95), {"starved"}),
