@@ -29,6 +29,10 @@ def collate(examples: Sequence[TokenizedExample], pad_id: int = 0) -> dict[str, 
         `sources`, the flat index into R·T of the position that predicts it, and `targets`, its id, both (S,);
         `lengths`, tokens of each response, (Σ (1 + K_b),); `negatives`, (B, max K), True where that negative exists;
         `reference`, like `lengths`, nats, if every example has it.
+
+    >>> batch = collate([TokenizedExample(1, [7, 8], ([1, 2], [3]))])
+    >>> batch["input_ids"].tolist(), batch["sources"].tolist(), batch["targets"].tolist()
+    ([[7, 8, 1, 2], [7, 8, 3, 0]], [1, 2, 5], [1, 2, 3])
     """
     pairs = [(examples[b].prompt, examples[b].completions[k]) for b, k in _order(examples)]
     rows = [prompt + completion for prompt, completion in pairs]
@@ -53,6 +57,10 @@ def collate_shared(
         (R, 1, T, T), is True where a position (third index) sees another (fourth): an earlier one, or itself, of its
         own example, in the prompt or in its own response. `position_ids`, (R, T), go on from the prompt's end in each
         response.
+
+    >>> batch = collate_shared([TokenizedExample(1, [7, 8], ([1, 2], [3]))])
+    >>> batch["input_ids"].tolist(), batch["sources"].tolist(), batch["position_ids"].tolist()
+    ([[7, 8, 1, 2, 3]], [1, 2, 1], [[0, 1, 2, 3, 2]])
     """
     sizes = [len(each.prompt) + sum(map(len, each.completions)) for each in examples]
     rows: Rows = []
@@ -132,7 +140,12 @@ def sum_responses(log_probs: Tensor, lengths: Tensor) -> Tensor:
 
 
 def split_rows(values: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
-    """Split values of the responses, shape (N,), into chosen, (B,), and rejected, (B, K), 0 where there is none."""
+    """Split values of the responses, shape (N,), into chosen, (B,), and rejected, (B, K), 0 where there is none.
+
+    >>> chosen, rejected = split_rows(torch.arange(5.0), torch.tensor([[True, True], [True, False]]))
+    >>> chosen.tolist(), rejected.tolist()
+    ([0.0, 1.0], [[2.0, 3.0], [4.0, 0.0]])
+    """
     size = len(negatives)
     rejected = values.new_zeros(negatives.shape).masked_scatter(negatives, values[size:])
     return values[:size], rejected

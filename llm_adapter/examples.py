@@ -98,6 +98,9 @@ def parse_row(value: object) -> tuple[Text, Text, list[Text]]:
     Raises:
         Unusable: an empty response, a chosen one equal to a rejected one, turns out of order.
         ValueError: any other fault, named with what was expected.
+
+    >>> parse_row(b'{"prompt": "2 + 2 = ", "chosen": "4", "rejected": ["5", "3"]}')
+    ('2 + 2 = ', '4', ['5', '3'])
     """
     row = _decode(value) if isinstance(value, bytes) else value
     if not isinstance(row, dict):

@@ -90,7 +90,13 @@ class HeadGradients:
 
 
 def example_sums(rows: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-    """Sum rows of the S response tokens, shape (S, d), over each example's responses, (B, d)."""
+    """Sum rows of the S response tokens, shape (S, d), over each example's responses, (B, d).
+
+    >>> rows = torch.ones(6, 1)  # of tokens: 2 and 1 of the chosen, then 3 of the second example's rejected
+    >>> batch = {"lengths": torch.tensor([2, 1, 3]), "negatives": torch.tensor([[False], [True]])}
+    >>> example_sums(rows, batch).tolist()
+    [[2.0], [4.0]]
+    """
     negatives = batch["negatives"]
     of_chosen = torch.arange(len(negatives), device=rows.device)
     example = torch.cat([of_chosen, negatives.nonzero()[:, 0]]).repeat_interleave(batch["lengths"])

@@ -24,7 +24,11 @@ BATCH_MEAN = {"kto": "reference_point", "bco": "shift"}  # losses with a thresho
 
 @dataclass(frozen=True)
 class Objective:
-    """A preference loss with its settings; fields as in METRICS.md and `fields.ObjectiveArguments`."""
+    """A preference loss with its settings; fields as in METRICS.md and `fields.ObjectiveArguments`.
+
+    >>> Objective(bound="js", mix=0.9).name, Objective(bound="dv").name, Objective(loss="ipo").name
+    ('js-0.9', 'dv', 'ipo')
+    """
 
     bound: str = "js"
     mix: float = 0.5
@@ -83,14 +87,26 @@ class Objective:
         return masked_mean(torch.zeros_like(rejected).masked_scatter(mask, losses), mask)
 
     def coefficients(self, chosen: Tensor, rejected: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Return −∂Σloss/∂(βz_w), shape (B,), and ∂Σloss/∂(βz_l), shape (B, K): pull and push on each response."""
+        """Return −∂Σloss/∂(βz_w), shape (B,), and ∂Σloss/∂(βz_l), shape (B, K): pull and push on each response.
+
+        Arguments as for `losses`; no unit.
+
+        >>> z_w, z_l = torch.tensor([0.0, mi.preference_anchor(0.5)]), torch.zeros(2, 1)  # the start; the plateau
+        >>> pull, push = Objective("js", mix=0.5, beta=1.0).coefficients(z_w, z_l, z_l == 0)
+        >>> [round(value, 6) + 0.0 for value in pull.tolist()], push[:, 0].tolist()  # mix/2, and 0 at the plateau
+        ([0.25, 0.0], [0.25, 0.25])
+        """
         with torch.enable_grad():
             at = chosen.detach().requires_grad_(), rejected.detach().requires_grad_()
             pull, push = torch.autograd.grad(self.losses(*at, mask).sum(), at, materialize_grads=True)
         return -pull / self.beta, push / self.beta
 
     def start(self, mask: Tensor, everyone: Everyone | None = None) -> Tensor:
-        """Return each example's loss where policy = reference, shape (B,); only infonce's depends on the negatives."""
+        """Return each example's loss where policy = reference, shape (B,); only infonce's depends on the negatives.
+
+        >>> round(Objective("infonce").start(torch.tensor([[True, True]])).item(), 6)  # ln(K + 1) = ln 3
+        1.098612
+        """
         zero = torch.zeros(mask.shape, dtype=torch.float64, device=mask.device)
         return self.losses(zero[:, 0], zero, mask, everyone)
 
@@ -99,6 +115,14 @@ class Objective:
 
         `loss_start`, `loss_floor`, `anchor` (plateau of the mean chosen reward), `no_collapse_interval`, in nats, and
         `bounds`, what `mi/bound` bounds, in words. Asks no other process.
+
+        Theorems: mio_loss_floor, mio_anchor, mio_no_collapse
+
+        >>> said = Objective("js", mix=0.5).theory([1])
+        >>> [round(said[name], 6) for name in ("loss_start", "loss_floor", "anchor")]  # 2 ln 2, ln(3√3/2), ln 2
+        [1.386294, 0.954771, 0.693147]
+        >>> Objective("dv", mix=0.5).theory([1])["no_collapse_interval"] is None
+        True
         """
         mask = torch.arange(max(counts)) < torch.tensor(counts).unsqueeze(1)
         follows_batch = self.bound == "infonce" and self.negatives == "batch"

@@ -40,7 +40,13 @@ class PairArguments(RolloutArguments):
 
 
 def outcome(record: dict) -> str:
-    """Return what a question's responses give: a pair, or why there is none."""
+    """Return what a question's responses give: a pair, or why there is none, one of `OUTCOMES`.
+
+    >>> right, wrong = {"text": "4", "right": True, "finished": True}, {"text": "5", "right": False, "finished": True}
+    >>> drawn = [right, wrong], [wrong], [right], [right, wrong | {"finished": False}]
+    >>> [outcome({"responses": responses}) for responses in drawn]
+    ['pair', 'none_right', 'all_right', 'no_wrong_finished']
+    """
     right = [response["right"] for response in record["responses"]]
     if not any(right):
         return "none_right"

@@ -65,7 +65,12 @@ def warnings(args, model: nn.Module) -> Iterator[str]:
 
 
 def lost_share(weights: Tensor, step: float) -> float:
-    """Return the share of bf16 weights that a step of this size leaves where they are."""
+    """Return the share of bf16 weights that a step of this size leaves where they are.
+
+    >>> weights, step = torch.tensor([1.5, 0.75], dtype=torch.bfloat16), 0.003  # half their spacings: 2⁻⁸ and 2⁻⁹
+    >>> lost_share(weights, step), (weights + step == weights).tolist()
+    (0.5, [True, False])
+    """
     _, exponent = torch.frexp(weights.float())  # 2^(e − 1) ≤ |w| < 2^e, spacing 2^(e − 8)
     half = torch.exp2(exponent - 9.0)
     return float(((step < half) & (weights != 0)).double().mean())

@@ -42,6 +42,9 @@ def bootstrap(
     Args:
         values: a number a prompt.
         sizes: what it is divided by; without them 1 each, so that the interval is of the mean.
+
+    >>> bootstrap([0.5, 0.5, 0.5]), bootstrap([1, 2], sizes=[2, 4])
+    ((0.5, 0.5), (0.5, 0.5))
     """
     above, count = np.asarray(values, dtype=float), len(values)
     below = np.ones_like(above) if sizes is None else np.asarray(sizes, dtype=float)
@@ -56,7 +59,16 @@ def powers(most: int) -> list[int]:
 
 
 def curve(right: Sequence[int], samples: int, ks: Sequence[int]) -> dict[int, dict]:
-    """Return the mean of pass@k over prompts and its bootstrap interval, for each k."""
+    """Return the mean of pass@k over prompts and its bootstrap interval, for each k.
+
+    Args:
+        right: right responses of each prompt.
+        samples: n responses a prompt.
+        ks: each at most n.
+
+    >>> round(curve([2], 4, [2])[2]["mean"], 6)  # 5/6: of 6 pairs of 4 responses, 2 of them right, one has none
+    0.833333
+    """
     found = {k: [pass_at_k(count, samples, k) for count in right] for k in ks}
     return {k: {"mean": sum(each) / len(each), "interval": bootstrap(each)} for k, each in found.items()}
 
@@ -70,6 +82,9 @@ def starvation(right: Sequence[int], samples: int) -> list[dict[str, float]]:
     for a prompt chosen anew each time (null if none ever did).
 
     Theorem: missed_mass
+
+    >>> [(row["measured"], row["theory"]) for row in starvation([0, 4], 4)]  # two prompts: never right, always right
+    [(0.5, 0.5), (0.5, 0.25), (0.5, 0.0625)]
     """
     mean = sum(right) / (len(right) * samples)
     rows = []
