@@ -116,7 +116,7 @@ class Objective:
         `loss_start`, `loss_floor`, `anchor` (plateau of the mean chosen reward), `no_collapse_interval`, in nats, and
         `bounds`, what `mi/bound` bounds, in words. Asks no other process.
 
-        Theorems: mio_loss_floor, mio_anchor, mio_no_collapse
+        Theorem: mio_loss_floor, mio_anchor, mio_no_collapse
 
         >>> said = Objective("js", mix=0.5).theory([1])
         >>> [round(said[name], 6) for name in ("loss_start", "loss_floor", "anchor")]  # 2 ln 2, ln(3√3/2), ln 2

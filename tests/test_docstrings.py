@@ -1,4 +1,7 @@
-"""What stands in docstrings: all of it for the library's public names, a first line for the other rooms' functions."""
+"""What stands in docstrings: all of it for the library's public names, a first line for the other rooms' functions.
+
+Of these, one that cites a theorem shows it by a number.
+"""
 
 import ast
 import inspect
@@ -173,3 +176,48 @@ def test_every_module_and_public_function_of_the_rooms_has_a_docstring(room):
             if len((ast.get_docstring(node) or "").split()) < 2
         ]
     assert without == []
+
+
+NO_NUMBER = {"toy/who_samples.py: who_samples": "an experiment; what it measures is tested beside the theorem"}
+"""Functions that cite a theorem without a doctest, and why."""
+
+SLUGS = {path.stem for path in (ROOT / "proofs" / "theorems").glob("[a-z]*.py")}
+
+
+def cited(docstring: str | None) -> list[str]:
+    """Return the slugs that a docstring cites: "Theorem: a_b, c_d", "(theorem a_b)"."""
+    lists = re.findall(r"\b[Tt]heorems?:? (\w+_\w+(?:, \w+_\w+)*)", " ".join((docstring or "").split()))
+    return [slug for found in lists for slug in found.split(", ")]
+
+
+def unshown(docstring: str | None) -> list[str]:
+    """Return what is wrong with the theorems that a docstring cites."""
+    slugs = cited(docstring)
+    unknown = [f"{slug} does not exist" for slug in slugs if slug not in SLUGS]
+    return unknown + ["no doctest"] * bool(slugs and ">>>" not in (docstring or ""))
+
+
+@pytest.mark.parametrize("room", ["toy", "llm_adapter"])
+def test_a_function_that_cites_a_theorem_shows_it_by_a_number(room):
+    texts = {
+        f"{path.relative_to(ROOT)}: {name}": ast.get_docstring(node)
+        for path in (ROOT / room).rglob("*.py")
+        for name, node in defined(ast.parse(path.read_text()).body)
+    }
+    assert any(map(cited, texts.values()))
+    assert {name: wrong for name, text in texts.items() if (wrong := unshown(text)) and name not in NO_NUMBER} == {}
+    assert all(unshown(texts[name]) for name in NO_NUMBER if name.startswith(room))
+
+
+@pytest.mark.parametrize(
+    ("docstring", "wrong"),
+    [
+        (None, []),
+        ("Return ln 2.", []),
+        ("Return ln 2.\n\n    Theorem: mio_anchor\n\n    >>> 1\n    1", []),
+        ("Return ln 2 (theorem\n    mio_anchor).", ["no doctest"]),
+        ("Theorems: mio_anchor, mio_ancor\n\n    >>> 1\n    1", ["mio_ancor does not exist"]),
+    ],
+)
+def test_a_theorem_that_is_not_shown_or_does_not_exist_is_found(docstring, wrong):
+    assert unshown(docstring) == wrong

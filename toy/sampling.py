@@ -18,6 +18,11 @@ def group_relative(log_policy: Tensor, log_shares: Tensor, samples: int) -> Tens
 
     With 1/n in place of 1/(n − 1) its mean is (1 − 1/n)∇J (theorem group_relative_zero_gradient). It is not divided by
     the group's standard deviation.
+
+    >>> log_policy = torch.tensor([[0.75, 0.25]]).double().log()
+    >>> drawn = [torch.tensor([shares]).double().log() for shares in ([1.0, 0.0], [0.5, 0.5])]  # both correct; one
+    >>> [round(group_relative(log_policy, log_shares, 2).item(), 6) for log_shares in drawn]  # 0; ½ ln(0.75/0.25)
+    [0.0, 0.549306]
     """
     reward = torch.zeros_like(log_policy)
     reward[:, 0] = 1
@@ -38,6 +43,10 @@ def dv(log_policy: Tensor, log_shares: Tensor, samples: int) -> Tensor:
     """Return −DV(P, π), P all on the correct answer, π in the place of Q, the critic held at ln dP/dπ.
 
     Its gradient is Σ ω_y ∇ ln π(y), ω as theorem who_samples_starves has it: exact where the shares are π itself.
+
+    >>> log_policy = torch.tensor([[0.25, 0.75]]).double().log()
+    >>> round(dv(log_policy, log_policy, 1).item(), 6)  # −KL(P‖π) = ln ¼
+    -1.386294
     """
     critic, target, log_q = _against_target(log_policy, log_shares)
     return -mi.dv(critic, critic, log_p=target, log_q=log_q)
