@@ -88,7 +88,7 @@ def matched(objective: Objective, beta: float) -> float:
 
 
 def runs() -> Iterator[Run]:
-    """Yield the runs, in the order in which they are worth most: every arm once, further seeds, other data, sweeps."""
+    """Yield the runs, those worth most first: every arm, further seeds, other data, sweeps, seeds of those."""
     for seed in SEEDS:
         for arm in ARMS:
             yield Run(arm, seed=seed)
@@ -98,6 +98,9 @@ def runs() -> Iterator[Run]:
         yield Run(arm, learning_rate=LEARNING_RATE / 4)
         for beta in (BETA / 4, 4 * BETA):
             yield Run(arm, beta=beta)
+    for seed in SEEDS[1:]:
+        for arm in ("DPO", "MIO"):
+            yield Run(arm, seed=seed, data="gsm8k")
 
 
 def gguf() -> Path:
