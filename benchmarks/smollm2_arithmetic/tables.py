@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
+from typing import Literal
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from llm_adapter.alerts import EXAMPLES, alerts
@@ -130,6 +132,15 @@ def starvation() -> str:
     return "\n".join(lines) + "\n"
 
 
+def compress(axes: Axes, *names: Literal["x", "y"]) -> None:
+    """Draw nats on asinh scales: in proportion near 0, by ratio far from it."""
+    marks = (-3, 0, 3, 10, 30, 60)
+    for name in names:
+        {"x": axes.set_xscale, "y": axes.set_yscale}[name]("asinh", linear_width=5)
+        axes.set(**{f"{name}ticks": marks, f"{name}ticklabels": [f"{mark}".replace("-", "−") for mark in marks]})
+    axes.minorticks_off()
+
+
 def figure(runs: dict[plan.Run, Logs], data: str = "arithmetic") -> Figure:
     """Return held-out log-ratios against steps, and against one another, of each arm at the main setting."""
     drawn = Figure(figsize=(10, 3.6), layout="constrained")
@@ -150,6 +161,10 @@ def figure(runs: dict[plan.Run, Logs], data: str = "arithmetic") -> Figure:
     left.set(xlabel="step", title="chosen: z_w, nats")
     middle.set(xlabel="step", title="rejected: z_l, nats")
     right.set(xlabel="z_w, nats", ylabel="z_l, nats", title="both; dots: the last step")
+    if data != "arithmetic":  # SFT goes ten times as far as the others
+        compress(left, "y")
+        compress(middle, "y")
+        compress(right, "x", "y")
     for axes in (left, right):
         axes.axhline(0, color=GREY, lw=0.8) if axes is left else axes.axvline(0, color=GREY, lw=0.8)
     drawn.legend(loc="outside lower center", ncols=len(COLOURS))
