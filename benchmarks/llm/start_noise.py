@@ -31,18 +31,22 @@ SIZE = 4  # examples a batch
 HEAD = ["precision", "rows", "batches", "check: Δ loss, max", "logged: Δ loss, mean of batches", "max", "noise, max"]
 
 
-@torch.no_grad()
-def deviations(model: Path, data: Path, batches: int, row_layout: str, flags: dict[str, str]) -> torch.Tensor:
-    """Return |first loss − theory|, read both ways, and the noise in nats a √token, of each batch: (batches, 3)."""
+def prepared(model: Path, data: Path, batches: int, **flags: str) -> PreferenceTrainer:
+    """Return a trainer that has not begun, with the examples of so many batches of SIZE, spread over the file."""
     with tempfile.TemporaryDirectory() as folder:
         fixed = {"model": model, "train_data": data, "output_dir": folder, "token_cache": "none", "use_cpu": "true"}
-        fixed |= {"reference_cache": "none", "row_layout": row_layout, "max_dropped": 1, "disable_tqdm": "true"}
+        fixed |= {"reference_cache": "none", "max_dropped": 1, "disable_tqdm": "true"}
         args = parse_arguments([f"--{name}={value}" for name, value in (fixed | flags).items()])
         tokenizer, read, _ = read_data(args)
     every = max(1, len(read.examples) // (SIZE * batches))
     network = read_model(args)
     disable_dropout(network)
-    trainer = PreferenceTrainer(network, args, read.examples[::every][: SIZE * batches], None, tokenizer)
+    return PreferenceTrainer(network, args, read.examples[::every][: SIZE * batches], None, tokenizer)
+
+
+@torch.no_grad()
+def deviations(trainer: PreferenceTrainer) -> torch.Tensor:
+    """Return |first loss − theory|, read both ways, and the noise in nats a √token, of each batch: (batches, 3)."""
     found = []
     for start in range(0, len(trainer.train_dataset), SIZE):
         batch = trainer._prepare_inputs(trainer.data_collator(trainer.train_dataset[start : start + SIZE]))
@@ -72,7 +76,8 @@ def main(argv: list[str] | None = None) -> int:
     body = []
     for precision, flags in PRECISIONS.items():
         for row_layout in ("padded", "shared"):
-            found = deviations(runs.saved_model(options.model), options.data, options.batches, row_layout, flags)
+            flags = flags | {"row_layout": row_layout}
+            found = deviations(prepared(runs.saved_model(options.model), options.data, options.batches, **flags))
             check, logged, noise = found.unbind(-1)
             values = (check.max(), logged.mean(), logged.max(), noise.max())
             body.append([precision, row_layout, str(len(found)), *(f"{value:.1e}" for value in values)])

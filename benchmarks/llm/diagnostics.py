@@ -1,0 +1,82 @@
+"""What diagnostics cost a training step: `python -m benchmarks.llm.diagnostics --data FILE.jsonl`.
+
+On each batch three forward and backward passes take turns: of the loss alone; with the sums of every log line; and with
+the reading of gradient noise, too, which a run makes at every `diagnostics_steps`-th step only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+import torch
+from tqdm import tqdm
+
+from llm_adapter.batching import split_rows, sum_responses
+from llm_adapter.trainer import PreferenceTrainer
+
+from . import runs, tables
+from .start_noise import SIZE, prepared
+
+
+def loss_alone(trainer: PreferenceTrainer, batch: dict[str, torch.Tensor]) -> None:
+    """Forward and backward pass of the loss."""
+    log_probs = sum_responses(trainer.log_probs(trainer.model, batch), batch["lengths"])
+    scores = split_rows(log_probs - batch["reference"], batch["negatives"])
+    trainer.objective.losses(*scores, batch["negatives"]).mean().backward()
+
+
+def with_sums(trainer: PreferenceTrainer, batch: dict[str, torch.Tensor]) -> None:
+    """What the trainer does at a step without a reading."""
+    trainer.args.diagnostics_steps = 0
+    trainer.compute_loss(trainer.model, batch).backward()
+
+
+def with_reading(trainer: PreferenceTrainer, batch: dict[str, torch.Tensor]) -> None:
+    """What the trainer does at a step with a reading."""
+    trainer.args.diagnostics_steps = 1
+    trainer.compute_loss(trainer.model, batch).backward()
+    assert trainer._head_gradients.statistics(lambda rows: rows)
+
+
+WAYS = {"the loss alone": loss_alone, "with the sums": with_sums, "with a reading, too": with_reading}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.llm.diagnostics", description=(__doc__ or "").split(":")[0]
+    )
+    parser.add_argument("--data", type=Path, required=True, help="preferences, JSON lines")
+    parser.add_argument("--model", default="SmolLM2-135M", help="builtin or SmolLM2-135M (the default)")
+    parser.add_argument("--batches", type=int, default=12, help=f"of {SIZE} examples, spread over the file")
+    options = parser.parse_args(argv)
+    torch.set_num_threads(1)
+    trainer = prepared(runs.saved_model(options.model), options.data, options.batches)
+    trainer.model.train()
+    trainer._checked = True  # the start-up check is made once a run
+    rows = trainer.train_dataset
+    seconds: dict[str, list[float]] = {name: [] for name in WAYS}
+    for turn, start in enumerate(tqdm([0, *range(0, len(rows), SIZE)], options.model, leave=False)):
+        batch = trainer._prepare_inputs(trainer.data_collator(rows[start : start + SIZE]))
+        for name in list(WAYS)[turn % 3 :] + list(WAYS)[: turn % 3]:
+            trainer.model.zero_grad()
+            started = time.process_time()
+            WAYS[name](trainer, batch)
+            if turn:  # the first batch warms up
+                seconds[name].append(time.process_time() - started)
+    body = []
+    for name, found in seconds.items():
+        ratios = [each / alone for each, alone in zip(found, seconds["the loss alone"], strict=True)]
+        low, high = min(ratios), max(ratios)
+        body.append([name, f"{median(found):.3g}", f"{median(ratios):.3f} ({low:.3f} to {high:.3f})"])
+    print(f"{options.model}, {options.data.name}, {len(seconds['with the sums'])} batches of {SIZE}\n")
+    print(tables._table(["pass", "CPU s", "ratio to the loss alone, median (range)"], body))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
