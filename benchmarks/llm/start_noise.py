@@ -50,7 +50,7 @@ def deviations(trainer: PreferenceTrainer) -> torch.Tensor:
     found = []
     for start in range(0, len(trainer.train_dataset), SIZE):
         batch = trainer._prepare_inputs(trainer.data_collator(trainer.train_dataset[start : start + SIZE]))
-        with trainer.compute_loss_context_manager():
+        with trainer.accelerator.autocast():  # as the model is run in training
             log_probs = sum_responses(trainer.log_probs(trainer.model.train(), batch), batch["lengths"])
         same_rows = trainer.reference.log_probs(trainer.model, batch, trainer.log_probs)
         negatives, theory = batch["negatives"], trainer.objective.start(batch["negatives"]).mean()
