@@ -27,7 +27,7 @@ from .reference import Reference, sharded, with_reference
 from .row_layout import choose_collate
 from .runlog import append_json_line, say
 
-START_NOISE = {True: 1e-3, False: 0.1}  # nats a token, in float32 and below: bf16 has 8 bits, logits are about 10
+START_NOISE = {True: 1e-3, False: 0.1}  # nats a √token, in float32 and below; benchmarks.llm.start_noise measures it
 
 
 class RunFailed(RuntimeError):
@@ -153,7 +153,7 @@ class PreferenceTrainer(ResumableTrainer):
         if not noise <= limit:
             raise RunFailed(
                 f"start-up check: expected the reference's log-probabilities to be the first batch's within {limit:g} "
-                f"nats a token (root mean square over √tokens), got {noise:.3g}. Likely causes: the reference ran in "
+                f"nats a √token (root mean square), got {noise:.3g}. Likely causes: the reference ran in "
                 "another precision; the model's output depends on padding or on the batch's other rows."
             )
 
