@@ -18,7 +18,9 @@ def execute(source: Path) -> nbformat.NotebookNode:
     notebook = jupytext.read(source)
     quiet = ["--log-level=ERROR"]  # else the kernel warns of unencrypted TCP, which here never leaves the machine
     where = {"metadata": {"path": HERE}}
-    NotebookClient(notebook, timeout=900, kernel_name="python3", resources=where, extra_arguments=quiet).execute()
+    NotebookClient(
+        notebook, timeout=900, kernel_name="python3", resources=where, extra_arguments=quiet, coalesce_streams=True
+    ).execute()
     notebook.metadata = {"kernelspec": notebook.metadata["kernelspec"]}
     for number, cell in enumerate(notebook.cells):
         cell.metadata, cell.id = {}, f"cell-{number}"
