@@ -29,16 +29,22 @@ def loss_alone(trainer: PreferenceTrainer, batch: dict[str, torch.Tensor]) -> No
     trainer.objective.losses(*scores, batch["negatives"]).mean().backward()
 
 
+def step(trainer: PreferenceTrainer, batch: dict[str, torch.Tensor], diagnostics_steps: int) -> None:
+    """Forward and backward pass as the trainer makes them."""
+    trainer.args.diagnostics_steps = diagnostics_steps
+    loss = trainer.compute_loss(trainer.model, batch)
+    assert isinstance(loss, torch.Tensor)  # as no outputs are asked for
+    loss.backward()
+
+
 def with_sums(trainer: PreferenceTrainer, batch: dict[str, torch.Tensor]) -> None:
     """What the trainer does at a step without a reading."""
-    trainer.args.diagnostics_steps = 0
-    trainer.compute_loss(trainer.model, batch).backward()
+    step(trainer, batch, diagnostics_steps=0)
 
 
 def with_reading(trainer: PreferenceTrainer, batch: dict[str, torch.Tensor]) -> None:
     """What the trainer does at a step with a reading."""
-    trainer.args.diagnostics_steps = 1
-    trainer.compute_loss(trainer.model, batch).backward()
+    step(trainer, batch, diagnostics_steps=1)
     assert trainer._head_gradients.statistics(lambda rows: rows)
 
 
