@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from proofs import tested
 from proofs.certify import Certified, certify, compile_ball, exact
+from proofs.points import domain
 from proofs.shipped import Shipped, batches, compiled
-from proofs.symbolic import Identity, Sign, domain, minimum, sign
+from proofs.symbolic import Identity, Sign, minimum, sign
 
 x, y = sp.symbols("x y", real=True)
 a, b, t = sp.symbols("a b t", positive=True)

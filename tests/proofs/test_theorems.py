@@ -91,7 +91,7 @@ def test_the_page_is_current():
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_modules_are_short(path):
-    assert len(path.read_text().splitlines()) <= 300
+    assert len(path.read_text().splitlines()) <= 250
 
 
 def test_two_runs_say_the_same():
