@@ -6,10 +6,8 @@ the reading of gradient noise, too, which a run makes at every `diagnostics_step
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
-from pathlib import Path
 from statistics import median
 
 import torch
@@ -18,8 +16,9 @@ from tqdm import tqdm
 from llm_adapter.batching import split_rows, sum_responses
 from llm_adapter.trainer import PreferenceTrainer
 
-from . import runs, tables
-from .start_noise import SIZE, prepared
+from . import tables
+from .layouts import SIZE
+from .probe import batches_of, parse, prepared
 
 
 def loss_alone(trainer: PreferenceTrainer, batch: dict[str, torch.Tensor]) -> None:
@@ -53,21 +52,13 @@ WAYS = {"the loss alone": loss_alone, "with the sums": with_sums, "with a readin
 
 def main(argv: list[str] | None = None) -> int:
     """Measure and print the table."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.llm.diagnostics", description=(__doc__ or "").split(":")[0]
-    )
-    parser.add_argument("--data", type=Path, required=True, help="preferences, JSON lines")
-    parser.add_argument("--model", default="SmolLM2-135M", help="builtin or SmolLM2-135M (the default)")
-    parser.add_argument("--batches", type=int, default=12, help=f"of {SIZE} examples, spread over the file")
-    options = parser.parse_args(argv)
-    torch.set_num_threads(1)
-    trainer = prepared(runs.saved_model(options.model), options.data, options.batches)
+    options = parse("benchmarks.llm.diagnostics", __doc__, argv)
+    trainer = prepared(options.model, options.data, options.batches)
     trainer.model.train()
     trainer._checked = True  # the start-up check is made once a run
-    rows = trainer.train_dataset
+    first, *rest = batches_of(trainer)
     seconds: dict[str, list[float]] = {name: [] for name in WAYS}
-    for turn, start in enumerate(tqdm([0, *range(0, len(rows), SIZE)], options.model, leave=False)):
-        batch = trainer._prepare_inputs(trainer.data_collator(rows[start : start + SIZE]))
+    for turn, batch in enumerate(tqdm([first, first, *rest], options.model, leave=False)):
         for name in list(WAYS)[turn % 3 :] + list(WAYS)[: turn % 3]:
             trainer.model.zero_grad()
             started = time.process_time()
@@ -80,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
         low, high = min(ratios), max(ratios)
         body.append([name, f"{median(found):.3g}", f"{median(ratios):.3f} ({low:.3f} to {high:.3f})"])
     print(f"{options.model}, {options.data.name}, {len(seconds['with the sums'])} batches of {SIZE}\n")
-    print(tables._table(["pass", "CPU s", "ratio to the loss alone, median (range)"], body))
+    print(tables.table(["pass", "CPU s", "ratio to the loss alone, median (range)"], body))
     return 0
 
 

@@ -65,7 +65,7 @@ def trajectories(runs: list[Row]) -> str:
                 name = f"{model}, {dtype}, {batch} pairs of {data} a step"
                 gaps.append(2.0 ** (math.floor(math.log2(largest)) - {"float32": 23, "float64": 52}[dtype]))
                 body.append([name, loss, side[0], str(steps), *ends, *(f"{gap:.1e}" for gap in gaps)])
-    return _table(head, body)
+    return table(head, body)
 
 
 def costs(runs: list[Row]) -> str:
@@ -81,7 +81,7 @@ def costs(runs: list[Row]) -> str:
             speed = _spread([_step(peer) / _step(row) for peer, row in pairs])
             memory = _spread([peer["peak_bytes"] / row["peak_bytes"] for peer, row in pairs])
             body.append([model, data, side, str(len(found)), f"{seconds:.2f}", speed, f"{peak:.2f}", memory])
-    return _table(head, body)
+    return table(head, body)
 
 
 def savings(layouts: list[Row]) -> str:
@@ -109,7 +109,7 @@ def savings(layouts: list[Row]) -> str:
                 f"{row['agree']:.0e}",
             ]
         )
-    return _table(head, body)
+    return table(head, body)
 
 
 def _turn(row: Row) -> tuple:
@@ -131,5 +131,6 @@ def _grouped(rows: Iterable[Row], *names: str):
     return [(found, list(group)) for found, group in groupby(sorted(rows, key=key), key)]
 
 
-def _table(head: list[str], body: list[list[str]]) -> str:
+def table(head: list[str], body: list[list[str]]) -> str:
+    """Return a Markdown table."""
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *body])

@@ -16,7 +16,7 @@ from llm_adapter.trainer import START_NOISE
 def bench(monkeypatch):
     """Return the benchmark's modules; the checkout need not be on the path otherwise."""
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
-    names = ("__main__", "diagnostics", "layouts", "runs", "start_noise", "tables")
+    names = ("__main__", "diagnostics", "layouts", "probe", "runs", "start_noise", "tables")
     return SimpleNamespace(**{name: importlib.import_module(f"benchmarks.llm.{name}") for name in names})
 
 
@@ -89,7 +89,7 @@ def test_the_cost_of_diagnostics_and_the_noise_of_a_start_are_measured_on_the_bu
     rows = [line.split("|")[1:4] for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     assert [name.strip() for name, *_ in rows[2:]] == list(bench.diagnostics.WAYS)
     assert all(float(seconds) > 0 for _, seconds, _ in rows[2:])
-    trainer = bench.start_noise.prepared(bench.runs.saved_model("builtin"), PAIRS, 2, row_layout="padded")
+    trainer = bench.probe.prepared("builtin", PAIRS, 2, row_layout="padded")
     check, logged, noise = bench.start_noise.deviations(trainer).unbind(-1)
     assert check.max() < 1e-6
     assert logged.max() < 1e-5
