@@ -172,6 +172,8 @@ def _config_flags(path: str | Path, parser: Parser) -> list[str]:
         lines[key] = line
     flags = []
     for key, value in config.items():
+        if value is None:
+            continue
         if value is False and key.endswith("_strategy"):
             value = "no"  # YAML 1.1 reads a bare no so
         if isinstance(value, list):
@@ -179,9 +181,9 @@ def _config_flags(path: str | Path, parser: Parser) -> list[str]:
         else:
             given = [f"--{key}={json.dumps(value) if isinstance(value, dict | bool) else value}"]
         try:
-            parser.parse_args(given if value is not None else [])
+            parser.parse_args(given)
         except ValueError as error:
             named = "" if f"--{key}" in str(error) else f"{key}: "
             raise ValueError(f"{path}:{lines[key]}: {named}{error}") from None
-        flags += given if value is not None else []
+        flags += given
     return flags
