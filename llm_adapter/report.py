@@ -28,6 +28,7 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.formatter.useoffset": False,
     "grid.alpha": 0.25,
     "legend.frameon": False,
     "legend.fontsize": 8,
@@ -184,7 +185,7 @@ def write_report(folders: Sequence[str | Path], out: str | Path) -> Path:
         figures = []
         for panel in PANELS:
             figure = Figure(figsize=(5.6, 3.1))  # fixed margins: finding them would take as long as all the rest
-            if draw(panel, runs, figure.add_axes((0.11, 0.15, 0.87, 0.75))):
+            if draw(panel, runs, figure.add_axes((0.14, 0.15, 0.84, 0.75))):
                 figures.append(f"<figure>{svg(figure)}<figcaption>{escape(panel.caption)}</figcaption></figure>")
     title = "Run " + ", ".join(run.name for run in runs) if len(runs) == 1 else f"{len(runs)} runs"
     page = (
