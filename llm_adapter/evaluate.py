@@ -18,15 +18,15 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from .batching import collate, split_rows, sum_responses
-from .data import TokenizedExample, check_fit, read_examples, tokenize
-from .flags import about
-from .logprobs import choose_log_probs
+from .arguments.parser import about
+from .data.cache import whole_file
+from .data.collate import collate, split_rows, sum_responses
+from .data.load import TokenizedExample, check_fit, read_examples, tokenize
+from .data.sources import open_source
+from .evaluation.rates import bootstrap, curve, wilson
+from .evaluation.rollouts import RolloutArguments, ask, collect, load, parse, run
+from .loss.logprobs import choose_log_probs
 from .models import load_tokenizer
-from .rates import bootstrap, curve, wilson
-from .rollouts import RolloutArguments, ask, collect, load, parse, run
-from .sources import open_source
-from .token_cache import whole_file
 
 COMMAND = "llm_adapter.evaluate"
 KS = (1, 4, 16)  # of pass@k, unless said

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from .flags import about
+from .arguments.parser import about
+from .data.cache import whole_file
+from .evaluation.rates import curve, powers, starvation
+from .evaluation.rollouts import RolloutArguments, ask, collect, load, parse, run
 from .models import load_tokenizer
-from .rates import curve, powers, starvation
-from .rollouts import RolloutArguments, ask, collect, load, parse, run
-from .token_cache import whole_file
 
 COMMAND = "llm_adapter.pairs"
 OUTCOMES = ("pair", "none_right", "all_right", "no_wrong_finished")

@@ -19,7 +19,7 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .token_cache import whole_file
+from .data.cache import whole_file
 
 INK, GREY = "#24292f", "#8c959f"
 COLOURS = ("#1f87c9", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#666666")

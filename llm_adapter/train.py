@@ -18,14 +18,14 @@ from pathlib import Path
 from transformers import PrinterCallback, ProgressCallback, set_seed
 from transformers.utils import logging
 
-from . import precision
-from .arguments import PAIRS, PreferenceArguments, parse_arguments
-from .data import Data, check_fit, load_data
-from .flags import command_line
+from .arguments.parser import command_line
+from .arguments.training import PAIRS, PreferenceArguments, parse_arguments
+from .data.load import Data, check_fit, load_data
 from .models import disable_dropout, gguf_read_once, load_model, load_tokenizer, with_lora
 from .report import write_report
-from .runlog import Bar, Table, strict, summary, versions, write_json
-from .trainer import PreferenceTrainer, RunFailed
+from .training import precision
+from .training.runlog import Bar, Table, strict, summary, versions, write_json
+from .training.trainer import PreferenceTrainer, RunFailed
 
 COMMAND = "llm_adapter.train"
 
@@ -83,7 +83,7 @@ def describe(args: PreferenceArguments, data: Data, command: str) -> dict[str, o
     counts = [len(example.completions) - 1 for example in data.examples]
     return {
         "model": args.model,
-        "train_data": args.train_data or f"llm_adapter/{PAIRS.name}",
+        "train_data": args.train_data or f"llm_adapter/data/{PAIRS.name}",
         "eval_data": args.eval_data,
         **asdict(args.objective()),
         "learning_rate": args.learning_rate,

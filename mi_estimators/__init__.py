@@ -1,36 +1,36 @@
 """Mutual-information bounds as functions of scores: estimators, diagnostics, and preference losses made from them."""
 
 from . import laws
-from .alternatives import ALTERNATIVES, bco, cal_dpo, dpo_sft, dpop, ipo, kto, sft
-from .baselines import interpolated, tuba
-from .bennett import bridge
-from .bounds import BOUNDS, dv, infonce, js, nwj, smile
-from .consistency import SelfConsistency, self_consistency
-from .diagnostics import effective_sample_size, score_weights, starvation_index
-from .distributed import gather, gathered_scores
-from .divergences import DIVERGENCES, FDivergence
-from .estimate import MIEstimator, estimate_mi
-from .estimators import ESTIMATORS, Estimator
-from .expectation import log_mean_exp, mean
-from .gradient_bias import MinibatchBias, exact_minibatch_bias, minibatch_bias
-from .gradient_table import GradientTable, gradient_table, plot_gradient_table
-from .gradients import GradientStatistics, gradient_statistics, jackknife_statistics, sample_gradients
-from .ksg import ksg
-from .mixed import log_ratio_to_relative, relative, relative_to_log_ratio
-from .monitor import GradientMonitor
-from .objectives import mine
-from .permutation import PermutationTest, permutation_test
-from .preference import (
+from .bounds.baselines import interpolated, tuba
+from .bounds.bennett import bridge
+from .bounds.distributed import gather, gathered_scores
+from .bounds.divergences import DIVERGENCES, FDivergence
+from .bounds.expectation import log_mean_exp, mean
+from .bounds.objectives import mine
+from .bounds.readouts import club, jsd_certificate, plug_in
+from .bounds.relative import log_ratio_to_relative, relative, relative_to_log_ratio
+from .bounds.scores import joint_and_product, pair_scores, product_scores
+from .bounds.streaming import StreamedValues, streamed_values
+from .bounds.variational import BOUNDS, dv, infonce, js, nwj, smile
+from .checks.consistency import SelfConsistency, self_consistency
+from .checks.permutation import PermutationTest, permutation_test
+from .diagnostics.bias import MinibatchBias, exact_minibatch_bias, minibatch_bias
+from .diagnostics.gradients import GradientStatistics, gradient_statistics, jackknife_statistics, sample_gradients
+from .diagnostics.monitor import GradientMonitor
+from .diagnostics.table import GradientTable, gradient_table, plot_gradient_table
+from .diagnostics.weights import effective_sample_size, score_weights, starvation_index
+from .estimation.estimator import MIEstimator, estimate_mi
+from .estimation.neighbours import ksg
+from .estimation.table import ESTIMATORS, Estimator
+from .estimation.verdict import READOUTS, MIEstimate
+from .preference.comparisons import ALTERNATIVES, bco, cal_dpo, dpo_sft, dpop, ipo, kto, sft
+from .preference.loss import (
     PREFERENCE_BOUNDS,
     no_collapse_interval,
     preference_anchor,
     preference_loss,
     preference_loss_floor,
 )
-from .readouts import club, jsd_certificate, plug_in
-from .report import READOUTS, MIEstimate
-from .scores import joint_and_product, pair_scores, product_scores
-from .streaming import StreamedValues, streamed_values
 
 __all__ = [
     "ALTERNATIVES",

@@ -25,8 +25,8 @@ import matplotlib.pyplot as plt
 import torch
 
 import mi_estimators as mi
-from proofs import oracles
-from toy.two_level import TwoLevel, batches, log_shares
+from proofs.engine import oracles
+from toy.models.two_level import TwoLevel, batches, log_shares
 
 plt.style.use("tour.mplstyle")
 torch.set_default_dtype(torch.float64)

@@ -23,9 +23,9 @@ import matplotlib.pyplot as plt
 import torch
 
 import mi_estimators as mi
-from proofs import oracles
-from toy.two_level import TwoLevel, batches, mean_ess
-from toy.variance import ExactNoise, exact_noise
+from proofs.engine import oracles
+from toy.models.two_level import TwoLevel, batches, mean_ess
+from toy.variance.run import ExactNoise, exact_noise
 
 plt.style.use("tour.mplstyle")
 torch.set_default_dtype(torch.float64)

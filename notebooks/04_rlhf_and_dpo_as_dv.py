@@ -27,12 +27,12 @@ import torch
 
 # %%
 import mi_estimators as mi
-from proofs.shipped import compiled
-from proofs.theorem import decide
-from proofs.theorems import dpo_value_is_label_information as label_information
-from proofs.theorems import dpo_value_is_no_kl_bound as no_kl_bound
-from proofs.theorems import gibbs_dv_duality, k_negatives_is_infonce, matched_gradients, preference_table
-from toy.flow import ascent, integrate
+from proofs.engine.shipped import compiled
+from proofs.engine.theorem import decide
+from proofs.theorems.preference import dpo_value_is_label_information as label_information
+from proofs.theorems.preference import dpo_value_is_no_kl_bound as no_kl_bound
+from proofs.theorems.preference import gibbs_dv_duality, k_negatives_is_infonce, matched_gradients, preference_table
+from toy.models.flows import ascent, integrate
 
 # %%
 torch.set_default_dtype(torch.float64)

@@ -26,14 +26,16 @@ from scipy.optimize import bisect
 
 # %%
 import mi_estimators as mi
-from proofs.shipped import compiled
-from proofs.theorem import decide
-from proofs.theorems import dpo_gradient_ratio, escape_times, mio_escapes_two_arms, missed_mass
-from proofs.theorems import group_relative_zero_gradient as group_relative
-from proofs.theorems import who_samples_starves as who_samples
+from proofs.engine.shipped import compiled
+from proofs.engine.theorem import decide
+from proofs.theorems.dynamics import escape_times, mio_escapes_two_arms
+from proofs.theorems.preference import dpo_gradient_ratio
+from proofs.theorems.reach import group_relative_zero_gradient as group_relative
+from proofs.theorems.reach import who_samples_starves as who_samples
+from proofs.theorems.sampling import missed_mass
 from toy import theory
-from toy.flow import ascent, integrate
-from toy.policy import OBJECTIVES, arms
+from toy.models.flows import ascent, integrate
+from toy.models.policies import OBJECTIVES, arms
 
 # %%
 torch.set_default_dtype(torch.float64)

@@ -28,12 +28,13 @@ import torch
 
 # %%
 import mi_estimators as mi
-from proofs import oracles
-from proofs.theorem import decide
-from proofs.theorems import alpha_frees_the_anchor, lazy_flow_collapse, mio_barrier, mio_no_collapse, mio_tabular_limit
+from proofs.engine import oracles
+from proofs.engine.theorem import decide
+from proofs.theorems.dynamics import alpha_frees_the_anchor, lazy_flow_collapse, mio_barrier, mio_tabular_limit
+from proofs.theorems.preference import mio_no_collapse
 from toy import theory
-from toy.flow import ascent, integrate
-from toy.policy import OBJECTIVES, arms
+from toy.models.flows import ascent, integrate
+from toy.models.policies import OBJECTIVES, arms
 
 # %%
 torch.set_default_dtype(torch.float64)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from .engine.theorem import Result
 from .ledger import Entry
-from .theorem import Result
 
 _HEAD = """# Theorems
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 
-from .theorem import Result, Theorem, Verdict, run, weakest
+from .engine.theorem import Result, Theorem, Verdict, run, weakest
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,23 @@ def _as_json(result: Result) -> dict[str, object]:
     return {**claim, **vars(result.outcome), "seconds": round(result.seconds, 3)}
 
 
+def modules(package: str = "proofs.theorems") -> dict[str, str]:
+    """Return the modules of theorems below the package, by slug; those that begin with an underscore are none.
+
+    >>> modules()["dv_representation"]
+    'proofs.theorems.bounds.dv_representation'
+    """
+    below = pkgutil.walk_packages(import_module(package).__path__, f"{package}.")
+    names = [module.name for module in below if not module.ispkg]
+    return {slug: name for name in names if not (slug := name.rpartition(".")[2]).startswith("_")}
+
+
 def load(package: str = "proofs.theorems") -> dict[str, Theorem | str]:
     """Import every module of the package; return each slug's theorem, or the reason why there is none."""
     found: dict[str, Theorem | str] = {}
-    for slug in sorted(module.name for module in pkgutil.iter_modules(import_module(package).__path__)):
+    for slug, module in sorted(modules(package).items()):
         try:
-            theorem = import_module(f"{package}.{slug}").THEOREM
+            theorem = import_module(module).THEOREM
             found[slug] = theorem if theorem.slug == slug else f"slug: expected {slug!r}, got {theorem.slug!r}"
         except Exception as error:  # a module that does not import is a row that is not ok
             found[slug] = f"{type(error).__name__}: {error}"

@@ -15,14 +15,15 @@ import pytest
 from matplotlib.image import imread
 
 import mi_estimators as mi
+from proofs.ledger import modules
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 sys.path.insert(0, str(NOTEBOOKS))
 from execute import SOURCES, execute  # noqa: E402
 
-SLUGS = {path.stem for path in (ROOT / "proofs" / "theorems").glob("[a-z]*.py")}
-LINES = 120
+SLUGS = set(modules())
+LINES = 121
 sources = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
 
 

@@ -71,7 +71,7 @@ def test_the_wheel_holds_the_four_packages_and_their_data(wheel):
         "toy",
         "llm_adapter",
     }
-    assert {"mi_estimators/py.typed", "llm_adapter/pairs.jsonl"} <= set(names)
+    assert {"mi_estimators/py.typed", "llm_adapter/data/pairs.jsonl"} <= set(names)
     modules = {
         str(p.relative_to(ROOT))
         for room in ("mi_estimators", "proofs", "toy", "llm_adapter")

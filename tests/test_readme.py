@@ -85,7 +85,7 @@ def folder(tmp_path_factory):
     load_model("builtin").save_pretrained(folder / "small")
     load_tokenizer("builtin").save_pretrained(folder / "small")
     (folder / "llm_adapter").symlink_to(ROOT / "llm_adapter")
-    lines = (ROOT / "llm_adapter/pairs.jsonl").read_text().splitlines(keepends=True)
+    lines = (ROOT / "llm_adapter/data/pairs.jsonl").read_text().splitlines(keepends=True)
     (folder / "few.jsonl").write_text("".join(lines[:4]))
     return folder
 

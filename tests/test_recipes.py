@@ -75,8 +75,8 @@ def done(tmp_path_factory):
 SEEN = """
 import json, sys, pytest, torch, mi_estimators as mi
 from pathlib import Path
-from llm_adapter.arguments import parse_arguments
-from toy import variance, variance_plots
+from llm_adapter.arguments.training import parse_arguments
+from toy.variance import figures as variance_plots, run as variance
 from toy.__main__ import main
 assert Path(mi.__file__).is_relative_to(Path.cwd()), mi.__file__
 law = mi.laws.Gaussian(0.8)
@@ -99,17 +99,17 @@ Path("seen.json").write_text(json.dumps({
     "name": objective.name, "bounds": objective.theory([1])["bounds"],
 }))
 assert main(["shift", "--out", "results"]) == 0
-tests = "tests/mi_estimators/test_bounds.py"
+tests = "tests/mi_estimators/bounds/test_variational.py"
 sys.exit(pytest.main(["--import-mode=importlib", "-q", "-p", "no:cacheprovider", "-k", "le_cam", tests]))
 """
 
 LEDGER = """
 import json, os, sys
-from importlib import import_module
 from hypothesis.configuration import set_hypothesis_home_dir
-from proofs.ledger import ledger
+from proofs.ledger import ledger, load
 set_hypothesis_home_dir(os.devnull)
-entries = ledger({slug: import_module(f"proofs.theorems.{slug}").THEOREM for slug in sys.argv[1:]})
+theorems = load()
+entries = ledger({slug: theorems[slug] for slug in sys.argv[1:]})
 json.dump({e.slug: {"tier": e.tier, "problems": e.problems, "checks": [c.name for c in e.theorem.checks]}
            for e in entries}, sys.stdout)
 """

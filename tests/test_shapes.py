@@ -10,7 +10,7 @@ from jaxtyping import install_import_hook
 with install_import_hook("mi_estimators", "tests.typechecker.check"):
     import mi_estimators as mi
     import torch
-    from mi_estimators.critics import Separable
+    from mi_estimators.estimation.critics import Separable
 
 for batch in ((), (2,), (2, 3)):
     joint, product = torch.randn(*batch, 5), torch.randn(*batch, 7)

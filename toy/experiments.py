@@ -5,30 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import (
-    anchor,
-    anchor_page,
-    collapse,
-    collapse_page,
-    collapse_sweep,
-    collapse_sweep_page,
-    critic_starvation,
-    critic_starvation_page,
-    escape,
-    escape_page,
-    gaussian,
-    gaussian_page,
-    reach,
-    reach_page,
-    specs,
-    staircase,
-    staircase_page,
-    variance,
-    variance_page,
-    who_samples,
-)
+from . import specs
+from .anchor import page as anchor_page
+from .anchor import run as anchor
+from .collapse import page as collapse_page
+from .collapse import run as collapse
+from .collapse.sweep import page as collapse_sweep_page
+from .collapse.sweep import run as collapse_sweep
+from .escape import page as escape_page
+from .escape import run as escape
+from .escape import who_samples
 from .page import Page
+from .reach import page as reach_page
+from .reach import run as reach
 from .rows import Row, Spec
+from .staircase import page as staircase_page
+from .staircase import run as staircase
+from .starvation import page as gaussian_page
+from .starvation import run as gaussian
+from .starvation.critic import page as critic_starvation_page
+from .starvation.critic import run as critic_starvation
+from .variance import page as variance_page
+from .variance import run as variance
 
 Run = Callable[..., tuple[dict, dict]]
 """(spec, seed) → (measured, theory), as plain data."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from mi_estimators import _checks
+from mi_estimators import _validate
 
 from . import jsonl
 from .experiments import RUNS
@@ -30,7 +30,7 @@ def run(
         ValueError: a negative seed, or a results.jsonl that holds something else than rows.
         OSError: a folder that cannot be written.
     """
-    _checks.count("seed", seed, low=0)
+    _validate.count("seed", seed, low=0)
     path = folder / FILE
     done = read(path)
     found = []

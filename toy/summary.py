@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .collapse_sweep_plots import task
-from .collapse_sweep_tables import plus_minus
-from .escape_tables import exponents
+from .collapse.sweep.figures import task
+from .collapse.sweep.tables import plus_minus
+from .escape.tables import exponents
 from .rows import Row, of
 from .style import NAMES
 from .tables import Table, lazies, number

@@ -12,13 +12,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mi_estimators import _checks, preference_anchor
+from mi_estimators import _validate, preference_anchor
 from mi_estimators.laws import Gaussian
 
 
 def _log_odds(eps: float) -> float:
     """Return L = ln((1 − ε)/ε) > 0, the distance in log-odds from ε to ½."""
-    _checks.number("eps", eps, low=0, high=0.5)
+    _validate.number("eps", eps, low=0, high=0.5)
     return math.log1p(-eps) - math.log(eps)
 
 
@@ -38,7 +38,7 @@ def escape_time_dpo(eps: float, beta: float) -> float:
     >>> round(escape_time_dpo(1e-2, beta=0.1), 6)
     52.140655
     """
-    log_odds, beta = _log_odds(eps), _checks.number("beta", beta, low=0)
+    log_odds, beta = _log_odds(eps), _validate.number("beta", beta, low=0)
     return (log_odds + math.expm1(beta * log_odds) / beta) / (2 * beta)
 
 
@@ -62,7 +62,7 @@ def mio_ceiling(eps: float, beta: float, mix: float = 0.5) -> float:
     0.001024
     """
     _log_odds(eps)
-    beta = _checks.number("beta", beta, low=0)
+    beta = _validate.number("beta", beta, low=0)
     log_lift = preference_anchor(mix) / beta
     return 1.0 if log_lift + math.log(eps) >= 0 else eps * math.exp(log_lift)
 
@@ -89,8 +89,8 @@ def mio_rest(eps: float, beta: float, mix: float = 0.5) -> float:
     >>> round(mio_rest(1e-2, beta=1.0), 6), mio_rest(0.2, beta=1.0)
     (0.020313, 1.0)
     """
-    log_odds, beta = _log_odds(eps), _checks.number("beta", beta, low=0)
-    mix = _checks.mix(mix)
+    log_odds, beta = _log_odds(eps), _validate.number("beta", beta, low=0)
+    mix = _validate.mix(mix)
     grid = np.arange(-log_odds, 36, 0.01)  # beyond 36, 1 − p is below the resolution of a double
     stops = np.flatnonzero(mio_drift(grid, eps, beta, mix) <= 0)
     if len(stops) == 0:
@@ -159,7 +159,7 @@ def steps_to_first_signal(eps: float, samples: int) -> float:
     62500.5
     """
     _log_odds(eps)
-    return -1 / math.expm1(_checks.count("samples", samples) * math.log1p(-eps))
+    return -1 / math.expm1(_validate.count("samples", samples) * math.log1p(-eps))
 
 
 def ess_fraction(nats: float) -> float:
@@ -170,7 +170,7 @@ def ess_fraction(nats: float) -> float:
     >>> round(ess_fraction(Gaussian(0.6).mutual_information), 6), 1 / (1 + 0.5625)
     (0.64, 0.64)
     """
-    return math.exp(-2 * _checks.number("nats", nats, low=0, closed="["))
+    return math.exp(-2 * _validate.number("nats", nats, low=0, closed="["))
 
 
 def nwj_value_variance(law: Gaussian) -> float:
@@ -194,7 +194,7 @@ def nwj_in_batch_variance(law: Gaussian, batch: int) -> float:
     >>> round(nwj_in_batch_variance(Gaussian(0.6), 2), 6)  # 0.36/2 + (0.5625 + 1/0.8704 − 1)/2
     0.535699
     """
-    _checks.count("batch", batch, low=2)
+    _validate.count("batch", batch, low=2)
     twice = math.expm1(-law.dim * math.log1p(-(law.rho**4)))
     return law.log_ratio_variance / batch + (law.chi2 + twice) / (batch * (batch - 1))
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import torch
 
 import mi_estimators as mi
-from toy.policy import network, network_logits
-from toy.train import descend
+from toy.models.policies import network, network_logits
+from toy.models.training import descend
 
 TABLES = Path(__file__).with_name("tables.md")
 PROMPTS, INPUTS, WIDTH, BETA, RATE = 16, 8, 32, 0.1, 0.1

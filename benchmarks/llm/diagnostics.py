@@ -13,8 +13,8 @@ from statistics import median
 import torch
 from tqdm import tqdm
 
-from llm_adapter.batching import split_rows, sum_responses
-from llm_adapter.trainer import PreferenceTrainer
+from llm_adapter.data.collate import split_rows, sum_responses
+from llm_adapter.training.trainer import PreferenceTrainer
 
 from . import tables
 from .layouts import SIZE

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from llm_adapter.batching import LAYOUTS, sum_responses
-from llm_adapter.data import read_examples, tokenize
-from llm_adapter.logprobs import log_probs_from_head
+from llm_adapter.data.collate import LAYOUTS, sum_responses
+from llm_adapter.data.load import read_examples, tokenize
+from llm_adapter.loss.logprobs import log_probs_from_head
 from llm_adapter.models import load_model, load_tokenizer
 
 SIZE = 4  # examples a batch

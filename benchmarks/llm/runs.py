@@ -11,8 +11,8 @@ from pathlib import Path
 
 from transformers import set_seed
 
-from llm_adapter.data import read_examples
-from llm_adapter.examples import Text
+from llm_adapter.data.examples import Text
+from llm_adapter.data.load import read_examples
 from llm_adapter.models import load_model, load_tokenizer
 
 from .. import environment

@@ -11,8 +11,8 @@ import sys
 
 import torch
 
-from llm_adapter.batching import split_rows, sum_responses
-from llm_adapter.trainer import PreferenceTrainer
+from llm_adapter.data.collate import split_rows, sum_responses
+from llm_adapter.training.trainer import PreferenceTrainer
 
 from . import tables
 from .probe import batches_of, parse, prepared

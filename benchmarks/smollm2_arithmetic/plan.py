@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from llm_adapter.objective import Objective
+from llm_adapter.loss.objective import Objective
 
 HERE = Path(os.path.relpath(Path(__file__).parent))  # commands and files name no folder of this machine
 BETA = 0.1  # of DPO; the others follow

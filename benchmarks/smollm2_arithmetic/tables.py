@@ -13,8 +13,8 @@ from typing import Literal
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from llm_adapter.alerts import EXAMPLES, alerts
-from llm_adapter.objective import Objective
+from llm_adapter.loss.alerts import EXAMPLES, alerts
+from llm_adapter.loss.objective import Objective
 from llm_adapter.report import Run as Logs
 from llm_adapter.report import read_run
 from toy.style import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .. import _checks
+from .. import _validate
 from .law import check_pair
 
 
@@ -34,7 +34,7 @@ class AdditiveNoise:
     epsilon: float
 
     def __post_init__(self) -> None:
-        _checks.number("epsilon", self.epsilon, low=1e-3, high=1e3, closed="[]")
+        _validate.number("epsilon", self.epsilon, low=1e-3, high=1e3, closed="[]")
 
     dim_x = dim_y = 1
 
@@ -45,7 +45,7 @@ class AdditiveNoise:
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x and y of shape (n, 1), in the default dtype."""
-        x, noise = torch.rand(2, _checks.count("n", n), 1, generator=generator)
+        x, noise = torch.rand(2, _validate.count("n", n), 1, generator=generator)
         return x, x + self.epsilon * (2 * noise - 1)
 
     def log_ratio(self, x: Float[Tensor, "*#batch 1"], y: Float[Tensor, "*#batch 1"]) -> Float[Tensor, "*batch"]:

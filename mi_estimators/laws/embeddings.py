@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .. import _checks
+from .. import _validate
 from .law import inside_unit_interval, nearest
 from .transformed import InjectiveMap
 
@@ -43,11 +43,11 @@ def spiral(speed: float, plane: tuple[int, int] = (0, 1), power: int = 1) -> Inj
     >>> [round(float(entry), 6) + 0.0 for entry in quarter]
     [0.0, 1.0]
     """
-    _checks.number("speed", speed)
+    _validate.number("speed", speed)
     if not isinstance(plane, tuple) or len(plane) != 2 or plane[0] == plane[1]:
         raise ValueError(f"plane: expected two different columns, got {plane!r}")
-    dim_low = 1 + max(_checks.count("plane", column, low=0) for column in plane)
-    _checks.count("power", power, high=2)
+    dim_low = 1 + max(_validate.count("plane", column, low=0) for column in plane)
+    _validate.count("power", power, high=2)
     forward, inverse = (partial(_rotate, speed=v, plane=plane, power=power) for v in (speed, -speed))
     return InjectiveMap("spiral", forward, inverse, dim_low=dim_low)
 
@@ -61,7 +61,7 @@ def _unroll(point: Tensor) -> Tensor:
     """Read u off the distance 21‖(x₁, x₂)‖ = 3π/2·(1 + 2u) from the centre, and refuse what is not on the curve."""
     u = (torch.linalg.vector_norm(point, dim=-1, keepdim=True) * (21 / (1.5 * math.pi)) - 1) / 2
     u = inside_unit_interval("swiss_roll", u)
-    if not _checks.all_true((_roll(u) - point).abs() <= 256 * torch.finfo(point.dtype).eps):
+    if not _validate.all_true((_roll(u) - point).abs() <= 256 * torch.finfo(point.dtype).eps):
         raise ValueError("swiss_roll: expected points of the curve, got one beside it")
     return u
 
@@ -92,7 +92,7 @@ def embedding(points: Float[Tensor, "k d"]) -> InjectiveMap:
     >>> law.log_ratio(torch.tensor([1.0, 0.0]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])).exp().tolist()
     [2.0, 0.0]
     """
-    if _checks.scores("points", points, dims=2).dim() != 2:
+    if _validate.scores("points", points, dims=2).dim() != 2:
         raise ValueError(f"points: expected a matrix, got shape {tuple(points.shape)}")
     table = points.detach().to(torch.float64, copy=True)
     if len(table.unique(dim=0)) != len(table):

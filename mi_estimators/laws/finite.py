@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import _checks
-from ..expectation import mean
+from .. import _validate
+from ..bounds.expectation import mean
 
 _INDEX_TYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
@@ -34,9 +34,9 @@ class Finite:
     """
 
     def __init__(self, log_joint: Float[Tensor, "nx ny"]) -> None:
-        if _checks.floating("log_joint", log_joint, dims=2).dim() != 2:
+        if _validate.floating("log_joint", log_joint, dims=2).dim() != 2:
             raise ValueError(f"log_joint: expected a matrix, got shape {tuple(log_joint.shape)}")
-        _checks.log_weights("log_joint", log_joint.flatten(), log_joint.flatten())
+        _validate.log_weights("log_joint", log_joint.flatten(), log_joint.flatten())
         self.log_joint = log_joint
         log_x = torch.logsumexp(log_joint, 1, keepdim=True)
         log_y = torch.logsumexp(log_joint, 0, keepdim=True)
@@ -58,7 +58,7 @@ class Finite:
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Draw n pairs of indices: x and y of shape (n,), dtype int64."""
         probabilities = self.log_joint.exp().flatten()
-        atoms = torch.multinomial(probabilities, _checks.count("n", n), replacement=True, generator=generator)
+        atoms = torch.multinomial(probabilities, _validate.count("n", n), replacement=True, generator=generator)
         return atoms // self.log_joint.shape[1], atoms % self.log_joint.shape[1]
 
     def log_ratio(self, x: Int[Tensor, "*#batch"], y: Int[Tensor, "*#batch"]) -> Float[Tensor, "*batch"]:
@@ -67,9 +67,9 @@ class Finite:
             if not isinstance(value, Tensor) or value.dtype not in _INDEX_TYPES:
                 got = value.dtype if isinstance(value, Tensor) else type(value).__name__
                 raise ValueError(f"{name}: expected a tensor of integer indices, got {got}")
-            if not _checks.all_true((value >= 0) & (value < size)):
+            if not _validate.all_true((value >= 0) & (value < size)):
                 raise ValueError(f"{name}: expected integer indices in [0, {size}), got one outside")
-        _checks.batch_shapes(x=x.shape, y=y.shape)
+        _validate.batch_shapes(x=x.shape, y=y.shape)
         return self.log_ratio_matrix[x.long(), y.long()]
 
     def exact(self, bound: Callable[..., Tensor], critic: Float[Tensor, "*batch nx ny"]) -> Float[Tensor, "*batch"]:

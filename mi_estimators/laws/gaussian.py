@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .. import _checks
+from .. import _validate
 from .law import check_pair
 
 
@@ -32,8 +32,8 @@ class Gaussian:
     dim: int = 1
 
     def __post_init__(self) -> None:
-        _checks.number("rho", self.rho, low=-1, high=1)
-        _checks.count("dim", self.dim)
+        _validate.number("rho", self.rho, low=-1, high=1)
+        _validate.count("dim", self.dim)
 
     @classmethod
     def with_information(cls, nats: float, dim: int = 1) -> Gaussian:
@@ -42,8 +42,8 @@ class Gaussian:
         >>> round(Gaussian.with_information(5.0, dim=20).mutual_information, 12)
         5.0
         """
-        _checks.count("dim", dim)
-        _checks.number("nats", nats, low=0, high=12 * dim, closed="[]")  # beyond, 1 − ρ² is lost in rounding
+        _validate.count("dim", dim)
+        _validate.number("nats", nats, low=0, high=12 * dim, closed="[]")  # beyond, 1 − ρ² is lost in rounding
         return cls(math.sqrt(-math.expm1(-2 * nats / dim)), dim)
 
     @property
@@ -73,7 +73,7 @@ class Gaussian:
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x and y of shape (n, dim), in the default dtype."""
-        x = torch.randn(_checks.count("n", n), self.dim, generator=generator)
+        x = torch.randn(_validate.count("n", n), self.dim, generator=generator)
         noise = torch.randn(n, self.dim, generator=generator)
         return x, self.rho * x + math.sqrt(1 - self.rho**2) * noise
 

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from .. import _checks
+from .. import _validate
 from .law import check_increasing, check_weights, inside_unit_interval
 from .quadrature import solve_increasing
 from .transformed import InjectiveMap
@@ -78,8 +78,8 @@ def wiggly(waves: tuple[tuple[float, float, float], ...]) -> InjectiveMap:
     if not isinstance(waves, tuple) or not all(isinstance(wave, tuple) and len(wave) == 3 for wave in waves):
         raise ValueError(f"waves: expected a tuple of triples (amplitude, frequency, phase), got {waves!r}")
     for number in (number for wave in waves for number in wave):
-        _checks.number("waves", number)
-    _checks.number("waves (sum of |amplitude · frequency|)", sum(abs(a * f) for a, f, _ in waves), high=1)
+        _validate.number("waves", number)
+    _validate.number("waves (sum of |amplitude · frequency|)", sum(abs(a * f) for a, f, _ in waves), high=1)
     return InjectiveMap("wiggly", partial(_wiggle, waves=waves), partial(_unwiggle, waves=waves))
 
 

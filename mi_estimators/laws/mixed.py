@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .. import _checks
+from .. import _validate
 from .law import check_increasing, check_pair, check_weights, nearest
 from .quadrature import normal_rule
 
@@ -38,7 +38,7 @@ class MixedUniform:
     dim_x = dim_y = 1
 
     def __post_init__(self) -> None:
-        _checks.count("m", self.m, high=10_000)
+        _validate.count("m", self.m, high=10_000)
 
     @property
     def mutual_information(self) -> float:
@@ -47,7 +47,7 @@ class MixedUniform:
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x and y of shape (n, 1), in the default dtype; x holds whole numbers."""
-        window = torch.rand(_checks.count("n", n), 1, generator=generator)
+        window = torch.rand(_validate.count("n", n), 1, generator=generator)
         x = torch.randint(self.m, (n, 1), generator=generator).to(window)
         return x, x + 2 * window
 
@@ -65,7 +65,7 @@ class MixedUniform:
         """
         dtype = check_pair(x, y, 1, 1)
         left, y = x.squeeze(-1).to(dtype), y.squeeze(-1).to(dtype)
-        if not _checks.all_true((left == left.round()) & (left >= 0) & (left < self.m)):
+        if not _validate.all_true((left == left.round()) & (left >= 0) & (left < self.m)):
             raise ValueError(f"x: expected whole numbers from 0 to {self.m - 1}, got one that is none of them")
         inside = (y >= left) & (y <= left + 2)
         windows = y.floor().clamp(max=self.m - 1) - (y - 2).ceil().clamp(min=0) + 1
@@ -96,7 +96,7 @@ class GaussianChannel:
 
     def __post_init__(self) -> None:
         check_increasing("alphabet", self.alphabet)
-        _checks.number("sigma", self.sigma, low=0)
+        _validate.number("sigma", self.sigma, low=0)
         if self.probabilities is not None:
             check_weights("probabilities", self.probabilities)
             if len(self.probabilities) != len(self.alphabet):
@@ -127,7 +127,7 @@ class GaussianChannel:
         Raises:
             ValueError: step outside its range.
         """
-        z, log_weights = normal_rule(_checks.number("step", step, low=0, high=1, closed="]"))
+        z, log_weights = normal_rule(_validate.number("step", step, low=0, high=1, closed="]"))
         symbols, probabilities = self._parameters(torch.float64)
         x, y = symbols[:, None, None], symbols[:, None, None] + self.sigma * z[:, None]
         return float((probabilities * (self.log_ratio(x, y) * log_weights.exp()).sum(-1)).sum())
@@ -135,7 +135,7 @@ class GaussianChannel:
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x and y of shape (n, 1), in the default dtype."""
         symbols, probabilities = self._parameters(torch.get_default_dtype())
-        index = torch.multinomial(probabilities, _checks.count("n", n), replacement=True, generator=generator)
+        index = torch.multinomial(probabilities, _validate.count("n", n), replacement=True, generator=generator)
         x = symbols[index].unsqueeze(-1)
         return x, x + self.sigma * torch.randn(n, 1, generator=generator)
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .. import _checks
+from .. import _validate
 from .law import check_pair, check_weights
 from .quadrature import normal_rule
 
@@ -50,13 +50,13 @@ class GaussianMixture:
                 raise ValueError(f"{name}: expected a tuple of {len(self.weights)} components, got {rows!r}")
             if name == "correlations":
                 for value in rows:
-                    _checks.number(name, value, low=-1, high=1)
+                    _validate.number(name, value, low=-1, high=1)
                 continue
             for row in rows:
                 if not isinstance(row, tuple) or len(row) != 2:
                     raise ValueError(f"{name}: expected pairs of numbers, got {row!r}")
                 for value in row:
-                    _checks.number(name, value, low=0 if name == "scales" else -torch.inf)
+                    _validate.number(name, value, low=0 if name == "scales" else -torch.inf)
         if self._narrowest < 1 / 20:
             raise ValueError("scales, correlations: expected widths within a factor of 20 in every direction, got more")
 
@@ -95,7 +95,7 @@ class GaussianMixture:
         Raises:
             ValueError: step outside its range.
         """
-        z, log_weights = normal_rule(_checks.number("step", step, low=0, high=1, closed="]"))
+        z, log_weights = normal_rule(_validate.number("step", step, low=0, high=1, closed="]"))
         log_w, mean_x, mean_y, scale_x, scale_y, rho = self._parameters(torch.float64)
         total = 0.0
         for k in range(len(self.weights)):
@@ -109,7 +109,7 @@ class GaussianMixture:
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x and y of shape (n, 1), in the default dtype."""
         log_w, *rest = self._parameters(torch.get_default_dtype())
-        component = torch.multinomial(log_w.exp(), _checks.count("n", n), replacement=True, generator=generator)
+        component = torch.multinomial(log_w.exp(), _validate.count("n", n), replacement=True, generator=generator)
         mean_x, mean_y, scale_x, scale_y, rho = (values[component].unsqueeze(-1) for values in rest)
         u, v = torch.randn(2, n, 1, generator=generator)
         return mean_x + scale_x * u, mean_y + scale_y * (rho * u + (1 - rho**2).sqrt() * v)

@@ -6,19 +6,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .. import _checks
+from .. import _validate
 from .law import check_pair
 
 
 def cholesky(name: str, matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Return a copy in float64 and its lower Cholesky factor, if the matrix is symmetric and positive definite."""
-    if _checks.scores(name, matrix, dims=2).dim() != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < 2:
+    if _validate.scores(name, matrix, dims=2).dim() != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < 2:
         raise ValueError(f"{name}: expected a square matrix of 2 rows or more, got shape {tuple(matrix.shape)}")
     matrix = matrix.detach().to(torch.float64, copy=True)
     if not torch.allclose(matrix, matrix.mT, rtol=1e-6, atol=0):
         raise ValueError(f"{name}: expected a symmetric matrix, got one that is not")
     factor, failed = torch.linalg.cholesky_ex(matrix)
-    if failed or not _checks.all_true(factor.diagonal() ** 2 > 1e-11 * matrix.diagonal()):
+    if failed or not _validate.all_true(factor.diagonal() ** 2 > 1e-11 * matrix.diagonal()):
         raise ValueError(f"{name}: expected a positive definite matrix, got one that is not, or barely")
     return matrix, factor
 
@@ -50,7 +50,7 @@ class MultivariateGaussian:
     def __init__(self, covariance: Float[Tensor, "d d"], dim_x: int) -> None:
         self.covariance, factor = cholesky("covariance", covariance)
         dim = len(factor)
-        self.dim_x = _checks.count("dim_x", dim_x, high=dim - 1)
+        self.dim_x = _validate.count("dim_x", dim_x, high=dim - 1)
         self.dim_y = dim - self.dim_x
         self._factor = factor
         inverse = torch.linalg.solve_triangular(factor, torch.eye(dim, dtype=torch.float64), upper=False)
@@ -67,8 +67,8 @@ class MultivariateGaussian:
         >>> round(MultivariateGaussian.dense(1, 1, 0.6).mutual_information, 6)
         0.223144
         """
-        dim = _checks.count("dim_x", dim_x) + _checks.count("dim_y", dim_y)
-        _checks.number("correlation", correlation, low=-1 / (dim - 1), high=1)
+        dim = _validate.count("dim_x", dim_x) + _validate.count("dim_y", dim_y)
+        _validate.number("correlation", correlation, low=-1 / (dim - 1), high=1)
         one = torch.ones(dim, dim, dtype=torch.float64)
         return cls(correlation * one + (1 - correlation) * torch.eye(dim, dtype=torch.float64), dim_x)
 
@@ -81,16 +81,16 @@ class MultivariateGaussian:
         >>> round(MultivariateGaussian.sparse(5, 5, pairs=2, correlation=0.8).mutual_information, 6)  # −ln(1 − 0.8²)
         1.021651
         """
-        dim = _checks.count("dim_x", dim_x) + _checks.count("dim_y", dim_y)
-        _checks.number("correlation", correlation, low=-1, high=1)
-        k = torch.arange(_checks.count("pairs", pairs, low=0, high=min(dim_x, dim_y)))
+        dim = _validate.count("dim_x", dim_x) + _validate.count("dim_y", dim_y)
+        _validate.number("correlation", correlation, low=-1, high=1)
+        k = torch.arange(_validate.count("pairs", pairs, low=0, high=min(dim_x, dim_y)))
         covariance = torch.eye(dim, dtype=torch.float64)
         covariance[k, dim_x + k] = covariance[dim_x + k, k] = correlation
         return cls(covariance, dim_x)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x of shape (n, dim_x) and y of shape (n, dim_y), in the default dtype."""
-        noise = torch.randn(_checks.count("n", n), self.dim_x + self.dim_y, generator=generator)
+        noise = torch.randn(_validate.count("n", n), self.dim_x + self.dim_y, generator=generator)
         x, y = (noise @ self._factor.to(noise).mT).split([self.dim_x, self.dim_y], -1)
         return x, y
 

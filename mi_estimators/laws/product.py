@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .. import _checks
+from .. import _validate
 from .law import Law, check_pair
 
 
@@ -53,7 +53,7 @@ class ProductLaw:
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x of shape (n, dim_x) and y of shape (n, dim_y), one law after the other."""
-        _checks.count("n", n)
+        _validate.count("n", n)
         x, y = zip(*(law.sample(n, generator) for law in self.laws), strict=True)
         return torch.cat(x, -1), torch.cat(y, -1)
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .. import _checks
+from .. import _validate
 from .law import check_pair
 from .multivariate import MultivariateGaussian, cholesky
 
@@ -38,14 +38,14 @@ class StudentT:
         cholesky("dispersion", dispersion)
         self._normal = MultivariateGaussian(dispersion, dim_x)
         self.dispersion, self.dim_x, self.dim_y = self._normal.covariance, self._normal.dim_x, self._normal.dim_y
-        self.degrees_of_freedom = _checks.number(
+        self.degrees_of_freedom = _validate.number(
             "degrees_of_freedom", degrees_of_freedom, low=0.5, high=1e6, closed="[]"
         )
 
     @classmethod
     def identity(cls, dim_x: int, dim_y: int, degrees_of_freedom: float) -> StudentT:
         """Return the law whose dispersion is the identity: uncorrelated, dependent through the common scale alone."""
-        dim = _checks.count("dim_x", dim_x) + _checks.count("dim_y", dim_y)
+        dim = _validate.count("dim_x", dim_x) + _validate.count("dim_y", dim_y)
         return cls(torch.eye(dim, dtype=torch.float64), dim_x, degrees_of_freedom)
 
     def _signed_degrees(self) -> tuple[tuple[int, float], ...]:

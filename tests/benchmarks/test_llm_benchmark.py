@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from llm_adapter.arguments import PAIRS
-from llm_adapter.trainer import START_NOISE
+from llm_adapter.arguments.training import PAIRS
+from llm_adapter.training.trainer import START_NOISE
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from proofs import __main__ as command
-from proofs import ledger, tested
-from proofs.strategies import scores
-from proofs.theorem import Theorem
+from proofs import ledger
+from proofs.engine import tested
+from proofs.engine.strategies import scores
+from proofs.engine.theorem import Theorem
 
 ROOT = Path(__file__).parents[2]
 TRUE = tested.Tested("true", {"t": scores()}, lambda t: True, examples=3)

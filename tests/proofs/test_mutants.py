@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import mi_estimators as mi
+from proofs.engine.theorem import decide
 from proofs.ledger import load
-from proofs.theorem import decide
 
 THEOREMS = load()
 

@@ -11,11 +11,12 @@ import torch
 from scipy.integrate import solve_ivp
 
 import mi_estimators as mi
-from toy import collapse, explorer, theory
-from toy.escape import log_odds
-from toy.flow import ascent, integrate
+from toy import explorer, theory
+from toy.collapse import run as collapse
+from toy.escape.run import log_odds
+from toy.models.flows import ascent, integrate
+from toy.models.policies import OBJECTIVES, arms
 from toy.page import Page
-from toy.policy import OBJECTIVES, arms
 from toy.specs import Lazy
 
 FLAGS = [

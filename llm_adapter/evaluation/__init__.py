@@ -1,0 +1,1 @@
+"""Questions with verifiable answers: drawing them, answering them, and rates of success."""

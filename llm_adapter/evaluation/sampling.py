@@ -1,0 +1,118 @@
+"""Sampling a causal LM: many prompts at once, each prompt read once, finished responses leaving the batch early."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import GenerationConfig
+
+from ..models import CausalLM
+
+STRIDE = 8  # tokens between two removals of finished rows
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One response; `finished` unless it was cut at the most tokens allowed, before its end-of-text token."""
+
+    text: str
+    finished: bool
+    tokens: int
+
+
+def prompt_text(question: str, tokenizer) -> str:
+    """Return the question under the tokenizer's chat template, or as a plain line where it has none."""
+    if not tokenizer.chat_template:
+        return question + "\n"
+    return tokenizer.apply_chat_template(
+        [{"role": "user", "content": question}], add_generation_prompt=True, tokenize=False
+    )
+
+
+@torch.no_grad()
+def sample(
+    model: CausalLM,
+    tokenizer,
+    prompts: Sequence[str],
+    samples: int,
+    temperature: float,
+    max_new_tokens: int,
+    seed: int,
+) -> list[list[Sample]]:
+    """Draw `samples` responses a prompt from softmax(logits / temperature), every token in play; greedy at 0.
+
+    Each prompt is read once, its keys and values are copied for its samples, and transformers' generate goes on from
+    them; every `STRIDE` tokens the finished rows are dropped.
+
+    Returns:
+        One list of `samples` responses a prompt, the same for the same seed, prompts and machine.
+    """
+    device = next(model.parameters()).device
+    rows = tokenizer(list(prompts), return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False)
+    ids, mask = (rows[name].to(device) for name in ("input_ids", "attention_mask"))
+    width = ids.shape[1]
+    positions = (mask.cumsum(-1) - 1).clamp_min(0)
+    past = model(
+        input_ids=ids[:, :-1], attention_mask=mask[:, :-1], position_ids=positions[:, :-1], use_cache=True
+    ).past_key_values
+    past.batch_repeat_interleave(samples)
+    ids, mask = (rows.repeat_interleave(samples, 0) for rows in (ids, mask))
+    law = (
+        {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+        if temperature
+        else {"do_sample": False}
+    )
+    end = _end_ids(model, tokenizer)
+    found: dict[int, Tensor] = {}
+    alive = torch.arange(len(ids), device=device)
+    torch.manual_seed(seed)
+    with _no_settings_of_its_own(model):
+        while len(alive):
+            room = max_new_tokens - (ids.shape[1] - width)
+            out = model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                past_key_values=past,
+                max_new_tokens=min(STRIDE, room),
+                return_dict_in_generate=True,
+                eos_token_id=end.tolist(),
+                pad_token_id=int(end[0]),
+                **law,
+            )
+            ids, past = out.sequences, out.past_key_values
+            over = torch.isin(ids[:, width:], end).any(-1) | (ids.shape[1] - width >= max_new_tokens)
+            found |= dict(zip(alive[over].tolist(), ids[over][:, width:].cpu(), strict=True))
+            kept = (~over).nonzero()[:, 0]
+            alive, ids = alive[kept], ids[kept]
+            mask = torch.cat([mask[kept], mask.new_ones(len(kept), ids.shape[1] - mask.shape[1])], 1)
+            past.batch_select_indices(kept)
+    texts = [_read(found[row], end.cpu(), tokenizer) for row in range(len(found))]
+    return [texts[start : start + samples] for start in range(0, len(texts), samples)]
+
+
+@contextmanager
+def _no_settings_of_its_own(model: CausalLM) -> Iterator[None]:
+    """Let the model's own settings of generation rest: a repetition penalty, for one, would bend the law."""
+    own, model.generation_config = model.generation_config, GenerationConfig()
+    try:
+        yield
+    finally:
+        model.generation_config = own
+
+
+def _end_ids(model: CausalLM, tokenizer) -> Tensor:
+    """Return the ids that end a response: the model's own and the tokenizer's."""
+    own = model.generation_config.eos_token_id
+    ids = {tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None}
+    return torch.tensor(sorted(ids), device=next(model.parameters()).device)
+
+
+def _read(ids: Tensor, end: Tensor, tokenizer) -> Sample:
+    stops = torch.isin(ids, end).nonzero()
+    length = int(stops[0]) if len(stops) else len(ids)
+    text = tokenizer.decode(ids[:length], skip_special_tokens=True)
+    return Sample(text, bool(len(stops)), length + bool(len(stops)))

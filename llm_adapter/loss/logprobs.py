@@ -1,0 +1,100 @@
+"""Log-probabilities of responses, accurate to float32 and without a float32 (N, T, V) array.
+
+The model runs through its own `forward`, so the hooks of DDP, FSDP and DeepSpeed fire. Within that call the output head
+is replaced: it sees the hidden states, keeps the positions that predict a response token, and returns their
+log-probabilities chunk by chunk, from float32 logits even where the weights or the autocast are bf16 (logits rounded to
+bf16 make a summed log-ratio noisy by more than half a nat over 100 tokens). A head that is no plain linear map, or
+whose logits the model scales or caps afterwards, keeps the model's own logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from ..models import CausalLM
+
+CHUNK = 2**26  # logits computed at a time: 256 MiB in float32
+
+Batch = Mapping[str, Tensor]
+LogProbs = Callable[[nn.Module, Batch], Tensor]
+
+
+def log_probs_from_head(model: nn.Module, batch: Batch) -> Tensor:
+    """Return ln π(token | its past) of each response token, shape (S,), float32, in nats.
+
+    Args:
+        model: a causal LM, wrapped or not.
+        batch: as `batching.collate` makes it.
+    """
+
+    def forward(head: nn.Linear, hidden: Tensor) -> Tensor:
+        with torch.autocast(hidden.device.type, enabled=False):
+            weight, bias = head.weight.float(), None if head.bias is None else head.bias.float()
+            rows = hidden.flatten(0, 1)[batch["sources"]].float()
+            return _chunked(rows, batch["targets"], lambda chunk: F.linear(chunk, weight, bias), len(weight))
+
+    with _replaced_head(model, forward):
+        return _logits(model, batch)
+
+
+def log_probs_from_logits(model: nn.Module, batch: Batch) -> Tensor:
+    """Return the same as `log_probs_from_head` from the model's own logits: any head, more memory."""
+    logits = _logits(model, batch).flatten(0, 1)[batch["sources"]]
+    return _chunked(logits, batch["targets"], lambda rows: rows, logits.shape[-1])
+
+
+@torch.no_grad()
+def choose_log_probs(model: nn.Module, batch: Batch) -> LogProbs:
+    """Return `log_probs_from_head` if it agrees with the model's logits on a probing batch, else the other."""
+    if not isinstance(output_head(model), nn.Linear):
+        return log_probs_from_logits
+    was_training = model.training
+    model.eval()
+    try:
+        head, logits = log_probs_from_head(model, batch), log_probs_from_logits(model, batch)
+    except RuntimeError:  # what the model does to its logits does not fit a vector of log-probabilities
+        return log_probs_from_logits
+    finally:
+        model.train(was_training)
+    # bf16 logits carry 8 bits; scaled or capped ones are off by far more than this
+    return log_probs_from_head if torch.allclose(head, logits, rtol=0.02, atol=0.02) else log_probs_from_logits
+
+
+def _logits(model: nn.Module, batch: Batch) -> Tensor:
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "position_ids") if name in batch}
+    return model(**inputs, use_cache=False).logits
+
+
+def _chunked(rows: Tensor, targets: Tensor, to_logits: Callable[[Tensor], Tensor], vocabulary: int) -> Tensor:
+    def of_chunk(chunk: Tensor, target: Tensor) -> Tensor:
+        return -F.cross_entropy(to_logits(chunk).float(), target, reduction="none")
+
+    size = max(1, CHUNK // vocabulary)
+    chunks = list(zip(rows.split(size), targets.split(size), strict=True))
+    if len(chunks) == 1:  # small enough to keep for the backward pass
+        return of_chunk(*chunks[0])
+    return torch.cat([checkpoint(of_chunk, *chunk, use_reentrant=False) for chunk in chunks])
+
+
+def output_head(model: CausalLM) -> nn.Module | None:
+    """Return the model's output head, whatever data-parallel wrappers the model is in."""
+    inner = getattr(model, "module", None)
+    return output_head(inner) if isinstance(inner, nn.Module) else model.get_output_embeddings()
+
+
+@contextmanager
+def _replaced_head(model: nn.Module, forward: Callable[[nn.Linear, Tensor], Tensor]) -> Iterator[None]:
+    """Let the output head compute `forward(head, hidden)` within this context; its parameters and hooks stay."""
+    head = output_head(model)
+    assert isinstance(head, nn.Linear)  # as `choose_log_probs` looked
+    head.forward = lambda input: forward(head, input)
+    try:
+        yield
+    finally:
+        del head.forward

@@ -1,0 +1,108 @@
+"""What a run measures of its batches: sums over examples that add up over steps and processes, and their means.
+
+METRICS.md defines each name. The sums are few numbers a batch and need no second pass through the model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from ..data.collate import split_rows
+from .objective import Objective, masked_mean
+
+STARVED = 0.1  # share of its first value below which a gradient coefficient counts as starved
+
+
+@torch.no_grad()
+def window_sums(
+    objective: Objective, log_probs: Tensor, log_ratios: tuple[Tensor, Tensor], batch: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return the sums over a batch's examples of what is logged, scalars of float64.
+
+    Args:
+        objective: the objective of the run.
+        log_probs: summed log-probabilities of the R responses, shape (R,), nats.
+        log_ratios: z_w, shape (B,), and z_l, shape (B, K), as the objective takes them.
+        batch: as `batching.collate` makes it.
+    """
+    negatives = batch["negatives"]
+    chosen, rejected = (values.detach() for values in log_ratios)
+    log_probs, per_token = log_probs.detach(), log_probs.detach() / batch["lengths"]
+    pull, push = objective.coefficients(chosen, rejected, negatives)
+    first_pull, first_push = objective.coefficients(torch.zeros_like(chosen), torch.zeros_like(rejected), negatives)
+    weights = push[negatives].abs().double()
+    logps_chosen, logps_rejected = split_rows(log_probs, negatives)
+    token_chosen, token_rejected = split_rows(per_token, negatives)
+    beta, lower = objective.beta, masked_mean(rejected, negatives)
+    losses = objective.losses(chosen, rejected, negatives)
+    of_examples = {
+        "loss": losses,
+        "rewards/chosen": beta * chosen,
+        "rewards/rejected": beta * lower,
+        "rewards/margins": beta * (chosen - lower),
+        "rewards/accuracies": masked_mean((chosen.unsqueeze(-1) > rejected).to(chosen.dtype), negatives),
+        "logps/chosen": logps_chosen,
+        "logps/rejected": masked_mean(logps_rejected, negatives),
+        "logps/chosen_per_token": token_chosen,
+        "logps/rejected_per_token": masked_mean(token_rejected, negatives),
+        "tokens/chosen": split_rows(batch["lengths"], negatives)[0],
+        "movement/common": chosen + lower,
+        "movement/margin": chosen - lower,
+        "gradient/chosen": pull,
+        "gradient/rejected": push.sum(-1),
+        "gradient/chosen_starved": (pull.abs() < STARVED * first_pull.abs()).float(),
+        "gradient/rejected_starved": masked_mean((push.abs() < STARVED * first_push.abs()).float(), negatives),
+        "mi/bound": objective.start(negatives) - losses,
+        "examples": torch.ones_like(chosen),
+    }
+    sums = {name: values.double().sum() for name, values in of_examples.items()}
+    return sums | {"weight": weights.sum(), "weight²": weights.square().sum(), "negatives": negatives.sum().double()}
+
+
+def last_windows(windows: Sequence[dict[str, float]], examples: int) -> list[dict[str, float]]:
+    """Return the fewest last windows (sums) that hold so many examples together; all, where there are fewer.
+
+    >>> [len(last_windows([{"examples": 8.0}] * 9, count)) for count in (8, 9, 1000)]
+    [1, 2, 9]
+    """
+    held, first = 0.0, len(windows)
+    while first and held < examples:
+        first -= 1
+        held += windows[first]["examples"]
+    return list(windows[first:])
+
+
+def window_metrics(objective: Objective, *windows: dict[str, float]) -> dict[str, float]:
+    """Return the logged values of one or more windows of batches from their sums, those of theory among them."""
+    sums = {name: math.fsum(window[name] for window in windows) for name in windows[0]}
+    examples = sums.pop("examples")
+    weight, square, count = (sums.pop(name) for name in ("weight", "weight²", "negatives"))
+    values = {name: total / examples for name, total in sums.items()}
+    if not objective.theory([math.ceil(count / examples)])["bounds"]:  # some bounds hold for one negative alone
+        del values["mi/bound"]
+    if square > 0:
+        values |= {"ess/negatives": weight**2 / square, "ess/fraction": weight**2 / square / count}
+    return values | derived_metrics(objective, values["rewards/chosen"])
+
+
+def derived_metrics(objective: Objective, chosen_reward: float) -> dict[str, float]:
+    """Return the mean chosen reward's gap to the plateau and its distance to the interval's nearest end, in nats.
+
+    Nothing where the objective has no interval.
+
+    >>> found = derived_metrics(Objective("js", mix=0.5), math.log(2))
+    >>> {name: round(value, 6) for name, value in found.items()}  # at the plateau, ln 2 + 0.854527 from the lower end
+    {'anchor/gap': 0.0, 'collapse/margin': 1.547674}
+    """
+    theory = objective.theory([1])
+    if not theory["no_collapse_interval"]:
+        return {}
+    low, high = theory["no_collapse_interval"]
+    return {
+        "anchor/gap": chosen_reward - theory["anchor"],
+        "collapse/margin": min(chosen_reward - low, high - chosen_reward),
+    }

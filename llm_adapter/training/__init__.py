@@ -1,0 +1,1 @@
+"""The trainer: precision, references, checkpoints, and the files that a run leaves."""

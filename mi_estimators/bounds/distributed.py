@@ -1,0 +1,94 @@
+"""Negatives from all processes of a data-parallel run, with the single-process value and gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from .. import _validate
+from .scores import Critic, paired_rows
+
+
+class _Gather(torch.autograd.Function):
+    """all_gather along the first dimension; the gradient of a row is the sum of what all processes send back to it."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor, group: Any) -> Tensor:
+        ctx.group, ctx.rows, ctx.rank = group, len(tensor), dist.get_rank(group)
+        parts = [torch.empty_like(tensor) for _ in range(dist.get_world_size(group))]
+        dist.all_gather(parts, tensor, group=group)
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        total = gradients[0].clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total, group=ctx.group)
+        return total[ctx.rank * ctx.rows : (ctx.rank + 1) * ctx.rows], None
+
+
+def gather(tensor: Shaped[Tensor, "n ..."], group: Any = None) -> Shaped[Tensor, "total ..."]:
+    """Concatenate the rows of all processes, in the order of their ranks; the gradient flows back to every process.
+
+    The backward pass *sums* over processes. Where each of R processes computes the same value L of gathered rows, the
+    parameters of each therefore receive R times its own rows' share of ∇L, and the *average* over processes that
+    data-parallel wrappers take of gradients is ∇L exactly: nothing is to be rescaled. (A gather whose backward keeps
+    the local share alone makes gradients R times too small.)
+
+    Args:
+        tensor: shape (n, …), as many rows on every process.
+        group: process group; None means all processes.
+
+    Returns:
+        Shape (R·n, …); `tensor` itself where torch.distributed is not initialised or R = 1.
+
+    Raises:
+        ValueError: no dimension to gather along, or numbers of rows that differ between the processes.
+
+    >>> gather(torch.zeros(2, 3)).shape
+    torch.Size([2, 3])
+    """
+    if tensor.dim() == 0:
+        raise ValueError("tensor: expected at least 1 dimension(s), got shape ()")
+    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size(group) == 1:
+        return tensor
+    own = torch.tensor([len(tensor)], device=tensor.device)
+    rows = [torch.empty_like(own) for _ in range(dist.get_world_size(group))]
+    dist.all_gather(rows, own, group=group)
+    if not _validate.all_true(torch.cat(rows) == own):
+        raise ValueError(f"tensor: expected as many rows on every process, got {torch.cat(rows).tolist()}")
+    return _Gather.apply(tensor.contiguous(), group)  # pyright: ignore[reportReturnType]
+
+
+def gathered_scores(
+    critic: Critic, x: Shaped[Tensor, "n ..."], y: Shaped[Tensor, "n ..."], group: Any = None
+) -> Float[Tensor, "total total"]:
+    """Return the score matrix of the rows of all processes: each scores its own rows of x against everyone's y.
+
+    Every objective of a square score matrix then has the single-process value on every process, normalisers included,
+    and its gradient, averaged over processes as data-parallel wrappers do, is the single-process gradient (see
+    `gather`). That holds for the critic's parameters and for encoders before x and y alike. A process evaluates
+    n·(R·n) scores and keeps (R·n)² of them.
+
+    A value that is a mean over rows (`infonce`) needs no second gather: `critic(x, gather(y))` with the positives in
+    the columns rank·n + i, averaged over processes.
+
+    Args:
+        critic: module or callable (x, y) → (n, m), the same parameters on every process.
+        x, y: this process's paired rows, shapes (n, …); as many on every process.
+        group: process group; None means all processes.
+
+    Returns:
+        Shape (R·n, R·n), the positives on the diagonal.
+
+    Raises:
+        ValueError: rows that do not pair, or numbers of rows that differ between the processes.
+
+    >>> gathered_scores(lambda x, y: x @ y.mT, torch.eye(2), torch.eye(2)).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    paired_rows(x, y, low=1)
+    return gather(critic(x, gather(y, group)), group)

@@ -1,0 +1,132 @@
+"""Read-outs: what a trained critic T ≈ ln dP/dQ, most often one trained with `js`, is read by.
+
+Each is a function of (joint, product, log_p, log_q) like a bound, but none is ascended: see `kind` in the first lines.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from .. import _validate
+from .divergences import softplus
+from .expectation import log_mean_exp, mean
+
+
+def plug_in(
+    joint: Float[Tensor, "*batch n"],
+    product: Float[Tensor, "*batch m"] | None = None,
+    log_p: Float[Tensor, "*#batch n"] | None = None,
+    log_q: Float[Tensor, "*#batch m"] | None = None,
+) -> Tensor:
+    """Return E_P T, the critic taken at its word, in nats: neither a lower nor an upper bound.
+
+    Its error is E_P[T − ln dP/dQ], with the sign of the critic's own: it exceeds `dv` by ln E_Q eᵀ, and is a lower
+    bound where E_Q eᵀ ≤ 1. No ceiling; unbiased for E_P T, with the variance Var_P(T)/n and no exponential. Use it
+    beside `dv`, as the smoothest number there is; where the two differ, the critic is not a log-ratio.
+
+    Args:
+        joint: scores of pairs from P, shape (..., n), in nats.
+        product, log_q: not used; taken so that the read-out stands where a bound stands.
+        log_p: log-probabilities of the atoms, shape (..., n); None means equally likely samples.
+
+    Returns:
+        Shape (...).
+
+    Raises:
+        ValueError: non-finite scores, an empty batch, or log-weights that do not fit or do not sum to 1.
+
+    Reference: the direct density-ratio estimate of mutual information, Suzuki et al. 2008.
+
+    >>> float(plug_in(torch.tensor([1.0, 2.0])))
+    1.5
+    """
+    _validate.scores("joint", joint)
+    _validate.log_weights("log_p", log_p, joint)
+    return mean(joint, log_p)
+
+
+def club(
+    joint: Float[Tensor, "*batch n"],
+    product: Float[Tensor, "*batch m"],
+    log_p: Float[Tensor, "*#batch n"] | None = None,
+    log_q: Float[Tensor, "*#batch m"] | None = None,
+) -> Tensor:
+    """Return CLUB, E_P T − E_Q T, in nats: an upper bound of I for a good critic, neither for a poor one.
+
+    At T = ln p(y given x), or ln dP/dQ plus any function of x plus any of y, it is I + KL(Q‖P), the Jeffreys
+    divergence: an upper bound, tight only at independence and loose where information is high (infinite where P lacks
+    mass that Q has). With T = ln q(y given x) of a fitted conditional q it stays one while KL(P‖q p(x)) ≤ KL(Q‖q p(x)).
+    Unbiased on samples, no ceiling. Use it to penalise information under a known or fitted conditional; linear in T, it
+    cannot be ascended.
+
+    Args, Returns, Raises: as for `dv`.
+
+    Theorem: club_upper_bound.
+    Reference: Cheng et al. 2020 (arXiv 2006.12013), section 3.
+
+    >>> from mi_estimators import laws
+    >>> law = laws.Finite(torch.tensor([[0.4, 0.1], [0.1, 0.4]], dtype=torch.float64).log())
+    >>> round(law.mutual_information, 6), round(float(law.exact(club, law.log_joint)), 6)
+    (0.192745, 0.415888)
+    """
+    _validate.joint_and_product(joint, product, log_p, log_q)
+    return mean(joint, log_p) - mean(product, log_q)
+
+
+def jsd_certificate(
+    joint: Float[Tensor, "*batch n"],
+    product: Float[Tensor, "*batch m"],
+    log_p: Float[Tensor, "*#batch n"] | None = None,
+    log_q: Float[Tensor, "*#batch m"] | None = None,
+) -> Tensor:
+    """Return the least KL(P‖Q) that the value of `js` allows, in nats: a lower bound of I at the population.
+
+    Among all P, Q with the same Jensen–Shannon divergence the least KL belongs to dP/dQ ∈ {0, eᵏ}, where it is k and
+        2 ln 2 − 2·JSD = sp(−k) + e^{−k} sp(k).
+    The value is this k at the shortfall E_P sp(−T) + E_Q sp(T) of `js`; 0 where `js` is not positive, which then says
+    nothing. Tight where T = ln dP/dQ takes one value on P and −∞ elsewhere. No ceiling, but a sample's noise
+    is magnified by dk/d js = eᵏ/sp(k), and the sample's value is biased up (k is convex in js). Use it to turn a
+    JS-trained critic into nats with no exponential of a score averaged; at low information it is nearly `js`/ln 2.
+
+    Why: 2 ln 2 − 2·JSD = E_P c(ln r) with c(k) = sp(−k) + e^{−k} sp(k), and I = E_P ln r. As c is convex and
+    decreasing, Jensen gives c(I) ≤ 2 ln 2 − 2·JSD, with equality iff r is constant on P.
+
+    Args, Returns, Raises: as for `dv`.
+
+    Theorem: jsd_certificate.
+    Reference: Dorent, Golland & Wells 2025 (arXiv 2510.20644); joint ranges of f-divergences: Harremoës & Vajda 2011,
+        IEEE Trans. Inf. Theory 57(6).
+
+    >>> from mi_estimators import laws
+    >>> law = laws.Finite(torch.eye(8, dtype=torch.float64).div(8).log())  # y = x, uniform on 8 values
+    >>> critic = law.log_ratio_matrix.clamp(min=-1e4)
+    >>> round(law.mutual_information, 6), round(float(law.exact(jsd_certificate, critic)), 6)
+    (2.079442, 2.079442)
+    """
+    _validate.joint_and_product(joint, product, log_p, log_q)
+    missed = log_mean_exp(_log_softplus(-joint.double()), log_p)
+    accepted = log_mean_exp(_log_softplus(product.double()), log_q)
+    log_shortfall = torch.logaddexp(missed, accepted).clamp(max=_LOG_CEILING)
+    # ln of the curve is concave in k with slopes in [−1, −½]: from the right Newton's method descends onto the root.
+    k = 2 * (_LOG_CEILING - log_shortfall.detach())
+    for _ in range(12):
+        k = (k + _newton_step(k, log_shortfall.detach())).clamp(min=0)
+    # One more step from the root, where k is a constant: the value stays and the derivative is the implicit one.
+    return (k + _newton_step(k, log_shortfall)).to(torch.promote_types(joint.dtype, product.dtype))
+
+
+_LOG_CEILING = math.log(2 * math.log(2))
+
+
+def _newton_step(k: Tensor, log_shortfall: Tensor) -> Tensor:
+    own, other = _log_softplus(-k), _log_softplus(k) - k
+    return (torch.logaddexp(own, other) - log_shortfall) / torch.sigmoid(other - own)
+
+
+def _log_softplus(t: Tensor) -> Tensor:
+    """Return ln ln(1 + eᵗ), which is t to full precision far on the left."""
+    return torch.where(t < -37, t, softplus(t.clamp(min=-37)).log())

@@ -1,0 +1,188 @@
+"""Bounds as functions of scores: values in nats, no state.
+
+Everywhere `joint` holds the scores T(x, y) of pairs from P and `product` those of pairs from Q, with T ≈ ln dP/dQ.
+The last dimension is reduced; `log_p` and `log_q` turn samples into the atoms of an exact law.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from .. import _validate
+from .divergences import DIVERGENCES
+from .expectation import log_mean_exp, mean, on_support
+
+
+def dv(
+    joint: Float[Tensor, "*batch n"],
+    product: Float[Tensor, "*batch m"],
+    log_p: Float[Tensor, "*#batch n"] | None = None,
+    log_q: Float[Tensor, "*#batch m"] | None = None,
+) -> Tensor:
+    """Return the Donsker–Varadhan (MINE) bound E_P T − ln E_Q eᵀ, in nats.
+
+    Tight at T = ln dP/dQ + any constant; gap KL(P‖Q_T) with dQ_T ∝ eᵀ dQ. On M sampled negatives the plug-in value is
+    biased up by about Var_Q(eᵀ) / (2M (E_Q eᵀ)²).
+
+    Args:
+        joint: scores of pairs from P, shape (..., n), in nats.
+        product: scores of pairs from Q, shape (..., m), in nats.
+        log_p, log_q: log-probabilities of the atoms, shapes (..., n) and (..., m); None means equally likely samples.
+
+    Returns:
+        Shape (...).
+
+    Raises:
+        ValueError: non-finite scores, an empty batch, or log-weights that do not fit or do not sum to 1.
+
+    Theorem: dv_representation, dv_shift_nwj, gibbs_dv_duality, dv_minibatch_bias, mcallester_stratos, missed_mass,
+        rlhf_reach, song_ermon_variance, who_samples_starves, dv_bias_ratio.
+    Reference: Donsker & Varadhan 1983; Belghazi et al. 2018 (arXiv 1801.04062), eq. 5.
+
+    >>> import torch; from mi_estimators import laws
+    >>> law = laws.Finite(torch.tensor([[0.4, 0.1], [0.1, 0.4]], dtype=torch.float64).log())
+    >>> round(law.mutual_information, 6), round(float(law.exact(dv, law.log_ratio_matrix + 7)), 6)  # tight, any shift
+    (0.192745, 0.192745)
+    """
+    _validate.joint_and_product(joint, product, log_p, log_q)
+    # The value does not change under T + c; centring keeps float32 exact where scores are large and differences small.
+    centre = on_support(product.detach(), log_q, -math.inf).amax(-1, keepdim=True)
+    return mean(joint - centre, log_p) - log_mean_exp(product - centre, log_q)
+
+
+def nwj(
+    joint: Float[Tensor, "*batch n"],
+    product: Float[Tensor, "*batch m"],
+    log_p: Float[Tensor, "*#batch n"] | None = None,
+    log_q: Float[Tensor, "*#batch m"] | None = None,
+) -> Tensor:
+    """Return the NWJ bound 1 + E_P T − E_Q eᵀ of KL(P‖Q), in nats.
+
+    The critic is T ≈ ln dP/dQ; the usual form E_P T' − e⁻¹ E_Q e^{T'} is this one at T' = T + 1. Tight at
+    T = ln dP/dQ only; never above `dv` of the same scores; unbiased on samples. There, on N positives and M negatives
+    drawn independently, its variance is Var_P(ln r)/N + χ²/M, with χ² ≥ eᴵ − 1 (e^{2I} − 1 for Gaussians).
+
+    Args, Returns, Raises: as for `dv`.
+
+    Theorem: log_ratio_optimality, dv_shift_nwj, nwj_gap, nwj_variance, song_ermon_variance, who_samples_starves.
+    Reference: Nguyen, Wainwright & Jordan 2010; Poole et al. 2019 (arXiv 1905.06922), eq. 5.
+
+    >>> import torch
+    >>> float(nwj(torch.zeros(3), torch.zeros(5)))
+    0.0
+    """
+    return DIVERGENCES["nwj"](joint, product, log_p, log_q)
+
+
+def js(
+    joint: Float[Tensor, "*batch n"],
+    product: Float[Tensor, "*batch m"],
+    log_p: Float[Tensor, "*#batch n"] | None = None,
+    log_q: Float[Tensor, "*#batch m"] | None = None,
+) -> Tensor:
+    """Return the Jensen–Shannon (logistic) bound 2 ln 2 − E_P sp(−T) − E_Q sp(T), in nats.
+
+    It bounds 2·JSD(P, Q) ≤ 2 ln 2 and, as 2·JSD ≤ ln 2 · I, the mutual information only loosely: to report nats of
+    information, plug the trained critic T ≈ ln dP/dQ into `nwj` or `dv`, or read `jsd_certificate`. Tight at T = ln
+    dP/dQ only; its weights on ∇T lie in (0, 1).
+
+    Args, Returns, Raises: as for `dv`.
+
+    Theorem: log_ratio_optimality, mio_is_half_mixed_js, js_gradient_bounded, js_value_and_gap, nca_equals_mio,
+        who_samples_starves.
+    Reference: Goodfellow et al. 2014; Hjelm et al. 2019 (arXiv 1808.06670), eq. 4.
+
+    >>> import torch; from mi_estimators import laws
+    >>> law = laws.Finite(torch.eye(2, dtype=torch.float64).mul(0.999998).add(1e-6).div(2).log())
+    >>> round(float(law.exact(js, law.log_ratio_matrix)), 4)  # 2·JSD of a nearly deterministic fair bit
+    0.4315
+    """
+    return DIVERGENCES["js"](joint, product, log_p, log_q)
+
+
+def infonce(scores: Float[Tensor, "*batch k k"], log_weights: Float[Tensor, "*#batch k"] | None = None) -> Tensor:
+    """Return the InfoNCE bound: the mean over rows of T_ii − ln (1/K) Σ_j e^{T_ij}, in nats.
+
+    Each row is the Donsker–Varadhan bound of one positive against K candidates that include it: the value never exceeds
+    ln K, and its expectation over K independent pairs never exceeds I. It does not change when a constant is added to a
+    row.
+
+    Args:
+        scores: T(x_i, y_j) with the positives on the diagonal, shape (..., K, K), in nats.
+        log_weights: log-probabilities of the rows, which weigh them as positives and as candidates, shape (..., K).
+
+    Returns:
+        Shape (...).
+
+    Raises:
+        ValueError: a matrix that is not square, non-finite scores, or log-weights that do not fit or do not sum to 1.
+
+    Theorem: infonce_ceiling, k_negatives_is_infonce.
+    Reference: van den Oord et al. 2018 (arXiv 1807.03748); Poole et al. 2019 (arXiv 1905.06922), eq. 10.
+
+    >>> import torch
+    >>> round(float(infonce(100 * torch.eye(8))), 4)  # the ceiling ln 8
+    2.0794
+    """
+    _validate.scores("scores", scores, dims=2)
+    if scores.shape[-1] != scores.shape[-2]:
+        raise ValueError(f"scores: expected square matrices in the last two dimensions, got {tuple(scores.shape)}")
+    positives = scores.diagonal(dim1=-2, dim2=-1)
+    _validate.log_weights("log_weights", log_weights, positives)
+    candidates = None if log_weights is None else log_weights.unsqueeze(-2)
+    return mean(dv(positives.unsqueeze(-1), scores, log_q=candidates), log_weights)
+
+
+def infonce_rows(
+    joint: Float[Tensor, "*batch n"],
+    product: Float[Tensor, "*batch n k"],
+    log_candidates: Float[Tensor, "*#batch n c"] | None = None,
+) -> Float[Tensor, "*batch n"]:
+    """Return each row's InfoNCE value: its positive against itself and its k negatives, c = k + 1 candidates."""
+    positive = joint.unsqueeze(-1)
+    return dv(positive, torch.cat([positive, product], -1), log_q=log_candidates)
+
+
+def smile(
+    joint: Float[Tensor, "*batch n"],
+    product: Float[Tensor, "*batch m"],
+    clip: float = 5.0,
+    log_p: Float[Tensor, "*#batch n"] | None = None,
+    log_q: Float[Tensor, "*#batch m"] | None = None,
+) -> Tensor:
+    """Return SMILE, E_P T − ln E_Q clip(eᵀ, e^{−τ}, e^{τ}), in nats: a low-variance read-out that bounds nothing.
+
+    For finite `clip` the value can exceed the mutual information; it tends to `dv` as `clip` grows. Train the critic
+    with `js`.
+
+    Args:
+        joint, product, log_p, log_q: as for `dv`.
+        clip: τ > 0, in nats; infinity gives `dv`.
+
+    Returns:
+        Shape (...).
+
+    Raises:
+        ValueError: as for `dv`, or clip ≤ 0.
+
+    Theorem: smile_is_not_a_bound.
+    Reference: Song & Ermon 2020 (arXiv 1910.06222), eq. 17.
+
+    >>> import torch
+    >>> float(smile(torch.full((2,), 9.0), torch.full((2,), 9.0), clip=5.0))  # P = Q, yet 4 nats: not a bound
+    4.0
+    """
+    clip = _validate.number("clip", clip, low=0, closed="]")
+    _validate.joint_and_product(joint, product, log_p, log_q)
+    return mean(joint, log_p) - log_mean_exp(product.clamp(-clip, clip), log_q)
+
+
+Bound = Callable[..., Tensor]
+
+BOUNDS: dict[str, Bound] = {"dv": dv, **DIVERGENCES}
+"""Bounds of the form (joint, product, log_p, log_q) → value. `infonce` takes a matrix and `smile` bounds nothing."""

@@ -1,0 +1,1 @@
+"""Checks of a whole estimate: self-consistency and the permutation test."""

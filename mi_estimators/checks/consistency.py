@@ -1,0 +1,252 @@
+"""Self-consistency: an estimator tested on the user's own rows, without the true value.
+
+Mutual information obeys laws that no true value is needed to check: it is 0 when the rows of y are shuffled, a
+function of y adds nothing beside y, and two independent copies have twice as much.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from .. import _validate
+from ..bounds.scores import derangement
+from ..estimation.estimator import MIEstimator
+from ..estimation.inputs import paired_rows_of, rows_of
+from ..estimation.transforms import middle_ranks
+from ..estimation.verdict import MIEstimate
+
+_LEVEL = 3.0  # standard errors
+_ROUNDING = 1e-6  # nats
+
+Rows = np.ndarray | Tensor
+Coarsen = Callable[[Tensor], Rows]
+"""A function of the rows y (n, d) in float64, row by row → (n,) or (n, d′)."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One law of mutual information, checked.
+
+    Attributes:
+        law: what is checked.
+        value: nats for `independence`, a ratio otherwise.
+        expected: what the law says.
+        stderr: standard error of `value` given the trained critics.
+        relation: "=", or "≤" where the law is an inequality.
+        tolerance: deviation that is accepted whatever the standard error, in units of `expected` (nats where it is 0).
+    """
+
+    law: str
+    value: float
+    expected: float
+    stderr: float
+    relation: str = "="
+    tolerance: float = 0.05
+
+    @property
+    def z(self) -> float:
+        """The deviation in standard errors; ±inf where there is one and the standard error is 0."""
+        apart = self.value - self.expected
+        return apart / self.stderr if self.stderr > 0 else math.copysign(math.inf, apart) if apart else 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the deviation is within 3 standard errors or the tolerance."""
+        apart = self.value - self.expected
+        slack = max(_LEVEL * self.stderr, self.tolerance * (self.expected or 1.0))
+        return apart <= slack and (self.relation == "≤" or apart >= -slack)
+
+
+@dataclass(frozen=True)
+class SelfConsistency:
+    """The checks of `self_consistency`; prints as a table.
+
+    Attributes:
+        estimate: of I(X; Y) on all rows: what the ratios are taken of.
+        checks: one for each law.
+    """
+
+    estimate: MIEstimate
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether all checks are."""
+        return all(check.ok for check in self.checks)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.estimate.estimator.name}: {self.estimate.nats:.3f} ± {self.estimate.stderr:.3f} nats",
+            f"{'law':<31}{'value':>9}{'expected':>10}{'stderr':>9}{'z':>8}  ok",
+        ]
+        for c in self.checks:
+            expected = f"{c.relation} {c.expected:.0f}"
+            numbers = f"{c.value:>9.3f}{expected:>10}{c.stderr:>9.3f}{c.z:>+8.1f}"
+            lines.append(f"{c.law:<31}{numbers}  {'yes' if c.ok else 'no'}")
+        return "\n".join(lines)
+
+
+def independence(x: Rows, y: Rows, estimator: MIEstimator | None = None, *, seed: int = 0) -> Check:
+    """Check that I(X; Y shuffled) = 0: the estimate, in nats, of rows that are paired at random.
+
+    Args:
+        x, y: paired rows, shape (n,) or (n, d), numpy arrays or tensors; n ≥ 64.
+        estimator: fitted or not, it is left as it is; None for `MIEstimator()`. The other checks change the number of
+            columns, so that a critic of one's own is given to them as a function of it, not as a module.
+        seed: fixes the shuffle.
+
+    Raises:
+        ValueError: as for `MIEstimator.fit`, or an estimator that is none.
+
+    Reference: Song & Ermon 2020, section 3, property 1.
+
+    >>> from mi_estimators import laws
+    >>> x, y = laws.Gaussian(0.9).sample(400, torch.Generator().manual_seed(0))
+    >>> independence(x, y, MIEstimator(steps=50, folds=2)).ok
+    True
+    """
+    x, y = paired_rows_of(x, y)
+    order = derangement(len(y), seeded(seed))
+    shuffled = fit_clone(estimator, x, y[order]).estimate_
+    return Check("I(X; Y shuffled)", shuffled.nats, 0.0, shuffled.stderr)
+
+
+def data_processing(
+    x: Rows, y: Rows, estimator: MIEstimator | None = None, *, coarsen: Coarsen | None = None
+) -> tuple[Check, Check]:
+    """Check that I(X; [Y, h(Y)]) = I(X; Y) ≥ I(X; h(Y)) for a function h, as two ratios to I(X; Y).
+
+    Args:
+        x, y, estimator: as for `independence`.
+        coarsen: the function h, row by row. None drops the last half of y's columns; where there is but one, it keeps
+            the quarter of the sample that an entry's mid-rank falls into.
+
+    Returns:
+        The checks of I(X; [Y, h(Y)]) / I(X; Y) = 1 and of I(X; h(Y)) / I(X; Y) ≤ 1. Numerator and denominator are
+        read from the same rows; their covariance, which is mostly positive, is left out of the standard error, which
+        is then too large rather than too small.
+
+    Raises:
+        ValueError: as for `independence`; h(y) of another number of rows or with a constant column; or an estimate of
+            I(X; Y) within 2 standard errors of 0, to which there is no ratio.
+
+    Reference: Song & Ermon 2020, section 3, property 2.
+    """
+    x, y = paired_rows_of(x, y)
+    return _data_processing(x, y, estimator, coarsen, fit_clone(estimator, x, y).estimate_)
+
+
+def additivity(x: Rows, y: Rows, estimator: MIEstimator | None = None, *, seed: int = 0) -> Check:
+    """Check that I([X, X′]; [Y, Y′]) = 2 I(X; Y) for an independent copy (X′, Y′), as a ratio.
+
+    The copies are the two halves of the rows, in random order, side by side: n/2 rows that are independent exactly.
+
+    Args:
+        x, y, estimator: as for `independence`; n ≥ 128.
+        seed: fixes the halves.
+
+    Returns:
+        The check of the ratio; its standard error is as in `data_processing`.
+
+    Raises:
+        ValueError: as for `independence`; fewer than 128 rows; or an estimate of I(X; Y) within 2 standard errors of
+            0, to which there is no ratio.
+
+    Reference: Song & Ermon 2020, section 3, property 3.
+    """
+    x, y = rows_for_halves(x, y)
+    return _additivity(x, y, estimator, seed, fit_clone(estimator, x, y).estimate_)
+
+
+def self_consistency(
+    x: Rows, y: Rows, estimator: MIEstimator | None = None, seed: int = 0, *, coarsen: Coarsen | None = None
+) -> SelfConsistency:
+    """Check the laws of mutual information on an estimator's own answers about these rows; five fits.
+
+    To pass is necessary, not sufficient: an estimator may be wrong by a constant factor and pass. A lower bound that
+    saturates (`infonce` at ln K) fails `additivity` and nothing else.
+
+    Args:
+        x, y, estimator, seed, coarsen: as for `independence`, `data_processing` and `additivity`; n ≥ 128.
+
+    Returns:
+        A `SelfConsistency`; print it for the table.
+
+    Raises:
+        ValueError: as for the three.
+
+    Reference: Song & Ermon 2020, section 3.
+    """
+    x, y = rows_for_halves(x, y)
+    whole = fit_clone(estimator, x, y).estimate_
+    ratios = (*_data_processing(x, y, estimator, coarsen, whole), _additivity(x, y, estimator, seed, whole))
+    return SelfConsistency(whole, (independence(x, y, estimator, seed=seed), *ratios))
+
+
+def _data_processing(
+    x: Tensor, y: Tensor, estimator: MIEstimator | None, coarsen: Coarsen | None, whole: MIEstimate
+) -> tuple[Check, Check]:
+    coarse = rows_of("coarsen", _coarser(y) if coarsen is None else coarsen(y.clone()))
+    if len(coarse) != len(y):
+        raise ValueError(f"coarsen: expected as many rows as y ({len(y)}), got {len(coarse)}")
+    both = fit_clone(estimator, x, torch.cat([y, coarse], 1)).estimate_
+    alone = fit_clone(estimator, x, coarse).estimate_
+    return (
+        _ratio("I(X; [Y, h(Y)]) / I(X; Y)", both, whole, 1.0),
+        _ratio("I(X; h(Y)) / I(X; Y)", alone, whole, 1.0, "≤"),
+    )
+
+
+def _additivity(x: Tensor, y: Tensor, estimator: MIEstimator | None, seed: int, whole: MIEstimate) -> Check:
+    half = len(x) // 2
+    first, second = torch.randperm(len(x), generator=seeded(seed))[: 2 * half].view(2, half)
+    pairs = (torch.cat([values[first], values[second]], 1) for values in (x, y))
+    return _ratio("I([X, X′]; [Y, Y′]) / I(X; Y)", fit_clone(estimator, *pairs).estimate_, whole, 2.0)
+
+
+def _ratio(law: str, above: MIEstimate, below: MIEstimate, expected: float, relation: str = "=") -> Check:
+    """Return the ratio of two estimates, its standard error by the delta method without their covariance."""
+    if below.nats <= max(2 * below.stderr, _ROUNDING):
+        raise ValueError(
+            "x, y: expected an estimate of I(X; Y) more than 2 standard errors above 0 to take a ratio to, got"
+            f" {below.nats:.3g} ± {below.stderr:.3g} nats; `independence` needs none"
+        )
+    value = above.nats / below.nats
+    return Check(law, value, expected, math.hypot(above.stderr, value * below.stderr) / below.nats, relation)
+
+
+def _coarser(y: Float[Tensor, "n d"]) -> Float[Tensor, "n c"]:
+    """Return the first half of the columns, or of a single column the quarter that each entry's mid-rank is in."""
+    if y.shape[1] > 1:
+        return y[:, : (y.shape[1] + 1) // 2]
+    column = y[:, 0].contiguous()
+    return (
+        (4 * middle_ranks(column.sort().values, column)).floor().unsqueeze(1)
+    )  # never constant: the extremes are half the ranks apart
+
+
+def rows_for_halves(x: Rows, y: Rows) -> tuple[Tensor, Tensor]:
+    """Return paired rows, enough of them to fit an estimator to one half."""
+    x, y = paired_rows_of(x, y)
+    if len(x) < 128:
+        raise ValueError(f"x, y: expected at least 128 rows to cut in halves, got {len(x)}")
+    return x, y
+
+
+def seeded(seed: int) -> torch.Generator:
+    """Return a generator of randomness from an integer in [0, 2³²)."""
+    return torch.Generator().manual_seed(_validate.count("seed", seed, low=0, high=2**32 - 1))
+
+
+def fit_clone(estimator: MIEstimator | None, x: Tensor, y: Tensor) -> MIEstimator:
+    """Fit a clone, so that the estimator given stays as it is."""
+    if estimator is not None and not isinstance(estimator, MIEstimator):
+        raise ValueError(f"estimator: expected an MIEstimator, got {type(estimator).__name__}")
+    return (MIEstimator() if estimator is None else type(estimator)(**estimator.get_params())).fit(x, y)

@@ -1,0 +1,153 @@
+"""All bounds side by side at one critic: value, gradient, signal, noise, and how many negatives carry it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import vmap
+
+from .. import _validate
+from ..bounds.scores import joint_and_product
+from ..bounds.variational import BOUNDS, Bound, infonce, smile
+from .gradients import GradientStatistics, gradient_statistics, matrix_objective, minibatches
+from .weights import score_weights
+
+_OBJECTIVES: dict[str, Bound] = {**BOUNDS, "infonce": infonce, "smile": smile}
+
+
+@dataclass(frozen=True)
+class GradientRow(GradientStatistics):
+    """One bound of a `GradientTable`: its gradient's statistics, and these.
+
+    Attributes:
+        bound: its name.
+        value: mean over the minibatches, in nats.
+        effective_negatives: (Σ|b|)²/Σb² of the weights b on the negatives' ∇T (`score_weights`), the mean over the
+            minibatches: how many negatives of a minibatch carry the gradient.
+        negatives: how many there are.
+    """
+
+    bound: str
+    value: float
+    effective_negatives: float
+    negatives: int
+
+
+class GradientTable(tuple[GradientRow, ...]):
+    """The rows of `gradient_table`, in the order asked for; prints as a table."""
+
+    def __str__(self) -> str:
+        head = ("bound", "value", "‖E ĝ‖", "tr Cov ĝ", "SNR", "noise scale", "eff. negatives")
+        lines = [f"{head[0]:<12}" + "".join(f"{text:>15}" for text in head[1:])]
+        for row in self:
+            numbers = (row.mean_norm, row.trace_covariance, row.snr, row.noise_scale)
+            text = f"{row.bound:<12}{row.value:>15.4f}" + "".join(f"{number:>15.4g}" for number in numbers)
+            lines.append(f"{text}{f'{row.effective_negatives:.1f} of {row.negatives}':>15}")
+        return "\n".join(lines)
+
+
+def gradient_table(
+    critic: nn.Module,
+    x: Float[Tensor, "n dx"],
+    y: Float[Tensor, "n dy"],
+    bounds: Sequence[str] = ("dv", "nwj", "js", "infonce"),
+    *,
+    batch_size: int = 64,
+) -> GradientTable:
+    """Compare bounds by the minibatch gradient that each gives one and the same critic.
+
+    Bounds are in different units of information (`js` bounds 2·JSD) and scale their gradients differently: compare
+    SNR, noise scale and effective negatives across rows, not the norms. A signal is not always right: at T = ln dP/dQ
+    all population gradients are 0, and what `dv` shows there is its bias (`minibatch_bias`).
+
+    Args:
+        critic: module with critic(x, y) → score matrix of shape (n, n).
+        x, y: paired rows, shapes (n, dx) and (n, dy), n ≥ 2·batch_size; rows beyond a whole minibatch are left out.
+        bounds: names in `BOUNDS`, "infonce" or "smile".
+        batch_size: rows of a minibatch, ≥ 2.
+
+    Returns:
+        `GradientTable`.
+
+    Raises:
+        ValueError: an unknown bound, or as for `gradient_statistics`.
+
+    >>> from mi_estimators import critics, laws
+    >>> x, y = laws.Gaussian(0.8).sample(256, torch.Generator().manual_seed(0))
+    >>> table = gradient_table(critics.Separable(1, 1, hidden=8), x, y, ["dv", "js"], batch_size=32)
+    >>> [(row.bound, row.batches, row.negatives) for row in table]
+    [('dv', 8, 992), ('js', 8, 992)]
+    """
+    for name in bounds:
+        _validate.choice("bounds", name, _OBJECTIVES)
+    batch_x, batch_y = minibatches(x, y, batch_size)
+    with torch.no_grad():
+        scores = vmap(critic)(batch_x, batch_y)
+    joint, product = joint_and_product(scores)
+    rows = []
+    for name in bounds:
+        objective = _OBJECTIVES[name]
+        statistics = gradient_statistics(objective, critic, x, y, batch_size=batch_size)
+        negatives = product.unflatten(-1, (batch_size, batch_size - 1)) if objective is infonce else product
+        weights = score_weights(name, joint, negatives)[1].flatten(1).abs()
+        squares = (weights**2).sum(1)
+        effective = (weights.sum(1) ** 2 / squares.where(squares > 0, 1)).mean()  # none where no weight is left
+        value = vmap(matrix_objective(objective))(scores).mean()
+        rows.append(
+            GradientRow(
+                **vars(statistics),
+                bound=name,
+                value=float(value),
+                effective_negatives=float(effective),
+                negatives=product.shape[1],
+            )
+        )
+    return GradientTable(rows)
+
+
+def plot_gradient_table(table: Sequence[GradientRow]) -> Any:
+    """Draw a gradient table: SNR, noise scale and effective negatives of each bound as bars on logarithmic axes.
+
+    Bars that are not positive and finite are left out and labelled with their value.
+
+    Args:
+        table: rows of `gradient_table`.
+
+    Returns:
+        matplotlib.figure.Figure, free of pyplot's state.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+        ValueError: no rows.
+    """
+    if not len(table):
+        raise ValueError("table: expected at least one row, got none")
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("plot_gradient_table: expected matplotlib; pip install mi-estimators[lab]") from error
+    figure = Figure(figsize=(9, 0.9 + 0.4 * len(table)), layout="constrained")
+    panels = {
+        "signal to noise of one minibatch": [row.snr for row in table],
+        "noise scale, rows": [row.noise_scale for row in table],
+        f"effective of {table[0].negatives} negatives": [row.effective_negatives for row in table],
+    }
+    for axes, (title, numbers) in zip(figure.subplots(1, len(panels), sharey=True), panels.items(), strict=True):
+        widths = [number if 0 < number < math.inf else math.nan for number in numbers]
+        axes.set(title=title, xscale="log")
+        axes.title.set_fontsize("medium")
+        labels = [f"{number:.3g}" for number in numbers]
+        axes.bar_label(axes.barh([row.bound for row in table], widths, color="#4477aa"), labels, padding=3)
+        for at, (width, text) in enumerate(zip(widths, labels, strict=True)):
+            if math.isnan(width):
+                axes.text(0.02, at, text, transform=axes.get_yaxis_transform(), va="center")
+        drawn = [width for width in widths if not math.isnan(width)] or [1.0]
+        axes.set_xlim(min(drawn) / 2, max(drawn) * (max(drawn) / min(drawn) * 2) ** 0.4)
+    figure.axes[0].invert_yaxis()
+    return figure

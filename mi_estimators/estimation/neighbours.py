@@ -1,0 +1,124 @@
+"""The nearest-neighbour estimate of mutual information: no critic, no training, for few columns."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from .. import _validate
+from .inputs import default_device_cpu, paired_rows_of
+from .transforms import Rank
+
+_COLUMNS, _ROWS = 2, 20_000  # where it is a good estimate, and cheap
+
+
+@default_device_cpu()
+def ksg(x: np.ndarray | Tensor, y: np.ndarray | Tensor, k: int = 3) -> float:
+    """Estimate I(X; Y) in nats from the distances to each row's k-th nearest neighbour.
+
+    I ≈ ψ(k) + ψ(n) − mean_i [ψ(n_x(i) + 1) + ψ(n_y(i) + 1)], where ε_i is the distance of row i to its k-th neighbour
+    in (x, y), in the maximum norm, and n_x(i), n_y(i) count the other rows nearer than ε_i in x and in y alone.
+
+    Every column is first replaced by its normal scores Φ⁻¹(mid-rank), so that the value does not change under an
+    increasing map of any column. No noise is added: rows that coincide with k or more others (ε_i = 0) have all rows
+    counted that coincide, ψ(n_xy) + ψ(n) − ψ(n_x) − ψ(n_y) with row i among each, which is the plug-in of discrete
+    columns; with discrete columns beside continuous ones the value is coarser.
+
+    Not a bound, and without a standard error. Of Gaussians at n = 4000 it errs by a few hundredths of a nat at 1 + 1
+    and 2 + 2 columns, and by −0.14 of 2.5 nats at 3 + 3: more columns, and more information, take more rows, of which
+    too few pull it down. Read it for up to about 3 + 3 columns and ln n − 3 nats.
+
+    Args:
+        x, y: paired rows, shape (n,) or (n, d), numpy arrays or tensors; n ≥ 64.
+        k: neighbours, in [1, n); more of them trade variance for bias.
+
+    Returns:
+        Nats; below 0 by chance where I is 0.
+
+    Raises:
+        ImportError: scipy is not installed.
+        ValueError: rows that do not pair, fewer than 64 of them, NaN or infinite entries, a constant column, or k out
+            of its range, each by name.
+
+    Reference: Kraskov, Stögbauer & Grassberger 2004, eq. 8; rows that coincide: Gao et al. 2017, algorithm 1.
+
+    >>> from mi_estimators import laws
+    >>> law = laws.Gaussian(0.75)
+    >>> x, y = law.sample(1000, torch.Generator().manual_seed(0))
+    >>> abs(ksg(x, y) - law.mutual_information) < 0.1
+    True
+    """
+    rows = paired_rows_of(x, y)
+    _validate.count("k", k, high=len(rows[0]) - 1)
+    return float(_local_information(*rows, k).mean())
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """`ksg` of some rows with its errors, in nats.
+
+    Attributes:
+        value: the estimate.
+        stderr: its standard error, of the rows' parts taken for independent.
+        shortfall: by how much the two halves of the rows read less, at least 0: a bias that falls like 1/n leaves as
+            much again.
+    """
+
+    value: float
+    stderr: float
+    shortfall: float
+
+
+def neighbours(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], k: int = 3) -> Neighbours:
+    """Return the nearest-neighbour estimate of checked rows with its errors."""
+    local = _local_information(x, y, k)
+    halves = [_local_information(*rows, k).mean() for rows in zip(x.tensor_split(2), y.tensor_split(2), strict=True)]
+    value = float(local.mean())
+    return Neighbours(value, float(local.std()) / math.sqrt(len(local)), max(0.0, value - float(sum(halves)) / 2))
+
+
+def _local_information(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], k: int) -> Float[Tensor, " n"]:
+    """Return each row's part in `ksg`, which is their mean, in nats."""
+    try:
+        from scipy.spatial import KDTree
+    except ImportError:
+        raise ImportError("ksg: expected scipy to be installed: pip install 'mi-estimators[lab]'") from None
+    n, columns = len(x), [normal_scores(values).numpy() for values in (x, y)]
+    both = np.concatenate(columns, 1)
+    tree = KDTree(both)
+    radius = tree.query(both, k=k + 1, p=np.inf)[0][:, k]  # the row itself is the first of the k + 1
+    nearer = np.nextafter(radius, 0)  # counts "≤" into "<"; a radius of 0 stays 0
+
+    def digamma_of_count(points: np.ndarray) -> Tensor:
+        counts = KDTree(points).query_ball_point(points, nearer, p=np.inf, return_length=True)
+        return torch.as_tensor(counts, dtype=torch.float64).digamma()
+
+    near = torch.full((n,), float(k), dtype=torch.float64).digamma()
+    coincide = radius == 0
+    if coincide.any():
+        counts = tree.query_ball_point(both[coincide], 0.0, p=np.inf, return_length=True)
+        near[torch.from_numpy(coincide)] = torch.as_tensor(counts, dtype=torch.float64).digamma()
+    local = near - sum(digamma_of_count(points) for points in columns)
+    return local + torch.tensor(float(n), dtype=torch.float64).digamma()
+
+
+def normal_scores(rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """Return Φ⁻¹ of each entry's mid-rank in its column, in float64.
+
+    >>> normal_scores(torch.tensor([[7.0], [-1.0], [7.5], [7.0]], dtype=torch.float64)).T
+    tensor([[ 0.0000, -1.1503,  1.1503,  0.0000]], dtype=torch.float64)
+    """
+    ranks, columns = Rank(rows), rows.T.contiguous()
+    return ranks.levels.gather(-1, torch.searchsorted(ranks.knots, columns)).T.contiguous()
+
+
+def cheap_neighbours(x: Tensor, y: Tensor) -> Neighbours | None:
+    """Return the nearest-neighbour estimate where it is a good one (few columns) and cheap, and scipy is there."""
+    low = max(x.shape[1], y.shape[1]) <= _COLUMNS and len(x) <= _ROWS
+    return neighbours(x, y) if low and importlib.util.find_spec("scipy") is not None else None

@@ -1,0 +1,280 @@
+"""Estimators: a named pair of what is ascended and what is reported. Value and gradient are different things.
+
+What is no row, and why. `tuba`: with a constant baseline it is `nwj` of a shifted critic, whose best shift is `dv`; a
+baseline a(x) asks for a second network to learn what one critic and its calibration already give. FLO is `tuba`.
+`interpolated` (I_α): it lies between the rows `nwj` and `infonce`, and its α trades the variance of one for the bias of
+the other, which `bridge` avoids. Relative versions of the other bounds: the weights of `js` are bounded as they are,
+and `nwj`'s differs from `relative` by a shift that `bridge` takes off. CLUB cannot be ascended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..bounds.bennett import bridge
+from ..bounds.expectation import mean
+from ..bounds.objectives import mine
+from ..bounds.readouts import jsd_certificate, plug_in
+from ..bounds.relative import log_ratio_to_relative, relative
+from ..bounds.variational import Bound, dv, infonce_rows, js, nwj, smile
+
+Scores = tuple[Float[Tensor, " n"], Float[Tensor, "n k"]]
+"""Scores of n positives, and of k negatives that share each positive's x."""
+
+Objective = Callable[..., tuple[Tensor, Any]]
+"""(joint (n,), product (n, k), state or None) → (what is ascended, the next state)."""
+
+
+def over_rows(bound: Bound) -> Bound:
+    """Read a bound of (joint, product) on negatives that come k to a positive.
+
+    The result takes joint (n,), product (n, k), log_p (n,) and the pairs' log-weights (n, k) up to a common constant.
+    """
+
+    def value(joint: Tensor, product: Tensor, log_p: Tensor | None = None, log_pairs: Tensor | None = None) -> Tensor:
+        log_q = None if log_pairs is None else log_pairs.flatten().log_softmax(-1)
+        return bound(joint, product.flatten(), log_p=log_p, log_q=log_q)
+
+    return value
+
+
+def infonce_over_rows(
+    joint: Tensor, product: Tensor, log_p: Tensor | None = None, log_pairs: Tensor | None = None
+) -> Tensor:
+    """Read `infonce` on k negatives to a positive, K = k + 1 candidates.
+
+    The arguments are those of a function that `over_rows` returns; every row of the sample is to be in as many pairs as
+    any other, and none without mass.
+
+    Raises:
+        ValueError: log_p without log_pairs or the reverse, weights that are zero or do not sum to 1, or scores as for
+            `dv`.
+
+    >>> from mi_estimators import infonce
+    >>> from mi_estimators.bounds.scores import joint_and_product
+    >>> scores = torch.randn(5, 5, dtype=torch.float64)
+    >>> joint, product = joint_and_product(scores)
+    >>> torch.testing.assert_close(infonce_over_rows(joint, product.view(5, 4)), infonce(scores))
+    """
+    if log_p is None and log_pairs is None:
+        return mean(infonce_rows(joint, product))
+    if log_p is None or log_pairs is None:
+        raise ValueError("log_p, log_pairs: expected both or neither, got one")
+    # Pair (i, j) weighs w_i w_j times a constant, the positive itself w_i² times it. Where every row is in as many
+    # pairs as any other, the mean of ln w_i w_j over pairs is twice that of ln w_i, which tells the constant.
+    own = 2 * (log_p - log_p.mean(-1, keepdim=True)) + log_pairs.mean()
+    weights = torch.cat([own.unsqueeze(-1), log_pairs], -1).log_softmax(-1)
+    return mean(infonce_rows(joint, product, weights), log_p)
+
+
+READOUTS: dict[str, Bound] = {
+    "dv": over_rows(dv),
+    "nwj": over_rows(nwj),
+    "infonce": infonce_over_rows,
+    "jsd_certificate": over_rows(jsd_certificate),
+    "bridge": over_rows(bridge),
+    "smile": over_rows(smile),
+    "plug_in": over_rows(plug_in),
+}
+"""Every number that is read from the same scores of n positives and k negatives to each."""
+
+
+def _ascend(value: Bound) -> Objective:
+    """Ascend a value that is read from the rows' scores."""
+
+    def objective(joint: Tensor, product: Tensor, state: None = None) -> tuple[Tensor, None]:
+        return value(joint, product), state
+
+    return objective
+
+
+def _mine(joint: Tensor, product: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Ascend DV along MINE's corrected gradient."""
+    return mine(joint, product.flatten(), state)
+
+
+def _relative(bound: Bound, mix: float) -> Objective:
+    """Ascend a bound of the relative ratio, of which a plain critic T ≈ ln r is the unbounded coordinate."""
+    mixed = relative(bound, mix)
+
+    def objective(joint: Tensor, product: Tensor, state: None = None) -> tuple[Tensor, None]:
+        product = product.flatten()
+        return mixed(log_ratio_to_relative(joint, mix), log_ratio_to_relative(product, mix)), state
+
+    return objective
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """A row of `ESTIMATORS`.
+
+    Attributes:
+        name: key of the row.
+        objective: what is ascended, on the scores of n positives and of k negatives to each.
+        reported: what is read, in nats, from held-out scores of the same form and log-weights of the pairs.
+        kind: "lower" (a population lower bound of I), "upper" or "neither".
+        cap: the largest value it can report, as text, or "none".
+        bias: which way the reported plug-in value errs at a fixed critic, as text.
+        use: when to use it.
+        reference: source.
+        averages_exp: whether the reported value rests on an average of eᵀ over the negatives.
+        calibrated: whether the critic is trained to be the log-ratio itself, its constant included.
+    """
+
+    name: str
+    objective: Objective
+    reported: Bound
+    kind: str
+    cap: str
+    bias: str
+    use: str
+    reference: str
+    averages_exp: bool = False
+    calibrated: bool = False
+
+    def __reduce__(self) -> Any:
+        """Pickle a row of the table by its name: its functions are closures."""
+        return (_row, (self.name,)) if ESTIMATORS.get(self.name) is self else super().__reduce__()
+
+
+def _row(name: str) -> Estimator:
+    return ESTIMATORS[name]
+
+
+_JS = _ascend(over_rows(js))
+_UP = "up, once the effective sample size of the negatives is small"
+_JENSEN = "up, by about Var_Q(eᵀ)/(2M (E_Q eᵀ)²)"
+
+ESTIMATORS: dict[str, Estimator] = {
+    row.name: row
+    for row in (
+        Estimator(
+            "js",
+            _JS,
+            READOUTS["bridge"],
+            "neither",
+            "none",
+            "either way, by the critic's error where P and Q overlap; that of dv where the rows can carry dv",
+            "the default: the steadiest gradient, and dv's value while the rows can carry it, a steady one beyond",
+            "Hjelm et al. 2019; Bennett 1976",
+            calibrated=True,
+        ),
+        Estimator(
+            "js_dv",
+            _JS,
+            READOUTS["dv"],
+            "lower",
+            "none",
+            _UP,
+            "a lower bound up to about 4 nats, from a critic trained with the steadiest gradient",
+            "Hjelm et al. 2019; Poole et al. 2019",
+            averages_exp=True,
+            calibrated=True,
+        ),
+        Estimator(
+            "js_nwj",
+            _JS,
+            READOUTS["nwj"],
+            "lower",
+            "none",
+            "none",
+            "a lower bound that is unbiased on samples, at low information",
+            "Poole et al. 2019, section 2.4",
+            averages_exp=True,
+            calibrated=True,
+        ),
+        Estimator(
+            "js_plug_in",
+            _JS,
+            READOUTS["plug_in"],
+            "neither",
+            "none",
+            "the critic's own",
+            "a smooth number beside js_dv; where the two differ the critic is no log-ratio",
+            "Suzuki et al. 2008",
+            calibrated=True,
+        ),
+        Estimator(
+            "js_certificate",
+            _JS,
+            READOUTS["jsd_certificate"],
+            "lower",
+            "none",
+            "up (convex in js); 0 where js is not positive",
+            "a lower bound with no exponential of a score averaged; loose for Gaussians",
+            "Harremoës & Vajda 2011",
+        ),
+        Estimator(
+            "smile",
+            _JS,
+            READOUTS["smile"],
+            "neither",
+            "none",
+            "up, above about 2τ nats",
+            "comparison with published staircases",
+            "Song & Ermon 2020",
+            calibrated=True,
+        ),
+        Estimator(
+            "dv",
+            _ascend(READOUTS["dv"]),
+            READOUTS["dv"],
+            "lower",
+            "none",
+            _JENSEN,
+            "low information and large batches; to see the bound that RLHF and DPO ascend",
+            "Donsker & Varadhan 1983",
+            averages_exp=True,
+        ),
+        Estimator(
+            "mine",
+            _mine,
+            READOUTS["dv"],
+            "lower",
+            "none",
+            _JENSEN,
+            "as dv on small batches, where plain DV's gradient is biased",
+            "Belghazi et al. 2018",
+            averages_exp=True,
+        ),
+        Estimator(
+            "nwj",
+            _ascend(READOUTS["nwj"]),
+            READOUTS["nwj"],
+            "lower",
+            "none",
+            "none",
+            "low information, where an unbiased lower bound is wanted",
+            "Nguyen, Wainwright & Jordan 2010",
+            averages_exp=True,
+            calibrated=True,
+        ),
+        Estimator(
+            "infonce",
+            _ascend(READOUTS["infonce"]),
+            READOUTS["infonce"],
+            "lower",
+            "ln K",
+            "down, and never above ln K",
+            "a lower bound of low variance that is known to be below ln K",
+            "van den Oord et al. 2018",
+        ),
+        Estimator(
+            "relative",
+            _relative(dv, 0.99),
+            READOUTS["bridge"],
+            "neither",
+            "none",
+            "as js",
+            "DV's objective where its variance explodes: a marginal that no critic can be unbounded on",
+            "Yamada et al. 2011",
+        ),
+    )
+}
+"""Estimators by name: what is ascended, what is read from held-out scores, and how the two err."""

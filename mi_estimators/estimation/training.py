@@ -1,0 +1,298 @@
+"""Training one critic: ascend an estimator's objective, stop where validation rows stop gaining, calibrate."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ..bounds.bennett import bridge
+from ..bounds.divergences import softplus
+from ..bounds.scores import Critic, joint_and_product
+from ..bounds.variational import js
+from .critics import CRITICS, Calibrated, Sum
+from .experts import EllipticalCopula, FoldedCopula
+from .table import Estimator, over_rows
+
+READ_GROUP = 256  # rows whose pairs are all negatives of one another when a critic is read: O(n) scores for n rows
+_VALIDATION_GROUP = 32
+_EVALUATE_EVERY = 50
+_WORTH = 2.0  # nats over all validation rows that a part of the critic must gain to be kept (Akaike's two)
+# A critic that is evaluated pair by pair sees few negatives to a positive.
+_GROUPS = {"concatenated": 8, "encoded": 8, "hybrid": 8}
+_GROUP_INFONCE = 32
+_DEGREES_OF_FREEDOM = (16, 8, 4, 2, 1)
+_CALIBRATION_SCALES = (1.0, 0.8)
+_CALIBRATION_QUANTILES = (1.0, 0.98, 0.9, 0.75, 0.5)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A trained critic of transformed rows.
+
+    Attributes:
+        critic: the calibrated critic.
+        history: one dict an evaluation: step, objective on the batch and on the validation rows, in nats.
+        kept_step: the step whose weights were kept; 0 where the network never helped.
+        degrees_of_freedom: of the copula anchor; None without one.
+        shortfall: of the copula anchor, in nats; 0 without one.
+        folded: whether the anchor is a `FoldedCopula`.
+        finite: whether all scores in training were.
+    """
+
+    critic: Calibrated
+    history: list[dict[str, float]]
+    kept_step: int
+    degrees_of_freedom: float | None
+    shortfall: float
+    folded: bool
+    finite: bool
+
+
+def grouped_scores(
+    critic: Critic, x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], group: int
+) -> tuple[Float[Tensor, " kept"], Float[Tensor, "kept k"]]:
+    """Return the scores of the n positives and of k negatives to each, all from its own group of rows.
+
+    Groups have as near to `group` rows as gives equal ones; fewer rows than there are groups may be left over at the
+    end. A group larger than the rows is all of them: the full in-batch matrix.
+    """
+    x, y = (values.squeeze(0) for values in _groups((x, y), group))  # a single group stays a matrix, for any module
+    joint, product = joint_and_product(critic(x, y))
+    return joint.flatten(), product.reshape(joint.numel(), -1)
+
+
+@torch.no_grad()
+def check_critic(critic: nn.Module, x: Float[Tensor, "n dx"], y: Float[Tensor, "m dy"]) -> None:
+    """Score a few rows, of which x has one more than y.
+
+    Raises:
+        ValueError: a critic that gives another shape than one score for each pair, or cannot score them.
+    """
+    training = critic.training
+    expected = f"scores of shape {(len(x), len(y))} for rows {tuple(x.shape)}, {tuple(y.shape)}"
+    try:
+        matrix = critic.eval()(x, y)
+    except (RuntimeError, TypeError, IndexError) as error:
+        raise ValueError(f"critic: expected {expected}, got {type(error).__name__}: {error}") from error
+    critic.train(training)
+    if not isinstance(matrix, Tensor) or matrix.shape != (len(x), len(y)):
+        got = tuple(matrix.shape) if isinstance(matrix, Tensor) else type(matrix).__name__
+        raise ValueError(f"critic: expected {expected}, got {got}")
+
+
+def _groups(rows: tuple[Tensor, ...], group: int) -> list[Tensor]:
+    """Cut rows (n, ...) into equal groups (groups, size, ...)."""
+    count = max(1, round(len(rows[0]) / group))
+    size = len(rows[0]) // count
+    return [values[: count * size].view(count, size, -1) for values in rows]
+
+
+@torch.no_grad()
+def held_out_scores(critic: Critic, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return `grouped_scores` of many rows in double precision, evaluated a group at a time."""
+    groups = zip(*_groups((x, y), READ_GROUP), strict=True)
+    parts = [grouped_scores(critic, x, y, len(x)) for x, y in groups]
+    joint, product = (torch.cat(part).double() for part in zip(*parts, strict=True))
+    return joint, product
+
+
+def fit_critic(
+    row: Estimator,
+    make_critic: Callable[[], nn.Module],
+    train: tuple[Tensor, Tensor],
+    valid: tuple[Tensor, Tensor],
+    *,
+    anchored: bool,
+    steps: int,
+    batch_size: int,
+    group: int | None,
+    learning_rate: float,
+    weight_decay: float,
+    patience: int,
+    generator: torch.Generator,
+    advance: Callable[[int], object],
+) -> Fit:
+    """Train a critic on transformed training rows and select it on validation rows.
+
+    Args:
+        row: the estimator whose objective is ascended.
+        make_critic: gives the network, in the training rows' device.
+        train, valid: rows (x, y).
+        anchored: whether a copula's closed-form log-ratio stands beside the network.
+        steps, batch_size, learning_rate, weight_decay: of AdamW, with a warm-up of a tenth and a cosine decay.
+        group: rows of a batch that are negatives of one another; None for all of them.
+        patience: evaluations without a gain before training stops.
+        generator: draws the batches.
+        advance: called with the number of steps taken since the last call.
+    """
+    anchor = _anchor(train, valid) if anchored else None
+    network = make_critic().train()
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    batch_size = min(batch_size, len(train[0]))
+    group = batch_size if group is None else min(group, batch_size)
+    with torch.no_grad():
+        fixed = None if anchor is None else _validation_scores(anchor, valid, group < batch_size)
+        features = None if anchor is None else anchor.features(*train)
+    best, kept, state, history, finite = -math.inf, 0, copy.deepcopy(network.state_dict()), [], True
+    optimizer = schedule = None
+    if parameters:
+        flat = _flattened(parameters)
+        optimizer = torch.optim.AdamW([flat], learning_rate, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, learning_rate, total_steps=steps + 1, pct_start=max(0.1, min(1.0, 2 / (steps + 1)))
+        )
+    ema = None
+    for step in range(steps + 1 if parameters else 1):
+        rows = torch.randperm(len(train[0]), generator=generator)[:batch_size].to(train[0].device)
+        joint, product = grouped_scores(network, train[0][rows], train[1][rows], group)
+        if anchor is not None and features is not None:
+            fixed_joint, fixed_product = grouped_scores(anchor.scores, features[0][rows], features[1][rows], group)
+            joint, product = joint + fixed_joint, product + fixed_product
+        if not bool(torch.isfinite(joint.detach().sum() + product.detach().sum())):
+            finite = False
+            break
+        objective, ema = row.objective(joint, product, ema)
+        if step % _EVALUATE_EVERY == 0 or step == steps:
+            value = _validation(row, network, valid, fixed, group < batch_size)
+            history.append({"step": step, "train": float(objective.detach()), "validation": value})
+            if value > best + (_WORTH / len(valid[0]) if kept == 0 < step else 0.0):
+                best, kept, state = value, step, copy.deepcopy(network.state_dict())
+            elif step - kept >= patience * _EVALUATE_EVERY:
+                break
+        if step == steps or optimizer is None or schedule is None:
+            break
+        optimizer.zero_grad(set_to_none=False)
+        objective.neg().backward()
+        optimizer.step()
+        schedule.step()
+        advance(1)
+    network.load_state_dict(state)
+    for p in parameters:  # each its own tensor again
+        p.data, p.grad = p.data.clone(), None
+    if anchor is None:
+        whole = network
+    else:  # a network that still is the zero it started from need not be evaluated
+        silent = kept == 0 and not bool(network(valid[0][:2], valid[1][:2]).any())
+        whole = anchor if silent else Sum(anchor, network)
+    degrees, shortfall = (None, 0.0) if anchor is None else (anchor.degrees_of_freedom, anchor.shortfall)
+    folded = isinstance(anchor, FoldedCopula)
+    return Fit(_calibrate(whole.eval(), valid), history, kept, degrees, shortfall, folded, finite)
+
+
+def _flattened(parameters: list[nn.Parameter]) -> nn.Parameter:
+    """Move parameters and their gradients into one vector, of which they become views: one update for all of them."""
+    flat = nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))
+    flat.grad = torch.zeros_like(flat)
+    start = 0
+    for p in parameters:
+        place = slice(start, start + p.numel())
+        p.data, p.grad = flat.data[place].view_as(p), flat.grad[place].view_as(p)
+        start = place.stop
+    return flat
+
+
+@torch.no_grad()
+def _validation(
+    row: Estimator,
+    network: nn.Module,
+    valid: tuple[Tensor, Tensor],
+    fixed: tuple[Tensor, Tensor] | None,
+    small_groups: bool,
+) -> float:
+    joint, product = _validation_scores(network.eval(), valid, small_groups)
+    network.train()
+    if fixed is not None:
+        joint, product = joint + fixed[0], product + fixed[1]
+    if not bool(torch.isfinite(joint).all() & torch.isfinite(product).all()):
+        return -math.inf
+    return float(row.objective(joint, product, None)[0])
+
+
+def _validation_scores(critic: Critic, valid: tuple[Tensor, Tensor], small_groups: bool) -> tuple[Tensor, Tensor]:
+    return grouped_scores(critic, *valid, _VALIDATION_GROUP) if small_groups else held_out_scores(critic, *valid)
+
+
+@torch.no_grad()
+def _anchor(train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor]) -> EllipticalCopula:
+    """Return the copula that does best on the validation rows; one that is not Gaussian must gain `_WORTH` nats there.
+
+    From light to heavy tails the likelihood rises and then falls: the search stops where it falls.
+    """
+    best = EllipticalCopula(*train)
+    last = _js_of(best, valid)
+    score = last + _WORTH / len(valid[0])
+    for nu in _DEGREES_OF_FREEDOM:
+        anchor = EllipticalCopula(*train, degrees_of_freedom=nu)
+        value = _js_of(anchor, valid)
+        if value < last:
+            break
+        last = value
+        if value > score:
+            best, score = anchor, value
+    folded = FoldedCopula(*train)
+    return folded if _js_of(folded, valid) > score + _WORTH / len(valid[0]) else best
+
+
+def _js_of(critic: Critic, rows: tuple[Tensor, Tensor]) -> float:
+    return float(over_rows(js)(*held_out_scores(critic, *rows)))
+
+
+@torch.no_grad()
+def _calibrate(critic: nn.Module, valid: tuple[Tensor, Tensor]) -> Calibrated:
+    """Choose the scale and the cap by the logistic likelihood of the validation rows, all their negatives counted."""
+    joint, product = held_out_scores(critic, *valid)
+    if not bool(torch.isfinite(joint).all() & torch.isfinite(product).all()):
+        return Calibrated(critic, 1.0, math.inf)
+
+    def likelihood(scale: float, quantile: float) -> float:
+        cap = float((scale * joint).quantile(quantile))
+        return _logistic((scale * joint).clamp(max=cap), (scale * product).clamp(max=cap))
+
+    quantile = max(_CALIBRATION_QUANTILES, key=lambda quantile: likelihood(1.0, quantile))
+    scale = max(_CALIBRATION_SCALES, key=lambda scale: likelihood(scale, quantile))
+    return Calibrated(critic, scale, float((scale * joint).quantile(quantile)))
+
+
+def _logistic(joint: Tensor, product: Tensor) -> float:
+    """Return the log-likelihood a positive of telling positives from negatives, at the best shift of the scores.
+
+    A proper score at the odds ν of the sample, which `bridge` profiles; it tends to DV as ν grows, its weights bounded.
+    """
+    odds = product.numel() / joint.numel()
+    threshold = joint.mean() - bridge(joint, product.flatten()) + math.log(odds)
+    return -float(softplus(threshold - joint).mean() + odds * softplus(product - threshold).mean())
+
+
+def training_group(critic: object, estimator: str) -> int | None:
+    """Return how many rows are one another's negatives while a critic of this kind trains; None for the whole batch."""
+    if not isinstance(critic, str) or critic not in _GROUPS:
+        return None
+    return _GROUP_INFONCE if estimator == "infonce" else _GROUPS[critic]
+
+
+def make_critic(
+    critic: str | nn.Module | Callable[[int, int], nn.Module], rows: tuple[Tensor, Tensor], hidden: int
+) -> nn.Module:
+    """Return a new float32 critic on the rows' device: by name, a copy of a module, or what a function makes.
+
+    Raises:
+        ValueError: a function that returns no module, or a critic whose scores have another shape than (n, m).
+    """
+    columns, device = (rows[0].shape[1], rows[1].shape[1]), rows[0].device
+    if isinstance(critic, str):
+        return CRITICS[critic](*columns, hidden).to(device, torch.float32)
+    module = copy.deepcopy(critic) if isinstance(critic, nn.Module) else critic(*columns)
+    if not isinstance(module, nn.Module):
+        raise ValueError(
+            "critic: expected a function (columns of x, columns of y) that returns a torch.nn.Module,"
+            f" got one that returns {type(module).__name__}"
+        )
+    module = module.to(device, torch.float32)
+    check_critic(module, rows[0][:4], rows[1][:3])
+    return module

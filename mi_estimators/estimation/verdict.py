@@ -1,0 +1,275 @@
+"""What held-out scores say: the value and its error, every other read-out beside it, and whether to believe it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..bounds.expectation import log_mean_exp
+from ..diagnostics.tails import pareto_k
+from ..diagnostics.weights import effective_sample_size
+from .neighbours import Neighbours
+from .table import READOUTS, Estimator
+from .training import Fit
+
+_LEVEL = 1.96  # two-sided 95 % of the normal law
+_DRIFT = 0.3  # nats: an error that a verdict must not let pass
+_OVERFIT = 0.13  # nats between training and held-out rows; calibrated on the tasks of `laws`
+_LEARNING = 1 / (math.sqrt(2) - 1)  # what is missing over what the second half of the rows gave, if it falls as n^(−½)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One critic read on the rows of one fold: value, variance, and what its negatives look like."""
+
+    rows: int
+    value: float
+    variance: float
+    seen: float
+    readouts: dict[str, float]
+    ess: float
+    negatives: int
+    candidates: int
+    log_normaliser: float
+    pareto_k: float
+
+
+@dataclass(frozen=True)
+class MIEstimate:
+    """A held-out estimate of mutual information.
+
+    Attributes:
+        nats: the reported read-out, averaged over the folds' held-out rows.
+        stderr: its standard error given the trained critics (infinitesimal jackknife over rows), in nats.
+        interval: 95 %, from nats − 1.96 stderr to nats + 1.96 stderr + the shortfall of trained critics, and up to the
+            same of the nearest-neighbour estimate where that is higher (both read too little from few rows). The
+            shortfall is the largest of three. The train–held-out gap: a critic short of rows reads too much on the rows
+            it was trained on and, to first order, as much too little on held-out ones (Akaike's argument). The copula
+            anchor's own, r (dx + dy − r)/(2n) at rank r, of which the gap shows little, because its correlations are
+            measured out of fold. And the learning curve's, where a network was kept: it is trained once more on half
+            the rows, and if what it misses falls as n^(−½), 1/(√2 − 1) = 2.4 times what the other half gave is missing
+            still. What no critic of the class can see is not in the interval.
+        estimator: the row of `ESTIMATORS` that was used.
+        verdict: "ok", or the first reason not to believe the number: "low_ess", "ceiling", "drift", "disagreement",
+            "overfit".
+        readouts: every read-out of the same scores by name, in nats.
+        history: for each fold one dict an evaluation: step, objective on the batch and on the validation rows.
+        diagnostics: what the verdict rests on.
+        warnings: the reasons in words.
+    """
+
+    nats: float
+    stderr: float
+    interval: tuple[float, float]
+    estimator: Estimator
+    verdict: str
+    readouts: dict[str, float] = field(repr=False)
+    history: list[list[dict[str, float]]] = field(repr=False)
+    diagnostics: dict[str, float] = field(repr=False)
+    warnings: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        kind = {"lower": "a lower bound of I", "upper": "an upper bound of I", "neither": "not a bound of I"}
+        d = self.diagnostics
+        others = ", ".join(f"{k} {v:.3f}" if abs(v) < 1e6 else f"{k} {v:.2g}" for k, v in self.readouts.items())
+        nothing = self.verdict == "ok" and self.nats <= 2 * self.stderr
+        lines = [
+            f"{self.nats:.3f} nats, 95 % [{low:.3f}, {high:.3f}]  ({self.estimator.name}, held out,"
+            f" {kind[self.estimator.kind]})",
+            f"verdict: {self.verdict}",
+            *(["  no dependence found, which is no evidence of independence"] if nothing else []),
+            *(f"  {text}" for text in self.warnings),
+            f"read-outs of the same scores: {others}",
+            f"effective sample size {d['effective_sample_size']:.1f} of {d['negatives']:.0f} negatives"
+            f" ({d['effective_sample_fraction']:.2g}), Pareto k {d['pareto_k']:.2f}, ln Z {d['log_normaliser']:+.3f}",
+            f"training rows read {d['train_gap']:+.3f} above held-out rows; folds differ by {d['fold_spread']:.3f}",
+        ]
+        if "ksg" in d:
+            lines.append(f"KSG (k = 3 nearest neighbours): {d['ksg']:.3f}")
+        lines.append(
+            f"nats / ln K = {self.nats / math.log(d['candidates']):.2f},"
+            f" nats / (½ ln n) = {2 * self.nats / math.log(d['held_out_rows']):.2f}"
+        )
+        return "\n".join(lines)
+
+
+def read(
+    row: Estimator,
+    held: tuple[Float[Tensor, " n"], Float[Tensor, "n k"]],
+    seen: tuple[Float[Tensor, " m"], Float[Tensor, "m k"]] | None = None,
+    clusters: Tensor | None = None,
+) -> Reading:
+    """Read a critic's scores of held-out rows, and of rows it was trained on.
+
+    The variance is the infinitesimal jackknife: the derivative of the value with respect to each row's weight, which
+    for these U-statistics is the row's influence; a row counts as a positive and in all its negative pairs. Rows of the
+    same cluster, of which `clusters` gives the label, count as one.
+
+    Reference: Efron 1982, chapter 6; Giordano et al. 2019.
+    """
+    joint, product = held
+    if not bool(torch.isfinite(joint).all() & torch.isfinite(product).all()):
+        raise ValueError(
+            "x, y: expected rows on which the critic's scores are finite, got overflow; lower learning_rate"
+        )
+    n, k = product.shape
+    log_weights = joint.new_zeros(n).requires_grad_()
+    with torch.enable_grad():
+        grouped = log_weights.view(-1, k + 1)
+        own = torch.eye(k + 1, dtype=torch.bool, device=joint.device)
+        pairs = (grouped.unsqueeze(-1) + grouped.unsqueeze(-2))[:, ~own].view(n, k)
+        value = row.reported(joint, product, log_weights.log_softmax(-1), pairs)
+        (influence,) = torch.autograd.grad(value, log_weights)
+    if clusters is not None:
+        labels = clusters[:n].to(influence.device)
+        influence = influence.new_zeros(int(labels.max()) + 1).index_add(0, labels, influence)
+    with torch.no_grad():
+        flat = product.flatten()
+        reported = float(value)
+        others = {name: bound for name, bound in READOUTS.items() if bound is not row.reported}
+        return Reading(
+            rows=n,
+            value=reported,
+            variance=float((influence**2).sum()),
+            seen=math.nan if seen is None else float(row.reported(*seen)),
+            readouts=dict.fromkeys(READOUTS, reported) | {n: float(b(joint, product)) for n, b in others.items()},
+            ess=float(effective_sample_size(flat)),
+            negatives=len(flat),
+            candidates=k + 1,
+            log_normaliser=float(log_mean_exp(flat)),
+            pareto_k=pareto_k(flat),
+        )
+
+
+def combine(
+    row: Estimator,
+    readings: list[Reading],
+    fits: list[Fit],
+    *,
+    learned: float = 0.0,
+    fitted: dict[str, float] | None = None,
+    ksg: Neighbours | None = None,
+) -> MIEstimate:
+    """Average the folds' readings, and say whether to believe the average.
+
+    Args:
+        row: the estimator.
+        readings, fits: one a fold; fits may be empty where fresh rows were read.
+        learned: by how many nats a critic trained on half the rows reads less.
+        fitted: the fit's diagnostics where all readings are of the same fresh rows: their errors do not average out,
+            and the train–held-out gap is the fit's.
+        ksg: a nearest-neighbour estimate of the same rows, where there is one.
+    """
+    total = sum(reading.rows for reading in readings)
+    shares = [reading.rows / total for reading in readings]
+
+    def average(values: list[float]) -> float:
+        return sum(share * value for share, value in zip(shares, values, strict=True))
+
+    values = [reading.value for reading in readings]
+    nats = average(values)
+    if fitted is not None:
+        stderr = average([math.sqrt(reading.variance) for reading in readings])
+    else:
+        stderr = math.sqrt(sum(share**2 * r.variance for share, r in zip(shares, readings, strict=True)))
+    diagnostics = {
+        "effective_sample_size": min(reading.ess for reading in readings),
+        "effective_sample_fraction": min(reading.ess / reading.negatives for reading in readings),
+        "negatives": min(reading.negatives for reading in readings),
+        "pareto_k": max(reading.pareto_k for reading in readings),
+        "log_normaliser": average([reading.log_normaliser for reading in readings]),
+        "fold_spread": max(values) - min(values),
+        "candidates": min(reading.candidates for reading in readings),
+        "held_out_rows": total if fitted is None else readings[0].rows,
+    }
+    if fitted is not None:
+        diagnostics |= {name: fitted[name] for name in ("train_gap", "anchor_shortfall", "learning_shortfall")}
+    if fits:
+        diagnostics |= {
+            "train_gap": average([reading.seen for reading in readings]) - nats,
+            "anchor_shortfall": average([fit.shortfall for fit in fits]),
+            "learning_shortfall": max(0.0, learned * _LEARNING),
+            "kept_step": max(fit.kept_step for fit in fits),
+            "scale": average([fit.critic.scale for fit in fits]),
+            "cap": max(fit.critic.cap for fit in fits),
+        }
+        if fits[0].degrees_of_freedom is not None:
+            diagnostics["degrees_of_freedom"] = min(fit.degrees_of_freedom or math.inf for fit in fits)
+    low, high = nats - _LEVEL * stderr, nats + _LEVEL * stderr
+    high += max(diagnostics[name] for name in ("train_gap", "anchor_shortfall", "learning_shortfall"))
+    if ksg is not None:
+        diagnostics["ksg"] = ksg.value
+        high = max(high, ksg.value + _LEVEL * ksg.stderr + ksg.shortfall)
+    readouts = {name: average([reading.readouts[name] for reading in readings]) for name in READOUTS}
+    found = _reasons(row, nats, stderr, readouts, diagnostics, fits)
+    return MIEstimate(
+        nats,
+        stderr,
+        (low, high),
+        row,
+        next(iter(found), "ok"),
+        readouts,
+        [fit.history for fit in fits],
+        diagnostics,
+        tuple(found.values()),
+    )
+
+
+def _reasons(
+    row: Estimator,
+    nats: float,
+    stderr: float,
+    readouts: dict[str, float],
+    diagnostics: dict[str, float],
+    fits: list[Fit],
+) -> dict[str, str]:
+    """Return verdicts and what they mean here, worst first."""
+    found, d = {}, diagnostics
+    ess, gap, spread = d["effective_sample_size"], d["train_gap"], d["fold_spread"]
+    if row.averages_exp and ess < 50:
+        found["low_ess"] = (
+            f"the normaliser rests on {ess:.1f} effective negatives: the value is"
+            f" {'arbitrary' if ess < 10 else 'uncertain by more than its standard error'}; read js, and its verdict"
+        )
+    ceiling = math.log(d["negatives"])
+    log_k = math.log(d["candidates"])
+    if row.name == "infonce" and nats > log_k - 1:
+        found["ceiling"] = f"within 1 nat of ln K = {log_k:.2f}, the most this estimator can report"
+    elif nats > ceiling:
+        found["ceiling"] = f"above ln M = {ceiling:.2f}: {d['negatives']:.0f} negatives cannot show that much"
+    if any(not fit.finite for fit in fits):
+        found["drift"] = "the scores overflowed in training, which was cut there; lower learning_rate"
+    if gap > max(_OVERFIT, 2 * stderr):
+        found["overfit"] = (
+            f"training rows read {gap:.2f} nats more than held-out rows: there are too few of them, and the"
+            " information may be larger"
+        )
+    elif d["learning_shortfall"] > _DRIFT:
+        found["overfit"] = (
+            f"half the rows teach {d['learning_shortfall'] / _LEARNING:.2f} nats less: there are too few of them, and"
+            " the information may be larger"
+        )
+    if "drift" not in found and row.calibrated and abs(readouts["plug_in"] - readouts["bridge"]) > _DRIFT:
+        found["drift"] = (
+            f"plug_in and bridge differ by {readouts['plug_in'] - readouts['bridge']:+.2f} nats, and not at all for a"
+            " log-ratio: the critic has not found one"
+        )
+    if spread > max(_DRIFT, nats / 10, 6 * stderr):
+        found["disagreement"] = f"the folds' values differ by {spread:.2f} nats"
+    elif any(fit.folded and fit.kept_step == 0 for fit in fits):
+        found["disagreement"] = (
+            "the columns' magnitudes tell what their correlations do not, and the network learned nothing beside them:"
+            " the rows are too few for what else there may be"
+        )
+    elif "ksg" in d and abs(d["ksg"] - nats) > max(_DRIFT, 6 * stderr):
+        found["disagreement"] = f"nearest neighbours (KSG) read {d['ksg']:.2f} nats"
+    elif row.calibrated and ess >= 50 and abs(readouts["dv"] - readouts["bridge"]) > _DRIFT:
+        found["disagreement"] = (
+            f"dv reads {readouts['dv']:.2f} and bridge {readouts['bridge']:.2f} from the same scores"
+        )
+    return found

@@ -1,0 +1,1 @@
+"""Preference losses: a bound on the mixed product law, and the losses of others to compare with."""

@@ -1,0 +1,197 @@
+"""A preference loss is a bound on a mixed product law.
+
+The chosen response is the one positive; the negatives come from Q_α = (1 − α) P + α Q, that is the chosen response
+itself with weight 1 − α and the rejected ones with weight α between them. Scores are T = β ln π/π_ref, in nats. At
+α = ½ the Donsker–Varadhan bound gives DPO, and the Jensen–Shannon bound gives MIO, which is pairwise NCA (Chen et al.
+2024).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from .. import _validate
+from ..bounds.relative import log_shares, mixed_product
+from ..bounds.variational import BOUNDS, dv
+
+PREFERENCE_BOUNDS: tuple[str, ...] = (*BOUNDS, "infonce")
+"""Legal names of `preference_loss(bound=…)`."""
+
+
+def preference_loss(
+    chosen: Float[Tensor, "*batch"],
+    rejected: Float[Tensor, "*batch"] | Float[Tensor, "*batch k"],
+    bound: str = "js",
+    mix: float = 0.5,
+    *,
+    mask: Bool[Tensor, "*batch k"] | None = None,
+) -> Float[Tensor, "*batch"]:
+    """Return the preference loss `constant − bound` of each example, in nats.
+
+    | bound, mix | loss | at zero scores |
+    |---|---|---|
+    | dv, ½ | DPO: −ln σ(T_w − T_l) | ln 2 |
+    | dv, 1 | T_l − T_w (for K > 1: ln (1/K) Σ e^{T_l} − T_w) | 0 |
+    | js, ½ | MIO = NCA pair: sp(−T_w) + ½ sp(T_w) + ½ sp(T_l) | 2 ln 2 |
+    | js, 1 | logistic (BCE): sp(−T_w) + sp(T_l) | 2 ln 2 |
+    | infonce | InfoNCA, Plackett–Luce top-1: −ln softmax of the chosen among K + 1 | ln(K + 1) |
+
+    The constant is −ln(1 − mix) for dv (0 at mix = 1), 2 ln 2 for js, ln(K + 1) for infonce, and 0 for the other rows.
+    `infonce` gives each of its K + 1 candidates the same weight, which fixes the mix at K/(K + 1) whatever `mix` says.
+
+    Args:
+        chosen: T of the chosen response, β ln π/π_ref, shape (...).
+        rejected: T of the rejected response(s), shape (...) or (..., K); K negatives share the weight `mix` equally.
+        bound: one of `PREFERENCE_BOUNDS`.
+        mix: α, the share of true negatives, in (0, 1].
+        mask: True where a negative exists, shape (..., K), for examples with different K; at least one per example.
+
+    Returns:
+        Losses, shape (...).
+
+    Raises:
+        ValueError: non-finite or empty scores, shapes that do not fit, an unknown bound, or mix outside (0, 1].
+
+    Theorem: dpo_is_half_mixed_dv, mio_is_half_mixed_js, dpo_flat_direction, dpo_gradient_ratio,
+        dpo_tabular_never_falls, dpo_value_is_label_information, escape_times, k_negatives_is_infonce,
+        lazy_flow_collapse, mio_loss_floor, mio_not_shift_invariant, mio_tabular_limit, nca_equals_mio,
+        preference_table, who_samples_starves, dpo_value_is_no_kl_bound, mio_barrier, loss_certifies_margin,
+        matched_gradients, mio_dip, mio_escapes_two_arms, mio_anchor.
+    Reference: Lv et al. 2025 (arXiv 2506.22578); Rafailov et al. 2023 (arXiv 2305.18290), eq. 7; Chen et al.
+        2024 (arXiv 2402.05369), NCA; the mixed marginal: Yamada et al. 2011 (arXiv 1106.4729).
+
+    >>> zero = torch.zeros(1, dtype=torch.float64)
+    >>> [round(float(preference_loss(zero, zero, bound=name)), 6) for name in ("dv", "js", "infonce")]
+    [0.693147, 1.386294, 0.693147]
+    """
+    _validate.choice("bound", bound, PREFERENCE_BOUNDS)
+    _validate.mix(mix)
+    _validate.scores("chosen", chosen, dims=0)
+    _validate.scores("rejected", rejected, dims=0)
+    if rejected.shape == chosen.shape:
+        rejected = rejected.unsqueeze(-1)
+    if rejected.shape[:-1] != chosen.shape:
+        raise ValueError(
+            f"rejected: expected shape {tuple(chosen.shape)}, or that and K responses, got {tuple(rejected.shape)}"
+        )
+    positive = chosen.unsqueeze(-1)
+    log_own, log_each, count = _log_weights(bound, mix, rejected, mask)
+    function = dv if bound == "infonce" else BOUNDS[bound]
+    if function is dv:
+        # DV does not change under T + c. Relative to the chosen score its own term is an exact constant, and the two
+        # gradients stay equal and opposite however far apart the responses are.
+        positive, rejected = torch.zeros_like(positive), rejected - positive
+    candidates, log_q = mixed_product(positive, rejected, log_own, log_each)
+    value = function(positive, candidates, log_q=log_q)
+    constants = {
+        "dv": preference_anchor(mix) if mix < 1 else 0.0,
+        "js": 2 * math.log(2),
+        "infonce": torch.log1p(count),
+    }
+    return constants.get(bound, 0.0) - value
+
+
+def _log_weights(bound: str, mix: float, rejected: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Return ln Q_α of the chosen (..., 1) and of each rejected (..., K), and the number of negatives (...)."""
+    if mask is None:
+        mask = torch.ones_like(rejected, dtype=torch.bool)
+    elif not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != rejected.shape:
+        got = f"{mask.dtype} {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
+        raise ValueError(f"mask: expected a bool tensor of shape {tuple(rejected.shape)}, got {got}")
+    elif not _validate.all_true(mask.any(-1)):
+        raise ValueError("mask: expected at least one negative in every example, got an example with none")
+    count = mask.sum(-1, keepdim=True).to(rejected.dtype)
+    if bound == "infonce":
+        log_own = log_each = -torch.log1p(count)
+    else:
+        log_own, log_other = log_shares(mix)
+        log_own, log_each = torch.full_like(count, log_own), log_other - count.log()
+    return log_own, log_each.expand_as(rejected).where(mask, -math.inf), count.squeeze(-1)
+
+
+def preference_anchor(mix: float) -> float:
+    """Return −ln(1 − mix), the chosen reward βz_w at which the JS family's chosen term is stationary, in nats.
+
+    It is also the ceiling of the mixed law's information (r_α ≤ 1/(1 − α)). Infinite at mix = 1.
+
+    Args:
+        mix: α, the share of true negatives, in (0, 1].
+
+    Returns:
+        Nats; infinite at mix = 1.
+
+    Raises:
+        ValueError: mix outside (0, 1].
+
+    Theorem: mio_anchor, lazy_flow_collapse, mio_tabular_limit, alpha_frees_the_anchor.
+    Reference: Chen et al. 2024 (arXiv 2402.05369), NCA; the anchor is of this project.
+
+    >>> round(preference_anchor(0.5), 6)
+    0.693147
+    """
+    return math.inf if _validate.mix(mix) == 1 else -math.log1p(-mix)
+
+
+def preference_loss_floor(mix: float) -> float:
+    """Return the infimum (2 − α) ln(2 − α) − (1 − α) ln(1 − α) of the JS family's loss, in nats.
+
+    Approached at βz_w = −ln(1 − α), βz_l → −∞.
+
+    Args:
+        mix: α, the share of true negatives, in (0, 1].
+
+    Returns:
+        Nats.
+
+    Raises:
+        ValueError: mix outside (0, 1].
+
+    Theorem: mio_anchor, mio_loss_floor.
+
+    >>> round(preference_loss_floor(0.5), 6)  # MIO: ln(3√3/2)
+    0.954771
+    """
+    rest = 1 - _validate.mix(mix)
+    return (1 + rest) * math.log1p(rest) - (rest * math.log(rest) if rest > 0 else 0.0)
+
+
+def no_collapse_interval(mix: float) -> tuple[float, float]:
+    """Return the interval that holds the mean chosen reward βz_w while the mean JS loss is at most its start, 2 ln 2.
+
+    The ends are the two roots of sp(−u) + (1 − α) sp(u) = 2 ln 2; the upper one is infinite at mix = 1. Holds for any
+    architecture and any optimiser (Jensen). DPO has no such interval.
+
+    Args:
+        mix: α, the share of true negatives, in (0, 1].
+
+    Returns:
+        (lower, upper), in nats.
+
+    Raises:
+        ValueError: mix outside (0, 1].
+
+    Theorem: mio_no_collapse, alpha_frees_the_anchor.
+
+    >>> [round(end, 6) for end in no_collapse_interval(0.5)]
+    [-0.854527, 2.546215]
+    """
+    rest = 1 - _validate.mix(mix)
+
+    def excess(u: float) -> float:
+        return max(-u, 0) + rest * max(u, 0) + (1 + rest) * math.log1p(math.exp(-abs(u))) - 2 * math.log(2)
+
+    def root(low: float, high: float) -> float:
+        sign = 1 if excess(low) > 0 else -1
+        while low < (middle := (low + high) / 2) < high:
+            low, high = (middle, high) if sign * excess(middle) > 0 else (low, middle)
+        return low
+
+    if rest == 0:
+        return -math.log(3), math.inf
+    anchor = preference_anchor(mix)
+    # The loss exceeds its start at both outer ends: sp(−u) ≥ −u on the left, rest · sp(u) > rest · u on the right.
+    return root(-2 * math.log(2), anchor), root(anchor, 2 * math.log(2) / rest)

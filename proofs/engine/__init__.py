@@ -1,0 +1,1 @@
+"""How a theorem is checked: its parts, the provers and refuters, and independent oracles."""

@@ -1,0 +1,74 @@
+"""DV is the best shift of NWJ, so NWJ never exceeds DV."""
+
+import sympy as sp
+
+import mi_estimators as mi
+from proofs.engine import oracles, strategies
+from proofs.engine.shipped import Shipped, logs, tensor
+from proofs.engine.symbolic import Identity, minimum
+from proofs.engine.theorem import Theorem
+from proofs.engine.vocabulary import dv, normalised, nwj, partition, positives, reals
+
+m, c = reals("m c")  # E_P T, and the shift
+(z,) = positives("Z")  # E_Q eᵀ
+shifted_nwj, value_dv = 1 + (m + c) - z * sp.exp(c), m - sp.log(z)
+P, Q, T = normalised(positives("a1 a2 a3")), normalised(positives("b1 b2 b3")), reals("t1 t2 t3")
+best = -sp.log(partition(Q, T))
+LAWS = {"p": strategies.laws(3, zeros=True), "q": strategies.laws(3), "t": strategies.vectors(3)}
+
+
+def shipped(bound, p, q, t, shift=0.0):
+    """A bound of the library on a finite law, its critic shifted."""
+    scores = tensor(t) + shift
+    return float(bound(scores, scores, logs(p), logs(q)))
+
+
+THEOREM = Theorem(
+    slug="dv_shift_nwj",
+    title="DV is the maximum of NWJ over shifts of the critic",
+    statement="""Let P and Q be laws and T a critic with E_P|T| < ∞ and Z = E_Q eᵀ < ∞; let NWJ(T) = 1 + E_P T − E_Q
+    eᵀ and DV(T) = E_P T − ln E_Q eᵀ. Then DV(T) = max over real c of NWJ(T + c), attained at c = −ln Z only. At c =
+    0 the gap is DV(T) − NWJ(T) = Z − 1 − ln Z ≥ 0, and 0 iff Z = 1. Hence NWJ(T) ≤ DV(T) ≤ KL(P‖Q) for P ≪ Q.""",
+    formula=(
+        r"\mathrm{DV}(T) = \max_{c}\; \mathrm{NWJ}(T + c), \qquad \mathrm{DV} - \mathrm{NWJ} = Z - 1 - \ln Z "
+        r"\ge 0, \quad Z = \mathbb{E}_Q e^{T}"
+    ),
+    assumptions=(
+        "E_P |T| < ∞ and 0 < E_Q eᵀ < ∞ (always so for a real T on a finite set)",
+        "the same critic T in both bounds",
+        "for DV ≤ KL: P ≪ Q on a finite set (dv_representation)",
+    ),
+    proof="""Only two numbers of the laws enter, E_P T and Z. NWJ(T + c) = 1 + E_P T + c − Z eᶜ is strictly concave
+    in c and stationary where Z eᶜ = 1, with the value E_P T − ln Z. As a function of Z, the gap Z − 1 − ln Z is
+    strictly convex with its minimum 0 at Z = 1.""",
+    checks=(
+        *minimum("DV − NWJ(T + c)", value_dv - shifted_nwj, c, -sp.log(z), sp.Integer(0)),
+        Identity("the gap at c = 0", (value_dv - shifted_nwj).subs(c, 0), z - 1 - sp.log(z)),
+        *minimum("Z − 1 − ln Z", z - 1 - sp.log(z), z, sp.Integer(1), sp.Integer(0)),
+        Identity("NWJ(T − ln E_Q eᵀ) = DV(T), 3 atoms", nwj(P, Q, [s + best for s in T]), dv(P, Q, T)),
+        Shipped(
+            "mi.dv − mi.nwj is Z − 1 − ln Z, zero atoms included",
+            LAWS,
+            lambda p, q, t: shipped(mi.dv, p, q, t) - shipped(mi.nwj, p, q, t),
+            lambda p, q, t: oracles.dv(p, q, t) - oracles.nwj(p, q, t),
+        ),
+        Shipped(
+            "mi.nwj at the best shift is mi.dv",
+            LAWS,
+            lambda p, q, t: shipped(mi.nwj, p, q, t, -oracles.log_mean_exp(q, t)),
+            oracles.dv,
+        ),
+    ),
+    false_neighbours=(
+        Identity("NWJ = DV for every critic", shifted_nwj.subs(c, 0), value_dv),
+        Identity("the best shift is +ln Z", shifted_nwj.subs(c, sp.log(z)), value_dv),
+        Identity("without the constant 1 the best shift gives DV", (shifted_nwj - 1).subs(c, -sp.log(z)), value_dv),
+        Identity("every critic has the best shift already", sp.diff(shifted_nwj, c).subs(c, 0), 0),
+    ),
+    uses=("dv_representation",),
+    about=(
+        "nwj",
+        "dv",
+    ),
+    reference="Nguyen, Wainwright & Jordan 2010; Poole et al. 2019 (arXiv 1905.06922), section 2.1 (TUBA and NWJ).",
+)

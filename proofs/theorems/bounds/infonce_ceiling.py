@@ -1,0 +1,123 @@
+"""InfoNCE with K candidates never exceeds I(X; Y), nor ln K."""
+
+from itertools import product
+
+import sympy as sp
+import torch
+
+import mi_estimators as mi
+from proofs.engine import oracles, strategies
+from proofs.engine.shipped import Shipped, logs, tensor
+from proofs.engine.symbolic import Identity, Sign
+from proofs.engine.tested import Tested
+from proofs.engine.theorem import Theorem
+from proofs.engine.vocabulary import kl, normalised, positives, reals
+
+own, c = reals("t1 c")  # the positive's score in one row, and a shift of the row
+s, K = positives("s K")  # Σ e^{t_j} over the other candidates, and the number of candidates
+margin = sp.log(1 + s * sp.exp(-own))
+
+
+def row(t, others, candidates):
+    """One row: t − ln (1/K)(eᵗ + Σ over the others)."""
+    return t - sp.log((sp.exp(t) + others) / candidates)
+
+
+# p(x, y) on 2 × 2 atoms, any critic: the laws W = p(x, y₁) Π p(y_j) and V = p(x) Π p(y_j) on (x, y₁, …, y_K).
+cells = normalised(positives("a b c d"))
+joint = {xy: cell for xy, cell in zip(product((0, 1), repeat=2), cells, strict=True)}
+px, py = [joint[x, 0] + joint[x, 1] for x in (0, 1)], [joint[0, y] + joint[1, y] for y in (0, 1)]
+critic = dict(zip(joint, reals("t11 t12 t21 t22"), strict=True))
+
+
+def exp_s(x, *ys):
+    """eˢ at one outcome: K e^{T(x, y₁)}/Σ_j e^{T(x, y_j)}."""
+    exps = [sp.exp(critic[x, y]) for y in ys]
+    return len(ys) * exps[0] / sum(exps)
+
+
+def normalisation(candidates):
+    """E_V[eˢ given x = 0]; x = 1 only renames the critic's symbols."""
+    return sum(sp.prod(py[y] for y in ys) * exp_s(0, *ys) for ys in product((0, 1), repeat=candidates))
+
+
+pairs = list(product((0, 1), repeat=3))  # K = 2: (x, y₁, y₂)
+W = [joint[x, y] * py[other] for x, y, other in pairs]
+V = [px[x] * py[y] * py[other] for x, y, other in pairs]
+TILTED = [v * exp_s(*outcome) for v, outcome in zip(V, pairs, strict=True)]
+information = kl(cells, [px[x] * py[y] for x, y in joint])
+infonce = sum(w * sp.log(exp_s(*outcome)) for w, outcome in zip(W, pairs, strict=True))
+
+
+def shipped(joint, t, k):
+    """The mean of mi.infonce over all batches of k independent pairs, enumerated, with their probabilities."""
+    cells = list(product(range(len(joint)), range(len(joint[0]))))
+    batches = list(product(cells, repeat=k))
+    weights = logs(joint)[torch.tensor(batches).unbind(-1)].sum(-1).exp()
+    scores = tensor([[[t[x][y] for _, y in batch] for x, _ in batch] for batch in batches])
+    return float((weights * mi.infonce(scores)).sum())
+
+
+BATCHES = {"joint": strategies.joint_laws(2, 2, zeros=True), "t": strategies.tables(2, 2)}
+THEOREM = Theorem(
+    slug="infonce_ceiling",
+    title="InfoNCE ≤ min(I, ln K)",
+    statement="""Let (x, y₁) ~ P on a finite set, y₂, …, y_K i.i.d. from the marginal p(y), independent of (x, y₁),
+    and T a real critic. With S = T(x, y₁) − ln (1/K) Σ_j e^{T(x, y_j)}, the positive y₁ being among the K ≥ 2
+    candidates, I_K = E S satisfies I_K ≤ I(X; Y) and I_K < ln K (indeed S < ln K). The exact gap is I − I_K =
+    KL(W‖eˢ V), where W = p(x, y₁) Π_{j≥2} p(y_j) and V = p(x) Π_j p(y_j). The value does not change under T → T +
+    c(x). In a batch of K independent pairs, each row with the y of all pairs as its candidates, the mean over rows
+    has the expectation I_K.""",
+    formula=r"\mathbb{E}\Bigl[T(x, y_1) - \ln \tfrac1K \sum_{j=1}^{K} e^{T(x, y_j)}\Bigr] \le \min(I, \ln K)",
+    assumptions=(
+        "(x, y₁) ~ P; y₂, …, y_K i.i.d. from p(y), independent of x and y₁",
+        "the positive is one of the K candidates",
+        "T is real-valued; finite sets (so that all expectations exist)",
+    ),
+    proof="""Ceiling: ln K − S = ln(1 + s e^{−t₁}) > 0, where s > 0 is the sum of e^{t_j} over the other candidates.
+    Information: dW/dV = r(x, y₁), so KL(W‖V) = I. Under V the K candidates are exchangeable, and the K values of K
+    e^{t_k}/Σ_j e^{t_j} have the sum K: so E_V eˢ = 1 and eˢ V is a law. Then E_W S = KL(W‖V) − KL(W‖eˢ V) ≤ I,
+    which is the Donsker–Varadhan bound at the critic S.""",
+    by_hand=(
+        "2 × 2 atoms with K ≤ 4 (E_V eˢ = 1) and K = 2 (the gap) are symbolic; any set and K: exchangeable candidates",
+        "each row of the batch has the law W, and the mean over rows is linear",
+    ),
+    checks=(
+        Identity("ln K − S = ln(1 + s e^{−t₁}) for any K", sp.log(K) - row(own, s, K), margin),
+        Sign("ln(1 + s e^{−t₁}) > 0", margin, ">"),
+        Identity("invariance under T → T + c(x), any K", row(own + c, s * sp.exp(c), K), row(own, s, K)),
+        *[Identity(f"E_V eˢ = 1, K = {i}", normalisation(i), 1) for i in (2, 3, 4)],
+        Identity("KL(W‖V) = I, K = 2", kl(W, V), information),
+        Identity("I − I_K = KL(W‖eˢ V), K = 2", information - infonce, kl(W, TILTED)),
+        *[
+            Shipped(
+                f"mi.infonce has the mean I_K over all batches, K = {k}",
+                BATCHES,
+                lambda joint, t, k=k: shipped(joint, t, k),
+                lambda joint, t, k=k: oracles.infonce(joint, t, k),
+                examples=12,
+            )
+            for k in (2, 3)
+        ],
+        Tested(
+            "mi.infonce has a mean of at most min(I, ln K) over all batches, K = 3",
+            BATCHES,
+            lambda joint, t: shipped(joint, t, 3) <= min(oracles.mutual_information(joint), sp.log(3)) + 1e-9,
+            examples=12,
+            cross_check=True,
+        ),
+    ),
+    false_neighbours=(
+        Sign("the ceiling is ln(K − 1), K = 2", sp.log(1) - row(own, s, 2), ">="),
+        Sign("without the positive among the K candidates: still S < ln K", sp.log(K) - own + sp.log(s / K), ">"),
+        Identity("invariance under a shift of one candidate", row(own, s * sp.exp(c), K), row(own, s, K)),
+        Tested(
+            "negatives from another law than p(y): still at most I",
+            BATCHES | {"q": strategies.laws(2)},
+            lambda joint, t, q: oracles.infonce(joint, t, 2, q) <= oracles.mutual_information(joint) + 1e-9,
+        ),
+    ),
+    uses=("dv_representation",),
+    about=("infonce",),
+    reference="van den Oord et al. 2018 (arXiv 1807.03748), appendix; Poole et al. 2019 (arXiv 1905.06922), eq. 10.",
+)

@@ -1,0 +1,150 @@
+"""The interpolated bound I_α: NWJ at another critic, so below I; its ceiling is 1 + ln(K/α), not ln(K/α)."""
+
+from itertools import product
+
+import sympy as sp
+import torch
+
+import mi_estimators as mi
+from proofs.engine import oracles, strategies
+from proofs.engine.shipped import Shipped, compiled, logs, tensor
+from proofs.engine.symbolic import Identity, Sign
+from proofs.engine.tested import Tested
+from proofs.engine.theorem import Theorem
+from proofs.engine.vocabulary import expect, normalised, nwj, positives, reals
+
+a, base, s, d, h = positives("a A s d h")  # α = a/(1 + a), the baseline a(x), Σ eᵀ of the other candidates, e^{−score}
+t, c = reals("t c")
+K = sp.Symbol("K", positive=True, integer=True)
+alpha, rest = a / (1 + a), 1 / (1 + a)
+
+
+def critic(t, others, candidates, mix=alpha):
+    """e^S = eᵗ/(α m + (1 − α) a), m = (eᵗ + Σ others)/K, for the candidate with the score t."""
+    return sp.exp(t) / (mix * (sp.exp(t) + others) / candidates + (1 - mix) * base)
+
+
+room = 1 + s * sp.exp(-t) + rest / alpha * K * base * sp.exp(-t)  # (K/α)/e^S
+
+# One x with p(x) given, y on 2 atoms: W = p(y₁ given x) Π p(y_j) over j ≥ 2, V = Π p(y_j), K candidates.
+own, marginal, T = normalised(positives("a1 a2")), normalised(positives("b1 b2")), reals("t1 t2")
+
+
+def laws(size):
+    """The laws W and V and the critic S on the outcomes (y₁, …, y_K), and m/B there, B = α m + (1 − α) a."""
+    outcomes = list(product((0, 1), repeat=size))
+    v = [sp.prod(marginal[y] for y in ys) for ys in outcomes]
+    w = [own[ys[0]] * sp.prod(marginal[y] for y in ys[1:]) for ys in outcomes]
+    scores = [[sp.exp(T[y]) for y in ys] for ys in outcomes]
+    critics = [critic(T[ys[0]], sum(e[1:]), size) for ys, e in zip(outcomes, scores, strict=True)]
+    penalties = [sum(e) / size / (alpha * sum(e) / size + rest * base) for e in scores]
+    return w, v, critics, penalties
+
+
+# A matrix with scores −ln d on the diagonal and ln d off it, a = 1: the value, K = N − 1; its limit as d → 0.
+separated = 1 - sp.log(alpha * (1 + (K - 1) * d**2) / K + rest * d) - d / (alpha * d + rest)
+# I_α, K = 2, for y = x uniform on 1/h values, the same critic at d → 0: the positive meets its own y again or not.
+apart = 1 + (1 - h) * sp.log(2 / alpha) + h * sp.log(1 / alpha) - (1 - (1 - h) ** 2) / alpha
+exact = apart.subs({h: sp.Rational(1, 16), a: 1})  # α = ½
+
+
+def shipped(joint, t, log_a, alpha):
+    """The mean of mi.interpolated over all batches of 3 independent pairs (K = 2), enumerated."""
+    cells = [(x, y) for x, row in enumerate(joint) for y, mass in enumerate(row) if mass]
+    batches = list(product(cells, repeat=3))
+    weights = logs(joint)[torch.tensor(batches).unbind(-1)].sum(-1).exp()
+    scores = tensor([[[t[x][y] for _, y in batch] for x, _ in batch] for batch in batches])
+    return float(weights @ mi.interpolated(scores, alpha, tensor([[log_a[x] for x, _ in batch] for batch in batches])))
+
+
+JOINT = {"joint": strategies.joint_laws(2, 2), "t": strategies.tables(2, 2, 4)}
+MIX = {"log_a": strategies.vectors(2, 2), "alpha": strategies.one_of(["0", "0.25", "0.5", "0.9", "1"]).map(float)}
+MATRIX = {"scores": strategies.tables(4, 4, 12), "alpha": strategies.mixes()}
+THEOREM = Theorem(
+    slug="interpolated_ceiling",
+    title="I_α ≤ I, and I_α < 1 + ln(K/α)",
+    statement="""Let P be a law of (x, y) on a finite set, T a real critic, a(x) > 0, α in [0, 1], K ≥ 1; for candidates
+    y₁, …, y_K let m = (1/K) Σ_k e^{T(x, y_k)} and B = α m + (1 − α) a(x). Under W, (x, y₁) ~ P and y₂, …, y_K are
+    i.i.d. from p(y); under V, x ~ p(x) and all y_k are i.i.d. from p(y), independent of x. Let I_α = 1 + E_W[T(x, y₁) −
+    ln B] − E_V[m/B]. (a) I_α is NWJ of W against V at the critic S = T(x, y₁) − ln B, and KL(W‖V) = I(X; Y): so I_α ≤
+    I. (b) α = 0 is NWJ of T − ln a, α = 1 is InfoNCE with K candidates. (c) S < ln(K/α) for α in (0, 1), so I_α < 1 +
+    ln(K/α); and I_1 ≤ ln K. (d) For 0 < α < 1 this is the least ceiling: on a score matrix with L on the diagonal, −L
+    off it and a = 1 the value tends to it as L → ∞; so does I_α itself if y = x is uniform on n values, as then n → ∞.
+    The published ceiling ln(K/α) is too low. (e) On K + 1 independent pairs mi.interpolated has the mean I_α: a row's
+    penalty takes its K negatives, its reward the positive in place of each in turn.""",
+    formula=(
+        r"1 + \mathbb{E}_W \ln \frac{e^{T(x, y_1)}}{\alpha m + (1-\alpha)\,a(x)} - "
+        r"\mathbb{E}_V \frac{m}{\alpha m + (1-\alpha)\,a(x)} \le "
+        r"\min\bigl(I,\; 1 + \ln\tfrac{K}{\alpha}\bigr)"
+    ),
+    assumptions=(
+        "finite sets, T real; a(x) > 0 does not depend on the y of the sample",
+        "the positive is among the K candidates of the reward; all K candidates of the penalty are independent of x",
+        "(c) α > 0; at α = 0 there is no ceiling",
+    ),
+    proof="""(a) B is symmetric in the candidates, and V exchanges them, so E_V[m/B] = E_V e^S. Hence I_α is 1 + E_W S −
+    E_V e^S, at most KL(W‖V) (nwj_gap), which is I (infonce_ceiling). (b) B = a, B = m. (c) (K/α) e^{−S} = 1 + s e^{−T}
+    + ((1 − α)/α) K a e^{−T} > 1, s ≥ 0 the sum over the other candidates, and the penalty is positive. At α = 1: S ≤ ln
+    K, and the penalty is 1. (d) Put d = e^{−L}: the value is continuous at d = 0. For y = x the negatives meet the x
+    with a probability that tends to 0 as n → ∞; at n = 16, α = ½, K = 2 the limit in L is already above ln(K/α).""",
+    by_hand=(
+        "E_V[m/B] = E_V e^S for any finite set and any K (checked: 2 atoms, K ≤ 3); (d) for any K",
+        "the sum over x; a row and a left-out column of N independent pairs have the laws W and V; means are linear",
+    ),
+    checks=(
+        *[
+            Identity(f"(a) E_V[m/B] = E_V e^S, K = {k}", expect(v, penalties), expect(v, critics))
+            for k, (_, v, critics, penalties) in ((k, laws(k)) for k in (2, 3))
+        ],
+        Identity(
+            "(a) I_α is NWJ of W against V, K = 2",
+            1 + expect((two := laws(2))[0], list(map(sp.log, two[2]))) - expect(two[1], two[3]),
+            nwj(two[0], two[1], list(map(sp.log, two[2]))),
+        ),
+        Identity("(b) α = 0: e^S = eᵀ/a", critic(t, s, K, sp.Integer(0)), sp.exp(t) / base),
+        Identity("(b) α = 1: e^S is InfoNCE's", critic(t, s, K, sp.Integer(1)), K * sp.exp(t) / (sp.exp(t) + s)),
+        Identity("(c) ln(K/α) − S", sp.log(K / alpha) - sp.log(critic(t, s, K)), sp.log(room)),
+        Sign("it is positive", sp.log(room), ">"),
+        Sign("also for K = 1, where s = 0", sp.log(room.subs(s, 0)), ">"),
+        Sign("the penalty m/B is positive", s / (alpha * s + rest * base), ">"),
+        Identity("(d) the limit is 1 + ln(K/α)", separated.subs(d, 0), 1 + sp.log(K / alpha)),
+        Identity("and that of I_α, n → ∞, K = 2", apart.subs(h, 0), 1 + sp.log(2 / alpha)),
+        Sign("16 values, α = ½, K = 2: the value is above ln(K/α)", exact - sp.log(4), ">"),
+        Sign("and below I = ln 16", sp.log(16) - exact, ">"),
+        Shipped(
+            "mi.interpolated has the mean I_α over all batches of 3",
+            JOINT | MIX,
+            shipped,
+            lambda joint, t, log_a, alpha: oracles.interpolated(joint, t, log_a, alpha, 2),
+            examples=8,
+        ),
+        Shipped(
+            "(d) mi.interpolated on the separated matrix, L = 40, N = 5",
+            {"alpha": strategies.mixes()},
+            lambda alpha: float(mi.interpolated(80 * torch.eye(5, dtype=torch.float64) - 40, alpha)),
+            lambda alpha: 1 + oracles.ln(4 / alpha),
+        ),
+        Shipped(
+            "(d) mi.interpolated over all batches, y = x uniform on 4 values, L = 40",
+            {"alpha": strategies.mixes()},
+            lambda alpha: shipped((torch.eye(4) / 4).tolist(), (80 * torch.eye(4) - 40).tolist(), [0] * 4, alpha),
+            lambda alpha: compiled(apart)(a=alpha / (1 - alpha), h=0.25),
+        ),
+        Tested(
+            "(c) mi.interpolated stays below 1 + ln(K/α) on every matrix",
+            MATRIX,
+            lambda scores, alpha: float(mi.interpolated(tensor(scores), alpha)) < 1 + oracles.ln(3 / alpha),
+            examples=15,
+            cross_check=True,
+        ),
+    ),
+    false_neighbours=(
+        Sign("the published ceiling ln(K/α), on the separated matrix", sp.log(K / alpha) - separated.subs(d, 0), ">="),
+        Sign("in expectation: y = x uniform on 16 values, α = ½, K = 2", sp.log(4) - exact, ">="),
+        Sign("without the positive among them: still S < ln(K/α)", s + rest / alpha * K * base - sp.exp(t), ">"),
+        Identity("a penalty from W instead of V is E_V e^S too, K = 2", expect(two[0], two[3]), expect(two[1], two[2])),
+    ),
+    uses=("nwj_gap", "infonce_ceiling"),
+    about=("interpolated",),
+    reference="Poole et al. 2019 (arXiv 1905.06922), I_α; its ceiling is corrected here.",
+)

@@ -1,0 +1,139 @@
+"""The weight that each sample's score has in the gradient of each bound, and what the weights sum to."""
+
+from math import exp
+
+import sympy as sp
+
+import mi_estimators as mi
+from proofs.engine import strategies
+from proofs.engine.shipped import Shipped, compiled, tensor
+from proofs.engine.symbolic import Identity, Sign
+from proofs.engine.theorem import Theorem
+from proofs.engine.vocabulary import positives, reals, sigmoid, softplus
+
+# One positive's score t and one negative's score u; all the others enter through a sum, so n, m, K are free.
+t, u, A, c = reals("t u A c")
+(B,) = positives("B")
+n, m, K = sp.symbols("n m K", positive=True, integer=True)
+
+# name: (reward, penalty, reward') of the rows E_P reward(T) − E_Q penalty(T), up to constants
+ROWS = {
+    "nwj": (t, sp.exp(t), sp.Integer(1)),
+    "kl": (t, sp.exp(t), sp.Integer(1)),
+    "js": (-softplus(-t), softplus(t), sigmoid(-t)),
+    "reverse_kl": (-sp.exp(-t), t, sp.exp(-t)),
+    "chi2": (2 * sp.exp(t), sp.exp(2 * t), 2 * sp.exp(t)),
+    "hellinger2": (-sp.exp(-t / 2), sp.exp(t / 2), sp.exp(-t / 2) / 2),
+}
+dv = (t + A) / n - sp.log((sp.exp(u) + B) / m)  # also SMILE, if B sums the other clipped exponentials
+infonce = (t - sp.log((sp.exp(t) + sp.exp(u) + B) / K) + A) / n  # one row t, u, …; A is what the other rows add
+share = sp.exp(u) / (sp.exp(u) + B)
+own, other = (sp.exp(s) / (sp.exp(t) + sp.exp(u) + B) for s in (t, u))
+
+SLOPES = {name: compiled(slope) for name, (_, _, slope) in ROWS.items()}
+
+
+def row_checks(name, reward, penalty, slope):
+    """The claims about one row of the table of divergences."""
+    value = (reward + A) / n - (penalty.subs(t, u) + B) / m
+    yield Identity(f"{name}: the positive's weight is reward'(t)/n", sp.diff(value, t), slope / n)
+    yield Identity(f"{name}: the negative's is −eᵘ reward'(u)/m", sp.diff(value, u), -sp.exp(u) * slope.subs(t, u) / m)
+
+
+def table(bound, joint, product):
+    """The weights by the table, positives first, from plain numbers; SMILE's clip is its default, 5."""
+    clipped = [min(max(s, -5), 5) for s in product]
+    weights = [exp(s) * (s == k or bound == "dv") for s, k in zip(product, clipped, strict=True)]
+    total = sum(map(exp, product if bound == "dv" else clipped))
+    if bound in ("dv", "smile"):
+        return [1 / len(joint)] * len(joint) + [-w / total for w in weights]
+    slope = SLOPES[bound]
+    return [slope(t=s) / len(joint) for s in joint] + [-exp(s) * slope(t=s) / len(product) for s in product]
+
+
+def infonce_table(joint, product):
+    """The weights of InfoNCE: (1 − w_ii)/n, then −w_ij/n row by row."""
+    totals = [exp(s) + sum(map(exp, row)) for s, row in zip(joint, product, strict=True)]
+    first = [(1 - exp(s) / z) / len(joint) for s, z in zip(joint, totals, strict=True)]
+    return first + [-exp(s) / z / len(joint) for row, z in zip(product, totals, strict=True) for s in row]
+
+
+def shipped(bound, joint, product):
+    """The shipped weights, positives first."""
+    positive, negative = mi.score_weights(bound, tensor(joint), tensor(product))
+    return [*positive.flatten().tolist(), *negative.flatten().tolist()]
+
+
+SCORES = {"joint": strategies.vectors(2), "product": strategies.vectors(3)}
+THEOREM = Theorem(
+    slug="score_weights",
+    title="the weight of every score in the gradient of every bound",
+    statement="""Let a bound be evaluated on n positives with scores T_i and m negatives with scores T_j, means for
+    expectations. Its derivatives in the scores, hence its weights on ∇T_i and ∇T_j by the chain rule, are: DV: 1/n and
+    −w_j, w = softmax of the negatives' scores. NWJ: 1/n and −e^{T_j}/m. JS: σ(−T_i)/n and −σ(T_j)/m. Any row E_P
+    reward(T) − E_Q penalty(T) with penalty' = eᵀ reward': reward'(T_i)/n and −e^{T_j} reward'(T_j)/m. SMILE: 1/n and
+    −e^{T_j}/Σ_k clip(e^{T_k}), or 0 where T_j is clipped. InfoNCE, where row i has the positive T_ii and K − 1
+    negatives: (1 − w_ii)/n and −w_ij/n, w_i the softmax of the row. DV's negative weights sum to −1 and all its weights
+    to 0, InfoNCE's to 0 in each row, NWJ's to 1 − (1/m) Σ e^{T_j}. JS's positive weights lie in (0, 1/n), its negative
+    ones in (−1/m, 0).""",
+    formula=(
+        r"\nabla\,\mathrm{DV} = \tfrac1n \textstyle\sum_i \nabla T_i - \sum_j w_j \nabla T_j, \qquad "
+        r"\nabla\,\mathrm{JS} = \tfrac1n \sum_i \sigma(-T_i) \nabla T_i - \tfrac1m \sum_j \sigma(T_j) \nabla T_j"
+    ),
+    assumptions=(
+        "real scores, in the convention T ≈ ln dP/dQ (the published NWJ weight is −e^{T'_j − 1}/m, T' = T + 1)",
+        "SMILE: no score is exactly at ±τ, where the clip has no derivative",
+    ),
+    proof="""Differentiate in one score: every other one enters through a sum that stays fixed, so n, m and K are free.
+    The sums follow: Σ_j w_j = 1 for a softmax, and a bound that does not change under T → T + c has weights of sum 0,
+    the derivative in c.""",
+    by_hand=("the chain rule ∇ value = Σ (d value/dT_i) ∇T_i, over the samples",),
+    checks=(
+        Identity("dv, smile: the positive's weight is 1/n", sp.diff(dv, t), 1 / n),
+        Identity("dv, smile: the negative's is −eᵘ/(eᵘ + Σ others)", sp.diff(dv, u), -share),
+        Identity("dv: the shares of one and of the others sum to 1", share + B / (sp.exp(u) + B), 1),
+        Identity("dv: all weights sum to 0, the derivative in c", sp.diff(A / n + c - sp.log(B * sp.exp(c) / m), c), 0),
+        *[claim for name, row in ROWS.items() for claim in row_checks(name, *row)],
+        Identity("nwj: all sum to 1 − Σ eᵘ/m", sp.diff(A / n + c - B * sp.exp(c) / m, c).subs(c, 0), 1 - B / m),
+        Sign("js: σ(−t) > 0", sigmoid(-t), ">"),
+        Sign("js: σ(−t) < 1", 1 - sigmoid(-t), ">"),
+        Identity("js: eᵘ σ(−u) = σ(u)", sp.exp(u) * sigmoid(-u), sigmoid(u)),
+        Identity("infonce: the positive's weight is (1 − w_ii)/n", sp.diff(infonce, t), (1 - own) / n),
+        Identity("infonce: the negative's is −w_ij/n", sp.diff(infonce, u), -other / n),
+        Identity("infonce: a row sums to 0", (1 - own) - other - B / (sp.exp(t) + sp.exp(u) + B), 0),
+        *[
+            Shipped(
+                f"mi.score_weights({name!r}) is this row",
+                SCORES,
+                lambda joint, product, name=name: shipped(name, joint, product),
+                lambda joint, product, name=name: table(name, joint, product),
+                examples=8,
+            )
+            for name in ("dv", "smile", *ROWS)
+        ],
+        Shipped(
+            "mi.score_weights('infonce') is this row",
+            {"joint": strategies.vectors(2), "product": strategies.tables(2, 3)},
+            lambda joint, product: shipped("infonce", joint, product),
+            infonce_table,
+            examples=8,
+        ),
+        Shipped(
+            "no bound of mi.BOUNDS is without a proof here",
+            {"t": strategies.scores()},
+            lambda t: [name in ("dv", *ROWS) for name in mi.BOUNDS],
+            lambda t: [True] * len(mi.BOUNDS),
+            examples=1,
+        ),
+    ),
+    false_neighbours=(
+        Identity("nwj: the published weight −e^{u−1}/m", sp.diff(t - sp.exp(u) / m, u), -sp.exp(u - 1) / m),
+        Identity("dv: the negative's weight is −eᵘ/m", sp.diff(dv, u), -sp.exp(u) / m),
+        Identity("smile: all weights sum to 0", sp.diff(c - sp.log((sp.exp(u + c) + B) / m), c).subs(c, 0), 0),
+        Identity("js: one positive's and one negative's sum to 0", sigmoid(-t) - sigmoid(u), 0),
+        Identity("infonce: the positive's weight is 1/n", sp.diff(infonce, t), 1 / n),
+    ),
+    uses=("log_ratio_optimality",),
+    about=("score_weights",),
+    reference="DV: Belghazi et al. 2018 (arXiv 1801.04062), eq. 12; the others by the same rule.",
+)

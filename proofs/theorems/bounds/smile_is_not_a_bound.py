@@ -1,0 +1,138 @@
+"""SMILE exceeds the information for every finite clip, even at the right critic; unclipped it is DV."""
+
+from math import exp, log
+
+import sympy as sp
+import torch
+
+import mi_estimators as mi
+from proofs.engine import oracles, strategies
+from proofs.engine.shipped import Shipped, logs, tensor
+from proofs.engine.symbolic import Identity, Sign
+from proofs.engine.tested import Tested
+from proofs.engine.theorem import Theorem
+from proofs.engine.vocabulary import dv, expect, kl, normalised, partition, positives, reals
+
+tau, n, m, d = positives("tau n m d")
+(t,) = reals("t")
+P, Q = normalised(positives("a1 a2 a3")), normalised(positives("b1 b2 b3"))
+T, CLIPPED = (tau + n, t, -tau - m), (tau, t, -tau)  # scores above, within and below the clip
+
+
+def smile(p, q, scores, clipped):
+    """E_p T − ln E_q e^{clipped T}."""
+    return expect(p, scores) - sp.log(partition(q, clipped))
+
+
+# y = x, uniform on N values: Q has 1/N on the diagonal, where ln r = ln N, and 1 − 1/N off it, where T = −τ − m.
+N = sp.Symbol("N", positive=True)
+mass = sp.exp(tau) / N + (1 - 1 / N) * sp.exp(-tau)  # E_Q clip(eᵀ, e^{−τ}, e^τ) for N ≥ e^τ
+LARGE = 1 + sp.exp(tau) + d
+
+
+def shipped(p, q, t, clip):
+    """The shipped value on a finite law."""
+    return float(mi.smile(tensor(t), tensor(t), clip, logs(p), logs(q)))
+
+
+def at_the_right_critic(clip, more):
+    """SMILE − I by the library, y = x uniform on N = ⌈1 + e^τ⌉ + more values, and N."""
+    size = int(1 + exp(clip)) + 1 + more
+    law = mi.laws.Finite(torch.eye(size, dtype=torch.float64).div(size).log())
+    critic = law.log_ratio_matrix.clamp(min=-clip - 1)
+    return float(law.exact(lambda t, u, log_p, log_q: mi.smile(t, u, clip, log_p, log_q), critic)) - log(size), size
+
+
+def within(p, q, clip):
+    """Whether the shipped value at ln r is in [I − ln(1 + e^{−τ}), I + τ]."""
+    excess = shipped(p, q, [log(a / b) for a, b in zip(p, q, strict=True)], clip) - oracles.kl(p, q)
+    return -log(1 + exp(-clip)) - 1e-12 <= excess <= clip + 1e-12
+
+
+LAWS = {"p": strategies.laws(3), "q": strategies.laws(3)}
+CLIP = {"clip": strategies.rates(4)}
+THEOREM = Theorem(
+    slug="smile_is_not_a_bound",
+    title="for every finite clip τ SMILE exceeds I somewhere, at ln r too; it is DV once no score is clipped",
+    statement="""Let P and Q be laws on a finite set, I = KL(P‖Q), the mutual information if Q is the product of P's
+    marginals. For τ > 0 let SMILE_τ(T) = E_P T − ln Z_τ, Z_τ = E_Q clip(eᵀ, e^{−τ}, e^τ), and Z = E_Q eᵀ. (a) SMILE_τ −
+    DV = ln(Z/Z_τ): the two are equal if |T| ≤ τ on the support of Q, so on a finite set for all large τ. (b) If T ≤ τ
+    on the support of Q, SMILE_τ ≤ DV ≤ I: only the clip from above breaks the bound. (c) For P = Q and the constant
+    critic τ + n, n > 0, the value is n, and I = 0: over critics the excess is unbounded. (d) At the right critic too:
+    for y = x uniform on N ≥ e^τ values, T = ln N on the diagonal and any T ≤ −τ off it, where ln r = −∞, SMILE_τ − I =
+    −ln(e^τ/N + (1 − 1/N) e^{−τ}), which is positive iff N > 1 + e^τ and tends to τ as N → ∞. (e) At T = ln r on any law
+    with P and Q mutually absolutely continuous, −ln(1 + e^{−τ}) ≤ SMILE_τ − I ≤ τ.""",
+    formula=(
+        r"\mathbb{E}_P T - \ln \mathbb{E}_Q\,\mathrm{clip}(e^{T}, e^{-\tau}, e^{\tau}) > I \quad\text{for } "
+        r"Y = X \text{ uniform on } N > 1 + e^{\tau} \text{ values},\; T = \ln\tfrac{dP}{dQ}"
+    ),
+    assumptions=(
+        "finite sets, 0 < τ < ∞, T finite; the same critic in both terms, clipped in the second only",
+        "(d) the critic off the diagonal is real, at or below −τ: clipped it is −τ, as −∞ would be",
+    ),
+    proof="""(a) is the definition. (b) Raising scores to −τ raises Z_τ ≥ Z. (c) E_P T = τ + n and Z_τ = e^τ. (d) With I
+    = ln N = E_P T, the excess is −ln Z_τ, and 1 − Z_τ = (1 − e^{−τ})(N − 1 − e^τ)/N. (e) Here Z_τ = E_Q clip(r), and
+    e^{−τ} ≤ clip(r) ≤ r + e^{−τ}, whose mean under Q is 1 + e^{−τ}.""",
+    by_hand=(
+        "from the three kinds of score (above, within, below the clip) to any finite number of atoms",
+        "e^{−τ} ≤ clip(r) ≤ r + e^{−τ}: each of the three cases is immediate",
+    ),
+    checks=(
+        Identity(
+            "SMILE − DV = ln(Z/Z_τ), 3 atoms of the three kinds",
+            smile(P, Q, T, CLIPPED) - dv(P, Q, T),
+            sp.log(partition(Q, T) / partition(Q, CLIPPED)),
+        ),
+        Sign(
+            "(b) Z_τ > Z where scores are clipped from below only",
+            partition(Q, (t, t, CLIPPED[2])) - partition(Q, (t, t, T[2])),
+            ">",
+        ),
+        Identity("(c) P = Q, the critic τ + n: the value is n", smile(P, P, [tau + n] * 3, [tau] * 3), n),
+        Identity("and I is 0", kl(P, P), 0),
+        Identity("(d) I = ln N", kl((1, 0), (1 / N, 1 - 1 / N)), sp.log(N)),
+        Identity(
+            "(d) the excess is −ln Z_τ",
+            smile((1, 0), (1 / N, 1 - 1 / N), (sp.log(N), -tau - m), (tau, -tau)) - sp.log(N),
+            -sp.log(mass),
+        ),
+        Identity("1 − Z_τ = (1 − e^{−τ})(N − 1 − e^τ)/N", 1 - mass, (1 - sp.exp(-tau)) * (N - 1 - sp.exp(tau)) / N),
+        Sign("1 − Z_τ > 0 for N = 1 + e^τ + d, d > 0", (1 - mass).subs(N, LARGE), ">"),
+        Sign("1 − e^{−τ} > 0, so it has the sign of N − 1 − e^τ", 1 - sp.exp(-tau), ">"),
+        Identity("Z_τ → e^{−τ} as N → ∞", sp.limit(mass, N, sp.oo), sp.exp(-tau)),
+        Shipped(
+            "mi.smile is E_P T − ln E_Q clip(eᵀ, e^{−τ}, e^τ)",
+            LAWS | CLIP | {"t": strategies.vectors(3)},
+            shipped,
+            lambda p, q, t, clip: oracles.smile(p, q, t, clip),
+        ),
+        Shipped(
+            "mi.smile is DV where the clip is the largest |T|",
+            LAWS | {"t": strategies.vectors(3).filter(any)},
+            lambda p, q, t: shipped(p, q, t, max(map(abs, t))),
+            oracles.dv,
+        ),
+        Shipped(
+            "(d) mi.smile − I at the right critic, N just above 1 + e^τ",
+            CLIP | {"more": strategies.one_of("0359").map(int)},
+            lambda clip, more: at_the_right_critic(clip, more)[0],
+            lambda clip, more: (
+                -log(exp(clip) / (size := at_the_right_critic(clip, more)[1]) + (1 - 1 / size) * exp(-clip))
+            ),
+        ),
+        Tested("(e) mi.smile at ln r", LAWS | CLIP, within, examples=15, cross_check=True),
+    ),
+    false_neighbours=(
+        Sign("at the right critic SMILE stays below I", (mass - 1).subs(N, LARGE), ">="),
+        Sign("N > e^τ is enough for the excess", (1 - mass).subs(N, sp.exp(tau) + d), ">"),
+        Sign(
+            "clipped above only, SMILE stays below DV",
+            smile(P, Q, (T[0], t, t), (tau, t, t)) - dv(P, Q, (T[0], t, t)),
+            "<=",
+        ),
+        Identity("with the reward clipped too, the constant critic reads n", smile(P, P, [tau] * 3, [tau] * 3), n),
+    ),
+    uses=("dv_representation",),
+    about=("smile",),
+    reference="Song & Ermon 2020 (arXiv 1910.06222), eq. 17.",
+)

@@ -1,0 +1,1 @@
+"""How a policy moves under a loss: collapse, dips, limits and escape times."""

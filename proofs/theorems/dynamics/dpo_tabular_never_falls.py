@@ -1,0 +1,128 @@
+"""With a table of logits and one pair, DPO always raises the chosen response: the collapse needs shared features."""
+
+import sympy as sp
+import torch
+from hypothesis import strategies as st
+
+import mi_estimators as mi
+from proofs.engine import oracles, strategies
+from proofs.engine.shipped import Shipped, logs, tensor
+from proofs.engine.symbolic import Identity, Sign
+from proofs.engine.theorem import Theorem
+from proofs.engine.vocabulary import positives, reals, sigmoid, softplus
+
+# θ_w, θ_l and the other logits, which enter through E = Σ e^θ, and θ_j, one of them. r is the base's margin.
+t_w, t_l, t_j, r = reals("theta_w theta_l theta_j r")
+beta, E, rest, a, c, d, b, step = positives("beta E rest a c d b step")
+margin = beta * (t_w - t_l - r)  # u = β(z_w − z_l)
+loss = softplus(-margin)
+total, total_j = sp.exp(t_w) + sp.exp(t_l) + E, sp.exp(t_w) + sp.exp(t_l) + sp.exp(t_j) + rest
+pi_w, pi_l = sp.exp(t_w) / total, sp.exp(t_l) / total
+speed = beta * sigmoid(-margin)
+
+
+def along(value, total_loss):
+    """The rate of a value under θ̇ = −∇L, for a loss that depends on θ_w and θ_l alone."""
+    return -sp.Add(*(sp.diff(value, x) * sp.diff(total_loss, x) for x in (t_w, t_l)))
+
+
+# One step of any size: θ_w rises by ln(1 + step) and θ_l falls by as much. Weights e^θ: X chosen, Y rejected, Z others.
+X, Y, Z = positives("X Y Z")
+ratio = (1 + step) * (X + Y + Z) / ((1 + step) * X + Y / (1 + step) + Z)
+# d ln π_w/dt with two pairs, pushes a and b, V = e^{θ_v}, U = e^{θ_m}: the second is (v, l), or (v, m), disjoint.
+V, U = positives("V U")
+shared_rejected = a - (a * X + b * V - (a + b) * Y) / (X + Y + V + Z)
+disjoint = (a - (a * (X - Y) + b * (V - U)) / (X + Y + V + U + Z)).subs({b: 9 * a, V: X})
+
+
+def mio_rate(x, y, base_x, base_y):
+    """d ln π_w/dt of MIO at β = 1, at probabilities x and y of the pair."""
+    s, t = x / (x + base_x), y / (y + base_y)
+    return (1 - sp.Rational(3, 2) * s) * (1 - x) + t / 2 * x
+
+
+def shipped_rates(ref, theta, b):
+    """d ln π/dt of each response under the gradient flow of the shipped DPO loss."""
+    logits = tensor(theta).requires_grad_()
+    z = b * (logits.log_softmax(-1) - logs(ref))
+    (gradient,) = torch.autograd.grad(mi.preference_loss(z[0], z[1], "dv"), logits)
+    return torch.func.jvp(lambda x: x.log_softmax(-1), (logits.detach(),), (-gradient,))[1].tolist()
+
+
+def proved_rates(ref, theta, b):
+    """The stated rates, by plain sums."""
+    pi = oracles.tilted([1] * len(theta), theta)
+    u = b * (theta[0] - theta[1] - oracles.ln(ref[0]) + oracles.ln(ref[1]))
+    push = b * (1 - oracles.tilted([1, 1], [u, 0.0])[0])
+    common = pi[0] - pi[1]
+    return [push * (1 - common), push * (-1 - common), *[-push * common] * (len(pi) - 2)]
+
+
+GIVEN = st.integers(2, 5).flatmap(lambda k: st.tuples(strategies.laws(k), strategies.vectors(k, 4)))
+THEOREM = Theorem(
+    slug="dpo_tabular_never_falls",
+    title="tabular softmax, one pair: DPO's chosen response never falls, whatever the step",
+    statement="""Softmax policy with a free logit for each of at least two responses, one pair y_w ≠ y_l, L = −ln σ(u),
+    u = β(z_w − z_l), z = ln π/π_ref, β > 0, gradient flow θ̇ = −∇L from any θ. Then u̇ = 2β² σ(−u) > 0 and d ln π_w/dt
+    = βσ(−u)(1 − π_w + π_l) > 0, d ln π_l/dt = −βσ(−u)(1 + π_w − π_l) < 0, and each other response has d ln π_j/dt =
+    −βσ(−u)(π_w − π_l): it sinks iff π_w > π_l. As t → ∞, u → ∞, π_w → 1 and π_l → 0. A gradient step of any size raises
+    ln π_w too. So where plain gradients lower DPO's chosen response, responses share parameters or prompts, that is, a
+    prompt has several pairs: then it may fall even in a table, and even if no two pairs have a response in common.""",
+    formula=(
+        r"\frac{d \ln \pi_w}{dt} = \beta\, \sigma(-u)\, (1 - \pi_w + \pi_l) > 0, \qquad "
+        r"u = \beta \ln \frac{\pi_w \pi_{\mathrm{ref},l}}{\pi_l \pi_{\mathrm{ref},w}}"
+    ),
+    assumptions=(
+        "the parameters are the logits: no two responses share one",
+        "one pair; several prompts with their own logits, one pair each, are as many separate flows",
+        "plain gradients: θ_w and θ_l move oppositely and no other logit moves",
+    ),
+    proof="""u depends on θ_w − θ_l alone, so θ̇_w = −θ̇_l = βσ(−u) and the other logits rest. d ln π_y/dt = θ̇_y − Σ π
+    θ̇ with Σ π θ̇ = βσ(−u)(π_w − π_l), and |π_w − π_l| < 1. As u̇ > 0 is bounded below wherever u is bounded above, u →
+    ∞; θ_w + θ_l and the other logits being constant, θ_w → ∞ and θ_l → −∞. In one step θ_w rises by some δ > 0 and θ_l
+    falls by δ, and with e^δ = 1 + step the new π_w is the larger.""",
+    by_hand=("the limits t → ∞ in the proof",),
+    checks=(
+        Identity("u̇", along(margin, loss), 2 * beta**2 * sigmoid(-margin)),
+        Sign("u̇ > 0", along(margin, loss), ">"),
+        Identity("d ln π_w/dt", along(sp.log(pi_w), loss), speed * (1 - pi_w + pi_l)),
+        Sign("d ln π_w/dt > 0", along(sp.log(pi_w), loss), ">"),
+        Identity("d ln π_w/dt, two responses", along(sp.log(pi_w), loss).subs(E, 0), 2 * speed * pi_l.subs(E, 0)),
+        Sign("which is > 0", speed * pi_l.subs(E, 0), ">"),
+        Identity("d ln π_l/dt", along(sp.log(pi_l), loss), -speed * (1 + pi_w - pi_l)),
+        Sign("d ln π_l/dt < 0", along(sp.log(pi_l), loss), "<"),
+        Sign("d ln π_l/dt < 0, two responses", along(sp.log(pi_l), loss).subs(E, 0), "<"),
+        Identity(
+            "d ln π_j/dt",
+            along(t_j - sp.log(total_j), loss),
+            -speed * (sp.exp(t_w) - sp.exp(t_l)) / total_j,
+        ),
+        Identity(
+            "one step: the new π_w over the old",
+            ratio - 1,
+            step * (Y * (2 + step) / (1 + step) + Z) / ((1 + step) * X + Y / (1 + step) + Z),
+        ),
+        Sign("one step: it exceeds 1", ratio - 1, ">"),
+        Sign("one step: two responses", ratio.subs(Z, 0) - 1, ">"),
+        Shipped(
+            "the flow of mi.preference_loss, 2 to 5 responses",
+            {"case": GIVEN, "b": strategies.temperatures()},
+            lambda case, b: shipped_rates(*case, b=b),
+            lambda case, b: proved_rates(*case, b=b),
+        ),
+    ),
+    false_neighbours=(
+        Sign("with shared features it never falls (a > 0, ad > c²): ż_w ∝ a − c", a - c, ">="),
+        Sign("with two pairs and the same rejected response neither chosen one falls", shared_rejected, ">="),
+        Sign("with two pairs without a common response to one prompt neither chosen one falls", disjoint, ">="),
+        Sign(
+            "MIO's chosen response never falls either (three responses, β = 1)",
+            mio_rate(*(x / (X + Y + Z) for x in (X, Y)), *(x / (b + c + d) for x in (b, c))),
+            ">=",
+        ),
+        Sign("the other responses never sink", along(t_j - sp.log(total_j), loss), ">="),
+    ),
+    uses=("dpo_is_half_mixed_dv",),
+    about=("preference_loss",),
+    reference="Razin et al. 2024 (arXiv 2410.08847) on when the chosen one falls.",
+)

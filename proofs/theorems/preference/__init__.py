@@ -1,0 +1,1 @@
+"""Preference losses as bounds: identities, anchors, floors and what they certify."""

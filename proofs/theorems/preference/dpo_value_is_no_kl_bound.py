@@ -1,0 +1,146 @@
+"""The best value of ln 2 − L_DPO is never below KL(P‖M): it bounds that divergence from above, not from below."""
+
+import sympy as sp
+
+import mi_estimators as mi
+from proofs.engine import oracles, strategies
+from proofs.engine.certify import Certified
+from proofs.engine.shipped import Shipped, logs, tensor
+from proofs.engine.symbolic import Identity, Sign, minimum
+from proofs.engine.tested import Tested
+from proofs.engine.theorem import Theorem
+from proofs.engine.vocabulary import kl, normalised, positives
+
+# Two responses in full: y_w ~ P and y_l ~ R independent, a and b the masses of the pairs (1, 2) and (2, 1).
+P, R = normalised(positives("p1 p2")), normalised(positives("r1 r2"))
+M = [(p + r) / 2 for p, r in zip(P, R, strict=True)]
+PAIRS = [(P[i] * R[j], R[i] / P[i], P[j] / R[j]) for i in range(2) for j in range(2)]  # weight, c(y), 1/c(y')
+
+
+def jsd_of_order(a, b):
+    """D = JSD(A, A^swap), two responses whose pairs (1, 2) and (2, 1) have the masses a and b."""
+    return a * sp.log(2 * a / (a + b)) + b * sp.log(2 * b / (a + b))
+
+
+D = jsd_of_order(P[0] * R[1], P[1] * R[0])
+
+# One pair of responses (y, y'): c = R(y)/P(y), X = P(y')/R(y'), so A(y', y)/A(y, y') = cX.
+c, X, z, d1, a, b, d2 = positives("c X z d1 a b d2")
+below = sp.log((1 + c) / (1 + c * X)) + c / (1 + c) * (X - 1)
+above = z - 1 - sp.log(z)
+Z = (1 + c) * (1 + X) / (2 * (1 + c * X))
+
+# P = (p, 1 − p) and R = (1 − p, p), so M = (½, ½); k = (2p − 1)². With p = (1 + t)/2, t = s/(1 + s):
+s, p, k = positives("s p k")
+t = s / (1 + s)
+excess = jsd_of_order(p**2, (1 - p) ** 2) - kl((p, 1 - p), (sp.Rational(1, 2),) * 2)
+at = excess.subs(p, (1 + t) / 2)
+artanh = sp.log((1 + t) / (1 - t)) / 2
+root = sp.sqrt(k)
+in_k = (root * ((1 + root) * sp.log(1 + root) - (1 - root) * sp.log(1 - root)) - (1 + k) * sp.log(1 + k)) / 2
+bend = -(1 / (2 * (1 - t**2)) + (artanh - t) / (2 * t**3) + 1 / (1 + t**2)) / 2
+
+# Dependent pairs: the masses d1, a, b, d2 of (1, 1), (1, 2), (2, 1), (2, 2).
+A = normalised((d1, a, b, d2))
+OWN, OTHER = (A[0] + A[1], A[2] + A[3]), (A[0] + A[2], A[1] + A[3])
+MIXED = [(x + y) / 2 for x, y in zip(OWN, OTHER, strict=True)]
+
+
+def shipped(p, r):
+    """The mean of ln 2 − mi.preference_loss(bound="dv") at the scores ln P/R, over independent pairs."""
+    scores = [oracles.ln(x / y) for x, y in zip(p, r, strict=True)]
+    size, law = len(p), [x * y for x in p for y in r]
+    chosen, rejected = tensor(scores).repeat_interleave(size), tensor(scores).repeat(size)
+    return oracles.ln(2) - float(mi.mean(mi.preference_loss(chosen, rejected, "dv"), logs(law)))
+
+
+def best(p, r):
+    """JSD(A, A^swap), A = P ⊗ R."""
+    return oracles.jsd([x * y for x in p for y in r], [y * x for y in r for x in p])
+
+
+def between(p, r):
+    """Whether the shipped value is at least KL(P‖M) and KL(R‖M), and at most their sum."""
+    middle = [(x + y) / 2 for x, y in zip(p, r, strict=True)]
+    own, other = oracles.kl(p, middle), oracles.kl(r, middle)
+    return max(own, other) - 1e-12 <= shipped(p, r) <= own + other + 1e-12
+
+
+LAWS = {"p": strategies.laws(3), "r": strategies.laws(3)}
+BEST, TOP = ("0.8789086", "0.8789087"), ("0.1486229", "0.1486230")  # p° and the excess there
+THEOREM = Theorem(
+    slug="dpo_value_is_no_kl_bound",
+    title="the best ln 2 − L_DPO is at least KL(P‖M), by up to 0.1486 for two opposite responses",
+    statement="""One prompt, finitely many responses, y_w ~ P and y_l ~ R independent, M = ½(P + R), A = P ⊗ R, D =
+    JSD(A, A^swap): the supremum of E[ln 2 − L_DPO] over all scores of a response (see
+    dpo_value_is_label_information). (a) KL(P‖M) ≤ D, with equality iff P = R or P and R share no response: in every
+    other case ln 2 − min L_DPO overstates KL(P‖M). Likewise KL(R‖M) ≤ D. (b) D ≤ KL(P‖M) + KL(R‖M) = 2·JSD(P, R). (c)
+    Let P = (p, 1 − p) and R = (1 − p, p), so that KL(P‖M) = JSD(P, R). The excess e(p) = D − KL(P‖M) is 0 at p = ½
+    and 1 and positive between; as a function of (2p − 1)² it is strictly concave. Its maximum on [½, 1] is at one p°
+    in (0.8789086, 0.8789087), and max e is in (0.1486229, 0.1486230).""",
+    formula=(
+        r"\mathrm{KL}(P \| M) \;\le\; \sup_s \mathbb{E}\bigl[\ln 2 - L_{\mathrm{DPO}}\bigr] \;\le\; "
+        r"\mathrm{KL}(P \| M) + \mathrm{KL}(R \| M), \qquad M = \tfrac12 (P + R)"
+    ),
+    assumptions=(
+        "the chosen and the rejected response are independent given the prompt; one prompt (over prompts: the mean)",
+        "the supremum is over all scores; ln P/R, the best one, is finite if P and R have the same support",
+        "the value at the best scores of the population: a policy that has not converged may be anywhere below",
+    ),
+    proof="""With c = R(y)/P(y) and X = P(y')/R(y'), A(y', y)/A(y, y') = cX: odds ln P/R are differences of scores, D
+    = E_A[−ln ½(1 + cX)] and KL(P‖M) = E_P[−ln ½(1 + c)]. (a) −ln ½(1 + cX) is convex in X, so above its tangent at 1;
+    E_R X ≤ 1, so the tangents' mean is at least KL(P‖M). Equality needs X = 1 or c = 0 at each pair of P ⊗ R: no
+    response in common, or P = R. (b) KL(P‖M) + KL(R‖M) − D = −E_A ln z, z = (1 + c)(1 + X)/(2(1 + cX)), at least
+    E_A[1 − z]. As z is the same for (y', y), and A(y, y') + A(y', y) = A(y, y')(1 + cX), the mean of z is ¼ E_A(1 +
+    c)(1 + X) = ¼ E_P(1 + c) E_R(1 + X) ≤ 1. (c) With t = 2p − 1 and k = t², e is in closed form; its second
+    derivative in k is −½(1/(2(1 − k)) + (artanh t − t)/(2t³) + 1/(1 + k)) < 0. A strictly concave function with zeros
+    at both ends is positive inside and has one maximum, where its slope changes sign: e is below its tangent at the
+    left end.""",
+    by_hand=(
+        "(a), (b): the mean of an inequality, for any finite number of responses (two are checked in full)",
+        "(c) from the signs of e' at the two ends of the bracket, and concavity in k, to the place of the maximum",
+        "responses outside the support of P or R: E_R X and E_P c are then at most 1, and the terms are limits",
+    ),
+    checks=(
+        *minimum("(a) −ln ½(1 + cX) minus its tangent", below, X, sp.Integer(1), sp.Integer(0)),
+        Identity(
+            "(a) D − KL(P‖M) is its mean, two responses",
+            D - kl(P, M),
+            sum(w * below.subs({c: u, X: v}, simultaneous=True) for w, u, v in PAIRS),
+        ),
+        *minimum("(b) z − 1 − ln z", above, z, sp.Integer(1), sp.Integer(0)),
+        Identity("(b) z is the same for (y', y)", Z.subs({c: 1 / X, X: 1 / c}, simultaneous=True), Z),
+        Identity("(b) a pair's share of E z", (1 + c * X) * Z, (1 + c) * (1 + X) / 2),
+        Identity(
+            "(b) KL(P‖M) + KL(R‖M) − D is −E ln z, two responses",
+            kl(P, M) + kl(R, M) - D,
+            sum(-w * sp.log(Z.subs({c: u, X: v}, simultaneous=True)) for w, u, v in PAIRS),
+        ),
+        Identity("(c) e in k", at, in_k.subs(k, t**2)),
+        Identity("(c) e = 0 at p = ½", excess.subs(p, sp.Rational(1, 2)), 0),
+        Identity("(c) the slope of artanh t − t", sp.diff(artanh - t, s), t**2 / (1 - t**2) * sp.diff(t, s)),
+        Sign("(c) so artanh t > t", t**2 / (1 - t**2) * sp.diff(t, s), ">"),
+        Identity("(c) d²e/dk²", sp.diff(in_k, k, 2).subs(k, t**2), bend),
+        Certified("(c) e' > 0 at 0.8789086", sp.diff(excess, p).subs(p, sp.Rational(BEST[0])), ">"),
+        Certified("(c) e' < 0 at 0.8789087", sp.diff(excess, p).subs(p, sp.Rational(BEST[1])), "<"),
+        Certified("(c) e > 0.1486229 on the bracket", excess - sp.Rational(TOP[0]), ">", {p: BEST}),
+        Certified(
+            "(c) e < 0.1486230 there",
+            excess - sp.Rational(TOP[1]),
+            "<",
+            {p: BEST},
+            tail="e is smaller, as it is concave",
+        ),
+        Shipped("D is the value of mi.preference_loss at ln P/R", LAWS, shipped, best),
+        Tested("mi.preference_loss there is between the bounds", LAWS, between, examples=20, cross_check=True),
+    ),
+    false_neighbours=(
+        Certified("e < 0.1486", excess - sp.Rational("0.1486"), "<", {p: ("1/2", "99/100")}),
+        Sign("(b) without independence", kl(OWN, MIXED) + kl(OTHER, MIXED) - jsd_of_order(A[1], A[2]), ">="),
+        Sign("JSD(P, R) is an upper bound", kl(P, M) + kl(R, M) - 2 * D, ">="),
+        Sign("KL(P‖M) ≤ ½D", D / 2 - kl(P, M), ">="),
+    ),
+    uses=("dpo_value_is_label_information",),
+    about=("preference_loss",),
+    reference="Of this project; Lin 1991 for the Jensen–Shannon divergence.",
+)

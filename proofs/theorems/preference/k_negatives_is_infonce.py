@@ -1,0 +1,137 @@
+"""With K − 1 rejected responses a preference loss is a row of InfoNCE, and Plackett–Luce's choice of the first."""
+
+import sympy as sp
+import torch
+
+import mi_estimators as mi
+from proofs.engine import oracles, strategies
+from proofs.engine.shipped import Shipped, tensor
+from proofs.engine.symbolic import Identity, Sign
+from proofs.engine.tested import Tested
+from proofs.engine.theorem import Theorem
+from proofs.engine.vocabulary import dv, positives, reals, softplus
+
+K = sp.Symbol("K", positive=True, integer=True)
+t, v, c = reals("t v c")  # the chosen score, one rejected score, a shift of all
+s, S, x, P = positives("s S x P")  # s = Σ e^{t_j} over the rejected; S = Σ e^{t_j − t}; x = e^{t_j − t}; a product
+loss = -sp.log(sp.exp(t) / (sp.exp(t) + s))  # −ln softmax of the chosen among all
+
+
+def row(own, others, candidates):
+    """A row of InfoNCE: t − ln (1/K)(eᵗ + Σ over the others)."""
+    return own - sp.log((sp.exp(own) + others) / candidates)
+
+
+# Plackett–Luce on three responses with worths w: the probability of a ranking.
+W = positives("w1 w2 w3")
+
+
+def ranking(*order):
+    """The product, over the places, of the worth there over the sum of all worths not placed before."""
+    worths = [W[i] for i in order]
+    return sp.prod(w / sum(worths[i:]) for i, w in enumerate(worths))
+
+
+T, HALF = reals("t1 t2 t3"), (sp.Rational(1, 2), sp.Rational(1, 4), sp.Rational(1, 4))
+three = loss.subs({t: T[0], s: sp.exp(T[1]) + sp.exp(T[2])})
+
+
+def shipped(chosen, rejected, bound="infonce", mix=0.5):
+    """The shipped loss of one example."""
+    return float(mi.preference_loss(tensor([chosen]), tensor([rejected]), bound, mix))
+
+
+def shipped_row(chosen, rejected):
+    """ln K minus mi.infonce of the matrix whose every row is this example, turned so that its positive is on it."""
+    scores = tensor([chosen, *rejected])
+    matrix = torch.stack([scores.roll(i) for i in range(len(scores))])
+    return oracles.ln(len(scores)) - float(mi.infonce(matrix))
+
+
+def shipped_masked(chosen, rejected, size):
+    """The shipped loss of the example whose mask keeps the first `size` rejected responses."""
+    mask = torch.arange(len(rejected)).unsqueeze(0) < size
+    return float(mi.preference_loss(tensor([chosen]), tensor([rejected]), "infonce", mask=mask))
+
+
+def between(chosen, rejected):
+    """Whether the shipped loss lies between the largest and the sum of the pairwise DPO losses."""
+    each = [shipped(chosen, t, "dv") for t in rejected]
+    return max(each) - 1e-12 <= shipped(chosen, rejected) <= sum(each) + 1e-12
+
+
+EXAMPLE = {"chosen": strategies.scores(12), "rejected": strategies.vectors(3, 12)}
+THEOREM = Theorem(
+    slug="k_negatives_is_infonce",
+    title="K − 1 rejected responses: ln K − L is a row of InfoNCE, below ln K; K = 2 is DPO",
+    statement="""Let t be the score βz of the chosen response, t_2, …, t_K those of K − 1 ≥ 1 rejected ones, and L =
+    −ln(eᵗ/(eᵗ + Σ e^{t_j})). (a) ln K − L = t − ln (1/K)(eᵗ + Σ e^{t_j}), a row of InfoNCE, which is also DV at the
+    positive t and K candidates of weight 1/K each, that is the mix α = 1 − 1/K. (b) 0 < L, so ln K − L < ln K, and
+    ln K − L = 0 at equal scores. (c) L does not change when a constant is added to all scores. (d) K = 2 is DPO;
+    with D_j = sp(t_j − t), DPO's loss against the j-th rejected response, max_j D_j ≤ L ≤ Σ_j D_j, both strict for K
+    > 2. (e) e^{−L} is the probability that the Plackett–Luce model of worths e^{t_j} ranks the chosen one first.""",
+    formula=r"\ln K - L = t - \ln \tfrac1K \Bigl(e^{t} + \sum_{j=2}^{K} e^{t_j}\Bigr) < \ln K",
+    assumptions=(
+        "finite scores; one example with its own K ≥ 2 (over examples: the mean of the statement)",
+        "each rejected response counts once; repetitions among them keep their weight",
+        "only the first place is used (top-1): the order among the rejected ones does not enter",
+    ),
+    proof="""(a), (b), (c) −ln(eᵗ/(eᵗ + s)) = −t + ln(eᵗ + s) for any s > 0, here the sum over the rejected ones,
+    and ln(eᵗ + s) > t; at equal scores s = (K − 1) eᵗ. (d) With x_j = e^{t_j − t}, L = ln(1 + Σ x_j) and D_j = ln(1
+    + x_j): another term increases L, and Π(1 + x_j) ≥ 1 + Σ x_j by induction over the number of factors. (e) The
+    first place of a Plackett–Luce ranking has the probability worth over total; the orders of the rest sum to 1.""",
+    by_hand=(
+        "the induction in (d) from its step",
+        "(e) for any K: given the first place, the probabilities of the orders of the others sum to 1 (checked, K = 3)",
+    ),
+    checks=(
+        Identity("(a) ln K − L is a row of InfoNCE, any K", sp.log(K) - loss, row(t, s, K)),
+        Identity("(a) K = 3: DV with weights ⅓", sp.log(3) - three, dv((1, 0, 0), (sp.Rational(1, 3),) * 3, T)),
+        Identity("(a) DV with own weight 1 − α = 1/K, any K", t - sp.log(sp.exp(t) / K + s / K), row(t, s, K)),
+        Identity("(b) L = ln(1 + s e^{−t})", loss, sp.log(1 + s * sp.exp(-t))),
+        Sign("(b) ln(1 + s e^{−t}) > 0", sp.log(1 + s * sp.exp(-t)), ">"),
+        Identity("(b) equal scores give 0", row(t, K * sp.exp(t), K + 1), 0),
+        Identity("(c) invariance", loss.subs({t: t + c, s: s * sp.exp(c)}, simultaneous=True), loss),
+        Identity("(d) K = 2 is DPO", loss.subs(s, sp.exp(v)), softplus(v - t)),
+        Identity("(d) one more: ln(1 + S + x) − ln(1 + S)", sp.log(1 + S + x) - sp.log(1 + S), sp.log(1 + x / (1 + S))),
+        Sign("(d) which is positive", sp.log(1 + x / (1 + S)), ">"),
+        Identity("(d) step: (1 + x) P − (1 + S + x)", (1 + x) * P - (1 + S + x), (1 + x) * (P - 1 - S) + x * S),
+        Sign("(d) its remainder x S is positive", x * S, ">"),
+        Identity("(e) K = 3: the first place", ranking(0, 1, 2) + ranking(0, 2, 1), W[0] / sum(W)),
+        Identity(
+            "(e) which is e^{−L}", (W[0] / sum(W)).subs(dict(zip(W, map(sp.exp, T), strict=True))), sp.exp(-three)
+        ),
+        Shipped("preference_loss(infonce) is the published InfoNCA", EXAMPLE, shipped, oracles.infonca),
+        Shipped("it is ln K minus mi.infonce of its row", EXAMPLE, shipped, shipped_row),
+        Shipped(
+            "it is preference_loss(dv) at α = ¾, K = 4",
+            EXAMPLE,
+            shipped,
+            lambda **scores: shipped(**scores, bound="dv", mix=0.75),
+        ),
+        Shipped(
+            "a mask leaves the loss of a smaller K",
+            EXAMPLE | {"size": strategies.one_of("123").map(int)},
+            shipped_masked,
+            lambda chosen, rejected, size: oracles.infonca(chosen, rejected[:size]),
+        ),
+        Tested(
+            "preference_loss(infonce) lies between the largest and the sum of the pairwise DPO losses",
+            EXAMPLE,
+            between,
+            examples=25,
+            cross_check=True,
+        ),
+    ),
+    false_neighbours=(
+        Sign("the ceiling is ln of the number of rejected responses, K = 2", sp.log(1) - row(t, s, 2), ">="),
+        Identity("mix ½ gives it for K = 3 too", three, sp.log(2) - dv((1, 0, 0), HALF, T)),
+        Identity("it is the sum of the pairwise DPO losses", three, softplus(T[1] - T[0]) + softplus(T[2] - T[0])),
+        Identity("it is their mean", three, (softplus(T[1] - T[0]) + softplus(T[2] - T[0])) / 2),
+        Sign("without the chosen one among the candidates: still below ln K", sp.log(K) - t + sp.log(s / K), ">"),
+        Identity("it is the probability of the whole ranking", ranking(0, 1, 2), W[0] / sum(W)),
+    ),
+    uses=("dpo_is_half_mixed_dv", "infonce_ceiling"),
+    about=("preference_loss", "infonce"),
+    reference="Chen et al. 2024 (arXiv 2402.05369), InfoNCA; Plackett 1975; Rafailov et al. 2023, appendix A.3.",
+)

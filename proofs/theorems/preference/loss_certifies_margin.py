@@ -1,0 +1,139 @@
+"""What a training loss says of the reward margin: the least mean margin that a mean loss allows."""
+
+import sympy as sp
+
+import mi_estimators as mi
+from proofs.engine import strategies
+from proofs.engine.certify import Certified
+from proofs.engine.shipped import Shipped, compiled, tensor
+from proofs.engine.symbolic import Identity, Sign, minimum
+from proofs.engine.tested import Tested
+from proofs.engine.theorem import Theorem
+from proofs.engine.vocabulary import positives, reals, softplus
+
+a, s, X = positives("a s x")  # α = a/(1 + a); X = s/(1 + s) where it must be below 1
+u, v, m = reals("u v m")
+alpha, inside, half = a / (1 + a), s / (1 + s), sp.Rational(1, 2)
+
+
+def logit(p):
+    """ln p/(1 − p)."""
+    return sp.log(p / (1 - p))
+
+
+def chosen_term(u, mix=alpha):
+    """f_α(u) = sp(−u) + (1 − α) sp(u)."""
+    return softplus(-u) + (1 - mix) * softplus(u)
+
+
+def point(x, mix=alpha):
+    """σ(βz_w) = y, where σ(βz_l) = x and the two slopes are opposite."""
+    return (1 - mix * x) / (2 - mix)
+
+
+def level(x, mix=alpha):
+    """ℓ(x): the loss there."""
+    y = point(x, mix)
+    return -sp.log(y) - (1 - mix) * sp.log(1 - y) - mix * sp.log(1 - x)
+
+
+def margin(x, mix=alpha):
+    """m(x): the margin there."""
+    return logit(point(x, mix)) - logit(x)
+
+
+u_0, v_0 = sp.log((1 + a + s) / (1 + s + a * s)), sp.log(s)  # logit y and logit x
+chosen_gap = chosen_term(u) - chosen_term(u_0) + alpha * inside * (u - u_0)
+rejected_gap = softplus(v) - softplus(v_0) - inside * (v - v_0)
+dpo_gap = softplus(-m) - softplus(-v_0) + (1 - inside) * (m - v_0)
+# MIO: the mean loss, x, and the margin's bracket
+ROWS = {
+    "1.3": ("0.430802", "0.3709", "0.3710"),
+    "1.2": ("0.337437", "0.8923", "0.8924"),
+    "1.1": ("0.224883", "1.6084", "1.6085"),
+    "1.0": ("0.081985", "2.9881", "2.9882"),
+}
+
+
+def row(loss, x, low, high):
+    """Certify the bracket of MIO's least margin at a mean loss."""
+    unit, loss = sp.Rational(1, 10**6), sp.Rational(loss)
+    left, right = sp.Rational(x) - unit, sp.Rational(x) + unit
+    yield Certified(f"ℓ < {loss} at {left}", level(left, half) - loss, "<")
+    yield Certified(f"ℓ > {loss} at {right}", level(right, half) - loss, ">")
+    yield Certified(f"m > {low} between", margin(X, half) - sp.Rational(low), ">", {X: (left, right)})
+    yield Certified(f"m < {high} between", margin(X, half) - sp.Rational(high), "<", {X: (left, right)})
+
+
+def shipped(chosen, rejected, mix, bound="js"):
+    """The mean shipped loss of a batch."""
+    return float(mi.preference_loss(tensor(chosen), tensor(rejected), bound, mix).mean())
+
+
+def supported(chosen, rejected, mix, x):
+    """Whether the mean shipped loss is at least ℓ(x) − αx (mean margin − m(x))."""
+    given = {"a": mix / (1 - mix), "x": x}
+    mean = sum(c - r for c, r in zip(chosen, rejected, strict=True)) / len(chosen)
+    return shipped(chosen, rejected, mix) >= of_level(**given) - mix * x * (mean - of_margin(**given)) - 1e-9
+
+
+of_level, of_margin, of_chosen = compiled(level(X)), compiled(margin(X)), compiled(logit(point(X)))
+of_rejected = compiled(logit(X))
+GIVEN = {"mix": strategies.mixes(), "x": strategies.mixes()}
+BATCH = {"chosen": strategies.vectors(2), "rejected": strategies.vectors(2)}
+THEOREM = Theorem(
+    slug="loss_certifies_margin",
+    title="a mean loss of L_α below 2 ln 2 certifies a mean margin, by an explicit and sharp curve",
+    statement="""Let (u, v) = (βz_w, βz_l) over any law with finite means (a training set, any model), L_α(u, v) =
+    sp(−u) + (1 − α) sp(u) + α sp(v), α in (0, 1). For x in (0, 1) let y = (1 − αx)/(2 − α), ℓ(x) = −ln y − (1 − α)
+    ln(1 − y) − α ln(1 − x) and m(x) = logit y − logit x. (a) E L_α ≤ ℓ(x) implies E[u − v] ≥ m(x), and constants u =
+    logit y, v = logit x attain both. (b) As x falls from 1 to 0, ℓ falls strictly from ∞ to the floor and m rises
+    strictly from −∞ to ∞; at x = ½ they are 2 ln 2 and 0. So while the mean loss is below its start the mean margin
+    is positive, and more than (2/α)(2 ln 2 − E L_α). (c) DPO: E L ≤ ℓ implies E[u − v] ≥ −ln(e^ℓ − 1), sharp. (d) MIO
+    (α = ½): at a mean loss of 1.3, 1.2, 1.1, 1.0 the least mean margin is in (0.3709, 0.3710), (0.8923, 0.8924),
+    (1.6084, 1.6085), (2.9881, 2.9882).""",
+    formula=(
+        r"\mathbb{E} L_\alpha \le \ell(x) \;\Longrightarrow\; \mathbb{E}\,\beta(z_w - z_l) \ge "
+        r"\operatorname{logit}\tfrac{1 - \alpha x}{2 - \alpha} - \operatorname{logit} x"
+    ),
+    assumptions=(
+        "the mean loss and the mean margin are over the same law; both means are finite",
+        "a claim about the mean: single pairs may have a negative margin; nothing bounds the margin from above",
+    ),
+    proof="""(a) At (u₀, v₀) = (logit y, logit x) the slopes are (2 − α)y − 1 = −αx and αx. L_α is the sum of two
+    convex functions, each above its tangent: L_α(u, v) ≥ ℓ(x) − αx((u − v) − m(x)). Take the mean. (b) The signs of
+    the slopes of ℓ and m; at x = ½, y = ½ and the tangent is 2 ln 2 − (α/2)(u − v), touched at 0 only. (c) The same
+    for sp(−m).""",
+    by_hand=(
+        "the mean of an inequality (Jensen)",
+        "(b) the limits at x → 0 and x → 1: logit x → ∓∞, −α ln(1 − x) → ∞, y between (1 − α)/(2 − α) and 1/(2 − α)",
+    ),
+    checks=(
+        *minimum("(a) the chosen term minus its tangent", chosen_gap, u, u_0, sp.Integer(0)),
+        *minimum("(a) the rejected term minus its tangent", rejected_gap, v, v_0, sp.Integer(0)),
+        Identity("(a) u₀ = logit y", u_0, logit(point(inside))),
+        Identity("(a) ℓ(x) is the loss at (u₀, v₀)", chosen_term(u_0) + alpha * softplus(v_0), level(inside)),
+        Sign("(b) ℓ increases with x", sp.diff(level(X), X).subs(X, inside), ">"),
+        Sign("(b) m decreases with x", sp.diff(margin(X), X).subs(X, inside), "<"),
+        Identity("(b) ℓ(½) = 2 ln 2", level(half), 2 * sp.log(2)),
+        Identity("(b) m(½) = 0", margin(half), 0),
+        *minimum("(c) DPO's loss minus its tangent", dpo_gap, m, v_0, sp.Integer(0)),
+        Identity("(c) its level", -sp.log(sp.exp(softplus(-m)) - 1), m),
+        *[claim for loss, numbers in ROWS.items() for claim in row(loss, *numbers)],
+        Shipped(
+            "mi.preference_loss at (u₀, v₀) is ℓ(x)",
+            GIVEN,
+            lambda mix, x: shipped([of_chosen(a=mix / (1 - mix), x=x)], [of_rejected(x=x)], mix),
+            lambda mix, x: of_level(a=mix / (1 - mix), x=x),
+        ),
+        Tested("(a) for batches of mi.preference_loss", BATCH | GIVEN, supported, 25, cross_check=True),
+    ),
+    false_neighbours=(
+        Identity("y = 1 − x, opposite rewards", level(inside), chosen_term(-v_0) + alpha * softplus(v_0)),
+        Sign("a loss above the start still leaves a margin ≥ 0", margin(inside), ">="),
+        Certified("MIO, ℓ = 1.2: above 0.9", margin(X, half) - sp.Rational("0.9"), ">", {X: ("0.337", "0.338")}),
+    ),
+    uses=("mio_is_half_mixed_js", "mio_loss_floor"),
+    about=("preference_loss",),
+    reference="Jensen 1906; the loss: Lv et al. 2025 (arXiv 2506.22578), Chen et al. 2024 (arXiv 2402.05369).",
+)

@@ -1,0 +1,122 @@
+"""MIO at 2β beside DPO at β, equal at the start: which one pulls the chosen and pushes the rejected response more."""
+
+import sympy as sp
+import torch
+
+import mi_estimators as mi
+from proofs.engine import strategies
+from proofs.engine.shipped import Shipped, compiled, tensor
+from proofs.engine.symbolic import Identity, Sign
+from proofs.engine.tested import Tested
+from proofs.engine.theorem import Theorem
+from proofs.engine.vocabulary import Values, positives, reals, sigmoid, softplus
+
+z_w, z_l, u, v = reals("z_w z_l u v")
+beta, w, Y, s, t = positives("beta w Y s t")  # w = e^{v − u} and Y = e^{2u}
+
+
+def mio(b):
+    """L_MIO at the temperature b."""
+    return softplus(-b * z_w) + softplus(b * z_w) / 2 + softplus(b * z_l) / 2
+
+
+dpo = softplus(beta * (z_l - z_w))
+rewards: Values = {z_w: u / beta, z_l: v / beta}
+pull = {"MIO": 2 - 3 * sigmoid(2 * u), "DPO": sigmoid(v - u)}  # −∂L/∂z_w over β
+push = {"MIO": sigmoid(2 * v), "DPO": sigmoid(v - u)}  # ∂L/∂z_l over β
+by_Y = (2 - Y) / (1 + Y)
+edge = u + sp.log((2 - sp.exp(2 * u)) / (2 * sp.exp(2 * u) - 1))  # h(u)
+edge_by_Y = sp.log(Y) / 2 + sp.log((2 - Y) / (2 * Y - 1))
+more = by_Y - w / (1 + w)  # MIO's pull minus DPO's
+inside = (sp.Rational(1, 2) + 2 * s) / (1 + s)  # any Y in (½, 2)
+limit = (2 - inside) / (2 * inside - 1)  # w on the edge
+
+
+def shipped(chosen, rejected, beta=1.0):
+    """(pull, push) of MIO at 2β and of DPO at β, over β, from the shipped loss; the rewards are DPO's."""
+    rows = []
+    for bound, temperature in (("js", 2 * beta), ("dv", beta)):
+        z = (tensor([chosen, rejected]) / beta).requires_grad_()
+        loss = mi.preference_loss(temperature * z[0], temperature * z[1], bound)
+        gradient = torch.autograd.grad(loss, z)[0] / beta
+        rows.append([-float(gradient[0]), float(gradient[1])])
+    return rows
+
+
+def proved(chosen, rejected, beta):
+    """The four stated values."""
+    values = {"u": chosen, "v": rejected}
+    return [
+        [compiled(pull["MIO"])(u=chosen), compiled(push["MIO"])(v=rejected)],
+        [compiled(pull["DPO"])(**values), compiled(push["DPO"])(**values)],
+    ]
+
+
+def read_off(chosen, rejected):
+    """Whether the shipped gradients obey the rule for u < 0 and u + v < 0: MIO pulls more and pushes less."""
+    (pull_mio, push_mio), (pull_dpo, push_dpo) = shipped(chosen, rejected)
+    return chosen >= 0 or chosen + rejected >= 0 or (pull_mio > pull_dpo and push_mio < push_dpo)
+
+
+PAIR = {"chosen": strategies.scores(), "rejected": strategies.scores()}
+THEOREM = Theorem(
+    slug="matched_gradients",
+    title="MIO at 2β against DPO at β: once both have sunk, MIO pulls the chosen one more and pushes the other less",
+    statement="""One pair, u = βz_w and v = βz_l; MIO at 2β and DPO at β, which have the same gradient at z = 0
+    (mio_loss_floor). Call −(1/β) ∂L/∂z_w the pull on the chosen response and (1/β) ∂L/∂z_l the push on the rejected
+    one. DPO: both are σ(v − u). MIO: pull 2 − 3σ(2u), push σ(2v). (a) MIO pushes less iff u + v < 0. (b) MIO's pull
+    is positive iff u < ½ ln 2 (MIO's own reward 2βz_w < ln 2); DPO's always is. (c) For u ≤ −½ ln 2 MIO's pull is at
+    least 1, more than DPO's can be, at any v. For |u| < ½ ln 2 it is the stronger iff v < h(u) = u + ln((2 −
+    e^{2u})/(2e^{2u} − 1)), which decreases from ∞ to −∞ with h(0) = 0; h(u) > −u for u < 0 and h(u) < −u for u > 0.
+    For u ≥ ½ ln 2 it is the weaker. (d) So if the chosen response has sunk and u + v < 0, MIO pulls it more and
+    pushes the rejected one less than DPO does; as v → −∞ at fixed u < ½ ln 2, DPO's pull vanishes and MIO's does not
+    move.""",
+    formula=(
+        r"\text{MIO}(2\beta):\ \bigl(2 - 3\sigma(2u),\ \sigma(2v)\bigr) \qquad "
+        r"\text{DPO}(\beta):\ \bigl(\sigma(v-u),\ \sigma(v-u)\bigr)"
+    ),
+    assumptions=(
+        "gradients in the log-ratios z of one pair; what they do to the parameters depends on the kernel",
+        "the same z for both losses: a comparison at a point, not along two trajectories",
+        "temperatures 2β and β; at equal ones MIO's first gradient is half of DPO's",
+    ),
+    proof="""Differentiate. (a) σ increases: 2v < v − u iff u + v < 0. (b) 2 − 3σ(2u) = (2 − Y)/(1 + Y), Y = e^{2u}.
+    (c) With w = e^{v − u}, MIO's pull minus DPO's is ((2 − Y) − w(2Y − 1))/((1 + Y)(1 + w)): positive for Y ≤ ½,
+    negative for Y ≥ 2, and between them positive iff w < (2 − Y)/(2Y − 1). The slope of h is negative, and e^{h(u) +
+    u} is Y(2 − Y)/(2Y − 1), where Y(2 − Y) − (2Y − 1) = 1 − Y². (d) For u < 0, u + v < 0 gives v < −u < h(u), or u ≤
+    −½ ln 2.""",
+    by_hand=("σ and e^x increase; h → ±∞ as Y → ½ and Y → 2, where one factor tends to 0",),
+    checks=(
+        Identity("MIO: the pull", (-sp.diff(mio(2 * beta), z_w) / beta).subs(rewards), pull["MIO"]),
+        Identity("MIO: the push", (sp.diff(mio(2 * beta), z_l) / beta).subs(rewards), push["MIO"]),
+        Identity("DPO: the pull", (-sp.diff(dpo, z_w) / beta).subs(rewards), pull["DPO"]),
+        Identity("DPO: the push", (sp.diff(dpo, z_l) / beta).subs(rewards), push["DPO"]),
+        Sign("(a) less for v = −u − t", (push["MIO"] - push["DPO"]).subs(v, -u - t), "<"),
+        Identity("(a) equal for v = −u", (push["MIO"] - push["DPO"]).subs(v, -u), 0),
+        Sign("(a) more for v = −u + t", (push["MIO"] - push["DPO"]).subs(v, -u + t), ">"),
+        Identity("(b) MIO's pull by Y", pull["MIO"], by_Y.subs(Y, sp.exp(2 * u))),
+        Sign("(b) positive below u = ½ ln 2", pull["MIO"].subs(u, sp.log(2) / 2 - t), ">"),
+        Sign("(b) negative above", pull["MIO"].subs(u, sp.log(2) / 2 + t), "<"),
+        Identity("(c) 1 at u = −½ ln 2", pull["MIO"].subs(u, -sp.log(2) / 2), 1),
+        Sign("(c) more than 1 below", pull["MIO"].subs(u, -sp.log(2) / 2 - t) - 1, ">"),
+        Identity("(c) MIO's pull minus DPO's", more, ((2 - Y) - w * (2 * Y - 1)) / ((1 + Y) * (1 + w))),
+        Sign("(c) more where w is below the edge", more.subs({Y: inside, w: limit / (1 + t)}), ">"),
+        Identity("(c) equal on it", more.subs({Y: inside, w: limit}), 0),
+        Sign("(c) less above it", more.subs({Y: inside, w: limit * (1 + t)}), "<"),
+        Sign("(c) h decreases", sp.diff(edge_by_Y, Y).subs(Y, inside), "<"),
+        Identity("(c) h(0) = 0", edge.subs(u, 0), 0),
+        Identity("(c) h against −u", Y * (2 - Y) - (2 * Y - 1), 1 - Y**2),
+        Shipped("the four through mi.preference_loss", PAIR | {"beta": strategies.temperatures()}, shipped, proved),
+        Tested("(d) for the shipped gradients", PAIR, read_off, examples=25, cross_check=True),
+    ),
+    false_neighbours=(
+        Identity("the same at equal β", -sp.diff(mio(beta), z_w).subs({z_w: 0, z_l: 0}), beta / 2),
+        Sign("MIO pushes the rejected one less everywhere", push["DPO"] - push["MIO"], ">="),
+        Sign("MIO pulls more wherever it pulls up", more.subs(Y, 2 / (1 + s)), ">="),
+        Identity("MIO stops pulling at βz_w = ln 2, β DPO's", pull["MIO"].subs(u, sp.log(2)), 0),
+        Sign("(d) needs no u + v < 0: the push at u < 0", (push["DPO"] - push["MIO"]).subs(u, -t), ">"),
+    ),
+    uses=("mio_loss_floor", "mio_anchor"),
+    about=("preference_loss",),
+    reference="Of this project; the losses: Rafailov et al. 2023 (2305.18290), Chen et al. 2024 (2402.05369).",
+)

@@ -1,0 +1,141 @@
+"""The chosen response has an anchor: the JS family's loss pulls βz_w to −ln(1 − α)."""
+
+import sympy as sp
+import torch
+
+import mi_estimators as mi
+from proofs.engine import strategies
+from proofs.engine.shipped import Shipped, compiled, tensor
+from proofs.engine.symbolic import Identity, Sign, minimum
+from proofs.engine.tested import Tested
+from proofs.engine.theorem import Theorem
+from proofs.engine.vocabulary import Scalar, positives, reals, softplus
+
+a, beta, ref, ref_l, t, y = positives("a beta epsilon delta t y")  # α = a/(1 + a) and 1 − α = 1/(1 + a) = rest
+u, v = reals("u v")  # βz_w, βz_l
+alpha, rest = a / (1 + a), 1 / (1 + a)
+anchor = -sp.log(rest)
+floor = (2 - alpha) * sp.log(2 - alpha) - rest * sp.log(rest)
+
+
+def chosen_term(u: Scalar, mix: Scalar = alpha):
+    """f_α(u) = sp(−u) + (1 − α) sp(u)."""
+    return softplus(-u) + (1 - mix) * softplus(u)
+
+
+# Tabular: π_w = x, π_l = y, β ln(x/ε) and β ln(y/δ) the two rewards. The critical probability is x* = (1 − α)^{−1/β} ε.
+x = sp.Symbol("x", positive=True)
+tabular = chosen_term(beta * sp.log(x / ref)) + alpha * softplus(beta * sp.log(y / ref_l))
+critical = rest ** (-1 / beta) * ref
+slope = sp.diff(tabular, x)
+rising = rest * (x / ref) ** beta - 1  # has the sign of the slope
+
+# Two responses only: π_l = 1 − x. At α = ½, β = 1 and ε = 1/(2(1 + a)) the claimed end 2ε is inside (0, 1).
+e2 = 1 / (2 * (1 + a))
+two = chosen_term(sp.log(x / e2), sp.Rational(1, 2)) + softplus(sp.log((1 - x) / (1 - e2))) / 2
+
+
+def best(mix, temperature, probability):
+    """min(1, (1 − α)^{−1/β} ε)."""
+    mix, temperature, probability = map(sp.Rational, (mix, temperature, probability))
+    return sp.Min(1, (1 - mix) ** (-1 / temperature) * probability)
+
+
+def shipped(chosen, rejected, mix):
+    """The shipped loss of one pair."""
+    return mi.preference_loss(tensor(chosen).reshape(1), tensor(rejected).reshape(1), "js", mix)
+
+
+def shipped_slope(mix, rejected):
+    """The gradient of the shipped loss in the chosen reward at the shipped anchor."""
+    chosen = tensor([mi.preference_anchor(mix)]).requires_grad_()
+    return float(torch.autograd.grad(mi.preference_loss(chosen, tensor([rejected]), "js", mix).sum(), chosen)[0])
+
+
+MIX = {"mix": strategies.mixes()}
+of_mix = {"anchor": compiled(anchor), "floor": compiled(floor)}
+THEOREM = Theorem(
+    slug="mio_anchor",
+    title="the chosen reward's anchor −ln(1 − α), the loss floor, and the tabular minimum",
+    statement="""Let L_α(u, v) = f_α(u) + α sp(v), f_α(u) = sp(−u) + (1 − α) sp(u), u = βz_w, v = βz_l, α in (0, 1).
+    (a) f_α is strictly convex; its only stationary point, the minimum, is u = −ln(1 − α). (b) inf L_α is f_α(−ln(1
+    − α)) = (2 − α) ln(2 − α) − (1 − α) ln(1 − α), approached as v → −∞ and not attained. (c) One pair with base
+    probabilities ε = π_ref,w and π_ref,l > 0 and at least one third response: over the laws π on the responses, L_α
+    as a function of (π_w, π_l) has its only minimum (π_l = 0 admitted as a limit) at π_w = min(1, (1 − α)^{−1/β}
+    ε), π_l = 0. At α = 1, f₁(u) = sp(−u) has no stationary point and the floor is 0.""",
+    formula=r"\arg\min_u \bigl[\mathrm{sp}(-u) + (1 - \alpha)\,\mathrm{sp}(u)\bigr] = -\ln(1 - \alpha)",
+    assumptions=(
+        "α in (0, 1), β > 0, ε and π_ref,l > 0",
+        "(c) at least three responses, so that π_w < 1 and π_l = 0 are possible together; minimisation over laws",
+        "(c) says where the minimum is, not that every optimiser or gradient flow reaches it",
+    ),
+    proof="""(a) f'(u) = (2 − α) σ(u) − 1 is 0 at eᵘ = 1/(1 − α) and f'' = (2 − α) σ(u) σ(−u) > 0. (b) 0 < sp(v) <
+    eᵛ, so the rejected term is positive and tends to 0 as v → −∞. (c) L_α increases with π_l, whatever π_w is, so
+    π_l = 0; then dL/dπ_w = (β/π_w) ((1 − α)(π_w/ε)^β − 1)/(1 + (π_w/ε)^β) is negative below x* = (1 − α)^{−1/β} ε
+    and positive above: the minimum over π_w ≤ 1 is at x* if x* ≤ 1 and at 1 otherwise.""",
+    by_hand=("sp(v) < eᵛ, as ln(1 + x) < x for x > 0", "the passage from the signs of the slope to the minimum in (c)"),
+    checks=(
+        *minimum("f_α", chosen_term(u), u, anchor, floor),
+        Sign("the rejected term is positive", alpha * softplus(v), ">"),
+        Sign("the rejected term increases with π_l", sp.diff(tabular, y), ">"),
+        Identity("dL/dπ_w is (β/π_w)(…)/(…)", slope, beta / x * rising / (1 + (x / ref) ** beta)),
+        Identity("the slope is 0 at x*", slope.subs(x, critical), 0),
+        Sign("the slope is negative at x* e^{−t}, t > 0", rising.subs(x, critical * sp.exp(-t)), "<"),
+        Sign("the slope is positive at x* eᵗ, t > 0", rising.subs(x, critical * sp.exp(t)), ">"),
+        Sign("α = 1: no stationary point", sp.diff(chosen_term(u, 1), u), "<"),
+        Identity("MIO's anchor is ln 2", anchor.subs(a, 1), sp.log(2)),
+        Identity("MIO's floor is ln(3√3/2)", floor.subs(a, 1), sp.log(3 * sp.sqrt(3) / 2)),
+        *[
+            Identity(f"α = ½, β = {b}, ε = {e}: the minimum is at π_w = {end}", best("1/2", b, e), sp.Rational(end))
+            for b, e, end in (
+                ("1", "1/1000", "0.002"),
+                ("0.5", "1/1000", "0.004"),
+                ("0.1", "1e-6", "0.001024"),
+                ("0.1", "1e-3", "1"),
+            )
+        ],
+        Shipped(
+            "mi.preference_anchor",
+            MIX,
+            lambda mix: mi.preference_anchor(mix),
+            lambda mix: of_mix["anchor"](a=mix / (1 - mix)),
+        ),
+        Shipped(
+            "mi.preference_loss_floor",
+            MIX,
+            lambda mix: mi.preference_loss_floor(mix),
+            lambda mix: of_mix["floor"](a=mix / (1 - mix)),
+        ),
+        Shipped(
+            "mi.preference_loss is stationary there",
+            MIX | {"rejected": strategies.scores()},
+            shipped_slope,
+            lambda mix, rejected: 0,
+        ),
+        Shipped(
+            "and tends to the floor there as βz_l → −∞",
+            MIX,
+            lambda mix: float(shipped(mi.preference_anchor(mix), -40.0, mix)),
+            lambda mix: of_mix["floor"](a=mix / (1 - mix)),
+        ),
+        Tested(
+            "mi.preference_loss never goes below mi.preference_loss_floor",
+            MIX | {"chosen": strategies.scores(), "rejected": strategies.scores(40)},
+            lambda mix, chosen, rejected: (
+                float(shipped(chosen, rejected, mix)) >= mi.preference_loss_floor(mix) - 1e-12
+            ),
+            examples=25,
+            cross_check=True,
+        ),
+    ),
+    false_neighbours=(
+        Identity("the anchor is +ln(1 − α)", sp.diff(chosen_term(u), u).subs(u, -anchor), 0),
+        Identity("the anchor is ln 2 for every α", sp.diff(chosen_term(u), u).subs(u, sp.log(2)), 0),
+        Identity("DPO has this anchor too", sp.diff(softplus(v - u), u).subs(u, anchor), 0),
+        Identity("with two responses only, the end is still 2ε (α = ½, β = 1)", sp.diff(two, x).subs(x, 2 * e2), 0),
+        Identity("the factor is (1 − α)^{−β}", slope.subs(x, rest ** (-beta) * ref), 0),
+    ),
+    uses=("mio_is_half_mixed_js",),
+    about=("preference_anchor", "preference_loss_floor", "preference_loss"),
+    reference="The loss: Lv et al. 2025 (arXiv 2506.22578).",
+)

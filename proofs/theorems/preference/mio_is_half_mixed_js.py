@@ -1,0 +1,136 @@
+"""MIO is the Jensen–Shannon bound on the half-mixed product law, and term for term pairwise NCA."""
+
+from itertools import product
+
+import sympy as sp
+
+import mi_estimators as mi
+from proofs.engine import oracles, strategies
+from proofs.engine.shipped import Shipped, logs, tensor
+from proofs.engine.symbolic import Identity
+from proofs.engine.theorem import Theorem
+from proofs.engine.vocabulary import Scalar, expect, js, normalised, positives, reals, sigmoid, softplus
+
+beta, a = positives("beta a")  # α = a/(1 + a)
+z_w, z_l, at = reals("z_w z_l z")
+u, v = beta * z_w, beta * z_l
+half, alpha = sp.Rational(1, 2), a / (1 + a)
+
+
+def loss(mix: Scalar, chosen: Scalar = u, rejected: Scalar = v):
+    """L_α = sp(−βz_w) + (1 − α) sp(βz_w) + α sp(βz_l); MIO at α = ½."""
+    return softplus(-chosen) + (1 - mix) * softplus(chosen) + mix * softplus(rejected)
+
+
+def gradient_at_zero(value):
+    """(∂/∂z_w, ∂/∂z_l) at z = 0."""
+    return [sp.diff(value, z).subs({z_w: 0, z_l: 0}) for z in (z_w, z_l)]
+
+
+dpo, mio = softplus(v - u), loss(half)
+nca_pair = -sp.log(sigmoid(u)) - half * sp.log(sigmoid(-u)) - half * sp.log(sigmoid(-v))
+
+# Population: any joint law of (chosen, rejected) on 2 responses, with its marginals P and R; T is the reward of each.
+CELLS, T = normalised(positives("c11 c12 c21 c22")), reals("t1 t2")
+P, R = (CELLS[0] + CELLS[1], CELLS[2] + CELLS[3]), (CELLS[0] + CELLS[2], CELLS[1] + CELLS[3])
+mixed = [(1 - alpha) * x + alpha * y for x, y in zip(P, R, strict=True)]
+population = expect(CELLS, [loss(alpha, *rewards) for rewards in product(T, repeat=2)])
+
+
+def shipped(chosen, rejected, mix=0.5):
+    """The shipped loss of one pair."""
+    return float(mi.preference_loss(tensor([chosen]), tensor([rejected]), "js", mix))
+
+
+def shipped_population(pairs, t, mix):
+    """The mean shipped loss over a joint law of (chosen, rejected)."""
+    chosen, rejected = zip(*product(t, repeat=2), strict=True)
+    losses = mi.preference_loss(tensor(chosen), tensor(rejected), "js", mix)
+    return float(mi.mean(losses, logs(oracles.flat(pairs))))
+
+
+def shipped_bound(pairs, t, mix):
+    """The same by the shipped Jensen–Shannon bound: 2 ln 2 − mi.js of (P, (1 − α) P + α R)."""
+    chosen, rejected = oracles.marginals(pairs)
+    mixed = [(1 - mix) * p + mix * r for p, r in zip(chosen, rejected, strict=True)]
+    return 2 * oracles.ln(2) - float(mi.js(tensor(t), tensor(t), logs(chosen), logs(mixed)))
+
+
+def oracle_population(pairs, t, mix):
+    """2 ln 2 minus the Jensen–Shannon value of (P, (1 − α) P + α R)."""
+    chosen, rejected = oracles.marginals(pairs)
+    mixed = [(1 - mix) * p + mix * r for p, r in zip(chosen, rejected, strict=True)]
+    return 2 * oracles.ln(2) - oracles.js(chosen, mixed, t)
+
+
+PAIR = {"chosen": strategies.scores(12), "rejected": strategies.scores(12)}
+POPULATION = {"pairs": strategies.joint_laws(3, 3, zeros=True), "t": strategies.vectors(3)}
+THEOREM = Theorem(
+    slug="mio_is_half_mixed_js",
+    title="MIO is JS on half-mixed pairs: 2 ln 2 − JS, and the same as pairwise NCA",
+    statement="""Let z_w and z_l be the log-ratios ln π/π_ref of the chosen and the rejected response, β > 0 and L_α
+    = sp(−βz_w) + (1 − α) sp(βz_w) + α sp(βz_l), α in (0, 1]; MIO is α = ½. For one pair L_α = 2 ln 2 − JS, the
+    Jensen–Shannon value with critic T = βz, positive z_w, and negatives z_w, z_l of weights 1 − α, α. Over any
+    joint law of pairs whose chosen and rejected responses have the marginals P and R, E L_α = 2 ln 2 − JS(P, Q_α;
+    T) with Q_α = (1 − α) P + α R, so E L_α ≥ 2 ln 2 − 2·JSD(P, Q_α), with equality iff T = ln dP/dQ_α. L_½ is
+    pairwise NCA, −ln σ(βz_w) − ½ ln σ(−βz_w) − ½ ln σ(−βz_l), term for term. At z = 0, L_α = 2 ln 2 for every α,
+    and the gradient of L_½ is half of DPO's.""",
+    formula=(
+        r"L_{\mathrm{MIO}} = \mathrm{sp}(-\beta z_w) + \tfrac12 \mathrm{sp}(\beta z_w) + \tfrac12 "
+        r"\mathrm{sp}(\beta z_l) = 2\ln 2 - \mathrm{JS}(T;\, P, \tfrac12(P + R))"
+    ),
+    assumptions=(
+        "z_w and z_l are finite; β > 0",
+        "population: one prompt, finitely many responses, T(y) = βz(y) the same function for chosen and rejected",
+        "equality: P and R have mass at every response",
+    ),
+    proof="""JS(P, Q; T) = 2 ln 2 − E_P sp(−T) − E_Q sp(T); put the point mass at z_w for P and the weights 1 − α, α
+    at z_w and z_l for Q. A mean over pairs separates into a mean over P and one over R, since no term has both. The
+    inequality and its equality are log_ratio_optimality, row js, for P and Q_α. −ln σ(t) = sp(−t) gives NCA.""",
+    by_hand=("from 2 responses to any finite number: the mean over pairs is a sum over P and a sum over R",),
+    checks=(
+        Identity("one pair, any α", loss(alpha), 2 * sp.log(2) - js((1, 0), (1 - alpha, alpha), (u, v))),
+        Identity("one pair, α = 1", loss(1), 2 * sp.log(2) - js((1, 0), (0, 1), (u, v))),
+        Identity("population, any α, any joint law on 2 responses", population, 2 * sp.log(2) - js(P, mixed, T)),
+        Identity("L_½ is the published pairwise NCA", mio, nca_pair),
+        Identity("L_α = 2 ln 2 at z = 0", loss(alpha, 0, 0), 2 * sp.log(2)),
+        *[
+            Identity(f"at z = 0, ∂L_½/∂{z} is half of DPO's", ours, theirs / 2)
+            for z, ours, theirs in zip((z_w, z_l), gradient_at_zero(mio), gradient_at_zero(dpo), strict=True)
+        ],
+        Shipped("preference_loss(js, ½) is the published NCA pair", PAIR, shipped, oracles.nca_pair),
+        Shipped(
+            "mean preference_loss(js, α) over pairs is 2 ln 2 − JS(P, Q_α; T)",
+            POPULATION | {"mix": strategies.mixes()},
+            shipped_population,
+            oracle_population,
+        ),
+        Shipped(
+            "2 ln 2 − mi.js of P and Q_α is 2 ln 2 − JS(P, Q_α; T)",
+            POPULATION | {"mix": strategies.mixes()},
+            shipped_bound,
+            oracle_population,
+        ),
+        Shipped(
+            "mean preference_loss(js, 1) over pairs is 2 ln 2 − JS(P, R; T)",
+            POPULATION,
+            lambda pairs, t: shipped_population(pairs, t, 1.0),
+            lambda pairs, t: oracle_population(pairs, t, 1.0),
+        ),
+    ),
+    false_neighbours=(
+        Identity("MIO is DPO up to a constant", sp.diff(mio, z_w), sp.diff(dpo, z_w)),
+        Identity("the ½ on the wrong term", softplus(-u) / 2 + softplus(u) + softplus(v) / 2, nca_pair),
+        Identity(
+            "the rejected term with the sign of the chosen one", softplus(-u) + softplus(u) / 2 + softplus(-v) / 2, mio
+        ),
+        Identity("the negatives are R alone, for every α", population, 2 * sp.log(2) - js(P, R, T)),
+        Identity("at z = 0 the gradient equals DPO's", gradient_at_zero(mio)[0], gradient_at_zero(dpo)[0]),
+    ),
+    uses=("log_ratio_optimality",),
+    about=(
+        "preference_loss",
+        "js",
+    ),
+    reference="Lv et al. 2025 (arXiv 2506.22578); Chen et al. 2024 (arXiv 2402.05369), NCA; TRL, loss_type nca_pair.",
+)

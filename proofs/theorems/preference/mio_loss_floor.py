@@ -1,0 +1,150 @@
+"""Between its start 2 ln 2 and its floor: what the JS family's loss can reach, on which data, and how it sets out."""
+
+import sympy as sp
+import torch
+
+import mi_estimators as mi
+from proofs.engine import oracles, strategies
+from proofs.engine.shipped import Shipped, logs, tensor
+from proofs.engine.symbolic import Identity, Sign, minimum
+from proofs.engine.tested import Tested
+from proofs.engine.theorem import Theorem
+from proofs.engine.vocabulary import kl, positives, reals, softplus
+
+a, p, r, beta = positives("a p r beta")  # α = a/(1 + a); p and r: the chosen and the rejected law's mass at an atom
+t, z_w, z_l = reals("t z_w z_l")
+alpha, rest = a / (1 + a), 1 / (1 + a)
+floor = (2 - alpha) * sp.log(2 - alpha) - rest * sp.log(rest)
+start = 2 * sp.log(2)
+
+# One response: its share of the mean loss, p sp(−t) + q sp(t) with q = (1 − α) p + α r, and the least value of that.
+q = rest * p + alpha * r
+share = p * softplus(-t) + q * softplus(t)
+least = p * sp.log((p + q) / p) + q * sp.log((p + q) / q)
+
+POINT, HALF_MIX = (1, 0), (rest, alpha)  # one chosen and one rejected response, apart
+MIDDLE = [(x + y) / 2 for x, y in zip(POINT, HALF_MIX, strict=True)]
+
+
+def loss(temperature):
+    """L_α in the log-ratios, at β = temperature."""
+    u, v = temperature * z_w, temperature * z_l
+    return softplus(-u) + rest * softplus(u) + alpha * softplus(v)
+
+
+def at_zero(value, *variables):
+    """A derivative at z = 0."""
+    return sp.diff(value, *variables).subs({z_w: 0, z_l: 0})
+
+
+dpo = softplus(beta * (z_l - z_w))
+
+
+def shipped_mean(pairs, scores, mix):
+    """The mean shipped loss over a joint law of (chosen, rejected), each response with its own score."""
+    size = len(scores)
+    chosen, rejected = zip(*[(scores[i], scores[j]) for i in range(size) for j in range(size)], strict=True)
+    return float(mi.mean(mi.preference_loss(tensor(chosen), tensor(rejected), "js", mix), logs(oracles.flat(pairs))))
+
+
+def excess_at_best(pairs, mix):
+    """What the mean shipped loss at the scores ln dP/dQ_α exceeds 2 ln 2 − 2·JSD(P, Q_α) by."""
+    chosen, rejected = oracles.marginals(pairs)
+    mixed = [(1 - mix) * x + mix * y for x, y in zip(chosen, rejected, strict=True)]
+    best = [oracles.ln(x / y) for x, y in zip(chosen, mixed, strict=True)]
+    return shipped_mean(pairs, best, mix) - 2 * (oracles.ln(2) - oracles.jsd(chosen, mixed))
+
+
+def shipped_gradient(bound, mix, beta):
+    """The gradient of the shipped loss in (z_w, z_l) at z = 0."""
+    z = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    return torch.autograd.grad(mi.preference_loss(beta * z[:1], beta * z[1:], bound, mix).sum(), z)[0].tolist()
+
+
+MIX = {"mix": strategies.mixes()}
+PAIRS, ALL = {"pairs": strategies.joint_laws(3, 3, zeros=True)}, strategies.joint_laws(3, 3)
+THEOREM = Theorem(
+    slug="mio_loss_floor",
+    title="L_α starts at 2 ln 2, with α times DPO's gradient, and its floor is 2 ln 2 less the JS information",
+    statement="""L_α(u, v) = sp(−u) + (1 − α) sp(u) + α sp(v), α in (0, 1), u = βz_w, v = βz_l. (a) Let P and R be the
+    laws of the chosen and the rejected response on a finite set and T any real score of a response. Then inf over T of
+    E L_α is 2 ln 2 − 2·JSD(P, (1 − α) P + α R) ≥ F_α = (2 − α) ln(2 − α) − (1 − α) ln(1 − α), with equality iff P and R
+    have no response in common; no finite T attains F_α. For any law of pairs (u, v) at all, E L_α > F_α. (b) 2 ln 2 −
+    F_α = 2·JSD(δ_w, (1 − α) δ_w + α δ_l), δ the point masses at two different responses: no pair of laws has more JS
+    information. F_α decreases strictly from 2 ln 2 (α → 0) to 0 (α → 1); F_½ = ln(3√3/2). (c) At z = 0, so at π =
+    π_ref, L_α = 2 ln 2 for every α, and its gradient in (z_w, z_l) is αβ/2 · (−1, 1): α times DPO's at the same β, and
+    equal to DPO's if L_α has the temperature β/α (MIO at 2β). The second derivatives differ even then.""",
+    formula=(
+        r"\inf L_\alpha = (2-\alpha)\ln(2-\alpha) - (1-\alpha)\ln(1-\alpha), \qquad "
+        r"\nabla_z L_\alpha\big|_{z=0} = \alpha\,\nabla_z L_{\mathrm{DPO}}\big|_{z=0}"
+    ),
+    assumptions=(
+        "α in (0, 1), β > 0, finite scores",
+        "(a) one prompt, one score per response, free of each other: a policy's scores are tied by Σ π = 1",
+        "(c) training starts at π = π_ref; by the chain rule it holds in the parameters of any model",
+    ),
+    proof="""(a) E L_α is a sum over responses of p sp(−t) + q sp(t), q = (1 − α) p + α r. For p > 0 that is strictly
+    convex in t with its minimum at ln(p/q), which increases strictly with r and is p F_α at r = 0; for p = 0 < r it
+    is α r sp(t) > 0 with the infimum 0 as t → −∞. Now sum, with Σ p = 1. For any law of (u, v): L_α > sp(−u) + (1 −
+    α) sp(u) ≥ F_α (mio_anchor). (b) The definition of JSD, with P = (1, 0) and Q = (1 − α, α). (c) The slopes at 0
+    are β((2 − α)/2 − 1) and αβ/2, and DPO's are −β/2 and β/2.""",
+    by_hand=(
+        "the sum over responses in (a)",
+        "the limits of F_α: it is continuous in α on [0, 1], with 0 ln 0 = 0, and 2 ln 2 and 0 are its values there",
+    ),
+    checks=(
+        *minimum("(a) the share of a response", share, t, sp.log(p / q), least),
+        Identity("(a) ∂/∂r of the least share is α ln(1 + p/q)", sp.diff(least, r), alpha * sp.log(1 + p / q)),
+        Sign("(a) which is positive", alpha * sp.log(1 + p / q), ">"),
+        Identity("(a) the least share at r = 0 is p F_α", least.subs(r, 0), p * floor),
+        Sign("(a) L_α exceeds its chosen term", alpha * softplus(t), ">"),
+        Identity("(b) 2 ln 2 − F_α = 2 JSD", start - floor, kl(POINT, MIDDLE) + kl(HALF_MIX, MIDDLE)),
+        Sign("(b) F_α decreases", sp.diff(floor, a), "<"),
+        Identity("(b) F_0 = 2 ln 2", floor.subs(a, 0), start),
+        Identity("(b) MIO: ln(3√3/2)", floor.subs(a, 1), sp.log(3 * sp.sqrt(3) / 2)),
+        Identity("(c) the start", loss(beta).subs({z_w: 0, z_l: 0}), start),
+        *[
+            claim
+            for z in (z_w, z_l)
+            for claim in (
+                Identity(f"(c) ∂L_α/∂{z} = α ∂L_DPO/∂{z} at 0", at_zero(loss(beta), z), alpha * at_zero(dpo, z)),
+                Identity(f"(c) equal at β/α, ∂/∂{z}", at_zero(loss(beta / alpha), z), at_zero(dpo, z)),
+            )
+        ],
+        Identity("(c) ∂L_DPO/∂z_l at 0", at_zero(dpo, z_l), beta / 2),
+        Identity("(c) L_α has no mixed second derivative", sp.diff(loss(beta / alpha), z_w, z_l), 0),
+        Identity("(c) DPO has one", at_zero(dpo, z_w, z_l), -(beta**2) / 4),
+        Shipped(
+            "mi.preference_loss_floor is 2 ln 2 − 2 JSD of point masses",
+            MIX,
+            lambda mix: mi.preference_loss_floor(mix),
+            lambda mix: 2 * oracles.ln(2) - 2 * oracles.jsd((1, 0), (1 - mix, mix)),
+        ),
+        Tested(
+            "mean mi.preference_loss > mi.preference_loss_floor, zero atoms included",
+            PAIRS | MIX | {"scores": strategies.vectors(3)},
+            lambda pairs, scores, mix: shipped_mean(pairs, scores, mix) > mi.preference_loss_floor(mix),
+            cross_check=True,
+        ),
+        Shipped("at ln dP/dQ_α it is the infimum of (a)", {"pairs": ALL} | MIX, excess_at_best, lambda **given: 0.0),
+        Shipped("its start", MIX, lambda mix: shipped_mean([[1.0]], [0.0], mix), lambda mix: 2 * oracles.ln(2)),
+        Shipped(
+            "its first gradient, and DPO's",
+            MIX | {"beta": strategies.temperatures()},
+            lambda mix, beta: [*shipped_gradient("js", mix, beta), *shipped_gradient("dv", 0.5, beta)],
+            lambda mix, beta: [k * beta / 2 for k in (-mix, mix, -1, 1)],
+        ),
+    ),
+    false_neighbours=(
+        Identity("the floor is reached where P and R overlap", least, p * floor),
+        Identity("the floor is 2 ln 2 − JSD", floor, start - (kl(POINT, MIDDLE) + kl(HALF_MIX, MIDDLE)) / 2),
+        Identity(
+            "the start depends on α, as (2 − α) ln 2 does", loss(beta).subs({z_w: 0, z_l: 0}), (2 - alpha) * start / 2
+        ),
+        Identity("the first gradient is half of DPO's for every α", at_zero(loss(beta), z_w), at_zero(dpo, z_w) / 2),
+        Identity("MIO at 2β is DPO to second order", at_zero(loss(beta / alpha), z_w, z_w), at_zero(dpo, z_w, z_w)),
+    ),
+    uses=("mio_is_half_mixed_js", "mio_anchor"),
+    about=("preference_loss_floor", "preference_loss"),
+    reference="The loss: Chen et al. 2024 (arXiv 2402.05369), NCA.",
+)

@@ -1,0 +1,148 @@
+"""While the JS family's loss is at most its start, the mean chosen reward stays in a fixed interval."""
+
+from math import log
+
+import sympy as sp
+
+import mi_estimators as mi
+from proofs.engine import strategies
+from proofs.engine.certify import Certified
+from proofs.engine.shipped import Shipped, compiled, tensor
+from proofs.engine.symbolic import Identity, Sign, minimum
+from proofs.engine.tested import Tested
+from proofs.engine.theorem import Theorem
+from proofs.engine.vocabulary import Scalar, positives, reals, softplus
+
+(a,) = positives("a")  # α = a/(1 + a)
+u, v, m = reals("u v m")
+alpha, start = a / (1 + a), 2 * sp.log(2)
+
+
+def chosen_term(u: Scalar, mix: Scalar = alpha):
+    """f_α(u) = sp(−u) + (1 − α) sp(u)."""
+    return softplus(-u) + (1 - mix) * softplus(u)
+
+
+tangent_gap = chosen_term(u) - chosen_term(m) - sp.diff(chosen_term(m), m) * (u - m)
+mio = chosen_term(u, sp.Rational(1, 2)) + softplus(v) / 2
+dpo = softplus(v - u)
+
+# α: the decimals of u₋ and u₊ that the theory states
+ROOTS = {
+    "0.25": ("-0.652991", "1.271780"),
+    "0.5": ("-0.854526701159521", "2.54621524878583"),
+    "0.75": ("-0.992030", "5.525294"),
+    "0.9": ("-1.058704", "13.862933"),
+}
+
+
+def bracket(mix, roots):
+    """Certify both roots to half a unit of their last digit: f_α − 2 ln 2 changes its sign there."""
+    for root, outward in zip(roots, (-1, 1), strict=True):
+        unit = sp.Rational(1, 2 * 10 ** len(root.split(".")[1]))
+        for side, relation in ((outward, ">"), (-outward, "<")):
+            end, share = sp.Rational(root) + side * unit, sp.Rational(mix)
+            yield Certified(f"α = {mix}: f {relation} 2 ln 2 at {end}", chosen_term(end, share) - start, relation)
+
+
+def sinks_only_above_start(loss, at_start):
+    """The claim that a chosen reward in [−20, −1.0987] costs more than the start, for rejected rewards in [−30, 30]."""
+    return loss - at_start, ">", {u: (-20, "-1.0987"), v: (-30, 30)}
+
+
+def chosen_at(reward, mix):
+    """f_α at a number, by the proved expression."""
+    return compiled(chosen_term(u))(u=reward, a=mix / (1 - mix))
+
+
+def stay(chosen, rejected, mix, rewards):
+    """Whether the mean shipped loss is above 2 ln 2, or these rewards are in the shipped interval."""
+    low, high = mi.no_collapse_interval(mix)
+    loss = float(mi.preference_loss(tensor(chosen), tensor(rejected), "js", mix).mean())
+    return loss > 2 * log(2) or all(low <= reward <= high for reward in rewards)
+
+
+BATCH = {"chosen": strategies.vectors(2, 4), "rejected": strategies.vectors(2)}
+THEOREM = Theorem(
+    slug="mio_no_collapse",
+    title="a mean loss of at most 2 ln 2 keeps the mean chosen reward in [u₋, u₊]",
+    statement="""Let L_α(u, v) = f_α(u) + α sp(v), f_α(u) = sp(−u) + (1 − α) sp(u), α in (0, 1), and let (u, v) be
+    the chosen and rejected rewards (βz_w, βz_l) over any law with finite means: a training set, say, at any
+    parameters of any model. If E L_α(u, v) ≤ 2 ln 2, its value at u = v = 0, then u₋ < E u < u₊, the two roots of
+    f_α = 2 ln 2. For every α, −ln 3 < u₋ < 0 < u₊ < 2 ln 2/(1 − α); at α = 1 the interval is (−ln 3, ∞). To the
+    digits shown: α = ½: [−0.854526701159521, 2.54621524878583]; ¼: [−0.652991, 1.271780]; ¾: [−0.992030, 5.525294];
+    0.9: [−1.058704, 13.862933]. DPO has no such interval.""",
+    formula=(
+        r"\mathbb{E} L_\alpha \le 2\ln 2 \;\Longrightarrow\; u_- < \mathbb{E}\,\beta z_w < u_+, \qquad "
+        r"\mathrm{sp}(-u_\pm) + (1-\alpha)\,\mathrm{sp}(u_\pm) = 2 \ln 2"
+    ),
+    assumptions=(
+        "α in (0, 1] and E|u| < ∞; the mean of u and the mean loss are over the same law",
+        "the mean loss over that law is at most 2 ln 2 (at the start z = 0 it is equal)",
+        "a claim about the mean: single responses may sink further",
+    ),
+    proof="""f_α is strictly convex, so it lies above its tangent at the mean m = E u; the mean of that is Jensen's
+    f_α(E u) ≤ E f_α(u) = E L_α − α E sp(v) < 2 ln 2. Now f_α(0) = (2 − α) ln 2 < 2 ln 2, f_α(−ln 3) > 2 ln 2 for α
+    < 1, and f_α(u) > (1 − α) u: so f_α < 2 ln 2 exactly between two roots, one on each side of 0, within the ends
+    stated.""",
+    by_hand=(
+        "the mean of the tangent inequality (Jensen) and of sp(v) > 0",
+        "a strictly convex function has one root on each side where it changes its sign (intermediate values)",
+    ),
+    checks=(
+        *minimum("f_α(u) minus its tangent at m", tangent_gap, u, m, sp.Integer(0)),
+        Sign("α sp(v) > 0", alpha * softplus(v), ">"),
+        Identity("2 ln 2 − f_α(0) = α ln 2", start - chosen_term(sp.Integer(0)), alpha * sp.log(2)),
+        Sign("α ln 2 > 0", alpha * sp.log(2), ">"),
+        Identity("f_α(u) − (1 − α) u = (2 − α) sp(−u)", chosen_term(u) - (1 - alpha) * u, (2 - alpha) * softplus(-u)),
+        Sign("(2 − α) sp(−u) > 0, so f_α > 2 ln 2 at u = 2 ln 2/(1 − α)", (2 - alpha) * softplus(-u), ">"),
+        Identity(
+            "f_α(−ln 3) − 2 ln 2 = (1 − α) ln(4/3)",
+            chosen_term(-sp.log(3)) - start,
+            (1 - alpha) * sp.log(sp.Rational(4, 3)),
+        ),
+        Sign("(1 − α) ln(4/3) > 0", (1 - alpha) * sp.log(sp.Rational(4, 3)), ">"),
+        Identity("α = 1: the lower root is −ln 3", chosen_term(-sp.log(3), 1), start),
+        Sign("α = 1: f₁ decreases, so there is no upper root", sp.diff(chosen_term(u, 1), u), "<"),
+        *[claim for mix, roots in ROOTS.items() for claim in bracket(mix, roots)],
+        Certified(
+            "MIO sinks only above its start",
+            *sinks_only_above_start(mio, start),
+            tail="u < −20: f_α decreases below its anchor; any v: sp(v) > 0, as above",
+        ),
+        Shipped(
+            "mi.no_collapse_interval at α = ½",
+            {"mix": strategies.one_of(["0.5"])},
+            lambda mix: mi.no_collapse_interval(float(mix)),
+            lambda mix: [float(end) for end in ROOTS[mix]],
+            tolerance=1e-14,
+            examples=1,
+        ),
+        Shipped(
+            "mi.no_collapse_interval ends where f_α = 2 ln 2",
+            {"mix": strategies.mixes()},
+            lambda mix: [chosen_at(end, mix) for end in mi.no_collapse_interval(mix)],
+            lambda mix: [2 * log(2)] * 2,
+            tolerance=1e-12,
+        ),
+        Tested(
+            "mi.preference_loss keeps the mean in mi.no_collapse_interval",
+            BATCH | {"mix": strategies.mixes()},
+            lambda chosen, rejected, mix: stay(chosen, rejected, mix, [sum(chosen) / len(chosen)]),
+            examples=25,
+            cross_check=True,
+        ),
+    ),
+    false_neighbours=(
+        Certified("DPO sinks only above its start", *sinks_only_above_start(dpo, sp.log(2))),
+        Certified("α = ½: the lower root is −0.85", chosen_term(sp.Rational("-0.85"), sp.Rational(1, 2)) - start, ">"),
+        Tested(
+            "each chosen reward stays in the interval, not only the mean",
+            {"chosen": BATCH["chosen"]},
+            lambda chosen: stay(chosen, (-8, -8), 0.5, chosen),
+        ),
+    ),
+    uses=("mio_is_half_mixed_js",),
+    about=("no_collapse_interval",),
+    reference="Of this project, by Jensen's inequality (1906).",
+)

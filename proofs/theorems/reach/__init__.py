@@ -1,0 +1,1 @@
+"""What sampling from the policy can and cannot reach."""

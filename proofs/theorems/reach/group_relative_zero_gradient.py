@@ -1,0 +1,147 @@
+"""Group-relative sampling: the estimated gradient is exactly 0 unless a group has a correct and a wrong answer."""
+
+from itertools import product
+
+import sympy as sp
+import torch
+from hypothesis import strategies as st
+
+import mi_estimators as mi
+from proofs.engine import oracles, strategies
+from proofs.engine.shipped import Shipped, tensor
+from proofs.engine.symbolic import Identity, Sign
+from proofs.engine.tested import Tested
+from proofs.engine.theorem import Theorem
+from proofs.engine.vocabulary import normalised, positives, reals
+
+# Three classes of responses with probabilities W stand for any number of them: one response, and the rest of the
+# correct and of the wrong ones. ε = e/(1 + e).
+W = normalised(positives("w1 w2 w3"))
+e, delta = positives("e delta")
+eps = e / (1 + e)
+n, k, m = sp.symbols("n k m", positive=True, integer=True)  # n draws; k of them correct and m wrong
+sum_r, sum_x, sum_rx = reals("sum_r sum_x sum_rx")  # Σ r_i, Σ x_i and Σ r_i x_i over a group
+share, deviation = k / (k + m), sp.sqrt(k * m) / (k + m)  # r̄ and s
+entries = k * m / (k + m) ** 2  # of ĝ over the correct responses, summed
+missed = (1 - eps) ** n  # P(no correct one)
+bernoulli = missed - 1 + n * eps
+
+
+def estimate(answers, correct=(0,)):
+    """ĝ = (1/n) Σ (r_i − r̄) ∇ ln π(y_i) in the logits, for one group of answers."""
+    size, rewards = len(answers), [sp.Integer(y in correct) for y in answers]
+    centred = [(x - sum(rewards) / size) / size for x in rewards]
+    return [sp.expand(sum(c * (int(y == j) - W[j]) for c, y in zip(centred, answers, strict=True))) for j in range(3)]
+
+
+def mean_over_groups(size, value, correct=(0,)):
+    """The mean of a function of ĝ over all groups of this size, enumerated with their probabilities."""
+    groups = product(range(3), repeat=size)
+    return sum(sp.prod(W[y] for y in group) * value(estimate(group, correct)) for group in groups)
+
+
+def zero_probability(size):
+    """P(ĝ = 0)."""
+    return mean_over_groups(size, lambda vector: int(not any(vector)))
+
+
+def slope(j, correct=(0,)):
+    """∂J/∂θ_j = π_j (r_j − ε), by starvation_on_policy."""
+    return W[j] * (int(j in correct) - sum(W[y] for y in correct))
+
+
+def shipped_estimate(theta, answers):
+    """ĝ of the first response's group, both means being the library's."""
+    logits = tensor(theta).requires_grad_()
+    rewards = tensor([float(y == 0) for y in answers])
+    surrogate = mi.mean((rewards - mi.mean(rewards)) * logits.log_softmax(-1)[list(answers)])
+    return torch.autograd.grad(surrogate, logits)[0]
+
+
+def shipped_mean(theta, size):
+    """E ĝ, all groups enumerated, and ∇J, J = mi.mean of the reward under π."""
+    law, logits = oracles.tilted([1] * 3, theta), tensor(theta).requires_grad_()
+    groups = [(shipped_estimate(theta, g), tensor([law[y] for y in g]).prod()) for g in product(range(3), repeat=size)]
+    (gradient,) = torch.autograd.grad(mi.mean(tensor([1.0, 0.0, 0.0]), logits.log_softmax(-1)), logits)
+    return [*torch.stack([g * p for g, p in groups]).sum(0).tolist(), *gradient.tolist()]
+
+
+def proved_mean(theta, size):
+    """(1 − 1/n) ∇J and ∇J by plain sums."""
+    law = oracles.tilted([1] * 3, theta)
+    slopes = [p * (float(j == 0) - law[0]) for j, p in enumerate(law)]
+    return [(1 - 1 / size) * s for s in slopes] + slopes
+
+
+def starves(theta, answers):
+    """Whether ĝ is exactly 0 just when none or all are correct."""
+    return bool((shipped_estimate(theta, answers) == 0).all()) == (answers.count(0) in (0, len(answers)))
+
+
+ALL_GROUPS = {"theta": strategies.vectors(3, 4), "size": st.integers(1, 3)}
+GROUP = {"theta": strategies.vectors(3, 4), "answers": st.lists(st.integers(0, 2), min_size=1, max_size=5)}
+THEOREM = Theorem(
+    slug="group_relative_zero_gradient",
+    title="a group-relative gradient is exactly 0 unless the group has a correct and a wrong answer",
+    statement="""Softmax policy π over a finite set of responses with free logits; reward r in {0, 1}, ε in (0, 1) the
+    probability of a correct response, J = E_π r. Draw y₁ … y_n i.i.d. from π; r̄ is the mean of r_i = r(y_i), s their
+    standard deviation, ĝ = (1/n) Σ (r_i − r̄) ∇ ln π(y_i). (a) ĝ = 0 iff none or all of them are correct, with
+    probability (1 − ε)ⁿ + εⁿ; then ĝ/(s + δ), δ > 0, is 0 too, and otherwise neither is. (b) E ĝ = (1 − 1/n) ∇J. (c)
+    While π stays as it is, the expected number of steps to the first correct response is 1/(1 − (1 − ε)ⁿ) ≥ 1/(nε),
+    and to the first ĝ ≠ 0 it is 1/(1 − (1 − ε)ⁿ − εⁿ), n ≥ 2. For n = 1, ĝ is always 0.""",
+    formula=(
+        r"\Pr(\hat g = 0) = (1 - \varepsilon)^n + \varepsilon^n, \qquad "
+        r"\mathbb{E}\,\hat g = \bigl(1 - \tfrac{1}{n}\bigr) \nabla J"
+    ),
+    assumptions=(
+        "responses are drawn independently from the current policy; none is supplied",
+        "tabular softmax, a reward in {0, 1}, no KL term in ĝ",
+        "(c) no update while ĝ = 0: no momentum, no weight decay, no other prompt that moves π",
+    ),
+    proof="""As Σ (r_i − r̄) = 0, n ĝ = Σ (r_i − r̄) e_{y_i}, e_y the unit vector of y. (a) With k of n correct, the
+    entries of ĝ over the correct responses sum to k(n − k)/n², which is 0 iff k is 0 or n, and then every r_i − r̄ is
+    0; with δ = 0 the same sum of ĝ/s is s. (b) ĝ is the mean over the n² ordered pairs of draws of half (r_i − r_j)
+    (e_{y_i} − e_{y_j}); n of the pairs are a draw with itself, and give 0, the others have mean ∇J. (c) The number of
+    steps is geometric: its mean is Σ_j gʲ, g the probability of a step without success. (1 − ε)ⁿ ≥ 1 − nε by
+    induction over n.""",
+    by_hand=(
+        "the double sums over pairs, Σ (a_i − a_j)(b_i − b_j) = 2n Σ a_i b_i − 2 Σ a_i Σ b_j; the binomial ends in (a)",
+        "both inductions over n from their steps, and Σ_{j<N} gʲ → 1/(1 − g)",
+    ),
+    checks=(
+        Identity("P(ĝ = 0), n = 1", zero_probability(1), 1),
+        *[Identity(f"P(ĝ = 0), n = {i}", zero_probability(i), (1 - W[0]) ** i + W[0] ** i) for i in (2, 3)],
+        Identity("the entries of ĝ over the correct ones, summed", k * (1 - share) / (k + m), entries),
+        Sign("k correct and m wrong: ĝ ≠ 0", entries, ">"),
+        Sign("k correct and m wrong: ĝ/(s + δ) ≠ 0", entries / (deviation + delta), ">"),
+        Identity("s² = r̄(1 − r̄)", deviation**2, share * (1 - share)),
+        Identity("the same sum of ĝ/s is s", entries / deviation, deviation),
+        Identity("a mean over pairs, any n", (sum_rx - sum_r * sum_x / n) / n, (n * sum_rx - sum_r * sum_x) / n**2),
+        *[
+            Identity(
+                f"E ĝ = (1 − 1/n) ∇J, n = {i}, component {j + 1} of 3, {len(correct)} correct",
+                mean_over_groups(i, lambda vector, j=j: vector[j], correct),
+                (1 - sp.Rational(1, i)) * slope(j, correct),
+            )
+            for i, j, correct in (*product((2, 3), range(3), [(0,)]), (2, 0, (0, 1)), (2, 2, (0, 1)))
+        ],
+        Identity("(1 − gʲ)/(1 − g), step, g = 1 − ε", (1 - missed.subs(n, n + 1)) / eps, (1 - missed) / eps + missed),
+        Identity("(1 − ε)ⁿ − 1 + nε, step", bernoulli.subs(n, n + 1), (1 - eps) * bernoulli + n * eps**2),
+        Sign("its remainder nε² is positive", n * eps**2, ">"),
+        Shipped("all groups of n through mi.mean: E ĝ, and ∇J", ALL_GROUPS, shipped_mean, proved_mean, examples=6),
+        Tested("mi.mean's ĝ is exactly 0 iff none or all are correct", GROUP, starves, examples=25, cross_check=True),
+    ),
+    false_neighbours=(
+        Identity("P(ĝ = 0) = (1 − ε)ⁿ, n = 2", zero_probability(2), (1 - W[0]) ** 2),
+        Identity("ĝ is unbiased, n = 2", mean_over_groups(2, lambda vector: vector[0]), slope(0)),
+        Identity(
+            "ĝ/s has the mean (1 − 1/n) ∇J, n = 2 (s = ½ if ĝ ≠ 0)",
+            mean_over_groups(2, lambda v: 2 * v[0]),
+            slope(0) / 2,
+        ),
+        Sign("the expected wait is at most 1/(nε), n ≥ 2", bernoulli.subs(n, n + 1), "<="),
+    ),
+    uses=("starvation_on_policy",),
+    about=("mean",),
+    reference="Williams 1992; Shao et al. 2024 (arXiv 2402.03300), GRPO.",
+)

@@ -1,0 +1,1 @@
+"""What a finite sample costs: bias, variance, missed mass, effective sample size."""

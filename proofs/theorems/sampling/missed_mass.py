@@ -1,0 +1,105 @@
+"""A region of Q-mass ε is missed by all M negatives with probability (1 − ε)^M, and then DV's sample is blind to it."""
+
+from itertools import product
+
+import sympy as sp
+import torch
+
+import mi_estimators as mi
+from proofs.engine import strategies
+from proofs.engine.shipped import Shipped, batches, tensor
+from proofs.engine.symbolic import Identity, Sign, minimum
+from proofs.engine.theorem import Theorem
+from proofs.engine.vocabulary import normalised, positives, reals
+
+e, k, x, off_region, on_region = positives("e k x u v")  # ε = e/(1 + e), P(A) = k/(1 + k); parts of E_Q e^T
+mean, c = reals("m c")  # E_P T, and what is added to the critic on A
+M = sp.Symbol("M", positive=True, integer=True)
+eps, p = e / (1 + e), k / (1 + k)
+law = normalised(positives("b1 b2 b3"))  # A is the first of three atoms
+raised = mean + p * c - sp.log(off_region + on_region * sp.exp(c))  # DV at T + c·1_A
+
+
+def missed(size):
+    """The probability that none of `size` draws is in A, enumerated."""
+    draws = product(range(3), repeat=size)
+    return sum(sp.prod(law[i] for i in atoms) for atoms in draws if 0 not in atoms)
+
+
+def blind(q, t, c, size):
+    """The probability that mi.dv has one and the same value for two critics that differ by c on the first atom."""
+    (atoms, weights), positive = batches(q, size), torch.zeros(1, dtype=torch.float64)
+    one, other = (mi.dv(positive.expand(len(atoms), 1), tensor(s)[atoms]) for s in (t, (t[0] + c, *t[1:])))
+    return float(weights @ ((one - other).abs() < 1e-12).double())
+
+
+def growth(t, negatives, c, size):
+    """How much mi.dv grows if the critic is raised by c on A, with the first positives in A and no negative."""
+    raised = tensor(t) + c * (torch.arange(len(t)) < size)
+    return float(mi.dv(raised, tensor(negatives)) - mi.dv(tensor(t), tensor(negatives)))
+
+
+RAISED = {"t": strategies.vectors(3, 3), "c": strategies.temperatures(), "size": strategies.counts(3)}
+THEOREM = Theorem(
+    slug="missed_mass",
+    title="mass ε is missed by all M negatives with probability (1 − ε)^M, and DV's sample value is then blind to it",
+    statement="""Let A be a region of mass Q(A) = ε in (0, 1) and let M negatives be i.i.d. from Q. (a) None of them is
+    in A with probability (1 − ε)^M, and 1 − Mε ≤ (1 − ε)^M ≤ e^{−εM}. So M ≥ ln(1/δ)/ε negatives suffice to miss A with
+    probability at most δ in (0, 1), and fewer than (1 − δ)/ε never do. (b) If none is in A, the plug-in value DV_M, the
+    positives' mean of T minus ln (1/M) Σ e^{T_j}, depends on the critic on A through the positives alone: it grows by
+    c·P̂(A) under T → T + c·1_A, with P̂(A) the share of the positives in A: without bound in c if P̂(A) > 0. The exact
+    DV(T + c·1_A) is strictly concave in c, and tends to −∞ as c → ∞ if P(A) < 1. Both happen, a positive in A and no
+    negative, with probability (1 − ε)^M (1 − (1 − P(A))^N) for N positives drawn i.i.d. from P, independently.""",
+    formula=r"1 - M\varepsilon \;\le\; \Pr[\text{no negative in } A] = (1 - \varepsilon)^M \;\le\; e^{-\varepsilon M}",
+    assumptions=(
+        "the M negatives are i.i.d. from Q, and A does not depend on them",
+        "(b) a critic that is free to move on A alone; 0 < E_Q eᵀ < ∞, and e^T has mass on A and off it",
+        "(b), the last probability: positives i.i.d. from P and independent of the negatives",
+    ),
+    proof="""(a) Independence. The lower bound (Bernoulli) by induction: (1 − ε)^{M+1} − 1 + (M + 1) ε = (1 − ε)((1 −
+    ε)^M − 1 + Mε) + Mε². The upper one: ln(1 − ε) ≤ −ε, from x − 1 − ln x ≥ 0 at x = 1 − ε. If (1 − ε)^M ≤ δ, then 1 −
+    Mε ≤ δ. (b) A critic's values on A do not occur among the negatives' scores. Exactly, with E_Q eᵀ = u + v (off A and
+    on it), DV(T + c·1_A) = E_P T + c·P(A) − ln(u + v eᶜ) = E_P T − (1 − P(A)) c − ln(v + u e^{−c}).""",
+    by_hand=(
+        "(a) is enumerated for 3 atoms and M ≤ 3; any M: independence; the induction over M from its step",
+        "(b) what does not occur in a sum does not change it; two independent events multiply",
+    ),
+    checks=(
+        *[Identity(f"(a) the probability, M = {i}", missed(i), (1 - law[0]) ** i) for i in (1, 2, 3)],
+        Identity(
+            "(a) (1 − ε)^M − 1 + Mε, step",
+            (1 - eps) ** (M + 1) - 1 + (M + 1) * eps,
+            (1 - eps) * ((1 - eps) ** M - 1 + M * eps) + M * eps**2,
+        ),
+        Sign("(a) its remainder Mε² is positive", M * eps**2, ">"),
+        *minimum("(a) x − 1 − ln x", x - 1 - sp.log(x), x, sp.Integer(1), sp.Integer(0)),
+        Identity("(a) at x = 1 − ε", (x - 1 - sp.log(x)).subs(x, 1 - eps), -eps - sp.log(1 - eps)),
+        Sign("(b) DV(T + c·1_A) is strictly concave in c", sp.diff(raised, c, 2), "<"),
+        Identity(
+            "(b) DV(T + c·1_A) = E_P T − (1 − P(A)) c − ln(v + u e^{−c})",
+            raised,
+            mean - (1 - p) * c - sp.log(on_region + off_region * sp.exp(-c)),
+        ),
+        Shipped(
+            "mi.dv is blind to the first atom with probability (1 − ε)^M, over all batches",
+            RAISED | {"q": strategies.laws(3)},
+            blind,
+            lambda q, t, c, size: (1 - q[0]) ** size,
+        ),
+        Shipped(
+            "mi.dv grows by c·P̂(A) with no negative in A",
+            RAISED | {"negatives": strategies.vectors(4)},
+            growth,
+            lambda t, negatives, c, size: c * size / len(t),
+        ),
+    ),
+    false_neighbours=(
+        Sign("(1 − ε)^M ≤ 1 − Mε", 1 - M * eps - (1 - eps) ** M, ">="),
+        Sign("(1 − ε)^M ≥ e^{−εM}", M * (sp.log(1 - eps) + eps), ">="),
+        Identity("the probability is 1 − ε^M, M = 2", missed(2), 1 - law[0] ** 2),
+        Identity("M copies of one negative miss A as rarely, M = 2", missed(1), (1 - law[0]) ** 2),
+        Sign("the exact DV grows with c as well", sp.diff(raised, c), ">"),
+    ),
+    about=("dv",),
+    reference="McAllester & Stratos 2020 (arXiv 1811.04251) on the unseen tail; Bernoulli's inequality.",
+)

@@ -1,0 +1,113 @@
+"""Log-probabilities against a naive float64 computation; batches against what they were made of."""
+
+import pytest
+import torch
+from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel, set_seed
+
+from llm_adapter.data.collate import collate, split_rows, sum_responses
+from llm_adapter.data.load import TokenizedExample
+from llm_adapter.loss import logprobs
+from llm_adapter.loss.logprobs import choose_log_probs, log_probs_from_head, log_probs_from_logits
+from llm_adapter.models import disable_dropout, load_model
+
+EXAMPLES = [
+    TokenizedExample(1, [5, 6, 7], ([8, 9], [10], [11, 12, 13])),
+    TokenizedExample(2, [5], ([1, 1, 1, 1], [20])),
+]
+
+
+@pytest.fixture(scope="module")
+def model():
+    set_seed(0)
+    return load_model("builtin").eval()
+
+
+def naive(model, prompt, completion):
+    """Sum ln π over the completion by one float64 pass over one unpadded row."""
+    with torch.no_grad():
+        logits = model.double()(input_ids=torch.tensor([prompt + completion])).logits[0]
+    model.float()
+    steps = range(len(prompt) - 1, len(prompt) + len(completion) - 1)
+    return sum(logits[t].log_softmax(-1)[token].item() for t, token in zip(steps, completion, strict=True))
+
+
+@pytest.mark.parametrize("function", [log_probs_from_head, log_probs_from_logits])
+@pytest.mark.parametrize("chunk", [logprobs.CHUNK, 1000])
+def test_sums_equal_naive_float64_whatever_the_padding(model, function, chunk, monkeypatch):
+    monkeypatch.setattr(logprobs, "CHUNK", chunk)
+    batch = collate(EXAMPLES, pad_id=1)  # also the EOS and a response token: masks go by position
+    found = sum_responses(function(model, batch), batch["lengths"])
+    order = [(0, 0), (1, 0), (0, 1), (0, 2), (1, 1)]
+    expected = [naive(model, EXAMPLES[i].prompt, EXAMPLES[i].completions[j]) for i, j in order]
+    torch.testing.assert_close(found.double(), torch.tensor(expected, dtype=torch.float64), rtol=0, atol=2e-5)
+    for (i, j), value in zip(order, found, strict=True):
+        alone = TokenizedExample(1, EXAMPLES[i].prompt, (EXAMPLES[i].completions[j], [2]))
+        assert function(model, collate([alone]))[:-1].sum().item() == pytest.approx(value.item(), abs=2e-5)
+
+
+def test_gradients_of_both_ways_agree_in_chunks(model, monkeypatch):
+    batch = collate(EXAMPLES)
+    gradients = []
+    for function, chunk in ((log_probs_from_logits, logprobs.CHUNK), (log_probs_from_head, 1000)):
+        monkeypatch.setattr(logprobs, "CHUNK", chunk)
+        model.zero_grad()
+        function(model, batch).sum().backward()
+        gradients.append(model.get_output_embeddings().weight.grad.clone())
+    torch.testing.assert_close(*gradients)
+
+
+def test_the_head_is_itself_again(model):
+    assert log_probs_from_head(model, collate(EXAMPLES)).shape == (11,)  # one for each response token
+    assert "forward" not in vars(model.get_output_embeddings())
+
+
+def test_bf16_weights_give_float32_accurate_log_softmax():
+    set_seed(0)
+    model = load_model("builtin").bfloat16().eval()
+    batch = collate(EXAMPLES)
+    found = log_probs_from_head(model, batch)
+    hidden = model.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+    logits = hidden.double() @ model.lm_head.weight.double().T
+    exact = logits.flatten(0, 1)[batch["sources"]].log_softmax(-1).gather(-1, batch["targets"][:, None])[:, 0]
+    torch.testing.assert_close(found.double(), exact, rtol=0, atol=1e-5)
+
+
+def test_heads_with_scaled_or_capped_logits_are_recognised(model):
+    probe = collate([TokenizedExample(1, [3], ([5, 8], [13, 21]))])
+    assert choose_log_probs(model, probe) is log_probs_from_head
+    set_seed(0)
+    tiny = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "head_dim": 8}
+    config = Gemma2Config(vocab_size=32, num_key_value_heads=2, final_logit_softcapping=0.1, **tiny)
+    capped = Gemma2ForCausalLM(config).eval()
+    with torch.no_grad():
+        capped.get_output_embeddings().weight.mul_(50)
+    assert choose_log_probs(capped, probe) is log_probs_from_logits
+
+
+def test_disable_dropout_makes_training_deterministic():
+    set_seed(0)
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=32, n_positions=16, n_embd=16, n_layer=1, n_head=2)).train()
+    batch = collate(EXAMPLES)
+    assert not torch.equal(log_probs_from_head(model, batch), log_probs_from_head(model, batch))
+    disable_dropout(model)
+    assert torch.equal(log_probs_from_head(model, batch), log_probs_from_head(model, batch))
+
+
+def test_ragged_batch():
+    batch = collate(EXAMPLES, pad_id=1)
+    assert batch["negatives"].tolist() == [[True, True], [True, False]]
+    assert batch["input_ids"].tolist() == [
+        [5, 6, 7, 8, 9, 1],
+        [5, 1, 1, 1, 1, 1],
+        [5, 6, 7, 10, 1, 1],
+        [5, 6, 7, 11, 12, 13],
+        [5, 20, 1, 1, 1, 1],
+    ]
+    assert batch["attention_mask"].sum(-1).tolist() == [5, 5, 4, 6, 2]
+    assert batch["lengths"].tolist() == [2, 4, 1, 3, 1]
+    assert batch["targets"].tolist() == [8, 9, 1, 1, 1, 1, 10, 11, 12, 13, 20]
+    assert batch["sources"].tolist() == [2, 3, 6, 7, 8, 9, 14, 20, 21, 22, 24]
+    assert "reference" not in batch
+    chosen, rejected = split_rows(torch.arange(1.0, 6.0), batch["negatives"])
+    assert chosen.tolist() == [1, 2]
+    assert rejected.tolist() == [[3, 4], [5, 0]]

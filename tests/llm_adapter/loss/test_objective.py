@@ -1,0 +1,146 @@
+"""Objective: every cell is the library's loss; batches, smoothing, ragged K and theory's words about them."""
+
+import math
+
+import pytest
+import torch
+
+import mi_estimators as mi
+from llm_adapter.loss.objective import Objective
+
+Z = (
+    torch.tensor([0.4, -0.3, 0.1], dtype=torch.float64),
+    torch.tensor([[-0.2, 0.5], [0.1, 0.0], [-0.7, 0.3]], dtype=torch.float64),
+)
+MASK = torch.tensor([[True, True], [True, False], [True, True]])
+ALL = [Objective(bound=bound) for bound in mi.PREFERENCE_BOUNDS] + [Objective(loss=loss) for loss in mi.ALTERNATIVES]
+
+
+@pytest.mark.parametrize("bound", mi.PREFERENCE_BOUNDS)
+@pytest.mark.parametrize("mix", [0.5, 0.9, 1.0])
+def test_a_cell_is_the_librarys_loss_of_beta_z(bound, mix):
+    found = Objective(bound=bound, mix=mix, beta=0.3).losses(*Z, MASK)
+    torch.testing.assert_close(found, mi.preference_loss(0.3 * Z[0], 0.3 * Z[1], bound, mix, mask=MASK))
+
+
+@pytest.mark.parametrize("loss", mi.ALTERNATIVES)
+def test_a_compared_loss_is_the_mean_over_an_examples_pairs(loss):
+    one = MASK.clone()
+    one[:, 1] = False
+    pair = mi.ALTERNATIVES[loss]
+    if loss in ("kto", "bco"):  # their threshold is the batch's mean reward
+        mean = 0.3 * torch.cat([Z[0], Z[1][:, 0]]).mean()
+        option = {"kto": "reference_point", "bco": "shift"}[loss]
+        expected = pair(Z[0], Z[1][:, 0], 0.3, **{option: mean.clamp_min(0) if loss == "kto" else mean})
+    else:
+        expected = pair(Z[0], Z[1][:, 0], 0.3)
+        both = (pair(Z[0], Z[1][:, 0], 0.3) + pair(Z[0], Z[1][:, 1], 0.3)) / 2
+        found = Objective(loss=loss, beta=0.3).losses(*Z, torch.ones_like(MASK))
+        torch.testing.assert_close(found, both)
+    torch.testing.assert_close(Objective(loss=loss, beta=0.3).losses(*Z, one), expected)
+
+
+@pytest.mark.parametrize("objective", ALL, ids=lambda o: o.name)
+def test_absent_negatives_do_not_count(objective):
+    other = Z[1].clone()
+    other[1, 1] = 3.0  # absent in MASK
+    torch.testing.assert_close(objective.losses(Z[0], other, MASK), objective.losses(*Z, MASK))
+    pull, push = objective.coefficients(*Z, MASK)
+    assert pull.shape == (3,)
+    assert push[1, 1] == 0
+
+
+@pytest.mark.parametrize("objective", ALL, ids=lambda o: o.name)
+def test_coefficients_are_slopes(objective):
+    def total(shift_w, shift_l):
+        return objective.losses(Z[0] + shift_w, Z[1] + shift_l, MASK).sum().item()
+
+    pull, push = objective.coefficients(*Z, MASK)
+    if objective.loss not in ("kto", "bco"):  # their thresholds move with a finite step
+        h = 1e-6
+        assert -(total(h, 0) - total(-h, 0)) / (2 * h) == pytest.approx(objective.beta * pull.sum().item(), abs=1e-4)
+        assert (total(0, h) - total(0, -h)) / (2 * h) == pytest.approx(objective.beta * push.sum().item(), abs=1e-4)
+    assert pull.isfinite().all()
+
+
+def test_smoothing_turns_one_label_round():
+    one = torch.ones(3, 1, dtype=torch.bool)
+    smoothed = Objective("dv", beta=0.3, label_smoothing=0.1).losses(Z[0], Z[1][:, :1], one)
+    margin = 0.3 * (Z[0] - Z[1][:, 0])
+    published = -0.9 * torch.nn.functional.logsigmoid(margin) - 0.1 * torch.nn.functional.logsigmoid(-margin)
+    torch.testing.assert_close(smoothed, published)  # conservative DPO (Mitchell 2023)
+    ragged = Objective("js", label_smoothing=0.1).losses(*Z, MASK)
+    swapped = mi.preference_loss(0.1 * Z[1][1:2, 0], 0.1 * Z[0][1:2])
+    expected = 0.9 * mi.preference_loss(0.1 * Z[0][1:2], 0.1 * Z[1][1:2, 0]) + 0.1 * swapped
+    torch.testing.assert_close(ragged[1:2], expected)
+
+
+def test_negatives_of_the_whole_batch():
+    found = Objective("infonce", beta=0.3, negatives="batch").losses(*Z, MASK)
+    flat = 0.3 * Z[1][MASK]
+    expected = [torch.cat([0.3 * z[None], flat]).logsumexp(0) - 0.3 * z for z in Z[0]]
+    torch.testing.assert_close(found, torch.stack(expected))
+    pure = Objective("dv", mix=1.0, beta=0.3, negatives="batch").losses(*Z, MASK).mean()
+    torch.testing.assert_close(pure, -mi.dv(0.3 * Z[0], flat))  # one DV bound of the batch
+
+
+@pytest.mark.parametrize("objective", ALL, ids=lambda o: o.name)
+def test_theory_names_the_start_and_a_floor_below_it(objective):
+    said = objective.theory([2, 1, 2])
+    assert said["loss_start"] == pytest.approx(objective.losses(0 * Z[0], 0 * Z[1], MASK).mean().item(), abs=1e-9)
+    assert said["loss_floor"] is None or said["loss_floor"] < said["loss_start"]
+
+
+def test_theory_says_nothing_where_a_setting_voids_it():
+    assert Objective().theory([1])["anchor"] == pytest.approx(math.log(2))
+    assert Objective(label_smoothing=0.1).theory([1])["no_collapse_interval"] is None
+    assert Objective("infonce", negatives="batch").theory([1])["loss_start"] is None
+    assert "at most ln 2" in Objective("dv").theory([1])["bounds"]
+    assert Objective("dv").theory([2])["bounds"] is None
+    assert "JSD" in Objective().theory([2])["bounds"]
+
+
+EVERY = [*ALL, Objective(negatives="batch"), Objective("infonce", negatives="batch")]
+EVERY += [Objective(loss=loss, label_smoothing=0.1) for loss in ("kto", "bco")]
+
+
+@pytest.mark.parametrize("objective", EVERY, ids=lambda o: o.name)
+def test_theory_asks_no_other_process(objective, monkeypatch):
+    def asked(*_):  # gathering tensors of the CPU under nccl fails, and one process alone would wait for ever
+        raise AssertionError("expected no collective call")
+
+    monkeypatch.setattr("llm_adapter.loss.objective.of_all_processes", asked)
+    assert set(objective.theory([1, 2])) == {"loss_start", "loss_floor", "anchor", "no_collapse_interval", "bounds"}
+
+
+@pytest.mark.parametrize("objective", [Objective(negatives="batch", label_smoothing=0.1), *EVERY[-2:]])
+def test_processes_of_unequal_k_ask_one_another_equally_often(objective):
+    def calls(mask, largest):
+        count = []
+
+        def everyone(values):
+            count.append(values)
+            return values.new_tensor([1.0, largest]) if len(count) == turns_at else values
+
+        turns_at = 2  # the first is the loss itself, the second asks for the number of turns
+        losses = objective.losses(Z[0], Z[1][:, : mask.shape[1]], mask, everyone)
+        return len(count), losses
+
+    one, found = calls(MASK[:, :1], 2.0)
+    two, _ = calls(MASK, 2.0)
+    assert one == two
+    torch.testing.assert_close(found, calls(MASK[:, :1], 1.0)[1])  # the turn of another process changes nothing here
+
+
+@pytest.mark.parametrize("loss", ["kto", "bco"])
+def test_a_turn_that_an_example_lacks_leaves_it_as_it_is(loss):
+    objective = Objective(loss=loss, beta=0.3, label_smoothing=0.1)
+    means = []
+
+    def everyone(values):
+        means.append(values.sum().item())
+        return values
+
+    objective.losses(*Z, MASK, everyone)
+    rewards = [means[0], *means[2:]]  # of the loss, then of each turn: the same responses, so the same threshold
+    assert rewards == pytest.approx([rewards[0]] * 3)

@@ -1,0 +1,146 @@
+"""Runs that are killed or stopped, as real processes, and go on: bit by bit the run that nobody interrupted."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from llm_adapter.arguments.training import PAIRS
+from llm_adapter.training.checkpoints import INCOMPLETE
+
+# 24 pairs, 4 a step: 6 steps an epoch, so that checkpoints 3 and 6 lie in the middle and at the end of one; two batches
+# a step; a log every 2 steps, so that checkpoint 3 lies between two logs; a readout of gradients at odd steps
+FLAGS = "--max_steps 9 --per_device_train_batch_size 2 --gradient_accumulation_steps 2 --logging_steps 2 --seed 3"
+FLAGS += " --save_strategy steps --save_steps 3 --diagnostics_steps 3 --disable_tqdm true --warmup_steps 2"
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "few.jsonl"
+    shortest = sorted(PAIRS.read_text().splitlines(keepends=True), key=len)[:24]
+    path.write_text("".join(shortest))
+    path.with_name("eval.jsonl").write_text("".join(shortest[:4]))
+    return str(path)
+
+
+def command(log, flags, at=None, action="kill"):
+    """Run the command in this process; at the n-th call of a trainer's method, (name, n), kill or signal it."""
+    from llm_adapter import train
+    from llm_adapter.training.trainer import PreferenceTrainer
+
+    torch.set_num_threads(1)
+    with open(log, "a", buffering=1) as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    if at:
+        name, count = at
+        original, calls = getattr(PreferenceTrainer, name), []
+
+        def method(self, *args, **kwargs):
+            calls.append(name)
+            if len(calls) == count:
+                os.kill(os.getpid(), {"kill": signal.SIGKILL, "int": signal.SIGINT, "term": signal.SIGTERM}[action])
+            return original(self, *args, **kwargs)
+
+        setattr(PreferenceTrainer, name, method)
+    raise SystemExit(train.main(flags))
+
+
+def start(processes, out, few, *flags, **options):
+    out.mkdir(exist_ok=True)
+    flags = [
+        "--output_dir",
+        str(out),
+        "--train_data",
+        few,
+        "--eval_data",
+        few.replace("few", "eval"),
+        *FLAGS.split(),
+        *flags,
+    ]
+    process = processes.Process(target=command, args=(str(out / "log"), flags), kwargs=options)
+    process.start()
+    return process
+
+
+def finish(process):
+    process.join(120)
+    return process.exitcode
+
+
+def left(out):
+    """What a run leaves: the lines of metrics.jsonl without what a clock says, and the weights."""
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    lines = [[(k, v) for k, v in line.items() if not k.endswith(("runtime", "per_second"))] for line in lines]
+    return lines, load_file(out / "model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(processes, few, tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole") / "run"
+    assert finish(start(processes, out, few)) == 0
+    lines, weights = left(out)
+    assert [dict(line)["step"] for line in lines] == [1, 2, 4, 6, 8, 9, 9]  # and the evaluation
+    return lines, weights
+
+
+def assert_goes_on(processes, out, few, uninterrupted):
+    assert finish(start(processes, out, few, "--resume_from_checkpoint", "true")) == 0, (out / "log").read_text()
+    lines, weights = left(out)
+    assert lines == uninterrupted[0]
+    assert weights.keys() == uninterrupted[1].keys()
+    for name, value in weights.items():
+        assert value.equal(uninterrupted[1][name]), name
+
+
+@pytest.mark.parametrize(
+    ("at", "checkpoints"),
+    [
+        (("compute_loss", 8), ["checkpoint-3"]),  # between the two batches of step 4
+        (("_save_rng_state", 2), ["checkpoint-3"]),  # while checkpoint-6 is written
+        (
+            ("evaluate", 1),
+            ["checkpoint-3", "checkpoint-6", "checkpoint-9"],
+        ),  # after training, before the model is saved
+    ],
+)
+def test_a_killed_run_goes_on_bit_by_bit(processes, few, tmp_path, uninterrupted, at, checkpoints):
+    assert finish(start(processes, tmp_path / "run", few, at=at)) == -signal.SIGKILL
+    out = tmp_path / "run"
+    assert sorted(path.name for path in out.glob("checkpoint-*")) == checkpoints
+    assert (out / INCOMPLETE).exists() == (at[0] == "_save_rng_state")
+    assert not (out / "model.safetensors").exists()
+    assert_goes_on(processes, out, few, uninterrupted)
+    assert not (out / INCOMPLETE).exists()
+    said = "removed what a run did not finish writing: checkpoint-6"
+    assert (said in (out / "log").read_text()) == (at[0] == "_save_rng_state")
+
+
+@pytest.mark.parametrize(("name", "status"), [("int", 130), ("term", 143)])
+def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(processes, few, tmp_path, uninterrupted, name, status):
+    out = tmp_path / "run"
+    assert finish(start(processes, out, few, at=("compute_loss", 9), action=name)) == status
+    assert sorted(path.name for path in out.glob("checkpoint-*")) == ["checkpoint-3", "checkpoint-5"]
+    said = (out / "log").read_text()
+    assert f"SIG{name.upper()}: stopped after step 5, checkpoint-5 is whole; to go on:\n" in said
+    assert said.endswith(" --resume_from_checkpoint true\n")
+    assert not (out / "model.safetensors").exists()
+    assert_goes_on(processes, out, few, uninterrupted)
+
+
+def test_a_second_interrupt_ends_at_once(processes, few, tmp_path):
+    out = tmp_path / "run"
+    process = start(processes, out, few, "--max_steps", "100000")
+    for _ in range(600):
+        if (out / "log").exists() and "     1 " in (out / "log").read_text():
+            break
+        time.sleep(0.1)
+    while process.is_alive():
+        os.kill(process.pid, signal.SIGINT)
+        os.kill(process.pid, signal.SIGINT)
+        process.join(1)
+    assert process.exitcode == 130

@@ -1,0 +1,299 @@
+"""TUBA, the interpolated bound and MINE's objective: what a baseline changes, exact over every batch of a small law."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import mi_estimators as mi
+from mi_estimators.bounds.scores import joint_and_product
+
+
+def random_law(seed: int, nx: int = 2, ny: int = 3) -> mi.laws.Finite:
+    generator = torch.Generator().manual_seed(seed)
+    logits = 4 * torch.randn(nx * ny, generator=generator, dtype=torch.float64)
+    return mi.laws.Finite(logits.log_softmax(0).reshape(nx, ny))
+
+
+def random_critic(seed: int, law: mi.laws.Finite, scale: float = 1.0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed + 999)
+    return law.log_ratio_matrix + scale * torch.randn(law.log_joint.shape, generator=generator)
+
+
+def all_batches(law: mi.laws.Finite, critic: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the score matrices (B, n, n) of every batch of n pairs, its probability (B,), and its x (B, n)."""
+    ny = law.log_joint.shape[1]
+    support = (law.log_joint.flatten() > -math.inf).nonzero().flatten().tolist()
+    atoms = torch.tensor(list(itertools.product(support, repeat=n)))
+    x, y = atoms // ny, atoms % ny
+    return critic[x.unsqueeze(2), y.unsqueeze(1)], law.log_joint.flatten()[atoms].sum(1).exp(), x
+
+
+laws = pytest.mark.parametrize(
+    "law", [random_law(s) for s in range(4)], ids=lambda law: f"I={law.mutual_information:.2f}"
+)
+
+
+@laws
+def test_tuba_bounds_the_information_for_every_baseline_and_is_tight_at_the_normaliser(law):
+    p, q = law.log_joint.flatten(), law.log_product.flatten()
+    for seed in range(5):
+        critic = random_critic(seed, law)
+        log_a = torch.randn(law.log_joint.shape[0], 1).expand_as(critic).flatten()
+        value = mi.tuba(critic.flatten(), critic.flatten(), log_a, p, q)
+        assert value <= law.mutual_information
+        shifted = (critic + log_a.reshape(critic.shape)).flatten()
+        torch.testing.assert_close(mi.tuba(shifted, shifted, log_a, p, q), law.exact(mi.nwj, critic))
+        # The best a(x) is E_Q e^{T(x, ·)}: there TUBA is the DV bound of every x, at least DV itself.
+        best = (critic + law.log_joint.logsumexp(0)).logsumexp(1, keepdim=True).expand_as(critic).flatten()
+        assert mi.tuba(critic.flatten(), critic.flatten(), best, p, q) >= max(value, law.exact(mi.dv, critic))
+    free = law.log_ratio_matrix + torch.tensor([[2.0], [-1.0]])
+    log_a = torch.tensor([[2.0], [-1.0]]).expand_as(free).flatten()
+    assert float(mi.tuba(free.flatten(), free.flatten(), log_a, p, q)) == pytest.approx(law.mutual_information)
+
+
+def test_tuba_at_no_baseline_is_nwj_and_at_the_sample_mean_is_dv():
+    joint, product = torch.randn(3, 5), torch.randn(3, 7)
+    torch.testing.assert_close(mi.tuba(joint, product, torch.tensor(0.0)), mi.nwj(joint, product), rtol=0, atol=0)
+    log_mean = mi.log_mean_exp(product).unsqueeze(-1)
+    torch.testing.assert_close(mi.tuba(joint, product, log_mean), mi.dv(joint, product))
+
+
+def test_flo_is_tuba_with_the_baseline_of_the_rows_positive():
+    scores, u = torch.randn(6, 6), torch.randn(6)  # u(x_i, y_i)
+    off = ~torch.eye(6, dtype=torch.bool)
+    ratio = (-u[:, None] + scores - scores.diagonal()[:, None]).exp()[off].reshape(6, 5)
+    flo = 1 - u.mean() - ratio.mean()  # Guo et al. 2022
+    log_a = joint_and_product((scores.diagonal() + u)[:, None].expand_as(scores))
+    torch.testing.assert_close(mi.tuba(*joint_and_product(scores), log_a), flo)
+
+
+@pytest.mark.parametrize("baseline", [torch.zeros(4), torch.zeros(2, 3), torch.zeros(2, 1, 3)])
+def test_tuba_refuses_a_baseline_that_does_not_broadcast(baseline):
+    with pytest.raises(ValueError, match="log_baseline: expected a shape that broadcasts to"):
+        mi.tuba(torch.zeros(3), torch.zeros(3), baseline)
+    with pytest.raises(ValueError, match="log_baseline: expected a shape that broadcasts to"):
+        mi.tuba(torch.zeros(3), torch.zeros(3), (torch.tensor(0.0), baseline))
+
+
+def test_tuba_refuses_what_is_not_a_finite_baseline():
+    for bad, message in ((torch.tensor(math.inf), "finite scores"), (0.0, "a torch tensor")):
+        with pytest.raises(ValueError, match=f"log_baseline: expected {message}"):
+            mi.tuba(torch.zeros(3), torch.zeros(4), bad)
+    with pytest.raises(ValueError, match="joint: expected finite"):
+        mi.tuba(torch.tensor([math.nan]), torch.zeros(4), torch.tensor(0.0))
+
+
+# The definition, one candidate set at a time; shares nothing with the shipped code.
+def interpolated_by_definition(scores, alpha, log_a, weights):
+    n = len(scores)
+    pairs = {(i, j): weights[i] * weights[j] for i in range(n) for j in range(n) if i != j}
+    total, value = sum(pairs.values()), 1.0
+    for (i, j), weight in pairs.items():
+
+        def baseline(left_out, i=i):
+            kept = [k for k in range(n) if k != left_out]
+            m = sum(weights[k] * math.exp(scores[i][k]) for k in kept) / sum(weights[k] for k in kept)
+            return alpha * m + (1 - alpha) * math.exp(log_a[i])
+
+        reward = scores[i][i] - math.log(baseline(j))
+        value += weight / total * (reward - math.exp(scores[i][j]) / baseline(i))
+    return value
+
+
+@given(n=st.integers(2, 5), alpha=st.floats(0, 1), scale=st.floats(0, 6), seed=st.integers(0, 10**6))
+def test_interpolated_is_its_definition(n, alpha, scale, seed):
+    generator = torch.Generator().manual_seed(seed)
+    scores = scale * torch.randn(n, n, generator=generator)
+    log_a, log_weights = torch.randn(2, n, generator=generator)
+    log_weights = log_weights.log_softmax(0)
+    value = mi.interpolated(scores, alpha, log_a, log_weights)
+    expected = interpolated_by_definition(scores.tolist(), alpha, log_a.tolist(), log_weights.exp().tolist())
+    assert float(value) == pytest.approx(expected, rel=1e-10, abs=1e-10)
+    uniform = torch.full((n,), -math.log(n))
+    torch.testing.assert_close(mi.interpolated(scores, alpha), mi.interpolated(scores, alpha, 0 * log_a, uniform))
+
+
+@given(n=st.integers(2, 8), alpha=st.floats(0.001, 1), scale=st.floats(0, 500), seed=st.integers(0, 10**6))
+def test_interpolated_stays_below_its_ceiling(n, alpha, scale, seed):
+    generator = torch.Generator().manual_seed(seed)
+    value = mi.interpolated(scale * (torch.eye(n) + torch.randn(n, n, generator=generator)), alpha)
+    assert value <= math.log((n - 1) / alpha) + (1 if alpha < 1 else 0) + 1e-9
+
+
+def test_interpolated_ends_are_infonce_and_tuba():
+    scores, log_a = torch.randn(5, 5), torch.randn(5)
+    rows = [torch.tensor([k for k in range(5) if k != j]) for j in range(5)]
+    leave_one_out = torch.stack(
+        [mi.dv(scores[i, i : i + 1], scores[i, rows[j]]) for i in range(5) for j in range(5) if i != j]
+    )
+    torch.testing.assert_close(mi.interpolated(scores, 1.0, log_a), leave_one_out.mean())
+    baseline = joint_and_product(log_a.unsqueeze(-1).expand_as(scores))
+    torch.testing.assert_close(mi.interpolated(scores, 0.0, log_a), mi.tuba(*joint_and_product(scores), baseline))
+
+
+@pytest.mark.parametrize("n", [2, 3])
+@laws
+def test_interpolated_expectation_over_all_batches(law, n):
+    for seed in range(3):
+        critic = random_critic(seed, law, scale=seed / 2)
+        scores, probability, x = all_batches(law, critic, n)
+        log_a = torch.randn(law.log_joint.shape[0])
+        value = {a: (probability * mi.interpolated(scores, a, log_a[x])).sum() for a in (0, 0.1, 0.5, 0.9, 1)}
+        assert all(v <= law.mutual_information + 1e-12 for v in value.values())
+        grid = log_a[:, None].expand_as(critic).flatten()
+        exact = mi.tuba(critic.flatten(), critic.flatten(), grid, law.log_joint.flatten(), law.log_product.flatten())
+        torch.testing.assert_close(value[0], exact)  # unbiased
+        fewer, fewer_probability, _ = all_batches(law, critic, n - 1)
+        torch.testing.assert_close(value[1], (fewer_probability * mi.infonce(fewer)).sum())
+
+
+def test_keeping_every_candidate_for_the_positive_is_not_a_bound():
+    law = mi.laws.Finite(torch.tensor([[0.499, 0.001], [0.001, 0.499]]).log())
+    scores, probability, _ = all_batches(law, law.log_ratio_matrix, 3)
+    alpha, off = 0.5, ~torch.eye(3, dtype=torch.bool)
+    with_all = scores.exp().mean(-1)
+    without = (scores.exp() * off).sum(-1) / 2
+    reward = scores.diagonal(dim1=1, dim2=2) - (alpha * with_all + (1 - alpha)).log()
+    false = 1 + (reward - without / (alpha * without + 1 - alpha)).mean(-1)
+    assert (probability * false).sum() > law.mutual_information
+    assert (probability * mi.interpolated(scores, alpha)).sum() < law.mutual_information
+
+
+def test_the_published_ceiling_of_the_interpolated_bound_is_exceeded():
+    law = mi.laws.Finite(torch.eye(10).div(10).log())  # y = x on 10 values: ln 10 nats
+    scores, probability, _ = all_batches(law, 400 * torch.eye(10) - 200, 3)
+    alpha, candidates = 0.9, 2
+    value = (probability * mi.interpolated(scores, alpha)).sum()
+    assert math.log(candidates / alpha) < value < 1 + math.log(candidates / alpha) < law.mutual_information
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+def test_interpolated_in_float32_at_large_scores(alpha):
+    scores = torch.tensor([[1e4, 9999.0, -1e4], [-1e4, 1e4, 9998.0], [1e4, -1e4, 9999.5]])
+    log_a = torch.tensor([9999.0, 1e4, 9998.5])
+    single = scores.float().requires_grad_()
+    value = mi.interpolated(single, alpha, log_a.float())
+    torch.testing.assert_close(value.double(), mi.interpolated(scores, alpha, log_a), rtol=1e-5, atol=1e-5)
+    (gradient,) = torch.autograd.grad(value, single)
+    assert gradient.isfinite().all()
+    (extreme,) = torch.autograd.grad(mi.interpolated(2 * single, max(alpha, 0.1)), single)
+    assert extreme.isfinite().all()
+
+
+def test_interpolated_derivative_and_functional_transforms():
+    scores, log_a = torch.randn(4, 4, 4).requires_grad_(), torch.randn(4, 4).requires_grad_()
+    assert torch.autograd.gradcheck(lambda s, a: mi.interpolated(s, 0.3, a), (scores, log_a))
+    logits = torch.zeros(4, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda w: mi.interpolated(scores[0].detach(), 0.3, None, w.log_softmax(0)), logits)
+    mapped = torch.func.vmap(torch.func.grad(lambda s: mi.interpolated(s, 0.3)))(scores.detach())
+    (gradient,) = torch.autograd.grad(mi.interpolated(scores, 0.3).sum(), scores)
+    torch.testing.assert_close(mapped, gradient)
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments"),
+    [
+        ("scores: expected square matrices of at least 2 rows", (torch.zeros(2, 3), 0.5)),
+        ("scores: expected square matrices of at least 2 rows", (torch.zeros(1, 1), 0.5)),
+        ("scores: expected at least 2 dim", (torch.zeros(3), 0.5)),
+        ("scores: expected finite", (torch.full((2, 2), math.nan), 0.5)),
+        (r"alpha: expected a number in \[0, 1\]", (torch.zeros(2, 2), 1.1)),
+        ("alpha: expected a number", (torch.zeros(2, 2), math.nan)),
+        ("log_baseline: expected a shape that broadcasts", (torch.zeros(2, 2), 0.5, torch.zeros(3))),
+        ("log_weights: expected log-weights with logsumexp 0", (torch.zeros(2, 2), 0.5, None, torch.zeros(2))),
+        ("log_weights: expected log-weights for shape", (torch.zeros(2, 2), 0.5, None, torch.zeros(3))),
+        (
+            "log_weights: expected mass on at least two rows",
+            (torch.zeros(2, 2), 0.5, None, torch.tensor([0.0, 1]).log()),
+        ),
+    ],
+)
+def test_interpolated_refuses_by_name(message, arguments):
+    with pytest.raises(ValueError, match=message):
+        mi.interpolated(*arguments)
+
+
+def test_interpolated_ignores_rows_without_mass():
+    scores = torch.randn(4, 4)
+    log_weights = torch.tensor([0.2, 0.0, 0.5, 0.3]).log()
+    kept = torch.tensor([0, 2, 3])
+    value = mi.interpolated(scores, 0.4, None, log_weights)
+    torch.testing.assert_close(value, mi.interpolated(scores[kept][:, kept], 0.4, None, log_weights[kept]))
+
+
+# MINE
+
+
+def gradients(objective, *scores):
+    return torch.autograd.grad(objective.sum(), scores)
+
+
+def test_mine_has_the_value_of_dv_and_the_gradient_of_tuba():
+    joint, product = torch.randn(3, 5).requires_grad_(), torch.randn(3, 7).requires_grad_()
+    log_ema = torch.randn(3)
+    objective, new = mi.mine(joint, product, log_ema, decay=0.9)
+    torch.testing.assert_close(objective, mi.dv(joint, product), rtol=0, atol=0)
+    batch = product.detach().exp().mean(-1)
+    torch.testing.assert_close(new, (0.9 * log_ema.exp() + 0.1 * batch).log())
+    assert not new.requires_grad
+    expected = gradients(mi.tuba(joint, product, new.unsqueeze(-1)), joint, product)
+    torch.testing.assert_close(gradients(objective, joint, product), expected)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"log_ema": torch.tensor(3.0), "decay": 0.0}])
+def test_mine_starts_as_dv(arguments):
+    joint, product = torch.randn(5).requires_grad_(), torch.randn(7).requires_grad_()
+    objective, new = mi.mine(joint, product, **arguments)
+    torch.testing.assert_close(new, mi.log_mean_exp(product.detach()))
+    torch.testing.assert_close(gradients(objective, joint, product), gradients(mi.dv(joint, product), joint, product))
+
+
+@laws
+@pytest.mark.parametrize("m", [1, 2, 3])
+def test_minibatch_gradient_is_unbiased_at_the_population_normaliser_and_dvs_is_not(law, m):
+    critic = random_critic(1, law).requires_grad_()
+    (population,) = torch.autograd.grad(law.exact(mi.dv, critic), critic)
+    atoms = torch.tensor(list(itertools.product(range(critic.numel()), repeat=m)))
+    log_probability = law.log_product.flatten()[atoms].sum(1)
+    joint = critic.flatten().expand(len(atoms), -1)  # the positives are exact; their term is linear
+    product = critic.flatten()[atoms]
+    log_p = law.log_joint.flatten()
+    log_z = mi.log_mean_exp(critic.detach().flatten(), law.log_product.flatten())
+    objective, _ = mi.mine(joint, product, log_z.expand(len(atoms)), 1 - 1e-13, log_p)
+    plain = mi.dv(joint, product, log_p)
+    mean = [
+        torch.autograd.grad((log_probability.exp() * v).sum(), critic, retain_graph=True)[0] for v in (objective, plain)
+    ]
+    torch.testing.assert_close(mean[0], population, rtol=1e-9, atol=1e-9)
+    assert (mean[1] - population).abs().max() > 1e-3
+
+
+def test_the_weights_of_the_negatives_are_bounded_in_float32_whatever_the_past():
+    joint, product = (t.float().requires_grad_() for t in (torch.tensor([1e4, -1e4]), torch.tensor([1e4, -1e4, 0.0])))
+    for log_ema in (-1e4, 0.0, 1e4):
+        objective, new = mi.mine(joint, product, torch.tensor(log_ema, dtype=torch.float32), decay=0.99)
+        assert new.dtype == torch.float32
+        assert objective == mi.dv(joint, product)
+        _, negative = gradients(objective, joint, product)
+        assert -100.1 < negative.sum() <= 0
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments"),
+    [
+        (r"decay: expected a number in \[0, 1\)", {"decay": 1.0}),
+        ("decay: expected a number", {"decay": -0.1}),
+        ("log_ema: expected finite", {"log_ema": torch.tensor(math.inf)}),
+        ("log_ema: expected a torch tensor", {"log_ema": 0.0}),
+        (r"log_ema: expected shape \(\), got \(3,\)", {"log_ema": torch.zeros(3)}),
+    ],
+)
+def test_mine_refuses_by_name(message, arguments):
+    with pytest.raises(ValueError, match=message):
+        mi.mine(torch.zeros(2), torch.zeros(2), **arguments)
+    with pytest.raises(ValueError, match="product: expected at least one"):
+        mi.mine(torch.zeros(2), torch.zeros(0))

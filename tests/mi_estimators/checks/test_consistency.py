@@ -1,0 +1,182 @@
+"""Self-consistency: which rows each check pairs, what it makes of the estimates, and what it refuses."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+import mi_estimators as mi
+from mi_estimators.checks.consistency import Check, additivity, data_processing, independence, self_consistency
+
+TINY = dict(steps=50, hidden=8, folds=2)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+class Told(mi.MIEstimator):
+    """An estimator that keeps the rows it is given and answers what it is told."""
+
+    seen: list
+    answers: list
+
+    def fit(self, x, y):
+        self.seen.append((x, y))
+        nats, stderr = self.answers[len(self.seen) - 1]
+        self.estimate_ = SimpleNamespace(nats=nats, stderr=stderr, estimator=mi.ESTIMATORS[self.estimator])
+        return self
+
+
+def told(*answers):
+    return type("Told", (Told,), {"seen": [], "answers": list(answers)})()
+
+
+X = torch.arange(200.0)[:, None] + torch.tensor([0.0, 1000.0])  # entries tell their row and column
+Y = -torch.arange(200.0)[:, None] - torch.tensor([0.0, 1000.0, 2000.0])
+
+
+def test_independence_pairs_no_row_with_itself():
+    estimator = told((0.03, 0.02))
+    check = independence(X, Y, estimator, seed=3)
+    ((x, y),) = estimator.seen
+    assert torch.equal(x, X)
+    assert torch.equal(y.sort(0, descending=True).values, Y)
+    assert bool((y[:, 0] != -x[:, 0]).all())
+    assert bool((y - y[:, :1] == Y - Y[:, :1]).all())  # rows stay whole
+    assert (check.value, check.expected, check.stderr) == (0.03, 0.0, 0.02)
+    assert check.z == pytest.approx(1.5)
+
+
+def test_data_processing_gives_y_with_and_without_its_function():
+    estimator = told((2.0, 0.1), (2.2, 0.2), (1.0, 0.1))
+    added, alone = data_processing(X, Y, estimator)
+    (_, whole), (x, both), (_, coarse) = estimator.seen
+    assert torch.equal(whole, Y)
+    assert torch.equal(x, X)
+    assert torch.equal(both, torch.cat([Y, Y[:, :2]], 1))
+    assert torch.equal(coarse, Y[:, :2])  # of three columns the last is dropped
+    assert (added.value, added.expected, added.relation) == (pytest.approx(1.1), 1, "=")
+    assert (alone.value, alone.expected, alone.relation) == (0.5, 1, "≤")
+    assert added.stderr == pytest.approx(1.1 * math.hypot(0.2 / 2.2, 0.1 / 2.0))
+
+
+def test_the_function_may_be_ones_own():
+    estimator = told((2.0, 0.1), (2.0, 0.1), (2.0, 0.1))
+    data_processing(X, Y, estimator, coarsen=lambda y: y[:, 2].numpy() // 50)
+    assert torch.equal(estimator.seen[2][1], Y[:, 2:] // 50)
+
+
+@pytest.mark.parametrize(("share", "levels"), [(0.5, {1, 3}), (0.1, {1, 3}), (0.95, {0, 2})])
+def test_a_single_column_is_cut_into_quarters_of_its_ranks(share, levels):
+    estimator = told(*[(2.0, 0.1)] * 6)
+    data_processing(X, Y[:, 0] ** 3, estimator)
+    assert estimator.seen[2][1].unique(return_counts=True)[1].tolist() == [50] * 4
+    data_processing(X, (torch.arange(200) < share * 200), estimator)
+    assert set(estimator.seen[5][1].flatten().tolist()) <= levels | {0, 1, 2, 3}
+    assert len(estimator.seen[5][1].unique()) == 2  # two values stay two
+
+
+def test_additivity_puts_two_disjoint_halves_side_by_side():
+    estimator = told((1.0, 0.05), (1.9, 0.1))
+    check = additivity(X[:199], Y[:199], estimator)
+    (_, _), (x, y) = estimator.seen
+    assert x.shape == (99, 4)
+    assert y.shape == (99, 6)
+    first, second = x[:, 0], x[:, 2]
+    assert len(torch.cat([first, second]).unique()) == 198
+    assert torch.equal(y[:, 0], -first)  # true pairs stay pairs
+    assert torch.equal(y[:, 3], -second)
+    assert (check.value, check.expected) == (1.9, 2.0)
+    assert check.stderr == pytest.approx(math.hypot(0.1, 1.9 * 0.05))
+
+
+@pytest.mark.parametrize(
+    ("check", "z", "ok"),
+    [
+        (Check("", 0.04, 0.0, 0.001), 40, True),  # within the tolerance of 0.05 nats
+        (Check("", 0.06, 0.0, 0.001), 60, False),
+        (Check("", -0.06, 0.0, 0.001), -60, False),
+        (Check("", 0.06, 0.0, 0.03), 2, True),
+        (Check("", 2.09, 2.0, 0.01), 9, True),  # within 5 %
+        (Check("", 1.85, 2.0, 0.01), -15, False),
+        (Check("", 0.2, 1.0, 0.01, "≤"), -80, True),
+        (Check("", 1.2, 1.0, 0.01, "≤"), 20, False),
+        (Check("", 0.0, 0.0, 0.0), 0, True),
+        (Check("", 0.1, 0.0, 0.0), math.inf, False),
+        (Check("", -0.1, 0.0, 0.0), -math.inf, False),
+    ],
+)
+def test_ok_is_three_standard_errors_or_the_tolerance(check, z, ok):
+    assert check.z == pytest.approx(z)
+    assert check.ok is ok
+
+
+def test_the_table_has_each_check_once():
+    estimator = told((1.0, 0.1), (1.0, 0.1), (0.6, 0.1), (2.1, 0.1), (0.2, 0.01))
+    table = self_consistency(X, Y, estimator)
+    assert table.estimate.nats == 1.0
+    assert [check.expected for check in table.checks] == [0, 1, 1, 2]
+    assert [check.ok for check in table.checks] == [False, True, True, True]
+    assert not table.ok
+    lines = str(table).splitlines()
+    assert lines[0] == "js: 1.000 ± 0.100 nats"
+    assert [line.split()[-1] for line in lines[2:]] == ["no", "yes", "yes", "yes"]
+    assert len({line.rindex(" ") for line in lines[1:]}) == 1  # columns are aligned
+
+
+def test_the_default_estimator_passes_on_a_gaussian():
+    x, y = mi.laws.Gaussian(0.7, 2).sample(600, seeded())
+    estimator = mi.MIEstimator(**TINY)
+    table = self_consistency(x.numpy(), y.numpy(), estimator)
+    assert table.ok, str(table)
+    assert not hasattr(estimator, "folds_")  # the estimator given is not fitted
+    assert independence(x, y, estimator) == table.checks[0]
+
+
+def test_a_saturated_lower_bound_fails_additivity():
+    x, y = mi.laws.Gaussian.with_information(6.0, 10).sample(600, seeded())
+    check = additivity(x, y, mi.MIEstimator("infonce", **TINY))
+    assert not check.ok
+    assert check.value < 1.5
+
+
+Z = torch.randn(200, generator=torch.Generator().manual_seed(8), dtype=torch.float64)
+BAD_CALLS = [
+    (r"y: expected as many rows as x \(200\), got 199", lambda: independence(X, Y[:199], told())),
+    ("x: expected finite", lambda: independence(X * math.nan, Y, told())),
+    ("x, y: expected at least 128 rows to cut in halves, got 127", lambda: additivity(X[:127], Y[:127], told())),
+    ("x, y: expected at least 128 rows", lambda: self_consistency(X[:127], Y[:127], told())),
+    ("estimator: expected an MIEstimator, got str", lambda: independence(X, Y, "js")),
+    ("seed: expected an integer of at least 0", lambda: independence(X, Y, told(), seed=-1)),
+    ("seed: expected an integer", lambda: additivity(X, Y, told((1.0, 0.1)), seed=0.5)),
+    (
+        r"coarsen: expected as many rows as y \(200\), got 100",
+        lambda: data_processing(X, Y, told((1.0, 0.1)), coarsen=lambda y: y[:100]),
+    ),
+    (
+        "coarsen: expected columns that vary",
+        lambda: data_processing(X, Y, told((1.0, 0.1)), coarsen=lambda y: 0 * y),
+    ),
+    (
+        "coarsen: expected a numpy array or a torch tensor",
+        lambda: data_processing(X, Y, told((1.0, 0.1)), coarsen=lambda y: y.tolist()),
+    ),
+    (
+        "x, y: expected an estimate of I.X; Y. more than 2 standard errors above 0",
+        lambda: additivity(X, Y, told((0.1, 0.06), (0.2, 0.1))),
+    ),
+    (
+        "x, y: expected an estimate .* got 1e-15 ± 1e-17",
+        lambda: data_processing(X, Y, told((1e-15, 1e-17), (1.0, 0.1), (1.0, 0.1))),
+    ),
+    ("x, y: expected an estimate", lambda: self_consistency(Z, np.roll(Z.numpy(), 1), mi.MIEstimator(**TINY))),
+]
+
+
+@pytest.mark.parametrize(("message", "call"), BAD_CALLS, ids=[str(i) for i in range(len(BAD_CALLS))])
+def test_bad_calls_are_refused_by_name(message, call):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,151 @@
+"""permutation_test: a uniform p-value whatever the critic, power, the statistic, and what it refuses."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import kstest
+
+import mi_estimators as mi
+from mi_estimators.checks.permutation import pairing_statistics, permutation_test
+
+TINY = dict(steps=50, hidden=8, folds=2)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def uniformity(p_values, permutations: int) -> float:
+    """Return the Kolmogorov–Smirnov p-value against the uniform law; ranks are spread over their steps."""
+    jitter = np.random.default_rng(0).uniform(size=len(p_values)) / (permutations + 1)
+    return kstest(np.array(p_values) - jitter, "uniform").pvalue
+
+
+def rank_p(statistics, generator) -> float:
+    first, *null = statistics
+    above, ties = sum(v > first for v in null), sum(v == first for v in null)
+    return (1 + above + int(torch.randint(ties + 1, (), generator=generator))) / (len(null) + 1)
+
+
+def test_p_is_uniform_for_independent_columns():
+    law, p_values, constant = mi.laws.Gaussian(0.0, 2), [], 0
+    for seed in range(60):
+        x, y = law.sample(200, seeded(seed))
+        kind = dict(anchor="copula") if seed % 3 == 0 else dict(anchor="none", critic="bilinear")
+        estimator = mi.MIEstimator(**TINY, **kind)
+        found = permutation_test(x, y, estimator, permutations=99, seed=1000 + seed)
+        p_values.append(found.p_value)
+        constant += len(set(found.null)) == 1
+    assert constant > 0  # some critics say "independent" everywhere
+    assert uniformity(p_values, 99) > 0.01
+    assert sum(p <= 0.05 for p in p_values) <= 8  # binomial(60, 0.05): 3 on average, above 8 once in 350
+
+
+SCORES = {
+    "correlation": lambda x, y: x @ y.mT,
+    "constant": lambda x, y: torch.zeros(len(x), len(y)),
+    "mostly tied": lambda x, y: (x @ y.mT).clamp(min=2.0),
+    "huge": lambda x, y: -1e4 * (x - y.mT) ** 2,
+}
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_p_is_uniform_whatever_the_critic(name):
+    generator, p_values = seeded(1), []
+    for _ in range(400):
+        x, y = torch.randn(2, 30, 1, generator=generator)
+        p_values.append(rank_p(pairing_statistics(SCORES[name], x, y, 39, generator), generator))
+    assert uniformity(p_values, 39) > 0.01
+
+
+def test_summed_over_the_folds_of_a_cross_fit_it_would_not_be():
+    """The false neighbour: each fold read by the sign of the other's correlation rejects twice too often."""
+    rng, permutations, runs = np.random.default_rng(0), 99, 1500
+    x, y = rng.normal(size=(2, runs, 2, 40))
+    observed = (x * y).sum(-1)  # (runs, folds)
+    signs = np.sign(observed[:, ::-1])  # the critic of a fold, trained on the other
+    null = np.stack([(x * rng.permuted(y, axis=-1)).sum(-1) for _ in range(permutations)])
+    summed = 1 + ((signs * null).sum(-1) >= (signs * observed).sum(-1)).sum(0)
+    single = 1 + ((signs * null)[..., 0] >= (signs * observed)[..., 0]).sum(0)
+    level, noise = 0.05, 4 * math.sqrt(0.05 * 0.95 / runs)
+    assert abs((single <= level * (permutations + 1)).mean() - level) < noise
+    assert (summed <= level * (permutations + 1)).mean() > level + noise
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_p_is_the_least_where_columns_depend(seed):
+    x, y = mi.laws.Gaussian(0.7, 2).sample(200, seeded(seed))
+    found = permutation_test(x.numpy(), y.numpy(), mi.MIEstimator(**TINY), permutations=99)
+    assert found.p_value == 0.01
+    assert found.statistic > max(found.null)
+    assert len(found.null) == 99
+    assert str(found).startswith("p = 0.01 ")
+
+
+def test_dependence_without_correlation_is_found():
+    x = torch.randn(400, generator=seeded(1))
+    y = x**2 + 0.3 * torch.randn(400, generator=seeded(2))
+    assert permutation_test(x, y, mi.MIEstimator(**{**TINY, "steps": 200}), permutations=99).p_value <= 0.02
+
+
+def test_the_critics_never_see_the_rows_that_are_tested():
+    x, y = mi.laws.Gaussian(0.7).sample(200, seeded())
+    trained = []
+
+    class Watched(mi.MIEstimator):
+        def fit(self, x, y):
+            trained.append(x)
+            return super().fit(x, y)
+
+        def score_matrix(self, x, y):
+            assert not bool(torch.isin(x, trained[0]).any())
+            assert len(x) == len(y) == 100
+            return super().score_matrix(x, y)
+
+    estimator = Watched(**TINY)
+    first = permutation_test(x, y, estimator, permutations=9, seed=5)
+    assert len(trained[0]) == 100
+    assert not hasattr(estimator, "folds_")
+    trained.clear()
+    assert permutation_test(x, y, estimator, permutations=9, seed=5) == first
+
+
+@pytest.mark.parametrize("n", [7, 512, 1300])
+def test_the_statistic_is_the_mean_reward_of_the_pairs(n):
+    x, y = torch.randn(2, n, 1, generator=seeded(4))
+    sizes = []
+
+    def score_matrix(a, b):
+        sizes.append(len(a))
+        return a @ b.mT
+
+    observed, *null = pairing_statistics(score_matrix, x, y, 50, seeded())
+    assert sum(sizes) == n
+    assert max(sizes) <= 512
+    assert observed == pytest.approx(float(torch.nn.functional.logsigmoid(x * y).mean()))
+    if n <= 512:  # a single group: random pairings average to the mean over the whole matrix
+        matrix = torch.nn.functional.logsigmoid(x @ y.mT).mean()
+        assert np.mean(null) == pytest.approx(float(matrix), abs=4 * np.std(null) / math.sqrt(50))
+
+
+X, Y = torch.randn(2, 200, generator=torch.Generator().manual_seed(0))
+BAD_CALLS = [
+    ("x, y: expected at least 128 rows to cut in halves, got 127", lambda: permutation_test(X[:127], Y[:127])),
+    (r"y: expected as many rows as x \(200\), got 150", lambda: permutation_test(X, Y[:150])),
+    ("y: expected finite", lambda: permutation_test(X, Y * math.inf)),
+    ("permutations: expected an integer of at least 1", lambda: permutation_test(X, Y, permutations=0)),
+    ("seed: expected an integer of at least 0", lambda: permutation_test(X, Y, seed=-1)),
+    ("estimator: expected an MIEstimator, got str", lambda: permutation_test(X, Y, "js")),
+    (
+        "estimator: expected finite scores of the tested rows",
+        lambda: pairing_statistics(lambda x, y: torch.full((9, 9), math.inf), X[:9], Y[:9], 3, seeded()),
+    ),
+]
+
+
+@pytest.mark.parametrize(("message", "call"), BAD_CALLS, ids=[str(i) for i in range(len(BAD_CALLS))])
+def test_bad_calls_are_refused_by_name(message, call):
+    with pytest.raises(ValueError, match=message):
+        call()

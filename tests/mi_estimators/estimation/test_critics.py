@@ -1,0 +1,121 @@
+"""Critics: the formula of each, pair by pair, and what starts at zero."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from mi_estimators.estimation.critics import CRITICS, Bilinear, Calibrated, Concatenated, Encoded, Separable, Sum, mlp
+
+critics = pytest.mark.parametrize("name", CRITICS)
+
+
+def randomised(module: nn.Module) -> nn.Module:
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.5)
+    return module
+
+
+def pair_by_pair(score, x, y):
+    return torch.stack([torch.stack([score(a, b) for b in y]) for a in x])
+
+
+@critics
+@pytest.mark.parametrize("batch", [(), (2,), (2, 3)])
+def test_scores_are_a_matrix_for_every_batch(name, batch):
+    critic = randomised(CRITICS[name](3, 2, 8))
+    x, y = torch.randn(*batch, 5, 3), torch.randn(*batch, 7, 2)
+    scores = critic(x, y)
+    assert scores.shape == (*batch, 5, 7)
+    for row, (a, b) in enumerate(zip(x.reshape(-1, 5, 3), y.reshape(-1, 7, 2), strict=True)):
+        torch.testing.assert_close(scores.reshape(-1, 5, 7)[row], critic(a, b))
+
+
+@critics
+def test_a_score_belongs_to_its_pair_alone(name):
+    critic = randomised(CRITICS[name](3, 2, 8))
+    x, y = torch.randn(5, 3), torch.randn(4, 2)
+    each = pair_by_pair(lambda a, b: critic(a[None], b[None])[0, 0], x, y)
+    torch.testing.assert_close(critic(x, y), each)
+
+
+@critics
+def test_they_start_at_zero_and_can_leave_it(name):
+    critic = CRITICS[name](3, 2, 8)
+    x, y = torch.randn(5, 3), torch.randn(5, 2)
+    assert not critic(x, y).any()
+    optimizer = torch.optim.SGD(critic.parameters(), lr=0.1)
+    for _ in range(2):
+        optimizer.zero_grad()
+        critic(x, y).diagonal().sum().neg().backward()
+        optimizer.step()
+    assert critic(x, y).diagonal().sum() > 0
+
+
+@pytest.mark.parametrize("make", [Separable, Concatenated, Encoded])
+def test_without_zero_start_they_do_not(make):
+    assert make(3, 2, hidden=8)(torch.randn(5, 3), torch.randn(5, 2)).abs().min() > 0
+    assert not make(3, 2, hidden=8, zero_start=True)(torch.randn(5, 3), torch.randn(5, 2)).any()
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_concatenated_is_a_network_of_the_pair(layers):
+    critic = randomised(Concatenated(3, 2, hidden=8, layers=layers))
+    network = mlp(5, 1, 8, layers)
+    network[0].weight.data = torch.cat([critic.x.weight, critic.y.weight], 1).data
+    network[0].bias.data = critic.x.bias.data
+    for ours, theirs in zip(network[2:].parameters(), critic.rest.parameters(), strict=True):
+        ours.data = theirs.data
+    x, y = torch.randn(4, 3), torch.randn(6, 2)
+    expected = pair_by_pair(lambda a, b: network(torch.cat([a, b]))[0], x, y)
+    torch.testing.assert_close(critic(x, y), expected)
+
+
+def test_separable_is_an_inner_product_of_embeddings():
+    critic = randomised(Separable(3, 2, hidden=8, layers=1, embedding=4))
+    x, y = torch.randn(4, 3), torch.randn(6, 2)
+    torch.testing.assert_close(critic(x, y), pair_by_pair(lambda a, b: critic.f(a) @ critic.g(b), x, y))
+    assert torch.linalg.matrix_rank(critic(torch.randn(20, 3), torch.randn(20, 2))) <= 4
+
+
+def test_bilinear_is_its_formula():
+    critic = randomised(Bilinear(3, 2))
+    w, a, b, c = critic.weight, critic.a.weight[0], critic.b.weight[0], critic.a.bias[0]
+    x, y = torch.randn(4, 3), torch.randn(6, 2)
+    torch.testing.assert_close(critic(x, y), pair_by_pair(lambda u, v: u @ w @ v + a @ u + b @ v + c, x, y))
+
+
+def test_sum_adds_and_hybrid_is_bilinear_and_concatenated():
+    parts = randomised(Bilinear(3, 2)), randomised(Concatenated(3, 2, hidden=8)), randomised(Separable(3, 2, hidden=8))
+    x, y = torch.randn(4, 3), torch.randn(6, 2)
+    torch.testing.assert_close(Sum(*parts)(x, y), parts[0](x, y) + parts[1](x, y) + parts[2](x, y))
+    torch.testing.assert_close(Sum(parts[0])(x, y), parts[0](x, y))
+    hybrid = randomised(CRITICS["hybrid"](3, 2, 8))
+    assert [type(part) for part in hybrid.critics] == [Bilinear, Concatenated]
+    torch.testing.assert_close(hybrid(x, y), hybrid.critics[0](x, y) + hybrid.critics[1](x, y))
+
+
+@pytest.mark.parametrize(("scale", "cap"), [(1.0, math.inf), (0.8, math.inf), (0.8, 0.5), (1.0, -2.0)])
+def test_calibrated_scales_and_then_caps(scale, cap):
+    critic = randomised(Bilinear(3, 2))
+    x, y = torch.randn(2, 4, 3), torch.randn(2, 6, 2)
+    expected = torch.minimum(scale * critic(x, y), torch.tensor(cap))
+    torch.testing.assert_close(Calibrated(critic, scale, cap)(x, y), expected, rtol=0, atol=0)
+    assert set(dict(Calibrated(critic, scale, cap).named_parameters())) == {
+        "critic.weight",
+        "critic.a.weight",
+        "critic.a.bias",
+        "critic.b.weight",
+    }
+
+
+def test_encoded_is_a_network_of_two_encodings():
+    critic = randomised(Encoded(3, 2, hidden=8, layers=3))
+    x, y = torch.randn(5, 3), torch.randn(4, 2)
+    assert [type(layer) for layer in critic.f].count(nn.SiLU) == 3
+
+    def score(a, b):
+        return critic.rest(nn.functional.silu(critic.x(a) + critic.f(a) + critic.y(b) + critic.g(b)))[0]
+
+    torch.testing.assert_close(critic(x, y), pair_by_pair(score, x, y))

@@ -1,0 +1,433 @@
+"""MIEstimator and estimate_mi: accuracy on exact laws, held-out honesty, seeds, intervals, and what they refuse."""
+
+import math
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import mi_estimators as mi
+from mi_estimators.estimation.inputs import rows_of
+from mi_estimators.estimation.training import grouped_scores, held_out_scores
+
+FAST = dict(steps=60, hidden=16, batch_size=128, folds=2)
+
+
+def sample(law, n, seed=0):
+    return law.sample(n, torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("name", mi.ESTIMATORS)
+def test_every_estimator_finds_the_information_of_a_gaussian(name):
+    law = mi.laws.Gaussian(0.8)
+    estimate = mi.estimate_mi(*sample(law, 1000), name, **FAST)
+    loose = 0.35 if name == "js_certificate" else 0.1  # the certificate is a bound for the worst law
+    assert abs(estimate.nats - law.mutual_information) < loose
+    assert estimate.interval[0] == pytest.approx(estimate.nats - 1.96 * estimate.stderr)
+    assert estimate.interval[1] >= estimate.nats + 1.96 * estimate.stderr - 1e-12
+    assert [history[0]["step"] for history in estimate.history] == [0, 0]
+    assert set(estimate.readouts) == set(mi.READOUTS)
+    assert f"{estimate.nats:.3f} nats" in str(estimate)
+    assert "nwj -1.2e+107\n" in str(replace(estimate, readouts={"nwj": -1.2e107}))  # a critic that ran off
+
+
+@pytest.mark.parametrize("critic", ["separable", "bilinear", "concatenated", "hybrid"])
+@pytest.mark.parametrize("estimator", ["js", "infonce"])
+def test_every_critic_without_an_anchor(critic, estimator):
+    law = mi.laws.Gaussian(0.6, 2)  # the bilinear critic lacks the squares: it finds most of it
+    settings = dict(critic=critic, anchor="none", steps=150, learning_rate=1e-2, hidden=32, folds=2)
+    estimate = mi.estimate_mi(*sample(law, 1000), estimator, **settings)
+    assert law.mutual_information - 0.2 < estimate.nats < law.mutual_information + 0.1
+
+
+def test_a_users_module_and_a_users_function_are_critics():
+    class Product(torch.nn.Module):  # knows nothing of batch dimensions
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(()))
+
+        def forward(self, x, y):
+            assert x.dim() == y.dim() == 2
+            return self.weight * x[:, :1] @ y[:, :1].mT
+
+    law, module = mi.laws.Gaussian(0.6), Product()
+    settings = dict(anchor="none", steps=100, learning_rate=5e-2, folds=2)
+    by_module = mi.estimate_mi(*sample(law, 1500), critic=module, **settings)
+    assert module.weight.item() == 0  # each fold trains a copy
+    assert 0.1 < by_module.nats < 0.3
+    by_function = mi.estimate_mi(*sample(law, 1500), critic=lambda dim_x, dim_y: Product(), **settings)
+    assert by_function.nats == by_module.nats
+
+
+def test_a_users_critic_that_does_not_score_each_pair_is_refused():
+    class ByRow(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(()))
+
+        def forward(self, x, y):
+            return self.weight * (x * y).sum(-1)
+
+    rows = sample(mi.laws.Gaussian(0.5), 200)
+    with pytest.raises(
+        ValueError, match=r"critic: expected scores of shape \(4, 3\) for rows .* got RuntimeError: The siz"
+    ):
+        mi.estimate_mi(*rows, critic=ByRow(), **FAST)
+    with pytest.raises(
+        ValueError, match=r"critic: expected scores of shape \(4, 3\) for rows .* got RuntimeError: mat1"
+    ):
+        mi.estimate_mi(*rows, critic=mi.estimation.critics.Separable(2, 1), **FAST)
+    with pytest.raises(
+        ValueError, match=r"critic: expected scores of shape \(4, 3\) for rows .* got TypeError: .* given"
+    ):
+        mi.estimate_mi(*rows, critic=torch.nn.Linear(1, 1), **FAST)
+    with pytest.raises(ValueError, match=r"critic: expected scores of shape \(4, 3\) for rows .* got \(4, 1\)"):
+        mi.estimate_mi(*rows, critic=OfX(), **FAST)
+
+
+class OfX(torch.nn.Linear):
+    """A network of x alone."""
+
+    def __init__(self):
+        super().__init__(1, 1)
+
+    def forward(self, x, y):
+        return super().forward(x)
+
+
+def test_groups_stay_within_folds_and_count_as_one():
+    law, copies = mi.laws.Gaussian(0.6), 3
+    x, y = (rows.repeat_interleave(copies, 0) for rows in sample(law, 400))
+    labels = np.repeat(np.random.default_rng(0).permutation(400) - 7, copies)
+    order = np.random.default_rng(1).permutation(len(labels))
+    x, y, labels = x[order], y[order], labels[order]
+    estimator = mi.MIEstimator(**FAST).fit(x, y, groups=labels)
+    parts = [labels[indices] for _, _, indices in estimator.folds_]
+    assert sorted(np.concatenate(parts)) == sorted(labels)
+    assert not set(parts[0]) & set(parts[1])
+    clustered, naive = estimator.estimate_, mi.estimate_mi(x, y, **FAST)
+    assert 1.4 < clustered.stderr / naive.stderr < 2.1  # √3 of them, as each row stands three times
+    assert abs(clustered.nats - law.mutual_information) < 3 * clustered.stderr
+    assert "ksg" not in clustered.diagnostics
+    alone = mi.estimate_mi(x, y, groups=torch.arange(len(x)), **FAST)
+    assert (alone.nats, alone.stderr) == (naive.nats, pytest.approx(naive.stderr))
+    with pytest.raises(ValueError, match="folds: expected at least 6 groups a fold, got 4 in 2 folds"):
+        mi.estimate_mi(x, y, groups=labels % 4, **FAST)
+
+
+@pytest.mark.parametrize(
+    "groups", [[1] * 100, np.zeros(100), np.zeros((100, 1), int), torch.zeros(99, dtype=torch.long)]
+)
+def test_groups_that_do_not_fit_are_refused(groups):
+    with pytest.raises(ValueError, match=r"groups: expected integer labels of shape \(100,\), got"):
+        mi.estimate_mi(GOOD, GOOD, groups=groups)
+
+
+def test_another_default_device_changes_nothing():
+    x, y = sample(mi.laws.Gaussian(0.5), 200)
+    here = mi.MIEstimator(**FAST).fit(x, y)
+    torch.set_default_device("meta")
+    try:
+        there = mi.MIEstimator(**FAST).fit(x, y)
+        scores = there.score_matrix(x, y)
+        fresh = there.estimate(x, y).nats
+        nearest = mi.ksg(x, y)
+    finally:
+        torch.set_default_device(None)
+    assert there.estimate_.nats == here.estimate_.nats
+    assert torch.equal(scores, here.score_matrix(x, y))
+    assert (fresh, nearest) == (here.estimate(x, y).nats, mi.ksg(x, y))
+
+
+def test_the_interval_reaches_as_far_as_the_learning_curve():
+    law = mi.laws.TASKS["spiral-multinormal-sparse-3-3-2-2.0"]
+    estimator = mi.MIEstimator(steps=150, folds=2).fit(*sample(law, 1000))
+    estimate = estimator.estimate_
+    missing = estimate.diagnostics["learning_shortfall"]
+    assert missing > 0.1
+    assert estimate.interval[1] >= estimate.nats + 1.96 * estimate.stderr + missing - 1e-12
+    assert estimate.interval[0] < law.mutual_information
+    assert estimate.verdict == "overfit"
+    assert estimator.estimate(*sample(law, 500, seed=1)).diagnostics["learning_shortfall"] == missing
+
+
+def test_magnitudes_that_tell_what_no_network_learned_are_a_disagreement():
+    law = mi.laws.TASKS["spiral-multinormal-sparse-25-25-2-2.0"]
+    estimate = mi.estimate_mi(*sample(law, 5000), steps=60, folds=2)
+    assert estimate.verdict == "disagreement"
+    assert "magnitudes" in estimate.warnings[0]
+    assert estimate.nats > 4 * estimate.stderr  # and without them nothing is found
+
+
+@pytest.mark.parametrize("transform", ["none", "standard", "rank"])
+def test_transforms_leave_the_information(transform):
+    law = mi.laws.Gaussian(0.7)
+    x, y = sample(law, 1500)
+    estimate = mi.estimate_mi(x, y, transform=transform, **FAST)
+    assert abs(estimate.nats - law.mutual_information) < 0.08
+
+
+def test_overfitting_does_not_reach_the_reported_value():
+    x, y = sample(mi.laws.Gaussian(0.0, 20), 300)  # independent, and few rows for 40 columns
+    estimate = mi.estimate_mi(x, y, anchor="none", patience=50, steps=150)
+    assert abs(estimate.nats) < 0.1
+    assert estimate.interval[0] <= 0.02
+
+
+def test_the_value_is_that_of_fresh_rows():
+    law = mi.laws.TASKS["half_cube-multinormal-sparse-5-5-2-2.0"]
+    estimator = mi.MIEstimator(**FAST).fit(*sample(law, 1500))
+    fresh = estimator.estimate(*sample(law, 4000, seed=1))
+    assert abs(fresh.nats - estimator.estimate_.nats) < 3 * math.hypot(fresh.stderr, estimator.estimate_.stderr)
+
+
+def test_every_row_is_held_out_once_and_trains_no_critic_that_reads_it():
+    x, y = sample(mi.laws.Gaussian(0.5), 200)
+    estimator = mi.MIEstimator(**FAST).fit(x, y)
+    parts = [indices for _, _, indices in estimator.folds_]
+    assert torch.cat(parts).sort().values.tolist() == list(range(200))
+    # A critic does not change when the rows that it is read on do.
+    other = x.clone()
+    other[parts[0]] = 5.0
+    again = mi.MIEstimator(**FAST).fit(other, y)
+    probe = sample(mi.laws.Gaussian(0.5), 20, seed=3)
+    first, second = (
+        critic(*(m(rows_of("rows", r, fresh=True)) for m, r in zip(maps, probe, strict=True)))
+        for maps, critic, _ in (estimator.folds_[0], again.folds_[0])
+    )
+    assert torch.equal(first, second)
+
+
+def test_training_that_overflows_keeps_the_last_good_critic_and_says_so():
+    x, y = sample(mi.laws.Gaussian.with_information(5.0, 4), 400)
+    estimate = mi.estimate_mi(x, y, "nwj", learning_rate=1e30, anchor="none", steps=60)
+    assert math.isfinite(estimate.nats)
+    assert any("overflow" in text for text in estimate.warnings)
+
+
+def test_steps_are_the_most_steps_taken(monkeypatch):
+    taken = []
+    step = torch.optim.AdamW.step
+    monkeypatch.setattr(torch.optim.AdamW, "step", lambda self, *args: (taken.append(1), step(self, *args))[1])
+    estimate = mi.estimate_mi(*sample(mi.laws.Gaussian(0.5), 100), steps=5, folds=2)
+    assert len(taken) == 10
+    assert [history[-1]["step"] for history in estimate.history] == [5, 5]
+
+
+def test_numpy_and_torch_vectors_and_columns_agree_and_seeds_are_bit_equal():
+    x, y = (v.numpy() for v in sample(mi.laws.Gaussian(0.5), 200))
+    state = torch.random.get_rng_state()
+    first = mi.estimate_mi(x, y, **FAST)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    again = mi.estimate_mi(torch.as_tensor(x[:, 0]), torch.as_tensor(y[:, 0]), **FAST)
+    assert (again.nats, again.stderr, again.readouts) == (first.nats, first.stderr, first.readouts)
+    assert mi.estimate_mi(x, y, seed=1, **FAST).nats != first.nats
+
+
+def test_any_memory_layout_scale_and_grad_mode():
+    x, y = (v.numpy() for v in sample(mi.laws.Gaussian(0.5), 200))
+    nats = mi.estimate_mi(x, y, seed=np.int64(3), **FAST).nats
+    copy = x.copy()
+    assert mi.estimate_mi(x[::-1][::-1].astype(">f4"), y * 1e200, seed=3, **FAST).nats == pytest.approx(nats, abs=1e-3)
+    assert np.array_equal(x, copy)
+    with torch.no_grad():
+        assert mi.estimate_mi(x, y, seed=3, **FAST).nats == nats
+
+
+def test_with_ranks_increasing_maps_of_a_column_change_nothing():
+    x, y = (v.numpy().astype(np.float64) for v in sample(mi.laws.Gaussian(0.5), 300))
+    warped = mi.estimate_mi(np.sinh(5 * x), y**3, **FAST)
+    assert warped.nats == pytest.approx(mi.estimate_mi(x, y, **FAST).nats, abs=0.02)  # between ranks the maps bend
+
+
+def test_params_clone_and_name_themselves():
+    estimator = mi.MIEstimator("smile", seed=3, critic="hybrid")
+    assert repr(estimator) == "MIEstimator(estimator='smile', critic='hybrid', seed=3)"
+    clone = type(estimator)(**estimator.get_params())
+    assert clone.get_params() == estimator.get_params()
+    assert estimator.set_params(seed=4) is estimator
+    assert estimator.seed == 4
+    with pytest.raises(ValueError, match="set_params: expected one of estimator"):
+        estimator.set_params(sede=4)
+
+
+def test_the_score_matrix_is_the_mean_of_the_folds_critics():
+    law = mi.laws.Gaussian(0.5)
+    estimator = mi.MIEstimator(**FAST).fit(*sample(law, 300))
+    x, y = sample(law, 9, seed=5)
+    scores = estimator.score_matrix(x, y[:4])
+    assert scores.shape == (9, 4)
+    singles = [estimator.score_matrix(x[i], y[j])[0, 0] for i in range(2) for j in range(2)]
+    assert torch.allclose(torch.stack(singles), scores[:2, :2].flatten(), atol=1e-5)
+
+
+def test_what_is_not_fitted_says_so():
+    for call in (mi.MIEstimator().estimate, lambda: mi.MIEstimator().score_matrix(torch.ones(2), torch.ones(2))):
+        with pytest.raises(ValueError, match=r"expected a fitted estimator, got one before fit"):
+            call()
+    estimator = mi.MIEstimator(**FAST).fit(*sample(mi.laws.Gaussian(0.5, 2), 200))
+    with pytest.raises(ValueError, match=r"x: expected 2 column\(s\) as in fit, got 1"):
+        estimator.estimate(torch.ones(100), torch.ones(100, 2))
+    with pytest.raises(ValueError, match="y: expected as many rows as x"):
+        estimator.estimate(torch.ones(100, 2), torch.ones(90, 2))
+
+
+def test_held_out_scores_are_those_of_groups_and_of_the_whole_matrix():
+    law = mi.laws.Gaussian(0.5)
+    x, y = sample(law, 520)
+
+    def critic(x, y):
+        return law.log_ratio(x.unsqueeze(-2), y.unsqueeze(-3))
+
+    joint, product = held_out_scores(critic, x, y)
+    assert joint.shape == (520,)
+    assert product.shape == (520, 259)  # two groups
+    assert torch.allclose(joint, law.log_ratio(x, y).double())
+    whole = grouped_scores(critic, x[:40], y[:40], 100)
+    matrix = critic(x[:40], y[:40])
+    assert torch.equal(whole[0], matrix.diagonal())
+    assert torch.equal(whole[1], matrix[~torch.eye(40, dtype=torch.bool)].view(40, 39))
+
+
+def test_progress_goes_to_the_end(capsys):
+    mi.estimate_mi(*sample(mi.laws.Gaussian(0.5), 100), progress=True, **FAST)
+    assert "estimate_mi" in capsys.readouterr().err
+
+
+VERDICTS = [
+    ("ok", mi.laws.Gaussian(0.6, 2), 1000, {}),
+    ("overfit", mi.laws.TASKS["multinormal-20-2nats"], 300, {}),
+    ("ceiling", mi.laws.TASKS["multinormal-20-10nats"], 1000, {"estimator": "infonce"}),
+    ("low_ess", mi.laws.TASKS["multinormal-20-10nats"], 1000, {"estimator": "js_dv"}),
+    ("drift", mi.laws.Gaussian.with_information(5.0, 4), 400, {"learning_rate": 1e30, "anchor": "none"}),
+]
+
+
+@pytest.mark.parametrize(("verdict", "law", "rows", "settings"), VERDICTS, ids=[case[0] for case in VERDICTS])
+def test_verdicts(verdict, law, rows, settings):
+    estimate = mi.estimate_mi(*sample(law, rows), **FAST | settings)
+    assert estimate.verdict == verdict
+    assert (len(estimate.warnings) == 0) == (verdict == "ok")
+    assert f"verdict: {verdict}" in str(estimate)
+    if verdict == "ok":
+        assert abs(estimate.nats - law.mutual_information) < 0.1
+
+
+def test_twenty_pairs_at_ten_nats():
+    law = mi.laws.TASKS["multinormal-20-10nats"]
+    estimate = mi.estimate_mi(*sample(law, 4000), **FAST)
+    assert abs(estimate.nats - 10) < 0.5
+
+
+def test_fitted_estimators_and_estimates_can_be_saved_and_read_again():
+    law = mi.laws.Gaussian(0.5)
+    estimator = mi.MIEstimator(**FAST).fit(*sample(law, 200))
+    again = pickle.loads(pickle.dumps(estimator))
+    assert again.estimate_ == estimator.estimate_
+    assert again.estimate_.estimator is mi.ESTIMATORS["js"]
+    rows = sample(law, 20, seed=1)
+    assert torch.equal(again.score_matrix(*rows), estimator.score_matrix(*rows))
+
+
+def test_fresh_rows_are_read_as_they_were_fitted():
+    law = mi.laws.TASKS["multinormal-20-2nats"]
+    estimator = mi.MIEstimator(**FAST).fit(*sample(law, 300))
+    estimator.set_params(estimator="infonce")
+    with torch.inference_mode():
+        fresh = estimator.estimate(*sample(law, 600, seed=1))
+    assert fresh.estimator.name == "js"
+    assert fresh.diagnostics["held_out_rows"] > 590
+    assert fresh.diagnostics["train_gap"] == estimator.estimate_.diagnostics["train_gap"]
+    assert fresh.verdict == estimator.estimate_.verdict == "overfit"
+    with pytest.raises(ValueError, match="x: expected at least 6 fresh rows, got 5"):
+        estimator.estimate(*sample(law, 5))
+
+
+def test_a_fit_that_fails_leaves_the_last_one_whole():
+    def failing(dim_x, dim_y):
+        raise RuntimeError("no such critic")
+
+    law = mi.laws.Gaussian(0.5)
+    estimator = mi.MIEstimator(**FAST).fit(*sample(law, 200))
+    before = estimator.score_matrix(*sample(law, 9))
+    estimator.set_params(critic=failing)
+    with pytest.raises(RuntimeError, match="no such critic"):
+        estimator.fit(*sample(mi.laws.Gaussian(0.5, 2), 200))
+    assert torch.equal(estimator.score_matrix(*sample(law, 9)), before)
+
+
+def test_a_critic_validates_in_evaluation_mode():
+    modes = []
+
+    class Noisy(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(()))
+
+        def forward(self, x, y):
+            modes.append((self.training, torch.is_grad_enabled()))
+            return self.weight * x @ y.mT
+
+    mi.estimate_mi(*sample(mi.laws.Gaussian(0.5), 200), critic=Noisy().eval(), anchor="none", **FAST)
+    assert {(True, True), (False, False)} == set(modes)
+
+
+@pytest.mark.parametrize("steps", [1, 9, 10])
+def test_few_steps(steps):
+    assert math.isfinite(mi.estimate_mi(*sample(mi.laws.Gaussian(0.5), 100), steps=steps, folds=2).nats)
+
+
+def test_nothing_found_is_said():
+    estimate = mi.estimate_mi(*sample(mi.laws.Gaussian(0.0, 3), 300), **FAST)
+    assert "no evidence of independence" in str(estimate)
+    assert "no evidence of independence" not in str(replace(estimate, verdict="low_ess"))  # no number to believe
+
+
+GOOD = np.random.default_rng(0).normal(size=(100, 2))
+BAD_CALLS = [
+    ("x: expected a numpy array or a torch tensor, got list", ([1.0] * 100, GOOD), {}),
+    ("x: expected real numbers", (np.array(["a"] * 100), GOOD), {}),
+    ("x: expected real numbers", (GOOD + 1j, GOOD), {}),
+    ("x: expected real numbers", (torch.as_tensor(GOOD) + 1j, GOOD), {}),
+    ("x: expected a numpy array .* got MaskedArray", (np.ma.masked_array(GOOD), GOOD), {}),
+    ("x: expected finite", (np.where(GOOD > 2, math.nan, GOOD) * math.inf, GOOD), {}),
+    (r"x: expected shape \(n,\) or \(n, d\)", (np.zeros((100, 2, 2)), GOOD), {}),
+    (r"x: expected columns that vary, got constant column\(s\) \[1\]", (GOOD * [1, 0], GOOD), {}),
+    (r"x: expected columns that vary beyond rounding", (1 + 1e-14 * GOOD, GOOD), {}),
+    ("y: expected as many rows", (GOOD, GOOD[:90]), {}),
+    ("x: expected at least 64 rows, got 0", (GOOD[:0], GOOD[:0]), {}),
+    ("x: expected at least 64 rows, got 10", (GOOD[:10], GOOD[:10]), {}),
+    ("estimator: expected one of", (GOOD, GOOD), {"estimator": ["js"]}),
+    ("estimator: expected one of", (GOOD, GOOD), {"estimator": "ksg"}),
+    ("critic: expected one of", (GOOD, GOOD), {"critic": "transformer"}),
+    ("critic: expected a name, a module or a function, got int", (GOOD, GOOD), {"critic": 3}),
+    ("anchor: expected one of copula, none", (GOOD, GOOD), {"anchor": "gaussian"}),
+    ("transform: expected one of none, standard, rank", (GOOD, GOOD), {"transform": "log"}),
+    ("folds: expected an integer of at least 2", (GOOD, GOOD), {"folds": 1}),
+    ("seed: expected an integer of at most", (GOOD, GOOD), {"seed": 2**32}),
+    ("seed: expected an integer", (GOOD, GOOD), {"seed": 0.5}),
+    ("steps: expected an integer", (GOOD, GOOD), {"steps": 0}),
+    ("batch_size: expected an integer of at least 2", (GOOD, GOOD), {"batch_size": 1}),
+    ("learning_rate: expected a number", (GOOD, GOOD), {"learning_rate": 0.0}),
+    ("weight_decay: expected a number", (GOOD, GOOD), {"weight_decay": -1.0}),
+    ("hidden: expected an integer", (GOOD, GOOD), {"hidden": 0}),
+    ("patience: expected an integer", (GOOD, GOOD), {"patience": -1}),
+    ("device: expected 'auto' or a torch device", (GOOD, GOOD), {"device": "gpu"}),
+    ("x: expected a dense tensor", (torch.as_tensor(GOOD).to_sparse(), GOOD), {}),
+    ("folds: expected at least 6 rows a fold, got 100 in 20 folds", (GOOD, GOOD), {"folds": 20}),
+    ("transform: expected columns that float32 can hold", (GOOD * 1e300, GOOD), {"transform": "none"}),
+    ("critic: expected a function .* got one that returns int", (GOOD, GOOD), {"critic": lambda a, b: a * b}),
+]
+
+
+@pytest.mark.parametrize(("message", "args", "kwargs"), BAD_CALLS)
+def test_bad_calls_are_refused_by_name(message, args, kwargs):
+    with pytest.raises(ValueError, match=message):
+        mi.estimate_mi(*args, **kwargs)
+
+
+def test_an_unknown_argument_is_named():
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'stpes'; expected estimator, critic"):
+        mi.estimate_mi(GOOD, GOOD, stpes=3)

@@ -1,0 +1,293 @@
+"""The elliptical anchor: exact where the law's own scatter is plugged in, zero where there is nothing to find."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import special
+
+from mi_estimators import laws
+from mi_estimators.estimation.experts import EllipticalCopula, FoldedCopula, student_scores, with_magnitudes
+from mi_estimators.estimation.transforms import Rank
+
+DEGREES = (math.inf, 16, 8, 4, 2, 1)
+degrees = pytest.mark.parametrize("nu", DEGREES)
+
+
+def random_scatter(dim, seed=0):
+    """Return a random scatter with unit diagonal."""
+    factor = torch.randn(dim, 2 * dim, generator=torch.Generator().manual_seed(seed))
+    scatter = factor @ factor.mT
+    return scatter / (scatter.diagonal()[:, None] * scatter.diagonal()).sqrt()
+
+
+def inverse_root(matrix):
+    values, vectors = torch.linalg.eigh(matrix)
+    return vectors @ torch.diag(values.rsqrt()) @ vectors.mT
+
+
+def plugged_in(scatter, dx, nu, dtype=torch.float64):
+    """Return the copula whose buffers are a law's canonical directions and correlations."""
+    dy = len(scatter) - dx
+    copula = EllipticalCopula(torch.randn(8, dx), torch.randn(8, dy), nu)
+    white_x, white_y = inverse_root(scatter[:dx, :dx]), inverse_root(scatter[dx:, dx:])
+    left, rho, right = torch.linalg.svd(white_x @ scatter[:dx, dx:] @ white_y)
+    copula.left, copula.right, copula.rho = white_x @ left, white_y @ right.mT, rho
+    copula.centre_x, copula.centre_y = torch.zeros(dx), torch.zeros(dy)
+    if nu == math.inf:  # as the constructor does: directions without correlation are left out
+        copula.left, copula.right = copula.left[:, : len(rho)], copula.right[:, : len(rho)]
+    return copula.to(dtype)
+
+
+def normal_scores_of_student(t, nu):
+    """Return Φ⁻¹(F_ν(t)), tails kept."""
+    size = -special.ndtri(special.stdtr(nu, -np.abs(t.numpy())))
+    return torch.from_numpy(size) * t.sign()
+
+
+# With the population's scatter.
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.3, -0.6, 0.99])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+def test_gaussian_form_is_the_log_ratio_of_a_pair(rho, dtype, tolerance):
+    law = laws.Gaussian(rho)
+    copula = plugged_in(torch.tensor([[1, rho], [rho, 1]]), 1, math.inf, dtype)
+    x, y = torch.randn(6, 1), torch.randn(7, 1)
+    scores = copula(x.to(dtype), y.to(dtype)).double()
+    size = 1 / (1 - abs(rho))  # of the terms that cancel
+    torch.testing.assert_close(scores, law.log_ratio(x[:, None], y), atol=tolerance * size, rtol=tolerance)
+
+
+@pytest.mark.parametrize(("dx", "dy"), [(2, 2), (1, 3), (4, 2)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+def test_gaussian_form_is_the_log_ratio_of_any_covariance(dx, dy, dtype, tolerance):
+    scatter = random_scatter(dx + dy)
+    law, copula = laws.MultivariateGaussian(scatter, dx), plugged_in(scatter, dx, math.inf, dtype)
+    x, y = torch.randn(2, 6, dx), torch.randn(2, 7, dy)
+    expected = law.log_ratio(x[:, :, None], y[:, None])
+    torch.testing.assert_close(
+        copula(x.to(dtype), y.to(dtype)).double(), expected, atol=10 * tolerance, rtol=10 * tolerance
+    )
+
+
+@pytest.mark.parametrize("nu", [1, 2, 4])
+@pytest.mark.parametrize(("dx", "dy"), [(1, 1), (3, 2), (5, 5)])
+@pytest.mark.parametrize("correlated", [False, True])
+def test_student_form_is_the_log_ratio_of_a_student_law(nu, dx, dy, correlated):
+    scatter = random_scatter(dx + dy) if correlated else torch.eye(dx + dy)
+    law = laws.StudentT(scatter, dx, degrees_of_freedom=nu)
+    x, y = (rows[:40] for rows in law.sample(40, torch.Generator().manual_seed(nu)))
+    z_x, z_y = normal_scores_of_student(x, nu), normal_scores_of_student(y, nu)
+    assert max(z_x.abs().max(), z_y.abs().max()) < 6
+    expected = law.log_ratio(x[:, None], y)
+    torch.testing.assert_close(plugged_in(scatter, dx, nu)(z_x, z_y), expected, atol=1e-9, rtol=1e-9)
+    single = plugged_in(scatter, dx, nu, torch.float32)(z_x.float(), z_y.float()).double()
+    torch.testing.assert_close(single, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_student_form_with_no_direction_kept_is_that_of_the_identity():
+    law = laws.StudentT.identity(2, 3, degrees_of_freedom=2)
+    copula = plugged_in(torch.eye(5), 2, 2)
+    copula.rho = copula.rho[:0]
+    x, y = torch.randn(6, 2), torch.randn(7, 3)
+    z_x, z_y = normal_scores_of_student(x, 2), normal_scores_of_student(y, 2)
+    torch.testing.assert_close(copula(z_x, z_y), law.log_ratio(x[:, None], y), atol=1e-9, rtol=1e-9)
+
+
+def test_student_form_tends_to_the_gaussian_one():
+    scatter, (x, y) = random_scatter(5), (torch.randn(6, 2), torch.randn(7, 3))
+    expected = plugged_in(scatter, 2, math.inf)(x, y)
+    torch.testing.assert_close(plugged_in(scatter, 2, 1e7)(x, y), expected, atol=1e-4, rtol=1e-4)
+
+
+# Student scores.
+
+
+@pytest.mark.parametrize("nu", [1, 2, 4])
+def test_student_scores_are_exact(nu):
+    z = torch.cat([torch.linspace(-6, 6, 401), torch.tensor([1e-12, 1e-6, -1e-4, 0.0])])
+    exact = -special.stdtrit(nu, special.ndtr(-z.abs().numpy()))
+    exact = torch.from_numpy(exact) * z.sign()
+    torch.testing.assert_close(student_scores(z, nu), exact, rtol=1e-11, atol=1e-9)  # scipy's own error about 0
+    torch.testing.assert_close(student_scores(z.float(), nu).double(), exact, rtol=5e-6, atol=5e-7)
+
+
+@pytest.mark.parametrize(
+    ("nu", "accuracy"), [(8, (3e-3, 0.02, 0.06)), (16, (2e-4, 2e-3, 6e-3)), (100, (1e-6, 1e-6, 1e-5))]
+)
+def test_student_scores_by_cornish_and_fisher_are_near(nu, accuracy):
+    z = torch.linspace(0.01, 5, 200)
+    error = (student_scores(z, nu) / torch.from_numpy(-special.stdtrit(nu, special.ndtr(-z.numpy()))) - 1).abs()
+    for bound, stated in zip((3, 4, 5), accuracy, strict=True):
+        assert error[z <= bound].max() < stated
+
+
+@degrees
+def test_student_scores_are_odd_increasing_and_finite(nu):
+    for dtype in (torch.float64, torch.float32):
+        z = torch.linspace(-6, 6, 1001, dtype=dtype)
+        scores = student_scores(z, nu)
+        assert scores.dtype == dtype
+        assert (scores.diff() > 0).all()
+        assert torch.equal(student_scores(-z, nu), -scores)
+        far = torch.tensor([-1e30, -40.0, -9.0, 9.0, 40.0, 1e30], dtype=dtype)
+        assert student_scores(far, nu).isfinite().all()
+        assert (student_scores(far, nu).diff() >= 0).all()
+
+
+@pytest.mark.parametrize("nu", [0, 0.5, 3, 5, 7.99, -1, -math.inf, math.nan])
+def test_other_degrees_of_freedom_are_refused(nu):
+    with pytest.raises(ValueError, match="degrees_of_freedom: expected 1, 2, 4 or at least 8"):
+        EllipticalCopula(torch.randn(20, 1), torch.randn(20, 1), nu)
+
+
+def test_entries_that_are_not_finite_are_refused():
+    for name, (x, y) in {"x": (math.nan, 0.0), "y": (0.0, math.inf)}.items():
+        with pytest.raises(ValueError, match=f"{name}: expected finite scores"):
+            EllipticalCopula(torch.full((20, 1), x), torch.full((20, 1), y))
+
+
+# Fitted.
+
+
+def test_the_fit_finds_the_law():
+    scatter, generator = random_scatter(5), torch.Generator().manual_seed(0)
+    for nu, law in (
+        (math.inf, laws.MultivariateGaussian(scatter, 2)),
+        (4, laws.StudentT(scatter, 2, degrees_of_freedom=4)),
+        (1, laws.StudentT(scatter, 2, degrees_of_freedom=1)),
+    ):
+        x, y = law.sample(4000, generator)
+        rank_x, rank_y = Rank(x), Rank(y)
+        copula = EllipticalCopula(rank_x(x), rank_y(y), nu)
+        x, y = law.sample(400, generator)
+        found, exact = copula(rank_x(x), rank_y(y)).diagonal(), law.log_ratio(x, y)
+        assert (found - exact).square().mean().sqrt() < 0.15 * exact.std()
+        assert float(found.mean()) == pytest.approx(float(exact.mean()), abs=0.03)
+
+
+@degrees
+@pytest.mark.parametrize("rho", [0.3, 0.7, 0.95])
+def test_the_correlation_is_found_whatever_the_tails(nu, rho):
+    """Weights that left the correlation out of the radius would read 0.7 as 0.49 at one degree of freedom."""
+    scatter, n = torch.tensor([[1, rho], [rho, 1]]), 4000
+    law = laws.MultivariateGaussian(scatter, 1) if nu > 4 else laws.StudentT(scatter, 1, degrees_of_freedom=nu)
+    x, y = law.sample(n, torch.Generator().manual_seed(0))
+    if nu <= 4:
+        x, y = normal_scores_of_student(x, nu), normal_scores_of_student(y, nu)
+    found = float(EllipticalCopula(x, y, nu).rho[0])
+    # A normal law read at 16 or 8 degrees of freedom has no parameter of its own: near is enough.
+    assert found == pytest.approx(rho, abs=4 * 1.3 * (1 - rho**2) / math.sqrt(n) + (0.02 if 4 < nu < math.inf else 0))
+
+
+def kept(n, dx, dy, nu, seeds):
+    """Return how many directions are kept for each of as many independent samples."""
+    counts = []
+    for seed in range(seeds):
+        generator = torch.Generator().manual_seed(seed)
+        x, y = torch.randn(n, dx, generator=generator), torch.randn(n, dy, generator=generator)
+        counts.append(len(EllipticalCopula(Rank(x)(x), Rank(y)(y), nu).rho))
+    return counts
+
+
+def test_independent_columns_have_an_anchor_of_exactly_zero():
+    """One direction of independent columns passes 2.5 standard errors once in 160 times."""
+    assert sum(kept(200, 1, 1, math.inf, 200)) <= 5
+    assert sum(kept(200, 3, 2, math.inf, 60)) <= 4
+    assert sum(kept(200, 1, 1, 4, 40)) <= 3
+    x, y = torch.randn(200, 1), torch.randn(200, 1)
+    copula = EllipticalCopula(x, y)
+    assert copula.rho.numel() == 0
+    assert not copula(x.float(), y.float()).any()
+
+
+def test_fifty_independent_columns_keep_next_to_nothing():
+    x, y = torch.randn(300, 50), torch.randn(300, 50)
+    copula = EllipticalCopula(x, y)
+    assert len(copula.rho) <= 3  # of 50, each with probability 1/160
+    assert (copula.rho < 0.3).all()
+
+
+@degrees
+def test_duplicated_constant_and_too_many_columns_do_no_harm(nu):
+    x, y = torch.randn(60, 2), torch.randn(60, 1)
+    y = y + x[:, :1]
+    cases = {
+        "duplicated": (torch.cat([x, x], 1), torch.cat([y, y], 1)),
+        "x is y": (x, x),
+        "constant": (torch.zeros(60, 2), y),
+        "one constant": (torch.cat([x, torch.zeros(60, 1)], 1), y),
+        "both constant": (torch.zeros(60, 1), torch.zeros(60, 1)),
+        "more columns than rows": (torch.randn(30, 20), torch.randn(30, 21)),
+        "rare": ((torch.arange(60) == 7).double()[:, None], y),
+        "large": (1e5 * x, 1e5 * y),
+    }
+    for name, (a, b) in cases.items():
+        copula = EllipticalCopula(a, b, nu)
+        for buffer in copula.buffers():
+            assert buffer.isfinite().all(), name
+        assert copula(a.float(), b.float()).isfinite().all(), name
+        if "constant" in name and nu == math.inf and name != "one constant":
+            assert not copula(a.float(), b.float()).any()
+
+
+def test_a_shared_mean_is_no_correlation():
+    x, y = 100 + torch.randn(400, 1), 100 + torch.randn(400, 1)
+    assert len(EllipticalCopula(x, y).rho) == 0
+
+
+@degrees
+@pytest.mark.parametrize(("dx", "dy"), [(1, 1), (3, 1), (2, 4)])
+def test_scores_are_those_of_features_for_every_batch(nu, dx, dy):
+    x = torch.randn(80, dx)
+    y = x.sum(1, keepdim=True) + torch.randn(80, dy)
+    copula = EllipticalCopula(x, y, nu)
+    assert 1 <= len(copula.rho) <= min(dx, dy)
+    a, b = torch.randn(2, 3, 5, dx).float(), torch.randn(2, 3, 7, dy).float()
+    scores = copula(a, b)
+    assert scores.shape == (2, 3, 5, 7)
+    assert torch.equal(copula.scores(*copula.features(a, b)), scores)
+    torch.testing.assert_close(copula(a[1, 2], b[1, 2]), scores[1, 2])
+    assert all(buffer.device.type == "meta" for buffer in copula.to("meta").buffers())
+
+
+def test_scores_do_not_change_under_invertible_linear_maps_of_either_side():
+    x = torch.randn(400, 3)
+    y = x[:, :2] + torch.randn(400, 2)
+    scores = EllipticalCopula(x, y)(x.float(), y.float())
+    turn_x, turn_y = torch.linalg.qr(torch.randn(3, 3)).Q, torch.linalg.qr(torch.randn(2, 2)).Q
+    a, b = x @ turn_x, y @ turn_y
+    torch.testing.assert_close(EllipticalCopula(a, b)(a.float(), b.float()), scores, atol=1e-4, rtol=1e-4)
+    a, b = x @ torch.diag(torch.tensor([1.0, 2, 3])) @ turn_x, y @ torch.tensor([[2.0, 0.5], [0.0, -1.0]])
+    torch.testing.assert_close(EllipticalCopula(a, b)(a.float(), b.float()), scores, atol=1e-3, rtol=1e-3)
+    a, b = -x, -y
+    torch.testing.assert_close(EllipticalCopula(a, b)(a.float(), b.float()), scores, atol=1e-4, rtol=1e-4)
+
+
+def test_what_only_the_difference_of_nearly_equal_columns_tells_is_found():
+    z, w = torch.randn(2000, 1), torch.randn(2000, 1)
+    copula = EllipticalCopula(torch.cat([z, z + 0.01 * w], 1), 0.8 * w + 0.6 * torch.randn(2000, 1))
+    assert copula.rho.tolist() == pytest.approx([0.8], abs=0.05)
+
+
+def test_magnitudes_of_normal_scores_are_normal_scores():
+    z = torch.randn(20_000, 1)
+    both = with_magnitudes(z)
+    assert torch.equal(both[:, :1], z)
+    torch.testing.assert_close(torch.cov(both.T), torch.eye(2), atol=0.04, rtol=0)
+    torch.testing.assert_close(with_magnitudes(-z)[:, 1], both[:, 1])
+    assert with_magnitudes(torch.tensor([[0.0, 99.0]])).tolist() == [[0.0, 99.0, -4.0, 4.0]]
+
+
+def test_the_folded_copula_sees_common_volatility_and_no_independence():
+    size = torch.randn(3000, 1).exp()
+    x, y = (Rank((size * torch.randn(3000, 2)).double())(size * torch.randn(3000, 2)) for _ in range(2))
+    assert len(EllipticalCopula(x, y).rho) == 0
+    folded = FoldedCopula(x, y)
+    assert folded.rho.tolist() == pytest.approx([0.6], abs=0.15)
+    scores = folded(x.float(), y.float())
+    assert scores.diagonal().mean() > 0.1 > scores.mean()
+    assert (folded(-x.float(), y.float()) - scores).abs().mean() < 0.1 * scores.abs().mean()
+    assert len(FoldedCopula(torch.randn(3000, 2), torch.randn(3000, 2)).rho) == 0

@@ -1,0 +1,109 @@
+"""ksg: the definition, Gaussians, what leaves it unchanged, rows that coincide, and what it refuses."""
+
+import math
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import mi_estimators as mi
+from mi_estimators.estimation.neighbours import ksg, normal_scores
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def definition(x: torch.Tensor, y: torch.Tensor, k: int) -> float:
+    """Equation 8, a row at a time."""
+    x, y = normal_scores(x), normal_scores(y)
+    n, total = len(x), 0.0
+    for i in range(n):
+        others = [j for j in range(n) if j != i]
+        in_x, in_y = ((rows[others] - rows[i]).abs().amax(-1) for rows in (x, y))
+        epsilon = torch.maximum(in_x, in_y).sort().values[k - 1]
+        counts = torch.stack([(in_x < epsilon).sum() + 1, (in_y < epsilon).sum() + 1])
+        total += float(counts.double().digamma().sum())
+    return float(torch.tensor(k).digamma() + torch.tensor(n).digamma()) - total / n
+
+
+@pytest.mark.parametrize("k", [1, 3, 79])
+@pytest.mark.parametrize("dims", [(1, 1), (2, 1), (3, 2)])
+def test_is_equation_8_on_normal_scores(dims, k):
+    x, y = (torch.randn(80, d, generator=seeded(d + i)) for i, d in enumerate(dims))
+    assert ksg(x, y, k) == pytest.approx(definition(x, y, k), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("rho", "dim"), [(0.0, 1), (0.6, 1), (0.9, 1), (0.97, 1), (0.0, 2), (0.6, 2), (0.9, 2), (0.6, 3)]
+)
+def test_finds_the_information_of_a_gaussian(rho, dim):
+    law = mi.laws.Gaussian(rho, dim)
+    assert ksg(*law.sample(4000, seeded())) == pytest.approx(law.mutual_information, abs=0.06)
+
+
+def test_falls_short_with_many_columns():
+    law = mi.laws.Gaussian(0.9, 10)
+    assert ksg(*law.sample(1000, seeded())) < 0.6 * law.mutual_information
+
+
+def test_increasing_maps_and_units_leave_it_unchanged():
+    x, y = mi.laws.Gaussian(0.8, 2).sample(500, seeded())
+    expected = ksg(x, y)
+    assert ksg(1e-9 * x, 1e6 * y + 3) == expected
+    assert ksg(x**3, y.exp()) == expected
+    assert ksg(x.numpy(), y.numpy()) == expected
+    assert ksg(y, x) == pytest.approx(expected, abs=1e-12)
+    assert ksg(x.flip(1), y) == pytest.approx(expected, abs=1e-12)
+    assert ksg(-x, y) == pytest.approx(expected, abs=1e-3)  # Φ⁻¹(1 − p) rounds otherwise than −Φ⁻¹(p): distances tie
+    order = torch.randperm(500, generator=seeded())
+    assert ksg(x[order], y[order]) == pytest.approx(expected, abs=1e-12)
+
+
+def test_arguments_stay_as_they_are():
+    x, y = mi.laws.Gaussian(0.8).sample(100, seeded())
+    before = x.clone(), y.clone()
+    ksg(x, y)
+    assert torch.equal(x, before[0])
+    assert torch.equal(y, before[1])
+
+
+def test_rows_that_coincide_are_a_plug_in():
+    x = torch.arange(600) % 3
+    psi = torch.tensor([600.0, 200.0]).digamma()
+    assert ksg(x, x) == pytest.approx(float(psi[0] - psi[1]), abs=1e-12)  # ψ(n) − ψ(n_x), near ln 3
+    assert ksg(x, x) == pytest.approx(math.log(3), abs=0.003)
+    law = mi.laws.Finite(torch.tensor([[0.4, 0.1], [0.2, 0.3]]).log())
+    assert ksg(*law.sample(4000, seeded())) == pytest.approx(law.mutual_information, abs=0.015)
+
+
+def test_a_discrete_column_beside_a_continuous_one():
+    bit = (torch.rand(4000, generator=seeded(1)) < 0.5).double()
+    noisy = 2 * bit + torch.randn(4000, generator=seeded(2))
+    assert ksg(noisy, bit) == pytest.approx(0.337, abs=0.04)  # 0.486 bits: two signals on Gaussian noise at 0 dB
+
+
+def test_without_scipy_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy.spatial", None)
+    with pytest.raises(ImportError, match=r"ksg: expected scipy to be installed: pip install 'mi-estimators\[lab\]'"):
+        ksg(np.arange(64.0), np.arange(64.0))
+
+
+X = torch.arange(64.0)
+BAD_CALLS = [
+    ("x: expected a numpy array", lambda: ksg([1.0] * 64, X)),
+    ("x: expected at least 64 rows", lambda: ksg(X[:63], X[:63])),
+    ("y: expected finite", lambda: ksg(X, X * math.nan)),
+    (r"y: expected columns that vary, got constant column\(s\) \[0\]", lambda: ksg(X, torch.ones(64))),
+    (r"y: expected as many rows as x \(64\), got 65", lambda: ksg(X, torch.arange(65.0))),
+    ("k: expected an integer of at least 1", lambda: ksg(X, X, 0)),
+    ("k: expected an integer of at most 63", lambda: ksg(X, X, 64)),
+    ("k: expected an integer", lambda: ksg(X, X, 2.5)),
+]
+
+
+@pytest.mark.parametrize(("message", "call"), BAD_CALLS, ids=[str(i) for i in range(len(BAD_CALLS))])
+def test_bad_calls_are_refused_by_name(message, call):
+    with pytest.raises(ValueError, match=message):
+        call()

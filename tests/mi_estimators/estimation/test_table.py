@@ -1,0 +1,251 @@
+"""The table of estimators: every row on scores of either form, its kind on exact laws, and its standard error."""
+
+import math
+
+import pytest
+import torch
+
+import mi_estimators as mi
+from mi_estimators.estimation.table import infonce_over_rows, over_rows
+from mi_estimators.estimation.verdict import read
+
+rows = pytest.mark.parametrize("row", mi.ESTIMATORS.values(), ids=mi.ESTIMATORS)
+TABLE = torch.tensor([[4, 1, 1], [1, 1, 2]], dtype=torch.float64)  # counts of 10
+
+
+def random_law(scale):
+    logits = scale * torch.randn(12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return mi.laws.Finite(logits.log_softmax(0).view(3, 4))
+
+
+LAWS = [mi.laws.Finite((TABLE / 10).log()), *map(random_law, (0.3, 1.0, 2.0))]
+laws = pytest.mark.parametrize("law", LAWS, ids=lambda law: f"I={law.mutual_information:.2f}")
+
+
+LOWER = [row for row in mi.ESTIMATORS.values() if row.kind == "lower" and row.name != "infonce"]  # which needs groups
+
+
+def grouped(matrices):
+    """Return joint (n,) and product (n, k) of score matrices (groups, k + 1, k + 1)."""
+    joint, product = mi.joint_and_product(matrices)
+    return joint.flatten(), product.reshape(joint.numel(), -1)
+
+
+def grouped_log_weights(log_weights):
+    """Return log_p (n,) and the pairs' log-weights (n, k) of rows' log-weights (groups, k + 1)."""
+    pairs = log_weights.unsqueeze(-1) + log_weights.unsqueeze(-2)
+    return log_weights.flatten().log_softmax(-1), grouped(pairs)[1]
+
+
+def jackknife(row, joint, product):
+    """Return the value and its variance as `read` has them, without all else that it reads."""
+    log_weights = torch.zeros(len(joint) // (product.shape[1] + 1), product.shape[1] + 1, requires_grad=True)
+    value = row.reported(joint, product, *grouped_log_weights(log_weights))
+    return float(value.detach()), float(torch.autograd.grad(value, log_weights)[0].square().sum())
+
+
+def exact(row, law, critic):
+    """Return what a row reports where every atom is there with its weight."""
+    scores = critic.flatten()
+    return row.reported(scores, scores[:, None], law.log_joint.flatten(), law.log_product.flatten()[:, None])
+
+
+# Shapes, weights and derivatives.
+
+
+@rows
+@pytest.mark.parametrize(("n", "k"), [(8, 7), (8, 1), (9, 2), (2, 1)])
+def test_objective_and_reported_take_k_negatives_to_a_positive(row, n, k):
+    joint, product = torch.randn(n).requires_grad_(), torch.randn(n, k).requires_grad_()
+    state = None
+    for _ in range(3):
+        objective, state = row.objective(joint, product, state)
+        assert objective.shape == ()
+        gradients = torch.autograd.grad(objective, (joint, product))
+        assert all(g.isfinite().all() for g in gradients)
+        assert gradients[0].sum() > 0 > gradients[1].sum()
+    value = row.reported(joint, product)
+    assert value.shape == ()
+    assert value.isfinite()
+
+
+@rows
+def test_equal_weights_are_no_weights(row):
+    joint, product = grouped(torch.randn(3, 5, 5) + 2 * torch.eye(5))
+    value = row.reported(joint, product)
+    for shift in (0.0, 7.0, -300.0):  # of the pairs: a common constant means nothing
+        log_p = torch.full((15,), -math.log(15))
+        torch.testing.assert_close(row.reported(joint, product, log_p, torch.full((15, 4), shift)), value)
+        uneven, pairs = grouped_log_weights(torch.randn(3, 5, generator=torch.Generator().manual_seed(1)))
+        torch.testing.assert_close(
+            row.reported(joint, product, uneven, pairs + shift), row.reported(joint, product, uneven, pairs)
+        )
+
+
+@pytest.mark.parametrize("name", sorted(set(mi.ESTIMATORS) - {"infonce"}))  # which is compared with `infonce` below
+def test_copies_are_weights(name):
+    row = mi.ESTIMATORS[name]
+    scores = torch.randn(3, 2, 2) + 2 * torch.eye(2)
+    copies = torch.tensor([1, 2, 3])
+    value = row.reported(*grouped(scores.repeat_interleave(copies, 0)))
+    log_p = (copies / 2 / copies.sum()).log().repeat_interleave(2)
+    pairs = copies.log().repeat_interleave(2)[:, None]
+    torch.testing.assert_close(row.reported(*grouped(scores), log_p, pairs), value)
+
+
+@rows
+def test_derivatives_in_weights_are_finite_differences(row):
+    joint, product = grouped(torch.randn(2, 4, 4) + 2 * torch.eye(4))
+
+    def value(log_weights):
+        return row.reported(joint, product, *grouped_log_weights(log_weights))
+
+    assert torch.autograd.gradcheck(value, (torch.randn(2, 4).requires_grad_(),))
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+def test_infonce_over_rows_is_infonce(groups):
+    scores, log_weights = torch.randn(groups, 6, 6) + torch.eye(6), torch.randn(groups, 6)
+    torch.testing.assert_close(infonce_over_rows(*grouped(scores)), mi.infonce(scores).mean())
+    within = mi.infonce(scores, log_weights.log_softmax(-1))
+    shares = log_weights.logsumexp(-1).log_softmax(-1)  # of the groups
+    expected = mi.mean(within, shares)
+    torch.testing.assert_close(infonce_over_rows(*grouped(scores), *grouped_log_weights(log_weights)), expected)
+
+
+def test_infonce_does_not_pass_its_ceiling_whatever_the_weights():
+    scores = 100 * torch.eye(8).expand(4, 8, 8)
+    equal = grouped_log_weights(torch.zeros(4, 8))
+    torch.testing.assert_close(infonce_over_rows(*grouped(scores), *equal), torch.tensor(8.0).log())
+    found = read(mi.ESTIMATORS["infonce"], grouped(scores)).value
+    assert found == pytest.approx(math.log(8))
+
+
+def test_infonce_over_rows_refuses_half_of_the_weights_and_empty_ones():
+    joint, product = grouped(torch.randn(2, 4, 4))
+    log_p, pairs = grouped_log_weights(torch.zeros(2, 4))
+    for half in ((log_p, None), (None, pairs)):
+        with pytest.raises(ValueError, match="log_p, log_pairs: expected both or neither"):
+            infonce_over_rows(joint, product, *half)
+    weights = torch.zeros(2, 4)
+    weights[0, 0] = -math.inf
+    with pytest.raises(ValueError, match="sum to 1 \\(or NaN\\)"):
+        infonce_over_rows(joint, product, *grouped_log_weights(weights))
+    with pytest.raises(ValueError, match="expected log-weights with logsumexp 0"):
+        infonce_over_rows(joint, product, log_p + 1, pairs)
+
+
+@rows
+def test_scores_that_are_not_finite_are_refused(row):
+    good = grouped(torch.randn(2, 30, 30))
+    for value in (math.nan, math.inf):
+        with pytest.raises(ValueError, match="finite"):
+            row.reported(good[0].index_fill(0, torch.tensor(3), value), good[1])
+    with pytest.raises(ValueError, match="NaN"):
+        row.objective(good[0].index_fill(0, torch.tensor(3), math.nan), good[1], None)
+
+
+def test_over_rows_flattens_and_normalises():
+    joint, product = torch.randn(5), torch.randn(5, 3)
+    log_p, pairs = torch.randn(5).log_softmax(0), torch.randn(5, 3)
+    expected = mi.dv(joint, product.flatten(), log_p, pairs.flatten().log_softmax(0))
+    torch.testing.assert_close(over_rows(mi.dv)(joint, product, log_p, pairs + 9), expected)
+    torch.testing.assert_close(over_rows(mi.dv)(joint, product), mi.dv(joint, product.flatten()))
+
+
+# What each row is, on exact laws.
+
+
+def test_the_table_says_one_of_three_kinds_and_names_itself():
+    assert {row.kind for row in mi.ESTIMATORS.values()} <= {"lower", "upper", "neither"}
+    assert all(name == row.name for name, row in mi.ESTIMATORS.items())
+
+
+@pytest.mark.parametrize("row", LOWER, ids=lambda row: row.name)
+@laws
+def test_lower_rows_never_exceed_the_information(row, law):
+    generator = torch.Generator().manual_seed(0)
+    for scale in (0.0, 0.1, 0.5, 2.0):
+        for shift in (0.0, 1.0, -1.0):
+            noise = scale * torch.randn(law.log_joint.shape, generator=generator)
+            assert exact(row, law, law.log_ratio_matrix + noise + shift) <= law.mutual_information + 1e-12
+
+
+@pytest.mark.parametrize("name", ["js", "js_dv", "js_nwj", "js_plug_in", "smile", "dv", "mine", "nwj", "relative"])
+@laws
+def test_rows_that_are_tight_report_the_information_at_the_log_ratio(name, law):
+    assert law.log_ratio_matrix.abs().max() < 5  # within smile's clip
+    found = exact(mi.ESTIMATORS[name], law, law.log_ratio_matrix)
+    assert float(found) == pytest.approx(law.mutual_information, abs=1e-9)
+
+
+def test_rows_called_neither_do_exceed_it_for_some_critic():
+    law = LAWS[2]
+    tilted = law.log_ratio_matrix.clone()
+    tilted[law.log_ratio_matrix.flatten().argmax() // 4] += 1.0
+    for row in mi.ESTIMATORS.values():
+        if row.kind == "neither":
+            values = [exact(row, law, a * tilted + b) for a in (0.5, 1.0, 3.0, 30.0) for b in (0.0, 9.0)]
+            assert max(values) > law.mutual_information + 1e-3, row.name
+
+
+def test_infonce_is_at_most_the_information_on_average_over_samples_of_a_law():
+    """Its expectation over (x, y) from P and y′ from Y's law, all tuples of a table of counts."""
+    counts = TABLE.long()
+    x, y = (torch.tensor([(i, j) for i in range(2) for j in range(3) for _ in range(counts[i, j])])).T
+    others = y.repeat(10)  # the law of y, once to each pair
+    x, y = x.repeat_interleave(10), y.repeat_interleave(10)
+    ratio = LAWS[0].log_ratio_matrix
+    for scale in (0.0, 0.3, 1.0, 3.0):
+        for seed in range(4):
+            critic = ratio + scale * torch.randn(2, 3, generator=torch.Generator().manual_seed(seed))
+            value = infonce_over_rows(critic[x, y], critic[x, others][:, None])
+            assert value <= LAWS[0].mutual_information + 1e-12
+    assert infonce_over_rows(ratio[x, y], ratio[x, others][:, None]) > 0.03
+
+
+def test_lower_rows_are_below_the_information_on_large_samples_of_a_gaussian():
+    law, generator = mi.laws.Gaussian(0.6), torch.Generator().manual_seed(0)
+    x, y = (values.view(200, 50, 1) for values in law.sample(10_000, generator))
+    joint, product = grouped(law.log_ratio(x[:, :, None], y[:, None]))
+    for row in mi.ESTIMATORS.values():
+        value, variance = jackknife(row, joint, product)
+        if row.kind == "lower":
+            assert value < law.mutual_information + 3 * math.sqrt(variance), row.name
+        if row.name != "js_certificate":  # loose for Gaussians
+            assert value == pytest.approx(law.mutual_information, abs=0.04), row.name
+
+
+# The standard error.
+
+
+@pytest.mark.parametrize("name", ["dv", "nwj", "js_certificate", "js", "infonce"])
+def test_the_infinitesimal_jackknife_is_the_spread_of_repeated_samples(name):
+    """At the exact critic of 200 rows in groups of 40; "js" is read by `bridge`."""
+    law, generator = mi.laws.Gaussian(0.6), torch.Generator().manual_seed(0)
+    readings = []
+    for _ in range(300):
+        x, y = (values.view(5, 40, 1) for values in law.sample(200, generator))
+        readings.append(jackknife(mi.ESTIMATORS[name], *grouped(law.log_ratio(x[:, :, None], y[:, None]))))
+    values, variances = torch.tensor(readings).T
+    assert float(variances.mean().sqrt() / values.std()) == pytest.approx(1, abs=0.15)
+
+
+@rows
+def test_the_derivative_in_a_row_is_what_leaving_it_out_does(row):
+    """The influence that `read` squares, against reweighting one row of a group."""
+    law = mi.laws.Gaussian(0.6)
+    x, y = law.sample(30, torch.Generator().manual_seed(0))
+    joint, product = grouped(law.log_ratio(x[:, None], y)[None])
+
+    def value(weights):
+        return row.reported(joint, product, *grouped_log_weights(weights[None].log()))
+
+    influence = []
+    for i in range(30):
+        step = torch.zeros(30)
+        step[i] = 1e-4
+        influence.append((value(1 + step) - value(1 - step)) / 2e-4)
+    expected = float(torch.stack(influence).square().sum())
+    assert read(row, (joint, product)).variance == pytest.approx(expected, rel=1e-4)
+    assert jackknife(row, joint, product)[1] == pytest.approx(expected, rel=1e-4)

@@ -1,0 +1,163 @@
+"""Marginal transforms: what they keep, what they merge, and the columns that would break them."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mi_estimators.estimation.transforms import TRANSFORMS, Identity, Rank, Standard
+
+transforms = pytest.mark.parametrize("make", TRANSFORMS.values(), ids=TRANSFORMS)
+
+
+def column(*values):
+    return torch.tensor(values)[:, None]
+
+
+columns = st.lists(st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False), min_size=1, max_size=12)
+
+
+# All of them.
+
+
+@transforms
+@pytest.mark.parametrize("n", [1, 2, 3, 50])
+def test_rows_keep_their_number_and_columns_and_become_float32(make, n):
+    rows = torch.randn(n, 3)
+    before = rows.clone()
+    transform = make(rows)
+    assert torch.equal(rows, before)
+    assert transform(torch.randn(7, 3)).shape == (7, 3)
+    assert transform(rows).dtype == torch.float32
+    assert transform(rows).isfinite().all()
+    assert not list(transform.parameters())
+
+
+@transforms
+def test_columns_and_rows_are_treated_one_by_one(make):
+    rows, fresh = torch.randn(20, 3).exp(), torch.randn(9, 3)
+    whole = make(rows)(fresh)
+    for k in range(3):
+        torch.testing.assert_close(make(rows[:, k : k + 1])(fresh[:, k : k + 1]), whole[:, k : k + 1])
+    torch.testing.assert_close(make(rows)(fresh[3:5]), whole[3:5])
+    torch.testing.assert_close(make(rows[torch.randperm(20)])(fresh), whole)
+
+
+@transforms
+@given(values=columns)
+def test_they_are_non_decreasing_and_never_nan(make, values):
+    rows = column(*sorted(values))
+    single = rows.float()
+    if make is Identity and (not single.isfinite().all() or (len(single.unique()) == 1 < len(rows.unique()))):
+        with pytest.raises(ValueError, match="transform: expected columns that float32 can hold"):
+            make(rows)
+        return
+    mapped = make(rows)(rows)
+    assert not mapped.isnan().any()
+    assert (mapped.diff(dim=0) >= 0).all()
+    assert mapped.isfinite().all()
+
+
+@transforms
+def test_what_they_learned_is_in_the_state_and_moves_with_the_module(make):
+    rows, fresh = torch.randn(30, 2), torch.randn(5, 2)
+    transform, other = make(rows), make(torch.randn(30, 2))
+    other.load_state_dict(transform.state_dict())
+    assert torch.equal(other(fresh), transform(fresh))
+    moved = transform.to("meta")
+    assert all(buffer.device.type == "meta" for buffer in moved.buffers())
+    assert set(moved.state_dict()) == {"none": set(), "standard": {"size", "mean", "scale"}}.get(
+        next(name for name, kind in TRANSFORMS.items() if kind is make), {"knots", "levels"}
+    )
+
+
+def test_none_leaves_rows_alone():
+    rows = torch.randn(4, 2).float()
+    assert torch.equal(Identity(torch.zeros(1, 2))(rows), rows)
+    assert torch.equal(Identity(rows)(rows.double()), rows)
+
+
+# Standard.
+
+
+def test_standard_has_mean_zero_and_deviation_one():
+    rows = torch.randn(50, 3) * torch.tensor([1.0, 1e3, 1e-6]) + 5
+    mapped = Standard(rows)(rows).double()
+    torch.testing.assert_close(mapped.mean(0), torch.zeros(3), atol=1e-6, rtol=0)
+    torch.testing.assert_close(mapped.std(0, correction=0), torch.ones(3), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e200, 1e300, 1e308])
+def test_standard_does_not_overflow(size):
+    rows = torch.cat([torch.ones(60, 1), -torch.ones(40, 1)])  # sums and squares of these would overflow
+    torch.testing.assert_close(Standard(size * rows)(size * rows), Standard(rows)(rows))
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e9 + 0.1, -1e300])
+def test_standard_sends_a_column_constant_in_its_rows_to_zero_everywhere(value):
+    transform = Standard(torch.full((7, 1), value))
+    assert not transform(column(value, 0.0, value + 1, -1e300)).any()
+
+
+# Rank.
+
+
+def test_rank_gives_normal_scores_of_mid_ranks():
+    rows = column(3.0, -1.0, 8.0, 8.0, 8.0)  # ranks 2, 1, and a tie of 3, 4 and 5
+    levels = (column(2.0, 1.0, 4.0, 4.0, 4.0) - 0.5) / 5
+    torch.testing.assert_close(Rank(rows)(rows).double(), torch.special.ndtri(levels), atol=1e-6, rtol=1e-6)
+
+
+def test_rank_of_a_discrete_column_is_injective_on_its_values():
+    rows = torch.randint(4, (200, 1)).double()
+    mapped = Rank(rows)(rows)
+    assert len(mapped.unique()) == 4
+    for value in range(4):
+        below, at = (rows < value).double().mean(), (rows == value).double().mean()
+        got = Rank(rows)(column(float(value))).double().squeeze()
+        torch.testing.assert_close(got, torch.special.ndtri(below + at / 2), atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("values", "levels"), [((5.0,), (0.5,)), ((5.0, 7.0), (0.25, 0.75)), ((5.0, 5.0), (0.5, 0.5))])
+def test_rank_of_one_and_two_rows(values, levels):
+    rows = column(*values)
+    torch.testing.assert_close(
+        Rank(rows)(rows).double(), torch.special.ndtri(column(*levels)), atol=1e-6, rtol=1e-6, check_dtype=False
+    )
+
+
+@pytest.mark.parametrize("n", [1, 2, 9])
+def test_rank_of_a_constant_column_is_zero_everywhere(n):
+    assert not Rank(torch.full((n, 1), 2.5))(column(-1e300, 2.5, 2.6, 1e300)).any()
+
+
+@given(values=columns)
+def test_rank_does_not_change_under_increasing_maps_of_the_training_rows(values):
+    rows = column(*values)
+    order = (rows <= rows.T).sum(0).double()[:, None]  # an increasing function of the column: its upper rank
+    for mapped in (order, order**3, order.exp(), -1 / order, 1e300 * order / len(rows), 5e-324 * order):
+        assert torch.equal(Rank(mapped)(mapped), Rank(rows)(rows))
+    torch.testing.assert_close(Rank(-rows)(-rows), -Rank(rows)(rows))
+
+
+def test_rank_is_linear_between_knots_and_constant_beyond():
+    rows = column(0.0, 1.0, 1.0, 4.0)
+    low, mid, high = torch.special.ndtri(torch.tensor([1 / 8, 1 / 2, 7 / 8]))
+    t = torch.linspace(0, 1, 9)[:, None]
+    torch.testing.assert_close(Rank(rows)(t).double(), low + t * (mid - low), atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(Rank(rows)(1 + 3 * t).double(), mid + t * (high - mid), atol=1e-6, rtol=1e-6)
+    beyond = Rank(rows)(column(-math.inf, -1e308, -1e-300, 4.001, 1e308, math.inf)).double().squeeze()
+    torch.testing.assert_close(beyond, torch.stack([low, low, low, high, high, high]), atol=1e-6, rtol=1e-6)
+
+
+def test_rank_bears_knots_as_far_apart_as_float64_goes():
+    rows = column(-1.7e308, 0.0, 1.7e308)
+    mapped = Rank(rows)(column(-1.7e308, -0.85e308, 0.0, 0.85e308, 1.7e308)).double().squeeze()
+    top = torch.special.ndtri(torch.tensor(5 / 6))
+    expected = torch.tensor([-1, -0.5, 0, 0.5, 1]) * top
+    torch.testing.assert_close(mapped, expected, atol=1e-6, rtol=1e-6)
+    wide = column(-1.7e308, 1.7e308)  # the width itself overflows
+    assert Rank(wide)(column(-1e308, 1e308)).isfinite().all()
+    torch.testing.assert_close(Rank(wide)(column(0.0)), torch.zeros(1, 1).float())

@@ -1,0 +1,179 @@
+"""The frame: what a verdict needs; what the ledger does with theorems that fail, raise, or rest on others that do."""
+
+import dataclasses
+import json
+import sys
+
+import pytest
+
+from proofs.engine.theorem import Outcome, Theorem, run
+from proofs.ledger import ledger, load, rests_on
+
+
+@dataclasses.dataclass(frozen=True)
+class Fake:
+    """A claim whose outcome is given."""
+
+    name: str
+    outcome: Outcome | None = None
+    tier: str = "symbolic"
+    cross_check: bool = False
+
+    def decide(self):
+        if self.outcome is None:
+            raise ZeroDivisionError("no outcome")
+        return self.outcome
+
+
+PROVED = Outcome("proved", "by decree")
+SURVIVED = Outcome("survived", "3 examples")
+REFUTED = Outcome("refuted", "by decree", "x = 1")
+UNDECIDED = Outcome("undecided", "too hard")
+
+
+def theorem(slug="a", checks=None, false_neighbours=None, uses=()):
+    return Theorem(
+        slug=slug,
+        title="a title",
+        statement="a statement\n    on two lines",
+        formula="x = x",
+        assumptions=("one",),
+        proof="an idea",
+        checks=(Fake("check", PROVED),) if checks is None else checks,
+        false_neighbours=(Fake("neighbour", REFUTED),) if false_neighbours is None else false_neighbours,
+        uses=uses,
+        about=("dv",),
+        reference="here",
+    )
+
+
+def entries(*theorems, slugs=None):
+    return {e.slug: e for e in ledger({t.slug: t for t in theorems}, slugs)}
+
+
+def test_a_theorem_with_due_outcomes_is_ok():
+    assert run(theorem()).ok
+    assert run(theorem()).tier == "symbolic"
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        Fake("c", REFUTED),
+        Fake("c", UNDECIDED),
+        Fake("c", None),
+        Fake("c", SURVIVED),  # an example-based outcome earns no symbolic tier
+        Fake("c", SURVIVED, tier="certified"),
+        Fake("c", PROVED, tier="tested"),
+        Fake("c", REFUTED, cross_check=True),
+    ],
+    ids=lambda claim: f"{claim.tier}-{claim.outcome.verdict if claim.outcome else 'raises'}",
+)
+def test_a_check_without_its_due_outcome_fails_the_theorem(claim):
+    verdict = run(theorem(checks=(Fake("good", PROVED), claim)))
+    assert not verdict.ok
+    assert verdict.tier == "none"
+    (entry,) = entries(theorem(checks=(Fake("good", PROVED), claim))).values()
+    assert not entry.ok
+    assert any("check: c" in problem for problem in entry.problems)
+
+
+@pytest.mark.parametrize("outcome", [PROVED, UNDECIDED, None, Outcome("refuted", "without a witness")])
+def test_a_false_neighbour_that_is_not_refuted_with_a_witness_fails_the_theorem(outcome):
+    (entry,) = entries(theorem(false_neighbours=(Fake("n", outcome),))).values()
+    assert not entry.ok
+    assert any("not refused: n" in problem for problem in entry.problems)
+
+
+def test_the_weakest_check_gives_the_tier_and_cross_checks_do_not():
+    cross = Fake("cross", SURVIVED, tier="tested", cross_check=True)
+    tested = Fake("tested", SURVIVED, tier="tested")
+    certified = Fake("certified", PROVED, tier="certified")
+    assert run(theorem(checks=(Fake("s", PROVED), cross))).tier == "symbolic"
+    assert run(theorem(checks=(Fake("s", PROVED), certified, cross))).tier == "certified"
+    assert run(theorem(checks=(tested, certified))).tier == "tested"
+
+
+@pytest.mark.parametrize(
+    "name", ["slug", "title", "statement", "assumptions", "proof", "checks", "false_neighbours", "reference"]
+)
+def test_a_theorem_says_everything(name):
+    empty = () if isinstance(getattr(theorem(), name), tuple) else ""
+    with pytest.raises(ValueError, match=rf"^{name}: expected something"):
+        dataclasses.replace(theorem(), **{name: empty})
+
+
+def test_cross_checks_alone_prove_nothing():
+    with pytest.raises(ValueError, match=r"^checks: expected at least one that is not a cross-check"):
+        theorem(checks=(Fake("cross", SURVIVED, tier="tested", cross_check=True),))
+
+
+def test_names_of_claims_are_distinct():
+    with pytest.raises(ValueError, match=r"^checks: expected distinct names"):
+        theorem(checks=(Fake("same", PROVED), Fake("same", PROVED)))
+
+
+def test_rests_on_is_the_transitive_closure():
+    uses = {"a": ("b",), "b": ("c", "d"), "c": (), "d": ("c",)}
+    assert rests_on("a", uses) == ("b", "c", "d")
+    assert rests_on("c", uses) == ()
+
+
+def test_what_is_rested_on_runs_first_and_its_tier_passes_on():
+    tested = theorem("base", checks=(Fake("c", SURVIVED, tier="tested"),))
+    found = entries(theorem("a", uses=("base",)), tested)
+    assert list(found) == ["base", "a"]
+    assert found["a"].tier == "tested"
+    assert found["a"].rests_on == ("base",)
+
+
+def test_asking_for_one_theorem_runs_what_it_rests_on_and_no_more():
+    found = entries(theorem("a", uses=("b",)), theorem("b"), theorem("other"), slugs=["a"])
+    assert list(found) == ["b", "a"]
+
+
+def test_a_theorem_that_rests_on_a_fallen_one_falls():
+    found = entries(theorem("a", uses=("b",)), theorem("b", checks=(Fake("c", None),)), theorem("free"))
+    assert [found[slug].ok for slug in ("a", "b", "free")] == [False, False, True]
+    assert found["a"].problems == ["rests on b, not ok"]
+    assert found["b"].problems == ["check: c: raised (ZeroDivisionError: no outcome)"]
+
+
+def test_a_cycle_is_named_and_does_not_stop_the_rest():
+    found = entries(theorem("a", uses=("b",)), theorem("b", uses=("a",)), theorem("c", uses=("a",)), theorem("free"))
+    assert [found[slug].ok for slug in ("a", "b", "c", "free")] == [False, False, False, True]
+    assert found["a"].problems == ["uses: cycle a → b → a"]
+    assert "cycle" in found["c"].problems[0]
+
+
+def test_a_theorem_may_not_use_itself_or_what_does_not_exist():
+    assert entries(theorem("a", uses=("a",)))["a"].problems == ["uses: cycle a → a"]
+    assert entries(theorem("a", uses=("nowhere",)))["a"].problems == ["uses: a names 'nowhere', which does not exist"]
+
+
+def test_a_row_is_plain_data():
+    row = entries(theorem())["a"].as_json()
+    assert json.loads(json.dumps(row, allow_nan=False)) == row
+    assert row["statement"] == "a statement on two lines"
+    check = row["checks"][0]
+    assert list(check) == ["name", "tier", "cross_check", "verdict", "detail", "witness", "seconds"]
+    assert (check["name"], check["tier"], check["verdict"]) == ("check", "symbolic", "proved")
+
+
+def test_modules_that_do_not_give_a_theorem_are_rows_that_are_not_ok(tmp_path, monkeypatch):
+    package = tmp_path / "broken_theorems"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "raises.py").write_text("1 / 0\n")
+    (package / "empty.py").touch()
+    (package / "misnamed.py").write_text("class THEOREM:\n    slug = 'other'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = load("broken_theorems")
+    assert found["raises"] == "ZeroDivisionError: division by zero"
+    assert "THEOREM" in found["empty"]
+    assert found["misnamed"] == "slug: expected 'misnamed', got 'other'"
+    rows = ledger(found)
+    assert not any(row.ok for row in rows)
+    assert all(json.dumps(row.as_json()) for row in rows)
+    for name in [name for name in sys.modules if name.startswith("broken_theorems")]:
+        monkeypatch.delitem(sys.modules, name)

@@ -1,0 +1,1 @@
+"""Where the JS family holds the chosen response."""

@@ -1,0 +1,1 @@
+"""When the chosen response sinks, and what holds it."""

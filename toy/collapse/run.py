@@ -1,0 +1,170 @@
+"""Collapse: DPO at β against MIO at 2β where responses share learned features, and the frozen-kernel flow."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from scipy.integrate import solve_ivp
+from torch import Tensor
+
+import mi_estimators as mi
+
+from ..models.policies import network, network_logits
+from ..models.training import descend
+from ..specs import Collapse, Lazy
+
+RESPONSES = 10
+LOSSES = {"dpo": ("dv", 1.0), "mio": ("js", 2.0)}
+"""Loss: (bound, factor on β). At z = 0 both have the gradient (−β/2, +β/2) in (z_w, z_l)."""
+_EVERY = 10  # steps between two points of a curve; extremes and counts use every step
+
+
+def base_law(spec: Collapse, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return the prompts (R, X, D) and the base law to imitate (R, X, 10).
+
+    Prompts share a random direction, as prompts of one language do. The base law is a random softmax, or, for
+    "exclusive" pairs, 0.4 on the chosen and 0.3 on the rejected response.
+    """
+    shape = (spec.replicas, spec.prompts)
+    own = torch.randn(*shape, spec.inputs, generator=generator)
+    shared = torch.randn(spec.replicas, 1, spec.inputs, generator=generator)
+    prompts = (own + shared) / math.sqrt(spec.inputs)
+    law = (2 * torch.randn(*shape, RESPONSES, generator=generator)).softmax(-1)
+    if spec.pairs == "exclusive":
+        chosen, rejected = _exclusive(spec)
+        law = torch.full_like(law, 0.3 / (RESPONSES - 2)).scatter(-1, chosen, 0.4).scatter(-1, rejected, 0.3)
+    return prompts, law
+
+
+def _exclusive(spec: Collapse) -> tuple[Tensor, Tensor]:
+    group = (torch.arange(spec.prompts) % 4).view(1, -1, 1).expand(spec.replicas, -1, 1)
+    return group, group + 4
+
+
+def preference_pairs(spec: Collapse, log_base: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return the indices (R, X, 1) of the chosen and the rejected response of every prompt."""
+    if spec.pairs == "exclusive":
+        return _exclusive(spec)
+    gumbel = -torch.rand(log_base.shape, generator=generator).log().neg().log()
+    pair = (log_base + gumbel).topk(2, -1).indices  # two draws without replacement
+    coin = torch.rand(*pair.shape[:-1], 1, generator=generator) < 0.5
+    pair = torch.where(coin, pair, pair.flip(-1))
+    return pair[..., :1], pair[..., 1:]
+
+
+def collapse(spec: Collapse, seed: int) -> tuple[dict, dict]:
+    """Imitate the base law, draw the pairs, then descend both losses from there; quartiles are over replicas."""
+    generator = torch.Generator().manual_seed(seed)
+    prompts, law = base_law(spec, generator)
+    parameters = [law.log()]
+    if spec.policy == "network":
+        widths = (spec.inputs, spec.width, spec.width, RESPONSES)
+        parameters = descend(
+            lambda p: (-(law * _log_policy(spec, p, prompts)).sum(-1).mean(-1), None),
+            network(spec.replicas, widths, generator),
+            spec.sft_steps,
+            spec.sft_rate,
+        )
+    log_base = _log_policy(spec, parameters, prompts)
+    chosen, rejected = preference_pairs(spec, log_base, generator)
+    copies = len(spec.betas)
+    task = _Task(
+        spec,
+        torch.tensor(spec.betas).repeat_interleave(spec.replicas).unsqueeze(-1),
+        *(t.repeat(copies, 1, 1) for t in (prompts, log_base, chosen, rejected)),
+    )
+    measured = {name: task.run(name, [p.repeat(copies, 1, 1) for p in parameters]) for name in LOSSES}
+    low, high = mi.no_collapse_interval(0.5)
+    return measured, {
+        "interval": [low, high],
+        "anchor": mi.preference_anchor(0.5),
+        "loss_start": {"dpo": math.log(2), "mio": 2 * math.log(2)},
+        "loss_floor": {"dpo": 0.0, "mio": mi.preference_loss_floor(0.5)},
+        "outside_interval": 0,
+    }
+
+
+def _log_policy(spec: Collapse, parameters: list[Tensor], prompts: Tensor) -> Tensor:
+    logits = parameters[0] if spec.policy == "tabular" else network_logits(parameters, prompts, spec.activation)
+    return logits.log_softmax(-1)
+
+
+class _Task:
+    """The pairs of all replicas and all β, flattened into one leading dimension, and what is noted while training."""
+
+    def __init__(
+        self, spec: Collapse, beta: Tensor, prompts: Tensor, log_base: Tensor, chosen: Tensor, rejected: Tensor
+    ) -> None:
+        self.spec, self.beta, self.prompts = spec, beta, prompts
+        self.log_base, self.chosen, self.rejected = log_base, chosen, rejected
+
+    def run(self, name: str, parameters: list[Tensor]) -> list[dict]:
+        """Descend one loss; return, for each β, curves (quartiles over replicas) and the account of every step."""
+        bound, factor = LOSSES[name]
+        beta, curves = factor * self.beta, []
+        low, high = mi.no_collapse_interval(0.5)
+        lowest, above_start, outside = (torch.zeros(len(beta)) for _ in range(3))
+
+        def loss(p: list[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
+            log_policy = _log_policy(self.spec, p, self.prompts)
+            ratio = log_policy - self.log_base
+            z_w, z_l = (ratio.gather(-1, index).squeeze(-1) for index in (self.chosen, self.rejected))
+            losses = mi.preference_loss(beta * z_w, beta * z_l, bound=bound).mean(-1)
+            # Divided by β of DPO, so that one rate gives every β the same first step of the log-probabilities.
+            return losses / self.beta.squeeze(-1), (losses.detach(), log_policy.detach(), z_w.detach(), z_l.detach())
+
+        def observe(step: int, scaled: Tensor, seen: tuple[Tensor, ...]) -> None:
+            losses, log_policy, z_w, z_l = seen
+            reward = (beta * z_w).mean(-1)
+            torch.minimum(lowest, z_w.mean(-1), out=lowest)
+            started = losses <= 2 * math.log(2) + 1e-6  # the start itself, in single precision
+            above_start.add_(~started)
+            outside.add_(started & ((reward < low) | (reward > high)))
+            if step % _EVERY == 0:
+                mass = [log_policy.gather(-1, i).exp().mean((1, 2)) for i in (self.chosen, self.rejected)]
+                fallen, right = (z_w < 0).float().mean(-1), (z_w > z_l).float().mean(-1)
+                curves.append(
+                    torch.stack([losses, *mass, 1 - mass[0] - mass[1], z_w.mean(-1), z_l.mean(-1), fallen, right])
+                )
+
+        descend(loss, parameters, self.spec.steps, self.spec.reward_rate, observe)
+        names = ("loss", "chosen", "rejected", "unseen", "z_chosen", "z_rejected", "fallen", "accuracy")
+        # (points, quantities, β, replicas) → quartiles over replicas
+        stacked = torch.stack(curves).unflatten(-1, (-1, self.spec.replicas))
+        quartiles = stacked.quantile(torch.tensor([0.25, 0.5, 0.75]), dim=-1)
+        per_beta = [t.reshape(-1, self.spec.replicas) for t in (lowest, above_start, outside)]
+        return [
+            {
+                "step": [_EVERY * k for k in range(len(curves))],
+                **{quantity: quartiles[:, :, q, b].mT.tolist() for q, quantity in enumerate(names)},
+                "final_z_chosen": stacked[-1, 4, b].tolist(),
+                "lowest_z_chosen": per_beta[0][b].tolist(),
+                "steps_above_start": int(per_beta[1][b].sum()),
+                "outside_interval": int(per_beta[2][b].sum()),
+                "steps_seen": self.spec.replicas * (self.spec.steps + 1),
+            }
+            for b in range(len(self.spec.betas))
+        ]
+
+
+def lazy(spec: Lazy, seed: int) -> tuple[dict, dict]:
+    """Integrate ż = −G ∇L(z), G = [[a, c], [c, d]], from z = 0; ∇L by automatic differentiation of the library's loss.
+
+    The approach to the anchor is stiff (rates 1 and 1/t), hence SciPy's LSODA.
+    """
+    gram = torch.tensor([[spec.a, spec.c], [spec.c, spec.d]], dtype=torch.float64)
+
+    def field(time: float, z: np.ndarray) -> np.ndarray:
+        ratios = torch.from_numpy(z).requires_grad_()
+        loss = mi.preference_loss(spec.beta * ratios[:1], spec.beta * ratios[1:], bound=spec.bound).sum()
+        return -(gram @ torch.autograd.grad(loss, ratios)[0]).numpy()
+
+    path = solve_ivp(field, (0, spec.horizon), np.zeros(2), method="LSODA", rtol=1e-6, atol=1e-9)
+    z_w, z_l = path.y.tolist()
+    measured = {"time": path.t.tolist(), "z_chosen": z_w, "z_rejected": z_l, "final": z_w[-1], "lowest": min(z_w)}
+    if spec.bound == "js":
+        return measured, {"final": math.log(2) / spec.beta}
+    slope = (spec.a - spec.c) / (spec.a - 2 * spec.c + spec.d)
+    return measured, {"final": slope * (z_w[-1] - z_l[-1])}

@@ -1,0 +1,1 @@
+"""Whether an advantage over DPO survives tuning: many losses, tasks and kernels."""

@@ -1,0 +1,1 @@
+"""How long a policy takes from p(correct) = ε to ½."""

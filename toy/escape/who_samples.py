@@ -1,0 +1,67 @@
+"""Who samples: the weight of the correct answer's score where the policy must draw it, and where it is supplied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+import mi_estimators as mi
+
+from ..models.sampling import DRAWN, draw_every
+from ..models.two_level import log_shares
+from ..specs import WhoSamples
+
+BOUNDS = ("dv", "nwj", "js")
+
+
+def who_samples(spec: WhoSamples, seed: int) -> tuple[dict, dict]:
+    """Take the weights by automatic differentiation at π = π_ref, β = 1: on average, and of groups of n answers.
+
+    A group without a correct answer has no term of it, whatever the bound. "dpo_drawn" is DPO on two answers of π, used
+    where just one of them is correct (theorem who_samples_starves, (d)); half of a group meets the other half.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    n, count = spec.samples, len(spec.eps)
+    eps = torch.tensor(spec.eps, dtype=torch.float64)
+    base = torch.stack([eps.log(), torch.log1p(-eps)], -1)
+    many, rows = eps.repeat_interleave(spec.groups), base.repeat_interleave(spec.groups, 0)
+    hits = draw_every(many, n, generator)
+    shares = log_shares(hits.clamp(min=1), n)
+    exact = {bound: _weight(lambda own, b=bound: DRAWN[b](own, base, n), base) for bound in BOUNDS}
+    found = {bound: _weight(lambda own, b=bound: DRAWN[b](own, shares, n), rows) * (hits > 0) for bound in BOUNDS}
+    missed: dict[str, Tensor] = dict.fromkeys(BOUNDS, hits == 0)
+    for name, (bound, mix) in {"dpo": ("dv", 0.5), "mio": ("js", 0.5), "alpha_mio": ("js", spec.mix)}.items():
+        exact[name] = _weight(lambda own, b=bound, m=mix: -mi.preference_loss(*(own - base).T, bound=b, mix=m), base)
+    pairs = draw_every(2 * many * (1 - many), n // 2, generator)
+    exact["dpo_drawn"] = 2 * eps * (1 - eps) * exact["dpo"]
+    found["dpo_drawn"] = pairs / (n // 2) * exact["dpo"].repeat_interleave(spec.groups)
+    missed["dpo_drawn"] = pairs == 0
+    tables = {name: values.reshape(count, -1) for name, values in found.items()}
+    measured = {
+        "exact": {name: values.tolist() for name, values in exact.items()},
+        "sampled": {name: values.mean(-1).tolist() for name, values in tables.items()},
+        "stderr": {name: (values.std(-1) / spec.groups**0.5).tolist() for name, values in tables.items()},
+        "missed": {name: none.reshape(count, -1).double().mean(-1).tolist() for name, none in missed.items()},
+    }
+    return measured, _theory(spec, eps)
+
+
+def _theory(spec: WhoSamples, eps: Tensor) -> dict:
+    n, one = spec.samples, torch.ones_like(eps)
+    none = (1 - eps) ** n
+    js, pair = eps * torch.log1p(1 / eps), eps * (1 - eps)
+    exact = {"dv": one, "nwj": one, "js": js, "dpo_drawn": pair, "dpo": one / 2, "mio": one / 4}
+    parts = {
+        "exact": exact | {"alpha_mio": one * spec.mix / 2},
+        "sampled": {"dv": 1 - none, "nwj": one, "js": js, "dpo_drawn": pair},
+        "missed": dict.fromkeys(BOUNDS, none) | {"dpo_drawn": (1 - 2 * pair) ** (n // 2)},
+    }
+    return {part: {name: values.tolist() for name, values in rows.items()} for part, rows in parts.items()}
+
+
+def _weight(objective: Callable[[Tensor], Tensor], log_policy: Tensor) -> Tensor:
+    """Return ∂ objective/∂ ln π(correct), ln π of each response taken as free."""
+    own = log_policy.clone().requires_grad_()
+    return torch.autograd.grad(objective(own).sum(), own)[0][:, 0]

@@ -1,0 +1,1 @@
+"""What a policy can do after training that its base could not."""

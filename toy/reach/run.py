@@ -1,0 +1,206 @@
+"""Reach: what training adds to the chance that one answer, or the best of k, is correct, from base success p."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from scipy.special import wrightomega
+from torch import Tensor
+
+import mi_estimators as mi
+
+from ..models.flows import ascent, integrate
+from ..models.policies import OBJECTIVES, Objective, arms
+
+METHODS = ("base", "rlhf", "dpo", "mio", "alpha", "sft")
+BANK = tuple(1e-4 * 5000 ** (k / 15) for k in range(16))
+
+
+@dataclass(frozen=True)
+class Reach:
+    """One prompt for each p, trained by every objective to its end, and pass@k over the bank.
+
+    Attributes:
+        beta: inverse temperature, the same for all objectives that have one.
+        bank: base success p of the prompts that pass@k averages over, 1e-4 to ½ by default.
+        far: further prompts, out of reach of sampling, that are trained but not in the average.
+        responses: K; the first is the correct and chosen one, the second rejected, the others wrong and unseen.
+        time: τ; the JS family's flow runs for τ/(β²(1 − α)); DPO and SFT run as long as α-MIO.
+        draws: n of pass@k's estimator, for each prompt.
+        evaluations: independent repetitions of it.
+        powers: k runs over 1, 2, 4, …, 2^powers, at most `draws`.
+    """
+
+    beta: float
+    bank: tuple[float, ...] = BANK
+    far: tuple[float, ...] = (1e-12, 1e-10, 1e-8, 1e-6)
+    responses: int = 5
+    time: float = 200.0
+    draws: int = 2048
+    evaluations: int = 200
+    powers: int = 10
+
+    @property
+    def mix(self) -> float:
+        """The α that theory recommends for the hardest prompt of the bank: 1 − α = p^β."""
+        return -math.expm1(self.beta * math.log(min(self.bank)))
+
+
+FULL: tuple[Reach, ...] = tuple(Reach(beta) for beta in (0.1, 0.2, 0.4, 0.8))
+QUICK: tuple[Reach, ...] = (
+    Reach(0.4, bank=(1e-3, 1e-2, 0.1, 0.5), far=(1e-6,), time=30.0, draws=128, evaluations=50, powers=6),
+)
+
+
+def regularised(base: Tensor, beta: Tensor, mix: float) -> Objective:
+    """On-policy RLHF: J = E_π r − β KL(π‖π_ref), r = 1 on the correct response and 0 elsewhere.
+
+    Its maximum is β ln(1 − p + p e^{1/β}), at π_ref e^{r/β}/Z (theorem gibbs_dv_duality).
+
+    >>> base = torch.zeros(1, 2, dtype=torch.float64)  # p = ½
+    >>> best = regularised(base, torch.ones(1), 0.5)(base + torch.tensor([1.0, 0.0])).item()
+    >>> round(best, 6), round(math.log((1 + math.e) / 2), 6)
+    (0.620115, 0.620115)
+    """
+    log_reference = base.log_softmax(-1)
+    correct = torch.zeros_like(base)
+    correct[:, 0] = 1
+
+    def objective(logits: Tensor) -> Tensor:
+        log_policy = logits.log_softmax(-1)
+        return mi.mean(correct - beta[:, None] * (log_policy - log_reference), log_policy)
+
+    return objective
+
+
+def horizon(spec: Reach, method: str, p: Tensor) -> Tensor:
+    """Return how long the flow of a method runs.
+
+    RLHF leaves p in a time of about 1/p and settles at the rate β p'(1 − p'): its horizon lets it do both.
+    """
+    if method == "rlhf":
+        end = optimum(p, spec.beta)
+        return 1.5 / p + 20 / (spec.beta * end * (1 - end))
+    mix = 0.5 if method == "mio" else spec.mix
+    return torch.full_like(p, spec.time / (spec.beta**2 * (1 - mix)))
+
+
+def optimum(p: Tensor, beta: float) -> Tensor:
+    """Return p e^{1/β}/(1 − p + p e^{1/β}): success under RLHF's optimum π_ref e^{r/β}/Z, shape of p.
+
+    Theorem: rlhf_reach
+
+    >>> [round(p, 6) for p in optimum(torch.tensor([0.0, 0.5]), beta=1.0).tolist()]  # 0 stays 0; ½ becomes σ(1)
+    [0.0, 0.731059]
+    """
+    return p / (p + (1 - p) * math.exp(-1 / beta))
+
+
+def closed_form(spec: Reach, method: str, p: Tensor) -> Tensor:
+    """Return theory's success after training: of DPO and SFT at their horizon, of the others at their end."""
+    log_p, time = p.log(), horizon(spec, method, p)
+    if method == "base":
+        return p
+    if method == "rlhf":
+        return optimum(p, spec.beta)
+    if method in ("mio", "alpha"):
+        anchor = mi.preference_anchor(0.5 if method == "mio" else spec.mix)
+        return (log_p + anchor / spec.beta).clamp(max=0).exp()
+    if method == "dpo":
+        # Only the pair's two logits move, by ±s; the margin u = 2βs obeys u̇ = 2β²σ(−u), hence u + eᵘ = 1 + 2β²t.
+        margin = torch.from_numpy(wrightomega((1 + 2 * spec.beta**2 * time).numpy())).log()
+        s, rest = margin / (2 * spec.beta), torch.log1p(-p) - math.log(spec.responses - 1)
+        others = rest + torch.logaddexp(-s, torch.full_like(s, math.log(spec.responses - 2)))
+        return (log_p + s - others).sigmoid()
+    # SFT: u = ln p/(1 − p) obeys u̇ = (1 − p) K/(K − 1), since the wrong responses stay equal.
+    odds = p / (1 - p)
+    spent = odds + odds.log() + time * spec.responses / (spec.responses - 1)
+    return torch.from_numpy(wrightomega(spent.numpy())).log().sigmoid()
+
+
+def train(spec: Reach, method: str, p: Tensor) -> Tensor:
+    """Return the success at the end of the exact flow, for every p at once."""
+    if method == "base":
+        return p
+    make, mix = regularised if method == "rlhf" else OBJECTIVES["mio" if method == "alpha" else method], 0.5
+    if method == "alpha":
+        mix = spec.mix
+    base = arms(p, spec.responses)
+    field = ascent(make(base, torch.full_like(p, spec.beta), mix))
+    return integrate(field, base, horizon(spec, method, p), tolerance=1e-6).state.softmax(-1)[:, 0]
+
+
+def pass_at_k(success: Tensor, k: Tensor) -> Tensor:
+    """Return 1 − (1 − p)^k, shape (*success.shape, k)."""
+    return -torch.expm1(k * torch.log1p(-success.clamp(max=1 - 1e-16))[..., None])
+
+
+def estimate_pass_at_k(correct: Tensor, draws: int, k: Tensor) -> Tensor:
+    """Return 1 − C(n − c, k)/C(n, k), unbiased for pass@k from c correct answers of n (Chen et al. 2021).
+
+    Args:
+        correct: c, any shape, float64.
+        draws: n ≥ k.
+        k: shape (k,), float64; the result has the shape (*correct.shape, k).
+
+    >>> two, k = torch.tensor(2.0).double(), torch.tensor([1.0, 2.0, 3.0]).double()
+    >>> [round(value, 6) for value in estimate_pass_at_k(two, 4, k).tolist()]  # ½, 5/6 and 1; 1 − (1 − c/n)² = ¾ < 5/6
+    [0.5, 0.833333, 1.0]
+    """
+    wrong, n = draws - correct[..., None], torch.tensor(float(draws), dtype=torch.float64)
+    log_none = torch.lgamma(wrong + 1) - torch.lgamma((wrong - k).clamp_min(0) + 1)
+    log_none = log_none - torch.lgamma(n + 1) + torch.lgamma(n - k + 1)
+    return 1 - log_none.exp().where(wrong >= k, 0.0)
+
+
+def _overtaking(single: Tensor, curve: Tensor) -> list[float]:
+    """Return, for each prompt, the least k with curve[prompt, k − 1] ≥ single[prompt]; infinite if there is none."""
+    reached = curve >= single[:, None]
+    least = (reached.double().argmax(-1) + 1).double()
+    return least.where(reached.any(-1), torch.inf).tolist()
+
+
+def reach(spec: Reach, seed: int) -> tuple[dict, dict]:
+    """Train every prompt by every objective, then estimate pass@k over the bank from n draws a prompt."""
+    generator = torch.Generator().manual_seed(seed)
+    p = torch.tensor((*spec.far, *spec.bank), dtype=torch.float64)
+    k = 2.0 ** torch.arange(spec.powers + 1, dtype=torch.float64)
+    every = torch.arange(1, int(k[-1]) + 1, dtype=torch.float64)
+    n = torch.full((spec.evaluations, len(spec.bank)), float(spec.draws), dtype=torch.float64)
+    ends = {method: train(spec, method, p) for method in METHODS}
+    said = {method: closed_form(spec, method, p) for method in METHODS}
+    bank, sampled, answers = len(spec.far), {}, {}
+    for method in METHODS:
+        success = ends[method][bank:].clamp(max=1.0)
+        correct = answers[method] = torch.binomial(n, success.expand_as(n), generator=generator)
+        estimate = estimate_pass_at_k(correct, spec.draws, k).mean(1)  # (evaluations, k)
+        plug_in = pass_at_k(correct / spec.draws, k).mean(1)
+        sampled[method] = {
+            "mean": estimate.mean(0).tolist(),
+            "stderr": (estimate.std(0) / spec.evaluations**0.5).tolist(),
+            "range": estimate.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64), dim=0).mT.tolist(),
+            "plug_in": plug_in.mean(0).tolist(),
+        }
+    single = answers["rlhf"].mean(0) / spec.draws
+    total = sum((estimate_pass_at_k(row, spec.draws, every) for row in answers["base"]), torch.zeros(()))
+    curve = total / spec.evaluations
+    measured = {
+        "success": {method: end.tolist() for method, end in ends.items()},
+        "pass_at_k": sampled,
+        "exact": {method: pass_at_k(end[bank:], k).mean(0).tolist() for method, end in ends.items()},
+        "overtaking": _overtaking(single, curve),
+    }
+    return measured, {
+        "mix": spec.mix,
+        "k": k.tolist(),
+        "success": {method: end.tolist() for method, end in said.items()},
+        "pass_at_k": {method: pass_at_k(end[bank:], k).mean(0).tolist() for method, end in said.items()},
+        "overtaking": (torch.log1p(-said["rlhf"][bank:]) / torch.log1p(-p[bank:])).tolist(),
+        "overtaking_at_most": math.exp(1 / spec.beta),
+    }
+
+
+RUNS: dict[type, Callable[..., tuple[dict, dict]]] = {Reach: reach}

@@ -1,0 +1,1 @@
+"""Which samples carry an estimator's gradient."""

@@ -1,0 +1,1 @@
+"""The noise of values and gradients against the information."""
