@@ -23,7 +23,15 @@ def prepare(folder: Path, pins: Path, python: str) -> str | None:
     with log.open("w") as file:
         for command in (
             [python, "-m", "venv", "--clear", str(folder)],
-            [python_of(folder), "-m", "pip", "--disable-pip-version-check", "install", "--requirement", str(pins)],
+            [
+                python_of(folder),
+                "-m",
+                "pip",
+                "--disable-pip-version-check",
+                "install",
+                "--requirement",
+                str(pins),
+            ],
         ):
             try:
                 code = subprocess.run(command, stdout=file, stderr=file, check=False).returncode

@@ -39,14 +39,24 @@ class EvaluationArguments(RolloutArguments):
     task: str | None = field(default=None, metadata=about("Whose held-out questions are asked."))
     samples: int = field(default=16, metadata=about("Responses drawn for each question."))
     k: list[int] = field(
-        default_factory=list, metadata=about("The k of pass@k (default: 1, 4 and 16, as far as the samples go).")
+        default_factory=list,
+        metadata=about("The k of pass@k (default: 1, 4 and 16, as far as the samples go)."),
     )
     train_data: str | None = field(
-        default=None, metadata=about("Preferences trained on: refused if one of them asks a question asked here.")
+        default=None,
+        metadata=about(
+            "Preferences trained on: refused if one of them asks a question asked here."
+        ),
     )
-    pairs: str | None = field(default=None, metadata=about("Preferences whose responses are ranked."))
-    max_length: int = field(default=1024, metadata=about("Most tokens of prompt and response when ranking."))
-    chat: bool = field(default=False, metadata=about("Put plain strings, too, through the chat template."))
+    pairs: str | None = field(
+        default=None, metadata=about("Preferences whose responses are ranked.")
+    )
+    max_length: int = field(
+        default=1024, metadata=about("Most tokens of prompt and response when ranking.")
+    )
+    chat: bool = field(
+        default=False, metadata=about("Put plain strings, too, through the chat template.")
+    )
 
     def check(self) -> None:
         """Raise the ValueError of the first field outside its range."""
@@ -66,7 +76,10 @@ def refuse_overlap(questions: Sequence[str], path: str) -> None:
         ValueError: the first such line, and how many there are; a file that cannot be read.
     """
     examples = read_examples(path)
-    said = [(each, each.prompt if isinstance(each.prompt, str) else each.prompt[-1]["content"]) for each in examples]
+    said = [
+        (each, each.prompt if isinstance(each.prompt, str) else each.prompt[-1]["content"])
+        for each in examples
+    ]
     asked = set(questions)
     found = [each for each, prompt in said if prompt.strip() in asked]
     if found:
@@ -76,23 +89,33 @@ def refuse_overlap(questions: Sequence[str], path: str) -> None:
         )
 
 
-def summarise(greedy: Sequence[dict], sampled: Sequence[dict], arguments: EvaluationArguments) -> dict:
+def summarise(
+    greedy: Sequence[dict], sampled: Sequence[dict], arguments: EvaluationArguments
+) -> dict:
     """Return greedy accuracy with Wilson's interval, and pass@k with the bootstrap's over questions."""
     right = sum(record["responses"][0]["right"] for record in greedy)
     counts = [sum(response["right"] for response in record["responses"]) for record in sampled]
     responses = [response for record in sampled for response in record["responses"]]
     return {
         "questions": len(greedy),
-        "accuracy": {"right": right, "mean": right / len(greedy), "interval": wilson(right, len(greedy))},
+        "accuracy": {
+            "right": right,
+            "mean": right / len(greedy),
+            "interval": wilson(right, len(greedy)),
+        },
         "pass_at_k": curve(
-            counts, arguments.samples, sorted({*arguments.k} or {k for k in KS if k <= arguments.samples})
+            counts,
+            arguments.samples,
+            sorted({*arguments.k} or {k for k in KS if k <= arguments.samples}),
         ),
         "finished": sum(response["finished"] for response in responses) / len(responses),
     }
 
 
 @torch.no_grad()
-def rank(examples: Sequence[TokenizedExample], model: nn.Module, batch: int, disable_tqdm: bool = False) -> dict:
+def rank(
+    examples: Sequence[TokenizedExample], model: nn.Module, batch: int, disable_tqdm: bool = False
+) -> dict:
     """Return how often a rejected response has the lower ln π than the chosen one, summed and per token.
 
     Returns:
@@ -104,8 +127,13 @@ def rank(examples: Sequence[TokenizedExample], model: nn.Module, batch: int, dis
     log_probs, below = None, {"sum": [], "per_token": []}
     margins: dict[str, list[float]] = {"sum": [], "per_token": []}
     counts = [len(example.completions) - 1 for example in examples]
-    for start in tqdm(range(0, len(examples), batch), "ranking", unit="batch", disable=disable_tqdm):
-        rows = {name: value.to(device) for name, value in collate(examples[start : start + batch]).items()}
+    for start in tqdm(
+        range(0, len(examples), batch), "ranking", unit="batch", disable=disable_tqdm
+    ):
+        rows = {
+            name: value.to(device)
+            for name, value in collate(examples[start : start + batch]).items()
+        }
         log_probs = log_probs or choose_log_probs(model, rows)
         sums = sum_responses(log_probs(model, rows), rows["lengths"])
         for name, values in (("sum", sums), ("per_token", sums / rows["lengths"])):
@@ -117,19 +145,29 @@ def rank(examples: Sequence[TokenizedExample], model: nn.Module, batch: int, dis
     def shares(name: str) -> dict:
         first = sum(found == count for found, count in zip(below[name], counts, strict=True))
         return {
-            "pairs": {"mean": sum(below[name]) / sum(counts), "interval": bootstrap(below[name], counts)},
+            "pairs": {
+                "mean": sum(below[name]) / sum(counts),
+                "interval": bootstrap(below[name], counts),
+            },
             "first": {"mean": first / len(counts), "interval": wilson(first, len(counts))},
             "margin": sum(margins[name]) / sum(counts),
         }
 
-    return {"examples": len(counts), "rejected": sum(counts)} | {name: shares(name) for name in below}
+    return {"examples": len(counts), "rejected": sum(counts)} | {
+        name: shares(name) for name in below
+    }
 
 
 def report(arguments: EvaluationArguments, found: dict) -> str:
     """Return the results as a table: what, mean, 95 % interval."""
     rows = []
     if task := found.get("task"):
-        rows += [(f"{arguments}: greedy accuracy, {task['questions']} held-out questions", task["accuracy"])]
+        rows += [
+            (
+                f"{arguments}: greedy accuracy, {task['questions']} held-out questions",
+                task["accuracy"],
+            )
+        ]
         law = f"{arguments.samples} samples at temperature {arguments.temperature:g}"
         rows += [(f"{arguments}: pass@{k}, {law}", value) for k, value in task["pass_at_k"].items()]
     if ranking := found.get("ranking"):
@@ -153,16 +191,26 @@ def evaluate(argv: Sequence[str]) -> None:
         refuse_overlap([question.text for question in questions], arguments.train_data)
     tokenizer = load_tokenizer(arguments.model, arguments.trust_remote_code)
     path, out = arguments.pairs, Path(arguments.out)
-    examples = tokenize(read_examples(path), tokenizer, arguments.max_length, path, arguments.chat) if path else []
+    examples = (
+        tokenize(read_examples(path), tokenizer, arguments.max_length, path, arguments.chat)
+        if path
+        else []
+    )
     model = load(arguments)
     if path:
         check_fit(examples, open_source(path).files, model)
     out.parent.mkdir(parents=True, exist_ok=True)
-    found = {"command": shlex.join(["python", "-m", COMMAND, *argv]), "arguments": asdict(arguments)}
+    found = {
+        "command": shlex.join(["python", "-m", COMMAND, *argv]),
+        "arguments": asdict(arguments),
+    }
     if questions:
         greedy, sampled = (
             collect(law, questions, model, tokenizer, out.with_suffix(f".{name}.journal.jsonl"))
-            for name, law in (("greedy", replace(arguments, temperature=0.0)), ("sampled", arguments))
+            for name, law in (
+                ("greedy", replace(arguments, temperature=0.0)),
+                ("sampled", arguments),
+            )
         )
         found["task"] = summarise(greedy, sampled, arguments)
     if examples:

@@ -48,7 +48,12 @@ def check_model_name(name: str) -> str:
         raise ValueError(f"model: expected a model directory, got {name} without a config.json")
     if path.is_file():
         raise ValueError(f"model: expected a directory or a .gguf file, got the file {name}")
-    if path.suffix == ".gguf" or name.startswith((".", "/", "~")) or not name or name.count("/") > 1:
+    if (
+        path.suffix == ".gguf"
+        or name.startswith((".", "/", "~"))
+        or not name
+        or name.count("/") > 1
+    ):
         raise ValueError(
             f"model: expected {BUILTIN!r}, a directory, a .gguf file or a hub name, got no such path: {name}"
         )
@@ -76,11 +81,17 @@ def load_model(
         ValueError: a name that is no path here and that the hub does not give; weights that are damaged, or pickled;
             an adapter without peft installed.
     """
-    options = {"dtype": dtype, "attn_implementation": attn_implementation, "trust_remote_code": trust_remote_code}
+    options = {
+        "dtype": dtype,
+        "attn_implementation": attn_implementation,
+        "trust_remote_code": trust_remote_code,
+    }
     if name == BUILTIN:
         return cast_parameters(_builtin(attn_implementation), dtype)
     if (Path(name) / ADAPTER).is_file():
-        base = json.loads((Path(name) / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"]
+        base = json.loads((Path(name) / ADAPTER).read_text(encoding="utf-8"))[
+            "base_model_name_or_path"
+        ]
         peft = _peft()
         return peft.PeftModel.from_pretrained(load_model(base, **options), name).merge_and_unload()
     return _load(AutoModelForCausalLM, name, **options)
@@ -106,7 +117,9 @@ def with_lora(model: CausalLM, name: str, rank: int, alpha: float, targets: str)
     try:
         model = peft.get_peft_model(model, config)
     except ValueError as error:
-        raise ValueError(f"lora_targets: expected names of layers, got {targets} ({error})") from None
+        raise ValueError(
+            f"lora_targets: expected names of layers, got {targets} ({error})"
+        ) from None
     config.base_model_name_or_path = name
     return model
 
@@ -115,7 +128,9 @@ def _peft():
     try:
         import peft
     except ImportError as error:
-        raise ValueError(f"lora_rank: expected the package peft for adapters, got {error} (pip install peft)") from None
+        raise ValueError(
+            f"lora_rank: expected the package peft for adapters, got {error} (pip install peft)"
+        ) from None
     return peft
 
 
@@ -169,7 +184,12 @@ def _load(auto, name: str, **options):
     try:
         with gguf_read_once() if path.is_file() else nullcontext():
             return auto.from_pretrained(str(path.parent) if path.is_file() else name, **options)
-    except (OSError, ValueError, SafetensorError, struct.error) as error:  # the last of a damaged GGUF file
+    except (
+        OSError,
+        ValueError,
+        SafetensorError,
+        struct.error,
+    ) as error:  # the last of a damaged GGUF file
         reason = " ".join(str(error).split())
         raise ValueError(
             f"model: expected {BUILTIN!r}, a path or a reachable hub name, got {name} ({reason})"

@@ -58,7 +58,11 @@ def outcome(record: dict) -> str:
 def _wrong(record: dict) -> list[str]:
     """Return the different wrong responses that came to an end and say something, in the order drawn."""
     rows = record["responses"]
-    return list(dict.fromkeys(r["text"] for r in rows if r["finished"] and not r["right"] and r["text"].strip()))
+    return list(
+        dict.fromkeys(
+            r["text"] for r in rows if r["finished"] and not r["right"] and r["text"].strip()
+        )
+    )
 
 
 def preference(record: dict, negatives: int, chat: bool) -> dict:
@@ -92,7 +96,13 @@ def statistics(records: Sequence[dict], samples: int) -> dict:
         "pass_at_k": curve(right, samples, powers(samples)),
         "starvation": starvation(right, samples),
         "per_question": [
-            {"question": record["question"], "answer": record["answer"], "right": c, "rate": c / samples, "outcome": o}
+            {
+                "question": record["question"],
+                "answer": record["answer"],
+                "right": c,
+                "rate": c / samples,
+                "outcome": o,
+            }
             for record, c, o in zip(records, right, outcomes, strict=True)
         ],
     }
@@ -111,7 +121,9 @@ def report(arguments: PairArguments, stats: dict) -> str:
     ]
     for row in stats["starvation"]:
         steps = "never" if row["steps"] is None else f"{row['steps']:.2f}"
-        lines.append(f"  m = {row['samples']:>3}  {row['measured']:.4f}  {row['theory']:.4f}  {steps}")
+        lines.append(
+            f"  m = {row['samples']:>3}  {row['measured']:.4f}  {row['theory']:.4f}  {steps}"
+        )
     return "\n".join(lines)
 
 
@@ -125,8 +137,15 @@ def make(argv: Sequence[str]) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     records = collect(arguments, questions, model, tokenizer, out.with_suffix(".journal.jsonl"))
     chat = bool(tokenizer.chat_template)
-    rows = [preference(record, arguments.negatives, chat) for record in records if outcome(record) == "pair"]
-    stats = {"command": shlex.join(["python", "-m", COMMAND, *argv]), "arguments": asdict(arguments)}
+    rows = [
+        preference(record, arguments.negatives, chat)
+        for record in records
+        if outcome(record) == "pair"
+    ]
+    stats = {
+        "command": shlex.join(["python", "-m", COMMAND, *argv]),
+        "arguments": asdict(arguments),
+    }
     stats |= statistics(records, arguments.samples)
     with whole_file(out.with_suffix(".stats.json")) as file:
         file.write(f"{json.dumps(stats, indent=1)}\n".encode())

@@ -33,7 +33,9 @@ STYLE = {
     "legend.frameon": False,
     "legend.fontsize": 8,
     "svg.hashsalt": "run",
-    **dict.fromkeys(["text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"], INK),
+    **dict.fromkeys(
+        ["text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"], INK
+    ),
 }
 
 
@@ -47,7 +49,12 @@ class Panel(NamedTuple):
 
 
 PANELS = (
-    Panel("Loss", ("loss",), ("loss_start", "loss_floor"), "Dotted: theory's start (policy = reference) and floor."),
+    Panel(
+        "Loss",
+        ("loss",),
+        ("loss_start", "loss_floor"),
+        "Dotted: theory's start (policy = reference) and floor.",
+    ),
     Panel(
         "Rewards βz, nats",
         ("rewards/chosen", "rewards/rejected"),
@@ -55,17 +62,35 @@ PANELS = (
         "Of a response; with log_ratio: mean, of its average token. Dotted, where within 3 nats: the anchor "
         "−ln(1 − mix), the no-collapse interval's ends; DPO has neither.",
     ),
-    Panel("Log-probability, nats", ("logps/chosen", "logps/rejected"), (), "ln π(y|x), summed over the tokens."),
+    Panel(
+        "Log-probability, nats",
+        ("logps/chosen", "logps/rejected"),
+        (),
+        "ln π(y|x), summed over the tokens.",
+    ),
     Panel(
         "Movement, nats",
         ("movement/common", "movement/margin"),
         (),
         "z_w + z_l, which DPO's loss does not see, and z_w − z_l, which it drives.",
     ),
-    Panel("Accuracy", ("rewards/accuracies",), (), "Share of rejected responses that the policy has lowered more."),
-    Panel("Bound, nats", ("mi/bound",), (), "Its start minus the loss; run.json's `bounds` says what it bounds."),
     Panel(
-        "Gradient coefficients", ("gradient/chosen", "gradient/rejected"), (), "−∂L/∂(βz_w), and Σ ∂L/∂(βz_l) over K."
+        "Accuracy",
+        ("rewards/accuracies",),
+        (),
+        "Share of rejected responses that the policy has lowered more.",
+    ),
+    Panel(
+        "Bound, nats",
+        ("mi/bound",),
+        (),
+        "Its start minus the loss; run.json's `bounds` says what it bounds.",
+    ),
+    Panel(
+        "Gradient coefficients",
+        ("gradient/chosen", "gradient/rejected"),
+        (),
+        "−∂L/∂(βz_w), and Σ ∂L/∂(βz_l) over K.",
     ),
     Panel(
         "Starved share",
@@ -74,9 +99,17 @@ PANELS = (
         "Share of responses whose coefficient is below a tenth of its first value.",
     ),
     Panel(
-        "Effective share of negatives", ("ess/fraction",), (), "(Σw)²/Σw² of the negatives' weights, by their number."
+        "Effective share of negatives",
+        ("ess/fraction",),
+        (),
+        "(Σw)²/Σw² of the negatives' weights, by their number.",
     ),
-    Panel("Gradient signal to noise", ("gradient_noise/snr",), (), "Of one step's mean gradient at the head's input."),
+    Panel(
+        "Gradient signal to noise",
+        ("gradient_noise/snr",),
+        (),
+        "Of one step's mean gradient at the head's input.",
+    ),
     Panel(
         "Updates that survive",
         ("updates/surviving_fraction",),
@@ -112,7 +145,9 @@ def read_run(folder: str | Path) -> Run:
         text = (folder / "metrics.jsonl").read_text(encoding="utf-8")
         return Run(folder.name, facts, tuple(json.loads(line) for line in text.splitlines()))
     except (OSError, json.JSONDecodeError) as error:
-        raise ValueError(f"{folder}: expected a run's run.json and metrics.jsonl, got {error}") from None
+        raise ValueError(
+            f"{folder}: expected a run's run.json and metrics.jsonl, got {error}"
+        ) from None
 
 
 def draw(panel: Panel, runs: Sequence[Run], axes: Axes) -> bool:
@@ -122,17 +157,31 @@ def draw(panel: Panel, runs: Sequence[Run], axes: Axes) -> bool:
         for m, metric in enumerate(panel.metrics):
             colour = COLOURS[(r if len(runs) > 1 else m) % len(COLOURS)]
             short = metric.split("/")[-1].replace("_", " ")
-            label = short if len(runs) == 1 else f"{run.name}, {short}" if len(panel.metrics) > 1 else run.name
+            label = (
+                short
+                if len(runs) == 1
+                else f"{run.name}, {short}"
+                if len(panel.metrics) > 1
+                else run.name
+            )
             steps, values = run.curve(metric)
             if values:
                 line = "." if len(values) == 1 else "-" if m == 0 else "--"
                 axes.plot(steps, values, line, color=colour, label=label, linewidth=1.4)
                 drawn = True
             evaluated = run.curve(f"eval_{metric}")
-            axes.plot(*evaluated, "o", color=colour, markersize=4, label=f"{label}, held out" if evaluated[0] else None)
+            axes.plot(
+                *evaluated,
+                "o",
+                color=colour,
+                markersize=4,
+                label=f"{label}, held out" if evaluated[0] else None,
+            )
     low, high = axes.dataLim.intervaly
     for name in panel.theory:
-        for value in sorted({v for run in runs for v in _numbers(run.facts.get(name)) if low - 3 <= v <= high + 3}):
+        for value in sorted(
+            {v for run in runs for v in _numbers(run.facts.get(name)) if low - 3 <= v <= high + 3}
+        ):
             axes.axhline(value, color=GREY, linestyle=":", linewidth=1.2)
             axes.annotate(
                 f"{name.replace('_', ' ')} {value:.3f}",
@@ -184,9 +233,13 @@ def write_report(folders: Sequence[str | Path], out: str | Path) -> Path:
     with style.context(STYLE, after_reset=True):  # whatever style the caller draws in
         figures = []
         for panel in PANELS:
-            figure = Figure(figsize=(5.6, 3.1))  # fixed margins: finding them would take as long as all the rest
+            figure = Figure(
+                figsize=(5.6, 3.1)
+            )  # fixed margins: finding them would take as long as all the rest
             if draw(panel, runs, figure.add_axes((0.14, 0.15, 0.84, 0.75))):
-                figures.append(f"<figure>{svg(figure)}<figcaption>{escape(panel.caption)}</figcaption></figure>")
+                figures.append(
+                    f"<figure>{svg(figure)}<figcaption>{escape(panel.caption)}</figcaption></figure>"
+                )
     title = "Run " + ", ".join(run.name for run in runs) if len(runs) == 1 else f"{len(runs)} runs"
     page = (
         "<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content='width=device-width'>"
@@ -213,7 +266,13 @@ def _facts(runs: Sequence[Run]) -> str:
 def _shown(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
-    return ", ".join(map(_shown, value)) if isinstance(value, list) else "–" if value is None else str(value)
+    return (
+        ", ".join(map(_shown, value))
+        if isinstance(value, list)
+        else "–"
+        if value is None
+        else str(value)
+    )
 
 
 def _alerts(runs: Sequence[Run]) -> str:
@@ -222,14 +281,18 @@ def _alerts(runs: Sequence[Run]) -> str:
     for run in runs:
         for line in run.lines:
             for kind, text in line.get("alerts", {}).items():
-                found.setdefault((run.name, kind), f"{run.name}, step {line['step']}, {kind}: {text}")
+                found.setdefault(
+                    (run.name, kind), f"{run.name}, step {line['step']}, {kind}: {text}"
+                )
     said = "".join(f"<p class=alert>{escape(text)}</p>" for text in found.values())
     return said or "<p class=soft>No alert was raised.</p>"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m llm_adapter.report", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m llm_adapter.report", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="output_dir of a run")
     parser.add_argument("--out", default="report.html", help="page to write (default: %(default)s)")
     args = parser.parse_args(argv)

@@ -43,7 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             model = read_model(args)
         started = time.monotonic()
         trainer = make_trainer(args, model, *data)
-    except (ValueError, ImportError, OSError) as error:  # what a field asks for is wrong, not installed, not there
+    except (
+        ValueError,
+        ImportError,
+        OSError,
+    ) as error:  # what a field asks for is wrong, not installed, not there
         print("llm_adapter.train: error:", " ".join(str(error).split()), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -68,9 +72,20 @@ def read_data(args: PreferenceArguments):
 
 def read_model(args: PreferenceArguments):
     """Return the model to train; say in words what the precision of its weights will lose."""
-    model = load_model(args.model, args.attn_implementation, precision.WEIGHTS[args.weights], args.trust_remote_code)
+    model = load_model(
+        args.model,
+        args.attn_implementation,
+        precision.WEIGHTS[args.weights],
+        args.trust_remote_code,
+    )
     if args.lora_rank:
-        model = with_lora(model, args.model, args.lora_rank, args.lora_alpha or 2 * args.lora_rank, args.lora_targets)
+        model = with_lora(
+            model,
+            args.model,
+            args.lora_rank,
+            args.lora_alpha or 2 * args.lora_rank,
+            args.lora_targets,
+        )
     precision.optimizer(args)  # the package that it needs
     if args.process_index == 0:
         for line in precision.warnings(args, model):
@@ -102,7 +117,9 @@ def describe(args: PreferenceArguments, data: Data, command: str) -> dict[str, o
     }
 
 
-def make_trainer(args: PreferenceArguments, model, tokenizer, data: Data, eval_data: Data | None) -> PreferenceTrainer:
+def make_trainer(
+    args: PreferenceArguments, model, tokenizer, data: Data, eval_data: Data | None
+) -> PreferenceTrainer:
     """Return the trainer of a run, with our bar and table in place of transformers' own.
 
     Raises:
@@ -118,7 +135,9 @@ def make_trainer(args: PreferenceArguments, model, tokenizer, data: Data, eval_d
         )
     if args.disable_dropout:
         disable_dropout(model)
-    trainer = PreferenceTrainer(model, args, data.examples, eval_data and eval_data.examples, tokenizer)
+    trainer = PreferenceTrainer(
+        model, args, data.examples, eval_data and eval_data.examples, tokenizer
+    )
     trainer.remove_callback(PrinterCallback if args.disable_tqdm else ProgressCallback)
     for callback in (Table,) if args.disable_tqdm else (Bar, Table):
         trainer.add_callback(callback)
@@ -159,7 +178,9 @@ def train(
     if trainer.stopped_by:
         if main_process:
             step = trainer.state.global_step
-            print(f"\n{trainer.stopped_by.name}: stopped after step {step}, checkpoint-{step} is whole; to go on:")
+            print(
+                f"\n{trainer.stopped_by.name}: stopped after step {step}, checkpoint-{step} is whole; to go on:"
+            )
             print(f"  {command} --resume_from_checkpoint true", flush=True)
         return
     if eval_data and args.eval_strategy == "no":
@@ -179,7 +200,9 @@ def warn_of_changes(path: Path, run: dict[str, object]) -> None:
     """Say which settings of a resumed run are not those that the stopped one left at `path`."""
     before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     kept = {"command", "versions", "steps", "seconds"}  # may well be others
-    changed = [name for name in run.keys() & before.keys() - kept if strict(run[name]) != before[name]]
+    changed = [
+        name for name in run.keys() & before.keys() - kept if strict(run[name]) != before[name]
+    ]
     if changed:
         said = "; ".join(f"{name} was {before[name]}, is {run[name]}" for name in sorted(changed))
         print(f"llm_adapter.train: warning: resume_from_checkpoint: {said}", file=sys.stderr)
@@ -189,7 +212,9 @@ def headline(run: dict) -> str:
     """Return what is trained, by which loss, in which unit, and what its anchor means; the data's line is above it."""
     loss = f"loss {run['loss']}" if run["loss"] else f"loss {run['bound']}, mix {run['mix']:g}"
     mean = run["log_ratio"] == "mean"
-    lines = [f"model {run['model']}; {loss}, beta {run['beta']:g}; rewards in nats{' a token' if mean else ''}"]
+    lines = [
+        f"model {run['model']}; {loss}, beta {run['beta']:g}; rewards in nats{' a token' if mean else ''}"
+    ]
     if run["anchor"] is not None:
         each = "averaged over its tokens" if mean else "summed over its tokens"
         lines.append(

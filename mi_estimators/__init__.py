@@ -15,7 +15,12 @@ from .bounds.variational import BOUNDS, dv, infonce, js, nwj, smile
 from .checks.consistency import SelfConsistency, self_consistency
 from .checks.permutation import PermutationTest, permutation_test
 from .diagnostics.bias import MinibatchBias, exact_minibatch_bias, minibatch_bias
-from .diagnostics.gradients import GradientStatistics, gradient_statistics, jackknife_statistics, sample_gradients
+from .diagnostics.gradients import (
+    GradientStatistics,
+    gradient_statistics,
+    jackknife_statistics,
+    sample_gradients,
+)
 from .diagnostics.monitor import GradientMonitor
 from .diagnostics.table import GradientTable, gradient_table, plot_gradient_table
 from .diagnostics.weights import effective_sample_size, score_weights, starvation_index

@@ -28,7 +28,9 @@ def floating(name: str, value: Tensor, *, dims: int = 1) -> Tensor:
     if not value.is_floating_point():
         raise ValueError(f"{name}: expected a floating-point tensor, got dtype {value.dtype}")
     if value.dim() < dims:
-        raise ValueError(f"{name}: expected at least {dims} dimension(s), got shape {tuple(value.shape)}")
+        raise ValueError(
+            f"{name}: expected at least {dims} dimension(s), got shape {tuple(value.shape)}"
+        )
     if value.numel() == 0:
         raise ValueError(f"{name}: expected at least one entry, got shape {tuple(value.shape)}")
     return value
@@ -60,15 +62,23 @@ def log_weights(name: str, value: Tensor | None, like: Tensor) -> Tensor | None:
     except ValueError:
         fits = False
     if not fits:
-        raise ValueError(f"{name}: expected log-weights for shape {tuple(like.shape)}, got shape {tuple(value.shape)}")
+        raise ValueError(
+            f"{name}: expected log-weights for shape {tuple(like.shape)}, got shape {tuple(value.shape)}"
+        )
     log_total = torch.logsumexp(value.double(), dim=-1)
-    tolerance = min(max(1e-8, 500 * torch.finfo(value.dtype).eps), 0.02)  # rounding of a log-softmax in that precision
+    tolerance = min(
+        max(1e-8, 500 * torch.finfo(value.dtype).eps), 0.02
+    )  # rounding of a log-softmax in that precision
     if not all_true(log_total.abs() <= tolerance):
-        raise ValueError(f"{name}: expected log-weights with logsumexp 0, got weights that do not sum to 1 (or NaN)")
+        raise ValueError(
+            f"{name}: expected log-weights with logsumexp 0, got weights that do not sum to 1 (or NaN)"
+        )
     return value
 
 
-def joint_and_product(joint: Tensor, product: Tensor, log_p: Tensor | None, log_q: Tensor | None) -> None:
+def joint_and_product(
+    joint: Tensor, product: Tensor, log_p: Tensor | None, log_q: Tensor | None
+) -> None:
     """Check the four arguments that every bound takes."""
     scores("joint", joint)
     scores("product", product)
@@ -94,14 +104,18 @@ def choice(name: str, value: str, allowed: Collection[str]) -> str:
     return value
 
 
-def number(name: str, value: float, *, low: float = -math.inf, high: float = math.inf, closed: str = "") -> float:
+def number(
+    name: str, value: float, *, low: float = -math.inf, high: float = math.inf, closed: str = ""
+) -> float:
     """Return `value` if it is a real number in the interval; `closed` names the ends that belong to it, as in "[]"."""
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     above = is_number and (value >= low if "[" in closed else value > low)
     below = is_number and (value <= high if "]" in closed else value < high)
     if not (above and below):
         left, right = ("[" if "[" in closed else "("), ("]" if "]" in closed else ")")
-        raise ValueError(f"{name}: expected a number in {left}{low:g}, {high:g}{right}, got {value!r}")
+        raise ValueError(
+            f"{name}: expected a number in {left}{low:g}, {high:g}{right}, got {value!r}"
+        )
     return float(value)
 
 

@@ -69,7 +69,9 @@ plt.show()
 
 # %%
 best = {name: law.exact(bound, law.log_ratio_matrix) for name, bound in mi.BOUNDS.items()}
-assert max(abs(best["dv"] - law.mutual_information), abs(best["nwj"] - law.mutual_information)) < 1e-12
+assert (
+    max(abs(best["dv"] - law.mutual_information), abs(best["nwj"] - law.mutual_information)) < 1e-12
+)
 assert abs(best["chi2"] - law.chi2) < 1e-12
 
 # %% [markdown]
@@ -129,19 +131,32 @@ assert all(values[name].argmax() == len(steps) // 2 for name in values)
 # %%
 chosen, rejected = torch.randn(2, 1000, generator=torch.Generator().manual_seed(0)) * 3
 dpo = -torch.nn.functional.logsigmoid(chosen - rejected)
-nca = sum(-w * torch.nn.functional.logsigmoid(s) for w, s in ((1, chosen), (0.5, -chosen), (0.5, -rejected)))
+nca = sum(
+    -w * torch.nn.functional.logsigmoid(s)
+    for w, s in ((1, chosen), (0.5, -chosen), (0.5, -rejected))
+)
 assert (mi.preference_loss(chosen, rejected, bound="dv", mix=0.5) - dpo).abs().max() < 1e-12
 assert (mi.preference_loss(chosen, rejected, bound="js", mix=0.5) - nca).abs().max() < 1e-12
 
 common = torch.linspace(-3, 4, 281)  # the chosen score; the rejected one is 0
 figure, axis = plt.subplots(figsize=(6, 3.2))
-axis.plot(common, mi.preference_loss(common, 0 * common, "dv"), color=colours["dv"], label="dv, mix ½")
-axis.plot(common, mi.preference_loss(common, 0 * common, "js"), color=colours["js"], label="js, mix ½")
 axis.plot(
-    common[::20], -torch.nn.functional.logsigmoid(common[::20]), "o", color=colours["dv"], label="DPO as published"
+    common, mi.preference_loss(common, 0 * common, "dv"), color=colours["dv"], label="dv, mix ½"
+)
+axis.plot(
+    common, mi.preference_loss(common, 0 * common, "js"), color=colours["js"], label="js, mix ½"
+)
+axis.plot(
+    common[::20],
+    -torch.nn.functional.logsigmoid(common[::20]),
+    "o",
+    color=colours["dv"],
+    label="DPO as published",
 )
 few = common[::20]
-published = sum(w * torch.nn.functional.softplus(s) for w, s in ((1, -few), (0.5, few), (0.5, 0 * few)))
+published = sum(
+    w * torch.nn.functional.softplus(s) for w, s in ((1, -few), (0.5, few), (0.5, 0 * few))
+)
 axis.plot(few, published, "s", color=colours["js"], label="NCA as published")
 axis.set(xlabel="chosen score T_w, rejected score 0", ylabel="loss (nats)")
 axis.legend()

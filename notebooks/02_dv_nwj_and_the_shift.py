@@ -49,7 +49,10 @@ law = mi.laws.Finite(torch.tensor(table).log())
 wrong = torch.tensor([[1.2, -0.4, -1.0], [-1.5, 0.6, 0.2]])  # a critic of the right tendency
 best = -mi.log_mean_exp(wrong.flatten(), law.log_product.flatten())
 shifts, scales = torch.linspace(-1.5, 1.5, 121), torch.linspace(-0.3, 2.2, 126)
-families = ((shifts, wrong + shifts[:, None, None]), (scales, scales[:, None, None] * law.log_ratio_matrix))
+families = (
+    (shifts, wrong + shifts[:, None, None]),
+    (scales, scales[:, None, None] * law.log_ratio_matrix),
+)
 figure, axes = plt.subplots(1, 2, sharey=True)
 for axis, (grid, critics) in zip(axes, families, strict=True):
     dv, nwj = law.exact(mi.dv, critics), law.exact(mi.nwj, critics)
@@ -59,7 +62,9 @@ for axis, (grid, critics) in zip(axes, families, strict=True):
     axis.fill_between(grid, dv, law.mutual_information, color="C0", alpha=0.25, label="KL(P‖Q_T)")
     axis.fill_between(grid, nwj, dv, color="C1", alpha=0.25, label="Z − 1 − ln Z")
 axes[0].axvline(best, color="C6", linestyle=":")
-axes[0].set(xlabel="c in T + c, T a wrong critic (dotted: −ln Z)", ylabel="value (nats)", ylim=(-0.6, 0.45))
+axes[0].set(
+    xlabel="c in T + c, T a wrong critic (dotted: −ln Z)", ylabel="value (nats)", ylim=(-0.6, 0.45)
+)
 axes[1].set(xlabel="s in T = s · ln dP/dQ")
 axes[1].legend(loc="lower center")
 plt.show()
@@ -69,14 +74,28 @@ plt.show()
 # scaled. Both are tight at s = 1. Blue: the part of the gap that the critic's shape costs; ochre: the part that its level costs, which only NWJ pays.*
 
 # %%
-flat, p, q = law.exact(mi.dv, families[0][1]), oracles.flat(table), oracles.flat(oracles.independent(table))
+flat, p, q = (
+    law.exact(mi.dv, families[0][1]),
+    oracles.flat(table),
+    oracles.flat(oracles.independent(table)),
+)
 assert (flat - flat[0]).abs().max() < 1e-12
-assert abs(law.exact(mi.nwj, wrong + best) - flat[0]) < 1e-12 < flat[0] - law.exact(mi.nwj, wrong + best + 0.1)
+assert (
+    abs(law.exact(mi.nwj, wrong + best) - flat[0])
+    < 1e-12
+    < flat[0] - law.exact(mi.nwj, wrong + best + 0.1)
+)
 for critic in torch.cat([critics[::10] for _, critics in families]):
     scores = critic.flatten().tolist()
-    shape, z = oracles.kl(p, oracles.tilted(q, scores)), math.exp(oracles.log_mean_exp(q, scores))  # by brute force
+    shape, z = (
+        oracles.kl(p, oracles.tilted(q, scores)),
+        math.exp(oracles.log_mean_exp(q, scores)),
+    )  # by brute force
     assert abs(law.mutual_information - law.exact(mi.dv, critic) - shape) < 1e-9
-    assert abs(law.mutual_information - law.exact(mi.nwj, critic) - shape - (z - 1 - math.log(z))) < 1e-9
+    assert (
+        abs(law.mutual_information - law.exact(mi.nwj, critic) - shape - (z - 1 - math.log(z)))
+        < 1e-9
+    )
 
 # %% [markdown]
 # ## 2. The value on a minibatch
@@ -96,7 +115,9 @@ for critic in torch.cat([critics[::10] for _, critics in families]):
 
 
 # %%
-def mean_value(bound, law, critic, size):  # over all minibatches of `size` negatives; positives exact
+def mean_value(
+    bound, law, critic, size
+):  # over all minibatches of `size` negatives; positives exact
     log_q, chance = batches(size, law.region)
     return chance @ bound(critic, critic.expand_as(log_q), law.log_p, log_q)
 
@@ -110,14 +131,24 @@ for symbols, colour in ((4, "C0"), (64, "C1"), (4096, "C2")):
     for axis, grid, critic in zip(axes, (sizes, y), (copied.log_ratio, fixed), strict=True):
         at_law = mi.dv(critic, critic, copied.log_p, copied.log_q)
         bias = torch.stack([mean_value(mi.dv, copied, critic, int(m)) for m in sizes]) - at_law
-        squares = 1 / (1 - mi.starvation_index(critic, copied.log_q))  # E_Q e^{2T}/Z² = 1/(share of ESS)
+        squares = 1 / (
+            1 - mi.starvation_index(critic, copied.log_q)
+        )  # E_Q e^{2T}/Z² = 1/(share of ESS)
         leading = (squares - 1) / (2 * sizes)
         assert ((bias[:-1] > bias[1:]) & (bias[1:] > 0)).all()
-        axis.loglog(grid, bias if axis is axes[0] else bias / leading, "o", color=colour, label=f"K = {symbols}")
+        axis.loglog(
+            grid,
+            bias if axis is axes[0] else bias / leading,
+            "o",
+            color=colour,
+            label=f"K = {symbols}",
+        )
     axes[0].loglog(sizes, copied.chi2 / (2 * sizes), "--", color=colour, linewidth=1)
     assert (bias / leading > lowest).all()
 axes[1].loglog(y, lowest, color="C6", linewidth=1, label="2φ(1 + y)")
-axes[0].set(xlabel="M, negatives in the minibatch", ylabel="bias of DV's value (nats)", ylim=(1e-4, 200))
+axes[0].set(
+    xlabel="M, negatives in the minibatch", ylabel="bias of DV's value (nats)", ylim=(1e-4, 200)
+)
 axes[1].set(xlabel="y = d/M", ylabel="bias / leading term")
 axes[1].legend()
 plt.show()
@@ -129,7 +160,9 @@ plt.show()
 
 # %%
 assert (bias / leading / lowest).max() < 1.05  # K = 4096, close to the limit ε → 0
-assert abs(mean_value(mi.nwj, copied, copied.log_ratio, 2) - copied.mutual_information) < 1e-9  # NWJ: no bias
+assert (
+    abs(mean_value(mi.nwj, copied, copied.log_ratio, 2) - copied.mutual_information) < 1e-9
+)  # NWJ: no bias
 
 # %% [markdown]
 # ## 3. The gradient on a minibatch
@@ -153,13 +186,20 @@ def gradient(value, critic):
     return torch.autograd.grad(value(critic), critic)[0]
 
 
-def mean_step(law, critic, size, decay, lag=0.0):  # of mi.mine, over all minibatches; past average ln z = ln Z + lag
+def mean_step(
+    law, critic, size, decay, lag=0.0
+):  # of mi.mine, over all minibatches; past average ln z = ln Z + lag
     log_q, chance = batches(size, law.region)
     past = (mi.log_mean_exp(critic, law.log_q) + lag).expand_as(chance)
-    return gradient(lambda t: chance @ mi.mine(t, t.expand_as(log_q), past, decay, law.log_p, log_q)[0], critic)
+    return gradient(
+        lambda t: chance @ mi.mine(t, t.expand_as(log_q), past, decay, law.log_p, log_q)[0], critic
+    )
 
 
-law, rivals = TwoLevel(16, 0.8), {"DV": (0.0, "C0"), "MINE, decay 0.9": (0.9, "C5"), "MINE, decay 0.99": (0.99, "C2")}
+law, rivals = (
+    TwoLevel(16, 0.8),
+    {"DV": (0.0, "C0"), "MINE, decay 0.9": (0.9, "C5"), "MINE, decay 0.99": (0.99, "C2")},
+)
 half, top = law.log_ratio / 2, float(law.log_ratio[0] - law.log_ratio[1])
 rising = torch.stack([torch.linspace(0, 9, 46), torch.zeros(46)], 1)  # critics: T on A, T off A
 g = gradient(lambda t: mi.dv(t, t, law.log_p, law.log_q), half)
@@ -175,9 +215,13 @@ for name, (decay, colour) in rivals.items():
     assert (bias[-1] * sizes[-1] - first).norm() < 0.01 * first.norm()
     up = torch.stack([mean_step(law, critic, 16, decay)[0] for critic in rising])
     axes[1].plot(rising[:, 0], up, color=colour)
-    assert bool((up > 0).all()) == (name == "DV")  # at 16 negatives the mean step of DV never turns round
+    assert bool((up > 0).all()) == (
+        name == "DV"
+    )  # at 16 negatives the mean step of DV never turns round
 axes[0].set(xlabel="M, negatives in the minibatch", ylabel="relative bias of the gradient")
-axes[1].set(xlabel="height of the critic, T on A − T off A (nats)", ylabel="mean step of T on A, M = 16")
+axes[1].set(
+    xlabel="height of the critic, T on A − T off A (nats)", ylabel="mean step of T on A, M = 16"
+)
 axes[0].legend()
 axes[1].axvline(top, color="C6", linestyle=":")
 plt.show()
@@ -205,7 +249,9 @@ figure, axes = plt.subplots(1, 2)
 for name, (decay, colour) in rivals.items():
     critics, past, paths[name] = torch.zeros(100, 2), None, []
     for _ in range(800):
-        hits = torch.binomial(torch.full((100,), 16.0), torch.full((100,), law.region), generator=generator)
+        hits = torch.binomial(
+            torch.full((100,), 16.0), torch.full((100,), law.region), generator=generator
+        )
         t = critics.requires_grad_()
         value, past = mi.mine(t, t, past, decay, law.log_p.expand(100, 2), log_shares(hits, 16))
         critics = (t + 0.1 * torch.autograd.grad(value.sum(), t)[0]).detach()
@@ -216,11 +262,20 @@ for name, (decay, colour) in rivals.items():
     stale = torch.stack([mean_step(law, half, 64, decay, lag) for lag in lags])
     axes[1].plot(lags, (stale - g).norm(dim=1) / g.norm(), color=colour)
 log_z = mi.log_mean_exp(half, law.log_q)
-nwj = torch.stack([gradient(lambda t, c=c: mi.nwj(t - c, t - c, law.log_p, law.log_q), half) for c in log_z + lags])
-axes[1].plot(lags, (nwj - g).norm(dim=1) / g.norm(), color="C1", linestyle="--", label="NWJ(T − ln z)")
+nwj = torch.stack(
+    [
+        gradient(lambda t, c=c: mi.nwj(t - c, t - c, law.log_p, law.log_q), half)
+        for c in log_z + lags
+    ]
+)
+axes[1].plot(
+    lags, (nwj - g).norm(dim=1) / g.norm(), color="C1", linestyle="--", label="NWJ(T − ln z)"
+)
 axes[0].axhline(top, color="C6", linestyle=":")
 axes[0].set(xlabel="step", ylabel="height of the critic (nats)", ylim=(0, 9))
-axes[1].set(xlabel="lag ln(z/Z) of the moving average", ylabel="relative bias of the gradient", ylim=(0, 1))
+axes[1].set(
+    xlabel="lag ln(z/Z) of the moving average", ylabel="relative bias of the gradient", ylim=(0, 1)
+)
 for axis in axes:
     axis.legend()
 plt.show()

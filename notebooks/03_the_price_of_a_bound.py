@@ -49,12 +49,23 @@ def show(axes, *labels):
 # $I_\alpha < 1 + \ln(K/\alpha)$; this is the least ceiling. The published one, $\ln(K/\alpha)$, is too low.
 
 # %%
-ceilings = {1.0: math.log(32), 0.5: 1 + math.log(64), 0.05: 1 + math.log(640), 0.0: math.inf}  # of 32 candidates
-nats, found, generator = torch.linspace(0.5, 10, 12), {a: [] for a in ceilings}, torch.Generator().manual_seed(0)
+ceilings = {
+    1.0: math.log(32),
+    0.5: 1 + math.log(64),
+    0.05: 1 + math.log(640),
+    0.0: math.inf,
+}  # of 32 candidates
+nats, found, generator = (
+    torch.linspace(0.5, 10, 12),
+    {a: [] for a in ceilings},
+    torch.Generator().manual_seed(0),
+)
 for level in nats:
     law = mi.laws.Gaussian.with_information(float(level), dim=20)
     x, y = law.sample(100 * 33, generator)
-    scores = law.log_ratio(x.view(100, 33, 1, 20), y.view(100, 1, 33, 20))  # 100 batches; a row keeps 32 candidates
+    scores = law.log_ratio(
+        x.view(100, 33, 1, 20), y.view(100, 1, 33, 20)
+    )  # 100 batches; a row keeps 32 candidates
     for alpha, values in found.items():
         values.append(mi.interpolated(scores, alpha))
 apart = torch.linspace(0, 14, 57)
@@ -62,17 +73,28 @@ figure, axes = plt.subplots(1, 2)
 for (alpha, ceiling), colour in zip(ceilings.items(), ("C3", "C5", "C4", "C1"), strict=True):
     values = torch.stack(found[alpha])
     mean, spread = values.mean(1), values.std(1)
-    axes[0].plot(nats, mean, color=colour, label={1.0: "α = 1, InfoNCE", 0.0: "α = 0, NWJ"}.get(alpha, f"α = {alpha}"))
+    axes[0].plot(
+        nats,
+        mean,
+        color=colour,
+        label={1.0: "α = 1, InfoNCE", 0.0: "α = 0, NWJ"}.get(alpha, f"α = {alpha}"),
+    )
     axes[0].fill_between(nats, mean - spread, mean + spread, color=colour, alpha=0.2, linewidth=0)
     assert values.max() < ceiling + 1e-9
     if alpha > 0:
-        assert (mean < nats + 4 * spread / 10).all()  # four standard errors; NWJ's tail is too heavy for them
+        assert (
+            mean < nats + 4 * spread / 10
+        ).all()  # four standard errors; NWJ's tail is too heavy for them
         axes[0].axhline(ceiling, color=colour, linestyle=":")
         extreme = mi.interpolated(apart[:, None, None] * (2 * torch.eye(33) - 1), alpha)
         axes[1].plot(apart, extreme - math.log(32 / alpha), color=colour, label=f"α = {alpha}")
         assert abs(extreme[-1] - ceiling) < 1e-3
 axes[0].plot(nats, nats, color="C6", linestyle="--", label="I")
-show(axes, ("I (nats)", "value (nats)"), ("L; scores are L on the diagonal, −L off it", "value − ln(K/α)"))
+show(
+    axes,
+    ("I (nats)", "value (nats)"),
+    ("L; scores are L on the diagonal, −L off it", "value − ln(K/α)"),
+)
 
 # %% [markdown]
 # *Left: the bound I_α at the exact log-ratio of 20 Gaussian pairs, mean and one standard deviation of 100 batches with 32 candidates; dotted: the ceilings. Low
@@ -98,10 +120,18 @@ assert torch.stack(found[0.5])[nats > 6].mean(1).max() > math.log(64)  # not onl
 
 # %%
 spec = ExactNoise(batches=(64,))
-measured, theory = exact_noise(spec, seed=0)  # the lab: all batches of 64 positives and 64 negatives, enumerated
-noise, trace = ({b: 64 * torch.tensor(v)[:, 0] for b, v in measured[name].items()} for name in ("variance", "trace"))
+measured, theory = exact_noise(
+    spec, seed=0
+)  # the lab: all batches of 64 positives and 64 negatives, enumerated
+noise, trace = (
+    {b: 64 * torch.tensor(v)[:, 0] for b, v in measured[name].items()}
+    for name in ("variance", "trace")
+)
 theory = {name: torch.tensor(values) for name, values in theory.items()}
-information, shown = theory["nats"], {"nwj": "C1", "dv": "C0", "infonce": "C3", "relative": "C4", "js": "C2"}
+information, shown = (
+    theory["nats"],
+    {"nwj": "C1", "dv": "C0", "infonce": "C3", "relative": "C4", "js": "C2"},
+)
 figure, axes = plt.subplots(1, 2)
 for bound, colour in shown.items():
     axes[0].semilogy(information, noise[bound], "o", color=colour, label=bound)
@@ -115,7 +145,11 @@ for symbols, colour in ((16, "C0"), (128, "C5"), (1024, "C4")):
         tail.append(float(size * (chance @ (values - chance @ values) ** 2)) / law.chi2)
     axes[1].semilogx(sizes, tail, "o-", color=colour, label=f"ε = 1/{symbols}")
     assert abs(tail[-1] - 1) < 0.05
-show(axes, ("I (nats)", "N · Var of the value, N = 64"), ("M, negatives", "M · Var of DV's ln Ẑ / χ²"))
+show(
+    axes,
+    ("I (nats)", "N · Var of the value, N = 64"),
+    ("M, negatives", "M · Var of DV's ln Ẑ / χ²"),
+)
 
 # %% [markdown]
 # *Left: N times the variance of each bound's value at ln dP/dQ, over all batches of 64 positives and 64 negatives; line: the theorem's Var_P(ln r) + χ² for NWJ. DV
@@ -127,7 +161,9 @@ show(axes, ("I (nats)", "N · Var of the value, N = 64"), ("M, negatives", "M ·
 assert (noise["nwj"] - theory["nwj"]).abs().max() < 1e-6
 assert (noise["nwj"] > information.expm1()).all()
 gaussian = mi.laws.Gaussian(0.6)
-assert abs(gaussian.chi2 - 0.5625) + abs(gaussian.mutual_information - math.log(5 / 4)) < 1e-12  # e^{2I} − 1
+assert (
+    abs(gaussian.chi2 - 0.5625) + abs(gaussian.mutual_information - math.log(5 / 4)) < 1e-12
+)  # e^{2I} − 1
 
 # %% [markdown]
 # ## 3. Few negatives carry anything
@@ -148,11 +184,15 @@ true = mi.dv(raised, raised, law.log_p, law.log_q)
 figure, axes = plt.subplots(1, 2)
 for size, marker in ((16, "o"), (64, "s"), (1024, "^")):
     fraction = torch.tensor([mean_ess(TwoLevel(k, spec.copy), size) for k in spec.symbols])
-    axes[0].semilogy(information, fraction, marker, color="C3", fillstyle="none", label=f"M = {size}")
+    axes[0].semilogy(
+        information, fraction, marker, color="C3", fillstyle="none", label=f"M = {size}"
+    )
     assert (fraction > theory["ess_limit"]).all()
 axes[0].semilogy(information, theory["ess_limit"], color="C3", linewidth=1, label="1/(1 + χ²)")
 axes[0].semilogy(information, (-information).exp(), ":", color="C6", label="e⁻ᴵ")
-axes[0].semilogy(information, (-2 * information).exp(), "--", color="C6", linewidth=1, label="e⁻²ᴵ (Gaussian)")
+axes[0].semilogy(
+    information, (-2 * information).exp(), "--", color="C6", linewidth=1, label="e⁻²ᴵ (Gaussian)"
+)
 axes[1].plot(rise, blind, color="C4", label="no negative in A")
 axes[1].plot(rise, true, color="C0", label="exact")
 axes[1].axhline(law.mutual_information, color="C6", linestyle="--", label="I")
@@ -186,11 +226,20 @@ unseen, wrong = (1 - 1 / points) ** points, {}
 figure, axes = plt.subplots(1, 2)
 axes[0].semilogx(points, unseen, color="C0", label="(1 − 1/N)ᴺ")
 axes[0].axhline(0.25, color="C6", linestyle="--", label="¼")
-for name, cut, colour in (("ln N", 0.0, "C4"), ("ln N − ln ln 1/δ", math.log(math.log(1 / delta)), "C3")):
-    wrong[name] = (1 - mass) ** 1000 * (math.log(1000) - cut > -mass.log())  # KL = −ln q; the sample misses the atom
+for name, cut, colour in (
+    ("ln N", 0.0, "C4"),
+    ("ln N − ln ln 1/δ", math.log(math.log(1 / delta)), "C3"),
+):
+    wrong[name] = (1 - mass) ** 1000 * (
+        math.log(1000) - cut > -mass.log()
+    )  # KL = −ln q; the sample misses the atom
     axes[1].semilogx(mass, wrong[name], color=colour, label=f"B = {name}")
 axes[1].axhline(delta, color="C6", linestyle="--", label="δ = 0.05")
-show(axes, ("N, points", "chance that Q′ looks like Q"), ("mass q of the atom, N = 1000", "chance that B > ln 1/q"))
+show(
+    axes,
+    ("N, points", "chance that Q′ looks like Q"),
+    ("mass q of the atom, N = 1000", "chance that B > ln 1/q"),
+)
 
 # %% [markdown]
 # *Left: the chance that a sample of Q′ looks like one of Q, though KL is at most ln N for the one and may be infinite for the other: at least a quarter. Right: how
@@ -223,7 +272,10 @@ for bound, colour in shown.items():
 axes[0].axhline(0.5, color="C2", linestyle="--", linewidth=1)
 for mix, colour in ((0.5, "C5"), (0.9, "C4"), (0.99, "C0")):
     critics = [mi.log_ratio_to_relative(law.log_ratio, mix) for law in wide]
-    less = [mi.relative(mi.dv, mix)(t, t, law.log_p, law.log_q) for t, law in zip(critics, wide, strict=True)]
+    less = [
+        mi.relative(mi.dv, mix)(t, t, law.log_p, law.log_q)
+        for t, law in zip(critics, wide, strict=True)
+    ]
     less, regained = torch.stack(less), mi.relative_to_log_ratio(torch.stack(less), mix)
     axes[1].plot(grid, less, color=colour, label=f"KL(P‖Q_α), α = {mix}")
     axes[1].plot(grid, regained, "--", color=colour, linewidth=1)

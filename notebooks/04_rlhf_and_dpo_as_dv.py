@@ -31,7 +31,12 @@ from proofs.engine.shipped import compiled
 from proofs.engine.theorem import decide
 from proofs.theorems.preference import dpo_value_is_label_information as label_information
 from proofs.theorems.preference import dpo_value_is_no_kl_bound as no_kl_bound
-from proofs.theorems.preference import gibbs_dv_duality, k_negatives_is_infonce, matched_gradients, preference_table
+from proofs.theorems.preference import (
+    gibbs_dv_duality,
+    k_negatives_is_infonce,
+    matched_gradients,
+    preference_table,
+)
 from toy.models.flows import ascent, integrate
 
 # %%
@@ -58,7 +63,9 @@ reference = torch.tensor([0.4, 0.3, 0.2, 0.08, 0.02]).log()
 critic, s = torch.tensor([0.0, 0.3, 0.5, 0.9, 1.0]) / 0.4, torch.arange(-20, 101) / 40  # r/β
 tilts = s[:, None] * critic  # critics s r/β, and the laws π_s ∝ π_ref e^{s r/β}
 laws, optimum, half = ((reference + tilt).log_softmax(-1) for tilt in (tilts, critic, 0.5 * critic))
-divergence, gap = (mi.mean(laws - other, laws) for other in (reference, optimum))  # KL(π_s‖π_ref), KL(π_s‖π*)
+divergence, gap = (
+    mi.mean(laws - other, laws) for other in (reference, optimum)
+)  # KL(π_s‖π_ref), KL(π_s‖π*)
 value = mi.dv(critic.expand_as(laws), critic, laws, reference)
 objective = mi.mean(critic.expand_as(laws), laws) - divergence  # J/β
 figure, (left, right) = plt.subplots(1, 2, sharey=True)
@@ -107,15 +114,23 @@ assert divergence[-1] > 2 * divergence[objective.argmax()]
 margin, zero = torch.linspace(-4, 8, 121), torch.zeros(121)
 figure, axes = plt.subplots(1, 2, sharey=True)
 for mix in (0.5, 0.75, 0.9375, 1.0):
-    value = mi.dv(margin[:, None], torch.stack([margin, zero], -1), log_q=torch.tensor([1 - mix, mix]).log())
+    value = mi.dv(
+        margin[:, None], torch.stack([margin, zero], -1), log_q=torch.tensor([1 - mix, mix]).log()
+    )
     axes[0].plot(margin, value, label=f"α = {mix:g}" + ", DPO" * (mix == 0.5))
     constant = mi.preference_anchor(mix) if mix < 1 else 0.0  # −ln(1 − α), the ceiling
     assert (constant - mi.preference_loss(margin, zero, "dv", mix) - value).abs().max() < 1e-12
 for K in (2, 4, 16):
-    rows = mi.infonce(margin[:, None, None] * torch.eye(K))  # every row of the matrix is the example
+    rows = mi.infonce(
+        margin[:, None, None] * torch.eye(K)
+    )  # every row of the matrix is the example
     axes[1].plot(margin, rows, label=f"K = {K}" + ", DPO" * (K == 2))
-    assert (math.log(K) - mi.preference_loss(margin, torch.zeros(121, K - 1), "infonce") - rows).abs().max() < 1e-12
-for axis, title in zip(axes, ("one rejected response, mix α", "K − 1 rejected responses, mix 1 − 1/K"), strict=True):
+    assert (
+        math.log(K) - mi.preference_loss(margin, torch.zeros(121, K - 1), "infonce") - rows
+    ).abs().max() < 1e-12
+for axis, title in zip(
+    axes, ("one rejected response, mix α", "K − 1 rejected responses, mix 1 − 1/K"), strict=True
+):
     axis.set(xlabel="margin (nats)", ylabel="value (nats)", ylim=(-4, 4), title=title)
     axis.hlines([math.log(k) for k in (2, 4, 16)], -4, 8, ["C0", "C1", "C2"], "dotted")
     axis.legend(loc="lower right")
@@ -146,10 +161,23 @@ figure, axes = plt.subplots(1, 2, sharey=True, figsize=(9.5, 4.6))
 for name, (bound, mix, factor, constant, _, published) in preference_table.TABLE.items():
     for axis, rejected in zip(axes, (-t, t), strict=True):
         losses = mi.preference_loss(t, rejected, bound, float(mix))
-        formula = [factor * published(*pair) + constant for pair in zip(t.tolist(), rejected.tolist(), strict=True)]
+        formula = [
+            factor * published(*pair) + constant
+            for pair in zip(t.tolist(), rejected.tolist(), strict=True)
+        ]
         assert (losses - torch.tensor(formula)).abs().max() < 1e-9
-        axis.plot(t, losses - losses[30], "--" if mix == 1 else "-", label=f"{bound}, α = {float(mix):g}: {name}")
-axes[0].set(xlabel="t: scores (t, −t)", ylabel="loss − loss at 0 (nats)", ylim=(-3, 4), title="the margin grows")
+        axis.plot(
+            t,
+            losses - losses[30],
+            "--" if mix == 1 else "-",
+            label=f"{bound}, α = {float(mix):g}: {name}",
+        )
+axes[0].set(
+    xlabel="t: scores (t, −t)",
+    ylabel="loss − loss at 0 (nats)",
+    ylim=(-3, 4),
+    title="the margin grows",
+)
 axes[1].set(xlabel="t: scores (t, t)", title="the level moves, the margin is 0")
 figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
 plt.show()
@@ -160,7 +188,10 @@ plt.show()
 # Left: MIO turns back, as it draws the chosen score to its anchor, ln 2, whatever the margin (notebook 06).*
 
 # %%
-assert [round(float(mi.preference_loss(zero[0], zero[0], bound)) / math.log(2), 9) for bound in ("dv", "js")] == [1, 2]
+assert [
+    round(float(mi.preference_loss(zero[0], zero[0], bound)) / math.log(2), 9)
+    for bound in ("dv", "js")
+] == [1, 2]
 
 # %% [markdown]
 # ## 4. What DPO's value bounds, and what it does not
@@ -192,9 +223,14 @@ def value(pairs: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
 # %%
 p, cycle = torch.arange(25, 49) / 50, torch.arange(25) / 8
 two = torch.stack([p, 1 - p], -1)[:, :, None] * torch.stack([1 - p, p], -1)[:, None, :]
-odds = torch.stack([1 + cycle, 1 + cycle, 2 - cycle], -1)  # of 1 over 2, 2 over 3 and 1 over 3: ordered, and a cycle
+odds = torch.stack(
+    [1 + cycle, 1 + cycle, 2 - cycle], -1
+)  # of 1 over 2, 2 over 3 and 1 over 3: ordered, and a cycle
 three = torch.zeros(25, 3, 3)
-three[:, [0, 1, 0], [1, 2, 2]], three[:, [1, 2, 2], [0, 1, 0]] = odds.sigmoid() / 3, (-odds).sigmoid() / 3
+three[:, [0, 1, 0], [1, 2, 2]], three[:, [1, 2, 2], [0, 1, 0]] = (
+    odds.sigmoid() / 3,
+    (-odds).sigmoid() / 3,
+)
 kl = mi.mean(two.sum(-1).log() + math.log(2), two.sum(-1).log())  # KL(P‖M) = KL(R‖M), M = (½, ½)
 figure, axes = plt.subplots(1, 2, sharey=True)
 axes[0].plot(p, kl, "C1", label="KL(P‖M)")
@@ -203,12 +239,18 @@ results = []
 for axis, x, pairs in zip(axes, (p, cycle), (two, three), strict=True):
     dpo = partial(value, pairs)
     results += [torch.tensor([label_information.information_of(law) for law in pairs.tolist()])]
-    results += [dpo(integrate(ascent(dpo), torch.zeros(pairs.shape[:2]), 1000.0).state)]  # trained by exact flow
+    results += [
+        dpo(integrate(ascent(dpo), torch.zeros(pairs.shape[:2]), 1000.0).state)
+    ]  # trained by exact flow
     axis.plot(x, results[-2], "C3", label="I(order; pair)")
     axis.plot(x[::2], results[-1][::2], "C0o", label="trained DPO policy")
     axis.axhline(math.log(2), color="C6", linestyle=":", label="ln 2")
     axis.legend()
-axes[0].set(xlabel="p: P = (p, 1 − p), R = (1 − p, p)", ylabel="nats", title="two responses, independent draws")
+axes[0].set(
+    xlabel="p: P = (p, 1 − p), R = (1 − p, p)",
+    ylabel="nats",
+    title="two responses, independent draws",
+)
 axes[1].set(xlabel="strength of the cycle", title="three responses, one pair at a time")
 plt.show()
 
@@ -225,7 +267,9 @@ assert ((kl < information) & (information < 2 * kl))[1:].all()
 assert (policies <= label + 1e-12).all()
 assert abs(policies[0] - label[0]) < 1e-3
 assert policies[-1] < 0.1 * label[-1]
-assert (information - kl).max() <= 0.1486229 < compiled(no_kl_bound.excess)(p=0.87890865) < 0.1486230
+assert (
+    (information - kl).max() <= 0.1486229 < compiled(no_kl_bound.excess)(p=0.87890865) < 0.1486230
+)
 
 # %% [markdown]
 # ## 5. DPO at β and MIO at 2β: the same first step
@@ -242,12 +286,18 @@ assert (information - kl).max() <= 0.1486229 < compiled(no_kl_bound.excess)(p=0.
 # %%
 ticks = torch.linspace(-2, 2, 161)
 u, v = (grid.clone().requires_grad_() for grid in torch.meshgrid(ticks, ticks, indexing="ij"))
-mio, dpo = (torch.autograd.grad(mi.preference_loss(u * k, v * k, b).sum(), (u, v)) for k, b in ((2, "js"), (1, "dv")))
+mio, dpo = (
+    torch.autograd.grad(mi.preference_loss(u * k, v * k, b).sum(), (u, v))
+    for k, b in ((2, "js"), (1, "dv"))
+)
 pull, push = dpo[0] - mio[0], mio[1] - dpo[1]  # MIO's minus DPO's
 between = ticks.abs() < 0.5 * math.log(2)
 h = torch.tensor([compiled(matched_gradients.edge)(u=x) for x in ticks[between].tolist()])
 figure, axes = plt.subplots(1, 2, sharey=True)
-for axis, values, title in ((axes[0], pull, "pull on the chosen one"), (axes[1], -push, "push on the rejected one")):
+for axis, values, title in (
+    (axes[0], pull, "pull on the chosen one"),
+    (axes[1], -push, "push on the rejected one"),
+):
     axis.contourf(ticks, ticks, values.mT, [-9, 0, 9], colors=["C0", "C2"], alpha=0.4)
     axis.set(xlabel=r"$u = \beta z_w$", ylabel=r"$v = \beta z_l$", ylim=(-2, 2), title=title)
 axes[0].plot(ticks[between], h, "C6")
@@ -270,7 +320,13 @@ assert ((pull[between] > 1e-12) == (v[between] < h[:, None] - 1e-9)).all()
 # finds; each is something one could have believed.
 
 # %%
-picked = {gibbs_dv_duality: 2, label_information: 2, no_kl_bound: 2, k_negatives_is_infonce: 2, matched_gradients: 0}
+picked = {
+    gibbs_dv_duality: 2,
+    label_information: 2,
+    no_kl_bound: 2,
+    k_negatives_is_infonce: 2,
+    matched_gradients: 0,
+}
 for module, number in picked.items():
     result = decide(module.THEOREM.false_neighbours[number])
     print(f"{module.THEOREM.slug}: “{result.claim.name}”\n    refuted at {result.outcome.witness}")

@@ -40,7 +40,10 @@ from toy.models.policies import OBJECTIVES, arms
 # %%
 torch.set_default_dtype(torch.float64)
 plt.style.use("tour.mplstyle")
-random, COLOURS = torch.Generator().manual_seed(0), {"rlhf": "C4", "sft": "C3", "dpo": "C0", "mio": "C2"}
+random, COLOURS = (
+    torch.Generator().manual_seed(0),
+    {"rlhf": "C4", "sft": "C3", "dpo": "C0", "mio": "C2"},
+)
 
 # %% [markdown]
 # ## 1. Population: the gradient of a rare response is of order $\pi_y$
@@ -63,11 +66,15 @@ for name, colour in COLOURS.items():
 left.loglog(eps, 2 * eps * (1 - eps), COLOURS["rlhf"], label="2ε(1 − ε)")
 logits, reference, reward = torch.randn(3, 300, 5, generator=random) * 2
 base, pi = reference.log_softmax(-1), logits.softmax(-1)
-slopes = ascent(lambda x: mi.mean(reward - 0.5 * (x.log_softmax(-1) - base), x.log_softmax(-1)))(logits).abs()
+slopes = ascent(lambda x: mi.mean(reward - 0.5 * (x.log_softmax(-1) - base), x.log_softmax(-1)))(
+    logits
+).abs()
 advantage = reward - 0.5 * (pi.log() - base)
 bound = pi * (1 - pi) * (advantage.amax(-1) - advantage.amin(-1))[:, None]
 right.loglog(pi.flatten(), bound.flatten(), "C6.", markersize=2, label="its bound")
-right.loglog(pi.flatten(), slopes.flatten(), "C5.", markersize=2, label=r"$|\partial J/\partial\theta_y|$")
+right.loglog(
+    pi.flatten(), slopes.flatten(), "C5.", markersize=2, label=r"$|\partial J/\partial\theta_y|$"
+)
 left.set(xlabel="ε", title="first gradient, two responses")
 right.set(xlabel=r"$\pi_y$", ylim=(1e-6, 10), title="300 policies on 5 responses, β = ½")
 figure.legend(loc="outside right center")
@@ -107,12 +114,23 @@ for n, colour in ((4, "C0"), (16, "C3"), (64, "C1")):
     surrogate = mi.mean(advantage * torch.where(correct, *logits.log_softmax(-1).split(1, -1)))
     (gradient,) = torch.autograd.grad(surrogate.sum(), logits)
     zero, mean = (gradient == 0).all(-1).double().mean(-1), gradient[..., 0].mean(-1)
-    share = 1 - 1 / torch.tensor([theory.steps_to_first_signal(e, n) for e in rare.tolist()]) + rare**n
+    share = (
+        1 - 1 / torch.tensor([theory.steps_to_first_signal(e, n) for e in rare.tolist()]) + rare**n
+    )
     left.semilogx(rare, zero, colour + "o", rare, share, colour)
     assert ((zero - share).abs() < 5 * (share * (1 - share) / 4000 + 1e-6).sqrt()).all()
-    assert ((mean - (1 - 1 / n) * rare * (1 - rare)).abs() < 5 * gradient[..., 0].std(-1) / 4000**0.5).all()
-c, p, q = torch.linspace(-1, 8, 91), torch.tensor([0.5, 0.5]).log(), torch.tensor([0.05, 0.95]).log()
-scores, missed = torch.stack([c, torch.zeros(91)], -1), torch.zeros(91, 16)  # a critic that is c on A, 0 elsewhere
+    assert (
+        (mean - (1 - 1 / n) * rare * (1 - rare)).abs() < 5 * gradient[..., 0].std(-1) / 4000**0.5
+    ).all()
+c, p, q = (
+    torch.linspace(-1, 8, 91),
+    torch.tensor([0.5, 0.5]).log(),
+    torch.tensor([0.05, 0.95]).log(),
+)
+scores, missed = (
+    torch.stack([c, torch.zeros(91)], -1),
+    torch.zeros(91, 16),
+)  # a critic that is c on A, 0 elsewhere
 exact, blind = mi.dv(scores, scores, p, q), mi.dv(scores, missed, p)
 hit = mi.dv(scores, torch.cat([scores, missed[:, 2:]], -1), p)
 right.plot(c, exact, "C6", c, hit, "C5", c, blind, "C4")
@@ -131,7 +149,9 @@ plt.show()
 # %%
 assert abs(c[exact.argmax()] - math.log(19)) <= 0.05  # the difference of ln dP/dQ on A and off it
 assert (blind.diff() - 0.05).abs().max() < 1e-9  # its slope is P(A) = ½, for ever
-assert abs(missed_mass.blind((0.05, 0.3, 0.65), (0, 0, 0), 1.0, 6) - 0.95**6) < 1e-12  # all batches, enumerated
+assert (
+    abs(missed_mass.blind((0.05, 0.3, 0.65), (0, 0, 0), 1.0, 6) - 0.95**6) < 1e-12
+)  # all batches, enumerated
 
 # %% [markdown]
 # ## 3. Pairs: what blows up is the coordinates' doing
@@ -150,15 +170,21 @@ pi_l, pi_w, base = torch.logspace(-6, -1, 21), 0.3, torch.tensor([0.3, 0.3, 0.4]
 logits = torch.stack([torch.full_like(pi_l, pi_w), pi_l, 1 - pi_w - pi_l], -1).log()
 figure, axes = plt.subplots(1, 2)
 for beta, colour in ((0.5, "C0"), (1.0, "C3"), (2.0, "C1")):
-    in_pi = torch.tensor([dpo_gradient_ratio.shipped_gradient(pi_w, x, 0.3, 0.3, beta) for x in pi_l.tolist()]).abs()
-    in_logits = ascent(OBJECTIVES["dpo"](base.expand(21, 3), torch.full((21,), beta), 0.5))(logits).abs()
+    in_pi = torch.tensor(
+        [dpo_gradient_ratio.shipped_gradient(pi_w, x, 0.3, 0.3, beta) for x in pi_l.tolist()]
+    ).abs()
+    in_logits = ascent(OBJECTIVES["dpo"](base.expand(21, 3), torch.full((21,), beta), 0.5))(
+        logits
+    ).abs()
     for axis, sizes, name in ((axes[0], in_pi, "probabilities"), (axes[1], in_logits, "logits")):
         axis.loglog(pi_l, sizes[:, 0], colour, label=f"chosen, β = {beta:g}")
         axis.loglog(pi_l, sizes[:, 1], colour + "--", label=f"rejected, β = {beta:g}")
         axis.set(xlabel=r"$\pi_l$", title=f"gradient in the {name}")
     assert (in_pi[:, 0] / in_pi[:, 1] - pi_l / pi_w).abs().max() < 1e-9
     assert (in_logits[:, 0] - in_logits[:, 1]).abs().max() < 1e-12
-    assert ((in_logits[1, 0] / in_logits[0, 0]).log() / (pi_l[1] / pi_l[0]).log() - beta).abs() < 1e-2
+    assert (
+        (in_logits[1, 0] / in_logits[0, 0]).log() / (pi_l[1] / pi_l[0]).log() - beta
+    ).abs() < 1e-2
 axes[0].legend()
 plt.show()
 
@@ -192,8 +218,15 @@ for name, colour in (("dv", "C0"), ("js", "C2")):
 for name in ("dpo", "mio"):
     weights[name] = ascent(OBJECTIVES[name](arms(p), torch.ones(12), 0.5))(arms(p))[:, 0]
     axis.loglog(p, weights[name], COLOURS[name] + "s--", label=f"{name.upper()}, supplied")
-axis.loglog(p, [1 / theory.steps_to_first_signal(x, 16) for x in p.tolist()], "C6", label="chance of y⁺ in 16 draws")
-axis.set(xlabel="p, the probability of the correct answer", ylabel=r"weight on $\nabla \ln \pi(y^+)$")
+axis.loglog(
+    p,
+    [1 / theory.steps_to_first_signal(x, 16) for x in p.tolist()],
+    "C6",
+    label="chance of y⁺ in 16 draws",
+)
+axis.set(
+    xlabel="p, the probability of the correct answer", ylabel=r"weight on $\nabla \ln \pi(y^+)$"
+)
 axis.legend()
 plt.show()
 
@@ -202,9 +235,13 @@ plt.show()
 # is in the batch with the chance drawn in grey only; JS's vanishes with p. Supplied in a pair: DPO's and MIO's do not depend on p.*
 
 # %%
-closed = torch.tensor([who_samples.proved_slope("js", (1.0, 0.0, 0.0), x)[0] for x in arms(p, 3).tolist()]) / (1 - p)
+closed = torch.tensor(
+    [who_samples.proved_slope("js", (1.0, 0.0, 0.0), x)[0] for x in arms(p, 3).tolist()]
+) / (1 - p)
 assert (weights["js"] - closed).abs().max() < 1e-12
-assert all((weights[name] - w).abs().max() < 1e-9 for name, w in (("dv", 1.0), ("dpo", 0.5), ("mio", 0.25)))
+assert all(
+    (weights[name] - w).abs().max() < 1e-9 for name, w in (("dv", 1.0), ("dpo", 0.5), ("mio", 0.25))
+)
 
 # %% [markdown]
 # ## 5. Escape: how long from $\varepsilon$ to ½, and whether at all
@@ -223,7 +260,13 @@ assert all((weights[name] - w).abs().max() < 1e-9 for name, w in (("dv", 1.0), (
 # %%
 betas = [0.1, 0.125, 0.16, 0.2, 0.25, 0.35, 0.5, 0.7, 1.0]
 figure, (left, right) = plt.subplots(1, 2)
-cases = (("rlhf", "C4"), ("dpo", "C0", 0.5), ("dpo", "C0--", 0.1), ("mio", "C2--", 0.1), ("sft", "C3"))
+cases = (
+    ("rlhf", "C4"),
+    ("dpo", "C0", 0.5),
+    ("dpo", "C0--", 0.1),
+    ("mio", "C2--", 0.1),
+    ("sft", "C3"),
+)
 for name, line, *beta in cases:
     field = ascent(OBJECTIVES[name](arms(eps), torch.full_like(eps, *(beta or [1.0])), 0.5))
     flow = integrate(field, arms(eps), 2e4 if name == "mio" else 1e12, lambda x: x[:, 0] - x[:, 1])
@@ -231,8 +274,14 @@ for name, line, *beta in cases:
     left.loglog(eps, closed, line, label=", β = ".join([name.upper(), *map(str, beta)]))
     left.loglog(eps[flow.arrived], flow.time[flow.arrived], line[:2] + "o")
     assert torch.allclose(flow.time.where(flow.arrived, torch.inf), closed, rtol=2e-3)
-thresholds = [math.exp(bisect(lambda x, b: theory.mio_escapes(math.exp(x), b) - 0.5, -40, -0.7, b)) for b in betas]
-bounds = [[compiled(mio_escapes_two_arms.eps_k)(kappa=k, beta=b) for b in betas] for k in (0.26, 4 / (3 * math.e))]
+thresholds = [
+    math.exp(bisect(lambda x, b: theory.mio_escapes(math.exp(x), b) - 0.5, -40, -0.7, b))
+    for b in betas
+]
+bounds = [
+    [compiled(mio_escapes_two_arms.eps_k)(kappa=k, beta=b) for b in betas]
+    for k in (0.26, 4 / (3 * math.e))
+]
 right.fill_between(betas, *bounds, color="C6", alpha=0.4)
 right.loglog(betas, thresholds, "C2o")
 left.set(xlabel="ε", ylabel="time from ε to ½", title="how long")

@@ -30,7 +30,12 @@ import torch
 import mi_estimators as mi
 from proofs.engine import oracles
 from proofs.engine.theorem import decide
-from proofs.theorems.dynamics import alpha_frees_the_anchor, lazy_flow_collapse, mio_barrier, mio_tabular_limit
+from proofs.theorems.dynamics import (
+    alpha_frees_the_anchor,
+    lazy_flow_collapse,
+    mio_barrier,
+    mio_tabular_limit,
+)
 from proofs.theorems.preference import mio_no_collapse
 from toy import theory
 from toy.models.flows import ascent, integrate
@@ -80,7 +85,9 @@ plt.show()
 u, v = torch.randn(2, 200, generator=random) * 4
 nca = torch.tensor([oracles.nca_pair(*pair) for pair in zip(u.tolist(), v.tolist(), strict=True)])
 assert (mi.preference_loss(u, v, "js", 0.5) - nca).abs().max() < 1e-12
-assert abs(floor[12] - start + 2 * oracles.jsd((1, 0), (0.5, 0.5))) < 1e-12  # mix ½, no response in common
+assert (
+    abs(floor[12] - start + 2 * oracles.jsd((1, 0), (0.5, 0.5))) < 1e-12
+)  # mix ½, no response in common
 
 # %% [markdown]
 # ## 2. What DPO leaves flat, MIO anchors
@@ -98,7 +105,9 @@ ticks = torch.linspace(-4, 4, 81)
 u, v = torch.meshgrid(ticks, ticks, indexing="ij")
 figure, axes = plt.subplots(1, 2, sharey=True)
 for axis, bound, name, colour in ((axes[0], "dv", "DPO", "C0"), (axes[1], "js", "MIO", "C2")):
-    lines = axis.contour(ticks, ticks, mi.preference_loss(u, v, bound).mT, 12, colors=colour, linewidths=1.2)
+    lines = axis.contour(
+        ticks, ticks, mi.preference_loss(u, v, bound).mT, 12, colors=colour, linewidths=1.2
+    )
     axis.clabel(lines, fontsize=8)
     axis.plot(0, 0, "C6o")
     axis.set(xlabel="u, chosen reward", ylabel="v, rejected reward", title=name)
@@ -111,9 +120,16 @@ plt.show()
 
 # %%
 for bound, rank in (("dv", 1), ("js", 2)):
-    hessian = torch.autograd.functional.hessian(lambda z, b=bound: mi.preference_loss(*z, b), torch.tensor([0.7, -1.3]))
+    hessian = torch.autograd.functional.hessian(
+        lambda z, b=bound: mi.preference_loss(*z, b), torch.tensor([0.7, -1.3])
+    )
     assert torch.linalg.matrix_rank(hessian, atol=1e-9) == rank
-assert abs(ticks[mi.preference_loss(ticks, torch.zeros(81), "js").argmin()] - mi.preference_anchor(0.5)) <= 0.05
+assert (
+    abs(
+        ticks[mi.preference_loss(ticks, torch.zeros(81), "js").argmin()] - mi.preference_anchor(0.5)
+    )
+    <= 0.05
+)
 
 # %% [markdown]
 # ## 3. No collapse, for any model and any optimiser
@@ -126,7 +142,10 @@ assert abs(ticks[mi.preference_loss(ticks, torch.zeros(81), "js").argmin()] - mi
 # responses may sink further. DPO has no such interval.
 
 # %%
-centre, spread = 4 * torch.randn(2, 6000, 1, generator=random), 2 * torch.rand(6000, 1, generator=random)
+centre, spread = (
+    4 * torch.randn(2, 6000, 1, generator=random),
+    2 * torch.rand(6000, 1, generator=random),
+)
 u, v = centre + spread * torch.randn(2, 6000, 8, generator=random)  # 6000 batches of 8 pairs
 low, high = mi.no_collapse_interval(0.5)
 figure, axes = plt.subplots(1, 2, sharey=True)
@@ -170,7 +189,11 @@ def frozen(bound: str, kappa: torch.Tensor, horizon: float) -> tuple[torch.Tenso
     """Return times and log-ratios (steps, B, 2) along the flow with a = 1, c = κ, d = κ² + 1 and β = 1."""
     kernel = torch.stack([kappa**0, kappa, kappa, kappa**2 + 1], -1).unflatten(-1, (2, 2))
     down, path = ascent(lambda z: -mi.preference_loss(z[:, :1], z[:, 1:], bound)), []
-    follow = {"start": torch.zeros(len(kappa), 2), "horizon": horizon, "observe": lambda *point: path.append(point)}
+    follow = {
+        "start": torch.zeros(len(kappa), 2),
+        "horizon": horizon,
+        "observe": lambda *point: path.append(point),
+    }
     integrate(lambda z: (kernel @ down(z)[..., None])[..., 0], **follow)
     return torch.stack([time for time, _ in path]), torch.stack([z for _, z in path])
 
@@ -201,10 +224,14 @@ plt.show()
 # %%
 dpo, mio = paths["dv"][:, 0], paths["js"][:, 0]
 assert -5.25 < dpo[-1, 0] < -5.24
-assert (dpo[:, 0] + (dpo[:, 0] - dpo[:, 1]) * 2 / 5).abs().max() < 1e-4  # (a − c)/(a − 2c + d) = −2/5
+assert (
+    dpo[:, 0] + (dpo[:, 0] - dpo[:, 1]) * 2 / 5
+).abs().max() < 1e-4  # (a − c)/(a − 2c + d) = −2/5
 assert -0.281 < mio[:, 0].min() < -0.280
 assert abs(mio[-1, 0] - mi.preference_anchor(0.5)) < 0.02
-assert ((least > levels) & (least > low) & (flow[..., 1] <= 0).all(0))[1:].all()  # z_l ≤ 0, as the barrier assumes
+assert ((least > levels) & (least > low) & (flow[..., 1] <= 0).all(0))[
+    1:
+].all()  # z_l ≤ 0, as the barrier assumes
 
 # %% [markdown]
 # ## 5. Where it starves, and what frees it
@@ -232,8 +259,14 @@ for beta, colour in ((1.0, "C2"), (0.6, "C5")):
 rest = torch.logspace(-3, -0.31, 40)  # 1 − α
 ends = torch.tensor([mi.no_collapse_interval(1 - x) for x in rest.tolist()])
 right.semilogx(rest, ends[:, 0], "C3", rest, ends[:, 1] * rest, "C3--")
-left.set(xlabel="ε, base probability of the chosen response", ylabel="its probability in the end", title="5 responses")
-right.set(xlabel="1 − α", ylabel="nats", title="no-collapse interval: lower end, upper end × (1 − α)")
+left.set(
+    xlabel="ε, base probability of the chosen response",
+    ylabel="its probability in the end",
+    title="5 responses",
+)
+right.set(
+    xlabel="1 − α", ylabel="nats", title="no-collapse interval: lower end, upper end × (1 − α)"
+)
 left.legend()
 plt.show()
 
@@ -244,9 +277,15 @@ plt.show()
 # from below almost as before, and hardly from above.*
 
 # %%
-assert ((ends[:, 0] > -math.log(3)) & (ends[:, 0] > low - 0.245) & (ends[:, 1] * rest < start + 1e-9)).all()
-base = torch.tensor([[0.02, 0.9799, 0.0001]]).log()  # β = ¼, ceiling 0.32: the end is 1 all the same
-trap = integrate(ascent(OBJECTIVES["mio"](base, torch.tensor([0.25]), 0.5)), base, 1e5).state.softmax(-1)
+assert (
+    (ends[:, 0] > -math.log(3)) & (ends[:, 0] > low - 0.245) & (ends[:, 1] * rest < start + 1e-9)
+).all()
+base = torch.tensor(
+    [[0.02, 0.9799, 0.0001]]
+).log()  # β = ¼, ceiling 0.32: the end is 1 all the same
+trap = integrate(
+    ascent(OBJECTIVES["mio"](base, torch.tensor([0.25]), 0.5)), base, 1e5
+).state.softmax(-1)
 assert trap[0, 0] > 0.9 > theory.mio_ceiling(0.02, 0.25)
 
 # %% [markdown]
@@ -255,7 +294,13 @@ assert trap[0, 0] > 0.9 > theory.mio_ceiling(0.02, 0.25)
 # Statements one change away from the theorems, which the same machinery must refute, with the witness that it finds.
 
 # %%
-picked = {mio_no_collapse: 2, mio_barrier: 3, lazy_flow_collapse: 0, mio_tabular_limit: 1, alpha_frees_the_anchor: 0}
+picked = {
+    mio_no_collapse: 2,
+    mio_barrier: 3,
+    lazy_flow_collapse: 0,
+    mio_tabular_limit: 1,
+    alpha_frees_the_anchor: 0,
+}
 for module, number in picked.items():
     result = decide(module.THEOREM.false_neighbours[number])
     print(f"{module.THEOREM.slug}: “{result.claim.name}”\n    refuted at {result.outcome.witness}")

@@ -65,7 +65,9 @@ found = mi.joint_and_product(estimator.score_matrix(u, v))
 exact = mi.joint_and_product(law.log_ratio(u.unsqueeze(1), v.unsqueeze(0)))
 figure, axes = plt.subplots(1, 2)
 axes[0].plot(x, y, ".", color="C0", markersize=3)
-axes[1].plot(exact[1][::60], found[1][::60], ".", color="C1", label="product pairs (Q)", markersize=3)
+axes[1].plot(
+    exact[1][::60], found[1][::60], ".", color="C1", label="product pairs (Q)", markersize=3
+)
 axes[1].plot(exact[0], found[0], ".", color="C0", label="joint pairs (P)")
 axes[1].axline((0, 0), slope=1, color="C6", linestyle="--")
 axes[0].set(xlabel="x", ylabel="y")
@@ -118,7 +120,13 @@ for row, (name, case) in enumerate(cases.items()):
     axis.text(12.2, row, case.verdict, va="center")
     print(f"{name}: {case.nats:.2f} nats, {case.verdict}", *case.warnings, sep="\n  ")
 axis.axvline(blocks.mutual_information, color="C6", linestyle="--")
-axis.set(yticks=range(3), yticklabels=cases, ylim=(2.6, -0.6), xlim=(0, 14), xlabel="nats (dashed: the truth)")
+axis.set(
+    yticks=range(3),
+    yticklabels=cases,
+    ylim=(2.6, -0.6),
+    xlim=(0, 14),
+    xlabel="nats (dashed: the truth)",
+)
 plt.show()
 
 # %% [markdown]
@@ -127,7 +135,11 @@ plt.show()
 
 # %%
 assert cases["infonce"].verdict == "ceiling"
-assert cases["infonce"].nats < math.log(cases["infonce"].diagnostics["candidates"]) < blocks.mutual_information
+assert (
+    cases["infonce"].nats
+    < math.log(cases["infonce"].diagnostics["candidates"])
+    < blocks.mutual_information
+)
 assert cases["js_dv"].verdict == "low_ess"
 assert cases["js_dv"].diagnostics["effective_sample_size"] < 50
 assert cases["js, no anchor"].verdict != "ok"
@@ -146,8 +158,14 @@ assert cases["js, no anchor"].nats < 7
 # %%
 rng = np.random.default_rng(0)
 signs = rng.normal(size=(1000, 10))
-hidden = np.sign(signs).prod(1) * np.abs(rng.normal(size=1000))  # I = ln 2: the sign of y is known, its size is not
-pairs = {"the rows of section 1": (x, y), "y shuffled": (x, rng.permutation(y)), "parity": (signs, hidden)}
+hidden = np.sign(signs).prod(1) * np.abs(
+    rng.normal(size=1000)
+)  # I = ln 2: the sign of y is known, its size is not
+pairs = {
+    "the rows of section 1": (x, y),
+    "y shuffled": (x, rng.permutation(y)),
+    "parity": (signs, hidden),
+}
 small = mi.MIEstimator(steps=150, folds=2)
 tests = {name: mi.permutation_test(*rows, small, permutations=200) for name, rows in pairs.items()}
 unseen = mi.estimate_mi(signs, hidden, steps=100, folds=2)
@@ -166,7 +184,9 @@ plt.show()
 
 # %%
 assert tests["the rows of section 1"].p_value < 0.01
-assert all(abs(201 * test.p_value - round(201 * test.p_value)) < 1e-6 for test in tests.values())  # a rank among 201
+assert all(
+    abs(201 * test.p_value - round(201 * test.p_value)) < 1e-6 for test in tests.values()
+)  # a rank among 201
 assert tests["parity"].statistic <= max(tests["parity"].null)
 assert unseen.interval[1] < math.log(2)  # and yet the truth is ln 2
 
@@ -180,18 +200,35 @@ assert unseen.interval[1] < math.log(2)  # and yet the truth is ln 2
 # %%
 six = mi.laws.Gaussian.with_information(3.0, dim=3)
 a, b = (column.numpy() for column in six.sample(800, torch.Generator().manual_seed(0)))
-checks = {name: mi.self_consistency(a, b, mi.MIEstimator(name, **quick)) for name in ("js", "infonce")}
+checks = {
+    name: mi.self_consistency(a, b, mi.MIEstimator(name, **quick)) for name in ("js", "infonce")
+}
 figure, axis = plt.subplots(figsize=(9.5, 2.8))
 for k, (name, result) in enumerate(checks.items()):
     print(result)
     places = np.arange(4) + 0.2 * k - 0.1
     errors = [3 * check.stderr for check in result.checks]
-    axis.errorbar([c.value for c in result.checks], places, xerr=errors, fmt="o", color=("C2", "C3")[k], label=name)
+    axis.errorbar(
+        [c.value for c in result.checks],
+        places,
+        xerr=errors,
+        fmt="o",
+        color=("C2", "C3")[k],
+        label=name,
+    )
 for place, check in enumerate(checks["js"].checks):
     axis.plot(
-        [check.expected] * 2, [place - 0.3, place + 0.3], color="C6", linestyle="-" if check.relation == "=" else ":"
+        [check.expected] * 2,
+        [place - 0.3, place + 0.3],
+        color="C6",
+        linestyle="-" if check.relation == "=" else ":",
     )
-axis.set(yticks=range(4), yticklabels=[c.law for c in checks["js"].checks], ylim=(3.5, -0.5), xlabel="value")
+axis.set(
+    yticks=range(4),
+    yticklabels=[c.law for c in checks["js"].checks],
+    ylim=(3.5, -0.5),
+    xlabel="value",
+)
 axis.legend()
 plt.show()
 

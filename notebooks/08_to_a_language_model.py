@@ -25,7 +25,9 @@ import warnings
 from pathlib import Path
 from shlex import split
 
-warnings.filterwarnings("ignore", message="IProgress not found")  # tqdm misses a widget that nothing here draws
+warnings.filterwarnings(
+    "ignore", message="IProgress not found"
+)  # tqdm misses a widget that nothing here draws
 
 import matplotlib.pyplot as plt
 import torch
@@ -45,12 +47,16 @@ FOLDER = Path(tempfile.mkdtemp())
 
 def train(name, *flags):
     """Run the training command in this process; return the run's facts and its logged lines."""
-    usual = split("--row_layout padded --diagnostics_steps 0 --save_final_model false --disable_tqdm true")
+    usual = split(
+        "--row_layout padded --diagnostics_steps 0 --save_final_model false --disable_tqdm true"
+    )
     with contextlib.redirect_stdout(io.StringIO()) as said:
         assert main(["--output_dir", str(FOLDER / name), *flags, *usual]) == 0
     print(said.getvalue()[said.getvalue().index("loss ") : said.getvalue().index("\nfirst loss")])
     text = (FOLDER / name / "metrics.jsonl").read_text()
-    return json.loads((FOLDER / name / "run.json").read_text()), [json.loads(row) for row in text.splitlines()]
+    return json.loads((FOLDER / name / "run.json").read_text()), [
+        json.loads(row) for row in text.splitlines()
+    ]
 
 
 # %% [markdown]
@@ -171,8 +177,17 @@ rows = [
     {"prompt": asked("What is 3 * 4?"), "chosen": "3 * 4 = 12", "rejected": "3 * 4 = 7"},
 ]
 (FOLDER / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-flags = ["--model", str(gguf), "--train_data", str(FOLDER / "pairs.jsonl"), "--per_device_train_batch_size", "2"]
-flags += split("--bound js --learning_rate 1e-5 --warmup_steps 0 --max_steps 3 --logging_steps 1 --save_strategy no")
+flags = [
+    "--model",
+    str(gguf),
+    "--train_data",
+    str(FOLDER / "pairs.jsonl"),
+    "--per_device_train_batch_size",
+    "2",
+]
+flags += split(
+    "--bound js --learning_rate 1e-5 --warmup_steps 0 --max_steps 3 --logging_steps 1 --save_strategy no"
+)
 real, real_lines = train("smollm2", *flags)
 
 # %%
@@ -196,5 +211,7 @@ assert abs(real_lines[0]["gradient/chosen"] - 0.25) < 1e-4  # mix / 2
 assert real_lines[-1]["movement/margin"] > 1  # nats, after two updates
 assert real_lines[-1]["loss"] < real["loss_start"]
 for line in real_lines[1:]:
-    assert line["rewards/margins"] > 4 * line["mi/bound"] > 0  # 2/α = 4, and mi/bound is 2 ln 2 less the loss
+    assert (
+        line["rewards/margins"] > 4 * line["mi/bound"] > 0
+    )  # 2/α = 4, and mi/bound is 2 ln 2 less the loss
 assert all(line["collapse/margin"] > 0 for line in real_lines)

@@ -16,10 +16,17 @@ SOURCES = sorted(HERE.glob("[0-9]*.py"))
 def execute(source: Path) -> nbformat.NotebookNode:
     """Return the executed notebook of a percent-format source, without anything that changes from run to run."""
     notebook = jupytext.read(source)
-    quiet = ["--log-level=ERROR"]  # else the kernel warns of unencrypted TCP, which here never leaves the machine
+    quiet = [
+        "--log-level=ERROR"
+    ]  # else the kernel warns of unencrypted TCP, which here never leaves the machine
     where = {"metadata": {"path": HERE}}
     NotebookClient(
-        notebook, timeout=900, kernel_name="python3", resources=where, extra_arguments=quiet, coalesce_streams=True
+        notebook,
+        timeout=900,
+        kernel_name="python3",
+        resources=where,
+        extra_arguments=quiet,
+        coalesce_streams=True,
     ).execute()
     notebook.metadata = {"kernelspec": notebook.metadata["kernelspec"]}
     for number, cell in enumerate(notebook.cells):

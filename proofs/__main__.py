@@ -22,7 +22,9 @@ PAGE = Path("docs/THEOREMS.md")
 def table(entries: list) -> str:
     """Return the ledger: a row for each theorem, and beneath it what went wrong."""
     width = max((len(e.slug) for e in entries), default=7)
-    lines = [f"{'theorem':{width}}  {'tier':9}  {'needs':>5}  {'seconds':>7}  ok   title ← rests on"]
+    lines = [
+        f"{'theorem':{width}}  {'tier':9}  {'needs':>5}  {'seconds':>7}  ok   title ← rests on"
+    ]
     for e in entries:
         needs = len(e.theorem.assumptions) if e.theorem else 0
         title = e.theorem.title if e.theorem else ""
@@ -38,7 +40,9 @@ def summary(entries: list, seconds: float) -> str:
     """Return the last line: how many theorems have which tier."""
     tiers = Counter(e.tier for e in entries)
     failed = f", {tiers['none']} NOT OK" if tiers["none"] else ""
-    counted = f"{tiers['symbolic']} symbolic, {tiers['certified']} certified, {tiers['tested']} tested"
+    counted = (
+        f"{tiers['symbolic']} symbolic, {tiers['certified']} certified, {tiers['tested']} tested"
+    )
     return f"{len(entries)} theorems: {counted}{failed}; {seconds:.1f} s"
 
 
@@ -51,7 +55,12 @@ def page(entry) -> str:
         lines.extend(["", head] if paragraphs else [])
         for text in paragraphs:
             lines.append(
-                textwrap.fill(" ".join(text.split()), 118, initial_indent=f"  {bullet}", subsequent_indent="    ")
+                textwrap.fill(
+                    " ".join(text.split()),
+                    118,
+                    initial_indent=f"  {bullet}",
+                    subsequent_indent="    ",
+                )
             )
 
     def told(result, due: bool) -> str:
@@ -67,7 +76,11 @@ def page(entry) -> str:
         section("Granted by hand", *t.by_hand, bullet="· ")
     if v:
         section("Checks", *(told(r, r.passed) for r in v.checks), bullet="· ")
-        section("False neighbours, to be refused", *(told(r, r.refused) for r in v.false_neighbours), bullet="· ")
+        section(
+            "False neighbours, to be refused",
+            *(told(r, r.refused) for r in v.false_neighbours),
+            bullet="· ",
+        )
     if t:
         section("Uses", *([", ".join(t.uses)] if t.uses else []))
         section("Rests on", *([", ".join(entry.rests_on)] if entry.rests_on else []))
@@ -88,9 +101,15 @@ def progress(slugs: list[str]) -> Iterator[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return 0 if all is ok, 1 if a theorem is not, 2 if the command makes no sense."""
-    parser = argparse.ArgumentParser(prog="python -m proofs", description="Run the theorems and print the ledger.")
-    parser.add_argument("slug", nargs="?", help="show one theorem in full (and run what it rests on)")
-    parser.add_argument("--json", action="store_true", help="print a JSON list, one object for each theorem")
+    parser = argparse.ArgumentParser(
+        prog="python -m proofs", description="Run the theorems and print the ledger."
+    )
+    parser.add_argument(
+        "slug", nargs="?", help="show one theorem in full (and run what it rests on)"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print a JSON list, one object for each theorem"
+    )
     parser.add_argument(
         "--write",
         nargs="?",
@@ -107,7 +126,10 @@ def main(argv: list[str] | None = None) -> int:
     start = time.perf_counter()
     missing = [package for module, package in _PACKAGES.items() if find_spec(module) is None]
     if missing:
-        print(f"proofs: {', '.join(missing)} not installed; pip install 'mi-estimators[proofs]'", file=sys.stderr)
+        print(
+            f"proofs: {', '.join(missing)} not installed; pip install 'mi-estimators[proofs]'",
+            file=sys.stderr,
+        )
         return 2
     with contextlib.redirect_stdout(sys.stderr):  # nothing but the ledger goes to stdout
         from hypothesis.configuration import set_hypothesis_home_dir
@@ -117,12 +139,17 @@ def main(argv: list[str] | None = None) -> int:
         set_hypothesis_home_dir(os.devnull)  # it writes nothing to disk
         theorems = load()
         if arguments.slug is not None and arguments.slug not in theorems:
-            print(f"proofs: no theorem {arguments.slug!r}; there are: {', '.join(theorems)}", file=sys.stderr)
+            print(
+                f"proofs: no theorem {arguments.slug!r}; there are: {', '.join(theorems)}",
+                file=sys.stderr,
+            )
             return 2
         entries = ledger(theorems, None if arguments.slug is None else [arguments.slug], progress)
     shown = [e for e in entries if arguments.slug in (None, e.slug)]
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal without Greek letters is no reason to fail
+        sys.stdout.reconfigure(
+            errors="replace"
+        )  # a terminal without Greek letters is no reason to fail
     if arguments.json:
         print(json.dumps([e.as_json() for e in shown], allow_nan=False, indent=1))
     elif arguments.slug is not None:

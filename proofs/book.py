@@ -61,7 +61,9 @@ def section(entry: Entry) -> str:
         "",
         *_items("Granted by hand", [escaped(text) for text in theorem.by_hand]),
         *_items("Checks", [_claim(result) for result in verdict.checks]),
-        *_items("False neighbours, refused", [_claim(result) for result in verdict.false_neighbours]),
+        *_items(
+            "False neighbours, refused", [_claim(result) for result in verdict.false_neighbours]
+        ),
         *([f"**Rests on** {', '.join(map(_link, entry.rests_on))}.", ""] if entry.rests_on else []),
         f"**Reference.** {escaped(theorem.reference)}",
     ]
@@ -75,7 +77,11 @@ def page(entries: list[Entry]) -> str:
     contents = [
         "| theorem | tier | what it says |",
         "|---|---|---|",
-        *(f"| {_link(e.slug)} | {e.tier} | {escaped(e.theorem.title)} |" for e in entries if e.theorem),
+        *(
+            f"| {_link(e.slug)} | {e.tier} | {escaped(e.theorem.title)} |"
+            for e in entries
+            if e.theorem
+        ),
     ]
     head = _HEAD.format(counted=f"{len(entries)} theorems: {counted}")
     return "\n\n".join([head.strip(), "\n".join(contents), *map(section, entries)]) + "\n"

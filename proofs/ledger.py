@@ -45,7 +45,11 @@ class Entry:
         """What went wrong, one line each."""
         verdict = self.verdict or Verdict((), ())
         wrong = [_line("check", r) for r in verdict.checks if not r.passed]
-        wrong += [_line("false neighbour not refused", r) for r in verdict.false_neighbours if not r.refused]
+        wrong += [
+            _line("false neighbour not refused", r)
+            for r in verdict.false_neighbours
+            if not r.refused
+        ]
         return [*([self.error] if self.error else []), *wrong]
 
     def as_json(self) -> dict[str, object]:
@@ -55,7 +59,10 @@ class Entry:
             name: " ".join(getattr(self.theorem, name, "").split())
             for name in ("statement", "title", "proof", "reference")
         }
-        lists = {name: list(getattr(self.theorem, name, ())) for name in ("assumptions", "by_hand", "uses")}
+        lists = {
+            name: list(getattr(self.theorem, name, ()))
+            for name in ("assumptions", "by_hand", "uses")
+        }
         return {
             "slug": self.slug,
             "tier": self.tier,
@@ -64,7 +71,10 @@ class Entry:
             **text,
             **lists,
             "rests_on": list(self.rests_on),
-            **{name: [_as_json(r) for r in claims.get(name, ())] for name in ("checks", "false_neighbours")},
+            **{
+                name: [_as_json(r) for r in claims.get(name, ())]
+                for name in ("checks", "false_neighbours")
+            },
             "problems": self.problems,
         }
 
@@ -97,13 +107,19 @@ def load(package: str = "proofs.theorems") -> dict[str, Theorem | str]:
     for slug, module in sorted(modules(package).items()):
         try:
             theorem = import_module(module).THEOREM
-            found[slug] = theorem if theorem.slug == slug else f"slug: expected {slug!r}, got {theorem.slug!r}"
+            found[slug] = (
+                theorem
+                if theorem.slug == slug
+                else f"slug: expected {slug!r}, got {theorem.slug!r}"
+            )
         except Exception as error:  # a module that does not import is a row that is not ok
             found[slug] = f"{type(error).__name__}: {error}"
     return found
 
 
-def rests_on(slug: str, uses: Mapping[str, Iterable[str]], path: tuple[str, ...] = ()) -> tuple[str, ...]:
+def rests_on(
+    slug: str, uses: Mapping[str, Iterable[str]], path: tuple[str, ...] = ()
+) -> tuple[str, ...]:
     """Return all that a theorem rests on, directly or through others, sorted.
 
     Raises:

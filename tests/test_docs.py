@@ -8,7 +8,12 @@ import pytest
 from proofs.ledger import load
 
 ROOT = Path(__file__).parents[1]
-WRITTEN = ("README.md", "CONTRIBUTING.md", "docs/negative_results.md", "docs/what_the_paper_claims.md")
+WRITTEN = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/negative_results.md",
+    "docs/what_the_paper_claims.md",
+)
 CLAIMS = ROOT / "docs/what_the_paper_claims.md"
 DEFINED = re.compile(r"^\[([^\]]+)\]: (\S+)$", flags=re.M)
 

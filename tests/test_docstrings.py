@@ -63,16 +63,23 @@ def missing_of_function(name: str, function: object) -> list[str]:
     text = function.__doc__ or ""
     parameters = inspect.signature(function).parameters
     parts = {
-        "a first line that is a sentence": re.match(r"[A-Z].*", text.split("\n\n")[0]) and ". " not in text[:3],
+        "a first line that is a sentence": re.match(r"[A-Z].*", text.split("\n\n")[0])
+        and ". " not in text[:3],
         "Args": section(text, "Args"),
         "Returns": section(text, "Returns"),
         "Raises": section(text, "Raises"),
         "an example": ">>>" in text or name in NO_EXAMPLE,
-        "a source or a theorem": section(text, "Reference") or section(text, "Theorem") or name in NO_SOURCE,
-        "shapes": "Tensor" not in str(inspect.signature(function)) or "hape" in text or "as for" in text.lower(),
+        "a source or a theorem": section(text, "Reference")
+        or section(text, "Theorem")
+        or name in NO_SOURCE,
+        "shapes": "Tensor" not in str(inspect.signature(function))
+        or "hape" in text
+        or "as for" in text.lower(),
         "a unit": "nats" in text.lower() or name in NO_UNIT,
     } | {
-        f"the argument {argument}": re.search(rf"\b{argument}\b", text) or "Args, " in text or "as for" in text
+        f"the argument {argument}": re.search(rf"\b{argument}\b", text)
+        or "Args, " in text
+        or "as for" in text
         for argument in parameters
     }
     return [part for part, there in parts.items() if not there]
@@ -99,14 +106,18 @@ def test_classes_and_their_methods_say_what_they_are(name):
     text = kind.__doc__ or ""
     assert re.match(r"[A-Z`]", text), "expected a docstring"
     assert not text.startswith(f"{kind.__name__}("), "expected more than the dataclass's signature"
-    fields = [field for field in getattr(kind, "__dataclass_fields__", {}) if not field.startswith("_")]
+    fields = [
+        field for field in getattr(kind, "__dataclass_fields__", {}) if not field.startswith("_")
+    ]
     assert [field for field in fields if not re.search(rf"\b{field}\b", text)] == []
     for method, function in methods(kind):
         said = function.__doc__ or ""
         assert re.match(r"[A-Zχ]", said), f"{method}: expected a docstring"
         parameters = list(inspect.signature(function).parameters.values())[1:]
         if any("Tensor" in str(parameter.annotation) for parameter in parameters):
-            assert "hape" in said or "as for" in said or "columns" in said, f"{method}: expected shapes"
+            assert "hape" in said or "as for" in said or "columns" in said, (
+                f"{method}: expected shapes"
+            )
         returned = str(inspect.signature(function).return_annotation)
         if "Tensor" in returned:
             assert "hape" in said, f"{method}: expected the shape that is returned"
@@ -119,7 +130,9 @@ def documented_constants() -> set[str]:
         body = ast.parse(path.read_text()).body
         for line, below in pairwise(body):
             is_text = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
-            targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
+            targets = (
+                line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
+            )
             found |= {target.id for target in targets if is_text and isinstance(target, ast.Name)}
     return found
 
@@ -133,7 +146,11 @@ def test_the_exceptions_are_needed():
     for names in (NO_EXAMPLE, NO_SOURCE, NO_UNIT):
         assert set(names) <= set(FUNCTIONS)
     assert not [name for name in NO_EXAMPLE if ">>>" in NAMES[name].__doc__]
-    assert not [n for n in NO_SOURCE if section(NAMES[n].__doc__, "Reference") or section(NAMES[n].__doc__, "Theorem")]
+    assert not [
+        n
+        for n in NO_SOURCE
+        if section(NAMES[n].__doc__, "Reference") or section(NAMES[n].__doc__, "Theorem")
+    ]
     assert not [name for name in NO_UNIT if "nats" in NAMES[name].__doc__.lower()]
 
 
@@ -141,7 +158,10 @@ def test_the_exceptions_are_needed():
     ("docstring", "lacks"),
     [
         (None, "a first line that is a sentence"),
-        ("Return x, in nats.\n\n    Returns:\n        x.\n\n    Raises:\n        ValueError: y.", "Args"),
+        (
+            "Return x, in nats.\n\n    Returns:\n        x.\n\n    Raises:\n        ValueError: y.",
+            "Args",
+        ),
         ("Return x.\n\n    Args:\n        x: x.\n", "a unit"),
         ("Return y, in nats, shape (...).", "the argument x"),
     ],
@@ -165,7 +185,9 @@ def defined(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.A
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_module_and_public_function_of_the_rooms_has_a_docstring(room):
-    files = [path for path in (ROOT / room).rglob("*.py") if "build" not in path.relative_to(ROOT).parts]
+    files = [
+        path for path in (ROOT / room).rglob("*.py") if "build" not in path.relative_to(ROOT).parts
+    ]
     assert files
     without = []
     for path in files:
@@ -179,7 +201,9 @@ def test_every_module_and_public_function_of_the_rooms_has_a_docstring(room):
     assert without == []
 
 
-NO_NUMBER = {"toy/escape/who_samples.py: who_samples": "an experiment; what it measures is tested beside the theorem"}
+NO_NUMBER = {
+    "toy/escape/who_samples.py: who_samples": "an experiment; what it measures is tested beside the theorem"
+}
 """Functions that cite a theorem without a doctest, and why."""
 
 SLUGS = set(modules())
@@ -187,7 +211,9 @@ SLUGS = set(modules())
 
 def cited(docstring: str | None) -> list[str]:
     """Return the slugs that a docstring cites: "Theorem: a_b, c_d", "(theorem a_b)"."""
-    lists = re.findall(r"\b[Tt]heorems?:? (\w+_\w+(?:, \w+_\w+)*)", " ".join((docstring or "").split()))
+    lists = re.findall(
+        r"\b[Tt]heorems?:? (\w+_\w+(?:, \w+_\w+)*)", " ".join((docstring or "").split())
+    )
     return [slug for found in lists for slug in found.split(", ")]
 
 
@@ -206,7 +232,11 @@ def test_a_function_that_cites_a_theorem_shows_it_by_a_number(room):
         for name, node in defined(ast.parse(path.read_text()).body)
     }
     assert any(map(cited, texts.values()))
-    assert {name: wrong for name, text in texts.items() if (wrong := unshown(text)) and name not in NO_NUMBER} == {}
+    assert {
+        name: wrong
+        for name, text in texts.items()
+        if (wrong := unshown(text)) and name not in NO_NUMBER
+    } == {}
     assert all(unshown(texts[name]) for name in NO_NUMBER if name.startswith(room))
 
 

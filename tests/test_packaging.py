@@ -17,7 +17,9 @@ PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
 
 
 def run(*command, cwd):
-    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, cwd=cwd)
+    result = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, cwd=cwd
+    )
     assert result.returncode == 0, f"{command}:\n{result.stdout}\n{result.stderr}"
     return result.stdout
 
@@ -52,7 +54,9 @@ def test_the_sdist_holds_what_the_wheel_is_made_of(built, wheel):
 def test_the_metadata_are_valid_and_say_what_pyproject_says(wheel):
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-        metadata = Metadata.from_email(archive.read(name), validate=True)  # raises what an index would refuse
+        metadata = Metadata.from_email(
+            archive.read(name), validate=True
+        )  # raises what an index would refuse
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert (metadata.name, str(metadata.version)) == (project["name"], project["version"])
     assert metadata.license_expression == project["license"]
@@ -78,7 +82,9 @@ def test_the_wheel_holds_the_four_packages_and_their_data(wheel):
         for p in (ROOT / room).rglob("*.py")
     }
     assert modules <= set(names)
-    tracked = run("git", "ls-files", "mi_estimators", "proofs", "toy", "llm_adapter", cwd=ROOT).split()
+    tracked = run(
+        "git", "ls-files", "mi_estimators", "proofs", "toy", "llm_adapter", cwd=ROOT
+    ).split()
     assert {name for name in tracked if not name.endswith((".py", ".md"))} <= set(names)
     assert any(n.endswith("licenses/LICENSE") for n in names)
 
@@ -88,7 +94,15 @@ def test_the_wheel_alone_gives_a_working_library(wheel, tmp_path):
     python = tmp_path / "env" / "bin" / "python"
     into = [*PIP, "--python", python]
     # all of torch's bytecode would take longer than the rest
-    run(*into, "install", "--no-compile", "--constraint", ROOT / "constraints.txt", wheel, cwd=tmp_path)
+    run(
+        *into,
+        "install",
+        "--no-compile",
+        "--constraint",
+        ROOT / "constraints.txt",
+        wheel,
+        cwd=tmp_path,
+    )
     code = """
 import sys, torch, mi_estimators as mi
 assert "site-packages" in mi.__file__
@@ -97,6 +111,10 @@ x, y = mi.laws.Gaussian(0.8).sample(200, torch.Generator().manual_seed(0))
 print(mi.estimate_mi(x, y, steps=50))
 """
     assert "nats" in run(python, "-W", "error", "-c", code, cwd=tmp_path)
-    installed = {line.split("==")[0].lower() for line in run(*into, "freeze", cwd=tmp_path).splitlines()}
-    assert not {"transformers", "matplotlib", "scipy", "python-flint", "beartype", "tqdm"} & installed
+    installed = {
+        line.split("==")[0].lower() for line in run(*into, "freeze", cwd=tmp_path).splitlines()
+    }
+    assert (
+        not {"transformers", "matplotlib", "scipy", "python-flint", "beartype", "tqdm"} & installed
+    )
     assert {"torch", "numpy", "jaxtyping"} <= installed

@@ -54,7 +54,11 @@ def test_the_code_prints_what_stands_under_it():
 
 def shown(text: str) -> list[str]:
     """Return the commands of a text's lines, each once, without comments."""
-    return list(dict.fromkeys(shlex.join(shlex.split(line, comments=True)) for line in text.splitlines() if line))
+    return list(
+        dict.fromkeys(
+            shlex.join(shlex.split(line, comments=True)) for line in text.splitlines() if line
+        )
+    )
 
 
 def dry_run(target: str) -> str:
@@ -74,7 +78,9 @@ def test_every_command_is_run_here_or_elsewhere():
     assert len(RUN) >= 10
     assert {line.split()[2] for line in RUN} == set(SHORT)
     assert all(name in "\n".join(RUN).split() for name in STANDS_FOR)
-    for target in re.findall(r"\bmake (?!is\b)([a-z]+)", "\n".join(COMMANDS) + (ROOT / "CONTRIBUTING.md").read_text()):
+    for target in re.findall(
+        r"\bmake (?!is\b)([a-z]+)", "\n".join(COMMANDS) + (ROOT / "CONTRIBUTING.md").read_text()
+    ):
         assert dry_run(target)
 
 
@@ -91,18 +97,29 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize("command", RUN, ids=lambda command: command.removeprefix(f"{PYTHON} -m "))
-@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")  # another test has imported it
-@pytest.mark.filterwarnings("ignore:No artists with labels:UserWarning")  # one spec leaves half of a figure empty
+@pytest.mark.filterwarnings(
+    "ignore:.*found in sys.modules:RuntimeWarning"
+)  # another test has imported it
+@pytest.mark.filterwarnings(
+    "ignore:No artists with labels:UserWarning"
+)  # one spec leaves half of a figure empty
 def test_a_command_runs(command, folder, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(ROOT))
     # one spec of some experiments: all of the quick ones take 90 s, and the tests of the lab run each kind
-    monkeypatch.setattr(experiments, "QUICK", {name: experiments.QUICK[name][:1] for name in experiments.DEMO})
+    monkeypatch.setattr(
+        experiments, "QUICK", {name: experiments.QUICK[name][:1] for name in experiments.DEMO}
+    )
     _, flag, module, *flags = shlex.split(command)
     assert flag == "-m"
     if "--task" in flags:
-        pytest.importorskip("reasoning_gym", reason="needs the package reasoning-gym (pip install .[tasks])")
-    monkeypatch.setattr("sys.argv", [module, *(STANDS_FOR.get(word, word) for word in flags), *SHORT[module].split()])
+        pytest.importorskip(
+            "reasoning_gym", reason="needs the package reasoning-gym (pip install .[tasks])"
+        )
+    monkeypatch.setattr(
+        "sys.argv",
+        [module, *(STANDS_FOR.get(word, word) for word in flags), *SHORT[module].split()],
+    )
     with pytest.raises(SystemExit) as ended:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     assert not ended.value.code

@@ -26,7 +26,9 @@ def apply(folder: Path, section: str, leave_out: str = "nothing") -> list[str]:
     """Make a section's edits in a copy of the project, and return the files edited."""
     body = TEXT.split(f"## {section}\n")[1].split("\n## ")[0]
     edits = list(EDIT.finditer(body))
-    assert len(edits) == body.count("```python"), f"{section}: a code block without a place that can be read"
+    assert len(edits) == body.count("```python"), (
+        f"{section}: a code block without a place that can be read"
+    )
     edited = []
     for edit in edits:
         path, code = folder / (edit["path"] or edit["new"] or edit["end"]), edit["code"]
@@ -41,7 +43,9 @@ def apply(folder: Path, section: str, leave_out: str = "nothing") -> list[str]:
         if edit["end"]:
             path.write_text(text + code)
         elif edit["how"] == "under":
-            (line,) = (line for line in text.splitlines(keepends=True) if line.startswith(edit["anchor"]))
+            (line,) = (
+                line for line in text.splitlines(keepends=True) if line.startswith(edit["anchor"])
+            )
             path.write_text(text.replace(line, line + code, 1))
         else:
             assert text.count(edit["anchor"]) == 1
@@ -59,14 +63,21 @@ def copy(folder: Path) -> Path:
 def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     """Run Python in the copy, whose modules come before the installed ones."""
     environment = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=folder, env=environment)
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, cwd=folder, env=environment
+    )
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     """A copy in which all three recipes were followed."""
     folder = copy(tmp_path_factory.mktemp("done"))
-    assert {path.split("/")[0] for path in apply(folder, "Add a bound")} == {"mi_estimators", "proofs", "toy", "tests"}
+    assert {path.split("/")[0] for path in apply(folder, "Add a bound")} == {
+        "mi_estimators",
+        "proofs",
+        "toy",
+        "tests",
+    }
     apply(folder, "Add a theorem")
     apply(folder, "Add an experiment")
     return folder
@@ -131,7 +142,9 @@ def entries(folder: Path, *slugs: str) -> dict[str, dict]:
 
 
 def test_a_bound_is_estimated_with(seen):
-    assert seen["nats"] == pytest.approx(seen["exact"], abs=0.1)  # 1000 rows: standard error about 0.03
+    assert seen["nats"] == pytest.approx(
+        seen["exact"], abs=0.1
+    )  # 1000 rows: standard error about 0.03
     assert seen["interval"][0] < seen["nats"] < seen["interval"][1]
 
 
@@ -161,7 +174,9 @@ def test_a_bound_has_its_proofs_and_the_new_theorem_holds(done):
 
 def test_a_bound_without_its_proof_fails_the_ledger(tmp_path):
     folder = copy(tmp_path)
-    assert not any(path.startswith("proofs/") for path in apply(folder, "Add a bound", leave_out="proofs/"))
+    assert not any(
+        path.startswith("proofs/") for path in apply(folder, "Add a bound", leave_out="proofs/")
+    )
     (entry,) = entries(folder, "log_ratio_optimality").values()
     assert entry["tier"] == "none"
     assert len(entry["problems"]) == 1
@@ -171,5 +186,7 @@ def test_a_bound_without_its_proof_fails_the_ledger(tmp_path):
 def test_an_experiment_gets_its_command_and_its_section(done, seen):
     (row,) = map(json.loads, (done / "results/results.jsonl").read_text().splitlines())
     assert row["measured"]["nwj"] == pytest.approx(row["theory"]["nwj"], abs=1e-12)
-    assert row["measured"]["dv"] == pytest.approx([row["theory"]["nats"]] * len(row["spec"]["shifts"]), abs=1e-12)
+    assert row["measured"]["dv"] == pytest.approx(
+        [row["theory"]["nats"]] * len(row["spec"]["shifts"]), abs=1e-12
+    )
     assert "A critic off by a constant" in (done / "results/report.html").read_text()

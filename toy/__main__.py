@@ -24,7 +24,9 @@ _COMMANDS = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; return 0, 1 if there was nothing to report or nothing could be written, or 130 if interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m toy", description="Small exact experiments and their report.")
+    parser = argparse.ArgumentParser(
+        prog="python -m toy", description="Small exact experiments and their report."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in _COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text)
@@ -36,7 +38,9 @@ def main(argv: list[str] | None = None) -> int:
         )
         if name != "page":
             command.add_argument("--seed", type=int, default=0, help="base seed (default 0)")
-            command.add_argument("--quick", action="store_true", help="rough numbers in a few seconds")
+            command.add_argument(
+                "--quick", action="store_true", help="rough numbers in a few seconds"
+            )
     options = parser.parse_args(argv)
     try:
         rows = _rows(options)
@@ -47,7 +51,8 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print(
-            f"\ntoy: interrupted; finished rows are in {options.out / FILE}, the same command goes on", file=sys.stderr
+            f"\ntoy: interrupted; finished rows are in {options.out / FILE}, the same command goes on",
+            file=sys.stderr,
         )
         return 130
     for what, measured, said in lines:

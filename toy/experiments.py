@@ -119,7 +119,9 @@ EXPERIMENTS: dict[str, Experiment] = {
 }
 """Experiments by name, in the report's order."""
 
-RUNS: dict[type, Run] = {kind: run for one in EXPERIMENTS.values() for kind, run in one.runs.items()}
+RUNS: dict[type, Run] = {
+    kind: run for one in EXPERIMENTS.values() for kind, run in one.runs.items()
+}
 
 FULL = {name: one.full for name, one in EXPERIMENTS.items()}
 QUICK = {name: one.quick for name, one in EXPERIMENTS.items()}

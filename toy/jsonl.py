@@ -30,7 +30,9 @@ def read(path: Path, keys: Collection[str]) -> list[Row]:
         except json.JSONDecodeError:
             row = None
         if not isinstance(row, dict) or not set(keys) <= row.keys():
-            raise ValueError(f"{path}: expected a row of results in line {number}, got {line[:60]!r}")
+            raise ValueError(
+                f"{path}: expected a row of results in line {number}, got {line[:60]!r}"
+            )
         rows.append(row)
     return rows
 

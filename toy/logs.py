@@ -46,8 +46,16 @@ def read_runs(folder: Path) -> list[Run]:
         metrics = facts.with_name("metrics.jsonl")
         if not metrics.exists():
             continue
-        lines = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-        logs = [line for line in lines if {"step", "loss", "rewards/chosen", "rewards/rejected"} <= line.keys()]
+        lines = [
+            json.loads(line)
+            for line in metrics.read_text(encoding="utf-8").splitlines()
+            if line.endswith("}")
+        ]
+        logs = [
+            line
+            for line in lines
+            if {"step", "loss", "rewards/chosen", "rewards/rejected"} <= line.keys()
+        ]
         if logs:
             runs.append(Run(facts.parent.name, json.loads(facts.read_text(encoding="utf-8")), logs))
     return runs
@@ -55,7 +63,10 @@ def read_runs(folder: Path) -> list[Run]:
 
 def title(run: Run) -> str:
     """Return "dpo: dv, mix 0.5, β 0.05"."""
-    parts = [str(run.facts.get("bound", "?")), *(f"{k} {run.facts[k]:g}" for k in ("mix", "beta") if k in run.facts)]
+    parts = [
+        str(run.facts.get("bound", "?")),
+        *(f"{k} {run.facts[k]:g}" for k in ("mix", "beta") if k in run.facts),
+    ]
     return f"{run.name}: {', '.join(parts)}".replace("beta", "β")
 
 
@@ -88,7 +99,9 @@ def runs_figure(runs: list[Run]) -> Figure:
             axes.axhline(run.facts["anchor"], color=INK, lw=1, ls="-.", label="anchor")
         for k, end in enumerate(run.facts.get("no_collapse_interval") or []):
             if end is not None:
-                axes.axhline(end, color=PINK, lw=1.2, ls=":", label=None if k else "no-collapse interval")
+                axes.axhline(
+                    end, color=PINK, lw=1.2, ls=":", label=None if k else "no-collapse interval"
+                )
         axes.set(xlabel="step", ylabel="mean reward β ln π/π_ref, nats")
         axes.set_title(title(run))
         _legend_above(axes)
@@ -108,7 +121,9 @@ def runs_table(runs: list[Run]) -> Table:
     """First and last values of every run beside theory's."""
     body = []
     for run in runs:
-        loss, chosen, rejected = (column(run, key) for key in ("loss", "rewards/chosen", "rewards/rejected"))
+        loss, chosen, rejected = (
+            column(run, key) for key in ("loss", "rewards/chosen", "rewards/rejected")
+        )
         accuracy = column(run, "rewards/accuracies")
         interval = run.facts.get("no_collapse_interval")
         body.append(

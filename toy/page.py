@@ -58,7 +58,9 @@ def html_table(title: str, table: Table, *, folded: bool = False) -> str:
     """Return a table as HTML, folded away if it is long."""
     head = "".join(f"<th>{escape(cell)}</th>" for cell in table.head)
     body = "".join(
-        "<tr>" + "".join(f"<td{' class=long' if len(c) > 72 else ''}>{escape(c)}</td>" for c in row) + "</tr>"
+        "<tr>"
+        + "".join(f"<td{' class=long' if len(c) > 72 else ''}>{escape(c)}</td>" for c in row)
+        + "</tr>"
         for row in table.body
     )
     caption = "" if folded else f"<caption>{escape(title)}</caption>"
@@ -82,8 +84,12 @@ class Page:
 
     def contents(self) -> str:
         """Return the table of contents, or nothing where there is but one section."""
-        items = "".join(f"<li><a href=#section-{k}>{text}</a></li>" for k, text in enumerate(self.headings, 1))
-        return f"<nav aria-label=Contents><ol>{items}</ol></nav>\n" if len(self.headings) > 1 else ""
+        items = "".join(
+            f"<li><a href=#section-{k}>{text}</a></li>" for k, text in enumerate(self.headings, 1)
+        )
+        return (
+            f"<nav aria-label=Contents><ol>{items}</ol></nav>\n" if len(self.headings) > 1 else ""
+        )
 
     def text(self, text: str, *, soft: bool = False) -> None:
         """Add a paragraph."""
@@ -100,8 +106,13 @@ class Page:
 
     def figure(self, name: str, figure: Figure, caption: str) -> None:
         """Add a figure with a caption that can be read alone."""
-        drawn, width = svg(figure), 6.6 * figure.get_figwidth()  # 10 inches fill the page; smaller ones stay small
-        figure.set_layout_engine("none")  # the layout is found; finding it again for the PNG would double the time
+        drawn, width = (
+            svg(figure),
+            6.6 * figure.get_figwidth(),
+        )  # 10 inches fill the page; smaller ones stay small
+        figure.set_layout_engine(
+            "none"
+        )  # the layout is found; finding it again for the PNG would double the time
         self.figures[name] = (drawn, png(figure))
         caption = f"<b>Figure {len(self.figures)}.</b> {escape(one_line(caption))}"
         self.parts.append(
@@ -119,4 +130,6 @@ class Page:
             f"<title>{escape(self.title)}</title><style>{_CSS}</style></head>"
             f"<body><main><h1>{escape(self.title)}</h1>\n{self.contents()}"
         )
-        path.write_text(head + "\n".join(self.parts) + "\n</main></body></html>\n", encoding="utf-8")
+        path.write_text(
+            head + "\n".join(self.parts) + "\n</main></body></html>\n", encoding="utf-8"
+        )

@@ -24,7 +24,9 @@ def build(rows: list[Row], folder: Path) -> Path:
         _lab(page, rows)
     _other_rooms(page, folder)
     if not page.parts:
-        raise ValueError(f"out: expected rows or runs in {folder}, got none; run `python -m toy demo` first")
+        raise ValueError(
+            f"out: expected rows or runs in {folder}, got none; run `python -m toy demo` first"
+        )
     page.write(folder / FILE)
     return folder / FILE
 
@@ -42,7 +44,9 @@ def _lab(page: Page, rows: list[Row]) -> None:
         soft=True,
     )
     if rows[0]["suite"] == "quick":
-        page.text("A quick run: its numbers are rough, and the captions say what the full suite shows.")
+        page.text(
+            "A quick run: its numbers are rough, and the captions say what the full suite shows."
+        )
     page.table("The main numbers", summary(rows))
     for experiment in EXPERIMENTS.values():
         for section in experiment.sections:

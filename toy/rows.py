@@ -24,8 +24,16 @@ Spec = Any
 
 def identity(experiment: str, spec: Spec, suite: str, seed: int) -> Row:
     """Return the part of a row that says what was run; two rows with the same one hold the same experiment."""
-    fields = json.loads(json.dumps(asdict(spec)))  # tuples as JSON has them, so that it equals what is read back
-    return {"experiment": experiment, "kind": type(spec).__name__, "spec": fields, "suite": suite, "seed": seed}
+    fields = json.loads(
+        json.dumps(asdict(spec))
+    )  # tuples as JSON has them, so that it equals what is read back
+    return {
+        "experiment": experiment,
+        "kind": type(spec).__name__,
+        "spec": fields,
+        "suite": suite,
+        "seed": seed,
+    }
 
 
 def strict(value: object) -> object:
@@ -48,12 +56,18 @@ def read(path: Path) -> list[Row]:
 
 def versions() -> dict[str, str]:
     """Return the versions of python, torch and mi-estimators."""
-    return {"python": platform.python_version(), "torch": torch.__version__, "mi-estimators": mi.__version__}
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "mi-estimators": mi.__version__,
+    }
 
 
 def latest(rows: list[Row]) -> list[Row]:
     """Return the rows of the last row's suite and seed; none of none."""
-    return [row for row in rows if (row["suite"], row["seed"]) == (rows[-1]["suite"], rows[-1]["seed"])]
+    return [
+        row for row in rows if (row["suite"], row["seed"]) == (rows[-1]["suite"], rows[-1]["seed"])
+    ]
 
 
 def of(rows: Iterable[Row], kind: str, **fields: object) -> list[Row]:

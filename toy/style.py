@@ -13,7 +13,14 @@ from matplotlib.figure import Figure
 INK = "#24292f"
 GREY = "#8c959f"  # between light and dark pages
 # After Okabe & Ito 2008; the blue is lighter, for dark pages.
-BLUE, SKY, GREEN, ORANGE, RED, PINK = "#1f87c9", "#56b4e9", "#009e73", "#e69f00", "#d55e00", "#cc79a7"
+BLUE, SKY, GREEN, ORANGE, RED, PINK = (
+    "#1f87c9",
+    "#56b4e9",
+    "#009e73",
+    "#e69f00",
+    "#d55e00",
+    "#cc79a7",
+)
 COLOURS = {
     "rlhf": RED,
     "dpo": BLUE,
@@ -62,7 +69,9 @@ matplotlib.rcParams.update(
         "legend.frameon": False,
         "lines.linewidth": 1.6,
         "svg.hashsalt": "toy",
-        **dict.fromkeys(["text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"], INK),
+        **dict.fromkeys(
+            ["text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"], INK
+        ),
     }
 )
 
@@ -78,7 +87,10 @@ def svg(figure: Figure) -> str:
     """Return the figure as one <svg> element without background, its ink `currentColor`, fit for light and dark."""
     buffer = io.StringIO()
     figure.savefig(
-        buffer, format="svg", transparent=True, metadata=dict.fromkeys(["Date", "Creator", "Type", "Format"])
+        buffer,
+        format="svg",
+        transparent=True,
+        metadata=dict.fromkeys(["Date", "Creator", "Type", "Format"]),
     )
     text = buffer.getvalue()
     return re.sub(INK, "currentColor", text[text.index("<svg") :])

@@ -15,7 +15,12 @@ from .rows import FILE, Row, Spec, identity, read, strict, versions
 
 
 def run(
-    experiments: dict[str, tuple[Spec, ...]], suite: str, seed: int, folder: Path, *, bar: bool = True
+    experiments: dict[str, tuple[Spec, ...]],
+    suite: str,
+    seed: int,
+    folder: Path,
+    *,
+    bar: bool = True,
 ) -> list[Row]:
     """Run every spec that has no row yet, append its row, and return the rows of this suite and seed.
 

@@ -27,7 +27,11 @@ def number(value: float | None, digits: int = 4) -> str:
     """Return a number to `digits` significant digits; "never" for None and infinity."""
     if value is None or math.isinf(value):
         return "never"
-    return f"{value:.{digits}g}" if 1e-3 <= abs(value) < 10**digits or value == 0 else f"{value:.{digits - 1}e}"
+    return (
+        f"{value:.{digits}g}"
+        if 1e-3 <= abs(value) < 10**digits or value == 0
+        else f"{value:.{digits - 1}e}"
+    )
 
 
 def fit_exponent(eps: ArrayLike, times: ArrayLike) -> tuple[float, float]:
@@ -41,13 +45,19 @@ def fit_exponent(eps: ArrayLike, times: ArrayLike) -> tuple[float, float]:
     freedom = len(x) - 2
     if freedom < 1:
         return float(slope), math.nan
-    spread = math.sqrt(((y - slope * x - intercept) ** 2).sum() / freedom / ((x - x.mean()) ** 2).sum())
+    spread = math.sqrt(
+        ((y - slope * x - intercept) ** 2).sum() / freedom / ((x - x.mean()) ** 2).sum()
+    )
     return float(slope), _STUDENT.get(freedom, 1.96) * spread
 
 
 def interval(slope: float, half: float) -> str:
     """Return a slope and its interval as text."""
-    return f"{slope:.3f}" if math.isnan(half) else f"{slope:.3f} [{slope - half:.3f}, {slope + half:.3f}]"
+    return (
+        f"{slope:.3f}"
+        if math.isnan(half)
+        else f"{slope:.3f} [{slope - half:.3f}, {slope + half:.3f}]"
+    )
 
 
 def variant(row: Row) -> str:
@@ -55,7 +65,9 @@ def variant(row: Row) -> str:
     spec = row["spec"]
     if spec["policy"] == "tabular":
         return "tabular softmax"
-    return f"network, {spec['activation']}" + (", exclusive pairs" if spec["pairs"] == "exclusive" else "")
+    return f"network, {spec['activation']}" + (
+        ", exclusive pairs" if spec["pairs"] == "exclusive" else ""
+    )
 
 
 def collapses(rows: list[Row]) -> Table:
@@ -65,14 +77,19 @@ def collapses(rows: list[Row]) -> Table:
         for b, beta in enumerate(row["spec"]["betas"]):
             for name, factor in (("dpo", 1), ("mio", 2)):
                 curve = row["measured"][name][b]
-                start, end = ({q: curve[q][k][1] for q in ("chosen", "rejected", "unseen")} for k in (0, -1))
+                start, end = (
+                    {q: curve[q][k][1] for q in ("chosen", "rejected", "unseen")} for k in (0, -1)
+                )
                 low, middle, high = curve["z_chosen"][-1]
                 fallen = sum(z < 0 for z in curve["final_z_chosen"])
                 body.append(
                     (
                         variant(row),
                         f"{NAMES[name]} {factor * beta:g}",
-                        *(f"{start[q]:.2f} → {end[q]:.2f}" for q in ("chosen", "rejected", "unseen")),
+                        *(
+                            f"{start[q]:.2f} → {end[q]:.2f}"
+                            for q in ("chosen", "rejected", "unseen")
+                        ),
                         f"{middle:+.2f} [{low:+.2f}, {high:+.2f}]",
                         f"{min(curve['lowest_z_chosen']):+.2f}",
                         f"{fallen} of {len(curve['final_z_chosen'])}",
@@ -102,8 +119,12 @@ def intervals(rows: list[Row]) -> Table:
                 curve = row["measured"][name][b]
                 seen = curve["steps_seen"] - curve["steps_above_start"]
                 what = f"{NAMES[name]} {factor * beta:g}"
-                body.append((variant(row), what, f"{seen:,}", f"{curve['outside_interval']:,}", said))
-    return Table(("policy", "loss, β", "steps with loss ≤ 2 ln 2", "of these outside", "theory"), body)
+                body.append(
+                    (variant(row), what, f"{seen:,}", f"{curve['outside_interval']:,}", said)
+                )
+    return Table(
+        ("policy", "loss, β", "steps with loss ≤ 2 ln 2", "of these outside", "theory"), body
+    )
 
 
 def lazies(rows: list[Row]) -> Table:
@@ -111,7 +132,11 @@ def lazies(rows: list[Row]) -> Table:
     body = []
     for row in of(rows, "Lazy"):
         measured, said = row["measured"], row["theory"]["final"]
-        law = "(a − c)/(a − 2c + d) of the margin" if row["spec"]["bound"] == "dv" else "ln 2/β, as t → ∞"
+        law = (
+            "(a − c)/(a − 2c + d) of the margin"
+            if row["spec"]["bound"] == "dv"
+            else "ln 2/β, as t → ∞"
+        )
         name = {"dv": "DPO", "js": "MIO"}[row["spec"]["bound"]]
         body.append(
             (
@@ -132,13 +157,28 @@ def sample_sizes(rows: list[Row]) -> Table:
     for row in of(rows, "EffectiveSampleSize"):
         spec = row["spec"]
         for nats, (low, middle, high), said in zip(
-            spec["nats"], row["measured"]["fraction_quartiles"], row["theory"]["fraction"], strict=True
+            spec["nats"],
+            row["measured"]["fraction_quartiles"],
+            row["theory"]["fraction"],
+            strict=True,
         ):
             cell = f"{number(middle, 3)} [{number(low, 3)}, {number(high, 3)}]"
             count = number(middle * spec["negatives"], 3)
             factor = f"×{number(middle / said, 3)}"
-            body.append((str(spec["dim"]), f"{spec['negatives']:,}", f"{nats:g}", cell, number(said, 3), factor, count))
-    return Table(("d", "M", "I, nats", "ESS/M, median [quartiles]", "e^(−2I)", "overstated", "ESS"), body)
+            body.append(
+                (
+                    str(spec["dim"]),
+                    f"{spec['negatives']:,}",
+                    f"{nats:g}",
+                    cell,
+                    number(said, 3),
+                    factor,
+                    count,
+                )
+            )
+    return Table(
+        ("d", "M", "I, nats", "ESS/M, median [quartiles]", "e^(−2I)", "overstated", "ESS"), body
+    )
 
 
 def variances(rows: list[Row]) -> Table:
@@ -147,7 +187,11 @@ def variances(rows: list[Row]) -> Table:
     for row in of(rows, "GradientVariance"):
         spec, measured, said = row["spec"], row["measured"], row["theory"]
         for k, nats in enumerate(spec["nats"]):
-            cells = [c for name in ("nwj", "dv", "js") for c in (measured["trace"][name][k], said["trace"][name][k])]
+            cells = [
+                c
+                for name in ("nwj", "dv", "js")
+                for c in (measured["trace"][name][k], said["trace"][name][k])
+            ]
             cells += [measured["nwj_value_variance"][k], said["nwj_value_variance"][k]]
             body.append((f"{nats:g}", *(number(c, 3) for c in cells)))
     head = ("I, nats", "NWJ ∇", "exact", "DV ∇", "large-N", "JS ∇", "at most", "NWJ value", "exact")
@@ -172,4 +216,15 @@ def estimates(rows: list[Row]) -> Table:
                 "; ".join((measured["verdict"], *measured["warnings"])),
             )
         )
-    return Table(("law", "seen through", "estimator", "estimate [95 %], nats", "truth", "covered", "verdict"), body)
+    return Table(
+        (
+            "law",
+            "seen through",
+            "estimator",
+            "estimate [95 %], nats",
+            "truth",
+            "covered",
+            "verdict",
+        ),
+        body,
+    )

@@ -29,7 +29,9 @@ def escape_time_rlhf(eps: float) -> float:
     6.641669
     """
     log_odds = _log_odds(eps)
-    return log_odds + (1 / eps - 1 - eps / (1 - eps)) / 2  # sinh L without leaving the probabilities
+    return (
+        log_odds + (1 / eps - 1 - eps / (1 - eps)) / 2
+    )  # sinh L without leaving the probabilities
 
 
 def escape_time_dpo(eps: float, beta: float) -> float:
@@ -207,7 +209,9 @@ def _feature_moments(dim: int, scale: float, cross: float) -> tuple[list[float],
     return means, [1.0, *(o + (dim - 1) * m**2 / dim for o, m in zip(own, means[1:], strict=True))]
 
 
-def _moments(law: Gaussian) -> tuple[list[float], list[float], list[float], list[float], list[float]]:
+def _moments(
+    law: Gaussian,
+) -> tuple[list[float], list[float], list[float], list[float], list[float]]:
     """Return E_P φ, E_P φ², E_Q φ² and E_Q r²φ, E_Q r²φ² (p²/q is (1 + χ²) times a Gaussian)."""
     rho, rest = law.rho, 1 - law.rho**2
     p_mean, p_square = _feature_moments(law.dim, 1.0, rho)

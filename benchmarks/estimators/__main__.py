@@ -27,7 +27,9 @@ QUICK = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run what is missing, write tables and figures; return 0, 1 if nothing could be written, or 130 if interrupted."""
-    torch.set_num_threads(1)  # as in every fit, so that a file's digest does not depend on how a product is summed
+    torch.set_num_threads(
+        1
+    )  # as in every fit, so that a file's digest does not depend on how a product is summed
     parser = _parser()
     options = parser.parse_args(argv)
     if options.quick:
@@ -52,19 +54,49 @@ def _parser() -> argparse.ArgumentParser:
         prog=COMMAND, description="Compare estimators of mutual information on one set of files."
     )
     many: dict[str, Any] = {"nargs": "+", "metavar": "PATTERN"}
-    parser.add_argument("--quick", action="store_true", help="rough numbers in a few minutes, to see that all runs")
-    parser.add_argument("--only", **many, help="estimators, such as 'torch-mist/*' (default: all but our variants)")
-    parser.add_argument("--tasks", **many, default=list(tasks.TEN), help="names of laws.TASKS (default: ten of them)")
-    parser.add_argument("--redo", **many, default=[], help="estimators whose rows are dropped and computed again")
-    parser.add_argument("--seeds", type=_count, default=3, help="seeds of each task, 0 for no tasks (default 3)")
-    parser.add_argument("--stair_seeds", type=_count, default=10, help="seeds of each stair, 0 for none (default 10)")
-    parser.add_argument("--rows", type=_count, default=5000, help="rows of a data file (default 5000)")
-    parser.add_argument("--steps", type=_count, help="the most training steps (default: each package's)")
-    parser.add_argument("--jobs", type=_count, default=1, help="fits at a time, a thread each (default 1)")
-    parser.add_argument("--tables", action="store_true", help="write tables and figures from the rows, fit nothing")
-    parser.add_argument("--out", type=Path, help="folder of rows, tables and figures (default: beside the code)")
     parser.add_argument(
-        "--python", default=sys.executable, help="interpreter for the peers' environments (3.11 or 3.12)"
+        "--quick", action="store_true", help="rough numbers in a few minutes, to see that all runs"
+    )
+    parser.add_argument(
+        "--only", **many, help="estimators, such as 'torch-mist/*' (default: all but our variants)"
+    )
+    parser.add_argument(
+        "--tasks",
+        **many,
+        default=list(tasks.TEN),
+        help="names of laws.TASKS (default: ten of them)",
+    )
+    parser.add_argument(
+        "--redo", **many, default=[], help="estimators whose rows are dropped and computed again"
+    )
+    parser.add_argument(
+        "--seeds", type=_count, default=3, help="seeds of each task, 0 for no tasks (default 3)"
+    )
+    parser.add_argument(
+        "--stair_seeds",
+        type=_count,
+        default=10,
+        help="seeds of each stair, 0 for none (default 10)",
+    )
+    parser.add_argument(
+        "--rows", type=_count, default=5000, help="rows of a data file (default 5000)"
+    )
+    parser.add_argument(
+        "--steps", type=_count, help="the most training steps (default: each package's)"
+    )
+    parser.add_argument(
+        "--jobs", type=_count, default=1, help="fits at a time, a thread each (default 1)"
+    )
+    parser.add_argument(
+        "--tables", action="store_true", help="write tables and figures from the rows, fit nothing"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="folder of rows, tables and figures (default: beside the code)"
+    )
+    parser.add_argument(
+        "--python",
+        default=sys.executable,
+        help="interpreter for the peers' environments (3.11 or 3.12)",
     )
     return parser
 
@@ -86,7 +118,9 @@ def _run(options: argparse.Namespace, out: Path) -> int:
         )
     ours = [(package, estimator) for package, estimator in chosen if package is packages.OURS]
     fits = plan.plan("tasks", laws, chosen, options.seeds, options.rows, options.steps)
-    stairs = plan.plan("staircase", tasks.STAIRCASE, ours, options.stair_seeds, options.rows, options.steps)
+    stairs = plan.plan(
+        "staircase", tasks.STAIRCASE, ours, options.stair_seeds, options.rows, options.steps
+    )
     path = out / plan.FILE
     if not options.tables:
         _drop(path, options.redo)
@@ -106,9 +140,17 @@ def _matches(name: str, patterns: list[str]) -> bool:
 
 def _chosen(patterns: list[str] | None) -> list[tuple[packages.Package, str]]:
     if patterns is None:
-        return [(package, estimator) for package in packages.PACKAGES for estimator in package.estimators]
+        return [
+            (package, estimator)
+            for package in packages.PACKAGES
+            for estimator in package.estimators
+        ]
     known = [(p, estimator) for p in packages.PACKAGES for estimator in (*p.estimators, *p.more)]
-    found = [(package, estimator) for package, estimator in known if _matches(package.label(estimator), patterns)]
+    found = [
+        (package, estimator)
+        for package, estimator in known
+        if _matches(package.label(estimator), patterns)
+    ]
     if not found:
         names = ", ".join(package.label(estimator) for package, estimator in known)
         raise ValueError(f"--only: expected some of {names}, got {' '.join(patterns)}")
@@ -119,7 +161,9 @@ def _drop(path: Path, patterns: list[str]) -> None:
     """Take the rows of these estimators out of the file."""
     if patterns and path.exists():
         kept = [row for row in plan.read(path) if not _matches(row["estimator"], patterns)]
-        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept), encoding="utf-8")
+        path.write_text(
+            "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept), encoding="utf-8"
+        )
 
 
 def _write(fits: list[plan.Fit], stairs: list[plan.Fit], out: Path) -> int:
@@ -131,17 +175,24 @@ def _write(fits: list[plan.Fit], stairs: list[plan.Fit], out: Path) -> int:
         raise ValueError(f"{out / plan.FILE}: no row of these fits, so no table")
     text = tables.page(of_tasks, of_stairs, len(fits) + len(stairs), COMMAND)
     (out / "tables.md").write_text(text, encoding="utf-8")
-    for name, draw, found in (("accuracy", figures.accuracy, of_tasks), ("staircase", figures.staircase, of_stairs)):
+    for name, draw, found in (
+        ("accuracy", figures.accuracy, of_tasks),
+        ("staircase", figures.staircase, of_stairs),
+    ):
         if any("error" not in row for row in found):
             draw(found).savefig(out / f"{name}.png", dpi=130)
     print(text)
     now = f"+{protocol.sources(Path(mi_estimators.__file__).parent)}"
     old = sum(
-        "error" not in row and row["version"].startswith("mi-estimators") and not row["version"].endswith(now)
+        "error" not in row
+        and row["version"].startswith("mi-estimators")
+        and not row["version"].endswith(now)
         for row in rows
     )
     if old:
-        print(f"{old} rows of mi-estimators are of other sources than those here: --redo 'mi-estimators*' renews them")
+        print(
+            f"{old} rows of mi-estimators are of other sources than those here: --redo 'mi-estimators*' renews them"
+        )
     print(f"rows, tables and figures: {out}")
     return 0
 

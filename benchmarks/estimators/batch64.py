@@ -23,11 +23,15 @@ def main() -> None:
         law = mi.laws.Gaussian.with_information(nats, 20)
         generator = torch.Generator().manual_seed(0)
         estimator = mi.MIEstimator().fit(*law.sample(FIT_ROWS, generator))
-        readings = [estimator.estimate(*law.sample(BATCH, generator)).readouts for _ in range(BATCHES)]
+        readings = [
+            estimator.estimate(*law.sample(BATCH, generator)).readouts for _ in range(BATCHES)
+        ]
         for name in mi.READOUTS:
             values = torch.tensor([reading[name] for reading in readings], dtype=torch.float64)
             bias, variance = float(values.mean()) - nats, float(values.var())
-            print(f"| {nats:g} | {name} | {bias:+.3f} | {variance:.3f} | {float(((values - nats) ** 2).mean()):.3f} |")
+            print(
+                f"| {nats:g} | {name} | {bias:+.3f} | {variance:.3f} | {float(((values - nats) ** 2).mean()):.3f} |"
+            )
 
 
 if __name__ == "__main__":

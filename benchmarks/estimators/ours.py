@@ -14,7 +14,9 @@ from protocol import Read, answer, sources
 import mi_estimators as mi
 
 
-def fit(estimator: str, x: np.ndarray, y: np.ndarray, seed: int, steps: int | None) -> tuple[dict, Read]:
+def fit(
+    estimator: str, x: np.ndarray, y: np.ndarray, seed: int, steps: int | None
+) -> tuple[dict, Read]:
     """Fit one of our estimators; return what it reports and a function that reads fresh rows."""
     options: dict[str, Any] = {} if estimator == "default" else {"estimator": estimator}
     if steps is not None:

@@ -21,8 +21,13 @@ ENVIRONMENTS = HERE / "build"  # ignored by git
 TIMEOUT = 1800  # seconds of one fit
 
 # One thread for everybody, no accelerator, nothing taken from the caller's own set-up.
-_SINGLE = dict.fromkeys(["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"], "1")
-_SINGLE |= {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1", "JAX_PLATFORMS": "cpu"}
+_SINGLE = dict.fromkeys(
+    ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"], "1"
+)
+_SINGLE |= {
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+    "JAX_PLATFORMS": "cpu",
+}
 _SINGLE |= {"CUDA_VISIBLE_DEVICES": "", "PYTHONWARNINGS": "ignore"}
 _UNSET = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
 
@@ -64,7 +69,9 @@ class Package:
         return self.name if estimator == "default" else f"{self.name}/{estimator}"
 
 
-OURS = Package("mi-estimators", "ours.py", ("default",), ("dv", "nwj", "js", "infonce", "smile"), held_out=True)
+OURS = Package(
+    "mi-estimators", "ours.py", ("default",), ("dv", "nwj", "js", "infonce", "smile"), held_out=True
+)
 PACKAGES = (
     OURS,
     Package(
@@ -79,7 +86,13 @@ PACKAGES = (
         ("infonce", "dv", "nwj", "mine", "ksg", "cca"),
         requirements="requirements-benchmark-mi.txt",
     ),
-    Package("scikit-learn", "peer_sklearn.py", ("ksg",), requirements="requirements-sklearn.txt", flat=True),
+    Package(
+        "scikit-learn",
+        "peer_sklearn.py",
+        ("ksg",),
+        requirements="requirements-sklearn.txt",
+        flat=True,
+    ),
 )
 
 
@@ -90,7 +103,15 @@ def prepare(package: Package, python: str) -> str | None:
     return environment.prepare(package.folder, HERE / package.requirements, python)
 
 
-def fit(package: Package, estimator: str, law: tasks.Law, task: str, seed: int, rows: int, steps: int | None) -> dict:
+def fit(
+    package: Package,
+    estimator: str,
+    law: tasks.Law,
+    task: str,
+    seed: int,
+    rows: int,
+    steps: int | None,
+) -> dict:
     """Run one fit in a process of its own and return the fields of its row; "error" is among them if it failed.
 
     The process has a temporary folder of its own: torch-mist keeps its best weights there under a fixed name, which two
@@ -100,14 +121,27 @@ def fit(package: Package, estimator: str, law: tasks.Law, task: str, seed: int, 
         data = Path(folder) / "data.npz"
         arrays: dict[str, Any] = tasks.draw(law, task, seed, rows)  # Any: savez has options, too
         np.savez(data, **arrays)
-        command = [package.python, str(HERE / package.script), estimator, str(data), "--seed", str(seed)]
+        command = [
+            package.python,
+            str(HERE / package.script),
+            estimator,
+            str(data),
+            "--seed",
+            str(seed),
+        ]
         if steps is not None:
             command += ["--steps", str(steps)]
         environment = {key: value for key, value in os.environ.items() if key not in _UNSET}
         environment |= _SINGLE | {"TMPDIR": folder}
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, env=environment, timeout=TIMEOUT, cwd=folder, check=False
+                command,
+                capture_output=True,
+                text=True,
+                env=environment,
+                timeout=TIMEOUT,
+                cwd=folder,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             return {"error": f"no result within {TIMEOUT} s"}
@@ -115,7 +149,11 @@ def fit(package: Package, estimator: str, law: tasks.Law, task: str, seed: int, 
             return {"error": f"could not run {package.python}: {error.strerror}"}
     answers = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not answers:
-        return {"error": (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1][:200]}
+        return {
+            "error": (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1][
+                :200
+            ]
+        }
     found = json.loads(answers[-1])
     fresh = not package.held_out and found["held_out"] is not None
     return {"estimate": found["held_out" if fresh else "reported"], "fresh": fresh, **found}

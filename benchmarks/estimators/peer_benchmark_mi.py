@@ -27,7 +27,9 @@ CLASSICAL = {
 }
 
 
-def fit(estimator: str, x: np.ndarray, y: np.ndarray, seed: int, steps: int | None) -> tuple[dict, Read | None]:
+def fit(
+    estimator: str, x: np.ndarray, y: np.ndarray, seed: int, steps: int | None
+) -> tuple[dict, Read | None]:
     """Fit one of benchmark-mi's estimators; return what it reports and, if neural, a function that reads fresh rows."""
     if estimator in CLASSICAL:
         return {"reported": float(CLASSICAL[estimator]().estimate(x, y))}, None
@@ -46,7 +48,9 @@ def _scores(critic, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the critic on all pairs, a block of rows at a time."""
     on_pairs = jax.jit(jax.vmap(jax.vmap(critic, in_axes=(None, 0)), in_axes=(0, None)))
     ys = jnp.asarray(y)
-    return np.concatenate([np.asarray(on_pairs(jnp.asarray(rows), ys), float) for rows in np.array_split(x, 10)])
+    return np.concatenate(
+        [np.asarray(on_pairs(jnp.asarray(rows), ys), float) for rows in np.array_split(x, 10)]
+    )
 
 
 def _bound(estimator: str, scores: np.ndarray) -> float:

@@ -8,10 +8,14 @@ from protocol import answer
 from sklearn.feature_selection import mutual_info_regression
 
 
-def fit(estimator: str, x: np.ndarray, y: np.ndarray, seed: int, steps: int | None) -> tuple[dict, None]:
+def fit(
+    estimator: str, x: np.ndarray, y: np.ndarray, seed: int, steps: int | None
+) -> tuple[dict, None]:
     """Read the nearest-neighbour estimate; there is no critic to read fresh rows with."""
     if x.shape[1] > 1 or y.shape[1] > 1:
-        raise SystemExit(f"{estimator}: expected one-dimensional x and y, got {x.shape[1]} and {y.shape[1]} columns")
+        raise SystemExit(
+            f"{estimator}: expected one-dimensional x and y, got {x.shape[1]} and {y.shape[1]} columns"
+        )
     return {"reported": float(mutual_info_regression(x, y[:, 0], random_state=seed)[0])}, None
 
 

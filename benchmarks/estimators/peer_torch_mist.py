@@ -16,7 +16,9 @@ ALL_STEPS = "-all-steps"
 InfoNCE does with the default critic, is stopped after two epochs."""
 
 
-def fit(estimator: str, x: np.ndarray, y: np.ndarray, seed: int, steps: int | None) -> tuple[dict, Read]:
+def fit(
+    estimator: str, x: np.ndarray, y: np.ndarray, seed: int, steps: int | None
+) -> tuple[dict, Read]:
     """Fit one of torch-mist's estimators; return what it reports and a function that reads fresh rows."""
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - the package draws from the global state
@@ -25,7 +27,9 @@ def fit(estimator: str, x: np.ndarray, y: np.ndarray, seed: int, steps: int | No
     if estimator.endswith(ALL_STEPS):
         options["early_stopping"] = False
     estimator = estimator.removesuffix(ALL_STEPS)
-    nats, trained, _ = estimate_mi(data=(x, y), estimator=estimator, verbose=False, return_estimator=True, **options)
+    nats, trained, _ = estimate_mi(
+        data=(x, y), estimator=estimator, verbose=False, return_estimator=True, **options
+    )
 
     def read(fresh_x: np.ndarray, fresh_y: np.ndarray) -> float:
         return float(evaluate_mi(trained, data=(fresh_x, fresh_y), batch_size=BATCH))

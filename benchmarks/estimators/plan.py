@@ -47,7 +47,9 @@ class Fit:
 
     def run(self) -> Row:
         """Fit in the package's environment, and return the row."""
-        found = packages.fit(self.package, self.estimator, self.law, self.task, self.seed, self.rows, self.steps)
+        found = packages.fit(
+            self.package, self.estimator, self.law, self.task, self.seed, self.rows, self.steps
+        )
         return {**self.identity, "truth": self.law.mutual_information, **found}
 
 
@@ -82,7 +84,9 @@ def read(path: Path) -> list[Row]:
 
 
 def _key(row: Row) -> tuple:
-    return tuple(row.get(name) for name in ("suite", "task", "seed", "rows", "steps", "estimator", "data"))
+    return tuple(
+        row.get(name) for name in ("suite", "task", "seed", "rows", "steps", "estimator", "data")
+    )
 
 
 def matching(fits: list[Fit], rows: list[Row]) -> list[Row]:
@@ -108,7 +112,10 @@ def run(fits: list[Fit], path: Path, jobs: int = 1) -> None:
                 row = future.result()
                 progress.set_description(f"{row['task']}, seed {row['seed']}: {row['estimator']}")
                 if "error" in row:
-                    progress.write(f"{row['estimator']}, {row['task']}, seed {row['seed']}: {row['error']}", sys.stderr)
+                    progress.write(
+                        f"{row['estimator']}, {row['task']}, seed {row['seed']}: {row['error']}",
+                        sys.stderr,
+                    )
                 jsonl.append(file, row)
                 progress.update()
         finally:

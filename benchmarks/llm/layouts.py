@@ -27,15 +27,22 @@ def measure(model: Path, data: Path, negatives: int, batches: int) -> dict:
     chat = bool(tokenizer.chat_template)
     rows = tokenize(read_examples(data, negatives), tokenizer, 1024, data, chat)
     groups = [rows[start : start + SIZE] for start in range(0, len(rows), SIZE)]
-    positions = {name: sum(make(group)["input_ids"].numel() for group in groups) for name, make in LAYOUTS.items()}
+    positions = {
+        name: sum(make(group)["input_ids"].numel() for group in groups)
+        for name, make in LAYOUTS.items()
+    }
     real = {
-        "padded": sum(len(each.prompt) + len(response) for each in rows for response in each.completions),
+        "padded": sum(
+            len(each.prompt) + len(response) for each in rows for response in each.completions
+        ),
         "shared": sum(len(each.prompt) + sum(map(len, each.completions)) for each in rows),
     }
     seconds: dict[str, list[float]] = {name: [] for name in LAYOUTS}
     agree = 0.0
     timed = [groups[int((index + 0.5) * len(groups) / batches)] for index in range(batches)]
-    for index, group in enumerate(tqdm([timed[0][:1], *timed], f"{data.stem}, K ≤ {negatives}", leave=False)):
+    for index, group in enumerate(
+        tqdm([timed[0][:1], *timed], f"{data.stem}, K ≤ {negatives}", leave=False)
+    ):
         found = {}
         for name in list(LAYOUTS)[:: 1 if index % 2 else -1]:
             batch = LAYOUTS[name](group)

@@ -75,6 +75,13 @@ def read_job(*modules: ModuleType) -> dict:
 def answer(meter: Meter, log_history: list[dict], **fields: object) -> None:
     """Print the run as the last line of standard output, one JSON object."""
     logs = [log for log in log_history if "loss" in log]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    found = {"seconds": meter.steps(0), "cpu_seconds": meter.steps(1), "peak_bytes": peak, "logs": logs}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
+    found = {
+        "seconds": meter.steps(0),
+        "cpu_seconds": meter.steps(1),
+        "peak_bytes": peak,
+        "logs": logs,
+    }
     print(json.dumps(found | fields))

@@ -23,13 +23,19 @@ def main() -> None:
     trainer = trl.DPOTrainer(
         AutoModelForCausalLM.from_pretrained(job["model"], dtype=getattr(torch, job["dtype"])),
         args=args,
-        train_dataset=load_dataset("json", data_files=job["data"], split="train", cache_dir=f"{job['out']}/cache"),
+        train_dataset=load_dataset(
+            "json", data_files=job["data"], split="train", cache_dir=f"{job['out']}/cache"
+        ),
         processing_class=AutoTokenizer.from_pretrained(job["model"]),
     )
     meter = Meter()
     trainer.add_callback(meter)
     trainer.train()
-    answer(meter, trainer.state.log_history, version=f"trl {trl.__version__}, torch {torch.__version__}")
+    answer(
+        meter,
+        trainer.state.log_history,
+        version=f"trl {trl.__version__}, torch {torch.__version__}",
+    )
 
 
 if __name__ == "__main__":

@@ -28,8 +28,18 @@ SIDES = {  # side → its script and what it adds to the job
 }
 LOSSES = ("nca_pair", "sigmoid")  # TRL's names of MIO and DPO
 SETTINGS = {  # of transformers.TrainingArguments, and beta; by model
-    "builtin": {"learning_rate": 1e-3, "per_device_train_batch_size": 4, "beta": 0.1, "max_length": 512},
-    "SmolLM2-135M": {"learning_rate": 5e-6, "per_device_train_batch_size": 2, "beta": 0.1, "max_length": 768},
+    "builtin": {
+        "learning_rate": 1e-3,
+        "per_device_train_batch_size": 4,
+        "beta": 0.1,
+        "max_length": 512,
+    },
+    "SmolLM2-135M": {
+        "learning_rate": 5e-6,
+        "per_device_train_batch_size": 2,
+        "beta": 0.1,
+        "max_length": 768,
+    },
 }
 
 
@@ -53,7 +63,10 @@ def write_pairs(data: Path, count: int, chat: bool, out: Path) -> None:
 
     with out.open("w", encoding="utf-8") as file:
         for each in read_examples(data, max_negatives=1)[:count]:
-            row = {"prompt": message("user", each.prompt), "chosen": message("assistant", each.chosen)}
+            row = {
+                "prompt": message("user", each.prompt),
+                "chosen": message("assistant", each.chosen),
+            }
             row["rejected"] = message("assistant", each.rejected[0])
             file.write(json.dumps(row) + "\n")
 
@@ -68,15 +81,29 @@ def run(side: str, model: str, loss: str, data: Path, steps: int, dtype: str = "
     with tempfile.TemporaryDirectory() as folder:
         pairs, job = Path(folder) / "pairs.jsonl", Path(folder) / "job.json"
         settings = SETTINGS[model]
-        write_pairs(data, steps * settings["per_device_train_batch_size"], model != "builtin", pairs)
-        fields = {"model": str(saved_model(model)), "data": str(pairs), "out": folder, "loss_type": loss} | added
+        write_pairs(
+            data, steps * settings["per_device_train_batch_size"], model != "builtin", pairs
+        )
+        fields = {
+            "model": str(saved_model(model)),
+            "data": str(pairs),
+            "out": folder,
+            "loss_type": loss,
+        } | added
         fields |= {"dtype": dtype, "training": settings | {"max_steps": steps}}
         job.write_text(json.dumps(fields), encoding="utf-8")
         python = environment.python_of(TRL) if side == "TRL" else sys.executable
-        variables = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
+        variables = {
+            "OMP_NUM_THREADS": "1",
+            "CUDA_VISIBLE_DEVICES": "",
+            "HF_HUB_OFFLINE": "1",
+            "TQDM_DISABLE": "1",
+        }
         variables |= {"PYTHONPATH": "" if side == "TRL" else str(HERE.parents[1])}
         command = [python, str(HERE / script), str(job)]
-        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | variables, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=os.environ | variables, check=False
+        )
     if done.returncode:
         raise RuntimeError(f"{side}: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
     return json.loads(done.stdout.strip().splitlines()[-1])

@@ -22,7 +22,15 @@ PRECISIONS = {  # name → flags
     "bf16 arithmetic": {"bf16": "true"},
     "bf16 weights": {"weights": "bf16"},
 }
-HEAD = ["precision", "rows", "batches", "check: Δ loss, max", "logged: Δ loss, mean of batches", "max", "noise, max"]
+HEAD = [
+    "precision",
+    "rows",
+    "batches",
+    "check: Δ loss, max",
+    "logged: Δ loss, mean of batches",
+    "max",
+    "noise, max",
+]
 
 
 @torch.no_grad()
@@ -31,12 +39,16 @@ def deviations(trainer: PreferenceTrainer) -> torch.Tensor:
     found = []
     for batch in batches_of(trainer):
         with trainer.accelerator.autocast():  # as the model is run in training
-            log_probs = sum_responses(trainer.log_probs(trainer.model.train(), batch), batch["lengths"])
+            log_probs = sum_responses(
+                trainer.log_probs(trainer.model.train(), batch), batch["lengths"]
+            )
         same_rows = trainer.reference.log_probs(trainer.model, batch, trainer.log_probs)
         negatives, theory = batch["negatives"], trainer.objective.start(batch["negatives"]).mean()
         row = []
         for reference in (same_rows, batch["reference"]):
-            losses = trainer.objective.losses(*split_rows(log_probs - reference, negatives), negatives)
+            losses = trainer.objective.losses(
+                *split_rows(log_probs - reference, negatives), negatives
+            )
             row.append((losses.mean() - theory).abs().item())
         apart = (same_rows - batch["reference"]).square() / batch["lengths"]
         found.append([*row, apart.mean().sqrt().item()])
@@ -53,7 +65,9 @@ def main(argv: list[str] | None = None) -> int:
             found = deviations(prepared(options.model, options.data, options.batches, **flags))
             check, logged, noise = found.unbind(-1)
             values = (check.max(), logged.mean(), logged.max(), noise.max())
-            body.append([precision, row_layout, str(len(found)), *(f"{value:.1e}" for value in values)])
+            body.append(
+                [precision, row_layout, str(len(found)), *(f"{value:.1e}" for value in values)]
+            )
             print(body[-1], flush=True)
     print(f"\n{options.model}, {options.data.name}, js at beta 0.1, nats; noise in nats a √token\n")
     print(tables.table(HEAD, body))

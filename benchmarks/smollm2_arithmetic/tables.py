@@ -28,7 +28,11 @@ HELD_OUT = "eval_"
 
 def finished() -> dict[plan.Run, Logs]:
     """Return the runs that are done, with their logs."""
-    return {run: read_run(run.folder) for run in plan.runs() if (run.folder / "evaluation.json").exists()}
+    return {
+        run: read_run(run.folder)
+        for run in plan.runs()
+        if (run.folder / "evaluation.json").exists()
+    }
 
 
 def row(run: plan.Run, logs: Logs) -> dict:
@@ -55,7 +59,11 @@ def row(run: plan.Run, logs: Logs) -> dict:
         "ess": next(iter(logs.curve("ess/fraction")[1][-1:]), None),  # SFT has no negatives
         "collapse_alerts": collapse_alerts(replace(objective, beta=beta), logs),
         **{f"greedy {name}": found["accuracy"]["mean"] for name, found in tasks.items()},
-        **{f"pass@{k} {name}": v["mean"] for name, found in tasks.items() for k, v in found["pass_at_k"].items()},
+        **{
+            f"pass@{k} {name}": v["mean"]
+            for name, found in tasks.items()
+            for k, v in found["pass_at_k"].items()
+        },
     }
 
 
@@ -81,7 +89,10 @@ COLUMNS = {
     "chosen starved": ("starved", "{:.2f}"),
     "steps with alert `collapse`": ("collapse_alerts", "{:.0f}"),
     **{f"pass@1 {name}": (f"pass@1 {name}", "{:.2f}") for name in plan.TASKS},
-    **{f"pass@{plan.SAMPLES} {name}": (f"pass@{plan.SAMPLES} {name}", "{:.2f}") for name in plan.TASKS},
+    **{
+        f"pass@{plan.SAMPLES} {name}": (f"pass@{plan.SAMPLES} {name}", "{:.2f}")
+        for name in plan.TASKS
+    },
 }
 
 
@@ -89,12 +100,20 @@ def cell(rows: Sequence[dict], key: str, form: str) -> str:
     """Return the mean over seeds, with the range where there are several."""
     values = [r[key] for r in rows]
     mean = form.format(fmean(values))
-    return mean if len(values) == 1 else f"{mean} [{form.format(min(values))}, {form.format(max(values))}]"
+    return (
+        mean
+        if len(values) == 1
+        else f"{mean} [{form.format(min(values))}, {form.format(max(values))}]"
+    )
 
 
 def markdown(title: str, first: Sequence[str], groups: dict[tuple[str, ...], list[dict]]) -> str:
     """Return a table: a line a group, its name's parts in the first columns; without columns that rows lack."""
-    columns = {name: column for name, column in COLUMNS.items() if column[0] in next(iter(groups.values()))[0]}
+    columns = {
+        name: column
+        for name, column in COLUMNS.items()
+        if column[0] in next(iter(groups.values()))[0]
+    }
     head = [*first, "runs", *columns]
     lines = [f"**{title}**", "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for names, rows in groups.items():
@@ -108,7 +127,10 @@ def base() -> str:
     tasks = json.loads((plan.HERE / "runs" / "base" / "evaluation.json").read_text())
     lines = []
     for name, found in tasks.items():
-        rates = [("greedy", found["accuracy"]), *((f"pass@{k}", value) for k, value in found["pass_at_k"].items())]
+        rates = [
+            ("greedy", found["accuracy"]),
+            *((f"pass@{k}", value) for k, value in found["pass_at_k"].items()),
+        ]
         said = "; ".join(
             f"{label} {value['mean']:.2f} [{value['interval'][0]:.2f}, {value['interval'][1]:.2f}]"
             for label, value in rates
@@ -128,7 +150,9 @@ def starvation() -> str:
     for name in plan.TASKS | plan.STARVED:
         stats = json.loads((plan.HERE / "data" / f"{name}.stats.json").read_text())
         cells = [f"{s['measured']:.2f} / {s['theory']:.2f}" for s in stats["starvation"]]
-        lines.append(f"| {name}, {stats['questions']} | {stats['pass_at_k']['1']['mean']:.3f} | {' | '.join(cells)} |")
+        lines.append(
+            f"| {name}, {stats['questions']} | {stats['pass_at_k']['1']['mean']:.3f} | {' | '.join(cells)} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -137,7 +161,12 @@ def compress(axes: Axes, *names: Literal["x", "y"]) -> None:
     marks = (-3, 0, 3, 10, 30, 60)
     for name in names:
         {"x": axes.set_xscale, "y": axes.set_yscale}[name]("asinh", linear_width=5)
-        axes.set(**{f"{name}ticks": marks, f"{name}ticklabels": [f"{mark}".replace("-", "−") for mark in marks]})
+        axes.set(
+            **{
+                f"{name}ticks": marks,
+                f"{name}ticklabels": [f"{mark}".replace("-", "−") for mark in marks],
+            }
+        )
     axes.minorticks_off()
 
 
@@ -147,7 +176,11 @@ def figure(runs: dict[plan.Run, Logs], data: str = "arithmetic") -> Figure:
     left, middle, right = drawn.subplots(1, 3)
     for arm, colour in COLOURS.items():
         for run, logs in runs.items():
-            if run.arm != arm or run.data != data or (run.beta, run.learning_rate) != (plan.BETA, plan.LEARNING_RATE):
+            if (
+                run.arm != arm
+                or run.data != data
+                or (run.beta, run.learning_rate) != (plan.BETA, plan.LEARNING_RATE)
+            ):
                 continue
             beta = logs.facts["beta"]
             steps, chosen = logs.curve(f"{HELD_OUT}rewards/chosen")
@@ -183,7 +216,11 @@ def tables(rows: dict[plan.Run, dict]) -> str:
             main.setdefault((run.arm,), []).append(found)
         else:
             sweep.setdefault((run.arm, f"{run.beta:g}", f"{run.learning_rate:g}"), []).append(found)
-    parts = [base(), starvation(), markdown("The arms, mean over runs [lowest, highest]", ["arm"], main)]
+    parts = [
+        base(),
+        starvation(),
+        markdown("The arms, mean over runs [lowest, highest]", ["arm"], main),
+    ]
     if sweep:
         parts.append(markdown("The sweep", ["arm", "DPO's β", "learning rate"], sweep))
     if given:
@@ -195,7 +232,9 @@ def write_tables() -> None:
     """Write rows.jsonl, the figures and the tables between the marks of RESULTS.md."""
     runs = finished()
     rows = {run: row(run, logs) for run, logs in runs.items()}
-    (plan.HERE / "rows.jsonl").write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows.values()))
+    (plan.HERE / "rows.jsonl").write_text(
+        "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows.values())
+    )
     figure(runs).savefig(plan.HERE / "log_ratios.png", dpi=130)
     if any(run.data == "gsm8k" for run in runs):
         figure(runs, "gsm8k").savefig(plan.HERE / "gsm8k_log_ratios.png", dpi=130)

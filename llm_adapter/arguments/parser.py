@@ -33,7 +33,9 @@ def command_line(module: str, argv: Sequence[str]) -> str:
     if above[-len(own) :] != own or not Path(above[0]).name.startswith("python"):
         return shlex.join(["python", "-m", *own])
     _, script, *flags = above
-    return shlex.join([*(["python", script] if script.startswith("-") else [Path(script).name]), *flags])
+    return shlex.join(
+        [*(["python", script] if script.startswith("-") else [Path(script).name]), *flags]
+    )
 
 
 class _Help(ArgumentDefaultsHelpFormatter):
@@ -53,7 +55,9 @@ class Parser(HfArgumentParser):
 
     def __init__(self, kind: type, command: str, **options) -> None:
         options = {"formatter_class": _Help} | options
-        super().__init__(DataClassType(kind), allow_abbrev=False, prog=f"python -m {command}", **options)
+        super().__init__(
+            DataClassType(kind), allow_abbrev=False, prog=f"python -m {command}", **options
+        )
         self._names = [entry.name for entry in fields(kind) if entry.init]
         for action in self._actions:
             if action.option_strings[0].startswith("--no_"):
@@ -73,10 +77,14 @@ class Parser(HfArgumentParser):
             list(argv), look_for_args_file=False, return_remaining_strings=True
         )
         if unknown:
-            raise ValueError(f"{unknown[0]}: expected a known flag, got this one{self.nearest(unknown[0])}")
+            raise ValueError(
+                f"{unknown[0]}: expected a known flag, got this one{self.nearest(unknown[0])}"
+            )
         return found
 
     def nearest(self, name: str) -> str:
         """Return " (did you mean …?)" for the field whose name is nearest to a flag or key, or nothing."""
-        close = difflib.get_close_matches(name.lstrip("-").split("=")[0].replace("-", "_"), self._names, n=1)
+        close = difflib.get_close_matches(
+            name.lstrip("-").split("=")[0].replace("-", "_"), self._names, n=1
+        )
         return f" (did you mean {close[0]}?)" if close else ""

@@ -11,7 +11,10 @@ from pathlib import Path
 import torch
 import yaml
 from transformers import TrainingArguments
-from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK, get_available_reporting_integrations
+from transformers.integrations.integration_utils import (
+    INTEGRATION_TO_CALLBACK,
+    get_available_reporting_integrations,
+)
 from transformers.trainer_utils import IntervalStrategy, SchedulerType, get_last_checkpoint
 
 from ..loss.objective import Objective
@@ -27,9 +30,30 @@ DESCRIPTION = (
     "transformers; each other field of transformers.TrainingArguments is a flag, too, and all may stand in FILE.yaml."
 )
 USUAL = (  # of TrainingArguments, in --help
-    *("output_dir", "resume_from_checkpoint", "seed", "max_steps", "num_train_epochs", "learning_rate", "warmup_steps"),
-    *("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps", "bf16", "use_cpu"),
-    *("gradient_checkpointing", "logging_steps", "eval_strategy", "eval_steps", "save_strategy", "save_steps"),
+    *(
+        "output_dir",
+        "resume_from_checkpoint",
+        "seed",
+        "max_steps",
+        "num_train_epochs",
+        "learning_rate",
+        "warmup_steps",
+    ),
+    *(
+        "per_device_train_batch_size",
+        "per_device_eval_batch_size",
+        "gradient_accumulation_steps",
+        "bf16",
+        "use_cpu",
+    ),
+    *(
+        "gradient_checkpointing",
+        "logging_steps",
+        "eval_strategy",
+        "eval_steps",
+        "save_strategy",
+        "save_steps",
+    ),
     *("lr_scheduler_type", "report_to", "disable_tqdm"),
 )
 
@@ -41,17 +65,34 @@ class PreferenceArguments(ObjectiveArguments, DataArguments, ModelArguments, Tra
     The defaults suit a billion-parameter model; configs/ has recipes for smaller ones.
     """
 
-    output_dir: str | None = field(default=None, metadata=about("Folder of the run (default: runs/MODEL-LOSS)."))
-    resume_from_checkpoint: str | None = field(
-        default=None, metadata=about("true: go on from the last checkpoint in output_dir; or a checkpoint's folder.")
+    output_dir: str | None = field(
+        default=None, metadata=about("Folder of the run (default: runs/MODEL-LOSS).")
     )
-    learning_rate: float = field(default=1e-6, metadata=about("Of AdamW, at the top of its schedule."))
-    lr_scheduler_type: str = field(default="cosine", metadata=about("How the rate falls after the warm-up."))
-    warmup_steps: float = field(default=0.1, metadata=about("Steps in which the rate rises from 0; below 1: a share."))
-    num_train_epochs: float = field(default=1.0, metadata=about("Passes over the data, where max_steps says nothing."))
-    logging_steps: float = field(default=10, metadata=about("Steps between two log lines; below 1: a share."))
+    resume_from_checkpoint: str | None = field(
+        default=None,
+        metadata=about(
+            "true: go on from the last checkpoint in output_dir; or a checkpoint's folder."
+        ),
+    )
+    learning_rate: float = field(
+        default=1e-6, metadata=about("Of AdamW, at the top of its schedule.")
+    )
+    lr_scheduler_type: str = field(
+        default="cosine", metadata=about("How the rate falls after the warm-up.")
+    )
+    warmup_steps: float = field(
+        default=0.1, metadata=about("Steps in which the rate rises from 0; below 1: a share.")
+    )
+    num_train_epochs: float = field(
+        default=1.0, metadata=about("Passes over the data, where max_steps says nothing.")
+    )
+    logging_steps: float = field(
+        default=10, metadata=about("Steps between two log lines; below 1: a share.")
+    )
     logging_first_step: bool = True
-    report_to: str = field(default="none", metadata=about("Trackers, tensorboard for one; none, or all installed."))
+    report_to: str = field(
+        default="none", metadata=about("Trackers, tensorboard for one; none, or all installed.")
+    )
     remove_unused_columns: bool = False
     dataloader_pin_memory: bool = torch.cuda.is_available()
     ddp_find_unused_parameters: bool | None = False  # every weight is trained
@@ -62,16 +103,36 @@ class PreferenceArguments(ObjectiveArguments, DataArguments, ModelArguments, Tra
             yield from group.checks(self)
         kept = self.rounding == "nearest" or "adamw_torch" in str(self.optim)
         yield "optim", kept, "the default, adamw_torch…, with rounding"
-        yield "bf16", self.weights == "fp32" or not (self.bf16 or self.fp16), "false with bf16 weights"
+        yield (
+            "bf16",
+            self.weights == "fp32" or not (self.bf16 or self.fp16),
+            "false with bf16 weights",
+        )
         yield "remove_unused_columns", not self.remove_unused_columns, "false"
-        for name in ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"):
+        for name in (
+            "per_device_train_batch_size",
+            "per_device_eval_batch_size",
+            "gradient_accumulation_steps",
+        ):
             yield name, getattr(self, name) >= 1, "an integer ≥ 1"
         ordered = self.train_sampling_strategy in ("random", "sequential")
-        yield "train_sampling_strategy", ordered, "random or sequential (rows are packed in any case)"
+        yield (
+            "train_sampling_strategy",
+            ordered,
+            "random or sequential (rows are packed in any case)",
+        )
         yield "seed", 0 <= self.seed < 2**32, "an integer from 0 to 2^32 - 1"
-        yield "enable_jit_checkpoint", not self.enable_jit_checkpoint, "false (SIGTERM saves one in any case)"
+        yield (
+            "enable_jit_checkpoint",
+            not self.enable_jit_checkpoint,
+            "false (SIGTERM saves one in any case)",
+        )
         schedules = [each.value for each in SchedulerType]
-        yield "lr_scheduler_type", self.lr_scheduler_type in schedules, f"one of {', '.join(schedules)}"
+        yield (
+            "lr_scheduler_type",
+            self.lr_scheduler_type in schedules,
+            f"one of {', '.join(schedules)}",
+        )
         yield "learning_rate", 0 <= self.learning_rate < float("inf"), "a finite number ≥ 0"
 
     def objective(self) -> Objective:
@@ -97,11 +158,18 @@ class PreferenceArguments(ObjectiveArguments, DataArguments, ModelArguments, Tra
                 "--resume_from_checkpoint true; else remove it, or choose another output_dir)"
             )
         super().__post_init__()
-        for name in set(self.report_to) - {*get_available_reporting_integrations(), "flyte"}:  # which is never listed
+        for name in set(self.report_to) - {
+            *get_available_reporting_integrations(),
+            "flyte",
+        }:  # which is never listed
             known = ", ".join(INTEGRATION_TO_CALLBACK)
-            raise ValueError(f"report_to: expected none, all or an installed one of {known}, got {name}")
+            raise ValueError(
+                f"report_to: expected none, all or an installed one of {known}, got {name}"
+            )
         if self.n_gpu > 1:
-            raise ValueError(f"devices: expected one GPU a process (torchrun or accelerate launch), got {self.n_gpu}")
+            raise ValueError(
+                f"devices: expected one GPU a process (torchrun or accelerate launch), got {self.n_gpu}"
+            )
         if self.eval_strategy != "no" and not self.eval_data:
             raise ValueError(
                 f"eval_data: expected a file with eval_strategy {IntervalStrategy(self.eval_strategy).value}, got none"
@@ -135,9 +203,15 @@ def parse_arguments(argv: list[str]) -> PreferenceArguments:
     """
     parser = Parser(PreferenceArguments, "llm_adapter.train", usage=USAGE, description=DESCRIPTION)
     _shorten_help(parser)
-    parser.add_argument("--config", metavar="FILE.yaml", help="Defaults for any of these fields; flags override them.")
+    parser.add_argument(
+        "--config",
+        metavar="FILE.yaml",
+        help="Defaults for any of these fields; flags override them.",
+    )
     given = parser.parse_known_args(argv)[0]
-    config = given.config or (DEMO if not any(arg.split("=")[0] == "--model" for arg in argv) else None)
+    config = given.config or (
+        DEMO if not any(arg.split("=")[0] == "--model" for arg in argv) else None
+    )
     defaults = _config_flags(config, parser) if config else []
     return parser.read(defaults + argv)
 
@@ -161,14 +235,20 @@ def _config_flags(path: str | Path, parser: Parser) -> list[str]:
             f"config: expected a readable YAML file, got {path} ({' '.join(str(error).split())})"
         ) from None
     if not isinstance(config, dict):
-        raise ValueError(f"{path}: expected YAML of 'field: value' lines, got {type(config).__name__}")
+        raise ValueError(
+            f"{path}: expected YAML of 'field: value' lines, got {type(config).__name__}"
+        )
     known = {entry.name for entry in fields(PreferenceArguments) if entry.init}
     lines: dict[str, int] = {}
     for key, line in ((each.value, each.start_mark.line + 1) for each, _ in node.value):
         if key not in known:
-            raise ValueError(f"{path}:{line}: expected known fields, got {key}{parser.nearest(key)}")
+            raise ValueError(
+                f"{path}:{line}: expected known fields, got {key}{parser.nearest(key)}"
+            )
         if key in lines:
-            raise ValueError(f"{path}:{line}: {key}: expected it once, got it again (first in line {lines[key]})")
+            raise ValueError(
+                f"{path}:{line}: {key}: expected it once, got it again (first in line {lines[key]})"
+            )
         lines[key] = line
     flags = []
     for key, value in config.items():

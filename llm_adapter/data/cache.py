@@ -43,7 +43,9 @@ def content_key(digest: str, tokenizer, options: Options, max_negatives: int | N
         digest,
         tokenizer_digest(tokenizer),
         template,
-        date.today().isoformat() if "strftime_now" in template else "",  # such a template writes the date
+        date.today().isoformat()
+        if "strftime_now" in template
+        else "",  # such a template writes the date
         asdict(options),
         max_negatives,
         FORMAT,
@@ -71,7 +73,9 @@ def load(folder: Path, key: str) -> Tokenized | None:
             return _unpack({name: arrays[name] for name in arrays.files}, key)
     except Exception as error:  # whatever a damaged file makes zipfile, numpy or json say
         reason = " ".join(str(error).split())
-        print(f"token cache: expected {path} to be whole, got: {reason}; made anew", file=sys.stderr)
+        print(
+            f"token cache: expected {path} to be whole, got: {reason}; made anew", file=sys.stderr
+        )
         return None
 
 
@@ -83,7 +87,10 @@ def save(folder: Path, key: str, tokenized: Tokenized) -> None:
             arrays: dict[str, Any] = _pack(*tokenized, key)  # Any: savez has options, too
             np.savez(file, **arrays)
     except OSError as error:
-        print(f"token cache: expected a folder to write to, got {folder} ({error.strerror}); not kept", file=sys.stderr)
+        print(
+            f"token cache: expected a folder to write to, got {folder} ({error.strerror}); not kept",
+            file=sys.stderr,
+        )
 
 
 @contextmanager
@@ -100,7 +107,9 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         beside.unlink(missing_ok=True)
 
 
-def _pack(examples: Sequence[TokenizedExample], faults: Sequence[Fault], key: str) -> dict[str, np.ndarray]:
+def _pack(
+    examples: Sequence[TokenizedExample], faults: Sequence[Fault], key: str
+) -> dict[str, np.ndarray]:
     pieces = [ids for example in examples for ids in (example.prompt, *example.completions)]
     table = [(each.file, each.line, each.truncated, len(each.completions)) for each in examples]
     header = json.dumps({"key": key, "faults": [asdict(fault) for fault in faults]})
@@ -119,7 +128,9 @@ def _unpack(arrays: dict[str, np.ndarray], key: str) -> Tokenized:
     bounds = accumulate(arrays["lengths"].tolist(), initial=0)
     pieces = (arrays["tokens"][start:end].tolist() for start, end in pairwise(bounds))
     examples = [
-        TokenizedExample(line, next(pieces), tuple(next(pieces) for _ in range(count)), truncated, file=file)
+        TokenizedExample(
+            line, next(pieces), tuple(next(pieces) for _ in range(count)), truncated, file=file
+        )
         for file, line, truncated, count in arrays["examples"].tolist()
     ]
     return examples, [Fault(**fault) for fault in header["faults"]]

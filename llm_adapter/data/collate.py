@@ -16,7 +16,9 @@ from torch import Tensor
 from .load import TokenizedExample
 
 Rows = list[list[int]]
-Place = tuple[int, int, int]  # of a response: its row, the position before its first token, that of its first token
+Place = tuple[
+    int, int, int
+]  # of a response: its row, the position before its first token, that of its first token
 
 
 def collate(examples: Sequence[TokenizedExample], pad_id: int = 0) -> dict[str, Tensor]:
@@ -64,7 +66,9 @@ def collate_shared(
     """
     sizes = [len(each.prompt) + sum(map(len, each.completions)) for each in examples]
     rows: Rows = []
-    labels: list[list[tuple[int, int, int]]] = []  # of each token: its example, its branch (0: prompt), its position
+    labels: list[
+        list[tuple[int, int, int]]
+    ] = []  # of each token: its example, its branch (0: prompt), its position
     placed: dict[tuple[int, int], Place] = {}
     for members in _packed(sizes, row_length or max(sizes)):
         tokens, label = [], []
@@ -80,7 +84,9 @@ def collate_shared(
         labels.append(label)
     batch = _batch(examples, rows, [placed[each] for each in _order(examples)], pad_id)
     length = batch["input_ids"].shape[1]
-    padded = [label + [(-1, 0, 0)] * (length - len(label)) for label in labels]  # padding: an example of its own
+    padded = [
+        label + [(-1, 0, 0)] * (length - len(label)) for label in labels
+    ]  # padding: an example of its own
     example, branch, position = torch.tensor(padded).unbind(-1)
     seen = example.unsqueeze(2) == example.unsqueeze(1)
     seen &= (branch.unsqueeze(1) == 0) | (branch.unsqueeze(2) == branch.unsqueeze(1))
@@ -109,7 +115,9 @@ def _packed(sizes: Sequence[int], room: int) -> list[list[int]]:
     return rows
 
 
-def _batch(examples: Sequence[TokenizedExample], rows: Rows, places: Sequence[Place], pad_id: int) -> dict[str, Tensor]:
+def _batch(
+    examples: Sequence[TokenizedExample], rows: Rows, places: Sequence[Place], pad_id: int
+) -> dict[str, Tensor]:
     """Return what the layouts have in common."""
     length = max(map(len, rows))
     input_ids = torch.full((len(rows), length), pad_id)

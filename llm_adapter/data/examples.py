@@ -69,7 +69,9 @@ def check_rows(source: Source, max_negatives: int | None) -> tuple[list[Example]
             file, line = seen.setdefault(hashlib.sha256(content).digest(), here)
             if (file, line) != here:
                 where = f"{Path(source.files[file]).name}:{line}"
-                raise Unusable("duplicate", f"prompt: expected a new example, got that of {where} again")
+                raise Unusable(
+                    "duplicate", f"prompt: expected a new example, got that of {where} again"
+                )
             examples.append(example)
         except ValueError as error:
             faults.append(Fault(row.file, row.line, getattr(error, "reason", ""), str(error)))
@@ -85,7 +87,9 @@ def refuse(files: Sequence[str], faults: Sequence[Fault]) -> None:
 
 def name_faults(files: Sequence[str], faults: Sequence[Fault]) -> str:
     """Return up to `SHOWN` faults by file and line, and the number of the rest."""
-    shown = "; ".join(f"{files[fault.file]}:{fault.line}: {fault.message}" for fault in faults[:SHOWN])
+    shown = "; ".join(
+        f"{files[fault.file]}:{fault.line}: {fault.message}" for fault in faults[:SHOWN]
+    )
     return f"{shown}; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else shown
 
 
@@ -115,10 +119,13 @@ def parse_row(value: object) -> tuple[Text, Text, list[Text]]:
     prompt = _text("prompt", row["prompt"]) if "prompt" in row else None
     conversations = [response for response in responses if not isinstance(response, str)]
     if prompt is None and len(conversations) < len(responses):
-        raise ValueError("prompt: expected this key (only whole conversations may leave it out), got text without it")
+        raise ValueError(
+            "prompt: expected this key (only whole conversations may leave it out), got text without it"
+        )
     if chosen in responses[1:]:
         raise Unusable(
-            "identical", "chosen: expected a response that differs from every rejected one, got an identical one"
+            "identical",
+            "chosen: expected a response that differs from every rejected one, got an identical one",
         )
     if prompt is not None:
         shared = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
@@ -127,7 +134,11 @@ def parse_row(value: object) -> tuple[Text, Text, list[Text]]:
         prompt = _shared(conversations)
         responses = [conversation[len(prompt) :] for conversation in conversations]
     for name, response in zip(names, responses, strict=True):
-        contents = [response] if isinstance(response, str) else [message["content"] for message in response]
+        contents = (
+            [response]
+            if isinstance(response, str)
+            else [message["content"] for message in response]
+        )
         if not contents or not all(content.strip() for content in contents):
             raise Unusable("empty", f"{name}: expected a response, got an empty one")
         if not isinstance(response, str) and response[0]["role"] != "assistant":
@@ -156,7 +167,10 @@ def _answer(name: str, response: Text, shared: list) -> Text:
     if isinstance(response, str) or response[0]["role"] == "assistant":
         return response
     if response[: len(shared)] != shared:
-        raise Unusable("conversation", f"{name}: expected a conversation that begins with the prompt, got another")
+        raise Unusable(
+            "conversation",
+            f"{name}: expected a conversation that begins with the prompt, got another",
+        )
     return response[len(shared) :]
 
 
@@ -164,10 +178,16 @@ def _shared(conversations: Sequence[list]) -> list:
     """Return the messages at the beginning of all conversations."""
     first, *others = conversations
     length = 0
-    while all(conversation[length : length + 1] == first[length : length + 1] != [] for conversation in others):
+    while all(
+        conversation[length : length + 1] == first[length : length + 1] != []
+        for conversation in others
+    ):
         length += 1
     if not length:
-        raise Unusable("conversation", "prompt: expected conversations that begin with the same messages, got others")
+        raise Unusable(
+            "conversation",
+            "prompt: expected conversations that begin with the same messages, got others",
+        )
     return first[:length]
 
 
@@ -183,11 +203,17 @@ def _text(name: str, value: object) -> Text:
             if not isinstance(message, dict) or not all(
                 isinstance(message.get(key), str) for key in ("role", "content")
             ):
-                raise ValueError(f"{name}: expected messages with string 'role' and 'content', got {_kind(message)}")
+                raise ValueError(
+                    f"{name}: expected messages with string 'role' and 'content', got {_kind(message)}"
+                )
         strings = [message[key] for message in value for key in ("role", "content")]
-        value = [{key: part for key, part in message.items() if part is not None} for message in value]
+        value = [
+            {key: part for key, part in message.items() if part is not None} for message in value
+        ]
     else:
-        raise ValueError(f"{name}: expected a string or a non-empty list of messages, got {_kind(value)}")
+        raise ValueError(
+            f"{name}: expected a string or a non-empty list of messages, got {_kind(value)}"
+        )
     try:
         "".join(strings).encode()
     except UnicodeEncodeError:
@@ -196,7 +222,13 @@ def _text(name: str, value: object) -> Text:
 
 
 def _kind(value: object) -> str:
-    names = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a string"}
+    names = {
+        type(None): "null",
+        bool: "a boolean",
+        int: "a number",
+        float: "a number",
+        str: "a string",
+    }
     if isinstance(value, dict):
         return f"an object with keys {sorted(map(str, value))}"
     if isinstance(value, list):

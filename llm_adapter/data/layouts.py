@@ -12,7 +12,11 @@ from ..training.runlog import say
 from .collate import LAYOUTS, collate, collate_shared
 from .load import TokenizedExample
 
-WINDOWS = ("sliding_window", "attention_chunk_size", "window_size")  # names that configs give a limited attention
+WINDOWS = (
+    "sliding_window",
+    "attention_chunk_size",
+    "window_size",
+)  # names that configs give a limited attention
 STATELESS = {"full_attention", "sliding_attention", "chunked_attention"}
 TOLERANCE = 0.1  # nats a token, root mean square
 SHARE = 0.1  # the most of the largest error that a plain causal mask would make
@@ -20,7 +24,9 @@ SHARE = 0.1  # the most of the largest error that a plain causal mask would make
 TokenLogProbs = Callable[[Mapping[str, Tensor]], Tensor]
 
 
-def choose_collate(layout: str, config, examples: Sequence[TokenizedExample], log_probs: TokenLogProbs):
+def choose_collate(
+    layout: str, config, examples: Sequence[TokenizedExample], log_probs: TokenLogProbs
+):
     """Return the collating function of `layout`; that of padded rows, and a line that says so, where it must be.
 
     Args:
@@ -36,7 +42,9 @@ def choose_collate(layout: str, config, examples: Sequence[TokenizedExample], lo
 
 
 @torch.no_grad()
-def reason_against_shared(config, examples: Sequence[TokenizedExample], log_probs: TokenLogProbs) -> str | None:
+def reason_against_shared(
+    config, examples: Sequence[TokenizedExample], log_probs: TokenLogProbs
+) -> str | None:
     """Return why a model cannot take shared rows, in a few words, or None if it can.
 
     The longest example and the shortest are read in both layouts, the shared one in a single row; that finds masks that
@@ -57,13 +65,24 @@ def reason_against_shared(config, examples: Sequence[TokenizedExample], log_prob
         if isinstance(window, int) and window < max(sizes):
             return f"the model's {name} is {window} tokens and an example has {max(sizes)}"
     probe = [examples[sizes.index(max(sizes))], examples[sizes.index(min(sizes))]]
-    batch = collate_shared(probe, row_length=sum(len(each.prompt) + sum(map(len, each.completions)) for each in probe))
+    batch = collate_shared(
+        probe, row_length=sum(len(each.prompt) + sum(map(len, each.completions)) for each in probe)
+    )
     causal = batch | {"attention_mask": torch.ones_like(batch["input_ids"])}
     try:
         expected, found, wrong = (log_probs(each) for each in (collate(probe), batch, causal))
-    except Exception as error:  # whatever a model's code says of a mask or an argument that it does not know
-        return f"the model refuses them ({type(error).__name__}: {' '.join(str(error).split())[:100]})"
+    except (
+        Exception
+    ) as error:  # whatever a model's code says of a mask or an argument that it does not know
+        return (
+            f"the model refuses them ({type(error).__name__}: {' '.join(str(error).split())[:100]})"
+        )
     errors = (found - expected).abs()
-    if not (errors.square().mean().sqrt() <= TOLERANCE and errors.max() <= SHARE * (wrong - expected).abs().max()):
-        return f"the model's log-probabilities would be off by up to {errors.max():.2g} nats a token"
+    if not (
+        errors.square().mean().sqrt() <= TOLERANCE
+        and errors.max() <= SHARE * (wrong - expected).abs().max()
+    ):
+        return (
+            f"the model's log-probabilities would be off by up to {errors.max():.2g} nats a token"
+        )
     return None

@@ -108,7 +108,13 @@ def prepare(
     if not examples and not faults:
         raise ValueError(f"{source.files[0]}: expected at least one example, got an empty file")
     outcomes = tokenize_examples(examples, tokenizer, options, workers)
-    bar = {"total": len(examples), "unit": " examples", "disable": not progress, "leave": False, "delay": 1}
+    bar = {
+        "total": len(examples),
+        "unit": " examples",
+        "disable": not progress,
+        "leave": False,
+        "delay": 1,
+    }
     done = list(tqdm(outcomes, "tokenising", **bar))
     faults += [each for each in done if isinstance(each, Fault)]
     refuse(source.files, [fault for fault in faults if not fault.reason])
@@ -173,7 +179,9 @@ def write_dropped(path: Path, found: Sequence[Data]) -> None:
                 file.writelines(_dropped_lines(data))
     except OSError as error:
         said = error.strerror or error
-        raise ValueError(f"output_dir: expected a folder to write to, got {path.parent} ({said})") from None
+        raise ValueError(
+            f"output_dir: expected a folder to write to, got {path.parent} ({said})"
+        ) from None
 
 
 def _dropped_lines(data: Data) -> Iterator[bytes]:
@@ -182,7 +190,10 @@ def _dropped_lines(data: Data) -> Iterator[bytes]:
         if fault := wanted.get((row.file, row.line)):
             value = json.loads(row.value) if isinstance(row.value, bytes) else row.value
             named = {"file": data.source.files[row.file], "line": row.line, "reason": fault.reason}
-            yield json.dumps({**named, "message": fault.message, "row": value}, default=str).encode() + b"\n"
+            yield (
+                json.dumps({**named, "message": fault.message, "row": value}, default=str).encode()
+                + b"\n"
+            )
 
 
 def check_share(data: Data, max_dropped: float, listed: Path) -> None:

@@ -20,13 +20,16 @@ def change(name: str, things: str, rng: random.Random) -> Worked:
     cost = count * price
     note = cost + rng.randint(5, 40)
     slip = cost + rng.choice((-2, -1, 1, 2))
-    return f"{name} buys {count} {things} at {price} dollars each with {note} dollars. How much is left?", [
-        f"{count} * {price} = {cost}. {note} - {cost} = {note - cost}. Answer: {note - cost}",
-        f"{count} + {price} = {count + price}. {note} - {count + price} = {note - count - price}. "
-        f"Answer: {note - count - price}",
-        f"{count} * {price} = {slip}. {note} - {slip} = {note - slip}. Answer: {note - slip}",
-        f"{count} * {price} = {cost}. Answer: {cost}",
-    ]
+    return (
+        f"{name} buys {count} {things} at {price} dollars each with {note} dollars. How much is left?",
+        [
+            f"{count} * {price} = {cost}. {note} - {cost} = {note - cost}. Answer: {note - cost}",
+            f"{count} + {price} = {count + price}. {note} - {count + price} = {note - count - price}. "
+            f"Answer: {note - count - price}",
+            f"{count} * {price} = {slip}. {note} - {slip} = {note - slip}. Answer: {note - slip}",
+            f"{count} * {price} = {cost}. Answer: {cost}",
+        ],
+    )
 
 
 def share(name: str, things: str, rng: random.Random) -> Worked:
@@ -35,13 +38,16 @@ def share(name: str, things: str, rng: random.Random) -> Worked:
     found = friends * rng.randint(1, 5)
     had = found + friends * rng.randint(1, 8)
     each, slip = (had + found) // friends, (had + found) // friends + rng.choice((-1, 1))
-    return f"{name} has {had} {things}, finds {found} and shares all among {friends} friends. How many each?", [
-        f"{had} + {found} = {had + found}. {had + found} / {friends} = {each}. Answer: {each}",
-        f"{had} / {friends} = {had // friends}. Answer: {had // friends}",
-        f"{had} - {found} = {had - found}. {had - found} / {friends} = {(had - found) // friends}. "
-        f"Answer: {(had - found) // friends}",
-        f"{had} + {found} = {had + found}. {had + found} / {friends} = {slip}. Answer: {slip}",
-    ]
+    return (
+        f"{name} has {had} {things}, finds {found} and shares all among {friends} friends. How many each?",
+        [
+            f"{had} + {found} = {had + found}. {had + found} / {friends} = {each}. Answer: {each}",
+            f"{had} / {friends} = {had // friends}. Answer: {had // friends}",
+            f"{had} - {found} = {had - found}. {had - found} / {friends} = {(had - found) // friends}. "
+            f"Answer: {(had - found) // friends}",
+            f"{had} + {found} = {had + found}. {had + found} / {friends} = {slip}. Answer: {slip}",
+        ],
+    )
 
 
 def stock(name: str, things: str, rng: random.Random) -> Worked:
@@ -64,13 +70,17 @@ def days(name: str, things: str, rng: random.Random) -> Worked:
     kept = rng.randint(1, made - 2)
     gone = made - kept
     slip = gone * week + rng.choice((-2, -1, 1, 2))
-    return f"{name} makes {made} {things} a day, keeps {kept} and sells the rest. How many sold in {week} days?", [
-        f"{made} - {kept} = {gone}. {gone} * {week} = {gone * week}. Answer: {gone * week}",
-        f"{made} * {week} = {made * week}. {made * week} - {kept} = {made * week - kept}. Answer: {made * week - kept}",
-        f"{made} + {kept} = {made + kept}. {made + kept} * {week} = {(made + kept) * week}. "
-        f"Answer: {(made + kept) * week}",
-        f"{made} - {kept} = {gone}. {gone} * {week} = {slip}. Answer: {slip}",
-    ]
+    return (
+        f"{name} makes {made} {things} a day, keeps {kept} and sells the rest. How many sold in {week} days?",
+        [
+            f"{made} - {kept} = {gone}. {gone} * {week} = {gone * week}. Answer: {gone * week}",
+            f"{made} * {week} = {made * week}. {made * week} - {kept} = {made * week - kept}. "
+            f"Answer: {made * week - kept}",
+            f"{made} + {kept} = {made + kept}. {made + kept} * {week} = {(made + kept) * week}. "
+            f"Answer: {(made + kept) * week}",
+            f"{made} - {kept} = {gone}. {gone} * {week} = {slip}. Answer: {slip}",
+        ],
+    )
 
 
 def pairs(count: int = 200, seed: int = 0) -> list[dict[str, object]]:
@@ -83,7 +93,9 @@ def pairs(count: int = 200, seed: int = 0) -> list[dict[str, object]]:
         rejected = rng.sample(wrong, rng.randint(1, 3))
         answers = [text.rsplit(" ", 1)[1] for text in (right, *rejected)]
         if len(set(answers)) == len(answers) and all(int(answer) > 0 for answer in answers):
-            found.setdefault(prompt, {"prompt": prompt + "\n", "chosen": right, "rejected": rejected})
+            found.setdefault(
+                prompt, {"prompt": prompt + "\n", "chosen": right, "rejected": rejected}
+            )
     return list(found.values())
 
 

@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-SUFFIXES = (".jsonl", ".parquet")  # what is read of a folder; a single file of another suffix is read as JSON lines
+SUFFIXES = (
+    ".jsonl",
+    ".parquet",
+)  # what is read of a folder; a single file of another suffix is read as JSON lines
 HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 INSTALL = "pip install 'mi-estimators[hub]'"
 
@@ -41,7 +44,9 @@ def check_source(name: str) -> None:
     """
     if Path(name).is_dir():
         _files(Path(name))
-    elif not Path(name).is_file() and (not HUB_NAME.fullmatch(name) or Path(name).suffix in (*SUFFIXES, ".json")):
+    elif not Path(name).is_file() and (
+        not HUB_NAME.fullmatch(name) or Path(name).suffix in (*SUFFIXES, ".json")
+    ):
         raise ValueError(
             f"{name}: expected a file of JSON lines or parquet, a folder of them or a hub name, got no such path"
         )
@@ -65,17 +70,25 @@ def open_source(name: str | Path, config: str | None = None, split: str = "train
             try:
                 yield from (Row(index, line, value) for line, value in read(file))
             except OSError as error:
-                raise ValueError(f"{file}: expected a readable file, got {error.strerror or error}") from None
+                raise ValueError(
+                    f"{file}: expected a readable file, got {error.strerror or error}"
+                ) from None
 
     name = path.name + (f" ({len(files)} files)" if path.is_dir() else "")
     return Source(name, tuple(map(str, files)), _digest(files), rows)
 
 
 def _files(folder: Path) -> list[Path]:
-    seen = (path for path in folder.iterdir() if path.suffix in SUFFIXES and not path.name.startswith("."))
+    seen = (
+        path
+        for path in folder.iterdir()
+        if path.suffix in SUFFIXES and not path.name.startswith(".")
+    )
     found = sorted(path for path in seen if path.is_file())
     if not found:
-        raise ValueError(f"{folder}: expected a folder with .jsonl or .parquet files in it, got none")
+        raise ValueError(
+            f"{folder}: expected a folder with .jsonl or .parquet files in it, got none"
+        )
     return found
 
 
@@ -84,10 +97,14 @@ def _digest(files: list[Path]) -> str:
     for path in files:
         try:
             with path.open("rb") as file:
-                name = path.name if len(files) > 1 else path.suffix  # messages name a folder's files
+                name = (
+                    path.name if len(files) > 1 else path.suffix
+                )  # messages name a folder's files
                 digests.append((name, hashlib.file_digest(file, "sha256").hexdigest()))
         except OSError as error:
-            raise ValueError(f"{path}: expected a readable file, got {error.strerror or error}") from None
+            raise ValueError(
+                f"{path}: expected a readable file, got {error.strerror or error}"
+            ) from None
     return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
 
 
@@ -101,7 +118,9 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict]]:
         import pyarrow
         from pyarrow import parquet
     except ImportError:
-        raise ValueError(f"{path}: expected the package pyarrow, which reads parquet, got none: {INSTALL}") from None
+        raise ValueError(
+            f"{path}: expected the package pyarrow, which reads parquet, got none: {INSTALL}"
+        ) from None
     line = 0
     try:
         with parquet.ParquetFile(path) as file:
@@ -122,7 +141,9 @@ def _hub(name: str, config: str | None, split: str) -> Source:
         ) from None
     try:
         table = load_dataset(name, config, split=split)
-    except Exception as error:  # of the network, the file formats, missing names: each has a class of its own
+    except (
+        Exception
+    ) as error:  # of the network, the file formats, missing names: each has a class of its own
         of = f" with configuration {config}," if config else ""
         raise ValueError(
             f"{name}: expected a path that exists or a reachable data set{of} with split {split}, got: {error}"

@@ -79,7 +79,9 @@ def tokenize_examples(
     before = os.environ.get("TOKENIZERS_PARALLELISM")
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one level of parallelism: the processes
     try:
-        with ProcessPoolExecutor(min(workers, len(chunks)), initializer=_start, initargs=(tokenizer, options)) as pool:
+        with ProcessPoolExecutor(
+            min(workers, len(chunks)), initializer=_start, initargs=(tokenizer, options)
+        ) as pool:
             for done in pool.map(_tokenize_chunk, chunks):
                 yield from done
     except BrokenProcessPool:
@@ -131,7 +133,9 @@ def tokenize_example(example: Example, tokenizer, options: Options) -> Tokenized
         raise Unusable("no_tokens", "prompt: expected at least one token, got none")
     if not all(whole):
         raise Unusable("no_tokens", "chosen, rejected: expected at least one token each, got none")
-    prompt, cut, truncated = _fit(prompt, whole, options, keep=len(bos) if prompt[: len(bos)] == bos else 0)
+    prompt, cut, truncated = _fit(
+        prompt, whole, options, keep=len(bos) if prompt[: len(bos)] == bos else 0
+    )
     if cut[0] in cut[1:]:
         raise Unusable(
             "identical",
@@ -151,13 +155,17 @@ def _fit(
     if options.truncation == "right":
         room = limit - len(prompt)
         if room < 1:
-            raise Unusable("too_long", f"prompt: expected fewer than max_length={limit} tokens, got {len(prompt)}")
+            raise Unusable(
+                "too_long",
+                f"prompt: expected fewer than max_length={limit} tokens, got {len(prompt)}",
+            )
         return prompt, tuple(ids[:room] for ids in whole), sum(len(ids) > room for ids in whole)
     if options.truncation == "left_prompt":
         room = limit - longest - keep
         if room < 1:
             raise Unusable(
-                "too_long", f"chosen, rejected: expected room for a prompt in max_length={limit}, got {longest} tokens"
+                "too_long",
+                f"chosen, rejected: expected room for a prompt in max_length={limit}, got {longest} tokens",
             )
         return prompt[:keep] + prompt[-room:], tuple(whole), 1
     message = f"prompt: expected at most max_length={limit} tokens with the response, got {len(prompt) + longest}"
@@ -188,10 +196,15 @@ def _render(prompt: Text, responses: Sequence[Text], tokenizer) -> tuple[str, li
             tokenizer.apply_chat_template(asked + messages(response, "assistant"), tokenize=False)
             for response in responses
         ]
-    except Exception as error:  # a template is a program of the model's authors: jinja's errors, and Python's
-        raise Unusable("conversation", f"prompt: expected turns that the chat template takes, got: {error}") from None
+    except (
+        Exception
+    ) as error:  # a template is a program of the model's authors: jinja's errors, and Python's
+        raise Unusable(
+            "conversation", f"prompt: expected turns that the chat template takes, got: {error}"
+        ) from None
     if not all(text.startswith(head) for text in full):
         raise Unusable(
-            "conversation", "prompt: expected a chat template that begins the conversation with the prompt, got another"
+            "conversation",
+            "prompt: expected a chat template that begins the conversation with the prompt, got another",
         )
     return head, [text[len(head) :] for text in full]

@@ -28,12 +28,18 @@ def wilson(right: int, total: int) -> tuple[float, float]:
     [0.0, 0.2775]
     """
     share, z = right / total, Z**2 / total
-    centre, half = (share + z / 2) / (1 + z), math.sqrt(z * share * (1 - share) + z * z / 4) / (1 + z)
+    centre, half = (
+        (share + z / 2) / (1 + z),
+        math.sqrt(z * share * (1 - share) + z * z / 4) / (1 + z),
+    )
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def bootstrap(
-    values: Sequence[float], sizes: Sequence[float] | None = None, seed: int = 0, draws: int = 10_000
+    values: Sequence[float],
+    sizes: Sequence[float] | None = None,
+    seed: int = 0,
+    draws: int = 10_000,
 ) -> tuple[float, float]:
     """Return the bootstrap's 95 % percentile interval of Σ values / Σ sizes, drawing prompts with all that they have.
 
@@ -70,7 +76,9 @@ def curve(right: Sequence[int], samples: int, ks: Sequence[int]) -> dict[int, di
     0.833333
     """
     found = {k: [pass_at_k(count, samples, k) for count in right] for k in ks}
-    return {k: {"mean": sum(each) / len(each), "interval": bootstrap(each)} for k, each in found.items()}
+    return {
+        k: {"mean": sum(each) / len(each), "interval": bootstrap(each)} for k, each in found.items()
+    }
 
 
 def starvation(right: Sequence[int], samples: int) -> list[dict[str, float]]:

@@ -35,15 +35,27 @@ FORMAT = 1
 class RolloutArguments(TaskArguments):
     """Who is asked what, and how."""
 
-    model: str = field(default="builtin", metadata=about("A directory, a .gguf file, a hub name, or 'builtin'."))
-    count: int | None = field(default=None, metadata=about("Different questions asked (default: all, 200 at most)."))
+    model: str = field(
+        default="builtin", metadata=about("A directory, a .gguf file, a hub name, or 'builtin'.")
+    )
+    count: int | None = field(
+        default=None, metadata=about("Different questions asked (default: all, 200 at most).")
+    )
     samples: int = field(default=8, metadata=about("Responses drawn for each question."))
-    temperature: float = field(default=0.8, metadata=about("Of the softmax they are drawn from; every token in play."))
-    max_new_tokens: int = field(default=32, metadata=about("Most tokens of a response; one that is cut is not right."))
+    temperature: float = field(
+        default=0.8, metadata=about("Of the softmax they are drawn from; every token in play.")
+    )
+    max_new_tokens: int = field(
+        default=32, metadata=about("Most tokens of a response; one that is cut is not right.")
+    )
     seed: int = field(default=0, metadata=about("Of questions and responses."))
     batch: int = field(default=16, metadata=about("Questions asked at once: batch · samples rows."))
-    out: str = field(default="", metadata=about("File to write; its journal and statistics lie beside it."))
-    trust_remote_code: bool = field(default=False, metadata=about("Run code that the model's folder brings along."))
+    out: str = field(
+        default="", metadata=about("File to write; its journal and statistics lie beside it.")
+    )
+    trust_remote_code: bool = field(
+        default=False, metadata=about("Run code that the model's folder brings along.")
+    )
     disable_tqdm: bool = field(default=False, metadata=about("Draw no progress bars."))
 
     def check(self) -> None:
@@ -78,7 +90,11 @@ def run(command: str, body, argv: Sequence[str] | None) -> int:
     """Call `body(argv)`; return 0, or 2 after a one-line error, or 130 after Ctrl-C."""
     try:
         body(sys.argv[1:] if argv is None else list(argv))
-    except (ValueError, ImportError, OSError) as error:  # what is asked for is wrong, not installed, not there
+    except (
+        ValueError,
+        ImportError,
+        OSError,
+    ) as error:  # what is asked for is wrong, not installed, not there
         print(f"{command}: error:", " ".join(str(error).split()), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -98,7 +114,11 @@ def fingerprint(model: nn.Module) -> str:
 
 
 def collect(
-    arguments: RolloutArguments, questions: Sequence[Question], model: nn.Module, tokenizer, path: Path
+    arguments: RolloutArguments,
+    questions: Sequence[Question],
+    model: nn.Module,
+    tokenizer,
+    path: Path,
 ) -> list[dict]:
     """Sample and verify responses to the questions; go on with the journal at `path` where there is one.
 
@@ -113,7 +133,12 @@ def collect(
         ValueError: a journal of other weights, template, questions, settings or verifier, or no journal at all.
     """
     greedy = arguments.temperature == 0
-    settings = [fingerprint(model), [q.text for q in questions], arguments.batch, arguments.max_new_tokens]
+    settings = [
+        fingerprint(model),
+        [q.text for q in questions],
+        arguments.batch,
+        arguments.max_new_tokens,
+    ]
     settings += [tokenizer_digest(tokenizer), *_verifier_version()]
     settings += [] if greedy else [arguments.samples, arguments.temperature, arguments.seed]
     name = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
@@ -131,14 +156,18 @@ def collect(
                 1 if greedy else arguments.samples,
                 arguments.temperature,
                 arguments.max_new_tokens,
-                seed=int.from_bytes(hashlib.sha256(f"{arguments.seed} {start}".encode()).digest()[:7]),
+                seed=int.from_bytes(
+                    hashlib.sha256(f"{arguments.seed} {start}".encode()).digest()[:7]
+                ),
             )
             new = [
                 {
                     "run": name,
                     "question": question.text,
                     "answer": question.answer,
-                    "responses": [_verified(response, question, verifier) for response in responses],
+                    "responses": [
+                        _verified(response, question, verifier) for response in responses
+                    ],
                 }
                 for question, responses in zip(asked, drawn, strict=True)
             ]
@@ -157,7 +186,11 @@ def _verifier_version() -> list[str]:
 def _verified(response: Sample, question: Question, verifier) -> dict:
     """Return the record of a response; a cut one is never right: what it would have said is not known."""
     number = extract_number(response.text)
-    right = response.finished and number is not None and verifier.score_answer(number, question.entry) == 1
+    right = (
+        response.finished
+        and number is not None
+        and verifier.score_answer(number, question.entry) == 1
+    )
     return {
         "text": response.text,
         "number": number,
@@ -178,7 +211,11 @@ def _read(path: Path, name: str, questions: Sequence[Question], batch: int) -> l
             record = {}
         if record is None:
             break  # cut short
-        if not isinstance(record, dict) or record.get("run") != name or len(records) == len(questions):
+        if (
+            not isinstance(record, dict)
+            or record.get("run") != name
+            or len(records) == len(questions)
+        ):
             raise ValueError(
                 f"out: expected {path} to be a journal of these weights, template, questions, settings and verifier, "
                 "got another's (remove it, or choose another out)"

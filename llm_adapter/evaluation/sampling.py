@@ -52,12 +52,21 @@ def sample(
         One list of `samples` responses a prompt, the same for the same seed, prompts and machine.
     """
     device = next(model.parameters()).device
-    rows = tokenizer(list(prompts), return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False)
+    rows = tokenizer(
+        list(prompts),
+        return_tensors="pt",
+        padding=True,
+        padding_side="left",
+        add_special_tokens=False,
+    )
     ids, mask = (rows[name].to(device) for name in ("input_ids", "attention_mask"))
     width = ids.shape[1]
     positions = (mask.cumsum(-1) - 1).clamp_min(0)
     past = model(
-        input_ids=ids[:, :-1], attention_mask=mask[:, :-1], position_ids=positions[:, :-1], use_cache=True
+        input_ids=ids[:, :-1],
+        attention_mask=mask[:, :-1],
+        position_ids=positions[:, :-1],
+        use_cache=True,
     ).past_key_values
     past.batch_repeat_interleave(samples)
     ids, mask = (rows.repeat_interleave(samples, 0) for rows in (ids, mask))
@@ -84,11 +93,15 @@ def sample(
                 **law,
             )
             ids, past = out.sequences, out.past_key_values
-            over = torch.isin(ids[:, width:], end).any(-1) | (ids.shape[1] - width >= max_new_tokens)
+            over = torch.isin(ids[:, width:], end).any(-1) | (
+                ids.shape[1] - width >= max_new_tokens
+            )
             found |= dict(zip(alive[over].tolist(), ids[over][:, width:].cpu(), strict=True))
             kept = (~over).nonzero()[:, 0]
             alive, ids = alive[kept], ids[kept]
-            mask = torch.cat([mask[kept], mask.new_ones(len(kept), ids.shape[1] - mask.shape[1])], 1)
+            mask = torch.cat(
+                [mask[kept], mask.new_ones(len(kept), ids.shape[1] - mask.shape[1])], 1
+            )
             past.batch_select_indices(kept)
     texts = [_read(found[row], end.cpu(), tokenizer) for row in range(len(found))]
     return [texts[start : start + samples] for start in range(0, len(texts), samples)]

@@ -15,11 +15,21 @@ from typing import Any
 
 from ..arguments.parser import about
 
-TASKS: dict[str, Callable[[TaskArguments], dict[str, int]]] = {  # reasoning-gym's name: its settings
+TASKS: dict[
+    str, Callable[[TaskArguments], dict[str, int]]
+] = {  # reasoning-gym's name: its settings
     "products": lambda a: {"min_terms": a.operands, "max_terms": a.operands} | _digits(a),
     "chain_sum": lambda a: {"min_terms": a.operands, "max_terms": a.operands} | _digits(a),
-    "gcd": lambda a: {"min_numbers": a.operands, "max_numbers": a.operands, "max_value": a.max_value},
-    "lcm": lambda a: {"min_numbers": a.operands, "max_numbers": a.operands, "max_value": a.max_value},
+    "gcd": lambda a: {
+        "min_numbers": a.operands,
+        "max_numbers": a.operands,
+        "max_value": a.max_value,
+    },
+    "lcm": lambda a: {
+        "min_numbers": a.operands,
+        "max_numbers": a.operands,
+        "max_value": a.max_value,
+    },
 }
 SPLITS = ("train", "held_out")
 HELD_OUT = 4  # one set of operands in four is held out
@@ -33,7 +43,9 @@ class TaskArguments:
 
     task: str = field(metadata=about(f"What is asked: one of {', '.join(TASKS)}."))
     operands: int = field(default=2, metadata=about("Numbers in a question."))
-    digits: int = field(default=1, metadata=about("Digits of each number, of products and chain_sum."))
+    digits: int = field(
+        default=1, metadata=about("Digits of each number, of products and chain_sum.")
+    )
     max_value: int = field(default=20, metadata=about("Largest number, of gcd and lcm."))
 
     def __str__(self) -> str:
@@ -73,9 +85,13 @@ def dataset(arguments: TaskArguments, seed: int = 0):
     try:
         import reasoning_gym
     except ImportError as error:
-        raise ValueError(f"task: expected the package reasoning-gym (pip install reasoning-gym), got {error}") from None
+        raise ValueError(
+            f"task: expected the package reasoning-gym (pip install reasoning-gym), got {error}"
+        ) from None
     # entry i is drawn from seed + i alone, so neighbouring seeds would repeat one another's entries
-    return reasoning_gym.create_dataset(arguments.task, seed=seed * 10**9, **TASKS[arguments.task](arguments))
+    return reasoning_gym.create_dataset(
+        arguments.task, seed=seed * 10**9, **TASKS[arguments.task](arguments)
+    )
 
 
 def is_held_out(text: str) -> bool:
@@ -88,7 +104,9 @@ def is_held_out(text: str) -> bool:
     return hashlib.sha256(str(operands).encode()).digest()[0] % HELD_OUT == 0
 
 
-def draw_questions(arguments: TaskArguments, split: str, count: int | None, seed: int) -> list[Question]:
+def draw_questions(
+    arguments: TaskArguments, split: str, count: int | None, seed: int
+) -> list[Question]:
     """Return `count` different questions of a split, the same for the same seed; None: all there are, `MOST` at most.
 
     Raises:
@@ -108,7 +126,9 @@ def draw_questions(arguments: TaskArguments, split: str, count: int | None, seed
         if index - last > PATIENCE and count is None:
             break
         if index - last > PATIENCE:
-            raise ValueError(f"count: expected at most {len(found)}, the {split} questions of {arguments}, got {count}")
+            raise ValueError(
+                f"count: expected at most {len(found)}, the {split} questions of {arguments}, got {count}"
+            )
     return list(found.values())
 
 
@@ -120,7 +140,9 @@ MARKER = re.compile(  # what announces the answer: "answer: ", "the result … i
     r"|####",
     re.IGNORECASE,
 )
-CLAUSE = re.compile(r"\n\s*\n|\.(?!\d)|;|,\s|\b(?:because|since|as|when|which|where|so|not)\b", re.IGNORECASE)
+CLAUSE = re.compile(
+    r"\n\s*\n|\.(?!\d)|;|,\s|\b(?:because|since|as|when|which|where|so|not)\b", re.IGNORECASE
+)
 SUM = re.compile(
     rf"{NUMBER}(?:[ \t]*(?:[+*/^×÷~]|\bx\b)+[ \t]*\(*{NUMBER}\)*)+"
 )  # an expression that is not yet a number
@@ -144,7 +166,9 @@ def extract_number(text: str) -> str | None:
         return _first(boxed[-1], after=r"=")
     if marks := list(MARKER.finditer(text)):
         clause = CLAUSE.split(text[marks[-1].end() :].lstrip())[0]
-        if (found := _first(re.sub(r"\([^()]*\)", " ", clause), after=r"=|\bis\b|\bequals\b")) is not None:
+        if (
+            found := _first(re.sub(r"\([^()]*\)", " ", clause), after=r"=|\bis\b|\bequals\b")
+        ) is not None:
             return found
     numbers = re.findall(NUMBER, text)
     return _canonical(numbers[-1]) if numbers else None
@@ -153,10 +177,20 @@ def extract_number(text: str) -> str | None:
 def _plain(text: str) -> str:
     """Return the text with ASCII minus signs that are signs, no others, and without what may stand inside a number."""
     text = re.sub(r"[−–‒﹣-]", "-", text)
-    text = text.replace("{,}", ",").replace("\\,", "").replace("\\$", "").replace("$", "").replace("*", " * ")
+    text = (
+        text.replace("{,}", ",")
+        .replace("\\,", "")
+        .replace("\\$", "")
+        .replace("$", "")
+        .replace("*", " * ")
+    )
     text = re.sub(r"^\s*-\s+", "", text, flags=re.MULTILINE)  # a list's bullet
-    text = re.sub(r"(?<![\d)])(?<![\d)] )\b(?:negative|minus)\s+(?=\d)", "-", text, flags=re.IGNORECASE)
-    text = re.sub(r"(?<=[\d)\]])[ \t]*-[ \t]*(?=[\d(-])|(?<=[A-Za-z])-(?=\d)", " ~ ", text)  # an operator, no sign
+    text = re.sub(
+        r"(?<![\d)])(?<![\d)] )\b(?:negative|minus)\s+(?=\d)", "-", text, flags=re.IGNORECASE
+    )
+    text = re.sub(
+        r"(?<=[\d)\]])[ \t]*-[ \t]*(?=[\d(-])|(?<=[A-Za-z])-(?=\d)", " ~ ", text
+    )  # an operator, no sign
     return re.sub(r"-[ \t]+(?=\d)", "-", text)
 
 

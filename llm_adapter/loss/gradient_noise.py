@@ -40,12 +40,16 @@ class HeadGradients:
             self._hidden = inputs[0]
 
         head = output_head(model)
-        with nullcontext() if head is None else head.register_forward_pre_hook(keep):  # without a head, no reading
+        with (
+            nullcontext() if head is None else head.register_forward_pre_hook(keep)
+        ):  # without a head, no reading
             yield
 
     def catch(self, loss: Tensor, batch: Mapping[str, Tensor]) -> None:
         """Let the coming backward pass of `loss`, a mean over the batch's examples, hand over their gradients."""
-        scale: list[Tensor] = []  # by which the trainer multiplies the loss: accumulation steps, fp16
+        scale: list[
+            Tensor
+        ] = []  # by which the trainer multiplies the loss: accumulation steps, fp16
         hidden, self._hidden = self._hidden, None
         if hidden is None or not hidden.requires_grad:
             return
@@ -55,7 +59,9 @@ class HeadGradients:
             if scale:
                 # in shared rows the end of a prompt predicts the first tokens of all its responses: it counts once
                 _, which, times = batch["sources"].unique(return_inverse=True, return_counts=True)
-                rows = gradient.flatten(0, -2)[batch["sources"]].float() / times[which].unsqueeze(-1)
+                rows = gradient.flatten(0, -2)[batch["sources"]].float() / times[which].unsqueeze(
+                    -1
+                )
                 found = example_sums(rows, batch)
                 self._found.append(found * len(found) / scale[0].float())
 

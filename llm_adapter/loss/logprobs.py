@@ -37,7 +37,9 @@ def log_probs_from_head(model: nn.Module, batch: Batch) -> Tensor:
         with torch.autocast(hidden.device.type, enabled=False):
             weight, bias = head.weight.float(), None if head.bias is None else head.bias.float()
             rows = hidden.flatten(0, 1)[batch["sources"]].float()
-            return _chunked(rows, batch["targets"], lambda chunk: F.linear(chunk, weight, bias), len(weight))
+            return _chunked(
+                rows, batch["targets"], lambda chunk: F.linear(chunk, weight, bias), len(weight)
+            )
 
     with _replaced_head(model, forward):
         return _logits(model, batch)
@@ -58,20 +60,32 @@ def choose_log_probs(model: nn.Module, batch: Batch) -> LogProbs:
     model.eval()
     try:
         head, logits = log_probs_from_head(model, batch), log_probs_from_logits(model, batch)
-    except RuntimeError:  # what the model does to its logits does not fit a vector of log-probabilities
+    except (
+        RuntimeError
+    ):  # what the model does to its logits does not fit a vector of log-probabilities
         return log_probs_from_logits
     finally:
         model.train(was_training)
     # bf16 logits carry 8 bits; scaled or capped ones are off by far more than this
-    return log_probs_from_head if torch.allclose(head, logits, rtol=0.02, atol=0.02) else log_probs_from_logits
+    return (
+        log_probs_from_head
+        if torch.allclose(head, logits, rtol=0.02, atol=0.02)
+        else log_probs_from_logits
+    )
 
 
 def _logits(model: nn.Module, batch: Batch) -> Tensor:
-    inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "position_ids") if name in batch}
+    inputs = {
+        name: batch[name]
+        for name in ("input_ids", "attention_mask", "position_ids")
+        if name in batch
+    }
     return model(**inputs, use_cache=False).logits
 
 
-def _chunked(rows: Tensor, targets: Tensor, to_logits: Callable[[Tensor], Tensor], vocabulary: int) -> Tensor:
+def _chunked(
+    rows: Tensor, targets: Tensor, to_logits: Callable[[Tensor], Tensor], vocabulary: int
+) -> Tensor:
     def of_chunk(chunk: Tensor, target: Tensor) -> Tensor:
         return -F.cross_entropy(to_logits(chunk).float(), target, reduction="none")
 
@@ -89,7 +103,9 @@ def output_head(model: CausalLM) -> nn.Module | None:
 
 
 @contextmanager
-def _replaced_head(model: nn.Module, forward: Callable[[nn.Linear, Tensor], Tensor]) -> Iterator[None]:
+def _replaced_head(
+    model: nn.Module, forward: Callable[[nn.Linear, Tensor], Tensor]
+) -> Iterator[None]:
     """Let the output head compute `forward(head, hidden)` within this context; its parameters and hooks stay."""
     head = output_head(model)
     assert isinstance(head, nn.Linear)  # as `choose_log_probs` looked

@@ -19,7 +19,10 @@ STARVED = 0.1  # share of its first value below which a gradient coefficient cou
 
 @torch.no_grad()
 def window_sums(
-    objective: Objective, log_probs: Tensor, log_ratios: tuple[Tensor, Tensor], batch: Mapping[str, Tensor]
+    objective: Objective,
+    log_probs: Tensor,
+    log_ratios: tuple[Tensor, Tensor],
+    batch: Mapping[str, Tensor],
 ) -> dict[str, Tensor]:
     """Return the sums over a batch's examples of what is logged, scalars of float64.
 
@@ -33,7 +36,9 @@ def window_sums(
     chosen, rejected = (values.detach() for values in log_ratios)
     log_probs, per_token = log_probs.detach(), log_probs.detach() / batch["lengths"]
     pull, push = objective.coefficients(chosen, rejected, negatives)
-    first_pull, first_push = objective.coefficients(torch.zeros_like(chosen), torch.zeros_like(rejected), negatives)
+    first_pull, first_push = objective.coefficients(
+        torch.zeros_like(chosen), torch.zeros_like(rejected), negatives
+    )
     weights = push[negatives].abs().double()
     logps_chosen, logps_rejected = split_rows(log_probs, negatives)
     token_chosen, token_rejected = split_rows(per_token, negatives)
@@ -44,7 +49,9 @@ def window_sums(
         "rewards/chosen": beta * chosen,
         "rewards/rejected": beta * lower,
         "rewards/margins": beta * (chosen - lower),
-        "rewards/accuracies": masked_mean((chosen.unsqueeze(-1) > rejected).to(chosen.dtype), negatives),
+        "rewards/accuracies": masked_mean(
+            (chosen.unsqueeze(-1) > rejected).to(chosen.dtype), negatives
+        ),
         "logps/chosen": logps_chosen,
         "logps/rejected": masked_mean(logps_rejected, negatives),
         "logps/chosen_per_token": token_chosen,
@@ -55,12 +62,18 @@ def window_sums(
         "gradient/chosen": pull,
         "gradient/rejected": push.sum(-1),
         "gradient/chosen_starved": (pull.abs() < STARVED * first_pull.abs()).float(),
-        "gradient/rejected_starved": masked_mean((push.abs() < STARVED * first_push.abs()).float(), negatives),
+        "gradient/rejected_starved": masked_mean(
+            (push.abs() < STARVED * first_push.abs()).float(), negatives
+        ),
         "mi/bound": objective.start(negatives) - losses,
         "examples": torch.ones_like(chosen),
     }
     sums = {name: values.double().sum() for name, values in of_examples.items()}
-    return sums | {"weight": weights.sum(), "weight²": weights.square().sum(), "negatives": negatives.sum().double()}
+    return sums | {
+        "weight": weights.sum(),
+        "weight²": weights.square().sum(),
+        "negatives": negatives.sum().double(),
+    }
 
 
 def last_windows(windows: Sequence[dict[str, float]], examples: int) -> list[dict[str, float]]:
@@ -82,7 +95,9 @@ def window_metrics(objective: Objective, *windows: dict[str, float]) -> dict[str
     examples = sums.pop("examples")
     weight, square, count = (sums.pop(name) for name in ("weight", "weight²", "negatives"))
     values = {name: total / examples for name, total in sums.items()}
-    if not objective.theory([math.ceil(count / examples)])["bounds"]:  # some bounds hold for one negative alone
+    if not objective.theory([math.ceil(count / examples)])[
+        "bounds"
+    ]:  # some bounds hold for one negative alone
         del values["mi/bound"]
     if square > 0:
         values |= {"ess/negatives": weight**2 / square, "ess/fraction": weight**2 / square / count}

@@ -19,7 +19,10 @@ import mi_estimators as mi
 LOG_RATIOS = ("sum", "mean")
 NEGATIVES = ("own", "batch")
 Everyone = Callable[[Tensor], Tensor]
-BATCH_MEAN = {"kto": "reference_point", "bco": "shift"}  # losses with a threshold, kept at the batch's mean reward
+BATCH_MEAN = {
+    "kto": "reference_point",
+    "bco": "shift",
+}  # losses with a threshold, kept at the batch's mean reward
 
 
 @dataclass(frozen=True)
@@ -41,14 +44,20 @@ class Objective:
     @property
     def name(self) -> str:
         """The loss in a few characters, for folders and headings."""
-        return self.loss or (self.bound if self.mix == 0.5 or self.bound == "infonce" else f"{self.bound}-{self.mix:g}")
+        return self.loss or (
+            self.bound
+            if self.mix == 0.5 or self.bound == "infonce"
+            else f"{self.bound}-{self.mix:g}"
+        )
 
     @property
     def anchored(self) -> bool:
         """Whether the no-collapse theorem covers the loss: JS, with no label turned round."""
         return self.loss is None and self.bound == "js" and self.label_smoothing == 0
 
-    def losses(self, chosen: Tensor, rejected: Tensor, mask: Tensor, everyone: Everyone | None = None) -> Tensor:
+    def losses(
+        self, chosen: Tensor, rejected: Tensor, mask: Tensor, everyone: Everyone | None = None
+    ) -> Tensor:
         """Return the loss of each example, shape (B,), in nats (IPO: nats²).
 
         Args:
@@ -62,7 +71,10 @@ class Objective:
         if not self.label_smoothing:
             return found
         # as many turns in every process: each may wait for the others in `everyone`
-        most = int(everyone(torch.tensor([float(mask.shape[1])], device=mask.device)).max()) - mask.shape[1]
+        most = (
+            int(everyone(torch.tensor([float(mask.shape[1])], device=mask.device)).max())
+            - mask.shape[1]
+        )
         rejected, mask = F.pad(rejected, (0, most)), F.pad(mask, (0, most))
         turns = (_turned(chosen, rejected, mask, k) for k in range(mask.shape[1]))
         turned = torch.stack([self._losses(*turn, mask, everyone) for turn in turns], -1)
@@ -75,9 +87,13 @@ class Objective:
         if self.negatives == "own":
             return mi.preference_loss(*scores, self.bound, self.mix, mask=mask)
         negatives = everyone(scores[1][mask])  # of the whole batch, of all processes
-        return mi.preference_loss(scores[0], negatives.expand(len(chosen), -1), self.bound, self.mix)
+        return mi.preference_loss(
+            scores[0], negatives.expand(len(chosen), -1), self.bound, self.mix
+        )
 
-    def _paired(self, loss: str, chosen: Tensor, rejected: Tensor, mask: Tensor, everyone: Everyone) -> Tensor:
+    def _paired(
+        self, loss: str, chosen: Tensor, rejected: Tensor, mask: Tensor, everyone: Everyone
+    ) -> Tensor:
         """Return the mean over an example's negatives of a loss of pairs."""
         pairs, options = (chosen.unsqueeze(-1).expand_as(rejected)[mask], rejected[mask]), {}
         if threshold := BATCH_MEAN.get(loss):
@@ -98,7 +114,9 @@ class Objective:
         """
         with torch.enable_grad():
             at = chosen.detach().requires_grad_(), rejected.detach().requires_grad_()
-            pull, push = torch.autograd.grad(self.losses(*at, mask).sum(), at, materialize_grads=True)
+            pull, push = torch.autograd.grad(
+                self.losses(*at, mask).sum(), at, materialize_grads=True
+            )
         return -pull / self.beta, push / self.beta
 
     def start(self, mask: Tensor, everyone: Everyone | None = None) -> Tensor:
@@ -132,7 +150,9 @@ class Objective:
             else round(self.start(mask, lambda own: own).mean().item(), 12) + 0.0,  # no −0
             "loss_floor": self._floor(),
             "anchor": mi.preference_anchor(self.mix) if self.anchored else None,
-            "no_collapse_interval": list(mi.no_collapse_interval(self.mix)) if self.anchored else None,
+            "no_collapse_interval": list(mi.no_collapse_interval(self.mix))
+            if self.anchored
+            else None,
             "bounds": self._bounds(max(counts)),
         }
 
@@ -153,7 +173,11 @@ class Objective:
             return f"the information between the responses of a {whose} and which one was chosen, at most ln(K + 1)"
         if self.bound == "dv":
             pair = self.mix == 0.5 and most == 1 and self.negatives == "own"
-            return "the information between an ordered pair and its label, at most ln 2; no KL" if pair else None
+            return (
+                "the information between an ordered pair and its label, at most ln 2; no KL"
+                if pair
+                else None
+            )
         mixed = f"Q = {1 - self.mix:g} P + {self.mix:g} R, P and R the laws of chosen and rejected responses"
         return f"{mi.DIVERGENCES[self.bound].divergence}, {mixed}"
 
@@ -167,7 +191,9 @@ def _turned(chosen: Tensor, rejected: Tensor, mask: Tensor, k: int) -> tuple[Ten
     """Return the examples with the chosen and the k-th rejected response exchanged, where there is a k-th one."""
     there, other = mask[:, k], rejected[:, k]
     lower = torch.where(there, chosen, other).unsqueeze(-1)
-    return torch.where(there, other, chosen), torch.cat([rejected[:, :k], lower, rejected[:, k + 1 :]], -1)
+    return torch.where(there, other, chosen), torch.cat(
+        [rejected[:, :k], lower, rejected[:, k + 1 :]], -1
+    )
 
 
 def of_all_processes(values: Tensor) -> Tensor:

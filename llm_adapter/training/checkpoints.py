@@ -67,7 +67,9 @@ class ResumableTrainer(Trainer):
     @contextmanager
     def _catching_signals(self) -> Iterator[None]:
         def note(number: int, _) -> None:
-            if self.stopped_by and self.args.world_size == 1:  # launchers pass a terminal's Ctrl-C on a second time
+            if (
+                self.stopped_by and self.args.world_size == 1
+            ):  # launchers pass a terminal's Ctrl-C on a second time
                 raise KeyboardInterrupt
             self.stopped_by = signal.Signals(number)
 
@@ -100,8 +102,12 @@ class ResumableTrainer(Trainer):
     def _issue_warnings_after_load(self, load_result) -> None:
         """Warn of weights that a checkpoint lacks, but of none that is another one's: those are saved once."""
         once = dict(self.model.named_parameters())
-        shared = {name for name, _ in self.model.named_parameters(remove_duplicate=False)} - once.keys()
-        load_result.missing_keys[:] = [name for name in load_result.missing_keys if name not in shared]
+        shared = {
+            name for name, _ in self.model.named_parameters(remove_duplicate=False)
+        } - once.keys()
+        load_result.missing_keys[:] = [
+            name for name in load_result.missing_keys if name not in shared
+        ]
         super()._issue_warnings_after_load(load_result)
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
@@ -159,7 +165,9 @@ class ResumableTrainer(Trainer):
 
     def _save_window(self, folder: Path) -> None:
         tensors, values = self.window()
-        tensors = {name: tensor.contiguous() for name, tensor in tensors.items()} | {"trainer.loss": self._tr_loss}
+        tensors = {name: tensor.contiguous() for name, tensor in tensors.items()} | {
+            "trainer.loss": self._tr_loss
+        }
         values = values | {"trainer.logged": self._globalstep_last_logged}
         folder.mkdir(parents=True, exist_ok=True)
         save_file(tensors, folder / self._window_name(), {"values": json.dumps(values)})

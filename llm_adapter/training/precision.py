@@ -28,7 +28,11 @@ def optimizer(args) -> tuple[type[torch.optim.Optimizer], dict] | None:
     Raises:
         ValueError: the package that has it is not installed.
     """
-    options = {"lr": args.learning_rate, "betas": (args.adam_beta1, args.adam_beta2), "eps": args.adam_epsilon}
+    options = {
+        "lr": args.learning_rate,
+        "betas": (args.adam_beta1, args.adam_beta2),
+        "eps": args.adam_epsilon,
+    }
     try:
         if args.rounding == "kahan":
             from optimi import AdamW
@@ -84,7 +88,9 @@ def watched(model: nn.Module) -> list[tuple[Tensor, Tensor]]:
     found = []
     for parameter in parameters:
         size = parameter.numel()  # 0 in a process that holds no part of it
-        indices = torch.randint(max(size, 1), (math.ceil(size * share),), generator=generator).to(parameter.device)
+        indices = torch.randint(max(size, 1), (math.ceil(size * share),), generator=generator).to(
+            parameter.device
+        )
         found.append((parameter.flatten()[indices], indices))
     return found
 
@@ -108,12 +114,18 @@ class SurvivingUpdates(TrainerCallback):
         self._before = []
         if max(float(group["lr"]) for group in optimizer.param_groups) > 0:
             self._before = [
-                (values, gradients != 0) for values, gradients in self._read(model) if gradients is not None
+                (values, gradients != 0)
+                for values, gradients in self._read(model)
+                if gradients is not None
             ]
 
     def on_optimizer_step(self, args, state, control, model: nn.Module, **kwargs):
         """Count the weights that changed."""
-        after = [values for values, gradients in self._read(model) if gradients is not None] if self._before else []
+        after = (
+            [values for values, gradients in self._read(model) if gradients is not None]
+            if self._before
+            else []
+        )
         assert self._counts is not None  # since `on_train_begin`
         for (before, moved), now in zip(self._before, after, strict=True):
             self._counts += torch.stack([((now != before) & moved).sum(), moved.sum()])

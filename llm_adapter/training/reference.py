@@ -63,9 +63,15 @@ class Cache:
                 raise ValueError("values that do not have their checksum")
         except Exception as error:  # whatever a damaged file makes safetensors say
             reason = " ".join(str(error).split())
-            print(f"reference cache: expected {path} to be whole, got: {reason}; computed anew", file=sys.stderr)
+            print(
+                f"reference cache: expected {path} to be whole, got: {reason}; computed anew",
+                file=sys.stderr,
+            )
             return None
-        return [tuple(part.tolist()) for part in values.split([len(example.completions) for example in examples])]
+        return [
+            tuple(part.tolist())
+            for part in values.split([len(example.completions) for example in examples])
+        ]
 
     def save(self, examples: Sequence[TokenizedExample], values: Values) -> None:
         """Keep values; a folder that cannot be written is said in one line and left alone."""
@@ -88,13 +94,21 @@ class Reference:
     def __init__(self, model: CausalLM, args, accelerator: Accelerator) -> None:
         live = not args.precompute_ref_log_probs and not args.lora_rank
         self._accelerator = accelerator
-        self._frozen = sharded(copy.deepcopy(model).requires_grad_(False), accelerator) if live else None
-        folder = cache_folder(args.reference_cache, "references") if args.precompute_ref_log_probs else None
+        self._frozen = (
+            sharded(copy.deepcopy(model).requires_grad_(False), accelerator) if live else None
+        )
+        folder = (
+            cache_folder(args.reference_cache, "references")
+            if args.precompute_ref_log_probs
+            else None
+        )
         if folder and args.process_index == 0:
             names = ("weights", "bf16", "fp16", "tf32", "row_layout")
             settings = {name: getattr(args, name) for name in names} | {"device": args.device.type}
             settings["attention"] = getattr(model.config, "_attn_implementation", None)
-            settings["engine"] = accelerator.distributed_type if _has_own_precision(accelerator) else None
+            settings["engine"] = (
+                accelerator.distributed_type if _has_own_precision(accelerator) else None
+            )
             self.cache = Cache(folder, model_digest(model, settings))
         else:
             self.cache = None
@@ -105,7 +119,9 @@ class Reference:
         model = self._frozen or model
         inner, was_training = self._accelerator.unwrap_model(model), model.training
         off = inner.disable_adapter() if hasattr(inner, "disable_adapter") else nullcontext()
-        cast = nullcontext() if _has_own_precision(self._accelerator) else self._accelerator.autocast()
+        cast = (
+            nullcontext() if _has_own_precision(self._accelerator) else self._accelerator.autocast()
+        )
         model.eval()
         try:
             with off, cast:
@@ -130,7 +146,9 @@ def sharded(model: CausalLM, accelerator: Accelerator) -> nn.Module:
     """
     if accelerator.distributed_type == DistributedType.DEEPSPEED:
         if any(hasattr(parameter, "ds_id") for parameter in model.parameters()):
-            raise ValueError("zero3_init_flag: expected false (the reference runs before the engine), got true")
+            raise ValueError(
+                "zero3_init_flag: expected false (the reference runs before the engine), got true"
+            )
         rounded = torch.bfloat16 if accelerator.mixed_precision == "bf16" else model.dtype
         return cast_parameters(model.to(accelerator.device), rounded)
     if accelerator.distributed_type != DistributedType.FSDP:
@@ -161,15 +179,21 @@ def with_reference(
         values = _computed(examples, log_probs, args)
         if cache and args.process_index == 0:
             cache.save(examples, values)
-    return [replace(example, reference=each) for example, each in zip(examples, values, strict=True)]
+    return [
+        replace(example, reference=each) for example, each in zip(examples, values, strict=True)
+    ]
 
 
 def _computed(examples: Sequence[TokenizedExample], log_probs: LogProbs, args) -> Values:
-    longest_first = sorted(range(len(examples)), key=lambda i: -max(map(len, examples[i].completions)))
+    longest_first = sorted(
+        range(len(examples)), key=lambda i: -max(map(len, examples[i].completions))
+    )
     size, processes = args.per_device_eval_batch_size, args.world_size
     batches = [longest_first[start : start + size] for start in range(0, len(examples), size)]
     found = []
-    rounds = range(0, len(batches), processes)  # all processes go through all: sharded models meet in each
+    rounds = range(
+        0, len(batches), processes
+    )  # all processes go through all: sharded models meet in each
     for start in tqdm(rounds, "reference", disable=args.disable_tqdm, leave=False):
         mine = start + args.process_index
         indices = batches[min(mine, len(batches) - 1)]
@@ -183,10 +207,19 @@ def _computed(examples: Sequence[TokenizedExample], log_probs: LogProbs, args) -
 
 def model_digest(model: CausalLM, settings: dict) -> str:
     """Return the hash of a model's content, without LoRA adapters, and of the settings it computes under."""
-    config = {name: value for name, value in model.config.to_dict().items() if name not in ("_name_or_path", "dtype")}
-    code = [FORMAT, *(hashlib.sha256(path.read_bytes()).hexdigest() for path in _remote_code(model))]
+    config = {
+        name: value
+        for name, value in model.config.to_dict().items()
+        if name not in ("_name_or_path", "dtype")
+    }
+    code = [
+        FORMAT,
+        *(hashlib.sha256(path.read_bytes()).hexdigest() for path in _remote_code(model)),
+    ]
     versions = [metadata.version(name) for name in ("torch", "transformers")]
-    digest = hashlib.sha256(json.dumps([config, settings, code, versions], sort_keys=True, default=str).encode())
+    digest = hashlib.sha256(
+        json.dumps([config, settings, code, versions], sort_keys=True, default=str).encode()
+    )
     for name, tensor in sorted(model.state_dict().items()):
         if "lora_" not in name:
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -197,8 +230,14 @@ def model_digest(model: CausalLM, settings: dict) -> str:
 def _remote_code(model: nn.Module) -> list[Path]:
     """Return the files of code that the model brought along (`trust_remote_code`), by name."""
     packages = {f"{type(part).__module__.rpartition('.')[0]}." for part in model.modules()}
-    brought = tuple(name for name in packages if name.startswith(f"{TRANSFORMERS_DYNAMIC_MODULE_NAME}."))
-    files = {getattr(module, "__file__", None) for name, module in sys.modules.items() if name.startswith(brought)}
+    brought = tuple(
+        name for name in packages if name.startswith(f"{TRANSFORMERS_DYNAMIC_MODULE_NAME}.")
+    )
+    files = {
+        getattr(module, "__file__", None)
+        for name, module in sys.modules.items()
+        if name.startswith(brought)
+    }
     return sorted(Path(file) for file in files if file)
 
 

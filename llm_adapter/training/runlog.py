@@ -83,7 +83,10 @@ class Table(TrainerCallback):
         prefix = "eval_" if "eval_loss" in logs else ""
         if not state.is_world_process_zero or f"{prefix}loss" not in logs:
             return
-        values = {**{key.removeprefix(prefix): value for key, value in logs.items()}, "step": state.global_step}
+        values = {
+            **{key.removeprefix(prefix): value for key, value in logs.items()},
+            "step": state.global_step,
+        }
         row = "".join(form.format(values[key]) for key, form in COLUMNS.values() if key in values)
         say(row + ("  (evaluation)" if prefix else ""))
 
@@ -105,14 +108,23 @@ def summary(run: dict, logs: list[dict]) -> str:
     plateau, interval = "no plateau", "no interval"
     if run["no_collapse_interval"]:
         low, high = run["no_collapse_interval"]
-        plateau, interval = f"plateau −ln(1 − mix) = {run['anchor']:+.4f}", f"no collapse in [{low:+.4f}, {high:+.4f}]"
+        plateau, interval = (
+            f"plateau −ln(1 − mix) = {run['anchor']:+.4f}",
+            f"no collapse in [{low:+.4f}, {high:+.4f}]",
+        )
     lines = (
-        ("first loss", f"{logs[0]['loss']:.4f}", f"{_start(run['loss_start'])} where policy = reference"),
+        (
+            "first loss",
+            f"{logs[0]['loss']:.4f}",
+            f"{_start(run['loss_start'])} where policy = reference",
+        ),
         ("last loss", f"{logs[-1]['loss']:.4f}", _floor(run["loss_floor"])),
         ("last chosen reward", f"{rewards[-1]:+.4f}", plateau),
         ("chosen rewards seen", f"{min(rewards):+.4f} … {max(rewards):+.4f}", interval),
     )
-    return "\n".join(f"{name:<20} {measured:>20}   theory: {said}" for name, measured, said in lines)
+    return "\n".join(
+        f"{name:<20} {measured:>20}   theory: {said}" for name, measured, said in lines
+    )
 
 
 def _start(start: float | None) -> str:

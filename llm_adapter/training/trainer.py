@@ -27,7 +27,10 @@ from .checkpoints import ResumableTrainer
 from .reference import Reference, sharded, with_reference
 from .runlog import append_json_line, say
 
-START_NOISE = {True: 1e-3, False: 0.1}  # nats a √token, in float32 and below; benchmarks.llm.start_noise measures it
+START_NOISE = {
+    True: 1e-3,
+    False: 0.1,
+}  # nats a √token, in float32 and below; benchmarks.llm.start_noise measures it
 
 
 class RunFailed(RuntimeError):
@@ -61,25 +64,43 @@ class PreferenceTrainer(ResumableTrainer):
             processing_class=processing_class,
             optimizer_cls_and_kwargs=precision.optimizer(args),
         )
-        self.label_names = ["targets"]  # present in every batch, so evaluation goes through compute_loss
-        self.model_accepts_loss_kwargs = False  # a batch's mean is returned: Trainer divides it by the accumulation
+        self.label_names = [
+            "targets"
+        ]  # present in every batch, so evaluation goes through compute_loss
+        self.model_accepts_loss_kwargs = (
+            False  # a batch's mean is returned: Trainer divides it by the accumulation
+        )
         self.objective = args.objective()
         self._checked = False
         self._metrics = self.output / "metrics.jsonl"
         self._head_gradients = HeadGradients()
         self._alerts: dict[str, str] = {}  # those of the last training log
-        self._recent: list[dict[str, float]] = []  # the sums of the last training logs that alerts look at
-        self._sums: dict[str, dict[str, Tensor]] = {"": {}, "eval_": {}}  # since the last log, over examples
+        self._recent: list[
+            dict[str, float]
+        ] = []  # the sums of the last training logs that alerts look at
+        self._sums: dict[str, dict[str, Tensor]] = {
+            "": {},
+            "eval_": {},
+        }  # since the last log, over examples
         self._updates = precision.SurvivingUpdates()
         self.add_callback(self._updates)
         self.reference = Reference(model, args, self.accelerator)
         self.model = self.model_wrapped = sharded(model, self.accelerator)
-        self.log_probs = choose_log_probs(self.model, self._prepare_inputs(self.data_collator(train_dataset[:1])))
-        chosen = choose_collate(args.row_layout, model.config, train_dataset, self._initial_log_probs)
+        self.log_probs = choose_log_probs(
+            self.model, self._prepare_inputs(self.data_collator(train_dataset[:1]))
+        )
+        chosen = choose_collate(
+            args.row_layout, model.config, train_dataset, self._initial_log_probs
+        )
         self.row_layout = next(name for name, collated in LAYOUTS.items() if collated is chosen)
         self.data_collator = partial(chosen, **self.data_collator.keywords)
         if args.precompute_ref_log_probs:
-            known = partial(with_reference, log_probs=self._reference_batch, args=args, cache=self.reference.cache)
+            known = partial(
+                with_reference,
+                log_probs=self._reference_batch,
+                args=args,
+                cache=self.reference.cache,
+            )
             self.train_dataset = known(train_dataset)
             self.eval_dataset = known(eval_dataset) if eval_dataset else None
 
@@ -94,15 +115,23 @@ class PreferenceTrainer(ResumableTrainer):
 
     def _reference_batch(self, examples: Sequence[TokenizedExample]) -> tuple[Tensor, Tensor]:
         batch = self._prepare_inputs(self.data_collator(examples))
-        return split_rows(self.reference.log_probs(self.model, batch, self.log_probs), batch["negatives"])
+        return split_rows(
+            self.reference.log_probs(self.model, batch, self.log_probs), batch["negatives"]
+        )
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Return the batch's mean preference loss and add its metrics to the running sums."""
         negatives = inputs["negatives"]
         reading = model.training and self._reads_gradients()
         live = "reference" not in inputs
-        reference = self.reference.log_probs(model, inputs, self.log_probs) if live else inputs["reference"]
-        with self._head_gradients.watching(model, self.state.global_step) if reading else nullcontext():
+        reference = (
+            self.reference.log_probs(model, inputs, self.log_probs) if live else inputs["reference"]
+        )
+        with (
+            self._head_gradients.watching(model, self.state.global_step)
+            if reading
+            else nullcontext()
+        ):
             log_probs = sum_responses(self.log_probs(model, inputs), inputs["lengths"])
         log_ratios = log_probs - reference
         if self.objective.log_ratio == "mean":
@@ -135,11 +164,16 @@ class PreferenceTrainer(ResumableTrainer):
         In bf16 a log-probability depends a little on the rows beside it, which is noise and no error; the first
         comparison is free of it.
         """
-        exact = not (self.args.bf16 or self.args.fp16 or self.args.tf32) and self.model.dtype == torch.float32
+        exact = (
+            not (self.args.bf16 or self.args.fp16 or self.args.tf32)
+            and self.model.dtype == torch.float32
+        )
         same_rows = self.reference.log_probs(model, inputs, self.log_probs)
         scale = inputs["lengths"] if self.objective.log_ratio == "mean" else 1
         negatives = inputs["negatives"]
-        measured = self.objective.losses(*split_rows((log_probs - same_rows) / scale, negatives), negatives)
+        measured = self.objective.losses(
+            *split_rows((log_probs - same_rows) / scale, negatives), negatives
+        )
         loss, theory = measured.mean().item(), self.objective.start(negatives).mean().item()
         tolerance = max(1.0, self.args.beta) * (1e-4 if exact else 1e-3)
         if not abs(loss - theory) <= tolerance:
@@ -183,8 +217,14 @@ class PreferenceTrainer(ResumableTrainer):
 
     def window(self):
         """Return what a checkpoint keeps: the sums since the last log, what its alerts saw, metrics.jsonl's length."""
-        tensors = {f"{prefix}sums.{name}": value for prefix, sums in self._sums.items() for name, value in sums.items()}
-        values: dict[str, Any] = {"sums": {prefix: list(sums) for prefix, sums in self._sums.items()}}
+        tensors = {
+            f"{prefix}sums.{name}": value
+            for prefix, sums in self._sums.items()
+            for name, value in sums.items()
+        }
+        values: dict[str, Any] = {
+            "sums": {prefix: list(sums) for prefix, sums in self._sums.items()}
+        }
         values |= {"alerts": self._alerts, "recent": self._recent}
         if self.is_world_process_zero():
             values["metrics"] = self._metrics.stat().st_size if self._metrics.exists() else 0
@@ -199,7 +239,9 @@ class PreferenceTrainer(ResumableTrainer):
         self._head_gradients.set_state(tensors)
         self._updates.set_state(tensors)
         self._alerts, self._recent = values["alerts"], values["recent"]
-        if self._metrics.exists() and self._metrics.stat().st_size > values.get("metrics", math.inf):
+        if self._metrics.exists() and self._metrics.stat().st_size > values.get(
+            "metrics", math.inf
+        ):
             os.truncate(self._metrics, values["metrics"])
 
     def _find_alerts(self) -> dict[str, str]:

@@ -60,7 +60,9 @@ def tuba(
     (0.192745, 0.192745)
     """
     _validate.joint_and_product(joint, product, log_p, log_q)
-    joint_baseline, product_baseline = log_baseline if isinstance(log_baseline, tuple) else (log_baseline, log_baseline)
+    joint_baseline, product_baseline = (
+        log_baseline if isinstance(log_baseline, tuple) else (log_baseline, log_baseline)
+    )
     return nwj(_over(joint, joint_baseline), _over(product, product_baseline), log_p, log_q)
 
 
@@ -119,7 +121,9 @@ def interpolated(
     alpha = _validate.number("alpha", alpha, low=0, high=1, closed="[]")
     n = _validate.scores("scores", scores, dims=2).shape[-1]
     if scores.shape[-2] != n or n < 2:
-        raise ValueError(f"scores: expected square matrices of at least 2 rows, got shape {tuple(scores.shape)}")
+        raise ValueError(
+            f"scores: expected square matrices of at least 2 rows, got shape {tuple(scores.shape)}"
+        )
     positives = scores.diagonal(dim1=-2, dim2=-1)
     if log_weights is None:
         log_weights = torch.full((n,), -math.log(n), dtype=scores.dtype, device=scores.device)
@@ -135,7 +139,9 @@ def interpolated(
     log_rest = torch.log1p(-log_weights.exp())  # the mass of the other rows
     log_m = _leave_one_out(scores + log_weights.unsqueeze(-2)) - log_rest.unsqueeze(-2)
     baseline = torch.logaddexp(_log(alpha) + log_m, (_log(1 - alpha) + log_a).unsqueeze(-1))
-    log_pairs = joint_and_product(log_weights.unsqueeze(-1) + log_weights.unsqueeze(-2))[1].log_softmax(-1)
+    log_pairs = joint_and_product(log_weights.unsqueeze(-1) + log_weights.unsqueeze(-2))[
+        1
+    ].log_softmax(-1)
     reward = joint_and_product(scores.diagonal(dim1=-2, dim2=-1).unsqueeze(-1) - baseline)[1]
     penalty = (log_m - baseline).diagonal(dim1=-2, dim2=-1).exp()
     return 1 + mean(reward, log_pairs) - mean(penalty, (log_weights + log_rest).log_softmax(-1))
@@ -148,7 +154,9 @@ def _log(share: float) -> float:
 def _leave_one_out(scores: Tensor) -> Tensor:
     """Return ln Σ_{k ≠ j} e^{T_k} for every j of the last dimension, without cancellation."""
     total = scores.logsumexp(-1, keepdim=True)
-    top = torch.zeros_like(scores, dtype=torch.bool).scatter(-1, scores.argmax(-1, keepdim=True), True)
+    top = torch.zeros_like(scores, dtype=torch.bool).scatter(
+        -1, scores.argmax(-1, keepdim=True), True
+    )
     rest = scores.masked_fill(top, -math.inf).logsumexp(-1, keepdim=True)
     # Every share but the largest is at most one half, so that 1 − share loses nothing.
     share = (scores - total).exp().masked_fill(top, 0.0)

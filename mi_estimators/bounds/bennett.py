@@ -63,7 +63,12 @@ def bridge(
 
 
 def _bridge_equation(
-    shift: Tensor, joint: Tensor, product: Tensor, log_p: Tensor | None, log_q: Tensor | None, log_odds: float
+    shift: Tensor,
+    joint: Tensor,
+    product: Tensor,
+    log_p: Tensor | None,
+    log_q: Tensor | None,
+    log_odds: float,
 ) -> tuple[Tensor, Tensor]:
     """Return ln ν E_Q σ(u) − ln E_P σ(−u), which decreases in the shift, and its slope, in [−2, 0)."""
     threshold = shift.unsqueeze(-1) + log_odds
@@ -79,7 +84,11 @@ def _log_mean_sigmoid(u: Tensor, log_weights: Tensor | None) -> tuple[Tensor, Te
     log_sigmoid = logsigmoid(u)
     largest = on_support(log_sigmoid.detach(), log_weights, -math.inf).amax(-1, keepdim=True)
     shares = (log_sigmoid - largest).exp_()  # one exponential for both means
-    weighted = shares / u.shape[-1] if log_weights is None else on_support(shares, log_weights) * log_weights.exp()
+    weighted = (
+        shares / u.shape[-1]
+        if log_weights is None
+        else on_support(shares, log_weights) * log_weights.exp()
+    )
     first, second = weighted.sum(-1), torch.linalg.vecdot(weighted.detach(), shares.detach())
     largest = largest.squeeze(-1)
     return largest + first.log(), 1 - largest.exp() * second / first.detach()
@@ -90,8 +99,12 @@ def _bridge_shift(
 ) -> Tensor:
     """Return the root by Newton's method from DV's ln E_Q eᵀ, bisecting where a step leaves the bracket or grows."""
     # At the least score of all the excess is ≥ 0, at the largest ≤ 0.
-    low = torch.minimum(*(on_support(t, w, math.inf).amin(-1) for t, w in ((joint, log_p), (product, log_q))))
-    high = torch.maximum(*(on_support(t, w, -math.inf).amax(-1) for t, w in ((joint, log_p), (product, log_q))))
+    low = torch.minimum(
+        *(on_support(t, w, math.inf).amin(-1) for t, w in ((joint, log_p), (product, log_q)))
+    )
+    high = torch.maximum(
+        *(on_support(t, w, -math.inf).amax(-1) for t, w in ((joint, log_p), (product, log_q)))
+    )
     shift, length = log_mean_exp(product, log_q).clamp(low, high), high - low
     for _ in range(100):
         excess, slope = _bridge_equation(shift, joint, product, log_p, log_q, log_odds)

@@ -59,7 +59,9 @@ def gather(tensor: Shaped[Tensor, "n ..."], group: Any = None) -> Shaped[Tensor,
     rows = [torch.empty_like(own) for _ in range(dist.get_world_size(group))]
     dist.all_gather(rows, own, group=group)
     if not _validate.all_true(torch.cat(rows) == own):
-        raise ValueError(f"tensor: expected as many rows on every process, got {torch.cat(rows).tolist()}")
+        raise ValueError(
+            f"tensor: expected as many rows on every process, got {torch.cat(rows).tolist()}"
+        )
     return _Gather.apply(tensor.contiguous(), group)  # pyright: ignore[reportReturnType]
 
 

@@ -43,7 +43,11 @@ class FDivergence:
     reference: str
 
     def __call__(
-        self, joint: Tensor, product: Tensor, log_p: Tensor | None = None, log_q: Tensor | None = None
+        self,
+        joint: Tensor,
+        product: Tensor,
+        log_p: Tensor | None = None,
+        log_q: Tensor | None = None,
     ) -> Tensor:
         """Return E_P[reward(T)] − E_Q[penalty(T)], a lower bound of the divergence, tight at T = ln dP/dQ.
 

@@ -15,7 +15,9 @@ from torch import Tensor
 from .. import _validate
 
 
-def mean(values: Float[Tensor, "*batch n"], log_weights: Float[Tensor, "*#batch n"] | None = None) -> Tensor:
+def mean(
+    values: Float[Tensor, "*batch n"], log_weights: Float[Tensor, "*#batch n"] | None = None
+) -> Tensor:
     """Return E[values] over the last dimension.
 
     Args:
@@ -41,7 +43,9 @@ def mean(values: Float[Tensor, "*batch n"], log_weights: Float[Tensor, "*#batch 
     return (on_support(values, log_weights) * log_weights.exp()).sum(-1)
 
 
-def log_mean_exp(values: Float[Tensor, "*batch n"], log_weights: Float[Tensor, "*#batch n"] | None = None) -> Tensor:
+def log_mean_exp(
+    values: Float[Tensor, "*batch n"], log_weights: Float[Tensor, "*#batch n"] | None = None
+) -> Tensor:
     """Return ln E[exp(values)] over the last dimension, computed in log space.
 
     Args, Returns, Raises: as for `mean`.

@@ -59,7 +59,9 @@ def mine(
     new = log_mean.detach()
     if log_ema is not None:
         if _validate.scores("log_ema", log_ema, dims=0).shape != new.shape:
-            raise ValueError(f"log_ema: expected shape {tuple(new.shape)}, got {tuple(log_ema.shape)}")
+            raise ValueError(
+                f"log_ema: expected shape {tuple(new.shape)}, got {tuple(log_ema.shape)}"
+            )
         log_decay = math.log(decay) if decay > 0 else -math.inf
         new = torch.logaddexp(log_decay + log_ema.detach(), math.log1p(-decay) + new)
     # ∇ of E_Q eᵀ/Z̄ is (batch mean/Z̄) · ∇ ln E_Q eᵀ: the ratio is a number, at most 1/(1 − decay).

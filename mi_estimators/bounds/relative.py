@@ -67,9 +67,13 @@ def log_shares(mix: float) -> tuple[float, float]:
     return math.log1p(-mix) if _validate.mix(mix) < 1 else -math.inf, math.log(mix)
 
 
-def mixed_product(joint: Tensor, product: Tensor, log_own: Tensor, log_other: Tensor) -> tuple[Tensor, Tensor]:
+def mixed_product(
+    joint: Tensor, product: Tensor, log_own: Tensor, log_other: Tensor
+) -> tuple[Tensor, Tensor]:
     """Return the atoms of Q_α and their log-weights: P's scores and weights, then Q's."""
-    batch = np.broadcast_shapes(joint.shape[:-1], product.shape[:-1], log_own.shape[:-1], log_other.shape[:-1])
+    batch = np.broadcast_shapes(
+        joint.shape[:-1], product.shape[:-1], log_own.shape[:-1], log_other.shape[:-1]
+    )
 
     def joined(first: Tensor, second: Tensor) -> Tensor:
         return torch.cat([first.expand(*batch, -1), second.expand(*batch, -1)], -1)
@@ -80,7 +84,9 @@ def mixed_product(joint: Tensor, product: Tensor, log_own: Tensor, log_other: Te
 def _uniform(scores: Tensor, log_weights: Tensor | None) -> Tensor:
     if log_weights is not None:
         return log_weights
-    return torch.full(scores.shape[-1:], -math.log(scores.shape[-1]), dtype=scores.dtype, device=scores.device)
+    return torch.full(
+        scores.shape[-1:], -math.log(scores.shape[-1]), dtype=scores.dtype, device=scores.device
+    )
 
 
 def log_ratio_to_relative(scores: Float[Tensor, "*batch"], mix: float) -> Float[Tensor, "*batch"]:
@@ -135,7 +141,9 @@ def relative_to_log_ratio(scores: Float[Tensor, "*batch"], mix: float) -> Float[
     _values(scores)
     below = -log_own - scores
     if not _validate.all_true(below > 0):
-        raise ValueError(f"scores: expected log-ratios below −ln(1 − mix) = {-log_own:g}, got one at or above it")
+        raise ValueError(
+            f"scores: expected log-ratios below −ln(1 − mix) = {-log_own:g}, got one at or above it"
+        )
     return log_other + scores - torch.log(-torch.expm1(-below))
 
 

@@ -41,7 +41,9 @@ def joint_and_product(
     """
     n = matrix.shape[-1]
     if matrix.shape[-2:] != (n, n):
-        raise ValueError(f"matrix: expected square matrices in the last two dimensions, got {tuple(matrix.shape)}")
+        raise ValueError(
+            f"matrix: expected square matrices in the last two dimensions, got {tuple(matrix.shape)}"
+        )
     # Dropping the first entry leaves n − 1 runs of n + 1 entries that end on the diagonal: a view, not a gather.
     runs = matrix.flatten(-2)[..., 1:].unflatten(-1, (n - 1, n + 1))
     return matrix.diagonal(dim1=-2, dim2=-1), runs[..., :-1].flatten(-2)
@@ -109,7 +111,9 @@ def rolled(n: int, k: int, generator: torch.Generator | None = None) -> Int[Tens
     return (torch.arange(n) + shifts[:, None]) % n
 
 
-def resampled(n: int, k: int, size: int, generator: torch.Generator | None = None) -> Int[Tensor, "k n"]:
+def resampled(
+    n: int, k: int, size: int, generator: torch.Generator | None = None
+) -> Int[Tensor, "k n"]:
     """Draw partners from a second, independent sample y′ of `size` rows, without replacement within a row of the table.
 
     Each row of the table makes n *independent* pairs from Q, as `rolled` and `deranged` cannot, whose pairs share rows.
@@ -130,10 +134,14 @@ def resampled(n: int, k: int, size: int, generator: torch.Generator | None = Non
     [[0, 1]]
     """
     n, size = _validate.count("n", n), _validate.count("size", size, low=n)
-    return torch.stack([torch.randperm(size, generator=generator)[:n] for _ in range(_validate.count("k", k))])
+    return torch.stack(
+        [torch.randperm(size, generator=generator)[:n] for _ in range(_validate.count("k", k))]
+    )
 
 
-def pair_scores(critic: Critic, x: Shaped[Tensor, "n ..."], y: Shaped[Tensor, "n ..."]) -> Float[Tensor, " n"]:
+def pair_scores(
+    critic: Critic, x: Shaped[Tensor, "n ..."], y: Shaped[Tensor, "n ..."]
+) -> Float[Tensor, " n"]:
     """Score pairs row by row: T(x_i, y_i), in nats.
 
     Args:
@@ -160,12 +168,17 @@ def pair_scores(critic: Critic, x: Shaped[Tensor, "n ..."], y: Shaped[Tensor, "n
         return vmap(score, randomness="different")(x, y)
     scores = by_row(x, y)
     if scores.shape != (len(x),):
-        raise ValueError(f"critic: expected pairs(x, y) of shape ({len(x)},), got {tuple(scores.shape)}")
+        raise ValueError(
+            f"critic: expected pairs(x, y) of shape ({len(x)},), got {tuple(scores.shape)}"
+        )
     return scores
 
 
 def product_scores(
-    critic: Critic, x: Shaped[Tensor, "n ..."], y: Shaped[Tensor, "m ..."], partners: Int[Tensor, "k n"]
+    critic: Critic,
+    x: Shaped[Tensor, "n ..."],
+    y: Shaped[Tensor, "m ..."],
+    partners: Int[Tensor, "k n"],
 ) -> Float[Tensor, "k n"]:
     """Score each row of x with its partners: T(x_i, y[partners[s, i]]), in nats; k·n evaluations of the critic.
 
@@ -192,7 +205,9 @@ def product_scores(
     if not bool(((partners >= 0) & (partners < len(y))).all()):
         raise ValueError(f"partners: expected indices in [0, {len(y)}), got one outside")
     k = len(partners)
-    return pair_scores(critic, x.expand(k, *x.shape).flatten(0, 1), y[partners.flatten()]).unflatten(0, (k, -1))
+    return pair_scores(
+        critic, x.expand(k, *x.shape).flatten(0, 1), y[partners.flatten()]
+    ).unflatten(0, (k, -1))
 
 
 def paired_rows(x: Tensor, y: Tensor, low: int) -> int:

@@ -75,7 +75,9 @@ def score_blocks(
         own = rows - start
         columns = (start + torch.arange(len(rows) + k, device=y.device)) % n
         scores = critic(x[rows], y[columns])
-        band = scores.gather(1, own[:, None] + torch.arange(k + 1, device=own.device))  # row r, columns r … r + k
+        band = scores.gather(
+            1, own[:, None] + torch.arange(k + 1, device=own.device)
+        )  # row r, columns r … r + k
         yield band[:, 0], band[:, 1:]
 
 
@@ -85,7 +87,9 @@ def _rows_of(bound: Bound) -> Callable[[Tensor, Tensor], Tensor]:
 
 
 # bound: (what a row leaves behind, the value from the positives and what all rows left)
-_STREAMED: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
+_STREAMED: dict[
+    str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]
+] = {
     "dv": (lambda _, product: log_mean_exp(product), dv),
     "infonce": (infonce_rows, lambda _, rows: mean(rows)),
     **{name: (_rows_of(row), lambda _, rows: mean(rows)) for name, row in DIVERGENCES.items()},

@@ -105,7 +105,9 @@ def js(
     return DIVERGENCES["js"](joint, product, log_p, log_q)
 
 
-def infonce(scores: Float[Tensor, "*batch k k"], log_weights: Float[Tensor, "*#batch k"] | None = None) -> Tensor:
+def infonce(
+    scores: Float[Tensor, "*batch k k"], log_weights: Float[Tensor, "*#batch k"] | None = None
+) -> Tensor:
     """Return the InfoNCE bound: the mean over rows of T_ii − ln (1/K) Σ_j e^{T_ij}, in nats.
 
     Each row is the Donsker–Varadhan bound of one positive against K candidates that include it: the value never exceeds
@@ -131,7 +133,9 @@ def infonce(scores: Float[Tensor, "*batch k k"], log_weights: Float[Tensor, "*#b
     """
     _validate.scores("scores", scores, dims=2)
     if scores.shape[-1] != scores.shape[-2]:
-        raise ValueError(f"scores: expected square matrices in the last two dimensions, got {tuple(scores.shape)}")
+        raise ValueError(
+            f"scores: expected square matrices in the last two dimensions, got {tuple(scores.shape)}"
+        )
     positives = scores.diagonal(dim1=-2, dim2=-1)
     _validate.log_weights("log_weights", log_weights, positives)
     candidates = None if log_weights is None else log_weights.unsqueeze(-2)

@@ -54,7 +54,13 @@ class Check:
     def z(self) -> float:
         """The deviation in standard errors; ±inf where there is one and the standard error is 0."""
         apart = self.value - self.expected
-        return apart / self.stderr if self.stderr > 0 else math.copysign(math.inf, apart) if apart else 0.0
+        return (
+            apart / self.stderr
+            if self.stderr > 0
+            else math.copysign(math.inf, apart)
+            if apart
+            else 0.0
+        )
 
     @property
     def ok(self) -> bool:
@@ -166,7 +172,12 @@ def additivity(x: Rows, y: Rows, estimator: MIEstimator | None = None, *, seed: 
 
 
 def self_consistency(
-    x: Rows, y: Rows, estimator: MIEstimator | None = None, seed: int = 0, *, coarsen: Coarsen | None = None
+    x: Rows,
+    y: Rows,
+    estimator: MIEstimator | None = None,
+    seed: int = 0,
+    *,
+    coarsen: Coarsen | None = None,
 ) -> SelfConsistency:
     """Check the laws of mutual information on an estimator's own answers about these rows; five fits.
 
@@ -186,7 +197,10 @@ def self_consistency(
     """
     x, y = rows_for_halves(x, y)
     whole = fit_clone(estimator, x, y).estimate_
-    ratios = (*_data_processing(x, y, estimator, coarsen, whole), _additivity(x, y, estimator, seed, whole))
+    ratios = (
+        *_data_processing(x, y, estimator, coarsen, whole),
+        _additivity(x, y, estimator, seed, whole),
+    )
     return SelfConsistency(whole, (independence(x, y, estimator, seed=seed), *ratios))
 
 
@@ -204,14 +218,20 @@ def _data_processing(
     )
 
 
-def _additivity(x: Tensor, y: Tensor, estimator: MIEstimator | None, seed: int, whole: MIEstimate) -> Check:
+def _additivity(
+    x: Tensor, y: Tensor, estimator: MIEstimator | None, seed: int, whole: MIEstimate
+) -> Check:
     half = len(x) // 2
     first, second = torch.randperm(len(x), generator=seeded(seed))[: 2 * half].view(2, half)
     pairs = (torch.cat([values[first], values[second]], 1) for values in (x, y))
-    return _ratio("I([X, X′]; [Y, Y′]) / I(X; Y)", fit_clone(estimator, *pairs).estimate_, whole, 2.0)
+    return _ratio(
+        "I([X, X′]; [Y, Y′]) / I(X; Y)", fit_clone(estimator, *pairs).estimate_, whole, 2.0
+    )
 
 
-def _ratio(law: str, above: MIEstimate, below: MIEstimate, expected: float, relation: str = "=") -> Check:
+def _ratio(
+    law: str, above: MIEstimate, below: MIEstimate, expected: float, relation: str = "="
+) -> Check:
     """Return the ratio of two estimates, its standard error by the delta method without their covariance."""
     if below.nats <= max(2 * below.stderr, _ROUNDING):
         raise ValueError(
@@ -219,7 +239,9 @@ def _ratio(law: str, above: MIEstimate, below: MIEstimate, expected: float, rela
             f" {below.nats:.3g} ± {below.stderr:.3g} nats; `independence` needs none"
         )
     value = above.nats / below.nats
-    return Check(law, value, expected, math.hypot(above.stderr, value * below.stderr) / below.nats, relation)
+    return Check(
+        law, value, expected, math.hypot(above.stderr, value * below.stderr) / below.nats, relation
+    )
 
 
 def _coarser(y: Float[Tensor, "n d"]) -> Float[Tensor, "n c"]:
@@ -249,4 +271,6 @@ def fit_clone(estimator: MIEstimator | None, x: Tensor, y: Tensor) -> MIEstimato
     """Fit a clone, so that the estimator given stays as it is."""
     if estimator is not None and not isinstance(estimator, MIEstimator):
         raise ValueError(f"estimator: expected an MIEstimator, got {type(estimator).__name__}")
-    return (MIEstimator() if estimator is None else type(estimator)(**estimator.get_params())).fit(x, y)
+    return (MIEstimator() if estimator is None else type(estimator)(**estimator.get_params())).fit(
+        x, y
+    )

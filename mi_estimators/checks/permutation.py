@@ -37,7 +37,12 @@ class PermutationTest:
 
 
 def permutation_test(
-    x: Rows, y: Rows, estimator: MIEstimator | None = None, *, permutations: int = 200, seed: int = 0
+    x: Rows,
+    y: Rows,
+    estimator: MIEstimator | None = None,
+    *,
+    permutations: int = 200,
+    seed: int = 0,
 ) -> PermutationTest:
     """Test whether X and Y are independent, by one fit and an exact p-value.
 
@@ -79,8 +84,13 @@ def permutation_test(
     train, test = torch.randperm(len(x), generator=generator).tensor_split(2)
     fitted = fit_clone(estimator, x[train], y[train])
     nats = fitted.estimate(x[test], y[test]).nats
-    statistic, *null = pairing_statistics(fitted.score_matrix, x[test], y[test], permutations, generator)
-    above, ties = sum(value > statistic for value in null), sum(value == statistic for value in null)
+    statistic, *null = pairing_statistics(
+        fitted.score_matrix, x[test], y[test], permutations, generator
+    )
+    above, ties = (
+        sum(value > statistic for value in null),
+        sum(value == statistic for value in null),
+    )
     rank = 1 + above + int(torch.randint(ties + 1, (), generator=generator))
     return PermutationTest(nats, rank / (permutations + 1), statistic, tuple(null))
 
@@ -97,10 +107,16 @@ def pairing_statistics(
     for group in torch.arange(len(x)).tensor_split(math.ceil(len(x) / _GROUP)):
         size = len(group)
         places = torch.randperm(size, generator=generator)
-        scores = score_matrix(x[group], y[group[places.argsort()]]).double()  # y_i is column places[i]
+        scores = score_matrix(
+            x[group], y[group[places.argsort()]]
+        ).double()  # y_i is column places[i]
         if not bool(torch.isfinite(scores).all()):
-            raise ValueError("estimator: expected finite scores of the tested rows, got NaN or infinity")
-        random = torch.rand(permutations, size, generator=generator, dtype=torch.float64).argsort(-1)
+            raise ValueError(
+                "estimator: expected finite scores of the tested rows, got NaN or infinity"
+            )
+        random = torch.rand(permutations, size, generator=generator, dtype=torch.float64).argsort(
+            -1
+        )
         pairings = torch.cat([places[None], random])
         totals += torch.nn.functional.logsigmoid(scores)[torch.arange(size), pairings].sum(-1)
     return (totals / len(x)).tolist()

@@ -95,8 +95,12 @@ def minibatch_bias(
     total, squares, along = torch.zeros_like(full), torch.zeros_like(full), []
     for start in range(0, batches, _AT_ONCE):
         count = min(_AT_ONCE, batches - start)
-        rows = torch.stack([torch.randperm(n, generator=generator)[:batch_size] for _ in range(count)])
-        apart = batch_gradients(matrix, critic, x[rows], y[rows]) - full  # centred, so that the squares do not cancel
+        rows = torch.stack(
+            [torch.randperm(n, generator=generator)[:batch_size] for _ in range(count)]
+        )
+        apart = (
+            batch_gradients(matrix, critic, x[rows], y[rows]) - full
+        )  # centred, so that the squares do not cancel
         total, squares = total + apart.sum(0), squares + (apart**2).sum(0)
         along.append(apart @ full)
     mean, along = total / batches, torch.cat(along)
@@ -135,7 +139,9 @@ def exact_minibatch_bias(
     [0.0, 0.0, 0.85]
     """
     if objective is infonce:
-        raise ValueError("objective: expected a bound of (joint, product, log_p, log_q), got infonce")
+        raise ValueError(
+            "objective: expected a bound of (joint, product, log_p, log_q), got infonce"
+        )
     _validate.scores("critic", critic, dims=2)
     size = _validate.count("batch_size", batch_size, low=2)
     cells = law.log_joint.numel()
@@ -160,11 +166,17 @@ def exact_minibatch_bias(
     return _bias(mean - full, full, 0.0, 0.0, len(tuples))
 
 
-def _bias(apart: Tensor, full: Tensor, error: float, along_error: float, batches: int) -> MinibatchBias:
+def _bias(
+    apart: Tensor, full: Tensor, error: float, along_error: float, batches: int
+) -> MinibatchBias:
     """Put the difference ḡ − g and its errors in units of ‖g‖."""
     norm = float(full.norm())
     if norm == 0:
-        raise ValueError("critic: expected a full gradient other than 0, to which the bias is relative, got norm 0")
+        raise ValueError(
+            "critic: expected a full gradient other than 0, to which the bias is relative, got norm 0"
+        )
     cosine = float(torch.nn.functional.cosine_similarity(apart + full, full, dim=0))
     along = float(apart @ full) / norm**2
-    return MinibatchBias(float(apart.norm()) / norm, error / norm, along, along_error / norm**2, cosine, batches)
+    return MinibatchBias(
+        float(apart.norm()) / norm, error / norm, along, along_error / norm**2, cosine, batches
+    )

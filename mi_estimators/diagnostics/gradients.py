@@ -42,7 +42,12 @@ class GradientStatistics:
 
 
 def gradient_statistics(
-    objective: Bound, critic: nn.Module, x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], *, batch_size: int = 64
+    objective: Bound,
+    critic: nn.Module,
+    x: Float[Tensor, "n dx"],
+    y: Float[Tensor, "n dy"],
+    *,
+    batch_size: int = 64,
 ) -> GradientStatistics:
     """Measure the minibatch gradient of an objective at a critic, over the disjoint minibatches of the rows.
 
@@ -71,7 +76,9 @@ def gradient_statistics(
     """
     x, y = minibatches(x, y, batch_size)
     gradients = batch_gradients(matrix_objective(objective), critic, x, y)
-    return summary(float(gradients.mean(0).norm()), float(gradients.var(0).sum()), batch_size, len(gradients))
+    return summary(
+        float(gradients.mean(0).norm()), float(gradients.var(0).sum()), batch_size, len(gradients)
+    )
 
 
 def sample_gradients(
@@ -145,7 +152,9 @@ def jackknife_statistics(gradients: Float[Tensor, "n p"]) -> GradientStatistics:
     """
     n = len(_validate.scores("gradients", gradients, dims=2))
     if gradients.dim() != 2 or n < 2:
-        raise ValueError(f"gradients: expected shape (n, p) with n of at least 2, got {tuple(gradients.shape)}")
+        raise ValueError(
+            f"gradients: expected shape (n, p) with n of at least 2, got {tuple(gradients.shape)}"
+        )
     return summary(float(gradients.sum(0).norm()), n * float(gradients.var(0).sum()), n, 1)
 
 
@@ -165,7 +174,9 @@ def matrix_objective(objective: Bound) -> MatrixBound:
     if objective is infonce:
         return infonce
 
-    def value(scores: Float[Tensor, "n n"], log_weights: Float[Tensor, " n"] | None = None) -> Tensor:
+    def value(
+        scores: Float[Tensor, "n n"], log_weights: Float[Tensor, " n"] | None = None
+    ) -> Tensor:
         joint, product = joint_and_product(scores)
         if log_weights is None:
             return objective(joint, product)
@@ -189,14 +200,19 @@ def minibatches(x: Tensor, y: Tensor, batch_size: int) -> tuple[Tensor, Tensor]:
 
 
 def batch_gradients(
-    objective: MatrixBound, critic: nn.Module, x: Float[Tensor, "b n dx"], y: Float[Tensor, "b n dy"]
+    objective: MatrixBound,
+    critic: nn.Module,
+    x: Float[Tensor, "b n dx"],
+    y: Float[Tensor, "b n dy"],
 ) -> Float[Tensor, "b p"]:
     """Return the gradient of each minibatch, flat."""
     per_batch = vmap(grad(_value(objective, critic)), in_dims=(None, 0, 0))
     return _flat(per_batch(_parameters(critic), x, y))
 
 
-def full_gradient(objective: MatrixBound, critic: nn.Module, x: Tensor, y: Tensor) -> Float[Tensor, " p"]:
+def full_gradient(
+    objective: MatrixBound, critic: nn.Module, x: Tensor, y: Tensor
+) -> Float[Tensor, " p"]:
     """Return the gradient over all rows and all their product pairs, flat."""
     return batch_gradients(objective, critic, x.unsqueeze(0), y.unsqueeze(0))[0]
 
@@ -204,7 +220,9 @@ def full_gradient(objective: MatrixBound, critic: nn.Module, x: Tensor, y: Tenso
 def _value(objective: MatrixBound, critic: nn.Module) -> Callable[..., Tensor]:
     """Return the objective as a function of (parameters, x, y, log-weights of the rows)."""
 
-    def value(parameters: Parameters, x: Tensor, y: Tensor, log_weights: Tensor | None = None) -> Tensor:
+    def value(
+        parameters: Parameters, x: Tensor, y: Tensor, log_weights: Tensor | None = None
+    ) -> Tensor:
         return objective(functional_call(critic, parameters, (x, y)), log_weights)
 
     return value

@@ -86,8 +86,12 @@ class GradientMonitor:
     def __call__(self, *_: object) -> None:
         """Record the gradients that the parameters hold now."""
         device = self._read[0][0].device
-        parts = [p.new_zeros(len(at)) if p.grad is None else p.grad.take(at) for p, at in self._read]
-        gradient = torch.cat([part.to(device) for part in parts]).to(torch.promote_types(parts[0].dtype, torch.float32))
+        parts = [
+            p.new_zeros(len(at)) if p.grad is None else p.grad.take(at) for p, at in self._read
+        ]
+        gradient = torch.cat([part.to(device) for part in parts]).to(
+            torch.promote_types(parts[0].dtype, torch.float32)
+        )
         self._steps += 1
         self._weight, self._square = self.decay * self._weight + 1, self.decay**2 * self._square + 1
         if self._mean is None or self._last is None:

@@ -47,7 +47,9 @@ class GradientTable(tuple[GradientRow, ...]):
         lines = [f"{head[0]:<12}" + "".join(f"{text:>15}" for text in head[1:])]
         for row in self:
             numbers = (row.mean_norm, row.trace_covariance, row.snr, row.noise_scale)
-            text = f"{row.bound:<12}{row.value:>15.4f}" + "".join(f"{number:>15.4g}" for number in numbers)
+            text = f"{row.bound:<12}{row.value:>15.4f}" + "".join(
+                f"{number:>15.4g}" for number in numbers
+            )
             lines.append(f"{text}{f'{row.effective_negatives:.1f} of {row.negatives}':>15}")
         return "\n".join(lines)
 
@@ -94,10 +96,14 @@ def gradient_table(
     for name in bounds:
         objective = _OBJECTIVES[name]
         statistics = gradient_statistics(objective, critic, x, y, batch_size=batch_size)
-        negatives = product.unflatten(-1, (batch_size, batch_size - 1)) if objective is infonce else product
+        negatives = (
+            product.unflatten(-1, (batch_size, batch_size - 1)) if objective is infonce else product
+        )
         weights = score_weights(name, joint, negatives)[1].flatten(1).abs()
         squares = (weights**2).sum(1)
-        effective = (weights.sum(1) ** 2 / squares.where(squares > 0, 1)).mean()  # none where no weight is left
+        effective = (
+            weights.sum(1) ** 2 / squares.where(squares > 0, 1)
+        ).mean()  # none where no weight is left
         value = vmap(matrix_objective(objective))(scores).mean()
         rows.append(
             GradientRow(
@@ -131,19 +137,25 @@ def plot_gradient_table(table: Sequence[GradientRow]) -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError("plot_gradient_table: expected matplotlib; pip install mi-estimators[lab]") from error
+        raise ImportError(
+            "plot_gradient_table: expected matplotlib; pip install mi-estimators[lab]"
+        ) from error
     figure = Figure(figsize=(9, 0.9 + 0.4 * len(table)), layout="constrained")
     panels = {
         "signal to noise of one minibatch": [row.snr for row in table],
         "noise scale, rows": [row.noise_scale for row in table],
         f"effective of {table[0].negatives} negatives": [row.effective_negatives for row in table],
     }
-    for axes, (title, numbers) in zip(figure.subplots(1, len(panels), sharey=True), panels.items(), strict=True):
+    for axes, (title, numbers) in zip(
+        figure.subplots(1, len(panels), sharey=True), panels.items(), strict=True
+    ):
         widths = [number if 0 < number < math.inf else math.nan for number in numbers]
         axes.set(title=title, xscale="log")
         axes.title.set_fontsize("medium")
         labels = [f"{number:.3g}" for number in numbers]
-        axes.bar_label(axes.barh([row.bound for row in table], widths, color="#4477aa"), labels, padding=3)
+        axes.bar_label(
+            axes.barh([row.bound for row in table], widths, color="#4477aa"), labels, padding=3
+        )
         for at, (width, text) in enumerate(zip(widths, labels, strict=True)):
             if math.isnan(width):
                 axes.text(0.02, at, text, transform=axes.get_yaxis_transform(), va="center")

@@ -34,7 +34,9 @@ def pareto_k(scores: Float[Tensor, " m"]) -> float:
     0.59
     """
     if _validate.scores("scores", scores).dim() != 1 or len(scores) < 25:
-        raise ValueError(f"scores: expected shape (m,) with m at least 25, got {tuple(scores.shape)}")
+        raise ValueError(
+            f"scores: expected shape (m,) with m at least 25, got {tuple(scores.shape)}"
+        )
     count = int(min(len(scores) / 5, 3 * math.sqrt(len(scores))))
     top = scores.double().topk(count + 1).values.flip(0)
     gaps = top[1:] - top[0]
@@ -45,12 +47,16 @@ def pareto_k(scores: Float[Tensor, " m"]) -> float:
     if n < 5:
         return math.inf
     if bool(gaps[-1] > 500):
-        return float(gaps.mean())  # Hill: the excesses would overflow, and k is far above 1 in any case
+        return float(
+            gaps.mean()
+        )  # Hill: the excesses would overflow, and k is far above 1 in any case
     excess = gaps.expm1()
     # Zhang & Stephens: a posterior mean of θ over a grid, with a weak prior scaled by the lower quartile.
     grid = torch.arange(1, 31 + int(math.sqrt(n)), dtype=torch.float64, device=scores.device)
     quartile = excess[max(0, int(n / 4 + 0.5) - 1)]
-    theta = 1 / excess[-1] + (1 - ((29 + int(math.sqrt(n)) + 1.0) / (grid - 0.5)).sqrt()) / (3 * quartile)
+    theta = 1 / excess[-1] + (1 - ((29 + int(math.sqrt(n)) + 1.0) / (grid - 0.5)).sqrt()) / (
+        3 * quartile
+    )
     shape = torch.log1p(-theta.unsqueeze(-1) * excess).mean(-1)
     likelihood = n * (torch.log(-theta / shape) - shape - 1)
     weights = likelihood.nan_to_num(-math.inf).softmax(0)

@@ -14,7 +14,9 @@ from ..bounds.variational import BOUNDS, infonce_rows, smile
 
 
 def score_weights(
-    bound: str, joint: Float[Tensor, "*batch n"], product: Float[Tensor, "*batch m"] | Float[Tensor, "*batch n m"]
+    bound: str,
+    joint: Float[Tensor, "*batch n"],
+    product: Float[Tensor, "*batch m"] | Float[Tensor, "*batch n m"],
 ) -> tuple[Tensor, Tensor]:
     """Return the weight that each sample's score has in the gradient of a bound: ∇bound = Σ_i a_i ∇T_i + Σ_j b_j ∇T_j.
 
@@ -49,9 +51,13 @@ def score_weights(
     _validate.scores("joint", joint)
     _validate.scores("product", product)
     if bound == "infonce" and product.shape[:-1] != joint.shape:
-        raise ValueError(f"product: expected shape {(*joint.shape, 'm')} for infonce, got {tuple(product.shape)}")
+        raise ValueError(
+            f"product: expected shape {(*joint.shape, 'm')} for infonce, got {tuple(product.shape)}"
+        )
     if bound != "infonce" and product.shape[:-1] != joint.shape[:-1]:
-        raise ValueError(f"product: expected shape {(*joint.shape[:-1], 'm')}, got {tuple(product.shape)}")
+        raise ValueError(
+            f"product: expected shape {(*joint.shape[:-1], 'm')}, got {tuple(product.shape)}"
+        )
     with torch.enable_grad():
         joint, product = joint.detach().requires_grad_(), product.detach().requires_grad_()
         if bound == "infonce":
@@ -62,7 +68,9 @@ def score_weights(
             raise ValueError(
                 f"joint, product: expected scores whose {bound} value is finite in {joint.dtype}, got overflow"
             )
-        positive_weights, negative_weights = torch.autograd.grad(value.sum(), (joint, product), materialize_grads=True)
+        positive_weights, negative_weights = torch.autograd.grad(
+            value.sum(), (joint, product), materialize_grads=True
+        )
     return positive_weights, negative_weights
 
 
@@ -88,7 +96,9 @@ def effective_sample_size(scores: Float[Tensor, "*batch m"]) -> Float[Tensor, "*
     8.0
     """
     _validate.scores("scores", scores)
-    return torch.exp(_log_fraction(scores, None) + math.log(scores.shape[-1])).clamp(1, scores.shape[-1])
+    return torch.exp(_log_fraction(scores, None) + math.log(scores.shape[-1])).clamp(
+        1, scores.shape[-1]
+    )
 
 
 def starvation_index(

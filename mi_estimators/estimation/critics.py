@@ -54,7 +54,9 @@ class Separable(nn.Module):
         if zero_start:
             _zero(self.g[-1])
 
-    def forward(self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]) -> Float[Tensor, "*batch n m"]:
+    def forward(
+        self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
+    ) -> Float[Tensor, "*batch n m"]:
         """Return the score matrix T(x_i, y_j), in nats."""
         return self.f(x) @ self.g(y).mT
 
@@ -72,7 +74,9 @@ class Bilinear(nn.Module):
         _zero(self.a)
         _zero(self.b)
 
-    def forward(self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]) -> Float[Tensor, "*batch n m"]:
+    def forward(
+        self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
+    ) -> Float[Tensor, "*batch n m"]:
         """Return the score matrix T(x_i, y_j), in nats."""
         return x @ self.weight @ y.mT + self.a(x) + self.b(y).mT
 
@@ -87,14 +91,24 @@ class Concatenated(nn.Module):
     Reference: Belghazi et al. 2018; Poole et al. 2019, section 4.
     """
 
-    def __init__(self, dim_x: int, dim_y: int, hidden: int = 128, layers: int = 2, *, zero_start: bool = False) -> None:
+    def __init__(
+        self,
+        dim_x: int,
+        dim_y: int,
+        hidden: int = 128,
+        layers: int = 2,
+        *,
+        zero_start: bool = False,
+    ) -> None:
         super().__init__()
         self.x, self.y = nn.Linear(dim_x, hidden), nn.Linear(dim_y, hidden, bias=False)
         self.rest = mlp(hidden, 1, hidden, layers - 1)
         if zero_start:
             _zero(self.rest[-1])
 
-    def forward(self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]) -> Float[Tensor, "*batch n m"]:
+    def forward(
+        self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
+    ) -> Float[Tensor, "*batch n m"]:
         """Return the score matrix T(x_i, y_j), in nats."""
         first = torch.relu(self.x(x).unsqueeze(-2) + self.y(y).unsqueeze(-3))
         return self.rest(first).squeeze(-1)
@@ -113,7 +127,9 @@ class Encoded(nn.Module):
         zero_start: start with all scores zero.
     """
 
-    def __init__(self, dim_x: int, dim_y: int, hidden: int = 64, layers: int = 2, *, zero_start: bool = False) -> None:
+    def __init__(
+        self, dim_x: int, dim_y: int, hidden: int = 64, layers: int = 2, *, zero_start: bool = False
+    ) -> None:
         super().__init__()
         self.x, self.y = nn.Linear(dim_x, hidden), nn.Linear(dim_y, hidden, bias=False)
         self.f, self.g = (mlp(dim, hidden, hidden, layers, nn.SiLU) for dim in (dim_x, dim_y))
@@ -121,7 +137,9 @@ class Encoded(nn.Module):
         if zero_start:
             _zero(self.rest[-1])
 
-    def forward(self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]) -> Float[Tensor, "*batch n m"]:
+    def forward(
+        self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
+    ) -> Float[Tensor, "*batch n m"]:
         """Return the score matrix T(x_i, y_j), in nats."""
         x, y = self.x(x) + self.f(x), self.y(y) + self.g(y)
         return self.rest(silu(x.unsqueeze(-2) + y.unsqueeze(-3))).squeeze(-1)
@@ -139,7 +157,9 @@ class Sum(nn.Module):
         super().__init__()
         self.critics = nn.ModuleList(critics)
 
-    def forward(self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]) -> Float[Tensor, "*batch n m"]:
+    def forward(
+        self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
+    ) -> Float[Tensor, "*batch n m"]:
         """Return the score matrix T(x_i, y_j), in nats."""
         return torch.stack([critic(x, y) for critic in self.critics]).sum(0)
 
@@ -155,7 +175,9 @@ class Calibrated(nn.Module):
         super().__init__()
         self.critic, self.scale, self.cap = critic, scale, cap
 
-    def forward(self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]) -> Float[Tensor, "*batch n m"]:
+    def forward(
+        self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
+    ) -> Float[Tensor, "*batch n m"]:
         """Return the score matrix T(x_i, y_j), in nats."""
         return (self.scale * self.critic(x, y)).clamp(max=self.cap)
 
@@ -176,6 +198,8 @@ CRITICS: dict[str, Callable[[int, int, int], nn.Module]] = {
     "bilinear": lambda dim_x, dim_y, _: Bilinear(dim_x, dim_y),
     "concatenated": concatenated,
     "encoded": lambda dim_x, dim_y, hidden: Encoded(dim_x, dim_y, hidden, zero_start=True),
-    "hybrid": lambda dim_x, dim_y, hidden: Sum(Bilinear(dim_x, dim_y), concatenated(dim_x, dim_y, hidden)),
+    "hybrid": lambda dim_x, dim_y, hidden: Sum(
+        Bilinear(dim_x, dim_y), concatenated(dim_x, dim_y, hidden)
+    ),
 }
 """Critics that start at zero, by name: (columns of x, columns of y, width) → module."""

@@ -19,7 +19,14 @@ from torch import Tensor, nn
 from .. import _validate
 from .critics import CRITICS
 from .grouping import group_labels, rows_of_groups
-from .inputs import default_device_cpu, keep_random_state, paired_rows_of, progress_bar, rows_of, torch_device
+from .inputs import (
+    default_device_cpu,
+    keep_random_state,
+    paired_rows_of,
+    progress_bar,
+    rows_of,
+    torch_device,
+)
 from .neighbours import cheap_neighbours
 from .params import Params
 from .table import ESTIMATORS
@@ -89,7 +96,12 @@ class MIEstimator(Params):
         device: str | torch.device = "auto",
         progress: bool = False,
     ) -> None:
-        self.estimator, self.critic, self.anchor, self.transform = estimator, critic, anchor, transform
+        self.estimator, self.critic, self.anchor, self.transform = (
+            estimator,
+            critic,
+            anchor,
+            transform,
+        )
         self.folds, self.seed, self.steps, self.batch_size = folds, seed, steps, batch_size
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.hidden, self.patience = hidden, patience
@@ -99,7 +111,10 @@ class MIEstimator(Params):
     @torch.enable_grad()
     @default_device_cpu()
     def fit(
-        self, x: np.ndarray | Tensor, y: np.ndarray | Tensor, groups: np.ndarray | Tensor | None = None
+        self,
+        x: np.ndarray | Tensor,
+        y: np.ndarray | Tensor,
+        groups: np.ndarray | Tensor | None = None,
     ) -> MIEstimator:
         """Train a critic for each fold and read it there; return the estimator.
 
@@ -122,7 +137,9 @@ class MIEstimator(Params):
         count = int(labels.max()) + 1
         if count // self.folds < _FEWEST:
             kind = "rows" if groups is None else "groups"
-            raise ValueError(f"folds: expected at least {_FEWEST} {kind} a fold, got {count} in {self.folds} folds")
+            raise ValueError(
+                f"folds: expected at least {_FEWEST} {kind} a fold, got {count} in {self.folds} folds"
+            )
         places = torch.randperm(count, generator=generator)
         parts = [rows_of_groups(labels, part) for part in places.tensor_split(self.folds)]
         columns = x.shape[1], y.shape[1]
@@ -130,7 +147,9 @@ class MIEstimator(Params):
         with progress_bar(self.progress, self.folds * self.steps) as bar, keep_random_state(device):
             torch.manual_seed(int(self.seed))
             for k, part in enumerate(parts):
-                others = torch.cat([p for j, p in enumerate(places.tensor_split(self.folds)) if j != k])
+                others = torch.cat(
+                    [p for j, p in enumerate(places.tensor_split(self.folds)) if j != k]
+                )
                 others = others[torch.randperm(len(others), generator=generator)]
                 few, most = others.tensor_split([round(_VALIDATION_SHARE * len(others))])
                 valid, train = rows_of_groups(labels, few), rows_of_groups(labels, most)
@@ -140,7 +159,9 @@ class MIEstimator(Params):
                     for name, index in (("train", train), ("valid", valid), ("test", part))
                 }
                 before = bar.n if bar is not None else 0
-                fit = self._train(rows["train"], rows["valid"], generator, bar.update if bar is not None else int)
+                fit = self._train(
+                    rows["train"], rows["valid"], generator, bar.update if bar is not None else int
+                )
                 if bar is not None:
                     bar.update(self.steps - (bar.n - before))
                 folds.append((maps, fit.critic, part))
@@ -153,15 +174,24 @@ class MIEstimator(Params):
                     half = rows_of_groups(labels, most[: len(most) // 2])
                     rows["half"] = maps[0](x[half].to(device)), maps[1](y[half].to(device))
                     poorer = self._train(rows["half"], rows["valid"], generator).critic
-                    learned = readings[-1].value - float(row.reported(*held_out_scores(poorer, *rows["test"])))
-        self.columns_, self.folds_ = columns, folds  # together, so that a fit that fails leaves the last one whole
+                    learned = readings[-1].value - float(
+                        row.reported(*held_out_scores(poorer, *rows["test"]))
+                    )
+        self.columns_, self.folds_ = (
+            columns,
+            folds,
+        )  # together, so that a fit that fails leaves the last one whole
         nearest = cheap_neighbours(x, y) if groups is None else None
-        self.estimate_ = combine(row, readings, fits, learned=0.0 if math.isnan(learned) else learned, ksg=nearest)
+        self.estimate_ = combine(
+            row, readings, fits, learned=0.0 if math.isnan(learned) else learned, ksg=nearest
+        )
         return self
 
     @torch.inference_mode(False)
     @default_device_cpu()
-    def estimate(self, x: np.ndarray | Tensor | None = None, y: np.ndarray | Tensor | None = None) -> MIEstimate:
+    def estimate(
+        self, x: np.ndarray | Tensor | None = None, y: np.ndarray | Tensor | None = None
+    ) -> MIEstimate:
         """Return the cross-fitted estimate, or the mean reading of the fitted critics on fresh rows.
 
         Args:
@@ -178,7 +208,12 @@ class MIEstimator(Params):
             raise ValueError(f"x: expected at least {_FEWEST} fresh rows, got {len(rows[0])}")
         row, device = self.estimate_.estimator, torch_device(self.device)
         readings = [
-            read(row, held_out_scores(critic, *(m(r.to(device)) for m, r in zip(maps, rows, strict=True))))
+            read(
+                row,
+                held_out_scores(
+                    critic, *(m(r.to(device)) for m, r in zip(maps, rows, strict=True))
+                ),
+            )
             for maps, critic, _ in self.folds_
         ]
         return combine(row, readings, [], fitted=self.estimate_.diagnostics)
@@ -205,7 +240,9 @@ class MIEstimator(Params):
         for (map_x, map_y), critic, _ in self.folds_:
             columns = map_y(y.to(device))
             for i in range(0, len(x), block):
-                scores[i : i + block] += critic(map_x(x[i : i + block].to(device)), columns).cpu() / len(self.folds_)
+                scores[i : i + block] += critic(
+                    map_x(x[i : i + block].to(device)), columns
+                ).cpu() / len(self.folds_)
         return scores
 
     def _fitted(self) -> None:
@@ -215,7 +252,9 @@ class MIEstimator(Params):
     def _columns(self, *rows: Tensor) -> tuple[Tensor, ...]:
         for name, value, columns in zip("xy", rows, self.columns_, strict=True):
             if value.shape[1] != columns:
-                raise ValueError(f"{name}: expected {columns} column(s) as in fit, got {value.shape[1]}")
+                raise ValueError(
+                    f"{name}: expected {columns} column(s) as in fit, got {value.shape[1]}"
+                )
         return rows
 
     def _check(self) -> None:
@@ -232,7 +271,9 @@ class MIEstimator(Params):
         if isinstance(self.critic, str):
             _validate.choice("critic", self.critic, CRITICS)
         elif not callable(self.critic):
-            raise ValueError(f"critic: expected a name, a module or a function, got {type(self.critic).__name__}")
+            raise ValueError(
+                f"critic: expected a name, a module or a function, got {type(self.critic).__name__}"
+            )
 
     def _train(
         self,
@@ -292,5 +333,7 @@ def estimate_mi(
     names = MIEstimator.names()
     for name in params:
         if name not in names:
-            raise TypeError(f"estimate_mi() got an unexpected keyword argument {name!r}; expected {', '.join(names)}")
+            raise TypeError(
+                f"estimate_mi() got an unexpected keyword argument {name!r}; expected {', '.join(names)}"
+            )
     return MIEstimator(estimator, **params).fit(x, y, groups).estimate_

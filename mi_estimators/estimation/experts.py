@@ -17,7 +17,9 @@ from .. import _validate
 _CUT = 2.5  # standard errors an out-of-fold canonical correlation must reach to be kept
 _FOLDS = 4
 _RIDGE = 1e-7  # canonical correlations need none; it keeps the inverse roots of duplicated columns finite
-_LARGEST = 8.0  # no normal score of fewer than 10¹⁵ rows is beyond; a Student score there would overflow
+_LARGEST = (
+    8.0  # no normal score of fewer than 10¹⁵ rows is beyond; a Student score there would overflow
+)
 
 
 class EllipticalCopula(nn.Module):
@@ -50,7 +52,10 @@ class EllipticalCopula(nn.Module):
     rho: Tensor
 
     def __init__(
-        self, x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], degrees_of_freedom: float = math.inf
+        self,
+        x: Float[Tensor, "n dx"],
+        y: Float[Tensor, "n dy"],
+        degrees_of_freedom: float = math.inf,
     ) -> None:
         super().__init__()
         self.degrees_of_freedom = nu = degrees_of_freedom
@@ -67,7 +72,9 @@ class EllipticalCopula(nn.Module):
             a, b = _canonical_directions(x[fold != k], y[fold != k], nu)
             u[fold == k], v[fold == k] = x[fold == k] @ a, y[fold == k] @ b
         rho = _correlations(u, v, nu)
-        noise = math.sqrt((1 + 2 / (nu + sum(self.dims))) / len(x))  # the standard error at independence
+        noise = math.sqrt(
+            (1 + 2 / (nu + sum(self.dims))) / len(x)
+        )  # the standard error at independence
         rho = rho.where(rho > _CUT * noise, 0)
         order = rho.argsort(descending=True)
         rho, count = rho[order], int((rho > 0).sum())
@@ -81,7 +88,9 @@ class EllipticalCopula(nn.Module):
         self.register_buffer("right", right.float())
         self.register_buffer("rho", rho[:count].float())
 
-    def forward(self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]) -> Float[Tensor, "*batch n m"]:
+    def forward(
+        self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
+    ) -> Float[Tensor, "*batch n m"]:
         """Return the score matrix in nats."""
         return self.scores(*self.features(x, y))
 
@@ -94,13 +103,18 @@ class EllipticalCopula(nn.Module):
         copula is Student's, a last column has the row's own marginal term.
         """
         nu, rho, k = self.degrees_of_freedom, self.rho, len(self.rho)
-        u, v = student_scores(x - self.centre_x, nu) @ self.left, student_scores(y - self.centre_y, nu) @ self.right
+        u, v = (
+            student_scores(x - self.centre_x, nu) @ self.left,
+            student_scores(y - self.centre_y, nu) @ self.right,
+        )
         log_det = -0.5 * torch.log1p(-(rho**2)).sum()
         gain, cross = rho**2 / (1 - rho**2), rho / (1 - rho**2)
         a, b = ((w[..., :k] ** 2 @ gain).unsqueeze(-1) for w in (u, v))
         u_k, v_k = u[..., :k] * cross, v[..., :k]
         if nu == math.inf:
-            return _beside(u_k, log_det - a / 2, torch.ones_like(a)), _beside(v_k, torch.ones_like(b), -b / 2)
+            return _beside(u_k, log_det - a / 2, torch.ones_like(a)), _beside(
+                v_k, torch.ones_like(b), -b / 2
+            )
         (dx, dy), radius_x, radius_y = self.dims, *((w**2).sum(-1, keepdim=True) for w in (u, v))
         constant = math.lgamma((nu + dx + dy) / 2) + math.lgamma(nu / 2)
         constant -= math.lgamma((nu + dx) / 2) + math.lgamma((nu + dy) / 2)
@@ -111,7 +125,9 @@ class EllipticalCopula(nn.Module):
             _beside(v_k, torch.ones_like(b), radius_y + b, marginal_y),
         )
 
-    def scores(self, x: Float[Tensor, "*batch n p"], y: Float[Tensor, "*batch m p"]) -> Float[Tensor, "*batch n m"]:
+    def scores(
+        self, x: Float[Tensor, "*batch n p"], y: Float[Tensor, "*batch m p"]
+    ) -> Float[Tensor, "*batch n m"]:
         """Return the score matrix of rows' `features`, in nats."""
         nu = self.degrees_of_freedom
         if nu == math.inf:
@@ -171,15 +187,21 @@ def student_scores(z: Tensor, nu: float) -> Tensor:
         return z + first / nu + second / nu**2 + third / nu**3
     if nu not in (1, 2, 4):
         raise ValueError(f"degrees_of_freedom: expected 1, 2, 4 or at least 8, got {nu!r}")
-    tail = torch.special.erfc(z.abs() / math.sqrt(2)) / 2  # accurate where 1 − Φ cancels, as ndtr of torch does too
+    tail = (
+        torch.special.erfc(z.abs() / math.sqrt(2)) / 2
+    )  # accurate where 1 − Φ cancels, as ndtr of torch does too
     if nu == 1:
         size = 1 / torch.tan(math.pi * tail)
     elif nu == 2:
         size = (1 - 2 * tail) / (2 * tail * (1 - tail)).sqrt()
     else:
         root = (4 * tail * (1 - tail)).sqrt()
-        third = torch.atan2(1 - 2 * tail, root) / 3  # of arccos(root), which is inaccurate about z = 0
-        size = 2 * (2 * torch.sin(2 * third) * torch.sin(third) / root).sqrt()  # 2 √(cos(third)/root − 1)
+        third = (
+            torch.atan2(1 - 2 * tail, root) / 3
+        )  # of arccos(root), which is inaccurate about z = 0
+        size = (
+            2 * (2 * torch.sin(2 * third) * torch.sin(third) / root).sqrt()
+        )  # 2 √(cos(third)/root − 1)
     return size * z.sign()
 
 
@@ -187,11 +209,15 @@ def _canonical_directions(x: Tensor, y: Tensor, nu: float) -> tuple[Tensor, Tens
     """Return the matrices (dx, dx) and (dy, dy) that whiten x and y and pair their columns by canonical correlation."""
     rows, dx = torch.cat([x, y], 1), x.shape[1]
     scatter = rows.T @ rows / len(rows)
-    if nu < math.inf:  # maximum likelihood of the t law: a few rounds of reweighting, from the identity
+    if (
+        nu < math.inf
+    ):  # maximum likelihood of the t law: a few rounds of reweighting, from the identity
         scatter = torch.eye(rows.shape[1], dtype=x.dtype, device=x.device)
         for _ in range(8):
             radius = (torch.linalg.solve(_shrunk(scatter), rows.T).T * rows).sum(-1)
-            scatter = (rows * _weights(radius, rows.shape[1], nu).unsqueeze(-1)).T @ rows / len(rows)
+            scatter = (
+                (rows * _weights(radius, rows.shape[1], nu).unsqueeze(-1)).T @ rows / len(rows)
+            )
     white_x, white_y = _inverse_root(scatter[:dx, :dx]), _inverse_root(scatter[dx:, dx:])
     left, _, right = torch.linalg.svd(white_x @ scatter[:dx, dx:] @ white_y, full_matrices=True)
     return white_x @ left, white_y @ right.mT

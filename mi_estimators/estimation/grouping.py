@@ -13,7 +13,11 @@ def group_labels(groups: np.ndarray | Tensor | None, n: int) -> Tensor:
         return torch.arange(n)
     labels = torch.as_tensor(groups).cpu() if isinstance(groups, np.ndarray | Tensor) else None
     if labels is None or labels.shape != (n,) or labels.is_floating_point() or labels.is_complex():
-        got = type(groups).__name__ if labels is None else f"shape {tuple(labels.shape)}, dtype {labels.dtype}"
+        got = (
+            type(groups).__name__
+            if labels is None
+            else f"shape {tuple(labels.shape)}, dtype {labels.dtype}"
+        )
         raise ValueError(f"groups: expected integer labels of shape ({n},), got {got}")
     return labels.unique(return_inverse=True)[1]
 

@@ -12,7 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def rows_of(name: str, value: np.ndarray | Tensor | None, *, fresh: bool = False) -> Float[Tensor, "n d"]:
+def rows_of(
+    name: str, value: np.ndarray | Tensor | None, *, fresh: bool = False
+) -> Float[Tensor, "n d"]:
     """Return samples as float64 rows on the CPU, or say what is wrong with them; fresh rows may be few or constant."""
     if not isinstance(value, np.ndarray | Tensor) or isinstance(value, np.ma.MaskedArray):
         raise ValueError(
@@ -22,7 +24,9 @@ def rows_of(name: str, value: np.ndarray | Tensor | None, *, fresh: bool = False
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in "iufb":
             raise ValueError(f"{name}: expected real numbers, got dtype {value.dtype}")
-        value = torch.from_numpy(np.array(value, dtype=np.float64))  # a copy in native order, whatever the strides
+        value = torch.from_numpy(
+            np.array(value, dtype=np.float64)
+        )  # a copy in native order, whatever the strides
     if value.layout != torch.strided:
         raise ValueError(f"{name}: expected a dense tensor, got layout {value.layout}")
     if value.is_complex():
@@ -44,7 +48,9 @@ def rows_of(name: str, value: np.ndarray | Tensor | None, *, fresh: bool = False
     scaled = rows / rows.abs().amax(0)  # so that no square overflows
     narrow = (scaled.std(0) < 1e-12).nonzero().flatten().tolist()
     if narrow:
-        raise ValueError(f"{name}: expected columns that vary beyond rounding, got nearly constant column(s) {narrow}")
+        raise ValueError(
+            f"{name}: expected columns that vary beyond rounding, got nearly constant column(s) {narrow}"
+        )
     return rows
 
 
@@ -90,5 +96,7 @@ def progress_bar(wanted: bool, total: int) -> Any:
     try:
         from tqdm import tqdm
     except ImportError:
-        raise ImportError("progress: expected tqdm to be installed: pip install 'mi-estimators[lab]'") from None
+        raise ImportError(
+            "progress: expected tqdm to be installed: pip install 'mi-estimators[lab]'"
+        ) from None
     return tqdm(total=total, unit="step", desc="estimate_mi", leave=False)

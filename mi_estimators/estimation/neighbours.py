@@ -78,21 +78,32 @@ class Neighbours:
 def neighbours(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], k: int = 3) -> Neighbours:
     """Return the nearest-neighbour estimate of checked rows with its errors."""
     local = _local_information(x, y, k)
-    halves = [_local_information(*rows, k).mean() for rows in zip(x.tensor_split(2), y.tensor_split(2), strict=True)]
+    halves = [
+        _local_information(*rows, k).mean()
+        for rows in zip(x.tensor_split(2), y.tensor_split(2), strict=True)
+    ]
     value = float(local.mean())
-    return Neighbours(value, float(local.std()) / math.sqrt(len(local)), max(0.0, value - float(sum(halves)) / 2))
+    return Neighbours(
+        value, float(local.std()) / math.sqrt(len(local)), max(0.0, value - float(sum(halves)) / 2)
+    )
 
 
-def _local_information(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], k: int) -> Float[Tensor, " n"]:
+def _local_information(
+    x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], k: int
+) -> Float[Tensor, " n"]:
     """Return each row's part in `ksg`, which is their mean, in nats."""
     try:
         from scipy.spatial import KDTree
     except ImportError:
-        raise ImportError("ksg: expected scipy to be installed: pip install 'mi-estimators[lab]'") from None
+        raise ImportError(
+            "ksg: expected scipy to be installed: pip install 'mi-estimators[lab]'"
+        ) from None
     n, columns = len(x), [normal_scores(values).numpy() for values in (x, y)]
     both = np.concatenate(columns, 1)
     tree = KDTree(both)
-    radius = tree.query(both, k=k + 1, p=np.inf)[0][:, k]  # the row itself is the first of the k + 1
+    radius = tree.query(both, k=k + 1, p=np.inf)[0][
+        :, k
+    ]  # the row itself is the first of the k + 1
     nearer = np.nextafter(radius, 0)  # counts "≤" into "<"; a radius of 0 stays 0
 
     def digamma_of_count(points: np.ndarray) -> Tensor:

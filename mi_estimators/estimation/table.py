@@ -37,7 +37,9 @@ def over_rows(bound: Bound) -> Bound:
     The result takes joint (n,), product (n, k), log_p (n,) and the pairs' log-weights (n, k) up to a common constant.
     """
 
-    def value(joint: Tensor, product: Tensor, log_p: Tensor | None = None, log_pairs: Tensor | None = None) -> Tensor:
+    def value(
+        joint: Tensor, product: Tensor, log_p: Tensor | None = None, log_pairs: Tensor | None = None
+    ) -> Tensor:
         log_q = None if log_pairs is None else log_pairs.flatten().log_softmax(-1)
         return bound(joint, product.flatten(), log_p=log_p, log_q=log_q)
 

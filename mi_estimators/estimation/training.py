@@ -62,7 +62,9 @@ def grouped_scores(
     Groups have as near to `group` rows as gives equal ones; fewer rows than there are groups may be left over at the
     end. A group larger than the rows is all of them: the full in-batch matrix.
     """
-    x, y = (values.squeeze(0) for values in _groups((x, y), group))  # a single group stays a matrix, for any module
+    x, y = (
+        values.squeeze(0) for values in _groups((x, y), group)
+    )  # a single group stays a matrix, for any module
     joint, product = joint_and_product(critic(x, y))
     return joint.flatten(), product.reshape(joint.numel(), -1)
 
@@ -79,7 +81,9 @@ def check_critic(critic: nn.Module, x: Float[Tensor, "n dx"], y: Float[Tensor, "
     try:
         matrix = critic.eval()(x, y)
     except (RuntimeError, TypeError, IndexError) as error:
-        raise ValueError(f"critic: expected {expected}, got {type(error).__name__}: {error}") from error
+        raise ValueError(
+            f"critic: expected {expected}, got {type(error).__name__}: {error}"
+        ) from error
     critic.train(training)
     if not isinstance(matrix, Tensor) or matrix.shape != (len(x), len(y)):
         got = tuple(matrix.shape) if isinstance(matrix, Tensor) else type(matrix).__name__
@@ -143,16 +147,23 @@ def fit_critic(
     optimizer = schedule = None
     if parameters:
         flat = _flattened(parameters)
-        optimizer = torch.optim.AdamW([flat], learning_rate, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True)
+        optimizer = torch.optim.AdamW(
+            [flat], learning_rate, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True
+        )
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, learning_rate, total_steps=steps + 1, pct_start=max(0.1, min(1.0, 2 / (steps + 1)))
+            optimizer,
+            learning_rate,
+            total_steps=steps + 1,
+            pct_start=max(0.1, min(1.0, 2 / (steps + 1))),
         )
     ema = None
     for step in range(steps + 1 if parameters else 1):
         rows = torch.randperm(len(train[0]), generator=generator)[:batch_size].to(train[0].device)
         joint, product = grouped_scores(network, train[0][rows], train[1][rows], group)
         if anchor is not None and features is not None:
-            fixed_joint, fixed_product = grouped_scores(anchor.scores, features[0][rows], features[1][rows], group)
+            fixed_joint, fixed_product = grouped_scores(
+                anchor.scores, features[0][rows], features[1][rows], group
+            )
             joint, product = joint + fixed_joint, product + fixed_product
         if not bool(torch.isfinite(joint.detach().sum() + product.detach().sum())):
             finite = False
@@ -180,7 +191,9 @@ def fit_critic(
     else:  # a network that still is the zero it started from need not be evaluated
         silent = kept == 0 and not bool(network(valid[0][:2], valid[1][:2]).any())
         whole = anchor if silent else Sum(anchor, network)
-    degrees, shortfall = (None, 0.0) if anchor is None else (anchor.degrees_of_freedom, anchor.shortfall)
+    degrees, shortfall = (
+        (None, 0.0) if anchor is None else (anchor.degrees_of_freedom, anchor.shortfall)
+    )
     folded = isinstance(anchor, FoldedCopula)
     return Fit(_calibrate(whole.eval(), valid), history, kept, degrees, shortfall, folded, finite)
 
@@ -214,8 +227,14 @@ def _validation(
     return float(row.objective(joint, product, None)[0])
 
 
-def _validation_scores(critic: Critic, valid: tuple[Tensor, Tensor], small_groups: bool) -> tuple[Tensor, Tensor]:
-    return grouped_scores(critic, *valid, _VALIDATION_GROUP) if small_groups else held_out_scores(critic, *valid)
+def _validation_scores(
+    critic: Critic, valid: tuple[Tensor, Tensor], small_groups: bool
+) -> tuple[Tensor, Tensor]:
+    return (
+        grouped_scores(critic, *valid, _VALIDATION_GROUP)
+        if small_groups
+        else held_out_scores(critic, *valid)
+    )
 
 
 @torch.no_grad()
@@ -277,7 +296,9 @@ def training_group(critic: object, estimator: str) -> int | None:
 
 
 def make_critic(
-    critic: str | nn.Module | Callable[[int, int], nn.Module], rows: tuple[Tensor, Tensor], hidden: int
+    critic: str | nn.Module | Callable[[int, int], nn.Module],
+    rows: tuple[Tensor, Tensor],
+    hidden: int,
 ) -> nn.Module:
     """Return a new float32 critic on the rows' device: by name, a copy of a module, or what a function makes.
 

@@ -12,7 +12,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-def middle_ranks(ordered: Float[Tensor, "*batch n"], values: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch m"]:
+def middle_ranks(
+    ordered: Float[Tensor, "*batch n"], values: Float[Tensor, "*batch m"]
+) -> Float[Tensor, "*batch m"]:
     """Return where the values stand among ordered ones, in (0, 1): the middle of the ranks of those equal to them."""
     below, upto = (torch.searchsorted(ordered, values, side=side) for side in ("left", "right"))
     return (below + upto).to(ordered.dtype) / (2 * ordered.shape[-1])
@@ -24,7 +26,9 @@ class Identity(nn.Module):
     def __init__(self, rows: Float[Tensor, "n d"]) -> None:
         super().__init__()
         single = rows.float()
-        lost = (~torch.isfinite(single)).any(0) | ((single == single[:1]).all(0) & (rows != rows[:1]).any(0))
+        lost = (~torch.isfinite(single)).any(0) | (
+            (single == single[:1]).all(0) & (rows != rows[:1]).any(0)
+        )
         if bool(lost.any()):
             columns = lost.nonzero().flatten().tolist()
             raise ValueError(
@@ -49,7 +53,9 @@ class Standard(nn.Module):
     def __init__(self, rows: Float[Tensor, "n d"]) -> None:
         super().__init__()
         size = rows.abs().amax(0)
-        self.register_buffer("size", size.where(size > 0, 1))  # taken off first, so that no sum or square overflows
+        self.register_buffer(
+            "size", size.where(size > 0, 1)
+        )  # taken off first, so that no sum or square overflows
         rows = rows / self.size
         self.register_buffer("mean", rows.mean(0))
         scale = rows.std(0, correction=0)
@@ -93,5 +99,9 @@ class Rank(nn.Module):
         return torch.lerp(left_level, right_level, fraction.where(values < right_knot, 1)).T.float()
 
 
-TRANSFORMS: dict[str, type[Identity | Standard | Rank]] = {"none": Identity, "standard": Standard, "rank": Rank}
+TRANSFORMS: dict[str, type[Identity | Standard | Rank]] = {
+    "none": Identity,
+    "standard": Standard,
+    "rank": Rank,
+}
 """Marginal transforms by name."""

@@ -19,7 +19,9 @@ from .training import Fit
 _LEVEL = 1.96  # two-sided 95 % of the normal law
 _DRIFT = 0.3  # nats: an error that a verdict must not let pass
 _OVERFIT = 0.13  # nats between training and held-out rows; calibrated on the tasks of `laws`
-_LEARNING = 1 / (math.sqrt(2) - 1)  # what is missing over what the second half of the rows gave, if it falls as n^(−½)
+_LEARNING = 1 / (
+    math.sqrt(2) - 1
+)  # what is missing over what the second half of the rows gave, if it falls as n^(−½)
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,15 @@ class MIEstimate:
 
     def __str__(self) -> str:
         low, high = self.interval
-        kind = {"lower": "a lower bound of I", "upper": "an upper bound of I", "neither": "not a bound of I"}
+        kind = {
+            "lower": "a lower bound of I",
+            "upper": "an upper bound of I",
+            "neither": "not a bound of I",
+        }
         d = self.diagnostics
-        others = ", ".join(f"{k} {v:.3f}" if abs(v) < 1e6 else f"{k} {v:.2g}" for k, v in self.readouts.items())
+        others = ", ".join(
+            f"{k} {v:.3f}" if abs(v) < 1e6 else f"{k} {v:.2g}" for k, v in self.readouts.items()
+        )
         nothing = self.verdict == "ok" and self.nats <= 2 * self.stderr
         lines = [
             f"{self.nats:.3f} nats, 95 % [{low:.3f}, {high:.3f}]  ({self.estimator.name}, held out,"
@@ -137,7 +145,8 @@ def read(
             value=reported,
             variance=float((influence**2).sum()),
             seen=math.nan if seen is None else float(row.reported(*seen)),
-            readouts=dict.fromkeys(READOUTS, reported) | {n: float(b(joint, product)) for n, b in others.items()},
+            readouts=dict.fromkeys(READOUTS, reported)
+            | {n: float(b(joint, product)) for n, b in others.items()},
             ess=float(effective_sample_size(flat)),
             negatives=len(flat),
             candidates=k + 1,
@@ -176,7 +185,9 @@ def combine(
     if fitted is not None:
         stderr = average([math.sqrt(reading.variance) for reading in readings])
     else:
-        stderr = math.sqrt(sum(share**2 * r.variance for share, r in zip(shares, readings, strict=True)))
+        stderr = math.sqrt(
+            sum(share**2 * r.variance for share, r in zip(shares, readings, strict=True))
+        )
     diagnostics = {
         "effective_sample_size": min(reading.ess for reading in readings),
         "effective_sample_fraction": min(reading.ess / reading.negatives for reading in readings),
@@ -188,7 +199,9 @@ def combine(
         "held_out_rows": total if fitted is None else readings[0].rows,
     }
     if fitted is not None:
-        diagnostics |= {name: fitted[name] for name in ("train_gap", "anchor_shortfall", "learning_shortfall")}
+        diagnostics |= {
+            name: fitted[name] for name in ("train_gap", "anchor_shortfall", "learning_shortfall")
+        }
     if fits:
         diagnostics |= {
             "train_gap": average([reading.seen for reading in readings]) - nats,
@@ -199,13 +212,19 @@ def combine(
             "cap": max(fit.critic.cap for fit in fits),
         }
         if fits[0].degrees_of_freedom is not None:
-            diagnostics["degrees_of_freedom"] = min(fit.degrees_of_freedom or math.inf for fit in fits)
+            diagnostics["degrees_of_freedom"] = min(
+                fit.degrees_of_freedom or math.inf for fit in fits
+            )
     low, high = nats - _LEVEL * stderr, nats + _LEVEL * stderr
-    high += max(diagnostics[name] for name in ("train_gap", "anchor_shortfall", "learning_shortfall"))
+    high += max(
+        diagnostics[name] for name in ("train_gap", "anchor_shortfall", "learning_shortfall")
+    )
     if ksg is not None:
         diagnostics["ksg"] = ksg.value
         high = max(high, ksg.value + _LEVEL * ksg.stderr + ksg.shortfall)
-    readouts = {name: average([reading.readouts[name] for reading in readings]) for name in READOUTS}
+    readouts = {
+        name: average([reading.readouts[name] for reading in readings]) for name in READOUTS
+    }
     found = _reasons(row, nats, stderr, readouts, diagnostics, fits)
     return MIEstimate(
         nats,
@@ -241,9 +260,13 @@ def _reasons(
     if row.name == "infonce" and nats > log_k - 1:
         found["ceiling"] = f"within 1 nat of ln K = {log_k:.2f}, the most this estimator can report"
     elif nats > ceiling:
-        found["ceiling"] = f"above ln M = {ceiling:.2f}: {d['negatives']:.0f} negatives cannot show that much"
+        found["ceiling"] = (
+            f"above ln M = {ceiling:.2f}: {d['negatives']:.0f} negatives cannot show that much"
+        )
     if any(not fit.finite for fit in fits):
-        found["drift"] = "the scores overflowed in training, which was cut there; lower learning_rate"
+        found["drift"] = (
+            "the scores overflowed in training, which was cut there; lower learning_rate"
+        )
     if gap > max(_OVERFIT, 2 * stderr):
         found["overfit"] = (
             f"training rows read {gap:.2f} nats more than held-out rows: there are too few of them, and the"
@@ -254,7 +277,11 @@ def _reasons(
             f"half the rows teach {d['learning_shortfall'] / _LEARNING:.2f} nats less: there are too few of them, and"
             " the information may be larger"
         )
-    if "drift" not in found and row.calibrated and abs(readouts["plug_in"] - readouts["bridge"]) > _DRIFT:
+    if (
+        "drift" not in found
+        and row.calibrated
+        and abs(readouts["plug_in"] - readouts["bridge"]) > _DRIFT
+    ):
         found["drift"] = (
             f"plug_in and bridge differ by {readouts['plug_in'] - readouts['bridge']:+.2f} nats, and not at all for a"
             " log-ratio: the critic has not found one"

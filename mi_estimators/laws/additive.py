@@ -41,14 +41,20 @@ class AdditiveNoise:
     @property
     def mutual_information(self) -> float:
         """I(X; Y) = ε − ln 2ε for ε ≤ ½, and 1/(4ε) for ε ≥ ½, in nats."""
-        return self.epsilon - math.log(2 * self.epsilon) if self.epsilon <= 0.5 else 1 / (4 * self.epsilon)
+        return (
+            self.epsilon - math.log(2 * self.epsilon)
+            if self.epsilon <= 0.5
+            else 1 / (4 * self.epsilon)
+        )
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x and y of shape (n, 1), in the default dtype."""
         x, noise = torch.rand(2, _validate.count("n", n), 1, generator=generator)
         return x, x + self.epsilon * (2 * noise - 1)
 
-    def log_ratio(self, x: Float[Tensor, "*#batch 1"], y: Float[Tensor, "*#batch 1"]) -> Float[Tensor, "*batch"]:
+    def log_ratio(
+        self, x: Float[Tensor, "*#batch 1"], y: Float[Tensor, "*#batch 1"]
+    ) -> Float[Tensor, "*batch"]:
         """Return ln dP/dQ(x, y) = −ln m(y) in nats, shape (...); −inf off the support of the joint.
 
         A pair that rounding has put on the edge |y − x| = ε counts as inside.

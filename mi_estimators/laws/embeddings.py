@@ -48,7 +48,9 @@ def spiral(speed: float, plane: tuple[int, int] = (0, 1), power: int = 1) -> Inj
         raise ValueError(f"plane: expected two different columns, got {plane!r}")
     dim_low = 1 + max(_validate.count("plane", column, low=0) for column in plane)
     _validate.count("power", power, high=2)
-    forward, inverse = (partial(_rotate, speed=v, plane=plane, power=power) for v in (speed, -speed))
+    forward, inverse = (
+        partial(_rotate, speed=v, plane=plane, power=power) for v in (speed, -speed)
+    )
     return InjectiveMap("spiral", forward, inverse, dim_low=dim_low)
 
 

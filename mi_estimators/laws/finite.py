@@ -41,7 +41,9 @@ class Finite:
         log_x = torch.logsumexp(log_joint, 1, keepdim=True)
         log_y = torch.logsumexp(log_joint, 0, keepdim=True)
         self.log_product = log_x + log_y
-        self.log_ratio_matrix = (log_joint - self.log_product).where(self.log_product > -math.inf, 0)
+        self.log_ratio_matrix = (log_joint - self.log_product).where(
+            self.log_product > -math.inf, 0
+        )
 
     dim_x = dim_y = 0  # indices have no columns
 
@@ -58,21 +60,29 @@ class Finite:
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Draw n pairs of indices: x and y of shape (n,), dtype int64."""
         probabilities = self.log_joint.exp().flatten()
-        atoms = torch.multinomial(probabilities, _validate.count("n", n), replacement=True, generator=generator)
+        atoms = torch.multinomial(
+            probabilities, _validate.count("n", n), replacement=True, generator=generator
+        )
         return atoms // self.log_joint.shape[1], atoms % self.log_joint.shape[1]
 
-    def log_ratio(self, x: Int[Tensor, "*#batch"], y: Int[Tensor, "*#batch"]) -> Float[Tensor, "*batch"]:
+    def log_ratio(
+        self, x: Int[Tensor, "*#batch"], y: Int[Tensor, "*#batch"]
+    ) -> Float[Tensor, "*batch"]:
         """Return ln dP/dQ(x, y) in nats for index tensors of shapes that broadcast."""
         for name, value, size in zip(("x", "y"), (x, y), self.log_joint.shape, strict=True):
             if not isinstance(value, Tensor) or value.dtype not in _INDEX_TYPES:
                 got = value.dtype if isinstance(value, Tensor) else type(value).__name__
                 raise ValueError(f"{name}: expected a tensor of integer indices, got {got}")
             if not _validate.all_true((value >= 0) & (value < size)):
-                raise ValueError(f"{name}: expected integer indices in [0, {size}), got one outside")
+                raise ValueError(
+                    f"{name}: expected integer indices in [0, {size}), got one outside"
+                )
         _validate.batch_shapes(x=x.shape, y=y.shape)
         return self.log_ratio_matrix[x.long(), y.long()]
 
-    def exact(self, bound: Callable[..., Tensor], critic: Float[Tensor, "*batch nx ny"]) -> Float[Tensor, "*batch"]:
+    def exact(
+        self, bound: Callable[..., Tensor], critic: Float[Tensor, "*batch nx ny"]
+    ) -> Float[Tensor, "*batch"]:
         """Evaluate a bound of the library on this law, without sampling.
 
         Args:
@@ -92,4 +102,6 @@ class Finite:
                 f" got shape {tuple(critic.shape)}"
             )
         scores = critic.flatten(-2)
-        return bound(scores, scores, log_p=self.log_joint.flatten(), log_q=self.log_product.flatten())
+        return bound(
+            scores, scores, log_p=self.log_joint.flatten(), log_q=self.log_product.flatten()
+        )

@@ -43,7 +43,9 @@ class Gaussian:
         5.0
         """
         _validate.count("dim", dim)
-        _validate.number("nats", nats, low=0, high=12 * dim, closed="[]")  # beyond, 1 − ρ² is lost in rounding
+        _validate.number(
+            "nats", nats, low=0, high=12 * dim, closed="[]"
+        )  # beyond, 1 − ρ² is lost in rounding
         return cls(math.sqrt(-math.expm1(-2 * nats / dim)), dim)
 
     @property
@@ -64,7 +66,9 @@ class Gaussian:
     @property
     def chi2(self) -> float:
         """χ²(P‖Q) = (1 − ρ²)^{−d} − 1 = e^{2I} − 1; infinite where it overflows."""
-        return math.expm1(2 * self.mutual_information) if self.mutual_information < 354 else math.inf
+        return (
+            math.expm1(2 * self.mutual_information) if self.mutual_information < 354 else math.inf
+        )
 
     @property
     def log_ratio_variance(self) -> float:
@@ -77,7 +81,9 @@ class Gaussian:
         noise = torch.randn(n, self.dim, generator=generator)
         return x, self.rho * x + math.sqrt(1 - self.rho**2) * noise
 
-    def log_ratio(self, x: Float[Tensor, "*#batch dim"], y: Float[Tensor, "*#batch dim"]) -> Float[Tensor, "*batch"]:
+    def log_ratio(
+        self, x: Float[Tensor, "*#batch dim"], y: Float[Tensor, "*#batch dim"]
+    ) -> Float[Tensor, "*batch"]:
         """Return ln dP/dQ(x, y) in nats, shape (...), for x and y of shapes that broadcast to (..., dim).
 
         >>> law = Gaussian(0.6)

@@ -56,8 +56,12 @@ def check_pair(x: Tensor, y: Tensor, dim_x: int, dim_y: int) -> torch.dtype:
 def nearest(name: str, value: Tensor, points: Tensor) -> Tensor:
     """Return the index of the row of `points` (k, d) that each row of `value` (..., d) is, up to rounding."""
     distance, index = (value.unsqueeze(-2) - points).abs().amax(-1).min(-1)
-    if not _validate.all_true(distance <= 64 * torch.finfo(value.dtype).eps * (1 + points.abs().max())):
-        raise ValueError(f"{name}: expected values of the {len(points)} atoms, got one that is none of them")
+    if not _validate.all_true(
+        distance <= 64 * torch.finfo(value.dtype).eps * (1 + points.abs().max())
+    ):
+        raise ValueError(
+            f"{name}: expected values of the {len(points)} atoms, got one that is none of them"
+        )
     return index
 
 

@@ -35,7 +35,9 @@ def _normal_quantile(u: Tensor) -> Tensor:
 ASINH = InjectiveMap("asinh", torch.asinh, torch.sinh)
 """t ↦ arsinh t, which tames tails."""
 
-HALF_CUBE = InjectiveMap("half_cube", partial(_power, exponent=3 / 2), partial(_power, exponent=2 / 3))
+HALF_CUBE = InjectiveMap(
+    "half_cube", partial(_power, exponent=3 / 2), partial(_power, exponent=2 / 3)
+)
 """t ↦ sign(t)|t|^{3/2}, which lengthens tails."""
 
 CUBIC = InjectiveMap("cubic", partial(_power, exponent=3), partial(_power, exponent=1 / 3))
@@ -75,36 +77,55 @@ def wiggly(waves: tuple[tuple[float, float, float], ...]) -> InjectiveMap:
     >>> round(float(bend.inverse(bend.forward(torch.tensor([0.7])))), 5)
     0.7
     """
-    if not isinstance(waves, tuple) or not all(isinstance(wave, tuple) and len(wave) == 3 for wave in waves):
-        raise ValueError(f"waves: expected a tuple of triples (amplitude, frequency, phase), got {waves!r}")
+    if not isinstance(waves, tuple) or not all(
+        isinstance(wave, tuple) and len(wave) == 3 for wave in waves
+    ):
+        raise ValueError(
+            f"waves: expected a tuple of triples (amplitude, frequency, phase), got {waves!r}"
+        )
     for number in (number for wave in waves for number in wave):
         _validate.number("waves", number)
-    _validate.number("waves (sum of |amplitude · frequency|)", sum(abs(a * f) for a, f, _ in waves), high=1)
+    _validate.number(
+        "waves (sum of |amplitude · frequency|)", sum(abs(a * f) for a, f, _ in waves), high=1
+    )
     return InjectiveMap("wiggly", partial(_wiggle, waves=waves), partial(_unwiggle, waves=waves))
 
 
 def _mixture_sum(
-    x: Tensor, weights: tuple[float, ...], means: tuple[float, ...], part: Callable[[Tensor], Tensor]
+    x: Tensor,
+    weights: tuple[float, ...],
+    means: tuple[float, ...],
+    part: Callable[[Tensor], Tensor],
 ) -> Tensor:
-    return sum((w * part(x - mean) for w, mean in zip(weights, means, strict=True)), torch.zeros_like(x))
+    return sum(
+        (w * part(x - mean) for w, mean in zip(weights, means, strict=True)), torch.zeros_like(x)
+    )
 
 
 def _to_mixture(t: Tensor, weights: tuple[float, ...], means: tuple[float, ...]) -> Tensor:
     target = t.double()
-    side = torch.where(target < 0, 1.0, -1.0).to(target)  # each half by its own tail, so that no digit is lost
+    side = torch.where(target < 0, 1.0, -1.0).to(
+        target
+    )  # each half by its own tail, so that no digit is lost
 
     def tail(x: Tensor) -> Tensor:
         return side * _mixture_sum(x, weights, means, lambda z: _phi(side * z))
 
     def density(x: Tensor) -> Tensor:
-        return _mixture_sum(x, weights, means, lambda z: torch.exp(-(z**2) / 2)) / math.sqrt(2 * math.pi) + 1e-300
+        return (
+            _mixture_sum(x, weights, means, lambda z: torch.exp(-(z**2) / 2))
+            / math.sqrt(2 * math.pi)
+            + 1e-300
+        )
 
     goal = side * _phi(side * target)
     return solve_increasing(tail, density, goal, target + means[0], target + means[-1]).to(t.dtype)
 
 
 def _from_mixture(x: Tensor, weights: tuple[float, ...], means: tuple[float, ...]) -> Tensor:
-    below, above = (_mixture_sum(s * x.double(), weights, tuple(s * m for m in means), _phi) for s in (1, -1))
+    below, above = (
+        _mixture_sum(s * x.double(), weights, tuple(s * m for m in means), _phi) for s in (1, -1)
+    )
     quantile = torch.special.ndtri(torch.minimum(below, above))
     return quantile.where(below <= above, -quantile).to(x.dtype)
 
@@ -131,4 +152,6 @@ def mixture_quantile(weights: tuple[float, ...], means: tuple[float, ...]) -> In
     if len(weights) != len(means):
         raise ValueError(f"means: expected {len(weights)} of them, one a weight, got {len(means)}")
     settings = {"weights": weights, "means": means}
-    return InjectiveMap("mixture_quantile", partial(_to_mixture, **settings), partial(_from_mixture, **settings))
+    return InjectiveMap(
+        "mixture_quantile", partial(_to_mixture, **settings), partial(_from_mixture, **settings)
+    )

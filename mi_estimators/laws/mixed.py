@@ -51,7 +51,9 @@ class MixedUniform:
         x = torch.randint(self.m, (n, 1), generator=generator).to(window)
         return x, x + 2 * window
 
-    def log_ratio(self, x: Float[Tensor, "*#batch 1"], y: Float[Tensor, "*#batch 1"]) -> Float[Tensor, "*batch"]:
+    def log_ratio(
+        self, x: Float[Tensor, "*#batch 1"], y: Float[Tensor, "*#batch 1"]
+    ) -> Float[Tensor, "*batch"]:
         """Return ln dP/dQ(x, y) in nats, shape (...); −inf off the support of the joint.
 
         Args:
@@ -66,7 +68,9 @@ class MixedUniform:
         dtype = check_pair(x, y, 1, 1)
         left, y = x.squeeze(-1).to(dtype), y.squeeze(-1).to(dtype)
         if not _validate.all_true((left == left.round()) & (left >= 0) & (left < self.m)):
-            raise ValueError(f"x: expected whole numbers from 0 to {self.m - 1}, got one that is none of them")
+            raise ValueError(
+                f"x: expected whole numbers from 0 to {self.m - 1}, got one that is none of them"
+            )
         inside = (y >= left) & (y <= left + 2)
         windows = y.floor().clamp(max=self.m - 1) - (y - 2).ceil().clamp(min=0) + 1
         return (math.log(self.m) - windows.where(inside, 1).log()).where(inside, -math.inf)
@@ -107,7 +111,9 @@ class GaussianChannel:
     def _parameters(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Return the symbols and their probabilities, each of shape (K,)."""
         uniform = (1 / len(self.alphabet),) * len(self.alphabet)
-        return torch.tensor(self.alphabet, dtype=dtype), torch.tensor(self.probabilities or uniform, dtype=dtype)
+        return torch.tensor(self.alphabet, dtype=dtype), torch.tensor(
+            self.probabilities or uniform, dtype=dtype
+        )
 
     @cached_property
     def _information(self) -> float:
@@ -135,11 +141,15 @@ class GaussianChannel:
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x and y of shape (n, 1), in the default dtype."""
         symbols, probabilities = self._parameters(torch.get_default_dtype())
-        index = torch.multinomial(probabilities, _validate.count("n", n), replacement=True, generator=generator)
+        index = torch.multinomial(
+            probabilities, _validate.count("n", n), replacement=True, generator=generator
+        )
         x = symbols[index].unsqueeze(-1)
         return x, x + self.sigma * torch.randn(n, 1, generator=generator)
 
-    def log_ratio(self, x: Float[Tensor, "*#batch 1"], y: Float[Tensor, "*#batch 1"]) -> Float[Tensor, "*batch"]:
+    def log_ratio(
+        self, x: Float[Tensor, "*#batch 1"], y: Float[Tensor, "*#batch 1"]
+    ) -> Float[Tensor, "*batch"]:
         """Return ln dP/dQ(x, y) = ln p(y | x) − ln Σ_a p(a) p(y | a) in nats, shape (...).
 
         Args:
@@ -152,5 +162,7 @@ class GaussianChannel:
         symbols, probabilities = self._parameters(torch.float64)
         sent = symbols[nearest("x", x, symbols.unsqueeze(-1))].unsqueeze(-1)
         y = y.double()
-        likelihood = (2 * y - sent - symbols) * (symbols - sent) / (2 * self.sigma**2)  # of each symbol over that sent
+        likelihood = (
+            (2 * y - sent - symbols) * (symbols - sent) / (2 * self.sigma**2)
+        )  # of each symbol over that sent
         return -torch.logsumexp(probabilities.log() + likelihood, -1).to(dtype)

@@ -47,7 +47,9 @@ class GaussianMixture:
         for name in ("means", "scales", "correlations"):
             rows = getattr(self, name)
             if not isinstance(rows, tuple) or len(rows) != len(self.weights):
-                raise ValueError(f"{name}: expected a tuple of {len(self.weights)} components, got {rows!r}")
+                raise ValueError(
+                    f"{name}: expected a tuple of {len(self.weights)} components, got {rows!r}"
+                )
             if name == "correlations":
                 for value in rows:
                     _validate.number(name, value, low=-1, high=1)
@@ -58,7 +60,9 @@ class GaussianMixture:
                 for value in row:
                     _validate.number(name, value, low=0 if name == "scales" else -torch.inf)
         if self._narrowest < 1 / 20:
-            raise ValueError("scales, correlations: expected widths within a factor of 20 in every direction, got more")
+            raise ValueError(
+                "scales, correlations: expected widths within a factor of 20 in every direction, got more"
+            )
 
     def _parameters(self, dtype: torch.dtype) -> tuple[Tensor, ...]:
         """Return ln weights, means of x and y, scales of x and y, correlations: each of shape (K,)."""
@@ -71,7 +75,9 @@ class GaussianMixture:
     def _narrowest(self) -> float:
         """Return the least ratio of the widths of two components in one direction (at most 1)."""
         _, _, _, scale_x, scale_y, rho = self._parameters(torch.float64)
-        factor = torch.stack([scale_x, 0 * rho, rho * scale_y, (1 - rho**2).sqrt() * scale_y], -1).unflatten(-1, (2, 2))
+        factor = torch.stack(
+            [scale_x, 0 * rho, rho * scale_y, (1 - rho**2).sqrt() * scale_y], -1
+        ).unflatten(-1, (2, 2))
         return float(torch.linalg.svdvals(torch.linalg.inv(factor)[:, None] @ factor).min())
 
     @cached_property
@@ -99,7 +105,9 @@ class GaussianMixture:
         log_w, mean_x, mean_y, scale_x, scale_y, rho = self._parameters(torch.float64)
         total = 0.0
         for k in range(len(self.weights)):
-            for u, log_weights_u in zip(z.split(64), log_weights.split(64), strict=True):  # in blocks, to spare memory
+            for u, log_weights_u in zip(
+                z.split(64), log_weights.split(64), strict=True
+            ):  # in blocks, to spare memory
                 x = mean_x[k] + scale_x[k] * u[:, None]
                 y = mean_y[k] + scale_y[k] * (rho[k] * u[:, None] + (1 - rho[k] ** 2).sqrt() * z)
                 weight = (log_w[k] + log_weights_u[:, None] + log_weights).exp()
@@ -109,12 +117,16 @@ class GaussianMixture:
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x and y of shape (n, 1), in the default dtype."""
         log_w, *rest = self._parameters(torch.get_default_dtype())
-        component = torch.multinomial(log_w.exp(), _validate.count("n", n), replacement=True, generator=generator)
+        component = torch.multinomial(
+            log_w.exp(), _validate.count("n", n), replacement=True, generator=generator
+        )
         mean_x, mean_y, scale_x, scale_y, rho = (values[component].unsqueeze(-1) for values in rest)
         u, v = torch.randn(2, n, 1, generator=generator)
         return mean_x + scale_x * u, mean_y + scale_y * (rho * u + (1 - rho**2).sqrt() * v)
 
-    def log_ratio(self, x: Float[Tensor, "*#batch 1"], y: Float[Tensor, "*#batch 1"]) -> Float[Tensor, "*batch"]:
+    def log_ratio(
+        self, x: Float[Tensor, "*#batch 1"], y: Float[Tensor, "*#batch 1"]
+    ) -> Float[Tensor, "*batch"]:
         """Return ln dP/dQ(x, y) in nats, shape (...): the mixture's log-density less those of its two marginals.
 
         Args:
@@ -128,6 +140,10 @@ class GaussianMixture:
         u, v = (x.double() - mean_x) / scale_x, (y.double() - mean_y) / scale_y
         of_x = -(u**2) / 2 - scale_x.log()
         of_y = -(v**2) / 2 - scale_y.log()
-        of_y_given_x = -((v - rho * u) ** 2) / (2 * (1 - rho**2)) - scale_y.log() - torch.log1p(-(rho**2)) / 2
-        joint, *marginals = (torch.logsumexp(log_w + part, -1) for part in (of_x + of_y_given_x, of_x, of_y))
+        of_y_given_x = (
+            -((v - rho * u) ** 2) / (2 * (1 - rho**2)) - scale_y.log() - torch.log1p(-(rho**2)) / 2
+        )
+        joint, *marginals = (
+            torch.logsumexp(log_w + part, -1) for part in (of_x + of_y_given_x, of_x, of_y)
+        )
         return (joint - marginals[0] - marginals[1]).to(dtype)

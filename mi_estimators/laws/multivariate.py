@@ -12,14 +12,22 @@ from .law import check_pair
 
 def cholesky(name: str, matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Return a copy in float64 and its lower Cholesky factor, if the matrix is symmetric and positive definite."""
-    if _validate.scores(name, matrix, dims=2).dim() != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < 2:
-        raise ValueError(f"{name}: expected a square matrix of 2 rows or more, got shape {tuple(matrix.shape)}")
+    if (
+        _validate.scores(name, matrix, dims=2).dim() != 2
+        or matrix.shape[0] != matrix.shape[1]
+        or len(matrix) < 2
+    ):
+        raise ValueError(
+            f"{name}: expected a square matrix of 2 rows or more, got shape {tuple(matrix.shape)}"
+        )
     matrix = matrix.detach().to(torch.float64, copy=True)
     if not torch.allclose(matrix, matrix.mT, rtol=1e-6, atol=0):
         raise ValueError(f"{name}: expected a symmetric matrix, got one that is not")
     factor, failed = torch.linalg.cholesky_ex(matrix)
     if failed or not _validate.all_true(factor.diagonal() ** 2 > 1e-11 * matrix.diagonal()):
-        raise ValueError(f"{name}: expected a positive definite matrix, got one that is not, or barely")
+        raise ValueError(
+            f"{name}: expected a positive definite matrix, got one that is not, or barely"
+        )
     return matrix, factor
 
 
@@ -53,12 +61,16 @@ class MultivariateGaussian:
         self.dim_x = _validate.count("dim_x", dim_x, high=dim - 1)
         self.dim_y = dim - self.dim_x
         self._factor = factor
-        inverse = torch.linalg.solve_triangular(factor, torch.eye(dim, dtype=torch.float64), upper=False)
+        inverse = torch.linalg.solve_triangular(
+            factor, torch.eye(dim, dtype=torch.float64), upper=False
+        )
         self._whiten_x = inverse[:dim_x, :dim_x]
         self._residual_x, self._residual_y = inverse[dim_x:, :dim_x], inverse[dim_x:, dim_x:]
         factor_y = torch.linalg.cholesky(self.covariance[dim_x:, dim_x:])
         self._whiten_y = torch.linalg.inv(factor_y)
-        self.mutual_information = float((factor_y.diagonal() / factor.diagonal()[dim_x:]).log().sum())
+        self.mutual_information = float(
+            (factor_y.diagonal() / factor.diagonal()[dim_x:]).log().sum()
+        )
 
     @classmethod
     def dense(cls, dim_x: int, dim_y: int, correlation: float) -> MultivariateGaussian:
@@ -70,7 +82,9 @@ class MultivariateGaussian:
         dim = _validate.count("dim_x", dim_x) + _validate.count("dim_y", dim_y)
         _validate.number("correlation", correlation, low=-1 / (dim - 1), high=1)
         one = torch.ones(dim, dim, dtype=torch.float64)
-        return cls(correlation * one + (1 - correlation) * torch.eye(dim, dtype=torch.float64), dim_x)
+        return cls(
+            correlation * one + (1 - correlation) * torch.eye(dim, dtype=torch.float64), dim_x
+        )
 
     @classmethod
     def sparse(cls, dim_x: int, dim_y: int, pairs: int, correlation: float) -> MultivariateGaussian:
@@ -100,9 +114,13 @@ class MultivariateGaussian:
         """Return the squared Mahalanobis norms of x, of y, and of y given x, each of the batch's shape, in float64."""
         x, y = x.double(), y.double()
         residual = y @ self._residual_y.mT + x @ self._residual_x.mT
-        return tuple((v**2).sum(-1) for v in (x @ self._whiten_x.mT, y @ self._whiten_y.mT, residual))
+        return tuple(
+            (v**2).sum(-1) for v in (x @ self._whiten_x.mT, y @ self._whiten_y.mT, residual)
+        )
 
-    def log_ratio(self, x: Float[Tensor, "*#batch dx"], y: Float[Tensor, "*#batch dy"]) -> Float[Tensor, "*batch"]:
+    def log_ratio(
+        self, x: Float[Tensor, "*#batch dx"], y: Float[Tensor, "*#batch dy"]
+    ) -> Float[Tensor, "*batch"]:
         """Return ln dP/dQ(x, y) = I + ½(‖y‖² − ‖y given x‖²) in nats, shape (...), in whitened norms.
 
         Args:

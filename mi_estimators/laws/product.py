@@ -57,7 +57,9 @@ class ProductLaw:
         x, y = zip(*(law.sample(n, generator) for law in self.laws), strict=True)
         return torch.cat(x, -1), torch.cat(y, -1)
 
-    def log_ratio(self, x: Float[Tensor, "*#batch dx"], y: Float[Tensor, "*#batch dy"]) -> Float[Tensor, "*batch"]:
+    def log_ratio(
+        self, x: Float[Tensor, "*#batch dx"], y: Float[Tensor, "*#batch dy"]
+    ) -> Float[Tensor, "*batch"]:
         """Return ln dP/dQ(x, y) = Σ ln dP_k/dQ_k(x_k, y_k) in nats, shape (...).
 
         Args:

@@ -26,7 +26,11 @@ def normal_rule(step: float, reach: float = 9.5) -> tuple[Tensor, Tensor]:
 
 
 def solve_increasing(
-    function: Callable[[Tensor], Tensor], slope: Callable[[Tensor], Tensor], target: Tensor, low: Tensor, high: Tensor
+    function: Callable[[Tensor], Tensor],
+    slope: Callable[[Tensor], Tensor],
+    target: Tensor,
+    low: Tensor,
+    high: Tensor,
 ) -> Tensor:
     """Return t in [low, high] with function(t) = target, entry by entry; arguments in float64.
 

@@ -34,10 +34,16 @@ class StudentT:
     0.29
     """
 
-    def __init__(self, dispersion: Float[Tensor, "d d"], dim_x: int, degrees_of_freedom: float) -> None:
+    def __init__(
+        self, dispersion: Float[Tensor, "d d"], dim_x: int, degrees_of_freedom: float
+    ) -> None:
         cholesky("dispersion", dispersion)
         self._normal = MultivariateGaussian(dispersion, dim_x)
-        self.dispersion, self.dim_x, self.dim_y = self._normal.covariance, self._normal.dim_x, self._normal.dim_y
+        self.dispersion, self.dim_x, self.dim_y = (
+            self._normal.covariance,
+            self._normal.dim_x,
+            self._normal.dim_y,
+        )
         self.degrees_of_freedom = _validate.number(
             "degrees_of_freedom", degrees_of_freedom, low=0.5, high=1e6, closed="[]"
         )
@@ -51,7 +57,12 @@ class StudentT:
     def _signed_degrees(self) -> tuple[tuple[int, float], ...]:
         """Return (sign, ν + dimension) for the four densities of ln p(x, y) + ln p(·) − ln p(x) − ln p(y)."""
         nu = self.degrees_of_freedom
-        return (1, nu), (1, nu + self.dim_x + self.dim_y), (-1, nu + self.dim_x), (-1, nu + self.dim_y)
+        return (
+            (1, nu),
+            (1, nu + self.dim_x + self.dim_y),
+            (-1, nu + self.dim_x),
+            (-1, nu + self.dim_y),
+        )
 
     @property
     def mutual_information(self) -> float:
@@ -71,7 +82,9 @@ class StudentT:
         scale = (shape / half_chi2).sqrt()
         return scale * x, scale * y
 
-    def log_ratio(self, x: Float[Tensor, "*#batch dx"], y: Float[Tensor, "*#batch dy"]) -> Float[Tensor, "*batch"]:
+    def log_ratio(
+        self, x: Float[Tensor, "*#batch dx"], y: Float[Tensor, "*#batch dy"]
+    ) -> Float[Tensor, "*batch"]:
         """Return ln dP/dQ(x, y) in nats, shape (...): the difference of the three Student log-densities.
 
         Args:
@@ -88,6 +101,8 @@ class StudentT:
         nu = self.degrees_of_freedom
         of_x, of_y, of_y_given_x = self._normal.squared_norms(x, y)
         total = self._normal.mutual_information
-        for (sign, a), norm in zip(self._signed_degrees(), (0 * of_x, of_x + of_y_given_x, of_x, of_y), strict=True):
+        for (sign, a), norm in zip(
+            self._signed_degrees(), (0 * of_x, of_x + of_y_given_x, of_x, of_y), strict=True
+        ):
             total = total + sign * (math.lgamma(a / 2) - a / 2 * torch.log1p(norm / nu))
         return torch.as_tensor(total).to(dtype)

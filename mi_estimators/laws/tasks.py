@@ -30,15 +30,29 @@ _NORMAL = Gaussian(0.75)
 _UNIFORM = Transformed(_NORMAL, NORMAL_CDF, NORMAL_CDF)
 _WIGGLY_X = wiggly(((0.4, 1.0, 0.0), (0.2, 1.7, 1.0), (0.03, 3.3, -2.5)))
 _WIGGLY_Y = wiggly(((-0.4, 0.4, 0.0), (0.17, 1.3, 3.5), (0.02, 4.3, -2.5)))
-_BIMODAL_X, _BIMODAL_Y = mixture_quantile((0.3, 0.7), (0.0, 5.0)), mixture_quantile((0.5, 0.5), (-1.0, 3.0))
-_DENSE, _SPARSE, _STUDENT = MultivariateGaussian.dense, MultivariateGaussian.sparse, StudentT.identity
-_SPARSE_3, _SPARSE_5, _SPARSE_25 = (_SPARSE(dim, dim, pairs=2, correlation=0.8) for dim in (3, 5, 25))
+_BIMODAL_X, _BIMODAL_Y = (
+    mixture_quantile((0.3, 0.7), (0.0, 5.0)),
+    mixture_quantile((0.5, 0.5), (-1.0, 3.0)),
+)
+_DENSE, _SPARSE, _STUDENT = (
+    MultivariateGaussian.dense,
+    MultivariateGaussian.sparse,
+    StudentT.identity,
+)
+_SPARSE_3, _SPARSE_5, _SPARSE_25 = (
+    _SPARSE(dim, dim, pairs=2, correlation=0.8) for dim in (3, 5, 25)
+)
 _UNIFORM_3, _UNIFORM_5, _UNIFORM_25 = (
     Transformed(law, NORMAL_CDF, NORMAL_CDF) for law in (_SPARSE_3, _SPARSE_5, _SPARSE_25)
 )
 _SPIRALS = spiral(1 / 3, plane=(0, 1), power=2), spiral(1 / 3, plane=(1, 2), power=2)
-_FOUR, _TWO = embedding(torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])), embedding(torch.eye(2)[:, 1:])
-_XOR = Finite(torch.tensor([[0.9, 0.1], [0.1, 0.9], [0.1, 0.9], [0.9, 0.1]], dtype=torch.float64).div(4).log())
+_FOUR, _TWO = (
+    embedding(torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])),
+    embedding(torch.eye(2)[:, 1:]),
+)
+_XOR = Finite(
+    torch.tensor([[0.9, 0.1], [0.1, 0.9], [0.1, 0.9], [0.9, 0.1]], dtype=torch.float64).div(4).log()
+)
 
 TASKS: dict[str, Law] = {
     # 'Beyond Normal': one x and one y
@@ -95,14 +109,24 @@ TASKS: dict[str, Law] = {
     "cubic-multinormal-20-5nats": Transformed(Gaussian.with_information(5.0, dim=20), map_y=CUBIC),
     "spiral-normal-2-2-0.75": Transformed(Gaussian(0.75, dim=2), spiral(math.pi), spiral(-math.pi)),
     # several modes, atoms, tails with correlation, and stacks of unlike laws
-    "1v1-mixture-two": GaussianMixture((0.5, 0.5), ((-1.5, -1.5), (1.5, 1.5)), ((1.0, 1.0), (1.0, 1.0)), (0.5, 0.5)),
-    "1v1-mixture-cross": GaussianMixture((0.5, 0.5), ((0.0, 0.0), (0.0, 0.0)), ((1.0, 1.0), (1.0, 1.0)), (0.9, -0.9)),
+    "1v1-mixture-two": GaussianMixture(
+        (0.5, 0.5), ((-1.5, -1.5), (1.5, 1.5)), ((1.0, 1.0), (1.0, 1.0)), (0.5, 0.5)
+    ),
+    "1v1-mixture-cross": GaussianMixture(
+        (0.5, 0.5), ((0.0, 0.0), (0.0, 0.0)), ((1.0, 1.0), (1.0, 1.0)), (0.9, -0.9)
+    ),
     "mixed-uniform-5": MixedUniform(5),
     "mixed-sign-1.0": GaussianChannel((-1.0, 1.0), sigma=1.0),
-    "mixed-four-0.3": GaussianChannel((-1.5, -0.5, 0.5, 1.5), sigma=0.3, probabilities=(0.1, 0.4, 0.4, 0.1)),
+    "mixed-four-0.3": GaussianChannel(
+        (-1.5, -0.5, 0.5, 1.5), sigma=0.3, probabilities=(0.1, 0.4, 0.4, 0.1)
+    ),
     "finite-xor-0.9": Transformed(_XOR, _FOUR, _TWO),
-    "student-dense-5-5-3-0.5": StudentT(_DENSE(5, 5, correlation=0.5).covariance, 5, degrees_of_freedom=3),
-    "student-sparse-2-2-2-1": StudentT(_SPARSE(2, 2, pairs=2, correlation=0.8).covariance, 2, degrees_of_freedom=1),
+    "student-dense-5-5-3-0.5": StudentT(
+        _DENSE(5, 5, correlation=0.5).covariance, 5, degrees_of_freedom=3
+    ),
+    "student-sparse-2-2-2-1": StudentT(
+        _SPARSE(2, 2, pairs=2, correlation=0.8).covariance, 2, degrees_of_freedom=1
+    ),
     "product-unlike-3-3": ProductLaw((Gaussian(0.5), AdditiveNoise(0.75), MixedUniform(3))),
 }
 """Name → law, for 58 tasks; a law's `mutual_information` is what an estimator should find."""

@@ -36,7 +36,9 @@ class InjectiveMap:
         """Return the number of columns that `dim` columns become; `argument` is named where they do not fit."""
         if dim < self.dim_low if self.dim_in is None else dim != self.dim_in:
             fits = f"at least {self.dim_low}" if self.dim_in is None else self.dim_in
-            raise ValueError(f"{argument}: expected a map of {dim} columns, got {self.name}, which takes {fits}")
+            raise ValueError(
+                f"{argument}: expected a map of {dim} columns, got {self.name}, which takes {fits}"
+            )
         return dim if self.dim_out is None else self.dim_out
 
 

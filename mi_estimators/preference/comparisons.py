@@ -29,7 +29,9 @@ Scale = float | Float[Tensor, "..."]
 """A positive number, or a tensor of them that broadcasts with the log-ratios (one β for each replica, say)."""
 
 
-def ipo(chosen: Float[Tensor, "*batch"], rejected: Float[Tensor, "*batch"], beta: Scale) -> Float[Tensor, "*batch"]:
+def ipo(
+    chosen: Float[Tensor, "*batch"], rejected: Float[Tensor, "*batch"], beta: Scale
+) -> Float[Tensor, "*batch"]:
     """Return IPO's loss (z_w − z_l − 1/(2β))², in nats².
 
     The margin is drawn to 1/(2β) and kept there, but only the margin: the common mode (1, 1) is flat, as DPO's. β is
@@ -97,7 +99,10 @@ def kto(
 
 
 def bco(
-    chosen: Float[Tensor, "*batch"], rejected: Float[Tensor, "*batch"], beta: Scale, shift: Scale = 0.0
+    chosen: Float[Tensor, "*batch"],
+    rejected: Float[Tensor, "*batch"],
+    beta: Scale,
+    shift: Scale = 0.0,
 ) -> Float[Tensor, "*batch"]:
     """Return BCO's loss sp(δ − βz_w) + sp(βz_l − δ), in nats: the logistic cell of JS with its threshold moved.
 
@@ -125,7 +130,10 @@ def bco(
 
 
 def cal_dpo(
-    chosen: Float[Tensor, "*batch"], rejected: Float[Tensor, "*batch"], beta: Scale, weight: Scale = 1.0
+    chosen: Float[Tensor, "*batch"],
+    rejected: Float[Tensor, "*batch"],
+    beta: Scale,
+    weight: Scale = 1.0,
 ) -> Float[Tensor, "*batch"]:
     """Return Cal-DPO's loss −ln σ(z_w − z_l) + weight · [(z_w − 1/(2β))² + (z_l + 1/(2β))²].
 
@@ -156,7 +164,10 @@ def cal_dpo(
 
 
 def dpop(
-    chosen: Float[Tensor, "*batch"], rejected: Float[Tensor, "*batch"], beta: Scale, weight: Scale = 50.0
+    chosen: Float[Tensor, "*batch"],
+    rejected: Float[Tensor, "*batch"],
+    beta: Scale,
+    weight: Scale = 50.0,
 ) -> Float[Tensor, "*batch"]:
     """Return DPO-Positive's loss −ln σ(β(z_w − z_l − weight · max(0, −z_w))), in nats.
 
@@ -182,11 +193,16 @@ def dpop(
     0.313262
     """
     _pair(chosen, rejected, beta, weight=weight)
-    return preference_loss(beta * (chosen - weight * torch.relu(-chosen)), beta * rejected, bound="dv", mix=0.5)
+    return preference_loss(
+        beta * (chosen - weight * torch.relu(-chosen)), beta * rejected, bound="dv", mix=0.5
+    )
 
 
 def dpo_sft(
-    chosen: Float[Tensor, "*batch"], rejected: Float[Tensor, "*batch"], beta: Scale, weight: Scale = 1.0
+    chosen: Float[Tensor, "*batch"],
+    rejected: Float[Tensor, "*batch"],
+    beta: Scale,
+    weight: Scale = 1.0,
 ) -> Float[Tensor, "*batch"]:
     """Return DPO with a likelihood term on the chosen response, −ln σ(β(z_w − z_l)) − weight · z_w.
 
@@ -215,7 +231,9 @@ def dpo_sft(
     return preference_loss(beta * chosen, beta * rejected, bound="dv", mix=0.5) - weight * chosen
 
 
-def sft(chosen: Float[Tensor, "*batch"], rejected: Float[Tensor, "*batch"], beta: Scale) -> Float[Tensor, "*batch"]:
+def sft(
+    chosen: Float[Tensor, "*batch"], rejected: Float[Tensor, "*batch"], beta: Scale
+) -> Float[Tensor, "*batch"]:
     """Return −z_w: the negative log-likelihood of the chosen response up to the constant −ln π_ref(y_w), in nats.
 
     Args:
@@ -248,12 +266,16 @@ ALTERNATIVES: dict[str, Callable[..., Tensor]] = {
 """Name → loss (chosen, rejected, beta, …) of log-ratios."""
 
 
-def _pair(chosen: Tensor, rejected: Tensor, beta: Scale, *, weight: Scale = 1.0, dims: int = 0) -> None:
+def _pair(
+    chosen: Tensor, rejected: Tensor, beta: Scale, *, weight: Scale = 1.0, dims: int = 0
+) -> None:
     """Check what every loss takes."""
     _validate.scores("chosen", chosen, dims=dims)
     _validate.scores("rejected", rejected, dims=dims)
     if rejected.shape != chosen.shape:
-        raise ValueError(f"rejected: expected shape {tuple(chosen.shape)}, got {tuple(rejected.shape)}")
+        raise ValueError(
+            f"rejected: expected shape {tuple(chosen.shape)}, got {tuple(rejected.shape)}"
+        )
     for name, value in (("beta", beta), ("weight", weight)):
         if not isinstance(value, Tensor):
             _validate.number(name, value, low=0)

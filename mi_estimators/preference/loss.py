@@ -95,15 +95,23 @@ def preference_loss(
     return constants.get(bound, 0.0) - value
 
 
-def _log_weights(bound: str, mix: float, rejected: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+def _log_weights(
+    bound: str, mix: float, rejected: Tensor, mask: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return ln Q_α of the chosen (..., 1) and of each rejected (..., K), and the number of negatives (...)."""
     if mask is None:
         mask = torch.ones_like(rejected, dtype=torch.bool)
     elif not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != rejected.shape:
-        got = f"{mask.dtype} {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
-        raise ValueError(f"mask: expected a bool tensor of shape {tuple(rejected.shape)}, got {got}")
+        got = (
+            f"{mask.dtype} {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
+        )
+        raise ValueError(
+            f"mask: expected a bool tensor of shape {tuple(rejected.shape)}, got {got}"
+        )
     elif not _validate.all_true(mask.any(-1)):
-        raise ValueError("mask: expected at least one negative in every example, got an example with none")
+        raise ValueError(
+            "mask: expected at least one negative in every example, got an example with none"
+        )
     count = mask.sum(-1, keepdim=True).to(rejected.dtype)
     if bound == "infonce":
         log_own = log_each = -torch.log1p(count)
@@ -182,7 +190,12 @@ def no_collapse_interval(mix: float) -> tuple[float, float]:
     rest = 1 - _validate.mix(mix)
 
     def excess(u: float) -> float:
-        return max(-u, 0) + rest * max(u, 0) + (1 + rest) * math.log1p(math.exp(-abs(u))) - 2 * math.log(2)
+        return (
+            max(-u, 0)
+            + rest * max(u, 0)
+            + (1 + rest) * math.log1p(math.exp(-abs(u)))
+            - 2 * math.log(2)
+        )
 
     def root(low: float, high: float) -> float:
         sign = 1 if excess(low) > 0 else -1

@@ -97,13 +97,18 @@ def compile_ball(expr: sp.Basic) -> Ball:
 
 def exact(value: Fraction | sp.Rational) -> arb:
     """Return a ball that contains the rational number (a single point wherever it is a dyadic one)."""
-    value = Fraction(int(value.p), int(value.q)) if isinstance(value, sp.Rational) else Fraction(value)
+    value = (
+        Fraction(int(value.p), int(value.q)) if isinstance(value, sp.Rational) else Fraction(value)
+    )
     return arb(fmpq(value.numerator, value.denominator))
 
 
 def show(box: Box) -> str:
     """Return the box in words, exactly."""
-    return ", ".join(f"{s} = {a}" if a == b else f"{s} ∈ [{a}, {b}]" for s, (a, b) in box.items()) or "no free symbol"
+    return (
+        ", ".join(f"{s} = {a}" if a == b else f"{s} ∈ [{a}, {b}]" for s, (a, b) in box.items())
+        or "no free symbol"
+    )
 
 
 def certify(expr: Term, relation: str, box: Mapping, budget: int = 4000) -> Outcome:
@@ -131,9 +136,15 @@ def certify(expr: Term, relation: str, box: Mapping, budget: int = 4000) -> Outc
     start: Box = {s: (Fraction(str(a)), Fraction(str(b))) for s, (a, b) in box.items()}
     expr = expression(expr)
     if expr.free_symbols != set(start) or any(a > b for a, b in start.values()):
-        raise ValueError(f"box: expected ordered ends for {sorted(map(str, expr.free_symbols))}, got {show(start)}")
+        raise ValueError(
+            f"box: expected ordered ends for {sorted(map(str, expr.free_symbols))}, got {show(start)}"
+        )
     value = compile_ball(expr)
-    slopes = {s: compile_ball(sp.diff(expr, s)) for s in start} if not expr.has(sp.Abs, sp.Min, sp.Max) else {}
+    slopes = (
+        {s: compile_ball(sp.diff(expr, s)) for s in start}
+        if not expr.has(sp.Abs, sp.Min, sp.Max)
+        else {}
+    )
     ticket = count(1)
     queue: list[tuple[float, int, Box]] = [(0.0, 0, start)]
     with ctx.workprec(PRECISION):
@@ -144,16 +155,24 @@ def certify(expr: Term, relation: str, box: Mapping, budget: int = 4000) -> Outc
             centre = {s: exact(a) for s, (a, _) in middle.items()}
             at_centre, enclosure = value(centre), value(balls)
             if fails(at_centre):
-                return Outcome("refuted", f"box {looked_at}", f"{show(middle)}: value {at_centre.str(8)}")
+                return Outcome(
+                    "refuted", f"box {looked_at}", f"{show(middle)}: value {at_centre.str(8)}"
+                )
             if fails(enclosure):
-                return Outcome("refuted", f"box {looked_at}", f"{show(part)}: value {enclosure.str(8)}")
+                return Outcome(
+                    "refuted", f"box {looked_at}", f"{show(part)}: value {enclosure.str(8)}"
+                )
             if slopes:  # the mean value form is the sharper one on small boxes
-                centred = at_centre + sum((f(balls) * (balls[s] - centre[s]) for s, f in slopes.items()), arb(0))
+                centred = at_centre + sum(
+                    (f(balls) * (balls[s] - centre[s]) for s, f in slopes.items()), arb(0)
+                )
             done = holds(enclosure) or (bool(slopes) and holds(centred))
             if not done:
                 widest = max(part, key=lambda s: part[s][1] - part[s][0], default=None)
                 if widest is None or part[widest][0] == part[widest][1]:
-                    return Outcome("undecided", f"the sign at {show(part)} is below {PRECISION} bits")
+                    return Outcome(
+                        "undecided", f"the sign at {show(part)} is below {PRECISION} bits"
+                    )
                 (low, high), cut = part[widest], middle[widest][0]
                 for half in ((low, cut), (cut, high)):
                     width = max(float(b - a) for a, b in (part | {widest: half}).values())

@@ -114,7 +114,9 @@ def bridge(p: Vector, q: Vector, t: Vector, odds: float) -> object:
     for _ in range(90):
         c = (low + high) / 2
         ratios = [exp(s - c) / odds for s in t]
-        above = odds * _mean(q, [x / (1 + x) for x in ratios]) > _mean(p, [1 / (1 + x) for x in ratios])
+        above = odds * _mean(q, [x / (1 + x) for x in ratios]) > _mean(
+            p, [1 / (1 + x) for x in ratios]
+        )
         low, high = (c, high) if above else (low, c)
     return _mean(p, t) - low
 
@@ -122,7 +124,9 @@ def bridge(p: Vector, q: Vector, t: Vector, odds: float) -> object:
 @_precise
 def smile(p: Vector, q: Vector, t: Vector, clip: float) -> object:
     """SMILE: E_P T − ln E_Q clip(eᵀ, e^{−τ}, e^τ)."""
-    return _mean(p, t) - log(_mean(q, [min(max(e, exp(-mpf(clip))), exp(mpf(clip))) for e in _exp(t)]))
+    return _mean(p, t) - log(
+        _mean(q, [min(max(e, exp(-mpf(clip))), exp(mpf(clip))) for e in _exp(t)])
+    )
 
 
 @_precise
@@ -177,14 +181,19 @@ def infonce(joint: Table, t: Table, candidates: int, negatives: Vector | None = 
             weight = mpf(row[y])
             for other in others:
                 weight *= mpf(law[other])
-            total += weight * (t[x][y] - log(fsum(exp(mpf(t[x][j])) for j in (y, *others)) / candidates))
+            total += weight * (
+                t[x][y] - log(fsum(exp(mpf(t[x][j])) for j in (y, *others)) / candidates)
+            )
     return total
 
 
 @_precise
 def mean_over_batches(law: Vector, size: int, value: Callable[..., float]) -> object:
     """E value(i₁, …, i_size), the atoms i.i.d. from the law: enumerated."""
-    return fsum(fprod(mpf(law[i]) for i in atoms) * value(*atoms) for atoms in product(range(len(law)), repeat=size))
+    return fsum(
+        fprod(mpf(law[i]) for i in atoms) * value(*atoms)
+        for atoms in product(range(len(law)), repeat=size)
+    )
 
 
 @_precise
@@ -197,7 +206,9 @@ def interpolated(joint: Table, t: Table, log_a: Vector, alpha: float, candidates
             m = fsum(exp(mpf(t[x][y])) for y in ys) / candidates
             baseline = alpha * m + (1 - alpha) * exp(mpf(log_a[x]))
             others = fprod(py[y] for y in ys[1:])
-            total += others * (row[ys[0]] * (t[x][ys[0]] - log(baseline)) - px[x] * py[ys[0]] * m / baseline)
+            total += others * (
+                row[ys[0]] * (t[x][ys[0]] - log(baseline)) - px[x] * py[ys[0]] * m / baseline
+            )
     return total
 
 

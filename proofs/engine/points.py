@@ -16,7 +16,11 @@ def kind(symbol: sp.Basic) -> str:
         return "positive integer" if symbol.is_integer else "> 0"
     if (
         symbol.is_real
-        and symbol.is_nonnegative is symbol.is_nonzero is symbol.is_integer is symbol.is_nonpositive is None
+        and symbol.is_nonnegative
+        is symbol.is_nonzero
+        is symbol.is_integer
+        is symbol.is_nonpositive
+        is None
     ):
         return "real"
     raise TypeError(f"{symbol}: expected a symbol declared real, positive, or positive and integer")

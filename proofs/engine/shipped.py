@@ -67,7 +67,10 @@ class Shipped:
         """Compare on drawn values; |library − proved| ≤ tolerance · (1 + |proved|)."""
 
         def holds(**values: object) -> bool:
-            ours, theirs = np.asarray(self.library(**values), float), np.asarray(self.proved(**values), float)
+            ours, theirs = (
+                np.asarray(self.library(**values), float),
+                np.asarray(self.proved(**values), float),
+            )
             return ours.shape == theirs.shape and bool(
                 np.all(np.abs(ours - theirs) <= self.tolerance * (1 + np.abs(theirs)))
             )

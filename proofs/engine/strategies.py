@@ -35,7 +35,9 @@ def joint_laws(rows: int, columns: int, zeros: bool = False) -> SearchStrategy[t
     return laws(rows * columns, zeros).map(table)
 
 
-def tables(rows: int, columns: int, bound: int = 8) -> SearchStrategy[tuple[tuple[float, ...], ...]]:
+def tables(
+    rows: int, columns: int, bound: int = 8
+) -> SearchStrategy[tuple[tuple[float, ...], ...]]:
     """Draw a critic T(x, y) as a table."""
     return st.tuples(*[vectors(columns, bound)] * rows)
 
@@ -62,4 +64,7 @@ def temperatures() -> SearchStrategy[float]:
 
 def rates(most: float = 0.5) -> SearchStrategy[float]:
     """Draw a probability in (0, most], down to 10⁻⁶."""
-    return st.one_of(st.integers(1, 32).map(lambda k: most * k / 32), st.integers(1, 6).map(lambda k: most * 10.0**-k))
+    return st.one_of(
+        st.integers(1, 32).map(lambda k: most * k / 32),
+        st.integers(1, 6).map(lambda k: most * 10.0**-k),
+    )

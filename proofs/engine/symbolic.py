@@ -86,7 +86,9 @@ class Atoms:
         key = ("log", sp.expand(factor))
         if key not in self.symbols:
             above_one = sp.expand(factor - 1).is_positive
-            self.symbols[key] = sp.Dummy("L", **({"positive": True} if above_one else {"real": True}))
+            self.symbols[key] = sp.Dummy(
+                "L", **({"positive": True} if above_one else {"real": True})
+            )
         return self.symbols[key]
 
 
@@ -193,7 +195,9 @@ class Sign:
         if found in IMPLIED[self.relation]:
             return Outcome("proved", f"the sign {found} 0 is read off its terms; {where}")
         if found == "==":
-            return Outcome("refuted", "it reduces to 0", f"every point of its domain ({where}): value 0")
+            return Outcome(
+                "refuted", "it reduces to 0", f"every point of its domain ({where}): value 0"
+            )
         return Outcome("undecided", f"sign {found or 'not seen'}; {where}")
 
 

@@ -106,7 +106,9 @@ class Theorem:
             if not getattr(self, name):
                 raise ValueError(f"{name}: expected something, got {getattr(self, name)!r}")
         if all(claim.cross_check for claim in self.checks):
-            raise ValueError("checks: expected at least one that is not a cross-check of the library")
+            raise ValueError(
+                "checks: expected at least one that is not a cross-check of the library"
+            )
         for name in ("checks", "false_neighbours"):
             names = [claim.name for claim in getattr(self, name)]
             if len(set(names)) < len(names):
@@ -128,7 +130,11 @@ class Verdict:
     @property
     def tier(self) -> str:
         """The weakest tier among the checks that count, or "none" if the theorem is not ok."""
-        return weakest(r.claim.tier for r in self.checks if not r.claim.cross_check) if self.ok else "none"
+        return (
+            weakest(r.claim.tier for r in self.checks if not r.claim.cross_check)
+            if self.ok
+            else "none"
+        )
 
     @property
     def seconds(self) -> float:

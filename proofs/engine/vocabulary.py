@@ -87,4 +87,6 @@ def nwj(p: Vector, q: Vector, t: Vector) -> sp.Expr:
 
 def js(p: Vector, q: Vector, t: Vector) -> sp.Expr:
     """Jensen–Shannon (logistic), a lower bound of 2·JSD(p, q): 2 ln 2 − E_p sp(−t) − E_q sp(t)."""
-    return 2 * sp.log(2) - expect(p, [softplus(-s) for s in t]) - expect(q, [softplus(s) for s in t])
+    return (
+        2 * sp.log(2) - expect(p, [softplus(-s) for s in t]) - expect(q, [softplus(s) for s in t])
+    )

@@ -7,9 +7,36 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ONE = ["--tasks", "1v1-normal-0.75", "--seeds", "1", "--stair_seeds", "0", "--rows", "256", "--steps", "20"]
-ROW = {"suite": "tasks", "seed": 0, "rows": 9, "steps": None, "data": "d", "truth": 1.0, "task": "a", "version": "v 1"}
-ROW |= {"estimate": 0.8, "reported": 0.8, "held_out": None, "fresh": False, "interval": None, "cpu_seconds": 2.0}
+ONE = [
+    "--tasks",
+    "1v1-normal-0.75",
+    "--seeds",
+    "1",
+    "--stair_seeds",
+    "0",
+    "--rows",
+    "256",
+    "--steps",
+    "20",
+]
+ROW = {
+    "suite": "tasks",
+    "seed": 0,
+    "rows": 9,
+    "steps": None,
+    "data": "d",
+    "truth": 1.0,
+    "task": "a",
+    "version": "v 1",
+}
+ROW |= {
+    "estimate": 0.8,
+    "reported": 0.8,
+    "held_out": None,
+    "fresh": False,
+    "interval": None,
+    "cpu_seconds": 2.0,
+}
 
 
 @pytest.fixture
@@ -22,15 +49,18 @@ def house(monkeypatch):
 
 def answered(package, estimator, law, task, seed, rows, steps):
     """Stand in for a fit."""
-    return {name: ROW[name] for name in ("estimate", "reported", "held_out", "fresh", "interval", "cpu_seconds")} | {
-        "version": package.name
-    }
+    return {
+        name: ROW[name]
+        for name in ("estimate", "reported", "held_out", "fresh", "interval", "cpu_seconds")
+    } | {"version": package.name}
 
 
 def test_the_laws_carry_the_published_information(house):
     laws = {name: house["tasks"].TASKS[name] for name in house["tasks"].TEN}
     truths = [law.mutual_information for law in laws.values()]
-    assert truths == pytest.approx([0.41, 1.71, 0.41, 0.41, 1.02, 1.02, 1.02, 0.29, 0.43, 5.00], abs=0.005)
+    assert truths == pytest.approx(
+        [0.41, 1.71, 0.41, 0.41, 1.02, 1.02, 1.02, 0.29, 0.43, 5.00], abs=0.005
+    )
     for name, law in laws.items():
         drawn = [house["tasks"].draw(law, name, seed, 100) for seed in (0, 0, 1)]
         digests = [house["tasks"].digest(arrays) for arrays in drawn]
@@ -62,10 +92,14 @@ def test_one_fit_of_ours_its_row_its_table_and_no_second_fit(house, tmp_path, mo
     assert house["plan"].read(tmp_path / "results.jsonl") == [row]
 
 
-def test_a_peer_that_cannot_be_had_leaves_one_line_and_the_others(house, tmp_path, monkeypatch, capsys):
+def test_a_peer_that_cannot_be_had_leaves_one_line_and_the_others(
+    house, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(house["packages"], "fit", answered)
     monkeypatch.setattr(
-        house["packages"], "prepare", lambda package, python: "no network" if "torch" in package.name else None
+        house["packages"],
+        "prepare",
+        lambda package, python: "no network" if "torch" in package.name else None,
     )
     assert house["__main__"].main([*ONE, "--out", str(tmp_path)]) == 0
     found = {row["estimator"] for row in house["plan"].read(tmp_path / "results.jsonl")}
@@ -89,7 +123,11 @@ def test_failed_fits_are_named_and_tried_again(house, tmp_path, monkeypatch):
 def test_the_numbers_of_the_tables(house):
     peer = {"estimator": "p", "estimate": 1.3, "reported": 1.5, "held_out": 1.3, "fresh": True}
     ours = {"estimator": "o", "interval": [0.7, 0.9], "verdict": "ok"}
-    rows = [ROW | peer, ROW | ours, ROW | ours | {"seed": 1, "estimate": 0.9, "interval": [0.8, 1.0]}]
+    rows = [
+        ROW | peer,
+        ROW | ours,
+        ROW | ours | {"seed": 1, "estimate": 0.9, "interval": [0.8, 1.0]},
+    ]
     found = house["tables"].summary(rows)
     assert list(found) == ["o", "p"]
     assert found["o"]["mae"] == pytest.approx(0.15)
@@ -98,16 +136,20 @@ def test_the_numbers_of_the_tables(house):
     assert found["o"]["spread"] == pytest.approx(0.1 / 2**0.5)
     assert found["p"]["optimism"] == pytest.approx(0.2)
     assert found["p"]["reported_mae"] == pytest.approx(0.5)
-    assert "verdicts of o, with the error of those fits: ok: 2 (MAE 0.150)" in house["tables"].page(rows, [], 3, "c")
+    assert "verdicts of o, with the error of those fits: ok: 2 (MAE 0.150)" in house["tables"].page(
+        rows, [], 3, "c"
+    )
     doubted = ROW | ours | {"seed": 2, "estimate": 0.5, "verdict": "overfit"}
-    said = "flagged, that is not `ok`: 1 of 1 fits with an error above 0.3, 0 of 1 with one below 0.1"
+    said = (
+        "flagged, that is not `ok`: 1 of 1 fits with an error above 0.3, 0 of 1 with one below 0.1"
+    )
     assert said in house["tables"].page([*rows, doubted], [], 4, "c")
     many = house["tables"].page([ROW | ours | {"task": f"law {i}"} for i in range(30)], [], 30, "c")
     assert "| law 7 | 0 | 1.000 | 0.800 | 0.700 to 0.900 | missed | ok |" in many
     stairs = [row | {"suite": "staircase"} for row in rows[1:]]
-    assert "| 1 | o | 9 | 2 | 0.85 | -0.15 | 0.0050 | 0.0250 | 1 of 2 | 2.0 | ok 2 |" in house["tables"].staircase(
-        stairs
-    )
+    assert "| 1 | o | 9 | 2 | 0.85 | -0.15 | 0.0050 | 0.0250 | 1 of 2 | 2.0 | ok 2 |" in house[
+        "tables"
+    ].staircase(stairs)
     lost = [ROW | {"estimator": "x", "estimate": None, "reported": None}]
     assert house["tables"].summary(lost)["x"]["mae"] == float("inf")
     assert "| x | ∞ |" in house["tables"].estimates(lost)
@@ -115,7 +157,9 @@ def test_the_numbers_of_the_tables(house):
     house["figures"].staircase(stairs)
 
 
-@pytest.mark.parametrize("wrong", [["--only", "mine"], ["--tasks", "nothing"], ["--rows", "10"], ["--jobs", "0"]])
+@pytest.mark.parametrize(
+    "wrong", [["--only", "mine"], ["--tasks", "nothing"], ["--rows", "10"], ["--jobs", "0"]]
+)
 def test_what_makes_no_sense_is_refused_in_one_line(house, tmp_path, capsys, wrong):
     assert house["__main__"].main([*ONE, *wrong, "--out", str(tmp_path)]) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1

@@ -8,7 +8,9 @@ import torch
 
 from benchmarks.lab import __main__ as lab
 
-ROW = re.compile(r"^\| (\d+) \| (\d+) \| (\d+) \| ([\d,]+) \| ([\d,]+) \| (\d+) \((\d+) to (\d+)\) \|", re.M)
+ROW = re.compile(
+    r"^\| (\d+) \| (\d+) \| (\d+) \| ([\d,]+) \| ([\d,]+) \| (\d+) \((\d+) to (\d+)\) \|", re.M
+)
 
 
 def test_both_loops_take_the_same_steps(monkeypatch):
@@ -64,4 +66,6 @@ def test_arithmetic_of_a_step():
 
 def test_the_committed_table_is_of_this_code():
     found = ROW.findall(Path(lab.TABLES).read_text())
-    assert [tuple(map(int, row[:3])) for row in found] == [s for group in lab.SETTINGS.values() for s in group]
+    assert [tuple(map(int, row[:3])) for row in found] == [
+        s for group in lab.SETTINGS.values() for s in group
+    ]

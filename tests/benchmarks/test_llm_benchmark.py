@@ -17,14 +17,27 @@ def bench(monkeypatch):
     """Return the benchmark's modules; the checkout need not be on the path otherwise."""
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
     names = ("__main__", "diagnostics", "layouts", "probe", "runs", "start_noise", "tables")
-    return SimpleNamespace(**{name: importlib.import_module(f"benchmarks.llm.{name}") for name in names})
+    return SimpleNamespace(
+        **{name: importlib.import_module(f"benchmarks.llm.{name}") for name in names}
+    )
 
 
 def row(side, shift, seconds, peak):
     """A run of three steps whose rewards are `shift` off."""
     names = ("loss", "rewards/chosen", "rewards/rejected", "logps/chosen", "logps/rejected")
-    logs = [dict.fromkeys(names, 1.0 - step / 10) | {"rewards/chosen": step * (1 + shift)} for step in range(3)]
-    found = {"model": "builtin", "side": side, "loss_type": "sigmoid", "round": 0, "data": "d", "steps": 3, "batch": 4}
+    logs = [
+        dict.fromkeys(names, 1.0 - step / 10) | {"rewards/chosen": step * (1 + shift)}
+        for step in range(3)
+    ]
+    found = {
+        "model": "builtin",
+        "side": side,
+        "loss_type": "sigmoid",
+        "round": 0,
+        "data": "d",
+        "steps": 3,
+        "batch": 4,
+    }
     return found | {
         "dtype": "float32",
         "cpu_seconds": [9.0, seconds, seconds],
@@ -35,10 +48,15 @@ def row(side, shift, seconds, peak):
 
 
 def test_tables_hold_the_largest_difference_and_the_ratios(bench):
-    text = bench.tables.page([row("TRL", 0.0, 3.0, 2), row("ours, padded rows", 0.25, 2.0, 1)], [], "command")
+    text = bench.tables.page(
+        [row("TRL", 0.0, 3.0, 2), row("ours, padded rows", 0.25, 2.0, 1)], [], "command"
+    )
     gaps = "0.0e+00 | 5.0e-01 | 0.0e+00 | 0.0e+00 | 0.0e+00 | 1.2e-07"
     assert f"| sigmoid | ours, padded rows | 3 | 1.000000 | 0.800000 | {gaps} |" in text
-    assert "| builtin | d | ours, padded rows | 1 | 2.00 | 1.50 (1.50 to 1.50) | 1.00 | 2.00 (2.00 to 2.00) |" in text
+    assert (
+        "| builtin | d | ours, padded rows | 1 | 2.00 | 1.50 (1.50 to 1.50) | 1.00 | 2.00 (2.00 to 2.00) |"
+        in text
+    )
 
 
 def test_a_run_replaces_its_earlier_row(bench, tmp_path, capsys):
@@ -83,10 +101,16 @@ def test_a_failed_run_is_named(bench, monkeypatch, capsys, tmp_path):
         bench.runs.run("TRL", "builtin", "sigmoid", PAIRS, 1)
 
 
-def test_the_cost_of_diagnostics_and_the_noise_of_a_start_are_measured_on_the_built_in_model(bench, capsys):
+def test_the_cost_of_diagnostics_and_the_noise_of_a_start_are_measured_on_the_built_in_model(
+    bench, capsys
+):
     flags = ["--model", "builtin", "--data", str(PAIRS), "--batches", "2"]
     assert bench.diagnostics.main(flags) == 0
-    rows = [line.split("|")[1:4] for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    rows = [
+        line.split("|")[1:4]
+        for line in capsys.readouterr().out.splitlines()
+        if line.startswith("| ")
+    ]
     assert [name.strip() for name, *_ in rows[2:]] == list(bench.diagnostics.WAYS)
     assert all(float(seconds) > 0 for _, seconds, _ in rows[2:])
     trainer = bench.probe.prepared("builtin", PAIRS, 2, row_layout="padded")

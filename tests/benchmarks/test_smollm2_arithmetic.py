@@ -14,7 +14,9 @@ def test_first_gradients_on_the_chosen_response_are_dpos(arm):
     z = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     negatives = torch.zeros(1, plan.NEGATIVES, dtype=torch.float64)
     here = type(objective)(bound=objective.bound, mix=objective.mix, beta=beta)
-    (slope,) = torch.autograd.grad(here.losses(z, negatives, torch.ones_like(negatives, dtype=torch.bool)).sum(), z)
+    (slope,) = torch.autograd.grad(
+        here.losses(z, negatives, torch.ones_like(negatives, dtype=torch.bool)).sum(), z
+    )
     assert -slope.item() == pytest.approx(plan.BETA / 2)
 
 
@@ -28,7 +30,9 @@ def test_what_stands_around_the_marks_is_kept(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- tables: begin -->\nold\n<!-- tables: end -->\nafter\n")
     write_between_marks(page, "new")
-    assert page.read_text() == "before\n<!-- tables: begin -->\n\nnew\n<!-- tables: end -->\nafter\n"
+    assert (
+        page.read_text() == "before\n<!-- tables: begin -->\n\nnew\n<!-- tables: end -->\nafter\n"
+    )
 
 
 def test_no_run_is_twice_in_the_plan():

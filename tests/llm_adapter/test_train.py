@@ -25,9 +25,17 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_without_arguments_it_trains_the_built_in_model(tmp_path):
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
     done = subprocess.run(
-        [sys.executable, "-m", "llm_adapter.train"], cwd=tmp_path, env=environment, capture_output=True, text=True
+        [sys.executable, "-m", "llm_adapter.train"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     out = tmp_path / "runs" / "builtin-js"
@@ -38,11 +46,21 @@ def test_without_arguments_it_trains_the_built_in_model(tmp_path):
     assert lines[-1]["rewards/margins"] > 0.1
     assert run["command"] == "python -m llm_adapter.train"
     assert run["seconds"] > 0
-    for text in ("step     loss   chosen", "1.386294", "0.954771", "+0.6931", "[-0.8545, +2.5462]", "first loss"):
+    for text in (
+        "step     loss   chosen",
+        "1.386294",
+        "0.954771",
+        "+0.6931",
+        "[-0.8545, +2.5462]",
+        "first loss",
+    ):
         assert text in done.stdout
     assert "%|" in done.stderr  # the progress bar
     assert (out / "model.safetensors").is_file()
-    assert models.load_model(str(out)).num_parameters() == models.load_model("builtin").num_parameters()
+    assert (
+        models.load_model(str(out)).num_parameters()
+        == models.load_model("builtin").num_parameters()
+    )
     assert models.load_tokenizer(str(out))("a", add_special_tokens=False)["input_ids"] == [100]
 
 
@@ -56,28 +74,61 @@ def test_without_arguments_it_trains_the_built_in_model(tmp_path):
         (["--bound", "dpo"], "bound: expected one of "),
         (["--max_length", "1"], "max_length: expected an integer ≥ 2, got 1"),
         (["--max_negatives", "0"], "max_negatives: expected an integer ≥ 1, got 0"),
-        (["--per_device_train_batch_size", "0"], "per_device_train_batch_size: expected an integer ≥ 1, got 0"),
+        (
+            ["--per_device_train_batch_size", "0"],
+            "per_device_train_batch_size: expected an integer ≥ 1, got 0",
+        ),
         (["--learning_rate", "nan"], "learning_rate: expected a finite number ≥ 0, got nan"),
         (["--bata", "1"], "--bata: expected a known flag, got this one (did you mean beta?)"),
         (["--bata=1"], "--bata=1: expected a known flag, got this one (did you mean beta?)"),
-        (["--train_data", "none.jsonl"], "none.jsonl: expected a file of JSON lines or parquet, a folder"),
-        (["--eval_data", "none.jsonl"], "none.jsonl: expected a file of JSON lines or parquet, a folder"),
-        (["--eval_strategy", "steps"], "eval_data: expected a file with eval_strategy steps, got none"),
-        (["--model", "./none"], "model: expected 'builtin', a directory, a .gguf file or a hub name, got no such path"),
-        (["--model", "none.gguf"], "model: expected 'builtin', a directory, a .gguf file or a hub name, got no such"),
+        (
+            ["--train_data", "none.jsonl"],
+            "none.jsonl: expected a file of JSON lines or parquet, a folder",
+        ),
+        (
+            ["--eval_data", "none.jsonl"],
+            "none.jsonl: expected a file of JSON lines or parquet, a folder",
+        ),
+        (
+            ["--eval_strategy", "steps"],
+            "eval_data: expected a file with eval_strategy steps, got none",
+        ),
+        (
+            ["--model", "./none"],
+            "model: expected 'builtin', a directory, a .gguf file or a hub name, got no such path",
+        ),
+        (
+            ["--model", "none.gguf"],
+            "model: expected 'builtin', a directory, a .gguf file or a hub name, got no such",
+        ),
         (["--model", "."], "model: expected a model directory, got . without a config.json"),
         (["--config", "none.yaml"], "config: expected a readable YAML file, got none.yaml"),
-        (["--resume_from_checkpoint", "true"], "resume_from_checkpoint: expected a checkpoint, got none in"),
-        (["--resume_from_checkpoint", "none"], "resume_from_checkpoint: expected a checkpoint, got none in none"),
+        (
+            ["--resume_from_checkpoint", "true"],
+            "resume_from_checkpoint: expected a checkpoint, got none in",
+        ),
+        (
+            ["--resume_from_checkpoint", "none"],
+            "resume_from_checkpoint: expected a checkpoint, got none in none",
+        ),
         (["--chat", "true"], "pairs.jsonl:1: prompt: expected a tokenizer with a chat template"),
-        (["--truncation", "middle"], "truncation: expected one of right, left_prompt, drop, refuse, got middle"),
+        (
+            ["--truncation", "middle"],
+            "truncation: expected one of right, left_prompt, drop, refuse, got middle",
+        ),
         (["--max_dropped", "5"], "max_dropped: expected a number in [0, 1], got 5.0"),
         (["--max_dropped", "nan"], "max_dropped: expected a number in [0, 1], got nan"),
         (["--tokenize_workers", "0"], "tokenize_workers: expected an integer ≥ 1, got 0"),
         (["--lr_scheduler_type", "flat"], "lr_scheduler_type: expected one of linear, cosine, "),
         (["--seed", "-1"], "seed: expected an integer from 0 to 2^32 - 1, got -1"),
-        (["--train_sampling_strategy", "group_by_length"], "train_sampling_strategy: expected random or sequential"),
-        (["--report_to", "nothing"], "report_to: expected none, all or an installed one of azure_ml, "),
+        (
+            ["--train_sampling_strategy", "group_by_length"],
+            "train_sampling_strategy: expected random or sequential",
+        ),
+        (
+            ["--report_to", "nothing"],
+            "report_to: expected none, all or an installed one of azure_ml, ",
+        ),
     ],
 )
 def test_what_a_user_can_get_wrong_is_one_line(tmp_path, monkeypatch, capsys, flags, message):
@@ -94,7 +145,10 @@ def test_what_a_user_can_get_wrong_is_one_line(tmp_path, monkeypatch, capsys, fl
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--dataloader_drop_last", "true", "--per_device_train_batch_size", "999"], "dataloader_drop_last: expected"),
+        (
+            ["--dataloader_drop_last", "true", "--per_device_train_batch_size", "999"],
+            "dataloader_drop_last: expected",
+        ),
         (["--fsdp", "full_shard"], "Using fsdp only works in distributed training."),
     ],
 )
@@ -144,7 +198,9 @@ PLAIN = "python -m llm_adapter.train --seed 1"
     ],
 )
 def test_the_command_is_the_launcher_s_where_one_started_the_process(monkeypatch, above, said):
-    monkeypatch.setattr(psutil.Process, "parent", lambda self: SimpleNamespace(cmdline=lambda: shlex.split(above)))
+    monkeypatch.setattr(
+        psutil.Process, "parent", lambda self: SimpleNamespace(cmdline=lambda: shlex.split(above))
+    )
     assert command_line("llm_adapter.train", ["--seed", "1"]) == said
 
 
@@ -175,7 +231,16 @@ def test_help_is_that_of_the_fields_that_a_user_sets(capsys):
 
 
 def test_without_tqdm_transformers_draws_no_bars_either(tmp_path):
-    flags = ["--disable_tqdm", "true", "--train_data", str(PAIRS), "--max_length", "2", "--output_dir", str(tmp_path)]
+    flags = [
+        "--disable_tqdm",
+        "true",
+        "--train_data",
+        str(PAIRS),
+        "--max_length",
+        "2",
+        "--output_dir",
+        str(tmp_path),
+    ]
     try:
         assert main(flags) == 2  # no prompt fits
         assert not logging.is_progress_bar_enabled()
@@ -218,7 +283,11 @@ def test_flags_override_the_config_which_overrides_the_defaults(tmp_path):
         "bound: dv\nbeta: 0.3\nlearning_rate: 1e-4\nlogging_first_step: false\neval_data: null\nsave_strategy: no\n",
     )
     args = parse_arguments(["--config", path, "--beta", "0.7"])
-    assert (args.bound, args.beta, args.learning_rate) == ("dv", 0.7, 1e-4)  # 1e-4 is a string in YAML 1.1
+    assert (args.bound, args.beta, args.learning_rate) == (
+        "dv",
+        0.7,
+        1e-4,
+    )  # 1e-4 is a string in YAML 1.1
     assert args.logging_first_step is False
     assert args.save_strategy == "no"
     assert args.mix == 0.5
@@ -230,8 +299,14 @@ def test_flags_override_the_config_which_overrides_the_defaults(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("beta: 1\nbata: 1\n", r"run.yaml:2: expected known fields, got bata \(did you mean beta\?\)"),
-        ("beta: 1\nmix: 1\nbeta: 2\n", r"run.yaml:3: beta: expected it once, got it again \(first in line 1\)"),
+        (
+            "beta: 1\nbata: 1\n",
+            r"run.yaml:2: expected known fields, got bata \(did you mean beta\?\)",
+        ),
+        (
+            "beta: 1\nmix: 1\nbeta: 2\n",
+            r"run.yaml:3: beta: expected it once, got it again \(first in line 1\)",
+        ),
         ("model: [a, b]\n", r"run.yaml:1: model: unrecognized arguments: b"),
         ("beta: [1\n", r"config: expected a readable YAML file, got .*run.yaml"),
         ("- beta\n", r"run.yaml: expected YAML of 'field: value' lines, got list"),
@@ -251,18 +326,25 @@ def test_shipped_configs_come_in_matched_pairs():
     names = {path.name for path in (HERE / "configs").glob("*.yaml")}
     assert names == {f"{kind}-{loss}.yaml" for kind in KINDS for loss in ("dpo", "mio")}
     for kind in KINDS:
-        dpo, mio = (yaml.safe_load((HERE / "configs" / f"{kind}-{loss}.yaml").read_text()) for loss in ("dpo", "mio"))
+        dpo, mio = (
+            yaml.safe_load((HERE / "configs" / f"{kind}-{loss}.yaml").read_text())
+            for loss in ("dpo", "mio")
+        )
         assert (dpo.pop("bound"), mio.pop("bound")) == ("dv", "js")
         assert mio.pop("beta") == 2 * dpo.pop("beta")  # equal first gradients
         assert dpo == mio
 
 
-@pytest.mark.parametrize("path", sorted((HERE / "configs").rglob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((HERE / "configs").rglob("*.yaml")), ids=lambda path: path.stem
+)
 def test_shipped_configs_are_read_and_say_what_each_key_means(path):
     if path.parent.name == "configs":
         parse_arguments(["--config", str(path), "--use_cpu", "true"])
     keys = [
-        line for line in path.read_text().splitlines() if not line.startswith("#") and not line.endswith("_config:")
+        line
+        for line in path.read_text().splitlines()
+        if not line.startswith("#") and not line.endswith("_config:")
     ]
     assert len(keys) > 5
     for line in keys:

@@ -48,14 +48,17 @@ def test_json_of_a_theorem(tmp_path):
     """Strict JSON on stdout alone, the bar on stderr, exit 0, no file left, whatever the terminal can print."""
     result = subprocess.run(
         [sys.executable, "-m", "proofs", "dv_shift_nwj", "--json"],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii", "PYTHONDONTWRITEBYTECODE": "1"},
+        env=os.environ
+        | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         cwd=tmp_path,
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    (row,) = json.loads(result.stdout, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    (row,) = json.loads(
+        result.stdout, parse_constant=lambda name: pytest.fail(f"{name} is no JSON")
+    )
     assert (row["slug"], row["ok"]) == ("dv_shift_nwj", True)
     assert "theorem" in result.stderr
     assert list(tmp_path.iterdir()) == []
@@ -98,7 +101,9 @@ def test_a_theorem_that_is_not_ok_is_exit_1(shelf, capsys, arguments):
     if "--json" in arguments:
         assert [row["ok"] for row in json.loads(out) if row["slug"] == "bad"] == [False]
     elif not arguments:
-        assert out.splitlines()[-1].startswith("2 theorems: 0 symbolic, 0 certified, 1 tested, 1 NOT OK; ")
+        assert out.splitlines()[-1].startswith(
+            "2 theorems: 0 symbolic, 0 certified, 1 tested, 1 NOT OK; "
+        )
 
 
 def test_write(shelf, tmp_path, capsys):
@@ -157,7 +162,8 @@ def test_an_unknown_slug_is_one_line_and_exit_2(shelf, capsys, arguments):
 
 def test_what_a_theorem_prints_does_not_reach_stdout(shelf, capsys):
     shelf["loud"] = theorem(
-        "loud", check=tested.Tested("loud", {"t": scores()}, lambda t: print("noise") is None, examples=2)
+        "loud",
+        check=tested.Tested("loud", {"t": scores()}, lambda t: print("noise") is None, examples=2),
     )
     assert command.main(["--json"]) == 0
     assert "noise" not in json.dumps(json.loads(capsys.readouterr().out))
@@ -166,4 +172,7 @@ def test_what_a_theorem_prints_does_not_reach_stdout(shelf, capsys):
 def test_a_missing_package_is_named(monkeypatch, capsys):
     monkeypatch.setattr(command, "find_spec", lambda name: None if name == "flint" else True)
     assert command.main([]) == 2
-    assert capsys.readouterr().err == "proofs: python-flint not installed; pip install 'mi-estimators[proofs]'\n"
+    assert (
+        capsys.readouterr().err
+        == "proofs: python-flint not installed; pip install 'mi-estimators[proofs]'\n"
+    )

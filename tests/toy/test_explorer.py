@@ -40,7 +40,9 @@ def browser_path(playwright):
     """Return where a Chromium is: the variable CHROMIUM, the path, Playwright's own; or None."""
     names = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
     own = playwright.chromium.executable_path
-    return os.environ.get("CHROMIUM") or next(filter(None, names), own if Path(own).exists() else None)
+    return os.environ.get("CHROMIUM") or next(
+        filter(None, names), own if Path(own).exists() else None
+    )
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +54,9 @@ def browser():
     with sync_playwright() as playwright:
         path = browser_path(playwright)
         if path is None:
-            pytest.skip("no browser: install chromium, or say where one is in the variable CHROMIUM")
+            pytest.skip(
+                "no browser: install chromium, or say where one is in the variable CHROMIUM"
+            )
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
@@ -135,10 +139,14 @@ def measured(loss, eps, beta, mix, count, end):
             rtol=1e-6,
             atol=1e-8,
         )
-        return min(path.t_events[0], default=math.inf), float(torch.from_numpy(path.y[:, -1]).softmax(-1)[0])
+        return min(path.t_events[0], default=math.inf), float(
+            torch.from_numpy(path.y[:, -1]).softmax(-1)[0]
+        )
     flow = integrate(field, base, end, log_odds)
     time = float(flow.time) if flow.arrived else math.inf
-    rest = integrate(field, flow.state, end - float(flow.time)).state if flow.arrived else flow.state
+    rest = (
+        integrate(field, flow.state, end - float(flow.time)).state if flow.arrived else flow.state
+    )
     return time, float(rest.softmax(-1)[0, 0])
 
 
@@ -157,7 +165,9 @@ def test_the_tables_flows_are_the_labs_and_theorys(page, case):
             ceiling = theory.mio_ceiling(eps, beta, mix)
             assert value(limit.split(" or ")[0]) == pytest.approx(ceiling, rel=1e-3)
             assert limit.endswith(" or 1.0000") == (beta <= 0.5 and ceiling < 1)
-            assert value(final) == pytest.approx(ceiling, rel=3e-2)  # the limit is approached like 1/t
+            assert value(final) == pytest.approx(
+                ceiling, rel=3e-2
+            )  # the limit is approached like 1/t
 
 
 @pytest.mark.parametrize(("eps", "beta"), [(1e-2, 1.0), (1e-3, 0.1), (0.32, 2.0)])
@@ -170,7 +180,9 @@ def test_with_two_responses_the_closed_forms_are_theorys(page, eps, beta):
         "dpo": theory.escape_time_dpo(eps, beta),
     }
     for loss, time in closed.items():
-        assert [value(text) for text in found[loss][:2]] == pytest.approx([time, time], rel=1e-3), loss
+        assert [value(text) for text in found[loss][:2]] == pytest.approx([time, time], rel=1e-3), (
+            loss
+        )
     assert value(found["mio"][0]) == pytest.approx(theory.escape_time_mio(eps, beta), rel=1e-3)
     assert value(found["mio"][2]) == pytest.approx(theory.mio_rest(eps, beta), rel=1e-3)
 
@@ -214,27 +226,37 @@ def test_anchor_and_interval_are_drawn_where_the_library_has_them(page):
     )
     (z0, y0), (z1, y1) = ticks[0], ticks[-1]
     drawn = [z0 + (z1 - z0) * (y - y0) / (y1 - y0) for y in (anchor, interval[0])]
-    assert drawn == pytest.approx([mi.preference_anchor(0.95) / 0.5, mi.no_collapse_interval(0.95)[0] / 0.5], abs=1e-3)
+    assert drawn == pytest.approx(
+        [mi.preference_anchor(0.95) / 0.5, mi.no_collapse_interval(0.95)[0] / 0.5], abs=1e-3
+    )
 
 
 def test_a_slider_and_the_losses_are_moved_by_keys(page):
     curves = {name: page.locator(f"[data-out={name}] path.chosen") for name in ("table", "kernel")}
-    before, numbers = {name: curve.get_attribute("d") for name, curve in curves.items()}, cells(page)
+    before, numbers = (
+        {name: curve.get_attribute("d") for name, curve in curves.items()},
+        cells(page),
+    )
     slider = page.get_by_role("slider", name="beta")
     slider.focus()
     page.keyboard.press("ArrowLeft")
     page.wait_for_function(
-        "old => document.querySelector('path.chosen').getAttribute('d') !== old", arg=before["table"]
+        "old => document.querySelector('path.chosen').getAttribute('d') !== old",
+        arg=before["table"],
     )
     assert slider.get_attribute("aria-valuetext") == "0.89"
     assert curves["kernel"].get_attribute("d") != before["kernel"]
     after = cells(page)
     assert after["rlhf"][:2] == numbers["rlhf"][:2]
-    assert value(after["dpo"][0]) == pytest.approx(measured("dpo", 1e-2, 0.89, 0.5, 3, 1e6)[0], rel=1e-3)
+    assert value(after["dpo"][0]) == pytest.approx(
+        measured("dpo", 1e-2, 0.89, 0.5, 3, 1e6)[0], rel=1e-3
+    )
     drawn = curves["table"].get_attribute("d")
     page.get_by_role("radio", name="DPO").focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("old => document.querySelector('path.chosen').getAttribute('d') !== old", arg=drawn)
+    page.wait_for_function(
+        "old => document.querySelector('path.chosen').getAttribute('d') !== old", arg=drawn
+    )
     assert page.locator(".explorer tr.now th").inner_text() == "α-MIO"
     assert page.get_by_role("img", name="α-MIO: probabilities over time").is_visible()
 
@@ -261,8 +283,12 @@ def test_each_slider_moves_the_curves_that_depend_on_it(page, name, key, said, m
     for panel in moved:
         assert page.evaluate(curve, [panel, "chosen"]) != before[panel], panel
     for panel in still:
-        column = 4 if panel == "kernel" else 2  # the axis of time may reach further; the end may not move
-        assert value(cells(page)["mio"][column]) == pytest.approx(value(numbers[column]), rel=1e-3), panel
+        column = (
+            4 if panel == "kernel" else 2
+        )  # the axis of time may reach further; the end may not move
+        assert value(cells(page)["mio"][column]) == pytest.approx(
+            value(numbers[column]), rel=1e-3
+        ), panel
 
 
 def test_every_slider_has_a_name_and_says_its_value(page):
@@ -275,9 +301,17 @@ def test_every_slider_has_a_name_and_says_its_value(page):
 
 @pytest.mark.parametrize("ends", [0, 1])
 def test_the_ends_of_all_sliders_give_numbers(page, ends):
-    sides = {"eps": (-6, -0.3), "beta": (-1.3, 0.3), "mix": (0, 1), "kappa": (-0.5, 4), "count": (2, 50)}
+    sides = {
+        "eps": (-6, -0.3),
+        "beta": (-1.3, 0.3),
+        "mix": (0, 1),
+        "kappa": (-0.5, 4),
+        "count": (2, 50),
+    }
     put(page, **{name: side[ends] for name, side in sides.items()})
-    shown = page.locator(".explorer svg, .explorer tbody").evaluate_all("all => all.map((part) => part.outerHTML)")
+    shown = page.locator(".explorer svg, .explorer tbody").evaluate_all(
+        "all => all.map((part) => part.outerHTML)"
+    )
     assert not any("NaN" in part for part in shown)
     assert {len(row) for row in cells(page).values()} == {6}
 
@@ -298,4 +332,8 @@ def test_without_javascript_it_says_so(browser, address):
 def test_the_fragment_is_short_and_names_no_address():
     text = explorer.fragment()
     assert len(text.splitlines()) < 250
-    assert not [word for word in ("http", "fetch(", "import", "src=", "href", "url(", "XMLHttp") if word in text]
+    assert not [
+        word
+        for word in ("http", "fetch(", "import", "src=", "href", "url(", "XMLHttp")
+        if word in text
+    ]

@@ -48,17 +48,41 @@ def folder(tmp_path_factory):
     """A finished tiny run with what other rooms would have left beside it."""
     folder = tmp_path_factory.mktemp("results")
     ledger = [
-        {"slug": "mio_anchor", "statement": "a < b & c", "title": "t", "tier": "symbolic", "ok": True, "seconds": 1}
+        {
+            "slug": "mio_anchor",
+            "statement": "a < b & c",
+            "title": "t",
+            "tier": "symbolic",
+            "ok": True,
+            "seconds": 1,
+        }
     ]
     (folder / "ledger.json").write_text(json.dumps(ledger))
     run = folder / "lm" / "mio"
     run.mkdir(parents=True)
     interval = [-0.8545267, 2.5462152]
-    facts = {"model": "builtin", "bound": "js", "mix": 0.5, "beta": 0.1, "loss_start": 1.386294, "loss_floor": 0.954771}
-    (run / "run.json").write_text(json.dumps(facts | {"anchor": 0.693147, "no_collapse_interval": interval}))
-    line = {"step": 1, "loss": 1.38, "rewards/chosen": 0.1, "rewards/rejected": -0.1, "rewards/accuracies": None}
+    facts = {
+        "model": "builtin",
+        "bound": "js",
+        "mix": 0.5,
+        "beta": 0.1,
+        "loss_start": 1.386294,
+        "loss_floor": 0.954771,
+    }
+    (run / "run.json").write_text(
+        json.dumps(facts | {"anchor": 0.693147, "no_collapse_interval": interval})
+    )
+    line = {
+        "step": 1,
+        "loss": 1.38,
+        "rewards/chosen": 0.1,
+        "rewards/rejected": -0.1,
+        "rewards/accuracies": None,
+    }
     lines = [line, line | {"step": 2}, {"step": 2, "eval_loss": 1.2}]
-    (run / "metrics.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines) + '{"step": 3, "lo')
+    (run / "metrics.jsonl").write_text(
+        "".join(json.dumps(x) + "\n" for x in lines) + '{"step": 3, "lo'
+    )
     report.build(suite.run(TINY, "tiny", 0, folder, bar=False), folder)
     return folder
 
@@ -142,7 +166,9 @@ def test_another_seed_or_spec_is_run(tmp_path):
     spec = specs.EscapeSampled((0.1,), 8, replicas=2)
     suite.run({"escape": (spec,)}, "tiny", 0, tmp_path, bar=False)
     suite.run({"escape": (spec,)}, "tiny", 1, tmp_path, bar=False)
-    suite.run({"escape": (specs.EscapeSampled((0.2,), 8, replicas=2),)}, "tiny", 1, tmp_path, bar=False)
+    suite.run(
+        {"escape": (specs.EscapeSampled((0.2,), 8, replicas=2),)}, "tiny", 1, tmp_path, bar=False
+    )
     rows = toy.rows.read(tmp_path / toy.rows.FILE)
     assert [row["seed"] for row in rows] == [0, 1, 1]
     assert len(toy.rows.latest(rows)) == 2
@@ -166,12 +192,19 @@ def test_an_interrupted_run_keeps_its_rows_and_goes_on(tmp_path, monkeypatch):
     with path.open("a") as file:
         file.write('{"kind": "Lazy", "cut sho')  # a line that the interruption cut short
     assert len(suite.run(group, "tiny", 0, tmp_path, bar=False)) == 3
-    assert called == [group["collapse"][0], group["collapse"][1], group["collapse"][1], group["collapse"][2]]
+    assert called == [
+        group["collapse"][0],
+        group["collapse"][1],
+        group["collapse"][1],
+        group["collapse"][2],
+    ]
     assert len(toy.rows.read(path)) == len(path.read_text().splitlines()) == 3
 
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
-def test_a_killed_process_leaves_its_rows_and_the_same_command_goes_on(tmp_path, monkeypatch, how, code):
+def test_a_killed_process_leaves_its_rows_and_the_same_command_goes_on(
+    tmp_path, monkeypatch, how, code
+):
     """A real process, stopped after its first row; what it finished is not run again."""
     path, errors = tmp_path / toy.rows.FILE, tmp_path / "errors"
     command = [sys.executable, "-m", "toy", "collapse", "--quick", "--out", str(tmp_path)]
@@ -191,7 +224,9 @@ def test_a_killed_process_leaves_its_rows_and_the_same_command_goes_on(tmp_path,
     specs_of = experiments.QUICK["collapse"]
     assert 1 <= finished < len(specs_of)
     monkeypatch.setattr(
-        suite, "RUNS", {type(spec): lambda spec, seed: (called.append(spec) or {}, {}) for spec in specs_of}
+        suite,
+        "RUNS",
+        {type(spec): lambda spec, seed: (called.append(spec) or {}, {}) for spec in specs_of},
     )
     rows = suite.run({"collapse": specs_of}, "quick", 0, tmp_path, bar=False)
     assert called == list(specs_of[finished:])
@@ -209,7 +244,9 @@ def test_report_rebuilds_from_the_rows_alone(folder, page, monkeypatch, capsys):
 
 def test_one_experiment_alone(tmp_path, monkeypatch):
     monkeypatch.setitem(experiments.QUICK, "collapse", (specs.Lazy("dv", 1.0),))
-    assert main(["collapse", "--quick", "--out", str(tmp_path / "new" / "folder"), "--seed", "3"]) == 0
+    assert (
+        main(["collapse", "--quick", "--out", str(tmp_path / "new" / "folder"), "--seed", "3"]) == 0
+    )
     (row,) = toy.rows.read(tmp_path / "new" / "folder" / toy.rows.FILE)
     assert (row["suite"], row["seed"]) == ("quick", 3)
 
@@ -222,7 +259,9 @@ def test_every_suite_has_every_kind_of_spec(specs_by_name):
 
 def test_a_report_without_rows_says_what_to_do(tmp_path, capsys):
     assert main(["page", "--out", str(tmp_path)]) == 1
-    assert re.search(r"expected rows or runs in .*got none; run `python -m toy demo`", capsys.readouterr().err)
+    assert re.search(
+        r"expected rows or runs in .*got none; run `python -m toy demo`", capsys.readouterr().err
+    )
 
 
 def test_an_out_that_is_a_file_is_refused_in_one_line(tmp_path, capsys):
@@ -242,7 +281,9 @@ def test_damaged_rows_and_bad_seeds_are_named(tmp_path, capsys):
 
 
 def test_an_unknown_command_prints_the_usage():
-    result = subprocess.run([sys.executable, "-m", "toy", "dance"], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-m", "toy", "dance"], capture_output=True, text=True, check=False
+    )
     assert result.returncode == 2
     assert "usage: python -m toy" in result.stderr
 
@@ -265,7 +306,8 @@ def test_fitted_exponent_of_a_power_law():
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(None, "never"), (math.inf, "never"), (0.0, "0"), (506.40625, "506.4"), (5e-5, "5.000e-05")]
+    ("value", "text"),
+    [(None, "never"), (math.inf, "never"), (0.0, "0"), (506.40625, "506.4"), (5e-5, "5.000e-05")],
 )
 def test_numbers_as_text(value, text):
     assert number(value) == text

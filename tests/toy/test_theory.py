@@ -16,14 +16,21 @@ def test_doctests():
     assert result.failed == 0
 
 
-@pytest.mark.parametrize(("eps", "time"), [(0.1, 6.641669), (1e-3, 506.406254), (1e-5, 50011.012910)])
+@pytest.mark.parametrize(
+    ("eps", "time"), [(0.1, 6.641669), (1e-3, 506.406254), (1e-5, 50011.012910)]
+)
 def test_rlhf_escape_time_check_values(eps, time):
     assert theory.escape_time_rlhf(eps) == pytest.approx(time, abs=1e-6)
 
 
 @pytest.mark.parametrize(
     ("eps", "beta", "time"),
-    [(1e-2, 0.1, 52.140655), (1e-6, 0.1, 218.131113), (1e-4, 0.5, 207.200240), (1e-2, 1.0, 51.297560)],
+    [
+        (1e-2, 0.1, 52.140655),
+        (1e-6, 0.1, 218.131113),
+        (1e-4, 0.5, 207.200240),
+        (1e-2, 1.0, 51.297560),
+    ],
 )
 def test_dpo_escape_time_check_values(eps, beta, time):
     assert theory.escape_time_dpo(eps, beta) == pytest.approx(time, abs=1e-6)
@@ -55,7 +62,8 @@ def test_growth_rates():
 
 
 @pytest.mark.parametrize(
-    ("eps", "beta", "end"), [(1e-3, 1.0, 0.002), (1e-3, 0.5, 0.004), (1e-6, 0.1, 0.001024), (1e-3, 0.1, 1.0)]
+    ("eps", "beta", "end"),
+    [(1e-3, 1.0, 0.002), (1e-3, 0.5, 0.004), (1e-6, 0.1, 0.001024), (1e-3, 0.1, 1.0)],
 )
 def test_mio_ceiling_check_values(eps, beta, end):
     assert theory.mio_ceiling(eps, beta) == pytest.approx(end, rel=1e-9)

@@ -74,8 +74,13 @@ def anchor_network(spec: AnchorNetwork, seed: int) -> tuple[dict, dict]:
 
     descend(loss, parameters, spec.steps, spec.rate, observe)
     rewards = torch.stack(curve).unflatten(-1, (copies, spec.replicas))
-    quartiles = rewards.quantile(torch.tensor([0.25, 0.5, 0.75]), dim=-1).permute(2, 1, 0)  # (β, points, 3)
-    chosen, eps = final[..., 0].unflatten(0, (copies, -1)), log_base[..., 0].unflatten(0, (copies, -1))
+    quartiles = rewards.quantile(torch.tensor([0.25, 0.5, 0.75]), dim=-1).permute(
+        2, 1, 0
+    )  # (β, points, 3)
+    chosen, eps = (
+        final[..., 0].unflatten(0, (copies, -1)),
+        log_base[..., 0].unflatten(0, (copies, -1)),
+    )
     anchor = mi.preference_anchor(spec.mix)
     predicted = torch.minimum(anchor / torch.tensor(spec.betas).view(-1, 1, 1), -eps)
     extremes_by_beta = [e.unflatten(0, (copies, -1)) for e in extremes]
@@ -83,7 +88,14 @@ def anchor_network(spec: AnchorNetwork, seed: int) -> tuple[dict, dict]:
         "step": [_EVERY * k for k in range(len(curve))],
         "reward": quartiles.tolist(),
         "z_chosen": chosen.flatten(1).tolist(),
-        "range": [[float(low.min()), float(high.max())] for low, high in zip(*extremes_by_beta, strict=True)],
+        "range": [
+            [float(low.min()), float(high.max())]
+            for low, high in zip(*extremes_by_beta, strict=True)
+        ],
         "outside_interval": int(outside.sum()),
     }
-    return measured, {"anchor": anchor, "interval": [low, high], "z_chosen": predicted.flatten(1).tolist()}
+    return measured, {
+        "anchor": anchor,
+        "interval": [low, high],
+        "z_chosen": predicted.flatten(1).tolist(),
+    }

@@ -34,7 +34,16 @@ def ends_table(rows: list[Row]) -> Table:
                     f"{over:.2f}",
                 )
             )
-    head = ("α", "wrong mass", "β", "ceilings < 0.97", "within 5 %", "largest gap there", "at 1", "highest/ceiling")
+    head = (
+        "α",
+        "wrong mass",
+        "β",
+        "ceilings < 0.97",
+        "within 5 %",
+        "largest gap there",
+        "at 1",
+        "highest/ceiling",
+    )
     return Table(head, body)
 
 
@@ -57,7 +66,15 @@ def network_table(rows: list[Row]) -> Table:
                     "[{:.3f}, {:.3f}]".format(*row["theory"]["interval"]),
                 )
             )
-    head = ("α", "β", "βz_w [quartiles]", "anchor", "z_w − law: median, range", "βz_w seen", "no-collapse interval")
+    head = (
+        "α",
+        "β",
+        "βz_w [quartiles]",
+        "anchor",
+        "z_w − law: median, range",
+        "βz_w seen",
+        "no-collapse interval",
+    )
     return Table(head, body)
 
 
@@ -67,17 +84,44 @@ def choices_table(rows: list[Row]) -> Table:
     for row in rows:
         found, said = row["measured"], row["theory"]
         for k, eps in enumerate(row["spec"]["eps"]):
-            ends = [f"{number(found['end'][n][k], 3)} ({number(said['end'][n][k], 3)})" for n in ("mio", "alpha")]
-            times = [f"{number(found['time'][n][k])} ({number(said['time'][n][k])})" for n in ("mio", "alpha", "dpo")]
+            ends = [
+                f"{number(found['end'][n][k], 3)} ({number(said['end'][n][k], 3)})"
+                for n in ("mio", "alpha")
+            ]
+            times = [
+                f"{number(found['time'][n][k])} ({number(said['time'][n][k])})"
+                for n in ("mio", "alpha", "dpo")
+            ]
             high = f"{said['interval'][k][1]:.3g}"
-            body.append((f"{row['spec']['beta']:g}", f"{eps:g}", f"{1 - said['mix'][k]:.2g}", *ends, *times, high))
-    head = ("β", "ε", "1 − α", "MIO's π_w (theory)", "α-MIO's", "MIO's time to ½ (theory)", "α-MIO's", "DPO's", "u₊")
+            body.append(
+                (
+                    f"{row['spec']['beta']:g}",
+                    f"{eps:g}",
+                    f"{1 - said['mix'][k]:.2g}",
+                    *ends,
+                    *times,
+                    high,
+                )
+            )
+    head = (
+        "β",
+        "ε",
+        "1 − α",
+        "MIO's π_w (theory)",
+        "α-MIO's",
+        "MIO's time to ½ (theory)",
+        "α-MIO's",
+        "DPO's",
+        "u₊",
+    )
     return Table(head, body)
 
 
 def section(page: Page, rows: list[Row]) -> None:
     """Add where MIO and its relatives leave the chosen response."""
-    flows, networks, choices = (of(rows, kind) for kind in ("AnchorFlow", "AnchorNetwork", "AnchorChoice"))
+    flows, networks, choices = (
+        of(rows, kind) for kind in ("AnchorFlow", "AnchorNetwork", "AnchorChoice")
+    )
     if flows or networks or choices:
         page.heading("The anchor: how far MIO lifts the chosen response, and what α changes")
     if flows:

@@ -86,8 +86,13 @@ def anchor_flow(spec: AnchorFlow, seed: int) -> tuple[dict, dict]:
     field = ascent(OBJECTIVES["mio"](base, beta, spec.mix))
     flow = integrate(field, base, spec.time / (beta**2 * (1 - spec.mix)), observe=observe)
     shape = (len(betas), len(eps))
-    measured = {"end": flow.state.softmax(-1)[:, 0].reshape(shape).tolist(), "highest": highest.reshape(shape).tolist()}
-    return measured, {"end": [[theory.mio_ceiling(e, b, spec.mix) for e in spec.eps] for b in spec.betas]}
+    measured = {
+        "end": flow.state.softmax(-1)[:, 0].reshape(shape).tolist(),
+        "highest": highest.reshape(shape).tolist(),
+    }
+    return measured, {
+        "end": [[theory.mio_ceiling(e, b, spec.mix) for e in spec.eps] for b in spec.betas]
+    }
 
 
 def time_to_half(eps: float, beta: float, mix: float, others: int) -> float:
@@ -113,7 +118,11 @@ def time_to_half_dpo(eps: float, beta: float, responses: int) -> float:
     52.140655
     """
     each, unseen = (1 - eps) / (responses - 1), responses - 2
-    margin = 2 * beta * math.log((each * unseen + math.sqrt((each * unseen) ** 2 + 4 * eps * each)) / (2 * eps))
+    margin = (
+        2
+        * beta
+        * math.log((each * unseen + math.sqrt((each * unseen) ** 2 + 4 * eps * each)) / (2 * eps))
+    )
     return (margin + math.expm1(margin)) / (2 * beta**2)
 
 
@@ -122,7 +131,10 @@ def anchor_choice(spec: AnchorChoice, seed: int) -> tuple[dict, dict]:
     ends: dict[str, list[float]] = {"mio": [], "alpha": []}
     times: dict[str, list[float]] = {"mio": [], "alpha": [], "dpo": []}
     for eps in spec.eps:
-        base, beta = arms(torch.tensor([eps], dtype=torch.float64), spec.responses), torch.tensor([spec.beta])
+        base, beta = (
+            arms(torch.tensor([eps], dtype=torch.float64), spec.responses),
+            torch.tensor([spec.beta]),
+        )
         for name, mix in (("mio", 0.5), ("alpha", 1 - eps**spec.beta), ("dpo", 0.5)):
             field = ascent(OBJECTIVES["dpo" if name == "dpo" else "mio"](base, beta, mix))
             horizon = 1e12 if name == "dpo" else spec.time / (spec.beta**2 * (1 - mix))
@@ -134,10 +146,16 @@ def anchor_choice(spec: AnchorChoice, seed: int) -> tuple[dict, dict]:
     return {"end": ends, "time": times}, {
         "mix": mixes,
         "interval": [mi.no_collapse_interval(mix) for mix in mixes],
-        "end": {"mio": [theory.mio_ceiling(e, spec.beta) for e in spec.eps], "alpha": [1.0] * len(spec.eps)},
+        "end": {
+            "mio": [theory.mio_ceiling(e, spec.beta) for e in spec.eps],
+            "alpha": [1.0] * len(spec.eps),
+        },
         "time": {
             "mio": [time_to_half(e, spec.beta, 0.5, spec.responses - 2) for e in spec.eps],
-            "alpha": [time_to_half(e, spec.beta, m, spec.responses - 2) for e, m in zip(spec.eps, mixes, strict=True)],
+            "alpha": [
+                time_to_half(e, spec.beta, m, spec.responses - 2)
+                for e, m in zip(spec.eps, mixes, strict=True)
+            ],
             "dpo": [time_to_half_dpo(e, spec.beta, spec.responses) for e in spec.eps],
         },
     }

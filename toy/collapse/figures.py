@@ -26,7 +26,9 @@ def collapse_figure(row: Row) -> Figure:
                 axes.fill_between(curve["step"], low, high, color=colour, alpha=0.2, lw=0)
             axes.set(ylim=(0, 1), xlabel="step", ylabel="probability mass")
             axes.set_title(f"{NAMES[name]} at β = {factor * beta:g}")
-        panels[b][0].legend(loc="upper left", ncols=3, columnspacing=1, handlelength=1.2, fontsize=8.5)
+        panels[b][0].legend(
+            loc="upper left", ncols=3, columnspacing=1, handlelength=1.2, fontsize=8.5
+        )
         axes = panels[b][2]
         for name, line in (("dpo", "--"), ("mio", "-")):
             curve = measured[name][b]
@@ -45,7 +47,10 @@ def collapse_figure(row: Row) -> Figure:
         axes.axhline(anchor, color=INK, lw=1, ls="-.")
         axes.axhline(0, color=INK, lw=0.8)
         end = measured["mio"][b]["step"][-1]
-        for level, text in (*((level, "end of MIO's interval") for level in ends), (anchor, "MIO's anchor")):
+        for level, text in (
+            *((level, "end of MIO's interval") for level in ends),
+            (anchor, "MIO's anchor"),
+        ):
             axes.text(end, level, text, ha="right", va="bottom", fontsize=8)
         axes.set(xlabel="step", ylabel="mean chosen ln π/π_ref, nats")
         axes.set_title("Chosen log-ratio z_w")
@@ -65,7 +70,11 @@ def lazy_figure(rows: list[Row]) -> Figure:
         axes.plot(time, z_w, "--" if name == "dpo" else "-", color=COLOURS[name], label=NAMES[name])
     axes.axhline(math.log(2), color=INK, lw=1, ls="-.")
     axes.text(1.2e-2, math.log(2), "anchor ln 2", va="bottom", fontsize=8.5)
-    axes.set(xscale="log", xlabel="time, learning rate × step", ylabel="z_w = ln π/π_ref of the chosen, nats")
+    axes.set(
+        xscale="log",
+        xlabel="time, learning rate × step",
+        ylabel="z_w = ln π/π_ref of the chosen, nats",
+    )
     axes.legend(loc="lower left")
     axes.set_ylim(top=1.3)
     return figure

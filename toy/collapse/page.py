@@ -44,7 +44,10 @@ def section(page: Page, rows: list[Row]) -> None:
         with z_w < 0, that is below the base policy. MIO's interval is about its own reward 2βz_w; at small β it is
         wide. A tabular softmax shares nothing between responses and prompts and never collapses, as theory says."""
     )
-    page.table("Mean chosen reward and MIO's no-collapse interval, every step of every replica", tables.intervals(rows))
+    page.table(
+        "Mean chosen reward and MIO's no-collapse interval, every step of every replica",
+        tables.intervals(rows),
+    )
     lazy = of(rows, "Lazy")
     if lazy:
         spec = lazy[0]["spec"]

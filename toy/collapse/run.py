@@ -34,7 +34,11 @@ def base_law(spec: Collapse, generator: torch.Generator) -> tuple[Tensor, Tensor
     law = (2 * torch.randn(*shape, RESPONSES, generator=generator)).softmax(-1)
     if spec.pairs == "exclusive":
         chosen, rejected = _exclusive(spec)
-        law = torch.full_like(law, 0.3 / (RESPONSES - 2)).scatter(-1, chosen, 0.4).scatter(-1, rejected, 0.3)
+        law = (
+            torch.full_like(law, 0.3 / (RESPONSES - 2))
+            .scatter(-1, chosen, 0.4)
+            .scatter(-1, rejected, 0.3)
+        )
     return prompts, law
 
 
@@ -43,7 +47,9 @@ def _exclusive(spec: Collapse) -> tuple[Tensor, Tensor]:
     return group, group + 4
 
 
-def preference_pairs(spec: Collapse, log_base: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def preference_pairs(
+    spec: Collapse, log_base: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """Return the indices (R, X, 1) of the chosen and the rejected response of every prompt."""
     if spec.pairs == "exclusive":
         return _exclusive(spec)
@@ -75,7 +81,9 @@ def collapse(spec: Collapse, seed: int) -> tuple[dict, dict]:
         torch.tensor(spec.betas).repeat_interleave(spec.replicas).unsqueeze(-1),
         *(t.repeat(copies, 1, 1) for t in (prompts, log_base, chosen, rejected)),
     )
-    measured = {name: task.run(name, [p.repeat(copies, 1, 1) for p in parameters]) for name in LOSSES}
+    measured = {
+        name: task.run(name, [p.repeat(copies, 1, 1) for p in parameters]) for name in LOSSES
+    }
     low, high = mi.no_collapse_interval(0.5)
     return measured, {
         "interval": [low, high],
@@ -87,7 +95,11 @@ def collapse(spec: Collapse, seed: int) -> tuple[dict, dict]:
 
 
 def _log_policy(spec: Collapse, parameters: list[Tensor], prompts: Tensor) -> Tensor:
-    logits = parameters[0] if spec.policy == "tabular" else network_logits(parameters, prompts, spec.activation)
+    logits = (
+        parameters[0]
+        if spec.policy == "tabular"
+        else network_logits(parameters, prompts, spec.activation)
+    )
     return logits.log_softmax(-1)
 
 
@@ -95,7 +107,13 @@ class _Task:
     """The pairs of all replicas and all β, flattened into one leading dimension, and what is noted while training."""
 
     def __init__(
-        self, spec: Collapse, beta: Tensor, prompts: Tensor, log_base: Tensor, chosen: Tensor, rejected: Tensor
+        self,
+        spec: Collapse,
+        beta: Tensor,
+        prompts: Tensor,
+        log_base: Tensor,
+        chosen: Tensor,
+        rejected: Tensor,
     ) -> None:
         self.spec, self.beta, self.prompts = spec, beta, prompts
         self.log_base, self.chosen, self.rejected = log_base, chosen, rejected
@@ -110,10 +128,17 @@ class _Task:
         def loss(p: list[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
             log_policy = _log_policy(self.spec, p, self.prompts)
             ratio = log_policy - self.log_base
-            z_w, z_l = (ratio.gather(-1, index).squeeze(-1) for index in (self.chosen, self.rejected))
+            z_w, z_l = (
+                ratio.gather(-1, index).squeeze(-1) for index in (self.chosen, self.rejected)
+            )
             losses = mi.preference_loss(beta * z_w, beta * z_l, bound=bound).mean(-1)
             # Divided by β of DPO, so that one rate gives every β the same first step of the log-probabilities.
-            return losses / self.beta.squeeze(-1), (losses.detach(), log_policy.detach(), z_w.detach(), z_l.detach())
+            return losses / self.beta.squeeze(-1), (
+                losses.detach(),
+                log_policy.detach(),
+                z_w.detach(),
+                z_l.detach(),
+            )
 
         def observe(step: int, scaled: Tensor, seen: tuple[Tensor, ...]) -> None:
             losses, log_policy, z_w, z_l = seen
@@ -123,14 +148,36 @@ class _Task:
             above_start.add_(~started)
             outside.add_(started & ((reward < low) | (reward > high)))
             if step % _EVERY == 0:
-                mass = [log_policy.gather(-1, i).exp().mean((1, 2)) for i in (self.chosen, self.rejected)]
+                mass = [
+                    log_policy.gather(-1, i).exp().mean((1, 2))
+                    for i in (self.chosen, self.rejected)
+                ]
                 fallen, right = (z_w < 0).float().mean(-1), (z_w > z_l).float().mean(-1)
                 curves.append(
-                    torch.stack([losses, *mass, 1 - mass[0] - mass[1], z_w.mean(-1), z_l.mean(-1), fallen, right])
+                    torch.stack(
+                        [
+                            losses,
+                            *mass,
+                            1 - mass[0] - mass[1],
+                            z_w.mean(-1),
+                            z_l.mean(-1),
+                            fallen,
+                            right,
+                        ]
+                    )
                 )
 
         descend(loss, parameters, self.spec.steps, self.spec.reward_rate, observe)
-        names = ("loss", "chosen", "rejected", "unseen", "z_chosen", "z_rejected", "fallen", "accuracy")
+        names = (
+            "loss",
+            "chosen",
+            "rejected",
+            "unseen",
+            "z_chosen",
+            "z_rejected",
+            "fallen",
+            "accuracy",
+        )
         # (points, quantities, β, replicas) → quartiles over replicas
         stacked = torch.stack(curves).unflatten(-1, (-1, self.spec.replicas))
         quartiles = stacked.quantile(torch.tensor([0.25, 0.5, 0.75]), dim=-1)
@@ -158,12 +205,20 @@ def lazy(spec: Lazy, seed: int) -> tuple[dict, dict]:
 
     def field(time: float, z: np.ndarray) -> np.ndarray:
         ratios = torch.from_numpy(z).requires_grad_()
-        loss = mi.preference_loss(spec.beta * ratios[:1], spec.beta * ratios[1:], bound=spec.bound).sum()
+        loss = mi.preference_loss(
+            spec.beta * ratios[:1], spec.beta * ratios[1:], bound=spec.bound
+        ).sum()
         return -(gram @ torch.autograd.grad(loss, ratios)[0]).numpy()
 
     path = solve_ivp(field, (0, spec.horizon), np.zeros(2), method="LSODA", rtol=1e-6, atol=1e-9)
     z_w, z_l = path.y.tolist()
-    measured = {"time": path.t.tolist(), "z_chosen": z_w, "z_rejected": z_l, "final": z_w[-1], "lowest": min(z_w)}
+    measured = {
+        "time": path.t.tolist(),
+        "z_chosen": z_w,
+        "z_rejected": z_l,
+        "final": z_w[-1],
+        "lowest": min(z_w),
+    }
     if spec.bound == "js":
         return measured, {"final": math.log(2) / spec.beta}
     slope = (spec.a - spec.c) / (spec.a - 2 * spec.c + spec.d)

@@ -28,7 +28,9 @@ def escape_figure(rows: list[Row]) -> Figure:
     free, anchored = figure.subplots(1, 2, sharey=True)
     free.set(xscale="log", yscale="log")
     anchored.set(xscale="log", yscale="log")
-    flows = [row for row in of(rows, "EscapeFlow") if not row["spec"]["objective"].startswith("drawn")]
+    flows = [
+        row for row in of(rows, "EscapeFlow") if not row["spec"]["objective"].startswith("drawn")
+    ]
     families = {0.5: PINK, None: GREEN}
     for row in flows:
         spec = row["spec"]
@@ -41,17 +43,33 @@ def escape_figure(rows: list[Row]) -> Figure:
         n = row["spec"]["samples"]
         free.errorbar(row["spec"]["eps"], middle, yerr=[middle - low, high - middle], fmt="D" if n > 8 else "v",
                       label=f"RLHF, {n} samples a step", **style)  # fmt: skip
-    top = max(t for row in flows for times in row["measured"]["time"] for t in times if t is not None)
+    top = max(
+        t for row in flows for times in row["measured"]["time"] for t in times if t is not None
+    )
     shelf, held = 10 * top, [row for row in flows if row["spec"]["objective"] == "mio"]
     lines = [(row, k) for row in held for k in range(len(row["spec"]["betas"]))]
     for place, (row, k) in enumerate(lines):
         eps = np.array(row["spec"]["eps"])[[t is None for t in row["measured"]["time"][k]]]
         colour = families.get(row["spec"]["mix"], ORANGE)
-        anchored.plot(eps, np.full(len(eps), shelf * 2.0**place), _MARKERS[k % 3], color=colour, ms=5, mfc="none")
+        anchored.plot(
+            eps,
+            np.full(len(eps), shelf * 2.0**place),
+            _MARKERS[k % 3],
+            color=colour,
+            ms=5,
+            mfc="none",
+        )
     if any(t is None for row in held for times in row["measured"]["time"] for t in times):
         end = shelf * 2.0 ** (len(lines) + 2)
         anchored.axhspan(shelf / 2, end, color=GREY, alpha=0.12, lw=0)
-        anchored.text(0.985, 0.985, "never (at rest below ½)", transform=anchored.transAxes, ha="right", va="top")
+        anchored.text(
+            0.985,
+            0.985,
+            "never (at rest below ½)",
+            transform=anchored.transAxes,
+            ha="right",
+            va="top",
+        )
         anchored.set_ylim(top=end)
     for axes, title in ((free, "RLHF, DPO, SFT"), (anchored, "MIO and α-MIO")):
         axes.set(xlabel=_EPS, title=title)
@@ -67,7 +85,14 @@ def _times(axes: Axes, row: Row, colour: str) -> None:
     for k, (beta, times) in enumerate(zip(spec["betas"], row["measured"]["time"], strict=True)):
         curve = np.array([TIMES[spec["objective"]](e, beta, spec["mix"]) for e in line])
         axes.plot(line, np.where(np.isfinite(curve), curve, np.nan), _SHADES[k % 3], color=colour)
-        axes.plot(spec["eps"], _floats(times), _MARKERS[k % 3], color=colour, ms=5, label=label(spec, beta))
+        axes.plot(
+            spec["eps"],
+            _floats(times),
+            _MARKERS[k % 3],
+            color=colour,
+            ms=5,
+            label=label(spec, beta),
+        )
 
 
 def sampled_figure(rows: list[Row]) -> Figure:
@@ -84,9 +109,19 @@ def sampled_figure(rows: list[Row]) -> Figure:
             left.errorbar(wait, measured["steps_mean"], yerr=2 * np.array(measured["steps_stderr"]), fmt="x", ms=7,
                           label=f"n = {n}, every step taken", **style)  # fmt: skip
             error = 2 * np.array(measured["first_signal_stderr"])
-            right.errorbar(spec["eps"], measured["first_signal"], yerr=error, fmt="x", ms=7, label=f"n = {n}", **style)
+            right.errorbar(
+                spec["eps"],
+                measured["first_signal"],
+                yerr=error,
+                fmt="x",
+                ms=7,
+                label=f"n = {n}",
+                **style,
+            )
             line = np.geomspace(min(spec["eps"]), 0.2, 60)
-            right.plot(line, [theory.steps_to_first_signal(e, n) for e in line], color=colour, lw=1.2)
+            right.plot(
+                line, [theory.steps_to_first_signal(e, n) for e in line], color=colour, lw=1.2
+            )
             continue
         line = np.geomspace(min(spec["eps"]), max(spec["eps"]), 15)
         mean = [renewal.escape_steps("rlhf", e, n, rate) for e in line]
@@ -95,7 +130,13 @@ def sampled_figure(rows: list[Row]) -> Figure:
                       fmt="o" if rate < 1 else "s", label=f"n = {n}, η = {rate:g}", **style)  # fmt: skip
     ends = np.array(left.get_xlim()).clip(1e-1)
     left.plot(ends, ends, ":", color=INK, lw=1, label="1/(nε)")
-    left.set(xscale="log", yscale="log", xlabel="1/(nε)", ylabel="steps to p(correct) = ½", title="Escape")
+    left.set(
+        xscale="log",
+        yscale="log",
+        xlabel="1/(nε)",
+        ylabel="steps to p(correct) = ½",
+        title="Escape",
+    )
     right.set(xscale="log", yscale="log", xlabel=_EPS, ylabel="steps to a first correct answer")
     right.set_title("Waiting for a first signal")
     right.invert_xaxis()
@@ -114,10 +155,26 @@ def lift_figure(rows: list[Row]) -> Figure:
         end = theory.mio_rest if two else theory.mio_ceiling
         colour = ORANGE if two else PINK
         for k, (beta, lift) in enumerate(zip(spec["betas"], row["measured"]["lift"], strict=True)):
-            axes.plot(line, [end(e, beta, spec["mix"]) / e for e in line], _SHADES[k % 3], color=colour)
+            axes.plot(
+                line, [end(e, beta, spec["mix"]) / e for e in line], _SHADES[k % 3], color=colour
+            )
             name = f"{spec['arms']} responses, β = {beta:g}"
-            axes.plot(spec["eps"], lift, _MARKERS[k % 3], color=colour, ms=5, mfc=colour if two else "none", label=name)
-    axes.set(xscale="log", yscale="log", xlabel=_EPS, ylabel="p(correct) at rest / ε", title="How far MIO lifts")
+            axes.plot(
+                spec["eps"],
+                lift,
+                _MARKERS[k % 3],
+                color=colour,
+                ms=5,
+                mfc=colour if two else "none",
+                label=name,
+            )
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel=_EPS,
+        ylabel="p(correct) at rest / ε",
+        title="How far MIO lifts",
+    )
     axes.invert_xaxis()
     axes.legend(loc="upper right", fontsize=8)
     axes.set_ylim(1, 400)
@@ -148,7 +205,15 @@ def who_figure(rows: list[Row]) -> Figure:
             drawn = name in row["measured"]["sampled"]
             left.plot(eps, row["theory"]["exact"][name], dash, color=colour, lw=1.2)
             face = colour if drawn else "none"
-            left.plot(eps, row["measured"]["exact"][name], marker, color=colour, mfc=face, ms=5, label=names[name])
+            left.plot(
+                eps,
+                row["measured"]["exact"][name],
+                marker,
+                color=colour,
+                mfc=face,
+                ms=5,
+                label=names[name],
+            )
             if name == "dv":
                 left.plot(eps, row["theory"]["sampled"][name], ":", color=INK, lw=1.2)
                 left.plot(eps, _positive(row["measured"]["sampled"][name]), "x", color=INK, ms=7,
@@ -183,6 +248,8 @@ def _positive(values: list) -> np.ndarray:
     return np.where(np.array(values) > 0, values, np.nan)
 
 
-def _curve(axes: Axes, eps: list, said: list, found: list, colour: str, dash: str, marker: str, name: str) -> None:
+def _curve(
+    axes: Axes, eps: list, said: list, found: list, colour: str, dash: str, marker: str, name: str
+) -> None:
     axes.plot(eps, _floats(said), dash, color=colour, lw=1.2)
     axes.plot(eps, _floats(found), marker, color=colour, ms=5, mfc="none", label=name)

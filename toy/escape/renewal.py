@@ -10,7 +10,9 @@ from ..models.sampling import hits_that_move
 _CELL = 0.02  # of the log-odds, at most; and at most half of the smallest rise
 
 
-def rises(objective: str, p: np.ndarray, hits: np.ndarray, samples: int, learning_rate: float) -> np.ndarray:
+def rises(
+    objective: str, p: np.ndarray, hits: np.ndarray, samples: int, learning_rate: float
+) -> np.ndarray:
     """Return how far a step with `hits` correct answers of n moves the log-odds u = θ_w − θ_l, shape (p, hits).
 
     Both logits move, oppositely. rlhf: 2ηk(n − k)/(n(n − 1)), the same at every p; dv: 2η(1 − p); js: 2η(1 − p)
@@ -22,7 +24,8 @@ def rises(objective: str, p: np.ndarray, hits: np.ndarray, samples: int, learnin
     """
     if objective == "rlhf":
         return np.broadcast_to(
-            2 * learning_rate * hits * (samples - hits) / (samples * (samples - 1)), (len(p), len(hits))
+            2 * learning_rate * hits * (samples - hits) / (samples * (samples - 1)),
+            (len(p), len(hits)),
         )
     weight = {"dv": np.ones_like(hits, dtype=float), "js": hits / samples}[objective]
     scale = 1.0 if objective == "dv" else np.log1p(1 / p)
@@ -44,7 +47,9 @@ def escape_steps(objective: str, eps: float, samples: int, learning_rate: float)
     grid = np.linspace(start, 0, 2 + int(np.ceil(-start / min(_CELL, least / 2))))
     p = 1 / (1 + np.exp(-grid))
     chance = binom.pmf(hits, samples, p[:, None])
-    place = (grid[:, None] + rises(objective, p, hits, samples, learning_rate) - start) / (grid[1] - grid[0])
+    place = (grid[:, None] + rises(objective, p, hits, samples, learning_rate) - start) / (
+        grid[1] - grid[0]
+    )
     inside = place < len(grid) - 1
     below = np.where(inside, place, len(grid) - 2).astype(int)
     share = np.where(inside, place - below, 1.0)

@@ -21,7 +21,9 @@ TIMES: dict[str, Callable[[float, float, float | None], float]] = {
     "rlhf": lambda eps, beta, mix: theory.escape_time_rlhf(eps),
     "sft": lambda eps, beta, mix: theory.escape_time_sft(eps),
     "dpo": lambda eps, beta, mix: theory.escape_time_dpo(eps, beta),
-    "mio": lambda eps, beta, mix: theory.escape_time_mio(eps, beta, recommended(eps, beta) if mix is None else mix),
+    "mio": lambda eps, beta, mix: theory.escape_time_mio(
+        eps, beta, recommended(eps, beta) if mix is None else mix
+    ),
     "drawn_dv": lambda eps, beta, mix: theory.escape_time_sft(eps),
     "drawn_js": lambda eps, beta, mix: theory.escape_time_drawn_js(eps),
 }
@@ -39,7 +41,9 @@ def recommended(eps: float, beta: float) -> float:
 
 def _grid(betas: tuple[float, ...], eps: tuple[float, ...]) -> tuple[Tensor, Tensor]:
     """Return all pairs (beta, eps), eps running fastest, as two flat tensors."""
-    pairs = torch.cartesian_prod(*(torch.tensor(values, dtype=torch.float64) for values in (betas, eps)))
+    pairs = torch.cartesian_prod(
+        *(torch.tensor(values, dtype=torch.float64) for values in (betas, eps))
+    )
     return pairs[:, 0], pairs[:, 1]
 
 
@@ -56,11 +60,18 @@ def escape_flow(spec: EscapeFlow, seed: int) -> tuple[dict, dict]:
     """Integrate the flow of the library's own loss from every ε; infinite time where it has come to rest below ½."""
     beta, eps = _grid(spec.betas, spec.eps)
     if spec.mix is None:  # an α for each system
-        times = torch.cat([_times(spec, b, e, recommended(float(e), float(b))) for b, e in zip(beta, eps, strict=True)])
+        times = torch.cat(
+            [
+                _times(spec, b, e, recommended(float(e), float(b)))
+                for b, e in zip(beta, eps, strict=True)
+            ]
+        )
     else:
         times = _times(spec, beta, eps, spec.mix)
     time = TIMES[spec.objective]
-    return {"time": _table(times, spec)}, {"time": [[time(e, b, spec.mix) for e in spec.eps] for b in spec.betas]}
+    return {"time": _table(times, spec)}, {
+        "time": [[time(e, b, spec.mix) for e in spec.eps] for b in spec.betas]
+    }
 
 
 def _times(spec: EscapeFlow, beta: Tensor, eps: Tensor, mix: float) -> Tensor:
@@ -80,7 +91,9 @@ def mio_lift(spec: MioLift, seed: int) -> tuple[dict, dict]:
     def observe(time: Tensor, logits: Tensor) -> None:
         torch.maximum(highest, logits.softmax(-1)[:, 0], out=highest)
 
-    flow = integrate(ascent(OBJECTIVES["mio"](base, beta, spec.mix)), base, 200 / beta**2, observe=observe)
+    flow = integrate(
+        ascent(OBJECTIVES["mio"](base, beta, spec.mix)), base, 200 / beta**2, observe=observe
+    )
     measured = {
         "lift": _table(flow.state.softmax(-1)[:, 0] / eps, spec),
         "highest_lift": _table(highest / eps, spec),
@@ -94,7 +107,11 @@ def escape_sampled(spec: EscapeSampled, seed: int) -> tuple[dict, dict]:
     generator = torch.Generator().manual_seed(seed)
     eps = torch.tensor(spec.eps, dtype=torch.float64).repeat_interleave(spec.replicas)
     moving = hits_that_move(spec.objective, spec.samples)
-    taken, escaped, first = torch.zeros_like(eps), torch.full_like(eps, torch.inf), torch.full_like(eps, torch.inf)
+    taken, escaped, first = (
+        torch.zeros_like(eps),
+        torch.full_like(eps, torch.inf),
+        torch.full_like(eps, torch.inf),
+    )
 
     def loss(parameters: list[Tensor]) -> tuple[Tensor, Tensor]:
         log_policy = parameters[0].log_softmax(-1)
@@ -108,7 +125,9 @@ def escape_sampled(spec: EscapeSampled, seed: int) -> tuple[dict, dict]:
         taken.add_(steps.where(live, 0.0))
         first.clamp_(max=taken.where(live & (hits > 0), torch.inf))
         moves = live & (hits >= moving.start)
-        surrogate = DRAWN[spec.objective](log_policy, log_shares(hits.where(moves, 1.0), spec.samples), spec.samples)
+        surrogate = DRAWN[spec.objective](
+            log_policy, log_shares(hits.where(moves, 1.0), spec.samples), spec.samples
+        )
         return -(surrogate * moves), live.any()
 
     descend(loss, [arms(eps)], 10**9, spec.learning_rate, lambda step, losses, live: not live)
@@ -123,7 +142,9 @@ def escape_sampled(spec: EscapeSampled, seed: int) -> tuple[dict, dict]:
         "first_signal": signals.mean(1).tolist(),
         "first_signal_stderr": (signals.std(1) / spec.replicas**0.5).tolist(),
     }
-    mean = [renewal.escape_steps(spec.objective, e, spec.samples, spec.learning_rate) for e in spec.eps]
+    mean = [
+        renewal.escape_steps(spec.objective, e, spec.samples, spec.learning_rate) for e in spec.eps
+    ]
     return measured, {
         "steps_mean": mean,
         "first_signal": [theory.steps_to_first_signal(e, spec.samples) for e in spec.eps],

@@ -37,36 +37,57 @@ def exponents(rows: list[Row]) -> Table:
     the interval that the means' standard errors give it; different ε have different replicas.
     """
     body = []
-    limits = {"rlhf": "1", "sft": "0 (ln 1/ε)", "drawn_dv": "0 (ln 1/ε)", "drawn_js": "1 (1/(ε ln 1/ε))"}
+    limits = {
+        "rlhf": "1",
+        "sft": "0 (ln 1/ε)",
+        "drawn_dv": "0 (ln 1/ε)",
+        "drawn_js": "1 (1/(ε ln 1/ε))",
+    }
     for row in of(rows, "EscapeFlow"):
         spec = row["spec"]
         small = [k for k, e in enumerate(spec["eps"]) if e <= _SMALL]
         eps = [spec["eps"][k] for k in small]
-        for beta, *pair in zip(spec["betas"], row["measured"]["time"], row["theory"]["time"], strict=True):
+        for beta, *pair in zip(
+            spec["betas"], row["measured"]["time"], row["theory"]["time"], strict=True
+        ):
             times, said = ([line[k] for k in small] for line in pair)
             if None in times + said or len(small) < 2:
                 continue
             limit = limits.get(spec["objective"], f"β = {beta:g}")
             if spec["objective"] == "mio":
                 stops = spec["mix"] is not None
-                limit = "none: stops below its ε*" if stops else f"β/(1 + β) = {beta / (1 + beta):.3f}"
+                limit = (
+                    "none: stops below its ε*" if stops else f"β/(1 + β) = {beta / (1 + beta):.3f}"
+                )
             fitted = fit_exponent(eps, times)
             body.append(
-                (label(spec, beta), "exact flow", interval(*fitted), f"{fit_exponent(eps, said)[0]:.3f}", limit)
+                (
+                    label(spec, beta),
+                    "exact flow",
+                    interval(*fitted),
+                    f"{fit_exponent(eps, said)[0]:.3f}",
+                    limit,
+                )
             )
     for row in of(rows, "EscapeSampled"):
         spec, small = row["spec"], [k for k, e in enumerate(row["spec"]["eps"]) if e <= _SMALL]
         if len(small) < 2:
             continue
         eps = [spec["eps"][k] for k in small]
-        mean, error = (np.array(row["measured"][key], dtype=float)[small] for key in ("steps_mean", "steps_stderr"))
+        mean, error = (
+            np.array(row["measured"][key], dtype=float)[small]
+            for key in ("steps_mean", "steps_stderr")
+        )
         slope, _ = fit_exponent(eps, list(mean))
         across = np.log(eps) - np.log(eps).mean()
         half = 1.96 * math.sqrt(((across * error / mean) ** 2).sum()) / (across**2).sum()
         theory = fit_exponent(eps, [row["theory"]["steps_mean"][k] for k in small])[0]
         limit = limits["drawn_js"] if spec["objective"] == "js" else "1"
         body.append((sampled_label(spec), "samples", interval(slope, half), f"{theory:.3f}", limit))
-    return Table(("objective", "simulated by", "fitted exponent [95 %]", "theory, same ε", "limit ε → 0"), body)
+    return Table(
+        ("objective", "simulated by", "fitted exponent [95 %]", "theory, same ε", "limit ε → 0"),
+        body,
+    )
 
 
 def escape_times(rows: list[Row]) -> Table:
@@ -74,7 +95,9 @@ def escape_times(rows: list[Row]) -> Table:
     body = []
     for row in of(rows, "EscapeFlow"):
         spec = row["spec"]
-        for beta, times, said in zip(spec["betas"], row["measured"]["time"], row["theory"]["time"], strict=True):
+        for beta, times, said in zip(
+            spec["betas"], row["measured"]["time"], row["theory"]["time"], strict=True
+        ):
             for e, t, s in zip(spec["eps"], times, said, strict=True):
                 gap = "" if t is None or s is None else f"{t / s - 1:+.1e}"
                 body.append((label(spec, beta), f"{e:g}", number(t, 7), number(s, 7), gap))
@@ -92,7 +115,14 @@ def sampled(rows: list[Row]) -> Table:
                 error = measured[key.replace("_mean", "") + "_stderr"][k]
                 pairs += [f"{number(measured[key][k])} ± {number(error, 2)}", number(said[key][k])]
             body.append((sampled_label(spec), f"{e:g}", *pairs))
-    head = ("gradient", "ε", "steps to ½, mean ± s.e.", "theory", "steps to a first signal", "1/(1 − (1 − ε)ⁿ)")
+    head = (
+        "gradient",
+        "ε",
+        "steps to ½, mean ± s.e.",
+        "theory",
+        "steps to a first signal",
+        "1/(1 − (1 − ε)ⁿ)",
+    )
     return Table(head, body)
 
 
@@ -105,8 +135,18 @@ def lifts(rows: list[Row]) -> Table:
             for k, e in enumerate(spec["eps"]):
                 cells = (measured["lift"][b][k], said["lift"][b][k], measured["highest_lift"][b][k])
                 most = min(2 ** (1 / beta), 1 / e)
-                body.append((str(spec["arms"]), f"{beta:g}", f"{e:g}", *map(number, (*cells, most))))
-    head = ("responses", "β", "ε", "lift at rest", "theory", "highest on the way", "2^(1/β), at most 1/ε")
+                body.append(
+                    (str(spec["arms"]), f"{beta:g}", f"{e:g}", *map(number, (*cells, most)))
+                )
+    head = (
+        "responses",
+        "β",
+        "ε",
+        "lift at rest",
+        "theory",
+        "highest on the way",
+        "2^(1/β), at most 1/ε",
+    )
     return Table(head, body)
 
 
@@ -148,5 +188,13 @@ def who_samples(rows: list[Row]) -> Table:
                 else:
                     cells += ["nothing is drawn", "0", "0"]
                 body.append((who, what, WEIGHTS[name], f"{spec['eps'][k]:g}", *cells))
-    head = ("correct answer from", "gradient of", "weight", "ε", "theory", "exact law", "groups of n, mean ± 2 s.e.")
+    head = (
+        "correct answer from",
+        "gradient of",
+        "weight",
+        "ε",
+        "theory",
+        "exact law",
+        "groups of n, mean ± 2 s.e.",
+    )
     return Table((*head, "groups without it", "theory"), body)

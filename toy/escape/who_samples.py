@@ -30,10 +30,19 @@ def who_samples(spec: WhoSamples, seed: int) -> tuple[dict, dict]:
     hits = draw_every(many, n, generator)
     shares = log_shares(hits.clamp(min=1), n)
     exact = {bound: _weight(lambda own, b=bound: DRAWN[b](own, base, n), base) for bound in BOUNDS}
-    found = {bound: _weight(lambda own, b=bound: DRAWN[b](own, shares, n), rows) * (hits > 0) for bound in BOUNDS}
+    found = {
+        bound: _weight(lambda own, b=bound: DRAWN[b](own, shares, n), rows) * (hits > 0)
+        for bound in BOUNDS
+    }
     missed: dict[str, Tensor] = dict.fromkeys(BOUNDS, hits == 0)
-    for name, (bound, mix) in {"dpo": ("dv", 0.5), "mio": ("js", 0.5), "alpha_mio": ("js", spec.mix)}.items():
-        exact[name] = _weight(lambda own, b=bound, m=mix: -mi.preference_loss(*(own - base).T, bound=b, mix=m), base)
+    for name, (bound, mix) in {
+        "dpo": ("dv", 0.5),
+        "mio": ("js", 0.5),
+        "alpha_mio": ("js", spec.mix),
+    }.items():
+        exact[name] = _weight(
+            lambda own, b=bound, m=mix: -mi.preference_loss(*(own - base).T, bound=b, mix=m), base
+        )
     pairs = draw_every(2 * many * (1 - many), n // 2, generator)
     exact["dpo_drawn"] = 2 * eps * (1 - eps) * exact["dpo"]
     found["dpo_drawn"] = pairs / (n // 2) * exact["dpo"].repeat_interleave(spec.groups)
@@ -42,8 +51,13 @@ def who_samples(spec: WhoSamples, seed: int) -> tuple[dict, dict]:
     measured = {
         "exact": {name: values.tolist() for name, values in exact.items()},
         "sampled": {name: values.mean(-1).tolist() for name, values in tables.items()},
-        "stderr": {name: (values.std(-1) / spec.groups**0.5).tolist() for name, values in tables.items()},
-        "missed": {name: none.reshape(count, -1).double().mean(-1).tolist() for name, none in missed.items()},
+        "stderr": {
+            name: (values.std(-1) / spec.groups**0.5).tolist() for name, values in tables.items()
+        },
+        "missed": {
+            name: none.reshape(count, -1).double().mean(-1).tolist()
+            for name, none in missed.items()
+        },
     }
     return measured, _theory(spec, eps)
 
@@ -58,7 +72,10 @@ def _theory(spec: WhoSamples, eps: Tensor) -> dict:
         "sampled": {"dv": 1 - none, "nwj": one, "js": js, "dpo_drawn": pair},
         "missed": dict.fromkeys(BOUNDS, none) | {"dpo_drawn": (1 - 2 * pair) ** (n // 2)},
     }
-    return {part: {name: values.tolist() for name, values in rows.items()} for part, rows in parts.items()}
+    return {
+        part: {name: values.tolist() for name, values in rows.items()}
+        for part, rows in parts.items()
+    }
 
 
 def _weight(objective: Callable[[Tensor], Tensor], log_policy: Tensor) -> Tensor:

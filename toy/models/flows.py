@@ -106,7 +106,10 @@ def integrate(
         crossed = live & (size <= 1) & (after > 1e-12)
         accept = live & (size <= 1) & ~crossed
         landed = accept & (after >= -1e-12)
-        state, time = torch.where(accept[:, None], trial, state), time + torch.where(accept, step, 0.0)
+        state, time = (
+            torch.where(accept[:, None], trial, state),
+            time + torch.where(accept, step, 0.0),
+        )
         slope, arrived = torch.where(accept[:, None], slopes[-1], slope), arrived | landed
         if observe is not None:
             observe(time, state)

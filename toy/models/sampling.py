@@ -96,12 +96,20 @@ def draw_every(p: Tensor, samples: int, generator: torch.Generator) -> Tensor:
     return torch.binomial(torch.full_like(p, float(samples)), p, generator=generator)
 
 
-def draw_next(p: Tensor, samples: int, moving: range, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def draw_next(
+    p: Tensor, samples: int, moving: range, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """Return how many steps it takes until the number of correct answers is one of `moving`, and that number."""
     hits = torch.arange(samples + 1, dtype=torch.float64)
-    log_ways = torch.lgamma(hits[-1] + 1) - torch.lgamma(hits + 1) - torch.lgamma(samples - hits + 1)
-    log_chance = (log_ways + hits * p.log()[:, None] + (samples - hits) * torch.log1p(-p)[:, None])[:, list(moving)]
-    drawn = torch.multinomial((log_chance - log_chance.amax(-1, keepdim=True)).exp(), 1, generator=generator)
+    log_ways = (
+        torch.lgamma(hits[-1] + 1) - torch.lgamma(hits + 1) - torch.lgamma(samples - hits + 1)
+    )
+    log_chance = (log_ways + hits * p.log()[:, None] + (samples - hits) * torch.log1p(-p)[:, None])[
+        :, list(moving)
+    ]
+    drawn = torch.multinomial(
+        (log_chance - log_chance.amax(-1, keepdim=True)).exp(), 1, generator=generator
+    )
     uniform = torch.rand(p.shape, generator=generator, dtype=torch.float64)
     chance = log_chance.logsumexp(-1).exp().clamp(max=1)
     steps = (torch.log1p(-uniform) / torch.log1p(-chance)).ceil().clamp(min=1)

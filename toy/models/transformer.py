@@ -12,7 +12,9 @@ from mi_estimators import _validate
 LAYERS, HEADS = 2, 2
 
 
-def transformer(replicas: int, vocabulary: int, length: int, width: int, generator: torch.Generator) -> list[Tensor]:
+def transformer(
+    replicas: int, vocabulary: int, length: int, width: int, generator: torch.Generator
+) -> list[Tensor]:
     """Return parameters: embeddings of tokens and positions, four matrices a layer, and the read-out.
 
     Weights are N(0, 1/fan-in), those that write to the residual stream 1/√(2 · layers) of that; biases and gains there
@@ -26,8 +28,14 @@ def transformer(replicas: int, vocabulary: int, length: int, width: int, generat
     depth = math.sqrt(2 * LAYERS)
     parameters = [normal(vocabulary, width, 1.0), normal(length, width, 0.3)]
     for _ in range(LAYERS):
-        parameters += [normal(width, 3 * width, width**-0.5), normal(width, width, width**-0.5 / depth)]
-        parameters += [normal(width, 2 * width, width**-0.5), normal(2 * width, width, (2 * width) ** -0.5 / depth)]
+        parameters += [
+            normal(width, 3 * width, width**-0.5),
+            normal(width, width, width**-0.5 / depth),
+        ]
+        parameters += [
+            normal(width, 2 * width, width**-0.5),
+            normal(2 * width, width, (2 * width) ** -0.5 / depth),
+        ]
     return [*parameters, normal(width, vocabulary, width**-0.5)]
 
 
@@ -48,7 +56,9 @@ def next_token_log_probs(parameters: list[Tensor], tokens: Tensor) -> Tensor:
         mixed = torch.nn.functional.scaled_dot_product_attention(q, key, value, is_causal=True)
         mixed = mixed.transpose(1, 2).reshape(replicas, count * length, width)
         hidden = hidden + torch.bmm(mixed, layers[k + 1])
-        hidden = hidden + torch.bmm(torch.relu(torch.bmm(_normalised(hidden), layers[k + 2])), layers[k + 3])
+        hidden = hidden + torch.bmm(
+            torch.relu(torch.bmm(_normalised(hidden), layers[k + 2])), layers[k + 3]
+        )
     logits = torch.bmm(_normalised(hidden), readout)
     return logits.log_softmax(-1).view(replicas, count, length, -1)
 
@@ -60,7 +70,9 @@ def log_likelihood(parameters: list[Tensor], sequences: Tensor, prompt: int) -> 
 
 
 @torch.no_grad()
-def sample(parameters: list[Tensor], prompts: Tensor, length: int, generator: torch.Generator) -> Tensor:
+def sample(
+    parameters: list[Tensor], prompts: Tensor, length: int, generator: torch.Generator
+) -> Tensor:
     """Continue prompts (R, N, P) to sequences (R, N, length) by draws from the policy.
 
     All replicas are given the same noise, so that differences between them are differences of policy.

@@ -85,8 +85,12 @@ class TwoLevel:
 
     def table(self) -> mi.laws.Finite:
         """Return the law as a table of K × K cells."""
-        joint = torch.full((self.symbols,) * 2, (1 - self.copy) / self.symbols**2, dtype=torch.float64)
-        return mi.laws.Finite(joint.add(torch.eye(self.symbols, dtype=torch.float64) * self.copy / self.symbols).log())
+        joint = torch.full(
+            (self.symbols,) * 2, (1 - self.copy) / self.symbols**2, dtype=torch.float64
+        )
+        return mi.laws.Finite(
+            joint.add(torch.eye(self.symbols, dtype=torch.float64) * self.copy / self.symbols).log()
+        )
 
 
 def _pair(share: float) -> Tensor:
@@ -121,7 +125,13 @@ def batches_of(shares: list[float], size: int) -> tuple[Tensor, Tensor]:
 
 
 def value(
-    bound: str, joint: Tensor, product: Tensor, log_p: Tensor, log_q: Tensor, negatives: int, mix: float
+    bound: str,
+    joint: Tensor,
+    product: Tensor,
+    log_p: Tensor,
+    log_q: Tensor,
+    negatives: int,
+    mix: float,
 ) -> Tensor:
     """Return a bound's value (...) on batches given by the logarithms of their shares in and off A.
 
@@ -147,7 +157,9 @@ def value(
         candidates = torch.cat([own, log_q + math.log(negatives) - total], -1).unsqueeze(-2)
         rows = infonce_rows(joint, product.unsqueeze(-2).expand(*product.shape, 2), candidates)
         return mi.mean(rows, log_p)
-    return (mi.smile if bound == "smile" else mi.BOUNDS[bound])(joint, product, log_p=log_p, log_q=log_q)
+    return (mi.smile if bound == "smile" else mi.BOUNDS[bound])(
+        joint, product, log_p=log_p, log_q=log_q
+    )
 
 
 def mean_ess(law: TwoLevel, size: int) -> float:

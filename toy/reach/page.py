@@ -39,9 +39,19 @@ def success_figure(rows: list[Row]) -> Figure:
         for method, (colour, dash, marker, name) in _LOOK.items():
             axes.plot(p, row["theory"]["success"][method], dash, color=colour)
             hollow = "none" if method in ("alpha", "sft", "rlhf") else colour
-            axes.plot(p, row["measured"]["success"][method], marker, color=colour, ms=4.5, mfc=hollow, label=name)
+            axes.plot(
+                p,
+                row["measured"]["success"][method],
+                marker,
+                color=colour,
+                ms=4.5,
+                mfc=hollow,
+                label=name,
+            )
         axes.axvline(min(spec["bank"]), color=INK, lw=0.8, ls=":")
-        axes.set(xscale="log", yscale="log", xlabel="base success p", ylabel="success after training")
+        axes.set(
+            xscale="log", yscale="log", xlabel="base success p", ylabel="success after training"
+        )
         axes.set_title(f"β = {spec['beta']:g}, α = {row['theory']['mix']:.4f}")
         axes.set_ylim(p.min() / 2, 3)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=6)
@@ -60,14 +70,21 @@ def pass_figure(rows: list[Row]) -> Figure:
             axes.plot(k, row["theory"]["pass_at_k"][method], dash, color=colour, lw=1.3)
             bars = [np.maximum(mean - low, 0), np.maximum(high - mean, 0)]
             hollow = "none" if method in ("alpha", "sft", "rlhf") else colour
-            axes.errorbar(k, mean, yerr=bars, fmt=marker, color=colour, ms=4, mfc=hollow, lw=1, label=name)
+            axes.errorbar(
+                k, mean, yerr=bars, fmt=marker, color=colour, ms=4, mfc=hollow, lw=1, label=name
+            )
         level = row["measured"]["pass_at_k"]["rlhf"]["mean"][0]
         axes.axhline(level, color=RED, lw=0.9, ls=":")
         limit = row["theory"]["overtaking_at_most"]
         if limit <= k[-1]:
             axes.axvline(limit, color=INK, lw=0.9, ls=":")
             axes.text(limit, 0.02, " $e^{1/β}$", transform=axes.get_xaxis_transform(), va="bottom")
-        axes.set(xscale="log", xlabel="k, answers drawn", ylabel="pass@k, mean over the bank", ylim=(0, 1.04))
+        axes.set(
+            xscale="log",
+            xlabel="k, answers drawn",
+            ylabel="pass@k, mean over the bank",
+            ylim=(0, 1.04),
+        )
         axes.set_xticks(k[::2], [f"{value:g}" for value in k[::2]])
         axes.set_title(f"β = {row['spec']['beta']:g}")
         axes.minorticks_off()
@@ -85,9 +102,21 @@ def overtaking_figure(rows: list[Row]) -> Figure:
         after = line / (line + (1 - line) * math.exp(-1 / spec["beta"]))
         axes.plot(line, np.log1p(-after) / np.log1p(-line), color=colour)
         axes.axhline(row["theory"]["overtaking_at_most"], color=colour, lw=0.9, ls=":")
-        found = np.array([np.nan if v is None else v for v in row["measured"]["overtaking"]], dtype=float)
-        axes.plot(spec["bank"], found, "o", color=colour, ms=4.5, mfc="none", label=f"β = {spec['beta']:g}")
-    axes.set(xscale="log", yscale="log", xlabel="base success p", ylabel="k: base pass@k ≥ RLHF pass@1")
+        found = np.array(
+            [np.nan if v is None else v for v in row["measured"]["overtaking"]], dtype=float
+        )
+        axes.plot(
+            spec["bank"],
+            found,
+            "o",
+            color=colour,
+            ms=4.5,
+            mfc="none",
+            label=f"β = {spec['beta']:g}",
+        )
+    axes.set(
+        xscale="log", yscale="log", xlabel="base success p", ylabel="k: base pass@k ≥ RLHF pass@1"
+    )
     figure.legend(*axes.get_legend_handles_labels(), loc="outside right center")
     return figure
 
@@ -111,7 +140,15 @@ def passes(rows: list[Row]) -> Table:
                         f"{found[method]['plug_in'][at] - exact:+.4f}",
                     )
                 )
-    head = ("β", "policy", "k", "theory", "flow's end, exact", "estimator, mean [95 %]", "plug-in's bias")
+    head = (
+        "β",
+        "policy",
+        "k",
+        "theory",
+        "flow's end, exact",
+        "estimator, mean [95 %]",
+        "plug-in's bias",
+    )
     return Table(head, body)
 
 
@@ -133,7 +170,9 @@ def _beyond(rows: list[Row]) -> str:
     """Say where MIO's flow ended above its ceiling."""
     beyond = []
     for row in rows:
-        for found, said in zip(row["measured"]["success"]["mio"], row["theory"]["success"]["mio"], strict=True):
+        for found, said in zip(
+            row["measured"]["success"]["mio"], row["theory"]["success"]["mio"], strict=True
+        ):
             if said < 0.97 and found > 1.05 * said:
                 beyond.append(f"{said:.2f} (β = {row['spec']['beta']:g})")
     if not beyond:

@@ -51,7 +51,15 @@ class Reach:
 
 FULL: tuple[Reach, ...] = tuple(Reach(beta) for beta in (0.1, 0.2, 0.4, 0.8))
 QUICK: tuple[Reach, ...] = (
-    Reach(0.4, bank=(1e-3, 1e-2, 0.1, 0.5), far=(1e-6,), time=30.0, draws=128, evaluations=50, powers=6),
+    Reach(
+        0.4,
+        bank=(1e-3, 1e-2, 0.1, 0.5),
+        far=(1e-6,),
+        time=30.0,
+        draws=128,
+        evaluations=50,
+        powers=6,
+    ),
 )
 
 
@@ -125,7 +133,10 @@ def train(spec: Reach, method: str, p: Tensor) -> Tensor:
     """Return the success at the end of the exact flow, for every p at once."""
     if method == "base":
         return p
-    make, mix = regularised if method == "rlhf" else OBJECTIVES["mio" if method == "alpha" else method], 0.5
+    make, mix = (
+        regularised if method == "rlhf" else OBJECTIVES["mio" if method == "alpha" else method],
+        0.5,
+    )
     if method == "alpha":
         mix = spec.mix
     base = arms(p, spec.responses)
@@ -181,23 +192,31 @@ def reach(spec: Reach, seed: int) -> tuple[dict, dict]:
         sampled[method] = {
             "mean": estimate.mean(0).tolist(),
             "stderr": (estimate.std(0) / spec.evaluations**0.5).tolist(),
-            "range": estimate.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64), dim=0).mT.tolist(),
+            "range": estimate.quantile(
+                torch.tensor([0.025, 0.975], dtype=torch.float64), dim=0
+            ).mT.tolist(),
             "plug_in": plug_in.mean(0).tolist(),
         }
     single = answers["rlhf"].mean(0) / spec.draws
-    total = sum((estimate_pass_at_k(row, spec.draws, every) for row in answers["base"]), torch.zeros(()))
+    total = sum(
+        (estimate_pass_at_k(row, spec.draws, every) for row in answers["base"]), torch.zeros(())
+    )
     curve = total / spec.evaluations
     measured = {
         "success": {method: end.tolist() for method, end in ends.items()},
         "pass_at_k": sampled,
-        "exact": {method: pass_at_k(end[bank:], k).mean(0).tolist() for method, end in ends.items()},
+        "exact": {
+            method: pass_at_k(end[bank:], k).mean(0).tolist() for method, end in ends.items()
+        },
         "overtaking": _overtaking(single, curve),
     }
     return measured, {
         "mix": spec.mix,
         "k": k.tolist(),
         "success": {method: end.tolist() for method, end in said.items()},
-        "pass_at_k": {method: pass_at_k(end[bank:], k).mean(0).tolist() for method, end in said.items()},
+        "pass_at_k": {
+            method: pass_at_k(end[bank:], k).mean(0).tolist() for method, end in said.items()
+        },
         "overtaking": (torch.log1p(-said["rlhf"][bank:]) / torch.log1p(-p[bank:])).tolist(),
         "overtaking_at_most": math.exp(1 / spec.beta),
     }

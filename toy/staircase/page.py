@@ -61,7 +61,9 @@ def section(page: Page, rows: list[Row]) -> None:
         InfoNCE tends to its ceiling, and the bridge and the plug-in of the ideal critic stay right. A trained critic's
         small variance says nothing of its bias.""",
     )
-    page.table("Plain y: trained critics, and the ideal one on the same batches", summaries(row, "none"))
+    page.table(
+        "Plain y: trained critics, and the ideal one on the same batches", summaries(row, "none")
+    )
     page.text("""Variance: of single readings, all replicas pooled.""", soft=True)
     for name in spec["maps"]:
         if name != "none":
@@ -85,7 +87,9 @@ def _floats(values: list) -> np.ndarray:
 
 
 def _smooth(values: np.ndarray, width: int) -> np.ndarray:
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, width // 2, mode="reflect"), width)
+    windows = np.lib.stride_tricks.sliding_window_view(
+        np.pad(values, width // 2, mode="reflect"), width
+    )
     return np.median(windows, -1)
 
 
@@ -99,7 +103,9 @@ def stairs_figure(row: Row) -> Figure:
     names = list(row["measured"]["readings"])
     columns = 4
     figure = Figure(figsize=(10, 2.3 * -(-(len(names) + 1) // columns) + 0.3), layout="constrained")
-    panels = figure.subplots(-(-(len(names) + 1) // columns), columns, sharex=True, sharey=True).ravel()
+    panels = figure.subplots(
+        -(-(len(names) + 1) // columns), columns, sharex=True, sharey=True
+    ).ravel()
     spec, width = row["spec"], _width(row)
     truth = np.repeat(spec["nats"], _count(row))
     steps = spec["every"] * np.arange(len(truth))
@@ -111,7 +117,9 @@ def stairs_figure(row: Row) -> Figure:
             lines = _lines(values, width)
             axes.plot(steps, np.median(lines, 0), color=_MAPS[kind], lw=1, label=label)
             if kind == "none":
-                axes.fill_between(steps, lines.min(0), lines.max(0), color=_MAPS[kind], alpha=0.25, lw=0)
+                axes.fill_between(
+                    steps, lines.min(0), lines.max(0), color=_MAPS[kind], alpha=0.25, lw=0
+                )
         axes.plot(steps, truth, color=INK, lw=1, label="I")
         if mi.ESTIMATORS[name].cap == "ln K":
             axes.axhline(row["theory"]["ceiling"], color=INK, ls="--", lw=1)
@@ -134,19 +142,34 @@ def control_figure(row: Row) -> Figure:
         at = nats + 0.09 * (k - 3)
         ideal, trained = (
             np.array([_floats(level) for level in levels])
-            for levels in (measured["control_summary"][name], measured["summary"][first[name]]["none"])
+            for levels in (
+                measured["control_summary"][name],
+                measured["summary"][first[name]]["none"],
+            )
         )
         for axes, index in zip(panels, (0, 1), strict=True):
             axes.plot(at, ideal[:, index], "-o", color=colour, ms=5, lw=0.7, alpha=0.9, label=name)
             bars = 2 * trained[:, 3] if index == 0 else None
-            axes.errorbar(at, trained[:, index], yerr=bars, fmt="o", color=colour, ms=6, mfc="none", lw=1, capsize=2)
+            axes.errorbar(
+                at,
+                trained[:, index],
+                yerr=bars,
+                fmt="o",
+                color=colour,
+                ms=6,
+                mfc="none",
+                lw=1,
+                capsize=2,
+            )
     for key, name in (("nwj_variance", "nwj"), ("plug_in_variance", "plug_in")):
         panels[1].plot(nats, row["theory"][key], "--", color=_READOUTS[name], lw=1.2)
     panels[0].set_yscale("symlog", linthresh=0.1)
     panels[0].axhline(0, color=INK, lw=1)
     panels[0].set(title="Bias, nats", xlabel="I, nats")
     panels[1].set(title="Variance, nats²", xlabel="I, nats", yscale="log")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=7, columnspacing=1)
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=7, columnspacing=1
+    )
     return figure
 
 
@@ -159,7 +182,10 @@ def summaries(row: Row, kind: str) -> Table:
             continue
         control = measured["control_summary"][readout_of(name)]
         for nats, trained, ideal in zip(row["spec"]["nats"], lines[kind], control, strict=True):
-            cells = [[("none" if v is None else number(v, 3)) for v in values[:3]] for values in (trained, ideal)]
+            cells = [
+                [("none" if v is None else number(v, 3)) for v in values[:3]]
+                for values in (trained, ideal)
+            ]
             error = "" if trained[3] is None else f" ± {trained[3]:.2f}"
             estimate = "none" if trained[0] is None else f"{nats + trained[0]:.2f}{error}"
             body.append((name, f"{nats:g}", estimate, *cells[0], *cells[1]))

@@ -22,7 +22,9 @@ from ..models.training import descend
 def _turn(y: Tensor, back: bool = False) -> Tensor:
     """Return y times a fixed random rotation of its columns."""
     generator = torch.Generator().manual_seed(0)
-    matrix = torch.linalg.qr(torch.randn(*[y.shape[-1]] * 2, generator=generator, dtype=torch.float64)).Q.to(y.dtype)
+    matrix = torch.linalg.qr(
+        torch.randn(*[y.shape[-1]] * 2, generator=generator, dtype=torch.float64)
+    ).Q.to(y.dtype)
     return y @ (matrix.T if back else matrix)
 
 
@@ -32,7 +34,9 @@ MAPS: dict[str, laws.InjectiveMap] = {
     "rotated": laws.InjectiveMap("rotated", _turn, lambda y: _turn(y, back=True)),
     "cubic": laws.CUBIC,
     "rotated cubic": laws.InjectiveMap(
-        "rotated cubic", lambda y: _turn(laws.CUBIC.forward(y)), lambda y: laws.CUBIC.inverse(_turn(y, back=True))
+        "rotated cubic",
+        lambda y: _turn(laws.CUBIC.forward(y)),
+        lambda y: laws.CUBIC.inverse(_turn(y, back=True)),
     ),
 }
 """Injective maps of y, which leave the information as it is: of every coordinate, by a rotation, or both."""
@@ -112,10 +116,16 @@ def _split(scores: Tensor) -> tuple[Tensor, Tensor]:
     return joint, product.unflatten(-1, (joint.shape[-1], -1))
 
 
-def _train(group: list[Estimator], spec: Staircase, seed: int) -> tuple[dict[str, Tensor], list[list[int | None]]]:
+def _train(
+    group: list[Estimator], spec: Staircase, seed: int
+) -> tuple[dict[str, Tensor], list[list[int | None]]]:
     """Climb with one objective; return each row's readings [map, replica, reading], and where a critic broke."""
     rows, shape = _Rows(spec, seed), (len(spec.maps), spec.replicas)
-    critics = Replicas(lambda: Separable(spec.dim, spec.dim, spec.hidden, 2, spec.embedding), math.prod(shape), seed)
+    critics = Replicas(
+        lambda: Separable(spec.dim, spec.dim, spec.hidden, 2, spec.embedding),
+        math.prod(shape),
+        seed,
+    )
     ascend = group[0].objective
     state: list[Tensor | None] = [None]
     broken: list[int | None] = [None] * math.prod(shape)
@@ -128,7 +138,9 @@ def _train(group: list[Estimator], spec: Staircase, seed: int) -> tuple[dict[str
         for k in (~scores.detach().isfinite().flatten(1).all(-1)).nonzero().flatten().tolist():
             broken[k] = rows.step - 1 if broken[k] is None else broken[k]
         whole = torch.tensor([step is None for step in broken])[:, None, None]
-        joint, product = _split(torch.where(whole, scores, 0.0))  # a broken critic learns nothing more
+        joint, product = _split(
+            torch.where(whole, scores, 0.0)
+        )  # a broken critic learns nothing more
         if state[0] is None:
             value, new = vmap(lambda a, b: _filled(*ascend(a, b, None)))(joint, product)
         else:
@@ -144,8 +156,18 @@ def _train(group: list[Estimator], spec: Staircase, seed: int) -> tuple[dict[str
                 value = math.nan if broken[k] is not None else float(row.reported(joint, product))
                 readings[row.name].append(value)
 
-    descend(loss, critics.parameters, spec.steps * len(spec.nats) - 1, spec.learning_rate, observe, adam=True)
-    tables = {name: torch.tensor(v, dtype=torch.float64).reshape(-1, *shape) for name, v in readings.items()}
+    descend(
+        loss,
+        critics.parameters,
+        spec.steps * len(spec.nats) - 1,
+        spec.learning_rate,
+        observe,
+        adam=True,
+    )
+    tables = {
+        name: torch.tensor(v, dtype=torch.float64).reshape(-1, *shape)
+        for name, v in readings.items()
+    }
     found = [broken[k : k + spec.replicas] for k in range(0, len(broken), spec.replicas)]
     return {name: table.permute(1, 2, 0) for name, table in tables.items()}, found
 
@@ -166,7 +188,10 @@ def _control(spec: Staircase, seed: int) -> dict[str, Tensor]:
             for joint, product in zip(*_split(scores), strict=True):
                 for name, readout in READOUTS.items():
                     readings[name].append(float(readout(joint, product)))
-    return {name: torch.tensor(v, dtype=torch.float64).reshape(-1, spec.replicas).T for name, v in readings.items()}
+    return {
+        name: torch.tensor(v, dtype=torch.float64).reshape(-1, spec.replicas).T
+        for name, v in readings.items()
+    }
 
 
 def _summary(readings: Tensor, spec: Staircase) -> list[list[float]]:
@@ -180,13 +205,20 @@ def _summary(readings: Tensor, spec: Staircase) -> list[list[float]]:
     errors = late - torch.tensor(spec.nats, dtype=torch.float64)[:, None]
     pooled = errors.transpose(0, 1).flatten(1)
     between = (
-        errors.mean(-1).std(0) / spec.replicas**0.5 if spec.replicas > 1 else torch.full((len(table[0]),), torch.nan)
+        errors.mean(-1).std(0) / spec.replicas**0.5
+        if spec.replicas > 1
+        else torch.full((len(table[0]),), torch.nan)
     )
-    return torch.stack([pooled.mean(-1), pooled.var(-1), pooled.square().mean(-1), between], -1).tolist()
+    return torch.stack(
+        [pooled.mean(-1), pooled.var(-1), pooled.square().mean(-1), between], -1
+    ).tolist()
 
 
 def _rounded(readings: Tensor) -> list[list[float]]:
-    return [[round(value, 3) if math.isfinite(value) else value for value in line] for line in readings.tolist()]
+    return [
+        [round(value, 3) if math.isfinite(value) else value for value in line]
+        for line in readings.tolist()
+    ]
 
 
 def readout_of(row: str) -> str:
@@ -201,8 +233,12 @@ def staircase(spec: Staircase, seed: int) -> tuple[dict, dict]:
     for group in objectives():
         readings, broken = _train(group, spec, seed)
         for name, lines in readings.items():  # by map
-            measured["readings"][name] = {m: _rounded(v) for m, v in zip(spec.maps, lines, strict=True)}
-            measured["summary"][name] = {m: _summary(v, spec) for m, v in zip(spec.maps, lines, strict=True)}
+            measured["readings"][name] = {
+                m: _rounded(v) for m, v in zip(spec.maps, lines, strict=True)
+            }
+            measured["summary"][name] = {
+                m: _summary(v, spec) for m, v in zip(spec.maps, lines, strict=True)
+            }
             measured["broken"][name] = broken
     control = _control(spec, seed)
     exact = [laws.Gaussian.with_information(nats, spec.dim) for nats in spec.nats]

@@ -19,12 +19,15 @@ def ess_figure(rows: list[Row]) -> Figure:
     axes = figure.add_subplot()
     found = of(rows, "EffectiveSampleSize")
     line = np.linspace(0, max(found[0]["spec"]["nats"]) + 0.3, 50)
-    axes.plot(line, [theory.ess_fraction(v) for v in line], color=INK, label="population, $e^{-2I}$")
+    axes.plot(
+        line, [theory.ess_fraction(v) for v in line], color=INK, label="population, $e^{-2I}$"
+    )
     for k, row in enumerate(found):
         spec = row["spec"]
         low, middle, high = np.array(row["measured"]["fraction_quartiles"]).T
         axes.errorbar(
-            np.array(spec["nats"]) + 0.05 * (k - len(found) // 2),  # side by side, not on top of one another
+            np.array(spec["nats"])
+            + 0.05 * (k - len(found) // 2),  # side by side, not on top of one another
             middle,
             yerr=[middle - low, high - middle],
             fmt=_MARKERS[k % 5],
@@ -48,7 +51,13 @@ def variance_figure(row: Row) -> Figure:
     for k, name in enumerate(spec["bounds"]):
         trace, error = (np.array(measured[key][name]) for key in ("trace", "trace_stderr"))
         colour, (dash, what) = COLOURS[name], lines[name]
-        left.plot(spec["nats"], expected["trace"][name], dash, color=colour, label=f"{NAMES[name]}, {what}")
+        left.plot(
+            spec["nats"],
+            expected["trace"][name],
+            dash,
+            color=colour,
+            label=f"{NAMES[name]}, {what}",
+        )
         left.errorbar(
             spec["nats"],
             trace,
@@ -62,9 +71,18 @@ def variance_figure(row: Row) -> Figure:
     left.set(yscale="log", xlabel="mutual information I, nats", ylabel="tr Cov of the gradient")
     left.set_title("Gradient")
     left.legend(loc="upper left", fontsize=8)
-    right.plot(spec["nats"], expected["nwj_value_variance"], color=COLOURS["nwj"], label="exact, $dρ^2 + e^{2I} - 1$")
-    right.plot(spec["nats"], measured["nwj_value_variance"], "s", color=COLOURS["nwj"], label="measured")
-    right.set(yscale="log", xlabel="mutual information I, nats", ylabel="N · Var of the NWJ value, nats²")
+    right.plot(
+        spec["nats"],
+        expected["nwj_value_variance"],
+        color=COLOURS["nwj"],
+        label="exact, $dρ^2 + e^{2I} - 1$",
+    )
+    right.plot(
+        spec["nats"], measured["nwj_value_variance"], "s", color=COLOURS["nwj"], label="measured"
+    )
+    right.set(
+        yscale="log", xlabel="mutual information I, nats", ylabel="N · Var of the NWJ value, nats²"
+    )
     right.set_title("Value of NWJ")
     right.legend(loc="upper left")
     return figure

@@ -24,10 +24,14 @@ def features(x: Tensor, y: Tensor) -> Tensor:
     They are ∇_θ of the critics T_θ = ln dP/dQ + θ·φ, which hold every Gaussian pair law of this form.
     """
     parts = [x * y, x**2 - 1, y**2 - 1]
-    return torch.stack([torch.ones_like(x[..., 0]), *(p.sum(-1) / x.shape[-1] ** 0.5 for p in parts)], -1)
+    return torch.stack(
+        [torch.ones_like(x[..., 0]), *(p.sum(-1) / x.shape[-1] ** 0.5 for p in parts)], -1
+    )
 
 
-def draw(law: Gaussian, shape: tuple[int, ...], generator: torch.Generator, joint: bool) -> tuple[Tensor, Tensor]:
+def draw(
+    law: Gaussian, shape: tuple[int, ...], generator: torch.Generator, joint: bool
+) -> tuple[Tensor, Tensor]:
     """Draw pairs from P (`joint`) or from Q as x and y of shape (*shape, dim), float64."""
     x, y = law.sample(math.prod(shape), generator)
     if not joint:
@@ -48,7 +52,9 @@ def effective_sample_size(spec: EffectiveSampleSize, seed: int) -> tuple[dict, d
             scores = law.log_ratio(*draw(law, shape, generator, joint=False))
             fractions.append(mi.effective_sample_size(scores) / spec.negatives)
         rows.append(torch.cat(fractions).quantile(_QUARTILES).tolist())
-    return {"fraction_quartiles": rows}, {"fraction": [theory.ess_fraction(nats) for nats in spec.nats]}
+    return {"fraction_quartiles": rows}, {
+        "fraction": [theory.ess_fraction(nats) for nats in spec.nats]
+    }
 
 
 def gradient_variance(spec: GradientVariance, seed: int) -> tuple[dict, dict]:
@@ -65,7 +71,9 @@ def gradient_variance(spec: GradientVariance, seed: int) -> tuple[dict, dict]:
         phi_p, phi_q = features(xp, yp), features(xq, yq)
         for name in spec.bounds:
             positive, negative = mi.score_weights(name, joint, product)
-            gradient = torch.einsum("rn,rnk->rk", positive, phi_p) + torch.einsum("rn,rnk->rk", negative, phi_q)
+            gradient = torch.einsum("rn,rnk->rk", positive, phi_p) + torch.einsum(
+                "rn,rnk->rk", negative, phi_q
+            )
             traces[name].append(float(gradient.var(0).sum()))
             groups = torch.stack([g.var(0).sum() for g in gradient.tensor_split(10)])
             errors[name].append(float(groups.std() / 10**0.5))

@@ -20,8 +20,17 @@ def middle(spec: dict) -> int:
     return spec["batches"].index(64) if 64 in spec["batches"] else 0
 
 
-def _draw(axes: Axes, x: ArrayLike, values: np.ndarray, name: str, error: np.ndarray | None = None) -> None:
-    style = {"color": COLOURS[name], "fmt": _MARKERS[name], "ms": 4, "lw": 1, "capsize": 2, "label": NAMES[name]}
+def _draw(
+    axes: Axes, x: ArrayLike, values: np.ndarray, name: str, error: np.ndarray | None = None
+) -> None:
+    style = {
+        "color": COLOURS[name],
+        "fmt": _MARKERS[name],
+        "ms": 4,
+        "lw": 1,
+        "capsize": 2,
+        "label": NAMES[name],
+    }
     axes.errorbar(x, values, yerr=error, **style)
 
 
@@ -34,7 +43,9 @@ def exact_figure(row: Row) -> Figure:
     n = spec["batches"][at]
     for axes, key in zip(panels, ("variance", "trace", "snr"), strict=False):
         for name in BOUNDS:
-            _draw(axes, nats, np.array(measured[key][name])[:, at] * (1 if key == "snr" else n), name)
+            _draw(
+                axes, nats, np.array(measured[key][name])[:, at] * (1 if key == "snr" else n), name
+            )
     panels[0].plot(nats, theory["nwj"], color=COLOURS["nwj"], lw=1)
     panels[0].plot(nats, np.expm1(nats), ":", color=INK, lw=1)
     panels[0].plot(nats, theory["relative"], color=COLOURS["relative"], lw=1)
@@ -46,7 +57,9 @@ def exact_figure(row: Row) -> Figure:
         panels[3].plot(nats, np.array(row["measured"]["ess"])[:, k], marker, mfc="none", color=GREEN,
                        label=f"M = {spec['batches'][k]}")  # fmt: skip
     panels[3].plot(nats, theory["ess_limit"], color=GREEN, lw=1, label="1/(1 + χ²)")
-    for axes, title in zip(panels, ("N · Var of the value, nats²", "N · tr Cov of the gradient"), strict=False):
+    for axes, title in zip(
+        panels, ("N · Var of the value, nats²", "N · tr Cov of the gradient"), strict=False
+    ):
         axes.set(yscale="log", title=title)
     panels[2].set(ylim=(0, None), title=f"SNR of the gradient, half-trained, N = {n}")
     panels[3].set(yscale="log", title="ESS/M, exact mean over batches")
@@ -67,7 +80,9 @@ def gaussian_figure(row: Row) -> Figure:
     for axes, key in zip(panels, ("variance", "trace", "snr"), strict=False):
         for k, name in enumerate(BOUNDS):
             factor = 1 if key == "snr" else n
-            values, error = (np.array(measured[f"{key}{kind}"][name])[:, at] * factor for kind in ("", "_stderr"))
+            values, error = (
+                np.array(measured[f"{key}{kind}"][name])[:, at] * factor for kind in ("", "_stderr")
+            )
             bars = np.stack([np.minimum(2 * error, 0.9 * values), 2 * error])
             _draw(axes, nats + 0.04 * (k - 2.5), values, name, bars)
     for axes, suffix in zip(panels, ("", "_trace"), strict=False):
@@ -90,12 +105,24 @@ def gaussian_figure(row: Row) -> Figure:
     return figure
 
 
-def slopes_of(exact: Row, sampled: Row) -> list[tuple[str, str, list[float], list[tuple[float, float]]]]:
+def slopes_of(
+    exact: Row, sampled: Row
+) -> list[tuple[str, str, list[float], list[tuple[float, float]]]]:
     """Return (law, bound, I, (exponent, half-width of its interval) at each)."""
     found = []
     for name in BOUNDS:
-        table, inverse = np.array(exact["measured"]["variance"][name]), 1 / np.array(exact["spec"]["batches"])
-        found.append(("copied symbol", name, exact["theory"]["nats"], [fit_exponent(inverse, line) for line in table]))
+        table, inverse = (
+            np.array(exact["measured"]["variance"][name]),
+            1 / np.array(exact["spec"]["batches"]),
+        )
+        found.append(
+            (
+                "copied symbol",
+                name,
+                exact["theory"]["nats"],
+                [fit_exponent(inverse, line) for line in table],
+            )
+        )
     for name in BOUNDS:
         pairs = [tuple(pair) for pair in sampled["measured"]["variance_slope"][name]]
         found.append(("Gaussian", name, sampled["spec"]["nats"], pairs))
@@ -131,7 +158,9 @@ def training_figure(row: Row) -> Figure:
     steps, pairs = spec["checkpoints"], spec["batch"] * (spec["batch"] - 1)
     for axes, key in zip(panels, ("value", "variance", "snr", "effective"), strict=True):
         for name in BOUNDS:
-            values = np.array([np.nan if v is None else v for v in measured[key][name]], dtype=float)
+            values = np.array(
+                [np.nan if v is None else v for v in measured[key][name]], dtype=float
+            )
             if key != "value":
                 values[values <= 0] = np.nan
             axes.plot(steps, values / (pairs if key == "effective" else 1), f"-{_MARKERS[name]}", ms=4, lw=1,

@@ -12,7 +12,9 @@ from . import figures
 
 def section(page: Page, rows: list[Row]) -> None:
     """Write the section; nothing without its rows."""
-    exact, sampled, trained = (of(rows, kind) for kind in ("ExactNoise", "GaussianNoise", "TrainedNoise"))
+    exact, sampled, trained = (
+        of(rows, kind) for kind in ("ExactNoise", "GaussianNoise", "TrainedNoise")
+    )
     if not (exact or sampled or trained):
         return
     page.heading("Noise of the bounds: variance, signal and effective sample size")
@@ -61,9 +63,16 @@ def section(page: Page, rows: list[Row]) -> None:
             falls more slowly or even grows. NWJ's sampled exponent misses its exact −1 at high information, with wide
             intervals: the tail again.""",
         )
-        page.table("Exponents of the value's variance in N, with 95 % intervals", exponents(exact[0], sampled[0]))
+        page.table(
+            "Exponents of the value's variance in N, with 95 % intervals",
+            exponents(exact[0], sampled[0]),
+        )
     if exact:
-        page.table("Bias of the value at T = ln dP/dQ, nats, all batches enumerated", biases(exact[0]), folded=True)
+        page.table(
+            "Bias of the value at T = ln dP/dQ, nats, all batches enumerated",
+            biases(exact[0]),
+            folded=True,
+        )
     if trained:
         spec, theory = trained[0]["spec"], trained[0]["theory"]
         page.figure(
@@ -96,7 +105,11 @@ def biases(row: Row) -> Table:
     """Bias of every bound at every N and I."""
     spec, nats = row["spec"], row["theory"]["nats"]
     body = [
-        (NAMES[name], f"{n}", *(f"{row['measured']['bias'][name][k][i]:+.3f}" for k in range(len(nats))))
+        (
+            NAMES[name],
+            f"{n}",
+            *(f"{row['measured']['bias'][name][k][i]:+.3f}" for k in range(len(nats))),
+        )
         for name in BOUNDS
         if name in ("dv", "nwj", "infonce", "smile")
         for i, n in enumerate(spec["batches"])

@@ -72,7 +72,9 @@ QUICK = (
 )
 
 
-def enumerated(bound: str, law: TwoLevel, scale: float, batch: int, mix: float) -> tuple[float, ...]:
+def enumerated(
+    bound: str, law: TwoLevel, scale: float, batch: int, mix: float
+) -> tuple[float, ...]:
     """Return value's mean and variance, ‖E ĝ‖ and tr Cov ĝ over all batches at scale·ln dP/dQ; ĝ in its two values.
 
     >>> law = TwoLevel(2, 0.5)
@@ -80,15 +82,24 @@ def enumerated(bound: str, law: TwoLevel, scale: float, batch: int, mix: float) 
     >>> round(mean - law.mutual_information, 6) + 0.0, round(4 * variance, 6)  # 3/16 ln²3 + 1/4
     (0.0, 0.476303)
     """
-    (log_p, chance_p), (log_q, chance_q) = (two_level.batches(batch, p, _LEAST) for p in (law.hit, law.region))
+    (log_p, chance_p), (log_q, chance_q) = (
+        two_level.batches(batch, p, _LEAST) for p in (law.hit, law.region)
+    )
     shape = (len(log_p), len(log_q), 2)
     critic = (scale * law.log_ratio).expand(shape).clone().requires_grad_()
-    values = two_level.value(bound, critic, critic, log_p[:, None].expand(shape), log_q[None].expand(shape), batch, mix)
+    values = two_level.value(
+        bound, critic, critic, log_p[:, None].expand(shape), log_q[None].expand(shape), batch, mix
+    )
     (gradient,) = torch.autograd.grad(values.sum(), critic)
     chance, values = chance_p[:, None] * chance_q, values.detach()
     mean, signal = (chance * values).sum(), torch.einsum("ab,abk->k", chance, gradient)
     trace = torch.einsum("ab,abk->", chance, (gradient - signal) ** 2)
-    return float(mean), float((chance * (values - mean) ** 2).sum()), float(signal.norm()), float(trace)
+    return (
+        float(mean),
+        float((chance * (values - mean) ** 2).sum()),
+        float(signal.norm()),
+        float(trace),
+    )
 
 
 def exact_noise(spec: ExactNoise, seed: int) -> tuple[dict, dict]:
@@ -102,7 +113,12 @@ def exact_noise(spec: ExactNoise, seed: int) -> tuple[dict, dict]:
             best = [enumerated(bound, law, 1.0, n, spec.mix) for n in spec.batches]
             half = [enumerated(bound, law, spec.scale, n, spec.mix) for n in spec.batches]
             pairs, nats = zip(best, half, strict=True), law.mutual_information
-            cells.append([(mean - nats, var, trace, s / t**0.5) for (mean, var, _, trace), (_, _, s, t) in pairs])
+            cells.append(
+                [
+                    (mean - nats, var, trace, s / t**0.5)
+                    for (mean, var, _, trace), (_, _, s, t) in pairs
+                ]
+            )
         for k, name in enumerate(names):
             measured[name][bound] = [[cell[k] for cell in row] for row in cells]
     fraction = [[two_level.mean_ess(law, n) for n in spec.batches] for law in laws]
@@ -131,7 +147,9 @@ def _nwj_trace(law: TwoLevel) -> float:
 def _relative(law: TwoLevel, mix: float) -> float:
     """Return the large-N limit of N Var of DV against Q_α at ln r_α: Var_P(ln r_α − (1 − α)r_α) + α² Var_Q r_α."""
     scores = mi.log_ratio_to_relative(law.log_ratio, mix)
-    return _spread(scores - (1 - mix) * scores.exp(), law.log_p) + mix**2 * _spread(scores.exp(), law.log_q)
+    return _spread(scores - (1 - mix) * scores.exp(), law.log_p) + mix**2 * _spread(
+        scores.exp(), law.log_q
+    )
 
 
 def gaussian_noise(spec: GaussianNoise, seed: int) -> tuple[dict, dict]:
@@ -143,7 +161,9 @@ def gaussian_noise(spec: GaussianNoise, seed: int) -> tuple[dict, dict]:
     for i, law in enumerate(laws):
         for k, batch in enumerate(spec.batches):
             pairs = [draw(law, (spec.repeats, batch), generator, joint) for joint in (True, False)]
-            ratios, phis = zip(*((law.log_ratio(*pair), features(*pair)) for pair in pairs), strict=True)
+            ratios, phis = zip(
+                *((law.log_ratio(*pair), features(*pair)) for pair in pairs), strict=True
+            )
             fraction[i, k] = (1 - mi.starvation_index(ratios[1])).mean()
             for bound in BOUNDS:
                 values, best = _gradients(bound, ratios, phis, spec)
@@ -175,7 +195,9 @@ def gaussian_noise(spec: GaussianNoise, seed: int) -> tuple[dict, dict]:
     }
 
 
-def _gradients(bound: str, scores: Sequence[Tensor], phis: Sequence[Tensor], spec: GaussianNoise) -> tuple[Tensor, ...]:
+def _gradients(
+    bound: str, scores: Sequence[Tensor], phis: Sequence[Tensor], spec: GaussianNoise
+) -> tuple[Tensor, ...]:
     """Return a bound's value (repeats,) on every minibatch, and its gradient (repeats, 4) in θ at θ = 0."""
     theta = torch.zeros(spec.repeats, phis[0].shape[-1], 1, dtype=torch.float64, requires_grad=True)
     joint, product = (s + (p @ theta).squeeze(-1) for s, p in zip(scores, phis, strict=True))

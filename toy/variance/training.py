@@ -59,7 +59,9 @@ def sample_value(bound: str, joint: Tensor, product: Tensor, mix: float) -> Tens
     if bound == "infonce":
         return infonce_rows(joint, product.unsqueeze(-2).expand(*joint.shape, -1)).mean(-1)
     if bound == "relative":
-        return mi.relative(mi.dv, mix)(*(mi.log_ratio_to_relative(scores, mix) for scores in (joint, product)))
+        return mi.relative(mi.dv, mix)(
+            *(mi.log_ratio_to_relative(scores, mix) for scores in (joint, product))
+        )
     return (mi.smile if bound == "smile" else mi.BOUNDS[bound])(joint, product)
 
 
@@ -74,7 +76,10 @@ def trained_noise(spec: TrainedNoise, seed: int) -> tuple[dict, dict]:
 
     def loss(parameters: list[Tensor]) -> tuple[Tensor, None]:
         current[0] = parameters
-        x, y = (rows.unflatten(0, (spec.replicas, -1)) for rows in law.sample(spec.replicas * spec.batch, generator))
+        x, y = (
+            rows.unflatten(0, (spec.replicas, -1))
+            for rows in law.sample(spec.replicas * spec.batch, generator)
+        )
         return -mi.js(*mi.joint_and_product(replicas.scores(parameters, x, y))), None
 
     def observe(step: int, losses: Tensor, seen: None) -> None:
@@ -84,7 +89,9 @@ def trained_noise(spec: TrainedNoise, seed: int) -> tuple[dict, dict]:
         reads = [_read(replicas.one(current[0], k), x, y, spec) for k in range(spec.replicas)]
         for bound in BOUNDS:
             for k, name in enumerate(names):
-                found[name][bound].append(float(torch.tensor([read[bound][k] for read in reads]).median()))
+                found[name][bound].append(
+                    float(torch.tensor([read[bound][k] for read in reads]).median())
+                )
 
     descend(loss, replicas.parameters, max(spec.checkpoints), spec.learning_rate, observe)
     return found, {
@@ -95,7 +102,9 @@ def trained_noise(spec: TrainedNoise, seed: int) -> tuple[dict, dict]:
     }
 
 
-def _read(critic: nn.Module, x: Tensor, y: Tensor, spec: TrainedNoise) -> dict[str, tuple[float, ...]]:
+def _read(
+    critic: nn.Module, x: Tensor, y: Tensor, spec: TrainedNoise
+) -> dict[str, tuple[float, ...]]:
     """Return each bound's value, its variance, SNR, effective negatives and ESS, over minibatches of one critic."""
 
     def mixed(joint: Tensor, product: Tensor) -> Tensor:
@@ -108,10 +117,14 @@ def _read(critic: nn.Module, x: Tensor, y: Tensor, spec: TrainedNoise) -> dict[s
     rows["relative"] = mi.gradient_statistics(mixed, critic, x, y, batch_size=spec.batch)
     with torch.no_grad():
         scores = vmap(critic)(*(part.unflatten(0, (-1, spec.batch)) for part in (x, y)))
-        size = mi.effective_sample_size(mi.joint_and_product(scores)[1]).mean() / (spec.batch * (spec.batch - 1))
+        size = mi.effective_sample_size(mi.joint_and_product(scores)[1]).mean() / (
+            spec.batch * (spec.batch - 1)
+        )
     reads = {}
     for bound, row in rows.items():
-        objective = {"infonce": mi.infonce, "smile": mi.smile, "relative": mixed}.get(bound, mi.BOUNDS.get(bound))
+        objective = {"infonce": mi.infonce, "smile": mi.smile, "relative": mixed}.get(
+            bound, mi.BOUNDS.get(bound)
+        )
         values = vmap(matrix_objective(objective))(scores)
         effective = getattr(row, "effective_negatives", math.nan)
         reads[bound] = (float(values.mean()), float(values.var()), row.snr, effective, float(size))

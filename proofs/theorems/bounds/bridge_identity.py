@@ -12,7 +12,9 @@ from proofs.engine.symbolic import Identity, Sign
 from proofs.engine.theorem import Theorem
 from proofs.engine.vocabulary import Values, kl, normalised, positives, reals, sigmoid
 
-nu, p, q, w, d, a = positives("nu p q w d a")  # the odds, the masses of one atom, e^{T−c} there, two free numbers
+nu, p, q, w, d, a = positives(
+    "nu p q w d a"
+)  # the odds, the masses of one atom, e^{T−c} there, two free numbers
 t, c, k = reals("t c k")
 u = t - c - sp.log(nu)
 at_w: Values = {t: c + sp.log(w)}
@@ -26,7 +28,9 @@ TIGHT = [sp.log(a / b) + k for a, b in zip(P, Q, strict=True)]
 # P = Q = (m, 1 − m) and ν = 1, with the two w = (1 + h)/(1 − h) that have c as their root: any m and x in (0, 1).
 m, x = 1 / (1 + a), d / (1 + d)
 COIN, H = (m, 1 - m), (x * (1 - m), -x * m)
-at_equal_laws = sum(mass * sp.log((1 + h) / (1 - h)) for mass, h in zip(COIN, H, strict=True))  # E_P T − c; KL is 0
+at_equal_laws = sum(
+    mass * sp.log((1 + h) / (1 - h)) for mass, h in zip(COIN, H, strict=True)
+)  # E_P T − c; KL is 0
 
 
 def tight(a, b, threshold):
@@ -96,10 +100,16 @@ THEOREM = Theorem(
         Identity("and σ(−u) → 0", sp.limit(own_w, w, sp.oo), 0),
         Identity("c → ∞, that is w → 0: ν σ(u) → 0", other_w.subs(w, 0), 0),
         Identity("and then σ(−u) → 1", own_w.subs(w, 0), 1),
-        Sign("least score: ν σ(u) > ν/(1 + ν) where w = 1 + d", other_w.subs(w, 1 + d) - nu / (1 + nu), ">"),
+        Sign(
+            "least score: ν σ(u) > ν/(1 + ν) where w = 1 + d",
+            other_w.subs(w, 1 + d) - nu / (1 + nu),
+            ">",
+        ),
         Sign("and σ(−u) < ν/(1 + ν)", own_w.subs(w, 1 + d) - nu / (1 + nu), "<"),
         Sign(
-            "largest score: ν σ(u) < ν/(1 + ν) where w = 1/(1 + d)", other_w.subs(w, 1 / (1 + d)) - nu / (1 + nu), "<"
+            "largest score: ν σ(u) < ν/(1 + ν) where w = 1/(1 + d)",
+            other_w.subs(w, 1 / (1 + d)) - nu / (1 + nu),
+            "<",
         ),
         Sign("and σ(−u) > ν/(1 + ν)", own_w.subs(w, 1 / (1 + d)) - nu / (1 + nu), ">"),
         Identity(
@@ -108,16 +118,28 @@ THEOREM = Theorem(
             equation,
         ),
         Identity("(c) one atom: c = k is the root at ln p/q + k", tight(p, q, sp.log(nu)), 0),
-        Identity("(c) 2 atoms: E_P T − k = KL", sum(a * s for a, s in zip(P, TIGHT, strict=True)) - k, kl(P, Q)),
+        Identity(
+            "(c) 2 atoms: E_P T − k = KL",
+            sum(a * s for a, s in zip(P, TIGHT, strict=True)) - k,
+            kl(P, Q),
+        ),
         Identity("(d) ν → ∞: ν σ(u) → w", sp.limit(other_w, nu, sp.oo), w),
         Identity("and σ(−u) → 1", sp.limit(own_w, nu, sp.oo), 1),
         Identity("(d) ν → 0: σ(u) → 1", sp.limit(other_w / nu, nu, 0), 1),
         Identity("and σ(−u)/ν → 1/w", sp.limit(own_w / nu, nu, 0), 1 / w),
-        Identity("P = Q, ν = 1: c is the root", sum(mass * h for mass, h in zip(COIN, H, strict=True)), 0),
-        Identity("where h = ν σ(u) − σ(−u)", (other_w - own_w).subs({nu: 1, w: (1 + H[0]) / (1 - H[0])}), H[0]),
+        Identity(
+            "P = Q, ν = 1: c is the root", sum(mass * h for mass, h in zip(COIN, H, strict=True)), 0
+        ),
+        Identity(
+            "where h = ν σ(u) − σ(−u)",
+            (other_w - own_w).subs({nu: 1, w: (1 + H[0]) / (1 - H[0])}),
+            H[0],
+        ),
         Identity("(e) dG/dT = (p + ν q) σ'(u)", sp.diff(equation, t), (p + nu * q) * slope),
         Identity("(e) dG/dc = −(p + ν q) σ'(u)", sp.diff(equation, c), -(p + nu * q) * slope),
-        Shipped("mi.bridge is E_P T − c", ODDS, shipped, oracles.bridge, tolerance=1e-8, examples=10),
+        Shipped(
+            "mi.bridge is E_P T − c", ODDS, shipped, oracles.bridge, tolerance=1e-8, examples=10
+        ),
         Shipped("its gradient is (e)", ODDS, gradient, weights, tolerance=1e-7, examples=6),
     ),
     false_neighbours=(

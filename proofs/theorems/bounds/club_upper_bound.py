@@ -47,7 +47,12 @@ def with_conditional(joint, v):
     v = [[share / sum(row) for share in row] for row in v]
     fitted = [mass * share for mass, row in zip(px, v, strict=True) for share in row]
     table = [[log(share) for share in row] for row in v]
-    return oracles.mutual_information(joint), oracles.kl(other, fitted), oracles.kl(oracles.flat(joint), fitted), table
+    return (
+        oracles.mutual_information(joint),
+        oracles.kl(other, fitted),
+        oracles.kl(oracles.flat(joint), fitted),
+        table,
+    )
 
 
 def is_upper(joint, v):
@@ -92,14 +97,24 @@ THEOREM = Theorem(
         ),
         Identity("f(x) + g(y) drops out, 2 × 2 atoms", club(P, Q, free), 0),
         Identity("(a) at ln p(y given x), 2 × 2 atoms", club(P, Q, ln_true), kl(P, Q) + kl(Q, P)),
-        Identity("(b) at ln v(y given x), 2 × 2 atoms", club(P, Q, ln_v), kl(P, Q) + kl(Q, S) - kl(P, S)),
-        Identity("KL(Q‖P) at one atom, with q − p added", q * sp.log(q / p) + p - q, q * (p / q - 1 - sp.log(p / q))),
+        Identity(
+            "(b) at ln v(y given x), 2 × 2 atoms", club(P, Q, ln_v), kl(P, Q) + kl(Q, S) - kl(P, S)
+        ),
+        Identity(
+            "KL(Q‖P) at one atom, with q − p added",
+            q * sp.log(q / p) + p - q,
+            q * (p / q - 1 - sp.log(p / q)),
+        ),
         *minimum("x − 1 − ln x", x - 1 - sp.log(x), x, sp.Integer(1), sp.Integer(0)),
         Shipped(
             "mi.club at ln p(x, y) + f(x) + g(y) is the Jeffreys divergence",
             JOINT | {"f": strategies.vectors(2), "g": strategies.vectors(3)},
             lambda joint, f, g: shipped(
-                joint, [[log(m) + a + b for m, b in zip(row, g, strict=True)] for row, a in zip(joint, f, strict=True)]
+                joint,
+                [
+                    [log(m) + a + b for m, b in zip(row, g, strict=True)]
+                    for row, a in zip(joint, f, strict=True)
+                ],
             ),
             lambda joint, f, g: (
                 oracles.mutual_information(joint)
@@ -112,12 +127,22 @@ THEOREM = Theorem(
             lambda joint, v: shipped(joint, with_conditional(joint, v)[3]),
             lambda joint, v: (parts := with_conditional(joint, v))[0] + parts[1] - parts[2],
         ),
-        Tested("mi.club is at least I where the criterion holds", FITTED, is_upper, examples=15, cross_check=True),
+        Tested(
+            "mi.club is at least I where the criterion holds",
+            FITTED,
+            is_upper,
+            examples=15,
+            cross_check=True,
+        ),
     ),
     false_neighbours=(
         Sign("an upper bound of I at every conditional v", kl(Q, S) - kl(P, S), ">="),
         Identity("equal to I at the true conditional", club(P, Q, ln_true), kl(P, Q)),
-        Identity("with the negatives' y from another law, f(x) + g(y) still drops out", club(P, S, free), 0),
+        Identity(
+            "with the negatives' y from another law, f(x) + g(y) still drops out",
+            club(P, S, free),
+            0,
+        ),
         Sign("the gap KL(Q‖P) is at most I", kl(P, Q) - kl(Q, P), ">="),
     ),
     about=("club",),

@@ -52,7 +52,11 @@ THEOREM = Theorem(
             p * sp.log(p / (q * sp.exp(t) / z)),
         ),
         Identity("the gap, 3 atoms", kl(P, Q) - dv(P, Q, T), kl(P, tilted(Q, T))),
-        Identity("the gap, 3 atoms, one of them without P-mass", kl(P0, Q) - dv(P0, Q, T), kl(P0, tilted(Q, T))),
+        Identity(
+            "the gap, 3 atoms, one of them without P-mass",
+            kl(P0, Q) - dv(P0, Q, T),
+            kl(P0, tilted(Q, T)),
+        ),
         Identity(
             "KL = E_Q[x ln x − x + 1] with x = p/q, 3 atoms",
             kl(P, Q),
@@ -66,20 +70,32 @@ THEOREM = Theorem(
         Sign("that gap is positive", gap_without_full_support, ">"),
         Shipped(
             "KL(P‖Q) − mi.dv is the gap, zero atoms included",
-            {"p": strategies.laws(4, zeros=True), "q": strategies.laws(4), "t": strategies.vectors(4)},
+            {
+                "p": strategies.laws(4, zeros=True),
+                "q": strategies.laws(4),
+                "t": strategies.vectors(4),
+            },
             lambda p, q, t: oracles.kl(p, q) - float(mi.dv(tensor(t), tensor(t), logs(p), logs(q))),
             lambda p, q, t: oracles.kl(p, oracles.tilted(q, t)),
         ),
         Shipped(
             "law.exact(mi.dv) at the log-ratio + 7 is the mutual information",
             {"joint": strategies.joint_laws(2, 3)},
-            lambda joint: (law := mi.laws.Finite(logs(joint))).exact(mi.dv, law.log_ratio_matrix + 7),
+            lambda joint: (law := mi.laws.Finite(logs(joint))).exact(
+                mi.dv, law.log_ratio_matrix + 7
+            ),
             oracles.mutual_information,
         ),
     ),
     false_neighbours=(
-        Identity("the gap is KL(Q_T‖P), the wrong way round", kl(P, Q) - dv(P, Q, T), kl(tilted(Q, T), P)),
-        Identity("tight at p/q, without the logarithm", dv(P, Q, [a / b for a, b in zip(P, Q, strict=True)]), kl(P, Q)),
+        Identity(
+            "the gap is KL(Q_T‖P), the wrong way round", kl(P, Q) - dv(P, Q, T), kl(tilted(Q, T), P)
+        ),
+        Identity(
+            "tight at p/q, without the logarithm",
+            dv(P, Q, [a / b for a, b in zip(P, Q, strict=True)]),
+            kl(P, Q),
+        ),
         Sign("E_P T − ln E_Q eᵀ bounds KL(Q‖P) too", kl(Q, P) - dv(P, Q, log_ratio), ">="),
         Tested(
             "without P ≪ Q, Σ p ln(p/q) over the support of Q still bounds it",

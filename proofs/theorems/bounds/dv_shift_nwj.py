@@ -45,7 +45,9 @@ THEOREM = Theorem(
         *minimum("DV − NWJ(T + c)", value_dv - shifted_nwj, c, -sp.log(z), sp.Integer(0)),
         Identity("the gap at c = 0", (value_dv - shifted_nwj).subs(c, 0), z - 1 - sp.log(z)),
         *minimum("Z − 1 − ln Z", z - 1 - sp.log(z), z, sp.Integer(1), sp.Integer(0)),
-        Identity("NWJ(T − ln E_Q eᵀ) = DV(T), 3 atoms", nwj(P, Q, [s + best for s in T]), dv(P, Q, T)),
+        Identity(
+            "NWJ(T − ln E_Q eᵀ) = DV(T), 3 atoms", nwj(P, Q, [s + best for s in T]), dv(P, Q, T)
+        ),
         Shipped(
             "mi.dv − mi.nwj is Z − 1 − ln Z, zero atoms included",
             LAWS,
@@ -62,7 +64,11 @@ THEOREM = Theorem(
     false_neighbours=(
         Identity("NWJ = DV for every critic", shifted_nwj.subs(c, 0), value_dv),
         Identity("the best shift is +ln Z", shifted_nwj.subs(c, sp.log(z)), value_dv),
-        Identity("without the constant 1 the best shift gives DV", (shifted_nwj - 1).subs(c, -sp.log(z)), value_dv),
+        Identity(
+            "without the constant 1 the best shift gives DV",
+            (shifted_nwj - 1).subs(c, -sp.log(z)),
+            value_dv,
+        ),
         Identity("every critic has the best shift already", sp.diff(shifted_nwj, c).subs(c, 0), 0),
     ),
     uses=("dv_representation",),

@@ -38,7 +38,9 @@ def exp_s(x, *ys):
 
 def normalisation(candidates):
     """E_V[eˢ given x = 0]; x = 1 only renames the critic's symbols."""
-    return sum(sp.prod(py[y] for y in ys) * exp_s(0, *ys) for ys in product((0, 1), repeat=candidates))
+    return sum(
+        sp.prod(py[y] for y in ys) * exp_s(0, *ys) for ys in product((0, 1), repeat=candidates)
+    )
 
 
 pairs = list(product((0, 1), repeat=3))  # K = 2: (x, y₁, y₂)
@@ -85,7 +87,9 @@ THEOREM = Theorem(
     checks=(
         Identity("ln K − S = ln(1 + s e^{−t₁}) for any K", sp.log(K) - row(own, s, K), margin),
         Sign("ln(1 + s e^{−t₁}) > 0", margin, ">"),
-        Identity("invariance under T → T + c(x), any K", row(own + c, s * sp.exp(c), K), row(own, s, K)),
+        Identity(
+            "invariance under T → T + c(x), any K", row(own + c, s * sp.exp(c), K), row(own, s, K)
+        ),
         *[Identity(f"E_V eˢ = 1, K = {i}", normalisation(i), 1) for i in (2, 3, 4)],
         Identity("KL(W‖V) = I, K = 2", kl(W, V), information),
         Identity("I − I_K = KL(W‖eˢ V), K = 2", information - infonce, kl(W, TILTED)),
@@ -102,19 +106,29 @@ THEOREM = Theorem(
         Tested(
             "mi.infonce has a mean of at most min(I, ln K) over all batches, K = 3",
             BATCHES,
-            lambda joint, t: shipped(joint, t, 3) <= min(oracles.mutual_information(joint), sp.log(3)) + 1e-9,
+            lambda joint, t: (
+                shipped(joint, t, 3) <= min(oracles.mutual_information(joint), sp.log(3)) + 1e-9
+            ),
             examples=12,
             cross_check=True,
         ),
     ),
     false_neighbours=(
         Sign("the ceiling is ln(K − 1), K = 2", sp.log(1) - row(own, s, 2), ">="),
-        Sign("without the positive among the K candidates: still S < ln K", sp.log(K) - own + sp.log(s / K), ">"),
-        Identity("invariance under a shift of one candidate", row(own, s * sp.exp(c), K), row(own, s, K)),
+        Sign(
+            "without the positive among the K candidates: still S < ln K",
+            sp.log(K) - own + sp.log(s / K),
+            ">",
+        ),
+        Identity(
+            "invariance under a shift of one candidate", row(own, s * sp.exp(c), K), row(own, s, K)
+        ),
         Tested(
             "negatives from another law than p(y): still at most I",
             BATCHES | {"q": strategies.laws(2)},
-            lambda joint, t, q: oracles.infonce(joint, t, 2, q) <= oracles.mutual_information(joint) + 1e-9,
+            lambda joint, t, q: (
+                oracles.infonce(joint, t, 2, q) <= oracles.mutual_information(joint) + 1e-9
+            ),
         ),
     ),
     uses=("dv_representation",),

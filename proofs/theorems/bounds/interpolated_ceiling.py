@@ -13,7 +13,9 @@ from proofs.engine.tested import Tested
 from proofs.engine.theorem import Theorem
 from proofs.engine.vocabulary import expect, normalised, nwj, positives, reals
 
-a, base, s, d, h = positives("a A s d h")  # α = a/(1 + a), the baseline a(x), Σ eᵀ of the other candidates, e^{−score}
+a, base, s, d, h = positives(
+    "a A s d h"
+)  # α = a/(1 + a), the baseline a(x), Σ eᵀ of the other candidates, e^{−score}
 t, c = reals("t c")
 K = sp.Symbol("K", positive=True, integer=True)
 alpha, rest = a / (1 + a), 1 / (1 + a)
@@ -54,11 +56,19 @@ def shipped(joint, t, log_a, alpha):
     batches = list(product(cells, repeat=3))
     weights = logs(joint)[torch.tensor(batches).unbind(-1)].sum(-1).exp()
     scores = tensor([[[t[x][y] for _, y in batch] for x, _ in batch] for batch in batches])
-    return float(weights @ mi.interpolated(scores, alpha, tensor([[log_a[x] for x, _ in batch] for batch in batches])))
+    return float(
+        weights
+        @ mi.interpolated(
+            scores, alpha, tensor([[log_a[x] for x, _ in batch] for batch in batches])
+        )
+    )
 
 
 JOINT = {"joint": strategies.joint_laws(2, 2), "t": strategies.tables(2, 2, 4)}
-MIX = {"log_a": strategies.vectors(2, 2), "alpha": strategies.one_of(["0", "0.25", "0.5", "0.9", "1"]).map(float)}
+MIX = {
+    "log_a": strategies.vectors(2, 2),
+    "alpha": strategies.one_of(["0", "0.25", "0.5", "0.9", "1"]).map(float),
+}
 MATRIX = {"scores": strategies.tables(4, 4, 12), "alpha": strategies.mixes()}
 THEOREM = Theorem(
     slug="interpolated_ceiling",
@@ -102,7 +112,11 @@ THEOREM = Theorem(
             nwj(two[0], two[1], list(map(sp.log, two[2]))),
         ),
         Identity("(b) α = 0: e^S = eᵀ/a", critic(t, s, K, sp.Integer(0)), sp.exp(t) / base),
-        Identity("(b) α = 1: e^S is InfoNCE's", critic(t, s, K, sp.Integer(1)), K * sp.exp(t) / (sp.exp(t) + s)),
+        Identity(
+            "(b) α = 1: e^S is InfoNCE's",
+            critic(t, s, K, sp.Integer(1)),
+            K * sp.exp(t) / (sp.exp(t) + s),
+        ),
         Identity("(c) ln(K/α) − S", sp.log(K / alpha) - sp.log(critic(t, s, K)), sp.log(room)),
         Sign("it is positive", sp.log(room), ">"),
         Sign("also for K = 1, where s = 0", sp.log(room.subs(s, 0)), ">"),
@@ -121,28 +135,46 @@ THEOREM = Theorem(
         Shipped(
             "(d) mi.interpolated on the separated matrix, L = 40, N = 5",
             {"alpha": strategies.mixes()},
-            lambda alpha: float(mi.interpolated(80 * torch.eye(5, dtype=torch.float64) - 40, alpha)),
+            lambda alpha: float(
+                mi.interpolated(80 * torch.eye(5, dtype=torch.float64) - 40, alpha)
+            ),
             lambda alpha: 1 + oracles.ln(4 / alpha),
         ),
         Shipped(
             "(d) mi.interpolated over all batches, y = x uniform on 4 values, L = 40",
             {"alpha": strategies.mixes()},
-            lambda alpha: shipped((torch.eye(4) / 4).tolist(), (80 * torch.eye(4) - 40).tolist(), [0] * 4, alpha),
+            lambda alpha: shipped(
+                (torch.eye(4) / 4).tolist(), (80 * torch.eye(4) - 40).tolist(), [0] * 4, alpha
+            ),
             lambda alpha: compiled(apart)(a=alpha / (1 - alpha), h=0.25),
         ),
         Tested(
             "(c) mi.interpolated stays below 1 + ln(K/α) on every matrix",
             MATRIX,
-            lambda scores, alpha: float(mi.interpolated(tensor(scores), alpha)) < 1 + oracles.ln(3 / alpha),
+            lambda scores, alpha: (
+                float(mi.interpolated(tensor(scores), alpha)) < 1 + oracles.ln(3 / alpha)
+            ),
             examples=15,
             cross_check=True,
         ),
     ),
     false_neighbours=(
-        Sign("the published ceiling ln(K/α), on the separated matrix", sp.log(K / alpha) - separated.subs(d, 0), ">="),
+        Sign(
+            "the published ceiling ln(K/α), on the separated matrix",
+            sp.log(K / alpha) - separated.subs(d, 0),
+            ">=",
+        ),
         Sign("in expectation: y = x uniform on 16 values, α = ½, K = 2", sp.log(4) - exact, ">="),
-        Sign("without the positive among them: still S < ln(K/α)", s + rest / alpha * K * base - sp.exp(t), ">"),
-        Identity("a penalty from W instead of V is E_V e^S too, K = 2", expect(two[0], two[3]), expect(two[1], two[2])),
+        Sign(
+            "without the positive among them: still S < ln(K/α)",
+            s + rest / alpha * K * base - sp.exp(t),
+            ">",
+        ),
+        Identity(
+            "a penalty from W instead of V is E_V e^S too, K = 2",
+            expect(two[0], two[3]),
+            expect(two[1], two[2]),
+        ),
     ),
     uses=("nwj_gap", "infonce_ceiling"),
     about=("interpolated",),

@@ -41,7 +41,9 @@ def brute_gap(p, q, t):
     total = 0.0
     for a, b, s in zip(p, q, t, strict=True):
         if a + b > 0:
-            total += (a + b) * oracles.kl((a / (a + b), b / (a + b)), (1 / (1 + exp(-s)), 1 / (1 + exp(s))))
+            total += (a + b) * oracles.kl(
+                (a / (a + b), b / (a + b)), (1 / (1 + exp(-s)), 1 / (1 + exp(s)))
+            )
     return total
 
 
@@ -50,7 +52,11 @@ def shipped(p, q, t):
     return float(mi.js(tensor(t), tensor(t), logs(p), logs(q)))
 
 
-LAWS = {"p": strategies.laws(3, zeros=True), "q": strategies.laws(3, zeros=True), "t": strategies.vectors(3)}
+LAWS = {
+    "p": strategies.laws(3, zeros=True),
+    "q": strategies.laws(3, zeros=True),
+    "t": strategies.vectors(3),
+}
 THEOREM = Theorem(
     slug="js_value_and_gap",
     title="the JS bound of 2·JSD and its exact gap",
@@ -116,7 +122,11 @@ THEOREM = Theorem(
             (p + q) * kl((sigmoid(t), sigmoid(-t)), (eta, 1 - eta)),
         ),
         Identity("tight at ln r plus any constant", gap.subs(t, sp.log(p / q) + t), 0),
-        Sign("the value bounds JSD, without the factor 2", (kl(P, M) + kl(Q, M)) / 2 - js(P, Q, log_ratio), ">="),
+        Sign(
+            "the value bounds JSD, without the factor 2",
+            (kl(P, M) + kl(Q, M)) / 2 - js(P, Q, log_ratio),
+            ">=",
+        ),
     ),
     about=("js",),
     reference="Goodfellow et al. 2014 (arXiv 1406.2661), section 4; Hjelm et al. 2019 (arXiv 1808.06670), eq. 4.",

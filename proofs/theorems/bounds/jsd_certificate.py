@@ -36,7 +36,9 @@ P, Q = normalised(positives("a1 a2")), normalised(positives("b1 b2"))
 Q3, P3 = normalised(positives("b1 b2 b3")), (*normalised(positives("a1 a2")), sp.Integer(0))
 share = 1 / (1 + x)  # q = e^{−k} on the boundary, k = ln(1 + x) > 0
 BOUNDARY = (sp.Integer(1), sp.Integer(0)), (share, 1 - share)
-written_out = (sp.log(2 / (1 + share)) + share * sp.log(2 * share / (1 + share)) + (1 - share) * ln2) / 2
+written_out = (
+    sp.log(2 / (1 + share)) + share * sp.log(2 * share / (1 + share)) + (1 - share) * ln2
+) / 2
 
 
 def shipped(p, q, t):
@@ -103,7 +105,11 @@ THEOREM = Theorem(
         Identity("c(k) → 0: sp(−k) does", sp.limit(softplus(-x), x, sp.oo), 0),
         Identity("and e^{−k} sp(k) does", sp.limit(sp.exp(-x) * softplus(x), x, sp.oo), 0),
         Identity("dΞ/dj at 0 is 1/ln 2", -1 / sp.diff(curve(k), k).subs(k, 0), 1 / ln2),
-        Identity("equality: Q has e^{−k} on P's one atom", 2 * ln2 - twice_jsd(*BOUNDARY), curve(sp.log(1 + x))),
+        Identity(
+            "equality: Q has e^{−k} on P's one atom",
+            2 * ln2 - twice_jsd(*BOUNDARY),
+            curve(sp.log(1 + x)),
+        ),
         Identity("there JSD, written out", twice_jsd(*BOUNDARY) / 2, written_out),
         Identity("and KL is k", kl(*BOUNDARY), sp.log(1 + x)),
         Shipped(
@@ -136,11 +142,21 @@ THEOREM = Theorem(
     ),
     false_neighbours=(
         Sign("KL is at most Ξ(2·JSD)", 2 * ln2 - twice_jsd(P, Q) - curve(kl(P, Q)), "<="),
-        Sign("KL ≥ 4·JSD, as for two laws close to each other", kl(*BOUNDARY) - 2 * twice_jsd(*BOUNDARY), ">="),
-        Identity(
-            "the curve of the reverse KL: the shortfall is c(−k)", 2 * ln2 - twice_jsd(*BOUNDARY), curve(-sp.log(1 + x))
+        Sign(
+            "KL ≥ 4·JSD, as for two laws close to each other",
+            kl(*BOUNDARY) - 2 * twice_jsd(*BOUNDARY),
+            ">=",
         ),
-        Sign("on one pair of samples of P = Q too: V ≤ 0 at the scores x and −x", 2 * ln2 - 2 * softplus(-x), "<="),
+        Identity(
+            "the curve of the reverse KL: the shortfall is c(−k)",
+            2 * ln2 - twice_jsd(*BOUNDARY),
+            curve(-sp.log(1 + x)),
+        ),
+        Sign(
+            "on one pair of samples of P = Q too: V ≤ 0 at the scores x and −x",
+            2 * ln2 - 2 * softplus(-x),
+            "<=",
+        ),
     ),
     uses=("js_value_and_gap",),
     about=("jsd_certificate",),

@@ -25,7 +25,12 @@ ROWS = {
     ),
     "reverse_kl": (1 - sp.exp(-t), t, -ell + (r - 1), lambda p, q: oracles.kl(q, p)),
     "chi2": (2 * (sp.exp(t) - 1), sp.exp(2 * t) - 1, (r - 1) ** 2, oracles.chi2),
-    "hellinger2": (1 - sp.exp(-t / 2), sp.exp(t / 2) - 1, (sp.exp(ell / 2) - 1) ** 2, oracles.hellinger2),
+    "hellinger2": (
+        1 - sp.exp(-t / 2),
+        sp.exp(t / 2) - 1,
+        (sp.exp(ell / 2) - 1) ** 2,
+        oracles.hellinger2,
+    ),
 }
 
 
@@ -39,11 +44,15 @@ def row_checks(name, reward, penalty, integrand, divergence):
     slope = sp.diff(reward, t)
     yield Identity(f"{name}: penalty' = eᵀ reward'", sp.diff(penalty, t), sp.exp(t) * slope)
     yield Identity(
-        f"{name}: d/dT = reward'(T) (r − eᵀ)", sp.diff(pointwise(reward, penalty), t), slope * (r - sp.exp(t))
+        f"{name}: d/dT = reward'(T) (r − eᵀ)",
+        sp.diff(pointwise(reward, penalty), t),
+        slope * (r - sp.exp(t)),
     )
     yield Sign(f"{name}: reward' > 0", slope, ">")
     yield Identity(
-        f"{name}: the value at ln r is the divergence's integrand", pointwise(reward, penalty, ell), integrand
+        f"{name}: the value at ln r is the divergence's integrand",
+        pointwise(reward, penalty, ell),
+        integrand,
     )
     ours, formulas = lambda: mi.DIVERGENCES[name], [compiled(reward), compiled(penalty)]
     yield Shipped(
@@ -107,7 +116,8 @@ THEOREM = Theorem(
         Identity(
             "js: the exact gap at one atom is (1 + r) KL(Bern(σ(ln r))‖Bern(σ(T)))",
             pointwise(*ROWS["js"][:2], at=ell) - pointwise(*ROWS["js"][:2]),
-            (1 + r) * sum(sigmoid(s * ell) * sp.log(sigmoid(s * ell) / sigmoid(s * t)) for s in (1, -1)),
+            (1 + r)
+            * sum(sigmoid(s * ell) * sp.log(sigmoid(s * ell) / sigmoid(s * t)) for s in (1, -1)),
         ),
         Shipped(
             "no row of mi.DIVERGENCES is without a proof here",
@@ -118,8 +128,14 @@ THEOREM = Theorem(
         ),
     ),
     false_neighbours=(
-        Identity("the published NWJ row (T, e^{T−1}) has the invariant too", sp.exp(t - 1), sp.exp(t)),
-        Identity("the row (T, eᵀ), without the 1, reads KL at ln r", pointwise(t, sp.exp(t), ell), r * ell),
+        Identity(
+            "the published NWJ row (T, e^{T−1}) has the invariant too", sp.exp(t - 1), sp.exp(t)
+        ),
+        Identity(
+            "the row (T, eᵀ), without the 1, reads KL at ln r",
+            pointwise(t, sp.exp(t), ell),
+            r * ell,
+        ),
         Sign(
             "without reward' > 0 the invariant is enough: V(ln r) ≥ V(T) for (−T, −eᵀ)",
             pointwise(-t, -sp.exp(t), ell) - pointwise(-t, -sp.exp(t)),

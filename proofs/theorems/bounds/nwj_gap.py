@@ -10,7 +10,17 @@ from proofs.engine import oracles, strategies
 from proofs.engine.shipped import Shipped, logs, tensor
 from proofs.engine.symbolic import Identity, Sign, minimum
 from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import dv, expect, kl, normalised, nwj, partition, positives, reals, tilted
+from proofs.engine.vocabulary import (
+    dv,
+    expect,
+    kl,
+    normalised,
+    nwj,
+    partition,
+    positives,
+    reals,
+    tilted,
+)
 
 r, s = positives("r s")  # dP/dQ and eᵀ at one atom
 (t,) = reals("t")
@@ -33,14 +43,17 @@ def sampled(value, positives, negatives):
     exps = [sp.exp(u) for u in SCORES]
     return sum(
         a * b * value(x, y)
-        for (a, x), (b, y) in product(averages(COIN, SCORES, positives), averages(OTHER, exps, negatives))
+        for (a, x), (b, y) in product(
+            averages(COIN, SCORES, positives), averages(OTHER, exps, negatives)
+        )
     )
 
 
 def brute_gap(p, q, t):
     """E_Q[r ln(r/s) − r + s] by brute force."""
     bracket = [
-        x * (log(x) - u) - x + exp(u) if x else exp(u) for x, u in ((a / b, u) for a, b, u in zip(p, q, t, strict=True))
+        x * (log(x) - u) - x + exp(u) if x else exp(u)
+        for x, u in ((a / b, u) for a, b, u in zip(p, q, t, strict=True))
     ]
     return oracles.mean(q, bracket)
 
@@ -102,7 +115,11 @@ THEOREM = Theorem(
             kl(P, Q) - nwj(P, Q, T),
             kl(P, tilted(Q, T)) + Z - 1 - sp.log(Z),
         ),
-        Identity("the same where P lacks an atom", kl(P0, Q) - nwj(P0, Q, T), kl(P0, tilted(Q, T)) + Z - 1 - sp.log(Z)),
+        Identity(
+            "the same where P lacks an atom",
+            kl(P0, Q) - nwj(P0, Q, T),
+            kl(P0, tilted(Q, T)) + Z - 1 - sp.log(Z),
+        ),
         Identity("tight at ln r, 3 atoms", nwj(P, Q, list(map(sp.log, ratio))), kl(P, Q)),
         Identity(
             "unbiased: 2 positives, 3 negatives, 2 atoms",
@@ -111,7 +128,11 @@ THEOREM = Theorem(
         ),
         Shipped(
             "KL(P‖Q) − mi.nwj is the gap, zero atoms included",
-            {"p": strategies.laws(3, zeros=True), "q": strategies.laws(3), "t": strategies.vectors(3)},
+            {
+                "p": strategies.laws(3, zeros=True),
+                "q": strategies.laws(3),
+                "t": strategies.vectors(3),
+            },
             lambda p, q, t: oracles.kl(p, q) - shipped(p, q, t),
             brute_gap,
         ),

@@ -85,14 +85,20 @@ THEOREM = Theorem(
         "from 3 atoms to any finite number in (c), a sum of identities",
     ),
     checks=(
-        Identity("dP/dQ_α = r_α at any atom (q is free)", r * x / (rest * r * x + alpha * x), relative(r)),
+        Identity(
+            "dP/dQ_α = r_α at any atom (q is free)", r * x / (rest * r * x + alpha * x), relative(r)
+        ),
         Sign("r_α increases with r", sp.diff(relative(r), r), ">"),
         Identity("1/(1 − α) − r_α", 1 / rest - relative(r), alpha / (rest * (rest * r + alpha))),
         Sign("it is positive", 1 / rest - relative(r), ">"),
         Identity("α r_α/(1 − (1 − α) r_α) = r", inverse(relative(r)), r),
         Identity("α ln r − ln r_α", alpha * ell - sp.log(relative(sp.exp(ell))), concave),
         *minimum("α ln r − ln r_α", concave, ell, sp.Integer(0), sp.Integer(0)),
-        Identity("E_{Q_α} r_α² = E_P r_α, 3 atoms", expect(MIXED, [u**2 for u in RATIO]), expect(P, RATIO)),
+        Identity(
+            "E_{Q_α} r_α² = E_P r_α, 3 atoms",
+            expect(MIXED, [u**2 for u in RATIO]),
+            expect(P, RATIO),
+        ),
         Identity("E_{Q_α} r_α = 1, 3 atoms", expect(MIXED, RATIO), 1),
         Identity("1/(1 − α) − 1 = α/(1 − α)", 1 / rest - 1, alpha / rest),
         Identity("g(ln r_α) = ln r", sp.log(inverse(relative(r))), sp.log(r)),
@@ -127,7 +133,9 @@ THEOREM = Theorem(
     false_neighbours=(
         Sign("the ceiling is 1/α (here at r = 100)", 1 / alpha - relative(sp.Integer(100)), ">"),
         Identity("E_{Q_α} r_α² = E_Q r_α", expect(MIXED, [u**2 for u in RATIO]), expect(Q, RATIO)),
-        Identity("the inverse is r_α/(1 − (1 − α) r_α), without the α", inverse(relative(r)) / alpha, r),
+        Identity(
+            "the inverse is r_α/(1 − (1 − α) r_α), without the α", inverse(relative(r)) / alpha, r
+        ),
         Sign("KL(P‖Q_α) ≥ α KL(P‖Q), at one atom", concave, "<="),
         Identity("the mean of ln r is g of the mean: g is linear", sp.diff(log_inverse, y, 2), 0),
     ),

@@ -25,8 +25,12 @@ ROWS = {
     "chi2": (2 * sp.exp(t), sp.exp(2 * t), 2 * sp.exp(t)),
     "hellinger2": (-sp.exp(-t / 2), sp.exp(t / 2), sp.exp(-t / 2) / 2),
 }
-dv = (t + A) / n - sp.log((sp.exp(u) + B) / m)  # also SMILE, if B sums the other clipped exponentials
-infonce = (t - sp.log((sp.exp(t) + sp.exp(u) + B) / K) + A) / n  # one row t, u, …; A is what the other rows add
+dv = (t + A) / n - sp.log(
+    (sp.exp(u) + B) / m
+)  # also SMILE, if B sums the other clipped exponentials
+infonce = (
+    t - sp.log((sp.exp(t) + sp.exp(u) + B) / K) + A
+) / n  # one row t, u, …; A is what the other rows add
 share = sp.exp(u) / (sp.exp(u) + B)
 own, other = (sp.exp(s) / (sp.exp(t) + sp.exp(u) + B) for s in (t, u))
 
@@ -37,7 +41,11 @@ def row_checks(name, reward, penalty, slope):
     """The claims about one row of the table of divergences."""
     value = (reward + A) / n - (penalty.subs(t, u) + B) / m
     yield Identity(f"{name}: the positive's weight is reward'(t)/n", sp.diff(value, t), slope / n)
-    yield Identity(f"{name}: the negative's is −eᵘ reward'(u)/m", sp.diff(value, u), -sp.exp(u) * slope.subs(t, u) / m)
+    yield Identity(
+        f"{name}: the negative's is −eᵘ reward'(u)/m",
+        sp.diff(value, u),
+        -sp.exp(u) * slope.subs(t, u) / m,
+    )
 
 
 def table(bound, joint, product):
@@ -48,14 +56,18 @@ def table(bound, joint, product):
     if bound in ("dv", "smile"):
         return [1 / len(joint)] * len(joint) + [-w / total for w in weights]
     slope = SLOPES[bound]
-    return [slope(t=s) / len(joint) for s in joint] + [-exp(s) * slope(t=s) / len(product) for s in product]
+    return [slope(t=s) / len(joint) for s in joint] + [
+        -exp(s) * slope(t=s) / len(product) for s in product
+    ]
 
 
 def infonce_table(joint, product):
     """The weights of InfoNCE: (1 − w_ii)/n, then −w_ij/n row by row."""
     totals = [exp(s) + sum(map(exp, row)) for s, row in zip(joint, product, strict=True)]
     first = [(1 - exp(s) / z) / len(joint) for s, z in zip(joint, totals, strict=True)]
-    return first + [-exp(s) / z / len(joint) for row, z in zip(product, totals, strict=True) for s in row]
+    return first + [
+        -exp(s) / z / len(joint) for row, z in zip(product, totals, strict=True) for s in row
+    ]
 
 
 def shipped(bound, joint, product):
@@ -91,16 +103,30 @@ THEOREM = Theorem(
     checks=(
         Identity("dv, smile: the positive's weight is 1/n", sp.diff(dv, t), 1 / n),
         Identity("dv, smile: the negative's is −eᵘ/(eᵘ + Σ others)", sp.diff(dv, u), -share),
-        Identity("dv: the shares of one and of the others sum to 1", share + B / (sp.exp(u) + B), 1),
-        Identity("dv: all weights sum to 0, the derivative in c", sp.diff(A / n + c - sp.log(B * sp.exp(c) / m), c), 0),
+        Identity(
+            "dv: the shares of one and of the others sum to 1", share + B / (sp.exp(u) + B), 1
+        ),
+        Identity(
+            "dv: all weights sum to 0, the derivative in c",
+            sp.diff(A / n + c - sp.log(B * sp.exp(c) / m), c),
+            0,
+        ),
         *[claim for name, row in ROWS.items() for claim in row_checks(name, *row)],
-        Identity("nwj: all sum to 1 − Σ eᵘ/m", sp.diff(A / n + c - B * sp.exp(c) / m, c).subs(c, 0), 1 - B / m),
+        Identity(
+            "nwj: all sum to 1 − Σ eᵘ/m",
+            sp.diff(A / n + c - B * sp.exp(c) / m, c).subs(c, 0),
+            1 - B / m,
+        ),
         Sign("js: σ(−t) > 0", sigmoid(-t), ">"),
         Sign("js: σ(−t) < 1", 1 - sigmoid(-t), ">"),
         Identity("js: eᵘ σ(−u) = σ(u)", sp.exp(u) * sigmoid(-u), sigmoid(u)),
-        Identity("infonce: the positive's weight is (1 − w_ii)/n", sp.diff(infonce, t), (1 - own) / n),
+        Identity(
+            "infonce: the positive's weight is (1 − w_ii)/n", sp.diff(infonce, t), (1 - own) / n
+        ),
         Identity("infonce: the negative's is −w_ij/n", sp.diff(infonce, u), -other / n),
-        Identity("infonce: a row sums to 0", (1 - own) - other - B / (sp.exp(t) + sp.exp(u) + B), 0),
+        Identity(
+            "infonce: a row sums to 0", (1 - own) - other - B / (sp.exp(t) + sp.exp(u) + B), 0
+        ),
         *[
             Shipped(
                 f"mi.score_weights({name!r}) is this row",
@@ -127,9 +153,17 @@ THEOREM = Theorem(
         ),
     ),
     false_neighbours=(
-        Identity("nwj: the published weight −e^{u−1}/m", sp.diff(t - sp.exp(u) / m, u), -sp.exp(u - 1) / m),
+        Identity(
+            "nwj: the published weight −e^{u−1}/m",
+            sp.diff(t - sp.exp(u) / m, u),
+            -sp.exp(u - 1) / m,
+        ),
         Identity("dv: the negative's weight is −eᵘ/m", sp.diff(dv, u), -sp.exp(u) / m),
-        Identity("smile: all weights sum to 0", sp.diff(c - sp.log((sp.exp(u + c) + B) / m), c).subs(c, 0), 0),
+        Identity(
+            "smile: all weights sum to 0",
+            sp.diff(c - sp.log((sp.exp(u + c) + B) / m), c).subs(c, 0),
+            0,
+        ),
         Identity("js: one positive's and one negative's sum to 0", sigmoid(-t) - sigmoid(u), 0),
         Identity("infonce: the positive's weight is 1/n", sp.diff(infonce, t), 1 / n),
     ),

@@ -40,7 +40,9 @@ def at_the_right_critic(clip, more):
     size = int(1 + exp(clip)) + 1 + more
     law = mi.laws.Finite(torch.eye(size, dtype=torch.float64).div(size).log())
     critic = law.log_ratio_matrix.clamp(min=-clip - 1)
-    return float(law.exact(lambda t, u, log_p, log_q: mi.smile(t, u, clip, log_p, log_q), critic)) - log(size), size
+    return float(
+        law.exact(lambda t, u, log_p, log_q: mi.smile(t, u, clip, log_p, log_q), critic)
+    ) - log(size), size
 
 
 def within(p, q, clip):
@@ -88,7 +90,9 @@ THEOREM = Theorem(
             partition(Q, (t, t, CLIPPED[2])) - partition(Q, (t, t, T[2])),
             ">",
         ),
-        Identity("(c) P = Q, the critic τ + n: the value is n", smile(P, P, [tau + n] * 3, [tau] * 3), n),
+        Identity(
+            "(c) P = Q, the critic τ + n: the value is n", smile(P, P, [tau + n] * 3, [tau] * 3), n
+        ),
         Identity("and I is 0", kl(P, P), 0),
         Identity("(d) I = ln N", kl((1, 0), (1 / N, 1 - 1 / N)), sp.log(N)),
         Identity(
@@ -96,7 +100,11 @@ THEOREM = Theorem(
             smile((1, 0), (1 / N, 1 - 1 / N), (sp.log(N), -tau - m), (tau, -tau)) - sp.log(N),
             -sp.log(mass),
         ),
-        Identity("1 − Z_τ = (1 − e^{−τ})(N − 1 − e^τ)/N", 1 - mass, (1 - sp.exp(-tau)) * (N - 1 - sp.exp(tau)) / N),
+        Identity(
+            "1 − Z_τ = (1 − e^{−τ})(N − 1 − e^τ)/N",
+            1 - mass,
+            (1 - sp.exp(-tau)) * (N - 1 - sp.exp(tau)) / N,
+        ),
         Sign("1 − Z_τ > 0 for N = 1 + e^τ + d, d > 0", (1 - mass).subs(N, LARGE), ">"),
         Sign("1 − e^{−τ} > 0, so it has the sign of N − 1 − e^τ", 1 - sp.exp(-tau), ">"),
         Identity("Z_τ → e^{−τ} as N → ∞", sp.limit(mass, N, sp.oo), sp.exp(-tau)),
@@ -117,7 +125,10 @@ THEOREM = Theorem(
             CLIP | {"more": strategies.one_of("0359").map(int)},
             lambda clip, more: at_the_right_critic(clip, more)[0],
             lambda clip, more: (
-                -log(exp(clip) / (size := at_the_right_critic(clip, more)[1]) + (1 - 1 / size) * exp(-clip))
+                -log(
+                    exp(clip) / (size := at_the_right_critic(clip, more)[1])
+                    + (1 - 1 / size) * exp(-clip)
+                )
             ),
         ),
         Tested("(e) mi.smile at ln r", LAWS | CLIP, within, examples=15, cross_check=True),
@@ -130,7 +141,11 @@ THEOREM = Theorem(
             smile(P, Q, (T[0], t, t), (tau, t, t)) - dv(P, Q, (T[0], t, t)),
             "<=",
         ),
-        Identity("with the reward clipped too, the constant critic reads n", smile(P, P, [tau] * 3, [tau] * 3), n),
+        Identity(
+            "with the reward clipped too, the constant critic reads n",
+            smile(P, P, [tau] * 3, [tau] * 3),
+            n,
+        ),
     ),
     uses=("dv_representation",),
     about=("smile",),

@@ -92,9 +92,15 @@ THEOREM = Theorem(
         Sign("(a) ρ < ε^β: beyond 1", end(eps**beta / (1 + t), eps) - 1, ">"),
         Sign("(a) ρ > ε^β: below 1", end(eps**beta * (1 + t), eps) - 1, "<"),
         Sign("(b) ∂F/∂ρ = sp(u) > 0", sp.diff(excess(u, rho), rho), ">"),
-        Sign("(b) F_u < 0 below the anchor −ln ρ", sp.diff(excess(u, rho), u).subs(u, -sp.log(rho) - t), "<"),
+        Sign(
+            "(b) F_u < 0 below the anchor −ln ρ",
+            sp.diff(excess(u, rho), u).subs(u, -sp.log(rho) - t),
+            "<",
+        ),
         Sign("(b) F_u > 0 above it", sp.diff(excess(u, rho), u).subs(u, -sp.log(rho) + t), ">"),
-        Sign("(b) ∂F/∂ρ > 0 at fixed ρu = t", sp.diff(t + (1 + rho) * softplus(-t / rho), rho), ">"),
+        Sign(
+            "(b) ∂F/∂ρ > 0 at fixed ρu = t", sp.diff(t + (1 + rho) * softplus(-t / rho), rho), ">"
+        ),
         Identity("(b) that is F", excess(t / rho, rho) + start, t + (1 + rho) * softplus(-t / rho)),
         *[
             claim
@@ -107,9 +113,17 @@ THEOREM = Theorem(
         Sign("(c) c = 0: strictly convex, for any k = K > 0", sp.diff(lower("0", K), rho, 2), ">"),
         Sign("(c) −ln 3 + kρ < 0 for ρ = 1 already", k - sp.log(3), "<"),
         Certified("(c) c = 0.14: convex", sp.diff(lower("0.14"), rho, 2), ">", {rho: half}),
-        Certified("(c) c = 0.22: concave at first", sp.diff(lower("0.22"), rho, 2), "<", {rho: (0, "1/20")}),
+        Certified(
+            "(c) c = 0.22: concave at first",
+            sp.diff(lower("0.22"), rho, 2),
+            "<",
+            {rho: (0, "1/20")},
+        ),
         Certified("(c) c = 0.22: F < 0 from there", lower("0.22"), "<", {rho: ("1/20", "1/2")}),
-        *[Identity(f"(d) 4ⁿ F, c = {c}", 4**n * excess(n * (start - c * 4**-n), 1 / n), upper(c)) for c in (1, 2)],
+        *[
+            Identity(f"(d) 4ⁿ F, c = {c}", 4**n * excess(n * (start - c * 4**-n), 1 / n), upper(c))
+            for c in (1, 2)
+        ],
         Certified("(d) F > 0 at c = 1", upper(1), ">", {n: (2, 20)}),
         Certified("(d) F < 0 at c = 2", upper(2), "<", {n: (2, 20)}),
         Certified("u₋(½) < −0.854", excess(sp.Rational("-0.854"), sp.Rational(1, 2)), "<"),
@@ -121,7 +135,13 @@ THEOREM = Theorem(
             lambda eps, beta: -beta * log(eps),
             tolerance=1e-8,
         ),
-        Tested("(c), (d) for mi.no_collapse_interval", {"share": strategies.mixes()}, holds, 20, cross_check=True),
+        Tested(
+            "(c), (d) for mi.no_collapse_interval",
+            {"share": strategies.mixes()},
+            holds,
+            20,
+            cross_check=True,
+        ),
         Tested(
             "(b) for mi.no_collapse_interval",
             {"first": strategies.mixes(), "second": strategies.mixes()},
@@ -132,7 +152,12 @@ THEOREM = Theorem(
     ),
     false_neighbours=(
         Sign("(a) ρ = ε suffices at every β", end(eps, eps) - 1, ">="),
-        Certified("u₋ stays above −0.8546 for larger α", excess(sp.Rational("-0.8546"), rho), ">", {rho: half}),
+        Certified(
+            "u₋ stays above −0.8546 for larger α",
+            excess(sp.Rational("-0.8546"), rho),
+            ">",
+            {rho: half},
+        ),
         Certified("(c) c = 0.14 is an upper bound", lower("0.14"), "<", {rho: ("1/10", "1/2")}),
         Certified("(d) c = 1 is an upper bound", upper(1), "<", {n: (2, 10)}),
     ),

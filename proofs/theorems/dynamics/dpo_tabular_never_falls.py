@@ -87,7 +87,11 @@ THEOREM = Theorem(
         Sign("u̇ > 0", along(margin, loss), ">"),
         Identity("d ln π_w/dt", along(sp.log(pi_w), loss), speed * (1 - pi_w + pi_l)),
         Sign("d ln π_w/dt > 0", along(sp.log(pi_w), loss), ">"),
-        Identity("d ln π_w/dt, two responses", along(sp.log(pi_w), loss).subs(E, 0), 2 * speed * pi_l.subs(E, 0)),
+        Identity(
+            "d ln π_w/dt, two responses",
+            along(sp.log(pi_w), loss).subs(E, 0),
+            2 * speed * pi_l.subs(E, 0),
+        ),
         Sign("which is > 0", speed * pi_l.subs(E, 0), ">"),
         Identity("d ln π_l/dt", along(sp.log(pi_l), loss), -speed * (1 + pi_w - pi_l)),
         Sign("d ln π_l/dt < 0", along(sp.log(pi_l), loss), "<"),
@@ -113,8 +117,16 @@ THEOREM = Theorem(
     ),
     false_neighbours=(
         Sign("with shared features it never falls (a > 0, ad > c²): ż_w ∝ a − c", a - c, ">="),
-        Sign("with two pairs and the same rejected response neither chosen one falls", shared_rejected, ">="),
-        Sign("with two pairs without a common response to one prompt neither chosen one falls", disjoint, ">="),
+        Sign(
+            "with two pairs and the same rejected response neither chosen one falls",
+            shared_rejected,
+            ">=",
+        ),
+        Sign(
+            "with two pairs without a common response to one prompt neither chosen one falls",
+            disjoint,
+            ">=",
+        ),
         Sign(
             "MIO's chosen response never falls either (three responses, β = 1)",
             mio_rate(*(x / (X + Y + Z) for x in (X, Y)), *(x / (b + c + d) for x in (b, c))),

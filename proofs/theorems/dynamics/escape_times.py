@@ -30,7 +30,11 @@ def mio(b: Scalar, mix: Scalar = half):
 # name: the objective, the claimed time from −L to u, and the claimed time to ½
 ROWS = {
     "RLHF": (sp.exp(ln_p), u + L + (sp.exp(u) - sp.exp(-u)) / 2 + sinh, L + sinh),
-    "DPO": (-softplus(-beta * (u + L)), (u + L + 2 * beta * E.subs(L, u + L)) / (2 * beta), L / (2 * beta) + E),
+    "DPO": (
+        -softplus(-beta * (u + L)),
+        (u + L + 2 * beta * E.subs(L, u + L)) / (2 * beta),
+        L / (2 * beta) + E,
+    ),
     "SFT": (ln_p, (u + L + sp.exp(u) - sp.exp(-L)) / 2, (L + 1 - sp.exp(-L)) / 2),
 }
 
@@ -55,7 +59,9 @@ def speed(objective):
 
 def shipped_speed(name, odds, ell, b):
     """u̇ at many u at once, from the shipped functions."""
-    logits = torch.stack([tensor(odds), torch.zeros(len(odds), dtype=torch.float64)], -1).requires_grad_()
+    logits = torch.stack(
+        [tensor(odds), torch.zeros(len(odds), dtype=torch.float64)], -1
+    ).requires_grad_()
     log_pi = logits.log_softmax(-1)
     if name == "RLHF":
         value = mi.mean(tensor([1.0, 0.0]), log_pi)
@@ -108,39 +114,76 @@ THEOREM = Theorem(
         "(e) σ(βz_l) > 13/27 up to p = ½: its odds ((1 − p)/(1 − ε))^{1/10} are above 2^{−1/10} > 13/14",
     ),
     checks=(
-        *[Identity(f"{n}: T'(u) u̇ = 1", sp.diff(t, u) * speed(j), 1) for n, (j, t, _) in ROWS.items()],
+        *[
+            Identity(f"{n}: T'(u) u̇ = 1", sp.diff(t, u) * speed(j), 1)
+            for n, (j, t, _) in ROWS.items()
+        ],
         *[Identity(f"{n}: T(−L) = 0", t.subs(u, -L), 0) for n, (_, t, _) in ROWS.items()],
         *[Identity(f"{n}: T(0) = t", t.subs(u, 0), end) for n, (_, t, end) in ROWS.items()],
         Identity("DPO: z_w − z_l = u + L", z_w - z_l, u + L),
         Sign("sinh L − L has a positive slope", sp.diff(sinh - L, L), ">"),
         *minimum("e^u − 1 − u", sp.exp(u) - 1 - u, u, sp.Integer(0), sp.Integer(0)),
-        Identity("DPO: 2E − t", 2 * E - ROWS["DPO"][2], (sp.exp(beta * L) - 1 - beta * L) / (2 * beta**2)),
+        Identity(
+            "DPO: 2E − t", 2 * E - ROWS["DPO"][2], (sp.exp(beta * L) - 1 - beta * L) / (2 * beta**2)
+        ),
         Identity("SFT: L − t", L - ROWS["SFT"][2], (sp.exp(-L) - 1 + L) / 2),
         Sign("SFT: t − ½L > 0", ROWS["SFT"][2] - L / 2, ">"),
-        Identity("JS, β = 1: u̇", speed(mio(1, alpha)).subs(at_p), 2 * (1 - p) * N / ((p + eps) * (2 - p - eps))),
+        Identity(
+            "JS, β = 1: u̇",
+            speed(mio(1, alpha)).subs(at_p),
+            2 * (1 - p) * N / ((p + eps) * (2 - p - eps)),
+        ),
         Identity("N at p = ε", N.subs(k, e), 2 * alpha * eps),
-        Identity("(1 − ε)² + (1 − α)² at ε = 1 − α", alpha**2 + (1 - alpha) ** 2, 1 - 2 * alpha * (1 - alpha)),
+        Identity(
+            "(1 − ε)² + (1 − α)² at ε = 1 − α",
+            alpha**2 + (1 - alpha) ** 2,
+            1 - 2 * alpha * (1 - alpha),
+        ),
         Identity("MIO: N at ½", N_mio.subs(x, half), sp.Rational(3, 4) - (1 - eps) ** 2),
-        Identity("MIO: the rest", N_mio.subs(x, half - sp.sqrt(sp.Rational(1, 4) - 2 * eps + eps**2)), 0),
+        Identity(
+            "MIO: the rest", N_mio.subs(x, half - sp.sqrt(sp.Rational(1, 4) - 2 * eps + eps**2)), 0
+        ),
         Sign("MIO: the rest is above 2ε: N > 0 there", N_mio.subs(x, 2 * eps), ">"),
         Sign("JS: σ(βz_w) decreases with ε", sp.diff(1 / (1 + (eps / p) ** beta), e), "<"),
-        Sign("JS: σ(βz_l) increases with ε", sp.diff(1 / (1 + ((1 - eps) / (1 - p)) ** beta), e), ">"),
-        Sign("MIO, β = 1/10, ε = 4·10⁻⁵: stopped before x = 43/20", tenth("4e-5", ODDS[0], half), "<"),
+        Sign(
+            "JS: σ(βz_l) increases with ε", sp.diff(1 / (1 + ((1 - eps) / (1 - p)) ** beta), e), ">"
+        ),
+        Sign(
+            "MIO, β = 1/10, ε = 4·10⁻⁵: stopped before x = 43/20", tenth("4e-5", ODDS[0], half), "<"
+        ),
         Sign("and p < ½ there", sp.Rational("4e-5") * ODDS[0] ** 10 - half, "<"),
-        Sign("ε = 5·10⁻⁵: not stopped at x in (2, 63/25)", tenth("5e-5", ODDS[1], sp.Rational(13, 27)), ">"),
+        Sign(
+            "ε = 5·10⁻⁵: not stopped at x in (2, 63/25)",
+            tenth("5e-5", ODDS[1], sp.Rational(13, 27)),
+            ">",
+        ),
         Sign("and p > ½ at x = 63/25", sp.Rational("5e-5") * ODDS[2] ** 10 - half, ">"),
         Sign("(13/14)¹⁰ < ½", sp.Rational(13, 14) ** 10 - half, "<"),
         *[
             Shipped(
-                f"{n}: u̇ through the library", GIVEN, partial(shipped_speed, n), partial(proved_speed, n), examples=8
+                f"{n}: u̇ through the library",
+                GIVEN,
+                partial(shipped_speed, n),
+                partial(proved_speed, n),
+                examples=8,
             )
             for n in ("RLHF", "DPO", "MIO")
         ],
     ),
     false_neighbours=(
-        Sign("MIO stops before ½ whenever 2^{1/β} ε < ½ (β = 1)", N_mio.subs({x: half, e: 1 / (3 + 4 * c)}), "<="),
-        Identity("with two arms MIO's rest is 2ε", N_mio.subs(x, 2 * eps).subs(e, 1 / (3 + 4 * c)), 0),
-        Identity("u̇ = dJ/du: DPO takes twice as long", sp.diff(2 * ROWS["DPO"][1], u) * speed(ROWS["DPO"][0]), 1),
+        Sign(
+            "MIO stops before ½ whenever 2^{1/β} ε < ½ (β = 1)",
+            N_mio.subs({x: half, e: 1 / (3 + 4 * c)}),
+            "<=",
+        ),
+        Identity(
+            "with two arms MIO's rest is 2ε", N_mio.subs(x, 2 * eps).subs(e, 1 / (3 + 4 * c)), 0
+        ),
+        Identity(
+            "u̇ = dJ/du: DPO takes twice as long",
+            sp.diff(2 * ROWS["DPO"][1], u) * speed(ROWS["DPO"][0]),
+            1,
+        ),
         Sign("DPO's exponent is 1: t ≥ ¼ e^L", ROWS["DPO"][2] - sp.exp(L) / 4, ">="),
         Sign("SFT's time is at most ½L", ROWS["SFT"][2] - L / 2, "<="),
     ),

@@ -44,7 +44,9 @@ def shipped_flow(bound, own, other, theta, temperature, mix=0.5):
 
 def proved_flow(bound, own, other, theta, temperature, mix=0.5):
     """−K∇L with the derivatives written out."""
-    kernel = [[sum(p * q for p, q in zip(f, g, strict=True)) for g in (own, other)] for f in (own, other)]
+    kernel = [
+        [sum(p * q for p, q in zip(f, g, strict=True)) for g in (own, other)] for f in (own, other)
+    ]
     u, v = (temperature * sum(p * q for p, q in zip(f, theta, strict=True)) for f in (own, other))
     if bound == "dv":
         g_w = -temperature * expit(v - u)
@@ -93,13 +95,23 @@ THEOREM = Theorem(
         Sign("D > 0", (a - c) ** 2 / a + e, ">"),
         Identity("DPO: ż_w", flow(dpo)[0], beta * sigmoid(beta * (z_l - z_w)) * (a - c)),
         Identity("DPO: ż_l", flow(dpo)[1], beta * sigmoid(beta * (z_l - z_w)) * (c - d)),
-        Identity("DPO: z_w D − m (a − c) is conserved", flow(dpo)[0] * D, (flow(dpo)[0] - flow(dpo)[1]) * (a - c)),
-        Identity("DPO: 1/ṁ is the slope of the time", sp.diff(time, m) * beta * sigmoid(-beta * m) * D, 1),
+        Identity(
+            "DPO: z_w D − m (a − c) is conserved",
+            flow(dpo)[0] * D,
+            (flow(dpo)[0] - flow(dpo)[1]) * (a - c),
+        ),
+        Identity(
+            "DPO: 1/ṁ is the slope of the time", sp.diff(time, m) * beta * sigmoid(-beta * m) * D, 1
+        ),
         Identity("DPO: the time is 0 at m = 0", time.subs(m, 0), 0),
         Sign("DPO: it increases", (1 + sp.exp(beta * m)) / beta, ">"),
         Sign("1, 3, 10: z_w > −5.25 at 10⁵", example_time(sp.Rational(105, 8)) - 10**5, ">"),
         Sign("1, 3, 10: z_w < −5.24 at 10⁵", example_time(sp.Rational(131, 10)) - 10**5, "<"),
-        Identity("xᵀKx is a sum of squares", a * x**2 + 2 * c * x * y + d * y**2, (a * x + c * y) ** 2 / a + e * y**2),
+        Identity(
+            "xᵀKx is a sum of squares",
+            a * x**2 + 2 * c * x * y + d * y**2,
+            (a * x + c * y) ** 2 / a + e * y**2,
+        ),
         Identity("JS: ∂L/∂z_w is 0 at the anchor", sp.diff(js, z_w).subs(z_w, anchor), 0),
         Sign("JS: ∂L/∂z_w increases", sp.diff(js, z_w, 2), ">"),
         Sign("JS: ∂L/∂z_l > 0", sp.diff(js, z_l), ">"),
@@ -126,8 +138,16 @@ THEOREM = Theorem(
     ),
     false_neighbours=(
         Sign("DPO: the chosen one sinks as soon as c > 0", flow(dpo)[0].subs(c, h), "<"),
-        Identity("DPO: z_w = m (a − c)/(a + d)", flow(dpo)[0] * (a + d), (flow(dpo)[0] - flow(dpo)[1]) * (a - c)),
-        Sign("MIO leaves 0 upward if ad = c² too: a = c = d", flow(js)[0].subs({c: a, z_w: 0, z_l: 0}), ">"),
+        Identity(
+            "DPO: z_w = m (a − c)/(a + d)",
+            flow(dpo)[0] * (a + d),
+            (flow(dpo)[0] - flow(dpo)[1]) * (a - c),
+        ),
+        Sign(
+            "MIO leaves 0 upward if ad = c² too: a = c = d",
+            flow(js)[0].subs({c: a, z_w: 0, z_l: 0}),
+            ">",
+        ),
         Sign("the JS family's chosen one never falls", flow(js)[0].subs({z_w: 0, z_l: 0}), ">="),
     ),
     uses=("dpo_flat_direction", "mio_anchor"),

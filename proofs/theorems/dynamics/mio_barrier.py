@@ -51,11 +51,20 @@ def barrier(mix, ceiling):
 
 def turns(mix, ceiling, share, below, rejected):
     """Whether the shipped loss drives z_w up below the level, for z_l ≤ 0 and κ = share·κ̄."""
-    return shipped_drift("js", barrier(mix, ceiling) - below, -abs(rejected), share * ceiling * 2 / mix, mix) > 0
+    return (
+        shipped_drift(
+            "js", barrier(mix, ceiling) - below, -abs(rejected), share * ceiling * 2 / mix, mix
+        )
+        > 0
+    )
 
 
 of_drift = compiled(drift(js))
-SCORES = {"reward": strategies.scores(), "rejected": strategies.scores(), "ratio": strategies.scores(4)}
+SCORES = {
+    "reward": strategies.scores(),
+    "rejected": strategies.scores(),
+    "ratio": strategies.scores(4),
+}
 GIVEN = {"mix": strategies.mixes(), "ceiling": strategies.mixes(), "share": strategies.mixes()}
 GIVEN |= {"below": strategies.rates(4.0), "rejected": strategies.scores()}
 THEOREM = Theorem(
@@ -81,7 +90,9 @@ THEOREM = Theorem(
     ακ̄/2, positive below the level and 0 on it: z_w cannot pass downward. The start is not below the level iff κ̄ ≥ 1. In
     (b) σ(βz_l) < 1 for ≤ ½. (c) The losses' gradients at 0 are parallel; DPO's is (−g, g), g > 0, always. (d) 1 − (2 −
     α)σ(βz_w) is negative above the anchor, and the rejected term is ≤ 0 for κ ≥ 0.""",
-    by_hand=("a function that increases whenever it is below a level and starts on or above it stays there",),
+    by_hand=(
+        "a function that increases whenever it is below a level and starts on or above it stays there",
+    ),
     checks=(
         Identity("ż_w/(aβ)", drift(js), 1 - (2 - alpha) * sigmoid(u) - alpha * kappa * sigmoid(v)),
         Identity(
@@ -90,42 +101,82 @@ THEOREM = Theorem(
             alpha * (r * (half - sigmoid(v)) + (r - kappa) * sigmoid(v)),
         ),
         Sign("½ − σ(v) > 0 for v < 0", half - sigmoid(-t), ">"),
-        Identity("the bound is 0 on the level", 1 - (2 - alpha) * sigmoid(level) - alpha * most / 2, 0),
+        Identity(
+            "the bound is 0 on the level", 1 - (2 - alpha) * sigmoid(level) - alpha * most / 2, 0
+        ),
         Sign("it is positive below", 1 - (2 - alpha) * sigmoid(level - t) - alpha * most / 2, ">"),
         Identity("the level of κ̄ = 1 is 0", logit((1 - alpha / 2) / (2 - alpha)), 0),
         Sign("the level falls with κ̄", sp.diff(level, k), "<"),
         Identity("MIO's level", level.subs(s, 1), mio_level.subs(k, 4 * k / (1 + k))),
-        Identity("(b) the bound is 0 on its level", 1 - (2 - alpha) * sigmoid(level_free) - alpha * most_free, 0),
-        Sign("(b) it is positive below", 1 - (2 - alpha) * sigmoid(level_free - t) - alpha * most_free, ">"),
+        Identity(
+            "(b) the bound is 0 on its level",
+            1 - (2 - alpha) * sigmoid(level_free) - alpha * most_free,
+            0,
+        ),
+        Sign(
+            "(b) it is positive below",
+            1 - (2 - alpha) * sigmoid(level_free - t) - alpha * most_free,
+            ">",
+        ),
         Identity("(b) the level of κ̄ = ½ is 0", logit((1 - alpha * half) / (2 - alpha)), 0),
         Identity("(c) L_α at the start", drift(js).subs({u: 0, v: 0}), alpha / 2 * (1 - kappa)),
         Identity("(c) DPO at the start", drift(dpo).subs({u: 0, v: 0}), (1 - kappa) / 2),
         Sign("(c) DPO falls while κ > 1", drift(dpo).subs(kappa, 1 + q), "<"),
-        Sign("(d) L_α falls above its anchor, κ > 0", drift(js).subs({u: -sp.log(rest) + t, kappa: q}), "<"),
+        Sign(
+            "(d) L_α falls above its anchor, κ > 0",
+            drift(js).subs({u: -sp.log(rest) + t, kappa: q}),
+            "<",
+        ),
         Sign("(d) and for κ = 0", drift(js).subs({u: -sp.log(rest) + t, kappa: 0}), "<"),
         Sign(
             "κ̄ = 2.2: above u₋ of mio_no_collapse",
             chosen_term.subs(u, mio_level.subs(k, sp.Rational(11, 5))) - 2 * sp.log(2),
             "<",
         ),
-        Sign("κ̄ = 2.3: below it", chosen_term.subs(u, mio_level.subs(k, sp.Rational(23, 10))) - 2 * sp.log(2), ">"),
+        Sign(
+            "κ̄ = 2.3: below it",
+            chosen_term.subs(u, mio_level.subs(k, sp.Rational(23, 10))) - 2 * sp.log(2),
+            ">",
+        ),
         Shipped(
             "ż_w/(aβ) through mi.preference_loss",
             SCORES | {"mix": strategies.mixes()},
             lambda **v: shipped_drift("js", **v),
-            lambda reward, rejected, ratio, mix: of_drift(u=reward, v=rejected, kappa=ratio, s=mix / (1 - mix)),
+            lambda reward, rejected, ratio, mix: of_drift(
+                u=reward, v=rejected, kappa=ratio, s=mix / (1 - mix)
+            ),
         ),
-        Tested("mi.preference_loss drives z_w up below the level", GIVEN, turns, examples=25, cross_check=True),
+        Tested(
+            "mi.preference_loss drives z_w up below the level",
+            GIVEN,
+            turns,
+            examples=25,
+            cross_check=True,
+        ),
     ),
     false_neighbours=(
-        Sign("without z_l ≤ 0 the level of (a) holds", drift(js).subs({u: level, kappa: most, v: t}), ">="),
         Sign(
-            "MIO: the level is logit(⅔(1 − κ̄/8))",
-            drift(js).subs(s, 1).subs({u: logit(sp.Rational(2, 3) * (1 - 1 / (2 + 2 * k))), kappa: 4 / (1 + k), v: 0}),
+            "without z_l ≤ 0 the level of (a) holds",
+            drift(js).subs({u: level, kappa: most, v: t}),
             ">=",
         ),
-        Sign("DPO is driven up below some level too, κ > 1", drift(dpo).subs({kappa: 1 + q, u: -t}), ">="),
-        Sign("L_α avoids the decline: it starts upward for every κ", drift(js).subs({u: 0, v: 0}), ">="),
+        Sign(
+            "MIO: the level is logit(⅔(1 − κ̄/8))",
+            drift(js)
+            .subs(s, 1)
+            .subs({u: logit(sp.Rational(2, 3) * (1 - 1 / (2 + 2 * k))), kappa: 4 / (1 + k), v: 0}),
+            ">=",
+        ),
+        Sign(
+            "DPO is driven up below some level too, κ > 1",
+            drift(dpo).subs({kappa: 1 + q, u: -t}),
+            ">=",
+        ),
+        Sign(
+            "L_α avoids the decline: it starts upward for every κ",
+            drift(js).subs({u: 0, v: 0}),
+            ">=",
+        ),
         Sign("(d) for κ < 0 too", drift(js).subs({u: -sp.log(rest) + t, kappa: -q}), "<"),
     ),
     uses=("lazy_flow_collapse", "mio_anchor"),

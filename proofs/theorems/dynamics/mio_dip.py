@@ -26,7 +26,9 @@ mio = softplus(-u) + softplus(u) / 2 + softplus(v) / 2
 END = sp.Rational("0.2637")  # w₁, nearly the place of the dip
 BELOW = (37555, 37668, 96, -924, -1556, 1028, 1739, -5601, -5904, 5949, 5803, -3236, -2849)
 ABOVE = (37424, 37543, 104, -911, -1540, 995, 1696, -5493, -5789, 5825, 5683, -3173, -2792)
-below, above = (sum(k * t**n for n, k in enumerate(ks)) / sp.Integer(10) ** 6 for ks in (BELOW, ABOVE))
+below, above = (
+    sum(k * t**n for n, k in enumerate(ks)) / sp.Integer(10) ** 6 for ks in (BELOW, ABOVE)
+)
 at_t, BOX = END * (1 + t) / 2, {t: (-1, 1)}
 
 
@@ -58,9 +60,13 @@ def dips(size, steps):
     for _ in range(steps):
         slopes = [shipped_field(state[1], state[0])]
         for share in (size / 2, size / 2, size):
-            slopes.append(shipped_field(state[1] + share * slopes[-1][1], state[0] + share * slopes[-1][0]))
+            slopes.append(
+                shipped_field(state[1] + share * slopes[-1][1], state[0] + share * slopes[-1][0])
+            )
         k1, k2, k3, k4 = slopes
-        state = tuple(s + size / 6 * (k1[i] + 2 * k2[i] + 2 * k3[i] + k4[i]) for i, s in enumerate(state))
+        state = tuple(
+            s + size / 6 * (k1[i] + 2 * k2[i] + 2 * k3[i] + k4[i]) for i, s in enumerate(state)
+        )
         least = min(least, state[1])
     return -0.281 < least < -0.28
 
@@ -75,7 +81,9 @@ THEOREM = Theorem(
     βz_w falls without bound on this kernel. So the guarantees that hold for every model, −0.8545 (mio_no_collapse),
     and for every kernel with c/a ≤ 3, logit(1/6) = −1.6094 (mio_barrier), are safe but three and more times too deep
     here.""",
-    formula=(r"-0.281 \;<\; \min_t \beta z_w(t) \;<\; -0.28, \qquad K = \begin{pmatrix} 1 & 3 \\ 3 & 10 \end{pmatrix}"),
+    formula=(
+        r"-0.281 \;<\; \min_t \beta z_w(t) \;<\; -0.28, \qquad K = \begin{pmatrix} 1 & 3 \\ 3 & 10 \end{pmatrix}"
+    ),
     assumptions=(
         "constant kernel (lazy regime, centred features), exact gradient in continuous time, one pair, α = ½",
         "about this kernel only: the standard example of the project",
@@ -100,12 +108,25 @@ THEOREM = Theorem(
         ],
         Identity("both curves start at (½, ½)", below.subs(t, -1) ** 2 + above.subs(t, -1) ** 2, 0),
         Certified("the flow crosses the lower curve upward", crossing(below), ">", BOX),
-        Certified("and the ray: x + y < ⅔ at its end", sp.Rational(1, 3) - END - below.subs(t, 1), "<"),
+        Certified(
+            "and the ray: x + y < ⅔ at its end", sp.Rational(1, 3) - END - below.subs(t, 1), "<"
+        ),
         Sign("x = ½ ≤ y: ẋ < 0", FIELD[0].subs({x: half, y: half + p / (2 + 2 * p)}), "<"),
-        Certified("the lower curve is above −0.281", half - below - sigmoid(sp.Rational("-0.281")), ">", BOX),
+        Certified(
+            "the lower curve is above −0.281",
+            half - below - sigmoid(sp.Rational("-0.281")),
+            ">",
+            BOX,
+        ),
         Certified("the flow crosses the upper curve downward", crossing(above), "<", BOX),
-        Certified("ẋ < 0 above the lower curve", 3 - (half - below) * 9 / 2 - 5 * (half - at_t), "<", BOX),
-        Certified("the upper curve ends below −0.280", half - above.subs(t, 1) - sigmoid(sp.Rational("-0.28")), "<"),
+        Certified(
+            "ẋ < 0 above the lower curve", 3 - (half - below) * 9 / 2 - 5 * (half - at_t), "<", BOX
+        ),
+        Certified(
+            "the upper curve ends below −0.280",
+            half - above.subs(t, 1) - sigmoid(sp.Rational("-0.28")),
+            "<",
+        ),
         Shipped("the flow through mi.preference_loss", PAIR, shipped_field, proved_field),
         Tested(
             "its minimum along the shipped loss's flow",
@@ -116,9 +137,16 @@ THEOREM = Theorem(
         ),
     ),
     false_neighbours=(
-        Certified("the lower curve is above −0.2805", half - below - sigmoid(sp.Rational("-0.2805")), ">", BOX),
+        Certified(
+            "the lower curve is above −0.2805",
+            half - below - sigmoid(sp.Rational("-0.2805")),
+            ">",
+            BOX,
+        ),
         Certified("the upper curve is a barrier", crossing(above), ">", BOX),
-        Certified("the lower curve is a barrier for DPO too", crossing(below, DPO).subs(q, half), ">", BOX),
+        Certified(
+            "the lower curve is a barrier for DPO too", crossing(below, DPO).subs(q, half), ">", BOX
+        ),
     ),
     uses=("lazy_flow_collapse", "mio_no_collapse", "mio_barrier"),
     about=("preference_loss",),

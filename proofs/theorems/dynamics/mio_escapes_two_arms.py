@@ -12,7 +12,9 @@ from proofs.engine.symbolic import Identity, Sign, minimum
 from proofs.engine.theorem import Theorem
 from proofs.engine.vocabulary import Values, positives, softplus
 
-p, eps, beta, kappa, e, k, s, y = positives("p epsilon beta kappa e k s y")  # ε = e/(1 + e) and p = k/(1 + k) too
+p, eps, beta, kappa, e, k, s, y = positives(
+    "p epsilon beta kappa e k s y"
+)  # ε = e/(1 + e) and p = k/(1 + k) too
 half = sp.Rational(1, 2)
 
 
@@ -102,11 +104,19 @@ THEOREM = Theorem(
         Identity("u̇ = βG", -2 * k * sp.diff(mio, k), beta * drift(p, eps, beta).subs(at)),
         Identity("(a) G(ε) = ½", drift(p, p, beta), half),
         Identity("(b) X = 2 at p = 2^{1/β} ε", ((2 ** (1 / beta) * eps) / eps) ** beta, 2),
-        Identity("(c) X = 2e^y", (p / eps_k) ** beta, 2 * sp.exp(beta * sp.log(p / (kappa * beta)))),
+        Identity(
+            "(c) X = 2e^y", (p / eps_k) ** beta, 2 * sp.exp(beta * sp.log(p / (kappa * beta)))
+        ),
         Identity("(c) ⅔y − (X − 2)/(1 + X) at y = 0", concave.subs(y, 0), 0),
         Sign("(c) it increases", sp.diff(concave, y), ">"),
-        Sign("(c) p/(2 − p) > p/2, here p = 1/(1 + s)", (p / (2 - p) - p / 2).subs(p, 1 / (1 + s)), ">"),
-        *minimum("(c) the bound", least, p, 4 * beta / 3, 2 * beta / 3 * (1 - sp.log(4 / (3 * kappa)))),
+        Sign(
+            "(c) p/(2 − p) > p/2, here p = 1/(1 + s)",
+            (p / (2 - p) - p / 2).subs(p, 1 / (1 + s)),
+            ">",
+        ),
+        *minimum(
+            "(c) the bound", least, p, 4 * beta / 3, 2 * beta / 3 * (1 - sp.log(4 / (3 * kappa)))
+        ),
         Identity("(c) it is 0 for κ = 4/(3e)", least.subs({p: 4 * beta / 3, kappa: best}), 0),
         Sign("(c) at most 0.4906", sp.Rational("0.4906") - best, ">"),
         Identity("(c) sharp: the value at β = 0", above.subs(beta, 0), 0),
@@ -115,8 +125,14 @@ THEOREM = Theorem(
             sp.diff(above, beta).subs(beta, 0),
             sp.Rational(2, 3) * (1 - sp.log(4 / (3 * kappa))),
         ),
-        Sign("(c) sharp: it is negative for κ = 4/(3e^{1 + s})", 1 - sp.log(4 / (3 * best * sp.exp(-s))), "<"),
-        Certified("(d) G < 0 there", at_middle.subs(kappa, sp.Rational("0.26")), "<", {beta: ("1/10", 1)}),
+        Sign(
+            "(c) sharp: it is negative for κ = 4/(3e^{1 + s})",
+            1 - sp.log(4 / (3 * best * sp.exp(-s))),
+            "<",
+        ),
+        Certified(
+            "(d) G < 0 there", at_middle.subs(kappa, sp.Rational("0.26")), "<", {beta: ("1/10", 1)}
+        ),
         *[claim for b, numbers in ROWS.items() for claim in row(b, *numbers)],
         Shipped("u̇ through mi.preference_loss", GIVEN, shipped, proved),
     ),
@@ -133,7 +149,12 @@ THEOREM = Theorem(
             ">",
             {p: ("1/100", half)},
         ),
-        Certified("(c) with κ = 1/4", at_middle.subs(kappa, sp.Rational(1, 4)), ">", {beta: ("1/10", "1/2")}),
+        Certified(
+            "(c) with κ = 1/4",
+            at_middle.subs(kappa, sp.Rational(1, 4)),
+            ">",
+            {beta: ("1/10", "1/2")},
+        ),
     ),
     uses=("escape_times", "mio_anchor"),
     about=("preference_loss",),

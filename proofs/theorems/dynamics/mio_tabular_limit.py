@@ -73,7 +73,9 @@ def path(ref, beta, steps=2000, size=1.0):
 
 def avoids_trap(ref):
     """Whether the flow at β = ¼ stays out of the trap of (d)."""
-    return not any(p[1] < p[0] / 256 and p[2] / p[0] <= (p[1] / p[0]) ** 0.25 / 10 for p in path(ref, 0.25))
+    return not any(
+        p[1] < p[0] / 256 and p[2] / p[0] <= (p[1] / p[0]) ** 0.25 / 10 for p in path(ref, 0.25)
+    )
 
 
 def stays_below(ref):
@@ -82,7 +84,11 @@ def stays_below(ref):
 
 
 FAR, NEAR = st.just((0.02, 0.9799, 0.0001)), st.just((0.2, 0.75, 0.05))  # x* = 0.32 and 0.4
-GIVEN = {"case": st.integers(3, 5).flatmap(lambda n: st.tuples(strategies.laws(n), strategies.vectors(n, 4)))}
+GIVEN = {
+    "case": st.integers(3, 5).flatmap(
+        lambda n: st.tuples(strategies.laws(n), strategies.vectors(n, 4))
+    )
+}
 GIVEN |= {"beta": strategies.temperatures(), "mix": strategies.mixes()}
 THEOREM = Theorem(
     slug="mio_tabular_limit",
@@ -129,17 +135,34 @@ THEOREM = Theorem(
         Identity("unseen mass and A = B: θ̇_w = A", FLOW[0].subs(B, A), A),
         Identity("no unseen mass: θ̇_w", FLOW[0].subs(p_w, 1 - p_l), A * p_l + B * (1 - p_l)),
         Sign("(a) it is positive if A ≥ 0 < B, here π_l = 1/(1 + y)", (c + B * y) / (1 + y), ">"),
-        Identity("d ln π_j²/(π_w π_l)", 2 * FLOW[2] - FLOW[0] - FLOW[1], (B - A) * (2 * p_j + unseen)),
+        Identity(
+            "d ln π_j²/(π_w π_l)", 2 * FLOW[2] - FLOW[0] - FLOW[1], (B - A) * (2 * p_j + unseen)
+        ),
         Sign("(c) B < αβ(π_l/π_ref,l)^β", alpha * beta * (y / (1 + y) - y), "<"),
         Identity("(d) d ln s", s_rate, (B + 2 * c) * s + c * q - B),
         Identity("(d) d ln q", q_rate, c * (s + 2 * q) - B * (2 + s)),
         Sign("(d) q falls: B (2 + s) > 2B", at_edge(c * (s + 2 * q) - 2 * B, 1 / (4 + t)), "<"),
         Identity("(d) d ln s − ¼ d ln q", drift, c * (7 * s + 2 * q) / 4 - B * (2 - 5 * s) / 4),
-        Sign("(d) it is < 0: s ≤ 1/40", at_edge(c * (7 * s + 2 * q) / 4 - B * sp.Rational(15, 32), 1 / (4 + t)), "<"),
-        Shipped("θ̇ and x* through the library, 3 to 5 responses", GIVEN, shipped_rates, rates, examples=12),
+        Sign(
+            "(d) it is < 0: s ≤ 1/40",
+            at_edge(c * (7 * s + 2 * q) / 4 - B * sp.Rational(15, 32), 1 / (4 + t)),
+            "<",
+        ),
+        Shipped(
+            "θ̇ and x* through the library, 3 to 5 responses",
+            GIVEN,
+            shipped_rates,
+            rates,
+            examples=12,
+        ),
     ),
     false_neighbours=(
-        Tested("(c) for every β: from π_ref, β = ¼, it stays out of the trap", {"ref": FAR}, avoids_trap, 1),
+        Tested(
+            "(c) for every β: from π_ref, β = ¼, it stays out of the trap",
+            {"ref": FAR},
+            avoids_trap,
+            1,
+        ),
         Tested("π_w never exceeds x* on the way (β = 1)", {"ref": NEAR}, stays_below, 1),
         Identity("the ratio π_j/π_l is kept", FLOW[2] - FLOW[1], 0),
         Sign("(d) the trap does not need h ≤ ¼: h = 8", at_edge(drift, sp.Integer(8)), "<"),

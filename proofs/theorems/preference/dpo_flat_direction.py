@@ -16,8 +16,12 @@ alpha = a / (1 + a)
 PAIR, TRIPLE = (z_w, z_l), (z_w, z_l, z_2)
 
 dpo = softplus(beta * (z_l - z_w))
-dv_family = -beta * z_w + sp.log((1 - alpha) * sp.exp(beta * z_w) + alpha * sp.exp(beta * z_l))  # −DV at mix α
-js_family = softplus(-beta * z_w) + (1 - alpha) * softplus(beta * z_w) + alpha * softplus(beta * z_l)
+dv_family = -beta * z_w + sp.log(
+    (1 - alpha) * sp.exp(beta * z_w) + alpha * sp.exp(beta * z_l)
+)  # −DV at mix α
+js_family = (
+    softplus(-beta * z_w) + (1 - alpha) * softplus(beta * z_w) + alpha * softplus(beta * z_l)
+)
 infonca = -beta * z_w + sp.log(sum(sp.exp(beta * z) for z in TRIPLE))  # two rejected responses
 
 
@@ -79,20 +83,36 @@ THEOREM = Theorem(
     leaves rank 1. The JS family's two terms depend on one variable each, and softplus is strictly convex. With two
     rejected responses the Hessian is β² times the covariance of the softmax weights, and its leading 2 × 2 minor is
     positive.""",
-    by_hand=("a symmetric matrix with H·(1, …, 1) = 0 and a positive leading minor of order n − 1 has rank n − 1",),
+    by_hand=(
+        "a symmetric matrix with H·(1, …, 1) = 0 and a positive leading minor of order n − 1 has rank n − 1",
+    ),
     checks=(
-        Identity("DPO does not change along (1, 1)", dpo.subs({z_w: z_w + c, z_l: z_l + c}, simultaneous=True), dpo),
+        Identity(
+            "DPO does not change along (1, 1)",
+            dpo.subs({z_w: z_w + c, z_l: z_l + c}, simultaneous=True),
+            dpo,
+        ),
         *[
-            Identity(f"{name} does not change", loss.subs({z: z + c for z in TRIPLE}, simultaneous=True), loss)
+            Identity(
+                f"{name} does not change",
+                loss.subs({z: z + c for z in TRIPLE}, simultaneous=True),
+                loss,
+            )
             for name, loss in (("−DV at mix α", dv_family), ("InfoNCA", infonca))
         ],
         *entries("DPO's Hessian", hessian(dpo), scale * sp.Matrix([[1, -1], [-1, 1]])),
         Sign("DPO: H₁₁ > 0, so rank 1", hessian(dpo)[0, 0], ">"),
         *entries("−DV at mix α: H·(1, 1) = 0", hessian(dv_family) * ones, sp.zeros(2, 1)),
         Sign("−DV at mix α: H₁₁ > 0, so rank 1", hessian(dv_family)[0, 0], ">"),
-        *entries("InfoNCA: H·(1, 1, 1) = 0", hessian(infonca, TRIPLE) * sp.ones(3, 1), sp.zeros(3, 1)),
+        *entries(
+            "InfoNCA: H·(1, 1, 1) = 0", hessian(infonca, TRIPLE) * sp.ones(3, 1), sp.zeros(3, 1)
+        ),
         Sign("InfoNCA: H₁₁ > 0", hessian(infonca, TRIPLE)[0, 0], ">"),
-        Sign("InfoNCA: the leading 2 × 2 minor is positive, so rank 2", hessian(infonca, TRIPLE)[:2, :2].det(), ">"),
+        Sign(
+            "InfoNCA: the leading 2 × 2 minor is positive, so rank 2",
+            hessian(infonca, TRIPLE)[:2, :2].det(),
+            ">",
+        ),
         *entries(
             "L_α's Hessian",
             hessian(js_family),
@@ -121,7 +141,11 @@ THEOREM = Theorem(
         ),
         Identity("DPO is flat along (1, −1)", (hessian(dpo) * sp.Matrix([1, -1]))[0], 0),
         Sign("DPO's Hessian is positive definite", hessian(dpo).det(), ">"),
-        Identity("MIO couples the two responses as DPO does", hessian(js_family)[0, 1], hessian(dpo)[0, 1]),
+        Identity(
+            "MIO couples the two responses as DPO does",
+            hessian(js_family)[0, 1],
+            hessian(dpo)[0, 1],
+        ),
     ),
     uses=("dpo_is_half_mixed_dv", "mio_is_half_mixed_js"),
     about=("preference_loss",),

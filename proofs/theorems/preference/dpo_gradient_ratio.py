@@ -10,7 +10,9 @@ from proofs.engine.symbolic import Identity, Sign
 from proofs.engine.theorem import Theorem
 from proofs.engine.vocabulary import Values, normalised, positives, reals, sigmoid
 
-beta, b, pi_w, pi_l, ref_w, ref_l = positives("beta b pi_w pi_l rho_w rho_l")  # ρ: the reference's probabilities
+beta, b, pi_w, pi_l, ref_w, ref_l = positives(
+    "beta b pi_w pi_l rho_w rho_l"
+)  # ρ: the reference's probabilities
 x, y = pi_w / ref_w, pi_l / ref_l
 loss = -sp.log(x**beta / (x**beta + y**beta))
 s = y**beta / (x**beta + y**beta)
@@ -36,14 +38,18 @@ def shipped_gradient(pi_w, pi_l, rho_w, rho_l, beta):
     """The gradient of the shipped loss in (π_w, π_l)."""
     pi = tensor([pi_w, pi_l]).requires_grad_()
     scores = beta * (pi / tensor([rho_w, rho_l])).log()
-    return torch.autograd.grad(mi.preference_loss(scores[:1], scores[1:], "dv").sum(), pi)[0].tolist()
+    return torch.autograd.grad(mi.preference_loss(scores[:1], scores[1:], "dv").sum(), pi)[
+        0
+    ].tolist()
 
 
 def shipped_logits(theta, beta):
     """The gradient of the shipped loss in the logits, from the uniform reference."""
     logits = tensor(theta).requires_grad_()
     scores = beta * (logits.log_softmax(-1) - tensor([1 / 3] * 3).log())
-    return torch.autograd.grad(mi.preference_loss(scores[:1], scores[1:2], "dv").sum(), logits)[0].tolist()
+    return torch.autograd.grad(mi.preference_loss(scores[:1], scores[1:2], "dv").sum(), logits)[
+        0
+    ].tolist()
 
 
 def proved_logits(theta, beta):
@@ -95,7 +101,9 @@ THEOREM = Theorem(
             beta / (pi_w * (x * ref_l) ** beta) * pi_l**beta / (1 + (y / x) ** beta),
         ),
         Identity(
-            "(b) the rejected one's", size_l, beta / (x * ref_l) ** beta * pi_l ** (beta - 1) / (1 + (y / x) ** beta)
+            "(b) the rejected one's",
+            size_l,
+            beta / (x * ref_l) ** beta * pi_l ** (beta - 1) / (1 + (y / x) ** beta),
         ),
         Sign("(b) the chosen one's vanishes with π_l, falling", sp.diff(size_w, pi_l), ">"),
         Sign("(b) β < 1, here 1/(1 + b): the rejected one's grows as π_l falls", falling, "<"),
@@ -128,14 +136,29 @@ THEOREM = Theorem(
             shipped_gradient,
             lambda **given: [-compiled(size_w)(**given), compiled(size_l)(**given)],
         ),
-        Shipped("and in the logits", {"theta": strategies.vectors(3)} | TEMPERATURE, shipped_logits, proved_logits),
+        Shipped(
+            "and in the logits",
+            {"theta": strategies.vectors(3)} | TEMPERATURE,
+            shipped_logits,
+            proved_logits,
+        ),
     ),
     false_neighbours=(
         Identity("the ratio is π_w/π_l", size_w / size_l, pi_w / pi_l),
-        Identity("the ratio in the logits is π_l/π_w too", GRADIENT[0] * PI[0], -GRADIENT[1] * PI[1]),
+        Identity(
+            "the ratio in the logits is π_l/π_w too", GRADIENT[0] * PI[0], -GRADIENT[1] * PI[1]
+        ),
         Sign("the rejected one's size grows as π_l falls, for every β", sp.diff(size_l, pi_l), "<"),
-        Sign("at β = 1 the rejected one's size exceeds its limit", size_l.subs(beta, 1) - 1 / (x * ref_l), ">"),
-        Identity("the chosen one's size does not depend on the rejected response", sp.diff(size_w, pi_l), 0),
+        Sign(
+            "at β = 1 the rejected one's size exceeds its limit",
+            size_l.subs(beta, 1) - 1 / (x * ref_l),
+            ">",
+        ),
+        Identity(
+            "the chosen one's size does not depend on the rejected response",
+            sp.diff(size_w, pi_l),
+            0,
+        ),
     ),
     uses=("dpo_is_half_mixed_dv",),
     about=("preference_loss",),

@@ -10,7 +10,9 @@ from proofs.engine.symbolic import Identity, Sign
 from proofs.engine.theorem import Theorem
 from proofs.engine.vocabulary import dv, kl, positives, reals, sigmoid, softplus
 
-beta, a, s, K = positives("beta a s K")  # α = a/(1 + a); s = Σ e^{βz_l} over K − 1 rejected responses
+beta, a, s, K = positives(
+    "beta a s K"
+)  # α = a/(1 + a); s = Σ e^{βz_l} over K − 1 rejected responses
 z_w, z_l = reals("z_w z_l")
 u, v = beta * z_w, beta * z_l
 half, alpha = sp.Rational(1, 2), a / (1 + a)
@@ -67,14 +69,25 @@ THEOREM = Theorem(
             u - sp.log((sp.exp(u) + s) / K),
             sp.log(K) + sp.log(sp.exp(u) / (sp.exp(u) + s)),
         ),
-        Identity("mix α: DPO with an offset", mixed_dv(alpha) + sp.log(1 - alpha), -softplus(v - u + sp.log(a))),
+        Identity(
+            "mix α: DPO with an offset",
+            mixed_dv(alpha) + sp.log(1 - alpha),
+            -softplus(v - u + sp.log(a)),
+        ),
         Identity("mix 1: linear", dv((1, 0), (0, 1), (u, v)), beta * (z_w - z_l)),
-        Shipped("preference_loss(dv, ½) is the published DPO", PAIR, lambda **t: loss(**t, bound="dv"), oracles.dpo),
+        Shipped(
+            "preference_loss(dv, ½) is the published DPO",
+            PAIR,
+            lambda **t: loss(**t, bound="dv"),
+            oracles.dpo,
+        ),
         Shipped(
             "preference_loss(dv, α) is −ln(1 − α) − DV",
             PAIR | {"mix": strategies.mixes()},
             lambda chosen, rejected, mix: loss(chosen, rejected, "dv", mix),
-            lambda chosen, rejected, mix: -oracles.dv((1, 0), (1 - mix, mix), (chosen, rejected)) - oracles.ln(1 - mix),
+            lambda chosen, rejected, mix: (
+                -oracles.dv((1, 0), (1 - mix, mix), (chosen, rejected)) - oracles.ln(1 - mix)
+            ),
         ),
         Shipped(
             "preference_loss(dv, 1) is linear",
@@ -92,7 +105,9 @@ THEOREM = Theorem(
     false_neighbours=(
         Identity("without the half-mix, at α = 1, it is ln 2 − L_DPO too", u - v, sp.log(2) - dpo),
         Identity("without the constant: DV = −L_DPO", mixed_dv(half), -dpo),
-        Identity("z_w and z_l exchanged", mixed_dv(half), sp.log(2) + sp.log(sigmoid(beta * (z_l - z_w)))),
+        Identity(
+            "z_w and z_l exchanged", mixed_dv(half), sp.log(2) + sp.log(sigmoid(beta * (z_l - z_w)))
+        ),
         Certified(
             "the best mean of ln 2 − L_DPO is at most KL(P‖M), two responses",
             kl_of_mix - dpo_best,

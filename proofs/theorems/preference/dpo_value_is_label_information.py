@@ -20,7 +20,9 @@ def value(w, x, own, other):
     return w * (sp.log(2) - softplus(-own)) + x * (sp.log(2) - softplus(-other))
 
 
-best = a * sp.log(2 * a / (a + b)) + b * sp.log(2 * b / (a + b))  # the pair's share of JSD(A, A^swap)
+best = a * sp.log(2 * a / (a + b)) + b * sp.log(
+    2 * b / (a + b)
+)  # the pair's share of JSD(A, A^swap)
 gap = best - value(a, b, m, -m)
 cycle = best.subs({a: 1 + c, b: 1})  # the share of one step of a cycle of three with the odds 1 + c
 
@@ -59,7 +61,10 @@ def differences(s):
 
 def log_odds(pairs):
     """The margins ln A(y, y')/A(y', y)."""
-    return [[oracles.ln(pairs[i][j] / pairs[j][i]) for j in range(len(pairs))] for i in range(len(pairs))]
+    return [
+        [oracles.ln(pairs[i][j] / pairs[j][i]) for j in range(len(pairs))]
+        for i in range(len(pairs))
+    ]
 
 
 PAIRS = {"pairs": strategies.joint_laws(3, 3)}
@@ -101,19 +106,41 @@ THEOREM = Theorem(
             a * sp.log(a / (a + b) / sigmoid(m)) + b * sp.log(b / (a + b) / sigmoid(-m)),
         ),
         *minimum("the gap", gap, m, sp.log(a / b), sp.Integer(0)),
-        Sign("ln 2 is missed by the posterior entropy", a * sp.log(1 + b / a) + b * sp.log(1 + a / b), ">"),
-        Identity("which is that", (a + b) * sp.log(2) - best, a * sp.log(1 + b / a) + b * sp.log(1 + a / b)),
-        Identity("b = 0: the gap is a sp(−m)", a * sp.log(2) - value(a, 0, m, -m), a * softplus(-m)),
-        Identity("JSD(A, A^swap) is the share over the total weight, two responses", jsd, best / total),
+        Sign(
+            "ln 2 is missed by the posterior entropy",
+            a * sp.log(1 + b / a) + b * sp.log(1 + a / b),
+            ">",
+        ),
+        Identity(
+            "which is that",
+            (a + b) * sp.log(2) - best,
+            a * sp.log(1 + b / a) + b * sp.log(1 + a / b),
+        ),
+        Identity(
+            "b = 0: the gap is a sp(−m)", a * sp.log(2) - value(a, 0, m, -m), a * softplus(-m)
+        ),
+        Identity(
+            "JSD(A, A^swap) is the share over the total weight, two responses", jsd, best / total
+        ),
         Identity("I(O; pair) = JSD(A, A^swap), two responses", information, jsd),
         Identity(
             "the value is ½ JS(A, A^swap; m), two responses",
             expect(A, [sp.log(2) - softplus(-t) for t in margins]),
             js(A, SWAP, margins) / 2,
         ),
-        *minimum("a share lies below its tangent at 0", (a - b) * m / 2 - value(a, b, m, -m), m, sp.S(0), sp.S(0)),
+        *minimum(
+            "a share lies below its tangent at 0",
+            (a - b) * m / 2 - value(a, b, m, -m),
+            m,
+            sp.S(0),
+            sp.S(0),
+        ),
         *minimum("a pair's share of the information", best, a, b, sp.Integer(0)),
-        Sign("P = (.8, .2), R = (.2, .8): the supremum is 0.319 …", example - sp.Rational("0.319"), ">"),
+        Sign(
+            "P = (.8, .2), R = (.2, .8): the supremum is 0.319 …",
+            example - sp.Rational("0.319"),
+            ">",
+        ),
         Sign("… to three digits", sp.Rational("0.3195") - example, ">"),
         Shipped(
             "ln 2 − mi.preference_loss at the log-odds is I(O; pair), three responses",
@@ -131,10 +158,14 @@ THEOREM = Theorem(
     ),
     false_neighbours=(
         Sign(
-            "it is a lower bound of KL(P‖M): P = (.8, .2), R = (.2, .8): 0.193 against 0.319", kl(P, M) - example, ">="
+            "it is a lower bound of KL(P‖M): P = (.8, .2), R = (.2, .8): 0.193 against 0.319",
+            kl(P, M) - example,
+            ">=",
         ),
         Sign("margins need not be antisymmetric", best - value(a, b, m, m2), ">="),
-        Identity("differences reach it on a cycle too: the best one is 0", cycle, value(1 + c, 1, 0, 0)),
+        Identity(
+            "differences reach it on a cycle too: the best one is 0", cycle, value(1 + c, 1, 0, 0)
+        ),
         Identity("the best margin is ln(b/a)", gap.subs(m, sp.log(b / a)), 0),
     ),
     uses=("dpo_is_half_mixed_dv",),

@@ -14,7 +14,9 @@ from proofs.engine.vocabulary import kl, normalised, positives
 # Two responses in full: y_w ~ P and y_l ~ R independent, a and b the masses of the pairs (1, 2) and (2, 1).
 P, R = normalised(positives("p1 p2")), normalised(positives("r1 r2"))
 M = [(p + r) / 2 for p, r in zip(P, R, strict=True)]
-PAIRS = [(P[i] * R[j], R[i] / P[i], P[j] / R[j]) for i in range(2) for j in range(2)]  # weight, c(y), 1/c(y')
+PAIRS = [
+    (P[i] * R[j], R[i] / P[i], P[j] / R[j]) for i in range(2) for j in range(2)
+]  # weight, c(y), 1/c(y')
 
 
 def jsd_of_order(a, b):
@@ -37,7 +39,9 @@ excess = jsd_of_order(p**2, (1 - p) ** 2) - kl((p, 1 - p), (sp.Rational(1, 2),) 
 at = excess.subs(p, (1 + t) / 2)
 artanh = sp.log((1 + t) / (1 - t)) / 2
 root = sp.sqrt(k)
-in_k = (root * ((1 + root) * sp.log(1 + root) - (1 - root) * sp.log(1 - root)) - (1 + k) * sp.log(1 + k)) / 2
+in_k = (
+    root * ((1 + root) * sp.log(1 + root) - (1 - root) * sp.log(1 - root)) - (1 + k) * sp.log(1 + k)
+) / 2
 bend = -(1 / (2 * (1 - t**2)) + (artanh - t) / (2 * t**3) + 1 / (1 + t**2)) / 2
 
 # Dependent pairs: the masses d1, a, b, d2 of (1, 1), (1, 2), (2, 1), (2, 2).
@@ -109,7 +113,9 @@ THEOREM = Theorem(
             sum(w * below.subs({c: u, X: v}, simultaneous=True) for w, u, v in PAIRS),
         ),
         *minimum("(b) z − 1 − ln z", above, z, sp.Integer(1), sp.Integer(0)),
-        Identity("(b) z is the same for (y', y)", Z.subs({c: 1 / X, X: 1 / c}, simultaneous=True), Z),
+        Identity(
+            "(b) z is the same for (y', y)", Z.subs({c: 1 / X, X: 1 / c}, simultaneous=True), Z
+        ),
         Identity("(b) a pair's share of E z", (1 + c * X) * Z, (1 + c) * (1 + X) / 2),
         Identity(
             "(b) KL(P‖M) + KL(R‖M) − D is −E ln z, two responses",
@@ -118,7 +124,11 @@ THEOREM = Theorem(
         ),
         Identity("(c) e in k", at, in_k.subs(k, t**2)),
         Identity("(c) e = 0 at p = ½", excess.subs(p, sp.Rational(1, 2)), 0),
-        Identity("(c) the slope of artanh t − t", sp.diff(artanh - t, s), t**2 / (1 - t**2) * sp.diff(t, s)),
+        Identity(
+            "(c) the slope of artanh t − t",
+            sp.diff(artanh - t, s),
+            t**2 / (1 - t**2) * sp.diff(t, s),
+        ),
         Sign("(c) so artanh t > t", t**2 / (1 - t**2) * sp.diff(t, s), ">"),
         Identity("(c) d²e/dk²", sp.diff(in_k, k, 2).subs(k, t**2), bend),
         Certified("(c) e' > 0 at 0.8789086", sp.diff(excess, p).subs(p, sp.Rational(BEST[0])), ">"),
@@ -132,11 +142,21 @@ THEOREM = Theorem(
             tail="e is smaller, as it is concave",
         ),
         Shipped("D is the value of mi.preference_loss at ln P/R", LAWS, shipped, best),
-        Tested("mi.preference_loss there is between the bounds", LAWS, between, examples=20, cross_check=True),
+        Tested(
+            "mi.preference_loss there is between the bounds",
+            LAWS,
+            between,
+            examples=20,
+            cross_check=True,
+        ),
     ),
     false_neighbours=(
         Certified("e < 0.1486", excess - sp.Rational("0.1486"), "<", {p: ("1/2", "99/100")}),
-        Sign("(b) without independence", kl(OWN, MIXED) + kl(OTHER, MIXED) - jsd_of_order(A[1], A[2]), ">="),
+        Sign(
+            "(b) without independence",
+            kl(OWN, MIXED) + kl(OTHER, MIXED) - jsd_of_order(A[1], A[2]),
+            ">=",
+        ),
         Sign("JSD(P, R) is an upper bound", kl(P, M) + kl(R, M) - 2 * D, ">="),
         Sign("KL(P‖M) ≤ ½D", D / 2 - kl(P, M), ">="),
     ),

@@ -49,7 +49,9 @@ THEOREM = Theorem(
     proof="""Atom by atom r − β ln(π/π_ref) = β ln Z − β ln(π/π*), because β ln(π*/π_ref) = r − β ln Z; take the
     mean under π. The second identity is dv_representation at P = π, Q = π_ref, T = r/β, whose Q_T is π*. KL(π‖π*) ≥
     0 with equality iff π = π* is part of dv_representation.""",
-    by_hand=("from one atom to any finite number: the mean of identities (3 atoms are also checked in full)",),
+    by_hand=(
+        "from one atom to any finite number: the mean of identities (3 atoms are also checked in full)",
+    ),
     checks=(
         Identity(
             "one atom of a set of any size (Z is free)",
@@ -57,15 +59,24 @@ THEOREM = Theorem(
             beta * sp.log(z) - beta * sp.log(p / (q * sp.exp(reward / beta) / z)),
         ),
         Identity("J(π), 3 responses", objective(PI), beta * log_z - beta * kl(PI, optimum)),
-        Identity("J(π), one response without mass", objective(PI0), beta * log_z - beta * kl(PI0, optimum)),
+        Identity(
+            "J(π), one response without mass",
+            objective(PI0),
+            beta * log_z - beta * kl(PI0, optimum),
+        ),
         Identity("J(π*) = β ln Z, 3 responses", objective(optimum), beta * log_z),
         Identity("the DV gap, 3 responses", kl(PI, REF) - dv(PI, REF, T), kl(PI, optimum)),
-        Identity("the DV gap, one response without mass", kl(PI0, REF) - dv(PI0, REF, T), kl(PI0, optimum)),
+        Identity(
+            "the DV gap, one response without mass",
+            kl(PI0, REF) - dv(PI0, REF, T),
+            kl(PI0, optimum),
+        ),
         Shipped(
             "KL(π‖π_ref) − mi.dv at T = r/β is KL(π‖π*)",
             GIVEN,
             lambda pi, ref, r, beta: (
-                oracles.kl(pi, ref) - float(mi.dv(tensor(r) / beta, tensor(r) / beta, logs(pi), logs(ref)))
+                oracles.kl(pi, ref)
+                - float(mi.dv(tensor(r) / beta, tensor(r) / beta, logs(pi), logs(ref)))
             ),
             lambda pi, ref, r, beta: oracles.kl(pi, oracles.tilted(ref, [s / beta for s in r])),
             tolerance=1e-8,
@@ -85,7 +96,11 @@ THEOREM = Theorem(
         ),
     ),
     false_neighbours=(
-        Identity("π* ∝ π_ref e^{βr}", objective(PI), beta * log_z - beta * kl(PI, tilted(REF, [beta * s for s in R]))),
+        Identity(
+            "π* ∝ π_ref e^{βr}",
+            objective(PI),
+            beta * log_z - beta * kl(PI, tilted(REF, [beta * s for s in R])),
+        ),
         Identity("the maximum is ln Z", objective(optimum), log_z),
         Identity(
             "KL(π_ref‖π) as the penalty has the same optimum and value",

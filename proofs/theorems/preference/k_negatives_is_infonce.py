@@ -13,7 +13,9 @@ from proofs.engine.vocabulary import dv, positives, reals, softplus
 
 K = sp.Symbol("K", positive=True, integer=True)
 t, v, c = reals("t v c")  # the chosen score, one rejected score, a shift of all
-s, S, x, P = positives("s S x P")  # s = Σ e^{t_j} over the rejected; S = Σ e^{t_j − t}; x = e^{t_j − t}; a product
+s, S, x, P = positives(
+    "s S x P"
+)  # s = Σ e^{t_j} over the rejected; S = Σ e^{t_j − t}; x = e^{t_j − t}; a product
 loss = -sp.log(sp.exp(t) / (sp.exp(t) + s))  # −ln softmax of the chosen among all
 
 
@@ -86,22 +88,44 @@ THEOREM = Theorem(
     ),
     checks=(
         Identity("(a) ln K − L is a row of InfoNCE, any K", sp.log(K) - loss, row(t, s, K)),
-        Identity("(a) K = 3: DV with weights ⅓", sp.log(3) - three, dv((1, 0, 0), (sp.Rational(1, 3),) * 3, T)),
-        Identity("(a) DV with own weight 1 − α = 1/K, any K", t - sp.log(sp.exp(t) / K + s / K), row(t, s, K)),
+        Identity(
+            "(a) K = 3: DV with weights ⅓",
+            sp.log(3) - three,
+            dv((1, 0, 0), (sp.Rational(1, 3),) * 3, T),
+        ),
+        Identity(
+            "(a) DV with own weight 1 − α = 1/K, any K",
+            t - sp.log(sp.exp(t) / K + s / K),
+            row(t, s, K),
+        ),
         Identity("(b) L = ln(1 + s e^{−t})", loss, sp.log(1 + s * sp.exp(-t))),
         Sign("(b) ln(1 + s e^{−t}) > 0", sp.log(1 + s * sp.exp(-t)), ">"),
         Identity("(b) equal scores give 0", row(t, K * sp.exp(t), K + 1), 0),
-        Identity("(c) invariance", loss.subs({t: t + c, s: s * sp.exp(c)}, simultaneous=True), loss),
+        Identity(
+            "(c) invariance", loss.subs({t: t + c, s: s * sp.exp(c)}, simultaneous=True), loss
+        ),
         Identity("(d) K = 2 is DPO", loss.subs(s, sp.exp(v)), softplus(v - t)),
-        Identity("(d) one more: ln(1 + S + x) − ln(1 + S)", sp.log(1 + S + x) - sp.log(1 + S), sp.log(1 + x / (1 + S))),
+        Identity(
+            "(d) one more: ln(1 + S + x) − ln(1 + S)",
+            sp.log(1 + S + x) - sp.log(1 + S),
+            sp.log(1 + x / (1 + S)),
+        ),
         Sign("(d) which is positive", sp.log(1 + x / (1 + S)), ">"),
-        Identity("(d) step: (1 + x) P − (1 + S + x)", (1 + x) * P - (1 + S + x), (1 + x) * (P - 1 - S) + x * S),
+        Identity(
+            "(d) step: (1 + x) P − (1 + S + x)",
+            (1 + x) * P - (1 + S + x),
+            (1 + x) * (P - 1 - S) + x * S,
+        ),
         Sign("(d) its remainder x S is positive", x * S, ">"),
         Identity("(e) K = 3: the first place", ranking(0, 1, 2) + ranking(0, 2, 1), W[0] / sum(W)),
         Identity(
-            "(e) which is e^{−L}", (W[0] / sum(W)).subs(dict(zip(W, map(sp.exp, T), strict=True))), sp.exp(-three)
+            "(e) which is e^{−L}",
+            (W[0] / sum(W)).subs(dict(zip(W, map(sp.exp, T), strict=True))),
+            sp.exp(-three),
         ),
-        Shipped("preference_loss(infonce) is the published InfoNCA", EXAMPLE, shipped, oracles.infonca),
+        Shipped(
+            "preference_loss(infonce) is the published InfoNCA", EXAMPLE, shipped, oracles.infonca
+        ),
         Shipped("it is ln K minus mi.infonce of its row", EXAMPLE, shipped, shipped_row),
         Shipped(
             "it is preference_loss(dv) at α = ¾, K = 4",
@@ -124,11 +148,23 @@ THEOREM = Theorem(
         ),
     ),
     false_neighbours=(
-        Sign("the ceiling is ln of the number of rejected responses, K = 2", sp.log(1) - row(t, s, 2), ">="),
+        Sign(
+            "the ceiling is ln of the number of rejected responses, K = 2",
+            sp.log(1) - row(t, s, 2),
+            ">=",
+        ),
         Identity("mix ½ gives it for K = 3 too", three, sp.log(2) - dv((1, 0, 0), HALF, T)),
-        Identity("it is the sum of the pairwise DPO losses", three, softplus(T[1] - T[0]) + softplus(T[2] - T[0])),
+        Identity(
+            "it is the sum of the pairwise DPO losses",
+            three,
+            softplus(T[1] - T[0]) + softplus(T[2] - T[0]),
+        ),
         Identity("it is their mean", three, (softplus(T[1] - T[0]) + softplus(T[2] - T[0])) / 2),
-        Sign("without the chosen one among the candidates: still below ln K", sp.log(K) - t + sp.log(s / K), ">"),
+        Sign(
+            "without the chosen one among the candidates: still below ln K",
+            sp.log(K) - t + sp.log(s / K),
+            ">",
+        ),
         Identity("it is the probability of the whole ranking", ranking(0, 1, 2), W[0] / sum(W)),
     ),
     uses=("dpo_is_half_mixed_dv", "infonce_ceiling"),

@@ -61,8 +61,12 @@ def row(loss, x, low, high):
     left, right = sp.Rational(x) - unit, sp.Rational(x) + unit
     yield Certified(f"ℓ < {loss} at {left}", level(left, half) - loss, "<")
     yield Certified(f"ℓ > {loss} at {right}", level(right, half) - loss, ">")
-    yield Certified(f"m > {low} between", margin(X, half) - sp.Rational(low), ">", {X: (left, right)})
-    yield Certified(f"m < {high} between", margin(X, half) - sp.Rational(high), "<", {X: (left, right)})
+    yield Certified(
+        f"m > {low} between", margin(X, half) - sp.Rational(low), ">", {X: (left, right)}
+    )
+    yield Certified(
+        f"m < {high} between", margin(X, half) - sp.Rational(high), "<", {X: (left, right)}
+    )
 
 
 def shipped(chosen, rejected, mix, bound="js"):
@@ -74,7 +78,10 @@ def supported(chosen, rejected, mix, x):
     """Whether the mean shipped loss is at least ℓ(x) − αx (mean margin − m(x))."""
     given = {"a": mix / (1 - mix), "x": x}
     mean = sum(c - r for c, r in zip(chosen, rejected, strict=True)) / len(chosen)
-    return shipped(chosen, rejected, mix) >= of_level(**given) - mix * x * (mean - of_margin(**given)) - 1e-9
+    return (
+        shipped(chosen, rejected, mix)
+        >= of_level(**given) - mix * x * (mean - of_margin(**given)) - 1e-9
+    )
 
 
 of_level, of_margin, of_chosen = compiled(level(X)), compiled(margin(X)), compiled(logit(point(X)))
@@ -112,7 +119,11 @@ THEOREM = Theorem(
         *minimum("(a) the chosen term minus its tangent", chosen_gap, u, u_0, sp.Integer(0)),
         *minimum("(a) the rejected term minus its tangent", rejected_gap, v, v_0, sp.Integer(0)),
         Identity("(a) u₀ = logit y", u_0, logit(point(inside))),
-        Identity("(a) ℓ(x) is the loss at (u₀, v₀)", chosen_term(u_0) + alpha * softplus(v_0), level(inside)),
+        Identity(
+            "(a) ℓ(x) is the loss at (u₀, v₀)",
+            chosen_term(u_0) + alpha * softplus(v_0),
+            level(inside),
+        ),
         Sign("(b) ℓ increases with x", sp.diff(level(X), X).subs(X, inside), ">"),
         Sign("(b) m decreases with x", sp.diff(margin(X), X).subs(X, inside), "<"),
         Identity("(b) ℓ(½) = 2 ln 2", level(half), 2 * sp.log(2)),
@@ -126,12 +137,21 @@ THEOREM = Theorem(
             lambda mix, x: shipped([of_chosen(a=mix / (1 - mix), x=x)], [of_rejected(x=x)], mix),
             lambda mix, x: of_level(a=mix / (1 - mix), x=x),
         ),
-        Tested("(a) for batches of mi.preference_loss", BATCH | GIVEN, supported, 25, cross_check=True),
+        Tested(
+            "(a) for batches of mi.preference_loss", BATCH | GIVEN, supported, 25, cross_check=True
+        ),
     ),
     false_neighbours=(
-        Identity("y = 1 − x, opposite rewards", level(inside), chosen_term(-v_0) + alpha * softplus(v_0)),
+        Identity(
+            "y = 1 − x, opposite rewards", level(inside), chosen_term(-v_0) + alpha * softplus(v_0)
+        ),
         Sign("a loss above the start still leaves a margin ≥ 0", margin(inside), ">="),
-        Certified("MIO, ℓ = 1.2: above 0.9", margin(X, half) - sp.Rational("0.9"), ">", {X: ("0.337", "0.338")}),
+        Certified(
+            "MIO, ℓ = 1.2: above 0.9",
+            margin(X, half) - sp.Rational("0.9"),
+            ">",
+            {X: ("0.337", "0.338")},
+        ),
     ),
     uses=("mio_is_half_mixed_js", "mio_loss_floor"),
     about=("preference_loss",),

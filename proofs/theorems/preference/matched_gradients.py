@@ -99,14 +99,21 @@ THEOREM = Theorem(
         Sign("(b) negative above", pull["MIO"].subs(u, sp.log(2) / 2 + t), "<"),
         Identity("(c) 1 at u = −½ ln 2", pull["MIO"].subs(u, -sp.log(2) / 2), 1),
         Sign("(c) more than 1 below", pull["MIO"].subs(u, -sp.log(2) / 2 - t) - 1, ">"),
-        Identity("(c) MIO's pull minus DPO's", more, ((2 - Y) - w * (2 * Y - 1)) / ((1 + Y) * (1 + w))),
+        Identity(
+            "(c) MIO's pull minus DPO's", more, ((2 - Y) - w * (2 * Y - 1)) / ((1 + Y) * (1 + w))
+        ),
         Sign("(c) more where w is below the edge", more.subs({Y: inside, w: limit / (1 + t)}), ">"),
         Identity("(c) equal on it", more.subs({Y: inside, w: limit}), 0),
         Sign("(c) less above it", more.subs({Y: inside, w: limit * (1 + t)}), "<"),
         Sign("(c) h decreases", sp.diff(edge_by_Y, Y).subs(Y, inside), "<"),
         Identity("(c) h(0) = 0", edge.subs(u, 0), 0),
         Identity("(c) h against −u", Y * (2 - Y) - (2 * Y - 1), 1 - Y**2),
-        Shipped("the four through mi.preference_loss", PAIR | {"beta": strategies.temperatures()}, shipped, proved),
+        Shipped(
+            "the four through mi.preference_loss",
+            PAIR | {"beta": strategies.temperatures()},
+            shipped,
+            proved,
+        ),
         Tested("(d) for the shipped gradients", PAIR, read_off, examples=25, cross_check=True),
     ),
     false_neighbours=(
@@ -114,7 +121,11 @@ THEOREM = Theorem(
         Sign("MIO pushes the rejected one less everywhere", push["DPO"] - push["MIO"], ">="),
         Sign("MIO pulls more wherever it pulls up", more.subs(Y, 2 / (1 + s)), ">="),
         Identity("MIO stops pulling at βz_w = ln 2, β DPO's", pull["MIO"].subs(u, sp.log(2)), 0),
-        Sign("(d) needs no u + v < 0: the push at u < 0", (push["DPO"] - push["MIO"]).subs(u, -t), ">"),
+        Sign(
+            "(d) needs no u + v < 0: the push at u < 0",
+            (push["DPO"] - push["MIO"]).subs(u, -t),
+            ">",
+        ),
     ),
     uses=("mio_loss_floor", "mio_anchor"),
     about=("preference_loss",),

@@ -11,7 +11,9 @@ from proofs.engine.tested import Tested
 from proofs.engine.theorem import Theorem
 from proofs.engine.vocabulary import Scalar, positives, reals, softplus
 
-a, beta, ref, ref_l, t, y = positives("a beta epsilon delta t y")  # α = a/(1 + a) and 1 − α = 1/(1 + a) = rest
+a, beta, ref, ref_l, t, y = positives(
+    "a beta epsilon delta t y"
+)  # α = a/(1 + a) and 1 − α = 1/(1 + a) = rest
 u, v = reals("u v")  # βz_w, βz_l
 alpha, rest = a / (1 + a), 1 / (1 + a)
 anchor = -sp.log(rest)
@@ -49,7 +51,11 @@ def shipped(chosen, rejected, mix):
 def shipped_slope(mix, rejected):
     """The gradient of the shipped loss in the chosen reward at the shipped anchor."""
     chosen = tensor([mi.preference_anchor(mix)]).requires_grad_()
-    return float(torch.autograd.grad(mi.preference_loss(chosen, tensor([rejected]), "js", mix).sum(), chosen)[0])
+    return float(
+        torch.autograd.grad(
+            mi.preference_loss(chosen, tensor([rejected]), "js", mix).sum(), chosen
+        )[0]
+    )
 
 
 MIX = {"mix": strategies.mixes()}
@@ -73,20 +79,29 @@ THEOREM = Theorem(
     eᵛ, so the rejected term is positive and tends to 0 as v → −∞. (c) L_α increases with π_l, whatever π_w is, so
     π_l = 0; then dL/dπ_w = (β/π_w) ((1 − α)(π_w/ε)^β − 1)/(1 + (π_w/ε)^β) is negative below x* = (1 − α)^{−1/β} ε
     and positive above: the minimum over π_w ≤ 1 is at x* if x* ≤ 1 and at 1 otherwise.""",
-    by_hand=("sp(v) < eᵛ, as ln(1 + x) < x for x > 0", "the passage from the signs of the slope to the minimum in (c)"),
+    by_hand=(
+        "sp(v) < eᵛ, as ln(1 + x) < x for x > 0",
+        "the passage from the signs of the slope to the minimum in (c)",
+    ),
     checks=(
         *minimum("f_α", chosen_term(u), u, anchor, floor),
         Sign("the rejected term is positive", alpha * softplus(v), ">"),
         Sign("the rejected term increases with π_l", sp.diff(tabular, y), ">"),
         Identity("dL/dπ_w is (β/π_w)(…)/(…)", slope, beta / x * rising / (1 + (x / ref) ** beta)),
         Identity("the slope is 0 at x*", slope.subs(x, critical), 0),
-        Sign("the slope is negative at x* e^{−t}, t > 0", rising.subs(x, critical * sp.exp(-t)), "<"),
+        Sign(
+            "the slope is negative at x* e^{−t}, t > 0", rising.subs(x, critical * sp.exp(-t)), "<"
+        ),
         Sign("the slope is positive at x* eᵗ, t > 0", rising.subs(x, critical * sp.exp(t)), ">"),
         Sign("α = 1: no stationary point", sp.diff(chosen_term(u, 1), u), "<"),
         Identity("MIO's anchor is ln 2", anchor.subs(a, 1), sp.log(2)),
         Identity("MIO's floor is ln(3√3/2)", floor.subs(a, 1), sp.log(3 * sp.sqrt(3) / 2)),
         *[
-            Identity(f"α = ½, β = {b}, ε = {e}: the minimum is at π_w = {end}", best("1/2", b, e), sp.Rational(end))
+            Identity(
+                f"α = ½, β = {b}, ε = {e}: the minimum is at π_w = {end}",
+                best("1/2", b, e),
+                sp.Rational(end),
+            )
             for b, e, end in (
                 ("1", "1/1000", "0.002"),
                 ("0.5", "1/1000", "0.004"),
@@ -130,9 +145,15 @@ THEOREM = Theorem(
     ),
     false_neighbours=(
         Identity("the anchor is +ln(1 − α)", sp.diff(chosen_term(u), u).subs(u, -anchor), 0),
-        Identity("the anchor is ln 2 for every α", sp.diff(chosen_term(u), u).subs(u, sp.log(2)), 0),
+        Identity(
+            "the anchor is ln 2 for every α", sp.diff(chosen_term(u), u).subs(u, sp.log(2)), 0
+        ),
         Identity("DPO has this anchor too", sp.diff(softplus(v - u), u).subs(u, anchor), 0),
-        Identity("with two responses only, the end is still 2ε (α = ½, β = 1)", sp.diff(two, x).subs(x, 2 * e2), 0),
+        Identity(
+            "with two responses only, the end is still 2ε (α = ½, β = 1)",
+            sp.diff(two, x).subs(x, 2 * e2),
+            0,
+        ),
         Identity("the factor is (1 − α)^{−β}", slope.subs(x, rest ** (-beta) * ref), 0),
     ),
     uses=("mio_is_half_mixed_js",),

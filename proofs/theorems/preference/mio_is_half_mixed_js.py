@@ -9,7 +9,16 @@ from proofs.engine import oracles, strategies
 from proofs.engine.shipped import Shipped, logs, tensor
 from proofs.engine.symbolic import Identity
 from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import Scalar, expect, js, normalised, positives, reals, sigmoid, softplus
+from proofs.engine.vocabulary import (
+    Scalar,
+    expect,
+    js,
+    normalised,
+    positives,
+    reals,
+    sigmoid,
+    softplus,
+)
 
 beta, a = positives("beta a")  # α = a/(1 + a)
 z_w, z_l, at = reals("z_w z_l z")
@@ -87,18 +96,30 @@ THEOREM = Theorem(
     proof="""JS(P, Q; T) = 2 ln 2 − E_P sp(−T) − E_Q sp(T); put the point mass at z_w for P and the weights 1 − α, α
     at z_w and z_l for Q. A mean over pairs separates into a mean over P and one over R, since no term has both. The
     inequality and its equality are log_ratio_optimality, row js, for P and Q_α. −ln σ(t) = sp(−t) gives NCA.""",
-    by_hand=("from 2 responses to any finite number: the mean over pairs is a sum over P and a sum over R",),
+    by_hand=(
+        "from 2 responses to any finite number: the mean over pairs is a sum over P and a sum over R",
+    ),
     checks=(
-        Identity("one pair, any α", loss(alpha), 2 * sp.log(2) - js((1, 0), (1 - alpha, alpha), (u, v))),
+        Identity(
+            "one pair, any α", loss(alpha), 2 * sp.log(2) - js((1, 0), (1 - alpha, alpha), (u, v))
+        ),
         Identity("one pair, α = 1", loss(1), 2 * sp.log(2) - js((1, 0), (0, 1), (u, v))),
-        Identity("population, any α, any joint law on 2 responses", population, 2 * sp.log(2) - js(P, mixed, T)),
+        Identity(
+            "population, any α, any joint law on 2 responses",
+            population,
+            2 * sp.log(2) - js(P, mixed, T),
+        ),
         Identity("L_½ is the published pairwise NCA", mio, nca_pair),
         Identity("L_α = 2 ln 2 at z = 0", loss(alpha, 0, 0), 2 * sp.log(2)),
         *[
             Identity(f"at z = 0, ∂L_½/∂{z} is half of DPO's", ours, theirs / 2)
-            for z, ours, theirs in zip((z_w, z_l), gradient_at_zero(mio), gradient_at_zero(dpo), strict=True)
+            for z, ours, theirs in zip(
+                (z_w, z_l), gradient_at_zero(mio), gradient_at_zero(dpo), strict=True
+            )
         ],
-        Shipped("preference_loss(js, ½) is the published NCA pair", PAIR, shipped, oracles.nca_pair),
+        Shipped(
+            "preference_loss(js, ½) is the published NCA pair", PAIR, shipped, oracles.nca_pair
+        ),
         Shipped(
             "mean preference_loss(js, α) over pairs is 2 ln 2 − JS(P, Q_α; T)",
             POPULATION | {"mix": strategies.mixes()},
@@ -120,12 +141,18 @@ THEOREM = Theorem(
     ),
     false_neighbours=(
         Identity("MIO is DPO up to a constant", sp.diff(mio, z_w), sp.diff(dpo, z_w)),
-        Identity("the ½ on the wrong term", softplus(-u) / 2 + softplus(u) + softplus(v) / 2, nca_pair),
         Identity(
-            "the rejected term with the sign of the chosen one", softplus(-u) + softplus(u) / 2 + softplus(-v) / 2, mio
+            "the ½ on the wrong term", softplus(-u) / 2 + softplus(u) + softplus(v) / 2, nca_pair
+        ),
+        Identity(
+            "the rejected term with the sign of the chosen one",
+            softplus(-u) + softplus(u) / 2 + softplus(-v) / 2,
+            mio,
         ),
         Identity("the negatives are R alone, for every α", population, 2 * sp.log(2) - js(P, R, T)),
-        Identity("at z = 0 the gradient equals DPO's", gradient_at_zero(mio)[0], gradient_at_zero(dpo)[0]),
+        Identity(
+            "at z = 0 the gradient equals DPO's", gradient_at_zero(mio)[0], gradient_at_zero(dpo)[0]
+        ),
     ),
     uses=("log_ratio_optimality",),
     about=(

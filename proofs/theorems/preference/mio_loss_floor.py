@@ -11,7 +11,9 @@ from proofs.engine.tested import Tested
 from proofs.engine.theorem import Theorem
 from proofs.engine.vocabulary import kl, positives, reals, softplus
 
-a, p, r, beta = positives("a p r beta")  # α = a/(1 + a); p and r: the chosen and the rejected law's mass at an atom
+a, p, r, beta = positives(
+    "a p r beta"
+)  # α = a/(1 + a); p and r: the chosen and the rejected law's mass at an atom
 t, z_w, z_l = reals("t z_w z_l")
 alpha, rest = a / (1 + a), 1 / (1 + a)
 floor = (2 - alpha) * sp.log(2 - alpha) - rest * sp.log(rest)
@@ -43,8 +45,15 @@ dpo = softplus(beta * (z_l - z_w))
 def shipped_mean(pairs, scores, mix):
     """The mean shipped loss over a joint law of (chosen, rejected), each response with its own score."""
     size = len(scores)
-    chosen, rejected = zip(*[(scores[i], scores[j]) for i in range(size) for j in range(size)], strict=True)
-    return float(mi.mean(mi.preference_loss(tensor(chosen), tensor(rejected), "js", mix), logs(oracles.flat(pairs))))
+    chosen, rejected = zip(
+        *[(scores[i], scores[j]) for i in range(size) for j in range(size)], strict=True
+    )
+    return float(
+        mi.mean(
+            mi.preference_loss(tensor(chosen), tensor(rejected), "js", mix),
+            logs(oracles.flat(pairs)),
+        )
+    )
 
 
 def excess_at_best(pairs, mix):
@@ -58,7 +67,9 @@ def excess_at_best(pairs, mix):
 def shipped_gradient(bound, mix, beta):
     """The gradient of the shipped loss in (z_w, z_l) at z = 0."""
     z = torch.zeros(2, dtype=torch.float64, requires_grad=True)
-    return torch.autograd.grad(mi.preference_loss(beta * z[:1], beta * z[1:], bound, mix).sum(), z)[0].tolist()
+    return torch.autograd.grad(mi.preference_loss(beta * z[:1], beta * z[1:], bound, mix).sum(), z)[
+        0
+    ].tolist()
 
 
 MIX = {"mix": strategies.mixes()}
@@ -94,11 +105,17 @@ THEOREM = Theorem(
     ),
     checks=(
         *minimum("(a) the share of a response", share, t, sp.log(p / q), least),
-        Identity("(a) ∂/∂r of the least share is α ln(1 + p/q)", sp.diff(least, r), alpha * sp.log(1 + p / q)),
+        Identity(
+            "(a) ∂/∂r of the least share is α ln(1 + p/q)",
+            sp.diff(least, r),
+            alpha * sp.log(1 + p / q),
+        ),
         Sign("(a) which is positive", alpha * sp.log(1 + p / q), ">"),
         Identity("(a) the least share at r = 0 is p F_α", least.subs(r, 0), p * floor),
         Sign("(a) L_α exceeds its chosen term", alpha * softplus(t), ">"),
-        Identity("(b) 2 ln 2 − F_α = 2 JSD", start - floor, kl(POINT, MIDDLE) + kl(HALF_MIX, MIDDLE)),
+        Identity(
+            "(b) 2 ln 2 − F_α = 2 JSD", start - floor, kl(POINT, MIDDLE) + kl(HALF_MIX, MIDDLE)
+        ),
         Sign("(b) F_α decreases", sp.diff(floor, a), "<"),
         Identity("(b) F_0 = 2 ln 2", floor.subs(a, 0), start),
         Identity("(b) MIO: ln(3√3/2)", floor.subs(a, 1), sp.log(3 * sp.sqrt(3) / 2)),
@@ -107,12 +124,20 @@ THEOREM = Theorem(
             claim
             for z in (z_w, z_l)
             for claim in (
-                Identity(f"(c) ∂L_α/∂{z} = α ∂L_DPO/∂{z} at 0", at_zero(loss(beta), z), alpha * at_zero(dpo, z)),
-                Identity(f"(c) equal at β/α, ∂/∂{z}", at_zero(loss(beta / alpha), z), at_zero(dpo, z)),
+                Identity(
+                    f"(c) ∂L_α/∂{z} = α ∂L_DPO/∂{z} at 0",
+                    at_zero(loss(beta), z),
+                    alpha * at_zero(dpo, z),
+                ),
+                Identity(
+                    f"(c) equal at β/α, ∂/∂{z}", at_zero(loss(beta / alpha), z), at_zero(dpo, z)
+                ),
             )
         ],
         Identity("(c) ∂L_DPO/∂z_l at 0", at_zero(dpo, z_l), beta / 2),
-        Identity("(c) L_α has no mixed second derivative", sp.diff(loss(beta / alpha), z_w, z_l), 0),
+        Identity(
+            "(c) L_α has no mixed second derivative", sp.diff(loss(beta / alpha), z_w, z_l), 0
+        ),
         Identity("(c) DPO has one", at_zero(dpo, z_w, z_l), -(beta**2) / 4),
         Shipped(
             "mi.preference_loss_floor is 2 ln 2 − 2 JSD of point masses",
@@ -123,26 +148,55 @@ THEOREM = Theorem(
         Tested(
             "mean mi.preference_loss > mi.preference_loss_floor, zero atoms included",
             PAIRS | MIX | {"scores": strategies.vectors(3)},
-            lambda pairs, scores, mix: shipped_mean(pairs, scores, mix) > mi.preference_loss_floor(mix),
+            lambda pairs, scores, mix: (
+                shipped_mean(pairs, scores, mix) > mi.preference_loss_floor(mix)
+            ),
             cross_check=True,
         ),
-        Shipped("at ln dP/dQ_α it is the infimum of (a)", {"pairs": ALL} | MIX, excess_at_best, lambda **given: 0.0),
-        Shipped("its start", MIX, lambda mix: shipped_mean([[1.0]], [0.0], mix), lambda mix: 2 * oracles.ln(2)),
+        Shipped(
+            "at ln dP/dQ_α it is the infimum of (a)",
+            {"pairs": ALL} | MIX,
+            excess_at_best,
+            lambda **given: 0.0,
+        ),
+        Shipped(
+            "its start",
+            MIX,
+            lambda mix: shipped_mean([[1.0]], [0.0], mix),
+            lambda mix: 2 * oracles.ln(2),
+        ),
         Shipped(
             "its first gradient, and DPO's",
             MIX | {"beta": strategies.temperatures()},
-            lambda mix, beta: [*shipped_gradient("js", mix, beta), *shipped_gradient("dv", 0.5, beta)],
+            lambda mix, beta: [
+                *shipped_gradient("js", mix, beta),
+                *shipped_gradient("dv", 0.5, beta),
+            ],
             lambda mix, beta: [k * beta / 2 for k in (-mix, mix, -1, 1)],
         ),
     ),
     false_neighbours=(
         Identity("the floor is reached where P and R overlap", least, p * floor),
-        Identity("the floor is 2 ln 2 − JSD", floor, start - (kl(POINT, MIDDLE) + kl(HALF_MIX, MIDDLE)) / 2),
         Identity(
-            "the start depends on α, as (2 − α) ln 2 does", loss(beta).subs({z_w: 0, z_l: 0}), (2 - alpha) * start / 2
+            "the floor is 2 ln 2 − JSD",
+            floor,
+            start - (kl(POINT, MIDDLE) + kl(HALF_MIX, MIDDLE)) / 2,
         ),
-        Identity("the first gradient is half of DPO's for every α", at_zero(loss(beta), z_w), at_zero(dpo, z_w) / 2),
-        Identity("MIO at 2β is DPO to second order", at_zero(loss(beta / alpha), z_w, z_w), at_zero(dpo, z_w, z_w)),
+        Identity(
+            "the start depends on α, as (2 − α) ln 2 does",
+            loss(beta).subs({z_w: 0, z_l: 0}),
+            (2 - alpha) * start / 2,
+        ),
+        Identity(
+            "the first gradient is half of DPO's for every α",
+            at_zero(loss(beta), z_w),
+            at_zero(dpo, z_w) / 2,
+        ),
+        Identity(
+            "MIO at 2β is DPO to second order",
+            at_zero(loss(beta / alpha), z_w, z_w),
+            at_zero(dpo, z_w, z_w),
+        ),
     ),
     uses=("mio_is_half_mixed_js", "mio_anchor"),
     about=("preference_loss_floor", "preference_loss"),

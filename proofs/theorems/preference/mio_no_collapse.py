@@ -42,7 +42,11 @@ def bracket(mix, roots):
         unit = sp.Rational(1, 2 * 10 ** len(root.split(".")[1]))
         for side, relation in ((outward, ">"), (-outward, "<")):
             end, share = sp.Rational(root) + side * unit, sp.Rational(mix)
-            yield Certified(f"α = {mix}: f {relation} 2 ln 2 at {end}", chosen_term(end, share) - start, relation)
+            yield Certified(
+                f"α = {mix}: f {relation} 2 ln 2 at {end}",
+                chosen_term(end, share) - start,
+                relation,
+            )
 
 
 def sinks_only_above_start(loss, at_start):
@@ -94,8 +98,16 @@ THEOREM = Theorem(
         Sign("α sp(v) > 0", alpha * softplus(v), ">"),
         Identity("2 ln 2 − f_α(0) = α ln 2", start - chosen_term(sp.Integer(0)), alpha * sp.log(2)),
         Sign("α ln 2 > 0", alpha * sp.log(2), ">"),
-        Identity("f_α(u) − (1 − α) u = (2 − α) sp(−u)", chosen_term(u) - (1 - alpha) * u, (2 - alpha) * softplus(-u)),
-        Sign("(2 − α) sp(−u) > 0, so f_α > 2 ln 2 at u = 2 ln 2/(1 − α)", (2 - alpha) * softplus(-u), ">"),
+        Identity(
+            "f_α(u) − (1 − α) u = (2 − α) sp(−u)",
+            chosen_term(u) - (1 - alpha) * u,
+            (2 - alpha) * softplus(-u),
+        ),
+        Sign(
+            "(2 − α) sp(−u) > 0, so f_α > 2 ln 2 at u = 2 ln 2/(1 − α)",
+            (2 - alpha) * softplus(-u),
+            ">",
+        ),
         Identity(
             "f_α(−ln 3) − 2 ln 2 = (1 − α) ln(4/3)",
             chosen_term(-sp.log(3)) - start,
@@ -135,7 +147,11 @@ THEOREM = Theorem(
     ),
     false_neighbours=(
         Certified("DPO sinks only above its start", *sinks_only_above_start(dpo, sp.log(2))),
-        Certified("α = ½: the lower root is −0.85", chosen_term(sp.Rational("-0.85"), sp.Rational(1, 2)) - start, ">"),
+        Certified(
+            "α = ½: the lower root is −0.85",
+            chosen_term(sp.Rational("-0.85"), sp.Rational(1, 2)) - start,
+            ">",
+        ),
         Tested(
             "each chosen reward stays in the interval, not only the mean",
             {"chosen": BATCH["chosen"]},

@@ -10,7 +10,9 @@ from proofs.engine.tested import Tested
 from proofs.engine.theorem import Theorem
 from proofs.engine.vocabulary import dv, expect, normalised, positives, reals, sigmoid, softplus
 
-beta, a, b, p, q, z = positives("beta a b p q Z")  # α = a/(1 + a); p = P(y) and q = Q_α(y) of one response; Z
+beta, a, b, p, q, z = positives(
+    "beta a b p q Z"
+)  # α = a/(1 + a); p = P(y) and q = Q_α(y) of one response; Z
 u, v, c, t = reals("u v c t")
 alpha, rest = a / (1 + a), 1 / (1 + a)
 
@@ -31,7 +33,9 @@ proved_excess = compiled(excess)
 bernoulli = p * sp.log(p / (p + q) / sigmoid(t)) + q * sp.log(q / (p + q) / sigmoid(-t))
 
 # Three responses: any reference, any best score T*, Z = E_ref e^{T*/β}, and π ∝ π_ref e^{T*/β}.
-PAIRED = list(zip(normalised(positives("w1 w2 w3")), normalised(positives("r1 r2 r3")), strict=True))
+PAIRED = list(
+    zip(normalised(positives("w1 w2 w3")), normalised(positives("r1 r2 r3")), strict=True)
+)
 REF, BEST = normalised(positives("r1 r2 r3")), reals("s1 s2 s3")
 Z3 = expect(REF, [sp.exp(s / beta) for s in BEST])
 POLICY = [x * sp.exp(s / beta) / Z3 for x, s in zip(REF, BEST, strict=True)]
@@ -40,7 +44,9 @@ POLICY = [x * sp.exp(s / beta) / Z3 for x, s in zip(REF, BEST, strict=True)]
 EXAMPLE = normalised((a**2, b**2))
 Z_EXAMPLE = sp.Add(*(sp.sqrt(2 * x) for x in EXAMPLE)) / 2
 FIFTHS = [excess.subs({p: sp.Rational(x, 5), q: sp.Rational(1, 2)}) for x in (4, 1)]
-bounds = [g.subs(t, sp.log(sp.Rational(4 * x, 9))) for g, x in zip(FIFTHS, (4, 1), strict=True)]  # T* − 2 ln Z
+bounds = [
+    g.subs(t, sp.log(sp.Rational(4 * x, 9))) for g, x in zip(FIFTHS, (4, 1), strict=True)
+]  # T* − 2 ln Z
 
 
 def scores(law, reference, temperature):
@@ -56,7 +62,9 @@ def one_pair(t, bound, mix):
 def shipped(chosen, rejected, t, mix):
     """The mean shipped loss over independent chosen and rejected responses of these laws."""
     pairs = [(i, j) for i in range(len(t)) for j in range(len(t))]
-    losses = mi.preference_loss(tensor([t[i] for i, _ in pairs]), tensor([t[j] for _, j in pairs]), "js", mix)
+    losses = mi.preference_loss(
+        tensor([t[i] for i, _ in pairs]), tensor([t[j] for _, j in pairs]), "js", mix
+    )
     return float(mi.mean(losses, logs([chosen[i] * rejected[j] for i, j in pairs])))
 
 
@@ -69,15 +77,28 @@ def setting(chosen, rejected, mix):
 def misses(chosen, rejected, reference, policy, beta, mix):
     """Whether the shipped loss at a policy exceeds its least value over all scores by the bound of (d)."""
     mixed, best = setting(chosen, rejected, mix)
-    gap = shipped(chosen, rejected, scores(policy, reference, beta), mix) - shipped(chosen, rejected, best, mix)
+    gap = shipped(chosen, rejected, scores(policy, reference, beta), mix) - shipped(
+        chosen, rejected, best, mix
+    )
     log_z = oracles.log_mean_exp(reference, [s / beta for s in best])
-    bound = [proved_excess(p=x, q=y, t=s - beta * log_z) for x, y, s in zip(chosen, mixed, best, strict=True)]
+    bound = [
+        proved_excess(p=x, q=y, t=s - beta * log_z)
+        for x, y, s in zip(chosen, mixed, best, strict=True)
+    ]
     return gap >= min(bound) - 1e-12
 
 
 LAWS = {"chosen": strategies.laws(2), "rejected": strategies.laws(2), "mix": strategies.mixes()}
-POLICY_GIVEN = {"policy": strategies.laws(2), "reference": strategies.laws(2), "beta": strategies.temperatures()}
-SHIFT = {"t": strategies.vectors(2), "c": strategies.scores(), "bound": strategies.one_of(["dv", "infonce"])}
+POLICY_GIVEN = {
+    "policy": strategies.laws(2),
+    "reference": strategies.laws(2),
+    "beta": strategies.temperatures(),
+}
+SHIFT = {
+    "t": strategies.vectors(2),
+    "c": strategies.scores(),
+    "bound": strategies.one_of(["dv", "infonce"]),
+}
 THEOREM = Theorem(
     slug="mio_not_shift_invariant",
     title="DPO absorbs a constant in the score, MIO does not: no normalised policy need have MIO's best score",
@@ -106,24 +127,45 @@ THEOREM = Theorem(
     since otherwise E_ref e^{T/β} < E_ref e^{(T* − β ln Z)/β} = 1; if Z > 1, some y has T(y) ≤ T*(y) − β ln Z < T*(y).
     There g_y is at least its value at T*(y) − β ln Z. (e) e^{T*} = 2P, and 1 − Z² = (x − y)²/(2(x² + y²)) at p₁ =
     x²/(x² + y²).""",
-    by_hand=("the comparison of sums in (d), and from 3 responses to any finite number: sums over responses",),
+    by_hand=(
+        "the comparison of sums in (d), and from 3 responses to any finite number: sums over responses",
+    ),
     checks=(
         *[
             Identity(f"(a) {name} does not change", shifted(value), value)
-            for name, value in (("DPO", dpo), ("DV at mix α", dv((1, 0), (rest, alpha), (u, v))), ("InfoNCE", infonce))
+            for name, value in (
+                ("DPO", dpo),
+                ("DV at mix α", dv((1, 0), (rest, alpha), (u, v))),
+                ("InfoNCE", infonce),
+            )
         ],
         Sign("(a) L_α is strictly convex in c", sp.diff(shifted(loss), c, 2), ">"),
-        Identity("(b) E_ref e^{T/β} = 1", expect(REF, [sp.exp(beta * sp.log(x / y) / beta) for x, y in PAIRED]), 1),
+        Identity(
+            "(b) E_ref e^{T/β} = 1",
+            expect(REF, [sp.exp(beta * sp.log(x / y) / beta) for x, y in PAIRED]),
+            1,
+        ),
         *[
-            Identity(f"(c) β ln π/π_ref = T* − β ln Z, response {i + 1}", beta * sp.log(x / y), s - beta * sp.log(Z3))
+            Identity(
+                f"(c) β ln π/π_ref = T* − β ln Z, response {i + 1}",
+                beta * sp.log(x / y),
+                s - beta * sp.log(Z3),
+            )
             for i, (x, y, s) in enumerate(zip(POLICY, REF, BEST, strict=True))
         ],
         Identity("(d) g is what a share exceeds its minimum by", excess, bernoulli),
         *minimum("(d) g", excess, t, sp.log(p / q), sp.Integer(0)),
         Identity("(e) 1 − Z²", 1 - sp.expand(Z_EXAMPLE**2), (a - b) ** 2 / (2 * (a**2 + b**2))),
-        Sign("(e) it is positive for a ≠ b, here b = a + Z", (1 - sp.expand(Z_EXAMPLE**2)).subs(b, a + z), ">"),
+        Sign(
+            "(e) it is positive for a ≠ b, here b = a + Z",
+            (1 - sp.expand(Z_EXAMPLE**2)).subs(b, a + z),
+            ">",
+        ),
         Identity("(e) p₁ = 4/5: Z = 3/√10", Z_EXAMPLE.subs({a: 2, b: 1}), 3 / sp.sqrt(10)),
-        *[Sign(f"(e) bound, response {i + 1}", g - sp.Rational(8, 10000), ">") for i, g in enumerate(bounds)],
+        *[
+            Sign(f"(e) bound, response {i + 1}", g - sp.Rational(8, 10000), ">")
+            for i, g in enumerate(bounds)
+        ],
         Shipped(
             "mi.preference_loss(dv or infonce) does not change under a shift",
             SHIFT | {"mix": strategies.mixes()},
@@ -133,14 +175,26 @@ THEOREM = Theorem(
         Shipped(
             "mean mi.preference_loss(js) at T* is 2 ln 2 − 2 JSD(P, Q_α)",
             LAWS,
-            lambda chosen, rejected, mix: shipped(chosen, rejected, setting(chosen, rejected, mix)[1], mix),
-            lambda chosen, rejected, mix: 2 * (oracles.ln(2) - oracles.jsd(chosen, setting(chosen, rejected, mix)[0])),
+            lambda chosen, rejected, mix: shipped(
+                chosen, rejected, setting(chosen, rejected, mix)[1], mix
+            ),
+            lambda chosen, rejected, mix: (
+                2 * (oracles.ln(2) - oracles.jsd(chosen, setting(chosen, rejected, mix)[0]))
+            ),
         ),
-        Tested("it misses that by the bound of (d)", LAWS | POLICY_GIVEN, misses, examples=20, cross_check=True),
+        Tested(
+            "it misses that by the bound of (d)",
+            LAWS | POLICY_GIVEN,
+            misses,
+            examples=20,
+            cross_check=True,
+        ),
     ),
     false_neighbours=(
         Identity("L_α does not change under a shift", shifted(loss), loss),
-        Identity("DPO does not change under a shift of the chosen score alone", dpo.subs(u, u + c), dpo),
+        Identity(
+            "DPO does not change under a shift of the chosen score alone", dpo.subs(u, u + c), dpo
+        ),
         Identity("Z = 1 for π_ref = Q_α at β = 2 too", Z_EXAMPLE, 1),
         Identity("T* − β ln Z is as good as T* to MIO", excess.subs(t, sp.log(p / q) + c), 0),
     ),

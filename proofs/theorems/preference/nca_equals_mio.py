@@ -53,7 +53,11 @@ def published_gradient(chosen, rejected, beta):
     return [beta * (own - 1 + own / 2), beta * other / 2]
 
 
-PAIR = {"chosen": strategies.scores(), "rejected": strategies.scores(), "beta": strategies.temperatures()}
+PAIR = {
+    "chosen": strategies.scores(),
+    "rejected": strategies.scores(),
+    "beta": strategies.temperatures(),
+}
 THEOREM = Theorem(
     slug="nca_equals_mio",
     title="pairwise NCA is MIO, term by term; NCA for K labelled responses is a JS bound",
@@ -77,17 +81,30 @@ THEOREM = Theorem(
     with P = w and Q uniform on the K responses. A term w sp(−r) + (1/K) sp(r) is strictly convex and stationary at eʳ
     = K w. A point mass at the chosen response leaves it the weight 1/K in Q, and (1 − 1/K)/(K − 1) = 1/K to each
     rejected one.""",
-    by_hand=("from one term to K of them: a sum of terms with free rewards (K = 3 is checked in full)",),
+    by_hand=(
+        "from one term to K of them: a sum of terms with free rewards (K = 3 is checked in full)",
+    ),
     checks=(
-        *[Identity(f"term {i + 1} of NCA and of MIO", ours, theirs) for i, (theirs, ours) in enumerate(TERMS)],
-        Identity("the losses, as functions of the probabilities", mio.subs(of_probabilities), in_ratios),
-        Identity("NCA = 2 ln 2 − JS(w, uniform; r), K = 3", nca, 2 * sp.log(2) - js(LABELS, THIRDS, R)),
+        *[
+            Identity(f"term {i + 1} of NCA and of MIO", ours, theirs)
+            for i, (theirs, ours) in enumerate(TERMS)
+        ],
+        Identity(
+            "the losses, as functions of the probabilities", mio.subs(of_probabilities), in_ratios
+        ),
+        Identity(
+            "NCA = 2 ln 2 − JS(w, uniform; r), K = 3", nca, 2 * sp.log(2) - js(LABELS, THIRDS, R)
+        ),
         Identity(
             "a point mass, K = 3: own weight ⅓, rejected ⅓ each",
             softplus(-R[0]) + sum(map(softplus, R)) / 3,
             2 * sp.log(2) - js((1, 0, 0), THIRDS, R),
         ),
-        Identity("α = 1 − 1/K leaves 1/K to each of the K − 1 rejected", (1 - 1 / (K + 1)) / K, 1 / (K + 1)),
+        Identity(
+            "α = 1 − 1/K leaves 1/K to each of the K − 1 rejected",
+            (1 - 1 / (K + 1)) / K,
+            1 / (K + 1),
+        ),
         *minimum(
             "a term of NCA, any K",
             term,
@@ -95,7 +112,9 @@ THEOREM = Theorem(
             sp.log(K * w),
             w * sp.log(1 + 1 / (K * w)) + sp.log(1 + K * w) / K,
         ),
-        Identity("biased NCA is js at α = 1", biased_nca, 2 * sp.log(2) - js((1, 0), (0, 1), (u, v))),
+        Identity(
+            "biased NCA is js at α = 1", biased_nca, 2 * sp.log(2) - js((1, 0), (0, 1), (u, v))
+        ),
         Identity("MIO − biased NCA", mio - biased_nca, (softplus(u) - softplus(v)) / 2),
         Shipped(
             "preference_loss(js, ½) is the published NCA pair",
@@ -103,25 +122,40 @@ THEOREM = Theorem(
             shipped,
             lambda chosen, rejected, beta: oracles.nca_pair(beta * chosen, beta * rejected),
         ),
-        Shipped("its gradient is that of the published terms", PAIR, shipped_gradient, published_gradient),
+        Shipped(
+            "its gradient is that of the published terms",
+            PAIR,
+            shipped_gradient,
+            published_gradient,
+        ),
         Shipped(
             "preference_loss(js, 1 − 1/K) is the published NCA of K responses, K = 4",
             PAIR | {"rejected": strategies.vectors(3)},
             lambda **given: shipped(**given, mix=0.75),
-            lambda chosen, rejected, beta: oracles.nca((1, 0, 0, 0), [beta * z for z in (chosen, *rejected)]),
+            lambda chosen, rejected, beta: oracles.nca(
+                (1, 0, 0, 0), [beta * z for z in (chosen, *rejected)]
+            ),
         ),
         Shipped(
             "2 ln 2 − mi.js(w, uniform) is the published NCA, K = 3, labels without mass included",
             {"w": strategies.laws(3, zeros=True), "r": strategies.vectors(3)},
-            lambda w, r: 2 * oracles.ln(2) - float(mi.js(tensor(r), tensor(r), logs(w), logs([1 / 3] * 3))),
+            lambda w, r: (
+                2 * oracles.ln(2) - float(mi.js(tensor(r), tensor(r), logs(w), logs([1 / 3] * 3)))
+            ),
             lambda w, r: oracles.nca(w, r),
         ),
     ),
     false_neighbours=(
         Identity("biased NCA is MIO too", biased_nca, mio),
-        Identity("without the chosen one's own negative: −ln σ(βz_w) − ½ ln σ(−βz_l)", mio, TERMS[0][0] + TERMS[2][0]),
+        Identity(
+            "without the chosen one's own negative: −ln σ(βz_w) − ½ ln σ(−βz_l)",
+            mio,
+            TERMS[0][0] + TERMS[2][0],
+        ),
         Identity("at another β: NCA at 2β is MIO at β", nca_pair.subs(beta, 2 * beta), mio),
-        Identity("a term is minimal at r = ln w, without K", sp.diff(term, r).subs(r, sp.log(w)), 0),
+        Identity(
+            "a term is minimal at r = ln w, without K", sp.diff(term, r).subs(r, sp.log(w)), 0
+        ),
     ),
     uses=("mio_is_half_mixed_js", "log_ratio_optimality"),
     about=("preference_loss", "js"),

@@ -9,7 +9,9 @@ from proofs.engine.symbolic import Identity
 from proofs.engine.theorem import Theorem
 from proofs.engine.vocabulary import dv, js, nwj, partition, positives, reals, sigmoid
 
-u, v, v2, delta = reals("u v v2 delta")  # T of the chosen response, of the rejected ones, and BCO's shift
+u, v, v2, delta = reals(
+    "u v v2 delta"
+)  # T of the chosen response, of the rejected ones, and BCO's shift
 (ref,) = positives("pi_ref")  # π_ref of the chosen response
 half, chosen_only, rejected_only = sp.Rational(1, 2), (1, 0), (0, 1)
 
@@ -40,7 +42,14 @@ TABLE = {
         -sp.log(sigmoid(u)) - half * sp.log(sigmoid(-u)) - half * sp.log(sigmoid(-v)),
         oracles.nca_pair,
     ),
-    "biased NCA = BCO at δ = 0 = DIL-BCE": ("js", 1, 1, 0, -sp.log(sigmoid(u)) - sp.log(sigmoid(-v)), oracles.bco_pair),
+    "biased NCA = BCO at δ = 0 = DIL-BCE": (
+        "js",
+        1,
+        1,
+        0,
+        -sp.log(sigmoid(u)) - sp.log(sigmoid(-v)),
+        oracles.bco_pair,
+    ),
     "DIL-UKL": ("nwj", 1, 1, -1, -u + sp.exp(v), oracles.dil_ukl),
     "DIL-LSIF": ("chi2", 1, 2, 1, -sp.exp(u) + sp.exp(2 * v) / 2, oracles.dil_lsif),
 }
@@ -92,7 +101,9 @@ THEOREM = Theorem(
             cell("js", 1, (u - delta, v - delta)),
             -sp.log(sigmoid(u - delta)) - sp.log(sigmoid(delta - v)),
         ),
-        Identity("DIL-UKL as published, in π_w = π_ref,w eᵘ", -sp.log(ref * sp.exp(u)), -u - sp.log(ref)),
+        Identity(
+            "DIL-UKL as published, in π_w = π_ref,w eᵘ", -sp.log(ref * sp.exp(u)), -u - sp.log(ref)
+        ),
         Identity(
             "NWJ as published at T + 1",
             1 - nwj(chosen_only, rejected_only, (u, v)),
@@ -108,8 +119,12 @@ THEOREM = Theorem(
             Shipped(
                 f"mi.preference_loss({bound}, {mix}) is {name}",
                 PAIR,
-                lambda chosen, rejected, bound=bound, mix=mix: shipped(chosen, rejected, bound, float(mix)),
-                lambda chosen, rejected, k=factor, c=constant, formula=formula: k * formula(chosen, rejected) + c,
+                lambda chosen, rejected, bound=bound, mix=mix: shipped(
+                    chosen, rejected, bound, float(mix)
+                ),
+                lambda chosen, rejected, k=factor, c=constant, formula=formula: (
+                    k * formula(chosen, rejected) + c
+                ),
             )
             for name, (bound, mix, factor, constant, _, formula) in TABLE.items()
         ],
@@ -128,8 +143,14 @@ THEOREM = Theorem(
     ),
     false_neighbours=(
         Identity("DPO at α = 1", cell("dv", 1), TABLE["DPO"][4]),
-        Identity("DIL-BCE at the half-mix", cell("js", half), -sp.log(sigmoid(u)) - sp.log(sigmoid(-v))),
-        Identity("DIL-UKL with NWJ's usual critic T' = T: eᵛ⁻¹ − u", sp.exp(v - 1) - u, cell("nwj", 1) + 1),
+        Identity(
+            "DIL-BCE at the half-mix", cell("js", half), -sp.log(sigmoid(u)) - sp.log(sigmoid(-v))
+        ),
+        Identity(
+            "DIL-UKL with NWJ's usual critic T' = T: eᵛ⁻¹ − u",
+            sp.exp(v - 1) - u,
+            cell("nwj", 1) + 1,
+        ),
         Identity("DIL-UKL without the constant", cell("nwj", 1), TABLE["DIL-UKL"][4]),
         Identity("DIL-LSIF in the NWJ row", cell("nwj", 1) + 1, TABLE["DIL-LSIF"][4]),
         Identity("DPO in the JS row", cell("js", half), TABLE["DPO"][4] + sp.log(2)),

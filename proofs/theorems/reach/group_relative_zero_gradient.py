@@ -31,7 +31,10 @@ def estimate(answers, correct=(0,)):
     """ĝ = (1/n) Σ (r_i − r̄) ∇ ln π(y_i) in the logits, for one group of answers."""
     size, rewards = len(answers), [sp.Integer(y in correct) for y in answers]
     centred = [(x - sum(rewards) / size) / size for x in rewards]
-    return [sp.expand(sum(c * (int(y == j) - W[j]) for c, y in zip(centred, answers, strict=True))) for j in range(3)]
+    return [
+        sp.expand(sum(c * (int(y == j) - W[j]) for c, y in zip(centred, answers, strict=True)))
+        for j in range(3)
+    ]
 
 
 def mean_over_groups(size, value, correct=(0,)):
@@ -61,8 +64,13 @@ def shipped_estimate(theta, answers):
 def shipped_mean(theta, size):
     """E ĝ, all groups enumerated, and ∇J, J = mi.mean of the reward under π."""
     law, logits = oracles.tilted([1] * 3, theta), tensor(theta).requires_grad_()
-    groups = [(shipped_estimate(theta, g), tensor([law[y] for y in g]).prod()) for g in product(range(3), repeat=size)]
-    (gradient,) = torch.autograd.grad(mi.mean(tensor([1.0, 0.0, 0.0]), logits.log_softmax(-1)), logits)
+    groups = [
+        (shipped_estimate(theta, g), tensor([law[y] for y in g]).prod())
+        for g in product(range(3), repeat=size)
+    ]
+    (gradient,) = torch.autograd.grad(
+        mi.mean(tensor([1.0, 0.0, 0.0]), logits.log_softmax(-1)), logits
+    )
     return [*torch.stack([g * p for g, p in groups]).sum(0).tolist(), *gradient.tolist()]
 
 
@@ -75,11 +83,16 @@ def proved_mean(theta, size):
 
 def starves(theta, answers):
     """Whether ĝ is exactly 0 just when none or all are correct."""
-    return bool((shipped_estimate(theta, answers) == 0).all()) == (answers.count(0) in (0, len(answers)))
+    return bool((shipped_estimate(theta, answers) == 0).all()) == (
+        answers.count(0) in (0, len(answers))
+    )
 
 
 ALL_GROUPS = {"theta": strategies.vectors(3, 4), "size": st.integers(1, 3)}
-GROUP = {"theta": strategies.vectors(3, 4), "answers": st.lists(st.integers(0, 2), min_size=1, max_size=5)}
+GROUP = {
+    "theta": strategies.vectors(3, 4),
+    "answers": st.lists(st.integers(0, 2), min_size=1, max_size=5),
+}
 THEOREM = Theorem(
     slug="group_relative_zero_gradient",
     title="a group-relative gradient is exactly 0 unless the group has a correct and a wrong answer",
@@ -110,26 +123,57 @@ THEOREM = Theorem(
     ),
     checks=(
         Identity("P(ĝ = 0), n = 1", zero_probability(1), 1),
-        *[Identity(f"P(ĝ = 0), n = {i}", zero_probability(i), (1 - W[0]) ** i + W[0] ** i) for i in (2, 3)],
-        Identity("the entries of ĝ over the correct ones, summed", k * (1 - share) / (k + m), entries),
+        *[
+            Identity(f"P(ĝ = 0), n = {i}", zero_probability(i), (1 - W[0]) ** i + W[0] ** i)
+            for i in (2, 3)
+        ],
+        Identity(
+            "the entries of ĝ over the correct ones, summed", k * (1 - share) / (k + m), entries
+        ),
         Sign("k correct and m wrong: ĝ ≠ 0", entries, ">"),
         Sign("k correct and m wrong: ĝ/(s + δ) ≠ 0", entries / (deviation + delta), ">"),
         Identity("s² = r̄(1 − r̄)", deviation**2, share * (1 - share)),
         Identity("the same sum of ĝ/s is s", entries / deviation, deviation),
-        Identity("a mean over pairs, any n", (sum_rx - sum_r * sum_x / n) / n, (n * sum_rx - sum_r * sum_x) / n**2),
+        Identity(
+            "a mean over pairs, any n",
+            (sum_rx - sum_r * sum_x / n) / n,
+            (n * sum_rx - sum_r * sum_x) / n**2,
+        ),
         *[
             Identity(
                 f"E ĝ = (1 − 1/n) ∇J, n = {i}, component {j + 1} of 3, {len(correct)} correct",
                 mean_over_groups(i, lambda vector, j=j: vector[j], correct),
                 (1 - sp.Rational(1, i)) * slope(j, correct),
             )
-            for i, j, correct in (*product((2, 3), range(3), [(0,)]), (2, 0, (0, 1)), (2, 2, (0, 1)))
+            for i, j, correct in (
+                *product((2, 3), range(3), [(0,)]),
+                (2, 0, (0, 1)),
+                (2, 2, (0, 1)),
+            )
         ],
-        Identity("(1 − gʲ)/(1 − g), step, g = 1 − ε", (1 - missed.subs(n, n + 1)) / eps, (1 - missed) / eps + missed),
-        Identity("(1 − ε)ⁿ − 1 + nε, step", bernoulli.subs(n, n + 1), (1 - eps) * bernoulli + n * eps**2),
+        Identity(
+            "(1 − gʲ)/(1 − g), step, g = 1 − ε",
+            (1 - missed.subs(n, n + 1)) / eps,
+            (1 - missed) / eps + missed,
+        ),
+        Identity(
+            "(1 − ε)ⁿ − 1 + nε, step", bernoulli.subs(n, n + 1), (1 - eps) * bernoulli + n * eps**2
+        ),
         Sign("its remainder nε² is positive", n * eps**2, ">"),
-        Shipped("all groups of n through mi.mean: E ĝ, and ∇J", ALL_GROUPS, shipped_mean, proved_mean, examples=6),
-        Tested("mi.mean's ĝ is exactly 0 iff none or all are correct", GROUP, starves, examples=25, cross_check=True),
+        Shipped(
+            "all groups of n through mi.mean: E ĝ, and ∇J",
+            ALL_GROUPS,
+            shipped_mean,
+            proved_mean,
+            examples=6,
+        ),
+        Tested(
+            "mi.mean's ĝ is exactly 0 iff none or all are correct",
+            GROUP,
+            starves,
+            examples=25,
+            cross_check=True,
+        ),
     ),
     false_neighbours=(
         Identity("P(ĝ = 0) = (1 − ε)ⁿ, n = 2", zero_probability(2), (1 - W[0]) ** 2),

@@ -35,7 +35,9 @@ NONE = tilted((sp.Integer(0), sp.Integer(0), sp.Integer(1)), [sp.Integer(r) / be
 def estimator_mean(size, draws):
     """E[1 − C(n − c, k)/C(n, k)], c ~ Binomial(n, p), as a function of o."""
     law = [sp.binomial(size, c) * base**c * (1 - base) ** (size - c) for c in range(size + 1)]
-    return expect(law, [1 - sp.Rational(comb(size - c, draws), comb(size, draws)) for c in range(size + 1)])
+    return expect(
+        law, [1 - sp.Rational(comb(size - c, draws), comb(size, draws)) for c in range(size + 1)]
+    )
 
 
 def shipped_success(ref, correct, beta):
@@ -58,7 +60,9 @@ def dv_gap(ref, correct, beta):
 
 GIVEN = {
     "ref": strategies.laws(3, zeros=True),
-    "correct": strategies.one_of(["100", "110", "010"]).map(lambda word: [float(letter) for letter in word]),
+    "correct": strategies.one_of(["100", "110", "010"]).map(
+        lambda word: [float(letter) for letter in word]
+    ),
     "beta": strategies.temperatures(),
 }
 THEOREM = Theorem(
@@ -97,8 +101,14 @@ THEOREM = Theorem(
             (q1 * sp.exp(r1 / beta) / Z) / (q2 * sp.exp(r2 / beta) / Z),
             q1 / q2 * sp.exp((r1 - r2) / beta),
         ),
-        Identity("(b) p' of 3 responses, 2 of them correct", OPTIMUM[0] + OPTIMUM[1], success(REF[0] + REF[1])),
-        Identity("(b) two correct responses keep their ratio", OPTIMUM[0] / OPTIMUM[1], REF[0] / REF[1]),
+        Identity(
+            "(b) p' of 3 responses, 2 of them correct",
+            OPTIMUM[0] + OPTIMUM[1],
+            success(REF[0] + REF[1]),
+        ),
+        Identity(
+            "(b) two correct responses keep their ratio", OPTIMUM[0] / OPTIMUM[1], REF[0] / REF[1]
+        ),
         Identity("(b) p = 0 stays 0, 3 responses", NONE[0] + NONE[1], 0),
         Identity("(b) the odds are multiplied by e^{1/β}", after / (1 - after), gain * o),
         Sign("(b) p < p'", after - base, ">"),
@@ -109,10 +119,18 @@ THEOREM = Theorem(
             after,
         ),
         *[
-            Identity(f"(c) the estimator's mean, n = {i}, k = {j}", estimator_mean(i, j), 1 - (1 - base) ** j)
+            Identity(
+                f"(c) the estimator's mean, n = {i}, k = {j}",
+                estimator_mean(i, j),
+                1 - (1 - base) ** j,
+            )
             for i, j in ((1, 1), (2, 1), (3, 2), (4, 2), (4, 4), (5, 3))
         ],
-        Identity("(c) step: (N + 1)_k = (N)_k + k (N)_{k−1}", (N + 1) * fall, fall * (N - k + 1) + k * fall),
+        Identity(
+            "(c) step: (N + 1)_k = (N)_k + k (N)_{k−1}",
+            (N + 1) * fall,
+            fall * (N - k + 1) + k * fall,
+        ),
         Identity(
             "(c) step: q^k (n)_k + q k q^{k−1} (n)_{k−1} = q^k (n + 1)_k",
             (1 - base) ** k * fall * (n - k + 1) + (1 - base) * k * (1 - base) ** (k - 1) * fall,
@@ -130,8 +148,18 @@ THEOREM = Theorem(
             (1 - (1 - base) ** k - after) * (1 - base + base * gain),
             1 - base - (1 - base) ** k * (1 - base + base * gain),
         ),
-        Shipped("the slope of mi.log_mean_exp is p', p = 0 and p = 1 included", GIVEN, shipped_success, proved_success),
-        Shipped("mi.dv at T = r/β is tight at π*, zero atoms included", GIVEN, dv_gap, lambda **given: 0.0),
+        Shipped(
+            "the slope of mi.log_mean_exp is p', p = 0 and p = 1 included",
+            GIVEN,
+            shipped_success,
+            proved_success,
+        ),
+        Shipped(
+            "mi.dv at T = r/β is tight at π*, zero atoms included",
+            GIVEN,
+            dv_gap,
+            lambda **given: 0.0,
+        ),
     ),
     false_neighbours=(
         Identity("the probability of success is multiplied by e^{1/β}", after, gain * base),

@@ -16,7 +16,10 @@ from proofs.engine.vocabulary import expect, normalised, positives, reals
 theta, r, S = reals("theta r S")
 E, d, beta = positives("E d beta")
 p, q = 1 / (1 + E * sp.exp(-theta)), d / (1 + d)  # π_y, π_ref,y
-advantage, others = r - beta * sp.log(p / q), S - beta * sp.log(1 - p)  # A_y, and the mean of A over the others
+advantage, others = (
+    r - beta * sp.log(p / q),
+    S - beta * sp.log(1 - p),
+)  # A_y, and the mean of A over the others
 J = p * advantage + (1 - p) * others
 
 # Three responses in full.
@@ -79,17 +82,28 @@ THEOREM = Theorem(
     checks=(
         Identity("∂J/∂θ_y, a set of any size", sp.diff(J, theta), p * (advantage - J)),
         Identity("A_y − E_π A = (1 − π_y)(A_y − B)", advantage - J, (1 - p) * (advantage - others)),
-        *[Identity(f"∂J/∂θ_{j + 1}, 3 responses", sp.diff(J3, THETA[j]), PI[j] * (A3[j] - J3)) for j in range(3)],
+        *[
+            Identity(f"∂J/∂θ_{j + 1}, 3 responses", sp.diff(J3, THETA[j]), PI[j] * (A3[j] - J3))
+            for j in range(3)
+        ],
         Identity(
             "‖∇J‖₁ = 2ε(1 − ε), the first of 3 responses correct: ∂₁J > 0 > ∂₂J, ∂₃J",
             sp.diff(PI[0], THETA[0]) - sp.diff(PI[0], THETA[1]) - sp.diff(PI[0], THETA[2]),
             2 * PI[0] * (1 - PI[0]),
         ),
         Shipped(
-            "the gradient of J through mi.mean", GIVEN, shipped_gradient, lambda **v: formula(**v)[0], tolerance=1e-8
+            "the gradient of J through mi.mean",
+            GIVEN,
+            shipped_gradient,
+            lambda **v: formula(**v)[0],
+            tolerance=1e-8,
         ),
         Tested(
-            "the bound π_y (1 − π_y) osc(A)", GIVEN, lambda **v: bounded(**v, by="A"), examples=25, cross_check=True
+            "the bound π_y (1 − π_y) osc(A)",
+            GIVEN,
+            lambda **v: bounded(**v, by="A"),
+            examples=25,
+            cross_check=True,
         ),
     ),
     false_neighbours=(
@@ -100,7 +114,11 @@ THEOREM = Theorem(
             sp.diff(PI[0], THETA[0]) - sp.diff(PI[0], THETA[1]) - sp.diff(PI[0], THETA[2]),
             2 * PI[0],
         ),
-        Tested("osc(r) bounds it too, for β > 0 away from π_ref", GIVEN, lambda **v: bounded(**v, by="r")),
+        Tested(
+            "osc(r) bounds it too, for β > 0 away from π_ref",
+            GIVEN,
+            lambda **v: bounded(**v, by="r"),
+        ),
     ),
     about=("mean",),
     reference="Williams 1992; Mei et al. 2020 (arXiv 2005.06392).",

@@ -29,7 +29,9 @@ weight_js, weight_dpo = -beta * sp.diff(loss_js, u), -beta * sp.diff(softplus(v 
 
 def at_optimum(expr, law):
     """The expression at T* = ln P/π."""
-    return expr.subs(dict(zip(T, [sp.log(x / y) for x, y in zip(P, law, strict=True)], strict=True)))
+    return expr.subs(
+        dict(zip(T, [sp.log(x / y) for x, y in zip(P, law, strict=True)], strict=True))
+    )
 
 
 def weight(bound):
@@ -65,14 +67,18 @@ def shipped_slope(bound, target, theta):
 def proved_slope(bound, target, theta):
     """ω_y − π_y Σ ω by plain sums."""
     pi = oracles.tilted([1] * 3, theta)
-    weights = [y * oracles.ln(1 + x / y) if bound == "js" else x for x, y in zip(target, pi, strict=True)]
+    weights = [
+        y * oracles.ln(1 + x / y) if bound == "js" else x for x, y in zip(target, pi, strict=True)
+    ]
     return [w - y * sum(weights) for w, y in zip(weights, pi, strict=True)]
 
 
 def supplied_weights(mix, u, v):
     """What the shipped losses, DPO and JS, put on ∇ ln π(y_w) at β = 1."""
     chosen = tensor([u]).requires_grad_()
-    losses = [mi.preference_loss(chosen, tensor([v]), *cell).sum() for cell in (("dv", 0.5), ("js", mix))]
+    losses = [
+        mi.preference_loss(chosen, tensor([v]), *cell).sum() for cell in (("dv", 0.5), ("js", mix))
+    ]
     return [-float(torch.autograd.grad(loss, chosen)[0]) for loss in losses]
 
 
@@ -109,8 +115,14 @@ THEOREM = Theorem(
     checks=(
         *[Identity(f"ω, {b}", weight(b), omega(b, P[0], Q[0])) for b in BOUNDS],
         *[Identity(f"in the logits, {b}", slope(b), claimed_slope(b)) for b in BOUNDS],
-        Identity("JS, P on y⁺ alone: p sp(ln 1/p)", p * softplus(-sp.log(p)), p * sp.log(1 + 1 / p)),
-        Identity("the slope of s − ln(1 + s²)", sp.diff(s - sp.log(1 + s**2), s), (1 - s) ** 2 / (1 + s**2)),
+        Identity(
+            "JS, P on y⁺ alone: p sp(ln 1/p)", p * softplus(-sp.log(p)), p * sp.log(1 + 1 / p)
+        ),
+        Identity(
+            "the slope of s − ln(1 + s²)",
+            sp.diff(s - sp.log(1 + s**2), s),
+            (1 - s) ** 2 / (1 + s**2),
+        ),
         Sign("p ln(1 + 1/p) < 1.4·10⁻⁵ at p = 10⁻⁶", sp.log(1 + 10**6) - 14, "<"),
         Identity("supplied, JS", weight_js, beta * (1 - (2 - alpha) * sigmoid(u))),
         Identity("supplied, DPO", weight_dpo, beta * sigmoid(v - u)),
@@ -122,12 +134,20 @@ THEOREM = Theorem(
         Sign("DPO: more below z_l", weight_dpo.subs(u, v - t) - beta / 2, ">"),
         Identity(
             "DPO on drawn pairs",
-            sum(p ** (i + j) * (1 - p) ** (2 - i - j) * beta / 2 for i, j in product((0, 1), repeat=2) if i != j),
+            sum(
+                p ** (i + j) * (1 - p) ** (2 - i - j) * beta / 2
+                for i, j in product((0, 1), repeat=2)
+                if i != j
+            ),
             beta * p * (1 - p),
         ),
         *[
             Shipped(
-                f"mi.{b}, π in the part of Q", GIVEN, partial(shipped_slope, b), partial(proved_slope, b), examples=8
+                f"mi.{b}, π in the part of Q",
+                GIVEN,
+                partial(shipped_slope, b),
+                partial(proved_slope, b),
+                examples=8,
             )
             for b in ("dv", "nwj", "js")
         ],
@@ -135,13 +155,20 @@ THEOREM = Theorem(
             "mi.preference_loss at any z",
             {"mix": strategies.mixes(), "u": strategies.scores(), "v": strategies.scores()},
             supplied_weights,
-            lambda mix, u, v: [oracles.tilted((1, 1), (v, u))[0], 1 - (2 - mix) * oracles.tilted((1, 1), (u, 0))[0]],
+            lambda mix, u, v: [
+                oracles.tilted((1, 1), (v, u))[0],
+                1 - (2 - mix) * oracles.tilted((1, 1), (u, 0))[0],
+            ],
         ),
     ),
     false_neighbours=(
         Identity("drawn, JS: ω = P_y too", weight("JS"), P[0]),
         Identity("drawn, DV: ω = π_y P_y", weight("DV"), Q[0] * P[0]),
-        Sign("supplied, JS: at least αβ/2 for z_w > 0 too", weight_js.subs(u, t) - alpha * beta / 2, ">="),
+        Sign(
+            "supplied, JS: at least αβ/2 for z_w > 0 too",
+            weight_js.subs(u, t) - alpha * beta / 2,
+            ">=",
+        ),
         Identity("supplied, JS: β/2 at π_ref, as DPO", weight_js.subs(u, 0), beta / 2),
     ),
     uses=("log_ratio_optimality", "missed_mass", "dpo_is_half_mixed_dv", "mio_is_half_mixed_js"),

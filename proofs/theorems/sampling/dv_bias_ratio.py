@@ -37,7 +37,9 @@ v, mu3 = (sum(mass * (t - 1) ** n for mass, t in ATOMS) for n in (2, 3))
 def bias(size, q=q):
     """B_M: ln Z − E ln(1 + d·hits/M)."""
     hits = range(size + 1)
-    terms = [sp.binomial(size, k) * q**k * (1 - q) ** (size - k) * sp.log(1 + d * k / size) for k in hits]
+    terms = [
+        sp.binomial(size, k) * q**k * (1 - q) ** (size - k) * sp.log(1 + d * k / size) for k in hits
+    ]
     return sp.log(1 + q * d) - sum(terms)
 
 
@@ -114,7 +116,9 @@ THEOREM = Theorem(
             claim
             for side, at in (("above", 1 + y), ("below", 1 / (1 + y)))
             for claim in (
-                Identity(f"(b) the kernel's primitive, x {side} 1", slope.subs(x, at), kernel.subs(x, at)),
+                Identity(
+                    f"(b) the kernel's primitive, x {side} 1", slope.subs(x, at), kernel.subs(x, at)
+                ),
                 Identity(f"(b) it grows by φ from 0 to 1, x {side} 1", grown.subs(x, at), phi(at)),
             )
         ],
@@ -140,9 +144,19 @@ THEOREM = Theorem(
     ),
     false_neighbours=(
         Sign("R ≤ 1: the leading term is an upper bound, M = 1", v / 2 - bias(1), ">="),
-        Sign("R ≥ ½: it is right within a factor 2, M = 1 and q = 1/10", (bias(1) - v / 4).subs(g, 9), ">="),
-        Sign("R > 2φ(1 + y) for d < 0 too, M = 1", (bias(1) - v * phi(1 + d)).subs(d, -1 / (1 + h)), ">"),
-        Identity("2φ without weights: B_1 = v E φ(X)", bias(1), v * sum(m * phi(t) for m, t in ATOMS)),
+        Sign(
+            "R ≥ ½: it is right within a factor 2, M = 1 and q = 1/10",
+            (bias(1) - v / 4).subs(g, 9),
+            ">=",
+        ),
+        Sign(
+            "R > 2φ(1 + y) for d < 0 too, M = 1",
+            (bias(1) - v * phi(1 + d)).subs(d, -1 / (1 + h)),
+            ">",
+        ),
+        Identity(
+            "2φ without weights: B_1 = v E φ(X)", bias(1), v * sum(m * phi(t) for m, t in ATOMS)
+        ),
     ),
     uses=("dv_minibatch_bias",),
     about=("dv",),

@@ -13,7 +13,9 @@ from proofs.engine.tested import Tested
 from proofs.engine.theorem import Theorem
 from proofs.engine.vocabulary import expect, normalised, partition, positives, reals
 
-x, w, k, v, mu4 = positives("x w k v mu4")  # x = Ẑ/Z, its distance w from 1, m = 1/(1 + k); moments of e^T/Z
+x, w, k, v, mu4 = positives(
+    "x w k v mu4"
+)  # x = Ẑ/Z, its distance w from 1, m = 1/(1 + k); moments of e^T/Z
 (mu3,) = reals("mu3")
 M = sp.Symbol("M", positive=True, integer=True)
 m = 1 / (1 + k)
@@ -26,12 +28,19 @@ ONE, SUM = [1, 0, v, mu3, mu4], [1, 0, M * v, M * mu3, M * mu4 + 3 * M * (M - 1)
 
 Q, T = normalised(positives("b1 b2")), reals("t1 t2")
 X = [sp.exp(s) / partition(Q, T) for s in T]  # e^T/Z on two atoms
-PAIRS = [(a * b, (c + d) / 2) for a, c in zip(Q, X, strict=True) for b, d in zip(Q, X, strict=True)]  # M = 2
-bias_1, bias_2 = -expect(Q, [sp.log(a) for a in X]), -sum(weight * sp.log(mean) for weight, mean in PAIRS)
+PAIRS = [
+    (a * b, (c + d) / 2) for a, c in zip(Q, X, strict=True) for b, d in zip(Q, X, strict=True)
+]  # M = 2
+bias_1, bias_2 = (
+    -expect(Q, [sp.log(a) for a in X]),
+    -sum(weight * sp.log(mean) for weight, mean in PAIRS),
+)
 variance = expect(Q, [(a - 1) ** 2 for a in X])
 (p,) = positives("p")
 share = p / (1 + p)
-with_positive = [(q * s, (X[i] + X[j]) / 2) for i, q in enumerate((share, 1 - share)) for j, s in enumerate(Q)]
+with_positive = [
+    (q * s, (X[i] + X[j]) / 2) for i, q in enumerate((share, 1 - share)) for j, s in enumerate(Q)
+]
 
 
 def shipped(q, t, size):
@@ -53,7 +62,9 @@ def proved(q, t, size):
 def within(q, t, size):
     """Whether the shipped bias lies between the two explicit bounds."""
     log_z = oracles.log_mean_exp(q, t)
-    var, third, fourth = (oracles.mean(q, [(exp(s - log_z) - 1) ** n for s in t]) for n in (2, 3, 4))
+    var, third, fourth = (
+        oracles.mean(q, [(exp(s - log_z) - 1) ** n for s in t]) for n in (2, 3, 4)
+    )
     least = var / (2 * size) - third / (3 * size**2)
     most = least + (fourth + 3 * (size - 1) * var**2) / (4 * exp(min(t) - log_z) * size**3)
     return least - 1e-9 <= shipped(q, t, size) <= most + 1e-9
@@ -102,12 +113,18 @@ THEOREM = Theorem(
     checks=(
         *minimum("x − 1 − ln x", x - 1 - sp.log(x), x, sp.Integer(1), sp.Integer(0)),
         Identity("E X = 1, M = 2, 2 atoms", expect(*zip(*PAIRS, strict=True)), 1),
-        Identity("(b) the means of 3 of 4 have the mean Ẑ", sum((1 - a) / 3 for a in normalised([x, w, k, v])), 1),
+        Identity(
+            "(b) the means of 3 of 4 have the mean Ẑ",
+            sum((1 - a) / 3 for a in normalised([x, w, k, v])),
+            1,
+        ),
         Identity("g(1) = 0", rest.subs(x, 1), 0),
         Identity("g' = (x − 1)³/x", sp.diff(rest, x), slope),
         Sign("g' < 0 below 1", slope.subs(x, 1 / (1 + w)), "<"),
         Sign("g' > 0 above 1", slope.subs(x, 1 + w), ">"),
-        Identity("its ceiling's slope", sp.diff((x - 1) ** 4 / (4 * m) - rest, x), slope * (x - m) / m),
+        Identity(
+            "its ceiling's slope", sp.diff((x - 1) ** 4 / (4 * m) - rest, x), slope * (x - m) / m
+        ),
         Sign("that slope < 0 between m and 1", (slope * (x - m) / m).subs(x, between), "<"),
         Sign("that slope > 0 above 1", (slope * (x - m) / m).subs(x, 1 + w), ">"),
         *[
@@ -118,7 +135,9 @@ THEOREM = Theorem(
             )
             for n in (2, 3, 4)
         ],
-        Shipped("mi.dv has this bias over all batches, M = 1, 2, 3", LAW, shipped, proved, examples=20),
+        Shipped(
+            "mi.dv has this bias over all batches, M = 1, 2, 3", LAW, shipped, proved, examples=20
+        ),
         Tested(
             "mi.dv is biased within the bounds of (c)",
             LAW,
@@ -139,7 +158,11 @@ THEOREM = Theorem(
         Sign("v/(2M) is an upper bound, M = 1", variance / 2 - bias_1, ">="),
         Sign("v/(2M) is a lower bound, M = 1", bias_1 - variance / 2, ">="),
         Identity("M copies of one negative: E(X − 1)² = v/M", v, v / M),
-        Sign("still up with the positive as one of 2", -sum(a * sp.log(b) for a, b in with_positive), ">="),
+        Sign(
+            "still up with the positive as one of 2",
+            -sum(a * sp.log(b) for a, b in with_positive),
+            ">=",
+        ),
     ),
     about=("dv",),
     reference="Belghazi et al. 2018 (arXiv 1801.04062); McAllester & Stratos 2020; (b) as in Burda et al. 2016.",

@@ -14,12 +14,18 @@ from proofs.engine.vocabulary import expect, normalised, positives, reals
 
 (b,) = positives("b")  # ρ = (b − 1)/(b + 1), any number in (−1, 1)
 u, x, y = reals("u x y")
-A, B, S = positives("A B S")  # mean of e^T/Z, mean of its square, and S = E_Q (e^T/Z)² = 1 + χ² at T*
+A, B, S = positives(
+    "A B S"
+)  # mean of e^T/Z, mean of its square, and S = E_Q (e^T/Z)² = 1 + χ² at T*
 d = sp.Symbol("d", positive=True, integer=True)
 rho = (b - 1) / (b + 1)
 information = -sp.log(1 - rho**2) / 2
 
-P, Q, W = normalised(positives("a1 a2 a3")), normalised(positives("b1 b2 b3")), positives("w1 w2 w3")
+P, Q, W = (
+    normalised(positives("a1 a2 a3")),
+    normalised(positives("b1 b2 b3")),
+    positives("w1 w2 w3"),
+)
 R = [p / q for p, q in zip(P, Q, strict=True)]
 squares = sum(w**2 for w in W)
 ess = sum(W) ** 2 / squares
@@ -30,7 +36,9 @@ one_sided = sp.log(1 + share)  # I of P uniform on a part of Q-mass 1/(1 + s): t
 def log_normal(x, y, variance, correlation):
     """The log-density of two normal variables of mean 0 with one variance and this correlation."""
     form = (x**2 - 2 * correlation * x * y + y**2) / (1 - correlation**2)
-    return -form / (2 * variance) - sp.log(2 * sp.pi) - sp.log(variance**2 * (1 - correlation**2)) / 2
+    return (
+        -form / (2 * variance) - sp.log(2 * sp.pi) - sp.log(variance**2 * (1 - correlation**2)) / 2
+    )
 
 
 log_p, log_q = log_normal(x, y, 1, rho), log_normal(x, y, 1, sp.Integer(0))
@@ -91,25 +99,50 @@ THEOREM = Theorem(
         "3 atoms or negatives in the checks, any number by the same sums",
     ),
     checks=(
-        Identity("(a) ESS − 1, M = 3", ess - 1, 2 * sum(W[i] * W[j] for i, j in ((0, 1), (0, 2), (1, 2))) / squares),
-        Identity("(a) M − ESS, M = 3", 3 - ess, sum((W[i] - W[j]) ** 2 for i, j in ((0, 1), (0, 2), (1, 2))) / squares),
+        Identity(
+            "(a) ESS − 1, M = 3",
+            ess - 1,
+            2 * sum(W[i] * W[j] for i, j in ((0, 1), (0, 2), (1, 2))) / squares,
+        ),
+        Identity(
+            "(a) M − ESS, M = 3",
+            3 - ess,
+            sum((W[i] - W[j]) ** 2 for i, j in ((0, 1), (0, 2), (1, 2))) / squares,
+        ),
         Sign("(a) ESS − 1 > 0, M = 3", ess - 1, ">"),
         Identity(
-            "(b) A²/B − (2A/S − B/S²) is a square over B", A**2 / B - (2 * A / S - B / S**2), (A - B / S) ** 2 / B
+            "(b) A²/B − (2A/S − B/S²) is a square over B",
+            A**2 / B - (2 * A / S - B / S**2),
+            (A - B / S) ** 2 / B,
         ),
-        Identity("(b) the mean of 2A/S − B/S² is 1/S", (2 * A / S - B / S**2).subs({A: 1, B: S}), 1 / S),
+        Identity(
+            "(b) the mean of 2A/S − B/S² is 1/S", (2 * A / S - B / S**2).subs({A: 1, B: S}), 1 / S
+        ),
         Identity("(c) E_Q r² = E_P r", expect(Q, [r**2 for r in R]), expect(P, R)),
         Identity("(c) E_P r = 1 + χ²", expect(P, R), 1 + expect(Q, [(r - 1) ** 2 for r in R])),
-        *minimum("(c) e^u − 1 − u at u = ln r − I", sp.exp(u) - 1 - u, u, sp.Integer(0), sp.Integer(0)),
-        Identity("(d) r p is 1/(1 − ρ²) times a normal density", 2 * log_p - log_q, wide - sp.log(1 - rho**2)),
+        *minimum(
+            "(c) e^u − 1 − u at u = ln r − I", sp.exp(u) - 1 - u, u, sp.Integer(0), sp.Integer(0)
+        ),
+        Identity(
+            "(d) r p is 1/(1 − ρ²) times a normal density",
+            2 * log_p - log_q,
+            wide - sp.log(1 - rho**2),
+        ),
         Identity(
             "(d) ln r = −½ ln(1 − ρ²) − (ρ² (x² + y²) − 2ρxy)/(2(1 − ρ²)), so I = −½ ln(1 − ρ²)",
             log_p - log_q,
-            information - rho * (rho * (x**2 - 1 + y**2 - 1) - 2 * (x * y - rho)) / (2 * (1 - rho**2)),
+            information
+            - rho * (rho * (x**2 - 1 + y**2 - 1) - 2 * (x * y - rho)) / (2 * (1 - rho**2)),
         ),
         Identity("(d) 1/(1 − ρ²) = e^{2I}, one pair", 1 / (1 - rho**2), sp.exp(2 * information)),
-        Identity("(d) ln (1 − ρ²)^{−d} = 2I, d pairs", -d * sp.log(1 - rho**2), 2 * d * information),
-        Identity("(d) ρ = 0.6, d = 1: 1 + χ² = 1.5625", sp.exp(2 * information).subs(b, 4), sp.Rational("1.5625")),
+        Identity(
+            "(d) ln (1 − ρ²)^{−d} = 2I, d pairs", -d * sp.log(1 - rho**2), 2 * d * information
+        ),
+        Identity(
+            "(d) ρ = 0.6, d = 1: 1 + χ² = 1.5625",
+            sp.exp(2 * information).subs(b, 4),
+            sp.Rational("1.5625"),
+        ),
         Shipped("mi.starvation_index is χ²/(1 + χ²) at T*", JOINT, starvation, chi2_share),
         Shipped(
             "mi.effective_sample_size is (Σ e^T)²/Σ e^{2T}",
@@ -120,21 +153,33 @@ THEOREM = Theorem(
         Tested(
             "mi.effective_sample_size has a mean of at least M/(1 + χ²) at T*",
             JOINT | {"size": strategies.counts(3)},
-            lambda joint, size: mean_fraction(*log_ratio(joint), size) >= 1 - chi2_share(joint)[0] - 1e-9,
+            lambda joint, size: (
+                mean_fraction(*log_ratio(joint), size) >= 1 - chi2_share(joint)[0] - 1e-9
+            ),
             examples=20,
             cross_check=True,
         ),
         Shipped(
             "the chi2 of mi.laws.Gaussian and mi.laws.Finite",
             JOINT | {"b": strategies.temperatures(), "dim": strategies.counts(3)},
-            lambda joint, b, dim: [mi.laws.Gaussian((b - 1) / (b + 1), dim).chi2, mi.laws.Finite(logs(joint)).chi2],
-            lambda joint, b, dim: [((1 + b) ** 2 / (4 * b)) ** dim - 1, 1 / (1 - chi2_share(joint)[0]) - 1],
+            lambda joint, b, dim: [
+                mi.laws.Gaussian((b - 1) / (b + 1), dim).chi2,
+                mi.laws.Finite(logs(joint)).chi2,
+            ],
+            lambda joint, b, dim: [
+                ((1 + b) ** 2 / (4 * b)) ** dim - 1,
+                1 / (1 - chi2_share(joint)[0]) - 1,
+            ],
         ),
     ),
     false_neighbours=(
         Sign("1 + χ² ≥ e^{2I} for every law", 1 + share - sp.exp(2 * one_sided), ">="),
         Identity("Gaussian: 1 + χ² = e^I", sp.exp(2 * information), sp.exp(information)),
-        Identity("the fraction at T* is 1/(1 + KL), 3 atoms", expect(P, R), 1 + expect(P, [sp.log(r) for r in R])),
+        Identity(
+            "the fraction at T* is 1/(1 + KL), 3 atoms",
+            expect(P, R),
+            1 + expect(P, [sp.log(r) for r in R]),
+        ),
         Sign("one negative, M = 1: ESS/M = 1 ≤ 1/(1 + χ²)", 1 / expect(P, R) - 1, ">="),
     ),
     about=("effective_sample_size", "starvation_index"),

@@ -36,7 +36,9 @@ def trace(p, q, t, g, n, m, bound="js"):
     (i, u), (j, w) = batches(p, n), batches(q, m)
     own, other = i.repeat_interleave(len(j), 0), j.repeat(len(i), 1)
     a, b = mi.score_weights(bound, tensor(t)[own], tensor(t)[other])
-    gradients = (a.unsqueeze(-1) * tensor(g)[own]).sum(1) + (b.unsqueeze(-1) * tensor(g)[other]).sum(1)
+    gradients = (a.unsqueeze(-1) * tensor(g)[own]).sum(1) + (
+        b.unsqueeze(-1) * tensor(g)[other]
+    ).sum(1)
     weights = (u.unsqueeze(-1) * w).flatten()
     return float(weights @ ((gradients - weights @ gradients) ** 2).sum(-1))
 
@@ -47,17 +49,27 @@ def proved(p, q, t, g, n, m):
     for law, sign, size in ((p, -1, n), (q, 1, m)):
         for component in zip(*g, strict=True):
             values = [d / (1 + exp(-sign * score)) for d, score in zip(component, t, strict=True)]
-            total += (oracles.mean(law, [v**2 for v in values]) - oracles.mean(law, values) ** 2) / size
+            total += (
+                oracles.mean(law, [v**2 for v in values]) - oracles.mean(law, values) ** 2
+            ) / size
     return total
 
 
 def bounded(p, q, t, g, n, m, bound="js"):
     """Whether tr Cov ≤ E_P‖∇T‖²/n + E_Q‖∇T‖²/m."""
     squares = [sum(d**2 for d in row) for row in g]
-    return trace(p, q, t, g, n, m, bound) <= oracles.mean(p, squares) / n + oracles.mean(q, squares) / m + 1e-9
+    return (
+        trace(p, q, t, g, n, m, bound)
+        <= oracles.mean(p, squares) / n + oracles.mean(q, squares) / m + 1e-9
+    )
 
 
-GIVEN = {"p": strategies.laws(2), "q": strategies.laws(2), "t": strategies.vectors(2), "g": strategies.tables(2, 2, 2)}
+GIVEN = {
+    "p": strategies.laws(2),
+    "q": strategies.laws(2),
+    "t": strategies.vectors(2),
+    "g": strategies.tables(2, 2, 2),
+}
 GIVEN |= {"n": strategies.counts(2), "m": strategies.counts(3)}
 SCORES, HALF, SIGNS = {"t": strategies.vectors(2)}, (0.5, 0.5), ((1, 0), (-1, 0))
 THEOREM = Theorem(
@@ -90,33 +102,65 @@ THEOREM = Theorem(
     checks=(
         Sign("(a) σ > 0", sigmoid(t), ">"),
         Sign("(a) σ² < 1", 1 - sigmoid(t) ** 2, ">"),
-        Identity("(a) dJS/dT: the factors, per atom of P", sp.diff(-sp.log(1 + sp.exp(-t)), t), sigmoid(-t)),
-        Identity("(a) dJS/dT: the factors, per atom of Q", sp.diff(sp.log(1 + sp.exp(t)), t), sigmoid(t)),
-        Identity("(a) the negatives' variance, M = 2", variance(WEIGHTS, MEANS), variance(Q, F) / 2),
+        Identity(
+            "(a) dJS/dT: the factors, per atom of P",
+            sp.diff(-sp.log(1 + sp.exp(-t)), t),
+            sigmoid(-t),
+        ),
+        Identity(
+            "(a) dJS/dT: the factors, per atom of Q", sp.diff(sp.log(1 + sp.exp(t)), t), sigmoid(t)
+        ),
+        Identity(
+            "(a) the negatives' variance, M = 2", variance(WEIGHTS, MEANS), variance(Q, F) / 2
+        ),
         Sign("(a) the mean square minus the variance", second(Q, F) - variance(Q, F), ">="),
         Identity(
             "(b) p σ(−T)² + q σ(T)² = q r/(1 + r), per atom with p = q r",
             q * r * sigmoid(-sp.log(r)) ** 2 + q * sigmoid(sp.log(r)) ** 2,
             q * r / (1 + r),
         ),
-        Identity("(b) the tangent", (1 + (r - 1) / 2) / 2 - r / (1 + r), (r - 1) ** 2 / (4 * (1 + r))),
+        Identity(
+            "(b) the tangent", (1 + (r - 1) / 2) / 2 - r / (1 + r), (r - 1) ** 2 / (4 * (1 + r))
+        ),
         Sign("(b) it lies above", (r - 1) ** 2 / (4 * (1 + r)), ">="),
         Identity(
             "(c) E_Q r² = 1 + χ²",
             second(Q, [a / b for a, b in zip(P, Q, strict=True)]),
             1 + second(Q, [a / b - 1 for a, b in zip(P, Q, strict=True)]),
         ),
-        Shipped("tr Cov with the weights of mi.score_weights, over all batches", GIVEN, trace, proved, examples=12),
-        Tested("tr Cov with the weights of mi.score_weights is bounded", GIVEN, bounded, 25, cross_check=True),
+        Shipped(
+            "tr Cov with the weights of mi.score_weights, over all batches",
+            GIVEN,
+            trace,
+            proved,
+            examples=12,
+        ),
+        Tested(
+            "tr Cov with the weights of mi.score_weights is bounded",
+            GIVEN,
+            bounded,
+            25,
+            cross_check=True,
+        ),
     ),
     false_neighbours=(
-        Tested("NWJ has the bound of (a)", SCORES, lambda t: bounded(HALF, HALF, t, SIGNS, 1, 2, "nwj")),
         Tested(
-            "DV, with its weights in (0, 1), has it too", SCORES, lambda t: bounded(HALF, HALF, t, SIGNS, 1, 2, "dv")
+            "NWJ has the bound of (a)", SCORES, lambda t: bounded(HALF, HALF, t, SIGNS, 1, 2, "nwj")
+        ),
+        Tested(
+            "DV, with its weights in (0, 1), has it too",
+            SCORES,
+            lambda t: bounded(HALF, HALF, t, SIGNS, 1, 2, "dv"),
         ),
         Sign("(c) with e^{2I} for e^I, every law (r = 1 + s on P)", 1 + s - (1 + s) ** 2, ">="),
-        Sign("Σ w_j² ≤ 1/M for DV's weights, M = 3", sp.Rational(1, 3) - second([1] * 3, normalised(W)), ">="),
-        Sign("(b) with L²/4 for L²/2, at P = Q", sp.Rational(1, 4) - (r / (1 + r)).subs(r, 1), ">="),
+        Sign(
+            "Σ w_j² ≤ 1/M for DV's weights, M = 3",
+            sp.Rational(1, 3) - second([1] * 3, normalised(W)),
+            ">=",
+        ),
+        Sign(
+            "(b) with L²/4 for L²/2, at P = Q", sp.Rational(1, 4) - (r / (1 + r)).subs(r, 1), ">="
+        ),
     ),
     uses=("ess_law",),
     about=("js", "score_weights"),

@@ -28,7 +28,10 @@ pair_law = {(u, v): LAW[u] * LAW[v] for u, v in product((0, 1), repeat=2)}
 def from_pool(size, one, two):
     """The probability of (one, two) as two draws with replacement from a pool of `size` i.i.d. draws from the law."""
     pools = product((0, 1), repeat=size)
-    return sum(sp.prod(LAW[u] for u in pool) * pool.count(one) * pool.count(two) for pool in pools) / size**2
+    return (
+        sum(sp.prod(LAW[u] for u in pool) * pool.count(one) * pool.count(two) for pool in pools)
+        / size**2
+    )
 
 
 def overshoot(size, height, bound):
@@ -38,7 +41,9 @@ def overshoot(size, height, bound):
     """
     atoms, weights = batches((1 / size, 1 - 1 / size), size)
     product = tensor((height, 0.0))[atoms]
-    return float(weights[bound(torch.full_like(product[:, :1], height), product) > log(size) + 1e-9].sum())
+    return float(
+        weights[bound(torch.full_like(product[:, :1], height), product) > log(size) + 1e-9].sum()
+    )
 
 
 THEOREM = Theorem(
@@ -78,7 +83,9 @@ THEOREM = Theorem(
     ),
     checks=(
         Sign("(a) N − dP/dQ' > 0, with r = dP/dQ", N - r / ((1 - 1 / N) + r / N), ">"),
-        Identity("(a) N Q' − P = (N − 1) Q, also where Q or P has no mass", N * mixed - p, (N - 1) * q),
+        Identity(
+            "(a) N Q' − P = (N − 1) Q, also where Q or P has no mass", N * mixed - p, (N - 1) * q
+        ),
         Sign("(a) Q' − (1 − 1/N) Q > 0", mixed - (1 - 1 / N) * q, ">"),
         *minimum("(a) y − 1 − ln y", y - 1 - sp.log(y), y, sp.Integer(1), sp.Integer(0)),
         Identity(
@@ -104,7 +111,8 @@ THEOREM = Theorem(
             Identity(
                 f"(b) two draws from a pool of {size}: {one}, {two}",
                 from_pool(size, one, two),
-                (1 - sp.Rational(1, size)) * weight + sp.Rational(1, size) * (LAW[one] if one == two else 0),
+                (1 - sp.Rational(1, size)) * weight
+                + sp.Rational(1, size) * (LAW[one] if one == two else 0),
             )
             for size, ((one, two), weight) in product((2, 3), pair_law.items())
         ],
@@ -113,14 +121,20 @@ THEOREM = Theorem(
         Sign("(c) qN > ln(1/δ): e^{−qN} < δ", sp.exp(-ell) - sp.exp(-(ell + d)), ">"),
         Shipped(
             "mi.dv on N negatives exceeds ln N = KL(P‖Q') with probability (1 − 1/N)^N ≥ ¼: it makes no such promise",
-            {"size": strategies.counts(4).map(lambda size: size + 1), "height": strategies.counts(8)},
+            {
+                "size": strategies.counts(4).map(lambda size: size + 1),
+                "height": strategies.counts(8),
+            },
             lambda size, height: overshoot(size, height + 2.0, mi.dv),
             lambda size, height: (1 - 1 / size) ** size,
         ),
         Tested(
             "mi.log_ratio_to_relative at α = 1 − 1/N is at most ln N",
             {"t": strategies.scores(40), "size": strategies.counts(64)},
-            lambda t, size: float(mi.log_ratio_to_relative(tensor(t), 1 - 1 / (size + 1))) <= log(size + 1) + 1e-12,
+            lambda t, size: (
+                float(mi.log_ratio_to_relative(tensor(t), 1 - 1 / (size + 1)))
+                <= log(size + 1) + 1e-12
+            ),
             examples=25,
             cross_check=True,
         ),
@@ -128,13 +142,21 @@ THEOREM = Theorem(
     false_neighbours=(
         Sign("(a) dP/dQ' ≤ N − 1, N = 2", (N - 1 - r / ((1 - 1 / N) + r / N)).subs(n, 1), ">="),
         Sign("(a) (1 − 1/N)^N ≥ e^{−1}", N * sp.log(1 - 1 / N) + 1, ">="),
-        Sign("(a) Q' = (P + Q)/2 has Q'^N ≥ ¼ Q^N too", sp.Rational(1, 2) ** N - sp.Rational(1, 4), ">="),
+        Sign(
+            "(a) Q' = (P + Q)/2 has Q'^N ≥ ¼ Q^N too",
+            sp.Rational(1, 2) ** N - sp.Rational(1, 4),
+            ">=",
+        ),
         Sign(
             "(b) a pool of k = N = 3: distinct with probability ≥ ½",
             sp.Rational(1 * 2 * 3, 3**3) - sp.Rational(1, 2),
             ">=",
         ),
-        Sign("(a) promised for one Q only: B = KL(P‖Q) ≤ ln N", sp.log(N) - kl((1, 0), normalised((q, p))), ">="),
+        Sign(
+            "(a) promised for one Q only: B = KL(P‖Q) ≤ ln N",
+            sp.log(N) - kl((1, 0), normalised((q, p))),
+            ">=",
+        ),
         Sign(
             "(c) B = ln N keeps it too, δ = 1/10, q just above 1/N",
             sp.log(sp.Rational(1, 10)) - spared.subs(x, n),

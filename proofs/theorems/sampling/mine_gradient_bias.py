@@ -12,10 +12,14 @@ from proofs.engine.symbolic import Identity, Sign
 from proofs.engine.theorem import Theorem
 from proofs.engine.vocabulary import dv, expect, normalised, nwj, positives, reals
 
-a, k, y, c, X = positives("a k y c X")  # s = a/(1 + a), m = 1/(1 + k), X̄ = m + y, a denominator c, and X̄ itself
+a, k, y, c, X = positives(
+    "a k y c X"
+)  # s = a/(1 + a), m = 1/(1 + k), X̄ = m + y, a denominator c, and X̄ itself
 D, g, theta = reals("D g theta")  # D̄, ḡ and a parameter of the critic
 s, m, delta = a / (1 + a), 1 / (1 + k), X - 1
-weighted = (D + g * X) / (1 + s * delta)  # mean of x ∇T over the batch, divided by Z̄/Z = 1 − s + s X̄
+weighted = (D + g * X) / (
+    1 + s * delta
+)  # mean of x ∇T over the batch, divided by Z̄/Z = 1 − s + s X̄
 expanded = g + D + (1 - s) * g * delta - s * D * delta - s * (1 - s) * g * delta**2
 remainder = s**2 * delta**2 * (D + (1 - s) * g * delta) / (1 + s * delta)
 
@@ -25,7 +29,10 @@ U, G = positives("u1 u2"), reals("G1 G2")
 T = [sp.log(u) + theta * d for u, d in zip(U, G, strict=True)]
 STALE = [t - sp.log(c) for t in T]
 x = [u / expect(Q, U) for u in U]
-gbar, v = expect(Q, [r * d for r, d in zip(x, G, strict=True)]), expect(Q, [(r - 1) ** 2 for r in x])
+gbar, v = (
+    expect(Q, [r * d for r, d in zip(x, G, strict=True)]),
+    expect(Q, [(r - 1) ** 2 for r in x]),
+)
 C = expect(Q, [r**2 * (d - gbar) for r, d in zip(x, G, strict=True)])
 half_v = expect(Q, [sp.exp(2 * t) for t in T]) / expect(Q, [sp.exp(t) for t in T]) ** 2 / 2
 PAIRS = [(i, j) for i in range(2) for j in range(2)]  # two negatives
@@ -54,9 +61,16 @@ def proved(q, t, past, decay, size=2):
     """−E[(1/M) Σ e^{T_j} ∇T_j / Z̄] by plain sums, Z̄ = decay e^past + (1 − decay) Ẑ."""
 
     def entry(j, atoms):
-        return -atoms.count(j) * exp(t[j]) / (size * decay * exp(past) + (1 - decay) * sum(exp(t[i]) for i in atoms))
+        return (
+            -atoms.count(j)
+            * exp(t[j])
+            / (size * decay * exp(past) + (1 - decay) * sum(exp(t[i]) for i in atoms))
+        )
 
-    return [oracles.mean_over_batches(q, size, lambda *atoms, j=j: entry(j, atoms)) for j in range(len(t))]
+    return [
+        oracles.mean_over_batches(q, size, lambda *atoms, j=j: entry(j, atoms))
+        for j in range(len(t))
+    ]
 
 
 def relative(q, t, size):
@@ -69,7 +83,10 @@ def relative(q, t, size):
 def shipped_relative(q, t, size):
     """The same from mi.exact_minibatch_bias, for mi.nwj and mi.dv."""
     law = mi.laws.Finite(logs([q]))
-    return [mi.exact_minibatch_bias(f, law, tensor([t]), batch_size=size).relative for f in (mi.nwj, mi.dv)]
+    return [
+        mi.exact_minibatch_bias(f, law, tensor([t]), batch_size=size).relative
+        for f in (mi.nwj, mi.dv)
+    ]
 
 
 LAW = {"q": strategies.laws(3), "t": strategies.vectors(2, 3).map(lambda t: (*t, 4.0))}
@@ -104,14 +121,24 @@ THEOREM = Theorem(
         "in (c) the gradient of a mean is the mean of the gradient (checked: M = 2)",
     ),
     checks=(
-        Identity("(a) per atom", sp.diff(nwj([g], [X], [theta - sp.log(c)]), theta), g - X * sp.exp(theta) / c),
-        Identity("(a) at c = Z, 2 atoms", slope(nwj(P, Q, STALE)).subs(c, expect(Q, U)), slope(dv(P, Q, T))),
+        Identity(
+            "(a) per atom",
+            sp.diff(nwj([g], [X], [theta - sp.log(c)]), theta),
+            g - X * sp.exp(theta) / c,
+        ),
+        Identity(
+            "(a) at c = Z, 2 atoms",
+            slope(nwj(P, Q, STALE)).subs(c, expect(Q, U)),
+            slope(dv(P, Q, T)),
+        ),
         Identity("g = E_P ∇T − ḡ, 2 atoms", slope(dv(P, Q, T)), expect(P, G) - gbar),
         Identity("(b) the expansion", weighted, expanded + remainder),
         Identity("E D̄ = 0, M = 2", over_pairs(lambda d, z: d), 0),
         Identity("E D̄δ = C/M, M = 2", over_pairs(lambda d, z: d * (z - 1)), C / 2),
         Identity("E δ² = v/M, M = 2", over_pairs(lambda d, z: (z - 1) ** 2), v / 2),
-        Identity("(b) the expansion at s = 1, DV", (D + g * X) / X, g + D - D * delta + delta**2 * D / X),
+        Identity(
+            "(b) the expansion at s = 1, DV", (D + g * X) / X, g + D - D * delta + delta**2 * D / X
+        ),
         Sign("1 + sδ > m for X̄ = m + y (at s = 1 it is X̄)", 1 + s * (m + y - 1) - m, ">"),
         Identity("(c) C is the gradient of v/2", slope(half_v), C),
         Identity(
@@ -134,11 +161,23 @@ THEOREM = Theorem(
         ),
     ),
     false_neighbours=(
-        Identity("DV's gradient is unbiased, M = 2", over_pairs(lambda d, z: (d + gbar * z) / z), gbar),
-        Identity("MINE's is, at z = Z and decay ½, M = 2", over_pairs(lambda d, z: 2 * (d + gbar * z) / (1 + z)), gbar),
-        Identity("every constant denominator gives DV's gradient", slope(nwj(P, Q, STALE)), slope(dv(P, Q, T))),
         Identity(
-            "C is the covariance of x and x ∇T", C, expect(Q, [r * (r - 1) * d for r, d in zip(x, G, strict=True)])
+            "DV's gradient is unbiased, M = 2", over_pairs(lambda d, z: (d + gbar * z) / z), gbar
+        ),
+        Identity(
+            "MINE's is, at z = Z and decay ½, M = 2",
+            over_pairs(lambda d, z: 2 * (d + gbar * z) / (1 + z)),
+            gbar,
+        ),
+        Identity(
+            "every constant denominator gives DV's gradient",
+            slope(nwj(P, Q, STALE)),
+            slope(dv(P, Q, T)),
+        ),
+        Identity(
+            "C is the covariance of x and x ∇T",
+            C,
+            expect(Q, [r * (r - 1) * d for r, d in zip(x, G, strict=True)]),
         ),
         Identity("to first order MINE's bias is s times DV's", s * (C + (1 - s) * gbar * v), s * C),
         Sign("the bias always lengthens the step: C ≥ 0", C, ">="),

@@ -12,7 +12,9 @@ from proofs.engine.symbolic import Identity, Sign, minimum
 from proofs.engine.theorem import Theorem
 from proofs.engine.vocabulary import normalised, positives, reals
 
-e, k, x, off_region, on_region = positives("e k x u v")  # ε = e/(1 + e), P(A) = k/(1 + k); parts of E_Q e^T
+e, k, x, off_region, on_region = positives(
+    "e k x u v"
+)  # ε = e/(1 + e), P(A) = k/(1 + k); parts of E_Q e^T
 mean, c = reals("m c")  # E_P T, and what is added to the critic on A
 M = sp.Symbol("M", positive=True, integer=True)
 eps, p = e / (1 + e), k / (1 + k)
@@ -29,7 +31,9 @@ def missed(size):
 def blind(q, t, c, size):
     """The probability that mi.dv has one and the same value for two critics that differ by c on the first atom."""
     (atoms, weights), positive = batches(q, size), torch.zeros(1, dtype=torch.float64)
-    one, other = (mi.dv(positive.expand(len(atoms), 1), tensor(s)[atoms]) for s in (t, (t[0] + c, *t[1:])))
+    one, other = (
+        mi.dv(positive.expand(len(atoms), 1), tensor(s)[atoms]) for s in (t, (t[0] + c, *t[1:]))
+    )
     return float(weights @ ((one - other).abs() < 1e-12).double())
 
 
@@ -39,7 +43,11 @@ def growth(t, negatives, c, size):
     return float(mi.dv(raised, tensor(negatives)) - mi.dv(tensor(t), tensor(negatives)))
 
 
-RAISED = {"t": strategies.vectors(3, 3), "c": strategies.temperatures(), "size": strategies.counts(3)}
+RAISED = {
+    "t": strategies.vectors(3, 3),
+    "c": strategies.temperatures(),
+    "size": strategies.counts(3),
+}
 THEOREM = Theorem(
     slug="missed_mass",
     title="mass ε is missed by all M negatives with probability (1 − ε)^M, and DV's sample value is then blind to it",
@@ -65,7 +73,10 @@ THEOREM = Theorem(
         "(b) what does not occur in a sum does not change it; two independent events multiply",
     ),
     checks=(
-        *[Identity(f"(a) the probability, M = {i}", missed(i), (1 - law[0]) ** i) for i in (1, 2, 3)],
+        *[
+            Identity(f"(a) the probability, M = {i}", missed(i), (1 - law[0]) ** i)
+            for i in (1, 2, 3)
+        ],
         Identity(
             "(a) (1 − ε)^M − 1 + Mε, step",
             (1 - eps) ** (M + 1) - 1 + (M + 1) * eps,

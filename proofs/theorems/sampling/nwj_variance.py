@@ -24,7 +24,10 @@ double_factorial = {0: 1, 2: 1, 4: 3}  # E x^k of a standard normal variable; 0 
 
 P, Q = normalised(positives("a1 a2")), normalised(positives("b1 b2"))
 R = [p / q for p, q in zip(P, Q, strict=True)]
-S, E = sp.symbols("s1 s2", real=True), positives("e1 e2")  # the scores of the positives and e^T of the negatives
+S, E = (
+    sp.symbols("s1 s2", real=True),
+    positives("e1 e2"),
+)  # the scores of the positives and e^T of the negatives
 PAIRS = list(product((0, 1), repeat=2))
 
 
@@ -107,16 +110,30 @@ THEOREM = Theorem(
             expect(WEIGHTS, VALUES),
             nwj(P, Q, S).subs(dict(zip(map(sp.exp, S), E, strict=True))),
         ),
-        Identity("(a) the variance, N = M = 2", variance(WEIGHTS, VALUES), (variance(P, S) + variance(Q, E)) / 2),
-        Identity("(b) the mean at ln r", nwj(P, Q, [sp.log(r) for r in R]), expect(P, [sp.log(r) for r in R])),
+        Identity(
+            "(a) the variance, N = M = 2",
+            variance(WEIGHTS, VALUES),
+            (variance(P, S) + variance(Q, E)) / 2,
+        ),
+        Identity(
+            "(b) the mean at ln r",
+            nwj(P, Q, [sp.log(r) for r in R]),
+            expect(P, [sp.log(r) for r in R]),
+        ),
         Identity("(b) Var_Q(r) = χ²", variance(Q, R), expect(Q, [(r - 1) ** 2 for r in R])),
         Identity("(c) y is standard", normal_mean(y**2), 1),
         Identity("(c) correlation ρ", normal_mean(x * y), rho),
         Identity("(c) E_P ln r = I", normal_mean(log_ratio - information), 0),
-        Identity("(c) Var_P(ln r) = ρ², one pair", normal_mean((log_ratio - information) ** 2), rho**2),
+        Identity(
+            "(c) Var_P(ln r) = ρ², one pair", normal_mean((log_ratio - information) ** 2), rho**2
+        ),
         Identity("(c) ρ = 0.6: I = ln(5/4)", information.subs(b, 2), sp.log(sp.Rational(5, 4))),
         Identity("(c) ρ = 0.6: Var_P(ln r) = 0.36", (rho**2).subs(b, 2), sp.Rational("0.36")),
-        Identity("(c) ρ = 0.6: e^{2I} − 1 = 0.5625", (sp.exp(2 * information) - 1).subs(b, 2), sp.Rational("0.5625")),
+        Identity(
+            "(c) ρ = 0.6: e^{2I} − 1 = 0.5625",
+            (sp.exp(2 * information) - 1).subs(b, 2),
+            sp.Rational("0.5625"),
+        ),
         Shipped(
             "mi.nwj has this mean and variance over all batches",
             LAW | {"n": strategies.counts(3), "m": strategies.counts(3)},
@@ -133,10 +150,16 @@ THEOREM = Theorem(
     ),
     false_neighbours=(
         Identity("the positives add nothing", variance(WEIGHTS, VALUES), variance(Q, E) / 2),
-        Identity("the variance is not divided by N", variance(WEIGHTS, VALUES), variance(P, S) + variance(Q, E)),
+        Identity(
+            "the variance is not divided by N",
+            variance(WEIGHTS, VALUES),
+            variance(P, S) + variance(Q, E),
+        ),
         Identity("Gaussian: χ² = e^I − 1", 1 / (1 - rho**2), sp.exp(information)),
         Identity(
-            "Gaussian: Var_P(ln r) = χ² = ρ²/(1 − ρ²)", normal_mean((log_ratio - information) ** 2), rho**2 / root**2
+            "Gaussian: Var_P(ln r) = χ² = ρ²/(1 − ρ²)",
+            normal_mean((log_ratio - information) ** 2),
+            rho**2 / root**2,
         ),
         Sign("any critic has at least the variance at ln r", variance(Q, E) - variance(Q, R), ">="),
     ),

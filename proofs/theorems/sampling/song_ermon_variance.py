@@ -22,7 +22,9 @@ P, Q = normalised(positives("a1 a2")), normalised(positives("b1 b2"))
 R = [p / q for p, q in zip(P, Q, strict=True)]
 chi2 = expect(Q, [(r - 1) ** 2 for r in R])
 information = expect(P, [sp.log(r) for r in R])
-pair_mean = [(a * b, (c + d) / 2) for a, c in zip(Q, R, strict=True) for b, d in zip(Q, R, strict=True)]
+pair_mean = [
+    (a * b, (c + d) / 2) for a, c in zip(Q, R, strict=True) for b, d in zip(Q, R, strict=True)
+]
 
 
 def deviation(q, t, size, bound):
@@ -35,7 +37,12 @@ def deviation(q, t, size, bound):
 def optimal(joint):
     """The law of the negatives, ln r on it, χ² and I."""
     p, q = oracles.flat(joint), oracles.flat(oracles.independent(joint))
-    return q, [oracles.ln(a / b) for a, b in zip(p, q, strict=True)], oracles.chi2(p, q), oracles.kl(p, q)
+    return (
+        q,
+        [oracles.ln(a / b) for a, b in zip(p, q, strict=True)],
+        oracles.chi2(p, q),
+        oracles.kl(p, q),
+    )
 
 
 def rate(joint, size):
@@ -57,7 +64,9 @@ def log_variance(joint, size):
     q, t, *_ = optimal(joint)
     first, second = (
         oracles.mean_over_batches(
-            q, size, lambda *atoms, n=n: oracles.log_mean_exp([1 / size] * size, [t[j] for j in atoms]) ** n
+            q,
+            size,
+            lambda *atoms, n=n: oracles.log_mean_exp([1 / size] * size, [t[j] for j in atoms]) ** n,
         )
         for n in (1, 2)
     )
@@ -102,14 +111,30 @@ THEOREM = Theorem(
     checks=(
         Identity("(a) 2 Var(r̄) = χ², M = 2", 2 * (sum(a * b**2 for a, b in pair_mean) - 1), chi2),
         Identity("(a) χ² = E_P r − 1", chi2, expect(P, R) - 1),
-        *minimum("(a) e^u − 1 − u at u = ln r − I", sp.exp(u) - 1 - u, u, sp.Integer(0), sp.Integer(0)),
-        Identity("(a) equality at r = 1 + s on P", expect([1], [1 + s]) - 1, sp.exp(sp.log(1 + s)) - 1),
+        *minimum(
+            "(a) e^u − 1 − u at u = ln r − I", sp.exp(u) - 1 - u, u, sp.Integer(0), sp.Integer(0)
+        ),
+        Identity(
+            "(a) equality at r = 1 + s on P", expect([1], [1 + s]) - 1, sp.exp(sp.log(1 + s)) - 1
+        ),
         *minimum("(b) ε ≥ 0", gap, x, sp.Integer(1), sp.Integer(0)),
         Identity("(b) the ceiling of ε: slope", sp.diff((x - 1) ** 2 / (2 * m) - gap, x), slope),
         Sign("(b) that slope < 0 between m and 1", slope.subs(x, m + (1 - m) / (1 + w)), "<"),
         Sign("(b) that slope > 0 above 1", slope.subs(x, 1 + w), ">"),
-        Tested("M Var of mi.nwj's negative part at ln r is at least e^I − 1", JOINT, floor, 20, cross_check=True),
-        Tested("√(M Var) of mi.dv's negative part is as near to √χ² as (b) says", JOINT, rate, 20, cross_check=True),
+        Tested(
+            "M Var of mi.nwj's negative part at ln r is at least e^I − 1",
+            JOINT,
+            floor,
+            20,
+            cross_check=True,
+        ),
+        Tested(
+            "√(M Var) of mi.dv's negative part is as near to √χ² as (b) says",
+            JOINT,
+            rate,
+            20,
+            cross_check=True,
+        ),
         Shipped(
             "mi.dv's negative part has the variance of ln r̄",
             JOINT,
@@ -131,7 +156,9 @@ THEOREM = Theorem(
         ),
     ),
     false_neighbours=(
-        Sign("the floor is e^{2I} − 1 for every law (r = 1 + s on P)", s - ((1 + s) ** 2 - 1), ">="),
+        Sign(
+            "the floor is e^{2I} − 1 for every law (r = 1 + s on P)", s - ((1 + s) ** 2 - 1), ">="
+        ),
         Sign("the floor is e^I, without the − 1", chi2 - sp.exp(information), ">="),
         Sign("a constant critic, of variance 0, has the floor too", 0 - (sp.exp(i) - 1), ">="),
         Identity("χ² = e^I − 1 for every law", chi2, sp.exp(information) - 1),

@@ -32,7 +32,9 @@ RIGHT, WRONG = [said("assistant", "4")], [said("assistant", "5")]
 
 
 def lines(path, *rows):
-    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    path.write_text(
+        "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)
+    )
     return path
 
 
@@ -49,7 +51,14 @@ def without(key):
 
 
 def arguments(folder, *flags):
-    out = ["--output_dir", str(folder / "out"), "--token_cache", str(folder / "cache"), "--disable_tqdm", "true"]
+    out = [
+        "--output_dir",
+        str(folder / "out"),
+        "--token_cache",
+        str(folder / "cache"),
+        "--disable_tqdm",
+        "true",
+    ]
     return parse_arguments(["--model", "builtin", *out, *map(str, flags)])
 
 
@@ -70,22 +79,57 @@ FATAL = [
     (without("rejected"), "rejected: expected this key, got only ['chosen', 'prompt']"),
     (without("chosen"), "chosen: expected this key, got only ['prompt', 'rejected']"),
     (without("prompt"), "prompt: expected this key (only whole conversations may leave it out)"),
-    (GOOD | {"prompt": 3, "chosen": "5"}, "prompt: expected a string or a non-empty list of messages, got a number"),
-    (GOOD | {"prompt": ["a"]}, "prompt: expected messages with string 'role' and 'content', got a string"),
-    (GOOD | {"chosen": None}, "chosen: expected a string or a non-empty list of messages, got null"),
-    (GOOD | {"chosen": [{"role": "assistant"}]}, "chosen: expected messages with string 'role' and 'content'"),
-    (GOOD | {"rejected": []}, "rejected: expected a string or a non-empty list of messages, got an empty list"),
-    (GOOD | {"rejected": ["5", 6]}, "rejected: expected a string or a non-empty list of messages, got a number"),
-    (GOOD | {"rejected": ["5", RIGHT, None]}, "rejected: expected a string or a non-empty list of messages, got null"),
-    ('{"prompt": "\\ud800", "chosen": "a", "rejected": "b"}', "prompt: expected text, got half of a surrogate pair"),
-    (GOOD | {"prompt": ASKED}, "prompt: expected a tokenizer with a chat template for messages, got one without"),
+    (
+        GOOD | {"prompt": 3, "chosen": "5"},
+        "prompt: expected a string or a non-empty list of messages, got a number",
+    ),
+    (
+        GOOD | {"prompt": ["a"]},
+        "prompt: expected messages with string 'role' and 'content', got a string",
+    ),
+    (
+        GOOD | {"chosen": None},
+        "chosen: expected a string or a non-empty list of messages, got null",
+    ),
+    (
+        GOOD | {"chosen": [{"role": "assistant"}]},
+        "chosen: expected messages with string 'role' and 'content'",
+    ),
+    (
+        GOOD | {"rejected": []},
+        "rejected: expected a string or a non-empty list of messages, got an empty list",
+    ),
+    (
+        GOOD | {"rejected": ["5", 6]},
+        "rejected: expected a string or a non-empty list of messages, got a number",
+    ),
+    (
+        GOOD | {"rejected": ["5", RIGHT, None]},
+        "rejected: expected a string or a non-empty list of messages, got null",
+    ),
+    (
+        '{"prompt": "\\ud800", "chosen": "a", "rejected": "b"}',
+        "prompt: expected text, got half of a surrogate pair",
+    ),
+    (
+        GOOD | {"prompt": ASKED},
+        "prompt: expected a tokenizer with a chat template for messages, got one without",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("row", "message"), FATAL, ids=range(len(FATAL)))
 def test_a_fatal_row_is_named_and_nothing_is_written(tmp_path, capsys, row, message):
     path = lines(tmp_path / "data.jsonl", GOOD, "", row)
-    line = refused(capsys, "--train_data", path, "--output_dir", tmp_path / "out", "--token_cache", tmp_path / "cache")
+    line = refused(
+        capsys,
+        "--train_data",
+        path,
+        "--output_dir",
+        tmp_path / "out",
+        "--token_cache",
+        tmp_path / "cache",
+    )
     assert line.startswith(f"{path}:3: {message}")
     assert [each.name for each in tmp_path.iterdir()] == ["data.jsonl"]
 
@@ -93,36 +137,86 @@ def test_a_fatal_row_is_named_and_nothing_is_written(tmp_path, capsys, row, mess
 UNUSABLE = [
     ("empty", GOOD | {"chosen": " \n"}, "chosen: expected a response, got an empty one"),
     ("empty", GOOD | {"rejected": ["5", "\t"]}, "rejected: expected a response, got an empty one"),
-    ("empty", GOOD | {"chosen": [said("assistant", "")]}, "chosen: expected a response, got an empty one"),
-    ("empty", {"chosen": ASKED, "rejected": ASKED + WRONG}, "chosen: expected a response, got an empty one"),
-    ("identical", GOOD | {"rejected": ["5", "4"]}, "chosen: expected a response that differs from every rejected one"),
-    ("identical", GOOD | {"chosen": "4" * 99 + "1", "rejected": "4" * 99}, "chosen: expected tokens that differ"),
-    ("duplicate", GOOD | {"id": 7}, "prompt: expected a new example, got that of data.jsonl:1 again"),
-    ("too_long", GOOD | {"prompt": "2" * 40}, "prompt: expected fewer than max_length=40 tokens, got 40"),
+    (
+        "empty",
+        GOOD | {"chosen": [said("assistant", "")]},
+        "chosen: expected a response, got an empty one",
+    ),
+    (
+        "empty",
+        {"chosen": ASKED, "rejected": ASKED + WRONG},
+        "chosen: expected a response, got an empty one",
+    ),
+    (
+        "identical",
+        GOOD | {"rejected": ["5", "4"]},
+        "chosen: expected a response that differs from every rejected one",
+    ),
+    (
+        "identical",
+        GOOD | {"chosen": "4" * 99 + "1", "rejected": "4" * 99},
+        "chosen: expected tokens that differ",
+    ),
+    (
+        "duplicate",
+        GOOD | {"id": 7},
+        "prompt: expected a new example, got that of data.jsonl:1 again",
+    ),
+    (
+        "too_long",
+        GOOD | {"prompt": "2" * 40},
+        "prompt: expected fewer than max_length=40 tokens, got 40",
+    ),
     ("no_tokens", GOOD | {"prompt": ""}, "prompt: expected at least one token, got none"),
-    ("conversation", GOOD | {"chosen": ASKED + RIGHT, "prompt": "3 + 3?"}, "chosen: expected a conversation that beg"),
-    ("conversation", {"chosen": RIGHT, "rejected": WRONG}, "prompt: expected conversations that begin with the same"),
-    ("conversation", GOOD | {"chosen": ASKED * 2}, "chosen: expected a response that begins with role assistant"),
-    ("conversation", GOOD | {"prompt": ASKED * 2}, "prompt: expected turns that the chat template takes, got: roles"),
+    (
+        "conversation",
+        GOOD | {"chosen": ASKED + RIGHT, "prompt": "3 + 3?"},
+        "chosen: expected a conversation that beg",
+    ),
+    (
+        "conversation",
+        {"chosen": RIGHT, "rejected": WRONG},
+        "prompt: expected conversations that begin with the same",
+    ),
+    (
+        "conversation",
+        GOOD | {"chosen": ASKED * 2},
+        "chosen: expected a response that begins with role assistant",
+    ),
+    (
+        "conversation",
+        GOOD | {"prompt": ASKED * 2},
+        "prompt: expected turns that the chat template takes, got: roles",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("reason", "row", "message"), UNUSABLE)
-def test_an_unusable_row_is_dropped_and_listed_up_to_a_share(tmp_path, capsys, reason, row, message):
-    good = [GOOD | {"prompt": f"{n} + 2?", "chosen": str(n + 2), "rejected": "0"} for n in range(3, 21)]
+def test_an_unusable_row_is_dropped_and_listed_up_to_a_share(
+    tmp_path, capsys, reason, row, message
+):
+    good = [
+        GOOD | {"prompt": f"{n} + 2?", "chosen": str(n + 2), "rejected": "0"} for n in range(3, 21)
+    ]
     path = lines(tmp_path / "data.jsonl", GOOD, row, *good)
     tokenizer = ByT5Tokenizer(chat_template=TEMPLATE)
     flags = ("--train_data", path, "--max_length", 40)
-    data, evaluation = load_data(arguments(tmp_path, *flags, "--max_dropped", 0.05), tokenizer, PAIRS)
+    data, evaluation = load_data(
+        arguments(tmp_path, *flags, "--max_dropped", 0.05), tokenizer, PAIRS
+    )
     assert evaluation is None
     assert len(data.examples) == 19
     assert data.counts == {reason: 1}
-    assert f"data data.jsonl: 19 examples; negatives each: 1; 1 dropped (1 {reason}); " in capsys.readouterr().out
+    assert (
+        f"data data.jsonl: 19 examples; negatives each: 1; 1 dropped (1 {reason}); "
+        in capsys.readouterr().out
+    )
     (listed,) = map(json.loads, (tmp_path / "out" / "dropped.jsonl").read_text().splitlines())
     assert listed.pop("message").startswith(message)
     assert listed == {"file": str(path), "line": 2, "reason": reason, "row": row}
     with pytest.raises(
-        ValueError, match=rf"^max_dropped: expected at most 0.04 of the rows, got 1 of 20 dropped \(1 {reason};"
+        ValueError,
+        match=rf"^max_dropped: expected at most 0.04 of the rows, got 1 of 20 dropped \(1 {reason};",
     ):
         load_data(arguments(tmp_path, *flags, "--max_dropped", 0.04), tokenizer, PAIRS)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["cache", "data.jsonl", "out"]
@@ -135,9 +229,12 @@ def test_every_reason_is_tested():
 
 def test_too_many_unusable_rows_are_one_line_before_anything_else_is_written(tmp_path, capsys):
     path = lines(tmp_path / "data.jsonl", GOOD, *[GOOD | {"chosen": " "}] * 2, *[GOOD] * SHOWN)
-    line = refused(capsys, "--train_data", path, "--output_dir", tmp_path / "out", "--token_cache", "none")
+    line = refused(
+        capsys, "--train_data", path, "--output_dir", tmp_path / "out", "--token_cache", "none"
+    )
+    listed = tmp_path / "out/dropped.jsonl"
     counted = (
-        f"got {SHOWN + 2} of {SHOWN + 3} dropped ({SHOWN} duplicate, 2 empty; all in {tmp_path / 'out/dropped.jsonl'})"
+        f"got {SHOWN + 2} of {SHOWN + 3} dropped ({SHOWN} duplicate, 2 empty; all in {listed})"
     )
     assert line.startswith(
         f"max_dropped: expected at most 0.05 of the rows, {counted}: {path}:2: chosen: expected a resp"
@@ -148,7 +245,9 @@ def test_too_many_unusable_rows_are_one_line_before_anything_else_is_written(tmp
     assert [each.name for each in (tmp_path / "out").iterdir()] == ["dropped.jsonl"]
     assert len((tmp_path / "out" / "dropped.jsonl").read_text().splitlines()) == SHOWN + 2
     line = refused(capsys, "--max_length", 20, "--max_dropped", 1, "--output_dir", tmp_path / "out")
-    assert line.startswith("max_dropped: expected at least one row left, got 200 of 200 dropped (200 too_long; all in ")
+    assert line.startswith(
+        "max_dropped: expected at least one row left, got 200 of 200 dropped (200 too_long; all in "
+    )
 
 
 def test_an_output_folder_that_cannot_be_written_is_one_message(tmp_path):
@@ -156,7 +255,8 @@ def test_an_output_folder_that_cannot_be_written_is_one_message(tmp_path):
     args = arguments(tmp_path, "--train_data", path)
     args.output_dir = str(path / "out")
     with pytest.raises(
-        ValueError, match=r"^output_dir: expected a folder to write to, got .*data.jsonl/out \(Not a dir"
+        ValueError,
+        match=r"^output_dir: expected a folder to write to, got .*data.jsonl/out \(Not a dir",
     ):
         load_data(args, ByT5Tokenizer(), PAIRS)
 
@@ -191,8 +291,14 @@ def test_missing_empty_and_unreadable_sources(tmp_path, capsys, monkeypatch):
         ("latin.jsonl", "latin.jsonl:1: expected UTF-8 text, got other bytes"),
         ("empty.jsonl", "empty.jsonl: expected at least one example, got an empty file"),
         ("broken.parquet", "broken.parquet:1: expected readable parquet, got: "),
-        ("column.parquet", "column.parquet:2: rejected: expected a string or a non-empty list of messages, got null"),
-        ("columns.parquet", "columns.parquet:1: rejected: expected this key, got only ['chosen', 'prompt']"),
+        (
+            "column.parquet",
+            "column.parquet:2: rejected: expected a string or a non-empty list of messages, got null",
+        ),
+        (
+            "columns.parquet",
+            "columns.parquet:1: rejected: expected this key, got only ['chosen', 'prompt']",
+        ),
     ):
         assert refused(capsys, "--train_data", name, "--token_cache", "none").startswith(message)
     assert sorted(tmp_path.iterdir()) == before
@@ -228,13 +334,23 @@ def test_lines_parquet_folders_and_the_hub_give_the_same_examples(tmp_path, monk
     import datasets
 
     rows = [
-        {"prompt": ASKED, "chosen": RIGHT, "rejected": [WRONG, [*WRONG, said("user", "Sure?"), *WRONG]]},
-        {"prompt": [said("user", "3 + 3?") | {"name": "Ada"}], "chosen": [said("assistant", "6")], "rejected": [WRONG]},
+        {
+            "prompt": ASKED,
+            "chosen": RIGHT,
+            "rejected": [WRONG, [*WRONG, said("user", "Sure?"), *WRONG]],
+        },
+        {
+            "prompt": [said("user", "3 + 3?") | {"name": "Ada"}],
+            "chosen": [said("assistant", "6")],
+            "rejected": [WRONG],
+        },
     ]
     one = lines(tmp_path / "one.jsonl", *rows)
     expected = texts(read_examples(one))
     assert expected == [(row["prompt"], row["chosen"], tuple(row["rejected"])) for row in rows]
-    assert texts(read_examples(parquet(tmp_path / "two.parquet", *rows))) == expected  # its `name: null` is left out
+    assert (
+        texts(read_examples(parquet(tmp_path / "two.parquet", *rows))) == expected
+    )  # its `name: null` is left out
     folder = tmp_path / "folder"
     folder.mkdir()
     lines(folder / "a.jsonl", "", rows[0])
@@ -248,17 +364,27 @@ def test_lines_parquet_folders_and_the_hub_give_the_same_examples(tmp_path, monk
 
     def load_dataset(name, config, split):
         asked.append((name, config, split))
-        return real("json", data_files={"train": str(one)}, split=split, cache_dir=str(tmp_path / "hub"))
+        return real(
+            "json", data_files={"train": str(one)}, split=split, cache_dir=str(tmp_path / "hub")
+        )
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    flags = ("--train_data", "someone/pairs", "--dataset_config", "hard", "--dataset_train_split", "train[1:]")
+    flags = (
+        "--train_data",
+        "someone/pairs",
+        "--dataset_config",
+        "hard",
+        "--dataset_train_split",
+        "train[1:]",
+    )
     data, _ = load_data(arguments(tmp_path, *flags), ByT5Tokenizer(chat_template=TEMPLATE), PAIRS)
     assert asked == [("someone/pairs", "hard", "train[1:]")]
     assert data.source.files == ("someone/pairs[train[1:]]",)
     assert [(example.file, example.line) for example in data.examples] == [(0, 1)]
     assert [parse_row(row.value)[0] for row in data.source.rows()] == [expected[1][0]]
     with pytest.raises(
-        ValueError, match=r"^someone/pairs: expected .* reachable data set with split none, got: .*none"
+        ValueError,
+        match=r"^someone/pairs: expected .* reachable data set with split none, got: .*none",
     ):
         open_source("someone/pairs", split="none")
 
@@ -266,13 +392,23 @@ def test_lines_parquet_folders_and_the_hub_give_the_same_examples(tmp_path, monk
 def test_rejected_forms_and_max_negatives(tmp_path):
     other = [said("assistant", "6")]
     rejected = ["5", ["5", "6", "7"], WRONG, [WRONG, other]]
-    path = lines(tmp_path / "data.jsonl", *(GOOD | {"prompt": str(each), "rejected": each} for each in rejected))
+    path = lines(
+        tmp_path / "data.jsonl",
+        *(GOOD | {"prompt": str(each), "rejected": each} for each in rejected),
+    )
     assert [len(example.rejected) for example in read_examples(path)] == [1, 3, 1, 2]
-    assert [len(example.rejected) for example in read_examples(path, max_negatives=2)] == [1, 2, 1, 2]
+    assert [len(example.rejected) for example in read_examples(path, max_negatives=2)] == [
+        1,
+        2,
+        1,
+        2,
+    ]
     assert read_examples(path)[3].rejected == (WRONG, other)
 
 
-@pytest.mark.parametrize("prompt", [{}, {"prompt": "2 + 2?"}, {"prompt": ASKED}], ids=["left out", "text", "messages"])
+@pytest.mark.parametrize(
+    "prompt", [{}, {"prompt": "2 + 2?"}, {"prompt": ASKED}], ids=["left out", "text", "messages"]
+)
 def test_conversations_may_repeat_their_prompt(prompt):
     """TRL's implicit prompt, and data sets that give the prompt both apart and within the conversations."""
     row = {"chosen": ASKED + RIGHT, "rejected": [ASKED + WRONG, [*ASKED, said("assistant", "6")]]}
@@ -283,27 +419,38 @@ def test_conversations_may_repeat_their_prompt(prompt):
 
 def test_an_implicit_prompt_holds_all_turns_in_common():
     turns = [said("system", "Add."), *ASKED, said("assistant", "4"), said("user", "Sure?")]
-    row = {"chosen": [*turns, said("assistant", "Yes.")], "rejected": [*turns, said("assistant", "No.")]}
+    row = {
+        "chosen": [*turns, said("assistant", "Yes.")],
+        "rejected": [*turns, said("assistant", "No.")],
+    }
     assert parse_row(row) == (turns, [said("assistant", "Yes.")], [[said("assistant", "No.")]])
 
 
 def test_a_row_without_room_is_named_across_files(tmp_path):
     lines(tmp_path / "a.jsonl", GOOD)
     lines(tmp_path / "b.jsonl", GOOD | {"prompt": "2" * 40})
-    with pytest.raises(ValueError, match=r"b.jsonl:1: prompt: expected fewer than max_length=40 tokens, got 40$"):
+    with pytest.raises(
+        ValueError, match=r"b.jsonl:1: prompt: expected fewer than max_length=40 tokens, got 40$"
+    ):
         tokenize(read_examples(tmp_path), ByT5Tokenizer(), 40, tmp_path)
 
 
 def test_a_duplicate_is_named_across_files(tmp_path):
     lines(tmp_path / "a.jsonl", GOOD)
     lines(tmp_path / "b.jsonl", GOOD | {"prompt": "1?"}, GOOD)
-    with pytest.raises(ValueError, match=r"b.jsonl:2: prompt: expected a new example, got that of a.jsonl:1 again$"):
+    with pytest.raises(
+        ValueError, match=r"b.jsonl:2: prompt: expected a new example, got that of a.jsonl:1 again$"
+    ):
         read_examples(tmp_path)
 
 
 def test_evaluation_data_have_their_own_share_and_stand_in_the_same_list(tmp_path, capsys):
     train = lines(tmp_path / "train.jsonl", GOOD, GOOD)
-    test = lines(tmp_path / "test.jsonl", *(GOOD | {"prompt": str(n)} for n in range(4)), GOOD | {"chosen": "5"})
+    test = lines(
+        tmp_path / "test.jsonl",
+        *(GOOD | {"prompt": str(n)} for n in range(4)),
+        GOOD | {"chosen": "5"},
+    )
     flags = ("--train_data", train, "--eval_data", test, "--max_dropped")
     _, evaluation = load_data(arguments(tmp_path, *flags, 0.5), ByT5Tokenizer(), PAIRS)
     assert len(evaluation.examples) == 4

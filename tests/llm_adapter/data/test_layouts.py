@@ -27,7 +27,13 @@ from llm_adapter.loss.logprobs import log_probs_from_head, log_probs_from_logits
 from llm_adapter.models import disable_dropout, load_model, load_tokenizer
 from llm_adapter.training.trainer import PreferenceTrainer
 
-SIZES = {"vocab_size": 32, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
+SIZES = {
+    "vocab_size": 32,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+}
 SMALL = {"vocab_size": 32, "n_layer": 2, "n_head": 2}
 
 
@@ -41,7 +47,8 @@ def examples():
 
     shapes = [(9, (4, 7, 2)), (20, (9, 11, 5, 8)), (3, (6, 6)), (12, (1, 1)), (5, (10, 3, 3))]
     return [
-        TokenizedExample(line, text(p), tuple(text(size) for size in sizes)) for line, (p, sizes) in enumerate(shapes)
+        TokenizedExample(line, text(p), tuple(text(size) for size in sizes))
+        for line, (p, sizes) in enumerate(shapes)
     ]
 
 
@@ -58,13 +65,18 @@ def test_a_row_by_hand():
         TokenizedExample(3, [20], ([21], [22])),
     ]
     batch = collate_shared(examples, pad_id=5, row_length=8)
-    assert batch["input_ids"].tolist() == [[7, 11, 12, 13, 14, 15, 16, 5], [5, 6, 8, 9, 10, 20, 21, 22]]
+    assert batch["input_ids"].tolist() == [
+        [7, 11, 12, 13, 14, 15, 16, 5],
+        [5, 6, 8, 9, 10, 20, 21, 22],
+    ]
     assert batch["position_ids"].tolist() == [[0, 1, 2, 1, 1, 2, 1, 0], [0, 1, 2, 3, 2, 0, 1, 1]]
     rows = [{0: "0", 1: "01", 2: "012", 3: "03", 4: "04", 5: "045", 6: "06", 7: "7"}]
     rows += [{0: "0", 1: "01", 2: "012", 3: "0123", 4: "014", 5: "5", 6: "56", 7: "57"}]
     assert batch["attention_mask"].dtype == torch.bool
     for row, mask in zip(rows, batch["attention_mask"][:, 0], strict=True):
-        assert {i: "".join(map(str, seen.nonzero().flatten().tolist())) for i, seen in enumerate(mask)} == row
+        assert {
+            i: "".join(map(str, seen.nonzero().flatten().tolist())) for i, seen in enumerate(mask)
+        } == row
     assert batch["sources"].tolist() == [9, 10, 0, 1, 13, 9, 0, 0, 4, 0, 13]
     for name in ("targets", "lengths", "negatives"):
         assert torch.equal(batch[name], collate(examples)[name]), name
@@ -72,7 +84,10 @@ def test_a_row_by_hand():
 
 def test_rows_are_packed_into_the_room_of_the_longest(examples):
     shared, padded = collate_shared(examples), collate(examples)
-    assert shared["input_ids"].shape == (3, 53)  # 53, 22 + 21, 15 + 14: longest first, each where there is room
+    assert shared["input_ids"].shape == (
+        3,
+        53,
+    )  # 53, 22 + 21, 15 + 14: longest first, each where there is room
     assert padded["input_ids"].shape == (14, 31)
     alone = collate_shared(examples, row_length=1)
     assert alone["input_ids"].shape == (5, 53)
@@ -91,11 +106,16 @@ def test_log_probs_and_gradients_are_those_of_padded_rows(model, examples, funct
         batch = make(examples, pad_id=1)
         log_probs = function(model, batch)
         (sum_responses(log_probs, batch["lengths"]) * weights).sum().backward()
-        found[make] = [log_probs.detach(), *(parameter.grad.clone() for parameter in model.parameters())]
+        found[make] = [
+            log_probs.detach(),
+            *(parameter.grad.clone() for parameter in model.parameters()),
+        ]
     model.gradient_checkpointing_disable()
     model.eval()
     for padded, shared in zip(found[collate], found[collate_shared], strict=True):
-        torch.testing.assert_close(shared, padded, rtol=0, atol=2e-5 * max(1.0, padded.abs().max().item()))
+        torch.testing.assert_close(
+            shared, padded, rtol=0, atol=2e-5 * max(1.0, padded.abs().max().item())
+        )
 
 
 def test_bf16_is_off_by_its_rounding_only(examples):
@@ -107,29 +127,49 @@ def test_bf16_is_off_by_its_rounding_only(examples):
     with torch.no_grad():
         expected = log_probs_from_head(exact, collate(examples))
         off = [
-            (log_probs_from_head(rounded, make(examples)) - expected).abs().max() for make in (collate, collate_shared)
+            (log_probs_from_head(rounded, make(examples)) - expected).abs().max()
+            for make in (collate, collate_shared)
         ]
         with torch.autocast("cpu", torch.bfloat16):
-            off.append((log_probs_from_head(exact, collate_shared(examples)) - expected).abs().max())
+            off.append(
+                (log_probs_from_head(exact, collate_shared(examples)) - expected).abs().max()
+            )
     assert 0 < off[1] <= 2 * off[0]
     assert 0 < off[2] <= 2 * off[0]
 
 
 MODELS = {  # what the line that is said must contain; nothing where the model reads shared rows
     "llama": (lambda: LlamaForCausalLM(LlamaConfig(**SIZES)), None),
-    "learned positions": (lambda: GPT2LMHeadModel(GPT2Config(**SMALL, n_positions=64, n_embd=16)), None),
-    "wide window": (lambda: MistralForCausalLM(MistralConfig(**SIZES, num_key_value_heads=2)), None),
+    "learned positions": (
+        lambda: GPT2LMHeadModel(GPT2Config(**SMALL, n_positions=64, n_embd=16)),
+        None,
+    ),
+    "wide window": (
+        lambda: MistralForCausalLM(MistralConfig(**SIZES, num_key_value_heads=2)),
+        None,
+    ),
     "window": (
         lambda: MistralForCausalLM(MistralConfig(**SIZES, num_key_value_heads=2, sliding_window=8)),
         "sliding_window is 8 tokens and an example has 31",
     ),
     "state": (
-        lambda: Lfm2ForCausalLM(Lfm2Config(**SIZES, num_key_value_heads=2, layer_types=["conv", "full_attention"])),
+        lambda: Lfm2ForCausalLM(
+            Lfm2Config(**SIZES, num_key_value_heads=2, layer_types=["conv", "full_attention"])
+        ),
         "layers of conv",
     ),
-    "mask added": (lambda: LlamaForCausalLM(LlamaConfig(**SIZES, attn_implementation="eager")), "off by up to"),
-    "alibi by mask": (lambda: BloomForCausalLM(BloomConfig(**SMALL, hidden_size=16)), "refuses them (ValueError"),
-    "alibi": (lambda: MptForCausalLM(MptConfig(vocab_size=32, d_model=16, n_layers=2, n_heads=2)), "off by up to"),
+    "mask added": (
+        lambda: LlamaForCausalLM(LlamaConfig(**SIZES, attn_implementation="eager")),
+        "off by up to",
+    ),
+    "alibi by mask": (
+        lambda: BloomForCausalLM(BloomConfig(**SMALL, hidden_size=16)),
+        "refuses them (ValueError",
+    ),
+    "alibi": (
+        lambda: MptForCausalLM(MptConfig(vocab_size=32, d_model=16, n_layers=2, n_heads=2)),
+        "off by up to",
+    ),
 }
 
 
@@ -140,17 +180,31 @@ def test_models_that_cannot_read_shared_rows_are_found(examples, name, dtype, ca
     set_seed(0)
     model = make().to(dtype).eval()
     disable_dropout(model)
-    chosen = choose_collate("shared", model.config, examples, lambda batch: log_probs_from_logits(model, batch))
+    chosen = choose_collate(
+        "shared", model.config, examples, lambda batch: log_probs_from_logits(model, batch)
+    )
     assert chosen is (collate if said else collate_shared)
     line = capsys.readouterr().out
-    assert ("row_layout: padded in place of shared, the model" in line and said in line) if said else line == ""
+    assert (
+        ("row_layout: padded in place of shared, the model" in line and said in line)
+        if said
+        else line == ""
+    )
     assert choose_collate("padded", model.config, examples, None) is collate
 
 
 def shipped(layout, out, *flags):
     """Train the built-in model on shipped pairs in a layout; return what was logged."""
-    flags = ("--max_steps=3", "--learning_rate=1e-3", "--warmup_steps=0", "--logging_steps=1", *flags)
-    args = parse_arguments([f"--output_dir={out}", f"--row_layout={layout}", "--disable_tqdm=true", *flags])
+    flags = (
+        "--max_steps=3",
+        "--learning_rate=1e-3",
+        "--warmup_steps=0",
+        "--logging_steps=1",
+        *flags,
+    )
+    args = parse_arguments(
+        [f"--output_dir={out}", f"--row_layout={layout}", "--disable_tqdm=true", *flags]
+    )
     tokenizer = load_tokenizer("builtin")
     rows = tokenize(read_examples(PAIRS)[:24], tokenizer, 512, PAIRS)
     set_seed(0)
@@ -164,7 +218,13 @@ def test_a_run_in_shared_rows_is_the_run_in_padded_rows(tmp_path):
     padded, shared = (shipped(layout, tmp_path / layout, *flags) for layout in ("padded", "shared"))
     assert abs(shared[-1]["rewards/margins"]) > 0.01  # it moved
     for one, other in zip(padded, shared, strict=True):
-        for name in ("loss", "rewards/margins", "logps/rejected", "gradient_noise/variance", "grad_norm"):
+        for name in (
+            "loss",
+            "rewards/margins",
+            "logps/rejected",
+            "gradient_noise/variance",
+            "grad_norm",
+        ):
             assert other[name] == pytest.approx(one[name], rel=1e-3, abs=1e-4), name
 
 

@@ -20,7 +20,14 @@ from llm_adapter.data.collate import collate
 from llm_adapter.data.examples import Fault, Unusable
 from llm_adapter.data.load import load_data, prepare, read_examples, tokenize
 from llm_adapter.data.sources import open_source
-from llm_adapter.data.tokens import CHUNK, TRUNCATIONS, Options, TokenizedExample, _fit, tokenize_examples
+from llm_adapter.data.tokens import (
+    CHUNK,
+    TRUNCATIONS,
+    Options,
+    TokenizedExample,
+    _fit,
+    tokenize_examples,
+)
 
 GOOD = {"prompt": "2 + 2?", "chosen": "4", "rejected": "5"}
 TEMPLATE = (
@@ -40,9 +47,13 @@ def byte_level(folder, **special):
     from tokenizers import Tokenizer, models, pre_tokenizers
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    backend = Tokenizer(models.BPE(vocab={letter: index for index, letter in enumerate(alphabet)}, merges=[]))
+    backend = Tokenizer(
+        models.BPE(vocab={letter: index for index, letter in enumerate(alphabet)}, merges=[])
+    )
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<end>", chat_template=TEMPLATE, **special)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend, eos_token="<end>", chat_template=TEMPLATE, **special
+    )
     tokenizer.save_pretrained(folder)
     return tokenizer
 
@@ -71,7 +82,11 @@ def test_plain_text_gets_eos_and_no_other_special_token(tmp_path):
     tokenizer = ByT5Tokenizer()
     assert decoded(tokenizer, one(tmp_path, GOOD, tokenizer)) == ["2 + 2?", "4</s>", "5</s>"]
     tokenizer = Beginning()
-    assert decoded(tokenizer, one(tmp_path, GOOD, tokenizer)) == ["<extra_id_0>2 + 2?", "4</s>", "5</s>"]
+    assert decoded(tokenizer, one(tmp_path, GOOD, tokenizer)) == [
+        "<extra_id_0>2 + 2?",
+        "4</s>",
+        "5</s>",
+    ]
     assert one(tmp_path, GOOD | {"prompt": ""}, tokenizer).prompt == [tokenizer.bos_token_id]
 
 
@@ -88,24 +103,38 @@ def test_conversations_follow_the_template(tmp_path):
 
 
 def test_tokenizers_that_cannot_be_used_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"data.jsonl:1: prompt: expected a tokenizer with a chat template"):
+    with pytest.raises(
+        ValueError, match=r"data.jsonl:1: prompt: expected a tokenizer with a chat template"
+    ):
         one(tmp_path, GOOD, ByT5Tokenizer(), chat=True)
     backwards = "{% for m in messages | reverse %}{{ m.content }}{% endfor %}"
-    with pytest.raises(ValueError, match=r"data.jsonl:1: prompt: expected a chat template that begins"):
+    with pytest.raises(
+        ValueError, match=r"data.jsonl:1: prompt: expected a chat template that begins"
+    ):
         one(tmp_path, GOOD, ByT5Tokenizer(chat_template=backwards), chat=True)
-    swallowing = "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}"
-    with pytest.raises(ValueError, match=r"data.jsonl:1: chosen, rejected: expected at least one token each, got none"):
+    swallowing = (
+        "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}"
+    )
+    with pytest.raises(
+        ValueError,
+        match=r"data.jsonl:1: chosen, rejected: expected at least one token each, got none",
+    ):
         one(tmp_path, GOOD, ByT5Tokenizer(chat_template=swallowing), chat=True)
     endless = ByT5Tokenizer()
     endless.eos_token = None
-    with pytest.raises(ValueError, match=r"data.jsonl:1: tokenizer: expected an EOS token to end a plain response"):
+    with pytest.raises(
+        ValueError, match=r"data.jsonl:1: tokenizer: expected an EOS token to end a plain response"
+    ):
         one(tmp_path, GOOD, endless)
 
 
 @pytest.mark.parametrize(
     ("truncation", "max_length", "expected", "truncated"),
     [
-        *((name, 14, ["abcd", "12345678</s>", "12</s>", "987654321</s>"], 0) for name in TRUNCATIONS),
+        *(
+            (name, 14, ["abcd", "12345678</s>", "12</s>", "987654321</s>"], 0)
+            for name in TRUNCATIONS
+        ),
         ("right", 10, ["abcd", "123456", "12</s>", "987654"], 2),
         ("left_prompt", 12, ["cd", "12345678</s>", "12</s>", "987654321</s>"], 1),
     ],
@@ -122,7 +151,11 @@ def test_truncation_cuts_what_it_says(tmp_path, truncation, max_length, expected
     [
         ("right", 4, "prompt: expected fewer than max_length=4 tokens, got 4"),
         ("right", 6, "chosen: expected tokens that differ .* same 2 .*room for 2"),
-        ("left_prompt", 10, "chosen, rejected: expected room for a prompt in max_length=10, got 10 tokens"),
+        (
+            "left_prompt",
+            10,
+            "chosen, rejected: expected room for a prompt in max_length=10, got 10 tokens",
+        ),
         ("drop", 13, "prompt: expected at most max_length=13 tokens with the response, got 14"),
         ("refuse", 13, "prompt: expected at most max_length=13 tokens with the response, got 14"),
     ],
@@ -132,8 +165,12 @@ def test_what_does_not_fit_is_named(tmp_path, truncation, max_length, message):
     path = lines(tmp_path / "data.jsonl", row)
     with pytest.raises(ValueError, match=rf"data.jsonl:1: {message}"):
         tokenize(read_examples(path), ByT5Tokenizer(), max_length, path, truncation=truncation)
-    (fault,) = tokenize_examples(read_examples(path), ByT5Tokenizer(), Options(max_length, truncation))
-    assert fault.reason == {6: "identical"}.get(max_length, "" if truncation == "refuse" else "too_long")
+    (fault,) = tokenize_examples(
+        read_examples(path), ByT5Tokenizer(), Options(max_length, truncation)
+    )
+    assert fault.reason == {6: "identical"}.get(
+        max_length, "" if truncation == "refuse" else "too_long"
+    )
 
 
 @given(
@@ -153,7 +190,9 @@ def test_laws_of_the_cut(prompt, whole, limit, truncation, keep):
         kind = type(error)
         assert not fits
         assert (kind is Unusable) == (truncation != "refuse")
-        assert {"right": len(prompt) >= limit, "left_prompt": keep + longest >= limit}.get(truncation, True)
+        assert {"right": len(prompt) >= limit, "left_prompt": keep + longest >= limit}.get(
+            truncation, True
+        )
         return
     assert len(head) + max(map(len, tails)) == (len(prompt) + longest if fits else limit)
     assert (truncated == 0) == fits
@@ -163,8 +202,12 @@ def test_laws_of_the_cut(prompt, whole, limit, truncation, keep):
         assert head[keep:] == prompt[len(prompt) - len(head) + keep :] != []
     else:
         assert head == prompt
-        assert all(tail == ids[: limit - len(prompt)] != [] for tail, ids in zip(tails, whole, strict=True))
-        assert truncated == sum(len(tail) < len(ids) for tail, ids in zip(tails, whole, strict=True))
+        assert all(
+            tail == ids[: limit - len(prompt)] != [] for tail, ids in zip(tails, whole, strict=True)
+        )
+        assert truncated == sum(
+            len(tail) < len(ids) for tail, ids in zip(tails, whole, strict=True)
+        )
 
 
 def test_a_cut_prompt_keeps_its_beginning_of_text(tmp_path):
@@ -174,9 +217,20 @@ def test_a_cut_prompt_keeps_its_beginning_of_text(tmp_path):
 
 def test_refusing_stops_the_run_before_anything_is_written(tmp_path):
     path = lines(tmp_path / "data.jsonl", GOOD, LONG)
-    flags = ["--output_dir", str(tmp_path / "out"), "--token_cache", str(tmp_path / "cache"), "--max_dropped", "1"]
-    args = parse_arguments(["--train_data", str(path), "--max_length", "13", "--truncation", "refuse", *flags])
-    with pytest.raises(ValueError, match=rf"^{path}:2: prompt: expected at most max_length=13 tokens"):
+    flags = [
+        "--output_dir",
+        str(tmp_path / "out"),
+        "--token_cache",
+        str(tmp_path / "cache"),
+        "--max_dropped",
+        "1",
+    ]
+    args = parse_arguments(
+        ["--train_data", str(path), "--max_length", "13", "--truncation", "refuse", *flags]
+    )
+    with pytest.raises(
+        ValueError, match=rf"^{path}:2: prompt: expected at most max_length=13 tokens"
+    ):
         load_data(args, ByT5Tokenizer(), PAIRS)
     assert [each.name for each in tmp_path.iterdir()] == ["data.jsonl"]
 
@@ -187,7 +241,9 @@ def test_a_pad_id_that_is_eos_or_text_hides_nothing(tmp_path):
     for pad in (tokenizer.pad_token_id, tokenizer.eos_token_id, example.completions[0][0]):
         batch = collate([example], pad)
         assert batch["targets"].tolist() == [token for ids in example.completions for token in ids]
-        assert batch["attention_mask"].sum() == sum(len(example.prompt) + len(ids) for ids in example.completions)
+        assert batch["attention_mask"].sum() == sum(
+            len(example.prompt) + len(ids) for ids in example.completions
+        )
 
 
 def rows(count):
@@ -204,7 +260,9 @@ def rows(count):
 
 
 def prepared(path, tokenizer, folder=None, workers=1, **options):
-    return prepare(open_source(path), tokenizer, Options(**{"max_length": 20} | options), None, folder, workers)
+    return prepare(
+        open_source(path), tokenizer, Options(**{"max_length": 20} | options), None, folder, workers
+    )
 
 
 @pytest.mark.parametrize("kind", ["bytes", "fast"])
@@ -216,7 +274,11 @@ def test_one_worker_two_workers_and_the_cache_give_the_same(tmp_path, kind, capf
     again = prepared(path, tokenizer, tmp_path / "cache")
     parallel = prepared(path, tokenizer, workers=2)
     assert (made.cached, again.cached, parallel.cached) == (False, True, False)
-    assert replace(again, cached=False, source=made.source) == made == replace(parallel, source=made.source)
+    assert (
+        replace(again, cached=False, source=made.source)
+        == made
+        == replace(parallel, source=made.source)
+    )
     assert set(made.counts) == {"too_long", "identical", "empty", "duplicate"}
     assert sum(each.truncated for each in made.examples)
     assert [each.line for each in made.dropped] == sorted(each.line for each in made.dropped)
@@ -237,17 +299,24 @@ def test_a_worker_that_dies_is_one_message(tmp_path):
     path = lines(tmp_path / "data.jsonl", *rows(3 * CHUNK))
     tokenizer = Dying()
     tokenizer.parent = os.getpid()
-    with pytest.raises(ValueError, match=r"tokenize_workers: expected 2 processes to finish, got one that died"):
+    with pytest.raises(
+        ValueError, match=r"tokenize_workers: expected 2 processes to finish, got one that died"
+    ):
         prepared(path, tokenizer, workers=2)
 
 
 def test_the_bar_counts_examples(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(data, "tqdm", lambda values, *args, **options: seen.append(options) or values)
+    monkeypatch.setattr(
+        data, "tqdm", lambda values, *args, **options: seen.append(options) or values
+    )
     path = lines(tmp_path / "data.jsonl", *rows(7))
     for progress in (True, False):
         prepare(open_source(path), ByT5Tokenizer(), Options(20), progress=progress)
-    assert [(each["total"], each["disable"]) for each in seen] == [(6, False), (6, True)]  # one of seven is empty
+    assert [(each["total"], each["disable"]) for each in seen] == [
+        (6, False),
+        (6, True),
+    ]  # one of seven is empty
 
 
 def test_the_key_is_the_content_and_nothing_else(tmp_path):
@@ -259,7 +328,10 @@ def test_the_key_is_the_content_and_nothing_else(tmp_path):
 
     def key(path=path, tokenizer=plain, max_negatives=None, **options):
         return token_cache.content_key(
-            open_source(path).digest, tokenizer, Options(**{"max_length": 9} | options), max_negatives
+            open_source(path).digest,
+            tokenizer,
+            Options(**{"max_length": 9} | options),
+            max_negatives,
         )
 
     def fast(folder, **special):
@@ -337,7 +409,9 @@ def test_a_cache_of_another_key_is_not_believed(tmp_path, capsys):
 
 def test_a_folder_that_cannot_be_written_is_said_and_left_alone(tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
-    made = prepared(lines(tmp_path / "data.jsonl", GOOD), ByT5Tokenizer(), tmp_path / "file" / "cache")
+    made = prepared(
+        lines(tmp_path / "data.jsonl", GOOD), ByT5Tokenizer(), tmp_path / "file" / "cache"
+    )
     assert len(made.examples) == 1
     assert "token cache: expected a folder to write to, got " in capsys.readouterr().err
 
@@ -371,11 +445,20 @@ def test_packed_and_unpacked_examples_are_equal():
 
 
 def test_a_run_says_where_its_tokens_come_from(tmp_path, capsys):
-    flags = ["--output_dir", str(tmp_path / "out"), "--token_cache", str(tmp_path / "cache"), "--max_length", "90"]
+    flags = [
+        "--output_dir",
+        str(tmp_path / "out"),
+        "--token_cache",
+        str(tmp_path / "cache"),
+        "--max_length",
+        "90",
+    ]
     args = parse_arguments([*flags, "--max_dropped", "0.5"])
     for source in ("tokenised now", "tokens from the cache"):
         load_data(args, ByT5Tokenizer(), PAIRS)
         line = capsys.readouterr().out
-        assert line.startswith("data pairs.jsonl: 129 examples; negatives each: 1 to 3; 71 dropped (71 identical); ")
+        assert line.startswith(
+            "data pairs.jsonl: 129 examples; negatives each: 1 to 3; 71 dropped (71 identical); "
+        )
         assert line.endswith(f" responses cut to max_length=90; {source}\n")
     assert (tmp_path / "out" / "dropped.jsonl").is_file()

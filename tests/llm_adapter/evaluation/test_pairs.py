@@ -20,7 +20,9 @@ from llm_adapter.evaluation.sampling import Sample, prompt_text, sample
 from llm_adapter.evaluation.tasks import TaskArguments, draw_questions, is_held_out
 from llm_adapter.models import load_model, load_tokenizer
 
-pytest.importorskip("reasoning_gym", reason="needs the package reasoning-gym (pip install .[tasks])")
+pytest.importorskip(
+    "reasoning_gym", reason="needs the package reasoning-gym (pip install .[tasks])"
+)
 
 PROMPTS = ["3 * 4 =\n", "What is the greatest common divisor of 12 and 18?\n", "7\n"]
 TEMPLATE = (
@@ -52,14 +54,20 @@ def tokenizer():
 def plain(model, tokenizer, prompt, tokens):
     """Return the greedy continuation of one unpadded prompt by one call of generate."""
     ids = tokenizer([prompt], return_tensors="pt", add_special_tokens=False)["input_ids"]
-    out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, do_sample=False)
+    out = model.generate(
+        ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, do_sample=False
+    )
     return out[0, ids.shape[1] :].tolist()
 
 
-def test_greedy_is_generate_s_on_each_prompt_alone_and_ends_at_the_end_token(model, tokenizer, monkeypatch):
+def test_greedy_is_generate_s_on_each_prompt_alone_and_ends_at_the_end_token(
+    model, tokenizer, monkeypatch
+):
     whole = [plain(model, tokenizer, prompt, 30) for prompt in PROMPTS]
     assert len({tuple(ids) for ids in whole}) == 3
-    monkeypatch.setattr(model.generation_config, "eos_token_id", [tokenizer.eos_token_id, whole[0][10]])
+    monkeypatch.setattr(
+        model.generation_config, "eos_token_id", [tokenizer.eos_token_id, whole[0][10]]
+    )
     ends = [plain(model, tokenizer, prompt, 30) for prompt in PROMPTS]
     assert min(map(len, ends)) < 30  # one row leaves the batch early
     for (found,), ids in zip(sample(model, tokenizer, PROMPTS, 1, 0.0, 30, 0), ends, strict=True):
@@ -81,11 +89,15 @@ def test_samples_follow_the_tempered_softmax_over_every_token(tokenizer, tempera
         prompt = tokenizer([prompt], return_tensors="pt", add_special_tokens=False)["input_ids"]
         rows = torch.stack([row for row in read[start : start + draws] if len(row) == 3])
         with torch.no_grad():
-            logits = model(torch.cat([prompt.expand(len(rows), -1), rows], 1)).logits[:, -4:-1].double()
+            logits = (
+                model(torch.cat([prompt.expand(len(rows), -1), rows], 1)).logits[:, -4:-1].double()
+            )
         for position in range(3):
             seen, said = rows[:, position], logits[:, position]
             assert abs(_surprise(seen, said / temperature)) < 4
-            assert abs(_surprise(seen, said / (1.5 - temperature))) > 8  # the other temperature is noticed
+            assert (
+                abs(_surprise(seen, said / (1.5 - temperature))) > 8
+            )  # the other temperature is noticed
 
 
 def test_a_model_s_own_settings_of_generation_do_not_bend_the_law(model, tokenizer, monkeypatch):
@@ -93,9 +105,17 @@ def test_a_model_s_own_settings_of_generation_do_not_bend_the_law(model, tokeniz
         sample(model, tokenizer, PROMPTS[:2], 2, 1.0, 12, 0),
         sample(model, tokenizer, PROMPTS[:2], 1, 0.0, 12, 0),
     )
-    for name, value in {"repetition_penalty": 3.0, "no_repeat_ngram_size": 1, "min_p": 0.9, "top_k": 1}.items():
+    for name, value in {
+        "repetition_penalty": 3.0,
+        "no_repeat_ngram_size": 1,
+        "min_p": 0.9,
+        "top_k": 1,
+    }.items():
         monkeypatch.setattr(model.generation_config, name, value)
-    bent = sample(model, tokenizer, PROMPTS[:2], 2, 1.0, 12, 0), sample(model, tokenizer, PROMPTS[:2], 1, 0.0, 12, 0)
+    bent = (
+        sample(model, tokenizer, PROMPTS[:2], 2, 1.0, 12, 0),
+        sample(model, tokenizer, PROMPTS[:2], 1, 0.0, 12, 0),
+    )
     assert bent == plain_law
     assert model.generation_config.repetition_penalty == 3.0  # the model keeps them
 
@@ -137,12 +157,16 @@ def policy(calls):
 
 
 def make(out, *flags, command=pairs):
-    return command.main(["--task", "products", "--samples", "6", "--batch", "4", "--out", str(out), *flags])
+    return command.main(
+        ["--task", "products", "--samples", "6", "--batch", "4", "--out", str(out), *flags]
+    )
 
 
 def contents(folder):
     found = {path.name: path.read_bytes() for path in folder.iterdir()}
-    return {name: text for name, text in found.items() if not name.endswith(".stats.json")}  # it names the folder
+    return {
+        name: text for name, text in found.items() if not name.endswith(".stats.json")
+    }  # it names the folder
 
 
 def test_pairs_are_verified_and_counted(tmp_path, monkeypatch, capsys):
@@ -155,7 +179,9 @@ def test_pairs_are_verified_and_counted(tmp_path, monkeypatch, capsys):
     assert len(rows) == stats["outcomes"]["pair"] > 15
     assert sum(stats["outcomes"].values()) == 30
     assert stats["outcomes"]["none_right"] > 0
-    assert stats["outcomes"]["all_right"] == sum(all(r["right"] for r in record["responses"]) for record in journal)
+    assert stats["outcomes"]["all_right"] == sum(
+        all(r["right"] for r in record["responses"]) for record in journal
+    )
     said = {record["question"]: record for record in journal}
     for row in rows:
         first, second = (int(number) for number in re.findall(r"\d+", row.prompt))
@@ -170,11 +196,19 @@ def test_pairs_are_verified_and_counted(tmp_path, monkeypatch, capsys):
     assert stats["pass_at_k"]["1"]["mean"] == pytest.approx(sum(rates) / 30)
     assert sum(rates) / 30 == pytest.approx(7 / 16, abs=0.15)  # right and not cut
     printed = capsys.readouterr().out
-    assert f"pairs written {len(rows)}; skipped: none right {stats['outcomes']['none_right']}" in printed
-    assert f"{stats['starvation'][-1]['measured']:.4f}  {stats['starvation'][-1]['theory']:.4f}" in printed
+    assert (
+        f"pairs written {len(rows)}; skipped: none right {stats['outcomes']['none_right']}"
+        in printed
+    )
+    assert (
+        f"{stats['starvation'][-1]['measured']:.4f}  {stats['starvation'][-1]['theory']:.4f}"
+        in printed
+    )
 
 
-def test_after_ctrl_c_the_same_command_goes_on_and_leaves_the_same_bytes(tmp_path, monkeypatch, capsys):
+def test_after_ctrl_c_the_same_command_goes_on_and_leaves_the_same_bytes(
+    tmp_path, monkeypatch, capsys
+):
     whole, stopped = [], []
     monkeypatch.setattr(rollouts, "sample", policy(whole))
     assert make(tmp_path / "whole" / "a.jsonl", "--count", "14") == 0
@@ -208,18 +242,28 @@ def test_after_a_kill_in_the_middle_of_a_line(tmp_path, monkeypatch, cut):
     assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("flags", [["--seed", "1"], ["--temperature", "0.7"], ["--samples", "5"], ["--count", "9"]])
+@pytest.mark.parametrize(
+    "flags", [["--seed", "1"], ["--temperature", "0.7"], ["--samples", "5"], ["--count", "9"]]
+)
 def test_a_journal_of_another_run_is_refused_and_left_alone(tmp_path, monkeypatch, capsys, flags):
     monkeypatch.setattr(rollouts, "sample", policy([]))
     make(tmp_path / "a.jsonl", "--count", "10")
     before = contents(tmp_path)
-    assert make(tmp_path / "a.jsonl", *(flags if flags[0] == "--count" else ["--count", "10", *flags])) == 2
-    assert "a journal of these weights, template, questions, settings and verifier, got" in capsys.readouterr().err
+    assert (
+        make(tmp_path / "a.jsonl", *(flags if flags[0] == "--count" else ["--count", "10", *flags]))
+        == 2
+    )
+    assert (
+        "a journal of these weights, template, questions, settings and verifier, got"
+        in capsys.readouterr().err
+    )
     assert contents(tmp_path) == before
 
 
 @pytest.mark.parametrize("changed", ["template", "verifier"])
-def test_a_journal_of_another_template_or_verifier_is_refused(tmp_path, monkeypatch, capsys, changed):
+def test_a_journal_of_another_template_or_verifier_is_refused(
+    tmp_path, monkeypatch, capsys, changed
+):
     monkeypatch.setattr(rollouts, "sample", policy([]))
     make(tmp_path / "a.jsonl", "--count", "10")
     before = contents(tmp_path)
@@ -250,7 +294,14 @@ def test_a_chat_model_gets_messages(tokenizer):
         "question": "1 * 2?",
         "responses": [
             {"text": text, "right": right, "finished": True}
-            for text, right in (("3", False), ("2", True), ("3", False), ("4", False), (" ", False), ("two: 2", True))
+            for text, right in (
+                ("3", False),
+                ("2", True),
+                ("3", False),
+                ("4", False),
+                (" ", False),
+                ("two: 2", True),
+            )
         ],
     }
     found = pairs.preference(record, 3, chat=True)
@@ -264,16 +315,31 @@ def test_lm_eval_s_tasks_read_what_is_written_here():
     ranking = yaml.safe_load((folder / "preference_ranking.yaml").read_text())
     said = {"question": "1 * 2?", "answer": "2"}
     texts = (("it's 3", False), ('"2"', True), ("4\n", False))
-    record = said | {"responses": [{"text": text, "right": right, "finished": True} for text, right in texts]}
+    record = said | {
+        "responses": [{"text": text, "right": right, "finished": True} for text, right in texts]
+    }
     row = pairs.preference(record, 3, chat=True)
     assert Template(ranking["doc_to_text"]).render(row) == "1 * 2?"
-    assert ast.literal_eval(Template(ranking["doc_to_choice"]).render(row)) == ['"2"', "it's 3", "4\n"]
+    assert ast.literal_eval(Template(ranking["doc_to_choice"]).render(row)) == [
+        '"2"',
+        "it's 3",
+        "4\n",
+    ]
     assert ranking["doc_to_target"] == 0
     asked = yaml.safe_load((folder / "verifiable.yaml").read_text())
     assert Template(asked["doc_to_text"]).render(record) == "1 * 2?"
     assert Template(asked["doc_to_target"]).render(record) == "2"
-    (pattern,) = (step["regex_pattern"] for step in asked["filter_list"][0]["filter"] if "regex_pattern" in step)
-    assert re.findall(pattern, "So 1,200 - 3 = 1,197.")[asked["filter_list"][0]["filter"][0]["group_select"]] == "1,197"
+    (pattern,) = (
+        step["regex_pattern"]
+        for step in asked["filter_list"][0]["filter"]
+        if "regex_pattern" in step
+    )
+    assert (
+        re.findall(pattern, "So 1,200 - 3 = 1,197.")[
+            asked["filter_list"][0]["filter"][0]["group_select"]
+        ]
+        == "1,197"
+    )
 
 
 # --- the commands on the built-in model -------------------------------------------------------------------------------
@@ -285,13 +351,26 @@ def test_same_seed_same_file_and_evaluation_of_the_held_out(tmp_path, capsys):
         assert make(tmp_path / folder / "p.jsonl", *flags) == 0
         assert ("%|" in capsys.readouterr().err) == (bars == "false")
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
-    flags = ["--count", "6", "--k", "1", "3", "--max_new_tokens", "8", "--pairs", str(pairs_file(tmp_path))]
+    flags = [
+        "--count",
+        "6",
+        "--k",
+        "1",
+        "3",
+        "--max_new_tokens",
+        "8",
+        "--pairs",
+        str(pairs_file(tmp_path)),
+    ]
     assert make(tmp_path / "e.json", *flags, command=evaluate) == 0
     found = json.loads((tmp_path / "e.json").read_text())
     assert found["task"]["questions"] == 6
     assert list(found["task"]["pass_at_k"]) == ["1", "3"]
     assert found["ranking"]["rejected"] == 4
-    asked = [json.loads(line)["question"] for line in (tmp_path / "e.sampled.journal.jsonl").read_text().splitlines()]
+    asked = [
+        json.loads(line)["question"]
+        for line in (tmp_path / "e.sampled.journal.jsonl").read_text().splitlines()
+    ]
     assert asked == [q.text for q in draw_questions(TaskArguments("products"), "held_out", 6, 0)]
     assert all(map(is_held_out, asked))
     printed = capsys.readouterr().out
@@ -315,17 +394,26 @@ def test_evaluation_counts_what_the_journal_says(tmp_path, monkeypatch):
     assert make(tmp_path / "e.json", "--count", "20", "--k", "1", "6", command=evaluate) == 0
     found = json.loads((tmp_path / "e.json").read_text())["task"]
     greedy, sampled = (
-        [json.loads(line)["responses"] for line in (tmp_path / f"e.{name}.journal.jsonl").read_text().splitlines()]
+        [
+            json.loads(line)["responses"]
+            for line in (tmp_path / f"e.{name}.journal.jsonl").read_text().splitlines()
+        ]
         for name in ("greedy", "sampled")
     )
     assert {len(each) for each in greedy} == {1}
     assert {len(each) for each in sampled} == {6}
     assert found["accuracy"]["right"] == sum(each[0]["right"] for each in greedy)
-    assert found["pass_at_k"]["6"]["mean"] == sum(any(r["right"] for r in each) for each in sampled) / 20
+    assert (
+        found["pass_at_k"]["6"]["mean"]
+        == sum(any(r["right"] for r in each) for each in sampled) / 20
+    )
     low, high = found["pass_at_k"]["1"]["interval"]
     assert low < found["pass_at_k"]["1"]["mean"] < high
     assert make(tmp_path / "e.json", "--count", "20", command=evaluate) == 0
-    assert list(json.loads((tmp_path / "e.json").read_text())["task"]["pass_at_k"]) == ["1", "4"]  # of 6 samples
+    assert list(json.loads((tmp_path / "e.json").read_text())["task"]["pass_at_k"]) == [
+        "1",
+        "4",
+    ]  # of 6 samples
 
 
 def test_ranking_against_plain_sums(tmp_path, model, tokenizer):
@@ -333,12 +421,21 @@ def test_ranking_against_plain_sums(tmp_path, model, tokenizer):
     examples = tokenize(read_examples(path), tokenizer, 64, path)
     found = evaluate.rank(examples, model, batch=1)
     whole = evaluate.rank(examples, model, batch=2)
-    pair, first, margins = {"sum": 0, "per_token": 0}, {"sum": 0, "per_token": 0}, {"sum": 0.0, "per_token": 0.0}
+    pair, first, margins = (
+        {"sum": 0, "per_token": 0},
+        {"sum": 0, "per_token": 0},
+        {"sum": 0.0, "per_token": 0.0},
+    )
     for example in examples:
         values = []
         for completion in example.completions:
             with torch.no_grad():
-                logits = model(torch.tensor([example.prompt + completion])).logits[0].double().log_softmax(-1)
+                logits = (
+                    model(torch.tensor([example.prompt + completion]))
+                    .logits[0]
+                    .double()
+                    .log_softmax(-1)
+                )
             steps = range(len(example.prompt) - 1, len(example.prompt) + len(completion) - 1)
             total = sum(logits[t, token].item() for t, token in zip(steps, completion, strict=True))
             values.append({"sum": total, "per_token": total / len(completion)})
@@ -365,8 +462,12 @@ def test_equal_responses_rank_below_nothing(model, tokenizer, tmp_path):
 @pytest.mark.parametrize(("command", "flags"), [(pairs, []), (evaluate, ["--k", "1"])])
 def test_a_model_s_own_code_runs_only_if_asked_for(tmp_path, monkeypatch, command, flags):
     asked = []
-    monkeypatch.setattr(command, "load_tokenizer", lambda name, trust: asked.append(trust) or load_tokenizer(name))
-    monkeypatch.setattr(rollouts, "load_model", lambda name, **options: asked.append(options) or load_model(name))
+    monkeypatch.setattr(
+        command, "load_tokenizer", lambda name, trust: asked.append(trust) or load_tokenizer(name)
+    )
+    monkeypatch.setattr(
+        rollouts, "load_model", lambda name, **options: asked.append(options) or load_model(name)
+    )
     monkeypatch.setattr(rollouts, "sample", policy([]))
     out = tmp_path / ("p.jsonl" if command is pairs else "e.json")
     assert make(out, "--count", "2", *flags, command=command) == 0
@@ -377,31 +478,65 @@ def test_a_model_s_own_code_runs_only_if_asked_for(tmp_path, monkeypatch, comman
 @pytest.mark.parametrize(
     ("command", "flags", "message"),
     [
-        (pairs, ["--task", "sums"], "task: expected one of products, chain_sum, gcd, lcm, got sums"),
+        (
+            pairs,
+            ["--task", "sums"],
+            "task: expected one of products, chain_sum, gcd, lcm, got sums",
+        ),
         (pairs, [], "the following arguments are required: --task"),
         (pairs, ["--task", "gcd", "--samples", "0"], "samples: expected an integer ≥ 1, got 0"),
-        (pairs, ["--task", "gcd", "--temperature", "0"], "temperature: expected a finite number ≥ 1e-6, got 0.0"),
-        (pairs, ["--task", "gcd", "--max_new_tokens", "0"], "max_new_tokens: expected an integer ≥ 1, got 0"),
+        (
+            pairs,
+            ["--task", "gcd", "--temperature", "0"],
+            "temperature: expected a finite number ≥ 1e-6, got 0.0",
+        ),
+        (
+            pairs,
+            ["--task", "gcd", "--max_new_tokens", "0"],
+            "max_new_tokens: expected an integer ≥ 1, got 0",
+        ),
         (pairs, ["--task", "gcd", "--batch", "0"], "batch: expected an integer ≥ 1, got 0"),
         (pairs, ["--task", "gcd", "--count", "0"], "count: expected an integer ≥ 1, got 0"),
         (pairs, ["--task", "gcd", "--negatives", "0"], "negatives: expected an integer ≥ 1, got 0"),
-        (pairs, ["--task", "gcd", "--out", "x.txt"], "out: expected a file.jsonl to write, got 'x.txt'"),
+        (
+            pairs,
+            ["--task", "gcd", "--out", "x.txt"],
+            "out: expected a file.jsonl to write, got 'x.txt'",
+        ),
         (pairs, ["--task", "gcd", "--out", ""], "out: expected a file to write, got ''"),
         (pairs, ["--task", "gcd", "--model", "./none"], "model: expected 'builtin', a directory"),
-        (pairs, ["--task", "gcd", "--sede", "1"], "--sede: expected a known flag, got this one (did you mean seed?)"),
+        (
+            pairs,
+            ["--task", "gcd", "--sede", "1"],
+            "--sede: expected a known flag, got this one (did you mean seed?)",
+        ),
         (
             evaluate,
             ["--out", "e.json", "--tesk", "gcd"],
             "--tesk: expected a known flag, got this one (did you mean task?)",
         ),
-        (evaluate, ["--out", "e.json"], "task: expected a task to ask, or pairs to rank, got neither"),
-        (evaluate, ["--task", "gcd", "--out", "e.json", "--k", "32"], "k: expected integers from 1 to samples=16"),
-        (evaluate, ["--task", "gcd", "--out", "e.jsonl"], "out: expected a file.json to write, got 'e.jsonl'"),
+        (
+            evaluate,
+            ["--out", "e.json"],
+            "task: expected a task to ask, or pairs to rank, got neither",
+        ),
+        (
+            evaluate,
+            ["--task", "gcd", "--out", "e.json", "--k", "32"],
+            "k: expected integers from 1 to samples=16",
+        ),
+        (
+            evaluate,
+            ["--task", "gcd", "--out", "e.jsonl"],
+            "out: expected a file.json to write, got 'e.jsonl'",
+        ),
         (evaluate, ["--pairs", "none.jsonl", "--out", "e.json"], "none.jsonl: expected"),
         (pairs, ["--task", "gcd", "--count", "1", "--out", "/dev/null/x.jsonl"], "/dev/null"),
     ],
 )
-def test_refusals_are_one_line_and_write_nothing(tmp_path, monkeypatch, capsys, command, flags, message):
+def test_refusals_are_one_line_and_write_nothing(
+    tmp_path, monkeypatch, capsys, command, flags, message
+):
     monkeypatch.chdir(tmp_path)
     flags = flags if "--out" in flags else [*flags, "--out", "p.jsonl"]
     assert command.main(flags) == 2
@@ -416,4 +551,7 @@ def test_training_on_the_questions_asked_is_refused(tmp_path, capsys):
     path = pairs_file(tmp_path, asked[2].text)
     flags = ["--count", "6", "--k", "1", "--train_data", str(path)]
     assert make(tmp_path / "e.json", *flags, command=evaluate) == 2
-    assert f"expected none of the 6 questions asked here, got 1, the first in {path}:3" in capsys.readouterr().err
+    assert (
+        f"expected none of the 6 questions asked here, got 1, the first in {path}:3"
+        in capsys.readouterr().err
+    )

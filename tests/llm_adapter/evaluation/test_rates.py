@@ -17,7 +17,9 @@ def binomial(n, p):
 def test_pass_at_k_is_unbiased_and_the_plug_in_is_not(n, k, p):
     law = binomial(n, p)
     exact = 1 - (1 - p) ** k
-    assert math.fsum(w * pass_at_k(c, n, k) for c, w in enumerate(law)) == pytest.approx(exact, abs=1e-12)
+    assert math.fsum(w * pass_at_k(c, n, k) for c, w in enumerate(law)) == pytest.approx(
+        exact, abs=1e-12
+    )
     plug_in = math.fsum(w * (1 - (1 - c / n) ** k) for c, w in enumerate(law))
     assert (plug_in < exact - 1e-4) == (k > 1 and 0 < p < 1)
 
@@ -38,7 +40,9 @@ def test_wilson_s_ends_are_z_standard_errors_from_the_share(right, total):
 def test_wilson_covers():
     for p in (0.05, 0.3, 0.61):
         law = binomial(50, p)
-        covered = math.fsum(w for c, w in enumerate(law) if wilson(c, 50)[0] <= p <= wilson(c, 50)[1])
+        covered = math.fsum(
+            w for c, w in enumerate(law) if wilson(c, 50)[0] <= p <= wilson(c, 50)[1]
+        )
         assert 0.92 < covered < 0.99
 
 
@@ -76,7 +80,10 @@ def test_starvation_of_equal_prompts_is_the_theory_and_of_unequal_ones_above_it(
     law = binomial(n, rate)
     for m in (1, 2, 4, 8):
         expected = math.fsum(
-            w * row["measured"] for c, w in enumerate(law) for row in starvation([c], n) if row["samples"] == m
+            w * row["measured"]
+            for c, w in enumerate(law)
+            for row in starvation([c], n)
+            if row["samples"] == m
         )
         assert expected == pytest.approx((1 - rate) ** m, abs=1e-12)
     for row in starvation([0, 8, 0, 8], 8):  # half the prompts hopeless, half certain

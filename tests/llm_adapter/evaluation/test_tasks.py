@@ -6,9 +6,17 @@ import re
 import pytest
 
 from llm_adapter.evaluation import tasks
-from llm_adapter.evaluation.tasks import TaskArguments, dataset, draw_questions, extract_number, is_held_out
+from llm_adapter.evaluation.tasks import (
+    TaskArguments,
+    dataset,
+    draw_questions,
+    extract_number,
+    is_held_out,
+)
 
-pytest.importorskip("reasoning_gym", reason="needs the package reasoning-gym (pip install .[tasks])")
+pytest.importorskip(
+    "reasoning_gym", reason="needs the package reasoning-gym (pip install .[tasks])"
+)
 
 EXTRACTED = {
     # bare, with units, currency, Markdown, LaTeX
@@ -97,7 +105,10 @@ def test_number_of_a_response(text):
     ("arguments", "evaluate"),
     [
         (TaskArguments("products", 3, 2), lambda numbers, text: math.prod(numbers)),
-        (TaskArguments("chain_sum", 3, 1), lambda numbers, text: eval(re.search(r"\d+( [+-] \d+)+", text)[0])),
+        (
+            TaskArguments("chain_sum", 3, 1),
+            lambda numbers, text: eval(re.search(r"\d+( [+-] \d+)+", text)[0]),
+        ),
         (TaskArguments("gcd", 2, max_value=20), lambda numbers, text: math.gcd(*numbers)),
         (TaskArguments("lcm", 2, max_value=20), lambda numbers, text: math.lcm(*numbers)),
     ],
@@ -109,24 +120,32 @@ def test_answers_are_right_and_the_verifier_knows_it(arguments, evaluate):
         assert len(numbers) == arguments.operands
         right = evaluate(numbers, question.text)
         assert question.answer == str(right)
-        assert verifier.score_answer(extract_number(f"So the answer is {right:,}."), question.entry) == 1
+        assert (
+            verifier.score_answer(extract_number(f"So the answer is {right:,}."), question.entry)
+            == 1
+        )
         assert verifier.score_answer(str(right + 1), question.entry) < 1
 
 
 @pytest.mark.parametrize("task", tasks.TASKS)
 def test_the_splits_share_no_operands_and_cover_everything(task):
     train, held_out = (
-        draw_questions(TaskArguments(task), split, None, seed) for split, seed in (("train", 0), ("held_out", 5))
+        draw_questions(TaskArguments(task), split, None, seed)
+        for split, seed in (("train", 0), ("held_out", 5))
     )
 
     def operands(questions):
-        return {tuple(sorted(map(int, re.findall(r"\d+", question.text)))) for question in questions}
+        return {
+            tuple(sorted(map(int, re.findall(r"\d+", question.text)))) for question in questions
+        }
 
     assert not operands(train) & operands(held_out)
     assert len({question.text for question in train}) == len(train)
     if task == "products":
         assert len(train) + len(held_out) == 100  # all products of two digits
-        assert operands(train) | operands(held_out) == {(i, j) for j in range(10) for i in range(j + 1)}
+        assert operands(train) | operands(held_out) == {
+            (i, j) for j in range(10) for i in range(j + 1)
+        }
         assert 15 <= len(held_out) <= 35
 
 
@@ -148,16 +167,31 @@ def test_questions_are_the_seed_s():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: dataset(TaskArguments("sums")), "task: expected one of products, chain_sum, gcd, lcm, got sums"),
-        (lambda: dataset(TaskArguments("gcd", 1)), "operands: expected an integer from 2 to 9, got 1"),
-        (lambda: dataset(TaskArguments("products", 2, 0)), "digits: expected an integer from 1 to 9, got 0"),
-        (lambda: dataset(TaskArguments("gcd", max_value=1)), "max_value: expected an integer ≥ 2, got 1"),
+        (
+            lambda: dataset(TaskArguments("sums")),
+            "task: expected one of products, chain_sum, gcd, lcm, got sums",
+        ),
+        (
+            lambda: dataset(TaskArguments("gcd", 1)),
+            "operands: expected an integer from 2 to 9, got 1",
+        ),
+        (
+            lambda: dataset(TaskArguments("products", 2, 0)),
+            "digits: expected an integer from 1 to 9, got 0",
+        ),
+        (
+            lambda: dataset(TaskArguments("gcd", max_value=1)),
+            "max_value: expected an integer ≥ 2, got 1",
+        ),
         (lambda: dataset(TaskArguments("gcd"), -1), "seed: expected an integer ≥ 0, got -1"),
         (
             lambda: draw_questions(TaskArguments("gcd"), "test", 1, 0),
             "split: expected one of train, held_out, got test",
         ),
-        (lambda: draw_questions(TaskArguments("gcd"), "train", 0, 0), "count: expected an integer ≥ 1, got 0"),
+        (
+            lambda: draw_questions(TaskArguments("gcd"), "train", 0, 0),
+            "count: expected an integer ≥ 1, got 0",
+        ),
         (
             lambda: draw_questions(TaskArguments("products"), "held_out", 99, 0),
             "count: expected at most 23, the held_out questions of products 2×1, got 99",
@@ -172,5 +206,7 @@ def test_refusals(call, message):
 
 def test_without_reasoning_gym_the_message_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "reasoning_gym", None)
-    with pytest.raises(ValueError, match=r"task: expected the package reasoning-gym \(pip install reasoning-gym\)"):
+    with pytest.raises(
+        ValueError, match=r"task: expected the package reasoning-gym \(pip install reasoning-gym\)"
+    ):
         dataset(TaskArguments("gcd"))

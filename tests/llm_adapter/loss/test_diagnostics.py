@@ -43,9 +43,12 @@ def test_metrics_of_a_ragged_batch_by_hand():
     assert found["movement/common"] == pytest.approx((0.5 - 1 - 1 - 2) / 2)
     assert found["movement/margin"] == pytest.approx((0.5 + 1 - 1 + 2) / 2)
     assert found["mi/bound"] == pytest.approx(
-        Objective().theory([1])["loss_start"] - Objective(beta=0.2).losses(*Z, BATCH["negatives"]).mean().item()
+        Objective().theory([1])["loss_start"]
+        - Objective(beta=0.2).losses(*Z, BATCH["negatives"]).mean().item()
     )
-    assert found == pytest.approx(measured(Objective(beta=0.2), times=3) | {"ess/negatives": found["ess/negatives"]})
+    assert found == pytest.approx(
+        measured(Objective(beta=0.2), times=3) | {"ess/negatives": found["ess/negatives"]}
+    )
 
 
 def test_effective_negatives_are_those_of_the_weights():
@@ -60,31 +63,46 @@ def test_effective_negatives_are_those_of_the_weights():
 def test_starved_shares():
     start = measured(Objective("dv"), (torch.zeros(2), torch.zeros(2, 2)))
     assert start["gradient/chosen_starved"] == start["gradient/rejected_starved"] == 0
-    late = measured(Objective("dv", beta=1.0), (torch.tensor([9.0, 0.0]), torch.tensor([[0.0, -9.0], [0.0, 0.0]])))
+    late = measured(
+        Objective("dv", beta=1.0),
+        (torch.tensor([9.0, 0.0]), torch.tensor([[0.0, -9.0], [0.0, 0.0]])),
+    )
     assert late["gradient/chosen_starved"] == 0.5
     assert late["gradient/rejected_starved"] == 0.5
-    anchored = measured(Objective(beta=1.0), (torch.full((2,), mi.preference_anchor(0.5)), torch.zeros(2, 2)))
+    anchored = measured(
+        Objective(beta=1.0), (torch.full((2,), mi.preference_anchor(0.5)), torch.zeros(2, 2))
+    )
     assert anchored["gradient/chosen_starved"] == 1
     assert anchored["anchor/gap"] == pytest.approx(0, abs=1e-6)
 
 
 @pytest.fixture
 def trainer(tmp_path):
-    args = parse_arguments(["--output_dir", str(tmp_path), "--disable_tqdm", "true", "--beta", "0.3"])
+    args = parse_arguments(
+        ["--output_dir", str(tmp_path), "--disable_tqdm", "true", "--beta", "0.3"]
+    )
     tokenizer = ByT5Tokenizer()
     set_seed(0)
     return PreferenceTrainer(
-        load_model("builtin"), args, tokenize(read_examples(PAIRS)[:6], tokenizer, 512, PAIRS), None, tokenizer
+        load_model("builtin"),
+        args,
+        tokenize(read_examples(PAIRS)[:6], tokenizer, 512, PAIRS),
+        None,
+        tokenizer,
     )
 
 
 def test_gradient_noise_is_that_of_one_backward_pass_an_example(trainer):
     model, batch = trainer.model.train(), trainer.data_collator(trainer.train_dataset)
-    (trainer.compute_loss(model, batch) / 4).backward()  # as a trainer that accumulates four batches
+    (
+        trainer.compute_loss(model, batch) / 4
+    ).backward()  # as a trainer that accumulates four batches
     found = trainer._head_gradients.statistics(lambda rows: rows)
 
     trainer.args.diagnostics_steps = 0
-    shift = torch.zeros(model.config.hidden_size, requires_grad=True)  # the parameter that METRICS.md names
+    shift = torch.zeros(
+        model.config.hidden_size, requires_grad=True
+    )  # the parameter that METRICS.md names
     handle = output_head(model).register_forward_pre_hook(lambda _, inputs: (inputs[0] + shift,))
     rows = []
     for example in trainer.train_dataset:
@@ -92,7 +110,9 @@ def test_gradient_noise_is_that_of_one_backward_pass_an_example(trainer):
         rows.append(torch.autograd.grad(loss, shift)[0])
     handle.remove()
     gradients = torch.stack(rows)
-    assert found["gradient_noise/variance"] == pytest.approx(gradients.var(0).sum().item(), rel=1e-3)
+    assert found["gradient_noise/variance"] == pytest.approx(
+        gradients.var(0).sum().item(), rel=1e-3
+    )
     snr = gradients.mean(0).norm() / (gradients.var(0).sum() / len(gradients)).sqrt()
     assert found["gradient_noise/snr"] == pytest.approx(snr.item(), rel=1e-3)
     assert found["gradient_noise/scale"] > 0
@@ -118,8 +138,12 @@ def test_a_later_reading_takes_the_place_of_an_earlier_one(trainer):
     assert len(trainer._head_gradients.state()["head_gradients"]) == len(trainer.train_dataset)
     alone = trainer._head_gradients.statistics(lambda rows: rows)
     n = len(trainer.train_dataset)
-    factor = (n - 1) * 2 / (2 * n - 1)  # every row twice: the unbiased variance, with another divisor
-    assert both["gradient_noise/variance"] == pytest.approx(factor * alone["gradient_noise/variance"], rel=1e-4)
+    factor = (
+        (n - 1) * 2 / (2 * n - 1)
+    )  # every row twice: the unbiased variance, with another divisor
+    assert both["gradient_noise/variance"] == pytest.approx(
+        factor * alone["gradient_noise/variance"], rel=1e-4
+    )
     with torch.no_grad():
         output_head(model).weight.div_(1.1)
 
@@ -138,7 +162,12 @@ def test_a_model_whose_head_is_not_known_trains_without_that_reading(without_hea
 
 
 def line(**changes):
-    values = {"rewards/chosen": 0.0, "rewards/margins": 0.1, "movement/margin": 1.0, "gradient/chosen_starved": 0.0}
+    values = {
+        "rewards/chosen": 0.0,
+        "rewards/margins": 0.1,
+        "movement/margin": 1.0,
+        "gradient/chosen_starved": 0.0,
+    }
     return (
         values
         | {"ess/fraction": 0.9, "ess/negatives": 90.0, "tokens/chosen": 20.0}
@@ -152,10 +181,22 @@ def line(**changes):
         (Objective("dv"), line(), set()),
         (Objective("dv"), line(rewards__chosen=-0.5, movement__margin=4.0), {"collapse"}),
         (Objective("dv"), line(rewards__chosen=-0.5, movement__margin=0.5), set()),
-        (Objective("dv", log_ratio="mean"), line(rewards__chosen=-0.006, movement__margin=0.06), {"collapse"}),  # −1.2
-        (Objective("dv", log_ratio="mean"), line(rewards__chosen=-0.004, movement__margin=0.06), set()),  # −0.8 nats
+        (
+            Objective("dv", log_ratio="mean"),
+            line(rewards__chosen=-0.006, movement__margin=0.06),
+            {"collapse"},
+        ),  # −1.2
+        (
+            Objective("dv", log_ratio="mean"),
+            line(rewards__chosen=-0.004, movement__margin=0.06),
+            set(),
+        ),  # −0.8 nats
         (Objective(), line(rewards__chosen=-0.9, collapse__margin=-0.05), {"interval"}),
-        (Objective(), line(rewards__chosen=0.69, anchor__gap=-0.003, gradient__chosen_starved=1.0), {"plateau"}),
+        (
+            Objective(),
+            line(rewards__chosen=0.69, anchor__gap=-0.003, gradient__chosen_starved=1.0),
+            {"plateau"},
+        ),
         (Objective("dv"), line(rewards__chosen=-0.01, gradient__chosen_starved=0.95), {"starved"}),
         (Objective("dv"), line(ess__fraction=0.05, ess__negatives=5.0), {"few_negatives"}),
     ],
@@ -174,20 +215,30 @@ def test_alerts(objective, values, kinds):
     ],
 )
 def test_the_alert_of_a_collapse_is_true_of_its_objective(objective, margin, said):
-    found = alerts(objective, line(rewards__chosen=-0.5, movement__margin=4.0, **margin))["collapse"]
+    found = alerts(objective, line(rewards__chosen=-0.5, movement__margin=4.0, **margin))[
+        "collapse"
+    ]
     assert said.removeprefix("nats; ") in found
     assert ("bound js" in found) == (objective.bound == "dv")
 
 
 def test_windows_pool_to_the_metrics_of_all_their_examples():
-    halves = [{name: value[i : i + 1] for name, value in BATCH.items() if name == "negatives"} for i in (0, 1)]
-    halves[0]["lengths"], halves[1]["lengths"] = BATCH["lengths"][[0, 2, 3]], BATCH["lengths"][[1, 4]]
+    halves = [
+        {name: value[i : i + 1] for name, value in BATCH.items() if name == "negatives"}
+        for i in (0, 1)
+    ]
+    halves[0]["lengths"], halves[1]["lengths"] = (
+        BATCH["lengths"][[0, 2, 3]],
+        BATCH["lengths"][[1, 4]],
+    )
     log_probs = LOG_PROBS[[0, 2, 3]], LOG_PROBS[[1, 4]]
     objective = Objective(beta=0.2)
     windows = [
         {
             name: total.item()
-            for name, total in window_sums(objective, part, (Z[0][i : i + 1], Z[1][i : i + 1]), half).items()
+            for name, total in window_sums(
+                objective, part, (Z[0][i : i + 1], Z[1][i : i + 1]), half
+            ).items()
         }
         for i, (part, half) in enumerate(zip(log_probs, halves, strict=True))
     ]
@@ -195,16 +246,26 @@ def test_windows_pool_to_the_metrics_of_all_their_examples():
 
 
 @pytest.mark.parametrize(
-    ("sizes", "kept"), [([4] * 9, [4] * 8), ([4, 64], [64]), ([4, 4], [4, 4]), ([30, 1, 1], [30, 1, 1])]
+    ("sizes", "kept"),
+    [([4] * 9, [4] * 8), ([4, 64], [64]), ([4, 4], [4, 4]), ([30, 1, 1], [30, 1, 1])],
 )
 def test_alerts_look_at_the_fewest_last_windows_that_hold_enough_examples(sizes, kept):
-    assert [window["examples"] for window in last_windows([{"examples": size} for size in sizes], EXAMPLES)] == kept
+    assert [
+        window["examples"]
+        for window in last_windows([{"examples": size} for size in sizes], EXAMPLES)
+    ] == kept
 
 
 def test_report_shows_theory_alerts_and_what_is_missing(tmp_path, capsys):
     run = tmp_path / "a<b"
     run.mkdir()
-    facts = {"bound": "js", "loss_start": 1.386294, "loss_floor": 0.954771, "anchor": 0.6931, "versions": {}}
+    facts = {
+        "bound": "js",
+        "loss_start": 1.386294,
+        "loss_floor": 0.954771,
+        "anchor": 0.6931,
+        "versions": {},
+    }
     (run / "run.json").write_text(json.dumps(facts))
     rows = [{"step": s, "loss": 1.3863 - s / 100, "gradient_noise/snr": None} for s in (1, 2)]
     rows[1]["alerts"] = {"collapse": "chosen < rejected"}

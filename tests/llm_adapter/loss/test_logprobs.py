@@ -28,7 +28,9 @@ def naive(model, prompt, completion):
         logits = model.double()(input_ids=torch.tensor([prompt + completion])).logits[0]
     model.float()
     steps = range(len(prompt) - 1, len(prompt) + len(completion) - 1)
-    return sum(logits[t].log_softmax(-1)[token].item() for t, token in zip(steps, completion, strict=True))
+    return sum(
+        logits[t].log_softmax(-1)[token].item() for t, token in zip(steps, completion, strict=True)
+    )
 
 
 @pytest.mark.parametrize("function", [log_probs_from_head, log_probs_from_logits])
@@ -39,10 +41,14 @@ def test_sums_equal_naive_float64_whatever_the_padding(model, function, chunk, m
     found = sum_responses(function(model, batch), batch["lengths"])
     order = [(0, 0), (1, 0), (0, 1), (0, 2), (1, 1)]
     expected = [naive(model, EXAMPLES[i].prompt, EXAMPLES[i].completions[j]) for i, j in order]
-    torch.testing.assert_close(found.double(), torch.tensor(expected, dtype=torch.float64), rtol=0, atol=2e-5)
+    torch.testing.assert_close(
+        found.double(), torch.tensor(expected, dtype=torch.float64), rtol=0, atol=2e-5
+    )
     for (i, j), value in zip(order, found, strict=True):
         alone = TokenizedExample(1, EXAMPLES[i].prompt, (EXAMPLES[i].completions[j], [2]))
-        assert function(model, collate([alone]))[:-1].sum().item() == pytest.approx(value.item(), abs=2e-5)
+        assert function(model, collate([alone]))[:-1].sum().item() == pytest.approx(
+            value.item(), abs=2e-5
+        )
 
 
 def test_gradients_of_both_ways_agree_in_chunks(model, monkeypatch):
@@ -57,7 +63,9 @@ def test_gradients_of_both_ways_agree_in_chunks(model, monkeypatch):
 
 
 def test_the_head_is_itself_again(model):
-    assert log_probs_from_head(model, collate(EXAMPLES)).shape == (11,)  # one for each response token
+    assert log_probs_from_head(model, collate(EXAMPLES)).shape == (
+        11,
+    )  # one for each response token
     assert "forward" not in vars(model.get_output_embeddings())
 
 
@@ -66,9 +74,15 @@ def test_bf16_weights_give_float32_accurate_log_softmax():
     model = load_model("builtin").bfloat16().eval()
     batch = collate(EXAMPLES)
     found = log_probs_from_head(model, batch)
-    hidden = model.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+    hidden = model.model(
+        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
+    ).last_hidden_state
     logits = hidden.double() @ model.lm_head.weight.double().T
-    exact = logits.flatten(0, 1)[batch["sources"]].log_softmax(-1).gather(-1, batch["targets"][:, None])[:, 0]
+    exact = (
+        logits.flatten(0, 1)[batch["sources"]]
+        .log_softmax(-1)
+        .gather(-1, batch["targets"][:, None])[:, 0]
+    )
     torch.testing.assert_close(found.double(), exact, rtol=0, atol=1e-5)
 
 
@@ -76,7 +90,13 @@ def test_heads_with_scaled_or_capped_logits_are_recognised(model):
     probe = collate([TokenizedExample(1, [3], ([5, 8], [13, 21]))])
     assert choose_log_probs(model, probe) is log_probs_from_head
     set_seed(0)
-    tiny = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "head_dim": 8}
+    tiny = {
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "head_dim": 8,
+    }
     config = Gemma2Config(vocab_size=32, num_key_value_heads=2, final_logit_softcapping=0.1, **tiny)
     capped = Gemma2ForCausalLM(config).eval()
     with torch.no_grad():
@@ -86,7 +106,9 @@ def test_heads_with_scaled_or_capped_logits_are_recognised(model):
 
 def test_disable_dropout_makes_training_deterministic():
     set_seed(0)
-    model = GPT2LMHeadModel(GPT2Config(vocab_size=32, n_positions=16, n_embd=16, n_layer=1, n_head=2)).train()
+    model = GPT2LMHeadModel(
+        GPT2Config(vocab_size=32, n_positions=16, n_embd=16, n_layer=1, n_head=2)
+    ).train()
     batch = collate(EXAMPLES)
     assert not torch.equal(log_probs_from_head(model, batch), log_probs_from_head(model, batch))
     disable_dropout(model)

@@ -13,14 +13,18 @@ Z = (
     torch.tensor([[-0.2, 0.5], [0.1, 0.0], [-0.7, 0.3]], dtype=torch.float64),
 )
 MASK = torch.tensor([[True, True], [True, False], [True, True]])
-ALL = [Objective(bound=bound) for bound in mi.PREFERENCE_BOUNDS] + [Objective(loss=loss) for loss in mi.ALTERNATIVES]
+ALL = [Objective(bound=bound) for bound in mi.PREFERENCE_BOUNDS] + [
+    Objective(loss=loss) for loss in mi.ALTERNATIVES
+]
 
 
 @pytest.mark.parametrize("bound", mi.PREFERENCE_BOUNDS)
 @pytest.mark.parametrize("mix", [0.5, 0.9, 1.0])
 def test_a_cell_is_the_librarys_loss_of_beta_z(bound, mix):
     found = Objective(bound=bound, mix=mix, beta=0.3).losses(*Z, MASK)
-    torch.testing.assert_close(found, mi.preference_loss(0.3 * Z[0], 0.3 * Z[1], bound, mix, mask=MASK))
+    torch.testing.assert_close(
+        found, mi.preference_loss(0.3 * Z[0], 0.3 * Z[1], bound, mix, mask=MASK)
+    )
 
 
 @pytest.mark.parametrize("loss", mi.ALTERNATIVES)
@@ -31,7 +35,9 @@ def test_a_compared_loss_is_the_mean_over_an_examples_pairs(loss):
     if loss in ("kto", "bco"):  # their threshold is the batch's mean reward
         mean = 0.3 * torch.cat([Z[0], Z[1][:, 0]]).mean()
         option = {"kto": "reference_point", "bco": "shift"}[loss]
-        expected = pair(Z[0], Z[1][:, 0], 0.3, **{option: mean.clamp_min(0) if loss == "kto" else mean})
+        expected = pair(
+            Z[0], Z[1][:, 0], 0.3, **{option: mean.clamp_min(0) if loss == "kto" else mean}
+        )
     else:
         expected = pair(Z[0], Z[1][:, 0], 0.3)
         both = (pair(Z[0], Z[1][:, 0], 0.3) + pair(Z[0], Z[1][:, 1], 0.3)) / 2
@@ -58,8 +64,12 @@ def test_coefficients_are_slopes(objective):
     pull, push = objective.coefficients(*Z, MASK)
     if objective.loss not in ("kto", "bco"):  # their thresholds move with a finite step
         h = 1e-6
-        assert -(total(h, 0) - total(-h, 0)) / (2 * h) == pytest.approx(objective.beta * pull.sum().item(), abs=1e-4)
-        assert (total(0, h) - total(0, -h)) / (2 * h) == pytest.approx(objective.beta * push.sum().item(), abs=1e-4)
+        assert -(total(h, 0) - total(-h, 0)) / (2 * h) == pytest.approx(
+            objective.beta * pull.sum().item(), abs=1e-4
+        )
+        assert (total(0, h) - total(0, -h)) / (2 * h) == pytest.approx(
+            objective.beta * push.sum().item(), abs=1e-4
+        )
     assert pull.isfinite().all()
 
 
@@ -67,7 +77,9 @@ def test_smoothing_turns_one_label_round():
     one = torch.ones(3, 1, dtype=torch.bool)
     smoothed = Objective("dv", beta=0.3, label_smoothing=0.1).losses(Z[0], Z[1][:, :1], one)
     margin = 0.3 * (Z[0] - Z[1][:, 0])
-    published = -0.9 * torch.nn.functional.logsigmoid(margin) - 0.1 * torch.nn.functional.logsigmoid(-margin)
+    published = -0.9 * torch.nn.functional.logsigmoid(
+        margin
+    ) - 0.1 * torch.nn.functional.logsigmoid(-margin)
     torch.testing.assert_close(smoothed, published)  # conservative DPO (Mitchell 2023)
     ragged = Objective("js", label_smoothing=0.1).losses(*Z, MASK)
     swapped = mi.preference_loss(0.1 * Z[1][1:2, 0], 0.1 * Z[0][1:2])
@@ -87,7 +99,9 @@ def test_negatives_of_the_whole_batch():
 @pytest.mark.parametrize("objective", ALL, ids=lambda o: o.name)
 def test_theory_names_the_start_and_a_floor_below_it(objective):
     said = objective.theory([2, 1, 2])
-    assert said["loss_start"] == pytest.approx(objective.losses(0 * Z[0], 0 * Z[1], MASK).mean().item(), abs=1e-9)
+    assert said["loss_start"] == pytest.approx(
+        objective.losses(0 * Z[0], 0 * Z[1], MASK).mean().item(), abs=1e-9
+    )
     assert said["loss_floor"] is None or said["loss_floor"] < said["loss_start"]
 
 
@@ -106,14 +120,24 @@ EVERY += [Objective(loss=loss, label_smoothing=0.1) for loss in ("kto", "bco")]
 
 @pytest.mark.parametrize("objective", EVERY, ids=lambda o: o.name)
 def test_theory_asks_no_other_process(objective, monkeypatch):
-    def asked(*_):  # gathering tensors of the CPU under nccl fails, and one process alone would wait for ever
+    def asked(
+        *_,
+    ):  # gathering tensors of the CPU under nccl fails, and one process alone would wait for ever
         raise AssertionError("expected no collective call")
 
     monkeypatch.setattr("llm_adapter.loss.objective.of_all_processes", asked)
-    assert set(objective.theory([1, 2])) == {"loss_start", "loss_floor", "anchor", "no_collapse_interval", "bounds"}
+    assert set(objective.theory([1, 2])) == {
+        "loss_start",
+        "loss_floor",
+        "anchor",
+        "no_collapse_interval",
+        "bounds",
+    }
 
 
-@pytest.mark.parametrize("objective", [Objective(negatives="batch", label_smoothing=0.1), *EVERY[-2:]])
+@pytest.mark.parametrize(
+    "objective", [Objective(negatives="batch", label_smoothing=0.1), *EVERY[-2:]]
+)
 def test_processes_of_unequal_k_ask_one_another_equally_often(objective):
     def calls(mask, largest):
         count = []
@@ -129,7 +153,9 @@ def test_processes_of_unequal_k_ask_one_another_equally_often(objective):
     one, found = calls(MASK[:, :1], 2.0)
     two, _ = calls(MASK, 2.0)
     assert one == two
-    torch.testing.assert_close(found, calls(MASK[:, :1], 1.0)[1])  # the turn of another process changes nothing here
+    torch.testing.assert_close(
+        found, calls(MASK[:, :1], 1.0)[1]
+    )  # the turn of another process changes nothing here
 
 
 @pytest.mark.parametrize("loss", ["kto", "bco"])
@@ -142,5 +168,8 @@ def test_a_turn_that_an_example_lacks_leaves_it_as_it_is(loss):
         return values
 
     objective.losses(*Z, MASK, everyone)
-    rewards = [means[0], *means[2:]]  # of the loss, then of each turn: the same responses, so the same threshold
+    rewards = [
+        means[0],
+        *means[2:],
+    ]  # of the loss, then of each turn: the same responses, so the same threshold
     assert rewards == pytest.approx([rewards[0]] * 3)

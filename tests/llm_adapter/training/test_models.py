@@ -29,8 +29,15 @@ def folder(tmp_path_factory):
     """A folder with a tiny model, its tokenizer and eight pairs."""
     folder = tmp_path_factory.mktemp("tiny")
     set_seed(0)
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
-    LlamaForCausalLM(LlamaConfig(vocab_size=384, max_position_embeddings=512, **sizes)).save_pretrained(folder)
+    sizes = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+    }
+    LlamaForCausalLM(
+        LlamaConfig(vocab_size=384, max_position_embeddings=512, **sizes)
+    ).save_pretrained(folder)
     ByT5Tokenizer().save_pretrained(folder)
     shortest = sorted(PAIRS.read_text().splitlines(keepends=True), key=len)[:8]
     (folder / "few.jsonl").write_text("".join(shortest))
@@ -38,7 +45,14 @@ def folder(tmp_path_factory):
 
 
 def run(folder, out, *flags, model=None):
-    flags = ["--model", str(model or folder), "--train_data", str(folder / "few.jsonl"), *QUICK.split(), *flags]
+    flags = [
+        "--model",
+        str(model or folder),
+        "--train_data",
+        str(folder / "few.jsonl"),
+        *QUICK.split(),
+        *flags,
+    ]
     status = main(["--output_dir", str(out), *flags])
     lines = (out / "metrics.jsonl").read_text().splitlines() if status == 0 else []
     return status, [json.loads(line) for line in lines]
@@ -58,7 +72,9 @@ def test_a_live_reference_is_the_precomputed_one(folder, tmp_path):
         skipped = {"rewards/accuracies"}  # at the start, rounding decides
         assert one.keys() == other.keys()
         for name in one.keys() - skipped:
-            wanted = one[name] if one[name] is None else pytest.approx(one[name], rel=1e-3, abs=1e-5)
+            wanted = (
+                one[name] if one[name] is None else pytest.approx(one[name], rel=1e-3, abs=1e-5)
+            )
             assert other[name] == wanted, name
 
 
@@ -74,7 +90,11 @@ def test_lora_trains_adapters_against_the_model_without_them(folder, tmp_path, c
     assert "adapter_model.safetensors" in names
     assert "model.safetensors" not in names
     base, merged = models.load_model(str(folder)), models.load_model(str(tmp_path / "true"))
-    moved = {name for name, value in merged.state_dict().items() if not value.equal(base.state_dict()[name])}
+    moved = {
+        name
+        for name, value in merged.state_dict().items()
+        if not value.equal(base.state_dict()[name])
+    }
     assert moved
     assert all("_proj" in name for name in moved)
 
@@ -99,11 +119,17 @@ def test_optional_packages_are_named(folder, tmp_path, monkeypatch, capsys):
         ("--rounding up", "rounding: expected one of nearest, kahan, stochastic, got up"),
         ("--rounding kahan", "rounding: expected nearest with fp32 weights, got kahan"),
         ("--weights bf16 --bf16 true", "bf16: expected false with bf16 weights, got True"),
-        ("--weights bf16 --rounding kahan --optim sgd", "optim: expected the default, adamw_torch…, with rounding"),
+        (
+            "--weights bf16 --rounding kahan --optim sgd",
+            "optim: expected the default, adamw_torch…, with rounding",
+        ),
         ("--lora_rank -1", "lora_rank: expected an integer ≥ 0, got -1"),
         ("--lora_rank 2", "lora_rank: expected 0 with the model builtin, got 2"),
         ("--lora_alpha 0", "lora_alpha: expected a finite number > 0, got 0.0"),
-        ("--enable_jit_checkpoint true", "enable_jit_checkpoint: expected false (SIGTERM saves one in any case)"),
+        (
+            "--enable_jit_checkpoint true",
+            "enable_jit_checkpoint: expected false (SIGTERM saves one in any case)",
+        ),
     ],
 )
 def test_contradictions_are_refused(flags, message):
@@ -114,7 +140,9 @@ def test_contradictions_are_refused(flags, message):
 
 @needs("peft")
 def test_lora_targets_are_layers(folder):
-    with pytest.raises(ValueError, match=r"lora_targets: expected names of layers, got nothing_such"):
+    with pytest.raises(
+        ValueError, match=r"lora_targets: expected names of layers, got nothing_such"
+    ):
         models.with_lora(models.load_model(str(folder)), str(folder), 2, 4, "nothing_such")
 
 
@@ -134,7 +162,10 @@ def test_no_pickle_is_loaded_and_no_code_of_a_folder_runs(folder, tmp_path):
     foreign = tmp_path / "foreign"
     shutil.copytree(folder, foreign)
     config = json.loads((foreign / "config.json").read_text())
-    config |= {"model_type": "foreign", "auto_map": {"AutoConfig": "code.C", "AutoModelForCausalLM": "code.M"}}
+    config |= {
+        "model_type": "foreign",
+        "auto_map": {"AutoConfig": "code.C", "AutoModelForCausalLM": "code.M"},
+    }
     (foreign / "config.json").write_text(json.dumps(config))
     (foreign / "code.py").write_text("raise SystemExit('ran')\n")
     with pytest.raises(ValueError, match=r"model: expected .*trust_remote_code"):
@@ -153,15 +184,21 @@ def test_a_damaged_gguf_file_is_one_message_that_names_it(tmp_path, content):
 
 def test_examples_that_the_model_has_no_room_for_are_named(folder):
     model = models.load_model(str(folder))
-    rows = [TokenizedExample(7, [1] * 500, ([2], [3] * 12)), TokenizedExample(9, [1], ([2], [383]), file=1)]
+    rows = [
+        TokenizedExample(7, [1] * 500, ([2], [3] * 12)),
+        TokenizedExample(9, [1], ([2], [383]), file=1),
+    ]
     check_fit(rows, ("a", "b"), model)
     longer = replace(rows[0], completions=([2], [3] * 13))
     with pytest.raises(
-        ValueError, match=r"^max_length: expected at most the model's 512 positions, got 513 .* in a:7$"
+        ValueError,
+        match=r"^max_length: expected at most the model's 512 positions, got 513 .* in a:7$",
     ):
         check_fit([longer, rows[1]], ("a", "b"), model)
     other = replace(rows[1], completions=([384], [3]))
-    with pytest.raises(ValueError, match=r"^model: expected token ids below its 384 embeddings, got 384 in b:9 \("):
+    with pytest.raises(
+        ValueError, match=r"^model: expected token ids below its 384 embeddings, got 384 in b:9 \("
+    ):
         check_fit([rows[0], other], ("a", "b"), model)
 
 
@@ -174,7 +211,8 @@ def test_a_run_checks_both_of_its_data_against_the_model(folder, tmp_path, capsy
     long.write_text(json.dumps({"prompt": "2" * 140, "chosen": "4", "rejected": "5"}) + "\n")
     assert run(folder, tmp_path / "out", "--eval_data", str(long), model=short)[0] == 2
     assert (
-        f"max_length: expected at most the model's 140 positions, got 142 tokens in {long}:1" in capsys.readouterr().err
+        f"max_length: expected at most the model's 140 positions, got 142 tokens in {long}:1"
+        in capsys.readouterr().err
     )
     assert not (tmp_path / "out").exists()
 
@@ -189,7 +227,9 @@ def test_lost_share_is_what_rounding_does():
     torch.manual_seed(0)
     weights = (0.02 * torch.randn(20_000)).bfloat16()
     for step in (5e-7, 1e-5, 1e-4):
-        stays = ((weights.float() + step).bfloat16() == weights) & ((weights.float() - step).bfloat16() == weights)
+        stays = ((weights.float() + step).bfloat16() == weights) & (
+            (weights.float() - step).bfloat16() == weights
+        )
         found = precision.lost_share(weights, step)
         assert found == pytest.approx(stays.double().mean().item(), abs=0.01)
     assert precision.lost_share(weights, 5e-7) > 0.98
@@ -197,14 +237,32 @@ def test_lost_share_is_what_rounding_does():
 
 
 def test_bf16_weights_at_a_small_rate_are_warned_and_counted(folder, tmp_path, capsys):
-    _, lines = run(folder, tmp_path, "--weights", "bf16", "--learning_rate", "5e-7", "--save_final_model", "false")
+    _, lines = run(
+        folder,
+        tmp_path,
+        "--weights",
+        "bf16",
+        "--learning_rate",
+        "5e-7",
+        "--save_final_model",
+        "false",
+    )
     said = capsys.readouterr().err
-    assert "warning: weights: at learning_rate 5e-07 a step of Adam is below half the spacing" in said
+    assert (
+        "warning: weights: at learning_rate 5e-07 a step of Adam is below half the spacing" in said
+    )
     assert "warning: adam_beta2: with bf16 weights" in said
     assert lines[0]["updates/surviving_fraction"] < 0.1
     assert abs(lines[0]["loss"] - 2 * math.log(2)) < 1e-3
     _, lines = run(
-        folder, tmp_path / "fp32", "--bf16", "true", "--learning_rate", "5e-7", "--save_final_model", "false"
+        folder,
+        tmp_path / "fp32",
+        "--bf16",
+        "true",
+        "--learning_rate",
+        "5e-7",
+        "--save_final_model",
+        "false",
     )
     assert "warning: weights" not in capsys.readouterr().err
     assert lines[0]["updates/surviving_fraction"] > 0.9
@@ -213,16 +271,24 @@ def test_bf16_weights_at_a_small_rate_are_warned_and_counted(folder, tmp_path, c
 
 # torchao is not in the extra `dev`: transformers and peft import it in every process with a model. 0.18.0 passes.
 @pytest.mark.parametrize(
-    "rounding", [pytest.param("kahan", marks=needs("optimi")), pytest.param("stochastic", marks=needs("torchao"))]
+    "rounding",
+    [
+        pytest.param("kahan", marks=needs("optimi")),
+        pytest.param("stochastic", marks=needs("torchao")),
+    ],
 )
 def test_kept_updates_add_up(rounding, monkeypatch):
     """200 steps of 5e-7, each below half a spacing: with compensation the weights go where fp32 weights go."""
-    monkeypatch.setattr(torch, "compile", lambda function, **_: function)  # torchao's step, without a compiler
+    monkeypatch.setattr(
+        torch, "compile", lambda function, **_: function
+    )  # torchao's step, without a compiler
     torch.manual_seed(0)
     start = (0.02 * torch.randn(8192)).bfloat16()
     flags = f"--weights bf16 --rounding {rounding} --learning_rate 5e-7 --adam_beta2 0.99"
     kind, options = precision.optimizer(parse_arguments(["--model", "builtin", *flags.split()]))
-    weight, exact = (torch.nn.Parameter(start.to(dtype, copy=True)) for dtype in (torch.bfloat16, torch.float32))
+    weight, exact = (
+        torch.nn.Parameter(start.to(dtype, copy=True)) for dtype in (torch.bfloat16, torch.float32)
+    )
     kept = kind([{"params": [weight], "weight_decay": 0.0}], **options)
     plain = torch.optim.AdamW([exact], lr=5e-7, betas=(0.9, 0.99), weight_decay=0.0)
     for _ in range(200):
@@ -236,7 +302,10 @@ def test_kept_updates_add_up(rounding, monkeypatch):
 
 
 def examples():
-    return [TokenizedExample(1, [1, 2], ([3, 4], [5])), TokenizedExample(2, [1], ([6], [7, 8], [9]))]
+    return [
+        TokenizedExample(1, [1, 2], ([3, 4], [5])),
+        TokenizedExample(2, [1], ([6], [7, 8], [9])),
+    ]
 
 
 def test_reference_values_come_back_whole_or_not_at_all(tmp_path, capsys):
@@ -261,10 +330,14 @@ def test_a_second_run_reads_the_reference_from_disk(folder, tmp_path, monkeypatc
     flags = ["--reference_cache", str(tmp_path / "kept"), "--save_final_model", "false"]
     _, first = run(folder, tmp_path / "a", *flags)
     with monkeypatch.context() as patch:
-        patch.setattr("llm_adapter.training.reference._computed", lambda *_: pytest.fail("computed again"))
+        patch.setattr(
+            "llm_adapter.training.reference._computed", lambda *_: pytest.fail("computed again")
+        )
         _, second = run(folder, tmp_path / "b", *flags)
     assert second == first
-    monkeypatch.setattr("llm_adapter.training.reference._computed", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(
+        "llm_adapter.training.reference._computed", lambda *_: pytest.fail("computed again")
+    )
     with pytest.raises(pytest.fail.Exception, match="computed again"):
         run(folder, tmp_path / "c", *flags, "--bf16", "true")
 
@@ -285,12 +358,15 @@ def test_a_digest_is_of_the_code_that_a_model_brings_along(folder, tmp_path):
         brought = tmp_path / f"brought{len(digests)}"
         shutil.copytree(folder, brought)
         config = json.loads((brought / "config.json").read_text())
-        (brought / "config.json").write_text(json.dumps(config | {"auto_map": {"AutoModelForCausalLM": "own.Own"}}))
-        own = (
-            "from transformers import LlamaForCausalLM as Llama\nfrom .beside import VERSION\nclass Own(Llama): pass\n"
+        (brought / "config.json").write_text(
+            json.dumps(config | {"auto_map": {"AutoModelForCausalLM": "own.Own"}})
         )
+        own = "from transformers import LlamaForCausalLM\nfrom .beside import VERSION\n"
+        own += "class Own(LlamaForCausalLM): pass\n"
         (brought / "own.py").write_text(own)
-        (brought / "beside.py").write_text(f"VERSION = {version}\n")  # the model's own file stays as it is
+        (brought / "beside.py").write_text(
+            f"VERSION = {version}\n"
+        )  # the model's own file stays as it is
         model = models.load_model(str(brought), trust_remote_code=True)
         assert type(model).__name__ == "Own"
         digests.append(model_digest(model, {}))
@@ -298,10 +374,21 @@ def test_a_digest_is_of_the_code_that_a_model_brings_along(folder, tmp_path):
     assert digests[0] != model_digest(models.load_model(str(folder)), {})
 
 
-def test_engines_that_round_weights_their_own_way_do_not_share_the_references_values(folder, tmp_path):
+def test_engines_that_round_weights_their_own_way_do_not_share_the_references_values(
+    folder, tmp_path
+):
     model = models.load_model(str(folder))
-    args = parse_arguments(["--reference_cache", str(tmp_path), "--bf16", "true", "--use_cpu", "true"])
-    kinds = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.FSDP, DistributedType.DEEPSPEED)
-    names = [Reference(model, args, SimpleNamespace(distributed_type=kind)).cache.model for kind in kinds]
+    args = parse_arguments(
+        ["--reference_cache", str(tmp_path), "--bf16", "true", "--use_cpu", "true"]
+    )
+    kinds = (
+        DistributedType.NO,
+        DistributedType.MULTI_CPU,
+        DistributedType.FSDP,
+        DistributedType.DEEPSPEED,
+    )
+    names = [
+        Reference(model, args, SimpleNamespace(distributed_type=kind)).cache.model for kind in kinds
+    ]
     assert names[0] == names[1]  # both are autocast
     assert len(set(names)) == 3

@@ -17,7 +17,9 @@ BETA, RATE, SIZE = 0.2, 5e-4, 2
 FORMULAS = {  # T_w of the chosen response, T of the three rejected
     "js": lambda w, l: -F.logsigmoid(w) - F.logsigmoid(-w) / 2 - F.logsigmoid(-l).mean() / 2,
     "dv": lambda w, l: -(w - (w.exp() / 2 + l.exp().mean() / 2).log()) + math.log(2),
-    "infonce": lambda w, l: -torch.cat([w.view(1), l]).log_softmax(0)[0],  # InfoNCA, one good response of four
+    "infonce": lambda w, l: (
+        -torch.cat([w.view(1), l]).log_softmax(0)[0]
+    ),  # InfoNCA, one good response of four
 }
 STARTS = {"js": 2 * math.log(2), "dv": math.log(2), "infonce": math.log(4)}
 
@@ -41,7 +43,9 @@ def plain_loop(model, rows, formula):
         loss = 0
         for row in rows[start : start + SIZE]:
             pairs = [(row.prompt, response) for response in row.completions]
-            scores = BETA * torch.stack([log_prob(model, *pair) - log_prob(reference, *pair) for pair in pairs])
+            scores = BETA * torch.stack(
+                [log_prob(model, *pair) - log_prob(reference, *pair) for pair in pairs]
+            )
             loss = loss + formula(scores[0], scores[1:]) / SIZE
         optimizer.zero_grad()
         loss.backward()
@@ -62,8 +66,17 @@ def test_three_negatives_follow_a_plain_loop(tmp_path, rows, bound, layout):
         "learning_rate": RATE,
         "row_layout": layout,
     }
-    flags |= {"lr_scheduler_type": "constant", "warmup_steps": 0, "logging_steps": 1, "num_train_epochs": 1}
-    flags |= {"per_device_train_batch_size": SIZE, "train_sampling_strategy": "sequential", "disable_tqdm": True}
+    flags |= {
+        "lr_scheduler_type": "constant",
+        "warmup_steps": 0,
+        "logging_steps": 1,
+        "num_train_epochs": 1,
+    }
+    flags |= {
+        "per_device_train_batch_size": SIZE,
+        "train_sampling_strategy": "sequential",
+        "disable_tqdm": True,
+    }
     flags |= {"reference_cache": "none", "diagnostics_steps": 0}
     args = parse_arguments([f"--{name}={value}" for name, value in flags.items()])
     set_seed(0)

@@ -43,7 +43,10 @@ def command(log, flags, at=None, action="kill"):
         def method(self, *args, **kwargs):
             calls.append(name)
             if len(calls) == count:
-                os.kill(os.getpid(), {"kill": signal.SIGKILL, "int": signal.SIGINT, "term": signal.SIGTERM}[action])
+                os.kill(
+                    os.getpid(),
+                    {"kill": signal.SIGKILL, "int": signal.SIGINT, "term": signal.SIGTERM}[action],
+                )
             return original(self, *args, **kwargs)
 
         setattr(PreferenceTrainer, name, method)
@@ -75,7 +78,10 @@ def finish(process):
 def left(out):
     """What a run leaves: the lines of metrics.jsonl without what a clock says, and the weights."""
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    lines = [[(k, v) for k, v in line.items() if not k.endswith(("runtime", "per_second"))] for line in lines]
+    lines = [
+        [(k, v) for k, v in line.items() if not k.endswith(("runtime", "per_second"))]
+        for line in lines
+    ]
     return lines, load_file(out / "model.safetensors")
 
 
@@ -89,7 +95,9 @@ def uninterrupted(processes, few, tmp_path_factory):
 
 
 def assert_goes_on(processes, out, few, uninterrupted):
-    assert finish(start(processes, out, few, "--resume_from_checkpoint", "true")) == 0, (out / "log").read_text()
+    assert finish(start(processes, out, few, "--resume_from_checkpoint", "true")) == 0, (
+        out / "log"
+    ).read_text()
     lines, weights = left(out)
     assert lines == uninterrupted[0]
     assert weights.keys() == uninterrupted[1].keys()
@@ -121,10 +129,15 @@ def test_a_killed_run_goes_on_bit_by_bit(processes, few, tmp_path, uninterrupted
 
 
 @pytest.mark.parametrize(("name", "status"), [("int", 130), ("term", 143)])
-def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(processes, few, tmp_path, uninterrupted, name, status):
+def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(
+    processes, few, tmp_path, uninterrupted, name, status
+):
     out = tmp_path / "run"
     assert finish(start(processes, out, few, at=("compute_loss", 9), action=name)) == status
-    assert sorted(path.name for path in out.glob("checkpoint-*")) == ["checkpoint-3", "checkpoint-5"]
+    assert sorted(path.name for path in out.glob("checkpoint-*")) == [
+        "checkpoint-3",
+        "checkpoint-5",
+    ]
     said = (out / "log").read_text()
     assert f"SIG{name.upper()}: stopped after step 5, checkpoint-5 is whole; to go on:\n" in said
     assert said.endswith(" --resume_from_checkpoint true\n")

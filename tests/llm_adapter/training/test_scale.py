@@ -49,7 +49,16 @@ def run(processes, out, few, *flags, config=None, batch=4):
     """Run the command in one process, or in two under a config; return the lines of metrics.jsonl."""
     out.mkdir(exist_ok=True)
     world = 2 if config else 1
-    flags = ["--output_dir", str(out), "--train_data", few, "--eval_data", few, *FLAGS.split(), *flags]
+    flags = [
+        "--output_dir",
+        str(out),
+        "--train_data",
+        few,
+        "--eval_data",
+        few,
+        *FLAGS.split(),
+        *flags,
+    ]
     for kind in ("train", "eval"):
         flags += [f"--per_device_{kind}_batch_size", str(batch // world)]
     shared = {}
@@ -57,11 +66,17 @@ def run(processes, out, few, *flags, config=None, batch=4):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = str(free.getsockname()[1])
-        shared = environment(config) | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(world)}
+        shared = environment(config) | {
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": port,
+            "WORLD_SIZE": str(world),
+        }
     running = []
     for rank in range(world):
         variables = shared | ({"RANK": str(rank), "LOCAL_RANK": str(rank)} if config else {})
-        process = processes.Process(target=command, args=(str(out / f"log{rank}"), variables, flags))
+        process = processes.Process(
+            target=command, args=(str(out / f"log{rank}"), variables, flags)
+        )
         process.start()
         running.append(process)
     for process in running:
@@ -83,7 +98,9 @@ def single(processes, few, tmp_path_factory):
     return found
 
 
-@pytest.mark.parametrize(("negatives", "config"), [("own", "ddp"), ("own", "fsdp2"), ("batch", "ddp")])
+@pytest.mark.parametrize(
+    ("negatives", "config"), [("own", "ddp"), ("own", "fsdp2"), ("batch", "ddp")]
+)
 def test_two_processes_take_the_steps_of_one(processes, few, tmp_path, single, negatives, config):
     lines, weights = single(negatives)
     found = run(processes, tmp_path, few, *NEGATIVES[negatives], config=config)
@@ -91,15 +108,28 @@ def test_two_processes_take_the_steps_of_one(processes, few, tmp_path, single, n
     for one, two in zip(lines, found, strict=True):
         assert one.keys() == two.keys()
         by_rounding = {"rewards/accuracies"} if one["step"] == 1 else set()
-        for name in one.keys() - by_rounding - {key for key in one if key.startswith("eval_") and "/" not in key}:
-            wanted = one[name] if one[name] is None else pytest.approx(one[name], rel=1e-3, abs=1e-4)
+        for name in (
+            one.keys()
+            - by_rounding
+            - {key for key in one if key.startswith("eval_") and "/" not in key}
+        ):
+            wanted = (
+                one[name] if one[name] is None else pytest.approx(one[name], rel=1e-3, abs=1e-4)
+            )
             assert two[name] == wanted, (one["step"], name)
     saved = load_file(tmp_path / "model.safetensors")
     assert saved.keys() == weights.keys()
     for name, value in saved.items():
         torch.testing.assert_close(value, weights[name], rtol=1e-3, atol=1e-4)
     if (negatives, config) == ("own", "fsdp2"):  # checkpoints are in shards
-        again = run(processes, tmp_path, few, "--resume_from_checkpoint", str(tmp_path / "checkpoint-2"), config=config)
+        again = run(
+            processes,
+            tmp_path,
+            few,
+            "--resume_from_checkpoint",
+            str(tmp_path / "checkpoint-2"),
+            config=config,
+        )
         assert [line["loss"] for line in again[:3]] == [line["loss"] for line in found[:3]]
         for name, value in load_file(tmp_path / "model.safetensors").items():
             assert value.equal(saved[name]), name

@@ -23,7 +23,9 @@ def random_critic(seed: int, law: mi.laws.Finite, scale: float = 1.0) -> torch.T
     return law.log_ratio_matrix + scale * torch.randn(law.log_joint.shape, generator=generator)
 
 
-def all_batches(law: mi.laws.Finite, critic: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def all_batches(
+    law: mi.laws.Finite, critic: torch.Tensor, n: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the score matrices (B, n, n) of every batch of n pairs, its probability (B,), and its x (B, n)."""
     ny = law.log_joint.shape[1]
     support = (law.log_joint.flatten() > -math.inf).nonzero().flatten().tolist()
@@ -46,18 +48,31 @@ def test_tuba_bounds_the_information_for_every_baseline_and_is_tight_at_the_norm
         value = mi.tuba(critic.flatten(), critic.flatten(), log_a, p, q)
         assert value <= law.mutual_information
         shifted = (critic + log_a.reshape(critic.shape)).flatten()
-        torch.testing.assert_close(mi.tuba(shifted, shifted, log_a, p, q), law.exact(mi.nwj, critic))
+        torch.testing.assert_close(
+            mi.tuba(shifted, shifted, log_a, p, q), law.exact(mi.nwj, critic)
+        )
         # The best a(x) is E_Q e^{T(x, ·)}: there TUBA is the DV bound of every x, at least DV itself.
-        best = (critic + law.log_joint.logsumexp(0)).logsumexp(1, keepdim=True).expand_as(critic).flatten()
-        assert mi.tuba(critic.flatten(), critic.flatten(), best, p, q) >= max(value, law.exact(mi.dv, critic))
+        best = (
+            (critic + law.log_joint.logsumexp(0))
+            .logsumexp(1, keepdim=True)
+            .expand_as(critic)
+            .flatten()
+        )
+        assert mi.tuba(critic.flatten(), critic.flatten(), best, p, q) >= max(
+            value, law.exact(mi.dv, critic)
+        )
     free = law.log_ratio_matrix + torch.tensor([[2.0], [-1.0]])
     log_a = torch.tensor([[2.0], [-1.0]]).expand_as(free).flatten()
-    assert float(mi.tuba(free.flatten(), free.flatten(), log_a, p, q)) == pytest.approx(law.mutual_information)
+    assert float(mi.tuba(free.flatten(), free.flatten(), log_a, p, q)) == pytest.approx(
+        law.mutual_information
+    )
 
 
 def test_tuba_at_no_baseline_is_nwj_and_at_the_sample_mean_is_dv():
     joint, product = torch.randn(3, 5), torch.randn(3, 7)
-    torch.testing.assert_close(mi.tuba(joint, product, torch.tensor(0.0)), mi.nwj(joint, product), rtol=0, atol=0)
+    torch.testing.assert_close(
+        mi.tuba(joint, product, torch.tensor(0.0)), mi.nwj(joint, product), rtol=0, atol=0
+    )
     log_mean = mi.log_mean_exp(product).unsqueeze(-1)
     torch.testing.assert_close(mi.tuba(joint, product, log_mean), mi.dv(joint, product))
 
@@ -96,7 +111,9 @@ def interpolated_by_definition(scores, alpha, log_a, weights):
 
         def baseline(left_out, i=i):
             kept = [k for k in range(n) if k != left_out]
-            m = sum(weights[k] * math.exp(scores[i][k]) for k in kept) / sum(weights[k] for k in kept)
+            m = sum(weights[k] * math.exp(scores[i][k]) for k in kept) / sum(
+                weights[k] for k in kept
+            )
             return alpha * m + (1 - alpha) * math.exp(log_a[i])
 
         reward = scores[i][i] - math.log(baseline(j))
@@ -104,20 +121,31 @@ def interpolated_by_definition(scores, alpha, log_a, weights):
     return value
 
 
-@given(n=st.integers(2, 5), alpha=st.floats(0, 1), scale=st.floats(0, 6), seed=st.integers(0, 10**6))
+@given(
+    n=st.integers(2, 5), alpha=st.floats(0, 1), scale=st.floats(0, 6), seed=st.integers(0, 10**6)
+)
 def test_interpolated_is_its_definition(n, alpha, scale, seed):
     generator = torch.Generator().manual_seed(seed)
     scores = scale * torch.randn(n, n, generator=generator)
     log_a, log_weights = torch.randn(2, n, generator=generator)
     log_weights = log_weights.log_softmax(0)
     value = mi.interpolated(scores, alpha, log_a, log_weights)
-    expected = interpolated_by_definition(scores.tolist(), alpha, log_a.tolist(), log_weights.exp().tolist())
+    expected = interpolated_by_definition(
+        scores.tolist(), alpha, log_a.tolist(), log_weights.exp().tolist()
+    )
     assert float(value) == pytest.approx(expected, rel=1e-10, abs=1e-10)
     uniform = torch.full((n,), -math.log(n))
-    torch.testing.assert_close(mi.interpolated(scores, alpha), mi.interpolated(scores, alpha, 0 * log_a, uniform))
+    torch.testing.assert_close(
+        mi.interpolated(scores, alpha), mi.interpolated(scores, alpha, 0 * log_a, uniform)
+    )
 
 
-@given(n=st.integers(2, 8), alpha=st.floats(0.001, 1), scale=st.floats(0, 500), seed=st.integers(0, 10**6))
+@given(
+    n=st.integers(2, 8),
+    alpha=st.floats(0.001, 1),
+    scale=st.floats(0, 500),
+    seed=st.integers(0, 10**6),
+)
 def test_interpolated_stays_below_its_ceiling(n, alpha, scale, seed):
     generator = torch.Generator().manual_seed(seed)
     value = mi.interpolated(scale * (torch.eye(n) + torch.randn(n, n, generator=generator)), alpha)
@@ -128,11 +156,18 @@ def test_interpolated_ends_are_infonce_and_tuba():
     scores, log_a = torch.randn(5, 5), torch.randn(5)
     rows = [torch.tensor([k for k in range(5) if k != j]) for j in range(5)]
     leave_one_out = torch.stack(
-        [mi.dv(scores[i, i : i + 1], scores[i, rows[j]]) for i in range(5) for j in range(5) if i != j]
+        [
+            mi.dv(scores[i, i : i + 1], scores[i, rows[j]])
+            for i in range(5)
+            for j in range(5)
+            if i != j
+        ]
     )
     torch.testing.assert_close(mi.interpolated(scores, 1.0, log_a), leave_one_out.mean())
     baseline = joint_and_product(log_a.unsqueeze(-1).expand_as(scores))
-    torch.testing.assert_close(mi.interpolated(scores, 0.0, log_a), mi.tuba(*joint_and_product(scores), baseline))
+    torch.testing.assert_close(
+        mi.interpolated(scores, 0.0, log_a), mi.tuba(*joint_and_product(scores), baseline)
+    )
 
 
 @pytest.mark.parametrize("n", [2, 3])
@@ -142,10 +177,19 @@ def test_interpolated_expectation_over_all_batches(law, n):
         critic = random_critic(seed, law, scale=seed / 2)
         scores, probability, x = all_batches(law, critic, n)
         log_a = torch.randn(law.log_joint.shape[0])
-        value = {a: (probability * mi.interpolated(scores, a, log_a[x])).sum() for a in (0, 0.1, 0.5, 0.9, 1)}
+        value = {
+            a: (probability * mi.interpolated(scores, a, log_a[x])).sum()
+            for a in (0, 0.1, 0.5, 0.9, 1)
+        }
         assert all(v <= law.mutual_information + 1e-12 for v in value.values())
         grid = log_a[:, None].expand_as(critic).flatten()
-        exact = mi.tuba(critic.flatten(), critic.flatten(), grid, law.log_joint.flatten(), law.log_product.flatten())
+        exact = mi.tuba(
+            critic.flatten(),
+            critic.flatten(),
+            grid,
+            law.log_joint.flatten(),
+            law.log_product.flatten(),
+        )
         torch.testing.assert_close(value[0], exact)  # unbiased
         fewer, fewer_probability, _ = all_batches(law, critic, n - 1)
         torch.testing.assert_close(value[1], (fewer_probability * mi.infonce(fewer)).sum())
@@ -168,7 +212,12 @@ def test_the_published_ceiling_of_the_interpolated_bound_is_exceeded():
     scores, probability, _ = all_batches(law, 400 * torch.eye(10) - 200, 3)
     alpha, candidates = 0.9, 2
     value = (probability * mi.interpolated(scores, alpha)).sum()
-    assert math.log(candidates / alpha) < value < 1 + math.log(candidates / alpha) < law.mutual_information
+    assert (
+        math.log(candidates / alpha)
+        < value
+        < 1 + math.log(candidates / alpha)
+        < law.mutual_information
+    )
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
@@ -177,7 +226,9 @@ def test_interpolated_in_float32_at_large_scores(alpha):
     log_a = torch.tensor([9999.0, 1e4, 9998.5])
     single = scores.float().requires_grad_()
     value = mi.interpolated(single, alpha, log_a.float())
-    torch.testing.assert_close(value.double(), mi.interpolated(scores, alpha, log_a), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        value.double(), mi.interpolated(scores, alpha, log_a), rtol=1e-5, atol=1e-5
+    )
     (gradient,) = torch.autograd.grad(value, single)
     assert gradient.isfinite().all()
     (extreme,) = torch.autograd.grad(mi.interpolated(2 * single, max(alpha, 0.1)), single)
@@ -188,7 +239,9 @@ def test_interpolated_derivative_and_functional_transforms():
     scores, log_a = torch.randn(4, 4, 4).requires_grad_(), torch.randn(4, 4).requires_grad_()
     assert torch.autograd.gradcheck(lambda s, a: mi.interpolated(s, 0.3, a), (scores, log_a))
     logits = torch.zeros(4, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda w: mi.interpolated(scores[0].detach(), 0.3, None, w.log_softmax(0)), logits)
+    assert torch.autograd.gradcheck(
+        lambda w: mi.interpolated(scores[0].detach(), 0.3, None, w.log_softmax(0)), logits
+    )
     mapped = torch.func.vmap(torch.func.grad(lambda s: mi.interpolated(s, 0.3)))(scores.detach())
     (gradient,) = torch.autograd.grad(mi.interpolated(scores, 0.3).sum(), scores)
     torch.testing.assert_close(mapped, gradient)
@@ -203,9 +256,18 @@ def test_interpolated_derivative_and_functional_transforms():
         ("scores: expected finite", (torch.full((2, 2), math.nan), 0.5)),
         (r"alpha: expected a number in \[0, 1\]", (torch.zeros(2, 2), 1.1)),
         ("alpha: expected a number", (torch.zeros(2, 2), math.nan)),
-        ("log_baseline: expected a shape that broadcasts", (torch.zeros(2, 2), 0.5, torch.zeros(3))),
-        ("log_weights: expected log-weights with logsumexp 0", (torch.zeros(2, 2), 0.5, None, torch.zeros(2))),
-        ("log_weights: expected log-weights for shape", (torch.zeros(2, 2), 0.5, None, torch.zeros(3))),
+        (
+            "log_baseline: expected a shape that broadcasts",
+            (torch.zeros(2, 2), 0.5, torch.zeros(3)),
+        ),
+        (
+            "log_weights: expected log-weights with logsumexp 0",
+            (torch.zeros(2, 2), 0.5, None, torch.zeros(2)),
+        ),
+        (
+            "log_weights: expected log-weights for shape",
+            (torch.zeros(2, 2), 0.5, None, torch.zeros(3)),
+        ),
         (
             "log_weights: expected mass on at least two rows",
             (torch.zeros(2, 2), 0.5, None, torch.tensor([0.0, 1]).log()),
@@ -222,7 +284,9 @@ def test_interpolated_ignores_rows_without_mass():
     log_weights = torch.tensor([0.2, 0.0, 0.5, 0.3]).log()
     kept = torch.tensor([0, 2, 3])
     value = mi.interpolated(scores, 0.4, None, log_weights)
-    torch.testing.assert_close(value, mi.interpolated(scores[kept][:, kept], 0.4, None, log_weights[kept]))
+    torch.testing.assert_close(
+        value, mi.interpolated(scores[kept][:, kept], 0.4, None, log_weights[kept])
+    )
 
 
 # MINE
@@ -249,7 +313,9 @@ def test_mine_starts_as_dv(arguments):
     joint, product = torch.randn(5).requires_grad_(), torch.randn(7).requires_grad_()
     objective, new = mi.mine(joint, product, **arguments)
     torch.testing.assert_close(new, mi.log_mean_exp(product.detach()))
-    torch.testing.assert_close(gradients(objective, joint, product), gradients(mi.dv(joint, product), joint, product))
+    torch.testing.assert_close(
+        gradients(objective, joint, product), gradients(mi.dv(joint, product), joint, product)
+    )
 
 
 @laws
@@ -266,16 +332,22 @@ def test_minibatch_gradient_is_unbiased_at_the_population_normaliser_and_dvs_is_
     objective, _ = mi.mine(joint, product, log_z.expand(len(atoms)), 1 - 1e-13, log_p)
     plain = mi.dv(joint, product, log_p)
     mean = [
-        torch.autograd.grad((log_probability.exp() * v).sum(), critic, retain_graph=True)[0] for v in (objective, plain)
+        torch.autograd.grad((log_probability.exp() * v).sum(), critic, retain_graph=True)[0]
+        for v in (objective, plain)
     ]
     torch.testing.assert_close(mean[0], population, rtol=1e-9, atol=1e-9)
     assert (mean[1] - population).abs().max() > 1e-3
 
 
 def test_the_weights_of_the_negatives_are_bounded_in_float32_whatever_the_past():
-    joint, product = (t.float().requires_grad_() for t in (torch.tensor([1e4, -1e4]), torch.tensor([1e4, -1e4, 0.0])))
+    joint, product = (
+        t.float().requires_grad_()
+        for t in (torch.tensor([1e4, -1e4]), torch.tensor([1e4, -1e4, 0.0]))
+    )
     for log_ema in (-1e4, 0.0, 1e4):
-        objective, new = mi.mine(joint, product, torch.tensor(log_ema, dtype=torch.float32), decay=0.99)
+        objective, new = mi.mine(
+            joint, product, torch.tensor(log_ema, dtype=torch.float32), decay=0.99
+        )
         assert new.dtype == torch.float32
         assert objective == mi.dv(joint, product)
         _, negative = gradients(objective, joint, product)

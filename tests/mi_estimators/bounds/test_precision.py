@@ -24,26 +24,41 @@ def test_padding_has_no_part_in_the_loss(bound, dtype):
 def test_atoms_without_mass_have_no_part_in_dv_and_starvation(dtype):
     log_q = torch.tensor([0.5, 0.5, 0.0]).log().to(dtype)
     scores = torch.tensor([0.3, 1.7, 1e4], dtype=dtype)
-    torch.testing.assert_close(mi.dv(scores[:1], scores, log_q=log_q), mi.dv(scores[:1], scores[:2], log_q=log_q[:2]))
-    torch.testing.assert_close(mi.starvation_index(scores, log_q), mi.starvation_index(scores[:2], log_q[:2]))
+    torch.testing.assert_close(
+        mi.dv(scores[:1], scores, log_q=log_q), mi.dv(scores[:1], scores[:2], log_q=log_q[:2])
+    )
+    torch.testing.assert_close(
+        mi.starvation_index(scores, log_q), mi.starvation_index(scores[:2], log_q[:2])
+    )
 
 
-@pytest.mark.parametrize(("dtype", "margin"), [(torch.bfloat16, 6.0), (torch.float32, 17.0), (torch.float64, 40.0)])
+@pytest.mark.parametrize(
+    ("dtype", "margin"), [(torch.bfloat16, 6.0), (torch.float32, 17.0), (torch.float64, 40.0)]
+)
 @pytest.mark.parametrize("bound", ["dv", "infonce"])
 def test_dpo_gradients_stay_equal_and_opposite(bound, dtype, margin):
     scores = torch.tensor([margin, 0.0], dtype=dtype, requires_grad=True)
-    (gradient,) = torch.autograd.grad(mi.preference_loss(scores[:1], scores[1:], bound).sum(), scores)
+    (gradient,) = torch.autograd.grad(
+        mi.preference_loss(scores[:1], scores[1:], bound).sum(), scores
+    )
     expected = 1 / (1 + math.exp(margin))
-    assert gradient.tolist() == pytest.approx([-expected, expected], rel=4 * torch.finfo(dtype).eps ** 0.5)
+    assert gradient.tolist() == pytest.approx(
+        [-expected, expected], rel=4 * torch.finfo(dtype).eps ** 0.5
+    )
 
 
 @pytest.mark.parametrize(
     ("bound", "joint", "product"), [("nwj", 1.0, 100.0), ("chi2", 1.0, 60.0), ("chi2", 99.0, 99.0)]
 )
 def test_overflow_is_minus_infinity_and_has_no_weights(bound, joint, product):
-    scores = torch.tensor([0.0, joint], dtype=torch.float32), torch.tensor([0.0, product], dtype=torch.float32)
+    scores = (
+        torch.tensor([0.0, joint], dtype=torch.float32),
+        torch.tensor([0.0, product], dtype=torch.float32),
+    )
     assert mi.BOUNDS[bound](*scores) == -math.inf
-    with pytest.raises(ValueError, match=r"joint, product: expected scores whose .* value is finite"):
+    with pytest.raises(
+        ValueError, match=r"joint, product: expected scores whose .* value is finite"
+    ):
         mi.score_weights(bound, *scores)
 
 
@@ -57,7 +72,9 @@ def test_weights_that_nearly_sum_to_one_are_refused(total, dtype):
     assert mi.laws.Finite(table).mutual_information > 0  # what a log-softmax rounds off is accepted
 
 
-@pytest.mark.parametrize(("dtype", "m"), [(torch.bfloat16, 1000), (torch.float16, 4096), (torch.float32, 10**6)])
+@pytest.mark.parametrize(
+    ("dtype", "m"), [(torch.bfloat16, 1000), (torch.float16, 4096), (torch.float32, 10**6)]
+)
 def test_one_dominant_score_is_one_effective_sample(dtype, m):
     scores = torch.zeros(m, dtype=dtype)
     scores[0] = 100
@@ -76,7 +93,9 @@ def test_the_gaussian_log_ratio_keeps_its_digits_at_high_information():
     law = mi.laws.Gaussian.with_information(7.0)
     x, y = (v.double() for v in law.sample(100, torch.Generator().manual_seed(0)))
     rho = law.rho
-    exact = law.mutual_information - (rho**2 * (x**2 + y**2) - 2 * rho * x * y).sum(-1) / (2 * (1 - rho**2))
+    exact = law.mutual_information - (rho**2 * (x**2 + y**2) - 2 * rho * x * y).sum(-1) / (
+        2 * (1 - rho**2)
+    )
     torch.testing.assert_close(law.log_ratio(x, y), exact, rtol=1e-6, atol=1e-6)
     mirrored = mi.laws.Gaussian(-rho).log_ratio(x, -y)
     torch.testing.assert_close(mirrored, law.log_ratio(x, y))
@@ -85,11 +104,15 @@ def test_the_gaussian_log_ratio_keeps_its_digits_at_high_information():
         mi.laws.Gaussian.with_information(20.0)
 
 
-@pytest.mark.parametrize("index", [torch.tensor([True, False]), torch.tensor([0.0, 1.0]), [0, 1], None])
+@pytest.mark.parametrize(
+    "index", [torch.tensor([True, False]), torch.tensor([0.0, 1.0]), [0, 1], None]
+)
 def test_finite_indices_are_integers(index):
     law = mi.laws.Finite(torch.full((2, 2), 0.25).log())
     with pytest.raises(ValueError, match="x: expected a tensor of integer indices"):
         law.log_ratio(index, torch.tensor([0, 1]))
-    assert law.log_ratio(torch.tensor([1, 0], dtype=torch.uint8), torch.tensor([0, 1])).shape == (2,)
+    assert law.log_ratio(torch.tensor([1, 0], dtype=torch.uint8), torch.tensor([0, 1])).shape == (
+        2,
+    )
     with pytest.raises(ValueError, match="x, y: expected batch dimensions that broadcast"):
         law.log_ratio(torch.tensor([0, 1, 1]), torch.tensor([0, 1]))

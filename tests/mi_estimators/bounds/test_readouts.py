@@ -9,14 +9,21 @@ from hypothesis import strategies as st
 
 import mi_estimators as mi
 
-READOUTS = {"plug_in": mi.plug_in, "club": mi.club, "jsd_certificate": mi.jsd_certificate, "bridge": mi.bridge}
+READOUTS = {
+    "plug_in": mi.plug_in,
+    "club": mi.club,
+    "jsd_certificate": mi.jsd_certificate,
+    "bridge": mi.bridge,
+}
 readouts = pytest.mark.parametrize("name", READOUTS)
 
 
 def random_law(seed: int, scale: float = 2.0) -> mi.laws.Finite:
     generator = torch.Generator().manual_seed(seed)
     return mi.laws.Finite(
-        (scale * torch.randn(12, generator=generator, dtype=torch.float64)).log_softmax(0).reshape(3, 4)
+        (scale * torch.randn(12, generator=generator, dtype=torch.float64))
+        .log_softmax(0)
+        .reshape(3, 4)
     )
 
 
@@ -38,11 +45,15 @@ def test_readouts_stand_where_a_bound_stands(name):
     read = READOUTS[name]
     joint, product = torch.randn(4, 5), torch.randn(4, 7)
     value = read(joint, product)
-    torch.testing.assert_close(value, torch.stack([read(j, p) for j, p in zip(joint, product, strict=True)]))
+    torch.testing.assert_close(
+        value, torch.stack([read(j, p) for j, p in zip(joint, product, strict=True)])
+    )
     torch.testing.assert_close(torch.func.vmap(read)(joint, product), value)
     weighted = read(joint, product, torch.full((5,), -math.log(5)), torch.full((7,), -math.log(7)))
     torch.testing.assert_close(weighted, value)
-    torch.testing.assert_close(read(joint[:, torch.randperm(5)], product[:, torch.randperm(7)]), value)
+    torch.testing.assert_close(
+        read(joint[:, torch.randperm(5)], product[:, torch.randperm(7)]), value
+    )
     torch.testing.assert_close(read(joint.repeat(1, 3), product.repeat(1, 3)), value)
     mapped = torch.func.vmap(torch.func.grad(read))(joint, product)
     (gradient,) = torch.autograd.grad(read(joint.requires_grad_(), product).sum(), joint)
@@ -98,7 +109,10 @@ def test_float32_is_right_for_scores_of_ten_thousand(name, sign):
         ("joint: expected finite scores", (torch.tensor([0.0, math.nan]), torch.zeros(4))),
         ("joint: expected a torch tensor", ([0.0], torch.zeros(4))),
         ("joint: expected at least one entry", (torch.zeros(0), torch.zeros(4))),
-        ("log_p: expected log-weights with logsumexp 0", (torch.zeros(3), torch.zeros(4), torch.zeros(3))),
+        (
+            "log_p: expected log-weights with logsumexp 0",
+            (torch.zeros(3), torch.zeros(4), torch.zeros(3)),
+        ),
         ("log_p: expected log-weights for shape", (torch.zeros(3), torch.zeros(4), torch.zeros(4))),
     ],
 )
@@ -125,8 +139,12 @@ def test_plug_in_is_dv_and_the_normaliser(law):
         log_z = mi.log_mean_exp(critic.flatten(), law.log_product.flatten())
         torch.testing.assert_close(law.exact(mi.plug_in, critic), law.exact(mi.dv, critic) + log_z)
         assert law.exact(mi.plug_in, critic - log_z.clamp(min=0)) <= law.mutual_information
-    assert law.exact(mi.plug_in, critic + 9) > law.mutual_information  # neither: it believes the critic
-    assert float(law.exact(mi.plug_in, law.log_ratio_matrix)) == pytest.approx(law.mutual_information)
+    assert (
+        law.exact(mi.plug_in, critic + 9) > law.mutual_information
+    )  # neither: it believes the critic
+    assert float(law.exact(mi.plug_in, law.log_ratio_matrix)) == pytest.approx(
+        law.mutual_information
+    )
     joint = torch.randn(3)
     assert mi.plug_in(joint) == joint.mean()
 
@@ -136,7 +154,11 @@ def test_club_is_jeffreys_divergence_at_the_conditional_and_blind_to_the_margina
     p, q = law.log_joint.exp(), law.log_product.exp()
     jeffreys = ((p - q) * (p / q).log()).sum()
     conditional = law.log_joint - law.log_joint.logsumexp(1, keepdim=True)
-    for critic in (law.log_ratio_matrix, conditional, law.log_ratio_matrix + torch.randn(3, 1) + torch.randn(1, 4)):
+    for critic in (
+        law.log_ratio_matrix,
+        conditional,
+        law.log_ratio_matrix + torch.randn(3, 1) + torch.randn(1, 4),
+    ):
         torch.testing.assert_close(law.exact(mi.club, critic), jeffreys)
     assert jeffreys > law.mutual_information
     assert law.exact(mi.club, -law.log_ratio_matrix) < 0  # a poor critic: no upper bound
@@ -150,7 +172,10 @@ def test_club_with_a_fitted_conditional_is_an_upper_bound_under_its_condition(sc
     ).log_softmax(1)
     fitted = conditional + law.log_joint.logsumexp(1, keepdim=True)
     p, q = law.log_joint.exp(), law.log_product.exp()
-    from_joint, from_product = (p * (law.log_joint - fitted)).sum(), (q * (law.log_product - fitted)).sum()
+    from_joint, from_product = (
+        (p * (law.log_joint - fitted)).sum(),
+        (q * (law.log_product - fitted)).sum(),
+    )
     if from_joint <= from_product:
         assert law.exact(mi.club, conditional) >= law.mutual_information - 1e-12
 
@@ -169,7 +194,9 @@ def test_the_certificate_inverts_the_curve_of_two_valued_ratios(q):
     k = -math.log(q)
     joint, product = torch.tensor([k]), torch.tensor([k, -1e4])
     log_q = torch.tensor([q, 1 - q]).log()
-    assert float(mi.jsd_certificate(joint, product, log_q=log_q)) == pytest.approx(k, rel=1e-12, abs=1e-12)
+    assert float(mi.jsd_certificate(joint, product, log_q=log_q)) == pytest.approx(
+        k, rel=1e-12, abs=1e-12
+    )
     if q > 1e-12:  # the curve as it is published; below, 2 ln 2 − 2·JSD is lost in rounding
         terms = math.log(2 / (1 + q)), q * math.log(2 * q / (1 + q)), (1 - q) * math.log(2)
         assert float(mi.js(joint, product, log_q=log_q)) == pytest.approx(sum(terms), abs=1e-14)
@@ -233,10 +260,15 @@ def test_the_certificate_is_zero_where_js_says_nothing_and_has_the_slope_of_the_
 @pytest.mark.parametrize("log_odds", [-30.0, -1.0, 0.0, 2.0, 30.0])
 def test_bridge_is_exact_at_the_log_ratio_plus_any_constant_for_any_odds(law, log_odds):
     for shift in (0.0, 7.0, -1e4):
-        value = law.exact(lambda *a, **k: mi.bridge(*a, **k, log_odds=log_odds), law.log_ratio_matrix + shift)
+        value = law.exact(
+            lambda *a, **k: mi.bridge(*a, **k, log_odds=log_odds), law.log_ratio_matrix + shift
+        )
         assert float(value) == pytest.approx(law.mutual_information, abs=1e-9)
     critic = random_critic(0, law)
-    values = [law.exact(lambda *a, **k: mi.bridge(*a, **k, log_odds=log_odds), critic + s) for s in (0.0, 5.0)]
+    values = [
+        law.exact(lambda *a, **k: mi.bridge(*a, **k, log_odds=log_odds), critic + s)
+        for s in (0.0, 5.0)
+    ]
     torch.testing.assert_close(*values)
 
 
@@ -247,16 +279,21 @@ def test_bridge_tends_to_dv_and_to_its_reverse(law):
         weights = dict(log_p=law.log_joint.flatten(), log_q=law.log_product.flatten())
         for log_odds in (40.0, 1e4):
             torch.testing.assert_close(
-                mi.bridge(critic, critic, **weights, log_odds=log_odds), mi.dv(critic, critic, **weights)
+                mi.bridge(critic, critic, **weights, log_odds=log_odds),
+                mi.dv(critic, critic, **weights),
             )
             reverse = mi.mean(critic, weights["log_p"]) + mi.log_mean_exp(-critic, weights["log_p"])
-            torch.testing.assert_close(mi.bridge(critic, critic, **weights, log_odds=-log_odds), reverse)
+            torch.testing.assert_close(
+                mi.bridge(critic, critic, **weights, log_odds=-log_odds), reverse
+            )
 
 
 @laws
 def test_bridge_is_plug_in_at_the_best_shift_of_js(law):
     critic = random_critic(2, law)
-    shift = (law.exact(mi.plug_in, critic) - law.exact(mi.bridge, critic)).requires_grad_()  # equal sizes: odds 1
+    shift = (
+        law.exact(mi.plug_in, critic) - law.exact(mi.bridge, critic)
+    ).requires_grad_()  # equal sizes: odds 1
     (gradient,) = torch.autograd.grad(law.exact(mi.js, critic - shift), shift)
     assert abs(float(gradient)) < 1e-12
 
@@ -284,10 +321,15 @@ def test_the_odds_of_the_sample_sizes_have_the_least_variance(log_ratio_of_sizes
     log_p, log_q = (w.flatten().clone().requires_grad_() for w in (law.log_joint, law.log_product))
 
     def variance(log_odds):
-        c = mi.plug_in(critic, log_p=log_p) - mi.bridge(critic, critic, log_p, log_q, log_odds=log_odds)
+        c = mi.plug_in(critic, log_p=log_p) - mi.bridge(
+            critic, critic, log_p, log_q, log_odds=log_odds
+        )
         total = 0.0
         for gradient, weights, size in zip(
-            torch.autograd.grad(c, (log_p, log_q)), (log_p, log_q), (1.0, math.exp(log_ratio_of_sizes)), strict=True
+            torch.autograd.grad(c, (log_p, log_q)),
+            (log_p, log_q),
+            (1.0, math.exp(log_ratio_of_sizes)),
+            strict=True,
         ):
             mass = weights.detach().exp()
             influence = gradient / mass
@@ -306,15 +348,25 @@ def test_the_odds_of_the_sample_sizes_have_the_least_variance(log_ratio_of_sizes
     spread=st.sampled_from([0.0, 1.0, 100.0]),
     seed=st.integers(0, 10**6),
 )
-def test_the_shift_solves_bennetts_equation_whatever_the_scores(n, m, scale, log_odds, spread, seed):
+def test_the_shift_solves_bennetts_equation_whatever_the_scores(
+    n, m, scale, log_odds, spread, seed
+):
     generator = torch.Generator().manual_seed(seed)
     sizes = ((16, n), (16, m))
-    joint, product = ((10**scale * torch.randn(s, generator=generator)).clamp(-1e4, 1e4) for s in sizes)
+    joint, product = (
+        (10**scale * torch.randn(s, generator=generator)).clamp(-1e4, 1e4) for s in sizes
+    )
     log_p, log_q = ((spread * torch.randn(s, generator=generator)).log_softmax(-1) for s in sizes)
     value = mi.bridge(joint, product, log_p, log_q, log_odds=log_odds)
     shift = mi.mean(joint, log_p) - value
-    lowest, highest = (torch.cat([joint, product], -1).amin(-1), torch.cat([joint, product], -1).amax(-1))
-    assert ((shift >= lowest - 1e-9 * (1 + lowest.abs())) & (shift <= highest + 1e-9 * (1 + highest.abs()))).all()
+    lowest, highest = (
+        torch.cat([joint, product], -1).amin(-1),
+        torch.cat([joint, product], -1).amax(-1),
+    )
+    assert (
+        (shift >= lowest - 1e-9 * (1 + lowest.abs()))
+        & (shift <= highest + 1e-9 * (1 + highest.abs()))
+    ).all()
 
     def excess(c):
         accepted = torch.nn.functional.logsigmoid(product - c.unsqueeze(-1) - log_odds)

@@ -14,7 +14,9 @@ from mi_estimators import log_ratio_to_relative, relative, relative_to_log_ratio
 def random_law(seed: int, scale: float = 2.0) -> mi.laws.Finite:
     generator = torch.Generator().manual_seed(seed)
     return mi.laws.Finite(
-        (scale * torch.randn(12, generator=generator, dtype=torch.float64)).log_softmax(0).reshape(3, 4)
+        (scale * torch.randn(12, generator=generator, dtype=torch.float64))
+        .log_softmax(0)
+        .reshape(3, 4)
     )
 
 
@@ -47,7 +49,9 @@ def test_relative_information_is_read_at_the_relative_ratio_and_is_capped(law, m
     critic = log_ratio_to_relative(law.log_ratio_matrix, mix)
     torch.testing.assert_close(critic.flatten(), log_ratio)
     for name in ("dv", "nwj"):
-        assert float(law.exact(relative(mi.BOUNDS[name], mix), critic)) == pytest.approx(information, abs=1e-12)
+        assert float(law.exact(relative(mi.BOUNDS[name], mix), critic)) == pytest.approx(
+            information, abs=1e-12
+        )
         assert law.exact(relative(mi.BOUNDS[name], mix), critic + torch.randn(3, 4)) < information
     ceiling = mi.preference_anchor(mix)
     assert critic.max() < ceiling
@@ -85,14 +89,18 @@ def test_the_two_maps_are_inverse(t, mix):
 def test_infinities_and_large_scores(dtype):
     scores = torch.tensor([-math.inf, -1e4, 0.0, 1e4, math.inf], dtype=dtype, requires_grad=True)
     value = log_ratio_to_relative(scores, 0.5)
-    expected = torch.tensor([-math.inf, -1e4 + math.log(2), 0.0, math.log(2), math.log(2)], dtype=dtype)
+    expected = torch.tensor(
+        [-math.inf, -1e4 + math.log(2), 0.0, math.log(2), math.log(2)], dtype=dtype
+    )
     torch.testing.assert_close(value, expected)
     (gradient,) = torch.autograd.grad(value[1:4].sum(), scores)
     assert gradient.isfinite().all()
     torch.testing.assert_close(log_ratio_to_relative(scores, 1.0), scores)
     low = torch.tensor([-math.inf, -1e4, 0.0], dtype=dtype, requires_grad=True)
     value = relative_to_log_ratio(low, 0.5)
-    torch.testing.assert_close(value, torch.tensor([-math.inf, -1e4 - math.log(2), 0.0], dtype=dtype))
+    torch.testing.assert_close(
+        value, torch.tensor([-math.inf, -1e4 - math.log(2), 0.0], dtype=dtype)
+    )
     (gradient,) = torch.autograd.grad(value[1:].sum(), low)
     assert gradient.isfinite().all()
     torch.testing.assert_close(relative_to_log_ratio(low, 1.0), low)
@@ -150,5 +158,7 @@ def test_bad_scores_are_refused_by_name():
         with pytest.raises(ValueError, match="scores: expected at least one entry"):
             function(torch.zeros(0), 0.5)
     for score in (math.log(2), 5.0, math.inf):
-        with pytest.raises(ValueError, match=r"scores: expected log-ratios below −ln\(1 − mix\) = 0.693147"):
+        with pytest.raises(
+            ValueError, match=r"scores: expected log-ratios below −ln\(1 − mix\) = 0.693147"
+        ):
             relative_to_log_ratio(torch.tensor(score), 0.5)

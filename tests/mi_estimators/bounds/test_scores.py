@@ -100,7 +100,8 @@ def test_product_scores_are_entries_of_the_matrix_with_their_gradient(critic, pa
     entries = critic(x, y)[torch.arange(6), partners]
     torch.testing.assert_close(scores, entries)
     found, expected = (
-        torch.autograd.grad((s**2).sum(), list(critic.parameters()), retain_graph=True) for s in (scores, entries)
+        torch.autograd.grad((s**2).sum(), list(critic.parameters()), retain_graph=True)
+        for s in (scores, entries)
     )
     torch.testing.assert_close(found, expected, msg="gradients")
 
@@ -125,14 +126,18 @@ def test_resampled_partners_are_distinct_rows_of_the_second_sample():
     assert all(len(set(row.tolist())) == 5 for row in table)
     assert set(table.flatten().tolist()) == set(range(7))
     critic, x, y = make(Paired), torch.randn(5, 2), torch.randn(7, 2)
-    torch.testing.assert_close(product_scores(critic, x, y, table), critic(x, y)[torch.arange(5), table])
+    torch.testing.assert_close(
+        product_scores(critic, x, y, table), critic(x, y)[torch.arange(5), table]
+    )
 
 
 SOURCES = {
     "rolled": rolled,
     "deranged": deranged,
     "resampled": lambda n, k, generator: resampled(n, k, n, generator),
-    "permuted": lambda n, k, generator: torch.stack([torch.randperm(n, generator=generator) for _ in range(k)]),
+    "permuted": lambda n, k, generator: torch.stack(
+        [torch.randperm(n, generator=generator) for _ in range(k)]
+    ),
 }
 
 
@@ -147,7 +152,9 @@ def test_partners_are_unbiased_where_a_plain_permutation_adds_positives(source):
     tables = torch.stack([SOURCES[source](n, k, generator) for _ in range(repeats)])
     means = ratios.gather(2, tables.mT).mean((1, 2))
     error = float(means.std()) / repeats**0.5
-    assert float(means.mean()) - 1 == pytest.approx(law.chi2 / n if source == "permuted" else 0, abs=4 * error)
+    assert float(means.mean()) - 1 == pytest.approx(
+        law.chi2 / n if source == "permuted" else 0, abs=4 * error
+    )
     assert law.chi2 / n > 8 * error  # the test can tell
 
 
@@ -173,7 +180,9 @@ def test_streamed_values_are_those_of_the_whole_matrix(critic, block):
         expected = whole_matrix(critic(x, y))
     found = streamed_values(critic, x, y, BOUNDS, block=block)
     assert (found.rows, found.negatives) == (300, 299)
-    assert found.effective_sample_size == pytest.approx(expected.pop("effective_sample_size"), rel=1e-10)
+    assert found.effective_sample_size == pytest.approx(
+        expected.pop("effective_sample_size"), rel=1e-10
+    )
     assert found.values == pytest.approx(expected, abs=1e-10)
 
 
@@ -187,11 +196,19 @@ def test_streamed_values_of_a_few_negatives_are_the_bounds_of_those_scores(k):
         joint = pair_scores(critic, x, y)
         table = (torch.arange(300) + torch.arange(1, k + 1)[:, None]) % 300
         product = product_scores(critic, x, y, table)
-    expected = {name: float(mi.BOUNDS[name](joint, product.flatten())) for name in BOUNDS if name != "infonce"}
-    expected["infonce"] = float(mi.dv(joint[:, None], torch.cat([joint[:, None], product.T], 1)).mean())
+    expected = {
+        name: float(mi.BOUNDS[name](joint, product.flatten()))
+        for name in BOUNDS
+        if name != "infonce"
+    }
+    expected["infonce"] = float(
+        mi.dv(joint[:, None], torch.cat([joint[:, None], product.T], 1)).mean()
+    )
     assert found.negatives == k
     assert found.values == pytest.approx(expected, abs=1e-10)
-    assert found.effective_sample_size == pytest.approx(float(mi.effective_sample_size(product.flatten())), rel=1e-10)
+    assert found.effective_sample_size == pytest.approx(
+        float(mi.effective_sample_size(product.flatten())), rel=1e-10
+    )
 
 
 def test_streamed_values_of_huge_scores_neither_overflow_nor_cancel():
@@ -207,7 +224,9 @@ def test_rows_that_come_sorted_are_shuffled_before_neighbours_serve_as_negatives
     law = mi.laws.Gaussian(0.9)
     x, y = law.sample(2000, seeded())
     order = x[:, 0].argsort()
-    found = streamed_values(lambda x, y: law.log_ratio(x[:, None], y), x[order], y[order], ("dv",), negatives=20)
+    found = streamed_values(
+        lambda x, y: law.log_ratio(x[:, None], y), x[order], y[order], ("dv",), negatives=20
+    )
     assert found.values["dv"] == pytest.approx(law.mutual_information, abs=0.15)
 
 
@@ -215,10 +234,15 @@ def test_rows_that_come_sorted_are_shuffled_before_neighbours_serve_as_negatives
 def test_score_blocks_keep_the_gradient(block):
     critic, (x, y) = make(Separable), mi.laws.Gaussian(0.8, 2).sample(10)
     blocks = list(score_blocks(critic, x, y, block=block))
-    value = mi.dv(torch.cat([joint for joint, _ in blocks]), torch.cat([product.flatten() for _, product in blocks]))
+    value = mi.dv(
+        torch.cat([joint for joint, _ in blocks]),
+        torch.cat([product.flatten() for _, product in blocks]),
+    )
     whole = mi.dv(*joint_and_product(critic(x, y)))
     parameters = list(critic.parameters())
-    torch.testing.assert_close(torch.autograd.grad(value, parameters), torch.autograd.grad(whole, parameters))
+    torch.testing.assert_close(
+        torch.autograd.grad(value, parameters), torch.autograd.grad(whole, parameters)
+    )
 
 
 MEMORY = """
@@ -239,11 +263,15 @@ print(found.rows, found.negatives, peak() - before)
 
 
 def test_a_hundred_thousand_rows_fit_in_memory_that_grows_with_the_rows():
-    result = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, cwd=ROOT)
+    result = subprocess.run(
+        [sys.executable, "-c", MEMORY], capture_output=True, text=True, cwd=ROOT
+    )
     assert result.returncode == 0, result.stderr
     rows, negatives, mebibytes = result.stdout.split()
     assert (rows, negatives) == ("100000", "64")
-    assert float(mebibytes) < 64  # 160 numbers a row; all 64 negatives in float64 alone are 49 MiB, all pairs 75 GiB
+    assert (
+        float(mebibytes) < 64
+    )  # 160 numbers a row; all 64 negatives in float64 alone are 49 MiB, all pairs 75 GiB
 
 
 GLOO = """
@@ -371,23 +399,37 @@ BAD_CALLS = [
     ("k: expected an integer of at most 3", lambda: rolled(4, 4)),
     ("size: expected an integer of at least 4", lambda: resampled(4, 1, 3)),
     ("k: expected an integer of at least 1", lambda: resampled(4, 0, 4)),
-    (r"x, y: expected at least 1 paired row\(s\), got 4 and 3", lambda: pair_scores(Paired(2), X, X[:3])),
+    (
+        r"x, y: expected at least 1 paired row\(s\), got 4 and 3",
+        lambda: pair_scores(Paired(2), X, X[:3]),
+    ),
     (r"critic: expected pairs\(x, y\) of shape \(4,\)", lambda: pair_scores(Wrong(2), X, X)),
     (r"partners: expected shape \(k, 4\)", lambda: product_scores(Paired(2), X, X, rolled(3, 1))),
-    (r"partners: expected indices in \[0, 4\)", lambda: product_scores(Paired(2), X, X, resampled(4, 9, 99))),
+    (
+        r"partners: expected indices in \[0, 4\)",
+        lambda: product_scores(Paired(2), X, X, resampled(4, 9, 99)),
+    ),
     ("bounds: expected one of", lambda: streamed_values(Paired(2), X, X, ("smile",))),
-    ("negatives: expected an integer of at most 3", lambda: streamed_values(Paired(2), X, X, negatives=4)),
+    (
+        "negatives: expected an integer of at most 3",
+        lambda: streamed_values(Paired(2), X, X, negatives=4),
+    ),
     ("block: expected an integer of at least 1", lambda: streamed_values(Paired(2), X, X, block=0)),
     ("x, y: expected at least 2", lambda: streamed_values(Paired(2), X[:1], X[:1])),
     ("x, y: expected at least 2", lambda: list(score_blocks(Paired(2), X, X[:3]))),
-    ("joint: expected finite", lambda: streamed_values(lambda x, y: (x @ y.mT).fill_diagonal_(math.nan), X, X)),
+    (
+        "joint: expected finite",
+        lambda: streamed_values(lambda x, y: (x @ y.mT).fill_diagonal_(math.nan), X, X),
+    ),
     ("product: expected finite", lambda: streamed_values(lambda x, y: x @ y.mT + math.inf, X, X)),
     ("tensor: expected at least 1 dimension", lambda: gather(torch.tensor(0.0))),
     ("x, y: expected at least 1", lambda: gathered_scores(Paired(2), X, X[:3])),
 ]
 
 
-@pytest.mark.parametrize(("message", "call"), BAD_CALLS, ids=[str(i) for i in range(len(BAD_CALLS))])
+@pytest.mark.parametrize(
+    ("message", "call"), BAD_CALLS, ids=[str(i) for i in range(len(BAD_CALLS))]
+)
 def test_bad_calls_are_refused_by_name(message, call):
     with pytest.raises(ValueError, match=message):
         call()

@@ -17,13 +17,18 @@ ROWS = sorted(mi.DIVERGENCES)
 def random_law(seed: int, nx: int = 3, ny: int = 4) -> mi.laws.Finite:
     generator = torch.Generator().manual_seed(seed)
     return mi.laws.Finite(
-        torch.randn(nx * ny, generator=generator, dtype=torch.float64).mul(1.5).log_softmax(0).reshape(nx, ny)
+        torch.randn(nx * ny, generator=generator, dtype=torch.float64)
+        .mul(1.5)
+        .log_softmax(0)
+        .reshape(nx, ny)
     )
 
 
 def random_critic(seed: int, law: mi.laws.Finite) -> torch.Tensor:
     return law.log_ratio_matrix + torch.randn(
-        law.log_joint.shape, generator=torch.Generator().manual_seed(seed + 999), dtype=torch.float64
+        law.log_joint.shape,
+        generator=torch.Generator().manual_seed(seed + 999),
+        dtype=torch.float64,
     )
 
 
@@ -56,7 +61,9 @@ def test_penalty_slope_is_ratio_times_reward_slope(name):
 @laws
 def test_tight_at_the_log_ratio_and_below_elsewhere(name, law):
     exact = DIVERGENCE[name](law.log_joint.exp(), law.log_product.exp())
-    torch.testing.assert_close(law.exact(BOUNDS[name], law.log_ratio_matrix), exact, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(
+        law.exact(BOUNDS[name], law.log_ratio_matrix), exact, rtol=1e-12, atol=1e-12
+    )
     for seed in range(5):
         assert law.exact(BOUNDS[name], random_critic(seed, law)) < exact
 
@@ -77,14 +84,18 @@ def test_order_nwj_dv_information(law):
         nwj, dv = law.exact(mi.nwj, critic), law.exact(mi.dv, critic)
         assert nwj <= dv <= law.mutual_information
         shift = mi.log_mean_exp(critic.flatten(), law.log_product.flatten())
-        torch.testing.assert_close(law.exact(mi.nwj, critic - shift), dv)  # DV is NWJ at its best shift
+        torch.testing.assert_close(
+            law.exact(mi.nwj, critic - shift), dv
+        )  # DV is NWJ at its best shift
 
 
 @laws
 @pytest.mark.parametrize("name", sorted(BOUNDS))
 def test_only_dv_is_shift_invariant(name, law):
     critic = random_critic(0, law)
-    same = torch.isclose(law.exact(BOUNDS[name], critic + 3), law.exact(BOUNDS[name], critic), rtol=1e-12, atol=1e-12)
+    same = torch.isclose(
+        law.exact(BOUNDS[name], critic + 3), law.exact(BOUNDS[name], critic), rtol=1e-12, atol=1e-12
+    )
     assert bool(same) is (name == "dv")
 
 
@@ -101,9 +112,13 @@ def test_additive_over_product_laws():
     n, m = first.log_joint.shape
     k, o = second.log_joint.shape
     both = mi.laws.Finite(
-        (first.log_joint[:, None, :, None] + second.log_joint[None, :, None, :]).reshape(n * k, m * o)
+        (first.log_joint[:, None, :, None] + second.log_joint[None, :, None, :]).reshape(
+            n * k, m * o
+        )
     )
-    assert both.mutual_information == pytest.approx(first.mutual_information + second.mutual_information, abs=1e-12)
+    assert both.mutual_information == pytest.approx(
+        first.mutual_information + second.mutual_information, abs=1e-12
+    )
     a, b = random_critic(0, first), random_critic(0, second)
     total = both.exact(mi.dv, (a[:, None, :, None] + b[None, :, None, :]).reshape(n * k, m * o))
     torch.testing.assert_close(total, first.exact(mi.dv, a) + second.exact(mi.dv, b))
@@ -113,7 +128,9 @@ def test_additive_over_product_laws():
 def test_permuting_and_repeating_samples_changes_nothing(name):
     joint, product = torch.randn(5), torch.randn(7)
     value = BOUNDS[name](joint, product)
-    torch.testing.assert_close(BOUNDS[name](joint[torch.randperm(5)], product[torch.randperm(7)]), value)
+    torch.testing.assert_close(
+        BOUNDS[name](joint[torch.randperm(5)], product[torch.randperm(7)]), value
+    )
     torch.testing.assert_close(BOUNDS[name](joint.repeat(3), product.repeat(2)), value)
 
 
@@ -121,9 +138,13 @@ def test_permuting_and_repeating_samples_changes_nothing(name):
 def test_uniform_log_weights_are_no_weights_and_batches_are_rows(name):
     joint, product = torch.randn(4, 5), torch.randn(4, 7)
     value = BOUNDS[name](joint, product)
-    weighted = BOUNDS[name](joint, product, torch.full((5,), -math.log(5)), torch.full((7,), -math.log(7)))
+    weighted = BOUNDS[name](
+        joint, product, torch.full((5,), -math.log(5)), torch.full((7,), -math.log(7))
+    )
     torch.testing.assert_close(weighted, value)
-    torch.testing.assert_close(value, torch.stack([BOUNDS[name](j, p) for j, p in zip(joint, product, strict=True)]))
+    torch.testing.assert_close(
+        value, torch.stack([BOUNDS[name](j, p) for j, p in zip(joint, product, strict=True)])
+    )
 
 
 @given(k=st.integers(1, 9), scale=st.floats(0, 50), seed=st.integers(0, 10**6))
@@ -140,7 +161,9 @@ def test_infonce_is_capped_by_ln_k_and_invariant_under_row_shifts(k, scale, seed
 def test_infonce_row_weights_equal_repeated_rows():
     scores = torch.randn(2, 2)
     repeated = scores[[0, 1, 1]][:, [0, 1, 1]]
-    torch.testing.assert_close(mi.infonce(scores, torch.tensor([1 / 3, 2 / 3]).log()), mi.infonce(repeated))
+    torch.testing.assert_close(
+        mi.infonce(scores, torch.tensor([1 / 3, 2 / 3]).log()), mi.infonce(repeated)
+    )
 
 
 def test_smile_tends_to_dv_and_can_exceed_the_information():
@@ -149,7 +172,9 @@ def test_smile_tends_to_dv_and_can_exceed_the_information():
     args = dict(log_p=law.log_joint.flatten(), log_q=law.log_product.flatten())
     flat = critic.flatten()
     for clip in (50.0, math.inf):
-        torch.testing.assert_close(mi.smile(flat, flat, clip=clip, **args), mi.dv(flat, flat, **args))
+        torch.testing.assert_close(
+            mi.smile(flat, flat, clip=clip, **args), mi.dv(flat, flat, **args)
+        )
     assert mi.smile(flat + 9, flat + 9, clip=1.0, **args) > law.mutual_information
 
 
@@ -166,7 +191,9 @@ def test_float32_is_right_for_scores_of_ten_thousand(name):
 def test_dv_keeps_small_differences_of_large_scores_in_float32():
     joint = torch.tensor([10000.0], dtype=torch.float32)
     product = torch.tensor([10000.0, 9999.0], dtype=torch.float32)
-    assert float(mi.dv(joint, product)) == pytest.approx(math.log(2) - math.log1p(math.exp(-1)), abs=1e-6)
+    assert float(mi.dv(joint, product)) == pytest.approx(
+        math.log(2) - math.log1p(math.exp(-1)), abs=1e-6
+    )
 
 
 def test_atoms_without_mass_do_not_count():
@@ -211,7 +238,11 @@ def test_smile_refuses_a_clip_that_is_not_positive(clip):
 
 @pytest.mark.parametrize(
     ("scores", "message"),
-    [(torch.zeros(3), "at least 2"), (torch.zeros(2, 3), "square"), (torch.full((2, 2), math.nan), "finite")],
+    [
+        (torch.zeros(3), "at least 2"),
+        (torch.zeros(2, 3), "square"),
+        (torch.full((2, 2), math.nan), "finite"),
+    ],
 )
 def test_infonce_refuses_what_is_not_a_square_matrix_of_scores(scores, message):
     with pytest.raises(ValueError, match=f"scores: .*{message}"):
@@ -231,7 +262,9 @@ def test_mean_and_log_mean_exp_refuse_bad_weights_and_empty_values():
 @pytest.mark.parametrize("name", sorted(BOUNDS))
 def test_bounds_work_inside_functional_transforms(name):
     joint, product = torch.randn(4, 5), torch.randn(4, 7)
-    torch.testing.assert_close(torch.func.vmap(BOUNDS[name])(joint, product), BOUNDS[name](joint, product))
+    torch.testing.assert_close(
+        torch.func.vmap(BOUNDS[name])(joint, product), BOUNDS[name](joint, product)
+    )
     gradient = torch.func.vmap(torch.func.grad(BOUNDS[name]))(joint, product)
     torch.testing.assert_close(gradient, mi.score_weights(name, joint, product)[0])
 

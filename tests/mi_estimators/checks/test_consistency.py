@@ -8,7 +8,13 @@ import pytest
 import torch
 
 import mi_estimators as mi
-from mi_estimators.checks.consistency import Check, additivity, data_processing, independence, self_consistency
+from mi_estimators.checks.consistency import (
+    Check,
+    additivity,
+    data_processing,
+    independence,
+    self_consistency,
+)
 
 TINY = dict(steps=50, hidden=8, folds=2)
 
@@ -26,7 +32,9 @@ class Told(mi.MIEstimator):
     def fit(self, x, y):
         self.seen.append((x, y))
         nats, stderr = self.answers[len(self.seen) - 1]
-        self.estimate_ = SimpleNamespace(nats=nats, stderr=stderr, estimator=mi.ESTIMATORS[self.estimator])
+        self.estimate_ = SimpleNamespace(
+            nats=nats, stderr=stderr, estimator=mi.ESTIMATORS[self.estimator]
+        )
         return self
 
 
@@ -147,7 +155,10 @@ Z = torch.randn(200, generator=torch.Generator().manual_seed(8), dtype=torch.flo
 BAD_CALLS = [
     (r"y: expected as many rows as x \(200\), got 199", lambda: independence(X, Y[:199], told())),
     ("x: expected finite", lambda: independence(X * math.nan, Y, told())),
-    ("x, y: expected at least 128 rows to cut in halves, got 127", lambda: additivity(X[:127], Y[:127], told())),
+    (
+        "x, y: expected at least 128 rows to cut in halves, got 127",
+        lambda: additivity(X[:127], Y[:127], told()),
+    ),
     ("x, y: expected at least 128 rows", lambda: self_consistency(X[:127], Y[:127], told())),
     ("estimator: expected an MIEstimator, got str", lambda: independence(X, Y, "js")),
     ("seed: expected an integer of at least 0", lambda: independence(X, Y, told(), seed=-1)),
@@ -172,11 +183,16 @@ BAD_CALLS = [
         "x, y: expected an estimate .* got 1e-15 ± 1e-17",
         lambda: data_processing(X, Y, told((1e-15, 1e-17), (1.0, 0.1), (1.0, 0.1))),
     ),
-    ("x, y: expected an estimate", lambda: self_consistency(Z, np.roll(Z.numpy(), 1), mi.MIEstimator(**TINY))),
+    (
+        "x, y: expected an estimate",
+        lambda: self_consistency(Z, np.roll(Z.numpy(), 1), mi.MIEstimator(**TINY)),
+    ),
 ]
 
 
-@pytest.mark.parametrize(("message", "call"), BAD_CALLS, ids=[str(i) for i in range(len(BAD_CALLS))])
+@pytest.mark.parametrize(
+    ("message", "call"), BAD_CALLS, ids=[str(i) for i in range(len(BAD_CALLS))]
+)
 def test_bad_calls_are_refused_by_name(message, call):
     with pytest.raises(ValueError, match=message):
         call()

@@ -40,7 +40,9 @@ def test_p_is_uniform_for_independent_columns():
         constant += len(set(found.null)) == 1
     assert constant > 0  # some critics say "independent" everywhere
     assert uniformity(p_values, 99) > 0.01
-    assert sum(p <= 0.05 for p in p_values) <= 8  # binomial(60, 0.05): 3 on average, above 8 once in 350
+    assert (
+        sum(p <= 0.05 for p in p_values) <= 8
+    )  # binomial(60, 0.05): 3 on average, above 8 once in 350
 
 
 SCORES = {
@@ -87,7 +89,10 @@ def test_p_is_the_least_where_columns_depend(seed):
 def test_dependence_without_correlation_is_found():
     x = torch.randn(400, generator=seeded(1))
     y = x**2 + 0.3 * torch.randn(400, generator=seeded(2))
-    assert permutation_test(x, y, mi.MIEstimator(**{**TINY, "steps": 200}), permutations=99).p_value <= 0.02
+    assert (
+        permutation_test(x, y, mi.MIEstimator(**{**TINY, "steps": 200}), permutations=99).p_value
+        <= 0.02
+    )
 
 
 def test_the_critics_never_see_the_rows_that_are_tested():
@@ -132,20 +137,30 @@ def test_the_statistic_is_the_mean_reward_of_the_pairs(n):
 
 X, Y = torch.randn(2, 200, generator=torch.Generator().manual_seed(0))
 BAD_CALLS = [
-    ("x, y: expected at least 128 rows to cut in halves, got 127", lambda: permutation_test(X[:127], Y[:127])),
+    (
+        "x, y: expected at least 128 rows to cut in halves, got 127",
+        lambda: permutation_test(X[:127], Y[:127]),
+    ),
     (r"y: expected as many rows as x \(200\), got 150", lambda: permutation_test(X, Y[:150])),
     ("y: expected finite", lambda: permutation_test(X, Y * math.inf)),
-    ("permutations: expected an integer of at least 1", lambda: permutation_test(X, Y, permutations=0)),
+    (
+        "permutations: expected an integer of at least 1",
+        lambda: permutation_test(X, Y, permutations=0),
+    ),
     ("seed: expected an integer of at least 0", lambda: permutation_test(X, Y, seed=-1)),
     ("estimator: expected an MIEstimator, got str", lambda: permutation_test(X, Y, "js")),
     (
         "estimator: expected finite scores of the tested rows",
-        lambda: pairing_statistics(lambda x, y: torch.full((9, 9), math.inf), X[:9], Y[:9], 3, seeded()),
+        lambda: pairing_statistics(
+            lambda x, y: torch.full((9, 9), math.inf), X[:9], Y[:9], 3, seeded()
+        ),
     ),
 ]
 
 
-@pytest.mark.parametrize(("message", "call"), BAD_CALLS, ids=[str(i) for i in range(len(BAD_CALLS))])
+@pytest.mark.parametrize(
+    ("message", "call"), BAD_CALLS, ids=[str(i) for i in range(len(BAD_CALLS))]
+)
 def test_bad_calls_are_refused_by_name(message, call):
     with pytest.raises(ValueError, match=message):
         call()

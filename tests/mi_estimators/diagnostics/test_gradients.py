@@ -42,7 +42,12 @@ def value(name: str, scores: torch.Tensor) -> torch.Tensor:
 
 def gradient(name: str, critic: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Return the plain gradient by autograd, flat."""
-    return torch.cat([g.flatten() for g in torch.autograd.grad(value(name, critic(x, y)), list(critic.parameters()))])
+    return torch.cat(
+        [
+            g.flatten()
+            for g in torch.autograd.grad(value(name, critic(x, y)), list(critic.parameters()))
+        ]
+    )
 
 
 class Quadratic(nn.Module):
@@ -74,7 +79,9 @@ def test_contributions_sum_to_the_gradient(name):
     found = sample_gradients(OBJECTIVES[name], critic, x, y)
     assert found.shape == (12, sum(p.numel() for p in critic.parameters()))
     torch.testing.assert_close(found.sum(0), gradient(name, critic, x, y), rtol=1e-11, atol=1e-12)
-    torch.testing.assert_close(sample_gradients(OBJECTIVES[name], critic, x, y, chunk_size=5), found)
+    torch.testing.assert_close(
+        sample_gradients(OBJECTIVES[name], critic, x, y, chunk_size=5), found
+    )
 
 
 @objectives
@@ -86,7 +93,9 @@ def test_a_contribution_is_the_effect_of_weighing_the_row_more(name):
 
     def weighted(i: int, log_weight: float) -> torch.Tensor:
         log_weights = log_weight * torch.eye(6)[i]
-        return torch.autograd.grad(objective(critic(x, y), log_weights.log_softmax(0)), critic.theta)[0]
+        return torch.autograd.grad(
+            objective(critic(x, y), log_weights.log_softmax(0)), critic.theta
+        )[0]
 
     for i in range(6):
         slope = (weighted(i, step) - weighted(i, -step)) / (2 * step)
@@ -95,10 +104,14 @@ def test_a_contribution_is_the_effect_of_weighing_the_row_more(name):
 
 def test_contributions_to_a_mean_over_rows_are_the_plain_sample_gradients():
     (x, y), critic = rows(7), Separable(2, 2, hidden=6)
-    found = sample_gradients(lambda joint, product, log_p=None, log_q=None: mean(joint, log_p), critic, x, y)
+    found = sample_gradients(
+        lambda joint, product, log_p=None, log_q=None: mean(joint, log_p), critic, x, y
+    )
     for i in range(7):
         score = critic(x[i : i + 1], y[i : i + 1]).squeeze()
-        own = torch.cat([g.flatten() for g in torch.autograd.grad(score, list(critic.parameters()))])
+        own = torch.cat(
+            [g.flatten() for g in torch.autograd.grad(score, list(critic.parameters()))]
+        )
         torch.testing.assert_close(found[i], own / 7)
 
 
@@ -106,7 +119,9 @@ def test_contributions_to_a_mean_over_rows_are_the_plain_sample_gradients():
 def test_contributions_follow_their_rows(name):
     (x, y), critic, order = rows(9), Separable(2, 2, hidden=6), torch.randperm(9)
     found = sample_gradients(OBJECTIVES[name], critic, x, y)
-    torch.testing.assert_close(sample_gradients(OBJECTIVES[name], critic, x[order], y[order]), found[order])
+    torch.testing.assert_close(
+        sample_gradients(OBJECTIVES[name], critic, x[order], y[order]), found[order]
+    )
 
 
 @pytest.mark.parametrize("name", ["dv", "nwj", "js", "infonce"])
@@ -118,7 +133,9 @@ def test_one_minibatch_tells_the_noise_of_many(name):
         jackknife_statistics(sample_gradients(OBJECTIVES[name], critic, a, b))
         for a, b in list(zip(x.split(n), y.split(n), strict=True))[:60]
     ]
-    assert sum(s.trace_covariance for s in single) / 60 == pytest.approx(many.trace_covariance, rel=0.15)
+    assert sum(s.trace_covariance for s in single) / 60 == pytest.approx(
+        many.trace_covariance, rel=0.15
+    )
     mean_square = sum(s.mean_norm**2 - s.trace_covariance for s in single) / 60
     assert mean_square == pytest.approx(many.mean_norm**2, rel=0.25)
     assert all(s.batches == 1 for s in single)
@@ -127,13 +144,17 @@ def test_one_minibatch_tells_the_noise_of_many(name):
 def test_gradient_statistics_take_infonce_too():
     (x, y), critic = rows(96), Separable(2, 2, hidden=6)
     found = gradient_statistics(mi.infonce, critic, x, y, batch_size=16)
-    stacked = torch.stack([gradient("infonce", critic, a, b) for a, b in zip(x.split(16), y.split(16), strict=True)])
+    stacked = torch.stack(
+        [gradient("infonce", critic, a, b) for a, b in zip(x.split(16), y.split(16), strict=True)]
+    )
     assert found.mean_norm == pytest.approx(float(stacked.mean(0).norm()))
     assert found.trace_covariance == pytest.approx(float(stacked.var(0).sum()))
 
 
 def finite_law(seed: int, nx: int = 2, ny: int = 3) -> tuple[mi.laws.Finite, torch.Tensor]:
-    law = mi.laws.Finite(torch.randn(nx * ny, generator=seeded(seed)).log_softmax(0).reshape(nx, ny))
+    law = mi.laws.Finite(
+        torch.randn(nx * ny, generator=seeded(seed)).log_softmax(0).reshape(nx, ny)
+    )
     return law, law.log_ratio_matrix + torch.randn(nx, ny, generator=seeded(seed + 99))
 
 
@@ -150,7 +171,9 @@ def test_sums_over_positives_and_negatives_have_no_bias(name, seed, size):
 @pytest.mark.parametrize("seed", range(6))
 def test_donsker_varadhan_is_biased_and_less_so_in_larger_minibatches(seed):
     law, critic = finite_law(seed)
-    bias = [exact_minibatch_bias(mi.dv, law, critic, batch_size=size).relative for size in (2, 3, 4, 5)]
+    bias = [
+        exact_minibatch_bias(mi.dv, law, critic, batch_size=size).relative for size in (2, 3, 4, 5)
+    ]
     assert all(larger < smaller for smaller, larger in pairwise(bias))
     assert bias[-1] > 1e-3
 
@@ -184,9 +207,13 @@ def test_sampled_bias_tends_to_the_exact_one():
     one_hot = torch.eye(2)[x], torch.eye(3)[y]
     empirical = torch.zeros(2, 3).index_put((x, y), torch.tensor(1 / 1000), accumulate=True)
     exact = exact_minibatch_bias(mi.dv, mi.laws.Finite(empirical.log()), critic)
-    found = minibatch_bias(mi.dv, Table(critic), *one_hot, batch_size=2, batches=4000, generator=seeded(1))
+    found = minibatch_bias(
+        mi.dv, Table(critic), *one_hot, batch_size=2, batches=4000, generator=seeded(1)
+    )
     # Rows are drawn without replacement and pairs of a row with itself left out: an effect of order 1/1000.
-    assert found.along == pytest.approx(exact.along, abs=4 * found.along_stderr + 0.005 * abs(exact.along))
+    assert found.along == pytest.approx(
+        exact.along, abs=4 * found.along_stderr + 0.005 * abs(exact.along)
+    )
     assert found.relative == pytest.approx(exact.relative, abs=4 * found.noise)
     assert exact.relative > 8 * found.noise  # the test can tell
 
@@ -194,7 +221,9 @@ def test_sampled_bias_tends_to_the_exact_one():
 @pytest.mark.parametrize("name", ["nwj", "js", "dv", "infonce"])
 def test_sampled_bias_stands_out_of_the_noise_where_there_is_one(name):
     critic, (x, y) = Quadratic(0.5, -0.1, -0.1), rows(200, rho=0.8, dim=1)
-    found = minibatch_bias(OBJECTIVES[name], critic, x, y, batch_size=4, batches=1000, generator=seeded())
+    found = minibatch_bias(
+        OBJECTIVES[name], critic, x, y, batch_size=4, batches=1000, generator=seeded()
+    )
     assert found.batches == 1000
     if name in NORMALISED:
         assert found.relative > 3 * found.noise
@@ -216,7 +245,9 @@ def test_minibatch_bias_against_a_loop():
     assert found.noise == pytest.approx(float((stacked.var(0).sum() / 37).sqrt()) / norm)
     assert found.along == pytest.approx(float(apart @ full) / norm**2)
     assert found.along_stderr == pytest.approx(float((stacked @ full).std()) / 37**0.5 / norm**2)
-    assert found.cosine == pytest.approx(float(torch.cosine_similarity(stacked.mean(0), full, dim=0)))
+    assert found.cosine == pytest.approx(
+        float(torch.cosine_similarity(stacked.mean(0), full, dim=0))
+    )
 
 
 def test_the_whole_sample_as_a_minibatch_has_no_bias():
@@ -227,13 +258,19 @@ def test_the_whole_sample_as_a_minibatch_has_no_bias():
 
 
 def test_gradient_table_holds_what_the_functions_say():
-    (x, y), critic, names = rows(140), Separable(2, 2, hidden=6), ("dv", "nwj", "js", "infonce", "smile")
+    (x, y), critic, names = (
+        rows(140),
+        Separable(2, 2, hidden=6),
+        ("dv", "nwj", "js", "infonce", "smile"),
+    )
     table = gradient_table(critic, x, y, names, batch_size=16)
     assert [row.bound for row in table] == list(names)
     for row in table:
         statistics = gradient_statistics(OBJECTIVES[row.bound], critic, x, y, batch_size=16)
         assert {key: getattr(row, key) for key in vars(statistics)} == vars(statistics)
-        scores = [critic(a, b).detach() for a, b in zip(x[:128].split(16), y[:128].split(16), strict=True)]
+        scores = [
+            critic(a, b).detach() for a, b in zip(x[:128].split(16), y[:128].split(16), strict=True)
+        ]
         assert row.value == pytest.approx(sum(float(value(row.bound, s)) for s in scores) / 8)
         assert row.negatives == 16 * 15
     dv = [mi.effective_sample_size(joint_and_product(s)[1]) for s in scores]
@@ -278,7 +315,12 @@ def test_gradient_table_is_drawn_without_pyplot():
     figure = plot_gradient_table(table)
     figure.draw_without_rendering()
     assert len(figure.axes) == 3
-    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["dv", "nwj", "js", "infonce"]
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == [
+        "dv",
+        "nwj",
+        "js",
+        "infonce",
+    ]
     widths = [bar.get_width() for bar in figure.axes[0].patches]
     assert widths == pytest.approx([row.snr for row in table])
 
@@ -338,7 +380,9 @@ def test_a_window_of_the_monitor_is_unbiased():
     assert found.noise_scale == pytest.approx(32 * found.trace_covariance / signals[-1])
     for estimates, expected in ((signals, (mu**2).sum()), (traces, (sigma**2).sum())):
         estimates = torch.tensor(estimates)
-        assert float(estimates.mean()) == pytest.approx(float(expected), abs=4 * float(estimates.std()) / 200**0.5)
+        assert float(estimates.mean()) == pytest.approx(
+            float(expected), abs=4 * float(estimates.std()) / 200**0.5
+        )
 
 
 def test_the_monitor_under_drift_is_off_by_what_it_says():
@@ -356,7 +400,10 @@ def test_the_monitor_under_drift_is_off_by_what_it_says():
 def test_the_monitor_estimates_the_whole_from_some_coordinates():
     critic, (x, y) = Separable(2, 2, hidden=32, layers=2), rows(60 * 8)
     whole = GradientMonitor(critic.parameters(), batch_size=8, decay=1.0)
-    some = [GradientMonitor(critic.parameters(), batch_size=8, coordinates=512, decay=1.0) for _ in range(40)]
+    some = [
+        GradientMonitor(critic.parameters(), batch_size=8, coordinates=512, decay=1.0)
+        for _ in range(40)
+    ]
     watched(lambda: [monitor() for monitor in (whole, *some)], "js", critic, x, y, 8)
     expected = whole.statistics()
     for name in ("trace_covariance", "mean_norm"):
@@ -391,7 +438,9 @@ def test_a_missing_gradient_counts_as_zero_and_low_precision_is_averaged_in_floa
     for slope in (1.0, 3.0):
         first.grad = torch.tensor([slope, 0.0], dtype=torch.bfloat16)
         monitor()
-    assert (monitor.statistics().mean_norm, monitor.statistics().trace_covariance) == pytest.approx((2, 2))
+    assert (monitor.statistics().mean_norm, monitor.statistics().trace_covariance) == pytest.approx(
+        (2, 2)
+    )
 
 
 def one_gradient() -> GradientMonitor:
@@ -427,31 +476,60 @@ BAD_CALLS = [
     ("x: expected finite", lambda: minibatch_bias(mi.dv, CRITIC, X + math.nan, X)),
     ("y: expected finite", lambda: minibatch_bias(mi.dv, CRITIC, X, X + math.nan)),
     ("x, y: expected at least 2 paired", lambda: minibatch_bias(mi.dv, CRITIC, X, X[:3])),
-    ("batch_size: expected an integer of at most 6", lambda: minibatch_bias(mi.dv, CRITIC, X, X, batch_size=7)),
+    (
+        "batch_size: expected an integer of at most 6",
+        lambda: minibatch_bias(mi.dv, CRITIC, X, X, batch_size=7),
+    ),
     (
         "batches: expected an integer of at least 2",
         lambda: minibatch_bias(mi.dv, CRITIC, X, X, batch_size=2, batches=1),
     ),
-    ("critic: expected a full gradient other than 0", lambda: minibatch_bias(flat, CRITIC, X, X, batch_size=2)),
-    ("batch_size: expected at most 1000000", lambda: exact_minibatch_bias(mi.dv, *LAW, batch_size=8)),
-    ("batch_size: expected an integer of at least 2", lambda: exact_minibatch_bias(mi.dv, *LAW, batch_size=1)),
-    ("objective: expected a bound of .* got infonce", lambda: exact_minibatch_bias(mi.infonce, *LAW)),
+    (
+        "critic: expected a full gradient other than 0",
+        lambda: minibatch_bias(flat, CRITIC, X, X, batch_size=2),
+    ),
+    (
+        "batch_size: expected at most 1000000",
+        lambda: exact_minibatch_bias(mi.dv, *LAW, batch_size=8),
+    ),
+    (
+        "batch_size: expected an integer of at least 2",
+        lambda: exact_minibatch_bias(mi.dv, *LAW, batch_size=1),
+    ),
+    (
+        "objective: expected a bound of .* got infonce",
+        lambda: exact_minibatch_bias(mi.infonce, *LAW),
+    ),
     ("critic: expected .* scores", lambda: exact_minibatch_bias(mi.dv, LAW[0], torch.zeros(3, 3))),
-    ("critic: expected finite", lambda: exact_minibatch_bias(mi.dv, LAW[0], torch.full((2, 3), math.nan))),
+    (
+        "critic: expected finite",
+        lambda: exact_minibatch_bias(mi.dv, LAW[0], torch.full((2, 3), math.nan)),
+    ),
     ("critic: expected a full gradient other than 0", lambda: exact_minibatch_bias(flat, *LAW)),
     ("bounds: expected one of", lambda: gradient_table(CRITIC, X, X, ("tuba?",))),
     ("x, y: expected paired rows for at least 2 batches", lambda: gradient_table(CRITIC, X, X)),
     ("table: expected at least one row", lambda: plot_gradient_table([])),
-    ("batch_size: expected an integer of at least 1", lambda: GradientMonitor([nn.Parameter(X)], batch_size=0)),
-    ("decay: expected a number in", lambda: GradientMonitor([nn.Parameter(X)], batch_size=1, decay=0.0)),
-    ("coordinates: expected an integer", lambda: GradientMonitor([nn.Parameter(X)], batch_size=1, coordinates=0)),
+    (
+        "batch_size: expected an integer of at least 1",
+        lambda: GradientMonitor([nn.Parameter(X)], batch_size=0),
+    ),
+    (
+        "decay: expected a number in",
+        lambda: GradientMonitor([nn.Parameter(X)], batch_size=1, decay=0.0),
+    ),
+    (
+        "coordinates: expected an integer",
+        lambda: GradientMonitor([nn.Parameter(X)], batch_size=1, coordinates=0),
+    ),
     ("parameters: expected at least one", lambda: GradientMonitor([], batch_size=1)),
     ("monitor: expected at least 2 recorded gradients, got 1", lambda: one_gradient().statistics()),
     ("monitor: expected finite gradients", lambda: not_finite().statistics()),
 ]
 
 
-@pytest.mark.parametrize(("message", "call"), BAD_CALLS, ids=[str(i) for i in range(len(BAD_CALLS))])
+@pytest.mark.parametrize(
+    ("message", "call"), BAD_CALLS, ids=[str(i) for i in range(len(BAD_CALLS))]
+)
 def test_bad_calls_are_refused_by_name(message, call):
     with pytest.raises(ValueError, match=message):
         call()

@@ -109,7 +109,10 @@ def test_the_fewest_scores_give_a_number(m):
     ("message", "scores"),
     [
         ("scores: expected shape \\(m,\\) with m at least 25, got \\(24,\\)", torch.zeros(24)),
-        ("scores: expected shape \\(m,\\) with m at least 25, got \\(30, 30\\)", torch.zeros(30, 30)),
+        (
+            "scores: expected shape \\(m,\\) with m at least 25, got \\(30, 30\\)",
+            torch.zeros(30, 30),
+        ),
         ("scores: expected finite scores", torch.full((30,), math.nan)),
         ("scores: expected finite scores", torch.full((30,), -math.inf)),
         ("scores: expected a floating-point tensor", torch.zeros(30, dtype=torch.int64)),

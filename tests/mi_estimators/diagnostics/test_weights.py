@@ -28,7 +28,9 @@ def test_gaussian_moments_of_the_log_ratio_by_quadrature(rho):
     log_ratio = law.log_ratio(u.unsqueeze(-1), y.unsqueeze(-1))
     mean = (weight * log_ratio).sum()
     assert float(mean) == pytest.approx(law.mutual_information, abs=1e-12)
-    assert float((weight * (log_ratio - mean) ** 2).sum()) == pytest.approx(law.log_ratio_variance, abs=1e-10)
+    assert float((weight * (log_ratio - mean) ** 2).sum()) == pytest.approx(
+        law.log_ratio_variance, abs=1e-10
+    )
     under_q = law.log_ratio(u.unsqueeze(-1), v.unsqueeze(-1))
     assert float((weight * under_q.exp()).sum()) == pytest.approx(1, abs=1e-6)
 
@@ -37,7 +39,9 @@ def test_gaussian_samples_have_their_correlation_and_are_reproducible():
     law = mi.laws.Gaussian(0.8, dim=3)
     x, y = law.sample(20_000, torch.Generator().manual_seed(1))
     assert x.shape == y.shape == (20_000, 3)
-    np.testing.assert_allclose(np.corrcoef(x.T, y.T), np.kron([[1, 0.8], [0.8, 1]], np.eye(3)), atol=0.03)
+    np.testing.assert_allclose(
+        np.corrcoef(x.T, y.T), np.kron([[1, 0.8], [0.8, 1]], np.eye(3)), atol=0.03
+    )
     again = law.sample(20_000, torch.Generator().manual_seed(1))
     assert torch.equal(x, again[0])
     assert torch.equal(y, again[1])
@@ -45,7 +49,9 @@ def test_gaussian_samples_have_their_correlation_and_are_reproducible():
 
 @pytest.mark.parametrize("nats", [0.0, 0.5, 2.0, 10.0])
 def test_gaussian_with_information(nats):
-    assert mi.laws.Gaussian.with_information(nats, dim=20).mutual_information == pytest.approx(nats, abs=1e-12)
+    assert mi.laws.Gaussian.with_information(nats, dim=20).mutual_information == pytest.approx(
+        nats, abs=1e-12
+    )
 
 
 def test_finite_law_against_enumeration():
@@ -103,12 +109,19 @@ def test_effective_sample_size_by_its_definition():
     w = scores.softmax(-1)
     torch.testing.assert_close(mi.effective_sample_size(scores), 1 / (w**2).sum(-1))
     torch.testing.assert_close(mi.starvation_index(scores), 1 - 1 / (w**2).sum(-1) / 50)
-    torch.testing.assert_close(mi.effective_sample_size(scores + 1e4), mi.effective_sample_size(scores))
+    torch.testing.assert_close(
+        mi.effective_sample_size(scores + 1e4), mi.effective_sample_size(scores)
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_population_starvation_at_the_log_ratio_is_chi2(seed):
-    table = torch.randn(4, 5, generator=torch.Generator().manual_seed(seed)).flatten().log_softmax(0).reshape(4, 5)
+    table = (
+        torch.randn(4, 5, generator=torch.Generator().manual_seed(seed))
+        .flatten()
+        .log_softmax(0)
+        .reshape(4, 5)
+    )
     law = mi.laws.Finite(table)
     index = mi.starvation_index(law.log_ratio_matrix.flatten(), law.log_product.flatten())
     assert float(index) == pytest.approx(law.chi2 / (1 + law.chi2), abs=1e-12)
@@ -116,7 +129,9 @@ def test_population_starvation_at_the_log_ratio_is_chi2(seed):
 
 
 def test_gaussian_effective_sample_fraction_is_exp_minus_two_information():
-    law = mi.laws.Gaussian(0.3)  # E_Q r⁴ is finite only for ρ < 1/3: beyond, sample moments of r² do not settle
+    law = mi.laws.Gaussian(
+        0.3
+    )  # E_Q r⁴ is finite only for ρ < 1/3: beyond, sample moments of r² do not settle
     generator = torch.Generator().manual_seed(0)
     x, y = torch.randn(2, 400_000, 1, generator=generator)
     fraction = 1 - float(mi.starvation_index(law.log_ratio(x, y)))
@@ -149,7 +164,9 @@ def test_gradient_statistics_against_a_loop(bound):
     gradients = []
     for a, b in zip(x.split(16), y.split(16), strict=True):
         value = mi.BOUNDS[bound](*joint_and_product(critic(a, b)))
-        gradients.append(torch.cat([g.flatten() for g in torch.autograd.grad(value, list(critic.parameters()))]))
+        gradients.append(
+            torch.cat([g.flatten() for g in torch.autograd.grad(value, list(critic.parameters()))])
+        )
     stacked = torch.stack(gradients)
     norm, trace = float(stacked.mean(0).norm()), float(torch.cov(stacked.T).trace())
     assert (found.mean_norm, found.trace_covariance) == pytest.approx((norm, trace))
@@ -167,7 +184,10 @@ BAD_CALLS = [
     ("dim: expected an integer", lambda: mi.laws.Gaussian(0.5, 0)),
     ("nats: expected a number in", lambda: mi.laws.Gaussian.with_information(-1.0)),
     ("n: expected an integer", lambda: mi.laws.Gaussian(0.5).sample(0)),
-    ("x: expected last dimension 2", lambda: mi.laws.Gaussian(0.5, 2).log_ratio(torch.zeros(3), torch.zeros(2))),
+    (
+        "x: expected last dimension 2",
+        lambda: mi.laws.Gaussian(0.5, 2).log_ratio(torch.zeros(3), torch.zeros(2)),
+    ),
     ("log_joint: expected a matrix", lambda: mi.laws.Finite(torch.zeros(1, 1, 1))),
     ("log_joint: expected log-weights with logsumexp 0", lambda: mi.laws.Finite(torch.zeros(2, 2))),
     ("critic: expected", lambda: mi.laws.Finite(torch.zeros(1, 1)).exact(mi.dv, torch.zeros(2, 1))),
@@ -176,14 +196,22 @@ BAD_CALLS = [
         lambda: mi.laws.Finite(torch.zeros(1, 1)).log_ratio(torch.tensor(0), torch.tensor(1)),
     ),
     ("bound: expected one of", lambda: mi.score_weights("tuba", torch.zeros(2), torch.zeros(2))),
-    ("product: expected shape", lambda: mi.score_weights("infonce", torch.zeros(2), torch.zeros(3))),
-    ("joint: expected finite", lambda: mi.score_weights("dv", torch.full((2,), math.nan), torch.zeros(3))),
+    (
+        "product: expected shape",
+        lambda: mi.score_weights("infonce", torch.zeros(2), torch.zeros(3)),
+    ),
+    (
+        "joint: expected finite",
+        lambda: mi.score_weights("dv", torch.full((2,), math.nan), torch.zeros(3)),
+    ),
     ("scores: expected finite", lambda: mi.effective_sample_size(torch.full((2,), math.inf))),
     ("scores: expected at least one", lambda: mi.starvation_index(torch.zeros(0))),
     ("log_q: expected log-weights", lambda: mi.starvation_index(torch.zeros(2), torch.zeros(2))),
     (
         "x, y: expected paired rows",
-        lambda: mi.gradient_statistics(mi.dv, Separable(1, 1), torch.zeros(9, 1), torch.zeros(9, 1)),
+        lambda: mi.gradient_statistics(
+            mi.dv, Separable(1, 1), torch.zeros(9, 1), torch.zeros(9, 1)
+        ),
     ),
 ]
 

@@ -6,7 +6,16 @@ import pytest
 import torch
 from torch import nn
 
-from mi_estimators.estimation.critics import CRITICS, Bilinear, Calibrated, Concatenated, Encoded, Separable, Sum, mlp
+from mi_estimators.estimation.critics import (
+    CRITICS,
+    Bilinear,
+    Calibrated,
+    Concatenated,
+    Encoded,
+    Separable,
+    Sum,
+    mlp,
+)
 
 critics = pytest.mark.parametrize("name", CRITICS)
 
@@ -75,7 +84,9 @@ def test_concatenated_is_a_network_of_the_pair(layers):
 def test_separable_is_an_inner_product_of_embeddings():
     critic = randomised(Separable(3, 2, hidden=8, layers=1, embedding=4))
     x, y = torch.randn(4, 3), torch.randn(6, 2)
-    torch.testing.assert_close(critic(x, y), pair_by_pair(lambda a, b: critic.f(a) @ critic.g(b), x, y))
+    torch.testing.assert_close(
+        critic(x, y), pair_by_pair(lambda a, b: critic.f(a) @ critic.g(b), x, y)
+    )
     assert torch.linalg.matrix_rank(critic(torch.randn(20, 3), torch.randn(20, 2))) <= 4
 
 
@@ -83,11 +94,17 @@ def test_bilinear_is_its_formula():
     critic = randomised(Bilinear(3, 2))
     w, a, b, c = critic.weight, critic.a.weight[0], critic.b.weight[0], critic.a.bias[0]
     x, y = torch.randn(4, 3), torch.randn(6, 2)
-    torch.testing.assert_close(critic(x, y), pair_by_pair(lambda u, v: u @ w @ v + a @ u + b @ v + c, x, y))
+    torch.testing.assert_close(
+        critic(x, y), pair_by_pair(lambda u, v: u @ w @ v + a @ u + b @ v + c, x, y)
+    )
 
 
 def test_sum_adds_and_hybrid_is_bilinear_and_concatenated():
-    parts = randomised(Bilinear(3, 2)), randomised(Concatenated(3, 2, hidden=8)), randomised(Separable(3, 2, hidden=8))
+    parts = (
+        randomised(Bilinear(3, 2)),
+        randomised(Concatenated(3, 2, hidden=8)),
+        randomised(Separable(3, 2, hidden=8)),
+    )
     x, y = torch.randn(4, 3), torch.randn(6, 2)
     torch.testing.assert_close(Sum(*parts)(x, y), parts[0](x, y) + parts[1](x, y) + parts[2](x, y))
     torch.testing.assert_close(Sum(parts[0])(x, y), parts[0](x, y))
@@ -96,7 +113,9 @@ def test_sum_adds_and_hybrid_is_bilinear_and_concatenated():
     torch.testing.assert_close(hybrid(x, y), hybrid.critics[0](x, y) + hybrid.critics[1](x, y))
 
 
-@pytest.mark.parametrize(("scale", "cap"), [(1.0, math.inf), (0.8, math.inf), (0.8, 0.5), (1.0, -2.0)])
+@pytest.mark.parametrize(
+    ("scale", "cap"), [(1.0, math.inf), (0.8, math.inf), (0.8, 0.5), (1.0, -2.0)]
+)
 def test_calibrated_scales_and_then_caps(scale, cap):
     critic = randomised(Bilinear(3, 2))
     x, y = torch.randn(2, 4, 3), torch.randn(2, 6, 2)
@@ -116,6 +135,8 @@ def test_encoded_is_a_network_of_two_encodings():
     assert [type(layer) for layer in critic.f].count(nn.SiLU) == 3
 
     def score(a, b):
-        return critic.rest(nn.functional.silu(critic.x(a) + critic.f(a) + critic.y(b) + critic.g(b)))[0]
+        return critic.rest(
+            nn.functional.silu(critic.x(a) + critic.f(a) + critic.y(b) + critic.g(b))
+        )[0]
 
     torch.testing.assert_close(critic(x, y), pair_by_pair(score, x, y))

@@ -23,14 +23,18 @@ def sample(law, n, seed=0):
 def test_every_estimator_finds_the_information_of_a_gaussian(name):
     law = mi.laws.Gaussian(0.8)
     estimate = mi.estimate_mi(*sample(law, 1000), name, **FAST)
-    loose = 0.35 if name == "js_certificate" else 0.1  # the certificate is a bound for the worst law
+    loose = (
+        0.35 if name == "js_certificate" else 0.1
+    )  # the certificate is a bound for the worst law
     assert abs(estimate.nats - law.mutual_information) < loose
     assert estimate.interval[0] == pytest.approx(estimate.nats - 1.96 * estimate.stderr)
     assert estimate.interval[1] >= estimate.nats + 1.96 * estimate.stderr - 1e-12
     assert [history[0]["step"] for history in estimate.history] == [0, 0]
     assert set(estimate.readouts) == set(mi.READOUTS)
     assert f"{estimate.nats:.3f} nats" in str(estimate)
-    assert "nwj -1.2e+107\n" in str(replace(estimate, readouts={"nwj": -1.2e107}))  # a critic that ran off
+    assert "nwj -1.2e+107\n" in str(
+        replace(estimate, readouts={"nwj": -1.2e107})
+    )  # a critic that ran off
 
 
 @pytest.mark.parametrize("critic", ["separable", "bilinear", "concatenated", "hybrid"])
@@ -57,7 +61,9 @@ def test_a_users_module_and_a_users_function_are_critics():
     by_module = mi.estimate_mi(*sample(law, 1500), critic=module, **settings)
     assert module.weight.item() == 0  # each fold trains a copy
     assert 0.1 < by_module.nats < 0.3
-    by_function = mi.estimate_mi(*sample(law, 1500), critic=lambda dim_x, dim_y: Product(), **settings)
+    by_function = mi.estimate_mi(
+        *sample(law, 1500), critic=lambda dim_x, dim_y: Product(), **settings
+    )
     assert by_function.nats == by_module.nats
 
 
@@ -72,18 +78,23 @@ def test_a_users_critic_that_does_not_score_each_pair_is_refused():
 
     rows = sample(mi.laws.Gaussian(0.5), 200)
     with pytest.raises(
-        ValueError, match=r"critic: expected scores of shape \(4, 3\) for rows .* got RuntimeError: The siz"
+        ValueError,
+        match=r"critic: expected scores of shape \(4, 3\) for rows .* got RuntimeError: The siz",
     ):
         mi.estimate_mi(*rows, critic=ByRow(), **FAST)
     with pytest.raises(
-        ValueError, match=r"critic: expected scores of shape \(4, 3\) for rows .* got RuntimeError: mat1"
+        ValueError,
+        match=r"critic: expected scores of shape \(4, 3\) for rows .* got RuntimeError: mat1",
     ):
         mi.estimate_mi(*rows, critic=mi.estimation.critics.Separable(2, 1), **FAST)
     with pytest.raises(
-        ValueError, match=r"critic: expected scores of shape \(4, 3\) for rows .* got TypeError: .* given"
+        ValueError,
+        match=r"critic: expected scores of shape \(4, 3\) for rows .* got TypeError: .* given",
     ):
         mi.estimate_mi(*rows, critic=torch.nn.Linear(1, 1), **FAST)
-    with pytest.raises(ValueError, match=r"critic: expected scores of shape \(4, 3\) for rows .* got \(4, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"critic: expected scores of shape \(4, 3\) for rows .* got \(4, 1\)"
+    ):
         mi.estimate_mi(*rows, critic=OfX(), **FAST)
 
 
@@ -113,7 +124,9 @@ def test_groups_stay_within_folds_and_count_as_one():
     assert "ksg" not in clustered.diagnostics
     alone = mi.estimate_mi(x, y, groups=torch.arange(len(x)), **FAST)
     assert (alone.nats, alone.stderr) == (naive.nats, pytest.approx(naive.stderr))
-    with pytest.raises(ValueError, match="folds: expected at least 6 groups a fold, got 4 in 2 folds"):
+    with pytest.raises(
+        ValueError, match="folds: expected at least 6 groups a fold, got 4 in 2 folds"
+    ):
         mi.estimate_mi(x, y, groups=labels % 4, **FAST)
 
 
@@ -150,7 +163,9 @@ def test_the_interval_reaches_as_far_as_the_learning_curve():
     assert estimate.interval[1] >= estimate.nats + 1.96 * estimate.stderr + missing - 1e-12
     assert estimate.interval[0] < law.mutual_information
     assert estimate.verdict == "overfit"
-    assert estimator.estimate(*sample(law, 500, seed=1)).diagnostics["learning_shortfall"] == missing
+    assert (
+        estimator.estimate(*sample(law, 500, seed=1)).diagnostics["learning_shortfall"] == missing
+    )
 
 
 def test_magnitudes_that_tell_what_no_network_learned_are_a_disagreement():
@@ -180,7 +195,9 @@ def test_the_value_is_that_of_fresh_rows():
     law = mi.laws.TASKS["half_cube-multinormal-sparse-5-5-2-2.0"]
     estimator = mi.MIEstimator(**FAST).fit(*sample(law, 1500))
     fresh = estimator.estimate(*sample(law, 4000, seed=1))
-    assert abs(fresh.nats - estimator.estimate_.nats) < 3 * math.hypot(fresh.stderr, estimator.estimate_.stderr)
+    assert abs(fresh.nats - estimator.estimate_.nats) < 3 * math.hypot(
+        fresh.stderr, estimator.estimate_.stderr
+    )
 
 
 def test_every_row_is_held_out_once_and_trains_no_critic_that_reads_it():
@@ -210,7 +227,9 @@ def test_training_that_overflows_keeps_the_last_good_critic_and_says_so():
 def test_steps_are_the_most_steps_taken(monkeypatch):
     taken = []
     step = torch.optim.AdamW.step
-    monkeypatch.setattr(torch.optim.AdamW, "step", lambda self, *args: (taken.append(1), step(self, *args))[1])
+    monkeypatch.setattr(
+        torch.optim.AdamW, "step", lambda self, *args: (taken.append(1), step(self, *args))[1]
+    )
     estimate = mi.estimate_mi(*sample(mi.laws.Gaussian(0.5), 100), steps=5, folds=2)
     assert len(taken) == 10
     assert [history[-1]["step"] for history in estimate.history] == [5, 5]
@@ -230,7 +249,9 @@ def test_any_memory_layout_scale_and_grad_mode():
     x, y = (v.numpy() for v in sample(mi.laws.Gaussian(0.5), 200))
     nats = mi.estimate_mi(x, y, seed=np.int64(3), **FAST).nats
     copy = x.copy()
-    assert mi.estimate_mi(x[::-1][::-1].astype(">f4"), y * 1e200, seed=3, **FAST).nats == pytest.approx(nats, abs=1e-3)
+    assert mi.estimate_mi(
+        x[::-1][::-1].astype(">f4"), y * 1e200, seed=3, **FAST
+    ).nats == pytest.approx(nats, abs=1e-3)
     assert np.array_equal(x, copy)
     with torch.no_grad():
         assert mi.estimate_mi(x, y, seed=3, **FAST).nats == nats
@@ -239,7 +260,9 @@ def test_any_memory_layout_scale_and_grad_mode():
 def test_with_ranks_increasing_maps_of_a_column_change_nothing():
     x, y = (v.numpy().astype(np.float64) for v in sample(mi.laws.Gaussian(0.5), 300))
     warped = mi.estimate_mi(np.sinh(5 * x), y**3, **FAST)
-    assert warped.nats == pytest.approx(mi.estimate_mi(x, y, **FAST).nats, abs=0.02)  # between ranks the maps bend
+    assert warped.nats == pytest.approx(
+        mi.estimate_mi(x, y, **FAST).nats, abs=0.02
+    )  # between ranks the maps bend
 
 
 def test_params_clone_and_name_themselves():
@@ -264,7 +287,10 @@ def test_the_score_matrix_is_the_mean_of_the_folds_critics():
 
 
 def test_what_is_not_fitted_says_so():
-    for call in (mi.MIEstimator().estimate, lambda: mi.MIEstimator().score_matrix(torch.ones(2), torch.ones(2))):
+    for call in (
+        mi.MIEstimator().estimate,
+        lambda: mi.MIEstimator().score_matrix(torch.ones(2), torch.ones(2)),
+    ):
         with pytest.raises(ValueError, match=r"expected a fitted estimator, got one before fit"):
             call()
     estimator = mi.MIEstimator(**FAST).fit(*sample(mi.laws.Gaussian(0.5, 2), 200))
@@ -301,11 +327,18 @@ VERDICTS = [
     ("overfit", mi.laws.TASKS["multinormal-20-2nats"], 300, {}),
     ("ceiling", mi.laws.TASKS["multinormal-20-10nats"], 1000, {"estimator": "infonce"}),
     ("low_ess", mi.laws.TASKS["multinormal-20-10nats"], 1000, {"estimator": "js_dv"}),
-    ("drift", mi.laws.Gaussian.with_information(5.0, 4), 400, {"learning_rate": 1e30, "anchor": "none"}),
+    (
+        "drift",
+        mi.laws.Gaussian.with_information(5.0, 4),
+        400,
+        {"learning_rate": 1e30, "anchor": "none"},
+    ),
 ]
 
 
-@pytest.mark.parametrize(("verdict", "law", "rows", "settings"), VERDICTS, ids=[case[0] for case in VERDICTS])
+@pytest.mark.parametrize(
+    ("verdict", "law", "rows", "settings"), VERDICTS, ids=[case[0] for case in VERDICTS]
+)
 def test_verdicts(verdict, law, rows, settings):
     estimate = mi.estimate_mi(*sample(law, rows), **FAST | settings)
     assert estimate.verdict == verdict
@@ -370,19 +403,25 @@ def test_a_critic_validates_in_evaluation_mode():
             modes.append((self.training, torch.is_grad_enabled()))
             return self.weight * x @ y.mT
 
-    mi.estimate_mi(*sample(mi.laws.Gaussian(0.5), 200), critic=Noisy().eval(), anchor="none", **FAST)
+    mi.estimate_mi(
+        *sample(mi.laws.Gaussian(0.5), 200), critic=Noisy().eval(), anchor="none", **FAST
+    )
     assert {(True, True), (False, False)} == set(modes)
 
 
 @pytest.mark.parametrize("steps", [1, 9, 10])
 def test_few_steps(steps):
-    assert math.isfinite(mi.estimate_mi(*sample(mi.laws.Gaussian(0.5), 100), steps=steps, folds=2).nats)
+    assert math.isfinite(
+        mi.estimate_mi(*sample(mi.laws.Gaussian(0.5), 100), steps=steps, folds=2).nats
+    )
 
 
 def test_nothing_found_is_said():
     estimate = mi.estimate_mi(*sample(mi.laws.Gaussian(0.0, 3), 300), **FAST)
     assert "no evidence of independence" in str(estimate)
-    assert "no evidence of independence" not in str(replace(estimate, verdict="low_ess"))  # no number to believe
+    assert "no evidence of independence" not in str(
+        replace(estimate, verdict="low_ess")
+    )  # no number to believe
 
 
 GOOD = np.random.default_rng(0).normal(size=(100, 2))
@@ -417,8 +456,16 @@ BAD_CALLS = [
     ("device: expected 'auto' or a torch device", (GOOD, GOOD), {"device": "gpu"}),
     ("x: expected a dense tensor", (torch.as_tensor(GOOD).to_sparse(), GOOD), {}),
     ("folds: expected at least 6 rows a fold, got 100 in 20 folds", (GOOD, GOOD), {"folds": 20}),
-    ("transform: expected columns that float32 can hold", (GOOD * 1e300, GOOD), {"transform": "none"}),
-    ("critic: expected a function .* got one that returns int", (GOOD, GOOD), {"critic": lambda a, b: a * b}),
+    (
+        "transform: expected columns that float32 can hold",
+        (GOOD * 1e300, GOOD),
+        {"transform": "none"},
+    ),
+    (
+        "critic: expected a function .* got one that returns int",
+        (GOOD, GOOD),
+        {"critic": lambda a, b: a * b},
+    ),
 ]
 
 
@@ -429,5 +476,7 @@ def test_bad_calls_are_refused_by_name(message, args, kwargs):
 
 
 def test_an_unknown_argument_is_named():
-    with pytest.raises(TypeError, match=r"unexpected keyword argument 'stpes'; expected estimator, critic"):
+    with pytest.raises(
+        TypeError, match=r"unexpected keyword argument 'stpes'; expected estimator, critic"
+    ):
         mi.estimate_mi(GOOD, GOOD, stpes=3)

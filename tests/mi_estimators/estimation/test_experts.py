@@ -8,7 +8,12 @@ import torch
 from scipy import special
 
 from mi_estimators import laws
-from mi_estimators.estimation.experts import EllipticalCopula, FoldedCopula, student_scores, with_magnitudes
+from mi_estimators.estimation.experts import (
+    EllipticalCopula,
+    FoldedCopula,
+    student_scores,
+    with_magnitudes,
+)
 from mi_estimators.estimation.transforms import Rank
 
 DEGREES = (math.inf, 16, 8, 4, 2, 1)
@@ -57,7 +62,9 @@ def test_gaussian_form_is_the_log_ratio_of_a_pair(rho, dtype, tolerance):
     x, y = torch.randn(6, 1), torch.randn(7, 1)
     scores = copula(x.to(dtype), y.to(dtype)).double()
     size = 1 / (1 - abs(rho))  # of the terms that cancel
-    torch.testing.assert_close(scores, law.log_ratio(x[:, None], y), atol=tolerance * size, rtol=tolerance)
+    torch.testing.assert_close(
+        scores, law.log_ratio(x[:, None], y), atol=tolerance * size, rtol=tolerance
+    )
 
 
 @pytest.mark.parametrize(("dx", "dy"), [(2, 2), (1, 3), (4, 2)])
@@ -68,7 +75,10 @@ def test_gaussian_form_is_the_log_ratio_of_any_covariance(dx, dy, dtype, toleran
     x, y = torch.randn(2, 6, dx), torch.randn(2, 7, dy)
     expected = law.log_ratio(x[:, :, None], y[:, None])
     torch.testing.assert_close(
-        copula(x.to(dtype), y.to(dtype)).double(), expected, atol=10 * tolerance, rtol=10 * tolerance
+        copula(x.to(dtype), y.to(dtype)).double(),
+        expected,
+        atol=10 * tolerance,
+        rtol=10 * tolerance,
     )
 
 
@@ -82,7 +92,9 @@ def test_student_form_is_the_log_ratio_of_a_student_law(nu, dx, dy, correlated):
     z_x, z_y = normal_scores_of_student(x, nu), normal_scores_of_student(y, nu)
     assert max(z_x.abs().max(), z_y.abs().max()) < 6
     expected = law.log_ratio(x[:, None], y)
-    torch.testing.assert_close(plugged_in(scatter, dx, nu)(z_x, z_y), expected, atol=1e-9, rtol=1e-9)
+    torch.testing.assert_close(
+        plugged_in(scatter, dx, nu)(z_x, z_y), expected, atol=1e-9, rtol=1e-9
+    )
     single = plugged_in(scatter, dx, nu, torch.float32)(z_x.float(), z_y.float()).double()
     torch.testing.assert_close(single, expected, atol=1e-4, rtol=1e-4)
 
@@ -110,16 +122,21 @@ def test_student_scores_are_exact(nu):
     z = torch.cat([torch.linspace(-6, 6, 401), torch.tensor([1e-12, 1e-6, -1e-4, 0.0])])
     exact = -special.stdtrit(nu, special.ndtr(-z.abs().numpy()))
     exact = torch.from_numpy(exact) * z.sign()
-    torch.testing.assert_close(student_scores(z, nu), exact, rtol=1e-11, atol=1e-9)  # scipy's own error about 0
+    torch.testing.assert_close(
+        student_scores(z, nu), exact, rtol=1e-11, atol=1e-9
+    )  # scipy's own error about 0
     torch.testing.assert_close(student_scores(z.float(), nu).double(), exact, rtol=5e-6, atol=5e-7)
 
 
 @pytest.mark.parametrize(
-    ("nu", "accuracy"), [(8, (3e-3, 0.02, 0.06)), (16, (2e-4, 2e-3, 6e-3)), (100, (1e-6, 1e-6, 1e-5))]
+    ("nu", "accuracy"),
+    [(8, (3e-3, 0.02, 0.06)), (16, (2e-4, 2e-3, 6e-3)), (100, (1e-6, 1e-6, 1e-5))],
 )
 def test_student_scores_by_cornish_and_fisher_are_near(nu, accuracy):
     z = torch.linspace(0.01, 5, 200)
-    error = (student_scores(z, nu) / torch.from_numpy(-special.stdtrit(nu, special.ndtr(-z.numpy()))) - 1).abs()
+    error = (
+        student_scores(z, nu) / torch.from_numpy(-special.stdtrit(nu, special.ndtr(-z.numpy()))) - 1
+    ).abs()
     for bound, stated in zip((3, 4, 5), accuracy, strict=True):
         assert error[z <= bound].max() < stated
 
@@ -173,13 +190,19 @@ def test_the_fit_finds_the_law():
 def test_the_correlation_is_found_whatever_the_tails(nu, rho):
     """Weights that left the correlation out of the radius would read 0.7 as 0.49 at one degree of freedom."""
     scatter, n = torch.tensor([[1, rho], [rho, 1]]), 4000
-    law = laws.MultivariateGaussian(scatter, 1) if nu > 4 else laws.StudentT(scatter, 1, degrees_of_freedom=nu)
+    law = (
+        laws.MultivariateGaussian(scatter, 1)
+        if nu > 4
+        else laws.StudentT(scatter, 1, degrees_of_freedom=nu)
+    )
     x, y = law.sample(n, torch.Generator().manual_seed(0))
     if nu <= 4:
         x, y = normal_scores_of_student(x, nu), normal_scores_of_student(y, nu)
     found = float(EllipticalCopula(x, y, nu).rho[0])
     # A normal law read at 16 or 8 degrees of freedom has no parameter of its own: near is enough.
-    assert found == pytest.approx(rho, abs=4 * 1.3 * (1 - rho**2) / math.sqrt(n) + (0.02 if 4 < nu < math.inf else 0))
+    assert found == pytest.approx(
+        rho, abs=4 * 1.3 * (1 - rho**2) / math.sqrt(n) + (0.02 if 4 < nu < math.inf else 0)
+    )
 
 
 def kept(n, dx, dy, nu, seeds):
@@ -259,11 +282,20 @@ def test_scores_do_not_change_under_invertible_linear_maps_of_either_side():
     scores = EllipticalCopula(x, y)(x.float(), y.float())
     turn_x, turn_y = torch.linalg.qr(torch.randn(3, 3)).Q, torch.linalg.qr(torch.randn(2, 2)).Q
     a, b = x @ turn_x, y @ turn_y
-    torch.testing.assert_close(EllipticalCopula(a, b)(a.float(), b.float()), scores, atol=1e-4, rtol=1e-4)
-    a, b = x @ torch.diag(torch.tensor([1.0, 2, 3])) @ turn_x, y @ torch.tensor([[2.0, 0.5], [0.0, -1.0]])
-    torch.testing.assert_close(EllipticalCopula(a, b)(a.float(), b.float()), scores, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(
+        EllipticalCopula(a, b)(a.float(), b.float()), scores, atol=1e-4, rtol=1e-4
+    )
+    a, b = (
+        x @ torch.diag(torch.tensor([1.0, 2, 3])) @ turn_x,
+        y @ torch.tensor([[2.0, 0.5], [0.0, -1.0]]),
+    )
+    torch.testing.assert_close(
+        EllipticalCopula(a, b)(a.float(), b.float()), scores, atol=1e-3, rtol=1e-3
+    )
     a, b = -x, -y
-    torch.testing.assert_close(EllipticalCopula(a, b)(a.float(), b.float()), scores, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        EllipticalCopula(a, b)(a.float(), b.float()), scores, atol=1e-4, rtol=1e-4
+    )
 
 
 def test_what_only_the_difference_of_nearly_equal_columns_tells_is_found():
@@ -283,7 +315,9 @@ def test_magnitudes_of_normal_scores_are_normal_scores():
 
 def test_the_folded_copula_sees_common_volatility_and_no_independence():
     size = torch.randn(3000, 1).exp()
-    x, y = (Rank((size * torch.randn(3000, 2)).double())(size * torch.randn(3000, 2)) for _ in range(2))
+    x, y = (
+        Rank((size * torch.randn(3000, 2)).double())(size * torch.randn(3000, 2)) for _ in range(2)
+    )
     assert len(EllipticalCopula(x, y).rho) == 0
     folded = FoldedCopula(x, y)
     assert folded.rho.tolist() == pytest.approx([0.6], abs=0.15)

@@ -36,7 +36,8 @@ def test_is_equation_8_on_normal_scores(dims, k):
 
 
 @pytest.mark.parametrize(
-    ("rho", "dim"), [(0.0, 1), (0.6, 1), (0.9, 1), (0.97, 1), (0.0, 2), (0.6, 2), (0.9, 2), (0.6, 3)]
+    ("rho", "dim"),
+    [(0.0, 1), (0.6, 1), (0.9, 1), (0.97, 1), (0.0, 2), (0.6, 2), (0.9, 2), (0.6, 3)],
 )
 def test_finds_the_information_of_a_gaussian(rho, dim):
     law = mi.laws.Gaussian(rho, dim)
@@ -56,7 +57,9 @@ def test_increasing_maps_and_units_leave_it_unchanged():
     assert ksg(x.numpy(), y.numpy()) == expected
     assert ksg(y, x) == pytest.approx(expected, abs=1e-12)
     assert ksg(x.flip(1), y) == pytest.approx(expected, abs=1e-12)
-    assert ksg(-x, y) == pytest.approx(expected, abs=1e-3)  # Φ⁻¹(1 − p) rounds otherwise than −Φ⁻¹(p): distances tie
+    assert ksg(-x, y) == pytest.approx(
+        expected, abs=1e-3
+    )  # Φ⁻¹(1 − p) rounds otherwise than −Φ⁻¹(p): distances tie
     order = torch.randperm(500, generator=seeded())
     assert ksg(x[order], y[order]) == pytest.approx(expected, abs=1e-12)
 
@@ -81,12 +84,17 @@ def test_rows_that_coincide_are_a_plug_in():
 def test_a_discrete_column_beside_a_continuous_one():
     bit = (torch.rand(4000, generator=seeded(1)) < 0.5).double()
     noisy = 2 * bit + torch.randn(4000, generator=seeded(2))
-    assert ksg(noisy, bit) == pytest.approx(0.337, abs=0.04)  # 0.486 bits: two signals on Gaussian noise at 0 dB
+    assert ksg(noisy, bit) == pytest.approx(
+        0.337, abs=0.04
+    )  # 0.486 bits: two signals on Gaussian noise at 0 dB
 
 
 def test_without_scipy_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy.spatial", None)
-    with pytest.raises(ImportError, match=r"ksg: expected scipy to be installed: pip install 'mi-estimators\[lab\]'"):
+    with pytest.raises(
+        ImportError,
+        match=r"ksg: expected scipy to be installed: pip install 'mi-estimators\[lab\]'",
+    ):
         ksg(np.arange(64.0), np.arange(64.0))
 
 
@@ -95,7 +103,10 @@ BAD_CALLS = [
     ("x: expected a numpy array", lambda: ksg([1.0] * 64, X)),
     ("x: expected at least 64 rows", lambda: ksg(X[:63], X[:63])),
     ("y: expected finite", lambda: ksg(X, X * math.nan)),
-    (r"y: expected columns that vary, got constant column\(s\) \[0\]", lambda: ksg(X, torch.ones(64))),
+    (
+        r"y: expected columns that vary, got constant column\(s\) \[0\]",
+        lambda: ksg(X, torch.ones(64)),
+    ),
     (r"y: expected as many rows as x \(64\), got 65", lambda: ksg(X, torch.arange(65.0))),
     ("k: expected an integer of at least 1", lambda: ksg(X, X, 0)),
     ("k: expected an integer of at most 63", lambda: ksg(X, X, 64)),
@@ -103,7 +114,9 @@ BAD_CALLS = [
 ]
 
 
-@pytest.mark.parametrize(("message", "call"), BAD_CALLS, ids=[str(i) for i in range(len(BAD_CALLS))])
+@pytest.mark.parametrize(
+    ("message", "call"), BAD_CALLS, ids=[str(i) for i in range(len(BAD_CALLS))]
+)
 def test_bad_calls_are_refused_by_name(message, call):
     with pytest.raises(ValueError, match=message):
         call()

@@ -14,7 +14,9 @@ TABLE = torch.tensor([[4, 1, 1], [1, 1, 2]], dtype=torch.float64)  # counts of 1
 
 
 def random_law(scale):
-    logits = scale * torch.randn(12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    logits = scale * torch.randn(
+        12, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
     return mi.laws.Finite(logits.log_softmax(0).view(3, 4))
 
 
@@ -22,7 +24,9 @@ LAWS = [mi.laws.Finite((TABLE / 10).log()), *map(random_law, (0.3, 1.0, 2.0))]
 laws = pytest.mark.parametrize("law", LAWS, ids=lambda law: f"I={law.mutual_information:.2f}")
 
 
-LOWER = [row for row in mi.ESTIMATORS.values() if row.kind == "lower" and row.name != "infonce"]  # which needs groups
+LOWER = [
+    row for row in mi.ESTIMATORS.values() if row.kind == "lower" and row.name != "infonce"
+]  # which needs groups
 
 
 def grouped(matrices):
@@ -39,7 +43,9 @@ def grouped_log_weights(log_weights):
 
 def jackknife(row, joint, product):
     """Return the value and its variance as `read` has them, without all else that it reads."""
-    log_weights = torch.zeros(len(joint) // (product.shape[1] + 1), product.shape[1] + 1, requires_grad=True)
+    log_weights = torch.zeros(
+        len(joint) // (product.shape[1] + 1), product.shape[1] + 1, requires_grad=True
+    )
     value = row.reported(joint, product, *grouped_log_weights(log_weights))
     return float(value.detach()), float(torch.autograd.grad(value, log_weights)[0].square().sum())
 
@@ -47,7 +53,9 @@ def jackknife(row, joint, product):
 def exact(row, law, critic):
     """Return what a row reports where every atom is there with its weight."""
     scores = critic.flatten()
-    return row.reported(scores, scores[:, None], law.log_joint.flatten(), law.log_product.flatten()[:, None])
+    return row.reported(
+        scores, scores[:, None], law.log_joint.flatten(), law.log_product.flatten()[:, None]
+    )
 
 
 # Shapes, weights and derivatives.
@@ -75,14 +83,21 @@ def test_equal_weights_are_no_weights(row):
     value = row.reported(joint, product)
     for shift in (0.0, 7.0, -300.0):  # of the pairs: a common constant means nothing
         log_p = torch.full((15,), -math.log(15))
-        torch.testing.assert_close(row.reported(joint, product, log_p, torch.full((15, 4), shift)), value)
-        uneven, pairs = grouped_log_weights(torch.randn(3, 5, generator=torch.Generator().manual_seed(1)))
         torch.testing.assert_close(
-            row.reported(joint, product, uneven, pairs + shift), row.reported(joint, product, uneven, pairs)
+            row.reported(joint, product, log_p, torch.full((15, 4), shift)), value
+        )
+        uneven, pairs = grouped_log_weights(
+            torch.randn(3, 5, generator=torch.Generator().manual_seed(1))
+        )
+        torch.testing.assert_close(
+            row.reported(joint, product, uneven, pairs + shift),
+            row.reported(joint, product, uneven, pairs),
         )
 
 
-@pytest.mark.parametrize("name", sorted(set(mi.ESTIMATORS) - {"infonce"}))  # which is compared with `infonce` below
+@pytest.mark.parametrize(
+    "name", sorted(set(mi.ESTIMATORS) - {"infonce"})
+)  # which is compared with `infonce` below
 def test_copies_are_weights(name):
     row = mi.ESTIMATORS[name]
     scores = torch.randn(3, 2, 2) + 2 * torch.eye(2)
@@ -110,7 +125,9 @@ def test_infonce_over_rows_is_infonce(groups):
     within = mi.infonce(scores, log_weights.log_softmax(-1))
     shares = log_weights.logsumexp(-1).log_softmax(-1)  # of the groups
     expected = mi.mean(within, shares)
-    torch.testing.assert_close(infonce_over_rows(*grouped(scores), *grouped_log_weights(log_weights)), expected)
+    torch.testing.assert_close(
+        infonce_over_rows(*grouped(scores), *grouped_log_weights(log_weights)), expected
+    )
 
 
 def test_infonce_does_not_pass_its_ceiling_whatever_the_weights():
@@ -168,10 +185,15 @@ def test_lower_rows_never_exceed_the_information(row, law):
     for scale in (0.0, 0.1, 0.5, 2.0):
         for shift in (0.0, 1.0, -1.0):
             noise = scale * torch.randn(law.log_joint.shape, generator=generator)
-            assert exact(row, law, law.log_ratio_matrix + noise + shift) <= law.mutual_information + 1e-12
+            assert (
+                exact(row, law, law.log_ratio_matrix + noise + shift)
+                <= law.mutual_information + 1e-12
+            )
 
 
-@pytest.mark.parametrize("name", ["js", "js_dv", "js_nwj", "js_plug_in", "smile", "dv", "mine", "nwj", "relative"])
+@pytest.mark.parametrize(
+    "name", ["js", "js_dv", "js_nwj", "js_plug_in", "smile", "dv", "mine", "nwj", "relative"]
+)
 @laws
 def test_rows_that_are_tight_report_the_information_at_the_log_ratio(name, law):
     assert law.log_ratio_matrix.abs().max() < 5  # within smile's clip
@@ -185,20 +207,26 @@ def test_rows_called_neither_do_exceed_it_for_some_critic():
     tilted[law.log_ratio_matrix.flatten().argmax() // 4] += 1.0
     for row in mi.ESTIMATORS.values():
         if row.kind == "neither":
-            values = [exact(row, law, a * tilted + b) for a in (0.5, 1.0, 3.0, 30.0) for b in (0.0, 9.0)]
+            values = [
+                exact(row, law, a * tilted + b) for a in (0.5, 1.0, 3.0, 30.0) for b in (0.0, 9.0)
+            ]
             assert max(values) > law.mutual_information + 1e-3, row.name
 
 
 def test_infonce_is_at_most_the_information_on_average_over_samples_of_a_law():
     """Its expectation over (x, y) from P and y′ from Y's law, all tuples of a table of counts."""
     counts = TABLE.long()
-    x, y = (torch.tensor([(i, j) for i in range(2) for j in range(3) for _ in range(counts[i, j])])).T
+    x, y = (
+        torch.tensor([(i, j) for i in range(2) for j in range(3) for _ in range(counts[i, j])])
+    ).T
     others = y.repeat(10)  # the law of y, once to each pair
     x, y = x.repeat_interleave(10), y.repeat_interleave(10)
     ratio = LAWS[0].log_ratio_matrix
     for scale in (0.0, 0.3, 1.0, 3.0):
         for seed in range(4):
-            critic = ratio + scale * torch.randn(2, 3, generator=torch.Generator().manual_seed(seed))
+            critic = ratio + scale * torch.randn(
+                2, 3, generator=torch.Generator().manual_seed(seed)
+            )
             value = infonce_over_rows(critic[x, y], critic[x, others][:, None])
             assert value <= LAWS[0].mutual_information + 1e-12
     assert infonce_over_rows(ratio[x, y], ratio[x, others][:, None]) > 0.03
@@ -226,7 +254,9 @@ def test_the_infinitesimal_jackknife_is_the_spread_of_repeated_samples(name):
     readings = []
     for _ in range(300):
         x, y = (values.view(5, 40, 1) for values in law.sample(200, generator))
-        readings.append(jackknife(mi.ESTIMATORS[name], *grouped(law.log_ratio(x[:, :, None], y[:, None]))))
+        readings.append(
+            jackknife(mi.ESTIMATORS[name], *grouped(law.log_ratio(x[:, :, None], y[:, None])))
+        )
     values, variances = torch.tensor(readings).T
     assert float(variances.mean().sqrt() / values.std()) == pytest.approx(1, abs=0.15)
 

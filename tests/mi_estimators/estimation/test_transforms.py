@@ -16,7 +16,9 @@ def column(*values):
     return torch.tensor(values)[:, None]
 
 
-columns = st.lists(st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False), min_size=1, max_size=12)
+columns = st.lists(
+    st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False), min_size=1, max_size=12
+)
 
 
 # All of them.
@@ -40,7 +42,9 @@ def test_columns_and_rows_are_treated_one_by_one(make):
     rows, fresh = torch.randn(20, 3).exp(), torch.randn(9, 3)
     whole = make(rows)(fresh)
     for k in range(3):
-        torch.testing.assert_close(make(rows[:, k : k + 1])(fresh[:, k : k + 1]), whole[:, k : k + 1])
+        torch.testing.assert_close(
+            make(rows[:, k : k + 1])(fresh[:, k : k + 1]), whole[:, k : k + 1]
+        )
     torch.testing.assert_close(make(rows)(fresh[3:5]), whole[3:5])
     torch.testing.assert_close(make(rows[torch.randperm(20)])(fresh), whole)
 
@@ -50,7 +54,9 @@ def test_columns_and_rows_are_treated_one_by_one(make):
 def test_they_are_non_decreasing_and_never_nan(make, values):
     rows = column(*sorted(values))
     single = rows.float()
-    if make is Identity and (not single.isfinite().all() or (len(single.unique()) == 1 < len(rows.unique()))):
+    if make is Identity and (
+        not single.isfinite().all() or (len(single.unique()) == 1 < len(rows.unique()))
+    ):
         with pytest.raises(ValueError, match="transform: expected columns that float32 can hold"):
             make(rows)
         return
@@ -91,7 +97,9 @@ def test_standard_has_mean_zero_and_deviation_one():
 
 @pytest.mark.parametrize("size", [1e-300, 1e200, 1e300, 1e308])
 def test_standard_does_not_overflow(size):
-    rows = torch.cat([torch.ones(60, 1), -torch.ones(40, 1)])  # sums and squares of these would overflow
+    rows = torch.cat(
+        [torch.ones(60, 1), -torch.ones(40, 1)]
+    )  # sums and squares of these would overflow
     torch.testing.assert_close(Standard(size * rows)(size * rows), Standard(rows)(rows))
 
 
@@ -107,7 +115,9 @@ def test_standard_sends_a_column_constant_in_its_rows_to_zero_everywhere(value):
 def test_rank_gives_normal_scores_of_mid_ranks():
     rows = column(3.0, -1.0, 8.0, 8.0, 8.0)  # ranks 2, 1, and a tie of 3, 4 and 5
     levels = (column(2.0, 1.0, 4.0, 4.0, 4.0) - 0.5) / 5
-    torch.testing.assert_close(Rank(rows)(rows).double(), torch.special.ndtri(levels), atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(
+        Rank(rows)(rows).double(), torch.special.ndtri(levels), atol=1e-6, rtol=1e-6
+    )
 
 
 def test_rank_of_a_discrete_column_is_injective_on_its_values():
@@ -120,11 +130,17 @@ def test_rank_of_a_discrete_column_is_injective_on_its_values():
         torch.testing.assert_close(got, torch.special.ndtri(below + at / 2), atol=1e-6, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("values", "levels"), [((5.0,), (0.5,)), ((5.0, 7.0), (0.25, 0.75)), ((5.0, 5.0), (0.5, 0.5))])
+@pytest.mark.parametrize(
+    ("values", "levels"), [((5.0,), (0.5,)), ((5.0, 7.0), (0.25, 0.75)), ((5.0, 5.0), (0.5, 0.5))]
+)
 def test_rank_of_one_and_two_rows(values, levels):
     rows = column(*values)
     torch.testing.assert_close(
-        Rank(rows)(rows).double(), torch.special.ndtri(column(*levels)), atol=1e-6, rtol=1e-6, check_dtype=False
+        Rank(rows)(rows).double(),
+        torch.special.ndtri(column(*levels)),
+        atol=1e-6,
+        rtol=1e-6,
+        check_dtype=False,
     )
 
 
@@ -136,8 +152,17 @@ def test_rank_of_a_constant_column_is_zero_everywhere(n):
 @given(values=columns)
 def test_rank_does_not_change_under_increasing_maps_of_the_training_rows(values):
     rows = column(*values)
-    order = (rows <= rows.T).sum(0).double()[:, None]  # an increasing function of the column: its upper rank
-    for mapped in (order, order**3, order.exp(), -1 / order, 1e300 * order / len(rows), 5e-324 * order):
+    order = (
+        (rows <= rows.T).sum(0).double()[:, None]
+    )  # an increasing function of the column: its upper rank
+    for mapped in (
+        order,
+        order**3,
+        order.exp(),
+        -1 / order,
+        1e300 * order / len(rows),
+        5e-324 * order,
+    ):
         assert torch.equal(Rank(mapped)(mapped), Rank(rows)(rows))
     torch.testing.assert_close(Rank(-rows)(-rows), -Rank(rows)(rows))
 
@@ -147,9 +172,15 @@ def test_rank_is_linear_between_knots_and_constant_beyond():
     low, mid, high = torch.special.ndtri(torch.tensor([1 / 8, 1 / 2, 7 / 8]))
     t = torch.linspace(0, 1, 9)[:, None]
     torch.testing.assert_close(Rank(rows)(t).double(), low + t * (mid - low), atol=1e-6, rtol=1e-6)
-    torch.testing.assert_close(Rank(rows)(1 + 3 * t).double(), mid + t * (high - mid), atol=1e-6, rtol=1e-6)
-    beyond = Rank(rows)(column(-math.inf, -1e308, -1e-300, 4.001, 1e308, math.inf)).double().squeeze()
-    torch.testing.assert_close(beyond, torch.stack([low, low, low, high, high, high]), atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(
+        Rank(rows)(1 + 3 * t).double(), mid + t * (high - mid), atol=1e-6, rtol=1e-6
+    )
+    beyond = (
+        Rank(rows)(column(-math.inf, -1e308, -1e-300, 4.001, 1e308, math.inf)).double().squeeze()
+    )
+    torch.testing.assert_close(
+        beyond, torch.stack([low, low, low, high, high, high]), atol=1e-6, rtol=1e-6
+    )
 
 
 def test_rank_bears_knots_as_far_apart_as_float64_goes():

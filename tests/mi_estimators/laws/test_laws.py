@@ -41,8 +41,13 @@ def draw(law, n=N):
 def waves(x, y):
     """Return bounded functions of (x, y): 1, and cosines of several frequencies of one entry of x and one of y."""
     x, y = x.atan(), y.atan()
-    pairs = [(f, x[:, k % x.shape[1]], y[:, k % y.shape[1]]) for k, f in enumerate((0.5, 1, 2, 3, 4, 6, 8, 11))]
-    return torch.stack([torch.ones(len(x)), *(torch.cos(f * (a + s * b)) for f, a, b in pairs for s in (1, -1))])
+    pairs = [
+        (f, x[:, k % x.shape[1]], y[:, k % y.shape[1]])
+        for k, f in enumerate((0.5, 1, 2, 3, 4, 6, 8, 11))
+    ]
+    return torch.stack(
+        [torch.ones(len(x)), *(torch.cos(f * (a + s * b)) for f, a, b in pairs for s in (1, -1))]
+    )
 
 
 def sigmoid_gaps(law, x, y, other):
@@ -92,7 +97,9 @@ def test_the_benchmark_has_its_values(name):
     assert round(TASKS[name].mutual_information, 2) == BEYOND_NORMAL[name]
 
 
-@pytest.mark.parametrize("name", [name for name in TASKS if re.search(r"-\d+-\d+(?!\d*nats)", name)])
+@pytest.mark.parametrize(
+    "name", [name for name in TASKS if re.search(r"-\d+-\d+(?!\d*nats)", name)]
+)
 def test_names_tell_the_dimensions(name):
     dim_x, dim_y = re.search(r"-(\d+)-(\d+)", name).groups()
     assert (TASKS[name].dim_x, TASKS[name].dim_y) == (int(dim_x), int(dim_y))
@@ -103,7 +110,10 @@ def test_the_log_ratio_averages_to_the_information(name):
     law = TASKS[name]
     ratio = law.log_ratio(*law.sample(N, seeded()))
     assert ratio.shape == (N,)
-    assert abs(float(ratio.mean()) - law.mutual_information) <= 4.5 * float(ratio.std()) / N**0.5 + 1e-12
+    assert (
+        abs(float(ratio.mean()) - law.mutual_information)
+        <= 4.5 * float(ratio.std()) / N**0.5 + 1e-12
+    )
 
 
 @ALL_TASKS
@@ -111,7 +121,9 @@ def test_the_sigmoid_identity(name):
     assert sigmoid_gaps(TASKS[name], *draw(TASKS[name])).abs().max() < 4.5
 
 
-@pytest.mark.parametrize("name", ["mixed-uniform-5", "finite-xor-0.9", "1v1-normal-0.25", "mixed-sign-1.0"])
+@pytest.mark.parametrize(
+    "name", ["mixed-uniform-5", "finite-xor-0.9", "1v1-normal-0.25", "mixed-sign-1.0"]
+)
 def test_the_ratio_averages_to_one_under_the_product(name):
     law = TASKS[name]  # of bounded ratio, or with E_Q r⁴ < ∞: others need not settle
     x, _, other = draw(law)
@@ -128,7 +140,10 @@ NEIGHBOURS = [
     (laws.MixedUniform(4), laws.MixedUniform(5)),
     (laws.GaussianChannel((-1.0, 1.0), 1.0), laws.GaussianChannel((-1.0, 1.0), 0.8)),
     (TASKS["1v1-mixture-two"], TASKS["1v1-mixture-cross"]),
-    (laws.Transformed(laws.Gaussian(0.75), laws.CUBIC), laws.Transformed(laws.Gaussian(0.75), laws.HALF_CUBE)),
+    (
+        laws.Transformed(laws.Gaussian(0.75), laws.CUBIC),
+        laws.Transformed(laws.Gaussian(0.75), laws.HALF_CUBE),
+    ),
     (
         laws.Transformed(laws.Gaussian(0.75, 2), laws.spiral(1.0)),
         laws.Transformed(laws.Gaussian(0.75, 2), laws.spiral(1.3)),
@@ -176,7 +191,12 @@ def test_samples_in_single_precision_stay_on_the_support(name):
 
 
 SMOOTH = [
-    *("multinormal-dense-3-3-0.5", "student-identity-3-3-2", "student-sparse-2-2-2-1", "1v1-mixture-cross"),
+    *(
+        "multinormal-dense-3-3-0.5",
+        "student-identity-3-3-2",
+        "student-sparse-2-2-2-1",
+        "1v1-mixture-cross",
+    ),
     *("wiggly-normal-0.75", "1v1-bimodal-0.75", "spiral-normal_cdf-multinormal-sparse-3-3-2-2.0"),
     *("asinh-student-identity-2-2-1", "half_cube-normal-0.75", "spiral-normal-2-2-0.75"),
 ]
@@ -198,14 +218,22 @@ def random_covariance(dim, seed):
 def test_multivariate_laws_against_scipy(dim_x, dim_y, seed):
     matrix = random_covariance(dim_x + dim_y, seed)
     blocks = [matrix, matrix[:dim_x, :dim_x], matrix[dim_x:, dim_x:]]
-    x, y = torch.randn(20, dim_x, generator=seeded(seed)), torch.randn(20, dim_y, generator=seeded(seed + 1))
+    x, y = (
+        torch.randn(20, dim_x, generator=seeded(seed)),
+        torch.randn(20, dim_y, generator=seeded(seed + 1)),
+    )
     points = [torch.cat([x, y], -1), x, y]
     log_dets = [np.linalg.slogdet(block.numpy())[1] for block in blocks]
     normal = laws.MultivariateGaussian(matrix, dim_x)
-    assert normal.mutual_information == pytest.approx((log_dets[1] + log_dets[2] - log_dets[0]) / 2, abs=1e-12)
+    assert normal.mutual_information == pytest.approx(
+        (log_dets[1] + log_dets[2] - log_dets[0]) / 2, abs=1e-12
+    )
     for law, frozen in (
         (normal, stats.multivariate_normal),
-        (laws.StudentT(matrix, dim_x, 3.5), lambda mean, cov: stats.multivariate_t(mean, cov, df=3.5)),
+        (
+            laws.StudentT(matrix, dim_x, 3.5),
+            lambda mean, cov: stats.multivariate_t(mean, cov, df=3.5),
+        ),
     ):
         joint, of_x, of_y = (
             torch.as_tensor(frozen(np.zeros(len(block)), block.numpy()).logpdf(point.numpy()))
@@ -219,22 +247,31 @@ def test_multivariate_samples_have_their_covariance():
     xy = torch.cat(laws.MultivariateGaussian(matrix, 2).sample(200_000, seeded()), -1)
     scale = matrix.diagonal().sqrt()
     torch.testing.assert_close(
-        xy.T.cov() / torch.outer(scale, scale), matrix / torch.outer(scale, scale), atol=0.02, rtol=0
+        xy.T.cov() / torch.outer(scale, scale),
+        matrix / torch.outer(scale, scale),
+        atol=0.02,
+        rtol=0,
     )
 
 
-@pytest.mark.parametrize(("dim_x", "dim_y", "rho"), [(1, 1, -0.6), (2, 3, -0.2), (5, 5, 0.5), (25, 25, 0.9)])
+@pytest.mark.parametrize(
+    ("dim_x", "dim_y", "rho"), [(1, 1, -0.6), (2, 3, -0.2), (5, 5, 0.5), (25, 25, 0.9)]
+)
 def test_dense_laws_against_their_eigenvalues(dim_x, dim_y, rho):
     one, d = (lambda k: (k - 1) * math.log(1 - rho) + math.log(1 + (k - 1) * rho)), dim_x + dim_y
     expected = (one(dim_x) + one(dim_y) - one(d)) / 2
-    assert laws.MultivariateGaussian.dense(dim_x, dim_y, rho).mutual_information == pytest.approx(expected, abs=1e-11)
+    assert laws.MultivariateGaussian.dense(dim_x, dim_y, rho).mutual_information == pytest.approx(
+        expected, abs=1e-11
+    )
 
 
 @pytest.mark.parametrize("pairs", [0, 1, 3])
 def test_a_sparse_law_is_a_product_of_pairs(pairs):
     law = laws.MultivariateGaussian.sparse(4, 3, pairs, -0.7)
     alone = laws.Gaussian(-0.7, dim=max(pairs, 1))
-    assert law.mutual_information == pytest.approx(alone.mutual_information * (pairs > 0), abs=1e-14)
+    assert law.mutual_information == pytest.approx(
+        alone.mutual_information * (pairs > 0), abs=1e-14
+    )
     x, y = law.sample(50, seeded())
     if pairs:
         torch.testing.assert_close(law.log_ratio(x, y), alone.log_ratio(x[:, :pairs], y[:, :pairs]))
@@ -242,7 +279,9 @@ def test_a_sparse_law_is_a_product_of_pairs(pairs):
         assert law.log_ratio(x, y).abs().max() < 1e-12
 
 
-@pytest.mark.parametrize(("dim_x", "dim_y", "nu"), [(1, 1, 1.0), (2, 2, 1.0), (3, 3, 2.0), (2, 5, 0.5), (4, 1, 30.0)])
+@pytest.mark.parametrize(
+    ("dim_x", "dim_y", "nu"), [(1, 1, 1.0), (2, 2, 1.0), (3, 3, 2.0), (2, 5, 0.5), (4, 1, 30.0)]
+)
 def test_the_information_of_student_laws_is_that_of_their_entropies(dim_x, dim_y, nu):
     matrix = random_covariance(dim_x + dim_y, 7)
     entropies = [
@@ -250,7 +289,9 @@ def test_the_information_of_student_laws_is_that_of_their_entropies(dim_x, dim_y
         for block in (matrix, matrix[:dim_x, :dim_x], matrix[dim_x:, dim_x:])
     ]
     law = laws.StudentT(matrix, dim_x, nu)
-    assert law.mutual_information == pytest.approx(entropies[1] + entropies[2] - entropies[0], abs=1e-9)
+    assert law.mutual_information == pytest.approx(
+        entropies[1] + entropies[2] - entropies[0], abs=1e-9
+    )
 
 
 @pytest.mark.parametrize("nu", [1.0, 3.0])
@@ -259,7 +300,16 @@ def test_the_information_of_a_student_pair_by_quadrature(nu):
     nodes, weights = np.polynomial.legendre.leggauss(400)
     t, dt = (nodes + 1) / 2, weights / 2  # an eighth of the plane: angle πt⁴/4, radius cot(πt⁴/2)
     angle, radius = np.pi / 4 * t**4, 1 / np.tan(np.pi / 2 * t**4)
-    mass = radius / (2 * np.pi) * (1 + radius**2 / nu) ** (-nu / 2 - 1) * (1 + radius**2) * 2 * np.pi * t**3 * dt
+    mass = (
+        radius
+        / (2 * np.pi)
+        * (1 + radius**2 / nu) ** (-nu / 2 - 1)
+        * (1 + radius**2)
+        * 2
+        * np.pi
+        * t**3
+        * dt
+    )
     x, y = np.outer(radius, np.cos(angle)), np.outer(radius, np.sin(angle))
     joint = -math.log(2 * np.pi) - (nu / 2 + 1) * np.log1p(radius**2 / nu)
     single = stats.t(nu).logpdf
@@ -280,7 +330,9 @@ def test_additive_noise_by_quadrature(epsilon):
         return (stats.uniform.cdf(y + epsilon) - stats.uniform.cdf(y - epsilon)) / (2 * epsilon)
 
     corners = sorted({-epsilon, epsilon, 1 - epsilon, 1 + epsilon})
-    entropy = sum(integrate.quad(lambda y: special.entr(density(y)), a, b)[0] for a, b in pairwise(corners))
+    entropy = sum(
+        integrate.quad(lambda y: special.entr(density(y)), a, b)[0] for a, b in pairwise(corners)
+    )
     law = laws.AdditiveNoise(epsilon)
     assert law.mutual_information == pytest.approx(entropy - math.log(2 * epsilon), abs=1e-9)
     x, y = law.sample(1000, seeded())
@@ -313,7 +365,9 @@ def test_rounding_takes_no_sample_off_the_support(dtype):
 @pytest.mark.parametrize("m", [1, 2, 5, 9])
 def test_mixed_uniform_against_enumeration(m):
     law = laws.MixedUniform(m)
-    cells = np.array([[0.5 * (k in (x, x + 1)) / m for k in range(m + 1)] for x in range(m)])  # of x and ⌊y⌋
+    cells = np.array(
+        [[0.5 * (k in (x, x + 1)) / m for k in range(m + 1)] for x in range(m)]
+    )  # of x and ⌊y⌋
     product = np.outer(cells.sum(1), cells.sum(0))
     expected = sum(p * math.log(p / q) for p, q in zip(cells.flat, product.flat, strict=True) if p)
     assert law.mutual_information == pytest.approx(expected, abs=1e-12)
@@ -334,7 +388,9 @@ def test_gaussian_channels_by_quadrature(law):
     p = law.probabilities or [1 / len(law.alphabet)] * len(law.alphabet)
 
     def density(y):
-        return sum(w * stats.norm.pdf(y, a, law.sigma) for w, a in zip(p, law.alphabet, strict=True))
+        return sum(
+            w * stats.norm.pdf(y, a, law.sigma) for w, a in zip(p, law.alphabet, strict=True)
+        )
 
     y = np.linspace(min(law.alphabet) - 12 * law.sigma, max(law.alphabet) + 12 * law.sigma, 4001)
     entropy = integrate.simpson(-density(y) * np.log(density(y)), x=y)
@@ -344,15 +400,21 @@ def test_gaussian_channels_by_quadrature(law):
     assert 0 < law.mutual_information < stats.entropy(p)
     x, y = law.sample(100, seeded())
     symbol = torch.as_tensor(stats.norm.logpdf(y, x, law.sigma)).squeeze(-1)
-    torch.testing.assert_close(law.log_ratio(x, y), symbol - torch.as_tensor(np.log(density(y.numpy()))).squeeze(-1))
+    torch.testing.assert_close(
+        law.log_ratio(x, y), symbol - torch.as_tensor(np.log(density(y.numpy()))).squeeze(-1)
+    )
 
 
 MIXTURES = [
     TASKS["1v1-mixture-two"],
     TASKS["1v1-mixture-cross"],
     laws.GaussianMixture((1.0,), ((0.5, -2.0),), ((2.0, 0.5),), (0.75,)),
-    laws.GaussianMixture((0.2, 0.8), ((-3.0, 1.0), (1.0, 0.0)), ((0.3, 2.0), (1.0, 0.5)), (-0.95, 0.4)),
-    laws.GaussianMixture((0.5, 0.5), ((0.0, 0.0), (0.0, 0.0)), ((0.3, 3.0), (3.0, 0.3)), (0.8, -0.8)),
+    laws.GaussianMixture(
+        (0.2, 0.8), ((-3.0, 1.0), (1.0, 0.0)), ((0.3, 2.0), (1.0, 0.5)), (-0.95, 0.4)
+    ),
+    laws.GaussianMixture(
+        (0.5, 0.5), ((0.0, 0.0), (0.0, 0.0)), ((0.3, 3.0), (3.0, 0.3)), (0.8, -0.8)
+    ),
 ]
 
 
@@ -366,10 +428,12 @@ def test_mixtures_at_two_resolutions(k):
 def test_mixtures_by_quadrature_and_against_scipy(law):
     def density(points):
         total = 0
-        for w, mean, (a, b), rho in zip(law.weights, law.means, law.scales, law.correlations, strict=True):
-            total = total + w * stats.multivariate_normal(mean, [[a * a, rho * a * b], [rho * a * b, b * b]]).pdf(
-                points
-            )
+        for w, mean, (a, b), rho in zip(
+            law.weights, law.means, law.scales, law.correlations, strict=True
+        ):
+            total = total + w * stats.multivariate_normal(
+                mean, [[a * a, rho * a * b], [rho * a * b, b * b]]
+            ).pdf(points)
         return total
 
     def margin(values, k):
@@ -390,12 +454,18 @@ def test_mixtures_by_quadrature_and_against_scipy(law):
     value = integrate.simpson(integrate.simpson(p * ratio, x=y), x=x)
     assert law.mutual_information == pytest.approx(value, abs=1e-8)
     x, y = law.sample(50, seeded())
-    expected = density(np.concatenate([x, y], -1)) / margin(x.numpy()[:, 0], 0) / margin(y.numpy()[:, 0], 1)
+    expected = (
+        density(np.concatenate([x, y], -1))
+        / margin(x.numpy()[:, 0], 0)
+        / margin(y.numpy()[:, 0], 1)
+    )
     np.testing.assert_allclose(law.log_ratio(x, y), np.log(expected), atol=1e-10)
 
 
 def test_one_component_is_the_gaussian():
-    assert MIXTURES[2].mutual_information == pytest.approx(laws.Gaussian(0.75).mutual_information, abs=1e-12)
+    assert MIXTURES[2].mutual_information == pytest.approx(
+        laws.Gaussian(0.75).mutual_information, abs=1e-12
+    )
 
 
 def test_the_xor_task_hides_its_information_from_each_bit():
@@ -409,7 +479,9 @@ def test_products_add():
     parts = (laws.StudentT.identity(2, 1, 2), laws.MixedUniform(3), laws.Gaussian(0.5, 2))
     law = laws.ProductLaw(parts)
     assert (law.dim_x, law.dim_y) == (5, 4)
-    assert law.mutual_information == pytest.approx(sum(part.mutual_information for part in parts), abs=1e-14)
+    assert law.mutual_information == pytest.approx(
+        sum(part.mutual_information for part in parts), abs=1e-14
+    )
     x, y = law.sample(30, seeded())
     expected = (
         parts[0].log_ratio(x[:, :2], y[:, :1])
@@ -465,7 +537,9 @@ def test_the_swiss_roll_comes_back_and_is_injective():
     u = torch.linspace(0.0005, 0.9995, 2000).unsqueeze(-1)
     image = laws.SWISS_ROLL.forward(u)
     torch.testing.assert_close(laws.SWISS_ROLL.inverse(image), u)
-    torch.testing.assert_close(laws.SWISS_ROLL.inverse(image.float()).double(), u, rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        laws.SWISS_ROLL.inverse(image.float()).double(), u, rtol=0, atol=1e-5
+    )
     steps = image.diff(dim=0).norm(dim=-1).min()
     assert torch.pdist(image).min() >= 0.99 * steps
 
@@ -489,7 +563,9 @@ def test_maps_leave_the_information_and_carry_the_log_ratio(name):
 
 def test_dimensions_follow_the_maps():
     assert (TASKS["swissroll-normal-0.75"].dim_x, TASKS["swissroll-normal-0.75"].dim_y) == (2, 1)
-    one_sided = laws.Transformed(laws.Finite(torch.eye(2).div(2).log()), laws.embedding(torch.eye(2)))
+    one_sided = laws.Transformed(
+        laws.Finite(torch.eye(2).div(2).log()), laws.embedding(torch.eye(2))
+    )
     assert (one_sided.dim_x, one_sided.dim_y) == (2, 0)
     x, y = one_sided.sample(9, seeded())
     assert (x.shape, y.shape) == ((9, 2), (9,))
@@ -506,7 +582,9 @@ def test_the_quadrature_rule_integrates_normal_moments():
 
 def test_roots_carry_gradients():
     target = torch.tensor([2.0, 5.0], requires_grad=True)
-    root = solve_increasing(torch.square, lambda t: 2 * t, target, torch.zeros(2), torch.full((2,), 10.0))
+    root = solve_increasing(
+        torch.square, lambda t: 2 * t, target, torch.zeros(2), torch.full((2,), 10.0)
+    )
     torch.testing.assert_close(root, target.sqrt())
     (gradient,) = torch.autograd.grad(root.sum(), target)
     torch.testing.assert_close(gradient, 0.5 / target.sqrt())
@@ -517,24 +595,51 @@ ONES = (1.0, 1.0)
 PAIR = laws.Gaussian(0.5)
 ONE_COLUMN = torch.zeros(3, 1)
 BAD_CALLS = [
-    ("covariance: expected a square matrix", lambda: laws.MultivariateGaussian(torch.ones(2, 3), 1)),
-    ("covariance: expected a square matrix of 2 rows", lambda: laws.MultivariateGaussian(torch.ones(1, 1), 1)),
-    ("covariance: expected a square matrix", lambda: laws.MultivariateGaussian(torch.ones(2, 2, 2), 1)),
-    ("covariance: expected a floating", lambda: laws.MultivariateGaussian(torch.ones(2, 2, dtype=torch.int64), 1)),
+    (
+        "covariance: expected a square matrix",
+        lambda: laws.MultivariateGaussian(torch.ones(2, 3), 1),
+    ),
+    (
+        "covariance: expected a square matrix of 2 rows",
+        lambda: laws.MultivariateGaussian(torch.ones(1, 1), 1),
+    ),
+    (
+        "covariance: expected a square matrix",
+        lambda: laws.MultivariateGaussian(torch.ones(2, 2, 2), 1),
+    ),
+    (
+        "covariance: expected a floating",
+        lambda: laws.MultivariateGaussian(torch.ones(2, 2, dtype=torch.int64), 1),
+    ),
     ("covariance: expected finite", lambda: laws.MultivariateGaussian(EYE / 0, 1)),
-    ("covariance: expected a symmetric", lambda: laws.MultivariateGaussian(torch.tensor([[1, 0.5], [0.4, 1]]), 1)),
-    ("covariance: expected a positive definite", lambda: laws.MultivariateGaussian(torch.ones(2, 2), 1)),
+    (
+        "covariance: expected a symmetric",
+        lambda: laws.MultivariateGaussian(torch.tensor([[1, 0.5], [0.4, 1]]), 1),
+    ),
+    (
+        "covariance: expected a positive definite",
+        lambda: laws.MultivariateGaussian(torch.ones(2, 2), 1),
+    ),
     ("covariance: expected a positive definite", lambda: laws.MultivariateGaussian(-EYE, 1)),
     ("dim_x: expected an integer of at least 1", lambda: laws.MultivariateGaussian(EYE, 0)),
     ("dim_x: expected an integer of at most 3", lambda: laws.MultivariateGaussian(EYE, 4)),
     ("dim_y: expected an integer", lambda: laws.MultivariateGaussian.dense(2, 0, 0.5)),
     ("correlation: expected a number in", lambda: laws.MultivariateGaussian.dense(2, 2, -0.4)),
     ("correlation: expected a number in", lambda: laws.MultivariateGaussian.sparse(2, 2, 1, 1.0)),
-    ("pairs: expected an integer of at most 2", lambda: laws.MultivariateGaussian.sparse(2, 3, 3, 0.5)),
+    (
+        "pairs: expected an integer of at most 2",
+        lambda: laws.MultivariateGaussian.sparse(2, 3, 3, 0.5),
+    ),
     ("n: expected an integer", lambda: laws.MultivariateGaussian(EYE, 2).sample(0)),
-    ("y: expected last dimension 3", lambda: laws.MultivariateGaussian(EYE, 1).log_ratio(ONE_COLUMN, ONE_COLUMN)),
+    (
+        "y: expected last dimension 3",
+        lambda: laws.MultivariateGaussian(EYE, 1).log_ratio(ONE_COLUMN, ONE_COLUMN),
+    ),
     ("x, y: expected batch", lambda: PAIR.log_ratio(ONE_COLUMN, torch.zeros(2, 1))),
-    ("dispersion: expected a symmetric", lambda: laws.StudentT(torch.tensor([[1, 0.5], [0.4, 1]]), 1, 3)),
+    (
+        "dispersion: expected a symmetric",
+        lambda: laws.StudentT(torch.tensor([[1, 0.5], [0.4, 1]]), 1, 3),
+    ),
     ("degrees_of_freedom: expected a number in", lambda: laws.StudentT.identity(1, 1, 0.0)),
     ("dim_x: expected an integer", lambda: laws.StudentT.identity(0, 1, 2.0)),
     ("n: expected an integer", lambda: laws.StudentT.identity(1, 1, 2.0).sample(0)),
@@ -544,23 +649,50 @@ BAD_CALLS = [
     ("y: expected finite", lambda: laws.AdditiveNoise(0.5).log_ratio(ONE_COLUMN, ONE_COLUMN / 0)),
     ("m: expected an integer", lambda: laws.MixedUniform(0)),
     ("n: expected an integer", lambda: laws.MixedUniform(2).sample(0)),
-    ("x: expected whole numbers from 0 to 1", lambda: laws.MixedUniform(2).log_ratio(ONE_COLUMN + 2, ONE_COLUMN)),
-    ("x: expected whole numbers from 0 to 1", lambda: laws.MixedUniform(2).log_ratio(ONE_COLUMN + 0.5, ONE_COLUMN)),
+    (
+        "x: expected whole numbers from 0 to 1",
+        lambda: laws.MixedUniform(2).log_ratio(ONE_COLUMN + 2, ONE_COLUMN),
+    ),
+    (
+        "x: expected whole numbers from 0 to 1",
+        lambda: laws.MixedUniform(2).log_ratio(ONE_COLUMN + 0.5, ONE_COLUMN),
+    ),
     ("alphabet: expected a tuple", lambda: laws.GaussianChannel((), 1.0)),
     ("alphabet: expected a number in", lambda: laws.GaussianChannel((1.0, -1.0), 1.0)),
     ("sigma: expected a number in", lambda: laws.GaussianChannel(ONES[:1], 0.0)),
     ("probabilities: expected 2", lambda: laws.GaussianChannel((-1.0, 1.0), 1.0, (1.0,))),
-    ("probabilities: expected probabilities that sum", lambda: laws.GaussianChannel((-1.0, 1.0), 1.0, (0.5, 0.4))),
+    (
+        "probabilities: expected probabilities that sum",
+        lambda: laws.GaussianChannel((-1.0, 1.0), 1.0, (0.5, 0.4)),
+    ),
     ("step: expected a number in", lambda: laws.GaussianChannel((-1.0, 1.0), 1.0).quadrature(0.0)),
     ("n: expected an integer", lambda: laws.GaussianChannel((-1.0, 1.0), 1.0).sample(0)),
-    ("x: expected values of the 2 atoms", lambda: laws.GaussianChannel((-1.0, 1.0), 1.0).log_ratio(*[ONE_COLUMN] * 2)),
+    (
+        "x: expected values of the 2 atoms",
+        lambda: laws.GaussianChannel((-1.0, 1.0), 1.0).log_ratio(*[ONE_COLUMN] * 2),
+    ),
     ("weights: expected a tuple", lambda: laws.GaussianMixture([1.0], (ONES,), (ONES,), (0.0,))),
-    ("weights: expected a number in", lambda: laws.GaussianMixture((0.0, 1.0), (ONES,) * 2, (ONES,) * 2, (0.0,) * 2)),
-    ("means: expected a tuple of 1", lambda: laws.GaussianMixture((1.0,), (ONES, ONES), (ONES,), (0.0,))),
+    (
+        "weights: expected a number in",
+        lambda: laws.GaussianMixture((0.0, 1.0), (ONES,) * 2, (ONES,) * 2, (0.0,) * 2),
+    ),
+    (
+        "means: expected a tuple of 1",
+        lambda: laws.GaussianMixture((1.0,), (ONES, ONES), (ONES,), (0.0,)),
+    ),
     ("means: expected pairs", lambda: laws.GaussianMixture((1.0,), ((1.0,),), (ONES,), (0.0,))),
-    ("means: expected a number in", lambda: laws.GaussianMixture((1.0,), ((1.0, math.nan),), (ONES,), (0.0,))),
-    ("scales: expected a number in", lambda: laws.GaussianMixture((1.0,), (ONES,), ((1.0, 0.0),), (0.0,))),
-    ("correlations: expected a number in", lambda: laws.GaussianMixture((1.0,), (ONES,), (ONES,), (1.0,))),
+    (
+        "means: expected a number in",
+        lambda: laws.GaussianMixture((1.0,), ((1.0, math.nan),), (ONES,), (0.0,)),
+    ),
+    (
+        "scales: expected a number in",
+        lambda: laws.GaussianMixture((1.0,), (ONES,), ((1.0, 0.0),), (0.0,)),
+    ),
+    (
+        "correlations: expected a number in",
+        lambda: laws.GaussianMixture((1.0,), (ONES,), (ONES,), (1.0,)),
+    ),
     (
         "scales, correlations: expected widths",
         lambda: laws.GaussianMixture((0.5, 0.5), (ONES,) * 2, (ONES, (30.0, 1.0)), (0.0,) * 2),
@@ -570,25 +702,43 @@ BAD_CALLS = [
     ("x: expected last dimension 1", lambda: MIXTURES[0].log_ratio(EYE, ONE_COLUMN)),
     ("laws: expected a tuple", lambda: laws.ProductLaw([PAIR])),
     ("laws: expected a tuple", lambda: laws.ProductLaw(())),
-    ("laws: expected laws whose x and y have columns", lambda: laws.ProductLaw((laws.Finite(torch.zeros(1, 1)),))),
+    (
+        "laws: expected laws whose x and y have columns",
+        lambda: laws.ProductLaw((laws.Finite(torch.zeros(1, 1)),)),
+    ),
     ("n: expected an integer", lambda: laws.ProductLaw((PAIR,)).sample(0)),
-    ("x: expected last dimension 2", lambda: laws.ProductLaw((PAIR, PAIR)).log_ratio(ONE_COLUMN, ONE_COLUMN)),
+    (
+        "x: expected last dimension 2",
+        lambda: laws.ProductLaw((PAIR, PAIR)).log_ratio(ONE_COLUMN, ONE_COLUMN),
+    ),
     ("law: expected a law", lambda: laws.Transformed(0.5)),
     ("map_y: expected an InjectiveMap", lambda: laws.Transformed(PAIR, map_y=torch.asinh)),
     (
         "map_x: expected a map of 1 columns, got spiral, which takes at least 2",
         lambda: laws.Transformed(PAIR, laws.spiral(1.0)),
     ),
-    ("map_x: expected a map of 2 columns", lambda: laws.Transformed(laws.Gaussian(0.5, 2), laws.SWISS_ROLL)),
-    ("map_y: expected a map of 0 columns", lambda: laws.Transformed(laws.Finite(torch.zeros(1, 1)), map_y=laws.ASINH)),
-    ("y: expected last dimension 1", lambda: laws.Transformed(PAIR, laws.ASINH).log_ratio(ONE_COLUMN, EYE)),
+    (
+        "map_x: expected a map of 2 columns",
+        lambda: laws.Transformed(laws.Gaussian(0.5, 2), laws.SWISS_ROLL),
+    ),
+    (
+        "map_y: expected a map of 0 columns",
+        lambda: laws.Transformed(laws.Finite(torch.zeros(1, 1)), map_y=laws.ASINH),
+    ),
+    (
+        "y: expected last dimension 1",
+        lambda: laws.Transformed(PAIR, laws.ASINH).log_ratio(ONE_COLUMN, EYE),
+    ),
     (
         "normal_cdf: expected values in",
         lambda: laws.Transformed(PAIR, laws.NORMAL_CDF).log_ratio(*[ONE_COLUMN + 1.1] * 2),
     ),
     ("swiss_roll: expected values in", lambda: laws.SWISS_ROLL.forward(ONE_COLUMN - 0.1)),
     ("swiss_roll: expected values in", lambda: laws.SWISS_ROLL.inverse(torch.zeros(1, 2))),
-    ("swiss_roll: expected points of the curve", lambda: laws.SWISS_ROLL.inverse(torch.tensor([[0.0, 0.5]]))),
+    (
+        "swiss_roll: expected points of the curve",
+        lambda: laws.SWISS_ROLL.inverse(torch.tensor([[0.0, 0.5]])),
+    ),
     ("embedding: expected values of the 4 atoms", lambda: laws.embedding(EYE).inverse(EYE / 2)),
     ("points: expected a matrix", lambda: laws.embedding(torch.zeros(1, 1, 1))),
     ("points: expected rows that differ", lambda: laws.embedding(torch.zeros(2, 1))),
@@ -605,7 +755,9 @@ BAD_CALLS = [
 ]
 
 
-@pytest.mark.parametrize(("message", "call"), BAD_CALLS, ids=[f"{k}" for k in range(len(BAD_CALLS))])
+@pytest.mark.parametrize(
+    ("message", "call"), BAD_CALLS, ids=[f"{k}" for k in range(len(BAD_CALLS))]
+)
 def test_bad_calls_are_refused_by_name(message, call):
     with pytest.raises(ValueError, match=message):
         call()

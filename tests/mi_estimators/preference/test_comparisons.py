@@ -22,7 +22,9 @@ def sp(t):
 # Of one pair (a batch of one, which is KTO's batch too).
 PUBLISHED = {
     "ipo": lambda w, l, b: (w - l - 0.5 / b) ** 2,
-    "kto": lambda w, l, b: (1 - sigma(b * w - max(0, b * (w + l) / 2))) + (1 - sigma(max(0, b * (w + l) / 2) - b * l)),
+    "kto": lambda w, l, b: (
+        (1 - sigma(b * w - max(0, b * (w + l) / 2))) + (1 - sigma(max(0, b * (w + l) / 2) - b * l))
+    ),
     "bco": lambda w, l, b: sp(-b * w) + sp(b * l),
     "cal_dpo": lambda w, l, b: sp(l - w) + (w - 0.5 / b) ** 2 + (l + 0.5 / b) ** 2,
     "dpop": lambda w, l, b: sp(-b * (w - l - 50 * max(0, -w))),
@@ -72,7 +74,9 @@ def test_published_formulas(name, w, l, beta):
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_value_and_gradient_at_the_start(name, beta):
     zero = torch.zeros(3)
-    assert mi.ALTERNATIVES[name](zero, zero, beta).tolist() == pytest.approx([START[name](beta)] * 3)
+    assert mi.ALTERNATIVES[name](zero, zero, beta).tolist() == pytest.approx(
+        [START[name](beta)] * 3
+    )
     assert slopes(name, 0.0, 0.0, beta) == pytest.approx(SLOPE[name](beta))
 
 
@@ -87,10 +91,14 @@ def test_the_chosen_is_pulled_up_and_the_rejected_pushed_down(name, w, l):
 @given(w=st.floats(-3, 3), l=st.floats(-3, 3), shift=st.floats(-5, 5))
 def test_ipo_sees_the_margin_only_and_the_others_do_not(w, l, shift):
     for name, function in mi.ALTERNATIVES.items():
-        before, after = (function(torch.tensor([w + s]), torch.tensor([l + s]), 0.5).item() for s in (0.0, shift))
+        before, after = (
+            function(torch.tensor([w + s]), torch.tensor([l + s]), 0.5).item() for s in (0.0, shift)
+        )
         if name == "ipo":
             assert after == pytest.approx(before, abs=1e-9)
-    assert mi.cal_dpo(torch.ones(1), torch.zeros(1), 0.5) != mi.cal_dpo(torch.ones(1) * 2, torch.ones(1), 0.5)
+    assert mi.cal_dpo(torch.ones(1), torch.zeros(1), 0.5) != mi.cal_dpo(
+        torch.ones(1) * 2, torch.ones(1), 0.5
+    )
 
 
 def test_bco_is_the_logistic_cell_and_its_shift_moves_the_threshold():
@@ -105,7 +113,9 @@ def test_ktos_reference_point_is_the_batchs_mean_reward_not_below_zero_and_passe
     w, l = torch.tensor([[1.0, 3.0], [-1.0, -3.0]]), torch.tensor([[0.0, 2.0], [0.0, -2.0]])
     by_hand = torch.tensor([[0.5 * 1.5], [0.0]])
     loss = mi.kto(w, l, 0.5)
-    torch.testing.assert_close(loss, 2 - (0.5 * w - by_hand).sigmoid() - (by_hand - 0.5 * l).sigmoid())
+    torch.testing.assert_close(
+        loss, 2 - (0.5 * w - by_hand).sigmoid() - (by_hand - 0.5 * l).sigmoid()
+    )
     torch.testing.assert_close(loss, mi.kto(w, l, 0.5, reference_point=by_hand))
     z = w.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(mi.kto(z, l, 0.5).sum(), z)
@@ -142,9 +152,17 @@ BAD_CALLS = [
     (r"rejected: expected shape \(2,\), got \(3,\)", (torch.zeros(2), torch.zeros(3), 0.1), {}),
     ("chosen: expected at least one entry", (torch.zeros(0), torch.zeros(0), 0.1), {}),
     (r"beta: expected a number in \(0, inf\), got 0", (torch.zeros(2), torch.zeros(2), 0), {}),
-    ("beta: expected positive numbers", (torch.zeros(2, 1), torch.zeros(2, 1), torch.tensor([[0.1], [-1.0]])), {}),
+    (
+        "beta: expected positive numbers",
+        (torch.zeros(2, 1), torch.zeros(2, 1), torch.tensor([[0.1], [-1.0]])),
+        {},
+    ),
     ("beta: expected finite", (torch.zeros(2), torch.zeros(2), torch.tensor(math.nan)), {}),
-    ("chosen, beta: expected batch dimensions", (torch.zeros(2), torch.zeros(2), torch.ones(3)), {}),
+    (
+        "chosen, beta: expected batch dimensions",
+        (torch.zeros(2), torch.zeros(2), torch.ones(3)),
+        {},
+    ),
 ]
 
 

@@ -31,7 +31,9 @@ def test_cells_are_their_published_formulas(cell, pairs):
     chosen, rejected = torch.tensor(pairs).T
     loss = mi.preference_loss(chosen, rejected, *cell)
     torch.testing.assert_close(loss, PUBLISHED[cell](chosen, rejected), rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(mi.preference_loss(chosen, rejected[:, None], *cell), loss, rtol=0, atol=0)
+    torch.testing.assert_close(
+        mi.preference_loss(chosen, rejected[:, None], *cell), loss, rtol=0, atol=0
+    )
 
 
 def test_dil_unnormalised_kl_is_nwj_without_the_mix():
@@ -40,7 +42,11 @@ def test_dil_unnormalised_kl_is_nwj_without_the_mix():
     torch.testing.assert_close(loss, -w + l.exp() - 1)  # Xiao et al. 2025, up to the constant
 
 
-@given(mix=st.floats(0.01, 1.0), w=st.floats(-40, 40), l=st.lists(st.floats(-40, 40), min_size=1, max_size=4))
+@given(
+    mix=st.floats(0.01, 1.0),
+    w=st.floats(-40, 40),
+    l=st.lists(st.floats(-40, 40), min_size=1, max_size=4),
+)
 def test_js_family_with_k_negatives_of_equal_weight(mix, w, l):
     def sp(t):
         return max(t, 0) + math.log1p(math.exp(-abs(t)))
@@ -54,8 +60,12 @@ def test_js_family_with_k_negatives_of_equal_weight(mix, w, l):
 def test_infonce_is_plackett_luce_and_dv_at_its_mix(k):
     w, l = torch.randn(7), torch.randn(7, k)
     expected = -torch.cat([w[:, None], l], 1).log_softmax(1)[:, 0]
-    torch.testing.assert_close(mi.preference_loss(w, l, "infonce"), expected, rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(mi.preference_loss(w, l, "dv", k / (k + 1)), expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(
+        mi.preference_loss(w, l, "infonce"), expected, rtol=1e-12, atol=1e-12
+    )
+    torch.testing.assert_close(
+        mi.preference_loss(w, l, "dv", k / (k + 1)), expected, rtol=1e-12, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("mix", [0.1, 0.5, 0.9, 1.0])
@@ -70,7 +80,11 @@ def test_every_cell_is_its_constant_minus_the_bound_on_the_mixed_law(bound, mix)
     start = mi.preference_loss(torch.zeros(1), torch.zeros(1, 3), bound, mix)
     torch.testing.assert_close(loss, start - value)
     assert float(start) == pytest.approx(
-        {"js": 2 * math.log(2), "infonce": math.log(4), "dv": -math.log1p(-mix) if mix < 1 else 0}.get(bound, 0)
+        {
+            "js": 2 * math.log(2),
+            "infonce": math.log(4),
+            "dv": -math.log1p(-mix) if mix < 1 else 0,
+        }.get(bound, 0)
     )
 
 
@@ -98,7 +112,8 @@ def test_gradients_and_hessian_of_the_js_family(mix):
 def test_mio_first_gradient_is_half_of_dpos():
     zero = torch.zeros(2, requires_grad=True)
     dpo, mio = (
-        torch.autograd.grad(mi.preference_loss(zero[:1], zero[1:], bound).sum(), zero)[0] for bound in ("dv", "js")
+        torch.autograd.grad(mi.preference_loss(zero[:1], zero[1:], bound).sum(), zero)[0]
+        for bound in ("dv", "js")
     )
     torch.testing.assert_close(dpo, 2 * mio)
 
@@ -112,7 +127,9 @@ def test_dpo_has_a_flat_direction_and_mio_has_none():
     dpo, mio = (torch.autograd.functional.hessian(loss(bound), z) for bound in ("dv", "js"))
     assert (dpo @ common).abs().max() < 1e-12
     assert torch.linalg.eigvalsh(mio).min() > 0.05
-    torch.testing.assert_close(mio, torch.diag(torch.tensor([1.5, 0.5]) * z.sigmoid() * (1 - z.sigmoid())))
+    torch.testing.assert_close(
+        mio, torch.diag(torch.tensor([1.5, 0.5]) * z.sigmoid() * (1 - z.sigmoid()))
+    )
 
 
 # The interval to all digits that a double has.
@@ -164,8 +181,16 @@ BAD_CALLS = [
     ("rejected: expected at least one entry", (ONE, torch.zeros(2, 0)), {}),
     ("mask: expected a bool tensor", (ONE, torch.zeros(2, 3)), {"mask": torch.ones(2, 3)}),
     ("mask: expected a bool tensor", (ONE, torch.zeros(2, 3)), {"mask": [[True] * 3] * 2}),
-    ("mask: expected a bool tensor", (ONE, torch.zeros(2, 3)), {"mask": torch.ones(2, 2, dtype=torch.bool)}),
-    ("mask: expected at least one negative", (ONE, torch.zeros(2, 3)), {"mask": torch.zeros(2, 3, dtype=torch.bool)}),
+    (
+        "mask: expected a bool tensor",
+        (ONE, torch.zeros(2, 3)),
+        {"mask": torch.ones(2, 2, dtype=torch.bool)},
+    ),
+    (
+        "mask: expected at least one negative",
+        (ONE, torch.zeros(2, 3)),
+        {"mask": torch.zeros(2, 3, dtype=torch.bool)},
+    ),
 ]
 
 
@@ -175,7 +200,9 @@ def test_bad_calls_are_refused_by_name(message, args, kwargs):
         mi.preference_loss(*args, **kwargs)
 
 
-@pytest.mark.parametrize("function", [mi.preference_anchor, mi.preference_loss_floor, mi.no_collapse_interval])
+@pytest.mark.parametrize(
+    "function", [mi.preference_anchor, mi.preference_loss_floor, mi.no_collapse_interval]
+)
 @pytest.mark.parametrize("mix", [0, -0.5, 1.0001, math.nan, "half", None, True])
 def test_constants_refuse_a_mix_outside_the_unit_interval(function, mix):
     with pytest.raises(ValueError, match="mix: expected a number in"):

@@ -41,8 +41,14 @@ class TestCertify:
         assert certify(*claim).verdict == "proved"
 
     def test_undecided_where_it_touches(self):
-        assert certify((x - sp.Rational(1, 3)) ** 2, ">=", {x: (0, 1)}, budget=200).verdict in {"undecided", "proved"}
-        assert certify((x - sp.Rational(1, 3)) ** 2 * sp.exp(x), ">", {x: (0, 1)}, budget=200).verdict == "undecided"
+        assert certify((x - sp.Rational(1, 3)) ** 2, ">=", {x: (0, 1)}, budget=200).verdict in {
+            "undecided",
+            "proved",
+        }
+        assert (
+            certify((x - sp.Rational(1, 3)) ** 2 * sp.exp(x), ">", {x: (0, 1)}, budget=200).verdict
+            == "undecided"
+        )
 
     def test_an_equality_is_not_a_strict_inequality(self):
         assert certify(sp.log(4) - 2 * sp.log(2), ">", {}).verdict == "undecided"
@@ -56,7 +62,10 @@ class TestCertify:
 
     def test_wide_softplus_keeps_its_sign(self):
         assert (
-            certify(sp.log(1 + sp.exp(x)) + sp.Rational(1, 1000), ">", {x: (-100, 100)}, budget=1).verdict == "proved"
+            certify(
+                sp.log(1 + sp.exp(x)) + sp.Rational(1, 1000), ">", {x: (-100, 100)}, budget=1
+            ).verdict
+            == "proved"
         )
 
     def test_outside_its_domain_nothing_is_proved(self):
@@ -144,12 +153,20 @@ class TestIdentity:
         assert decided(Identity("i", sp.tanh(x), 1 - 2 / (sp.exp(2 * x) + 1))) == "undecided"
 
     def test_its_domain_is_said(self):
-        assert Identity("i", x + a, a + x).decide().detail == "left − right reduces to 0; a > 0; x real"
+        assert (
+            Identity("i", x + a, a + x).decide().detail
+            == "left − right reduces to 0; a > 0; x real"
+        )
         assert domain(n) == "n positive integer"
 
     @pytest.mark.parametrize(
         "symbol",
-        [sp.Symbol("z"), sp.Symbol("z", nonnegative=True), sp.Symbol("z", integer=True), sp.Symbol("z", negative=True)],
+        [
+            sp.Symbol("z"),
+            sp.Symbol("z", nonnegative=True),
+            sp.Symbol("z", integer=True),
+            sp.Symbol("z", negative=True),
+        ],
     )
     def test_a_domain_that_is_none_of_the_three_is_refused(self, symbol):
         with pytest.raises(TypeError, match="expected a symbol declared real"):
@@ -185,7 +202,8 @@ class TestSign:
         assert decided(Sign("s", expr, relation)) == "proved"
 
     @pytest.mark.parametrize(
-        ("expr", "relation"), [(x, ">"), (a - 1, ">"), (sp.exp(x) - 2, "<"), (x**2, ">"), (-a, ">=")]
+        ("expr", "relation"),
+        [(x, ">"), (a - 1, ">"), (sp.exp(x) - 2, "<"), (x**2, ">"), (-a, ">=")],
     )
     def test_false_ones_have_a_witness(self, expr, relation):
         outcome = Sign("s", expr, relation).decide()
@@ -205,14 +223,18 @@ class TestSign:
 def test_minimum_is_three_claims():
     claims = minimum("m", x**2 + 2 * x, x, sp.Integer(-1), sp.Integer(-1))
     assert [decided(c) for c in claims] == ["proved"] * 3
-    assert "refuted" in [decided(c) for c in minimum("m", x**2 + 2 * x, x, sp.Integer(-1), sp.Integer(-2))]
+    assert "refuted" in [
+        decided(c) for c in minimum("m", x**2 + 2 * x, x, sp.Integer(-1), sp.Integer(-2))
+    ]
     assert "refuted" in [decided(c) for c in minimum("m", -(x**2), x, sp.Integer(0), sp.Integer(0))]
 
 
 class TestTested:
     def test_a_true_property_survives_and_says_how_many_examples(self):
         assert (
-            tested.Tested("t", {"k": st.integers(0, 10**6)}, lambda k: k >= 0, examples=30).decide().detail
+            tested.Tested("t", {"k": st.integers(0, 10**6)}, lambda k: k >= 0, examples=30)
+            .decide()
+            .detail
             == "30 examples"
         )
 
@@ -224,7 +246,10 @@ class TestTested:
         drawn = [[], []]
         for log in drawn:
             tested.Tested(
-                "t", {"k": st.integers(0, 10**6)}, lambda k, log=log: log.append(k) is None, examples=10
+                "t",
+                {"k": st.integers(0, 10**6)},
+                lambda k, log=log: log.append(k) is None,
+                examples=10,
             ).decide()
         assert drawn[0] == drawn[1]
 
@@ -238,16 +263,22 @@ GIVEN = {"k": st.integers(0, 9)}
 
 class TestShipped:
     def test_agreement(self):
-        assert decided(Shipped("s", GIVEN, lambda k: [k, 2 * k], lambda k: [k + 1e-12, 2 * k])) == "survived"
+        assert (
+            decided(Shipped("s", GIVEN, lambda k: [k, 2 * k], lambda k: [k + 1e-12, 2 * k]))
+            == "survived"
+        )
 
     @pytest.mark.parametrize(
-        "library", [lambda k: k + 1e-6, lambda k: [k], lambda k: float("nan"), lambda k: float("inf")]
+        "library",
+        [lambda k: k + 1e-6, lambda k: [k], lambda k: float("nan"), lambda k: float("inf")],
     )
     def test_disagreement(self, library):
         assert decided(Shipped("s", GIVEN, library, lambda k: k)) == "refuted"
 
     def test_compiled_expressions_are_precise(self):
-        assert compiled(sp.log(1 + sp.exp(x)) - x)(x=60.0) == pytest.approx(8.7565107626965e-27, rel=1e-10)
+        assert compiled(sp.log(1 + sp.exp(x)) - x)(x=60.0) == pytest.approx(
+            8.7565107626965e-27, rel=1e-10
+        )
 
     def test_batches_come_with_their_probabilities(self):
         atoms, weights = batches((0.75, 0.25), 2)

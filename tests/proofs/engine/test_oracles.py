@@ -64,12 +64,20 @@ def test_values_by_hand(value, by_hand):
 
 def test_tables():
     assert oracles.tilted(Q, (log(3), 0)) == pytest.approx([0.75, 0.25])
-    assert oracles.marginals(((0.4, 0.2), (0.1, 0.3))) == (pytest.approx([0.6, 0.4]), pytest.approx([0.5, 0.5]))
+    assert oracles.marginals(((0.4, 0.2), (0.1, 0.3))) == (
+        pytest.approx([0.6, 0.4]),
+        pytest.approx([0.5, 0.5]),
+    )
     assert oracles.flat(oracles.independent(((0.25, 0.25), (0.25, 0.25)))) == [0.25] * 4
 
 
 def test_they_share_no_code_with_the_library():
     tree = ast.parse(inspect.getsource(oracles))
-    modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    modules = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
     modules |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert modules == {"__future__", "collections.abc", "functools", "itertools", "mpmath"}

@@ -40,7 +40,9 @@ def theorem(slug="a", checks=None, false_neighbours=None, uses=()):
         assumptions=("one",),
         proof="an idea",
         checks=(Fake("check", PROVED),) if checks is None else checks,
-        false_neighbours=(Fake("neighbour", REFUTED),) if false_neighbours is None else false_neighbours,
+        false_neighbours=(Fake("neighbour", REFUTED),)
+        if false_neighbours is None
+        else false_neighbours,
         uses=uses,
         about=("dv",),
         reference="here",
@@ -78,7 +80,9 @@ def test_a_check_without_its_due_outcome_fails_the_theorem(claim):
     assert any("check: c" in problem for problem in entry.problems)
 
 
-@pytest.mark.parametrize("outcome", [PROVED, UNDECIDED, None, Outcome("refuted", "without a witness")])
+@pytest.mark.parametrize(
+    "outcome", [PROVED, UNDECIDED, None, Outcome("refuted", "without a witness")]
+)
 def test_a_false_neighbour_that_is_not_refuted_with_a_witness_fails_the_theorem(outcome):
     (entry,) = entries(theorem(false_neighbours=(Fake("n", outcome),))).values()
     assert not entry.ok
@@ -95,7 +99,17 @@ def test_the_weakest_check_gives_the_tier_and_cross_checks_do_not():
 
 
 @pytest.mark.parametrize(
-    "name", ["slug", "title", "statement", "assumptions", "proof", "checks", "false_neighbours", "reference"]
+    "name",
+    [
+        "slug",
+        "title",
+        "statement",
+        "assumptions",
+        "proof",
+        "checks",
+        "false_neighbours",
+        "reference",
+    ],
 )
 def test_a_theorem_says_everything(name):
     empty = () if isinstance(getattr(theorem(), name), tuple) else ""
@@ -104,7 +118,9 @@ def test_a_theorem_says_everything(name):
 
 
 def test_cross_checks_alone_prove_nothing():
-    with pytest.raises(ValueError, match=r"^checks: expected at least one that is not a cross-check"):
+    with pytest.raises(
+        ValueError, match=r"^checks: expected at least one that is not a cross-check"
+    ):
         theorem(checks=(Fake("cross", SURVIVED, tier="tested", cross_check=True),))
 
 
@@ -133,14 +149,21 @@ def test_asking_for_one_theorem_runs_what_it_rests_on_and_no_more():
 
 
 def test_a_theorem_that_rests_on_a_fallen_one_falls():
-    found = entries(theorem("a", uses=("b",)), theorem("b", checks=(Fake("c", None),)), theorem("free"))
+    found = entries(
+        theorem("a", uses=("b",)), theorem("b", checks=(Fake("c", None),)), theorem("free")
+    )
     assert [found[slug].ok for slug in ("a", "b", "free")] == [False, False, True]
     assert found["a"].problems == ["rests on b, not ok"]
     assert found["b"].problems == ["check: c: raised (ZeroDivisionError: no outcome)"]
 
 
 def test_a_cycle_is_named_and_does_not_stop_the_rest():
-    found = entries(theorem("a", uses=("b",)), theorem("b", uses=("a",)), theorem("c", uses=("a",)), theorem("free"))
+    found = entries(
+        theorem("a", uses=("b",)),
+        theorem("b", uses=("a",)),
+        theorem("c", uses=("a",)),
+        theorem("free"),
+    )
     assert [found[slug].ok for slug in ("a", "b", "c", "free")] == [False, False, False, True]
     assert found["a"].problems == ["uses: cycle a → b → a"]
     assert "cycle" in found["c"].problems[0]
@@ -148,7 +171,9 @@ def test_a_cycle_is_named_and_does_not_stop_the_rest():
 
 def test_a_theorem_may_not_use_itself_or_what_does_not_exist():
     assert entries(theorem("a", uses=("a",)))["a"].problems == ["uses: cycle a → a"]
-    assert entries(theorem("a", uses=("nowhere",)))["a"].problems == ["uses: a names 'nowhere', which does not exist"]
+    assert entries(theorem("a", uses=("nowhere",)))["a"].problems == [
+        "uses: a names 'nowhere', which does not exist"
+    ]
 
 
 def test_a_row_is_plain_data():

@@ -47,7 +47,9 @@ def test_a_target_above_half_may_end_at_one_at_small_beta():
 
 def test_above_one_half_the_flow_comes_back_from_one_if_late():
     """β = 1, ε = 0.2, 0.95 of the rest on the rejected response: far above the target 0.4 first, at it in the end."""
-    early, late = (AnchorFlow(0.5, (1.0,), (0.2,), rejected=0.95, time=time) for time in (30.0, 600.0))
+    early, late = (
+        AnchorFlow(0.5, (1.0,), (0.2,), rejected=0.95, time=time) for time in (30.0, 600.0)
+    )
     assert anchor.anchor_flow(early, 0)[0]["end"][0][0] > 0.9
     assert anchor.anchor_flow(late, 0)[0]["end"][0][0] == pytest.approx(0.4, rel=5e-3)
 
@@ -64,7 +66,9 @@ def test_time_to_half_is_exact_for_the_chosen_term_alone():
         return -mi.preference_loss(chosen, torch.full_like(chosen, -60.0), mix=mix)
 
     flow = integrate(ascent(objective), base, 1e9, log_odds)
-    assert float(flow.time) == pytest.approx(anchor.time_to_half(eps, beta, mix, count - 1), rel=1e-3)
+    assert float(flow.time) == pytest.approx(
+        anchor.time_to_half(eps, beta, mix, count - 1), rel=1e-3
+    )
 
 
 def test_the_choice_frees_the_anchor_and_dpo_needs_eps_to_the_minus_two_beta():
@@ -87,7 +91,13 @@ def test_the_networks_reward_settles_at_the_anchor_and_never_leaves_the_interval
     assert measured["outside_interval"] == 0
     for b in range(2):
         assert measured["reward"][b][-1][1] == pytest.approx(math.log(2), abs=0.02)
-        assert said["interval"][0] < measured["range"][b][0] <= 0 < measured["range"][b][1] < said["interval"][1]
+        assert (
+            said["interval"][0]
+            < measured["range"][b][0]
+            <= 0
+            < measured["range"][b][1]
+            < said["interval"][1]
+        )
 
 
 def test_a_network_repeats_with_its_seed_and_shares_its_pairs_between_mixes():
@@ -95,8 +105,12 @@ def test_a_network_repeats_with_its_seed_and_shares_its_pairs_between_mixes():
     first, again, other = (anchor.anchor_network(spec, seed)[0] for seed in (0, 0, 1))
     assert first == again
     assert first != other
-    mixed = anchor.anchor_network(AnchorNetwork(0.999, (0.01,), replicas=2, steps=0), 0)[1]["z_chosen"]
-    capped = anchor.anchor_network(AnchorNetwork(0.99, (0.01,), replicas=2, steps=0), 0)[1]["z_chosen"]
+    mixed = anchor.anchor_network(AnchorNetwork(0.999, (0.01,), replicas=2, steps=0), 0)[1][
+        "z_chosen"
+    ]
+    capped = anchor.anchor_network(AnchorNetwork(0.99, (0.01,), replicas=2, steps=0), 0)[1][
+        "z_chosen"
+    ]
     assert mixed == capped  # −ln π_ref,w of the same responses
 
 

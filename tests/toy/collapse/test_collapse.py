@@ -43,7 +43,9 @@ def test_masses_add_up(small):
     for curves in small[0].values():
         curve = curves[0]
         total = [sum(curve[q][0][1] for q in ("chosen", "rejected", "unseen"))]
-        assert total == pytest.approx([1], abs=0.15)  # medians of three masses need not add to one exactly
+        assert total == pytest.approx(
+            [1], abs=0.15
+        )  # medians of three masses need not add to one exactly
 
 
 def test_mio_never_leaves_the_interval_and_dpo_has_none(small):
@@ -58,7 +60,9 @@ def test_mio_never_leaves_the_interval_and_dpo_has_none(small):
 
 def test_shared_features_collapse_dpo_but_not_mio():
     """Median over seeds and the sign only: the size depends on the network."""
-    measured, _ = collapse(dataclasses.replace(SMALL, prompts=16, replicas=8, activation="relu", steps=100), 0)
+    measured, _ = collapse(
+        dataclasses.replace(SMALL, prompts=16, replicas=8, activation="relu", steps=100), 0
+    )
     dpo, mio = (torch.tensor(measured[name][0]["final_z_chosen"]) for name in ("dpo", "mio"))
     assert dpo.median() < 0 < mio.median()
 
@@ -110,7 +114,9 @@ def test_descend_stops_when_asked_and_leaves_its_input():
 
 def test_anchor_is_reached_where_the_policy_allows_it():
     """Tabular, one pair likely enough: βz_w ends near ln 2."""
-    spec = Collapse(betas=(1.0,), policy="tabular", prompts=2, replicas=4, steps=400, reward_rate=1.0)
+    spec = Collapse(
+        betas=(1.0,), policy="tabular", prompts=2, replicas=4, steps=400, reward_rate=1.0
+    )
     measured, said = collapse(spec, 0)
     end = torch.tensor(measured["mio"][0]["final_z_chosen"]) * 2
     assert float(end.median()) == pytest.approx(math.log(2), abs=0.05)

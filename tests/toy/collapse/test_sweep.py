@@ -65,7 +65,9 @@ def test_curvature_of_the_common_mode_and_directions():
         assert measured["fields"][name]["common_curvature"] == pytest.approx(curvature, abs=1e-12)
     up, down = torch.tensor(measured["fields"]["dpo"]["descent"])
     torch.testing.assert_close(up, -down)
-    assert measured["fields"]["mio"]["lowest"] == pytest.approx(-0.280, abs=3e-3)  # a, c, d = 1, 3, 10
+    assert measured["fields"]["mio"]["lowest"] == pytest.approx(
+        -0.280, abs=3e-3
+    )  # a, c, d = 1, 3, 10
     assert measured["fields"]["dpop"]["lowest"] > -0.1
 
 
@@ -138,7 +140,9 @@ def test_samples_follow_the_law():
 def test_pairs_agree_exactly_where_they_must(shared):
     generator = torch.Generator().manual_seed(0)
     chain = torch.rand(3, 12, 12, generator=generator).add(0.01)
-    one, two = overlapping_pairs(Sequences(shared), chain / chain.sum(-1, keepdim=True), 20, generator)
+    one, two = overlapping_pairs(
+        Sequences(shared), chain / chain.sum(-1, keepdim=True), 20, generator
+    )
     assert (one == two)[..., :2].all()
     assert ((one == two).sum(-1) == 2 + shared).all()
 
@@ -146,7 +150,14 @@ def test_pairs_agree_exactly_where_they_must(shared):
 def test_dpo_collapses_where_the_base_knows_the_pairs_and_an_anchor_holds():
     """The sign only, at the smallest β: DPO's mean chosen log-ratio falls, MIO's does not."""
     spec = Sequences(
-        5, losses=("dpo", "mio"), betas=(0.05,), rates=(0.01,), replicas=3, evaluated=8, sft_steps=200, steps=25
+        5,
+        losses=("dpo", "mio"),
+        betas=(0.05,),
+        rates=(0.01,),
+        replicas=3,
+        evaluated=8,
+        sft_steps=200,
+        steps=25,
     )
     measured, _ = RUNS[Sequences](spec, 0)
     dpo, mio = (measured["losses"][name]["settings"][0]["z_chosen"][-1] for name in spec.losses)
@@ -162,7 +173,8 @@ def quick():
     for spec in QUICK:
         measured, said = RUNS[type(spec)](spec, 0)
         found.append(
-            rows.identity("collapse_sweep", spec, "quick", 0) | rows.strict({"measured": measured, "theory": said})
+            rows.identity("collapse_sweep", spec, "quick", 0)
+            | rows.strict({"measured": measured, "theory": said})
         )
     return found
 
@@ -171,7 +183,9 @@ def test_every_figure_of_the_quick_suite_has_a_caption(quick):
     page = Page("test")
     collapse_sweep_page.section(page, quick)
     figures = [part for part in page.parts if part.startswith("<figure")]
-    assert set(page.figures) == {f"collapse_{name}" for name in ("kernel", "plane", "verdicts", "curves", "tuned")}
+    assert set(page.figures) == {
+        f"collapse_{name}" for name in ("kernel", "plane", "verdicts", "curves", "tuned")
+    }
     assert len(figures) == len(page.figures)
     assert all(len(part.split("<figcaption>")[1]) > 300 for part in figures)
 

@@ -28,13 +28,22 @@ def gradient(objective, logits, hits, samples):
 
 @pytest.mark.parametrize("hits", [0, 1, 3, 5])
 def test_group_relative_is_the_sum_over_answers(hits):
-    answers, reward = torch.tensor([0] * hits + [1] * (5 - hits)), torch.zeros(5, dtype=torch.float64)
+    answers, reward = (
+        torch.tensor([0] * hits + [1] * (5 - hits)),
+        torch.zeros(5, dtype=torch.float64),
+    )
     reward[:hits] = 1
     logits = LOGITS.clone().requires_grad_()
     advantage = (reward - reward.mean()) / 4
-    (expected,) = torch.autograd.grad((logits.log_softmax(-1)[:, answers] * advantage).sum(), logits)
+    (expected,) = torch.autograd.grad(
+        (logits.log_softmax(-1)[:, answers] * advantage).sum(), logits
+    )
     torch.testing.assert_close(gradient("rlhf", LOGITS, hits, 5), expected)
-    assert bool((expected == 0).all()) == (hits in (0, 5)) == (hits not in sampling.hits_that_move("rlhf", 5))
+    assert (
+        bool((expected == 0).all())
+        == (hits in (0, 5))
+        == (hits not in sampling.hits_that_move("rlhf", 5))
+    )
 
 
 @pytest.mark.parametrize("objective", ["rlhf", "dv", "js"])
@@ -42,7 +51,9 @@ def test_group_relative_is_the_sum_over_answers(hits):
 def test_rises_are_one_step_of_the_library_gradient(objective, hits):
     moved = gradient(objective, LOGITS, hits, 8) @ torch.tensor([1.0, -1.0]).double()
     p = LOGITS.softmax(-1)[:, 0].numpy()
-    assert 0.3 * moved.numpy() == pytest.approx(renewal.rises(objective, p, np.array([hits]), 8, 0.3)[:, 0])
+    assert 0.3 * moved.numpy() == pytest.approx(
+        renewal.rises(objective, p, np.array([hits]), 8, 0.3)[:, 0]
+    )
 
 
 def test_the_mean_over_all_groups_is_the_exact_gradient_of_rlhf():
@@ -53,7 +64,9 @@ def test_the_mean_over_all_groups_is_the_exact_gradient_of_rlhf():
 
 
 @pytest.mark.parametrize("every_step", [True, False])
-@pytest.mark.parametrize(("objective", "samples", "rate"), [("rlhf", 8, 0.5), ("rlhf", 8, 16.0), ("js", 16, 0.5)])
+@pytest.mark.parametrize(
+    ("objective", "samples", "rate"), [("rlhf", 8, 0.5), ("rlhf", 8, 16.0), ("js", 16, 0.5)]
+)
 def test_mean_steps_are_those_of_the_renewal_equation(every_step, objective, samples, rate):
     """Real draws at every step, and steps without a signal drawn at once: one law."""
     spec = EscapeSampled((0.1, 0.02), samples, objective, rate, 1500, every_step)
@@ -78,7 +91,9 @@ def test_who_samples_meets_theory_and_a_supplied_answer_does_not_starve():
     for name, expected in said["exact"].items():
         assert measured["exact"][name] == pytest.approx(expected), name
     for name, expected in said["sampled"].items():
-        for mean, error, value in zip(measured["sampled"][name][:2], measured["stderr"][name], expected, strict=False):
+        for mean, error, value in zip(
+            measured["sampled"][name][:2], measured["stderr"][name], expected, strict=False
+        ):
             assert abs(mean - value) < 4 * error, name
         for share, value in zip(measured["missed"][name], said["missed"][name], strict=True):
             assert abs(share - value) < 4 * (value * (1 - value) / 20_000) ** 0.5 + 1e-9, name
@@ -102,7 +117,9 @@ def test_exponents_of_samples_and_flows_and_none_for_what_stops():
         (EscapeFlow("mio", eps, (1.0,)), escape.escape_flow),
     ):
         measured, said = run(spec, 0)
-        found.append(identity("escape", spec, "x", 0) | strict({"measured": measured, "theory": said}))
+        found.append(
+            identity("escape", spec, "x", 0) | strict({"measured": measured, "theory": said})
+        )
     ((name, _, fitted, theory, limit),) = exponents(found).body
     assert name == sampled_label(found[0]["spec"]) == "RLHF, n = 8, η = 0.5"
     low, high = (float(end) for end in fitted.split("[")[1].rstrip("]").split(", "))

@@ -51,7 +51,9 @@ def test_mio_may_overshoot_its_anchor_on_the_way():
     base = torch.tensor([[0.2, 0.75, 0.05]], dtype=torch.float64).log()
     field = ascent(OBJECTIVES["mio"](base, torch.ones(1, dtype=torch.float64), 0.5))
     seen = []
-    flow = integrate(field, base, 500.0, observe=lambda time, state: seen.append(float(state.softmax(-1)[0, 0])))
+    flow = integrate(
+        field, base, 500.0, observe=lambda time, state: seen.append(float(state.softmax(-1)[0, 0]))
+    )
     assert max(seen) > 0.5
     assert float(flow.state.softmax(-1)[0, 0]) == pytest.approx(0.4, rel=1e-2)
 
@@ -59,7 +61,12 @@ def test_mio_may_overshoot_its_anchor_on_the_way():
 def test_the_gradients_at_the_start_are_those_of_theory():
     base = arms(torch.tensor([0.1], dtype=torch.float64))
     one = torch.ones(1, dtype=torch.float64)
-    expected = {"rlhf": 0.1 * 0.9, "sft": 0.9, "dpo": 0.5, "mio": 0.25}  # ∂J/∂θ_w; opposite for the other arm
+    expected = {
+        "rlhf": 0.1 * 0.9,
+        "sft": 0.9,
+        "dpo": 0.5,
+        "mio": 0.25,
+    }  # ∂J/∂θ_w; opposite for the other arm
     for name, slope in expected.items():
         gradient = ascent(OBJECTIVES[name](base, one, 0.5))(base)[0].tolist()
         assert gradient == pytest.approx([slope, -slope])

@@ -22,12 +22,19 @@ def quick():
     rows: list[Row] = []
     for spec in reach.QUICK:
         measured, theory = reach.RUNS[type(spec)](spec, 0)
-        row = {"kind": "Reach", "spec": spec.__dict__, "measured": strict(measured), "theory": strict(theory)}
+        row = {
+            "kind": "Reach",
+            "spec": spec.__dict__,
+            "measured": strict(measured),
+            "theory": strict(theory),
+        }
         rows.append(json.loads(json.dumps(row)))
     return rows
 
 
-@pytest.mark.parametrize(("method", "tolerance"), [("rlhf", 1e-4), ("dpo", 1e-4), ("sft", 1e-6), ("mio", 0.05)])
+@pytest.mark.parametrize(
+    ("method", "tolerance"), [("rlhf", 1e-4), ("dpo", 1e-4), ("sft", 1e-6), ("mio", 0.05)]
+)
 def test_flows_end_where_theory_says(method, tolerance):
     p = torch.tensor((*SPEC.far, *SPEC.bank), dtype=torch.float64)
     end, said = reach.train(SPEC, method, p), reach.closed_form(SPEC, method, p)
@@ -70,7 +77,10 @@ def test_dpo_moves_the_chosen_by_half_of_its_margin_where_a_response_is_unseen()
 def test_sft_alone_forgets_the_base_success():
     p = torch.tensor([1e-12, 1e-2], dtype=torch.float64)
     assert reach.train(SPEC, "sft", p).min() > 0.99
-    assert all(float(reach.closed_form(SPEC, method, p)[0]) < 1e-3 for method in ("rlhf", "dpo", "mio", "alpha"))
+    assert all(
+        float(reach.closed_form(SPEC, method, p)[0]) < 1e-3
+        for method in ("rlhf", "dpo", "mio", "alpha")
+    )
 
 
 @pytest.mark.parametrize(("n", "k"), [(1, 1), (4, 2), (5, 3), (6, 6), (40, 7)])
@@ -78,15 +88,24 @@ def test_the_estimator_is_unbiased_and_the_plug_in_is_too_low(n, k):
     """Exact means over the binomial law of c."""
     p, size = 0.3, torch.tensor([float(k)], dtype=torch.float64)
     correct = torch.arange(n + 1, dtype=torch.float64)
-    law = torch.distributions.Binomial(n, torch.tensor(p, dtype=torch.float64)).log_prob(correct).exp()
+    law = (
+        torch.distributions.Binomial(n, torch.tensor(p, dtype=torch.float64))
+        .log_prob(correct)
+        .exp()
+    )
     exact = 1 - (1 - p) ** k
-    assert float(law @ reach.estimate_pass_at_k(correct, n, size)[:, 0]) == pytest.approx(exact, abs=1e-12)
+    assert float(law @ reach.estimate_pass_at_k(correct, n, size)[:, 0]) == pytest.approx(
+        exact, abs=1e-12
+    )
     plug_in = float(law @ reach.pass_at_k(correct / n, size)[:, 0])
     assert plug_in < exact or k == 1
 
 
 def test_pass_at_k_for_tiny_and_certain_success():
-    p, k = torch.tensor([0.0, 1e-18, 1.0], dtype=torch.float64), torch.tensor([1.0, 1024.0], dtype=torch.float64)
+    p, k = (
+        torch.tensor([0.0, 1e-18, 1.0], dtype=torch.float64),
+        torch.tensor([1.0, 1024.0], dtype=torch.float64),
+    )
     found = reach.pass_at_k(p, k)
     assert found[0].tolist() == [0, 0]
     assert found[1].tolist() == pytest.approx([1e-18, 1024e-18])
@@ -102,7 +121,9 @@ def test_sampling_agrees_with_the_flows_end(quick):
                 assert abs(mean - exact) <= 4 * error + 1e-3
 
 
-def test_base_answers_overtake_one_of_rlhf_by_e_to_one_over_beta_and_rlhf_stays_ahead_at_equal_k(quick):
+def test_base_answers_overtake_one_of_rlhf_by_e_to_one_over_beta_and_rlhf_stays_ahead_at_equal_k(
+    quick,
+):
     for row in quick:
         said = row["theory"]
         assert max(said["overtaking"]) <= said["overtaking_at_most"]

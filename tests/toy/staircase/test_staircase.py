@@ -28,16 +28,25 @@ def test_every_estimator_is_read_and_a_critic_is_trained_once_for_an_objective(f
     assert set(found[0]["readings"]) == set(mi.ESTIMATORS)
     groups = staircase.objectives()
     assert sum(map(len, groups)) == len(mi.ESTIMATORS)
-    assert len(groups[0]) == sum(row.objective is mi.ESTIMATORS["js"].objective for row in mi.ESTIMATORS.values()) > 1
+    assert (
+        len(groups[0])
+        == sum(row.objective is mi.ESTIMATORS["js"].objective for row in mi.ESTIMATORS.values())
+        > 1
+    )
     for maps in found[0]["readings"].values():
         assert set(maps) == set(SPEC.maps)
         for lines in maps.values():
-            assert [len(line) for line in lines] == [len(SPEC.nats) * SPEC.steps // SPEC.every] * SPEC.replicas
+            assert [len(line) for line in lines] == [
+                len(SPEC.nats) * SPEC.steps // SPEC.every
+            ] * SPEC.replicas
             assert lines[0] != lines[1]
 
 
 def test_ceilings_and_orderings_hold_at_every_reading(found):
-    readings, control = ({k: torch.tensor(v) for k, v in part.items()} for part in (_flat(found), found[0]["control"]))
+    readings, control = (
+        {k: torch.tensor(v) for k, v in part.items()}
+        for part in (_flat(found), found[0]["control"])
+    )
     assert readings["infonce"].max() <= math.log(SPEC.batch) + 1e-3
     assert (readings["js_nwj"] <= readings["js_dv"] + 2e-3).all()
     assert readings["js_certificate"].min() >= 0
@@ -50,11 +59,17 @@ def _flat(found):
 
 
 def test_the_ideal_critic_at_low_information_has_the_exact_moments(monkeypatch):
-    monkeypatch.setattr(staircase, "READOUTS", {name: staircase.READOUTS[name] for name in ("nwj", "plug_in")})
+    monkeypatch.setattr(
+        staircase, "READOUTS", {name: staircase.READOUTS[name] for name in ("nwj", "plug_in")}
+    )
     spec = dataclasses.replace(SPEC, nats=(0.5,), dim=20, steps=300, every=1, late=1.0)
-    summary = {name: staircase._summary(v, spec)[0] for name, v in staircase._control(spec, 0).items()}
+    summary = {
+        name: staircase._summary(v, spec)[0] for name, v in staircase._control(spec, 0).items()
+    }
     variance = {
-        "nwj": staircase.theory.nwj_in_batch_variance(laws.Gaussian.with_information(0.5, 20), spec.batch),
+        "nwj": staircase.theory.nwj_in_batch_variance(
+            laws.Gaussian.with_information(0.5, 20), spec.batch
+        ),
         "plug_in": laws.Gaussian.with_information(0.5, 20).log_ratio_variance / spec.batch,
     }
     for name, expected in variance.items():
@@ -66,7 +81,9 @@ def test_the_ideal_critic_at_low_information_has_the_exact_moments(monkeypatch):
 
 def test_the_summary_pools_replicas_and_its_standard_error_is_between_them():
     spec = dataclasses.replace(SPEC, nats=(1.0, 2.0), steps=4, every=1, late=0.5)
-    readings = torch.tensor([[9.0, 9, 1, 2, 9, 9, 2, 2], [9, 9, 3, 4, 9, 9, 4, 4]], dtype=torch.float64)
+    readings = torch.tensor(
+        [[9.0, 9, 1, 2, 9, 9, 2, 2], [9, 9, 3, 4, 9, 9, 4, 4]], dtype=torch.float64
+    )
     first, second = staircase._summary(readings, spec)
     assert first == pytest.approx([1.5, 5 / 3, 3.5, 1.0])
     assert second == pytest.approx([1.0, 4 / 3, 2.0, 1.0])
@@ -116,7 +133,10 @@ def test_adam_keeps_replicas_apart():
 def test_every_figure_has_its_caption(found):
     measured, said = found
     assert set(RUNS) == {type(SPEC)}
-    row = identity("staircase", SPEC, "quick", 0) | {"measured": strict(measured), "theory": strict(said)}
+    row = identity("staircase", SPEC, "quick", 0) | {
+        "measured": strict(measured),
+        "theory": strict(said),
+    }
     staircase_page.section(page := Page("test"), [row])
     assert list(page.figures) == ["staircase", "staircase_control"]
     assert "".join(page.parts).count("<figcaption>") == 2

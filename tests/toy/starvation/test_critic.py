@@ -16,7 +16,9 @@ from toy.starvation.critic import page as critic_starvation_page
 from toy.starvation.critic import run as critic_starvation
 from toy.starvation.critic.run import QUICK, RUNS, CriticStarvation
 
-SMALL = CriticStarvation(symbols=(4, 64), replicas=16, steps=200, batch=16, learning_rate=0.2, every=100, shown=64)
+SMALL = CriticStarvation(
+    symbols=(4, 64), replicas=16, steps=200, batch=16, learning_rate=0.2, every=100, shown=64
+)
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +60,12 @@ def test_counts_give_the_value_and_the_weights_of_the_samples(bound):
         return
     weights = mi.score_weights(bound, joint, rows if bound == "infonce" else product)
     direct = [weights[0], weights[1].sum(0) if bound == "infonce" else weights[1]]
-    for gradient, weight, where in zip(torch.autograd.grad(value, sides), direct, (in_a, in_a_too), strict=True):
-        assert gradient.tolist() == pytest.approx([float(weight[where == 1].sum()), float(weight[where == 0].sum())])
+    for gradient, weight, where in zip(
+        torch.autograd.grad(value, sides), direct, (in_a, in_a_too), strict=True
+    ):
+        assert gradient.tolist() == pytest.approx(
+            [float(weight[where == 1].sum()), float(weight[where == 0].sum())]
+        )
 
 
 @pytest.mark.parametrize("name", ["mine", "nwj", "js", "infonce"])
@@ -91,7 +97,9 @@ def test_a_shift_does_not_move_dv_and_infonce():
 def test_training_follows_the_flow_of_the_mean_gradient(small):
     measured, theory = small
     for name in ("js", "relative"):  # bounded weights: little noise
-        for (_, middle, _), line in zip(measured[name]["difference"], theory[name]["difference"], strict=True):
+        for (_, middle, _), line in zip(
+            measured[name]["difference"], theory[name]["difference"], strict=True
+        ):
             assert middle == pytest.approx(line, abs=0.25)
     runaway, line = measured["dv"]["gap"][-1][1], theory["dv"]["gap"][-1]
     assert line > 5
@@ -123,7 +131,10 @@ def test_ess_over_all_batches_overstates_its_limit_most_where_the_region_is_miss
 def test_relative_critic_comes_to_rest():
     law = TwoLevel(64, 0.5)
     field = critic_starvation.mean_gradient("relative", [law], SMALL)
-    ends = [integrate(field, torch.zeros(1, 2, dtype=torch.float64), time).state[0] for time in (200, 300)]
+    ends = [
+        integrate(field, torch.zeros(1, 2, dtype=torch.float64), time).state[0]
+        for time in (200, 300)
+    ]
     assert torch.allclose(*ends, atol=1e-2)
     assert float(ends[0][0] - ends[0][1]) < float(law.log_ratio[0] - law.log_ratio[1]) - 1
 
@@ -131,7 +142,10 @@ def test_relative_critic_comes_to_rest():
 def test_the_quick_suite_runs_and_every_figure_has_its_caption():
     spec = dataclasses.replace(QUICK[0], steps=20, replicas=4)
     measured, theory = RUNS[type(spec)](spec, 0)
-    row = identity("critic_starvation", spec, "quick", 0) | {"measured": strict(measured), "theory": strict(theory)}
+    row = identity("critic_starvation", spec, "quick", 0) | {
+        "measured": strict(measured),
+        "theory": strict(theory),
+    }
     page = Page("test")
     critic_starvation_page.section(page, [row])
     assert list(page.figures) == ["critic_starvation", "critic_starvation_training"]

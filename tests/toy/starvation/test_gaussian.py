@@ -14,8 +14,12 @@ LIGHT = Gaussian.with_information(0.25, 20)
 
 
 def test_ess_meets_theory_on_a_large_sample_with_light_tails():
-    measured, said = gaussian.effective_sample_size(EffectiveSampleSize(20, 20_000, 8, (0.0, 0.25)), 0)
-    for (_, middle, _), expected in zip(measured["fraction_quartiles"], said["fraction"], strict=True):
+    measured, said = gaussian.effective_sample_size(
+        EffectiveSampleSize(20, 20_000, 8, (0.0, 0.25)), 0
+    )
+    for (_, middle, _), expected in zip(
+        measured["fraction_quartiles"], said["fraction"], strict=True
+    ):
         assert middle == pytest.approx(expected, rel=0.03)
 
 
@@ -62,13 +66,17 @@ def test_gradient_traces_against_theory():
     measured, said = gaussian.gradient_variance(spec, 0)
     assert measured["trace"]["nwj"][0] == pytest.approx(said["trace"]["nwj"][0], rel=0.1)
     assert measured["trace"]["dv"][0] == pytest.approx(said["trace"]["dv"][0], rel=0.15)
-    assert measured["nwj_value_variance"][0] == pytest.approx(said["nwj_value_variance"][0], rel=0.1)
+    assert measured["nwj_value_variance"][0] == pytest.approx(
+        said["nwj_value_variance"][0], rel=0.1
+    )
 
 
 @pytest.mark.parametrize("nats", [0.5, 2.0, 6.0])
 @pytest.mark.parametrize("dim", [1, 5])
 def test_js_gradient_stays_within_its_bound(nats, dim):
-    measured, said = gaussian.gradient_variance(GradientVariance(("js", "dv", "nwj"), dim, 32, 300, (nats,)), 0)
+    measured, said = gaussian.gradient_variance(
+        GradientVariance(("js", "dv", "nwj"), dim, 32, 300, (nats,)), 0
+    )
     assert measured["trace"]["js"][0] <= said["trace"]["js"][0]
 
 
@@ -87,7 +95,9 @@ def test_weights_and_features_give_the_gradient_of_the_bound():
 
 def test_dv_has_no_gradient_in_the_constant_direction():
     law, generator = Gaussian(0.7, 3), torch.Generator().manual_seed(0)
-    scores = [law.log_ratio(*gaussian.draw(law, (16,), generator, joint)) for joint in (True, False)]
+    scores = [
+        law.log_ratio(*gaussian.draw(law, (16,), generator, joint)) for joint in (True, False)
+    ]
     positive, negative = mi.score_weights("dv", *scores)
     assert float(positive.sum() + negative.sum()) == pytest.approx(0, abs=1e-12)
 

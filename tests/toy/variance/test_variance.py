@@ -29,7 +29,9 @@ def test_nwj_variance_and_trace_are_the_closed_forms_at_every_batch(exact):
     measured, said = exact
     for key, line in (("variance", "nwj"), ("trace", "nwj_trace")):
         for row, expected in zip(measured[key]["nwj"], said[line], strict=True):
-            assert [v * n for v, n in zip(row, EXACT.batches, strict=True)] == pytest.approx([expected] * 3, rel=1e-8)
+            assert [v * n for v, n in zip(row, EXACT.batches, strict=True)] == pytest.approx(
+                [expected] * 3, rel=1e-8
+            )
 
 
 def test_unbiased_bounds_have_no_bias_and_dv_overstates_and_infonce_understates(exact):
@@ -78,11 +80,15 @@ def test_the_constant_of_the_js_bound():
 @pytest.mark.parametrize("bound", ["nwj", "js"])
 def test_half_trained_signal_to_noise_grows_like_the_root_of_the_batch(exact, bound):
     for row in exact[0]["snr"][bound]:
-        assert [v / n**0.5 for v, n in zip(row, EXACT.batches, strict=True)] == pytest.approx([row[0] / 8**0.5] * 3)
+        assert [v / n**0.5 for v, n in zip(row, EXACT.batches, strict=True)] == pytest.approx(
+            [row[0] / 8**0.5] * 3
+        )
 
 
 def test_gaussian_noise_with_light_tails_meets_its_lines():
-    measured, said = variance.gaussian_noise(GaussianNoise(nats=(0.25,), batches=(16, 64), repeats=2000), 0)
+    measured, said = variance.gaussian_noise(
+        GaussianNoise(nats=(0.25,), batches=(16, 64), repeats=2000), 0
+    )
     for k, n in enumerate((16, 64)):
         assert n * measured["variance"]["nwj"][0][k] == pytest.approx(said["nwj"][0], rel=0.15)
         assert n * measured["trace"]["nwj"][0][k] == pytest.approx(said["nwj_trace"][0], rel=0.15)
@@ -95,7 +101,10 @@ def test_gaussian_noise_with_light_tails_meets_its_lines():
 
 def test_in_batch_variance_of_nwj():
     law, n = Gaussian.with_information(0.25, 4), 6
-    x, y = (rows.view(-1, n, 4).double() for rows in law.sample(20_000 * n, torch.Generator().manual_seed(0)))
+    x, y = (
+        rows.view(-1, n, 4).double()
+        for rows in law.sample(20_000 * n, torch.Generator().manual_seed(0))
+    )
     scores = law.log_ratio(x.unsqueeze(-2), y.unsqueeze(-3))
     values = mi.nwj(*mi.joint_and_product(scores))
     assert float(values.var()) == pytest.approx(theory.nwj_in_batch_variance(law, n), rel=0.05)
@@ -108,7 +117,12 @@ def test_the_trained_family_holds_the_log_ratio():
     critic = variance_training.Quadratic()
     rest = 1 - law.rho**2
     slope = -(law.rho**2) / (2 * rest)
-    theta = [law.mutual_information + 6 * slope, 3**0.5 * law.rho / rest, 3**0.5 * slope, 3**0.5 * slope]
+    theta = [
+        law.mutual_information + 6 * slope,
+        3**0.5 * law.rho / rest,
+        3**0.5 * slope,
+        3**0.5 * slope,
+    ]
     critic.theta.data = torch.tensor(theta)
     x, y = law.sample(5, torch.Generator().manual_seed(0))
     assert torch.allclose(critic(x, y), law.log_ratio(x.unsqueeze(-2), y.unsqueeze(-3)), atol=1e-5)
@@ -118,11 +132,19 @@ def test_the_quick_suite_runs_and_every_figure_has_its_caption():
     rows = []
     for spec in (QUICK[0], dataclasses.replace(QUICK[1], repeats=20), QUICK[2]):
         measured, said = RUNS[type(spec)](spec, 0)
-        rows.append(identity("variance", spec, "quick", 0) | {"measured": strict(measured), "theory": strict(said)})
+        rows.append(
+            identity("variance", spec, "quick", 0)
+            | {"measured": strict(measured), "theory": strict(said)}
+        )
     value = rows[2]["measured"]["value"]
     assert value["js"][0] == value["nwj"][0] == 0 < value["js"][-1] < value["nwj"][-1]
     variance_page.section(page := Page("test"), rows)
-    assert list(page.figures) == ["noise_exact", "noise_gaussian", "noise_scaling", "noise_training"]
+    assert list(page.figures) == [
+        "noise_exact",
+        "noise_gaussian",
+        "noise_scaling",
+        "noise_training",
+    ]
     assert "".join(page.parts).count("<figcaption>") == 4
     variance_page.section(empty := Page("test"), [])
     assert not empty.parts

@@ -35,7 +35,13 @@ _LINES = {
     "dpop": (RED, "--"),
     "dpo_sft": (GREEN, "--"),
 }
-_VERDICTS = {"holds": "#7fcbb0", "reverses": "#a9d4f0", "sinks": "#f3cf80", "drifts": "#ec9a73", "diverges": "#b9bec4"}
+_VERDICTS = {
+    "holds": "#7fcbb0",
+    "reverses": "#a9d4f0",
+    "sinks": "#f3cf80",
+    "drifts": "#ec9a73",
+    "diverges": "#b9bec4",
+}
 _ON_COLOUR = "#111111"  # ink on a coloured cell, the same on light and dark pages
 
 
@@ -51,7 +57,9 @@ def kernel_figure(rows: list[Row]) -> Figure:
     mio = min(flows, key=lambda row: abs(row["spec"]["excess"] - dpo["spec"]["excess"]))
     shown = [_floats(row["measured"]["final"]).T for row in (dpo, mio)]
     reach = max(1.0, np.abs(shown).max())
-    for axes, row, values, name in zip((left, middle), (dpo, mio), shown, ("DPO", "MIO"), strict=True):
+    for axes, row, values, name in zip(
+        (left, middle), (dpo, mio), shown, ("DPO", "MIO"), strict=True
+    ):
         kappas, betas = row["spec"]["kappas"], row["spec"]["betas"]
         place = np.arange(len(betas))
         drawn = axes.pcolormesh(
@@ -59,14 +67,20 @@ def kernel_figure(rows: list[Row]) -> Figure:
         )
         if row is dpo:
             said, levels = _floats(row["theory"]["final"]).T, (-8, -4, -2, 2, 4)
-            lines = axes.contour(kappas, place, said, levels, colors=_ON_COLOUR, linewidths=0.8, linestyles="-")
+            lines = axes.contour(
+                kappas, place, said, levels, colors=_ON_COLOUR, linewidths=0.8, linestyles="-"
+            )
             axes.clabel(lines, fontsize=7)
         else:
-            signs = axes.contour(kappas, place, values, [0], colors=_ON_COLOUR, linewidths=0.8, linestyles=":")
+            signs = axes.contour(
+                kappas, place, values, [0], colors=_ON_COLOUR, linewidths=0.8, linestyles=":"
+            )
             axes.clabel(signs, fontsize=7, fmt="0")
         axes.axvline(1, color=_ON_COLOUR, lw=1.4, ls="--")
         axes.set_yticks(place, [f"{b:g}" for b in betas])
-        axes.set(xlabel="κ = c/a", ylabel="β", title=f"{name}: z_w at time {row['spec']['horizon']:g}")
+        axes.set(
+            xlabel="κ = c/a", ylabel="β", title=f"{name}: z_w at time {row['spec']['horizon']:g}"
+        )
         axes.grid(False)
     figure.colorbar(drawn, ax=[left, middle], label="z_w, nats", shrink=0.85)
     line = np.linspace(1, kappas[-1], 120)
@@ -79,7 +93,12 @@ def kernel_figure(rows: list[Row]) -> Figure:
         xs = np.repeat(row["spec"]["kappas"], lowest.shape[1])
         kernel = f"ad − c² = {row['spec']['excess']:g}"
         right.plot(xs, lowest.ravel(), marker, color=ORANGE, ms=4, mfc="none", label=kernel)
-    right.set(ylim=(-0.95, 0.05), xlabel="κ = c/a", ylabel="lowest βz_w of MIO, nats", title="How deep MIO dips")
+    right.set(
+        ylim=(-0.95, 0.05),
+        xlabel="κ = c/a",
+        ylabel="lowest βz_w of MIO, nats",
+        title="How deep MIO dips",
+    )
     right.legend(fontsize=7.5, loc="lower right", bbox_to_anchor=(1, 0.1))
     return figure
 
@@ -93,7 +112,15 @@ def plane_figure(row: Row) -> Figure:
         up, side = (np.array(part) for part in field["descent"])  # first index z_w, second z_l
         size = np.hypot(up, side) + 1e-12
         z_w, z_l = np.meshgrid(axis, axis, indexing="ij")
-        axes.quiver(z_w, z_l, up / size, side / size, np.where(up > 0, 0.85, 0.1), cmap="coolwarm_r", clim=(0, 1))
+        axes.quiver(
+            z_w,
+            z_l,
+            up / size,
+            side / size,
+            np.where(up > 0, 0.85, 0.1),
+            cmap="coolwarm_r",
+            clim=(0, 1),
+        )
         axes.axline((0, 0), slope=1, color=INK, lw=0.8, ls=":")
         path = np.array([*field["path"][0], field["path"][1]])
         axes.plot(*path.T, color=ORANGE, lw=2.2)
@@ -124,8 +151,12 @@ def verdict_figure(rows: list[Row]) -> Figure:
     """One cell for each loss, β and learning rate: what the mean chosen log-ratio does, and where it ends."""
     tied = [row for row in rows if row["spec"].get("imitated") == "pairs"]
     lines = [line for line in ([row for row in rows if row not in tied], tied) if line]
-    widths = [[len(row["spec"]["betas"]) * len(row["spec"]["rates"]) for row in line] for line in lines]
-    figure = Figure(figsize=(1.8 + 0.5 * max(map(sum, widths)), 4 * len(lines)), layout="constrained")
+    widths = [
+        [len(row["spec"]["betas"]) * len(row["spec"]["rates"]) for row in line] for line in lines
+    ]
+    figure = Figure(
+        figsize=(1.8 + 0.5 * max(map(sum, widths)), 4 * len(lines)), layout="constrained"
+    )
     parts = figure.subfigures(len(lines), 1, squeeze=False)[:, 0]
     panels = [
         axes
@@ -135,7 +166,10 @@ def verdict_figure(rows: list[Row]) -> Figure:
     colours, order = ListedColormap(list(_VERDICTS.values())), list(_VERDICTS)
     for axes, row in zip(panels, itertools.chain(*lines), strict=True):
         losses = row["measured"]["losses"]
-        cells = [[order.index(setting["verdict"]) for setting in found["settings"]] for found in losses.values()]
+        cells = [
+            [order.index(setting["verdict"]) for setting in found["settings"]]
+            for found in losses.values()
+        ]
         edge = {"edgecolors": "white", "linewidth": 1.5, "vmin": -0.5, "vmax": len(order) - 0.5}
         axes.pcolormesh(range(len(cells[0])), range(len(cells)), cells, cmap=colours, **edge)
         for y, found in enumerate(losses.values()):
@@ -146,7 +180,9 @@ def verdict_figure(rows: list[Row]) -> Figure:
         ticks = [f"{s['beta']:g}\n{s['rate']:g}" for s in next(iter(losses.values()))["settings"]]
         axes.set_xticks(range(len(ticks)), ticks, fontsize=7)
         axes.set_yticks(range(len(losses)), [NAMES[name] for name in losses])
-        axes.set(xlim=(-0.5, len(ticks) - 0.5), ylim=(len(losses) - 0.5, -0.5), xlabel="β above, η below")
+        axes.set(
+            xlim=(-0.5, len(ticks) - 0.5), ylim=(len(losses) - 0.5, -0.5), xlabel="β above, η below"
+        )
         axes.set_title(task(row), fontsize=9)
         axes.grid(False)
         axes.tick_params(length=0)
@@ -168,10 +204,14 @@ def curves_figure(rows: list[Row]) -> Figure:
         for name, found in row["measured"]["losses"].items():
             (curve,) = (s for s in found["settings"] if (s["beta"], s["rate"]) == (beta, rate))
             colour, dash = _LINES[name]
-            axes.plot(curve["step"], _floats(curve["z_chosen"]), dash, color=colour, label=NAMES[name])
+            axes.plot(
+                curve["step"], _floats(curve["z_chosen"]), dash, color=colour, label=NAMES[name]
+            )
         axes.axhline(0, color=INK, lw=0.8)
         axes.set_yscale("symlog", linthresh=1)
-        axes.set_yticks(ticks := (-10, -3, -1, 0, 1, 3, 10, 20), [f"{t:+d}" if t else "0" for t in ticks])
+        axes.set_yticks(
+            ticks := (-10, -3, -1, 0, 1, 3, 10, 20), [f"{t:+d}" if t else "0" for t in ticks]
+        )
         axes.set(xlabel="step")
         axes.set_title(f"{task(row)}\nβ = {beta:g}, η = {rate:g}", fontsize=9)
     for axes in panels[:, 0]:
@@ -184,7 +224,9 @@ def tuned_figure(rows: list[Row]) -> Figure:
     """Held-out gain of every loss at its best setting."""
     lines = math.ceil(len(rows) / 3)
     figure = Figure(figsize=(10, 3.3 * lines), layout="constrained")
-    for axes, row in itertools.zip_longest(figure.subplots(lines, 3, squeeze=False, sharey=True).flat, rows):
+    for axes, row in itertools.zip_longest(
+        figure.subplots(lines, 3, squeeze=False, sharey=True).flat, rows
+    ):
         if row is None:
             axes.axis("off")
             continue
@@ -192,7 +234,9 @@ def tuned_figure(rows: list[Row]) -> Figure:
             best = found["tuned"]
             held = _floats(best["held_out"])
             axes.plot(held, np.full(len(held), y), ".", color=_LINES[name][0], ms=4, alpha=0.6)
-            axes.errorbar(held.mean(), y, xerr=best["stderr"], fmt="D", color=_LINES[name][0], ms=5, capsize=3)
+            axes.errorbar(
+                held.mean(), y, xerr=best["stderr"], fmt="D", color=_LINES[name][0], ms=5, capsize=3
+            )
         losses = list(row["measured"]["losses"])
         axes.set_yticks(range(len(losses)), [NAMES[name] for name in losses])
         axes.set(ylim=(len(losses) - 0.5, -0.5), xlabel="gain on held-out replicas")

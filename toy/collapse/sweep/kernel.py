@@ -53,7 +53,9 @@ def dip(kappa: float) -> float:
     def pull(u: float) -> float:
         return 1.5 / (1 + math.exp(-u)) - 1 + kappa / 2 / (1 + math.exp(-kappa * u))
 
-    return 0.0 if kappa <= 1 else float(root_scalar(pull, bracket=(-1.0, 0.0), method="brentq").root)
+    return (
+        0.0 if kappa <= 1 else float(root_scalar(pull, bracket=(-1.0, 0.0), method="brentq").root)
+    )
 
 
 def barrier(kappa: float) -> float:
@@ -83,7 +85,8 @@ def dpo_end(spec: Kernel, kappa: float, beta: float) -> float:
 def kernel(spec: Kernel, seed: int) -> tuple[dict, dict]:
     """Integrate ż = −K ∇L(z) from 0 on the whole grid at once, ∇L by automatic differentiation of mi's loss."""
     kappa, beta = torch.cartesian_prod(
-        torch.tensor(spec.kappas, dtype=torch.float64), torch.tensor(spec.betas, dtype=torch.float64)
+        torch.tensor(spec.kappas, dtype=torch.float64),
+        torch.tensor(spec.betas, dtype=torch.float64),
     ).unbind(-1)
     lowest, highest_rejected = torch.zeros_like(kappa), torch.zeros_like(kappa)
 
@@ -139,7 +142,9 @@ def plane(spec: Plane, seed: int) -> tuple[dict, dict]:
         }
     share = 1 / (1 + math.exp(-0.5))
     curvature = {name: 0.0 for name in ("dpo", "ipo", "dpop", "dpo_sft")} | {"cal_dpo": 2.0}
-    curvature |= dict.fromkeys(("mio", "alpha_mio", "bce"), share * (1 - share))  # ½[(2 − α) + α] σ′(½)
+    curvature |= dict.fromkeys(
+        ("mio", "alpha_mio", "bce"), share * (1 - share)
+    )  # ½[(2 − α) + α] σ′(½)
     return {"axis": axis.tolist(), "fields": measured}, {"common_curvature": curvature}
 
 

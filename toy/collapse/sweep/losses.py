@@ -25,7 +25,9 @@ def _cell(bound: str, mix: float, chosen: Tensor, rejected: Tensor, beta: Tensor
 
 
 def _with_sft(chosen: Tensor, rejected: Tensor, beta: Tensor) -> Tensor:
-    return mi.dpo_sft(chosen, rejected, beta, weight=beta / 2)  # at first as strong as DPO's own pull on z_w
+    return mi.dpo_sft(
+        chosen, rejected, beta, weight=beta / 2
+    )  # at first as strong as DPO's own pull on z_w
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
@@ -60,7 +62,10 @@ def intervals() -> dict[str, float]:
     >>> {name: round(end, 6) for name, end in intervals().items()}  # bce: −ln 3
     {'mio': -0.854527, 'alpha_mio': -1.058704, 'bce': -1.098612}
     """
-    return {name: mi.no_collapse_interval(mix)[0] for name, mix in (("mio", 0.5), ("alpha_mio", ALPHA), ("bce", 1.0))}
+    return {
+        name: mi.no_collapse_interval(mix)[0]
+        for name, mix in (("mio", 0.5), ("alpha_mio", ALPHA), ("bce", 1.0))
+    }
 
 
 def matched_scale(name: str, beta: Tensor) -> Tensor:
@@ -116,7 +121,10 @@ def train(
         A summary for each setting, and the last parameters. A replica whose log-ratios overflow is left alone.
     """
     replicas = len(parameters[0]) // len(settings)
-    beta, rate = (torch.tensor(column).repeat_interleave(replicas)[:, None] for column in zip(*settings, strict=True))
+    beta, rate = (
+        torch.tensor(column).repeat_interleave(replicas)[:, None]
+        for column in zip(*settings, strict=True)
+    )
     scale = matched_scale(name, beta) * rate
     lowest, lowest_below, curves = torch.zeros(len(beta)), torch.zeros(len(beta)), []
     zero = torch.zeros(len(beta), 1)
@@ -170,7 +178,9 @@ def tuned(settings: list[dict]) -> dict:
 
     Every setting's "gain" is a list over replicas; one with a value that is not finite cannot be chosen.
     """
-    best = max(settings, key=lambda s: torch.tensor(s["gain"][0::2]).mean().nan_to_num(-math.inf).item())
+    best = max(
+        settings, key=lambda s: torch.tensor(s["gain"][0::2]).mean().nan_to_num(-math.inf).item()
+    )
     held = torch.tensor(best["gain"][1::2])
     error = float(held.std() / math.sqrt(len(held))) if len(held) > 1 else math.nan
     return {

@@ -69,7 +69,10 @@ def _plane(page: Page, row: Row) -> None:
         Of the others all dip but DPOP, which slides along z_w = 0, and turn; DPO+SFT has no rest of its own. (KTO's
         batch is here the pair alone.)""",
     )
-    page.table("Curvature of the common mode, ½ (1, 1) ∇²L (1, 1)ᵀ at z = (½, −½), and the path", plane_table(row))
+    page.table(
+        "Curvature of the common mode, ½ (1, 1) ∇²L (1, 1)ᵀ at z = (½, −½), and the path",
+        plane_table(row),
+    )
 
 
 def _networks(page: Page, responses: list[Row], sequences: list[Row]) -> None:

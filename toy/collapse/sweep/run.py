@@ -45,7 +45,10 @@ def responses(spec: Responses, seed: int) -> tuple[dict, dict]:
     base = Collapse(replicas=spec.replicas, prompts=spec.prompts, sft_steps=spec.sft_steps)
     prompts, law = base_law(base, generator)
     parameters = descend(
-        lambda p: (-(law * network_logits(p, prompts, base.activation).log_softmax(-1)).sum(-1).mean(-1), None),
+        lambda p: (
+            -(law * network_logits(p, prompts, base.activation).log_softmax(-1)).sum(-1).mean(-1),
+            None,
+        ),
         network(spec.replicas, (base.inputs, base.width, base.width, law.shape[-1]), generator),
         spec.sft_steps,
         base.sft_rate,
@@ -53,7 +56,9 @@ def responses(spec: Responses, seed: int) -> tuple[dict, dict]:
     log_base = network_logits(parameters, prompts, base.activation).log_softmax(-1)
     pair = torch.cat(preference_pairs(base, log_base, generator), -1)
     settings = grid(spec.betas, spec.rates)
-    inputs, reference, index = (repeat(t, len(settings)) for t in (prompts, log_base.gather(-1, pair), pair))
+    inputs, reference, index = (
+        repeat(t, len(settings)) for t in (prompts, log_base.gather(-1, pair), pair)
+    )
     before = log_base.gather(-1, pair).exp().mean(1)
 
     def log_ratios(p: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -63,12 +68,17 @@ def responses(spec: Responses, seed: int) -> tuple[dict, dict]:
 
     measured = {}
     for name in spec.losses:
-        rows, last = train(name, log_ratios, [repeat(p, len(settings)) for p in parameters], settings, spec.steps)
+        rows, last = train(
+            name, log_ratios, [repeat(p, len(settings)) for p in parameters], settings, spec.steps
+        )
         z = torch.stack(log_ratios(last), -1)
         mass = (z + reference).exp().mean(1).unflatten(0, (len(settings), -1)).detach()
         for row, after in zip(rows, mass, strict=True):
             row["gain"] = ((after - before) @ torch.tensor([1.0, -1.0])).tolist()
-            row["chosen"], row["unseen"] = float(after[:, 0].median()), float((1 - after.sum(-1)).median())
+            row["chosen"], row["unseen"] = (
+                float(after[:, 0].median()),
+                float((1 - after.sum(-1)).median()),
+            )
         measured[name] = {"settings": rows, "tuned": tuned(rows)}
     start = {"chosen": float(before[:, 0].median()), "unseen": float((1 - before.sum(-1)).median())}
     return {"start": start, "losses": measured}, intervals()
@@ -92,7 +102,16 @@ QUICK: tuple[Spec, ...] = (
     Plane(points=7, steps=60),
     Responses(betas=(0.05, 1.0), rates=(0.1, 0.3), replicas=4, prompts=8, sft_steps=60, steps=30),
     *(
-        Sequences(s, betas=(0.05, 1.0), rates=(0.01,), replicas=4, pairs=8, evaluated=16, sft_steps=20, steps=6)
+        Sequences(
+            s,
+            betas=(0.05, 1.0),
+            rates=(0.01,),
+            replicas=4,
+            pairs=8,
+            evaluated=16,
+            sft_steps=20,
+            steps=6,
+        )
         for s in (0, 5)
     ),
 )

@@ -45,7 +45,9 @@ class Sequences:
     steps: int = 60
 
 
-def overlapping_pairs(spec: Sequences, chain: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def overlapping_pairs(
+    spec: Sequences, chain: Tensor, count: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """Draw `count` pairs of sequences (R, count, length) from a Markov chain (R, V, V) that agree where they must.
 
     Both share the prompt and `shared` random positions of the response; elsewhere the second has another token, drawn
@@ -54,7 +56,9 @@ def overlapping_pairs(spec: Sequences, chain: Tensor, count: int, generator: tor
     replicas, vocabulary = chain.shape[:2]
     first = torch.randint(vocabulary, (replicas, count, 1), generator=generator)
     rank = torch.rand(replicas, count, spec.response, generator=generator).argsort(-1)
-    keep = torch.cat([torch.ones(replicas, count, spec.prompt, dtype=torch.bool), rank < spec.shared], -1)
+    keep = torch.cat(
+        [torch.ones(replicas, count, spec.prompt, dtype=torch.bool), rank < spec.shared], -1
+    )
     one, two = first, first
     for k in range(1, spec.prompt + spec.response):
         own = _step(chain, one[..., -1], None, generator)
@@ -63,7 +67,9 @@ def overlapping_pairs(spec: Sequences, chain: Tensor, count: int, generator: tor
     return one, two
 
 
-def _step(chain: Tensor, token: Tensor, barred: Tensor | None, generator: torch.Generator) -> Tensor:
+def _step(
+    chain: Tensor, token: Tensor, barred: Tensor | None, generator: torch.Generator
+) -> Tensor:
     """Draw the next token (R, N) after `token`, other than `barred`."""
     log_p = chain.log().gather(1, token[..., None].expand(-1, -1, chain.shape[-1]))
     if barred is not None:
@@ -86,7 +92,11 @@ def sequences(spec: Sequences, seed: int) -> tuple[dict, dict]:
     one, two = overlapping_pairs(spec, chain, spec.pairs, generator)
     better = (reward(one, worth) > reward(two, worth))[..., None]
     pairs = torch.cat([torch.where(better, one, two), torch.where(better, two, one)], 1)
-    corpus = pairs if spec.imitated == "pairs" else overlapping_pairs(spec, chain, spec.corpus, generator)[0]
+    corpus = (
+        pairs
+        if spec.imitated == "pairs"
+        else overlapping_pairs(spec, chain, spec.corpus, generator)[0]
+    )
     parameters = descend(
         lambda p: (-log_likelihood(p, corpus, 1).mean(-1) / (length - 1), None),
         transformer(spec.replicas, spec.vocabulary, length, spec.width, generator),
@@ -101,7 +111,9 @@ def sequences(spec: Sequences, seed: int) -> tuple[dict, dict]:
         return reward(drawn, repeat(worth, times)).mean(-1).view(times, -1)
 
     settings = grid(spec.betas, spec.rates)
-    text, reference = (repeat(t, len(settings)) for t in (pairs, log_likelihood(parameters, pairs, spec.prompt)))
+    text, reference = (
+        repeat(t, len(settings)) for t in (pairs, log_likelihood(parameters, pairs, spec.prompt))
+    )
     before = mean_reward(parameters, 1)
 
     def log_ratios(p: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -110,9 +122,14 @@ def sequences(spec: Sequences, seed: int) -> tuple[dict, dict]:
 
     measured = {}
     for name in spec.losses:
-        rows, last = train(name, log_ratios, [repeat(p, len(settings)) for p in parameters], settings, spec.steps)
+        rows, last = train(
+            name, log_ratios, [repeat(p, len(settings)) for p in parameters], settings, spec.steps
+        )
         for row, gain in zip(rows, mean_reward(last, len(settings)) - before, strict=True):
             row["gain"] = gain.tolist()
         measured[name] = {"settings": rows, "tuned": tuned(rows)}
     best = worth.max(-1).values.mean()
-    return {"start": {"reward": float(before.mean()), "best_token": float(best)}, "losses": measured}, intervals()
+    return {
+        "start": {"reward": float(before.mean()), "best_token": float(best)},
+        "losses": measured,
+    }, intervals()

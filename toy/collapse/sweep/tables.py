@@ -19,16 +19,38 @@ def kernels_table(rows: list[Row]) -> Table:
             lowest = np.array(measured["lowest"], dtype=float)
             for what, gap in (
                 ("largest |z_w − closed form|", final - theory),
-                ("largest |lowest z_w − min(0, closed form)|: it never turns", lowest - np.minimum(theory, 0)),
+                (
+                    "largest |lowest z_w − min(0, closed form)|: it never turns",
+                    lowest - np.minimum(theory, 0),
+                ),
             ):
                 body.append(("DPO", f"{spec['excess']:g}", what, number(np.abs(gap).max(), 2)))
             continue
         depth = np.array(measured["lowest"]) * spec["betas"] - np.array(said["dip"])[:, None]
-        body.append(("MIO", f"{spec['excess']:g}", "least of lowest βz_w − its bound (≥ 0)", number(depth.min(), 2)))
-        gap = (np.abs(final - theory) * spec["betas"])[:, -1].max()
-        body.append(("MIO", f"{spec['excess']:g}", "largest |βz_w − ln 2| at the end, largest β", number(gap, 2)))
         body.append(
-            ("MIO", f"{spec['excess']:g}", "largest z_l where κ ≥ 1 (≤ 0)", number(measured["highest_rejected"], 2))
+            (
+                "MIO",
+                f"{spec['excess']:g}",
+                "least of lowest βz_w − its bound (≥ 0)",
+                number(depth.min(), 2),
+            )
+        )
+        gap = (np.abs(final - theory) * spec["betas"])[:, -1].max()
+        body.append(
+            (
+                "MIO",
+                f"{spec['excess']:g}",
+                "largest |βz_w − ln 2| at the end, largest β",
+                number(gap, 2),
+            )
+        )
+        body.append(
+            (
+                "MIO",
+                f"{spec['excess']:g}",
+                "largest z_l where κ ≥ 1 (≤ 0)",
+                number(measured["highest_rejected"], 2),
+            )
         )
     return Table(("loss", "(ad − c²)/a²", "what", "value"), body)
 
@@ -40,13 +62,25 @@ def plane_table(row: Row) -> Table:
         said = row["theory"]["common_curvature"].get(name)
         end = f"{field['path'][1][0]:+.3f}"
         curvature = f"{field['common_curvature']:.4f}"
-        body.append((NAMES[name], curvature, "" if said is None else f"{said:.4f}", f"{field['lowest']:+.3f}", end))
+        body.append(
+            (
+                NAMES[name],
+                curvature,
+                "" if said is None else f"{said:.4f}",
+                f"{field['lowest']:+.3f}",
+                end,
+            )
+        )
     return Table(("loss", "curvature", "theory", "lowest z_w of the path", "last z_w"), body)
 
 
 def plus_minus(values: np.ndarray) -> str:
     """Return the mean and its standard error; nothing of a single value."""
-    return f"{values.mean():+.3f} ± {values.std(ddof=1) / len(values) ** 0.5:.3f}" if len(values) > 1 else ""
+    return (
+        f"{values.mean():+.3f} ± {values.std(ddof=1) / len(values) ** 0.5:.3f}"
+        if len(values) > 1
+        else ""
+    )
 
 
 def tuned_table(rows: list[Row]) -> Table:
@@ -59,8 +93,20 @@ def tuned_table(rows: list[Row]) -> Table:
             held = np.array(best["held_out"], dtype=float)
             cells = [plus_minus(v) for v in (held, held - dpo)]
             end = "" if best["z_chosen"] is None else f"{best['z_chosen']:+.2f}"
-            body.append((task(row), NAMES[name], f"{best['beta']:g}, {best['rate']:g}", *cells, end))
-    return Table(("task", "loss", "β, η", "gain ± standard error", "gain − DPO's, paired", "z_w, all replicas"), body)
+            body.append(
+                (task(row), NAMES[name], f"{best['beta']:g}, {best['rate']:g}", *cells, end)
+            )
+    return Table(
+        (
+            "task",
+            "loss",
+            "β, η",
+            "gain ± standard error",
+            "gain − DPO's, paired",
+            "z_w, all replicas",
+        ),
+        body,
+    )
 
 
 def floor_table(rows: list[Row]) -> Table:
@@ -81,5 +127,12 @@ def floor_table(rows: list[Row]) -> Table:
                 f"{np.nanmin(all_steps):+.3f}",
             )
             body.append((task(row), NAMES[name], f"{end:.3f}", *cells))
-    head = ("task", "loss", "bound", "lowest while loss ≤ start", "runs below the bound", "lowest at any step")
+    head = (
+        "task",
+        "loss",
+        "bound",
+        "lowest while loss ≤ start",
+        "runs below the bound",
+        "lowest at any step",
+    )
     return Table(head, body)

@@ -84,8 +84,15 @@ def error_figure(row: Row) -> Figure:
         for axes, key, less in ((panels[0], "gap", 0), (panels[1], "value", nats)):
             low, middle, high = np.array(measured[name][key]).T - less
             style = {"color": colour, "fmt": _MARKERS[name], "ms": 4, "capsize": 2, "lw": 1}
-            axes.errorbar(at, middle, yerr=[middle - low, high - middle], label=NAMES[name], **style)
-    panels[0].set(yscale="log", ylim=(_FLOOR, None), ylabel="I − DV(T) on the law, nats", title="Error of the critic")
+            axes.errorbar(
+                at, middle, yerr=[middle - low, high - middle], label=NAMES[name], **style
+            )
+    panels[0].set(
+        yscale="log",
+        ylim=(_FLOOR, None),
+        ylabel="I − DV(T) on the law, nats",
+        title="Error of the critic",
+    )
     panels[1].set_yscale("symlog", linthresh=0.1)
     panels[1].set(ylabel="reported − I, nats", title="Error of the reported value")
     first = spec["objectives"][0]
@@ -103,14 +110,19 @@ def error_figure(row: Row) -> Figure:
         if limit is not None:
             axes.axvline(limit, color=INK, alpha=0.45, lw=1, ls="-.")
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower left", ncols=6, columnspacing=1, handletextpad=0.3)
+    figure.legend(
+        handles, labels, loc="outside lower left", ncols=6, columnspacing=1, handletextpad=0.3
+    )
     panels[2].legend(loc="upper left", fontsize=7.5)
     return figure
 
 
 def crossing(row: Row) -> float | None:
     """Return the Mε at which (1 − ε)^M = 1 − P(A), between the laws of the row; None if it is not among them."""
-    x, excess = _expected(row), np.array(row["theory"]["missed"]) + np.array(row["theory"]["hit"]) - 1
+    x, excess = (
+        _expected(row),
+        np.array(row["theory"]["missed"]) + np.array(row["theory"]["hit"]) - 1,
+    )
     if excess[0] >= 0 or excess[-1] <= 0:
         return None
     return float(np.exp(np.interp(0, excess, np.log(x))))
@@ -134,9 +146,16 @@ def training_figure(row: Row) -> Figure:
         panels[1].axhline(theory[name]["inside"][at], color=colour, ls=":", lw=1.2)
         for axes, key in ((panels[1], "inside_curve"), (panels[2], "ess_curve")):
             smooth = np.convolve(measured[key], np.full(width, 1 / width), "valid")
-            axes.plot(measured["step"][width // 2 : width // 2 + len(smooth)], smooth, color=colour, lw=1)
+            axes.plot(
+                measured["step"][width // 2 : width // 2 + len(smooth)], smooth, color=colour, lw=1
+            )
     panels[2].axhline(theory["ess"][at], color=INK, ls=":", lw=1.2)
-    panels[0].set(yscale="log", ylim=(_FLOOR, None), ylabel="I − DV(T) on the law, nats", title="Error of the critic")
+    panels[0].set(
+        yscale="log",
+        ylim=(_FLOOR, None),
+        ylabel="I − DV(T) on the law, nats",
+        title="Error of the critic",
+    )
     panels[1].set(ylim=(0, None), title="Negatives' weight in A")
     panels[2].set(ylim=(0, 1.02), title="ESS/M")
     for axes in panels:
@@ -164,5 +183,14 @@ def gaps(row: Row) -> Table:
                     *(f"{measured[key][k]:.3f} ({theory[key][k]:.3f})" for key in ("inside",)),
                 )
             )
-    head = ("K", "Mε", "I", "objective", "I − DV(T)", "T(A) − T(off A)", "reported", "weight in A, at ln dP/dQ")
+    head = (
+        "K",
+        "Mε",
+        "I",
+        "objective",
+        "I − DV(T)",
+        "T(A) − T(off A)",
+        "reported",
+        "weight in A, at ln dP/dQ",
+    )
     return Table((*head[:4], *(f"{text} (theory)" for text in head[4:])), body)

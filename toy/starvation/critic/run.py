@@ -50,11 +50,20 @@ FULL = (CriticStarvation(),)
 QUICK = (CriticStarvation(symbols=(8, 128), replicas=8, steps=200, every=20),)
 
 
-REPORTED = {"dv": "dv", "mine": "dv", "nwj": "nwj", "js": "dv", "infonce": "infonce", "relative": "dv"}
+REPORTED = {
+    "dv": "dv",
+    "mine": "dv",
+    "nwj": "nwj",
+    "js": "dv",
+    "infonce": "infonce",
+    "relative": "dv",
+}
 """Objective → the bound of `two_level.BOUNDS` that its critic is read by."""
 
 
-def mean_gradient(name: str, laws: list[TwoLevel], spec: CriticStarvation) -> Callable[[Tensor], Tensor]:
+def mean_gradient(
+    name: str, laws: list[TwoLevel], spec: CriticStarvation
+) -> Callable[[Tensor], Tensor]:
     """Return T (laws, 2) ↦ the mean of the objective's minibatch gradient over all batches of each law, enumerated.
 
     For MINE it is the gradient of DV on the law itself, at which its moving average aims.
@@ -64,8 +73,13 @@ def mean_gradient(name: str, laws: list[TwoLevel], spec: CriticStarvation) -> Ca
     >>> [round(mean_gradient(name, [law], spec)(start)[0, 0].item(), 6) for name in ("nwj", "js")]
     [0.25, 0.125]
     """
-    log_p = torch.stack([law.log_p for law in laws]).unsqueeze(1)  # all but "relative" are linear in P's shares
-    log_q, hits = torch.stack([law.log_q for law in laws]).unsqueeze(1), torch.ones(len(laws), 1, dtype=torch.float64)
+    log_p = torch.stack([law.log_p for law in laws]).unsqueeze(
+        1
+    )  # all but "relative" are linear in P's shares
+    log_q, hits = (
+        torch.stack([law.log_q for law in laws]).unsqueeze(1),
+        torch.ones(len(laws), 1, dtype=torch.float64),
+    )
     misses = hits
     if name != "mine":
         log_q, misses = two_level.batches_of([law.region for law in laws], spec.batch)
@@ -106,7 +120,10 @@ def critic_starvation(spec: CriticStarvation, seed: int) -> tuple[dict, dict]:
 
 def _flow(name: str, laws: list[TwoLevel], spec: CriticStarvation) -> dict:
     """Follow the mean gradient's flow for the time of the training; average over batches what it then reports."""
-    horizon, late = spec.steps * spec.learning_rate, 1 - _LATE / 2  # the middle of the steps that are averaged
+    horizon, late = (
+        spec.steps * spec.learning_rate,
+        1 - _LATE / 2,
+    )  # the middle of the steps that are averaged
     shown, times, curve = spec.symbols.index(spec.shown), [], []
 
     def observe(time: Tensor, state: Tensor) -> None:
@@ -121,7 +138,9 @@ def _flow(name: str, laws: list[TwoLevel], spec: CriticStarvation) -> dict:
     for critic, law in zip(middle, laws, strict=True):
         log_q, chance = two_level.batches(spec.batch, law.region)
         scores, log_p = critic.expand_as(log_q), law.log_p.expand_as(log_q)
-        reported = two_level.value(REPORTED[name], scores, scores, log_p, log_q, spec.batch, spec.mix)
+        reported = two_level.value(
+            REPORTED[name], scores, scores, log_p, log_q, spec.batch, spec.mix
+        )
         values.append(float(chance @ reported))
     return {
         "gap": [float(law.gap(critic)) for critic, law in zip(end, laws, strict=True)],
@@ -143,10 +162,15 @@ def _inside(name: str, law: TwoLevel, spec: CriticStarvation) -> float:
     return float(chance @ (weights[:, 0] / weights.sum(-1)))
 
 
-def _train(name: str, laws: list[TwoLevel], spec: CriticStarvation, generator: torch.Generator) -> dict:
+def _train(
+    name: str, laws: list[TwoLevel], spec: CriticStarvation, generator: torch.Generator
+) -> dict:
     """Ascend one objective on all laws and replicas; return quartiles over replicas."""
     copies = (len(laws), spec.replicas)
-    hit, region = (torch.tensor([getattr(law, of) for law in laws]).double()[:, None, None] for of in ("hit", "region"))
+    hit, region = (
+        torch.tensor([getattr(law, of) for law in laws]).double()[:, None, None]
+        for of in ("hit", "region")
+    )
     shown, late = spec.symbols.index(spec.shown), int((1 - _LATE) * spec.steps)
     curves, ends = [], []
     missed, total = torch.zeros(len(laws)), torch.zeros(copies, dtype=torch.float64)
@@ -157,7 +181,10 @@ def _train(name: str, laws: list[TwoLevel], spec: CriticStarvation, generator: t
         positives, negatives = draws.split(spec.batch, -1)
         log_p = two_level.log_shares((positives < hit).sum(-1), spec.batch).flatten(0, 1)
         log_q = two_level.log_shares((negatives < region).sum(-1), spec.batch).flatten(0, 1)
-        joint, product = parameters[0] * 1, parameters[0] * 1  # apart, to tell the weights of the two sides
+        joint, product = (
+            parameters[0] * 1,
+            parameters[0] * 1,
+        )  # apart, to tell the weights of the two sides
         if name == "mine":
             value, memory[0] = mi.mine(joint, product, memory[0], log_p=log_p, log_q=log_q)
         else:
@@ -168,7 +195,9 @@ def _train(name: str, laws: list[TwoLevel], spec: CriticStarvation, generator: t
         joint, product, log_p, log_q, value = seen
         missed.add_(log_q[:, 0].isinf().view(copies).float().mean(-1))
         if step >= late:
-            reported = two_level.value(REPORTED[name], joint, product, log_p, log_q, spec.batch, spec.mix)
+            reported = two_level.value(
+                REPORTED[name], joint, product, log_p, log_q, spec.batch, spec.mix
+            )
             total.add_(reported.detach().view(copies))
         if step % spec.every == 0:
             (weights,) = torch.autograd.grad(value.sum(), product, retain_graph=True)
