@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mi_estimators.display.page import Page
+
 from . import specs
 from .anchor import page as anchor_page
 from .anchor import run as anchor
@@ -15,7 +17,6 @@ from .collapse.sweep import run as collapse_sweep
 from .escape import page as escape_page
 from .escape import run as escape
 from .escape import who_samples
-from .page import Page
 from .reach import page as reach_page
 from .reach import run as reach
 from .rows import Row, Spec

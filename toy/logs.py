@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .style import BLUE, GREEN, INK, ORANGE, PINK, RED, SKY
-from .tables import Table
+from mi_estimators.display.style import BLUE, GREEN, INK, ORANGE, PINK, RED, SKY
+from mi_estimators.display.table import Table
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mi_estimators.display import Page, theme
+
 from . import explorer, logs
 from .experiments import EXPERIMENTS
-from .page import Page
 from .rows import Row
 from .summary import summary
 
@@ -20,9 +21,11 @@ def build(rows: list[Row], folder: Path) -> Path:
         ValueError: a folder with nothing to report.
     """
     page = Page("What mutual-information bounds and preference losses do")
-    if rows:
-        _lab(page, rows)
-    _other_rooms(page, folder)
+    with theme():
+        if rows:
+            _lab(page, rows)
+        _other_rooms(page, folder)
+
     if not page.parts:
         raise ValueError(
             f"out: expected rows or runs in {folder}, got none; run `python -m toy demo` first"

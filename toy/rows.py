@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
-import platform
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
-import mi_estimators as mi
-
-from . import jsonl
-from .jsonl import Row
+from mi_estimators.display import jsonl
+from mi_estimators.display.jsonl import Row
 
 FILE = "results.jsonl"
 Spec = Any
@@ -36,15 +30,6 @@ def identity(experiment: str, spec: Spec, suite: str, seed: int) -> Row:
     }
 
 
-def strict(value: object) -> object:
-    """Return `value` with null for every number that is not finite: "never" among escape times."""
-    if isinstance(value, dict):
-        return {key: strict(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [strict(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def read(path: Path) -> list[Row]:
     """Return the rows of a file; a last line cut short by an interruption is left out.
 
@@ -52,15 +37,6 @@ def read(path: Path) -> list[Row]:
         ValueError: a line that is not a row.
     """
     return jsonl.read(path, ("kind", "spec", "seed", "measured", "theory"))
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of python, torch and mi-estimators."""
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "mi-estimators": mi.__version__,
-    }
 
 
 def latest(rows: list[Row]) -> list[Row]:

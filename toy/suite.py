@@ -8,10 +8,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mi_estimators import _validate
+from mi_estimators.display import jsonl
+from mi_estimators.display.files import strict, versions
 
-from . import jsonl
 from .experiments import RUNS
-from .rows import FILE, Row, Spec, identity, read, strict, versions
+from .rows import FILE, Row, Spec, identity, read
 
 
 def run(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from mi_estimators.display.style import NAMES
+from mi_estimators.display.table import Table, number
+
 from .collapse.sweep.figures import task
 from .collapse.sweep.tables import plus_minus
 from .escape.tables import exponents
 from .rows import Row, of
-from .style import NAMES
-from .tables import Table, lazies, number
+from .tables import lazies
 
 
 def summary(rows: list[Row]) -> Table:

@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mi_estimators.display.style import NAMES
+from mi_estimators.display.table import Table, number
+
 from .rows import Row, of
-from .style import NAMES
 
 # Two-sided 95 % points of Student's law by degrees of freedom.
 _STUDENT = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31}
-
-
-@dataclass(frozen=True)
-class Table:
-    """Headings and cells; numbers are already text."""
-
-    head: tuple[str, ...]
-    body: list[tuple[str, ...]]
-
-
-def number(value: float | None, digits: int = 4) -> str:
-    """Return a number to `digits` significant digits; "never" for None and infinity."""
-    if value is None or math.isinf(value):
-        return "never"
-    return (
-        f"{value:.{digits}g}"
-        if 1e-3 <= abs(value) < 10**digits or value == 0
-        else f"{value:.{digits - 1}e}"
-    )
 
 
 def fit_exponent(eps: ArrayLike, times: ArrayLike) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 import mi_estimators
+from mi_estimators import display
 
 from . import packages, plan, protocol, tasks
 
@@ -180,7 +181,8 @@ def _write(fits: list[plan.Fit], stairs: list[plan.Fit], out: Path) -> int:
         ("staircase", figures.staircase, of_stairs),
     ):
         if any("error" not in row for row in found):
-            draw(found).savefig(out / f"{name}.png", dpi=130)
+            with display.theme():
+                (out / f"{name}.png").write_bytes(display.png(draw(found)))
     print(text)
     now = f"+{protocol.sources(Path(mi_estimators.__file__).parent)}"
     old = sum(

@@ -7,10 +7,11 @@ from statistics import fmean, stdev
 
 from matplotlib.figure import Figure
 
-from toy.style import BLUE, INK, RED
+from mi_estimators.display.style import BLUE, INK, RED
+from mi_estimators.display.table import number
 
 from .plan import Row
-from .tables import grouped, number, summary, value
+from .tables import grouped, summary, value
 
 EDGE = 1.5  # nats: errors beyond are drawn at the edge, as arrows
 OURS = "mi-estimators"

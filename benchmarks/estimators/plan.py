@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from toy import jsonl
-from toy.jsonl import Row
+from mi_estimators.display import jsonl
+from mi_estimators.display.jsonl import Row
 
 from . import packages, tasks
 

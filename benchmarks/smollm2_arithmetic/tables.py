@@ -17,7 +17,8 @@ from llm_adapter.loss.alerts import EXAMPLES, alerts
 from llm_adapter.loss.objective import Objective
 from llm_adapter.report import Run as Logs
 from llm_adapter.report import read_run
-from toy.style import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY
+from mi_estimators.display import png, theme
+from mi_estimators.display.style import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY
 
 from . import plan
 
@@ -235,9 +236,11 @@ def write_tables() -> None:
     (plan.HERE / "rows.jsonl").write_text(
         "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows.values())
     )
-    figure(runs).savefig(plan.HERE / "log_ratios.png", dpi=130)
+    with theme():
+        (plan.HERE / "log_ratios.png").write_bytes(png(figure(runs)))
     if any(run.data == "gsm8k" for run in runs):
-        figure(runs, "gsm8k").savefig(plan.HERE / "gsm8k_log_ratios.png", dpi=130)
+        with theme():
+            (plan.HERE / "gsm8k_log_ratios.png").write_bytes(png(figure(runs, "gsm8k")))
     write_between_marks(RESULTS, tables(rows))
     print(tables(rows))
 

@@ -11,12 +11,12 @@ import torch
 from scipy.integrate import solve_ivp
 
 import mi_estimators as mi
+from mi_estimators.display.page import Page
 from toy import explorer, theory
 from toy.collapse import run as collapse
 from toy.escape.run import log_odds
 from toy.models.flows import ascent, integrate
 from toy.models.policies import OBJECTIVES, arms
-from toy.page import Page
 from toy.specs import Lazy
 
 FLAGS = [

@@ -11,10 +11,11 @@ import time
 import pytest
 
 import toy.rows
+from mi_estimators.display.style import INK
+from mi_estimators.display.table import number
 from toy import experiments, logs, report, specs, suite
 from toy.__main__ import main
-from toy.style import INK
-from toy.tables import fit_exponent, number
+from toy.tables import fit_exponent
 
 TINY = {
     "escape": (

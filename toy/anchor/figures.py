@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import mi_estimators as mi
+from mi_estimators.display.style import BLUE, GREEN, INK, ORANGE, PINK, RED
 
 from .. import theory
 from ..rows import Row
-from ..style import BLUE, GREEN, INK, ORANGE, PINK, RED
 
 _COLOURS = (BLUE, PINK, ORANGE, GREEN, RED, INK)
 _MARKERS = ("o", "s", "^", "v", "D", "x")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..page import Page
+from mi_estimators.display.page import Page
+from mi_estimators.display.table import Table, number
+
 from ..rows import Row, of
-from ..tables import Table, number
 from . import figures
 
 

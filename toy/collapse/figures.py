@@ -7,8 +7,9 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 
+from mi_estimators.display.style import BLUE, COLOURS, GREEN, INK, NAMES, RED
+
 from ..rows import Row, of
-from ..style import BLUE, COLOURS, GREEN, INK, NAMES, RED
 
 
 def collapse_figure(row: Row) -> Figure:

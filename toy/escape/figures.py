@@ -6,9 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mi_estimators.display.style import BLUE, COLOURS, GREEN, GREY, INK, ORANGE, PINK, RED, SKY
+
 from .. import theory
 from ..rows import Row, of
-from ..style import BLUE, COLOURS, GREEN, GREY, INK, ORANGE, PINK, RED, SKY
 from . import renewal
 from .run import TIMES
 from .tables import label

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..page import Page
+from mi_estimators.display.page import Page
+
 from ..rows import Row, of
 from . import figures, tables
 

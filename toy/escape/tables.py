@@ -6,9 +6,11 @@ import math
 
 import numpy as np
 
+from mi_estimators.display.style import NAMES
+from mi_estimators.display.table import Table, number
+
 from ..rows import Row, of
-from ..style import NAMES
-from ..tables import Table, fit_exponent, interval, number
+from ..tables import fit_exponent, interval
 
 _SMALL = 1e-2  # exponents are fitted over ε up to here
 

@@ -8,10 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..page import Page
+from mi_estimators.display.page import Page
+from mi_estimators.display.style import BLUE, GREEN, INK, ORANGE, PINK, RED
+from mi_estimators.display.table import Table, number
+
 from ..rows import Row, of
-from ..style import BLUE, GREEN, INK, ORANGE, PINK, RED
-from ..tables import Table, number
 
 _LOOK = {
     "base": (INK, "-", "x", "base"),

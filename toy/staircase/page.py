@@ -6,11 +6,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import mi_estimators as mi
+from mi_estimators.display.page import Page
+from mi_estimators.display.style import BLUE, GREEN, GREY, INK, ORANGE, PINK, RED, SKY
+from mi_estimators.display.table import Table, number
 
-from ..page import Page
 from ..rows import Row, of
-from ..style import BLUE, GREEN, GREY, INK, ORANGE, PINK, RED, SKY
-from ..tables import Table, number
 from .run import readout_of
 
 _MAPS = {"none": BLUE, "asinh": GREEN, "rotated": SKY, "cubic": RED, "rotated cubic": ORANGE}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from mi_estimators.display.style import BLUE, COLOURS, GREEN, INK, NAMES, ORANGE, PINK, RED
+
 from .. import theory
 from ..rows import Row, of
-from ..style import BLUE, COLOURS, GREEN, INK, NAMES, ORANGE, PINK, RED
 
 _MARKERS = ("o", "s", "^", "v", "D")
 _COLOURS = (BLUE, ORANGE, RED, GREEN, PINK)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from mi_estimators.display.page import Page
+
 from .. import tables
-from ..page import Page
 from ..rows import Row, of
 from . import figures
 

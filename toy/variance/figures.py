@@ -7,9 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from mi_estimators.display.style import COLOURS, GREEN, INK, NAMES
+
 from ..models.two_level import BOUNDS
 from ..rows import Row
-from ..style import COLOURS, GREEN, INK, NAMES
 from ..tables import fit_exponent
 
 _MARKERS: dict[str, str] = dict(zip(BOUNDS, "o^DvxPs*+", strict=False))

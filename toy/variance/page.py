@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from mi_estimators.display.page import Page
+from mi_estimators.display.style import NAMES
+from mi_estimators.display.table import Table
+
 from ..models.two_level import BOUNDS
-from ..page import Page
 from ..rows import Row, of
-from ..style import NAMES
-from ..tables import Table
 from . import figures
 
 

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 import mi_estimators as mi
+from mi_estimators.display.files import strict
+from mi_estimators.display.page import Page
 from toy.anchor import page as anchor_page
 from toy.anchor import run as anchor
 from toy.anchor.run import AnchorChoice, AnchorFlow, AnchorNetwork
 from toy.escape.run import log_odds
 from toy.models.flows import ascent, integrate
 from toy.models.policies import arms
-from toy.page import Page
-from toy.rows import strict
 
 
 @pytest.fixture(scope="module")

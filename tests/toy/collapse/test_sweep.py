@@ -7,6 +7,8 @@ import pytest
 import torch
 
 import mi_estimators as mi
+from mi_estimators.display.files import strict
+from mi_estimators.display.page import Page
 from toy import rows
 from toy.collapse.sweep import page as collapse_sweep_page
 from toy.collapse.sweep.kernel import Kernel, Plane, barrier, dip, kernel, plane
@@ -14,7 +16,6 @@ from toy.collapse.sweep.losses import LOSSES, grid, matched_scale, train, tuned,
 from toy.collapse.sweep.run import FULL, QUICK, RUNS
 from toy.collapse.sweep.sequences import Sequences, overlapping_pairs
 from toy.models.transformer import log_likelihood, next_token_log_probs, sample, transformer
-from toy.page import Page
 
 KAPPAS, BETAS = (0.0, 0.9, 1.0, 1.1, 2.0, 3.5, 6.0), (0.5, 1.0)
 
@@ -174,7 +175,7 @@ def quick():
         measured, said = RUNS[type(spec)](spec, 0)
         found.append(
             rows.identity("collapse_sweep", spec, "quick", 0)
-            | rows.strict({"measured": measured, "theory": said})
+            | strict({"measured": measured, "theory": said})
         )
     return found
 

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from mi_estimators.display.files import strict
 from toy.escape import renewal
 from toy.escape import run as escape
 from toy.escape.tables import exponents, sampled_label
 from toy.escape.who_samples import who_samples
 from toy.models import sampling
 from toy.models.two_level import log_shares
-from toy.rows import identity, strict
+from toy.rows import identity
 from toy.specs import EscapeFlow, EscapeSampled, WhoSamples
 
 LOGITS = torch.tensor([[-2.0, 0.5], [0.3, -0.1]], dtype=torch.float64)

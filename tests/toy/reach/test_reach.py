@@ -7,10 +7,11 @@ import pytest
 import torch
 
 import mi_estimators as mi
-from toy.page import Page
+from mi_estimators.display.files import strict
+from mi_estimators.display.page import Page
 from toy.reach import page as reach_page
 from toy.reach import run as reach
-from toy.rows import Row, strict
+from toy.rows import Row
 from toy.specs import Collapse
 
 SPEC = reach.Reach(0.8, bank=(1e-2, 0.1, 0.5), far=(1e-6,), time=60.0)

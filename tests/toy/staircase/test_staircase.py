@@ -8,10 +8,11 @@ import torch
 
 import mi_estimators as mi
 from mi_estimators import laws
+from mi_estimators.display.files import strict
+from mi_estimators.display.page import Page
 from toy.models.critics import Replicas
 from toy.models.training import descend
-from toy.page import Page
-from toy.rows import identity, strict
+from toy.rows import identity
 from toy.staircase import page as staircase_page
 from toy.staircase import run as staircase
 from toy.staircase.run import MAPS, QUICK, RUNS

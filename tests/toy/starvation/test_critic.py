@@ -7,11 +7,12 @@ import pytest
 import torch
 
 import mi_estimators as mi
+from mi_estimators.display.files import strict
+from mi_estimators.display.page import Page
 from toy.models import two_level
 from toy.models.flows import integrate
 from toy.models.two_level import TwoLevel
-from toy.page import Page
-from toy.rows import identity, strict
+from toy.rows import identity
 from toy.starvation.critic import page as critic_starvation_page
 from toy.starvation.critic import run as critic_starvation
 from toy.starvation.critic.run import QUICK, RUNS, CriticStarvation

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 import mi_estimators as mi
+from mi_estimators.display.files import strict
+from mi_estimators.display.page import Page
 from mi_estimators.laws import Gaussian
 from toy import theory
 from toy.models.two_level import BOUNDS, TwoLevel
-from toy.page import Page
-from toy.rows import identity, strict
+from toy.rows import identity
 from toy.variance import page as variance_page
 from toy.variance import run as variance
 from toy.variance import training as variance_training

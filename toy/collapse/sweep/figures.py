@@ -10,9 +10,10 @@ from matplotlib.colors import ListedColormap, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from ... import style
+from mi_estimators.display import style
+from mi_estimators.display.style import BLUE, GREEN, INK, ORANGE, PINK, RED, SKY
+
 from ...rows import Row, of
-from ...style import BLUE, GREEN, INK, ORANGE, PINK, RED, SKY
 from .kernel import barrier, dip
 
 NAMES = style.NAMES | {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from mi_estimators.display.table import Table, number
+
 from ...rows import Row
-from ...tables import Table, number
 from .figures import NAMES, task
 
 

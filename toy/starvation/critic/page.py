@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from ...page import Page
+from mi_estimators.display.page import Page
+from mi_estimators.display.style import COLOURS, GREEN, INK, NAMES, RED
+from mi_estimators.display.table import Table, number
+
 from ...rows import Row, of
-from ...style import COLOURS, GREEN, INK, NAMES, RED
-from ...tables import Table, number
 
 _MARKERS = {"dv": "o", "mine": "s", "nwj": "^", "js": "D", "infonce": "v", "relative": "P"}
 _FLOOR = 1e-5  # nats, below which a gap is not drawn

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
+from .files import whole_file
+from .svg import png, svg
+from .table import Table
 
-from .style import png, svg
-from .tables import Table
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-_CSS = """
+CSS = """
 :root {
   color-scheme: light dark;
-  --ink: #1f2328; --paper: #ffffff; --rule: #d1d9e0; --soft: #59636e;
+  --ink: #1f2328; --paper: #ffffff; --rule: #d1d9e0; --soft: #59636e; --alert: #d55e00;
 }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e6edf3; --paper: #12161c; --rule: #3d444d; --soft: #a0a8b1; }
@@ -31,6 +35,12 @@ p, figcaption { max-width: 56rem; }
 nav ol { padding-left: 1.4rem; columns: 2 22rem; }
 a { color: inherit; text-underline-offset: .2em; }
 .soft, figcaption { color: var(--soft); font-size: .92rem; }
+.alert { border-left: 4px solid var(--alert); padding: .1rem .8rem; }
+.panels {
+  display: grid; gap: 1rem 1.6rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr));
+}
+.panels figure { margin: 0; min-width: 0; }
 figure { margin: 1.2rem 0 1.6rem; min-width: min(100%, 44rem); }
 figure svg { display: block; width: 100%; height: auto; color: var(--ink); }
 figcaption { margin-top: .5rem; }
@@ -54,23 +64,16 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def html_table(title: str, table: Table, *, folded: bool = False) -> str:
-    """Return a table as HTML, folded away if it is long."""
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in table.head)
-    body = "".join(
-        "<tr>"
-        + "".join(f"<td{' class=long' if len(c) > 72 else ''}>{escape(c)}</td>" for c in row)
-        + "</tr>"
-        for row in table.body
-    )
-    caption = "" if folded else f"<caption>{escape(title)}</caption>"
-    text = f"<div class=scroll><table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    return f"<details><summary>{escape(title)}</summary>{text}</details>" if folded else text
-
-
 @dataclass
 class Page:
-    """What has been put on the page, its headings, and every figure's files by name."""
+    """What has been put on a page so far.
+
+    Attributes:
+        title: the page's title.
+        parts: fragments of HTML, in order.
+        headings: the sections, which the table of contents names.
+        figures: SVG and PNG of every numbered figure, by the name of its files.
+    """
 
     title: str
     parts: list[str] = field(default_factory=list)
@@ -78,22 +81,21 @@ class Page:
     figures: dict[str, tuple[str, bytes]] = field(default_factory=dict)
 
     def heading(self, text: str) -> None:
-        """Begin a section, which the table of contents names."""
+        """Begin a section."""
         self.headings.append(escape(text))
         self.parts.append(f"<h2 id=section-{len(self.headings)}>{escape(text)}</h2>")
 
-    def contents(self) -> str:
-        """Return the table of contents, or nothing where there is but one section."""
-        items = "".join(
-            f"<li><a href=#section-{k}>{text}</a></li>" for k, text in enumerate(self.headings, 1)
-        )
-        return (
-            f"<nav aria-label=Contents><ol>{items}</ol></nav>\n" if len(self.headings) > 1 else ""
-        )
-
     def text(self, text: str, *, soft: bool = False) -> None:
         """Add a paragraph."""
-        self.parts.append(f"<p{' class=soft' if soft else ''}>{escape(one_line(text))}</p>")
+        self._paragraph(text, "soft" if soft else "")
+
+    def alert(self, text: str) -> None:
+        """Add a warning, marked by a coloured bar."""
+        self._paragraph(text, "alert")
+
+    def _paragraph(self, text: str, kind: str) -> None:
+        attribute = f" class={kind}" if kind else ""
+        self.parts.append(f"<p{attribute}>{escape(one_line(text))}</p>")
 
     def html(self, fragment: str) -> None:
         """Add a fragment of HTML as it is: nothing in it is escaped."""
@@ -102,34 +104,50 @@ class Page:
     def table(self, title: str, table: Table, *, folded: bool = False) -> None:
         """Add a table, if it has a row."""
         if table.body:
-            self.parts.append(html_table(title, table, folded=folded))
+            self.parts.append(table.html(title, folded=folded))
 
     def figure(self, name: str, figure: Figure, caption: str) -> None:
-        """Add a figure with a caption that can be read alone."""
-        drawn, width = (
-            svg(figure),
-            6.6 * figure.get_figwidth(),
-        )  # 10 inches fill the page; smaller ones stay small
-        figure.set_layout_engine(
-            "none"
-        )  # the layout is found; finding it again for the PNG would double the time
+        """Add a numbered figure with a caption that can be read alone; `write` leaves its files beside the page."""
+        drawn = svg(figure)
+        width = 6.6 * figure.get_figwidth()  # 10 inches fill the page; smaller ones stay small
+
+        figure.set_layout_engine("none")  # the layout is found: the PNG need not find it again
         self.figures[name] = (drawn, png(figure))
-        caption = f"<b>Figure {len(self.figures)}.</b> {escape(one_line(caption))}"
+
+        text = f"<b>Figure {len(self.figures)}.</b> {escape(one_line(caption))}"
         self.parts.append(
-            f"<figure style='max-width: {width:.0f}rem'>{drawn}<figcaption>{caption}</figcaption></figure>"
+            f"<figure style='max-width: {width:.0f}rem'>{drawn}<figcaption>{text}</figcaption></figure>"
         )
 
+    def panels(self, panels: Iterable[tuple[Figure, str]]) -> None:
+        """Add small figures with their captions, side by side where there is room."""
+        figures = (
+            f"<figure>{svg(figure)}<figcaption>{escape(one_line(caption))}</figcaption></figure>"
+            for figure, caption in panels
+        )
+        self.parts.append(f"<section class=panels>{''.join(figures)}</section>")
+
+    def contents(self) -> str:
+        """Return the table of contents, or nothing where there is but one section."""
+        if len(self.headings) < 2:
+            return ""
+        items = (
+            f"<li><a href=#section-{k}>{text}</a></li>" for k, text in enumerate(self.headings, 1)
+        )
+        return f"<nav aria-label=Contents><ol>{''.join(items)}</ol></nav>\n"
+
     def write(self, path: Path) -> None:
-        """Write the page, and every figure as PNG and SVG beside it."""
+        """Write the page, whole or not at all, and every numbered figure as PNG and SVG beside it."""
         for name, (drawn, picture) in self.figures.items():
             path.with_name(f"{name}.png").write_bytes(picture)
             path.with_name(f"{name}.svg").write_text(drawn, encoding="utf-8")
+
         head = (
             "<!doctype html>\n<html lang=en><head><meta charset=utf-8>"
             "<meta name=viewport content='width=device-width, initial-scale=1'>"
-            f"<title>{escape(self.title)}</title><style>{_CSS}</style></head>"
-            f"<body><main><h1>{escape(self.title)}</h1>\n{self.contents()}"
+            f"<title>{escape(self.title)}</title><style>{CSS}</style></head>"
         )
-        path.write_text(
-            head + "\n".join(self.parts) + "\n</main></body></html>\n", encoding="utf-8"
-        )
+        start = f"<body><main><h1>{escape(self.title)}</h1>\n{self.contents()}"
+        body = "\n".join(self.parts)
+        with whole_file(path) as file:
+            file.write(f"{head}{start}{body}\n</main></body></html>\n".encode())

@@ -1,0 +1,104 @@
+"""Colours that colour-blind readers tell apart, the names of methods as text, and the theme of all figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+INK = "#24292f"
+"""Text and axes. `svg` turns it into the ink of the page around the figure."""
+
+GREY = "#8c959f"
+"""Between the inks of light and dark pages."""
+
+# After Okabe & Ito 2008; the blue is lighter, for dark pages.
+BLUE, RED, GREEN = "#1f87c9", "#d55e00", "#009e73"
+PINK, ORANGE, SKY = "#cc79a7", "#e69f00", "#56b4e9"
+
+PALETTE = (BLUE, RED, GREEN, PINK, ORANGE, SKY, "#8c6bb1", "#666666")
+"""Colours in the order in which they are handed out."""
+
+COLOURS = {
+    "dpo": BLUE,
+    "dv": BLUE,
+    "drawn_dv": BLUE,
+    "mio": PINK,
+    "js": PINK,
+    "drawn_js": PINK,
+    "rlhf": RED,
+    "relative": RED,
+    "sft": GREEN,
+    "infonce": GREEN,
+    "nwj": ORANGE,
+    "mine": SKY,
+    "smile": GREY,
+}
+"""Colours that a method keeps in every figure; `colour` gives all others one of the palette."""
+
+NAMES = {
+    "infonce": "InfoNCE",
+    "relative": "α-relative",
+    "drawn_dv": "DV, drawn",
+    "drawn_js": "JS, drawn",
+    **{
+        name: name.upper()
+        for name in ("rlhf", "dpo", "sft", "mio", "nwj", "dv", "js", "mine", "smile")
+    },
+}
+"""Methods as text, where it is more than the key without its underscores."""
+
+
+def label(name: str) -> str:
+    """Return the text that stands for a method in figures and tables.
+
+    >>> label("dv"), label("le_cam")
+    ('DV', 'Le cam')
+    """
+    return NAMES.get(name) or name.replace("_", " ").capitalize()
+
+
+def colour(name: str, position: int = 0) -> str:
+    """Return a method's colour: its own, or the palette's at its position among the methods drawn.
+
+    >>> colour("dv") == BLUE, colour("le_cam", 1) == RED
+    (True, True)
+    """
+    return COLOURS.get(name) or PALETTE[position % len(PALETTE)]
+
+
+_THEME: dict[str, Any] = {
+    "font.size": 10,
+    "axes.titlesize": 10.5,
+    "axes.labelsize": 10,
+    "legend.fontsize": 9,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.formatter.useoffset": False,
+    "grid.color": GREY,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "svg.hashsalt": "mi-estimators",  # the same figure is the same file
+    **dict.fromkeys(
+        ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK
+    ),
+}
+
+
+@contextmanager
+def theme(**changes: Any) -> Iterator[None]:
+    """Draw in the theme of all figures; the caller's style and backend are as before afterwards.
+
+    Args:
+        changes: further matplotlib settings, dots as underscores: `font_size=9`.
+    """
+    from matplotlib import style
+
+    settings = {name.replace("_", ".", 1): value for name, value in changes.items()}
+    with style.context(_THEME | settings, after_reset=True):
+        yield

@@ -1,0 +1,58 @@
+"""Files are whole or absent; JSON holds no number that is not finite; rows survive an interruption."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mi_estimators.display import jsonl
+from mi_estimators.display.files import strict, versions, whole_file, write_json
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@given(VALUES)
+def test_every_value_becomes_strict_json(value):
+    text = json.dumps(strict(value), allow_nan=False)
+    assert strict(json.loads(text)) == json.loads(text)
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "page.html"
+    write_json(path, {"kept": 1})
+
+    with pytest.raises(TypeError), whole_file(path) as file:
+        file.write("text where bytes are expected")  # type: ignore
+
+    assert json.loads(path.read_text()) == {"kept": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_line_cut_short_is_left_out_and_the_next_row_starts_a_line(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    for value in (1.0, float("inf")):
+        with jsonl.appending(path) as file:
+            jsonl.append(file, {"value": value})
+            file.write('{"value": 3')
+
+    assert jsonl.read(path) == [{"value": 1.0}, {"value": None}]
+    assert jsonl.read(tmp_path / "absent.jsonl") == []
+
+
+@pytest.mark.parametrize("line", ["{", "3", "[]", '{"other": 1}'])
+def test_a_line_that_is_no_row_is_named(tmp_path, line):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(f'{{"value": 1}}\n{line}\n')
+    with pytest.raises(ValueError, match=r"rows.jsonl: expected a row of results in line 2, got"):
+        jsonl.read(path, ("value",))
+
+
+def test_versions_name_what_was_asked_and_what_always_matters():
+    found = versions("numpy", "no-such-package")
+    assert list(found) == ["python", "torch", "numpy", "no-such-package", "mi-estimators"]
+    assert found["no-such-package"] == "source"
