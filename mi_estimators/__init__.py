@@ -1,6 +1,6 @@
 """Mutual-information bounds as functions of scores: estimators, diagnostics, and preference losses made from them."""
 
-from . import laws
+from . import laws, theory
 from .bounds.baselines import interpolated, tuba
 from .bounds.bennett import bridge
 from .bounds.distributed import gather, gathered_scores
@@ -29,13 +29,8 @@ from .estimation.neighbours import ksg
 from .estimation.table import ESTIMATORS, Estimator
 from .estimation.verdict import READOUTS, MIEstimate
 from .preference.comparisons import ALTERNATIVES, bco, cal_dpo, dpo_sft, dpop, ipo, kto, sft
-from .preference.loss import (
-    PREFERENCE_BOUNDS,
-    no_collapse_interval,
-    preference_anchor,
-    preference_loss,
-    preference_loss_floor,
-)
+from .preference.loss import PREFERENCE_BOUNDS, preference_loss
+from .theory.anchors import no_collapse_interval, preference_anchor, preference_loss_floor
 
 __all__ = [
     "ALTERNATIVES",
@@ -103,6 +98,7 @@ __all__ = [
     "smile",
     "starvation_index",
     "streamed_values",
+    "theory",
     "tuba",
 ]
 __version__ = "0.1.0"

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .. import _validate
+from .. import _validate, theory
 from .law import check_pair
 
 
@@ -61,19 +61,17 @@ class Gaussian:
     @property
     def mutual_information(self) -> float:
         """I(X; Y) = −(d/2) ln(1 − ρ²), in nats."""
-        return -self.dim / 2 * math.log1p(-(self.rho**2))
+        return theory.gaussian_information(self.rho, self.dim)
 
     @property
     def chi2(self) -> float:
         """χ²(P‖Q) = (1 − ρ²)^{−d} − 1 = e^{2I} − 1; infinite where it overflows."""
-        return (
-            math.expm1(2 * self.mutual_information) if self.mutual_information < 354 else math.inf
-        )
+        return theory.gaussian_chi2(self.mutual_information)
 
     @property
     def log_ratio_variance(self) -> float:
         """Var_P(ln dP/dQ) = dρ², in nats²."""
-        return self.dim * self.rho**2
+        return theory.gaussian_log_ratio_variance(self.rho, self.dim)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x and y of shape (n, dim), in the default dtype."""

@@ -17,6 +17,7 @@ from torch import Tensor
 from .. import _validate
 from ..bounds.relative import log_shares, mixed_product
 from ..bounds.variational import BOUNDS, dv
+from ..theory.anchors import preference_anchor
 
 PREFERENCE_BOUNDS: tuple[str, ...] = (*BOUNDS, "infonce")
 """Legal names of `preference_loss(bound=…)`."""
@@ -119,92 +120,3 @@ def _log_weights(
         log_own, log_other = log_shares(mix)
         log_own, log_each = torch.full_like(count, log_own), log_other - count.log()
     return log_own, log_each.expand_as(rejected).where(mask, -math.inf), count.squeeze(-1)
-
-
-def preference_anchor(mix: float) -> float:
-    """Return −ln(1 − mix), the chosen reward βz_w at which the JS family's chosen term is stationary, in nats.
-
-    It is also the ceiling of the mixed law's information (r_α ≤ 1/(1 − α)). Infinite at mix = 1.
-
-    Args:
-        mix: α, the share of true negatives, in (0, 1].
-
-    Returns:
-        Nats; infinite at mix = 1.
-
-    Raises:
-        ValueError: mix outside (0, 1].
-
-    Theorem: mio_anchor, lazy_flow_collapse, mio_tabular_limit, alpha_frees_the_anchor.
-    Reference: Chen et al. 2024 (arXiv 2402.05369), NCA; the anchor is of this project.
-
-    >>> round(preference_anchor(0.5), 6)
-    0.693147
-    """
-    return math.inf if _validate.mix(mix) == 1 else -math.log1p(-mix)
-
-
-def preference_loss_floor(mix: float) -> float:
-    """Return the infimum (2 − α) ln(2 − α) − (1 − α) ln(1 − α) of the JS family's loss, in nats.
-
-    Approached at βz_w = −ln(1 − α), βz_l → −∞.
-
-    Args:
-        mix: α, the share of true negatives, in (0, 1].
-
-    Returns:
-        Nats.
-
-    Raises:
-        ValueError: mix outside (0, 1].
-
-    Theorem: mio_anchor, mio_loss_floor.
-
-    >>> round(preference_loss_floor(0.5), 6)  # MIO: ln(3√3/2)
-    0.954771
-    """
-    rest = 1 - _validate.mix(mix)
-    return (1 + rest) * math.log1p(rest) - (rest * math.log(rest) if rest > 0 else 0.0)
-
-
-def no_collapse_interval(mix: float) -> tuple[float, float]:
-    """Return the interval that holds the mean chosen reward βz_w while the mean JS loss is at most its start, 2 ln 2.
-
-    The ends are the two roots of sp(−u) + (1 − α) sp(u) = 2 ln 2; the upper one is infinite at mix = 1. Holds for any
-    architecture and any optimiser (Jensen). DPO has no such interval.
-
-    Args:
-        mix: α, the share of true negatives, in (0, 1].
-
-    Returns:
-        (lower, upper), in nats.
-
-    Raises:
-        ValueError: mix outside (0, 1].
-
-    Theorem: mio_no_collapse, alpha_frees_the_anchor.
-
-    >>> [round(end, 6) for end in no_collapse_interval(0.5)]
-    [-0.854527, 2.546215]
-    """
-    rest = 1 - _validate.mix(mix)
-
-    def excess(u: float) -> float:
-        return (
-            max(-u, 0)
-            + rest * max(u, 0)
-            + (1 + rest) * math.log1p(math.exp(-abs(u)))
-            - 2 * math.log(2)
-        )
-
-    def root(low: float, high: float) -> float:
-        sign = 1 if excess(low) > 0 else -1
-        while low < (middle := (low + high) / 2) < high:
-            low, high = (middle, high) if sign * excess(middle) > 0 else (low, middle)
-        return low
-
-    if rest == 0:
-        return -math.log(3), math.inf
-    anchor = preference_anchor(mix)
-    # The loss exceeds its start at both outer ends: sp(−u) ≥ −u on the left, rest · sp(u) > rest · u on the right.
-    return root(-2 * math.log(2), anchor), root(anchor, 2 * math.log(2) / rest)

@@ -1,25 +1,17 @@
-"""The closed forms: their check values, their limits, and the arguments they refuse."""
+"""Escape times: the check values, the integrals that they are, their growth, and the arguments they refuse."""
 
-import doctest
 import math
 
 import numpy as np
 import pytest
 
-from mi_estimators.laws import Gaussian
-from toy import theory
-
-
-def test_doctests():
-    result = doctest.testmod(theory)
-    assert result.attempted >= 7
-    assert result.failed == 0
+from mi_estimators import theory
 
 
 @pytest.mark.parametrize(
     ("eps", "time"), [(0.1, 6.641669), (1e-3, 506.406254), (1e-5, 50011.012910)]
 )
-def test_rlhf_escape_time_check_values(eps, time):
+def test_rlhf_check_values(eps, time):
     assert theory.escape_time_rlhf(eps) == pytest.approx(time, abs=1e-6)
 
 
@@ -32,12 +24,21 @@ def test_rlhf_escape_time_check_values(eps, time):
         (1e-2, 1.0, 51.297560),
     ],
 )
-def test_dpo_escape_time_check_values(eps, beta, time):
+def test_dpo_check_values(eps, beta, time):
     assert theory.escape_time_dpo(eps, beta) == pytest.approx(time, abs=1e-6)
+    assert theory.escape_time_dpo(eps, beta, rejected=1 - eps) == pytest.approx(time, abs=1e-6)
+
+
+def test_dpo_with_unseen_mass_takes_twice_the_exponent():
+    """ε^{−2β} once some mass is outside the pair, ε^{−β} without."""
+    times = [theory.escape_time_dpo(eps, 1.0, rejected=0.5) for eps in (1e-8, 1e-9)]
+    pair = [theory.escape_time_dpo(eps, 1.0) for eps in (1e-8, 1e-9)]
+    assert math.log10(times[1] / times[0]) == pytest.approx(2, abs=1e-3)
+    assert math.log10(pair[1] / pair[0]) == pytest.approx(1, abs=1e-3)
 
 
 @pytest.mark.parametrize("eps", [0.3, 1e-2, 1e-6])
-def test_escape_times_are_integrals_of_the_two_arm_flow(eps):
+def test_they_are_integrals_of_the_two_arm_flow(eps):
     """u̇ = 2p(1 − p), 2(1 − p) and 2βσ(−β(u − u₀)): the factor 2 is that both logits move."""
     start = math.log(eps / (1 - eps))
     u = np.linspace(start, 0, 200_001)
@@ -62,30 +63,17 @@ def test_growth_rates():
 
 
 @pytest.mark.parametrize(
-    ("eps", "beta", "end"),
-    [(1e-3, 1.0, 0.002), (1e-3, 0.5, 0.004), (1e-6, 0.1, 0.001024), (1e-3, 0.1, 1.0)],
+    ("beta", "threshold"),
+    [(1.0, 1 - math.sqrt(3) / 2), (0.1, 4.217e-5), (0.5, 0.0401825), (2.0, 0.270755)],
 )
-def test_mio_ceiling_check_values(eps, beta, end):
-    assert theory.mio_ceiling(eps, beta) == pytest.approx(end, rel=1e-9)
-
-
-def test_a_mix_of_one_minus_eps_to_the_beta_lifts_the_ceiling():
-    eps, beta = 1e-4, 0.7
-    assert theory.mio_ceiling(eps, beta, mix=1 - 0.999 * eps**beta) == 1
-    assert theory.mio_ceiling(eps, beta, mix=1 - 1.1 * eps**beta) < 1
-    assert theory.mio_ceiling(eps, beta, mix=1.0) == 1
-
-
-def test_mio_escapes_two_arms_above_one_minus_half_root_three():
-    """β = 1: the drift at ½ vanishes where 4ε² − 8ε + 1 = 0; the anchor alone would ask for 2ε ≥ ½."""
-    threshold = 1 - math.sqrt(3) / 2
-    assert not theory.mio_escapes(threshold - 1e-4, 1.0)
-    assert theory.mio_escapes(threshold + 1e-4, 1.0)
-    assert 2 * threshold < 0.5
+def test_mio_escapes_two_arms_above_its_threshold(beta, threshold):
+    assert not theory.mio_escapes(threshold * 0.999, beta)
+    assert theory.mio_escapes(threshold * 1.001, beta)
+    assert theory.mio_ceiling(threshold, beta) < 0.5, "the anchor alone would ask for more"
 
 
 @pytest.mark.parametrize("beta", [0.1, 0.5, 1.0, 2.0])
-def test_two_arms_escape_where_the_anchor_is_above_half_and_rest_above_the_anchor_elsewhere(beta):
+def test_mio_rests_above_its_anchor(beta):
     for eps in (0.4, 0.1, 1e-2, 1e-4, 1e-8):
         rest = theory.mio_rest(eps, beta)
         assert rest > theory.mio_ceiling(eps, beta) * (1 - 1e-9)
@@ -96,35 +84,32 @@ def test_two_arms_escape_where_the_anchor_is_above_half_and_rest_above_the_ancho
             assert theory.escape_time_mio(eps, beta) == math.inf
 
 
-def test_steps_to_first_signal():
-    assert theory.steps_to_first_signal(0.1, 1) == pytest.approx(10)
-    assert theory.steps_to_first_signal(1e-3, 16) == pytest.approx(1 / (1 - 0.999**16))
-
-
-def test_ess_fraction_and_value_variance():
-    law = Gaussian(0.6)
-    assert theory.ess_fraction(law.mutual_information) == pytest.approx(1 / (1 + law.chi2))
-    assert theory.nwj_value_variance(law) == pytest.approx(0.36 + 0.5625)
+@pytest.mark.parametrize(
+    ("eps", "time"), [(1e-2, 13.848085), (1e-4, 118.430671), (1e-6, 1122.689120)]
+)
+def test_alpha_mio_check_values(eps, time):
+    mix = theory.freeing_mix(eps, 1.0)
+    assert theory.escape_time_mio(eps, 1.0, mix) == pytest.approx(time, rel=1e-6)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: theory.log_odds(1.0), "p: expected"),
         (lambda: theory.escape_time_rlhf(0.5), "eps: expected"),
         (lambda: theory.escape_time_rlhf(0.0), "eps: expected"),
         (lambda: theory.escape_time_sft(-0.1), "eps: expected"),
         (lambda: theory.escape_time_dpo(float("nan"), 1.0), "eps: expected"),
         (lambda: theory.escape_time_dpo(0.1, 0.0), "beta: expected"),
-        (lambda: theory.mio_ceiling(0.1, -1.0), "beta: expected"),
-        (lambda: theory.mio_ceiling(0.6, 1.0), "eps: expected"),
+        (lambda: theory.escape_time_dpo(0.1, 1.0, 0.95), "1 - eps - rejected: expected"),
+        (lambda: theory.escape_time_dpo(0.1, 1.0, 0.0), "rejected: expected"),
+        (lambda: theory.mio_drift(0.0, 1.0, 1.0), "eps: expected"),
         (lambda: theory.mio_escapes(0.1, 1.0, mix=0.0), "mix: expected"),
         (lambda: theory.mio_rest(0.1, 1.0, mix=1.5), "mix: expected"),
         (lambda: theory.escape_time_mio(0.1, 0.0), "beta: expected"),
-        (lambda: theory.steps_to_first_signal(0.1, 0), "samples: expected"),
-        (lambda: theory.steps_to_first_signal(0.7, 4), "eps: expected"),
-        (lambda: theory.ess_fraction(-1.0), "nats: expected"),
+        (lambda: theory.escape_time_drawn_js(0.5), "eps: expected"),
     ],
 )
 def test_bad_arguments_are_named(call, message):
-    with pytest.raises(ValueError, match=f"{message}.*got"):
+    with pytest.raises(ValueError, match=f"^{message}.*got"):
         call()

@@ -1,0 +1,204 @@
+"""Where the JS family's preference loss holds the chosen response: anchor, floor, ceiling, and no-collapse interval.
+
+The loss is L_α = sp(−u) + (1 − α) sp(u) + α sp(v) in the rewards u = βz_w and v = βz_l, z = ln π/π_ref; MIO has
+α = ½. `mix` is α, the share of true negatives. Rewards and losses are in nats.
+"""
+
+from __future__ import annotations
+
+import math
+
+from .. import _validate
+from .arithmetic import (
+    Number,
+    at_most,
+    exp,
+    expm1,
+    log,
+    log1p,
+    positive,
+    probability,
+    share,
+    softplus,
+    x_log_x,
+)
+
+
+def chosen_term(reward: Number, mix: Number) -> Number:
+    """Return f_α(u) = sp(−u) + (1 − α) sp(u), the chosen response's part of the JS family's loss, in nats.
+
+    It is strictly convex, and least at the anchor −ln(1 − α).
+
+    Args:
+        reward: u = βz_w, in nats; a number, array, tensor or symbol.
+        mix: α in (0, 1].
+
+    Returns:
+        Nats, shape of `reward`.
+
+    Raises:
+        ValueError: mix outside (0, 1].
+
+    Theorem: mio_anchor.
+
+    >>> chosen_term(0.0, 0.5) / math.log(2)  # (2 − α) ln 2
+    1.5
+    """
+    share(mix)
+    return softplus(-reward) + (1 - mix) * softplus(reward)
+
+
+def preference_anchor(mix: Number) -> Number:
+    """Return −ln(1 − α), the chosen reward βz_w at which the JS family's chosen term is stationary, in nats.
+
+    It is also the ceiling of the mixed law's information (r_α ≤ 1/(1 − α)).
+
+    Args:
+        mix: α, the share of true negatives, in (0, 1]; a number, array, tensor or symbol.
+
+    Returns:
+        Nats, shape of `mix`; infinite at mix = 1.
+
+    Raises:
+        ValueError: mix outside (0, 1].
+
+    Theorem: mio_anchor, lazy_flow_collapse.
+    Reference: Chen et al. 2024 (arXiv 2402.05369), NCA; the anchor is of this project.
+
+    >>> round(preference_anchor(0.5), 6)
+    0.693147
+    """
+    return -log1p(-share(mix))
+
+
+def preference_loss_floor(mix: Number) -> Number:
+    """Return the infimum (2 − α) ln(2 − α) − (1 − α) ln(1 − α) of the JS family's loss, in nats.
+
+    Approached at βz_w = −ln(1 − α), βz_l → −∞.
+
+    Args:
+        mix: α, the share of true negatives, in (0, 1]; a number, array, tensor or symbol.
+
+    Returns:
+        Nats, shape of `mix`.
+
+    Raises:
+        ValueError: mix outside (0, 1].
+
+    Theorem: mio_anchor, mio_loss_floor.
+
+    >>> round(preference_loss_floor(0.5), 6)  # MIO: ln(3√3/2)
+    0.954771
+    """
+    own = 1 - share(mix)
+    return (1 + own) * log1p(own) - x_log_x(own)
+
+
+def no_collapse_interval(mix: float) -> tuple[float, float]:
+    """Return the interval that holds the mean chosen reward βz_w while the mean JS loss is at most its start, 2 ln 2.
+
+    The ends are the two roots of sp(−u) + (1 − α) sp(u) = 2 ln 2, found by bisection: plain numbers only. The upper
+    one is infinite at mix = 1. Holds for any architecture and any optimiser (Jensen). DPO has no such interval.
+
+    Args:
+        mix: α, the share of true negatives, in (0, 1].
+
+    Returns:
+        (lower, upper), in nats.
+
+    Raises:
+        ValueError: mix outside (0, 1].
+
+    Theorem: mio_no_collapse, alpha_frees_the_anchor.
+
+    >>> [round(end, 6) for end in no_collapse_interval(0.5)]
+    [-0.854527, 2.546215]
+    """
+    start = 2 * math.log(2)
+    own = 1 - _validate.mix(mix)
+    if own == 0:
+        return -math.log(3), math.inf
+
+    def root(low: float, high: float) -> float:
+        sign = 1 if chosen_term(low, mix) > start else -1
+        while low < (middle := (low + high) / 2) < high:
+            above = sign * (chosen_term(middle, mix) - start) > 0
+            low, high = (middle, high) if above else (low, middle)
+        return low
+
+    anchor = preference_anchor(mix)
+    # The loss exceeds its start at both outer ends: sp(−u) ≥ −u on the left, (1 − α) sp(u) > (1 − α) u on the right.
+    return root(-start, anchor), root(anchor, start / own)
+
+
+def mio_target(eps: Number, beta: Number, mix: Number = 0.5) -> Number:
+    """Return (1 − α)^{−1/β} ε, the probability at which the chosen response's reward is at its anchor.
+
+    Args:
+        eps: base probability ε = π_ref,w, in (0, 1); a number, array, tensor or symbol.
+        beta: β > 0.
+        mix: α in (0, 1].
+
+    Returns:
+        A probability, more than 1 where the anchor is out of reach; shape of `eps`.
+
+    Raises:
+        ValueError: eps outside (0, 1), beta ≤ 0, or mix outside (0, 1].
+
+    Theorem: mio_anchor, mio_tabular_limit.
+
+    >>> round(mio_target(0.125, beta=0.5), 12)  # 2² ε
+    0.5
+    """
+    return exp(_log_target(eps, beta, mix))
+
+
+def mio_ceiling(eps: Number, beta: Number, mix: Number = 0.5) -> Number:
+    """Return min(1, (1 − α)^{−1/β} ε): where the JS family's flow leaves p(correct) when there are unseen responses.
+
+    The end of the tabular flow with at least one arm outside the pair, if β > ½ or it is 1. At smaller β the flow ends
+    here or at 1, which it does where little mass is unseen. With two arms only, the push on the rejected response has
+    nowhere else to go, and the flow ends higher (`mio_rest`).
+
+    Args:
+        eps: base probability ε, in (0, 1); a number, array, tensor or symbol.
+        beta: β > 0.
+        mix: α in (0, 1].
+
+    Returns:
+        A probability, shape of `eps`.
+
+    Raises:
+        ValueError: eps outside (0, 1), beta ≤ 0, or mix outside (0, 1].
+
+    Theorem: mio_tabular_limit, mio_anchor.
+
+    >>> round(mio_ceiling(1e-6, beta=0.1), 6)
+    0.001024
+    """
+    return exp(at_most(_log_target(eps, beta, mix), 0))
+
+
+def freeing_mix(eps: Number, beta: Number) -> Number:
+    """Return the α with 1 − α = ε^β, the least that lifts the JS family's ceiling to 1.
+
+    Args:
+        eps: base probability ε of the chosen response, in (0, 1); a number, array, tensor or symbol.
+        beta: β > 0.
+
+    Returns:
+        A share in (0, 1), shape of `eps`; its anchor is β ln(1/ε) nats.
+
+    Raises:
+        ValueError: eps outside (0, 1) or beta ≤ 0.
+
+    Theorem: alpha_frees_the_anchor.
+
+    >>> round(freeing_mix(0.01, beta=0.5), 6)
+    0.9
+    """
+    return -expm1(positive("beta", beta) * log(probability("eps", eps)))
+
+
+def _log_target(eps: Number, beta: Number, mix: Number) -> Number:
+    return log(probability("eps", eps)) + preference_anchor(mix) / positive("beta", beta)

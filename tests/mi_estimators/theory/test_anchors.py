@@ -1,0 +1,69 @@
+"""Anchors, ceilings and the no-collapse interval: check values, ends, and the arguments they refuse."""
+
+import math
+
+import pytest
+
+from mi_estimators import theory
+
+
+@pytest.mark.parametrize(
+    ("eps", "beta", "end"),
+    [(1e-3, 1.0, 0.002), (1e-3, 0.5, 0.004), (1e-6, 0.1, 0.001024), (1e-3, 0.1, 1.0)],
+)
+def test_mio_ceiling_check_values(eps, beta, end):
+    assert theory.mio_ceiling(eps, beta) == pytest.approx(end, rel=1e-9)
+    assert theory.mio_target(eps, beta) == pytest.approx(2 ** (1 / beta) * eps, rel=1e-9)
+
+
+def test_a_mix_of_one_minus_eps_to_the_beta_lifts_the_ceiling():
+    eps, beta = 1e-4, 0.7
+    assert theory.mio_target(eps, beta, theory.freeing_mix(eps, beta)) == pytest.approx(1)
+    assert theory.mio_ceiling(eps, beta, mix=1 - 0.999 * eps**beta) == 1
+    assert theory.mio_ceiling(eps, beta, mix=1 - 1.1 * eps**beta) < 1
+    assert theory.mio_ceiling(eps, beta, mix=1.0) == 1
+
+
+@pytest.mark.parametrize(
+    ("mix", "low", "high"),
+    [
+        (0.25, -0.652991, 1.271780),
+        (0.5, -0.854526701159521, 2.54621524878583),
+        (0.75, -0.992030, 5.525294),
+        (0.9, -1.058704, 13.862933),
+        (1.0, -math.log(3), math.inf),
+    ],
+)
+def test_no_collapse_interval_check_values(mix, low, high):
+    assert theory.no_collapse_interval(mix) == pytest.approx((low, high), abs=1e-6)
+    for end in theory.no_collapse_interval(mix):
+        if end < math.inf:
+            assert theory.chosen_term(end, mix) == pytest.approx(2 * math.log(2), rel=1e-13)
+
+
+def test_the_anchor_is_where_the_chosen_term_is_least():
+    for mix in (0.25, 0.5, 0.9):
+        anchor = theory.preference_anchor(mix)
+        assert theory.chosen_pull(anchor, mix) == pytest.approx(0, abs=1e-15)
+        assert theory.chosen_term(anchor, mix) == pytest.approx(theory.preference_loss_floor(mix))
+
+
+def test_without_a_mix_there_is_no_anchor():
+    assert theory.preference_anchor(1.0) == math.inf
+    assert theory.preference_loss_floor(1.0) == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: theory.mio_ceiling(0.1, -1.0), "beta: expected"),
+        (lambda: theory.mio_target(1.0, 1.0), "eps: expected"),
+        (lambda: theory.freeing_mix(0.0, 1.0), "eps: expected"),
+        (lambda: theory.chosen_term(0.0, 0.0), "mix: expected"),
+        (lambda: theory.preference_loss_floor(2.0), "mix: expected"),
+        (lambda: theory.no_collapse_interval(0.0), "mix: expected"),
+    ],
+)
+def test_bad_arguments_are_named(call, message):
+    with pytest.raises(ValueError, match=f"^{message}.*got"):
+        call()

@@ -1,0 +1,126 @@
+"""One formula for every kind of number: floats, arrays, tensors and symbols agree, and importing it loads no sympy."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import sympy as sp
+import torch
+
+from mi_estimators import theory
+from mi_estimators.theory import arithmetic
+
+# function: arguments at which its formula is compared, as exact numbers
+CASES = {
+    "chosen_pull": ("1/3", "1/4"),
+    "chosen_term": ("-1/3", "1/4"),
+    "dpo_time": ("5/2", "1/3", "5"),
+    "drawn_js_weight": ("1/8", "1/2"),
+    "dv_bias": ("3", "7"),
+    "dv_bias_factor": ("5/2",),
+    "dv_gradient_trace": ("3/5", "2", "4"),
+    "escape_time_dpo": ("1/8", "1/3", "1/2"),
+    "escape_time_rlhf": ("1/8",),
+    "escape_time_sft": ("1/8",),
+    "ess_fraction": ("9/16",),
+    "freeing_mix": ("1/8", "1/3"),
+    "gaussian_chi2": ("2/3",),
+    "gaussian_information": ("3/5", "2"),
+    "gaussian_log_ratio_variance": ("3/5", "2"),
+    "infonce_ceiling": ("6",),
+    "interpolated_ceiling": ("6", "1/4"),
+    "js_gradient_bound": ("3/5", "2", "4"),
+    "jsd_shortfall": ("2/3",),
+    "lazy_dpo_reward": ("2", "1", "3", "10"),
+    "least_negative_variance": ("2/3",),
+    "log_odds": ("1/8",),
+    "mio_barrier": ("5/2", "1/2"),
+    "mio_ceiling": ("1/64", "1/3", "1/2"),
+    "mio_drift": ("-1/3", "1/8", "1/3", "1/4"),
+    "mio_target": ("1/64", "1/3", "1/2"),
+    "missed_mass": ("1/8", "5"),
+    "nwj_gradient_trace": ("3/5", "2", "4"),
+    "nwj_in_batch_variance": ("3/5", "2", "4"),
+    "nwj_value_variance": ("9/25", "9/16", "3", "5"),
+    "pass_at_k": ("1/8", "3"),
+    "preference_anchor": ("1/4",),
+    "preference_loss_floor": ("1/4",),
+    "rejected_push": ("1/3", "1/4"),
+    "rlhf_success": ("1/8", "1/3"),
+    "steps_to_first_signal": ("1/8", "5"),
+    "zero_gradient_probability": ("1/8", "5"),
+}
+PLAIN_NUMBERS = {
+    "dpo_margin", "escape_time_drawn_js", "escape_time_mio", "log_odds_at", "mio_deepest_dip", "mio_escapes",
+    "mio_rest", "no_collapse_interval",
+}  # fmt: skip
+
+
+def test_every_function_is_compared_or_takes_plain_numbers():
+    assert set(CASES) | PLAIN_NUMBERS == set(theory.__all__)
+    for name in PLAIN_NUMBERS:
+        assert "numbers" in getattr(theory, name).__doc__, f"{name} does not say so"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_floats_arrays_tensors_and_symbols_agree(name):
+    function = getattr(theory, name)
+    exact = [sp.Rational(text) for text in CASES[name]]
+    symbols = sp.symbols(f"x:{len(exact)}", positive=True)
+
+    expression = function(*symbols)
+    assert not expression.has(sp.Float), "a symbol must keep its formula exact"
+    value = float(expression.subs(dict(zip(symbols, exact, strict=True))).evalf(30))
+
+    floats = [float(x) for x in exact]
+    assert type(function(*floats)) is float
+    assert function(*floats) == pytest.approx(value, rel=1e-13)
+    array = function(*(np.array([x]) for x in floats))
+    assert array.shape == (1,)
+    assert array[0] == pytest.approx(value, rel=1e-13)
+    inputs = [torch.tensor([x], requires_grad=True) for x in floats]
+    tensor = function(*inputs)
+    assert tensor.shape == (1,)
+    assert tensor.item() == pytest.approx(value, rel=1e-13)
+    tensor.backward()
+    slope = float(expression.diff(symbols[0]).subs(dict(zip(symbols, exact, strict=True))))
+    assert inputs[0].grad.item() == pytest.approx(slope, rel=1e-12)
+
+
+@pytest.mark.parametrize("function", [arithmetic.exp, arithmetic.expm1])
+def test_overflow_is_infinite(function):
+    assert function(1e4) == np.inf
+
+
+def test_the_ends_are_values_and_not_errors():
+    assert arithmetic.log(0.0) == arithmetic.log1p(-1.0) == -np.inf
+    assert arithmetic.x_log_x(0.0) == 0
+    assert arithmetic.softplus(1e4) == 1e4
+    assert arithmetic.softplus(-1e4) == arithmetic.sigmoid(-1e4) == 0
+    assert arithmetic.sigmoid(40.0) == pytest.approx(1, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    "kind", [float, lambda x: np.array([0.5, x]), lambda x: torch.tensor([0.5, x])]
+)
+@pytest.mark.parametrize("wrong", [-0.1, 1.5, float("nan")])
+def test_every_entry_is_checked(kind, wrong):
+    with pytest.raises(ValueError, match=r"^mix: expected a number in \(0, 1\], got"):
+        theory.preference_anchor(kind(wrong))
+
+
+def test_importing_it_loads_no_sympy():
+    code = """
+import sys
+before = set(sys.modules)
+import torch
+loaded = "sympy" in sys.modules
+import mi_estimators.theory as theory
+theory.escape_time_dpo(0.1, 0.5)
+print(loaded or "sympy" not in sys.modules)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "True\n"
