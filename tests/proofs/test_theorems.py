@@ -6,6 +6,7 @@ import json
 import re
 from functools import cache
 from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -110,30 +111,14 @@ def test_two_runs_say_the_same():
     assert first == second
 
 
-def documented():
-    """Public functions, classes and methods of the library, by dotted name, with their docstrings."""
-    for name in mi.__all__:
-        item = getattr(mi, name)
-        if inspect.isfunction(item) or inspect.isclass(item):
-            yield name, item.__doc__ or ""
-        if inspect.isclass(item):
-            for method, function in vars(item).items():
-                if inspect.isfunction(function) and (
-                    method == "__call__" or not method.startswith("_")
-                ):
-                    yield f"{name}.{method}", function.__doc__ or ""
-
-
 def cited(docstring):
     """The slugs after "Theorem:" in a docstring."""
     lists = re.findall(r"Theorem: (.*?)(?=\n\s*\n|\n\s*Reference:|$)", docstring, re.DOTALL)
     return {slug for text in lists for slug in re.findall(r"[a-z][a-z0-9_]{4,}", text)}
 
 
-def test_docstrings_cite_theorems_and_theorems_name_their_docstrings():
-    citations = {(slug, name) for name, docstring in documented() for slug in cited(docstring)}
-    claims = {(slug, name) for slug, theorem in THEOREMS.items() for name in theorem.about}
-    assert {slug for slug, _ in citations} == set(THEOREMS)
-    assert sorted(claims - citations) == [], (
-        "theorems about a name whose docstring does not cite them"
-    )
+@pytest.mark.parametrize("slug", SLUGS)
+def test_it_is_about_public_names_that_cite_a_theorem_about_them(slug):
+    for name in THEOREMS[slug].about:
+        about = {other for other in SLUGS if name in THEOREMS[other].about}
+        assert cited(attrgetter(name)(mi).__doc__) & about, f"mi.{name} cites none of {about}"
