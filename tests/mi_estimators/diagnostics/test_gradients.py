@@ -336,7 +336,9 @@ def test_bars_that_are_not_finite_are_labelled():
 def test_drawing_without_matplotlib_names_the_extra(monkeypatch):
     table = gradient_table(Separable(2, 2, hidden=6), *rows(64), ("js",), batch_size=16)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)  # as if it were not installed
-    with pytest.raises(ImportError, match=r"expected matplotlib; pip install mi-estimators\[lab\]"):
+    with pytest.raises(
+        ImportError, match=r"expected matplotlib; pip install 'mi-estimators\[plot\]'"
+    ):
         plot_gradient_table(table)
 
 

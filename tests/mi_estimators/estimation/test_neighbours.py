@@ -1,9 +1,7 @@
 """ksg: the definition, Gaussians, what leaves it unchanged, rows that coincide, and what it refuses."""
 
 import math
-import sys
 
-import numpy as np
 import pytest
 import torch
 
@@ -87,15 +85,6 @@ def test_a_discrete_column_beside_a_continuous_one():
     assert ksg(noisy, bit) == pytest.approx(
         0.337, abs=0.04
     )  # 0.486 bits: two signals on Gaussian noise at 0 dB
-
-
-def test_without_scipy_the_extra_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "scipy.spatial", None)
-    with pytest.raises(
-        ImportError,
-        match=r"ksg: expected scipy to be installed: pip install 'mi-estimators\[lab\]'",
-    ):
-        ksg(np.arange(64.0), np.arange(64.0))
 
 
 X = torch.arange(64.0)
