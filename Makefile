@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export TOKENIZERS_PARALLELISM = false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check notebooks clean
+.PHONY: help demo test check docs notebooks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -54,9 +54,12 @@ check: $(READY) ## format, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 
+docs: $(READY) ## build the pages of docs/ as a web site under site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
 notebooks: $(READY) ## install Jupyter, execute the notebooks' sources and write the .ipynb beside them
 	$(INSTALL) --quiet jupyterlab
 	$(BIN)/python notebooks/execute.py
 
 clean: ## remove what the commands made, but not the virtual environment
-	rm -rf $(OUT) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(OUT) site build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

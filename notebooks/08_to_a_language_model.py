@@ -13,7 +13,7 @@
 # one, SmolLM2-135M-Instruct. The log of a run says what theory says of it: where the loss starts, what its bound bounds, where the chosen reward stands
 # between its anchor and the ends of the no-collapse interval, which responses still carry the gradient.
 #
-# Everything here is the command `python -m llm_adapter.train` on preference files; [METRICS.md](../llm_adapter/METRICS.md) defines each logged name.
+# Everything here is the command `python -m llm_adapter.train` on preference files; [the guide to metrics](../docs/guides/metrics.md) defines each logged name.
 
 # %%
 import contextlib

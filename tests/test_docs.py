@@ -1,19 +1,16 @@
 """The documents: every link leads somewhere, and every theorem that they name exists."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from proofs.ledger import load
+from proofs.ledger import modules
 
 ROOT = Path(__file__).parents[1]
-WRITTEN = (
-    "README.md",
-    "CONTRIBUTING.md",
-    "docs/negative_results.md",
-    "docs/what_the_paper_claims.md",
-)
+PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("benchmarks/*.md"), *ROOT.glob("docs/**/*.md")})
 CLAIMS = ROOT / "docs/what_the_paper_claims.md"
 DEFINED = re.compile(r"^\[([^\]]+)\]: (\S+)$", flags=re.M)
 
@@ -25,15 +22,24 @@ def targets(text: str) -> list[str]:
     return [target for target in found if not re.match(r"https?:", target)]
 
 
-@pytest.mark.parametrize("document", WRITTEN)
-def test_links_and_figures_exist(document):
-    path = ROOT / document
-    for target in targets(path.read_text()):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_and_figures_exist(page):
+    for target in targets(page.read_text()):
         file, _, anchor = target.partition("#")
-        linked = path.parent / file if file else path
-        assert linked.exists(), f"{document}: {target}"
+        linked = page.parent / file if file else page
+        assert linked.exists(), target
         if anchor:
-            assert f'<a id="{anchor}"></a>' in linked.read_text(), f"{document}: {target}"
+            assert f'<a id="{anchor}"></a>' in linked.read_text(), target
+
+
+def test_the_site_builds_and_has_every_page(tmp_path):
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    built = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert built.returncode == 0, built.stderr
+    for page in (ROOT / "docs").rglob("*.md"):
+        name = page.relative_to(ROOT / "docs").with_suffix("")
+        folder = tmp_path if name.name == "index" else tmp_path / name
+        assert (folder / "index.html").exists(), page
 
 
 def test_the_theorems_named_exist_and_are_linked():
@@ -41,5 +47,5 @@ def test_the_theorems_named_exist_and_are_linked():
     defined = dict(DEFINED.findall(text))
     named = set(re.findall(r"\[`(\w+)`\](?!:)", text))
     assert len(named) >= 20
-    assert named <= set(load())
+    assert named <= set(modules())
     assert defined == {f"`{slug}`": f"THEOREMS.md#{slug}" for slug in named}

@@ -2,7 +2,7 @@
 
 Samples SmolLM2-135M-Instruct on arithmetic, trains it on its own right and wrong answers by each arm of `plan.py`, and
 asks the trained models held-out questions; trains it on preferences of GSM8K problems, too, where a file of them is
-given; and writes rows.jsonl, the figures and RESULTS.md's tables. Finished steps are not repeated.
+given; and writes rows.jsonl, the figures and the tables of docs/log/findings.md. Finished steps are not repeated.
 """
 
 from __future__ import annotations

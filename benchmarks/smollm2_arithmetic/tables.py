@@ -1,4 +1,4 @@
-"""Rows, tables and figures from the files of the finished runs; RESULTS.md's tables are written by this alone."""
+"""Write the rows, the figures and the tables of docs/log/findings.md from the finished runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from mi_estimators.display.style import BLUE, GREEN, GREY, ORANGE, PINK, RED, SK
 
 from . import plan
 
-RESULTS = Path(__file__).parents[2] / "llm_adapter" / "RESULTS.md"
+DOCS = Path(__file__).parents[2] / "docs"
+FINDINGS, FIGURES = DOCS / "log" / "findings.md", DOCS / "figures"
 COLOURS = dict(zip(plan.ARMS, (GREEN, BLUE, PINK, RED, ORANGE, SKY, GREY), strict=True))
 HELD_OUT = "eval_"
 
@@ -230,18 +231,17 @@ def tables(rows: dict[plan.Run, dict]) -> str:
 
 
 def write_tables() -> None:
-    """Write rows.jsonl, the figures and the tables between the marks of RESULTS.md."""
+    """Write rows.jsonl, the figures and the tables between the marks of the findings."""
     runs = finished()
     rows = {run: row(run, logs) for run, logs in runs.items()}
     (plan.HERE / "rows.jsonl").write_text(
         "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows.values())
     )
+    names = {"arithmetic": "log_ratios.png", "gsm8k": "gsm8k_log_ratios.png"}
     with theme():
-        (plan.HERE / "log_ratios.png").write_bytes(png(figure(runs)))
-    if any(run.data == "gsm8k" for run in runs):
-        with theme():
-            (plan.HERE / "gsm8k_log_ratios.png").write_bytes(png(figure(runs, "gsm8k")))
-    write_between_marks(RESULTS, tables(rows))
+        for data in {run.data for run in runs}:
+            (FIGURES / names[data]).write_bytes(png(figure(runs, data)))
+    write_between_marks(FINDINGS, tables(rows))
     print(tables(rows))
 
 

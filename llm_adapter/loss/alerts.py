@@ -15,7 +15,9 @@ FEW = 0.1  # effective share of the negatives (of EXAMPLES or more: there are en
 
 
 def alerts(objective: Objective, values: Mapping[str, float]) -> dict[str, str]:
-    """Return kind → sentence for what is wrong in means over EXAMPLES or more (names of METRICS.md); often nothing.
+    """Return kind → sentence for what is wrong in means over EXAMPLES or more; often nothing.
+
+    `docs/guides/metrics.md` defines the names of the values.
 
     >>> sunk = {"rewards/chosen": -0.2, "movement/margin": 3.0, "gradient/chosen_starved": 0.0}
     >>> [list(alerts(Objective("dv", beta=beta), sunk)) for beta in (0.1, 1.0)]  # mean z_w: −2 and −0.2 nats

@@ -1,6 +1,6 @@
 """What a run measures of its batches: sums over examples that add up over steps and processes, and their means.
 
-METRICS.md defines each name. The sums are few numbers a batch and need no second pass through the model.
+docs/guides/metrics.md defines each name. The sums are few numbers a batch and need no second pass through the model.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ BATCH_MEAN = {
 
 @dataclass(frozen=True)
 class Objective:
-    """A preference loss with its settings; fields as in METRICS.md and `fields.ObjectiveArguments`.
+    """A preference loss with its settings; fields as in docs/guides/metrics.md and `fields.ObjectiveArguments`.
 
     >>> Objective(bound="js", mix=0.9).name, Objective(bound="dv").name, Objective(loss="ipo").name
     ('js-0.9', 'dv', 'ipo')

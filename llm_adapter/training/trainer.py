@@ -38,7 +38,7 @@ class RunFailed(RuntimeError):
 
 
 class PreferenceTrainer(ResumableTrainer):
-    """Train all weights of a causal LM on preference examples; METRICS.md defines what is logged.
+    """Train all weights of a causal LM on preference examples; docs/guides/metrics.md defines what is logged.
 
     The reference is the model as given, by `reference.Reference`. The first loss must be the loss at zero scores; the
     first step checks it.

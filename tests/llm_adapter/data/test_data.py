@@ -462,7 +462,7 @@ def test_evaluation_data_have_their_own_share_and_stand_in_the_same_list(tmp_pat
 
 
 def test_the_document_names_every_reason_policy_and_field_and_its_rows_are_read():
-    text = (HERE / "DATA.md").read_text()
+    text = (HERE.parent / "docs/guides/data.md").read_text()
     assert all(f"| `{name}`" in text for name in (*REASONS, *TRUNCATIONS))
     assert all(f"`--{each.name}" in text for each in fields(DataArguments))
     block, found = text.split("```json\n")[1].split("```")[0], []

@@ -102,7 +102,7 @@ def test_gradient_noise_is_that_of_one_backward_pass_an_example(trainer):
     trainer.args.diagnostics_steps = 0
     shift = torch.zeros(
         model.config.hidden_size, requires_grad=True
-    )  # the parameter that METRICS.md names
+    )  # the parameter that docs/guides/metrics.md names
     handle = output_head(model).register_forward_pre_hook(lambda _, inputs: (inputs[0] + shift,))
     rows = []
     for example in trainer.train_dataset:
