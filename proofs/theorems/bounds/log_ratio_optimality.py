@@ -4,57 +4,29 @@ import sympy as sp
 import torch
 
 import mi_estimators as mi
-from proofs.engine import oracles, strategies
+from proofs.engine import strategies
+from proofs.engine.rows import ROWS, ln2, log_ratio, r, share, t
 from proofs.engine.shipped import Shipped, compiled, logs, tensor
 from proofs.engine.symbolic import Identity, Sign
 from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import reals, sigmoid, softplus
-
-t, ell = reals("t ell")  # the critic's score at an atom, and ln r there
-r, ln2 = sp.exp(ell), sp.log(2)
-
-# name: (reward, penalty, integrand d(r) of the divergence E_Q d(r), the published divergence by brute force)
-ROWS = {
-    "nwj": (1 + t, sp.exp(t), r * ell, oracles.kl),
-    "kl": (1 + t, sp.exp(t), r * ell, oracles.kl),
-    "js": (
-        ln2 - softplus(-t),
-        softplus(t) - ln2,
-        r * sp.log(2 * r / (1 + r)) + sp.log(2 / (1 + r)),
-        lambda p, q: 2 * oracles.jsd(p, q),
-    ),
-    "reverse_kl": (1 - sp.exp(-t), t, -ell + (r - 1), lambda p, q: oracles.kl(q, p)),
-    "chi2": (2 * (sp.exp(t) - 1), sp.exp(2 * t) - 1, (r - 1) ** 2, oracles.chi2),
-    "hellinger2": (
-        1 - sp.exp(-t / 2),
-        sp.exp(t / 2) - 1,
-        (sp.exp(ell / 2) - 1) ** 2,
-        oracles.hellinger2,
-    ),
-}
+from proofs.engine.vocabulary import sigmoid, softplus
 
 
-def pointwise(reward, penalty, at=t):
-    """The share of one atom in the value, per unit of Q-mass: r · reward(T) − penalty(T)."""
-    return r * reward.subs(t, at) - penalty.subs(t, at)
-
-
-def row_checks(name, reward, penalty, integrand, divergence):
+def row_checks(name, row):
     """The claims about one row."""
-    slope = sp.diff(reward, t)
-    yield Identity(f"{name}: penalty' = eᵀ reward'", sp.diff(penalty, t), sp.exp(t) * slope)
+    yield Identity(f"{name}: penalty' = eᵀ reward'", sp.diff(row.penalty, t), sp.exp(t) * row.slope)
     yield Identity(
         f"{name}: d/dT = reward'(T) (r − eᵀ)",
-        sp.diff(pointwise(reward, penalty), t),
-        slope * (r - sp.exp(t)),
+        sp.diff(row.share(), t),
+        row.slope * (r - sp.exp(t)),
     )
-    yield Sign(f"{name}: reward' > 0", slope, ">")
+    yield Sign(f"{name}: reward' > 0", row.slope, ">")
     yield Identity(
         f"{name}: the value at ln r is the divergence's integrand",
-        pointwise(reward, penalty, ell),
-        integrand,
+        row.share(log_ratio),
+        row.integrand,
     )
-    ours, formulas = lambda: mi.DIVERGENCES[name], [compiled(reward), compiled(penalty)]
+    ours, formulas = lambda: mi.DIVERGENCES[name], [compiled(row.reward), compiled(row.penalty)]
     yield Shipped(
         f"mi.DIVERGENCES[{name!r}] is this row",
         {"t": strategies.scores()},
@@ -66,7 +38,7 @@ def row_checks(name, reward, penalty, integrand, divergence):
         f"mi.DIVERGENCES[{name!r}] reads the divergence at ln p/q, where its gradient is 0",
         {"p": strategies.laws(3), "q": strategies.laws(3)},
         lambda p, q: value_and_gradient(ours(), p, q),
-        lambda p, q: [divergence(p, q), 0, 0, 0],
+        lambda p, q: [row.divergence(p, q), 0, 0, 0],
         tolerance=1e-8,
         examples=15,
     )
@@ -107,22 +79,28 @@ THEOREM = Theorem(
         "for reverse_kl the integrand is −ln r + (r − 1), whose last term has mean 0 under Q",
     ),
     checks=(
-        *[claim for name, row in ROWS.items() for claim in row_checks(name, *row)],
+        *[claim for name, row in ROWS.items() for claim in row_checks(name, row)],
         Identity(
             "nwj: the exact gap at one atom is r ln(r/s) − r + s, s = eᵀ",
-            pointwise(*ROWS["nwj"][:2], at=ell) - pointwise(*ROWS["nwj"][:2]),
-            r * (ell - t) - r + sp.exp(t),
+            ROWS["nwj"].share(log_ratio) - ROWS["nwj"].share(),
+            r * (log_ratio - t) - r + sp.exp(t),
         ),
         Identity(
             "js: the exact gap at one atom is (1 + r) KL(Bern(σ(ln r))‖Bern(σ(T)))",
-            pointwise(*ROWS["js"][:2], at=ell) - pointwise(*ROWS["js"][:2]),
+            ROWS["js"].share(log_ratio) - ROWS["js"].share(),
             (1 + r)
-            * sum(sigmoid(s * ell) * sp.log(sigmoid(s * ell) / sigmoid(s * t)) for s in (1, -1)),
+            * sum(
+                sigmoid(s * log_ratio) * sp.log(sigmoid(s * log_ratio) / sigmoid(s * t))
+                for s in (1, -1)
+            ),
         ),
         Shipped(
             "no row of mi.DIVERGENCES is without a proof here",
             {"t": strategies.scores()},
-            lambda t: [name in ROWS for name in mi.DIVERGENCES],
+            lambda t: [
+                row.name in ROWS and row is mi.DIVERGENCES[row.name]
+                for row in mi.DIVERGENCES.values()
+            ],
             lambda t: [True] * len(mi.DIVERGENCES),
             examples=1,
         ),
@@ -133,12 +111,12 @@ THEOREM = Theorem(
         ),
         Identity(
             "the row (T, eᵀ), without the 1, reads KL at ln r",
-            pointwise(t, sp.exp(t), ell),
-            r * ell,
+            share(t, sp.exp(t), log_ratio),
+            r * log_ratio,
         ),
         Sign(
             "without reward' > 0 the invariant is enough: V(ln r) ≥ V(T) for (−T, −eᵀ)",
-            pointwise(-t, -sp.exp(t), ell) - pointwise(-t, -sp.exp(t)),
+            share(-t, -sp.exp(t), log_ratio) - share(-t, -sp.exp(t)),
             ">=",
         ),
         Sign("js with the sign of T turned has reward' > 0", sp.diff(ln2 - softplus(t), t), ">"),
