@@ -2,7 +2,8 @@
 
 Samples SmolLM2-135M-Instruct on arithmetic, trains it on its own right and wrong answers by each arm of `plan.py`, and
 asks the trained models held-out questions; trains it on preferences of GSM8K problems, too, where a file of them is
-given; and writes rows.jsonl, the figures and the tables of docs/log/findings.md. Finished steps are not repeated.
+given; and writes runs.jsonl, the figures and the tables of docs/log/findings.md. A run whose line is in runs.jsonl is
+not repeated.
 """
 
 from __future__ import annotations
@@ -12,15 +13,19 @@ import json
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from . import plan
+from llm_adapter.report import read_run
+from mi_estimators.display import jsonl
+
+from . import plan, records
 from .tables import write_tables
 
 DATA = plan.HERE / "data"
-GSM8K = plan.HERE / "build"
+CHAT = ("--chat", "true", "--precompute_ref_log_probs", "true")
 
 
 def command(module: str, *flags: str) -> None:
@@ -34,105 +39,106 @@ def command(module: str, *flags: str) -> None:
 
 def make_data() -> tuple[Path, Path]:
     """Sample the pairs that are missing; return the files of training and held-out pairs."""
-    DATA.mkdir(exist_ok=True)
-    for name, task in (plan.TASKS | plan.STARVED).items():
-        out = DATA / f"{name}.jsonl"
-        if not (DATA / f"{name}.stats.json").exists():
+    with jsonl.appending(records.SAMPLED) as file:
+        for name, task in (plan.TASKS | plan.STARVED).items():
+            if name in records.sampled():
+                continue
             print(f"sampling {name}", flush=True)
-            command(
-                "llm_adapter.pairs",
-                "--model",
-                str(plan.gguf()),
-                *plan.SAMPLING,
-                *task,
-                "--out",
-                str(out),
-            )
-    lines = [
-        line
-        for name in plan.TASKS
-        for line in (DATA / f"{name}.jsonl").read_text().splitlines(keepends=True)
-    ]
-    files = DATA / "train.jsonl", DATA / "held_out.jsonl"
-    for path, keep in zip(files, (False, True), strict=True):
-        path.write_text(
-            "".join(line for i, line in enumerate(lines) if (i % plan.HELD_OUT == 0) is keep)
-        )
-    return files
+            out = (DATA if name in plan.TASKS else plan.BUILD) / f"{name}.jsonl"
+            model = ["--model", str(plan.gguf())]
+            command("llm_adapter.pairs", *model, *plan.SAMPLING, *task, "--out", str(out))
+            stats = out.with_suffix(".stats.json")
+            jsonl.append(file, records.sampling(name, json.loads(stats.read_text())))
+            stats.unlink()
+
+    pairs = [line for name in plan.TASKS for line in lines_of(DATA / f"{name}.jsonl")]
+    held_out = set(range(0, len(pairs), plan.HELD_OUT))
+    return split(pairs, held_out, "arithmetic")
 
 
 def spread_gsm8k(source: Path) -> tuple[Path, Path]:
     """Take problems evenly from a file; return the files of training and held-out ones."""
-    lines = source.read_text(encoding="utf-8").splitlines(keepends=True)
+    problems = lines_of(source)
     count = plan.STEPS["gsm8k"] * plan.BATCH, plan.GSM8K_HELD_OUT
-    taken = [lines[i * len(lines) // sum(count)] for i in range(sum(count))]
+    taken = [problems[i * len(problems) // sum(count)] for i in range(sum(count))]
     held_out = {i * sum(count) // count[1] for i in range(count[1])}
-    GSM8K.mkdir(exist_ok=True)
-    files = GSM8K / "gsm8k-train.jsonl", GSM8K / "gsm8k-held_out.jsonl"
+    return split(taken, held_out, "gsm8k")
+
+
+def lines_of(path: Path) -> list[str]:
+    """Return a file's lines with their ends."""
+    return path.read_text(encoding="utf-8").splitlines(keepends=True)
+
+
+def split(lines: list[str], held_out: set[int], name: str) -> tuple[Path, Path]:
+    """Write the training lines and the held-out ones into files of their own."""
+    files = plan.BUILD / f"{name}-train.jsonl", plan.BUILD / f"{name}-held_out.jsonl"
     for path, keep in zip(files, (False, True), strict=True):
-        path.write_text(
-            "".join(line for i, line in enumerate(taken) if (i in held_out) is keep),
-            encoding="utf-8",
-        )
+        kept = [line for k, line in enumerate(lines) if (k in held_out) is keep]
+        path.write_text("".join(kept), encoding="utf-8")
     return files
 
 
-def train(run: plan.Run, data: tuple[Path, Path]) -> None:
-    """Train a run and evaluate its model, unless that is done; the weights are deleted afterwards."""
-    if (run.folder / "evaluation.json").exists():
-        return
+def train(run: plan.Run, data: tuple[Path, Path]) -> jsonl.Row:
+    """Train a run, ask its model, and return its line; the weights are deleted."""
     steps = plan.STEPS[run.data]
     print(f"training {run.folder.name}", flush=True)
     command(
         "llm_adapter.train",
         *("--model", str(plan.gguf()), "--train_data", str(data[0]), "--eval_data", str(data[1])),
         *("--max_negatives", f"{plan.NEGATIVES}", "--max_steps", f"{steps}"),
-        *(
-            "--per_device_train_batch_size",
-            f"{plan.BATCH}",
-            "--per_device_eval_batch_size",
-            f"{plan.BATCH}",
-        ),
+        *("--per_device_train_batch_size", f"{plan.BATCH}"),
+        *("--per_device_eval_batch_size", f"{plan.BATCH}"),
         *("--lr_scheduler_type", "constant_with_warmup", "--warmup_steps", "2"),
         *("--eval_strategy", "steps", "--eval_steps", f"{steps // 2}", "--logging_steps", "1"),
         *("--diagnostics_steps", "5", "--save_strategy", "no", "--disable_tqdm", "true"),
-        *(
-            ()
-            if run.data == "arithmetic"
-            else ("--chat", "true", "--precompute_ref_log_probs", "true")
-        ),
+        *(CHAT if run.data == "gsm8k" else ()),
         *run.flags(),
         *("--output_dir", str(run.folder)),
     )
-    evaluate(str(run.folder), run.folder, run.tasks)
+    rates = evaluate(str(run.folder), run.folder, run.tasks)
     for weights in run.folder.glob("*.safetensors"):
         weights.unlink()
+    return records.record(run, read_run(run.folder), rates)
 
 
-def evaluate(model: str, folder: Path, tasks: dict[str, list[str]]) -> None:
-    """Ask a model held-out questions of every task; evaluation.json holds the results by task."""
+def evaluate(model: str, folder: Path, tasks: dict[str, list[str]]) -> dict[str, Any]:
+    """Ask a model held-out questions of every task; return its rates by task."""
     folder.mkdir(parents=True, exist_ok=True)
-    found = {}
+    rates = {}
     for name, task in tasks.items():
         out = folder / f"{name}.json"
-        flags = [*task[: task.index("--count")], "--samples", f"{plan.SAMPLES}"]
-        ks = [f"{k}" for k in (1, plan.SAMPLES)]
         command(
             "llm_adapter.evaluate",
-            "--model",
-            model,
-            *flags,
-            "--k",
-            *ks,
-            "--max_new_tokens",
-            "24",
-            "--out",
-            str(out),
+            *("--model", model, *task[: task.index("--count")]),
+            *("--samples", f"{plan.SAMPLES}", "--k", "1", f"{plan.SAMPLES}"),
+            *("--max_new_tokens", "24", "--out", str(out)),
         )
-        found[name] = json.loads(out.read_text())["task"]
+        rates[name] = json.loads(out.read_text())["task"]
         for path in folder.glob(f"{name}*"):
             path.unlink()
-    (folder / "evaluation.json").write_text(json.dumps(found, indent=1) + "\n")
+    return rates
+
+
+def run_missing(options: argparse.Namespace) -> None:
+    """Make the data, train the runs that have no line yet, and ask the base model."""
+    plan.BUILD.mkdir(exist_ok=True)
+    files = {"arithmetic": make_data()}
+    if options.gsm8k is not None:
+        files["gsm8k"] = spread_gsm8k(options.gsm8k)
+    if options.only is not None:
+        files = {name: data for name, data in files.items() if name == options.only}
+
+    done = records.finished()
+    runs = [run for run in islice(plan.runs(), options.limit) if run.data in files]
+    missing = [run for run in runs if run not in done]
+    with ThreadPoolExecutor(options.jobs) as pool, jsonl.appending(records.RUNS) as file:
+        for future in as_completed([pool.submit(train, run, files[run.data]) for run in missing]):
+            jsonl.append(file, future.result())
+        if records.base_rates() is None:
+            print("asking the base model", flush=True)
+            rates = evaluate(str(plan.gguf()), plan.BUILD / "runs" / "base", plan.TASKS)
+            jsonl.append(file, records.rounded({"arm": records.BASE, "rates": rates}))
 
 
 def main() -> None:
@@ -156,22 +162,11 @@ def main() -> None:
     parser.add_argument(
         "--tables",
         action="store_true",
-        help="run nothing: write rows, tables and figures from the runs",
+        help="run nothing: write tables and figures from runs.jsonl",
     )
     options = parser.parse_args()
     if not options.tables:
-        files = {"arithmetic": make_data()}
-        if options.gsm8k is not None:
-            files["gsm8k"] = spread_gsm8k(options.gsm8k)
-        if options.only is not None:
-            files = {name: found for name, found in files.items() if name == options.only}
-        runs = [run for run in islice(plan.runs(), options.limit) if run.data in files]
-        with ThreadPoolExecutor(options.jobs) as pool:
-            list(pool.map(lambda run: train(run, files[run.data]), runs))
-        base = plan.HERE / "runs" / "base"
-        if not (base / "evaluation.json").exists():
-            print("asking the base model", flush=True)
-            evaluate(str(plan.gguf()), base, plan.TASKS)
+        run_missing(options)
     write_tables()
 
 

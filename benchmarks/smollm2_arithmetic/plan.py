@@ -12,9 +12,10 @@ import torch
 
 from llm_adapter.loss.objective import Objective
 
-HERE = Path(
-    os.path.relpath(Path(__file__).parent)
-)  # commands and files name no folder of this machine
+HERE = Path(os.path.relpath(Path(__file__).parent))
+"""Relative: commands and files name no folder of this machine."""
+BUILD = HERE / "build"
+"""What git ignores: the data that the files beside it are split into, and the files of each run."""
 BETA = 0.1  # of DPO; the others follow
 LEARNING_RATE = 2e-5
 STEPS = {
@@ -74,16 +75,23 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        """Where its files lie."""
+        """Where its files are left; nothing reads them once its line is in runs.jsonl."""
         short = "".join(
             c for c in self.arm.split(",")[0].lower().replace("α", "alpha") if c.isalnum()
         )
         first = "" if self.data == "arithmetic" else f"{self.data}-"
-        return (
-            HERE
-            / "runs"
-            / f"{first}{short}-beta{self.beta:g}-lr{self.learning_rate:g}-seed{self.seed}"
-        )
+        name = f"{first}{short}-beta{self.beta:g}-lr{self.learning_rate:g}-seed{self.seed}"
+        return BUILD / "runs" / name
+
+    @property
+    def main(self) -> bool:
+        """Whether it is at the main setting, and not in the sweep."""
+        return (self.beta, self.learning_rate) == (BETA, LEARNING_RATE)
+
+    @property
+    def own_beta(self) -> float:
+        """The β of its loss, to the digits that the command line takes."""
+        return float(f"{matched(ARMS[self.arm], self.beta):.6g}")
 
     def flags(self) -> list[str]:
         """Return the command's flags that make this run this run."""
@@ -95,7 +103,7 @@ class Run:
         )
         return [
             *which,
-            *("--beta", f"{matched(objective, self.beta):.6g}"),
+            *("--beta", f"{self.own_beta:g}"),
             *("--learning_rate", f"{self.learning_rate:g}"),
             *("--seed", f"{self.seed}"),
         ]
