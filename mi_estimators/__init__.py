@@ -24,6 +24,7 @@ from .diagnostics.gradients import (
 from .diagnostics.monitor import GradientMonitor
 from .diagnostics.table import GradientTable, gradient_table, plot_gradient_table
 from .diagnostics.weights import effective_sample_size, score_weights, starvation_index
+from .estimation.critics import CRITICS
 from .estimation.estimator import MIEstimator, estimate_mi
 from .estimation.neighbours import ksg
 from .estimation.table import ESTIMATORS, Estimator
@@ -35,6 +36,7 @@ from .theory.anchors import no_collapse_interval, preference_anchor, preference_
 __all__ = [
     "ALTERNATIVES",
     "BOUNDS",
+    "CRITICS",
     "DIVERGENCES",
     "ESTIMATORS",
     "PREFERENCE_BOUNDS",

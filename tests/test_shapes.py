@@ -27,7 +27,7 @@ assert law.exact(mi.dv, torch.randn(4, 2, 3)).shape == (4,)
 assert law.log_ratio(*law.sample(9)).shape == (9,)
 x, y = mi.laws.Gaussian(0.5, 2).sample(128)
 assert mi.laws.Gaussian(0.5, 2).log_ratio(x, y).shape == (128,)
-mi.gradient_statistics(mi.dv, Separable(2, 2, hidden=4), x, y, batch_size=32)
+mi.gradient_statistics(mi.dv, Separable(2, 2, hidden=4, zero_start=False), x, y, batch_size=32)
 for name in mi.ESTIMATORS:
     mi.estimate_mi(x.numpy(), y, name, steps=2, hidden=4)
 print("ok")

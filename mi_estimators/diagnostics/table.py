@@ -80,9 +80,10 @@ def gradient_table(
     Raises:
         ValueError: an unknown bound, or as for `gradient_statistics`.
 
-    >>> from mi_estimators import critics, laws
+    >>> from mi_estimators import laws
+    >>> from mi_estimators.estimation.critics import Separable
     >>> x, y = laws.Gaussian(0.8).sample(256, torch.Generator().manual_seed(0))
-    >>> table = gradient_table(critics.Separable(1, 1, hidden=8), x, y, ["dv", "js"], batch_size=32)
+    >>> table = gradient_table(Separable(1, 1, hidden=8), x, y, ["dv", "js"], batch_size=32)
     >>> [(row.bound, row.batches, row.negatives) for row in table]
     [('dv', 8, 992), ('js', 8, 992)]
     """

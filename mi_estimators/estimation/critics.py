@@ -1,13 +1,16 @@
 """Critics: modules that map rows x (..., n, dx) and y (..., m, dy) to scores T ≈ ln dP/dQ, (..., n, m), in nats.
 
-Any `nn.Module` with that signature is a critic. With `zero_start` a network's last layer starts at zero: untrained it
-says "independent", and does not disturb an anchor beside it.
+Any `nn.Module` with that signature is a critic. Ours start at zero unless `zero_start` is False: an untrained critic
+says "independent" and does not disturb an anchor beside it. A critic's attribute `pairwise` says what its scores cost.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -38,15 +41,17 @@ class Separable(nn.Module):
     Reference: van den Oord et al. 2018; Poole et al. 2019, section 4.
     """
 
+    pairwise = False
+
     def __init__(
         self,
         dim_x: int,
         dim_y: int,
-        hidden: int = 128,
+        hidden: int = 64,
         layers: int = 2,
         embedding: int = 32,
         *,
-        zero_start: bool = False,
+        zero_start: bool = True,
     ) -> None:
         super().__init__()
         self.f = mlp(dim_x, embedding, hidden, layers)
@@ -66,6 +71,8 @@ class Bilinear(nn.Module):
 
     Reference: van den Oord et al. 2018, eq. 3.
     """
+
+    pairwise = False
 
     def __init__(self, dim_x: int, dim_y: int) -> None:
         super().__init__()
@@ -91,14 +98,16 @@ class Concatenated(nn.Module):
     Reference: Belghazi et al. 2018; Poole et al. 2019, section 4.
     """
 
+    pairwise = True
+
     def __init__(
         self,
         dim_x: int,
         dim_y: int,
-        hidden: int = 128,
+        hidden: int = 64,
         layers: int = 2,
         *,
-        zero_start: bool = False,
+        zero_start: bool = True,
     ) -> None:
         super().__init__()
         self.x, self.y = nn.Linear(dim_x, hidden), nn.Linear(dim_y, hidden, bias=False)
@@ -127,8 +136,10 @@ class Encoded(nn.Module):
         zero_start: start with all scores zero.
     """
 
+    pairwise = True
+
     def __init__(
-        self, dim_x: int, dim_y: int, hidden: int = 64, layers: int = 2, *, zero_start: bool = False
+        self, dim_x: int, dim_y: int, hidden: int = 64, layers: int = 2, *, zero_start: bool = True
     ) -> None:
         super().__init__()
         self.x, self.y = nn.Linear(dim_x, hidden), nn.Linear(dim_y, hidden, bias=False)
@@ -156,6 +167,7 @@ class Sum(nn.Module):
     def __init__(self, *critics: nn.Module) -> None:
         super().__init__()
         self.critics = nn.ModuleList(critics)
+        self.pairwise = any(map(scores_each_pair, critics))
 
     def forward(
         self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
@@ -182,24 +194,136 @@ class Calibrated(nn.Module):
         return (self.scale * self.critic(x, y)).clamp(max=self.cap)
 
 
+class ByGroup(nn.Module):
+    """A critic that takes one matrix of rows at a time, made to take a batch of them."""
+
+    def __init__(self, critic: nn.Module) -> None:
+        super().__init__()
+        self.critic = critic
+
+    def forward(
+        self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
+    ) -> Float[Tensor, "*batch n m"]:
+        """Return the score matrices T(x_i, y_j), in nats."""
+        if x.dim() == 2:
+            return self.critic(x, y)
+        return torch.stack([self.critic(*group) for group in zip(x, y, strict=True)])
+
+
 def _zero(layer: nn.Module) -> None:
     """Zero a linear layer, so that its output is zero until it is trained."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
 
 
-def concatenated(dim_x: int, dim_y: int, hidden: int) -> Concatenated:
-    """Return a concatenated critic that starts at zero."""
-    return Concatenated(dim_x, dim_y, hidden, zero_start=True)
+def scores_each_pair(critic: object) -> bool:
+    """Return a critic's attribute `pairwise`; True where it does not say, since that is the cheap mistake."""
+    return bool(getattr(critic, "pairwise", True))
 
 
-CRITICS: dict[str, Callable[[int, int, int], nn.Module]] = {
-    "separable": lambda dim_x, dim_y, hidden: Separable(dim_x, dim_y, hidden, zero_start=True),
-    "bilinear": lambda dim_x, dim_y, _: Bilinear(dim_x, dim_y),
-    "concatenated": concatenated,
-    "encoded": lambda dim_x, dim_y, hidden: Encoded(dim_x, dim_y, hidden, zero_start=True),
-    "hybrid": lambda dim_x, dim_y, hidden: Sum(
-        Bilinear(dim_x, dim_y), concatenated(dim_x, dim_y, hidden)
-    ),
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """A row of `CRITICS`.
+
+    Attributes:
+        name: key of the row.
+        make: (columns of x, columns of y, width) → a new critic whose scores are zero.
+        pairwise: whether n·m scores take n·m evaluations of a network, rather than n + m. Such a critic is trained on
+            few negatives to a positive: `Estimator.negatives` of them.
+    """
+
+    name: str
+    make: Callable[[int, int, int], nn.Module]
+    pairwise: bool
+
+
+def _bilinear(dim_x: int, dim_y: int, hidden: int) -> Bilinear:
+    return Bilinear(dim_x, dim_y)
+
+
+def _hybrid(dim_x: int, dim_y: int, hidden: int) -> Sum:
+    return Sum(Bilinear(dim_x, dim_y), Concatenated(dim_x, dim_y, hidden))
+
+
+CRITICS: dict[str, Architecture] = {
+    row.name: row
+    for row in (
+        Architecture(name="separable", make=Separable, pairwise=Separable.pairwise),
+        Architecture(name="bilinear", make=_bilinear, pairwise=Bilinear.pairwise),
+        Architecture(name="concatenated", make=Concatenated, pairwise=Concatenated.pairwise),
+        Architecture(name="encoded", make=Encoded, pairwise=Encoded.pairwise),
+        Architecture(name="hybrid", make=_hybrid, pairwise=Concatenated.pairwise),
+    )
 }
-"""Critics that start at zero, by name: (columns of x, columns of y, width) → module."""
+"""Critics by name: how each is made, and whether it scores pair by pair."""
+
+
+def make_critic(
+    critic: str | nn.Module | Callable[[int, int], nn.Module],
+    rows: tuple[Tensor, Tensor],
+    hidden: int,
+) -> tuple[nn.Module, bool]:
+    """Make a float32 critic on the rows' device: by name, a copy of a module, or what a function makes.
+
+    Returns:
+        The critic, and whether it scores pair by pair.
+
+    Raises:
+        ValueError: a function that returns no module, or a critic whose scores have another shape than (n, m).
+    """
+    columns, device = (rows[0].shape[1], rows[1].shape[1]), rows[0].device
+    row = CRITICS[critic] if isinstance(critic, str) else None
+    if row is not None:
+        module = row.make(*columns, hidden)
+    elif isinstance(critic, nn.Module):
+        module = copy.deepcopy(critic)
+    else:
+        module = cast(Callable[[int, int], nn.Module], critic)(*columns)
+    if not isinstance(module, nn.Module):
+        raise ValueError(
+            "critic: expected a function (columns of x, columns of y) that returns a torch.nn.Module,"
+            f" got one that returns {type(module).__name__}"
+        )
+    module = module.to(device, torch.float32)
+    check_critic(module, rows[0][:4], rows[1][:3])
+
+    pairwise = scores_each_pair(module) if row is None else row.pairwise
+    groups = rows[0][:8].view(2, 4, -1), rows[1][:6].view(2, 3, -1)
+    return module if _takes_batches(module, *groups) else ByGroup(module), pairwise
+
+
+@torch.no_grad()
+def check_critic(critic: nn.Module, x: Float[Tensor, "n dx"], y: Float[Tensor, "m dy"]) -> None:
+    """Score a few rows, of which x has one more than y.
+
+    Raises:
+        ValueError: a critic that gives another shape than one score for each pair, or cannot score them.
+    """
+    training = critic.training
+    expected = f"scores of shape {(len(x), len(y))} for rows {tuple(x.shape)}, {tuple(y.shape)}"
+    try:
+        matrix = critic.eval()(x, y)
+    except (RuntimeError, TypeError, IndexError) as error:
+        raise ValueError(
+            f"critic: expected {expected}, got {type(error).__name__}: {error}"
+        ) from error
+    critic.train(training)
+    if not isinstance(matrix, Tensor) or matrix.shape != (len(x), len(y)):
+        got = tuple(matrix.shape) if isinstance(matrix, Tensor) else type(matrix).__name__
+        raise ValueError(f"critic: expected {expected}, got {got}")
+
+
+@torch.no_grad()
+def _takes_batches(
+    critic: nn.Module, x: Float[Tensor, "2 n dx"], y: Float[Tensor, "2 m dy"]
+) -> bool:
+    """Tell whether a critic scores two groups of rows at once as it scores one after the other."""
+    probe = copy.deepcopy(critic).eval()
+    for p in probe.parameters():  # away from a start at zero, where all that is wrong agrees
+        p += torch.linspace(-0.5, 0.5, p.numel()).view_as(p).to(p)
+    one_by_one = ByGroup(probe)(x, y)
+    try:
+        together = probe(x, y)
+    except Exception:  # whatever a critic raises on rows that it was not made for
+        return False
+    return together.shape == one_by_one.shape and torch.allclose(together, one_by_one, rtol=1e-3)

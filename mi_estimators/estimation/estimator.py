@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from .. import _validate
-from .critics import CRITICS
+from .critics import CRITICS, make_critic
 from .grouping import group_labels, rows_of_groups
 from .inputs import (
     default_device_cpu,
@@ -30,7 +30,7 @@ from .inputs import (
 from .neighbours import cheap_neighbours
 from .params import Params
 from .table import ESTIMATORS
-from .training import Fit, fit_critic, held_out_scores, make_critic, training_group
+from .training import Fit, fit_critic, held_out_scores
 from .transforms import TRANSFORMS
 from .verdict import MIEstimate, combine, read
 
@@ -57,6 +57,10 @@ class MIEstimator(Params):
             the same answer bit for bit. The global random state is kept.
         steps: the most optimiser steps a fold takes.
         batch_size: rows of a training batch.
+        negatives: to a positive in training, at most batch_size − 1; "all" takes all other rows of the batch. None
+            decides by cost: all of them where n·m scores take n + m evaluations of a network, and few
+            (`Estimator.negatives`) where the critic scores pair by pair, its attribute `pairwise` not being False. The
+            estimate itself is read from groups of 256 rows, whatever this is.
         learning_rate, weight_decay: of AdamW.
         hidden: width of the critic's networks.
         patience: evaluations (one each 50 steps) without a gain before training stops.
@@ -89,6 +93,7 @@ class MIEstimator(Params):
         seed: int = 0,
         steps: int = 800,
         batch_size: int = 256,
+        negatives: int | str | None = None,
         learning_rate: float = 3e-3,
         weight_decay: float = 1e-2,
         hidden: int = 64,
@@ -103,6 +108,7 @@ class MIEstimator(Params):
             transform,
         )
         self.folds, self.seed, self.steps, self.batch_size = folds, seed, steps, batch_size
+        self.negatives = negatives
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.hidden, self.patience = hidden, patience
         self.device, self.progress = device, progress
@@ -264,6 +270,8 @@ class MIEstimator(Params):
         _validate.count("folds", self.folds, low=2, high=20)
         _validate.count("seed", self.seed, low=0, high=2**32 - 1)
         _validate.count("batch_size", self.batch_size, low=2)
+        if self.negatives not in (None, "all"):
+            _validate.count('negatives (or "all")', cast(int, self.negatives))
         for name in ("steps", "hidden", "patience"):
             _validate.count(name, getattr(self, name))
         _validate.number("learning_rate", self.learning_rate, low=0)
@@ -282,15 +290,17 @@ class MIEstimator(Params):
         generator: torch.Generator,
         advance: Callable[[int], object] = int,
     ) -> Fit:
+        row = ESTIMATORS[self.estimator]
+        network, pairwise = make_critic(self.critic, train, self.hidden)
         return fit_critic(
-            ESTIMATORS[self.estimator],
-            lambda: make_critic(self.critic, train, self.hidden),
+            row,
+            network,
             train,
             valid,
             anchored=self.anchor == "copula",
             steps=self.steps,
             batch_size=self.batch_size,
-            group=training_group(self.critic, self.estimator),
+            negatives=self.negatives or (row.negatives if pairwise else "all"),
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             patience=self.patience,

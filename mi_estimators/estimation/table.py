@@ -127,6 +127,7 @@ class Estimator:
         reference: source.
         averages_exp: whether the reported value rests on an average of eᵀ over the negatives.
         calibrated: whether the critic is trained to be the log-ratio itself, its constant included.
+        negatives: to a positive in training, where the critic scores pair by pair.
     """
 
     name: str
@@ -139,6 +140,7 @@ class Estimator:
     reference: str
     averages_exp: bool = False
     calibrated: bool = False
+    negatives: int = 7
 
     def __reduce__(self) -> Any:
         """Pickle a row of the table by its name: its functions are closures."""
@@ -266,6 +268,7 @@ ESTIMATORS: dict[str, Estimator] = {
             "down, and never above ln K",
             "a lower bound of low variance that is known to be below ln K",
             "van den Oord et al. 2018",
+            negatives=31,
         ),
         Estimator(
             "relative",

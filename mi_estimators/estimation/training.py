@@ -15,7 +15,7 @@ from ..bounds.bennett import bridge
 from ..bounds.divergences import softplus
 from ..bounds.scores import Critic, joint_and_product
 from ..bounds.variational import js
-from .critics import CRITICS, Calibrated, Sum
+from .critics import Calibrated, Sum
 from .experts import EllipticalCopula, FoldedCopula
 from .table import Estimator, over_rows
 
@@ -23,9 +23,6 @@ READ_GROUP = 256  # rows whose pairs are all negatives of one another when a cri
 _VALIDATION_GROUP = 32
 _EVALUATE_EVERY = 50
 _WORTH = 2.0  # nats over all validation rows that a part of the critic must gain to be kept (Akaike's two)
-# A critic that is evaluated pair by pair sees few negatives to a positive.
-_GROUPS = {"concatenated": 8, "encoded": 8, "hybrid": 8}
-_GROUP_INFONCE = 32
 _DEGREES_OF_FREEDOM = (16, 8, 4, 2, 1)
 _CALIBRATION_SCALES = (1.0, 0.8)
 _CALIBRATION_QUANTILES = (1.0, 0.98, 0.9, 0.75, 0.5)
@@ -43,6 +40,7 @@ class Fit:
         shortfall: of the copula anchor, in nats; 0 without one.
         folded: whether the anchor is a `FoldedCopula`.
         finite: whether all scores in training were.
+        negatives: to a positive in training.
     """
 
     critic: Calibrated
@@ -52,6 +50,7 @@ class Fit:
     shortfall: float
     folded: bool
     finite: bool
+    negatives: int
 
 
 def grouped_scores(
@@ -67,27 +66,6 @@ def grouped_scores(
     )  # a single group stays a matrix, for any module
     joint, product = joint_and_product(critic(x, y))
     return joint.flatten(), product.reshape(joint.numel(), -1)
-
-
-@torch.no_grad()
-def check_critic(critic: nn.Module, x: Float[Tensor, "n dx"], y: Float[Tensor, "m dy"]) -> None:
-    """Score a few rows, of which x has one more than y.
-
-    Raises:
-        ValueError: a critic that gives another shape than one score for each pair, or cannot score them.
-    """
-    training = critic.training
-    expected = f"scores of shape {(len(x), len(y))} for rows {tuple(x.shape)}, {tuple(y.shape)}"
-    try:
-        matrix = critic.eval()(x, y)
-    except (RuntimeError, TypeError, IndexError) as error:
-        raise ValueError(
-            f"critic: expected {expected}, got {type(error).__name__}: {error}"
-        ) from error
-    critic.train(training)
-    if not isinstance(matrix, Tensor) or matrix.shape != (len(x), len(y)):
-        got = tuple(matrix.shape) if isinstance(matrix, Tensor) else type(matrix).__name__
-        raise ValueError(f"critic: expected {expected}, got {got}")
 
 
 def _groups(rows: tuple[Tensor, ...], group: int) -> list[Tensor]:
@@ -108,14 +86,14 @@ def held_out_scores(critic: Critic, x: Tensor, y: Tensor) -> tuple[Tensor, Tenso
 
 def fit_critic(
     row: Estimator,
-    make_critic: Callable[[], nn.Module],
+    network: nn.Module,
     train: tuple[Tensor, Tensor],
     valid: tuple[Tensor, Tensor],
     *,
     anchored: bool,
     steps: int,
     batch_size: int,
-    group: int | None,
+    negatives: int | str,
     learning_rate: float,
     weight_decay: float,
     patience: int,
@@ -126,20 +104,19 @@ def fit_critic(
 
     Args:
         row: the estimator whose objective is ascended.
-        make_critic: gives the network, in the training rows' device.
+        network: the critic to train, on the training rows' device.
         train, valid: rows (x, y).
         anchored: whether a copula's closed-form log-ratio stands beside the network.
         steps, batch_size, learning_rate, weight_decay: of AdamW, with a warm-up of a tenth and a cosine decay.
-        group: rows of a batch that are negatives of one another; None for all of them.
+        negatives: to a positive in training, as near as equal groups of rows allow; "all" for those of the batch.
         patience: evaluations without a gain before training stops.
         generator: draws the batches.
         advance: called with the number of steps taken since the last call.
     """
     anchor = _anchor(train, valid) if anchored else None
-    network = make_critic().train()
-    parameters = [p for p in network.parameters() if p.requires_grad]
+    parameters = [p for p in network.train().parameters() if p.requires_grad]
     batch_size = min(batch_size, len(train[0]))
-    group = batch_size if group is None else min(group, batch_size)
+    group = batch_size if isinstance(negatives, str) else min(negatives + 1, batch_size)
     with torch.no_grad():
         fixed = None if anchor is None else _validation_scores(anchor, valid, group < batch_size)
         features = None if anchor is None else anchor.features(*train)
@@ -195,7 +172,8 @@ def fit_critic(
         (None, 0.0) if anchor is None else (anchor.degrees_of_freedom, anchor.shortfall)
     )
     folded = isinstance(anchor, FoldedCopula)
-    return Fit(_calibrate(whole.eval(), valid), history, kept, degrees, shortfall, folded, finite)
+    critic = _calibrate(whole.eval(), valid)
+    return Fit(critic, history, kept, degrees, shortfall, folded, finite, group - 1)
 
 
 def _flattened(parameters: list[nn.Parameter]) -> nn.Parameter:
@@ -286,34 +264,3 @@ def _logistic(joint: Tensor, product: Tensor) -> float:
     odds = product.numel() / joint.numel()
     threshold = joint.mean() - bridge(joint, product.flatten()) + math.log(odds)
     return -float(softplus(threshold - joint).mean() + odds * softplus(product - threshold).mean())
-
-
-def training_group(critic: object, estimator: str) -> int | None:
-    """Return how many rows are one another's negatives while a critic of this kind trains; None for the whole batch."""
-    if not isinstance(critic, str) or critic not in _GROUPS:
-        return None
-    return _GROUP_INFONCE if estimator == "infonce" else _GROUPS[critic]
-
-
-def make_critic(
-    critic: str | nn.Module | Callable[[int, int], nn.Module],
-    rows: tuple[Tensor, Tensor],
-    hidden: int,
-) -> nn.Module:
-    """Return a new float32 critic on the rows' device: by name, a copy of a module, or what a function makes.
-
-    Raises:
-        ValueError: a function that returns no module, or a critic whose scores have another shape than (n, m).
-    """
-    columns, device = (rows[0].shape[1], rows[1].shape[1]), rows[0].device
-    if isinstance(critic, str):
-        return CRITICS[critic](*columns, hidden).to(device, torch.float32)
-    module = copy.deepcopy(critic) if isinstance(critic, nn.Module) else critic(*columns)
-    if not isinstance(module, nn.Module):
-        raise ValueError(
-            "critic: expected a function (columns of x, columns of y) that returns a torch.nn.Module,"
-            f" got one that returns {type(module).__name__}"
-        )
-    module = module.to(device, torch.float32)
-    check_critic(module, rows[0][:4], rows[1][:3])
-    return module

@@ -208,6 +208,7 @@ def combine(
             "anchor_shortfall": average([fit.shortfall for fit in fits]),
             "learning_shortfall": max(0.0, learned * _LEARNING),
             "kept_step": max(fit.kept_step for fit in fits),
+            "training_negatives": min(fit.negatives for fit in fits),
             "scale": average([fit.critic.scale for fit in fits]),
             "cap": max(fit.critic.cap for fit in fits),
         }

@@ -122,7 +122,7 @@ def _train(
     """Climb with one objective; return each row's readings [map, replica, reading], and where a critic broke."""
     rows, shape = _Rows(spec, seed), (len(spec.maps), spec.replicas)
     critics = Replicas(
-        lambda: Separable(spec.dim, spec.dim, spec.hidden, 2, spec.embedding),
+        lambda: Separable(spec.dim, spec.dim, spec.hidden, 2, spec.embedding, zero_start=False),
         math.prod(shape),
         seed,
     )

@@ -54,7 +54,7 @@ CRITICS = pytest.mark.parametrize("critic", [Separable, Together, Paired])
 
 
 def make(critic, dim=2):
-    critic = critic(dim, dim, hidden=8) if critic is Separable else critic(dim)
+    critic = critic(dim, dim, hidden=8, zero_start=False) if critic is Separable else critic(dim)
     return critic.double()
 
 
@@ -250,7 +250,7 @@ import resource, torch, mi_estimators as mi
 from mi_estimators.estimation.critics import Separable
 from mi_estimators.bounds.streaming import streamed_values
 torch.manual_seed(0)
-critic = Separable(2, 2, hidden=8, layers=1, embedding=4)
+critic = Separable(2, 2, hidden=8, layers=1, embedding=4, zero_start=False)
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 def read(n):
     x, y = mi.laws.Gaussian(0.5, 2).sample(n)
@@ -292,11 +292,13 @@ objectives = {
     "infonce": mi.infonce,
 }
 
+critic = lambda dim=2: Separable(dim, dim, 8, zero_start=False)
+
 class Model(torch.nn.Module):  # the critic, behind encoders whose outputs are gathered with their gradient
     def __init__(self):
         super().__init__()
         torch.manual_seed(0)
-        self.encode_x, self.encode_y, self.critic = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2), Separable(2, 2, 8)
+        self.encode_x, self.encode_y, self.critic = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2), critic()
 
     def forward(self, x, y):
         return self.critic, self.encode_x(x), self.encode_y(y)
@@ -323,10 +325,10 @@ for name, objective in objectives.items():
     value = objective(critic(gather(a), gather(b)))
     torch.testing.assert_close(averaged(gradient(model, value)), single, rtol=0, atol=1e-10)
 
-    wrapped = torch.nn.parallel.DistributedDataParallel(Separable(3, 3, 8), broadcast_buffers=False)
+    wrapped = torch.nn.parallel.DistributedDataParallel(critic(3), broadcast_buffers=False)
     value = objective(gathered_scores(wrapped, x[own], y[own]))
     value.backward()
-    alone = Separable(3, 3, 8)
+    alone = critic(3)
     alone.load_state_dict(wrapped.module.state_dict())
     objective(alone(x, y)).backward()
     for p, q in zip(wrapped.parameters(), alone.parameters()):

@@ -75,7 +75,7 @@ class Table(nn.Module):
 
 @objectives
 def test_contributions_sum_to_the_gradient(name):
-    (x, y), critic = rows(12), Separable(2, 2, hidden=6)
+    (x, y), critic = rows(12), Separable(2, 2, hidden=6, zero_start=False)
     found = sample_gradients(OBJECTIVES[name], critic, x, y)
     assert found.shape == (12, sum(p.numel() for p in critic.parameters()))
     torch.testing.assert_close(found.sum(0), gradient(name, critic, x, y), rtol=1e-11, atol=1e-12)
@@ -103,7 +103,7 @@ def test_a_contribution_is_the_effect_of_weighing_the_row_more(name):
 
 
 def test_contributions_to_a_mean_over_rows_are_the_plain_sample_gradients():
-    (x, y), critic = rows(7), Separable(2, 2, hidden=6)
+    (x, y), critic = rows(7), Separable(2, 2, hidden=6, zero_start=False)
     found = sample_gradients(
         lambda joint, product, log_p=None, log_q=None: mean(joint, log_p), critic, x, y
     )
@@ -117,7 +117,7 @@ def test_contributions_to_a_mean_over_rows_are_the_plain_sample_gradients():
 
 @objectives
 def test_contributions_follow_their_rows(name):
-    (x, y), critic, order = rows(9), Separable(2, 2, hidden=6), torch.randperm(9)
+    (x, y), critic, order = rows(9), Separable(2, 2, hidden=6, zero_start=False), torch.randperm(9)
     found = sample_gradients(OBJECTIVES[name], critic, x, y)
     torch.testing.assert_close(
         sample_gradients(OBJECTIVES[name], critic, x[order], y[order]), found[order]
@@ -142,7 +142,7 @@ def test_one_minibatch_tells_the_noise_of_many(name):
 
 
 def test_gradient_statistics_take_infonce_too():
-    (x, y), critic = rows(96), Separable(2, 2, hidden=6)
+    (x, y), critic = rows(96), Separable(2, 2, hidden=6, zero_start=False)
     found = gradient_statistics(mi.infonce, critic, x, y, batch_size=16)
     stacked = torch.stack(
         [gradient("infonce", critic, a, b) for a, b in zip(x.split(16), y.split(16), strict=True)]
@@ -260,7 +260,7 @@ def test_the_whole_sample_as_a_minibatch_has_no_bias():
 def test_gradient_table_holds_what_the_functions_say():
     (x, y), critic, names = (
         rows(140),
-        Separable(2, 2, hidden=6),
+        Separable(2, 2, hidden=6, zero_start=False),
         ("dv", "nwj", "js", "infonce", "smile"),
     )
     table = gradient_table(critic, x, y, names, batch_size=16)
@@ -303,7 +303,7 @@ def test_no_weight_is_no_effective_negative():
 
 
 def test_gradient_table_prints_every_bound_on_a_line():
-    (x, y), critic = rows(64), Separable(2, 2, hidden=6)
+    (x, y), critic = rows(64), Separable(2, 2, hidden=6, zero_start=False)
     lines = str(gradient_table(critic, x, y, batch_size=16)).splitlines()
     assert [line.split()[0] for line in lines] == ["bound", "dv", "nwj", "js", "infonce"]
     assert len({len(line) for line in lines}) == 1
@@ -311,7 +311,7 @@ def test_gradient_table_prints_every_bound_on_a_line():
 
 
 def test_gradient_table_is_drawn_without_pyplot():
-    table = gradient_table(Separable(2, 2, hidden=6), *rows(64), batch_size=16)
+    table = gradient_table(Separable(2, 2, hidden=6, zero_start=False), *rows(64), batch_size=16)
     figure = plot_gradient_table(table)
     figure.draw_without_rendering()
     assert len(figure.axes) == 3
@@ -326,7 +326,9 @@ def test_gradient_table_is_drawn_without_pyplot():
 
 
 def test_bars_that_are_not_finite_are_labelled():
-    (row,) = gradient_table(Separable(2, 2, hidden=6), *rows(64), ("js",), batch_size=16)
+    (row,) = gradient_table(
+        Separable(2, 2, hidden=6, zero_start=False), *rows(64), ("js",), batch_size=16
+    )
     fields = {**vars(row), "noise_scale": math.inf}
     figure = plot_gradient_table([type(row)(**fields)])
     figure.draw_without_rendering()
@@ -334,7 +336,9 @@ def test_bars_that_are_not_finite_are_labelled():
 
 
 def test_drawing_without_matplotlib_names_the_extra(monkeypatch):
-    table = gradient_table(Separable(2, 2, hidden=6), *rows(64), ("js",), batch_size=16)
+    table = gradient_table(
+        Separable(2, 2, hidden=6, zero_start=False), *rows(64), ("js",), batch_size=16
+    )
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)  # as if it were not installed
     with pytest.raises(
         ImportError, match=r"expected matplotlib; pip install 'mi-estimators\[plot\]'"
@@ -352,7 +356,7 @@ def watched(monitor, name, critic, x, y, batch_size):
 
 @pytest.mark.parametrize("name", ["dv", "js", "infonce"])
 def test_the_monitor_tends_to_the_statistics_of_the_gradient(name):
-    critic, (x, y) = Separable(2, 2, hidden=6, layers=1), rows(400 * 8)
+    critic, (x, y) = Separable(2, 2, hidden=6, layers=1, zero_start=False), rows(400 * 8)
     expected = gradient_statistics(OBJECTIVES[name], critic, x, y, batch_size=8)
     monitor = GradientMonitor(critic.parameters(), batch_size=8, decay=1.0)
     watched(monitor, name, critic, x, y, 8)
@@ -400,7 +404,7 @@ def test_the_monitor_under_drift_is_off_by_what_it_says():
 
 
 def test_the_monitor_estimates_the_whole_from_some_coordinates():
-    critic, (x, y) = Separable(2, 2, hidden=32, layers=2), rows(60 * 8)
+    critic, (x, y) = Separable(2, 2, hidden=32, layers=2, zero_start=False), rows(60 * 8)
     whole = GradientMonitor(critic.parameters(), batch_size=8, decay=1.0)
     some = [
         GradientMonitor(critic.parameters(), batch_size=8, coordinates=512, decay=1.0)
@@ -419,7 +423,7 @@ def test_the_monitor_is_a_hook_of_the_optimiser_and_leaves_training_as_it_is():
     trained = []
     for watching in (False, True):
         torch.manual_seed(0)
-        critic = Separable(2, 2, hidden=6)
+        critic = Separable(2, 2, hidden=6, zero_start=False)
         optimizer = torch.optim.SGD(critic.parameters(), 0.1)
         monitor = GradientMonitor(critic.parameters(), batch_size=8)
         if watching:

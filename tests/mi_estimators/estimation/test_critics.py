@@ -15,6 +15,7 @@ from mi_estimators.estimation.critics import (
     Separable,
     Sum,
     mlp,
+    scores_each_pair,
 )
 
 critics = pytest.mark.parametrize("name", CRITICS)
@@ -33,7 +34,7 @@ def pair_by_pair(score, x, y):
 @critics
 @pytest.mark.parametrize("batch", [(), (2,), (2, 3)])
 def test_scores_are_a_matrix_for_every_batch(name, batch):
-    critic = randomised(CRITICS[name](3, 2, 8))
+    critic = randomised(CRITICS[name].make(3, 2, 8))
     x, y = torch.randn(*batch, 5, 3), torch.randn(*batch, 7, 2)
     scores = critic(x, y)
     assert scores.shape == (*batch, 5, 7)
@@ -43,7 +44,7 @@ def test_scores_are_a_matrix_for_every_batch(name, batch):
 
 @critics
 def test_a_score_belongs_to_its_pair_alone(name):
-    critic = randomised(CRITICS[name](3, 2, 8))
+    critic = randomised(CRITICS[name].make(3, 2, 8))
     x, y = torch.randn(5, 3), torch.randn(4, 2)
     each = pair_by_pair(lambda a, b: critic(a[None], b[None])[0, 0], x, y)
     torch.testing.assert_close(critic(x, y), each)
@@ -51,7 +52,7 @@ def test_a_score_belongs_to_its_pair_alone(name):
 
 @critics
 def test_they_start_at_zero_and_can_leave_it(name):
-    critic = CRITICS[name](3, 2, 8)
+    critic = CRITICS[name].make(3, 2, 8)
     x, y = torch.randn(5, 3), torch.randn(5, 2)
     assert not critic(x, y).any()
     optimizer = torch.optim.SGD(critic.parameters(), lr=0.1)
@@ -64,8 +65,25 @@ def test_they_start_at_zero_and_can_leave_it(name):
 
 @pytest.mark.parametrize("make", [Separable, Concatenated, Encoded])
 def test_without_zero_start_they_do_not(make):
-    assert make(3, 2, hidden=8)(torch.randn(5, 3), torch.randn(5, 2)).abs().min() > 0
-    assert not make(3, 2, hidden=8, zero_start=True)(torch.randn(5, 3), torch.randn(5, 2)).any()
+    x, y = torch.randn(5, 3), torch.randn(5, 2)
+    assert make(3, 2, hidden=8, zero_start=False)(x, y).abs().min() > 0
+    assert not make(3, 2, hidden=8)(x, y).any()
+
+
+@critics
+def test_a_row_and_what_it_makes_agree_on_the_cost(name):
+    assert CRITICS[name].pairwise is scores_each_pair(CRITICS[name].make(3, 2, 8))
+    assert scores_each_pair(nn.Linear(1, 1)) is True  # a critic that does not say
+
+
+@critics
+def test_a_critic_that_is_not_pairwise_evaluates_its_networks_once_a_row(name):
+    critic, evaluated = CRITICS[name].make(3, 2, 8), []
+    for layer in critic.modules():
+        if isinstance(layer, nn.Linear):
+            layer.register_forward_hook(lambda *call: evaluated.append(call[-1][..., 0].numel()))
+    critic(torch.randn(20, 3), torch.randn(30, 2))
+    assert max(evaluated) == (600 if CRITICS[name].pairwise else 30)
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
@@ -108,7 +126,7 @@ def test_sum_adds_and_hybrid_is_bilinear_and_concatenated():
     x, y = torch.randn(4, 3), torch.randn(6, 2)
     torch.testing.assert_close(Sum(*parts)(x, y), parts[0](x, y) + parts[1](x, y) + parts[2](x, y))
     torch.testing.assert_close(Sum(parts[0])(x, y), parts[0](x, y))
-    hybrid = randomised(CRITICS["hybrid"](3, 2, 8))
+    hybrid = randomised(CRITICS["hybrid"].make(3, 2, 8))
     assert [type(part) for part in hybrid.critics] == [Bilinear, Concatenated]
     torch.testing.assert_close(hybrid(x, y), hybrid.critics[0](x, y) + hybrid.critics[1](x, y))
 

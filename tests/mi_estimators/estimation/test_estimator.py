@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import mi_estimators as mi
+from mi_estimators.estimation.critics import Concatenated, Separable
 from mi_estimators.estimation.inputs import rows_of
 from mi_estimators.estimation.training import grouped_scores, held_out_scores
 
@@ -67,6 +68,77 @@ def test_a_users_module_and_a_users_function_are_critics():
     assert by_function.nats == by_module.nats
 
 
+@pytest.fixture
+def counted(monkeypatch):
+    """Count the pairs that `Concatenated` scores, as one list entry a call."""
+    calls, forward = [], Concatenated.forward
+
+    def counting(self, x, y):
+        scores = forward(self, x, y)
+        calls.append(scores.numel())
+        return scores
+
+    monkeypatch.setattr(Concatenated, "forward", counting)
+    return calls
+
+
+def test_a_class_as_critic_costs_what_its_name_costs_and_says_the_same(counted):
+    law = mi.laws.Gaussian(0.8)
+    settings = FAST | dict(anchor="none", learning_rate=1e-2)
+    settings.pop("hidden")
+    estimates, costs = [], []
+    for critic in ("concatenated", Concatenated, lambda *columns: Concatenated(*columns)):
+        counted.clear()
+        estimates.append(mi.estimate_mi(*sample(law, 300), critic=critic, **settings).nats)
+        costs.append(sum(counted))
+    assert estimates[0] > 0.05  # the network was kept
+    assert len(set(estimates)) == len(set(costs)) == 1
+
+
+class Undeclared(torch.nn.Module):
+    """A pairwise critic that does not say so and takes matrices only."""
+
+    def __init__(self, *dims):
+        super().__init__()
+        self.critic = Concatenated(*dims)
+
+    def forward(self, x, y):
+        assert x.dim() == y.dim() == 2
+        return self.critic(x, y)
+
+
+@pytest.mark.parametrize(("estimator", "few"), [("js", 7), ("infonce", 31)])
+def test_negatives_are_few_unless_the_critic_or_its_user_says_so(counted, estimator, few):
+    rows = sample(mi.laws.Gaussian(0.6), 400)
+    settings = FAST | dict(estimator=estimator, steps=5)
+    cases = [
+        (Concatenated, None, few),
+        (Undeclared, None, few),
+        ("separable", None, 127),
+        (Separable, None, 127),
+        (Concatenated, 15, 15),
+        (Undeclared, "all", 127),
+        ("separable", 3, 3),
+        ("concatenated", 10**6, 127),
+    ]
+    costs = {}
+    for critic, negatives, expected in cases:
+        counted.clear()
+        estimate = mi.estimate_mi(*rows, critic=critic, negatives=negatives, **settings)
+        assert estimate.diagnostics["training_negatives"] == expected
+        costs[critic, negatives] = sum(counted)
+    assert costs[Undeclared, None] < costs[Undeclared, "all"] / 2
+
+
+def test_a_critic_of_matrices_is_trained_as_one_of_batches():
+    law, settings = mi.laws.Gaussian(0.8), FAST | dict(anchor="none", steps=30)
+    one, other = (
+        mi.estimate_mi(*sample(law, 200), critic=critic, **settings)
+        for critic in (Concatenated, Undeclared)
+    )
+    assert other.nats == pytest.approx(one.nats, abs=1e-3)
+
+
 def test_a_users_critic_that_does_not_score_each_pair_is_refused():
     class ByRow(torch.nn.Module):
         def __init__(self):
@@ -86,7 +158,7 @@ def test_a_users_critic_that_does_not_score_each_pair_is_refused():
         ValueError,
         match=r"critic: expected scores of shape \(4, 3\) for rows .* got RuntimeError: mat1",
     ):
-        mi.estimate_mi(*rows, critic=mi.estimation.critics.Separable(2, 1), **FAST)
+        mi.estimate_mi(*rows, critic=Separable(2, 1), **FAST)
     with pytest.raises(
         ValueError,
         match=r"critic: expected scores of shape \(4, 3\) for rows .* got TypeError: .* given",
@@ -449,6 +521,8 @@ BAD_CALLS = [
     ("seed: expected an integer", (GOOD, GOOD), {"seed": 0.5}),
     ("steps: expected an integer", (GOOD, GOOD), {"steps": 0}),
     ("batch_size: expected an integer of at least 2", (GOOD, GOOD), {"batch_size": 1}),
+    ("negatives .* expected an integer of at least 1", (GOOD, GOOD), {"negatives": 0}),
+    ("negatives .* expected an integer of at least 1", (GOOD, GOOD), {"negatives": "few"}),
     ("learning_rate: expected a number", (GOOD, GOOD), {"learning_rate": 0.0}),
     ("weight_decay: expected a number", (GOOD, GOOD), {"weight_decay": -1.0}),
     ("hidden: expected an integer", (GOOD, GOOD), {"hidden": 0}),

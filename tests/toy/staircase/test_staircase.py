@@ -113,7 +113,9 @@ def test_a_broken_critic_is_told_and_does_not_touch_the_others(monkeypatch, name
 
 
 def test_adam_keeps_replicas_apart():
-    replicas = Replicas(lambda: mi.estimation.critics.Separable(2, 2, 4, 1, 2), 2, seed=0)
+    replicas = Replicas(
+        lambda: mi.estimation.critics.Separable(2, 2, 4, 1, 2, zero_start=False), 2, seed=0
+    )
     x, y = laws.Gaussian(0.8, 2).sample(16, torch.Generator().manual_seed(0))
 
     def ascend(parameters):
