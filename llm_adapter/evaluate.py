@@ -11,51 +11,48 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import torch
-from torch import nn
-from tqdm import tqdm
-
-from .arguments.parser import about
+from .arguments.command import run
+from .arguments.flags import COUNT, flag
+from .arguments.rollouts import TASKS, RolloutArguments, parse
 from .data.cache import whole_file
-from .data.collate import collate, split_rows, sum_responses
-from .data.load import TokenizedExample, check_fit, read_examples, tokenize
+from .data.load import check_fit, read_examples, tokenize
 from .data.sources import open_source
-from .evaluation.rates import bootstrap, curve, wilson
-from .evaluation.rollouts import RolloutArguments, ask, collect, load, parse, run
-from .loss.logprobs import choose_log_probs
-from .models import load_tokenizer
+from .evaluation.rates import curve, wilson
+from .evaluation.tasks import draw_questions
 
 COMMAND = "llm_adapter.evaluate"
-KS = (1, 4, 16)  # of pass@k, unless said
+DESCRIPTION = (
+    "Measure a model: accuracy and pass@k on held-out questions, and how it ranks preferences."
+)
+EXAMPLES = """\
+examples:
+  python -m llm_adapter.evaluate --model DIR --task products --out rates.json
+      Ask the held-out products: greedy accuracy, and pass@k from 16 samples.
+  python -m llm_adapter.evaluate --model DIR --pairs pairs.jsonl --out ranking.json
+      Only rank the responses in a file of preferences.
+"""
+KS = (1, 4, 16)  # of pass@k, unless the user gives others
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EvaluationArguments(RolloutArguments):
-    """Ask a model held-out questions, and rank preferences by its log-probabilities."""
+    """Evaluation: what is measured of the responses and of a file of preferences."""
 
-    task: str | None = field(default=None, metadata=about("Whose held-out questions are asked."))
-    samples: int = field(default=16, metadata=about("Responses drawn for each question."))
-    k: list[int] = field(
-        default_factory=list,
-        metadata=about("The k of pass@k (default: 1, 4 and 16, as far as the samples go)."),
+    task: str | None = flag(None, "Task whose held-out questions are asked.", choices=tuple(TASKS))
+    samples: int = flag(16, "Responses to each question.", rule=COUNT)
+    k: tuple[int, ...] = flag((), "The k of pass@k.", shown="1, 4 and 16, up to samples")
+    pairs: str | None = flag(
+        None, "Preferences to rank: how often is the chosen response the more likely one?"
     )
-    train_data: str | None = field(
-        default=None,
-        metadata=about(
-            "Preferences trained on: refused if one of them asks a question asked here."
-        ),
-    )
-    pairs: str | None = field(
-        default=None, metadata=about("Preferences whose responses are ranked.")
-    )
-    max_length: int = field(
-        default=1024, metadata=about("Most tokens of prompt and response when ranking.")
-    )
-    chat: bool = field(
-        default=False, metadata=about("Put plain strings, too, through the chat template.")
+    max_length: int = flag(1024, "Maximum number of tokens in a prompt and one response.")
+    chat: bool = flag(False, "Apply the tokenizer's chat template to plain strings, too.")
+    train_data: str | None = flag(
+        None,
+        "Preferences that the model was trained on. The command stops if they contain a question "
+        "that it asks.",
     )
 
     def check(self) -> None:
@@ -112,52 +109,6 @@ def summarise(
     }
 
 
-@torch.no_grad()
-def rank(
-    examples: Sequence[TokenizedExample], model: nn.Module, batch: int, disable_tqdm: bool = False
-) -> dict:
-    """Return how often a rejected response has the lower ln π than the chosen one, summed and per token.
-
-    Returns:
-        `examples`, `rejected` (their number) and, for `sum` and `per_token`: `pairs`, the share of rejected responses
-        that rank below their chosen one, with the bootstrap's interval over prompts; `first`, the share of prompts
-        whose chosen response ranks above all rejected ones, with Wilson's; `margin`, the mean difference in nats.
-    """
-    device = next(model.parameters()).device
-    log_probs, below = None, {"sum": [], "per_token": []}
-    margins: dict[str, list[float]] = {"sum": [], "per_token": []}
-    counts = [len(example.completions) - 1 for example in examples]
-    for start in tqdm(
-        range(0, len(examples), batch), "ranking", unit="batch", disable=disable_tqdm
-    ):
-        rows = {
-            name: value.to(device)
-            for name, value in collate(examples[start : start + batch]).items()
-        }
-        log_probs = log_probs or choose_log_probs(model, rows)
-        sums = sum_responses(log_probs(model, rows), rows["lengths"])
-        for name, values in (("sum", sums), ("per_token", sums / rows["lengths"])):
-            chosen, rejected = split_rows(values, rows["negatives"])
-            margin = torch.where(rows["negatives"], chosen.unsqueeze(1) - rejected, 0.0)
-            below[name] += (margin > 0).sum(-1).tolist()
-            margins[name] += margin.sum(-1).tolist()
-
-    def shares(name: str) -> dict:
-        first = sum(found == count for found, count in zip(below[name], counts, strict=True))
-        return {
-            "pairs": {
-                "mean": sum(below[name]) / sum(counts),
-                "interval": bootstrap(below[name], counts),
-            },
-            "first": {"mean": first / len(counts), "interval": wilson(first, len(counts))},
-            "margin": sum(margins[name]) / sum(counts),
-        }
-
-    return {"examples": len(counts), "rejected": sum(counts)} | {
-        name: shares(name) for name in below
-    }
-
-
 def report(arguments: EvaluationArguments, found: dict) -> str:
     """Return the results as a table: what, mean, 95 % interval."""
     rows = []
@@ -185,17 +136,23 @@ def report(arguments: EvaluationArguments, found: dict) -> str:
 
 def evaluate(argv: Sequence[str]) -> None:
     """Ask, rank, write and print."""
-    arguments = parse(EvaluationArguments, argv, COMMAND)
-    questions = ask(arguments, "held_out") if arguments.task else []
+    arguments = parse(EvaluationArguments, argv, COMMAND, DESCRIPTION, EXAMPLES)
+    questions = []
+    if arguments.task:
+        questions = draw_questions(arguments, "held_out", arguments.count, arguments.seed)
     if arguments.train_data:
         refuse_overlap([question.text for question in questions], arguments.train_data)
-    tokenizer = load_tokenizer(arguments.model, arguments.trust_remote_code)
     path, out = arguments.pairs, Path(arguments.out)
-    examples = (
-        tokenize(read_examples(path), tokenizer, arguments.max_length, path, arguments.chat)
-        if path
-        else []
-    )
+    preferences = read_examples(path) if path else []
+
+    from .evaluation.ranking import rank  # torch and transformers: seconds
+    from .evaluation.rollouts import collect, load
+    from .models import load_tokenizer
+
+    tokenizer = load_tokenizer(arguments.model, arguments.trust_remote_code)
+    examples = []
+    if path:
+        examples = tokenize(preferences, tokenizer, arguments.max_length, path, arguments.chat)
     model = load(arguments)
     if path:
         check_fit(examples, open_source(path).files, model)

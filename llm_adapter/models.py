@@ -26,38 +26,10 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from .arguments.names import ADAPTER, BUILTIN, check_model_name
+
 CausalLM = Any
 """A causal LM of transformers, with peft's adapters or without; no class of theirs has both `config` and `generate`."""
-
-BUILTIN = "builtin"
-ADAPTER = "adapter_config.json"  # a folder with it holds a LoRA adapter, as peft writes it
-
-
-def check_model_name(name: str) -> str:
-    """Return `name` if it can name a model; touch no network.
-
-    Raises:
-        ValueError: a path that does not exist, or a directory without a config.json.
-    """
-    path = Path(name)
-    if name == BUILTIN or (path.is_file() and path.suffix == ".gguf"):
-        return name
-    if (path / "config.json").is_file() or (path / ADAPTER).is_file():
-        return name
-    if path.is_dir():
-        raise ValueError(f"model: expected a model directory, got {name} without a config.json")
-    if path.is_file():
-        raise ValueError(f"model: expected a directory or a .gguf file, got the file {name}")
-    if (
-        path.suffix == ".gguf"
-        or name.startswith((".", "/", "~"))
-        or not name
-        or name.count("/") > 1
-    ):
-        raise ValueError(
-            f"model: expected {BUILTIN!r}, a directory, a .gguf file or a hub name, got no such path: {name}"
-        )
-    return name
 
 
 def load_tokenizer(name: str, trust_remote_code: bool = False):

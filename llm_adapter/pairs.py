@@ -11,30 +11,40 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .arguments.parser import about
+from .arguments.command import run
+from .arguments.flags import COUNT, flag
+from .arguments.rollouts import RolloutArguments, parse
 from .data.cache import whole_file
 from .evaluation.rates import curve, powers, starvation
-from .evaluation.rollouts import RolloutArguments, ask, collect, load, parse, run
-from .models import load_tokenizer
+from .evaluation.tasks import draw_questions
 
 COMMAND = "llm_adapter.pairs"
+DESCRIPTION = (
+    "Sample a model on questions with one right number, and write preferences of right over wrong "
+    "responses."
+)
+EXAMPLES = """\
+examples:
+  python -m llm_adapter.pairs --task products --out pairs.jsonl
+      Ask the small built-in model for products of two digits.
+  python -m llm_adapter.pairs --task gcd --max_value 50 --model DIR --samples 16 --out gcd.jsonl
+      Ask your own model, 16 times for each question.
+"""
 OUTCOMES = ("pair", "none_right", "all_right", "no_wrong_finished")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PairArguments(RolloutArguments):
-    """Sample a model on verifiable questions and write preferences."""
+    """Preferences: what is written for a question with right and wrong responses."""
 
-    negatives: int = field(default=3, metadata=about("Most rejected responses of a prompt."))
+    negatives: int = flag(3, "Maximum number of rejected responses for each prompt.", rule=COUNT)
 
     def check(self) -> None:
         """Raise the ValueError of the first field outside its range."""
         super().check()
-        if self.negatives < 1:
-            raise ValueError(f"negatives: expected an integer ≥ 1, got {self.negatives}")
         if not self.out.endswith(".jsonl"):
             raise ValueError(f"out: expected a file.jsonl to write, got {self.out!r}")
 
@@ -129,9 +139,13 @@ def report(arguments: PairArguments, stats: dict) -> str:
 
 def make(argv: Sequence[str]) -> None:
     """Sample, verify and write."""
-    arguments = parse(PairArguments, argv, COMMAND)
-    questions = ask(arguments, "train")
+    arguments = parse(PairArguments, argv, COMMAND, DESCRIPTION, EXAMPLES)
+    questions = draw_questions(arguments, "train", arguments.count, arguments.seed)
     out = Path(arguments.out)
+
+    from .evaluation.rollouts import collect, load  # torch and transformers: seconds
+    from .models import load_tokenizer
+
     tokenizer = load_tokenizer(arguments.model, arguments.trust_remote_code)
     model = load(arguments)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -86,7 +86,7 @@ def done(tmp_path_factory):
 SEEN = """
 import json, sys, pytest, torch, mi_estimators as mi
 from pathlib import Path
-from llm_adapter.arguments.training import parse_arguments
+from llm_adapter.training.arguments import parse_arguments
 from toy.variance import figures as variance_plots, run as variance
 from toy.__main__ import main
 assert Path(mi.__file__).is_relative_to(Path.cwd()), mi.__file__

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from llm_adapter.arguments.training import PAIRS
+from llm_adapter.data.sources import PAIRS
 
 from .. import environment
 from . import layouts, runs, tables

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from meter import SHARED, Meter, answer, read_job
 
-from llm_adapter.arguments.training import parse_arguments
 from llm_adapter.models import disable_dropout
-from llm_adapter.train import read_data, read_model
+from llm_adapter.training.arguments import parse_arguments
+from llm_adapter.training.run import read_data, read_model
 from llm_adapter.training.trainer import PreferenceTrainer
 
 CELLS = {"nca_pair": "js", "sigmoid": "dv"}  # TRL's names of MIO and DPO

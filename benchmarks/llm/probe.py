@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
-from llm_adapter.arguments.training import parse_arguments
 from llm_adapter.models import disable_dropout
-from llm_adapter.train import read_data, read_model
+from llm_adapter.training.arguments import parse_arguments
+from llm_adapter.training.run import read_data, read_model
 from llm_adapter.training.trainer import PreferenceTrainer
 
 from . import runs

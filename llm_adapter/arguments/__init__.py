@@ -1,1 +1,1 @@
-"""What a run is told: the fields of a training run, read from flags and YAML."""
+"""What the commands take, as plain data: names, types, choices and help of every flag. Nothing here imports torch."""

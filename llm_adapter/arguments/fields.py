@@ -1,223 +1,273 @@
-"""Fields of a run by subject: the objective, the data, the model. `arguments.py` joins them to TrainingArguments."""
+"""Fields of a training run, by the headings of --help. Each row is a flag with its default, its help and its rule.
+
+Where a field is transformers' own, the row gives it our default and plain help.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass
 
-import mi_estimators as mi
+from .flags import COUNT, COUNT_OR_NONE, POSITIVE, SHARE, Rule, check_fields, flag
+from .names import BUILTIN, check_model_name, generated
 
-from ..data.collate import LAYOUTS
-from ..data.sources import check_source
-from ..data.tokens import TRUNCATIONS
-from ..loss.objective import LOG_RATIOS, NEGATIVES
-from ..models import BUILTIN, check_model_name
-from ..training.precision import ROUNDINGS, WEIGHTS
-from .parser import about
-
-Check = tuple[str, bool, str]  # field, whether its value is legal, what was expected
+NOT_NEGATIVE = Rule("a finite number ≥ 0", lambda value: 0 <= value < math.inf)
+TRUNCATIONS = ("right", "left_prompt", "drop", "refuse")
+SEED = Rule("an integer from 0 to 2^32 - 1", lambda value: 0 <= value < 2**32)
 
 
 @dataclass
-class ObjectiveArguments:
-    """What is descended; `objective.py` computes it."""
+class DataFields:
+    """Data: where preferences come from and how they become tokens."""
 
-    bound: str = field(
-        default="js", metadata=about(f"One of {', '.join(mi.PREFERENCE_BOUNDS)}; dv: DPO, js: MIO.")
+    train_data: str | None = flag(
+        None,
+        "Preferences to train on: a .jsonl or .parquet file, a folder of such files, or the name "
+        "of a data set on the Hugging Face hub.",
+        shown="the shipped pairs",
     )
-    mix: float = field(
-        default=0.5, metadata=about("Share of true negatives in the mixed marginal, in (0, 1].")
+    eval_data: str | None = flag(
+        None, "Preferences to evaluate on, at least once after the last step."
     )
-    beta: float = field(
-        default=0.1, metadata=about("Inverse temperature: T = beta ln policy/reference.")
+    dataset_config: str | None = flag(None, "Configuration of a data set on the hub.")
+    dataset_train_split: str = flag("train", "Split of the hub's data set to train on.")
+    dataset_test_split: str = flag("test", "Split of the hub's data set to evaluate on.")
+    max_length: int = flag(
+        1024,
+        "Maximum number of tokens in a prompt and one response.",
+        rule=Rule("an integer ≥ 2", lambda value: value >= 2),
     )
-    loss: str | None = field(
-        default=None,
-        metadata=about(
-            f"To compare with, in place of bound and mix: one of {', '.join(mi.ALTERNATIVES)}."
-        ),
+    truncation: str = flag(
+        "right",
+        "What to do with a longer example. right: cut the end of the responses. left_prompt: cut "
+        "the beginning of the prompt. drop: leave the example out. refuse: stop the run.",
+        choices=TRUNCATIONS,
     )
-    log_ratio: str = field(
-        default="sum",
-        metadata=about("sum: ln policy/reference of a response; mean: of its average token."),
+    max_negatives: int | None = flag(
+        None,
+        "Maximum number of rejected responses for each prompt. The first ones are kept.",
+        rule=COUNT,
+        shown="all of them",
     )
-    label_smoothing: float = field(
-        default=0.0,
-        metadata=about("Probability that a rejected response is the better one, in [0, 0.5)."),
+    chat: bool = flag(False, "Apply the tokenizer's chat template to plain strings, too.")
+    max_dropped: float = flag(
+        0.05,
+        "Maximum share of unusable rows. The run stops if there are more. Dropped rows are listed "
+        "in dropped.jsonl.",
+        rule=SHARE,
     )
-    negatives: str = field(
-        default="own",
-        metadata=about(
-            "own: a prompt's rejected responses; batch: those of a whole pass, of all processes."
-        ),
+    tokenize_workers: int = flag(1, "Number of processes that tokenise.", rule=COUNT)
+    token_cache: str | None = flag(
+        None,
+        "Folder that keeps the tokens between runs, or none.",
+        shown="in the Hugging Face cache",
     )
-    diagnostics_steps: int = field(
-        default=10, metadata=about("Steps between two readings of per-example gradients; 0: none.")
-    )
-
-    def checks(self) -> Iterator[Check]:
-        """Yield the conditions on these fields."""
-        yield (
-            "bound",
-            self.bound in mi.PREFERENCE_BOUNDS,
-            f"one of {', '.join(mi.PREFERENCE_BOUNDS)}",
-        )
-        yield "mix", 0 < self.mix <= 1, "a number in (0, 1]"
-        yield "beta", 0 < self.beta < float("inf"), "a finite number > 0"
-        yield (
-            "loss",
-            self.loss is None or self.loss in mi.ALTERNATIVES,
-            f"one of {', '.join(mi.ALTERNATIVES)}",
-        )
-        yield "log_ratio", self.log_ratio in LOG_RATIOS, f"one of {', '.join(LOG_RATIOS)}"
-        yield "label_smoothing", 0 <= self.label_smoothing < 0.5, "a number in [0, 0.5)"
-        yield "negatives", self.negatives in NEGATIVES, f"one of {', '.join(NEGATIVES)}"
-        yield (
-            "negatives",
-            self.loss is None or self.negatives == "own",
-            f"own with loss {self.loss}",
-        )
-        yield "diagnostics_steps", self.diagnostics_steps >= 0, "an integer ≥ 0"
 
 
 @dataclass
-class DataArguments:
-    """Where preferences come from and how they become tokens."""
+class LossFields:
+    """Loss: what is minimised."""
 
-    train_data: str | None = field(
-        default=None,
-        metadata=about(
-            "Preferences: JSON lines, parquet, a folder of them or a hub name (default: shipped pairs)."
-        ),
+    bound: str = flag(
+        "js",
+        f"Bound that the loss is made of: {', '.join(generated()['bounds'])}. dv gives DPO, js "
+        "gives MIO.",
     )
-    eval_data: str | None = field(
-        default=None, metadata=about("The same, to evaluate on, at the end at least.")
+    mix: float = flag(
+        0.5,
+        "Share of the rejected responses in the mixed product law, above 0 and at most 1. The "
+        "chosen response has the remaining share.",
+        rule=Rule("a number in (0, 1]", lambda value: 0 < value <= 1),
     )
-    dataset_config: str | None = field(
-        default=None, metadata=about("Of a hub name: its configuration.")
+    beta: float = flag(
+        0.1,
+        "Inverse temperature. A response has the score beta * ln(policy / reference).",
+        rule=POSITIVE,
     )
-    dataset_train_split: str = field(
-        default="train", metadata=about("Of a hub name in train_data: its split.")
+    loss: str | None = flag(
+        None,
+        f"Another loss, to compare with: {', '.join(generated()['losses'])}. It replaces bound "
+        "and mix.",
     )
-    dataset_test_split: str = field(
-        default="test", metadata=about("Of a hub name in eval_data: its split.")
+    log_ratio: str = flag(
+        "sum",
+        "sum: add the log-ratios of a response's tokens. mean: average them.",
+        choices=("sum", "mean"),
     )
-    max_length: int = field(
-        default=1024, metadata=about("Most tokens of a prompt with one of its responses.")
+    label_smoothing: float = flag(
+        0.0,
+        "Probability that a label is wrong, from 0 to below 0.5.",
+        rule=Rule("a number in [0, 0.5)", lambda value: 0 <= value < 0.5),
     )
-    truncation: str = field(
-        default="right",
-        metadata=about(
-            f"Beyond max_length: {'; '.join(f'{name}: {does}' for name, does in TRUNCATIONS.items())}."
-        ),
+    negatives: str = flag(
+        "own",
+        "own: compare a chosen response with the rejected ones of its prompt. batch: compare it "
+        "with all rejected responses of the batch, on all devices.",
+        choices=("own", "batch"),
     )
-    max_negatives: int | None = field(
-        default=None, metadata=about("Keep at most this many rejected responses a prompt.")
-    )
-    chat: bool = field(
-        default=False,
-        metadata=about("Put plain strings, too, through the tokenizer's chat template."),
-    )
-    max_dropped: float = field(
-        default=0.05,
-        metadata=about(
-            "Largest share of unusable rows to train without; they go to dropped.jsonl."
-        ),
-    )
-    tokenize_workers: int = field(default=1, metadata=about("Processes that tokenise."))
-    token_cache: str | None = field(
-        default=None,
-        metadata=about("Folder that keeps tokens between runs, or none (default: in HF_HOME)."),
-    )
-
-    def checks(self) -> Iterator[Check]:
-        """Yield the conditions on these fields; a source has messages of its own."""
-        for name in filter(None, (self.train_data, self.eval_data)):
-            check_source(name)
-        yield "max_length", self.max_length >= 2, "an integer ≥ 2"
-        yield "truncation", self.truncation in TRUNCATIONS, f"one of {', '.join(TRUNCATIONS)}"
-        yield (
-            "max_negatives",
-            self.max_negatives is None or self.max_negatives >= 1,
-            "an integer ≥ 1",
-        )
-        yield "max_dropped", 0 <= self.max_dropped <= 1, "a number in [0, 1]"
-        yield "tokenize_workers", self.tokenize_workers >= 1, "an integer ≥ 1"
 
 
 @dataclass
-class ModelArguments:
-    """Which weights are trained, in which arithmetic, against which reference."""
+class ModelFields:
+    """Model: where it comes from, and which of its weights are trained."""
 
-    model: str = field(
-        default=BUILTIN, metadata=about("'builtin', a directory, a .gguf file or a hub name.")
+    model: str = flag(
+        BUILTIN,
+        "Model to train: 'builtin' (small, random weights), a folder, a .gguf file, or a name on "
+        "the Hugging Face hub.",
     )
-    weights: str = field(
-        default="fp32", metadata=about("fp32 or bf16; --bf16 true: fp32 weights, bf16 arithmetic.")
+    lora_rank: int = flag(
+        0, "Rank of the LoRA adapters. 0 trains all weights instead.", rule=COUNT_OR_NONE
     )
-    rounding: str = field(
-        default="nearest",
-        metadata=about("Of bf16 weights after a step: nearest, kahan (exact sums) or stochastic."),
+    lora_alpha: float | None = flag(
+        None, "Scale of the LoRA adapters.", rule=POSITIVE, shown="twice the rank"
     )
-    lora_rank: int = field(
-        default=0, metadata=about("Rank of LoRA adapters, with all else frozen; 0: all weights.")
+    lora_targets: str = flag(
+        "all-linear", "Layers that get an adapter: names, separated by commas."
     )
-    lora_alpha: float | None = field(
-        default=None, metadata=about("Scale of the adapters (default: twice the rank).")
+    disable_dropout: bool = flag(True, "Turn dropout off.")
+    attn_implementation: str | None = flag(
+        None, "Attention code that transformers uses, for example sdpa.", shown="the model's"
     )
-    lora_targets: str = field(
-        default="all-linear", metadata=about("Adapted layers: names with commas, or all-linear.")
+    trust_remote_code: bool = flag(False, "Allow a model to run the Python code it comes with.")
+
+
+@dataclass
+class MemoryFields:
+    """Memory and precision: what fits on a device."""
+
+    bf16: bool = flag(False, "Compute in bfloat16. The weights keep their precision.")
+    weights: str = flag("fp32", "Precision of the weights.", choices=("fp32", "bf16"))
+    rounding: str = flag(
+        "nearest",
+        "How a step is rounded to bf16 weights. nearest: small steps are lost. kahan: rounding "
+        "errors are kept and added later. stochastic: up or down at random.",
+        choices=("nearest", "kahan", "stochastic"),
     )
-    disable_dropout: bool = field(
-        default=True, metadata=about("Set the model's dropout rates to 0.")
+    gradient_checkpointing: bool | None = flag(
+        None, "Compute activations again in the backward pass. Saves memory, takes more time."
     )
-    row_layout: str = field(
-        default="shared",
-        metadata=about(
-            "shared: a prompt once, its responses as branches, rows packed; padded: a row a response."
-        ),
+    row_layout: str = flag(
+        "shared",
+        "shared: a row holds a prompt once, with all its responses. padded: a row for each "
+        "response. Both give the same loss.",
+        choices=("shared", "padded"),
     )
-    precompute_ref_log_probs: bool = field(
-        default=True,
-        metadata=about(
-            "true: before training, once; false: at each step, from a frozen second copy."
-        ),
+    precompute_ref_log_probs: bool = flag(
+        True,
+        "Read the reference once, before training. false: keep a frozen copy of the model and "
+        "read it at each step.",
     )
-    reference_cache: str | None = field(
-        default=None,
-        metadata=about(
-            "Folder that keeps the reference's log-probabilities, or none (default: HF_HOME)."
-        ),
+    reference_cache: str | None = flag(
+        None,
+        "Folder that keeps the reference's log-probabilities between runs, or none.",
+        shown="in the Hugging Face cache",
     )
-    trust_remote_code: bool = field(
-        default=False, metadata=about("Run code that the model's folder brings along.")
-    )
-    attn_implementation: str | None = field(
-        default=None, metadata=about("Passed to from_pretrained, e.g. sdpa.")
-    )
-    save_final_model: bool = field(
-        default=True, metadata=about("Save the trained model and tokenizer in output_dir.")
+    per_device_eval_batch_size: int = flag(
+        8,
+        "Examples in a batch on each device when only reading: evaluation, reference.",
+        rule=COUNT,
     )
 
-    def checks(self) -> Iterator[Check]:
-        """Yield the conditions on these fields; a model's name has a message of its own."""
+
+@dataclass
+class StepFields:
+    """Training: the steps of the optimiser, and what they leave on the disk."""
+
+    output_dir: str | None = flag(None, "Folder of the run.", shown="runs/MODEL-LOSS")
+    resume_from_checkpoint: str | None = flag(
+        None, "true: continue from the last checkpoint in output_dir. Or a checkpoint's folder."
+    )
+    max_steps: int = flag(-1, "Number of optimiser steps. -1: num_train_epochs decides.")
+    num_train_epochs: float = flag(1.0, "Number of epochs; ignored when max_steps is set.")
+    learning_rate: float = flag(1e-6, "Peak learning rate (AdamW).", rule=NOT_NEGATIVE)
+    lr_scheduler_type: str = flag(
+        "cosine",
+        "How the learning rate changes after the warm-up, for example linear or constant.",
+        choices=generated()["fields"]["lr_scheduler_type"]["choices"],
+    )
+    warmup_steps: float = flag(
+        0.1, "Number of warm-up steps; a value below 1 is a share of all steps."
+    )
+    per_device_train_batch_size: int = flag(
+        8, "Examples in a training batch on each device.", rule=COUNT
+    )
+    gradient_accumulation_steps: int = flag(1, "Batches for one optimiser step.", rule=COUNT)
+    seed: int = flag(42, "Seed of the data order and of the built-in model's weights.", rule=SEED)
+    use_cpu: bool = flag(False, "Train on the CPU even where there is a GPU.")
+    save_strategy: str = flag(
+        "steps", "When to save a checkpoint.", choices=("no", "steps", "epoch", "best")
+    )
+    save_steps: float = flag(
+        500, "Steps between two checkpoints; a value below 1 is a share of all steps."
+    )
+    save_final_model: bool = flag(True, "Save the trained model in output_dir.")
+
+
+@dataclass
+class LoggingFields:
+    """Logging and evaluation: what a run measures and prints."""
+
+    logging_steps: float = flag(
+        10, "Steps between two log lines; a value below 1 is a share of all steps."
+    )
+    logging_first_step: bool = flag(True, "Log the first step, too.")
+    diagnostics_steps: int = flag(
+        10,
+        "Steps between two measurements of the gradient's noise. 0 turns them off.",
+        rule=COUNT_OR_NONE,
+    )
+    eval_strategy: str = flag(
+        "no", "When to evaluate during training.", choices=("no", "steps", "epoch")
+    )
+    eval_steps: float | None = flag(
+        None, "Steps between two evaluations with eval_strategy steps.", shown="logging_steps"
+    )
+    report_to: str = flag("none", "Trackers, for example tensorboard or wandb; all, or none.")
+    disable_tqdm: bool | None = flag(None, "Draw no progress bars.")
+
+
+@dataclass
+class RunFields(LoggingFields, StepFields, MemoryFields, ModelFields, LossFields, DataFields):
+    """All fields of a run that have a row here."""
+
+    def check(self) -> None:
+        """Check the fields, touching no device and no network.
+
+        Raises:
+            ValueError: a value outside its range, named with what was expected.
+        """
+        check_fields(self, RunFields)
         check_model_name(self.model)
-        yield "row_layout", self.row_layout in LAYOUTS, f"one of {', '.join(LAYOUTS)}"
-        yield "weights", self.weights in WEIGHTS, f"one of {', '.join(WEIGHTS)}"
-        yield "rounding", self.rounding in ROUNDINGS, f"one of {', '.join(ROUNDINGS)}"
-        yield (
-            "rounding",
-            self.weights == "bf16" or self.rounding == "nearest",
-            "nearest with fp32 weights",
-        )
-        yield "lora_rank", self.lora_rank >= 0, "an integer ≥ 0"
-        yield (
-            "lora_rank",
-            self.lora_rank == 0 or self.model != BUILTIN,
-            f"0 with the model {BUILTIN}",
-        )
-        yield (
-            "lora_alpha",
-            self.lora_alpha is None or 0 < self.lora_alpha < float("inf"),
-            "a finite number > 0",
-        )
+        for name, holds, expected in (
+            (
+                "rounding",
+                self.weights == "bf16" or self.rounding == "nearest",
+                "nearest with fp32 weights",
+            ),
+            (
+                "bf16",
+                self.weights == "fp32" or not self.bf16,
+                "false with bf16 weights",
+            ),
+            (
+                "lora_rank",
+                self.lora_rank == 0 or self.model != BUILTIN,
+                f"0 with the model {BUILTIN}",
+            ),
+            (
+                "negatives",
+                self.loss is None or self.negatives == "own",
+                f"own with loss {self.loss}",
+            ),
+            (
+                "eval_data",
+                bool(self.eval_data) or self.eval_strategy == "no",
+                f"a file with eval_strategy {self.eval_strategy}",
+            ),
+        ):
+            if not holds:
+                value = getattr(self, name)
+                raise ValueError(
+                    f"{name}: expected {expected}, got {'none' if value is None else value}"
+                )

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .load import TokenizedExample
+from .tokens import TokenizedExample
 
 Rows = list[list[int]]
 Place = tuple[

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from .sources import Source
@@ -56,11 +57,19 @@ class Fault:
     message: str
 
 
-def check_rows(source: Source, max_negatives: int | None) -> tuple[list[Example], list[Fault]]:
-    """Return the examples, with at most the first `max_negatives` rejected responses, and the faults, in order."""
+def check_rows(
+    source: Source, max_negatives: int | None, rows: int | None = None
+) -> tuple[list[Example], list[Fault]]:
+    """Return the examples, with at most the first `max_negatives` rejected responses, and the faults, in order.
+
+    Args:
+        source: where the rows are read.
+        max_negatives: rejected responses that are kept of each row; None: all.
+        rows: how many rows are read; None: all.
+    """
     examples, faults = [], []
     seen: dict[bytes, tuple[int, int]] = {}
-    for row in source.rows():
+    for row in islice(source.rows(), rows):
         try:
             prompt, chosen, rejected = parse_row(row.value)
             example = Example(row.line, prompt, chosen, tuple(rejected[:max_negatives]), row.file)

@@ -11,24 +11,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from . import cache as token_cache
-from .examples import REASONS, SHOWN, Example, Fault, check_rows, name_faults, refuse
-from .sources import Source, check_source, open_source
-from .tokens import TRUNCATIONS, Options, TokenizedExample, check_tokenizer, tokenize_examples
+from .examples import Example, Fault, check_rows, name_faults, refuse
+from .sources import PAIRS, Source, check_source, open_source
+from .tokens import Options, TokenizedExample, check_tokenizer, tokenize_examples
 
-__all__ = [
-    "REASONS",
-    "SHOWN",
-    "TRUNCATIONS",
-    "Data",
-    "Example",
-    "Options",
-    "TokenizedExample",
-    "check_source",
-    "load_data",
-    "prepare",
-    "read_examples",
-    "tokenize",
-]
+LOOKED_AT = 100  # rows that are read before anything else
 
 
 @dataclass(frozen=True)
@@ -47,6 +34,28 @@ class Data:
         return dict(Counter(fault.reason for fault in self.dropped).most_common())
 
 
+def refuse_unreadable(name: str) -> None:
+    """Read the first rows of a path and refuse what `prepare` would refuse; a hub name is left for later.
+
+    Raises:
+        ValueError: no such path, no readable file, an empty source, or a row with a fatal fault.
+    """
+    check_source(name)
+    if Path(name).exists():
+        _read(open_source(name), None, LOOKED_AT)
+
+
+def _read(
+    source: Source, max_negatives: int | None, rows: int | None = None
+) -> tuple[list[Example], list[Fault]]:
+    """Return the examples of a source and its unusable rows; refuse fatal faults and an empty source."""
+    examples, faults = check_rows(source, max_negatives, rows)
+    refuse(source.files, [fault for fault in faults if not fault.reason])
+    if not examples and not faults:
+        raise ValueError(f"{source.files[0]}: expected at least one example, got an empty file")
+    return examples, faults
+
+
 def read_examples(path: str | Path, max_negatives: int | None = None) -> list[Example]:
     """Read and check a source of preferences, keeping at most the first `max_negatives` rejected responses.
 
@@ -54,10 +63,8 @@ def read_examples(path: str | Path, max_negatives: int | None = None) -> list[Ex
         ValueError: a missing or empty source, or any fatal or unusable row. One message counts and names them.
     """
     source = open_source(path)
-    examples, faults = check_rows(source, max_negatives)
+    examples, faults = _read(source, max_negatives)
     refuse(source.files, faults)
-    if not examples:
-        raise ValueError(f"{path}: expected at least one example, got an empty file")
     return examples
 
 
@@ -101,12 +108,9 @@ def prepare(
     found = token_cache.load(folder, key) if folder else None
     if found:
         return Data(source, *found, key, cached=True)
-    examples, faults = check_rows(source, max_negatives)
-    refuse(source.files, [fault for fault in faults if not fault.reason])
+    examples, faults = _read(source, max_negatives)
     lacking = check_tokenizer(tokenizer, examples, options)
     refuse(source.files, [lacking] if lacking else [])
-    if not examples and not faults:
-        raise ValueError(f"{source.files[0]}: expected at least one example, got an empty file")
     outcomes = tokenize_examples(examples, tokenizer, options, workers)
     bar = {
         "total": len(examples),
@@ -125,8 +129,8 @@ def prepare(
     return Data(source, *tokenized, key, cached=False)
 
 
-def load_data(args, tokenizer, default: str | Path) -> tuple[Data, Data | None]:
-    """Return the training data (of `default` if `args.train_data` is unset) and the evaluation data, or None.
+def load_data(args, tokenizer) -> tuple[Data, Data | None]:
+    """Return the training data (the shipped pairs if `args.train_data` is unset) and the evaluation data, or None.
 
     Prints a line for each, and leaves what was dropped in `args.output_dir`/dropped.jsonl: `file`, `line`, `reason`,
     `message` and the row. A process of many waits for the first on its machine and reads its cache.
@@ -135,7 +139,7 @@ def load_data(args, tokenizer, default: str | Path) -> tuple[Data, Data | None]:
         ValueError: what `prepare` raises, before anything is written; a share of unusable rows above
             `args.max_dropped`, or no example left, after dropped.jsonl and before anything else.
     """
-    names = [(args.train_data or default, args.dataset_train_split)]
+    names = [(args.train_data or PAIRS, args.dataset_train_split)]
     names += [(args.eval_data, args.dataset_test_split)] if args.eval_data else []
     options = Options(args.max_length, args.truncation, args.chat)
     folder = token_cache.cache_folder(args.token_cache)

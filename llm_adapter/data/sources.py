@@ -7,12 +7,11 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-SUFFIXES = (
-    ".jsonl",
-    ".parquet",
-)  # what is read of a folder; a single file of another suffix is read as JSON lines
+PAIRS = Path(__file__).with_name("pairs.jsonl")  # the shipped preferences
+SUFFIXES = (".jsonl", ".parquet")  # read from a folder; any other single file is read as JSON lines
 HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 INSTALL = "pip install 'mi-estimators[hub]'"
 
@@ -28,12 +27,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Source:
-    """Rows, read anew at each call of `rows`, and the hash of their content; `Row.file` is an index of `files`."""
+    """Rows, read anew at each call of `rows`, and a function that hashes them; `Row.file` is an index of `files`."""
 
     name: str
     files: tuple[str, ...]
-    digest: str
     rows: Callable[[], Iterator[Row]]
+    hashed: Callable[[], str]
+
+    @cached_property
+    def digest(self) -> str:
+        """The hash of the content."""
+        return self.hashed()
 
 
 def check_source(name: str) -> None:
@@ -75,7 +79,7 @@ def open_source(name: str | Path, config: str | None = None, split: str = "train
                 ) from None
 
     name = path.name + (f" ({len(files)} files)" if path.is_dir() else "")
-    return Source(name, tuple(map(str, files)), _digest(files), rows)
+    return Source(name, tuple(map(str, files)), rows, lambda: _digest(files))
 
 
 def _files(folder: Path) -> list[Path]:
@@ -149,11 +153,14 @@ def _hub(name: str, config: str | None, split: str) -> Source:
             f"{name}: expected a path that exists or a reachable data set{of} with split {split}, got: {error}"
         ) from error
     shown = f"{name}[{split}]"
-    digest = hashlib.sha256()
-    for value in table:
-        digest.update(json.dumps(value, sort_keys=True, default=str).encode() + b"\n")
 
     def rows() -> Iterator[Row]:
         return (Row(0, line, value) for line, value in enumerate(table, start=1))
 
-    return Source(shown, (shown,), digest.hexdigest(), rows)
+    def hashed() -> str:
+        digest = hashlib.sha256()
+        for value in table:
+            digest.update(json.dumps(value, sort_keys=True, default=str).encode() + b"\n")
+        return digest.hexdigest()
+
+    return Source(shown, (shown,), rows, hashed)

@@ -12,12 +12,6 @@ from dataclasses import dataclass
 
 from .examples import Example, Fault, Text, Unusable
 
-TRUNCATIONS = {
-    "right": "responses lose their end; an example whose prompt leaves no room for a response is dropped",
-    "left_prompt": "the prompt loses its beginning (not its BOS), so that its responses stay whole; else dropped",
-    "drop": "examples that do not fit are dropped",
-    "refuse": "one example that does not fit stops the run",
-}
 CHUNK = 64  # examples that a worker takes at a time
 _worker: dict = {}  # of a worker process: the tokenizer and the options, sent once
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
@@ -21,86 +19,14 @@ from tqdm import tqdm
 from transformers import set_seed
 from transformers.utils import logging
 
-from ..arguments.parser import Parser, about
+from ..arguments.rollouts import RolloutArguments
 from ..data.cache import tokenizer_digest
-from ..models import check_model_name, load_model
+from ..models import load_model
 from .sampling import Sample, prompt_text, sample
-from .tasks import Question, TaskArguments, dataset, draw_questions, extract_number
+from .tasks import Question, dataset, extract_number
 
 FORMAT = 1
 """Raise it when the same model draws or marks otherwise: an older journal is then not gone on with."""
-
-
-@dataclass(frozen=True)
-class RolloutArguments(TaskArguments):
-    """Who is asked what, and how."""
-
-    model: str = field(
-        default="builtin", metadata=about("A directory, a .gguf file, a hub name, or 'builtin'.")
-    )
-    count: int | None = field(
-        default=None, metadata=about("Different questions asked (default: all, 200 at most).")
-    )
-    samples: int = field(default=8, metadata=about("Responses drawn for each question."))
-    temperature: float = field(
-        default=0.8, metadata=about("Of the softmax they are drawn from; every token in play.")
-    )
-    max_new_tokens: int = field(
-        default=32, metadata=about("Most tokens of a response; one that is cut is not right.")
-    )
-    seed: int = field(default=0, metadata=about("Of questions and responses."))
-    batch: int = field(default=16, metadata=about("Questions asked at once: batch · samples rows."))
-    out: str = field(
-        default="", metadata=about("File to write; its journal and statistics lie beside it.")
-    )
-    trust_remote_code: bool = field(
-        default=False, metadata=about("Run code that the model's folder brings along.")
-    )
-    disable_tqdm: bool = field(default=False, metadata=about("Draw no progress bars."))
-
-    def check(self) -> None:
-        """Raise the ValueError of the first field outside its range."""
-        for name, ok, expected in (
-            ("count", self.count is None or self.count >= 1, "an integer ≥ 1"),
-            ("samples", self.samples >= 1, "an integer ≥ 1"),
-            ("temperature", 1e-6 <= self.temperature < float("inf"), "a finite number ≥ 1e-6"),
-            ("max_new_tokens", self.max_new_tokens >= 1, "an integer ≥ 1"),
-            ("batch", self.batch >= 1, "an integer ≥ 1"),
-            ("out", bool(self.out) and not Path(self.out).is_dir(), "a file to write"),
-        ):
-            if not ok:
-                raise ValueError(f"{name}: expected {expected}, got {getattr(self, name)!r}")
-        check_model_name(self.model)
-
-
-def parse(kind: type, argv: Sequence[str], command: str):
-    """Return the arguments that the flags give, each within its range.
-
-    Raises:
-        ValueError: an unknown flag, a missing one, a value of the wrong type or outside its range.
-    """
-    found = Parser(kind, command, description=kind.__doc__).read(argv)
-    found.check()
-    if found.disable_tqdm:
-        logging.disable_progress_bar()  # of weights that are read
-    return found
-
-
-def run(command: str, body, argv: Sequence[str] | None) -> int:
-    """Call `body(argv)`; return 0, or 2 after a one-line error, or 130 after Ctrl-C."""
-    try:
-        body(sys.argv[1:] if argv is None else list(argv))
-    except (
-        ValueError,
-        ImportError,
-        OSError,
-    ) as error:  # what is asked for is wrong, not installed, not there
-        print(f"{command}: error:", " ".join(str(error).split()), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"\n{command}: stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
 
 
 def fingerprint(model: nn.Module) -> str:
@@ -230,11 +156,8 @@ def _read(path: Path, name: str, questions: Sequence[Question], batch: int) -> l
 
 def load(arguments: RolloutArguments) -> nn.Module:
     """Return the model, in evaluation mode, on the accelerator if there is one."""
+    if arguments.disable_tqdm:
+        logging.disable_progress_bar()  # of weights that are read
     set_seed(arguments.seed)  # the built-in model's weights
     model = load_model(arguments.model, trust_remote_code=arguments.trust_remote_code)
     return model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def ask(arguments: RolloutArguments, split: str) -> list[Question]:
-    """Return the arguments' questions of a split."""
-    return draw_questions(arguments, split, arguments.count, arguments.seed)

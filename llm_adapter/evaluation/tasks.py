@@ -8,50 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from ..arguments.parser import about
+from ..arguments.flags import check_fields
+from ..arguments.rollouts import MOST, TASKS, TaskArguments
 
-TASKS: dict[
-    str, Callable[[TaskArguments], dict[str, int]]
-] = {  # reasoning-gym's name: its settings
-    "products": lambda a: {"min_terms": a.operands, "max_terms": a.operands} | _digits(a),
-    "chain_sum": lambda a: {"min_terms": a.operands, "max_terms": a.operands} | _digits(a),
-    "gcd": lambda a: {
-        "min_numbers": a.operands,
-        "max_numbers": a.operands,
-        "max_value": a.max_value,
-    },
-    "lcm": lambda a: {
-        "min_numbers": a.operands,
-        "max_numbers": a.operands,
-        "max_value": a.max_value,
-    },
-}
 SPLITS = ("train", "held_out")
 HELD_OUT = 4  # one set of operands in four is held out
-MOST = 200  # questions asked where no number is given
 PATIENCE = 20_000  # questions drawn without a new one before there are no more
-
-
-@dataclass(frozen=True)
-class TaskArguments:
-    """What is asked: the task and the size of its numbers."""
-
-    task: str = field(metadata=about(f"What is asked: one of {', '.join(TASKS)}."))
-    operands: int = field(default=2, metadata=about("Numbers in a question."))
-    digits: int = field(
-        default=1, metadata=about("Digits of each number, of products and chain_sum.")
-    )
-    max_value: int = field(default=20, metadata=about("Largest number, of gcd and lcm."))
-
-    def __str__(self) -> str:
-        """Return a short name: products 2×1, gcd 2≤20."""
-        size = f"≤{self.max_value}" if self.task in ("gcd", "lcm") else f"×{self.digits}"
-        return f"{self.task} {self.operands}{size}"
 
 
 @dataclass(frozen=True)
@@ -63,31 +29,23 @@ class Question:
     entry: dict[str, Any]
 
 
-def _digits(arguments: TaskArguments) -> dict[str, int]:
-    return {"min_digits": arguments.digits, "max_digits": arguments.digits}
-
-
 def dataset(arguments: TaskArguments, seed: int = 0):
     """Return reasoning-gym's dataset of the task: `dataset[i]` is an entry, `score_answer(answer, entry)` its verifier.
 
     Raises:
         ValueError: an unknown task, a number out of range, or reasoning-gym missing.
     """
-    for name, ok, expected in (
-        ("task", arguments.task in TASKS, f"one of {', '.join(TASKS)}"),
-        ("operands", 2 <= arguments.operands <= 9, "an integer from 2 to 9"),
-        ("digits", 1 <= arguments.digits <= 9, "an integer from 1 to 9"),
-        ("max_value", arguments.max_value >= 2, "an integer ≥ 2"),
-        ("seed", seed >= 0, "an integer ≥ 0"),
-    ):
-        if not ok:
-            raise ValueError(f"{name}: expected {expected}, got {getattr(arguments, name, seed)}")
+    check_fields(arguments, TaskArguments)
+    if seed < 0:
+        raise ValueError(f"seed: expected an integer ≥ 0, got {seed}")
+
     try:
         import reasoning_gym
     except ImportError as error:
         raise ValueError(
             f"task: expected the package reasoning-gym (pip install reasoning-gym), got {error}"
         ) from None
+
     # entry i is drawn from seed + i alone, so neighbouring seeds would repeat one another's entries
     return reasoning_gym.create_dataset(
         arguments.task, seed=seed * 10**9, **TASKS[arguments.task](arguments)

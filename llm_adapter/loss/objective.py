@@ -16,8 +16,6 @@ from torch.nn import functional as F
 
 import mi_estimators as mi
 
-LOG_RATIOS = ("sum", "mean")
-NEGATIVES = ("own", "batch")
 Everyone = Callable[[Tensor], Tensor]
 BATCH_MEAN = {
     "kto": "reference_point",
@@ -40,6 +38,18 @@ class Objective:
     log_ratio: str = "sum"
     label_smoothing: float = 0.0
     negatives: str = "own"
+
+    def __post_init__(self) -> None:
+        """Refuse a loss that no table has.
+
+        Raises:
+            ValueError: an unknown bound or loss.
+        """
+        tables = {"bound": mi.PREFERENCE_BOUNDS, "loss": mi.ALTERNATIVES}
+        for name, table in tables.items():
+            value = getattr(self, name)
+            if value is not None and value not in table:
+                raise ValueError(f"{name}: expected one of {', '.join(table)}, got {value}")
 
     @property
     def name(self) -> str:

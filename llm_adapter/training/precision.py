@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from transformers import TrainerCallback
 
 WEIGHTS = {"fp32": torch.float32, "bf16": torch.bfloat16}
-ROUNDINGS = ("nearest", "kahan", "stochastic")
 SAMPLE = 4096  # weights that are watched
 NOTED = 0.1  # share of lost steps from which a run is warned
 

@@ -27,7 +27,7 @@ from transformers.utils.hub import TRANSFORMERS_DYNAMIC_MODULE_NAME
 
 from ..data.cache import cache_folder, whole_file
 from ..data.collate import sum_responses
-from ..data.load import TokenizedExample
+from ..data.tokens import TokenizedExample
 from ..models import CausalLM, cast_parameters
 
 FORMAT = 1

@@ -102,6 +102,22 @@ def _heading(name: str, form: str) -> str:
     return f"{name:>{width}}"
 
 
+def headline(run: dict) -> str:
+    """Return what is trained, by which loss, in which unit, and what its anchor means; the data's line is above it."""
+    loss = f"loss {run['loss']}" if run["loss"] else f"loss {run['bound']}, mix {run['mix']:g}"
+    mean = run["log_ratio"] == "mean"
+    lines = [
+        f"model {run['model']}; {loss}, beta {run['beta']:g}; rewards in nats{' a token' if mean else ''}"
+    ]
+    if run["anchor"] is not None:
+        each = "averaged over its tokens" if mean else "summed over its tokens"
+        lines.append(
+            f"anchor: a chosen response's ln π/π_ref, {each}, tends to −ln(1 − mix)/beta = "
+            f"{run['anchor'] / run['beta']:+.4g} nats{' a token' if mean else ''}"
+        )
+    return "\n".join(lines) + "\n"
+
+
 def summary(run: dict, logs: list[dict]) -> str:
     """Return the measured values beside the theory's, one a line, from run.json's fields and the training logs."""
     rewards = [log["rewards/chosen"] for log in logs]

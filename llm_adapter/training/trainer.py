@@ -13,17 +13,17 @@ import torch
 from accelerate.utils import send_to_device
 from torch import Tensor
 
-from ..arguments.training import PreferenceArguments
 from ..data.collate import LAYOUTS, collate, split_rows, sum_responses
-from ..data.layouts import choose_collate
-from ..data.load import TokenizedExample
+from ..data.tokens import TokenizedExample
 from ..loss.alerts import EXAMPLES, alerts
 from ..loss.gradient_noise import HeadGradients
 from ..loss.logprobs import choose_log_probs
 from ..loss.metrics import last_windows, window_metrics, window_sums
 from ..models import CausalLM
 from . import precision
+from .arguments import PreferenceArguments
 from .checkpoints import ResumableTrainer
+from .layouts import choose_collate
 from .reference import Reference, sharded, with_reference
 from .runlog import append_json_line, say
 

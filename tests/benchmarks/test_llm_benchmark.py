@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from llm_adapter.arguments.training import PAIRS
+from llm_adapter.data.sources import PAIRS
 from llm_adapter.training.trainer import START_NOISE
 
 

@@ -19,5 +19,5 @@ def assets_of_their_own(tmp_path_factory):
 def processes():
     """Processes forked from one that has imported the command and computed nothing: quick to start, real to kill."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["llm_adapter.train"])
+    context.set_forkserver_preload(["llm_adapter.training.run"])
     return context

@@ -7,13 +7,14 @@ from dataclasses import fields
 import pytest
 from transformers import ByT5Tokenizer
 
-from llm_adapter.arguments.fields import DataArguments
-from llm_adapter.arguments.training import HERE, PAIRS, parse_arguments
+from llm_adapter.arguments.fields import TRUNCATIONS, DataFields
+from llm_adapter.arguments.training import HERE
 from llm_adapter.data import make_pairs
-from llm_adapter.data.examples import REASONS, parse_row
-from llm_adapter.data.load import SHOWN, TRUNCATIONS, load_data, read_examples, tokenize
-from llm_adapter.data.sources import open_source
+from llm_adapter.data.examples import REASONS, SHOWN, parse_row
+from llm_adapter.data.load import load_data, read_examples, tokenize
+from llm_adapter.data.sources import PAIRS, open_source
 from llm_adapter.train import main
+from llm_adapter.training.arguments import parse_arguments
 
 GOOD = {"prompt": "2 + 2?", "chosen": "4", "rejected": "5"}
 TEMPLATE = (  # of a model whose conversations alternate
@@ -201,9 +202,7 @@ def test_an_unusable_row_is_dropped_and_listed_up_to_a_share(
     path = lines(tmp_path / "data.jsonl", GOOD, row, *good)
     tokenizer = ByT5Tokenizer(chat_template=TEMPLATE)
     flags = ("--train_data", path, "--max_length", 40)
-    data, evaluation = load_data(
-        arguments(tmp_path, *flags, "--max_dropped", 0.05), tokenizer, PAIRS
-    )
+    data, evaluation = load_data(arguments(tmp_path, *flags, "--max_dropped", 0.05), tokenizer)
     assert evaluation is None
     assert len(data.examples) == 19
     assert data.counts == {reason: 1}
@@ -218,7 +217,7 @@ def test_an_unusable_row_is_dropped_and_listed_up_to_a_share(
         ValueError,
         match=rf"^max_dropped: expected at most 0.04 of the rows, got 1 of 20 dropped \(1 {reason};",
     ):
-        load_data(arguments(tmp_path, *flags, "--max_dropped", 0.04), tokenizer, PAIRS)
+        load_data(arguments(tmp_path, *flags, "--max_dropped", 0.04), tokenizer)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["cache", "data.jsonl", "out"]
     assert [each.name for each in (tmp_path / "out").iterdir()] == ["dropped.jsonl"]
 
@@ -258,14 +257,16 @@ def test_an_output_folder_that_cannot_be_written_is_one_message(tmp_path):
         ValueError,
         match=r"^output_dir: expected a folder to write to, got .*data.jsonl/out \(Not a dir",
     ):
-        load_data(args, ByT5Tokenizer(), PAIRS)
+        load_data(args, ByT5Tokenizer())
 
 
 def test_a_clean_run_removes_an_earlier_list(tmp_path, capsys):
-    load = (arguments(tmp_path, "--max_dropped", 0.5), ByT5Tokenizer())
-    load_data(*load, lines(tmp_path / "a.jsonl", GOOD, GOOD))
+    args, tokenizer = arguments(tmp_path, "--max_dropped", 0.5), ByT5Tokenizer()
+    args.train_data = lines(tmp_path / "a.jsonl", GOOD, GOOD)
+    load_data(args, tokenizer)
     assert (tmp_path / "out" / "dropped.jsonl").is_file()
-    load_data(*load, lines(tmp_path / "b.jsonl", GOOD))
+    args.train_data = lines(tmp_path / "b.jsonl", GOOD)
+    load_data(args, tokenizer)
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -377,7 +378,7 @@ def test_lines_parquet_folders_and_the_hub_give_the_same_examples(tmp_path, monk
         "--dataset_train_split",
         "train[1:]",
     )
-    data, _ = load_data(arguments(tmp_path, *flags), ByT5Tokenizer(chat_template=TEMPLATE), PAIRS)
+    data, _ = load_data(arguments(tmp_path, *flags), ByT5Tokenizer(chat_template=TEMPLATE))
     assert asked == [("someone/pairs", "hard", "train[1:]")]
     assert data.source.files == ("someone/pairs[train[1:]]",)
     assert [(example.file, example.line) for example in data.examples] == [(0, 1)]
@@ -452,19 +453,19 @@ def test_evaluation_data_have_their_own_share_and_stand_in_the_same_list(tmp_pat
         GOOD | {"chosen": "5"},
     )
     flags = ("--train_data", train, "--eval_data", test, "--max_dropped")
-    _, evaluation = load_data(arguments(tmp_path, *flags, 0.5), ByT5Tokenizer(), PAIRS)
+    _, evaluation = load_data(arguments(tmp_path, *flags, 0.5), ByT5Tokenizer())
     assert len(evaluation.examples) == 4
     assert capsys.readouterr().out.count("\n") == 2
     listed = map(json.loads, (tmp_path / "out" / "dropped.jsonl").read_text().splitlines())
     assert [(row["file"], row["line"]) for row in listed] == [(str(train), 2), (str(test), 5)]
     with pytest.raises(ValueError, match=r"train.jsonl:2"):
-        load_data(arguments(tmp_path, *flags, 0.4), ByT5Tokenizer(), PAIRS)
+        load_data(arguments(tmp_path, *flags, 0.4), ByT5Tokenizer())
 
 
 def test_the_document_names_every_reason_policy_and_field_and_its_rows_are_read():
     text = (HERE.parent / "docs/guides/data.md").read_text()
     assert all(f"| `{name}`" in text for name in (*REASONS, *TRUNCATIONS))
-    assert all(f"`--{each.name}" in text for each in fields(DataArguments))
+    assert all(f"`--{each.name}" in text for each in fields(DataFields))
     block, found = text.split("```json\n")[1].split("```")[0], []
     while block.strip():
         row, end = json.JSONDecoder().raw_decode(block.lstrip())

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, ByT5Tokenizer, PreTrainedTokenizerFast
 
-from llm_adapter.arguments.training import PAIRS, parse_arguments
+from llm_adapter.arguments.fields import TRUNCATIONS
 from llm_adapter.data import cache as token_cache
 from llm_adapter.data import load as data
 from llm_adapter.data.collate import collate
@@ -22,12 +22,12 @@ from llm_adapter.data.load import load_data, prepare, read_examples, tokenize
 from llm_adapter.data.sources import open_source
 from llm_adapter.data.tokens import (
     CHUNK,
-    TRUNCATIONS,
     Options,
     TokenizedExample,
     _fit,
     tokenize_examples,
 )
+from llm_adapter.training.arguments import parse_arguments
 
 GOOD = {"prompt": "2 + 2?", "chosen": "4", "rejected": "5"}
 TEMPLATE = (
@@ -231,7 +231,7 @@ def test_refusing_stops_the_run_before_anything_is_written(tmp_path):
     with pytest.raises(
         ValueError, match=rf"^{path}:2: prompt: expected at most max_length=13 tokens"
     ):
-        load_data(args, ByT5Tokenizer(), PAIRS)
+        load_data(args, ByT5Tokenizer())
     assert [each.name for each in tmp_path.iterdir()] == ["data.jsonl"]
 
 
@@ -455,7 +455,7 @@ def test_a_run_says_where_its_tokens_come_from(tmp_path, capsys):
     ]
     args = parse_arguments([*flags, "--max_dropped", "0.5"])
     for source in ("tokenised now", "tokens from the cache"):
-        load_data(args, ByT5Tokenizer(), PAIRS)
+        load_data(args, ByT5Tokenizer())
         line = capsys.readouterr().out
         assert line.startswith(
             "data pairs.jsonl: 129 examples; negatives each: 1 to 3; 71 dropped (71 identical); "

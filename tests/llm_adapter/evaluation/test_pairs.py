@@ -12,12 +12,14 @@ import yaml
 from jinja2 import Template
 from transformers import set_seed
 
-from llm_adapter import evaluate, pairs
+from llm_adapter import evaluate, models, pairs
+from llm_adapter.arguments.rollouts import TaskArguments
 from llm_adapter.data.collate import collate
 from llm_adapter.data.load import read_examples, tokenize
 from llm_adapter.evaluation import rollouts, sampling
+from llm_adapter.evaluation.ranking import rank
 from llm_adapter.evaluation.sampling import Sample, prompt_text, sample
-from llm_adapter.evaluation.tasks import TaskArguments, draw_questions, is_held_out
+from llm_adapter.evaluation.tasks import draw_questions, is_held_out
 from llm_adapter.models import load_model, load_tokenizer
 
 pytest.importorskip(
@@ -221,7 +223,7 @@ def test_after_ctrl_c_the_same_command_goes_on_and_leaves_the_same_bytes(
 
     monkeypatch.setattr(rollouts, "sample", interrupted)
     assert make(tmp_path / "parts" / "a.jsonl", "--count", "14") == 130
-    assert "the same command goes on from here" in capsys.readouterr().err
+    assert "the same command continues from here" in capsys.readouterr().err
     assert list(contents(tmp_path / "parts")) == ["a.journal.jsonl"]  # no half-made pairs
     monkeypatch.setattr(rollouts, "sample", draw)
     assert make(tmp_path / "parts" / "a.jsonl", "--count", "14") == 0
@@ -270,7 +272,7 @@ def test_a_journal_of_another_template_or_verifier_is_refused(
     if changed == "template":
         other = load_tokenizer("builtin")
         other.chat_template = TEMPLATE
-        monkeypatch.setattr(pairs, "load_tokenizer", lambda *_: other)
+        monkeypatch.setattr("llm_adapter.models.load_tokenizer", lambda *_: other)
     else:
         monkeypatch.setattr(rollouts.metadata, "version", lambda name: "0.0.1")
     assert make(tmp_path / "a.jsonl", "--count", "10") == 2
@@ -419,8 +421,8 @@ def test_evaluation_counts_what_the_journal_says(tmp_path, monkeypatch):
 def test_ranking_against_plain_sums(tmp_path, model, tokenizer):
     path = pairs_file(tmp_path)
     examples = tokenize(read_examples(path), tokenizer, 64, path)
-    found = evaluate.rank(examples, model, batch=1)
-    whole = evaluate.rank(examples, model, batch=2)
+    found = rank(examples, model, batch=1)
+    whole = rank(examples, model, batch=2)
     pair, first, margins = (
         {"sum": 0, "per_token": 0},
         {"sum": 0, "per_token": 0},
@@ -456,14 +458,14 @@ def test_equal_responses_rank_below_nothing(model, tokenizer, tmp_path):
     example = tokenize(read_examples(path), tokenizer, 64, path)[1]
     same = replace(example, completions=(example.completions[0], example.completions[0]))
     assert collate([same])["input_ids"].shape[0] == 2
-    assert evaluate.rank([same], model, 1)["sum"]["pairs"]["mean"] == 0
+    assert rank([same], model, 1)["sum"]["pairs"]["mean"] == 0
 
 
 @pytest.mark.parametrize(("command", "flags"), [(pairs, []), (evaluate, ["--k", "1"])])
 def test_a_model_s_own_code_runs_only_if_asked_for(tmp_path, monkeypatch, command, flags):
     asked = []
     monkeypatch.setattr(
-        command, "load_tokenizer", lambda name, trust: asked.append(trust) or load_tokenizer(name)
+        models, "load_tokenizer", lambda name, trust: asked.append(trust) or load_tokenizer(name)
     )
     monkeypatch.setattr(
         rollouts, "load_model", lambda name, **options: asked.append(options) or load_model(name)
@@ -483,7 +485,7 @@ def test_a_model_s_own_code_runs_only_if_asked_for(tmp_path, monkeypatch, comman
             ["--task", "sums"],
             "task: expected one of products, chain_sum, gcd, lcm, got sums",
         ),
-        (pairs, [], "the following arguments are required: --task"),
+        (pairs, [], "task: expected a value (--task …), got none"),
         (pairs, ["--task", "gcd", "--samples", "0"], "samples: expected an integer ≥ 1, got 0"),
         (
             pairs,

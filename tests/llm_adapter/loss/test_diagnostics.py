@@ -9,14 +9,15 @@ from matplotlib import rc_context
 from transformers import ByT5Tokenizer, LlamaForCausalLM, set_seed
 
 import mi_estimators as mi
-from llm_adapter.arguments.training import PAIRS, parse_arguments
 from llm_adapter.data.load import read_examples, tokenize
+from llm_adapter.data.sources import PAIRS
 from llm_adapter.loss.alerts import EXAMPLES, alerts
 from llm_adapter.loss.logprobs import output_head
 from llm_adapter.loss.metrics import last_windows, window_metrics, window_sums
 from llm_adapter.loss.objective import Objective
 from llm_adapter.models import load_model
 from llm_adapter.report import main as report
+from llm_adapter.training.arguments import parse_arguments
 from llm_adapter.training.trainer import PreferenceTrainer
 
 BATCH = {

@@ -5,7 +5,7 @@ import torch
 from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel, set_seed
 
 from llm_adapter.data.collate import collate, split_rows, sum_responses
-from llm_adapter.data.load import TokenizedExample
+from llm_adapter.data.tokens import TokenizedExample
 from llm_adapter.loss import logprobs
 from llm_adapter.loss.logprobs import choose_log_probs, log_probs_from_head, log_probs_from_logits
 from llm_adapter.models import disable_dropout, load_model

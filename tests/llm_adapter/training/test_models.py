@@ -14,10 +14,12 @@ from accelerate import DistributedType
 from transformers import ByT5Tokenizer, LlamaConfig, LlamaForCausalLM, set_seed
 
 from llm_adapter import models
-from llm_adapter.arguments.training import PAIRS, parse_arguments
-from llm_adapter.data.load import TokenizedExample, check_fit
+from llm_adapter.data.load import check_fit
+from llm_adapter.data.sources import PAIRS
+from llm_adapter.data.tokens import TokenizedExample
 from llm_adapter.train import main
 from llm_adapter.training import precision
+from llm_adapter.training.arguments import parse_arguments
 from llm_adapter.training.reference import Cache, Reference, model_digest
 
 QUICK = "--use_cpu true --max_steps 2 --warmup_steps 0 --logging_steps 1 --disable_tqdm true"
@@ -128,7 +130,7 @@ def test_optional_packages_are_named(folder, tmp_path, monkeypatch, capsys):
         ("--lora_alpha 0", "lora_alpha: expected a finite number > 0, got 0.0"),
         (
             "--enable_jit_checkpoint true",
-            "enable_jit_checkpoint: expected false (SIGTERM saves one in any case)",
+            "enable_jit_checkpoint: expected false (SIGTERM saves a checkpoint in any case)",
         ),
     ],
 )

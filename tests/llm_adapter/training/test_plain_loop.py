@@ -8,9 +8,10 @@ import torch
 from torch.nn import functional as F
 from transformers import set_seed
 
-from llm_adapter.arguments.training import PAIRS, parse_arguments
 from llm_adapter.data.load import read_examples, tokenize
+from llm_adapter.data.sources import PAIRS
 from llm_adapter.models import load_model, load_tokenizer
+from llm_adapter.training.arguments import parse_arguments
 from llm_adapter.training.trainer import PreferenceTrainer
 
 BETA, RATE, SIZE = 0.2, 5e-4, 2

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from llm_adapter.arguments.training import PAIRS
+from llm_adapter.data.sources import PAIRS
 from llm_adapter.training.checkpoints import INCOMPLETE
 
 # 24 pairs, 4 a step: 6 steps an epoch, so that checkpoints 3 and 6 lie in the middle and at the end of one; two batches
@@ -139,7 +139,7 @@ def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(
         "checkpoint-5",
     ]
     said = (out / "log").read_text()
-    assert f"SIG{name.upper()}: stopped after step 5, checkpoint-5 is whole; to go on:\n" in said
+    assert f"SIG{name.upper()}: stopped after step 5. checkpoint-5 is complete.\n" in said
     assert said.endswith(" --resume_from_checkpoint true\n")
     assert not (out / "model.safetensors").exists()
     assert_goes_on(processes, out, few, uninterrupted)

@@ -11,7 +11,8 @@ from accelerate.commands.launch import _validate_launch_command, launch_command_
 from accelerate.utils.launch import prepare_multi_gpu_env
 from safetensors.torch import load_file
 
-from llm_adapter.arguments.training import HERE, PAIRS
+from llm_adapter.arguments.training import HERE
+from llm_adapter.data.sources import PAIRS
 
 FLAGS = "--use_cpu true --max_steps 3 --logging_steps 1 --warmup_steps 0 --learning_rate 1e-3 --disable_tqdm true"
 FLAGS += " --reference_cache none --diagnostics_steps 1 --save_steps 2"

@@ -12,13 +12,15 @@ from torch.nn import functional as F
 from transformers import ByT5Tokenizer, GPT2Config, GPT2LMHeadModel, TrainerCallback, set_seed
 
 import mi_estimators as mi
-from llm_adapter.arguments.training import HERE, PAIRS, parse_arguments
+from llm_adapter.arguments.training import HERE
 from llm_adapter.data.collate import split_rows, sum_responses
 from llm_adapter.data.load import read_examples, tokenize
+from llm_adapter.data.sources import PAIRS
 from llm_adapter.loss.metrics import window_sums
 from llm_adapter.loss.objective import Objective
 from llm_adapter.models import load_model
 from llm_adapter.train import main
+from llm_adapter.training.arguments import parse_arguments
 from llm_adapter.training.runlog import strict
 from llm_adapter.training.trainer import PreferenceTrainer
 

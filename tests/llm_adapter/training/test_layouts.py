@@ -18,13 +18,15 @@ from transformers import (
     set_seed,
 )
 
-from llm_adapter.arguments.training import PAIRS, parse_arguments
 from llm_adapter.data.collate import collate, collate_shared, sum_responses
-from llm_adapter.data.layouts import choose_collate
-from llm_adapter.data.load import TokenizedExample, read_examples, tokenize
+from llm_adapter.data.load import read_examples, tokenize
+from llm_adapter.data.sources import PAIRS
+from llm_adapter.data.tokens import TokenizedExample
 from llm_adapter.loss.gradient_noise import HeadGradients
 from llm_adapter.loss.logprobs import log_probs_from_head, log_probs_from_logits
 from llm_adapter.models import disable_dropout, load_model, load_tokenizer
+from llm_adapter.training.arguments import parse_arguments
+from llm_adapter.training.layouts import choose_collate
 from llm_adapter.training.trainer import PreferenceTrainer
 
 SIZES = {

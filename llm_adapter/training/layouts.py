@@ -8,9 +8,9 @@ import torch
 from accelerate import PartialState
 from torch import Tensor
 
-from ..training.runlog import say
-from .collate import LAYOUTS, collate, collate_shared
-from .load import TokenizedExample
+from ..data.collate import LAYOUTS, collate, collate_shared
+from ..data.tokens import TokenizedExample
+from .runlog import say
 
 WINDOWS = (
     "sliding_window",

@@ -1,0 +1,45 @@
+"""Names that a run may ask for: models, and what the generated file lists of bounds, losses and trainer fields."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+BUILTIN = "builtin"
+ADAPTER = "adapter_config.json"  # a folder with it holds a LoRA adapter, as peft writes it
+GENERATED = Path(__file__).with_name("generated.json")
+REGENERATE = "python -m llm_adapter.arguments.generate"
+
+
+@cache
+def generated() -> dict:
+    """Return the generated file: `transformers` (its version), `fields`, `bounds`, `losses`."""
+    return json.loads(GENERATED.read_text(encoding="utf-8"))
+
+
+def check_model_name(name: str) -> str:
+    """Return `name` if it can name a model; touch no network.
+
+    Raises:
+        ValueError: a path that does not exist, or a directory without a config.json.
+    """
+    path = Path(name)
+    if name == BUILTIN or (path.is_file() and path.suffix == ".gguf"):
+        return name
+
+    if (path / "config.json").is_file() or (path / ADAPTER).is_file():
+        return name
+
+    if path.is_dir():
+        raise ValueError(f"model: expected a model directory, got {name} without a config.json")
+    if path.is_file():
+        raise ValueError(f"model: expected a directory or a .gguf file, got the file {name}")
+
+    looks_like_a_path = name.startswith((".", "/", "~")) or name.count("/") > 1
+    if not name or looks_like_a_path or path.suffix == ".gguf":
+        raise ValueError(
+            f"model: expected {BUILTIN!r}, a directory, a .gguf file or a hub name, "
+            f"got no such path: {name}"
+        )
+    return name

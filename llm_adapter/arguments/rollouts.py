@@ -1,0 +1,115 @@
+"""Fields of the commands that ask a model questions: the task, the model and how its responses are drawn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from .flags import COUNT, COUNT_OR_NONE, Parser, Rule, check_fields, flag, groups_of
+from .names import BUILTIN, check_model_name
+
+FROM_TWO_TO_NINE = Rule("an integer from 2 to 9", lambda value: 2 <= value <= 9)
+FROM_ONE_TO_NINE = Rule("an integer from 1 to 9", lambda value: 1 <= value <= 9)
+MOST = 200  # questions that are asked where no number is given
+
+Settings = Callable[["TaskArguments"], dict[str, int]]
+
+
+def _terms(arguments: TaskArguments) -> dict[str, int]:
+    operands, digits = arguments.operands, arguments.digits
+    terms = {"min_terms": operands, "max_terms": operands}
+    return terms | {"min_digits": digits, "max_digits": digits}
+
+
+def _numbers(arguments: TaskArguments) -> dict[str, int]:
+    operands = arguments.operands
+    numbers = {"min_numbers": operands, "max_numbers": operands}
+    return numbers | {"max_value": arguments.max_value}
+
+
+TASKS: dict[str, Settings] = {  # reasoning-gym's name → its settings
+    "products": _terms,
+    "chain_sum": _terms,
+    "gcd": _numbers,
+    "lcm": _numbers,
+}
+
+
+@dataclass(frozen=True)
+class TaskArguments:
+    """Task: what is asked, and the size of its numbers."""
+
+    task: str = flag(MISSING, "Arithmetic task to ask.", choices=tuple(TASKS))
+    operands: int = flag(2, "Number of operands in a question.", rule=FROM_TWO_TO_NINE)
+    digits: int = flag(1, "Digits of each operand (products and chain_sum).", rule=FROM_ONE_TO_NINE)
+    max_value: int = flag(
+        20,
+        "Largest operand (gcd and lcm).",
+        rule=Rule("an integer ≥ 2", lambda value: value >= 2),
+    )
+
+    def __str__(self) -> str:
+        """Return a short name: products 2×1, gcd 2≤20."""
+        size = f"≤{self.max_value}" if self.task in ("gcd", "lcm") else f"×{self.digits}"
+        return f"{self.task} {self.operands}{size}"
+
+    def check(self) -> None:
+        """Raise the ValueError of the first field outside its range."""
+        check_fields(self, type(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutArguments(TaskArguments):
+    """Model and responses: who is asked, and how the answers are drawn."""
+
+    model: str = flag(BUILTIN, "Model: 'builtin', a folder, a .gguf file, or a name on the hub.")
+    count: int | None = flag(
+        None, "Number of different questions.", rule=COUNT, shown=f"all, at most {MOST}"
+    )
+    samples: int = flag(8, "Responses to each question.", rule=COUNT)
+    temperature: float = flag(
+        0.8,
+        "Temperature of the sampling.",
+        rule=Rule("a finite number ≥ 1e-6", lambda value: 1e-6 <= value < math.inf),
+    )
+    max_new_tokens: int = flag(
+        32, "Maximum length of a response in tokens. One that is cut counts as wrong.", rule=COUNT
+    )
+    seed: int = flag(0, "Seed of the questions and the responses.", rule=COUNT_OR_NONE)
+    batch: int = flag(16, "Questions in a batch.", rule=COUNT)
+    out: str = flag(MISSING, "File to write. Its journal goes beside it.")
+    trust_remote_code: bool = flag(False, "Allow a model to run the Python code it comes with.")
+    disable_tqdm: bool = flag(False, "Draw no progress bars.")
+
+    def check(self) -> None:
+        """Raise the ValueError of the first field outside its range."""
+        super().check()
+        if not self.out or Path(self.out).is_dir():
+            raise ValueError(f"out: expected a file to write, got {self.out!r}")
+        check_model_name(self.model)
+
+
+Arguments = TypeVar("Arguments", bound=RolloutArguments)
+
+
+def parse(
+    kind: type[Arguments], argv: Sequence[str], command: str, description: str, epilog: str
+) -> Arguments:
+    """Return the arguments that the flags give, each within its range.
+
+    Raises:
+        ValueError: an unknown flag, a missing one, a value of the wrong type or outside its range.
+    """
+    parser = Parser(
+        command,
+        groups_of(kind),
+        usage=f"python -m {command} --out FILE [--FLAG VALUE ...]",
+        description=description,
+        epilog=epilog,
+    )
+    arguments = kind(**parser.read(argv))
+    arguments.check()
+    return arguments

@@ -1,0 +1,60 @@
+"""How often a model finds a chosen response more likely than a rejected one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from ..data.collate import collate, split_rows, sum_responses
+from ..data.tokens import TokenizedExample
+from ..loss.logprobs import choose_log_probs
+from .rates import bootstrap, wilson
+
+
+@torch.no_grad()
+def rank(
+    examples: Sequence[TokenizedExample], model: nn.Module, batch: int, disable_tqdm: bool = False
+) -> dict:
+    """Return how often a rejected response has the lower ln π than the chosen one, summed and per token.
+
+    Returns:
+        `examples`, `rejected` (their number) and, for `sum` and `per_token`: `pairs`, the share of rejected responses
+        that rank below their chosen one, with the bootstrap's interval over prompts; `first`, the share of prompts
+        whose chosen response ranks above all rejected ones, with Wilson's; `margin`, the mean difference in nats.
+    """
+    device = next(model.parameters()).device
+    log_probs, below = None, {"sum": [], "per_token": []}
+    margins: dict[str, list[float]] = {"sum": [], "per_token": []}
+    counts = [len(example.completions) - 1 for example in examples]
+    for start in tqdm(
+        range(0, len(examples), batch), "ranking", unit="batch", disable=disable_tqdm
+    ):
+        rows = {
+            name: value.to(device)
+            for name, value in collate(examples[start : start + batch]).items()
+        }
+        log_probs = log_probs or choose_log_probs(model, rows)
+        sums = sum_responses(log_probs(model, rows), rows["lengths"])
+        for name, values in (("sum", sums), ("per_token", sums / rows["lengths"])):
+            chosen, rejected = split_rows(values, rows["negatives"])
+            margin = torch.where(rows["negatives"], chosen.unsqueeze(1) - rejected, 0.0)
+            below[name] += (margin > 0).sum(-1).tolist()
+            margins[name] += margin.sum(-1).tolist()
+
+    def shares(name: str) -> dict:
+        first = sum(found == count for found, count in zip(below[name], counts, strict=True))
+        return {
+            "pairs": {
+                "mean": sum(below[name]) / sum(counts),
+                "interval": bootstrap(below[name], counts),
+            },
+            "first": {"mean": first / len(counts), "interval": wilson(first, len(counts))},
+            "margin": sum(margins[name]) / sum(counts),
+        }
+
+    return {"examples": len(counts), "rejected": sum(counts)} | {
+        name: shares(name) for name in below
+    }

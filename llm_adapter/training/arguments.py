@@ -1,0 +1,136 @@
+"""The arguments of a run: ours, and those of transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import TrainingArguments
+from transformers.integrations.integration_utils import (
+    INTEGRATION_TO_CALLBACK,
+    get_available_reporting_integrations,
+)
+from transformers.trainer_utils import get_last_checkpoint
+
+from ..arguments.fields import RunFields
+from ..arguments.names import REGENERATE, generated
+from ..arguments.training import read_values
+from ..loss.objective import Objective
+
+
+@dataclass
+class PreferenceArguments(RunFields, TrainingArguments):
+    """TrainingArguments with the fields of preference training; names as in TRL where they coincide.
+
+    The defaults suit a model with a billion parameters; configs/ has recipes for smaller ones.
+    """
+
+    remove_unused_columns: bool = False
+    dataloader_pin_memory: bool = torch.cuda.is_available()
+    ddp_find_unused_parameters: bool | None = False  # every weight is trained
+
+    def objective(self) -> Objective:
+        """Return the objective that the fields describe."""
+        return Objective(**{entry.name: getattr(self, entry.name) for entry in fields(Objective)})
+
+    def check(self) -> None:
+        """Check our fields, and those of transformers that we rely on."""
+        super().check()
+        for name, holds, expected in (
+            (
+                "optim",
+                self.rounding == "nearest" or "adamw_torch" in str(self.optim),
+                "the default, adamw_torch…, with rounding",
+            ),
+            ("fp16", self.weights == "fp32" or not self.fp16, "false with bf16 weights"),
+            ("remove_unused_columns", not self.remove_unused_columns, "false"),
+            (
+                "train_sampling_strategy",
+                self.train_sampling_strategy in ("random", "sequential"),
+                "random or sequential (rows are packed in any case)",
+            ),
+            (
+                "enable_jit_checkpoint",
+                not self.enable_jit_checkpoint,
+                "false (SIGTERM saves a checkpoint in any case)",
+            ),
+        ):
+            if not holds:
+                raise ValueError(f"{name}: expected {expected}, got {getattr(self, name)}")
+
+    def __post_init__(self) -> None:
+        """Check our fields before transformers touches a device.
+
+        Raises:
+            ValueError: a value outside its range, named with what was expected.
+        """
+        self.check()
+        loss = self.objective().name
+        self.output_dir = self.output_dir or f"runs/{Path(self.model).stem}-{loss}"
+        if Path(self.output_dir).exists() and not Path(self.output_dir).is_dir():
+            raise ValueError(f"output_dir: expected a folder, got the file {self.output_dir}")
+
+        self.resume_from_checkpoint = _checkpoint(self.resume_from_checkpoint, self.output_dir)
+        if not self.resume_from_checkpoint and (last := _last_checkpoint(self.output_dir)):
+            raise ValueError(
+                f"output_dir: expected a folder without checkpoints of another run, got {last} "
+                "(continue that run with --resume_from_checkpoint true, or choose another output_dir)"
+            )
+
+        super().__post_init__()
+        installed = {*get_available_reporting_integrations(), "flyte"}  # flyte is never listed
+        for name in set(self.report_to) - installed:
+            known = ", ".join(INTEGRATION_TO_CALLBACK)
+            raise ValueError(
+                f"report_to: expected none, all or an installed one of {known}, got {name}"
+            )
+        if self.n_gpu > 1:
+            raise ValueError(
+                "devices: expected one GPU for each process (start with torchrun or accelerate "
+                f"launch), got {self.n_gpu}"
+            )
+
+
+def _checkpoint(value: str | None, output_dir: str) -> str | None:
+    """Return the checkpoint folder that `value` names: a path, 'true' for the last one in `output_dir`, or none."""
+    if value is None or value.lower() == "false":
+        return None
+
+    last = value.lower() == "true"
+    checkpoint = _last_checkpoint(output_dir) if last else value
+    if checkpoint is None or not (Path(checkpoint) / "trainer_state.json").is_file():
+        where = output_dir if last else value
+        raise ValueError(f"resume_from_checkpoint: expected a checkpoint, got none in {where}")
+    return checkpoint
+
+
+def _last_checkpoint(output_dir: str) -> str | None:
+    return get_last_checkpoint(output_dir) if Path(output_dir).is_dir() else None
+
+
+def make_arguments(values: dict[str, Any]) -> PreferenceArguments:
+    """Return the arguments with these values.
+
+    Raises:
+        ValueError: a value outside its range, or one that the installed transformers has no field for.
+    """
+    known = {entry.name for entry in fields(PreferenceArguments) if entry.init}
+    for name in values.keys() - known:
+        raise ValueError(
+            f"{name}: expected a field of transformers {transformers.__version__}, got one of "
+            f"{generated()['transformers']} ({REGENERATE} lists the installed fields anew)"
+        )
+    return PreferenceArguments(**values)
+
+
+def parse_arguments(argv: Sequence[str]) -> PreferenceArguments:
+    """Return the arguments of `--config FILE.yaml` overridden by the other flags.
+
+    Raises:
+        ValueError: an unreadable config, an unknown key or flag, a value of the wrong type or outside its range.
+    """
+    return make_arguments(read_values(argv))

@@ -1,0 +1,186 @@
+"""A run from its arguments to its files: data, model, trainer, and what they leave in `output_dir`."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from transformers import PrinterCallback, ProgressCallback, set_seed
+from transformers.utils import logging
+
+from ..arguments.command import complain
+from ..arguments.training import COMMAND
+from ..data.load import Data, check_fit, load_data
+from ..data.sources import PAIRS
+from ..models import disable_dropout, gguf_read_once, load_model, load_tokenizer, with_lora
+from . import precision
+from .arguments import PreferenceArguments
+from .runlog import Bar, Table, headline, strict, summary, versions, write_json
+from .trainer import PreferenceTrainer
+
+
+def read_data(args: PreferenceArguments):
+    """Return the tokenizer, the training data and the evaluation data (None without `eval_data`)."""
+    tokenizer = load_tokenizer(args.model, args.trust_remote_code)
+    return tokenizer, *load_data(args, tokenizer)
+
+
+def read_model(args: PreferenceArguments):
+    """Return the model to train; warn of what the precision of its weights will lose."""
+    set_seed(args.seed)  # the built-in model's weights
+    model = load_model(
+        args.model,
+        args.attn_implementation,
+        precision.WEIGHTS[args.weights],
+        args.trust_remote_code,
+    )
+    if args.lora_rank:
+        alpha = args.lora_alpha or 2 * args.lora_rank
+        model = with_lora(model, args.model, args.lora_rank, alpha, args.lora_targets)
+
+    precision.optimizer(args)  # the package that it needs
+    if args.process_index == 0:
+        for line in precision.warnings(args, model):
+            complain(COMMAND, line, "warning")
+    return model
+
+
+def describe(args: PreferenceArguments, data: Data, command: str) -> dict[str, object]:
+    """Return the fields of run.json that are known before training."""
+    counts = [len(example.completions) - 1 for example in data.examples]
+    return {
+        "model": args.model,
+        "train_data": args.train_data or f"llm_adapter/data/{PAIRS.name}",
+        "eval_data": args.eval_data,
+        **asdict(args.objective()),
+        "learning_rate": args.learning_rate,
+        "examples": len(counts),
+        "dropped": data.counts,
+        "negatives_min": min(counts),
+        "negatives_max": max(counts),
+        "row_layout": args.row_layout,
+        "truncated_responses": sum(example.truncated for example in data.examples),
+        **args.objective().theory(counts),
+        "seed": args.seed,
+        "versions": versions(),
+        "command": command,
+        "steps": None,
+        "seconds": None,
+    }
+
+
+class Run:
+    """A run that is ready to train.
+
+    Args:
+        args: the run's arguments.
+        command: the shell command that repeats it.
+
+    Raises:
+        ValueError: data, a model or settings that cannot be trained; nothing is written then.
+    """
+
+    def __init__(self, args: PreferenceArguments, command: str) -> None:
+        if args.disable_tqdm:
+            logging.disable_progress_bar()  # of weights that are read and written
+        with gguf_read_once():
+            tokenizer, self.data, self.eval_data = read_data(args)
+            model = read_model(args)
+
+        self.args, self.command = args, command
+        self.started = time.monotonic()
+        self.trainer = make_trainer(args, model, tokenizer, self.data, self.eval_data)
+
+    def train(self) -> Path | None:
+        """Train, and write metrics.jsonl, run.json and the final model into `args.output_dir`.
+
+        Returns:
+            The run's folder in the process that writes it, if training came to its end; else None.
+        """
+        args, trainer = self.args, self.trainer
+        facts = describe(args, self.data, self.command) | {"row_layout": trainer.row_layout}
+        writes = trainer.is_world_process_zero()
+        if writes:
+            self._begin(facts)
+
+        trainer.train(resume_from_checkpoint=args.resume_from_checkpoint)
+        if trainer.stopped_by:
+            if writes:
+                self._say_stopped()
+            return None
+
+        if self.eval_data and args.eval_strategy == "no":
+            trainer.evaluate()
+        if args.save_final_model:
+            trainer.save_final_model()
+        seconds = round(time.monotonic() - self.started, 2)
+        facts |= {"steps": trainer.state.global_step, "seconds": seconds}
+        if not writes:
+            return None
+        write_json(trainer.output / "run.json", facts)
+        logs = [log for log in trainer.state.log_history if "loss" in log]
+        print(f"\n{summary(facts, logs)}" if logs else "")
+        print(f"{facts['steps']} steps in {seconds} s")
+        return trainer.output
+
+    def _begin(self, facts: dict[str, object]) -> None:
+        """Write run.json and an empty metrics.jsonl, or continue those of a stopped run; print the headline."""
+        output = self.trainer.output
+        output.mkdir(parents=True, exist_ok=True)
+        metrics = output / "metrics.jsonl"
+        if self.args.resume_from_checkpoint:
+            warn_of_changes(output / "run.json", facts)
+            metrics.touch()  # another folder's checkpoint may leave no step to log
+        else:
+            metrics.write_text("")
+        write_json(output / "run.json", facts)
+        print(headline(facts), flush=True)
+
+    def _say_stopped(self) -> None:
+        """Say how a run that a signal stopped is continued."""
+        step, signal = self.trainer.state.global_step, self.trainer.stopped_by
+        assert signal is not None  # as the run was stopped
+        print(f"\n{signal.name}: stopped after step {step}. checkpoint-{step} is complete.")
+        print(f"To continue:\n  {self.command} --resume_from_checkpoint true", flush=True)
+
+
+def make_trainer(
+    args: PreferenceArguments, model, tokenizer, data: Data, eval_data: Data | None
+) -> PreferenceTrainer:
+    """Return the trainer of a run, with our bar and table in place of transformers' own.
+
+    Raises:
+        ValueError: examples that the model has no room for; fewer examples than a batch, where `dataloader_drop_last`
+            drops smaller ones; what engines refuse.
+    """
+    for part in filter(None, (data, eval_data)):
+        check_fit(part.examples, part.source.files, model)
+
+    size = args.train_batch_size * args.world_size
+    if args.dataloader_drop_last and len(data.examples) < size:
+        raise ValueError(
+            f"dataloader_drop_last: expected false or the {size} examples of a batch, got "
+            f"{len(data.examples)}"
+        )
+
+    if args.disable_dropout:
+        disable_dropout(model)
+    trainer = PreferenceTrainer(
+        model, args, data.examples, eval_data and eval_data.examples, tokenizer
+    )
+    trainer.remove_callback(PrinterCallback if args.disable_tqdm else ProgressCallback)
+    for callback in (Table,) if args.disable_tqdm else (Bar, Table):
+        trainer.add_callback(callback)
+    return trainer
+
+
+def warn_of_changes(path: Path, facts: dict[str, object]) -> None:
+    """Warn of settings of a resumed run that differ from those that the stopped run left at `path`."""
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    compared = facts.keys() & before.keys() - {"command", "versions", "steps", "seconds"}
+    changed = sorted(name for name in compared if strict(facts[name]) != before[name])
+    if changed:
+        changes = "; ".join(f"{name} was {before[name]}, is {facts[name]}" for name in changed)
+        complain(COMMAND, f"resume_from_checkpoint: {changes}", "warning")
