@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from .arguments.command import run
+from .arguments.command import run_command
 from .arguments.flags import COUNT, flag
 from .arguments.rollouts import TASKS, RolloutArguments, parse
 from .data.cache import whole_file
@@ -25,7 +25,7 @@ from .evaluation.tasks import draw_questions
 
 COMMAND = "llm_adapter.evaluate"
 DESCRIPTION = (
-    "Measure a model: accuracy and pass@k on held-out questions, and how it ranks preferences."
+    "Measure accuracy and pass@k on held-out questions, and how a model ranks preferences."
 )
 EXAMPLES = """\
 examples:
@@ -179,7 +179,7 @@ def evaluate(argv: Sequence[str]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    return run(COMMAND, evaluate, argv)
+    return run_command(COMMAND, evaluate, argv)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .arguments.command import run
+from .arguments.command import run_command
 from .arguments.flags import COUNT, flag
 from .arguments.rollouts import RolloutArguments, parse
 from .data.cache import whole_file
@@ -22,16 +22,15 @@ from .evaluation.rates import curve, powers, starvation
 from .evaluation.tasks import draw_questions
 
 COMMAND = "llm_adapter.pairs"
-DESCRIPTION = (
-    "Sample a model on questions with one right number, and write preferences of right over wrong "
-    "responses."
-)
+DESCRIPTION = """\
+Ask a model arithmetic questions, verify its answers, and write preferences: for each question a
+right response and up to K wrong ones."""
 EXAMPLES = """\
 examples:
   python -m llm_adapter.pairs --task products --out pairs.jsonl
       Ask the small built-in model for products of two digits.
-  python -m llm_adapter.pairs --task gcd --max_value 50 --model DIR --samples 16 --out gcd.jsonl
-      Ask your own model, 16 times for each question.
+  python -m llm_adapter.pairs --model DIR --task gcd --samples 16 --out gcd.jsonl
+      Ask your own model for greatest common divisors, 16 times for each question.
 """
 OUTCOMES = ("pair", "none_right", "all_right", "no_wrong_finished")
 
@@ -170,7 +169,7 @@ def make(argv: Sequence[str]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    return run(COMMAND, make, argv)
+    return run_command(COMMAND, make, argv)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ Each curve of metrics.jsonl is drawn beside what theory says of it in run.json. 
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import sys
@@ -19,8 +18,18 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .arguments.command import run_command
+from .arguments.flags import Flag, Parser
 from .data.cache import whole_file
 
+COMMAND = "llm_adapter.report"
+EXAMPLES = """\
+examples:
+  python -m llm_adapter.report runs/builtin-js
+      Write report.html for one run.
+  python -m llm_adapter.report runs/dpo runs/mio --out both.html
+      Compare two runs on one page.
+"""
 INK, GREY = "#24292f", "#8c959f"
 COLOURS = ("#1f87c9", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#666666")
 STYLE = {
@@ -290,18 +299,21 @@ def _alerts(runs: Sequence[Run]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m llm_adapter.report", description=(__doc__ or "").split("\n")[0]
+    return run_command(COMMAND, make, argv)
+
+
+def make(argv: Sequence[str]) -> None:
+    """Write the page of the runs that the command line names."""
+    parser = Parser(
+        COMMAND,
+        {"": [Flag("out", default="report.html", help="Page to write.")]},
+        usage=f"python -m {COMMAND} RUN [RUN ...] [--out FILE.html]",
+        description="Draw the curves of training runs beside what theory says of them.",
+        epilog=EXAMPLES,
     )
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="output_dir of a run")
-    parser.add_argument("--out", default="report.html", help="page to write (default: %(default)s)")
-    args = parser.parse_args(argv)
-    try:
-        print(write_report(args.runs, args.out))
-    except (ValueError, OSError) as error:  # no run, or no place to write
-        print("llm_adapter.report: error:", error, file=sys.stderr)
-        return 2
-    return 0
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="Folder of a run (its output_dir).")
+    values = parser.read(argv)
+    print(write_report(values["runs"], values.get("out", "report.html")))
 
 
 if __name__ == "__main__":

@@ -91,3 +91,52 @@ def test_one_version():
     assert project["version"] == mi_estimators.__version__
     assert f"version: {mi_estimators.__version__}" in (ROOT / "CITATION.cff").read_text()
     assert f"## {mi_estimators.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+ADAPTER = {  # folder of the adapter → what it may import of the others, and when it is imported, of packages
+    "arguments": set(),
+    "models": {"arguments"},
+    "data": {"arguments", "models"},
+    "loss": {"arguments", "models", "data"},
+    "training": {"arguments", "models", "data", "loss"},
+    "evaluation": {"arguments", "models", "data", "loss", "training"},
+}
+HEAVY = {"torch", "transformers", "accelerate", "mi_estimators"}
+
+
+def folder(path: Path) -> str:
+    """Return the adapter's folder, or a module at its top, that a file is in."""
+    return path.relative_to(ROOT / "llm_adapter").parts[0].removesuffix(".py")
+
+
+def neighbours(path: Path) -> set[str]:
+    """Return the adapter's folders and top modules that a file imports, lazy imports included."""
+    package = ("llm_adapter", *path.relative_to(ROOT / "llm_adapter").parent.parts)
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            module = (*above, *(node.module or "").split("."))
+            names |= {".".join((*module, alias.name)) for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    parts = [name.replace("..", ".").split(".") for name in names]
+    return {part[1] for part in parts if part[0] == "llm_adapter"} - {folder(path)}
+
+
+def test_the_folders_of_the_adapter_are_in_order():
+    seen = set()
+    for path in (ROOT / "llm_adapter").rglob("*.py"):
+        name = folder(path)
+        seen.add(name)
+        if name in ADAPTER:  # the commands may import them all
+            above = neighbours(path) - ADAPTER[name]
+            assert not above, f"{path.relative_to(ROOT)} imports {sorted(above)}"
+    assert ADAPTER.keys() <= seen
+
+
+def test_the_adapter_s_arguments_import_nothing_heavy_at_the_top():
+    for path in (ROOT / "llm_adapter" / "arguments").glob("*.py"):
+        tree = ast.parse(path.read_text())
+        eager = {name.split(".")[0] for node in tree.body for name in names_of(node)}
+        assert not eager & HEAVY, f"{path.name} imports {sorted(eager & HEAVY)}"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 
-def run(command: str, body: Callable[[list[str]], None], argv: Sequence[str] | None) -> int:
+def run_command(command: str, body: Callable[[list[str]], None], argv: Sequence[str] | None) -> int:
     """Call `body(argv)`; return 0, or 2 after an error in one line, or 130 after Ctrl-C."""
     try:
         body(sys.argv[1:] if argv is None else list(argv))

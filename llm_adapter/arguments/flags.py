@@ -149,6 +149,8 @@ class _Help(RawDescriptionHelpFormatter):
     """Show each flag once, without its twin that has dashes for underscores."""
 
     def _format_action_invocation(self, action: Action) -> str:
+        if not action.option_strings:
+            return super()._format_action_invocation(action)
         values = self._format_args(action, self._get_default_metavar_for_optional(action))
         return f"{action.option_strings[-1]} {values}".rstrip()
 

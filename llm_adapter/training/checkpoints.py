@@ -26,6 +26,15 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 
 INCOMPLETE = ".incomplete"  # folder in output_dir of what is being written; nothing reads it
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+OVERRIDDEN = {  # private methods of Trainer that ours replace, and what they take in the releases we know
+    "_get_output_dir": ["trial"],
+    "_issue_warnings_after_load": ["load_result"],
+    "_prepare_input": ["data"],
+    "_push_from_checkpoint": ["checkpoint_folder"],
+    "_run_epoch": None,  # passed on as it comes
+    "_save_checkpoint": ["model", "trial"],
+}
+READ = ("_globalstep_last_logged", "_prepare_inputs", "_tr_loss")  # private names that ours read
 
 
 class ResumableTrainer(Trainer):

@@ -161,6 +161,16 @@ def test_what_no_trainer_can_be_made_of_is_one_line(tmp_path, capsys, flags, mes
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_bad_row_far_down_is_refused_before_the_model_is_loaded(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("llm_adapter.training.run.load_model", lambda *_: pytest.fail("loaded"))
+    rows = [json.dumps({"prompt": str(n), "chosen": "a", "rejected": "b"}) for n in range(150)]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join([*rows, "no JSON"]))
+    assert main(["--train_data", str(path), "--output_dir", str(tmp_path / "out")]) == 2
+    assert f"{path}:151: expected a JSON object on one line" in capsys.readouterr().err
+    assert [entry.name for entry in tmp_path.iterdir()] == ["rows.jsonl"]
+
+
 def test_ctrl_c_before_the_first_step_is_one_line(tmp_path, monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
@@ -212,7 +222,9 @@ def test_a_folder_with_checkpoints_is_gone_on_with_or_refused(tmp_path, capsys):
     checkpoint.mkdir()
     (checkpoint / "trainer_state.json").write_text("{}")
     assert main(["--output_dir", str(tmp_path)]) == 2
-    expected = f"output_dir: expected a folder without checkpoints of another run, got {checkpoint} ("
+    expected = (
+        f"output_dir: expected a folder without checkpoints of another run, got {checkpoint} ("
+    )
     said = capsys.readouterr()
     assert said.err.startswith(f"llm_adapter.train: error: {expected}")
     assert said.out == ""
