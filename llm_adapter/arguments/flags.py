@@ -114,11 +114,11 @@ def check_fields(values: Any, kind: type) -> None:
 
 
 def _truth(text: str) -> bool:
-    known = dict.fromkeys(("true", "t", "yes", "y", "1"), True)
-    known |= dict.fromkeys(("false", "f", "no", "n", "0"), False)
-    if text.lower() not in known:
-        raise ValueError(text)
-    return known[text.lower()]
+    words = {True: ("true", "t", "yes", "y", "1"), False: ("false", "f", "no", "n", "0")}
+    for value, synonyms in words.items():
+        if text.lower() in synonyms:
+            return value
+    raise ValueError(text)
 
 
 KINDS: dict[str, tuple[Callable[[str], Any], str, str]] = {  # reader, placeholder, in words

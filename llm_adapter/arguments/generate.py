@@ -20,7 +20,8 @@ def content() -> dict[str, Any]:
 
     import mi_estimators as mi
 
-    actions = transformers.HfArgumentParser(transformers.TrainingArguments)._actions
+    kind: Any = transformers.TrainingArguments
+    actions = transformers.HfArgumentParser(kind)._actions
     settable = [
         action
         for action in actions
