@@ -4,15 +4,20 @@ import ast
 import base64
 import io
 import re
+import runpy
 import sys
 import tokenize
+import warnings
 from itertools import chain, pairwise
 from pathlib import Path
 
 import jupytext
+import matplotlib
+import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
+import torch
 from matplotlib.image import imread
 
 import mi_estimators as mi
@@ -65,9 +70,29 @@ def test_the_executed_notebook_is_its_source(source):
     assert any(map(pictures, code))
 
 
+@pytest.mark.broad
 @sources
-def test_the_source_runs(source):
+def test_the_source_runs_in_a_kernel(source):
     execute(source)
+
+
+LONG = {"08_to_a_language_model"}  # its command is tested with the adapter
+
+
+@pytest.mark.parametrize(
+    "source", [source for source in SOURCES if source.stem not in LONG], ids=lambda path: path.stem
+)
+def test_the_source_runs(source, monkeypatch):
+    """In this process, which has imported all; the settings that a notebook changes are put back."""
+    monkeypatch.chdir(NOTEBOOKS)
+    dtype = torch.get_default_dtype()
+    try:
+        with matplotlib.rc_context({"backend": "agg"}), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "FigureCanvasAgg is non-interactive")
+            runpy.run_path(str(source))
+    finally:
+        torch.set_default_dtype(dtype)
+        plt.close("all")
 
 
 @sources
