@@ -14,10 +14,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export TOKENIZERS_PARALLELISM = false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs notebooks clean
+.PHONY: help demo test test-all check docs notebooks clean
 
-help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 $(READY): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "make: expected Python 3.11 or newer, got " + sys.version.split()[0] + " (choose another with PYTHON=...)")'
@@ -32,7 +32,7 @@ $(READY): pyproject.toml $(CONSTRAINTS)
 	-$(INSTALL) --editable ".[tasks]"
 	@touch $@
 
-demo: $(READY) ## the whole house in small: theorems, lab, an estimate, a language model; leaves results/report.html
+demo: $(READY) ## run everything once, in small: theorems, lab, an estimate, a language model; writes results/report.html
 	@mkdir -p $(OUT)
 	@set -e; \
 	echo "[1/4] the theorems, beside steps 2 and 3"; \
@@ -49,17 +49,20 @@ demo: $(READY) ## the whole house in small: theorems, lab, an estimate, a langua
 test: $(READY) ## run the tests, without the broad tables
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
-check: $(READY) ## format, lint and types
+test-all: $(READY) ## run all tests; those marked `broad` take several minutes more
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup -m ""
+
+check: $(READY) ## check format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 
-docs: $(READY) ## build the pages of docs/ as a web site under site/
+docs: $(READY) ## build the web site of docs/ in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
-notebooks: $(READY) ## install Jupyter, execute the notebooks' sources and write the .ipynb beside them
+notebooks: $(READY) ## install Jupyter, run the notebooks and write the .ipynb files
 	$(INSTALL) --quiet jupyterlab
 	$(BIN)/python notebooks/execute.py
 
-clean: ## remove what the commands made, but not the virtual environment
+clean: ## delete what the commands wrote; keep the virtual environment
 	rm -rf $(OUT) site build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -56,7 +56,7 @@ def plain_loop(model, rows, formula):
     return losses
 
 
-@pytest.mark.parametrize("layout", ["padded", "shared"])
+@pytest.mark.parametrize("layout", ["shared", pytest.param("padded", marks=pytest.mark.broad)])
 @pytest.mark.parametrize("bound", FORMULAS)
 def test_three_negatives_follow_a_plain_loop(tmp_path, rows, bound, layout):
     flags = {

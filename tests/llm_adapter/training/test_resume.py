@@ -110,10 +110,11 @@ def assert_goes_on(processes, out, few, uninterrupted):
     [
         (("compute_loss", 8), ["checkpoint-3"]),  # between the two batches of step 4
         (("_save_rng_state", 2), ["checkpoint-3"]),  # while checkpoint-6 is written
-        (
+        pytest.param(  # after training, before the model is saved
             ("evaluate", 1),
             ["checkpoint-3", "checkpoint-6", "checkpoint-9"],
-        ),  # after training, before the model is saved
+            marks=pytest.mark.broad,
+        ),
     ],
 )
 def test_a_killed_run_goes_on_bit_by_bit(processes, few, tmp_path, uninterrupted, at, checkpoints):
@@ -128,7 +129,9 @@ def test_a_killed_run_goes_on_bit_by_bit(processes, few, tmp_path, uninterrupted
     assert (said in (out / "log").read_text()) == (at[0] == "_save_rng_state")
 
 
-@pytest.mark.parametrize(("name", "status"), [("int", 130), ("term", 143)])
+@pytest.mark.parametrize(
+    ("name", "status"), [("term", 143), pytest.param("int", 130, marks=pytest.mark.broad)]
+)
 def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(
     processes, few, tmp_path, uninterrupted, name, status
 ):

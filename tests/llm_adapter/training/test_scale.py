@@ -100,7 +100,8 @@ def single(processes, few, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("negatives", "config"), [("own", "ddp"), ("own", "fsdp2"), ("batch", "ddp")]
+    ("negatives", "config"),
+    [("own", "fsdp2"), ("batch", "ddp"), pytest.param("own", "ddp", marks=pytest.mark.broad)],
 )
 def test_two_processes_take_the_steps_of_one(processes, few, tmp_path, single, negatives, config):
     lines, weights = single(negatives)

@@ -19,7 +19,13 @@ from mi_estimators import laws
 from mi_estimators.laws.quadrature import normal_rule, solve_increasing
 
 TASKS = mi.laws.TASKS
-ALL_TASKS = pytest.mark.parametrize("name", TASKS)
+ALL_TASKS = pytest.mark.parametrize(  # every fourth, and the others in the broad run
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.broad] if k % 4 else [])
+        for k, name in enumerate(TASKS)
+    ],
+)
 N = 40_000
 
 
