@@ -24,7 +24,7 @@ def softplus(t: Tensor) -> Tensor:
     return -logsigmoid(-t)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FDivergence:
     """A row of the table; calling it evaluates the bound on scores.
 
@@ -34,6 +34,7 @@ class FDivergence:
         reward: T ↦ the integrand under P.
         penalty: T ↦ the integrand under Q.
         reference: where the variational form comes from.
+        loss_constant: what `preference_loss` subtracts the bound from, in nats.
     """
 
     name: str
@@ -41,6 +42,7 @@ class FDivergence:
     reward: Callable[[Tensor], Tensor]
     penalty: Callable[[Tensor], Tensor]
     reference: str
+    loss_constant: float = 0.0
 
     def __call__(
         self,
@@ -74,44 +76,45 @@ class FDivergence:
         return torch.where(overflow, -math.inf, rewarded - penalised)
 
 
-_NWJ = FDivergence(
-    name="nwj",
-    divergence="KL(P‖Q)",
-    reward=lambda t: 1 + t,
-    penalty=torch.exp,
-    reference="Nguyen, Wainwright & Jordan 2010; f-GAN's KL (Nowozin et al. 2016); MINE-f (Belghazi et al. 2018)",
-)
-
 DIVERGENCES: dict[str, FDivergence] = {
-    "nwj": _NWJ,
-    "kl": _NWJ,
-    "js": FDivergence(
-        name="js",
-        divergence="2·JSD(P, Q)",
-        reward=lambda t: math.log(2) - softplus(-t),
-        penalty=lambda t: softplus(t) - math.log(2),
-        reference="Goodfellow et al. 2014; Hjelm et al. 2019, eq. 4",
-    ),
-    "reverse_kl": FDivergence(
-        name="reverse_kl",
-        divergence="KL(Q‖P)",
-        reward=lambda t: -torch.expm1(-t),
-        penalty=lambda t: t,
-        reference="Nowozin et al. 2016, table 2",
-    ),
-    "chi2": FDivergence(
-        name="chi2",
-        divergence="χ²(P‖Q) = E_Q (r − 1)²",
-        reward=lambda t: 2 * torch.expm1(t),
-        penalty=lambda t: torch.expm1(2 * t),
-        reference="Nowozin et al. 2016, table 2 (Pearson); least-squares importance fitting, Kanamori et al. 2009",
-    ),
-    "hellinger2": FDivergence(
-        name="hellinger2",
-        divergence="H²(P, Q) = E_Q (√r − 1)²",
-        reward=lambda t: -torch.expm1(-t / 2),
-        penalty=lambda t: torch.expm1(t / 2),
-        reference="Nowozin et al. 2016, table 2 (squared Hellinger)",
-    ),
+    row.name: row
+    for row in (
+        FDivergence(
+            name="nwj",
+            divergence="KL(P‖Q)",
+            reward=lambda t: 1 + t,
+            penalty=torch.exp,
+            reference="Nguyen, Wainwright & Jordan 2010; f-GAN's KL (Nowozin et al. 2016); MINE-f (Belghazi et al.)",
+        ),
+        FDivergence(
+            name="js",
+            divergence="2·JSD(P, Q)",
+            reward=lambda t: math.log(2) - softplus(-t),
+            penalty=lambda t: softplus(t) - math.log(2),
+            loss_constant=2 * math.log(2),
+            reference="Goodfellow et al. 2014; Hjelm et al. 2019, eq. 4",
+        ),
+        FDivergence(
+            name="reverse_kl",
+            divergence="KL(Q‖P)",
+            reward=lambda t: -torch.expm1(-t),
+            penalty=lambda t: t,
+            reference="Nowozin et al. 2016, table 2",
+        ),
+        FDivergence(
+            name="chi2",
+            divergence="χ²(P‖Q) = E_Q (r − 1)²",
+            reward=lambda t: 2 * torch.expm1(t),
+            penalty=lambda t: torch.expm1(2 * t),
+            reference="Nowozin et al. 2016, table 2 (Pearson); least-squares importance fitting, Kanamori et al. 2009",
+        ),
+        FDivergence(
+            name="hellinger2",
+            divergence="H²(P, Q) = E_Q (√r − 1)²",
+            reward=lambda t: -torch.expm1(-t / 2),
+            penalty=lambda t: torch.expm1(t / 2),
+            reference="Nowozin et al. 2016, table 2 (squared Hellinger)",
+        ),
+    )
 }
 """Name → row. A row is all that a bound needs: what the other rooms know of it follows from reward and penalty."""

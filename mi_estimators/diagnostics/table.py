@@ -14,11 +14,9 @@ from torch.func import vmap
 
 from .. import _validate
 from ..bounds.scores import joint_and_product
-from ..bounds.variational import BOUNDS, Bound, infonce, smile
+from ..bounds.variational import infonce
 from .gradients import GradientStatistics, gradient_statistics, matrix_objective, minibatches
-from .weights import score_weights
-
-_OBJECTIVES: dict[str, Bound] = {**BOUNDS, "infonce": infonce, "smile": smile}
+from .weights import OBJECTIVES, score_weights
 
 
 @dataclass(frozen=True)
@@ -88,14 +86,14 @@ def gradient_table(
     [('dv', 8, 992), ('js', 8, 992)]
     """
     for name in bounds:
-        _validate.choice("bounds", name, _OBJECTIVES)
+        _validate.choice("bounds", name, OBJECTIVES)
     batch_x, batch_y = minibatches(x, y, batch_size)
     with torch.no_grad():
         scores = vmap(critic)(batch_x, batch_y)
     joint, product = joint_and_product(scores)
     rows = []
     for name in bounds:
-        objective = _OBJECTIVES[name]
+        objective = OBJECTIVES[name]
         statistics = gradient_statistics(objective, critic, x, y, batch_size=batch_size)
         negatives = (
             product.unflatten(-1, (batch_size, batch_size - 1)) if objective is infonce else product

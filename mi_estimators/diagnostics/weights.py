@@ -10,7 +10,10 @@ from torch import Tensor
 
 from .. import _validate
 from ..bounds.expectation import log_mean_exp, mean, on_support
-from ..bounds.variational import BOUNDS, infonce_rows, smile
+from ..bounds.variational import BOUNDS, Bound, infonce, infonce_rows, smile
+
+OBJECTIVES: dict[str, Bound] = {**BOUNDS, "smile": smile, "infonce": infonce}
+"""What gradients are asked of, by name: the bounds, SMILE, and InfoNCE of a score matrix."""
 
 
 def score_weights(
@@ -47,7 +50,7 @@ def score_weights(
     >>> positive.tolist(), negative.tolist()
     ([0.5, 0.5], [-0.25, -0.25, -0.25, -0.25])
     """
-    _validate.choice("bound", bound, (*BOUNDS, "smile", "infonce"))
+    _validate.choice("bound", bound, OBJECTIVES)
     _validate.scores("joint", joint)
     _validate.scores("product", product)
     if bound == "infonce" and product.shape[:-1] != joint.shape:
@@ -60,10 +63,8 @@ def score_weights(
         )
     with torch.enable_grad():
         joint, product = joint.detach().requires_grad_(), product.detach().requires_grad_()
-        if bound == "infonce":
-            value = mean(infonce_rows(joint, product))
-        else:
-            value = smile(joint, product) if bound == "smile" else BOUNDS[bound](joint, product)
+        by_row = bound == "infonce"
+        value = mean(infonce_rows(joint, product)) if by_row else OBJECTIVES[bound](joint, product)
         if not _validate.all_true(torch.isfinite(value)):
             raise ValueError(
                 f"joint, product: expected scores whose {bound} value is finite in {joint.dtype}, got overflow"

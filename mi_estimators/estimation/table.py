@@ -18,11 +18,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..bounds.bennett import bridge
+from ..bounds.divergences import DIVERGENCES
 from ..bounds.expectation import mean
 from ..bounds.objectives import mine
 from ..bounds.readouts import jsd_certificate, plug_in
 from ..bounds.relative import log_ratio_to_relative, relative
-from ..bounds.variational import Bound, dv, infonce_rows, js, nwj, smile
+from ..bounds.variational import Bound, dv, infonce_rows, smile
 
 Scores = tuple[Float[Tensor, " n"], Float[Tensor, "n k"]]
 """Scores of n positives, and of k negatives that share each positive's x."""
@@ -77,7 +78,7 @@ def infonce_over_rows(
 
 READOUTS: dict[str, Bound] = {
     "dv": over_rows(dv),
-    "nwj": over_rows(nwj),
+    "nwj": over_rows(DIVERGENCES["nwj"]),
     "infonce": infonce_over_rows,
     "jsd_certificate": over_rows(jsd_certificate),
     "bridge": over_rows(bridge),
@@ -112,7 +113,7 @@ def _relative(bound: Bound, mix: float) -> Objective:
     return objective
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Estimator:
     """A row of `ESTIMATORS`.
 
@@ -134,7 +135,7 @@ class Estimator:
     objective: Objective
     reported: Bound
     kind: str
-    cap: str
+    cap: str = "none"
     bias: str
     use: str
     reference: str
@@ -151,7 +152,7 @@ def _row(name: str) -> Estimator:
     return ESTIMATORS[name]
 
 
-_JS = _ascend(over_rows(js))
+_JS = _ascend(over_rows(DIVERGENCES["js"]))
 _UP = "up, once the effective sample size of the negatives is small"
 _JENSEN = "up, by about Var_Q(eᵀ)/(2M (E_Q eᵀ)²)"
 
@@ -159,126 +160,116 @@ ESTIMATORS: dict[str, Estimator] = {
     row.name: row
     for row in (
         Estimator(
-            "js",
-            _JS,
-            READOUTS["bridge"],
-            "neither",
-            "none",
-            "either way, by the critic's error where P and Q overlap; that of dv where the rows can carry dv",
-            "the default: the steadiest gradient, and dv's value while the rows can carry it, a steady one beyond",
-            "Hjelm et al. 2019; Bennett 1976",
+            name="js",
+            objective=_JS,
+            reported=READOUTS["bridge"],
+            kind="neither",
+            bias="either way, by the critic's error where P and Q overlap; that of dv where the rows can carry dv",
+            use="the default: the steadiest gradient, and dv's value while the rows can carry it, a steady one beyond",
+            reference="Hjelm et al. 2019; Bennett 1976",
             calibrated=True,
         ),
         Estimator(
-            "js_dv",
-            _JS,
-            READOUTS["dv"],
-            "lower",
-            "none",
-            _UP,
-            "a lower bound up to about 4 nats, from a critic trained with the steadiest gradient",
-            "Hjelm et al. 2019; Poole et al. 2019",
+            name="js_dv",
+            objective=_JS,
+            reported=READOUTS["dv"],
+            kind="lower",
+            bias=_UP,
+            use="a lower bound up to about 4 nats, from a critic trained with the steadiest gradient",
+            reference="Hjelm et al. 2019; Poole et al. 2019",
             averages_exp=True,
             calibrated=True,
         ),
         Estimator(
-            "js_nwj",
-            _JS,
-            READOUTS["nwj"],
-            "lower",
-            "none",
-            "none",
-            "a lower bound that is unbiased on samples, at low information",
-            "Poole et al. 2019, section 2.4",
+            name="js_nwj",
+            objective=_JS,
+            reported=READOUTS["nwj"],
+            kind="lower",
+            bias="none",
+            use="a lower bound that is unbiased on samples, at low information",
+            reference="Poole et al. 2019, section 2.4",
             averages_exp=True,
             calibrated=True,
         ),
         Estimator(
-            "js_plug_in",
-            _JS,
-            READOUTS["plug_in"],
-            "neither",
-            "none",
-            "the critic's own",
-            "a smooth number beside js_dv; where the two differ the critic is no log-ratio",
-            "Suzuki et al. 2008",
+            name="js_plug_in",
+            objective=_JS,
+            reported=READOUTS["plug_in"],
+            kind="neither",
+            bias="the critic's own",
+            use="a smooth number beside js_dv; where the two differ the critic is no log-ratio",
+            reference="Suzuki et al. 2008",
             calibrated=True,
         ),
         Estimator(
-            "js_certificate",
-            _JS,
-            READOUTS["jsd_certificate"],
-            "lower",
-            "none",
-            "up (convex in js); 0 where js is not positive",
-            "a lower bound with no exponential of a score averaged; loose for Gaussians",
-            "Harremoës & Vajda 2011",
+            name="js_certificate",
+            objective=_JS,
+            reported=READOUTS["jsd_certificate"],
+            kind="lower",
+            bias="up (convex in js); 0 where js is not positive",
+            use="a lower bound with no exponential of a score averaged; loose for Gaussians",
+            reference="Harremoës & Vajda 2011",
         ),
         Estimator(
-            "smile",
-            _JS,
-            READOUTS["smile"],
-            "neither",
-            "none",
-            "up, above about 2τ nats",
-            "comparison with published staircases",
-            "Song & Ermon 2020",
+            name="smile",
+            objective=_JS,
+            reported=READOUTS["smile"],
+            kind="neither",
+            bias="up, above about 2τ nats",
+            use="comparison with published staircases",
+            reference="Song & Ermon 2020",
             calibrated=True,
         ),
         Estimator(
-            "dv",
-            _ascend(READOUTS["dv"]),
-            READOUTS["dv"],
-            "lower",
-            "none",
-            _JENSEN,
-            "low information and large batches; to see the bound that RLHF and DPO ascend",
-            "Donsker & Varadhan 1983",
+            name="dv",
+            objective=_ascend(READOUTS["dv"]),
+            reported=READOUTS["dv"],
+            kind="lower",
+            bias=_JENSEN,
+            use="low information and large batches; to see the bound that RLHF and DPO ascend",
+            reference="Donsker & Varadhan 1983",
             averages_exp=True,
         ),
         Estimator(
-            "mine",
-            _mine,
-            READOUTS["dv"],
-            "lower",
-            "none",
-            _JENSEN,
-            "as dv on small batches, where plain DV's gradient is biased",
-            "Belghazi et al. 2018",
+            name="mine",
+            objective=_mine,
+            reported=READOUTS["dv"],
+            kind="lower",
+            bias=_JENSEN,
+            use="as dv on small batches, where plain DV's gradient is biased",
+            reference="Belghazi et al. 2018",
             averages_exp=True,
         ),
         Estimator(
-            "nwj",
-            _ascend(READOUTS["nwj"]),
-            READOUTS["nwj"],
-            "lower",
-            "none",
-            "none",
-            "low information, where an unbiased lower bound is wanted",
-            "Nguyen, Wainwright & Jordan 2010",
+            name="nwj",
+            objective=_ascend(READOUTS["nwj"]),
+            reported=READOUTS["nwj"],
+            kind="lower",
+            bias="none",
+            use="low information, where an unbiased lower bound is wanted",
+            reference="Nguyen, Wainwright & Jordan 2010",
             averages_exp=True,
             calibrated=True,
         ),
         Estimator(
-            "infonce",
-            _ascend(READOUTS["infonce"]),
-            READOUTS["infonce"],
-            "lower",
-            "ln K",
-            "down, and never above ln K",
-            "a lower bound of low variance that is known to be below ln K",
-            "van den Oord et al. 2018",
+            name="infonce",
+            objective=_ascend(READOUTS["infonce"]),
+            reported=READOUTS["infonce"],
+            kind="lower",
+            cap="ln K",
+            bias="down, and never above ln K",
+            use="a lower bound of low variance that is known to be below ln K",
+            reference="van den Oord et al. 2018",
             negatives=31,
         ),
         Estimator(
-            "relative",
-            _relative(dv, 0.99),
-            READOUTS["bridge"],
-            "neither",
-            "none",
-            "as js",
-            "DV's objective where its variance explodes: a marginal that no critic can be unbounded on",
-            "Yamada et al. 2011",
+            name="relative",
+            objective=_relative(dv, 0.99),
+            reported=READOUTS["bridge"],
+            kind="neither",
+            bias="as js",
+            use="DV's objective where its variance explodes: a marginal that no critic can be unbounded on",
+            reference="Yamada et al. 2011",
         ),
     )
 }

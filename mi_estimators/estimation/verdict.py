@@ -40,7 +40,7 @@ class Reading:
     pareto_k: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MIEstimate:
     """A held-out estimate of mutual information.
 
@@ -228,15 +228,15 @@ def combine(
     }
     found = _reasons(row, nats, stderr, readouts, diagnostics, fits)
     return MIEstimate(
-        nats,
-        stderr,
-        (low, high),
-        row,
-        next(iter(found), "ok"),
-        readouts,
-        [fit.history for fit in fits],
-        diagnostics,
-        tuple(found.values()),
+        nats=nats,
+        stderr=stderr,
+        interval=(low, high),
+        estimator=row,
+        verdict=next(iter(found), "ok"),
+        readouts=readouts,
+        history=[fit.history for fit in fits],
+        diagnostics=diagnostics,
+        warnings=tuple(found.values()),
     )
 
 

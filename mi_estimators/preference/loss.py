@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from .. import _validate
+from ..bounds.divergences import DIVERGENCES
 from ..bounds.relative import log_shares, mixed_product
 from ..bounds.variational import BOUNDS, dv
 from ..theory.anchors import preference_anchor
@@ -41,8 +42,9 @@ def preference_loss(
     | js, 1 | logistic (BCE): sp(−T_w) + sp(T_l) | 2 ln 2 |
     | infonce | InfoNCA, Plackett–Luce top-1: −ln softmax of the chosen among K + 1 | ln(K + 1) |
 
-    The constant is −ln(1 − mix) for dv (0 at mix = 1), 2 ln 2 for js, ln(K + 1) for infonce, and 0 for the other rows.
-    `infonce` gives each of its K + 1 candidates the same weight, which fixes the mix at K/(K + 1) whatever `mix` says.
+    The constant is −ln(1 − mix) for dv (0 at mix = 1), ln(K + 1) for infonce, and `FDivergence.loss_constant` for the
+    other rows: 2 ln 2 for js, else 0. `infonce` gives each of its K + 1 candidates the same weight, which fixes the mix
+    at K/(K + 1) whatever `mix` says.
 
     Args:
         chosen: T of the chosen response, β ln π/π_ref, shape (...).
@@ -81,19 +83,23 @@ def preference_loss(
         )
     positive = chosen.unsqueeze(-1)
     log_own, log_each, count = _log_weights(bound, mix, rejected, mask)
-    function = dv if bound == "infonce" else BOUNDS[bound]
-    if function is dv:
-        # DV does not change under T + c. Relative to the chosen score its own term is an exact constant, and the two
-        # gradients stay equal and opposite however far apart the responses are.
-        positive, rejected = torch.zeros_like(positive), rejected - positive
+
+    if bound in DIVERGENCES:
+        row = DIVERGENCES[bound]
+        candidates, log_q = mixed_product(positive, rejected, log_own, log_each)
+        return row.loss_constant - row(positive, candidates, log_q=log_q)
+
+    # DV does not change under T + c. Relative to the chosen score its own term is an exact constant, and the two
+    # gradients stay equal and opposite however far apart the responses are.
+    positive, rejected = torch.zeros_like(positive), rejected - positive
     candidates, log_q = mixed_product(positive, rejected, log_own, log_each)
-    value = function(positive, candidates, log_q=log_q)
-    constants = {
-        "dv": preference_anchor(mix) if mix < 1 else 0.0,
-        "js": 2 * math.log(2),
-        "infonce": torch.log1p(count),
-    }
-    return constants.get(bound, 0.0) - value
+    constant = torch.log1p(count) if bound == "infonce" else _dv_constant(mix)
+    return constant - dv(positive, candidates, log_q=log_q)
+
+
+def _dv_constant(mix: float) -> float:
+    """Return −ln(1 − α), the most that DV can read against Q_α; 0 at α = 1, where it has no ceiling."""
+    return preference_anchor(mix) if mix < 1 else 0.0
 
 
 def _log_weights(

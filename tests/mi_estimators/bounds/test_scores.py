@@ -292,13 +292,13 @@ objectives = {
     "infonce": mi.infonce,
 }
 
-critic = lambda dim=2: Separable(dim, dim, 8, zero_start=False)
+separable = lambda dim=2: Separable(dim, dim, 8, zero_start=False)
 
 class Model(torch.nn.Module):  # the critic, behind encoders whose outputs are gathered with their gradient
     def __init__(self):
         super().__init__()
         torch.manual_seed(0)
-        self.encode_x, self.encode_y, self.critic = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2), critic()
+        self.encode_x, self.encode_y, self.critic = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2), separable()
 
     def forward(self, x, y):
         return self.critic, self.encode_x(x), self.encode_y(y)
@@ -325,10 +325,10 @@ for name, objective in objectives.items():
     value = objective(critic(gather(a), gather(b)))
     torch.testing.assert_close(averaged(gradient(model, value)), single, rtol=0, atol=1e-10)
 
-    wrapped = torch.nn.parallel.DistributedDataParallel(critic(3), broadcast_buffers=False)
+    wrapped = torch.nn.parallel.DistributedDataParallel(separable(3), broadcast_buffers=False)
     value = objective(gathered_scores(wrapped, x[own], y[own]))
     value.backward()
-    alone = critic(3)
+    alone = separable(3)
     alone.load_state_dict(wrapped.module.state_dict())
     objective(alone(x, y)).backward()
     for p, q in zip(wrapped.parameters(), alone.parameters()):
