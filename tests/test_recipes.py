@@ -76,7 +76,6 @@ def done(tmp_path_factory):
         "mi_estimators",
         "proofs",
         "toy",
-        "tests",
     }
     apply(folder, "Add a theorem")
     apply(folder, "Add an experiment")
@@ -157,7 +156,7 @@ def test_a_bound_is_a_preference_loss_in_the_library_and_the_adapter(seen):
 
 def test_a_bound_is_in_the_lab(seen):
     assert min(value for row in seen["variance"] for value in row) > 0
-    assert "Le Cam" in seen["labels"]
+    assert "Le cam" in seen["labels"]
 
 
 def test_a_bound_passes_the_tests_of_the_table(seen):

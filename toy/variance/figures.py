@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from mi_estimators.display.style import COLOURS, GREEN, INK, NAMES
+from mi_estimators.display.style import GREEN, INK, colour, label
 
 from ..models.two_level import BOUNDS
 from ..rows import Row
@@ -25,12 +25,12 @@ def _draw(
     axes: Axes, x: ArrayLike, values: np.ndarray, name: str, error: np.ndarray | None = None
 ) -> None:
     style = {
-        "color": COLOURS[name],
+        "color": colour(name, BOUNDS.index(name)),
         "fmt": _MARKERS[name],
         "ms": 4,
         "lw": 1,
         "capsize": 2,
-        "label": NAMES[name],
+        "label": label(name),
     }
     axes.errorbar(x, values, yerr=error, **style)
 
@@ -47,12 +47,12 @@ def exact_figure(row: Row) -> Figure:
             _draw(
                 axes, nats, np.array(measured[key][name])[:, at] * (1 if key == "snr" else n), name
             )
-    panels[0].plot(nats, theory["nwj"], color=COLOURS["nwj"], lw=1)
+    panels[0].plot(nats, theory["nwj"], color=colour("nwj"), lw=1)
     panels[0].plot(nats, np.expm1(nats), ":", color=INK, lw=1)
-    panels[0].plot(nats, theory["relative"], color=COLOURS["relative"], lw=1)
-    panels[1].plot(nats, theory["nwj_trace"], color=COLOURS["nwj"], lw=1)
+    panels[0].plot(nats, theory["relative"], color=colour("relative"), lw=1)
+    panels[1].plot(nats, theory["nwj_trace"], color=colour("nwj"), lw=1)
     for axes, key in zip(panels, ("js", "js_trace"), strict=False):
-        axes.axhline(theory[key], color=COLOURS["js"], lw=1, ls="--")
+        axes.axhline(theory[key], color=colour("js"), lw=1, ls="--")
     for k in sorted({0, at, len(spec["batches"]) - 1}):
         marker = ("o", "s", "^")[sorted({0, at, len(spec["batches"]) - 1}).index(k)]
         panels[3].plot(nats, np.array(row["measured"]["ess"])[:, k], marker, mfc="none", color=GREEN,
@@ -89,7 +89,7 @@ def gaussian_figure(row: Row) -> Figure:
     for axes, suffix in zip(panels, ("", "_trace"), strict=False):
         for name, dash in (("nwj", "-"), ("js", "--")):
             line = np.broadcast_to(theory[f"{name}{suffix}"], nats.shape)
-            axes.plot(nats, line, dash, color=COLOURS[name], lw=1)
+            axes.plot(nats, line, dash, color=colour(name), lw=1)
     panels[0].plot(nats, theory["floor"], ":", color=INK, lw=1)
     panels[0].set(yscale="log", title="N · Var of the value, nats²")
     panels[1].set(yscale="log", title="N · tr Cov of the gradient")
@@ -165,12 +165,12 @@ def training_figure(row: Row) -> Figure:
             if key != "value":
                 values[values <= 0] = np.nan
             axes.plot(steps, values / (pairs if key == "effective" else 1), f"-{_MARKERS[name]}", ms=4, lw=1,
-                      color=COLOURS[name], label=NAMES[name])  # fmt: skip
+                      color=colour(name), label=label(name))  # fmt: skip
         axes.set(xscale="symlog", xlabel="step", yscale="linear" if key == "value" else "log")
         axes.set_xscale("symlog", linthresh=10)
     panels[0].axhline(theory["nats"], color=INK, ls="--", lw=1)
     panels[0].set(title="Value, nats", ylim=(-0.5, 1.6 * theory["nats"]))
-    panels[1].axhline(theory["nwj_variance"], color=COLOURS["nwj"], lw=1)
+    panels[1].axhline(theory["nwj_variance"], color=colour("nwj"), lw=1)
     panels[1].set_title("Variance of the value, nats²")
     panels[2].set_title("SNR of the gradient")
     panels[3].plot(steps, measured["ess"]["dv"], "o", mfc="none", ms=8, color=INK)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mi_estimators.display.page import Page
-from mi_estimators.display.style import NAMES
+from mi_estimators.display.style import label
 from mi_estimators.display.table import Table
 
 from ..models.two_level import BOUNDS
@@ -98,7 +98,7 @@ def exponents(exact: Row, sampled: Row) -> Table:
     for law, name, nats, slopes in figures.slopes_of(exact, sampled):
         picks = sorted({0, len(nats) // 2, len(nats) - 1})
         cells = [f"{nats[k]:.2f} nats: {slopes[k][0]:.2f} ± {slopes[k][1]:.2f}" for k in picks]
-        body.append((law, NAMES[name], *cells, *[""] * (3 - len(cells))))
+        body.append((law, label(name), *cells, *[""] * (3 - len(cells))))
     return Table(("law", "bound", "low I", "middle", "high I"), body)
 
 
@@ -107,7 +107,7 @@ def biases(row: Row) -> Table:
     spec, nats = row["spec"], row["theory"]["nats"]
     body = [
         (
-            NAMES[name],
+            label(name),
             f"{n}",
             *(f"{row['measured']['bias'][name][k][i]:+.3f}" for k in range(len(nats))),
         )
