@@ -6,73 +6,92 @@ import argparse
 import sys
 from pathlib import Path
 
-import torch
+from .experiment import abouts
 
-from . import report
-from .experiments import DEMO, EXPERIMENTS, FULL, QUICK
-from .rows import FILE, latest, read
-from .suite import run
-from .summary import summary
-
-_COMMANDS = {
-    "demo": "run a part of the lab in less than a minute, and write the report",
-    **{name: f"{one.about}: run it and write its report" for name, one in EXPERIMENTS.items()},
-    "report": "run every experiment that has no rows yet, and write the report",
-    "page": "write the report again from the rows, and run nothing",
-}
+# torch and matplotlib take seconds to import: only a command that runs imports what needs them.
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; return 0, 1 if there was nothing to report or nothing could be written, or 130 if interrupted."""
-    parser = argparse.ArgumentParser(
-        prog="python -m toy", description="Small exact experiments and their report."
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, text in _COMMANDS.items():
-        command = commands.add_parser(name, help=text, description=text)
-        command.add_argument(
-            "--out",
-            type=Path,
-            default=Path("results"),
-            help="folder of results.jsonl, figures and report.html (default results)",
-        )
-        if name != "page":
-            command.add_argument("--seed", type=int, default=0, help="base seed (default 0)")
-            command.add_argument(
-                "--quick", action="store_true", help="rough numbers in a few seconds"
-            )
-    options = parser.parse_args(argv)
+    """Run a command.
+
+    Returns:
+        The exit status: 0; 1 if there is nothing to report or a file cannot be read or written; 130 if interrupted.
+    """
+    options = _parser().parse_args(argv)
+
+    from . import report
+    from .rows import FILE
+
     try:
         rows = _rows(options)
         page = report.build(rows, options.out)
-        lines = summary(rows).body
     except (OSError, ValueError) as error:
         print(f"toy: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(
-            f"\ntoy: interrupted; finished rows are in {options.out / FILE}, the same command goes on",
+            f"\ntoy: interrupted; the finished rows are in {options.out / FILE}. "
+            "Run the same command again to continue.",
             file=sys.stderr,
         )
         return 130
-    for what, measured, said in lines:
-        print(f"{what}: {measured} (theory: {said})")
-    print(f"{len(rows)} rows of {options.out / FILE}; report: {page}")
+
+    for quantity, measured, theory in report.summary(rows):
+        print(f"{quantity}: {measured} (theory: {theory})")
+    print(f"{len(rows)} rows in {options.out / FILE}; report: {page}")
     return 0
 
 
+def _parser() -> argparse.ArgumentParser:
+    commands = {
+        "demo": "Run a part of the lab in less than a minute and write the report.",
+        **abouts(),
+        "report": "Run every experiment that has no rows yet and write the report.",
+        "page": "Write the report from the rows in --out; run nothing.",
+    }
+    parser = argparse.ArgumentParser(
+        prog="python -m toy",
+        description="Run small exact experiments and write a report with the theory beside every number.",
+    )
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text in commands.items():
+        command = subparsers.add_parser(name, help=text, description=text)
+        command.add_argument(
+            "--out",
+            type=Path,
+            default=Path("results"),
+            help="folder of results.jsonl, report.html and the figures (default: results)",
+        )
+        if name == "page":
+            continue
+        command.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
+        command.add_argument(
+            "--quick", action="store_true", help="run a small version: rough numbers in seconds"
+        )
+    return parser
+
+
 def _rows(options: argparse.Namespace) -> list:
+    import torch
+
+    from . import experiment
+    from .rows import FILE, latest, read
+    from .suite import run
+
     if options.command == "page":
         return latest(read(options.out / FILE))
+
     options.out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)  # the tensors are small: threads only contend
-    suite = "quick" if options.quick else "full"
-    chosen = QUICK if options.quick else FULL
+    torch.set_num_threads(1)  # the tensors are small: more threads only wait for one another
+    rows = experiment.experiments()
     if options.command == "demo":
-        chosen = {name: chosen[name] for name in DEMO} if options.quick else DEMO
-    elif options.command != "report":
-        chosen = {options.command: chosen[options.command]}
-    return run(chosen, suite, options.seed, options.out)
+        specs = {
+            name: row.quick if options.quick else row.demo for name, row in rows.items() if row.demo
+        }
+    else:
+        names = rows if options.command == "report" else [options.command]
+        specs = {name: rows[name].quick if options.quick else rows[name].full for name in names}
+    return run(specs, "quick" if options.quick else "full", options.seed, options.out)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mi_estimators.display import Page, theme
+from mi_estimators.display import Page, Table, theme
 
-from . import explorer, logs
-from .experiments import EXPERIMENTS
+from . import experiment, explorer, logs
 from .rows import Row
-from .summary import summary
 
 FILE = "report.html"
 
@@ -34,6 +32,11 @@ def build(rows: list[Row], folder: Path) -> Path:
     return folder / FILE
 
 
+def summary(rows: list[Row]) -> list[tuple[str, str, str]]:
+    """Return the main numbers of all experiments: quantity, measured, theory."""
+    return [line for row in experiment.experiments().values() for line in row.summary(rows)]
+
+
 def _lab(page: Page, rows: list[Row]) -> None:
     versions = sorted({", ".join(f"{k} {v}" for k, v in row["versions"].items()) for row in rows})
     seconds = sum(row["seconds"] for row in rows)
@@ -50,9 +53,9 @@ def _lab(page: Page, rows: list[Row]) -> None:
         page.text(
             "A quick run: its numbers are rough, and the captions say what the full suite shows."
         )
-    page.table("The main numbers", summary(rows))
-    for experiment in EXPERIMENTS.values():
-        for section in experiment.sections:
+    page.table("The main numbers", Table(("what", "measured", "theory"), summary(rows)))
+    for row in experiment.experiments().values():
+        for section in row.sections:
             section(page, rows)
     explorer.section(page)
 

@@ -1,4 +1,4 @@
-"""Rows of results: what one says of itself, and which of them are meant. Everything plots and prints from rows."""
+"""Rows of results: how one is identified, read and selected. Figures, tables and pages are made from rows alone."""
 
 from __future__ import annotations
 
@@ -6,21 +6,18 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from mi_estimators.display import jsonl
 from mi_estimators.display.jsonl import Row
 
+from .experiment import Spec
+
 FILE = "results.jsonl"
-Spec = Any
-"""A frozen dataclass: what is run."""
 
 
 def identity(experiment: str, spec: Spec, suite: str, seed: int) -> Row:
     """Return the part of a row that says what was run; two rows with the same one hold the same experiment."""
-    fields = json.loads(
-        json.dumps(asdict(spec))
-    )  # tuples as JSON has them, so that it equals what is read back
+    fields = json.loads(json.dumps(asdict(spec)))  # with lists for tuples, as they are read back
     return {
         "experiment": experiment,
         "kind": type(spec).__name__,

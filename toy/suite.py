@@ -8,25 +8,25 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mi_estimators import _validate
-from mi_estimators.display import jsonl
-from mi_estimators.display.files import strict, versions
+from mi_estimators.display import jsonl, strict, versions
 
-from .experiments import RUNS
-from .rows import FILE, Row, Spec, identity, read
+from . import experiment
+from .experiment import Spec
+from .rows import FILE, Row, identity, read
 
 
 def run(
-    experiments: dict[str, tuple[Spec, ...]],
+    specs: dict[str, tuple[Spec, ...]],
     suite: str,
     seed: int,
     folder: Path,
     *,
     bar: bool = True,
 ) -> list[Row]:
-    """Run every spec that has no row yet, append its row, and return the rows of this suite and seed.
+    """Run every spec that has no row yet, append its row, and return the rows of these specs.
 
     Args:
-        experiments: specs by experiment, such as `experiments.DEMO`.
+        specs: specs by experiment.
         suite: name that keeps the rows of one set of specs apart.
         seed: base seed of every spec.
         folder: where results.jsonl lies; it must exist.
@@ -37,18 +37,18 @@ def run(
         OSError: a folder that cannot be written.
     """
     _validate.count("seed", seed, low=0)
-    path = folder / FILE
-    done = read(path)
-    found = []
-    todo = [(name, spec) for name, group in experiments.items() for spec in group]
+    path, experiments = folder / FILE, experiment.experiments()
+    finished, rows = read(path), []
+
+    todo = [(name, spec) for name, group in specs.items() for spec in group]
     with jsonl.appending(path) as file, tqdm(todo, unit="spec", disable=not bar) as progress:
         for name, spec in progress:
             progress.set_description(f"{name}: {type(spec).__name__}")
             row = identity(name, spec, suite, seed)
-            same = [old for old in done if row.items() <= old.items()]
-            if not same:
+            earlier = [old for old in finished if row.items() <= old.items()]
+            if not earlier:
                 started = time.perf_counter()
-                measured, theory = RUNS[type(spec)](spec, seed)
+                measured, theory = experiments[name].runs[type(spec)](spec, seed)
                 row |= {
                     "measured": strict(measured),
                     "theory": strict(theory),
@@ -56,6 +56,5 @@ def run(
                     "versions": versions(),
                 }
                 jsonl.append(file, row)
-                same = [row]
-            found.append(same[-1])
-    return found
+            rows.append(earlier[-1] if earlier else row)
+    return rows

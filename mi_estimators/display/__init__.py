@@ -5,7 +5,7 @@ Every room draws with it. matplotlib is imported when a figure is drawn, and nev
 
 from .files import strict, versions, whole_file, write_json
 from .page import Page
-from .style import COLOURS, GREY, INK, PALETTE, colour, label, theme
+from .style import COLOURS, GREY, INK, PALETTE, colour, colours, label, theme
 from .svg import png, svg
 from .table import Table, number
 
@@ -17,6 +17,7 @@ __all__ = [
     "Page",
     "Table",
     "colour",
+    "colours",
     "label",
     "number",
     "png",

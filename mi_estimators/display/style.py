@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,24 +26,37 @@ COLOURS = {
     "mio": PINK,
     "js": PINK,
     "drawn_js": PINK,
+    "alpha_mio": PINK,
+    "bce": PINK,
     "rlhf": RED,
+    "dpop": RED,
     "relative": RED,
     "sft": GREEN,
+    "dpo_sft": GREEN,
+    "cal_dpo": GREEN,
     "infonce": GREEN,
     "nwj": ORANGE,
+    "kto": ORANGE,
+    "ipo": SKY,
     "mine": SKY,
     "smile": GREY,
 }
-"""Colours that a method keeps in every figure; `colour` gives all others one of the palette."""
+"""Colours that a method keeps from figure to figure; `colours` gives all others one of the palette."""
 
 NAMES = {
     "infonce": "InfoNCE",
     "relative": "α-relative",
     "drawn_dv": "DV, drawn",
     "drawn_js": "JS, drawn",
+    "alpha_mio": "α-MIO",
+    "cal_dpo": "Cal-DPO",
+    "dpo_sft": "DPO+SFT",
     **{
         name: name.upper()
-        for name in ("rlhf", "dpo", "sft", "mio", "nwj", "dv", "js", "mine", "smile")
+        for name in (
+            *("dv", "nwj", "js", "mine", "smile"),
+            *("rlhf", "sft", "dpo", "mio", "bce", "ipo", "kto", "dpop"),
+        )
     },
 }
 """Methods as text, where it is more than the key without its underscores."""
@@ -65,6 +78,19 @@ def colour(name: str, position: int = 0) -> str:
     (True, True)
     """
     return COLOURS.get(name) or PALETTE[position % len(PALETTE)]
+
+
+def colours(names: Iterable[str]) -> dict[str, str]:
+    """Return a colour for each of the methods of one figure: its own, or one of the palette that none of them has.
+
+    >>> colours(["dv", "le_cam"]) == {"dv": BLUE, "le_cam": RED}
+    True
+    """
+    names = list(names)
+    own = {name: COLOURS[name] for name in names if name in COLOURS}
+    free = [tint for tint in PALETTE if tint not in own.values()] or list(PALETTE)
+    others = [name for name in names if name not in own]
+    return own | {name: free[k % len(free)] for k, name in enumerate(others)}
 
 
 _THEME: dict[str, Any] = {

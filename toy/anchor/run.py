@@ -13,9 +13,8 @@ from torch import Tensor
 import mi_estimators as mi
 
 from .. import theory
-from ..escape.run import log_odds
 from ..models.flows import ascent, integrate
-from ..models.policies import OBJECTIVES, arms
+from ..models.policies import OBJECTIVES, arms, log_odds
 from .network import AnchorNetwork, anchor_network
 
 

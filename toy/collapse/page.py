@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from mi_estimators.display.page import Page
 
-from .. import tables
 from ..rows import Row, of
-from . import figures
+from . import figures, tables
 
 
 def section(page: Page, rows: list[Row]) -> None:

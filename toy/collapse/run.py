@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,12 +14,67 @@ import mi_estimators as mi
 
 from ..models.policies import network, network_logits
 from ..models.training import descend
-from ..specs import Collapse, Lazy
 
 RESPONSES = 10
 LOSSES = {"dpo": ("dv", 1.0), "mio": ("js", 2.0)}
 """Loss: (bound, factor on β). At z = 0 both have the gradient (−β/2, +β/2) in (z_w, z_l)."""
 _EVERY = 10  # steps between two points of a curve; extremes and counts use every step
+
+
+@dataclass(frozen=True)
+class Collapse:
+    """DPO at β against MIO at 2β on a network with a softmax over 10 responses.
+
+    Attributes:
+        betas: β of DPO; MIO runs at 2β, where its first gradient is DPO's.
+        policy: "network" or "tabular" (one free logit per prompt and response).
+        activation: of the network's two hidden layers.
+        pairs: "policy": two responses drawn from the base policy, the preferred one by a fair coin; "exclusive": the
+            prompts fall into four groups, each with a chosen and a rejected response that no other group uses.
+        prompts, inputs, width, replicas: numbers of prompts, input coordinates, hidden units and independent seeds.
+        sft_steps, sft_rate, steps: of plain gradient descent, full batch.
+        reward_rate: η·β, the same for all β: the learning rate of the preference phase is reward_rate/β.
+    """
+
+    betas: tuple[float, ...] = (0.1, 1.0)
+    policy: str = "network"
+    activation: str = "tanh"
+    pairs: str = "policy"
+    prompts: int = 16
+    inputs: int = 8
+    width: int = 32
+    replicas: int = 16
+    sft_steps: int = 400
+    sft_rate: float = 0.5
+    steps: int = 300
+    reward_rate: float = 0.1
+
+
+@dataclass(frozen=True)
+class Lazy:
+    """The frozen-kernel flow of the pair (z_w, z_l): a = ‖φ̃_w‖², c = ⟨φ̃_w, φ̃_l⟩, d = ‖φ̃_l‖² of centred features."""
+
+    bound: str
+    horizon: float
+    a: float = 1.0
+    c: float = 3.0
+    d: float = 10.0
+    beta: float = 1.0
+
+
+FULL = (
+    Collapse(),
+    Collapse(betas=(0.1,), activation="relu"),
+    Collapse(betas=(0.1,), pairs="exclusive"),
+    Collapse(betas=(0.1,), policy="tabular"),
+    Lazy("dv", horizon=1e5),
+    Lazy("js", horizon=1e5),
+)
+QUICK = (
+    Collapse(betas=(0.1,), prompts=8, replicas=4, sft_steps=100, steps=60),
+    Lazy("dv", horizon=1e2),
+    Lazy("js", horizon=1e1),
+)
 
 
 def base_law(spec: Collapse, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -223,3 +279,6 @@ def lazy(spec: Lazy, seed: int) -> tuple[dict, dict]:
         return measured, {"final": math.log(2) / spec.beta}
     slope = (spec.a - spec.c) / (spec.a - 2 * spec.c + spec.d)
     return measured, {"final": slope * (z_w[-1] - z_l[-1])}
+
+
+RUNS = {Collapse: collapse, Lazy: lazy}

@@ -6,21 +6,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mi_estimators.display.style import BLUE, COLOURS, GREEN, GREY, INK, ORANGE, PINK, RED, SKY
+from mi_estimators.display import GREY, INK, colour, label
+from mi_estimators.display.style import BLUE, GREEN, ORANGE, PINK, SKY
 
 from .. import theory
 from ..rows import Row, of
 from . import renewal
 from .run import TIMES
-from .tables import label
+from .tables import label_of
 
-_SHADES = ("-", "--", ":")
+_DASHES = ("-", "--", ":")
 _MARKERS = ("o", "s", "^")
 _EPS = "ε, p(correct) of the base policy"
-
-
-def _floats(values: list) -> np.ndarray:
-    return np.array([np.nan if v is None else v for v in values], dtype=float)
 
 
 def escape_figure(rows: list[Row]) -> Figure:
@@ -29,49 +26,32 @@ def escape_figure(rows: list[Row]) -> Figure:
     free, anchored = figure.subplots(1, 2, sharey=True)
     free.set(xscale="log", yscale="log")
     anchored.set(xscale="log", yscale="log")
+
     flows = [
         row for row in of(rows, "EscapeFlow") if not row["spec"]["objective"].startswith("drawn")
     ]
-    families = {0.5: PINK, None: GREEN}
+    family = [row for row in flows if row["spec"]["objective"] == "mio"]
     for row in flows:
-        spec = row["spec"]
-        mio = spec["objective"] == "mio"
-        colour = families.get(spec["mix"], ORANGE) if mio else COLOURS[spec["objective"]]
-        _times(anchored if mio else free, row, colour)
+        _times(anchored if row in family else free, row)
+
     for row in of(rows, "EscapeSampled", objective="rlhf", every_step=False, learning_rate=0.5):
         low, middle, high = np.array(row["measured"]["time_quartiles"]).T
-        style = {"mfc": "none", "color": INK, "capsize": 3, "lw": 1.2, "ms": 6}
-        n = row["spec"]["samples"]
-        free.errorbar(row["spec"]["eps"], middle, yerr=[middle - low, high - middle], fmt="D" if n > 8 else "v",
-                      label=f"RLHF, {n} samples a step", **style)  # fmt: skip
-    top = max(
-        t for row in flows for times in row["measured"]["time"] for t in times if t is not None
-    )
-    shelf, held = 10 * top, [row for row in flows if row["spec"]["objective"] == "mio"]
-    lines = [(row, k) for row in held for k in range(len(row["spec"]["betas"]))]
-    for place, (row, k) in enumerate(lines):
-        eps = np.array(row["spec"]["eps"])[[t is None for t in row["measured"]["time"][k]]]
-        colour = families.get(row["spec"]["mix"], ORANGE)
-        anchored.plot(
-            eps,
-            np.full(len(eps), shelf * 2.0**place),
-            _MARKERS[k % 3],
-            color=colour,
-            ms=5,
+        count = row["spec"]["samples"]
+        free.errorbar(
+            row["spec"]["eps"],
+            middle,
+            yerr=[middle - low, high - middle],
+            fmt="D" if count > 8 else "v",
+            label=f"RLHF, {count} samples a step",
             mfc="none",
+            color=INK,
+            capsize=3,
+            lw=1.2,
+            ms=6,
         )
-    if any(t is None for row in held for times in row["measured"]["time"] for t in times):
-        end = shelf * 2.0 ** (len(lines) + 2)
-        anchored.axhspan(shelf / 2, end, color=GREY, alpha=0.12, lw=0)
-        anchored.text(
-            0.985,
-            0.985,
-            "never (at rest below ½)",
-            transform=anchored.transAxes,
-            ha="right",
-            va="top",
-        )
-        anchored.set_ylim(top=end)
+
+    top = max(t for row in flows for times in row["measured"]["time"] for t in times if t)
+    _never(anchored, family, shelf=10 * top)
     for axes, title in ((free, "RLHF, DPO, SFT"), (anchored, "MIO and α-MIO")):
         axes.set(xlabel=_EPS, title=title)
         axes.invert_xaxis()
@@ -80,55 +60,87 @@ def escape_figure(rows: list[Row]) -> Figure:
     return figure
 
 
-def _times(axes: Axes, row: Row, colour: str) -> None:
-    spec = row["spec"]
-    line = np.geomspace(min(spec["eps"]), 0.3, 80)
+def _colour(spec: dict) -> str:
+    """Return the colour of a flow; MIO, a fixed α and the recommended one differ."""
+    if spec["objective"] == "mio":
+        return {0.5: PINK, None: GREEN}.get(spec["mix"], ORANGE)
+    return colour(spec["objective"])
+
+
+def _times(axes: Axes, row: Row) -> None:
+    spec, line = row["spec"], np.geomspace(min(row["spec"]["eps"]), 0.3, 80)
     for k, (beta, times) in enumerate(zip(spec["betas"], row["measured"]["time"], strict=True)):
-        curve = np.array([TIMES[spec["objective"]](e, beta, spec["mix"]) for e in line])
-        axes.plot(line, np.where(np.isfinite(curve), curve, np.nan), _SHADES[k % 3], color=colour)
+        curve = np.array([TIMES[spec["objective"]](eps, beta, spec["mix"]) for eps in line])
+        curve[np.isinf(curve)] = np.nan
+        axes.plot(line, curve, _DASHES[k % 3], color=_colour(spec))
         axes.plot(
             spec["eps"],
-            _floats(times),
+            np.array(times, dtype=float),
             _MARKERS[k % 3],
-            color=colour,
+            color=_colour(spec),
             ms=5,
-            label=label(spec, beta),
+            label=label_of(spec, beta),
         )
+
+
+def _never(axes: Axes, rows: list[Row], shelf: float) -> None:
+    """Draw on a grey shelf above the curves from which ε the flows come to rest below ½."""
+    lines = [(row, k) for row in rows for k in range(len(row["spec"]["betas"]))]
+    anywhere = False
+    for place, (row, k) in enumerate(lines):
+        stopped = [time is None for time in row["measured"]["time"][k]]
+        eps = np.array(row["spec"]["eps"])[stopped]
+        heights = np.full(len(eps), shelf * 2.0**place)
+        style = {"color": _colour(row["spec"]), "ms": 5, "mfc": "none"}
+        axes.plot(eps, heights, _MARKERS[k % 3], **style)
+        anywhere |= any(stopped)
+    if not anywhere:
+        return
+
+    end = shelf * 2.0 ** (len(lines) + 2)
+    axes.axhspan(shelf / 2, end, color=GREY, alpha=0.12, lw=0)
+    corner = {"transform": axes.transAxes, "ha": "right", "va": "top"}
+    axes.text(0.985, 0.985, "never (at rest below ½)", **corner)
+    axes.set_ylim(top=end)
 
 
 def sampled_figure(rows: list[Row]) -> Figure:
     """Steps of group-relative policy gradients to ½, and to a first correct answer, against 1/(nε)."""
     figure = Figure(figsize=(10, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    colours = {8: BLUE, 64: ORANGE}
     for row in of(rows, "EscapeSampled", objective="rlhf"):
         spec, measured = row["spec"], row["measured"]
-        n, rate, colour = spec["samples"], spec["learning_rate"], colours.get(spec["samples"], SKY)
-        wait = 1 / (n * np.array(spec["eps"]))
-        style = {"color": colour, "mfc": "none", "capsize": 3, "lw": 1}
+        n, rate = spec["samples"], spec["learning_rate"]
+        tint = {8: BLUE, 64: ORANGE}.get(n, SKY)
+        points = {"color": tint, "mfc": "none", "capsize": 3, "lw": 1}
+        steps = {
+            "x": 1 / (n * np.array(spec["eps"])),
+            "y": measured["steps_mean"],
+            "yerr": 2 * np.array(measured["steps_stderr"]),
+        }
         if spec["every_step"]:
-            left.errorbar(wait, measured["steps_mean"], yerr=2 * np.array(measured["steps_stderr"]), fmt="x", ms=7,
-                          label=f"n = {n}, every step taken", **style)  # fmt: skip
-            error = 2 * np.array(measured["first_signal_stderr"])
+            name = f"n = {n}, every step taken"
+            left.errorbar(**steps, fmt="x", ms=7, label=name, **points)
             right.errorbar(
                 spec["eps"],
                 measured["first_signal"],
-                yerr=error,
+                yerr=2 * np.array(measured["first_signal_stderr"]),
                 fmt="x",
                 ms=7,
                 label=f"n = {n}",
-                **style,
+                **points,
             )
             line = np.geomspace(min(spec["eps"]), 0.2, 60)
-            right.plot(
-                line, [theory.steps_to_first_signal(e, n) for e in line], color=colour, lw=1.2
-            )
-            continue
-        line = np.geomspace(min(spec["eps"]), max(spec["eps"]), 15)
-        mean = [renewal.escape_steps("rlhf", e, n, rate) for e in line]
-        left.plot(1 / (n * line), mean, "-" if rate < 1 else "--", color=colour, lw=1.2)
-        left.errorbar(wait, measured["steps_mean"], yerr=2 * np.array(measured["steps_stderr"]), ms=6,
-                      fmt="o" if rate < 1 else "s", label=f"n = {n}, η = {rate:g}", **style)  # fmt: skip
+            waits = [theory.steps_to_first_signal(eps, n) for eps in line]
+            right.plot(line, waits, color=tint, lw=1.2)
+        else:
+            slow = rate < 1
+            line = np.geomspace(min(spec["eps"]), max(spec["eps"]), 15)
+            mean = [renewal.escape_steps("rlhf", eps, n, rate) for eps in line]
+            left.plot(1 / (n * line), mean, "-" if slow else "--", color=tint, lw=1.2)
+            name = f"n = {n}, η = {rate:g}"
+            left.errorbar(**steps, fmt="o" if slow else "s", ms=6, label=name, **points)
+
     ends = np.array(left.get_xlim()).clip(1e-1)
     left.plot(ends, ends, ":", color=INK, lw=1, label="1/(nε)")
     left.set(
@@ -154,21 +166,14 @@ def lift_figure(rows: list[Row]) -> Figure:
         spec, two = row["spec"], row["spec"]["arms"] == 2
         line = np.geomspace(min(spec["eps"]), 0.45, 400)
         end = theory.mio_rest if two else theory.mio_ceiling
-        colour = ORANGE if two else PINK
+        tint = ORANGE if two else PINK
         for k, (beta, lift) in enumerate(zip(spec["betas"], row["measured"]["lift"], strict=True)):
-            axes.plot(
-                line, [end(e, beta, spec["mix"]) / e for e in line], _SHADES[k % 3], color=colour
-            )
+            curve = [end(eps, beta, spec["mix"]) / eps for eps in line]
+            axes.plot(line, curve, _DASHES[k % 3], color=tint)
             name = f"{spec['arms']} responses, β = {beta:g}"
-            axes.plot(
-                spec["eps"],
-                lift,
-                _MARKERS[k % 3],
-                color=colour,
-                ms=5,
-                mfc=colour if two else "none",
-                label=name,
-            )
+            face = tint if two else "none"
+            style = {"color": tint, "ms": 5, "mfc": face, "label": name}
+            axes.plot(spec["eps"], lift, _MARKERS[k % 3], **style)
     axes.set(
         xscale="log",
         yscale="log",
@@ -183,58 +188,39 @@ def lift_figure(rows: list[Row]) -> Figure:
 
 
 _WHO = {
-    "dv": (BLUE, "-", "o"),
-    "nwj": (ORANGE, "-", "^"),
-    "js": (PINK, "-", "D"),
-    "dpo_drawn": (RED, "-", "v"),
-    "dpo": (BLUE, "--", "o"),
-    "mio": (PINK, "--", "D"),
-    "alpha_mio": (GREEN, "--", "P"),
+    "dv": ("DV, drawn", "-", "o", colour("dv")),
+    "nwj": ("NWJ, drawn", "-", "^", colour("nwj")),
+    "js": ("JS, drawn", "-", "D", colour("js")),
+    "dpo_drawn": ("DPO, pair drawn", "-", "v", colour("rlhf")),
+    "dpo": ("DPO, supplied", "--", "o", colour("dpo")),
+    "mio": ("MIO, supplied", "--", "D", colour("mio")),
+    "alpha_mio": ("α-MIO, supplied", "--", "P", GREEN),
 }
-"""Solid: the policy draws the correct answer; dashed: it is supplied."""
+"""Solid: the policy draws the correct answer; dashed: it is supplied. α-MIO is told from MIO by its colour."""
 
 
 def who_figure(rows: list[Row]) -> Figure:
     """Weight of the correct answer against ε, drawn and supplied; and the escape times that follow."""
     figure = Figure(figsize=(11, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2)
-    names = {"dv": "DV, drawn", "nwj": "NWJ, drawn", "js": "JS, drawn", "dpo_drawn": "DPO, pair drawn",
-             "dpo": "DPO, supplied", "mio": "MIO, supplied", "alpha_mio": "α-MIO, supplied"}  # fmt: skip
     for row in of(rows, "WhoSamples"):
-        eps = np.array(row["spec"]["eps"])
-        for name, (colour, dash, marker) in _WHO.items():
-            drawn = name in row["measured"]["sampled"]
-            left.plot(eps, row["theory"]["exact"][name], dash, color=colour, lw=1.2)
-            face = colour if drawn else "none"
-            left.plot(
-                eps,
-                row["measured"]["exact"][name],
-                marker,
-                color=colour,
-                mfc=face,
-                ms=5,
-                label=names[name],
-            )
-            if name == "dv":
-                left.plot(eps, row["theory"]["sampled"][name], ":", color=INK, lw=1.2)
-                left.plot(eps, _positive(row["measured"]["sampled"][name]), "x", color=INK, ms=7,
-                          label=f"DV, mean of groups of {row['spec']['samples']}")  # fmt: skip
+        _weights(left, row)
+
     for row in of(rows, "EscapeFlow"):
         spec, name = row["spec"], row["spec"]["objective"]
         if name.startswith("drawn"):
-            _curve(right, spec["eps"], row["theory"]["time"][0], row["measured"]["time"][0], COLOURS[name], "-", "o",
-                   label(spec, 1))  # fmt: skip
+            look = ("-", "o", colour(name))
+            _curve(right, row, "time", look, label_of(spec, 1))
         elif (name, spec["mix"]) in (("dpo", 0.5), ("mio", None)):
-            colour, dash, marker = _WHO["dpo" if name == "dpo" else "alpha_mio"]
-            _curve(right, spec["eps"], row["theory"]["time"][0], row["measured"]["time"][0], colour, dash, marker,
-                   f"{label(spec, spec['betas'][0])}, supplied")  # fmt: skip
+            look = _WHO["dpo" if name == "dpo" else "alpha_mio"][1:]
+            _curve(right, row, "time", look, f"{label_of(spec, spec['betas'][0])}, supplied")
     for row in of(rows, "EscapeSampled"):
         spec, name = row["spec"], row["spec"]["objective"]
         if name in ("dv", "js"):
-            rate, colour = spec["learning_rate"], COLOURS[name]
-            said = rate * np.array(row["theory"]["steps_mean"])
-            _curve(right, spec["eps"], said, rate * np.array(row["measured"]["steps_mean"]), colour, ":", "x",
-                   f"{name.upper()}, drawn, {spec['samples']} samples a step")  # fmt: skip
+            text = f"{label(name)}, drawn, {spec['samples']} samples a step"
+            look = (":", "x", colour(name))
+            _curve(right, row, "steps_mean", look, text, scale=spec["learning_rate"])
+
     for axes in (left, right):
         axes.set(xscale="log", yscale="log", xlabel=_EPS)
         axes.invert_xaxis()
@@ -245,12 +231,29 @@ def who_figure(rows: list[Row]) -> Figure:
     return figure
 
 
-def _positive(values: list) -> np.ndarray:
-    return np.where(np.array(values) > 0, values, np.nan)
+def _weights(axes: Axes, row: Row) -> None:
+    eps, measured, expected = row["spec"]["eps"], row["measured"], row["theory"]
+    for name, (text, dash, marker, tint) in _WHO.items():
+        axes.plot(eps, expected["exact"][name], dash, color=tint, lw=1.2)
+        face = tint if name in measured["sampled"] else "none"
+        style = {"color": tint, "mfc": face, "ms": 5, "label": text}
+        axes.plot(eps, measured["exact"][name], marker, **style)
+        if name == "dv":
+            groups = np.array(measured["sampled"][name])
+            groups[groups == 0] = np.nan  # no group had a correct answer
+            axes.plot(eps, expected["sampled"][name], ":", color=INK, lw=1.2)
+            text = f"DV, mean of groups of {row['spec']['samples']}"
+            axes.plot(eps, groups, "x", color=INK, ms=7, label=text)
 
 
 def _curve(
-    axes: Axes, eps: list, said: list, found: list, colour: str, dash: str, marker: str, name: str
+    axes: Axes, row: Row, key: str, look: tuple[str, str, str], text: str, scale: float = 1.0
 ) -> None:
-    axes.plot(eps, _floats(said), dash, color=colour, lw=1.2)
-    axes.plot(eps, _floats(found), marker, color=colour, ms=5, mfc="none", label=name)
+    """Draw a row against ε: theory as a line, measured as open points. Of several β the first."""
+    dash, marker, tint = look
+    expected, measured = (
+        scale * np.atleast_2d(np.array(row[part][key], dtype=float))[0]
+        for part in ("theory", "measured")
+    )
+    axes.plot(row["spec"]["eps"], expected, dash, color=tint, lw=1.2)
+    axes.plot(row["spec"]["eps"], measured, marker, color=tint, ms=5, mfc="none", label=text)

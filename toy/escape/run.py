@@ -4,18 +4,103 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from .. import theory
 from ..models.flows import ascent, integrate
-from ..models.policies import OBJECTIVES, arms
+from ..models.policies import OBJECTIVES, arms, log_odds
 from ..models.sampling import DRAWN, draw_every, draw_next, hits_that_move
 from ..models.training import descend
 from ..models.two_level import log_shares
-from ..specs import EscapeFlow, EscapeSampled, MioLift
 from . import renewal
+from .who_samples import WhoSamples, who_samples
+
+
+@dataclass(frozen=True)
+class EscapeFlow:
+    """Escape times by exact gradient flow in the logits of two arms, one per (beta, eps).
+
+    Attributes:
+        objective: a key of `policies.OBJECTIVES`.
+        eps: p(correct) of the base policy.
+        betas: inverse temperatures; (1.0,) where the objective has none.
+        mix: α of the mixed marginal, for "mio"; None: the α that theory recommends for each ε, 1 − α = ε^β.
+    """
+
+    objective: str
+    eps: tuple[float, ...]
+    betas: tuple[float, ...] = (1.0,)
+    mix: float | None = 0.5
+
+
+@dataclass(frozen=True)
+class MioLift:
+    """How far MIO's exact flow lifts p(correct), with `arms` responses of which all but two are unseen."""
+
+    arms: int
+    eps: tuple[float, ...]
+    betas: tuple[float, ...]
+    mix: float = 0.5
+
+
+@dataclass(frozen=True)
+class EscapeSampled:
+    """Escape times of gradients that the policy's own answers carry.
+
+    Attributes:
+        objective: a key of `sampling.DRAWN`: "rlhf" with the group's mean reward as baseline, or a bound.
+        eps: p(correct) of the base policy.
+        samples: n answers a step.
+        learning_rate, replicas: of plain ascent, all ε and replicas side by side.
+        every_step: take every step. If not, steps without a signal, whose gradient is exactly 0, are counted and not
+            taken: their number is drawn at once, from its geometric law.
+    """
+
+    eps: tuple[float, ...]
+    samples: int
+    objective: str = "rlhf"
+    learning_rate: float = 0.5
+    replicas: int = 64
+    every_step: bool = False
+
+
+_EPS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+
+FULL = (
+    EscapeFlow("rlhf", _EPS),
+    EscapeFlow("sft", _EPS),
+    EscapeFlow("dpo", _EPS, betas=(0.1, 0.5, 1.0)),
+    EscapeFlow("mio", _EPS, betas=(0.2, 1.0, 2.0)),
+    EscapeFlow("mio", _EPS, betas=(0.2, 1.0), mix=0.9),
+    EscapeFlow("mio", _EPS, betas=(0.2, 1.0), mix=None),
+    EscapeFlow("drawn_dv", _EPS),
+    EscapeFlow("drawn_js", _EPS),
+    *(EscapeSampled(_EPS, n, learning_rate=rate) for n in (8, 64) for rate in (0.5, 2.0 * n)),
+    *(EscapeSampled(_EPS[:3], n, every_step=True) for n in (8, 64)),
+    *(EscapeSampled(_EPS, 64, bound) for bound in ("dv", "js")),
+    WhoSamples(_EPS),
+    MioLift(2, (0.3, 0.1, *_EPS[1:]), betas=(0.2, 1.0, 2.0)),
+    MioLift(5, (0.3, 0.1, *_EPS[1:]), betas=(0.2, 1.0, 2.0)),
+)
+QUICK = (
+    EscapeFlow("rlhf", _EPS[:4]),
+    EscapeFlow("sft", _EPS[:4]),
+    EscapeFlow("dpo", _EPS[:4], betas=(0.1, 1.0)),
+    EscapeFlow("mio", _EPS[:4], betas=(0.2, 2.0)),
+    EscapeFlow("mio", _EPS[:4], betas=(1.0,), mix=None),
+    EscapeFlow("drawn_dv", _EPS[:4]),
+    EscapeFlow("drawn_js", _EPS[:4]),
+    EscapeSampled(_EPS[:4], 8, replicas=8),
+    EscapeSampled(_EPS[:4], 8, learning_rate=16.0, replicas=8),
+    EscapeSampled(_EPS[:2], 8, replicas=8, every_step=True),
+    *(EscapeSampled(_EPS[:4], 64, bound, replicas=8) for bound in ("dv", "js")),
+    WhoSamples(_EPS[:4], groups=256),
+    MioLift(2, _EPS[:3], betas=(1.0,)),
+    MioLift(5, _EPS[:3], betas=(1.0,)),
+)
 
 TIMES: dict[str, Callable[[float, float, float | None], float]] = {
     "rlhf": lambda eps, beta, mix: theory.escape_time_rlhf(eps),
@@ -49,11 +134,6 @@ def _grid(betas: tuple[float, ...], eps: tuple[float, ...]) -> tuple[Tensor, Ten
 
 def _table(values: Tensor, spec: EscapeFlow | MioLift) -> list[list[float]]:
     return values.reshape(len(spec.betas), len(spec.eps)).tolist()
-
-
-def log_odds(logits: Tensor) -> Tensor:
-    """Return ln p(correct)/(1 − p(correct)), which rises through zero at ½."""
-    return logits[:, 0] - logits[:, 1:].logsumexp(-1)
 
 
 def escape_flow(spec: EscapeFlow, seed: int) -> tuple[dict, dict]:
@@ -149,3 +229,11 @@ def escape_sampled(spec: EscapeSampled, seed: int) -> tuple[dict, dict]:
         "steps_mean": mean,
         "first_signal": [theory.steps_to_first_signal(e, spec.samples) for e in spec.eps],
     }
+
+
+RUNS = {
+    EscapeFlow: escape_flow,
+    MioLift: mio_lift,
+    EscapeSampled: escape_sampled,
+    WhoSamples: who_samples,
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,9 +12,18 @@ import mi_estimators as mi
 
 from ..models.sampling import DRAWN, draw_every
 from ..models.two_level import log_shares
-from ..specs import WhoSamples
 
 BOUNDS = ("dv", "nwj", "js")
+
+
+@dataclass(frozen=True)
+class WhoSamples:
+    """What a bound or a loss puts on ∇ ln π(correct) at the base policy: on average, and over groups of n answers."""
+
+    eps: tuple[float, ...]
+    samples: int = 64
+    groups: int = 65_536
+    mix: float = 0.9
 
 
 def who_samples(spec: WhoSamples, seed: int) -> tuple[dict, dict]:

@@ -24,8 +24,13 @@ def arms(eps: Tensor, count: int = 2) -> Tensor:
     >>> [round(p, 6) for p in arms(torch.tensor([0.1]), 4).softmax(-1)[0].tolist()]
     [0.1, 0.3, 0.3, 0.3]
     """
-    rest = torch.log1p(-eps) - math.log(count - 1)
-    return torch.stack([eps.log(), *[rest] * (count - 1)], -1)
+    log_wrong = torch.log1p(-eps) - math.log(count - 1)
+    return torch.stack([eps.log(), *[log_wrong] * (count - 1)], -1)
+
+
+def log_odds(logits: Tensor) -> Tensor:
+    """Return ln p(correct)/(1 − p(correct)), which rises through zero at ½, shape (B,) of logits (B, K)."""
+    return logits[:, 0] - logits[:, 1:].logsumexp(-1)
 
 
 def expected_reward(base: Tensor, beta: Tensor, mix: float) -> Objective:

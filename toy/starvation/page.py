@@ -1,15 +1,14 @@
-"""The sections of the report on Gaussian laws: who carries the gradient, and one estimate."""
+"""The report's section on who carries an estimator's gradient, from rows alone."""
 
 from __future__ import annotations
 
 from mi_estimators.display.page import Page
 
-from .. import tables
 from ..rows import Row, of
-from . import figures
+from . import figures, tables
 
 
-def starvation(page: Page, rows: list[Row]) -> None:
+def section(page: Page, rows: list[Row]) -> None:
     """Put the effective sample size and the variance at the optimal critic on the page."""
     sizes, variances = of(rows, "EffectiveSampleSize"), of(rows, "GradientVariance")
     if sizes or variances:
@@ -41,15 +40,3 @@ def starvation(page: Page, rows: list[Row]) -> None:
             invariance; NWJ's is not.)""",
         )
         page.table("Variance at the optimal critic", tables.variances(rows), folded=True)
-
-
-def estimate(page: Page, rows: list[Row]) -> None:
-    """Put the estimates with their intervals on the page."""
-    if not of(rows, "Estimate"):
-        return
-    page.heading("One estimate with its interval")
-    page.table("mi_estimators.estimate_mi on laws of known information", tables.estimates(rows))
-    page.text(
-        """Invertible maps of x alone and of y alone leave the information as it is. The interval covers the bound at
-        the trained critic; for a lower bound it is one for I only as far as the critic is right."""
-    )

@@ -2,41 +2,55 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 import mi_estimators as mi
 from mi_estimators.laws import Gaussian
 
 from .. import theory
-from ..specs import EffectiveSampleSize, Estimate, GradientVariance
+from ..models.gaussian import draw, features
 
 _CHUNK = 2_000_000  # numbers drawn at a time, to bound the memory
 _QUARTILES = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)
 
 
-def features(x: Tensor, y: Tensor) -> Tensor:
-    """Return φ(x, y) = (1, Σ xy, Σ (x² − 1), Σ (y² − 1)), sums over the pairs divided by √d, shape (..., 4).
+@dataclass(frozen=True)
+class EffectiveSampleSize:
+    """ESS/M of the optimal critic's weights on M negatives of a Gaussian law."""
 
-    They are ∇_θ of the critics T_θ = ln dP/dQ + θ·φ, which hold every Gaussian pair law of this form.
-    """
-    parts = [x * y, x**2 - 1, y**2 - 1]
-    return torch.stack(
-        [torch.ones_like(x[..., 0]), *(p.sum(-1) / x.shape[-1] ** 0.5 for p in parts)], -1
-    )
+    dim: int
+    negatives: int
+    repeats: int
+    nats: tuple[float, ...]
 
 
-def draw(
-    law: Gaussian, shape: tuple[int, ...], generator: torch.Generator, joint: bool
-) -> tuple[Tensor, Tensor]:
-    """Draw pairs from P (`joint`) or from Q as x and y of shape (*shape, dim), float64."""
-    x, y = law.sample(math.prod(shape), generator)
-    if not joint:
-        y = law.sample(math.prod(shape), generator)[0]
-    return x.reshape(*shape, law.dim).double(), y.reshape(*shape, law.dim).double()
+@dataclass(frozen=True)
+class GradientVariance:
+    """Covariance of minibatch gradients at the optimal critic, N positives and N independent negatives."""
+
+    bounds: tuple[str, ...]
+    dim: int
+    batch: int
+    repeats: int
+    nats: tuple[float, ...]
+
+
+_NATS = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
+
+FULL = (
+    EffectiveSampleSize(1, 100, 64, _NATS),
+    EffectiveSampleSize(1, 10_000, 16, _NATS),
+    EffectiveSampleSize(1, 100_000, 8, _NATS),
+    EffectiveSampleSize(5, 10_000, 16, _NATS),
+    EffectiveSampleSize(20, 10_000, 8, _NATS),
+    GradientVariance(("dv", "nwj", "js"), 20, 64, 500, _NATS),
+)
+QUICK = (
+    EffectiveSampleSize(1, 1000, 4, _NATS[:3]),
+    GradientVariance(("dv", "nwj", "js"), 2, 32, 50, _NATS[:3]),
+)
 
 
 def effective_sample_size(spec: EffectiveSampleSize, seed: int) -> tuple[dict, dict]:
@@ -89,25 +103,4 @@ def gradient_variance(spec: GradientVariance, seed: int) -> tuple[dict, dict]:
     }
 
 
-TRANSFORMS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
-    "none": (lambda x: x, lambda y: y),
-    "half-cube, tanh": (lambda x: x * x.abs().sqrt(), torch.tanh),
-}
-"""Invertible maps of each coordinate of x and of y, which leave the information as it is."""
-
-
-def estimate(spec: Estimate, seed: int) -> tuple[dict, dict]:
-    """Estimate the information of rows of a Gaussian law seen through invertible maps."""
-    law = Gaussian.with_information(spec.nats, spec.dim)
-    x, y = law.sample(spec.rows, torch.Generator().manual_seed(seed))
-    map_x, map_y = TRANSFORMS[spec.transform]
-    result = mi.estimate_mi(map_x(x), map_y(y), spec.estimator, seed=seed, steps=spec.steps)
-    measured = {
-        "nats": result.nats,
-        "stderr": result.stderr,
-        "interval": list(result.interval),
-        "kind": result.estimator.kind,
-        "verdict": result.verdict,
-        "warnings": list(result.warnings),
-    }
-    return measured, {"nats": law.mutual_information}
+RUNS = {EffectiveSampleSize: effective_sample_size, GradientVariance: gradient_variance}

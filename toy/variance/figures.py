@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike
 
 from mi_estimators.display.style import GREEN, INK, colour, label
 
+from ..models.fits import fit_exponent
 from ..models.two_level import BOUNDS
 from ..rows import Row
-from ..tables import fit_exponent
 
 _MARKERS: dict[str, str] = dict(zip(BOUNDS, "o^DvxPs*+", strict=False))
 

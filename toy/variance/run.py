@@ -14,8 +14,8 @@ from mi_estimators.laws import Gaussian
 
 from .. import theory
 from ..models import two_level
+from ..models.gaussian import draw, features
 from ..models.two_level import BOUNDS, TwoLevel
-from ..starvation.run import draw, features
 from .training import TrainedNoise, sample_value, trained_noise
 
 _GROUPS = 10

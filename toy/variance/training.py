@@ -16,9 +16,9 @@ from mi_estimators.laws import Gaussian
 
 from .. import theory
 from ..models.critics import Replicas
+from ..models.gaussian import features
 from ..models.training import descend
 from ..models.two_level import BOUNDS
-from ..starvation.run import features
 
 
 @dataclass(frozen=True)

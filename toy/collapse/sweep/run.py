@@ -10,8 +10,7 @@ from torch import Tensor
 
 from ...models.policies import network, network_logits
 from ...models.training import descend
-from ...specs import Collapse
-from ..run import base_law, preference_pairs
+from ..run import Collapse, base_law, preference_pairs
 from .kernel import Kernel, Plane, kernel, plane
 from .losses import LOSSES, grid, intervals, repeat, train, tuned
 from .sequences import Sequences, sequences
@@ -24,7 +23,7 @@ class Responses:
     Attributes:
         losses: keys of `LOSSES`.
         betas, rates: the grid; η multiplies the loss scaled to the first gradient (−½, ½) of a pair in (z_w, z_l).
-        replicas, prompts, sft_steps, steps: as `specs.Collapse` has them.
+        replicas, prompts, sft_steps, steps: as `Collapse` has them.
     """
 
     losses: tuple[str, ...] = tuple(LOSSES)

@@ -1,0 +1,1 @@
+"""One estimate with its interval."""

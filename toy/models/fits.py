@@ -1,0 +1,30 @@
+"""Exponents fitted to measured numbers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+def fit_exponent(eps: ArrayLike, times: ArrayLike) -> tuple[float, float]:
+    """Return the slope of ln t on ln 1/ε by least squares and the half-width of its 95 % interval; NaN of two points.
+
+    >>> [abs(round(number, 6)) for number in fit_exponent([0.1, 0.01, 0.001], [3e1, 3e2, 3e3])]  # t = 3/ε
+    [1.0, 0.0]
+    """
+    from scipy import stats  # takes a second to import
+
+    line = stats.linregress(-np.log(eps), np.log(times))
+    freedom = np.size(eps) - 2
+    if freedom < 1:
+        return float(line.slope), math.nan
+    return float(line.slope), float(stats.t.ppf(0.975, freedom) * line.stderr)
+
+
+def interval(slope: float, half: float) -> str:
+    """Return a slope and its interval as text."""
+    if math.isnan(half):
+        return f"{slope:.3f}"
+    return f"{slope:.3f} [{slope - half:.3f}, {slope + half:.3f}]"
