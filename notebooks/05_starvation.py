@@ -26,6 +26,7 @@ from scipy.optimize import bisect
 
 # %%
 import mi_estimators as mi
+from mi_estimators import theory
 from proofs.engine.shipped import compiled
 from proofs.engine.theorem import decide
 from proofs.theorems.dynamics import escape_times, mio_escapes_two_arms
@@ -33,7 +34,6 @@ from proofs.theorems.preference import dpo_gradient_ratio
 from proofs.theorems.reach import group_relative_zero_gradient as group_relative
 from proofs.theorems.reach import who_samples_starves as who_samples
 from proofs.theorems.sampling import missed_mass
-from toy import theory
 from toy.models.flows import ascent, integrate
 from toy.models.policies import OBJECTIVES, arms
 

@@ -28,6 +28,7 @@ import torch
 
 # %%
 import mi_estimators as mi
+from mi_estimators import theory
 from proofs.engine import oracles
 from proofs.engine.theorem import decide
 from proofs.theorems.dynamics import (
@@ -37,7 +38,6 @@ from proofs.theorems.dynamics import (
     mio_tabular_limit,
 )
 from proofs.theorems.preference import mio_no_collapse
-from toy import theory
 from toy.models.flows import ascent, integrate
 from toy.models.policies import OBJECTIVES, arms
 

@@ -11,13 +11,12 @@ import torch
 from scipy.integrate import solve_ivp
 
 import mi_estimators as mi
+from mi_estimators import theory
 from mi_estimators.display.page import Page
-from toy import explorer, theory
+from toy import explorer
 from toy.collapse import run as collapse
-from toy.escape.run import log_odds
 from toy.models.flows import ascent, integrate
-from toy.models.policies import OBJECTIVES, arms
-from toy.specs import Lazy
+from toy.models.policies import OBJECTIVES, arms, log_odds
 
 FLAGS = [
     "--no-sandbox",
@@ -190,7 +189,7 @@ def test_with_two_responses_the_closed_forms_are_theorys(page, eps, beta):
 def test_the_kernels_flows_are_the_labs_and_theorys(page):
     found, end = cells(page), horizon(page, "kernel")
     for loss, bound in (("dpo", "dv"), ("mio", "js")):
-        lab, said = collapse.lazy(Lazy(bound, end), 0)
+        lab, said = collapse.lazy(collapse.Lazy(bound, end), 0)
         assert value(found[loss][4]) == pytest.approx(lab["final"], rel=1e-3), loss
         assert value(found[loss][5]) == pytest.approx(said["final"], rel=1e-3), loss
     assert found["rlhf"][4] == found["rlhf"][5] == "4.6052 at t = 99.000"  # π_w = 1

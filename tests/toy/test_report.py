@@ -1,5 +1,6 @@
 """Rows, resumption, the command line, and the page."""
 
+import dataclasses
 import json
 import math
 import re
@@ -10,36 +11,42 @@ import time
 
 import pytest
 
+import toy.experiment
 import toy.rows
 from mi_estimators.display.style import INK
 from mi_estimators.display.table import number
-from toy import experiments, logs, report, specs, suite
+from toy import logs, report, suite
 from toy.__main__ import main
-from toy.tables import fit_exponent
+from toy.collapse.run import Collapse, Lazy
+from toy.escape.run import EscapeFlow, EscapeSampled, MioLift, WhoSamples
+from toy.estimate.run import Estimate
+from toy.experiment import experiments
+from toy.models.fits import fit_exponent
+from toy.starvation.run import EffectiveSampleSize, GradientVariance
 
 TINY = {
     "escape": (
-        specs.EscapeFlow("rlhf", (0.1, 1e-2, 1e-3)),
-        specs.EscapeFlow("sft", (0.1, 1e-2, 1e-3)),
-        specs.EscapeFlow("dpo", (0.1, 1e-2, 1e-3), (0.5,)),
-        specs.EscapeFlow("mio", (0.1, 1e-2), (1.0,)),
-        specs.MioLift(2, (0.1, 1e-2), (1.0,)),
-        specs.EscapeFlow("drawn_js", (0.1, 1e-2, 1e-3)),
-        specs.EscapeSampled((0.1, 1e-2, 3e-3), 8, replicas=4),
-        specs.EscapeSampled((0.1, 3e-2), 8, replicas=4, every_step=True),
-        specs.EscapeSampled((0.1, 1e-2), 64, "js", replicas=4),
-        specs.WhoSamples((0.1, 1e-3), groups=64),
+        EscapeFlow("rlhf", (0.1, 1e-2, 1e-3)),
+        EscapeFlow("sft", (0.1, 1e-2, 1e-3)),
+        EscapeFlow("dpo", (0.1, 1e-2, 1e-3), (0.5,)),
+        EscapeFlow("mio", (0.1, 1e-2), (1.0,)),
+        MioLift(2, (0.1, 1e-2), (1.0,)),
+        EscapeFlow("drawn_js", (0.1, 1e-2, 1e-3)),
+        EscapeSampled((0.1, 1e-2, 3e-3), 8, replicas=4),
+        EscapeSampled((0.1, 3e-2), 8, replicas=4, every_step=True),
+        EscapeSampled((0.1, 1e-2), 64, "js", replicas=4),
+        WhoSamples((0.1, 1e-3), groups=64),
     ),
     "collapse": (
-        specs.Collapse(betas=(0.1,), prompts=4, replicas=3, sft_steps=20, steps=20),
-        specs.Lazy("dv", 1e2),
-        specs.Lazy("js", 1e1),
+        Collapse(betas=(0.1,), prompts=4, replicas=3, sft_steps=20, steps=20),
+        Lazy("dv", 1e2),
+        Lazy("js", 1e1),
     ),
     "starvation": (
-        specs.EffectiveSampleSize(1, 100, 2, (0.5, 1.0)),
-        specs.GradientVariance(("dv", "nwj", "js"), 2, 16, 40, (0.5, 1.0)),
+        EffectiveSampleSize(1, 100, 2, (0.5, 1.0)),
+        GradientVariance(("dv", "nwj", "js"), 2, 16, 40, (0.5, 1.0)),
     ),
-    "estimate": (specs.Estimate(0.5, 1, 100),),
+    "estimate": (Estimate(0.5, 1, 100),),
 }
 COUNT = sum(map(len, TINY.values()))
 
@@ -150,34 +157,40 @@ def test_the_page_shows_what_other_rooms_left_and_escapes_it(page):
 
 
 def test_sections_without_data_are_left_out(tmp_path):
-    rows = suite.run({"collapse": (specs.Lazy("dv", 1.0),)}, "tiny", 0, tmp_path, bar=False)
+    rows = suite.run({"collapse": (Lazy("dv", 1.0),)}, "tiny", 0, tmp_path, bar=False)
     text = report.build(rows, tmp_path).read_text()
     for heading in ("language model", "theorems", "Starvation"):
         assert heading not in text
 
 
-def test_a_second_run_repeats_nothing(folder, monkeypatch):
-    monkeypatch.setattr(suite, "RUNS", {})
+@pytest.fixture
+def nothing_runs(monkeypatch):
+    """Take the functions that run specs away: whatever is run again fails."""
+    for row in experiments().values():
+        for kind in list(row.runs):
+            monkeypatch.delitem(row.runs, kind)
+
+
+def test_a_second_run_repeats_nothing(folder, nothing_runs):
     before = (folder / toy.rows.FILE).read_bytes()
     assert len(suite.run(TINY, "tiny", 0, folder, bar=False)) == COUNT
     assert (folder / toy.rows.FILE).read_bytes() == before
 
 
 def test_another_seed_or_spec_is_run(tmp_path):
-    spec = specs.EscapeSampled((0.1,), 8, replicas=2)
+    spec = EscapeSampled((0.1,), 8, replicas=2)
     suite.run({"escape": (spec,)}, "tiny", 0, tmp_path, bar=False)
     suite.run({"escape": (spec,)}, "tiny", 1, tmp_path, bar=False)
-    suite.run(
-        {"escape": (specs.EscapeSampled((0.2,), 8, replicas=2),)}, "tiny", 1, tmp_path, bar=False
-    )
+    suite.run({"escape": (EscapeSampled((0.2,), 8, replicas=2),)}, "tiny", 1, tmp_path, bar=False)
     rows = toy.rows.read(tmp_path / toy.rows.FILE)
     assert [row["seed"] for row in rows] == [0, 1, 1]
     assert len(toy.rows.latest(rows)) == 2
 
 
 def test_an_interrupted_run_keeps_its_rows_and_goes_on(tmp_path, monkeypatch):
-    group = {"collapse": (specs.Lazy("dv", 1.0), specs.Lazy("js", 1.0), specs.Lazy("js", 2.0))}
-    called, real = [], suite.RUNS[specs.Lazy]
+    group = {"collapse": (Lazy("dv", 1.0), Lazy("js", 1.0), Lazy("js", 2.0))}
+    called, runs = [], experiments()["collapse"].runs
+    real = runs[Lazy]
 
     def run(spec, seed):
         called.append(spec)
@@ -185,7 +198,7 @@ def test_an_interrupted_run_keeps_its_rows_and_goes_on(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return real(spec, seed)
 
-    monkeypatch.setitem(suite.RUNS, specs.Lazy, run)
+    monkeypatch.setitem(runs, Lazy, run)
     with pytest.raises(KeyboardInterrupt):
         suite.run(group, "tiny", 0, tmp_path, bar=False)
     path = tmp_path / toy.rows.FILE
@@ -219,24 +232,21 @@ def test_a_killed_process_leaves_its_rows_and_the_same_command_goes_on(
         assert process.wait(60) == code
     assert "collapse: " in errors.read_text()  # the progress bar
     if how == signal.SIGINT:
-        assert "the same command goes on" in errors.read_text()
+        assert "Run the same command again" in errors.read_text()
     before, called = path.read_bytes(), []
     finished = len(toy.rows.read(path))
-    specs_of = experiments.QUICK["collapse"]
+    row = experiments()["collapse"]
+    specs_of = row.quick
     assert 1 <= finished < len(specs_of)
-    monkeypatch.setattr(
-        suite,
-        "RUNS",
-        {type(spec): lambda spec, seed: (called.append(spec) or {}, {}) for spec in specs_of},
-    )
+    for kind in row.runs:
+        monkeypatch.setitem(row.runs, kind, lambda spec, seed: (called.append(spec) or {}, {}))
     rows = suite.run({"collapse": specs_of}, "quick", 0, tmp_path, bar=False)
     assert called == list(specs_of[finished:])
     assert path.read_bytes().startswith(before[: before.rfind(b"\n") + 1])
     assert len(rows) == len(toy.rows.read(path)) == len(specs_of)
 
 
-def test_report_rebuilds_from_the_rows_alone(folder, page, monkeypatch, capsys):
-    monkeypatch.setattr(suite, "RUNS", {})
+def test_report_rebuilds_from_the_rows_alone(folder, page, nothing_runs, capsys):
     (folder / report.FILE).unlink()
     assert main(["page", "--out", str(folder)]) == 0
     assert (folder / report.FILE).read_text() == page
@@ -244,7 +254,9 @@ def test_report_rebuilds_from_the_rows_alone(folder, page, monkeypatch, capsys):
 
 
 def test_one_experiment_alone(tmp_path, monkeypatch):
-    monkeypatch.setitem(experiments.QUICK, "collapse", (specs.Lazy("dv", 1.0),))
+    rows = experiments()
+    rows["collapse"] = dataclasses.replace(rows["collapse"], quick=(Lazy("dv", 1.0),))
+    monkeypatch.setattr(toy.experiment, "experiments", lambda: rows)
     assert (
         main(["collapse", "--quick", "--out", str(tmp_path / "new" / "folder"), "--seed", "3"]) == 0
     )
@@ -252,10 +264,11 @@ def test_one_experiment_alone(tmp_path, monkeypatch):
     assert (row["suite"], row["seed"]) == ("quick", 3)
 
 
-@pytest.mark.parametrize("specs_by_name", [experiments.QUICK, experiments.FULL])
-def test_every_suite_has_every_kind_of_spec(specs_by_name):
-    kinds = {type(spec) for group in specs_by_name.values() for spec in group}
-    assert kinds == set(suite.RUNS)
+@pytest.mark.parametrize("row", experiments().values(), ids=experiments())
+def test_every_suite_has_every_kind_of_spec(row):
+    for group in (row.full, row.quick):
+        assert {type(spec) for spec in group} == set(row.runs)
+    assert set(row.demo) <= set(row.full)
 
 
 def test_a_report_without_rows_says_what_to_do(tmp_path, capsys):
@@ -293,9 +306,9 @@ def test_interruption_at_the_command_line(tmp_path, monkeypatch, capsys):
     def stop(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(suite.RUNS, specs.EscapeFlow, stop)
+    monkeypatch.setitem(experiments()["escape"].runs, EscapeFlow, stop)
     assert main(["escape", "--quick", "--out", str(tmp_path)]) == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "Run the same command again" in capsys.readouterr().err
 
 
 def test_fitted_exponent_of_a_power_law():

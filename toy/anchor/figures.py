@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import mi_estimators as mi
+from mi_estimators import theory
 from mi_estimators.display import INK, PALETTE, label
 from mi_estimators.display.style import BLUE, PINK, RED
 
-from .. import theory
 from ..rows import Row
 
 _MARKERS = ("o", "s", "^", "v", "D", "x", "P", "*")

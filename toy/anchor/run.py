@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 import mi_estimators as mi
+from mi_estimators import theory
 
-from .. import theory
 from ..models.flows import ascent, integrate
 from ..models.policies import OBJECTIVES, arms, log_odds
 from .network import AnchorNetwork, anchor_network
@@ -103,26 +103,9 @@ def time_to_half(eps: float, beta: float, mix: float, others: int) -> float:
     if theory.mio_ceiling(eps, beta, mix) <= 0.5:
         return math.inf
     z = np.linspace(0, -math.log(2 * eps), 20_001)
-    speed = beta * (1 - (2 - mix) / (1 + np.exp(-beta * z)))
+    speed = beta * theory.chosen_pull(beta * z, mix)
     spread = (1 - eps * np.exp(z)) ** 2 * (1 + 1 / others)
     return float(np.trapezoid(1 / (speed * spread), z))
-
-
-def time_to_half_dpo(eps: float, beta: float, responses: int) -> float:
-    """Return when DPO's flow has π_w = ½: u + eᵘ = 1 + 2β²t at the margin u = 2βs, ε eˢ = (1 − ε)(e⁻ˢ + K − 2)/(K − 1).
-
-    With an unseen response it grows like ε^{−2β}: half of the margin goes to the rejected response, and is wasted.
-
-    >>> round(time_to_half_dpo(1e-2, 0.1, 2), 6)  # without an unseen one it is `theory.escape_time_dpo`
-    52.140655
-    """
-    each, unseen = (1 - eps) / (responses - 1), responses - 2
-    margin = (
-        2
-        * beta
-        * math.log((each * unseen + math.sqrt((each * unseen) ** 2 + 4 * eps * each)) / (2 * eps))
-    )
-    return (margin + math.expm1(margin)) / (2 * beta**2)
 
 
 def anchor_choice(spec: AnchorChoice, seed: int) -> tuple[dict, dict]:
@@ -155,7 +138,10 @@ def anchor_choice(spec: AnchorChoice, seed: int) -> tuple[dict, dict]:
                 time_to_half(e, spec.beta, m, spec.responses - 2)
                 for e, m in zip(spec.eps, mixes, strict=True)
             ],
-            "dpo": [time_to_half_dpo(e, spec.beta, spec.responses) for e in spec.eps],
+            "dpo": [
+                theory.escape_time_dpo(e, spec.beta, rejected=(1 - e) / (spec.responses - 1))
+                for e in spec.eps
+            ],
         },
     }
 

@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mi_estimators import theory
 from mi_estimators.display import GREY, INK, colour, label
 from mi_estimators.display.style import BLUE, GREEN, ORANGE, PINK, SKY
 
-from .. import theory
 from ..rows import Row, of
 from . import renewal
 from .run import TIMES

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .. import theory
+from mi_estimators import theory
+
 from ..models.flows import ascent, integrate
 from ..models.policies import OBJECTIVES, arms, log_odds
 from ..models.sampling import DRAWN, draw_every, draw_next, hits_that_move
@@ -107,21 +108,12 @@ TIMES: dict[str, Callable[[float, float, float | None], float]] = {
     "sft": lambda eps, beta, mix: theory.escape_time_sft(eps),
     "dpo": lambda eps, beta, mix: theory.escape_time_dpo(eps, beta),
     "mio": lambda eps, beta, mix: theory.escape_time_mio(
-        eps, beta, recommended(eps, beta) if mix is None else mix
+        eps, beta, theory.freeing_mix(eps, beta) if mix is None else mix
     ),
     "drawn_dv": lambda eps, beta, mix: theory.escape_time_sft(eps),
     "drawn_js": lambda eps, beta, mix: theory.escape_time_drawn_js(eps),
 }
 """Theory's escape time (eps, beta, mix) → units of learning rate × step; infinite for never."""
-
-
-def recommended(eps: float, beta: float) -> float:
-    """Return the α with 1 − α = ε^β: the anchor −ln(1 − α)/β is then ln 1/ε (theorem alpha_frees_the_anchor).
-
-    >>> round(recommended(0.01, beta=0.5), 6)
-    0.9
-    """
-    return -math.expm1(beta * math.log(eps))
 
 
 def _grid(betas: tuple[float, ...], eps: tuple[float, ...]) -> tuple[Tensor, Tensor]:
@@ -142,7 +134,7 @@ def escape_flow(spec: EscapeFlow, seed: int) -> tuple[dict, dict]:
     if spec.mix is None:  # an α for each system
         times = torch.cat(
             [
-                _times(spec, b, e, recommended(float(e), float(b)))
+                _times(spec, b, e, theory.freeing_mix(float(e), float(b)))
                 for b, e in zip(beta, eps, strict=True)
             ]
         )

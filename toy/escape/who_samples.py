@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 import mi_estimators as mi
+from mi_estimators import theory
 
 from ..models.sampling import DRAWN, draw_every
 from ..models.two_level import log_shares
@@ -74,13 +75,13 @@ def who_samples(spec: WhoSamples, seed: int) -> tuple[dict, dict]:
 
 def _theory(spec: WhoSamples, eps: Tensor) -> dict:
     n, one = spec.samples, torch.ones_like(eps)
-    none = (1 - eps) ** n
-    js, pair = eps * torch.log1p(1 / eps), eps * (1 - eps)
+    missed = theory.missed_mass(eps, n)
+    js, pair = theory.drawn_js_weight(eps), eps * (1 - eps)
     exact = {"dv": one, "nwj": one, "js": js, "dpo_drawn": pair, "dpo": one / 2, "mio": one / 4}
     parts = {
         "exact": exact | {"alpha_mio": one * spec.mix / 2},
-        "sampled": {"dv": 1 - none, "nwj": one, "js": js, "dpo_drawn": pair},
-        "missed": dict.fromkeys(BOUNDS, none) | {"dpo_drawn": (1 - 2 * pair) ** (n // 2)},
+        "sampled": {"dv": 1 - missed, "nwj": one, "js": js, "dpo_drawn": pair},
+        "missed": dict.fromkeys(BOUNDS, missed) | {"dpo_drawn": (1 - 2 * pair) ** (n // 2)},
     }
     return {
         part: {name: values.tolist() for name, values in rows.items()}

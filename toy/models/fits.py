@@ -16,11 +16,10 @@ def fit_exponent(eps: ArrayLike, times: ArrayLike) -> tuple[float, float]:
     """
     from scipy import stats  # takes a second to import
 
-    line = stats.linregress(-np.log(eps), np.log(times))
+    slope, _, _, _, error = stats.linregress(-np.log(eps), np.log(times))
     freedom = np.size(eps) - 2
-    if freedom < 1:
-        return float(line.slope), math.nan
-    return float(line.slope), float(stats.t.ppf(0.975, freedom) * line.stderr)
+    half = stats.t.ppf(0.975, freedom) * error if freedom > 0 else math.nan
+    return float(slope), float(half)
 
 
 def interval(slope: float, half: float) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from scipy.special import wrightomega
 from torch import Tensor
 
 import mi_estimators as mi
+from mi_estimators import theory
 
 from ..models.flows import ascent, integrate
 from ..models.policies import OBJECTIVES, Objective, arms
@@ -46,7 +46,7 @@ class Reach:
     @property
     def mix(self) -> float:
         """The α that theory recommends for the hardest prompt of the bank: 1 − α = p^β."""
-        return -math.expm1(self.beta * math.log(min(self.bank)))
+        return theory.freeing_mix(min(self.bank), self.beta)
 
 
 FULL: tuple[Reach, ...] = tuple(Reach(beta) for beta in (0.1, 0.2, 0.4, 0.8))
@@ -90,43 +90,31 @@ def horizon(spec: Reach, method: str, p: Tensor) -> Tensor:
     RLHF leaves p in a time of about 1/p and settles at the rate β p'(1 − p'): its horizon lets it do both.
     """
     if method == "rlhf":
-        end = optimum(p, spec.beta)
+        end = theory.rlhf_success(p, spec.beta)
         return 1.5 / p + 20 / (spec.beta * end * (1 - end))
     mix = 0.5 if method == "mio" else spec.mix
     return torch.full_like(p, spec.time / (spec.beta**2 * (1 - mix)))
 
 
-def optimum(p: Tensor, beta: float) -> Tensor:
-    """Return p e^{1/β}/(1 − p + p e^{1/β}): success under RLHF's optimum π_ref e^{r/β}/Z, shape of p.
-
-    Theorem: rlhf_reach
-
-    >>> [round(p, 6) for p in optimum(torch.tensor([0.0, 0.5]), beta=1.0).tolist()]  # 0 stays 0; ½ becomes σ(1)
-    [0.0, 0.731059]
-    """
-    return p / (p + (1 - p) * math.exp(-1 / beta))
-
-
 def closed_form(spec: Reach, method: str, p: Tensor) -> Tensor:
     """Return theory's success after training: of DPO and SFT at their horizon, of the others at their end."""
-    log_p, time = p.log(), horizon(spec, method, p)
     if method == "base":
         return p
     if method == "rlhf":
-        return optimum(p, spec.beta)
+        return theory.rlhf_success(p, spec.beta)
     if method in ("mio", "alpha"):
-        anchor = mi.preference_anchor(0.5 if method == "mio" else spec.mix)
-        return (log_p + anchor / spec.beta).clamp(max=0).exp()
-    if method == "dpo":
-        # Only the pair's two logits move, by ±s; the margin u = 2βs obeys u̇ = 2β²σ(−u), hence u + eᵘ = 1 + 2β²t.
-        margin = torch.from_numpy(wrightomega((1 + 2 * spec.beta**2 * time).numpy())).log()
-        s, rest = margin / (2 * spec.beta), torch.log1p(-p) - math.log(spec.responses - 1)
-        others = rest + torch.logaddexp(-s, torch.full_like(s, math.log(spec.responses - 2)))
-        return (log_p + s - others).sigmoid()
+        return theory.mio_ceiling(p, spec.beta, 0.5 if method == "mio" else spec.mix)
+
+    time = horizon(spec, method, p)
+    if method == "dpo":  # only the pair's two logits move, each by half of the margin
+        half = torch.from_numpy(theory.dpo_margin(time.numpy(), spec.beta)) / 2
+        log_wrong = torch.log1p(-p) - math.log(spec.responses - 1)
+        unseen = torch.full_like(half, math.log(spec.responses - 2))
+        return (p.log() + half - log_wrong - torch.logaddexp(-half, unseen)).sigmoid()
     # SFT: u = ln p/(1 − p) obeys u̇ = (1 − p) K/(K − 1), since the wrong responses stay equal.
     odds = p / (1 - p)
     spent = odds + odds.log() + time * spec.responses / (spec.responses - 1)
-    return torch.from_numpy(wrightomega(spent.numpy())).log().sigmoid()
+    return torch.from_numpy(theory.log_odds_at(spent.numpy())).sigmoid()
 
 
 def train(spec: Reach, method: str, p: Tensor) -> Tensor:
@@ -146,7 +134,7 @@ def train(spec: Reach, method: str, p: Tensor) -> Tensor:
 
 def pass_at_k(success: Tensor, k: Tensor) -> Tensor:
     """Return 1 − (1 − p)^k, shape (*success.shape, k)."""
-    return -torch.expm1(k * torch.log1p(-success.clamp(max=1 - 1e-16))[..., None])
+    return theory.pass_at_k(success.clamp(max=1 - 1e-16)[..., None], k)
 
 
 def estimate_pass_at_k(correct: Tensor, draws: int, k: Tensor) -> Tensor:

@@ -10,11 +10,10 @@ from torch import Tensor
 from torch.func import vmap
 
 import mi_estimators as mi
-from mi_estimators import laws
+from mi_estimators import laws, theory
 from mi_estimators.estimation.critics import Separable
 from mi_estimators.estimation.table import READOUTS, Estimator
 
-from .. import theory
 from ..models.critics import Replicas
 from ..models.training import descend
 
@@ -246,8 +245,10 @@ def staircase(spec: Staircase, seed: int) -> tuple[dict, dict]:
         "control": {name: _rounded(values) for name, values in control.items()},
         "control_summary": {name: _summary(values, spec) for name, values in control.items()},
     }, {
-        "ceiling": math.log(spec.batch),
-        "nwj_variance": [theory.nwj_in_batch_variance(law, spec.batch) for law in exact],
+        "ceiling": theory.infonce_ceiling(spec.batch),
+        "nwj_variance": [
+            theory.nwj_in_batch_variance(law.rho, law.dim, spec.batch) for law in exact
+        ],
         "plug_in_variance": [law.log_ratio_variance / spec.batch for law in exact],
     }
 

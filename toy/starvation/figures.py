@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from mi_estimators import theory
 from mi_estimators.display.style import BLUE, COLOURS, GREEN, INK, NAMES, ORANGE, PINK, RED
 
-from .. import theory
 from ..rows import Row, of
 
 _MARKERS = ("o", "s", "^", "v", "D")
@@ -21,7 +21,10 @@ def ess_figure(rows: list[Row]) -> Figure:
     found = of(rows, "EffectiveSampleSize")
     line = np.linspace(0, max(found[0]["spec"]["nats"]) + 0.3, 50)
     axes.plot(
-        line, [theory.ess_fraction(v) for v in line], color=INK, label="population, $e^{-2I}$"
+        line,
+        theory.ess_fraction(theory.gaussian_chi2(line)),
+        color=INK,
+        label="population, $e^{-2I}$",
     )
     for k, row in enumerate(found):
         spec = row["spec"]

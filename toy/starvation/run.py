@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 
 import mi_estimators as mi
+from mi_estimators import theory
 from mi_estimators.laws import Gaussian
 
-from .. import theory
 from ..models.gaussian import draw, features
 
 _CHUNK = 2_000_000  # numbers drawn at a time, to bound the memory
@@ -67,7 +67,7 @@ def effective_sample_size(spec: EffectiveSampleSize, seed: int) -> tuple[dict, d
             fractions.append(mi.effective_sample_size(scores) / spec.negatives)
         rows.append(torch.cat(fractions).quantile(_QUARTILES).tolist())
     return {"fraction_quartiles": rows}, {
-        "fraction": [theory.ess_fraction(nats) for nats in spec.nats]
+        "fraction": [theory.ess_fraction(theory.gaussian_chi2(nats)) for nats in spec.nats]
     }
 
 
@@ -95,11 +95,13 @@ def gradient_variance(spec: GradientVariance, seed: int) -> tuple[dict, dict]:
     measured = {"trace": traces, "trace_stderr": errors, "nwj_value_variance": values}
     return measured, {
         "trace": {
-            "nwj": [theory.nwj_gradient_trace(law, spec.batch) for law in laws],
-            "dv": [theory.dv_gradient_trace(law, spec.batch) for law in laws],
-            "js": [theory.js_gradient_bound(law, spec.batch) for law in laws],
+            "nwj": [theory.nwj_gradient_trace(law.rho, law.dim, spec.batch) for law in laws],
+            "dv": [theory.dv_gradient_trace(law.rho, law.dim, spec.batch) for law in laws],
+            "js": [theory.js_gradient_bound(law.rho, law.dim, spec.batch) for law in laws],
         },
-        "nwj_value_variance": [theory.nwj_value_variance(law) for law in laws],
+        "nwj_value_variance": [
+            theory.nwj_value_variance(law.log_ratio_variance, law.chi2) for law in laws
+        ],
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,9 +9,9 @@ import torch
 from torch import Tensor
 
 import mi_estimators as mi
+from mi_estimators import theory
 from mi_estimators.laws import Gaussian
 
-from .. import theory
 from ..models import two_level
 from ..models.gaussian import draw, features
 from ..models.two_level import BOUNDS, TwoLevel
@@ -125,12 +124,14 @@ def exact_noise(spec: ExactNoise, seed: int) -> tuple[dict, dict]:
     return measured | {"ess": fraction}, {
         "nats": [law.mutual_information for law in laws],
         "chi2": [law.chi2 for law in laws],
-        "nwj": [_spread(law.log_ratio, law.log_p) + law.chi2 for law in laws],
+        "nwj": [
+            theory.nwj_value_variance(_spread(law.log_ratio, law.log_p), law.chi2) for law in laws
+        ],
         "nwj_trace": [_nwj_trace(law) for law in laws],
         "js": JS_VALUE_BOUND,
         "js_trace": 2.0,  # E_P‖∇T‖² + E_Q‖∇T‖², ∇T a unit vector
         "relative": [_relative(law, spec.mix) for law in laws],
-        "ess_limit": [1 / (1 + law.chi2) for law in laws],
+        "ess_limit": [theory.ess_fraction(law.chi2) for law in laws],
     }
 
 
@@ -186,12 +187,12 @@ def gaussian_noise(spec: GaussianNoise, seed: int) -> tuple[dict, dict]:
             ):
                 measured.setdefault(key, {})[bound] = value.tolist()
     return measured | {"ess": fraction.tolist()}, {
-        "nwj": [theory.nwj_value_variance(law) for law in laws],
-        "ess_limit": [theory.ess_fraction(nats) for nats in spec.nats],
-        "nwj_trace": [theory.nwj_gradient_trace(law, 1) for law in laws],
+        "nwj": [theory.nwj_value_variance(law.log_ratio_variance, law.chi2) for law in laws],
+        "ess_limit": [theory.ess_fraction(theory.gaussian_chi2(nats)) for nats in spec.nats],
+        "nwj_trace": [theory.nwj_gradient_trace(law.rho, law.dim, 1) for law in laws],
         "js": JS_VALUE_BOUND,
-        "js_trace": [theory.js_gradient_bound(law, 1) for law in laws],
-        "floor": [math.expm1(nats) for nats in spec.nats],
+        "js_trace": [theory.js_gradient_bound(law.rho, law.dim, 1) for law in laws],
+        "floor": [theory.least_negative_variance(nats) for nats in spec.nats],
     }
 
 

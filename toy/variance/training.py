@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.func import vmap
 
 import mi_estimators as mi
+from mi_estimators import theory
 from mi_estimators.bounds.variational import infonce_rows
 from mi_estimators.diagnostics.gradients import matrix_objective
 from mi_estimators.laws import Gaussian
 
-from .. import theory
 from ..models.critics import Replicas
 from ..models.gaussian import features
 from ..models.training import descend
@@ -97,8 +97,8 @@ def trained_noise(spec: TrainedNoise, seed: int) -> tuple[dict, dict]:
     return found, {
         "nats": spec.nats,
         "js": 2 * math.log(2),
-        "nwj_variance": theory.nwj_in_batch_variance(law, spec.batch),
-        "ess": theory.ess_fraction(spec.nats),
+        "nwj_variance": theory.nwj_in_batch_variance(law.rho, law.dim, spec.batch),
+        "ess": theory.ess_fraction(theory.gaussian_chi2(spec.nats)),
     }
 
 

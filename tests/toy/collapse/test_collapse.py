@@ -7,9 +7,8 @@ import pytest
 import torch
 
 import mi_estimators as mi
-from toy.collapse.run import LOSSES, base_law, collapse, preference_pairs
+from toy.collapse.run import LOSSES, Collapse, base_law, collapse, preference_pairs
 from toy.models.training import descend
-from toy.specs import Collapse
 
 SMALL = Collapse(betas=(0.1,), prompts=8, replicas=6, sft_steps=200, steps=120)
 

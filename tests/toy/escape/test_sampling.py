@@ -10,12 +10,12 @@ import torch
 from mi_estimators.display.files import strict
 from toy.escape import renewal
 from toy.escape import run as escape
+from toy.escape.run import EscapeFlow, EscapeSampled
 from toy.escape.tables import exponents, sampled_label
-from toy.escape.who_samples import who_samples
+from toy.escape.who_samples import WhoSamples, who_samples
 from toy.models import sampling
 from toy.models.two_level import log_shares
 from toy.rows import identity
-from toy.specs import EscapeFlow, EscapeSampled, WhoSamples
 
 LOGITS = torch.tensor([[-2.0, 0.5], [0.3, -0.1]], dtype=torch.float64)
 

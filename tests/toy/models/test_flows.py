@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 
-from toy import theory
-from toy.collapse.run import lazy
+from mi_estimators import theory
+from toy.collapse.run import Lazy, lazy
 from toy.escape import run as escape
+from toy.escape.run import EscapeFlow, MioLift
 from toy.models.flows import ascent, integrate
 from toy.models.policies import OBJECTIVES, arms
-from toy.specs import EscapeFlow, Lazy, MioLift
 
 EPS = (0.2, 1e-2, 1e-4, 1e-6)
 

@@ -7,12 +7,13 @@ import pytest
 import torch
 
 import mi_estimators as mi
+from mi_estimators import theory
 from mi_estimators.display.files import strict
 from mi_estimators.display.page import Page
+from toy.collapse.run import Collapse
 from toy.reach import page as reach_page
 from toy.reach import run as reach
 from toy.rows import Row
-from toy.specs import Collapse
 
 SPEC = reach.Reach(0.8, bank=(1e-2, 0.1, 0.5), far=(1e-6,), time=60.0)
 
@@ -22,12 +23,12 @@ def quick():
     """The quick suite as rows would hold it."""
     rows: list[Row] = []
     for spec in reach.QUICK:
-        measured, theory = reach.RUNS[type(spec)](spec, 0)
+        measured, expected = reach.RUNS[type(spec)](spec, 0)
         row = {
             "kind": "Reach",
             "spec": spec.__dict__,
             "measured": strict(measured),
-            "theory": strict(theory),
+            "theory": strict(expected),
         }
         rows.append(json.loads(json.dumps(row)))
     return rows
@@ -58,13 +59,13 @@ def test_the_optimum_is_the_slope_of_the_librarys_log_mean_and_keeps_zero():
     reward = torch.tensor([1.0, 0.0], dtype=torch.float64)
     total = mi.log_mean_exp(inverse[:, None] * reward, log_law).sum()
     (slope,) = torch.autograd.grad(total, inverse)
-    assert reach.optimum(p, beta).tolist() == pytest.approx(slope.tolist(), rel=1e-12)
-    assert float(reach.optimum(p, beta)[0]) == 0
+    assert theory.rlhf_success(p, beta).tolist() == pytest.approx(slope.tolist(), rel=1e-12)
+    assert float(theory.rlhf_success(p, beta)[0]) == 0
 
 
 def test_rlhf_multiplies_the_odds():
     p = torch.tensor([1e-6, 1e-2, 0.5], dtype=torch.float64)
-    after = reach.optimum(p, 0.5)
+    after = theory.rlhf_success(p, 0.5)
     assert (after / (1 - after) * (1 - p) / p).tolist() == pytest.approx([math.e**2] * 3)
 
 

@@ -67,11 +67,10 @@ def test_the_ideal_critic_at_low_information_has_the_exact_moments(monkeypatch):
     summary = {
         name: staircase._summary(v, spec)[0] for name, v in staircase._control(spec, 0).items()
     }
+    law = laws.Gaussian.with_information(0.5, 20)
     variance = {
-        "nwj": staircase.theory.nwj_in_batch_variance(
-            laws.Gaussian.with_information(0.5, 20), spec.batch
-        ),
-        "plug_in": laws.Gaussian.with_information(0.5, 20).log_ratio_variance / spec.batch,
+        "nwj": staircase.theory.nwj_in_batch_variance(law.rho, law.dim, spec.batch),
+        "plug_in": law.log_ratio_variance / spec.batch,
     }
     for name, expected in variance.items():
         bias, spread, error, _ = summary[name]

@@ -11,11 +11,11 @@ from matplotlib.colors import ListedColormap, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from mi_estimators import theory
 from mi_estimators.display import INK, colour, label
 from mi_estimators.display.style import BLUE, ORANGE, PINK
 
 from ...rows import Row, of
-from .kernel import barrier, dip
 from .losses import ALPHA
 
 _DASHES = {"ipo": "--", "alpha_mio": "--", "bce": ":", "dpop": "--", "dpo_sft": "--"}
@@ -84,8 +84,12 @@ def kernel_figure(rows: list[Row]) -> Figure:
 
 
 def _depths(axes: Axes, rows: list[Row], kappas: np.ndarray) -> None:
-    axes.plot(kappas, [dip(k) for k in kappas], color=PINK, label="least over kernels")
-    axes.plot(kappas, [barrier(k) for k in kappas], color=BLUE, ls="--", label="barrier, κ < 4")
+    axes.plot(
+        kappas, [theory.mio_deepest_dip(k) for k in kappas], color=PINK, label="least over kernels"
+    )
+    proved = kappas[kappas < 4]
+    barrier = [theory.mio_barrier(k) for k in proved]
+    axes.plot(proved, barrier, color=BLUE, ls="--", label="barrier, κ < 4")
     axes.axhline(rows[0]["theory"]["interval"], color=INK, lw=1, ls=":", label="interval's end")
     for row, marker in zip(rows, "v^so", strict=False):
         spec = row["spec"]

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from scipy.optimize import root_scalar
-from scipy.special import wrightomega
 from torch import Tensor
 
 import mi_estimators as mi
+from mi_estimators import theory
 
 from ...models.flows import integrate
 from ...models.training import descend
@@ -41,45 +40,11 @@ class Plane:
     rate: float = 0.02
 
 
-def dip(kappa: float) -> float:
-    """Return u*, the least βz_w of MIO's flow under any frozen kernel with c/a = κ ≥ 1, approached as ad − c² → 0.
-
-    The root of 3/2 σ(u) − 1 + κ/2 σ(κu): along the flow βz_l ≤ κβz_w, so that z_w falls no faster than with equality.
-
-    >>> round(dip(1.0), 6), round(dip(3.0), 4)
-    (0.0, -0.3573)
-    """
-
-    def pull(u: float) -> float:
-        return 1.5 / (1 + math.exp(-u)) - 1 + kappa / 2 / (1 + math.exp(-kappa * u))
-
-    return (
-        0.0 if kappa <= 1 else float(root_scalar(pull, bracket=(-1.0, 0.0), method="brentq").root)
-    )
-
-
-def barrier(kappa: float) -> float:
-    """Return logit(⅔(1 − κ/4)), the lower bound of βz_w for kernels that may change as long as 1 ≤ c/a ≤ κ < 4.
-
-    −∞ from κ = 4 on. Theorem: mio_barrier
-
-    >>> round(barrier(1.0), 6) + 0.0, round(barrier(2.5), 6)  # logit ½ and logit ¼ = −ln 3
-    (0.0, -1.098612)
-    """
-    share = 2 / 3 * (1 - kappa / 4)
-    return math.log(share / (1 - share)) if share > 0 else -math.inf
-
-
 def dpo_end(spec: Kernel, kappa: float, beta: float) -> float:
-    """Return DPO's z_w at the horizon: m(a − c)/D with βm + e^{βm} − 1 = β²D · horizon, D = a − 2c + d.
-
-    Theorem: lazy_flow_collapse
-
-    >>> round(dpo_end(Kernel("dv", (), (), horizon=1e5), kappa=3.0, beta=1.0), 3)  # a, c, d = 1, 3, 10
-    -5.249
-    """
-    d = (1 - kappa) ** 2 + spec.excess
-    return (1 - kappa) / d * math.log(wrightomega(1 + beta**2 * d * spec.horizon).real) / beta
+    """Return DPO's z_w at the horizon, in closed form."""
+    other = kappa**2 + spec.excess
+    margin = theory.dpo_margin(spec.horizon, beta, kernel=1 - 2 * kappa + other)
+    return theory.lazy_dpo_reward(margin, own=1, cross=kappa, other=other)
 
 
 def kernel(spec: Kernel, seed: int) -> tuple[dict, dict]:
@@ -111,8 +76,7 @@ def kernel(spec: Kernel, seed: int) -> tuple[dict, dict]:
         return measured, {"final": [[dpo_end(spec, k, b) for b in spec.betas] for k in spec.kappas]}
     return measured, {
         "final": [[mi.preference_anchor(0.5) / b for b in spec.betas] for _ in spec.kappas],
-        "dip": [dip(k) for k in spec.kappas],
-        "barrier": [barrier(k) for k in spec.kappas],
+        "dip": [theory.mio_deepest_dip(k) for k in spec.kappas],
         "interval": mi.no_collapse_interval(0.5)[0],
     }
 

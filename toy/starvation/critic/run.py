@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 import mi_estimators as mi
+from mi_estimators import theory
 
 from ...models import two_level
 from ...models.flows import integrate
@@ -111,10 +112,10 @@ def critic_starvation(spec: CriticStarvation, seed: int) -> tuple[dict, dict]:
     return measured, expected | {
         "nats": [law.mutual_information for law in laws],
         "difference": [float(law.log_ratio[0] - law.log_ratio[1]) for law in laws],
-        "missed": [(1 - law.region) ** spec.batch for law in laws],
+        "missed": [theory.missed_mass(law.region, spec.batch) for law in laws],
         "hit": [law.hit for law in laws],
         "ess": [two_level.mean_ess(law, spec.batch) for law in laws],
-        "ess_limit": [1 / (1 + law.chi2) for law in laws],
+        "ess_limit": [theory.ess_fraction(law.chi2) for law in laws],
     }
 
 

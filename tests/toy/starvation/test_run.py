@@ -6,8 +6,10 @@ import torch
 import mi_estimators as mi
 from mi_estimators.laws import Gaussian
 from mi_estimators.theory.gaussian import _moments as closed_moments
-from toy.specs import EffectiveSampleSize, Estimate, GradientVariance
+from toy.estimate.run import TRANSFORMS, Estimate, estimate
+from toy.models.gaussian import draw, features
 from toy.starvation import run as gaussian
+from toy.starvation.run import EffectiveSampleSize, GradientVariance
 
 # Light tails: with d = 20 and 0.25 nats, ρ = 0.16 and E_Q r⁴ is finite, so that second moments can be measured.
 LIGHT = Gaussian.with_information(0.25, 20)
@@ -39,8 +41,8 @@ def test_chunks_do_not_change_the_number_of_repeats(monkeypatch):
 def test_feature_moments_under_both_laws_and_the_tilted_one(law):
     generator = torch.Generator().manual_seed(0)
     moments = closed_moments(law.rho, law.dim)
-    joint = gaussian.features(*gaussian.draw(law, (400_000,), generator, joint=True))
-    product = gaussian.features(*gaussian.draw(law, (400_000,), generator, joint=False))
+    joint = features(*draw(law, (400_000,), generator, joint=True))
+    product = features(*draw(law, (400_000,), generator, joint=False))
     assert joint.mean(0).tolist() == pytest.approx(moments[0], abs=0.02)
     assert joint.square().mean(0).tolist() == pytest.approx(moments[1], rel=0.03)
     assert product.square().mean(0).tolist() == pytest.approx(moments[2], rel=0.03)
@@ -54,7 +56,7 @@ def test_tilted_moments_by_quadrature():
     log_q = -(x**2 + y**2).squeeze(-1) / 2
     log_q = log_q - log_q.logsumexp(0)
     mass = (log_q + 2 * law.log_ratio(x, y)).exp()
-    phi = gaussian.features(x, y)
+    phi = features(x, y)
     _, _, _, mean, square = closed_moments(law.rho, law.dim)
     assert float(mass.sum()) == pytest.approx(1 + law.chi2, rel=1e-6)
     assert (mass @ phi).tolist() == pytest.approx(mean, rel=1e-6)
@@ -82,9 +84,9 @@ def test_js_gradient_stays_within_its_bound(nats, dim):
 
 def test_weights_and_features_give_the_gradient_of_the_bound():
     law, generator = Gaussian(0.7, 3), torch.Generator().manual_seed(0)
-    pairs = [gaussian.draw(law, (16,), generator, joint) for joint in (True, False)]
+    pairs = [draw(law, (16,), generator, joint) for joint in (True, False)]
     scores = [law.log_ratio(*pair) for pair in pairs]
-    phi = [gaussian.features(*pair) for pair in pairs]
+    phi = [features(*pair) for pair in pairs]
     for name in ("dv", "nwj", "js"):
         theta = torch.zeros(4, dtype=torch.float64, requires_grad=True)
         value = mi.BOUNDS[name](*(t + f @ theta for t, f in zip(scores, phi, strict=True)))
@@ -95,22 +97,20 @@ def test_weights_and_features_give_the_gradient_of_the_bound():
 
 def test_dv_has_no_gradient_in_the_constant_direction():
     law, generator = Gaussian(0.7, 3), torch.Generator().manual_seed(0)
-    scores = [
-        law.log_ratio(*gaussian.draw(law, (16,), generator, joint)) for joint in (True, False)
-    ]
+    scores = [law.log_ratio(*draw(law, (16,), generator, joint)) for joint in (True, False)]
     positive, negative = mi.score_weights("dv", *scores)
     assert float(positive.sum() + negative.sum()) == pytest.approx(0, abs=1e-12)
 
 
-@pytest.mark.parametrize("name", gaussian.TRANSFORMS)
+@pytest.mark.parametrize("name", TRANSFORMS)
 def test_transforms_are_increasing_hence_invertible(name):
     points = torch.linspace(-4, 4, 1001)
-    for transform in gaussian.TRANSFORMS[name]:
+    for transform in TRANSFORMS[name]:
         assert (transform(points).diff() > 0).all()
 
 
 def test_estimate_reports_an_interval_around_its_value():
-    measured, said = gaussian.estimate(Estimate(0.5, 1, 400), 0)
+    measured, said = estimate(Estimate(0.5, 1, 400), 0)
     low, high = measured["interval"]
     assert low < measured["nats"] < high
     assert said["nats"] == pytest.approx(0.5)
