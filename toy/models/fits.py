@@ -16,7 +16,7 @@ def fit_exponent(eps: ArrayLike, times: ArrayLike) -> tuple[float, float]:
     """
     from scipy import stats  # takes a second to import
 
-    slope, _, _, _, error = stats.linregress(-np.log(eps), np.log(times))
+    slope, _, _, _, error = np.asarray(stats.linregress(-np.log(eps), np.log(times)))
     freedom = np.size(eps) - 2
     half = stats.t.ppf(0.975, freedom) * error if freedom > 0 else math.nan
     return float(slope), float(half)
