@@ -1,16 +1,15 @@
 """Mutual-information bounds as functions of scores: estimators, diagnostics, and preference losses made from them."""
 
 from . import laws, theory
-from .bounds.baselines import interpolated, tuba
+from .bounds.baselines import interpolated
 from .bounds.bennett import bridge
-from .bounds.distributed import gather, gathered_scores
+from .bounds.distributed import gather
 from .bounds.divergences import DIVERGENCES, FDivergence
 from .bounds.expectation import log_mean_exp, mean
 from .bounds.objectives import mine
 from .bounds.readouts import club, jsd_certificate, plug_in
 from .bounds.relative import log_ratio_to_relative, relative, relative_to_log_ratio
-from .bounds.scores import joint_and_product, pair_scores, product_scores
-from .bounds.streaming import StreamedValues, streamed_values
+from .bounds.scores import joint_and_product
 from .bounds.variational import BOUNDS, dv, infonce, js, nwj, smile
 from .checks.consistency import SelfConsistency, self_consistency
 from .checks.permutation import PermutationTest, permutation_test
@@ -22,7 +21,7 @@ from .diagnostics.gradients import (
     sample_gradients,
 )
 from .diagnostics.monitor import GradientMonitor
-from .diagnostics.table import GradientTable, gradient_table, plot_gradient_table
+from .diagnostics.table import GradientTable, gradient_table
 from .diagnostics.weights import effective_sample_size, score_weights, starvation_index
 from .estimation.critics import CRITICS
 from .estimation.estimator import MIEstimator, estimate_mi
@@ -51,7 +50,6 @@ __all__ = [
     "MinibatchBias",
     "PermutationTest",
     "SelfConsistency",
-    "StreamedValues",
     "bco",
     "bridge",
     "cal_dpo",
@@ -63,7 +61,6 @@ __all__ = [
     "estimate_mi",
     "exact_minibatch_bias",
     "gather",
-    "gathered_scores",
     "gradient_statistics",
     "gradient_table",
     "infonce",
@@ -83,14 +80,11 @@ __all__ = [
     "minibatch_bias",
     "no_collapse_interval",
     "nwj",
-    "pair_scores",
     "permutation_test",
-    "plot_gradient_table",
     "plug_in",
     "preference_anchor",
     "preference_loss",
     "preference_loss_floor",
-    "product_scores",
     "relative",
     "relative_to_log_ratio",
     "sample_gradients",
@@ -99,8 +93,6 @@ __all__ = [
     "sft",
     "smile",
     "starvation_index",
-    "streamed_values",
     "theory",
-    "tuba",
 ]
 __version__ = "0.1.0"

@@ -97,6 +97,18 @@ def batch_shapes(**shapes: tuple[int, ...]) -> None:
         raise ValueError(f"{names}: expected batch dimensions that broadcast, got {got}") from None
 
 
+def broadcasts(name: str, value: Tensor, shape: tuple[int, ...]) -> None:
+    """Check that a tensor broadcasts to a shape."""
+    try:
+        fits = np.broadcast_shapes(value.shape, shape) == tuple(shape)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"{name}: expected a shape that broadcasts to {tuple(shape)}, got {tuple(value.shape)}"
+        )
+
+
 def choice(name: str, value: str, allowed: Collection[str]) -> str:
     """Return `value` if it is one of `allowed`."""
     if not isinstance(value, str) or value not in allowed:

@@ -19,22 +19,21 @@ ROOT = Path(__file__).parents[1]
 ROOMS = ("mi_estimators", "proofs", "toy", "llm_adapter", "benchmarks")
 
 NO_EXAMPLE = {
-    "plot_gradient_table": "draws a figure",
     "self_consistency": "five fits; its three checks are tested on laws",
 }
 """Functions without a doctest, and why."""
 
 NO_SOURCE = {
-    "sft", "gather", "gathered_scores", "gradient_table", "joint_and_product",
-    "jackknife_statistics", "pair_scores", "plot_gradient_table", "product_scores",
+    "sft", "gather", "gradient_table", "joint_and_product",
+    "jackknife_statistics",
     "laws.embedding", "laws.mixture_quantile", "laws.spiral", "laws.wiggly",
 }  # fmt: skip
 """Functions that need no source: bookkeeping of scores, rows and maps, and tables of what is explained elsewhere."""
 
 NO_UNIT = {
-    "gather", "gathered_scores", "cal_dpo", "kto",
+    "gather", "cal_dpo", "kto",
     "gradient_statistics", "gradient_table", "jackknife_statistics", "minibatch_bias", "sample_gradients",
-    "plot_gradient_table", "log_mean_exp", "mean", "permutation_test", "self_consistency",
+    "log_mean_exp", "mean", "permutation_test", "self_consistency",
     "laws.embedding", "laws.mixture_quantile", "laws.spiral", "laws.wiggly",
     "theory.drawn_js_weight", "theory.dv_bias_factor", "theory.mio_escapes", "theory.steps_to_first_signal",
 }  # fmt: skip

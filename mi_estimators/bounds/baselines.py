@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -15,69 +14,6 @@ from torch import Tensor
 from .. import _validate
 from .expectation import mean
 from .scores import joint_and_product
-from .variational import nwj
-
-
-def tuba(
-    joint: Float[Tensor, "*batch n"],
-    product: Float[Tensor, "*batch m"],
-    log_baseline: Tensor | tuple[Tensor, Tensor],
-    log_p: Float[Tensor, "*#batch n"] | None = None,
-    log_q: Float[Tensor, "*#batch m"] | None = None,
-) -> Tensor:
-    """Return the TUBA bound 1 + E_P[T − ln a(x)] − E_Q[eᵀ/a(x)] of KL(P‖Q), in nats.
-
-    A lower bound for every critic and every baseline a > 0 that does not see the score it divides; `nwj` is ln a = 0.
-    Tight at T − ln a = ln dP/dQ, so T may lack any function of x; the best baseline is ln a(x) = ln E_Q e^{T(x, ·)}. No
-    ceiling; unbiased on samples, with the variance of `nwj`. Use it to let a second network, or a moving average,
-    learn the normaliser that NWJ asks of the critic itself.
-
-    A baseline taken from the same negatives is another thing: ln a = ln (1/m) Σ eᵀ gives `dv`, with its upward bias.
-    FLO (Guo et al. 2022), 1 − E_P u − E[e^{−u(x, y) + T(x, y') − T(x, y)}], is this bound at ln a = T(x, y) + u(x, y),
-    y the row's positive: it needs no function of its own.
-
-    Args:
-        joint, product, log_p, log_q: as for `dv`.
-        log_baseline: ln a at the x of each score. One tensor that broadcasts to both batches of scores (a constant, or
-            a law's own table), or the pair of them; on a score matrix with one baseline a row, that pair is
-            `joint_and_product(log_a.unsqueeze(-1).expand_as(scores))`.
-
-    Returns:
-        Shape (...); minus infinity where eᵀ/a overflows.
-
-    Raises:
-        ValueError: as for `dv`, or a baseline that is not finite or does not broadcast to its scores.
-
-    Theorem: log_ratio_optimality.
-    Reference: Poole et al. 2019 (arXiv 1905.06922), I_TUBA; Guo et al. 2022 (arXiv 2107.01131), FLO.
-
-    >>> from mi_estimators import laws
-    >>> law = laws.Finite(torch.tensor([[0.4, 0.1], [0.1, 0.4]], dtype=torch.float64).log())
-    >>> log_a = torch.tensor([[3.0], [-2.0]], dtype=torch.float64).expand(2, 2)  # a function of x
-    >>> scores = (law.log_ratio_matrix + log_a).flatten()
-    >>> value = tuba(scores, scores, log_a.flatten(), law.log_joint.flatten(), law.log_product.flatten())
-    >>> round(law.mutual_information, 6), round(float(value), 6)
-    (0.192745, 0.192745)
-    """
-    _validate.joint_and_product(joint, product, log_p, log_q)
-    joint_baseline, product_baseline = (
-        log_baseline if isinstance(log_baseline, tuple) else (log_baseline, log_baseline)
-    )
-    return nwj(_over(joint, joint_baseline), _over(product, product_baseline), log_p, log_q)
-
-
-def _over(scores: Tensor, log_baseline: Tensor) -> Tensor:
-    """Return T − ln a, or say why the baseline does not fit."""
-    _validate.scores("log_baseline", log_baseline, dims=0)
-    try:
-        fits = np.broadcast_shapes(log_baseline.shape, scores.shape) == scores.shape
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError(
-            f"log_baseline: expected a shape that broadcasts to {tuple(scores.shape)}, got {tuple(log_baseline.shape)}"
-        )
-    return scores - log_baseline
 
 
 def interpolated(
@@ -88,7 +24,7 @@ def interpolated(
 ) -> Tensor:
     """Return the bound I_α between NWJ (α = 0) and InfoNCE (α = 1), in nats.
 
-    With m(x) the mean of e^{T(x, y_k)} over K candidates it is TUBA at the baseline b = ln(α m(x) + (1 − α) a(x)):
+    With m(x) the mean of e^{T(x, y_k)} over K candidates it is `nwj` of T − b, b = ln(α m(x) + (1 − α) a(x)):
         1 + E[T(x, y) − b] (the positive among the candidates) − E[e^{T(x, y') − b}] (all candidates from Q).
     A lower bound for every α, unbiased on samples. At most ln K at α = 1 and 1 + ln(K/α) below: α buys back the range
     that InfoNCE lacks, and pays in variance. (The ceiling ln(K/α) of the paper leaves out the 1, which a critic whose
@@ -96,7 +32,7 @@ def interpolated(
 
     An N × N matrix has K = N − 1 candidates a row: N − 1 negatives are independent of each x, and the value averages
     over the negative that is left out. Keeping N for the positive and N − 1 for the penalty would not be a bound. So
-    the value at α = 1 is InfoNCE with N − 1 candidates; at α = 0 it is `tuba` on the matrix.
+    the value at α = 1 is InfoNCE with N − 1 candidates; at α = 0 it is `nwj` of T − ln a.
 
     Args:
         scores: T(x_i, y_j) with the positives on the diagonal, shape (..., N, N), N ≥ 2, in nats.
@@ -130,11 +66,14 @@ def interpolated(
     _validate.log_weights("log_weights", log_weights, positives)
     if not _validate.all_true((log_weights > -math.inf).sum(-1) >= 2):
         raise ValueError("log_weights: expected mass on at least two rows, got one")
+    if log_baseline is not None:
+        _validate.scores("log_baseline", log_baseline, dims=0)
+        _validate.broadcasts("log_baseline", log_baseline, positives.shape)
+
     # The value does not change when T and ln a move together along a row; centring keeps float32 exact at large scores.
     centre = scores.detach().amax(-1, keepdim=True)
     scores = scores - centre
-    log_a = _over(positives, torch.zeros_like(positives) if log_baseline is None else log_baseline)
-    log_a = positives - log_a - centre.squeeze(-1)
+    log_a = -centre.squeeze(-1) + (0.0 if log_baseline is None else log_baseline)
 
     log_rest = torch.log1p(-log_weights.exp())  # the mass of the other rows
     log_m = _leave_one_out(scores + log_weights.unsqueeze(-2)) - log_rest.unsqueeze(-2)

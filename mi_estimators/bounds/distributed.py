@@ -6,11 +6,10 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 from torch import Tensor
 
 from .. import _validate
-from .scores import Critic, paired_rows
 
 
 class _Gather(torch.autograd.Function):
@@ -38,6 +37,9 @@ def gather(tensor: Shaped[Tensor, "n ..."], group: Any = None) -> Shaped[Tensor,
     data-parallel wrappers take of gradients is ∇L exactly: nothing is to be rescaled. (A gather whose backward keeps
     the local share alone makes gradients R times too small.)
 
+    The score matrix of all rows, of which each process evaluates its own ones, is `gather(critic(x, gather(y)))`. A
+    mean over rows (`infonce`) needs no second gather: `critic(x, gather(y))`, with the positives in columns rank·n + i.
+
     Args:
         tensor: shape (n, …), as many rows on every process.
         group: process group; None means all processes.
@@ -63,34 +65,3 @@ def gather(tensor: Shaped[Tensor, "n ..."], group: Any = None) -> Shaped[Tensor,
             f"tensor: expected as many rows on every process, got {torch.cat(rows).tolist()}"
         )
     return _Gather.apply(tensor.contiguous(), group)  # pyright: ignore[reportReturnType]
-
-
-def gathered_scores(
-    critic: Critic, x: Shaped[Tensor, "n ..."], y: Shaped[Tensor, "n ..."], group: Any = None
-) -> Float[Tensor, "total total"]:
-    """Return the score matrix of the rows of all processes: each scores its own rows of x against everyone's y.
-
-    Every objective of a square score matrix then has the single-process value on every process, normalisers included,
-    and its gradient, averaged over processes as data-parallel wrappers do, is the single-process gradient (see
-    `gather`). That holds for the critic's parameters and for encoders before x and y alike. A process evaluates
-    n·(R·n) scores and keeps (R·n)² of them.
-
-    A value that is a mean over rows (`infonce`) needs no second gather: `critic(x, gather(y))` with the positives in
-    the columns rank·n + i, averaged over processes.
-
-    Args:
-        critic: module or callable (x, y) → (n, m), the same parameters on every process.
-        x, y: this process's paired rows, shapes (n, …); as many on every process.
-        group: process group; None means all processes.
-
-    Returns:
-        Shape (R·n, R·n), the positives on the diagonal.
-
-    Raises:
-        ValueError: rows that do not pair, or numbers of rows that differ between the processes.
-
-    >>> gathered_scores(lambda x, y: x @ y.mT, torch.eye(2), torch.eye(2)).tolist()
-    [[1.0, 0.0], [0.0, 1.0]]
-    """
-    paired_rows(x, y, low=1)
-    return gather(critic(x, gather(y, group)), group)

@@ -24,7 +24,7 @@ def mine(
     """Return MINE's objective in nats, with the value of `dv` and the corrected gradient, and the new moving average.
 
     Value: E_P T − ln E_Q eᵀ. Gradient: E_P ∇T − E_Q[eᵀ ∇T]/Z̄, with Z̄ the exponential moving average of the batches'
-    E_Q eᵀ, this batch included. It is the gradient of `tuba` at the constant baseline ln Z̄, which would be unbiased
+    E_Q eᵀ, this batch included. It is the gradient of `nwj` at T − ln Z̄, which would be unbiased
     for the law's own E_Q eᵀ in place of Z̄. The plain gradient of `dv` divides by the batch's mean and is biased by
     O(1/M); with a past average that is right, this one still is by O((1 − decay)/M), as this batch is in Z̄ too. Since
     Z̄ is at least 1 − decay times the batch's mean, the weights of the negatives sum to at most 1/(1 − decay).

@@ -67,6 +67,10 @@ def nwj(
     T = ln dP/dQ only; never above `dv` of the same scores; unbiased on samples. There, on N positives and M negatives
     drawn independently, its variance is Var_P(ln r)/N + χ²/M, with χ² ≥ eᴵ − 1 (e^{2I} − 1 for Gaussians).
 
+    Subtract ln a(x) from all scores for TUBA, a bound for every baseline a(x) > 0 that does not see the score it
+    divides; the best one is E_Q e^{T(x, ·)}. FLO (Guo et al. 2022) is TUBA at ln a = T(x, y) + u(x, y), y the row's
+    positive.
+
     Args, Returns, Raises: as for `dv`.
 
     Theorem: log_ratio_optimality, dv_shift_nwj, nwj_gap, nwj_variance, song_ermon_variance, who_samples_starves.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -114,51 +112,3 @@ def gradient_table(
             )
         )
     return GradientTable(rows)
-
-
-def plot_gradient_table(table: Sequence[GradientRow]) -> Any:
-    """Draw a gradient table: SNR, noise scale and effective negatives of each bound as bars on logarithmic axes.
-
-    Bars that are not positive and finite are left out and labelled with their value.
-
-    Args:
-        table: rows of `gradient_table`.
-
-    Returns:
-        matplotlib.figure.Figure, free of pyplot's state.
-
-    Raises:
-        ImportError: matplotlib is not installed.
-        ValueError: no rows.
-    """
-    if not len(table):
-        raise ValueError("table: expected at least one row, got none")
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            "plot_gradient_table: expected matplotlib; pip install 'mi-estimators[plot]'"
-        ) from error
-    figure = Figure(figsize=(9, 0.9 + 0.4 * len(table)), layout="constrained")
-    panels = {
-        "signal to noise of one minibatch": [row.snr for row in table],
-        "noise scale, rows": [row.noise_scale for row in table],
-        f"effective of {table[0].negatives} negatives": [row.effective_negatives for row in table],
-    }
-    for axes, (title, numbers) in zip(
-        figure.subplots(1, len(panels), sharey=True), panels.items(), strict=True
-    ):
-        widths = [number if 0 < number < math.inf else math.nan for number in numbers]
-        axes.set(title=title, xscale="log")
-        axes.title.set_fontsize("medium")
-        labels = [f"{number:.3g}" for number in numbers]
-        axes.bar_label(
-            axes.barh([row.bound for row in table], widths, color="#4477aa"), labels, padding=3
-        )
-        for at, (width, text) in enumerate(zip(widths, labels, strict=True)):
-            if math.isnan(width):
-                axes.text(0.02, at, text, transform=axes.get_yaxis_transform(), va="center")
-        drawn = [width for width in widths if not math.isnan(width)] or [1.0]
-        axes.set_xlim(min(drawn) / 2, max(drawn) * (max(drawn) / min(drawn) * 2) ** 0.4)
-    figure.axes[0].invert_yaxis()
-    return figure

@@ -1,7 +1,7 @@
 """Estimators: a named pair of what is ascended and what is reported. Value and gradient are different things.
 
-What is no row, and why. `tuba`: with a constant baseline it is `nwj` of a shifted critic, whose best shift is `dv`; a
-baseline a(x) asks for a second network to learn what one critic and its calibration already give. FLO is `tuba`.
+What is no row, and why. TUBA, `nwj` of T − ln a(x), and FLO, a case of it: a second network would learn the baseline
+that one critic and its calibration already give. A constant baseline is a shift, whose best is `dv`.
 `interpolated` (I_α): it lies between the rows `nwj` and `infonce`, and its α trades the variance of one for the bias of
 the other, which `bridge` avoids. Relative versions of the other bounds: the weights of `js` are bounded as they are,
 and `nwj`'s differs from `relative` by a shift that `bridge` takes off. CLUB cannot be ascended.

@@ -15,6 +15,7 @@ from ..bounds.bennett import bridge
 from ..bounds.divergences import softplus
 from ..bounds.scores import Critic, joint_and_product
 from ..bounds.variational import js
+from ..diagnostics.monitor import GradientMonitor
 from .critics import Calibrated, Sum
 from .experts import EllipticalCopula, FoldedCopula
 from .table import Estimator, over_rows
@@ -34,7 +35,8 @@ class Fit:
 
     Attributes:
         critic: the calibrated critic.
-        history: one dict an evaluation: step, objective on the batch and on the validation rows, in nats.
+        history: one dict an evaluation: step, objective on the batch ("train") and on the validation rows, in nats;
+            after two steps also the signal-to-noise ratio and the noise scale of the gradient (`GradientMonitor`).
         kept_step: the step whose weights were kept; 0 where the network never helped.
         degrees_of_freedom: of the copula anchor; None without one.
         shortfall: of the copula anchor, in nats; 0 without one.
@@ -121,7 +123,8 @@ def fit_critic(
         fixed = None if anchor is None else _validation_scores(anchor, valid, group < batch_size)
         features = None if anchor is None else anchor.features(*train)
     best, kept, state, history, finite = -math.inf, 0, copy.deepcopy(network.state_dict()), [], True
-    optimizer = schedule = None
+    optimizer = schedule = flat = None
+    monitor = GradientMonitor(batch_size)
     if parameters:
         flat = _flattened(parameters)
         optimizer = torch.optim.AdamW(
@@ -149,6 +152,12 @@ def fit_critic(
         if step % _EVALUATE_EVERY == 0 or step == steps:
             value = _validation(row, network, valid, fixed, group < batch_size)
             history.append({"step": step, "train": float(objective.detach()), "validation": value})
+            if monitor.steps > 1:
+                gradient = monitor.statistics()
+                history[-1] |= {
+                    "gradient_snr": gradient.snr,
+                    "noise_scale": gradient.noise_scale,
+                }
             if value > best + (_WORTH / len(valid[0]) if kept == 0 < step else 0.0):
                 best, kept, state = value, step, copy.deepcopy(network.state_dict())
             elif step - kept >= patience * _EVALUATE_EVERY:
@@ -157,6 +166,7 @@ def fit_critic(
             break
         optimizer.zero_grad(set_to_none=False)
         objective.neg().backward()
+        monitor(flat.grad)
         optimizer.step()
         schedule.step()
         advance(1)

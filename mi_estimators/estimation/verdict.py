@@ -59,7 +59,8 @@ class MIEstimate:
         verdict: "ok", or the first reason not to believe the number: "low_ess", "ceiling", "drift", "disagreement",
             "overfit".
         readouts: every read-out of the same scores by name, in nats.
-        history: for each fold one dict an evaluation: step, objective on the batch and on the validation rows.
+        history: for each fold one dict an evaluation: `step`; the objective on the batch, `train`, and on the
+            `validation` rows; after two steps `gradient_snr` and `noise_scale` of the minibatch gradient, in rows.
         diagnostics: what the verdict rests on.
         warnings: the reasons in words.
     """

@@ -195,7 +195,7 @@ BAD_CALLS = [
         "y: expected integer indices",
         lambda: mi.laws.Finite(torch.zeros(1, 1)).log_ratio(torch.tensor(0), torch.tensor(1)),
     ),
-    ("bound: expected one of", lambda: mi.score_weights("tuba", torch.zeros(2), torch.zeros(2))),
+    ("bound: expected one of", lambda: mi.score_weights("club", torch.zeros(2), torch.zeros(2))),
     (
         "product: expected shape",
         lambda: mi.score_weights("infonce", torch.zeros(2), torch.zeros(3)),
