@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 
 import mi_estimators
 from mi_estimators import display
+from mi_estimators.display import jsonl
 
 from . import packages, plan, protocol, tasks
 
@@ -162,9 +162,7 @@ def _drop(path: Path, patterns: list[str]) -> None:
     """Take the rows of these estimators out of the file."""
     if patterns and path.exists():
         kept = [row for row in plan.read(path) if not _matches(row["estimator"], patterns)]
-        path.write_text(
-            "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept), encoding="utf-8"
-        )
+        jsonl.write(path, kept)
 
 
 def _write(fits: list[plan.Fit], stairs: list[plan.Fit], out: Path) -> int:

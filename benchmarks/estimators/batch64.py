@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 
 import mi_estimators as mi
+from mi_estimators.display import Table
 
 FIT_ROWS, BATCH, BATCHES = 10_000, 64, 200
 
@@ -18,7 +19,7 @@ FIT_ROWS, BATCH, BATCHES = 10_000, 64, 200
 def main() -> None:
     """Print the table."""
     torch.set_num_threads(1)
-    print("| truth | read-out | bias | variance | MSE |\n|--:|---|--:|--:|--:|")
+    body = []
     for nats in (2.0, 4.0, 6.0, 8.0, 10.0):
         law = mi.laws.Gaussian.with_information(nats, 20)
         generator = torch.Generator().manual_seed(0)
@@ -29,9 +30,9 @@ def main() -> None:
         for name in mi.READOUTS:
             values = torch.tensor([reading[name] for reading in readings], dtype=torch.float64)
             bias, variance = float(values.mean()) - nats, float(values.var())
-            print(
-                f"| {nats:g} | {name} | {bias:+.3f} | {variance:.3f} | {float(((values - nats) ** 2).mean()):.3f} |"
-            )
+            error = float((values - nats).square().mean())
+            body.append((name, f"{nats:g}", f"{bias:+.3f}", f"{variance:.3f}", f"{error:.3f}"))
+    print(Table(["read-out", "truth", "bias", "variance", "MSE"], body).markdown(left=1))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import math
 from collections import Counter, defaultdict
 from statistics import fmean, stdev, variance
 
+from mi_estimators.display import Table
+
 from .plan import Row
 from .tasks import TEN
 
@@ -81,11 +83,6 @@ def number(x: float | None, digits: int = 2) -> str:
     return f"{x:.{digits}f}" if abs(x) < 100 else f"{x:.0f}"
 
 
-def _table(head: list[str], body: list[list[str]], left: int = 1) -> str:
-    rule = [":--"] * left + ["--:"] * (len(head) - left)
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, rule, *body])
-
-
 def estimates(rows: list[Row]) -> str:
     """Return the mean estimate over seeds, a row an estimator, a column a task."""
     truths: dict[str, float] = {row["task"]: row["truth"] for row in rows}
@@ -96,7 +93,8 @@ def estimates(rows: list[Row]) -> str:
         body.append(
             [estimator, *(number(fmean(map(value, fits)) if fits else None) for fits in means)]
         )
-    return _table(["nats", *(TEN.get(task, task) for task in truths)], body)
+    head = ["nats", *(TEN.get(task, task) for task in truths)]
+    return Table(head, body).markdown(left=1)
 
 
 def each_fit(rows: list[Row]) -> str:
@@ -110,7 +108,7 @@ def each_fit(rows: list[Row]) -> str:
         body.append(
             [*cells, f"{number(low, 3)} to {number(high, 3)}", missed, row.get("verdict") or DASH]
         )
-    return _table(head, body)
+    return Table(head, body).markdown(left=1)
 
 
 def accuracy(rows: list[Row]) -> str:
@@ -133,7 +131,7 @@ def accuracy(rows: list[Row]) -> str:
                 number(found["spread"], 3),
             ]
         )
-    return _table(head, body, left=2)
+    return Table(head, body).markdown(left=2)
 
 
 def staircase(rows: list[Row]) -> str:
@@ -171,7 +169,7 @@ def staircase(rows: list[Row]) -> str:
                 ", ".join(f"{verdict} {n}" for verdict, n in sorted(verdicts.items())) or DASH,
             ]
         )
-    return _table(head, body)
+    return Table(head, body).markdown(left=1)
 
 
 def page(rows: list[Row], stairs: list[Row], expected: int, command: str) -> str:

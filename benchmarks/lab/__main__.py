@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 
 import mi_estimators as mi
+from mi_estimators.display import Table
 from toy.models.policies import network, network_logits
 from toy.models.training import descend
 
@@ -103,7 +104,7 @@ def peak(size: int = 1024) -> float:
     return best
 
 
-def line(policies: int, arms: int, steps: int, repeats: int) -> str:
+def row(policies: int, arms: int, steps: int, repeats: int) -> list[str]:
     """Measure one setting; return its row of the table."""
     ours, theirs, ratios = [], [], []
     for _ in range(repeats):
@@ -112,10 +113,10 @@ def line(policies: int, arms: int, steps: int, repeats: int) -> str:
         ratios.append(ours[-1] / theirs[-1])
     spread = f"{statistics.median(ratios):.0f} ({min(ratios):.0f} to {max(ratios):.0f})"
     middle = [statistics.median(rates) for rates in (ours, theirs)]
-    speeds = " | ".join(f"{m * flops(arms) / 1e9:.2g}" for m in middle)
+    speeds = [f"{m * flops(arms) / 1e9:.2g}" for m in middle]
     seconds = policies * steps / middle[0]
-    rates = f"{middle[0]:,.0f} | {middle[1]:,.0f}"
-    return f"| {policies} | {arms} | {steps} | {rates} | {spread} | {seconds:.2g} | {speeds} |"
+    rates = [f"{middle[0]:,.0f}", f"{middle[1]:,.0f}"]
+    return [f"{policies}", f"{arms}", f"{steps}", *rates, spread, f"{seconds:.2g}", *speeds]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -138,12 +139,10 @@ def main(argv: list[str] | None = None) -> int:
     lines += [f"A product of 1024 × 1024 matrices ran at {peak() / 1e9:.0f} GFLOP/s."]
     print(*lines, sep="\n")
     for title, settings in SETTINGS.items():
-        head = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
-        lines += ["", f"## {title}", "", *head]
-        print("", title, *head, sep="\n")
-        for setting in settings:
-            lines.append(line(*setting, options.repeats))
-            print(lines[-1], flush=True)
+        body = [row(*setting, options.repeats) for setting in settings]
+        table = ["", f"## {title}", "", Table(COLUMNS, body).markdown()]
+        print(*table, sep="\n", flush=True)
+        lines += table
     options.out.write_text("\n".join([*lines, "", NOTES]) + "\n", encoding="utf-8")
     return 0
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from llm_adapter.data.sources import PAIRS
+from mi_estimators.display import jsonl
 
 from .. import environment
 from . import layouts, runs, tables
 
 COMMAND = "python -m benchmarks.llm"
+FILE = "results.jsonl"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -64,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
         except (OSError, ValueError, RuntimeError) as error:
             print(f"benchmarks.llm: {error}", file=sys.stderr)
             return 1
-    rows = _read(options.out)
+    rows = jsonl.read(options.out / FILE)
     measured = [row for row in rows if "side" in row], [row for row in rows if "positions" in row]
     text = tables.page(*measured, COMMAND)
     (options.out / "tables.md").write_text(text, encoding="utf-8")
@@ -104,26 +105,16 @@ def _measure(options: argparse.Namespace) -> None:
         )
 
 
-def _read(out: Path) -> list[dict]:
-    path = out / "results.jsonl"
-    return (
-        [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        if path.exists()
-        else []
-    )
-
-
-def _key(row: dict) -> tuple:
+def _key(row: jsonl.Row) -> tuple:
     names = ("model", "side", "loss_type", "round", "data", "steps", "batch", "dtype", "negatives")
     return tuple(row.get(name) for name in names)
 
 
-def _append(out: Path, row: dict) -> None:
+def _append(out: Path, row: jsonl.Row) -> None:
     """Write the row in place of one of the same run."""
-    kept = [*(each for each in _read(out) if _key(each) != _key(row)), row]
     out.mkdir(parents=True, exist_ok=True)
-    lines = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in kept)
-    (out / "results.jsonl").write_text(lines, encoding="utf-8")
+    others = [other for other in jsonl.read(out / FILE) if _key(other) != _key(row)]
+    jsonl.write(out / FILE, [*others, row])
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from llm_adapter.data.collate import split_rows, sum_responses
 from llm_adapter.training.trainer import PreferenceTrainer
+from mi_estimators.display import Table
 
-from . import tables
 from .layouts import SIZE
 from .probe import batches_of, parse, prepared
 
@@ -83,7 +83,8 @@ def main(argv: list[str] | None = None) -> int:
     print(
         f"{options.model}, {options.data.name}, {len(seconds['with the sums'])} batches of {SIZE}\n"
     )
-    print(tables.table(["pass", "CPU s", "ratio to the loss alone, median (range)"], body))
+    head = ["pass", "CPU s", "ratio to the loss alone, median (range)"]
+    print(Table(head, body).markdown())
     return 0
 
 

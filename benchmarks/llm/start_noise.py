@@ -13,8 +13,8 @@ import torch
 
 from llm_adapter.data.collate import split_rows, sum_responses
 from llm_adapter.training.trainer import PreferenceTrainer
+from mi_estimators.display import Table
 
-from . import tables
 from .probe import batches_of, parse, prepared
 
 PRECISIONS = {  # name → flags
@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
             )
             print(body[-1], flush=True)
     print(f"\n{options.model}, {options.data.name}, js at beta 0.1, nats; noise in nats a √token\n")
-    print(tables.table(HEAD, body))
+    print(Table(HEAD, body).markdown())
     return 0
 
 

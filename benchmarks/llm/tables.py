@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from itertools import groupby
 from statistics import median
 
+from mi_estimators.display import Table
+from mi_estimators.display.jsonl import Row
+
 PEER = "TRL"
 LOGPS = ("logps/chosen", "logps/rejected")
 COMPARED = ("loss", "rewards/chosen", "rewards/rejected", *LOGPS)
-Row = dict
 
 
 def page(runs: list[Row], layouts: list[Row], command: str) -> str:
@@ -83,7 +85,7 @@ def trajectories(runs: list[Row]) -> str:
                 body.append(
                     [name, loss, side[0], str(steps), *ends, *(f"{gap:.1e}" for gap in gaps)]
                 )
-    return table(head, body)
+    return Table(head, body).markdown()
 
 
 def costs(runs: list[Row]) -> str:
@@ -103,7 +105,7 @@ def costs(runs: list[Row]) -> str:
             body.append(
                 [model, data, side, str(len(found)), f"{seconds:.2f}", speed, f"{peak:.2f}", memory]
             )
-    return table(head, body)
+    return Table(head, body).markdown()
 
 
 def savings(layouts: list[Row]) -> str:
@@ -144,7 +146,7 @@ def savings(layouts: list[Row]) -> str:
                 f"{row['agree']:.0e}",
             ]
         )
-    return table(head, body)
+    return Table(head, body).markdown()
 
 
 def _turn(row: Row) -> tuple:
@@ -164,10 +166,3 @@ def _grouped(rows: Iterable[Row], *names: str):
         return tuple(row[name] for name in names)
 
     return [(found, list(group)) for found, group in groupby(sorted(rows, key=key), key)]
-
-
-def table(head: list[str], body: list[list[str]]) -> str:
-    """Return a Markdown table."""
-    return "\n".join(
-        "| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *body]
-    )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, TextIO
 
-from .files import strict
+from .files import strict, whole_file
 
 Row = dict[str, Any]
 
@@ -41,6 +41,12 @@ def _row(path: Path, number: int, line: str, keys: Collection[str]) -> Row:
     return row
 
 
+def write(path: Path, rows: Iterable[Row]) -> None:
+    """Write a file of these rows alone, whole or not at all; null for a number that is not finite."""
+    with whole_file(path) as file:
+        file.writelines(_line(row).encode() for row in rows)
+
+
 def appending(path: Path) -> TextIO:
     """Open a file to append rows. A last line that was cut short is removed: the next row starts a line."""
     if path.exists():
@@ -51,5 +57,9 @@ def appending(path: Path) -> TextIO:
 
 def append(file: TextIO, row: Row) -> None:
     """Write a row, at once; null for a number that is not finite."""
-    file.write(json.dumps(strict(row), ensure_ascii=False, allow_nan=False) + "\n")
+    file.write(_line(row))
     file.flush()
+
+
+def _line(row: Row) -> str:
+    return json.dumps(strict(row), ensure_ascii=False, allow_nan=False) + "\n"

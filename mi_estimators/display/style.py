@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import Any
 
@@ -117,7 +117,7 @@ _THEME: dict[str, Any] = {
 
 
 @contextmanager
-def theme(**changes: Any) -> Iterator[None]:
+def theme(**changes: Any) -> Generator[None, None, None]:
     """Draw in the theme of all figures; the caller's style and backend are as before afterwards.
 
     Args:

@@ -36,11 +36,12 @@ class Table:
             return scrolling
         return f"<details><summary>{escape(title)}</summary>{scrolling}</details>"
 
-    def markdown(self) -> str:
-        """Return the table as Markdown."""
-        lines = [self.head, *self.body]
-        rule = "|" + "---|" * len(self.head)
-        head, *body = (f"| {' | '.join(line)} |" for line in lines)
+    def markdown(self, left: int | None = None) -> str:
+        """Return the table as Markdown; columns beyond the first `left` are aligned to the right."""
+        count = len(self.head) if left is None else left
+        rule = "|" + "---|" * count + "--:|" * (len(self.head) - count)
+
+        head, *body = (f"| {' | '.join(line)} |" for line in [self.head, *self.body])
         return "\n".join([head, rule, *body])
 
 

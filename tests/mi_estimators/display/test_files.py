@@ -1,6 +1,7 @@
 """Files are whole or absent; JSON holds no number that is not finite; rows survive an interruption."""
 
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -41,6 +42,9 @@ def test_a_line_cut_short_is_left_out_and_the_next_row_starts_a_line(tmp_path):
             file.write('{"value": 3')
 
     assert jsonl.read(path) == [{"value": 1.0}, {"value": None}]
+
+    jsonl.write(path, [{"value": math.nan}])
+    assert jsonl.read(path) == [{"value": None}]
     assert jsonl.read(tmp_path / "absent.jsonl") == []
 
 
