@@ -41,13 +41,13 @@ def tight(a, b, threshold):
 
 def shipped(p, q, t, odds):
     """The shipped value on a finite law."""
-    return float(mi.bridge(tensor(t), tensor(t), logs(p), logs(q), log(odds)))
+    return float(mi.bounds.bridge(tensor(t), tensor(t), logs(p), logs(q), log(odds)))
 
 
 def gradient(p, q, t, odds):
     """d value/dT of the shipped value, in the scores of P's atoms and then of Q's."""
     joint, product = tensor(t).requires_grad_(), tensor(t).requires_grad_()
-    value = mi.bridge(joint, product, logs(p), logs(q), log(odds))
+    value = mi.bounds.bridge(joint, product, logs(p), logs(q), log(odds))
     return torch.cat(torch.autograd.grad(value, (joint, product))).tolist()
 
 
@@ -138,7 +138,12 @@ THEOREM = Theorem(
         Identity("(e) dG/dT = (p + ν q) σ'(u)", sp.diff(equation, t), (p + nu * q) * slope),
         Identity("(e) dG/dc = −(p + ν q) σ'(u)", sp.diff(equation, c), -(p + nu * q) * slope),
         Shipped(
-            "mi.bridge is E_P T − c", ODDS, shipped, oracles.bridge, tolerance=1e-8, examples=10
+            "mi.bounds.bridge is E_P T − c",
+            ODDS,
+            shipped,
+            oracles.bridge,
+            tolerance=1e-8,
+            examples=10,
         ),
         Shipped("its gradient is (e)", ODDS, gradient, weights, tolerance=1e-7, examples=6),
     ),
@@ -149,6 +154,6 @@ THEOREM = Theorem(
         Sign("the value is never below KL(P‖Q), here 0", at_equal_laws, ">="),
     ),
     uses=("dv_representation",),
-    about=("bridge",),
+    about=("bounds.bridge",),
     reference="Bennett 1976, J. Comput. Phys. 22; Meng & Wong 1996 for the least variance, which is not claimed here.",
 )

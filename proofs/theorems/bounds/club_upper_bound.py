@@ -38,7 +38,7 @@ ln_true = [sp.log(joint[i, j] / px[i]) for i, j in cells]
 
 def shipped(joint, critic):
     """The shipped value on a finite joint law."""
-    return float(mi.laws.Finite(logs(joint)).exact(mi.club, tensor(critic)))
+    return float(mi.laws.Finite(logs(joint)).exact(mi.bounds.club, tensor(critic)))
 
 
 def with_conditional(joint, v):
@@ -107,7 +107,7 @@ THEOREM = Theorem(
         ),
         *minimum("x − 1 − ln x", x - 1 - sp.log(x), x, sp.Integer(1), sp.Integer(0)),
         Shipped(
-            "mi.club at ln p(x, y) + f(x) + g(y) is the Jeffreys divergence",
+            "mi.bounds.club at ln p(x, y) + f(x) + g(y) is the Jeffreys divergence",
             JOINT | {"f": strategies.vectors(2), "g": strategies.vectors(3)},
             lambda joint, f, g: shipped(
                 joint,
@@ -122,13 +122,13 @@ THEOREM = Theorem(
             ),
         ),
         Shipped(
-            "mi.club at a fitted conditional is I + KL(Q‖v p(x)) − KL(P‖v p(x))",
+            "mi.bounds.club at a fitted conditional is I + KL(Q‖v p(x)) − KL(P‖v p(x))",
             FITTED,
             lambda joint, v: shipped(joint, with_conditional(joint, v)[3]),
             lambda joint, v: (parts := with_conditional(joint, v))[0] + parts[1] - parts[2],
         ),
         Tested(
-            "mi.club is at least I where the criterion holds",
+            "mi.bounds.club is at least I where the criterion holds",
             FITTED,
             is_upper,
             examples=15,
@@ -145,6 +145,6 @@ THEOREM = Theorem(
         ),
         Sign("the gap KL(Q‖P) is at most I", kl(P, Q) - kl(Q, P), ">="),
     ),
-    about=("club",),
+    about=("bounds.club",),
     reference="Cheng et al. 2020 (arXiv 2006.12013), section 3 and theorem 3.2.",
 )

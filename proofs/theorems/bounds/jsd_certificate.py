@@ -43,13 +43,13 @@ written_out = (
 
 def shipped(p, q, t):
     """The shipped certificate on a finite law."""
-    return float(mi.jsd_certificate(tensor(t), tensor(t), logs(p), logs(q)))
+    return float(mi.bounds.jsd_certificate(tensor(t), tensor(t), logs(p), logs(q)))
 
 
 def slope_at(t):
     """The certificate k of the scores t on P and −t on Q, where the JS value is 2 ln 2 − 2 sp(−t), and dk/dt."""
     score = tensor([t]).requires_grad_()
-    value = mi.jsd_certificate(score, -score)
+    value = mi.bounds.jsd_certificate(score, -score)
     return float(value.detach()), float(torch.autograd.grad(value, score)[0])
 
 
@@ -113,14 +113,14 @@ THEOREM = Theorem(
         Identity("there JSD, written out", twice_jsd(*BOUNDARY) / 2, written_out),
         Identity("and KL is k", kl(*BOUNDARY), sp.log(1 + x)),
         Shipped(
-            "c(mi.jsd_certificate) is the shortfall of max(JS value, 0)",
+            "c(mi.bounds.jsd_certificate) is the shortfall of max(JS value, 0)",
             LAWS,
             lambda p, q, t: on_curve(k=shipped(p, q, t)),
             lambda p, q, t: 2 * oracles.ln(2) - max(oracles.js(p, q, t), 0),
             examples=10,
         ),
         Shipped(
-            "mi.jsd_certificate on the boundary is KL",
+            "mi.bounds.jsd_certificate on the boundary is KL",
             {"rate": strategies.rates()},
             lambda rate: shipped((1, 0), (rate, 1 - rate), (-oracles.ln(rate), -1e4)),
             lambda rate: -oracles.ln(rate),
@@ -133,7 +133,7 @@ THEOREM = Theorem(
             examples=8,
         ),
         Tested(
-            "mi.jsd_certificate never exceeds KL(P‖Q)",
+            "mi.bounds.jsd_certificate never exceeds KL(P‖Q)",
             LAWS,
             lambda p, q, t: shipped(p, q, t) <= oracles.kl(p, q) + 1e-9,
             examples=12,
@@ -159,6 +159,6 @@ THEOREM = Theorem(
         ),
     ),
     uses=("js_value_and_gap",),
-    about=("jsd_certificate",),
+    about=("bounds.jsd_certificate",),
     reference="Dorent, Golland & Wells 2025 (arXiv 2510.20644); joint ranges: Harremoës & Vajda 2011, IEEE T-IT 57(6).",
 )

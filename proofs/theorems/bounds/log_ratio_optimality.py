@@ -121,6 +121,6 @@ THEOREM = Theorem(
         ),
         Sign("js with the sign of T turned has reward' > 0", sp.diff(ln2 - softplus(t), t), ">"),
     ),
-    about=("FDivergence.__call__", "nwj", "js"),
+    about=("bounds.FDivergence.__call__", "nwj", "js"),
     reference="Nguyen, Wainwright & Jordan 2010, lemma 1; Nowozin et al. 2016 (arXiv 1606.00709), table 2.",
 )

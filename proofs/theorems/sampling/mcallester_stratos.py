@@ -129,10 +129,10 @@ THEOREM = Theorem(
             lambda size, height: (1 - 1 / size) ** size,
         ),
         Tested(
-            "mi.log_ratio_to_relative at α = 1 − 1/N is at most ln N",
+            "mi.bounds.log_ratio_to_relative at α = 1 − 1/N is at most ln N",
             {"t": strategies.scores(40), "size": strategies.counts(64)},
             lambda t, size: (
-                float(mi.log_ratio_to_relative(tensor(t), 1 - 1 / (size + 1)))
+                float(mi.bounds.log_ratio_to_relative(tensor(t), 1 - 1 / (size + 1)))
                 <= log(size + 1) + 1e-12
             ),
             examples=25,

@@ -81,10 +81,10 @@ def relative(q, t, size):
 
 
 def shipped_relative(q, t, size):
-    """The same from mi.exact_minibatch_bias, for mi.nwj and mi.dv."""
+    """The same from mi.diagnostics.exact_minibatch_bias, for mi.nwj and mi.dv."""
     law = mi.laws.Finite(logs([q]))
     return [
-        mi.exact_minibatch_bias(f, law, tensor([t]), batch_size=size).relative
+        mi.diagnostics.exact_minibatch_bias(f, law, tensor([t]), batch_size=size).relative
         for f in (mi.nwj, mi.dv)
     ]
 
@@ -153,7 +153,7 @@ THEOREM = Theorem(
             proved,
         ),
         Shipped(
-            "mi.exact_minibatch_bias where x says nothing: 0 for mi.nwj, this for mi.dv",
+            "mi.diagnostics.exact_minibatch_bias where x says nothing: 0 for mi.nwj, this for mi.dv",
             LAW | {"size": strategies.counts(2).map(lambda n: n + 1)},
             shipped_relative,
             relative,
@@ -183,6 +183,6 @@ THEOREM = Theorem(
         Sign("the bias always lengthens the step: C ≥ 0", C, ">="),
     ),
     uses=("dv_minibatch_bias",),
-    about=("mine", "exact_minibatch_bias"),
+    about=("mine", "diagnostics.exact_minibatch_bias"),
     reference="Belghazi et al. 2018 (arXiv 1801.04062), section 3.2; the delta method for a ratio of means.",
 )
