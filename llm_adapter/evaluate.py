@@ -7,7 +7,6 @@ journals of all responses.
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -17,7 +16,6 @@ from pathlib import Path
 from .arguments.command import run_command
 from .arguments.flags import COUNT, flag
 from .arguments.rollouts import TASKS, RolloutArguments, parse
-from .data.cache import whole_file
 from .data.load import check_fit, read_examples, tokenize
 from .data.sources import open_source
 from .evaluation.rates import curve, wilson
@@ -145,6 +143,8 @@ def evaluate(argv: Sequence[str]) -> None:
     path, out = arguments.pairs, Path(arguments.out)
     preferences = read_examples(path) if path else []
 
+    from mi_estimators.display import write_json
+
     from .evaluation.ranking import rank  # torch and transformers: seconds
     from .evaluation.rollouts import collect, load
     from .models import load_tokenizer
@@ -172,8 +172,7 @@ def evaluate(argv: Sequence[str]) -> None:
         found["task"] = summarise(greedy, sampled, arguments)
     if examples:
         found["ranking"] = rank(examples, model, arguments.batch, arguments.disable_tqdm)
-    with whole_file(out) as file:
-        file.write(f"{json.dumps(found, indent=1)}\n".encode())
+    write_json(out, found)
     print(report(arguments, found))
 
 

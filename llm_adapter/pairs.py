@@ -7,7 +7,6 @@ FILE.journal.jsonl, every response of every question; FILE.stats.json, pass rate
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -17,7 +16,6 @@ from pathlib import Path
 from .arguments.command import run_command
 from .arguments.flags import COUNT, flag
 from .arguments.rollouts import RolloutArguments, parse
-from .data.cache import whole_file
 from .evaluation.rates import curve, powers, starvation
 from .evaluation.tasks import draw_questions
 
@@ -142,6 +140,8 @@ def make(argv: Sequence[str]) -> None:
     questions = draw_questions(arguments, "train", arguments.count, arguments.seed)
     out = Path(arguments.out)
 
+    from mi_estimators.display import jsonl, write_json
+
     from .evaluation.rollouts import collect, load  # torch and transformers: seconds
     from .models import load_tokenizer
 
@@ -160,10 +160,8 @@ def make(argv: Sequence[str]) -> None:
         "arguments": asdict(arguments),
     }
     stats |= statistics(records, arguments.samples)
-    with whole_file(out.with_suffix(".stats.json")) as file:
-        file.write(f"{json.dumps(stats, indent=1)}\n".encode())
-    with whole_file(out) as file:
-        file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
+    write_json(out.with_suffix(".stats.json"), stats)
+    jsonl.write(out, rows)
     print(report(arguments, stats))
 
 

@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain(COMMAND, "before the first step", "stopped")
         return 128 + signal.SIGINT
 
-    from .report import write_report
+    from .training.page import write_report
     from .training.trainer import RunFailed
 
     try:

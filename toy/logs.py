@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mi_estimators.display.runs import Run, read_run
 from mi_estimators.display.style import BLUE, GREEN, INK, ORANGE, PINK, RED, SKY
 from mi_estimators.display.table import Table
 
-
-@dataclass(frozen=True)
-class Run:
-    """A language-model run.
-
-    Attributes:
-        name: its folder.
-        facts: run.json: model, bound, mix, beta, loss_start, loss_floor, anchor, no_collapse_interval (null: none).
-        logs: the training lines of metrics.jsonl: step, loss, rewards/chosen, rewards/rejected, rewards/margins, ….
-    """
-
-    name: str
-    facts: dict
-    logs: list[dict]
+TRAINING = {"step", "loss", "rewards/chosen", "rewards/rejected"}
+"""What a training line of metrics.jsonl has at least."""
 
 
 def read_ledger(folder: Path) -> list[dict]:
@@ -40,25 +30,13 @@ def read_ledger(folder: Path) -> list[dict]:
 
 
 def read_runs(folder: Path) -> list[Run]:
-    """Return the runs under lm/ that have both files and at least one training line."""
+    """Return the runs under lm/ that have both files and at least one training line, with those lines alone."""
     runs = []
     for facts in sorted(folder.glob("lm/*/run.json")):
-        metrics = facts.with_name("metrics.jsonl")
-        if not metrics.exists():
-            continue
-        lines = [
-            json.loads(line)
-            for line in metrics.read_text(encoding="utf-8").splitlines()
-            if line.endswith("}")
-        ]
-        logs = [
-            line
-            for line in lines
-            if {"step", "loss", "rewards/chosen", "rewards/rejected"} <= line.keys()
-        ]
-        if logs:
-            runs.append(Run(facts.parent.name, json.loads(facts.read_text(encoding="utf-8")), logs))
-    return runs
+        with contextlib.suppress(ValueError):  # a run that has just begun
+            run = read_run(facts.parent)
+            runs.append(replace(run, lines=[line for line in run.lines if line.keys() >= TRAINING]))
+    return [run for run in runs if run.lines]
 
 
 def title(run: Run) -> str:
@@ -72,7 +50,9 @@ def title(run: Run) -> str:
 
 def column(run: Run, key: str) -> np.ndarray:
     """Return one logged quantity over the training lines, NaN where it was not finite."""
-    return np.array([np.nan if log.get(key) is None else log[key] for log in run.logs], dtype=float)
+    return np.array(
+        [np.nan if log.get(key) is None else log[key] for log in run.lines], dtype=float
+    )
 
 
 def _legend_above(axes: Axes) -> None:

@@ -18,8 +18,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from llm_adapter.report import read_run
 from mi_estimators.display import jsonl
+from mi_estimators.display.runs import read_run
 
 from . import plan, records
 from .tables import write_tables

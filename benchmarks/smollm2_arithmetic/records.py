@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-from llm_adapter.report import Run as Logs
 from mi_estimators.display import jsonl
+from mi_estimators.display.runs import Run as Logs
 
 from . import plan
 

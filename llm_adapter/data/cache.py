@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
 from importlib import metadata
 from itertools import accumulate, chain, pairwise
 from pathlib import Path
-from typing import IO, Any
-from uuid import uuid4
+from typing import Any
 
 import numpy as np
 
@@ -81,6 +78,8 @@ def load(folder: Path, key: str) -> Tokenized | None:
 
 def save(folder: Path, key: str, tokenized: Tokenized) -> None:
     """Write `tokenized` under `key`; a folder that cannot be written is said in one line and left alone."""
+    from mi_estimators.display import whole_file
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with whole_file(folder / f"{key}.npz") as file:
@@ -91,20 +90,6 @@ def save(folder: Path, key: str, tokenized: Tokenized) -> None:
             f"token cache: expected a folder to write to, got {folder} ({error.strerror}); not kept",
             file=sys.stderr,
         )
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file beside `path` for writing that takes its place at the end, or vanishes if the block fails."""
-    beside = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        with beside.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _pack(

@@ -177,8 +177,11 @@ def write_dropped(path: Path, found: Sequence[Data]) -> None:
         if not any(data.dropped for data in found):
             path.unlink(missing_ok=True)
             return
+
+        from mi_estimators.display import whole_file
+
         path.parent.mkdir(parents=True, exist_ok=True)
-        with token_cache.whole_file(path) as file:
+        with whole_file(path) as file:
             for data in found:
                 file.writelines(_dropped_lines(data))
     except OSError as error:

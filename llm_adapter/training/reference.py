@@ -25,7 +25,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers.utils.hub import TRANSFORMERS_DYNAMIC_MODULE_NAME
 
-from ..data.cache import cache_folder, whole_file
+from mi_estimators.display import whole_file
+
+from ..data.cache import cache_folder
 from ..data.collate import sum_responses
 from ..data.tokens import TokenizedExample
 from ..models import CausalLM, cast_parameters

@@ -10,6 +10,8 @@ from pathlib import Path
 from transformers import PrinterCallback, ProgressCallback, set_seed
 from transformers.utils import logging
 
+from mi_estimators.display import strict, versions, write_json
+
 from ..arguments.command import complain
 from ..arguments.training import COMMAND
 from ..data.load import Data, check_fit, load_data
@@ -17,7 +19,7 @@ from ..data.sources import PAIRS
 from ..models import disable_dropout, gguf_read_once, load_model, load_tokenizer, with_lora
 from . import precision
 from .arguments import PreferenceArguments
-from .runlog import Bar, Table, headline, strict, summary, versions, write_json
+from .runlog import Bar, Table, headline, summary
 from .trainer import PreferenceTrainer
 
 
@@ -64,7 +66,7 @@ def describe(args: PreferenceArguments, data: Data, command: str) -> dict[str, o
         "truncated_responses": sum(example.truncated for example in data.examples),
         **args.objective().theory(counts),
         "seed": args.seed,
-        "versions": versions(),
+        "versions": versions("transformers"),
         "command": command,
         "steps": None,
         "seconds": None,

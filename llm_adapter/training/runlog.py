@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
-import platform
 import sys
-from importlib import metadata
 from pathlib import Path
 
-import torch
-import transformers
 from tqdm import tqdm
 from transformers import ProgressCallback, TrainerCallback
 
-from ..data.cache import whole_file
+from mi_estimators.display import jsonl
 
 COLUMNS = {  # heading: (key, format)
     "step": ("step", "{:>6}"),
@@ -27,39 +21,10 @@ COLUMNS = {  # heading: (key, format)
 }
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of python, torch, transformers and mi-estimators."""
-    try:
-        ours = metadata.version("mi-estimators")
-    except metadata.PackageNotFoundError:  # run from a source tree
-        ours = "source"
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "mi-estimators": ours,
-    }
-
-
-def strict(value: object) -> object:
-    """Return `value` with null for every number that JSON cannot hold."""
-    if isinstance(value, dict):
-        return {key: strict(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [strict(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def write_json(path: Path, value: dict) -> None:
-    """Write one indented JSON object, whole or not at all."""
-    with whole_file(path) as file:
-        file.write((json.dumps(strict(value), indent=2, allow_nan=False) + "\n").encode())
-
-
 def append_json_line(path: Path, value: dict) -> None:
     """Append one JSON object as a line."""
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(strict(value), allow_nan=False) + "\n")
+        jsonl.append(file, value)
 
 
 class Bar(ProgressCallback):

@@ -416,24 +416,6 @@ def test_a_folder_that_cannot_be_written_is_said_and_left_alone(tmp_path, capsys
     assert "token cache: expected a folder to write to, got " in capsys.readouterr().err
 
 
-def test_a_file_is_whole_or_absent(tmp_path):
-    path = tmp_path / "whole"
-
-    def fail():
-        with token_cache.whole_file(path) as file:
-            file.write(b"half")
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fail()
-    assert list(tmp_path.iterdir()) == []
-    with token_cache.whole_file(path) as file:
-        file.write(b"all")
-        assert not path.exists()
-    assert [each.name for each in tmp_path.iterdir()] == ["whole"]
-    assert path.stat().st_mode & 0o777 == lines(tmp_path / "plain").stat().st_mode & 0o777
-
-
 def test_packed_and_unpacked_examples_are_equal():
     examples = [
         TokenizedExample(3, [1, 2], ([70_000, 4], [5], [6]), 2, file=1),

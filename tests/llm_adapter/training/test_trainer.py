@@ -21,8 +21,8 @@ from llm_adapter.loss.objective import Objective
 from llm_adapter.models import load_model
 from llm_adapter.train import main
 from llm_adapter.training.arguments import parse_arguments
-from llm_adapter.training.runlog import strict
 from llm_adapter.training.trainer import PreferenceTrainer
+from mi_estimators.display import strict
 
 QUICK = [
     "--max_steps",

@@ -90,7 +90,8 @@ def test_importing_what_draws_leaves_the_callers_backend():
 import matplotlib
 matplotlib.use("svg")
 before = dict(matplotlib.rcParams)
-import mi_estimators.display, toy.report, llm_adapter.report, benchmarks.estimators.figures
+import mi_estimators.display, toy.report, llm_adapter.training.page
+import benchmarks.estimators.figures, benchmarks.smollm2_arithmetic.tables
 assert matplotlib.get_backend() == "svg"
 assert dict(matplotlib.rcParams) == before
 """
