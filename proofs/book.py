@@ -52,7 +52,7 @@ def section(entry: Entry) -> str:
         "",
         f"*{entry.tier}* · about {', '.join(f'`mi.{name}`' for name in theorem.about)}",
         "",
-        f"$$\n{theorem.formula}\n$$",
+        f"$$\n{' '.join(theorem.formula.split())}\n$$",
         "",
         escaped(theorem.statement),
         "",

@@ -77,13 +77,13 @@ def drawn_js_weight(p: Number, target: Number = 1) -> Number:
 
     Args:
         p: π(y) in (0, 1); a number, array, tensor or symbol.
-        target: P(y) in (0, 1]; 1 is a law on y alone.
+        target: P(y) in [0, 1]; 1 is a law on y alone.
 
     Returns:
         A weight, shape of `p`; below √p at P = 1.
 
     Raises:
-        ValueError: p outside (0, 1) or target outside (0, 1].
+        ValueError: p outside (0, 1) or target outside [0, 1].
 
     Theorem: who_samples_starves.
 
@@ -91,7 +91,7 @@ def drawn_js_weight(p: Number, target: Number = 1) -> Number:
     '1.4e-05'
     """
     probability("p", p)
-    within("target", target, low=0, high=1, closed="]")
+    within("target", target, low=0, high=1, closed="[]")
     return p * log1p(target / p)
 
 

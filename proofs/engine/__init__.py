@@ -1,1 +1,61 @@
-"""How a theorem is checked: its parts, the provers and refuters, and independent oracles."""
+"""How a theorem is checked. A theorem's module imports all its words from here.
+
+Parts: `Theorem` and what it holds; the provers and refuters `Identity`, `Sign`, `minimum`, `Certified`, `Tested`; the
+comparisons with the library, `Shipped` and `Holds`; wrong libraries, `Mutant`; and the words of the field.
+"""
+
+from . import oracles, strategies
+from .certify import Certified
+from .mutants import (
+    AS_DPO,
+    AS_MIO,
+    HALF_LOSS,
+    NEARLY,
+    RIDGE,
+    TURNED,
+    WEIGHTS_IGNORED,
+    Mutant,
+    instead,
+    loss_at,
+    off,
+    scaled,
+)
+from .shipped import (
+    Holds,
+    Shipped,
+    batches,
+    compiled,
+    gradient,
+    logs,
+    on_law,
+    pair_gradient,
+    pair_loss,
+    population_loss,
+    tensor,
+)
+from .symbolic import Identity, Sign, minimum
+from .tested import Tested
+from .theorem import Theorem
+from .vocabulary import (
+    HALF,
+    Scalar,
+    Values,
+    dpo_loss,
+    dv,
+    expect,
+    expression,
+    js,
+    js_loss,
+    kl,
+    log_ratios,
+    mixture,
+    normalised,
+    nwj,
+    partition,
+    positives,
+    ratios,
+    reals,
+    sigmoid,
+    softplus,
+    tilted,
+)

@@ -68,3 +68,14 @@ def rates(most: float = 0.5) -> SearchStrategy[float]:
         st.integers(1, 32).map(lambda k: most * k / 32),
         st.integers(1, 6).map(lambda k: most * 10.0**-k),
     )
+
+
+PAIR = {"chosen": scores(), "rejected": scores()}
+"""The scores of a chosen and of a rejected response."""
+
+MIX = {"mix": mixes()}
+
+
+def law_pairs(size: int = 3) -> dict[str, SearchStrategy[Law]]:
+    """Draw two laws p and q on `size` atoms, each with mass at every atom."""
+    return {"p": laws(size), "q": laws(size)}

@@ -103,7 +103,8 @@ def exponents(node: sp.Basic) -> dict[sp.Expr, sp.Rational]:
         exponent = node.exp * sp.log(node.base)
     else:
         return {}
-    terms = sp.expand(sp.expand_log(sp.expand(exponent)))
+    factored = exponent.replace(sp.log, lambda argument: sp.log(sp.factor(argument)))
+    terms = sp.expand(sp.expand_log(sp.expand(factored)))
     return dict(terms.as_coefficients_dict())  # type: ignore  # its defaultdict(int) holds Rationals
 
 
@@ -201,7 +202,7 @@ class Sign:
         return Outcome("undecided", f"sign {found or 'not seen'}; {where}")
 
 
-def minimum(name: str, f: sp.Expr, x: sp.Symbol, at: Term, value: Term) -> tuple[Claim, ...]:
+def minimum(name: str, f: sp.Expr, x: sp.Symbol, at: Term, value: Term = 0) -> tuple[Claim, ...]:
     """Claim that f(x) ≥ value on all of x's domain, an interval, with equality at `at` only: f'(at) = 0 and f'' > 0."""
     return (
         Identity(f"{name}: the value at {x} = {at}", f.subs(x, at), value),

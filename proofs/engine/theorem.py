@@ -11,7 +11,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from .mutants import Mutant
 
 TIERS = ("symbolic", "certified", "tested")
 """Strongest first."""
@@ -82,8 +85,9 @@ class Theorem:
         by_hand: steps that no check covers and the reader must grant (textbook facts, passages to general n).
         checks: claims that together establish the statement; the weakest of them gives the tier.
         false_neighbours: claims one change away from the theorem, which the same machinery must refute.
+        mutants: wrong libraries, each of which a cross-check must refute.
         uses: slugs of theorems that it rests on.
-        about: public names of `mi_estimators` that it is a theorem about; their docstrings cite the slug.
+        about: public names of `mi_estimators` that it is a theorem about.
         reference: where it comes from.
     """
 
@@ -96,6 +100,7 @@ class Theorem:
     by_hand: tuple[str, ...] = ()
     checks: tuple[Claim, ...]
     false_neighbours: tuple[Claim, ...]
+    mutants: tuple[Mutant, ...]
     uses: tuple[str, ...] = ()
     about: tuple[str, ...]
     reference: str

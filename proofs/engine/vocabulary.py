@@ -6,13 +6,17 @@ A law is a tuple of probabilities and a critic a tuple of scores, in nats, one f
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sympy as sp
+
+from mi_estimators.theory import chosen_term
 
 Scalar = sp.Expr | int
 Vector = Sequence[Scalar]
 Term = sp.Basic | complex
 """What sympy's own functions take: an expression (`subs` promises no more than a Basic) or a number of Python."""
+HALF = sp.Rational(1, 2)
 Values = dict[Term, Term]
 """symbol → value, for `subs`"""
 
@@ -55,6 +59,21 @@ def sigmoid(u: Scalar) -> sp.Expr:
     return 1 / (1 + sp.exp(-u))
 
 
+def ratios(p: Vector, q: Vector) -> list[sp.Expr]:
+    """Return dP/dQ at each atom."""
+    return [expression(a) / b for a, b in zip(p, q, strict=True)]
+
+
+def log_ratios(p: Vector, q: Vector) -> list[sp.Expr]:
+    """Return ln dP/dQ at each atom."""
+    return [sp.log(r) for r in ratios(p, q)]
+
+
+def mixture(p: Sequence[Any], q: Sequence[Any], share: Any) -> list[Any]:
+    """Return the law (1 − share) p + share q, of expressions or of numbers."""
+    return [(1 - share) * a + share * b for a, b in zip(p, q, strict=True)]
+
+
 def expect(law: Vector, values: Vector) -> sp.Expr:
     """Return E_law[values]."""
     return sp.Add(*(p * v for p, v in zip(law, values, strict=True)))
@@ -90,3 +109,13 @@ def js(p: Vector, q: Vector, t: Vector) -> sp.Expr:
     return (
         2 * sp.log(2) - expect(p, [softplus(-s) for s in t]) - expect(q, [softplus(s) for s in t])
     )
+
+
+def dpo_loss(chosen: Scalar, rejected: Scalar) -> sp.Expr:
+    """L_DPO = sp(v − u) of the rewards u = βz_w and v = βz_l."""
+    return softplus(rejected - chosen)
+
+
+def js_loss(chosen: Scalar, rejected: Scalar, mix: Scalar = HALF) -> sp.Expr:
+    """L_α = sp(−u) + (1 − α) sp(u) + α sp(v) of the rewards u = βz_w and v = βz_l; MIO by default."""
+    return chosen_term(expression(chosen), mix) + mix * softplus(rejected)

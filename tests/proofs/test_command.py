@@ -11,6 +11,7 @@ import pytest
 from proofs import __main__ as command
 from proofs import ledger
 from proofs.engine import tested
+from proofs.engine.mutants import off
 from proofs.engine.strategies import scores
 from proofs.engine.theorem import Theorem
 
@@ -30,6 +31,7 @@ def theorem(slug, check=TRUE, uses=()):
         by_hand=("a step",),
         checks=(check,),
         false_neighbours=(FALSE,),
+        mutants=(off("dv"),),
         uses=uses,
         about=("dv",),
         reference="a reference",

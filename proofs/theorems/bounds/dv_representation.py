@@ -3,17 +3,34 @@
 import sympy as sp
 
 import mi_estimators as mi
-from proofs.engine import oracles, strategies
-from proofs.engine.shipped import Shipped, logs, tensor
-from proofs.engine.symbolic import Identity, Sign, minimum
-from proofs.engine.tested import Tested
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import dv, expect, kl, normalised, positives, reals, tilted
+from proofs.engine import (
+    Identity,
+    Mutant,
+    Shipped,
+    Sign,
+    Tested,
+    Theorem,
+    dv,
+    expect,
+    kl,
+    log_ratios,
+    logs,
+    minimum,
+    normalised,
+    off,
+    on_law,
+    oracles,
+    positives,
+    ratios,
+    reals,
+    strategies,
+    tilted,
+)
 
 p, q, z, x, n = positives("p q Z x n")
 t, c = reals("t c")
 P, Q, T = normalised(positives("a1 a2 a3")), normalised(positives("b1 b2 b3")), reals("t1 t2 t3")
-log_ratio = [sp.log(a / b) for a, b in zip(P, Q, strict=True)]
+log_ratio = log_ratios(P, Q)
 
 # A law P that gives the third atom no mass, and the critic that is ln p/q on its support and −n off it.
 P0 = (*normalised(positives("a1 a2")), sp.Integer(0))
@@ -27,10 +44,8 @@ THEOREM = Theorem(
     law proportional to eᵀ Q. Then KL(P‖Q) − (E_P T − ln E_Q eᵀ) = KL(P‖Q_T) ≥ 0, with equality iff Q_T = P, that is
     iff T = ln dP/dQ + c for a constant c (possible for a real T only if P has mass wherever Q has). In every case
     KL(P‖Q) is the supremum over T, and the value does not change under T → T + c.""",
-    formula=(
-        r"\mathrm{KL}(P\|Q) - \bigl(\mathbb{E}_P T - \ln \mathbb{E}_Q e^{T}\bigr) = \mathrm{KL}(P\|Q_T) \ge "
-        r"0, \qquad dQ_T \propto e^{T} dQ"
-    ),
+    formula=r"""\mathrm{KL}(P\|Q) - \bigl(\mathbb{E}_P T - \ln \mathbb{E}_Q e^{T}\bigr) = \mathrm{KL}(P\|Q_T) \ge 0,
+    \qquad dQ_T \propto e^{T} dQ""",
     assumptions=(
         "P and Q are laws on one finite set",
         "P ≪ Q: where Q has no mass, P has none",
@@ -62,7 +77,7 @@ THEOREM = Theorem(
             kl(P, Q),
             expect(Q, [a / b * sp.log(a / b) - a / b + 1 for a, b in zip(P, Q, strict=True)]),
         ),
-        *minimum("x ln x − x + 1 ≥ 0", x * sp.log(x) - x + 1, x, sp.Integer(1), sp.Integer(0)),
+        *minimum("x ln x − x + 1 ≥ 0", x * sp.log(x) - x + 1, x, 1),
         Identity("x ln x − x + 1 → 1 as x → 0", sp.limit(x * sp.log(x) - x + 1, x, 0, "+"), 1),
         Identity("shift invariance, 3 atoms", dv(P, Q, [s + c for s in T]), dv(P, Q, T)),
         Identity("tight at ln p/q + c, 3 atoms", dv(P, Q, [s + c for s in log_ratio]), kl(P, Q)),
@@ -75,7 +90,7 @@ THEOREM = Theorem(
                 "q": strategies.laws(4),
                 "t": strategies.vectors(4),
             },
-            lambda p, q, t: oracles.kl(p, q) - float(mi.dv(tensor(t), tensor(t), logs(p), logs(q))),
+            lambda p, q, t: oracles.kl(p, q) - on_law(mi.dv, p, q, t),
             lambda p, q, t: oracles.kl(p, oracles.tilted(q, t)),
         ),
         Shipped(
@@ -93,7 +108,7 @@ THEOREM = Theorem(
         ),
         Identity(
             "tight at p/q, without the logarithm",
-            dv(P, Q, [a / b for a, b in zip(P, Q, strict=True)]),
+            dv(P, Q, ratios(P, Q)),
             kl(P, Q),
         ),
         Sign("E_P T − ln E_Q eᵀ bounds KL(Q‖P) too", kl(Q, P) - dv(P, Q, log_ratio), ">="),
@@ -101,6 +116,12 @@ THEOREM = Theorem(
             "without P ≪ Q, Σ p ln(p/q) over the support of Q still bounds it",
             {"p": strategies.laws(3), "t": strategies.vectors(3)},
             lambda p, t: oracles.kl(p[:2], (0.5, 0.5)) >= oracles.dv(p, (0.5, 0.5, 0), t),
+        ),
+    ),
+    mutants=(
+        off("dv"),
+        Mutant(
+            "dv", "log_q ignored", lambda dv: lambda t, u, log_p=None, log_q=None: dv(t, u, log_p)
         ),
     ),
     about=("dv",),

@@ -1,36 +1,50 @@
 """A Jensen–Shannon value certifies nats of KL: a convex curve and one step of Jensen."""
 
 import sympy as sp
-import torch
 
 import mi_estimators as mi
-from proofs.engine import oracles, strategies
-from proofs.engine.shipped import Shipped, compiled, logs, tensor
-from proofs.engine.symbolic import Identity, Sign, minimum
-from proofs.engine.tested import Tested
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import kl, normalised, positives, reals, sigmoid, softplus
+from mi_estimators.theory import jsd_shortfall
+from proofs.engine import (
+    HALF,
+    Holds,
+    Identity,
+    Mutant,
+    Shipped,
+    Sign,
+    Theorem,
+    compiled,
+    gradient,
+    instead,
+    kl,
+    minimum,
+    mixture,
+    normalised,
+    off,
+    on_law,
+    oracles,
+    positives,
+    reals,
+    sigmoid,
+    softplus,
+    strategies,
+    tensor,
+)
 
 p, q, v, x = positives("p q v x")
 k, m = reals("k m")
 ln2 = sp.log(2)
 
 
-def curve(k):
-    """c(k) = sp(−k) + e^{−k} sp(k), the shortfall 2 ln 2 − 2·JSD of two laws with dP/dQ ∈ {0, eᵏ}."""
-    return softplus(-k) + sp.exp(-k) * softplus(k)
-
-
 def twice_jsd(p, q):
     """2·JSD(p, q); an atom without mass counts nothing."""
-    middle = [(a + b) / 2 for a, b in zip(p, q, strict=True)]
+    middle = mixture(p, q, HALF)
     return kl(p, middle) + kl(q, middle)
 
 
 log_ratio = sp.log(p / q)
 shortfall = p * sp.log((p + q) / p) + q * sp.log((p + q) / q)  # one atom's share in 2 ln 2 − 2·JSD
 chord = v - 1 - sp.log(v)  # c''(k) = e^{−k} (v − 1 − ln v) at v = σ(−k)
-tangent_gap = curve(k) - curve(m) - sp.diff(curve(m), m) * (k - m)
+tangent_gap = jsd_shortfall(k) - jsd_shortfall(m) - sp.diff(jsd_shortfall(m), m) * (k - m)
 
 P, Q = normalised(positives("a1 a2")), normalised(positives("b1 b2"))
 Q3, P3 = normalised(positives("b1 b2 b3")), (*normalised(positives("a1 a2")), sp.Integer(0))
@@ -43,17 +57,19 @@ written_out = (
 
 def shipped(p, q, t):
     """The shipped certificate on a finite law."""
-    return float(mi.bounds.jsd_certificate(tensor(t), tensor(t), logs(p), logs(q)))
+    return on_law(mi.jsd_certificate, p, q, t)
 
 
 def slope_at(t):
     """The certificate k of the scores t on P and −t on Q, where the JS value is 2 ln 2 − 2 sp(−t), and dk/dt."""
-    score = tensor([t]).requires_grad_()
-    value = mi.bounds.jsd_certificate(score, -score)
-    return float(value.detach()), float(torch.autograd.grad(value, score)[0])
+
+    def value(score):
+        return mi.jsd_certificate(score, -score)
+
+    return float(value(tensor([t]))), float(gradient(value, [t]))
 
 
-on_curve, in_t = compiled(curve(k)), compiled(2 * sigmoid(-m) * sp.exp(k) / softplus(k))
+on_curve, in_t = compiled(jsd_shortfall(k)), compiled(2 * sigmoid(-m) * sp.exp(k) / softplus(k))
 LAWS = {"p": strategies.laws(3, zeros=True), "q": strategies.laws(3), "t": strategies.vectors(3)}
 THEOREM = Theorem(
     slug="jsd_certificate",
@@ -64,10 +80,8 @@ THEOREM = Theorem(
     is iff it takes the values 0 and eᵏ only, and every k ≥ 0 occurs: no better function of JSD bounds KL. Ξ is strictly
     increasing and convex with dΞ/dj = eᵏ/sp(k), so Ξ(j) ≥ j/ln 2. For every critic, the JS value V ≤ 2·JSD gives
     KL(P‖Q) ≥ Ξ(max(V, 0)) ≥ V/ln 2.""",
-    formula=(
-        r"\mathrm{KL}(P\|Q) \ge k \quad\text{where}\quad 2 \ln 2 - 2\,\mathrm{JSD}(P, Q) = "
-        r"\mathrm{sp}(-k) + e^{-k}\,\mathrm{sp}(k), \quad k \ge 0"
-    ),
+    formula=r"""\mathrm{KL}(P\|Q) \ge k \quad\text{where}\quad 2 \ln 2 - 2\,\mathrm{JSD}(P, Q) = \mathrm{sp}(-k) +
+    e^{-k}\,\mathrm{sp}(k), \quad k \ge 0""",
     assumptions=(
         "P and Q are laws on one finite set and share an atom; if P ≪ Q fails, KL is infinite",
         "population values: on samples V is random and Ξ(V) biased up",
@@ -83,44 +97,43 @@ THEOREM = Theorem(
         "the inverse function's slope and convexity; c continuous with limit 0 takes each value in (0, 2 ln 2] once",
     ),
     checks=(
-        Identity("one atom's shortfall is p c(ln p/q)", shortfall, p * curve(log_ratio)),
+        Identity("one atom's shortfall is p c(ln p/q)", shortfall, p * jsd_shortfall(log_ratio)),
         Identity("an atom without P-mass has none", q * ln2 - q * sp.log(q / (q / 2)), 0),
         Identity(
             "2 ln 2 − 2·JSD = E_P c(ln r), 3 atoms, one of them without P-mass",
             2 * ln2 - twice_jsd(P3, Q3),
-            sum(a * curve(sp.log(a / b)) for a, b in zip(P3[:2], Q3[:2], strict=True)),
+            sum(a * jsd_shortfall(sp.log(a / b)) for a, b in zip(P3[:2], Q3[:2], strict=True)),
         ),
-        Identity("c' = −e^{−k} sp(k)", sp.diff(curve(k), k), -sp.exp(-k) * softplus(k)),
+        Identity("c' = −e^{−k} sp(k)", sp.diff(jsd_shortfall(k), k), -sp.exp(-k) * softplus(k)),
         Sign("c decreases", -sp.exp(-k) * softplus(k), "<"),
         Identity(
             "c'' = e^{−k} (v − 1 − ln v), v = σ(−k)",
-            sp.diff(curve(k), k, 2),
+            sp.diff(jsd_shortfall(k), k, 2),
             sp.exp(-k) * chord.subs(v, sigmoid(-k)),
         ),
-        *minimum("v − 1 − ln v", chord, v, sp.Integer(1), sp.Integer(0)),
+        *minimum("v − 1 − ln v", chord, v, 1),
         Sign("σ(−k) is not 1", 1 - sigmoid(-k), ">"),
         Identity("the tangent at m touches there", tangent_gap.subs(k, m), 0),
         Identity("and has the curve's slope", sp.diff(tangent_gap, k).subs(k, m), 0),
-        Identity("c(0) = 2 ln 2", curve(sp.Integer(0)), 2 * ln2),
+        Identity("c(0) = 2 ln 2", jsd_shortfall(sp.S(0)), 2 * ln2),
         Identity("c(k) → 0: sp(−k) does", sp.limit(softplus(-x), x, sp.oo), 0),
         Identity("and e^{−k} sp(k) does", sp.limit(sp.exp(-x) * softplus(x), x, sp.oo), 0),
-        Identity("dΞ/dj at 0 is 1/ln 2", -1 / sp.diff(curve(k), k).subs(k, 0), 1 / ln2),
+        Identity("dΞ/dj at 0 is 1/ln 2", -1 / sp.diff(jsd_shortfall(k), k).subs(k, 0), 1 / ln2),
         Identity(
             "equality: Q has e^{−k} on P's one atom",
             2 * ln2 - twice_jsd(*BOUNDARY),
-            curve(sp.log(1 + x)),
+            jsd_shortfall(sp.log(1 + x)),
         ),
         Identity("there JSD, written out", twice_jsd(*BOUNDARY) / 2, written_out),
         Identity("and KL is k", kl(*BOUNDARY), sp.log(1 + x)),
         Shipped(
-            "c(mi.bounds.jsd_certificate) is the shortfall of max(JS value, 0)",
+            "c(mi.jsd_certificate) is the shortfall of max(JS value, 0)",
             LAWS,
             lambda p, q, t: on_curve(k=shipped(p, q, t)),
             lambda p, q, t: 2 * oracles.ln(2) - max(oracles.js(p, q, t), 0),
-            examples=10,
         ),
         Shipped(
-            "mi.bounds.jsd_certificate on the boundary is KL",
+            "mi.jsd_certificate on the boundary is KL",
             {"rate": strategies.rates()},
             lambda rate: shipped((1, 0), (rate, 1 - rate), (-oracles.ln(rate), -1e4)),
             lambda rate: -oracles.ln(rate),
@@ -130,18 +143,15 @@ THEOREM = Theorem(
             {"t": strategies.rates(8)},
             lambda t: slope_at(t)[1],
             lambda t: in_t(k=slope_at(t)[0], m=t),
-            examples=8,
         ),
-        Tested(
-            "mi.bounds.jsd_certificate never exceeds KL(P‖Q)",
+        Holds(
+            "mi.jsd_certificate never exceeds KL(P‖Q)",
             LAWS,
             lambda p, q, t: shipped(p, q, t) <= oracles.kl(p, q) + 1e-9,
-            examples=12,
-            cross_check=True,
         ),
     ),
     false_neighbours=(
-        Sign("KL is at most Ξ(2·JSD)", 2 * ln2 - twice_jsd(P, Q) - curve(kl(P, Q)), "<="),
+        Sign("KL is at most Ξ(2·JSD)", 2 * ln2 - twice_jsd(P, Q) - jsd_shortfall(kl(P, Q)), "<="),
         Sign(
             "KL ≥ 4·JSD, as for two laws close to each other",
             kl(*BOUNDARY) - 2 * twice_jsd(*BOUNDARY),
@@ -150,7 +160,7 @@ THEOREM = Theorem(
         Identity(
             "the curve of the reverse KL: the shortfall is c(−k)",
             2 * ln2 - twice_jsd(*BOUNDARY),
-            curve(-sp.log(1 + x)),
+            jsd_shortfall(-sp.log(1 + x)),
         ),
         Sign(
             "on one pair of samples of P = Q too: V ≤ 0 at the scores x and −x",
@@ -158,7 +168,12 @@ THEOREM = Theorem(
             "<=",
         ),
     ),
+    mutants=(
+        off("jsd_certificate"),
+        instead("jsd_certificate", "js"),
+        Mutant("jsd_certificate", "detached", lambda f: lambda *a: f(*a).detach() + 0 * a[0].sum()),
+    ),
     uses=("js_value_and_gap",),
-    about=("bounds.jsd_certificate",),
+    about=("jsd_certificate", "theory.jsd_shortfall"),
     reference="Dorent, Golland & Wells 2025 (arXiv 2510.20644); joint ranges: Harremoës & Vajda 2011, IEEE T-IT 57(6).",
 )

@@ -6,19 +6,27 @@ from math import exp, log, prod
 import sympy as sp
 
 import mi_estimators as mi
-from proofs.engine import oracles, strategies
-from proofs.engine.shipped import Shipped, logs, tensor
-from proofs.engine.symbolic import Identity, Sign, minimum
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import (
+from proofs.engine import (
+    Identity,
+    Mutant,
+    Shipped,
+    Sign,
+    Theorem,
     dv,
     expect,
+    instead,
     kl,
+    minimum,
     normalised,
     nwj,
+    on_law,
+    oracles,
     partition,
     positives,
+    ratios,
     reals,
+    strategies,
+    tensor,
     tilted,
 )
 
@@ -28,7 +36,7 @@ pointwise = r * sp.log(r / s) - r + s
 P, Q, T = normalised(positives("a1 a2 a3")), normalised(positives("b1 b2 b3")), reals("t1 t2 t3")
 Z = partition(Q, T)
 P0 = (*normalised(positives("a1 a2")), sp.Integer(0))  # a law that gives the third atom no mass
-ratio = [a / b for a, b in zip(P, Q, strict=True)]
+ratio = ratios(P, Q)
 COIN, OTHER, SCORES = normalised(positives("a1 a2")), normalised(positives("b1 b2")), reals("t1 t2")
 
 
@@ -58,11 +66,6 @@ def brute_gap(p, q, t):
     return oracles.mean(q, bracket)
 
 
-def shipped(p, q, t):
-    """The shipped bound on a finite law."""
-    return float(mi.nwj(tensor(t), tensor(t), logs(p), logs(q)))
-
-
 def mean_of_shipped(p, q, t, positives, negatives):
     """The mean of the shipped bound over all samples of these sizes, enumerated."""
     samples = list(product(product((0, 1), repeat=positives), product((0, 1), repeat=negatives)))
@@ -80,10 +83,8 @@ THEOREM = Theorem(
     gap is KL(P‖Q_T) + (Z − 1 − ln Z), Z = E_Q eᵀ and Q_T = eᵀQ/Z: what DV misses plus what its best shift would gain.
     With T fixed, the same formula on n ≥ 1 positives from P and m ≥ 1 negatives from Q, means for expectations, has the
     expectation NWJ(T) for every n and m, in whatever way the samples depend on each other.""",
-    formula=(
-        r"\mathrm{KL}(P\|Q) - \bigl(1 + \mathbb{E}_P T - \mathbb{E}_Q e^{T}\bigr) = "
-        r"\mathbb{E}_Q\bigl[r \ln \tfrac{r}{s} - r + s\bigr] \ge 0, \qquad s = e^{T}"
-    ),
+    formula=r"""\mathrm{KL}(P\|Q) - \bigl(1 + \mathbb{E}_P T - \mathbb{E}_Q e^{T}\bigr) = \mathbb{E}_Q\bigl[r \ln
+    \tfrac{r}{s} - r + s\bigr] \ge 0, \qquad s = e^{T}""",
     assumptions=(
         "P and Q are laws on one finite set, P ≪ Q",
         "T is real-valued",
@@ -103,7 +104,7 @@ THEOREM = Theorem(
             r * sp.log(r) - r - r * t + sp.exp(t),
             pointwise.subs(s, sp.exp(t)),
         ),
-        *minimum("r ln(r/s) − r + s", pointwise, s, r, sp.Integer(0)),
+        *minimum("r ln(r/s) − r + s", pointwise, s, r),
         Identity("r ln(r/s) − r + s → s as r → 0", sp.limit(pointwise, r, 0, "+"), s),
         Identity(
             "the gap, 3 atoms",
@@ -133,12 +134,12 @@ THEOREM = Theorem(
                 "q": strategies.laws(3),
                 "t": strategies.vectors(3),
             },
-            lambda p, q, t: oracles.kl(p, q) - shipped(p, q, t),
+            lambda p, q, t: oracles.kl(p, q) - on_law(mi.nwj, p, q, t),
             brute_gap,
         ),
         Shipped(
             "the mean of mi.nwj over all samples of 2 and 3 is its value on the laws",
-            {"p": strategies.laws(2), "q": strategies.laws(2), "t": strategies.vectors(2)},
+            strategies.law_pairs(2) | {"t": strategies.vectors(2)},
             lambda p, q, t: mean_of_shipped(p, q, t, 2, 3),
             oracles.nwj,
         ),
@@ -156,6 +157,10 @@ THEOREM = Theorem(
             sampled(lambda x, y: x - sp.log(y), 1, 2),
             dv(COIN, OTHER, SCORES),
         ),
+    ),
+    mutants=(
+        Mutant("nwj", "T for T + 1", lambda nwj: lambda t, u, *w: nwj(t - 1, u - 1, *w)),
+        instead("nwj", "dv"),
     ),
     uses=("dv_shift_nwj",),
     about=("nwj",),

@@ -5,12 +5,27 @@ from math import log
 import sympy as sp
 
 import mi_estimators as mi
-from proofs.engine import oracles, strategies
-from proofs.engine.shipped import Shipped, compiled, logs, tensor
-from proofs.engine.symbolic import Identity, Sign, minimum
-from proofs.engine.tested import Tested
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import expect, normalised, positives, reals
+from proofs.engine import (
+    Holds,
+    Identity,
+    Mutant,
+    Shipped,
+    Sign,
+    Theorem,
+    compiled,
+    expect,
+    logs,
+    minimum,
+    mixture,
+    normalised,
+    off,
+    oracles,
+    positives,
+    ratios,
+    reals,
+    strategies,
+    tensor,
+)
 
 r, a, x, y = positives("r a x y")
 (ell,) = reals("ell")  # ln r
@@ -28,7 +43,7 @@ def inverse(x):
 
 
 P, Q = normalised(positives("a1 a2 a3")), normalised(positives("b1 b2 b3"))
-MIXED = [rest * p + alpha * q for p, q in zip(P, Q, strict=True)]
+MIXED = mixture(P, Q, alpha)
 RATIO = [relative(p / q) for p, q in zip(P, Q, strict=True)]
 below = rest**-1 * sp.exp(-y)  # every x in (0, 1/(1 − α)), as y > 0 varies
 log_inverse = sp.log(alpha) + (sp.log(below) - sp.log(1 - rest * below))
@@ -37,28 +52,28 @@ concave = alpha * ell + sp.log(rest + alpha * sp.exp(-ell))  # α ln r − ln r_
 
 def mixed_law(p, q, mix):
     """(1 − α) p + α q."""
-    return [(1 - mix) * u + mix * v for u, v in zip(p, q, strict=True)]
+    return mixture(p, q, mix)
 
 
 def tight(p, q, mix):
     """The shipped ln r_α of every atom."""
-    return mi.bounds.log_ratio_to_relative(logs(p) - logs(q), mix)
+    return mi.log_ratio_to_relative(logs(p) - logs(q), mix)
 
 
 def shipped(p, q, mix):
     """KL(P‖Q_α) and E_{Q_α} r_α² by the library."""
     critic, mixed = tight(p, q, mix), mixed_law(p, q, mix)
-    value = mi.bounds.relative(mi.dv, mix)(critic, critic, logs(p), logs(q))
+    value = mi.relative(mi.dv, mix)(critic, critic, logs(p), logs(q))
     return [float(value), float(mi.log_mean_exp(2 * critic, logs(mixed)).exp())]
 
 
 def brute(p, q, mix):
     """KL(P‖Q_α) and E_P r_α by brute force."""
     mixed = mixed_law(p, q, mix)
-    return [oracles.kl(p, mixed), oracles.mean(p, [u / v for u, v in zip(p, mixed, strict=True)])]
+    return [oracles.kl(p, mixed), oracles.mean(p, ratios(p, mixed))]
 
 
-LAWS = {"p": strategies.laws(3), "q": strategies.laws(3), "mix": strategies.mixes()}
+LAWS = strategies.law_pairs() | {"mix": strategies.mixes()}
 there, back = compiled(sp.log(relative(sp.exp(ell)))), compiled(sp.log(inverse(x)))
 THEOREM = Theorem(
     slug="relative_ratio_ceiling",
@@ -68,10 +83,8 @@ THEOREM = Theorem(
     −ln(1 − α) and KL(P‖Q_α) ≤ α KL(P‖Q). (c) E_{Q_α} r_α² = E_P r_α < 1/(1 − α), so Var_{Q_α}(r_α) < α/(1 − α). (d)
     g(t) = ln α + t − ln(1 − (1 − α) eᵗ) on t < −ln(1 − α), where it increases and is convex, turns ln r_α into ln r;
     so KL(P‖Q) ≥ g(KL(P‖Q_α)), and g of any lower bound of KL(P‖Q_α) is a lower bound of KL(P‖Q).""",
-    formula=(
-        r"r_\alpha = \frac{r}{(1-\alpha)\,r + \alpha} < \frac{1}{1-\alpha}, \qquad "
-        r"\mathrm{KL}(P\|Q_\alpha) < -\ln(1-\alpha), \qquad \mathbb{E}_{Q_\alpha} r_\alpha^2 = \mathbb{E}_P r_\alpha"
-    ),
+    formula=r"""r_\alpha = \frac{r}{(1-\alpha)\,r + \alpha} < \frac{1}{1-\alpha}, \qquad \mathrm{KL}(P\|Q_\alpha) <
+    -\ln(1-\alpha), \qquad \mathbb{E}_{Q_\alpha} r_\alpha^2 = \mathbb{E}_P r_\alpha""",
     assumptions=(
         "P ≪ Q on a finite set (without P ≪ Q: r = ∞ and r_α = 1/(1 − α) there, and < becomes ≤ in (a) to (c))",
         "0 < α < 1; at α = 1, Q_α = Q and nothing has a ceiling",
@@ -93,7 +106,7 @@ THEOREM = Theorem(
         Sign("it is positive", 1 / rest - relative(r), ">"),
         Identity("α r_α/(1 − (1 − α) r_α) = r", inverse(relative(r)), r),
         Identity("α ln r − ln r_α", alpha * ell - sp.log(relative(sp.exp(ell))), concave),
-        *minimum("α ln r − ln r_α", concave, ell, sp.Integer(0), sp.Integer(0)),
+        *minimum("α ln r − ln r_α", concave, ell, 0),
         Identity(
             "E_{Q_α} r_α² = E_P r_α, 3 atoms",
             expect(MIXED, [u**2 for u in RATIO]),
@@ -105,30 +118,27 @@ THEOREM = Theorem(
         Identity("g at t = −ln(1 − α) − y", log_inverse, sp.log(inverse(below))),
         Sign("g decreases with y, that is increases with t", sp.diff(log_inverse, y), "<"),
         Sign("and is convex", sp.diff(log_inverse, y, 2), ">"),
-        Shipped("mi.bounds.relative(mi.dv) and the second moment at ln r_α", LAWS, shipped, brute),
+        Shipped("mi.relative(mi.dv) and the second moment at ln r_α", LAWS, shipped, brute),
         Shipped(
-            "mi.bounds.log_ratio_to_relative is ln r_α",
+            "mi.log_ratio_to_relative is ln r_α",
             {"mix": LAWS["mix"], "t": strategies.scores(40)},
-            lambda mix, t: float(mi.bounds.log_ratio_to_relative(tensor(t), mix)),
+            lambda mix, t: float(mi.log_ratio_to_relative(tensor(t), mix)),
             lambda mix, t: there(a=mix / (1 - mix), ell=t),
         ),
         Shipped(
-            "mi.bounds.relative_to_log_ratio is its inverse",
+            "mi.relative_to_log_ratio is its inverse",
             {"mix": LAWS["mix"], "y": strategies.rates(8)},
-            lambda mix, y: float(mi.bounds.relative_to_log_ratio(tensor(-log(1 - mix) - y), mix)),
+            lambda mix, y: float(mi.relative_to_log_ratio(tensor(-log(1 - mix) - y), mix)),
             lambda mix, y: compiled(log_inverse)(a=mix / (1 - mix), y=y),
             tolerance=1e-8,
         ),
-        Tested(
-            "by the library KL(P‖Q_α) ≤ min(−ln(1 − α), α KL), and KL ≥ mi.bounds.relative_to_log_ratio of it",
+        Holds(
+            "by the library KL(P‖Q_α) ≤ min(−ln(1 − α), α KL), and KL ≥ mi.relative_to_log_ratio of it",
             LAWS,
             lambda p, q, mix: (
                 (value := shipped(p, q, mix)[0]) < min(-log(1 - mix), mix * oracles.kl(p, q) + 1e-9)
-                and float(mi.bounds.relative_to_log_ratio(tensor(value), mix))
-                <= oracles.kl(p, q) + 1e-9
+                and float(mi.relative_to_log_ratio(tensor(value), mix)) <= oracles.kl(p, q) + 1e-9
             ),
-            examples=15,
-            cross_check=True,
         ),
     ),
     false_neighbours=(
@@ -140,6 +150,11 @@ THEOREM = Theorem(
         Sign("KL(P‖Q_α) ≥ α KL(P‖Q), at one atom", concave, "<="),
         Identity("the mean of ln r is g of the mean: g is linear", sp.diff(log_inverse, y, 2), 0),
     ),
-    about=("bounds.relative", "bounds.log_ratio_to_relative", "bounds.relative_to_log_ratio"),
+    mutants=(
+        off("log_ratio_to_relative"),
+        Mutant("relative", "the other mix", lambda f: lambda bound, mix: f(bound, 1 - mix)),
+        Mutant("relative_to_log_ratio", "without the α", lambda f: lambda t, m: f(t, m) - log(m)),
+    ),
+    about=("relative", "log_ratio_to_relative", "relative_to_log_ratio"),
     reference="Yamada et al. 2011 (arXiv 1106.4729), the relative density ratio.",
 )

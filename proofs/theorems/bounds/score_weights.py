@@ -5,12 +5,20 @@ from math import exp
 import sympy as sp
 
 import mi_estimators as mi
-from proofs.engine import strategies
+from proofs.engine import (
+    Identity,
+    Mutant,
+    Shipped,
+    Sign,
+    Theorem,
+    compiled,
+    positives,
+    reals,
+    sigmoid,
+    strategies,
+    tensor,
+)
 from proofs.engine.rows import ROWS, t
-from proofs.engine.shipped import Shipped, compiled, tensor
-from proofs.engine.symbolic import Identity, Sign
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import positives, reals, sigmoid
 
 # One positive's score t and one negative's score u; all the others enter through a sum, so n, m, K are free.
 u, A, c = reals("u A c")
@@ -82,10 +90,9 @@ THEOREM = Theorem(
     negatives: (1 − w_ii)/n and −w_ij/n, w_i the softmax of the row. DV's negative weights sum to −1 and all its weights
     to 0, InfoNCE's to 0 in each row, NWJ's to 1 − (1/m) Σ e^{T_j}. JS's positive weights lie in (0, 1/n), its negative
     ones in (−1/m, 0).""",
-    formula=(
-        r"\nabla\,\mathrm{DV} = \tfrac1n \textstyle\sum_i \nabla T_i - \sum_j w_j \nabla T_j, \qquad "
-        r"\nabla\,\mathrm{JS} = \tfrac1n \sum_i \sigma(-T_i) \nabla T_i - \tfrac1m \sum_j \sigma(T_j) \nabla T_j"
-    ),
+    formula=r"""\nabla\,\mathrm{DV} = \tfrac1n \textstyle\sum_i \nabla T_i - \sum_j w_j \nabla T_j, \qquad
+    \nabla\,\mathrm{JS} = \tfrac1n \sum_i \sigma(-T_i) \nabla T_i - \tfrac1m \sum_j \sigma(T_j) \nabla
+    T_j""",
     assumptions=(
         "real scores, in the convention T ≈ ln dP/dQ (the published NWJ weight is −e^{T'_j − 1}/m, T' = T + 1)",
         "SMILE: no score is exactly at ±τ, where the clip has no derivative",
@@ -128,7 +135,6 @@ THEOREM = Theorem(
                 SCORES,
                 lambda joint, product, name=name: shipped(name, joint, product),
                 lambda joint, product, name=name: table(name, joint, product),
-                examples=8,
             )
             for name in ("dv", "smile", *ROWS)
         ],
@@ -137,7 +143,6 @@ THEOREM = Theorem(
             {"joint": strategies.vectors(2), "product": strategies.tables(2, 3)},
             lambda joint, product: shipped("infonce", joint, product),
             infonce_table,
-            examples=8,
         ),
         Shipped(
             "no bound of mi.BOUNDS is without a proof here",
@@ -161,6 +166,14 @@ THEOREM = Theorem(
         ),
         Identity("js: one positive's and one negative's sum to 0", sigmoid(-t) - sigmoid(u), 0),
         Identity("infonce: the positive's weight is 1/n", sp.diff(infonce, t), 1 / n),
+    ),
+    mutants=(
+        Mutant("score_weights", "signs turned", lambda f: lambda *a: [-w for w in f(*a)]),
+        Mutant(
+            "score_weights",
+            "always dv's",
+            lambda f: lambda b, t, u: f("dv", t.flatten(), u.flatten()),
+        ),
     ),
     uses=("log_ratio_optimality",),
     about=("score_weights",),

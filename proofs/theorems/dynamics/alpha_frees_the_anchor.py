@@ -5,13 +5,22 @@ from math import log
 import sympy as sp
 
 import mi_estimators as mi
-from proofs.engine import strategies
-from proofs.engine.certify import Certified
-from proofs.engine.shipped import Shipped
-from proofs.engine.symbolic import Identity, Sign
-from proofs.engine.tested import Tested
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import positives, reals, softplus
+from mi_estimators.theory import chosen_term, freeing_mix, mio_target
+from proofs.engine import (
+    HALF,
+    Certified,
+    Holds,
+    Identity,
+    Mutant,
+    Shipped,
+    Sign,
+    Theorem,
+    positives,
+    reals,
+    scaled,
+    softplus,
+    strategies,
+)
 
 eps, beta, rho, n, K, t = positives("epsilon beta rho n K t")  # ρ = 1 − α; n = 1/ρ
 (u,) = reals("u")
@@ -22,12 +31,12 @@ half = (0, "1/2")
 
 def excess(u, rho):
     """F(u, ρ) = sp(−u) + ρ sp(u) − 2 ln 2."""
-    return softplus(-u) + rho * softplus(u) - start
+    return chosen_term(u, 1 - rho) - start
 
 
 def end(rho, eps):
     """(1 − α)^{−1/β} ε."""
-    return rho ** (-1 / beta) * eps
+    return mio_target(eps, beta, 1 - rho)
 
 
 def lower(c, slope=k):
@@ -66,10 +75,8 @@ THEOREM = Theorem(
     ln(4/3) = 0.3836; for ρ in (0, ½], −ln 3 + kρ + 0.14ρ² < u₋ < −ln 3 + kρ + 0.22ρ². (d) For ρ in [1/20, ½],
     4^{−1/ρ} < 2 ln 2 − ρu₊ < 2 · 4^{−1/ρ}. So the cure costs at the lower end less than u₋(½) + ln 3 < 0.245 nats,
     whatever ε and β are, while u₊ grows like 2 ln 2 · ε^{−β}.""",
-    formula=(
-        r"1 - \alpha \le \varepsilon^{\beta} \Rightarrow \pi_w \to 1, \qquad -\ln 3 + \tfrac43 \ln\tfrac43\,"
-        r"(1 - \alpha) < u_- < 0 < u_+ < \frac{2 \ln 2}{1 - \alpha}"
-    ),
+    formula=r"""1 - \alpha \le \varepsilon^{\beta} \Rightarrow \pi_w \to 1, \qquad -\ln 3 + \tfrac43 \ln\tfrac43\,(1
+    - \alpha) < u_- < 0 < u_+ < \frac{2 \ln 2}{1 - \alpha}""",
     assumptions=(
         "(a) tabular softmax, exact flow, one pair: mio_tabular_limit",
         "(b) to (d) are about the interval of mio_no_collapse, which holds for the mean over a training set, any model",
@@ -88,7 +95,7 @@ THEOREM = Theorem(
         "(b) ρu₊ → 2 ln 2: 2 ln 2 − ρu₊ = (1 + ρ) sp(−u₊), and u₊ exceeds the anchor −ln ρ → ∞",
     ),
     checks=(
-        Identity("(a) ρ = ε^β: the end is 1", end(eps**beta, eps), 1),
+        Identity("(a) ρ = ε^β: the end is 1", mio_target(eps, beta, freeing_mix(eps, beta)), 1),
         Sign("(a) ρ < ε^β: beyond 1", end(eps**beta / (1 + t), eps) - 1, ">"),
         Sign("(a) ρ > ε^β: below 1", end(eps**beta * (1 + t), eps) - 1, "<"),
         Sign("(b) ∂F/∂ρ = sp(u) > 0", sp.diff(excess(u, rho), rho), ">"),
@@ -126,7 +133,7 @@ THEOREM = Theorem(
         ],
         Certified("(d) F > 0 at c = 1", upper(1), ">", {n: (2, 20)}),
         Certified("(d) F < 0 at c = 2", upper(2), "<", {n: (2, 20)}),
-        Certified("u₋(½) < −0.854", excess(sp.Rational("-0.854"), sp.Rational(1, 2)), "<"),
+        Certified("u₋(½) < −0.854", excess(sp.Rational("-0.854"), HALF), "<"),
         Sign("ln 3 − 0.854 < 0.245", sp.log(3) - sp.Rational("0.854") - sp.Rational("0.245"), "<"),
         Shipped(
             "mi.preference_anchor at α = 1 − ε^β is β ln 1/ε",
@@ -135,19 +142,15 @@ THEOREM = Theorem(
             lambda eps, beta: -beta * log(eps),
             tolerance=1e-8,
         ),
-        Tested(
+        Holds(
             "(c), (d) for mi.no_collapse_interval",
             {"share": strategies.mixes()},
             holds,
-            20,
-            cross_check=True,
         ),
-        Tested(
+        Holds(
             "(b) for mi.no_collapse_interval",
             {"first": strategies.mixes(), "second": strategies.mixes()},
             widens,
-            20,
-            cross_check=True,
         ),
     ),
     false_neighbours=(
@@ -161,7 +164,13 @@ THEOREM = Theorem(
         Certified("(c) c = 0.14 is an upper bound", lower("0.14"), "<", {rho: ("1/10", "1/2")}),
         Certified("(d) c = 1 is an upper bound", upper(1), "<", {n: (2, 10)}),
     ),
+    mutants=(
+        scaled("preference_anchor", -1),
+        Mutant(
+            "no_collapse_interval", "wide", lambda f: lambda mix: [1.01 * end for end in f(mix)]
+        ),
+    ),
     uses=("mio_tabular_limit", "mio_no_collapse", "mio_anchor"),
-    about=("no_collapse_interval", "preference_anchor"),
+    about=("no_collapse_interval", "preference_anchor", "theory.freeing_mix"),
     reference="Of this project.",
 )

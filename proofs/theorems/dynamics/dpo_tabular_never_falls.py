@@ -5,17 +5,29 @@ import torch
 from hypothesis import strategies as st
 
 import mi_estimators as mi
-from proofs.engine import oracles, strategies
-from proofs.engine.shipped import Shipped, logs, tensor
-from proofs.engine.symbolic import Identity, Sign
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import positives, reals, sigmoid, softplus
+from proofs.engine import (
+    AS_MIO,
+    NEARLY,
+    Identity,
+    Shipped,
+    Sign,
+    Theorem,
+    dpo_loss,
+    gradient,
+    logs,
+    oracles,
+    positives,
+    reals,
+    sigmoid,
+    strategies,
+    tensor,
+)
 
 # θ_w, θ_l and the other logits, which enter through E = Σ e^θ, and θ_j, one of them. r is the base's margin.
 t_w, t_l, t_j, r = reals("theta_w theta_l theta_j r")
 beta, E, rest, a, c, d, b, step = positives("beta E rest a c d b step")
 margin = beta * (t_w - t_l - r)  # u = β(z_w − z_l)
-loss = softplus(-margin)
+loss = dpo_loss(margin, 0)
 total, total_j = sp.exp(t_w) + sp.exp(t_l) + E, sp.exp(t_w) + sp.exp(t_l) + sp.exp(t_j) + rest
 pi_w, pi_l = sp.exp(t_w) / total, sp.exp(t_l) / total
 speed = beta * sigmoid(-margin)
@@ -43,10 +55,13 @@ def mio_rate(x, y, base_x, base_y):
 
 def shipped_rates(ref, theta, b):
     """d ln π/dt of each response under the gradient flow of the shipped DPO loss."""
-    logits = tensor(theta).requires_grad_()
-    z = b * (logits.log_softmax(-1) - logs(ref))
-    (gradient,) = torch.autograd.grad(mi.preference_loss(z[0], z[1], "dv"), logits)
-    return torch.func.jvp(lambda x: x.log_softmax(-1), (logits.detach(),), (-gradient,))[1].tolist()
+
+    def loss(logits):
+        z = b * (logits.log_softmax(-1) - logs(ref))
+        return mi.preference_loss(z[0], z[1], "dv")
+
+    velocity = -gradient(loss, theta)
+    return torch.func.jvp(lambda x: x.log_softmax(-1), (tensor(theta),), (velocity,))[1].tolist()
 
 
 def proved_rates(ref, theta, b):
@@ -68,10 +83,8 @@ THEOREM = Theorem(
     −βσ(−u)(π_w − π_l): it sinks iff π_w > π_l. As t → ∞, u → ∞, π_w → 1 and π_l → 0. A gradient step of any size raises
     ln π_w too. So where plain gradients lower DPO's chosen response, responses share parameters or prompts, that is, a
     prompt has several pairs: then it may fall even in a table, and even if no two pairs have a response in common.""",
-    formula=(
-        r"\frac{d \ln \pi_w}{dt} = \beta\, \sigma(-u)\, (1 - \pi_w + \pi_l) > 0, \qquad "
-        r"u = \beta \ln \frac{\pi_w \pi_{\mathrm{ref},l}}{\pi_l \pi_{\mathrm{ref},w}}"
-    ),
+    formula=r"""\frac{d \ln \pi_w}{dt} = \beta\, \sigma(-u)\, (1 - \pi_w + \pi_l) > 0, \qquad u = \beta \ln
+    \frac{\pi_w \pi_{\mathrm{ref},l}}{\pi_l \pi_{\mathrm{ref},w}}""",
     assumptions=(
         "the parameters are the logits: no two responses share one",
         "one pair; several prompts with their own logits, one pair each, are as many separate flows",
@@ -133,6 +146,10 @@ THEOREM = Theorem(
             ">=",
         ),
         Sign("the other responses never sink", along(t_j - sp.log(total_j), loss), ">="),
+    ),
+    mutants=(
+        NEARLY,
+        AS_MIO,
     ),
     uses=("dpo_is_half_mixed_dv",),
     about=("preference_loss",),

@@ -3,46 +3,63 @@
 from functools import partial
 
 import sympy as sp
-import torch
 from hypothesis import strategies as st
 
 import mi_estimators as mi
-from proofs.engine import strategies
-from proofs.engine.shipped import Shipped, compiled, tensor
-from proofs.engine.symbolic import Identity, Sign, minimum
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import Scalar, Values, positives, reals, softplus
+from mi_estimators.theory import (
+    dpo_time,
+    escape_time_dpo,
+    escape_time_rlhf,
+    escape_time_sft,
+    mio_drift,
+)
+from proofs.engine import (
+    HALF,
+    NEARLY,
+    Identity,
+    Shipped,
+    Sign,
+    Theorem,
+    Values,
+    compiled,
+    dpo_loss,
+    gradient,
+    js_loss,
+    minimum,
+    positives,
+    reals,
+    scaled,
+    softplus,
+    strategies,
+    tensor,
+)
 
 # ε = 1/(1 + e^L); u = θ_w − θ_l runs from −L to 0; p = σ(u). α = a/(1 + a).
 (u,) = reals("u")
 L, beta, a, e, c, k, s, x = positives("L beta a e c k s x")
-alpha, half = a / (1 + a), sp.Rational(1, 2)
+alpha = a / (1 + a)
 sinh, E = (sp.exp(L) - sp.exp(-L)) / 2, (sp.exp(beta * L) - 1) / (2 * beta**2)
+start = 1 / (1 + sp.exp(L))
 ln_p, ln_rest = -softplus(-u), -softplus(u)
 z_w, z_l = ln_p + softplus(L), ln_rest + softplus(-L)
 
 
-def mio(b: Scalar, mix: Scalar = half):
-    """−L_α on the two arms, at β = b."""
-    return -(softplus(-b * z_w) + (1 - mix) * softplus(b * z_w) + mix * softplus(b * z_l))
-
-
-# name: the objective, the claimed time from −L to u, and the claimed time to ½
+# name: the objective, the claimed time from −L to u, and the library's time to ½
 ROWS = {
-    "RLHF": (sp.exp(ln_p), u + L + (sp.exp(u) - sp.exp(-u)) / 2 + sinh, L + sinh),
+    "RLHF": (sp.exp(ln_p), u + L + (sp.exp(u) - sp.exp(-u)) / 2 + sinh, escape_time_rlhf(start)),
     "DPO": (
-        -softplus(-beta * (u + L)),
-        (u + L + 2 * beta * E.subs(L, u + L)) / (2 * beta),
-        L / (2 * beta) + E,
+        -dpo_loss(beta * (u + L), 0),
+        dpo_time(u + L, beta),
+        escape_time_dpo(start, beta),
     ),
-    "SFT": (ln_p, (u + L + sp.exp(u) - sp.exp(-L)) / 2, (L + 1 - sp.exp(-L)) / 2),
+    "SFT": (ln_p, (u + L + sp.exp(u) - sp.exp(-L)) / 2, escape_time_sft(start)),
 }
 
 # MIO: p = k/(1 + k) and ε = e/(1 + e).
 eps, p = e / (1 + e), k / (1 + k)
 at_p: Values = {u: sp.log(k), L: -sp.log(e)}
 N = (p - (1 - alpha)) ** 2 + 1 - (1 - eps) ** 2 - (1 - alpha) ** 2
-N_mio = (x - half) ** 2 + 2 * eps - eps**2 - sp.Rational(1, 4)  # as a function of p = x, α = ½
+N_mio = (x - HALF) ** 2 + 2 * eps - eps**2 - sp.Rational(1, 4)  # as a function of p = x, α = ½
 ODDS = (sp.Rational(43, 20), (2 + sp.Rational(63, 25) * s) / (1 + s), sp.Rational(63, 25))
 
 
@@ -57,24 +74,27 @@ def speed(objective):
     return 2 * sp.diff(objective, u)
 
 
+SPEEDS = {name: speed(objective) for name, (objective, *_) in ROWS.items()}
+SPEEDS["MIO"] = mio_drift(u, start, beta, HALF)
+
+
 def shipped_speed(name, odds, ell, b):
     """u̇ at many u at once, from the shipped functions."""
-    logits = torch.stack(
-        [tensor(odds), torch.zeros(len(odds), dtype=torch.float64)], -1
-    ).requires_grad_()
-    log_pi = logits.log_softmax(-1)
-    if name == "RLHF":
-        value = mi.mean(tensor([1.0, 0.0]), log_pi)
-    else:
+
+    def objective(logits):
+        log_pi = logits.log_softmax(-1)
+        if name == "RLHF":
+            return mi.mean(tensor([1.0, 0.0]), log_pi)
         z = b * (log_pi - tensor([-ell, 0.0]).log_softmax(-1))
-        value = -mi.preference_loss(z[:, 0], z[:, 1], {"DPO": "dv", "MIO": "js"}[name])
-    gradient = torch.autograd.grad(value.sum(), logits)[0]
-    return (gradient[:, 0] - gradient[:, 1]).numpy()
+        return -mi.preference_loss(z[:, 0], z[:, 1], {"DPO": "dv", "MIO": "js"}[name])
+
+    slopes = gradient(objective, [[y, 0.0] for y in odds])
+    return (slopes[:, 0] - slopes[:, 1]).numpy()
 
 
 def proved_speed(name, odds, ell, b):
     """u̇ at the same u, from the objective."""
-    value = compiled(speed(mio(beta) if name == "MIO" else ROWS[name][0]))
+    value = compiled(SPEEDS[name])
     return [value(u=y, L=ell, beta=b) for y in odds]
 
 
@@ -94,10 +114,8 @@ THEOREM = Theorem(
     ε)(2 − p − ε)), N = (p − (1 − α))² + 1 − (1 − ε)² − (1 − α)². For α in [½, 1] it reaches ½ in finite time iff (1 −
     ε)² + (1 − α)² < 1: MIO (α = ½) iff ε > 1 − √3/2 = 0.13397…, and else it tends to ½ − √(¼ − 2ε + ε²) > 2ε. (e) MIO
     at β = 1/10 does so iff ε > ε₀, for some ε₀ in [4·10⁻⁵, 5·10⁻⁵): 2^{1/β} ε < ½ does not stop it.""",
-    formula=(
-        r"t_{\mathrm{RLHF}} = L + \sinh L,\quad t_{\mathrm{DPO}} = \tfrac{1}{2\beta}\bigl(L + "
-        r"\tfrac{e^{\beta L} - 1}{\beta}\bigr),\quad t_{\mathrm{SFT}} = \tfrac12 (L + 1 - e^{-L})"
-    ),
+    formula=r"""t_{\mathrm{RLHF}} = L + \sinh L,\quad t_{\mathrm{DPO}} = \tfrac{1}{2\beta}\bigl(L + \tfrac{e^{\beta
+    L} - 1}{\beta}\bigr),\quad t_{\mathrm{SFT}} = \tfrac12 (L + 1 - e^{-L})""",
     assumptions=(
         "two responses only, logits as parameters, exact expectations, continuous time, π_ref the start; β > 0",
         "RLHF samples from π (its population gradient); DPO, SFT and MIO are given the pair",
@@ -122,7 +140,7 @@ THEOREM = Theorem(
         *[Identity(f"{n}: T(0) = t", t.subs(u, 0), end) for n, (_, t, end) in ROWS.items()],
         Identity("DPO: z_w − z_l = u + L", z_w - z_l, u + L),
         Sign("sinh L − L has a positive slope", sp.diff(sinh - L, L), ">"),
-        *minimum("e^u − 1 − u", sp.exp(u) - 1 - u, u, sp.Integer(0), sp.Integer(0)),
+        *minimum("e^u − 1 − u", sp.exp(u) - 1 - u, u, 0),
         Identity(
             "DPO: 2E − t", 2 * E - ROWS["DPO"][2], (sp.exp(beta * L) - 1 - beta * L) / (2 * beta**2)
         ),
@@ -130,8 +148,13 @@ THEOREM = Theorem(
         Sign("SFT: t − ½L > 0", ROWS["SFT"][2] - L / 2, ">"),
         Identity(
             "JS, β = 1: u̇",
-            speed(mio(1, alpha)).subs(at_p),
+            mio_drift(u, start, 1, alpha).subs(at_p),
             2 * (1 - p) * N / ((p + eps) * (2 - p - eps)),
+        ),
+        Identity(
+            "JS: u̇, any α and β",
+            speed(-js_loss(beta * z_w, beta * z_l, alpha)),
+            mio_drift(u, start, beta, alpha),
         ),
         Identity("N at p = ε", N.subs(k, e), 2 * alpha * eps),
         Identity(
@@ -139,9 +162,9 @@ THEOREM = Theorem(
             alpha**2 + (1 - alpha) ** 2,
             1 - 2 * alpha * (1 - alpha),
         ),
-        Identity("MIO: N at ½", N_mio.subs(x, half), sp.Rational(3, 4) - (1 - eps) ** 2),
+        Identity("MIO: N at ½", N_mio.subs(x, HALF), sp.Rational(3, 4) - (1 - eps) ** 2),
         Identity(
-            "MIO: the rest", N_mio.subs(x, half - sp.sqrt(sp.Rational(1, 4) - 2 * eps + eps**2)), 0
+            "MIO: the rest", N_mio.subs(x, HALF - sp.sqrt(sp.Rational(1, 4) - 2 * eps + eps**2)), 0
         ),
         Sign("MIO: the rest is above 2ε: N > 0 there", N_mio.subs(x, 2 * eps), ">"),
         Sign("JS: σ(βz_w) decreases with ε", sp.diff(1 / (1 + (eps / p) ** beta), e), "<"),
@@ -149,23 +172,22 @@ THEOREM = Theorem(
             "JS: σ(βz_l) increases with ε", sp.diff(1 / (1 + ((1 - eps) / (1 - p)) ** beta), e), ">"
         ),
         Sign(
-            "MIO, β = 1/10, ε = 4·10⁻⁵: stopped before x = 43/20", tenth("4e-5", ODDS[0], half), "<"
+            "MIO, β = 1/10, ε = 4·10⁻⁵: stopped before x = 43/20", tenth("4e-5", ODDS[0], HALF), "<"
         ),
-        Sign("and p < ½ there", sp.Rational("4e-5") * ODDS[0] ** 10 - half, "<"),
+        Sign("and p < ½ there", sp.Rational("4e-5") * ODDS[0] ** 10 - HALF, "<"),
         Sign(
             "ε = 5·10⁻⁵: not stopped at x in (2, 63/25)",
             tenth("5e-5", ODDS[1], sp.Rational(13, 27)),
             ">",
         ),
-        Sign("and p > ½ at x = 63/25", sp.Rational("5e-5") * ODDS[2] ** 10 - half, ">"),
-        Sign("(13/14)¹⁰ < ½", sp.Rational(13, 14) ** 10 - half, "<"),
+        Sign("and p > ½ at x = 63/25", sp.Rational("5e-5") * ODDS[2] ** 10 - HALF, ">"),
+        Sign("(13/14)¹⁰ < ½", sp.Rational(13, 14) ** 10 - HALF, "<"),
         *[
             Shipped(
                 f"{n}: u̇ through the library",
                 GIVEN,
                 partial(shipped_speed, n),
                 partial(proved_speed, n),
-                examples=8,
             )
             for n in ("RLHF", "DPO", "MIO")
         ],
@@ -173,7 +195,7 @@ THEOREM = Theorem(
     false_neighbours=(
         Sign(
             "MIO stops before ½ whenever 2^{1/β} ε < ½ (β = 1)",
-            N_mio.subs({x: half, e: 1 / (3 + 4 * c)}),
+            N_mio.subs({x: HALF, e: 1 / (3 + 4 * c)}),
             "<=",
         ),
         Identity(
@@ -187,7 +209,20 @@ THEOREM = Theorem(
         Sign("DPO's exponent is 1: t ≥ ¼ e^L", ROWS["DPO"][2] - sp.exp(L) / 4, ">="),
         Sign("SFT's time is at most ½L", ROWS["SFT"][2] - L / 2, "<="),
     ),
+    mutants=(
+        scaled("mean"),
+        NEARLY,
+    ),
     uses=("starvation_on_policy", "mio_is_half_mixed_js", "dpo_is_half_mixed_dv"),
-    about=("mean", "preference_loss"),
+    about=(
+        "mean",
+        "preference_loss",
+        *(f"theory.escape_time_{name}" for name in ("rlhf", "dpo", "sft", "mio")),
+        "theory.log_odds",
+        "theory.log_odds_at",
+        "theory.mio_drift",
+        "theory.mio_escapes",
+        "theory.mio_rest",
+    ),
     reference="Mei et al. 2020 (arXiv 2005.06392) for the softmax flow.",
 )

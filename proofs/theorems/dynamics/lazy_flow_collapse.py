@@ -1,25 +1,44 @@
 """Frozen features: DPO's chosen response sinks without bound iff c > a; the JS family's returns to its anchor."""
 
 import sympy as sp
-import torch
 
 import mi_estimators as mi
-from proofs.engine import strategies
-from proofs.engine.shipped import Shipped, tensor
-from proofs.engine.symbolic import Identity, Sign
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import Values, expression, positives, reals, sigmoid, softplus
+from mi_estimators.theory import (
+    chosen_pull,
+    dpo_time,
+    lazy_dpo_reward,
+    preference_anchor,
+    rejected_push,
+)
+from proofs.engine import (
+    AS_DPO,
+    TURNED,
+    Identity,
+    Shipped,
+    Sign,
+    Theorem,
+    Values,
+    dpo_loss,
+    expression,
+    gradient,
+    js_loss,
+    positives,
+    reals,
+    sigmoid,
+    softplus,
+    strategies,
+    tensor,
+)
 
 # a = ‖φ_w‖², c = ⟨φ_w, φ_l⟩ and d = ‖φ_l‖² = c²/a + e, so ad − c² = ae. α = s/(1 + s).
 a, e, beta, s, t, h = positives("a e beta s t h")
 c, z_w, z_l, m, x, y = reals("c z_w z_l m x y")
 d = c**2 / a + e
-alpha, rest = s / (1 + s), 1 / (1 + s)
+alpha = s / (1 + s)
 D = a - 2 * c + d  # ‖φ_w − φ_l‖²
-dpo = softplus(beta * (z_l - z_w))
-js = softplus(-beta * z_w) + rest * softplus(beta * z_w) + alpha * softplus(beta * z_l)
-anchor = -sp.log(rest) / beta
-time = (beta * m + sp.exp(beta * m) - 1) / (beta**2 * D)  # when DPO's margin is m
+dpo, js = dpo_loss(beta * z_w, beta * z_l), js_loss(beta * z_w, beta * z_l, alpha)
+anchor = preference_anchor(alpha) / beta
+time = dpo_time(m, beta, D)  # when DPO's margin is m
 example: Values = {a: 1, c: 3, e: 1, beta: 1}  # d = 10, D = 5 and z_w = −2m/5
 
 
@@ -36,10 +55,12 @@ def flow(loss):
 
 def shipped_flow(bound, own, other, theta, temperature, mix=0.5):
     """ż_w and ż_l of a log-linear model, z = ⟨φ, θ⟩, under the gradient flow of the shipped loss."""
-    features, theta = tensor([own, other]), tensor(theta).requires_grad_()
-    z = temperature * (features @ theta)
-    (gradient,) = torch.autograd.grad(mi.preference_loss(z[0], z[1], bound, mix), theta)
-    return (-features @ gradient).tolist()
+    features = tensor([own, other])
+
+    def loss(theta):
+        return mi.preference_loss(*(temperature * (features @ theta)), bound=bound, mix=mix)
+
+    return (-features @ gradient(loss, theta)).tolist()
 
 
 def proved_flow(bound, own, other, theta, temperature, mix=0.5):
@@ -49,16 +70,11 @@ def proved_flow(bound, own, other, theta, temperature, mix=0.5):
     ]
     u, v = (temperature * sum(p * q for p, q in zip(f, theta, strict=True)) for f in (own, other))
     if bound == "dv":
-        g_w = -temperature * expit(v - u)
-        g_l = -g_w
+        g_l = temperature * rejected_push(v - u, 1)
+        g_w = -g_l
     else:
-        g_w, g_l = temperature * ((2 - mix) * expit(u) - 1), temperature * mix * expit(v)
+        g_w, g_l = -temperature * chosen_pull(u, mix), temperature * rejected_push(v, mix)
     return [-g_w * p - g_l * q for p, q in kernel]
-
-
-def expit(score):
-    """σ by the library of tensors."""
-    return float(tensor(score).sigmoid())
 
 
 VECTORS = {name: strategies.vectors(3, 2) for name in ("own", "other", "theta")}
@@ -72,10 +88,8 @@ THEOREM = Theorem(
     z_w = m (a − c)/D, z_l = m (c − d)/D exactly: z_w → −∞ if c > a, z_w = 0 if c = a, z_w → ∞ if c < a. (b) JS family,
     mix α in (0, 1), from any start: βz_w → −ln(1 − α) (MIO: ln 2) and z_l → −∞, whatever c is; for α = 1, z_w → ∞. For
     a, c, d = 1, 3, 10 and β = 1, DPO's z_w is between −5.25 and −5.24 at the time 10⁵.""",
-    formula=(
-        r"z_w^{\mathrm{DPO}} = \frac{a - c}{a - 2c + d}\,(z_w - z_l) \to -\infty \iff c > a, \qquad "
-        r"\beta z_w^{\mathrm{MIO}} \to \ln 2"
-    ),
+    formula=r"""z_w^{\mathrm{DPO}} = \frac{a - c}{a - 2c + d}\,(z_w - z_l) \to -\infty \iff c > a, \qquad \beta
+    z_w^{\mathrm{MIO}} \to \ln 2""",
     assumptions=(
         "the kernel is constant (lazy regime) and positive definite; one pair; continuous time",
         "φ is the feature minus its mean under π, held at its start; in a softmax table this kernel moves",
@@ -100,6 +114,7 @@ THEOREM = Theorem(
             flow(dpo)[0] * D,
             (flow(dpo)[0] - flow(dpo)[1]) * (a - c),
         ),
+        Identity("DPO: z_w at the margin m", lazy_dpo_reward(m, a, c, d) * D, m * (a - c)),
         Identity(
             "DPO: 1/ṁ is the slope of the time", sp.diff(time, m) * beta * sigmoid(-beta * m) * D, 1
         ),
@@ -120,10 +135,9 @@ THEOREM = Theorem(
         *[
             Shipped(
                 f"ż through mi.preference_loss, {bound}",
-                GIVEN | ({"mix": strategies.mixes()} if bound == "js" else {}),
+                GIVEN | (strategies.MIX if bound == "js" else {}),
                 lambda bound=bound, **v: shipped_flow(bound, **v),
                 lambda bound=bound, **v: proved_flow(bound, **v),
-                examples=10,
             )
             for bound in ("dv", "js")
         ],
@@ -150,7 +164,18 @@ THEOREM = Theorem(
         ),
         Sign("the JS family's chosen one never falls", flow(js)[0].subs({z_w: 0, z_l: 0}), ">="),
     ),
+    mutants=(
+        TURNED,
+        AS_DPO,
+    ),
     uses=("dpo_flat_direction", "mio_anchor"),
-    about=("preference_loss", "preference_anchor"),
+    about=(
+        "preference_loss",
+        "preference_anchor",
+        "theory.dpo_margin",
+        "theory.dpo_time",
+        "theory.lazy_dpo_reward",
+        "theory.mio_deepest_dip",
+    ),
     reference="Razin et al. 2024 (arXiv 2410.08847); Jacot et al. 2018 (NTK).",
 )

@@ -1,22 +1,33 @@
 """A barrier under the JS family's chosen reward: its decline is bounded by the kernel ratio c/a, and is not avoided."""
 
 import sympy as sp
-import torch
 
-import mi_estimators as mi
-from proofs.engine import strategies
-from proofs.engine.shipped import Shipped, compiled, tensor
-from proofs.engine.symbolic import Identity, Sign
-from proofs.engine.tested import Tested
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import positives, reals, sigmoid, softplus
+from mi_estimators import theory
+from mi_estimators.theory import chosen_term, log_odds, preference_anchor
+from proofs.engine import (
+    AS_DPO,
+    HALF,
+    TURNED,
+    Holds,
+    Identity,
+    Shipped,
+    Sign,
+    Theorem,
+    compiled,
+    dpo_loss,
+    js_loss,
+    pair_gradient,
+    positives,
+    reals,
+    sigmoid,
+    strategies,
+)
 
 # u = βz_w, v = βz_l, κ = c/a; α = s/(1 + s), 1 − α = 1/(1 + s).
 u, v, kappa = reals("u v kappa")
 a, beta, s, k, q, t, r = positives("a beta s k q t r")
-alpha, rest, half = s / (1 + s), 1 / (1 + s), sp.Rational(1, 2)
-js = softplus(-u) + rest * softplus(u) + alpha * softplus(v)
-dpo = softplus(v - u)
+alpha = s / (1 + s)
+js, dpo = js_loss(u, v, alpha), dpo_loss(u, v)
 
 
 def drift(loss):
@@ -24,24 +35,17 @@ def drift(loss):
     return -(sp.diff(loss, u) + kappa * sp.diff(loss, v))
 
 
-def logit(p):
-    """ln p/(1 − p)."""
-    return sp.log(p / (1 - p))
-
-
 # κ̄ = (2/α) k/(1 + k), any number in (0, 2/α), so that ακ̄/2 = k/(1 + k); and κ̄ = (1/α) k/(1 + k) for any z_l.
 most, most_free = 2 / alpha * k / (1 + k), 1 / alpha * k / (1 + k)
-level = logit((1 - alpha * most / 2) / (2 - alpha))
-level_free = logit((1 - alpha * most_free) / (2 - alpha))
-mio_level = logit(sp.Rational(2, 3) * (1 - k / 4))  # as a function of κ̄ = k
-chosen_term = softplus(-u) + softplus(u) / 2
+level = theory.mio_barrier(most, alpha)
+level_free = log_odds((1 - alpha * most_free) / (2 - alpha))
+mio_level = log_odds(sp.Rational(2, 3) * (1 - k / 4))  # as a function of κ̄ = k
 
 
 def shipped_drift(bound, reward, rejected, ratio, mix=0.5):
     """ż_w/(aβ) by the shipped loss's own derivatives."""
-    scores = tensor([reward, rejected]).requires_grad_()
-    (gradient,) = torch.autograd.grad(mi.preference_loss(scores[0], scores[1], bound, mix), scores)
-    return float(-gradient[0] - ratio * gradient[1])
+    g_w, g_l = pair_gradient(reward, rejected, bound, mix)
+    return -g_w - ratio * g_l
 
 
 def barrier(mix, ceiling):
@@ -77,10 +81,8 @@ THEOREM = Theorem(
     κ̄, ½ ≤ κ̄ < 1/α, then βz_w ≥ logit((1 − ακ̄)/(2 − α)). (c) At the start ż_w is (β/2)(a − c) for DPO and (αβ/2)(a −
     c) for L_α: both are negative iff κ > 1 there, and DPO has no barrier: its z_w falls as long as κ > 1. (d) L_α
     lowers z_w where κ ≥ 0, βz_w > −ln(1 − α).""",
-    formula=(
-        r"z_l \le 0,\ \tfrac{c}{a} \le \bar\kappa \in [1, 4) \;\Longrightarrow\; "
-        r"\beta z_w \ge \operatorname{logit}\bigl(\tfrac23 (1 - \tfrac{\bar\kappa}{4})\bigr) \quad (\mathrm{MIO})"
-    ),
+    formula=r"""z_l \le 0,\ \tfrac{c}{a} \le \bar\kappa \in [1, 4) \;\Longrightarrow\; \beta z_w \ge
+    \operatorname{logit}\bigl(\tfrac23 (1 - \tfrac{\bar\kappa}{4})\bigr) \quad (\mathrm{MIO})""",
     assumptions=(
         "one pair, continuous time; a and c may move, a > 0 and c/a ≤ κ̄ all along",
         "z_l ≤ 0 all along is assumed in (a), not proved; the reversal, for a fixed kernel: lazy_flow_collapse",
@@ -98,14 +100,14 @@ THEOREM = Theorem(
         Identity(
             "its lower bound, off by α(κ̄/2 − κσ(v))",
             drift(js) - (1 - (2 - alpha) * sigmoid(u) - alpha * r / 2),
-            alpha * (r * (half - sigmoid(v)) + (r - kappa) * sigmoid(v)),
+            alpha * (r * (HALF - sigmoid(v)) + (r - kappa) * sigmoid(v)),
         ),
-        Sign("½ − σ(v) > 0 for v < 0", half - sigmoid(-t), ">"),
+        Sign("½ − σ(v) > 0 for v < 0", HALF - sigmoid(-t), ">"),
         Identity(
             "the bound is 0 on the level", 1 - (2 - alpha) * sigmoid(level) - alpha * most / 2, 0
         ),
         Sign("it is positive below", 1 - (2 - alpha) * sigmoid(level - t) - alpha * most / 2, ">"),
-        Identity("the level of κ̄ = 1 is 0", logit((1 - alpha / 2) / (2 - alpha)), 0),
+        Identity("the level of κ̄ = 1 is 0", theory.mio_barrier(1, alpha), 0),
         Sign("the level falls with κ̄", sp.diff(level, k), "<"),
         Identity("MIO's level", level.subs(s, 1), mio_level.subs(k, 4 * k / (1 + k))),
         Identity(
@@ -118,40 +120,38 @@ THEOREM = Theorem(
             1 - (2 - alpha) * sigmoid(level_free - t) - alpha * most_free,
             ">",
         ),
-        Identity("(b) the level of κ̄ = ½ is 0", logit((1 - alpha * half) / (2 - alpha)), 0),
+        Identity("(b) the level of κ̄ = ½ is 0", log_odds((1 - alpha * HALF) / (2 - alpha)), 0),
         Identity("(c) L_α at the start", drift(js).subs({u: 0, v: 0}), alpha / 2 * (1 - kappa)),
         Identity("(c) DPO at the start", drift(dpo).subs({u: 0, v: 0}), (1 - kappa) / 2),
         Sign("(c) DPO falls while κ > 1", drift(dpo).subs(kappa, 1 + q), "<"),
         Sign(
             "(d) L_α falls above its anchor, κ > 0",
-            drift(js).subs({u: -sp.log(rest) + t, kappa: q}),
+            drift(js).subs({u: preference_anchor(alpha) + t, kappa: q}),
             "<",
         ),
-        Sign("(d) and for κ = 0", drift(js).subs({u: -sp.log(rest) + t, kappa: 0}), "<"),
+        Sign("(d) and for κ = 0", drift(js).subs({u: preference_anchor(alpha) + t, kappa: 0}), "<"),
         Sign(
             "κ̄ = 2.2: above u₋ of mio_no_collapse",
-            chosen_term.subs(u, mio_level.subs(k, sp.Rational(11, 5))) - 2 * sp.log(2),
+            chosen_term(u, HALF).subs(u, mio_level.subs(k, sp.Rational(11, 5))) - 2 * sp.log(2),
             "<",
         ),
         Sign(
             "κ̄ = 2.3: below it",
-            chosen_term.subs(u, mio_level.subs(k, sp.Rational(23, 10))) - 2 * sp.log(2),
+            chosen_term(u, HALF).subs(u, mio_level.subs(k, sp.Rational(23, 10))) - 2 * sp.log(2),
             ">",
         ),
         Shipped(
             "ż_w/(aβ) through mi.preference_loss",
-            SCORES | {"mix": strategies.mixes()},
+            SCORES | strategies.MIX,
             lambda **v: shipped_drift("js", **v),
             lambda reward, rejected, ratio, mix: of_drift(
                 u=reward, v=rejected, kappa=ratio, s=mix / (1 - mix)
             ),
         ),
-        Tested(
+        Holds(
             "mi.preference_loss drives z_w up below the level",
             GIVEN,
             turns,
-            examples=25,
-            cross_check=True,
         ),
     ),
     false_neighbours=(
@@ -164,7 +164,9 @@ THEOREM = Theorem(
             "MIO: the level is logit(⅔(1 − κ̄/8))",
             drift(js)
             .subs(s, 1)
-            .subs({u: logit(sp.Rational(2, 3) * (1 - 1 / (2 + 2 * k))), kappa: 4 / (1 + k), v: 0}),
+            .subs(
+                {u: log_odds(sp.Rational(2, 3) * (1 - 1 / (2 + 2 * k))), kappa: 4 / (1 + k), v: 0}
+            ),
             ">=",
         ),
         Sign(
@@ -177,9 +179,15 @@ THEOREM = Theorem(
             drift(js).subs({u: 0, v: 0}),
             ">=",
         ),
-        Sign("(d) for κ < 0 too", drift(js).subs({u: -sp.log(rest) + t, kappa: -q}), "<"),
+        Sign(
+            "(d) for κ < 0 too", drift(js).subs({u: preference_anchor(alpha) + t, kappa: -q}), "<"
+        ),
+    ),
+    mutants=(
+        TURNED,
+        AS_DPO,
     ),
     uses=("lazy_flow_collapse", "mio_anchor"),
-    about=("preference_loss",),
+    about=("preference_loss", "theory.mio_barrier"),
     reference="Of this project; the frozen kernel: Jacot et al. 2018 (arXiv 1806.07572).",
 )

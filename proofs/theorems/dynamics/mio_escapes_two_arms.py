@@ -1,21 +1,34 @@
 """With two responses only, MIO passes an even chance from far rarer answers than 2^{1/β} ε ≥ ½ suggests."""
 
+from math import log
+
 import sympy as sp
-import torch
 from hypothesis import strategies as st
 
 import mi_estimators as mi
-from proofs.engine import strategies
-from proofs.engine.certify import Certified
-from proofs.engine.shipped import Shipped, compiled, tensor
-from proofs.engine.symbolic import Identity, Sign, minimum
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import Values, positives, softplus
+from mi_estimators.theory import mio_drift
+from proofs.engine import (
+    AS_DPO,
+    HALF,
+    NEARLY,
+    Certified,
+    Identity,
+    Shipped,
+    Sign,
+    Theorem,
+    Values,
+    compiled,
+    gradient,
+    js_loss,
+    minimum,
+    positives,
+    strategies,
+    tensor,
+)
 
 p, eps, beta, kappa, e, k, s, y = positives(
     "p epsilon beta kappa e k s y"
 )  # ε = e/(1 + e) and p = k/(1 + k) too
-half = sp.Rational(1, 2)
 
 
 def drift(p, eps, beta):
@@ -26,7 +39,6 @@ def drift(p, eps, beta):
 
 at: Values = {p: k / (1 + k), eps: e / (1 + e)}  # then d/du = k d/dk
 z_w, z_l = (sp.log(ratio.subs(at)) for ratio in (p / eps, (1 - p) / (1 - eps)))
-mio = softplus(-beta * z_w) + softplus(beta * z_w) / 2 + softplus(beta * z_l) / 2
 eps_k = kappa * beta * 2 ** (-1 / beta)  # ε by κ; X = 2 e^y with y = β ln(p/(κβ))
 concave = sp.Rational(2, 3) * y - (2 * sp.exp(y) - 2) / (1 + 2 * sp.exp(y))
 least = p / 2 - 2 * beta / 3 * sp.log(p / (kappa * beta))  # less than G/(1 − p), for β ≤ 1
@@ -50,15 +62,18 @@ def row(b, low, high, at):
     """Certify that the flow from `low` is stopped at or before `at`, and that the one from `high` is not."""
     b, low, high, at = map(sp.Rational, (b, low, high, at))
     yield Certified(f"β = {b}: stopped from ε = {low}", drift(at, low, b), "<")
-    yield Certified(f"β = {b}: not from ε = {high}", drift(p, high, b), ">", {p: (high, half)})
+    yield Certified(f"β = {b}: not from ε = {high}", drift(p, high, b), ">", {p: (high, HALF)})
 
 
 def shipped(p, eps, beta):
     """u̇ = θ̇_w − θ̇_l from the shipped loss, at many p at once."""
-    logits = torch.stack([tensor(p).log(), (1 - tensor(p)).log()], -1).requires_grad_()
-    z = beta * (logits.log_softmax(-1) - tensor([eps, 1 - eps]).log())
-    (gradient,) = torch.autograd.grad(-mi.preference_loss(z[:, 0], z[:, 1], "js").sum(), logits)
-    return (gradient[:, 0] - gradient[:, 1]).numpy()
+
+    def objective(logits):
+        z = beta * (logits.log_softmax(-1) - tensor([eps, 1 - eps]).log())
+        return -mi.preference_loss(z[:, 0], z[:, 1], "js")
+
+    slopes = gradient(objective, [[log(x), log(1 - x)] for x in p])
+    return (slopes[:, 0] - slopes[:, 1]).numpy()
 
 
 def proved(p, eps, beta):
@@ -79,10 +94,8 @@ THEOREM = Theorem(
     stopped at all small β. (d) For every β in [1/10, 1], ε*(β) > 0.26 β 2^{−1/β}. (e) ε*(1/10) is in (4.2169,
     4.2170)·10⁻⁵, ε*(1/4) in (0.0058808, 0.0058809), ε*(1/2) in (0.040182, 0.040183), ε*(2) in (0.27075, 0.27076);
     ε*(1) = 1 − √3/2.""",
-    formula=(
-        r"0.26\,\beta\,2^{-1/\beta} \;<\; \varepsilon^*(\beta) \;\le\; \tfrac{4}{3e}\,\beta\,2^{-1/\beta} \;<\; "
-        r"\tfrac12 2^{-1/\beta} \qquad \bigl(\tfrac{1}{10} \le \beta \le 1\bigr)"
-    ),
+    formula=r"""0.26\,\beta\,2^{-1/\beta} \;<\; \varepsilon^*(\beta) \;\le\; \tfrac{4}{3e}\,\beta\,2^{-1/\beta}
+    \;<\; \tfrac12 2^{-1/\beta} \qquad \bigl(\tfrac{1}{10} \le \beta \le 1\bigr)""",
     assumptions=(
         "two responses, logits as parameters, exact gradient in continuous time, π_ref the start; α = ½",
         "passing ½ is all that is claimed: beyond it the flow may be stopped too",
@@ -101,8 +114,17 @@ THEOREM = Theorem(
         "(c) (1 − p)^β ≥ 1 − p for β ≤ 1, ε > 0 and p < 1; Y/(1 + Y) increases with Y; p > ε at p = 4β/3 for small β",
     ),
     checks=(
-        Identity("u̇ = βG", -2 * k * sp.diff(mio, k), beta * drift(p, eps, beta).subs(at)),
-        Identity("(a) G(ε) = ½", drift(p, p, beta), half),
+        Identity(
+            "u̇ = βG",
+            -2 * k * sp.diff(js_loss(beta * z_w, beta * z_l), k),
+            beta * drift(p, eps, beta).subs(at),
+        ),
+        Identity(
+            "the library's u̇",
+            mio_drift(sp.log(k), e / (1 + e), beta, HALF),
+            beta * drift(p, eps, beta).subs(at),
+        ),
+        Identity("(a) G(ε) = ½", drift(p, p, beta), HALF),
         Identity("(b) X = 2 at p = 2^{1/β} ε", ((2 ** (1 / beta) * eps) / eps) ** beta, 2),
         Identity(
             "(c) X = 2e^y", (p / eps_k) ** beta, 2 * sp.exp(beta * sp.log(p / (kappa * beta)))
@@ -147,7 +169,7 @@ THEOREM = Theorem(
             "G(½) decides: from ε = 10⁻⁵ at β = 1/10, where G(½) > 0, it passes",
             drift(p, sp.Rational(1, 10**5), sp.Rational(1, 10)),
             ">",
-            {p: ("1/100", half)},
+            {p: ("1/100", HALF)},
         ),
         Certified(
             "(c) with κ = 1/4",
@@ -156,7 +178,17 @@ THEOREM = Theorem(
             {beta: ("1/10", "1/2")},
         ),
     ),
+    mutants=(
+        NEARLY,
+        AS_DPO,
+    ),
     uses=("escape_times", "mio_anchor"),
-    about=("preference_loss",),
+    about=(
+        "preference_loss",
+        "theory.escape_time_mio",
+        "theory.mio_drift",
+        "theory.mio_escapes",
+        "theory.mio_rest",
+    ),
     reference="Of this project; the loss: Chen et al. 2024 (arXiv 2402.05369), NCA.",
 )

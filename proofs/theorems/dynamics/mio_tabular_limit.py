@@ -2,16 +2,28 @@
 
 import numpy as np
 import sympy as sp
-import torch
 from hypothesis import strategies as st
 
 import mi_estimators as mi
-from proofs.engine import oracles, strategies
-from proofs.engine.shipped import Shipped, logs, tensor
-from proofs.engine.symbolic import Identity, Sign
-from proofs.engine.tested import Tested
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import Values, expression, positives, reals, softplus
+from mi_estimators.theory import chosen_pull, mio_target, rejected_push
+from proofs.engine import (
+    AS_DPO,
+    TURNED,
+    Identity,
+    Shipped,
+    Sign,
+    Tested,
+    Theorem,
+    Values,
+    expression,
+    gradient,
+    js_loss,
+    logs,
+    oracles,
+    positives,
+    reals,
+    strategies,
+)
 
 # A = −∂L/∂ ln π_w and B = ∂L/∂ ln π_l; the logits of the pair, of one unseen response and of the rest, E = Σ e^θ.
 A, u, *LOGITS = reals("A u theta_w theta_l theta_j")
@@ -21,7 +33,7 @@ PI = [sp.exp(x) / (sum(map(sp.exp, LOGITS)) + E) for x in LOGITS]
 p_w, p_l, p_j = positives("pi_w pi_l pi_j")
 FLOW = (A * (1 - p_w) + B * p_w, -A * p_l - B * (1 - p_l), (B - A) * p_j)  # θ̇
 unseen = 1 - p_w - p_l  # the mass of all unseen responses
-push = -beta * sp.diff(softplus(-u) + rest * softplus(u), u)  # A at βz_w = u
+push = beta * chosen_pull(u, alpha)  # A at βz_w = u
 
 # Three responses by s = π_j/π_w and q = π_l/π_w: d ln s/dt and d ln q/dt, over π_w. The trap, α = ½ and β = ¼: s ≤
 # h/10 with q = h⁴, h < ¼; there −A = c ≤ 1/8 and B = b/8 with b ≥ 9h/(10 + 9h).
@@ -39,18 +51,21 @@ def at_edge(expr, h):
 def rates(case, beta, mix):
     """θ̇ by the stated formula, plain sums, and x*."""
     ref, pi = case[0], oracles.tilted([1] * len(case[1]), case[1])
-    own, other = (1 / (1 + (x / y) ** -beta) for x, y in zip(pi[:2], ref[:2], strict=True))
-    up, down = beta * (1 - (2 - mix) * own), mix * beta * other
+    u, v = (beta * oracles.ln(x / y) for x, y in zip(pi[:2], ref[:2], strict=True))
+    up, down = beta * chosen_pull(u, mix), beta * rejected_push(v, mix)
     pair = [up * (1 - pi[0]) + down * pi[0], -up * pi[1] - down * (1 - pi[1])]
-    return [*pair, *[(down - up) * x for x in pi[2:]], (1 - mix) ** (-1 / beta) * ref[0]]
+    return [*pair, *[(down - up) * x for x in pi[2:]], mio_target(ref[0], beta, mix)]
 
 
 def shipped_rates(case, beta, mix):
     """θ̇ = −∇ of the shipped loss in the logits, and x* by the shipped anchor."""
-    ref, logits = case[0], tensor(case[1]).requires_grad_()
-    z = beta * (logits.log_softmax(-1) - logs(ref))
-    gradient = torch.autograd.grad(mi.preference_loss(z[0], z[1], "js", mix), logits)[0]
-    return [*(-gradient).tolist(), np.exp(mi.preference_anchor(mix) / beta) * ref[0]]
+    ref, theta = case
+
+    def loss(logits):
+        z = beta * (logits.log_softmax(-1) - logs(ref))
+        return mi.preference_loss(z[0], z[1], "js", mix)
+
+    return [*(-gradient(loss, theta)).tolist(), np.exp(mi.preference_anchor(mix) / beta) * ref[0]]
 
 
 def path(ref, beta, steps=2000, size=1.0):
@@ -98,10 +113,8 @@ THEOREM = Theorem(
     = (1 − α)^{−1/β} π_ref,w. (a) If x* ≥ 1, then π_w → 1. (b) If x* < 1 and K ≥ 3, then π_l → 0 and π_w → x* or π_w →
     1. (c) If moreover β > ½, then π_w → x*. (d) At smaller β it may be 1: for K = 3, α = ½, β = ¼ the set {π_l/π_w <
     1/256, π_j/π_w ≤ (π_l/π_w)^{1/4}/10}, j the third response, is never left, and in it π_w → 1 even where x* < 1.""",
-    formula=(
-        r"\pi_w \to \min\bigl(1,\, (1-\alpha)^{-1/\beta} \pi_{\mathrm{ref},w}\bigr),\ \pi_l \to 0 \qquad "
-        r"\bigl(\beta > \tfrac12 \text{ or } (1-\alpha)^{-1/\beta} \pi_{\mathrm{ref},w} \ge 1\bigr)"
-    ),
+    formula=r"""\pi_w \to \min\bigl(1,\, (1-\alpha)^{-1/\beta} \pi_{\mathrm{ref},w}\bigr),\ \pi_l \to 0 \qquad
+    \bigl(\beta > \tfrac12 \text{ or } (1-\alpha)^{-1/\beta} \pi_{\mathrm{ref},w} \ge 1\bigr)""",
     assumptions=(
         "tabular softmax, one pair, K ≥ 3 in (b) to (d): at least one response is unseen; K = 2: escape_times, (d)",
         "exact flow in continuous time; about the end only: on the way π_w may be far above x*",
@@ -130,6 +143,7 @@ THEOREM = Theorem(
             )
             for n, x, rate in zip("wlj", LOGITS, FLOW, strict=True)
         ],
+        Identity("A is −∂L/∂ ln π_w", push, -beta * sp.diff(js_loss(u, y, alpha), u)),
         Identity("A by X = (π_w/π_ref,w)^β", push, beta * (1 - rest * sp.exp(u)) / (1 + sp.exp(u))),
         Identity("Σ θ̇ = 0", FLOW[0] + FLOW[1] + (B - A) * unseen, 0),
         Identity("unseen mass and A = B: θ̇_w = A", FLOW[0].subs(B, A), A),
@@ -153,7 +167,6 @@ THEOREM = Theorem(
             GIVEN,
             shipped_rates,
             rates,
-            examples=12,
         ),
     ),
     false_neighbours=(
@@ -167,7 +180,18 @@ THEOREM = Theorem(
         Identity("the ratio π_j/π_l is kept", FLOW[2] - FLOW[1], 0),
         Sign("(d) the trap does not need h ≤ ¼: h = 8", at_edge(drift, sp.Integer(8)), "<"),
     ),
+    mutants=(
+        TURNED,
+        AS_DPO,
+    ),
     uses=("mio_anchor",),
-    about=("preference_loss", "preference_anchor"),
+    about=(
+        "preference_loss",
+        "preference_anchor",
+        "theory.chosen_pull",
+        "theory.rejected_push",
+        "theory.mio_ceiling",
+        "theory.mio_target",
+    ),
     reference="Of this project; the loss: Chen et al. 2024 (arXiv 2402.05369), NCA.",
 )

@@ -4,24 +4,32 @@ import sympy as sp
 import torch
 
 import mi_estimators as mi
-from proofs.engine import strategies
-from proofs.engine.shipped import Shipped, compiled, tensor
-from proofs.engine.symbolic import Identity, Sign
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import positives, reals, sigmoid, softplus
+from proofs.engine import (
+    RIDGE,
+    Identity,
+    Shipped,
+    Sign,
+    Theorem,
+    compiled,
+    dpo_loss,
+    js_loss,
+    positives,
+    reals,
+    sigmoid,
+    strategies,
+    tensor,
+)
 
 beta, a = positives("beta a")  # α = a/(1 + a)
 z_w, z_l, z_2, c = reals("z_w z_l z_2 c")
 alpha = a / (1 + a)
 PAIR, TRIPLE = (z_w, z_l), (z_w, z_l, z_2)
 
-dpo = softplus(beta * (z_l - z_w))
+dpo = dpo_loss(beta * z_w, beta * z_l)
 dv_family = -beta * z_w + sp.log(
     (1 - alpha) * sp.exp(beta * z_w) + alpha * sp.exp(beta * z_l)
 )  # −DV at mix α
-js_family = (
-    softplus(-beta * z_w) + (1 - alpha) * softplus(beta * z_w) + alpha * softplus(beta * z_l)
-)
+js_family = js_loss(beta * z_w, beta * z_l, alpha)
 infonca = -beta * z_w + sp.log(sum(sp.exp(beta * z) for z in TRIPLE))  # two rejected responses
 
 
@@ -70,11 +78,9 @@ THEOREM = Theorem(
     with two rejected responses, along (1, 1, 1), which spans its kernel. L_α = sp(−βz_w) + (1 − α) sp(βz_w) + α
     sp(βz_l) has the Hessian diag(β²(2 − α) σ'(βz_w), αβ² σ'(βz_l)), positive definite at every point. Hence DPO leaves
     the common level of z_w and z_l to the architecture and the optimiser.""",
-    formula=(
-        r"\nabla^2 L_{\mathrm{DPO}} = \beta^2 \sigma'(\beta(z_w - z_l)) \begin{pmatrix} 1 & -1 \\ -1 & 1 "
-        r"\end{pmatrix}, \qquad \nabla^2 L_\alpha = \begin{pmatrix} \beta^2 (2 - \alpha)\,\sigma'(\beta z_w) "
-        r"& 0 \\ 0 & \alpha \beta^2\, \sigma'(\beta z_l) \end{pmatrix}"
-    ),
+    formula=r"""\nabla^2 L_{\mathrm{DPO}} = \beta^2 \sigma'(\beta(z_w - z_l)) \begin{pmatrix} 1 & -1 \\ -1 & 1
+    \end{pmatrix}, \qquad \nabla^2 L_\alpha = \begin{pmatrix} \beta^2 (2 - \alpha)\,\sigma'(\beta z_w) &
+    0 \\ 0 & \alpha \beta^2\, \sigma'(\beta z_l) \end{pmatrix}""",
     assumptions=(
         "β > 0, α in (0, 1), z_w and z_l finite",
         "derivatives are in the log-ratios of the pair, free of each other; through shared parameters directions mix",
@@ -147,6 +153,7 @@ THEOREM = Theorem(
             hessian(dpo)[0, 1],
         ),
     ),
+    mutants=(RIDGE,),
     uses=("dpo_is_half_mixed_dv", "mio_is_half_mixed_js"),
     about=("preference_loss",),
     reference="Rafailov et al. 2023 (arXiv 2305.18290), eq. 7; Razin et al. 2024 (arXiv 2410.08847).",

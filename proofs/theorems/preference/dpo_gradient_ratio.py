@@ -4,11 +4,24 @@ import sympy as sp
 import torch
 
 import mi_estimators as mi
-from proofs.engine import strategies
-from proofs.engine.shipped import Shipped, compiled, tensor
-from proofs.engine.symbolic import Identity, Sign
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import Values, normalised, positives, reals, sigmoid
+from proofs.engine import (
+    AS_MIO,
+    Identity,
+    Shipped,
+    Sign,
+    Theorem,
+    Values,
+    compiled,
+    gradient,
+    logs,
+    loss_at,
+    normalised,
+    positives,
+    reals,
+    sigmoid,
+    strategies,
+    tensor,
+)
 
 beta, b, pi_w, pi_l, ref_w, ref_l = positives(
     "beta b pi_w pi_l rho_w rho_l"
@@ -36,20 +49,21 @@ def velocity(response):
 
 def shipped_gradient(pi_w, pi_l, rho_w, rho_l, beta):
     """The gradient of the shipped loss in (π_w, π_l)."""
-    pi = tensor([pi_w, pi_l]).requires_grad_()
-    scores = beta * (pi / tensor([rho_w, rho_l])).log()
-    return torch.autograd.grad(mi.preference_loss(scores[:1], scores[1:], "dv").sum(), pi)[
-        0
-    ].tolist()
+
+    def loss(pi):
+        return mi.preference_loss(*(beta * (pi / tensor([rho_w, rho_l])).log()), bound="dv")
+
+    return gradient(loss, [pi_w, pi_l]).tolist()
 
 
 def shipped_logits(theta, beta):
     """The gradient of the shipped loss in the logits, from the uniform reference."""
-    logits = tensor(theta).requires_grad_()
-    scores = beta * (logits.log_softmax(-1) - tensor([1 / 3] * 3).log())
-    return torch.autograd.grad(mi.preference_loss(scores[:1], scores[1:2], "dv").sum(), logits)[
-        0
-    ].tolist()
+
+    def loss(logits):
+        scores = beta * (logits.log_softmax(-1) - logs([1 / 3] * 3))
+        return mi.preference_loss(scores[0], scores[1], "dv")
+
+    return gradient(loss, theta).tolist()
 
 
 def proved_logits(theta, beta):
@@ -74,11 +88,9 @@ THEOREM = Theorem(
     −βs(1 + π_w − π_l) < 0, and d ln π_j/dt = −βs(π_w − π_l) for the others. (e) Along e_w − e_l, which stays on the
     simplex, L has the slope −βs(1/π_w + 1/π_l): for β < 1 it too is unbounded. The blow-up belongs to the coordinates
     π.""",
-    formula=(
-        r"\frac{|\partial L/\partial \pi_w|}{|\partial L/\partial \pi_l|} = \frac{\pi_l}{\pi_w}, \qquad "
-        r"\frac{\partial L}{\partial \theta_w} = -\frac{\partial L}{\partial \theta_l} = -\beta s, \quad "
-        r"s = \frac{y^\beta}{x^\beta + y^\beta}"
-    ),
+    formula=r"""\frac{|\partial L/\partial \pi_w|}{|\partial L/\partial \pi_l|} = \frac{\pi_l}{\pi_w}, \qquad
+    \frac{\partial L}{\partial \theta_w} = -\frac{\partial L}{\partial \theta_l} = -\beta s, \quad s =
+    \frac{y^\beta}{x^\beta + y^\beta}""",
     assumptions=(
         "π_w, π_l, ρ_w, ρ_l > 0 and β > 0; one pair with different responses",
         "(a), (b): π_w and π_l are free of each other and of Σ π = 1",
@@ -159,6 +171,10 @@ THEOREM = Theorem(
             sp.diff(size_w, pi_l),
             0,
         ),
+    ),
+    mutants=(
+        AS_MIO,
+        loss_at("rejected held fixed", rejected=torch.Tensor.detach),
     ),
     uses=("dpo_is_half_mixed_dv",),
     about=("preference_loss",),

@@ -1,21 +1,36 @@
 """DPO is the Donsker–Varadhan bound on the half-mixed product law."""
 
+from operator import neg
+
 import sympy as sp
 
-import mi_estimators as mi
-from proofs.engine import oracles, strategies
-from proofs.engine.certify import Certified
-from proofs.engine.shipped import Shipped, tensor
-from proofs.engine.symbolic import Identity, Sign
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import dv, kl, positives, reals, sigmoid, softplus
+from proofs.engine import (
+    HALF,
+    TURNED,
+    Certified,
+    Identity,
+    Shipped,
+    Sign,
+    Theorem,
+    dv,
+    kl,
+    loss_at,
+    off,
+    oracles,
+    pair_loss,
+    positives,
+    reals,
+    sigmoid,
+    softplus,
+    strategies,
+)
 
 beta, a, s, K = positives(
     "beta a s K"
 )  # α = a/(1 + a); s = Σ e^{βz_l} over K − 1 rejected responses
 z_w, z_l = reals("z_w z_l")
 u, v = beta * z_w, beta * z_l
-half, alpha = sp.Rational(1, 2), a / (1 + a)
+alpha = a / (1 + a)
 
 
 def mixed_dv(mix):
@@ -28,14 +43,9 @@ dpo = -sp.log(sigmoid(beta * (z_w - z_l)))
 # Two responses, chosen ~ P = (p, 1 − p) and rejected ~ R = (1 − p, p) independent: M = (P + R)/2 is uniform. The best
 # margin has e^margin = p²/(1 − p)², which gives the largest mean of ln 2 − L_DPO, called dpo_best.
 p = sp.Symbol("p", positive=True)
-kl_of_mix = kl((p, 1 - p), (half, half))
+kl_of_mix = kl((p, 1 - p), (HALF, HALF))
 odds = (p / (1 - p)) ** 2
 dpo_best = p**2 * (sp.log(2) - sp.log(1 + 1 / odds)) + (1 - p) ** 2 * (sp.log(2) - sp.log(1 + odds))
-
-
-def loss(chosen, rejected, bound, mix=0.5):
-    """The shipped loss of one example."""
-    return float(mi.preference_loss(tensor([chosen]), tensor([rejected]), bound, mix))
 
 
 PAIR = {"chosen": strategies.scores(12), "rejected": strategies.scores(12)}
@@ -48,10 +58,8 @@ THEOREM = Theorem(
     of weight 1/K, it is ln K − L for the Plackett–Luce (InfoNCA) loss L, that is one row of InfoNCE. At mix α in
     (0, 1), weights 1 − α and α, DV + ln(1 − α) = −sp(β(z_l − z_w) + ln(α/(1 − α))): DPO with a margin offset. At α
     = 1 it is β(z_w − z_l), linear.""",
-    formula=(
-        r"\beta z_w - \ln \tfrac12\bigl(e^{\beta z_w} + e^{\beta z_l}\bigr) = \ln 2 + \ln \sigma(\beta(z_w - "
-        r"z_l)) = \ln 2 - L_{\mathrm{DPO}}"
-    ),
+    formula=r"""\beta z_w - \ln \tfrac12\bigl(e^{\beta z_w} + e^{\beta z_l}\bigr) = \ln 2 + \ln \sigma(\beta(z_w -
+    z_l)) = \ln 2 - L_{\mathrm{DPO}}""",
     assumptions=(
         "z_w and z_l are finite: the policy and the reference give both responses positive probability",
         "β > 0; one pair (over a data set: the mean of the statement)",
@@ -61,7 +69,7 @@ THEOREM = Theorem(
     βz_w − ln (1/K)(e^{βz_w} + s) = ln K + ln(e^{βz_w}/(e^{βz_w} + s)) with s the sum over the rejected ones. For
     weights 1 − α and α, βz_w − ln((1 − α) e^{βz_w} + α e^{βz_l}) = −ln(1 − α) − ln(1 + e^{β(z_l − z_w)} α/(1 − α)).""",
     checks=(
-        Identity("DV at α = ½ is ln 2 − L_DPO", mixed_dv(half), sp.log(2) - dpo),
+        Identity("DV at α = ½ is ln 2 − L_DPO", mixed_dv(HALF), sp.log(2) - dpo),
         Sign("L_DPO > 0, so the value is below ln 2", softplus(beta * (z_l - z_w)), ">"),
         Identity("L_DPO is that softplus", dpo, softplus(beta * (z_l - z_w))),
         Identity(
@@ -78,13 +86,13 @@ THEOREM = Theorem(
         Shipped(
             "preference_loss(dv, ½) is the published DPO",
             PAIR,
-            lambda **t: loss(**t, bound="dv"),
+            lambda **t: pair_loss(**t, bound="dv"),
             oracles.dpo,
         ),
         Shipped(
             "preference_loss(dv, α) is −ln(1 − α) − DV",
-            PAIR | {"mix": strategies.mixes()},
-            lambda chosen, rejected, mix: loss(chosen, rejected, "dv", mix),
+            PAIR | strategies.MIX,
+            lambda chosen, rejected, mix: pair_loss(chosen, rejected, "dv", mix),
             lambda chosen, rejected, mix: (
                 -oracles.dv((1, 0), (1 - mix, mix), (chosen, rejected)) - oracles.ln(1 - mix)
             ),
@@ -92,21 +100,21 @@ THEOREM = Theorem(
         Shipped(
             "preference_loss(dv, 1) is linear",
             PAIR,
-            lambda **t: loss(**t, bound="dv", mix=1.0),
+            lambda **t: pair_loss(**t, bound="dv", mix=1.0),
             lambda chosen, rejected: rejected - chosen,
         ),
         Shipped(
             "preference_loss(infonce) is the published InfoNCA, 3 rejected",
             {"chosen": strategies.scores(12), "rejected": strategies.vectors(3, 12)},
-            lambda **t: loss(**t, bound="infonce"),
+            lambda **t: pair_loss(**t, bound="infonce"),
             oracles.infonca,
         ),
     ),
     false_neighbours=(
         Identity("without the half-mix, at α = 1, it is ln 2 − L_DPO too", u - v, sp.log(2) - dpo),
-        Identity("without the constant: DV = −L_DPO", mixed_dv(half), -dpo),
+        Identity("without the constant: DV = −L_DPO", mixed_dv(HALF), -dpo),
         Identity(
-            "z_w and z_l exchanged", mixed_dv(half), sp.log(2) + sp.log(sigmoid(beta * (z_l - z_w)))
+            "z_w and z_l exchanged", mixed_dv(HALF), sp.log(2) + sp.log(sigmoid(beta * (z_l - z_w)))
         ),
         Certified(
             "the best mean of ln 2 − L_DPO is at most KL(P‖M), two responses",
@@ -114,6 +122,11 @@ THEOREM = Theorem(
             ">=",
             {p: ("3/5", "9/10")},
         ),
+    ),
+    mutants=(
+        TURNED,
+        off("preference_loss"),
+        loss_at("signs turned", chosen=neg, rejected=neg),
     ),
     uses=("dv_representation", "infonce_ceiling"),
     about=("preference_loss",),

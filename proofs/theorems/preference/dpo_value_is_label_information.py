@@ -3,12 +3,31 @@
 import sympy as sp
 
 import mi_estimators as mi
-from proofs.engine import oracles, strategies
-from proofs.engine.shipped import Shipped, logs, tensor
-from proofs.engine.symbolic import Identity, Sign, minimum
-from proofs.engine.tested import Tested
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import expect, js, kl, normalised, positives, reals, sigmoid, softplus
+from proofs.engine import (
+    HALF,
+    HALF_LOSS,
+    WEIGHTS_IGNORED,
+    Holds,
+    Identity,
+    Shipped,
+    Sign,
+    Theorem,
+    expect,
+    js,
+    kl,
+    logs,
+    minimum,
+    mixture,
+    normalised,
+    off,
+    oracles,
+    positives,
+    reals,
+    sigmoid,
+    softplus,
+    strategies,
+    tensor,
+)
 
 # One unordered pair {y, y'}: a = A(y, y'), b = A(y', y), and the margin m = m(y, y') = −m(y', y).
 a, b, c = positives("a b c")
@@ -30,21 +49,21 @@ cycle = best.subs({a: 1 + c, b: 1})  # the share of one step of a cycle of three
 WEIGHTS = (*positives("d1"), a, b, *positives("d2"))
 A, total = normalised(WEIGHTS), sum(WEIGHTS)
 SWAP = (A[0], A[2], A[1], A[3])
-MIDDLE = [(p + q) / 2 for p, q in zip(A, SWAP, strict=True)]
+MIDDLE = mixture(A, SWAP, HALF)
 jsd = (kl(A, MIDDLE) + kl(SWAP, MIDDLE)) / 2
 SHOWN = [p / 2 for p in (*A, *SWAP)]  # the joint law of the order O and the pair as shown
 information = kl(SHOWN, [p / 2 for p in (*MIDDLE, *MIDDLE)])
 margins = (sp.Integer(0), m, -m, sp.Integer(0))
 
 # P = (4/5, 1/5) and R = (1/5, 4/5), independent: A(1, 2) = 16/25, A(2, 1) = 1/25 and M = (1/2, 1/2).
-P, M = (sp.Rational(4, 5), sp.Rational(1, 5)), (sp.Rational(1, 2),) * 2
+P, M = (sp.Rational(4, 5), sp.Rational(1, 5)), (HALF,) * 2
 example = best.subs({a: sp.Rational(16, 25), b: sp.Rational(1, 25)})
 
 
 def shipped(pairs, margin):
     """The mean of ln 2 − mi.preference_loss(bound="dv") over a law of (chosen, rejected), given all margins."""
-    half = tensor(oracles.flat(margin)) / 2
-    losses = mi.preference_loss(half, -half, "dv")
+    HALF = tensor(oracles.flat(margin)) / 2
+    losses = mi.preference_loss(HALF, -HALF, "dv")
     return oracles.ln(2) - float(mi.mean(losses, logs(oracles.flat(pairs))))
 
 
@@ -79,10 +98,8 @@ THEOREM = Theorem(
     differences, m = s(y) − s(y') with s = β ln π/π_ref, and every s occurs up to a constant: hence sup over policies
     of ln 2 − E L_DPO ≤ JSD(A, A^swap), with equality if ln(a/b) is such a difference (Bradley–Terry), as it always
     is for two responses. A cycle of three can make the left side 0 and the right side positive.""",
-    formula=(
-        r"\sup_{m(y,y') = -m(y',y)} \mathbb{E}_A\bigl[\ln 2 - \ln(1 + e^{-m(y_w, y_l)})\bigr] = I(O; \text{pair}) = "
-        r"\mathrm{JSD}(A, A^{\mathrm{swap}}) \le \ln 2"
-    ),
+    formula=r"""\sup_{m(y,y') = -m(y',y)} \mathbb{E}_A\bigl[\ln 2 - \ln(1 + e^{-m(y_w, y_l)})\bigr] = I(O;
+    \text{pair}) = \mathrm{JSD}(A, A^{\mathrm{swap}}) \le \ln 2""",
     assumptions=(
         "one prompt (over prompts: the mean of the statement, and O is independent of the prompt)",
         "antisymmetric margins; without it the supremum is ln 2 for every A (m → ∞)",
@@ -105,7 +122,7 @@ THEOREM = Theorem(
             gap,
             a * sp.log(a / (a + b) / sigmoid(m)) + b * sp.log(b / (a + b) / sigmoid(-m)),
         ),
-        *minimum("the gap", gap, m, sp.log(a / b), sp.Integer(0)),
+        *minimum("the gap", gap, m, sp.log(a / b)),
         Sign(
             "ln 2 is missed by the posterior entropy",
             a * sp.log(1 + b / a) + b * sp.log(1 + a / b),
@@ -128,14 +145,8 @@ THEOREM = Theorem(
             expect(A, [sp.log(2) - softplus(-t) for t in margins]),
             js(A, SWAP, margins) / 2,
         ),
-        *minimum(
-            "a share lies below its tangent at 0",
-            (a - b) * m / 2 - value(a, b, m, -m),
-            m,
-            sp.S(0),
-            sp.S(0),
-        ),
-        *minimum("a pair's share of the information", best, a, b, sp.Integer(0)),
+        *minimum("a share lies below its tangent at 0", (a - b) * m / 2 - value(a, b, m, -m), m, 0),
+        *minimum("a pair's share of the information", best, a, b),
         Sign(
             "P = (.8, .2), R = (.2, .8): the supremum is 0.319 …",
             example - sp.Rational("0.319"),
@@ -148,12 +159,10 @@ THEOREM = Theorem(
             lambda pairs: shipped(pairs, log_odds(pairs)),
             information_of,
         ),
-        Tested(
+        Holds(
             "ln 2 − mi.preference_loss at differences of scores is at most I(O; pair)",
             PAIRS | {"s": strategies.vectors(3, 3)},
             lambda pairs, s: shipped(pairs, differences(s)) <= information_of(pairs) + 1e-12,
-            examples=25,
-            cross_check=True,
         ),
     ),
     false_neighbours=(
@@ -167,6 +176,11 @@ THEOREM = Theorem(
             "differences reach it on a cycle too: the best one is 0", cycle, value(1 + c, 1, 0, 0)
         ),
         Identity("the best margin is ln(b/a)", gap.subs(m, sp.log(b / a)), 0),
+    ),
+    mutants=(
+        HALF_LOSS,
+        off("preference_loss"),
+        WEIGHTS_IGNORED,
     ),
     uses=("dpo_is_half_mixed_dv",),
     about=("preference_loss",),

@@ -2,18 +2,29 @@
 
 import sympy as sp
 
-import mi_estimators as mi
-from proofs.engine import oracles, strategies
-from proofs.engine.certify import Certified
-from proofs.engine.shipped import Shipped, logs, tensor
-from proofs.engine.symbolic import Identity, Sign, minimum
-from proofs.engine.tested import Tested
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import kl, normalised, positives
+from proofs.engine import (
+    HALF,
+    HALF_LOSS,
+    WEIGHTS_IGNORED,
+    Certified,
+    Holds,
+    Identity,
+    Shipped,
+    Sign,
+    Theorem,
+    kl,
+    minimum,
+    mixture,
+    normalised,
+    oracles,
+    population_loss,
+    positives,
+    strategies,
+)
 
 # Two responses in full: y_w ~ P and y_l ~ R independent, a and b the masses of the pairs (1, 2) and (2, 1).
 P, R = normalised(positives("p1 p2")), normalised(positives("r1 r2"))
-M = [(p + r) / 2 for p, r in zip(P, R, strict=True)]
+M = mixture(P, R, HALF)
 PAIRS = [
     (P[i] * R[j], R[i] / P[i], P[j] / R[j]) for i in range(2) for j in range(2)
 ]  # weight, c(y), 1/c(y')
@@ -35,7 +46,7 @@ Z = (1 + c) * (1 + X) / (2 * (1 + c * X))
 # P = (p, 1 − p) and R = (1 − p, p), so M = (½, ½); k = (2p − 1)². With p = (1 + t)/2, t = s/(1 + s):
 s, p, k = positives("s p k")
 t = s / (1 + s)
-excess = jsd_of_order(p**2, (1 - p) ** 2) - kl((p, 1 - p), (sp.Rational(1, 2),) * 2)
+excess = jsd_of_order(p**2, (1 - p) ** 2) - kl((p, 1 - p), (HALF,) * 2)
 at = excess.subs(p, (1 + t) / 2)
 artanh = sp.log((1 + t) / (1 - t)) / 2
 root = sp.sqrt(k)
@@ -47,15 +58,13 @@ bend = -(1 / (2 * (1 - t**2)) + (artanh - t) / (2 * t**3) + 1 / (1 + t**2)) / 2
 # Dependent pairs: the masses d1, a, b, d2 of (1, 1), (1, 2), (2, 1), (2, 2).
 A = normalised((d1, a, b, d2))
 OWN, OTHER = (A[0] + A[1], A[2] + A[3]), (A[0] + A[2], A[1] + A[3])
-MIXED = [(x + y) / 2 for x, y in zip(OWN, OTHER, strict=True)]
+MIXED = mixture(OWN, OTHER, HALF)
 
 
 def shipped(p, r):
     """The mean of ln 2 − mi.preference_loss(bound="dv") at the scores ln P/R, over independent pairs."""
     scores = [oracles.ln(x / y) for x, y in zip(p, r, strict=True)]
-    size, law = len(p), [x * y for x in p for y in r]
-    chosen, rejected = tensor(scores).repeat_interleave(size), tensor(scores).repeat(size)
-    return oracles.ln(2) - float(mi.mean(mi.preference_loss(chosen, rejected, "dv"), logs(law)))
+    return oracles.ln(2) - population_loss([[x * y for y in r] for x in p], scores, "dv")
 
 
 def best(p, r):
@@ -65,7 +74,7 @@ def best(p, r):
 
 def between(p, r):
     """Whether the shipped value is at least KL(P‖M) and KL(R‖M), and at most their sum."""
-    middle = [(x + y) / 2 for x, y in zip(p, r, strict=True)]
+    middle = mixture(p, r, HALF)
     own, other = oracles.kl(p, middle), oracles.kl(r, middle)
     return max(own, other) - 1e-12 <= shipped(p, r) <= own + other + 1e-12
 
@@ -82,10 +91,8 @@ THEOREM = Theorem(
     Let P = (p, 1 − p) and R = (1 − p, p), so that KL(P‖M) = JSD(P, R). The excess e(p) = D − KL(P‖M) is 0 at p = ½
     and 1 and positive between; as a function of (2p − 1)² it is strictly concave. Its maximum on [½, 1] is at one p°
     in (0.8789086, 0.8789087), and max e is in (0.1486229, 0.1486230).""",
-    formula=(
-        r"\mathrm{KL}(P \| M) \;\le\; \sup_s \mathbb{E}\bigl[\ln 2 - L_{\mathrm{DPO}}\bigr] \;\le\; "
-        r"\mathrm{KL}(P \| M) + \mathrm{KL}(R \| M), \qquad M = \tfrac12 (P + R)"
-    ),
+    formula=r"""\mathrm{KL}(P \| M) \;\le\; \sup_s \mathbb{E}\bigl[\ln 2 - L_{\mathrm{DPO}}\bigr] \;\le\;
+    \mathrm{KL}(P \| M) + \mathrm{KL}(R \| M), \qquad M = \tfrac12 (P + R)""",
     assumptions=(
         "the chosen and the rejected response are independent given the prompt; one prompt (over prompts: the mean)",
         "the supremum is over all scores; ln P/R, the best one, is finite if P and R have the same support",
@@ -106,13 +113,13 @@ THEOREM = Theorem(
         "responses outside the support of P or R: E_R X and E_P c are then at most 1, and the terms are limits",
     ),
     checks=(
-        *minimum("(a) −ln ½(1 + cX) minus its tangent", below, X, sp.Integer(1), sp.Integer(0)),
+        *minimum("(a) −ln ½(1 + cX) minus its tangent", below, X, 1),
         Identity(
             "(a) D − KL(P‖M) is its mean, two responses",
             D - kl(P, M),
             sum(w * below.subs({c: u, X: v}, simultaneous=True) for w, u, v in PAIRS),
         ),
-        *minimum("(b) z − 1 − ln z", above, z, sp.Integer(1), sp.Integer(0)),
+        *minimum("(b) z − 1 − ln z", above, z, 1),
         Identity(
             "(b) z is the same for (y', y)", Z.subs({c: 1 / X, X: 1 / c}, simultaneous=True), Z
         ),
@@ -123,7 +130,7 @@ THEOREM = Theorem(
             sum(-w * sp.log(Z.subs({c: u, X: v}, simultaneous=True)) for w, u, v in PAIRS),
         ),
         Identity("(c) e in k", at, in_k.subs(k, t**2)),
-        Identity("(c) e = 0 at p = ½", excess.subs(p, sp.Rational(1, 2)), 0),
+        Identity("(c) e = 0 at p = ½", excess.subs(p, HALF), 0),
         Identity(
             "(c) the slope of artanh t − t",
             sp.diff(artanh - t, s),
@@ -142,12 +149,10 @@ THEOREM = Theorem(
             tail="e is smaller, as it is concave",
         ),
         Shipped("D is the value of mi.preference_loss at ln P/R", LAWS, shipped, best),
-        Tested(
+        Holds(
             "mi.preference_loss there is between the bounds",
             LAWS,
             between,
-            examples=20,
-            cross_check=True,
         ),
     ),
     false_neighbours=(
@@ -159,6 +164,10 @@ THEOREM = Theorem(
         ),
         Sign("JSD(P, R) is an upper bound", kl(P, M) + kl(R, M) - 2 * D, ">="),
         Sign("KL(P‖M) ≤ ½D", D / 2 - kl(P, M), ">="),
+    ),
+    mutants=(
+        HALF_LOSS,
+        WEIGHTS_IGNORED,
     ),
     uses=("dpo_value_is_label_information",),
     about=("preference_loss",),

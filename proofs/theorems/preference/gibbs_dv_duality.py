@@ -3,11 +3,25 @@
 import sympy as sp
 
 import mi_estimators as mi
-from proofs.engine import oracles, strategies
-from proofs.engine.shipped import Shipped, logs, tensor
-from proofs.engine.symbolic import Identity
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import dv, expect, kl, normalised, partition, positives, reals, tilted
+from proofs.engine import (
+    Identity,
+    Mutant,
+    Shipped,
+    Theorem,
+    dv,
+    expect,
+    kl,
+    logs,
+    normalised,
+    off,
+    oracles,
+    partition,
+    positives,
+    reals,
+    strategies,
+    tensor,
+    tilted,
+)
 
 beta, p, q, z = positives("beta p q Z")
 (reward,) = reals("r")
@@ -35,11 +49,8 @@ THEOREM = Theorem(
     and β > 0, let J(π) = E_π r − β KL(π‖π_ref), Z = E_ref e^{r/β} and π* = π_ref e^{r/β}/Z. For every law π on them
     J(π) = β ln Z − β KL(π‖π*); so π* is the only maximiser and β ln Z the maximum. With T = r/β, KL(π‖π_ref) − (E_π
     T − ln E_ref eᵀ) = KL(π‖π*): the DV bound of KL(π‖π_ref) at T = r/β is tight iff π = π*.""",
-    formula=(
-        r"\mathbb{E}_\pi r - \beta\,\mathrm{KL}(\pi\|\pi_{\mathrm{ref}}) = \beta \ln "
-        r"\mathbb{E}_{\mathrm{ref}} e^{r/\beta} - \beta\,\mathrm{KL}(\pi\|\pi^*), \qquad \pi^* \propto "
-        r"\pi_{\mathrm{ref}}\, e^{r/\beta}"
-    ),
+    formula=r"""\mathbb{E}_\pi r - \beta\,\mathrm{KL}(\pi\|\pi_{\mathrm{ref}}) = \beta \ln \mathbb{E}_{\mathrm{ref}}
+    e^{r/\beta} - \beta\,\mathrm{KL}(\pi\|\pi^*), \qquad \pi^* \propto \pi_{\mathrm{ref}}\, e^{r/\beta}""",
     assumptions=(
         "one prompt, a finite set of responses (over prompts: the mean of the statement)",
         "π_ref has mass on every response; π is any law (atoms without mass are allowed)",
@@ -108,6 +119,12 @@ THEOREM = Theorem(
             beta * log_z,
         ),
         Identity("the gap is KL(π*‖π)", kl(PI, REF) - dv(PI, REF, T), kl(optimum, PI)),
+    ),
+    mutants=(
+        off("dv"),
+        Mutant(
+            "log_mean_exp", "no logarithm", lambda right: lambda t, log_q: mi.mean(t.exp(), log_q)
+        ),
     ),
     uses=("dv_representation",),
     about=(

@@ -1,15 +1,29 @@
 """With K − 1 rejected responses a preference loss is a row of InfoNCE, and Plackett–Luce's choice of the first."""
 
+from functools import partial
+
 import sympy as sp
 import torch
 
 import mi_estimators as mi
-from proofs.engine import oracles, strategies
-from proofs.engine.shipped import Shipped, tensor
-from proofs.engine.symbolic import Identity, Sign
-from proofs.engine.tested import Tested
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import dv, positives, reals, softplus
+from proofs.engine import (
+    HALF,
+    Holds,
+    Identity,
+    Mutant,
+    Shipped,
+    Sign,
+    Theorem,
+    dpo_loss,
+    dv,
+    off,
+    oracles,
+    pair_loss,
+    positives,
+    reals,
+    strategies,
+    tensor,
+)
 
 K = sp.Symbol("K", positive=True, integer=True)
 t, v, c = reals("t v c")  # the chosen score, one rejected score, a shift of all
@@ -34,13 +48,11 @@ def ranking(*order):
     return sp.prod(w / sum(worths[i:]) for i, w in enumerate(worths))
 
 
-T, HALF = reals("t1 t2 t3"), (sp.Rational(1, 2), sp.Rational(1, 4), sp.Rational(1, 4))
+T, MIXED = reals("t1 t2 t3"), (HALF, sp.Rational(1, 4), sp.Rational(1, 4))
 three = loss.subs({t: T[0], s: sp.exp(T[1]) + sp.exp(T[2])})
 
 
-def shipped(chosen, rejected, bound="infonce", mix=0.5):
-    """The shipped loss of one example."""
-    return float(mi.preference_loss(tensor([chosen]), tensor([rejected]), bound, mix))
+shipped = partial(pair_loss, bound="infonce")
 
 
 def shipped_row(chosen, rejected):
@@ -58,7 +70,7 @@ def shipped_masked(chosen, rejected, size):
 
 def between(chosen, rejected):
     """Whether the shipped loss lies between the largest and the sum of the pairwise DPO losses."""
-    each = [shipped(chosen, t, "dv") for t in rejected]
+    each = [pair_loss(chosen, t, "dv") for t in rejected]
     return max(each) - 1e-12 <= shipped(chosen, rejected) <= sum(each) + 1e-12
 
 
@@ -104,7 +116,7 @@ THEOREM = Theorem(
         Identity(
             "(c) invariance", loss.subs({t: t + c, s: s * sp.exp(c)}, simultaneous=True), loss
         ),
-        Identity("(d) K = 2 is DPO", loss.subs(s, sp.exp(v)), softplus(v - t)),
+        Identity("(d) K = 2 is DPO", loss.subs(s, sp.exp(v)), dpo_loss(t, v)),
         Identity(
             "(d) one more: ln(1 + S + x) − ln(1 + S)",
             sp.log(1 + S + x) - sp.log(1 + S),
@@ -139,12 +151,10 @@ THEOREM = Theorem(
             shipped_masked,
             lambda chosen, rejected, size: oracles.infonca(chosen, rejected[:size]),
         ),
-        Tested(
+        Holds(
             "preference_loss(infonce) lies between the largest and the sum of the pairwise DPO losses",
             EXAMPLE,
             between,
-            examples=25,
-            cross_check=True,
         ),
     ),
     false_neighbours=(
@@ -153,19 +163,24 @@ THEOREM = Theorem(
             sp.log(1) - row(t, s, 2),
             ">=",
         ),
-        Identity("mix ½ gives it for K = 3 too", three, sp.log(2) - dv((1, 0, 0), HALF, T)),
+        Identity("mix ½ gives it for K = 3 too", three, sp.log(2) - dv((1, 0, 0), MIXED, T)),
         Identity(
             "it is the sum of the pairwise DPO losses",
             three,
-            softplus(T[1] - T[0]) + softplus(T[2] - T[0]),
+            dpo_loss(*T[:2]) + dpo_loss(T[0], T[2]),
         ),
-        Identity("it is their mean", three, (softplus(T[1] - T[0]) + softplus(T[2] - T[0])) / 2),
+        Identity("it is their mean", three, (dpo_loss(*T[:2]) + dpo_loss(T[0], T[2])) / 2),
         Sign(
             "without the chosen one among the candidates: still below ln K",
             sp.log(K) - t + sp.log(s / K),
             ">",
         ),
         Identity("it is the probability of the whole ranking", ranking(0, 1, 2), W[0] / sum(W)),
+    ),
+    mutants=(
+        off("preference_loss"),
+        Mutant("infonce", "−T", lambda f: lambda scores: f(-scores)),
+        Mutant("preference_loss", "mask ignored", lambda f: lambda *a, mask=None, **k: f(*a, **k)),
     ),
     uses=("dpo_is_half_mixed_dv", "infonce_ceiling"),
     about=("preference_loss", "infonce"),

@@ -1,64 +1,55 @@
 """The chosen response has an anchor: the JS family's loss pulls βz_w to −ln(1 − α)."""
 
 import sympy as sp
-import torch
 
 import mi_estimators as mi
-from proofs.engine import strategies
-from proofs.engine.shipped import Shipped, compiled, tensor
-from proofs.engine.symbolic import Identity, Sign, minimum
-from proofs.engine.tested import Tested
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import Scalar, positives, reals, softplus
+from mi_estimators.theory import (
+    chosen_pull,
+    chosen_term,
+    mio_ceiling,
+    mio_target,
+    preference_anchor,
+    preference_loss_floor,
+)
+from proofs.engine import (
+    AS_DPO,
+    HALF,
+    Holds,
+    Identity,
+    Shipped,
+    Sign,
+    Theorem,
+    compiled,
+    js_loss,
+    minimum,
+    off,
+    pair_gradient,
+    pair_loss,
+    positives,
+    reals,
+    scaled,
+    softplus,
+    strategies,
+)
 
 a, beta, ref, ref_l, t, y = positives(
     "a beta epsilon delta t y"
 )  # α = a/(1 + a) and 1 − α = 1/(1 + a) = rest
 u, v = reals("u v")  # βz_w, βz_l
 alpha, rest = a / (1 + a), 1 / (1 + a)
-anchor = -sp.log(rest)
-floor = (2 - alpha) * sp.log(2 - alpha) - rest * sp.log(rest)
-
-
-def chosen_term(u: Scalar, mix: Scalar = alpha):
-    """f_α(u) = sp(−u) + (1 − α) sp(u)."""
-    return softplus(-u) + (1 - mix) * softplus(u)
-
+anchor, floor = preference_anchor(alpha), preference_loss_floor(alpha)
+f_u = chosen_term(u, alpha)
 
 # Tabular: π_w = x, π_l = y, β ln(x/ε) and β ln(y/δ) the two rewards. The critical probability is x* = (1 − α)^{−1/β} ε.
 x = sp.Symbol("x", positive=True)
-tabular = chosen_term(beta * sp.log(x / ref)) + alpha * softplus(beta * sp.log(y / ref_l))
-critical = rest ** (-1 / beta) * ref
+tabular = js_loss(beta * sp.log(x / ref), beta * sp.log(y / ref_l), alpha)
+critical = mio_target(ref, beta, alpha)
 slope = sp.diff(tabular, x)
 rising = rest * (x / ref) ** beta - 1  # has the sign of the slope
 
 # Two responses only: π_l = 1 − x. At α = ½, β = 1 and ε = 1/(2(1 + a)) the claimed end 2ε is inside (0, 1).
 e2 = 1 / (2 * (1 + a))
-two = chosen_term(sp.log(x / e2), sp.Rational(1, 2)) + softplus(sp.log((1 - x) / (1 - e2))) / 2
-
-
-def best(mix, temperature, probability):
-    """min(1, (1 − α)^{−1/β} ε)."""
-    mix, temperature, probability = map(sp.Rational, (mix, temperature, probability))
-    return sp.Min(1, (1 - mix) ** (-1 / temperature) * probability)
-
-
-def shipped(chosen, rejected, mix):
-    """The shipped loss of one pair."""
-    return mi.preference_loss(tensor(chosen).reshape(1), tensor(rejected).reshape(1), "js", mix)
-
-
-def shipped_slope(mix, rejected):
-    """The gradient of the shipped loss in the chosen reward at the shipped anchor."""
-    chosen = tensor([mi.preference_anchor(mix)]).requires_grad_()
-    return float(
-        torch.autograd.grad(
-            mi.preference_loss(chosen, tensor([rejected]), "js", mix).sum(), chosen
-        )[0]
-    )
-
-
-MIX = {"mix": strategies.mixes()}
+two = js_loss(sp.log(x / e2), sp.log((1 - x) / (1 - e2)))
 of_mix = {"anchor": compiled(anchor), "floor": compiled(floor)}
 THEOREM = Theorem(
     slug="mio_anchor",
@@ -84,7 +75,8 @@ THEOREM = Theorem(
         "the passage from the signs of the slope to the minimum in (c)",
     ),
     checks=(
-        *minimum("f_α", chosen_term(u), u, anchor, floor),
+        *minimum("f_α", f_u, u, anchor, floor),
+        Identity("the pull is −f_α'", chosen_pull(u, alpha), -sp.diff(f_u, u)),
         Sign("the rejected term is positive", alpha * softplus(v), ">"),
         Sign("the rejected term increases with π_l", sp.diff(tabular, y), ">"),
         Identity("dL/dπ_w is (β/π_w)(…)/(…)", slope, beta / x * rising / (1 + (x / ref) ** beta)),
@@ -99,7 +91,7 @@ THEOREM = Theorem(
         *[
             Identity(
                 f"α = ½, β = {b}, ε = {e}: the minimum is at π_w = {end}",
-                best("1/2", b, e),
+                mio_ceiling(sp.Rational(e), sp.Rational(b), HALF),
                 sp.Rational(end),
             )
             for b, e, end in (
@@ -111,43 +103,39 @@ THEOREM = Theorem(
         ],
         Shipped(
             "mi.preference_anchor",
-            MIX,
+            strategies.MIX,
             lambda mix: mi.preference_anchor(mix),
             lambda mix: of_mix["anchor"](a=mix / (1 - mix)),
         ),
         Shipped(
             "mi.preference_loss_floor",
-            MIX,
+            strategies.MIX,
             lambda mix: mi.preference_loss_floor(mix),
             lambda mix: of_mix["floor"](a=mix / (1 - mix)),
         ),
         Shipped(
             "mi.preference_loss is stationary there",
-            MIX | {"rejected": strategies.scores()},
-            shipped_slope,
+            strategies.MIX | {"rejected": strategies.scores()},
+            lambda mix, rejected: pair_gradient(mi.preference_anchor(mix), rejected, mix=mix)[0],
             lambda mix, rejected: 0,
         ),
         Shipped(
             "and tends to the floor there as βz_l → −∞",
-            MIX,
-            lambda mix: float(shipped(mi.preference_anchor(mix), -40.0, mix)),
+            strategies.MIX,
+            lambda mix: pair_loss(mi.preference_anchor(mix), -40.0, mix=mix),
             lambda mix: of_mix["floor"](a=mix / (1 - mix)),
         ),
-        Tested(
+        Holds(
             "mi.preference_loss never goes below mi.preference_loss_floor",
-            MIX | {"chosen": strategies.scores(), "rejected": strategies.scores(40)},
+            strategies.MIX | {"chosen": strategies.scores(), "rejected": strategies.scores(40)},
             lambda mix, chosen, rejected: (
-                float(shipped(chosen, rejected, mix)) >= mi.preference_loss_floor(mix) - 1e-12
+                pair_loss(chosen, rejected, mix=mix) >= mi.preference_loss_floor(mix) - 1e-12
             ),
-            examples=25,
-            cross_check=True,
         ),
     ),
     false_neighbours=(
-        Identity("the anchor is +ln(1 − α)", sp.diff(chosen_term(u), u).subs(u, -anchor), 0),
-        Identity(
-            "the anchor is ln 2 for every α", sp.diff(chosen_term(u), u).subs(u, sp.log(2)), 0
-        ),
+        Identity("the anchor is +ln(1 − α)", sp.diff(f_u, u).subs(u, -anchor), 0),
+        Identity("the anchor is ln 2 for every α", sp.diff(f_u, u).subs(u, sp.log(2)), 0),
         Identity("DPO has this anchor too", sp.diff(softplus(v - u), u).subs(u, anchor), 0),
         Identity(
             "with two responses only, the end is still 2ε (α = ½, β = 1)",
@@ -156,7 +144,19 @@ THEOREM = Theorem(
         ),
         Identity("the factor is (1 − α)^{−β}", slope.subs(x, rest ** (-beta) * ref), 0),
     ),
+    mutants=(
+        scaled("preference_anchor", -1),
+        off("preference_loss_floor"),
+        AS_DPO,
+    ),
     uses=("mio_is_half_mixed_js",),
-    about=("preference_anchor", "preference_loss_floor", "preference_loss"),
+    about=(
+        "preference_anchor",
+        "preference_loss_floor",
+        "preference_loss",
+        "theory.chosen_term",
+        "theory.mio_ceiling",
+        "theory.mio_target",
+    ),
     reference="The loss: Lv et al. 2025 (arXiv 2506.22578).",
 )

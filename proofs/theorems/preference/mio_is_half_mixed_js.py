@@ -5,30 +5,35 @@ from itertools import product
 import sympy as sp
 
 import mi_estimators as mi
-from proofs.engine import oracles, strategies
-from proofs.engine.shipped import Shipped, logs, tensor
-from proofs.engine.symbolic import Identity
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import (
-    Scalar,
+from proofs.engine import (
+    AS_DPO,
+    HALF,
+    HALF_LOSS,
+    TURNED,
+    Identity,
+    Shipped,
+    Theorem,
+    dpo_loss,
     expect,
     js,
+    js_loss,
+    mixture,
     normalised,
+    on_law,
+    oracles,
+    pair_loss,
+    population_loss,
     positives,
     reals,
     sigmoid,
     softplus,
+    strategies,
 )
 
 beta, a = positives("beta a")  # α = a/(1 + a)
 z_w, z_l, at = reals("z_w z_l z")
 u, v = beta * z_w, beta * z_l
-half, alpha = sp.Rational(1, 2), a / (1 + a)
-
-
-def loss(mix: Scalar, chosen: Scalar = u, rejected: Scalar = v):
-    """L_α = sp(−βz_w) + (1 − α) sp(βz_w) + α sp(βz_l); MIO at α = ½."""
-    return softplus(-chosen) + (1 - mix) * softplus(chosen) + mix * softplus(rejected)
+alpha = a / (1 + a)
 
 
 def gradient_at_zero(value):
@@ -36,39 +41,27 @@ def gradient_at_zero(value):
     return [sp.diff(value, z).subs({z_w: 0, z_l: 0}) for z in (z_w, z_l)]
 
 
-dpo, mio = softplus(v - u), loss(half)
-nca_pair = -sp.log(sigmoid(u)) - half * sp.log(sigmoid(-u)) - half * sp.log(sigmoid(-v))
+dpo, mio = dpo_loss(u, v), js_loss(u, v)
+nca_pair = -sp.log(sigmoid(u)) - HALF * sp.log(sigmoid(-u)) - HALF * sp.log(sigmoid(-v))
 
 # Population: any joint law of (chosen, rejected) on 2 responses, with its marginals P and R; T is the reward of each.
 CELLS, T = normalised(positives("c11 c12 c21 c22")), reals("t1 t2")
 P, R = (CELLS[0] + CELLS[1], CELLS[2] + CELLS[3]), (CELLS[0] + CELLS[2], CELLS[1] + CELLS[3])
-mixed = [(1 - alpha) * x + alpha * y for x, y in zip(P, R, strict=True)]
-population = expect(CELLS, [loss(alpha, *rewards) for rewards in product(T, repeat=2)])
-
-
-def shipped(chosen, rejected, mix=0.5):
-    """The shipped loss of one pair."""
-    return float(mi.preference_loss(tensor([chosen]), tensor([rejected]), "js", mix))
-
-
-def shipped_population(pairs, t, mix):
-    """The mean shipped loss over a joint law of (chosen, rejected)."""
-    chosen, rejected = zip(*product(t, repeat=2), strict=True)
-    losses = mi.preference_loss(tensor(chosen), tensor(rejected), "js", mix)
-    return float(mi.mean(losses, logs(oracles.flat(pairs))))
+mixed = mixture(P, R, alpha)
+population = expect(CELLS, [js_loss(*rewards, mix=alpha) for rewards in product(T, repeat=2)])
 
 
 def shipped_bound(pairs, t, mix):
     """The same by the shipped Jensen–Shannon bound: 2 ln 2 − mi.js of (P, (1 − α) P + α R)."""
     chosen, rejected = oracles.marginals(pairs)
-    mixed = [(1 - mix) * p + mix * r for p, r in zip(chosen, rejected, strict=True)]
-    return 2 * oracles.ln(2) - float(mi.js(tensor(t), tensor(t), logs(chosen), logs(mixed)))
+    mixed = mixture(chosen, rejected, mix)
+    return 2 * oracles.ln(2) - on_law(mi.js, chosen, mixed, t)
 
 
 def oracle_population(pairs, t, mix):
     """2 ln 2 minus the Jensen–Shannon value of (P, (1 − α) P + α R)."""
     chosen, rejected = oracles.marginals(pairs)
-    mixed = [(1 - mix) * p + mix * r for p, r in zip(chosen, rejected, strict=True)]
+    mixed = mixture(chosen, rejected, mix)
     return 2 * oracles.ln(2) - oracles.js(chosen, mixed, t)
 
 
@@ -84,10 +77,8 @@ THEOREM = Theorem(
     T) with Q_α = (1 − α) P + α R, so E L_α ≥ 2 ln 2 − 2·JSD(P, Q_α), with equality iff T = ln dP/dQ_α. L_½ is
     pairwise NCA, −ln σ(βz_w) − ½ ln σ(−βz_w) − ½ ln σ(−βz_l), term for term. At z = 0, L_α = 2 ln 2 for every α,
     and the gradient of L_½ is half of DPO's.""",
-    formula=(
-        r"L_{\mathrm{MIO}} = \mathrm{sp}(-\beta z_w) + \tfrac12 \mathrm{sp}(\beta z_w) + \tfrac12 "
-        r"\mathrm{sp}(\beta z_l) = 2\ln 2 - \mathrm{JS}(T;\, P, \tfrac12(P + R))"
-    ),
+    formula=r"""L_{\mathrm{MIO}} = \mathrm{sp}(-\beta z_w) + \tfrac12 \mathrm{sp}(\beta z_w) + \tfrac12
+    \mathrm{sp}(\beta z_l) = 2\ln 2 - \mathrm{JS}(T;\, P, \tfrac12(P + R))""",
     assumptions=(
         "z_w and z_l are finite; β > 0",
         "population: one prompt, finitely many responses, T(y) = βz(y) the same function for chosen and rejected",
@@ -101,16 +92,18 @@ THEOREM = Theorem(
     ),
     checks=(
         Identity(
-            "one pair, any α", loss(alpha), 2 * sp.log(2) - js((1, 0), (1 - alpha, alpha), (u, v))
+            "one pair, any α",
+            js_loss(u, v, alpha),
+            2 * sp.log(2) - js((1, 0), (1 - alpha, alpha), (u, v)),
         ),
-        Identity("one pair, α = 1", loss(1), 2 * sp.log(2) - js((1, 0), (0, 1), (u, v))),
+        Identity("one pair, α = 1", js_loss(u, v, 1), 2 * sp.log(2) - js((1, 0), (0, 1), (u, v))),
         Identity(
             "population, any α, any joint law on 2 responses",
             population,
             2 * sp.log(2) - js(P, mixed, T),
         ),
         Identity("L_½ is the published pairwise NCA", mio, nca_pair),
-        Identity("L_α = 2 ln 2 at z = 0", loss(alpha, 0, 0), 2 * sp.log(2)),
+        Identity("L_α = 2 ln 2 at z = 0", js_loss(0, 0, alpha), 2 * sp.log(2)),
         *[
             Identity(f"at z = 0, ∂L_½/∂{z} is half of DPO's", ours, theirs / 2)
             for z, ours, theirs in zip(
@@ -118,24 +111,24 @@ THEOREM = Theorem(
             )
         ],
         Shipped(
-            "preference_loss(js, ½) is the published NCA pair", PAIR, shipped, oracles.nca_pair
+            "preference_loss(js, ½) is the published NCA pair", PAIR, pair_loss, oracles.nca_pair
         ),
         Shipped(
             "mean preference_loss(js, α) over pairs is 2 ln 2 − JS(P, Q_α; T)",
-            POPULATION | {"mix": strategies.mixes()},
-            shipped_population,
+            POPULATION | strategies.MIX,
+            lambda pairs, t, mix: population_loss(pairs, t, mix=mix),
             oracle_population,
         ),
         Shipped(
             "2 ln 2 − mi.js of P and Q_α is 2 ln 2 − JS(P, Q_α; T)",
-            POPULATION | {"mix": strategies.mixes()},
+            POPULATION | strategies.MIX,
             shipped_bound,
             oracle_population,
         ),
         Shipped(
             "mean preference_loss(js, 1) over pairs is 2 ln 2 − JS(P, R; T)",
             POPULATION,
-            lambda pairs, t: shipped_population(pairs, t, 1.0),
+            lambda pairs, t: population_loss(pairs, t, mix=1.0),
             lambda pairs, t: oracle_population(pairs, t, 1.0),
         ),
     ),
@@ -153,6 +146,11 @@ THEOREM = Theorem(
         Identity(
             "at z = 0 the gradient equals DPO's", gradient_at_zero(mio)[0], gradient_at_zero(dpo)[0]
         ),
+    ),
+    mutants=(
+        TURNED,
+        AS_DPO,
+        HALF_LOSS,
     ),
     uses=("log_ratio_optimality",),
     about=(

@@ -1,22 +1,40 @@
 """Between its start 2 ln 2 and its floor: what the JS family's loss can reach, on which data, and how it sets out."""
 
 import sympy as sp
-import torch
 
 import mi_estimators as mi
-from proofs.engine import oracles, strategies
-from proofs.engine.shipped import Shipped, logs, tensor
-from proofs.engine.symbolic import Identity, Sign, minimum
-from proofs.engine.tested import Tested
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import kl, positives, reals, softplus
+from mi_estimators.theory import preference_loss_floor
+from proofs.engine import (
+    HALF,
+    HALF_LOSS,
+    Holds,
+    Identity,
+    Shipped,
+    Sign,
+    Theorem,
+    dpo_loss,
+    js_loss,
+    kl,
+    loss_at,
+    minimum,
+    mixture,
+    off,
+    oracles,
+    pair_gradient,
+    pair_loss,
+    population_loss,
+    positives,
+    reals,
+    softplus,
+    strategies,
+)
 
 a, p, r, beta = positives(
     "a p r beta"
 )  # α = a/(1 + a); p and r: the chosen and the rejected law's mass at an atom
 t, z_w, z_l = reals("t z_w z_l")
 alpha, rest = a / (1 + a), 1 / (1 + a)
-floor = (2 - alpha) * sp.log(2 - alpha) - rest * sp.log(rest)
+floor = preference_loss_floor(alpha)
 start = 2 * sp.log(2)
 
 # One response: its share of the mean loss, p sp(−t) + q sp(t) with q = (1 − α) p + α r, and the least value of that.
@@ -25,13 +43,12 @@ share = p * softplus(-t) + q * softplus(t)
 least = p * sp.log((p + q) / p) + q * sp.log((p + q) / q)
 
 POINT, HALF_MIX = (1, 0), (rest, alpha)  # one chosen and one rejected response, apart
-MIDDLE = [(x + y) / 2 for x, y in zip(POINT, HALF_MIX, strict=True)]
+MIDDLE = mixture(POINT, HALF_MIX, HALF)
 
 
 def loss(temperature):
     """L_α in the log-ratios, at β = temperature."""
-    u, v = temperature * z_w, temperature * z_l
-    return softplus(-u) + rest * softplus(u) + alpha * softplus(v)
+    return js_loss(temperature * z_w, temperature * z_l, alpha)
 
 
 def at_zero(value, *variables):
@@ -39,40 +56,18 @@ def at_zero(value, *variables):
     return sp.diff(value, *variables).subs({z_w: 0, z_l: 0})
 
 
-dpo = softplus(beta * (z_l - z_w))
-
-
-def shipped_mean(pairs, scores, mix):
-    """The mean shipped loss over a joint law of (chosen, rejected), each response with its own score."""
-    size = len(scores)
-    chosen, rejected = zip(
-        *[(scores[i], scores[j]) for i in range(size) for j in range(size)], strict=True
-    )
-    return float(
-        mi.mean(
-            mi.preference_loss(tensor(chosen), tensor(rejected), "js", mix),
-            logs(oracles.flat(pairs)),
-        )
-    )
+dpo = dpo_loss(beta * z_w, beta * z_l)
 
 
 def excess_at_best(pairs, mix):
     """What the mean shipped loss at the scores ln dP/dQ_α exceeds 2 ln 2 − 2·JSD(P, Q_α) by."""
     chosen, rejected = oracles.marginals(pairs)
-    mixed = [(1 - mix) * x + mix * y for x, y in zip(chosen, rejected, strict=True)]
+    mixed = mixture(chosen, rejected, mix)
     best = [oracles.ln(x / y) for x, y in zip(chosen, mixed, strict=True)]
-    return shipped_mean(pairs, best, mix) - 2 * (oracles.ln(2) - oracles.jsd(chosen, mixed))
+    return population_loss(pairs, best, mix=mix) - 2 * (oracles.ln(2) - oracles.jsd(chosen, mixed))
 
 
-def shipped_gradient(bound, mix, beta):
-    """The gradient of the shipped loss in (z_w, z_l) at z = 0."""
-    z = torch.zeros(2, dtype=torch.float64, requires_grad=True)
-    return torch.autograd.grad(mi.preference_loss(beta * z[:1], beta * z[1:], bound, mix).sum(), z)[
-        0
-    ].tolist()
-
-
-MIX = {"mix": strategies.mixes()}
+MIX = strategies.MIX
 PAIRS, ALL = {"pairs": strategies.joint_laws(3, 3, zeros=True)}, strategies.joint_laws(3, 3)
 THEOREM = Theorem(
     slug="mio_loss_floor",
@@ -85,10 +80,8 @@ THEOREM = Theorem(
     information. F_α decreases strictly from 2 ln 2 (α → 0) to 0 (α → 1); F_½ = ln(3√3/2). (c) At z = 0, so at π =
     π_ref, L_α = 2 ln 2 for every α, and its gradient in (z_w, z_l) is αβ/2 · (−1, 1): α times DPO's at the same β, and
     equal to DPO's if L_α has the temperature β/α (MIO at 2β). The second derivatives differ even then.""",
-    formula=(
-        r"\inf L_\alpha = (2-\alpha)\ln(2-\alpha) - (1-\alpha)\ln(1-\alpha), \qquad "
-        r"\nabla_z L_\alpha\big|_{z=0} = \alpha\,\nabla_z L_{\mathrm{DPO}}\big|_{z=0}"
-    ),
+    formula=r"""\inf L_\alpha = (2-\alpha)\ln(2-\alpha) - (1-\alpha)\ln(1-\alpha), \qquad \nabla_z
+    L_\alpha\big|_{z=0} = \alpha\,\nabla_z L_{\mathrm{DPO}}\big|_{z=0}""",
     assumptions=(
         "α in (0, 1), β > 0, finite scores",
         "(a) one prompt, one score per response, free of each other: a policy's scores are tied by Σ π = 1",
@@ -145,13 +138,12 @@ THEOREM = Theorem(
             lambda mix: mi.preference_loss_floor(mix),
             lambda mix: 2 * oracles.ln(2) - 2 * oracles.jsd((1, 0), (1 - mix, mix)),
         ),
-        Tested(
+        Holds(
             "mean mi.preference_loss > mi.preference_loss_floor, zero atoms included",
             PAIRS | MIX | {"scores": strategies.vectors(3)},
             lambda pairs, scores, mix: (
-                shipped_mean(pairs, scores, mix) > mi.preference_loss_floor(mix)
+                population_loss(pairs, scores, mix=mix) > mi.preference_loss_floor(mix)
             ),
-            cross_check=True,
         ),
         Shipped(
             "at ln dP/dQ_α it is the infimum of (a)",
@@ -162,15 +154,16 @@ THEOREM = Theorem(
         Shipped(
             "its start",
             MIX,
-            lambda mix: shipped_mean([[1.0]], [0.0], mix),
+            lambda mix: pair_loss(0.0, 0.0, mix=mix),
             lambda mix: 2 * oracles.ln(2),
         ),
         Shipped(
             "its first gradient, and DPO's",
             MIX | {"beta": strategies.temperatures()},
             lambda mix, beta: [
-                *shipped_gradient("js", mix, beta),
-                *shipped_gradient("dv", 0.5, beta),
+                beta * slope
+                for cell in (("js", mix), ("dv", 0.5))
+                for slope in pair_gradient(0.0, 0.0, *cell)
             ],
             lambda mix, beta: [k * beta / 2 for k in (-mix, mix, -1, 1)],
         ),
@@ -197,6 +190,11 @@ THEOREM = Theorem(
             at_zero(loss(beta / alpha), z_w, z_w),
             at_zero(dpo, z_w, z_w),
         ),
+    ),
+    mutants=(
+        off("preference_loss_floor"),
+        HALF_LOSS,
+        loss_at("MIO for all", mix=0.5),
     ),
     uses=("mio_is_half_mixed_js", "mio_anchor"),
     about=("preference_loss_floor", "preference_loss"),

@@ -5,27 +5,36 @@ from math import log
 import sympy as sp
 
 import mi_estimators as mi
-from proofs.engine import strategies
-from proofs.engine.certify import Certified
-from proofs.engine.shipped import Shipped, compiled, tensor
-from proofs.engine.symbolic import Identity, Sign, minimum
-from proofs.engine.tested import Tested
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import Scalar, positives, reals, softplus
+from mi_estimators.theory import chosen_term
+from proofs.engine import (
+    AS_DPO,
+    HALF,
+    Certified,
+    Holds,
+    Identity,
+    Mutant,
+    Shipped,
+    Sign,
+    Tested,
+    Theorem,
+    compiled,
+    dpo_loss,
+    js_loss,
+    minimum,
+    pair_loss,
+    positives,
+    reals,
+    softplus,
+    strategies,
+)
 
 (a,) = positives("a")  # α = a/(1 + a)
 u, v, m = reals("u v m")
 alpha, start = a / (1 + a), 2 * sp.log(2)
 
 
-def chosen_term(u: Scalar, mix: Scalar = alpha):
-    """f_α(u) = sp(−u) + (1 − α) sp(u)."""
-    return softplus(-u) + (1 - mix) * softplus(u)
-
-
-tangent_gap = chosen_term(u) - chosen_term(m) - sp.diff(chosen_term(m), m) * (u - m)
-mio = chosen_term(u, sp.Rational(1, 2)) + softplus(v) / 2
-dpo = softplus(v - u)
+f_u, f_m = chosen_term(u, alpha), chosen_term(m, alpha)
+tangent_gap = f_u - f_m - sp.diff(f_m, m) * (u - m)
 
 # α: the decimals of u₋ and u₊ that the theory states
 ROOTS = {
@@ -56,13 +65,13 @@ def sinks_only_above_start(loss, at_start):
 
 def chosen_at(reward, mix):
     """f_α at a number, by the proved expression."""
-    return compiled(chosen_term(u))(u=reward, a=mix / (1 - mix))
+    return compiled(f_u)(u=reward, a=mix / (1 - mix))
 
 
 def stay(chosen, rejected, mix, rewards):
     """Whether the mean shipped loss is above 2 ln 2, or these rewards are in the shipped interval."""
     low, high = mi.no_collapse_interval(mix)
-    loss = float(mi.preference_loss(tensor(chosen), tensor(rejected), "js", mix).mean())
+    loss = pair_loss(chosen, rejected, mix=mix)
     return loss > 2 * log(2) or all(low <= reward <= high for reward in rewards)
 
 
@@ -76,10 +85,8 @@ THEOREM = Theorem(
     f_α = 2 ln 2. For every α, −ln 3 < u₋ < 0 < u₊ < 2 ln 2/(1 − α); at α = 1 the interval is (−ln 3, ∞). To the
     digits shown: α = ½: [−0.854526701159521, 2.54621524878583]; ¼: [−0.652991, 1.271780]; ¾: [−0.992030, 5.525294];
     0.9: [−1.058704, 13.862933]. DPO has no such interval.""",
-    formula=(
-        r"\mathbb{E} L_\alpha \le 2\ln 2 \;\Longrightarrow\; u_- < \mathbb{E}\,\beta z_w < u_+, \qquad "
-        r"\mathrm{sp}(-u_\pm) + (1-\alpha)\,\mathrm{sp}(u_\pm) = 2 \ln 2"
-    ),
+    formula=r"""\mathbb{E} L_\alpha \le 2\ln 2 \;\Longrightarrow\; u_- < \mathbb{E}\,\beta z_w < u_+, \qquad
+    \mathrm{sp}(-u_\pm) + (1-\alpha)\,\mathrm{sp}(u_\pm) = 2 \ln 2""",
     assumptions=(
         "α in (0, 1] and E|u| < ∞; the mean of u and the mean loss are over the same law",
         "the mean loss over that law is at most 2 ln 2 (at the start z = 0 it is equal)",
@@ -94,13 +101,15 @@ THEOREM = Theorem(
         "a strictly convex function has one root on each side where it changes its sign (intermediate values)",
     ),
     checks=(
-        *minimum("f_α(u) minus its tangent at m", tangent_gap, u, m, sp.Integer(0)),
+        *minimum("f_α(u) minus its tangent at m", tangent_gap, u, m),
         Sign("α sp(v) > 0", alpha * softplus(v), ">"),
-        Identity("2 ln 2 − f_α(0) = α ln 2", start - chosen_term(sp.Integer(0)), alpha * sp.log(2)),
+        Identity(
+            "2 ln 2 − f_α(0) = α ln 2", start - chosen_term(sp.S(0), alpha), alpha * sp.log(2)
+        ),
         Sign("α ln 2 > 0", alpha * sp.log(2), ">"),
         Identity(
             "f_α(u) − (1 − α) u = (2 − α) sp(−u)",
-            chosen_term(u) - (1 - alpha) * u,
+            f_u - (1 - alpha) * u,
             (2 - alpha) * softplus(-u),
         ),
         Sign(
@@ -110,7 +119,7 @@ THEOREM = Theorem(
         ),
         Identity(
             "f_α(−ln 3) − 2 ln 2 = (1 − α) ln(4/3)",
-            chosen_term(-sp.log(3)) - start,
+            chosen_term(-sp.log(3), alpha) - start,
             (1 - alpha) * sp.log(sp.Rational(4, 3)),
         ),
         Sign("(1 − α) ln(4/3) > 0", (1 - alpha) * sp.log(sp.Rational(4, 3)), ">"),
@@ -119,7 +128,7 @@ THEOREM = Theorem(
         *[claim for mix, roots in ROOTS.items() for claim in bracket(mix, roots)],
         Certified(
             "MIO sinks only above its start",
-            *sinks_only_above_start(mio, start),
+            *sinks_only_above_start(js_loss(u, v), start),
             tail="u < −20: f_α decreases below its anchor; any v: sp(v) > 0, as above",
         ),
         Shipped(
@@ -132,30 +141,39 @@ THEOREM = Theorem(
         ),
         Shipped(
             "mi.no_collapse_interval ends where f_α = 2 ln 2",
-            {"mix": strategies.mixes()},
+            strategies.MIX,
             lambda mix: [chosen_at(end, mix) for end in mi.no_collapse_interval(mix)],
             lambda mix: [2 * log(2)] * 2,
             tolerance=1e-12,
         ),
-        Tested(
+        Holds(
             "mi.preference_loss keeps the mean in mi.no_collapse_interval",
-            BATCH | {"mix": strategies.mixes()},
+            BATCH | strategies.MIX,
             lambda chosen, rejected, mix: stay(chosen, rejected, mix, [sum(chosen) / len(chosen)]),
-            examples=25,
-            cross_check=True,
         ),
     ),
     false_neighbours=(
-        Certified("DPO sinks only above its start", *sinks_only_above_start(dpo, sp.log(2))),
+        Certified(
+            "DPO sinks only above its start", *sinks_only_above_start(dpo_loss(u, v), sp.log(2))
+        ),
         Certified(
             "α = ½: the lower root is −0.85",
-            chosen_term(sp.Rational("-0.85"), sp.Rational(1, 2)) - start,
+            chosen_term(sp.Rational("-0.85"), HALF) - start,
             ">",
         ),
         Tested(
             "each chosen reward stays in the interval, not only the mean",
             {"chosen": BATCH["chosen"]},
             lambda chosen: stay(chosen, (-8, -8), 0.5, chosen),
+        ),
+    ),
+    mutants=(
+        AS_DPO,
+        Mutant(
+            "no_collapse_interval", "narrow", lambda f: lambda mix: [0.9999 * end for end in f(mix)]
+        ),
+        Mutant(
+            "no_collapse_interval", "wide", lambda f: lambda mix: [1.0001 * end for end in f(mix)]
         ),
     ),
     uses=("mio_is_half_mixed_js",),

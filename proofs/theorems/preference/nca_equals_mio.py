@@ -1,25 +1,42 @@
 """Pairwise NCA and MIO are the same function, and NCA in general is a Jensen–Shannon bound."""
 
+from math import log
+
+import numpy as np
 import sympy as sp
-import torch
 
 import mi_estimators as mi
-from proofs.engine import oracles, strategies
-from proofs.engine.shipped import Shipped, logs, tensor
-from proofs.engine.symbolic import Identity, minimum
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import Values, js, normalised, positives, reals, sigmoid, softplus
+from proofs.engine import (
+    HALF,
+    Identity,
+    Shipped,
+    Theorem,
+    Values,
+    js,
+    loss_at,
+    minimum,
+    normalised,
+    off,
+    on_law,
+    oracles,
+    pair_gradient,
+    pair_loss,
+    positives,
+    reals,
+    sigmoid,
+    softplus,
+    strategies,
+)
 
 beta, w, pi_w, ref_w, pi_l, ref_l = positives("beta w pi_w ref_w pi_l ref_l")
 z_w, z_l, r = reals("z_w z_l r")
 u, v = beta * z_w, beta * z_l
-half = sp.Rational(1, 2)
 
 # (−ln σ terms of NCA, softplus terms of MIO), in the same order
 TERMS = (
     (-sp.log(sigmoid(u)), softplus(-u)),
-    (-half * sp.log(sigmoid(-u)), half * softplus(u)),
-    (-half * sp.log(sigmoid(-v)), half * softplus(v)),
+    (-HALF * sp.log(sigmoid(-u)), HALF * softplus(u)),
+    (-HALF * sp.log(sigmoid(-v)), HALF * softplus(v)),
 )
 nca_pair, mio = (sp.Add(*side) for side in zip(*TERMS, strict=True))
 biased_nca = -sp.log(sigmoid(u)) - sp.log(sigmoid(-v))
@@ -36,28 +53,18 @@ nca = sum(-x * sp.log(sigmoid(s)) - sp.log(sigmoid(-s)) / 3 for x, s in zip(LABE
 THIRDS = (sp.Rational(1, 3),) * 3
 
 
-def shipped(chosen, rejected, beta, bound="js", mix=0.5):
+def shipped(chosen, rejected, beta, mix=0.5):
     """The shipped loss of one example, from log-ratios."""
-    return float(mi.preference_loss(beta * tensor([chosen]), beta * tensor([rejected]), bound, mix))
-
-
-def shipped_gradient(chosen, rejected, beta):
-    """Its gradient in the log-ratios of a pair."""
-    z = tensor([chosen, rejected]).requires_grad_()
-    return torch.autograd.grad(mi.preference_loss(beta * z[:1], beta * z[1:]).sum(), z)[0].tolist()
+    return pair_loss(beta * chosen, beta * np.array(rejected), mix=mix)
 
 
 def published_gradient(chosen, rejected, beta):
-    """The slopes of the three published terms: −β σ(−βz_w) + ½ β σ(βz_w) and ½ β σ(βz_l)."""
+    """The slopes of the three published terms: −σ(−βz_w) + ½ σ(βz_w) and ½ σ(βz_l)."""
     own, other = (oracles.tilted((1, 1), (beta * z, 0))[0] for z in (chosen, rejected))
-    return [beta * (own - 1 + own / 2), beta * other / 2]
+    return [own - 1 + own / 2, other / 2]
 
 
-PAIR = {
-    "chosen": strategies.scores(),
-    "rejected": strategies.scores(),
-    "beta": strategies.temperatures(),
-}
+PAIR = strategies.PAIR | {"beta": strategies.temperatures()}
 THEOREM = Theorem(
     slug="nca_equals_mio",
     title="pairwise NCA is MIO, term by term; NCA for K labelled responses is a JS bound",
@@ -68,10 +75,8 @@ THEOREM = Theorem(
     w_i = 0) with the value 2 ln 2 − 2·JSD(w, uniform). With one chosen response (w a point mass) it is L_α =
     sp(−βz_w) + (1 − α) sp(βz_w) + (α/(K − 1)) Σ sp(βz_l) at α = 1 − 1/K. The variant −ln σ(βz_w) − ln σ(−βz_l)
     (biased NCA) is L_1, K = 2; MIO exceeds it by ½ (sp(βz_w) − sp(βz_l)).""",
-    formula=(
-        r"-\ln\sigma(\beta z_w) - \tfrac12 \ln\sigma(-\beta z_w) - \tfrac12 \ln\sigma(-\beta z_l) = "
-        r"\mathrm{sp}(-\beta z_w) + \tfrac12\,\mathrm{sp}(\beta z_w) + \tfrac12\,\mathrm{sp}(\beta z_l)"
-    ),
+    formula=r"""-\ln\sigma(\beta z_w) - \tfrac12 \ln\sigma(-\beta z_w) - \tfrac12 \ln\sigma(-\beta z_l) =
+    \mathrm{sp}(-\beta z_w) + \tfrac12\,\mathrm{sp}(\beta z_w) + \tfrac12\,\mathrm{sp}(\beta z_l)""",
     assumptions=(
         "π and π_ref give the responses positive probability, so that the log-ratios are finite; β > 0",
         "the same β, and the same convention for z in both (NCA and MIO sum over a response's tokens)",
@@ -125,7 +130,7 @@ THEOREM = Theorem(
         Shipped(
             "its gradient is that of the published terms",
             PAIR,
-            shipped_gradient,
+            lambda chosen, rejected, beta: pair_gradient(beta * chosen, beta * rejected),
             published_gradient,
         ),
         Shipped(
@@ -139,9 +144,7 @@ THEOREM = Theorem(
         Shipped(
             "2 ln 2 − mi.js(w, uniform) is the published NCA, K = 3, labels without mass included",
             {"w": strategies.laws(3, zeros=True), "r": strategies.vectors(3)},
-            lambda w, r: (
-                2 * oracles.ln(2) - float(mi.js(tensor(r), tensor(r), logs(w), logs([1 / 3] * 3)))
-            ),
+            lambda w, r: 2 * oracles.ln(2) - on_law(mi.js, w, [1 / 3] * 3, r),
             lambda w, r: oracles.nca(w, r),
         ),
     ),
@@ -156,6 +159,10 @@ THEOREM = Theorem(
         Identity(
             "a term is minimal at r = ln w, without K", sp.diff(term, r).subs(r, sp.log(w)), 0
         ),
+    ),
+    mutants=(
+        off("js", -2 * log(2)),
+        loss_at("biased NCA", mix=1.0),
     ),
     uses=("mio_is_half_mixed_js", "log_ratio_optimality"),
     about=("preference_loss", "js"),

@@ -2,18 +2,30 @@
 
 import sympy as sp
 
-import mi_estimators as mi
-from proofs.engine import oracles, strategies
-from proofs.engine.shipped import Shipped, tensor
-from proofs.engine.symbolic import Identity
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import dv, js, nwj, partition, positives, reals, sigmoid
+from proofs.engine import (
+    HALF,
+    Identity,
+    Mutant,
+    Shipped,
+    Theorem,
+    dv,
+    js,
+    loss_at,
+    nwj,
+    oracles,
+    pair_loss,
+    partition,
+    positives,
+    reals,
+    sigmoid,
+    strategies,
+)
 
 u, v, v2, delta = reals(
     "u v v2 delta"
 )  # T of the chosen response, of the rejected ones, and BCO's shift
 (ref,) = positives("pi_ref")  # π_ref of the chosen response
-half, chosen_only, rejected_only = sp.Rational(1, 2), (1, 0), (0, 1)
+chosen_only, rejected_only = (1, 0), (0, 1)
 
 
 def chi2(p, q, t):
@@ -22,7 +34,7 @@ def chi2(p, q, t):
 
 
 BOUNDS = {"dv": dv, "js": js, "nwj": nwj, "chi2": chi2}
-CONSTANTS = {"dv": {half: sp.log(2), 1: 0}, "js": {half: 2 * sp.log(2), 1: 2 * sp.log(2)}}
+CONSTANTS = {"dv": {HALF: sp.log(2), 1: 0}, "js": {HALF: 2 * sp.log(2), 1: 2 * sp.log(2)}}
 
 
 def cell(bound, mix, scores=(u, v)):
@@ -32,14 +44,14 @@ def cell(bound, mix, scores=(u, v)):
 
 # name: bound, mix, k, c, the published formula, and the same in proofs.engine.oracles, where cell = k · formula + c
 TABLE = {
-    "DPO": ("dv", half, 1, 0, -sp.log(sigmoid(u - v)), oracles.dpo),
+    "DPO": ("dv", HALF, 1, 0, -sp.log(sigmoid(u - v)), oracles.dpo),
     "linear": ("dv", 1, 1, 0, v - u, lambda chosen, rejected: rejected - chosen),
     "MIO = NCA pair": (
         "js",
-        half,
+        HALF,
         1,
         0,
-        -sp.log(sigmoid(u)) - half * sp.log(sigmoid(-u)) - half * sp.log(sigmoid(-v)),
+        -sp.log(sigmoid(u)) - HALF * sp.log(sigmoid(-u)) - HALF * sp.log(sigmoid(-v)),
         oracles.nca_pair,
     ),
     "biased NCA = BCO at δ = 0 = DIL-BCE": (
@@ -56,11 +68,6 @@ TABLE = {
 infonca = -sp.log(sp.exp(u) / (sp.exp(u) + sp.exp(v) + sp.exp(v2)))
 
 
-def shipped(chosen, rejected, bound, mix=0.5):
-    """The shipped loss of one example."""
-    return float(mi.preference_loss(tensor([chosen]), tensor([rejected]), bound, mix))
-
-
 PAIR = {"chosen": strategies.scores(4), "rejected": strategies.scores(4)}
 THEOREM = Theorem(
     slug="preference_table",
@@ -73,10 +80,8 @@ THEOREM = Theorem(
     + eᵛ, less 1; (χ², 1) with 0: twice DIL-LSIF −eᵘ + ½ e^{2v}, plus 1; InfoNCE with K candidates and ln K: InfoNCA.
     DIL's three are at β = 1, T = ln π/π_ref; its UKL is −ln π_w + eᵛ, which differs from −u + eᵛ by the constant −ln
     π_ref,w. At T = 0 the cells are, in this order, ln 2, 0, 2 ln 2, 2 ln 2, 0, 0 and ln K.""",
-    formula=(
-        r"L_{\text{bound},\alpha}(u, v) = \text{constant} - \text{bound}\bigl(\delta_w,\; (1-\alpha)\,\delta_w + "
-        r"\alpha\,\delta_l;\; T\bigr), \qquad T_w = u,\ T_l = v"
-    ),
+    formula=r"""L_{\text{bound},\alpha}(u, v) = \text{constant} - \text{bound}\bigl(\delta_w,\; (1-\alpha)\,\delta_w
+    + \alpha\,\delta_l;\; T\bigr), \qquad T_w = u,\ T_l = v""",
     assumptions=(
         "finite scores; one pair, or one chosen and K − 1 rejected responses for InfoNCA",
         "the published formulas for whole responses: z is a sum over tokens in all of them (DIL's code averages)",
@@ -119,7 +124,7 @@ THEOREM = Theorem(
             Shipped(
                 f"mi.preference_loss({bound}, {mix}) is {name}",
                 PAIR,
-                lambda chosen, rejected, bound=bound, mix=mix: shipped(
+                lambda chosen, rejected, bound=bound, mix=mix: pair_loss(
                     chosen, rejected, bound, float(mix)
                 ),
                 lambda chosen, rejected, k=factor, c=constant, formula=formula: (
@@ -131,20 +136,20 @@ THEOREM = Theorem(
         Shipped(
             "mi.preference_loss(js, 1) at T − δ is BCO",
             PAIR | {"delta": strategies.scores(4)},
-            lambda chosen, rejected, delta: shipped(chosen - delta, rejected - delta, "js", 1.0),
+            lambda chosen, rejected, delta: pair_loss(chosen - delta, rejected - delta, "js", 1.0),
             oracles.bco_pair,
         ),
         Shipped(
             "mi.preference_loss(infonce) is InfoNCA",
             PAIR | {"rejected": strategies.vectors(2, 4)},
-            lambda chosen, rejected: shipped(chosen, rejected, "infonce"),
+            lambda chosen, rejected: pair_loss([chosen], [rejected], "infonce"),
             oracles.infonca,
         ),
     ),
     false_neighbours=(
         Identity("DPO at α = 1", cell("dv", 1), TABLE["DPO"][4]),
         Identity(
-            "DIL-BCE at the half-mix", cell("js", half), -sp.log(sigmoid(u)) - sp.log(sigmoid(-v))
+            "DIL-BCE at the half-mix", cell("js", HALF), -sp.log(sigmoid(u)) - sp.log(sigmoid(-v))
         ),
         Identity(
             "DIL-UKL with NWJ's usual critic T' = T: eᵛ⁻¹ − u",
@@ -153,7 +158,14 @@ THEOREM = Theorem(
         ),
         Identity("DIL-UKL without the constant", cell("nwj", 1), TABLE["DIL-UKL"][4]),
         Identity("DIL-LSIF in the NWJ row", cell("nwj", 1) + 1, TABLE["DIL-LSIF"][4]),
-        Identity("DPO in the JS row", cell("js", half), TABLE["DPO"][4] + sp.log(2)),
+        Identity("DPO in the JS row", cell("js", HALF), TABLE["DPO"][4] + sp.log(2)),
+    ),
+    mutants=(
+        loss_at("half-mix only", mix=0.5),
+        loss_at("shifted", chosen=lambda t: t - 1, rejected=lambda t: t - 1),
+        Mutant(
+            "preference_loss", "chi2 halved", lambda f: lambda *a: f(*a) / (1 + (a[2] == "chi2"))
+        ),
     ),
     uses=("dpo_is_half_mixed_dv", "mio_is_half_mixed_js"),
     about=("preference_loss",),

@@ -7,12 +7,23 @@ import torch
 from hypothesis import strategies as st
 
 import mi_estimators as mi
-from proofs.engine import oracles, strategies
-from proofs.engine.shipped import Shipped, tensor
-from proofs.engine.symbolic import Identity, Sign
-from proofs.engine.tested import Tested
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import normalised, positives, reals
+from mi_estimators.theory import missed_mass, steps_to_first_signal, zero_gradient_probability
+from proofs.engine import (
+    Holds,
+    Identity,
+    Mutant,
+    Shipped,
+    Sign,
+    Theorem,
+    gradient,
+    normalised,
+    oracles,
+    positives,
+    reals,
+    scaled,
+    strategies,
+    tensor,
+)
 
 # Three classes of responses with probabilities W stand for any number of them: one response, and the rest of the
 # correct and of the wrong ones. ε = e/(1 + e).
@@ -23,7 +34,7 @@ n, k, m = sp.symbols("n k m", positive=True, integer=True)  # n draws; k of them
 sum_r, sum_x, sum_rx = reals("sum_r sum_x sum_rx")  # Σ r_i, Σ x_i and Σ r_i x_i over a group
 share, deviation = k / (k + m), sp.sqrt(k * m) / (k + m)  # r̄ and s
 entries = k * m / (k + m) ** 2  # of ĝ over the correct responses, summed
-missed = (1 - eps) ** n  # P(no correct one)
+missed = missed_mass(eps, n)  # P(no correct one)
 bernoulli = missed - 1 + n * eps
 
 
@@ -55,23 +66,20 @@ def slope(j, correct=(0,)):
 
 def shipped_estimate(theta, answers):
     """ĝ of the first response's group, both means being the library's."""
-    logits = tensor(theta).requires_grad_()
     rewards = tensor([float(y == 0) for y in answers])
-    surrogate = mi.mean((rewards - mi.mean(rewards)) * logits.log_softmax(-1)[list(answers)])
-    return torch.autograd.grad(surrogate, logits)[0]
+    centred = rewards - mi.mean(rewards)
+    return gradient(lambda x: mi.mean(centred * x.log_softmax(-1)[list(answers)]), theta)
 
 
 def shipped_mean(theta, size):
     """E ĝ, all groups enumerated, and ∇J, J = mi.mean of the reward under π."""
-    law, logits = oracles.tilted([1] * 3, theta), tensor(theta).requires_grad_()
+    law = oracles.tilted([1] * 3, theta)
     groups = [
         (shipped_estimate(theta, g), tensor([law[y] for y in g]).prod())
         for g in product(range(3), repeat=size)
     ]
-    (gradient,) = torch.autograd.grad(
-        mi.mean(tensor([1.0, 0.0, 0.0]), logits.log_softmax(-1)), logits
-    )
-    return [*torch.stack([g * p for g, p in groups]).sum(0).tolist(), *gradient.tolist()]
+    slopes = gradient(lambda x: mi.mean(tensor([1.0, 0.0, 0.0]), x.log_softmax(-1)), theta)
+    return [*torch.stack([g * p for g, p in groups]).sum(0).tolist(), *slopes.tolist()]
 
 
 def proved_mean(theta, size):
@@ -102,10 +110,8 @@ THEOREM = Theorem(
     probability (1 − ε)ⁿ + εⁿ; then ĝ/(s + δ), δ > 0, is 0 too, and otherwise neither is. (b) E ĝ = (1 − 1/n) ∇J. (c)
     While π stays as it is, the expected number of steps to the first correct response is 1/(1 − (1 − ε)ⁿ) ≥ 1/(nε),
     and to the first ĝ ≠ 0 it is 1/(1 − (1 − ε)ⁿ − εⁿ), n ≥ 2. For n = 1, ĝ is always 0.""",
-    formula=(
-        r"\Pr(\hat g = 0) = (1 - \varepsilon)^n + \varepsilon^n, \qquad "
-        r"\mathbb{E}\,\hat g = \bigl(1 - \tfrac{1}{n}\bigr) \nabla J"
-    ),
+    formula=r"""\Pr(\hat g = 0) = (1 - \varepsilon)^n + \varepsilon^n, \qquad \mathbb{E}\,\hat g = \bigl(1 -
+    \tfrac{1}{n}\bigr) \nabla J""",
     assumptions=(
         "responses are drawn independently from the current policy; none is supplied",
         "tabular softmax, a reward in {0, 1}, no KL term in ĝ",
@@ -124,7 +130,7 @@ THEOREM = Theorem(
     checks=(
         Identity("P(ĝ = 0), n = 1", zero_probability(1), 1),
         *[
-            Identity(f"P(ĝ = 0), n = {i}", zero_probability(i), (1 - W[0]) ** i + W[0] ** i)
+            Identity(f"P(ĝ = 0), n = {i}", zero_probability(i), zero_gradient_probability(W[0], i))
             for i in (2, 3)
         ],
         Identity(
@@ -156,6 +162,7 @@ THEOREM = Theorem(
             (1 - missed.subs(n, n + 1)) / eps,
             (1 - missed) / eps + missed,
         ),
+        Identity("the mean wait", steps_to_first_signal(eps, n), 1 / (1 - missed)),
         Identity(
             "(1 − ε)ⁿ − 1 + nε, step", bernoulli.subs(n, n + 1), (1 - eps) * bernoulli + n * eps**2
         ),
@@ -167,12 +174,10 @@ THEOREM = Theorem(
             proved_mean,
             examples=6,
         ),
-        Tested(
+        Holds(
             "mi.mean's ĝ is exactly 0 iff none or all are correct",
             GROUP,
             starves,
-            examples=25,
-            cross_check=True,
         ),
     ),
     false_neighbours=(
@@ -185,7 +190,11 @@ THEOREM = Theorem(
         ),
         Sign("the expected wait is at most 1/(nε), n ≥ 2", bernoulli.subs(n, n + 1), "<="),
     ),
+    mutants=(
+        scaled("mean"),
+        Mutant("mean", "the sum", lambda f: lambda v, w=None: v.sum() if w is None else f(v, w)),
+    ),
     uses=("starvation_on_policy",),
-    about=("mean",),
+    about=("mean", "theory.steps_to_first_signal", "theory.zero_gradient_probability"),
     reference="Williams 1992; Shao et al. 2024 (arXiv 2402.03300), GRPO.",
 )

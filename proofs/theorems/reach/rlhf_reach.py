@@ -3,28 +3,34 @@
 from math import comb
 
 import sympy as sp
-import torch
 
 import mi_estimators as mi
-from proofs.engine import oracles, strategies
-from proofs.engine.shipped import Shipped, compiled, logs, tensor
-from proofs.engine.symbolic import Identity, Sign
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import expect, normalised, positives, reals, tilted
+from mi_estimators.theory import pass_at_k, rlhf_success
+from proofs.engine import (
+    Identity,
+    Shipped,
+    Sign,
+    Theorem,
+    expect,
+    gradient,
+    instead,
+    logs,
+    normalised,
+    on_law,
+    oracles,
+    positives,
+    reals,
+    strategies,
+    tensor,
+    tilted,
+)
 
 beta, o, q1, q2, Z = positives("beta o q1 q2 Z")  # o = p/(1 − p), the base model's odds of success
 n, k = sp.symbols("n k", positive=True, integer=True)
 p, r1, r2, N, fall = reals("p r1 r2 N F")  # N: number of failures; F = N (N − 1) … (N − k + 2)
 gain = sp.exp(1 / beta)
-
-
-def success(p):
-    """p e^{1/β}/(1 − p + p e^{1/β})."""
-    return p * gain / (1 - p + p * gain)
-
-
 base = o / (1 + o)
-after = success(base)
+after = rlhf_success(base, beta)
 
 # Three responses in full, the first two correct; and the same with no mass on the correct ones.
 REF, REWARD = normalised(positives("b1 b2 b3")), (1, 1, 0)
@@ -42,20 +48,19 @@ def estimator_mean(size, draws):
 
 def shipped_success(ref, correct, beta):
     """E_π* r as the slope of mi.log_mean_exp(s r, π_ref) in s, at s = 1/β."""
-    s = tensor([1 / beta]).requires_grad_()
-    return float(torch.autograd.grad(mi.log_mean_exp(s * tensor(correct), logs(ref)).sum(), s)[0])
+    return float(gradient(lambda s: mi.log_mean_exp(s * tensor(correct), logs(ref)), 1 / beta))
 
 
 def proved_success(ref, correct, beta):
     """p e^{1/β}/(1 − p + p e^{1/β})."""
-    return compiled(success(p))(p=oracles.mean(ref, correct), beta=beta)
+    return rlhf_success(min(oracles.mean(ref, correct), 1), beta)
 
 
 def dv_gap(ref, correct, beta):
     """KL(π*‖π_ref) − mi.dv at T = r/β, with P = π*."""
     t = [r / beta for r in correct]
     optimum = oracles.tilted(ref, t)
-    return oracles.kl(optimum, ref) - float(mi.dv(tensor(t), tensor(t), logs(optimum), logs(ref)))
+    return oracles.kl(optimum, ref) - on_law(mi.dv, optimum, ref, t)
 
 
 GIVEN = {
@@ -76,10 +81,8 @@ THEOREM = Theorem(
     responses pass@k, the probability that at least one is correct, is 1 − (1 − p)^k. If c of n ≥ k i.i.d. responses
     are correct, 1 − C(n − c, k)/C(n, k) has exactly this mean. (d) For every whole k ≥ e^{1/β}, the base model's
     pass@k is at least RLHF's pass@1, p'.""",
-    formula=(
-        r"p' = \frac{p\,e^{1/\beta}}{1 - p + p\,e^{1/\beta}}, \qquad \mathbb{E}\Bigl[1 - "
-        r"\binom{n-c}{k}\Big/\binom{n}{k}\Bigr] = 1 - (1-p)^k"
-    ),
+    formula=r"""p' = \frac{p\,e^{1/\beta}}{1 - p + p\,e^{1/\beta}}, \qquad \mathbb{E}\Bigl[1 -
+    \binom{n-c}{k}\Big/\binom{n}{k}\Bigr] = 1 - (1-p)^k""",
     assumptions=(
         "π* itself, the optimum over all laws: nothing is said of a trained policy that shares parameters",
         "binary reward in (b) and (d), equal to correctness; responses i.i.d. from the policy in (c), k ≤ n",
@@ -104,7 +107,7 @@ THEOREM = Theorem(
         Identity(
             "(b) p' of 3 responses, 2 of them correct",
             OPTIMUM[0] + OPTIMUM[1],
-            success(REF[0] + REF[1]),
+            rlhf_success(REF[0] + REF[1], beta),
         ),
         Identity(
             "(b) two correct responses keep their ratio", OPTIMUM[0] / OPTIMUM[1], REF[0] / REF[1]
@@ -122,7 +125,7 @@ THEOREM = Theorem(
             Identity(
                 f"(c) the estimator's mean, n = {i}, k = {j}",
                 estimator_mean(i, j),
-                1 - (1 - base) ** j,
+                pass_at_k(base, j),
             )
             for i, j in ((1, 1), (2, 1), (3, 2), (4, 2), (4, 4), (5, 3))
         ],
@@ -172,7 +175,11 @@ THEOREM = Theorem(
             1 - (1 - base) ** 2,
         ),
     ),
+    mutants=(
+        instead("dv", "nwj"),
+        instead("log_mean_exp", "mean"),
+    ),
     uses=("gibbs_dv_duality",),
-    about=("log_mean_exp", "dv"),
+    about=("log_mean_exp", "dv", "theory.rlhf_success", "theory.pass_at_k"),
     reference="Rafailov et al. 2023, eq. 4; Chen et al. 2021 (arXiv 2107.03374), eq. 1; Yue et al. 2025 (2504.13837).",
 )

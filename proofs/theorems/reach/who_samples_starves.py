@@ -4,14 +4,33 @@ from functools import partial
 from itertools import product
 
 import sympy as sp
-import torch
 
 import mi_estimators as mi
-from proofs.engine import oracles, strategies
-from proofs.engine.shipped import Shipped, logs, tensor
-from proofs.engine.symbolic import Identity, Sign
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import dv, js, normalised, nwj, positives, reals, sigmoid, softplus
+from mi_estimators.theory import chosen_pull, drawn_js_weight, rejected_push
+from proofs.engine import (
+    TURNED,
+    Identity,
+    Shipped,
+    Sign,
+    Theorem,
+    dpo_loss,
+    dv,
+    gradient,
+    instead,
+    js,
+    js_loss,
+    log_ratios,
+    logs,
+    normalised,
+    nwj,
+    oracles,
+    pair_gradient,
+    positives,
+    reals,
+    sigmoid,
+    softplus,
+    strategies,
+)
 
 # Sampled: three responses with π = Q, any law P, and a critic that is held at T* = ln P/π while π moves.
 P, Q, T = normalised(positives("a1 a2 a3")), positives("q1 q2 q3"), reals("t1 t2 t3")
@@ -23,15 +42,13 @@ BOUNDS = {"DV": dv, "NWJ": nwj, "JS": js}
 u, v = reals("u v")
 a, beta, e, t, s = positives("a beta e t s")
 alpha, p = a / (1 + a), e / (1 + e)
-loss_js = softplus(-u) + (1 - alpha) * softplus(u) + alpha * softplus(v)
-weight_js, weight_dpo = -beta * sp.diff(loss_js, u), -beta * sp.diff(softplus(v - u), u)
+weight_js = -beta * sp.diff(js_loss(u, v, alpha), u)
+weight_dpo = -beta * sp.diff(dpo_loss(u, v), u)
 
 
 def at_optimum(expr, law):
     """The expression at T* = ln P/π."""
-    return expr.subs(
-        dict(zip(T, [sp.log(x / y) for x, y in zip(P, law, strict=True)], strict=True))
-    )
+    return expr.subs(dict(zip(T, log_ratios(P, law), strict=True)))
 
 
 def weight(bound):
@@ -46,7 +63,7 @@ def slope(bound):
 
 def omega(bound, x, y):
     """The claimed weight of a response with P_y = x and π_y = y."""
-    return y * sp.log(1 + x / y) if bound == "JS" else x
+    return drawn_js_weight(y, x) if bound == "JS" else x
 
 
 def claimed_slope(bound):
@@ -57,29 +74,27 @@ def claimed_slope(bound):
 
 def shipped_slope(bound, target, theta):
     """The gradient of −bound in the logits of π, the library's bound at the critic ln P/π held fixed."""
-    logits = tensor(theta).requires_grad_()
-    log_pi = logits.log_softmax(-1)
-    critic = logs(target) - log_pi.detach()
-    value = getattr(mi, bound)(critic, critic, logs(target), log_pi)
-    return torch.autograd.grad(-value, logits)[0].tolist()
+
+    def loss(logits):
+        log_pi = logits.log_softmax(-1)
+        critic = logs(target) - log_pi.detach()
+        return -getattr(mi, bound)(critic, critic, logs(target), log_pi)
+
+    return gradient(loss, theta).tolist()
 
 
 def proved_slope(bound, target, theta):
     """ω_y − π_y Σ ω by plain sums."""
     pi = oracles.tilted([1] * 3, theta)
     weights = [
-        y * oracles.ln(1 + x / y) if bound == "js" else x for x, y in zip(target, pi, strict=True)
+        drawn_js_weight(y, x) if bound == "js" else x for x, y in zip(target, pi, strict=True)
     ]
     return [w - y * sum(weights) for w, y in zip(weights, pi, strict=True)]
 
 
 def supplied_weights(mix, u, v):
     """What the shipped losses, DPO and JS, put on ∇ ln π(y_w) at β = 1."""
-    chosen = tensor([u]).requires_grad_()
-    losses = [
-        mi.preference_loss(chosen, tensor([v]), *cell).sum() for cell in (("dv", 0.5), ("js", mix))
-    ]
-    return [-float(torch.autograd.grad(loss, chosen)[0]) for loss in losses]
+    return [-pair_gradient(u, v, *cell)[0] for cell in (("dv", 0.5), ("js", mix))]
 
 
 GIVEN = {"target": strategies.laws(3), "theta": strategies.vectors(3, 4)}
@@ -95,10 +110,8 @@ THEOREM = Theorem(
     σ(βz_w)) (JS, mix α) on ∇ ln π(y_w): at π = π_ref it is β/2 or αβ/2, whatever p; it is larger for z_w < z_l (DPO)
     or z_w < 0 (JS), and tends to β as z_w → −∞ with z_l fixed. (d) DPO at π = π_ref on two draws of π, labelled, and
     used if just one of them is y⁺: the mean weight on ∇ ln π(y⁺) is βp(1 − p).""",
-    formula=(
-        r"\omega_{y^+} = 1 \ (\mathrm{DV}),\quad p \ln(1 + 1/p) \ (\mathrm{JS\ drawn}),\qquad "
-        r"\tfrac{\beta}{2} \ (\mathrm{DPO}),\quad \tfrac{\alpha\beta}{2} \ (\mathrm{JS\ supplied})"
-    ),
+    formula=r"""\omega_{y^+} = 1 \ (\mathrm{DV}),\quad p \ln(1 + 1/p) \ (\mathrm{JS\ drawn}),\qquad \tfrac{\beta}{2}
+    \ (\mathrm{DPO}),\quad \tfrac{\alpha\beta}{2} \ (\mathrm{JS\ supplied})""",
     assumptions=(
         "who samples: π in (a), (b), (d); the data in (c)",
         "(a) the critic is optimal and held fixed, the expectation exact; terms with P_y = 0 count 0",
@@ -115,16 +128,14 @@ THEOREM = Theorem(
     checks=(
         *[Identity(f"ω, {b}", weight(b), omega(b, P[0], Q[0])) for b in BOUNDS],
         *[Identity(f"in the logits, {b}", slope(b), claimed_slope(b)) for b in BOUNDS],
-        Identity(
-            "JS, P on y⁺ alone: p sp(ln 1/p)", p * softplus(-sp.log(p)), p * sp.log(1 + 1 / p)
-        ),
+        Identity("JS, P on y⁺ alone: p sp(ln 1/p)", p * softplus(-sp.log(p)), drawn_js_weight(p)),
         Identity(
             "the slope of s − ln(1 + s²)",
             sp.diff(s - sp.log(1 + s**2), s),
             (1 - s) ** 2 / (1 + s**2),
         ),
         Sign("p ln(1 + 1/p) < 1.4·10⁻⁵ at p = 10⁻⁶", sp.log(1 + 10**6) - 14, "<"),
-        Identity("supplied, JS", weight_js, beta * (1 - (2 - alpha) * sigmoid(u))),
+        Identity("supplied, JS", weight_js, beta * chosen_pull(u, alpha)),
         Identity("supplied, DPO", weight_dpo, beta * sigmoid(v - u)),
         Identity("JS at π_ref", weight_js.subs(u, 0), alpha * beta / 2),
         Identity("DPO at π_ref", weight_dpo.subs({u: 0, v: 0}), beta / 2),
@@ -147,7 +158,6 @@ THEOREM = Theorem(
                 GIVEN,
                 partial(shipped_slope, b),
                 partial(proved_slope, b),
-                examples=8,
             )
             for b in ("dv", "nwj", "js")
         ],
@@ -155,10 +165,7 @@ THEOREM = Theorem(
             "mi.preference_loss at any z",
             {"mix": strategies.mixes(), "u": strategies.scores(), "v": strategies.scores()},
             supplied_weights,
-            lambda mix, u, v: [
-                oracles.tilted((1, 1), (v, u))[0],
-                1 - (2 - mix) * oracles.tilted((1, 1), (u, 0))[0],
-            ],
+            lambda mix, u, v: [rejected_push(v - u, 1), chosen_pull(u, mix)],
         ),
     ),
     false_neighbours=(
@@ -171,7 +178,11 @@ THEOREM = Theorem(
         ),
         Identity("supplied, JS: β/2 at π_ref, as DPO", weight_js.subs(u, 0), beta / 2),
     ),
+    mutants=(
+        instead("js", "dv"),
+        TURNED,
+    ),
     uses=("log_ratio_optimality", "missed_mass", "dpo_is_half_mixed_dv", "mio_is_half_mixed_js"),
-    about=("dv", "nwj", "js", "preference_loss"),
+    about=("dv", "nwj", "js", "preference_loss", "theory.drawn_js_weight"),
     reference="Nowozin et al. 2016 (arXiv 1606.00709), f-GAN: π as the generator.",
 )

@@ -5,12 +5,26 @@ from math import exp
 import sympy as sp
 
 import mi_estimators as mi
-from proofs.engine import oracles, strategies
-from proofs.engine.shipped import Shipped, batches, logs, tensor
-from proofs.engine.symbolic import Identity, Sign, minimum
-from proofs.engine.tested import Tested
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import expect, normalised, positives, reals
+from mi_estimators.theory import ess_fraction, gaussian_chi2, gaussian_information
+from proofs.engine import (
+    Holds,
+    Identity,
+    Mutant,
+    Shipped,
+    Sign,
+    Theorem,
+    batches,
+    expect,
+    logs,
+    minimum,
+    normalised,
+    oracles,
+    positives,
+    ratios,
+    reals,
+    strategies,
+    tensor,
+)
 
 (b,) = positives("b")  # ρ = (b − 1)/(b + 1), any number in (−1, 1)
 u, x, y = reals("u x y")
@@ -19,14 +33,14 @@ A, B, S = positives(
 )  # mean of e^T/Z, mean of its square, and S = E_Q (e^T/Z)² = 1 + χ² at T*
 d = sp.Symbol("d", positive=True, integer=True)
 rho = (b - 1) / (b + 1)
-information = -sp.log(1 - rho**2) / 2
+information = gaussian_information(rho)
 
 P, Q, W = (
     normalised(positives("a1 a2 a3")),
     normalised(positives("b1 b2 b3")),
     positives("w1 w2 w3"),
 )
-R = [p / q for p, q in zip(P, Q, strict=True)]
+R = ratios(P, Q)
 squares = sum(w**2 for w in W)
 ess = sum(W) ** 2 / squares
 (share,) = positives("s")
@@ -79,10 +93,9 @@ THEOREM = Theorem(
     that limit: a sample overstates it on average. (c) At T = ln r + c, r = dP/dQ, χ² = χ²(P‖Q) < ∞, the limit is 1/(1 +
     χ²), and 1 + χ² = E_P r ≥ e^I with I = KL(P‖Q); equality iff r is constant P-almost surely. (d) For d independent
     pairs of standard normal variables with correlation ρ in (−1, 1), 1 + χ² = (1 − ρ²)^{−d} = e^{2I}.""",
-    formula=(
-        r"\frac{\mathrm{ESS}}{M} \to \frac{(\mathbb{E}_Q e^{T})^2}{\mathbb{E}_Q e^{2T}} = \frac{1}{1 + \chi^2(P\|Q)} "
-        r"\le e^{-I} \text{ at } T = \ln r, \qquad 1 + \chi^2 = (1 - \rho^2)^{-d} = e^{2I} \text{ (Gaussian)}"
-    ),
+    formula=r"""\frac{\mathrm{ESS}}{M} \to \frac{(\mathbb{E}_Q e^{T})^2}{\mathbb{E}_Q e^{2T}} = \frac{1}{1 +
+    \chi^2(P\|Q)} \le e^{-I} \text{ at } T = \ln r, \qquad 1 + \chi^2 = (1 - \rho^2)^{-d} = e^{2I}
+    \text{ (Gaussian)}""",
     assumptions=(
         "(b) negatives are i.i.d. from Q and the critic is fixed",
         "(c) P ≪ Q, χ²(P‖Q) < ∞ and T = ln dP/dQ + c exactly",
@@ -120,9 +133,7 @@ THEOREM = Theorem(
         ),
         Identity("(c) E_Q r² = E_P r", expect(Q, [r**2 for r in R]), expect(P, R)),
         Identity("(c) E_P r = 1 + χ²", expect(P, R), 1 + expect(Q, [(r - 1) ** 2 for r in R])),
-        *minimum(
-            "(c) e^u − 1 − u at u = ln r − I", sp.exp(u) - 1 - u, u, sp.Integer(0), sp.Integer(0)
-        ),
+        *minimum("(c) e^u − 1 − u at u = ln r − I", sp.exp(u) - 1 - u, u, 0),
         Identity(
             "(d) r p is 1/(1 − ρ²) times a normal density",
             2 * log_p - log_q,
@@ -134,13 +145,22 @@ THEOREM = Theorem(
             information
             - rho * (rho * (x**2 - 1 + y**2 - 1) - 2 * (x * y - rho)) / (2 * (1 - rho**2)),
         ),
-        Identity("(d) 1/(1 − ρ²) = e^{2I}, one pair", 1 / (1 - rho**2), sp.exp(2 * information)),
         Identity(
-            "(d) ln (1 − ρ²)^{−d} = 2I, d pairs", -d * sp.log(1 - rho**2), 2 * d * information
+            "(c) the limit at T*, 3 atoms",
+            ess_fraction(expect(Q, [(r - 1) ** 2 for r in R])),
+            expect(Q, R) ** 2 / expect(Q, [r**2 for r in R]),
+        ),
+        Identity(
+            "(d) 1/(1 − ρ²) = e^{2I}, one pair", 1 / (1 - rho**2), gaussian_chi2(information) + 1
+        ),
+        Identity(
+            "(d) ln (1 − ρ²)^{−d} = 2I, d pairs",
+            -d * sp.log(1 - rho**2),
+            2 * gaussian_information(rho, d),
         ),
         Identity(
             "(d) ρ = 0.6, d = 1: 1 + χ² = 1.5625",
-            sp.exp(2 * information).subs(b, 4),
+            1 + gaussian_chi2(information).subs(b, 4),
             sp.Rational("1.5625"),
         ),
         Shipped("mi.starvation_index is χ²/(1 + χ²) at T*", JOINT, starvation, chi2_share),
@@ -150,14 +170,12 @@ THEOREM = Theorem(
             lambda t: float(mi.effective_sample_size(tensor(t))),
             lambda t: sum(map(exp, t)) ** 2 / sum(exp(2 * s) for s in t),
         ),
-        Tested(
+        Holds(
             "mi.effective_sample_size has a mean of at least M/(1 + χ²) at T*",
             JOINT | {"size": strategies.counts(3)},
             lambda joint, size: (
                 mean_fraction(*log_ratio(joint), size) >= 1 - chi2_share(joint)[0] - 1e-9
             ),
-            examples=20,
-            cross_check=True,
         ),
         Shipped(
             "the chi2 of mi.laws.Gaussian and mi.laws.Finite",
@@ -182,6 +200,16 @@ THEOREM = Theorem(
         ),
         Sign("one negative, M = 1: ESS/M = 1 ≤ 1/(1 + χ²)", 1 / expect(P, R) - 1, ">="),
     ),
-    about=("effective_sample_size", "starvation_index"),
+    mutants=(
+        Mutant("effective_sample_size", "scores halved", lambda f: lambda t: f(t / 2)),
+        Mutant("starvation_index", "the law ignored", lambda f: lambda t, log_q=None: f(t)),
+    ),
+    about=(
+        "effective_sample_size",
+        "starvation_index",
+        "theory.ess_fraction",
+        "theory.gaussian_chi2",
+        "theory.gaussian_information",
+    ),
     reference="Kong 1992; Owen, Monte Carlo theory, section 9.3; (c), (d) as in Song & Ermon 2020 (arXiv 1910.06222).",
 )

@@ -6,11 +6,25 @@ import sympy as sp
 import torch
 
 import mi_estimators as mi
-from proofs.engine import oracles, strategies
-from proofs.engine.shipped import Shipped, batches, logs, tensor
-from proofs.engine.symbolic import Identity, Sign
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import dv, expect, normalised, nwj, positives, reals
+from proofs.engine import (
+    Identity,
+    Mutant,
+    Shipped,
+    Sign,
+    Theorem,
+    batches,
+    dv,
+    expect,
+    gradient,
+    logs,
+    normalised,
+    nwj,
+    oracles,
+    positives,
+    reals,
+    strategies,
+    tensor,
+)
 
 a, k, y, c, X = positives(
     "a k y c X"
@@ -51,10 +65,14 @@ def slope(value):
 
 def shipped(q, t, past, decay):
     """The mean over all batches of 2 negatives of mi.mine's gradient in the table t, the past average e^past."""
-    table, (atoms, weights) = tensor(t).requires_grad_(), batches(q, 2)
-    scores = table[atoms]
-    values, _ = mi.mine(torch.zeros_like(scores), scores, torch.full_like(weights, past), decay)
-    return torch.autograd.grad(weights @ values, table)[0].tolist()
+    atoms, weights = batches(q, 2)
+
+    def value(table):
+        scores = table[atoms]
+        memory = torch.full_like(weights, past)
+        return weights @ mi.mine(torch.zeros_like(scores), scores, memory, decay)[0]
+
+    return gradient(value, t).tolist()
 
 
 def proved(q, t, past, decay, size=2):
@@ -81,10 +99,10 @@ def relative(q, t, size):
 
 
 def shipped_relative(q, t, size):
-    """The same from mi.diagnostics.exact_minibatch_bias, for mi.nwj and mi.dv."""
+    """The same from mi.exact_minibatch_bias, for mi.nwj and mi.dv."""
     law = mi.laws.Finite(logs([q]))
     return [
-        mi.diagnostics.exact_minibatch_bias(f, law, tensor([t]), batch_size=size).relative
+        mi.exact_minibatch_bias(f, law, tensor([t]), batch_size=size).relative
         for f in (mi.nwj, mi.dv)
     ]
 
@@ -101,10 +119,8 @@ THEOREM = Theorem(
     E_Q[x² (∇T − ḡ)], v = Var_Q(x) and, if x ≥ m > 0, |R| ≤ (s²/m) √w (σ + (1 − s) |ḡ| √v)/M^{3/2}, w = (μ₄ + 3 (M − 1)
     v²)/M, μ₄ = E_Q(x − 1)⁴, σ² = E_Q[x² (∇T − ḡ)²]. So DV's bias is C/M to first order, and as s → 0 that of MINE
     vanishes. (c) C is the gradient of v/2, and E ĝ at s = 1 is the gradient of E DV_M.""",
-    formula=(
-        r"\mathbb{E}\,\hat g - g = \frac{s}{M}\Bigl(\mathbb{E}_Q\bigl[x^2(\nabla T - \bar g)\bigr] + "
-        r"(1-s)\,\bar g\,\mathrm{Var}_Q(x)\Bigr) + O\bigl(M^{-3/2}\bigr), \quad x = e^{T}/Z"
-    ),
+    formula=r"""\mathbb{E}\,\hat g - g = \frac{s}{M}\Bigl(\mathbb{E}_Q\bigl[x^2(\nabla T - \bar g)\bigr] +
+    (1-s)\,\bar g\,\mathrm{Var}_Q(x)\Bigr) + O\bigl(M^{-3/2}\bigr), \quad x = e^{T}/Z""",
     assumptions=(
         "i.i.d. negatives from Q; each positive has the law P; critic and ∇T do not depend on this batch",
         "0 < Z < ∞; E_P, E_Q and the derivative change places (always so on a finite set)",
@@ -153,7 +169,7 @@ THEOREM = Theorem(
             proved,
         ),
         Shipped(
-            "mi.diagnostics.exact_minibatch_bias where x says nothing: 0 for mi.nwj, this for mi.dv",
+            "mi.exact_minibatch_bias where x says nothing: 0 for mi.nwj, this for mi.dv",
             LAW | {"size": strategies.counts(2).map(lambda n: n + 1)},
             shipped_relative,
             relative,
@@ -182,7 +198,14 @@ THEOREM = Theorem(
         Identity("to first order MINE's bias is s times DV's", s * (C + (1 - s) * gbar * v), s * C),
         Sign("the bias always lengthens the step: C ≥ 0", C, ">="),
     ),
+    mutants=(
+        Mutant("mine", "no memory", lambda f: lambda t, u, past, decay: f(t, u)),
+        Mutant(
+            "mine", "decay turned", lambda f: lambda t, u, past, decay: f(t, u, past, 1 - decay)
+        ),
+        Mutant("exact_minibatch_bias", "pairs only", lambda f: lambda *a, batch_size: f(*a)),
+    ),
     uses=("dv_minibatch_bias",),
-    about=("mine", "diagnostics.exact_minibatch_bias"),
+    about=("mine", "exact_minibatch_bias"),
     reference="Belghazi et al. 2018 (arXiv 1801.04062), section 3.2; the delta method for a ratio of means.",
 )

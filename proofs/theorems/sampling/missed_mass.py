@@ -6,11 +6,22 @@ import sympy as sp
 import torch
 
 import mi_estimators as mi
-from proofs.engine import strategies
-from proofs.engine.shipped import Shipped, batches, tensor
-from proofs.engine.symbolic import Identity, Sign, minimum
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import normalised, positives, reals
+from mi_estimators.theory import missed_mass
+from proofs.engine import (
+    Identity,
+    Mutant,
+    Shipped,
+    Sign,
+    Theorem,
+    batches,
+    minimum,
+    normalised,
+    positives,
+    reals,
+    scaled,
+    strategies,
+    tensor,
+)
 
 e, k, x, off_region, on_region = positives(
     "e k x u v"
@@ -74,7 +85,7 @@ THEOREM = Theorem(
     ),
     checks=(
         *[
-            Identity(f"(a) the probability, M = {i}", missed(i), (1 - law[0]) ** i)
+            Identity(f"(a) the probability, M = {i}", missed(i), missed_mass(law[0], i))
             for i in (1, 2, 3)
         ],
         Identity(
@@ -83,7 +94,7 @@ THEOREM = Theorem(
             (1 - eps) * ((1 - eps) ** M - 1 + M * eps) + M * eps**2,
         ),
         Sign("(a) its remainder Mε² is positive", M * eps**2, ">"),
-        *minimum("(a) x − 1 − ln x", x - 1 - sp.log(x), x, sp.Integer(1), sp.Integer(0)),
+        *minimum("(a) x − 1 − ln x", x - 1 - sp.log(x), x, 1),
         Identity("(a) at x = 1 − ε", (x - 1 - sp.log(x)).subs(x, 1 - eps), -eps - sp.log(1 - eps)),
         Sign("(b) DV(T + c·1_A) is strictly concave in c", sp.diff(raised, c, 2), "<"),
         Identity(
@@ -95,7 +106,7 @@ THEOREM = Theorem(
             "mi.dv is blind to the first atom with probability (1 − ε)^M, over all batches",
             RAISED | {"q": strategies.laws(3)},
             blind,
-            lambda q, t, c, size: (1 - q[0]) ** size,
+            lambda q, t, c, size: missed_mass(q[0], size),
         ),
         Shipped(
             "mi.dv grows by c·P̂(A) with no negative in A",
@@ -111,6 +122,10 @@ THEOREM = Theorem(
         Identity("M copies of one negative miss A as rarely, M = 2", missed(1), (1 - law[0]) ** 2),
         Sign("the exact DV grows with c as well", sp.diff(raised, c), ">"),
     ),
-    about=("dv",),
+    mutants=(
+        Mutant("dv", "one negative", lambda dv: lambda t, u: dv(t, u[..., :1])),
+        scaled("dv"),
+    ),
+    about=("dv", "theory.missed_mass"),
     reference="McAllester & Stratos 2020 (arXiv 1811.04251) on the unseen tail; Bernoulli's inequality.",
 )

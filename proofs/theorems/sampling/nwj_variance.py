@@ -8,22 +8,41 @@ import sympy as sp
 import torch
 
 import mi_estimators as mi
-from proofs.engine import oracles, strategies
-from proofs.engine.shipped import Shipped, batches, tensor
-from proofs.engine.symbolic import Identity, Sign
-from proofs.engine.theorem import Theorem
-from proofs.engine.vocabulary import expect, normalised, nwj, positives
+from mi_estimators.theory import (
+    gaussian_chi2,
+    gaussian_information,
+    gaussian_log_ratio_variance,
+    nwj_value_variance,
+)
+from proofs.engine import (
+    Identity,
+    Shipped,
+    Sign,
+    Theorem,
+    batches,
+    expect,
+    instead,
+    log_ratios,
+    normalised,
+    nwj,
+    off,
+    oracles,
+    positives,
+    ratios,
+    strategies,
+    tensor,
+)
 
 (b,) = positives("b")
 rho, root = (b**2 - 1) / (b**2 + 1), 2 * b / (b**2 + 1)  # any correlation in (−1, 1), and √(1 − ρ²)
 x, e = sp.symbols("x e", real=True)  # independent standard normal variables; y = ρx + √(1 − ρ²) e
 y = rho * x + root * e
-information = -sp.log(1 - rho**2) / 2
+information = gaussian_information(rho)
 log_ratio = information - rho * (rho * (x**2 + y**2) - 2 * x * y) / (2 * (1 - rho**2))
 double_factorial = {0: 1, 2: 1, 4: 3}  # E x^k of a standard normal variable; 0 for odd k
 
 P, Q = normalised(positives("a1 a2")), normalised(positives("b1 b2"))
-R = [p / q for p, q in zip(P, Q, strict=True)]
+R, LOG_R = ratios(P, Q), log_ratios(P, Q)
 S, E = (
     sp.symbols("s1 s2", real=True),
     positives("e1 e2"),
@@ -79,7 +98,7 @@ def stated(rho):
     return [-oracles.ln(1 - rho**2) / 2, rho**2, rho**2 / (1 - rho**2)] * 2
 
 
-LAW = {"p": strategies.laws(2), "q": strategies.laws(2), "t": strategies.vectors(2, 3)}
+LAW = strategies.law_pairs(2) | {"t": strategies.vectors(2, 3)}
 THEOREM = Theorem(
     slug="nwj_variance",
     title="N·Var[NWJ] = Var_P(ln r) + χ²(P‖Q) at the optimal critic, N = M",
@@ -88,10 +107,8 @@ THEOREM = Theorem(
     At T = ln r, r = dP/dQ, the mean is I = KL(P‖Q) and the variance Var_P(ln r)/N + χ²(P‖Q)/M: for N = M, N·Var =
     Var_P(ln r) + χ². (c) For d independent pairs of standard normal variables with correlation ρ in (−1, 1), Var_P(ln
     r) = dρ² ≤ d and χ² = e^{2I} − 1. Check: ρ = 0.6, d = 1: I = ln(5/4), χ² = 0.5625, Var_P(ln r) = 0.36.""",
-    formula=(
-        r"N \cdot \mathrm{Var}\bigl[\mathrm{NWJ}_{N,N}(\ln r)\bigr] = \mathrm{Var}_P(\ln r) + \chi^2(P\|Q) = "
-        r"d\rho^2 + e^{2I} - 1 \text{ (Gaussian)}"
-    ),
+    formula=r"""N \cdot \mathrm{Var}\bigl[\mathrm{NWJ}_{N,N}(\ln r)\bigr] = \mathrm{Var}_P(\ln r) + \chi^2(P\|Q) =
+    d\rho^2 + e^{2I} - 1 \text{ (Gaussian)}""",
     assumptions=(
         "positives and negatives are drawn independently (not the N² − N shared pairs of one batch)",
         "the critic is fixed; (a) Var_P(T) and Var_Q(eᵀ) are finite",
@@ -117,21 +134,28 @@ THEOREM = Theorem(
         ),
         Identity(
             "(b) the mean at ln r",
-            nwj(P, Q, [sp.log(r) for r in R]),
-            expect(P, [sp.log(r) for r in R]),
+            nwj(P, Q, LOG_R),
+            expect(P, LOG_R),
+        ),
+        Identity(
+            "(b) the variance at ln r, N = M = 2",
+            variance(WEIGHTS, VALUES).subs(dict(zip((*S, *E), (*LOG_R, *R), strict=True))),
+            nwj_value_variance(variance(P, LOG_R), expect(Q, [(r - 1) ** 2 for r in R]), 2, 2),
         ),
         Identity("(b) Var_Q(r) = χ²", variance(Q, R), expect(Q, [(r - 1) ** 2 for r in R])),
         Identity("(c) y is standard", normal_mean(y**2), 1),
         Identity("(c) correlation ρ", normal_mean(x * y), rho),
         Identity("(c) E_P ln r = I", normal_mean(log_ratio - information), 0),
         Identity(
-            "(c) Var_P(ln r) = ρ², one pair", normal_mean((log_ratio - information) ** 2), rho**2
+            "(c) Var_P(ln r) = ρ², one pair",
+            normal_mean((log_ratio - information) ** 2),
+            gaussian_log_ratio_variance(rho),
         ),
         Identity("(c) ρ = 0.6: I = ln(5/4)", information.subs(b, 2), sp.log(sp.Rational(5, 4))),
         Identity("(c) ρ = 0.6: Var_P(ln r) = 0.36", (rho**2).subs(b, 2), sp.Rational("0.36")),
         Identity(
             "(c) ρ = 0.6: e^{2I} − 1 = 0.5625",
-            (sp.exp(2 * information) - 1).subs(b, 2),
+            gaussian_chi2(information).subs(b, 2),
             sp.Rational("0.5625"),
         ),
         Shipped(
@@ -163,7 +187,16 @@ THEOREM = Theorem(
         ),
         Sign("any critic has at least the variance at ln r", variance(Q, E) - variance(Q, R), ">="),
     ),
+    mutants=(
+        instead("nwj", "dv"),
+        off("nwj"),
+    ),
     uses=("ess_law",),
-    about=("nwj",),
+    about=(
+        "nwj",
+        "theory.gaussian_information",
+        "theory.gaussian_log_ratio_variance",
+        "theory.nwj_value_variance",
+    ),
     reference="Song & Ermon 2020 (arXiv 1910.06222), section 4; Poole et al. 2019 (arXiv 1905.06922).",
 )

@@ -91,7 +91,7 @@ def test_ceilings():
         (lambda: theory.steps_to_first_signal(1.5, 4), "eps: expected"),
         (lambda: theory.missed_mass(0.5, 0), "draws: expected"),
         (lambda: theory.drawn_js_weight(0.0), "p: expected"),
-        (lambda: theory.drawn_js_weight(0.5, 0.0), "target: expected"),
+        (lambda: theory.drawn_js_weight(0.5, 1.1), "target: expected"),
         (lambda: theory.rlhf_success(1.1, 1.0), "p: expected"),
         (lambda: theory.rlhf_success(0.5, 0.0), "beta: expected"),
         (lambda: theory.pass_at_k(0.5, 0), "k: expected"),

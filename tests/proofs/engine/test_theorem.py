@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from proofs.engine.mutants import off
 from proofs.engine.theorem import Outcome, Theorem, run
 from proofs.ledger import ledger, load, rests_on
 
@@ -43,6 +44,7 @@ def theorem(slug="a", checks=None, false_neighbours=None, uses=()):
         false_neighbours=(Fake("neighbour", REFUTED),)
         if false_neighbours is None
         else false_neighbours,
+        mutants=(off("dv"),),
         uses=uses,
         about=("dv",),
         reference="here",
@@ -108,6 +110,7 @@ def test_the_weakest_check_gives_the_tier_and_cross_checks_do_not():
         "proof",
         "checks",
         "false_neighbours",
+        "mutants",
         "reference",
     ],
 )
