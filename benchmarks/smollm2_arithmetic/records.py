@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, astuple, fields
 from typing import Any
 
 from mi_estimators.display import jsonl
@@ -31,9 +31,8 @@ def record(run: plan.Run, logs: Logs, rates: Mapping[str, Any]) -> jsonl.Row:
 def finished() -> dict[plan.Run, jsonl.Row]:
     """Return the lines of the plan's runs that are done, in the plan's order."""
     names = [field.name for field in fields(plan.Run)]
-    rows = {tuple(row[name] for name in names): row for row in read() if row["arm"] != BASE}
-    by_run = {run: rows.get(tuple(asdict(run).values())) for run in plan.runs()}
-    return {run: row for run, row in by_run.items() if row is not None}
+    rows = {tuple(row.get(name) for name in names): row for row in read()}
+    return {run: rows[key] for run in plan.runs() if (key := astuple(run)) in rows}
 
 
 def base_rates() -> dict[str, Any] | None:
@@ -53,15 +52,8 @@ def sampled() -> dict[str, jsonl.Row]:
 
 def sampling(name: str, stats: Mapping[str, Any]) -> jsonl.Row:
     """Return a task's line from the statistics that `llm_adapter.pairs` leaves."""
-    rate = stats["pass_at_k"]["1"]["mean"]
-    return rounded(
-        {
-            "task": name,
-            "questions": stats["questions"],
-            "rate": rate,
-            "starvation": stats["starvation"],
-        }
-    )
+    kept = {key: stats[key] for key in ("questions", "starvation")}
+    return rounded({"task": name, "rate": stats["pass_at_k"]["1"]["mean"], **kept})
 
 
 def rounded(value: Any, digits: int = 5) -> Any:
