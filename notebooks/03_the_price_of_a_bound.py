@@ -67,7 +67,7 @@ for level in nats:
         x.view(100, 33, 1, 20), y.view(100, 1, 33, 20)
     )  # 100 batches; a row keeps 32 candidates
     for alpha, values in found.items():
-        values.append(mi.interpolated(scores, alpha))
+        values.append(mi.bounds.interpolated(scores, alpha))
 apart = torch.linspace(0, 14, 57)
 figure, axes = plt.subplots(1, 2)
 for (alpha, ceiling), colour in zip(ceilings.items(), ("C3", "C5", "C4", "C1"), strict=True):
@@ -86,7 +86,7 @@ for (alpha, ceiling), colour in zip(ceilings.items(), ("C3", "C5", "C4", "C1"), 
             mean < nats + 4 * spread / 10
         ).all()  # four standard errors; NWJ's tail is too heavy for them
         axes[0].axhline(ceiling, color=colour, linestyle=":")
-        extreme = mi.interpolated(apart[:, None, None] * (2 * torch.eye(33) - 1), alpha)
+        extreme = mi.bounds.interpolated(apart[:, None, None] * (2 * torch.eye(33) - 1), alpha)
         axes[1].plot(apart, extreme - math.log(32 / alpha), color=colour, label=f"α = {alpha}")
         assert abs(extreme[-1] - ceiling) < 1e-3
 axes[0].plot(nats, nats, color="C6", linestyle="--", label="I")
@@ -271,12 +271,12 @@ for bound, colour in shown.items():
     axes[0].semilogy(information, trace[bound], "o", color=colour, label=bound)
 axes[0].axhline(0.5, color="C2", linestyle="--", linewidth=1)
 for mix, colour in ((0.5, "C5"), (0.9, "C4"), (0.99, "C0")):
-    critics = [mi.log_ratio_to_relative(law.log_ratio, mix) for law in wide]
+    critics = [mi.bounds.log_ratio_to_relative(law.log_ratio, mix) for law in wide]
     less = [
-        mi.relative(mi.dv, mix)(t, t, law.log_p, law.log_q)
+        mi.bounds.relative(mi.dv, mix)(t, t, law.log_p, law.log_q)
         for t, law in zip(critics, wide, strict=True)
     ]
-    less, regained = torch.stack(less), mi.relative_to_log_ratio(torch.stack(less), mix)
+    less, regained = torch.stack(less), mi.bounds.relative_to_log_ratio(torch.stack(less), mix)
     axes[1].plot(grid, less, color=colour, label=f"KL(P‖Q_α), α = {mix}")
     axes[1].plot(grid, regained, "--", color=colour, linewidth=1)
     axes[1].axhline(-math.log1p(-mix), color=colour, linestyle=":", linewidth=1)

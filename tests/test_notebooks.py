@@ -112,7 +112,9 @@ def test_every_theorem_named_exists(source):
     named = set(
         re.findall(r"`([a-z0-9]+(?:_[a-z0-9]+)+)`", text)
     )  # a slug, or a name that the code or the library has
-    known = set(mi.__all__) | set(mi.ESTIMATORS) | set(mi.READOUTS) | set(mi.laws.__all__)
+    known = (
+        set(mi.__all__) | set(mi.ESTIMATORS) | set(mi.estimation.READOUTS) | set(mi.laws.__all__)
+    )
     code = set(re.findall(r"\w+", "\n".join(cells(source, "code"))))
     assert named - SLUGS <= known | code
     assert named & SLUGS

@@ -18,7 +18,7 @@ for batch in ((), (2,), (2, 3)):
         assert bound(joint, product).shape == batch, name
     assert mi.infonce(torch.randn(*batch, 4, 4)).shape == batch
     assert mi.effective_sample_size(product).shape == mi.starvation_index(product).shape == batch
-    for name in mi.PREFERENCE_BOUNDS:
+    for name in mi.preference.PREFERENCE_BOUNDS:
         assert mi.preference_loss(joint, torch.randn(*batch, 5, 3), name).shape == (*batch, 5)
         assert mi.preference_loss(joint, torch.randn(*batch, 5), name).shape == (*batch, 5)
     assert mi.score_weights("infonce", joint, torch.randn(*batch, 5, 6))[1].shape == (*batch, 5, 6)

@@ -27,7 +27,7 @@ def main() -> None:
         readings = [
             estimator.estimate(*law.sample(BATCH, generator)).readouts for _ in range(BATCHES)
         ]
-        for name in mi.READOUTS:
+        for name in mi.estimation.READOUTS:
             values = torch.tensor([reading[name] for reading in readings], dtype=torch.float64)
             bias, variance = float(values.mean()) - nats, float(values.var())
             error = float((values - nats).square().mean())

@@ -31,8 +31,8 @@ def content() -> dict[str, Any]:
     ]
     return {
         "transformers": transformers.__version__,
-        "bounds": list(mi.PREFERENCE_BOUNDS),
-        "losses": list(mi.ALTERNATIVES),
+        "bounds": list(mi.preference.PREFERENCE_BOUNDS),
+        "losses": list(mi.preference.ALTERNATIVES),
         "fields": {action.dest: _row(action) for action in settable},
     }
 

@@ -87,7 +87,7 @@ class HeadGradients:
         self._found.clear()
         if len(gradients) < 2 or not torch.isfinite(gradients).all():
             return {}
-        found = mi.jackknife_statistics(gradients / len(gradients))
+        found = mi.diagnostics.jackknife_statistics(gradients / len(gradients))
         return {
             "gradient_noise/variance": float(gradients.var(0).sum()),
             "gradient_noise/snr": found.snr,

@@ -45,7 +45,7 @@ class Objective:
         Raises:
             ValueError: an unknown bound or loss.
         """
-        tables = {"bound": mi.PREFERENCE_BOUNDS, "loss": mi.ALTERNATIVES}
+        tables = {"bound": mi.preference.PREFERENCE_BOUNDS, "loss": mi.preference.ALTERNATIVES}
         for name, table in tables.items():
             value = getattr(self, name)
             if value is not None and value not in table:
@@ -109,7 +109,7 @@ class Objective:
         if threshold := BATCH_MEAN.get(loss):
             mean = self.beta * everyone(torch.cat([chosen, pairs[1]]).detach()).mean()
             options[threshold] = mean.clamp_min(0) if loss == "kto" else mean
-        losses = mi.ALTERNATIVES[loss](*pairs, self.beta, **options)
+        losses = mi.preference.ALTERNATIVES[loss](*pairs, self.beta, **options)
         return masked_mean(torch.zeros_like(rejected).masked_scatter(mask, losses), mask)
 
     def coefficients(self, chosen: Tensor, rejected: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -208,8 +208,8 @@ def _turned(chosen: Tensor, rejected: Tensor, mask: Tensor, k: int) -> tuple[Ten
 
 def of_all_processes(values: Tensor) -> Tensor:
     """Return the values of all processes, however many each has, shape (n,) → (N,); the gradient flows back to each."""
-    exists = mi.gather(_padded(torch.ones_like(values)).detach()) > 0
-    return mi.gather(_padded(values))[exists]
+    exists = mi.bounds.gather(_padded(torch.ones_like(values)).detach()) > 0
+    return mi.bounds.gather(_padded(values))[exists]
 
 
 def _padded(values: Tensor) -> Tensor:

@@ -191,6 +191,7 @@ def smile(
 
 
 Bound = Callable[..., Tensor]
+"""(joint (..., n), product (..., m), log_p, log_q) → value (...), in nats."""
 
 BOUNDS: dict[str, Bound] = {"dv": dv, **DIVERGENCES}
 """Bounds of the form (joint, product, log_p, log_q) → value. `infonce` takes a matrix and `smile` bounds nothing."""

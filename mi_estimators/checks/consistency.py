@@ -108,6 +108,9 @@ def independence(x: Rows, y: Rows, estimator: MIEstimator | None = None, *, seed
             columns, so that a critic of one's own is given to them as a function of it, not as a module.
         seed: fixes the shuffle.
 
+    Returns:
+        The check of the estimate against 0.
+
     Raises:
         ValueError: as for `MIEstimator.fit`, or an estimator that is none.
 

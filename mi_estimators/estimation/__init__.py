@@ -1,1 +1,27 @@
-"""From rows to a number with an interval and a verdict: critics, their training, and what is read from their scores."""
+"""From rows to a number with an interval and a verdict: critics, their training, and what is read from their scores.
+
+`ESTIMATORS` says what is ascended and what is reported, `CRITICS` how a critic is made and what its scores cost.
+"""
+
+from .critics import CRITICS, Architecture, Bilinear, Concatenated, Encoded, Separable, Sum
+from .estimator import MIEstimator, estimate_mi
+from .neighbours import ksg
+from .table import ESTIMATORS, READOUTS, Estimator
+from .verdict import MIEstimate
+
+__all__ = [
+    "CRITICS",
+    "ESTIMATORS",
+    "READOUTS",
+    "Architecture",
+    "Bilinear",
+    "Concatenated",
+    "Encoded",
+    "Estimator",
+    "MIEstimate",
+    "MIEstimator",
+    "Separable",
+    "Sum",
+    "estimate_mi",
+    "ksg",
+]

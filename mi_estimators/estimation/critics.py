@@ -62,7 +62,7 @@ class Separable(nn.Module):
     def forward(
         self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
     ) -> Float[Tensor, "*batch n m"]:
-        """Return the score matrix T(x_i, y_j), in nats."""
+        """Return the score matrix T(x_i, y_j), shape (..., n, m), in nats."""
         return self.f(x) @ self.g(y).mT
 
 
@@ -84,7 +84,7 @@ class Bilinear(nn.Module):
     def forward(
         self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
     ) -> Float[Tensor, "*batch n m"]:
-        """Return the score matrix T(x_i, y_j), in nats."""
+        """Return the score matrix T(x_i, y_j), shape (..., n, m), in nats."""
         return x @ self.weight @ y.mT + self.a(x) + self.b(y).mT
 
 
@@ -118,7 +118,7 @@ class Concatenated(nn.Module):
     def forward(
         self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
     ) -> Float[Tensor, "*batch n m"]:
-        """Return the score matrix T(x_i, y_j), in nats."""
+        """Return the score matrix T(x_i, y_j), shape (..., n, m), in nats."""
         first = torch.relu(self.x(x).unsqueeze(-2) + self.y(y).unsqueeze(-3))
         return self.rest(first).squeeze(-1)
 
@@ -151,7 +151,7 @@ class Encoded(nn.Module):
     def forward(
         self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
     ) -> Float[Tensor, "*batch n m"]:
-        """Return the score matrix T(x_i, y_j), in nats."""
+        """Return the score matrix T(x_i, y_j), shape (..., n, m), in nats."""
         x, y = self.x(x) + self.f(x), self.y(y) + self.g(y)
         return self.rest(silu(x.unsqueeze(-2) + y.unsqueeze(-3))).squeeze(-1)
 
@@ -172,7 +172,7 @@ class Sum(nn.Module):
     def forward(
         self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
     ) -> Float[Tensor, "*batch n m"]:
-        """Return the score matrix T(x_i, y_j), in nats."""
+        """Return the score matrix T(x_i, y_j), shape (..., n, m), in nats."""
         return torch.stack([critic(x, y) for critic in self.critics]).sum(0)
 
 
@@ -190,7 +190,7 @@ class Calibrated(nn.Module):
     def forward(
         self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
     ) -> Float[Tensor, "*batch n m"]:
-        """Return the score matrix T(x_i, y_j), in nats."""
+        """Return the score matrix T(x_i, y_j), shape (..., n, m), in nats."""
         return (self.scale * self.critic(x, y)).clamp(max=self.cap)
 
 
@@ -204,7 +204,7 @@ class ByGroup(nn.Module):
     def forward(
         self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
     ) -> Float[Tensor, "*batch n m"]:
-        """Return the score matrices T(x_i, y_j), in nats."""
+        """Return the score matrices T(x_i, y_j), shape (..., n, m), in nats."""
         if x.dim() == 2:
             return self.critic(x, y)
         return torch.stack([self.critic(*group) for group in zip(x, y, strict=True)])

@@ -1,1 +1,24 @@
-"""Preference losses: a bound on the mixed product law, and the losses of others to compare with."""
+"""Preference losses: bounds on a mixed product law, and published losses to compare them with.
+
+`preference_loss` takes rewards T = βz, z = ln π/π_ref; the rows of `ALTERNATIVES` take z and β.
+"""
+
+from ..theory.anchors import no_collapse_interval, preference_anchor, preference_loss_floor
+from .comparisons import ALTERNATIVES, bco, cal_dpo, dpo_sft, dpop, ipo, kto, sft
+from .loss import PREFERENCE_BOUNDS, preference_loss
+
+__all__ = [
+    "ALTERNATIVES",
+    "PREFERENCE_BOUNDS",
+    "bco",
+    "cal_dpo",
+    "dpo_sft",
+    "dpop",
+    "ipo",
+    "kto",
+    "no_collapse_interval",
+    "preference_anchor",
+    "preference_loss",
+    "preference_loss_floor",
+    "sft",
+]

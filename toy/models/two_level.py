@@ -149,8 +149,8 @@ def value(
     """
     _validate.choice("bound", bound, BOUNDS)
     if bound == "relative":
-        scores = (mi.log_ratio_to_relative(scores, mix) for scores in (joint, product))
-        return mi.relative(mi.dv, mix)(*scores, log_p, log_q)
+        scores = (mi.bounds.log_ratio_to_relative(scores, mix) for scores in (joint, product))
+        return mi.bounds.relative(mi.dv, mix)(*scores, log_p, log_q)
     if bound == "infonce":
         total = math.log(negatives + 1)
         own = torch.full_like(log_q[..., :1], -total)

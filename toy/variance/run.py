@@ -147,7 +147,7 @@ def _nwj_trace(law: TwoLevel) -> float:
 
 def _relative(law: TwoLevel, mix: float) -> float:
     """Return the large-N limit of N Var of DV against Q_α at ln r_α: Var_P(ln r_α − (1 − α)r_α) + α² Var_Q r_α."""
-    scores = mi.log_ratio_to_relative(law.log_ratio, mix)
+    scores = mi.bounds.log_ratio_to_relative(law.log_ratio, mix)
     return _spread(scores - (1 - mix) * scores.exp(), law.log_p) + mix**2 * _spread(
         scores.exp(), law.log_q
     )

@@ -59,8 +59,8 @@ def sample_value(bound: str, joint: Tensor, product: Tensor, mix: float) -> Tens
     if bound == "infonce":
         return infonce_rows(joint, product.unsqueeze(-2).expand(*joint.shape, -1)).mean(-1)
     if bound == "relative":
-        return mi.relative(mi.dv, mix)(
-            *(mi.log_ratio_to_relative(scores, mix) for scores in (joint, product))
+        return mi.bounds.relative(mi.dv, mix)(
+            *(mi.bounds.log_ratio_to_relative(scores, mix) for scores in (joint, product))
         )
     return (mi.smile if bound == "smile" else mi.BOUNDS[bound])(joint, product)
 
@@ -111,8 +111,9 @@ def _read(
         return sample_value("relative", joint, product, spec.mix)
 
     named = [bound for bound in BOUNDS if bound != "relative"]
-    rows: dict[str, mi.GradientStatistics] = {
-        row.bound: row for row in mi.gradient_table(critic, x, y, named, batch_size=spec.batch)
+    rows: dict[str, mi.diagnostics.GradientStatistics] = {
+        row.bound: row
+        for row in mi.diagnostics.gradient_table(critic, x, y, named, batch_size=spec.batch)
     }
     rows["relative"] = mi.gradient_statistics(mixed, critic, x, y, batch_size=spec.batch)
     with torch.no_grad():

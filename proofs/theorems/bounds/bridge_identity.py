@@ -55,12 +55,14 @@ def tight(a, b, threshold):
 
 def shipped(p, q, t, odds):
     """The shipped value on a finite law."""
-    return on_law(lambda *laws: mi.bridge(*laws, log_odds=log(odds)), p, q, t)
+    return on_law(lambda *laws: mi.bounds.bridge(*laws, log_odds=log(odds)), p, q, t)
 
 
 def slopes(p, q, t, odds):
     """d value/dT of the shipped value, in the scores of P's atoms and then of Q's."""
-    both = gradient(lambda s: mi.bridge(s[0], s[1], logs(p), logs(q), log_odds=log(odds)), [t, t])
+    both = gradient(
+        lambda s: mi.bounds.bridge(s[0], s[1], logs(p), logs(q), log_odds=log(odds)), [t, t]
+    )
     return both.flatten().tolist()
 
 
@@ -148,7 +150,7 @@ THEOREM = Theorem(
         ),
         Identity("(e) dG/dT = (p + ν q) σ'(u)", sp.diff(equation, t), (p + nu * q) * slope),
         Identity("(e) dG/dc = −(p + ν q) σ'(u)", sp.diff(equation, c), -(p + nu * q) * slope),
-        Shipped("mi.bridge is E_P T − c", ODDS, shipped, oracles.bridge, tolerance=1e-8),
+        Shipped("mi.bounds.bridge is E_P T − c", ODDS, shipped, oracles.bridge, tolerance=1e-8),
         Shipped("its gradient is (e)", ODDS, slopes, weights, tolerance=1e-7, examples=6),
     ),
     false_neighbours=(
@@ -158,12 +160,14 @@ THEOREM = Theorem(
         Sign("the value is never below KL(P‖Q), here 0", at_equal_laws, ">="),
     ),
     mutants=(
-        Mutant("bridge", "dv instead", lambda f: lambda *laws, log_odds: mi.dv(*laws)),
+        Mutant("bounds.bridge", "dv instead", lambda f: lambda *laws, log_odds: mi.dv(*laws)),
         Mutant(
-            "bridge", "odds turned", lambda f: lambda *laws, log_odds: f(*laws, log_odds=-log_odds)
+            "bounds.bridge",
+            "odds turned",
+            lambda f: lambda *laws, log_odds: f(*laws, log_odds=-log_odds),
         ),
     ),
     uses=("dv_representation",),
-    about=("bridge",),
+    about=("bounds.bridge",),
     reference="Bennett 1976, J. Comput. Phys. 22; Meng & Wong 1996 for the least variance, which is not claimed here.",
 )

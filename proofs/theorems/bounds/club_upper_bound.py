@@ -51,7 +51,7 @@ ln_true = [sp.log(joint[i, j] / px[i]) for i, j in cells]
 
 def shipped(joint, critic):
     """The shipped value on a finite joint law."""
-    return float(mi.laws.Finite(logs(joint)).exact(mi.club, tensor(critic)))
+    return float(mi.laws.Finite(logs(joint)).exact(mi.bounds.club, tensor(critic)))
 
 
 def with_conditional(joint, v):
@@ -118,7 +118,7 @@ THEOREM = Theorem(
         ),
         *minimum("x − 1 − ln x", x - 1 - sp.log(x), x, 1),
         Shipped(
-            "mi.club at ln p(x, y) + f(x) + g(y) is the Jeffreys divergence",
+            "mi.bounds.club at ln p(x, y) + f(x) + g(y) is the Jeffreys divergence",
             JOINT | {"f": strategies.vectors(2), "g": strategies.vectors(3)},
             lambda joint, f, g: shipped(
                 joint,
@@ -133,13 +133,13 @@ THEOREM = Theorem(
             ),
         ),
         Shipped(
-            "mi.club at a fitted conditional is I + KL(Q‖v p(x)) − KL(P‖v p(x))",
+            "mi.bounds.club at a fitted conditional is I + KL(Q‖v p(x)) − KL(P‖v p(x))",
             FITTED,
             lambda joint, v: shipped(joint, with_conditional(joint, v)[3]),
             lambda joint, v: (parts := with_conditional(joint, v))[0] + parts[1] - parts[2],
         ),
         Holds(
-            "mi.club is at least I where the criterion holds",
+            "mi.bounds.club is at least I where the criterion holds",
             FITTED,
             is_upper,
         ),
@@ -155,9 +155,13 @@ THEOREM = Theorem(
         Sign("the gap KL(Q‖P) is at most I", kl(P, Q) - kl(Q, P), ">="),
     ),
     mutants=(
-        instead("club", "dv"),
-        Mutant("club", "all negatives alike", lambda f: lambda t, u, log_p, log_q: f(t, u, log_p)),
+        instead("bounds.club", "dv"),
+        Mutant(
+            "bounds.club",
+            "all negatives alike",
+            lambda f: lambda t, u, log_p, log_q: f(t, u, log_p),
+        ),
     ),
-    about=("club",),
+    about=("bounds.club",),
     reference="Cheng et al. 2020 (arXiv 2006.12013), section 3 and theorem 3.2.",
 )

@@ -65,14 +65,14 @@ exact = apart.subs({h: sp.Rational(1, 16), a: 1})  # α = ½
 
 
 def shipped(joint, t, log_a, alpha):
-    """The mean of mi.interpolated over all batches of 3 independent pairs (K = 2), enumerated."""
+    """The mean of mi.bounds.interpolated over all batches of 3 independent pairs (K = 2), enumerated."""
     cells = [(x, y) for x, row in enumerate(joint) for y, mass in enumerate(row) if mass]
     batches = list(product(cells, repeat=3))
     weights = logs(joint)[torch.tensor(batches).unbind(-1)].sum(-1).exp()
     scores = tensor([[[t[x][y] for _, y in batch] for x, _ in batch] for batch in batches])
     return float(
         weights
-        @ mi.interpolated(
+        @ mi.bounds.interpolated(
             scores, alpha, tensor([[log_a[x] for x, _ in batch] for batch in batches])
         )
     )
@@ -94,8 +94,8 @@ THEOREM = Theorem(
     I. (b) α = 0 is NWJ of T − ln a, α = 1 is InfoNCE with K candidates. (c) S < ln(K/α) for α in (0, 1), so I_α < 1 +
     ln(K/α); and I_1 ≤ ln K. (d) For 0 < α < 1 this is the least ceiling: on a score matrix with L on the diagonal, −L
     off it and a = 1 the value tends to it as L → ∞; so does I_α itself if y = x is uniform on n values, as then n → ∞.
-    The published ceiling ln(K/α) is too low. (e) On K + 1 independent pairs mi.interpolated has the mean I_α: a row's
-    penalty takes its K negatives, its reward the positive in place of each in turn.""",
+    The published ceiling ln(K/α) is too low. (e) On K + 1 independent pairs mi.bounds.interpolated has the mean I_α: a
+    row's penalty takes its K negatives, its reward the positive in place of each in turn.""",
     formula=r"""1 + \mathbb{E}_W \ln \frac{e^{T(x, y_1)}}{\alpha m + (1-\alpha)\,a(x)} - \mathbb{E}_V
     \frac{m}{\alpha m + (1-\alpha)\,a(x)} \le \min\bigl(I,\; 1 + \ln\tfrac{K}{\alpha}\bigr)""",
     assumptions=(
@@ -141,21 +141,21 @@ THEOREM = Theorem(
         Sign("16 values, α = ½, K = 2: the value is above ln(K/α)", exact - sp.log(4), ">"),
         Sign("and below I = ln 16", sp.log(16) - exact, ">"),
         Shipped(
-            "mi.interpolated has the mean I_α over all batches of 3",
+            "mi.bounds.interpolated has the mean I_α over all batches of 3",
             JOINT | MIX,
             shipped,
             lambda joint, t, log_a, alpha: oracles.interpolated(joint, t, log_a, alpha, 2),
         ),
         Shipped(
-            "(d) mi.interpolated on the separated matrix, L = 40, N = 5",
+            "(d) mi.bounds.interpolated on the separated matrix, L = 40, N = 5",
             {"alpha": strategies.mixes()},
             lambda alpha: float(
-                mi.interpolated(80 * torch.eye(5, dtype=torch.float64) - 40, alpha)
+                mi.bounds.interpolated(80 * torch.eye(5, dtype=torch.float64) - 40, alpha)
             ),
             lambda alpha: interpolated_ceiling(4, alpha),
         ),
         Shipped(
-            "(d) mi.interpolated over all batches, y = x uniform on 4 values, L = 40",
+            "(d) mi.bounds.interpolated over all batches, y = x uniform on 4 values, L = 40",
             {"alpha": strategies.mixes()},
             lambda alpha: shipped(
                 (torch.eye(4) / 4).tolist(), (80 * torch.eye(4) - 40).tolist(), [0] * 4, alpha
@@ -163,10 +163,11 @@ THEOREM = Theorem(
             lambda alpha: compiled(apart)(a=alpha / (1 - alpha), h=0.25),
         ),
         Holds(
-            "(c) mi.interpolated stays below 1 + ln(K/α) on every matrix",
+            "(c) mi.bounds.interpolated stays below 1 + ln(K/α) on every matrix",
             MATRIX,
             lambda scores, alpha: (
-                float(mi.interpolated(tensor(scores), alpha)) < interpolated_ceiling(3, alpha)
+                float(mi.bounds.interpolated(tensor(scores), alpha))
+                < interpolated_ceiling(3, alpha)
             ),
         ),
     ),
@@ -189,10 +190,10 @@ THEOREM = Theorem(
         ),
     ),
     mutants=(
-        off("interpolated"),
-        Mutant("interpolated", "the other α", lambda f: lambda t, a, *b: f(t, 1 - a, *b)),
+        off("bounds.interpolated"),
+        Mutant("bounds.interpolated", "the other α", lambda f: lambda t, a, *b: f(t, 1 - a, *b)),
     ),
     uses=("nwj_gap", "infonce_ceiling"),
-    about=("interpolated", "theory.interpolated_ceiling"),
+    about=("bounds.interpolated", "theory.interpolated_ceiling"),
     reference="Poole et al. 2019 (arXiv 1905.06922), I_α; its ceiling is corrected here.",
 )

@@ -57,14 +57,14 @@ written_out = (
 
 def shipped(p, q, t):
     """The shipped certificate on a finite law."""
-    return on_law(mi.jsd_certificate, p, q, t)
+    return on_law(mi.bounds.jsd_certificate, p, q, t)
 
 
 def slope_at(t):
     """The certificate k of the scores t on P and −t on Q, where the JS value is 2 ln 2 − 2 sp(−t), and dk/dt."""
 
     def value(score):
-        return mi.jsd_certificate(score, -score)
+        return mi.bounds.jsd_certificate(score, -score)
 
     return float(value(tensor([t]))), float(gradient(value, [t]))
 
@@ -127,13 +127,13 @@ THEOREM = Theorem(
         Identity("there JSD, written out", twice_jsd(*BOUNDARY) / 2, written_out),
         Identity("and KL is k", kl(*BOUNDARY), sp.log(1 + x)),
         Shipped(
-            "c(mi.jsd_certificate) is the shortfall of max(JS value, 0)",
+            "c(mi.bounds.jsd_certificate) is the shortfall of max(JS value, 0)",
             LAWS,
             lambda p, q, t: on_curve(k=shipped(p, q, t)),
             lambda p, q, t: 2 * oracles.ln(2) - max(oracles.js(p, q, t), 0),
         ),
         Shipped(
-            "mi.jsd_certificate on the boundary is KL",
+            "mi.bounds.jsd_certificate on the boundary is KL",
             {"rate": strategies.rates()},
             lambda rate: shipped((1, 0), (rate, 1 - rate), (-oracles.ln(rate), -1e4)),
             lambda rate: -oracles.ln(rate),
@@ -145,7 +145,7 @@ THEOREM = Theorem(
             lambda t: in_t(k=slope_at(t)[0], m=t),
         ),
         Holds(
-            "mi.jsd_certificate never exceeds KL(P‖Q)",
+            "mi.bounds.jsd_certificate never exceeds KL(P‖Q)",
             LAWS,
             lambda p, q, t: shipped(p, q, t) <= oracles.kl(p, q) + 1e-9,
         ),
@@ -169,11 +169,15 @@ THEOREM = Theorem(
         ),
     ),
     mutants=(
-        off("jsd_certificate"),
-        instead("jsd_certificate", "js"),
-        Mutant("jsd_certificate", "detached", lambda f: lambda *a: f(*a).detach() + 0 * a[0].sum()),
+        off("bounds.jsd_certificate"),
+        instead("bounds.jsd_certificate", "js"),
+        Mutant(
+            "bounds.jsd_certificate",
+            "detached",
+            lambda f: lambda *a: f(*a).detach() + 0 * a[0].sum(),
+        ),
     ),
     uses=("js_value_and_gap",),
-    about=("jsd_certificate", "theory.jsd_shortfall"),
+    about=("bounds.jsd_certificate", "theory.jsd_shortfall"),
     reference="Dorent, Golland & Wells 2025 (arXiv 2510.20644); joint ranges: Harremoës & Vajda 2011, IEEE T-IT 57(6).",
 )

@@ -149,6 +149,6 @@ THEOREM = Theorem(
             lambda rows: rows | {"new": replace(rows["js"], name="new")},
         ),
     ),
-    about=("FDivergence.__call__", "nwj", "js"),
+    about=("bounds.FDivergence.__call__", "nwj", "js"),
     reference="Nguyen, Wainwright & Jordan 2010, lemma 1; Nowozin et al. 2016 (arXiv 1606.00709), table 2.",
 )

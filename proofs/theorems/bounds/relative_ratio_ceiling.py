@@ -57,13 +57,13 @@ def mixed_law(p, q, mix):
 
 def tight(p, q, mix):
     """The shipped ln r_α of every atom."""
-    return mi.log_ratio_to_relative(logs(p) - logs(q), mix)
+    return mi.bounds.log_ratio_to_relative(logs(p) - logs(q), mix)
 
 
 def shipped(p, q, mix):
     """KL(P‖Q_α) and E_{Q_α} r_α² by the library."""
     critic, mixed = tight(p, q, mix), mixed_law(p, q, mix)
-    value = mi.relative(mi.dv, mix)(critic, critic, logs(p), logs(q))
+    value = mi.bounds.relative(mi.dv, mix)(critic, critic, logs(p), logs(q))
     return [float(value), float(mi.log_mean_exp(2 * critic, logs(mixed)).exp())]
 
 
@@ -118,26 +118,27 @@ THEOREM = Theorem(
         Identity("g at t = −ln(1 − α) − y", log_inverse, sp.log(inverse(below))),
         Sign("g decreases with y, that is increases with t", sp.diff(log_inverse, y), "<"),
         Sign("and is convex", sp.diff(log_inverse, y, 2), ">"),
-        Shipped("mi.relative(mi.dv) and the second moment at ln r_α", LAWS, shipped, brute),
+        Shipped("mi.bounds.relative(mi.dv) and the second moment at ln r_α", LAWS, shipped, brute),
         Shipped(
-            "mi.log_ratio_to_relative is ln r_α",
+            "mi.bounds.log_ratio_to_relative is ln r_α",
             {"mix": LAWS["mix"], "t": strategies.scores(40)},
-            lambda mix, t: float(mi.log_ratio_to_relative(tensor(t), mix)),
+            lambda mix, t: float(mi.bounds.log_ratio_to_relative(tensor(t), mix)),
             lambda mix, t: there(a=mix / (1 - mix), ell=t),
         ),
         Shipped(
-            "mi.relative_to_log_ratio is its inverse",
+            "mi.bounds.relative_to_log_ratio is its inverse",
             {"mix": LAWS["mix"], "y": strategies.rates(8)},
-            lambda mix, y: float(mi.relative_to_log_ratio(tensor(-log(1 - mix) - y), mix)),
+            lambda mix, y: float(mi.bounds.relative_to_log_ratio(tensor(-log(1 - mix) - y), mix)),
             lambda mix, y: compiled(log_inverse)(a=mix / (1 - mix), y=y),
             tolerance=1e-8,
         ),
         Holds(
-            "by the library KL(P‖Q_α) ≤ min(−ln(1 − α), α KL), and KL ≥ mi.relative_to_log_ratio of it",
+            "by the library KL(P‖Q_α) ≤ min(−ln(1 − α), α KL), and KL ≥ mi.bounds.relative_to_log_ratio of it",
             LAWS,
             lambda p, q, mix: (
                 (value := shipped(p, q, mix)[0]) < min(-log(1 - mix), mix * oracles.kl(p, q) + 1e-9)
-                and float(mi.relative_to_log_ratio(tensor(value), mix)) <= oracles.kl(p, q) + 1e-9
+                and float(mi.bounds.relative_to_log_ratio(tensor(value), mix))
+                <= oracles.kl(p, q) + 1e-9
             ),
         ),
     ),
@@ -151,10 +152,12 @@ THEOREM = Theorem(
         Identity("the mean of ln r is g of the mean: g is linear", sp.diff(log_inverse, y, 2), 0),
     ),
     mutants=(
-        off("log_ratio_to_relative"),
-        Mutant("relative", "the other mix", lambda f: lambda bound, mix: f(bound, 1 - mix)),
-        Mutant("relative_to_log_ratio", "without the α", lambda f: lambda t, m: f(t, m) - log(m)),
+        off("bounds.log_ratio_to_relative"),
+        Mutant("bounds.relative", "the other mix", lambda f: lambda bound, mix: f(bound, 1 - mix)),
+        Mutant(
+            "bounds.relative_to_log_ratio", "without the α", lambda f: lambda t, m: f(t, m) - log(m)
+        ),
     ),
-    about=("relative", "log_ratio_to_relative", "relative_to_log_ratio"),
+    about=("bounds.relative", "bounds.log_ratio_to_relative", "bounds.relative_to_log_ratio"),
     reference="Yamada et al. 2011 (arXiv 1106.4729), the relative density ratio.",
 )

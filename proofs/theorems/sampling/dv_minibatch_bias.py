@@ -172,7 +172,7 @@ THEOREM = Theorem(
     ),
     mutants=(
         instead("dv", "nwj"),
-        instead("dv", "club"),
+        instead("dv", "bounds.club"),
     ),
     about=("dv", "theory.dv_bias"),
     reference="Belghazi et al. 2018 (arXiv 1801.04062); McAllester & Stratos 2020; (b) as in Burda et al. 2016.",

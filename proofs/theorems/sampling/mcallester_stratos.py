@@ -138,10 +138,10 @@ THEOREM = Theorem(
             lambda size, height: (1 - 1 / size) ** size,
         ),
         Holds(
-            "mi.log_ratio_to_relative at α = 1 − 1/N is at most ln N",
+            "mi.bounds.log_ratio_to_relative at α = 1 − 1/N is at most ln N",
             {"t": strategies.scores(40), "size": strategies.counts(64)},
             lambda t, size: (
-                float(mi.log_ratio_to_relative(tensor(t), 1 - 1 / (size + 1)))
+                float(mi.bounds.log_ratio_to_relative(tensor(t), 1 - 1 / (size + 1)))
                 <= log(size + 1) + 1e-12
             ),
         ),
@@ -172,9 +172,9 @@ THEOREM = Theorem(
         Identity("(b) two draws from a pool of 2 are i.i.d.", from_pool(2, 0, 0), LAW[0] ** 2),
     ),
     mutants=(
-        instead("dv", "club"),
+        instead("dv", "bounds.club"),
         Mutant("dv", "one negative", lambda dv: lambda t, u: dv(t, u[..., :1])),
-        Mutant("log_ratio_to_relative", "not mixed", lambda f: lambda t, mix: t),
+        Mutant("bounds.log_ratio_to_relative", "not mixed", lambda f: lambda t, mix: t),
     ),
     uses=("missed_mass",),
     about=("dv",),

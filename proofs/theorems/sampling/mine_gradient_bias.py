@@ -99,10 +99,10 @@ def relative(q, t, size):
 
 
 def shipped_relative(q, t, size):
-    """The same from mi.exact_minibatch_bias, for mi.nwj and mi.dv."""
+    """The same from mi.diagnostics.exact_minibatch_bias, for mi.nwj and mi.dv."""
     law = mi.laws.Finite(logs([q]))
     return [
-        mi.exact_minibatch_bias(f, law, tensor([t]), batch_size=size).relative
+        mi.diagnostics.exact_minibatch_bias(f, law, tensor([t]), batch_size=size).relative
         for f in (mi.nwj, mi.dv)
     ]
 
@@ -169,7 +169,7 @@ THEOREM = Theorem(
             proved,
         ),
         Shipped(
-            "mi.exact_minibatch_bias where x says nothing: 0 for mi.nwj, this for mi.dv",
+            "mi.diagnostics.exact_minibatch_bias where x says nothing: 0 for mi.nwj, this for mi.dv",
             LAW | {"size": strategies.counts(2).map(lambda n: n + 1)},
             shipped_relative,
             relative,
@@ -203,9 +203,11 @@ THEOREM = Theorem(
         Mutant(
             "mine", "decay turned", lambda f: lambda t, u, past, decay: f(t, u, past, 1 - decay)
         ),
-        Mutant("exact_minibatch_bias", "pairs only", lambda f: lambda *a, batch_size: f(*a)),
+        Mutant(
+            "diagnostics.exact_minibatch_bias", "pairs only", lambda f: lambda *a, batch_size: f(*a)
+        ),
     ),
     uses=("dv_minibatch_bias",),
-    about=("mine", "exact_minibatch_bias"),
+    about=("mine", "diagnostics.exact_minibatch_bias"),
     reference="Belghazi et al. 2018 (arXiv 1801.04062), section 3.2; the delta method for a ratio of means.",
 )

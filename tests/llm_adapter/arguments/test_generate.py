@@ -11,7 +11,10 @@ from llm_adapter.arguments.names import REGENERATE, generated
 
 
 def test_the_tables_are_those_of_the_library():
-    for name, table in (("bounds", mi.PREFERENCE_BOUNDS), ("losses", mi.ALTERNATIVES)):
+    for name, table in (
+        ("bounds", mi.preference.PREFERENCE_BOUNDS),
+        ("losses", mi.preference.ALTERNATIVES),
+    ):
         assert generated()[name] == list(table), f"run {REGENERATE}"
 
 

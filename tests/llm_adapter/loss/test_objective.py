@@ -13,12 +13,12 @@ Z = (
     torch.tensor([[-0.2, 0.5], [0.1, 0.0], [-0.7, 0.3]], dtype=torch.float64),
 )
 MASK = torch.tensor([[True, True], [True, False], [True, True]])
-ALL = [Objective(bound=bound) for bound in mi.PREFERENCE_BOUNDS] + [
-    Objective(loss=loss) for loss in mi.ALTERNATIVES
+ALL = [Objective(bound=bound) for bound in mi.preference.PREFERENCE_BOUNDS] + [
+    Objective(loss=loss) for loss in mi.preference.ALTERNATIVES
 ]
 
 
-@pytest.mark.parametrize("bound", mi.PREFERENCE_BOUNDS)
+@pytest.mark.parametrize("bound", mi.preference.PREFERENCE_BOUNDS)
 @pytest.mark.parametrize("mix", [0.5, 0.9, 1.0])
 def test_a_cell_is_the_librarys_loss_of_beta_z(bound, mix):
     found = Objective(bound=bound, mix=mix, beta=0.3).losses(*Z, MASK)
@@ -27,11 +27,11 @@ def test_a_cell_is_the_librarys_loss_of_beta_z(bound, mix):
     )
 
 
-@pytest.mark.parametrize("loss", mi.ALTERNATIVES)
+@pytest.mark.parametrize("loss", mi.preference.ALTERNATIVES)
 def test_a_compared_loss_is_the_mean_over_an_examples_pairs(loss):
     one = MASK.clone()
     one[:, 1] = False
-    pair = mi.ALTERNATIVES[loss]
+    pair = mi.preference.ALTERNATIVES[loss]
     if loss in ("kto", "bco"):  # their threshold is the batch's mean reward
         mean = 0.3 * torch.cat([Z[0], Z[1][:, 0]]).mean()
         option = {"kto": "reference_point", "bco": "shift"}[loss]

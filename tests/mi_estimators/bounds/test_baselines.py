@@ -87,14 +87,15 @@ def test_interpolated_is_its_definition(n, alpha, scale, seed):
     scores = scale * torch.randn(n, n, generator=generator)
     log_a, log_weights = torch.randn(2, n, generator=generator)
     log_weights = log_weights.log_softmax(0)
-    value = mi.interpolated(scores, alpha, log_a, log_weights)
+    value = mi.bounds.interpolated(scores, alpha, log_a, log_weights)
     expected = interpolated_by_definition(
         scores.tolist(), alpha, log_a.tolist(), log_weights.exp().tolist()
     )
     assert float(value) == pytest.approx(expected, rel=1e-10, abs=1e-10)
     uniform = torch.full((n,), -math.log(n))
     torch.testing.assert_close(
-        mi.interpolated(scores, alpha), mi.interpolated(scores, alpha, 0 * log_a, uniform)
+        mi.bounds.interpolated(scores, alpha),
+        mi.bounds.interpolated(scores, alpha, 0 * log_a, uniform),
     )
 
 
@@ -106,7 +107,9 @@ def test_interpolated_is_its_definition(n, alpha, scale, seed):
 )
 def test_interpolated_stays_below_its_ceiling(n, alpha, scale, seed):
     generator = torch.Generator().manual_seed(seed)
-    value = mi.interpolated(scale * (torch.eye(n) + torch.randn(n, n, generator=generator)), alpha)
+    value = mi.bounds.interpolated(
+        scale * (torch.eye(n) + torch.randn(n, n, generator=generator)), alpha
+    )
     assert value <= math.log((n - 1) / alpha) + (1 if alpha < 1 else 0) + 1e-9
 
 
@@ -121,9 +124,9 @@ def test_interpolated_ends_are_infonce_and_nwj():
             if i != j
         ]
     )
-    torch.testing.assert_close(mi.interpolated(scores, 1.0, log_a), leave_one_out.mean())
+    torch.testing.assert_close(mi.bounds.interpolated(scores, 1.0, log_a), leave_one_out.mean())
     shifted = joint_and_product(scores - log_a.unsqueeze(-1))
-    torch.testing.assert_close(mi.interpolated(scores, 0.0, log_a), mi.nwj(*shifted))
+    torch.testing.assert_close(mi.bounds.interpolated(scores, 0.0, log_a), mi.nwj(*shifted))
 
 
 @pytest.mark.parametrize("n", [2, 3])
@@ -134,7 +137,7 @@ def test_interpolated_expectation_over_all_batches(law, n):
         scores, probability, x = all_batches(law, critic, n)
         log_a = torch.randn(law.log_joint.shape[0])
         value = {
-            a: (probability * mi.interpolated(scores, a, log_a[x])).sum()
+            a: (probability * mi.bounds.interpolated(scores, a, log_a[x])).sum()
             for a in (0, 0.1, 0.5, 0.9, 1)
         }
         assert all(v <= law.mutual_information + 1e-12 for v in value.values())
@@ -153,14 +156,14 @@ def test_keeping_every_candidate_for_the_positive_is_not_a_bound():
     reward = scores.diagonal(dim1=1, dim2=2) - (alpha * with_all + (1 - alpha)).log()
     false = 1 + (reward - without / (alpha * without + 1 - alpha)).mean(-1)
     assert (probability * false).sum() > law.mutual_information
-    assert (probability * mi.interpolated(scores, alpha)).sum() < law.mutual_information
+    assert (probability * mi.bounds.interpolated(scores, alpha)).sum() < law.mutual_information
 
 
 def test_the_published_ceiling_of_the_interpolated_bound_is_exceeded():
     law = mi.laws.Finite(torch.eye(10).div(10).log())  # y = x on 10 values: ln 10 nats
     scores, probability, _ = all_batches(law, 400 * torch.eye(10) - 200, 3)
     alpha, candidates = 0.9, 2
-    value = (probability * mi.interpolated(scores, alpha)).sum()
+    value = (probability * mi.bounds.interpolated(scores, alpha)).sum()
     assert (
         math.log(candidates / alpha)
         < value
@@ -174,25 +177,27 @@ def test_interpolated_in_float32_at_large_scores(alpha):
     scores = torch.tensor([[1e4, 9999.0, -1e4], [-1e4, 1e4, 9998.0], [1e4, -1e4, 9999.5]])
     log_a = torch.tensor([9999.0, 1e4, 9998.5])
     single = scores.float().requires_grad_()
-    value = mi.interpolated(single, alpha, log_a.float())
+    value = mi.bounds.interpolated(single, alpha, log_a.float())
     torch.testing.assert_close(
-        value.double(), mi.interpolated(scores, alpha, log_a), rtol=1e-5, atol=1e-5
+        value.double(), mi.bounds.interpolated(scores, alpha, log_a), rtol=1e-5, atol=1e-5
     )
     (gradient,) = torch.autograd.grad(value, single)
     assert gradient.isfinite().all()
-    (extreme,) = torch.autograd.grad(mi.interpolated(2 * single, max(alpha, 0.1)), single)
+    (extreme,) = torch.autograd.grad(mi.bounds.interpolated(2 * single, max(alpha, 0.1)), single)
     assert extreme.isfinite().all()
 
 
 def test_interpolated_derivative_and_functional_transforms():
     scores, log_a = torch.randn(4, 4, 4).requires_grad_(), torch.randn(4, 4).requires_grad_()
-    assert torch.autograd.gradcheck(lambda s, a: mi.interpolated(s, 0.3, a), (scores, log_a))
+    assert torch.autograd.gradcheck(lambda s, a: mi.bounds.interpolated(s, 0.3, a), (scores, log_a))
     logits = torch.zeros(4, requires_grad=True)
     assert torch.autograd.gradcheck(
-        lambda w: mi.interpolated(scores[0].detach(), 0.3, None, w.log_softmax(0)), logits
+        lambda w: mi.bounds.interpolated(scores[0].detach(), 0.3, None, w.log_softmax(0)), logits
     )
-    mapped = torch.func.vmap(torch.func.grad(lambda s: mi.interpolated(s, 0.3)))(scores.detach())
-    (gradient,) = torch.autograd.grad(mi.interpolated(scores, 0.3).sum(), scores)
+    mapped = torch.func.vmap(torch.func.grad(lambda s: mi.bounds.interpolated(s, 0.3)))(
+        scores.detach()
+    )
+    (gradient,) = torch.autograd.grad(mi.bounds.interpolated(scores, 0.3).sum(), scores)
     torch.testing.assert_close(mapped, gradient)
 
 
@@ -225,16 +230,16 @@ def test_interpolated_derivative_and_functional_transforms():
 )
 def test_interpolated_refuses_by_name(message, arguments):
     with pytest.raises(ValueError, match=message):
-        mi.interpolated(*arguments)
+        mi.bounds.interpolated(*arguments)
 
 
 def test_interpolated_ignores_rows_without_mass():
     scores = torch.randn(4, 4)
     log_weights = torch.tensor([0.2, 0.0, 0.5, 0.3]).log()
     kept = torch.tensor([0, 2, 3])
-    value = mi.interpolated(scores, 0.4, None, log_weights)
+    value = mi.bounds.interpolated(scores, 0.4, None, log_weights)
     torch.testing.assert_close(
-        value, mi.interpolated(scores[kept][:, kept], 0.4, None, log_weights[kept])
+        value, mi.bounds.interpolated(scores[kept][:, kept], 0.4, None, log_weights[kept])
     )
 
 

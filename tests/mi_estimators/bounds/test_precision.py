@@ -11,7 +11,7 @@ LOW = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 
 
 @LOW
-@pytest.mark.parametrize("bound", mi.PREFERENCE_BOUNDS)
+@pytest.mark.parametrize("bound", mi.preference.PREFERENCE_BOUNDS)
 def test_padding_has_no_part_in_the_loss(bound, dtype):
     chosen, rejected = torch.tensor([0.3], dtype=dtype), torch.tensor([[0.1]], dtype=dtype)
     padded = torch.tensor([[0.1, 1e4]], dtype=dtype)

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 import mi_estimators as mi
 
 READOUTS = {
-    "plug_in": mi.plug_in,
-    "club": mi.club,
-    "jsd_certificate": mi.jsd_certificate,
-    "bridge": mi.bridge,
+    "plug_in": mi.bounds.plug_in,
+    "club": mi.bounds.club,
+    "jsd_certificate": mi.bounds.jsd_certificate,
+    "bridge": mi.bounds.bridge,
 }
 readouts = pytest.mark.parametrize("name", READOUTS)
 
@@ -137,16 +137,18 @@ def test_plug_in_is_dv_and_the_normaliser(law):
     for seed in range(3):
         critic = random_critic(seed, law)
         log_z = mi.log_mean_exp(critic.flatten(), law.log_product.flatten())
-        torch.testing.assert_close(law.exact(mi.plug_in, critic), law.exact(mi.dv, critic) + log_z)
-        assert law.exact(mi.plug_in, critic - log_z.clamp(min=0)) <= law.mutual_information
+        torch.testing.assert_close(
+            law.exact(mi.bounds.plug_in, critic), law.exact(mi.dv, critic) + log_z
+        )
+        assert law.exact(mi.bounds.plug_in, critic - log_z.clamp(min=0)) <= law.mutual_information
     assert (
-        law.exact(mi.plug_in, critic + 9) > law.mutual_information
+        law.exact(mi.bounds.plug_in, critic + 9) > law.mutual_information
     )  # neither: it believes the critic
-    assert float(law.exact(mi.plug_in, law.log_ratio_matrix)) == pytest.approx(
+    assert float(law.exact(mi.bounds.plug_in, law.log_ratio_matrix)) == pytest.approx(
         law.mutual_information
     )
     joint = torch.randn(3)
-    assert mi.plug_in(joint) == joint.mean()
+    assert mi.bounds.plug_in(joint) == joint.mean()
 
 
 @laws
@@ -159,9 +161,9 @@ def test_club_is_jeffreys_divergence_at_the_conditional_and_blind_to_the_margina
         conditional,
         law.log_ratio_matrix + torch.randn(3, 1) + torch.randn(1, 4),
     ):
-        torch.testing.assert_close(law.exact(mi.club, critic), jeffreys)
+        torch.testing.assert_close(law.exact(mi.bounds.club, critic), jeffreys)
     assert jeffreys > law.mutual_information
-    assert law.exact(mi.club, -law.log_ratio_matrix) < 0  # a poor critic: no upper bound
+    assert law.exact(mi.bounds.club, -law.log_ratio_matrix) < 0  # a poor critic: no upper bound
 
 
 @given(scale=st.floats(0, 2), seed=st.integers(0, 10**6))
@@ -177,13 +179,13 @@ def test_club_with_a_fitted_conditional_is_an_upper_bound_under_its_condition(sc
         (q * (law.log_product - fitted)).sum(),
     )
     if from_joint <= from_product:
-        assert law.exact(mi.club, conditional) >= law.mutual_information - 1e-12
+        assert law.exact(mi.bounds.club, conditional) >= law.mutual_information - 1e-12
 
 
 def test_preference_without_the_mix_is_minus_club():
     chosen, rejected = torch.randn(4), torch.randn(4)
     loss = mi.preference_loss(chosen, rejected, "dv", 1.0)
-    torch.testing.assert_close(loss, -mi.club(chosen.unsqueeze(-1), rejected.unsqueeze(-1)))
+    torch.testing.assert_close(loss, -mi.bounds.club(chosen.unsqueeze(-1), rejected.unsqueeze(-1)))
 
 
 # jsd_certificate.
@@ -194,7 +196,7 @@ def test_the_certificate_inverts_the_curve_of_two_valued_ratios(q):
     k = -math.log(q)
     joint, product = torch.tensor([k]), torch.tensor([k, -1e4])
     log_q = torch.tensor([q, 1 - q]).log()
-    assert float(mi.jsd_certificate(joint, product, log_q=log_q)) == pytest.approx(
+    assert float(mi.bounds.jsd_certificate(joint, product, log_q=log_q)) == pytest.approx(
         k, rel=1e-12, abs=1e-12
     )
     if q > 1e-12:  # the curve as it is published; below, 2 ln 2 − 2·JSD is lost in rounding
@@ -206,7 +208,7 @@ def test_the_certificate_inverts_the_curve_of_two_valued_ratios(q):
 def test_the_certificate_is_tight_on_laws_whose_ratio_takes_one_value(arc):
     table = sum(torch.eye(12).roll(k, 1) for k in range(arc))
     law = mi.laws.Finite((table / table.sum()).log())
-    value = law.exact(mi.jsd_certificate, law.log_ratio_matrix.clamp(min=-1e4))
+    value = law.exact(mi.bounds.jsd_certificate, law.log_ratio_matrix.clamp(min=-1e4))
     assert float(value) == pytest.approx(law.mutual_information, abs=1e-12)
 
 
@@ -224,7 +226,7 @@ def test_the_certificate_never_exceeds_the_information(shape, scale, noise, seed
     p, q, t = (t.flatten(1) for t in (log_joint, log_product, log_joint - log_product))
     critic = t + noise * torch.randn(t.shape, generator=generator)
     information = (p.exp() * t).sum(-1)
-    value = mi.jsd_certificate(critic, critic, p, q.log_softmax(-1))
+    value = mi.bounds.jsd_certificate(critic, critic, p, q.log_softmax(-1))
     assert (value <= information + 1e-11).all()
     assert (value >= 0).all()
 
@@ -234,21 +236,21 @@ def test_the_certificate_bounds_kl_for_any_two_laws():
     for spread in (0.1, 1.0, 3.0, 8.0):
         p, q = (spread * torch.randn(2, 5000, 3, generator=generator)).log_softmax(-1)
         kl = (p.exp() * (p - q)).sum(-1)
-        assert (mi.jsd_certificate(p - q, p - q, p, q) <= kl + 1e-11).all()
+        assert (mi.bounds.jsd_certificate(p - q, p - q, p, q) <= kl + 1e-11).all()
 
 
 def test_the_certificate_is_zero_where_js_says_nothing_and_has_the_slope_of_the_curve():
     joint, product = torch.tensor([-1.0], requires_grad=True), torch.tensor([0.5])
-    value = mi.jsd_certificate(joint, product)
+    value = mi.bounds.jsd_certificate(joint, product)
     assert value == 0
     assert torch.autograd.grad(value, joint)[0] == 0
-    assert mi.jsd_certificate(torch.zeros(1), torch.zeros(1)) == pytest.approx(0, abs=1e-12)
+    assert mi.bounds.jsd_certificate(torch.zeros(1), torch.zeros(1)) == pytest.approx(0, abs=1e-12)
     joint = torch.tensor([2.0], requires_grad=True)
-    k, js = mi.jsd_certificate(joint, -joint), mi.js(joint, -joint)
+    k, js = mi.bounds.jsd_certificate(joint, -joint), mi.js(joint, -joint)
     slope, k = torch.autograd.grad(k, joint)[0] / torch.autograd.grad(js, joint)[0], k.detach()
     assert float(slope) == pytest.approx(float(k.exp() / (1 + k.exp()).log()))
     small = torch.tensor([1e-3])
-    assert float(mi.jsd_certificate(small, -small)) == pytest.approx(
+    assert float(mi.bounds.jsd_certificate(small, -small)) == pytest.approx(
         float(mi.js(small, -small)) / math.log(2), rel=1e-3
     )
 
@@ -261,12 +263,13 @@ def test_the_certificate_is_zero_where_js_says_nothing_and_has_the_slope_of_the_
 def test_bridge_is_exact_at_the_log_ratio_plus_any_constant_for_any_odds(law, log_odds):
     for shift in (0.0, 7.0, -1e4):
         value = law.exact(
-            lambda *a, **k: mi.bridge(*a, **k, log_odds=log_odds), law.log_ratio_matrix + shift
+            lambda *a, **k: mi.bounds.bridge(*a, **k, log_odds=log_odds),
+            law.log_ratio_matrix + shift,
         )
         assert float(value) == pytest.approx(law.mutual_information, abs=1e-9)
     critic = random_critic(0, law)
     values = [
-        law.exact(lambda *a, **k: mi.bridge(*a, **k, log_odds=log_odds), critic + s)
+        law.exact(lambda *a, **k: mi.bounds.bridge(*a, **k, log_odds=log_odds), critic + s)
         for s in (0.0, 5.0)
     ]
     torch.testing.assert_close(*values)
@@ -279,12 +282,12 @@ def test_bridge_tends_to_dv_and_to_its_reverse(law):
         weights = dict(log_p=law.log_joint.flatten(), log_q=law.log_product.flatten())
         for log_odds in (40.0, 1e4):
             torch.testing.assert_close(
-                mi.bridge(critic, critic, **weights, log_odds=log_odds),
+                mi.bounds.bridge(critic, critic, **weights, log_odds=log_odds),
                 mi.dv(critic, critic, **weights),
             )
             reverse = mi.mean(critic, weights["log_p"]) + mi.log_mean_exp(-critic, weights["log_p"])
             torch.testing.assert_close(
-                mi.bridge(critic, critic, **weights, log_odds=-log_odds), reverse
+                mi.bounds.bridge(critic, critic, **weights, log_odds=-log_odds), reverse
             )
 
 
@@ -292,7 +295,7 @@ def test_bridge_tends_to_dv_and_to_its_reverse(law):
 def test_bridge_is_plug_in_at_the_best_shift_of_js(law):
     critic = random_critic(2, law)
     shift = (
-        law.exact(mi.plug_in, critic) - law.exact(mi.bridge, critic)
+        law.exact(mi.bounds.plug_in, critic) - law.exact(mi.bounds.bridge, critic)
     ).requires_grad_()  # equal sizes: odds 1
     (gradient,) = torch.autograd.grad(law.exact(mi.js, critic - shift), shift)
     assert abs(float(gradient)) < 1e-12
@@ -302,7 +305,7 @@ def test_bridge_bounds_nothing():
     above, below = False, False
     for seed in range(20):
         law = random_law(seed)
-        value = law.exact(mi.bridge, random_critic(seed, law))
+        value = law.exact(mi.bounds.bridge, random_critic(seed, law))
         above |= bool(value > law.mutual_information)
         below |= bool(value < law.mutual_information)
     assert above
@@ -311,7 +314,9 @@ def test_bridge_bounds_nothing():
 
 def test_the_default_odds_are_the_sample_sizes():
     joint, product = torch.randn(3), torch.randn(12)
-    assert mi.bridge(joint, product) == mi.bridge(joint, product, log_odds=math.log(4))
+    assert mi.bounds.bridge(joint, product) == mi.bounds.bridge(
+        joint, product, log_odds=math.log(4)
+    )
 
 
 @pytest.mark.parametrize("log_ratio_of_sizes", [-1.0, 0.0, 2.0])
@@ -321,7 +326,7 @@ def test_the_odds_of_the_sample_sizes_have_the_least_variance(log_ratio_of_sizes
     log_p, log_q = (w.flatten().clone().requires_grad_() for w in (law.log_joint, law.log_product))
 
     def variance(log_odds):
-        c = mi.plug_in(critic, log_p=log_p) - mi.bridge(
+        c = mi.bounds.plug_in(critic, log_p=log_p) - mi.bounds.bridge(
             critic, critic, log_p, log_q, log_odds=log_odds
         )
         total = 0.0
@@ -357,7 +362,7 @@ def test_the_shift_solves_bennetts_equation_whatever_the_scores(
         (10**scale * torch.randn(s, generator=generator)).clamp(-1e4, 1e4) for s in sizes
     )
     log_p, log_q = ((spread * torch.randn(s, generator=generator)).log_softmax(-1) for s in sizes)
-    value = mi.bridge(joint, product, log_p, log_q, log_odds=log_odds)
+    value = mi.bounds.bridge(joint, product, log_p, log_q, log_odds=log_odds)
     shift = mi.mean(joint, log_p) - value
     lowest, highest = (
         torch.cat([joint, product], -1).amin(-1),
@@ -382,4 +387,4 @@ def test_the_shift_solves_bennetts_equation_whatever_the_scores(
 @pytest.mark.parametrize("log_odds", [math.inf, -math.inf, math.nan, "0", True])
 def test_bridge_refuses_odds_that_are_not_a_number(log_odds):
     with pytest.raises(ValueError, match="log_odds: expected a number"):
-        mi.bridge(torch.zeros(2), torch.zeros(2), log_odds=log_odds)
+        mi.bounds.bridge(torch.zeros(2), torch.zeros(2), log_odds=log_odds)

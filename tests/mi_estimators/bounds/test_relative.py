@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mi_estimators as mi
-from mi_estimators import log_ratio_to_relative, relative, relative_to_log_ratio
+from mi_estimators.bounds import log_ratio_to_relative, relative, relative_to_log_ratio
 
 
 def random_law(seed: int, scale: float = 2.0) -> mi.laws.Finite:

@@ -31,7 +31,7 @@ def test_every_estimator_finds_the_information_of_a_gaussian(name):
     assert estimate.interval[0] == pytest.approx(estimate.nats - 1.96 * estimate.stderr)
     assert estimate.interval[1] >= estimate.nats + 1.96 * estimate.stderr - 1e-12
     assert [history[0]["step"] for history in estimate.history] == [0, 0]
-    assert set(estimate.readouts) == set(mi.READOUTS)
+    assert set(estimate.readouts) == set(mi.estimation.READOUTS)
     assert f"{estimate.nats:.3f} nats" in str(estimate)
     assert "nwj -1.2e+107\n" in str(
         replace(estimate, readouts={"nwj": -1.2e107})

@@ -54,19 +54,24 @@ SLOPE = {
 
 def slopes(name, w, l, beta, **kwargs):
     z = torch.tensor([[w], [l]], requires_grad=True)
-    (gradient,) = torch.autograd.grad(mi.ALTERNATIVES[name](z[0], z[1], beta, **kwargs).sum(), z)
+    (gradient,) = torch.autograd.grad(
+        mi.preference.ALTERNATIVES[name](z[0], z[1], beta, **kwargs).sum(), z
+    )
     return gradient.flatten().tolist()
 
 
 def test_the_table_is_complete():
-    assert set(PUBLISHED) == set(START) == set(SLOPE) == set(mi.ALTERNATIVES)
-    assert all(getattr(mi, name) is function for name, function in mi.ALTERNATIVES.items())
+    assert set(PUBLISHED) == set(START) == set(SLOPE) == set(mi.preference.ALTERNATIVES)
+    assert all(
+        getattr(mi.preference, name) is function
+        for name, function in mi.preference.ALTERNATIVES.items()
+    )
 
 
 @given(w=st.floats(-40, 40), l=st.floats(-40, 40), beta=st.floats(0.01, 5))
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_formulas(name, w, l, beta):
-    loss = mi.ALTERNATIVES[name](torch.tensor([w]), torch.tensor([l]), beta)
+    loss = mi.preference.ALTERNATIVES[name](torch.tensor([w]), torch.tensor([l]), beta)
     assert loss.item() == pytest.approx(PUBLISHED[name](w, l, beta), rel=1e-9, abs=1e-12)
 
 
@@ -74,7 +79,7 @@ def test_published_formulas(name, w, l, beta):
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_value_and_gradient_at_the_start(name, beta):
     zero = torch.zeros(3)
-    assert mi.ALTERNATIVES[name](zero, zero, beta).tolist() == pytest.approx(
+    assert mi.preference.ALTERNATIVES[name](zero, zero, beta).tolist() == pytest.approx(
         [START[name](beta)] * 3
     )
     assert slopes(name, 0.0, 0.0, beta) == pytest.approx(SLOPE[name](beta))
@@ -90,42 +95,46 @@ def test_the_chosen_is_pulled_up_and_the_rejected_pushed_down(name, w, l):
 
 @given(w=st.floats(-3, 3), l=st.floats(-3, 3), shift=st.floats(-5, 5))
 def test_ipo_sees_the_margin_only_and_the_others_do_not(w, l, shift):
-    for name, function in mi.ALTERNATIVES.items():
+    for name, function in mi.preference.ALTERNATIVES.items():
         before, after = (
             function(torch.tensor([w + s]), torch.tensor([l + s]), 0.5).item() for s in (0.0, shift)
         )
         if name == "ipo":
             assert after == pytest.approx(before, abs=1e-9)
-    assert mi.cal_dpo(torch.ones(1), torch.zeros(1), 0.5) != mi.cal_dpo(
+    assert mi.preference.cal_dpo(torch.ones(1), torch.zeros(1), 0.5) != mi.preference.cal_dpo(
         torch.ones(1) * 2, torch.ones(1), 0.5
     )
 
 
 def test_bco_is_the_logistic_cell_and_its_shift_moves_the_threshold():
     w, l = torch.randn(2, 5)
-    torch.testing.assert_close(mi.bco(w, l, 0.3), mi.preference_loss(0.3 * w, 0.3 * l, "js", 1.0))
-    torch.testing.assert_close(mi.bco(w, l, 1.0, shift=0.7), mi.bco(w - 0.7, l - 0.7, 1.0))
+    torch.testing.assert_close(
+        mi.preference.bco(w, l, 0.3), mi.preference_loss(0.3 * w, 0.3 * l, "js", 1.0)
+    )
+    torch.testing.assert_close(
+        mi.preference.bco(w, l, 1.0, shift=0.7), mi.preference.bco(w - 0.7, l - 0.7, 1.0)
+    )
     shift = torch.tensor(0.2, requires_grad=True)
-    assert not mi.bco(w, l, 1.0, shift=shift).requires_grad
+    assert not mi.preference.bco(w, l, 1.0, shift=shift).requires_grad
 
 
 def test_ktos_reference_point_is_the_batchs_mean_reward_not_below_zero_and_passes_no_gradient():
     w, l = torch.tensor([[1.0, 3.0], [-1.0, -3.0]]), torch.tensor([[0.0, 2.0], [0.0, -2.0]])
     by_hand = torch.tensor([[0.5 * 1.5], [0.0]])
-    loss = mi.kto(w, l, 0.5)
+    loss = mi.preference.kto(w, l, 0.5)
     torch.testing.assert_close(
         loss, 2 - (0.5 * w - by_hand).sigmoid() - (by_hand - 0.5 * l).sigmoid()
     )
-    torch.testing.assert_close(loss, mi.kto(w, l, 0.5, reference_point=by_hand))
+    torch.testing.assert_close(loss, mi.preference.kto(w, l, 0.5, reference_point=by_hand))
     z = w.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(mi.kto(z, l, 0.5).sum(), z)
+    (gradient,) = torch.autograd.grad(mi.preference.kto(z, l, 0.5).sum(), z)
     s = (0.5 * w - by_hand).sigmoid()
     torch.testing.assert_close(gradient, -0.5 * s * (1 - s))
 
 
 def test_dpop_is_dpo_above_the_reference_and_lifts_harder_below():
     w, l = torch.rand(5), torch.randn(5)
-    torch.testing.assert_close(mi.dpop(w, l, 0.7), -logsigmoid(0.7 * (w - l)))
+    torch.testing.assert_close(mi.preference.dpop(w, l, 0.7), -logsigmoid(0.7 * (w - l)))
     own, other = slopes("dpop", -0.01, 0.0, 0.7, weight=9.0)
     assert own == pytest.approx(-10 * other)
 
@@ -141,7 +150,7 @@ def test_cal_dpo_rests_where_its_two_pulls_balance():
 
 def test_one_beta_for_each_replica():
     w, l, beta = torch.randn(3, 4), torch.randn(3, 4), torch.tensor([[0.1], [0.5], [2.0]])
-    for function in mi.ALTERNATIVES.values():
+    for function in mi.preference.ALTERNATIVES.values():
         rows = torch.stack([function(w[k], l[k], float(beta[k])) for k in range(3)])
         torch.testing.assert_close(function(w, l, beta), rows)
 
@@ -170,15 +179,15 @@ BAD_CALLS = [
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_bad_calls_are_refused_by_name(name, message, args, kwargs):
     with pytest.raises(ValueError, match=message):
-        mi.ALTERNATIVES[name](*args, **kwargs)
+        mi.preference.ALTERNATIVES[name](*args, **kwargs)
 
 
 @pytest.mark.parametrize("name", ["cal_dpo", "dpop", "dpo_sft"])
 def test_weights_are_positive(name):
     with pytest.raises(ValueError, match="weight: expected a number in"):
-        mi.ALTERNATIVES[name](torch.zeros(1), torch.zeros(1), 0.1, weight=-1.0)
+        mi.preference.ALTERNATIVES[name](torch.zeros(1), torch.zeros(1), 0.1, weight=-1.0)
 
 
 def test_kto_needs_a_batch():
     with pytest.raises(ValueError, match="chosen: expected at least 1 dimension"):
-        mi.kto(torch.tensor(0.0), torch.tensor(0.0), 0.1)
+        mi.preference.kto(torch.tensor(0.0), torch.tensor(0.0), 0.1)

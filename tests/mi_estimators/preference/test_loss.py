@@ -69,7 +69,7 @@ def test_infonce_is_plackett_luce_and_dv_at_its_mix(k):
 
 
 @pytest.mark.parametrize("mix", [0.1, 0.5, 0.9, 1.0])
-@pytest.mark.parametrize("bound", mi.PREFERENCE_BOUNDS)
+@pytest.mark.parametrize("bound", mi.preference.PREFERENCE_BOUNDS)
 def test_every_cell_is_its_constant_minus_the_bound_on_the_mixed_law(bound, mix):
     w, l = torch.randn(4, 1), torch.randn(4, 3)
     share = 3 / 4 if bound == "infonce" else mix
@@ -88,7 +88,7 @@ def test_every_cell_is_its_constant_minus_the_bound_on_the_mixed_law(bound, mix)
     )
 
 
-@pytest.mark.parametrize("bound", mi.PREFERENCE_BOUNDS)
+@pytest.mark.parametrize("bound", mi.preference.PREFERENCE_BOUNDS)
 def test_masked_negatives_do_not_exist(bound):
     w, l = torch.randn(2), torch.randn(2, 3)
     mask = torch.tensor([[True, False, True], [True, True, True]])

@@ -56,8 +56,8 @@ def test_counts_give_the_value_and_the_weights_of_the_samples(bound):
     value = two_level.value(bound, *sides, *logs, 4, 0.9)
     rows = product.expand(4, 4)
     if bound == "relative":
-        scores = [mi.log_ratio_to_relative(part, 0.9) for part in (joint, product)]
-        assert value.item() == pytest.approx(float(mi.relative(mi.dv, 0.9)(*scores)))
+        scores = [mi.bounds.log_ratio_to_relative(part, 0.9) for part in (joint, product)]
+        assert value.item() == pytest.approx(float(mi.bounds.relative(mi.dv, 0.9)(*scores)))
         return
     weights = mi.score_weights(bound, joint, rows if bound == "infonce" else product)
     direct = [weights[0], weights[1].sum(0) if bound == "infonce" else weights[1]]

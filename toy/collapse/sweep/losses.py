@@ -25,20 +25,20 @@ def _cell(bound: str, mix: float, chosen: Tensor, rejected: Tensor, beta: Tensor
 
 
 def _with_sft(chosen: Tensor, rejected: Tensor, beta: Tensor) -> Tensor:
-    return mi.dpo_sft(
+    return mi.preference.dpo_sft(
         chosen, rejected, beta, weight=beta / 2
     )  # at first as strong as DPO's own pull on z_w
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "dpo": partial(_cell, "dv", 0.5),
-    "ipo": mi.ipo,
+    "ipo": mi.preference.ipo,
     "mio": partial(_cell, "js", 0.5),
     "alpha_mio": partial(_cell, "js", ALPHA),
     "bce": partial(_cell, "js", 1.0),
-    "kto": mi.kto,
-    "cal_dpo": mi.cal_dpo,
-    "dpop": partial(mi.dpop, weight=HINGE),
+    "kto": mi.preference.kto,
+    "cal_dpo": mi.preference.cal_dpo,
+    "dpop": partial(mi.preference.dpop, weight=HINGE),
     "dpo_sft": _with_sft,
 }
 """Name → loss (z_w, z_l, β), log-ratios of shape (replicas, pairs), β of shape (replicas, 1)."""
