@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 from .flags import COUNT, COUNT_OR_NONE, POSITIVE, SHARE, Rule, check_fields, flag
-from .names import BUILTIN, check_model_name, generated
+from .names import BUILTIN, bounds, check_model_name, generated, losses
 
 NOT_NEGATIVE = Rule("a finite number ≥ 0", lambda value: 0 <= value < math.inf)
 TRUNCATIONS = ("right", "left_prompt", "drop", "refuse")
@@ -70,8 +70,7 @@ class LossFields:
 
     bound: str = flag(
         "js",
-        f"Bound that the loss is made of: {', '.join(generated()['bounds'])}. dv gives DPO, js "
-        "gives MIO.",
+        f"Bound that the loss is made of: {', '.join(bounds())}. dv gives DPO, js gives MIO.",
     )
     mix: float = flag(
         0.5,
@@ -86,8 +85,7 @@ class LossFields:
     )
     loss: str | None = flag(
         None,
-        f"Another loss, to compare with: {', '.join(generated()['losses'])}. It replaces bound "
-        "and mix.",
+        f"Another loss, to compare with: {', '.join(losses())}. It replaces bound and mix.",
     )
     log_ratio: str = flag(
         "sum",

@@ -1,6 +1,6 @@
-"""Write generated.json: what --help says of transformers' fields and of the library's tables without importing them.
+"""Write generated.json, by which --help knows the fields of transformers without importing it.
 
-Run `python -m llm_adapter.arguments.generate` after an upgrade of transformers, or after adding a bound or a loss.
+Run `python -m llm_adapter.arguments.generate` after an upgrade of transformers.
 """
 
 from __future__ import annotations
@@ -15,10 +15,8 @@ KINDS = {int: "int", float: "float", str: "str"}
 
 
 def content() -> dict[str, Any]:
-    """Return what the file holds: `transformers` (the version), `fields`, `bounds`, `losses`."""
+    """Return what the file holds: `transformers`, the version, and `fields`."""
     import transformers
-
-    import mi_estimators as mi
 
     kind: Any = transformers.TrainingArguments
     actions = transformers.HfArgumentParser(kind)._actions
@@ -31,8 +29,6 @@ def content() -> dict[str, Any]:
     ]
     return {
         "transformers": transformers.__version__,
-        "bounds": list(mi.preference.PREFERENCE_BOUNDS),
-        "losses": list(mi.preference.ALTERNATIVES),
         "fields": {action.dest: _row(action) for action in settable},
     }
 
@@ -57,4 +53,4 @@ def _row(action: Action) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    GENERATED.write_text(json.dumps(content(), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    GENERATED.write_text(f"{json.dumps(content(), indent=1)}\n", "utf-8")

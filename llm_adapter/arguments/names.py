@@ -1,9 +1,11 @@
-"""Names that a run may ask for: models, and what the generated file lists of bounds, losses and trainer fields."""
+"""Names that a run may ask for: models, rows of the library's tables, and the fields of transformers."""
 
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 BUILTIN = "builtin"
@@ -14,8 +16,27 @@ REGENERATE = "python -m llm_adapter.arguments.generate"
 
 @cache
 def generated() -> dict:
-    """Return the generated file: `transformers` (its version), `fields`, `bounds`, `losses`."""
+    """Return the generated file: `transformers`, its version, and `fields`, a row for each."""
     return json.loads(GENERATED.read_text(encoding="utf-8"))
+
+
+def rows(module: str) -> tuple[str, ...]:
+    """Return the names of a table's rows, read from the library's source: importing it would load torch."""
+    library = find_spec("mi_estimators")
+    assert library is not None  # as the adapter comes with it
+    assert library.origin is not None
+    text = (Path(library.origin).parent / module).read_text(encoding="utf-8")
+    return tuple(re.findall(r'^ +name="(\w+)",$', text, re.MULTILINE))
+
+
+def bounds() -> tuple[str, ...]:
+    """Return the names of the bounds that a loss can be made of."""
+    return ("dv", *rows("bounds/divergences.py"), "infonce")
+
+
+def losses() -> tuple[str, ...]:
+    """Return the names of the losses to compare with."""
+    return rows("preference/comparisons.py")
 
 
 def check_model_name(name: str) -> str:

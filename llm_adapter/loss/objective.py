@@ -15,12 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import mi_estimators as mi
+from mi_estimators.preference import Comparison
 
 Everyone = Callable[[Tensor], Tensor]
-BATCH_MEAN = {
-    "kto": "reference_point",
-    "bco": "shift",
-}  # losses with a threshold, kept at the batch's mean reward
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,9 @@ class Objective:
 
     def _losses(self, chosen: Tensor, rejected: Tensor, mask: Tensor, everyone: Everyone) -> Tensor:
         if self.loss:
-            return self._paired(self.loss, chosen, rejected, mask, everyone)
+            return self._paired(
+                mi.preference.ALTERNATIVES[self.loss], chosen, rejected, mask, everyone
+            )
         scores = self.beta * chosen, self.beta * rejected
         if self.negatives == "own":
             return mi.preference_loss(*scores, self.bound, self.mix, mask=mask)
@@ -102,14 +101,21 @@ class Objective:
         )
 
     def _paired(
-        self, loss: str, chosen: Tensor, rejected: Tensor, mask: Tensor, everyone: Everyone
+        self,
+        loss: Comparison,
+        chosen: Tensor,
+        rejected: Tensor,
+        mask: Tensor,
+        everyone: Everyone,
     ) -> Tensor:
         """Return the mean over an example's negatives of a loss of pairs."""
-        pairs, options = (chosen.unsqueeze(-1).expand_as(rejected)[mask], rejected[mask]), {}
-        if threshold := BATCH_MEAN.get(loss):
-            mean = self.beta * everyone(torch.cat([chosen, pairs[1]]).detach()).mean()
-            options[threshold] = mean.clamp_min(0) if loss == "kto" else mean
-        losses = mi.preference.ALTERNATIVES[loss](*pairs, self.beta, **options)
+        pairs = chosen.unsqueeze(-1).expand_as(rejected)[mask], rejected[mask]
+        options = {}
+        if loss.threshold:
+            reward = self.beta * everyone(torch.cat([chosen, pairs[1]]).detach()).mean()
+            options = loss.threshold(reward)
+
+        losses = loss(*pairs, self.beta, **options)
         return masked_mean(torch.zeros_like(rejected).masked_scatter(mask, losses), mask)
 
     def coefficients(self, chosen: Tensor, rejected: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -136,6 +142,8 @@ class Objective:
         1.098612
         """
         zero = torch.zeros(mask.shape, dtype=torch.float64, device=mask.device)
+        if self.loss:
+            return zero[:, 0] + mi.preference.ALTERNATIVES[self.loss].start(self.beta)
         return self.losses(zero[:, 0], zero, mask, everyone)
 
     def theory(self, counts: Sequence[int]) -> dict[str, Any]:
@@ -170,7 +178,7 @@ class Objective:
         if self.label_smoothing:
             return None
         if self.loss:
-            return 0.0 if self.loss in ("ipo", "kto", "bco", "dpop") else None
+            return mi.preference.ALTERNATIVES[self.loss].floor
         if self.bound == "js":
             return mi.preference_loss_floor(self.mix)
         return 0.0 if self.bound == "infonce" or (self.bound == "dv" and self.mix < 1) else None
@@ -208,8 +216,8 @@ def _turned(chosen: Tensor, rejected: Tensor, mask: Tensor, k: int) -> tuple[Ten
 
 def of_all_processes(values: Tensor) -> Tensor:
     """Return the values of all processes, however many each has, shape (n,) → (N,); the gradient flows back to each."""
-    exists = mi.bounds.gather(_padded(torch.ones_like(values)).detach()) > 0
-    return mi.bounds.gather(_padded(values))[exists]
+    exists = mi.gather(_padded(torch.ones_like(values)).detach()) > 0
+    return mi.gather(_padded(values))[exists]
 
 
 def _padded(values: Tensor) -> Tensor:

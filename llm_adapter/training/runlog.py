@@ -8,6 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 from transformers import ProgressCallback, TrainerCallback
 
+import mi_estimators as mi
 from mi_estimators.display import jsonl
 
 COLUMNS = {  # heading: (key, format)
@@ -69,7 +70,11 @@ def _heading(name: str, form: str) -> str:
 
 def headline(run: dict) -> str:
     """Return what is trained, by which loss, in which unit, and what its anchor means; the data's line is above it."""
-    loss = f"loss {run['loss']}" if run["loss"] else f"loss {run['bound']}, mix {run['mix']:g}"
+    loss = (
+        f"loss {mi.preference.ALTERNATIVES[run['loss']].label}"
+        if run["loss"]
+        else f"loss {run['bound']}, mix {run['mix']:g}"
+    )
     mean = run["log_ratio"] == "mean"
     lines = [
         f"model {run['model']}; {loss}, beta {run['beta']:g}; rewards in nats{' a token' if mean else ''}"

@@ -4,12 +4,13 @@
 """
 
 from ..theory.anchors import no_collapse_interval, preference_anchor, preference_loss_floor
-from .comparisons import ALTERNATIVES, bco, cal_dpo, dpo_sft, dpop, ipo, kto, sft
+from .comparisons import ALTERNATIVES, Comparison, bco, cal_dpo, dpo_sft, dpop, ipo, kto, sft
 from .loss import PREFERENCE_BOUNDS, preference_loss
 
 __all__ = [
     "ALTERNATIVES",
     "PREFERENCE_BOUNDS",
+    "Comparison",
     "bco",
     "cal_dpo",
     "dpo_sft",

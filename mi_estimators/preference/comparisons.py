@@ -3,20 +3,14 @@
 Unlike `preference_loss`, which takes scores T = βz, these take z = ln π/π_ref and β apart, since most of them use z on
 another scale than β's. Notation: z_w of the chosen, z_l of the rejected response, sp(t) = ln(1 + eᵗ), σ the logistic.
 
-| loss | what keeps the chosen response from sinking with the rejected one | at z = 0 |
-|---|---|---|
-| ipo | nothing: a function of z_w − z_l, as DPO | 1/(4β²) |
-| kto | a reference point that follows the batch; the push fades on both sides of it | 1 |
-| bco | a fixed or slowly moving reference point δ | 2 ln 2 at δ = 0 |
-| cal_dpo | targets ±1/(2β) for z_w and z_l | ln 2 + 1/(2β²) |
-| dpop | a hinge where z_w < 0 | ln 2 |
-| dpo_sft | a constant pull on z_w | ln 2 |
-| sft | a constant pull on z_w, and nothing else | 0 |
+`ALTERNATIVES` holds a row for each: its function, and what is known of it. A new loss is a function and a row here.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -254,16 +248,86 @@ def sft(
     return -chosen
 
 
-ALTERNATIVES: dict[str, Callable[..., Tensor]] = {
-    "ipo": ipo,
-    "kto": kto,
-    "bco": bco,
-    "cal_dpo": cal_dpo,
-    "dpop": dpop,
-    "dpo_sft": dpo_sft,
-    "sft": sft,
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A loss of log-ratios and what is known of it; a row is called as its function is.
+
+    Attributes:
+        name: the key in `ALTERNATIVES`.
+        label: the name in print.
+        function: (chosen, rejected, beta, …) → losses.
+        start: the loss at z = 0 as a function of β.
+        floor: the infimum, where it is known; a loss that is unbounded below has none.
+        threshold: turns the mean reward βz of a batch, over both responses, into the option that keeps the loss's
+            threshold there.
+    """
+
+    name: str
+    label: str
+    function: Callable[..., Tensor]
+    start: Callable[[float], float]
+    floor: float | None = None
+    threshold: Callable[[Tensor], dict[str, Tensor]] | None = None
+
+    def __call__(self, chosen: Tensor, rejected: Tensor, beta: Scale, **options: Scale) -> Tensor:
+        """Return the losses."""
+        return self.function(chosen, rejected, beta, **options)
+
+
+ALTERNATIVES: dict[str, Comparison] = {
+    row.name: row
+    for row in (
+        Comparison(
+            name="ipo",
+            label="IPO",
+            function=ipo,
+            start=lambda beta: 1 / (4 * beta**2),
+            floor=0.0,
+        ),
+        Comparison(
+            name="kto",
+            label="KTO",
+            function=kto,
+            start=lambda beta: 1.0,
+            floor=0.0,
+            threshold=lambda reward: {"reference_point": reward.clamp_min(0)},
+        ),
+        Comparison(
+            name="bco",
+            label="BCO",
+            function=bco,
+            start=lambda beta: 2 * math.log(2),
+            floor=0.0,
+            threshold=lambda reward: {"shift": reward},
+        ),
+        Comparison(
+            name="cal_dpo",
+            label="Cal-DPO",
+            function=cal_dpo,
+            start=lambda beta: math.log(2) + 1 / (2 * beta**2),
+        ),
+        Comparison(
+            name="dpop",
+            label="DPOP",
+            function=dpop,
+            start=lambda beta: math.log(2),
+            floor=0.0,
+        ),
+        Comparison(
+            name="dpo_sft",
+            label="DPO+SFT",
+            function=dpo_sft,
+            start=lambda beta: math.log(2),
+        ),
+        Comparison(
+            name="sft",
+            label="SFT",
+            function=sft,
+            start=lambda beta: 0.0,
+        ),
+    )
 }
-"""Name → loss (chosen, rejected, beta, …) of log-ratios."""
+"""Name → row."""
 
 
 def _pair(

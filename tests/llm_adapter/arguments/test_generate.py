@@ -1,21 +1,12 @@
-"""The generated file against the installed transformers and the library's tables."""
+"""The generated file against the installed transformers."""
 
 import transformers
 from packaging.version import Version
 
-import mi_estimators as mi
 from llm_adapter.arguments.fields import RunFields
 from llm_adapter.arguments.flags import flags_of
 from llm_adapter.arguments.generate import content
 from llm_adapter.arguments.names import REGENERATE, generated
-
-
-def test_the_tables_are_those_of_the_library():
-    for name, table in (
-        ("bounds", mi.preference.PREFERENCE_BOUNDS),
-        ("losses", mi.preference.ALTERNATIVES),
-    ):
-        assert generated()[name] == list(table), f"run {REGENERATE}"
 
 
 def test_the_fields_are_those_of_the_installed_transformers():

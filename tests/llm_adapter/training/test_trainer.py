@@ -23,6 +23,7 @@ from llm_adapter.train import main
 from llm_adapter.training.arguments import parse_arguments
 from llm_adapter.training.trainer import PreferenceTrainer
 from mi_estimators.display import strict
+from mi_estimators.preference import Comparison
 
 QUICK = [
     "--max_steps",
@@ -188,6 +189,23 @@ def test_metrics_are_those_of_the_definitions(tmp_path, few):
         assert run(tmp_path, "--train_data", few, "--bound", "dv")[1][0][name] == pytest.approx(
             0.5, abs=1e-6
         )
+
+
+def test_a_new_loss_is_one_row(tmp_path, few, monkeypatch, capsys):
+    def hinge(chosen, rejected, beta):
+        return torch.relu(
+            1 - beta * (chosen - rejected)
+        )  # Zhao et al. 2023 (arXiv 2305.10425), SLiC
+
+    row = Comparison(name="slic", label="SLiC", function=hinge, start=lambda beta: 1.0, floor=0.0)
+    monkeypatch.setitem(mi.preference.ALTERNATIVES, "slic", row)
+    found, lines = run(tmp_path, "--train_data", few, "--loss", "slic")
+    assert (found["loss_start"], found["loss_floor"]) == (1.0, 0.0)
+    assert lines[0]["loss"] == pytest.approx(1.0)
+    assert lines[1]["loss"] < 1
+    printed = capsys.readouterr().out
+    assert "loss SLiC" in printed
+    assert "floor 0.000000" in printed
 
 
 def test_the_document_defines_all_that_a_run_logs(tmp_path, few):

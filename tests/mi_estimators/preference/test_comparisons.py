@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import logsigmoid
 
 import mi_estimators as mi
+from mi_estimators.preference import ALTERNATIVES
 
 
 def sigma(t):
@@ -54,24 +55,31 @@ SLOPE = {
 
 def slopes(name, w, l, beta, **kwargs):
     z = torch.tensor([[w], [l]], requires_grad=True)
-    (gradient,) = torch.autograd.grad(
-        mi.preference.ALTERNATIVES[name](z[0], z[1], beta, **kwargs).sum(), z
-    )
+    (gradient,) = torch.autograd.grad(ALTERNATIVES[name](z[0], z[1], beta, **kwargs).sum(), z)
     return gradient.flatten().tolist()
 
 
 def test_the_table_is_complete():
-    assert set(PUBLISHED) == set(START) == set(SLOPE) == set(mi.preference.ALTERNATIVES)
-    assert all(
-        getattr(mi.preference, name) is function
-        for name, function in mi.preference.ALTERNATIVES.items()
-    )
+    assert set(PUBLISHED) == set(START) == set(SLOPE) == set(ALTERNATIVES)
+    for name, row in ALTERNATIVES.items():
+        assert row.name == name
+        assert getattr(mi.preference, name) is row.function
+        assert row.start(0.3) == pytest.approx(START[name](0.3))
+
+
+@given(w=st.floats(-40, 40), l=st.floats(-40, 40), beta=st.floats(0.01, 5))
+@pytest.mark.parametrize(
+    "name", [row.name for row in ALTERNATIVES.values() if row.floor is not None]
+)
+def test_no_loss_is_below_its_floor(name, w, l, beta):
+    row = ALTERNATIVES[name]
+    assert row(torch.tensor([w]), torch.tensor([l]), beta).item() >= row.floor
 
 
 @given(w=st.floats(-40, 40), l=st.floats(-40, 40), beta=st.floats(0.01, 5))
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_formulas(name, w, l, beta):
-    loss = mi.preference.ALTERNATIVES[name](torch.tensor([w]), torch.tensor([l]), beta)
+    loss = ALTERNATIVES[name](torch.tensor([w]), torch.tensor([l]), beta)
     assert loss.item() == pytest.approx(PUBLISHED[name](w, l, beta), rel=1e-9, abs=1e-12)
 
 
@@ -79,9 +87,7 @@ def test_published_formulas(name, w, l, beta):
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_value_and_gradient_at_the_start(name, beta):
     zero = torch.zeros(3)
-    assert mi.preference.ALTERNATIVES[name](zero, zero, beta).tolist() == pytest.approx(
-        [START[name](beta)] * 3
-    )
+    assert ALTERNATIVES[name](zero, zero, beta).tolist() == pytest.approx([START[name](beta)] * 3)
     assert slopes(name, 0.0, 0.0, beta) == pytest.approx(SLOPE[name](beta))
 
 
@@ -95,7 +101,7 @@ def test_the_chosen_is_pulled_up_and_the_rejected_pushed_down(name, w, l):
 
 @given(w=st.floats(-3, 3), l=st.floats(-3, 3), shift=st.floats(-5, 5))
 def test_ipo_sees_the_margin_only_and_the_others_do_not(w, l, shift):
-    for name, function in mi.preference.ALTERNATIVES.items():
+    for name, function in ALTERNATIVES.items():
         before, after = (
             function(torch.tensor([w + s]), torch.tensor([l + s]), 0.5).item() for s in (0.0, shift)
         )
@@ -150,7 +156,7 @@ def test_cal_dpo_rests_where_its_two_pulls_balance():
 
 def test_one_beta_for_each_replica():
     w, l, beta = torch.randn(3, 4), torch.randn(3, 4), torch.tensor([[0.1], [0.5], [2.0]])
-    for function in mi.preference.ALTERNATIVES.values():
+    for function in ALTERNATIVES.values():
         rows = torch.stack([function(w[k], l[k], float(beta[k])) for k in range(3)])
         torch.testing.assert_close(function(w, l, beta), rows)
 
@@ -179,13 +185,13 @@ BAD_CALLS = [
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_bad_calls_are_refused_by_name(name, message, args, kwargs):
     with pytest.raises(ValueError, match=message):
-        mi.preference.ALTERNATIVES[name](*args, **kwargs)
+        ALTERNATIVES[name](*args, **kwargs)
 
 
 @pytest.mark.parametrize("name", ["cal_dpo", "dpop", "dpo_sft"])
 def test_weights_are_positive(name):
     with pytest.raises(ValueError, match="weight: expected a number in"):
-        mi.preference.ALTERNATIVES[name](torch.zeros(1), torch.zeros(1), 0.1, weight=-1.0)
+        ALTERNATIVES[name](torch.zeros(1), torch.zeros(1), 0.1, weight=-1.0)
 
 
 def test_kto_needs_a_batch():
