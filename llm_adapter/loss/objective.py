@@ -89,9 +89,8 @@ class Objective:
 
     def _losses(self, chosen: Tensor, rejected: Tensor, mask: Tensor, everyone: Everyone) -> Tensor:
         if self.loss:
-            return self._paired(
-                mi.preference.ALTERNATIVES[self.loss], chosen, rejected, mask, everyone
-            )
+            row = mi.preference.ALTERNATIVES[self.loss]
+            return self._paired(row, chosen, rejected, mask, everyone)
         scores = self.beta * chosen, self.beta * rejected
         if self.negatives == "own":
             return mi.preference_loss(*scores, self.bound, self.mix, mask=mask)
@@ -216,8 +215,8 @@ def _turned(chosen: Tensor, rejected: Tensor, mask: Tensor, k: int) -> tuple[Ten
 
 def of_all_processes(values: Tensor) -> Tensor:
     """Return the values of all processes, however many each has, shape (n,) → (N,); the gradient flows back to each."""
-    exists = mi.gather(_padded(torch.ones_like(values)).detach()) > 0
-    return mi.gather(_padded(values))[exists]
+    exists = mi.bounds.gather(_padded(torch.ones_like(values)).detach()) > 0
+    return mi.bounds.gather(_padded(values))[exists]
 
 
 def _padded(values: Tensor) -> Tensor:

@@ -270,7 +270,7 @@ class Comparison:
     threshold: Callable[[Tensor], dict[str, Tensor]] | None = None
 
     def __call__(self, chosen: Tensor, rejected: Tensor, beta: Scale, **options: Scale) -> Tensor:
-        """Return the losses."""
+        """Return the losses, shape (...), as the function does."""
         return self.function(chosen, rejected, beta, **options)
 
 
