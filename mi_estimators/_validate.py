@@ -1,14 +1,41 @@
-"""Checks made once, at the public boundary: each message names the argument, what was expected and what came."""
+"""Checks made once, at the public boundary: each message names the argument, what was expected and what came.
+
+A public function that training calls too is `checked`; the loop calls its `unchecked` core.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import wraps
 from numbers import Integral, Real
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+
+P, R, F = ParamSpec("P"), TypeVar("R"), TypeVar("F")
+
+
+def checked(check: Callable[..., object]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make a function call `check` on its arguments first; `unchecked` gives it back without."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def public(*args: P.args, **kwargs: P.kwargs) -> R:
+            check(*args, **kwargs)
+            return function(*args, **kwargs)
+
+        vars(public)["unchecked"] = function
+        return public
+
+    return decorate
+
+
+def unchecked(function: F) -> F:
+    """Return a function's core, without its checks; the function itself where it has none."""
+    return getattr(function, "unchecked", function)
 
 
 def all_true(condition: Tensor) -> bool:
@@ -77,7 +104,10 @@ def log_weights(name: str, value: Tensor | None, like: Tensor) -> Tensor | None:
 
 
 def joint_and_product(
-    joint: Tensor, product: Tensor, log_p: Tensor | None, log_q: Tensor | None
+    joint: Tensor,
+    product: Tensor,
+    log_p: Tensor | None = None,
+    log_q: Tensor | None = None,
 ) -> None:
     """Check the four arguments that every bound takes."""
     scores("joint", joint)

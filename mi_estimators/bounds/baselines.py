@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .. import _validate
-from .expectation import mean
+from .expectation import expectation
 from .scores import joint_and_product
 
 
@@ -83,7 +83,11 @@ def interpolated(
     ].log_softmax(-1)
     reward = joint_and_product(scores.diagonal(dim1=-2, dim2=-1).unsqueeze(-1) - baseline)[1]
     penalty = (log_m - baseline).diagonal(dim1=-2, dim2=-1).exp()
-    return 1 + mean(reward, log_pairs) - mean(penalty, (log_weights + log_rest).log_softmax(-1))
+    return (
+        1
+        + expectation(reward, log_pairs)
+        - expectation(penalty, (log_weights + log_rest).log_softmax(-1))
+    )
 
 
 def _log(share: float) -> float:

@@ -10,9 +10,23 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from .. import _validate
-from .expectation import log_mean_exp, mean, on_support
+from .._validate import checked
+from .expectation import expectation, log_expectation_exp, on_support
 
 
+def _check(
+    joint: Tensor,
+    product: Tensor,
+    log_p: Tensor | None = None,
+    log_q: Tensor | None = None,
+    log_odds: float | None = None,
+) -> None:
+    _validate.joint_and_product(joint, product, log_p, log_q)
+    if log_odds is not None:
+        _validate.number("log_odds", log_odds)
+
+
+@checked(_check)
 def bridge(
     joint: Float[Tensor, "*batch n"],
     product: Float[Tensor, "*batch m"],
@@ -49,17 +63,15 @@ def bridge(
     >>> round(law.mutual_information, 6), round(float(law.exact(bridge, law.log_ratio_matrix + 7)), 6)
     (0.192745, 0.192745)
     """
-    _validate.joint_and_product(joint, product, log_p, log_q)
     if log_odds is None:
         log_odds = math.log(product.shape[-1] / joint.shape[-1])
-    log_odds = _validate.number("log_odds", log_odds)
     dtype = torch.promote_types(joint.dtype, product.dtype)
     joint, product = joint.double(), product.double()
     with torch.no_grad():
         shift = _bridge_shift(joint, product, log_p, log_q, log_odds)
     # One Newton step from the root, its slope a number: the value stays and the derivative is the implicit one.
     excess, slope = _bridge_equation(shift, joint, product, log_p, log_q, log_odds)
-    return (mean(joint - shift.unsqueeze(-1), log_p) + excess / slope).to(dtype)
+    return (expectation(joint - shift.unsqueeze(-1), log_p) + excess / slope).to(dtype)
 
 
 def _bridge_equation(
@@ -105,7 +117,7 @@ def _bridge_shift(
     high = torch.maximum(
         *(on_support(t, w, -math.inf).amax(-1) for t, w in ((joint, log_p), (product, log_q)))
     )
-    shift, length = log_mean_exp(product, log_q).clamp(low, high), high - low
+    shift, length = log_expectation_exp(product, log_q).clamp(low, high), high - low
     for _ in range(100):
         excess, slope = _bridge_equation(shift, joint, product, log_p, log_q, log_odds)
         low, high = torch.where(excess > 0, shift, low), torch.where(excess > 0, high, shift)

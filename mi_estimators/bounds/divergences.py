@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from .. import _validate
-from .expectation import mean, on_support
+from .expectation import expectation, on_support
 
 
 def softplus(t: Tensor) -> Tensor:
@@ -68,9 +68,19 @@ class FDivergence:
         Reference: Nguyen, Wainwright & Jordan 2010, IEEE Trans. Inf. Theory 56(11), Lemma 1.
         """
         _validate.joint_and_product(joint, product, log_p, log_q)
+        return self.unchecked(joint, product, log_p, log_q)
+
+    def unchecked(
+        self,
+        joint: Tensor,
+        product: Tensor,
+        log_p: Tensor | None = None,
+        log_q: Tensor | None = None,
+    ) -> Tensor:
+        """Return the same without a check of the arguments, as in a training loop; shape (...)."""
         reward = self.reward(on_support(joint, log_p))
         penalty = self.penalty(on_support(product, log_q))
-        rewarded, penalised = mean(reward, log_p), mean(penalty, log_q)
+        rewarded, penalised = expectation(reward, log_p), expectation(penalty, log_q)
         # Where both overflow, minus infinity is what can still be said for a lower bound.
         overflow = torch.isinf(rewarded) & torch.isinf(penalised)
         return torch.where(overflow, -math.inf, rewarded - penalised)

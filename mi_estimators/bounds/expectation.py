@@ -36,11 +36,8 @@ def mean(
     >>> float(mean(torch.tensor([1.0, 5.0]), torch.tensor([0.75, 0.25]).log()))
     2.0
     """
-    _validate.values("values", values)
-    log_weights = _validate.log_weights("log_weights", log_weights, values)
-    if log_weights is None:
-        return values.mean(-1)
-    return (on_support(values, log_weights) * log_weights.exp()).sum(-1)
+    _check(values, log_weights)
+    return expectation(values, log_weights)
 
 
 def log_mean_exp(
@@ -56,8 +53,24 @@ def log_mean_exp(
     >>> float(log_mean_exp(torch.tensor([1000.0, 1000.0])))
     1000.0
     """
+    _check(values, log_weights)
+    return log_expectation_exp(values, log_weights)
+
+
+def _check(values: Tensor, log_weights: Tensor | None) -> None:
     _validate.values("values", values)
-    log_weights = _validate.log_weights("log_weights", log_weights, values)
+    _validate.log_weights("log_weights", log_weights, values)
+
+
+def expectation(values: Tensor, log_weights: Tensor | None = None) -> Tensor:
+    """Return `mean` of arguments that need no check."""
+    if log_weights is None:
+        return values.mean(-1)
+    return (on_support(values, log_weights) * log_weights.exp()).sum(-1)
+
+
+def log_expectation_exp(values: Tensor, log_weights: Tensor | None = None) -> Tensor:
+    """Return `log_mean_exp` of arguments that need no check."""
     if log_weights is None:
         return torch.logsumexp(values, -1) - math.log(values.shape[-1])
     return torch.logsumexp(on_support(values, log_weights) + log_weights, -1)

@@ -9,10 +9,28 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .. import _validate
-from .expectation import log_mean_exp, mean
+from .._validate import checked, unchecked
+from .expectation import expectation, log_expectation_exp
 from .variational import dv
 
 
+def _check(
+    joint: Tensor,
+    product: Tensor,
+    log_ema: Tensor | None = None,
+    decay: float = 0.99,
+    log_p: Tensor | None = None,
+    log_q: Tensor | None = None,
+) -> None:
+    _validate.number("decay", decay, low=0, high=1, closed="[")
+    _validate.joint_and_product(joint, product, log_p, log_q)
+    if log_ema is not None:
+        shape = product.shape[:-1] if log_q is None else (product + log_q).shape[:-1]
+        if _validate.scores("log_ema", log_ema, dims=0).shape != shape:
+            raise ValueError(f"log_ema: expected shape {tuple(shape)}, got {tuple(log_ema.shape)}")
+
+
+@checked(_check)
 def mine(
     joint: Float[Tensor, "*batch n"],
     product: Float[Tensor, "*batch m"],
@@ -53,17 +71,12 @@ def mine(
     >>> float(objective), round(float(log_ema.exp()), 4)
     (0.0, 1.8591)
     """
-    decay = _validate.number("decay", decay, low=0, high=1, closed="[")
-    value = dv(joint, product, log_p, log_q)
-    log_mean = log_mean_exp(product, log_q)
+    value = unchecked(dv)(joint, product, log_p, log_q)
+    log_mean = log_expectation_exp(product, log_q)
     new = log_mean.detach()
     if log_ema is not None:
-        if _validate.scores("log_ema", log_ema, dims=0).shape != new.shape:
-            raise ValueError(
-                f"log_ema: expected shape {tuple(new.shape)}, got {tuple(log_ema.shape)}"
-            )
         log_decay = math.log(decay) if decay > 0 else -math.inf
         new = torch.logaddexp(log_decay + log_ema.detach(), math.log1p(-decay) + new)
     # ∇ of E_Q eᵀ/Z̄ is (batch mean/Z̄) · ∇ ln E_Q eᵀ: the ratio is a number, at most 1/(1 − decay).
-    surrogate = mean(joint, log_p) - (log_mean.detach() - new).exp() * log_mean
+    surrogate = expectation(joint, log_p) - (log_mean.detach() - new).exp() * log_mean
     return value.detach() + (surrogate - surrogate.detach()), new

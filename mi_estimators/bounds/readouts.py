@@ -12,10 +12,22 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .. import _validate
+from .._validate import checked
 from .divergences import softplus
-from .expectation import log_mean_exp, mean
+from .expectation import expectation, log_expectation_exp
 
 
+def _check_joint(
+    joint: Tensor,
+    product: Tensor | None = None,
+    log_p: Tensor | None = None,
+    log_q: Tensor | None = None,
+) -> None:
+    _validate.scores("joint", joint)
+    _validate.log_weights("log_p", log_p, joint)
+
+
+@checked(_check_joint)
 def plug_in(
     joint: Float[Tensor, "*batch n"],
     product: Float[Tensor, "*batch m"] | None = None,
@@ -44,11 +56,10 @@ def plug_in(
     >>> float(plug_in(torch.tensor([1.0, 2.0])))
     1.5
     """
-    _validate.scores("joint", joint)
-    _validate.log_weights("log_p", log_p, joint)
-    return mean(joint, log_p)
+    return expectation(joint, log_p)
 
 
+@checked(_validate.joint_and_product)
 def club(
     joint: Float[Tensor, "*batch n"],
     product: Float[Tensor, "*batch m"],
@@ -73,10 +84,10 @@ def club(
     >>> round(law.mutual_information, 6), round(float(law.exact(club, law.log_joint)), 6)
     (0.192745, 0.415888)
     """
-    _validate.joint_and_product(joint, product, log_p, log_q)
-    return mean(joint, log_p) - mean(product, log_q)
+    return expectation(joint, log_p) - expectation(product, log_q)
 
 
+@checked(_validate.joint_and_product)
 def jsd_certificate(
     joint: Float[Tensor, "*batch n"],
     product: Float[Tensor, "*batch m"],
@@ -107,9 +118,8 @@ def jsd_certificate(
     >>> round(law.mutual_information, 6), round(float(law.exact(jsd_certificate, critic)), 6)
     (2.079442, 2.079442)
     """
-    _validate.joint_and_product(joint, product, log_p, log_q)
-    missed = log_mean_exp(_log_softplus(-joint.double()), log_p)
-    accepted = log_mean_exp(_log_softplus(product.double()), log_q)
+    missed = log_expectation_exp(_log_softplus(-joint.double()), log_p)
+    accepted = log_expectation_exp(_log_softplus(product.double()), log_q)
     log_shortfall = torch.logaddexp(missed, accepted).clamp(max=_LOG_CEILING)
     # ln of the curve is concave in k with slopes in [−1, −½]: from the right Newton's method descends onto the root.
     k = 2 * (_LOG_CEILING - log_shortfall.detach())

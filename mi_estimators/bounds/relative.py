@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .. import _validate
+from .._validate import checked, unchecked
 from .variational import Bound
 
 
@@ -45,26 +46,26 @@ def relative(bound: Bound, mix: float) -> Bound:
     >>> round(float(law.exact(relative(dv, 0.5), critic)), 6)  # ln 4/(½·4 + ½)
     0.470004
     """
-    log_own, log_other = log_shares(mix)
+    log_own, log_other = log_shares(_validate.mix(mix))
 
+    @checked(_validate.joint_and_product)
     def value(
         joint: Float[Tensor, "*batch n"],
         product: Float[Tensor, "*batch m"],
         log_p: Float[Tensor, "*#batch n"] | None = None,
         log_q: Float[Tensor, "*#batch m"] | None = None,
     ) -> Tensor:
-        _validate.joint_and_product(joint, product, log_p, log_q)
         scores, log_mixed = mixed_product(
             joint, product, _uniform(joint, log_p) + log_own, _uniform(product, log_q) + log_other
         )
-        return bound(joint, scores, log_p=log_p, log_q=log_mixed)
+        return unchecked(bound)(joint, scores, log_p=log_p, log_q=log_mixed)
 
     return value
 
 
 def log_shares(mix: float) -> tuple[float, float]:
     """Return ln(1 − α) and ln α."""
-    return math.log1p(-mix) if _validate.mix(mix) < 1 else -math.inf, math.log(mix)
+    return math.log1p(-mix) if mix < 1 else -math.inf, math.log(mix)
 
 
 def mixed_product(
@@ -89,6 +90,14 @@ def _uniform(scores: Tensor, log_weights: Tensor | None) -> Tensor:
     )
 
 
+def _check(scores: Tensor, mix: float) -> None:
+    _validate.mix(mix)
+    _validate.floating("scores", scores, dims=0)
+    if not _validate.all_true(~torch.isnan(scores)):
+        raise ValueError("scores: expected values without NaN, got NaN")
+
+
+@checked(_check)
 def log_ratio_to_relative(scores: Float[Tensor, "*batch"], mix: float) -> Float[Tensor, "*batch"]:
     """Return ln r_α = T − ln((1 − α) eᵀ + α) of T = ln r, in nats: a plain critic as a bounded one.
 
@@ -111,7 +120,6 @@ def log_ratio_to_relative(scores: Float[Tensor, "*batch"], mix: float) -> Float[
     0.693147
     """
     log_own, log_other = log_shares(mix)
-    _values(scores)
     return -torch.logaddexp(torch.full_like(scores, log_own), log_other - scores)
 
 
@@ -137,17 +145,11 @@ def relative_to_log_ratio(scores: Float[Tensor, "*batch"], mix: float) -> Float[
     >>> round(float(relative_to_log_ratio(torch.tensor(1.6, dtype=torch.float64).log(), 0.5).exp()), 6)
     4.0
     """
+    _check(scores, mix)
     log_own, log_other = log_shares(mix)
-    _values(scores)
     below = -log_own - scores
     if not _validate.all_true(below > 0):
         raise ValueError(
             f"scores: expected log-ratios below −ln(1 − mix) = {-log_own:g}, got one at or above it"
         )
     return log_other + scores - torch.log(-torch.expm1(-below))
-
-
-def _values(scores: Tensor) -> None:
-    _validate.floating("scores", scores, dims=0)
-    if not _validate.all_true(~torch.isnan(scores)):
-        raise ValueError("scores: expected values without NaN, got NaN")

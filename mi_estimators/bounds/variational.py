@@ -14,10 +14,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .. import _validate
+from .._validate import checked, unchecked
 from .divergences import DIVERGENCES
-from .expectation import log_mean_exp, mean, on_support
+from .expectation import expectation, log_expectation_exp, on_support
 
 
+@checked(_validate.joint_and_product)
 def dv(
     joint: Float[Tensor, "*batch n"],
     product: Float[Tensor, "*batch m"],
@@ -49,12 +51,15 @@ def dv(
     >>> round(law.mutual_information, 6), round(float(law.exact(dv, law.log_ratio_matrix + 7)), 6)  # tight, any shift
     (0.192745, 0.192745)
     """
-    _validate.joint_and_product(joint, product, log_p, log_q)
     # The value does not change under T + c; centring keeps float32 exact where scores are large and differences small.
     centre = on_support(product.detach(), log_q, -math.inf).amax(-1, keepdim=True)
-    return mean(joint - centre, log_p) - log_mean_exp(product - centre, log_q)
+    return expectation(joint - centre, log_p) - log_expectation_exp(product - centre, log_q)
 
 
+_dv = unchecked(dv)
+
+
+@checked(_validate.joint_and_product)
 def nwj(
     joint: Float[Tensor, "*batch n"],
     product: Float[Tensor, "*batch m"],
@@ -80,9 +85,10 @@ def nwj(
     >>> float(nwj(torch.zeros(3), torch.zeros(5)))
     0.0
     """
-    return DIVERGENCES["nwj"](joint, product, log_p, log_q)
+    return DIVERGENCES["nwj"].unchecked(joint, product, log_p, log_q)
 
 
+@checked(_validate.joint_and_product)
 def js(
     joint: Float[Tensor, "*batch n"],
     product: Float[Tensor, "*batch m"],
@@ -106,9 +112,19 @@ def js(
     >>> round(float(law.exact(js, law.log_ratio_matrix)), 4)  # 2·JSD of a nearly deterministic fair bit
     0.4315
     """
-    return DIVERGENCES["js"](joint, product, log_p, log_q)
+    return DIVERGENCES["js"].unchecked(joint, product, log_p, log_q)
 
 
+def _check_matrix(scores: Tensor, log_weights: Tensor | None = None) -> None:
+    _validate.scores("scores", scores, dims=2)
+    if scores.shape[-1] != scores.shape[-2]:
+        raise ValueError(
+            f"scores: expected square matrices in the last two dimensions, got {tuple(scores.shape)}"
+        )
+    _validate.log_weights("log_weights", log_weights, scores.diagonal(dim1=-2, dim2=-1))
+
+
+@checked(_check_matrix)
 def infonce(
     scores: Float[Tensor, "*batch k k"], log_weights: Float[Tensor, "*#batch k"] | None = None
 ) -> Tensor:
@@ -135,15 +151,9 @@ def infonce(
     >>> round(float(infonce(100 * torch.eye(8))), 4)  # the ceiling ln 8
     2.0794
     """
-    _validate.scores("scores", scores, dims=2)
-    if scores.shape[-1] != scores.shape[-2]:
-        raise ValueError(
-            f"scores: expected square matrices in the last two dimensions, got {tuple(scores.shape)}"
-        )
     positives = scores.diagonal(dim1=-2, dim2=-1)
-    _validate.log_weights("log_weights", log_weights, positives)
     candidates = None if log_weights is None else log_weights.unsqueeze(-2)
-    return mean(dv(positives.unsqueeze(-1), scores, log_q=candidates), log_weights)
+    return expectation(_dv(positives.unsqueeze(-1), scores, log_q=candidates), log_weights)
 
 
 def infonce_rows(
@@ -151,11 +161,23 @@ def infonce_rows(
     product: Float[Tensor, "*batch n k"],
     log_candidates: Float[Tensor, "*#batch n c"] | None = None,
 ) -> Float[Tensor, "*batch n"]:
-    """Return each row's InfoNCE value: its positive against itself and its k negatives, c = k + 1 candidates."""
+    """Return each row's InfoNCE value, of its positive against itself and its k negatives: c = k + 1 candidates."""
     positive = joint.unsqueeze(-1)
-    return dv(positive, torch.cat([positive, product], -1), log_q=log_candidates)
+    return _dv(positive, torch.cat([positive, product], -1), log_q=log_candidates)
 
 
+def _check_smile(
+    joint: Tensor,
+    product: Tensor,
+    clip: float = 5.0,
+    log_p: Tensor | None = None,
+    log_q: Tensor | None = None,
+) -> None:
+    _validate.number("clip", clip, low=0, closed="]")
+    _validate.joint_and_product(joint, product, log_p, log_q)
+
+
+@checked(_check_smile)
 def smile(
     joint: Float[Tensor, "*batch n"],
     product: Float[Tensor, "*batch m"],
@@ -185,9 +207,7 @@ def smile(
     >>> float(smile(torch.full((2,), 9.0), torch.full((2,), 9.0), clip=5.0))  # P = Q, yet 4 nats: not a bound
     4.0
     """
-    clip = _validate.number("clip", clip, low=0, closed="]")
-    _validate.joint_and_product(joint, product, log_p, log_q)
-    return mean(joint, log_p) - log_mean_exp(product.clamp(-clip, clip), log_q)
+    return expectation(joint, log_p) - log_expectation_exp(product.clamp(-clip, clip), log_q)
 
 
 Bound = Callable[..., Tensor]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, grad_and_value, jacrev, vmap
 
 from .. import _validate
+from .._validate import unchecked
 from ..bounds.scores import joint_and_product, paired_rows
 from ..bounds.variational import Bound, infonce
 
@@ -169,19 +170,21 @@ def summary(norm: float, trace: float, batch_size: int, batches: float) -> Gradi
 def matrix_objective(objective: Bound) -> MatrixBound:
     """Read an objective on a square score matrix: the diagonal is P, what is off it is Q; `infonce` reads it already.
 
-    Row i of log-weight ω_i weighs e^{ω_i} as a positive, and its product pairs weigh e^{ω_i + ω_j}.
+    Row i of log-weight ω_i weighs e^{ω_i} as a positive, and its product pairs weigh e^{ω_i + ω_j}. The result does not
+    check its arguments.
     """
     if objective is infonce:
-        return infonce
+        return unchecked(infonce)
+    bound = unchecked(objective)
 
     def value(
         scores: Float[Tensor, "n n"], log_weights: Float[Tensor, " n"] | None = None
     ) -> Tensor:
         joint, product = joint_and_product(scores)
         if log_weights is None:
-            return objective(joint, product)
+            return bound(joint, product)
         log_pairs = joint_and_product(log_weights.unsqueeze(-1) + log_weights)[1]
-        return objective(joint, product, log_p=log_weights, log_q=log_pairs.log_softmax(-1))
+        return bound(joint, product, log_p=log_weights, log_q=log_pairs.log_softmax(-1))
 
     return value
 

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .. import _validate
-from ..bounds.expectation import log_mean_exp, mean, on_support
+from .._validate import unchecked
+from ..bounds.expectation import log_expectation_exp, on_support
 from ..bounds.variational import BOUNDS, Bound, infonce, infonce_rows, smile
 
 OBJECTIVES: dict[str, Bound] = {**BOUNDS, "smile": smile, "infonce": infonce}
@@ -64,7 +65,11 @@ def score_weights(
     with torch.enable_grad():
         joint, product = joint.detach().requires_grad_(), product.detach().requires_grad_()
         by_row = bound == "infonce"
-        value = mean(infonce_rows(joint, product)) if by_row else OBJECTIVES[bound](joint, product)
+        value = (
+            infonce_rows(joint, product).mean(-1)
+            if by_row
+            else unchecked(OBJECTIVES[bound])(joint, product)
+        )
         if not _validate.all_true(torch.isfinite(value)):
             raise ValueError(
                 f"joint, product: expected scores whose {bound} value is finite in {joint.dtype}, got overflow"
@@ -134,4 +139,4 @@ def _log_fraction(scores: Tensor, log_q: Tensor | None) -> Tensor:
     """Return ln (E_Q eᵀ)²/E_Q e^{2T}, at most 0 up to rounding."""
     # Centred, so that the two logarithms do not cancel at large scores.
     scores = scores - on_support(scores.detach(), log_q, -math.inf).amax(-1, keepdim=True)
-    return 2 * log_mean_exp(scores, log_q) - log_mean_exp(2 * scores, log_q)
+    return 2 * log_expectation_exp(scores, log_q) - log_expectation_exp(2 * scores, log_q)

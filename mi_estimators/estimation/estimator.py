@@ -32,7 +32,7 @@ from .params import Params
 from .table import ESTIMATORS
 from .training import Fit, fit_critic, held_out_scores
 from .transforms import TRANSFORMS
-from .verdict import MIEstimate, combine, read
+from .verdict import MIEstimate, combine, read, value_of
 
 _BLOCK_PAIRS = 2**17  # scored at a time
 _FEWEST = 6  # rows of a fold: 30 pairs, so that a tail has a shape
@@ -180,8 +180,8 @@ class MIEstimator(Params):
                     half = rows_of_groups(labels, most[: len(most) // 2])
                     rows["half"] = maps[0](x[half].to(device)), maps[1](y[half].to(device))
                     poorer = self._train(rows["half"], rows["valid"], generator).critic
-                    learned = readings[-1].value - float(
-                        row.reported(*held_out_scores(poorer, *rows["test"]))
+                    learned = readings[-1].value - value_of(
+                        row, held_out_scores(poorer, *rows["test"])
                     )
         self.columns_, self.folds_ = (
             columns,

@@ -17,9 +17,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from .._validate import unchecked
 from ..bounds.bennett import bridge
 from ..bounds.divergences import DIVERGENCES
-from ..bounds.expectation import mean
+from ..bounds.expectation import expectation
 from ..bounds.objectives import mine
 from ..bounds.readouts import jsd_certificate, plug_in
 from ..bounds.relative import log_ratio_to_relative, relative
@@ -35,8 +36,10 @@ Objective = Callable[..., tuple[Tensor, Any]]
 def over_rows(bound: Bound) -> Bound:
     """Read a bound of (joint, product) on negatives that come k to a positive.
 
-    The result takes joint (n,), product (n, k), log_p (n,) and the pairs' log-weights (n, k) up to a common constant.
+    The result takes joint (n,), product (n, k), log_p (n,) and the pairs' log-weights (n, k) up to a common constant,
+    and does not check them: it stands in training loops.
     """
+    bound = unchecked(bound)
 
     def value(
         joint: Tensor, product: Tensor, log_p: Tensor | None = None, log_pairs: Tensor | None = None
@@ -52,12 +55,8 @@ def infonce_over_rows(
 ) -> Tensor:
     """Read `infonce` on k negatives to a positive, K = k + 1 candidates.
 
-    The arguments are those of a function that `over_rows` returns; every row of the sample is to be in as many pairs as
-    any other, and none without mass.
-
-    Raises:
-        ValueError: log_p without log_pairs or the reverse, weights that are zero or do not sum to 1, or scores as for
-            `dv`.
+    The arguments are those of a function that `over_rows` returns: both weights or neither, none of them zero, and
+    every row of the sample in as many pairs as any other.
 
     >>> from mi_estimators import infonce
     >>> from mi_estimators.bounds.scores import joint_and_product
@@ -65,15 +64,13 @@ def infonce_over_rows(
     >>> joint, product = joint_and_product(scores)
     >>> torch.testing.assert_close(infonce_over_rows(joint, product.view(5, 4)), infonce(scores))
     """
-    if log_p is None and log_pairs is None:
-        return mean(infonce_rows(joint, product))
     if log_p is None or log_pairs is None:
-        raise ValueError("log_p, log_pairs: expected both or neither, got one")
+        return expectation(infonce_rows(joint, product))
     # Pair (i, j) weighs w_i w_j times a constant, the positive itself w_i² times it. Where every row is in as many
     # pairs as any other, the mean of ln w_i w_j over pairs is twice that of ln w_i, which tells the constant.
     own = 2 * (log_p - log_p.mean(-1, keepdim=True)) + log_pairs.mean()
     weights = torch.cat([own.unsqueeze(-1), log_pairs], -1).log_softmax(-1)
-    return mean(infonce_rows(joint, product, weights), log_p)
+    return expectation(infonce_rows(joint, product, weights), log_p)
 
 
 READOUTS: dict[str, Bound] = {
@@ -99,16 +96,16 @@ def _ascend(value: Bound) -> Objective:
 
 def _mine(joint: Tensor, product: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Ascend DV along MINE's corrected gradient."""
-    return mine(joint, product.flatten(), state)
+    return unchecked(mine)(joint, product.flatten(), state)
 
 
 def _relative(bound: Bound, mix: float) -> Objective:
     """Ascend a bound of the relative ratio, of which a plain critic T ≈ ln r is the unbounded coordinate."""
-    mixed = relative(bound, mix)
+    mixed, to_relative = unchecked(relative(bound, mix)), unchecked(log_ratio_to_relative)
 
     def objective(joint: Tensor, product: Tensor, state: None = None) -> tuple[Tensor, None]:
         product = product.flatten()
-        return mixed(log_ratio_to_relative(joint, mix), log_ratio_to_relative(product, mix)), state
+        return mixed(to_relative(joint, mix), to_relative(product, mix)), state
 
     return objective
 

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from .._validate import unchecked
 from ..bounds.bennett import bridge
 from ..bounds.divergences import softplus
 from ..bounds.scores import Critic, joint_and_product
@@ -272,5 +273,5 @@ def _logistic(joint: Tensor, product: Tensor) -> float:
     A proper score at the odds ν of the sample, which `bridge` profiles; it tends to DV as ν grows, its weights bounded.
     """
     odds = product.numel() / joint.numel()
-    threshold = joint.mean() - bridge(joint, product.flatten()) + math.log(odds)
+    threshold = joint.mean() - unchecked(bridge)(joint, product.flatten()) + math.log(odds)
     return -float(softplus(threshold - joint).mean() + odds * softplus(product - threshold).mean())

@@ -121,11 +121,7 @@ def read(
 
     Reference: Efron 1982, chapter 6; Giordano et al. 2019.
     """
-    joint, product = held
-    if not bool(torch.isfinite(joint).all() & torch.isfinite(product).all()):
-        raise ValueError(
-            "x, y: expected rows on which the critic's scores are finite, got overflow; lower learning_rate"
-        )
+    joint, product = _finite(held)
     n, k = product.shape
     log_weights = joint.new_zeros(n).requires_grad_()
     with torch.enable_grad():
@@ -145,7 +141,7 @@ def read(
             rows=n,
             value=reported,
             variance=float((influence**2).sum()),
-            seen=math.nan if seen is None else float(row.reported(*seen)),
+            seen=math.nan if seen is None else value_of(row, seen),
             readouts=dict.fromkeys(READOUTS, reported)
             | {n: float(b(joint, product)) for n, b in others.items()},
             ess=float(effective_sample_size(flat)),
@@ -154,6 +150,20 @@ def read(
             log_normaliser=float(log_mean_exp(flat)),
             pareto_k=pareto_k(flat),
         )
+
+
+def value_of(row: Estimator, scores: tuple[Tensor, Tensor]) -> float:
+    """Return what an estimator reports from scores, in nats."""
+    return float(row.reported(*_finite(scores)))
+
+
+def _finite(scores: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Return scores if they are finite."""
+    if not all(bool(torch.isfinite(part).all()) for part in scores):
+        raise ValueError(
+            "x, y: expected rows on which the critic's scores are finite, got overflow; lower learning_rate"
+        )
+    return scores
 
 
 def combine(

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from .. import _validate
+from .._validate import unchecked
 from ..bounds.divergences import DIVERGENCES
 from ..bounds.relative import log_shares, mixed_product
 from ..bounds.variational import BOUNDS, dv
@@ -87,14 +88,14 @@ def preference_loss(
     if bound in DIVERGENCES:
         row = DIVERGENCES[bound]
         candidates, log_q = mixed_product(positive, rejected, log_own, log_each)
-        return row.loss_constant - row(positive, candidates, log_q=log_q)
+        return row.loss_constant - row.unchecked(positive, candidates, log_q=log_q)
 
     # DV does not change under T + c. Relative to the chosen score its own term is an exact constant, and the two
     # gradients stay equal and opposite however far apart the responses are.
     positive, rejected = torch.zeros_like(positive), rejected - positive
     candidates, log_q = mixed_product(positive, rejected, log_own, log_each)
     constant = torch.log1p(count) if bound == "infonce" else _dv_constant(mix)
-    return constant - dv(positive, candidates, log_q=log_q)
+    return constant - unchecked(dv)(positive, candidates, log_q=log_q)
 
 
 def _dv_constant(mix: float) -> float:

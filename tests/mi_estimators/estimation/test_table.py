@@ -138,30 +138,6 @@ def test_infonce_does_not_pass_its_ceiling_whatever_the_weights():
     assert found == pytest.approx(math.log(8))
 
 
-def test_infonce_over_rows_refuses_half_of_the_weights_and_empty_ones():
-    joint, product = grouped(torch.randn(2, 4, 4))
-    log_p, pairs = grouped_log_weights(torch.zeros(2, 4))
-    for half in ((log_p, None), (None, pairs)):
-        with pytest.raises(ValueError, match="log_p, log_pairs: expected both or neither"):
-            infonce_over_rows(joint, product, *half)
-    weights = torch.zeros(2, 4)
-    weights[0, 0] = -math.inf
-    with pytest.raises(ValueError, match="sum to 1 \\(or NaN\\)"):
-        infonce_over_rows(joint, product, *grouped_log_weights(weights))
-    with pytest.raises(ValueError, match="expected log-weights with logsumexp 0"):
-        infonce_over_rows(joint, product, log_p + 1, pairs)
-
-
-@rows
-def test_scores_that_are_not_finite_are_refused(row):
-    good = grouped(torch.randn(2, 30, 30))
-    for value in (math.nan, math.inf):
-        with pytest.raises(ValueError, match="finite"):
-            row.reported(good[0].index_fill(0, torch.tensor(3), value), good[1])
-    with pytest.raises(ValueError, match="NaN"):
-        row.objective(good[0].index_fill(0, torch.tensor(3), math.nan), good[1], None)
-
-
 def test_over_rows_flattens_and_normalises():
     joint, product = torch.randn(5), torch.randn(5, 3)
     log_p, pairs = torch.randn(5).log_softmax(0), torch.randn(5, 3)
