@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from mi_estimators.display.page import Page
-from mi_estimators.display.style import label
-from mi_estimators.display.table import Table
+from mi_estimators.display import Page, Table, label
 
-from ..models.two_level import BOUNDS
 from ..rows import Row, of
 from . import figures
 
@@ -95,24 +92,23 @@ def section(page: Page, rows: list[Row]) -> None:
 def exponents(exact: Row, sampled: Row) -> Table:
     """One line for each law and bound."""
     body = []
-    for law, name, nats, slopes in figures.slopes_of(exact, sampled):
+    for law, row in (("copied symbol", exact), ("Gaussian", sampled)):
+        nats, slopes = figures.slopes_of(row)
         picks = sorted({0, len(nats) // 2, len(nats) - 1})
-        cells = [f"{nats[k]:.2f} nats: {slopes[k][0]:.2f} ± {slopes[k][1]:.2f}" for k in picks]
-        body.append((law, label(name), *cells, *[""] * (3 - len(cells))))
+        for name, pairs in slopes.items():
+            cells = [f"{nats[k]:.2f} nats: {pairs[k][0]:.2f} ± {pairs[k][1]:.2f}" for k in picks]
+            body.append((law, label(name), *cells, *[""] * (3 - len(cells))))
     return Table(("law", "bound", "low I", "middle", "high I"), body)
 
 
+_OF_INFORMATION = ("dv", "nwj", "infonce", "smile")  # those whose value is read as I itself
+
+
 def biases(row: Row) -> Table:
-    """Bias of every bound at every N and I."""
-    spec, nats = row["spec"], row["theory"]["nats"]
-    body = [
-        (
-            label(name),
-            f"{n}",
-            *(f"{row['measured']['bias'][name][k][i]:+.3f}" for k in range(len(nats))),
-        )
-        for name in BOUNDS
-        if name in ("dv", "nwj", "infonce", "smile")
-        for i, n in enumerate(spec["batches"])
-    ]
-    return Table(("bound", "N", *(f"I = {value:.2f}" for value in nats)), body)
+    """Bias of every read-out of I at every N and I."""
+    body = []
+    for name in _OF_INFORMATION:
+        for k, n in enumerate(row["spec"]["batches"]):
+            cells = [f"{line[k]:+.3f}" for line in row["measured"]["bias"][name]]
+            body.append((label(name), f"{n}", *cells))
+    return Table(("bound", "N", *(f"I = {nats:.2f}" for nats in row["theory"]["nats"])), body)
