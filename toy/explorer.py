@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from mi_estimators.display.page import Page
+from mi_estimators.display import Page
 
 
 def fragment() -> str:

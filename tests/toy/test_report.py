@@ -21,7 +21,7 @@ from toy.collapse.run import Collapse, Lazy
 from toy.escape.run import EscapeFlow, EscapeSampled, MioLift, WhoSamples
 from toy.estimate.run import Estimate
 from toy.experiment import experiments
-from toy.models.fits import fit_exponent
+from toy.models.statistics import fit_exponent
 from toy.starvation.run import EffectiveSampleSize, GradientVariance
 
 TINY = {

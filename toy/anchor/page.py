@@ -4,118 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mi_estimators.display.page import Page
-from mi_estimators.display.table import Table, number
+from mi_estimators.display import Page, Table, number
 
 from ..rows import Row, of
 from . import figures
-
-
-def ends_table(rows: list[Row]) -> Table:
-    """How the ends of the flow divide: at the ceiling, at 1 beyond it, and neither."""
-    body = []
-    for row in rows:
-        spec = row["spec"]
-        for b, beta in enumerate(spec["betas"]):
-            found, said = (np.array(row[part]["end"][b]) for part in ("measured", "theory"))
-            inside = said < 0.97
-            gaps = found[inside] / said[inside] - 1
-            beyond = (found[inside] > 0.97).sum()
-            near = gaps[np.abs(gaps) <= 0.05]
-            over = (np.array(row["measured"]["highest"][b]) / said).max()
-            body.append(
-                (
-                    f"{spec['mix']:g}",
-                    "even" if spec["rejected"] is None else f"{spec['rejected']:g} on the rejected",
-                    f"{beta:g}",
-                    str(int(inside.sum())),
-                    str(len(near)),
-                    f"{np.abs(near).max():.1e}" if len(near) else "",
-                    str(int(beyond)),
-                    f"{over:.2f}",
-                )
-            )
-    head = (
-        "α",
-        "wrong mass",
-        "β",
-        "ceilings < 0.97",
-        "within 5 %",
-        "largest gap there",
-        "at 1",
-        "highest/ceiling",
-    )
-    return Table(head, body)
-
-
-def network_table(rows: list[Row]) -> Table:
-    """The network's plateau and its pairs beside the law."""
-    body = []
-    for row in rows:
-        for b, beta in enumerate(row["spec"]["betas"]):
-            gap = np.array(row["measured"]["z_chosen"][b]) - np.array(row["theory"]["z_chosen"][b])
-            low, middle, high = row["measured"]["reward"][b][-1]
-            least, most = row["measured"]["range"][b]
-            body.append(
-                (
-                    f"{row['spec']['mix']:g}",
-                    f"{beta:g}",
-                    f"{middle:.3f} [{low:.3f}, {high:.3f}]",
-                    number(row["theory"]["anchor"]),
-                    f"{np.median(gap):+.4f}, {gap.min():+.3f} to {gap.max():+.3f}",
-                    f"[{least:.3f}, {most:.3f}]",
-                    "[{:.3f}, {:.3f}]".format(*row["theory"]["interval"]),
-                )
-            )
-    head = (
-        "α",
-        "β",
-        "βz_w [quartiles]",
-        "anchor",
-        "z_w − law: median, range",
-        "βz_w seen",
-        "no-collapse interval",
-    )
-    return Table(head, body)
-
-
-def choices_table(rows: list[Row]) -> Table:
-    """MIO, α-MIO and DPO for every β and ε beside theory."""
-    body = []
-    for row in rows:
-        found, said = row["measured"], row["theory"]
-        for k, eps in enumerate(row["spec"]["eps"]):
-            ends = [
-                f"{number(found['end'][n][k], 3)} ({number(said['end'][n][k], 3)})"
-                for n in ("mio", "alpha")
-            ]
-            times = [
-                f"{number(found['time'][n][k])} ({number(said['time'][n][k])})"
-                for n in ("mio", "alpha", "dpo")
-            ]
-            high = f"{said['interval'][k][1]:.3g}"
-            body.append(
-                (
-                    f"{row['spec']['beta']:g}",
-                    f"{eps:g}",
-                    f"{1 - said['mix'][k]:.2g}",
-                    *ends,
-                    *times,
-                    high,
-                )
-            )
-    head = (
-        "β",
-        "ε",
-        "1 − α",
-        "MIO's π_w (theory)",
-        "α-MIO's",
-        "MIO's time to ½ (theory)",
-        "α-MIO's",
-        "DPO's",
-        "u₊",
-    )
-    return Table(head, body)
 
 
 def section(page: Page, rows: list[Row]) -> None:
@@ -179,3 +71,86 @@ def section(page: Page, rows: list[Row]) -> None:
             (theorem alpha_frees_the_anchor), and the protection against collapse stays.""",
         )
         page.table("MIO, α-MIO and DPO", choices_table(choices), folded=True)
+
+
+def ends_table(rows: list[Row]) -> Table:
+    """How the ends of the flow divide: at the ceiling, at 1 beyond it, and neither."""
+    body = []
+    for row in rows:
+        spec = row["spec"]
+        base = "even" if spec["rejected"] is None else f"{spec['rejected']:g} on the rejected"
+        for b, beta in enumerate(spec["betas"]):
+            ends, ceilings = (np.array(row[part]["end"][b]) for part in ("measured", "theory"))
+            below = ceilings < 0.97
+            gaps = np.abs(ends[below] / ceilings[below] - 1)
+            near = gaps[gaps <= 0.05]
+            highest = (np.array(row["measured"]["highest"][b]) / ceilings).max()
+            body.append(
+                (
+                    f"{spec['mix']:g}",
+                    base,
+                    f"{beta:g}",
+                    str(int(below.sum())),
+                    str(len(near)),
+                    f"{near.max():.1e}" if len(near) else "",
+                    str(int((ends[below] > 0.97).sum())),
+                    f"{highest:.2f}",
+                )
+            )
+    head = ("α", "wrong mass", "β", "ceilings < 0.97", "within 5 %", "largest gap there", "at 1")
+    return Table((*head, "highest/ceiling"), body)
+
+
+def network_table(rows: list[Row]) -> Table:
+    """The network's plateau and its pairs beside the law."""
+    body = []
+    for row in rows:
+        measured, theory = row["measured"], row["theory"]
+        for b, beta in enumerate(row["spec"]["betas"]):
+            gap = np.array(measured["z_chosen"][b]) - np.array(theory["z_chosen"][b])
+            low, middle, high = measured["reward"][b][-1]
+            body.append(
+                (
+                    f"{row['spec']['mix']:g}",
+                    f"{beta:g}",
+                    f"{middle:.3f} [{low:.3f}, {high:.3f}]",
+                    number(theory["anchor"]),
+                    f"{np.median(gap):+.4f}, {gap.min():+.3f} to {gap.max():+.3f}",
+                    "[{:.3f}, {:.3f}]".format(*measured["range"][b]),
+                    "[{:.3f}, {:.3f}]".format(*theory["interval"]),
+                )
+            )
+    head = ("α", "β", "βz_w [quartiles]", "anchor", "z_w − law: median, range", "βz_w seen")
+    return Table((*head, "no-collapse interval"), body)
+
+
+def choices_table(rows: list[Row]) -> Table:
+    """MIO, α-MIO and DPO for every β and ε beside theory."""
+    body = []
+    for row in rows:
+        measured, theory = row["measured"], row["theory"]
+        for k, eps in enumerate(row["spec"]["eps"]):
+            ends, times = (
+                [
+                    f"{number(measured[key][loss][k], digits)} ({number(theory[key][loss][k], digits)})"
+                    for loss in losses
+                ]
+                for key, losses, digits in (
+                    ("end", ("mio", "alpha"), 3),
+                    ("time", ("mio", "alpha", "dpo"), 4),
+                )
+            )
+            setting = (f"{row['spec']['beta']:g}", f"{eps:g}", f"{1 - theory['mix'][k]:.2g}")
+            body.append((*setting, *ends, *times, f"{theory['interval'][k][1]:.3g}"))
+    head = (
+        "β",
+        "ε",
+        "1 − α",
+        "MIO's π_w (theory)",
+        "α-MIO's",
+        "MIO's time to ½ (theory)",
+        "α-MIO's",
+        "DPO's",
+        "u₊",
+    )
+    return Table(head, body)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,7 @@ from torch import Tensor
 import mi_estimators as mi
 from mi_estimators import theory
 
-from ..models.flows import ascent, integrate
+from ..models.flows import ascent, grid, integrate
 from ..models.policies import OBJECTIVES, arms, log_odds
 from .network import AnchorNetwork, anchor_network
 
@@ -49,13 +48,13 @@ class AnchorChoice:
 
 
 _MIXES = (0.25, 0.5, 0.75, 0.9)
-FULL: tuple[AnchorFlow | AnchorChoice | AnchorNetwork, ...] = (
+FULL = (
     *(AnchorFlow(mix) for mix in _MIXES),
     AnchorFlow(0.5, rejected=0.999),
     *(AnchorChoice(beta) for beta in (0.2, 0.5, 1.0)),
     *(AnchorNetwork(mix) for mix in _MIXES),
 )
-QUICK: tuple[AnchorFlow | AnchorChoice | AnchorNetwork, ...] = (
+QUICK = (
     AnchorFlow(0.5, (0.15, 1.0), (1e-3, 1e-2, 0.1), time=50.0),
     AnchorFlow(0.5, (0.25, 1.0), (0.01, 0.1), rejected=0.999, time=50.0),
     AnchorChoice(0.5, (0.1, 3e-2), time=20.0),
@@ -64,34 +63,30 @@ QUICK: tuple[AnchorFlow | AnchorChoice | AnchorNetwork, ...] = (
 
 
 def _base(eps: Tensor, responses: int, rejected: float | None) -> Tensor:
+    """Return the logits (B, responses) of the base policies, with the rejected response's share of 1 − ε."""
     logits = arms(eps, responses)
     if rejected is not None:
-        rest = torch.log1p(-eps)
-        logits[:, 1] = rest + math.log(rejected)
-        logits[:, 2:] = (rest + math.log1p(-rejected) - math.log(responses - 2))[:, None]
+        log_wrong = torch.log1p(-eps)
+        logits[:, 1] = log_wrong + math.log(rejected)
+        logits[:, 2:] = (log_wrong + math.log1p(-rejected) - math.log(responses - 2))[:, None]
     return logits
 
 
 def anchor_flow(spec: AnchorFlow, seed: int) -> tuple[dict, dict]:
     """Follow the flow from every (β, ε) at once; return the final and the highest π_w, β by ε."""
-    betas, eps = (torch.tensor(values, dtype=torch.float64) for values in (spec.betas, spec.eps))
-    beta, start = (grid.flatten() for grid in torch.meshgrid(betas, eps, indexing="ij"))
-    base = _base(start, spec.responses, spec.rejected)
-    highest = start.clone()
+    beta, eps = grid(spec.betas, spec.eps)
+    base = _base(eps, spec.responses, spec.rejected)
+    highest = eps.clone()
 
     def observe(time: Tensor, logits: Tensor) -> None:
         torch.maximum(highest, logits.softmax(-1)[:, 0], out=highest)
 
     field = ascent(OBJECTIVES["mio"](base, beta, spec.mix))
     flow = integrate(field, base, spec.time / (beta**2 * (1 - spec.mix)), observe=observe)
-    shape = (len(betas), len(eps))
-    measured = {
-        "end": flow.state.softmax(-1)[:, 0].reshape(shape).tolist(),
-        "highest": highest.reshape(shape).tolist(),
-    }
-    return measured, {
-        "end": [[theory.mio_ceiling(e, b, spec.mix) for e in spec.eps] for b in spec.betas]
-    }
+    values = {"end": flow.state.softmax(-1)[:, 0], "highest": highest}
+    ceilings = [[theory.mio_ceiling(e, b, spec.mix) for e in spec.eps] for b in spec.betas]
+    measured = {name: table.reshape(len(spec.betas), -1).tolist() for name, table in values.items()}
+    return measured, {"end": ceilings}
 
 
 def time_to_half(eps: float, beta: float, mix: float, others: int) -> float:
@@ -112,41 +107,36 @@ def anchor_choice(spec: AnchorChoice, seed: int) -> tuple[dict, dict]:
     """For every ε, follow MIO and α-MIO to the end and, with DPO, to π_w = ½; infinite time if they never pass it."""
     ends: dict[str, list[float]] = {"mio": [], "alpha": []}
     times: dict[str, list[float]] = {"mio": [], "alpha": [], "dpo": []}
-    for eps in spec.eps:
-        base, beta = (
-            arms(torch.tensor([eps], dtype=torch.float64), spec.responses),
-            torch.tensor([spec.beta]),
-        )
-        for name, mix in (("mio", 0.5), ("alpha", 1 - eps**spec.beta), ("dpo", 0.5)):
+    mixes = [1 - eps**spec.beta for eps in spec.eps]
+    beta = torch.tensor([spec.beta])
+    for eps, recommended in zip(spec.eps, mixes, strict=True):
+        base = arms(torch.tensor([eps], dtype=torch.float64), spec.responses)
+        for name, mix in (("mio", 0.5), ("alpha", recommended), ("dpo", 0.5)):
             field = ascent(OBJECTIVES["dpo" if name == "dpo" else "mio"](base, beta, mix))
             horizon = 1e12 if name == "dpo" else spec.time / (spec.beta**2 * (1 - mix))
             flow = integrate(field, base, horizon, log_odds)
             times[name].append(float(flow.time) if flow.arrived else math.inf)
             if name != "dpo":
                 ends[name].append(float(integrate(field, base, horizon).state.softmax(-1)[0, 0]))
-    mixes = [1 - eps**spec.beta for eps in spec.eps]
+
+    expected: dict[str, list[float]] = {"mio": [], "alpha": [], "dpo": []}
+    for eps, recommended in zip(spec.eps, mixes, strict=True):
+        for name, mix in (("mio", 0.5), ("alpha", recommended)):
+            expected[name].append(time_to_half(eps, spec.beta, mix, spec.responses - 2))
+        rejected = (1 - eps) / (spec.responses - 1)
+        expected["dpo"].append(theory.escape_time_dpo(eps, spec.beta, rejected))
     return {"end": ends, "time": times}, {
         "mix": mixes,
         "interval": [mi.no_collapse_interval(mix) for mix in mixes],
         "end": {
-            "mio": [theory.mio_ceiling(e, spec.beta) for e in spec.eps],
+            "mio": [theory.mio_ceiling(eps, spec.beta) for eps in spec.eps],
             "alpha": [1.0] * len(spec.eps),
         },
-        "time": {
-            "mio": [time_to_half(e, spec.beta, 0.5, spec.responses - 2) for e in spec.eps],
-            "alpha": [
-                time_to_half(e, spec.beta, m, spec.responses - 2)
-                for e, m in zip(spec.eps, mixes, strict=True)
-            ],
-            "dpo": [
-                theory.escape_time_dpo(e, spec.beta, rejected=(1 - e) / (spec.responses - 1))
-                for e in spec.eps
-            ],
-        },
+        "time": expected,
     }
 
 
-RUNS: dict[type, Callable[..., tuple[dict, dict]]] = {
+RUNS = {
     AnchorFlow: anchor_flow,
     AnchorChoice: anchor_choice,
     AnchorNetwork: anchor_network,

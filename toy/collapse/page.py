@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mi_estimators.display.page import Page
+from mi_estimators.display import Page
 
 from ..rows import Row, of
 from . import figures, tables
@@ -10,10 +10,10 @@ from . import figures, tables
 
 def section(page: Page, rows: list[Row]) -> None:
     """Put the network of ten responses and the frozen kernel on the page."""
-    found = of(rows, "Collapse")
-    if not found:
+    networks = of(rows, "Collapse")
+    if not networks:
         return
-    spec = found[0]["spec"]
+    spec = networks[0]["spec"]
     page.heading("Collapse: DPO at β against MIO at 2β")
     page.text(
         f"""After the toy model of Yan et al. 2024 (arXiv 2406.07327), a three-layer network with a softmax over 10
@@ -25,7 +25,7 @@ def section(page: Page, rows: list[Row]) -> None:
     )
     page.figure(
         "collapse",
-        figures.collapse_figure(found[0]),
+        figures.collapse_figure(networks[0]),
         f"""The network with {spec["activation"]} units. Left and middle: probability of the chosen, the rejected and
         the eight other responses of a prompt (unseen in its pair), mean over prompts, under DPO at β and MIO at 2β.
         Right: mean over pairs of z_w = ln π/π_ref of the chosen response, for both losses in nats of log-probability.

@@ -13,6 +13,7 @@ from torch import Tensor
 import mi_estimators as mi
 
 from ..models.policies import network, network_logits
+from ..models.statistics import quartiles
 from ..models.training import descend
 
 RESPONSES = 10
@@ -90,11 +91,8 @@ def base_law(spec: Collapse, generator: torch.Generator) -> tuple[Tensor, Tensor
     law = (2 * torch.randn(*shape, RESPONSES, generator=generator)).softmax(-1)
     if spec.pairs == "exclusive":
         chosen, rejected = _exclusive(spec)
-        law = (
-            torch.full_like(law, 0.3 / (RESPONSES - 2))
-            .scatter(-1, chosen, 0.4)
-            .scatter(-1, rejected, 0.3)
-        )
+        law = torch.full_like(law, 0.3 / (RESPONSES - 2))
+        law = law.scatter(-1, chosen, 0.4).scatter(-1, rejected, 0.3)
     return prompts, law
 
 
@@ -116,33 +114,40 @@ def preference_pairs(
     return pair[..., :1], pair[..., 1:]
 
 
-def collapse(spec: Collapse, seed: int) -> tuple[dict, dict]:
-    """Imitate the base law, draw the pairs, then descend both losses from there; quartiles are over replicas."""
-    generator = torch.Generator().manual_seed(seed)
+def base_policy(spec: Collapse, generator: torch.Generator) -> tuple[Tensor, list[Tensor], Tensor]:
+    """Return the prompts, and the parameters and ln π of the policy that has imitated the base law."""
     prompts, law = base_law(spec, generator)
     parameters = [law.log()]
     if spec.policy == "network":
         widths = (spec.inputs, spec.width, spec.width, RESPONSES)
         parameters = descend(
-            lambda p: (-(law * _log_policy(spec, p, prompts)).sum(-1).mean(-1), None),
+            lambda p: (-(law * log_policy(spec, p, prompts)).sum(-1).mean(-1), None),
             network(spec.replicas, widths, generator),
             spec.sft_steps,
             spec.sft_rate,
         )
-    log_base = _log_policy(spec, parameters, prompts)
-    chosen, rejected = preference_pairs(spec, log_base, generator)
+    return prompts, parameters, log_policy(spec, parameters, prompts)
+
+
+def log_policy(spec: Collapse, parameters: list[Tensor], prompts: Tensor) -> Tensor:
+    """Return ln π (R, X, 10) of every replica."""
+    if spec.policy == "tabular":
+        return parameters[0].log_softmax(-1)
+    return network_logits(parameters, prompts, spec.activation).log_softmax(-1)
+
+
+def collapse(spec: Collapse, seed: int) -> tuple[dict, dict]:
+    """Imitate the base law, draw the pairs, then descend both losses from there; quartiles are over replicas."""
+    generator = torch.Generator().manual_seed(seed)
+    prompts, parameters, log_base = base_policy(spec, generator)
+    pairs = preference_pairs(spec, log_base, generator)
+
     copies = len(spec.betas)
-    task = _Task(
-        spec,
-        torch.tensor(spec.betas).repeat_interleave(spec.replicas).unsqueeze(-1),
-        *(t.repeat(copies, 1, 1) for t in (prompts, log_base, chosen, rejected)),
-    )
-    measured = {
-        name: task.run(name, [p.repeat(copies, 1, 1) for p in parameters]) for name in LOSSES
-    }
-    low, high = mi.no_collapse_interval(0.5)
-    return measured, {
-        "interval": [low, high],
+    beta = torch.tensor(spec.betas).repeat_interleave(spec.replicas)
+    task = _Task(spec, beta, *(t.repeat(copies, 1, 1) for t in (prompts, log_base, *pairs)))
+    start = [p.repeat(copies, 1, 1) for p in parameters]
+    return {name: task.descend(name, start) for name in LOSSES}, {
+        "interval": list(mi.no_collapse_interval(0.5)),
         "anchor": mi.preference_anchor(0.5),
         "loss_start": {"dpo": math.log(2), "mio": 2 * math.log(2)},
         "loss_floor": {"dpo": 0.0, "mio": mi.preference_loss_floor(0.5)},
@@ -150,31 +155,18 @@ def collapse(spec: Collapse, seed: int) -> tuple[dict, dict]:
     }
 
 
-def _log_policy(spec: Collapse, parameters: list[Tensor], prompts: Tensor) -> Tensor:
-    logits = (
-        parameters[0]
-        if spec.policy == "tabular"
-        else network_logits(parameters, prompts, spec.activation)
-    )
-    return logits.log_softmax(-1)
-
-
+@dataclass
 class _Task:
-    """The pairs of all replicas and all β, flattened into one leading dimension, and what is noted while training."""
+    """The pairs of all replicas and all β, in one leading dimension."""
 
-    def __init__(
-        self,
-        spec: Collapse,
-        beta: Tensor,
-        prompts: Tensor,
-        log_base: Tensor,
-        chosen: Tensor,
-        rejected: Tensor,
-    ) -> None:
-        self.spec, self.beta, self.prompts = spec, beta, prompts
-        self.log_base, self.chosen, self.rejected = log_base, chosen, rejected
+    spec: Collapse
+    beta: Tensor
+    prompts: Tensor
+    log_base: Tensor
+    chosen: Tensor
+    rejected: Tensor
 
-    def run(self, name: str, parameters: list[Tensor]) -> list[dict]:
+    def descend(self, name: str, parameters: list[Tensor]) -> list[dict]:
         """Descend one loss; return, for each β, curves (quartiles over replicas) and the account of every step."""
         bound, factor = LOSSES[name]
         beta, curves = factor * self.beta, []
@@ -182,70 +174,52 @@ class _Task:
         lowest, above_start, outside = (torch.zeros(len(beta)) for _ in range(3))
 
         def loss(p: list[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
-            log_policy = _log_policy(self.spec, p, self.prompts)
-            ratio = log_policy - self.log_base
-            z_w, z_l = (
-                ratio.gather(-1, index).squeeze(-1) for index in (self.chosen, self.rejected)
-            )
-            losses = mi.preference_loss(beta * z_w, beta * z_l, bound=bound).mean(-1)
+            log_law = log_policy(self.spec, p, self.prompts)
+            ratio = log_law - self.log_base
+            z_w, z_l = (ratio.gather(-1, i).squeeze(-1) for i in (self.chosen, self.rejected))
+            rewards = (beta[:, None] * z for z in (z_w, z_l))
+            losses = mi.preference_loss(*rewards, bound=bound).mean(-1)
+            details = tuple(part.detach() for part in (losses, log_law, z_w, z_l))
             # Divided by β of DPO, so that one rate gives every β the same first step of the log-probabilities.
-            return losses / self.beta.squeeze(-1), (
-                losses.detach(),
-                log_policy.detach(),
-                z_w.detach(),
-                z_l.detach(),
-            )
+            return losses / self.beta, details
 
-        def observe(step: int, scaled: Tensor, seen: tuple[Tensor, ...]) -> None:
-            losses, log_policy, z_w, z_l = seen
-            reward = (beta * z_w).mean(-1)
+        def observe(step: int, scaled: Tensor, details: tuple[Tensor, ...]) -> None:
+            losses, log_law, z_w, z_l = details
+            reward = (beta[:, None] * z_w).mean(-1)
             torch.minimum(lowest, z_w.mean(-1), out=lowest)
             started = losses <= 2 * math.log(2) + 1e-6  # the start itself, in single precision
             above_start.add_(~started)
             outside.add_(started & ((reward < low) | (reward > high)))
-            if step % _EVERY == 0:
-                mass = [
-                    log_policy.gather(-1, i).exp().mean((1, 2))
-                    for i in (self.chosen, self.rejected)
-                ]
-                fallen, right = (z_w < 0).float().mean(-1), (z_w > z_l).float().mean(-1)
-                curves.append(
-                    torch.stack(
-                        [
-                            losses,
-                            *mass,
-                            1 - mass[0] - mass[1],
-                            z_w.mean(-1),
-                            z_l.mean(-1),
-                            fallen,
-                            right,
-                        ]
-                    )
-                )
+            if step % _EVERY:
+                return
+            chosen, rejected = (
+                log_law.gather(-1, i).exp().mean((1, 2)) for i in (self.chosen, self.rejected)
+            )
+            point = {
+                "loss": losses,
+                "chosen": chosen,
+                "rejected": rejected,
+                "unseen": 1 - chosen - rejected,
+                "z_chosen": z_w.mean(-1),
+                "z_rejected": z_l.mean(-1),
+                "fallen": (z_w < 0).float().mean(-1),
+                "accuracy": (z_w > z_l).float().mean(-1),
+            }
+            curves.append({key: value.view(-1, self.spec.replicas) for key, value in point.items()})
 
         descend(loss, parameters, self.spec.steps, self.spec.reward_rate, observe)
-        names = (
-            "loss",
-            "chosen",
-            "rejected",
-            "unseen",
-            "z_chosen",
-            "z_rejected",
-            "fallen",
-            "accuracy",
+        middle = {key: quartiles(torch.stack([p[key] for p in curves])) for key in curves[0]}
+        lowest, above_start, outside = (
+            part.view(-1, self.spec.replicas) for part in (lowest, above_start, outside)
         )
-        # (points, quantities, β, replicas) → quartiles over replicas
-        stacked = torch.stack(curves).unflatten(-1, (-1, self.spec.replicas))
-        quartiles = stacked.quantile(torch.tensor([0.25, 0.5, 0.75]), dim=-1)
-        per_beta = [t.reshape(-1, self.spec.replicas) for t in (lowest, above_start, outside)]
         return [
             {
                 "step": [_EVERY * k for k in range(len(curves))],
-                **{quantity: quartiles[:, :, q, b].mT.tolist() for q, quantity in enumerate(names)},
-                "final_z_chosen": stacked[-1, 4, b].tolist(),
-                "lowest_z_chosen": per_beta[0][b].tolist(),
-                "steps_above_start": int(per_beta[1][b].sum()),
-                "outside_interval": int(per_beta[2][b].sum()),
+                **{key: values[:, b].tolist() for key, values in middle.items()},
+                "final_z_chosen": curves[-1]["z_chosen"][b].tolist(),
+                "lowest_z_chosen": lowest[b].tolist(),
+                "steps_above_start": int(above_start[b].sum()),
+                "outside_interval": int(outside[b].sum()),
                 "steps_seen": self.spec.replicas * (self.spec.steps + 1),
             }
             for b in range(len(self.spec.betas))
@@ -261,9 +235,7 @@ def lazy(spec: Lazy, seed: int) -> tuple[dict, dict]:
 
     def field(time: float, z: np.ndarray) -> np.ndarray:
         ratios = torch.from_numpy(z).requires_grad_()
-        loss = mi.preference_loss(
-            spec.beta * ratios[:1], spec.beta * ratios[1:], bound=spec.bound
-        ).sum()
+        loss = mi.preference_loss(*(spec.beta * ratios).split(1), bound=spec.bound).sum()
         return -(gram @ torch.autograd.grad(loss, ratios)[0]).numpy()
 
     path = solve_ivp(field, (0, spec.horizon), np.zeros(2), method="LSODA", rtol=1e-6, atol=1e-9)

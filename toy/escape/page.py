@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mi_estimators.display.page import Page
+from mi_estimators.display import Page
 
 from ..rows import Row, of
 from . import figures, tables

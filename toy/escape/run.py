@@ -11,9 +11,10 @@ from torch import Tensor
 
 from mi_estimators import theory
 
-from ..models.flows import ascent, integrate
+from ..models.flows import ascent, grid, integrate
 from ..models.policies import OBJECTIVES, arms, log_odds
 from ..models.sampling import DRAWN, draw_every, draw_next, hits_that_move
+from ..models.statistics import quartiles
 from ..models.training import descend
 from ..models.two_level import log_shares
 from . import renewal
@@ -116,38 +117,26 @@ TIMES: dict[str, Callable[[float, float, float | None], float]] = {
 """Theory's escape time (eps, beta, mix) → units of learning rate × step; infinite for never."""
 
 
-def _grid(betas: tuple[float, ...], eps: tuple[float, ...]) -> tuple[Tensor, Tensor]:
-    """Return all pairs (beta, eps), eps running fastest, as two flat tensors."""
-    pairs = torch.cartesian_prod(
-        *(torch.tensor(values, dtype=torch.float64) for values in (betas, eps))
-    )
-    return pairs[:, 0], pairs[:, 1]
-
-
 def _table(values: Tensor, spec: EscapeFlow | MioLift) -> list[list[float]]:
-    return values.reshape(len(spec.betas), len(spec.eps)).tolist()
+    return values.reshape(len(spec.betas), -1).tolist()
 
 
 def escape_flow(spec: EscapeFlow, seed: int) -> tuple[dict, dict]:
     """Integrate the flow of the library's own loss from every ε; infinite time where it has come to rest below ½."""
-    beta, eps = _grid(spec.betas, spec.eps)
+    beta, eps = grid(spec.betas, spec.eps)
     if spec.mix is None:  # an α for each system
-        times = torch.cat(
-            [
-                _times(spec, b, e, theory.freeing_mix(float(e), float(b)))
-                for b, e in zip(beta, eps, strict=True)
-            ]
-        )
+        systems = zip(beta.split(1), eps.split(1), strict=True)
+        times = torch.cat([_times(spec, b, e, theory.freeing_mix(e, b).item()) for b, e in systems])
     else:
         times = _times(spec, beta, eps, spec.mix)
+
     time = TIMES[spec.objective]
-    return {"time": _table(times, spec)}, {
-        "time": [[time(e, b, spec.mix) for e in spec.eps] for b in spec.betas]
-    }
+    closed = [[time(e, b, spec.mix) for e in spec.eps] for b in spec.betas]
+    return {"time": _table(times, spec)}, {"time": closed}
 
 
 def _times(spec: EscapeFlow, beta: Tensor, eps: Tensor, mix: float) -> Tensor:
-    beta, base = beta.reshape(-1), arms(eps.reshape(-1))
+    base = arms(eps)
     # The JS family comes to rest at a rate of about β²(1 − α); everything else escapes, some of it late.
     horizon = 200 / (beta**2 * (1 - mix)) if spec.objective == "mio" else 1e12
     flow = integrate(ascent(OBJECTIVES[spec.objective](base, beta, mix)), base, horizon, log_odds)
@@ -156,22 +145,22 @@ def _times(spec: EscapeFlow, beta: Tensor, eps: Tensor, mix: float) -> Tensor:
 
 def mio_lift(spec: MioLift, seed: int) -> tuple[dict, dict]:
     """Follow MIO's flow to its end: the final p(correct)/ε and the highest one on the way."""
-    beta, eps = _grid(spec.betas, spec.eps)
+    beta, eps = grid(spec.betas, spec.eps)
     base = arms(eps, spec.arms)
     highest = eps.clone()
 
     def observe(time: Tensor, logits: Tensor) -> None:
         torch.maximum(highest, logits.softmax(-1)[:, 0], out=highest)
 
-    flow = integrate(
-        ascent(OBJECTIVES["mio"](base, beta, spec.mix)), base, 200 / beta**2, observe=observe
-    )
+    field = ascent(OBJECTIVES["mio"](base, beta, spec.mix))
+    flow = integrate(field, base, 200 / beta**2, observe=observe)
     measured = {
         "lift": _table(flow.state.softmax(-1)[:, 0] / eps, spec),
         "highest_lift": _table(highest / eps, spec),
     }
     end = theory.mio_rest if spec.arms == 2 else theory.mio_ceiling
-    return measured, {"lift": [[end(e, b, spec.mix) / e for e in spec.eps] for b in spec.betas]}
+    lifts = [[end(e, b, spec.mix) / e for e in spec.eps] for b in spec.betas]
+    return measured, {"lift": lifts}
 
 
 def escape_sampled(spec: EscapeSampled, seed: int) -> tuple[dict, dict]:
@@ -179,16 +168,14 @@ def escape_sampled(spec: EscapeSampled, seed: int) -> tuple[dict, dict]:
     generator = torch.Generator().manual_seed(seed)
     eps = torch.tensor(spec.eps, dtype=torch.float64).repeat_interleave(spec.replicas)
     moving = hits_that_move(spec.objective, spec.samples)
-    taken, escaped, first = (
-        torch.zeros_like(eps),
-        torch.full_like(eps, torch.inf),
-        torch.full_like(eps, torch.inf),
-    )
+    taken = torch.zeros_like(eps)
+    escaped, first = (torch.full_like(eps, torch.inf) for _ in range(2))  # steps until then
 
     def loss(parameters: list[Tensor]) -> tuple[Tensor, Tensor]:
         log_policy = parameters[0].log_softmax(-1)
         live = log_policy[:, 0].detach() < -math.log(2)
         escaped.clamp_(max=taken.where(~live, torch.inf))
+
         p = log_policy[:, 0].detach().exp().where(live, 0.5)
         if spec.every_step:
             steps, hits = torch.ones_like(p), draw_every(p, spec.samples, generator)
@@ -196,29 +183,27 @@ def escape_sampled(spec: EscapeSampled, seed: int) -> tuple[dict, dict]:
             steps, hits = draw_next(p, spec.samples, moving, generator)
         taken.add_(steps.where(live, 0.0))
         first.clamp_(max=taken.where(live & (hits > 0), torch.inf))
+
         moves = live & (hits >= moving.start)
-        surrogate = DRAWN[spec.objective](
-            log_policy, log_shares(hits.where(moves, 1.0), spec.samples), spec.samples
-        )
+        shares = log_shares(hits.where(moves, 1.0), spec.samples)
+        surrogate = DRAWN[spec.objective](log_policy, shares, spec.samples)
         return -(surrogate * moves), live.any()
 
     descend(loss, [arms(eps)], 10**9, spec.learning_rate, lambda step, losses, live: not live)
-    steps, signals = escaped.reshape(-1, spec.replicas), first.reshape(-1, spec.replicas)
-    quartiles = steps.quantile(torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64), dim=1).mT
-    error = steps.std(1) / spec.replicas**0.5
+    steps, signals = escaped.view(-1, spec.replicas), first.view(-1, spec.replicas)
     measured = {
         "steps": steps.tolist(),
         "steps_mean": steps.mean(1).tolist(),
-        "steps_stderr": error.tolist(),
-        "time_quartiles": (spec.learning_rate * quartiles).tolist(),
+        "steps_stderr": (steps.std(1) / spec.replicas**0.5).tolist(),
+        "time_quartiles": (spec.learning_rate * quartiles(steps)).tolist(),
         "first_signal": signals.mean(1).tolist(),
         "first_signal_stderr": (signals.std(1) / spec.replicas**0.5).tolist(),
     }
-    mean = [
-        renewal.escape_steps(spec.objective, e, spec.samples, spec.learning_rate) for e in spec.eps
-    ]
     return measured, {
-        "steps_mean": mean,
+        "steps_mean": [
+            renewal.escape_steps(spec.objective, e, spec.samples, spec.learning_rate)
+            for e in spec.eps
+        ],
         "first_signal": [theory.steps_to_first_signal(e, spec.samples) for e in spec.eps],
     }
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from mi_estimators.display import Table, label, number
 
-from ..models.fits import fit_exponent, interval
+from ..models.statistics import fit_exponent, interval
 from ..rows import Row, of
 
 _SMALL = 1e-2  # exponents are fitted over ε up to here

@@ -34,58 +34,58 @@ def who_samples(spec: WhoSamples, seed: int) -> tuple[dict, dict]:
     where just one of them is correct (theorem who_samples_starves, (d)); half of a group meets the other half.
     """
     generator = torch.Generator().manual_seed(seed)
-    n, count = spec.samples, len(spec.eps)
-    eps = torch.tensor(spec.eps, dtype=torch.float64)
+    n, eps = spec.samples, torch.tensor(spec.eps, dtype=torch.float64)
     base = torch.stack([eps.log(), torch.log1p(-eps)], -1)
-    many, rows = eps.repeat_interleave(spec.groups), base.repeat_interleave(spec.groups, 0)
+    many, rows = (part.repeat_interleave(spec.groups, 0) for part in (eps, base))
     hits = draw_every(many, n, generator)
     shares = log_shares(hits.clamp(min=1), n)
-    exact = {bound: _weight(lambda own, b=bound: DRAWN[b](own, base, n), base) for bound in BOUNDS}
-    found = {
-        bound: _weight(lambda own, b=bound: DRAWN[b](own, shares, n), rows) * (hits > 0)
-        for bound in BOUNDS
-    }
-    missed: dict[str, Tensor] = dict.fromkeys(BOUNDS, hits == 0)
-    for name, (bound, mix) in {
-        "dpo": ("dv", 0.5),
-        "mio": ("js", 0.5),
-        "alpha_mio": ("js", spec.mix),
-    }.items():
+
+    exact, sampled, missed = {}, {}, {}
+    for bound in BOUNDS:
+        exact[bound] = _weight(lambda own, b=bound: DRAWN[b](own, base, n), base)
+        weights = _weight(lambda own, b=bound: DRAWN[b](own, shares, n), rows)
+        sampled[bound], missed[bound] = weights * (hits > 0), hits == 0
+    losses = {"dpo": ("dv", 0.5), "mio": ("js", 0.5), "alpha_mio": ("js", spec.mix)}
+    for name, (bound, mix) in losses.items():
         exact[name] = _weight(
             lambda own, b=bound, m=mix: -mi.preference_loss(*(own - base).T, bound=b, mix=m), base
         )
     pairs = draw_every(2 * many * (1 - many), n // 2, generator)
     exact["dpo_drawn"] = 2 * eps * (1 - eps) * exact["dpo"]
-    found["dpo_drawn"] = pairs / (n // 2) * exact["dpo"].repeat_interleave(spec.groups)
+    sampled["dpo_drawn"] = pairs / (n // 2) * exact["dpo"].repeat_interleave(spec.groups)
     missed["dpo_drawn"] = pairs == 0
-    tables = {name: values.reshape(count, -1) for name, values in found.items()}
+
+    def groups(tables: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: values.view(len(eps), -1).double() for name, values in tables.items()}
+
+    def spread(values: Tensor) -> Tensor:
+        return values.std(-1) / spec.groups**0.5
+
     measured = {
-        "exact": {name: values.tolist() for name, values in exact.items()},
-        "sampled": {name: values.mean(-1).tolist() for name, values in tables.items()},
-        "stderr": {
-            name: (values.std(-1) / spec.groups**0.5).tolist() for name, values in tables.items()
-        },
-        "missed": {
-            name: none.reshape(count, -1).double().mean(-1).tolist()
-            for name, none in missed.items()
-        },
+        "exact": exact,
+        "sampled": {name: values.mean(-1) for name, values in groups(sampled).items()},
+        "stderr": {name: spread(values) for name, values in groups(sampled).items()},
+        "missed": {name: values.mean(-1) for name, values in groups(missed).items()},
     }
-    return measured, _theory(spec, eps)
+    return _plain(measured), _plain(_theory(spec, eps))
 
 
-def _theory(spec: WhoSamples, eps: Tensor) -> dict:
-    n, one = spec.samples, torch.ones_like(eps)
-    missed = theory.missed_mass(eps, n)
-    js, pair = theory.drawn_js_weight(eps), eps * (1 - eps)
-    exact = {"dv": one, "nwj": one, "js": js, "dpo_drawn": pair, "dpo": one / 2, "mio": one / 4}
-    parts = {
-        "exact": exact | {"alpha_mio": one * spec.mix / 2},
-        "sampled": {"dv": 1 - missed, "nwj": one, "js": js, "dpo_drawn": pair},
-        "missed": dict.fromkeys(BOUNDS, missed) | {"dpo_drawn": (1 - 2 * pair) ** (n // 2)},
-    }
+def _plain(parts: dict[str, dict[str, Tensor]]) -> dict[str, dict[str, list[float]]]:
     return {
         part: {name: values.tolist() for name, values in rows.items()}
         for part, rows in parts.items()
+    }
+
+
+def _theory(spec: WhoSamples, eps: Tensor) -> dict[str, dict[str, Tensor]]:
+    n, one = spec.samples, torch.ones_like(eps)
+    js, pair, missed = theory.drawn_js_weight(eps), eps * (1 - eps), theory.missed_mass(eps, n)
+    drawn = {"nwj": one, "js": js, "dpo_drawn": pair}
+    supplied = {"dpo": one / 2, "mio": one / 4, "alpha_mio": one * spec.mix / 2}
+    return {
+        "exact": {"dv": one} | drawn | supplied,
+        "sampled": {"dv": 1 - missed} | drawn,
+        "missed": dict.fromkeys(BOUNDS, missed) | {"dpo_drawn": (1 - 2 * pair) ** (n // 2)},
     }
 
 

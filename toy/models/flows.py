@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,6 +37,18 @@ class Flow:
     arrived: Tensor
 
 
+def grid(slow: Sequence[float], fast: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """Return all pairs of the two sequences as two flat tensors, float64; the second runs fastest.
+
+    >>> [values.tolist() for values in grid((1, 2), (3, 4))]
+    [[1.0, 1.0, 2.0, 2.0], [3.0, 4.0, 3.0, 4.0]]
+    """
+    pairs = torch.cartesian_prod(
+        *(torch.tensor(values, dtype=torch.float64) for values in (slow, fast))
+    )
+    return pairs[:, 0], pairs[:, 1]
+
+
 def ascent(objective: Callable[[Tensor], Tensor]) -> Field:
     """Return θ ↦ ∇J(θ) by automatic differentiation; objective maps (B, K) to (B,)."""
 
@@ -66,7 +78,7 @@ def integrate(
     Args:
         field: (B, K) → (B, K).
         start: shape (B, K), float64.
-        horizon: largest time, > 0, for all or for each, shape (B,).
+        horizon: largest time, > 0: one for all, or shape (B,).
         event: (B, K) → (B,), negative at the start; None means none.
         observe: called with (time, state) after every step; a system that has stopped stays where it is.
         tolerance: local error of each coordinate, absolute and relative.

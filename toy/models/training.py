@@ -8,15 +8,15 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-Seen = TypeVar("Seen")
+Details = TypeVar("Details")
 
 
 def descend(
-    loss: Callable[[list[Tensor]], tuple[Tensor, Seen]],
+    loss: Callable[[list[Tensor]], tuple[Tensor, Details]],
     parameters: list[Tensor],
     steps: int,
     learning_rate: float,
-    observe: Callable[[int, Tensor, Seen], bool | None] | None = None,
+    observe: Callable[[int, Tensor, Details], bool | None] | None = None,
     *,
     adam: bool = False,
 ) -> list[Tensor]:
@@ -26,11 +26,11 @@ def descend(
     first gradients take the same first step.
 
     Args:
-        loss: parameters → (loss of each replica, whatever `observe` wants to see).
+        loss: parameters → (loss of each replica, details for `observe`).
         parameters: tensors whose first dimension is the replica.
         steps: number of steps; the loss is also evaluated after the last one.
         learning_rate: η.
-        observe: called before each step with (step, losses, seen), and after the last; returning True ends the loop.
+        observe: called before each step with (step, losses, details), and after the last; returning True ends the loop.
         adam: take Adam's steps instead, entry by entry, so that replicas stay apart; learning_rate is then its own.
 
     Returns:
@@ -39,8 +39,8 @@ def descend(
     parameters = [p.detach().clone().requires_grad_() for p in parameters]
     optimizer = torch.optim.Adam(parameters, learning_rate) if adam else None
     for step in range(steps + 1):
-        losses, seen = loss(parameters)
-        if (observe is not None and observe(step, losses.detach(), seen)) or step == steps:
+        losses, details = loss(parameters)
+        if (observe is not None and observe(step, losses.detach(), details)) or step == steps:
             break
         gradients = torch.autograd.grad(losses.sum(), parameters)
         if optimizer is not None:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from mi_estimators.display import INK, colour, colours, label
 from mi_estimators.display.style import GREEN
 
-from ..models.fits import fit_exponent
+from ..models.statistics import fit_exponent
 from ..rows import Row
 
 

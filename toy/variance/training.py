@@ -82,7 +82,7 @@ def trained_noise(spec: TrainedNoise, seed: int) -> tuple[dict, dict]:
         )
         return -mi.js(*mi.joint_and_product(replicas.scores(parameters, x, y))), None
 
-    def observe(step: int, losses: Tensor, seen: None) -> None:
+    def observe(step: int, losses: Tensor, details: None) -> None:
         if step not in spec.checkpoints:
             return
         x, y = law.sample(spec.probes * spec.batch, generator)

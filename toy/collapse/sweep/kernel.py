@@ -12,7 +12,7 @@ from torch import Tensor
 import mi_estimators as mi
 from mi_estimators import theory
 
-from ...models.flows import integrate
+from ...models.flows import grid, integrate
 from ...models.training import descend
 from .losses import LOSSES
 
@@ -49,10 +49,7 @@ def dpo_end(spec: Kernel, kappa: float, beta: float) -> float:
 
 def kernel(spec: Kernel, seed: int) -> tuple[dict, dict]:
     """Integrate ż = −K ∇L(z) from 0 on the whole grid at once, ∇L by automatic differentiation of mi's loss."""
-    kappa, beta = torch.cartesian_prod(
-        torch.tensor(spec.kappas, dtype=torch.float64),
-        torch.tensor(spec.betas, dtype=torch.float64),
-    ).unbind(-1)
+    kappa, beta = grid(spec.kappas, spec.betas)
     lowest, highest_rejected = torch.zeros_like(kappa), torch.zeros_like(kappa)
 
     def field(z: Tensor) -> Tensor:
@@ -73,7 +70,8 @@ def kernel(spec: Kernel, seed: int) -> tuple[dict, dict]:
         "highest_rejected": float(highest_rejected.max()),
     }
     if spec.bound == "dv":
-        return measured, {"final": [[dpo_end(spec, k, b) for b in spec.betas] for k in spec.kappas]}
+        ends = [[dpo_end(spec, k, b) for b in spec.betas] for k in spec.kappas]
+        return measured, {"final": ends}
     return measured, {
         "final": [[mi.preference_anchor(0.5) / b for b in spec.betas] for _ in spec.kappas],
         "dip": [theory.mio_deepest_dip(k) for k in spec.kappas],
@@ -114,12 +112,13 @@ def plane(spec: Plane, seed: int) -> tuple[dict, dict]:
 
 def _path(spec: Plane, loss: Callable[[Tensor], Tensor]) -> Tensor:
     """Return z along the descent of θ, z_w = θ₁, z_l = κθ₁ + θ₂: the kernel a = 1, c = κ, d = κ² + 1."""
-    features, seen = torch.tensor([[1.0, spec.kappa], [0.0, 1.0]], dtype=torch.float64), []
+    features = torch.tensor([[1.0, spec.kappa], [0.0, 1.0]], dtype=torch.float64)
+    path: list[Tensor] = []
     descend(
         lambda p: (loss(p[0] @ features), (p[0] @ features).detach()),
         [torch.zeros(1, 2, dtype=torch.float64)],
         spec.steps,
         spec.rate,
-        lambda step, losses, z: seen.append(z[0]),
+        lambda step, losses, z: path.append(z[0]),
     )
-    return torch.stack(seen)
+    return torch.stack(path)

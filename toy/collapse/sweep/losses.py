@@ -25,9 +25,8 @@ def _cell(bound: str, mix: float, chosen: Tensor, rejected: Tensor, beta: Tensor
 
 
 def _with_sft(chosen: Tensor, rejected: Tensor, beta: Tensor) -> Tensor:
-    return mi.preference.dpo_sft(
-        chosen, rejected, beta, weight=beta / 2
-    )  # at first as strong as DPO's own pull on z_w
+    # This weight is at first as strong as DPO's own pull on z_w.
+    return mi.preference.dpo_sft(chosen, rejected, beta, weight=beta / 2)
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
@@ -137,8 +136,8 @@ def train(
         safe_w, safe_l = (torch.where(finite, z, 0.0) for z in (z_w, z_l))
         return (scale * LOSSES[name](safe_w, safe_l, beta)).mean(-1), (z_w.detach(), z_l.detach())
 
-    def observe(step: int, losses: Tensor, seen: tuple[Tensor, Tensor]) -> None:
-        z_w, z_l = seen
+    def observe(step: int, losses: Tensor, details: tuple[Tensor, Tensor]) -> None:
+        z_w, z_l = details
         mean = z_w.mean(-1)
         torch.minimum(lowest, mean, out=lowest)
         below = losses <= start + 1e-6 * start.abs()
@@ -148,29 +147,25 @@ def train(
             curves.append((step, torch.stack(means)))
 
     last = descend(loss, parameters, steps, 1.0, observe)
-    # (points, quantities, settings, replicas)
-    stacked = torch.stack([values for _, values in curves]).unflatten(-1, (len(settings), replicas))
-    middle = stacked.median(-1).values
-    out = []
-    for k, (b, r) in enumerate(settings):
-        z_w = middle[:, 0, k].tolist()
-        fallen, right = (stacked[-1, q, k].tolist() for q in (2, 3))
-        out.append(
-            {
-                "beta": b,
-                "rate": r,
-                "step": [step for step, _ in curves],
-                "z_chosen": z_w,
-                "z_rejected": middle[:, 1, k].tolist(),
-                "final": stacked[-1, 0, k].tolist(),
-                "lowest": lowest.view(-1, replicas)[k].tolist(),
-                "lowest_below_start": lowest_below.view(-1, replicas)[k].tolist(),
-                "fallen": fallen,
-                "accuracy": right,
-                "verdict": verdict(z_w),
-            }
-        )
-    return out, last
+    points = torch.stack([values for _, values in curves]).unflatten(-1, (-1, replicas))
+    medians = points.median(-1).values  # of (points, quantities, settings, replicas)
+    lowest, lowest_below = (part.view(-1, replicas) for part in (lowest, lowest_below))
+    return [
+        {
+            "beta": beta,
+            "rate": rate,
+            "step": [step for step, _ in curves],
+            "z_chosen": medians[:, 0, k].tolist(),
+            "z_rejected": medians[:, 1, k].tolist(),
+            "final": points[-1, 0, k].tolist(),
+            "lowest": lowest[k].tolist(),
+            "lowest_below_start": lowest_below[k].tolist(),
+            "fallen": points[-1, 2, k].tolist(),
+            "accuracy": points[-1, 3, k].tolist(),
+            "verdict": verdict(medians[:, 0, k].tolist()),
+        }
+        for k, (beta, rate) in enumerate(settings)
+    ], last
 
 
 def tuned(settings: list[dict]) -> dict:
@@ -181,12 +176,12 @@ def tuned(settings: list[dict]) -> dict:
     best = max(
         settings, key=lambda s: torch.tensor(s["gain"][0::2]).mean().nan_to_num(-math.inf).item()
     )
-    held = torch.tensor(best["gain"][1::2])
-    error = float(held.std() / math.sqrt(len(held))) if len(held) > 1 else math.nan
+    gains = torch.tensor(best["gain"][1::2])
+    error = float(gains.std() / math.sqrt(len(gains))) if len(gains) > 1 else math.nan
     return {
         **{key: best[key] for key in ("beta", "rate", "verdict")},
-        "gain": float(held.mean()),
+        "gain": float(gains.mean()),
         "stderr": error,
         "z_chosen": best["z_chosen"][-1],
-        "held_out": held.tolist(),
+        "held_out": gains.tolist(),
     }

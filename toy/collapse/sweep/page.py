@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from mi_estimators.display.page import Page
+from mi_estimators.display import Page
 
 from ...rows import Row, of
-from .figures import curves_figure, kernel_figure, plane_figure, tuned_figure, verdict_figure
+from . import figures, tables
 from .losses import ALPHA, HINGE, TOLERANCE
-from .tables import floor_table, kernels_table, plane_table, tuned_table
 
 _RULES = f"""Rules, on the median over replicas of the mean z_w over pairs: diverges, not finite; else holds, never
 below −{TOLERANCE:g}; else reverses, regains at least half of its loss; else drifts, falls by more than {TOLERANCE:g}
@@ -38,7 +37,7 @@ def _kernel(page: Page, rows: list[Row]) -> None:
     spec = rows[0]["spec"]
     page.figure(
         "collapse_kernel",
-        kernel_figure(rows),
+        figures.kernel_figure(rows),
         f"""Exact flow of one pair under a frozen kernel a = 1, c = κ, ad − c² = {spec["excess"]:g} (left and middle),
         both losses at the same β. Colours: z_w at time {spec["horizon"]:g}; dashed: theory's boundary κ = 1 (c =
         a). Left: DPO; thin contours are the closed form. Middle: MIO; the dotted contour is where it has come back
@@ -52,14 +51,14 @@ def _kernel(page: Page, rows: list[Row]) -> None:
         where a proof ends, not where MIO changes: beyond κ = 2.2 the interval is the stronger bound, and with a
         frozen kernel βz_w never falls below −0.363.""",
     )
-    page.table("Frozen kernels: flow beside theory", kernels_table(rows), folded=True)
+    page.table("Frozen kernels: flow beside theory", tables.kernels_table(rows), folded=True)
 
 
 def _plane(page: Page, row: Row) -> None:
     spec = row["spec"]
     page.figure(
         "collapse_plane",
-        plane_figure(row),
+        figures.plane_figure(row),
         f"""What a loss asks for, in the plane of a pair's log-ratios (chosen z_w, rejected z_l) at β = 1. Arrows:
         direction of −∇L by automatic differentiation; blue where it raises z_w, red where it lowers it. Dotted: the
         common mode z_w = z_l. Dash-dotted: theory's rests, the anchors −ln(1 − α) of MIO and α-MIO and IPO's margin ½.
@@ -72,7 +71,7 @@ def _plane(page: Page, row: Row) -> None:
     )
     page.table(
         "Curvature of the common mode, ½ (1, 1) ∇²L (1, 1)ᵀ at z = (½, −½), and the path",
-        plane_table(row),
+        tables.plane_table(row),
     )
 
 
@@ -101,7 +100,7 @@ def _networks(page: Page, responses: list[Row], sequences: list[Row]) -> None:
     )
     page.figure(
         "collapse_verdicts",
-        verdict_figure(both),
+        figures.verdict_figure(both),
         """Fate of the mean chosen log-ratio for every loss, β and learning rate η (columns), one panel a task; the
         number is its last value, median over replicas, in nats. Classes by the rules in the text. To see: where the
         base policy knows the pairs, DPO at small β drifts or sinks, the further the more tokens they share, and holds
@@ -113,7 +112,7 @@ def _networks(page: Page, responses: list[Row], sequences: list[Row]) -> None:
     if sequences:
         page.figure(
             "collapse_curves",
-            curves_figure(sequences),
+            figures.curves_figure(sequences),
             """Mean chosen log-ratio z_w of the transformer over training, median over replicas, at the smallest β and
             the largest learning rate of the sweep; the axis is linear within ±1 and logarithmic beyond. No theory
             lines: the lower bounds of MIO and α-MIO, −0.85/β and −1.06/β nats, lie far below. To see: where the base
@@ -122,7 +121,7 @@ def _networks(page: Page, responses: list[Row], sequences: list[Row]) -> None:
         )
     page.figure(
         "collapse_tuned",
-        tuned_figure(both),
+        figures.tuned_figure(both),
         """Is a loss better once tuned? For every loss β and η are chosen by the mean gain of the even replicas; shown
         are the odd ones (dots), their mean and standard error (diamond, bar). Gain: as the text defines it for each
         task; it does not ask how far the policy went from its base. To see: on ten responses, judged on the training
@@ -131,9 +130,9 @@ def _networks(page: Page, responses: list[Row], sequences: list[Row]) -> None:
         not even where its chosen responses sink deepest: few replicas are held out there, so a small advantage would
         not be seen.""",
     )
-    page.table("Tuned losses, on held-out replicas", tuned_table(both))
+    page.table("Tuned losses, on held-out replicas", tables.tuned_table(both))
     page.table(
         "The JS family's lowest mean βz_w over all settings and replicas, and its bound",
-        floor_table(both),
+        tables.floor_table(both),
         folded=True,
     )

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ...models.policies import network, network_logits
-from ...models.training import descend
-from ..run import Collapse, base_law, preference_pairs
+from ..run import Collapse, base_policy, log_policy, preference_pairs
 from .kernel import Kernel, Plane, kernel, plane
 from .losses import LOSSES, grid, intervals, repeat, train, tuned
 from .sequences import Sequences, sequences
@@ -35,57 +32,44 @@ class Responses:
     steps: int = 300
 
 
-Spec = Kernel | Plane | Responses | Sequences
-
-
 def responses(spec: Responses, seed: int) -> tuple[dict, dict]:
     """Imitate the base law, draw pairs, and descend every loss; gain: rise of mean π_w − π_l over the prompts."""
     generator = torch.Generator().manual_seed(seed)
     base = Collapse(replicas=spec.replicas, prompts=spec.prompts, sft_steps=spec.sft_steps)
-    prompts, law = base_law(base, generator)
-    parameters = descend(
-        lambda p: (
-            -(law * network_logits(p, prompts, base.activation).log_softmax(-1)).sum(-1).mean(-1),
-            None,
-        ),
-        network(spec.replicas, (base.inputs, base.width, base.width, law.shape[-1]), generator),
-        spec.sft_steps,
-        base.sft_rate,
-    )
-    log_base = network_logits(parameters, prompts, base.activation).log_softmax(-1)
+    prompts, parameters, log_base = base_policy(base, generator)
     pair = torch.cat(preference_pairs(base, log_base, generator), -1)
+    log_pair = log_base.gather(-1, pair)
+    before = log_pair.exp().mean(1)
+
     settings = grid(spec.betas, spec.rates)
-    inputs, reference, index = (
-        repeat(t, len(settings)) for t in (prompts, log_base.gather(-1, pair), pair)
-    )
-    before = log_base.gather(-1, pair).exp().mean(1)
+    start = [repeat(p, len(settings)) for p in parameters]
+    inputs, reference, index = (repeat(t, len(settings)) for t in (prompts, log_pair, pair))
 
     def log_ratios(p: list[Tensor]) -> tuple[Tensor, Tensor]:
-        log_policy = network_logits(p, inputs, base.activation).log_softmax(-1)
-        z_w, z_l = (log_policy.gather(-1, index) - reference).unbind(-1)
+        z_w, z_l = (log_policy(base, p, inputs).gather(-1, index) - reference).unbind(-1)
         return z_w, z_l
 
     measured = {}
     for name in spec.losses:
-        rows, last = train(
-            name, log_ratios, [repeat(p, len(settings)) for p in parameters], settings, spec.steps
-        )
+        rows, last = train(name, log_ratios, start, settings, spec.steps)
         z = torch.stack(log_ratios(last), -1)
-        mass = (z + reference).exp().mean(1).unflatten(0, (len(settings), -1)).detach()
-        for row, after in zip(rows, mass, strict=True):
+        masses = (z + reference).exp().mean(1).unflatten(0, (len(settings), -1)).detach()
+        for row, after in zip(rows, masses, strict=True):
             row["gain"] = ((after - before) @ torch.tensor([1.0, -1.0])).tolist()
-            row["chosen"], row["unseen"] = (
-                float(after[:, 0].median()),
-                float((1 - after.sum(-1)).median()),
-            )
+            row |= _medians(after)
         measured[name] = {"settings": rows, "tuned": tuned(rows)}
-    start = {"chosen": float(before[:, 0].median()), "unseen": float((1 - before.sum(-1)).median())}
-    return {"start": start, "losses": measured}, intervals()
+    return {"start": _medians(before), "losses": measured}, intervals()
+
+
+def _medians(mass: Tensor) -> dict[str, float]:
+    """Return the medians over replicas of the chosen and of the unseen mass, of (R, chosen and rejected)."""
+    unseen = 1 - mass.sum(-1)
+    return {"chosen": float(mass[:, 0].median()), "unseen": float(unseen.median())}
 
 
 _KAPPAS = tuple(0.5 * k for k in range(13))
 _BETAS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
-FULL: tuple[Spec, ...] = (
+FULL = (
     Kernel("dv", _KAPPAS, _BETAS),
     *(Kernel("js", _KAPPAS, _BETAS, excess=e) for e in (0.01, 1.0, 10.0)),
     Plane(),
@@ -95,7 +79,7 @@ FULL: tuple[Spec, ...] = (
     Sequences(shared=5),
     Sequences(shared=5, imitated="law"),
 )
-QUICK: tuple[Spec, ...] = (
+QUICK = (
     Kernel("dv", _KAPPAS[::3], _BETAS[3:5], horizon=10.0),
     Kernel("js", _KAPPAS[::3], _BETAS[3:5], horizon=10.0),
     Plane(points=7, steps=60),
@@ -114,7 +98,7 @@ QUICK: tuple[Spec, ...] = (
         for s in (0, 5)
     ),
 )
-RUNS: dict[type, Callable[..., tuple[dict, dict]]] = {
+RUNS = {
     Kernel: kernel,
     Plane: plane,
     Responses: responses,

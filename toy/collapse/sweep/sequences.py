@@ -111,6 +111,7 @@ def sequences(spec: Sequences, seed: int) -> tuple[dict, dict]:
         return reward(drawn, repeat(worth, times)).mean(-1).view(times, -1)
 
     settings = grid(spec.betas, spec.rates)
+    start = [repeat(p, len(settings)) for p in parameters]
     text, reference = (
         repeat(t, len(settings)) for t in (pairs, log_likelihood(parameters, pairs, spec.prompt))
     )
@@ -122,9 +123,7 @@ def sequences(spec: Sequences, seed: int) -> tuple[dict, dict]:
 
     measured = {}
     for name in spec.losses:
-        rows, last = train(
-            name, log_ratios, [repeat(p, len(settings)) for p in parameters], settings, spec.steps
-        )
+        rows, last = train(name, log_ratios, start, settings, spec.steps)
         for row, gain in zip(rows, mean_reward(last, len(settings)) - before, strict=True):
             row["gain"] = gain.tolist()
         measured[name] = {"settings": rows, "tuned": tuned(rows)}

@@ -192,8 +192,8 @@ def _train(
             value = two_level.value(name, joint, product, log_p, log_q, spec.batch, spec.mix)
         return -value, (joint, product, log_p, log_q, value)
 
-    def observe(step: int, losses: Tensor, seen: tuple[Tensor, ...]) -> None:
-        joint, product, log_p, log_q, value = seen
+    def observe(step: int, losses: Tensor, details: tuple[Tensor, ...]) -> None:
+        joint, product, log_p, log_q, value = details
         missed.add_(log_q[:, 0].isinf().view(copies).float().mean(-1))
         if step >= late:
             reported = two_level.value(

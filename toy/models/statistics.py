@@ -1,11 +1,23 @@
-"""Exponents fitted to measured numbers."""
+"""Numbers that stand for many: quartiles over replicas, and fitted exponents."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
+from torch import Tensor
+
+
+def quartiles(values: Tensor) -> Tensor:
+    """Return the lower quartile, the median and the upper quartile over the last dimension, shape (..., 3).
+
+    >>> quartiles(torch.arange(5.0)).tolist()
+    [1.0, 2.0, 3.0]
+    """
+    levels = torch.tensor([0.25, 0.5, 0.75], dtype=values.dtype)
+    return values.quantile(levels, dim=-1).movedim(0, -1)
 
 
 def fit_exponent(eps: ArrayLike, times: ArrayLike) -> tuple[float, float]:
