@@ -85,7 +85,7 @@ def _theory(spec: WhoSamples, eps: Tensor) -> dict[str, dict[str, Tensor]]:
     return {
         "exact": {"dv": one} | drawn | supplied,
         "sampled": {"dv": 1 - missed} | drawn,
-        "missed": dict.fromkeys(BOUNDS, missed) | {"dpo_drawn": (1 - 2 * pair) ** (n // 2)},
+        "missed": {bound: missed for bound in BOUNDS} | {"dpo_drawn": (1 - 2 * pair) ** (n // 2)},
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -49,8 +48,8 @@ class Reach:
         return theory.freeing_mix(min(self.bank), self.beta)
 
 
-FULL: tuple[Reach, ...] = tuple(Reach(beta) for beta in (0.1, 0.2, 0.4, 0.8))
-QUICK: tuple[Reach, ...] = (
+FULL = tuple(Reach(beta) for beta in (0.1, 0.2, 0.4, 0.8))
+QUICK = (
     Reach(
         0.4,
         bank=(1e-3, 1e-2, 0.1, 0.5),
@@ -121,14 +120,10 @@ def train(spec: Reach, method: str, p: Tensor) -> Tensor:
     """Return the success at the end of the exact flow, for every p at once."""
     if method == "base":
         return p
-    make, mix = (
-        regularised if method == "rlhf" else OBJECTIVES["mio" if method == "alpha" else method],
-        0.5,
-    )
-    if method == "alpha":
-        mix = spec.mix
+    mix = spec.mix if method == "alpha" else 0.5
+    make = OBJECTIVES | {"rlhf": regularised, "alpha": OBJECTIVES["mio"]}
     base = arms(p, spec.responses)
-    field = ascent(make(base, torch.full_like(p, spec.beta), mix))
+    field = ascent(make[method](base, torch.full_like(p, spec.beta), mix))
     return integrate(field, base, horizon(spec, method, p), tolerance=1e-6).state.softmax(-1)[:, 0]
 
 
@@ -155,59 +150,68 @@ def estimate_pass_at_k(correct: Tensor, draws: int, k: Tensor) -> Tensor:
     return 1 - log_none.exp().where(wrong >= k, 0.0)
 
 
-def _overtaking(single: Tensor, curve: Tensor) -> list[float]:
-    """Return, for each prompt, the least k with curve[prompt, k − 1] ≥ single[prompt]; infinite if there is none."""
-    reached = curve >= single[:, None]
-    least = (reached.double().argmax(-1) + 1).double()
-    return least.where(reached.any(-1), torch.inf).tolist()
-
-
 def reach(spec: Reach, seed: int) -> tuple[dict, dict]:
     """Train every prompt by every objective, then estimate pass@k over the bank from n draws a prompt."""
     generator = torch.Generator().manual_seed(seed)
     p = torch.tensor((*spec.far, *spec.bank), dtype=torch.float64)
     k = 2.0 ** torch.arange(spec.powers + 1, dtype=torch.float64)
-    every = torch.arange(1, int(k[-1]) + 1, dtype=torch.float64)
-    n = torch.full((spec.evaluations, len(spec.bank)), float(spec.draws), dtype=torch.float64)
     ends = {method: train(spec, method, p) for method in METHODS}
-    said = {method: closed_form(spec, method, p) for method in METHODS}
-    bank, sampled, answers = len(spec.far), {}, {}
-    for method in METHODS:
-        success = ends[method][bank:].clamp(max=1.0)
-        correct = answers[method] = torch.binomial(n, success.expand_as(n), generator=generator)
-        estimate = estimate_pass_at_k(correct, spec.draws, k).mean(1)  # (evaluations, k)
-        plug_in = pass_at_k(correct / spec.draws, k).mean(1)
-        sampled[method] = {
-            "mean": estimate.mean(0).tolist(),
-            "stderr": (estimate.std(0) / spec.evaluations**0.5).tolist(),
-            "range": estimate.quantile(
-                torch.tensor([0.025, 0.975], dtype=torch.float64), dim=0
-            ).mT.tolist(),
-            "plug_in": plug_in.mean(0).tolist(),
-        }
-    single = answers["rlhf"].mean(0) / spec.draws
-    total = sum(
-        (estimate_pass_at_k(row, spec.draws, every) for row in answers["base"]), torch.zeros(())
-    )
-    curve = total / spec.evaluations
+    expected = {method: closed_form(spec, method, p) for method in METHODS}
+
+    def in_bank(success: Tensor) -> Tensor:
+        return success[len(spec.far) :].clamp(max=1.0)
+
+    draws = torch.full((spec.evaluations, len(spec.bank)), float(spec.draws), dtype=torch.float64)
+    correct = {
+        method: torch.binomial(draws, in_bank(end).expand_as(draws), generator=generator)
+        for method, end in ends.items()
+    }
     measured = {
         "success": {method: end.tolist() for method, end in ends.items()},
-        "pass_at_k": sampled,
+        "pass_at_k": {method: _estimates(spec, counts, k) for method, counts in correct.items()},
         "exact": {
-            method: pass_at_k(end[bank:], k).mean(0).tolist() for method, end in ends.items()
+            method: pass_at_k(in_bank(end), k).mean(0).tolist() for method, end in ends.items()
         },
-        "overtaking": _overtaking(single, curve),
+        "overtaking": _overtaking(spec, correct["rlhf"], correct["base"]),
     }
+    answers = torch.log1p(-in_bank(expected["rlhf"])) / torch.log1p(-in_bank(p))
     return measured, {
         "mix": spec.mix,
         "k": k.tolist(),
-        "success": {method: end.tolist() for method, end in said.items()},
+        "success": {method: end.tolist() for method, end in expected.items()},
         "pass_at_k": {
-            method: pass_at_k(end[bank:], k).mean(0).tolist() for method, end in said.items()
+            method: pass_at_k(in_bank(end), k).mean(0).tolist() for method, end in expected.items()
         },
-        "overtaking": (torch.log1p(-said["rlhf"][bank:]) / torch.log1p(-p[bank:])).tolist(),
+        "overtaking": answers.tolist(),
         "overtaking_at_most": math.exp(1 / spec.beta),
     }
 
 
-RUNS: dict[type, Callable[..., tuple[dict, dict]]] = {Reach: reach}
+def _estimates(spec: Reach, correct: Tensor, k: Tensor) -> dict[str, list]:
+    """Return the mean over the bank: over evaluations its mean, error and 95 % range, and the plug-in's mean."""
+    estimate = estimate_pass_at_k(correct, spec.draws, k).mean(1)  # (evaluations, k)
+    ends = torch.tensor([0.025, 0.975], dtype=torch.float64)
+    return {
+        "mean": estimate.mean(0).tolist(),
+        "stderr": (estimate.std(0) / spec.evaluations**0.5).tolist(),
+        "range": estimate.quantile(ends, dim=0).mT.tolist(),
+        "plug_in": pass_at_k(correct / spec.draws, k).mean(1).mean(0).tolist(),
+    }
+
+
+def _overtaking(spec: Reach, trained: Tensor, base: Tensor) -> list[float]:
+    """Return for each prompt the least k at which the base's pass@k reaches the trained pass@1; infinite for none."""
+    every = torch.arange(1, 2**spec.powers + 1, dtype=torch.float64)
+    # One evaluation at a time: all of them at every k would not fit into the memory.
+    total = sum((estimate_pass_at_k(row, spec.draws, every) for row in base), torch.zeros(()))
+    return first_reached(trained.mean(0) / spec.draws, total / spec.evaluations)
+
+
+def first_reached(level: Tensor, curves: Tensor) -> list[float]:
+    """Return for each prompt the least k with curves[prompt, k − 1] ≥ level[prompt]; infinite if there is none."""
+    reached = curves >= level[:, None]
+    least = (reached.double().argmax(-1) + 1).double()
+    return least.where(reached.any(-1), torch.inf).tolist()
+
+
+RUNS = {Reach: reach}

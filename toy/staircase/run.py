@@ -21,9 +21,8 @@ from ..models.training import descend
 def _turn(y: Tensor, back: bool = False) -> Tensor:
     """Return y times a fixed random rotation of its columns."""
     generator = torch.Generator().manual_seed(0)
-    matrix = torch.linalg.qr(
-        torch.randn(*[y.shape[-1]] * 2, generator=generator, dtype=torch.float64)
-    ).Q.to(y.dtype)
+    normal = torch.randn(*[y.shape[-1]] * 2, generator=generator, dtype=torch.float64)
+    matrix = torch.linalg.qr(normal).Q.to(y.dtype)
     return y @ (matrix.T if back else matrix)
 
 
@@ -120,26 +119,27 @@ def _train(
 ) -> tuple[dict[str, Tensor], list[list[int | None]]]:
     """Climb with one objective; return each row's readings [map, replica, reading], and where a critic broke."""
     rows, shape = _Rows(spec, seed), (len(spec.maps), spec.replicas)
+    count = math.prod(shape)
     critics = Replicas(
         lambda: Separable(spec.dim, spec.dim, spec.hidden, 2, spec.embedding, zero_start=False),
-        math.prod(shape),
+        count,
         seed,
     )
     ascend = group[0].objective
     state: list[Tensor | None] = [None]
-    broken: list[int | None] = [None] * math.prod(shape)
+    broken: list[int | None] = [None] * count
     readings: dict[str, list[float]] = {row.name: [] for row in group}
 
     def loss(parameters: list[Tensor]) -> tuple[Tensor, Tensor]:
         _, x, y = rows.draw()
-        seen = torch.cat([MAPS[name].forward(y) for name in spec.maps])
-        scores = critics.scores(parameters, x.repeat(len(spec.maps), 1, 1), seen)
-        for k in (~scores.detach().isfinite().flatten(1).all(-1)).nonzero().flatten().tolist():
-            broken[k] = rows.step - 1 if broken[k] is None else broken[k]
+        mapped = torch.cat([MAPS[name].forward(y) for name in spec.maps])
+        scores = critics.scores(parameters, x.repeat(len(spec.maps), 1, 1), mapped)
+        for k, finite in enumerate(scores.detach().isfinite().flatten(1).all(-1).tolist()):
+            if not finite and broken[k] is None:
+                broken[k] = rows.step - 1
         whole = torch.tensor([step is None for step in broken])[:, None, None]
-        joint, product = _split(
-            torch.where(whole, scores, 0.0)
-        )  # a broken critic learns nothing more
+        # A broken critic learns nothing more.
+        joint, product = _split(torch.where(whole, scores, 0.0))
         if state[0] is None:
             value, new = vmap(lambda a, b: _filled(*ascend(a, b, None)))(joint, product)
         else:
@@ -155,20 +155,13 @@ def _train(
                 value = math.nan if broken[k] is not None else float(row.reported(joint, product))
                 readings[row.name].append(value)
 
-    descend(
-        loss,
-        critics.parameters,
-        spec.steps * len(spec.nats) - 1,
-        spec.learning_rate,
-        observe,
-        adam=True,
-    )
+    steps = spec.steps * len(spec.nats) - 1
+    descend(loss, critics.parameters, steps, spec.learning_rate, observe, adam=True)
     tables = {
-        name: torch.tensor(v, dtype=torch.float64).reshape(-1, *shape)
-        for name, v in readings.items()
+        name: torch.tensor(values, dtype=torch.float64).reshape(-1, *shape).permute(1, 2, 0)
+        for name, values in readings.items()
     }
-    found = [broken[k : k + spec.replicas] for k in range(0, len(broken), spec.replicas)]
-    return {name: table.permute(1, 2, 0) for name, table in tables.items()}, found
+    return tables, [broken[k : k + spec.replicas] for k in range(0, count, spec.replicas)]
 
 
 def _filled(value: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -188,8 +181,8 @@ def _control(spec: Staircase, seed: int) -> dict[str, Tensor]:
                 for name, readout in READOUTS.items():
                     readings[name].append(float(readout(joint, product)))
     return {
-        name: torch.tensor(v, dtype=torch.float64).reshape(-1, spec.replicas).T
-        for name, v in readings.items()
+        name: torch.tensor(values, dtype=torch.float64).reshape(-1, spec.replicas).T
+        for name, values in readings.items()
     }
 
 
@@ -203,14 +196,11 @@ def _summary(readings: Tensor, spec: Staircase) -> list[list[float]]:
     late = table[..., int((1 - spec.late) * table.shape[-1]) :]
     errors = late - torch.tensor(spec.nats, dtype=torch.float64)[:, None]
     pooled = errors.transpose(0, 1).flatten(1)
-    between = (
-        errors.mean(-1).std(0) / spec.replicas**0.5
-        if spec.replicas > 1
-        else torch.full((len(table[0]),), torch.nan)
-    )
-    return torch.stack(
-        [pooled.mean(-1), pooled.var(-1), pooled.square().mean(-1), between], -1
-    ).tolist()
+    between = torch.full_like(pooled[:, 0], torch.nan)
+    if spec.replicas > 1:
+        between = errors.mean(-1).std(0) / spec.replicas**0.5
+    moments = [pooled.mean(-1), pooled.var(-1), pooled.square().mean(-1), between]
+    return torch.stack(moments, -1).tolist()
 
 
 def _rounded(readings: Tensor) -> list[list[float]]:
@@ -231,13 +221,10 @@ def staircase(spec: Staircase, seed: int) -> tuple[dict, dict]:
     measured: dict[str, dict] = {"readings": {}, "summary": {}, "broken": {}}
     for group in objectives():
         readings, broken = _train(group, spec, seed)
-        for name, lines in readings.items():  # by map
-            measured["readings"][name] = {
-                m: _rounded(v) for m, v in zip(spec.maps, lines, strict=True)
-            }
-            measured["summary"][name] = {
-                m: _summary(v, spec) for m, v in zip(spec.maps, lines, strict=True)
-            }
+        for name, table in readings.items():
+            maps = dict(zip(spec.maps, table, strict=True))
+            measured["readings"][name] = {key: _rounded(lines) for key, lines in maps.items()}
+            measured["summary"][name] = {key: _summary(lines, spec) for key, lines in maps.items()}
             measured["broken"][name] = broken
     control = _control(spec, seed)
     exact = [laws.Gaussian.with_information(nats, spec.dim) for nats in spec.nats]

@@ -11,9 +11,9 @@ from mi_estimators import theory
 from mi_estimators.laws import Gaussian
 
 from ..models.gaussian import draw, features
+from ..models.statistics import quartiles
 
 _CHUNK = 2_000_000  # numbers drawn at a time, to bound the memory
-_QUARTILES = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)
 
 
 @dataclass(frozen=True)
@@ -60,15 +60,14 @@ def effective_sample_size(spec: EffectiveSampleSize, seed: int) -> tuple[dict, d
     rows = []
     for nats in spec.nats:
         law = Gaussian.with_information(nats, spec.dim)
-        fractions = []
+        shares = []
         for start in range(0, spec.repeats, at_once):
             shape = (min(at_once, spec.repeats - start), spec.negatives)
             scores = law.log_ratio(*draw(law, shape, generator, joint=False))
-            fractions.append(mi.effective_sample_size(scores) / spec.negatives)
-        rows.append(torch.cat(fractions).quantile(_QUARTILES).tolist())
-    return {"fraction_quartiles": rows}, {
-        "fraction": [theory.ess_fraction(theory.gaussian_chi2(nats)) for nats in spec.nats]
-    }
+            shares.append(mi.effective_sample_size(scores) / spec.negatives)
+        rows.append(quartiles(torch.cat(shares)).tolist())
+    limits = [theory.ess_fraction(theory.gaussian_chi2(nats)) for nats in spec.nats]
+    return {"fraction_quartiles": rows}, {"fraction": limits}
 
 
 def gradient_variance(spec: GradientVariance, seed: int) -> tuple[dict, dict]:
@@ -80,24 +79,26 @@ def gradient_variance(spec: GradientVariance, seed: int) -> tuple[dict, dict]:
     laws = [Gaussian.with_information(nats, spec.dim) for nats in spec.nats]
     for law in laws:
         shape = (spec.repeats, spec.batch)
-        (xp, yp), (xq, yq) = (draw(law, shape, generator, joint) for joint in (True, False))
-        joint, product = law.log_ratio(xp, yp), law.log_ratio(xq, yq)
-        phi_p, phi_q = features(xp, yp), features(xq, yq)
+        pairs = [draw(law, shape, generator, joint) for joint in (True, False)]
+        scores = [law.log_ratio(*pair) for pair in pairs]
+        phis = [features(*pair) for pair in pairs]
         for name in spec.bounds:
-            positive, negative = mi.score_weights(name, joint, product)
-            gradient = torch.einsum("rn,rnk->rk", positive, phi_p) + torch.einsum(
-                "rn,rnk->rk", negative, phi_q
-            )
+            sides = zip(mi.score_weights(name, *scores), phis, strict=True)
+            gradient = torch.stack([torch.einsum("rn,rnk->rk", w, phi) for w, phi in sides]).sum(0)
             traces[name].append(float(gradient.var(0).sum()))
-            groups = torch.stack([g.var(0).sum() for g in gradient.tensor_split(10)])
+            groups = torch.stack([group.var(0).sum() for group in gradient.tensor_split(10)])
             errors[name].append(float(groups.std() / 10**0.5))
-        values.append(spec.batch * float(mi.nwj(joint, product).var()))
-    measured = {"trace": traces, "trace_stderr": errors, "nwj_value_variance": values}
-    return measured, {
+        values.append(spec.batch * float(mi.nwj(*scores).var()))
+
+    lines = {
+        "nwj": theory.nwj_gradient_trace,
+        "dv": theory.dv_gradient_trace,
+        "js": theory.js_gradient_bound,
+    }
+    return {"trace": traces, "trace_stderr": errors, "nwj_value_variance": values}, {
         "trace": {
-            "nwj": [theory.nwj_gradient_trace(law.rho, law.dim, spec.batch) for law in laws],
-            "dv": [theory.dv_gradient_trace(law.rho, law.dim, spec.batch) for law in laws],
-            "js": [theory.js_gradient_bound(law.rho, law.dim, spec.batch) for law in laws],
+            name: [line(law.rho, law.dim, spec.batch) for law in laws]
+            for name, line in lines.items()
         },
         "nwj_value_variance": [
             theory.nwj_value_variance(law.log_ratio_variance, law.chi2) for law in laws

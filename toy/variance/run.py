@@ -73,7 +73,7 @@ QUICK = (
 
 def enumerated(
     bound: str, law: TwoLevel, scale: float, batch: int, mix: float
-) -> tuple[float, ...]:
+) -> tuple[float, float, float, float]:
     """Return value's mean and variance, ‖E ĝ‖ and tr Cov ĝ over all batches at scale·ln dP/dQ; ĝ in its two values.
 
     >>> law = TwoLevel(2, 0.5)
@@ -81,47 +81,32 @@ def enumerated(
     >>> round(mean - law.mutual_information, 6) + 0.0, round(4 * variance, 6)  # 3/16 ln²3 + 1/4
     (0.0, 0.476303)
     """
-    (log_p, chance_p), (log_q, chance_q) = (
-        two_level.batches(batch, p, _LEAST) for p in (law.hit, law.region)
+    (log_p, p_chance), (log_q, q_chance) = (
+        two_level.batches(batch, share, _LEAST) for share in (law.hit, law.region)
     )
     shape = (len(log_p), len(log_q), 2)
     critic = (scale * law.log_ratio).expand(shape).clone().requires_grad_()
-    values = two_level.value(
-        bound, critic, critic, log_p[:, None].expand(shape), log_q[None].expand(shape), batch, mix
-    )
+    log_p, log_q = log_p[:, None].expand(shape), log_q[None].expand(shape)
+    values = two_level.value(bound, critic, critic, log_p, log_q, batch, mix)
     (gradient,) = torch.autograd.grad(values.sum(), critic)
-    chance, values = chance_p[:, None] * chance_q, values.detach()
+
+    chance, values = p_chance[:, None] * q_chance, values.detach()
     mean, signal = (chance * values).sum(), torch.einsum("ab,abk->k", chance, gradient)
+    variance = (chance * (values - mean) ** 2).sum()
     trace = torch.einsum("ab,abk->", chance, (gradient - signal) ** 2)
-    return (
-        float(mean),
-        float((chance * (values - mean) ** 2).sum()),
-        float(signal.norm()),
-        float(trace),
-    )
+    return float(mean), float(variance), float(signal.norm()), float(trace)
 
 
 def exact_noise(spec: ExactNoise, seed: int) -> tuple[dict, dict]:
     """Enumerate; tables are indexed [K][N]. Theory: NWJ exact, DV and the relative law for large N, JS's bounds."""
     laws = [TwoLevel(count, spec.copy) for count in spec.symbols]
-    names = ("bias", "variance", "trace", "snr")
-    measured: dict[str, dict] = {name: {} for name in names}
+    measured: dict[str, dict] = {"bias": {}, "variance": {}, "trace": {}, "snr": {}}
     for bound in BOUNDS:
-        cells = []
-        for law in laws:
-            best = [enumerated(bound, law, 1.0, n, spec.mix) for n in spec.batches]
-            half = [enumerated(bound, law, spec.scale, n, spec.mix) for n in spec.batches]
-            pairs, nats = zip(best, half, strict=True), law.mutual_information
-            cells.append(
-                [
-                    (mean - nats, var, trace, s / t**0.5)
-                    for (mean, var, _, trace), (_, _, s, t) in pairs
-                ]
-            )
-        for k, name in enumerate(names):
-            measured[name][bound] = [[cell[k] for cell in row] for row in cells]
-    fraction = [[two_level.mean_ess(law, n) for n in spec.batches] for law in laws]
-    return measured | {"ess": fraction}, {
+        cells = [[_noise(bound, law, n, spec) for n in spec.batches] for law in laws]
+        for k, table in enumerate(measured.values()):
+            table[bound] = [[cell[k] for cell in row] for row in cells]
+    shares = [[two_level.mean_ess(law, n) for n in spec.batches] for law in laws]
+    return measured | {"ess": shares}, {
         "nats": [law.mutual_information for law in laws],
         "chi2": [law.chi2 for law in laws],
         "nwj": [
@@ -133,6 +118,13 @@ def exact_noise(spec: ExactNoise, seed: int) -> tuple[dict, dict]:
         "relative": [_relative(law, spec.mix) for law in laws],
         "ess_limit": [theory.ess_fraction(law.chi2) for law in laws],
     }
+
+
+def _noise(bound: str, law: TwoLevel, batch: int, spec: ExactNoise) -> tuple[float, ...]:
+    """Return bias, variance and gradient trace at ln dP/dQ, and the half-trained critic's signal-to-noise ratio."""
+    mean, variance, _, trace = enumerated(bound, law, 1.0, batch, spec.mix)
+    _, _, signal, noise = enumerated(bound, law, spec.scale, batch, spec.mix)
+    return mean - law.mutual_information, variance, trace, signal / noise**0.5
 
 
 def _spread(values: Tensor, log_weights: Tensor) -> float:
@@ -157,36 +149,32 @@ def gaussian_noise(spec: GaussianNoise, seed: int) -> tuple[dict, dict]:
     """Sample; tables are indexed [nats][N], with standard errors from ten groups, and slopes [nats] in N."""
     generator = torch.Generator().manual_seed(seed)
     laws = [Gaussian.with_information(nats, spec.dim) for nats in spec.nats]
-    groups = {bound: torch.empty(3, len(laws), len(spec.batches), _GROUPS) for bound in BOUNDS}
-    fraction = torch.empty(len(laws), len(spec.batches))
+    shape = (len(laws), len(spec.batches))
+    groups = {bound: torch.empty(3, *shape, _GROUPS) for bound in BOUNDS}
+    shares = torch.empty(shape)
     for i, law in enumerate(laws):
         for k, batch in enumerate(spec.batches):
             pairs = [draw(law, (spec.repeats, batch), generator, joint) for joint in (True, False)]
-            ratios, phis = zip(
-                *((law.log_ratio(*pair), features(*pair)) for pair in pairs), strict=True
-            )
-            fraction[i, k] = (1 - mi.starvation_index(ratios[1])).mean()
+            scores = [law.log_ratio(*pair) for pair in pairs]
+            phis = [features(*pair) for pair in pairs]
+            shares[i, k] = (1 - mi.starvation_index(scores[1])).mean()
             for bound in BOUNDS:
-                values, best = _gradients(bound, ratios, phis, spec)
-                _, half = _gradients(bound, [spec.scale * ratio for ratio in ratios], phis, spec)
-                parts = zip(*(t.tensor_split(_GROUPS) for t in (values, best, half)), strict=True)
-                found = [torch.stack([v.var(), g.var(0).sum(), _snr(h)]) for v, g, h in parts]
-                groups[bound][:, i, k] = torch.stack(found, -1)
+                groups[bound][:, i, k] = _sampled_noise(bound, scores, phis, spec)
+
     log_n = torch.tensor(spec.batches).log()
     across = (log_n - log_n.mean()) / (log_n - log_n.mean()).square().sum()
     measured: dict[str, dict] = {}
-    for which, name in enumerate(("variance", "trace", "snr")):
-        for bound in BOUNDS:
-            table = groups[bound][which]
+    for bound in BOUNDS:
+        for name, table in zip(("variance", "trace", "snr"), groups[bound], strict=True):
             slopes = torch.einsum("lng,n->lg", table.log(), across)
             half = _STUDENT * slopes.std(-1) / _GROUPS**0.5
-            for key, value in (
+            for key, values in (
                 (name, table.mean(-1)),
                 (f"{name}_stderr", table.std(-1) / _GROUPS**0.5),
                 (f"{name}_slope", torch.stack([slopes.mean(-1), half], -1)),
             ):
-                measured.setdefault(key, {})[bound] = value.tolist()
-    return measured | {"ess": fraction.tolist()}, {
+                measured.setdefault(key, {})[bound] = values.tolist()
+    return measured | {"ess": shares.tolist()}, {
         "nwj": [theory.nwj_value_variance(law.log_ratio_variance, law.chi2) for law in laws],
         "ess_limit": [theory.ess_fraction(theory.gaussian_chi2(nats)) for nats in spec.nats],
         "nwj_trace": [theory.nwj_gradient_trace(law.rho, law.dim, 1) for law in laws],
@@ -194,6 +182,21 @@ def gaussian_noise(spec: GaussianNoise, seed: int) -> tuple[dict, dict]:
         "js_trace": [theory.js_gradient_bound(law.rho, law.dim, 1) for law in laws],
         "floor": [theory.least_negative_variance(nats) for nats in spec.nats],
     }
+
+
+def _sampled_noise(
+    bound: str, scores: Sequence[Tensor], phis: Sequence[Tensor], spec: GaussianNoise
+) -> Tensor:
+    """Return variance, gradient trace and the half-trained signal-to-noise ratio of every group, (3, groups)."""
+    values, best = _gradients(bound, scores, phis, spec)
+    _, half = _gradients(bound, [spec.scale * side for side in scores], phis, spec)
+    rows = [
+        torch.stack([value.var(), gradient.var(0).sum(), _snr(other)])
+        for value, gradient, other in zip(
+            *(table.tensor_split(_GROUPS) for table in (values, best, half)), strict=True
+        )
+    ]
+    return torch.stack(rows, -1)
 
 
 def _gradients(

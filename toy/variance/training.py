@@ -65,21 +65,23 @@ def sample_value(bound: str, joint: Tensor, product: Tensor, mix: float) -> Tens
     return (mi.smile if bound == "smile" else mi.BOUNDS[bound])(joint, product)
 
 
+_NAMES = ("value", "variance", "snr", "effective", "ess")
+
+
 def trained_noise(spec: TrainedNoise, seed: int) -> tuple[dict, dict]:
     """Train by JS; at each checkpoint read all bounds' value, noise and negatives; medians over the replicas."""
     generator = torch.Generator().manual_seed(seed)
     law = Gaussian.with_information(spec.nats, spec.dim)
     replicas = Replicas(Quadratic, spec.replicas, seed)
     current: list[list[Tensor]] = [[]]
-    names = ("value", "variance", "snr", "effective", "ess")
-    found: dict[str, dict[str, list]] = {name: {bound: [] for bound in BOUNDS} for name in names}
+    measured: dict[str, dict[str, list]] = {
+        name: {bound: [] for bound in BOUNDS} for name in _NAMES
+    }
 
     def loss(parameters: list[Tensor]) -> tuple[Tensor, None]:
         current[0] = parameters
-        x, y = (
-            rows.unflatten(0, (spec.replicas, -1))
-            for rows in law.sample(spec.replicas * spec.batch, generator)
-        )
+        rows = law.sample(spec.replicas * spec.batch, generator)
+        x, y = (part.unflatten(0, (spec.replicas, -1)) for part in rows)
         return -mi.js(*mi.joint_and_product(replicas.scores(parameters, x, y))), None
 
     def observe(step: int, losses: Tensor, details: None) -> None:
@@ -88,13 +90,12 @@ def trained_noise(spec: TrainedNoise, seed: int) -> tuple[dict, dict]:
         x, y = law.sample(spec.probes * spec.batch, generator)
         reads = [_read(replicas.one(current[0], k), x, y, spec) for k in range(spec.replicas)]
         for bound in BOUNDS:
-            for k, name in enumerate(names):
-                found[name][bound].append(
-                    float(torch.tensor([read[bound][k] for read in reads]).median())
-                )
+            medians = torch.tensor([read[bound] for read in reads]).median(0).values
+            for name, median in zip(_NAMES, medians.tolist(), strict=True):
+                measured[name][bound].append(median)
 
     descend(loss, replicas.parameters, max(spec.checkpoints), spec.learning_rate, observe)
-    return found, {
+    return measured, {
         "nats": spec.nats,
         "js": 2 * math.log(2),
         "nwj_variance": theory.nwj_in_batch_variance(law.rho, law.dim, spec.batch),
@@ -111,22 +112,18 @@ def _read(
         return sample_value("relative", joint, product, spec.mix)
 
     named = [bound for bound in BOUNDS if bound != "relative"]
-    rows: dict[str, mi.diagnostics.GradientStatistics] = {
-        row.bound: row
-        for row in mi.diagnostics.gradient_table(critic, x, y, named, batch_size=spec.batch)
-    }
-    rows["relative"] = mi.gradient_statistics(mixed, critic, x, y, batch_size=spec.batch)
+    table = mi.diagnostics.gradient_table(critic, x, y, named, batch_size=spec.batch)
+    statistics: dict[str, mi.diagnostics.GradientStatistics] = {row.bound: row for row in table}
+    statistics["relative"] = mi.diagnostics.gradient_statistics(mixed, critic, x, y, batch_size=spec.batch)
+
+    objectives = mi.BOUNDS | {"infonce": mi.infonce, "smile": mi.smile, "relative": mixed}
+    reads = {}
     with torch.no_grad():
         scores = vmap(critic)(*(part.unflatten(0, (-1, spec.batch)) for part in (x, y)))
-        size = mi.effective_sample_size(mi.joint_and_product(scores)[1]).mean() / (
-            spec.batch * (spec.batch - 1)
-        )
-    reads = {}
-    for bound, row in rows.items():
-        objective = {"infonce": mi.infonce, "smile": mi.smile, "relative": mixed}.get(
-            bound, mi.BOUNDS.get(bound)
-        )
-        values = vmap(matrix_objective(objective))(scores)
-        effective = getattr(row, "effective_negatives", math.nan)
-        reads[bound] = (float(values.mean()), float(values.var()), row.snr, effective, float(size))
+        size = mi.effective_sample_size(mi.joint_and_product(scores)[1]).mean()
+        share = float(size / (spec.batch * (spec.batch - 1)))
+        for bound, row in statistics.items():
+            values = vmap(matrix_objective(objectives[bound]))(scores)
+            effective = getattr(row, "effective_negatives", math.nan)
+            reads[bound] = (float(values.mean()), float(values.var()), row.snr, effective, share)
     return reads

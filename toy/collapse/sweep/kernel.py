@@ -82,6 +82,7 @@ def kernel(spec: Kernel, seed: int) -> tuple[dict, dict]:
 def plane(spec: Plane, seed: int) -> tuple[dict, dict]:
     """Take gradients on a grid, the curvature of the common mode at (½, −½), and the descent of a log-linear policy."""
     axis = torch.linspace(-spec.extent, spec.extent, spec.points, dtype=torch.float64)
+    middle = torch.tensor([[0.5, -0.5]], dtype=torch.float64)
     one = torch.ones(1, 1, dtype=torch.float64)
     measured = {}
     for name in spec.losses:
@@ -91,9 +92,7 @@ def plane(spec: Plane, seed: int) -> tuple[dict, dict]:
 
         z = torch.cartesian_prod(axis, axis).requires_grad_()
         (gradient,) = torch.autograd.grad(loss(z).sum(), z)
-        hessian = torch.autograd.functional.hessian(
-            lambda z, loss=loss: loss(z).sum(), torch.tensor([[0.5, -0.5]], dtype=torch.float64)
-        )
+        hessian = torch.autograd.functional.hessian(lambda z, loss=loss: loss(z).sum(), middle)
         assert isinstance(hessian, Tensor)  # as one tensor goes in
         path = _path(spec, loss)
         measured[name] = {
@@ -102,11 +101,11 @@ def plane(spec: Plane, seed: int) -> tuple[dict, dict]:
             "lowest": float(path[:, 0].min()),
             "common_curvature": float(hessian.sum() / 2),
         }
+
     share = 1 / (1 + math.exp(-0.5))
     curvature = {name: 0.0 for name in ("dpo", "ipo", "dpop", "dpo_sft")} | {"cal_dpo": 2.0}
-    curvature |= dict.fromkeys(
-        ("mio", "alpha_mio", "bce"), share * (1 - share)
-    )  # ½[(2 − α) + α] σ′(½)
+    for name in ("mio", "alpha_mio", "bce"):  # ½[(2 − α) + α] σ′(½), whatever α
+        curvature[name] = share * (1 - share)
     return {"axis": axis.tolist(), "fields": measured}, {"common_curvature": curvature}
 
 

@@ -13,10 +13,10 @@ from mi_estimators import theory
 
 from ...models import two_level
 from ...models.flows import integrate
+from ...models.statistics import quartiles
 from ...models.training import descend
 from ...models.two_level import TwoLevel
 
-_QUARTILES = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)
 _LATE = 0.2  # share of the steps, the last ones, over which the reported values are averaged
 
 
@@ -74,21 +74,18 @@ def mean_gradient(
     >>> [round(mean_gradient(name, [law], spec)(start)[0, 0].item(), 6) for name in ("nwj", "js")]
     [0.25, 0.125]
     """
-    log_p = torch.stack([law.log_p for law in laws]).unsqueeze(
-        1
-    )  # all but "relative" are linear in P's shares
-    log_q, hits = (
-        torch.stack([law.log_q for law in laws]).unsqueeze(1),
-        torch.ones(len(laws), 1, dtype=torch.float64),
-    )
-    misses = hits
+    log_p = torch.stack([law.log_p for law in laws])[:, None]
+    log_q = torch.stack([law.log_q for law in laws])[:, None]
+    p_chance = q_chance = torch.ones(len(laws), 1, dtype=torch.float64)
     if name != "mine":
-        log_q, misses = two_level.batches_of([law.region for law in laws], spec.batch)
-    if name == "relative":
-        log_p, hits = two_level.batches_of([law.hit for law in laws], spec.batch)
+        log_q, q_chance = two_level.batches_of([law.region for law in laws], spec.batch)
+    if name == "relative":  # all others are linear in P's shares, which their mean stands for
+        log_p, p_chance = two_level.batches_of([law.hit for law in laws], spec.batch)
+
     shape = (len(laws), log_p.shape[1], log_q.shape[1], 2)
-    log_p, log_q = log_p.unsqueeze(2).expand(shape), log_q.unsqueeze(1).expand(shape)
-    chance, bound = hits.unsqueeze(2) * misses.unsqueeze(1), "dv" if name == "mine" else name
+    log_p, log_q = log_p[:, :, None].expand(shape), log_q[:, None].expand(shape)
+    chance = p_chance[:, :, None] * q_chance[:, None]
+    bound = "dv" if name == "mine" else name
 
     def field(critic: Tensor) -> Tensor:
         critic = critic.detach().requires_grad_()
@@ -121,10 +118,8 @@ def critic_starvation(spec: CriticStarvation, seed: int) -> tuple[dict, dict]:
 
 def _flow(name: str, laws: list[TwoLevel], spec: CriticStarvation) -> dict:
     """Follow the mean gradient's flow for the time of the training; average over batches what it then reports."""
-    horizon, late = (
-        spec.steps * spec.learning_rate,
-        1 - _LATE / 2,
-    )  # the middle of the steps that are averaged
+    horizon = spec.steps * spec.learning_rate
+    late = (1 - _LATE / 2) * horizon  # the middle of the steps that are averaged
     shown, times, curve = spec.symbols.index(spec.shown), [], []
 
     def observe(time: Tensor, state: Tensor) -> None:
@@ -133,15 +128,14 @@ def _flow(name: str, laws: list[TwoLevel], spec: CriticStarvation) -> dict:
 
     field = mean_gradient(name, laws, spec)
     start = torch.zeros(len(laws), 2, dtype=torch.float64)
-    middle = integrate(field, start, late * horizon, observe=observe).state
-    end = integrate(field, middle, (1 - late) * horizon).state
+    middle = integrate(field, start, late, observe=observe).state
+    end = integrate(field, middle, horizon - late).state
     values = []
     for critic, law in zip(middle, laws, strict=True):
         log_q, chance = two_level.batches(spec.batch, law.region)
         scores, log_p = critic.expand_as(log_q), law.log_p.expand_as(log_q)
-        reported = two_level.value(
-            REPORTED[name], scores, scores, log_p, log_q, spec.batch, spec.mix
-        )
+        bound = REPORTED[name]
+        reported = two_level.value(bound, scores, scores, log_p, log_q, spec.batch, spec.mix)
         values.append(float(chance @ reported))
     return {
         "gap": [float(law.gap(critic)) for critic, law in zip(end, laws, strict=True)],
@@ -169,8 +163,8 @@ def _train(
     """Ascend one objective on all laws and replicas; return quartiles over replicas."""
     copies = (len(laws), spec.replicas)
     hit, region = (
-        torch.tensor([getattr(law, of) for law in laws]).double()[:, None, None]
-        for of in ("hit", "region")
+        torch.tensor([getattr(law, share) for law in laws]).double()[:, None, None]
+        for share in ("hit", "region")
     )
     shown, late = spec.symbols.index(spec.shown), int((1 - _LATE) * spec.steps)
     curves, ends = [], []
@@ -182,10 +176,8 @@ def _train(
         positives, negatives = draws.split(spec.batch, -1)
         log_p = two_level.log_shares((positives < hit).sum(-1), spec.batch).flatten(0, 1)
         log_q = two_level.log_shares((negatives < region).sum(-1), spec.batch).flatten(0, 1)
-        joint, product = (
-            parameters[0] * 1,
-            parameters[0] * 1,
-        )  # apart, to tell the weights of the two sides
+        # Two copies of the critic, to tell the weights of the two sides.
+        joint, product = parameters[0].clone(), parameters[0].clone()
         if name == "mine":
             value, memory[0] = mi.mine(joint, product, memory[0], log_p=log_p, log_q=log_q)
         else:
@@ -196,35 +188,35 @@ def _train(
         joint, product, log_p, log_q, value = details
         missed.add_(log_q[:, 0].isinf().view(copies).float().mean(-1))
         if step >= late:
-            reported = two_level.value(
-                REPORTED[name], joint, product, log_p, log_q, spec.batch, spec.mix
-            )
-            total.add_(reported.detach().view(copies))
-        if step % spec.every == 0:
-            (weights,) = torch.autograd.grad(value.sum(), product, retain_graph=True)
-            inside = (weights[:, 0].abs() / weights.abs().sum(-1)).view(copies)
-            fraction = (1 - mi.starvation_index(product.detach(), log_q)).view(copies)
-            excess = laws[shown].gap(joint.detach().view(*copies, 2)[shown])
-            curves.append(torch.stack([excess, inside[shown], fraction[shown]]))
-            if step >= late:
-                ends.append(torch.stack([inside, fraction]).mean(-1))
+            bound = REPORTED[name]
+            read = two_level.value(bound, joint, product, log_p, log_q, spec.batch, spec.mix)
+            total.add_(read.detach().view(copies))
+        if step % spec.every:
+            return
+        (weights,) = torch.autograd.grad(value.sum(), product, retain_graph=True)
+        inside = (weights[:, 0].abs() / weights.abs().sum(-1)).view(copies)
+        fraction = (1 - mi.starvation_index(product.detach(), log_q)).view(copies)
+        gap = laws[shown].gap(joint.detach().view(*copies, 2)[shown])
+        curves.append(torch.stack([gap, inside[shown], fraction[shown]]))
+        if step >= late:
+            ends.append(torch.stack([inside, fraction]).mean(-1))
 
     start = torch.zeros(len(laws) * spec.replicas, 2, dtype=torch.float64)
     (end,) = descend(loss, [start], spec.steps, spec.learning_rate, observe)
     end = end.view(*copies, 2)
     gaps = torch.stack([law.gap(critic) for critic, law in zip(end, laws, strict=True)])
-    mean, curve = total / (spec.steps + 1 - late), torch.stack(curves)
+    curve = torch.stack(curves)
     inside, fraction = torch.stack(ends).mean(0)
     return {
-        "gap": gaps.quantile(_QUARTILES, -1).mT.tolist(),
-        "difference": (end[..., 0] - end[..., 1]).quantile(_QUARTILES, -1).mT.tolist(),
-        "value": mean.quantile(_QUARTILES, -1).mT.tolist(),
+        "gap": quartiles(gaps).tolist(),
+        "difference": quartiles(end[..., 0] - end[..., 1]).tolist(),
+        "value": quartiles(total / (spec.steps + 1 - late)).tolist(),
         "missed": (missed / (spec.steps + 1)).tolist(),
         "inside": inside.tolist(),
         "ess": fraction.tolist(),
         "batches": spec.replicas * (spec.steps + 1),
         "step": [spec.every * k for k in range(len(curves))],
-        "gap_curve": curve[:, 0].quantile(_QUARTILES, -1).mT.tolist(),
+        "gap_curve": quartiles(curve[:, 0]).tolist(),
         "inside_curve": curve[:, 1].mean(-1).tolist(),
         "ess_curve": curve[:, 2].mean(-1).tolist(),
     }
