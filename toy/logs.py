@@ -6,15 +6,16 @@ import contextlib
 import json
 import math
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mi_estimators.display import INK, PALETTE, Table
 from mi_estimators.display.runs import Run, read_run
-from mi_estimators.display.style import BLUE, GREEN, INK, ORANGE, PINK, RED, SKY
-from mi_estimators.display.table import Table
+from mi_estimators.display.style import GREEN, PINK, RED
 
 TRAINING = {"step", "loss", "rewards/chosen", "rewards/rejected"}
 """What a training line of metrics.jsonl has at least."""
@@ -41,18 +42,51 @@ def read_runs(folder: Path) -> list[Run]:
 
 def title(run: Run) -> str:
     """Return "dpo: dv, mix 0.5, β 0.05"."""
-    parts = [
-        str(run.facts.get("bound", "?")),
-        *(f"{k} {run.facts[k]:g}" for k in ("mix", "beta") if k in run.facts),
-    ]
-    return f"{run.name}: {', '.join(parts)}".replace("beta", "β")
+    names = {"mix": "mix", "beta": "β"}
+    settings = [f"{name} {run.facts[key]:g}" for key, name in names.items() if key in run.facts]
+    return f"{run.name}: {', '.join([str(run.facts.get('bound', '?')), *settings])}"
 
 
 def column(run: Run, key: str) -> np.ndarray:
     """Return one logged quantity over the training lines, NaN where it was not finite."""
-    return np.array(
-        [np.nan if log.get(key) is None else log[key] for log in run.lines], dtype=float
-    )
+    return np.array([line.get(key) for line in run.lines], dtype=float)
+
+
+def runs_figure(runs: list[Run]) -> Figure:
+    """Rewards of every run and the losses of all, with what theory says of each."""
+    down = 1 if len(runs) < 3 else 2
+    across = math.ceil((len(runs) + 1) / down)
+    figure = Figure(figsize=(3.6 * across, 3.6 * down), layout="constrained")
+    *panels, losses = figure.subplots(down, across, squeeze=False).flatten()
+    for axes in panels[len(runs) :]:
+        axes.set_axis_off()
+    for axes, run in zip(panels, runs, strict=False):
+        _rewards(axes, run)
+    for run, tint in zip(runs, cycle(PALETTE), strict=False):
+        losses.plot(column(run, "step"), column(run, "loss"), color=tint, label=run.name)
+        for key, dash in (("loss_start", ":"), ("loss_floor", "-.")):
+            if run.facts.get(key) is not None:
+                losses.axhline(run.facts[key], color=tint, lw=1, ls=dash)
+    losses.set(xlabel="step", ylabel="loss, nats")
+    losses.set_title("Loss (dotted: start, dash-dotted: floor)")
+    _legend_above(losses)
+    return figure
+
+
+def _rewards(axes: Axes, run: Run) -> None:
+    step = column(run, "step")
+    axes.plot(step, column(run, "rewards/chosen"), color=GREEN, label="chosen")
+    axes.plot(step, column(run, "rewards/rejected"), "--", color=RED, label="rejected")
+    axes.axhline(0, color=INK, lw=0.8)
+    if run.facts.get("anchor") is not None:
+        axes.axhline(run.facts["anchor"], color=INK, lw=1, ls="-.", label="anchor")
+    for k, end in enumerate(run.facts.get("no_collapse_interval") or []):
+        if end is not None:
+            text = None if k else "no-collapse interval"
+            axes.axhline(end, color=PINK, lw=1.2, ls=":", label=text)
+    axes.set(xlabel="step", ylabel="mean reward β ln π/π_ref, nats")
+    axes.set_title(title(run))
+    _legend_above(axes)
 
 
 def _legend_above(axes: Axes) -> None:
@@ -62,78 +96,36 @@ def _legend_above(axes: Axes) -> None:
     axes.legend(loc="upper left", fontsize=8.5)
 
 
-def runs_figure(runs: list[Run]) -> Figure:
-    """Rewards of every run and the losses of all, with what theory says of each."""
-    down = 1 if len(runs) < 3 else 2
-    across = math.ceil((len(runs) + 1) / down)
-    figure = Figure(figsize=(3.6 * across, 3.6 * down), layout="constrained")
-    panels = figure.subplots(down, across, squeeze=False).flatten()
-    for axes in panels[len(runs) : -1]:
-        axes.set_axis_off()
-    for axes, run in zip(panels, runs, strict=False):
-        step = column(run, "step")
-        axes.plot(step, column(run, "rewards/chosen"), color=GREEN, label="chosen")
-        axes.plot(step, column(run, "rewards/rejected"), "--", color=RED, label="rejected")
-        axes.axhline(0, color=INK, lw=0.8)
-        if run.facts.get("anchor") is not None:
-            axes.axhline(run.facts["anchor"], color=INK, lw=1, ls="-.", label="anchor")
-        for k, end in enumerate(run.facts.get("no_collapse_interval") or []):
-            if end is not None:
-                axes.axhline(
-                    end, color=PINK, lw=1.2, ls=":", label=None if k else "no-collapse interval"
-                )
-        axes.set(xlabel="step", ylabel="mean reward β ln π/π_ref, nats")
-        axes.set_title(title(run))
-        _legend_above(axes)
-    for k, run in enumerate(runs):
-        colour = (BLUE, PINK, ORANGE, SKY)[k % 4]
-        panels[-1].plot(column(run, "step"), column(run, "loss"), color=colour, label=run.name)
-        for key, dash in (("loss_start", ":"), ("loss_floor", "-.")):
-            if run.facts.get(key) is not None:
-                panels[-1].axhline(run.facts[key], color=colour, lw=1, ls=dash)
-    panels[-1].set(xlabel="step", ylabel="loss, nats")
-    panels[-1].set_title("Loss (dotted: start, dash-dotted: floor)")
-    _legend_above(panels[-1])
-    return figure
-
-
 def runs_table(runs: list[Run]) -> Table:
     """First and last values of every run beside theory's."""
     body = []
     for run in runs:
-        loss, chosen, rejected = (
-            column(run, key) for key in ("loss", "rewards/chosen", "rewards/rejected")
+        loss, chosen, rejected, accuracy = (
+            column(run, key)
+            for key in ("loss", "rewards/chosen", "rewards/rejected", "rewards/accuracies")
         )
-        accuracy = column(run, "rewards/accuracies")
-        interval = run.facts.get("no_collapse_interval")
+        start, floor, anchor = (
+            _or_none(run.facts.get(key)) for key in ("loss_start", "loss_floor", "anchor")
+        )
+        ends = ", ".join(map(_or_none, run.facts.get("no_collapse_interval") or []))
         body.append(
             (
                 title(run),
                 str(run.facts.get("model", "?")),
                 f"{loss[0]:.4f} → {loss[-1]:.4f}",
-                f"{_said(run.facts.get('loss_start'))} / {_said(run.facts.get('loss_floor'))}",
+                f"{start} / {floor}",
                 f"{chosen[-1]:+.3f} (least {np.nanmin(chosen):+.3f})",
-                _said(run.facts.get("anchor")),
-                "none" if not interval else f"[{_said(interval[0])}, {_said(interval[1])}]",
+                anchor,
+                f"[{ends}]" if ends else "none",
                 f"{rejected[-1]:+.3f}",
                 f"{accuracy[-1]:.2f}",
             )
         )
-    head = (
-        "run",
-        "model",
-        "loss",
-        "theory: start / floor",
-        "chosen reward",
-        "anchor",
-        "interval",
-        "rejected",
-        "accuracy",
-    )
-    return Table(head, body)
+    head = ("run", "model", "loss", "theory: start / floor", "chosen reward", "anchor", "interval")
+    return Table((*head, "rejected", "accuracy"), body)
 
 
-def _said(value: float | None) -> str:
+def _or_none(value: float | None) -> str:
     return "none" if value is None else f"{value:.4f}"
 
 

@@ -114,7 +114,9 @@ def _read(
     named = [bound for bound in BOUNDS if bound != "relative"]
     table = mi.diagnostics.gradient_table(critic, x, y, named, batch_size=spec.batch)
     statistics: dict[str, mi.diagnostics.GradientStatistics] = {row.bound: row for row in table}
-    statistics["relative"] = mi.diagnostics.gradient_statistics(mixed, critic, x, y, batch_size=spec.batch)
+    statistics["relative"] = mi.diagnostics.gradient_statistics(
+        mixed, critic, x, y, batch_size=spec.batch
+    )
 
     objectives = mi.BOUNDS | {"infonce": mi.infonce, "smile": mi.smile, "relative": mixed}
     reads = {}
