@@ -15,7 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-P, R, F = ParamSpec("P"), TypeVar("R"), TypeVar("F")
+P = ParamSpec("P")
+R = TypeVar("R")
+F = TypeVar("F")
 
 
 def checked(check: Callable[..., object]) -> Callable[[Callable[P, R]], Callable[P, R]]:

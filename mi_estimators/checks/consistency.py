@@ -127,53 +127,6 @@ def independence(x: Rows, y: Rows, estimator: MIEstimator | None = None, *, seed
     return Check("I(X; Y shuffled)", shuffled.nats, 0.0, shuffled.stderr)
 
 
-def data_processing(
-    x: Rows, y: Rows, estimator: MIEstimator | None = None, *, coarsen: Coarsen | None = None
-) -> tuple[Check, Check]:
-    """Check that I(X; [Y, h(Y)]) = I(X; Y) ≥ I(X; h(Y)) for a function h, as two ratios to I(X; Y).
-
-    Args:
-        x, y, estimator: as for `independence`.
-        coarsen: the function h, row by row. None drops the last half of y's columns; where there is but one, it keeps
-            the quarter of the sample that an entry's mid-rank falls into.
-
-    Returns:
-        The checks of I(X; [Y, h(Y)]) / I(X; Y) = 1 and of I(X; h(Y)) / I(X; Y) ≤ 1. Numerator and denominator are
-        read from the same rows; their covariance, which is mostly positive, is left out of the standard error, which
-        is then too large rather than too small.
-
-    Raises:
-        ValueError: as for `independence`; h(y) of another number of rows or with a constant column; or an estimate of
-            I(X; Y) within 2 standard errors of 0, to which there is no ratio.
-
-    Reference: Song & Ermon 2020, section 3, property 2.
-    """
-    x, y = paired_rows_of(x, y)
-    return _data_processing(x, y, estimator, coarsen, fit_clone(estimator, x, y).estimate_)
-
-
-def additivity(x: Rows, y: Rows, estimator: MIEstimator | None = None, *, seed: int = 0) -> Check:
-    """Check that I([X, X′]; [Y, Y′]) = 2 I(X; Y) for an independent copy (X′, Y′), as a ratio.
-
-    The copies are the two halves of the rows, in random order, side by side: n/2 rows that are independent exactly.
-
-    Args:
-        x, y, estimator: as for `independence`; n ≥ 128.
-        seed: fixes the halves.
-
-    Returns:
-        The check of the ratio; its standard error is as in `data_processing`.
-
-    Raises:
-        ValueError: as for `independence`; fewer than 128 rows; or an estimate of I(X; Y) within 2 standard errors of
-            0, to which there is no ratio.
-
-    Reference: Song & Ermon 2020, section 3, property 3.
-    """
-    x, y = rows_for_halves(x, y)
-    return _additivity(x, y, estimator, seed, fit_clone(estimator, x, y).estimate_)
-
-
 def self_consistency(
     x: Rows,
     y: Rows,
@@ -182,34 +135,48 @@ def self_consistency(
     *,
     coarsen: Coarsen | None = None,
 ) -> SelfConsistency:
-    """Check the laws of mutual information on an estimator's own answers about these rows; five fits.
+    """Check four laws of mutual information on an estimator's own answers about these rows; five fits.
+
+    | law | how |
+    |---|---|
+    | I(X; Y shuffled) = 0 | the rows of y are paired at random (`independence`) |
+    | I(X; [Y, h(Y)]) = I(X; Y) | a function h(y) beside y adds nothing |
+    | I(X; h(Y)) ≤ I(X; Y) | h(y) alone holds no more than y |
+    | I([X, X′]; [Y, Y′]) = 2 I(X; Y) | two halves of the rows, side by side, are independent copies |
+
+    The last three are ratios to I(X; Y). The standard error of a ratio leaves out the covariance of numerator and
+    denominator, which is mostly positive, so it is too large rather than too small.
 
     To pass is necessary, not sufficient: an estimator may be wrong by a constant factor and pass. A lower bound that
-    saturates (`infonce` at ln K) fails `additivity` and nothing else.
+    saturates (`infonce` at ln K) fails the last law and no other.
 
     Args:
-        x, y, estimator, seed, coarsen: as for `independence`, `data_processing` and `additivity`; n ≥ 128.
+        x, y, estimator, seed: as for `independence`; n ≥ 128. The seed also fixes the halves.
+        coarsen: the function h of the rows y (n, d), row by row. None drops the last half of y's columns; of a single
+            column it keeps the quarter of the sample that an entry's mid-rank falls into.
 
     Returns:
         A `SelfConsistency`; print it for the table.
 
     Raises:
-        ValueError: as for the three.
+        ValueError: as for `independence`; fewer than 128 rows; h(y) of another number of rows or with a constant
+            column; or an estimate of I(X; Y) within 2 standard errors of 0, to which there is no ratio.
 
     Reference: Song & Ermon 2020, section 3.
     """
     x, y = rows_for_halves(x, y)
     whole = fit_clone(estimator, x, y).estimate_
     ratios = (
-        *_data_processing(x, y, estimator, coarsen, whole),
-        _additivity(x, y, estimator, seed, whole),
+        *data_processing(x, y, estimator, whole, coarsen),
+        additivity(x, y, estimator, whole, seed),
     )
     return SelfConsistency(whole, (independence(x, y, estimator, seed=seed), *ratios))
 
 
-def _data_processing(
-    x: Tensor, y: Tensor, estimator: MIEstimator | None, coarsen: Coarsen | None, whole: MIEstimate
+def data_processing(
+    x: Tensor, y: Tensor, estimator: MIEstimator | None, whole: MIEstimate, coarsen: Coarsen | None
 ) -> tuple[Check, Check]:
+    """Check I(X; [Y, h(Y)]) and I(X; h(Y)) against the estimate of I(X; Y) on the same rows."""
     coarse = rows_of("coarsen", _coarser(y) if coarsen is None else coarsen(y.clone()))
     if len(coarse) != len(y):
         raise ValueError(f"coarsen: expected as many rows as y ({len(y)}), got {len(coarse)}")
@@ -221,9 +188,10 @@ def _data_processing(
     )
 
 
-def _additivity(
-    x: Tensor, y: Tensor, estimator: MIEstimator | None, seed: int, whole: MIEstimate
+def additivity(
+    x: Tensor, y: Tensor, estimator: MIEstimator | None, whole: MIEstimate, seed: int
 ) -> Check:
+    """Check I([X, X′]; [Y, Y′]) of two halves side by side against the estimate of I(X; Y) on all rows."""
     half = len(x) // 2
     first, second = torch.randperm(len(x), generator=seeded(seed))[: 2 * half].view(2, half)
     pairs = (torch.cat([values[first], values[second]], 1) for values in (x, y))

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from .._validate import unchecked
@@ -25,9 +24,6 @@ from ..bounds.objectives import mine
 from ..bounds.readouts import jsd_certificate, plug_in
 from ..bounds.relative import log_ratio_to_relative, relative
 from ..bounds.variational import Bound, dv, infonce_rows, smile
-
-Scores = tuple[Float[Tensor, " n"], Float[Tensor, "n k"]]
-"""Scores of n positives, and of k negatives that share each positive's x."""
 
 Objective = Callable[..., tuple[Tensor, Any]]
 """(joint (n,), product (n, k), state or None) → (what is ascended, the next state)."""

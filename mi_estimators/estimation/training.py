@@ -167,7 +167,8 @@ def fit_critic(
             break
         optimizer.zero_grad(set_to_none=False)
         objective.neg().backward()
-        monitor(flat.grad)
+        if flat is not None and flat.grad is not None:
+            monitor(flat.grad)
         optimizer.step()
         schedule.step()
         advance(1)
