@@ -21,7 +21,7 @@ from .theorem import Outcome
 
 def tensor(values: ArrayLike) -> torch.Tensor:
     """Return a float64 tensor."""
-    return torch.tensor(values, dtype=torch.float64)
+    return torch.as_tensor(values, dtype=torch.float64)
 
 
 def logs(law: ArrayLike) -> torch.Tensor:
@@ -42,7 +42,7 @@ def batches(law: Sequence, size: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def gradient(value: Callable[[torch.Tensor], torch.Tensor], at: ArrayLike) -> torch.Tensor:
     """Return the gradient at a point of a function of one tensor; several values are summed."""
-    point = torch.as_tensor(at, dtype=torch.float64).clone().requires_grad_()
+    point = tensor(at).clone().requires_grad_()
     return torch.autograd.grad(value(point).sum(), point)[0]
 
 

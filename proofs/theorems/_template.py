@@ -1,0 +1,66 @@
+"""The squared Hellinger distance is at most the KL divergence."""
+
+# To add a theorem, copy this file to <chapter>/<slug>.py, set `slug`, and run `python -m proofs SLUG`.
+# Names that begin with an underscore are no theorems, so the ledger passes this file over.
+
+import sympy as sp
+
+import mi_estimators as mi
+from proofs.engine import (
+    Holds,
+    Identity,
+    Sign,
+    Theorem,
+    kl,
+    logs,
+    minimum,
+    normalised,
+    on_law,
+    positives,
+    scaled,
+    strategies,
+)
+
+# Symbols range over all positive numbers. A law is positive weights over their sum.
+(s,) = positives("s")  # √(dP/dQ) at one atom
+P, Q = normalised(positives("a b")), normalised(positives("c d"))
+excess = 2 * s**2 * sp.log(s) - (s**2 - 1) - (s - 1) ** 2  # one atom's share of KL − H²
+hellinger2 = sum((sp.sqrt(p) - sp.sqrt(q)) ** 2 for p, q in zip(P, Q, strict=True))
+
+
+def tight(bound, p, q):
+    """A shipped bound at its best critic, ln p/q. Call the library here, so that a mutant is noticed."""
+    return on_law(bound, p, q, logs(p) - logs(q))
+
+
+THEOREM = Theorem(
+    slug="_template",  # the file's name
+    title="H² ≤ KL",
+    statement="""Let P and Q be laws on a finite set, each with mass at every atom. Then H²(P, Q) ≤ KL(P‖Q), with
+    equality iff P = Q. Explain every symbol: H² = E_Q (√r − 1)² and r = dP/dQ.""",
+    formula=r"""\mathbb{E}_Q \bigl(\sqrt{r} - 1\bigr)^2 \le \mathbb{E}_P \ln r, \qquad r = \tfrac{dP}{dQ}""",
+    assumptions=("P and Q are laws on one finite set, each with mass at every atom",),
+    proof="""With s = √r, one atom's share of KL − H² is 2s (s ln s − s + 1), as E_Q(r − 1) = 0. The bracket is least
+    at s = 1, where it is 0. Take the mean under Q.""",
+    by_hand=("what no check covers: the mean of terms ≥ 0 is ≥ 0, and 0 iff each is",),
+    checks=(
+        # Identity and Sign hold for all values of the symbols, Certified on a box; Tested only tries to refute.
+        Identity("KL − H² at one atom", excess, 2 * s * (s * sp.log(s) - s + 1)),
+        *minimum("s ln s − s + 1", s * sp.log(s) - s + 1, s, 1),
+        # Shipped and Holds compare the library. They raise no tier, but a theorem needs one.
+        Holds(
+            "mi.nwj and mi.DIVERGENCES['hellinger2'] are so ordered",
+            strategies.law_pairs(),
+            lambda p, q: tight(mi.DIVERGENCES["hellinger2"], p, q) <= tight(mi.nwj, p, q) + 1e-12,
+        ),
+    ),
+    false_neighbours=(
+        # One change away from the theorem. Each must be refuted with a witness.
+        Sign("the other way round: KL ≤ H²", hellinger2 - kl(P, Q), ">="),
+        Sign("KL ≥ 2 H²", kl(P, Q) - 2 * hellinger2, ">="),
+    ),
+    mutants=(scaled("nwj"),),  # a wrong library, which the comparisons above must notice
+    uses=("log_ratio_optimality",),  # slugs of theorems that the proof rests on
+    about=("bounds.FDivergence.__call__", "nwj"),  # public names of the library
+    reference="Tsybakov 2009, Introduction to Nonparametric Estimation, lemma 2.4.",
+)
