@@ -72,22 +72,22 @@ def address(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tab(browser, address):
-    """One page for all tests, what its console said and what it asked for."""
-    page, said, asked = browser.new_page(), [], []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
+    """One page for all tests, the lines of its console and the addresses it asked for."""
+    page, console, asked = browser.new_page(), [], []
+    page.on("console", lambda message: console.append(message.text))
+    page.on("pageerror", lambda error: console.append(str(error)))
     page.on("request", lambda request: asked.append(request.url))
     page.goto(address)
-    return page, said, asked
+    return page, console, asked
 
 
 @pytest.fixture
 def page(tab, address):
     """The page with its controls as they were; it must say nothing on its console and ask for nothing but itself."""
-    page, said, asked = tab
+    page, console, asked = tab
     put(page, loss="dpo", **START)
     yield page
-    assert said == []
+    assert console == []
     assert asked == [address]
 
 
@@ -108,7 +108,7 @@ def cells(page):
     rows = page.locator(".explorer tbody tr").evaluate_all(
         "rows => rows.map(r => [...r.cells].map(c => c.textContent))"
     )
-    return {LOSSES[head]: [cell.replace("−", "-") for cell in rest] for head, *rest in rows}
+    return {LOSSES[head]: [cell.replace("−", "-") for cell in texts] for head, *texts in rows}
 
 
 def value(text):
@@ -143,10 +143,10 @@ def measured(loss, eps, beta, mix, count, end):
         )
     flow = integrate(field, base, end, log_odds)
     time = float(flow.time) if flow.arrived else math.inf
-    rest = (
+    last = (
         integrate(field, flow.state, end - float(flow.time)).state if flow.arrived else flow.state
     )
-    return time, float(rest.softmax(-1)[0, 0])
+    return time, float(last.softmax(-1)[0, 0])
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -172,28 +172,28 @@ def test_the_tables_flows_are_the_labs_and_theorys(page, case):
 @pytest.mark.parametrize(("eps", "beta"), [(1e-2, 1.0), (1e-3, 0.1), (0.32, 2.0)])
 def test_with_two_responses_the_closed_forms_are_theorys(page, eps, beta):
     put(page, eps=math.log10(eps), beta=math.log10(beta), count=2)
-    found = cells(page)
+    table = cells(page)
     closed = {
         "rlhf": theory.escape_time_rlhf(eps),
         "sft": theory.escape_time_sft(eps),
         "dpo": theory.escape_time_dpo(eps, beta),
     }
     for loss, time in closed.items():
-        assert [value(text) for text in found[loss][:2]] == pytest.approx([time, time], rel=1e-3), (
+        assert [value(text) for text in table[loss][:2]] == pytest.approx([time, time], rel=1e-3), (
             loss
         )
-    assert value(found["mio"][0]) == pytest.approx(theory.escape_time_mio(eps, beta), rel=1e-3)
-    assert value(found["mio"][2]) == pytest.approx(theory.mio_rest(eps, beta), rel=1e-3)
+    assert value(table["mio"][0]) == pytest.approx(theory.escape_time_mio(eps, beta), rel=1e-3)
+    assert value(table["mio"][2]) == pytest.approx(theory.mio_rest(eps, beta), rel=1e-3)
 
 
 def test_the_kernels_flows_are_the_labs_and_theorys(page):
-    found, end = cells(page), horizon(page, "kernel")
+    table, end = cells(page), horizon(page, "kernel")
     for loss, bound in (("dpo", "dv"), ("mio", "js")):
-        lab, said = collapse.lazy(collapse.Lazy(bound, end), 0)
-        assert value(found[loss][4]) == pytest.approx(lab["final"], rel=1e-3), loss
-        assert value(found[loss][5]) == pytest.approx(said["final"], rel=1e-3), loss
-    assert found["rlhf"][4] == found["rlhf"][5] == "4.6052 at t = 99.000"  # π_w = 1
-    assert found["sft"][4] == found["sft"][5] == "4.6052 at t = 4.6052"
+        lab, closed = collapse.lazy(collapse.Lazy(bound, end), 0)
+        assert value(table[loss][4]) == pytest.approx(lab["final"], rel=1e-3), loss
+        assert value(table[loss][5]) == pytest.approx(closed["final"], rel=1e-3), loss
+    assert table["rlhf"][4] == table["rlhf"][5] == "4.6052 at t = 99.000"  # π_w = 1
+    assert table["sft"][4] == table["sft"][5] == "4.6052 at t = 4.6052"
 
 
 def test_dpo_under_the_kernel_meets_its_closed_form_and_turns_at_c_equal_to_a(page):
@@ -261,7 +261,7 @@ def test_a_slider_and_the_losses_are_moved_by_keys(page):
 
 
 @pytest.mark.parametrize(
-    ("name", "key", "said", "moved", "still"),
+    ("name", "key", "text", "moved", "still"),
     [
         ("epsilon", "ArrowLeft", "0.0089", ("table",), ("kernel",)),
         ("beta", "ArrowRight", "1.1", ("table", "kernel"), ()),
@@ -269,7 +269,7 @@ def test_a_slider_and_the_losses_are_moved_by_keys(page):
         ("kappa", "ArrowRight", "3.05", ("kernel",), ("table",)),
     ],
 )
-def test_each_slider_moves_the_curves_that_depend_on_it(page, name, key, said, moved, still):
+def test_each_slider_moves_the_curves_that_depend_on_it(page, name, key, text, moved, still):
     """α-MIO: ε and the table, κ and the kernel, β and α both."""
     put(page, loss="mio")
     curve = "([name, kind]) => document.querySelector(`[data-out=${name}] path.${kind}`).getAttribute('d')"
@@ -278,7 +278,7 @@ def test_each_slider_moves_the_curves_that_depend_on_it(page, name, key, said, m
     slider = page.get_by_role("slider", name=name)
     slider.focus()
     page.keyboard.press(key)
-    assert slider.get_attribute("aria-valuetext") == said
+    assert slider.get_attribute("aria-valuetext") == text
     for panel in moved:
         assert page.evaluate(curve, [panel, "chosen"]) != before[panel], panel
     for panel in still:

@@ -1,4 +1,4 @@
-"""The collapse toy: matched gradients, the no-collapse interval, and the tabular control."""
+"""Collapse: matched gradients, the no-collapse interval, the tabular control, and the frozen kernel."""
 
 import dataclasses
 import math
@@ -7,8 +7,7 @@ import pytest
 import torch
 
 import mi_estimators as mi
-from toy.collapse.run import LOSSES, Collapse, base_law, collapse, preference_pairs
-from toy.models.training import descend
+from toy.collapse.run import LOSSES, Collapse, Lazy, base_law, collapse, lazy, preference_pairs
 
 SMALL = Collapse(betas=(0.1,), prompts=8, replicas=6, sft_steps=200, steps=120)
 
@@ -29,10 +28,10 @@ def test_first_gradients_are_matched():
 
 
 def test_both_losses_start_at_the_base_policy_and_theory_start(small):
-    measured, said = small
+    measured, theory = small
     for name in LOSSES:
         curve = measured[name][0]
-        assert curve["loss"][0] == pytest.approx([said["loss_start"][name]] * 3, abs=1e-5)
+        assert curve["loss"][0] == pytest.approx([theory["loss_start"][name]] * 3, abs=1e-5)
         assert curve["z_chosen"][0] == pytest.approx([0] * 3, abs=1e-5)
         for quantity in ("chosen", "rejected", "unseen"):
             assert curve[quantity][0] == measured["dpo"][0][quantity][0]
@@ -48,13 +47,13 @@ def test_masses_add_up(small):
 
 
 def test_mio_never_leaves_the_interval_and_dpo_has_none(small):
-    measured, said = small
+    measured, theory = small
     curve = measured["mio"][0]
-    assert curve["outside_interval"] == said["outside_interval"] == 0
+    assert curve["outside_interval"] == theory["outside_interval"] == 0
     assert curve["steps_above_start"] == 0
     assert curve["steps_seen"] == SMALL.replicas * (SMALL.steps + 1)
-    assert said["interval"] == pytest.approx([-0.854526701, 2.546215249])
-    assert all(loss[0] >= said["loss_floor"]["mio"] for loss in curve["loss"])
+    assert theory["interval"] == pytest.approx([-0.854526701, 2.546215249])
+    assert all(loss[0] >= theory["loss_floor"]["mio"] for loss in curve["loss"])
 
 
 def test_shared_features_collapse_dpo_but_not_mio():
@@ -92,31 +91,31 @@ def test_chosen_responses_are_a_fair_coin():
     assert mass[0] == pytest.approx(mass[1], abs=0.03)
 
 
-def test_descend_is_plain_descent_per_replica():
-    """Two parabolas of different curvature: θ ← (1 − ηk)θ each."""
-    curvature = torch.tensor([1.0, 3.0])
-    (end,) = descend(lambda p: (curvature * p[0] ** 2 / 2, None), [torch.ones(2)], 4, 0.1)
-    assert end.tolist() == pytest.approx([0.9**4, 0.7**4])
-
-
-def test_descend_stops_when_asked_and_leaves_its_input():
-    start, steps = torch.ones(1), []
-
-    def observe(step, losses, seen):
-        steps.append((step, float(losses), seen))
-        return step == 2
-
-    descend(lambda p: (p[0].sum(0, keepdim=True), "seen"), [start], 100, 0.5, observe)
-    assert steps == [(0, 1.0, "seen"), (1, 0.5, "seen"), (2, 0.0, "seen")]
-    assert float(start) == 1
-
-
 def test_anchor_is_reached_where_the_policy_allows_it():
     """Tabular, one pair likely enough: βz_w ends near ln 2."""
     spec = Collapse(
         betas=(1.0,), policy="tabular", prompts=2, replicas=4, steps=400, reward_rate=1.0
     )
-    measured, said = collapse(spec, 0)
+    measured, theory = collapse(spec, 0)
     end = torch.tensor(measured["mio"][0]["final_z_chosen"]) * 2
     assert float(end.median()) == pytest.approx(math.log(2), abs=0.05)
-    assert said["anchor"] == pytest.approx(math.log(2))
+    assert theory["anchor"] == pytest.approx(math.log(2))
+
+
+def test_frozen_kernel_check_values():
+    """a, c, d = 1, 3, 10, β = 1, t = 1e5."""
+    dpo, theory = lazy(Lazy("dv", 1e5), 0)
+    assert dpo["final"] == pytest.approx(-5.249, abs=5e-4)
+    assert dpo["final"] == pytest.approx(theory["final"], rel=1e-4)
+    mio, theory = lazy(Lazy("js", 1e5), 0)
+    assert mio["final"] == pytest.approx(0.693, abs=5e-4)
+    assert mio["final"] == pytest.approx(theory["final"], abs=2e-4)
+    assert mio["lowest"] == pytest.approx(-0.280, abs=1e-3)
+
+
+def test_frozen_kernel_without_overlap_never_falls():
+    """The false neighbour: c < a, and DPO's chosen reward rises."""
+    for bound in ("dv", "js"):
+        measured, _ = lazy(Lazy(bound, 1e2, c=0.5, d=1.0), 0)
+        assert measured["lowest"] == 0
+        assert measured["final"] > 0

@@ -1,0 +1,61 @@
+"""Every experiment that is found: its suites run, and its section draws every figure with a caption."""
+
+import pytest
+
+from mi_estimators.display import Page, theme
+from toy import suite
+from toy.experiment import abouts, experiments
+
+FIGURES = {
+    "escape": ("escape", "escape_sampled", "who_samples", "lift"),
+    "collapse": (
+        *("collapse", "lazy", "collapse_kernel", "collapse_plane"),
+        *("collapse_verdicts", "collapse_curves", "collapse_tuned"),
+    ),
+    "starvation": ("ess", "variance", "critic_starvation", "critic_starvation_training"),
+    "anchor": ("anchor", "plateau", "alpha"),
+    "reach": ("reach", "pass_at_k", "overtaking"),
+    "variance": ("noise_exact", "noise_gaussian", "noise_scaling", "noise_training"),
+    "staircase": ("staircase", "staircase_control"),
+    "estimate": (),
+}
+"""Files of figures by experiment, in the report's order."""
+
+
+def test_the_folders_with_a_row_are_found_in_the_reports_order():
+    assert list(experiments()) == list(FIGURES)
+    assert abouts().keys() == FIGURES.keys()
+    assert all(about.endswith(".") for about in abouts().values())
+
+
+@pytest.mark.parametrize("row", experiments().values(), ids=experiments())
+def test_both_suites_have_every_kind_of_spec(row):
+    for specs in (row.full, row.quick):
+        assert {type(spec) for spec in specs} == set(row.runs)
+    assert set(row.demo) <= set(row.full)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_quick_suite_fills_its_section(name, tmp_path):
+    row = experiments()[name]
+    rows = suite.run({name: row.quick}, "quick", 0, tmp_path, bar=False)
+    page = Page("test")
+    with theme():
+        for section in row.sections:
+            section(page, rows)
+
+    captions = [part.split("<figcaption>")[1] for part in page.parts if "<figcaption>" in part]
+    assert tuple(page.figures) == FIGURES[name]
+    assert len(captions) == len(page.figures)
+    assert all(len(caption) > 300 for caption in captions)
+    assert page.headings
+    assert all(len(line) == 3 for line in row.summary(rows))
+
+
+@pytest.mark.parametrize("row", experiments().values(), ids=experiments())
+def test_an_experiment_without_rows_is_silent(row):
+    page = Page("test")
+    for section in row.sections:
+        section(page, [{"kind": "Another", "spec": {}}])
+    assert not page.parts
+    assert row.summary([]) == []
