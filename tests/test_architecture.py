@@ -105,13 +105,13 @@ HEAVY = {"torch", "transformers", "accelerate", "mi_estimators"}
 
 
 def folder(path: Path) -> str:
-    """Return the adapter's folder, or a module at its top, that a file is in."""
-    return path.relative_to(ROOT / "llm_adapter").parts[0].removesuffix(".py")
+    """Return the room's folder, or a module at its top, that a file is in."""
+    return path.relative_to(ROOT).parts[1].removesuffix(".py")
 
 
 def neighbours(path: Path) -> set[str]:
-    """Return the adapter's folders and top modules that a file imports, lazy imports included."""
-    package = ("llm_adapter", *path.relative_to(ROOT / "llm_adapter").parent.parts)
+    """Return the folders and top modules of its own room that a file imports, lazy imports included."""
+    package = path.relative_to(ROOT).parent.parts
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
@@ -121,7 +121,7 @@ def neighbours(path: Path) -> set[str]:
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
     parts = [name.replace("..", ".").split(".") for name in names]
-    return {part[1] for part in parts if part[0] == "llm_adapter"} - {folder(path)}
+    return {part[1] for part in parts if part[0] == package[0]} - {folder(path)}
 
 
 def test_the_folders_of_the_adapter_are_in_order():
@@ -140,3 +140,20 @@ def test_the_adapter_s_arguments_import_nothing_heavy_at_the_top():
         tree = ast.parse(path.read_text())
         eager = {name.split(".")[0] for node in tree.body for name in names_of(node)}
         assert not eager & HEAVY, f"{path.name} imports {sorted(eager & HEAVY)}"
+
+
+PHENOMENA = {path.parent.name for path in (ROOT / "toy").glob("*/experiment.py")}
+BELOW = {"models", "rows", "experiment"}  # what a phenomenon may import of the lab
+
+
+def test_a_phenomenon_of_the_lab_imports_no_other():
+    for path in (ROOT / "toy").rglob("*.py"):
+        name, others = folder(path), neighbours(path)
+        if name in PHENOMENA:
+            wrong = others - BELOW
+        elif name == "models":
+            wrong = others
+        else:
+            wrong = others & PHENOMENA  # they are found, not named
+        assert not wrong, f"{path.relative_to(ROOT)} imports {sorted(wrong)}"
+    assert {"escape", "_template"} <= PHENOMENA

@@ -32,7 +32,7 @@ main { max-width: 66rem; margin: 0 auto; padding: 2rem 1.2rem 4rem; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .4rem; }
 h2 { font-size: 1.3rem; margin: 3rem 0 .6rem; padding-top: 1rem; border-top: 1px solid var(--rule); }
 p, figcaption { max-width: 56rem; }
-nav ol { padding-left: 1.4rem; columns: 2 22rem; }
+nav ol { padding-left: 1.4rem; columns: 2 22rem; column-gap: 3rem; }
 a { color: inherit; text-underline-offset: .2em; }
 .soft, figcaption { color: var(--soft); font-size: .92rem; }
 .alert { border-left: 4px solid var(--alert); padding: .1rem .8rem; }
