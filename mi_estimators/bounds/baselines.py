@@ -1,6 +1,6 @@
 """Bounds with a baseline: NWJ of the critic T − ln a(x), where a(x) stands for the unknown normaliser E_Q e^{T(x, ·)}.
 
-A constant a = 1 is NWJ, the row's own mean of eᵀ is InfoNCE, and what lies between them trades bias for variance.
+A constant a = 1 gives NWJ, and the row's own mean of eᵀ gives InfoNCE. What lies between them trades bias for variance.
 """
 
 from __future__ import annotations
@@ -24,30 +24,31 @@ def interpolated(
 ) -> Tensor:
     """Return the bound I_α between NWJ (α = 0) and InfoNCE (α = 1), in nats.
 
-    With m(x) the mean of e^{T(x, y_k)} over K candidates it is `nwj` of T − b, b = ln(α m(x) + (1 − α) a(x)):
-        1 + E[T(x, y) − b] (the positive among the candidates) − E[e^{T(x, y') − b}] (all candidates from Q).
-    A lower bound for every α, unbiased on samples. At most ln K at α = 1 and 1 + ln(K/α) below: α buys back the range
-    that InfoNCE lacks, and pays in variance. (The ceiling ln(K/α) of the paper leaves out the 1, which a critic whose
-    negatives lie far below the baseline collects.) Use it where I exceeds ln K and NWJ is too noisy.
+    Let m(x) be the mean of e^{T(x, y_k)} over K candidates and b = ln(α m(x) + (1 − α) a(x)). The bound is `nwj` of T −
+    b:
+        1 + E[T(x, y) − b] (the positive is one of the candidates) − E[e^{T(x, y') − b}] (all candidates from Q).
+    It is a lower bound for every α, and unbiased on samples. It is at most ln K at α = 1, and 1 + ln(K/α) for smaller
+    α: α buys back the range that InfoNCE lacks and pays in variance. (The paper gives ln(K/α). The missing 1 is reached
+    by a critic whose negatives lie far below the baseline.) Use it where I exceeds ln K and NWJ is too noisy.
 
-    An N × N matrix has K = N − 1 candidates a row: N − 1 negatives are independent of each x, and the value averages
-    over the negative that is left out. Keeping N for the positive and N − 1 for the penalty would not be a bound. So
-    the value at α = 1 is InfoNCE with N − 1 candidates; at α = 0 it is `nwj` of T − ln a.
+    An N × N matrix has K = N − 1 candidates a row, since N − 1 negatives are independent of each x; the value averages
+    over the negative that is left out. (N candidates for the positive and N − 1 for the penalty would not give a
+    bound.) So α = 1 gives InfoNCE with N − 1 candidates, and α = 0 gives `nwj` of T − ln a.
 
     Args:
         scores: T(x_i, y_j) with the positives on the diagonal, shape (..., N, N), N ≥ 2, in nats.
         alpha: α in [0, 1].
-        log_baseline: ln a(x_i), shape (..., N), not computed from this batch's y; None means 0, for T ≈ ln dP/dQ.
-        log_weights: log-probabilities of the rows, as positives and as candidates, shape (..., N).
+        log_baseline: ln a(x_i), shape (..., N), not computed from the y of this batch; None means 0, for T ≈ ln dP/dQ.
+        log_weights: log-probabilities of the rows, both as positives and as candidates, shape (..., N).
 
     Returns:
-        Shape (...); minus infinity where α = 0 and eᵀ/a overflows.
+        Shape (...); −∞ where α = 0 and eᵀ/a overflows.
 
     Raises:
         ValueError: a matrix that is not square or has one row, non-finite scores, alpha outside [0, 1], a baseline or
             log-weights that do not fit, or weights with all the mass on one row.
 
-    Theorem: infonce_ceiling (α = 1), log_ratio_optimality (α = 0), interpolated_ceiling.
+    Theorem: interpolated_ceiling.
     Reference: Poole et al. 2019 (arXiv 1905.06922), I_α.
 
     >>> scores = 200 * torch.eye(5, dtype=torch.float64) - 100

@@ -34,19 +34,21 @@ def bridge(
     log_q: Float[Tensor, "*#batch m"] | None = None,
     log_odds: float | None = None,
 ) -> Tensor:
-    """Return E_P T − c, c = ln E_Q eᵀ by Bennett's acceptance ratio, in nats: neither a lower nor an upper bound.
+    """Return E_P T − c, where c estimates ln E_Q eᵀ by Bennett's acceptance ratio, in nats: not a bound.
 
-    With odds ν, c is the root of E_P σ(−u) = ν E_Q σ(u), u = T − c − ln ν: the shift at which the logistic regression
-    of P against Q, ν negatives to a positive, is best. So this is `plug_in` at the logistic loss's best shift, as `dv`
-    is `nwj` at its own. It reads P's samples as ones of Q_T ∝ eᵀ dQ: exact for every ν where T = ln dP/dQ + any
-    constant, and elsewhere off in either direction. It tends to `dv` as ν → ∞ and to E_P T + ln E_P e^{−T} as ν → 0.
-    What it averages is bounded, σ for DV's eᵀ; of all weightings it has the least variance at ν = m/n, where P = Q_T.
-    No ceiling. Use it for a well-trained critic whose negatives have too small an effective sample size for `dv`, and
-    say that it bounds nothing.
+    With odds ν, c is the root of E_P σ(−u) = ν E_Q σ(u), u = T − c − ln ν. At this shift the logistic regression of P
+    against Q, with ν negatives to a positive, is best. So `bridge` is `plug_in` at the best shift of the logistic loss,
+    as `dv` is `nwj` at its own best shift.
+
+    The value is exact for every ν where T = ln dP/dQ plus any constant. For other critics it errs in either direction,
+    because it takes P's samples for samples of Q_T ∝ eᵀ dQ. It tends to `dv` as ν → ∞ and to E_P T + ln E_P e^{−T} as ν
+    → 0. It averages the bounded σ where `dv` averages eᵀ, and at ν = m/n, where P = Q_T, it has the least variance of
+    all weightings. It has no ceiling. Use it for a well-trained critic whose negatives have too small an effective
+    sample size for `dv`, and say that it is not a bound.
 
     Args:
         joint, product, log_p, log_q: as for `dv`.
-        log_odds: ln ν; None means ln m/n of the shapes. The tables of an exact law have no sample sizes: give it there.
+        log_odds: ln ν; None means ln m/n of the shapes. Give it for an exact law, whose tables have no sample sizes.
 
     Returns:
         Shape (...), differentiable in the scores and the log-weights.

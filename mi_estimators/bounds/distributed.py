@@ -32,13 +32,13 @@ class _Gather(torch.autograd.Function):
 def gather(tensor: Shaped[Tensor, "n ..."], group: Any = None) -> Shaped[Tensor, "total ..."]:
     """Concatenate the rows of all processes, in the order of their ranks; the gradient flows back to every process.
 
-    The backward pass *sums* over processes. Where each of R processes computes the same value L of gathered rows, the
-    parameters of each therefore receive R times its own rows' share of ∇L, and the *average* over processes that
-    data-parallel wrappers take of gradients is ∇L exactly: nothing is to be rescaled. (A gather whose backward keeps
-    the local share alone makes gradients R times too small.)
+    The backward pass *sums* over processes. Suppose each of R processes computes the same value L of gathered rows.
+    Then each process gets R times its own rows' share of ∇L, and the *average* that data-parallel wrappers take over
+    processes is ∇L exactly: nothing needs rescaling. (A gather whose backward pass keeps only the local share makes
+    gradients R times too small.)
 
-    The score matrix of all rows, of which each process evaluates its own ones, is `gather(critic(x, gather(y)))`. A
-    mean over rows (`infonce`) needs no second gather: `critic(x, gather(y))`, with the positives in columns rank·n + i.
+    The score matrix of all rows, of which each process evaluates its own, is `gather(critic(x, gather(y)))`. A mean
+    over rows (`infonce`) needs no second gather: use `critic(x, gather(y))`, with the positives in columns rank·n + i.
 
     Args:
         tensor: shape (n, …), as many rows on every process.
@@ -48,7 +48,7 @@ def gather(tensor: Shaped[Tensor, "n ..."], group: Any = None) -> Shaped[Tensor,
         Shape (R·n, …); `tensor` itself where torch.distributed is not initialised or R = 1.
 
     Raises:
-        ValueError: no dimension to gather along, or numbers of rows that differ between the processes.
+        ValueError: a tensor without dimensions, or different numbers of rows on the processes.
 
     >>> gather(torch.zeros(2, 3)).shape
     torch.Size([2, 3])

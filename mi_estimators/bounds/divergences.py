@@ -26,15 +26,15 @@ def softplus(t: Tensor) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class FDivergence:
-    """A row of the table; calling it evaluates the bound on scores.
+    """A row of the table; call it to evaluate the bound on scores.
 
     Attributes:
         name: key of the row.
         divergence: what the value bounds from below, in the field's notation.
         reward: T ↦ the integrand under P.
         penalty: T ↦ the integrand under Q.
-        reference: where the variational form comes from.
-        loss_constant: what `preference_loss` subtracts the bound from, in nats.
+        reference: source of the variational form.
+        loss_constant: `preference_loss` is this constant minus the bound, in nats.
     """
 
     name: str
@@ -77,7 +77,7 @@ class FDivergence:
         log_p: Tensor | None = None,
         log_q: Tensor | None = None,
     ) -> Tensor:
-        """Return the same without a check of the arguments, as in a training loop; shape (...)."""
+        """Return the value without checking the arguments, as in a training loop; shape (...)."""
         reward = self.reward(on_support(joint, log_p))
         penalty = self.penalty(on_support(product, log_q))
         rewarded, penalised = expectation(reward, log_p), expectation(penalty, log_q)

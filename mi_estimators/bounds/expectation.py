@@ -1,7 +1,7 @@
-"""One expectation for a minibatch and for an exact law alike.
+"""One expectation, for a minibatch and for an exact law.
 
-Without `log_weights` the last dimension holds equally likely samples; with them it holds the atoms of a finite law
-and their log-probabilities. Theorems are therefore tested on the shipped code, without Monte-Carlo noise.
+Without `log_weights` the last dimension holds equally likely samples. With them it holds the atoms of a finite law, and
+`log_weights` are their log-probabilities. So theorems are tested on the shipped code, without Monte-Carlo noise.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def mean(
     Raises:
         ValueError: empty, non-floating or NaN values, or log-weights of another shape or that do not sum to 1.
 
-    Theorem: starvation_on_policy, escape_times, group_relative_zero_gradient.
+    Theorem: starvation_on_policy.
 
     >>> import torch
     >>> float(mean(torch.tensor([1.0, 5.0]), torch.tensor([0.75, 0.25]).log()))
@@ -47,7 +47,7 @@ def log_mean_exp(
 
     Args, Returns, Raises: as for `mean`.
 
-    Theorem: gibbs_dv_duality, rlhf_reach.
+    Theorem: gibbs_dv_duality.
 
     >>> import torch
     >>> float(log_mean_exp(torch.tensor([1000.0, 1000.0])))
@@ -77,5 +77,5 @@ def log_expectation_exp(values: Tensor, log_weights: Tensor | None = None) -> Te
 
 
 def on_support(values: Tensor, log_weights: Tensor | None, elsewhere: float = 0.0) -> Tensor:
-    """Set values without mass to `elsewhere`, so that neither 0·inf nor its gradient can appear."""
+    """Set values without mass to `elsewhere`, so that neither 0·∞ nor its gradient can appear."""
     return values if log_weights is None else values.where(log_weights > -math.inf, elsewhere)

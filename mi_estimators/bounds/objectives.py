@@ -1,4 +1,7 @@
-"""Objectives: what is ascended where its gradient is not that of the value reported. State goes in and comes out."""
+"""Objectives: what is ascended where its gradient is not that of the value reported.
+
+An objective has no hidden state: it takes the old state and returns the new one.
+"""
 
 from __future__ import annotations
 
@@ -39,21 +42,22 @@ def mine(
     log_p: Float[Tensor, "*#batch n"] | None = None,
     log_q: Float[Tensor, "*#batch m"] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Return MINE's objective in nats, with the value of `dv` and the corrected gradient, and the new moving average.
+    """Return MINE's objective, in nats, and its new moving average.
 
-    Value: E_P T − ln E_Q eᵀ. Gradient: E_P ∇T − E_Q[eᵀ ∇T]/Z̄, with Z̄ the exponential moving average of the batches'
-    E_Q eᵀ, this batch included. It is the gradient of `nwj` at T − ln Z̄, which would be unbiased
-    for the law's own E_Q eᵀ in place of Z̄. The plain gradient of `dv` divides by the batch's mean and is biased by
-    O(1/M); with a past average that is right, this one still is by O((1 − decay)/M), as this batch is in Z̄ too. Since
-    Z̄ is at least 1 − decay times the batch's mean, the weights of the negatives sum to at most 1/(1 − decay).
+    The value is that of `dv`, E_P T − ln E_Q eᵀ. The gradient is E_P ∇T − E_Q[eᵀ ∇T]/Z̄, where Z̄ is the exponential
+    moving average of E_Q eᵀ over the batches, this one included.
 
-    The value bounds I from below at the population and is biased up on a batch; no ceiling. Use it to train a DV critic
-    on small batches; while the critic moves fast Z̄ lags behind, and a shorter memory (smaller decay) is the cure.
+    The plain gradient of `dv` divides by the mean of the batch and is biased by O(1/M). Dividing by Z̄ leaves a bias of
+    O((1 − decay)/M), because this batch is part of Z̄. The weights of the negatives sum to at most 1/(1 − decay). In
+    other words the gradient is that of `nwj` at T − ln Z̄, which would be unbiased if Z̄ were the law's own E_Q eᵀ.
+
+    The value is a lower bound of I at the population and biased up on a batch; it has no ceiling. Use it to train a DV
+    critic on small batches. While the critic moves fast, Z̄ lags behind; then choose a smaller decay.
 
     Args:
         joint, product, log_p, log_q: as for `dv`.
-        log_ema: the moving average's logarithm that the previous call returned, shape (...); None at the first call,
-            whose gradient is that of `dv`.
+        log_ema: ln Z̄ as the previous call returned it, shape (...); None at the first call, which has the gradient of
+            `dv`.
         decay: weight of the past, in [0, 1); 0 is plain `dv`.
 
     Returns:

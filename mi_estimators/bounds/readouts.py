@@ -1,6 +1,7 @@
-"""Read-outs: what a trained critic T ≈ ln dP/dQ, most often one trained with `js`, is read by.
+"""Read-outs of a trained critic T ≈ ln dP/dQ, most often one trained with `js`.
 
-Each is a function of (joint, product, log_p, log_q) like a bound, but none is ascended: see `kind` in the first lines.
+Each is a function of (joint, product, log_p, log_q) like a bound, but none is ascended. The first line of each says
+whether it is a bound.
 """
 
 from __future__ import annotations
@@ -34,15 +35,15 @@ def plug_in(
     log_p: Float[Tensor, "*#batch n"] | None = None,
     log_q: Float[Tensor, "*#batch m"] | None = None,
 ) -> Tensor:
-    """Return E_P T, the critic taken at its word, in nats: neither a lower nor an upper bound.
+    """Return E_P T, which takes the critic at its word, in nats: not a bound.
 
-    Its error is E_P[T − ln dP/dQ], with the sign of the critic's own: it exceeds `dv` by ln E_Q eᵀ, and is a lower
-    bound where E_Q eᵀ ≤ 1. No ceiling; unbiased for E_P T, with the variance Var_P(T)/n and no exponential. Use it
-    beside `dv`, as the smoothest number there is; where the two differ, the critic is not a log-ratio.
+    Its error is that of the critic, E_P[T − ln dP/dQ]. It exceeds `dv` by ln E_Q eᵀ, and is a lower bound where E_Q eᵀ
+    ≤ 1. It has no ceiling, and averages no exponential: its variance is Var_P(T)/n. Read it beside `dv` as the
+    smoothest number there is; where the two differ, the critic is not a log-ratio.
 
     Args:
         joint: scores of pairs from P, shape (..., n), in nats.
-        product, log_q: not used; taken so that the read-out stands where a bound stands.
+        product, log_q: not used; they are taken so that this read-out can stand in the place of a bound.
         log_p: log-probabilities of the atoms, shape (..., n); None means equally likely samples.
 
     Returns:
@@ -66,13 +67,15 @@ def club(
     log_p: Float[Tensor, "*#batch n"] | None = None,
     log_q: Float[Tensor, "*#batch m"] | None = None,
 ) -> Tensor:
-    """Return CLUB, E_P T − E_Q T, in nats: an upper bound of I for a good critic, neither for a poor one.
+    """Return CLUB, E_P T − E_Q T, in nats: an upper bound of I for a good critic, no bound for a poor one.
 
     At T = ln p(y given x), or ln dP/dQ plus any function of x plus any of y, it is I + KL(Q‖P), the Jeffreys
-    divergence: an upper bound, tight only at independence and loose where information is high (infinite where P lacks
-    mass that Q has). With T = ln q(y given x) of a fitted conditional q it stays one while KL(P‖q p(x)) ≤ KL(Q‖q p(x)).
-    Unbiased on samples, no ceiling. Use it to penalise information under a known or fitted conditional; linear in T, it
-    cannot be ascended.
+    divergence. This upper bound is tight only at independence and loose where information is high (infinite where P
+    lacks mass that Q has). With a fitted conditional, T = ln q(y given x), it remains an upper bound while KL(P‖q p(x))
+    ≤ KL(Q‖q p(x)).
+
+    It is unbiased on samples and has no ceiling. Use it to penalise information under a known or fitted conditional. It
+    is linear in T, so it cannot be ascended.
 
     Args, Returns, Raises: as for `dv`.
 
@@ -94,14 +97,16 @@ def jsd_certificate(
     log_p: Float[Tensor, "*#batch n"] | None = None,
     log_q: Float[Tensor, "*#batch m"] | None = None,
 ) -> Tensor:
-    """Return the least KL(P‖Q) that the value of `js` allows, in nats: a lower bound of I at the population.
+    """Return the least KL(P‖Q) that agrees with the value of `js`, in nats: a lower bound of I at the population.
 
-    Among all P, Q with the same Jensen–Shannon divergence the least KL belongs to dP/dQ ∈ {0, eᵏ}, where it is k and
+    Among all P, Q with the same Jensen–Shannon divergence, KL is least where dP/dQ ∈ {0, eᵏ}. There it is k, and
         2 ln 2 − 2·JSD = sp(−k) + e^{−k} sp(k).
-    The value is this k at the shortfall E_P sp(−T) + E_Q sp(T) of `js`; 0 where `js` is not positive, which then says
-    nothing. Tight where T = ln dP/dQ takes one value on P and −∞ elsewhere. No ceiling, but a sample's noise
-    is magnified by dk/d js = eᵏ/sp(k), and the sample's value is biased up (k is convex in js). Use it to turn a
-    JS-trained critic into nats with no exponential of a score averaged; at low information it is nearly `js`/ln 2.
+    The value is this k at the shortfall E_P sp(−T) + E_Q sp(T) of `js`. Where `js` is not positive it says nothing, and
+    the value is 0. It is tight where T = ln dP/dQ takes one value on P and −∞ elsewhere.
+
+    It has no ceiling, but it magnifies the noise of a sample by dk/d js = eᵏ/sp(k), and the value on a sample is biased
+    up (k is convex in js). Use it to turn a JS-trained critic into nats without averaging an exponential of a score. At
+    low information it is nearly `js`/ln 2.
 
     Why: 2 ln 2 − 2·JSD = E_P c(ln r) with c(k) = sp(−k) + e^{−k} sp(k), and I = E_P ln r. As c is convex and
     decreasing, Jensen gives c(I) ≤ 2 ln 2 − 2·JSD, with equality iff r is constant on P.

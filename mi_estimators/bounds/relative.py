@@ -1,7 +1,7 @@
 """Bounds against the α-relative product law Q_α = (1 − α) P + α Q, whose ratio to P cannot exceed 1/(1 − α).
 
-The optimal critic is ln r_α = ln r/((1 − α) r + α). An estimator uses it to tame its variance; a preference loss is the
-same thing with the chosen response as P's one atom.
+The optimal critic is ln r_α = ln r/((1 − α) r + α). An estimator uses it to reduce its variance. A preference loss is
+the same with the chosen response as the only atom of P.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from .variational import Bound
 
 
 def relative(bound: Bound, mix: float) -> Bound:
-    """Return the bound with Q replaced by Q_α = (1 − α) P + α Q: a function of the same arguments, in nats.
+    """Return a bound with Q replaced by Q_α = (1 − α) P + α Q: a function of the same arguments, in nats.
 
-    Its scores are T ≈ ln dP/dQ_α: give it `log_ratio_to_relative(T, mix)` of a plain critic, which keeps them below
-    −ln(1 − α). Tight at ln r_α; kind and bias are those of `bound`. KL(P‖Q_α) is at most −ln(1 − α) and at most α I, so
-    a lower bound of it is one of I. At ln r_α the second moment E_{Q_α} e^{2T} = E_P r_α is at most 1/(1 − α), where
-    that of Q is 1 + χ². Use it where the effective sample size of the negatives is too small for NWJ or DV, and read I
-    off with `relative_to_log_ratio`.
+    Its scores are T ≈ ln dP/dQ_α. Give it `log_ratio_to_relative(T, mix)` of a plain critic, which keeps them below
+    −ln(1 − α). It is tight at ln r_α, where the second moment E_{Q_α} e^{2T} = E_P r_α is at most 1/(1 − α); that of Q
+    is 1 + χ². Kind and bias are those of `bound`.
+
+    KL(P‖Q_α) is at most −ln(1 − α) and at most α I, so a lower bound of it is one of I. Use it where the effective
+    sample size of the negatives is too small for NWJ or DV, and read I off with `relative_to_log_ratio`.
 
     Args:
         bound: a function of (joint, product, log_p, log_q), such as a value of `BOUNDS`.
@@ -35,7 +36,7 @@ def relative(bound: Bound, mix: float) -> Bound:
         A function of (joint, product, log_p=None, log_q=None), shapes as for `dv`.
 
     Raises:
-        ValueError: mix outside (0, 1]; the function returned raises what `bound` raises.
+        ValueError: mix outside (0, 1]; the returned function raises what `bound` raises.
 
     Theorem: relative_ratio_ceiling.
     Reference: Yamada et al. 2011 (arXiv 1106.4729), the relative density ratio.
@@ -99,9 +100,9 @@ def _check(scores: Tensor, mix: float) -> None:
 
 @checked(_check)
 def log_ratio_to_relative(scores: Float[Tensor, "*batch"], mix: float) -> Float[Tensor, "*batch"]:
-    """Return ln r_α = T − ln((1 − α) eᵀ + α) of T = ln r, in nats: a plain critic as a bounded one.
+    """Turn a log-ratio T = ln r into the bounded ln r_α = T − ln((1 − α) eᵀ + α), in nats.
 
-    Increasing in T, at most −ln(1 − α), 0 at T = 0; −∞ stays −∞ and +∞ becomes the ceiling.
+    It increases in T, is 0 at T = 0 and at most −ln(1 − α). −∞ stays −∞, and +∞ becomes the ceiling.
 
     Args:
         scores: T ≈ ln dP/dQ, shape (...).
@@ -124,10 +125,11 @@ def log_ratio_to_relative(scores: Float[Tensor, "*batch"], mix: float) -> Float[
 
 
 def relative_to_log_ratio(scores: Float[Tensor, "*batch"], mix: float) -> Float[Tensor, "*batch"]:
-    """Return ln r = ln α r_α/(1 − (1 − α) r_α) of T = ln r_α, in nats: the inverse of `log_ratio_to_relative`.
+    """Turn ln r_α back into ln r = ln α r_α/(1 − (1 − α) r_α), in nats: the inverse of `log_ratio_to_relative`.
 
-    It is convex in T, so by Jensen I = E_P ln r is at least this function of KL(P‖Q_α): applied to a lower bound of the
-    relative information it gives a lower bound of I, tight where r takes one value on P (on an estimate, biased up).
+    It is convex in T, so by Jensen I = E_P ln r is at least this function of KL(P‖Q_α). Applied to a lower bound of the
+    relative information it gives a lower bound of I, tight where r takes one value on P; applied to an estimate it is
+    biased up.
 
     Args:
         scores: T ≈ ln dP/dQ_α, shape (...), below −ln(1 − α), which no density ratio reaches with ln r finite.

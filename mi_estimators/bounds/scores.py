@@ -46,8 +46,8 @@ def joint_and_product(
 def derangement(n: int, generator: torch.Generator | None = None) -> Int[Tensor, " n"]:
     """Draw a permutation of 0 … n − 1 without fixed points, all of them equally likely.
 
-    A plain permutation keeps one positive among its "negatives" on average; a derangement keeps none. Permutations are
-    drawn until one has no fixed point: e tries on average, for every n.
+    A plain permutation keeps one true pair on average; a derangement keeps none. Permutations are drawn until one has
+    no fixed point: e tries on average, for every n.
 
     Args:
         n: length, ≥ 2.
@@ -57,7 +57,7 @@ def derangement(n: int, generator: torch.Generator | None = None) -> Int[Tensor,
         Shape (n,), int64.
 
     Raises:
-        ValueError: n < 2, for which there is none.
+        ValueError: n < 2.
 
     >>> derangement(2).tolist()
     [1, 0]

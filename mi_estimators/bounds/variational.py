@@ -1,7 +1,7 @@
 """Bounds as functions of scores: values in nats, no state.
 
-Everywhere `joint` holds the scores T(x, y) of pairs from P and `product` those of pairs from Q, with T ≈ ln dP/dQ.
-The last dimension is reduced; `log_p` and `log_q` turn samples into the atoms of an exact law.
+`joint` holds the scores T(x, y) of pairs from P and `product` those of pairs from Q, with T ≈ ln dP/dQ. The last
+dimension is reduced. With `log_p` and `log_q` it holds the atoms of an exact law instead of samples.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ def dv(
     log_p: Float[Tensor, "*#batch n"] | None = None,
     log_q: Float[Tensor, "*#batch m"] | None = None,
 ) -> Tensor:
-    """Return the Donsker–Varadhan (MINE) bound E_P T − ln E_Q eᵀ, in nats.
+    """Return the Donsker–Varadhan (MINE) bound E_P T − ln E_Q eᵀ of KL(P‖Q), in nats.
 
-    Tight at T = ln dP/dQ + any constant; gap KL(P‖Q_T) with dQ_T ∝ eᵀ dQ. On M sampled negatives the plug-in value is
-    biased up by about Var_Q(eᵀ) / (2M (E_Q eᵀ)²).
+    It is tight at T = ln dP/dQ plus any constant. The gap is KL(P‖Q_T), with dQ_T ∝ eᵀ dQ. On M sampled negatives the
+    value is biased up by about Var_Q(eᵀ) / (2M (E_Q eᵀ)²).
 
     Args:
         joint: scores of pairs from P, shape (..., n), in nats.
@@ -42,8 +42,7 @@ def dv(
     Raises:
         ValueError: non-finite scores, an empty batch, or log-weights that do not fit or do not sum to 1.
 
-    Theorem: dv_representation, dv_shift_nwj, gibbs_dv_duality, dv_minibatch_bias, mcallester_stratos, missed_mass,
-        rlhf_reach, song_ermon_variance, who_samples_starves, dv_bias_ratio.
+    Theorem: dv_representation, dv_minibatch_bias.
     Reference: Donsker & Varadhan 1983; Belghazi et al. 2018 (arXiv 1801.04062), eq. 5.
 
     >>> import torch; from mi_estimators import laws
@@ -68,17 +67,17 @@ def nwj(
 ) -> Tensor:
     """Return the NWJ bound 1 + E_P T − E_Q eᵀ of KL(P‖Q), in nats.
 
-    The critic is T ≈ ln dP/dQ; the usual form E_P T' − e⁻¹ E_Q e^{T'} is this one at T' = T + 1. Tight at
-    T = ln dP/dQ only; never above `dv` of the same scores; unbiased on samples. There, on N positives and M negatives
-    drawn independently, its variance is Var_P(ln r)/N + χ²/M, with χ² ≥ eᴵ − 1 (e^{2I} − 1 for Gaussians).
+    It is tight at T = ln dP/dQ only, never above `dv` of the same scores, and unbiased on samples. The published form
+    E_P T' − e⁻¹ E_Q e^{T'} is this one at T' = T + 1. At the optimum, on N positives and M negatives drawn
+    independently, the variance is Var_P(ln r)/N + χ²/M, where r = dP/dQ and χ² ≥ eᴵ − 1 (e^{2I} − 1 for Gaussians).
 
-    Subtract ln a(x) from all scores for TUBA, a bound for every baseline a(x) > 0 that does not see the score it
-    divides; the best one is E_Q e^{T(x, ·)}. FLO (Guo et al. 2022) is TUBA at ln a = T(x, y) + u(x, y), y the row's
-    positive.
+    TUBA (Poole et al. 2019) is this bound after subtracting ln a(x) from all scores. It holds for every baseline a(x) >
+    0 that does not depend on the score it divides; the best baseline is E_Q e^{T(x, ·)}. FLO (Guo et al. 2022) is TUBA
+    at ln a = T(x, y) + u(x, y), where y is the positive of the row.
 
     Args, Returns, Raises: as for `dv`.
 
-    Theorem: log_ratio_optimality, dv_shift_nwj, nwj_gap, nwj_variance, song_ermon_variance, who_samples_starves.
+    Theorem: log_ratio_optimality, nwj_gap.
     Reference: Nguyen, Wainwright & Jordan 2010; Poole et al. 2019 (arXiv 1905.06922), eq. 5.
 
     >>> import torch
@@ -95,16 +94,15 @@ def js(
     log_p: Float[Tensor, "*#batch n"] | None = None,
     log_q: Float[Tensor, "*#batch m"] | None = None,
 ) -> Tensor:
-    """Return the Jensen–Shannon (logistic) bound 2 ln 2 − E_P sp(−T) − E_Q sp(T), in nats.
+    """Return the Jensen–Shannon (logistic) bound 2 ln 2 − E_P sp(−T) − E_Q sp(T) of 2·JSD(P, Q), in nats.
 
-    It bounds 2·JSD(P, Q) ≤ 2 ln 2 and, as 2·JSD ≤ ln 2 · I, the mutual information only loosely: to report nats of
-    information, plug the trained critic T ≈ ln dP/dQ into `nwj` or `dv`, or read `jsd_certificate`. Tight at T = ln
-    dP/dQ only; its weights on ∇T lie in (0, 1).
+    Here sp(t) = ln(1 + eᵗ). The bound is tight at T = ln dP/dQ only, and its weights on ∇T lie in (0, 1). Its value
+    says little about the mutual information: 2·JSD ≤ 2 ln 2, and 2·JSD ≤ ln 2 · I. So train the critic with `js` and
+    report `nwj`, `dv` or `bounds.jsd_certificate` of the same scores.
 
     Args, Returns, Raises: as for `dv`.
 
-    Theorem: log_ratio_optimality, mio_is_half_mixed_js, js_gradient_bounded, js_value_and_gap, nca_equals_mio,
-        who_samples_starves.
+    Theorem: js_value_and_gap, js_gradient_bounded.
     Reference: Goodfellow et al. 2014; Hjelm et al. 2019 (arXiv 1808.06670), eq. 4.
 
     >>> import torch; from mi_estimators import laws
@@ -128,15 +126,15 @@ def _check_matrix(scores: Tensor, log_weights: Tensor | None = None) -> None:
 def infonce(
     scores: Float[Tensor, "*batch k k"], log_weights: Float[Tensor, "*#batch k"] | None = None
 ) -> Tensor:
-    """Return the InfoNCE bound: the mean over rows of T_ii − ln (1/K) Σ_j e^{T_ij}, in nats.
+    """Return the InfoNCE bound of I: the mean over rows of T_ii − ln (1/K) Σ_j e^{T_ij}, in nats.
 
-    Each row is the Donsker–Varadhan bound of one positive against K candidates that include it: the value never exceeds
-    ln K, and its expectation over K independent pairs never exceeds I. It does not change when a constant is added to a
-    row.
+    Each row is the Donsker–Varadhan bound of one positive against K candidates, itself included. The value never
+    exceeds ln K, and its expectation over K independent pairs never exceeds I. Adding a constant to a row does not
+    change it.
 
     Args:
         scores: T(x_i, y_j) with the positives on the diagonal, shape (..., K, K), in nats.
-        log_weights: log-probabilities of the rows, which weigh them as positives and as candidates, shape (..., K).
+        log_weights: log-probabilities of the rows, both as positives and as candidates, shape (..., K).
 
     Returns:
         Shape (...).
@@ -161,7 +159,7 @@ def infonce_rows(
     product: Float[Tensor, "*batch n k"],
     log_candidates: Float[Tensor, "*#batch n c"] | None = None,
 ) -> Float[Tensor, "*batch n"]:
-    """Return each row's InfoNCE value, of its positive against itself and its k negatives: c = k + 1 candidates."""
+    """Return the InfoNCE value of each row, unchecked: one positive against itself and its k negatives, c = k + 1."""
     positive = joint.unsqueeze(-1)
     return _dv(positive, torch.cat([positive, product], -1), log_q=log_candidates)
 
@@ -185,10 +183,9 @@ def smile(
     log_p: Float[Tensor, "*#batch n"] | None = None,
     log_q: Float[Tensor, "*#batch m"] | None = None,
 ) -> Tensor:
-    """Return SMILE, E_P T − ln E_Q clip(eᵀ, e^{−τ}, e^{τ}), in nats: a low-variance read-out that bounds nothing.
+    """Return SMILE, E_P T − ln E_Q clip(eᵀ, e^{−τ}, e^{τ}), in nats: a low-variance read-out, not a bound.
 
-    For finite `clip` the value can exceed the mutual information; it tends to `dv` as `clip` grows. Train the critic
-    with `js`.
+    For finite τ the value can exceed the mutual information; as τ grows it tends to `dv`. Train the critic with `js`.
 
     Args:
         joint, product, log_p, log_q: as for `dv`.

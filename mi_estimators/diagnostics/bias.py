@@ -1,7 +1,8 @@
 """Is the minibatch gradient right on average? Its mean against the gradient with all negatives, sampled and exact.
 
-The rows of `DIVERGENCES` are sums over positives and negatives: their minibatch gradient is unbiased. Donsker–Varadhan
-(and so MINE) and InfoNCE normalise within the minibatch: their gradient is biased, as their value is.
+The rows of `DIVERGENCES` are sums over positives and negatives, so their minibatch gradient is unbiased.
+Donsker–Varadhan (and so MINE) and InfoNCE normalise within the minibatch, so their gradient is biased, as is their
+value.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ class MinibatchBias:
 
     Attributes:
         relative: ‖ḡ − g‖/‖g‖; on average its square exceeds that of the true bias by noise².
-        noise: root mean square of `relative` where there is no bias: √(tr Cov ĝ/batches)/‖g‖. 0 if exact.
-        along: ⟨ḡ − g, g⟩/‖g‖², the part of the bias along g: −0.1 is a step a tenth too short. Free of the excess.
+        noise: root mean square of `relative` if there is no bias: √(tr Cov ĝ/batches)/‖g‖. 0 if exact.
+        along: ⟨ḡ − g, g⟩/‖g‖², the part of the bias along g, without that excess. −0.1 is a step a tenth too short.
         along_stderr: standard error of `along`. 0 if exact.
-        cosine: cosine of the angle between ḡ and g; about 1/√(1 + noise²) where there is no bias.
+        cosine: cosine of the angle between ḡ and g; about 1/√(1 + noise²) if there is no bias.
         batches: number of minibatches behind ḡ.
     """
 
@@ -59,8 +60,8 @@ def minibatch_bias(
     """Measure the bias of the mean minibatch gradient against the gradient over all rows and all their product pairs.
 
     Each minibatch is drawn from the rows without replacement, independently of the others. For a sum over positives and
-    negatives (`mi.nwj`, `mi.js`) the mean over all such minibatches is the full gradient exactly: what is found beyond
-    `noise` is bias.
+    negatives (`mi.nwj`, `mi.js`) the mean over all such minibatches is exactly the full gradient. For other objectives,
+    whatever exceeds `noise` is bias.
 
     Args:
         objective: a bound of (joint, product), such as `mi.dv`, or `mi.infonce`.
@@ -81,8 +82,8 @@ def minibatch_bias(
     >>> from mi_estimators import nwj
     >>> from mi_estimators.estimation.critics import Bilinear
     >>> x = torch.tensor([[1.0], [-1.0]])
-    >>> found = minibatch_bias(nwj, Bilinear(1, 1), x, x, batch_size=2, batches=4)  # each minibatch has all the rows
-    >>> found.relative, found.along, round(found.cosine, 6)
+    >>> measured = minibatch_bias(nwj, Bilinear(1, 1), x, x, batch_size=2, batches=4)  # each minibatch has all the rows
+    >>> measured.relative, measured.along, round(measured.cosine, 6)
     (0.0, 0.0, 1.0)
     """
     _validate.scores("x", x, dims=2)
@@ -114,14 +115,14 @@ def exact_minibatch_bias(
 ) -> MinibatchBias:
     """Compute the bias of the minibatch gradient on a finite law by enumerating all minibatches: no sampling, no error.
 
-    The critic is a table and its entries are the parameters. A minibatch is `batch_size` independent pairs of the law,
-    all its other pairs its negatives; g is the gradient of the bound's exact value on the law.
+    The critic is a table, and its entries are the parameters. A minibatch is `batch_size` independent pairs of the law,
+    and all other pairs of its rows are its negatives. g is the gradient of the bound's exact value on the law.
 
     Args:
         objective: a bound of (joint, product, log_p, log_q), such as `mi.dv`.
         law: finite law of nx·ny cells.
         critic: T(x, y), shape (nx, ny), in nats.
-        batch_size: rows of a minibatch, ≥ 2; at most 10⁶ minibatches, of which there are (nx·ny)^batch_size.
+        batch_size: rows of a minibatch, ≥ 2. There are (nx·ny)^batch_size minibatches, and may be 10⁶.
 
     Returns:
         `MinibatchBias` with noise 0.

@@ -1,4 +1,4 @@
-"""Gradient statistics of an objective: how much signal, how much noise, over minibatches or from a single one."""
+"""Gradient statistics of an objective: how much signal and how much noise, over minibatches or from one of them."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class GradientStatistics:
     """Mean and covariance of the minibatch gradient of an objective with respect to the critic's parameters.
 
     Attributes:
-        mean_norm: norm of the mean over the minibatches, in nats per unit of parameter; on average its square exceeds
+        mean_norm: norm of the mean over the minibatches, in nats per unit of parameter. On average its square exceeds
             ‖E ĝ‖² by trace_covariance / batches.
         trace_covariance: tr Cov ĝ over minibatches.
         snr: mean_norm / √trace_covariance (Rainforth et al. 2018).
-        noise_scale: batch · trace_covariance / ‖E ĝ‖² with that excess taken off (McCandlish et al. 2018), in rows;
+        noise_scale: batch · trace_covariance / ‖E ĝ‖², after taking off that excess (McCandlish et al. 2018), in rows;
             infinite where nothing is left.
-        batches: number of minibatches the figures rest on.
+        batches: number of minibatches behind the figures.
     """
 
     mean_norm: float
@@ -50,14 +50,14 @@ def gradient_statistics(
     *,
     batch_size: int = 64,
 ) -> GradientStatistics:
-    """Measure the minibatch gradient of an objective at a critic, over the disjoint minibatches of the rows.
+    """Measure the minibatch gradient of an objective at a critic, over disjoint minibatches of the rows.
 
-    Each minibatch takes its `batch_size` pairs as positives and all its other pairs as negatives.
+    The `batch_size` pairs of a minibatch are its positives, and all other pairs of its rows its negatives.
 
     Args:
         objective: a bound of (joint, product), such as `mi.dv`, `mi.nwj` or `mi.js`, or `mi.infonce`.
         critic: module with critic(x, y) → score matrix of shape (n, n).
-        x, y: paired rows, shapes (n, dx) and (n, dy), n ≥ 2·batch_size; rows beyond a whole minibatch are left out.
+        x, y: paired rows, shapes (n, dx) and (n, dy), n ≥ 2·batch_size; rows that do not fill a minibatch are left out.
         batch_size: rows of a minibatch, ≥ 2.
 
     Returns:
@@ -71,8 +71,8 @@ def gradient_statistics(
     >>> from mi_estimators import nwj
     >>> from mi_estimators.estimation.critics import Bilinear
     >>> x = torch.tensor([[1.0], [-1.0]]).repeat(4, 1)  # every minibatch of two rows is the same
-    >>> found = gradient_statistics(nwj, Bilinear(1, 1), x, x, batch_size=2)
-    >>> found.mean_norm, found.trace_covariance  # at T = 0 in the weight of x y: 1 − (−1), and 0 in the others
+    >>> measured = gradient_statistics(nwj, Bilinear(1, 1), x, x, batch_size=2)
+    >>> measured.mean_norm, measured.trace_covariance  # at T = 0 in the weight of x y: 1 − (−1), and 0 in the others
     (2.0, 0.0)
     """
     x, y = minibatches(x, y, batch_size)
@@ -90,19 +90,20 @@ def sample_gradients(
     *,
     chunk_size: int | None = None,
 ) -> Float[Tensor, "n p"]:
-    """Split the gradient of an objective into what each row contributes: the rows of the result sum to ∇θ.
+    """Split the gradient of an objective into the contributions of the rows, which sum to ∇θ.
 
-    Give row i the log-weight ω_i, as a positive and in all product pairs it is part of. Its contribution is
-    g_i = ∇θ V/n + ∂∇θ V/∂ω_i, the infinitesimal jackknife's pseudo-value over n: Σ g_i = ∇θ V exactly, since V does
-    not change when all rows weigh more. For a mean over rows, V = (1/n) Σ φ(x_i, y_i), it is the plain per-sample
-    gradient ∇φ_i/n; where negatives are shared it also counts how row i moves every other row's normaliser. Hence
-    Σ (g_i − ḡ)(g_i − ḡ)ᵀ estimates Cov of the gradient on n rows from these n rows alone (`jackknife_statistics`).
+    Give row i the log-weight ω_i, as a positive and in all its product pairs. Its contribution is
+        g_i = ∇θ V/n + ∂∇θ V/∂ω_i,
+    the infinitesimal jackknife's pseudo-value over n. They sum to ∇θ V exactly, since V does not change when all rows
+    weigh more. For a mean over rows, V = (1/n) Σ φ(x_i, y_i), it is the plain per-sample gradient ∇φ_i/n. Where rows
+    share negatives it also counts how row i moves the normaliser of every other row. So Σ (g_i − ḡ)(g_i − ḡ)ᵀ estimates
+    the covariance of the gradient from these n rows alone (`jackknife_statistics`).
 
     Args:
         objective: a bound of (joint, product, log_p, log_q), such as `mi.dv`, or `mi.infonce`.
         critic: module with critic(x, y) → score matrix of shape (n, n).
-        x, y: paired rows, shapes (n, dx) and (n, dy), n ≥ 2. Time is that of n backward passes over all pairs.
-        chunk_size: backward passes made at once, which bounds the memory; None means all n.
+        x, y: paired rows, shapes (n, dx) and (n, dy), n ≥ 2. The time is that of n backward passes over all pairs.
+        chunk_size: number of backward passes made at once, which bounds the memory; None means all n.
 
     Returns:
         Shape (n, p), the parameters flat in the order of `critic.named_parameters()`.
@@ -133,10 +134,10 @@ def sample_gradients(
 
 
 def jackknife_statistics(gradients: Float[Tensor, "n p"]) -> GradientStatistics:
-    """Estimate from one minibatch's `sample_gradients` what `gradient_statistics` measures over many of its size.
+    """Estimate from the `sample_gradients` of one minibatch what `gradient_statistics` measures over many of its size.
 
-    trace_covariance is n/(n − 1) Σ ‖g_i − ḡ‖²: right to first order in 1/n, and too small where a few negatives that
-    this minibatch has not met would carry the gradient (see `effective_sample_size`).
+    trace_covariance is n/(n − 1) Σ ‖g_i − ḡ‖². It is right to first order in 1/n. It is too small where the gradient
+    rests on a few negatives that this minibatch has not met (see `effective_sample_size`).
 
     Args:
         gradients: contributions of n ≥ 2 rows, shape (n, p).
@@ -147,8 +148,8 @@ def jackknife_statistics(gradients: Float[Tensor, "n p"]) -> GradientStatistics:
     Raises:
         ValueError: not a matrix of at least two rows, or non-finite entries.
 
-    >>> found = jackknife_statistics(torch.tensor([[1.0], [0.0], [0.0], [1.0]]))
-    >>> found.mean_norm, round(found.trace_covariance, 6), round(found.noise_scale, 6)
+    >>> measured = jackknife_statistics(torch.tensor([[1.0], [0.0], [0.0], [1.0]]))
+    >>> measured.mean_norm, round(measured.trace_covariance, 6), round(measured.noise_scale, 6)
     (2.0, 1.333333, 2.0)
     """
     n = len(_validate.scores("gradients", gradients, dims=2))
@@ -168,10 +169,10 @@ def summary(norm: float, trace: float, batch_size: int, batches: float) -> Gradi
 
 
 def matrix_objective(objective: Bound) -> MatrixBound:
-    """Read an objective on a square score matrix: the diagonal is P, what is off it is Q; `infonce` reads it already.
+    """Turn an objective into a function of a square score matrix: the diagonal is P, the rest is Q.
 
-    Row i of log-weight ω_i weighs e^{ω_i} as a positive, and its product pairs weigh e^{ω_i + ω_j}. The result does not
-    check its arguments.
+    `infonce` is one already. Row i of log-weight ω_i weighs e^{ω_i} as a positive, and its product pairs weigh e^{ω_i +
+    ω_j}. The function does not check its arguments.
     """
     if objective is infonce:
         return unchecked(infonce)

@@ -19,14 +19,14 @@ from .weights import OBJECTIVES, score_weights
 
 @dataclass(frozen=True)
 class GradientRow(GradientStatistics):
-    """One bound of a `GradientTable`: its gradient's statistics, and these.
+    """One bound of a `GradientTable`: the statistics of its gradient, and these.
 
     Attributes:
         bound: its name.
         value: mean over the minibatches, in nats.
-        effective_negatives: (Σ|b|)²/Σb² of the weights b on the negatives' ∇T (`score_weights`), the mean over the
+        effective_negatives: (Σ|b|)²/Σb² of the weights b on the negatives' ∇T (`score_weights`), averaged over the
             minibatches: how many negatives of a minibatch carry the gradient.
-        negatives: how many there are.
+        negatives: how many negatives a minibatch has.
     """
 
     bound: str
@@ -36,7 +36,7 @@ class GradientRow(GradientStatistics):
 
 
 class GradientTable(tuple[GradientRow, ...]):
-    """The rows of `gradient_table`, in the order asked for; prints as a table."""
+    """The rows of `gradient_table`, in the order of its argument; prints as a table."""
 
     def __str__(self) -> str:
         head = ("bound", "value", "‖E ĝ‖", "tr Cov ĝ", "SNR", "noise scale", "eff. negatives")
@@ -58,15 +58,15 @@ def gradient_table(
     *,
     batch_size: int = 64,
 ) -> GradientTable:
-    """Compare bounds by the minibatch gradient that each gives one and the same critic.
+    """Compare bounds by the minibatch gradient that each gives the same critic.
 
-    Bounds are in different units of information (`js` bounds 2·JSD) and scale their gradients differently: compare
-    SNR, noise scale and effective negatives across rows, not the norms. A signal is not always right: at T = ln dP/dQ
+    Bounds are in different units of information (`js` bounds 2·JSD), and their gradients have different scales. So
+    compare SNR, noise scale and effective negatives across rows, not the norms. A signal may be bias: at T = ln dP/dQ
     all population gradients are 0, and what `dv` shows there is its bias (`minibatch_bias`).
 
     Args:
         critic: module with critic(x, y) → score matrix of shape (n, n).
-        x, y: paired rows, shapes (n, dx) and (n, dy), n ≥ 2·batch_size; rows beyond a whole minibatch are left out.
+        x, y: paired rows, shapes (n, dx) and (n, dy), n ≥ 2·batch_size; rows that do not fill a minibatch are left out.
         bounds: names in `BOUNDS`, "infonce" or "smile".
         batch_size: rows of a minibatch, ≥ 2.
 

@@ -12,17 +12,19 @@ from .. import _validate
 
 
 def pareto_k(scores: Float[Tensor, " m"]) -> float:
-    """Return the Pareto shape k̂ of the upper tail of the weights e^T: above 0.7 their mean cannot be relied on.
+    """Return the Pareto shape k̂ of the upper tail of the weights eᵀ: where it exceeds 0.7, do not trust their mean.
 
-    A generalised Pareto law is fitted to the largest min(m/5, 3√m) weights; moments of order below 1/k are finite.
-    E_Q eᵀ, DV's normaliser, has a finite variance where k < ½.
+    A generalised Pareto law is fitted to the largest min(m/5, 3√m) weights. Moments of order below 1/k are finite, so
+    DV's normaliser E_Q eᵀ has a finite variance where k < ½.
 
     Args:
         scores: T of negatives, shape (m,), in nats.
 
     Returns:
-        k̂; −∞ where the largest weights are equal to a millionth, as under a cap, so that there is no tail; ∞ where
-        fewer than five stand above the rest, too few to fit. Where they span more than 500 nats, Hill's estimate.
+        k̂. It is −∞ where the largest weights agree to a millionth, as under a cap, so that there is no tail. It is ∞
+            where
+        fewer than five weights stand above the rest, too few to fit. Where they span more than 500 nats it is Hill's
+        estimate.
 
     Raises:
         ValueError: non-finite scores, or fewer than 25 of them.

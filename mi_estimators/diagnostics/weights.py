@@ -1,4 +1,4 @@
-"""Who carries the gradient: the weight each sample puts on ∇T, and the effective number of negatives."""
+"""Who carries the gradient: the weight of each sample on ∇T, and the effective number of negatives."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def score_weights(
     joint: Float[Tensor, "*batch n"],
     product: Float[Tensor, "*batch m"] | Float[Tensor, "*batch n m"],
 ) -> tuple[Tensor, Tensor]:
-    """Return the weight that each sample's score has in the gradient of a bound: ∇bound = Σ_i a_i ∇T_i + Σ_j b_j ∇T_j.
+    """Return the weight of each sample's score in the gradient of a bound: ∇bound = Σ_i a_i ∇T_i + Σ_j b_j ∇T_j.
 
     | bound | positive a_i | negative b_j |
     |---|---|---|
@@ -31,7 +31,7 @@ def score_weights(
     | js | σ(−T_i)/n | −σ(T_j)/m |
     | infonce | (1 − w_ii)/n | −w_ij/n, w_i the softmax of row i over its positive and its m negatives |
 
-    They are the derivatives of the shipped bound itself; the table is the theorem that tests them.
+    They are the derivatives of the shipped bound; the theorem compares them with the table.
 
     Args:
         bound: one of `BOUNDS`, "smile" or "infonce".
@@ -39,12 +39,12 @@ def score_weights(
         product: scores of the negatives, shape (..., m); for "infonce" the negatives of each positive, (..., n, m).
 
     Returns:
-        Weights shaped like joint and product; those of the negatives carry their minus sign.
+        Weights of the shapes of joint and product; those of the negatives carry their minus sign.
 
     Raises:
         ValueError: an unknown bound, non-finite scores, empty batches or shapes that do not fit.
 
-    Theorem: js_gradient_bounded, score_weights.
+    Theorem: score_weights, js_gradient_bounded.
     Reference: Belghazi et al. 2018 (dv), Poole et al. 2019 (nwj, infonce), Hjelm et al. 2019 (js).
 
     >>> positive, negative = score_weights("dv", torch.zeros(2), torch.tensor([0.0, 0.0, 0.0, 0.0]))
@@ -83,8 +83,8 @@ def score_weights(
 def effective_sample_size(scores: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch"]:
     """Return ESS = 1/Σ w_j², w = softmax(scores): how many of the m negatives carry the Donsker–Varadhan gradient.
 
-    At the optimal critic ESS/m → 1/(1 + χ²(P‖Q)) ≤ e^{−I}. A finite sample that has missed the tail overstates
-    it: judge the count (below 50 with care, below 10 not at all), not the fraction.
+    At the optimal critic ESS/m → 1/(1 + χ²(P‖Q)) ≤ e^{−I}. A sample that has missed the tail overstates ESS. Judge the
+    count, not the fraction: distrust the value below 50, and discard it below 10.
 
     Args:
         scores: T of negatives, shape (..., m), in nats.
@@ -112,8 +112,8 @@ def starvation_index(
 ) -> Float[Tensor, "*batch"]:
     """Return 1 − ESS/m, the share of negatives that carry none of the Donsker–Varadhan gradient.
 
-    With `log_q` the scores are the atoms of an exact law and the value is 1 − (E_Q eᵀ)²/E_Q e^{2T}; at T = ln dP/dQ
-    that is χ²/(1 + χ²).
+    With `log_q` the scores are the atoms of an exact law, and the value is 1 − (E_Q eᵀ)²/E_Q e^{2T}. At T = ln dP/dQ
+    (nats) that is χ²/(1 + χ²).
 
     Args:
         scores: T of negatives, shape (..., m), in nats.

@@ -1,9 +1,8 @@
 """A preference loss is a bound on a mixed product law.
 
-The chosen response is the one positive; the negatives come from Q_α = (1 − α) P + α Q, that is the chosen response
-itself with weight 1 − α and the rejected ones with weight α between them. Scores are T = β ln π/π_ref, in nats. At
-α = ½ the Donsker–Varadhan bound gives DPO, and the Jensen–Shannon bound gives MIO, which is pairwise NCA (Chen et al.
-2024).
+The chosen response is the one positive. The negatives come from Q_α = (1 − α) P + α Q: the chosen response itself with
+weight 1 − α, and the rejected ones with weight α between them. Scores are T = β ln π/π_ref, in nats. At α = ½ the
+Donsker–Varadhan bound gives DPO, and the Jensen–Shannon bound gives MIO, which is pairwise NCA (Chen et al. 2024).
 """
 
 from __future__ import annotations
@@ -44,13 +43,13 @@ def preference_loss(
     | infonce | InfoNCA, Plackett–Luce top-1: −ln softmax of the chosen among K + 1 | ln(K + 1) |
 
     The constant is −ln(1 − mix) for dv (0 at mix = 1), ln(K + 1) for infonce, and `FDivergence.loss_constant` for the
-    other rows: 2 ln 2 for js, else 0. `infonce` gives each of its K + 1 candidates the same weight, which fixes the mix
-    at K/(K + 1) whatever `mix` says.
+    other rows: 2 ln 2 for js, else 0. `infonce` gives its K + 1 candidates equal weights, so its mix is K/(K + 1)
+    whatever `mix` says.
 
     Args:
         chosen: T of the chosen response, β ln π/π_ref, shape (...).
         rejected: T of the rejected response(s), shape (...) or (..., K); K negatives share the weight `mix` equally.
-        bound: one of `PREFERENCE_BOUNDS`.
+        bound: one of `preference.PREFERENCE_BOUNDS`.
         mix: α, the share of true negatives, in (0, 1].
         mask: True where a negative exists, shape (..., K), for examples with different K; at least one per example.
 
@@ -60,11 +59,7 @@ def preference_loss(
     Raises:
         ValueError: non-finite or empty scores, shapes that do not fit, an unknown bound, or mix outside (0, 1].
 
-    Theorem: dpo_is_half_mixed_dv, mio_is_half_mixed_js, dpo_flat_direction, dpo_gradient_ratio,
-        dpo_tabular_never_falls, dpo_value_is_label_information, escape_times, k_negatives_is_infonce,
-        lazy_flow_collapse, mio_loss_floor, mio_not_shift_invariant, mio_tabular_limit, nca_equals_mio,
-        preference_table, who_samples_starves, dpo_value_is_no_kl_bound, mio_barrier, loss_certifies_margin,
-        matched_gradients, mio_dip, mio_escapes_two_arms, mio_anchor.
+    Theorem: preference_table, loss_certifies_margin.
     Reference: Lv et al. 2025 (arXiv 2506.22578); Rafailov et al. 2023 (arXiv 2305.18290), eq. 7; Chen et al.
         2024 (arXiv 2402.05369), NCA; the mixed marginal: Yamada et al. 2011 (arXiv 1106.4729).
 
