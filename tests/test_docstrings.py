@@ -234,6 +234,13 @@ def unshown(docstring: str | None) -> list[str]:
     return unknown + ["no doctest"] * bool(slugs and ">>>" not in (docstring or ""))
 
 
+@pytest.mark.parametrize("name", [*FUNCTIONS, *CLASSES])
+def test_a_public_name_cites_two_theorems_at_most_and_they_exist(name):
+    slugs = cited(NAMES[name].__doc__)
+    assert len(slugs) <= 2
+    assert set(slugs) <= SLUGS
+
+
 @pytest.mark.parametrize("room", ["toy", "llm_adapter"])
 def test_a_function_that_cites_a_theorem_shows_it_by_a_number(room):
     texts = {

@@ -1,7 +1,7 @@
 """Self-consistency: an estimator tested on the user's own rows, without the true value.
 
-Mutual information obeys laws that no true value is needed to check: it is 0 when the rows of y are shuffled, a
-function of y adds nothing beside y, and two independent copies have twice as much.
+Some laws of mutual information can be checked without the true value. It is 0 when the rows of y are shuffled; a
+function of y adds nothing beside y; two independent copies have twice as much.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Check:
         expected: what the law says.
         stderr: standard error of `value` given the trained critics.
         relation: "=", or "≤" where the law is an inequality.
-        tolerance: deviation that is accepted whatever the standard error, in units of `expected` (nats where it is 0).
+        tolerance: deviation that always passes, in units of `expected` (nats where it is 0).
     """
 
     law: str
@@ -75,7 +75,7 @@ class SelfConsistency:
     """The checks of `self_consistency`; prints as a table.
 
     Attributes:
-        estimate: of I(X; Y) on all rows: what the ratios are taken of.
+        estimate: of I(X; Y) on all rows, the denominator of the ratios.
         checks: one for each law.
     """
 
@@ -100,19 +100,19 @@ class SelfConsistency:
 
 
 def independence(x: Rows, y: Rows, estimator: MIEstimator | None = None, *, seed: int = 0) -> Check:
-    """Check that I(X; Y shuffled) = 0: the estimate, in nats, of rows that are paired at random.
+    """Check that I(X; Y shuffled) = 0: estimate the information, in nats, of rows that are paired at random.
 
     Args:
         x, y: paired rows, shape (n,) or (n, d), numpy arrays or tensors; n ≥ 64.
-        estimator: fitted or not, it is left as it is; None for `MIEstimator()`. The other checks change the number of
-            columns, so that a critic of one's own is given to them as a function of it, not as a module.
+        estimator: fitted or not, it does not change; None for `MIEstimator()`. If it has a critic of your own, give the
+            critic as a function, not as a module: the other checks change the number of columns.
         seed: fixes the shuffle.
 
     Returns:
         The check of the estimate against 0.
 
     Raises:
-        ValueError: as for `MIEstimator.fit`, or an estimator that is none.
+        ValueError: as for `MIEstimator.fit`, or an estimator of another type.
 
     Reference: Song & Ermon 2020, section 3, property 1.
 
@@ -206,8 +206,8 @@ def _ratio(
     """Return the ratio of two estimates, its standard error by the delta method without their covariance."""
     if below.nats <= max(2 * below.stderr, _ROUNDING):
         raise ValueError(
-            "x, y: expected an estimate of I(X; Y) more than 2 standard errors above 0 to take a ratio to, got"
-            f" {below.nats:.3g} ± {below.stderr:.3g} nats; `independence` needs none"
+            "x, y: expected an estimate of I(X; Y) more than 2 standard errors above 0, to which ratios are taken, got"
+            f" {below.nats:.3g} ± {below.stderr:.3g} nats; `checks.independence` takes no ratio"
         )
     value = above.nats / below.nats
     return Check(

@@ -1,4 +1,4 @@
-"""An exact test of independence by trained critics: one fit, many pairings of rows that it never saw."""
+"""An exact test of independence by trained critics: one fit, many pairings of rows that the critics never saw."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _GROUP = 512  # rows whose score matrix is held at once
 
 @dataclass(frozen=True)
 class PermutationTest:
-    """The outcome of `permutation_test`.
+    """The result of `permutation_test`.
 
     Attributes:
         nats: the estimate of I(X; Y) on the tested rows, by critics trained on the others.
         p_value: uniform on {1, …, permutations + 1} / (permutations + 1) if X and Y are independent.
-        statistic: mean of ln σ(T) over the tested rows as they are paired.
-        null: the same under each random pairing.
+        statistic: mean of ln σ(T) over the observed pairs of the tested rows.
+        null: the same for each random pairing.
     """
 
     nats: float
@@ -46,30 +46,31 @@ def permutation_test(
 ) -> PermutationTest:
     """Test whether X and Y are independent, by one fit and an exact p-value.
 
-    Critics are trained on one half of the rows. Of the other half only the rows of x and the rows of y are scored, each
-    y in a random place, T(x_i, y_j) within groups of at most 512; the pairing is not used. If X and Y are independent,
-    then given this matrix every pairing within groups is as likely as any other, whatever the critics are, so the
-    observed pairing's mean of ln σ(T) has a uniform rank among those of random pairings. Ties rank at random, so this
-    holds also where all scores are equal. Then p = rank / (permutations + 1), of which p ≤ α has probability α exactly
-    for each multiple α of 1 / (permutations + 1).
+    The critics are trained on one half of the rows and score the other half: T(x_i, y_j) within groups of at most 512
+    rows, each y in a random place, so that the pairing is not used. If X and Y are independent, then given these scores
+    every pairing within groups is equally likely, whatever the critics are. So the mean of ln σ(T) over the observed
+    pairing has a uniform rank among those of random pairings. Ties are ranked at random, so this also holds where all
+    scores are equal. Then p = rank / (permutations + 1), and p ≤ α has probability exactly α for each multiple α of 1 /
+    (permutations + 1).
 
     The halves are not swapped to use every row twice. Summed over the folds of a cross-fit the statistic has no such
-    law: the chance correlation of fold 1 trains the critic that reads fold 2, and is read by the critic that fold 2
-    trained, so that folds err together. Where that critic is the sign of the correlation, a nominal 5 % is 9 %.
+    law: the chance correlation of fold 1 trains the critic that reads fold 2, and the critic that fold 2 trained reads
+    it, so the folds err together. For a critic that is the sign of the correlation, a nominal 5 % becomes 9 %.
 
     Args:
         x, y: paired rows, shape (n,) or (n, d), numpy arrays or tensors; n ≥ 128. They must be exchangeable (no time
             series).
-        estimator: fitted or not, it is left as it is; None for `MIEstimator()`.
-        permutations: number of random pairings, ≥ 1; the least p-value is 1 / (permutations + 1).
-        seed: fixes the halves and the pairings; the estimator has its own.
+        estimator: fitted or not, it does not change; None for `MIEstimator()`.
+        permutations: number of random pairings, ≥ 1; the smallest p-value is 1 / (permutations + 1).
+        seed: fixes the halves and the pairings; the estimator has a seed of its own.
 
     Returns:
         A `PermutationTest`.
 
     Raises:
-        ValueError: rows of which `MIEstimator.fit` would not take a half, scores that are not finite, or an argument
-            out of its range, each by name.
+        ValueError: rows of which `MIEstimator.fit` would refuse a half, scores that are not finite, or an argument out
+            of
+            its range, each by name.
 
     Reference: Hemerik & Goeman 2018, theorem 2 (random permutations); Lopez-Paz & Oquab 2017 (trained statistics).
 

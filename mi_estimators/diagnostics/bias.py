@@ -174,7 +174,7 @@ def _bias(
     norm = float(full.norm())
     if norm == 0:
         raise ValueError(
-            "critic: expected a full gradient other than 0, to which the bias is relative, got norm 0"
+            "critic: expected a full gradient other than 0, since the bias is relative to it, got norm 0"
         )
     cosine = float(torch.nn.functional.cosine_similarity(apart + full, full, dim=0))
     along = float(apart @ full) / norm**2

@@ -67,7 +67,7 @@ class Separable(nn.Module):
 
 
 class Bilinear(nn.Module):
-    """The bilinear critic T(x, y) = xᵀWy + a·x + b·y + c; it sees linear association only.
+    """The bilinear critic T(x, y) = xᵀWy + a·x + b·y + c, which sees linear association only; it starts at zero.
 
     Reference: van den Oord et al. 2018, eq. 3.
     """
@@ -89,7 +89,7 @@ class Bilinear(nn.Module):
 
 
 class Concatenated(nn.Module):
-    """The concatenated critic T(x, y) = MLP([x, y]): the most flexible, at one evaluation a pair.
+    """The concatenated critic T(x, y) = MLP([x, y]): the most flexible one, at one evaluation a pair.
 
     The first layer is linear in x and in y, so it is evaluated n + m times only.
 
@@ -124,10 +124,10 @@ class Concatenated(nn.Module):
 
 
 class Encoded(nn.Module):
-    """The critic T(x, y) = h(f(x) + g(y)): `Concatenated` with networks in place of its first layer's linear maps.
+    """The critic T(x, y) = h(f(x) + g(y)): `Concatenated` with networks in place of the linear maps of its first layer.
 
-    What bends x alone, or y alone, is undone once a row, not once a pair: n + m evaluations of f and g. They are smooth
-    networks beside a linear map, so that linear association needs no bending.
+    The networks f and g undo what bends x alone or y alone, once a row rather than once a pair. They are smooth, and
+    stand beside a linear map, so that linear association needs no bending.
 
     Args:
         dim_x, dim_y: number of columns of x and y.
@@ -157,7 +157,7 @@ class Encoded(nn.Module):
 
 
 class Sum(nn.Module):
-    """The sum of critics, as of an anchor and what is learned beside it.
+    """The sum of critics, such as an anchor and the network beside it.
 
     >>> critic = Sum(Bilinear(2, 3), Concatenated(2, 3))  # "hybrid"
     >>> critic(torch.ones(4, 2), torch.ones(5, 3)).shape
@@ -177,10 +177,9 @@ class Sum(nn.Module):
 
 
 class Calibrated(nn.Module):
-    """T ↦ min(scale·T, cap): takes the overconfidence off a trained critic.
+    """T ↦ min(scale·T, cap): rescale and cap an overconfident critic.
 
-    The ratio of any statistic's laws under P and Q is bounded by what held-out rows show, and DV's normaliser is ruined
-    by a few negatives whose score is too high; `scale` and `cap` are chosen on validation rows.
+    A few negatives with too high a score ruin DV's normaliser. `scale` and `cap` are chosen on validation rows.
     """
 
     def __init__(self, critic: nn.Module, scale: float, cap: float) -> None:
@@ -217,7 +216,7 @@ def _zero(layer: nn.Module) -> None:
 
 
 def scores_each_pair(critic: object) -> bool:
-    """Return a critic's attribute `pairwise`; True where it does not say, since that is the cheap mistake."""
+    """Return a critic's attribute `pairwise`; True where it has none, since the mistake is cheap."""
     return bool(getattr(critic, "pairwise", True))
 
 
@@ -229,7 +228,8 @@ class Architecture:
         name: key of the row.
         make: (columns of x, columns of y, width) → a new critic whose scores are zero.
         pairwise: whether n·m scores take n·m evaluations of a network, rather than n + m. Such a critic is trained on
-            few negatives to a positive: `Estimator.negatives` of them.
+            few
+            negatives to a positive, `Estimator.negatives` of them.
     """
 
     name: str
@@ -294,10 +294,10 @@ def make_critic(
 
 @torch.no_grad()
 def check_critic(critic: nn.Module, x: Float[Tensor, "n dx"], y: Float[Tensor, "m dy"]) -> None:
-    """Score a few rows, of which x has one more than y.
+    """Score a few rows; x has one row more than y.
 
     Raises:
-        ValueError: a critic that gives another shape than one score for each pair, or cannot score them.
+        ValueError: a critic that returns another shape than one score for each pair, or cannot score them.
     """
     training = critic.training
     expected = f"scores of shape {(len(x), len(y))} for rows {tuple(x.shape)}, {tuple(y.shape)}"

@@ -1,8 +1,8 @@
 """`estimate_mi` and `MIEstimator`: train critics, and read each on rows it never saw.
 
-The rows are cut into folds. For each fold a critic is trained on the others, stopped by a part of them that it was not
-trained on, and read on the fold: a row is read once, by a critic that never saw it
-(at the end of a fold fewer rows than it has groups of 256 go unread).
+The rows are cut into folds. For each fold a critic is trained on the other folds, stopped by a part of them that it was
+not trained on, and read on the fold. So each row is read once, by a critic that never saw it. (A fold is read in equal
+groups of about 256 rows; a few rows at its end may be left over.)
 """
 
 from __future__ import annotations
@@ -42,34 +42,39 @@ _VALIDATION_SHARE = 0.2  # of the rows outside the fold
 class MIEstimator(Params):
     """A cross-fitted estimator of mutual information, in nats.
 
-    Rows must be independent draws, or come in `groups` that are: repeated rows, and neighbours in time, leak between
-    folds and read as information.
+    Rows must be independent draws, or come in `groups` that are. Otherwise repeated rows, and neighbours in time, leak
+    between folds and look like information.
 
     Args:
         estimator: one of `ESTIMATORS`.
         critic: one of `CRITICS`; or a function (columns of x, columns of y) → nn.Module that maps rows (n, dx) and
             (m, dy) to scores (n, m); or such a module, of which each fold trains a copy.
-        anchor: "copula" puts the closed-form log-ratio of a fitted Gaussian or Student copula beside the critic;
-            "none" does not.
-        transform: of the columns before the critic sees them: "rank" (normal scores), "standard" or "none".
+        anchor: "copula" adds the closed-form log-ratio of a fitted Gaussian or Student copula to the critic; "none"
+            does
+            not.
+        transform: what is done to the columns before the critic sees them: "rank" (normal scores), "standard" or
+            "none".
         folds: number of critics, ≥ 2; each is trained on the other folds.
-        seed: fixes the folds, the initial critics and the batches, in [0, 2³²): the same rows, seed and machine give
-            the same answer bit for bit. The global random state is kept.
-        steps: the most optimiser steps a fold takes.
+        seed: fixes the folds, the initial critics and the batches, in [0, 2³²). The same rows, seed and machine give
+            the
+            same answer bit for bit. The global random state does not change.
+        steps: maximum number of optimiser steps a fold.
         batch_size: rows of a training batch.
-        negatives: to a positive in training, at most batch_size − 1; "all" takes all other rows of the batch. None
-            decides by cost: all of them where n·m scores take n + m evaluations of a network, and few
-            (`Estimator.negatives`) where the critic scores pair by pair, its attribute `pairwise` not being False. The
-            estimate itself is read from groups of 256 rows, whatever this is.
+        negatives: number of negatives to a positive in training, at most batch_size − 1, or "all" other rows of the
+            batch.
+            None chooses by cost: all for a critic whose n·m scores take n + m evaluations of a network, few
+            (`Estimator.negatives`) for one that scores pair by pair. A critic of your own counts as the latter unless
+            its
+            attribute `pairwise` is False. The estimate is always read from groups of about 256 rows.
         learning_rate, weight_decay: of AdamW.
         hidden: width of the critic's networks.
-        patience: evaluations (one each 50 steps) without a gain before training stops.
-        device: "auto" (a GPU where there is one), or a torch device.
+        patience: number of evaluations (one every 50 steps) without a gain before training stops.
+        device: "auto" (a GPU if there is one), or a torch device.
         progress: show a progress bar.
 
     Attributes, after `fit`:
         estimate_: the `MIEstimate`.
-        folds_: for each fold its transforms, trained critic and the indices of its held-out rows.
+        folds_: for each fold its transforms, its trained critic and the indices of its held-out rows.
 
     >>> from mi_estimators import laws
     >>> law = laws.Gaussian(0.75)
@@ -122,17 +127,20 @@ class MIEstimator(Params):
         y: np.ndarray | Tensor,
         groups: np.ndarray | Tensor | None = None,
     ) -> MIEstimator:
-        """Train a critic for each fold and read it there; return the estimator.
+        """Train a critic for each fold, read it there, and return the estimator.
 
         Args:
             x, y: paired rows, shape (n,) or (n, d), numpy arrays or tensors; n ≥ 64.
-            groups: integer labels, shape (n,), of rows that may depend on one another, such as a subject or an episode:
-                a group stays within a fold, and the standard error is that of independent groups. They should be many
-                and small, since two rows of a group also stand as a negative pair.
+            groups: integer labels, shape (n,), of rows that may depend on one another, such as a subject or an episode.
+                A group
+                stays within a fold, and the standard error is that of independent groups. Groups should be many and
+                small,
+                because two rows of a group also serve as a negative pair.
 
         Raises:
             ValueError: rows that do not pair, fewer than 64 of them, NaN or infinite entries, a constant column, groups
-                that do not fit or are too few, or an argument of the constructor out of its range, each by name.
+                that do
+                not fit or are too few, or an argument of the constructor out of its range, each by name.
         """
         self._check()
         row = ESTIMATORS[self.estimator]
@@ -198,10 +206,10 @@ class MIEstimator(Params):
     def estimate(
         self, x: np.ndarray | Tensor | None = None, y: np.ndarray | Tensor | None = None
     ) -> MIEstimate:
-        """Return the cross-fitted estimate, or the mean reading of the fitted critics on fresh rows.
+        """Return the cross-fitted estimate, or the fitted critics' mean reading of fresh rows.
 
         Args:
-            x, y: fresh paired rows with the columns that were fitted; None for the cross-fitted estimate.
+            x, y: fresh paired rows with the same columns as in `fit`; None for the cross-fitted estimate.
 
         Raises:
             ValueError: not fitted yet, or rows that do not fit.
@@ -227,11 +235,10 @@ class MIEstimator(Params):
     @torch.no_grad()
     @default_device_cpu()
     def score_matrix(self, x: np.ndarray | Tensor, y: np.ndarray | Tensor) -> Float[Tensor, "n m"]:
-        """Return the mean over folds of the critics' scores T(x_i, y_j) ≈ ln dP/dQ, shape (n, m), in nats, on the CPU.
+        """Return the critics' scores T(x_i, y_j) ≈ ln dP/dQ, averaged over folds, shape (n, m), in nats, on the CPU.
 
         Args:
-            x, y: rows with the columns that were fitted; they need not pair. Of rows that were fitted, most of the
-                critics have seen each.
+            x, y: rows with the same columns as in `fit`; they need not pair. Most critics have seen the rows of `fit`.
 
         Raises:
             ValueError: not fitted yet, or columns that do not fit.

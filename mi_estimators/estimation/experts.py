@@ -1,7 +1,7 @@
 """The closed-form part of a critic: the log-ratio of an elliptical copula, fitted to rank-Gaussianised columns.
 
-Wherever (X, Y) is Gaussian, or Student-t, after some increasing map of each column, this log-ratio is exact up to
-estimation error, and a network that starts at zero beside it has only what is left to learn.
+Where (X, Y) is Gaussian, or Student-t, after some increasing map of each column, this log-ratio is exact up to
+estimation error. A network that starts at zero beside it only has to learn the remainder.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _LARGEST = (
 class EllipticalCopula(nn.Module):
     """T(x, y) = ln c(x, y) − ln c(x) − ln c(y) of a Gaussian or Student-t copula, shape (..., n, m), in nats.
 
-    In canonical coordinates u, v, with correlations ρ_k, the Gaussian copula's log-ratio is
-    Σ_k [−½ ln(1 − ρ_k²) − (ρ_k²(u_k² + v_k²) − 2ρ_k u_k v_k) / (2(1 − ρ_k²))]; the Student copula's has the logarithms
-    of its three quadratic forms in place of the second term. Directions come from all rows given; each correlation is
-    measured on rows that did not choose its direction, and set to zero where noise explains it, so that the anchor of
-    independent columns is zero.
+    In canonical coordinates u, v with correlations ρ_k, the log-ratio of the Gaussian copula is Σ_k [−½ ln(1 − ρ_k²) −
+    (ρ_k²(u_k² + v_k²) − 2ρ_k u_k v_k) / (2(1 − ρ_k²))]. That of the Student copula has the logarithms of its three
+    quadratic forms in place of the second term. All rows determine the directions. Each correlation is measured on rows
+    that did not determine its direction, and set to zero where noise explains it. So the anchor of independent columns
+    is zero.
 
     Args:
         x, y: normal scores of the training rows (see `transforms.Rank`), shapes (n, dx) and (n, dy).
         degrees_of_freedom: ν in {1, 2, 4} or ≥ 8; infinity is the Gaussian copula.
 
     Attributes:
-        shortfall: by how many nats new rows are expected to read it below the best copula of its rank.
+        shortfall: expected loss on new rows, in nats, against the best copula of its rank.
 
     Raises:
         ValueError: entries that are not finite, or other degrees of freedom.
@@ -97,10 +97,10 @@ class EllipticalCopula(nn.Module):
     def features(
         self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
     ) -> tuple[Float[Tensor, "*batch n p"], Float[Tensor, "*batch m p"]]:
-        """Return what each row contributes to its `scores`, computed once a row: the quadratic form's two sides.
+        """Return the two sides of the quadratic form: what each row contributes to its `scores`, computed once a row.
 
-        The form Q_ij = a_i + b_j − 2 Σ_k ρ_k/(1 − ρ_k²) u_ik v_jk is a product of (−2u, a, 1) and (v, 1, b); where the
-        copula is Student's, a last column has the row's own marginal term.
+        The form Q_ij = a_i + b_j − 2 Σ_k ρ_k/(1 − ρ_k²) u_ik v_jk is the product of (−2u, a, 1) and (v, 1, b). For a
+        Student copula a last column holds the marginal term of the row.
         """
         nu, rho, k = self.degrees_of_freedom, self.rho, len(self.rho)
         u, v = (
@@ -139,8 +139,9 @@ class EllipticalCopula(nn.Module):
 class FoldedCopula(EllipticalCopula):
     """The Gaussian copula of the columns and their magnitudes: each z stands beside its `folded` score.
 
-    Linear in z and in |z|, it sees dependence between magnitudes, as of volatilities or of rotated columns, that no
-    correlation of the columns shows. It is no law's exact log-ratio; use it where it does better on other rows.
+    It is linear in z and in |z|. So it sees dependence between magnitudes, such as volatilities or rotated columns,
+    that no correlation of the columns shows. It is not the exact log-ratio of any law; use it where it does better on
+    other rows.
 
     Args: as for `EllipticalCopula`, without degrees of freedom.
     """

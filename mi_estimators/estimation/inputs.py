@@ -72,7 +72,9 @@ def torch_device(device: str | torch.device) -> torch.device:
         found = torch.device(device)
         torch.empty(0, dtype=torch.float64, device=found)
     except (RuntimeError, TypeError, AssertionError):
-        message = f"device: expected 'auto' or a torch device that is here and has float64, got {device!r}"
+        message = (
+            f"device: expected 'auto' or an available torch device that has float64, got {device!r}"
+        )
         raise ValueError(message) from None
     return found
 

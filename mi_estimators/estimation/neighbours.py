@@ -24,25 +24,26 @@ def ksg(x: np.ndarray | Tensor, y: np.ndarray | Tensor, k: int = 3) -> float:
     I ≈ ψ(k) + ψ(n) − mean_i [ψ(n_x(i) + 1) + ψ(n_y(i) + 1)], where ε_i is the distance of row i to its k-th neighbour
     in (x, y), in the maximum norm, and n_x(i), n_y(i) count the other rows nearer than ε_i in x and in y alone.
 
-    Every column is first replaced by its normal scores Φ⁻¹(mid-rank), so that the value does not change under an
-    increasing map of any column. No noise is added: rows that coincide with k or more others (ε_i = 0) have all rows
-    counted that coincide, ψ(n_xy) + ψ(n) − ψ(n_x) − ψ(n_y) with row i among each, which is the plug-in of discrete
-    columns; with discrete columns beside continuous ones the value is coarser.
+    Every column is first replaced by its normal scores Φ⁻¹(mid-rank), so the value does not change under an increasing
+    map of any column. No noise is added. A row that coincides with k or more others (ε_i = 0) counts all of them:
+    ψ(n_xy) + ψ(n) − ψ(n_x) − ψ(n_y), row i included in each, which is the plug-in value for discrete columns. Where
+    discrete columns stand beside continuous ones the value is coarser.
 
-    Not a bound, and without a standard error. Of Gaussians at n = 4000 it errs by a few hundredths of a nat at 1 + 1
-    and 2 + 2 columns, and by −0.14 of 2.5 nats at 3 + 3: more columns, and more information, take more rows, of which
-    too few pull it down. Read it for up to about 3 + 3 columns and ln n − 3 nats.
+    It is not a bound and has no standard error. For Gaussians at n = 4000 it errs by a few hundredths of a nat at 1 + 1
+    and 2 + 2 columns, and by −0.14 of 2.5 nats at 3 + 3. More columns and more information need more rows; with too few
+    rows it reads too little. Use it for up to about 3 + 3 columns and ln n − 3 nats.
 
     Args:
         x, y: paired rows, shape (n,) or (n, d), numpy arrays or tensors; n ≥ 64.
-        k: neighbours, in [1, n); more of them trade variance for bias.
+        k: number of neighbours, in [1, n); more of them lower the variance and raise the bias.
 
     Returns:
         Nats; below 0 by chance where I is 0.
 
     Raises:
         ValueError: rows that do not pair, fewer than 64 of them, NaN or infinite entries, a constant column, or k out
-            of its range, each by name.
+            of
+            its range, each by name.
 
     Reference: Kraskov, Stögbauer & Grassberger 2004, eq. 8; rows that coincide: Gao et al. 2017, algorithm 1.
 
@@ -59,13 +60,13 @@ def ksg(x: np.ndarray | Tensor, y: np.ndarray | Tensor, k: int = 3) -> float:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """`ksg` of some rows with its errors, in nats.
+    """The value of `ksg` with its errors, in nats.
 
     Attributes:
         value: the estimate.
-        stderr: its standard error, of the rows' parts taken for independent.
-        shortfall: by how much the two halves of the rows read less, at least 0: a bias that falls like 1/n leaves as
-            much again.
+        stderr: its standard error, with the parts of the rows taken for independent.
+        shortfall: by how much the two halves of the rows read less, at least 0. If the bias falls like 1/n, the value
+            lacks as much again.
     """
 
     value: float
@@ -124,6 +125,6 @@ def normal_scores(rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
 
 
 def cheap_neighbours(x: Tensor, y: Tensor) -> Neighbours | None:
-    """Return the nearest-neighbour estimate where it is a good one (few columns) and cheap."""
+    """Return the nearest-neighbour estimate where it is cheap and accurate, which needs few columns."""
     low = max(x.shape[1], y.shape[1]) <= _COLUMNS and len(x) <= _ROWS
     return neighbours(x, y) if low else None

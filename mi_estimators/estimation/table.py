@@ -1,10 +1,14 @@
 """Estimators: a named pair of what is ascended and what is reported. Value and gradient are different things.
 
-What is no row, and why. TUBA, `nwj` of T − ln a(x), and FLO, a case of it: a second network would learn the baseline
-that one critic and its calibration already give. A constant baseline is a shift, whose best is `dv`.
-`interpolated` (I_α): it lies between the rows `nwj` and `infonce`, and its α trades the variance of one for the bias of
-the other, which `bridge` avoids. Relative versions of the other bounds: the weights of `js` are bounded as they are,
-and `nwj`'s differs from `relative` by a shift that `bridge` takes off. CLUB cannot be ascended.
+What has no row, and why:
+
+* TUBA, `nwj` of T − ln a(x), and FLO, a case of it. A second network would learn the baseline that one critic and its
+  calibration already give. With a constant baseline it is a shift, and the best shift gives `dv`.
+* `interpolated` (I_α). It lies between the rows `nwj` and `infonce`; its α trades the variance of one for the bias of
+  the other, and `bridge` avoids both.
+* Relative versions of the other bounds. The weights of `js` are bounded anyway, and that of `nwj` differs from
+  `relative` by a shift that `bridge` takes off.
+* CLUB, which cannot be ascended.
 """
 
 from __future__ import annotations
@@ -30,10 +34,10 @@ Objective = Callable[..., tuple[Tensor, Any]]
 
 
 def over_rows(bound: Bound) -> Bound:
-    """Read a bound of (joint, product) on negatives that come k to a positive.
+    """Turn a bound of (joint, product) into one of k negatives to each positive.
 
-    The result takes joint (n,), product (n, k), log_p (n,) and the pairs' log-weights (n, k) up to a common constant,
-    and does not check them: it stands in training loops.
+    The result takes joint (n,), product (n, k), log_p (n,), and the log-weights (n, k) of the pairs up to a common
+    constant. It does not check them, because it stands in training loops.
     """
     bound = unchecked(bound)
 
@@ -49,7 +53,7 @@ def over_rows(bound: Bound) -> Bound:
 def infonce_over_rows(
     joint: Tensor, product: Tensor, log_p: Tensor | None = None, log_pairs: Tensor | None = None
 ) -> Tensor:
-    """Read `infonce` on k negatives to a positive, K = k + 1 candidates.
+    """Evaluate `infonce` on k negatives to each positive: K = k + 1 candidates.
 
     The arguments are those of a function that `over_rows` returns: both weights or neither, none of them zero, and
     every row of the sample in as many pairs as any other.
@@ -112,16 +116,16 @@ class Estimator:
 
     Attributes:
         name: key of the row.
-        objective: what is ascended, on the scores of n positives and of k negatives to each.
+        objective: what is ascended, a function of the scores of n positives and of k negatives to each.
         reported: what is read, in nats, from held-out scores of the same form and log-weights of the pairs.
         kind: "lower" (a population lower bound of I), "upper" or "neither".
         cap: the largest value it can report, as text, or "none".
-        bias: which way the reported plug-in value errs at a fixed critic, as text.
+        bias: in which direction the reported value errs at a fixed critic, as text.
         use: when to use it.
         reference: source.
         averages_exp: whether the reported value rests on an average of eᵀ over the negatives.
-        calibrated: whether the critic is trained to be the log-ratio itself, its constant included.
-        negatives: to a positive in training, where the critic scores pair by pair.
+        calibrated: whether training makes the critic the log-ratio itself, its constant included.
+        negatives: number of negatives to a positive in training, for a critic that scores pair by pair.
     """
 
     name: str
@@ -146,7 +150,7 @@ def _row(name: str) -> Estimator:
 
 
 _JS = _ascend(over_rows(DIVERGENCES["js"]))
-_UP = "up, once the effective sample size of the negatives is small"
+_UP = "up, when the effective sample size of the negatives is small"
 _JENSEN = "up, by about Var_Q(eᵀ)/(2M (E_Q eᵀ)²)"
 
 ESTIMATORS: dict[str, Estimator] = {
@@ -157,8 +161,8 @@ ESTIMATORS: dict[str, Estimator] = {
             objective=_JS,
             reported=READOUTS["bridge"],
             kind="neither",
-            bias="either way, by the critic's error where P and Q overlap; that of dv where the rows can carry dv",
-            use="the default: the steadiest gradient, and dv's value while the rows can carry it, a steady one beyond",
+            bias="in either direction, by the error of the critic; that of dv where there are enough rows for dv",
+            use="the default: the steadiest gradient; the value agrees with dv where dv is sound, and is steady beyond",
             reference="Hjelm et al. 2019; Bennett 1976",
             calibrated=True,
         ),
@@ -189,8 +193,8 @@ ESTIMATORS: dict[str, Estimator] = {
             objective=_JS,
             reported=READOUTS["plug_in"],
             kind="neither",
-            bias="the critic's own",
-            use="a smooth number beside js_dv; where the two differ the critic is no log-ratio",
+            bias="that of the critic",
+            use="a smooth number to read beside js_dv: where they differ, the critic is not a log-ratio",
             reference="Suzuki et al. 2008",
             calibrated=True,
         ),
@@ -200,7 +204,7 @@ ESTIMATORS: dict[str, Estimator] = {
             reported=READOUTS["jsd_certificate"],
             kind="lower",
             bias="up (convex in js); 0 where js is not positive",
-            use="a lower bound with no exponential of a score averaged; loose for Gaussians",
+            use="a lower bound that averages no exponential of a score; loose for Gaussians",
             reference="Harremoës & Vajda 2011",
         ),
         Estimator(
@@ -229,7 +233,7 @@ ESTIMATORS: dict[str, Estimator] = {
             reported=READOUTS["dv"],
             kind="lower",
             bias=_JENSEN,
-            use="as dv on small batches, where plain DV's gradient is biased",
+            use="as dv, on small batches, where the gradient of plain DV is biased",
             reference="Belghazi et al. 2018",
             averages_exp=True,
         ),
@@ -251,7 +255,7 @@ ESTIMATORS: dict[str, Estimator] = {
             kind="lower",
             cap="ln K",
             bias="down, and never above ln K",
-            use="a lower bound of low variance that is known to be below ln K",
+            use="a lower bound of low variance, if the information is known to be well below ln K",
             reference="van den Oord et al. 2018",
             negatives=31,
         ),
@@ -261,7 +265,7 @@ ESTIMATORS: dict[str, Estimator] = {
             reported=READOUTS["bridge"],
             kind="neither",
             bias="as js",
-            use="DV's objective where its variance explodes: a marginal that no critic can be unbounded on",
+            use="DV's objective where its variance explodes: against a mixture with P the log-ratio is bounded",
             reference="Yamada et al. 2011",
         ),
     )

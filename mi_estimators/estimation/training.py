@@ -37,13 +37,14 @@ class Fit:
     Attributes:
         critic: the calibrated critic.
         history: one dict an evaluation: step, objective on the batch ("train") and on the validation rows, in nats;
-            after two steps also the signal-to-noise ratio and the noise scale of the gradient (`GradientMonitor`).
+            after
+            two steps also the signal-to-noise ratio and the noise scale of the gradient (`GradientMonitor`).
         kept_step: the step whose weights were kept; 0 where the network never helped.
-        degrees_of_freedom: of the copula anchor; None without one.
-        shortfall: of the copula anchor, in nats; 0 without one.
+        degrees_of_freedom: of the copula anchor; None without an anchor.
+        shortfall: of the copula anchor, in nats; 0 without an anchor.
         folded: whether the anchor is a `FoldedCopula`.
-        finite: whether all scores in training were.
-        negatives: to a positive in training.
+        finite: whether all scores in training were finite.
+        negatives: number of negatives to a positive in training.
     """
 
     critic: Calibrated
@@ -61,8 +62,8 @@ def grouped_scores(
 ) -> tuple[Float[Tensor, " kept"], Float[Tensor, "kept k"]]:
     """Return the scores of the n positives and of k negatives to each, all from its own group of rows.
 
-    Groups have as near to `group` rows as gives equal ones; fewer rows than there are groups may be left over at the
-    end. A group larger than the rows is all of them: the full in-batch matrix.
+    Groups are equal and have about `group` rows; up to one row a group may be left over at the end. If `group` exceeds
+    the number of rows there is one group, the full in-batch matrix.
     """
     x, y = (
         values.squeeze(0) for values in _groups((x, y), group)
@@ -107,12 +108,13 @@ def fit_critic(
 
     Args:
         row: the estimator whose objective is ascended.
-        network: the critic to train, on the training rows' device.
+        network: the critic to train, on the device of the training rows.
         train, valid: rows (x, y).
-        anchored: whether a copula's closed-form log-ratio stands beside the network.
+        anchored: whether the closed-form log-ratio of a copula is added to the network.
         steps, batch_size, learning_rate, weight_decay: of AdamW, with a warm-up of a tenth and a cosine decay.
-        negatives: to a positive in training, as near as equal groups of rows allow; "all" for those of the batch.
-        patience: evaluations without a gain before training stops.
+        negatives: number of negatives to a positive, as near as equal groups of rows allow; "all" of those in the
+            batch.
+        patience: number of evaluations without a gain before training stops.
         generator: draws the batches.
         advance: called with the number of steps taken since the last call.
     """
@@ -189,7 +191,7 @@ def fit_critic(
 
 
 def _flattened(parameters: list[nn.Parameter]) -> nn.Parameter:
-    """Move parameters and their gradients into one vector, of which they become views: one update for all of them."""
+    """Move parameters and their gradients into one vector, and make them views of it: one update for all of them."""
     flat = nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))
     flat.grad = torch.zeros_like(flat)
     start = 0
@@ -231,7 +233,7 @@ def _validation_scores(
 def _anchor(train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor]) -> EllipticalCopula:
     """Return the copula that does best on the validation rows; one that is not Gaussian must gain `_WORTH` nats there.
 
-    From light to heavy tails the likelihood rises and then falls: the search stops where it falls.
+    From light to heavy tails the likelihood rises and then falls. The search stops where it falls.
     """
     best = EllipticalCopula(*train)
     last = _js_of(best, valid)
@@ -271,7 +273,8 @@ def _calibrate(critic: nn.Module, valid: tuple[Tensor, Tensor]) -> Calibrated:
 def _logistic(joint: Tensor, product: Tensor) -> float:
     """Return the log-likelihood a positive of telling positives from negatives, at the best shift of the scores.
 
-    A proper score at the odds ν of the sample, which `bridge` profiles; it tends to DV as ν grows, its weights bounded.
+    It is a proper score at the odds ν of the sample, and `bridge` finds the shift. As ν grows it tends to DV, with
+    bounded weights.
     """
     odds = product.numel() / joint.numel()
     threshold = joint.mean() - unchecked(bridge)(joint, product.flatten()) + math.log(odds)

@@ -1,8 +1,8 @@
 """Marginal transforms: maps of x alone and of y alone, learned on training rows.
 
 Mutual information does not change under an injective map of either variable, and no map of either can raise it (data
-processing). So a critic may look at transformed columns and its held-out value is still about I(X; Y): a transform only
-decides how easy the critic's task is.
+processing). So a critic may look at transformed columns, and its held-out value is still about I(X; Y). A transform
+only decides how easy the critic's task is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 def middle_ranks(
     ordered: Float[Tensor, "*batch n"], values: Float[Tensor, "*batch m"]
 ) -> Float[Tensor, "*batch m"]:
-    """Return where the values stand among ordered ones, in (0, 1): the middle of the ranks of those equal to them."""
+    """Return the positions of values among ordered ones, in (0, 1): the middle of the ranks of equal entries."""
     below, upto = (torch.searchsorted(ordered, values, side=side) for side in ("left", "right"))
     return (below + upto).to(ordered.dtype) / (2 * ordered.shape[-1])
 
@@ -32,7 +32,7 @@ class Identity(nn.Module):
         if bool(lost.any()):
             columns = lost.nonzero().flatten().tolist()
             raise ValueError(
-                f"transform: expected columns that float32 can hold for 'none', got {columns} that it cannot"
+                f"transform: expected columns that float32 can hold, got column(s) {columns} that it cannot; use 'rank'"
             )
 
     def forward(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
@@ -43,7 +43,7 @@ class Identity(nn.Module):
 class Standard(nn.Module):
     """Subtract each column's mean and divide by its standard deviation, both of the rows it is made from.
 
-    A column that is constant there is sent to zero, whatever it is elsewhere: no critic can have learned from it.
+    A column that is constant there becomes zero everywhere: no critic can have learned from it.
     """
 
     size: Tensor
@@ -69,8 +69,8 @@ class Standard(nn.Module):
 class Rank(nn.Module):
     """Send each column through its empirical distribution function to normal scores, Φ⁻¹ of the mid-rank.
 
-    Between the rows it is made from the map is linear, beyond them it is constant: what it merges there can only lower
-    the information. Heavy tails, and any monotone distortion of a column, are gone afterwards.
+    Between the rows it is made from the map is linear, and beyond them constant. Where it merges values it can only
+    lower the information. It removes heavy tails, and any monotone distortion of a column.
 
     >>> Rank(torch.tensor([[1.0], [1e9], [-3.0]], dtype=torch.float64))(torch.tensor([[1.0], [1e12]]))
     tensor([[0.0000],

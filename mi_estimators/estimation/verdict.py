@@ -1,4 +1,4 @@
-"""What held-out scores say: the value and its error, every other read-out beside it, and whether to believe it."""
+"""What held-out scores say: the value and its error, every other read-out, and whether to believe the value."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LEARNING = 1 / (
 
 @dataclass(frozen=True)
 class Reading:
-    """One critic read on the rows of one fold: value, variance, and what its negatives look like."""
+    """One critic's readings on the rows of one fold: value, variance, and statistics of its negatives."""
 
     rows: int
     value: float
@@ -42,26 +42,33 @@ class Reading:
 
 @dataclass(frozen=True, kw_only=True)
 class MIEstimate:
-    """A held-out estimate of mutual information.
+    """A held-out estimate of mutual information; print it for the report.
 
     Attributes:
         nats: the reported read-out, averaged over the folds' held-out rows.
         stderr: its standard error given the trained critics (infinitesimal jackknife over rows), in nats.
-        interval: 95 %, from nats − 1.96 stderr to nats + 1.96 stderr + the shortfall of trained critics, and up to the
-            same of the nearest-neighbour estimate where that is higher (both read too little from few rows). The
-            shortfall is the largest of three. The train–held-out gap: a critic short of rows reads too much on the rows
-            it was trained on and, to first order, as much too little on held-out ones (Akaike's argument). The copula
-            anchor's own, r (dx + dy − r)/(2n) at rank r, of which the gap shows little, because its correlations are
-            measured out of fold. And the learning curve's, where a network was kept: it is trained once more on half
-            the rows, and if what it misses falls as n^(−½), 1/(√2 − 1) = 2.4 times what the other half gave is missing
-            still. What no critic of the class can see is not in the interval.
+        interval: 95 %, from nats − 1.96 stderr to nats + 1.96 stderr + shortfall. The shortfall is what critics trained
+            on
+            this many rows are expected to miss, the largest of three estimates. (1) The gap between training and
+            held-out
+            rows: a critic that reads too much on the rows it was trained on reads, to first order, as much too little
+            on
+            others (Akaike). (2) The error of the copula anchor, r (dx + dy − r)/(2n) at rank r. The gap hardly shows
+            it,
+            because the correlations are measured out of fold. (3) The learning curve, where a network was kept: the
+            critic
+            is trained once more on half the rows, and if what it misses falls as n^(−½), it still misses 1/(√2 − 1) =
+            2.4
+            times what the other half gave. The upper end is at least that of the nearest-neighbour estimate. The
+            interval
+            does not cover what no critic of the class can see.
         estimator: the row of `ESTIMATORS` that was used.
         verdict: "ok", or the first reason not to believe the number: "low_ess", "ceiling", "drift", "disagreement",
             "overfit".
         readouts: every read-out of the same scores by name, in nats.
         history: for each fold one dict an evaluation: `step`; the objective on the batch, `train`, and on the
             `validation` rows; after two steps `gradient_snr` and `noise_scale` of the minibatch gradient, in rows.
-        diagnostics: what the verdict rests on.
+        diagnostics: the numbers behind the verdict.
         warnings: the reasons in words.
     """
 
@@ -91,7 +98,7 @@ class MIEstimate:
             f"{self.nats:.3f} nats, 95 % [{low:.3f}, {high:.3f}]  ({self.estimator.name}, held out,"
             f" {kind[self.estimator.kind]})",
             f"verdict: {self.verdict}",
-            *(["  no dependence found, which is no evidence of independence"] if nothing else []),
+            *(["  no dependence found; that is no evidence of independence"] if nothing else []),
             *(f"  {text}" for text in self.warnings),
             f"read-outs of the same scores: {others}",
             f"effective sample size {d['effective_sample_size']:.1f} of {d['negatives']:.0f} negatives"
@@ -115,9 +122,9 @@ def read(
 ) -> Reading:
     """Read a critic's scores of held-out rows, and of rows it was trained on.
 
-    The variance is the infinitesimal jackknife: the derivative of the value with respect to each row's weight, which
-    for these U-statistics is the row's influence; a row counts as a positive and in all its negative pairs. Rows of the
-    same cluster, of which `clusters` gives the label, count as one.
+    The variance is the infinitesimal jackknife: the influence of a row is the derivative of the value with respect to
+    its weight. A row counts as a positive and in all its negative pairs. Rows of the same cluster, of which `clusters`
+    gives the label, count as one.
 
     Reference: Efron 1982, chapter 6; Giordano et al. 2019.
     """
@@ -179,10 +186,11 @@ def combine(
 
     Args:
         row: the estimator.
-        readings, fits: one a fold; fits may be empty where fresh rows were read.
+        readings, fits: one a fold; fits are empty where fresh rows were read.
         learned: by how many nats a critic trained on half the rows reads less.
-        fitted: the fit's diagnostics where all readings are of the same fresh rows: their errors do not average out,
-            and the train–held-out gap is the fit's.
+        fitted: the diagnostics of the fit, where all readings are of the same fresh rows. Their errors do not average
+            out,
+            and the gap between training and held-out rows is that of the fit.
         ksg: a nearest-neighbour estimate of the same rows, where there is one.
     """
     total = sum(reading.rows for reading in readings)
@@ -237,17 +245,17 @@ def combine(
     readouts = {
         name: average([reading.readouts[name] for reading in readings]) for name in READOUTS
     }
-    found = _reasons(row, nats, stderr, readouts, diagnostics, fits)
+    reasons = _reasons(row, nats, stderr, readouts, diagnostics, fits)
     return MIEstimate(
         nats=nats,
         stderr=stderr,
         interval=(low, high),
         estimator=row,
-        verdict=next(iter(found), "ok"),
+        verdict=next(iter(reasons), "ok"),
         readouts=readouts,
         history=[fit.history for fit in fits],
         diagnostics=diagnostics,
-        warnings=tuple(found.values()),
+        warnings=tuple(reasons.values()),
     )
 
 
@@ -259,56 +267,57 @@ def _reasons(
     diagnostics: dict[str, float],
     fits: list[Fit],
 ) -> dict[str, str]:
-    """Return verdicts and what they mean here, worst first."""
-    found, d = {}, diagnostics
+    """Return the verdicts that apply, the worst first, each with its explanation."""
+    reasons, d = {}, diagnostics
     ess, gap, spread = d["effective_sample_size"], d["train_gap"], d["fold_spread"]
     if row.averages_exp and ess < 50:
-        found["low_ess"] = (
-            f"the normaliser rests on {ess:.1f} effective negatives: the value is"
-            f" {'arbitrary' if ess < 10 else 'uncertain by more than its standard error'}; read js, and its verdict"
+        reasons["low_ess"] = (
+            f"only {ess:.1f} effective negatives carry the normaliser: the value is"
+            f" {'arbitrary' if ess < 10 else 'less certain than its standard error says'}; use the estimator js"
         )
-    ceiling = math.log(d["negatives"])
-    log_k = math.log(d["candidates"])
+
+    log_k, log_m = math.log(d["candidates"]), math.log(d["negatives"])
     if row.name == "infonce" and nats > log_k - 1:
-        found["ceiling"] = f"within 1 nat of ln K = {log_k:.2f}, the most this estimator can report"
-    elif nats > ceiling:
-        found["ceiling"] = (
-            f"above ln M = {ceiling:.2f}: {d['negatives']:.0f} negatives cannot show that much"
+        reasons["ceiling"] = f"within 1 nat of ln K = {log_k:.2f}, the most that infonce can report"
+    elif nats > log_m:
+        reasons["ceiling"] = (
+            f"above ln M = {log_m:.2f}: M = {d['negatives']:.0f} negatives cannot show that much"
         )
+
     if any(not fit.finite for fit in fits):
-        found["drift"] = (
-            "the scores overflowed in training, which was cut there; lower learning_rate"
+        reasons["drift"] = (
+            "the scores overflowed in training, which stopped there; lower learning_rate"
         )
+
     if gap > max(_OVERFIT, 2 * stderr):
-        found["overfit"] = (
-            f"training rows read {gap:.2f} nats more than held-out rows: there are too few of them, and the"
-            " information may be larger"
+        reasons["overfit"] = (
+            f"the critic reads {gap:.2f} nats more on its training rows than on held-out rows: more rows would raise"
+            " the estimate"
         )
     elif d["learning_shortfall"] > _DRIFT:
-        found["overfit"] = (
-            f"half the rows teach {d['learning_shortfall'] / _LEARNING:.2f} nats less: there are too few of them, and"
-            " the information may be larger"
+        reasons["overfit"] = (
+            f"a critic trained on half the rows reads {d['learning_shortfall'] / _LEARNING:.2f} nats less: more rows"
+            " would raise the estimate"
         )
-    if (
-        "drift" not in found
-        and row.calibrated
-        and abs(readouts["plug_in"] - readouts["bridge"]) > _DRIFT
-    ):
-        found["drift"] = (
-            f"plug_in and bridge differ by {readouts['plug_in'] - readouts['bridge']:+.2f} nats, and not at all for a"
-            " log-ratio: the critic has not found one"
+
+    apart = readouts["plug_in"] - readouts["bridge"]
+    if "drift" not in reasons and row.calibrated and abs(apart) > _DRIFT:
+        reasons["drift"] = (
+            f"plug_in and bridge differ by {apart:+.2f} nats, but they agree for a log-ratio: the critic has not found"
+            " it"
         )
+
     if spread > max(_DRIFT, nats / 10, 6 * stderr):
-        found["disagreement"] = f"the folds' values differ by {spread:.2f} nats"
+        reasons["disagreement"] = f"the values of the folds differ by {spread:.2f} nats"
     elif any(fit.folded and fit.kept_step == 0 for fit in fits):
-        found["disagreement"] = (
-            "the columns' magnitudes tell what their correlations do not, and the network learned nothing beside them:"
-            " the rows are too few for what else there may be"
+        reasons["disagreement"] = (
+            "the magnitudes of the columns depend on one another, and the network found nothing beyond that: there may"
+            " be more, which takes more rows"
         )
     elif "ksg" in d and abs(d["ksg"] - nats) > max(_DRIFT, 6 * stderr):
-        found["disagreement"] = f"nearest neighbours (KSG) read {d['ksg']:.2f} nats"
+        reasons["disagreement"] = f"nearest neighbours (KSG) read {d['ksg']:.2f} nats"
     elif row.calibrated and ess >= 50 and abs(readouts["dv"] - readouts["bridge"]) > _DRIFT:
-        found["disagreement"] = (
-            f"dv reads {readouts['dv']:.2f} and bridge {readouts['bridge']:.2f} from the same scores"
+        reasons["disagreement"] = (
+            f"dv reads {readouts['dv']:.2f} nats and bridge {readouts['bridge']:.2f} from the same scores"
         )
-    return found
+    return reasons

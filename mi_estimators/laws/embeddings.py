@@ -26,7 +26,7 @@ def _rotate(x: Tensor, speed: float, plane: tuple[int, int], power: int) -> Tens
 def spiral(speed: float, plane: tuple[int, int] = (0, 1), power: int = 1) -> InjectiveMap:
     """Return x ↦ R(speed·‖x‖^power) x, a rotation in one plane by an angle that grows with the norm.
 
-    It keeps ‖x‖, so that its inverse is the spiral of the opposite speed. The benchmark's spirals have power 2.
+    It keeps ‖x‖, so its inverse is the spiral of the opposite speed. The spirals of the benchmark have power 2.
 
     Args:
         speed: radians per unit of ‖x‖^power.
@@ -37,7 +37,7 @@ def spiral(speed: float, plane: tuple[int, int] = (0, 1), power: int = 1) -> Inj
         The map with its inverse, on the last dimension.
 
     Raises:
-        ValueError: speed not a finite number, a plane that is not two different columns, or another power.
+        ValueError: a speed that is not finite, a plane that is not two different columns, or another power.
 
     >>> quarter = spiral(math.pi / 2).forward(torch.tensor([1.0, 0.0]))
     >>> [round(float(entry), 6) + 0.0 for entry in quarter]
@@ -64,7 +64,7 @@ def _unroll(point: Tensor) -> Tensor:
     u = (torch.linalg.vector_norm(point, dim=-1, keepdim=True) * (21 / (1.5 * math.pi)) - 1) / 2
     u = inside_unit_interval("swiss_roll", u)
     if not _validate.all_true((_roll(u) - point).abs() <= 256 * torch.finfo(point.dtype).eps):
-        raise ValueError("swiss_roll: expected points of the curve, got one beside it")
+        raise ValueError("swiss_roll: expected points of the curve, got one off it")
     return u
 
 
@@ -80,13 +80,13 @@ def embedding(points: Float[Tensor, "k d"]) -> InjectiveMap:
     """Return index ↦ its row of a table: the indices of a `Finite` law become vectors.
 
     Args:
-        points: shape (k, d), one different row an index.
+        points: shape (k, d), a different row for each index.
 
     Returns:
         The map, from indices of shape (...) to rows (..., d), with its inverse.
 
     Raises:
-        ValueError: not a matrix of finite numbers, or two rows that are equal.
+        ValueError: not a matrix of finite numbers, or two equal rows.
 
     >>> from mi_estimators.laws import Finite, Transformed
     >>> bits = embedding(torch.eye(2))

@@ -1,4 +1,4 @@
-"""What a law is: a sampler, a log-ratio and a mutual information that come from one definition."""
+"""What a law is: a sampler, a log-ratio and a mutual information, all from one definition."""
 
 from __future__ import annotations
 
@@ -59,9 +59,7 @@ def nearest(name: str, value: Tensor, points: Tensor) -> Tensor:
     if not _validate.all_true(
         distance <= 64 * torch.finfo(value.dtype).eps * (1 + points.abs().max())
     ):
-        raise ValueError(
-            f"{name}: expected values of the {len(points)} atoms, got one that is none of them"
-        )
+        raise ValueError(f"{name}: expected values of the {len(points)} atoms, got another value")
     return index
 
 

@@ -1,4 +1,4 @@
-"""Increasing maps with their inverses, entry by entry: they bend the margins and leave the information."""
+"""Increasing maps with their inverses, entry by entry: they bend the margins and keep the information."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def mixture_quantile(weights: tuple[float, ...], means: tuple[float, ...]) -> In
         The map with its inverse, for tensors of any shape.
 
     Raises:
-        ValueError: weights or means that are not so, or of different lengths.
+        ValueError: weights that are no probabilities, means that do not increase, or different lengths.
 
     >>> two = mixture_quantile((0.5, 0.5), (-3.0, 3.0))
     >>> round(float(two.forward(torch.tensor([0.0], dtype=torch.float64))), 6)  # the median
@@ -150,7 +150,9 @@ def mixture_quantile(weights: tuple[float, ...], means: tuple[float, ...]) -> In
     check_weights("weights", weights)
     check_increasing("means", means)
     if len(weights) != len(means):
-        raise ValueError(f"means: expected {len(weights)} of them, one a weight, got {len(means)}")
+        raise ValueError(
+            f"means: expected {len(weights)} numbers, one for each weight, got {len(means)}"
+        )
     settings = {"weights": weights, "means": means}
     return InjectiveMap(
         "mixture_quantile", partial(_to_mixture, **settings), partial(_from_mixture, **settings)

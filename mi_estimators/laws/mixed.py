@@ -69,7 +69,7 @@ class MixedUniform:
         left, y = x.squeeze(-1).to(dtype), y.squeeze(-1).to(dtype)
         if not _validate.all_true((left == left.round()) & (left >= 0) & (left < self.m)):
             raise ValueError(
-                f"x: expected whole numbers from 0 to {self.m - 1}, got one that is none of them"
+                f"x: expected whole numbers from 0 to {self.m - 1}, got another number"
             )
         inside = (y >= left) & (y <= left + 2)
         windows = y.floor().clamp(max=self.m - 1) - (y - 2).ceil().clamp(min=0) + 1
@@ -105,7 +105,8 @@ class GaussianChannel:
             check_weights("probabilities", self.probabilities)
             if len(self.probabilities) != len(self.alphabet):
                 raise ValueError(
-                    f"probabilities: expected {len(self.alphabet)} of them, one a symbol, got {len(self.probabilities)}"
+                    f"probabilities: expected {len(self.alphabet)} numbers, one for each symbol,"
+                    f" got {len(self.probabilities)}"
                 )
 
     def _parameters(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

@@ -86,9 +86,9 @@ class GaussianMixture:
 
     @property
     def mutual_information(self) -> float:
-        """I(X; Y), in nats, by `quadrature` with a step that resolves the narrowest component: precise to 1e−10.
+        """I(X; Y), in nats, by `quadrature` with a step that resolves the narrowest component: accurate to 1e−10.
 
-        It is computed once, when first asked, in less than a second for components of like width.
+        It is computed once, at the first access, in less than a second for components of similar width.
         """
         return self._information
 
@@ -127,7 +127,7 @@ class GaussianMixture:
     def log_ratio(
         self, x: Float[Tensor, "*#batch 1"], y: Float[Tensor, "*#batch 1"]
     ) -> Float[Tensor, "*batch"]:
-        """Return ln dP/dQ(x, y) in nats, shape (...): the mixture's log-density less those of its two marginals.
+        """Return ln dP/dQ(x, y) in nats, shape (...): the log-density of the mixture minus those of its two marginals.
 
         Args:
             x, y: shape (..., 1), whose batches broadcast.

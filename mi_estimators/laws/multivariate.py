@@ -26,7 +26,7 @@ def cholesky(name: str, matrix: Tensor) -> tuple[Tensor, Tensor]:
     factor, failed = torch.linalg.cholesky_ex(matrix)
     if failed or not _validate.all_true(factor.diagonal() ** 2 > 1e-11 * matrix.diagonal()):
         raise ValueError(
-            f"{name}: expected a positive definite matrix, got one that is not, or barely"
+            f"{name}: expected a positive definite matrix, got one that is singular or indefinite"
         )
     return matrix, factor
 
@@ -34,8 +34,8 @@ def cholesky(name: str, matrix: Tensor) -> tuple[Tensor, Tensor]:
 class MultivariateGaussian:
     """Centred normal (X, Y) with any joint covariance: X is its first `dim_x` entries, Y the others.
 
-    One Cholesky factor L (float64) gives the sampler, (x, y) = L·noise, and in its lower right block L_yy the law of y
-    given x; with M the factor of Y's own covariance, I(X; Y) = ½ ln(det Σ_x det Σ_y / det Σ) = ln det M − ln det L_yy.
+    One Cholesky factor L (float64) gives the sampler, (x, y) = L·noise; its lower right block L_yy is the law of y
+    given x. With M the factor of Y's own covariance, I(X; Y) = ½ ln(det Σ_x det Σ_y / det Σ) = ln det M − ln det L_yy.
 
     Args:
         covariance: shape (d, d), symmetric and positive definite.
@@ -46,7 +46,7 @@ class MultivariateGaussian:
 
     Raises:
         ValueError: not a symmetric matrix, dim_x outside its range, not positive definite, or an entry whose variance
-            given those before it is below 1e−11 of its own (the information would be lost in rounding).
+            given the entries before it is below 1e−11 of its own (rounding would swallow the information).
 
     Reference: Czyż et al. 2023 (arXiv 2306.11078), section 2.
 
@@ -74,7 +74,7 @@ class MultivariateGaussian:
 
     @classmethod
     def dense(cls, dim_x: int, dim_y: int, correlation: float) -> MultivariateGaussian:
-        """Return the law of unit variances in which every two entries have one correlation, in (−1/(d − 1), 1).
+        """Return the law of unit variances in which every two entries have the same correlation, in (−1/(d − 1), 1).
 
         >>> round(MultivariateGaussian.dense(1, 1, 0.6).mutual_information, 6)
         0.223144
@@ -88,7 +88,7 @@ class MultivariateGaussian:
 
     @classmethod
     def sparse(cls, dim_x: int, dim_y: int, pairs: int, correlation: float) -> MultivariateGaussian:
-        """Return the law of unit variances in which (x_k, y_k), k < `pairs`, are correlated and all else independent.
+        """Return the law of unit variances in which (x_k, y_k), k < `pairs`, are correlated and the others independent.
 
         A signal of strength s in unit noise, on both sides, gives the correlation s²/(1 + s²).
 

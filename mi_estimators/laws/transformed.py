@@ -54,10 +54,10 @@ IDENTITY = InjectiveMap("identity", _same, _same, dim_low=0)
 class Transformed:
     """The law of (f(X), g(Y)), for a law of (X, Y) and injective maps f and g.
 
-    Its information is I(X; Y): f(X) is a function of X and X one of f(X), so that the data-processing inequality holds
-    both ways. Its log-ratio is the law's own, pulled back: T(f⁻¹(x), g⁻¹(y)). The Jacobians of f and g stand in the
-    joint and in the product alike and cancel; where f embeds in more dimensions there are no densities, and dP/dQ,
-    a ratio of measures, is pulled back all the same.
+    Its information is I(X; Y): f(X) is a function of X, and X one of f(X), so the data-processing inequality holds in
+    both directions. Its log-ratio is that of the law, pulled back: T(f⁻¹(x), g⁻¹(y)). The Jacobians of f and g appear
+    in the joint and in the product alike and cancel. Where f embeds in more dimensions there are no densities, but
+    dP/dQ is a ratio of measures and is pulled back all the same.
 
     Args:
         law: the law of (X, Y).

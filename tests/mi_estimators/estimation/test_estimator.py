@@ -527,7 +527,7 @@ BAD_CALLS = [
     ("weight_decay: expected a number", (GOOD, GOOD), {"weight_decay": -1.0}),
     ("hidden: expected an integer", (GOOD, GOOD), {"hidden": 0}),
     ("patience: expected an integer", (GOOD, GOOD), {"patience": -1}),
-    ("device: expected 'auto' or a torch device", (GOOD, GOOD), {"device": "gpu"}),
+    ("device: expected 'auto' or an available torch device", (GOOD, GOOD), {"device": "gpu"}),
     ("x: expected a dense tensor", (torch.as_tensor(GOOD).to_sparse(), GOOD), {}),
     ("folds: expected at least 6 rows a fold, got 100 in 20 folds", (GOOD, GOOD), {"folds": 20}),
     (

@@ -753,7 +753,7 @@ BAD_CALLS = [
     ("waves .*: expected a number in", lambda: laws.wiggly(((0.5, 2.0, 0.0),))),
     ("weights: expected probabilities that sum", lambda: laws.mixture_quantile((0.5,), (0.0,))),
     ("means: expected a number in", lambda: laws.mixture_quantile((0.5, 0.5), (1.0, 1.0))),
-    ("means: expected 2 of them", lambda: laws.mixture_quantile((0.5, 0.5), (1.0,))),
+    ("means: expected 2 numbers", lambda: laws.mixture_quantile((0.5, 0.5), (1.0,))),
     ("speed: expected a number in", lambda: laws.spiral(math.nan)),
     ("plane: expected two different columns", lambda: laws.spiral(1.0, (1, 1))),
     ("plane: expected an integer", lambda: laws.spiral(1.0, (0, -1))),
