@@ -1,9 +1,10 @@
-"""Run the theorems and print the ledger: `python -m proofs [SLUG] [--json] [--write [FILE]]`."""
+"""Check the theorems and print the ledger: `python -m proofs --help`."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import difflib
 import io
 import json
 import os
@@ -15,22 +16,36 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-_PACKAGES = {"sympy": "sympy", "flint": "python-flint", "hypothesis": "hypothesis", "tqdm": "tqdm"}
+from .theorems import modules
+
+_PACKAGES = {"sympy": "sympy", "flint": "python-flint", "hypothesis": "hypothesis"}
 PAGE = Path("docs/THEOREMS.md")
+
+_MORE = """\
+tiers, strongest first:
+  symbolic    identities and signs, for all values of the symbols
+  certified   inequalities, by ball arithmetic on a box
+  tested      a search found no counterexample
+
+exit code: 0 if every theorem holds, 1 if one does not, 2 if the command is wrong
+
+examples:
+  python -m proofs              check all theorems, in about a minute
+  python -m proofs mio_anchor   show one theorem and the outcome of each check
+"""
 
 
 def table(entries: list) -> str:
-    """Return the ledger: a row for each theorem, and beneath it what went wrong."""
+    """Return the ledger: a row for each theorem, and beneath it what failed."""
     width = max((len(e.slug) for e in entries), default=7)
-    lines = [
-        f"{'theorem':{width}}  {'tier':9}  {'needs':>5}  {'seconds':>7}  ok   title ← rests on"
-    ]
+    lines = [f"{'theorem':{width}}  {'tier':9}  assumptions  seconds  holds  what it says"]
     for e in entries:
-        needs = len(e.theorem.assumptions) if e.theorem else 0
+        count = len(e.theorem.assumptions) if e.theorem else 0
         title = e.theorem.title if e.theorem else ""
-        rests = f" ← {', '.join(e.rests_on)}" if e.rests_on else ""
+        rests = f" (rests on {', '.join(e.rests_on)})" if e.rests_on else ""
+        holds = "yes" if e.ok else "NO"
         lines.append(
-            f"{e.slug:{width}}  {e.tier:9}  {needs:5d}  {e.seconds:7.2f}  {'yes' if e.ok else 'NO':3}  {title}{rests}"
+            f"{e.slug:{width}}  {e.tier:9}  {count:11d}  {e.seconds:7.2f}  {holds:5}  {title}{rests}"
         )
         lines += [f"  ! {problem}" for problem in e.problems]
     return "\n".join(lines)
@@ -39,19 +54,17 @@ def table(entries: list) -> str:
 def summary(entries: list, seconds: float) -> str:
     """Return the last line: how many theorems have which tier."""
     tiers = Counter(e.tier for e in entries)
-    failed = f", {tiers['none']} NOT OK" if tiers["none"] else ""
-    counted = (
-        f"{tiers['symbolic']} symbolic, {tiers['certified']} certified, {tiers['tested']} tested"
-    )
-    return f"{len(entries)} theorems: {counted}{failed}; {seconds:.1f} s"
+    counts = [f"{tiers[tier]} {tier}" for tier in ("symbolic", "certified", "tested")]
+    failed = [f"{tiers['none']} FAILED"] if tiers["none"] else []
+    return f"{len(entries)} theorems: {', '.join(counts + failed)}; {seconds:.1f} s"
 
 
 def page(entry) -> str:
-    """Return one theorem in full: statement, assumptions, proof, claims with their outcomes, reference."""
-    t, v = entry.theorem, entry.verdict
-    lines = [f"{entry.slug} [{entry.tier}]" + (f": {t.title}" if t else "")]
+    """Return one theorem in full: what it says, and the outcome of each check."""
+    theorem, verdict = entry.theorem, entry.verdict
+    lines = [f"{entry.slug} [{entry.tier}]" + (f": {theorem.title}" if theorem else "")]
 
-    def section(head: str, *paragraphs: str, bullet: str = "") -> None:
+    def section(head: str, paragraphs, bullet: str = "") -> None:
         lines.extend(["", head] if paragraphs else [])
         for text in paragraphs:
             lines.append(
@@ -63,29 +76,24 @@ def page(entry) -> str:
                 )
             )
 
-    def told(result, due: bool) -> str:
-        c, o = result.claim, result.outcome
-        head = f"{'ok' if due else 'NOT OK'} [{'cross-check' if c.cross_check else c.tier}] {c.name}: {o.verdict}"
-        witness = f", witness: {o.witness}" if o.witness else ""
-        return f"{head}{witness} ({o.detail}; {result.seconds:.2f} s)"
+    def line(result, due: bool) -> str:
+        head = "ok" if due else "FAILED"
+        return f"{head} [{result.kind}] {result}; {result.seconds:.2f} s"
 
-    if t:
-        section("Statement", t.statement)
-        section("Assumptions", *t.assumptions, bullet="· ")
-        section("Proof", t.proof)
-        section("Granted by hand", *t.by_hand, bullet="· ")
-    if v:
-        section("Checks", *(told(r, r.passed) for r in v.checks), bullet="· ")
-        section(
-            "False neighbours, to be refused",
-            *(told(r, r.refused) for r in v.false_neighbours),
-            bullet="· ",
-        )
-    if t:
-        section("Uses", *([", ".join(t.uses)] if t.uses else []))
-        section("Rests on", *([", ".join(entry.rests_on)] if entry.rests_on else []))
-        section("Reference", t.reference)
-    section("Not ok", *entry.problems, bullet="! ")
+    if theorem:
+        section("Statement", [theorem.statement])
+        section("Assumptions", theorem.assumptions, "· ")
+        section("Proof", [theorem.proof])
+        section("Steps that no check covers", theorem.by_hand, "· ")
+    if verdict:
+        section("Checks", [line(r, r.passed) for r in verdict.checks], "· ")
+        neighbours = [line(r, r.refused) for r in verdict.false_neighbours]
+        section("False neighbours: each must be refuted", neighbours, "· ")
+    section("Rests on", [", ".join(entry.rests_on)] if entry.rests_on else [])
+    if theorem:
+        section("About", [", ".join(f"mi.{name}" for name in theorem.about)])
+        section("Reference", [theorem.reference])
+    section("What failed", entry.problems, "! ")
     return "\n".join(lines)
 
 
@@ -93,22 +101,28 @@ def progress(slugs: list[str]) -> Iterator[str]:
     """Yield the slugs behind a progress bar on stderr."""
     from tqdm import tqdm
 
-    with tqdm(slugs, file=sys.stderr, leave=False, unit="theorem") as bar:
+    with tqdm(slugs, "checking", file=sys.stderr, leave=False, unit="theorem") as bar:
         for slug in bar:
             bar.set_postfix_str(slug)
             yield slug
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; return 0 if all is ok, 1 if a theorem is not, 2 if the command makes no sense."""
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """Return the arguments; stop with exit code 2 and a message where they make no sense."""
     parser = argparse.ArgumentParser(
-        prog="python -m proofs", description="Run the theorems and print the ledger."
+        prog="python -m proofs",
+        description="Check every theorem by machine and print one line for each.",
+        epilog=_MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "slug", nargs="?", help="show one theorem in full (and run what it rests on)"
+        "slug",
+        nargs="?",
+        metavar="SLUG",
+        help="check this theorem and those that it rests on; show it in full",
     )
     parser.add_argument(
-        "--json", action="store_true", help="print a JSON list, one object for each theorem"
+        "--json", action="store_true", help="print a JSON list with one object per theorem"
     )
     parser.add_argument(
         "--write",
@@ -116,46 +130,49 @@ def main(argv: list[str] | None = None) -> int:
         const=PAGE,
         type=Path,
         metavar="FILE",
-        help=f"write all theorems as a page of Markdown (default {PAGE})",
+        help=f"write all theorems to a page of Markdown (default: {PAGE})",
     )
     arguments = parser.parse_args(argv)
-    if arguments.write is not None and arguments.slug is not None:
-        parser.error("--write: expected no SLUG beside it, since the page holds all theorems")
-    if arguments.write is not None and not arguments.write.parent.is_dir():
-        parser.error(f"--write: expected a folder that is there, got {arguments.write.parent}")
-    start = time.perf_counter()
+
+    slug, file = arguments.slug, arguments.write
+    if file is not None and slug is not None:
+        parser.error(f"--write: expected no SLUG, since the page holds all theorems, got {slug}")
+    if file is not None and not file.parent.is_dir():
+        parser.error(f"--write: expected a folder that exists, got {file.parent}")
+    if slug is not None and slug not in (slugs := modules()):
+        near = difflib.get_close_matches(slug, slugs, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "`python -m proofs` lists all"
+        parser.error(f"SLUG: expected the name of a theorem, got {slug!r}; {hint}")
+
     missing = [package for module, package in _PACKAGES.items() if find_spec(module) is None]
     if missing:
-        print(
-            f"proofs: {', '.join(missing)} not installed; pip install --group proofs",
-            file=sys.stderr,
-        )
-        return 2
+        parser.error(f"{', '.join(missing)}: not installed; run pip install --group proofs")
+    return arguments
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; return 0 if every theorem holds and 1 if one does not."""
+    arguments = parse(argv)
+    start = time.perf_counter()
     with contextlib.redirect_stdout(sys.stderr):  # nothing but the ledger goes to stdout
         from hypothesis.configuration import set_hypothesis_home_dir
 
         from .ledger import ledger, load
 
         set_hypothesis_home_dir(os.devnull)  # it writes nothing to disk
-        theorems = load()
-        if arguments.slug is not None and arguments.slug not in theorems:
-            print(
-                f"proofs: no theorem {arguments.slug!r}; there are: {', '.join(theorems)}",
-                file=sys.stderr,
-            )
-            return 2
-        entries = ledger(theorems, None if arguments.slug is None else [arguments.slug], progress)
+        entries = ledger(load(), arguments.slug and [arguments.slug], progress)
     shown = [e for e in entries if arguments.slug in (None, e.slug)]
+
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(
-            errors="replace"
-        )  # a terminal without Greek letters is no reason to fail
+        # A terminal without Greek letters is no reason to fail.
+        sys.stdout.reconfigure(errors="replace")
     if arguments.json:
         print(json.dumps([e.as_json() for e in shown], allow_nan=False, indent=1))
     elif arguments.slug is not None:
         print(page(shown[0]))
     else:
         print(table(entries), summary(entries, time.perf_counter() - start), sep="\n")
+
     ok = bool(shown) and all(e.ok for e in shown)
     if arguments.write is not None and ok:
         from . import book

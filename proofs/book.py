@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 
-from .engine.theorem import Result
 from .ledger import Entry
 
 _HEAD = """# Theorems
@@ -30,16 +30,18 @@ def escaped(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|~$])", r"\\\1", " ".join(text.split()))
 
 
-def _items(head: str, lines: list[str]) -> list[str]:
-    return [f"**{head}**", "", *(f"* {line}" for line in lines), ""] if lines else []
+def _items(head: str, texts: Iterable[str]) -> list[str]:
+    items = [f"* {escaped(text)}" for text in texts]
+    return [f"**{head}**", "", *items, ""] if items else []
 
 
-def _link(slug: str) -> str:
-    return f"[`{slug}`](#{slug})"
+def _links(slugs: Iterable[str]) -> str:
+    return ", ".join(f"[`{slug}`](#{slug})" for slug in slugs)
 
 
-def _claim(result: Result) -> str:
-    return f"{escaped(result.claim.name)} — {'cross-check' if result.claim.cross_check else result.claim.tier}"
+def _table(*rows: tuple[str, ...]) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])
 
 
 def section(entry: Entry) -> str:
@@ -47,6 +49,10 @@ def section(entry: Entry) -> str:
     theorem, verdict = entry.theorem, entry.verdict
     if theorem is None or verdict is None:
         raise ValueError(f"{entry.slug}: expected a theorem that was run")
+    checks, neighbours = (
+        [f"{result.claim.name} — {result.kind}" for result in results]
+        for results in (verdict.checks, verdict.false_neighbours)
+    )
     lines = [
         f'## <a id="{entry.slug}"></a>`{entry.slug}`: {escaped(theorem.title)}',
         "",
@@ -56,32 +62,35 @@ def section(entry: Entry) -> str:
         "",
         escaped(theorem.statement),
         "",
-        *_items("Assumptions", [escaped(text) for text in theorem.assumptions]),
+        *_items("Assumptions", theorem.assumptions),
         f"**Proof.** {escaped(theorem.proof)}",
         "",
-        *_items("Granted by hand", [escaped(text) for text in theorem.by_hand]),
-        *_items("Checks", [_claim(result) for result in verdict.checks]),
-        *_items(
-            "False neighbours, refused", [_claim(result) for result in verdict.false_neighbours]
-        ),
-        *([f"**Rests on** {', '.join(map(_link, entry.rests_on))}.", ""] if entry.rests_on else []),
+        *_items("Granted by hand", theorem.by_hand),
+        *_items("Checks", checks),
+        *_items("False neighbours, refused", neighbours),
+        *([f"**Rests on** {_links(entry.rests_on)}.", ""] if entry.rests_on else []),
         f"**Reference.** {escaped(theorem.reference)}",
     ]
     return "\n".join(lines)
 
 
 def page(entries: list[Entry]) -> str:
-    """Return the whole page: a table of contents, then the theorems in the ledger's order."""
+    """Return the whole page: a table of contents, the theorems in the ledger's order, and an index by name."""
     tiers = Counter(entry.tier for entry in entries)
     counted = ", ".join(f"{tiers[tier]} {tier}" for tier in ("symbolic", "certified", "tested"))
-    contents = [
-        "| theorem | tier | what it says |",
-        "|---|---|---|",
-        *(
-            f"| {_link(e.slug)} | {e.tier} | {escaped(e.theorem.title)} |"
-            for e in entries
-            if e.theorem
-        ),
+    contents = [(_links([e.slug]), e.tier, escaped(e.theorem.title)) for e in entries if e.theorem]
+
+    about: dict[str, list[str]] = {}
+    for entry in entries:
+        for name in entry.theorem.about if entry.theorem else ():
+            about.setdefault(name, []).append(entry.slug)
+    index = [(f"`mi.{name}`", _links(about[name])) for name in sorted(about)]
+
+    parts = [
+        _HEAD.format(counted=f"{len(entries)} theorems: {counted}").strip(),
+        _table(("theorem", "tier", "what it says"), *contents),
+        *map(section, entries),
+        "## By name",
+        _table(("name", "theorems about it"), *index),
     ]
-    head = _HEAD.format(counted=f"{len(entries)} theorems: {counted}")
-    return "\n\n".join([head.strip(), "\n".join(contents), *map(section, entries)]) + "\n"
+    return "\n\n".join(parts) + "\n"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 
 from .engine.theorem import Result, Theorem, Verdict, run, weakest
+from .theorems import modules
 
 
 @dataclass(frozen=True)
@@ -42,47 +42,30 @@ class Entry:
 
     @property
     def problems(self) -> list[str]:
-        """What went wrong, one line each."""
+        """What failed, one line each."""
         verdict = self.verdict or Verdict((), ())
-        wrong = [_line("check", r) for r in verdict.checks if not r.passed]
-        wrong += [
-            _line("false neighbour not refused", r)
-            for r in verdict.false_neighbours
-            if not r.refused
-        ]
-        return [*([self.error] if self.error else []), *wrong]
+        failed = [f"check failed: {r}" for r in verdict.checks if not r.passed]
+        accepted = [r for r in verdict.false_neighbours if not r.refused]
+        failed += [f"false neighbour not refuted: {r}" for r in accepted]
+        return [self.error, *failed] if self.error else failed
 
     def as_json(self) -> dict[str, object]:
         """Return the row as plain data."""
-        claims = {} if self.verdict is None else vars(self.verdict)
-        text = {
-            name: " ".join(getattr(self.theorem, name, "").split())
-            for name in ("statement", "title", "proof", "reference")
-        }
-        lists = {
-            name: list(getattr(self.theorem, name, ()))
-            for name in ("assumptions", "by_hand", "uses")
-        }
+        verdict = self.verdict or Verdict((), ())
+        texts = ("statement", "title", "proof", "reference")
+        lists = ("assumptions", "by_hand", "uses", "about")
         return {
             "slug": self.slug,
             "tier": self.tier,
             "ok": self.ok,
             "seconds": round(self.seconds, 3),
-            **text,
-            **lists,
+            **{name: " ".join(getattr(self.theorem, name, "").split()) for name in texts},
+            **{name: list(getattr(self.theorem, name, ())) for name in lists},
             "rests_on": list(self.rests_on),
-            **{
-                name: [_as_json(r) for r in claims.get(name, ())]
-                for name in ("checks", "false_neighbours")
-            },
+            "checks": list(map(_as_json, verdict.checks)),
+            "false_neighbours": list(map(_as_json, verdict.false_neighbours)),
             "problems": self.problems,
         }
-
-
-def _line(what: str, result: Result) -> str:
-    outcome = result.outcome
-    witness = f" at {outcome.witness}" if outcome.witness else ""
-    return f"{what}: {result.claim.name}: {outcome.verdict}{witness} ({outcome.detail})"
 
 
 def _as_json(result: Result) -> dict[str, object]:
@@ -90,31 +73,17 @@ def _as_json(result: Result) -> dict[str, object]:
     return {**claim, **vars(result.outcome), "seconds": round(result.seconds, 3)}
 
 
-def modules(package: str = "proofs.theorems") -> dict[str, str]:
-    """Return the modules of theorems below the package, by slug; those that begin with an underscore are none.
-
-    >>> modules()["dv_representation"]
-    'proofs.theorems.bounds.dv_representation'
-    """
-    below = pkgutil.walk_packages(import_module(package).__path__, f"{package}.")
-    names = [module.name for module in below if not module.ispkg]
-    return {slug: name for name in names if not (slug := name.rpartition(".")[2]).startswith("_")}
-
-
 def load(package: str = "proofs.theorems") -> dict[str, Theorem | str]:
     """Import every module of the package; return each slug's theorem, or the reason why there is none."""
-    found: dict[str, Theorem | str] = {}
+    theorems: dict[str, Theorem | str] = {}
     for slug, module in sorted(modules(package).items()):
         try:
             theorem = import_module(module).THEOREM
-            found[slug] = (
-                theorem
-                if theorem.slug == slug
-                else f"slug: expected {slug!r}, got {theorem.slug!r}"
-            )
-        except Exception as error:  # a module that does not import is a row that is not ok
-            found[slug] = f"{type(error).__name__}: {error}"
-    return found
+            right = theorem.slug == slug
+            theorems[slug] = theorem if right else f"slug: expected {slug!r}, got {theorem.slug!r}"
+        except Exception as error:  # a module that does not import is a row that does not hold
+            theorems[slug] = f"{type(error).__name__}: {error}"
+    return theorems
 
 
 def rests_on(
@@ -131,7 +100,7 @@ def rests_on(
     if slug in path:
         raise ValueError(f"uses: cycle {' → '.join([*path[path.index(slug) :], slug])}")
     if slug not in uses:
-        raise ValueError(f"uses: {path[-1] if path else ''} names {slug!r}, which does not exist")
+        raise ValueError(f"uses: {path[-1] if path else ''} uses {slug!r}, which does not exist")
     below = {name for used in uses[slug] for name in (used, *rests_on(used, uses, (*path, slug)))}
     return tuple(sorted(below))
 
@@ -160,14 +129,14 @@ def ledger(
     wanted |= {name for slug in wanted for name in below[slug]}
     entries: dict[str, Entry] = {}
     for slug in progress(sorted(wanted, key=lambda s: (len(below[s]), s))):
-        found = theorems[slug]
-        theorem = None if isinstance(found, str) else found
+        item = theorems[slug]
+        theorem = None if isinstance(item, str) else item
         if theorem is None or slug in broken:
             entries[slug] = Entry(slug, theorem, error=broken[slug])
             continue
         verdict = run(theorem)
         fallen = [name for name in below[slug] if not entries[name].ok]
-        error = f"rests on {', '.join(fallen)}, not ok" if fallen else ""
+        error = f"rests on {', '.join(fallen)}, which failed" if fallen else ""
         tier = weakest([verdict.tier, *(entries[name].tier for name in below[slug])])
         entries[slug] = Entry(slug, theorem, verdict, below[slug], tier, error)
     return list(entries.values())

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import reduce
 from itertools import count
+from operator import ge, gt, le, lt
 from typing import ClassVar
 
 import sympy as sp
@@ -24,11 +25,11 @@ from .vocabulary import Term, expression
 Ball = Callable[[Mapping[sp.Basic, arb]], arb]
 Box = dict[sp.Basic, tuple[Fraction, Fraction]]
 
-RELATIONS: dict[str, tuple[Callable[[arb], bool], Callable[[arb], bool]]] = {
-    ">": (lambda value: value > 0, lambda value: value <= 0),
-    ">=": (lambda value: value >= 0, lambda value: value < 0),
-    "<": (lambda value: value < 0, lambda value: value >= 0),
-    "<=": (lambda value: value <= 0, lambda value: value > 0),
+RELATIONS: dict[str, tuple[Callable[[arb, int], bool], Callable[[arb, int], bool]]] = {
+    ">": (gt, le),
+    ">=": (ge, lt),
+    "<": (lt, ge),
+    "<=": (le, gt),
 }
 """relation to 0 → (certainly true, certainly false); a ball compares as true only if all of its points do."""
 
@@ -154,19 +155,15 @@ def certify(expr: Term, relation: str, box: Mapping, budget: int = 4000) -> Outc
             middle = {s: ((a + b) / 2, (a + b) / 2) for s, (a, b) in part.items()}
             centre = {s: exact(a) for s, (a, _) in middle.items()}
             at_centre, enclosure = value(centre), value(balls)
-            if fails(at_centre):
-                return Outcome(
-                    "refuted", f"box {looked_at}", f"{show(middle)}: value {at_centre.str(8)}"
-                )
-            if fails(enclosure):
-                return Outcome(
-                    "refuted", f"box {looked_at}", f"{show(part)}: value {enclosure.str(8)}"
-                )
+            for where, ball in ((middle, at_centre), (part, enclosure)):
+                if fails(ball, 0):
+                    witness = f"{show(where)}: value {ball.str(8)}"
+                    return Outcome("refuted", f"sub-box {looked_at}", witness)
             if slopes:  # the mean value form is the sharper one on small boxes
                 centred = at_centre + sum(
                     (f(balls) * (balls[s] - centre[s]) for s, f in slopes.items()), arb(0)
                 )
-            done = holds(enclosure) or (bool(slopes) and holds(centred))
+            done = holds(enclosure, 0) or (bool(slopes) and holds(centred, 0))
             if not done:
                 widest = max(part, key=lambda s: part[s][1] - part[s][0], default=None)
                 if widest is None or part[widest][0] == part[widest][1]:
@@ -178,7 +175,8 @@ def certify(expr: Term, relation: str, box: Mapping, budget: int = 4000) -> Outc
                     width = max(float(b - a) for a, b in (part | {widest: half}).values())
                     heapq.heappush(queue, (-width, next(ticket), part | {widest: half}))
             if not queue:
-                return Outcome("proved", f"{looked_at} sub-boxes of {show(start)}")
+                boxes = f"{looked_at} sub-boxes of {show(start)}"
+                return Outcome("proved", boxes if start else "the number is enclosed")
     return Outcome("undecided", f"{budget} sub-boxes of {show(start)} were not enough")
 
 

@@ -218,15 +218,13 @@ def dpo(chosen: float, rejected: float) -> object:
     return -log(1 / (1 + exp(-(mpf(chosen) - mpf(rejected)))))
 
 
-@_precise
-def nca_pair(chosen: float, rejected: float) -> object:
+def nca_pair(chosen: float, rejected: float) -> float:
     """−ln σ(r_w) − ½ ln σ(−r_w) − ½ ln σ(−r_l) (Chen et al. 2024, NCA for pairs).
 
     >>> nca_pair(0, 0)  # 2 ln 2
     1.3862943611198906
     """
-    own, other = 1 / (1 + exp(-mpf(chosen))), 1 / (1 + exp(-mpf(rejected)))
-    return -log(own) - log(1 - own) / 2 - log(1 - other) / 2
+    return nca((1, 0), (chosen, rejected))
 
 
 @_precise

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 import mi_estimators as mi
 
+from . import oracles
 from .tested import Tested
 from .theorem import Outcome
 
@@ -40,6 +41,15 @@ def batches(law: Sequence, size: int) -> tuple[torch.Tensor, torch.Tensor]:
     return atoms, tensor(law)[atoms].prod(-1)
 
 
+def pair_batches(
+    joint: Sequence[Sequence[float]], t: ArrayLike, rows: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return all batches of independent pairs: score matrices (b, rows, rows), x of each row, and probabilities."""
+    table, (atoms, weights) = tensor(t), batches(oracles.flat(joint), rows)
+    x, y = atoms // table.shape[1], atoms % table.shape[1]
+    return table[x.unsqueeze(-1), y.unsqueeze(-2)], x, weights
+
+
 def gradient(value: Callable[[torch.Tensor], torch.Tensor], at: ArrayLike) -> torch.Tensor:
     """Return the gradient at a point of a function of one tensor; several values are summed."""
     point = tensor(at).clone().requires_grad_()
@@ -54,6 +64,13 @@ def on_law(bound: Callable[..., torch.Tensor], p: ArrayLike, q: ArrayLike, t: Ar
 def pair_loss(chosen: ArrayLike, rejected: ArrayLike, bound: str = "js", mix: float = 0.5) -> float:
     """Return the mean shipped loss of a pair or a batch of pairs, or of one example with K rejected responses."""
     return float(mi.preference_loss(tensor(chosen), tensor(rejected), bound, mix).mean())
+
+
+def dv_excess(q: Sequence[float], t: ArrayLike, size: int) -> float:
+    """Return the mean of mi.dv over all batches of negatives, minus mi.dv on their law; E_P T is 0 in both."""
+    (atoms, weights), positive = batches(q, size), tensor([0.0])
+    values = mi.dv(positive.expand(len(atoms), 1), tensor(t)[atoms])
+    return float(weights @ values - mi.dv(positive, tensor(t), log_q=logs(q)))
 
 
 def population_loss(

@@ -189,12 +189,13 @@ class Sign:
         """Read the sign off a form all of whose terms have it, or find a point where it is another."""
         expr = expression(self.expr)
         where = domain(expr)
-        witness = counterexample(expr, RELATIONS[self.relation][1])
+        fails = RELATIONS[self.relation][1]
+        witness = counterexample(expr, lambda ball: fails(ball, 0))
         if witness:
-            return Outcome("refuted", f"the sign is another there; {where}", witness)
+            return Outcome("refuted", f"the sign differs there; {where}", witness)
         found = sign(expr)
         if found in IMPLIED[self.relation]:
-            return Outcome("proved", f"the sign {found} 0 is read off its terms; {where}")
+            return Outcome("proved", f"its terms show {found} 0; {where}")
         if found == "==":
             return Outcome(
                 "refuted", "it reduces to 0", f"every point of its domain ({where}): value 0"

@@ -68,5 +68,5 @@ class Tested:
             attempt()
         except Falsified:  # Hypothesis ends on the smallest example that it found
             witness = ", ".join(f"{name} = {show(value)}" for name, value in tried.items())
-            return Outcome("refuted", "found by search, then shrunk", witness)
+            return Outcome("refuted", "the search found it", witness)
         return Outcome("survived", f"{number} examples")

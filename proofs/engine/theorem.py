@@ -60,6 +60,16 @@ class Result:
     outcome: Outcome
     seconds: float
 
+    def __str__(self) -> str:
+        outcome = self.outcome
+        witness = f" at {outcome.witness}" if outcome.witness else ""
+        return f"{self.claim.name}: {outcome.verdict}{witness} ({outcome.detail})"
+
+    @property
+    def kind(self) -> str:
+        """The claim's tier, or that it is a cross-check, which earns none."""
+        return "cross-check" if self.claim.cross_check else self.claim.tier
+
     @property
     def passed(self) -> bool:
         """Whether the claim got the verdict that its tier demands."""

@@ -6,6 +6,7 @@ A law is a tuple of probabilities and a critic a tuple of scores, in nats, one f
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import sympy as sp
@@ -29,6 +30,11 @@ def positives(names: str) -> tuple[sp.Symbol, ...]:
 def reals(names: str) -> tuple[sp.Symbol, ...]:
     """Return real symbols; the names are separated by blanks."""
     return tuple(sp.symbols(names.split(), real=True))
+
+
+def integers(names: str) -> tuple[sp.Symbol, ...]:
+    """Return symbols for positive integers; the names are separated by blanks."""
+    return tuple(sp.symbols(names.split(), positive=True, integer=True))
 
 
 def normalised(weights: Sequence[sp.Expr]) -> tuple[sp.Expr, ...]:
@@ -84,6 +90,12 @@ def kl(p: Vector, q: Vector) -> sp.Expr:
     return sp.Add(*(a * sp.log(a / b) for a, b in zip(p, q, strict=True) if a != 0))
 
 
+def twice_jsd(p: Vector, q: Vector) -> sp.Expr:
+    """2·JSD(p, q) = KL(p‖m) + KL(q‖m), m the law in the middle."""
+    middle = mixture(p, q, HALF)
+    return kl(p, middle) + kl(q, middle)
+
+
 def partition(q: Vector, t: Vector) -> sp.Expr:
     """E_q eᵗ."""
     return expect(q, [sp.exp(s) for s in t])
@@ -109,6 +121,21 @@ def js(p: Vector, q: Vector, t: Vector) -> sp.Expr:
     return (
         2 * sp.log(2) - expect(p, [softplus(-s) for s in t]) - expect(q, [softplus(s) for s in t])
     )
+
+
+def infonce_row(own: Scalar, others: Scalar, candidates: Scalar) -> sp.Expr:
+    """One row of InfoNCE: t − ln (1/K)(eᵗ + Σ over the others), `others` their sum of eᵗ."""
+    return own - sp.log((sp.exp(own) + others) / candidates)
+
+
+def two_by_two(names: str = "a b c d") -> tuple[dict, Vector, Vector]:
+    """Return any joint law p(x, y) on two values each, with its marginals p(x) and p(y)."""
+    joint = dict(zip(product((0, 1), repeat=2), normalised(positives(names)), strict=True))
+    px, py = (
+        [joint[i, 0] + joint[i, 1] for i in (0, 1)],
+        [joint[0, i] + joint[1, i] for i in (0, 1)],
+    )
+    return joint, px, py
 
 
 def dpo_loss(chosen: Scalar, rejected: Scalar) -> sp.Expr:

@@ -13,6 +13,7 @@ from proofs.engine import (
     Sign,
     Theorem,
     Values,
+    expect,
     gradient,
     kl,
     logs,
@@ -133,7 +134,7 @@ THEOREM = Theorem(
         Identity("(c) one atom: c = k is the root at ln p/q + k", tight(p, q, sp.log(nu)), 0),
         Identity(
             "(c) 2 atoms: E_P T − k = KL",
-            sum(a * s for a, s in zip(P, TIGHT, strict=True)) - k,
+            expect(P, TIGHT) - k,
             kl(P, Q),
         ),
         Identity("(d) ν → ∞: ν σ(u) → w", sp.limit(other_w, nu, sp.oo), w),

@@ -1,6 +1,5 @@
 """CLUB is I plus the reverse divergence at the true conditional, and at another one off by a difference of two KLs."""
 
-from itertools import product
 from math import log
 
 import sympy as sp
@@ -24,15 +23,14 @@ from proofs.engine import (
     reals,
     strategies,
     tensor,
+    two_by_two,
 )
 
 p, q, s, x = positives("p q s x")  # one atom's masses under P, Q and S
 
 # p(x, y) on 2 × 2 atoms, the product of its marginals, and conditionals v(y given x).
-cells = list(product((0, 1), repeat=2))
-P = normalised(positives("a b c d"))
-joint = dict(zip(cells, P, strict=True))
-px, py = [joint[i, 0] + joint[i, 1] for i in (0, 1)], [joint[0, j] + joint[1, j] for j in (0, 1)]
+joint, px, py = two_by_two()
+cells, P = list(joint), list(joint.values())
 Q = [px[i] * py[j] for i, j in cells]
 conditional = [normalised(positives(names)) for names in ("v1 v2", "w1 w2")]
 S = [px[i] * conditional[i][j] for i, j in cells]

@@ -33,7 +33,7 @@ P, Q, T = normalised(positives("a1 a2 a3")), normalised(positives("b1 b2 b3")), 
 log_ratio = log_ratios(P, Q)
 
 # A law P that gives the third atom no mass, and the critic that is ln p/q on its support and −n off it.
-P0 = (*normalised(positives("a1 a2")), sp.Integer(0))
+P0 = (*normalised(positives("a1 a2")), sp.S(0))
 T0 = [sp.log(P0[0] / Q[0]), sp.log(P0[1] / Q[1]), -n]
 gap_without_full_support = sp.log(1 + Q[2] * sp.exp(-n))
 

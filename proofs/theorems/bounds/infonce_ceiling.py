@@ -3,7 +3,6 @@
 from itertools import product
 
 import sympy as sp
-import torch
 
 import mi_estimators as mi
 from mi_estimators.theory import infonce_ceiling
@@ -15,15 +14,15 @@ from proofs.engine import (
     Sign,
     Tested,
     Theorem,
+    infonce_row,
     kl,
-    logs,
-    normalised,
     off,
     oracles,
+    pair_batches,
     positives,
     reals,
     strategies,
-    tensor,
+    two_by_two,
 )
 
 own, c = reals("t1 c")  # the positive's score in one row, and a shift of the row
@@ -31,15 +30,8 @@ s, K = positives("s K")  # Σ e^{t_j} over the other candidates, and the number 
 margin = sp.log(1 + s * sp.exp(-own))
 
 
-def row(t, others, candidates):
-    """One row: t − ln (1/K)(eᵗ + Σ over the others)."""
-    return t - sp.log((sp.exp(t) + others) / candidates)
-
-
 # p(x, y) on 2 × 2 atoms, any critic: the laws W = p(x, y₁) Π p(y_j) and V = p(x) Π p(y_j) on (x, y₁, …, y_K).
-cells = normalised(positives("a b c d"))
-joint = {xy: cell for xy, cell in zip(product((0, 1), repeat=2), cells, strict=True)}
-px, py = [joint[x, 0] + joint[x, 1] for x in (0, 1)], [joint[0, y] + joint[1, y] for y in (0, 1)]
+joint, px, py = two_by_two()
 critic = dict(zip(joint, reals("t11 t12 t21 t22"), strict=True))
 
 
@@ -60,17 +52,14 @@ pairs = list(product((0, 1), repeat=3))  # K = 2: (x, y₁, y₂)
 W = [joint[x, y] * py[other] for x, y, other in pairs]
 V = [px[x] * py[y] * py[other] for x, y, other in pairs]
 TILTED = [v * exp_s(*outcome) for v, outcome in zip(V, pairs, strict=True)]
-information = kl(cells, [px[x] * py[y] for x, y in joint])
+information = kl([*joint.values()], [px[x] * py[y] for x, y in joint])
 infonce = sum(w * sp.log(exp_s(*outcome)) for w, outcome in zip(W, pairs, strict=True))
 
 
 def shipped(joint, t, k):
     """The mean of mi.infonce over all batches of k independent pairs, enumerated, with their probabilities."""
-    cells = list(product(range(len(joint)), range(len(joint[0]))))
-    batches = list(product(cells, repeat=k))
-    weights = logs(joint)[torch.tensor(batches).unbind(-1)].sum(-1).exp()
-    scores = tensor([[[t[x][y] for _, y in batch] for x, _ in batch] for batch in batches])
-    return float((weights * mi.infonce(scores)).sum())
+    scores, _, weights = pair_batches(joint, t, k)
+    return float(weights @ mi.infonce(scores))
 
 
 BATCHES = {"joint": strategies.joint_laws(2, 2, zeros=True), "t": strategies.tables(2, 2)}
@@ -99,11 +88,15 @@ THEOREM = Theorem(
     ),
     checks=(
         Identity(
-            "ln K − S = ln(1 + s e^{−t₁}) for any K", infonce_ceiling(K) - row(own, s, K), margin
+            "ln K − S = ln(1 + s e^{−t₁}) for any K",
+            infonce_ceiling(K) - infonce_row(own, s, K),
+            margin,
         ),
         Sign("ln(1 + s e^{−t₁}) > 0", margin, ">"),
         Identity(
-            "invariance under T → T + c(x), any K", row(own + c, s * sp.exp(c), K), row(own, s, K)
+            "invariance under T → T + c(x), any K",
+            infonce_row(own + c, s * sp.exp(c), K),
+            infonce_row(own, s, K),
         ),
         *[Identity(f"E_V eˢ = 1, K = {i}", normalisation(i), 1) for i in (2, 3, 4)],
         Identity("KL(W‖V) = I, K = 2", kl(W, V), information),
@@ -127,14 +120,16 @@ THEOREM = Theorem(
         ),
     ),
     false_neighbours=(
-        Sign("the ceiling is ln(K − 1), K = 2", sp.log(1) - row(own, s, 2), ">="),
+        Sign("the ceiling is ln(K − 1), K = 2", sp.log(1) - infonce_row(own, s, 2), ">="),
         Sign(
             "without the positive among the K candidates: still S < ln K",
             sp.log(K) - own + sp.log(s / K),
             ">",
         ),
         Identity(
-            "invariance under a shift of one candidate", row(own, s * sp.exp(c), K), row(own, s, K)
+            "invariance under a shift of one candidate",
+            infonce_row(own, s * sp.exp(c), K),
+            infonce_row(own, s, K),
         ),
         Tested(
             "negatives from another law than p(y): still at most I",

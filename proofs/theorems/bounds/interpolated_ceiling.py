@@ -16,11 +16,12 @@ from proofs.engine import (
     Theorem,
     compiled,
     expect,
-    logs,
+    integers,
     normalised,
     nwj,
     off,
     oracles,
+    pair_batches,
     positives,
     reals,
     strategies,
@@ -31,7 +32,7 @@ a, base, s, d, h = positives(
     "a A s d h"
 )  # α = a/(1 + a), the baseline a(x), Σ eᵀ of the other candidates, e^{−score}
 t, c = reals("t c")
-K = sp.Symbol("K", positive=True, integer=True)
+(K,) = integers("K")
 alpha, rest = a / (1 + a), 1 / (1 + a)
 
 
@@ -66,16 +67,8 @@ exact = apart.subs({h: sp.Rational(1, 16), a: 1})  # α = ½
 
 def shipped(joint, t, log_a, alpha):
     """The mean of mi.bounds.interpolated over all batches of 3 independent pairs (K = 2), enumerated."""
-    cells = [(x, y) for x, row in enumerate(joint) for y, mass in enumerate(row) if mass]
-    batches = list(product(cells, repeat=3))
-    weights = logs(joint)[torch.tensor(batches).unbind(-1)].sum(-1).exp()
-    scores = tensor([[[t[x][y] for _, y in batch] for x, _ in batch] for batch in batches])
-    return float(
-        weights
-        @ mi.bounds.interpolated(
-            scores, alpha, tensor([[log_a[x] for x, _ in batch] for batch in batches])
-        )
-    )
+    scores, x, weights = pair_batches(joint, t, 3)
+    return float(weights @ mi.bounds.interpolated(scores, alpha, tensor(log_a)[x]))
 
 
 JOINT = {"joint": strategies.joint_laws(2, 2), "t": strategies.tables(2, 2, 4)}
@@ -122,10 +115,10 @@ THEOREM = Theorem(
             1 + expect((two := laws(2))[0], list(map(sp.log, two[2]))) - expect(two[1], two[3]),
             nwj(two[0], two[1], list(map(sp.log, two[2]))),
         ),
-        Identity("(b) α = 0: e^S = eᵀ/a", critic(t, s, K, sp.Integer(0)), sp.exp(t) / base),
+        Identity("(b) α = 0: e^S = eᵀ/a", critic(t, s, K, sp.S(0)), sp.exp(t) / base),
         Identity(
             "(b) α = 1: e^S is InfoNCE's",
-            critic(t, s, K, sp.Integer(1)),
+            critic(t, s, K, sp.S(1)),
             K * sp.exp(t) / (sp.exp(t) + s),
         ),
         Identity("(c) ln(K/α) − S", sp.log(K / alpha) - sp.log(critic(t, s, K)), sp.log(room)),

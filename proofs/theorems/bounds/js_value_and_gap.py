@@ -27,6 +27,7 @@ from proofs.engine import (
     sigmoid,
     softplus,
     strategies,
+    twice_jsd,
 )
 
 p, q = positives("p q")  # the masses of one atom
@@ -104,7 +105,7 @@ THEOREM = Theorem(
         Identity("η = r/(1 + r)", eta, (p / q) / (1 + p / q)),
         Identity(
             "the gap, 2 atoms",
-            kl(P, M) + kl(Q, M) - js(P, Q, T),
+            twice_jsd(P, Q) - js(P, Q, T),
             2 * sum(m * coins(a / (2 * m), s) for a, m, s in zip(P, M, T, strict=True)),
         ),
         Sign("2 ln 2 − V at one atom: p sp(−T) + q sp(T)", p * softplus(-t) + q * softplus(t), ">"),
@@ -135,7 +136,7 @@ THEOREM = Theorem(
         Identity("tight at ln r plus any constant", gap.subs(t, sp.log(p / q) + t), 0),
         Sign(
             "the value bounds JSD, without the factor 2",
-            (kl(P, M) + kl(Q, M)) / 2 - js(P, Q, log_ratio),
+            twice_jsd(P, Q) / 2 - js(P, Q, log_ratio),
             ">=",
         ),
     ),

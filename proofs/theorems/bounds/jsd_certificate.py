@@ -5,7 +5,6 @@ import sympy as sp
 import mi_estimators as mi
 from mi_estimators.theory import jsd_shortfall
 from proofs.engine import (
-    HALF,
     Holds,
     Identity,
     Mutant,
@@ -17,7 +16,6 @@ from proofs.engine import (
     instead,
     kl,
     minimum,
-    mixture,
     normalised,
     off,
     on_law,
@@ -28,17 +26,12 @@ from proofs.engine import (
     softplus,
     strategies,
     tensor,
+    twice_jsd,
 )
 
 p, q, v, x = positives("p q v x")
 k, m = reals("k m")
 ln2 = sp.log(2)
-
-
-def twice_jsd(p, q):
-    """2·JSD(p, q); an atom without mass counts nothing."""
-    middle = mixture(p, q, HALF)
-    return kl(p, middle) + kl(q, middle)
 
 
 log_ratio = sp.log(p / q)
@@ -47,9 +40,9 @@ chord = v - 1 - sp.log(v)  # c''(k) = e^{−k} (v − 1 − ln v) at v = σ(−k
 tangent_gap = jsd_shortfall(k) - jsd_shortfall(m) - sp.diff(jsd_shortfall(m), m) * (k - m)
 
 P, Q = normalised(positives("a1 a2")), normalised(positives("b1 b2"))
-Q3, P3 = normalised(positives("b1 b2 b3")), (*normalised(positives("a1 a2")), sp.Integer(0))
+Q3, P3 = normalised(positives("b1 b2 b3")), (*normalised(positives("a1 a2")), sp.S(0))
 share = 1 / (1 + x)  # q = e^{−k} on the boundary, k = ln(1 + x) > 0
-BOUNDARY = (sp.Integer(1), sp.Integer(0)), (share, 1 - share)
+BOUNDARY = (sp.S(1), sp.S(0)), (share, 1 - share)
 written_out = (
     sp.log(2 / (1 + share)) + share * sp.log(2 * share / (1 + share)) + (1 - share) * ln2
 ) / 2

@@ -35,7 +35,7 @@ r, s = positives("r s")  # dP/dQ and eᵀ at one atom
 pointwise = r * sp.log(r / s) - r + s
 P, Q, T = normalised(positives("a1 a2 a3")), normalised(positives("b1 b2 b3")), reals("t1 t2 t3")
 Z = partition(Q, T)
-P0 = (*normalised(positives("a1 a2")), sp.Integer(0))  # a law that gives the third atom no mass
+P0 = (*normalised(positives("a1 a2")), sp.S(0))  # a law that gives the third atom no mass
 ratio = ratios(P, Q)
 COIN, OTHER, SCORES = normalised(positives("a1 a2")), normalised(positives("b1 b2")), reals("t1 t2")
 

@@ -12,6 +12,7 @@ from proofs.engine import (
     Sign,
     Theorem,
     compiled,
+    integers,
     positives,
     reals,
     sigmoid,
@@ -23,7 +24,7 @@ from proofs.engine.rows import ROWS, t
 # One positive's score t and one negative's score u; all the others enter through a sum, so n, m, K are free.
 u, A, c = reals("u A c")
 (B,) = positives("B")
-n, m, K = sp.symbols("n m K", positive=True, integer=True)
+n, m, K = integers("n m K")
 
 dv = (t + A) / n - sp.log(
     (sp.exp(u) + B) / m

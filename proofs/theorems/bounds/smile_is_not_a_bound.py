@@ -38,7 +38,7 @@ def smile(p, q, scores, clipped):
 
 
 # y = x, uniform on N values: Q has 1/N on the diagonal, where ln r = ln N, and 1 − 1/N off it, where T = −τ − m.
-N = sp.Symbol("N", positive=True)
+(N,) = positives("N")
 mass = sp.exp(tau) / N + (1 - 1 / N) * sp.exp(-tau)  # E_Q clip(eᵀ, e^{−τ}, e^τ) for N ≥ e^τ
 LARGE = 1 + sp.exp(tau) + d
 

@@ -42,7 +42,7 @@ dpo = -sp.log(sigmoid(beta * (z_w - z_l)))
 
 # Two responses, chosen ~ P = (p, 1 − p) and rejected ~ R = (1 − p, p) independent: M = (P + R)/2 is uniform. The best
 # margin has e^margin = p²/(1 − p)², which gives the largest mean of ln 2 − L_DPO, called dpo_best.
-p = sp.Symbol("p", positive=True)
+(p,) = positives("p")
 kl_of_mix = kl((p, 1 - p), (HALF, HALF))
 odds = (p / (1 - p)) ** 2
 dpo_best = p**2 * (sp.log(2) - sp.log(1 + 1 / odds)) + (1 - p) ** 2 * (sp.log(2) - sp.log(1 + odds))

@@ -27,6 +27,7 @@ from proofs.engine import (
     softplus,
     strategies,
     tensor,
+    twice_jsd,
 )
 
 # One unordered pair {y, y'}: a = A(y, y'), b = A(y', y), and the margin m = m(y, y') = −m(y', y).
@@ -50,10 +51,10 @@ WEIGHTS = (*positives("d1"), a, b, *positives("d2"))
 A, total = normalised(WEIGHTS), sum(WEIGHTS)
 SWAP = (A[0], A[2], A[1], A[3])
 MIDDLE = mixture(A, SWAP, HALF)
-jsd = (kl(A, MIDDLE) + kl(SWAP, MIDDLE)) / 2
+jsd = twice_jsd(A, SWAP) / 2
 SHOWN = [p / 2 for p in (*A, *SWAP)]  # the joint law of the order O and the pair as shown
 information = kl(SHOWN, [p / 2 for p in (*MIDDLE, *MIDDLE)])
-margins = (sp.Integer(0), m, -m, sp.Integer(0))
+margins = (sp.S(0), m, -m, sp.S(0))
 
 # P = (4/5, 1/5) and R = (1/5, 4/5), independent: A(1, 2) = 16/25, A(2, 1) = 1/25 and M = (1/2, 1/2).
 P, M = (sp.Rational(4, 5), sp.Rational(1, 5)), (HALF,) * 2
@@ -62,8 +63,8 @@ example = best.subs({a: sp.Rational(16, 25), b: sp.Rational(1, 25)})
 
 def shipped(pairs, margin):
     """The mean of ln 2 − mi.preference_loss(bound="dv") over a law of (chosen, rejected), given all margins."""
-    HALF = tensor(oracles.flat(margin)) / 2
-    losses = mi.preference_loss(HALF, -HALF, "dv")
+    half = tensor(oracles.flat(margin)) / 2
+    losses = mi.preference_loss(half, -half, "dv")
     return oracles.ln(2) - float(mi.mean(losses, logs(oracles.flat(pairs))))
 
 

@@ -16,6 +16,8 @@ from proofs.engine import (
     Theorem,
     dpo_loss,
     dv,
+    infonce_row,
+    integers,
     off,
     oracles,
     pair_loss,
@@ -25,17 +27,12 @@ from proofs.engine import (
     tensor,
 )
 
-K = sp.Symbol("K", positive=True, integer=True)
+(K,) = integers("K")
 t, v, c = reals("t v c")  # the chosen score, one rejected score, a shift of all
 s, S, x, P = positives(
     "s S x P"
 )  # s = Σ e^{t_j} over the rejected; S = Σ e^{t_j − t}; x = e^{t_j − t}; a product
 loss = -sp.log(sp.exp(t) / (sp.exp(t) + s))  # −ln softmax of the chosen among all
-
-
-def row(own, others, candidates):
-    """A row of InfoNCE: t − ln (1/K)(eᵗ + Σ over the others)."""
-    return own - sp.log((sp.exp(own) + others) / candidates)
 
 
 # Plackett–Luce on three responses with worths w: the probability of a ranking.
@@ -99,7 +96,7 @@ THEOREM = Theorem(
         "(e) for any K: given the first place, the probabilities of the orders of the others sum to 1 (checked, K = 3)",
     ),
     checks=(
-        Identity("(a) ln K − L is a row of InfoNCE, any K", sp.log(K) - loss, row(t, s, K)),
+        Identity("(a) ln K − L is a row of InfoNCE, any K", sp.log(K) - loss, infonce_row(t, s, K)),
         Identity(
             "(a) K = 3: DV with weights ⅓",
             sp.log(3) - three,
@@ -108,11 +105,11 @@ THEOREM = Theorem(
         Identity(
             "(a) DV with own weight 1 − α = 1/K, any K",
             t - sp.log(sp.exp(t) / K + s / K),
-            row(t, s, K),
+            infonce_row(t, s, K),
         ),
         Identity("(b) L = ln(1 + s e^{−t})", loss, sp.log(1 + s * sp.exp(-t))),
         Sign("(b) ln(1 + s e^{−t}) > 0", sp.log(1 + s * sp.exp(-t)), ">"),
-        Identity("(b) equal scores give 0", row(t, K * sp.exp(t), K + 1), 0),
+        Identity("(b) equal scores give 0", infonce_row(t, K * sp.exp(t), K + 1), 0),
         Identity(
             "(c) invariance", loss.subs({t: t + c, s: s * sp.exp(c)}, simultaneous=True), loss
         ),
@@ -160,7 +157,7 @@ THEOREM = Theorem(
     false_neighbours=(
         Sign(
             "the ceiling is ln of the number of rejected responses, K = 2",
-            sp.log(1) - row(t, s, 2),
+            sp.log(1) - infonce_row(t, s, 2),
             ">=",
         ),
         Identity("mix ½ gives it for K = 3 too", three, sp.log(2) - dv((1, 0, 0), MIXED, T)),

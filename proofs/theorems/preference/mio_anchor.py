@@ -41,7 +41,7 @@ anchor, floor = preference_anchor(alpha), preference_loss_floor(alpha)
 f_u = chosen_term(u, alpha)
 
 # Tabular: π_w = x, π_l = y, β ln(x/ε) and β ln(y/δ) the two rewards. The critical probability is x* = (1 − α)^{−1/β} ε.
-x = sp.Symbol("x", positive=True)
+(x,) = positives("x")
 tabular = js_loss(beta * sp.log(x / ref), beta * sp.log(y / ref_l), alpha)
 critical = mio_target(ref, beta, alpha)
 slope = sp.diff(tabular, x)

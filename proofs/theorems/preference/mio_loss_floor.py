@@ -5,7 +5,6 @@ import sympy as sp
 import mi_estimators as mi
 from mi_estimators.theory import preference_loss_floor
 from proofs.engine import (
-    HALF,
     HALF_LOSS,
     Holds,
     Identity,
@@ -14,7 +13,6 @@ from proofs.engine import (
     Theorem,
     dpo_loss,
     js_loss,
-    kl,
     loss_at,
     minimum,
     mixture,
@@ -27,6 +25,7 @@ from proofs.engine import (
     reals,
     softplus,
     strategies,
+    twice_jsd,
 )
 
 a, p, r, beta = positives(
@@ -43,7 +42,6 @@ share = p * softplus(-t) + q * softplus(t)
 least = p * sp.log((p + q) / p) + q * sp.log((p + q) / q)
 
 POINT, HALF_MIX = (1, 0), (rest, alpha)  # one chosen and one rejected response, apart
-MIDDLE = mixture(POINT, HALF_MIX, HALF)
 
 
 def loss(temperature):
@@ -106,9 +104,7 @@ THEOREM = Theorem(
         Sign("(a) which is positive", alpha * sp.log(1 + p / q), ">"),
         Identity("(a) the least share at r = 0 is p F_α", least.subs(r, 0), p * floor),
         Sign("(a) L_α exceeds its chosen term", alpha * softplus(t), ">"),
-        Identity(
-            "(b) 2 ln 2 − F_α = 2 JSD", start - floor, kl(POINT, MIDDLE) + kl(HALF_MIX, MIDDLE)
-        ),
+        Identity("(b) 2 ln 2 − F_α = 2 JSD", start - floor, twice_jsd(POINT, HALF_MIX)),
         Sign("(b) F_α decreases", sp.diff(floor, a), "<"),
         Identity("(b) F_0 = 2 ln 2", floor.subs(a, 0), start),
         Identity("(b) MIO: ln(3√3/2)", floor.subs(a, 1), sp.log(3 * sp.sqrt(3) / 2)),
@@ -173,7 +169,7 @@ THEOREM = Theorem(
         Identity(
             "the floor is 2 ln 2 − JSD",
             floor,
-            start - (kl(POINT, MIDDLE) + kl(HALF_MIX, MIDDLE)) / 2,
+            start - twice_jsd(POINT, HALF_MIX) / 2,
         ),
         Identity(
             "the start depends on α, as (2 − α) ln 2 does",

@@ -12,6 +12,7 @@ from proofs.engine import (
     Shipped,
     Theorem,
     Values,
+    integers,
     js,
     loss_at,
     minimum,
@@ -46,7 +47,7 @@ in_ratios = -sp.log(ratio_w / (1 + ratio_w)) + (sp.log(1 + ratio_w) + sp.log(1 +
 of_probabilities: Values = {z_w: sp.log(pi_w / ref_w), z_l: sp.log(pi_l / ref_l)}
 
 # K responses with a label law w; here K is symbolic for one term, and 3 in full.
-K = sp.Symbol("K", positive=True, integer=True)
+(K,) = integers("K")
 term = -w * sp.log(sigmoid(r)) - sp.log(sigmoid(-r)) / K
 LABELS, R = normalised(positives("w1 w2 w3")), reals("r1 r2 r3")
 nca = sum(-x * sp.log(sigmoid(s)) - sp.log(sigmoid(-s)) / 3 for x, s in zip(LABELS, R, strict=True))

@@ -96,7 +96,7 @@ THEOREM = Theorem(
             for name, (bound, mix, factor, constant, formula, _) in TABLE.items()
         ],
         *[
-            Identity(f"{name} at zero scores", cell(bound, mix, (sp.Integer(0),) * 2), start)
+            Identity(f"{name} at zero scores", cell(bound, mix, (sp.S(0),) * 2), start)
             for (name, (bound, mix, *_)), start in zip(
                 TABLE.items(), (sp.log(2), 0, 2 * sp.log(2), 2 * sp.log(2), 0, 0), strict=True
             )

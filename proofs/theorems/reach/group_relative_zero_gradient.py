@@ -16,6 +16,7 @@ from proofs.engine import (
     Sign,
     Theorem,
     gradient,
+    integers,
     normalised,
     oracles,
     positives,
@@ -30,7 +31,7 @@ from proofs.engine import (
 W = normalised(positives("w1 w2 w3"))
 e, delta = positives("e delta")
 eps = e / (1 + e)
-n, k, m = sp.symbols("n k m", positive=True, integer=True)  # n draws; k of them correct and m wrong
+n, k, m = integers("n k m")  # n draws; k of them correct and m wrong
 sum_r, sum_x, sum_rx = reals("sum_r sum_x sum_rx")  # Σ r_i, Σ x_i and Σ r_i x_i over a group
 share, deviation = k / (k + m), sp.sqrt(k * m) / (k + m)  # r̄ and s
 entries = k * m / (k + m) ** 2  # of ĝ over the correct responses, summed

@@ -14,6 +14,7 @@ from proofs.engine import (
     expect,
     gradient,
     instead,
+    integers,
     logs,
     normalised,
     on_law,
@@ -26,7 +27,7 @@ from proofs.engine import (
 )
 
 beta, o, q1, q2, Z = positives("beta o q1 q2 Z")  # o = p/(1 − p), the base model's odds of success
-n, k = sp.symbols("n k", positive=True, integer=True)
+n, k = integers("n k")
 p, r1, r2, N, fall = reals("p r1 r2 N F")  # N: number of failures; F = N (N − 1) … (N − k + 2)
 gain = sp.exp(1 / beta)
 base = o / (1 + o)
@@ -35,7 +36,7 @@ after = rlhf_success(base, beta)
 # Three responses in full, the first two correct; and the same with no mass on the correct ones.
 REF, REWARD = normalised(positives("b1 b2 b3")), (1, 1, 0)
 OPTIMUM = tilted(REF, [sp.Integer(r) / beta for r in REWARD])
-NONE = tilted((sp.Integer(0), sp.Integer(0), sp.Integer(1)), [sp.Integer(r) / beta for r in REWARD])
+NONE = tilted((sp.S(0), sp.S(0), sp.S(1)), [sp.Integer(r) / beta for r in REWARD])
 
 
 def estimator_mean(size, draws):

@@ -15,6 +15,7 @@ from proofs.engine import (
     Theorem,
     batches,
     expect,
+    integers,
     logs,
     minimum,
     normalised,
@@ -31,7 +32,7 @@ u, x, y = reals("u x y")
 A, B, S = positives(
     "A B S"
 )  # mean of e^T/Z, mean of its square, and S = E_Q (e^T/Z)² = 1 + χ² at T*
-d = sp.Symbol("d", positive=True, integer=True)
+(d,) = integers("d")
 rho = (b - 1) / (b + 1)
 information = gaussian_information(rho)
 
@@ -55,7 +56,7 @@ def log_normal(x, y, variance, correlation):
     )
 
 
-log_p, log_q = log_normal(x, y, 1, rho), log_normal(x, y, 1, sp.Integer(0))
+log_p, log_q = log_normal(x, y, 1, rho), log_normal(x, y, 1, sp.S(0))
 wide = log_normal(x, y, (1 + rho**2) / (1 - rho**2), 2 * rho / (1 + rho**2))
 
 

@@ -84,7 +84,7 @@ GIVEN = {
     "g": strategies.tables(2, 2, 2),
 }
 GIVEN |= {"n": strategies.counts(2), "m": strategies.counts(3)}
-SCORES, HALF, SIGNS = {"t": strategies.vectors(2)}, (0.5, 0.5), ((1, 0), (-1, 0))
+SCORES, EVEN, SIGNS = {"t": strategies.vectors(2)}, (0.5, 0.5), ((1, 0), (-1, 0))
 THEOREM = Theorem(
     slug="js_gradient_bounded",
     title="tr Cov of the JS gradient is at most E_P‖∇T‖²/N + E_Q‖∇T‖²/M",
@@ -153,12 +153,12 @@ THEOREM = Theorem(
     ),
     false_neighbours=(
         Tested(
-            "NWJ has the bound of (a)", SCORES, lambda t: bounded(HALF, HALF, t, SIGNS, 1, 2, "nwj")
+            "NWJ has the bound of (a)", SCORES, lambda t: bounded(EVEN, EVEN, t, SIGNS, 1, 2, "nwj")
         ),
         Tested(
             "DV, with its weights in (0, 1), has it too",
             SCORES,
-            lambda t: bounded(HALF, HALF, t, SIGNS, 1, 2, "dv"),
+            lambda t: bounded(EVEN, EVEN, t, SIGNS, 1, 2, "dv"),
         ),
         Sign("(c) with e^{2I} for e^I, every law (r = 1 + s on P)", 1 + s - (1 + s) ** 2, ">="),
         Sign(

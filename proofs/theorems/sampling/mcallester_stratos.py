@@ -17,6 +17,7 @@ from proofs.engine import (
     Theorem,
     batches,
     instead,
+    integers,
     kl,
     minimum,
     normalised,
@@ -26,7 +27,7 @@ from proofs.engine import (
 )
 
 x, r, y, a, b, c, p, q, ell, d = positives("x r y a b c p q ell d")  # ell is ln(1/δ)
-n, i, k = sp.symbols("n i k", positive=True, integer=True)
+n, i, k = integers("n i k")
 N = n + 1  # a sample size ≥ 2
 spared = (1 + x) * (sp.log(x) - sp.log(1 + x))  # ln (1 − 1/N)^N at N = 1 + x
 mixed = (1 - 1 / N) * q + p / N  # Q' at an atom

@@ -14,6 +14,7 @@ from proofs.engine import (
     Sign,
     Theorem,
     batches,
+    integers,
     minimum,
     normalised,
     positives,
@@ -27,7 +28,7 @@ e, k, x, off_region, on_region = positives(
     "e k x u v"
 )  # ε = e/(1 + e), P(A) = k/(1 + k); parts of E_Q e^T
 mean, c = reals("m c")  # E_P T, and what is added to the critic on A
-M = sp.Symbol("M", positive=True, integer=True)
+(M,) = integers("M")
 eps, p = e / (1 + e), k / (1 + k)
 law = normalised(positives("b1 b2 b3"))  # A is the first of three atoms
 raised = mean + p * c - sp.log(off_region + on_region * sp.exp(c))  # DV at T + c·1_A

@@ -29,13 +29,14 @@ from proofs.engine import (
     oracles,
     positives,
     ratios,
+    reals,
     strategies,
     tensor,
 )
 
 (b,) = positives("b")
 rho, root = (b**2 - 1) / (b**2 + 1), 2 * b / (b**2 + 1)  # any correlation in (−1, 1), and √(1 − ρ²)
-x, e = sp.symbols("x e", real=True)  # independent standard normal variables; y = ρx + √(1 − ρ²) e
+x, e = reals("x e")  # independent standard normal variables; y = ρx + √(1 − ρ²) e
 y = rho * x + root * e
 information = gaussian_information(rho)
 log_ratio = information - rho * (rho * (x**2 + y**2) - 2 * x * y) / (2 * (1 - rho**2))
@@ -44,7 +45,7 @@ double_factorial = {0: 1, 2: 1, 4: 3}  # E x^k of a standard normal variable; 0 
 P, Q = normalised(positives("a1 a2")), normalised(positives("b1 b2"))
 R, LOG_R = ratios(P, Q), log_ratios(P, Q)
 S, E = (
-    sp.symbols("s1 s2", real=True),
+    reals("s1 s2"),
     positives("e1 e2"),
 )  # the scores of the positives and e^T of the negatives
 PAIRS = list(product((0, 1), repeat=2))

@@ -79,7 +79,7 @@ def test_a_check_without_its_due_outcome_fails_the_theorem(claim):
     assert verdict.tier == "none"
     (entry,) = entries(theorem(checks=(Fake("good", PROVED), claim))).values()
     assert not entry.ok
-    assert any("check: c" in problem for problem in entry.problems)
+    assert any("check failed: c" in problem for problem in entry.problems)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_check_without_its_due_outcome_fails_the_theorem(claim):
 def test_a_false_neighbour_that_is_not_refuted_with_a_witness_fails_the_theorem(outcome):
     (entry,) = entries(theorem(false_neighbours=(Fake("n", outcome),))).values()
     assert not entry.ok
-    assert any("not refused: n" in problem for problem in entry.problems)
+    assert any("not refuted: n" in problem for problem in entry.problems)
 
 
 def test_the_weakest_check_gives_the_tier_and_cross_checks_do_not():
@@ -156,8 +156,8 @@ def test_a_theorem_that_rests_on_a_fallen_one_falls():
         theorem("a", uses=("b",)), theorem("b", checks=(Fake("c", None),)), theorem("free")
     )
     assert [found[slug].ok for slug in ("a", "b", "free")] == [False, False, True]
-    assert found["a"].problems == ["rests on b, not ok"]
-    assert found["b"].problems == ["check: c: raised (ZeroDivisionError: no outcome)"]
+    assert found["a"].problems == ["rests on b, which failed"]
+    assert found["b"].problems == ["check failed: c: raised (ZeroDivisionError: no outcome)"]
 
 
 def test_a_cycle_is_named_and_does_not_stop_the_rest():
@@ -175,7 +175,7 @@ def test_a_cycle_is_named_and_does_not_stop_the_rest():
 def test_a_theorem_may_not_use_itself_or_what_does_not_exist():
     assert entries(theorem("a", uses=("a",)))["a"].problems == ["uses: cycle a → a"]
     assert entries(theorem("a", uses=("nowhere",)))["a"].problems == [
-        "uses: a names 'nowhere', which does not exist"
+        "uses: a uses 'nowhere', which does not exist"
     ]
 
 
