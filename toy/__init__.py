@@ -1,1 +1,1 @@
-"""The lab: small exact experiments on Gaussian laws and softmax policies, their figures and their report."""
+"""The lab: small exact experiments on known laws and softmax policies, with the theory beside every number."""

@@ -1,4 +1,4 @@
-"""The lab's command line: `python -m toy demo --out results/`."""
+"""The lab's command line: `python -m toy demo --out results`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        The exit status: 0; 1 if there is nothing to report or a file cannot be read or written; 130 if interrupted.
+        The exit status: 0, or 1 if there is nothing to report or a file cannot be used, or 130 if interrupted.
     """
     options = _parser().parse_args(argv)
 
@@ -30,28 +30,29 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print(
-            f"\ntoy: interrupted; the finished rows are in {options.out / FILE}. "
+            f"\ntoy: interrupted; finished results are in {options.out / FILE}. "
             "Run the same command again to continue.",
             file=sys.stderr,
         )
         return 130
 
     for quantity, measured, theory in report.summary(rows):
-        print(f"{quantity}: {measured} (theory: {theory})")
-    print(f"{len(rows)} rows in {options.out / FILE}; report: {page}")
+        print(f"{quantity}: {measured}; theory: {theory}")
+    print(f"{len(rows)} results in {options.out / FILE}; report: {page}")
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     commands = {
-        "demo": "Run a part of the lab in less than a minute and write the report.",
+        "demo": "Run a part of the lab in about a minute and write the report.",
         **abouts(),
-        "report": "Run every experiment that has no rows yet and write the report.",
-        "page": "Write the report from the rows in --out; run nothing.",
+        "report": "Run all experiments that have no results yet and write the report.",
+        "page": "Write the report from existing results; run nothing.",
     }
     parser = argparse.ArgumentParser(
         prog="python -m toy",
         description="Run small exact experiments and write a report with the theory beside every number.",
+        epilog="Example: python -m toy escape --quick --out results",
     )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in commands.items():
@@ -60,13 +61,14 @@ def _parser() -> argparse.ArgumentParser:
             "--out",
             type=Path,
             default=Path("results"),
-            help="folder of results.jsonl, report.html and the figures (default: results)",
+            metavar="DIR",
+            help="folder for results.jsonl, report.html and the figures (default: results)",
         )
         if name == "page":
             continue
         command.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
         command.add_argument(
-            "--quick", action="store_true", help="run a small version: rough numbers in seconds"
+            "--quick", action="store_true", help="run a small version: rough numbers, in seconds"
         )
     return parser
 

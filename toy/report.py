@@ -1,4 +1,4 @@
-"""The report: what each experiment was, what it found, and what theory says, from rows alone."""
+"""The report: what each experiment measured, and what theory says, from rows alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def build(rows: list[Row], folder: Path) -> Path:
 
     if not page.parts:
         raise ValueError(
-            f"out: expected rows or runs in {folder}, got none; run `python -m toy demo` first"
+            f"out: expected results or runs in {folder}, got none; run `python -m toy demo` first"
         )
     page.write(folder / FILE)
     return folder / FILE

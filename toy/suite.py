@@ -41,7 +41,7 @@ def run(
     finished, rows = read(path), []
 
     todo = [(name, spec) for name, group in specs.items() for spec in group]
-    with jsonl.appending(path) as file, tqdm(todo, unit="spec", disable=not bar) as progress:
+    with jsonl.appending(path) as file, tqdm(todo, unit="run", disable=not bar) as progress:
         for name, spec in progress:
             progress.set_description(f"{name}: {type(spec).__name__}")
             row = identity(name, spec, suite, seed)

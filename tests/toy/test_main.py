@@ -36,7 +36,7 @@ def test_one_experiment_alone(tmp_path, monkeypatch):
 def test_a_report_without_rows_says_what_to_do(tmp_path, capsys):
     assert main(["page", "--out", str(tmp_path)]) == 1
     assert re.search(
-        r"expected rows or runs in .*got none; run `python -m toy demo`", capsys.readouterr().err
+        r"expected results or runs in .*got none; run `python -m toy demo`", capsys.readouterr().err
     )
 
 

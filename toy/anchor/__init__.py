@@ -1,1 +1,1 @@
-"""Where the JS family holds the chosen response."""
+"""How far MIO lifts the chosen response, and what the mix α changes."""

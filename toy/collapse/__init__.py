@@ -1,1 +1,1 @@
-"""When the chosen response sinks, and what holds it."""
+"""When the chosen response loses probability, and which losses prevent it."""

@@ -1,1 +1,1 @@
-"""How long a policy takes from p(correct) = ε to ½."""
+"""How long a policy takes to raise p(correct) from ε to ½."""

@@ -1,1 +1,1 @@
-"""One estimate with its interval."""
+"""One estimate of a known mutual information, with its interval."""

@@ -1,1 +1,1 @@
-"""What the phenomena share: policies, laws, exact flows, networks, and the one training loop."""
+"""What the phenomena share: policies, laws, exact flows, networks and one training loop."""

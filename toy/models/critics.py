@@ -1,4 +1,4 @@
-"""Replicas of a library critic, trained at once: one module, its parameters stacked in a leading dimension."""
+"""Replicas of a library critic that are trained together: one module, with stacked parameters."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch.func import functional_call, stack_module_state, vmap
 
 
 class Replicas:
-    """`count` independent initialisations of a critic, drawn from `seed`.
+    """Independent initialisations of one critic, drawn from a seed.
 
     Attributes:
-        module: one critic, whose own parameters are not used.
-        parameters: what `train.descend` takes: one tensor (count, …) for each parameter.
+        module: one critic; its own parameters are not used.
+        parameters: one tensor (count, …) for each parameter, as `training.descend` takes them.
     """
 
     def __init__(self, make: Callable[[], nn.Module], count: int, seed: int) -> None:

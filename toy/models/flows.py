@@ -50,7 +50,7 @@ def grid(slow: Sequence[float], fast: Sequence[float]) -> tuple[Tensor, Tensor]:
 
 
 def ascent(objective: Callable[[Tensor], Tensor]) -> Field:
-    """Return θ ↦ ∇J(θ) by automatic differentiation; objective maps (B, K) to (B,)."""
+    """Return the field θ ↦ ∇J(θ), by automatic differentiation of an objective (B, K) → (B,)."""
 
     def field(theta: Tensor) -> Tensor:
         theta = theta.detach().requires_grad_()
@@ -72,23 +72,23 @@ def integrate(
 ) -> Flow:
     """Follow θ̇ = field(θ) from `start` until `event` rises to zero or the time is `horizon`.
 
-    Dormand–Prince 5(4) with a step size per system. A step that would cross the event is retaken with the secant's step
-    until it lands on it, so the arrival time is as exact as the integration.
+    Dormand–Prince 5(4), with a step size for each system. A step that would cross the event is repeated with a shorter
+    one, by the secant rule, until it ends at the event: the arrival time is as exact as the integration.
 
     Args:
         field: (B, K) → (B, K).
         start: shape (B, K), float64.
         horizon: largest time, > 0: one for all, or shape (B,).
         event: (B, K) → (B,), negative at the start; None means none.
-        observe: called with (time, state) after every step; a system that has stopped stays where it is.
+        observe: called with (time, state) after every step; a system that has stopped no longer moves.
         tolerance: local error of each coordinate, absolute and relative.
-        max_steps: the most steps, refused ones among them.
+        max_steps: largest number of steps, including those that are repeated.
 
     Returns:
         A `Flow`.
 
     Raises:
-        RuntimeError: a system that has not stopped after `max_steps` steps.
+        RuntimeError: a system still moves after `max_steps` steps.
 
     >>> start = torch.ones(1, 1, dtype=torch.float64)  # θ̇ = −θ halves θ in the time ln 2
     >>> flow = integrate(lambda theta: -theta, start, 9.0, lambda theta: 0.5 - theta[:, 0], tolerance=1e-9)

@@ -13,7 +13,7 @@ from mi_estimators.laws import Gaussian
 def features(x: Tensor, y: Tensor) -> Tensor:
     """Return φ(x, y) = (1, Σ xy, Σ (x² − 1), Σ (y² − 1)), sums over the pairs divided by √d, shape (..., 4).
 
-    They are ∇_θ of the critics T_θ = ln dP/dQ + θ·φ, which hold every Gaussian pair law of this form.
+    They are the gradient in θ of the critics T_θ = ln dP/dQ + θ·φ, which hold the log-ratio of every law of this kind.
     """
     parts = [x * y, x**2 - 1, y**2 - 1]
     sums = [part.sum(-1) / x.shape[-1] ** 0.5 for part in parts]

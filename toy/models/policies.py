@@ -1,4 +1,4 @@
-"""Policies: softmax over a few arms with exact objectives of their logits, and the small network of `collapse`."""
+"""Policies: a softmax over a few arms, with exact objectives of its logits, and a small network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Objective = Callable[[Tensor], Tensor]
 
 
 def arms(eps: Tensor, count: int = 2) -> Tensor:
-    """Return logits (B, count) of the base policies with p(correct) = ε in arm 0 and the rest shared equally.
+    """Return logits (B, count) of base policies: p(correct) = ε in arm 0, and the other arms share 1 − ε equally.
 
     Arm 0 is the chosen response, arm 1 the rejected one, the others are unseen; eps has the shape (B,).
 
@@ -34,7 +34,7 @@ def log_odds(logits: Tensor) -> Tensor:
 
 
 def expected_reward(base: Tensor, beta: Tensor, mix: float) -> Objective:
-    """On-policy RLHF without a penalty: J = E_π r, r = 1 on the correct arm and 0 elsewhere."""
+    """Return J = E_π r, r = 1 on the correct arm and 0 elsewhere: on-policy RLHF without a penalty."""
     reward = torch.zeros_like(base)
     reward[:, 0] = 1
 
@@ -45,12 +45,12 @@ def expected_reward(base: Tensor, beta: Tensor, mix: float) -> Objective:
 
 
 def log_likelihood(base: Tensor, beta: Tensor, mix: float) -> Objective:
-    """SFT on the chosen response: J = ln π_w."""
+    """Return J = ln π_w: maximum likelihood on the chosen response."""
     return lambda logits: logits.log_softmax(-1)[:, 0]
 
 
 def preference(bound: str) -> Callable[[Tensor, Tensor, float], Objective]:
-    """A preference loss of the library on the pair (arm 0, arm 1), sign changed; the base policy is the reference.
+    """Return minus a preference loss of the library on the pair (arm 0, arm 1); the base policy is the reference.
 
     >>> base, beta = arms(torch.tensor([1e-3])), torch.ones(1)
     >>> [round(preference(bound)(base, beta, 0.5)(base).item(), 6) for bound in ("dv", "js")]  # −ln 2, −2 ln 2
@@ -70,9 +70,9 @@ def preference(bound: str) -> Callable[[Tensor, Tensor, float], Objective]:
 
 
 def drawn(bound: str) -> Callable[[Tensor, Tensor, float], Objective]:
-    """Minus a bound of KL(P‖π), P all on arm 0, π in the place of Q, the critic ln dP/dπ held: the exact expectation.
+    """Return minus a bound on KL(P‖π), in exact expectation: P is all on arm 0, π takes the part of Q.
 
-    The positives are the policy's own: `sampling` has the same objective on n answers.
+    The critic is held at ln dP/dπ. `sampling` has the same objective on n answers that the policy draws.
     """
     return lambda base, beta, mix: (
         lambda logits: DRAWN[bound](logits.log_softmax(-1), logits.detach().log_softmax(-1), 0)
@@ -87,7 +87,7 @@ OBJECTIVES: dict[str, Callable[[Tensor, Tensor, float], Objective]] = {
     "drawn_dv": drawn("dv"),
     "drawn_js": drawn("js"),
 }
-"""What the flow ascends: (base logits (B, K), β (B,), mix) → objective of the logits, (B, K) → (B,)."""
+"""Objectives that a flow ascends: (base logits (B, K), β (B,), mix) → (logits (B, K) → (B,))."""
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
 

@@ -1,4 +1,4 @@
-"""Gradients that a policy's own answers carry: n answers of two kinds, correct with probability p, are one count."""
+"""Gradients from a policy's own answers. Answers are correct or wrong, so n of them are one count."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor
 import mi_estimators as mi
 
 NEVER = -60.0
-"""Stands for ln 0 in a critic, which must be finite: e^−60 of the correct answer's weight is lost in a double."""
+"""Stands for ln 0 in a critic, which must be finite: e^−60 is lost beside 1 in a double."""
 
 
 def group_relative(log_policy: Tensor, log_shares: Tensor, samples: int) -> Tensor:
-    """Return Σ (r_i − r̄) ln π(y_i)/(n − 1), r = 1 on correct answers: the group-relative surrogate, unbiased for ∇J.
+    """Return Σ (r_i − r̄) ln π(y_i)/(n − 1), r = 1 on correct answers: its gradient is unbiased for ∇J.
 
-    With 1/n in place of 1/(n − 1) its mean is (1 − 1/n)∇J (theorem group_relative_zero_gradient). It is not divided by
-    the group's standard deviation.
+    With 1/n in place of 1/(n − 1) its mean is (1 − 1/n)∇J (theorem group_relative_zero_gradient). The
+    group's standard deviation does not enter.
 
     >>> log_policy = torch.tensor([[0.75, 0.25]]).double().log()
     >>> drawn = [torch.tensor([shares]).double().log() for shares in ([1.0, 0.0], [0.5, 0.5])]  # both correct; one
@@ -31,7 +31,7 @@ def group_relative(log_policy: Tensor, log_shares: Tensor, samples: int) -> Tens
 
 
 def _against_target(log_policy: Tensor, log_shares: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the critic ln dP/dπ, held; ln P, all on the correct answer; and the shares with ∇ ln π as their slope."""
+    """Return the critic ln dP/dπ, held; ln P, all on the correct answer; and log-shares whose gradient is ∇ ln π."""
     critic = torch.full_like(log_policy, NEVER)
     critic[:, 0] = -log_policy[:, 0].detach()
     target = torch.full_like(log_policy, -torch.inf)
@@ -40,9 +40,9 @@ def _against_target(log_policy: Tensor, log_shares: Tensor) -> tuple[Tensor, Ten
 
 
 def dv(log_policy: Tensor, log_shares: Tensor, samples: int) -> Tensor:
-    """Return −DV(P, π), P all on the correct answer, π in the place of Q, the critic held at ln dP/dπ.
+    """Return −DV(P, π) with the critic held at ln dP/dπ; P is all on the correct answer, π takes the part of Q.
 
-    Its gradient is Σ ω_y ∇ ln π(y), ω as theorem who_samples_starves has it: exact where the shares are π itself.
+    Its gradient is Σ ω_y ∇ ln π(y), with the weights ω of theorem who_samples_starves; exact if the shares are π.
 
     >>> log_policy = torch.tensor([[0.25, 0.75]]).double().log()
     >>> round(dv(log_policy, log_policy, 1).item(), 6)  # −KL(P‖π) = ln ¼
@@ -53,9 +53,9 @@ def dv(log_policy: Tensor, log_shares: Tensor, samples: int) -> Tensor:
 
 
 def f_divergence(name: str) -> Callable[[Tensor, Tensor, int], Tensor]:
-    """Return the same for a row of `mi.DIVERGENCES`, whose penalty alone moves π.
+    """Return the objective of a row of `mi.DIVERGENCES`; its penalty alone moves π.
 
-    What the penalty is at a critic of −∞ is taken off: its mean gradient is 0, and on samples it would be noise alone.
+    The penalty at a critic of −∞ is subtracted: its mean gradient is 0, and on samples it would be noise alone.
 
     >>> half = torch.tensor([[0.5, 0.5]]).double().log()
     >>> round(f_divergence("js")(half, half, 1).item(), 6)  # p ln(1 + 1/p) = ½ ln 3
@@ -76,13 +76,13 @@ DRAWN: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
     "nwj": f_divergence("nwj"),
     "js": f_divergence("js"),
 }
-"""(ln π (B, 2), log-shares of the n answers (B, 2), n) → what is ascended, (B,)."""
+"""Surrogates to ascend: (ln π (B, 2), log-shares of the n answers (B, 2), n) → (B,)."""
 
 
 def hits_that_move(objective: str, samples: int) -> range:
-    """Return the numbers of correct answers among n whose gradient is not exactly 0.
+    """Return the numbers of correct answers among n that give a gradient other than 0.
 
-    Without a correct one there is no term ∇ ln π(correct); with all correct a group-relative advantage is 0 too
+    Without a correct one there is no term ∇ ln π(correct); if all are correct, group-relative advantages are 0, too
     (theorems who_samples_starves, group_relative_zero_gradient).
 
     >>> hits_that_move("rlhf", 4), hits_that_move("js", 4)
@@ -99,7 +99,7 @@ def draw_every(p: Tensor, samples: int, generator: torch.Generator) -> Tensor:
 def draw_next(
     p: Tensor, samples: int, moving: range, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Return how many steps it takes until the number of correct answers is one of `moving`, and that number."""
+    """Return the number of steps until the count of correct answers is in `moving`, and that count; shapes of p."""
     hits = torch.arange(samples + 1, dtype=torch.float64)
     log_ways = (
         torch.lgamma(hits[-1] + 1) - torch.lgamma(hits + 1) - torch.lgamma(samples - hits + 1)

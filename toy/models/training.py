@@ -1,4 +1,4 @@
-"""The one training loop: plain gradient descent, or Adam, of many independent replicas at once."""
+"""The one training loop: plain gradient descent, or Adam, on many independent replicas at once."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def descend(
     *,
     adam: bool = False,
 ) -> list[Tensor]:
-    """Take `steps` steps θ ← θ − η ∇loss; replicas share no parameter, so the gradient of the sum is each one's own.
+    """Take steps θ ← θ − η ∇loss. Replicas share no parameter: the gradient of the summed loss moves each by its own.
 
-    Plain descent on purpose: learning rate × step is then the time of the gradient flow, and two losses with equal
+    Descent is plain on purpose: learning rate × step is then the time of the gradient flow, and two losses with equal
     first gradients take the same first step.
 
     Args:
@@ -30,8 +30,8 @@ def descend(
         parameters: tensors whose first dimension is the replica.
         steps: number of steps; the loss is also evaluated after the last one.
         learning_rate: η.
-        observe: called before each step with (step, losses, details), and after the last; returning True ends the loop.
-        adam: take Adam's steps instead, entry by entry, so that replicas stay apart; learning_rate is then its own.
+        observe: called with (step, losses, details) before each step and after the last; True ends the loop.
+        adam: take Adam's steps instead; they work entry by entry, so replicas stay apart.
 
     Returns:
         The parameters after the last step.

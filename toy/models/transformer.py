@@ -1,4 +1,4 @@
-"""A small causal transformer as plain functions of stacked parameters: the first dimension is the replica."""
+"""A small causal transformer as plain functions of stacked parameters; their first dimension is the replica."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def transformer(
 ) -> list[Tensor]:
     """Return parameters: embeddings of tokens and positions, four matrices a layer, and the read-out.
 
-    Weights are N(0, 1/fan-in), those that write to the residual stream 1/√(2 · layers) of that; biases and gains there
-    are none.
+    Weights are N(0, 1/fan-in); those that write to the residual stream are scaled by 1/√(2 · layers). There are no
+    biases and no gains.
     """
     _validate.count("width", width // HEADS)
 
@@ -44,7 +44,7 @@ def _normalised(hidden: Tensor) -> Tensor:
 
 
 def next_token_log_probs(parameters: list[Tensor], tokens: Tensor) -> Tensor:
-    """Return ln p(next token) after every prefix, shape (R, N, L, vocabulary), of sequences (R, N, L)."""
+    """Return ln p(next token) after every prefix of sequences (R, N, L), shape (R, N, L, vocabulary)."""
     replicas, count, length = tokens.shape
     embedding, position, *layers, readout = parameters
     width = embedding.shape[-1]
@@ -64,7 +64,7 @@ def next_token_log_probs(parameters: list[Tensor], tokens: Tensor) -> Tensor:
 
 
 def log_likelihood(parameters: list[Tensor], sequences: Tensor, prompt: int) -> Tensor:
-    """Return ln π(response | prompt) of sequences (R, N, L) whose first `prompt` tokens are given, shape (R, N)."""
+    """Return ln π(response | prompt) (R, N) of sequences (R, N, L); their first `prompt` tokens are the prompt."""
     log_probs = next_token_log_probs(parameters, sequences[..., :-1])
     return log_probs.gather(-1, sequences[..., 1:, None]).squeeze(-1)[..., prompt - 1 :].sum(-1)
 
@@ -75,7 +75,7 @@ def sample(
 ) -> Tensor:
     """Continue prompts (R, N, P) to sequences (R, N, length) by draws from the policy.
 
-    All replicas are given the same noise, so that differences between them are differences of policy.
+    All replicas get the same noise: differences between them come from their policies.
     """
     sequences = prompts
     while sequences.shape[-1] < length:

@@ -1,8 +1,8 @@
-"""A law on which a batch is two counts: y is x with probability w, else drawn anew, of K equally likely symbols.
+"""A law whose batches are two counts. Symbols are one of K, equally likely; y is x with probability w, else drawn anew.
 
-The log-ratio takes one value on the region A = {x = y}, of mass Q(A) = ε = 1/K, and another off it. A critic of two
-numbers (T on A, T off A) is therefore general, and a bound's value on a batch is its exact value with the batch's own
-shares in and off A as weights: all batches can be enumerated, and drawn by their counts.
+The log-ratio has one value on the region A = {x = y}, of mass Q(A) = ε = 1/K, and another off it. So a critic of two
+numbers, T on A and T off A, is general. A bound's value on a batch is its exact value with the batch's shares in and
+off A as weights: all batches can be enumerated, and a batch can be drawn by its counts.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class TwoLevel:
         return float(mi.mean(self.log_ratio.exp(), self.log_p)) - 1
 
     def gap(self, critic: Tensor) -> Tensor:
-        """Return I − DV of a critic (..., 2) on the law itself = KL(P‖Q_T), in nats: the same yardstick for all."""
+        """Return I − DV(T) = KL(P‖Q_T) of a critic (..., 2) on the law itself, in nats: the same measure for all."""
         return self.mutual_information - mi.dv(critic, critic, self.log_p, self.log_q)
 
     def table(self) -> mi.laws.Finite:
@@ -94,14 +94,14 @@ def _pair(share: float) -> Tensor:
 
 
 def log_shares(hits: Tensor, size: int) -> Tensor:
-    """Return the logarithms (..., 2) of a batch's shares in and off A, of `hits` (...) among `size` in A."""
+    """Return the log-shares (..., 2) in and off A of a batch of `size` with `hits` (...) in A."""
     return torch.stack([hits, size - hits], -1).double().div(size).log()
 
 
 def batches(size: int, share: float, least: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Return `log_shares` (b, 2) and chances (b,) of the batches of `size` draws that hit A with probability `share`.
+    """Return `log_shares` (b, 2) and chances (b,) of all batches of `size` draws, each in A with probability `share`.
 
-    Counts of a chance below `least` are left out.
+    Counts with a chance below `least` are left out.
 
     >>> [round(chance, 6) for chance in batches(2, 0.5)[1].tolist()]  # no hit, one, two
     [0.25, 0.5, 0.25]
@@ -129,13 +129,13 @@ def value(
     negatives: int,
     mix: float,
 ) -> Tensor:
-    """Return a bound's value (...) on batches given by the logarithms of their shares in and off A.
+    """Return a bound's value (...) on batches that are given by their log-shares in and off A.
 
     Args:
         bound: one of `BOUNDS`; "relative" is DV against the α-relative product law.
-        joint, product: the critic T ≈ ln dP/dQ in and off A, shape (..., 2), twice: as positives and negatives have it.
+        joint, product: the critic T ≈ ln dP/dQ in and off A, shape (..., 2), for the positives and for the negatives.
         log_p, log_q: log-shares of the positives and of the negatives, shape (..., 2).
-        negatives: how many negatives there are; each positive of InfoNCE meets them all.
+        negatives: number of negatives; InfoNCE compares each positive with all of them.
         mix: α of "relative".
 
     >>> law = TwoLevel(2, 0.5)

@@ -1,1 +1,1 @@
-"""Every estimator on 2 to 10 nats in 20 dimensions, beside the exact critic."""
+"""How every estimator reads 2 to 10 nats in 20 dimensions, beside the exact critic."""

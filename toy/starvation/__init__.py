@@ -1,1 +1,1 @@
-"""Which samples carry an estimator's gradient."""
+"""Which samples carry an estimator's gradient, and what happens when a batch misses them."""

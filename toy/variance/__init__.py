@@ -1,1 +1,1 @@
-"""The noise of values and gradients against the information."""
+"""How noisy values and gradients become as the information grows."""

@@ -1,1 +1,1 @@
-"""Whether an advantage over DPO survives tuning: many losses, tasks and kernels."""
+"""Many losses, tasks and kernels: does an advantage over DPO survive tuning?"""

@@ -1,1 +1,1 @@
-"""A critic that is trained from scratch while its negatives miss the region that matters."""
+"""A critic trained from scratch on batches that often miss the region that matters."""
