@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from itertools import cycle
 from typing import Any
 
 INK = "#24292f"
@@ -71,26 +72,25 @@ def label(name: str) -> str:
     return NAMES.get(name) or name.replace("_", " ").capitalize()
 
 
-def colour(name: str, position: int = 0) -> str:
-    """Return a method's colour: its own, or the palette's at its position among the methods drawn.
-
-    >>> colour("dv") == BLUE, colour("le_cam", 1) == RED
-    (True, True)
-    """
-    return COLOURS.get(name) or PALETTE[position % len(PALETTE)]
-
-
 def colours(names: Iterable[str]) -> dict[str, str]:
-    """Return a colour for each of the methods of one figure: its own, or one of the palette that none of them has.
+    """Return a colour for each of the methods of one figure: its own, or one of the palette that no other has.
 
-    >>> colours(["dv", "le_cam"]) == {"dv": BLUE, "le_cam": RED}
+    >>> colours(["le_cam", "dv"]) == {"le_cam": RED, "dv": BLUE}
     True
     """
     names = list(names)
-    own = {name: COLOURS[name] for name in names if name in COLOURS}
-    free = [tint for tint in PALETTE if tint not in own.values()] or list(PALETTE)
-    others = [name for name in names if name not in own]
-    return own | {name: free[k % len(free)] for k, name in enumerate(others)}
+    own = {COLOURS.get(name) for name in names}
+    free = cycle([tint for tint in PALETTE if tint not in own] or PALETTE)
+    return {name: COLOURS.get(name) or next(free) for name in names}
+
+
+def colour(name: str) -> str:
+    """Return the colour of a method that is drawn alone, or that has its own.
+
+    >>> colour("dv") == colour("le_cam") == BLUE
+    True
+    """
+    return colours([name])[name]
 
 
 _THEME: dict[str, Any] = {

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mi_estimators import theory
-from mi_estimators.display import GREY, INK, colour, label
-from mi_estimators.display.style import BLUE, GREEN, ORANGE, PINK, SKY
+from mi_estimators.display import GREY, INK, PALETTE, colour, label
+from mi_estimators.display.style import GREEN, ORANGE, PINK
 
 from ..rows import Row, of
 from . import renewal
@@ -108,10 +110,12 @@ def sampled_figure(rows: list[Row]) -> Figure:
     """Steps of group-relative policy gradients to ½, and to a first correct answer, against 1/(nε)."""
     figure = Figure(figsize=(10, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for row in of(rows, "EscapeSampled", objective="rlhf"):
+    sampled = of(rows, "EscapeSampled", objective="rlhf")
+    sizes = sorted({row["spec"]["samples"] for row in sampled})
+    tints = dict(zip(sizes, cycle(PALETTE), strict=False))
+    for row in sampled:
         spec, measured = row["spec"], row["measured"]
-        n, rate = spec["samples"], spec["learning_rate"]
-        tint = {8: BLUE, 64: ORANGE}.get(n, SKY)
+        n, rate, tint = spec["samples"], spec["learning_rate"], tints[row["spec"]["samples"]]
         points = {"color": tint, "mfc": "none", "capsize": 3, "lw": 1}
         steps = {
             "x": 1 / (n * np.array(spec["eps"])),

@@ -14,7 +14,7 @@ from mi_estimators import theory
 from ..models.sampling import DRAWN, draw_every
 from ..models.two_level import log_shares
 
-BOUNDS = ("dv", "nwj", "js")
+BOUNDS = ("dv", "nwj", "js")  # those whose drawn weight theorem who_samples_starves has
 
 
 @dataclass(frozen=True)

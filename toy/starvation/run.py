@@ -28,7 +28,10 @@ class EffectiveSampleSize:
 
 @dataclass(frozen=True)
 class GradientVariance:
-    """Covariance of minibatch gradients at the optimal critic, N positives and N independent negatives."""
+    """Covariance of minibatch gradients at the optimal critic, N positives and N independent negatives.
+
+    `bounds` are those with a line of theory: "dv", "nwj" and "js".
+    """
 
     bounds: tuple[str, ...]
     dim: int

@@ -25,7 +25,7 @@ class CriticStarvation:
     """Training of the critic (T on A, T off A) on `two_level.TwoLevel` laws from T = 0, one objective after the other.
 
     Attributes:
-        objectives: "mine" or of `two_level.BOUNDS`.
+        objectives: "mine" or of `two_level.BOUNDS`; not "smile", which is read from the critic of "js".
         symbols: K of each law; the region A has the Q-mass ε = 1/K.
         copy: probability that y is x.
         batch: positives, and as many independent negatives, of a step.
