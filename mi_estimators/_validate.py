@@ -116,8 +116,10 @@ def joint_and_product(
     scores("product", product)
     log_weights("log_p", log_p, joint)
     log_weights("log_q", log_q, product)
-    given = {"joint": joint, "product": product, "log_p": log_p, "log_q": log_q}
-    batch_shapes(**{name: value.shape[:-1] for name, value in given.items() if value is not None})
+    arguments = {"joint": joint, "product": product, "log_p": log_p, "log_q": log_q}
+    batch_shapes(
+        **{name: value.shape[:-1] for name, value in arguments.items() if value is not None}
+    )
 
 
 def batch_shapes(**shapes: tuple[int, ...]) -> None:

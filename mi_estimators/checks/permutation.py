@@ -69,8 +69,7 @@ def permutation_test(
 
     Raises:
         ValueError: rows of which `MIEstimator.fit` would refuse a half, scores that are not finite, or an argument out
-            of
-            its range, each by name.
+            of its range, each by name.
 
     Reference: Hemerik & Goeman 2018, theorem 2 (random permutations); Lopez-Paz & Oquab 2017 (trained statistics).
 

@@ -22,9 +22,8 @@ def pareto_k(scores: Float[Tensor, " m"]) -> float:
 
     Returns:
         k̂. It is −∞ where the largest weights agree to a millionth, as under a cap, so that there is no tail. It is ∞
-            where
-        fewer than five weights stand above the rest, too few to fit. Where they span more than 500 nats it is Hill's
-        estimate.
+        where fewer than five weights stand above the rest, too few to fit. Where they span more than 500 nats it is
+        Hill's estimate.
 
     Raises:
         ValueError: non-finite scores, or fewer than 25 of them.

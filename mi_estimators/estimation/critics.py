@@ -228,8 +228,7 @@ class Architecture:
         name: key of the row.
         make: (columns of x, columns of y, width) → a new critic whose scores are zero.
         pairwise: whether n·m scores take n·m evaluations of a network, rather than n + m. Such a critic is trained on
-            few
-            negatives to a positive, `Estimator.negatives` of them.
+            few negatives to a positive, `Estimator.negatives` of them.
     """
 
     name: str

@@ -7,7 +7,6 @@ groups of about 256 rows; a few rows at its end may be left over.)
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -31,8 +30,11 @@ from .neighbours import cheap_neighbours
 from .params import Params
 from .table import ESTIMATORS
 from .training import Fit, fit_critic, held_out_scores
-from .transforms import TRANSFORMS
+from .transforms import TRANSFORMS, Identity, Rank, Standard
 from .verdict import MIEstimate, combine, read, value_of
+
+Maps = list[Identity | Standard | Rank]
+"""The transforms of x and of y."""
 
 _BLOCK_PAIRS = 2**17  # scored at a time
 _FEWEST = 6  # rows of a fold: 30 pairs, so that a tail has a shape
@@ -47,25 +49,21 @@ class MIEstimator(Params):
 
     Args:
         estimator: one of `ESTIMATORS`.
-        critic: one of `CRITICS`; or a function (columns of x, columns of y) → nn.Module that maps rows (n, dx) and
-            (m, dy) to scores (n, m); or such a module, of which each fold trains a copy.
+        critic: one of `CRITICS`; or a function (columns of x, columns of y) → nn.Module that maps rows (n, dx) and (m,
+            dy) to scores (n, m); or such a module, of which each fold trains a copy.
         anchor: "copula" adds the closed-form log-ratio of a fitted Gaussian or Student copula to the critic; "none"
-            does
-            not.
+            does not.
         transform: what is done to the columns before the critic sees them: "rank" (normal scores), "standard" or
             "none".
         folds: number of critics, ≥ 2; each is trained on the other folds.
         seed: fixes the folds, the initial critics and the batches, in [0, 2³²). The same rows, seed and machine give
-            the
-            same answer bit for bit. The global random state does not change.
+            the same answer bit for bit. The global random state does not change.
         steps: maximum number of optimiser steps a fold.
         batch_size: rows of a training batch.
         negatives: number of negatives to a positive in training, at most batch_size − 1, or "all" other rows of the
-            batch.
-            None chooses by cost: all for a critic whose n·m scores take n + m evaluations of a network, few
+            batch. None chooses by cost: all for a critic whose n·m scores take n + m evaluations of a network, few
             (`Estimator.negatives`) for one that scores pair by pair. A critic of your own counts as the latter unless
-            its
-            attribute `pairwise` is False. The estimate is always read from groups of about 256 rows.
+            its attribute `pairwise` is False. The estimate is always read from groups of about 256 rows.
         learning_rate, weight_decay: of AdamW.
         hidden: width of the critic's networks.
         patience: number of evaluations (one every 50 steps) without a gain before training stops.
@@ -106,14 +104,10 @@ class MIEstimator(Params):
         device: str | torch.device = "auto",
         progress: bool = False,
     ) -> None:
-        self.estimator, self.critic, self.anchor, self.transform = (
-            estimator,
-            critic,
-            anchor,
-            transform,
-        )
-        self.folds, self.seed, self.steps, self.batch_size = folds, seed, steps, batch_size
-        self.negatives = negatives
+        self.estimator, self.critic = estimator, critic
+        self.anchor, self.transform = anchor, transform
+        self.folds, self.seed = folds, seed
+        self.steps, self.batch_size, self.negatives = steps, batch_size, negatives
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.hidden, self.patience = hidden, patience
         self.device, self.progress = device, progress
@@ -132,21 +126,16 @@ class MIEstimator(Params):
         Args:
             x, y: paired rows, shape (n,) or (n, d), numpy arrays or tensors; n ≥ 64.
             groups: integer labels, shape (n,), of rows that may depend on one another, such as a subject or an episode.
-                A group
-                stays within a fold, and the standard error is that of independent groups. Groups should be many and
-                small,
-                because two rows of a group also serve as a negative pair.
+                A group stays within a fold, and the standard error is that of independent groups. Groups should be many
+                and small, because two rows of a group also serve as a negative pair.
 
         Raises:
             ValueError: rows that do not pair, fewer than 64 of them, NaN or infinite entries, a constant column, groups
-                that do
-                not fit or are too few, or an argument of the constructor out of its range, each by name.
+                that do not fit or are too few, or an argument of the constructor out of its range, each by name.
         """
         self._check()
-        row = ESTIMATORS[self.estimator]
-        device = torch_device(self.device)
+        row, device = ESTIMATORS[self.estimator], torch_device(self.device)
         x, y = paired_rows_of(x, y)
-        generator = torch.Generator().manual_seed(int(self.seed))
         labels = group_labels(groups, len(x))
         count = int(labels.max()) + 1
         if count // self.folds < _FEWEST:
@@ -154,51 +143,45 @@ class MIEstimator(Params):
             raise ValueError(
                 f"folds: expected at least {_FEWEST} {kind} a fold, got {count} in {self.folds} folds"
             )
-        places = torch.randperm(count, generator=generator)
-        parts = [rows_of_groups(labels, part) for part in places.tensor_split(self.folds)]
-        columns = x.shape[1], y.shape[1]
-        folds, readings, fits, learned = [], [], [], math.nan
+
+        generator = torch.Generator().manual_seed(int(self.seed))
+        parts = torch.randperm(count, generator=generator).tensor_split(self.folds)
+        folds, readings, fits, learned = [], [], [], None
         with progress_bar(self.progress, self.folds * self.steps) as bar, keep_random_state(device):
             torch.manual_seed(int(self.seed))
             for k, part in enumerate(parts):
-                others = torch.cat(
-                    [p for j, p in enumerate(places.tensor_split(self.folds)) if j != k]
-                )
+                others = torch.cat([*parts[:k], *parts[k + 1 :]])
                 others = others[torch.randperm(len(others), generator=generator)]
                 few, most = others.tensor_split([round(_VALIDATION_SHARE * len(others))])
-                valid, train = rows_of_groups(labels, few), rows_of_groups(labels, most)
+                train, test = rows_of_groups(labels, most), rows_of_groups(labels, part)
                 maps = [TRANSFORMS[self.transform](values[train].to(device)) for values in (x, y)]
-                rows = {
-                    name: (maps[0](x[index].to(device)), maps[1](y[index].to(device)))
-                    for name, index in (("train", train), ("valid", valid), ("test", part))
-                }
-                before = bar.n if bar is not None else 0
-                fit = self._train(
-                    rows["train"], rows["valid"], generator, bar.update if bar is not None else int
-                )
+
+                def mapped(index: Tensor, maps: Maps = maps) -> tuple[Tensor, Tensor]:
+                    return maps[0](x[index].to(device)), maps[1](y[index].to(device))
+
+                trained, valid = mapped(train), mapped(rows_of_groups(labels, few))
+                advance, end = (int, 0) if bar is None else (bar.update, bar.n + self.steps)
+                fit = self._train(trained, valid, generator, advance)
                 if bar is not None:
-                    bar.update(self.steps - (bar.n - before))
-                folds.append((maps, fit.critic, part))
+                    bar.update(end - bar.n)
+
+                held = held_out_scores(fit.critic, *mapped(test))
+                seen = held_out_scores(fit.critic, *(values[: len(test)] for values in trained))
+                clusters = None if groups is None else labels[test]
+                folds.append((maps, fit.critic, test))
                 fits.append(fit)
-                held = held_out_scores(fit.critic, *rows["test"])
-                seen = tuple(values[: len(part)] for values in rows["train"])
-                clusters = None if groups is None else labels[part]
-                readings.append(read(row, held, held_out_scores(fit.critic, *seen), clusters))
-                if math.isnan(learned) and (fit.kept_step > 0 or fit.folded):
-                    half = rows_of_groups(labels, most[: len(most) // 2])
-                    rows["half"] = maps[0](x[half].to(device)), maps[1](y[half].to(device))
-                    poorer = self._train(rows["half"], rows["valid"], generator).critic
-                    learned = readings[-1].value - value_of(
-                        row, held_out_scores(poorer, *rows["test"])
-                    )
-        self.columns_, self.folds_ = (
-            columns,
-            folds,
-        )  # together, so that a fit that fails leaves the last one whole
+                readings.append(read(row, held, seen, clusters))
+
+                if learned is None and (fit.kept_step > 0 or fit.folded):
+                    half = mapped(rows_of_groups(labels, most[: len(most) // 2]))
+                    poorer = self._train(half, valid, generator).critic
+                    value = value_of(row, held_out_scores(poorer, *mapped(test)))
+                    learned = readings[-1].value - value
+
+        # All at once, so that a fit that fails leaves the last one whole.
+        self.columns_, self.folds_ = (x.shape[1], y.shape[1]), folds
         nearest = cheap_neighbours(x, y) if groups is None else None
-        self.estimate_ = combine(
-            row, readings, fits, learned=0.0 if math.isnan(learned) else learned, ksg=nearest
-        )
+        self.estimate_ = combine(row, readings, fits, learned=learned or 0.0, ksg=nearest)
         return self
 
     @torch.inference_mode(False)

@@ -41,8 +41,8 @@ class EllipticalCopula(nn.Module):
     Raises:
         ValueError: entries that are not finite, or other degrees of freedom.
 
-    Reference: Hotelling 1936 (canonical correlations); Demarta & McNeil 2005 (the t copula); Kent & Tyler 1991
-        (scatter by reweighting).
+    Reference: Hotelling 1936 (canonical correlations); Demarta & McNeil 2005 (the t copula); Kent & Tyler 1991 (scatter
+        by reweighting).
     """
 
     centre_x: Tensor

@@ -69,14 +69,14 @@ def torch_device(device: str | torch.device) -> torch.device:
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        found = torch.device(device)
-        torch.empty(0, dtype=torch.float64, device=found)
+        place = torch.device(device)
+        torch.empty(0, dtype=torch.float64, device=place)
     except (RuntimeError, TypeError, AssertionError):
         message = (
             f"device: expected 'auto' or an available torch device that has float64, got {device!r}"
         )
         raise ValueError(message) from None
-    return found
+    return place
 
 
 @contextmanager

@@ -42,8 +42,7 @@ def ksg(x: np.ndarray | Tensor, y: np.ndarray | Tensor, k: int = 3) -> float:
 
     Raises:
         ValueError: rows that do not pair, fewer than 64 of them, NaN or infinite entries, a constant column, or k out
-            of
-            its range, each by name.
+            of its range, each by name.
 
     Reference: Kraskov, Stögbauer & Grassberger 2004, eq. 8; rows that coincide: Gao et al. 2017, algorithm 1.
 

@@ -30,15 +30,14 @@ _CALIBRATION_SCALES = (1.0, 0.8)
 _CALIBRATION_QUANTILES = (1.0, 0.98, 0.9, 0.75, 0.5)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Fit:
     """A trained critic of transformed rows.
 
     Attributes:
         critic: the calibrated critic.
         history: one dict an evaluation: step, objective on the batch ("train") and on the validation rows, in nats;
-            after
-            two steps also the signal-to-noise ratio and the noise scale of the gradient (`GradientMonitor`).
+            after two steps also the signal-to-noise ratio and the noise scale of the gradient (`GradientMonitor`).
         kept_step: the step whose weights were kept; 0 where the network never helped.
         degrees_of_freedom: of the copula anchor; None without an anchor.
         shortfall: of the copula anchor, in nats; 0 without an anchor.
@@ -125,22 +124,13 @@ def fit_critic(
     with torch.no_grad():
         fixed = None if anchor is None else _validation_scores(anchor, valid, group < batch_size)
         features = None if anchor is None else anchor.features(*train)
-    best, kept, state, history, finite = -math.inf, 0, copy.deepcopy(network.state_dict()), [], True
-    optimizer = schedule = flat = None
-    monitor = GradientMonitor(batch_size)
+
+    ascent = None
     if parameters:
-        flat = _flattened(parameters)
-        optimizer = torch.optim.AdamW(
-            [flat], learning_rate, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True
-        )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer,
-            learning_rate,
-            total_steps=steps + 1,
-            pct_start=max(0.1, min(1.0, 2 / (steps + 1))),
-        )
+        ascent = _Ascent(parameters, steps, batch_size, learning_rate, weight_decay)
+    best, kept, state, history, finite = -math.inf, 0, copy.deepcopy(network.state_dict()), [], True
     ema = None
-    for step in range(steps + 1 if parameters else 1):
+    for step in range(steps + 1):
         rows = torch.randperm(len(train[0]), generator=generator)[:batch_size].to(train[0].device)
         joint, product = grouped_scores(network, train[0][rows], train[1][rows], group)
         if anchor is not None and features is not None:
@@ -152,54 +142,91 @@ def fit_critic(
             finite = False
             break
         objective, ema = row.objective(joint, product, ema)
+
         if step % _EVALUATE_EVERY == 0 or step == steps:
             value = _validation(row, network, valid, fixed, group < batch_size)
             history.append({"step": step, "train": float(objective.detach()), "validation": value})
-            if monitor.steps > 1:
-                gradient = monitor.statistics()
-                history[-1] |= {
-                    "gradient_snr": gradient.snr,
-                    "noise_scale": gradient.noise_scale,
-                }
+            if ascent is not None:
+                history[-1] |= ascent.noise()
             if value > best + (_WORTH / len(valid[0]) if kept == 0 < step else 0.0):
                 best, kept, state = value, step, copy.deepcopy(network.state_dict())
             elif step - kept >= patience * _EVALUATE_EVERY:
                 break
-        if step == steps or optimizer is None or schedule is None:
+
+        if step == steps or ascent is None:
             break
-        optimizer.zero_grad(set_to_none=False)
-        objective.neg().backward()
-        if flat is not None and flat.grad is not None:
-            monitor(flat.grad)
-        optimizer.step()
-        schedule.step()
+        ascent.step(objective)
         advance(1)
+
     network.load_state_dict(state)
     for p in parameters:  # each its own tensor again
         p.data, p.grad = p.data.clone(), None
-    if anchor is None:
-        whole = network
-    else:  # a network that still is the zero it started from need not be evaluated
+
+    whole, degrees, shortfall = network, None, 0.0
+    if anchor is not None:
+        # A network that still is the zero it started from need not be evaluated.
         silent = kept == 0 and not bool(network(valid[0][:2], valid[1][:2]).any())
         whole = anchor if silent else Sum(anchor, network)
-    degrees, shortfall = (
-        (None, 0.0) if anchor is None else (anchor.degrees_of_freedom, anchor.shortfall)
+        degrees, shortfall = anchor.degrees_of_freedom, anchor.shortfall
+    return Fit(
+        critic=_calibrate(whole.eval(), valid),
+        history=history,
+        kept_step=kept,
+        degrees_of_freedom=degrees,
+        shortfall=shortfall,
+        folded=isinstance(anchor, FoldedCopula),
+        finite=finite,
+        negatives=group - 1,
     )
-    folded = isinstance(anchor, FoldedCopula)
-    critic = _calibrate(whole.eval(), valid)
-    return Fit(critic, history, kept, degrees, shortfall, folded, finite, group - 1)
 
 
-def _flattened(parameters: list[nn.Parameter]) -> nn.Parameter:
-    """Move parameters and their gradients into one vector, and make them views of it: one update for all of them."""
-    flat = nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))
-    flat.grad = torch.zeros_like(flat)
-    start = 0
-    for p in parameters:
-        place = slice(start, start + p.numel())
-        p.data, p.grad = flat.data[place].view_as(p), flat.grad[place].view_as(p)
-        start = place.stop
-    return flat
+class _Ascent:
+    """AdamW on all parameters as one vector, with a warm-up and a cosine decay; it watches the gradient."""
+
+    def __init__(
+        self,
+        parameters: list[nn.Parameter],
+        steps: int,
+        batch_size: int,
+        learning_rate: float,
+        weight_decay: float,
+    ) -> None:
+        # Parameters and gradients become views of one vector: one update for all of them.
+        self.flat = nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))
+        self.gradient = self.flat.grad = torch.zeros_like(self.flat)
+        start = 0
+        for p in parameters:
+            place = slice(start, start + p.numel())
+            p.data, p.grad = self.flat.data[place].view_as(p), self.gradient[place].view_as(p)
+            start = place.stop
+
+        self.monitor = GradientMonitor(batch_size)
+        self.optimizer = torch.optim.AdamW(
+            [self.flat], learning_rate, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True
+        )
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer,
+            learning_rate,
+            total_steps=steps + 1,
+            pct_start=max(0.1, min(1.0, 2 / (steps + 1))),
+        )
+
+    def step(self, objective: Tensor) -> None:
+        """Ascend the objective by one step."""
+        self.optimizer.zero_grad(set_to_none=False)
+        objective.neg().backward()
+        self.monitor(self.gradient)
+        self.optimizer.step()
+        self.schedule.step()
+
+    def noise(self) -> dict[str, float]:
+        """Return signal-to-noise ratio and noise scale of the gradient, once there were two finite ones."""
+        if self.monitor.steps < 2:
+            return {}
+        gradient = self.monitor.statistics()
+        if not math.isfinite(gradient.trace_covariance):
+            return {}
+        return {"gradient_snr": gradient.snr, "noise_scale": gradient.noise_scale}
 
 
 @torch.no_grad()

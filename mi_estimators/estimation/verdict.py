@@ -48,20 +48,13 @@ class MIEstimate:
         nats: the reported read-out, averaged over the folds' held-out rows.
         stderr: its standard error given the trained critics (infinitesimal jackknife over rows), in nats.
         interval: 95 %, from nats − 1.96 stderr to nats + 1.96 stderr + shortfall. The shortfall is what critics trained
-            on
-            this many rows are expected to miss, the largest of three estimates. (1) The gap between training and
-            held-out
-            rows: a critic that reads too much on the rows it was trained on reads, to first order, as much too little
-            on
-            others (Akaike). (2) The error of the copula anchor, r (dx + dy − r)/(2n) at rank r. The gap hardly shows
-            it,
-            because the correlations are measured out of fold. (3) The learning curve, where a network was kept: the
-            critic
-            is trained once more on half the rows, and if what it misses falls as n^(−½), it still misses 1/(√2 − 1) =
-            2.4
-            times what the other half gave. The upper end is at least that of the nearest-neighbour estimate. The
-            interval
-            does not cover what no critic of the class can see.
+            on this many rows are expected to miss, the largest of three estimates. (1) The gap between training and
+            held-out rows: a critic that reads too much on the rows it was trained on reads, to first order, as much too
+            little on others (Akaike). (2) The error of the copula anchor, r (dx + dy − r)/(2n) at rank r. The gap
+            hardly shows it, because the correlations are measured out of fold. (3) The learning curve, where a network
+            was kept: the critic is trained once more on half the rows, and if what it misses falls as n^(−½), it still
+            misses 1/(√2 − 1) = 2.4 times what the other half gave. The upper end is at least that of the
+            nearest-neighbour estimate. The interval does not cover what no critic of the class can see.
         estimator: the row of `ESTIMATORS` that was used.
         verdict: "ok", or the first reason not to believe the number: "low_ess", "ceiling", "drift", "disagreement",
             "overfit".
@@ -189,8 +182,7 @@ def combine(
         readings, fits: one a fold; fits are empty where fresh rows were read.
         learned: by how many nats a critic trained on half the rows reads less.
         fitted: the diagnostics of the fit, where all readings are of the same fresh rows. Their errors do not average
-            out,
-            and the gap between training and held-out rows is that of the fit.
+            out, and the gap between training and held-out rows is that of the fit.
         ksg: a nearest-neighbour estimate of the same rows, where there is one.
     """
     total = sum(reading.rows for reading in readings)

@@ -60,8 +60,8 @@ def preference_loss(
         ValueError: non-finite or empty scores, shapes that do not fit, an unknown bound, or mix outside (0, 1].
 
     Theorem: preference_table, loss_certifies_margin.
-    Reference: Lv et al. 2025 (arXiv 2506.22578); Rafailov et al. 2023 (arXiv 2305.18290), eq. 7; Chen et al.
-        2024 (arXiv 2402.05369), NCA; the mixed marginal: Yamada et al. 2011 (arXiv 1106.4729).
+    Reference: Lv et al. 2025 (arXiv 2506.22578); Rafailov et al. 2023 (arXiv 2305.18290), eq. 7; Chen et al. 2024
+        (arXiv 2402.05369), NCA; the mixed marginal: Yamada et al. 2011 (arXiv 1106.4729).
 
     >>> zero = torch.zeros(1, dtype=torch.float64)
     >>> [round(float(preference_loss(zero, zero, bound=name)), 6) for name in ("dv", "js", "infonce")]

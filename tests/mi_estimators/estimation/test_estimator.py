@@ -9,9 +9,8 @@ import pytest
 import torch
 
 import mi_estimators as mi
-from mi_estimators.estimation.critics import Concatenated, Separable
+from mi_estimators.estimation.critics import Separable
 from mi_estimators.estimation.inputs import rows_of
-from mi_estimators.estimation.training import grouped_scores, held_out_scores
 
 FAST = dict(steps=60, hidden=16, batch_size=128, folds=2)
 
@@ -66,77 +65,6 @@ def test_a_users_module_and_a_users_function_are_critics():
         *sample(law, 1500), critic=lambda dim_x, dim_y: Product(), **settings
     )
     assert by_function.nats == by_module.nats
-
-
-@pytest.fixture
-def counted(monkeypatch):
-    """Count the pairs that `Concatenated` scores, as one list entry a call."""
-    calls, forward = [], Concatenated.forward
-
-    def counting(self, x, y):
-        scores = forward(self, x, y)
-        calls.append(scores.numel())
-        return scores
-
-    monkeypatch.setattr(Concatenated, "forward", counting)
-    return calls
-
-
-def test_a_class_as_critic_costs_what_its_name_costs_and_says_the_same(counted):
-    law = mi.laws.Gaussian(0.8)
-    settings = FAST | dict(anchor="none", learning_rate=1e-2)
-    settings.pop("hidden")
-    estimates, costs = [], []
-    for critic in ("concatenated", Concatenated, lambda *columns: Concatenated(*columns)):
-        counted.clear()
-        estimates.append(mi.estimate_mi(*sample(law, 300), critic=critic, **settings).nats)
-        costs.append(sum(counted))
-    assert estimates[0] > 0.05  # the network was kept
-    assert len(set(estimates)) == len(set(costs)) == 1
-
-
-class Undeclared(torch.nn.Module):
-    """A pairwise critic that does not say so and takes matrices only."""
-
-    def __init__(self, *dims):
-        super().__init__()
-        self.critic = Concatenated(*dims)
-
-    def forward(self, x, y):
-        assert x.dim() == y.dim() == 2
-        return self.critic(x, y)
-
-
-@pytest.mark.parametrize(("estimator", "few"), [("js", 7), ("infonce", 31)])
-def test_negatives_are_few_unless_the_critic_or_its_user_says_so(counted, estimator, few):
-    rows = sample(mi.laws.Gaussian(0.6), 400)
-    settings = FAST | dict(estimator=estimator, steps=5)
-    cases = [
-        (Concatenated, None, few),
-        (Undeclared, None, few),
-        ("separable", None, 127),
-        (Separable, None, 127),
-        (Concatenated, 15, 15),
-        (Undeclared, "all", 127),
-        ("separable", 3, 3),
-        ("concatenated", 10**6, 127),
-    ]
-    costs = {}
-    for critic, negatives, expected in cases:
-        counted.clear()
-        estimate = mi.estimate_mi(*rows, critic=critic, negatives=negatives, **settings)
-        assert estimate.diagnostics["training_negatives"] == expected
-        costs[critic, negatives] = sum(counted)
-    assert costs[Undeclared, None] < costs[Undeclared, "all"] / 2
-
-
-def test_a_critic_of_matrices_is_trained_as_one_of_batches():
-    law, settings = mi.laws.Gaussian(0.8), FAST | dict(anchor="none", steps=30)
-    one, other = (
-        mi.estimate_mi(*sample(law, 200), critic=critic, **settings)
-        for critic in (Concatenated, Undeclared)
-    )
-    assert other.nats == pytest.approx(one.nats, abs=1e-3)
 
 
 def test_a_users_critic_that_does_not_score_each_pair_is_refused():
@@ -226,28 +154,6 @@ def test_another_default_device_changes_nothing():
     assert (fresh, nearest) == (here.estimate(x, y).nats, mi.ksg(x, y))
 
 
-def test_the_interval_reaches_as_far_as_the_learning_curve():
-    law = mi.laws.TASKS["spiral-multinormal-sparse-3-3-2-2.0"]
-    estimator = mi.MIEstimator(steps=150, folds=2).fit(*sample(law, 1000))
-    estimate = estimator.estimate_
-    missing = estimate.diagnostics["learning_shortfall"]
-    assert missing > 0.1
-    assert estimate.interval[1] >= estimate.nats + 1.96 * estimate.stderr + missing - 1e-12
-    assert estimate.interval[0] < law.mutual_information
-    assert estimate.verdict == "overfit"
-    assert (
-        estimator.estimate(*sample(law, 500, seed=1)).diagnostics["learning_shortfall"] == missing
-    )
-
-
-def test_magnitudes_that_tell_what_no_network_learned_are_a_disagreement():
-    law = mi.laws.TASKS["spiral-multinormal-sparse-25-25-2-2.0"]
-    estimate = mi.estimate_mi(*sample(law, 5000), steps=60, folds=2)
-    assert estimate.verdict == "disagreement"
-    assert "magnitudes" in estimate.warnings[0]
-    assert estimate.nats > 4 * estimate.stderr  # and without them nothing is found
-
-
 @pytest.mark.parametrize("transform", ["none", "standard", "rank"])
 def test_transforms_leave_the_information(transform):
     law = mi.laws.Gaussian(0.7)
@@ -287,24 +193,6 @@ def test_every_row_is_held_out_once_and_trains_no_critic_that_reads_it():
         for maps, critic, _ in (estimator.folds_[0], again.folds_[0])
     )
     assert torch.equal(first, second)
-
-
-def test_training_that_overflows_keeps_the_last_good_critic_and_says_so():
-    x, y = sample(mi.laws.Gaussian.with_information(5.0, 4), 400)
-    estimate = mi.estimate_mi(x, y, "nwj", learning_rate=1e30, anchor="none", steps=60)
-    assert math.isfinite(estimate.nats)
-    assert any("overflow" in text for text in estimate.warnings)
-
-
-def test_steps_are_the_most_steps_taken(monkeypatch):
-    taken = []
-    step = torch.optim.AdamW.step
-    monkeypatch.setattr(
-        torch.optim.AdamW, "step", lambda self, *args: (taken.append(1), step(self, *args))[1]
-    )
-    estimate = mi.estimate_mi(*sample(mi.laws.Gaussian(0.5), 100), steps=5, folds=2)
-    assert len(taken) == 10
-    assert [history[-1]["step"] for history in estimate.history] == [5, 5]
 
 
 def test_numpy_and_torch_vectors_and_columns_agree_and_seeds_are_bit_equal():
@@ -372,52 +260,9 @@ def test_what_is_not_fitted_says_so():
         estimator.estimate(torch.ones(100, 2), torch.ones(90, 2))
 
 
-def test_held_out_scores_are_those_of_groups_and_of_the_whole_matrix():
-    law = mi.laws.Gaussian(0.5)
-    x, y = sample(law, 520)
-
-    def critic(x, y):
-        return law.log_ratio(x.unsqueeze(-2), y.unsqueeze(-3))
-
-    joint, product = held_out_scores(critic, x, y)
-    assert joint.shape == (520,)
-    assert product.shape == (520, 259)  # two groups
-    assert torch.allclose(joint, law.log_ratio(x, y).double())
-    whole = grouped_scores(critic, x[:40], y[:40], 100)
-    matrix = critic(x[:40], y[:40])
-    assert torch.equal(whole[0], matrix.diagonal())
-    assert torch.equal(whole[1], matrix[~torch.eye(40, dtype=torch.bool)].view(40, 39))
-
-
 def test_progress_goes_to_the_end(capsys):
     mi.estimate_mi(*sample(mi.laws.Gaussian(0.5), 100), progress=True, **FAST)
     assert "estimate_mi" in capsys.readouterr().err
-
-
-VERDICTS = [
-    ("ok", mi.laws.Gaussian(0.6, 2), 1000, {}),
-    ("overfit", mi.laws.TASKS["multinormal-20-2nats"], 300, {}),
-    ("ceiling", mi.laws.TASKS["multinormal-20-10nats"], 1000, {"estimator": "infonce"}),
-    ("low_ess", mi.laws.TASKS["multinormal-20-10nats"], 1000, {"estimator": "js_dv"}),
-    (
-        "drift",
-        mi.laws.Gaussian.with_information(5.0, 4),
-        400,
-        {"learning_rate": 1e30, "anchor": "none"},
-    ),
-]
-
-
-@pytest.mark.parametrize(
-    ("verdict", "law", "rows", "settings"), VERDICTS, ids=[case[0] for case in VERDICTS]
-)
-def test_verdicts(verdict, law, rows, settings):
-    estimate = mi.estimate_mi(*sample(law, rows), **FAST | settings)
-    assert estimate.verdict == verdict
-    assert (len(estimate.warnings) == 0) == (verdict == "ok")
-    assert f"verdict: {verdict}" in str(estimate)
-    if verdict == "ok":
-        assert abs(estimate.nats - law.mutual_information) < 0.1
 
 
 def test_twenty_pairs_at_ten_nats():
@@ -461,39 +306,6 @@ def test_a_fit_that_fails_leaves_the_last_one_whole():
     with pytest.raises(RuntimeError, match="no such critic"):
         estimator.fit(*sample(mi.laws.Gaussian(0.5, 2), 200))
     assert torch.equal(estimator.score_matrix(*sample(law, 9)), before)
-
-
-def test_a_critic_validates_in_evaluation_mode():
-    modes = []
-
-    class Noisy(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.weight = torch.nn.Parameter(torch.zeros(()))
-
-        def forward(self, x, y):
-            modes.append((self.training, torch.is_grad_enabled()))
-            return self.weight * x @ y.mT
-
-    mi.estimate_mi(
-        *sample(mi.laws.Gaussian(0.5), 200), critic=Noisy().eval(), anchor="none", **FAST
-    )
-    assert {(True, True), (False, False)} == set(modes)
-
-
-@pytest.mark.parametrize("steps", [1, 9, 10])
-def test_few_steps(steps):
-    assert math.isfinite(
-        mi.estimate_mi(*sample(mi.laws.Gaussian(0.5), 100), steps=steps, folds=2).nats
-    )
-
-
-def test_nothing_found_is_said():
-    estimate = mi.estimate_mi(*sample(mi.laws.Gaussian(0.0, 3), 300), **FAST)
-    assert "no evidence of independence" in str(estimate)
-    assert "no evidence of independence" not in str(
-        replace(estimate, verdict="low_ess")
-    )  # no number to believe
 
 
 GOOD = np.random.default_rng(0).normal(size=(100, 2))

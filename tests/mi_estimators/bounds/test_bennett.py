@@ -1,0 +1,161 @@
+"""Bennett's acceptance ratio: where it is exact, its limits, and its equation at any scores."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import mi_estimators as mi
+
+
+def random_law(seed: int, scale: float = 2.0) -> mi.laws.Finite:
+    generator = torch.Generator().manual_seed(seed)
+    return mi.laws.Finite(
+        (scale * torch.randn(12, generator=generator, dtype=torch.float64))
+        .log_softmax(0)
+        .reshape(3, 4)
+    )
+
+
+def random_critic(seed: int, law: mi.laws.Finite, scale: float = 1.0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed + 999)
+    return law.log_ratio_matrix + scale * torch.randn(law.log_joint.shape, generator=generator)
+
+
+laws = pytest.mark.parametrize(
+    "law", [random_law(s) for s in range(4)], ids=lambda law: f"I={law.mutual_information:.2f}"
+)
+
+
+@laws
+@pytest.mark.parametrize("log_odds", [-30.0, -1.0, 0.0, 2.0, 30.0])
+def test_bridge_is_exact_at_the_log_ratio_plus_any_constant_for_any_odds(law, log_odds):
+    for shift in (0.0, 7.0, -1e4):
+        value = law.exact(
+            lambda *a, **k: mi.bounds.bridge(*a, **k, log_odds=log_odds),
+            law.log_ratio_matrix + shift,
+        )
+        assert float(value) == pytest.approx(law.mutual_information, abs=1e-9)
+    critic = random_critic(0, law)
+    values = [
+        law.exact(lambda *a, **k: mi.bounds.bridge(*a, **k, log_odds=log_odds), critic + s)
+        for s in (0.0, 5.0)
+    ]
+    torch.testing.assert_close(*values)
+
+
+@laws
+def test_bridge_tends_to_dv_and_to_its_reverse(law):
+    for seed in range(3):
+        critic = random_critic(seed, law).flatten()
+        weights = dict(log_p=law.log_joint.flatten(), log_q=law.log_product.flatten())
+        for log_odds in (40.0, 1e4):
+            torch.testing.assert_close(
+                mi.bounds.bridge(critic, critic, **weights, log_odds=log_odds),
+                mi.dv(critic, critic, **weights),
+            )
+            reverse = mi.mean(critic, weights["log_p"]) + mi.log_mean_exp(-critic, weights["log_p"])
+            torch.testing.assert_close(
+                mi.bounds.bridge(critic, critic, **weights, log_odds=-log_odds), reverse
+            )
+
+
+@laws
+def test_bridge_is_plug_in_at_the_best_shift_of_js(law):
+    critic = random_critic(2, law)
+    shift = (
+        law.exact(mi.bounds.plug_in, critic) - law.exact(mi.bounds.bridge, critic)
+    ).requires_grad_()  # equal sizes: odds 1
+    (gradient,) = torch.autograd.grad(law.exact(mi.js, critic - shift), shift)
+    assert abs(float(gradient)) < 1e-12
+
+
+def test_bridge_bounds_nothing():
+    above, below = False, False
+    for seed in range(20):
+        law = random_law(seed)
+        value = law.exact(mi.bounds.bridge, random_critic(seed, law))
+        above |= bool(value > law.mutual_information)
+        below |= bool(value < law.mutual_information)
+    assert above
+    assert below
+
+
+def test_the_default_odds_are_the_sample_sizes():
+    joint, product = torch.randn(3), torch.randn(12)
+    assert mi.bounds.bridge(joint, product) == mi.bounds.bridge(
+        joint, product, log_odds=math.log(4)
+    )
+
+
+@pytest.mark.parametrize("log_ratio_of_sizes", [-1.0, 0.0, 2.0])
+def test_the_odds_of_the_sample_sizes_have_the_least_variance(log_ratio_of_sizes):
+    law = random_law(1)
+    critic = law.log_ratio_matrix.flatten()
+    log_p, log_q = (w.flatten().clone().requires_grad_() for w in (law.log_joint, law.log_product))
+
+    def variance(log_odds):
+        c = mi.bounds.plug_in(critic, log_p=log_p) - mi.bounds.bridge(
+            critic, critic, log_p, log_q, log_odds=log_odds
+        )
+        total = 0.0
+        for gradient, weights, size in zip(
+            torch.autograd.grad(c, (log_p, log_q)),
+            (log_p, log_q),
+            (1.0, math.exp(log_ratio_of_sizes)),
+            strict=True,
+        ):
+            mass = weights.detach().exp()
+            influence = gradient / mass
+            total += float((mass * (influence - (mass * influence).sum()) ** 2).sum()) / size
+        return total
+
+    least = variance(log_ratio_of_sizes)
+    assert all(variance(log_ratio_of_sizes + d) > least for d in (-3.0, -0.3, 0.3, 3.0))
+
+
+@given(
+    n=st.integers(1, 12),
+    m=st.integers(1, 12),
+    scale=st.floats(-2, 4),
+    log_odds=st.floats(-40, 40),
+    spread=st.sampled_from([0.0, 1.0, 100.0]),
+    seed=st.integers(0, 10**6),
+)
+def test_the_shift_solves_bennetts_equation_whatever_the_scores(
+    n, m, scale, log_odds, spread, seed
+):
+    generator = torch.Generator().manual_seed(seed)
+    sizes = ((16, n), (16, m))
+    joint, product = (
+        (10**scale * torch.randn(s, generator=generator)).clamp(-1e4, 1e4) for s in sizes
+    )
+    log_p, log_q = ((spread * torch.randn(s, generator=generator)).log_softmax(-1) for s in sizes)
+    value = mi.bounds.bridge(joint, product, log_p, log_q, log_odds=log_odds)
+    shift = mi.mean(joint, log_p) - value
+    lowest, highest = (
+        torch.cat([joint, product], -1).amin(-1),
+        torch.cat([joint, product], -1).amax(-1),
+    )
+    assert (
+        (shift >= lowest - 1e-9 * (1 + lowest.abs()))
+        & (shift <= highest + 1e-9 * (1 + highest.abs()))
+    ).all()
+
+    def excess(c):
+        accepted = torch.nn.functional.logsigmoid(product - c.unsqueeze(-1) - log_odds)
+        missed = torch.nn.functional.logsigmoid(c.unsqueeze(-1) + log_odds - joint)
+        return log_odds + mi.log_mean_exp(accepted, log_q) - mi.log_mean_exp(missed, log_p)
+
+    # The sign changes across the shift, to the rounding of the equation itself.
+    step = 1e-8 * (1 + shift.abs())
+    assert (excess(shift - step) > -1e-10).all()
+    assert (excess(shift + step) < 1e-10).all()
+
+
+@pytest.mark.parametrize("log_odds", [math.inf, -math.inf, math.nan, "0", True])
+def test_bridge_refuses_odds_that_are_not_a_number(log_odds):
+    with pytest.raises(ValueError, match="log_odds: expected a number"):
+        mi.bounds.bridge(torch.zeros(2), torch.zeros(2), log_odds=log_odds)
