@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from .arguments.command import run_command
-from .arguments.flags import COUNT, flag
+from .arguments.flags import COUNT, flag, require
 from .arguments.rollouts import TASKS, RolloutArguments, parse
 from .data.load import check_fit, read_examples, tokenize
 from .data.sources import open_source
@@ -56,12 +56,20 @@ class EvaluationArguments(RolloutArguments):
     def check(self) -> None:
         """Raise the ValueError of the first field outside its range."""
         super().check()
-        if self.task is None and self.pairs is None:
-            raise ValueError("task: expected a task to ask, or pairs to rank, got neither")
-        if not all(1 <= k <= self.samples for k in self.k):
-            raise ValueError(f"k: expected integers from 1 to samples={self.samples}, got {self.k}")
-        if not self.out.endswith(".json"):
-            raise ValueError(f"out: expected a file.json to write, got {self.out!r}")
+        require(
+            self,
+            (
+                "task",
+                bool(self.task or self.pairs),
+                "a task to ask, or pairs to rank",
+            ),
+            (
+                "k",
+                all(1 <= k <= self.samples for k in self.k),
+                f"integers from 1 to samples={self.samples}",
+            ),
+            ("out", self.out.endswith(".json"), "a file.json to write"),
+        )
 
 
 def refuse_overlap(questions: Sequence[str], path: str) -> None:

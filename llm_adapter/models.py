@@ -150,7 +150,7 @@ def _load(auto, name: str, **options):
         # its bar, too, is then drawn only where the others are
         modeling_gguf_pytorch_utils.tqdm = logging.tqdm  # type: ignore  # a name that the module imports
         options["gguf_file"] = path.name
-        if auto is AutoModelForCausalLM and hasattr(transformers, "GgufConfig"):
+        if auto is AutoModelForCausalLM:
             # without `dequantize` the model is flagged quantised and can be neither trained nor saved
             options["quantization_config"] = transformers.GgufConfig(dequantize=True)
     try:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .arguments.command import run_command
-from .arguments.flags import COUNT, flag
+from .arguments.flags import COUNT, flag, require
 from .arguments.rollouts import RolloutArguments, parse
 from .evaluation.rates import curve, powers, starvation
 from .evaluation.tasks import draw_questions
@@ -42,8 +42,7 @@ class PairArguments(RolloutArguments):
     def check(self) -> None:
         """Raise the ValueError of the first field outside its range."""
         super().check()
-        if not self.out.endswith(".jsonl"):
-            raise ValueError(f"out: expected a file.jsonl to write, got {self.out!r}")
+        require(self, ("out", self.out.endswith(".jsonl"), "a file.jsonl to write"))
 
 
 def outcome(record: dict) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .flags import COUNT, COUNT_OR_NONE, POSITIVE, SHARE, Rule, check_fields, flag
+from .flags import COUNT, COUNT_OR_NONE, POSITIVE, SHARE, Rule, check_fields, flag, require
 from .names import BUILTIN, bounds, check_model_name, generated, losses
 
 NOT_NEGATIVE = Rule("a finite number ≥ 0", lambda value: 0 <= value < math.inf)
@@ -237,17 +237,14 @@ class RunFields(LoggingFields, StepFields, MemoryFields, ModelFields, LossFields
         """
         check_fields(self, RunFields)
         check_model_name(self.model)
-        for name, holds, expected in (
+        require(
+            self,
             (
                 "rounding",
                 self.weights == "bf16" or self.rounding == "nearest",
                 "nearest with fp32 weights",
             ),
-            (
-                "bf16",
-                self.weights == "fp32" or not self.bf16,
-                "false with bf16 weights",
-            ),
+            ("bf16", self.weights == "fp32" or not self.bf16, "false with bf16 weights"),
             (
                 "lora_rank",
                 self.lora_rank == 0 or self.model != BUILTIN,
@@ -263,9 +260,4 @@ class RunFields(LoggingFields, StepFields, MemoryFields, ModelFields, LossFields
                 bool(self.eval_data) or self.eval_strategy == "no",
                 f"a file with eval_strategy {self.eval_strategy}",
             ),
-        ):
-            if not holds:
-                value = getattr(self, name)
-                raise ValueError(
-                    f"{name}: expected {expected}, got {'none' if value is None else value}"
-                )
+        )

@@ -6,13 +6,7 @@ import difflib
 import json
 import math
 import re
-from argparse import (
-    SUPPRESS,
-    Action,
-    ArgumentParser,
-    ArgumentTypeError,
-    RawDescriptionHelpFormatter,
-)
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any
@@ -95,6 +89,16 @@ def groups_of(kind: type) -> dict[str, list[Flag]]:
     return groups
 
 
+def require(values: Any, *conditions: tuple[str, bool, str]) -> None:
+    """Raise a ValueError for the first (field, condition, what was expected) whose condition does not hold."""
+    for name, holds, expected in conditions:
+        if not holds:
+            value = getattr(values, name)
+            raise ValueError(
+                f"{name}: expected {expected}, got {'none' if value in (None, '') else value}"
+            )
+
+
 def check_fields(values: Any, kind: type) -> None:
     """Check each field of `values` that is a flag of `kind` by its choices and its rule.
 
@@ -105,12 +109,11 @@ def check_fields(values: Any, kind: type) -> None:
         value = getattr(values, entry.name)
         if value is None and entry.default is None:
             continue
-        if entry.choices and value not in entry.choices:
-            raise ValueError(
-                f"{entry.name}: expected one of {', '.join(entry.choices)}, got {value}"
-            )
-        if entry.rule and not entry.rule.holds(value):
-            raise ValueError(f"{entry.name}: expected {entry.rule.expected}, got {value}")
+        choices, rule = entry.choices, entry.rule
+        if choices:
+            require(values, (entry.name, value in choices, f"one of {', '.join(choices)}"))
+        if rule:
+            require(values, (entry.name, rule.holds(value), rule.expected))
 
 
 def _truth(text: str) -> bool:
@@ -130,29 +133,17 @@ KINDS: dict[str, tuple[Callable[[str], Any], str, str]] = {  # reader, placehold
 }
 
 
-def _reader(entry: Flag) -> Callable[[str], Any]:
-    """Return the function that reads the flag's value from the command line."""
-    read, _, words = KINDS[entry.kind]
+def _reader(kind: str) -> Callable[[str], Any]:
+    """Return the function that reads a value of this kind from the command line."""
+    read, _, words = KINDS[kind]
 
     def value(text: str) -> Any:
-        if entry.choices and text not in entry.choices:
-            raise ArgumentTypeError(f"expected one of {', '.join(entry.choices)}, got {text}")
         try:
             return read(text)
         except ValueError:
             raise ArgumentTypeError(f"expected {words}, got {text}") from None
 
     return value
-
-
-class _Help(RawDescriptionHelpFormatter):
-    """Show each flag once, without its twin that has dashes for underscores."""
-
-    def _format_action_invocation(self, action: Action) -> str:
-        if not action.option_strings:
-            return super()._format_action_invocation(action)
-        values = self._format_args(action, self._get_default_metavar_for_optional(action))
-        return f"{action.option_strings[-1]} {values}".rstrip()
 
 
 class Parser(ArgumentParser):
@@ -165,7 +156,7 @@ class Parser(ArgumentParser):
             add_help=False,
             allow_abbrev=False,
             argument_default=SUPPRESS,
-            formatter_class=lambda prog: _Help(prog, max_help_position=28),
+            formatter_class=lambda prog: RawDescriptionHelpFormatter(prog, max_help_position=28),
             **options,
         )
         self.names: list[str] = []
@@ -177,15 +168,14 @@ class Parser(ArgumentParser):
                 self._add(group, entry)
 
     def _add(self, group: Any, entry: Flag) -> None:
-        """Add a flag under its name and the name with dashes; for one that is true, --no_NAME, too."""
+        """Add a flag; for one that is true, --no_NAME, too."""
         self.names.append(entry.name)
         if entry.default is MISSING:
             self._required.append(entry.name)
 
         choices = "{" + ",".join(entry.choices) + "}"
         options: dict[str, Any] = {
-            "dest": entry.name,
-            "type": _reader(entry),
+            "type": _reader(entry.kind),
             "metavar": choices if 2 < len(choices) < 40 else KINDS[entry.kind][1],
             "help": _described(entry),
         }
@@ -194,25 +184,22 @@ class Parser(ArgumentParser):
         if entry.bare:
             options |= {"nargs": "?", "const": True}
 
-        dashed = entry.name.replace("_", "-")
-        group.add_argument(*sorted({f"--{dashed}", f"--{entry.name}"}), **options)
+        group.add_argument(f"--{entry.name}", **options)
         if entry.default is True:
-            negations = f"--no-{dashed}", f"--no_{entry.name}"
-            group.add_argument(
-                *negations, dest=entry.name, action="store_false", default=SUPPRESS, help=SUPPRESS
-            )
+            name = f"--no_{entry.name}"
+            group.add_argument(name, dest=entry.name, action="store_false", help=SUPPRESS)
 
     def error(self, message: str):
         """Raise what argparse has to say, in the form of our own errors."""
-        raise ValueError(re.sub(r"^argument (--\S+/)?--", "", message))
+        raise ValueError(message.removeprefix("argument --"))
 
     def read(self, argv: Sequence[str]) -> dict[str, Any]:
-        """Return the values that the flags give, without the defaults.
+        """Return the values that the flags give, without the defaults; --a-b is read as --a_b.
 
         Raises:
             ValueError: an unknown flag, with the nearest known one; a missing one; a value of the wrong type.
         """
-        values, unknown = self.parse_known_args(list(argv))
+        values, unknown = self.parse_known_args([_underscored(text) for text in argv])
         if unknown:
             raise ValueError(
                 f"{unknown[0]}: expected a known flag, got this one{self.nearest(unknown[0])}"
@@ -227,6 +214,12 @@ class Parser(ArgumentParser):
         plain = name.lstrip("-").split("=")[0].replace("-", "_")
         close = difflib.get_close_matches(plain, self.names, n=1)
         return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _underscored(text: str) -> str:
+    """Return a flag with underscores for the dashes in its name; anything else as it is."""
+    name, equals, value = text.removeprefix("--").partition("=")
+    return f"--{name.replace('-', '_')}{equals}{value}" if text.startswith("--") else text
 
 
 def _described(entry: Flag) -> str:

@@ -8,7 +8,7 @@ from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from .flags import COUNT, COUNT_OR_NONE, Parser, Rule, check_fields, flag, groups_of
+from .flags import COUNT, COUNT_OR_NONE, Parser, Rule, check_fields, flag, groups_of, require
 from .names import BUILTIN, check_model_name
 
 FROM_TWO_TO_NINE = Rule("an integer from 2 to 9", lambda value: 2 <= value <= 9)
@@ -87,8 +87,7 @@ class RolloutArguments(TaskArguments):
     def check(self) -> None:
         """Raise the ValueError of the first field outside its range."""
         super().check()
-        if not self.out or Path(self.out).is_dir():
-            raise ValueError(f"out: expected a file to write, got {self.out!r}")
+        require(self, ("out", bool(self.out) and not Path(self.out).is_dir(), "a file to write"))
         check_model_name(self.model)
 
 

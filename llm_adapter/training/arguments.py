@@ -17,6 +17,7 @@ from transformers.integrations.integration_utils import (
 from transformers.trainer_utils import get_last_checkpoint
 
 from ..arguments.fields import RunFields
+from ..arguments.flags import require
 from ..arguments.names import REGENERATE, generated
 from ..arguments.training import read_values
 from ..loss.objective import Objective
@@ -40,7 +41,8 @@ class PreferenceArguments(RunFields, TrainingArguments):
     def check(self) -> None:
         """Check our fields, and those of transformers that we rely on."""
         super().check()
-        for name, holds, expected in (
+        require(
+            self,
             (
                 "optim",
                 self.rounding == "nearest" or "adamw_torch" in str(self.optim),
@@ -58,9 +60,7 @@ class PreferenceArguments(RunFields, TrainingArguments):
                 not self.enable_jit_checkpoint,
                 "false (SIGTERM saves a checkpoint in any case)",
             ),
-        ):
-            if not holds:
-                raise ValueError(f"{name}: expected {expected}, got {getattr(self, name)}")
+        )
 
     def __post_init__(self) -> None:
         """Check our fields before transformers touches a device.
@@ -71,14 +71,14 @@ class PreferenceArguments(RunFields, TrainingArguments):
         self.check()
         loss = self.objective().name
         self.output_dir = self.output_dir or f"runs/{Path(self.model).stem}-{loss}"
-        if Path(self.output_dir).exists() and not Path(self.output_dir).is_dir():
-            raise ValueError(f"output_dir: expected a folder, got the file {self.output_dir}")
+        output = Path(self.output_dir)
+        require(self, ("output_dir", output.is_dir() or not output.exists(), "a folder"))
 
         self.resume_from_checkpoint = _checkpoint(self.resume_from_checkpoint, self.output_dir)
         if not self.resume_from_checkpoint and (last := _last_checkpoint(self.output_dir)):
             raise ValueError(
                 f"output_dir: expected a folder without checkpoints of another run, got {last} "
-                "(continue that run with --resume_from_checkpoint true, or choose another output_dir)"
+                "(continue it with --resume_from_checkpoint true, or choose another output_dir)"
             )
 
         super().__post_init__()

@@ -503,9 +503,9 @@ def test_a_model_s_own_code_runs_only_if_asked_for(tmp_path, monkeypatch, comman
         (
             pairs,
             ["--task", "gcd", "--out", "x.txt"],
-            "out: expected a file.jsonl to write, got 'x.txt'",
+            "out: expected a file.jsonl to write, got x.txt",
         ),
-        (pairs, ["--task", "gcd", "--out", ""], "out: expected a file to write, got ''"),
+        (pairs, ["--task", "gcd", "--out", ""], "out: expected a file to write, got none"),
         (pairs, ["--task", "gcd", "--model", "./none"], "model: expected 'builtin', a directory"),
         (
             pairs,
@@ -520,7 +520,7 @@ def test_a_model_s_own_code_runs_only_if_asked_for(tmp_path, monkeypatch, comman
         (
             evaluate,
             ["--out", "e.json"],
-            "task: expected a task to ask, or pairs to rank, got neither",
+            "task: expected a task to ask, or pairs to rank, got none",
         ),
         (
             evaluate,
@@ -530,7 +530,7 @@ def test_a_model_s_own_code_runs_only_if_asked_for(tmp_path, monkeypatch, comman
         (
             evaluate,
             ["--task", "gcd", "--out", "e.jsonl"],
-            "out: expected a file.json to write, got 'e.jsonl'",
+            "out: expected a file.json to write, got e.jsonl",
         ),
         (evaluate, ["--pairs", "none.jsonl", "--out", "e.json"], "none.jsonl: expected"),
         (pairs, ["--task", "gcd", "--count", "1", "--out", "/dev/null/x.jsonl"], "/dev/null"),
