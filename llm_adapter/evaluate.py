@@ -1,8 +1,7 @@
 """Evaluate a model: python -m llm_adapter.evaluate --model DIR --task products --k 1 4 16 --out FILE.json.
 
-On held-out questions with one right number: greedy accuracy and pass@k from `samples` responses a question. On a file
-of preferences (`--pairs`): how often the chosen response is more likely than a rejected one. Beside FILE.json lie the
-journals of all responses.
+On held-out questions with one right number it measures greedy accuracy and pass@k; on a file of preferences (`--pairs`)
+how often the chosen response is more likely than a rejected one. Journals of all responses go beside FILE.json.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from .arguments.command import run_command
 from .arguments.flags import COUNT, flag, require
@@ -76,19 +76,15 @@ def refuse_overlap(questions: Sequence[str], path: str) -> None:
     """Raise if a prompt of the preferences at `path` is one of the questions.
 
     Raises:
-        ValueError: the first such line, and how many there are; a file that cannot be read.
+        ValueError: the number of such rows, and the first one; a file that cannot be read.
     """
-    examples = read_examples(path)
-    said = [
-        (each, each.prompt if isinstance(each.prompt, str) else each.prompt[-1]["content"])
-        for each in examples
-    ]
-    asked = set(questions)
-    found = [each for each, prompt in said if prompt.strip() in asked]
-    if found:
+    texts = set(questions)
+    shared = [example for example in read_examples(path) if example.question.strip() in texts]
+    if shared:
+        file = open_source(path).files[shared[0].file]
         raise ValueError(
-            f"train_data: expected none of the {len(asked)} questions asked here, got {len(found)}, "
-            f"the first in {open_source(path).files[found[0].file]}:{found[0].line}"
+            f"train_data: expected none of the {len(texts)} questions asked here, got {len(shared)}, "
+            f"the first in {file}:{shared[0].line}"
         )
 
 
@@ -99,56 +95,51 @@ def summarise(
     right = sum(record["responses"][0]["right"] for record in greedy)
     counts = [sum(response["right"] for response in record["responses"]) for record in sampled]
     responses = [response for record in sampled for response in record["responses"]]
+    ks = sorted({*arguments.k} or {k for k in KS if k <= arguments.samples})
+    interval = wilson(right, len(greedy))
     return {
         "questions": len(greedy),
-        "accuracy": {
-            "right": right,
-            "mean": right / len(greedy),
-            "interval": wilson(right, len(greedy)),
-        },
-        "pass_at_k": curve(
-            counts,
-            arguments.samples,
-            sorted({*arguments.k} or {k for k in KS if k <= arguments.samples}),
-        ),
+        "accuracy": {"right": right, "mean": right / len(greedy), "interval": interval},
+        "pass_at_k": curve(counts, arguments.samples, ks),
         "finished": sum(response["finished"] for response in responses) / len(responses),
     }
 
 
-def report(arguments: EvaluationArguments, found: dict) -> str:
-    """Return the results as a table: what, mean, 95 % interval."""
+def report(arguments: EvaluationArguments, results: dict) -> str:
+    """Return the results as a table."""
     rows = []
-    if task := found.get("task"):
-        rows += [
-            (
-                f"{arguments}: greedy accuracy, {task['questions']} held-out questions",
-                task["accuracy"],
-            )
-        ]
-        law = f"{arguments.samples} samples at temperature {arguments.temperature:g}"
-        rows += [(f"{arguments}: pass@{k}, {law}", value) for k, value in task["pass_at_k"].items()]
-    if ranking := found.get("ranking"):
+    if task := results.get("task"):
+        rows.append((f"greedy accuracy, {task['questions']} held-out questions", task["accuracy"]))
+        law = f"{arguments.samples} samples, temperature {arguments.temperature:g}"
+        rows += [(f"pass@{k}, {law}", value) for k, value in task["pass_at_k"].items()]
+    if ranking := results.get("ranking"):
         for name, label in (("sum", "ln π"), ("per_token", "ln π per token")):
-            rows += [
-                (f"{ranking['rejected']} rejected with the lower {label}", ranking[name]["pairs"]),
-                (f"{ranking['examples']} chosen with the highest {label}", ranking[name]["first"]),
-            ]
+            pairs, first = ranking[name]["pairs"], ranking[name]["first"]
+            rows.append(
+                (f"rejected responses with a lower {label}, of {ranking['rejected']}", pairs)
+            )
+            rows.append(
+                (f"chosen responses with the highest {label}, of {ranking['examples']}", first)
+            )
+
     width = max(len(label) for label, _ in rows)
-    return "\n".join(
-        f"{label:<{width}}  {value['mean']:.4f}  [{value['interval'][0]:.4f}, {value['interval'][1]:.4f}]"
-        for label, value in rows
-    )
+    title = str(arguments) if arguments.task else ""
+    lines = [f"{title:<{width}}    mean  95 % interval"]
+    for label, value in rows:
+        low, high = value["interval"]
+        lines.append(f"{label:<{width}}  {value['mean']:.4f}  [{low:.4f}, {high:.4f}]")
+    return "\n".join(lines)
 
 
 def evaluate(argv: Sequence[str]) -> None:
     """Ask, rank, write and print."""
     arguments = parse(EvaluationArguments, argv, COMMAND, DESCRIPTION, EXAMPLES)
+    path, out = arguments.pairs, Path(arguments.out)
     questions = []
     if arguments.task:
         questions = draw_questions(arguments, "held_out", arguments.count, arguments.seed)
     if arguments.train_data:
         refuse_overlap([question.text for question in questions], arguments.train_data)
-    path, out = arguments.pairs, Path(arguments.out)
     preferences = read_examples(path) if path else []
 
     from mi_estimators.display import write_json
@@ -164,24 +155,21 @@ def evaluate(argv: Sequence[str]) -> None:
     model = load(arguments)
     if path:
         check_fit(examples, open_source(path).files, model)
+
     out.parent.mkdir(parents=True, exist_ok=True)
-    found = {
-        "command": shlex.join(["python", "-m", COMMAND, *argv]),
-        "arguments": asdict(arguments),
-    }
+    command = shlex.join(["python", "-m", COMMAND, *argv])
+    results: dict[str, Any] = {"command": command, "arguments": asdict(arguments)}
     if questions:
+        laws = {"greedy": replace(arguments, temperature=0.0), "sampled": arguments}
         greedy, sampled = (
             collect(law, questions, model, tokenizer, out.with_suffix(f".{name}.journal.jsonl"))
-            for name, law in (
-                ("greedy", replace(arguments, temperature=0.0)),
-                ("sampled", arguments),
-            )
+            for name, law in laws.items()
         )
-        found["task"] = summarise(greedy, sampled, arguments)
+        results["task"] = summarise(greedy, sampled, arguments)
     if examples:
-        found["ranking"] = rank(examples, model, arguments.batch, arguments.disable_tqdm)
-    write_json(out, found)
-    print(report(arguments, found))
+        results["ranking"] = rank(examples, model, arguments.batch, arguments.disable_tqdm)
+    write_json(out, results)
+    print(report(arguments, results))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,6 +1,6 @@
-"""Models and tokenizers by one name: the small built-in one, a directory, a GGUF file, or a hub name.
+"""Load models and tokenizers by one name: the small built-in one, a folder, a GGUF file, or a hub name.
 
-Weights come from safetensors or GGUF, never from a pickle; code that a model brings along runs only if asked for.
+Weights come from safetensors or GGUF, never from a pickle. The code of a model runs only with `trust_remote_code`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CausalLM = Any
 
 
 def load_tokenizer(name: str, trust_remote_code: bool = False):
-    """Return the tokenizer of the named model; the built-in one reads bytes and needs no file."""
+    """Return the tokenizer of the named model; that of the built-in model reads bytes and needs no file."""
     if name == BUILTIN:
         return ByT5Tokenizer()
     return _load(AutoTokenizer, name, trust_remote_code=trust_remote_code)
@@ -45,13 +45,13 @@ def load_model(
     dtype: torch.dtype = torch.float32,
     trust_remote_code: bool = False,
 ) -> CausalLM:
-    """Return the named causal LM. The built-in one has random weights from torch's global seed.
+    """Return the named causal LM; the built-in one has random weights from torch's global seed.
 
     A folder with a LoRA adapter gives its base model with the adapter merged into the weights.
 
     Raises:
-        ValueError: a name that is no path here and that the hub does not give; weights that are damaged, or pickled;
-            an adapter without peft installed.
+        ValueError: the name is no path and the hub does not have it; the weights are damaged or pickled; an adapter
+            needs peft, which is not installed.
     """
     options = {
         "dtype": dtype,
@@ -61,11 +61,9 @@ def load_model(
     if name == BUILTIN:
         return cast_parameters(_builtin(attn_implementation), dtype)
     if (Path(name) / ADAPTER).is_file():
-        base = json.loads((Path(name) / ADAPTER).read_text(encoding="utf-8"))[
-            "base_model_name_or_path"
-        ]
-        peft = _peft()
-        return peft.PeftModel.from_pretrained(load_model(base, **options), name).merge_and_unload()
+        config = json.loads((Path(name) / ADAPTER).read_text(encoding="utf-8"))
+        base = load_model(config["base_model_name_or_path"], **options)
+        return _peft().PeftModel.from_pretrained(base, name).merge_and_unload()
     return _load(AutoModelForCausalLM, name, **options)
 
 
@@ -74,13 +72,13 @@ def with_lora(model: CausalLM, name: str, rank: int, alpha: float, targets: str)
 
     Args:
         model: a causal LM.
-        name: what `load_model` loads it by; kept in the adapter's config.
+        name: its name for `load_model`, kept in the adapter's config.
         rank: rows of A.
         alpha: scale of the adapters.
         targets: names of the adapted layers, separated by commas, or "all-linear".
 
     Raises:
-        ValueError: peft is not installed, or no layer has such a name.
+        ValueError: peft is not installed, or no layer has one of these names.
     """
     peft = _peft()
     names = targets if targets == "all-linear" else targets.split(",")
@@ -107,7 +105,7 @@ def _peft():
 
 
 def disable_dropout(model: nn.Module) -> None:
-    """Set every dropout rate of the model to 0, so that policy and reference agree where their weights agree."""
+    """Set every dropout rate of the model to 0, so that equal weights give equal log-probabilities."""
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
@@ -117,7 +115,7 @@ def disable_dropout(model: nn.Module) -> None:
 
 
 def cast_parameters(model: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """Return the model with its parameters in `dtype` and its buffers as they are: angles of positions stay exact."""
+    """Return the model with its parameters in `dtype`; buffers, such as the angles of positions, stay exact."""
     for parameter in model.parameters():
         parameter.data = parameter.data.to(dtype)
     return model
@@ -147,21 +145,16 @@ def _load(auto, name: str, **options):
     if auto is AutoModelForCausalLM and not path.is_file():
         options["use_safetensors"] = True
     if path.is_file():
-        # its bar, too, is then drawn only where the others are
+        # transformers then decides about this bar, too
         modeling_gguf_pytorch_utils.tqdm = logging.tqdm  # type: ignore  # a name that the module imports
         options["gguf_file"] = path.name
         if auto is AutoModelForCausalLM:
-            # without `dequantize` the model is flagged quantised and can be neither trained nor saved
+            # without `dequantize` the model counts as quantised and can be neither trained nor saved
             options["quantization_config"] = transformers.GgufConfig(dequantize=True)
     try:
         with gguf_read_once() if path.is_file() else nullcontext():
             return auto.from_pretrained(str(path.parent) if path.is_file() else name, **options)
-    except (
-        OSError,
-        ValueError,
-        SafetensorError,
-        struct.error,
-    ) as error:  # the last of a damaged GGUF file
+    except (OSError, ValueError, SafetensorError, struct.error) as error:  # the last: damaged GGUF
         reason = " ".join(str(error).split())
         raise ValueError(
             f"model: expected {BUILTIN!r}, a path or a reachable hub name, got {name} ({reason})"
@@ -170,14 +163,14 @@ def _load(auto, name: str, **options):
 
 @contextmanager
 def gguf_read_once():
-    """Keep what transformers asks of gguf again: a file's header, for each part; the map of names, for each module."""
+    """Cache two functions of gguf: transformers reads a file's header for each part and the names for each module."""
     import gguf
 
-    asked = {name: getattr(gguf, name) for name in ("GGUFReader", "get_tensor_name_map")}
+    functions = {name: getattr(gguf, name) for name in ("GGUFReader", "get_tensor_name_map")}
     try:
-        for name, function in asked.items():
+        for name, function in functions.items():
             setattr(gguf, name, cache(function))
         yield
     finally:
-        for name, function in asked.items():
+        for name, function in functions.items():
             setattr(gguf, name, function)

@@ -1,8 +1,8 @@
 """Make on-policy preferences: python -m llm_adapter.pairs --model M --task products --out FILE.jsonl.
 
-Samples the model on questions with one right number, verifies the responses and writes a line a question that has both
-kinds: `prompt`, `chosen` (its first right response) and `rejected` (up to K different wrong ones). Beside FILE.jsonl:
-FILE.journal.jsonl, every response of every question; FILE.stats.json, pass rates and starvation.
+It samples the model on questions with one right number, verifies the responses, and writes a line for each question
+with both kinds: `prompt`, `chosen` (the first right response) and `rejected` (up to K different wrong ones). Beside
+FILE.jsonl go FILE.journal.jsonl, with all responses, and FILE.stats.json, with pass rates and starvation.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class PairArguments(RolloutArguments):
 
 
 def outcome(record: dict) -> str:
-    """Return what a question's responses give: a pair, or why there is none, one of `OUTCOMES`.
+    """Return what the responses to a question give: a pair, or the reason for none (one of `OUTCOMES`).
 
     >>> right, wrong = {"text": "4", "right": True, "finished": True}, {"text": "5", "right": False, "finished": True}
     >>> drawn = [right, wrong], [wrong], [right], [right, wrong | {"finished": False}]
@@ -62,73 +62,78 @@ def outcome(record: dict) -> str:
 
 
 def _wrong(record: dict) -> list[str]:
-    """Return the different wrong responses that came to an end and say something, in the order drawn."""
-    rows = record["responses"]
-    return list(
-        dict.fromkeys(
-            r["text"] for r in rows if r["finished"] and not r["right"] and r["text"].strip()
-        )
-    )
+    """Return the different wrong responses that are finished and not empty, in the order drawn."""
+    finished = [row for row in record["responses"] if row["finished"] and not row["right"]]
+    return list(dict.fromkeys(row["text"] for row in finished if row["text"].strip()))
 
 
 def preference(record: dict, negatives: int, chat: bool) -> dict:
-    """Return the preference of a record that gives one: as messages for a chat model, else as plain text."""
+    """Return the preference that a record gives: as messages for a chat model, else as plain text."""
+    question = record["question"]
     chosen = next(response["text"] for response in record["responses"] if response["right"])
     rejected = _wrong(record)[:negatives]
     if not chat:
-        return {"prompt": record["question"] + "\n", "chosen": chosen, "rejected": rejected}
+        return {"prompt": f"{question}\n", "chosen": chosen, "rejected": rejected}
 
-    def said(role: str, text: str) -> list[dict[str, str]]:
+    def message(role: str, text: str) -> list[dict[str, str]]:
         return [{"role": role, "content": text}]
 
     return {
-        "prompt": said("user", record["question"]),
-        "chosen": said("assistant", chosen),
-        "rejected": [said("assistant", text) for text in rejected],
+        "prompt": message("user", question),
+        "chosen": message("assistant", chosen),
+        "rejected": [message("assistant", text) for text in rejected],
     }
 
 
 def statistics(records: Sequence[dict], samples: int) -> dict:
-    """Return the counts, pass@k of the questions with an interval, and starvation, measured and in theory."""
-    right = [sum(response["right"] for response in record["responses"]) for record in records]
+    """Return counts, pass@k with an interval, and starvation, measured and in theory."""
     responses = [response for record in records for response in record["responses"]]
-    outcomes = [outcome(record) for record in records]
+    questions = []
+    for record in records:
+        right = sum(response["right"] for response in record["responses"])
+        questions.append(
+            {
+                "question": record["question"],
+                "answer": record["answer"],
+                "right": right,
+                "rate": right / samples,
+                "outcome": outcome(record),
+            }
+        )
+
+    right = [row["right"] for row in questions]
+    outcomes = [row["outcome"] for row in questions]
     return {
         "questions": len(records),
         "outcomes": {name: outcomes.count(name) for name in OUTCOMES},
         "responses": len(responses),
-        "finished": sum(r["finished"] for r in responses) / len(responses),
-        "tokens_per_response": sum(r["tokens"] for r in responses) / len(responses),
+        "finished": sum(row["finished"] for row in responses) / len(responses),
+        "tokens_per_response": sum(row["tokens"] for row in responses) / len(responses),
         "pass_at_k": curve(right, samples, powers(samples)),
         "starvation": starvation(right, samples),
-        "per_question": [
-            {
-                "question": record["question"],
-                "answer": record["answer"],
-                "right": c,
-                "rate": c / samples,
-                "outcome": o,
-            }
-            for record, c, o in zip(records, right, outcomes, strict=True)
-        ],
+        "per_question": questions,
     }
 
 
 def report(arguments: PairArguments, stats: dict) -> str:
     """Return what was measured, in a few lines."""
     counts, single = stats["outcomes"], stats["pass_at_k"][1]
+    low, high = single["interval"]
     lines = [
-        f"{arguments}, {stats['questions']} questions, {arguments.samples} responses each at temperature "
-        f"{arguments.temperature:g}: right {single['mean']:.3f} [{single['interval'][0]:.3f}, "
-        f"{single['interval'][1]:.3f}], finished {stats['finished']:.3f}, {stats['tokens_per_response']:.1f} tokens",
-        f"pairs written {counts['pair']}; skipped: none right {counts['none_right']}, all right "
-        f"{counts['all_right']}, no wrong one finished {counts['no_wrong_finished']}",
-        "starvation: no right response among m, measured; (1 − ε)^m at the mean rate; draws of m to the first signal",
+        f"{arguments}: {stats['questions']} questions, {arguments.samples} responses each at "
+        f"temperature {arguments.temperature:g}",
+        f"right {single['mean']:.3f} [{low:.3f}, {high:.3f}], finished {stats['finished']:.3f}, "
+        f"{stats['tokens_per_response']:.1f} tokens per response",
+        f"pairs written: {counts['pair']}; questions skipped: {counts['none_right']} without a right "
+        f"response, {counts['all_right']} without a wrong one, {counts['no_wrong_finished']} without "
+        "a wrong one that is finished",
+        "starvation: how often none of m responses is right, and the draws of m until one is",
+        "    m  measured  theory (1 − ε)^m   draws",
     ]
     for row in stats["starvation"]:
         steps = "never" if row["steps"] is None else f"{row['steps']:.2f}"
         lines.append(
-            f"  m = {row['samples']:>3}  {row['measured']:.4f}  {row['theory']:.4f}  {steps}"
+            f"{row['samples']:>5}  {row['measured']:>8.4f}  {row['theory']:>16.4f}  {steps:>6}"
         )
     return "\n".join(lines)
 
@@ -148,19 +153,15 @@ def make(argv: Sequence[str]) -> None:
     model = load(arguments)
     out.parent.mkdir(parents=True, exist_ok=True)
     records = collect(arguments, questions, model, tokenizer, out.with_suffix(".journal.jsonl"))
+
+    pairs = [record for record in records if outcome(record) == "pair"]
     chat = bool(tokenizer.chat_template)
-    rows = [
-        preference(record, arguments.negatives, chat)
-        for record in records
-        if outcome(record) == "pair"
-    ]
-    stats = {
-        "command": shlex.join(["python", "-m", COMMAND, *argv]),
-        "arguments": asdict(arguments),
-    }
-    stats |= statistics(records, arguments.samples)
-    write_json(out.with_suffix(".stats.json"), stats)
-    jsonl.write(out, rows)
+    jsonl.write(out, [preference(record, arguments.negatives, chat) for record in pairs])
+
+    command = shlex.join(["python", "-m", COMMAND, *argv])
+    stats = statistics(records, arguments.samples)
+    facts = {"command": command, "arguments": asdict(arguments)}
+    write_json(out.with_suffix(".stats.json"), facts | stats)
     print(report(arguments, stats))
 
 

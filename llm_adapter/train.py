@@ -1,9 +1,8 @@
 """Fine-tune a causal LM by a preference loss: python -m llm_adapter.train [--config FILE.yaml] [--FLAG VALUE ...].
 
-Without arguments: the small built-in model on the shipped pairs, on a CPU, offline. What a user can get wrong is
-checked before the model is loaded and before anything is written; such errors are one line and exit status 2. A run
-that must not continue (the first loss is not the theory's, numbers are no longer finite) stops with one line and
-status 1.
+Without arguments it trains the small built-in model on the shipped pairs, on a CPU, offline. Mistakes of a user are
+found before the model is loaded and before anything is written: one line, exit status 2. A run that must not continue
+(the first loss differs from theory, a number is not finite) stops with one line and exit status 1.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         if output := run.train():
-            print(f"open {write_report([output], output / 'report.html')}")
+            print(f"Report: {write_report([output], output / 'report.html')}")
     except (RunFailed, ImportError) as error:
         complain(COMMAND, error, "stopped")
         return 1

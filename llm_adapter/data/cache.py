@@ -1,10 +1,9 @@
-"""Tokenised data on disk: one .npz a content hash, whole or absent, checked by its CRCs when read; no pickle."""
+"""Keep tokens on disk: one .npz file for each content hash, complete or absent, without pickle."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,16 +15,17 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments.command import complain
 from .examples import Fault
 from .tokens import Options, TokenizedExample
 
 FORMAT = 1
-"""Raise it when the same rows become other tokens, or a file holds them otherwise: older files are then not read."""
+"""Raise it when the same rows give other tokens, or the files change their form: older files are then ignored."""
 Tokenized = tuple[list[TokenizedExample], list[Fault]]
 
 
 def cache_folder(name: str | None, kind: str = "tokens") -> Path | None:
-    """Return the folder `name`, one of this kind in Hugging Face's folder of assets for None, or None for "none"."""
+    """Return the folder `name`; for None a folder in Hugging Face's cache of assets; for "none" nothing."""
     if name is None:
         from huggingface_hub import constants
 
@@ -34,15 +34,13 @@ def cache_folder(name: str | None, kind: str = "tokens") -> Path | None:
 
 
 def content_key(digest: str, tokenizer, options: Options, max_negatives: int | None) -> str:
-    """Return the hash of all that the tokens depend on: data, tokenizer, template, options, code and versions."""
+    """Return a hash of all that the tokens depend on: data, tokenizer, template, options, versions."""
     template = json.dumps(tokenizer.chat_template)
     parts = [
         digest,
         tokenizer_digest(tokenizer),
         template,
-        date.today().isoformat()
-        if "strftime_now" in template
-        else "",  # such a template writes the date
+        str(date.today()) * ("strftime_now" in template),  # such a template writes the date
         asdict(options),
         max_negatives,
         FORMAT,
@@ -52,7 +50,7 @@ def content_key(digest: str, tokenizer, options: Options, max_negatives: int | N
 
 
 def tokenizer_digest(tokenizer) -> str:
-    """Return the hash of the files that the tokenizer saves: vocabulary, merges, special tokens, settings."""
+    """Return a hash of the files that the tokenizer saves: vocabulary, merges, special tokens, settings."""
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
         files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
@@ -61,23 +59,24 @@ def tokenizer_digest(tokenizer) -> str:
 
 
 def load(folder: Path, key: str) -> Tokenized | None:
-    """Return what `save` wrote under `key`; None if there is nothing, or nothing whole, which is said in one line."""
+    """Return what `save` wrote under `key`, or None; a damaged file is reported in one line."""
     path = folder / f"{key}.npz"
     if not path.exists():
         return None
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return _unpack({name: arrays[name] for name in arrays.files}, key)
-    except Exception as error:  # whatever a damaged file makes zipfile, numpy or json say
-        reason = " ".join(str(error).split())
-        print(
-            f"token cache: expected {path} to be whole, got: {reason}; made anew", file=sys.stderr
+    except Exception as error:  # a damaged file makes zipfile, numpy or json raise many classes
+        complain(
+            "token cache",
+            f"expected a complete file, got {path} ({error}); tokenising again",
+            "warning",
         )
         return None
 
 
 def save(folder: Path, key: str, tokenized: Tokenized) -> None:
-    """Write `tokenized` under `key`; a folder that cannot be written is said in one line and left alone."""
+    """Write `tokenized` under `key`; a folder that cannot be written is reported in one line."""
     from mi_estimators.display import whole_file
 
     try:
@@ -86,17 +85,15 @@ def save(folder: Path, key: str, tokenized: Tokenized) -> None:
             arrays: dict[str, Any] = _pack(*tokenized, key)  # Any: savez has options, too
             np.savez(file, **arrays)
     except OSError as error:
-        print(
-            f"token cache: expected a folder to write to, got {folder} ({error.strerror}); not kept",
-            file=sys.stderr,
-        )
+        reason = f"expected a folder to write to, got {folder} ({error.strerror})"
+        complain("token cache", reason, "warning")
 
 
 def _pack(
     examples: Sequence[TokenizedExample], faults: Sequence[Fault], key: str
 ) -> dict[str, np.ndarray]:
     pieces = [ids for example in examples for ids in (example.prompt, *example.completions)]
-    table = [(each.file, each.line, each.truncated, len(each.completions)) for each in examples]
+    table = [(row.file, row.line, row.truncated, len(row.completions)) for row in examples]
     header = json.dumps({"key": key, "faults": [asdict(fault) for fault in faults]})
     return {
         "header": np.frombuffer(header.encode(), np.uint8),

@@ -1,8 +1,8 @@
-"""Rows → checked preference examples. A row gives a prompt, a chosen response and K ≥ 1 rejected ones.
+"""Check rows: a row gives a prompt, a chosen response and K ≥ 1 rejected ones.
 
-Two kinds of fault. A row that is not what the format says (no JSON, a key missing, a wrong type) is *fatal*: the file
-is not what its user believes, and nothing is trained on it. A row that is well formed but teaches nothing (`REASONS`)
-is *unusable*: it is dropped whole, counted and named. Nothing here needs a model or a tokenizer.
+A row has one of two kinds of fault. A *fatal* one breaks the format (no JSON, a missing key, a wrong type): the file is
+not what its user believes, and the run stops. An *unusable* row is well formed but teaches nothing (`REASONS`): it is
+dropped, counted and listed. Nothing here needs a model or a tokenizer.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from .sources import Source
 
 Text = str | list  # a plain string, or a list of {"role": …, "content": …} messages
 REASONS = {
-    "empty": "a response without a visible character",
-    "identical": "the chosen response is one of the rejected ones, as text or as tokens after the cut",
-    "duplicate": "prompt and responses are those of an earlier row",
-    "conversation": "turns that the form or the chat template does not allow",
-    "no_tokens": "a prompt or a response that gives no token",
-    "too_long": "no room for it within max_length under the policy `truncation`",
+    "empty": "a response has no visible character",
+    "identical": "the chosen response equals a rejected one, as text or as tokens after the cut",
+    "duplicate": "an earlier row has the same prompt and responses",
+    "conversation": "the format or the chat template does not allow these turns",
+    "no_tokens": "the prompt or a response has no tokens",
+    "too_long": "the example does not fit into max_length, and `truncation` does not cut it",
 }
-SHOWN = 10  # faults listed in one message; the rest are counted
+SHOWN = 10  # faults in one message; further ones are counted
 
 
 class Unusable(ValueError):
-    """A well-formed row that cannot be trained on; `reason` is a key of `REASONS`."""
+    """A well-formed row that teaches nothing; `reason` is a key of `REASONS`."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -38,13 +38,18 @@ class Unusable(ValueError):
 
 @dataclass(frozen=True)
 class Example:
-    """One checked row: a prompt, its chosen response and K ≥ 1 rejected ones; `file` indexes the source's files."""
+    """A checked row: a prompt, its chosen response and K ≥ 1 rejected ones; `file` is an index of `Source.files`."""
 
     line: int
     prompt: Text
     chosen: Text
     rejected: tuple[Text, ...]
     file: int = 0
+
+    @property
+    def question(self) -> str:
+        """The text of the prompt, or of its last message."""
+        return self.prompt if isinstance(self.prompt, str) else self.prompt[-1]["content"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class Fault:
 def check_rows(
     source: Source, max_negatives: int | None, rows: int | None = None
 ) -> tuple[list[Example], list[Fault]]:
-    """Return the examples, with at most the first `max_negatives` rejected responses, and the faults, in order.
+    """Return the examples and the faults of a source, in order.
 
     Args:
         source: where the rows are read.
@@ -79,7 +84,7 @@ def check_rows(
             if (file, line) != here:
                 where = f"{Path(source.files[file]).name}:{line}"
                 raise Unusable(
-                    "duplicate", f"prompt: expected a new example, got that of {where} again"
+                    "duplicate", f"prompt: expected a new example, got a copy of {where}"
                 )
             examples.append(example)
         except ValueError as error:
@@ -95,7 +100,7 @@ def refuse(files: Sequence[str], faults: Sequence[Fault]) -> None:
 
 
 def name_faults(files: Sequence[str], faults: Sequence[Fault]) -> str:
-    """Return up to `SHOWN` faults by file and line, and the number of the rest."""
+    """Return up to `SHOWN` faults by file and line, and how many more there are."""
     shown = "; ".join(
         f"{files[fault.file]}:{fault.line}: {fault.message}" for fault in faults[:SHOWN]
     )
@@ -105,8 +110,8 @@ def name_faults(files: Sequence[str], faults: Sequence[Fault]) -> str:
 def parse_row(value: object) -> tuple[Text, Text, list[Text]]:
     """Return the prompt, the chosen response and the rejected ones of a row: JSON bytes, or an object.
 
-    `rejected` is one response or a list of them. Where all responses are conversations, they may repeat the prompt's
-    messages at their beginning, and `prompt` may then be left out: it is the messages that they share.
+    `rejected` is one response or a list of responses. Responses that are conversations may begin with the messages of
+    the prompt. If all of them are conversations, a row may leave `prompt` out: it is what they begin with in common.
 
     Raises:
         Unusable: an empty response, a chosen one equal to a rejected one, turns out of order.
@@ -119,7 +124,9 @@ def parse_row(value: object) -> tuple[Text, Text, list[Text]]:
     if not isinstance(row, dict):
         raise ValueError(f"expected a JSON object, got {_kind(row)}")
     if missing := [key for key in ("chosen", "rejected") if key not in row]:
-        raise ValueError(f"{missing[0]}: expected this key, got only {sorted(map(str, row))}")
+        raise ValueError(
+            f"{missing[0]}: expected this key, got only the keys {sorted(map(str, row))}"
+        )
     chosen, rejected = _text("chosen", row["chosen"]), row["rejected"]
     if not (isinstance(rejected, list) and rejected and not isinstance(rejected[0], dict)):
         rejected = [rejected]  # a single response: a string, or one list of messages
@@ -129,7 +136,7 @@ def parse_row(value: object) -> tuple[Text, Text, list[Text]]:
     conversations = [response for response in responses if not isinstance(response, str)]
     if prompt is None and len(conversations) < len(responses):
         raise ValueError(
-            "prompt: expected this key (only whole conversations may leave it out), got text without it"
+            "prompt: expected this key (only conversations may leave it out), got responses in plain text"
         )
     if chosen in responses[1:]:
         raise Unusable(
@@ -172,13 +179,13 @@ def _decode(line: bytes) -> object:
 
 
 def _answer(name: str, response: Text, shared: list) -> Text:
-    """Return a response without the prompt's messages, where it repeats them at its beginning."""
+    """Return a response without the prompt's messages, if it begins with them."""
     if isinstance(response, str) or response[0]["role"] == "assistant":
         return response
     if response[: len(shared)] != shared:
         raise Unusable(
             "conversation",
-            f"{name}: expected a conversation that begins with the prompt, got another",
+            f"{name}: expected a conversation that begins with the prompt, got one that does not",
         )
     return response[len(shared) :]
 
@@ -195,15 +202,15 @@ def _shared(conversations: Sequence[list]) -> list:
     if not length:
         raise Unusable(
             "conversation",
-            "prompt: expected conversations that begin with the same messages, got others",
+            "prompt: expected conversations that begin with the same messages, got different ones",
         )
     return first[:length]
 
 
 def _text(name: str, value: object) -> Text:
-    """Return `value` if it is a string or a non-empty list of chat messages, both encodable as UTF-8.
+    """Return `value` if it is a string or a non-empty list of chat messages, in text that UTF-8 can encode.
 
-    Message fields that are null are left out: parquet gives every message the fields of all.
+    Fields of a message that are null are left out: parquet gives each message the fields of all others.
     """
     if isinstance(value, str):
         strings = [value]

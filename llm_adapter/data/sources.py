@@ -1,4 +1,4 @@
-"""Where preferences are read from: JSON lines, parquet, a folder of either, or a hub name through `datasets`."""
+"""Read preferences from JSON lines, parquet, a folder of such files, or the hub (through `datasets`)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INSTALL = "pip install 'mi-estimators[hub]'"
 
 @dataclass(frozen=True)
 class Row:
-    """One row as it was read: bytes of JSON, or a decoded object; `line` counts from 1, of parquet and hub the rows."""
+    """A row: JSON bytes or an object; `line` counts from 1 (in parquet and on the hub it counts rows)."""
 
     file: int
     line: int
@@ -27,7 +27,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Source:
-    """Rows, read anew at each call of `rows`, and a function that hashes them; `Row.file` is an index of `files`."""
+    """Preferences: `rows` reads them anew, `hashed` hashes their content, `Row.file` is an index of `files`."""
 
     name: str
     files: tuple[str, ...]
@@ -41,10 +41,10 @@ class Source:
 
 
 def check_source(name: str) -> None:
-    """Return if `name` is a path that exists or may be a hub name; touch no network.
+    """Check that `name` is an existing path or could be a hub name; touch no network.
 
     Raises:
-        ValueError: neither, or a folder without files to read.
+        ValueError: it is neither, or a folder without files to read.
     """
     if Path(name).is_dir():
         _files(Path(name))
@@ -57,10 +57,10 @@ def check_source(name: str) -> None:
 
 
 def open_source(name: str | Path, config: str | None = None, split: str = "train") -> Source:
-    """Return the rows of a path or hub name; `config` and `split` are for the hub.
+    """Open a path or a hub name; `config` and `split` are for the hub.
 
     Raises:
-        ValueError: a source that does not exist, cannot be read, or needs a package that is not installed.
+        ValueError: the source does not exist, cannot be read, or needs a package that is not installed.
     """
     check_source(str(name))
     path = Path(name)
@@ -83,17 +83,14 @@ def open_source(name: str | Path, config: str | None = None, split: str = "train
 
 
 def _files(folder: Path) -> list[Path]:
-    seen = (
+    files = sorted(
         path
         for path in folder.iterdir()
-        if path.suffix in SUFFIXES and not path.name.startswith(".")
+        if path.suffix in SUFFIXES and not path.name.startswith(".") and path.is_file()
     )
-    found = sorted(path for path in seen if path.is_file())
-    if not found:
-        raise ValueError(
-            f"{folder}: expected a folder with .jsonl or .parquet files in it, got none"
-        )
-    return found
+    if not files:
+        raise ValueError(f"{folder}: expected a folder with .jsonl or .parquet files, got none")
+    return files
 
 
 def _digest(files: list[Path]) -> str:
@@ -123,7 +120,7 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict]]:
         from pyarrow import parquet
     except ImportError:
         raise ValueError(
-            f"{path}: expected the package pyarrow, which reads parquet, got none: {INSTALL}"
+            f"{path}: expected the package pyarrow to read parquet, got none ({INSTALL})"
         ) from None
     line = 0
     try:
@@ -141,16 +138,16 @@ def _hub(name: str, config: str | None, split: str) -> Source:
         from datasets import load_dataset
     except ImportError:
         raise ValueError(
-            f"{name}: expected a path that exists or, to read the hub, the package datasets, got neither: {INSTALL}"
+            f"{name}: expected an existing path, or the package datasets to read the hub, got neither ({INSTALL})"
         ) from None
     try:
         table = load_dataset(name, config, split=split)
     except (
         Exception
-    ) as error:  # of the network, the file formats, missing names: each has a class of its own
+    ) as error:  # network, file formats, missing names: each raises a class of its own
         of = f" with configuration {config}," if config else ""
         raise ValueError(
-            f"{name}: expected a path that exists or a reachable data set{of} with split {split}, got: {error}"
+            f"{name}: expected an existing path or a reachable data set{of} with split {split}, got: {error}"
         ) from error
     shown = f"{name}[{split}]"
 

@@ -1,5 +1,7 @@
-"""Checked examples → token ids. Prompt and responses are tokenised apart and joined, so that every response of a prompt
-follows the same tokens; no id is special afterwards: masks come from lengths, never from a pad id.
+"""Turn checked examples into token ids.
+
+Prompt and responses are tokenised apart and then joined, so all responses of a prompt follow the same tokens. No id is
+special afterwards: masks come from lengths, never from a pad id.
 """
 
 from __future__ import annotations
@@ -12,15 +14,16 @@ from dataclasses import dataclass
 
 from .examples import Example, Fault, Text, Unusable
 
-CHUNK = 64  # examples that a worker takes at a time
-_worker: dict = {}  # of a worker process: the tokenizer and the options, sent once
+CHUNK = 64  # examples that a worker process takes at a time
+_worker: dict = {}  # in a worker process: the tokenizer and the options
 
 
 @dataclass(frozen=True)
 class TokenizedExample:
-    """Token ids of one example; `completions` and `reference` hold the chosen response, then the rejected ones.
+    """Token ids of one example.
 
-    `truncated` counts the sequences that lost tokens: responses, or the prompt under `left_prompt`.
+    `completions` holds the chosen response, then the rejected ones; `reference` their log-probabilities under the
+    reference, in nats. `truncated` counts the sequences that were cut: responses, or the prompt under `left_prompt`.
     """
 
     line: int
@@ -30,13 +33,18 @@ class TokenizedExample:
     reference: tuple[float, ...] = ()
     file: int = 0
 
+    @property
+    def length(self) -> int:
+        """The tokens of the prompt with its longest response."""
+        return len(self.prompt) + max(map(len, self.completions))
+
 
 @dataclass(frozen=True)
 class Options:
     """How text becomes tokens.
 
-    `right` is the default policy: the log-ratio of a response's beginning is that of the event "the response begins
-    so", a statement about the same prompt, while dropping prefers short responses and a cut prompt asks something else.
+    The default cuts responses on the right: the log-ratio of a response's beginning still answers the same prompt.
+    Dropping long examples would prefer short responses, and a cut prompt asks a different question.
     """
 
     max_length: int
@@ -45,11 +53,11 @@ class Options:
 
 
 def check_tokenizer(tokenizer, examples: Sequence[Example], options: Options) -> Fault | None:
-    """Return the first example that needs a chat template or an EOS token that the tokenizer lacks, as a fault."""
+    """Return a fault for the first example that needs a chat template or an EOS token that the tokenizer lacks."""
     for example in examples:
         if _is_chat(example, options):
             if not tokenizer.chat_template:
-                message = "prompt: expected a tokenizer with a chat template for messages, got one without"
+                message = "prompt: expected a tokenizer with a chat template for messages, got one without it"
                 return Fault(example.file, example.line, "", message)
         elif tokenizer.eos_token_id is None:
             message = "tokenizer: expected an EOS token to end a plain response, got none"
@@ -60,10 +68,10 @@ def check_tokenizer(tokenizer, examples: Sequence[Example], options: Options) ->
 def tokenize_examples(
     examples: Sequence[Example], tokenizer, options: Options, workers: int = 1
 ) -> Iterator[TokenizedExample | Fault]:
-    """Yield each example's tokens, or its fault, in order; the same whatever the number of processes.
+    """Yield the tokens or the fault of each example, in order; `workers` processes give the same as one.
 
     Raises:
-        ValueError: a worker that was ended from outside, by lack of memory for one.
+        ValueError: a worker process died, for example for lack of memory.
     """
     chunks = [examples[start : start + CHUNK] for start in range(0, len(examples), CHUNK)]
     if workers == 1 or len(chunks) == 1:
@@ -106,13 +114,13 @@ def _outcome(example: Example, tokenizer, options: Options) -> TokenizedExample 
 def tokenize_example(example: Example, tokenizer, options: Options) -> TokenizedExample:
     """Turn one checked example into token ids.
 
-    A plain response gets the tokenizer's EOS; a conversation (messages anywhere in the example, or `options.chat`)
-    goes through the tokenizer's own chat template, which writes every special token itself.
+    A plain response gets the tokenizer's EOS. A conversation (messages anywhere in the example, or `options.chat`) goes
+    through the tokenizer's chat template, which writes all special tokens itself.
 
     Raises:
-        Unusable: a template that refuses the turns or does not begin with the prompt; a prompt or response without
-            tokens or without room; responses that are the same tokens once cut.
-        ValueError: an example that does not fit, under the policy `refuse`.
+        Unusable: the template refuses the turns or does not begin with the prompt; a prompt or response has no tokens
+            or no room; responses have the same tokens after the cut.
+        ValueError: the example does not fit and `truncation` is refuse.
     """
     responses, bos = (example.chosen, *example.rejected), _bos(tokenizer)
     if _is_chat(example, options):
@@ -133,7 +141,7 @@ def tokenize_example(example: Example, tokenizer, options: Options) -> Tokenized
     if cut[0] in cut[1:]:
         raise Unusable(
             "identical",
-            "chosen: expected tokens that differ from every rejected response's, got the same "
+            "chosen: expected tokens that differ from those of each rejected response, got the same "
             f"{len(cut[0])} (max_length={options.max_length} leaves room for {options.max_length - len(prompt)})",
         )
     return TokenizedExample(example.line, prompt, cut, truncated, file=example.file)
@@ -142,7 +150,7 @@ def tokenize_example(example: Example, tokenizer, options: Options) -> Tokenized
 def _fit(
     prompt: list[int], whole: Sequence[list[int]], options: Options, keep: int
 ) -> tuple[list[int], tuple[list[int], ...], int]:
-    """Return prompt, responses and the number of cut ones; `keep` tokens at the prompt's beginning are never cut."""
+    """Return prompt, responses and the number of cuts; the first `keep` tokens of the prompt are never cut."""
     longest, limit = max(map(len, whole)), options.max_length
     if len(prompt) + longest <= limit:
         return prompt, tuple(whole), 0
@@ -159,7 +167,7 @@ def _fit(
         if room < 1:
             raise Unusable(
                 "too_long",
-                f"chosen, rejected: expected room for a prompt in max_length={limit}, got {longest} tokens",
+                f"chosen, rejected: expected room for the prompt within max_length={limit}, got {longest} tokens",
             )
         return prompt[:keep] + prompt[-room:], tuple(whole), 1
     message = f"prompt: expected at most max_length={limit} tokens with the response, got {len(prompt) + longest}"
@@ -172,7 +180,7 @@ def _is_chat(example: Example, options: Options) -> bool:
 
 
 def _bos(tokenizer) -> list[int]:
-    """Return [BOS] for tokenizers that begin a text with it, else []."""
+    """Return [BOS] if the tokenizer begins a text with it, else []."""
     bos = tokenizer.bos_token_id
     return [bos] if bos is not None and tokenizer("a")["input_ids"][:1] == [bos] else []
 
@@ -190,15 +198,13 @@ def _render(prompt: Text, responses: Sequence[Text], tokenizer) -> tuple[str, li
             tokenizer.apply_chat_template(asked + messages(response, "assistant"), tokenize=False)
             for response in responses
         ]
-    except (
-        Exception
-    ) as error:  # a template is a program of the model's authors: jinja's errors, and Python's
+    except Exception as error:  # a template is a program: jinja's errors, and Python's
         raise Unusable(
-            "conversation", f"prompt: expected turns that the chat template takes, got: {error}"
+            "conversation", f"prompt: expected turns that the chat template accepts, got: {error}"
         ) from None
     if not all(text.startswith(head) for text in full):
         raise Unusable(
             "conversation",
-            "prompt: expected a chat template that begins the conversation with the prompt, got another",
+            "prompt: expected a chat template that begins with the prompt, got one that does not",
         )
     return head, [text[len(head) :] for text in full]

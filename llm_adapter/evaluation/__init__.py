@@ -1,1 +1,1 @@
-"""Questions with verifiable answers: drawing them, answering them, and rates of success."""
+"""Ask questions with verifiable answers: draw them, sample responses, and measure rates of success."""

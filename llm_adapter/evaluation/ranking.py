@@ -18,24 +18,23 @@ from .rates import bootstrap, wilson
 def rank(
     examples: Sequence[TokenizedExample], model: nn.Module, batch: int, disable_tqdm: bool = False
 ) -> dict:
-    """Return how often a rejected response has the lower ln π than the chosen one, summed and per token.
+    """Return how often a rejected response has a lower ln π than the chosen one, summed and per token.
 
     Returns:
-        `examples`, `rejected` (their number) and, for `sum` and `per_token`: `pairs`, the share of rejected responses
+        `examples`, `rejected` (their numbers), and for `sum` and `per_token`: `pairs`, the share of rejected responses
         that rank below their chosen one, with the bootstrap's interval over prompts; `first`, the share of prompts
         whose chosen response ranks above all rejected ones, with Wilson's; `margin`, the mean difference in nats.
     """
     device = next(model.parameters()).device
-    log_probs, below = None, {"sum": [], "per_token": []}
-    margins: dict[str, list[float]] = {"sum": [], "per_token": []}
     counts = [len(example.completions) - 1 for example in examples]
-    for start in tqdm(
-        range(0, len(examples), batch), "ranking", unit="batch", disable=disable_tqdm
-    ):
-        rows = {
-            name: value.to(device)
-            for name, value in collate(examples[start : start + batch]).items()
-        }
+    below: dict[str, list[int]] = {"sum": [], "per_token": []}
+    margins: dict[str, list[float]] = {"sum": [], "per_token": []}
+    log_probs = None
+
+    starts = range(0, len(examples), batch)
+    for start in tqdm(starts, "ranking", unit="batch", disable=disable_tqdm):
+        rows = collate(examples[start : start + batch])
+        rows = {name: value.to(device) for name, value in rows.items()}
         log_probs = log_probs or choose_log_probs(model, rows)
         sums = sum_responses(log_probs(model, rows), rows["lengths"])
         for name, values in (("sum", sums), ("per_token", sums / rows["lengths"])):
@@ -45,16 +44,15 @@ def rank(
             margins[name] += margin.sum(-1).tolist()
 
     def shares(name: str) -> dict:
-        first = sum(found == count for found, count in zip(below[name], counts, strict=True))
+        lower = below[name]
+        pairs = {"mean": sum(lower) / sum(counts), "interval": bootstrap(lower, counts)}
+        first = sum(low == count for low, count in zip(lower, counts, strict=True))
+        interval = wilson(first, len(counts))
         return {
-            "pairs": {
-                "mean": sum(below[name]) / sum(counts),
-                "interval": bootstrap(below[name], counts),
-            },
-            "first": {"mean": first / len(counts), "interval": wilson(first, len(counts))},
+            "pairs": pairs,
+            "first": {"mean": first / len(counts), "interval": interval},
             "margin": sum(margins[name]) / sum(counts),
         }
 
-    return {"examples": len(counts), "rejected": sum(counts)} | {
-        name: shares(name) for name in below
-    }
+    totals = {"examples": len(counts), "rejected": sum(counts)}
+    return totals | {name: shares(name) for name in below}

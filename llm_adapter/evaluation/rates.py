@@ -1,4 +1,4 @@
-"""Rates of success from c right responses of n a prompt: pass@k, its intervals, and sampled starvation."""
+"""Rates of success from c right responses among n for each prompt: pass@k, its intervals, and starvation."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Z = 1.959963984540054  # two-sided 95 %
 
 
 def pass_at_k(right: int, samples: int, k: int) -> float:
-    """Return 1 − C(n − c, k)/C(n, k): unbiased for 1 − (1 − p)^k, the chance that one of k responses is right.
+    """Return 1 − C(n − c, k)/C(n, k), unbiased for 1 − (1 − p)^k, the probability that one of k responses is right.
 
-    Integers throughout, so exact to rounding. Reference: Chen et al. 2021, arXiv 2107.03374, eq. (1).
+    Reference: Chen et al. 2021 (arXiv 2107.03374), eq. 1.
 
     >>> pass_at_k(1, 4, 2)
     0.5
@@ -22,7 +22,7 @@ def pass_at_k(right: int, samples: int, k: int) -> float:
 
 
 def wilson(right: int, total: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a share of right answers among independent questions.
+    """Return Wilson's 95 % interval for the share of right answers among independent questions.
 
     >>> [round(end, 4) for end in wilson(0, 10)]
     [0.0, 0.2775]
@@ -41,13 +41,13 @@ def bootstrap(
     seed: int = 0,
     draws: int = 10_000,
 ) -> tuple[float, float]:
-    """Return the bootstrap's 95 % percentile interval of Σ values / Σ sizes, drawing prompts with all that they have.
+    """Return the bootstrap's 95 % percentile interval of Σ values / Σ sizes over prompts.
 
-    Prompts that all agree give an interval without width, which says nothing of prompts not seen.
+    Prompts that all agree give an interval without width, which says nothing about other prompts.
 
     Args:
-        values: a number a prompt.
-        sizes: what it is divided by; without them 1 each, so that the interval is of the mean.
+        values: a number for each prompt.
+        sizes: a size for each prompt; 1 by default, which gives the interval of the mean.
 
     >>> bootstrap([0.5, 0.5, 0.5]), bootstrap([1, 2], sizes=[2, 4])
     ((0.5, 0.5), (0.5, 0.5))
@@ -68,26 +68,27 @@ def curve(right: Sequence[int], samples: int, ks: Sequence[int]) -> dict[int, di
     """Return the mean of pass@k over prompts and its bootstrap interval, for each k.
 
     Args:
-        right: right responses of each prompt.
-        samples: n responses a prompt.
-        ks: each at most n.
+        right: the number of right responses to each prompt.
+        samples: n, the number of responses to each prompt.
+        ks: values of k, at most n.
 
-    >>> round(curve([2], 4, [2])[2]["mean"], 6)  # 5/6: of 6 pairs of 4 responses, 2 of them right, one has none
+    >>> round(curve([2], 4, [2])[2]["mean"], 6)  # 4 responses, 2 right: 5 of their 6 pairs have a right one
     0.833333
     """
-    found = {k: [pass_at_k(count, samples, k) for count in right] for k in ks}
+    rates = {k: [pass_at_k(count, samples, k) for count in right] for k in ks}
     return {
-        k: {"mean": sum(each) / len(each), "interval": bootstrap(each)} for k, each in found.items()
+        k: {"mean": sum(values) / len(values), "interval": bootstrap(values)}
+        for k, values in rates.items()
     }
 
 
 def starvation(right: Sequence[int], samples: int) -> list[dict[str, float]]:
-    """Return, for m = 1, 2, 4, … ≤ n responses a prompt, how often none of them is right.
+    """Return how often none of m responses to a prompt is right, for m = 1, 2, 4, … ≤ n.
 
-    `measured` is the mean over prompts of C(n − c, m)/C(n, m), unbiased for the mean of (1 − ε)^m; `theory` is
-    (1 − ε̄)^m at the mean rate ε̄, which by Jensen's inequality is the least that prompts of this mean rate can show: the
-    excess is what the prompts differ. `steps` = 1/(1 − measured): group draws of m until one shows a right response,
-    for a prompt chosen anew each time (null if none ever did).
+    `measured` is the mean over prompts of C(n − c, m)/C(n, m), unbiased for the mean of (1 − ε)^m. `theory` is
+    (1 − ε̄)^m at the mean rate ε̄, a lower bound of that mean by Jensen's inequality: the difference shows how much
+    prompts differ. `steps` = 1/(1 − measured) is the mean number of draws of m responses, each to a new prompt, until
+    one has a right response (null if none ever did).
 
     Theorem: missed_mass
 

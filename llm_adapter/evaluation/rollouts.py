@@ -1,7 +1,7 @@
-"""A model's verified responses to questions, kept in a journal: a stopped run goes on where it was.
+"""Sample and verify a model's responses to questions; a journal lets a stopped run continue.
 
-The journal is a JSON-lines file of one finished question a line, written a batch of questions at a time. Each batch is
-drawn from its own seed, so a run that was stopped and one that was not leave the same bytes.
+The journal has a JSON line for each question and grows by a batch of questions at a time. Each batch has its own seed,
+so a run that was stopped leaves the same bytes as one that was not.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ from .sampling import Sample, prompt_text, sample
 from .tasks import Question, dataset, extract_number
 
 FORMAT = 1
-"""Raise it when the same model draws or marks otherwise: an older journal is then not gone on with."""
+"""Raise it when the same model would draw or mark otherwise: an older journal is then refused."""
 
 
 def fingerprint(model: nn.Module) -> str:
-    """Return a short name of the weights: equal weights, equal name."""
+    """Return a short name of the weights; equal weights have equal names."""
     digest = hashlib.sha256()
     for name, weights in model.state_dict().items():
         values = weights.detach().double()
-        sums = f"{values.sum():.9e} {values.square().sum():.9e}"  # rounded: another machine may add in another order
+        # rounded, because another machine may add in another order
+        sums = f"{values.sum():.9e} {values.square().sum():.9e}"
         digest.update(f"{name} {tuple(weights.shape)} {sums}\n".encode())
     return digest.hexdigest()[:16]
 
@@ -46,45 +47,48 @@ def collect(
     tokenizer,
     path: Path,
 ) -> list[dict]:
-    """Sample and verify responses to the questions; go on with the journal at `path` where there is one.
+    """Sample and verify responses to the questions; continue the journal at `path` if there is one.
 
     Args:
-        arguments: with temperature 0, one greedy response a question.
+        arguments: with temperature 0, one greedy response for each question.
+        questions: what is asked.
+        model, tokenizer: who is asked.
+        path: the journal.
 
     Returns:
-        One record a question: `question`, `answer`, and `responses`, each with its `text`, the `number` read from it
-        (None if none), `right`, `finished` and its `tokens`.
+        A record for each question: `question`, `answer` and `responses`, each with its `text`, the `number` in it (or
+        None), `right`, `finished` and its count of `tokens`.
 
     Raises:
-        ValueError: a journal of other weights, template, questions, settings or verifier, or no journal at all.
+        ValueError: `path` is no journal, or one of other weights, template, questions, settings or verifier.
     """
     greedy = arguments.temperature == 0
-    settings = [
-        fingerprint(model),
-        [q.text for q in questions],
-        arguments.batch,
-        arguments.max_new_tokens,
-    ]
-    settings += [tokenizer_digest(tokenizer), *_verifier_version()]
+    texts = [question.text for question in questions]
+    settings = [fingerprint(model), texts, arguments.batch, arguments.max_new_tokens]
+    settings += [tokenizer_digest(tokenizer), metadata.version("reasoning-gym"), str(FORMAT)]
     settings += [] if greedy else [arguments.samples, arguments.temperature, arguments.seed]
     name = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
     verifier = dataset(arguments)
     records = _read(path, name, questions, arguments.batch)
-    shown = {"unit": "question", "desc": str(arguments), "disable": arguments.disable_tqdm}
-    bar = tqdm(total=len(questions), initial=len(records), **shown)
+    bar = tqdm(
+        total=len(questions),
+        initial=len(records),
+        unit="question",
+        desc=str(arguments),
+        disable=arguments.disable_tqdm,
+    )
     with bar, path.open("a", encoding="utf-8") as journal:
         for start in range(len(records), len(questions), arguments.batch):
-            asked = questions[start : start + arguments.batch]
+            batch = questions[start : start + arguments.batch]
+            seed = hashlib.sha256(f"{arguments.seed} {start}".encode()).digest()[:7]
             drawn = sample(
                 model,
                 tokenizer,
-                [prompt_text(question.text, tokenizer) for question in asked],
+                [prompt_text(question.text, tokenizer) for question in batch],
                 1 if greedy else arguments.samples,
                 arguments.temperature,
                 arguments.max_new_tokens,
-                seed=int.from_bytes(
-                    hashlib.sha256(f"{arguments.seed} {start}".encode()).digest()[:7]
-                ),
+                seed=int.from_bytes(seed),
             )
             new = [
                 {
@@ -95,7 +99,7 @@ def collect(
                         _verified(response, question, verifier) for response in responses
                     ],
                 }
-                for question, responses in zip(asked, drawn, strict=True)
+                for question, responses in zip(batch, drawn, strict=True)
             ]
             journal.write("".join(json.dumps(record) + "\n" for record in new))
             journal.flush()
@@ -105,12 +109,8 @@ def collect(
     return records
 
 
-def _verifier_version() -> list[str]:
-    return [metadata.version("reasoning-gym"), str(FORMAT)]
-
-
 def _verified(response: Sample, question: Question, verifier) -> dict:
-    """Return the record of a response; a cut one is never right: what it would have said is not known."""
+    """Return the record of a response; a cut one is never right, because its end is not known."""
     number = extract_number(response.text)
     right = (
         response.finished
@@ -127,35 +127,32 @@ def _verified(response: Sample, question: Question, verifier) -> dict:
 
 
 def _read(path: Path, name: str, questions: Sequence[Question], batch: int) -> list[dict]:
-    """Return the journal's records of whole batches and cut the file behind them."""
+    """Return the journal's records of complete batches and cut the file after them."""
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-    records, size = [], 0
+    records = []
     for line in lines:
-        try:
-            record = json.loads(line) if line.endswith(b"\n") else None
-        except ValueError:
-            record = {}
-        if record is None:
+        if not line.endswith(b"\n"):
             break  # cut short
-        if (
-            not isinstance(record, dict)
-            or record.get("run") != name
-            or len(records) == len(questions)
-        ):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            record = None
+        ours = isinstance(record, dict) and record.get("run") == name
+        if not ours or len(records) == len(questions):
             raise ValueError(
-                f"out: expected {path} to be a journal of these weights, template, questions, settings and verifier, "
-                "got another's (remove it, or choose another out)"
+                "out: expected a journal of the same weights, template, questions, settings and "
+                f"verifier, got another one in {path} (remove it, or choose another out)"
             )
         records.append(record)
+
     whole = len(records) if len(records) == len(questions) else len(records) // batch * batch
-    size = sum(map(len, lines[:whole]))
     if lines:
-        os.truncate(path, size)
+        os.truncate(path, sum(map(len, lines[:whole])))
     return records[:whole]
 
 
 def load(arguments: RolloutArguments) -> nn.Module:
-    """Return the model, in evaluation mode, on the accelerator if there is one."""
+    """Return the model in evaluation mode, on the GPU if there is one."""
     if arguments.disable_tqdm:
         logging.disable_progress_bar()  # of weights that are read
     set_seed(arguments.seed)  # the built-in model's weights

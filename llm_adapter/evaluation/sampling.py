@@ -1,4 +1,4 @@
-"""Sampling a causal LM: many prompts at once, each prompt read once, finished responses leaving the batch early."""
+"""Sample a causal LM on many prompts: each prompt is read once, and finished responses leave the batch early."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from transformers import GenerationConfig
 
 from ..models import CausalLM
 
-STRIDE = 8  # tokens between two removals of finished rows
+STRIDE = 8  # tokens, after which finished rows are removed
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One response; `finished` unless it was cut at the most tokens allowed, before its end-of-text token."""
+    """A response; `finished` unless it was cut at the maximum length, before its end-of-text token."""
 
     text: str
     finished: bool
@@ -25,7 +25,7 @@ class Sample:
 
 
 def prompt_text(question: str, tokenizer) -> str:
-    """Return the question under the tokenizer's chat template, or as a plain line where it has none."""
+    """Return the question in the tokenizer's chat template, or as a plain line if there is none."""
     if not tokenizer.chat_template:
         return question + "\n"
     return tokenizer.apply_chat_template(
@@ -43,13 +43,13 @@ def sample(
     max_new_tokens: int,
     seed: int,
 ) -> list[list[Sample]]:
-    """Draw `samples` responses a prompt from softmax(logits / temperature), every token in play; greedy at 0.
+    """Draw `samples` responses to each prompt from softmax(logits / temperature) over all tokens; greedy at 0.
 
-    Each prompt is read once, its keys and values are copied for its samples, and transformers' generate goes on from
-    them; every `STRIDE` tokens the finished rows are dropped.
+    Each prompt is read once. Its keys and values are copied for its samples, and transformers' generate continues from
+    them; after every `STRIDE` tokens the finished rows are removed.
 
     Returns:
-        One list of `samples` responses a prompt, the same for the same seed, prompts and machine.
+        A list of `samples` responses for each prompt, the same for the same seed, prompts and machine.
     """
     device = next(model.parameters()).device
     rows = tokenizer(
@@ -70,13 +70,11 @@ def sample(
     ).past_key_values
     past.batch_repeat_interleave(samples)
     ids, mask = (rows.repeat_interleave(samples, 0) for rows in (ids, mask))
-    law = (
-        {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
-        if temperature
-        else {"do_sample": False}
-    )
+    law: dict = {"do_sample": False}
+    if temperature:
+        law = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
     end = _end_ids(model, tokenizer)
-    found: dict[int, Tensor] = {}
+    responses: dict[int, Tensor] = {}
     alive = torch.arange(len(ids), device=device)
     torch.manual_seed(seed)
     with _no_settings_of_its_own(model):
@@ -93,23 +91,23 @@ def sample(
                 **law,
             )
             ids, past = out.sequences, out.past_key_values
-            over = torch.isin(ids[:, width:], end).any(-1) | (
-                ids.shape[1] - width >= max_new_tokens
-            )
-            found |= dict(zip(alive[over].tolist(), ids[over][:, width:].cpu(), strict=True))
+
+            full = ids.shape[1] - width >= max_new_tokens
+            over = torch.isin(ids[:, width:], end).any(-1) | full
+            responses |= dict(zip(alive[over].tolist(), ids[over][:, width:].cpu(), strict=True))
             kept = (~over).nonzero()[:, 0]
             alive, ids = alive[kept], ids[kept]
-            mask = torch.cat(
-                [mask[kept], mask.new_ones(len(kept), ids.shape[1] - mask.shape[1])], 1
-            )
+            new = mask.new_ones(len(kept), ids.shape[1] - mask.shape[1])
+            mask = torch.cat([mask[kept], new], 1)
             past.batch_select_indices(kept)
-    texts = [_read(found[row], end.cpu(), tokenizer) for row in range(len(found))]
+
+    texts = [_read(responses[row], end.cpu(), tokenizer) for row in range(len(responses))]
     return [texts[start : start + samples] for start in range(0, len(texts), samples)]
 
 
 @contextmanager
 def _no_settings_of_its_own(model: CausalLM) -> Iterator[None]:
-    """Let the model's own settings of generation rest: a repetition penalty, for one, would bend the law."""
+    """Ignore the model's own generation settings in this context: a repetition penalty would change the law."""
     own, model.generation_config = model.generation_config, GenerationConfig()
     try:
         yield

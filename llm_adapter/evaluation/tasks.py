@@ -1,7 +1,7 @@
-"""Arithmetic questions with one right number: reasoning-gym's, split by their operands, and the number in a response.
+"""Draw arithmetic questions of reasoning-gym, split them by their operands, and read the number in a response.
 
-Training and held-out questions never share their operands: `7 + 5`, `5 + 7` and `7 - 5` lie on the same side. Seeds
-alone would not do: there are only 100 products of two digits, so every seed asks all of them.
+Training and held-out questions never share their operands: `7 + 5`, `5 + 7` and `7 - 5` are in the same split. Seeds
+alone would not separate them: there are only 100 products of two digits, so every seed asks all of them.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from ..arguments.flags import check_fields
 from ..arguments.rollouts import MOST, TASKS, TaskArguments
 
 SPLITS = ("train", "held_out")
-HELD_OUT = 4  # one set of operands in four is held out
-PATIENCE = 20_000  # questions drawn without a new one before there are no more
+HELD_OUT = 4  # of so many sets of operands, one is held out
+PATIENCE = 20_000  # draws without a new question, after which there are no more
 
 
 @dataclass(frozen=True)
 class Question:
-    """One question and its right answer; `entry` is reasoning-gym's own record, which its verifier reads."""
+    """A question and its right answer; `entry` is reasoning-gym's record, which its verifier reads."""
 
     text: str
     answer: str
@@ -30,10 +30,10 @@ class Question:
 
 
 def dataset(arguments: TaskArguments, seed: int = 0):
-    """Return reasoning-gym's dataset of the task: `dataset[i]` is an entry, `score_answer(answer, entry)` its verifier.
+    """Return reasoning-gym's dataset of the task: `dataset[i]` is an entry, `score_answer(answer, entry)` verifies.
 
     Raises:
-        ValueError: an unknown task, a number out of range, or reasoning-gym missing.
+        ValueError: an unknown task, a number out of range, or reasoning-gym is not installed.
     """
     check_fields(arguments, TaskArguments)
     if seed < 0:
@@ -43,17 +43,17 @@ def dataset(arguments: TaskArguments, seed: int = 0):
         import reasoning_gym
     except ImportError as error:
         raise ValueError(
-            f"task: expected the package reasoning-gym (pip install reasoning-gym), got {error}"
+            f"task: expected the package reasoning-gym, got {error} (pip install reasoning-gym)"
         ) from None
 
-    # entry i is drawn from seed + i alone, so neighbouring seeds would repeat one another's entries
+    # entry i depends on seed + i alone: neighbouring seeds would give the same entries
     return reasoning_gym.create_dataset(
         arguments.task, seed=seed * 10**9, **TASKS[arguments.task](arguments)
     )
 
 
 def is_held_out(text: str) -> bool:
-    """Return whether a question belongs to the held-out split: decided by its numbers alone, in whatever order.
+    """Return whether a question is held out, which only its set of numbers decides.
 
     >>> is_held_out("What is 7 + 5?") == is_held_out("5 - 7 = ?")
     True
@@ -65,32 +65,33 @@ def is_held_out(text: str) -> bool:
 def draw_questions(
     arguments: TaskArguments, split: str, count: int | None, seed: int
 ) -> list[Question]:
-    """Return `count` different questions of a split, the same for the same seed; None: all there are, `MOST` at most.
+    """Return `count` different questions of a split, the same for the same seed; None: all, but at most `MOST`.
 
     Raises:
-        ValueError: what `dataset` refuses, an unknown split, count < 1, or fewer questions than asked for exist.
+        ValueError: what `dataset` refuses, an unknown split, count < 1, or a count of more questions than there are.
     """
     if split not in SPLITS:
         raise ValueError(f"split: expected one of {', '.join(SPLITS)}, got {split}")
     if count is not None and count < 1:
         raise ValueError(f"count: expected an integer ≥ 1, got {count}")
-    source, found, index, last = dataset(arguments, seed), {}, 0, 0
-    while len(found) < (MOST if count is None else count):
+    source, index, last = dataset(arguments, seed), 0, 0
+    questions: dict[str, Question] = {}
+    while len(questions) < (count or MOST):
         entry = source[index]
         text = entry["question"]
-        if is_held_out(text) == (split == "held_out") and text not in found:
-            found[text], last = Question(text, entry["answer"], entry), index
+        if is_held_out(text) == (split == "held_out") and text not in questions:
+            questions[text], last = Question(text, entry["answer"], entry), index
         index += 1
-        if index - last > PATIENCE and count is None:
-            break
         if index - last > PATIENCE:
+            if count is None:
+                break
             raise ValueError(
-                f"count: expected at most {len(found)}, the {split} questions of {arguments}, got {count}"
+                f"count: expected at most {len(questions)}, the {split} questions of {arguments}, "
+                f"got {count}"
             )
-    return list(found.values())
+    return list(questions.values())
 
 
-# ---------------------------------------------------------------------------------------------------------------------
 NUMBER = r"-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
 MARKER = re.compile(  # what announces the answer: "answer: ", "the result … is", "the GCD of 12 and 18 is", "#### "
     r"\b(?:answer|result)\b[^\n.]*?(?:\b(?:is|are|be|equals)\b|:|=)"
@@ -107,12 +108,12 @@ SUM = re.compile(
 
 
 def extract_number(text: str) -> str | None:
-    r"""Return the number that a response gives as its answer, in plain decimal form, or None if it has no number.
+    r"""Return the number that a response gives as its answer, in plain decimal form, or None if it has none.
 
-    In this order: the last \boxed{…}; the clause after the last "answer is", "answer:", "GCD of … is" or "####"; the
-    whole response. A clause gives the first number after its last "=", "is" or "equals"; a response its last number.
-    Operands are no answers: "3 * 4" has no number, "3 * 4 = 12" has one.
-    Thousands' commas, currency, units, Markdown, LaTeX and typographic minus signs are read through.
+    It is looked for in the last \boxed{…}, then in the clause after the last "answer is", "answer:", "GCD of … is" or
+    "####", then in the whole response. In a clause it is the first number after the last "=", "is" or "equals"; in a
+    response it is the last number. Operands are no answers: "3 * 4" has no number, "3 * 4 = 12" has one. Thousands'
+    commas, currency, units, Markdown, LaTeX and typographic minus signs are understood.
 
     >>> extract_number("3 * 4 = 13? No: the answer is **12** apples.")
     '12'
@@ -124,16 +125,15 @@ def extract_number(text: str) -> str | None:
         return _first(boxed[-1], after=r"=")
     if marks := list(MARKER.finditer(text)):
         clause = CLAUSE.split(text[marks[-1].end() :].lstrip())[0]
-        if (
-            found := _first(re.sub(r"\([^()]*\)", " ", clause), after=r"=|\bis\b|\bequals\b")
-        ) is not None:
-            return found
+        number = _first(re.sub(r"\([^()]*\)", " ", clause), after=r"=|\bis\b|\bequals\b")
+        if number is not None:
+            return number
     numbers = re.findall(NUMBER, text)
     return _canonical(numbers[-1]) if numbers else None
 
 
 def _plain(text: str) -> str:
-    """Return the text with ASCII minus signs that are signs, no others, and without what may stand inside a number."""
+    """Return the text with "-" for signs only, and without the characters that may stand inside a number."""
     text = re.sub(r"[−–‒﹣-]", "-", text)
     text = (
         text.replace("{,}", ",")
@@ -153,10 +153,10 @@ def _plain(text: str) -> str:
 
 
 def _first(text: str, after: str) -> str | None:
-    """Return the first number after the last match of `after` that has one behind it."""
+    """Return the first number after the last match of `after` that a number follows."""
     for part in reversed(re.split(after, text, flags=re.IGNORECASE)):
-        if found := re.search(NUMBER, part):
-            return _canonical(found[0])
+        if match := re.search(NUMBER, part):
+            return _canonical(match[0])
     return None
 
 

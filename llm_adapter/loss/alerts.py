@@ -1,4 +1,4 @@
-"""Alerts in words, from the values of the last log lines: a run that collapses, starves or stands still."""
+"""Warn in words, from the last log lines, of a run that collapses, starves or stands still."""
 
 from __future__ import annotations
 
@@ -8,56 +8,73 @@ from collections.abc import Mapping
 from .metrics import STARVED
 from .objective import Objective
 
-EXAMPLES = 32  # over which values are averaged; the mean z_w of a few examples is below −1 nat now and then in any run
-SUNK = 1.0  # nats, summed over tokens, that the chosen responses may lose on average
-MOST = 0.9  # share of examples that makes "most"
-FEW = 0.1  # effective share of the negatives (of EXAMPLES or more: there are enough to say so) that is few
+EXAMPLES = 32  # averaged at least: over few examples a mean z_w below −1 nat is chance
+LOST = 1.0  # nats of a response that the chosen ones may lose on average
+MOST = 0.9  # share of the examples
+FEW = 0.1  # effective share of the negatives
+NEAR = 0.05  # nats from the anchor
 
 
 def alerts(objective: Objective, values: Mapping[str, float]) -> dict[str, str]:
-    """Return kind → sentence for what is wrong in means over EXAMPLES or more; often nothing.
+    """Return kind → sentence for each problem that mean values show; none in a healthy run.
 
-    `docs/guides/metrics.md` defines the names of the values.
+    Args:
+        objective: the objective of the run.
+        values: means over `EXAMPLES` or more, by the names in docs/guides/metrics.md.
 
-    >>> sunk = {"rewards/chosen": -0.2, "movement/margin": 3.0, "gradient/chosen_starved": 0.0}
-    >>> [list(alerts(Objective("dv", beta=beta), sunk)) for beta in (0.1, 1.0)]  # mean z_w: −2 and −0.2 nats
+    >>> fallen = {"rewards/chosen": -0.2, "movement/margin": 3.0, "gradient/chosen_starved": 0.0}
+    >>> [list(alerts(Objective("dv", beta=beta), fallen)) for beta in (0.1, 1.0)]  # mean z_w: −2 and −0.2 nats
     [['collapse'], []]
     """
-    found = {}
-    moved = values["rewards/chosen"] / objective.beta
-    sunk = SUNK / values["tokens/chosen"] if objective.log_ratio == "mean" else SUNK
-    if moved < -sunk and values["movement/margin"] > sunk:
-        inside = values.get("collapse/margin")
-        held = "an anchor (bound js) or a larger beta holds it"
-        if inside is not None:
-            held = (
-                "the no-collapse interval bounds this"
-                if inside >= 0
-                else "a lower learning rate or larger beta holds it"
-            )
-        unit = "nats a token" if objective.log_ratio == "mean" else "nats"
-        found["collapse"] = (
-            f"chosen responses are {-moved:.2f} {unit} below the reference while the margin is at "
-            f"{values['movement/margin']:.2f} {unit}: probability goes to responses that nobody ranked; {held}"
+    reward, margin = values["rewards/chosen"], values["movement/margin"]
+    moved = reward / objective.beta
+    per_token = objective.log_ratio == "mean"
+    limit = LOST / values["tokens/chosen"] if per_token else LOST
+    sentences = {}
+
+    if moved < -limit and margin > limit:
+        unit = "nats per token" if per_token else "nats"
+        sentences["collapse"] = (
+            f"the chosen responses have lost {-moved:.2f} {unit} on average, while the margin is "
+            f"{margin:.2f} {unit}: probability moves to responses outside the data. "
+            f"{_remedy(values.get('collapse/margin'))}"
         )
+
     if values.get("collapse/margin", 0) < 0:
-        found["interval"] = (
-            f"mean chosen reward {values['rewards/chosen']:+.3f} left the no-collapse interval: the mean loss is above "
-            "its start, training diverges; lower the learning rate"
+        sentences["interval"] = (
+            f"the mean chosen reward {reward:+.3f} is outside the no-collapse interval: the mean "
+            "loss is above its start, so training diverges. Lower the learning rate"
         )
-    if values["gradient/chosen_starved"] > MOST and moved < 0:
-        found["starved"] = (
-            f"{values['gradient/chosen_starved']:.0%} of the chosen responses pull with less than {STARVED:.0%} of "
-            "their first strength while they stand below the reference: the loss no longer sees them"
+
+    starved = values["gradient/chosen_starved"]
+    if starved > MOST and moved < 0:
+        sentences["starved"] = (
+            f"for {starved:.0%} of the chosen responses the gradient is below {STARVED:.0%} of its "
+            "first value, although they are less likely than under the reference: the loss no "
+            "longer raises them"
         )
-    if abs(values.get("anchor/gap", math.inf)) < 0.05 and objective.mix < 1:
-        found["plateau"] = (
-            f"mean chosen reward {values['rewards/chosen']:+.3f} is at the anchor −ln(1 − mix): more steps will not "
-            "raise it; a mix nearer to 1 would"
+
+    if abs(values.get("anchor/gap", math.inf)) < NEAR and objective.mix < 1:
+        sentences["plateau"] = (
+            f"the mean chosen reward {reward:+.3f} has reached the anchor −ln(1 − mix): more steps "
+            "will not raise it, a larger mix will"
         )
+
     if values.get("ess/fraction", 1.0) < FEW:
-        count = values["ess/negatives"] / values["ess/fraction"]
-        found["few_negatives"] = (
-            f"{values['ess/negatives']:.1f} of {count:.0f} rejected responses carry the gradient of the negatives"
+        effective = values["ess/negatives"]
+        count = effective / values["ess/fraction"]
+        sentences["few_negatives"] = (
+            f"only {effective:.1f} of {count:.0f} rejected responses carry the gradient of the negatives"
         )
-    return found
+    return sentences
+
+
+def _remedy(margin: float | None) -> str:
+    """Return what holds the chosen responses, given their distance to the end of the no-collapse interval."""
+    if margin is None:
+        return "Use bound js, which has an anchor, or a larger beta"
+    return (
+        "The no-collapse interval limits this"
+        if margin >= 0
+        else "Lower the learning rate or raise beta"
+    )

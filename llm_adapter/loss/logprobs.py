@@ -1,10 +1,10 @@
-"""Log-probabilities of responses, accurate to float32 and without a float32 (N, T, V) array.
+"""Compute log-probabilities of responses, accurate to float32, without a float32 (N, T, V) array.
 
 The model runs through its own `forward`, so the hooks of DDP, FSDP and DeepSpeed fire. Within that call the output head
-is replaced: it sees the hidden states, keeps the positions that predict a response token, and returns their
-log-probabilities chunk by chunk, from float32 logits even where the weights or the autocast are bf16 (logits rounded to
-bf16 make a summed log-ratio noisy by more than half a nat over 100 tokens). A head that is no plain linear map, or
-whose logits the model scales or caps afterwards, keeps the model's own logits.
+is replaced: it takes the positions that predict a response token and returns their log-probabilities chunk by chunk,
+from float32 logits even if weights or autocast are bf16 (bf16 logits would add more than half a nat of noise to a
+log-ratio summed over 100 tokens). The model's own logits are used where the head is no plain linear map, or where the
+model scales or caps its logits.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def log_probs_from_head(model: nn.Module, batch: Batch) -> Tensor:
 
     Args:
         model: a causal LM, wrapped or not.
-        batch: as `batching.collate` makes it.
+        batch: what `collate` returns.
     """
 
     def forward(head: nn.Linear, hidden: Tensor) -> Tensor:
@@ -46,32 +46,27 @@ def log_probs_from_head(model: nn.Module, batch: Batch) -> Tensor:
 
 
 def log_probs_from_logits(model: nn.Module, batch: Batch) -> Tensor:
-    """Return the same as `log_probs_from_head` from the model's own logits: any head, more memory."""
+    """Return the same from the model's own logits: for any head, with more memory."""
     logits = _logits(model, batch).flatten(0, 1)[batch["sources"]]
     return _chunked(logits, batch["targets"], lambda rows: rows, logits.shape[-1])
 
 
 @torch.no_grad()
 def choose_log_probs(model: nn.Module, batch: Batch) -> LogProbs:
-    """Return `log_probs_from_head` if it agrees with the model's logits on a probing batch, else the other."""
+    """Return `log_probs_from_head` if it agrees with the model's logits on a batch, else `log_probs_from_logits`."""
     if not isinstance(output_head(model), nn.Linear):
         return log_probs_from_logits
     was_training = model.training
     model.eval()
     try:
         head, logits = log_probs_from_head(model, batch), log_probs_from_logits(model, batch)
-    except (
-        RuntimeError
-    ):  # what the model does to its logits does not fit a vector of log-probabilities
+    except RuntimeError:  # the model changes its logits in a way that a vector cannot take
         return log_probs_from_logits
     finally:
         model.train(was_training)
     # bf16 logits carry 8 bits; scaled or capped ones are off by far more than this
-    return (
-        log_probs_from_head
-        if torch.allclose(head, logits, rtol=0.02, atol=0.02)
-        else log_probs_from_logits
-    )
+    agree = torch.allclose(head, logits, rtol=0.02, atol=0.02)
+    return log_probs_from_head if agree else log_probs_from_logits
 
 
 def _logits(model: nn.Module, batch: Batch) -> Tensor:
@@ -97,7 +92,7 @@ def _chunked(
 
 
 def output_head(model: CausalLM) -> nn.Module | None:
-    """Return the model's output head, whatever data-parallel wrappers the model is in."""
+    """Return the model's output head, through any data-parallel wrappers."""
     inner = getattr(model, "module", None)
     return output_head(inner) if isinstance(inner, nn.Module) else model.get_output_embeddings()
 
@@ -106,7 +101,7 @@ def output_head(model: CausalLM) -> nn.Module | None:
 def _replaced_head(
     model: nn.Module, forward: Callable[[nn.Linear, Tensor], Tensor]
 ) -> Iterator[None]:
-    """Let the output head compute `forward(head, hidden)` within this context; its parameters and hooks stay."""
+    """Let the output head compute `forward(head, hidden)` in this context; its parameters and hooks stay."""
     head = output_head(model)
     assert isinstance(head, nn.Linear)  # as `choose_log_probs` looked
     head.forward = lambda input: forward(head, input)

@@ -1,6 +1,6 @@
-"""What a run measures of its batches: sums over examples that add up over steps and processes, and their means.
+"""Measure the batches of a run: sums over examples, which add up over steps and processes, and their means.
 
-docs/guides/metrics.md defines each name. The sums are few numbers a batch and need no second pass through the model.
+docs/guides/metrics.md defines each name. No quantity needs a second pass through the model.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ def window_sums(
     log_ratios: tuple[Tensor, Tensor],
     batch: Mapping[str, Tensor],
 ) -> dict[str, Tensor]:
-    """Return the sums over a batch's examples of what is logged, scalars of float64.
+    """Return sums over a batch's examples, one float64 scalar for each logged quantity.
 
     Args:
         objective: the objective of the run.
         log_probs: summed log-probabilities of the R responses, shape (R,), nats.
         log_ratios: z_w, shape (B,), and z_l, shape (B, K), as the objective takes them.
-        batch: as `batching.collate` makes it.
+        batch: what `collate` returns.
     """
     negatives = batch["negatives"]
     chosen, rejected = (values.detach() for values in log_ratios)
@@ -77,7 +77,7 @@ def window_sums(
 
 
 def last_windows(windows: Sequence[dict[str, float]], examples: int) -> list[dict[str, float]]:
-    """Return the fewest last windows (sums) that hold so many examples together; all, where there are fewer.
+    """Return the fewest last windows (sums) that hold this many examples together; all of them if there are fewer.
 
     >>> [len(last_windows([{"examples": 8.0}] * 9, count)) for count in (8, 9, 1000)]
     [1, 2, 9]
@@ -90,14 +90,12 @@ def last_windows(windows: Sequence[dict[str, float]], examples: int) -> list[dic
 
 
 def window_metrics(objective: Objective, *windows: dict[str, float]) -> dict[str, float]:
-    """Return the logged values of one or more windows of batches from their sums, those of theory among them."""
+    """Return the values that are logged for one window or several, from their sums."""
     sums = {name: math.fsum(window[name] for window in windows) for name in windows[0]}
     examples = sums.pop("examples")
     weight, square, count = (sums.pop(name) for name in ("weight", "weight²", "negatives"))
     values = {name: total / examples for name, total in sums.items()}
-    if not objective.theory([math.ceil(count / examples)])[
-        "bounds"
-    ]:  # some bounds hold for one negative alone
+    if not objective.theory([math.ceil(count / examples)])["bounds"]:  # some hold for K = 1 alone
         del values["mi/bound"]
     if square > 0:
         values |= {"ess/negatives": weight**2 / square, "ess/fraction": weight**2 / square / count}
@@ -105,12 +103,12 @@ def window_metrics(objective: Objective, *windows: dict[str, float]) -> dict[str
 
 
 def derived_metrics(objective: Objective, chosen_reward: float) -> dict[str, float]:
-    """Return the mean chosen reward's gap to the plateau and its distance to the interval's nearest end, in nats.
+    """Return how far the mean chosen reward is from the anchor and from the nearest end of the interval, in nats.
 
-    Nothing where the objective has no interval.
+    An objective without a no-collapse interval gives nothing.
 
-    >>> found = derived_metrics(Objective("js", mix=0.5), math.log(2))
-    >>> {name: round(value, 6) for name, value in found.items()}  # at the plateau, ln 2 + 0.854527 from the lower end
+    >>> distances = derived_metrics(Objective("js", mix=0.5), math.log(2))
+    >>> {name: round(value, 6) for name, value in distances.items()}  # ln 2 + 0.854527 from the lower end
     {'anchor/gap': 0.0, 'collapse/margin': 1.547674}
     """
     theory = objective.theory([1])

@@ -1,6 +1,6 @@
-"""The objective of a run: log-ratios of responses in, losses out, by the functions of `mi_estimators` alone.
+"""Turn log-ratios of responses into losses, by the functions of `mi_estimators` alone.
 
-A cell of bound × mix, or one of the losses it is compared with; what theory says of its start, floor and plateau.
+An objective is a cell of bound × mix or one of the losses to compare with; theory gives its start, floor and anchor.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Everyone = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Objective:
-    """A preference loss with its settings; fields as in docs/guides/metrics.md and `fields.ObjectiveArguments`.
+    """A preference loss with its settings, the fields of `arguments.fields.LossFields`.
 
     >>> Objective(bound="js", mix=0.9).name, Objective(bound="dv").name, Objective(loss="ipo").name
     ('js-0.9', 'dv', 'ipo')
@@ -37,11 +37,7 @@ class Objective:
     negatives: str = "own"
 
     def __post_init__(self) -> None:
-        """Refuse a loss that no table has.
-
-        Raises:
-            ValueError: an unknown bound or loss.
-        """
+        """Refuse an unknown bound or loss with a ValueError."""
         tables = {"bound": mi.preference.PREFERENCE_BOUNDS, "loss": mi.preference.ALTERNATIVES}
         for name, table in tables.items():
             value = getattr(self, name)
@@ -51,15 +47,12 @@ class Objective:
     @property
     def name(self) -> str:
         """The loss in a few characters, for folders and headings."""
-        return self.loss or (
-            self.bound
-            if self.mix == 0.5 or self.bound == "infonce"
-            else f"{self.bound}-{self.mix:g}"
-        )
+        plain = self.mix == 0.5 or self.bound == "infonce"
+        return self.loss or (self.bound if plain else f"{self.bound}-{self.mix:g}")
 
     @property
     def anchored(self) -> bool:
-        """Whether the no-collapse theorem covers the loss: JS, with no label turned round."""
+        """Whether the no-collapse theorem covers the loss: JS without label smoothing."""
         return self.loss is None and self.bound == "js" and self.label_smoothing == 0
 
     def losses(
@@ -71,21 +64,20 @@ class Objective:
             chosen: log-ratio z_w of the chosen response, shape (B,), in nats.
             rejected: log-ratios z_l, shape (B, K).
             mask: True where that rejected response exists, shape (B, K).
-            everyone: turns this process's values, shape (n,), into those of all (default: `of_all_processes`).
+            everyone: gathers this process's values, shape (n,), with those of all (default: `of_all_processes`).
         """
         everyone = everyone or of_all_processes
-        found = self._losses(chosen, rejected, mask, everyone)
+        losses = self._losses(chosen, rejected, mask, everyone)
         if not self.label_smoothing:
-            return found
-        # as many turns in every process: each may wait for the others in `everyone`
-        most = (
-            int(everyone(torch.tensor([float(mask.shape[1])], device=mask.device)).max())
-            - mask.shape[1]
-        )
-        rejected, mask = F.pad(rejected, (0, most)), F.pad(mask, (0, most))
-        turns = (_turned(chosen, rejected, mask, k) for k in range(mask.shape[1]))
-        turned = torch.stack([self._losses(*turn, mask, everyone) for turn in turns], -1)
-        return torch.lerp(found, masked_mean(turned, mask), self.label_smoothing)
+            return losses
+
+        # equally many swaps in all processes: in `everyone` each waits for the others
+        own = mask.shape[1]
+        most = int(everyone(torch.tensor([float(own)], device=mask.device)).max())
+        rejected, mask = F.pad(rejected, (0, most - own)), F.pad(mask, (0, most - own))
+        swaps = (_swapped(chosen, rejected, mask, k) for k in range(most))
+        swapped = torch.stack([self._losses(*swap, mask, everyone) for swap in swaps], -1)
+        return torch.lerp(losses, masked_mean(swapped, mask), self.label_smoothing)
 
     def _losses(self, chosen: Tensor, rejected: Tensor, mask: Tensor, everyone: Everyone) -> Tensor:
         if self.loss:
@@ -122,9 +114,9 @@ class Objective:
 
         Arguments as for `losses`; no unit.
 
-        >>> z_w, z_l = torch.tensor([0.0, mi.preference_anchor(0.5)]), torch.zeros(2, 1)  # the start; the plateau
+        >>> z_w, z_l = torch.tensor([0.0, mi.preference_anchor(0.5)]), torch.zeros(2, 1)  # the start; the anchor
         >>> pull, push = Objective("js", mix=0.5, beta=1.0).coefficients(z_w, z_l, z_l == 0)
-        >>> [round(value, 6) + 0.0 for value in pull.tolist()], push[:, 0].tolist()  # mix/2, and 0 at the plateau
+        >>> [round(value, 6) + 0.0 for value in pull.tolist()], push[:, 0].tolist()  # mix/2, and 0 at the anchor
         ([0.25, 0.0], [0.25, 0.25])
         """
         with torch.enable_grad():
@@ -135,7 +127,7 @@ class Objective:
         return -pull / self.beta, push / self.beta
 
     def start(self, mask: Tensor, everyone: Everyone | None = None) -> Tensor:
-        """Return each example's loss where policy = reference, shape (B,); only infonce's depends on the negatives.
+        """Return each example's loss at policy = reference, shape (B,); only infonce's depends on the negatives.
 
         >>> round(Objective("infonce").start(torch.tensor([[True, True]])).item(), 6)  # ln(K + 1) = ln 3
         1.098612
@@ -148,28 +140,26 @@ class Objective:
     def theory(self, counts: Sequence[int]) -> dict[str, Any]:
         """Return what theory says of a run whose examples have `counts` negatives; None where it says nothing.
 
-        `loss_start`, `loss_floor`, `anchor` (plateau of the mean chosen reward), `no_collapse_interval`, in nats, and
-        `bounds`, what `mi/bound` bounds, in words. Asks no other process.
+        In nats: `loss_start`, `loss_floor`, `anchor` (the limit of the mean chosen reward) and `no_collapse_interval`;
+        in words: `bounds`, the quantity that `mi/bound` bounds. It does not wait for other processes.
 
-        Theorem: mio_loss_floor, mio_anchor, mio_no_collapse
+        Theorem: mio_loss_floor, mio_anchor
 
-        >>> said = Objective("js", mix=0.5).theory([1])
-        >>> [round(said[name], 6) for name in ("loss_start", "loss_floor", "anchor")]  # 2 ln 2, ln(3√3/2), ln 2
+        >>> theory = Objective("js", mix=0.5).theory([1])
+        >>> [round(theory[name], 6) for name in ("loss_start", "loss_floor", "anchor")]  # 2 ln 2, ln(3√3/2), ln 2
         [1.386294, 0.954771, 0.693147]
         >>> Objective("dv", mix=0.5).theory([1])["no_collapse_interval"] is None
         True
         """
         mask = torch.arange(max(counts)) < torch.tensor(counts).unsqueeze(1)
+        start = self.start(mask, lambda own: own).mean().item()
         follows_batch = self.bound == "infonce" and self.negatives == "batch"
+        mix = self.mix
         return {
-            "loss_start": None
-            if follows_batch
-            else round(self.start(mask, lambda own: own).mean().item(), 12) + 0.0,  # no −0
+            "loss_start": None if follows_batch else round(start, 12) + 0.0,  # no −0
             "loss_floor": self._floor(),
-            "anchor": mi.preference_anchor(self.mix) if self.anchored else None,
-            "no_collapse_interval": list(mi.no_collapse_interval(self.mix))
-            if self.anchored
-            else None,
+            "anchor": mi.preference_anchor(mix) if self.anchored else None,
+            "no_collapse_interval": list(mi.no_collapse_interval(mix)) if self.anchored else None,
             "bounds": self._bounds(max(counts)),
         }
 
@@ -190,11 +180,10 @@ class Objective:
             return f"the information between the responses of a {whose} and which one was chosen, at most ln(K + 1)"
         if self.bound == "dv":
             pair = self.mix == 0.5 and most == 1 and self.negatives == "own"
-            return (
+            information = (
                 "the information between an ordered pair and its label, at most ln 2; no KL"
-                if pair
-                else None
             )
+            return information if pair else None
         mixed = f"Q = {1 - self.mix:g} P + {self.mix:g} R, P and R the laws of chosen and rejected responses"
         return f"{mi.DIVERGENCES[self.bound].divergence}, {mixed}"
 
@@ -204,8 +193,8 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     return values.where(mask, 0).sum(-1) / mask.sum(-1)
 
 
-def _turned(chosen: Tensor, rejected: Tensor, mask: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return the examples with the chosen and the k-th rejected response exchanged, where there is a k-th one."""
+def _swapped(chosen: Tensor, rejected: Tensor, mask: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return the examples with the chosen and the k-th rejected response swapped, if there is a k-th one."""
     there, other = mask[:, k], rejected[:, k]
     lower = torch.where(there, chosen, other).unsqueeze(-1)
     return torch.where(there, other, chosen), torch.cat(
@@ -214,12 +203,12 @@ def _turned(chosen: Tensor, rejected: Tensor, mask: Tensor, k: int) -> tuple[Ten
 
 
 def of_all_processes(values: Tensor) -> Tensor:
-    """Return the values of all processes, however many each has, shape (n,) → (N,); the gradient flows back to each."""
+    """Gather the values of all processes, shape (n,) → (N,), n may differ; the gradient flows back to each."""
     exists = mi.bounds.gather(_padded(torch.ones_like(values)).detach()) > 0
     return mi.bounds.gather(_padded(values))[exists]
 
 
 def _padded(values: Tensor) -> Tensor:
-    found = pad_across_processes(values)
-    assert isinstance(found, Tensor)  # as a tensor went in
-    return found
+    padded = pad_across_processes(values)
+    assert isinstance(padded, Tensor)  # as a tensor went in
+    return padded

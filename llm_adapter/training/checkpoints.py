@@ -1,10 +1,9 @@
-"""Checkpoints that are whole or absent, and a run that stops and goes on at any step as if nothing had happened.
+"""Write checkpoints that are complete or absent, and continue a stopped run as if it had never stopped.
 
-transformers writes checkpoint-N in place and forgets what was summed since the last log. Here it is written in a hidden
-folder beside, together with those sums, and renamed once it is on the disk; and the last step is always logged. Ctrl-C
-and SIGTERM end the run after the optimiser step at hand, with a checkpoint. (transformers' `enable_jit_checkpoint`
-knows SIGTERM only and may save between a batch and its step, which a resumed run would then make with other random
-numbers.)
+transformers writes checkpoint-N in place and forgets the sums since the last log. Here a checkpoint is written with
+those sums in a hidden folder beside and renamed once it is on the disk, and the last step is always logged. Ctrl-C and
+SIGTERM end the run after the current optimiser step, with a checkpoint. (transformers' `enable_jit_checkpoint` knows
+SIGTERM only and may save between a batch and its step; a resumed run would then draw other random numbers.)
 """
 
 from __future__ import annotations
@@ -24,23 +23,23 @@ from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 
-INCOMPLETE = ".incomplete"  # folder in output_dir of what is being written; nothing reads it
+INCOMPLETE = ".incomplete"  # folder in output_dir for files that are being written
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-OVERRIDDEN = {  # private methods of Trainer that ours replace, and what they take in the releases we know
+OVERRIDDEN = {  # private methods of Trainer that ours replace → their parameters
     "_get_output_dir": ["trial"],
     "_issue_warnings_after_load": ["load_result"],
     "_prepare_input": ["data"],
     "_push_from_checkpoint": ["checkpoint_folder"],
-    "_run_epoch": None,  # passed on as it comes
+    "_run_epoch": None,  # passed on as they come
     "_save_checkpoint": ["model", "trial"],
 }
 READ = ("_globalstep_last_logged", "_prepare_inputs", "_tr_loss")  # private names that ours read
 
 
 class ResumableTrainer(Trainer):
-    """Trainer with whole checkpoints. A subclass says what it sums between two logs: `window`, `set_window`."""
+    """Trainer with complete checkpoints; a subclass says by `window` and `set_window` what it sums between two logs."""
 
-    model: nn.Module  # which Trainer's annotation lets be None
+    model: nn.Module  # Trainer's annotation allows None
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
@@ -51,22 +50,22 @@ class ResumableTrainer(Trainer):
     @property
     def output(self) -> Path:
         """The run's folder."""
-        assert self.args.output_dir is not None  # TrainingArguments gives one where none was given
+        assert self.args.output_dir is not None  # TrainingArguments has a default
         return Path(self.args.output_dir)
 
     def window(self) -> tuple[dict[str, Tensor], dict]:
-        """Return what this process summed since the last log: tensors, and what JSON holds."""
+        """Return the sums of this process since the last log: tensors, and values for JSON."""
         return {}, {}
 
     def set_window(self, tensors: Mapping[str, Tensor], values: Mapping) -> None:
         """Take over what `window` returned in the run that saved it."""
 
     def train(self, resume_from_checkpoint: str | None = None, **kwargs):
-        """Train; clear what a killed run left unfinished; end after the step at hand on SIGINT or SIGTERM."""
+        """Remove a killed run's unfinished files and train; SIGINT or SIGTERM ends training after the current step."""
         unfinished = self.output / INCOMPLETE
         if self.args.should_save and unfinished.exists():
             names = ", ".join(sorted(path.name for path in unfinished.iterdir())) or "nothing"
-            print(f"{unfinished}: removed what a run did not finish writing: {names}", flush=True)
+            print(f"removed the unfinished files of a stopped run: {names}", flush=True)
             shutil.rmtree(unfinished)
         self.accelerator.wait_for_everyone()
         self._resumed_from = resume_from_checkpoint
@@ -78,7 +77,7 @@ class ResumableTrainer(Trainer):
         def note(number: int, _) -> None:
             if (
                 self.stopped_by and self.args.world_size == 1
-            ):  # launchers pass a terminal's Ctrl-C on a second time
+            ):  # launchers repeat a terminal's Ctrl-C
                 raise KeyboardInterrupt
             self.stopped_by = signal.Signals(number)
 
@@ -91,32 +90,29 @@ class ResumableTrainer(Trainer):
 
     def _agreed_signal(self) -> signal.Signals | None:
         """Return the signal that any process got, the same in all: they must stop after the same step."""
-        if self.args.world_size > 1:
-            own = torch.tensor([float(self.stopped_by or 0)], device=self.args.device)
-            found = self.accelerator.gather(own)
-            assert isinstance(found, Tensor)  # as a tensor went in
-            number = int(found.max())
-            return signal.Signals(number) if number else None
-        return self.stopped_by
+        if self.args.world_size == 1:
+            return self.stopped_by
+        own = torch.tensor([float(self.stopped_by or 0)], device=self.args.device)
+        numbers = self.accelerator.gather(own)
+        assert isinstance(numbers, Tensor)  # as a tensor went in
+        number = int(numbers.max())
+        return signal.Signals(number) if number else None
 
     def _run_epoch(self, **kwargs) -> None:
         if self.state.global_step < self.state.max_steps:
             super()._run_epoch(**kwargs)
-        else:  # resumed from the last step: Trainer would make one more
+        else:  # resumed from the last step: Trainer would take one more
             self.control.should_training_stop = True
 
     def _get_output_dir(self, trial) -> str:
         return str(self._writing_in or super()._get_output_dir(trial))
 
     def _issue_warnings_after_load(self, load_result) -> None:
-        """Warn of weights that a checkpoint lacks, but of none that is another one's: those are saved once."""
+        """Warn of weights that a checkpoint lacks, except tied ones, which are saved under one name."""
         once = dict(self.model.named_parameters())
-        shared = {
-            name for name, _ in self.model.named_parameters(remove_duplicate=False)
-        } - once.keys()
-        load_result.missing_keys[:] = [
-            name for name in load_result.missing_keys if name not in shared
-        ]
+        tied = dict(self.model.named_parameters(remove_duplicate=False)).keys() - once.keys()
+        missing = [name for name in load_result.missing_keys if name not in tied]
+        load_result.missing_keys[:] = missing
         super()._issue_warnings_after_load(load_result)
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
@@ -134,7 +130,7 @@ class ResumableTrainer(Trainer):
                 if self.args.should_save:
                     self.state.save_to_json(str(unfinished / "trainer_state.json"))
             self._save_window(unfinished)
-        self._when_all_are_here(_put_in_place, unfinished, final)
+        self._once(_put_in_place, unfinished, final)
         if self.args.push_to_hub:
             self._push_from_checkpoint(str(final))
         if self.args.should_save:
@@ -146,14 +142,14 @@ class ResumableTrainer(Trainer):
             )
 
     def save_final_model(self) -> None:
-        """Save the whole model and its tokenizer in `output_dir`, each file whole or absent; all processes call it."""
-        if self.is_fsdp_enabled:  # checkpoints may be in shards, the model may not
+        """Save the model and its tokenizer in `output_dir`, each file complete or absent; all processes call it."""
+        if self.is_fsdp_enabled:  # a checkpoint may be in shards, the model may not
             plugin = self.accelerator.state.fsdp_plugin
             assert plugin is not None  # as FSDP is on
             plugin.set_state_dict_type("FULL_STATE_DICT")
         with self._in_hidden_folder(self.output) as hidden:
             self.save_model(str(hidden / "model"), _internal_call=True)
-        self._when_all_are_here(_put_files_in_place, hidden / "model", self.output)
+        self._once(_put_files_in_place, hidden / "model", self.output)
         if self.args.push_to_hub:
             self.push_to_hub(revision=self.args.hub_revision)
 
@@ -165,8 +161,8 @@ class ResumableTrainer(Trainer):
         finally:
             self._writing_in = None
 
-    def _when_all_are_here(self, action, *paths: Path) -> None:
-        """Let the process that writes do `action` after all arrived here and before any goes on."""
+    def _once(self, action, *paths: Path) -> None:
+        """Run `action` in the process that writes, when all have come here and before any continues."""
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
             action(*paths)
@@ -174,9 +170,8 @@ class ResumableTrainer(Trainer):
 
     def _save_window(self, folder: Path) -> None:
         tensors, values = self.window()
-        tensors = {name: tensor.contiguous() for name, tensor in tensors.items()} | {
-            "trainer.loss": self._tr_loss
-        }
+        tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        tensors |= {"trainer.loss": self._tr_loss}
         values = values | {"trainer.logged": self._globalstep_last_logged}
         folder.mkdir(parents=True, exist_ok=True)
         save_file(tensors, folder / self._window_name(), {"values": json.dumps(values)})
@@ -206,13 +201,13 @@ class _Hooks(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):
         if state.global_step >= state.max_steps and args.logging_strategy != "no":
             control.should_log = True
-        if found := self.trainer._agreed_signal():
-            self.trainer.stopped_by = found
+        if number := self.trainer._agreed_signal():
+            self.trainer.stopped_by = number
             control.should_save = control.should_training_stop = True
 
 
 def _put_in_place(folder: Path, final: Path) -> None:
-    """Rename a folder whose content has reached the disk; an older one of that name leaves first."""
+    """Rename a folder once its content is on the disk; an older folder of that name is moved away first."""
     _reach_disk(folder)
     replaced = folder.with_name(f"replaced-{final.name}")
     if final.exists():
@@ -223,7 +218,7 @@ def _put_in_place(folder: Path, final: Path) -> None:
 
 
 def _put_files_in_place(folder: Path, final: Path) -> None:
-    """Rename the files of a folder whose content has reached the disk into another, the weights last."""
+    """Move the files of a folder into another once they are on the disk, the weights last."""
     _reach_disk(folder)
     for path in sorted(folder.iterdir(), key=lambda path: path.suffix == ".safetensors"):
         path.replace(final / path.name)

@@ -1,4 +1,4 @@
-"""The layout of a run's rows: shared if the model reads them as it reads padded ones, asked of it before training."""
+"""Choose the layout of a run's rows: shared, if the model reads shared rows as it reads padded ones."""
 
 from __future__ import annotations
 
@@ -8,37 +8,33 @@ import torch
 from accelerate import PartialState
 from torch import Tensor
 
-from ..data.collate import LAYOUTS, collate, collate_shared
+from ..data.collate import collate, collate_shared
 from ..data.tokens import TokenizedExample
 from .runlog import say
 
-WINDOWS = (
-    "sliding_window",
-    "attention_chunk_size",
-    "window_size",
-)  # names that configs give a limited attention
+WINDOWS = ("sliding_window", "attention_chunk_size", "window_size")  # names of a limited attention
 STATELESS = {"full_attention", "sliding_attention", "chunked_attention"}
-TOLERANCE = 0.1  # nats a token, root mean square
-SHARE = 0.1  # the most of the largest error that a plain causal mask would make
+TOLERANCE = 0.1  # nats per token, root mean square
+SHARE = 0.1  # of the largest error that a plain causal mask would make
 
 TokenLogProbs = Callable[[Mapping[str, Tensor]], Tensor]
 
 
-def choose_collate(
+def choose_layout(
     layout: str, config, examples: Sequence[TokenizedExample], log_probs: TokenLogProbs
-):
-    """Return the collating function of `layout`; that of padded rows, and a line that says so, where it must be.
+) -> str:
+    """Return `layout`, or padded, with a line that says why, if the model cannot take shared rows.
 
     Args:
-        layout: a key of `batching.LAYOUTS`.
+        layout: a key of `collate.LAYOUTS`.
         config: the model's configuration.
         examples: tokenised examples of the run.
         log_probs: gives the model's (S,) token log-probabilities of a collated batch, in evaluation mode.
     """
     reason = reason_against_shared(config, examples, log_probs) if layout == "shared" else None
     if reason and PartialState().is_main_process:
-        say(f"row_layout: padded in place of shared, {reason}")
-    return LAYOUTS["padded" if reason else layout]
+        say(f"row_layout: using padded rows instead of shared ones, because {reason}")
+    return "padded" if reason else layout
 
 
 @torch.no_grad()
@@ -47,42 +43,37 @@ def reason_against_shared(
 ) -> str | None:
     """Return why a model cannot take shared rows, in a few words, or None if it can.
 
-    The longest example and the shortest are read in both layouts, the shared one in a single row; that finds masks that
-    the attention ignores or cannot take, and positions that come from elsewhere (ALiBi). The largest error is held
-    against that of the same row under a plain causal mask, so that it tells in any precision. Layers that hand a state
-    from token to token, and windows of attention shorter than the longest sequence, are known by their names.
+    Layers that pass a state from token to token, and attention windows shorter than the longest example, are known by
+    name. For the remaining models the longest and the shortest example are read in both layouts, the shared one in a
+    single row. This finds masks that the attention ignores or refuses, and positions from elsewhere (ALiBi). The
+    largest error is compared with that of a plain causal mask, so the check works in any precision.
 
     Args:
-        config, examples, log_probs: as `choose_collate` takes them.
+        config, examples, log_probs: as in `choose_layout`.
     """
-    sizes = [len(each.prompt) + max(map(len, each.completions)) for each in examples]
+    longest = max(examples, key=lambda example: example.length)
+    shortest = min(examples, key=lambda example: example.length)
     text = config.get_text_config()
     kinds = set(getattr(text, "layer_types", None) or ())
     if kinds - STATELESS:
         return f"the model has layers of {', '.join(sorted(kinds - STATELESS))}"
     for name in WINDOWS if kinds != {"full_attention"} else ():
         window = getattr(text, name, None)
-        if isinstance(window, int) and window < max(sizes):
-            return f"the model's {name} is {window} tokens and an example has {max(sizes)}"
-    probe = [examples[sizes.index(max(sizes))], examples[sizes.index(min(sizes))]]
-    batch = collate_shared(
-        probe, row_length=sum(len(each.prompt) + sum(map(len, each.completions)) for each in probe)
-    )
-    causal = batch | {"attention_mask": torch.ones_like(batch["input_ids"])}
+        if isinstance(window, int) and window < longest.length:
+            return f"the model's {name} is {window} tokens and an example has {longest.length}"
+
+    probe = [longest, shortest]
+    length = sum(len(row.prompt) + sum(map(len, row.completions)) for row in probe)
+    shared = collate_shared(probe, row_length=length)
+    causal = shared | {"attention_mask": torch.ones_like(shared["input_ids"])}
     try:
-        expected, found, wrong = (log_probs(each) for each in (collate(probe), batch, causal))
-    except (
-        Exception
-    ) as error:  # whatever a model's code says of a mask or an argument that it does not know
-        return (
-            f"the model refuses them ({type(error).__name__}: {' '.join(str(error).split())[:100]})"
-        )
-    errors = (found - expected).abs()
-    if not (
-        errors.square().mean().sqrt() <= TOLERANCE
-        and errors.max() <= SHARE * (wrong - expected).abs().max()
-    ):
-        return (
-            f"the model's log-probabilities would be off by up to {errors.max():.2g} nats a token"
-        )
+        expected, measured, wrong = map(log_probs, (collate(probe), shared, causal))
+    except Exception as error:  # a model's code may raise anything for an unknown mask or argument
+        text = " ".join(str(error).split())[:100]
+        return f"the model refuses them ({type(error).__name__}: {text})"
+
+    errors = (measured - expected).abs()
+    small = errors.square().mean().sqrt() <= TOLERANCE
+    if not (small and errors.max() <= SHARE * (wrong - expected).abs().max()):
+        return f"its log-probabilities would be off by up to {errors.max():.2g} nats per token"
     return None

@@ -1,7 +1,7 @@
-"""Weights in bf16: what rounding loses of an optimiser's steps, how to keep it, and a count of what survives.
+"""Train weights in bf16: keep the small steps that rounding would lose, warn of the loss, and count what survives.
 
-A bf16 number has 8 bits, so a step below half the spacing of its neighbours, 2^−9 to 2^−8 of the weight, rounds to no
-step. Adam moves a weight by about the learning rate: at 5e-7 that is lost on every weight above 2e-4.
+A bf16 number has 8 bits: a step below half the spacing of its neighbours, 2^−9 to 2^−8 of the weight, is rounded away.
+Adam moves a weight by about the learning rate, so at 5e-7 every weight above 2e-4 stays where it is.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from transformers import TrainerCallback
 
 WEIGHTS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 SAMPLE = 4096  # weights that are watched
-NOTED = 0.1  # share of lost steps from which a run is warned
+NOTED = 0.1  # share of lost steps that is worth a warning
 
 
 def optimizer(args) -> tuple[type[torch.optim.Optimizer], dict] | None:
     """Return the AdamW that keeps small steps of bf16 weights, for Trainer's `optimizer_cls_and_kwargs`, or None.
 
-    kahan: torch-optimi's, which sums what rounding left off; stochastic: torchao's, which rounds up or down at random,
-    right on average. The optimiser's own states are bf16, too.
+    kahan: torch-optimi's, which adds up the rounding errors. stochastic: torchao's, which rounds up or down at random
+    and is right on average. The optimiser's own states are bf16 as well.
 
     Raises:
-        ValueError: the package that has it is not installed.
+        ValueError: the package is not installed.
     """
     options = {
         "lr": args.learning_rate,
@@ -50,25 +50,26 @@ def optimizer(args) -> tuple[type[torch.optim.Optimizer], dict] | None:
 
 
 def warnings(args, model: nn.Module) -> Iterator[str]:
-    """Yield what rounding will lose in a run with `args`, in words."""
+    """Yield warnings of what rounding will lose in a run with `args`."""
     if args.weights != "bf16":
         return
     lost = lost_share(torch.cat([values for values, _ in watched(model)]), args.learning_rate)
     if args.rounding == "nearest" and lost >= NOTED:
         yield (
-            f"weights: at learning_rate {args.learning_rate:g} a step of Adam is below half the spacing of bf16 numbers"
-            f" for {lost:.1%} of the weights, and is lost. Use --rounding kahan or stochastic, or --weights fp32 with"
-            " --bf16 true"
+            f"weights: at learning_rate {args.learning_rate:g}, rounding to bf16 loses the steps of Adam "
+            f"on {lost:.1%} of the weights. Use --rounding kahan or stochastic, or --weights fp32 with "
+            "--bf16 true"
         )
     if 1 - args.adam_beta2 < 2**-8:
         yield (
-            f"adam_beta2: with bf16 weights Adam's mean of squares is bf16, too, and cannot fall at {args.adam_beta2:g}"
-            " (by less than 2^-8 of itself a step). Use --adam_beta2 0.99"
+            "adam_beta2: with bf16 weights Adam's mean of squares is bf16 as well, and with "
+            f"{args.adam_beta2:g} it cannot decrease (a step would be less than 2^-8 of it). "
+            "Use --adam_beta2 0.99"
         )
 
 
 def lost_share(weights: Tensor, step: float) -> float:
-    """Return the share of bf16 weights that a step of this size leaves where they are.
+    """Return the share of bf16 weights that a step of this size leaves unchanged.
 
     >>> weights, step = torch.tensor([1.5, 0.75], dtype=torch.bfloat16), 0.003  # half their spacings: 2⁻⁸ and 2⁻⁹
     >>> lost_share(weights, step), (weights + step == weights).tolist()
@@ -80,22 +81,21 @@ def lost_share(weights: Tensor, step: float) -> float:
 
 
 def watched(model: nn.Module) -> list[tuple[Tensor, Tensor]]:
-    """Return (values, indices into the flat parameter) of about SAMPLE trainable weights, always the same ones."""
+    """Return (values, indices into the flat parameter) for about SAMPLE trainable weights, always the same ones."""
     parameters = [_local(parameter) for parameter in model.parameters() if parameter.requires_grad]
     share = min(1.0, SAMPLE / max(1, sum(parameter.numel() for parameter in parameters)))
     generator = torch.Generator().manual_seed(0)
-    found = []
+    sample = []
     for parameter in parameters:
         size = parameter.numel()  # 0 in a process that holds no part of it
-        indices = torch.randint(max(size, 1), (math.ceil(size * share),), generator=generator).to(
-            parameter.device
-        )
-        found.append((parameter.flatten()[indices], indices))
-    return found
+        indices = torch.randint(max(size, 1), (math.ceil(size * share),), generator=generator)
+        indices = indices.to(parameter.device)
+        sample.append((parameter.flatten()[indices], indices))
+    return sample
 
 
 class SurvivingUpdates(TrainerCallback):
-    """Count which of the watched weights with a gradient a step of the optimiser changed."""
+    """Count how many of the watched weights with a gradient an optimiser step changes."""
 
     def __init__(self) -> None:
         self._counts: Tensor | None = None  # changed, with a gradient
@@ -103,13 +103,13 @@ class SurvivingUpdates(TrainerCallback):
         self._indices: list[Tensor] = []
 
     def on_train_begin(self, args, state, control, model: nn.Module, **kwargs):
-        """Choose the weights."""
+        """Choose the weights to watch."""
         self._indices = [indices for _, indices in watched(model)]
         if self._counts is None:
             self._counts = torch.zeros(2, device=args.device)
 
     def on_pre_optimizer_step(self, args, state, control, model: nn.Module, optimizer, **kwargs):
-        """Note the weights and which of them have a gradient; a step of learning rate 0 is no step."""
+        """Note the weights and which of them have a gradient, unless the learning rate is 0."""
         self._before = []
         if max(float(group["lr"]) for group in optimizer.param_groups) > 0:
             self._before = [
@@ -120,12 +120,10 @@ class SurvivingUpdates(TrainerCallback):
 
     def on_optimizer_step(self, args, state, control, model: nn.Module, **kwargs):
         """Count the weights that changed."""
-        after = (
-            [values for values, gradients in self._read(model) if gradients is not None]
-            if self._before
-            else []
-        )
+        if not self._before:
+            return
         assert self._counts is not None  # since `on_train_begin`
+        after = [values for values, gradients in self._read(model) if gradients is not None]
         for (before, moved), now in zip(self._before, after, strict=True):
             self._counts += torch.stack([((now != before) & moved).sum(), moved.sum()])
 
@@ -136,7 +134,7 @@ class SurvivingUpdates(TrainerCallback):
             yield _local(parameter).flatten()[indices], gradient
 
     def statistics(self, gather) -> dict[str, float]:
-        """Return `updates/surviving_fraction` since the last call, over all processes; {} if no step was made."""
+        """Return `updates/surviving_fraction` since the last call, over all processes; {} if there was no step."""
         if self._counts is None:
             return {}
         changed, moved = gather(self._counts.unsqueeze(0)).sum(0).tolist()
@@ -144,7 +142,7 @@ class SurvivingUpdates(TrainerCallback):
         return {"updates/surviving_fraction": changed / moved} if moved else {}
 
     def state(self) -> dict[str, Tensor]:
-        """Return what was counted since the last call of `statistics`, for `set_state` of a resumed run."""
+        """Return the counts since the last call of `statistics`, for `set_state` of a resumed run."""
         return {} if self._counts is None else {"updates": self._counts}
 
     def set_state(self, tensors: Mapping[str, Tensor]) -> None:

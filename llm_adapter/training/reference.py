@@ -1,6 +1,6 @@
-"""The reference's log-probabilities: once, before training, and kept on disk; or at each step, from frozen weights.
+"""Compute the reference's log-probabilities: once, before training, or at each step from frozen weights.
 
-Kept values are named by all that they depend on: the content of the weights and tokens, the precision, the code.
+Values on disk are named by a hash of all that they depend on: weights, tokens, precision, code.
 """
 
 from __future__ import annotations
@@ -27,34 +27,35 @@ from transformers.utils.hub import TRANSFORMERS_DYNAMIC_MODULE_NAME
 
 from mi_estimators.display import whole_file
 
+from ..arguments.command import complain
 from ..data.cache import cache_folder
 from ..data.collate import sum_responses
 from ..data.tokens import TokenizedExample
 from ..models import CausalLM, cast_parameters
 
 FORMAT = 1
-"""Raise it when the same model and tokens give other log-probabilities: older files are then not read."""
+"""Raise it when the same model and tokens give other log-probabilities: older files are then ignored."""
 
-Values = list[tuple[float, ...]]  # of each example: its chosen response's, its rejected ones'
+Values = list[tuple[float, ...]]  # for each example: the chosen response, then the rejected ones
 LogProbs = Callable[[Sequence[TokenizedExample]], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
 class Cache:
-    """A folder of reference values, and the hash of the model that they are of: `model_digest`."""
+    """A folder of reference values, and the hash of the model that gave them (`model_digest`)."""
 
     folder: Path
     model: str
 
     def path(self, examples: Sequence[TokenizedExample]) -> Path:
-        """Return the file of these examples' values."""
+        """Return the file for the values of these examples."""
         tokens = hashlib.sha256(self.model.encode())
         for example in examples:
             tokens.update(json.dumps([example.prompt, example.completions]).encode())
         return self.folder / f"{tokens.hexdigest()}.safetensors"
 
     def load(self, examples: Sequence[TokenizedExample]) -> Values | None:
-        """Return the kept values; None if there are none, or none whole, which is said in one line."""
+        """Return the values on disk, or None; a damaged file is reported in one line."""
         path = self.path(examples)
         if not path.exists():
             return None
@@ -63,67 +64,57 @@ class Cache:
                 values, digest = file.get_tensor("values"), file.metadata()["sha256"]
             if digest != _digest(values):
                 raise ValueError("values that do not have their checksum")
-        except Exception as error:  # whatever a damaged file makes safetensors say
-            reason = " ".join(str(error).split())
-            print(
-                f"reference cache: expected {path} to be whole, got: {reason}; computed anew",
-                file=sys.stderr,
-            )
+        except Exception as error:  # safetensors raises many classes for a damaged file
+            reason = f"expected a complete file, got {path} ({error}); computing it again"
+            complain("reference cache", reason, "warning")
             return None
-        return [
-            tuple(part.tolist())
-            for part in values.split([len(example.completions) for example in examples])
-        ]
+        sizes = [len(example.completions) for example in examples]
+        return [tuple(part.tolist()) for part in values.split(sizes)]
 
     def save(self, examples: Sequence[TokenizedExample], values: Values) -> None:
-        """Keep values; a folder that cannot be written is said in one line and left alone."""
+        """Keep values on disk; a folder that cannot be written is reported in one line."""
         flat = torch.tensor([value for example in values for value in example], dtype=torch.float64)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with whole_file(self.path(examples)) as file:
                 file.write(save({"values": flat}, {"sha256": _digest(flat)}))
         except OSError as error:
-            said = f"expected a folder to write to, got {self.folder} ({error.strerror}); not kept"
-            print(f"reference cache: {said}", file=sys.stderr)
+            reason = f"expected a folder to write to, got {self.folder} ({error.strerror})"
+            complain("reference cache", reason, "warning")
 
 
 class Reference:
-    """π_ref: the model as given. Made before an engine shards the model, or a step moves it.
+    """π_ref, the model as given; create it before an engine shards the model or a step moves it.
 
-    With LoRA it is the model with the adapters off; else, where its values are not precomputed, a frozen second copy.
+    With LoRA it is the model without its adapters. Otherwise, unless its values are precomputed, it is a frozen copy.
     """
 
     def __init__(self, model: CausalLM, args, accelerator: Accelerator) -> None:
         live = not args.precompute_ref_log_probs and not args.lora_rank
         self._accelerator = accelerator
-        self._frozen = (
-            sharded(copy.deepcopy(model).requires_grad_(False), accelerator) if live else None
-        )
-        folder = (
-            cache_folder(args.reference_cache, "references")
-            if args.precompute_ref_log_probs
-            else None
-        )
-        if folder and args.process_index == 0:
+        frozen = copy.deepcopy(model).requires_grad_(False) if live else None
+        self._frozen = sharded(frozen, accelerator) if live else None
+        self.cache = None
+
+        folder = cache_folder(args.reference_cache, "references")
+        if args.precompute_ref_log_probs and folder and args.process_index == 0:
             names = ("weights", "bf16", "fp16", "tf32", "row_layout")
-            settings = {name: getattr(args, name) for name in names} | {"device": args.device.type}
-            settings["attention"] = getattr(model.config, "_attn_implementation", None)
-            settings["engine"] = (
-                accelerator.distributed_type if _has_own_precision(accelerator) else None
-            )
+            engine = accelerator.distributed_type if _has_own_precision(accelerator) else None
+            settings = {name: getattr(args, name) for name in names} | {
+                "device": args.device.type,
+                "attention": getattr(model.config, "_attn_implementation", None),
+                "engine": engine,
+            }
             self.cache = Cache(folder, model_digest(model, settings))
-        else:
-            self.cache = None
 
     @torch.no_grad()
     def log_probs(self, model: nn.Module, batch: Mapping[str, Tensor], token_log_probs) -> Tensor:
-        """Return ln π_ref of a batch's responses, shape (R,), nats, from `model` unless there is a frozen copy."""
+        """Return ln π_ref of a batch's responses, shape (R,), in nats; a frozen copy takes the place of `model`."""
         model = self._frozen or model
         inner, was_training = self._accelerator.unwrap_model(model), model.training
         off = inner.disable_adapter() if hasattr(inner, "disable_adapter") else nullcontext()
-        cast = (
-            nullcontext() if _has_own_precision(self._accelerator) else self._accelerator.autocast()
-        )
+        own = _has_own_precision(self._accelerator)
+        cast = nullcontext() if own else self._accelerator.autocast()
         model.eval()
         try:
             with off, cast:
@@ -133,23 +124,23 @@ class Reference:
 
 
 def _has_own_precision(accelerator: Accelerator) -> bool:
-    """Return whether the engine rounds weights its own way; under the others a model is autocast."""
+    """Return whether the engine rounds weights itself; other engines need autocast."""
     return accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED)
 
 
 def sharded(model: CausalLM, accelerator: Accelerator) -> nn.Module:
     """Return the model as the engine will run it, before it is prepared for training.
 
-    FSDP2 shards it here. DeepSpeed will, later, and rounds its weights to bf16, as is done here; until then every GPU
-    holds them all.
+    FSDP2 shards it here. DeepSpeed shards it later and rounds its weights to bf16, as is done here; until then every
+    GPU holds all of it.
 
     Raises:
-        ValueError: FSDP of version 1, or a model that DeepSpeed took apart while it was read.
+        ValueError: FSDP version 1, or a model that DeepSpeed sharded when it was read.
     """
     if accelerator.distributed_type == DistributedType.DEEPSPEED:
         if any(hasattr(parameter, "ds_id") for parameter in model.parameters()):
             raise ValueError(
-                "zero3_init_flag: expected false (the reference runs before the engine), got true"
+                "zero3_init_flag: expected false (the reference runs before DeepSpeed), got true"
             )
         rounded = torch.bfloat16 if accelerator.mixed_precision == "bf16" else model.dtype
         return cast_parameters(model.to(accelerator.device), rounded)
@@ -170,9 +161,9 @@ def with_reference(
 
     Args:
         examples: tokenised examples.
-        log_probs: gives the summed log-probabilities of a batch's responses, (B,) and (B, K), nats.
+        log_probs: gives the summed log-probabilities of a batch's responses, (B,) and (B, K), in nats.
         args: the run's arguments (batch size, processes, progress bar).
-        cache: where the first process looks for the values, and keeps them.
+        cache: where the first process finds and keeps the values.
     """
     values = cache.load(examples) if cache and args.process_index == 0 else None
     if args.world_size > 1:
@@ -181,47 +172,37 @@ def with_reference(
         values = _computed(examples, log_probs, args)
         if cache and args.process_index == 0:
             cache.save(examples, values)
-    return [
-        replace(example, reference=each) for example, each in zip(examples, values, strict=True)
-    ]
+    rows = zip(examples, values, strict=True)
+    return [replace(example, reference=value) for example, value in rows]
 
 
 def _computed(examples: Sequence[TokenizedExample], log_probs: LogProbs, args) -> Values:
-    longest_first = sorted(
-        range(len(examples)), key=lambda i: -max(map(len, examples[i].completions))
-    )
+    order = sorted(range(len(examples)), key=lambda i: -max(map(len, examples[i].completions)))
     size, processes = args.per_device_eval_batch_size, args.world_size
-    batches = [longest_first[start : start + size] for start in range(0, len(examples), size)]
-    found = []
-    rounds = range(
-        0, len(batches), processes
-    )  # all processes go through all: sharded models meet in each
+    batches = [order[start : start + size] for start in range(0, len(examples), size)]
+    rounds = range(0, len(batches), processes)  # the same in all processes: sharded models need all
+
+    own = []
     for start in tqdm(rounds, "reference", disable=args.disable_tqdm, leave=False):
         mine = start + args.process_index
         indices = batches[min(mine, len(batches) - 1)]
         chosen, rejected = log_probs([examples[i] for i in indices])
         if mine < len(batches):
-            for i, first, rest in zip(indices, chosen.tolist(), rejected.tolist(), strict=True):
-                found.append((i, (first, *rest[: len(examples[i].completions) - 1])))
-    values = dict(gather_object(found))
+            for i, first, others in zip(indices, chosen.tolist(), rejected.tolist(), strict=True):
+                own.append((i, (first, *others[: len(examples[i].completions) - 1])))
+    values = dict(gather_object(own))
     return [values[i] for i in range(len(examples))]
 
 
 def model_digest(model: CausalLM, settings: dict) -> str:
-    """Return the hash of a model's content, without LoRA adapters, and of the settings it computes under."""
-    config = {
-        name: value
-        for name, value in model.config.to_dict().items()
-        if name not in ("_name_or_path", "dtype")
-    }
-    code = [
-        FORMAT,
-        *(hashlib.sha256(path.read_bytes()).hexdigest() for path in _remote_code(model)),
-    ]
+    """Return a hash of a model's weights, without LoRA adapters, and of the settings it computes under."""
+    config = model.config.to_dict()
+    for name in ("_name_or_path", "dtype"):
+        config.pop(name, None)
+    code = [hashlib.sha256(path.read_bytes()).hexdigest() for path in _remote_code(model)]
     versions = [metadata.version(name) for name in ("torch", "transformers")]
-    digest = hashlib.sha256(
-        json.dumps([config, settings, code, versions], sort_keys=True, default=str).encode()
-    )
+    parts = [config, settings, FORMAT, code, versions]
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode())
     for name, tensor in sorted(model.state_dict().items()):
         if "lora_" not in name:
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -230,7 +211,7 @@ def model_digest(model: CausalLM, settings: dict) -> str:
 
 
 def _remote_code(model: nn.Module) -> list[Path]:
-    """Return the files of code that the model brought along (`trust_remote_code`), by name."""
+    """Return the Python files that came with the model (`trust_remote_code`), by name."""
     packages = {f"{type(part).__module__.rpartition('.')[0]}." for part in model.modules()}
     brought = tuple(
         name for name in packages if name.startswith(f"{TRANSFORMERS_DYNAMIC_MODULE_NAME}.")

@@ -1,4 +1,4 @@
-"""A run from its arguments to its files: data, model, trainer, and what they leave in `output_dir`."""
+"""Run a training from its arguments: load data and model, train, and write the files of the run."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class Run:
         write_json(trainer.output / "run.json", facts)
         logs = [log for log in trainer.state.log_history if "loss" in log]
         print(f"\n{summary(facts, logs)}" if logs else "")
-        print(f"{facts['steps']} steps in {seconds} s")
+        print(f"\n{facts['steps']} steps in {seconds} s")
         return trainer.output
 
     def _begin(self, facts: dict[str, object]) -> None:
@@ -141,7 +141,7 @@ class Run:
         print(headline(facts), flush=True)
 
     def _say_stopped(self) -> None:
-        """Say how a run that a signal stopped is continued."""
+        """Print how to continue a run that a signal stopped."""
         step, signal = self.trainer.state.global_step, self.trainer.stopped_by
         assert signal is not None  # as the run was stopped
         print(f"\n{signal.name}: stopped after step {step}. checkpoint-{step} is complete.")
@@ -151,11 +151,11 @@ class Run:
 def make_trainer(
     args: PreferenceArguments, model, tokenizer, data: Data, eval_data: Data | None
 ) -> PreferenceTrainer:
-    """Return the trainer of a run, with our bar and table in place of transformers' own.
+    """Return the trainer of a run, with our progress bar and table.
 
     Raises:
-        ValueError: examples that the model has no room for; fewer examples than a batch, where `dataloader_drop_last`
-            drops smaller ones; what engines refuse.
+        ValueError: examples that do not fit into the model; with `dataloader_drop_last`, fewer examples than a batch
+            has; settings that an engine refuses.
     """
     for part in filter(None, (data, eval_data)):
         check_fit(part.examples, part.source.files, model)
@@ -163,7 +163,7 @@ def make_trainer(
     size = args.train_batch_size * args.world_size
     if args.dataloader_drop_last and len(data.examples) < size:
         raise ValueError(
-            f"dataloader_drop_last: expected false or the {size} examples of a batch, got "
+            f"dataloader_drop_last: expected false, or at least {size} examples (one batch), got "
             f"{len(data.examples)}"
         )
 
@@ -179,7 +179,7 @@ def make_trainer(
 
 
 def warn_of_changes(path: Path, facts: dict[str, object]) -> None:
-    """Warn of settings of a resumed run that differ from those that the stopped run left at `path`."""
+    """Warn of settings of a resumed run that differ from those of the stopped run, in the run.json at `path`."""
     before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     compared = facts.keys() & before.keys() - {"command", "versions", "steps", "seconds"}
     changed = sorted(name for name in compared if strict(facts[name]) != before[name])

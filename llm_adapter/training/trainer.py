@@ -1,4 +1,4 @@
-"""`transformers.Trainer` with a preference loss of `mi_estimators`: T = β ln π/π_ref, π_ref precomputed once."""
+"""Train with `transformers.Trainer` and a preference loss of `mi_estimators`: T = β ln π/π_ref."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import torch
 from accelerate.utils import send_to_device
 from torch import Tensor
 
+from mi_estimators.display import jsonl
+
 from ..data.collate import LAYOUTS, collate, split_rows, sum_responses
 from ..data.tokens import TokenizedExample
 from ..loss.alerts import EXAMPLES, alerts
@@ -23,25 +25,23 @@ from ..models import CausalLM
 from . import precision
 from .arguments import PreferenceArguments
 from .checkpoints import ResumableTrainer
-from .layouts import choose_collate
+from .layouts import choose_layout
 from .reference import Reference, sharded, with_reference
-from .runlog import append_json_line, say
+from .runlog import say
 
-START_NOISE = {
-    True: 1e-3,
-    False: 0.1,
-}  # nats a √token, in float32 and below; benchmarks.llm.start_noise measures it
+# nats per √token in float32 (True) and in lower precision; benchmarks.llm.start_noise measures it
+START_NOISE = {True: 1e-3, False: 0.1}
 
 
 class RunFailed(RuntimeError):
-    """A run that must not go on; its message says what was expected and what to look at."""
+    """A run that must not continue; the message says what was expected and names likely causes."""
 
 
 class PreferenceTrainer(ResumableTrainer):
-    """Train all weights of a causal LM on preference examples; docs/guides/metrics.md defines what is logged.
+    """Train a causal LM on preference examples; docs/guides/metrics.md defines what is logged.
 
-    The reference is the model as given, by `reference.Reference`. The first loss must be the loss at zero scores; the
-    first step checks it.
+    The reference is the model as given (`reference.Reference`). The first step checks that its loss is the loss at
+    zero scores.
     """
 
     args: PreferenceArguments
@@ -64,91 +64,75 @@ class PreferenceTrainer(ResumableTrainer):
             processing_class=processing_class,
             optimizer_cls_and_kwargs=precision.optimizer(args),
         )
-        self.label_names = [
-            "targets"
-        ]  # present in every batch, so evaluation goes through compute_loss
-        self.model_accepts_loss_kwargs = (
-            False  # a batch's mean is returned: Trainer divides it by the accumulation
-        )
+        self.label_names = ["targets"]  # in every batch, so evaluation goes through compute_loss
+        self.model_accepts_loss_kwargs = False  # the loss is a mean: Trainer divides it
         self.objective = args.objective()
         self._checked = False
         self._metrics = self.output / "metrics.jsonl"
+        self._alerts: dict[str, str] = {}  # of the last training log
+        self._recent: list[dict[str, float]] = []  # sums of the last training logs, for alerts
+        self._sums: dict[str, dict[str, Tensor]] = {"": {}, "eval_": {}}  # since the last log
         self._head_gradients = HeadGradients()
-        self._alerts: dict[str, str] = {}  # those of the last training log
-        self._recent: list[
-            dict[str, float]
-        ] = []  # the sums of the last training logs that alerts look at
-        self._sums: dict[str, dict[str, Tensor]] = {
-            "": {},
-            "eval_": {},
-        }  # since the last log, over examples
         self._updates = precision.SurvivingUpdates()
         self.add_callback(self._updates)
+
         self.reference = Reference(model, args, self.accelerator)
         self.model = self.model_wrapped = sharded(model, self.accelerator)
-        self.log_probs = choose_log_probs(
-            self.model, self._prepare_inputs(self.data_collator(train_dataset[:1]))
-        )
-        chosen = choose_collate(
+        probe = self._prepare_inputs(self.data_collator(train_dataset[:1]))
+        self.log_probs = choose_log_probs(self.model, probe)
+        self.row_layout = choose_layout(
             args.row_layout, model.config, train_dataset, self._initial_log_probs
         )
-        self.row_layout = next(name for name, collated in LAYOUTS.items() if collated is chosen)
-        self.data_collator = partial(chosen, **self.data_collator.keywords)
+        self.data_collator = partial(LAYOUTS[self.row_layout], **self.data_collator.keywords)
+
         if args.precompute_ref_log_probs:
-            known = partial(
-                with_reference,
-                log_probs=self._reference_batch,
-                args=args,
-                cache=self.reference.cache,
-            )
-            self.train_dataset = known(train_dataset)
-            self.eval_dataset = known(eval_dataset) if eval_dataset else None
+            read, cache = self._reference_batch, self.reference.cache
+            self.train_dataset = with_reference(train_dataset, read, args, cache)
+            if eval_dataset:
+                self.eval_dataset = with_reference(eval_dataset, read, args, cache)
 
     def _prepare_input(self, data):
-        """Move a batch to the device as it is: under DeepSpeed transformers would round log-probabilities to bf16."""
+        """Move a batch to the device and keep its precision, which transformers would lower under DeepSpeed."""
         return send_to_device(data, self.args.device)
 
     def _initial_log_probs(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return the token log-probabilities of a batch, (S,), as the reference reads them."""
-        each = {**batch, "lengths": torch.ones_like(batch["targets"])}
-        return self.reference.log_probs(self.model, self._prepare_inputs(each), self.log_probs)
+        """Return the token log-probabilities of a batch under the reference, (S,), in nats."""
+        tokens = {**batch, "lengths": torch.ones_like(batch["targets"])}
+        return self.reference.log_probs(self.model, self._prepare_inputs(tokens), self.log_probs)
 
     def _reference_batch(self, examples: Sequence[TokenizedExample]) -> tuple[Tensor, Tensor]:
         batch = self._prepare_inputs(self.data_collator(examples))
-        return split_rows(
-            self.reference.log_probs(self.model, batch, self.log_probs), batch["negatives"]
-        )
+        log_probs = self.reference.log_probs(self.model, batch, self.log_probs)
+        return split_rows(log_probs, batch["negatives"])
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Return the batch's mean preference loss and add its metrics to the running sums."""
-        negatives = inputs["negatives"]
+        negatives, lengths, step = inputs["negatives"], inputs["lengths"], self.state.global_step
+        reference = inputs.get("reference")
+        if reference is None:
+            reference = self.reference.log_probs(model, inputs, self.log_probs)
+
         reading = model.training and self._reads_gradients()
-        live = "reference" not in inputs
-        reference = (
-            self.reference.log_probs(model, inputs, self.log_probs) if live else inputs["reference"]
-        )
-        with (
-            self._head_gradients.watching(model, self.state.global_step)
-            if reading
-            else nullcontext()
-        ):
-            log_probs = sum_responses(self.log_probs(model, inputs), inputs["lengths"])
+        with self._head_gradients.watching(model, step) if reading else nullcontext():
+            log_probs = sum_responses(self.log_probs(model, inputs), lengths)
         log_ratios = log_probs - reference
         if self.objective.log_ratio == "mean":
-            log_ratios = log_ratios / inputs["lengths"]
+            log_ratios = log_ratios / lengths
         if not log_ratios.isfinite().all():
             raise RunFailed(
-                f"step {self.state.global_step + 1}: expected finite log-probabilities, got NaN or infinity. Likely "
+                f"step {step + 1}: expected finite log-probabilities, got NaN or infinity. Likely "
                 "causes: the learning rate is too high, or float16 overflows (use --bf16 true)"
             )
+
         log_ratios = split_rows(log_ratios, negatives)
         loss = self.objective.losses(*log_ratios, negatives).mean()
         if reading:
             self._head_gradients.catch(loss, inputs)
         if model.training and not self._checked:
             self._checked = True
-            if self.state.global_step == 0:  # a resumed run starts away from its reference
+            if step == 0:  # a resumed run starts away from its reference
                 self._check_start(model, inputs, log_probs.detach(), reference)
+
         sums = self._sums["" if model.training else "eval_"]
         for name, values in window_sums(self.objective, log_probs, log_ratios, inputs).items():
             sums[name] = sums.get(name, 0) + values
@@ -159,36 +143,36 @@ class PreferenceTrainer(ResumableTrainer):
         return every > 0 and (step == 0 or (step + 1) % every == 0)
 
     def _check_start(self, model, inputs, log_probs: Tensor, reference: Tensor) -> None:
-        """Compare the first loss, its reference read from the very same rows, with theory, and those readings, too.
+        """Compare the first loss with theory, and the reference's log-probabilities with those of the same rows.
 
-        In bf16 a log-probability depends a little on the rows beside it, which is noise and no error; the first
-        comparison is free of it.
+        In bf16 a log-probability depends a little on the other rows of a batch. This is noise and no error; the loss
+        that is compared with theory takes both log-probabilities from the same rows and is free of it.
         """
-        exact = (
-            not (self.args.bf16 or self.args.fp16 or self.args.tf32)
-            and self.model.dtype == torch.float32
-        )
+        args, negatives, lengths = self.args, inputs["negatives"], inputs["lengths"]
+        lowered = args.bf16 or args.fp16 or args.tf32 or self.model.dtype != torch.float32
         same_rows = self.reference.log_probs(model, inputs, self.log_probs)
-        scale = inputs["lengths"] if self.objective.log_ratio == "mean" else 1
-        negatives = inputs["negatives"]
-        measured = self.objective.losses(
-            *split_rows((log_probs - same_rows) / scale, negatives), negatives
-        )
-        loss, theory = measured.mean().item(), self.objective.start(negatives).mean().item()
-        tolerance = max(1.0, self.args.beta) * (1e-4 if exact else 1e-3)
+        scale = lengths if self.objective.log_ratio == "mean" else 1
+        log_ratios = split_rows((log_probs - same_rows) / scale, negatives)
+
+        loss = self.objective.losses(*log_ratios, negatives).mean().item()
+        theory = self.objective.start(negatives).mean().item()
+        tolerance = max(1.0, args.beta) * (1e-3 if lowered else 1e-4)
         if not abs(loss - theory) <= tolerance:
             raise RunFailed(
-                f"start-up check: expected the first loss to be {theory:.6f} ± {tolerance:g} (policy = reference), "
-                f"got {loss:.6f}. Likely causes: dropout or another random layer is active; the weights changed before "
-                "the first step; adapters that do not start at zero."
+                f"start-up check: expected the first loss to be {theory:.6f} ± {tolerance:g} "
+                f"(policy = reference), got {loss:.6f}. Likely causes: dropout or another random "
+                "layer is active; the weights changed before the first step; adapters do not start "
+                "at zero"
             )
-        noise = ((same_rows - reference).square() / inputs["lengths"]).mean().sqrt().item()
-        limit = START_NOISE[exact]
+
+        noise = ((same_rows - reference).square() / lengths).mean().sqrt().item()
+        limit = START_NOISE[not lowered]
         if not noise <= limit:
             raise RunFailed(
-                f"start-up check: expected the reference's log-probabilities to be the first batch's within {limit:g} "
-                f"nats a √token (root mean square), got {noise:.3g}. Likely causes: the reference ran in "
-                "another precision; the model's output depends on padding or on the batch's other rows."
+                "start-up check: expected the reference's log-probabilities to agree with the first "
+                f"batch's within {limit:g} nats per √token (root mean square), got {noise:.3g}. "
+                "Likely causes: the reference ran in another precision; the model's output depends "
+                "on padding or on the other rows of a batch"
             )
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
@@ -209,29 +193,28 @@ class PreferenceTrainer(ResumableTrainer):
             sums.clear()
         super().log(logs, start_time)
         if measured and self.is_world_process_zero():
-            line = self.state.log_history[-1]
-            found = {} if prefix else self._find_alerts()
-            append_json_line(self._metrics, line | ({"alerts": found} if found else {}))
+            sentences = {} if prefix else self._find_alerts()
+            line = self.state.log_history[-1] | ({"alerts": sentences} if sentences else {})
+            with self._metrics.open("a", encoding="utf-8") as file:
+                jsonl.append(file, line)
             if not prefix:
-                self._say_new(found)
+                self._say_new(sentences)
 
     def window(self):
-        """Return what a checkpoint keeps: the sums since the last log, what its alerts saw, metrics.jsonl's length."""
+        """Return what a checkpoint keeps: sums since the last log, the alerts' windows, the length of metrics.jsonl."""
         tensors = {
             f"{prefix}sums.{name}": value
             for prefix, sums in self._sums.items()
             for name, value in sums.items()
         }
-        values: dict[str, Any] = {
-            "sums": {prefix: list(sums) for prefix, sums in self._sums.items()}
-        }
-        values |= {"alerts": self._alerts, "recent": self._recent}
+        names = {prefix: list(sums) for prefix, sums in self._sums.items()}
+        values: dict[str, Any] = {"sums": names, "alerts": self._alerts, "recent": self._recent}
         if self.is_world_process_zero():
             values["metrics"] = self._metrics.stat().st_size if self._metrics.exists() else 0
         return tensors | self._head_gradients.state() | self._updates.state(), values
 
     def set_window(self, tensors, values) -> None:
-        """Take over what `window` returned; drop the lines of metrics.jsonl that were written after it."""
+        """Take over what `window` returned; drop the lines of metrics.jsonl that came after it."""
         self._sums = {
             prefix: {name: tensors[f"{prefix}sums.{name}"] for name in names}
             for prefix, names in values["sums"].items()
@@ -239,18 +222,18 @@ class PreferenceTrainer(ResumableTrainer):
         self._head_gradients.set_state(tensors)
         self._updates.set_state(tensors)
         self._alerts, self._recent = values["alerts"], values["recent"]
-        if self._metrics.exists() and self._metrics.stat().st_size > values.get(
-            "metrics", math.inf
-        ):
-            os.truncate(self._metrics, values["metrics"])
+        size = values.get("metrics", math.inf)
+        if self._metrics.exists() and self._metrics.stat().st_size > size:
+            os.truncate(self._metrics, size)
 
     def _find_alerts(self) -> dict[str, str]:
         if sum(window["examples"] for window in self._recent) < EXAMPLES:
             return {}
         return alerts(self.objective, window_metrics(self.objective, *self._recent))
 
-    def _say_new(self, found: dict[str, str]) -> None:
+    def _say_new(self, sentences: dict[str, str]) -> None:
         """Print the alerts that the last training log did not have."""
-        for kind in [kind for kind in found if kind not in self._alerts]:
-            say(f"        alert, {kind}: {found[kind]}")
-        self._alerts = found
+        for kind, sentence in sentences.items():
+            if kind not in self._alerts:
+                say(f"        alert, {kind}: {sentence}")
+        self._alerts = sentences

@@ -268,14 +268,14 @@ def test_without_tqdm_transformers_draws_no_bars_either(tmp_path):
     [
         (
             {},
-            "rewards in nats\nanchor: a chosen response's ln π/π_ref, summed over its tokens, tends to −ln(1",
+            "rewards in nats\ntheory: ln π/π_ref of a chosen response, summed over its tokens, tends to",
         ),
         (
             {"log_ratio": "mean"},
-            "rewards in nats a token\nanchor: a chosen response's ln π/π_ref, averaged over its tok",
+            "rewards in nats per token\ntheory: ln π/π_ref of a chosen response, averaged over its tok",
         ),
         ({"mix": 1.0}, "= +inf nats\n"),
-        ({"bound": "dv"}, "loss dv, mix 0.5, beta 0.2; rewards in nats\n"),
+        ({"bound": "dv"}, "loss dv, mix 0.5; beta 0.2; rewards in nats\n"),
     ],
 )
 def test_the_headline_says_what_the_anchor_means(flags, said):

@@ -1,6 +1,7 @@
 """Data: every refusal names its file and line; what is unusable is counted, listed and limited; the rest is kept."""
 
 import json
+import re
 import sys
 from dataclasses import fields
 
@@ -9,7 +10,6 @@ from transformers import ByT5Tokenizer
 
 from llm_adapter.arguments.fields import TRUNCATIONS, DataFields
 from llm_adapter.arguments.training import HERE
-from llm_adapter.data import make_pairs
 from llm_adapter.data.examples import REASONS, SHOWN, parse_row
 from llm_adapter.data.load import load_data, read_examples, tokenize
 from llm_adapter.data.sources import PAIRS, open_source
@@ -77,9 +77,9 @@ FATAL = [
     ("[" * 100_000, "expected a JSON object, got one nested too deeply"),
     ("[1]", "expected a JSON object, got a list"),
     ("null", "expected a JSON object, got null"),
-    (without("rejected"), "rejected: expected this key, got only ['chosen', 'prompt']"),
-    (without("chosen"), "chosen: expected this key, got only ['prompt', 'rejected']"),
-    (without("prompt"), "prompt: expected this key (only whole conversations may leave it out)"),
+    (without("rejected"), "rejected: expected this key, got only the keys ['chosen', 'prompt']"),
+    (without("chosen"), "chosen: expected this key, got only the keys ['prompt', 'rejected']"),
+    (without("prompt"), "prompt: expected this key (only conversations may leave it out)"),
     (
         GOOD | {"prompt": 3, "chosen": "5"},
         "prompt: expected a string or a non-empty list of messages, got a number",
@@ -161,7 +161,7 @@ UNUSABLE = [
     (
         "duplicate",
         GOOD | {"id": 7},
-        "prompt: expected a new example, got that of data.jsonl:1 again",
+        "prompt: expected a new example, got a copy of data.jsonl:1",
     ),
     (
         "too_long",
@@ -187,7 +187,7 @@ UNUSABLE = [
     (
         "conversation",
         GOOD | {"prompt": ASKED * 2},
-        "prompt: expected turns that the chat template takes, got: roles",
+        "prompt: expected turns that the chat template accepts, got: roles",
     ),
 ]
 
@@ -207,7 +207,7 @@ def test_an_unusable_row_is_dropped_and_listed_up_to_a_share(
     assert len(data.examples) == 19
     assert data.counts == {reason: 1}
     assert (
-        f"data data.jsonl: 19 examples; negatives each: 1; 1 dropped (1 {reason}); "
+        f"data data.jsonl: 19 examples; rejected responses each: 1; dropped rows: 1 (1 {reason}); "
         in capsys.readouterr().out
     )
     (listed,) = map(json.loads, (tmp_path / "out" / "dropped.jsonl").read_text().splitlines())
@@ -239,13 +239,13 @@ def test_too_many_unusable_rows_are_one_line_before_anything_else_is_written(tmp
         f"max_dropped: expected at most 0.05 of the rows, {counted}: {path}:2: chosen: expected a resp"
     )
     assert line.endswith(
-        f"{path}:{SHOWN + 1}: prompt: expected a new example, got that of data.jsonl:1 again; and 2 more"
+        f"{path}:{SHOWN + 1}: prompt: expected a new example, got a copy of data.jsonl:1; and 2 more"
     )
     assert [each.name for each in (tmp_path / "out").iterdir()] == ["dropped.jsonl"]
     assert len((tmp_path / "out" / "dropped.jsonl").read_text().splitlines()) == SHOWN + 2
     line = refused(capsys, "--max_length", 20, "--max_dropped", 1, "--output_dir", tmp_path / "out")
     assert line.startswith(
-        "max_dropped: expected at least one row left, got 200 of 200 dropped (200 too_long; all in "
+        "max_dropped: expected at least one usable row, got 200 of 200 dropped (200 too_long; all in "
     )
 
 
@@ -288,7 +288,7 @@ def test_missing_empty_and_unreadable_sources(tmp_path, capsys, monkeypatch):
             "./none",
             "./none: expected a file of JSON lines or parquet, a folder of them or a hub name, got no such path",
         ),
-        ("folder", "folder: expected a folder with .jsonl or .parquet files in it, got none"),
+        ("folder", "folder: expected a folder with .jsonl or .parquet files, got none"),
         ("latin.jsonl", "latin.jsonl:1: expected UTF-8 text, got other bytes"),
         ("empty.jsonl", "empty.jsonl: expected at least one example, got an empty file"),
         ("broken.parquet", "broken.parquet:1: expected readable parquet, got: "),
@@ -298,7 +298,7 @@ def test_missing_empty_and_unreadable_sources(tmp_path, capsys, monkeypatch):
         ),
         (
             "columns.parquet",
-            "columns.parquet:1: rejected: expected this key, got only ['chosen', 'prompt']",
+            "columns.parquet:1: rejected: expected this key, got only the keys ['chosen', 'prompt']",
         ),
     ):
         assert refused(capsys, "--train_data", name, "--token_cache", "none").startswith(message)
@@ -309,12 +309,12 @@ def test_absent_packages_are_named_with_their_cure(tmp_path, capsys, monkeypatch
     path = parquet(tmp_path / "data.parquet", GOOD)
     for module in ("pyarrow", "datasets"):
         monkeypatch.setitem(sys.modules, module, None)
-    cure = "pip install 'mi-estimators[hub]'"
+    cure = "(pip install 'mi-estimators[hub]')"
     line = refused(capsys, "--train_data", path)
-    assert line == f"{path}: expected the package pyarrow, which reads parquet, got none: {cure}"
+    assert line == f"{path}: expected the package pyarrow to read parquet, got none {cure}"
     line = refused(capsys, "--train_data", "someone/pairs")
     assert line.startswith(
-        "someone/pairs: expected a path that exists or, to read the hub, the package datasets, got nei"
+        "someone/pairs: expected an existing path, or the package datasets to read the hub, got neither"
     )
     assert line.endswith(cure)
 
@@ -440,7 +440,7 @@ def test_a_duplicate_is_named_across_files(tmp_path):
     lines(tmp_path / "a.jsonl", GOOD)
     lines(tmp_path / "b.jsonl", GOOD | {"prompt": "1?"}, GOOD)
     with pytest.raises(
-        ValueError, match=r"b.jsonl:2: prompt: expected a new example, got that of a.jsonl:1 again$"
+        ValueError, match=r"b.jsonl:2: prompt: expected a new example, got a copy of a.jsonl:1$"
     ):
         read_examples(tmp_path)
 
@@ -474,11 +474,15 @@ def test_the_document_names_every_reason_policy_and_field_and_its_rows_are_read(
     assert found == [("2 + 2?", "4", ["5", "22"]), (ASKED, RIGHT, ["5"]), (ASKED, RIGHT, [WRONG])]
 
 
-def test_shipped_pairs_are_what_their_generator_writes():
-    assert PAIRS.read_text(encoding="utf-8") == make_pairs.text()
+def test_shipped_pairs_are_right_and_wrong_worked_answers():
     examples = read_examples(PAIRS)
     assert len(examples) == 200
     assert {len(example.rejected) for example in examples} == {1, 2, 3}
     for example in examples:
-        right = example.chosen.rsplit(" ", 1)[1]
+        *steps, right = re.findall(r"[^.:]+", example.chosen)
+        for step in steps[:-1]:
+            left, result = step.split("=")
+            assert eval(left) == int(result)
+        right = right.strip()
+        assert int(result) == int(right)
         assert right not in {text.rsplit(" ", 1)[1] for text in example.rejected}

@@ -154,7 +154,7 @@ def test_truncation_cuts_what_it_says(tmp_path, truncation, max_length, expected
         (
             "left_prompt",
             10,
-            "chosen, rejected: expected room for a prompt in max_length=10, got 10 tokens",
+            "chosen, rejected: expected room for the prompt within max_length=10, got 10 tokens",
         ),
         ("drop", 13, "prompt: expected at most max_length=13 tokens with the response, got 14"),
         ("refuse", 13, "prompt: expected at most max_length=13 tokens with the response, got 14"),
@@ -391,7 +391,7 @@ def test_a_damaged_cache_is_made_anew_and_said_so(tmp_path, capsys, kind):
     assert again.cached is False
     assert (again.examples, again.dropped) == (made.examples, made.dropped)
     error = capsys.readouterr().err
-    assert error.startswith(f"token cache: expected {file} to be whole, got: ")
+    assert error.startswith(f"token cache: warning: expected a complete file, got {file} (")
     assert error.count("\n") == 1
     assert file.read_bytes() == whole
     assert prepared(path, ByT5Tokenizer(), folder).cached
@@ -402,7 +402,9 @@ def test_a_cache_of_another_key_is_not_believed(tmp_path, capsys):
     prepared(path, ByT5Tokenizer(), folder)
     (file,) = folder.iterdir()
     lines(path, LONG)
-    file.rename(folder / f"{prepared(path, ByT5Tokenizer()).key}.npz")
+    prepared(path, ByT5Tokenizer(), folder=folder)
+    (other,) = set(folder.iterdir()) - {file}
+    file.rename(other)
     assert prepared(path, ByT5Tokenizer(), folder).cached is False
     assert "the content of another key" in capsys.readouterr().err
 
@@ -413,7 +415,7 @@ def test_a_folder_that_cannot_be_written_is_said_and_left_alone(tmp_path, capsys
         lines(tmp_path / "data.jsonl", GOOD), ByT5Tokenizer(), tmp_path / "file" / "cache"
     )
     assert len(made.examples) == 1
-    assert "token cache: expected a folder to write to, got " in capsys.readouterr().err
+    assert "token cache: warning: expected a folder to write to, got " in capsys.readouterr().err
 
 
 def test_packed_and_unpacked_examples_are_equal():
@@ -440,7 +442,7 @@ def test_a_run_says_where_its_tokens_come_from(tmp_path, capsys):
         load_data(args, ByT5Tokenizer())
         line = capsys.readouterr().out
         assert line.startswith(
-            "data pairs.jsonl: 129 examples; negatives each: 1 to 3; 71 dropped (71 identical); "
+            "data pairs.jsonl: 129 examples; rejected responses each: 1 to 3; dropped rows: 71 (71 identical); "
         )
-        assert line.endswith(f" responses cut to max_length=90; {source}\n")
+        assert line.endswith(f" (max_length 90); {source}\n")
     assert (tmp_path / "out" / "dropped.jsonl").is_file()

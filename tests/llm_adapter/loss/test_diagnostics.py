@@ -209,10 +209,14 @@ def test_alerts(objective, values, kinds):
 @pytest.mark.parametrize(
     ("objective", "margin", "said"),
     [
-        (Objective("dv"), {}, "nats; an anchor (bound js) or a larger beta holds it"),
-        (Objective(), {"collapse__margin": 0.1}, "the no-collapse interval bounds this"),
-        (Objective(), {"collapse__margin": -0.1}, "a lower learning rate or larger beta holds it"),
-        (Objective("dv", log_ratio="mean"), {}, "5.00 nats a token below the reference"),
+        (
+            Objective("dv"),
+            {},
+            "nats: probability moves to responses outside the data. Use bound js",
+        ),
+        (Objective(), {"collapse__margin": 0.1}, "The no-collapse interval limits this"),
+        (Objective(), {"collapse__margin": -0.1}, "Lower the learning rate or raise beta"),
+        (Objective("dv", log_ratio="mean"), {}, "have lost 5.00 nats per token on average"),
     ],
 )
 def test_the_alert_of_a_collapse_is_true_of_its_objective(objective, margin, said):

@@ -250,9 +250,7 @@ def test_bf16_weights_at_a_small_rate_are_warned_and_counted(folder, tmp_path, c
         "false",
     )
     said = capsys.readouterr().err
-    assert (
-        "warning: weights: at learning_rate 5e-07 a step of Adam is below half the spacing" in said
-    )
+    assert "warning: weights: at learning_rate 5e-07, rounding to bf16 loses the steps" in said
     assert "warning: adam_beta2: with bf16 weights" in said
     assert lines[0]["updates/surviving_fraction"] < 0.1
     assert abs(lines[0]["loss"] - 2 * math.log(2)) < 1e-3
@@ -322,10 +320,10 @@ def test_reference_values_come_back_whole_or_not_at_all(tmp_path, capsys):
     for damaged in (content[:-9], content[:-1] + bytes([content[-1] ^ 1]), b""):
         path.write_bytes(damaged)
         assert cache.load(examples()) is None
-        assert "computed anew" in capsys.readouterr().err
+        assert "computing it again" in capsys.readouterr().err
     (tmp_path / "file").write_text("")
     Cache(tmp_path / "file", "digest").save(examples(), values)
-    assert "not kept" in capsys.readouterr().err
+    assert "reference cache: warning: expected a folder to write to" in capsys.readouterr().err
 
 
 def test_a_second_run_reads_the_reference_from_disk(folder, tmp_path, monkeypatch):

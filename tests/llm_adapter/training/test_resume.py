@@ -125,7 +125,7 @@ def test_a_killed_run_goes_on_bit_by_bit(processes, few, tmp_path, uninterrupted
     assert not (out / "model.safetensors").exists()
     assert_goes_on(processes, out, few, uninterrupted)
     assert not (out / INCOMPLETE).exists()
-    said = "removed what a run did not finish writing: checkpoint-6"
+    said = "removed the unfinished files of a stopped run: checkpoint-6"
     assert (said in (out / "log").read_text()) == (at[0] == "_save_rng_state")
 
 
