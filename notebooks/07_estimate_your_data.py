@@ -152,8 +152,8 @@ assert cases["js, no anchor"].nats < 7
 # the rows are exchangeable and $X$, $Y$ independent,* the p-value is exact whatever the critics are (Hemerik & Goeman 2018): its rank is uniform.
 #
 # The converse does not hold. Below, `parity` hides $\ln 2$ nats: the sign of $y$ is the product of the signs of ten columns. Nothing on 1000 rows leads a critic
-# there, so the estimate is 0, the interval excludes the truth, the verdict is `ok`, and the test is silent. **A low value is a bound that was found, never
-# evidence of independence.**
+# there, so the estimate is 0, the interval excludes the truth, the verdict is `nothing_found`, and the test is silent. **A low value is a bound that was found,
+# never evidence of independence.**
 
 # %%
 rng = np.random.default_rng(0)
@@ -188,6 +188,7 @@ assert all(
     abs(201 * test.p_value - round(201 * test.p_value)) < 1e-6 for test in tests.values()
 )  # a rank among 201
 assert tests["parity"].statistic <= max(tests["parity"].null)
+assert unseen.verdict == "nothing_found"
 assert unseen.interval[1] < math.log(2)  # and yet the truth is ln 2
 
 # %% [markdown]
@@ -244,8 +245,8 @@ assert checks["infonce"].checks[-1].value < checks["js"].checks[-1].value
 # %% [markdown]
 # **When to believe it: a list**
 #
-# 1. The rows are independent draws. Neighbours in time, or repeated rows, read as information, and no verdict sees that; rows that belong together go into `fit`
-#    with a label, `groups`.
+# 1. The rows are independent draws. Neighbours in time, or repeated rows, read as information. The verdict says so where the order of the rows or exact copies show
+#    it; rows that belong together go into `fit` with a label, `groups`.
 # 2. The verdict is `ok`; `dv`, `bridge` and `plug_in` agree; KSG, where there is one, too.
 # 3. The folds and three seeds agree within the interval, and twice the rows change little.
 # 4. The number is far from $\ln K$, and from $\frac12 \ln n$ unless you trust the critic's form (by default a copula and a network).

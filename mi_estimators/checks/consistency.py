@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -18,14 +17,14 @@ from torch import Tensor
 from .. import _validate
 from ..bounds.scores import derangement
 from ..estimation.estimator import MIEstimator
-from ..estimation.inputs import paired_rows_of, rows_of
+from ..estimation.pairs import paired_rows
+from ..estimation.sides import Rows, fit_side
 from ..estimation.transforms import middle_ranks
 from ..estimation.verdict import MIEstimate
 
 _LEVEL = 3.0  # standard errors
 _ROUNDING = 1e-6  # nats
 
-Rows = np.ndarray | Tensor
 Coarsen = Callable[[Tensor], Rows]
 """A function of the rows y (n, d) in float64, row by row → (n,) or (n, d′)."""
 
@@ -121,7 +120,7 @@ def independence(x: Rows, y: Rows, estimator: MIEstimator | None = None, *, seed
     >>> independence(x, y, MIEstimator(steps=50, folds=2)).ok
     True
     """
-    x, y = paired_rows_of(x, y)
+    x, y = paired_rows(x, y)
     order = derangement(len(y), seeded(seed))
     shuffled = fit_clone(estimator, x, y[order]).estimate_
     return Check("I(X; Y shuffled)", shuffled.nats, 0.0, shuffled.stderr)
@@ -177,7 +176,7 @@ def data_processing(
     x: Tensor, y: Tensor, estimator: MIEstimator | None, whole: MIEstimate, coarsen: Coarsen | None
 ) -> tuple[Check, Check]:
     """Check I(X; [Y, h(Y)]) and I(X; h(Y)) against the estimate of I(X; Y) on the same rows."""
-    coarse = rows_of("coarsen", _coarser(y) if coarsen is None else coarsen(y.clone()))
+    coarse = fit_side("coarsen", _coarser(y) if coarsen is None else coarsen(y.clone()))[1]
     if len(coarse) != len(y):
         raise ValueError(f"coarsen: expected as many rows as y ({len(y)}), got {len(coarse)}")
     both = fit_clone(estimator, x, torch.cat([y, coarse], 1)).estimate_
@@ -227,7 +226,7 @@ def _coarser(y: Float[Tensor, "n d"]) -> Float[Tensor, "n c"]:
 
 def rows_for_halves(x: Rows, y: Rows) -> tuple[Tensor, Tensor]:
     """Return paired rows, enough of them to fit an estimator to one half."""
-    x, y = paired_rows_of(x, y)
+    x, y = paired_rows(x, y)
     if len(x) < 128:
         raise ValueError(f"x, y: expected at least 128 rows to cut in halves, got {len(x)}")
     return x, y

@@ -7,27 +7,29 @@ groups of about 256 rows; a few rows at its end may be left over.)
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from typing import Any, cast
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from .. import _validate
 from .critics import CRITICS, make_critic
-from .grouping import group_labels, rows_of_groups
+from .grouping import Groups, rows_of_groups
 from .inputs import (
     default_device_cpu,
-    keep_random_state,
-    paired_rows_of,
+    full_precision,
     progress_bar,
-    rows_of,
+    seeded_random_state,
     torch_device,
 )
-from .neighbours import cheap_neighbours
+from .misfit import copula_misfit
+from .neighbours import cheap_neighbours, normal_scores
+from .pairs import Pairs, fit_pairs, read_pairs
 from .params import Params
+from .sides import Rows
 from .table import ESTIMATORS
 from .training import Fit, fit_critic, held_out_scores
 from .transforms import TRANSFORMS, Identity, Rank, Standard
@@ -45,7 +47,8 @@ class MIEstimator(Params):
     """A cross-fitted estimator of mutual information, in nats.
 
     Rows must be independent draws, or come in `groups` that are. Otherwise repeated rows, and neighbours in time, leak
-    between folds and look like information.
+    between folds and look like information. The answer depends on the set of rows and the seed; the order of the rows
+    is used for one thing, to warn of dependence.
 
     Args:
         estimator: one of `ESTIMATORS`.
@@ -55,9 +58,11 @@ class MIEstimator(Params):
             does not.
         transform: what is done to the columns before the critic sees them: "rank" (normal scores), "standard" or
             "none".
+        discrete: "x", "y" or "xy": each row of that side is a label, whatever its entries are. Strings and categories
+            are labels anyway.
         folds: number of critics, ≥ 2; each is trained on the other folds.
         seed: fixes the folds, the initial critics and the batches, in [0, 2³²). The same rows, seed and machine give
-            the same answer bit for bit. The global random state does not change.
+            the same answer bit for bit. None draws a seed. The global random state does not change.
         steps: maximum number of optimiser steps a fold.
         batch_size: rows of a training batch.
         negatives: number of negatives to a positive in training, at most batch_size − 1, or "all" other rows of the
@@ -73,6 +78,7 @@ class MIEstimator(Params):
     Attributes, after `fit`:
         estimate_: the `MIEstimate`.
         folds_: for each fold its transforms, its trained critic and the indices of its held-out rows.
+        seed_: the seed that was used.
 
     >>> from mi_estimators import laws
     >>> law = laws.Gaussian(0.75)
@@ -92,8 +98,9 @@ class MIEstimator(Params):
         critic: str | nn.Module | Callable[[int, int], nn.Module] = "encoded",
         anchor: str = "copula",
         transform: str = "rank",
+        discrete: str | None = None,
         folds: int = 3,
-        seed: int = 0,
+        seed: int | None = 0,
         steps: int = 800,
         batch_size: int = 256,
         negatives: int | str | None = None,
@@ -105,7 +112,7 @@ class MIEstimator(Params):
         progress: bool = False,
     ) -> None:
         self.estimator, self.critic = estimator, critic
-        self.anchor, self.transform = anchor, transform
+        self.anchor, self.transform, self.discrete = anchor, transform, discrete
         self.folds, self.seed = folds, seed
         self.steps, self.batch_size, self.negatives = steps, batch_size, negatives
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
@@ -115,40 +122,51 @@ class MIEstimator(Params):
     @torch.inference_mode(False)
     @torch.enable_grad()
     @default_device_cpu()
-    def fit(
-        self,
-        x: np.ndarray | Tensor,
-        y: np.ndarray | Tensor,
-        groups: np.ndarray | Tensor | None = None,
-    ) -> MIEstimator:
+    def fit(self, x: Rows, y: Rows, groups: Groups = None) -> MIEstimator:
         """Train a critic for each fold, read it there, and return the estimator.
 
         Args:
-            x, y: paired rows, shape (n,) or (n, d), numpy arrays or tensors; n ≥ 64.
-            groups: integer labels, shape (n,), of rows that may depend on one another, such as a subject or an episode.
-                A group stays within a fold, and the standard error is that of independent groups. Groups should be many
-                and small, because two rows of a group also serve as a negative pair.
+            x, y: paired rows, shape (n,) or (n, d): arrays, tensors, lists, Series or tables of numbers, labels or
+                dates; n ≥ 64.
+            groups: labels, shape (n,), of rows that may depend on one another, such as a subject or an episode; or the
+                length of contiguous blocks. A group stays within a fold, and the standard error is that of independent
+                groups. Groups should be many and small, because two rows of a group also serve as a negative pair.
 
         Raises:
-            ValueError: rows that do not pair, fewer than 64 of them, NaN or infinite entries, a constant column, groups
-                that do not fit or are too few, or an argument of the constructor out of its range, each by name.
+            ValueError: rows that do not pair, fewer than 64 of them, entries that are missing or infinite, a side that
+                does not vary, groups that do not fit or are too few, or an argument of the constructor out of its
+                range, each by name.
         """
         self._check()
-        row, device = ESTIMATORS[self.estimator], torch_device(self.device)
-        x, y = paired_rows_of(x, y)
-        labels = group_labels(groups, len(x))
-        count = int(labels.max()) + 1
+        seed = secrets.randbits(32) if self.seed is None else int(self.seed)
+        device = torch_device(self.device)
+        sides, pairs = fit_pairs(x, y, groups, discrete=self.discrete, seed=seed)
+
+        count = int(pairs.labels.max()) + 1
         if count // self.folds < _FEWEST:
             kind = "rows" if groups is None else "groups"
             raise ValueError(
                 f"folds: expected at least {_FEWEST} {kind} a fold, got {count} in {self.folds} folds"
             )
 
-        generator = torch.Generator().manual_seed(int(self.seed))
-        parts = torch.randperm(count, generator=generator).tensor_split(self.folds)
+        with full_precision(device):
+            folds, estimate = self._cross_fit(pairs, groups is not None, seed, device)
+
+        # All at once, so that a fit that fails leaves the last one whole.
+        self.sides_, self.folds_, self.estimate_, self.seed_ = sides, folds, estimate, seed
+        return self
+
+    def _cross_fit(
+        self, pairs: Pairs, grouped: bool, seed: int, device: torch.device
+    ) -> tuple[list[tuple[Maps, nn.Module, Tensor]], MIEstimate]:
+        """Train and read a critic a fold; return each fold's transforms, critic and rows, and the estimate."""
+        row = ESTIMATORS[self.estimator]
+        x, y, labels = pairs.x, pairs.y, pairs.labels
+        generator = torch.Generator().manual_seed(seed)
+        parts = torch.randperm(int(labels.max()) + 1, generator=generator).tensor_split(self.folds)
+
         folds, readings, fits, learned = [], [], [], None
-        with progress_bar(self.progress, self.folds * self.steps) as bar, keep_random_state(device):
-            torch.manual_seed(int(self.seed))
+        with progress_bar(self.progress, self.folds * self.steps) as bar:
             for k, part in enumerate(parts):
                 others = torch.cat([*parts[:k], *parts[k + 1 :]])
                 others = others[torch.randperm(len(others), generator=generator)]
@@ -167,8 +185,8 @@ class MIEstimator(Params):
 
                 held = held_out_scores(fit.critic, *mapped(test))
                 seen = held_out_scores(fit.critic, *(values[: len(test)] for values in trained))
-                clusters = None if groups is None else labels[test]
-                folds.append((maps, fit.critic, test))
+                clusters = labels[test] if grouped else None
+                folds.append((maps, fit.critic, pairs.order[test]))
                 fits.append(fit)
                 readings.append(read(row, held, seen, clusters))
 
@@ -178,17 +196,20 @@ class MIEstimator(Params):
                     value = value_of(row, held_out_scores(poorer, *mapped(test)))
                     learned = readings[-1].value - value
 
-        # All at once, so that a fit that fails leaves the last one whole.
-        self.columns_, self.folds_ = (x.shape[1], y.shape[1]), folds
-        nearest = cheap_neighbours(x, y) if groups is None else None
-        self.estimate_ = combine(row, readings, fits, learned=learned or 0.0, ksg=nearest)
-        return self
+        estimate = combine(
+            row,
+            readings,
+            fits,
+            learned=learned or 0.0,
+            ksg=None if grouped else cheap_neighbours(x, y),
+            sample=pairs.sample,
+            misfit=_misfit(x, y, fits),
+        )
+        return folds, estimate
 
     @torch.inference_mode(False)
     @default_device_cpu()
-    def estimate(
-        self, x: np.ndarray | Tensor | None = None, y: np.ndarray | Tensor | None = None
-    ) -> MIEstimate:
+    def estimate(self, x: Rows = None, y: Rows = None) -> MIEstimate:
         """Return the cross-fitted estimate, or the fitted critics' mean reading of fresh rows.
 
         Args:
@@ -200,24 +221,22 @@ class MIEstimator(Params):
         self._fitted()
         if x is None and y is None:
             return self.estimate_
-        rows = self._columns(*paired_rows_of(x, y, fresh=True))
-        if len(rows[0]) < _FEWEST:
-            raise ValueError(f"x: expected at least {_FEWEST} fresh rows, got {len(rows[0])}")
+        pairs = read_pairs(self.sides_, x, y, self.seed_)
+        if len(pairs.x) < _FEWEST:
+            raise ValueError(f"x: expected at least {_FEWEST} fresh rows, got {len(pairs.x)}")
+
         row, device = self.estimate_.estimator, torch_device(self.device)
-        readings = [
-            read(
-                row,
-                held_out_scores(
-                    critic, *(m(r.to(device)) for m, r in zip(maps, rows, strict=True))
-                ),
-            )
-            for maps, critic, _ in self.folds_
-        ]
-        return combine(row, readings, [], fitted=self.estimate_.diagnostics)
+        rows = pairs.x.to(device), pairs.y.to(device)
+        with full_precision(device):
+            readings = [
+                read(row, held_out_scores(critic, *(m(r) for m, r in zip(maps, rows, strict=True))))
+                for maps, critic, _ in self.folds_
+            ]
+        return combine(row, readings, [], fitted=self.estimate_.diagnostics, sample=pairs.sample)
 
     @torch.no_grad()
     @default_device_cpu()
-    def score_matrix(self, x: np.ndarray | Tensor, y: np.ndarray | Tensor) -> Float[Tensor, "n m"]:
+    def score_matrix(self, x: Rows, y: Rows) -> Float[Tensor, "n m"]:
         """Return the critics' scores T(x_i, y_j) ≈ ln dP/dQ, averaged over folds, shape (n, m), in nats, on the CPU.
 
         Args:
@@ -227,38 +246,32 @@ class MIEstimator(Params):
             ValueError: not fitted yet, or columns that do not fit.
         """
         self._fitted()
-        (x, y), device = (
-            self._columns(rows_of("x", x, fresh=True), rows_of("y", y, fresh=True)),
-            torch_device(self.device),
-        )
-        scores = torch.zeros(len(x), len(y))
-        block = max(1, _BLOCK_PAIRS // len(y))
-        for (map_x, map_y), critic, _ in self.folds_:
-            columns = map_y(y.to(device))
-            for i in range(0, len(x), block):
-                scores[i : i + block] += critic(
-                    map_x(x[i : i + block].to(device)), columns
-                ).cpu() / len(self.folds_)
+        rows_x, rows_y = (side.read(value) for side, value in zip(self.sides_, (x, y), strict=True))
+        device = torch_device(self.device)
+
+        scores = torch.zeros(len(rows_x), len(rows_y))
+        block = max(1, _BLOCK_PAIRS // len(rows_y))
+        with full_precision(device):
+            for (map_x, map_y), critic, _ in self.folds_:
+                columns = map_y(rows_y.to(device))
+                for i in range(0, len(rows_x), block):
+                    part = map_x(rows_x[i : i + block].to(device))
+                    scores[i : i + block] += critic(part, columns).cpu() / len(self.folds_)
         return scores
 
     def _fitted(self) -> None:
         if not hasattr(self, "estimate_"):
             raise ValueError("MIEstimator: expected a fitted estimator, got one before fit(x, y)")
 
-    def _columns(self, *rows: Tensor) -> tuple[Tensor, ...]:
-        for name, value, columns in zip("xy", rows, self.columns_, strict=True):
-            if value.shape[1] != columns:
-                raise ValueError(
-                    f"{name}: expected {columns} column(s) as in fit, got {value.shape[1]}"
-                )
-        return rows
-
     def _check(self) -> None:
         _validate.choice("estimator", self.estimator, ESTIMATORS)
         _validate.choice("anchor", self.anchor, ("copula", "none"))
         _validate.choice("transform", self.transform, TRANSFORMS)
         _validate.count("folds", self.folds, low=2, high=20)
-        _validate.count("seed", self.seed, low=0, high=2**32 - 1)
+        if self.seed is not None:
+            _validate.count("seed", self.seed, low=0, high=2**32 - 1)
+        if self.discrete is not None:
+            _validate.choice("discrete", self.discrete, ("x", "y", "xy"))
         _validate.count("batch_size", self.batch_size, low=2)
         if self.negatives not in (None, "all"):
             _validate.count('negatives (or "all")', cast(int, self.negatives))
@@ -280,8 +293,23 @@ class MIEstimator(Params):
         generator: torch.Generator,
         advance: Callable[[int], object] = int,
     ) -> Fit:
+        seed = int(torch.randint(2**31, (), generator=generator))
+        with seeded_random_state(train[0].device, seed):
+            network, pairwise = make_critic(self.critic, train, self.hidden)
+            if not isinstance(self.critic, str):  # it may draw while it trains, as dropout does
+                return self._ascend(network, pairwise, train, valid, generator, advance)
+        return self._ascend(network, pairwise, train, valid, generator, advance)
+
+    def _ascend(
+        self,
+        network: nn.Module,
+        pairwise: bool,
+        train: tuple[Tensor, Tensor],
+        valid: tuple[Tensor, Tensor],
+        generator: torch.Generator,
+        advance: Callable[[int], object],
+    ) -> Fit:
         row = ESTIMATORS[self.estimator]
-        network, pairwise = make_critic(self.critic, train, self.hidden)
         return fit_critic(
             row,
             network,
@@ -299,18 +327,27 @@ class MIEstimator(Params):
         )
 
 
+def _misfit(x: Tensor, y: Tensor, fits: list[Fit]) -> float:
+    """Return the misfit of the copula that the folds' anchors are: the least where they are several; 0 without one."""
+    copulas = {fit.degrees_of_freedom for fit in fits} - {None}
+    if not copulas:
+        return 0.0
+    scores = normal_scores(x), normal_scores(y)
+    return min(copula_misfit(*scores, cast(float, nu)) for nu in copulas)
+
+
 def estimate_mi(
-    x: np.ndarray | Tensor,
-    y: np.ndarray | Tensor,
+    x: Rows,
+    y: Rows,
     estimator: str = "js",
     *,
-    groups: np.ndarray | Tensor | None = None,
+    groups: Groups = None,
     **params: Any,
 ) -> MIEstimate:
     """Estimate I(X; Y) in nats from paired rows by cross-fitted critics, with an interval and a verdict.
 
     Args:
-        x, y: paired samples, shape (n,) or (n, d), numpy arrays or tensors; n ≥ 64.
+        x, y: paired rows, as for `MIEstimator.fit`.
         estimator: one of `ESTIMATORS`.
         groups: labels of rows that depend on one another, as for `MIEstimator.fit`.
         params: any other argument of `MIEstimator`, such as seed, critic, folds or device.

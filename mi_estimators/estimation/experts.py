@@ -64,14 +64,14 @@ class EllipticalCopula(nn.Module):
         self.register_buffer("centre_x", x.mean(0).float())  # zero for normal scores without ties
         self.register_buffer("centre_y", y.mean(0).float())
         x, y = student_scores(x - self.centre_x, nu), student_scores(y - self.centre_y, nu)
-        left, right = _canonical_directions(x, y, nu)
+        left, right = canonical_directions(x, y, nu)
         kept = min(self.dims)
         fold = torch.arange(len(x), device=x.device) % _FOLDS
         u, v = torch.empty_like(x), torch.empty_like(y)
         for k in range(_FOLDS):
-            a, b = _canonical_directions(x[fold != k], y[fold != k], nu)
+            a, b = canonical_directions(x[fold != k], y[fold != k], nu)
             u[fold == k], v[fold == k] = x[fold == k] @ a, y[fold == k] @ b
-        rho = _correlations(u, v, nu)
+        rho = canonical_correlations(u, v, nu)
         noise = math.sqrt(
             (1 + 2 / (nu + sum(self.dims))) / len(x)
         )  # the standard error at independence
@@ -206,7 +206,7 @@ def student_scores(z: Tensor, nu: float) -> Tensor:
     return size * z.sign()
 
 
-def _canonical_directions(x: Tensor, y: Tensor, nu: float) -> tuple[Tensor, Tensor]:
+def canonical_directions(x: Tensor, y: Tensor, nu: float) -> tuple[Tensor, Tensor]:
     """Return the matrices (dx, dx) and (dy, dy) that whiten x and y and pair their columns by canonical correlation."""
     rows, dx = torch.cat([x, y], 1), x.shape[1]
     scatter = rows.T @ rows / len(rows)
@@ -224,7 +224,7 @@ def _canonical_directions(x: Tensor, y: Tensor, nu: float) -> tuple[Tensor, Tens
     return white_x @ left, white_y @ right.mT
 
 
-def _correlations(u: Tensor, v: Tensor, nu: float) -> Tensor:
+def canonical_correlations(u: Tensor, v: Tensor, nu: float) -> Tensor:
     """Return the correlation of each pair of canonical coordinates, by maximum likelihood for the t law."""
     kept, dim = min(u.shape[1], v.shape[1]), u.shape[1] + v.shape[1]
     radius, squares = (u**2).sum(-1) + (v**2).sum(-1), u[:, :kept] ** 2 + v[:, :kept] ** 2

@@ -11,7 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .. import _validate
-from .inputs import default_device_cpu, paired_rows_of
+from .inputs import default_device_cpu
+from .pairs import paired_rows
 from .transforms import Rank
 
 _COLUMNS, _ROWS = 2, 20_000  # where it is a good estimate, and cheap
@@ -52,7 +53,7 @@ def ksg(x: np.ndarray | Tensor, y: np.ndarray | Tensor, k: int = 3) -> float:
     >>> abs(ksg(x, y) - law.mutual_information) < 0.1
     True
     """
-    rows = paired_rows_of(x, y)
+    rows = paired_rows(x, y)
     _validate.count("k", k, high=len(rows[0]) - 1)
     return float(_local_information(*rows, k).mean())
 

@@ -44,6 +44,7 @@ class Fit:
         folded: whether the anchor is a `FoldedCopula`.
         finite: whether all scores in training were finite.
         negatives: number of negatives to a positive in training.
+        anchor_share: what the anchor alone has of the validation objective; 1 where the network never helped.
     """
 
     critic: Calibrated
@@ -54,6 +55,7 @@ class Fit:
     folded: bool
     finite: bool
     negatives: int
+    anchor_share: float
 
 
 def grouped_scores(
@@ -168,6 +170,7 @@ def fit_critic(
         silent = kept == 0 and not bool(network(valid[0][:2], valid[1][:2]).any())
         whole = anchor if silent else Sum(anchor, network)
         degrees, shortfall = anchor.degrees_of_freedom, anchor.shortfall
+    alone = history[0]["validation"] if anchor is not None and history else 0.0
     return Fit(
         critic=_calibrate(whole.eval(), valid),
         history=history,
@@ -177,6 +180,7 @@ def fit_critic(
         folded=isinstance(anchor, FoldedCopula),
         finite=finite,
         negatives=group - 1,
+        anchor_share=max(0.0, alone / best) if best > 0 else 1.0,
     )
 
 

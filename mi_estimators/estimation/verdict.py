@@ -13,10 +13,16 @@ from ..bounds.expectation import log_mean_exp
 from ..diagnostics.tails import pareto_k
 from ..diagnostics.weights import effective_sample_size
 from .neighbours import Neighbours
+from .pairs import Sample
 from .table import READOUTS, Estimator
 from .training import Fit
 
 _LEVEL = 1.96  # two-sided 95 % of the normal law
+_NOTHING = 1e-6  # nats: rounding
+_COPIES = 0.01  # of the rows
+_MISFIT = 6.0  # standard errors
+_ANCHORED = 0.6  # of the objective
+_CONFIRMED = 0.02  # nats that nearest neighbours may read more
 _DRIFT = 0.3  # nats: an error that a verdict must not let pass
 _OVERFIT = 0.13  # nats between training and held-out rows; calibrated on the tasks of `laws`
 _LEARNING = 1 / (
@@ -56,13 +62,14 @@ class MIEstimate:
             misses 1/(√2 − 1) = 2.4 times what the other half gave. The upper end is at least that of the
             nearest-neighbour estimate. The interval does not cover what no critic of the class can see.
         estimator: the row of `ESTIMATORS` that was used.
-        verdict: "ok", or the first reason not to believe the number: "low_ess", "ceiling", "drift", "disagreement",
-            "overfit".
+        verdict: "ok"; "nothing_found" where the value is no more than noise, which is no evidence of independence; or
+            the first reason not to believe the number: "dependent_rows", "repeated_rows", "low_ess", "ceiling",
+            "drift", "overfit", "anchor_misfit", "disagreement".
         readouts: every read-out of the same scores by name, in nats.
         history: for each fold one dict an evaluation: `step`; the objective on the batch, `train`, and on the
             `validation` rows; after two steps `gradient_snr` and `noise_scale` of the minibatch gradient, in rows.
         diagnostics: the numbers behind the verdict.
-        warnings: the reasons in words.
+        warnings: the reasons in words, and how the rows were read where that matters.
     """
 
     nats: float
@@ -86,12 +93,10 @@ class MIEstimate:
         others = ", ".join(
             f"{k} {v:.3f}" if abs(v) < 1e6 else f"{k} {v:.2g}" for k, v in self.readouts.items()
         )
-        nothing = self.verdict == "ok" and self.nats <= 2 * self.stderr
         lines = [
             f"{self.nats:.3f} nats, 95 % [{low:.3f}, {high:.3f}]  ({self.estimator.name}, held out,"
             f" {kind[self.estimator.kind]})",
             f"verdict: {self.verdict}",
-            *(["  no dependence found; that is no evidence of independence"] if nothing else []),
             *(f"  {text}" for text in self.warnings),
             f"read-outs of the same scores: {others}",
             f"effective sample size {d['effective_sample_size']:.1f} of {d['negatives']:.0f} negatives"
@@ -174,6 +179,8 @@ def combine(
     learned: float = 0.0,
     fitted: dict[str, float] | None = None,
     ksg: Neighbours | None = None,
+    sample: Sample | None = None,
+    misfit: float = 0.0,
 ) -> MIEstimate:
     """Average the folds' readings, and say whether to believe the average.
 
@@ -184,6 +191,8 @@ def combine(
         fitted: the diagnostics of the fit, where all readings are of the same fresh rows. Their errors do not average
             out, and the gap between training and held-out rows is that of the fit.
         ksg: a nearest-neighbour estimate of the same rows, where there is one.
+        sample: what is known of the rows beside their values.
+        misfit: how far the rows contradict the copula anchor, as `copula_misfit`.
     """
     total = sum(reading.rows for reading in readings)
     shares = [reading.rows / total for reading in readings]
@@ -219,6 +228,8 @@ def combine(
             "anchor_shortfall": average([fit.shortfall for fit in fits]),
             "learning_shortfall": max(0.0, learned * _LEARNING),
             "kept_step": max(fit.kept_step for fit in fits),
+            "anchor_share": max(fit.anchor_share for fit in fits),
+            "anchor_misfit": misfit,
             "training_negatives": min(fit.negatives for fit in fits),
             "scale": average([fit.critic.scale for fit in fits]),
             "cap": max(fit.critic.cap for fit in fits),
@@ -238,17 +249,68 @@ def combine(
         name: average([reading.readouts[name] for reading in readings]) for name in READOUTS
     }
     reasons = _reasons(row, nats, stderr, readouts, diagnostics, fits)
+    notes: list[str] = []
+    if sample is not None:
+        reasons = _reasons_of_rows(sample) | reasons
+        notes = [*sample.notes, *_sorting_note(sample)]
+    if "anchor_misfit" in reasons:
+        high = math.inf
+    if sample is not None:
+        nats, high, note = _below_entropy(sample, nats, high)
+        notes += note
+    if not reasons and nats <= max(2 * stderr, _NOTHING):
+        reasons["nothing_found"] = (
+            "no dependence was found, which is no evidence of independence: what critics of this kind cannot see is"
+            " not in the interval. `mi.permutation_test` tests for independence"
+        )
     return MIEstimate(
         nats=nats,
         stderr=stderr,
-        interval=(low, high),
+        interval=(min(low, nats), high),
         estimator=row,
         verdict=next(iter(reasons), "ok"),
         readouts=readouts,
         history=[fit.history for fit in fits],
         diagnostics=diagnostics,
-        warnings=tuple(reasons.values()),
+        warnings=(*reasons.values(), *notes),
     )
+
+
+def _reasons_of_rows(sample: Sample) -> dict[str, str]:
+    """Return what the rows themselves say against an estimate."""
+    reasons = {}
+    if sample.dependence is not None and sample.dependence.dependent:
+        reasons["dependent_rows"] = (
+            f"neighbouring rows of x and of y depend on one another (autocorrelations {sample.dependence.lag_x:.2f} and"
+            f" {sample.dependence.lag_y:.2f} at lag 1): chance dependence reads as information. Pass groups= with a"
+            " label for each independent stretch, or the length of such blocks"
+        )
+    if sample.copies > _COPIES * sample.rows:
+        reasons["repeated_rows"] = (
+            f"{sample.copies} of {sample.rows} rows are exact copies of another: a copy in another fold reads as"
+            " information. Leave the copies out, or pass groups= with a label for each original row"
+        )
+    return reasons
+
+
+def _sorting_note(sample: Sample) -> list[str]:
+    if sample.dependence is None or not sample.dependence.sorted_by:
+        return []
+    return [
+        f"the rows are sorted by {sample.dependence.sorted_by}: whether neighbours depend on one another cannot be seen"
+    ]
+
+
+def _below_entropy(sample: Sample, nats: float, high: float) -> tuple[float, float, list[str]]:
+    """Return the value and the upper end, neither above the entropy of a side whose values all repeat."""
+    notes = []
+    for name, (entropy, error) in sample.entropies.items():
+        if nats > entropy:
+            notes.append(
+                f"read {nats:.3f} nats, above the entropy of {name}, {entropy:.3f}, which is reported in its place"
+            )
+        nats, high = min(nats, entropy), min(high, entropy + _LEVEL * error)
+    return nats, max(high, nats), notes
 
 
 def _reasons(
@@ -298,7 +360,13 @@ def _reasons(
             f"plug_in and bridge differ by {apart:+.2f} nats, but they agree for a log-ratio: the critic has not found"
             " it"
         )
-
+    anchored = d.get("anchor_misfit", 0.0) > _MISFIT and d["anchor_share"] > _ANCHORED
+    confirmed = d.get("ksg", math.inf) - nats < _CONFIRMED + nats / 20
+    if anchored and not confirmed:
+        reasons["anchor_misfit"] = (
+            "the value rests on a copula that these rows contradict, and the network found little beside it: the"
+            " information is larger, by an unknown amount. More rows or a critic of your own may show it"
+        )
     if spread > max(_DRIFT, nats / 10, 6 * stderr):
         reasons["disagreement"] = f"the values of the folds differ by {spread:.2f} nats"
     elif any(fit.folded and fit.kept_step == 0 for fit in fits):

@@ -176,12 +176,12 @@ BAD_CALLS = [
         lambda: with_whole(data_processing, X, Y, told((1.0, 0.1)), lambda y: y[:100]),
     ),
     (
-        "coarsen: expected columns that vary",
+        "coarsen: expected a column that varies",
         lambda: with_whole(data_processing, X, Y, told((1.0, 0.1)), lambda y: 0 * y),
     ),
     (
-        "coarsen: expected a numpy array or a torch tensor",
-        lambda: with_whole(data_processing, X, Y, told((1.0, 0.1)), lambda y: y.tolist()),
+        "coarsen: expected rows as an array",
+        lambda: with_whole(data_processing, X, Y, told((1.0, 0.1)), lambda y: None),
     ),
     (
         "x, y: expected an estimate of I.X; Y. more than 2 standard errors above 0",

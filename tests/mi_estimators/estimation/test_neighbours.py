@@ -89,13 +89,10 @@ def test_a_discrete_column_beside_a_continuous_one():
 
 X = torch.arange(64.0)
 BAD_CALLS = [
-    ("x: expected a numpy array", lambda: ksg([1.0] * 64, X)),
+    ("x: expected rows as an array", lambda: ksg({}, X)),
     ("x: expected at least 64 rows", lambda: ksg(X[:63], X[:63])),
     ("y: expected finite", lambda: ksg(X, X * math.nan)),
-    (
-        r"y: expected columns that vary, got constant column\(s\) \[0\]",
-        lambda: ksg(X, torch.ones(64)),
-    ),
+    ("y: expected a column that varies", lambda: ksg(X, torch.ones(64))),
     (r"y: expected as many rows as x \(64\), got 65", lambda: ksg(X, torch.arange(65.0))),
     ("k: expected an integer of at least 1", lambda: ksg(X, X, 0)),
     ("k: expected an integer of at most 63", lambda: ksg(X, X, 64)),

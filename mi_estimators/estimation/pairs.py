@@ -1,0 +1,124 @@
+"""Paired rows as an estimator takes them: read, looked at, and put into an order of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..diagnostics.dependence import RowDependence, entropy, repeated_rows, row_dependence
+from .grouping import Groups, group_labels
+from .order import canonical_order, codes_of
+from .sides import Rows, Side, check_pairs, fit_side
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What is known of the rows beside their values.
+
+    Attributes:
+        rows: how many there are.
+        dependence: what their order tells; None where groups say which rows are independent.
+        copies: how many rows are copies of another, where both sides are measured.
+        entropies: of each side whose values all repeat: its entropy in nats and its standard error.
+        notes: what a user should know of the reading.
+    """
+
+    rows: int
+    dependence: RowDependence | None
+    copies: int
+    entropies: dict[str, tuple[float, float]]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Paired rows, in an order that depends on the set of rows and the seed alone.
+
+    Attributes:
+        x, y: shapes (n, dx) and (n, dy), float64.
+        labels: the number of each row's group.
+        order: where each row stood as it came.
+        sample: what else is known of them.
+    """
+
+    x: Float[Tensor, "n dx"]
+    y: Float[Tensor, "n dy"]
+    labels: Int[Tensor, " n"]
+    order: Int[Tensor, " n"]
+    sample: Sample
+
+
+def fit_pairs(
+    x: Rows, y: Rows, groups: Groups, *, discrete: str | None, seed: int
+) -> tuple[tuple[Side, Side], Pairs]:
+    """Read both sides for the first time.
+
+    Raises:
+        ValueError: as `fit_side`; sides of different lengths; groups that do not fit.
+    """
+    check_pairs(x, y)
+    sides, rows = zip(
+        *(
+            fit_side(name, value, discrete=name in (discrete or ""))
+            for name, value in (("x", x), ("y", y))
+        ),
+        strict=True,
+    )
+    return sides, _pairs(sides, *rows, groups, seed)
+
+
+def paired_rows(x: Rows, y: Rows) -> tuple[Float[Tensor, "n dx"], Float[Tensor, "n dy"]]:
+    """Return both sides as float64 columns, in the order given.
+
+    Raises:
+        ValueError: as `fit_side`, or sides of different lengths.
+    """
+    check_pairs(x, y)
+    rows_x, rows_y = fit_side("x", x)[1], fit_side("y", y)[1]
+    if len(rows_x) != len(rows_y):
+        raise ValueError(f"y: expected as many rows as x ({len(rows_x)}), got {len(rows_y)}")
+    return rows_x, rows_y
+
+
+def read_pairs(sides: tuple[Side, Side], x: Rows, y: Rows, seed: int) -> Pairs:
+    """Read fresh rows as the fitted sides were.
+
+    Raises:
+        ValueError: as `Side.read`, or sides of different lengths.
+    """
+    check_pairs(x, y)
+    return _pairs(sides, sides[0].read(x), sides[1].read(y), None, seed)
+
+
+def _pairs(sides: tuple[Side, Side], x: Tensor, y: Tensor, groups: Groups, seed: int) -> Pairs:
+    if len(x) != len(y):
+        raise ValueError(f"y: expected as many rows as x ({len(x)}), got {len(y)}")
+    labels = group_labels(groups, len(x))
+
+    repeating = {
+        side.name: entropy(codes)
+        for side, rows in zip(sides, (x, y), strict=True)
+        if int(torch.bincount(codes := codes_of(rows)).min()) > 1
+    }
+    sample = Sample(
+        rows=len(x),
+        dependence=row_dependence(x, y) if groups is None else None,
+        copies=repeated_rows(x, y),
+        entropies=repeating,
+        notes=tuple(note for side in sides for note in side.notes),
+    )
+
+    # Copies of a row are neighbours in the canonical order: the seed sends them apart.
+    order = canonical_order(x, y, labels)
+    order = order[torch.randperm(len(order), generator=torch.Generator().manual_seed(seed))]
+    return Pairs(x[order], y[order], _renumbered(labels[order]), order, sample)
+
+
+def _renumbered(labels: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+    """Return the labels numbered by their first appearance."""
+    first = torch.full((int(labels.max()) + 1,), len(labels), dtype=torch.long)
+    first = first.scatter_reduce(0, labels, torch.arange(len(labels)), "amin")
+    return first.argsort().argsort()[labels]

@@ -1,0 +1,82 @@
+"""Dependence between rows: series are recognised, independent and sorted rows are not; copies are counted."""
+
+import math
+
+import pytest
+import torch
+
+from mi_estimators.diagnostics.dependence import entropy, repeated_rows, row_dependence
+
+
+def series(n, memory, columns=1, seed=0):
+    """A Gaussian autoregression of unit variance; a random walk for memory 1."""
+    noise = torch.randn(n, columns, generator=torch.Generator().manual_seed(seed))
+    if memory == 1:
+        return noise.cumsum(0)
+    rows = noise.clone()
+    for t in range(1, n):
+        rows[t] = memory * rows[t - 1] + math.sqrt(1 - memory**2) * noise[t]
+    return rows
+
+
+@pytest.mark.parametrize("memory", [0.5, 0.95, 0.99, 1])
+@pytest.mark.parametrize("seed", range(3))
+def test_two_series_with_memory_depend(memory, seed):
+    x, y = series(2000, memory, seed=seed), series(2000, memory, seed=100 + seed)
+    assert row_dependence(x, y).dependent
+
+
+def test_one_column_of_ten_is_enough():
+    x, y = (series(2000, 0.0, 10, seed) for seed in (0, 1))
+    x[:, 3:4], y[:, 7:8] = series(2000, 0.95, seed=2), series(2000, 0.95, seed=3)
+    assert row_dependence(x, y).dependent
+
+
+def test_sizes_that_come_in_bursts_depend():
+    x, y = (series(2000, 0.0, seed=s) * series(2000, 0.98, seed=10 + s).exp() for s in (0, 1))
+    assert row_dependence(x, y).dependent
+
+
+@pytest.mark.parametrize("shape", [(64, 1), (300, 5), (2000, 30)])
+@pytest.mark.parametrize("seed", range(10))
+def test_independent_rows_do_not(shape, seed):
+    x, y = series(*[shape[0], 0.0, shape[1], seed]), series(shape[0], 0.0, shape[1], 100 + seed)
+    assert not row_dependence(x, y).dependent
+
+
+def test_a_series_beside_independent_rows_does_no_harm():
+    assert not row_dependence(series(2000, 0.0), series(2000, 0.99, seed=1)).dependent
+
+
+def test_sorting_is_no_dependence():
+    x = series(2000, 0.0)
+    y = x + series(2000, 0.0, seed=1)
+    order = x[:, 0].argsort()
+    sorting = row_dependence(x[order], y[order])
+    assert (sorting.dependent, sorting.sorted_by) == (False, "x")
+
+
+def test_labels_in_blocks_are_sorting():
+    labels = torch.tensor([3, 1, 2]).repeat_interleave(100)[:, None].double()
+    y = labels + series(300, 0.0)
+    assert row_dependence(labels, y).sorted_by == "x"
+    assert row_dependence(y, labels).sorted_by == "y"
+
+
+def test_copies_are_counted_where_both_sides_are_measured():
+    rows = series(200, 0.0, 2)
+    drawn = torch.randint(200, (4000,), generator=torch.Generator().manual_seed(0))
+    x, y = rows[drawn, :1], rows[drawn, 1:]
+    assert repeated_rows(x, y) == 4000 - len(drawn.unique())
+    assert repeated_rows(x, (y > 0).double()) == 0
+    assert repeated_rows((x * 10).round() / 10, (y * 10).round() / 10) == 0
+
+
+@pytest.mark.parametrize("kinds", [2, 10, 300])
+def test_the_entropy_of_equal_kinds_is_within_its_error(kinds):
+    values = []
+    for seed in range(40):
+        draws = torch.randint(kinds, (3000,), generator=torch.Generator().manual_seed(seed))
+        values.append(entropy(draws)[0])
+    bias = sum(values) / len(values) - math.log(kinds)
+    assert abs(bias) < 0.2 * (kinds - 1) / 6000 + 1e-4

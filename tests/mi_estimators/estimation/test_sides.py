@@ -1,0 +1,154 @@
+"""What users bring as rows: read as numpy, pandas and torch users expect, or refused by name."""
+
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from mi_estimators.estimation.order import canonical_order, codes_of
+from mi_estimators.estimation.sides import check_pairs, fit_side
+
+N = 70
+NUMBERS = np.random.default_rng(0).normal(size=(N, 2))
+LABELS = ["red", "green"] * (N // 2)
+
+
+@pytest.mark.parametrize(
+    ("value", "shape"),
+    [
+        (NUMBERS, (2,)),
+        (NUMBERS.tolist(), (2,)),
+        (list(NUMBERS), (2,)),
+        (NUMBERS[:, 0], (1,)),
+        (NUMBERS[::-1], (2,)),
+        (NUMBERS.astype(">f4"), (2,)),
+        (torch.tensor(NUMBERS), (2,)),
+        (torch.tensor(NUMBERS, requires_grad=True), (2,)),
+        (np.ma.array(NUMBERS), (2,)),
+        (NUMBERS.reshape(N, 2, 1, 1), (2, 1, 1)),
+        (np.arange(N).astype("datetime64[D]"), (1,)),
+        (np.arange(N).astype(object), (1,)),
+    ],
+)
+def test_numbers_are_rows_of_float64(value, shape):
+    side, rows = fit_side("x", value)
+    assert side.shape == shape
+    assert rows.shape == (N, int(np.prod(shape)))
+    assert rows.dtype == torch.float64
+    assert not side.discrete
+    assert torch.equal(side.read(value), rows)
+
+
+@pytest.mark.parametrize("value", [LABELS, np.array(LABELS), np.array(LABELS, object)])
+def test_labels_are_columns_of_indicators(value):
+    side, rows = fit_side("y", value)
+    assert side.discrete
+    assert rows.sum(1).tolist() == [1] * N
+    assert torch.equal(side.read(LABELS[:3]), rows[:3])
+
+
+def test_a_table_has_columns_of_several_kinds():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(
+        {"number": NUMBERS[:, 0], "label": LABELS, "code": pandas.Categorical([1, 2, 3, 1, 2] * 14)}
+    )
+    side, rows = fit_side("x", table)
+    assert side.shape == (3,)
+    assert rows.shape == (N, 1 + 2 + 3)
+    assert not side.discrete
+    assert fit_side("x", table["code"])[0].discrete
+
+
+def test_codes_declared_labels_are_labels():
+    codes = np.arange(N) % 5
+    side, rows = fit_side("x", codes)
+    assert rows.shape == (N, 1)
+    assert re.search(r'5 whole numbers of column 0 .* discrete="x"', side.notes[0])
+
+    side, rows = fit_side("x", codes, discrete=True)
+    assert rows.shape == (N, 5)
+    assert side.notes == ()
+    assert torch.equal(side.read(codes[:7]), rows[:7])
+
+
+def test_rows_declared_labels_are_one_label_each():
+    rows = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]] * 14)
+    side, indicators = fit_side("x", rows, discrete=True)
+    assert indicators.shape == (N, 3)
+    assert torch.equal(side.read(rows[:4]), indicators[:4])
+
+
+def test_columns_that_do_not_vary_are_left_out_and_named():
+    side, rows = fit_side("x", np.c_[np.ones(N), NUMBERS, np.full(N, 1e300)])
+    assert rows.shape == (N, 2)
+    assert side.notes[0].startswith("x: column(s) 0, 3 do not vary")
+    assert side.read(np.c_[np.zeros((2, 1)), NUMBERS[:2], np.zeros((2, 1))]).shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (None, "x: expected rows as an array, tensor, list or table, got NoneType"),
+        ("red", "x: expected rows as an array, tensor, list or table, got str"),
+        ([[1, 2], [3]] * 35, "x: expected rows of one length, got rows of several"),
+        (NUMBERS[:63], "x: expected at least 64 rows, got 63"),
+        (NUMBERS + 0j, "x: expected real numbers, got dtype complex128"),
+        (np.where(NUMBERS > 2, np.nan, NUMBERS), "x: expected finite entries, got NaN or infinity"),
+        (np.ma.array(NUMBERS, mask=NUMBERS > 2), "x: expected no missing entries, got"),
+        (["red", None] * 35, "x: expected no missing entries, got 35"),
+        (np.ones((N, 2)), "x: expected a column that varies, got 2 that do not"),
+        (np.zeros((N, 0)), r"x: expected shape \(n,\) or \(n, d\), got \(70, 0\)"),
+        (torch.eye(N).to_sparse(), "x: expected a dense tensor, got layout torch.sparse_coo"),
+        (
+            SimpleNamespace(toarray=None),
+            "x: expected a dense array, got SimpleNamespace; pass its toarray",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_name(value, message):
+    with pytest.raises(ValueError, match=message):
+        fit_side("x", value)
+
+
+@pytest.mark.parametrize(
+    ("fitted", "fresh", "message"),
+    [
+        (NUMBERS, NUMBERS[:, :1], r"x: expected rows of shape \(2,\) as in fit, got \(1,\)"),
+        (LABELS, ["blue"], "x: expected labels that were fitted, got blue"),
+        (NUMBERS, np.full((3, 2), np.inf), "x: expected finite entries"),
+    ],
+)
+def test_fresh_rows_of_another_kind_are_refused(fitted, fresh, message):
+    with pytest.raises(ValueError, match=message):
+        fit_side("x", fitted)[0].read(fresh)
+
+
+def test_tables_in_another_order_are_refused():
+    pandas = pytest.importorskip("pandas")
+    x = pandas.Series(NUMBERS[:, 0])
+    check_pairs(x, x * 2)
+    check_pairs(x, NUMBERS)
+    with pytest.raises(ValueError, match="y: expected the index of x"):
+        check_pairs(x, x.sort_values())
+
+
+@pytest.mark.parametrize("columns", [3, 40])
+def test_the_canonical_order_is_that_of_the_set(columns):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(500, columns, generator=generator)
+    y = torch.randint(3, (500, 1), generator=generator).double()
+    labels = torch.randint(60, (500,), generator=generator)
+    mixed, names = torch.randperm(500), torch.randperm(60)
+
+    order = canonical_order(x, y, labels)
+    again = canonical_order(x[mixed], y[mixed], names[labels[mixed]])
+    for rows in (x, y, names[labels]):
+        assert torch.equal(rows[order], rows[mixed][again])
+
+
+def test_codes_number_the_distinct_rows():
+    rows = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    first, second, third = codes_of(rows).tolist()
+    assert first == third != second
