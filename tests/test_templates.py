@@ -35,10 +35,10 @@ ROWS = {
         "ROWS = {\n",
         """
     "le_cam": Row(
-        1 - 4 / (1 + sp.exp(t)) ** 2,
-        4 / (1 + sp.exp(-t)) ** 2 - 1,
-        (r - 1) ** 2 / (r + 1),
-        lambda p, q: sum((a - b) ** 2 / (a + b) for a, b in zip(p, q, strict=True)),
+        reward=1 - 4 / (1 + sp.exp(t)) ** 2,
+        penalty=4 / (1 + sp.exp(-t)) ** 2 - 1,
+        integrand=(r - 1) ** 2 / (r + 1),
+        divergence=lambda p, q: sum((a - b) ** 2 / (a + b) for a, b in zip(p, q, strict=True)),
     ),
 """,
     ),
@@ -90,11 +90,19 @@ LEDGER = """
 import json, os, sys
 from hypothesis.configuration import set_hypothesis_home_dir
 from importlib import import_module
+from proofs.engine.mutants import noticed
 from proofs.ledger import ledger, modules
 set_hypothesis_home_dir(os.devnull)
 entries = ledger({slug: import_module(modules()[slug]).THEOREM for slug in sys.argv[1:]})
-print(json.dumps({e.slug: {"tier": e.tier, "problems": e.problems, "checks": [c.name for c in e.theorem.checks]}
-                  for e in entries}))
+print(json.dumps({
+    e.slug: {
+        "tier": e.tier,
+        "problems": e.problems,
+        "checks": [check.name for check in e.theorem.checks],
+        "noticed": noticed(e.theorem, e.theorem.mutants[0]),
+    }
+    for e in entries
+}))
 """
 
 
@@ -173,7 +181,9 @@ def test_a_bound_is_proved_by_its_row(proved):
 
 
 def test_a_copy_of_the_template_is_a_theorem(proved):
-    assert proved["hellinger_below_kl"]["tier"] == "symbolic", proved["hellinger_below_kl"]
+    entry = proved["hellinger_below_kl"]
+    assert entry["tier"] == "symbolic", entry["problems"]
+    assert entry["noticed"]
 
 
 def test_a_bound_without_its_proof_row_fails_the_ledger(tmp_path):

@@ -28,6 +28,8 @@ def is_symbolic(x: Number) -> bool:
 def within(name: str, x: Number, **interval: Any) -> Number:
     """Return x if all its entries are in the interval, as for `_validate.number`; a symbol is taken at its word."""
     if isinstance(x, torch.Tensor | np.ndarray):
+        if 0 in x.shape:
+            raise ValueError(f"{name}: expected at least one entry, got shape {tuple(x.shape)}")
         for end in (x.min(), x.max()):
             _validate.number(name, end.item(), **interval)
     elif not is_symbolic(x):

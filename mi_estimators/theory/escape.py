@@ -164,6 +164,10 @@ def mio_rest(eps: float, beta: float, mix: float = 0.5) -> float:
     >>> round(mio_rest(1e-2, beta=1.0), 6), mio_rest(0.2, beta=1.0)
     (0.020313, 1.0)
     """
+    eps = _validate.number("eps", eps, low=0, high=0.5)
+    beta = _validate.number("beta", beta, low=0)
+    mix = _validate.mix(mix)
+
     # Beyond 36, 1 − p is below the resolution of a double.
     grid = np.arange(-_distance(eps), 36, 0.01)
     stops = np.flatnonzero(mio_drift(grid, eps, beta, mix) <= 0)

@@ -173,7 +173,7 @@ def dpo_margin(time: Number, beta: Number, kernel: Number = 2) -> Number:
         Nats, shape of `time`.
 
     Raises:
-        ValueError: time < 0, beta ≤ 0 or kernel ≤ 0.
+        ValueError: time < 0, beta ≤ 0, kernel ≤ 0, or a product of them that overflows.
 
     Theorem: lazy_flow_collapse.
 
@@ -184,8 +184,8 @@ def dpo_margin(time: Number, beta: Number, kernel: Number = 2) -> Number:
     at_least("time", time, 0)
     positive("beta", beta)
     positive("kernel", kernel)
-    total = 1 + beta**2 * kernel * time
-    return _log_omega(total) / beta
+    spent = within("1 + beta**2 kernel time", 1 + beta**2 * kernel * time)
+    return _log_omega(spent) / beta
 
 
 def log_odds_at(spent: Number) -> Number:

@@ -26,7 +26,7 @@ def share(reward: sp.Expr, penalty: sp.Expr, at: Scalar = t) -> sp.Expr:
     return r * reward.subs(t, at) - penalty.subs(t, at)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Row:
     """A bound E_P reward(T) − E_Q penalty(T), with the divergence that it reads at T = ln r, r = dP/dQ.
 
@@ -52,20 +52,35 @@ class Row:
 
 
 ROWS = {
-    "nwj": Row(1 + t, sp.exp(t), r * log_ratio, oracles.kl),
-    "js": Row(
-        ln2 - softplus(-t),
-        softplus(t) - ln2,
-        r * sp.log(2 * r / (1 + r)) + sp.log(2 / (1 + r)),
-        lambda p, q: 2 * oracles.jsd(p, q),
+    "nwj": Row(
+        reward=1 + t,
+        penalty=sp.exp(t),
+        integrand=r * log_ratio,
+        divergence=oracles.kl,
     ),
-    "reverse_kl": Row(1 - sp.exp(-t), t, r - 1 - log_ratio, lambda p, q: oracles.kl(q, p)),
-    "chi2": Row(2 * (sp.exp(t) - 1), sp.exp(2 * t) - 1, (r - 1) ** 2, oracles.chi2),
+    "js": Row(
+        reward=ln2 - softplus(-t),
+        penalty=softplus(t) - ln2,
+        integrand=r * sp.log(2 * r / (1 + r)) + sp.log(2 / (1 + r)),
+        divergence=lambda p, q: 2 * oracles.jsd(p, q),
+    ),
+    "reverse_kl": Row(
+        reward=1 - sp.exp(-t),
+        penalty=t,
+        integrand=r - 1 - log_ratio,
+        divergence=lambda p, q: oracles.kl(q, p),
+    ),
+    "chi2": Row(
+        reward=2 * (sp.exp(t) - 1),
+        penalty=sp.exp(2 * t) - 1,
+        integrand=(r - 1) ** 2,
+        divergence=oracles.chi2,
+    ),
     "hellinger2": Row(
-        1 - sp.exp(-t / 2),
-        sp.exp(t / 2) - 1,
-        (sp.exp(log_ratio / 2) - 1) ** 2,
-        oracles.hellinger2,
+        reward=1 - sp.exp(-t / 2),
+        penalty=sp.exp(t / 2) - 1,
+        integrand=(sp.exp(log_ratio / 2) - 1) ** 2,
+        divergence=oracles.hellinger2,
     ),
 }
 """Name of the library's row (`FDivergence.name`) → its proof row."""

@@ -77,8 +77,9 @@ def population_loss(
     pairs: ArrayLike, scores: Sequence[float], bound: str = "js", mix: float = 0.5
 ) -> float:
     """Return the mean shipped loss over a joint law of (chosen, rejected), each response with a score of its own."""
-    size, each = len(scores), tensor(scores)
-    losses = mi.preference_loss(each.repeat_interleave(size), each.repeat(size), bound, mix)
+    size, rewards = len(scores), tensor(scores)
+    chosen, rejected = rewards.repeat_interleave(size), rewards.repeat(size)
+    losses = mi.preference_loss(chosen, rejected, bound, mix)
     return float(mi.mean(losses, logs(pairs).flatten()))
 
 
@@ -124,11 +125,10 @@ class Shipped:
 
         def holds(**values: object) -> bool:
             ours, theirs = (
-                np.asarray(self.library(**values), float),
-                np.asarray(self.proved(**values), float),
+                np.asarray(value(**values), float) for value in (self.library, self.proved)
             )
-            return ours.shape == theirs.shape and bool(
-                np.all(np.abs(ours - theirs) <= self.tolerance * (1 + np.abs(theirs)))
+            return ours.shape == theirs.shape and np.allclose(
+                ours, theirs, rtol=self.tolerance, atol=self.tolerance
             )
 
         return Tested(self.name, self.given, holds, self.examples).decide()

@@ -193,14 +193,14 @@ class Sign:
         witness = counterexample(expr, lambda ball: fails(ball, 0))
         if witness:
             return Outcome("refuted", f"the sign differs there; {where}", witness)
-        found = sign(expr)
-        if found in IMPLIED[self.relation]:
-            return Outcome("proved", f"its terms show {found} 0; {where}")
-        if found == "==":
+        relation = sign(expr)
+        if relation in IMPLIED[self.relation]:
+            return Outcome("proved", f"its terms show {relation} 0; {where}")
+        if relation == "==":
             return Outcome(
                 "refuted", "it reduces to 0", f"every point of its domain ({where}): value 0"
             )
-        return Outcome("undecided", f"sign {found or 'not seen'}; {where}")
+        return Outcome("undecided", f"sign {relation or 'not seen'}; {where}")
 
 
 def minimum(name: str, f: sp.Expr, x: sp.Symbol, at: Term, value: Term = 0) -> tuple[Claim, ...]:

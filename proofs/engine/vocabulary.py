@@ -49,10 +49,10 @@ def normalised(weights: Sequence[sp.Expr]) -> tuple[sp.Expr, ...]:
 
 def expression(value: Term) -> sp.Expr:
     """Return sympy's expression of a number or an expression."""
-    found = sp.sympify(value)
-    if not isinstance(found, sp.Expr):
+    expr = sp.sympify(value)
+    if not isinstance(expr, sp.Expr):
         raise TypeError(f"{value}: expected an expression or a number, got {type(value).__name__}")
-    return found
+    return expr
 
 
 def softplus(u: Scalar) -> sp.Expr:

@@ -67,8 +67,8 @@ def shipped_masked(chosen, rejected, size):
 
 def between(chosen, rejected):
     """Whether the shipped loss lies between the largest and the sum of the pairwise DPO losses."""
-    each = [pair_loss(chosen, t, "dv") for t in rejected]
-    return max(each) - 1e-12 <= shipped(chosen, rejected) <= sum(each) + 1e-12
+    losses = [pair_loss(chosen, t, "dv") for t in rejected]
+    return max(losses) - 1e-12 <= shipped(chosen, rejected) <= sum(losses) + 1e-12
 
 
 EXAMPLE = {"chosen": strategies.scores(12), "rejected": strategies.vectors(3, 12)}

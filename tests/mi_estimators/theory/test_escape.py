@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import sympy as sp
 
 from mi_estimators import theory
 
@@ -108,6 +109,10 @@ def test_alpha_mio_check_values(eps, time):
         (lambda: theory.mio_rest(0.1, 1.0, mix=1.5), "mix: expected"),
         (lambda: theory.escape_time_mio(0.1, 0.0), "beta: expected"),
         (lambda: theory.escape_time_drawn_js(0.5), "eps: expected"),
+        (lambda: theory.escape_time_drawn_js(np.array([0.1])), "eps: expected a number"),
+        (lambda: theory.mio_rest(np.array([0.1, 0.2]), 1.0), "eps: expected a number"),
+        (lambda: theory.escape_time_mio(0.1, sp.Symbol("beta")), "beta: expected a number"),
+        (lambda: theory.log_odds(np.array([])), "p: expected at least one entry"),
     ],
 )
 def test_bad_arguments_are_named(call, message):

@@ -56,6 +56,7 @@ def test_the_barrier_lies_below_the_deepest_dip():
         (lambda: theory.dpo_time(1.0, 0.0), "beta: expected"),
         (lambda: theory.dpo_time(1.0, 1.0, 0.0), "kernel: expected"),
         (lambda: theory.dpo_margin(-1.0, 1.0), "time: expected"),
+        (lambda: theory.dpo_margin(1e308, 10.0), "1 . beta..2 kernel time: expected"),
         (lambda: theory.log_odds_at(math.inf), "spent: expected"),
     ],
 )
