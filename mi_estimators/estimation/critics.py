@@ -287,8 +287,7 @@ def make_critic(
     check_critic(module, rows[0][:4], rows[1][:3])
 
     pairwise = scores_each_pair(module) if row is None else row.pairwise
-    groups = rows[0][:8].view(2, 4, -1), rows[1][:6].view(2, 3, -1)
-    return module if _takes_batches(module, *groups) else ByGroup(module), pairwise
+    return module if _takes_batches(module, *columns, device) else ByGroup(module), pairwise
 
 
 @torch.no_grad()
@@ -313,16 +312,15 @@ def check_critic(critic: nn.Module, x: Float[Tensor, "n dx"], y: Float[Tensor, "
 
 
 @torch.no_grad()
-def _takes_batches(
-    critic: nn.Module, x: Float[Tensor, "2 n dx"], y: Float[Tensor, "2 m dy"]
-) -> bool:
+def _takes_batches(critic: nn.Module, dim_x: int, dim_y: int, device: torch.device) -> bool:
     """Tell whether a critic scores two groups of rows at once as it scores one after the other."""
-    probe = copy.deepcopy(critic).eval()
-    for p in probe.parameters():  # away from a start at zero, where all that is wrong agrees
-        p += torch.linspace(-0.5, 0.5, p.numel()).view_as(p).to(p)
-    one_by_one = ByGroup(probe)(x, y)
+    x = torch.linspace(-1, 1, 8 * dim_x, device=device).view(2, 4, dim_x)
+    y = torch.linspace(-1, 1, 6 * dim_y, device=device).view(2, 3, dim_y)
     try:
-        together = probe(x, y)
+        probe = copy.deepcopy(critic).eval()
+        for p in probe.parameters():  # away from a start at zero, where all that is wrong agrees
+            p += torch.linspace(-0.5, 0.5, p.numel()).view_as(p).to(p)
+        together, one_by_one = probe(x, y), ByGroup(probe)(x, y)
     except Exception:  # whatever a critic raises on rows that it was not made for
         return False
     return together.shape == one_by_one.shape and torch.allclose(together, one_by_one, rtol=1e-3)

@@ -171,15 +171,20 @@ class MIEstimator(Params):
                 others = torch.cat([*parts[:k], *parts[k + 1 :]])
                 others = others[torch.randperm(len(others), generator=generator)]
                 few, most = others.tensor_split([round(_VALIDATION_SHARE * len(others))])
-                train, test = rows_of_groups(labels, most), rows_of_groups(labels, part)
+                train, valid, test = (rows_of_groups(labels, p) for p in (most, few, part))
+                if min(len(train), len(valid)) < _FEWEST:
+                    raise ValueError(
+                        f"groups: expected at least {_FEWEST} rows to train on and {_FEWEST} to validate on in a fold,"
+                        f" got {len(train)} and {len(valid)}"
+                    )
                 maps = [TRANSFORMS[self.transform](values[train].to(device)) for values in (x, y)]
 
                 def mapped(index: Tensor, maps: Maps = maps) -> tuple[Tensor, Tensor]:
                     return maps[0](x[index].to(device)), maps[1](y[index].to(device))
 
-                trained, valid = mapped(train), mapped(rows_of_groups(labels, few))
+                trained, selected = mapped(train), mapped(valid)
                 advance, end = (int, 0) if bar is None else (bar.update, bar.n + self.steps)
-                fit = self._train(trained, valid, generator, advance)
+                fit = self._train(trained, selected, generator, advance)
                 if bar is not None:
                     bar.update(end - bar.n)
 
@@ -192,7 +197,7 @@ class MIEstimator(Params):
 
                 if learned is None and (fit.kept_step > 0 or fit.folded):
                     half = mapped(rows_of_groups(labels, most[: len(most) // 2]))
-                    poorer = self._train(half, valid, generator).critic
+                    poorer = self._train(half, selected, generator).critic
                     value = value_of(row, held_out_scores(poorer, *mapped(test)))
                     learned = readings[-1].value - value
 

@@ -148,6 +148,12 @@ def test_groups_that_do_not_fit_are_refused(groups):
         mi.estimate_mi(GOOD, GOOD, groups=groups)
 
 
+def test_a_group_that_leaves_the_others_no_rows_is_refused():
+    groups = np.maximum(np.arange(100) - 88, 0)  # 89 rows, and eleven of one row each
+    with pytest.raises(ValueError, match="groups: expected at least 6 rows to train on and 6"):
+        mi.estimate_mi(GOOD, GOOD, groups=groups, folds=2)
+
+
 def test_another_default_device_changes_nothing():
     x, y = sample(mi.laws.Gaussian(0.5), 200)
     here = mi.MIEstimator(**FAST).fit(x, y)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import mi_estimators as mi
-from mi_estimators.estimation.critics import Concatenated, Separable
+from mi_estimators.estimation.critics import Concatenated, Separable, make_critic
 from mi_estimators.estimation.training import grouped_scores, held_out_scores
 
 FAST = dict(steps=60, hidden=16, batch_size=128, folds=2)
@@ -76,6 +76,35 @@ def test_negatives_are_few_unless_the_critic_or_its_user_says_so(counted, estima
         assert estimate.diagnostics["training_negatives"] == expected
         costs[critic, negatives] = sum(counted)
     assert costs[Undeclared, None] < costs[Undeclared, "all"] / 2
+
+
+class NoCopy(Undeclared):
+    """A pairwise critic that cannot be copied."""
+
+    def __deepcopy__(self, memo):
+        raise TypeError("cannot copy")
+
+
+class ByCount(torch.nn.Module):
+    """A critic whose scores depend on the number of rows that it takes for a group's."""
+
+    def __init__(self, *dims):
+        super().__init__()
+        self.critic = Concatenated(*dims)
+
+    def forward(self, x, y):
+        return self.critic(x, y) / len(x)
+
+
+@pytest.mark.parametrize("critic", [Undeclared, NoCopy, ByCount])
+def test_a_critic_of_matrices_gets_one_group_at_a_time(critic):
+    x, y = torch.randn(3, 5, 2).float(), torch.randn(3, 5, 3).float()
+    made, pairwise = make_critic(critic, (x[0], y[0]), hidden=4)
+    assert pairwise
+    for parameter in made.parameters():
+        torch.nn.init.normal_(parameter)
+    groups = [made(a, b) for a, b in zip(x, y, strict=True)]
+    torch.testing.assert_close(made(x, y), torch.stack(groups))
 
 
 def test_a_critic_of_matrices_is_trained_as_one_of_batches():
