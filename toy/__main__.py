@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in commands.items():
-        command = subparsers.add_parser(name, help=text, description=text)
+        command = subparsers.add_parser(name, help=text.replace("%", "%%"), description=text)
         command.add_argument(
             "--out",
             type=Path,

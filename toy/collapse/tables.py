@@ -7,8 +7,9 @@ import numpy as np
 from mi_estimators.display import Table, label
 
 from ..rows import Row, of
+from .run import LOSSES
 
-_FACTORS = {"dpo": 1, "mio": 2}  # on β, to match the first gradients
+_FACTORS = {name: factor for name, (_, factor) in LOSSES.items()}
 
 
 def variant(row: Row) -> str:

@@ -211,7 +211,7 @@ def _rounded(readings: Tensor) -> list[list[float]]:
 
 
 def readout_of(row: str) -> str:
-    """Return the key of `estimators.READOUTS` that a row of `mi.ESTIMATORS` reports."""
+    """Return the key of `READOUTS` that a row of `mi.ESTIMATORS` reports."""
     reported = mi.ESTIMATORS[row].reported
     return next(name for name, readout in READOUTS.items() if readout is reported)
 

@@ -1,11 +1,10 @@
-"""The losses that `collapse_sweep` compares, at matched first gradients, and the rules that say who collapses."""
+"""The losses of the sweep at matched first gradients, and the rules that say who collapses."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from functools import partial
-from itertools import product
 
 import torch
 from torch import Tensor
@@ -41,11 +40,6 @@ LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "dpo_sft": _with_sft,
 }
 """Name → loss (z_w, z_l, β), log-ratios of shape (replicas, pairs), β of shape (replicas, 1)."""
-
-
-def grid(betas: tuple[float, ...], rates: tuple[float, ...]) -> list[tuple[float, float]]:
-    """Return all settings (β, η), the learning rate running fastest."""
-    return list(product(betas, rates))
 
 
 def repeat(tensor: Tensor, times: int) -> Tensor:

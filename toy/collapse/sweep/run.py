@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from torch import Tensor
 
 from ..run import Collapse, base_policy, log_policy, preference_pairs
 from .kernel import Kernel, Plane, kernel, plane
-from .losses import LOSSES, grid, intervals, repeat, train, tuned
+from .losses import LOSSES, intervals, repeat, train, tuned
 from .sequences import Sequences, sequences
 
 
@@ -41,7 +42,7 @@ def responses(spec: Responses, seed: int) -> tuple[dict, dict]:
     log_pair = log_base.gather(-1, pair)
     before = log_pair.exp().mean(1)
 
-    settings = grid(spec.betas, spec.rates)
+    settings = list(product(spec.betas, spec.rates))
     start = [repeat(p, len(settings)) for p in parameters]
     inputs, reference, index = (repeat(t, len(settings)) for t in (prompts, log_pair, pair))
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from torch import Tensor
 
 from ...models.training import descend
 from ...models.transformer import log_likelihood, sample, transformer
-from .losses import LOSSES, grid, intervals, repeat, train, tuned
+from .losses import LOSSES, intervals, repeat, train, tuned
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def sequences(spec: Sequences, seed: int) -> tuple[dict, dict]:
         drawn = sample(p, repeat(fresh, times), length, torch.Generator().manual_seed(noise))
         return reward(drawn, repeat(worth, times)).mean(-1).view(times, -1)
 
-    settings = grid(spec.betas, spec.rates)
+    settings = list(product(spec.betas, spec.rates))
     start = [repeat(p, len(settings)) for p in parameters]
     text, reference = (
         repeat(t, len(settings)) for t in (pairs, log_likelihood(parameters, pairs, spec.prompt))

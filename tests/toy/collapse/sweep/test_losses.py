@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from toy.collapse.sweep.losses import LOSSES, grid, matched_scale, train, tuned, verdict
+from toy.collapse.sweep.losses import LOSSES, matched_scale, train, tuned, verdict
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -48,7 +48,7 @@ def test_tuning_chooses_on_even_replicas_and_reports_odd_ones():
 def test_an_overflow_stays_with_its_replica():
     """z = (θ, −θ): one replica starts where the log-ratio is infinite."""
     start = torch.tensor([[0.0], [torch.inf], [0.0], [0.0]])
-    summaries, last = train("dpo", lambda p: (p[0], -p[0]), [start], grid((0.5,), (0.1, 0.2)), 8)
+    summaries, last = train("dpo", lambda p: (p[0], -p[0]), [start], [(0.5, 0.1), (0.5, 0.2)], 8)
     assert [setting["rate"] for setting in summaries] == [0.1, 0.2]
     assert last[0].isfinite().flatten().tolist() == [True, False, True, True]
     assert summaries[1]["final"][0] == summaries[1]["final"][1] > summaries[0]["final"][0] > 0
