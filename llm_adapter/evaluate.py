@@ -6,16 +6,14 @@ how often the chosen response is more likely than a rejected one. Journals of al
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from .arguments.command import run_command
 from .arguments.flags import COUNT, flag, require
-from .arguments.rollouts import TASKS, RolloutArguments, parse
+from .arguments.rollouts import TASKS, RolloutArguments, facts, parse
 from .data.load import check_fit, read_examples, tokenize
 from .data.sources import open_source
 from .evaluation.rates import curve, wilson
@@ -157,8 +155,7 @@ def evaluate(argv: Sequence[str]) -> None:
         check_fit(examples, open_source(path).files, model)
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    command = shlex.join(["python", "-m", COMMAND, *argv])
-    results: dict[str, Any] = {"command": command, "arguments": asdict(arguments)}
+    results = facts(COMMAND, argv, arguments)
     if questions:
         laws = {"greedy": replace(arguments, temperature=0.0), "sampled": arguments}
         greedy, sampled = (

@@ -7,15 +7,14 @@ FILE.jsonl go FILE.journal.jsonl, with all responses, and FILE.stats.json, with 
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from .arguments.command import run_command
 from .arguments.flags import COUNT, flag, require
-from .arguments.rollouts import RolloutArguments, parse
+from .arguments.rollouts import RolloutArguments, facts, parse
 from .evaluation.rates import curve, powers, starvation
 from .evaluation.tasks import draw_questions
 
@@ -158,10 +157,8 @@ def make(argv: Sequence[str]) -> None:
     chat = bool(tokenizer.chat_template)
     jsonl.write(out, [preference(record, arguments.negatives, chat) for record in pairs])
 
-    command = shlex.join(["python", "-m", COMMAND, *argv])
     stats = statistics(records, arguments.samples)
-    facts = {"command": command, "arguments": asdict(arguments)}
-    write_json(out.with_suffix(".stats.json"), facts | stats)
+    write_json(out.with_suffix(".stats.json"), facts(COMMAND, argv, arguments) | stats)
     print(report(arguments, stats))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import math
 import re
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
@@ -30,8 +29,8 @@ SHARE = Rule("a number in [0, 1]", lambda value: 0 <= value <= 1)
 class Flag:
     """One flag.
 
-    `kind` is a key of `KINDS`; `shown` is what --help shows for the default where the value itself says little; a flag
-    with `several` takes one value or more, a `bare` one may stand without a value, which means true.
+    `kind` is a key of `KINDS`; a flag of kind bool may stand without a value, which means true. `shown` is what --help
+    shows for the default where the value itself says little. A flag with `several` takes one value or more.
     """
 
     name: str
@@ -42,7 +41,6 @@ class Flag:
     rule: Rule | None = None
     shown: str = ""
     several: bool = False
-    bare: bool = False
 
 
 def flag(default: Any, help: str, **options: Any) -> Any:
@@ -64,16 +62,8 @@ def flags_of(kind: type) -> list[Flag]:
             continue
         annotation = str(entry.type)
         (value_kind,) = re.findall(r"^(?:tuple\[)?(\w+)", annotation)
-        flags.append(
-            Flag(
-                entry.name,
-                value_kind,
-                entry.default,
-                several=annotation.startswith("tuple["),
-                bare=value_kind == "bool",
-                **entry.metadata,
-            )
-        )
+        several = annotation.startswith("tuple[")
+        flags.append(Flag(entry.name, value_kind, entry.default, several=several, **entry.metadata))
     return flags
 
 
@@ -129,7 +119,6 @@ KINDS: dict[str, tuple[Callable[[str], Any], str, str]] = {  # reader, placehold
     "int": (int, "N", "an integer"),
     "float": (float, "X", "a number"),
     "bool": (_truth, "true|false", "true or false"),
-    "json": (json.loads, "JSON", "JSON"),
 }
 
 
@@ -181,7 +170,7 @@ class Parser(ArgumentParser):
         }
         if entry.several:
             options["nargs"] = "+"
-        if entry.bare:
+        if entry.kind == "bool":
             options |= {"nargs": "?", "const": True}
 
         group.add_argument(f"--{entry.name}", **options)

@@ -11,7 +11,8 @@ from typing import Any
 
 from .names import GENERATED
 
-KINDS = {int: "int", float: "float", str: "str"}
+KINDS = {"string_to_bool": "bool", "int": "int", "float": "float"}
+OBJECTS = ("liger_kernel_config", "parallelism_config")  # no text can stand for them
 
 
 def content() -> dict[str, Any]:
@@ -19,32 +20,19 @@ def content() -> dict[str, Any]:
     import transformers
 
     kind: Any = transformers.TrainingArguments
-    actions = transformers.HfArgumentParser(kind)._actions
-    settable = [
-        action
-        for action in actions
-        if action.dest != "help"
-        and not action.option_strings[0].startswith("--no_")
-        and action.dest != "parallelism_config"  # an object, not a text
-    ]
-    return {
-        "transformers": transformers.__version__,
-        "fields": {action.dest: _row(action) for action in settable},
-    }
+    actions = {action.dest: action for action in transformers.HfArgumentParser(kind)._actions}
+    names = actions.keys() - {"help", *OBJECTS}
+    fields = {name: _row(action) for name, action in actions.items() if name in names}
+    return {"transformers": transformers.__version__, "fields": fields}
 
 
 def _row(action: Action) -> dict[str, Any]:
-    """Return the fields of a `Flag` that differ from its defaults."""
-    help = " ".join((action.help or "").split()).split(". ")[0].rstrip(".")
-    row: dict[str, Any] = {"help": f"{help}."}
-    if action.type is not None and getattr(action.type, "__name__", "") == "string_to_bool":
-        row |= {"kind": "bool", "bare": True}
-    elif action.choices is None and str(action.type).startswith("dict"):
-        row["kind"] = "json"
-    elif action.type in KINDS:
-        row["kind"] = KINDS[action.type]
-    if action.nargs == "?":
-        row["bare"] = True
+    """Return the fields of a `Flag`."""
+    sentence = " ".join((action.help or "").split()).split(". ")[0].rstrip(".")
+    row: dict[str, Any] = {
+        "help": f"{sentence}.",
+        "kind": KINDS.get(getattr(action.type, "__name__", ""), "str"),
+    }
     if action.choices is not None:
         row["choices"] = list(action.choices)
     if action.nargs == "+":

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 BUILTIN = "builtin"
 ADAPTER = "adapter_config.json"  # a folder with it holds a LoRA adapter, as peft writes it
+LIBRARY = Path(__file__).parents[2] / "mi_estimators"  # installed beside the adapter
 GENERATED = Path(__file__).with_name("generated.json")
 REGENERATE = "python -m llm_adapter.arguments.generate"
 
@@ -22,10 +22,7 @@ def generated() -> dict:
 
 def rows(module: str) -> tuple[str, ...]:
     """Return the names of a table's rows, read from the library's source: importing it would load torch."""
-    library = find_spec("mi_estimators")
-    assert library is not None  # as the adapter comes with it
-    assert library.origin is not None
-    text = (Path(library.origin).parent / module).read_text(encoding="utf-8")
+    text = (LIBRARY / module).read_text(encoding="utf-8")
     return tuple(re.findall(r'^ +name="(\w+)",$', text, re.MULTILINE))
 
 

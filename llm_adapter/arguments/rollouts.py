@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .flags import COUNT, COUNT_OR_NONE, Parser, Rule, check_fields, flag, groups_of, require
 from .names import BUILTIN, check_model_name
@@ -89,6 +90,11 @@ class RolloutArguments(TaskArguments):
         super().check()
         require(self, ("out", bool(self.out) and not Path(self.out).is_dir(), "a file to write"))
         check_model_name(self.model)
+
+
+def facts(command: str, argv: Sequence[str], arguments: RolloutArguments) -> dict[str, Any]:
+    """Return what repeats a command, for the file of its results."""
+    return {"command": shlex.join(["python", "-m", command, *argv]), "arguments": asdict(arguments)}
 
 
 Arguments = TypeVar("Arguments", bound=RolloutArguments)

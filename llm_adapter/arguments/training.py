@@ -16,9 +16,6 @@ COMMAND = "llm_adapter.train"
 HERE = Path(__file__).parents[1]
 DEMO = HERE / "configs" / "demo-mio.yaml"
 CONFIG = Flag("config", help="YAML file with values for any of these flags. Flags override it.")
-HELP_ALL = Flag(
-    "help_all", "bool", help="Show the remaining flags of transformers, too.", bare=True
-)
 DESCRIPTION = "Fine-tune a causal language model by a preference loss."
 EXAMPLES = """\
 examples:
@@ -39,12 +36,8 @@ def read_values(argv: Sequence[str]) -> dict[str, Any]:
     Raises:
         ValueError: an unreadable config, an unknown key or flag, a value of the wrong type or outside its range.
     """
-    parser = _parser(explained=False)
+    parser = _parser(explained="--help_all" in argv)
     values = parser.read(argv)
-    if values.pop("help_all", False):
-        _parser(explained=True).print_help()
-        raise SystemExit(0)
-
     path = values.pop("config", None if "model" in values else DEMO)
     values = (_config_values(path, parser) if path else {}) | values
 
@@ -61,13 +54,15 @@ def _parser(explained: bool) -> Parser:
         for name, row in generated()["fields"].items()
         if name not in ours
     ]
-    return Parser(
+    parser = Parser(
         COMMAND,
-        {"": [CONFIG, HELP_ALL], **groups_of(RunFields), "other fields of transformers": others},
+        {"": [CONFIG], **groups_of(RunFields), "other fields of transformers": others},
         usage=f"python -m {COMMAND} [--config FILE.yaml] [--FLAG VALUE ...]",
         description=DESCRIPTION,
         epilog=EXAMPLES,
     )
+    parser.add_argument("--help_all", action="help", help="Show the flags of transformers, too.")
+    return parser
 
 
 def _config_values(path: str | Path, parser: Parser) -> dict[str, Any]:
@@ -105,7 +100,7 @@ def _lines(path: str | Path, node: Any, parser: Parser) -> dict[str, int]:
     """
     lines: dict[str, int] = {}
     for key, line in ((entry.value, entry.start_mark.line + 1) for entry, _ in node.value):
-        if key not in parser.names or key in (CONFIG.name, HELP_ALL.name):
+        if key not in parser.names or key == CONFIG.name:
             raise ValueError(
                 f"{path}:{line}: expected known fields, got {key}{parser.nearest(key)}"
             )

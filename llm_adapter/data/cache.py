@@ -1,17 +1,17 @@
-"""Keep tokens on disk: one .npz file for each content hash, complete or absent, without pickle."""
+"""Keep computed values on disk, complete or absent; tokens in one .npz file for each content hash, without pickle."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import date
 from importlib import metadata
 from itertools import accumulate, chain, pairwise
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from .tokens import Options, TokenizedExample
 
 FORMAT = 1
 """Raise it when the same rows give other tokens, or the files change their form: older files are then ignored."""
+Value = TypeVar("Value")
 Tokenized = tuple[list[TokenizedExample], list[Fault]]
 
 
@@ -58,35 +59,44 @@ def tokenizer_digest(tokenizer) -> str:
     return hashlib.sha256(json.dumps([type(tokenizer).__name__, digests]).encode()).hexdigest()
 
 
-def load(folder: Path, key: str) -> Tokenized | None:
-    """Return what `save` wrote under `key`, or None; a damaged file is reported in one line."""
-    path = folder / f"{key}.npz"
+def fetch(path: Path, read: Callable[[Path], Value]) -> Value | None:
+    """Return what `read` finds in a file, or None; a damaged file is reported in one line."""
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return _unpack({name: arrays[name] for name in arrays.files}, key)
-    except Exception as error:  # a damaged file makes zipfile, numpy or json raise many classes
-        complain(
-            "token cache",
-            f"expected a complete file, got {path} ({error}); tokenising again",
-            "warning",
-        )
+        return read(path)
+    except Exception as error:  # a damaged file makes numpy, zipfile, json, … raise many classes
+        complain("cache", f"expected a complete file, got {path} ({error})", "warning")
         return None
 
 
-def save(folder: Path, key: str, tokenized: Tokenized) -> None:
-    """Write `tokenized` under `key`; a folder that cannot be written is reported in one line."""
+def keep(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Let `write` fill a file, complete or absent; a folder that cannot be written is reported in one line."""
     from mi_estimators.display import whole_file
 
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(folder / f"{key}.npz") as file:
-            arrays: dict[str, Any] = _pack(*tokenized, key)  # Any: savez has options, too
-            np.savez(file, **arrays)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as file:
+            write(file)
     except OSError as error:
-        reason = f"expected a folder to write to, got {folder} ({error.strerror})"
-        complain("token cache", reason, "warning")
+        reason = f"expected a folder to write to, got {path.parent} ({error.strerror})"
+        complain("cache", reason, "warning")
+
+
+def load(folder: Path, key: str) -> Tokenized | None:
+    """Return what `save` wrote under `key`, or None."""
+
+    def read(path: Path) -> Tokenized:
+        with np.load(path, allow_pickle=False) as arrays:
+            return _unpack({name: arrays[name] for name in arrays.files}, key)
+
+    return fetch(folder / f"{key}.npz", read)
+
+
+def save(folder: Path, key: str, tokenized: Tokenized) -> None:
+    """Write `tokenized` under `key`."""
+    arrays: dict[str, Any] = _pack(*tokenized, key)  # Any: savez has options, too
+    keep(folder / f"{key}.npz", lambda file: np.savez(file, **arrays))
 
 
 def _pack(

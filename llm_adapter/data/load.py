@@ -105,9 +105,7 @@ def _tokenize(
     progress: bool = False,
 ) -> tuple[list[TokenizedExample], list[Fault]]:
     """Return the tokens of the examples and the unusable ones; refuse a tokenizer that lacks what they need."""
-    lacking = check_tokenizer(tokenizer, examples, options)
-    refuse(files, [lacking] if lacking else [])
-
+    refuse(files, check_tokenizer(tokenizer, examples, options))
     outcomes = tokenize_examples(examples, tokenizer, options, workers)
     style = {"unit": " examples", "disable": not progress, "leave": False, "delay": 1}
     done = list(tqdm(outcomes, "tokenising", total=len(examples), **style))

@@ -52,17 +52,18 @@ class Options:
     chat: bool = False
 
 
-def check_tokenizer(tokenizer, examples: Sequence[Example], options: Options) -> Fault | None:
+def check_tokenizer(tokenizer, examples: Sequence[Example], options: Options) -> list[Fault]:
     """Return a fault for the first example that needs a chat template or an EOS token that the tokenizer lacks."""
+    lacks = {
+        True: "prompt: expected a tokenizer with a chat template for messages, got one without it",
+        False: "tokenizer: expected an EOS token to end a plain response, got none",
+    }
+    has = {True: bool(tokenizer.chat_template), False: tokenizer.eos_token_id is not None}
     for example in examples:
-        if _is_chat(example, options):
-            if not tokenizer.chat_template:
-                message = "prompt: expected a tokenizer with a chat template for messages, got one without it"
-                return Fault(example.file, example.line, "", message)
-        elif tokenizer.eos_token_id is None:
-            message = "tokenizer: expected an EOS token to end a plain response, got none"
-            return Fault(example.file, example.line, "", message)
-    return None
+        chat = _is_chat(example, options)
+        if not has[chat]:
+            return [Fault(example.file, example.line, "", lacks[chat])]
+    return []
 
 
 def tokenize_examples(

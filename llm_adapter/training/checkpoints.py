@@ -4,6 +4,8 @@ transformers writes checkpoint-N in place and forgets the sums since the last lo
 those sums in a hidden folder beside and renamed once it is on the disk, and the last step is always logged. Ctrl-C and
 SIGTERM end the run after the current optimiser step, with a checkpoint. (transformers' `enable_jit_checkpoint` knows
 SIGTERM only and may save between a batch and its step; a resumed run would then draw other random numbers.)
+
+The private names of Trainer that this relies on are listed in tests/llm_adapter/training/test_checkpoints.py.
 """
 
 from __future__ import annotations
@@ -25,15 +27,6 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 
 INCOMPLETE = ".incomplete"  # folder in output_dir for files that are being written
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-OVERRIDDEN = {  # private methods of Trainer that ours replace → their parameters
-    "_get_output_dir": ["trial"],
-    "_issue_warnings_after_load": ["load_result"],
-    "_prepare_input": ["data"],
-    "_push_from_checkpoint": ["checkpoint_folder"],
-    "_run_epoch": None,  # passed on as they come
-    "_save_checkpoint": ["model", "trial"],
-}
-READ = ("_globalstep_last_logged", "_prepare_inputs", "_tr_loss")  # private names that ours read
 
 
 class ResumableTrainer(Trainer):

@@ -101,13 +101,8 @@ def draw(panel: Panel, runs: Sequence[Run], axes: Axes) -> bool:
         for m, metric in enumerate(panel.metrics):
             colour = PALETTE[(r if len(runs) > 1 else m) % len(PALETTE)]
             short = metric.split("/")[-1].replace("_", " ")
-            label = (
-                short
-                if len(runs) == 1
-                else f"{run.name}, {short}"
-                if len(panel.metrics) > 1
-                else run.name
-            )
+            label = run.name if len(panel.metrics) == 1 else f"{run.name}, {short}"
+            label = short if len(runs) == 1 else label
             steps, values = run.curve(metric)
             if values:
                 line = "." if len(values) == 1 else "-" if m == 0 else "--"

@@ -25,10 +25,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers.utils.hub import TRANSFORMERS_DYNAMIC_MODULE_NAME
 
-from mi_estimators.display import whole_file
-
-from ..arguments.command import complain
-from ..data.cache import cache_folder
+from ..data.cache import cache_folder, fetch, keep
 from ..data.collate import sum_responses
 from ..data.tokens import TokenizedExample
 from ..models import CausalLM, cast_parameters
@@ -55,32 +52,23 @@ class Cache:
         return self.folder / f"{tokens.hexdigest()}.safetensors"
 
     def load(self, examples: Sequence[TokenizedExample]) -> Values | None:
-        """Return the values on disk, or None; a damaged file is reported in one line."""
-        path = self.path(examples)
-        if not path.exists():
-            return None
-        try:
+        """Return the values on disk, or None."""
+
+        def read(path: Path) -> Values:
             with safe_open(path, "pt") as file:
                 values, digest = file.get_tensor("values"), file.metadata()["sha256"]
             if digest != _digest(values):
                 raise ValueError("values that do not have their checksum")
-        except Exception as error:  # safetensors raises many classes for a damaged file
-            reason = f"expected a complete file, got {path} ({error}); computing it again"
-            complain("reference cache", reason, "warning")
-            return None
-        sizes = [len(example.completions) for example in examples]
-        return [tuple(part.tolist()) for part in values.split(sizes)]
+            sizes = [len(example.completions) for example in examples]
+            return [tuple(part.tolist()) for part in values.split(sizes)]
+
+        return fetch(self.path(examples), read)
 
     def save(self, examples: Sequence[TokenizedExample], values: Values) -> None:
-        """Keep values on disk; a folder that cannot be written is reported in one line."""
+        """Keep values on disk."""
         flat = torch.tensor([value for example in values for value in example], dtype=torch.float64)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with whole_file(self.path(examples)) as file:
-                file.write(save({"values": flat}, {"sha256": _digest(flat)}))
-        except OSError as error:
-            reason = f"expected a folder to write to, got {self.folder} ({error.strerror})"
-            complain("reference cache", reason, "warning")
+        content = save({"values": flat}, {"sha256": _digest(flat)})
+        keep(self.path(examples), lambda file: file.write(content))
 
 
 class Reference:

@@ -207,7 +207,7 @@ class PreferenceTrainer(ResumableTrainer):
             for prefix, sums in self._sums.items()
             for name, value in sums.items()
         }
-        names = {prefix: list(sums) for prefix, sums in self._sums.items()}
+        names = {prefix: list(sums) for prefix, sums in self._sums.items()}  # in the log's order
         values: dict[str, Any] = {"sums": names, "alerts": self._alerts, "recent": self._recent}
         if self.is_world_process_zero():
             values["metrics"] = self._metrics.stat().st_size if self._metrics.exists() else 0

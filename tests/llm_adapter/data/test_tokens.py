@@ -391,7 +391,7 @@ def test_a_damaged_cache_is_made_anew_and_said_so(tmp_path, capsys, kind):
     assert again.cached is False
     assert (again.examples, again.dropped) == (made.examples, made.dropped)
     error = capsys.readouterr().err
-    assert error.startswith(f"token cache: warning: expected a complete file, got {file} (")
+    assert error.startswith(f"cache: warning: expected a complete file, got {file} (")
     assert error.count("\n") == 1
     assert file.read_bytes() == whole
     assert prepared(path, ByT5Tokenizer(), folder).cached
@@ -415,7 +415,7 @@ def test_a_folder_that_cannot_be_written_is_said_and_left_alone(tmp_path, capsys
         lines(tmp_path / "data.jsonl", GOOD), ByT5Tokenizer(), tmp_path / "file" / "cache"
     )
     assert len(made.examples) == 1
-    assert "token cache: warning: expected a folder to write to, got " in capsys.readouterr().err
+    assert "cache: warning: expected a folder to write to, got " in capsys.readouterr().err
 
 
 def test_packed_and_unpacked_examples_are_equal():

@@ -6,9 +6,18 @@ import pytest
 import transformers
 from transformers import Trainer
 
-from llm_adapter.training.checkpoints import OVERRIDDEN, READ, ResumableTrainer
+from llm_adapter.training.checkpoints import ResumableTrainer
 from llm_adapter.training.trainer import PreferenceTrainer
 
+OVERRIDDEN = {  # private methods of Trainer that ours replace → their parameters
+    "_get_output_dir": ["trial"],
+    "_issue_warnings_after_load": ["load_result"],
+    "_prepare_input": ["data"],
+    "_push_from_checkpoint": ["checkpoint_folder"],
+    "_run_epoch": None,  # passed on as they come
+    "_save_checkpoint": ["model", "trial"],
+}
+READ = ("_globalstep_last_logged", "_prepare_inputs", "_tr_loss")  # private names that ours read
 RELEASE = f"transformers {transformers.__version__}"
 
 
