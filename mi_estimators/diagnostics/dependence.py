@@ -57,12 +57,12 @@ def row_dependence(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> RowDep
     inflation = 1 + 2 * float((lags_x.T @ lags_y).max())
 
     noise = _NOISE / math.sqrt(len(x))
-    first = [float(lags[0].max()) for lags in (lags_x, lags_y)]
+    lag_x, lag_y = (float(lags[0].max()) for lags in (lags_x, lags_y))
     beyond = all(float(lags.max()) > noise for lags in (lags_x, lags_y))
 
     sorting = next((name for name, rows in (("x", x), ("y", y)) if _is_sorted(rows)), "")
     dependent = beyond and inflation > _INFLATION and not sorting
-    return RowDependence(inflation, *first, dependent, sorting)
+    return RowDependence(inflation, lag_x, lag_y, dependent, sorting)
 
 
 def _autocorrelations(rows: Float[Tensor, "n d"]) -> Float[Tensor, "lags columns"]:

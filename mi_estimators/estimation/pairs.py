@@ -60,14 +60,11 @@ def fit_pairs(
         ValueError: as `fit_side`; sides of different lengths; groups that do not fit.
     """
     check_pairs(x, y)
-    sides, rows = zip(
-        *(
-            fit_side(name, value, discrete=name in (discrete or ""))
-            for name, value in (("x", x), ("y", y))
-        ),
-        strict=True,
-    )
-    return sides, _pairs(sides, *rows, groups, seed)
+    labels = discrete or ""
+    side_x, rows_x = fit_side("x", x, discrete="x" in labels)
+    side_y, rows_y = fit_side("y", y, discrete="y" in labels)
+    sides = side_x, side_y
+    return sides, _pairs(sides, rows_x, rows_y, groups, seed)
 
 
 def paired_rows(x: Rows, y: Rows) -> tuple[Float[Tensor, "n dx"], Float[Tensor, "n dy"]]:

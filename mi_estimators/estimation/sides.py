@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -110,9 +110,9 @@ def check_pairs(x: Rows, y: Rows) -> None:
         ValueError: indices that differ.
     """
     first, second = (getattr(value, "index", None) for value in (x, y))
-    if not hasattr(first, "equals") or not hasattr(second, "equals") or len(first) != len(second):
+    if not (hasattr(first, "equals") and hasattr(second, "equals")):
         return
-    if not first.equals(second):
+    if len(x) == len(y) and not cast(Any, first).equals(second):
         raise ValueError(
             "y: expected the index of x, got another; align the two, or pass y.to_numpy() if row k of y belongs to "
             "row k of x"
