@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Example: python -m toy escape --quick --out results",
     )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
     for name, text in commands.items():
         command = subparsers.add_parser(name, help=text.replace("%", "%%"), description=text)
         command.add_argument(
@@ -70,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--quick", action="store_true", help="run a small version: rough numbers, in seconds"
         )
+
     return parser
 
 
@@ -86,6 +88,7 @@ def _rows(options: argparse.Namespace) -> list:
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)  # the tensors are small: more threads only wait for one another
     rows = experiment.experiments()
+
     if options.command == "demo":
         specs = {
             name: row.quick if options.quick else row.demo for name, row in rows.items() if row.demo
@@ -93,6 +96,7 @@ def _rows(options: argparse.Namespace) -> list:
     else:
         names = rows if options.command == "report" else [options.command]
         specs = {name: rows[name].quick if options.quick else rows[name].full for name in names}
+
     return run(specs, "quick" if options.quick else "full", options.seed, options.out)
 
 

@@ -30,6 +30,7 @@ def section(page: Page) -> None:
         higher, at the first zero of its drift, or at 1.""",
         soft=True,
     )
+
     page.text(
         """Right: log-ratios z of the pair under a frozen kernel, ż = −G∇L with G = [[a, c], [c, d]], a = 1, c = κ and
         d = 1 + κ², so that ad − c² = 1: positive definite for every κ. A frozen kernel knows no normalisation; RLHF and

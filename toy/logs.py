@@ -67,6 +67,7 @@ def runs_figure(runs: list[Run]) -> Figure:
         for key, dash in (("loss_start", ":"), ("loss_floor", "-.")):
             if run.facts.get(key) is not None:
                 losses.axhline(run.facts[key], color=tint, lw=1, ls=dash)
+
     losses.set(xlabel="step", ylabel="loss, nats")
     losses.set_title("Loss (dotted: start, dash-dotted: floor)")
     _legend_above(losses)
@@ -84,6 +85,7 @@ def _rewards(axes: Axes, run: Run) -> None:
         if end is not None:
             text = None if k else "no-collapse interval"
             axes.axhline(end, color=PINK, lw=1.2, ls=":", label=text)
+
     axes.set(xlabel="step", ylabel="mean reward β ln π/π_ref, nats")
     axes.set_title(title(run))
     _legend_above(axes)
@@ -121,6 +123,7 @@ def runs_table(runs: list[Run]) -> Table:
                 f"{accuracy[-1]:.2f}",
             )
         )
+
     head = ("run", "model", "loss", "theory: start / floor", "chosen reward", "anchor", "interval")
     return Table((*head, "rejected", "accuracy"), body)
 

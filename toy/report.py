@@ -28,6 +28,7 @@ def build(rows: list[Row], folder: Path) -> Path:
         raise ValueError(
             f"out: expected results or runs in {folder}, got none; run `python -m toy demo` first"
         )
+
     page.write(folder / FILE)
     return folder / FILE
 
@@ -53,6 +54,7 @@ def _lab(page: Page, rows: list[Row]) -> None:
         page.text(
             "A quick run: its numbers are rough, and the captions say what the full suite shows."
         )
+
     page.table("The main numbers", Table(("what", "measured", "theory"), summary(rows)))
     for row in experiment.experiments().values():
         for section in row.sections:
@@ -73,6 +75,7 @@ def _other_rooms(page: Page, folder: Path) -> None:
             logged; the interval is a statement about means over the whole training set.""",
         )
         page.table("Runs", logs.runs_table(runs))
+
     if ledger:
         page.heading("The theorems")
         page.table("Ledger", logs.ledger_table(ledger))

@@ -56,5 +56,7 @@ def run(
                     "versions": versions(),
                 }
                 jsonl.append(file, row)
+
             rows.append(earlier[-1] if earlier else row)
+
     return rows

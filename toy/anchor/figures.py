@@ -35,6 +35,7 @@ def flow_figure(rows: list[Row]) -> Figure:
         name = f"α = {spec['mix']:g}"
         left.plot(spec["betas"], lift, marker, color=colour, ms=5, label=name)
         left.set_title(f"Lift at ε = {eps:g}")
+
     left.set(xscale="log", yscale="log", xlabel="β", ylabel="final $π_w/π_{ref,w}$")
     left.set_xticks(spec["betas"], [f"{b:g}" for b in spec["betas"]])
     left.minorticks_off()
@@ -42,6 +43,7 @@ def flow_figure(rows: list[Row]) -> Figure:
 
     line = np.geomspace(1e-2, 30, 300)
     right.plot(line, np.minimum(line, 1), color=INK, label="min(1, target)")
+
     for row in rows:
         spec, peaked = row["spec"], row["spec"]["rejected"] is not None
         for beta, end, colour in zip(
@@ -57,6 +59,7 @@ def flow_figure(rows: list[Row]) -> Figure:
                 mfc="none" if peaked else colour,
                 label=f"β = {beta:g}" if row is rows[0] else None,
             )
+
     right.set(
         xscale="log",
         xlim=(1e-2, 30),
@@ -73,6 +76,7 @@ def network_figure(rows: list[Row]) -> Figure:
     figure = Figure(figsize=(10, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     beta = max(rows[0]["spec"]["betas"])
+
     for row, colour in zip(rows, cycle(PALETTE), strict=False):
         spec, measured, expected = row["spec"], row["measured"], row["theory"]
         low, middle, high = np.array(measured["reward"][spec["betas"].index(beta)]).T
@@ -106,10 +110,12 @@ def choice_figure(rows: list[Row]) -> Figure:
         for axes, key, other in ((ends, "end", "mio"), (times, "time", "dpo")):
             _curve(axes, row, key, other, colour, "o" if other == "mio" else "s")
             _curve(axes, row, key, "alpha", colour, "D")
+
     for axes in (ends, times):
         axes.set(xscale="log", yscale="log", xlabel="ε, base probability of the chosen")
         axes.invert_xaxis()
         axes.legend(fontsize=7.5)
+
     ends.set(title="What α buys", ylabel="final $π_w$")
     times.set(title="Time to ½", ylabel="time to $π_w = ½$")
 

@@ -79,6 +79,7 @@ def anchor_network(spec: AnchorNetwork, seed: int) -> tuple[dict, dict]:
     anchor = mi.preference_anchor(spec.mix)
     limit = torch.minimum(anchor / torch.tensor(spec.betas)[:, None], -log_eps)
     ends = [lowest.view(copies, -1).amin(-1), highest.view(copies, -1).amax(-1)]
+
     return {
         "step": [_EVERY * k for k in range(len(curve))],
         "reward": quartiles(rewards.mT).tolist(),

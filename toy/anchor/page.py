@@ -33,6 +33,7 @@ def section(page: Page, rows: list[Row]) -> None:
             the line there have yet to come back, the later the less mass is left on the unseen responses.""",
         )
         page.table("Where the tabular flow ends", ends_table(flows), folded=True)
+
     if networks:
         spec = networks[0]["spec"]
         page.figure(
@@ -53,6 +54,7 @@ def section(page: Page, rows: list[Row]) -> None:
             f"""Steps with a mean loss of at most 2 ln 2 and a mean chosen reward outside the no-collapse interval:
             {outside}, by theory 0 (theorem mio_no_collapse)."""
         )
+
     if choices:
         spec = choices[0]["spec"]
         page.figure(
@@ -97,6 +99,7 @@ def ends_table(rows: list[Row]) -> Table:
                     f"{highest:.2f}",
                 )
             )
+
     head = ("α", "wrong mass", "β", "ceilings < 0.97", "within 5 %", "largest gap there", "at 1")
     return Table((*head, "highest/ceiling"), body)
 
@@ -120,6 +123,7 @@ def network_table(rows: list[Row]) -> Table:
                     "[{:.3f}, {:.3f}]".format(*theory["interval"]),
                 )
             )
+
     head = ("α", "β", "βz_w [quartiles]", "anchor", "z_w − law: median, range", "βz_w seen")
     return Table((*head, "no-collapse interval"), body)
 
@@ -142,6 +146,7 @@ def choices_table(rows: list[Row]) -> Table:
             )
             setting = (f"{row['spec']['beta']:g}", f"{eps:g}", f"{1 - theory['mix'][k]:.2g}")
             body.append((*setting, *ends, *times, f"{theory['interval'][k][1]:.3g}"))
+
     head = (
         "β",
         "ε",

@@ -109,6 +109,7 @@ def anchor_choice(spec: AnchorChoice, seed: int) -> tuple[dict, dict]:
     times: dict[str, list[float]] = {"mio": [], "alpha": [], "dpo": []}
     mixes = [1 - eps**spec.beta for eps in spec.eps]
     beta = torch.tensor([spec.beta])
+
     for eps, recommended in zip(spec.eps, mixes, strict=True):
         base = arms(torch.tensor([eps], dtype=torch.float64), spec.responses)
         for name, mix in (("mio", 0.5), ("alpha", recommended), ("dpo", 0.5)):
@@ -125,6 +126,7 @@ def anchor_choice(spec: AnchorChoice, seed: int) -> tuple[dict, dict]:
             expected[name].append(time_to_half(eps, spec.beta, mix, spec.responses - 2))
         rejected = (1 - eps) / (spec.responses - 1)
         expected["dpo"].append(theory.escape_time_dpo(eps, spec.beta, rejected))
+
     return {"end": ends, "time": times}, {
         "mix": mixes,
         "interval": [mi.no_collapse_interval(mix) for mix in mixes],

@@ -19,6 +19,7 @@ def collapse_figure(row: Row) -> Figure:
     betas = row["spec"]["betas"]
     figure = Figure(figsize=(10, 3.4 * len(betas) + 0.4), layout="constrained")
     panels = figure.subplots(len(betas), 3, squeeze=False)
+
     for b, beta in enumerate(betas):
         curves = {name: row["measured"][name][b] for name in ("dpo", "mio")}
         for axes, (name, curve), factor in zip(panels[b], curves.items(), (1, 2), strict=False):
@@ -26,10 +27,12 @@ def collapse_figure(row: Row) -> Figure:
                 _band(axes, curve, response, "-", tint, response)
             axes.set(ylim=(0, 1), xlabel="step", ylabel="probability mass")
             axes.set_title(f"{label(name)} at β = {factor * beta:g}")
+
         panels[b][0].legend(
             loc="upper left", ncols=3, columnspacing=1, handlelength=1.2, fontsize=8.5
         )
         _log_ratios(panels[b][2], curves, row["theory"], beta)
+
     return figure
 
 
@@ -57,6 +60,7 @@ def _log_ratios(axes: Axes, curves: dict[str, dict], theory: dict, beta: float) 
         if level < top:
             axes.axhline(level, color=colour("mio"), lw=1.2, ls=":")
             axes.text(last, level, "end of MIO's interval", ha="right", va="bottom", fontsize=8)
+
     axes.axhline(anchor, color=INK, lw=1, ls="-.")
     axes.text(last, anchor, "MIO's anchor", ha="right", va="bottom", fontsize=8)
     axes.axhline(0, color=INK, lw=0.8)
@@ -69,11 +73,13 @@ def lazy_figure(rows: list[Row]) -> Figure:
     """z_w over time of the frozen-kernel flow."""
     figure = Figure(figsize=(6.5, 3.6), layout="constrained")
     axes = figure.add_subplot()
+
     for row in of(rows, "Lazy"):
         name, dash = {"dv": ("dpo", "--"), "js": ("mio", "-")}[row["spec"]["bound"]]
         time, z_w = (np.array(row["measured"][key]) for key in ("time", "z_chosen"))
         late = time >= 1e-2
         axes.plot(time[late], z_w[late], dash, color=colour(name), label=label(name))
+
     axes.axhline(math.log(2), color=INK, lw=1, ls="-.")
     axes.text(1.2e-2, math.log(2), "anchor ln 2", va="bottom", fontsize=8.5)
     axes.set(

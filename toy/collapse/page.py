@@ -23,6 +23,7 @@ def section(page: Page, rows: list[Row]) -> None:
         coin says which one is preferred. Both losses start there, with the same first gradient, and take
         {spec["steps"]} steps of full-batch gradient descent at learning rate {spec["reward_rate"]:g}/β."""
     )
+
     page.figure(
         "collapse",
         figures.collapse_figure(networks[0]),
@@ -48,6 +49,7 @@ def section(page: Page, rows: list[Row]) -> None:
         "Mean chosen reward and MIO's no-collapse interval, every step of every replica",
         tables.intervals(rows),
     )
+
     lazy = of(rows, "Lazy")
     if lazy:
         spec = lazy[0]["spec"]

@@ -93,6 +93,7 @@ def base_law(spec: Collapse, generator: torch.Generator) -> tuple[Tensor, Tensor
         chosen, rejected = _exclusive(spec)
         law = torch.full_like(law, 0.3 / (RESPONSES - 2))
         law = law.scatter(-1, chosen, 0.4).scatter(-1, rejected, 0.3)
+
     return prompts, law
 
 
@@ -118,6 +119,7 @@ def base_policy(spec: Collapse, generator: torch.Generator) -> tuple[Tensor, lis
     """Return the prompts, and the parameters and ln π of the policy that has imitated the base law."""
     prompts, law = base_law(spec, generator)
     parameters = [law.log()]
+
     if spec.policy == "network":
         widths = (spec.inputs, spec.width, spec.width, RESPONSES)
         parameters = descend(
@@ -126,6 +128,7 @@ def base_policy(spec: Collapse, generator: torch.Generator) -> tuple[Tensor, lis
             spec.sft_steps,
             spec.sft_rate,
         )
+
     return prompts, parameters, log_policy(spec, parameters, prompts)
 
 
@@ -146,6 +149,7 @@ def collapse(spec: Collapse, seed: int) -> tuple[dict, dict]:
     beta = torch.tensor(spec.betas).repeat_interleave(spec.replicas)
     task = _Task(spec, beta, *(t.repeat(copies, 1, 1) for t in (prompts, log_base, *pairs)))
     start = [p.repeat(copies, 1, 1) for p in parameters]
+
     return {name: task.descend(name, start) for name in LOSSES}, {
         "interval": list(mi.no_collapse_interval(0.5)),
         "anchor": mi.preference_anchor(0.5),
@@ -212,6 +216,7 @@ class _Task:
         lowest, above_start, outside = (
             part.view(-1, self.spec.replicas) for part in (lowest, above_start, outside)
         )
+
         return [
             {
                 "step": [_EVERY * k for k in range(len(curves))],

@@ -76,6 +76,7 @@ def intervals(rows: list[Row]) -> Table:
                 loss = f"{label(name)} {_FACTORS[name] * beta:g}"
                 counts = (f"{_below_start(curve):,}", f"{curve['outside_interval']:,}")
                 body.append((variant(row), loss, *counts, theory))
+
     return Table(
         ("policy", "loss, β", "steps with loss ≤ 2 ln 2", "of these outside", "theory"), body
     )
@@ -87,12 +88,14 @@ def lazies(rows: list[Row]) -> Table:
         "dv": ("DPO", "(a − c)/(a − 2c + d) of the margin"),
         "js": ("MIO", "ln 2/β, as t → ∞"),
     }
+
     body = []
     for row in of(rows, "Lazy"):
         name, law = laws[row["spec"]["bound"]]
         measured, theory = row["measured"], row["theory"]
         ends = (f"{measured['final']:+.4f}", f"{theory['final']:+.4f}")
         body.append((name, f"{row['spec']['horizon']:g}", *ends, law, f"{measured['lowest']:+.4f}"))
+
     return Table(("loss", "time", "z_w", "theory", "which is", "lowest z_w"), body)
 
 
@@ -130,4 +133,5 @@ def summary(rows: list[Row]) -> list[tuple[str, str, str]]:
         lines.append(
             (f"frozen kernel, c > a: z_w of {name} (lowest {lowest})", final, f"{theory} ({law})")
         )
+
     return lines

@@ -58,6 +58,7 @@ def escape_figure(rows: list[Row]) -> Figure:
         axes.set(xlabel=_EPS, title=title)
         axes.invert_xaxis()
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, fontsize=8.5)
+
     free.set_ylabel("time to p(correct) = ½")
     return figure
 
@@ -96,6 +97,7 @@ def _never(axes: Axes, rows: list[Row], shelf: float) -> None:
         style = {"color": _colour(row["spec"]), "ms": 5, "mfc": "none"}
         axes.plot(eps, heights, _MARKERS[k % 3], **style)
         anywhere |= any(stopped)
+
     if not anywhere:
         return
 
@@ -113,6 +115,7 @@ def sampled_figure(rows: list[Row]) -> Figure:
     sampled = of(rows, "EscapeSampled", objective="rlhf")
     sizes = sorted({row["spec"]["samples"] for row in sampled})
     tints = dict(zip(sizes, cycle(PALETTE), strict=False))
+
     for row in sampled:
         spec, measured = row["spec"], row["measured"]
         n, rate, tint = spec["samples"], spec["learning_rate"], tints[row["spec"]["samples"]]
@@ -166,6 +169,7 @@ def lift_figure(rows: list[Row]) -> Figure:
     """MIO's lift p(correct)/ε at rest against ε, with and without unseen responses."""
     figure = Figure(figsize=(6.5, 4.2), layout="constrained")
     axes = figure.add_subplot()
+
     for row in of(rows, "MioLift"):
         spec, two = row["spec"], row["spec"]["arms"] == 2
         line = np.geomspace(min(spec["eps"]), 0.45, 400)
@@ -178,6 +182,7 @@ def lift_figure(rows: list[Row]) -> Figure:
             face = tint if two else "none"
             style = {"color": tint, "ms": 5, "mfc": face, "label": name}
             axes.plot(spec["eps"], lift, _MARKERS[k % 3], **style)
+
     axes.set(
         xscale="log",
         yscale="log",
@@ -218,6 +223,7 @@ def who_figure(rows: list[Row]) -> Figure:
         elif (name, spec["mix"]) in (("dpo", 0.5), ("mio", None)):
             look = _WHO["dpo" if name == "dpo" else "alpha_mio"][1:]
             _curve(right, row, "time", look, f"{label_of(spec, spec['betas'][0])}, supplied")
+
     for row in of(rows, "EscapeSampled"):
         spec, name = row["spec"], row["spec"]["objective"]
         if name in ("dv", "js"):

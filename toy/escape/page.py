@@ -43,6 +43,7 @@ def section(page: Page, rows: list[Row]) -> None:
         is met. Intervals of sampled gradients are over replicas; theory there is the exact mean number of steps."""
     )
     page.table("All escape times", tables.escape_times(rows), folded=True)
+
     if of(rows, "EscapeSampled", objective="rlhf"):
         page.figure(
             "escape_sampled",
@@ -59,8 +60,10 @@ def section(page: Page, rows: list[Row]) -> None:
             it shorten the wait.""",
         )
         page.table("Sampled gradients", tables.sampled(rows), folded=True)
+
     if of(rows, "WhoSamples"):
         _who(page, rows)
+
     arms = sorted({row["spec"]["arms"] for row in of(rows, "MioLift")})
     if arms:
         page.figure(
@@ -93,6 +96,7 @@ def _who(page: Page, rows: list[Row]) -> None:
         flow would escape in a logarithm of 1/ε, and its samples take 1/(nε), as JS's do. Supplied, no weight depends on
         ε; what remains is each loss's own exponent or anchor.""",
     )
+
     page.table(
         f"Who samples: weight on ∇ ln π(correct) at the base policy, groups of n = {spec['samples']}",
         tables.who_samples(rows),

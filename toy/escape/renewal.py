@@ -27,6 +27,7 @@ def rises(
             2 * learning_rate * hits * (samples - hits) / (samples * (samples - 1)),
             (len(p), len(hits)),
         )
+
     weight = {"dv": np.ones_like(hits, dtype=float), "js": hits / samples}[objective]
     scale = 1.0 if objective == "dv" else np.log1p(1 / p)
     return (2 * learning_rate * (1 - p) * scale)[:, None] * weight

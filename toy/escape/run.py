@@ -181,6 +181,7 @@ def escape_sampled(spec: EscapeSampled, seed: int) -> tuple[dict, dict]:
             steps, hits = torch.ones_like(p), draw_every(p, spec.samples, generator)
         else:
             steps, hits = draw_next(p, spec.samples, moving, generator)
+
         taken.add_(steps.where(live, 0.0))
         first.clamp_(max=taken.where(live & (hits > 0), torch.inf))
 
@@ -199,6 +200,7 @@ def escape_sampled(spec: EscapeSampled, seed: int) -> tuple[dict, dict]:
         "first_signal": signals.mean(1).tolist(),
         "first_signal_stderr": (signals.std(1) / spec.replicas**0.5).tolist(),
     }
+
     return measured, {
         "steps_mean": [
             renewal.escape_steps(spec.objective, e, spec.samples, spec.learning_rate)

@@ -60,6 +60,7 @@ def _flow_exponents(row: Row) -> list[tuple[str, ...]]:
     """Return a line for each β whose flow escapes from every small ε."""
     spec, small, lines = row["spec"], _small(row["spec"]), []
     eps = [spec["eps"][k] for k in small]
+
     times = zip(spec["betas"], row["measured"]["time"], row["theory"]["time"], strict=True)
     for beta, *both in times:
         measured, theory = ([time[k] for k in small] for time in both)
@@ -75,6 +76,7 @@ def _flow_exponents(row: Row) -> list[tuple[str, ...]]:
         fitted = interval(*fit_exponent(eps, measured))
         expected = f"{fit_exponent(eps, theory)[0]:.3f}"
         lines.append((label_of(spec, beta), "exact flow", fitted, expected, limit))
+
     return lines
 
 
@@ -111,6 +113,7 @@ def escape_times(rows: list[Row]) -> Table:
                 gap = "" if time is None or theory is None else f"{time / theory - 1:+.1e}"
                 cells = (number(time, 7), number(theory, 7), gap)
                 body.append((label_of(spec, beta), f"{eps:g}", *cells))
+
     return Table(("objective", "ε", "time, exact flow", "time, theory", "relative gap"), body)
 
 
@@ -127,7 +130,9 @@ def sampled(rows: list[Row]) -> Table:
             ):
                 spread = number(measured[error][k], 2)
                 cells += [f"{number(measured[key][k])} ± {spread}", number(theory[key][k])]
+
             body.append((sampled_label(row["spec"]), f"{eps:g}", *cells))
+
     head = (
         "gradient",
         "ε",
@@ -153,6 +158,7 @@ def lifts(rows: list[Row]) -> Table:
                     min(2 ** (1 / beta), 1 / eps),
                 )
                 body.append((str(spec["arms"]), f"{beta:g}", f"{eps:g}", *map(number, values)))
+
     head = (
         "responses",
         "β",
@@ -188,6 +194,7 @@ def who_samples(rows: list[Row]) -> Table:
                 weights = [number(part["exact"][name][k], 3) for part in (theory, measured)]
                 cells = (f"{spec['eps'][k]:g}", *weights, *_groups(row, name, k))
                 body.append((*texts, *cells))
+
     head = (
         "correct answer from",
         "gradient of",
@@ -226,9 +233,11 @@ def summary(rows: list[Row]) -> list[tuple[str, str, str]]:
         lines.append(
             ("escape times, exact flow: largest relative gap to theory", f"{max(gaps):.0e}", "0")
         )
+
     for name, _, fitted, theory, limit in exponents(rows).body:
         if "drawn" not in name and "every" not in name:  # those are in their own table
             lines.append(
                 (f"escape exponent, {name}", fitted, f"{theory} at these ε; limit: {limit}")
             )
+
     return lines

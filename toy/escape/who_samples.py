@@ -45,11 +45,13 @@ def who_samples(spec: WhoSamples, seed: int) -> tuple[dict, dict]:
         exact[bound] = _weight(lambda own, b=bound: DRAWN[b](own, base, n), base)
         weights = _weight(lambda own, b=bound: DRAWN[b](own, shares, n), rows)
         sampled[bound], missed[bound] = weights * (hits > 0), hits == 0
+
     losses = {"dpo": ("dv", 0.5), "mio": ("js", 0.5), "alpha_mio": ("js", spec.mix)}
     for name, (bound, mix) in losses.items():
         exact[name] = _weight(
             lambda own, b=bound, m=mix: -mi.preference_loss(*(own - base).T, bound=b, mix=m), base
         )
+
     pairs = draw_every(2 * many * (1 - many), n // 2, generator)
     exact["dpo_drawn"] = 2 * eps * (1 - eps) * exact["dpo"]
     sampled["dpo_drawn"] = pairs / (n // 2) * exact["dpo"].repeat_interleave(spec.groups)

@@ -41,6 +41,7 @@ def estimates(rows: list[Row]) -> Table:
                 "; ".join((measured["verdict"], *measured["warnings"])),
             )
         )
+
     head = ("law", "seen through", "estimator", "estimate [95 %], nats", "truth", "covered")
     return Table((*head, "verdict"), body)
 

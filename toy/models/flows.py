@@ -101,6 +101,7 @@ def integrate(
     horizon = time + horizon
     step = torch.minimum(1e-3 / slope.abs().amax(-1), horizon)
     arrived = torch.zeros_like(time, dtype=torch.bool)
+
     for _ in range(max_steps):
         live = ~arrived & (time < horizon)
         if not live.any():
@@ -111,6 +112,7 @@ def integrate(
             move = sum(c * k for c, k in zip(row, slopes, strict=True) if c)
             trial = state + step[:, None] * move
             slopes.append(field(trial))
+
         error = step[:, None] * sum(c * k for c, k in zip(_ERROR, slopes, strict=True) if c)
         scale = tolerance * (1 + torch.maximum(state.abs(), trial.abs()))
         size = (error / scale).square().mean(-1).sqrt().nan_to_num(nan=1e9)
@@ -128,6 +130,7 @@ def integrate(
         growth = (0.9 * size.clamp_min(1e-10) ** -0.2).clamp(0.2, 5.0)
         step = step * growth
         step = torch.where(crossed, step / growth * before / (before - after), step)
+
     raise RuntimeError(
         f"flow: expected every system to stop within {max_steps} steps, got {int(live.sum())} that did not"
     )

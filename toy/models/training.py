@@ -38,6 +38,7 @@ def descend(
     """
     parameters = [p.detach().clone().requires_grad_() for p in parameters]
     optimizer = torch.optim.Adam(parameters, learning_rate) if adam else None
+
     for step in range(steps + 1):
         losses, details = loss(parameters)
         if (observe is not None and observe(step, losses.detach(), details)) or step == steps:
@@ -48,7 +49,9 @@ def descend(
                 p.grad = gradient
             optimizer.step()
             continue
+
         with torch.no_grad():
             for p, gradient in zip(parameters, gradients, strict=True):
                 p.sub_(gradient, alpha=learning_rate)
+
     return [p.detach() for p in parameters]

@@ -27,6 +27,7 @@ def transformer(
 
     depth = math.sqrt(2 * LAYERS)
     parameters = [normal(vocabulary, width, 1.0), normal(length, width, 0.3)]
+
     for _ in range(LAYERS):
         parameters += [
             normal(width, 3 * width, width**-0.5),
@@ -36,6 +37,7 @@ def transformer(
             normal(width, 2 * width, width**-0.5),
             normal(2 * width, width, (2 * width) ** -0.5 / depth),
         ]
+
     return [*parameters, normal(width, vocabulary, width**-0.5)]
 
 
@@ -50,6 +52,7 @@ def next_token_log_probs(parameters: list[Tensor], tokens: Tensor) -> Tensor:
     width = embedding.shape[-1]
     index = tokens.reshape(replicas, -1, 1).expand(-1, -1, width)
     hidden = embedding.gather(1, index) + position[:, :length].repeat(1, count, 1)
+
     for k in range(0, len(layers), 4):
         qkv = torch.bmm(_normalised(hidden), layers[k])
         q, key, value = qkv.view(replicas * count, length, 3, HEADS, -1).permute(2, 0, 3, 1, 4)
@@ -59,6 +62,7 @@ def next_token_log_probs(parameters: list[Tensor], tokens: Tensor) -> Tensor:
         hidden = hidden + torch.bmm(
             torch.relu(torch.bmm(_normalised(hidden), layers[k + 2])), layers[k + 3]
         )
+
     logits = torch.bmm(_normalised(hidden), readout)
     return logits.log_softmax(-1).view(replicas, count, length, -1)
 
@@ -82,4 +86,5 @@ def sample(
         log_probs = next_token_log_probs(parameters, sequences)[..., -1, :]
         gumbel = -torch.rand(log_probs.shape[1:], generator=generator).log().neg().log()
         sequences = torch.cat([sequences, (log_probs + gumbel).argmax(-1, keepdim=True)], -1)
+
     return sequences

@@ -153,6 +153,7 @@ def value(
         candidates = torch.cat([own, log_q + math.log(negatives) - total], -1).unsqueeze(-2)
         rows = infonce_rows(joint, product.unsqueeze(-2).expand(*product.shape, 2), candidates)
         return mi.mean(rows, log_p)
+
     return (mi.smile if bound == "smile" else mi.BOUNDS[bound])(
         joint, product, log_p=log_p, log_q=log_q
     )

@@ -61,6 +61,7 @@ def success_figure(rows: list[Row]) -> Figure:
         axes.set(xscale="log", yscale="log", ylim=(p.min() / 2, 3))
         axes.set(xlabel="base success p", ylabel="success after training")
         axes.set_title(f"β = {spec['beta']:g}, α = {expected['mix']:.4f}")
+
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=6)
     return figure
 
@@ -77,6 +78,7 @@ def pass_figure(rows: list[Row]) -> Figure:
             mean, ends = (np.array(measured[method][key]) for key in ("mean", "range"))
             bars = np.maximum([mean - ends[:, 0], ends[:, 1] - mean], 0)
             axes.errorbar(k, mean, yerr=bars, ms=4, lw=1, **points)
+
         axes.axhline(measured["rlhf"]["mean"][0], color=RED, lw=0.9, ls=":")
         limit = expected["overtaking_at_most"]
         if limit <= k[-1]:
@@ -87,6 +89,7 @@ def pass_figure(rows: list[Row]) -> Figure:
         axes.set_xticks(k[::2], [f"{value:g}" for value in k[::2]])
         axes.set_title(f"β = {row['spec']['beta']:g}")
         axes.minorticks_off()
+
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=6)
     return figure
 
@@ -95,6 +98,7 @@ def overtaking_figure(rows: list[Row]) -> Figure:
     """How many base answers equal one RLHF answer, against base success."""
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.add_subplot()
+
     for row, tint in zip(rows, cycle(PALETTE), strict=False):
         spec, measured = row["spec"], row["measured"]["overtaking"]
         p = np.geomspace(min(spec["bank"]), max(spec["bank"]), 200)
@@ -103,6 +107,7 @@ def overtaking_figure(rows: list[Row]) -> Figure:
         axes.axhline(row["theory"]["overtaking_at_most"], color=tint, lw=0.9, ls=":")
         points = {"color": tint, "ms": 4.5, "mfc": "none", "label": f"β = {spec['beta']:g}"}
         axes.plot(spec["bank"], np.array(measured, dtype=float), "o", **points)
+
     axes.set(xscale="log", yscale="log")
     axes.set(xlabel="base success p", ylabel="k: base pass@k ≥ RLHF pass@1")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside right center")

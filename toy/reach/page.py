@@ -27,6 +27,7 @@ def section(page: Page, rows: list[Row]) -> None:
         signal, 6e10 at p = 1e-12. α-MIO has the one α that theory recommends for the hardest prompt of the bank: 1 − α
         = p^β at p = {min(spec["bank"]):g}."""
     )
+
     page.figure(
         "reach",
         figures.success_figure(rows),
@@ -41,6 +42,7 @@ def section(page: Page, rows: list[Row]) -> None:
         has two ends, the ceiling and 1, and which one it takes is proved only for β above ½ (theorem
         mio_tabular_limit). Below, prompts with a ceiling above about ½ end at 1, beyond it. {_beyond(rows)}""",
     )
+
     page.figure(
         "pass_at_k",
         figures.pass_figure(rows),
@@ -54,6 +56,7 @@ def section(page: Page, rows: list[Row]) -> None:
         handed the answer are at or near 1 from k = 1 where their lift suffices; MIO's does not for the hard
         prompts at large β. MIO's points lie above its line where a prompt's flow ends at 1 beyond its ceiling.""",
     )
+
     page.figure(
         "overtaking",
         figures.overtaking_figure(rows),
@@ -77,6 +80,7 @@ def _beyond(rows: list[Row]) -> str:
             for end, ceiling in zip(ends, ceilings, strict=True)
             if ceiling < 0.97 and end > 1.05 * ceiling
         ]
+
     if not beyond:
         return "Here no prompt does."
     return f"Here {len(beyond)} do, whose ceilings are {', '.join(beyond)}."
@@ -102,6 +106,7 @@ def passes(rows: list[Row]) -> Table:
                         f"{sampled['plug_in'][at] - exact:+.4f}",
                     )
                 )
+
     head = ("β", "policy", "k", "theory", "flow's end, exact", "estimator, mean [95 %]")
     return Table((*head, "plug-in's bias"), body)
 
@@ -117,4 +122,5 @@ def successes(rows: list[Row]) -> Table:
                 end, theory = (row[part]["success"][method][at] for part in ("measured", "theory"))
                 cells.append(f"{number(end, 3)} ({number(theory, 3)})")
             body.append((f"{row['spec']['beta']:g}", f"{p[at]:.2g}", *cells))
+
     return Table(("β", "p", *(f"{name_of(method)} (theory)" for method in trained)), body)

@@ -105,11 +105,13 @@ def closed_form(spec: Reach, method: str, p: Tensor) -> Tensor:
         return theory.mio_ceiling(p, spec.beta, 0.5 if method == "mio" else spec.mix)
 
     time = horizon(spec, method, p)
+
     if method == "dpo":  # only the pair's two logits move, each by half of the margin
         half = torch.from_numpy(theory.dpo_margin(time.numpy(), spec.beta)) / 2
         log_wrong = torch.log1p(-p) - math.log(spec.responses - 1)
         unseen = torch.full_like(half, math.log(spec.responses - 2))
         return (p.log() + half - log_wrong - torch.logaddexp(-half, unseen)).sigmoid()
+
     # SFT: u = ln p/(1 − p) obeys u̇ = (1 − p) K/(K − 1), since the wrong responses stay equal.
     odds = p / (1 - p)
     spent = odds + odds.log() + time * spec.responses / (spec.responses - 1)
@@ -175,6 +177,7 @@ def reach(spec: Reach, seed: int) -> tuple[dict, dict]:
         "overtaking": _overtaking(spec, correct["rlhf"], correct["base"]),
     }
     answers = torch.log1p(-in_bank(expected["rlhf"])) / torch.log1p(-in_bank(p))
+
     return measured, {
         "mix": spec.mix,
         "k": k.tolist(),

@@ -40,6 +40,7 @@ def stairs_figure(row: Row) -> Figure:
     tints = colours(MAPS)
     truth = np.repeat(spec["nats"], count(row))
     steps = spec["every"] * np.arange(len(truth))
+
     for axes, (name, maps) in zip(panels, measured["readings"].items(), strict=False):
         ideal = _medians(measured["control"][readout_of(name)], width(row))
         axes.plot(steps, np.median(ideal, 0), color=GREY, lw=2, label="T = ln dP/dQ")
@@ -50,6 +51,7 @@ def stairs_figure(row: Row) -> Figure:
             if kind == "none":
                 band = {"color": tint, "alpha": 0.25, "lw": 0}
                 axes.fill_between(steps, medians.min(0), medians.max(0), **band)
+
         axes.plot(steps, truth, color=INK, lw=1, label="I")
         if mi.ESTIMATORS[name].cap == "ln K":
             axes.axhline(row["theory"]["ceiling"], color=INK, ls="--", lw=1)
@@ -71,6 +73,7 @@ def control_figure(row: Row) -> Figure:
     nats, measured = np.array(row["spec"]["nats"]), row["measured"]
     first = {readout_of(name): name for name in reversed(list(measured["summary"]))}
     tints = colours(measured["control_summary"])
+
     for k, (readout, levels) in enumerate(measured["control_summary"].items()):
         aside, tint = nats + 0.09 * (k - 3), tints[readout]
         ideal = np.array(levels, dtype=float)
@@ -81,6 +84,7 @@ def control_figure(row: Row) -> Figure:
             points = {"fmt": "o", "ms": 6, "mfc": "none", "lw": 1, "capsize": 2}
             bars = 2 * trained[:, 3] if axes is bias else None
             axes.errorbar(aside, trained[:, column], yerr=bars, color=tint, **points)
+
     for readout in ("nwj", "plug_in"):
         exact = row["theory"][f"{readout}_variance"]
         variance.plot(nats, exact, "--", color=tints[readout], lw=1.2)

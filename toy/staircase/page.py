@@ -38,6 +38,7 @@ def _section(page: Page, row: Row) -> None:
         behind for good from 6 nats, by JS or the α-relative DV it follows. JS's critic read by NWJ shows what the
         critic gets wrong on rare pairs of large score.""",
     )
+
     page.figure(
         "staircase_control",
         figures.control_figure(row),
@@ -50,6 +51,7 @@ def _section(page: Page, row: Row) -> None:
         InfoNCE tends to its ceiling, and the bridge and the plug-in of the ideal critic stay right. A trained critic's
         small variance says nothing of its bias.""",
     )
+
     page.table(
         "Plain y: trained critics, and the ideal one on the same batches", summaries(row, "none")
     )
@@ -74,6 +76,7 @@ def summaries(row: Row, kind: str) -> Table:
                 for value in values[:3]
             ]
             body.append((name, f"{nats:g}", estimate, *cells))
+
     three = ("bias", "variance", "MSE")
     head = ("estimator", "I", f"estimate ± s.e. of {row['spec']['replicas']} replicas", *three)
     return Table((*head, *(f"ideal: {text}" for text in three)), body)

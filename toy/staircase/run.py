@@ -144,6 +144,7 @@ def _train(
             value, new = vmap(lambda a, b: _filled(*ascend(a, b, None)))(joint, product)
         else:
             value, new = vmap(ascend)(joint, product, state[0])
+
         state[0] = None if bool(new.isnan().all()) else new
         return -value, scores.detach()
 
@@ -173,6 +174,7 @@ def _control(spec: Staircase, seed: int) -> dict[str, Tensor]:
     """Return what ln dP/dQ reads from the same batches [replica, reading]; pulled back from a map it is the same."""
     rows = _Rows(spec, seed)
     readings: dict[str, list[float]] = {name: [] for name in READOUTS}
+
     for step in range(spec.steps * len(spec.nats)):
         law, x, y = rows.draw()
         if step % spec.every == 0:
@@ -180,6 +182,7 @@ def _control(spec: Staircase, seed: int) -> dict[str, Tensor]:
             for joint, product in zip(*_split(scores), strict=True):
                 for name, readout in READOUTS.items():
                     readings[name].append(float(readout(joint, product)))
+
     return {
         name: torch.tensor(values, dtype=torch.float64).reshape(-1, spec.replicas).T
         for name, values in readings.items()
@@ -226,8 +229,10 @@ def staircase(spec: Staircase, seed: int) -> tuple[dict, dict]:
             measured["readings"][name] = {key: _rounded(lines) for key, lines in maps.items()}
             measured["summary"][name] = {key: _summary(lines, spec) for key, lines in maps.items()}
             measured["broken"][name] = broken
+
     control = _control(spec, seed)
     exact = [laws.Gaussian.with_information(nats, spec.dim) for nats in spec.nats]
+
     return measured | {
         "control": {name: _rounded(values) for name, values in control.items()},
         "control_summary": {name: _summary(values, spec) for name, values in control.items()},

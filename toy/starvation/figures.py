@@ -21,6 +21,7 @@ def ess_figure(rows: list[Row]) -> Figure:
     line = np.linspace(0, max(sizes[0]["spec"]["nats"]) + 0.3, 50)
     shares = theory.ess_fraction(theory.gaussian_chi2(line))
     axes.plot(line, shares, color=INK, label="population, $e^{-2I}$")
+
     for k, (row, tint, marker) in enumerate(
         zip(sizes, cycle(PALETTE), cycle("os^vD"), strict=False)
     ):
@@ -38,6 +39,7 @@ def ess_figure(rows: list[Row]) -> Figure:
             lw=1,
             label=f"d = {spec['dim']}, M = {spec['negatives']:,}",
         )
+
     axes.set(yscale="log", xlabel="mutual information I, nats", ylabel="ESS / M of DV's weights")
     axes.legend(loc="lower left")
     return figure
@@ -51,6 +53,7 @@ def variance_figure(row: Row) -> Figure:
     figure = Figure(figsize=(9.5, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     nats, measured, expected = row["spec"]["nats"], row["measured"], row["theory"]
+
     for name, marker in zip(row["spec"]["bounds"], cycle("os^vD"), strict=False):
         dash, kind = _LINES[name]
         style = {"color": colour(name)}

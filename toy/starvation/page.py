@@ -24,6 +24,7 @@ def section(page: Page, rows: list[Row]) -> None:
             would carry the weight; no affordable M mends that at 4 nats. Judge the count, not the share.""",
         )
         page.table("ESS/M", tables.sample_sizes(rows), folded=True)
+
     if variances:
         spec = variances[0]["spec"]
         page.figure(

@@ -60,6 +60,7 @@ def effective_sample_size(spec: EffectiveSampleSize, seed: int) -> tuple[dict, d
     """Measure ESS/M of e^T over M product pairs, T = ln dP/dQ; quartiles over repeats."""
     generator = torch.Generator().manual_seed(seed)
     at_once = max(1, _CHUNK // (spec.negatives * spec.dim))
+
     rows = []
     for nats in spec.nats:
         law = Gaussian.with_information(nats, spec.dim)
@@ -69,6 +70,7 @@ def effective_sample_size(spec: EffectiveSampleSize, seed: int) -> tuple[dict, d
             scores = law.log_ratio(*draw(law, shape, generator, joint=False))
             shares.append(mi.effective_sample_size(scores) / spec.negatives)
         rows.append(quartiles(torch.cat(shares)).tolist())
+
     limits = [theory.ess_fraction(theory.gaussian_chi2(nats)) for nats in spec.nats]
     return {"fraction_quartiles": rows}, {"fraction": limits}
 
@@ -79,6 +81,7 @@ def gradient_variance(spec: GradientVariance, seed: int) -> tuple[dict, dict]:
     traces: dict[str, list[float]] = {name: [] for name in spec.bounds}
     errors: dict[str, list[float]] = {name: [] for name in spec.bounds}
     values = []
+
     laws = [Gaussian.with_information(nats, spec.dim) for nats in spec.nats]
     for law in laws:
         shape = (spec.repeats, spec.batch)
@@ -91,6 +94,7 @@ def gradient_variance(spec: GradientVariance, seed: int) -> tuple[dict, dict]:
             traces[name].append(float(gradient.var(0).sum()))
             groups = torch.stack([group.var(0).sum() for group in gradient.tensor_split(10)])
             errors[name].append(float(groups.std() / 10**0.5))
+
         values.append(spec.batch * float(mi.nwj(*scores).var()))
 
     lines = {
@@ -98,6 +102,7 @@ def gradient_variance(spec: GradientVariance, seed: int) -> tuple[dict, dict]:
         "dv": theory.dv_gradient_trace,
         "js": theory.js_gradient_bound,
     }
+
     return {"trace": traces, "trace_stderr": errors, "nwj_value_variance": values}, {
         "trace": {
             name: [line(law.rho, law.dim, spec.batch) for law in laws]

@@ -25,6 +25,7 @@ def sample_sizes(rows: list[Row]) -> Table:
                     number(middle * spec["negatives"], 3),
                 )
             )
+
     return Table(
         ("d", "M", "I, nats", "ESS/M, median [quartiles]", "e^(−2I)", "overstated", "ESS"), body
     )
@@ -39,6 +40,7 @@ def variances(rows: list[Row]) -> Table:
             cells = [part["trace"][name][k] for name in ("nwj", "dv", "js") for part in parts]
             cells += [part["nwj_value_variance"][k] for part in parts]
             body.append((f"{nats:g}", *(number(cell, 3) for cell in cells)))
+
     head = ("I, nats", "NWJ ∇", "exact", "DV ∇", "large-N", "JS ∇", "at most", "NWJ value", "exact")
     return Table(head, body)
 
@@ -53,4 +55,5 @@ def summary(rows: list[Row]) -> list[tuple[str, str, str]]:
         lines.append(
             (f"ESS/M at {law}", number(median, 2), f"{number(limit, 2)} in the population")
         )
+
     return lines

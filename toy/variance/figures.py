@@ -67,6 +67,7 @@ def exact_figure(row: Row) -> Figure:
     measured, theory = row["measured"], row["theory"]
     at, nats = middle(row["spec"]), theory["nats"]
     batch = row["spec"]["batches"][at]
+
     for axes, key, factor in zip(
         panels, ("variance", "trace", "snr"), (batch, batch, 1), strict=False
     ):
@@ -93,6 +94,7 @@ def gaussian_figure(row: Row) -> Figure:
     measured, theory = row["measured"], row["theory"]
     at, nats = middle(row["spec"]), np.array(row["spec"]["nats"])
     batch = row["spec"]["batches"][at]
+
     for axes, key, factor in zip(
         panels, ("variance", "trace", "snr"), (batch, batch, 1), strict=False
     ):
@@ -109,6 +111,7 @@ def gaussian_figure(row: Row) -> Figure:
         for name, dash in (("nwj", "-"), ("js", "--")):
             line = np.broadcast_to(theory[f"{name}{suffix}"], nats.shape)
             axes.plot(nats, line, dash, color=colour(name), lw=1)
+
     value.plot(nats, theory["floor"], ":", color=INK, lw=1)
     _noise(panels, row, batch)
     size.set_title("ESS/M, mean over batches")
@@ -132,6 +135,7 @@ def scaling_figure(exact: Row, sampled: Row) -> Figure:
     """Exponent of the variance in N against I, on both laws."""
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
+
     for axes, row, law in zip(panels, (exact, sampled), ("copied symbol", "Gaussian"), strict=True):
         nats, slopes = slopes_of(row)
         for k, (name, look) in enumerate(_looks(slopes).items()):
@@ -139,8 +143,10 @@ def scaling_figure(exact: Row, sampled: Row) -> Figure:
             aside = np.array(nats) + 0.04 * (k - (len(slopes) - 1) / 2)
             bars = np.nan_to_num(half)
             axes.errorbar(aside, centre, yerr=bars, ls="none", capsize=2, **look)
+
         axes.set(title=law, xlabel="I, nats", ylim=(-1.6, 0.8))
         axes.axhline(-1, color=INK, lw=1)
+
     panels[0].set_ylabel("exponent of N in Var")
     _legend(figure)
     return figure
@@ -152,6 +158,7 @@ def training_figure(row: Row) -> Figure:
     panels = figure.subplots(2, 2).ravel()
     spec, measured, theory = row["spec"], row["measured"], row["theory"]
     steps, pairs = spec["checkpoints"], spec["batch"] * (spec["batch"] - 1)
+
     for axes, key in zip(panels, ("value", "variance", "snr", "effective"), strict=True):
         axes.set_xscale("symlog", linthresh=10)
         axes.set(xlabel="step", yscale="linear" if key == "value" else "log")

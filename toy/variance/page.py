@@ -16,6 +16,7 @@ def section(page: Page, rows: list[Row]) -> None:
     if not (exact or sampled or trained):
         return
     page.heading("Noise of the bounds: variance, signal and effective sample size")
+
     if exact:
         spec = exact[0]["spec"]
         n = spec["batches"][figures.middle(spec)]
@@ -33,6 +34,7 @@ def section(page: Page, rows: list[Row]) -> None:
             of variance (table). There ESS/M rises, and overstates the population's. JS and the α-relative law stay low,
             and with NWJ have the clearest signal on the way.""",
         )
+
     if sampled:
         spec = sampled[0]["spec"]
         n = spec["batches"][figures.middle(spec)]
@@ -49,6 +51,7 @@ def section(page: Page, rows: list[Row]) -> None:
             signal as well; half-way, where e^T is still light-tailed, NWJ has the clearest signal. A batch's own
             ESS/M overstates the population's more and more.""",
         )
+
     if exact and sampled:
         page.figure(
             "noise_scaling",
@@ -61,16 +64,19 @@ def section(page: Page, rows: list[Row]) -> None:
             falls more slowly or even grows. NWJ's sampled exponent misses its exact −1 at high information, with wide
             intervals: the tail again.""",
         )
+
         page.table(
             "Exponents of the value's variance in N, with 95 % intervals",
             exponents(exact[0], sampled[0]),
         )
+
     if exact:
         page.table(
             "Bias of the value at T = ln dP/dQ, nats, all batches enumerated",
             biases(exact[0]),
             folded=True,
         )
+
     if trained:
         spec, theory = trained[0]["spec"], trained[0]["theory"]
         page.figure(

@@ -105,7 +105,9 @@ def exact_noise(spec: ExactNoise, seed: int) -> tuple[dict, dict]:
         cells = [[_noise(bound, law, n, spec) for n in spec.batches] for law in laws]
         for k, table in enumerate(measured.values()):
             table[bound] = [[cell[k] for cell in row] for row in cells]
+
     shares = [[two_level.mean_ess(law, n) for n in spec.batches] for law in laws]
+
     return measured | {"ess": shares}, {
         "nats": [law.mutual_information for law in laws],
         "chi2": [law.chi2 for law in laws],
@@ -152,6 +154,7 @@ def gaussian_noise(spec: GaussianNoise, seed: int) -> tuple[dict, dict]:
     shape = (len(laws), len(spec.batches))
     groups = {bound: torch.empty(3, *shape, _GROUPS) for bound in BOUNDS}
     shares = torch.empty(shape)
+
     for i, law in enumerate(laws):
         for k, batch in enumerate(spec.batches):
             pairs = [draw(law, (spec.repeats, batch), generator, joint) for joint in (True, False)]
@@ -174,6 +177,7 @@ def gaussian_noise(spec: GaussianNoise, seed: int) -> tuple[dict, dict]:
                 (f"{name}_slope", torch.stack([slopes.mean(-1), half], -1)),
             ):
                 measured.setdefault(key, {})[bound] = values.tolist()
+
     return measured | {"ess": shares.tolist()}, {
         "nwj": [theory.nwj_value_variance(law.log_ratio_variance, law.chi2) for law in laws],
         "ess_limit": [theory.ess_fraction(theory.gaussian_chi2(nats)) for nats in spec.nats],

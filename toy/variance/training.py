@@ -95,6 +95,7 @@ def trained_noise(spec: TrainedNoise, seed: int) -> tuple[dict, dict]:
                 measured[name][bound].append(median)
 
     descend(loss, replicas.parameters, max(spec.checkpoints), spec.learning_rate, observe)
+
     return measured, {
         "nats": spec.nats,
         "js": 2 * math.log(2),
@@ -119,6 +120,7 @@ def _read(
     )
 
     objectives = mi.BOUNDS | {"infonce": mi.infonce, "smile": mi.smile, "relative": mixed}
+
     reads = {}
     with torch.no_grad():
         scores = vmap(critic)(*(part.unflatten(0, (-1, spec.batch)) for part in (x, y)))
@@ -128,4 +130,5 @@ def _read(
             values = vmap(matrix_objective(objectives[bound]))(scores)
             effective = getattr(row, "effective_negatives", math.nan)
             reads[bound] = (float(values.mean()), float(values.var()), row.snr, effective, share)
+
     return reads

@@ -53,6 +53,7 @@ def kernel_figure(rows: list[Row]) -> Figure:
     ends = [np.array(row["measured"]["final"], dtype=float).T for row in (dpo, mio)]
     limit = max(1.0, np.abs(ends).max())
     norm = TwoSlopeNorm(0, -limit, limit)
+
     for axes, row, values in zip((left, middle), (dpo, mio), ends, strict=True):
         kappas, betas = row["spec"]["kappas"], row["spec"]["betas"]
         place = np.arange(len(betas))
@@ -62,6 +63,7 @@ def kernel_figure(rows: list[Row]) -> Figure:
             heights = np.array(row["theory"]["final"], dtype=float).T
         else:
             name, levels, dash, text, heights = "MIO", [0], ":", "0", values
+
         lines = axes.contour(
             kappas,
             place,
@@ -77,6 +79,7 @@ def kernel_figure(rows: list[Row]) -> Figure:
         title = f"{name}: z_w at time {row['spec']['horizon']:g}"
         axes.set(xlabel="κ = c/a", ylabel="β", title=title)
         axes.grid(False)
+
     figure.colorbar(mesh, ax=[left, middle], label="z_w, nats", shrink=0.85)
 
     _depths(right, flows, np.linspace(1, mio["spec"]["kappas"][-1], 120))
@@ -91,12 +94,14 @@ def _depths(axes: Axes, rows: list[Row], kappas: np.ndarray) -> None:
     barrier = [theory.mio_barrier(k) for k in proved]
     axes.plot(proved, barrier, color=BLUE, ls="--", label="barrier, κ < 4")
     axes.axhline(rows[0]["theory"]["interval"], color=INK, lw=1, ls=":", label="interval's end")
+
     for row, marker in zip(rows, "v^so", strict=False):
         spec = row["spec"]
         depth = np.array(row["measured"]["lowest"], dtype=float)[:, -2:] * spec["betas"][-2:]
         text = f"ad − c² = {spec['excess']:g}"
         places = np.repeat(spec["kappas"], depth.shape[1])
         axes.plot(places, depth.ravel(), marker, color=ORANGE, ms=4, mfc="none", label=text)
+
     axes.set(
         ylim=(-0.95, 0.05),
         xlabel="κ = c/a",
@@ -115,6 +120,7 @@ def plane_figure(row: Row) -> Figure:
 
     figure = Figure(figsize=(9.5, 9.6), layout="constrained")
     panels = figure.subplots(math.ceil(len(fields) / 3), 3, sharex=True, sharey=True, squeeze=False)
+
     for axes, (name, field) in zip(panels.flat, fields.items(), strict=False):
         up, side = (np.array(part) for part in field["descent"])  # first index z_w, second z_l
         size = np.hypot(up, side) + 1e-12
@@ -130,6 +136,7 @@ def plane_figure(row: Row) -> Figure:
         if name == "ipo":
             axes.axline((0.5, 0), slope=1, color=INK, lw=1, ls="-.")
         axes.set(xlim=ends, ylim=ends, aspect="equal", title=name_of(name))
+
     for axes in panels[-1]:
         axes.set_xlabel("z_w, nats")
     for axes in panels[:, 0]:
@@ -151,6 +158,7 @@ def verdict_figure(rows: list[Row]) -> Figure:
         panels = part.subplots(1, len(line), squeeze=False, width_ratios=width, sharey=True)[0]
         for axes, row in zip(panels, line, strict=True):
             _verdicts(axes, row)
+
     patches = [Rectangle((0, 0), 1, 1, color=tint) for tint in _VERDICTS.values()]
     parts[-1].legend(patches, _VERDICTS, loc="outside lower center", ncols=5)
     return figure
@@ -193,6 +201,7 @@ def curves_figure(rows: list[Row]) -> Figure:
     figure = Figure(figsize=(10, 3.4 * lines), layout="constrained")
     panels = figure.subplots(lines, 2, squeeze=False, sharey=True)
     ticks = (-10, -3, -1, 0, 1, 3, 10, 20)
+
     for axes, row in itertools.zip_longest(panels.flat, rows):
         if row is None:
             axes.axis("off")
@@ -207,11 +216,13 @@ def curves_figure(rows: list[Row]) -> Figure:
                 color=colour(name),
                 label=name_of(name),
             )
+
         axes.axhline(0, color=INK, lw=0.8)
         axes.set_yscale("symlog", linthresh=1)
         axes.set_yticks(ticks, [f"{t:+d}" if t else "0" for t in ticks])
         axes.set(xlabel="step")
         axes.set_title(f"{task(row)}\nβ = {shown[0]:g}, η = {shown[1]:g}", fontsize=9)
+
     for axes in panels[:, 0]:
         axes.set_ylabel("mean z_w, nats")
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right center")
@@ -223,6 +234,7 @@ def tuned_figure(rows: list[Row]) -> Figure:
     lines = math.ceil(len(rows) / 3)
     figure = Figure(figsize=(10, 3.3 * lines), layout="constrained")
     panels = figure.subplots(lines, 3, squeeze=False, sharey=True)
+
     for axes, row in itertools.zip_longest(panels.flat, rows):
         if row is None:
             axes.axis("off")
@@ -233,7 +245,9 @@ def tuned_figure(rows: list[Row]) -> Figure:
             error, tint = part["tuned"]["stderr"], colour(name)
             axes.plot(gains, np.full(len(gains), y), ".", color=tint, ms=4, alpha=0.6)
             axes.errorbar(gains.mean(), y, xerr=error, fmt="D", color=tint, ms=5, capsize=3)
+
         axes.set_yticks(range(len(losses)), [name_of(name) for name in losses])
         axes.set(ylim=(len(losses) - 0.5, -0.5), xlabel="gain on held-out replicas")
         axes.set_title(task(row), fontsize=9)
+
     return figure

@@ -72,6 +72,7 @@ def kernel(spec: Kernel, seed: int) -> tuple[dict, dict]:
     if spec.bound == "dv":
         ends = [[dpo_end(spec, k, b) for b in spec.betas] for k in spec.kappas]
         return measured, {"final": ends}
+
     return measured, {
         "final": [[mi.preference_anchor(0.5) / b for b in spec.betas] for _ in spec.kappas],
         "dip": [theory.mio_deepest_dip(k) for k in spec.kappas],
@@ -84,6 +85,7 @@ def plane(spec: Plane, seed: int) -> tuple[dict, dict]:
     axis = torch.linspace(-spec.extent, spec.extent, spec.points, dtype=torch.float64)
     middle = torch.tensor([[0.5, -0.5]], dtype=torch.float64)
     one = torch.ones(1, 1, dtype=torch.float64)
+
     measured = {}
     for name in spec.losses:
 

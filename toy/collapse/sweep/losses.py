@@ -144,6 +144,7 @@ def train(
     points = torch.stack([values for _, values in curves]).unflatten(-1, (-1, replicas))
     medians = points.median(-1).values  # of (points, quantities, settings, replicas)
     lowest, lowest_below = (part.view(-1, replicas) for part in (lowest, lowest_below))
+
     return [
         {
             "beta": beta,
@@ -172,6 +173,7 @@ def tuned(settings: list[dict]) -> dict:
     )
     gains = torch.tensor(best["gain"][1::2])
     error = float(gains.std() / math.sqrt(len(gains))) if len(gains) > 1 else math.nan
+
     return {
         **{key: best[key] for key in ("beta", "rate", "verdict")},
         "gain": float(gains.mean()),

@@ -69,6 +69,7 @@ def _plane(page: Page, row: Row) -> None:
         Of the others all dip but DPOP, which slides along z_w = 0, and turn; DPO+SFT has no rest of its own. (KTO's
         batch is here the pair alone.)""",
     )
+
     page.table(
         "Curvature of the common mode, ½ (1, 1) ∇²L (1, 1)ᵀ at z = (½, −½), and the path",
         tables.plane_table(row),
@@ -84,6 +85,7 @@ def _networks(page: Page, responses: list[Row], sequences: list[Row]) -> None:
             {spec["replicas"]} replicas, {spec["steps"]} steps. A fair coin prefers one of two responses drawn from the
             base policy. Gain: rise of the mean of π_w − π_l."""
         )
+
     for row in sequences[:1]:
         spec = row["spec"]
         page.text(
@@ -94,6 +96,7 @@ def _networks(page: Page, responses: list[Row], sequences: list[Row]) -> None:
             imitates both responses of the pairs (fine-tuning on the preference data first, as is usual) or, as a
             control, fresh sequences of the law. Gain: rise of the mean reward of responses sampled to new prompts."""
         )
+
     page.text(
         f"""All by plain descent. Every loss is scaled so that its first gradient in (z_w, z_l) is as long as (−½, ½);
         η is the learning rate of the scaled loss. {_RULES}"""
@@ -109,6 +112,7 @@ def _networks(page: Page, responses: list[Row], sequences: list[Row]) -> None:
         With a base policy that never saw the pairs ("base: law") nothing drifts: the chosen response is then unlikely,
         and there is room above.""",
     )
+
     if sequences:
         page.figure(
             "collapse_curves",
@@ -119,6 +123,7 @@ def _networks(page: Page, responses: list[Row], sequences: list[Row]) -> None:
             policy knows the pairs, DPO falls deeper the more tokens are shared; MIO, α-MIO, BCE and KTO dip and turn;
             the rest hardly dip, but for IPO, whose margin 1/(2β) is far at this β.""",
         )
+
     page.figure(
         "collapse_tuned",
         figures.tuned_figure(both),

@@ -59,6 +59,7 @@ def responses(spec: Responses, seed: int) -> tuple[dict, dict]:
             row["gain"] = ((after - before) @ torch.tensor([1.0, -1.0])).tolist()
             row |= _medians(after)
         measured[name] = {"settings": rows, "tuned": tuned(rows)}
+
     return {"start": _medians(before), "losses": measured}, intervals()
 
 

@@ -65,6 +65,7 @@ def overlapping_pairs(
         own = _step(chain, one[..., -1], None, generator)
         other = torch.where(keep[..., k], own, _step(chain, two[..., -1], own, generator))
         one, two = torch.cat([one, own[..., None]], -1), torch.cat([two, other[..., None]], -1)
+
     return one, two
 
 
@@ -128,7 +129,9 @@ def sequences(spec: Sequences, seed: int) -> tuple[dict, dict]:
         for row, gain in zip(rows, mean_reward(last, len(settings)) - before, strict=True):
             row["gain"] = gain.tolist()
         measured[name] = {"settings": rows, "tuned": tuned(rows)}
+
     best = worth.max(-1).values.mean()
+
     return {
         "start": {"reward": float(before.mean()), "best_token": float(best)},
         "losses": measured,

@@ -35,8 +35,10 @@ def kernels_table(rows: list[Row]) -> Table:
                 ].max(),
                 "largest z_l where κ ≥ 1 (≤ 0)": measured["highest_rejected"],
             }
+
         excess = f"{row['spec']['excess']:g}"
         body += [(loss, excess, quantity, number(value, 2)) for quantity, value in values.items()]
+
     return Table(("loss", "(ad − c²)/a²", "what", "value"), body)
 
 
@@ -54,6 +56,7 @@ def plane_table(row: Row) -> Table:
                 f"{field['path'][1][0]:+.3f}",
             )
         )
+
     return Table(("loss", "curvature", "theory", "lowest z_w of the path", "last z_w"), body)
 
 
@@ -83,6 +86,7 @@ def tuned_table(rows: list[Row]) -> Table:
             end = "" if best["z_chosen"] is None else f"{best['z_chosen']:+.2f}"
             cells = (_plus_minus(gain), _plus_minus(gain - gains["dpo"]), end)
             body.append((task(row), name_of(name), setting, *cells))
+
     head = ("task", "loss", "β, η", "gain ± standard error", "gain − DPO's, paired")
     return Table((*head, "z_w, all replicas"), body)
 
@@ -111,6 +115,7 @@ def floor_table(rows: list[Row]) -> Table:
                     f"{np.nanmin(lowest):+.3f}",
                 )
             )
+
     head = ("task", "loss", "bound", "lowest while loss ≤ start", "runs below the bound")
     return Table((*head, "lowest at any step"), body)
 

@@ -41,6 +41,7 @@ def error_figure(row: Row) -> Figure:
     gap, value, missed = panels
     expected, measured, theory = _expected(row), row["measured"], row["theory"]
     nats = np.array(theory["nats"])
+
     for k, name in enumerate(row["spec"]["objectives"]):
         gap.plot(expected, _above_floor(theory[name]["gap"]), color=colour(name), lw=1.2)
         line = np.array(theory[name]["value"]) - nats
@@ -58,17 +59,20 @@ def error_figure(row: Row) -> Figure:
                 capsize=2,
                 lw=1,
             )
+
     _gap_axis(gap)
     value.set_yscale("symlog", linthresh=0.1)
     value.set(ylabel="reported − I, nats", title="Error of the reported value")
 
     _missed(missed, row)
+
     for axes in panels:
         axes.set(xscale="log", xlabel="Mε, expected negatives in A")
         axes.invert_xaxis()
         limit = crossing(row)
         if limit is not None:
             axes.axvline(limit, color=INK, alpha=0.45, lw=1, ls="-.")
+
     names = {"ncols": 6, "columnspacing": 1, "handletextpad": 0.3}
     figure.legend(*gap.get_legend_handles_labels(), loc="outside lower left", **names)
     missed.legend(loc="upper left", fontsize=7.5)
@@ -101,6 +105,7 @@ def training_figure(row: Row) -> Figure:
     gap, inside, ess = panels
     spec, theory = row["spec"], row["theory"]
     shown = spec["symbols"].index(spec["shown"])
+
     for name in spec["objectives"]:
         measured, expected, tint = row["measured"][name], theory[name], colour(name)
         low, middle, high = np.array(measured["gap_curve"]).T
@@ -115,6 +120,7 @@ def training_figure(row: Row) -> Figure:
             mean = np.convolve(measured[key], np.full(width, 1 / width), "valid")
             first = width // 2
             axes.plot(measured["step"][first : first + len(mean)], mean, color=tint, lw=1)
+
     ess.axhline(theory["ess"][shown], color=INK, ls=":", lw=1.2)
     _gap_axis(gap)
     inside.set(ylim=(0, None), title="Negatives' weight in A")

@@ -26,6 +26,7 @@ def _section(page: Page, row: Row) -> None:
         {spec["mix"]:g}. A batch is two counts, so that the mean gradient over all batches is known exactly: theory is
         the flow along it for the same time."""
     )
+
     page.figure(
         "critic_starvation",
         error_figure(row),
@@ -41,6 +42,7 @@ def _section(page: Page, row: Row) -> None:
         and differ in noise and speed: JS is late where A is rare, its weights being at most 1. The α-relative critic
         never runs off but stops short. ESS/M looks healthy exactly where the negatives in A are missed.""",
     )
+
     page.figure(
         "critic_starvation_training",
         training_figure(row),
@@ -74,5 +76,6 @@ def gaps(row: Row) -> Table:
             ]
             share = f"{measured['inside'][k]:.3f} ({theory['inside'][k]:.3f})"
             body.append((*law, label(name), *cells, share))
+
     head = ("I − DV(T)", "T(A) − T(off A)", "reported", "weight in A, at ln dP/dQ")
     return Table(("K", "Mε", "I", "objective", *(f"{text} (theory)" for text in head)), body)

@@ -106,6 +106,7 @@ def critic_starvation(spec: CriticStarvation, seed: int) -> tuple[dict, dict]:
         generator = torch.Generator().manual_seed(seed)  # the same batches for every objective
         measured[name] = _train(name, laws, spec, generator)
         expected[name] = _flow(name, laws, spec)
+
     return measured, expected | {
         "nats": [law.mutual_information for law in laws],
         "difference": [float(law.log_ratio[0] - law.log_ratio[1]) for law in laws],
@@ -130,6 +131,7 @@ def _flow(name: str, laws: list[TwoLevel], spec: CriticStarvation) -> dict:
     start = torch.zeros(len(laws), 2, dtype=torch.float64)
     middle = integrate(field, start, late, observe=observe).state
     end = integrate(field, middle, horizon - late).state
+
     values = []
     for critic, law in zip(middle, laws, strict=True):
         log_q, chance = two_level.batches(spec.batch, law.region)
@@ -137,6 +139,7 @@ def _flow(name: str, laws: list[TwoLevel], spec: CriticStarvation) -> dict:
         bound = REPORTED[name]
         reported = two_level.value(bound, scores, scores, log_p, log_q, spec.batch, spec.mix)
         values.append(float(chance @ reported))
+
     return {
         "gap": [float(law.gap(critic)) for critic, law in zip(end, laws, strict=True)],
         "difference": (end[:, 0] - end[:, 1]).tolist(),
@@ -182,6 +185,7 @@ def _train(
             value, memory[0] = mi.mine(joint, product, memory[0], log_p=log_p, log_q=log_q)
         else:
             value = two_level.value(name, joint, product, log_p, log_q, spec.batch, spec.mix)
+
         return -value, (joint, product, log_p, log_q, value)
 
     def observe(step: int, losses: Tensor, details: tuple[Tensor, ...]) -> None:
@@ -191,6 +195,7 @@ def _train(
             bound = REPORTED[name]
             read = two_level.value(bound, joint, product, log_p, log_q, spec.batch, spec.mix)
             total.add_(read.detach().view(copies))
+
         if step % spec.every:
             return
         (weights,) = torch.autograd.grad(value.sum(), product, retain_graph=True)
@@ -207,6 +212,7 @@ def _train(
     gaps = torch.stack([law.gap(critic) for critic, law in zip(end, laws, strict=True)])
     curve = torch.stack(curves)
     inside, fraction = torch.stack(ends).mean(0)
+
     return {
         "gap": quartiles(gaps).tolist(),
         "difference": quartiles(end[..., 0] - end[..., 1]).tolist(),
