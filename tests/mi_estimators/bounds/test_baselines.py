@@ -12,17 +12,6 @@ import mi_estimators as mi
 from mi_estimators.bounds.scores import joint_and_product
 
 
-def random_law(seed: int, nx: int = 2, ny: int = 3) -> mi.laws.Finite:
-    generator = torch.Generator().manual_seed(seed)
-    logits = 4 * torch.randn(nx * ny, generator=generator, dtype=torch.float64)
-    return mi.laws.Finite(logits.log_softmax(0).reshape(nx, ny))
-
-
-def random_critic(seed: int, law: mi.laws.Finite, scale: float = 1.0) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed + 999)
-    return law.log_ratio_matrix + scale * torch.randn(law.log_joint.shape, generator=generator)
-
-
 def all_batches(
     law: mi.laws.Finite, critic: torch.Tensor, n: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -34,13 +23,9 @@ def all_batches(
     return critic[x.unsqueeze(2), y.unsqueeze(1)], law.log_joint.flatten()[atoms].sum(1).exp(), x
 
 
-laws = pytest.mark.parametrize(
-    "law", [random_law(s) for s in range(4)], ids=lambda law: f"I={law.mutual_information:.2f}"
-)
-
-
-@laws
-def test_nwj_with_a_baseline_is_below_the_information_and_best_at_the_normaliser_of_each_x(law):
+def test_nwj_with_a_baseline_is_below_the_information_and_best_at_the_normaliser_of_each_x(
+    law, random_critic
+):
     for seed in range(5):
         critic = random_critic(seed, law)
         log_a = torch.randn(law.log_joint.shape[0], 1)
@@ -99,39 +84,8 @@ def test_interpolated_is_its_definition(n, alpha, scale, seed):
     )
 
 
-@given(
-    n=st.integers(2, 8),
-    alpha=st.floats(0.001, 1),
-    scale=st.floats(0, 500),
-    seed=st.integers(0, 10**6),
-)
-def test_interpolated_stays_below_its_ceiling(n, alpha, scale, seed):
-    generator = torch.Generator().manual_seed(seed)
-    value = mi.bounds.interpolated(
-        scale * (torch.eye(n) + torch.randn(n, n, generator=generator)), alpha
-    )
-    assert value <= math.log((n - 1) / alpha) + (1 if alpha < 1 else 0) + 1e-9
-
-
-def test_interpolated_ends_are_infonce_and_nwj():
-    scores, log_a = torch.randn(5, 5), torch.randn(5)
-    rows = [torch.tensor([k for k in range(5) if k != j]) for j in range(5)]
-    leave_one_out = torch.stack(
-        [
-            mi.dv(scores[i, i : i + 1], scores[i, rows[j]])
-            for i in range(5)
-            for j in range(5)
-            if i != j
-        ]
-    )
-    torch.testing.assert_close(mi.bounds.interpolated(scores, 1.0, log_a), leave_one_out.mean())
-    shifted = joint_and_product(scores - log_a.unsqueeze(-1))
-    torch.testing.assert_close(mi.bounds.interpolated(scores, 0.0, log_a), mi.nwj(*shifted))
-
-
 @pytest.mark.parametrize("n", [2, 3])
-@laws
-def test_interpolated_expectation_over_all_batches(law, n):
+def test_interpolated_expectation_over_all_batches(law, random_critic, n):
     for seed in range(3):
         critic = random_critic(seed, law, scale=seed / 2)
         scores, probability, x = all_batches(law, critic, n)
@@ -157,19 +111,6 @@ def test_keeping_every_candidate_for_the_positive_is_not_a_bound():
     false = 1 + (reward - without / (alpha * without + 1 - alpha)).mean(-1)
     assert (probability * false).sum() > law.mutual_information
     assert (probability * mi.bounds.interpolated(scores, alpha)).sum() < law.mutual_information
-
-
-def test_the_published_ceiling_of_the_interpolated_bound_is_exceeded():
-    law = mi.laws.Finite(torch.eye(10).div(10).log())  # y = x on 10 values: ln 10 nats
-    scores, probability, _ = all_batches(law, 400 * torch.eye(10) - 200, 3)
-    alpha, candidates = 0.9, 2
-    value = (probability * mi.bounds.interpolated(scores, alpha)).sum()
-    assert (
-        math.log(candidates / alpha)
-        < value
-        < 1 + math.log(candidates / alpha)
-        < law.mutual_information
-    )
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
@@ -241,6 +182,3 @@ def test_interpolated_ignores_rows_without_mass():
     torch.testing.assert_close(
         value, mi.bounds.interpolated(scores[kept][:, kept], 0.4, None, log_weights[kept])
     )
-
-
-# MINE

@@ -1,34 +1,11 @@
 """MINE's objective: value and gradient, its state, and its bias over every batch of a small law."""
 
-import itertools
 import math
 
 import pytest
 import torch
 
 import mi_estimators as mi
-
-
-def random_law(seed: int, nx: int = 2, ny: int = 3) -> mi.laws.Finite:
-    generator = torch.Generator().manual_seed(seed)
-    logits = 4 * torch.randn(nx * ny, generator=generator, dtype=torch.float64)
-    return mi.laws.Finite(logits.log_softmax(0).reshape(nx, ny))
-
-
-def random_critic(seed: int, law: mi.laws.Finite, scale: float = 1.0) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed + 999)
-    return law.log_ratio_matrix + scale * torch.randn(law.log_joint.shape, generator=generator)
-
-
-def all_batches(
-    law: mi.laws.Finite, critic: torch.Tensor, n: int
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the score matrices (B, n, n) of every batch of n pairs, its probability (B,), and its x (B, n)."""
-    ny = law.log_joint.shape[1]
-    support = (law.log_joint.flatten() > -math.inf).nonzero().flatten().tolist()
-    atoms = torch.tensor(list(itertools.product(support, repeat=n)))
-    x, y = atoms // ny, atoms % ny
-    return critic[x.unsqueeze(2), y.unsqueeze(1)], law.log_joint.flatten()[atoms].sum(1).exp(), x
 
 
 def gradients(objective, *scores):
@@ -56,27 +33,6 @@ def test_mine_starts_as_dv(arguments):
     torch.testing.assert_close(
         gradients(objective, joint, product), gradients(mi.dv(joint, product), joint, product)
     )
-
-
-@pytest.mark.parametrize("law", [random_law(s) for s in range(4)])
-@pytest.mark.parametrize("m", [1, 2, 3])
-def test_minibatch_gradient_is_unbiased_at_the_population_normaliser_and_dvs_is_not(law, m):
-    critic = random_critic(1, law).requires_grad_()
-    (population,) = torch.autograd.grad(law.exact(mi.dv, critic), critic)
-    atoms = torch.tensor(list(itertools.product(range(critic.numel()), repeat=m)))
-    log_probability = law.log_product.flatten()[atoms].sum(1)
-    joint = critic.flatten().expand(len(atoms), -1)  # the positives are exact; their term is linear
-    product = critic.flatten()[atoms]
-    log_p = law.log_joint.flatten()
-    log_z = mi.log_mean_exp(critic.detach().flatten(), law.log_product.flatten())
-    objective, _ = mi.mine(joint, product, log_z.expand(len(atoms)), 1 - 1e-13, log_p)
-    plain = mi.dv(joint, product, log_p)
-    mean = [
-        torch.autograd.grad((log_probability.exp() * v).sum(), critic, retain_graph=True)[0]
-        for v in (objective, plain)
-    ]
-    torch.testing.assert_close(mean[0], population, rtol=1e-9, atol=1e-9)
-    assert (mean[1] - population).abs().max() > 1e-3
 
 
 def test_the_weights_of_the_negatives_are_bounded_in_float32_whatever_the_past():

@@ -87,6 +87,7 @@ def test_smile_clips_at_both_ends_and_by_five_nats():
     expected = -math.log((math.exp(-5) + math.exp(5)) / 2)
     assert float(mi.smile(joint, product)) == pytest.approx(expected)
     assert float(mi.smile(joint, product[:1], clip=2.0)) == pytest.approx(2.0)
+    assert mi.smile(joint, product, clip=math.inf) == mi.dv(joint, product)
 
 
 def test_the_gaussian_log_ratio_keeps_its_digits_at_high_information():

@@ -1,0 +1,32 @@
+"""Small laws and critics near their log-ratios."""
+
+import pytest
+import torch
+
+import mi_estimators as mi
+
+
+def law_of(seed: int, scale: float = 2.0) -> mi.laws.Finite:
+    """Return a law of 3 × 4 values; the larger the scale, the more x tells of y."""
+    logits = scale * torch.randn(12, generator=torch.Generator().manual_seed(seed))
+    return mi.laws.Finite(logits.log_softmax(0).reshape(3, 4))
+
+
+def critic_of(seed: int, law: mi.laws.Finite, scale: float = 1.0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed + 999)
+    return law.log_ratio_matrix + scale * torch.randn(law.log_joint.shape, generator=generator)
+
+
+@pytest.fixture(scope="session")
+def random_law():
+    return law_of
+
+
+@pytest.fixture(scope="session")
+def random_critic():
+    return critic_of
+
+
+@pytest.fixture(params=range(4))
+def law(request):
+    return law_of(request.param)
