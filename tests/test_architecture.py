@@ -60,11 +60,38 @@ def test_the_library_imports_torch_numpy_jaxtyping_and_the_standard_library():
 
 
 def test_importing_the_library_loads_nothing_heavy():
-    code = "import sys, mi_estimators; print(*({'transformers', 'matplotlib', 'scipy', 'flint'} & set(sys.modules)))"
+    code = "import sys, mi_estimators; print(*({'transformers', 'matplotlib', 'scipy', 'sympy', 'flint'} & set(sys.modules)))"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert result.stdout.split() == []
+
+
+LIBRARY = (
+    "_validate",
+    "theory",
+    "display",
+    "bounds",
+    "laws",
+    "preference",
+    "diagnostics",
+    "estimation",
+    "checks",
+)
+
+
+@pytest.mark.parametrize("room", LIBRARY[1:])
+def test_the_rooms_of_the_library_import_only_those_before_them(room):
+    for path in (ROOT / "mi_estimators" / room).glob("*.py"):
+        above = [
+            node
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.ImportFrom)
+        ]
+        above = [node for node in above if node.level == 2]
+        others = {node.module.split(".")[0] for node in above if node.module}
+        others |= {alias.name for node in above if not node.module for alias in node.names}
+        assert others <= set(LIBRARY[: LIBRARY.index(room)]), path.name
 
 
 LAYOUT = {"COMMENT", "NL", "NEWLINE", "INDENT", "DEDENT", "ENCODING", "ENDMARKER"}
