@@ -7,6 +7,7 @@ sees only a part of the dependence would pass; with waves of (x, y) for g, a law
 
 import math
 import re
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -127,16 +128,6 @@ def test_the_sigmoid_identity(name):
     assert sigmoid_gaps(TASKS[name], *draw(TASKS[name])).abs().max() < 4.5
 
 
-@pytest.mark.parametrize(
-    "name", ["mixed-uniform-5", "finite-xor-0.9", "1v1-normal-0.25", "mixed-sign-1.0"]
-)
-def test_the_ratio_averages_to_one_under_the_product(name):
-    law = TASKS[name]  # of bounded ratio, or with E_Q r⁴ < ∞: others need not settle
-    x, _, other = draw(law)
-    ratio = law.log_ratio(x, other).exp()
-    assert abs(float(ratio.mean()) - 1) <= 4.5 * float(ratio.std()) / N**0.5
-
-
 NEIGHBOURS = [
     (laws.Gaussian(0.75), laws.Gaussian(0.7)),
     (laws.MultivariateGaussian.dense(3, 3, 0.5), laws.MultivariateGaussian.sparse(3, 3, 3, 0.5)),
@@ -236,10 +227,7 @@ def test_multivariate_laws_against_scipy(dim_x, dim_y, seed):
     )
     for law, frozen in (
         (normal, stats.multivariate_normal),
-        (
-            laws.StudentT(matrix, dim_x, 3.5),
-            lambda mean, cov: stats.multivariate_t(mean, cov, df=3.5),
-        ),
+        (laws.StudentT(matrix, dim_x, 3.5), partial(stats.multivariate_t, df=3.5)),
     ):
         joint, of_x, of_y = (
             torch.as_tensor(frozen(np.zeros(len(block)), block.numpy()).logpdf(point.numpy()))
@@ -298,36 +286,6 @@ def test_the_information_of_student_laws_is_that_of_their_entropies(dim_x, dim_y
     assert law.mutual_information == pytest.approx(
         entropies[1] + entropies[2] - entropies[0], abs=1e-9
     )
-
-
-@pytest.mark.parametrize("nu", [1.0, 3.0])
-def test_the_information_of_a_student_pair_by_quadrature(nu):
-    law = laws.StudentT.identity(1, 1, nu)
-    nodes, weights = np.polynomial.legendre.leggauss(400)
-    t, dt = (nodes + 1) / 2, weights / 2  # an eighth of the plane: angle πt⁴/4, radius cot(πt⁴/2)
-    angle, radius = np.pi / 4 * t**4, 1 / np.tan(np.pi / 2 * t**4)
-    mass = (
-        radius
-        / (2 * np.pi)
-        * (1 + radius**2 / nu) ** (-nu / 2 - 1)
-        * (1 + radius**2)
-        * 2
-        * np.pi
-        * t**3
-        * dt
-    )
-    x, y = np.outer(radius, np.cos(angle)), np.outer(radius, np.sin(angle))
-    joint = -math.log(2 * np.pi) - (nu / 2 + 1) * np.log1p(radius**2 / nu)
-    single = stats.t(nu).logpdf
-    value = 8 * np.einsum("r,a,ra", mass, np.pi * t**3 * dt, joint[:, None] - single(x) - single(y))
-    assert law.mutual_information == pytest.approx(value, abs=1e-7)
-
-
-def test_a_student_law_of_many_degrees_is_normal():
-    matrix = random_covariance(4, 3)
-    normal = laws.MultivariateGaussian(matrix, 2).mutual_information
-    assert laws.StudentT(matrix, 2, 1e6).mutual_information == pytest.approx(normal, abs=1e-7)
-    assert laws.StudentT(matrix, 2, 10.0).mutual_information > normal + 1e-2
 
 
 @pytest.mark.parametrize("epsilon", [0.05, 0.1, 0.5, 0.75, 3.0])
@@ -468,12 +426,6 @@ def test_mixtures_by_quadrature_and_against_scipy(law):
     np.testing.assert_allclose(law.log_ratio(x, y), np.log(expected), atol=1e-10)
 
 
-def test_one_component_is_the_gaussian():
-    assert MIXTURES[2].mutual_information == pytest.approx(
-        laws.Gaussian(0.75).mutual_information, abs=1e-12
-    )
-
-
 def test_the_xor_task_hides_its_information_from_each_bit():
     x, y = TASKS["finite-xor-0.9"].sample(N, seeded())
     assert abs(np.corrcoef(torch.cat([x, y], -1).T)[2, :2]).max() < 0.02
@@ -600,170 +552,180 @@ EYE = torch.eye(4)
 ONES = (1.0, 1.0)
 PAIR = laws.Gaussian(0.5)
 ONE_COLUMN = torch.zeros(3, 1)
+ONE_ATOM = laws.Finite(torch.zeros(1, 1))
 BAD_CALLS = [
-    (
-        "covariance: expected a square matrix",
-        lambda: laws.MultivariateGaussian(torch.ones(2, 3), 1),
-    ),
+    ("rho: expected a number in", laws.Gaussian, 1.0),
+    ("dim: expected an integer", laws.Gaussian, 0.5, 0),
+    ("nats: expected a number in", laws.Gaussian.with_information, -1.0),
+    ("x: expected last dimension 1", PAIR.log_ratio, EYE, ONE_COLUMN),
+    ("log_joint: expected a matrix", laws.Finite, torch.zeros(1, 1, 1)),
+    ("log_joint: expected log-weights with logsumexp 0", laws.Finite, torch.zeros(2, 2)),
+    ("critic: expected", ONE_ATOM.exact, mi.dv, torch.zeros(2, 1)),
+    ("y: expected integer indices", ONE_ATOM.log_ratio, torch.tensor(0), torch.tensor(1)),
+    ("covariance: expected a square matrix", laws.MultivariateGaussian, torch.ones(2, 3), 1),
     (
         "covariance: expected a square matrix of 2 rows",
-        lambda: laws.MultivariateGaussian(torch.ones(1, 1), 1),
+        laws.MultivariateGaussian,
+        torch.ones(1, 1),
+        1,
     ),
-    (
-        "covariance: expected a square matrix",
-        lambda: laws.MultivariateGaussian(torch.ones(2, 2, 2), 1),
-    ),
+    ("covariance: expected a square matrix", laws.MultivariateGaussian, torch.ones(2, 2, 2), 1),
     (
         "covariance: expected a floating",
-        lambda: laws.MultivariateGaussian(torch.ones(2, 2, dtype=torch.int64), 1),
+        laws.MultivariateGaussian,
+        torch.ones(2, 2, dtype=torch.int64),
+        1,
     ),
-    ("covariance: expected finite", lambda: laws.MultivariateGaussian(EYE / 0, 1)),
+    ("covariance: expected finite", laws.MultivariateGaussian, EYE / 0, 1),
     (
         "covariance: expected a symmetric",
-        lambda: laws.MultivariateGaussian(torch.tensor([[1, 0.5], [0.4, 1]]), 1),
+        laws.MultivariateGaussian,
+        torch.tensor([[1, 0.5], [0.4, 1]]),
+        1,
     ),
-    (
-        "covariance: expected a positive definite",
-        lambda: laws.MultivariateGaussian(torch.ones(2, 2), 1),
-    ),
-    ("covariance: expected a positive definite", lambda: laws.MultivariateGaussian(-EYE, 1)),
-    ("dim_x: expected an integer of at least 1", lambda: laws.MultivariateGaussian(EYE, 0)),
-    ("dim_x: expected an integer of at most 3", lambda: laws.MultivariateGaussian(EYE, 4)),
-    ("dim_y: expected an integer", lambda: laws.MultivariateGaussian.dense(2, 0, 0.5)),
-    ("correlation: expected a number in", lambda: laws.MultivariateGaussian.dense(2, 2, -0.4)),
-    ("correlation: expected a number in", lambda: laws.MultivariateGaussian.sparse(2, 2, 1, 1.0)),
-    (
-        "pairs: expected an integer of at most 2",
-        lambda: laws.MultivariateGaussian.sparse(2, 3, 3, 0.5),
-    ),
-    ("n: expected an integer", lambda: laws.MultivariateGaussian(EYE, 2).sample(0)),
+    ("covariance: expected a positive definite", laws.MultivariateGaussian, torch.ones(2, 2), 1),
+    ("covariance: expected a positive definite", laws.MultivariateGaussian, -EYE, 1),
+    ("dim_x: expected an integer of at least 1", laws.MultivariateGaussian, EYE, 0),
+    ("dim_x: expected an integer of at most 3", laws.MultivariateGaussian, EYE, 4),
+    ("dim_y: expected an integer", laws.MultivariateGaussian.dense, 2, 0, 0.5),
+    ("correlation: expected a number in", laws.MultivariateGaussian.dense, 2, 2, -0.4),
+    ("correlation: expected a number in", laws.MultivariateGaussian.sparse, 2, 2, 1, 1.0),
+    ("pairs: expected an integer of at most 2", laws.MultivariateGaussian.sparse, 2, 3, 3, 0.5),
     (
         "y: expected last dimension 3",
-        lambda: laws.MultivariateGaussian(EYE, 1).log_ratio(ONE_COLUMN, ONE_COLUMN),
+        laws.MultivariateGaussian(EYE, 1).log_ratio,
+        ONE_COLUMN,
+        ONE_COLUMN,
     ),
-    ("x, y: expected batch", lambda: PAIR.log_ratio(ONE_COLUMN, torch.zeros(2, 1))),
-    (
-        "dispersion: expected a symmetric",
-        lambda: laws.StudentT(torch.tensor([[1, 0.5], [0.4, 1]]), 1, 3),
-    ),
-    ("degrees_of_freedom: expected a number in", lambda: laws.StudentT.identity(1, 1, 0.0)),
-    ("dim_x: expected an integer", lambda: laws.StudentT.identity(0, 1, 2.0)),
-    ("n: expected an integer", lambda: laws.StudentT.identity(1, 1, 2.0).sample(0)),
-    ("x: expected last dimension 1", lambda: laws.StudentT.identity(1, 1, 2.0).log_ratio(EYE, EYE)),
-    ("epsilon: expected a number in", lambda: laws.AdditiveNoise(0.0)),
-    ("n: expected an integer", lambda: laws.AdditiveNoise(0.5).sample(-1)),
-    ("y: expected finite", lambda: laws.AdditiveNoise(0.5).log_ratio(ONE_COLUMN, ONE_COLUMN / 0)),
-    ("m: expected an integer", lambda: laws.MixedUniform(0)),
-    ("n: expected an integer", lambda: laws.MixedUniform(2).sample(0)),
+    ("x, y: expected batch", PAIR.log_ratio, ONE_COLUMN, torch.zeros(2, 1)),
+    ("dispersion: expected a symmetric", laws.StudentT, torch.tensor([[1, 0.5], [0.4, 1]]), 1, 3),
+    ("degrees_of_freedom: expected a number in", laws.StudentT.identity, 1, 1, 0.0),
+    ("dim_x: expected an integer", laws.StudentT.identity, 0, 1, 2.0),
+    ("x: expected last dimension 1", laws.StudentT.identity(1, 1, 2.0).log_ratio, EYE, EYE),
+    ("epsilon: expected a number in", laws.AdditiveNoise, 0.0),
+    ("y: expected finite", laws.AdditiveNoise(0.5).log_ratio, ONE_COLUMN, ONE_COLUMN / 0),
+    ("m: expected an integer", laws.MixedUniform, 0),
     (
         "x: expected whole numbers from 0 to 1",
-        lambda: laws.MixedUniform(2).log_ratio(ONE_COLUMN + 2, ONE_COLUMN),
+        laws.MixedUniform(2).log_ratio,
+        ONE_COLUMN + 2,
+        ONE_COLUMN,
     ),
     (
         "x: expected whole numbers from 0 to 1",
-        lambda: laws.MixedUniform(2).log_ratio(ONE_COLUMN + 0.5, ONE_COLUMN),
+        laws.MixedUniform(2).log_ratio,
+        ONE_COLUMN + 0.5,
+        ONE_COLUMN,
     ),
-    ("alphabet: expected a tuple", lambda: laws.GaussianChannel((), 1.0)),
-    ("alphabet: expected a number in", lambda: laws.GaussianChannel((1.0, -1.0), 1.0)),
-    ("sigma: expected a number in", lambda: laws.GaussianChannel(ONES[:1], 0.0)),
-    ("probabilities: expected 2", lambda: laws.GaussianChannel((-1.0, 1.0), 1.0, (1.0,))),
+    ("alphabet: expected a tuple", laws.GaussianChannel, (), 1.0),
+    ("alphabet: expected a number in", laws.GaussianChannel, (1.0, -1.0), 1.0),
+    ("sigma: expected a number in", laws.GaussianChannel, ONES[:1], 0.0),
+    ("probabilities: expected 2", laws.GaussianChannel, (-1.0, 1.0), 1.0, (1.0,)),
     (
         "probabilities: expected probabilities that sum",
-        lambda: laws.GaussianChannel((-1.0, 1.0), 1.0, (0.5, 0.4)),
+        laws.GaussianChannel,
+        (-1.0, 1.0),
+        1.0,
+        (0.5, 0.4),
     ),
-    ("step: expected a number in", lambda: laws.GaussianChannel((-1.0, 1.0), 1.0).quadrature(0.0)),
-    ("n: expected an integer", lambda: laws.GaussianChannel((-1.0, 1.0), 1.0).sample(0)),
+    ("step: expected a number in", laws.GaussianChannel((-1.0, 1.0), 1.0).quadrature, 0.0),
     (
         "x: expected values of the 2 atoms",
-        lambda: laws.GaussianChannel((-1.0, 1.0), 1.0).log_ratio(*[ONE_COLUMN] * 2),
+        laws.GaussianChannel((-1.0, 1.0), 1.0).log_ratio,
+        *[ONE_COLUMN] * 2,
     ),
-    ("weights: expected a tuple", lambda: laws.GaussianMixture([1.0], (ONES,), (ONES,), (0.0,))),
+    ("weights: expected a tuple", laws.GaussianMixture, [1.0], (ONES,), (ONES,), (0.0,)),
     (
         "weights: expected a number in",
-        lambda: laws.GaussianMixture((0.0, 1.0), (ONES,) * 2, (ONES,) * 2, (0.0,) * 2),
+        laws.GaussianMixture,
+        (0.0, 1.0),
+        (ONES,) * 2,
+        (ONES,) * 2,
+        (0.0,) * 2,
     ),
-    (
-        "means: expected a tuple of 1",
-        lambda: laws.GaussianMixture((1.0,), (ONES, ONES), (ONES,), (0.0,)),
-    ),
-    ("means: expected pairs", lambda: laws.GaussianMixture((1.0,), ((1.0,),), (ONES,), (0.0,))),
+    ("means: expected a tuple of 1", laws.GaussianMixture, (1.0,), (ONES, ONES), (ONES,), (0.0,)),
+    ("means: expected pairs", laws.GaussianMixture, (1.0,), ((1.0,),), (ONES,), (0.0,)),
     (
         "means: expected a number in",
-        lambda: laws.GaussianMixture((1.0,), ((1.0, math.nan),), (ONES,), (0.0,)),
+        laws.GaussianMixture,
+        (1.0,),
+        ((1.0, math.nan),),
+        (ONES,),
+        (0.0,),
     ),
-    (
-        "scales: expected a number in",
-        lambda: laws.GaussianMixture((1.0,), (ONES,), ((1.0, 0.0),), (0.0,)),
-    ),
-    (
-        "correlations: expected a number in",
-        lambda: laws.GaussianMixture((1.0,), (ONES,), (ONES,), (1.0,)),
-    ),
+    ("scales: expected a number in", laws.GaussianMixture, (1.0,), (ONES,), ((1.0, 0.0),), (0.0,)),
+    ("correlations: expected a number in", laws.GaussianMixture, (1.0,), (ONES,), (ONES,), (1.0,)),
     (
         "scales, correlations: expected widths",
-        lambda: laws.GaussianMixture((0.5, 0.5), (ONES,) * 2, (ONES, (30.0, 1.0)), (0.0,) * 2),
+        laws.GaussianMixture,
+        (0.5, 0.5),
+        (ONES,) * 2,
+        (ONES, (30.0, 1.0)),
+        (0.0,) * 2,
     ),
-    ("step: expected a number in", lambda: MIXTURES[0].quadrature(2.0)),
-    ("n: expected an integer", lambda: MIXTURES[0].sample(0)),
-    ("x: expected last dimension 1", lambda: MIXTURES[0].log_ratio(EYE, ONE_COLUMN)),
-    ("laws: expected a tuple", lambda: laws.ProductLaw([PAIR])),
-    ("laws: expected a tuple", lambda: laws.ProductLaw(())),
-    (
-        "laws: expected laws whose x and y have columns",
-        lambda: laws.ProductLaw((laws.Finite(torch.zeros(1, 1)),)),
-    ),
-    ("n: expected an integer", lambda: laws.ProductLaw((PAIR,)).sample(0)),
+    ("step: expected a number in", MIXTURES[0].quadrature, 2.0),
+    ("x: expected last dimension 1", MIXTURES[0].log_ratio, EYE, ONE_COLUMN),
+    ("laws: expected a tuple", laws.ProductLaw, [PAIR]),
+    ("laws: expected a tuple", laws.ProductLaw, ()),
+    ("laws: expected laws whose x and y have columns", laws.ProductLaw, (ONE_ATOM,)),
     (
         "x: expected last dimension 2",
-        lambda: laws.ProductLaw((PAIR, PAIR)).log_ratio(ONE_COLUMN, ONE_COLUMN),
+        laws.ProductLaw((PAIR, PAIR)).log_ratio,
+        ONE_COLUMN,
+        ONE_COLUMN,
     ),
-    ("law: expected a law", lambda: laws.Transformed(0.5)),
-    ("map_y: expected an InjectiveMap", lambda: laws.Transformed(PAIR, map_y=torch.asinh)),
+    ("law: expected a law", laws.Transformed, 0.5),
+    ("map_y: expected an InjectiveMap", partial(laws.Transformed, map_y=torch.asinh), PAIR),
     (
         "map_x: expected a map of 1 columns, got spiral, which takes at least 2",
-        lambda: laws.Transformed(PAIR, laws.spiral(1.0)),
+        laws.Transformed,
+        PAIR,
+        laws.spiral(1.0),
     ),
     (
         "map_x: expected a map of 2 columns",
-        lambda: laws.Transformed(laws.Gaussian(0.5, 2), laws.SWISS_ROLL),
+        laws.Transformed,
+        laws.Gaussian(0.5, 2),
+        laws.SWISS_ROLL,
     ),
-    (
-        "map_y: expected a map of 0 columns",
-        lambda: laws.Transformed(laws.Finite(torch.zeros(1, 1)), map_y=laws.ASINH),
-    ),
-    (
-        "y: expected last dimension 1",
-        lambda: laws.Transformed(PAIR, laws.ASINH).log_ratio(ONE_COLUMN, EYE),
-    ),
+    ("map_y: expected a map of 0 columns", partial(laws.Transformed, map_y=laws.ASINH), ONE_ATOM),
+    ("y: expected last dimension 1", laws.Transformed(PAIR, laws.ASINH).log_ratio, ONE_COLUMN, EYE),
     (
         "normal_cdf: expected values in",
-        lambda: laws.Transformed(PAIR, laws.NORMAL_CDF).log_ratio(*[ONE_COLUMN + 1.1] * 2),
+        laws.Transformed(PAIR, laws.NORMAL_CDF).log_ratio,
+        *[ONE_COLUMN + 1.1] * 2,
     ),
-    ("swiss_roll: expected values in", lambda: laws.SWISS_ROLL.forward(ONE_COLUMN - 0.1)),
-    ("swiss_roll: expected values in", lambda: laws.SWISS_ROLL.inverse(torch.zeros(1, 2))),
+    ("swiss_roll: expected values in", laws.SWISS_ROLL.forward, ONE_COLUMN - 0.1),
+    ("swiss_roll: expected values in", laws.SWISS_ROLL.inverse, torch.zeros(1, 2)),
     (
         "swiss_roll: expected points of the curve",
-        lambda: laws.SWISS_ROLL.inverse(torch.tensor([[0.0, 0.5]])),
+        laws.SWISS_ROLL.inverse,
+        torch.tensor([[0.0, 0.5]]),
     ),
-    ("embedding: expected values of the 4 atoms", lambda: laws.embedding(EYE).inverse(EYE / 2)),
-    ("points: expected a matrix", lambda: laws.embedding(torch.zeros(1, 1, 1))),
-    ("points: expected rows that differ", lambda: laws.embedding(torch.zeros(2, 1))),
-    ("waves: expected a tuple of triples", lambda: laws.wiggly(((0.1, 1.0),))),
-    ("waves: expected a number", lambda: laws.wiggly(((0.1, 1.0, math.inf),))),
-    ("waves .*: expected a number in", lambda: laws.wiggly(((0.5, 2.0, 0.0),))),
-    ("weights: expected probabilities that sum", lambda: laws.mixture_quantile((0.5,), (0.0,))),
-    ("means: expected a number in", lambda: laws.mixture_quantile((0.5, 0.5), (1.0, 1.0))),
-    ("means: expected 2 numbers", lambda: laws.mixture_quantile((0.5, 0.5), (1.0,))),
-    ("speed: expected a number in", lambda: laws.spiral(math.nan)),
-    ("plane: expected two different columns", lambda: laws.spiral(1.0, (1, 1))),
-    ("plane: expected an integer", lambda: laws.spiral(1.0, (0, -1))),
-    ("power: expected an integer of at most 2", lambda: laws.spiral(1.0, power=3)),
+    ("embedding: expected values of the 4 atoms", laws.embedding(EYE).inverse, EYE / 2),
+    ("points: expected a matrix", laws.embedding, torch.zeros(1, 1, 1)),
+    ("points: expected rows that differ", laws.embedding, torch.zeros(2, 1)),
+    ("waves: expected a tuple of triples", laws.wiggly, ((0.1, 1.0),)),
+    ("waves: expected a number", laws.wiggly, ((0.1, 1.0, math.inf),)),
+    ("waves .*: expected a number in", laws.wiggly, ((0.5, 2.0, 0.0),)),
+    ("weights: expected probabilities that sum", laws.mixture_quantile, (0.5,), (0.0,)),
+    ("means: expected a number in", laws.mixture_quantile, (0.5, 0.5), (1.0, 1.0)),
+    ("means: expected 2 numbers", laws.mixture_quantile, (0.5, 0.5), (1.0,)),
+    ("speed: expected a number in", laws.spiral, math.nan),
+    ("plane: expected two different columns", laws.spiral, 1.0, (1, 1)),
+    ("plane: expected an integer", laws.spiral, 1.0, (0, -1)),
+    ("power: expected an integer of at most 2", partial(laws.spiral, power=3), 1.0),
 ]
 
 
-@pytest.mark.parametrize(
-    ("message", "call"), BAD_CALLS, ids=[f"{k}" for k in range(len(BAD_CALLS))]
-)
-def test_bad_calls_are_refused_by_name(message, call):
+@pytest.mark.parametrize("call", BAD_CALLS, ids=map(str, range(len(BAD_CALLS))))
+def test_bad_calls_are_refused_by_name(call):
+    message, function, *arguments = call
     with pytest.raises(ValueError, match=message):
-        call()
+        function(*arguments)
+
+
+@ALL_TASKS
+def test_no_law_samples_less_than_a_row(name):
+    with pytest.raises(ValueError, match="n: expected an integer"):
+        TASKS[name].sample(0)
