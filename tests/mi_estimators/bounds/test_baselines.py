@@ -1,4 +1,4 @@
-"""What a baseline changes: the interpolated bound and MINE's objective, over every batch of a small law."""
+"""What a baseline changes: the interpolated bound, over every batch of a small law."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""MINE's objective: value and gradient, its state, and its bias over every batch of a small law."""
+"""MINE's objective: value and gradient, its state, and the arguments it refuses."""
 
 import math
 

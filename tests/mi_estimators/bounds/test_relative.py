@@ -1,4 +1,4 @@
-"""Bounds against the mixed product law: bounded critics, bounded variance, and the preference losses as a cell."""
+"""Bounds against the mixed product law: their inverse, and bounded critics."""
 
 import math
 

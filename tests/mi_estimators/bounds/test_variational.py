@@ -1,4 +1,4 @@
-"""The laws of the bounds, over tables of bounds × laws, exact on finite laws."""
+"""Laws of every bound and read-out: exact on finite laws, derivatives, weights, rounding, refusals."""
 
 import math
 

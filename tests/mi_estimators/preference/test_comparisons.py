@@ -32,15 +32,6 @@ PUBLISHED = {
     "dpo_sft": lambda w, l, b: sp(b * (l - w)) - w,
     "sft": lambda w, l, b: -w,
 }
-START = {
-    "ipo": lambda b: 1 / (4 * b * b),
-    "kto": lambda b: 1.0,
-    "bco": lambda b: 2 * math.log(2),
-    "cal_dpo": lambda b: math.log(2) + 1 / (2 * b * b),
-    "dpop": lambda b: math.log(2),
-    "dpo_sft": lambda b: math.log(2),
-    "sft": lambda b: 0.0,
-}
 # (∂/∂z_w, ∂/∂z_l) at z = 0
 SLOPE = {
     "ipo": lambda b: (-1 / b, 1 / b),
@@ -60,11 +51,11 @@ def slopes(name, w, l, beta, **kwargs):
 
 
 def test_the_table_is_complete():
-    assert set(PUBLISHED) == set(START) == set(SLOPE) == set(ALTERNATIVES)
+    assert set(PUBLISHED) == set(SLOPE) == set(ALTERNATIVES)
     for name, row in ALTERNATIVES.items():
         assert row.name == name
         assert getattr(mi.preference, name) is row.function
-        assert row.start(0.3) == pytest.approx(START[name](0.3))
+        assert row.start(0.3) == pytest.approx(PUBLISHED[name](0, 0, 0.3))
 
 
 @given(w=st.floats(-40, 40), l=st.floats(-40, 40), beta=st.floats(0.01, 5))
@@ -85,9 +76,7 @@ def test_published_formulas(name, w, l, beta):
 
 @given(beta=st.floats(0.01, 5))
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_value_and_gradient_at_the_start(name, beta):
-    zero = torch.zeros(3)
-    assert ALTERNATIVES[name](zero, zero, beta).tolist() == pytest.approx([START[name](beta)] * 3)
+def test_gradient_at_the_start(name, beta):
     assert slopes(name, 0.0, 0.0, beta) == pytest.approx(SLOPE[name](beta))
 
 
@@ -97,19 +86,6 @@ def test_the_chosen_is_pulled_up_and_the_rejected_pushed_down(name, w, l):
     own, other = slopes(name, w, l, 0.5)
     assert own < 0
     assert other > 0 or (name == "sft" and other == 0)
-
-
-@given(w=st.floats(-3, 3), l=st.floats(-3, 3), shift=st.floats(-5, 5))
-def test_ipo_sees_the_margin_only_and_the_others_do_not(w, l, shift):
-    for name, function in ALTERNATIVES.items():
-        before, after = (
-            function(torch.tensor([w + s]), torch.tensor([l + s]), 0.5).item() for s in (0.0, shift)
-        )
-        if name == "ipo":
-            assert after == pytest.approx(before, abs=1e-9)
-    assert mi.preference.cal_dpo(torch.ones(1), torch.zeros(1), 0.5) != mi.preference.cal_dpo(
-        torch.ones(1) * 2, torch.ones(1), 0.5
-    )
 
 
 def test_bco_is_the_logistic_cell_and_its_shift_moves_the_threshold():
@@ -143,15 +119,6 @@ def test_dpop_is_dpo_above_the_reference_and_lifts_harder_below():
     torch.testing.assert_close(mi.preference.dpop(w, l, 0.7), -logsigmoid(0.7 * (w - l)))
     own, other = slopes("dpop", -0.01, 0.0, 0.7, weight=9.0)
     assert own == pytest.approx(-10 * other)
-
-
-def test_cal_dpo_rests_where_its_two_pulls_balance():
-    """On z_l = −z_w, z_w = x: −σ(−2x) + 2(x − 1/(2β)) = 0."""
-    low, high = 0.0, 10.0
-    for _ in range(80):
-        x = (low + high) / 2
-        low, high = (x, high) if -sigma(-2 * x) + 2 * (x - 1.25) < 0 else (low, x)
-    assert slopes("cal_dpo", x, -x, 0.4) == pytest.approx([0, 0], abs=1e-9)
 
 
 def test_one_beta_for_each_replica():

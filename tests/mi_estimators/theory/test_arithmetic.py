@@ -1,5 +1,6 @@
-"""One formula for every kind of number: floats, arrays, tensors and symbols agree, and importing it loads no sympy."""
+"""One formula for every kind of number: floats, arrays, tensors and symbols; what each function refuses."""
 
+import math
 import subprocess
 import sys
 
@@ -108,6 +109,76 @@ def test_the_ends_are_values_and_not_errors():
 def test_every_entry_is_checked(kind, wrong):
     with pytest.raises(ValueError, match=r"^mix: expected a number in \(0, 1\], got"):
         theory.preference_anchor(kind(wrong))
+
+
+# (the argument that is refused, the function, its arguments)
+REFUSED = [
+    ("beta", "mio_ceiling", 0.1, -1.0),
+    ("eps", "mio_target", 1.0, 1.0),
+    ("eps", "freeing_mix", 0.0, 1.0),
+    ("mix", "chosen_term", 0.0, 0.0),
+    ("mix", "preference_loss_floor", 2.0),
+    ("mix", "no_collapse_interval", 0.0),
+    ("p", "log_odds", 1.0),
+    ("eps", "escape_time_rlhf", 0.5),
+    ("eps", "escape_time_rlhf", 0.0),
+    ("eps", "escape_time_sft", -0.1),
+    ("eps", "escape_time_dpo", math.nan, 1.0),
+    ("beta", "escape_time_dpo", 0.1, 0.0),
+    ("1 - eps - rejected", "escape_time_dpo", 0.1, 1.0, 0.95),
+    ("rejected", "escape_time_dpo", 0.1, 1.0, 0.0),
+    ("eps", "mio_drift", 0.0, 1.0, 1.0),
+    ("mix", "mio_escapes", 0.1, 1.0, 0.0),
+    ("mix", "mio_rest", 0.1, 1.0, 1.5),
+    ("beta", "escape_time_mio", 0.1, 0.0),
+    ("eps", "escape_time_drawn_js", 0.5),
+    ("eps", "escape_time_drawn_js", np.array([0.1])),
+    ("eps", "mio_rest", np.array([0.1, 0.2]), 1.0),
+    ("beta", "escape_time_mio", 0.1, sp.Symbol("beta")),
+    ("p", "log_odds", np.array([])),
+    ("mix", "chosen_pull", 0.0, 0.0),
+    ("mix", "rejected_push", 0.0, 2.0),
+    ("ratio", "mio_barrier", 4.0),
+    ("ratio", "mio_barrier", 0.5),
+    ("ratio", "mio_deepest_dip", math.nan),
+    ("own - 2 cross . other", "lazy_dpo_reward", 1.0, 1, 1, 1),
+    ("beta", "dpo_time", 1.0, 0.0),
+    ("kernel", "dpo_time", 1.0, 1.0, 0.0),
+    ("time", "dpo_margin", -1.0, 1.0),
+    ("1 . beta..2 kernel time", "dpo_margin", 1e308, 10.0),
+    ("spent", "log_odds_at", math.inf),
+    ("chi2", "ess_fraction", -1.0),
+    ("log_ratio_variance", "nwj_value_variance", -1.0, 1.0),
+    ("positives", "nwj_value_variance", 1.0, 1.0, 0),
+    ("negatives", "nwj_value_variance", 1.0, 1.0, 1, 0),
+    ("nats", "least_negative_variance", -1.0),
+    ("relative_variance", "dv_bias", -1.0, 1),
+    ("negatives", "dv_bias", 1.0, 0),
+    ("ratio", "dv_bias_factor", 0.0),
+    ("rho", "gaussian_information", 1.0),
+    ("dim", "gaussian_information", 0.5, 0),
+    ("nats", "gaussian_chi2", -0.1),
+    ("batch", "nwj_in_batch_variance", 0.5, 1, 1),
+    ("batch", "nwj_gradient_trace", 0.5, 1, 0),
+    ("samples", "steps_to_first_signal", 0.1, 0),
+    ("eps", "steps_to_first_signal", 1.5, 4),
+    ("draws", "missed_mass", 0.5, 0),
+    ("p", "drawn_js_weight", 0.0),
+    ("target", "drawn_js_weight", 0.5, 1.1),
+    ("p", "rlhf_success", 1.1, 1.0),
+    ("beta", "rlhf_success", 0.5, 0.0),
+    ("k", "pass_at_k", 0.5, 0),
+    ("candidates", "infonce_ceiling", 0),
+    ("alpha", "interpolated_ceiling", 2, 1.0),
+    ("nats", "jsd_shortfall", -1.0),
+]
+
+
+@pytest.mark.parametrize("call", REFUSED, ids=lambda call: f"{call[1]}-{call[0]}")
+def test_bad_arguments_are_named(call):
+    name, function, *arguments = call
+    with pytest.raises(ValueError, match=f"^{name}: expected.*got"):
+        getattr(theory, function)(*arguments)
 
 
 def test_importing_it_loads_no_sympy():

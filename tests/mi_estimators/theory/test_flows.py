@@ -33,33 +33,6 @@ def test_log_odds_at_solves_its_equation(spent):
     assert theory.log_odds_at(np.array([spent, 1.0])).tolist() == [u, 0.0]
 
 
-def test_dpo_of_the_lazy_example():
-    """a, c, d = 1, 3, 10 at β = 1 and t = 10⁵."""
-    margin = theory.dpo_margin(1e5, beta=1.0, kernel=5)
-    assert theory.lazy_dpo_reward(margin, 1, 3, 10) == pytest.approx(-5.249, abs=5e-4)
-
-
 def test_the_barrier_lies_below_the_deepest_dip():
     for ratio in (1.0, 1.5, 2.2, 3.9):
         assert theory.mio_barrier(ratio) <= theory.mio_deepest_dip(ratio) <= 0
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: theory.chosen_pull(0.0, 0.0), "mix: expected"),
-        (lambda: theory.rejected_push(0.0, 2.0), "mix: expected"),
-        (lambda: theory.mio_barrier(4.0), "ratio: expected"),
-        (lambda: theory.mio_barrier(0.5), "ratio: expected"),
-        (lambda: theory.mio_deepest_dip(math.nan), "ratio: expected"),
-        (lambda: theory.lazy_dpo_reward(1.0, 1, 1, 1), "own - 2 cross . other: expected"),
-        (lambda: theory.dpo_time(1.0, 0.0), "beta: expected"),
-        (lambda: theory.dpo_time(1.0, 1.0, 0.0), "kernel: expected"),
-        (lambda: theory.dpo_margin(-1.0, 1.0), "time: expected"),
-        (lambda: theory.dpo_margin(1e308, 10.0), "1 . beta..2 kernel time: expected"),
-        (lambda: theory.log_odds_at(math.inf), "spent: expected"),
-    ],
-)
-def test_bad_arguments_are_named(call, message):
-    with pytest.raises(ValueError, match=f"^{message}.*got"):
-        call()
