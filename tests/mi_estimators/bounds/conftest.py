@@ -6,9 +6,8 @@ import torch
 import mi_estimators as mi
 
 
-def law_of(seed: int, scale: float = 2.0) -> mi.laws.Finite:
-    """Return a law of 3 × 4 values; the larger the scale, the more x tells of y."""
-    logits = scale * torch.randn(12, generator=torch.Generator().manual_seed(seed))
+def law_of(seed: int) -> mi.laws.Finite:
+    logits = 2 * torch.randn(12, generator=torch.Generator().manual_seed(seed))
     return mi.laws.Finite(logits.log_softmax(0).reshape(3, 4))
 
 
