@@ -1,79 +1,56 @@
 """The comparison of estimators: its laws, its file of rows, its tables. No peer is installed, nothing is downloaded."""
 
-import importlib
 import json
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-ONE = [
-    "--tasks",
-    "1v1-normal-0.75",
-    "--seeds",
-    "1",
-    "--stair_seeds",
-    "0",
-    "--rows",
-    "256",
-    "--steps",
-    "20",
-]
-ROW = {
+from benchmarks.estimators import figures, packages, plan, tables, tasks
+from benchmarks.estimators.__main__ import main
+
+ONE = "--tasks 1v1-normal-0.75 --seeds 1 --stair_seeds 0 --rows 256 --steps 20"
+FIT = dict.fromkeys(("held_out", "interval", "steps")) | {
+    "estimate": 0.8,
+    "reported": 0.8,
+    "fresh": False,
+    "cpu_seconds": 2.0,
+}
+ROW = FIT | {
     "suite": "tasks",
     "seed": 0,
     "rows": 9,
-    "steps": None,
     "data": "d",
     "truth": 1.0,
     "task": "a",
     "version": "v 1",
 }
-ROW |= {
-    "estimate": 0.8,
-    "reported": 0.8,
-    "held_out": None,
-    "fresh": False,
-    "interval": None,
-    "cpu_seconds": 2.0,
-}
-
-
-@pytest.fixture
-def house(monkeypatch):
-    """Return the benchmark's modules; the checkout need not be on the path otherwise."""
-    monkeypatch.syspath_prepend(str(ROOT))
-    names = ("__main__", "packages", "plan", "tables", "figures", "tasks")
-    return {name: importlib.import_module(f"benchmarks.estimators.{name}") for name in names}
 
 
 def answered(package, estimator, law, task, seed, rows, steps):
     """Stand in for a fit."""
-    return {
-        name: ROW[name]
-        for name in ("estimate", "reported", "held_out", "fresh", "interval", "cpu_seconds")
-    } | {"version": package.name}
+    return {name: value for name, value in FIT.items() if name != "steps"} | {
+        "version": package.name
+    }
 
 
-def test_the_laws_carry_the_published_information(house):
-    laws = {name: house["tasks"].TASKS[name] for name in house["tasks"].TEN}
+def test_the_laws_carry_the_published_information():
+    laws = {name: tasks.TASKS[name] for name in tasks.TEN}
     truths = [law.mutual_information for law in laws.values()]
     assert truths == pytest.approx(
         [0.41, 1.71, 0.41, 0.41, 1.02, 1.02, 1.02, 0.29, 0.43, 5.00], abs=0.005
     )
     for name, law in laws.items():
-        drawn = [house["tasks"].draw(law, name, seed, 100) for seed in (0, 0, 1)]
-        digests = [house["tasks"].digest(arrays) for arrays in drawn]
+        drawn = [tasks.draw(law, name, seed, 100) for seed in (0, 0, 1)]
+        digests = [tasks.digest(arrays) for arrays in drawn]
         assert digests[0] == digests[1] != digests[2]
         assert len(drawn[0]["x"]) == 100
-        assert len(drawn[0]["fresh_y"]) == house["tasks"].FRESH_ROWS
+        assert len(drawn[0]["fresh_y"]) == tasks.FRESH_ROWS
 
 
-def test_one_fit_of_ours_its_row_its_table_and_no_second_fit(house, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(house["tasks"], "FRESH_ROWS", 100)
-    command = [*ONE, "--only", "mi-estimators", "--out", str(tmp_path)]
-    assert house["__main__"].main(command) == 0
-    (row,) = house["plan"].read(tmp_path / "results.jsonl")
+def test_one_fit_of_ours_its_row_its_table_and_no_second_fit(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tasks, "FRESH_ROWS", 100)
+    command = f"{ONE} --only mi-estimators --out {tmp_path}".split()
+    assert main(command) == 0
+    (row,) = plan.read(tmp_path / "results.jsonl")
     assert row["truth"] == pytest.approx(0.4133, abs=1e-4)
     assert row["estimate"] == row["reported"]
     assert row["interval"][0] < row["estimate"] < row["interval"][1]
@@ -84,43 +61,41 @@ def test_one_fit_of_ours_its_row_its_table_and_no_second_fit(house, tmp_path, mo
     def never(*arguments):
         raise AssertionError("fitted again")
 
-    monkeypatch.setattr(house["packages"], "fit", never)
+    monkeypatch.setattr(packages, "fit", never)
     with (tmp_path / "results.jsonl").open("a") as file:
         file.write('{"suite": "tasks", "cut sh')  # as an interruption leaves it
     capsys.readouterr()
-    assert house["__main__"].main(command) == 0
-    assert house["plan"].read(tmp_path / "results.jsonl") == [row]
+    assert main(command) == 0
+    assert plan.read(tmp_path / "results.jsonl") == [row]
 
 
-def test_a_peer_that_cannot_be_had_leaves_one_line_and_the_others(
-    house, tmp_path, monkeypatch, capsys
-):
-    monkeypatch.setattr(house["packages"], "fit", answered)
+def test_a_peer_that_cannot_be_had_leaves_one_line_and_the_others(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(packages, "fit", answered)
     monkeypatch.setattr(
-        house["packages"],
+        packages,
         "prepare",
         lambda package, python: "no network" if "torch" in package.name else None,
     )
-    assert house["__main__"].main([*ONE, "--out", str(tmp_path)]) == 0
-    found = {row["estimator"] for row in house["plan"].read(tmp_path / "results.jsonl")}
+    assert main(f"{ONE} --out {tmp_path}".split()) == 0
+    found = {row["estimator"] for row in plan.read(tmp_path / "results.jsonl")}
     assert {"mi-estimators", "benchmark-mi/dv", "scikit-learn/ksg"} <= found
     assert not any(name.startswith("torch-mist") for name in found)
     assert "torch-mist: left out, no network" in capsys.readouterr().err.splitlines()
     assert "Not finished: 8 of 14 fits" in (tmp_path / "tables.md").read_text()
 
 
-def test_failed_fits_are_named_and_tried_again(house, tmp_path, monkeypatch):
-    command = [*ONE, "--only", "mi-estimators", "--out", str(tmp_path)]
-    monkeypatch.setattr(house["packages"], "fit", lambda *arguments: {"error": "out of memory"})
-    assert house["__main__"].main(command) == 1
-    monkeypatch.setattr(house["packages"], "fit", answered)
-    assert house["__main__"].main(command) == 0
-    assert [row.get("error") for row in house["plan"].read(tmp_path / "results.jsonl")] == [None]
-    assert house["__main__"].main([*command, "--redo", "mi-*"]) == 0
+def test_failed_fits_are_named_and_tried_again(tmp_path, monkeypatch):
+    command = f"{ONE} --only mi-estimators --out {tmp_path}".split()
+    monkeypatch.setattr(packages, "fit", lambda *arguments: {"error": "out of memory"})
+    assert main(command) == 1
+    monkeypatch.setattr(packages, "fit", answered)
+    assert main(command) == 0
+    assert [row.get("error") for row in plan.read(tmp_path / "results.jsonl")] == [None]
+    assert main([*command, "--redo", "mi-*"]) == 0
     assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 1
 
 
-def test_the_numbers_of_the_tables(house):
+def test_the_numbers_of_the_tables():
     peer = {"estimator": "p", "estimate": 1.3, "reported": 1.5, "held_out": 1.3, "fresh": True}
     ours = {"estimator": "o", "interval": [0.7, 0.9], "verdict": "ok"}
     rows = [
@@ -128,7 +103,7 @@ def test_the_numbers_of_the_tables(house):
         ROW | ours,
         ROW | ours | {"seed": 1, "estimate": 0.9, "interval": [0.8, 1.0]},
     ]
-    found = house["tables"].summary(rows)
+    found = tables.summary(rows)
     assert list(found) == ["o", "p"]
     assert found["o"]["mae"] == pytest.approx(0.15)
     assert found["o"]["worst"] == pytest.approx(0.2)
@@ -136,36 +111,33 @@ def test_the_numbers_of_the_tables(house):
     assert found["o"]["spread"] == pytest.approx(0.1 / 2**0.5)
     assert found["p"]["optimism"] == pytest.approx(0.2)
     assert found["p"]["reported_mae"] == pytest.approx(0.5)
-    assert "verdicts of o, with the error of those fits: ok: 2 (MAE 0.150)" in house["tables"].page(
+    assert "verdicts of o, with the error of those fits: ok: 2 (MAE 0.150)" in tables.page(
         rows, [], 3, "c"
     )
     doubted = ROW | ours | {"seed": 2, "estimate": 0.5, "verdict": "overfit"}
     said = (
         "flagged, that is not `ok`: 1 of 1 fits with an error above 0.3, 0 of 1 with one below 0.1"
     )
-    assert said in house["tables"].page([*rows, doubted], [], 4, "c")
-    many = house["tables"].page([ROW | ours | {"task": f"law {i}"} for i in range(30)], [], 30, "c")
+    assert said in tables.page([*rows, doubted], [], 4, "c")
+    many = tables.page([ROW | ours | {"task": f"law {i}"} for i in range(30)], [], 30, "c")
     assert "| law 7 | 0 | 1.000 | 0.800 | 0.700 to 0.900 | missed | ok |" in many
     stairs = [row | {"suite": "staircase"} for row in rows[1:]]
-    assert "| 1 | o | 9 | 2 | 0.85 | -0.15 | 0.0050 | 0.0250 | 1 of 2 | 2.0 | ok 2 |" in house[
-        "tables"
-    ].staircase(stairs)
+    line = "| 1 | o | 9 | 2 | 0.85 | -0.15 | 0.0050 | 0.0250 | 1 of 2 | 2.0 | ok 2 |"
+    assert line in tables.staircase(stairs)
     lost = [ROW | {"estimator": "x", "estimate": None, "reported": None}]
-    assert house["tables"].summary(lost)["x"]["mae"] == float("inf")
-    assert "| x | ∞ |" in house["tables"].estimates(lost)
-    house["figures"].accuracy([*rows, *lost])
-    house["figures"].staircase(stairs)
+    assert tables.summary(lost)["x"]["mae"] == float("inf")
+    assert "| x | ∞ |" in tables.estimates(lost)
+    figures.accuracy([*rows, *lost])
+    figures.staircase(stairs)
 
 
-@pytest.mark.parametrize(
-    "wrong", [["--only", "mine"], ["--tasks", "nothing"], ["--rows", "10"], ["--jobs", "0"]]
-)
-def test_what_makes_no_sense_is_refused_in_one_line(house, tmp_path, capsys, wrong):
-    assert house["__main__"].main([*ONE, *wrong, "--out", str(tmp_path)]) == 1
+@pytest.mark.parametrize("wrong", ["--only mine", "--tasks nothing", "--rows 10", "--jobs 0"])
+def test_what_makes_no_sense_is_refused_in_one_line(tmp_path, capsys, wrong):
+    assert main(f"{ONE} {wrong} --out {tmp_path}".split()) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_a_file_of_something_else_is_refused(house, tmp_path):
+def test_a_file_of_something_else_is_refused(tmp_path):
     (tmp_path / "results.jsonl").write_text(json.dumps({"no": "row"}) + "\n")
     with pytest.raises(ValueError, match="line 1"):
-        house["plan"].read(tmp_path / "results.jsonl")
+        plan.read(tmp_path / "results.jsonl")

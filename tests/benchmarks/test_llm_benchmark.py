@@ -1,25 +1,14 @@
 """The benchmark against TRL: its tables say what its rows hold, and a run replaces its earlier row."""
 
-import importlib
 import json
 import sys
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
+from benchmarks.llm import __main__ as command
+from benchmarks.llm import diagnostics, layouts, probe, runs, start_noise, tables
 from llm_adapter.data.sources import PAIRS
 from llm_adapter.training.trainer import START_NOISE
-
-
-@pytest.fixture
-def bench(monkeypatch):
-    """Return the benchmark's modules; the checkout need not be on the path otherwise."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
-    names = ("__main__", "diagnostics", "layouts", "probe", "runs", "start_noise", "tables")
-    return SimpleNamespace(
-        **{name: importlib.import_module(f"benchmarks.llm.{name}") for name in names}
-    )
 
 
 def row(side, shift, seconds, peak):
@@ -29,7 +18,7 @@ def row(side, shift, seconds, peak):
         dict.fromkeys(names, 1.0 - step / 10) | {"rewards/chosen": step * (1 + shift)}
         for step in range(3)
     ]
-    found = {
+    return {
         "model": "builtin",
         "side": side,
         "loss_type": "sigmoid",
@@ -37,8 +26,6 @@ def row(side, shift, seconds, peak):
         "data": "d",
         "steps": 3,
         "batch": 4,
-    }
-    return found | {
         "dtype": "float32",
         "cpu_seconds": [9.0, seconds, seconds],
         "peak_bytes": peak * 2**30,
@@ -47,8 +34,8 @@ def row(side, shift, seconds, peak):
     }
 
 
-def test_tables_hold_the_largest_difference_and_the_ratios(bench):
-    text = bench.tables.page(
+def test_tables_hold_the_largest_difference_and_the_ratios():
+    text = tables.page(
         [row("TRL", 0.0, 3.0, 2), row("ours, padded rows", 0.25, 2.0, 1)], [], "command"
     )
     gaps = "0.0e+00 | 5.0e-01 | 0.0e+00 | 0.0e+00 | 0.0e+00 | 1.2e-07"
@@ -59,18 +46,18 @@ def test_tables_hold_the_largest_difference_and_the_ratios(bench):
     )
 
 
-def test_a_run_replaces_its_earlier_row(bench, tmp_path, capsys):
+def test_a_run_replaces_its_earlier_row(tmp_path, capsys):
     for seconds in (5.0, 2.0):
-        bench.__main__._append(tmp_path, row("TRL", 0.0, seconds, 1))
-    bench.__main__._append(tmp_path, row("ours, padded rows", 0.0, 1.0, 1))
+        command._append(tmp_path, row("TRL", 0.0, seconds, 1))
+    command._append(tmp_path, row("ours, padded rows", 0.0, 1.0, 1))
     rows = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
     assert [each["cpu_seconds"][1] for each in rows] == [2.0, 1.0]
-    assert bench.__main__.main(["--tables", "--out", str(tmp_path)]) == 0
+    assert command.main(["--tables", "--out", str(tmp_path)]) == 0
     assert (tmp_path / "tables.md").read_text() == capsys.readouterr().out[:-1]
 
 
-def test_both_sides_get_the_same_pairs(bench, tmp_path):
-    bench.runs.write_pairs(PAIRS, 5, True, tmp_path / "pairs.jsonl")
+def test_both_sides_get_the_same_pairs(tmp_path):
+    runs.write_pairs(PAIRS, 5, True, tmp_path / "pairs.jsonl")
     found = [json.loads(line) for line in (tmp_path / "pairs.jsonl").read_text().splitlines()]
     first = json.loads(PAIRS.read_text().splitlines()[0])
     assert len(found) == 5
@@ -78,43 +65,43 @@ def test_both_sides_get_the_same_pairs(bench, tmp_path):
     assert found[0]["rejected"] == [{"role": "assistant", "content": first["rejected"][0]}]
 
 
-def test_layouts_are_measured(bench, tmp_path, monkeypatch):
-    monkeypatch.setattr(bench.runs, "BUILD", tmp_path)
+def test_layouts_are_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "BUILD", tmp_path)
     few = tmp_path / "few.jsonl"
     few.write_text("".join(PAIRS.read_text().splitlines(keepends=True)[:6]))
-    found = bench.layouts.measure(bench.runs.saved_model("builtin"), few, 3, 2)
+    found = layouts.measure(runs.saved_model("builtin"), few, 3, 2)
     assert found["positions"]["shared"] < found["positions"]["padded"]
     assert all(found["real"][name] <= found["positions"][name] for name in found["real"])
     assert found["agree"] < 1e-3
     assert [len(values) for values in found["cpu_seconds"].values()] == [2, 2]
-    assert "| builtin | few.jsonl | 6, 4 a batch | ≤ 3 |" in bench.tables.savings([found])
+    assert "| builtin | few.jsonl | 6, 4 a batch | ≤ 3 |" in tables.savings([found])
 
 
-def test_a_failed_run_is_named(bench, monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(bench.__main__.environment, "prepare", lambda *_: "no network")
-    assert bench.__main__.main(["--out", str(tmp_path)]) == 1
+def test_a_failed_run_is_named(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(command.environment, "prepare", lambda *_: "no network")
+    assert command.main(["--out", str(tmp_path)]) == 1
     assert "benchmarks.llm: TRL: no network" in capsys.readouterr().err
-    monkeypatch.setitem(bench.runs.SIDES, "TRL", ("absent.py", {}))
-    monkeypatch.setattr(bench.runs, "BUILD", tmp_path)
-    monkeypatch.setattr(bench.runs.environment, "python_of", lambda _: sys.executable)
+    monkeypatch.setitem(runs.SIDES, "TRL", ("absent.py", {}))
+    monkeypatch.setattr(runs, "BUILD", tmp_path)
+    monkeypatch.setattr(runs.environment, "python_of", lambda _: sys.executable)
     with pytest.raises(RuntimeError, match=r"TRL: .*absent\.py"):
-        bench.runs.run("TRL", "builtin", "sigmoid", PAIRS, 1)
+        runs.run("TRL", "builtin", "sigmoid", PAIRS, 1)
 
 
 def test_the_cost_of_diagnostics_and_the_noise_of_a_start_are_measured_on_the_built_in_model(
-    bench, capsys
+    capsys,
 ):
     flags = ["--model", "builtin", "--data", str(PAIRS), "--batches", "2"]
-    assert bench.diagnostics.main(flags) == 0
+    assert diagnostics.main(flags) == 0
     rows = [
         line.split("|")[1:4]
         for line in capsys.readouterr().out.splitlines()
         if line.startswith("| ")
     ]
-    assert [name.strip() for name, *_ in rows[1:]] == list(bench.diagnostics.WAYS)
+    assert [name.strip() for name, *_ in rows[1:]] == list(diagnostics.WAYS)
     assert all(float(seconds) > 0 for _, seconds, _ in rows[1:])
-    trainer = bench.probe.prepared("builtin", PAIRS, 2, row_layout="padded")
-    check, logged, noise = bench.start_noise.deviations(trainer).unbind(-1)
+    trainer = probe.prepared("builtin", PAIRS, 2, row_layout="padded")
+    check, logged, noise = start_noise.deviations(trainer).unbind(-1)
     assert check.max() < 1e-6
     assert logged.max() < 1e-5
     assert noise.max() < START_NOISE[True]

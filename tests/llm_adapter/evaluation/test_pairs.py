@@ -14,7 +14,6 @@ from transformers import set_seed
 
 from llm_adapter import evaluate, models, pairs
 from llm_adapter.arguments.rollouts import TaskArguments
-from llm_adapter.data.collate import collate
 from llm_adapter.data.load import read_examples, tokenize
 from llm_adapter.evaluation import rollouts, sampling
 from llm_adapter.evaluation.ranking import rank
@@ -158,10 +157,16 @@ def policy(calls):
     return draw
 
 
-def make(out, *flags, command=pairs):
-    return command.main(
-        ["--task", "products", "--samples", "6", "--batch", "4", "--out", str(out), *flags]
-    )
+@pytest.fixture
+def calls(monkeypatch):
+    """Put the stand-in into the rollouts; return the prompts it was called with."""
+    calls = []
+    monkeypatch.setattr(rollouts, "sample", policy(calls))
+    return calls
+
+
+def make(out, flags, command=pairs):
+    return command.main(f"--task products --samples 6 --batch 4 --out {out} {flags}".split())
 
 
 def contents(folder):
@@ -171,15 +176,17 @@ def contents(folder):
     }  # it names the folder
 
 
-def test_pairs_are_verified_and_counted(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(rollouts, "sample", policy([]))
-    assert make(tmp_path / "a.jsonl", "--count", "30", "--negatives", "2") == 0
-    journal = [json.loads(line) for line in (tmp_path / "a.journal.jsonl").read_text().splitlines()]
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_pairs_are_verified_and_counted(tmp_path, calls, capsys):
+    assert make(tmp_path / "a.jsonl", "--count 30 --negatives 2") == 0
+    journal = lines(tmp_path / "a.journal.jsonl")
     stats = json.loads((tmp_path / "a.stats.json").read_text())
     rows = read_examples(tmp_path / "a.jsonl")  # what the trainer reads
-    assert len(journal) == stats["questions"] == 30
+    assert len(journal) == stats["questions"] == sum(stats["outcomes"].values()) == 30
     assert len(rows) == stats["outcomes"]["pair"] > 15
-    assert sum(stats["outcomes"].values()) == 30
     assert stats["outcomes"]["none_right"] > 0
     assert stats["outcomes"]["all_right"] == sum(
         all(r["right"] for r in record["responses"]) for record in journal
@@ -188,31 +195,27 @@ def test_pairs_are_verified_and_counted(tmp_path, monkeypatch, capsys):
     for row in rows:
         first, second = (int(number) for number in re.findall(r"\d+", row.prompt))
         assert row.chosen == f"The answer is {first * second}."
-        assert 1 <= len(set(row.rejected)) == len(row.rejected) <= 2
         finished = {r["text"] for r in said[row.prompt.strip()]["responses"] if r["finished"]}
         assert {row.chosen, *row.rejected} <= finished
-        assert row.chosen not in row.rejected
+        assert len({row.chosen, *row.rejected}) == 1 + len(row.rejected)
         assert not is_held_out(row.prompt)
     assert {len(row.rejected) for row in rows} == {1, 2}
     rates = [entry["rate"] for entry in stats["per_question"]]
     assert stats["pass_at_k"]["1"]["mean"] == pytest.approx(sum(rates) / 30)
     assert sum(rates) / 30 == pytest.approx(7 / 16, abs=0.15)  # right and not cut
     printed = capsys.readouterr().out
-    assert (
-        f"pairs written: {len(rows)}; questions skipped: {stats['outcomes']['none_right']} without a"
-        in printed
-    )
+    skipped = stats["outcomes"]["none_right"]
+    assert f"pairs written: {len(rows)}; questions skipped: {skipped} without a" in printed
     last = stats["starvation"][-1]
     _, measured, theory, _ = printed.splitlines()[-1].split()
     assert (measured, theory) == (f"{last['measured']:.4f}", f"{last['theory']:.4f}")
 
 
 def test_after_ctrl_c_the_same_command_goes_on_and_leaves_the_same_bytes(
-    tmp_path, monkeypatch, capsys
+    tmp_path, calls, monkeypatch, capsys
 ):
-    whole, stopped = [], []
-    monkeypatch.setattr(rollouts, "sample", policy(whole))
-    assert make(tmp_path / "whole" / "a.jsonl", "--count", "14") == 0
+    whole, parts, stopped = tmp_path / "whole", tmp_path / "parts", []
+    assert make(whole / "a.jsonl", "--count 14") == 0
     draw = policy(stopped)
 
     def interrupted(*args, **kwargs):
@@ -221,126 +224,93 @@ def test_after_ctrl_c_the_same_command_goes_on_and_leaves_the_same_bytes(
         return draw(*args, **kwargs)
 
     monkeypatch.setattr(rollouts, "sample", interrupted)
-    assert make(tmp_path / "parts" / "a.jsonl", "--count", "14") == 130
+    assert make(parts / "a.jsonl", "--count 14") == 130
     assert "the same command continues from here" in capsys.readouterr().err
-    assert list(contents(tmp_path / "parts")) == ["a.journal.jsonl"]  # no half-made pairs
+    assert list(contents(parts)) == ["a.journal.jsonl"]  # no half-made pairs
     monkeypatch.setattr(rollouts, "sample", draw)
-    assert make(tmp_path / "parts" / "a.jsonl", "--count", "14") == 0
-    assert stopped == whole  # nothing was asked twice
-    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
-    assert make(tmp_path / "parts" / "a.jsonl", "--count", "14") == 0
-    assert stopped == whole  # a finished run asks nothing
+    for _ in range(2):  # nothing is asked twice, and a finished run asks nothing
+        assert make(parts / "a.jsonl", "--count 14") == 0
+        assert stopped == calls
+        assert contents(parts) == contents(whole)
 
 
 @pytest.mark.parametrize("cut", [1, 300])
-def test_after_a_kill_in_the_middle_of_a_line(tmp_path, monkeypatch, cut):
-    monkeypatch.setattr(rollouts, "sample", policy([]))
-    make(tmp_path / "whole" / "a.jsonl", "--count", "10")
-    journal = tmp_path / "parts" / "a.journal.jsonl"
-    journal.parent.mkdir()
-    journal.write_bytes(contents(tmp_path / "whole")["a.journal.jsonl"][:-cut])
-    make(tmp_path / "parts" / "a.jsonl", "--count", "10")
-    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+def test_after_a_kill_in_the_middle_of_a_line(tmp_path, calls, cut):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    make(whole / "a.jsonl", "--count 10")
+    parts.mkdir()
+    (parts / "a.journal.jsonl").write_bytes(contents(whole)["a.journal.jsonl"][:-cut])
+    make(parts / "a.jsonl", "--count 10")
+    assert contents(parts) == contents(whole)
 
 
 @pytest.mark.parametrize(
-    "flags", [["--seed", "1"], ["--temperature", "0.7"], ["--samples", "5"], ["--count", "9"]]
+    "change",
+    ["--seed 1", "--temperature 0.7", "--samples 5", "--count 9", "template", "verifier"],
 )
-def test_a_journal_of_another_run_is_refused_and_left_alone(tmp_path, monkeypatch, capsys, flags):
-    monkeypatch.setattr(rollouts, "sample", policy([]))
-    make(tmp_path / "a.jsonl", "--count", "10")
-    before = contents(tmp_path)
-    assert (
-        make(tmp_path / "a.jsonl", *(flags if flags[0] == "--count" else ["--count", "10", *flags]))
-        == 2
-    )
-    assert (
-        "a journal of the same weights, template, questions, settings and verifier, got another one"
-        in capsys.readouterr().err
-    )
-    assert contents(tmp_path) == before
-
-
-@pytest.mark.parametrize("changed", ["template", "verifier"])
-def test_a_journal_of_another_template_or_verifier_is_refused(
-    tmp_path, monkeypatch, capsys, changed
+def test_a_journal_of_another_run_is_refused_and_left_alone(
+    tmp_path, calls, monkeypatch, capsys, change
 ):
-    monkeypatch.setattr(rollouts, "sample", policy([]))
-    make(tmp_path / "a.jsonl", "--count", "10")
+    make(tmp_path / "a.jsonl", "--count 10")
     before = contents(tmp_path)
-    if changed == "template":
+    if change == "template":
         other = load_tokenizer("builtin")
         other.chat_template = TEMPLATE
         monkeypatch.setattr("llm_adapter.models.load_tokenizer", lambda *_: other)
-    else:
+    elif change == "verifier":
         monkeypatch.setattr(rollouts.metadata, "version", lambda name: "0.0.1")
-    assert make(tmp_path / "a.jsonl", "--count", "10") == 2
-    assert "settings and verifier, got another one" in capsys.readouterr().err
+    flags = "--count 10 " + (change if change.startswith("--") else "")
+    assert make(tmp_path / "a.jsonl", flags) == 2
+    message = "a journal of the same weights, template, questions, settings and verifier, got"
+    assert message in capsys.readouterr().err
     assert contents(tmp_path) == before
 
 
-def test_the_fingerprint_is_the_weights(model):
+def test_the_fingerprint_is_the_weights():
+    model = scaled(4)
     name = rollouts.fingerprint(model)
     assert rollouts.fingerprint(model) == name
-    weight = model.get_output_embeddings().weight
     with torch.no_grad():
-        weight[3, 3] += 1e-3
+        model.get_output_embeddings().weight[3, 3] += 1e-3
     assert rollouts.fingerprint(model) != name
-    with torch.no_grad():
-        weight[3, 3] -= 1e-3
 
 
-def test_a_chat_model_gets_messages(tokenizer):
-    record = {
-        "question": "1 * 2?",
-        "responses": [
-            {"text": text, "right": right, "finished": True}
-            for text, right in (
-                ("3", False),
-                ("2", True),
-                ("3", False),
-                ("4", False),
-                (" ", False),
-                ("two: 2", True),
-            )
-        ],
-    }
-    found = pairs.preference(record, 3, chat=True)
-    assert found["prompt"] == [{"role": "user", "content": "1 * 2?"}]
-    assert found["chosen"] == [{"role": "assistant", "content": "2"}]
-    assert [message["content"] for (message,) in found["rejected"]] == ["3", "4"]
+RECORD = {
+    "question": "1 * 2?",
+    "answer": "2",
+    "responses": [
+        {"text": text, "right": right, "finished": True}
+        for text, right in (
+            ("it's 3", False),
+            ('"2"', True),
+            ("it's 3", False),
+            ("4\n", False),
+            (" ", False),
+            ("two: 2", True),
+        )
+    ],
+}
 
 
-def test_lm_eval_s_tasks_read_what_is_written_here():
+def test_a_chat_model_gets_messages_that_lm_eval_s_tasks_read():
+    row = pairs.preference(RECORD, 3, chat=True)
+    assert row["prompt"] == [{"role": "user", "content": "1 * 2?"}]
+    assert row["chosen"] == [{"role": "assistant", "content": '"2"'}]
+    assert [message["content"] for (message,) in row["rejected"]] == ["it's 3", "4\n"]
     folder = Path(pairs.__file__).parent / "lm_eval"
-    ranking = yaml.safe_load((folder / "preference_ranking.yaml").read_text())
-    said = {"question": "1 * 2?", "answer": "2"}
-    texts = (("it's 3", False), ('"2"', True), ("4\n", False))
-    record = said | {
-        "responses": [{"text": text, "right": right, "finished": True} for text, right in texts]
-    }
-    row = pairs.preference(record, 3, chat=True)
+    ranking, asked = (
+        yaml.safe_load((folder / f"{name}.yaml").read_text())
+        for name in ("preference_ranking", "verifiable")
+    )
     assert Template(ranking["doc_to_text"]).render(row) == "1 * 2?"
-    assert ast.literal_eval(Template(ranking["doc_to_choice"]).render(row)) == [
-        '"2"',
-        "it's 3",
-        "4\n",
-    ]
+    choices = Template(ranking["doc_to_choice"]).render(row)
+    assert ast.literal_eval(choices) == ['"2"', "it's 3", "4\n"]
     assert ranking["doc_to_target"] == 0
-    asked = yaml.safe_load((folder / "verifiable.yaml").read_text())
-    assert Template(asked["doc_to_text"]).render(record) == "1 * 2?"
-    assert Template(asked["doc_to_target"]).render(record) == "2"
-    (pattern,) = (
-        step["regex_pattern"]
-        for step in asked["filter_list"][0]["filter"]
-        if "regex_pattern" in step
-    )
-    assert (
-        re.findall(pattern, "So 1,200 - 3 = 1,197.")[
-            asked["filter_list"][0]["filter"][0]["group_select"]
-        ]
-        == "1,197"
-    )
+    assert Template(asked["doc_to_text"]).render(RECORD) == "1 * 2?"
+    assert Template(asked["doc_to_target"]).render(RECORD) == "2"
+    number = asked["filter_list"][0]["filter"][0]
+    numbers = re.findall(number["regex_pattern"], "So 1,200 - 3 = 1,197.")
+    assert numbers[number["group_select"]] == "1,197"
 
 
 # --- the commands on the built-in model -------------------------------------------------------------------------------
@@ -348,34 +318,20 @@ def test_lm_eval_s_tasks_read_what_is_written_here():
 
 def test_same_seed_same_file_and_evaluation_of_the_held_out(tmp_path, capsys):
     for folder, bars in (("a", "false"), ("b", "true")):
-        flags = ["--count", "6", "--max_new_tokens", "12", "--disable_tqdm", bars]
-        assert make(tmp_path / folder / "p.jsonl", *flags) == 0
+        flags = f"--count 6 --max_new_tokens 12 --disable_tqdm {bars}"
+        assert make(tmp_path / folder / "p.jsonl", flags) == 0
         assert ("%|" in capsys.readouterr().err) == (bars == "false")
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
-    flags = [
-        "--count",
-        "6",
-        "--k",
-        "1",
-        "3",
-        "--max_new_tokens",
-        "8",
-        "--pairs",
-        str(pairs_file(tmp_path)),
-    ]
-    assert make(tmp_path / "e.json", *flags, command=evaluate) == 0
+    flags = f"--count 6 --k 1 3 --max_new_tokens 8 --pairs {pairs_file(tmp_path)}"
+    assert make(tmp_path / "e.json", flags, evaluate) == 0
     found = json.loads((tmp_path / "e.json").read_text())
     assert found["task"]["questions"] == 6
     assert list(found["task"]["pass_at_k"]) == ["1", "3"]
     assert found["ranking"]["rejected"] == 4
-    asked = [
-        json.loads(line)["question"]
-        for line in (tmp_path / "e.sampled.journal.jsonl").read_text().splitlines()
-    ]
+    asked = [record["question"] for record in lines(tmp_path / "e.sampled.journal.jsonl")]
     assert asked == [q.text for q in draw_questions(TaskArguments("products"), "held_out", 6, 0)]
     assert all(map(is_held_out, asked))
     printed = capsys.readouterr().out
-    assert "\nproducts 2×1 " in f"\n{printed}"
     assert "greedy accuracy, 6 held-out questions" in printed
     assert "rejected responses with a lower ln π per token, of 4" in printed
 
@@ -391,78 +347,52 @@ def pairs_file(tmp_path, *questions):
     return path
 
 
-def test_evaluation_counts_what_the_journal_says(tmp_path, monkeypatch):
-    monkeypatch.setattr(rollouts, "sample", policy([]))
-    assert make(tmp_path / "e.json", "--count", "20", "--k", "1", "6", command=evaluate) == 0
-    found = json.loads((tmp_path / "e.json").read_text())["task"]
+def test_evaluation_counts_what_the_journal_says(tmp_path, calls):
+    out = tmp_path / "e.json"
+    assert make(out, "--count 20 --k 1 6", evaluate) == 0
+    found = json.loads(out.read_text())["task"]
     greedy, sampled = (
         [
-            json.loads(line)["responses"]
-            for line in (tmp_path / f"e.{name}.journal.jsonl").read_text().splitlines()
+            [response["right"] for response in record["responses"]]
+            for record in lines(tmp_path / f"e.{name}.journal.jsonl")
         ]
         for name in ("greedy", "sampled")
     )
-    assert {len(each) for each in greedy} == {1}
-    assert {len(each) for each in sampled} == {6}
-    assert found["accuracy"]["right"] == sum(each[0]["right"] for each in greedy)
-    assert (
-        found["pass_at_k"]["6"]["mean"]
-        == sum(any(r["right"] for r in each) for each in sampled) / 20
-    )
+    assert {len(right) for right in greedy} == {1}
+    assert {len(right) for right in sampled} == {6}
+    assert found["accuracy"]["right"] == sum(map(any, greedy))
+    assert found["pass_at_k"]["6"]["mean"] == sum(map(any, sampled)) / 20
     low, high = found["pass_at_k"]["1"]["interval"]
     assert low < found["pass_at_k"]["1"]["mean"] < high
-    assert make(tmp_path / "e.json", "--count", "20", command=evaluate) == 0
-    assert list(json.loads((tmp_path / "e.json").read_text())["task"]["pass_at_k"]) == [
-        "1",
-        "4",
-    ]  # of 6 samples
+    assert make(out, "--count 20", evaluate) == 0
+    assert list(json.loads(out.read_text())["task"]["pass_at_k"]) == ["1", "4"]  # of 6 samples
 
 
-def test_ranking_against_plain_sums(tmp_path, model, tokenizer):
+def test_ranking_against_plain_sums(tmp_path, model, tokenizer, log_prob):
     path = pairs_file(tmp_path)
     examples = tokenize(read_examples(path), tokenizer, 64, path)
-    found = rank(examples, model, batch=1)
-    whole = rank(examples, model, batch=2)
-    pair, first, margins = (
-        {"sum": 0, "per_token": 0},
-        {"sum": 0, "per_token": 0},
-        {"sum": 0.0, "per_token": 0.0},
-    )
-    for example in examples:
-        values = []
-        for completion in example.completions:
-            with torch.no_grad():
-                logits = (
-                    model(torch.tensor([example.prompt + completion]))
-                    .logits[0]
-                    .double()
-                    .log_softmax(-1)
-                )
-            steps = range(len(example.prompt) - 1, len(example.prompt) + len(completion) - 1)
-            total = sum(logits[t, token].item() for t, token in zip(steps, completion, strict=True))
-            values.append({"sum": total, "per_token": total / len(completion)})
-        for name in pair:
-            below = [values[0][name] > other[name] for other in values[1:]]
-            pair[name] += sum(below)
-            first[name] += all(below)
-            margins[name] += sum(values[0][name] - other[name] for other in values[1:])
-    for name in pair:
-        assert found[name]["pairs"]["mean"] == whole[name]["pairs"]["mean"] == pair[name] / 4
-        assert found[name]["first"]["mean"] == first[name] / 2
-        assert found[name]["margin"] == pytest.approx(margins[name] / 4, abs=1e-4)
-    assert {found["sum"]["pairs"]["mean"], found["per_token"]["pairs"]["mean"]} != {0.0}
+    found, whole = (rank(examples, model, batch=batch) for batch in (1, 2))
+    for name in ("sum", "per_token"):
+        gaps = []
+        for example in examples:
+            chosen, *rejected = (
+                log_prob(model, example.prompt, ids) / (len(ids) if name == "per_token" else 1)
+                for ids in example.completions
+            )
+            gaps.append([chosen - value for value in rejected])
+        flat = [gap for row in gaps for gap in row]
+        below = sum(gap > 0 for gap in flat) / 4
+        assert below > 0
+        assert found[name]["pairs"]["mean"] == whole[name]["pairs"]["mean"] == below
+        assert found[name]["first"]["mean"] == sum(min(row) > 0 for row in gaps) / 2
+        assert found[name]["margin"] == pytest.approx(sum(flat) / 4, abs=1e-4)
+    chosen = examples[1].completions[0]
+    same = replace(examples[1], completions=(chosen, chosen))
+    assert rank([same], model, 1)["sum"]["pairs"]["mean"] == 0  # equal responses
 
 
-def test_equal_responses_rank_below_nothing(model, tokenizer, tmp_path):
-    path = pairs_file(tmp_path)
-    example = tokenize(read_examples(path), tokenizer, 64, path)[1]
-    same = replace(example, completions=(example.completions[0], example.completions[0]))
-    assert collate([same])["input_ids"].shape[0] == 2
-    assert rank([same], model, 1)["sum"]["pairs"]["mean"] == 0
-
-
-@pytest.mark.parametrize(("command", "flags"), [(pairs, []), (evaluate, ["--k", "1"])])
-def test_a_model_s_own_code_runs_only_if_asked_for(tmp_path, monkeypatch, command, flags):
+@pytest.mark.parametrize(("command", "flags"), [(pairs, ""), (evaluate, "--k 1")])
+def test_a_model_s_own_code_runs_only_if_asked_for(tmp_path, calls, monkeypatch, command, flags):
     asked = []
     monkeypatch.setattr(
         models, "load_tokenizer", lambda name, trust: asked.append(trust) or load_tokenizer(name)
@@ -470,78 +400,49 @@ def test_a_model_s_own_code_runs_only_if_asked_for(tmp_path, monkeypatch, comman
     monkeypatch.setattr(
         rollouts, "load_model", lambda name, **options: asked.append(options) or load_model(name)
     )
-    monkeypatch.setattr(rollouts, "sample", policy([]))
     out = tmp_path / ("p.jsonl" if command is pairs else "e.json")
-    assert make(out, "--count", "2", *flags, command=command) == 0
-    assert make(out, "--count", "2", *flags, "--trust_remote_code", "true", command=command) == 0
+    for trust in ("", "--trust_remote_code true"):
+        assert make(out, f"--count 2 {flags} {trust}", command) == 0
     assert asked == [False, {"trust_remote_code": False}, True, {"trust_remote_code": True}]
 
 
 @pytest.mark.parametrize(
     ("command", "flags", "message"),
     [
+        (pairs, "--task sums", "task: expected one of products, chain_sum, gcd, lcm, got sums"),
+        (pairs, "", "task: expected a value (--task …), got none"),
+        (pairs, "--task gcd --samples 0", "samples: expected an integer ≥ 1, got 0"),
         (
             pairs,
-            ["--task", "sums"],
-            "task: expected one of products, chain_sum, gcd, lcm, got sums",
-        ),
-        (pairs, [], "task: expected a value (--task …), got none"),
-        (pairs, ["--task", "gcd", "--samples", "0"], "samples: expected an integer ≥ 1, got 0"),
-        (
-            pairs,
-            ["--task", "gcd", "--temperature", "0"],
+            "--task gcd --temperature 0",
             "temperature: expected a finite number ≥ 1e-6, got 0.0",
         ),
-        (
-            pairs,
-            ["--task", "gcd", "--max_new_tokens", "0"],
-            "max_new_tokens: expected an integer ≥ 1, got 0",
-        ),
-        (pairs, ["--task", "gcd", "--batch", "0"], "batch: expected an integer ≥ 1, got 0"),
-        (pairs, ["--task", "gcd", "--count", "0"], "count: expected an integer ≥ 1, got 0"),
-        (pairs, ["--task", "gcd", "--negatives", "0"], "negatives: expected an integer ≥ 1, got 0"),
-        (
-            pairs,
-            ["--task", "gcd", "--out", "x.txt"],
-            "out: expected a file.jsonl to write, got x.txt",
-        ),
-        (pairs, ["--task", "gcd", "--out", ""], "out: expected a file to write, got none"),
-        (pairs, ["--task", "gcd", "--model", "./none"], "model: expected 'builtin', a directory"),
-        (
-            pairs,
-            ["--task", "gcd", "--sede", "1"],
-            "--sede: expected a known flag, got this one (did you mean seed?)",
-        ),
+        (pairs, "--task gcd --max_new_tokens 0", "max_new_tokens: expected an integer ≥ 1, got 0"),
+        (pairs, "--task gcd --batch 0", "batch: expected an integer ≥ 1, got 0"),
+        (pairs, "--task gcd --count 0", "count: expected an integer ≥ 1, got 0"),
+        (pairs, "--task gcd --negatives 0", "negatives: expected an integer ≥ 1, got 0"),
+        (pairs, "--task gcd --out x.txt", "out: expected a file.jsonl to write, got x.txt"),
+        (pairs, "--task gcd --out=", "out: expected a file to write, got none"),
+        (pairs, "--task gcd --model ./none", "model: expected 'builtin', a directory"),
+        (pairs, "--task gcd --sede 1", "expected a known flag, got this one (did you mean seed?)"),
+        (evaluate, "--tesk gcd", "expected a known flag, got this one (did you mean task?)"),
+        (evaluate, "", "task: expected a task to ask, or pairs to rank, got none"),
+        (evaluate, "--task gcd --k 32", "k: expected integers from 1 to samples=16"),
         (
             evaluate,
-            ["--out", "e.json", "--tesk", "gcd"],
-            "--tesk: expected a known flag, got this one (did you mean task?)",
-        ),
-        (
-            evaluate,
-            ["--out", "e.json"],
-            "task: expected a task to ask, or pairs to rank, got none",
-        ),
-        (
-            evaluate,
-            ["--task", "gcd", "--out", "e.json", "--k", "32"],
-            "k: expected integers from 1 to samples=16",
-        ),
-        (
-            evaluate,
-            ["--task", "gcd", "--out", "e.jsonl"],
+            "--task gcd --out e.jsonl",
             "out: expected a file.json to write, got e.jsonl",
         ),
-        (evaluate, ["--pairs", "none.jsonl", "--out", "e.json"], "none.jsonl: expected"),
-        (pairs, ["--task", "gcd", "--count", "1", "--out", "/dev/null/x.jsonl"], "/dev/null"),
+        (evaluate, "--pairs none.jsonl", "none.jsonl: expected"),
+        (pairs, "--task gcd --count 1 --out /dev/null/x.jsonl", "/dev/null"),
     ],
 )
 def test_refusals_are_one_line_and_write_nothing(
     tmp_path, monkeypatch, capsys, command, flags, message
 ):
     monkeypatch.chdir(tmp_path)
-    flags = flags if "--out" in flags else [*flags, "--out", "p.jsonl"]
-    assert command.main(flags) == 2
+    out = "p.jsonl" if command is pairs else "e.json"
+    assert command.main([f"--out={out}", *flags.split()]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert message in error
@@ -551,9 +452,6 @@ def test_refusals_are_one_line_and_write_nothing(
 def test_training_on_the_questions_asked_is_refused(tmp_path, capsys):
     asked = draw_questions(TaskArguments("products"), "held_out", 6, 0)
     path = pairs_file(tmp_path, asked[2].text)
-    flags = ["--count", "6", "--k", "1", "--train_data", str(path)]
-    assert make(tmp_path / "e.json", *flags, command=evaluate) == 2
-    assert (
-        f"expected none of the 6 questions asked here, got 1, the first in {path}:3"
-        in capsys.readouterr().err
-    )
+    assert make(tmp_path / "e.json", f"--count 6 --k 1 --train_data {path}", evaluate) == 2
+    message = f"expected none of the 6 questions asked here, got 1, the first in {path}:3"
+    assert message in capsys.readouterr().err

@@ -6,19 +6,14 @@ import math
 import pytest
 import torch
 from matplotlib import rc_context
-from transformers import ByT5Tokenizer, LlamaForCausalLM, set_seed
+from transformers import LlamaForCausalLM
 
 import mi_estimators as mi
-from llm_adapter.data.load import read_examples, tokenize
-from llm_adapter.data.sources import PAIRS
 from llm_adapter.loss.alerts import EXAMPLES, alerts
 from llm_adapter.loss.logprobs import output_head
 from llm_adapter.loss.metrics import last_windows, window_metrics, window_sums
 from llm_adapter.loss.objective import Objective
-from llm_adapter.models import load_model
 from llm_adapter.report import main as report
-from llm_adapter.training.arguments import parse_arguments
-from llm_adapter.training.trainer import PreferenceTrainer
 
 BATCH = {
     "negatives": torch.tensor([[True, True], [True, False]]),
@@ -47,6 +42,9 @@ def test_metrics_of_a_ragged_batch_by_hand():
         Objective().theory([1])["loss_start"]
         - Objective(beta=0.2).losses(*Z, BATCH["negatives"]).mean().item()
     )
+    chosen, (low, high) = found["rewards/chosen"], mi.no_collapse_interval(0.5)
+    assert found["collapse/margin"] == pytest.approx(min(chosen - low, high - chosen))
+    assert found["rewards/margins"] == pytest.approx(chosen - found["rewards/rejected"])
     assert found == pytest.approx(
         measured(Objective(beta=0.2), times=3) | {"ess/negatives": found["ess/negatives"]}
     )
@@ -62,7 +60,11 @@ def test_effective_negatives_are_those_of_the_weights():
 
 
 def test_starved_shares():
-    start = measured(Objective("dv"), (torch.zeros(2), torch.zeros(2, 2)))
+    zeros = torch.zeros(2), torch.zeros(2, 2)
+    start, mixed = measured(Objective("dv"), zeros), measured(Objective(mix=0.75), zeros)
+    for side in ("gradient/chosen", "gradient/rejected"):
+        assert start[side] == pytest.approx(0.5)
+        assert mixed[side] == pytest.approx(0.75 / 2)
     assert start["gradient/chosen_starved"] == start["gradient/rejected_starved"] == 0
     late = measured(
         Objective("dv", beta=1.0),
@@ -78,19 +80,8 @@ def test_starved_shares():
 
 
 @pytest.fixture
-def trainer(tmp_path):
-    args = parse_arguments(
-        ["--output_dir", str(tmp_path), "--disable_tqdm", "true", "--beta", "0.3"]
-    )
-    tokenizer = ByT5Tokenizer()
-    set_seed(0)
-    return PreferenceTrainer(
-        load_model("builtin"),
-        args,
-        tokenize(read_examples(PAIRS)[:6], tokenizer, 512, PAIRS),
-        None,
-        tokenizer,
-    )
+def trainer(make_trainer):
+    return make_trainer("--beta 0.3", examples=6)
 
 
 def test_gradient_noise_is_that_of_one_backward_pass_an_example(trainer):

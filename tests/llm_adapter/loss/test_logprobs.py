@@ -22,25 +22,16 @@ def model():
     return load_model("builtin").eval()
 
 
-def naive(model, prompt, completion):
-    """Sum ln π over the completion by one float64 pass over one unpadded row."""
-    with torch.no_grad():
-        logits = model.double()(input_ids=torch.tensor([prompt + completion])).logits[0]
-    model.float()
-    steps = range(len(prompt) - 1, len(prompt) + len(completion) - 1)
-    return sum(
-        logits[t].log_softmax(-1)[token].item() for t, token in zip(steps, completion, strict=True)
-    )
-
-
 @pytest.mark.parametrize("function", [log_probs_from_head, log_probs_from_logits])
 @pytest.mark.parametrize("chunk", [logprobs.CHUNK, 1000])
-def test_sums_equal_naive_float64_whatever_the_padding(model, function, chunk, monkeypatch):
+def test_sums_equal_naive_float64_whatever_the_padding(
+    model, function, chunk, monkeypatch, log_prob
+):
     monkeypatch.setattr(logprobs, "CHUNK", chunk)
     batch = collate(EXAMPLES, pad_id=1)  # also the EOS and a response token: masks go by position
     found = sum_responses(function(model, batch), batch["lengths"])
     order = [(0, 0), (1, 0), (0, 1), (0, 2), (1, 1)]
-    expected = [naive(model, EXAMPLES[i].prompt, EXAMPLES[i].completions[j]) for i, j in order]
+    expected = [log_prob(model, EXAMPLES[i].prompt, EXAMPLES[i].completions[j]) for i, j in order]
     torch.testing.assert_close(
         found.double(), torch.tensor(expected, dtype=torch.float64), rtol=0, atol=2e-5
     )

@@ -1,7 +1,5 @@
 """Objective: every cell is the library's loss; batches, smoothing, ragged K and theory's words about them."""
 
-import math
-
 import pytest
 import torch
 
@@ -106,7 +104,11 @@ def test_theory_names_the_start_and_a_floor_below_it(objective):
 
 
 def test_theory_says_nothing_where_a_setting_voids_it():
-    assert Objective().theory([1])["anchor"] == pytest.approx(math.log(2))
+    found = Objective(mix=0.75).theory([1])
+    assert found["no_collapse_interval"] == list(mi.no_collapse_interval(0.75))
+    assert found["loss_floor"] == mi.preference_loss_floor(0.75)
+    nothing = Objective("dv", mix=1.0).theory([1, 3])
+    assert nothing == dict.fromkeys(nothing) | {"loss_start": 0.0}
     assert Objective(label_smoothing=0.1).theory([1])["no_collapse_interval"] is None
     assert Objective("infonce", negatives="batch").theory([1])["loss_start"] is None
     assert "at most ln 2" in Objective("dv").theory([1])["bounds"]

@@ -19,15 +19,11 @@ from transformers import (
 )
 
 from llm_adapter.data.collate import collate, collate_shared, sum_responses
-from llm_adapter.data.load import read_examples, tokenize
-from llm_adapter.data.sources import PAIRS
 from llm_adapter.data.tokens import TokenizedExample
 from llm_adapter.loss.gradient_noise import HeadGradients
 from llm_adapter.loss.logprobs import log_probs_from_head, log_probs_from_logits
-from llm_adapter.models import disable_dropout, load_model, load_tokenizer
-from llm_adapter.training.arguments import parse_arguments
+from llm_adapter.models import disable_dropout, load_model
 from llm_adapter.training.layouts import choose_layout
-from llm_adapter.training.trainer import PreferenceTrainer
 
 SIZES = {
     "vocab_size": 32,
@@ -102,19 +98,17 @@ def test_log_probs_and_gradients_are_those_of_padded_rows(model, examples, funct
         model.gradient_checkpointing_enable({"use_reentrant": False})
     model.train(checkpointing)
     weights = torch.linspace(-1, 1, 14)  # each response pulls its own way
-    found = {}
+    found = []
     for make in (collate, collate_shared):
         model.zero_grad()
         batch = make(examples, pad_id=1)
         log_probs = function(model, batch)
         (sum_responses(log_probs, batch["lengths"]) * weights).sum().backward()
-        found[make] = [
-            log_probs.detach(),
-            *(parameter.grad.clone() for parameter in model.parameters()),
-        ]
+        gradients = (parameter.grad.clone() for parameter in model.parameters())
+        found.append([log_probs.detach(), *gradients])
     model.gradient_checkpointing_disable()
     model.eval()
-    for padded, shared in zip(found[collate], found[collate_shared], strict=True):
+    for padded, shared in zip(*found, strict=True):
         torch.testing.assert_close(
             shared, padded, rtol=0, atol=2e-5 * max(1.0, padded.abs().max().item())
         )
@@ -195,39 +189,19 @@ def test_models_that_cannot_read_shared_rows_are_found(examples, name, dtype, ca
     assert choose_layout("padded", model.config, examples, None) == "padded"
 
 
-def shipped(layout, out, *flags):
-    """Train the built-in model on shipped pairs in a layout; return what was logged."""
-    flags = (
-        "--max_steps=3",
-        "--learning_rate=1e-3",
-        "--warmup_steps=0",
-        "--logging_steps=1",
-        *flags,
-    )
-    args = parse_arguments(
-        [f"--output_dir={out}", f"--row_layout={layout}", "--disable_tqdm=true", *flags]
-    )
-    tokenizer = load_tokenizer("builtin")
-    rows = tokenize(read_examples(PAIRS)[:24], tokenizer, 512, PAIRS)
-    set_seed(0)
-    trainer = PreferenceTrainer(load_model("builtin"), args, rows, None, tokenizer)
-    trainer.train()
-    return [log for log in trainer.state.log_history if "loss" in log]
-
-
-def test_a_run_in_shared_rows_is_the_run_in_padded_rows(tmp_path):
-    flags = ("--diagnostics_steps=1", "--reference_cache=none", "--bound=infonce")
-    padded, shared = (shipped(layout, tmp_path / layout, *flags) for layout in ("padded", "shared"))
-    assert abs(shared[-1]["rewards/margins"]) > 0.01  # it moved
-    for one, other in zip(padded, shared, strict=True):
-        for name in (
-            "loss",
-            "rewards/margins",
-            "logps/rejected",
-            "gradient_noise/variance",
-            "grad_norm",
-        ):
-            assert other[name] == pytest.approx(one[name], rel=1e-3, abs=1e-4), name
+def test_a_run_in_shared_rows_is_the_run_in_padded_rows(make_trainer):
+    logs = {}
+    flags = "--max_steps 3 --learning_rate 1e-3 --warmup_steps 0 --logging_steps 1"
+    flags += " --diagnostics_steps 1 --reference_cache none --bound infonce --save_strategy no"
+    for layout in ("padded", "shared"):
+        trainer = make_trainer(f"{flags} --row_layout {layout}", examples=24)
+        trainer.train()
+        logs[layout] = [log for log in trainer.state.log_history if "loss" in log]
+    assert abs(logs["shared"][-1]["rewards/margins"]) > 0.01  # it moved
+    names = ["loss", "rewards/margins", "logps/rejected", "gradient_noise/variance", "grad_norm"]
+    for one, other in zip(logs["padded"], logs["shared"], strict=True):
+        expected = {name: one[name] for name in names}
+        assert {name: other[name] for name in names} == pytest.approx(expected, rel=1e-3, abs=1e-4)
 
 
 def test_gradients_of_examples_count_a_shared_position_once(model, examples):

@@ -9,7 +9,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from llm_adapter.data.sources import PAIRS
 from llm_adapter.training.checkpoints import INCOMPLETE
 
 # 24 pairs, 4 a step: 6 steps an epoch, so that checkpoints 3 and 6 lie in the middle and at the end of one; two batches
@@ -19,12 +18,9 @@ FLAGS += " --save_strategy steps --save_steps 3 --diagnostics_steps 3 --disable_
 
 
 @pytest.fixture(scope="module")
-def few(tmp_path_factory):
-    path = tmp_path_factory.mktemp("data") / "few.jsonl"
-    shortest = sorted(PAIRS.read_text().splitlines(keepends=True), key=len)[:24]
-    path.write_text("".join(shortest))
-    path.with_name("eval.jsonl").write_text("".join(shortest[:4]))
-    return str(path)
+def few(shipped_pairs):
+    """The flags that read 24 pairs to train on and 4 to evaluate on."""
+    return f"--train_data {shipped_pairs(24)} --eval_data {shipped_pairs(4)}"
 
 
 def command(log, flags, at=None, action="kill"):
@@ -53,24 +49,16 @@ def command(log, flags, at=None, action="kill"):
     raise SystemExit(train.main(flags))
 
 
-def start(processes, out, few, *flags, **options):
+def start(processes, out, few, flags="", **options):
     out.mkdir(exist_ok=True)
-    flags = [
-        "--output_dir",
-        str(out),
-        "--train_data",
-        few,
-        "--eval_data",
-        few.replace("few", "eval"),
-        *FLAGS.split(),
-        *flags,
-    ]
+    flags = f"--output_dir {out} {few} {FLAGS} {flags}".split()
     process = processes.Process(target=command, args=(str(out / "log"), flags), kwargs=options)
     process.start()
     return process
 
 
-def finish(process):
+def finish(*arguments, **options):
+    process = start(*arguments, **options)
     process.join(120)
     return process.exitcode
 
@@ -88,16 +76,15 @@ def left(out):
 @pytest.fixture(scope="module")
 def uninterrupted(processes, few, tmp_path_factory):
     out = tmp_path_factory.mktemp("whole") / "run"
-    assert finish(start(processes, out, few)) == 0
+    assert finish(processes, out, few) == 0
     lines, weights = left(out)
     assert [dict(line)["step"] for line in lines] == [1, 2, 4, 6, 8, 9, 9]  # and the evaluation
     return lines, weights
 
 
 def assert_goes_on(processes, out, few, uninterrupted):
-    assert finish(start(processes, out, few, "--resume_from_checkpoint", "true")) == 0, (
-        out / "log"
-    ).read_text()
+    status = finish(processes, out, few, "--resume_from_checkpoint true")
+    assert status == 0, (out / "log").read_text()
     lines, weights = left(out)
     assert lines == uninterrupted[0]
     assert weights.keys() == uninterrupted[1].keys()
@@ -118,8 +105,8 @@ def assert_goes_on(processes, out, few, uninterrupted):
     ],
 )
 def test_a_killed_run_goes_on_bit_by_bit(processes, few, tmp_path, uninterrupted, at, checkpoints):
-    assert finish(start(processes, tmp_path / "run", few, at=at)) == -signal.SIGKILL
     out = tmp_path / "run"
+    assert finish(processes, out, few, at=at) == -signal.SIGKILL
     assert sorted(path.name for path in out.glob("checkpoint-*")) == checkpoints
     assert (out / INCOMPLETE).exists() == (at[0] == "_save_rng_state")
     assert not (out / "model.safetensors").exists()
@@ -136,7 +123,7 @@ def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(
     processes, few, tmp_path, uninterrupted, name, status
 ):
     out = tmp_path / "run"
-    assert finish(start(processes, out, few, at=("compute_loss", 9), action=name)) == status
+    assert finish(processes, out, few, at=("compute_loss", 9), action=name) == status
     assert sorted(path.name for path in out.glob("checkpoint-*")) == [
         "checkpoint-3",
         "checkpoint-5",
@@ -150,7 +137,7 @@ def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(
 
 def test_a_second_interrupt_ends_at_once(processes, few, tmp_path):
     out = tmp_path / "run"
-    process = start(processes, out, few, "--max_steps", "100000")
+    process = start(processes, out, few, "--max_steps 100000")
     for _ in range(600):
         if (out / "log").exists() and "     1 " in (out / "log").read_text():
             break

@@ -12,19 +12,17 @@ from accelerate.utils.launch import prepare_multi_gpu_env
 from safetensors.torch import load_file
 
 from llm_adapter.arguments.training import HERE
-from llm_adapter.data.sources import PAIRS
 
 FLAGS = "--use_cpu true --max_steps 3 --logging_steps 1 --warmup_steps 0 --learning_rate 1e-3 --disable_tqdm true"
 FLAGS += " --reference_cache none --diagnostics_steps 1 --save_steps 2"
 FLAGS += " --save_strategy steps"
-NEGATIVES = {"own": [], "batch": ["--negatives", "batch", "--bound", "dv"]}
+NEGATIVES = {"own": "", "batch": "--negatives batch --bound dv"}
 
 
 @pytest.fixture(scope="module")
-def few(tmp_path_factory):
-    path = tmp_path_factory.mktemp("data") / "few.jsonl"
-    path.write_text("".join(sorted(PAIRS.read_text().splitlines(keepends=True), key=len)[:12]))
-    return str(path)
+def few(shipped_pairs):
+    path = shipped_pairs(12)
+    return f"--train_data {path} --eval_data {path}"
 
 
 def environment(config):
@@ -46,22 +44,13 @@ def command(log, variables, flags):
     raise SystemExit(train.main(flags))
 
 
-def run(processes, out, few, *flags, config=None, batch=4):
+def run(processes, out, few, flags, config=None):
     """Run the command in one process, or in two under a config; return the lines of metrics.jsonl."""
     out.mkdir(exist_ok=True)
     world = 2 if config else 1
-    flags = [
-        "--output_dir",
-        str(out),
-        "--train_data",
-        few,
-        "--eval_data",
-        few,
-        *FLAGS.split(),
-        *flags,
-    ]
+    flags = f"--output_dir {out} {few} {FLAGS} {flags}"
     for kind in ("train", "eval"):
-        flags += [f"--per_device_{kind}_batch_size", str(batch // world)]
+        flags += f" --per_device_{kind}_batch_size {4 // world}"
     shared = {}
     if config:
         with socket.socket() as free:
@@ -76,7 +65,7 @@ def run(processes, out, few, *flags, config=None, batch=4):
     for rank in range(world):
         variables = shared | ({"RANK": str(rank), "LOCAL_RANK": str(rank)} if config else {})
         process = processes.Process(
-            target=command, args=(str(out / f"log{rank}"), variables, flags)
+            target=command, args=(str(out / f"log{rank}"), variables, flags.split())
         )
         process.start()
         running.append(process)
@@ -94,7 +83,7 @@ def single(processes, few, tmp_path_factory):
     @cache
     def found(negatives):
         out = tmp_path_factory.mktemp(negatives)
-        return run(processes, out, few, *NEGATIVES[negatives]), load_file(out / "model.safetensors")
+        return run(processes, out, few, NEGATIVES[negatives]), load_file(out / "model.safetensors")
 
     return found
 
@@ -105,7 +94,7 @@ def single(processes, few, tmp_path_factory):
 )
 def test_two_processes_take_the_steps_of_one(processes, few, tmp_path, single, negatives, config):
     lines, weights = single(negatives)
-    found = run(processes, tmp_path, few, *NEGATIVES[negatives], config=config)
+    found = run(processes, tmp_path, few, NEGATIVES[negatives], config=config)
     assert [line["step"] for line in found] == [line["step"] for line in lines] == [1, 2, 3, 3]
     for one, two in zip(lines, found, strict=True):
         assert one.keys() == two.keys()
@@ -124,14 +113,8 @@ def test_two_processes_take_the_steps_of_one(processes, few, tmp_path, single, n
     for name, value in saved.items():
         torch.testing.assert_close(value, weights[name], rtol=1e-3, atol=1e-4)
     if (negatives, config) == ("own", "fsdp2"):  # checkpoints are in shards
-        again = run(
-            processes,
-            tmp_path,
-            few,
-            "--resume_from_checkpoint",
-            str(tmp_path / "checkpoint-2"),
-            config=config,
-        )
+        flags = f"--resume_from_checkpoint {tmp_path / 'checkpoint-2'}"
+        again = run(processes, tmp_path, few, flags, config)
         assert [line["loss"] for line in again[:3]] == [line["loss"] for line in found[:3]]
         for name, value in load_file(tmp_path / "model.safetensors").items():
             assert value.equal(saved[name]), name

@@ -9,7 +9,7 @@ from proofs.engine import tested
 from proofs.engine.certify import Certified, certify, compile_ball, exact
 from proofs.engine.points import domain
 from proofs.engine.shipped import Shipped, batches, compiled
-from proofs.engine.symbolic import Identity, Sign, minimum, sign
+from proofs.engine.symbolic import Identity, Sign, minimum
 
 x, y = sp.symbols("x y", real=True)
 a, b, t = sp.symbols("a b t", positive=True)
@@ -20,56 +20,39 @@ def decided(claim):
     return claim.decide().verdict
 
 
+THIRD, TINY = sp.Rational(1, 3), sp.Rational(1, 10**6)
+
+
 class TestCertify:
-    def test_true_on_the_box(self):
-        outcome = certify(sp.exp(x) - 1 - x + sp.Rational(1, 100), ">", {x: (-3, 3)})
-        assert outcome.verdict == "proved"
-        assert "x ∈ [-3, 3]" in outcome.detail
+    @pytest.mark.parametrize(
+        ("expr", "relation", "box", "budget", "verdict"),
+        [
+            (sp.exp(x) - 1 - x + TINY, ">", {x: (-3, 3)}, None, "proved"),
+            (sp.exp(x) - 1 - x + TINY, ">", {x: (-3, 3)}, 3, "undecided"),
+            ((x - THIRD) ** 2 - TINY, ">", {x: (0, 1)}, None, "refuted"),  # at few points only
+            ((x - THIRD) ** 2 * sp.exp(x), ">", {x: (0, 1)}, 200, "undecided"),  # it touches
+            (sp.log(4) - 2 * sp.log(2), ">", {}, None, "undecided"),  # equal
+            (sp.Integer(0), ">", {}, None, "refuted"),
+            (sp.Integer(0), ">=", {}, None, "proved"),
+            (1 + x**2, ">", {x: (-1, 1)}, None, "proved"),
+            (1 + x**2, ">=", {x: (-1, 1)}, None, "proved"),
+            (1 + x**2, "<", {x: (-1, 1)}, None, "refuted"),
+            (1 + x**2, "<=", {x: (-1, 1)}, None, "refuted"),
+            (sp.log(1 + sp.exp(x)) + TINY, ">", {x: (-100, 100)}, 1, "proved"),  # wide softplus
+            (sp.log(x) + 100, ">", {x: (-1, 1)}, 50, "undecided"),  # outside its domain
+        ],
+    )
+    def test_verdicts(self, expr, relation, box, budget, verdict):
+        options = {} if budget is None else {"budget": budget}
+        assert certify(expr, relation, box, **options).verdict == verdict
 
-    def test_false_with_a_witness_inside_the_box(self):
+    def test_it_says_the_box_the_witness_and_the_tail(self):
+        claim = Certified("c", 1 + x**2, ">", {x: (-1, 1)}, tail="x² ≥ 0")
+        detail = claim.decide().detail
+        assert "x ∈ [-1, 1]" in detail
+        assert detail.endswith("outside: x² ≥ 0")
         outcome = certify(x**2 - y, ">", {x: (-1, 1), y: (0, 2)})
-        assert outcome.verdict == "refuted"
         assert outcome.witness == "x = 0, y = 1: value -1.0000000"
-
-    def test_false_at_few_points_only(self):
-        outcome = certify((x - sp.Rational(1, 3)) ** 2 - sp.Rational(1, 10**6), ">", {x: (0, 1)})
-        assert outcome.verdict == "refuted"
-
-    def test_undecided_when_the_budget_is_too_small(self):
-        claim = sp.exp(x) - 1 - x + sp.Rational(1, 10**6), ">", {x: (-3, 3)}
-        assert certify(*claim, budget=3).verdict == "undecided"
-        assert certify(*claim).verdict == "proved"
-
-    def test_undecided_where_it_touches(self):
-        assert certify((x - sp.Rational(1, 3)) ** 2, ">=", {x: (0, 1)}, budget=200).verdict in {
-            "undecided",
-            "proved",
-        }
-        assert (
-            certify((x - sp.Rational(1, 3)) ** 2 * sp.exp(x), ">", {x: (0, 1)}, budget=200).verdict
-            == "undecided"
-        )
-
-    def test_an_equality_is_not_a_strict_inequality(self):
-        assert certify(sp.log(4) - 2 * sp.log(2), ">", {}).verdict == "undecided"
-        assert certify(sp.Integer(0), ">", {}).verdict == "refuted"
-        assert certify(sp.Integer(0), ">=", {}).verdict == "proved"
-
-    @pytest.mark.parametrize("relation", [">", ">=", "<", "<="])
-    def test_relations(self, relation):
-        expected = "proved" if relation in (">", ">=") else "refuted"
-        assert certify(1 + x**2, relation, {x: (-1, 1)}).verdict == expected
-
-    def test_wide_softplus_keeps_its_sign(self):
-        assert (
-            certify(
-                sp.log(1 + sp.exp(x)) + sp.Rational(1, 1000), ">", {x: (-100, 100)}, budget=1
-            ).verdict
-            == "proved"
-        )
-
-    def test_outside_its_domain_nothing_is_proved(self):
-        assert certify(sp.log(x) + 100, ">", {x: (-1, 1)}, budget=50).verdict == "undecided"
 
     def test_the_box_has_the_free_symbols_and_ordered_ends(self):
         with pytest.raises(ValueError, match=r"^box: expected ordered ends for \['x', 'y'\]"):
@@ -111,162 +94,129 @@ class TestCertify:
         outer = compile_ball(expr)({x: exact(low).union(exact(low + width))})
         assert outer.overlaps(inner)
 
-    def test_the_tail_is_shown(self):
-        claim = Certified("c", 1 + x**2, ">", {x: (-1, 1)}, tail="x² ≥ 0")
-        assert claim.decide().detail.endswith("outside: x² ≥ 0")
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (sp.log(1 + sp.exp(x)) - sp.log(1 + sp.exp(-x)), x),
+        (sp.log(6 * a / b), sp.log(2) + sp.log(3) + sp.log(a) - sp.log(b)),
+        (sp.exp(x / 2) * sp.exp(x / 3), sp.exp(5 * x / 6)),
+        ((a * sp.exp(x)) ** b, sp.exp(b * x) * a**b),
+        ((1 + a) ** (1 / b), sp.exp(sp.log(1 + a) / b)),
+        (1 - a / (1 + a), 1 / (1 + a)),
+        (a ** (n + 1), a * a**n),
+        (sp.log(3 * sp.sqrt(3) / 2), sp.Rational(3, 2) * sp.log(3) - sp.log(2)),
+        (sp.diff(sp.log(1 + sp.exp(x)), x), 1 / (1 + sp.exp(-x))),
+    ],
+)
+def test_true_identities(left, right):
+    assert decided(Identity("i", left, right)) == "proved"
 
 
-class TestIdentity:
-    @pytest.mark.parametrize(
-        ("left", "right"),
-        [
-            (sp.log(1 + sp.exp(x)) - sp.log(1 + sp.exp(-x)), x),
-            (sp.log(6 * a / b), sp.log(2) + sp.log(3) + sp.log(a) - sp.log(b)),
-            (sp.exp(x / 2) * sp.exp(x / 3), sp.exp(5 * x / 6)),
-            ((a * sp.exp(x)) ** b, sp.exp(b * x) * a**b),
-            ((1 + a) ** (1 / b) ** 1, sp.exp(sp.log(1 + a) / b)),
-            (1 - a / (1 + a), 1 / (1 + a)),
-            (a ** (n + 1), a * a**n),
-            (sp.log(3 * sp.sqrt(3) / 2), sp.Rational(3, 2) * sp.log(3) - sp.log(2)),
-            (sp.diff(sp.log(1 + sp.exp(x)), x), 1 / (1 + sp.exp(-x))),
-        ],
-    )
-    def test_true_ones(self, left, right):
-        assert decided(Identity("i", left, right)) == "proved"
-
-    @pytest.mark.parametrize(
-        ("left", "right"),
-        [
-            (sp.log(1 + sp.exp(x)), x),
-            (sp.log(a * b), sp.log(a) - sp.log(b)),
-            (sp.sqrt(x**2), x),
-            (sp.exp(x + y), sp.exp(x) + sp.exp(y)),
-            (a, a + sp.Rational(1, 10**9)),
-        ],
-    )
-    def test_false_ones_have_a_witness(self, left, right):
-        outcome = Identity("i", left, right).decide()
-        assert outcome.verdict == "refuted"
-        assert "value" in outcome.witness
-
-    def test_what_it_cannot_reduce_is_undecided(self):
-        assert decided(Identity("i", sp.tanh(x), 1 - 2 / (sp.exp(2 * x) + 1))) == "undecided"
-
-    def test_its_domain_is_said(self):
-        assert (
-            Identity("i", x + a, a + x).decide().detail
-            == "left − right reduces to 0; a > 0; x real"
-        )
-        assert domain(n) == "n positive integer"
-
-    @pytest.mark.parametrize(
-        "symbol",
-        [
-            sp.Symbol("z"),
-            sp.Symbol("z", nonnegative=True),
-            sp.Symbol("z", integer=True),
-            sp.Symbol("z", negative=True),
-        ],
-    )
-    def test_a_domain_that_is_none_of_the_three_is_refused(self, symbol):
-        with pytest.raises(TypeError, match="expected a symbol declared real"):
-            Identity("i", symbol, symbol + 1).decide()
-
-    def test_floats_are_refused(self):
-        with pytest.raises(TypeError, match="got a float"):
-            Identity("i", 0.5 * x, x / 2).decide()
-
-    def test_what_is_no_expression_is_refused(self):
-        with pytest.raises(TypeError, match="expected an expression or a number, got Boolean"):
-            Identity("i", sp.true, 1).decide()
-
-    def test_an_expression_must_be_defined_on_the_whole_domain(self):
-        with pytest.raises(ValueError, match="no finite value at a = 1"):
-            Identity("i", sp.log(1 - a) + a, sp.log((1 - a) * sp.exp(a))).decide()
+@pytest.mark.parametrize(
+    ("expr", "relation"),
+    [
+        (sp.log(1 + sp.exp(x)), ">"),
+        (sp.exp(a * t) - 1, ">"),
+        (sp.exp(-t) - 1, "<"),
+        (a * x**2, ">="),
+        (1 / (1 + sp.exp(x)) - 1, "<"),
+        (-((x - y) ** 2), "<="),
+        (n * a / (n + 1), ">"),
+        ((1 + a) ** 2 - 1 - 2 * a - a**2, ">="),  # zero
+    ],
+)
+def test_true_signs(expr, relation):
+    assert decided(Sign("s", expr, relation)) == "proved"
 
 
-class TestSign:
-    @pytest.mark.parametrize(
-        ("expr", "relation"),
-        [
-            (sp.log(1 + sp.exp(x)), ">"),
-            (sp.exp(a * t) - 1, ">"),
-            (sp.exp(-t) - 1, "<"),
-            (a * x**2, ">="),
-            (1 / (1 + sp.exp(x)) - 1, "<"),
-            (-((x - y) ** 2), "<="),
-            (n * a / (n + 1), ">"),
-        ],
-    )
-    def test_true_ones(self, expr, relation):
-        assert decided(Sign("s", expr, relation)) == "proved"
+@pytest.mark.parametrize(
+    "claim",
+    [
+        Identity("i", sp.log(1 + sp.exp(x)), x),
+        Identity("i", sp.log(a * b), sp.log(a) - sp.log(b)),
+        Identity("i", sp.sqrt(x**2), x),
+        Identity("i", sp.exp(x + y), sp.exp(x) + sp.exp(y)),
+        Identity("i", a, a + sp.Rational(1, 10**9)),
+        Sign("s", x, ">"),
+        Sign("s", a - 1, ">"),
+        Sign("s", sp.exp(x) - 2, "<"),
+        Sign("s", x**2, ">"),
+        Sign("s", -a, ">="),
+        Sign("s", (1 + a) ** 2 - 1 - 2 * a - a**2, ">"),  # zero
+    ],
+)
+def test_false_claims_have_a_witness(claim):
+    outcome = claim.decide()
+    assert outcome.verdict == "refuted"
+    assert "value" in outcome.witness
 
-    @pytest.mark.parametrize(
-        ("expr", "relation"),
-        [(x, ">"), (a - 1, ">"), (sp.exp(x) - 2, "<"), (x**2, ">"), (-a, ">=")],
-    )
-    def test_false_ones_have_a_witness(self, expr, relation):
-        outcome = Sign("s", expr, relation).decide()
-        assert outcome.verdict == "refuted"
-        assert outcome.witness
 
-    def test_zero_is_not_positive(self):
-        zero = (1 + a) ** 2 - 1 - 2 * a - a**2
-        assert sign(zero) == "=="
-        assert decided(Sign("s", zero, ">")) == "refuted"
-        assert decided(Sign("s", zero, ">=")) == "proved"
+def test_what_cannot_be_reduced_is_undecided():
+    assert decided(Identity("i", sp.tanh(x), 1 - 2 / (sp.exp(2 * x) + 1))) == "undecided"
+    assert decided(Sign("s", a - sp.log(1 + a), ">")) == "undecided"
 
-    def test_what_it_does_not_see_is_undecided(self):
-        assert decided(Sign("s", a - sp.log(1 + a), ">")) == "undecided"
+
+def test_the_domain_is_said():
+    detail = Identity("i", x + a, a + x).decide().detail
+    assert detail == "left − right reduces to 0; a > 0; x real"
+    assert domain(n) == "n positive integer"
+
+
+OTHER = [{}, {"nonnegative": True}, {"integer": True}, {"negative": True}]
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "error", "message"),
+    [
+        *((sp.Symbol("z", **kind), 1, TypeError, "a symbol declared real") for kind in OTHER),
+        (0.5 * x, x / 2, TypeError, "got a float"),
+        (sp.true, 1, TypeError, "expected an expression or a number, got Boolean"),
+        (sp.log(1 - a) + a, sp.log((1 - a) * sp.exp(a)), ValueError, "no finite value at a = 1"),
+    ],
+)
+def test_what_has_no_value_on_a_known_domain_is_refused(left, right, error, message):
+    with pytest.raises(error, match=message):
+        Identity("i", left, right).decide()
 
 
 def test_minimum_is_three_claims():
     claims = minimum("m", x**2 + 2 * x, x, sp.Integer(-1), sp.Integer(-1))
     assert [decided(c) for c in claims] == ["proved"] * 3
-    assert "refuted" in [
-        decided(c) for c in minimum("m", x**2 + 2 * x, x, sp.Integer(-1), sp.Integer(-2))
-    ]
-    assert "refuted" in [decided(c) for c in minimum("m", -(x**2), x, sp.Integer(0), sp.Integer(0))]
+    for expr, least, value in ((x**2 + 2 * x, -1, -2), (-(x**2), 0, 0)):
+        wrong = minimum("m", expr, x, sp.Integer(least), sp.Integer(value))
+        assert "refuted" in map(decided, wrong)
+
+
+GIVEN = {"k": st.integers(0, 1000)}
 
 
 class TestTested:
     def test_a_true_property_survives_and_says_how_many_examples(self):
-        assert (
-            tested.Tested("t", {"k": st.integers(0, 10**6)}, lambda k: k >= 0, examples=30)
-            .decide()
-            .detail
-            == "30 examples"
-        )
+        outcome = tested.Tested("t", GIVEN, lambda k: k >= 0, examples=30).decide()
+        assert (outcome.verdict, outcome.detail) == ("survived", "30 examples")
 
     def test_a_false_one_is_refuted_with_a_small_witness(self):
-        outcome = tested.Tested("t", {"k": st.integers(0, 1000)}, lambda k: k < 100).decide()
+        outcome = tested.Tested("t", GIVEN, lambda k: k < 100).decide()
         assert (outcome.verdict, outcome.witness) == ("refuted", "k = 100")
 
     def test_the_same_search_twice(self):
-        drawn = [[], []]
-        for log in drawn:
-            tested.Tested(
-                "t",
-                {"k": st.integers(0, 10**6)},
-                lambda k, log=log: log.append(k) is None,
-                examples=10,
-            ).decide()
-        assert drawn[0] == drawn[1]
+        drawn = []
+        claim = tested.Tested("t", GIVEN, lambda k: drawn.append(k) is None, examples=10)
+        claim.decide()
+        first = drawn.copy()
+        claim.decide()
+        assert drawn == 2 * first
 
     def test_an_error_in_the_property_is_no_refutation(self):
         with pytest.raises(ZeroDivisionError):
-            tested.Tested("t", {"k": st.integers(0, 9)}, lambda k: 1 / 0).decide()
-
-
-GIVEN = {"k": st.integers(0, 9)}
+            tested.Tested("t", GIVEN, lambda k: 1 / 0).decide()
 
 
 class TestShipped:
     def test_agreement(self):
-        assert (
-            decided(Shipped("s", GIVEN, lambda k: [k, 2 * k], lambda k: [k + 1e-12, 2 * k]))
-            == "survived"
-        )
+        claim = Shipped("s", GIVEN, lambda k: [k, 2 * k], lambda k: [k + 1e-12, 2 * k])
+        assert decided(claim) == "survived"
 
     @pytest.mark.parametrize(
         "library",
