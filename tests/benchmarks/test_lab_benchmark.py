@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
 import torch
 
 from benchmarks.lab import __main__ as lab
@@ -58,10 +57,6 @@ def test_the_table_is_written_with_medians_and_their_range(monkeypatch, tmp_path
         assert int(low) <= int(middle) <= int(high)
     assert "python -m benchmarks.lab" in text
     assert rows == ROW.findall(capsys.readouterr().out)
-
-
-def test_arithmetic_of_a_step():
-    assert lab.flops(10) == pytest.approx(6 * 16 * (8 * 32 + 32 * 32 + 32 * 10))
 
 
 def test_the_committed_table_is_of_this_code():

@@ -91,8 +91,8 @@ def test_a_failed_run_is_named(monkeypatch, capsys, tmp_path):
 def test_the_cost_of_diagnostics_and_the_noise_of_a_start_are_measured_on_the_built_in_model(
     capsys,
 ):
-    flags = ["--model", "builtin", "--data", str(PAIRS), "--batches", "2"]
-    assert diagnostics.main(flags) == 0
+    flags = f"--model builtin --data {PAIRS} --batches 2"
+    assert diagnostics.main(flags.split()) == 0
     rows = [
         line.split("|")[1:4]
         for line in capsys.readouterr().out.splitlines()

@@ -2,7 +2,6 @@
 
 import dataclasses
 import inspect
-import json
 import re
 from functools import cache
 from importlib import import_module
@@ -14,7 +13,7 @@ import pytest
 import mi_estimators as mi
 import proofs
 from proofs import book
-from proofs.__main__ import PAGE, main
+from proofs.__main__ import PAGE
 from proofs.engine.theorem import TIERS, Theorem
 from proofs.ledger import ledger, load, modules
 
@@ -26,19 +25,6 @@ CERTIFIED = (
     "mio_escapes_two_arms", "mio_no_collapse",
 )  # fmt: skip
 TIER = dict.fromkeys(SLUGS, "symbolic") | dict.fromkeys(CERTIFIED, "certified")
-ROW = {
-    "slug",
-    "statement",
-    "tier",
-    "ok",
-    "seconds",
-    "title",
-    "assumptions",
-    "uses",
-    "rests_on",
-    "checks",
-    "reference",
-}
 
 
 @cache
@@ -71,20 +57,6 @@ def test_its_module_has_the_fixed_shape(slug):
     order = [field.name for field in dataclasses.fields(Theorem)]
     written = re.findall(r"^    (\w+)=", source.split("THEOREM = Theorem(")[1], re.MULTILINE)
     assert written == [name for name in order if name in written]
-
-
-def test_the_command_prints_all_of_them_as_strict_json(monkeypatch, capsys):
-    monkeypatch.setattr("proofs.ledger.ledger", lambda *arguments: list(entries().values()))
-    assert main(["--json"]) == 0
-    rows = json.loads(
-        capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON")
-    )
-    assert sorted(row["slug"] for row in rows) == SLUGS
-    for row in rows:
-        assert set(row) >= ROW
-        assert row["ok"] is True
-        assert row["tier"] in TIERS
-        assert isinstance(row["seconds"], float)
 
 
 def test_the_page_is_current():

@@ -102,10 +102,11 @@ def test_samples_follow_the_tempered_softmax_over_every_token(tokenizer, tempera
 
 
 def test_a_model_s_own_settings_of_generation_do_not_bend_the_law(model, tokenizer, monkeypatch):
-    plain_law = (
-        sample(model, tokenizer, PROMPTS[:2], 2, 1.0, 12, 0),
-        sample(model, tokenizer, PROMPTS[:2], 1, 0.0, 12, 0),
-    )
+    def drawn():
+        ways = ((2, 1.0), (1, 0.0))
+        return [sample(model, tokenizer, PROMPTS[:2], *way, 12, 0) for way in ways]
+
+    plain_law = drawn()
     for name, value in {
         "repetition_penalty": 3.0,
         "no_repeat_ngram_size": 1,
@@ -113,11 +114,7 @@ def test_a_model_s_own_settings_of_generation_do_not_bend_the_law(model, tokeniz
         "top_k": 1,
     }.items():
         monkeypatch.setattr(model.generation_config, name, value)
-    bent = (
-        sample(model, tokenizer, PROMPTS[:2], 2, 1.0, 12, 0),
-        sample(model, tokenizer, PROMPTS[:2], 1, 0.0, 12, 0),
-    )
-    assert bent == plain_law
+    assert drawn() == plain_law
     assert model.generation_config.repetition_penalty == 3.0  # the model keeps them
 
 

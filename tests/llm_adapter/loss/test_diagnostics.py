@@ -124,28 +124,20 @@ def test_a_later_reading_takes_the_place_of_an_earlier_one(trainer):
         output_head(model).weight.mul_(1.1)
     read(2)
     read(2)  # accumulated: one step
-    assert len(trainer._head_gradients.state()["head_gradients"]) == 2 * len(trainer.train_dataset)
+    n = len(trainer.train_dataset)
+    assert len(trainer._head_gradients.state()["head_gradients"]) == 2 * n
     both = trainer._head_gradients.statistics(lambda rows: rows)
     read(3)
-    assert len(trainer._head_gradients.state()["head_gradients"]) == len(trainer.train_dataset)
+    assert len(trainer._head_gradients.state()["head_gradients"]) == n
     alone = trainer._head_gradients.statistics(lambda rows: rows)
-    n = len(trainer.train_dataset)
-    factor = (
-        (n - 1) * 2 / (2 * n - 1)
-    )  # every row twice: the unbiased variance, with another divisor
-    assert both["gradient_noise/variance"] == pytest.approx(
-        factor * alone["gradient_noise/variance"], rel=1e-4
-    )
-    with torch.no_grad():
-        output_head(model).weight.div_(1.1)
+    factor = (n - 1) * 2 / (2 * n - 1)  # every row twice: the variance has another divisor
+    expected = factor * alone["gradient_noise/variance"]
+    assert both["gradient_noise/variance"] == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.fixture
-def without_head(monkeypatch):
+def test_a_model_whose_head_is_not_known_trains_without_that_reading(make_trainer, monkeypatch):
     monkeypatch.setattr(LlamaForCausalLM, "get_output_embeddings", lambda model: None)
-
-
-def test_a_model_whose_head_is_not_known_trains_without_that_reading(without_head, trainer):
+    trainer = make_trainer(examples=6)
     trainer.args.max_steps, trainer.args.diagnostics_steps = 1, 1
     trainer.train()
     first = trainer.state.log_history[0]
@@ -154,17 +146,15 @@ def test_a_model_whose_head_is_not_known_trains_without_that_reading(without_hea
 
 
 def line(**changes):
-    values = {
+    return {
         "rewards/chosen": 0.0,
         "rewards/margins": 0.1,
         "movement/margin": 1.0,
         "gradient/chosen_starved": 0.0,
-    }
-    return (
-        values
-        | {"ess/fraction": 0.9, "ess/negatives": 90.0, "tokens/chosen": 20.0}
-        | {k.replace("__", "/"): v for k, v in changes.items()}
-    )
+        "ess/fraction": 0.9,
+        "ess/negatives": 90.0,
+        "tokens/chosen": 20.0,
+    } | {name.replace("__", "/"): value for name, value in changes.items()}
 
 
 @pytest.mark.parametrize(
@@ -219,25 +209,12 @@ def test_the_alert_of_a_collapse_is_true_of_its_objective(objective, margin, sai
 
 
 def test_windows_pool_to_the_metrics_of_all_their_examples():
-    halves = [
-        {name: value[i : i + 1] for name, value in BATCH.items() if name == "negatives"}
-        for i in (0, 1)
-    ]
-    halves[0]["lengths"], halves[1]["lengths"] = (
-        BATCH["lengths"][[0, 2, 3]],
-        BATCH["lengths"][[1, 4]],
-    )
-    log_probs = LOG_PROBS[[0, 2, 3]], LOG_PROBS[[1, 4]]
-    objective = Objective(beta=0.2)
-    windows = [
-        {
-            name: total.item()
-            for name, total in window_sums(
-                objective, part, (Z[0][i : i + 1], Z[1][i : i + 1]), half
-            ).items()
-        }
-        for i, (part, half) in enumerate(zip(log_probs, halves, strict=True))
-    ]
+    objective, windows = Objective(beta=0.2), []
+    for i, rows in enumerate(([0, 2, 3], [1, 4])):
+        one = slice(i, i + 1)
+        half = {"negatives": BATCH["negatives"][one], "lengths": BATCH["lengths"][rows]}
+        sums = window_sums(objective, LOG_PROBS[rows], (Z[0][one], Z[1][one]), half)
+        windows.append({name: total.item() for name, total in sums.items()})
     assert window_metrics(objective, *windows) == pytest.approx(measured(objective), rel=1e-6)
 
 

@@ -59,7 +59,7 @@ def plain_loop(model, rows, formula):
 @pytest.mark.parametrize("layout", ["shared", pytest.param("padded", marks=pytest.mark.broad)])
 @pytest.mark.parametrize("bound", FORMULAS)
 def test_three_negatives_follow_a_plain_loop(tmp_path, rows, bound, layout):
-    flags = f"--output_dir {tmp_path} --bound {bound} --beta {BETA} --learning_rate {RATE}"
+    flags = f"--model builtin --output_dir {tmp_path} --bound {bound} --beta {BETA} --learning_rate {RATE}"
     flags += f" --row_layout {layout} --per_device_train_batch_size {SIZE} --num_train_epochs 1"
     flags += " --lr_scheduler_type constant --train_sampling_strategy sequential --warmup_steps 0"
     flags += " --logging_steps 1 --disable_tqdm true --reference_cache none --diagnostics_steps 0"

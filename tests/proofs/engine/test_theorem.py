@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from proofs.engine.mutants import off
-from proofs.engine.theorem import Outcome, Theorem, run
-from proofs.ledger import ledger, load, rests_on
+from proofs.engine.theorem import Outcome, run
+from proofs.ledger import ledger, load
+from proofs.theorems.bounds.dv_shift_nwj import THEOREM
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,24 +30,17 @@ PROVED = Outcome("proved", "by decree")
 SURVIVED = Outcome("survived", "3 examples")
 REFUTED = Outcome("refuted", "by decree", "x = 1")
 UNDECIDED = Outcome("undecided", "too hard")
+CROSS = Fake("cross", SURVIVED, tier="tested", cross_check=True)
 
 
-def theorem(slug="a", checks=None, false_neighbours=None, uses=()):
-    return Theorem(
-        slug=slug,
-        title="a title",
-        statement="a statement\n    on two lines",
-        formula="x = x",
-        assumptions=("one",),
-        proof="an idea",
-        checks=(Fake("check", PROVED),) if checks is None else checks,
-        false_neighbours=(Fake("neighbour", REFUTED),)
-        if false_neighbours is None
-        else false_neighbours,
-        mutants=(off("dv"),),
-        uses=uses,
-        about=("dv",),
-        reference="here",
+def theorem(
+    slug="a",
+    checks=(Fake("check", PROVED),),
+    false_neighbours=(Fake("neighbour", REFUTED),),
+    uses=(),
+):
+    return dataclasses.replace(
+        THEOREM, slug=slug, checks=checks, false_neighbours=false_neighbours, uses=uses
     )
 
 
@@ -92,50 +85,30 @@ def test_a_false_neighbour_that_is_not_refuted_with_a_witness_fails_the_theorem(
 
 
 def test_the_weakest_check_gives_the_tier_and_cross_checks_do_not():
-    cross = Fake("cross", SURVIVED, tier="tested", cross_check=True)
     tested = Fake("tested", SURVIVED, tier="tested")
     certified = Fake("certified", PROVED, tier="certified")
-    assert run(theorem(checks=(Fake("s", PROVED), cross))).tier == "symbolic"
-    assert run(theorem(checks=(Fake("s", PROVED), certified, cross))).tier == "certified"
+    assert run(theorem(checks=(Fake("s", PROVED), CROSS))).tier == "symbolic"
+    assert run(theorem(checks=(Fake("s", PROVED), certified, CROSS))).tier == "certified"
     assert run(theorem(checks=(tested, certified))).tier == "tested"
 
 
+SOMETHING = "slug title statement assumptions proof checks false_neighbours mutants reference"
+
+
 @pytest.mark.parametrize(
-    "name",
+    ("changes", "message"),
     [
-        "slug",
-        "title",
-        "statement",
-        "assumptions",
-        "proof",
-        "checks",
-        "false_neighbours",
-        "mutants",
-        "reference",
+        *(
+            ({name: type(getattr(THEOREM, name))()}, f"{name}: expected something")
+            for name in SOMETHING.split()
+        ),
+        ({"checks": (CROSS,)}, "checks: expected at least one that is not a cross-check"),
+        ({"checks": (Fake("same", PROVED),) * 2}, "checks: expected distinct names"),
     ],
 )
-def test_a_theorem_says_everything(name):
-    empty = () if isinstance(getattr(theorem(), name), tuple) else ""
-    with pytest.raises(ValueError, match=rf"^{name}: expected something"):
-        dataclasses.replace(theorem(), **{name: empty})
-
-
-def test_cross_checks_alone_prove_nothing():
-    with pytest.raises(
-        ValueError, match=r"^checks: expected at least one that is not a cross-check"
-    ):
-        theorem(checks=(Fake("cross", SURVIVED, tier="tested", cross_check=True),))
-
-
-def test_names_of_claims_are_distinct():
-    with pytest.raises(ValueError, match=r"^checks: expected distinct names"):
-        theorem(checks=(Fake("same", PROVED), Fake("same", PROVED)))
-
-
-def test_rests_on_is_the_transitive_closure():
-    uses = {"a": ("b",), "b": ("c", "d"), "c": (), "d": ("c",)}
-    assert rests_on("a", uses) == ("b", "c", "d")
-    assert rests_on("c", uses) == ()
+def test_a_theorem_says_everything_and_proves_something(changes, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        dataclasses.replace(theorem(), **changes)
 
 
 def test_what_is_rested_on_runs_first_and_its_tier_passes_on():
@@ -180,8 +153,11 @@ def test_a_theorem_may_not_use_itself_or_what_does_not_exist():
 
 
 def test_a_row_is_plain_data():
-    row = entries(theorem())["a"].as_json()
+    statement = "a statement\n    on two lines"
+    row = entries(dataclasses.replace(theorem(), statement=statement))["a"].as_json()
     assert json.loads(json.dumps(row, allow_nan=False)) == row
+    names = "slug statement tier ok seconds title assumptions uses rests_on checks reference"
+    assert row.keys() >= set(names.split())
     assert row["statement"] == "a statement on two lines"
     check = row["checks"][0]
     assert list(check) == ["name", "tier", "cross_check", "verdict", "detail", "witness", "seconds"]
