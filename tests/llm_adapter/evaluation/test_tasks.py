@@ -11,7 +11,6 @@ from llm_adapter.evaluation.tasks import (
     dataset,
     draw_questions,
     extract_number,
-    is_held_out,
 )
 
 pytest.importorskip(
@@ -147,12 +146,6 @@ def test_the_splits_share_no_operands_and_cover_everything(task):
             (i, j) for j in range(10) for i in range(j + 1)
         }
         assert 15 <= len(held_out) <= 35
-
-
-def test_a_question_with_its_operands_exchanged_stays_on_its_side():
-    for i in range(10):
-        for j in range(10):
-            assert is_held_out(f"{i} + {j}") == is_held_out(f"What is {j} - {i}?")
 
 
 def test_questions_are_the_seed_s():

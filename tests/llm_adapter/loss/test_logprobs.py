@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel, set_seed
 
-from llm_adapter.data.collate import collate, split_rows, sum_responses
+from llm_adapter.data.collate import collate, sum_responses
 from llm_adapter.data.tokens import TokenizedExample
 from llm_adapter.loss import logprobs
 from llm_adapter.loss.logprobs import choose_log_probs, log_probs_from_head, log_probs_from_logits
@@ -98,12 +98,3 @@ def test_disable_dropout_makes_training_deterministic():
     assert not torch.equal(log_probs_from_head(model, batch), log_probs_from_head(model, batch))
     disable_dropout(model)
     assert torch.equal(log_probs_from_head(model, batch), log_probs_from_head(model, batch))
-
-
-def test_ragged_batch():
-    batch = collate(EXAMPLES, pad_id=1)
-    assert batch["negatives"].tolist() == [[True, True], [True, False]]
-    assert batch["attention_mask"].sum(-1).tolist() == [5, 5, 4, 6, 2]
-    chosen, rejected = split_rows(torch.arange(1.0, 6.0), batch["negatives"])
-    assert chosen.tolist() == [1, 2]
-    assert rejected.tolist() == [[3, 4], [5, 0]]

@@ -51,7 +51,6 @@ def few(shipped_pairs):
         ("--bound dv --max_negatives 1", math.log(2)),
         ("--bound dv", math.log(2)),
         ("--bound js", 2 * math.log(2)),
-        ("--bound js --mix 0.9", 2 * math.log(2)),
         ("--bound js --mix 1", 2 * math.log(2)),
         ("--bound infonce --max_negatives 1", math.log(2)),
         ("--bound infonce", None),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from proofs.engine import tested
 from proofs.engine.certify import Certified, certify, compile_ball, exact
 from proofs.engine.points import domain
-from proofs.engine.shipped import Shipped, batches, compiled
+from proofs.engine.shipped import Shipped, compiled
 from proofs.engine.symbolic import Identity, Sign, minimum
 
 x, y = sp.symbols("x y", real=True)
@@ -229,9 +229,3 @@ class TestShipped:
         assert compiled(sp.log(1 + sp.exp(x)) - x)(x=60.0) == pytest.approx(
             8.7565107626965e-27, rel=1e-10
         )
-
-    def test_batches_come_with_their_probabilities(self):
-        atoms, weights = batches((0.75, 0.25), 2)
-        assert atoms.tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
-        assert weights.tolist() == [0.5625, 0.1875, 0.1875, 0.0625]
-        assert batches((0.75, 0.25), 1)[0].tolist() == [[0], [1]]
