@@ -16,7 +16,7 @@ export TOKENIZERS_PARALLELISM = false
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all check docs notebooks clean
 
-help: ## list the commands
+help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 $(READY): pyproject.toml $(CONSTRAINTS)
@@ -32,7 +32,7 @@ $(READY): pyproject.toml $(CONSTRAINTS)
 	-$(INSTALL) --editable ".[tasks]"
 	@touch $@
 
-demo: $(READY) ## run everything once, in small: theorems, lab, an estimate, a language model; writes results/report.html
+demo: $(READY) ## run a small version of everything (theorems, lab, an estimate, a language model); writes results/report.html
 	@mkdir -p $(OUT)
 	@set -e; \
 	echo "[1/4] the theorems, beside steps 2 and 3"; \
@@ -46,10 +46,10 @@ demo: $(READY) ## run everything once, in small: theorems, lab, an estimate, a l
 	@echo "[4/4] the lab, and the report"
 	@$(BIN)/python -m toy demo --out $(OUT)
 
-test: $(READY) ## run the tests, without the broad tables
+test: $(READY) ## run the tests, except those marked `broad`
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
-test-all: $(READY) ## run all tests; those marked `broad` take several minutes more
+test-all: $(READY) ## run all tests, `broad` ones too: several minutes more
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup -m ""
 
 check: $(READY) ## check format, lint and types
@@ -57,12 +57,12 @@ check: $(READY) ## check format, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 
-docs: $(READY) ## build the web site of docs/ in site/
+docs: $(READY) ## build the web site from docs/ into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 notebooks: $(READY) ## install Jupyter, run the notebooks and write the .ipynb files
 	$(INSTALL) --quiet jupyterlab
 	$(BIN)/python notebooks/execute.py
 
-clean: ## delete what the commands wrote; keep the virtual environment
+clean: ## delete the files that these commands wrote; keep the virtual environment
 	rm -rf $(OUT) site build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -20,13 +20,11 @@ from .evaluation.rates import curve, wilson
 from .evaluation.tasks import draw_questions
 
 COMMAND = "llm_adapter.evaluate"
-DESCRIPTION = (
-    "Measure accuracy and pass@k on held-out questions, and how a model ranks preferences."
-)
+DESCRIPTION = "Measure a model's accuracy and pass@k on held-out questions, and how well it ranks preferences."
 EXAMPLES = """\
 examples:
   python -m llm_adapter.evaluate --model DIR --task products --out rates.json
-      Ask the held-out products: greedy accuracy, and pass@k from 16 samples.
+      Measure greedy accuracy and pass@k on held-out products, from 16 samples.
   python -m llm_adapter.evaluate --model DIR --pairs pairs.jsonl --out ranking.json
       Only rank the responses in a file of preferences.
 """
@@ -35,20 +33,21 @@ KS = (1, 4, 16)  # of pass@k, unless the user gives others
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationArguments(RolloutArguments):
-    """Evaluation: what is measured of the responses and of a file of preferences."""
+    """Evaluation: what to measure on the responses and on a file of preferences."""
 
-    task: str | None = flag(None, "Task whose held-out questions are asked.", choices=tuple(TASKS))
-    samples: int = flag(16, "Responses to each question.", rule=COUNT)
-    k: tuple[int, ...] = flag((), "The k of pass@k.", shown="1, 4 and 16, up to samples")
+    task: str | None = flag(None, "Task that gives the held-out questions.", choices=tuple(TASKS))
+    samples: int = flag(16, "Number of responses to each question.", rule=COUNT)
+    k: tuple[int, ...] = flag((), "Values of k in pass@k.", shown="1, 4 and 16, up to samples")
     pairs: str | None = flag(
-        None, "Preferences to rank: how often is the chosen response the more likely one?"
+        None,
+        "Preferences to rank: how often is the chosen response more likely than a rejected one?",
     )
     max_length: int = flag(1024, "Maximum number of tokens in a prompt and one response.")
-    chat: bool = flag(False, "Apply the tokenizer's chat template to plain strings, too.")
+    chat: bool = flag(False, "Also apply the tokenizer's chat template to plain strings.")
     train_data: str | None = flag(
         None,
-        "Preferences that the model was trained on. The command stops if they contain a question "
-        "that it asks.",
+        "Preferences that the model was trained on. The command stops if a held-out question is "
+        "among them.",
     )
 
     def check(self) -> None:

@@ -32,7 +32,7 @@ def make(argv: Sequence[str]) -> None:
         COMMAND,
         {"": [Flag("out", default="report.html", help="Page to write.")]},
         usage=f"python -m {COMMAND} RUN [RUN ...] [--out FILE.html]",
-        description="Draw the curves of training runs beside what theory says of them.",
+        description="Plot the curves of training runs next to what theory predicts.",
         epilog=EXAMPLES,
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="Folder of a run (its output_dir).")

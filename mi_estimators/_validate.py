@@ -1,6 +1,6 @@
-"""Checks made once, at the public boundary: each message names the argument, what was expected and what came.
+"""Checks of arguments, made once, in public functions: a message names the argument, what was expected and what came.
 
-A public function that training calls too is `checked`; the loop calls its `unchecked` core.
+A public function that training also calls is `checked`; the training loop calls its `unchecked` core.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ F = TypeVar("F")
 
 
 def checked(check: Callable[..., object]) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Make a function call `check` on its arguments first; `unchecked` gives it back without."""
+    """Decorate a function to call `check` on its arguments first; `unchecked` returns the function without it."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @wraps(function)
@@ -36,12 +36,12 @@ def checked(check: Callable[..., object]) -> Callable[[Callable[P, R]], Callable
 
 
 def unchecked(function: F) -> F:
-    """Return a function's core, without its checks; the function itself where it has none."""
+    """Return a function without its checks, or the function itself if it has none."""
     return getattr(function, "unchecked", function)
 
 
 def all_true(condition: Tensor) -> bool:
-    """Tell whether every entry holds; inside torch.func.vmap, where values cannot be read, the caller is trusted."""
+    """Tell whether every entry is true; inside torch.func.vmap, where values cannot be read, assume that it is."""
     try:
         return bool(condition.all())
     except RuntimeError as error:
@@ -66,7 +66,7 @@ def floating(name: str, value: Tensor, *, dims: int = 1) -> Tensor:
 
 
 def values(name: str, value: Tensor) -> Tensor:
-    """Return `value` if it is a non-empty tensor without NaN; infinities are values that an expectation may have."""
+    """Return `value` if it is a non-empty tensor without NaN; infinite values are allowed."""
     if not all_true(~torch.isnan(floating(name, value))):
         raise ValueError(f"{name}: expected values without NaN, got NaN")
     return value
@@ -153,7 +153,7 @@ def choice(name: str, value: str, allowed: Collection[str]) -> str:
 def number(
     name: str, value: float, *, low: float = -math.inf, high: float = math.inf, closed: str = ""
 ) -> float:
-    """Return `value` if it is a real number in the interval; `closed` names the ends that belong to it, as in "[]"."""
+    """Return `value` if it is a real number in the interval; `closed` lists the ends that it includes, as in "[]"."""
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     above = is_number and (value >= low if "[" in closed else value > low)
     below = is_number and (value <= high if "]" in closed else value < high)

@@ -27,7 +27,7 @@ tiers, strongest first:
   certified   inequalities, by ball arithmetic on a box
   tested      a search found no counterexample
 
-exit code: 0 if every theorem holds, 1 if one does not, 2 if the command is wrong
+exit code: 0 if every theorem holds, 1 if one does not, 2 if the command line is invalid
 
 examples:
   python -m proofs              check all theorems, in about a minute
@@ -119,7 +119,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "slug",
         nargs="?",
         metavar="SLUG",
-        help="check this theorem and those that it rests on; show it in full",
+        help="check this theorem and those it depends on, and show it in full",
     )
     parser.add_argument(
         "--json", action="store_true", help="print a JSON list with one object per theorem"

@@ -44,7 +44,8 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print(
-            f"\nbenchmarks.estimators: interrupted; finished rows are in {out / plan.FILE}, the same command goes on",
+            f"\nbenchmarks.estimators: interrupted; finished rows are in {out / plan.FILE}. "
+            "Run the same command again to continue.",
             file=sys.stderr,
         )
         return 130
@@ -52,52 +53,64 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=COMMAND, description="Compare estimators of mutual information on one set of files."
+        prog=COMMAND, description="Compare estimators of mutual information on the same data files."
     )
     many: dict[str, Any] = {"nargs": "+", "metavar": "PATTERN"}
     parser.add_argument(
-        "--quick", action="store_true", help="rough numbers in a few minutes, to see that all runs"
+        "--quick", action="store_true", help="run a small version: rough numbers, in a few minutes"
     )
     parser.add_argument(
-        "--only", **many, help="estimators, such as 'torch-mist/*' (default: all but our variants)"
+        "--only",
+        **many,
+        help="estimators to run, such as 'torch-mist/*' (default: all but our variants)",
     )
     parser.add_argument(
         "--tasks",
         **many,
         default=list(tasks.TEN),
-        help="names of laws.TASKS (default: ten of them)",
+        help="tasks to run, by their names in laws.TASKS (default: ten of them)",
     )
     parser.add_argument(
-        "--redo", **many, default=[], help="estimators whose rows are dropped and computed again"
+        "--redo", **many, default=[], help="estimators to run again; their old rows are dropped"
     )
     parser.add_argument(
-        "--seeds", type=_count, default=3, help="seeds of each task, 0 for no tasks (default 3)"
+        "--seeds",
+        type=_count,
+        default=3,
+        help="number of seeds for each task; 0 runs no tasks (default: 3)",
     )
     parser.add_argument(
         "--stair_seeds",
         type=_count,
         default=10,
-        help="seeds of each stair, 0 for none (default 10)",
+        help="number of seeds for each stair; 0 runs no staircase (default: 10)",
     )
     parser.add_argument(
-        "--rows", type=_count, default=5000, help="rows of a data file (default 5000)"
+        "--rows", type=_count, default=5000, help="number of rows in a data file (default: 5000)"
     )
     parser.add_argument(
-        "--steps", type=_count, help="the most training steps (default: each package's)"
+        "--steps",
+        type=_count,
+        help="maximum number of training steps (default: that of each package)",
     )
     parser.add_argument(
-        "--jobs", type=_count, default=1, help="fits at a time, a thread each (default 1)"
+        "--jobs",
+        type=_count,
+        default=1,
+        help="number of fits at a time, one thread each (default: 1)",
     )
     parser.add_argument(
-        "--tables", action="store_true", help="write tables and figures from the rows, fit nothing"
+        "--tables",
+        action="store_true",
+        help="write tables and figures from existing rows; fit nothing",
     )
     parser.add_argument(
-        "--out", type=Path, help="folder of rows, tables and figures (default: beside the code)"
+        "--out", type=Path, help="folder for rows, tables and figures (default: next to the code)"
     )
     parser.add_argument(
         "--python",
         default=sys.executable,
-        help="interpreter for the peers' environments (3.11 or 3.12)",
+        help="Python 3.11 or 3.12 for the environments of the other packages",
     )
     return parser
 

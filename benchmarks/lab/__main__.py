@@ -1,4 +1,4 @@
-"""The lab's speed: `python -m benchmarks.lab` trains many small policies at once, and one at a time in a plain loop.
+"""Measure the lab's speed: train many small policies at once, and one at a time in a plain loop.
 
 The unit is policies × steps a second: full-batch gradient steps of DPO on a network with a softmax over responses. The
 plain loop is torch.nn and torch.optim.SGD, one network after another. Seconds are processor time of the one thread, so
@@ -124,9 +124,14 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.lab", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument(
-        "--out", type=Path, default=TABLES, help="file of the tables (default: beside the code)"
+        "--repeats", type=int, default=5, help="number of times to measure each row (default: 5)"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=TABLES,
+        help="file to write the tables to (default: next to the code)",
     )
     options = parser.parse_args(argv)
     torch.set_num_threads(1)

@@ -1,9 +1,8 @@
-"""Run the experiment: python -m benchmarks.smollm2_arithmetic [--only DATA] [--gsm8k FILE] [--jobs N] [--tables].
+"""Run the experiment: sample arithmetic answers from SmolLM2-135M-Instruct, train it on them, and evaluate it.
 
-Samples SmolLM2-135M-Instruct on arithmetic, trains it on its own right and wrong answers by each arm of `plan.py`, and
-asks the trained models held-out questions; trains it on preferences of GSM8K problems, too, where a file of them is
-given; and writes runs.jsonl, the figures and the tables of docs/log/findings.md. A run whose line is in runs.jsonl is
-not repeated.
+It is trained on its own right and wrong answers with each loss of `plan.py`, and then asked held-out questions. With
+--gsm8k it is also trained on preferences of GSM8K problems. The results are runs.jsonl, the figures, and the tables of
+docs/log/findings.md. Runs that are already in runs.jsonl are skipped.
 """
 
 from __future__ import annotations
@@ -151,18 +150,21 @@ def main() -> None:
         "--gsm8k",
         type=Path,
         metavar="FILE",
-        help="preferences of GSM8K problems, one JSON object a line",
+        help="file of preferences of GSM8K problems, one JSON object per line",
     )
     parser.add_argument(
-        "--only", choices=plan.STEPS, help="train on these data alone (default: all that there are)"
+        "--only", choices=plan.STEPS, help="train on this data only (default: all available data)"
     )
     parser.add_argument(
-        "--jobs", type=int, default=1, help="runs at a time, one thread each (default: %(default)s)"
+        "--jobs",
+        type=int,
+        default=1,
+        help="number of runs at a time, one thread each (default: %(default)s)",
     )
     parser.add_argument(
         "--tables",
         action="store_true",
-        help="run nothing: write tables and figures from runs.jsonl",
+        help="write tables and figures from runs.jsonl; run nothing",
     )
     options = parser.parse_args()
     if not options.tables:

@@ -27,7 +27,8 @@ class DataFields:
         shown="the shipped pairs",
     )
     eval_data: str | None = flag(
-        None, "Preferences to evaluate on, at least once after the last step."
+        None,
+        "Preferences to evaluate on, after the last step and as often as eval_strategy says.",
     )
     dataset_config: str | None = flag(None, "Configuration of a data set on the hub.")
     dataset_train_split: str = flag("train", "Split of the hub's data set to train on.")
@@ -49,7 +50,7 @@ class DataFields:
         rule=COUNT,
         shown="all of them",
     )
-    chat: bool = flag(False, "Apply the tokenizer's chat template to plain strings, too.")
+    chat: bool = flag(False, "Also apply the tokenizer's chat template to plain strings.")
     max_dropped: float = flag(
         0.05,
         "Maximum share of unusable rows. The run stops if there are more. Dropped rows are listed "
@@ -59,7 +60,7 @@ class DataFields:
     tokenize_workers: int = flag(1, "Number of processes that tokenise.", rule=COUNT)
     token_cache: str | None = flag(
         None,
-        "Folder that keeps the tokens between runs, or none.",
+        "Folder that keeps the tokens between runs, or 'none'.",
         shown="in the Hugging Face cache",
     )
 
@@ -70,7 +71,7 @@ class LossFields:
 
     bound: str = flag(
         "js",
-        f"Bound that the loss is made of: {', '.join(bounds())}. dv gives DPO, js gives MIO.",
+        f"Bound that defines the loss: {', '.join(bounds())}. dv gives DPO, js gives MIO.",
     )
     mix: float = flag(
         0.5,
@@ -85,7 +86,7 @@ class LossFields:
     )
     loss: str | None = flag(
         None,
-        f"Another loss, to compare with: {', '.join(losses())}. It replaces bound and mix.",
+        f"Baseline loss to use in place of bound and mix: {', '.join(losses())}.",
     )
     log_ratio: str = flag(
         "sum",
@@ -125,9 +126,9 @@ class ModelFields:
     )
     disable_dropout: bool = flag(True, "Turn dropout off.")
     attn_implementation: str | None = flag(
-        None, "Attention code that transformers uses, for example sdpa.", shown="the model's"
+        None, "Attention implementation of transformers, for example sdpa.", shown="the model's"
     )
-    trust_remote_code: bool = flag(False, "Allow a model to run the Python code it comes with.")
+    trust_remote_code: bool = flag(False, "Run Python code that comes with the model.")
 
 
 @dataclass
@@ -143,27 +144,27 @@ class MemoryFields:
         choices=("nearest", "kahan", "stochastic"),
     )
     gradient_checkpointing: bool | None = flag(
-        None, "Compute activations again in the backward pass. Saves memory, takes more time."
+        None, "Recompute activations in the backward pass: less memory, more time."
     )
     row_layout: str = flag(
         "shared",
-        "shared: a row holds a prompt once, with all its responses. padded: a row for each "
-        "response. Both give the same loss.",
+        "shared: one row for a prompt and all its responses. padded: one row for each response. "
+        "Both give the same loss.",
         choices=("shared", "padded"),
     )
     precompute_ref_log_probs: bool = flag(
         True,
-        "Read the reference once, before training. false: keep a frozen copy of the model and "
-        "read it at each step.",
+        "true: compute the reference's log-probabilities once, before training. false: keep a "
+        "frozen copy of the model and compute them at each step.",
     )
     reference_cache: str | None = flag(
         None,
-        "Folder that keeps the reference's log-probabilities between runs, or none.",
+        "Folder that keeps the reference's log-probabilities between runs, or 'none'.",
         shown="in the Hugging Face cache",
     )
     per_device_eval_batch_size: int = flag(
         8,
-        "Examples in a batch on each device when only reading: evaluation, reference.",
+        "Number of examples in a batch on each device, for evaluation and for the reference.",
         rule=COUNT,
     )
 
@@ -174,9 +175,9 @@ class StepFields:
 
     output_dir: str | None = flag(None, "Folder of the run.", shown="runs/MODEL-LOSS")
     resume_from_checkpoint: str | None = flag(
-        None, "true: continue from the last checkpoint in output_dir. Or a checkpoint's folder."
+        None, "Checkpoint to continue from: its folder, or 'true' for the last one in output_dir."
     )
-    max_steps: int = flag(-1, "Number of optimiser steps. -1: num_train_epochs decides.")
+    max_steps: int = flag(-1, "Number of optimiser steps; -1 leaves it to num_train_epochs.")
     num_train_epochs: float = flag(1.0, "Number of epochs; ignored when max_steps is set.")
     learning_rate: float = flag(1e-6, "Peak learning rate (AdamW).", rule=NOT_NEGATIVE)
     lr_scheduler_type: str = flag(
@@ -188,11 +189,13 @@ class StepFields:
         0.1, "Number of warm-up steps; a value below 1 is a share of all steps."
     )
     per_device_train_batch_size: int = flag(
-        8, "Examples in a training batch on each device.", rule=COUNT
+        8, "Number of examples in a training batch on each device.", rule=COUNT
     )
-    gradient_accumulation_steps: int = flag(1, "Batches for one optimiser step.", rule=COUNT)
+    gradient_accumulation_steps: int = flag(
+        1, "Number of batches in one optimiser step.", rule=COUNT
+    )
     seed: int = flag(42, "Seed of the data order and of the built-in model's weights.", rule=SEED)
-    use_cpu: bool = flag(False, "Train on the CPU even where there is a GPU.")
+    use_cpu: bool = flag(False, "Train on the CPU even if there is a GPU.")
     save_strategy: str = flag(
         "steps", "When to save a checkpoint.", choices=("no", "steps", "epoch", "best")
     )
@@ -209,7 +212,7 @@ class LoggingFields:
     logging_steps: float = flag(
         10, "Steps between two log lines; a value below 1 is a share of all steps."
     )
-    logging_first_step: bool = flag(True, "Log the first step, too.")
+    logging_first_step: bool = flag(True, "Also log the first step.")
     diagnostics_steps: int = flag(
         10,
         "Steps between two measurements of the gradient's noise. 0 turns them off.",
@@ -219,10 +222,10 @@ class LoggingFields:
         "no", "When to evaluate during training.", choices=("no", "steps", "epoch")
     )
     eval_steps: float | None = flag(
-        None, "Steps between two evaluations with eval_strategy steps.", shown="logging_steps"
+        None, "Steps between two evaluations, if eval_strategy is 'steps'.", shown="logging_steps"
     )
-    report_to: str = flag("none", "Trackers, for example tensorboard or wandb; all, or none.")
-    disable_tqdm: bool | None = flag(None, "Draw no progress bars.")
+    report_to: str = flag("none", "Trackers, for example tensorboard or wandb; or 'all' or 'none'.")
+    disable_tqdm: bool | None = flag(None, "Hide progress bars.")
 
 
 @dataclass

@@ -45,7 +45,9 @@ class TaskArguments:
 
     task: str = flag(MISSING, "Arithmetic task to ask.", choices=tuple(TASKS))
     operands: int = flag(2, "Number of operands in a question.", rule=FROM_TWO_TO_NINE)
-    digits: int = flag(1, "Digits of each operand (products and chain_sum).", rule=FROM_ONE_TO_NINE)
+    digits: int = flag(
+        1, "Number of digits of each operand (products and chain_sum).", rule=FROM_ONE_TO_NINE
+    )
     max_value: int = flag(
         20,
         "Largest operand (gcd and lcm).",
@@ -70,20 +72,24 @@ class RolloutArguments(TaskArguments):
     count: int | None = flag(
         None, "Number of different questions.", rule=COUNT, shown=f"all, at most {MOST}"
     )
-    samples: int = flag(8, "Responses to each question.", rule=COUNT)
+    samples: int = flag(8, "Number of responses to each question.", rule=COUNT)
     temperature: float = flag(
         0.8,
-        "Temperature of the sampling.",
+        "Sampling temperature.",
         rule=Rule("a finite number ≥ 1e-6", lambda value: 1e-6 <= value < math.inf),
     )
     max_new_tokens: int = flag(
-        32, "Maximum length of a response in tokens. One that is cut counts as wrong.", rule=COUNT
+        32,
+        "Maximum number of tokens in a response. A response that is cut off counts as wrong.",
+        rule=COUNT,
     )
-    seed: int = flag(0, "Seed of the questions and the responses.", rule=COUNT_OR_NONE)
-    batch: int = flag(16, "Questions in a batch.", rule=COUNT)
-    out: str = flag(MISSING, "File to write. Its journal goes beside it.")
-    trust_remote_code: bool = flag(False, "Allow a model to run the Python code it comes with.")
-    disable_tqdm: bool = flag(False, "Draw no progress bars.")
+    seed: int = flag(
+        0, "Seed for drawing the questions and sampling the responses.", rule=COUNT_OR_NONE
+    )
+    batch: int = flag(16, "Number of questions in a batch.", rule=COUNT)
+    out: str = flag(MISSING, "File to write. A journal of all responses is kept next to it.")
+    trust_remote_code: bool = flag(False, "Run Python code that comes with the model.")
+    disable_tqdm: bool = flag(False, "Hide progress bars.")
 
     def check(self) -> None:
         """Raise the ValueError of the first field outside its range."""

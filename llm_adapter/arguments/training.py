@@ -15,8 +15,10 @@ from .names import generated
 COMMAND = "llm_adapter.train"
 HERE = Path(__file__).parents[1]
 DEMO = HERE / "configs" / "demo-mio.yaml"
-CONFIG = Flag("config", help="YAML file with values for any of these flags. Flags override it.")
-DESCRIPTION = "Fine-tune a causal language model by a preference loss."
+CONFIG = Flag(
+    "config", help="YAML file with values for any of these flags. The command line overrides it."
+)
+DESCRIPTION = "Fine-tune a causal language model with a preference loss."
 EXAMPLES = """\
 examples:
   python -m llm_adapter.train
@@ -61,7 +63,7 @@ def _parser(explained: bool) -> Parser:
         description=DESCRIPTION,
         epilog=EXAMPLES,
     )
-    parser.add_argument("--help_all", action="help", help="Show the flags of transformers, too.")
+    parser.add_argument("--help_all", action="help", help="Also show the flags of transformers.")
     return parser
 
 

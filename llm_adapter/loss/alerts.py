@@ -1,4 +1,4 @@
-"""Warn in words, from the last log lines, of a run that collapses, starves or stands still."""
+"""Turn the last log lines of a run into warnings that it collapses, starves or has stopped improving."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from .metrics import STARVED
 from .objective import Objective
 
-EXAMPLES = 32  # averaged at least: over few examples a mean z_w below −1 nat is chance
-LOST = 1.0  # nats of a response that the chosen ones may lose on average
+EXAMPLES = 32  # the fewest to average: over fewer a mean z_w below −1 nat is chance
+LOST = 1.0  # nats that chosen responses may lose on average
 MOST = 0.9  # share of the examples
 FEW = 0.1  # effective share of the negatives
 NEAR = 0.05  # nats from the anchor
 
 
 def alerts(objective: Objective, values: Mapping[str, float]) -> dict[str, str]:
-    """Return kind → sentence for each problem that mean values show; none in a healthy run.
+    """Return kind → sentence for each problem that the mean values show; empty for a healthy run.
 
     Args:
         objective: the objective of the run.
@@ -43,21 +43,21 @@ def alerts(objective: Objective, values: Mapping[str, float]) -> dict[str, str]:
     if values.get("collapse/margin", 0) < 0:
         sentences["interval"] = (
             f"the mean chosen reward {reward:+.3f} is outside the no-collapse interval: the mean "
-            "loss is above its start, so training diverges. Lower the learning rate"
+            "loss is above its initial value, so training diverges. Lower the learning rate"
         )
 
     starved = values["gradient/chosen_starved"]
     if starved > MOST and moved < 0:
         sentences["starved"] = (
             f"for {starved:.0%} of the chosen responses the gradient is below {STARVED:.0%} of its "
-            "first value, although they are less likely than under the reference: the loss no "
-            "longer raises them"
+            "initial value, although they are less likely than under the reference: the loss no "
+            "longer raises their probability"
         )
 
     if abs(values.get("anchor/gap", math.inf)) < NEAR and objective.mix < 1:
         sentences["plateau"] = (
             f"the mean chosen reward {reward:+.3f} has reached the anchor −ln(1 − mix): more steps "
-            "will not raise it, a larger mix will"
+            "will not raise it; a larger mix will"
         )
 
     if values.get("ess/fraction", 1.0) < FEW:
@@ -70,11 +70,11 @@ def alerts(objective: Objective, values: Mapping[str, float]) -> dict[str, str]:
 
 
 def _remedy(margin: float | None) -> str:
-    """Return what holds the chosen responses, given their distance to the end of the no-collapse interval."""
+    """Return what limits the lost probability, given the distance to the end of the no-collapse interval, if any."""
     if margin is None:
         return "Use bound js, which has an anchor, or a larger beta"
     return (
-        "The no-collapse interval limits this"
+        "The no-collapse interval limits this loss"
         if margin >= 0
         else "Lower the learning rate or raise beta"
     )

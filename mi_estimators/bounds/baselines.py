@@ -24,12 +24,12 @@ def interpolated(
 ) -> Tensor:
     """Return the bound I_α between NWJ (α = 0) and InfoNCE (α = 1), in nats.
 
-    Let m(x) be the mean of e^{T(x, y_k)} over K candidates and b = ln(α m(x) + (1 − α) a(x)). The bound is `nwj` of T −
-    b:
+    Let m(x) be the mean of e^{T(x, y_k)} over K candidates and b = ln(α m(x) + (1 − α) a(x)). The bound is `nwj` at
+    T − b:
         1 + E[T(x, y) − b] (the positive is one of the candidates) − E[e^{T(x, y') − b}] (all candidates from Q).
-    It is a lower bound for every α, and unbiased on samples. It is at most ln K at α = 1, and 1 + ln(K/α) for smaller
-    α: α buys back the range that InfoNCE lacks and pays in variance. (The paper gives ln(K/α). The missing 1 is reached
-    by a critic whose negatives lie far below the baseline.) Use it where I exceeds ln K and NWJ is too noisy.
+    It is a lower bound for every α, and unbiased on samples. It is at most ln K at α = 1, and at most 1 + ln(K/α) at
+    smaller α: a smaller α extends the range of InfoNCE and costs variance. (The paper gives ln(K/α). A critic whose
+    negatives lie far below the baseline reaches the missing 1.) Use it where I exceeds ln K and NWJ is too noisy.
 
     An N × N matrix has K = N − 1 candidates a row, since N − 1 negatives are independent of each x; the value averages
     over the negative that is left out. (N candidates for the positive and N − 1 for the penalty would not give a

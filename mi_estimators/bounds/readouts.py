@@ -37,9 +37,9 @@ def plug_in(
 ) -> Tensor:
     """Return E_P T, which takes the critic at its word, in nats: not a bound.
 
-    Its error is that of the critic, E_P[T − ln dP/dQ]. It exceeds `dv` by ln E_Q eᵀ, and is a lower bound where E_Q eᵀ
-    ≤ 1. It has no ceiling, and averages no exponential: its variance is Var_P(T)/n. Read it beside `dv` as the
-    smoothest number there is; where the two differ, the critic is not a log-ratio.
+    Its error is that of the critic, E_P[T − ln dP/dQ]. It exceeds `dv` by ln E_Q eᵀ, and it is a lower bound where
+    E_Q eᵀ ≤ 1. It has no ceiling, and it averages no exponential: its variance is Var_P(T)/n. Compare it with `dv`:
+    where the two differ, the critic is not a log-ratio.
 
     Args:
         joint: scores of pairs from P, shape (..., n), in nats.
@@ -71,8 +71,8 @@ def club(
 
     At T = ln p(y given x), or ln dP/dQ plus any function of x plus any of y, it is I + KL(Q‖P), the Jeffreys
     divergence. This upper bound is tight only at independence and loose where information is high (infinite where P
-    lacks mass that Q has). With a fitted conditional, T = ln q(y given x), it remains an upper bound while KL(P‖q p(x))
-    ≤ KL(Q‖q p(x)).
+    lacks mass that Q has). With a fitted conditional, T = ln q(y given x), it remains an upper bound as long as
+    KL(P‖q p(x)) ≤ KL(Q‖q p(x)).
 
     It is unbiased on samples and has no ceiling. Use it to penalise information under a known or fitted conditional. It
     is linear in T, so it cannot be ascended.

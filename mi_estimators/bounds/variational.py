@@ -67,13 +67,13 @@ def nwj(
 ) -> Tensor:
     """Return the NWJ bound 1 + E_P T − E_Q eᵀ of KL(P‖Q), in nats.
 
-    It is tight at T = ln dP/dQ only, never above `dv` of the same scores, and unbiased on samples. The published form
-    E_P T' − e⁻¹ E_Q e^{T'} is this one at T' = T + 1. At the optimum, on N positives and M negatives drawn
+    It is tight only at T = ln dP/dQ, never above `dv` of the same scores, and unbiased on samples. The published form
+    E_P T' − e⁻¹ E_Q e^{T'} is the same at T' = T + 1. At the optimum, with N positives and M negatives drawn
     independently, the variance is Var_P(ln r)/N + χ²/M, where r = dP/dQ and χ² ≥ eᴵ − 1 (e^{2I} − 1 for Gaussians).
 
-    TUBA (Poole et al. 2019) is this bound after subtracting ln a(x) from all scores. It holds for every baseline a(x) >
-    0 that does not depend on the score it divides; the best baseline is E_Q e^{T(x, ·)}. FLO (Guo et al. 2022) is TUBA
-    at ln a = T(x, y) + u(x, y), where y is the positive of the row.
+    TUBA (Poole et al. 2019) is this bound after subtracting ln a(x) from all scores. It holds for every baseline
+    a(x) > 0 that does not depend on the score it divides; the best baseline is E_Q e^{T(x, ·)}. FLO (Guo et al. 2022)
+    is TUBA at ln a = T(x, y) + u(x, y), where y is the positive of the row.
 
     Args, Returns, Raises: as for `dv`.
 
@@ -96,8 +96,8 @@ def js(
 ) -> Tensor:
     """Return the Jensen–Shannon (logistic) bound 2 ln 2 − E_P sp(−T) − E_Q sp(T) of 2·JSD(P, Q), in nats.
 
-    Here sp(t) = ln(1 + eᵗ). The bound is tight at T = ln dP/dQ only, and its weights on ∇T lie in (0, 1). Its value
-    says little about the mutual information: 2·JSD ≤ 2 ln 2, and 2·JSD ≤ ln 2 · I. So train the critic with `js` and
+    Here sp(t) = ln(1 + eᵗ). The bound is tight only at T = ln dP/dQ, and its weights on ∇T lie in (0, 1). Its value
+    says little about the mutual information: 2·JSD ≤ 2 ln 2, and 2·JSD ≤ ln 2 · I. So train the critic with `js`, and
     report `nwj`, `dv` or `bounds.jsd_certificate` of the same scores.
 
     Args, Returns, Raises: as for `dv`.
@@ -185,7 +185,7 @@ def smile(
 ) -> Tensor:
     """Return SMILE, E_P T − ln E_Q clip(eᵀ, e^{−τ}, e^{τ}), in nats: a low-variance read-out, not a bound.
 
-    For finite τ the value can exceed the mutual information; as τ grows it tends to `dv`. Train the critic with `js`.
+    For finite τ the value can exceed the mutual information. As τ grows it tends to `dv`. Train the critic with `js`.
 
     Args:
         joint, product, log_p, log_q: as for `dv`.
@@ -211,4 +211,4 @@ Bound = Callable[..., Tensor]
 """(joint (..., n), product (..., m), log_p, log_q) → value (...), in nats."""
 
 BOUNDS: dict[str, Bound] = {"dv": dv, **DIVERGENCES}
-"""Bounds of the form (joint, product, log_p, log_q) → value. `infonce` takes a matrix and `smile` bounds nothing."""
+"""Bounds of the form (joint, product, log_p, log_q) → value. `infonce` takes a matrix, and `smile` is not a bound."""

@@ -103,8 +103,8 @@ def independence(x: Rows, y: Rows, estimator: MIEstimator | None = None, *, seed
 
     Args:
         x, y: paired rows, shape (n,) or (n, d), numpy arrays or tensors; n ≥ 64.
-        estimator: fitted or not, it does not change; None for `MIEstimator()`. If it has a critic of your own, give the
-            critic as a function, not as a module: the other checks change the number of columns.
+        estimator: settings of the critics; it is cloned, not changed. None means `MIEstimator()`. A critic of your own
+            must be a function, not a module, because the other checks change the number of columns.
         seed: fixes the shuffle.
 
     Returns:
@@ -134,7 +134,7 @@ def self_consistency(
     *,
     coarsen: Coarsen | None = None,
 ) -> SelfConsistency:
-    """Check four laws of mutual information on an estimator's own answers about these rows; five fits.
+    """Check an estimator against four laws of mutual information on these rows, by five fits.
 
     | law | how |
     |---|---|
@@ -143,23 +143,23 @@ def self_consistency(
     | I(X; h(Y)) ≤ I(X; Y) | h(y) alone holds no more than y |
     | I([X, X′]; [Y, Y′]) = 2 I(X; Y) | two halves of the rows, side by side, are independent copies |
 
-    The last three are ratios to I(X; Y). The standard error of a ratio leaves out the covariance of numerator and
-    denominator, which is mostly positive, so it is too large rather than too small.
+    The last three are ratios to I(X; Y). The standard error of a ratio ignores the covariance of numerator and
+    denominator. This covariance is mostly positive, so the standard error is too large rather than too small.
 
-    To pass is necessary, not sufficient: an estimator may be wrong by a constant factor and pass. A lower bound that
-    saturates (`infonce` at ln K) fails the last law and no other.
+    Passing is necessary, not sufficient: an estimator that is wrong by a constant factor passes. A lower bound that
+    saturates (`infonce` at ln K) fails only the last law.
 
     Args:
         x, y, estimator, seed: as for `independence`; n ≥ 128. The seed also fixes the halves.
-        coarsen: the function h of the rows y (n, d), row by row. None drops the last half of y's columns; of a single
-            column it keeps the quarter of the sample that an entry's mid-rank falls into.
+        coarsen: the function h of the rows y (n, d), row by row. None drops the last half of y's columns; a single
+            column is replaced by the quarter of the sample (0 to 3) that each entry's mid-rank falls into.
 
     Returns:
         A `SelfConsistency`; print it for the table.
 
     Raises:
-        ValueError: as for `independence`; fewer than 128 rows; h(y) of another number of rows or with a constant
-            column; or an estimate of I(X; Y) within 2 standard errors of 0, to which there is no ratio.
+        ValueError: as for `independence`; fewer than 128 rows; h(y) of another number of rows or without a column that
+            varies; or an estimate of I(X; Y) within 2 standard errors of 0, where a ratio has no meaning.
 
     Reference: Song & Ermon 2020, section 3.
     """
@@ -205,8 +205,8 @@ def _ratio(
     """Return the ratio of two estimates, its standard error by the delta method without their covariance."""
     if below.nats <= max(2 * below.stderr, _ROUNDING):
         raise ValueError(
-            "x, y: expected an estimate of I(X; Y) more than 2 standard errors above 0, to which ratios are taken, got"
-            f" {below.nats:.3g} ± {below.stderr:.3g} nats; `checks.independence` takes no ratio"
+            "x, y: expected an estimate of I(X; Y) more than 2 standard errors above 0, since the checks divide by it,"
+            f" got {below.nats:.3g} ± {below.stderr:.3g} nats; `checks.independence` does not divide"
         )
     value = above.nats / below.nats
     return Check(

@@ -21,7 +21,7 @@ class PermutationTest:
     """The result of `permutation_test`.
 
     Attributes:
-        nats: the estimate of I(X; Y) on the tested rows, by critics trained on the others.
+        nats: the estimate of I(X; Y) on the tested rows, from critics trained on the others.
         p_value: uniform on {1, …, permutations + 1} / (permutations + 1) if X and Y are independent.
         statistic: mean of ln σ(T) over the observed pairs of the tested rows.
         null: the same for each random pairing.
@@ -47,29 +47,29 @@ def permutation_test(
     """Test whether X and Y are independent, by one fit and an exact p-value.
 
     The critics are trained on one half of the rows and score the other half: T(x_i, y_j) within groups of at most 512
-    rows, each y in a random place, so that the pairing is not used. If X and Y are independent, then given these scores
-    every pairing within groups is equally likely, whatever the critics are. So the mean of ln σ(T) over the observed
-    pairing has a uniform rank among those of random pairings. Ties are ranked at random, so this also holds where all
-    scores are equal. Then p = rank / (permutations + 1), and p ≤ α has probability exactly α for each multiple α of 1 /
-    (permutations + 1).
+    rows. Each y is put in a random place, so that the scores do not use the pairing. If X and Y are independent, then
+    given these scores every pairing within groups is equally likely, whatever the critics are. So the mean of ln σ(T)
+    over the observed pairing has a uniform rank among those of random pairings. Ties are ranked at random, so this also
+    holds if all scores are equal. The p-value is rank / (permutations + 1), and p ≤ α has probability exactly α for
+    each multiple α of 1/(permutations + 1).
 
-    The halves are not swapped to use every row twice. Summed over the folds of a cross-fit the statistic has no such
-    law: the chance correlation of fold 1 trains the critic that reads fold 2, and the critic that fold 2 trained reads
-    it, so the folds err together. For a critic that is the sign of the correlation, a nominal 5 % becomes 9 %.
+    The halves are not swapped to use every row twice, because a sum over two swapped halves has no such law: a chance
+    correlation in half 1 trains the critic that reads half 2, and is itself read by the critic trained on half 2, so
+    the two errors are dependent. For a critic that is the sign of the correlation, a nominal 5 % becomes 9 %.
 
     Args:
         x, y: paired rows, shape (n,) or (n, d), numpy arrays or tensors; n ≥ 128. They must be exchangeable (no time
             series).
-        estimator: fitted or not, it does not change; None for `MIEstimator()`.
+        estimator: settings of the critics; it is cloned, not changed. None means `MIEstimator()`.
         permutations: number of random pairings, ≥ 1; the smallest p-value is 1 / (permutations + 1).
-        seed: fixes the halves and the pairings; the estimator has a seed of its own.
+        seed: fixes the halves and the pairings; the estimator has its own seed.
 
     Returns:
         A `PermutationTest`.
 
     Raises:
-        ValueError: rows of which `MIEstimator.fit` would refuse a half, scores that are not finite, or an argument out
-            of its range, each by name.
+        ValueError: halves that `MIEstimator.fit` would refuse, scores that are not finite, or an argument out of its
+            range; the message names it.
 
     Reference: Hemerik & Goeman 2018, theorem 2 (random permutations); Lopez-Paz & Oquab 2017 (trained statistics).
 

@@ -1,4 +1,4 @@
-"""Dependence between rows, seen in the order in which they came: what makes an estimate of few draws look like many."""
+"""Dependence between rows, detected from their order: dependent rows carry less information than their number says."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _DIGITS = 6  # significant digits from which on two equal numbers are one measur
 
 @dataclass(frozen=True)
 class RowDependence:
-    """What the order of rows tells.
+    """What the order of the rows shows.
 
     Attributes:
-        inflation: factor on the variance of a mean over pairs (x, y), 1 + 2 Σ ρ_x(k) ρ_y(k) over lags k (Bartlett
-            1935), the largest of all pairs of columns; 1 for independent rows.
+        inflation: factor by which dependence raises the variance of a mean over pairs (x, y): 1 + 2 Σ ρ_x(k) ρ_y(k)
+            over lags k (Bartlett 1935), the largest over all pairs of columns; 1 for independent rows.
         lag_x, lag_y: the largest autocorrelation at lag 1 of a column of x, and of y.
-        dependent: whether both sides' autocorrelations are beyond noise and the inflation matters.
+        dependent: whether the autocorrelations of both sides exceed noise, and the inflation is large enough to matter.
         sorted_by: "x" or "y" if the rows are sorted by one of its columns, or lie in blocks of equal labels; else "".
-            Sorting is no dependence, and hides whether there is any.
+            Sorting is not dependence, but it hides dependence.
     """
 
     inflation: float
@@ -37,10 +37,13 @@ class RowDependence:
 
 
 def row_dependence(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> RowDependence:
-    """Tell whether neighbouring rows depend on one another, from ranks and their magnitudes in the order given.
+    """Test whether neighbouring rows depend on one another, by the autocorrelations of ranks and of their magnitudes.
 
     Args:
-        x, y: paired rows in the order in which they came, shapes (n, dx) and (n, dy).
+        x, y: paired rows in their original order, shapes (n, dx) and (n, dy).
+
+    Returns:
+        A `RowDependence`.
 
     Reference: Bartlett 1935, J. R. Stat. Soc. 98: the variance of a correlation between two autocorrelated series.
 

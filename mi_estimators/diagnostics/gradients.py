@@ -26,12 +26,12 @@ class GradientStatistics:
     """Mean and covariance of the minibatch gradient of an objective with respect to the critic's parameters.
 
     Attributes:
-        mean_norm: norm of the mean over the minibatches, in nats per unit of parameter. On average its square exceeds
-            ‖E ĝ‖² by trace_covariance / batches.
+        mean_norm: norm of the mean gradient over the minibatches, in nats per unit of parameter. On average its square
+            exceeds ‖E ĝ‖² by trace_covariance / batches.
         trace_covariance: tr Cov ĝ over minibatches.
         snr: mean_norm / √trace_covariance (Rainforth et al. 2018).
-        noise_scale: batch · trace_covariance / ‖E ĝ‖², after taking off that excess (McCandlish et al. 2018), in rows;
-            infinite where nothing is left.
+        noise_scale: batch · trace_covariance / ‖E ĝ‖², with that excess subtracted (McCandlish et al. 2018), in rows;
+            infinite if the subtraction leaves nothing.
         batches: number of minibatches behind the figures.
     """
 
@@ -52,7 +52,7 @@ def gradient_statistics(
 ) -> GradientStatistics:
     """Measure the minibatch gradient of an objective at a critic, over disjoint minibatches of the rows.
 
-    The `batch_size` pairs of a minibatch are its positives, and all other pairs of its rows its negatives.
+    The `batch_size` pairs of a minibatch are its positives; all other pairs of its rows are its negatives.
 
     Args:
         objective: a bound of (joint, product), such as `mi.dv`, `mi.nwj` or `mi.js`, or `mi.infonce`.
@@ -171,8 +171,8 @@ def summary(norm: float, trace: float, batch_size: int, batches: float) -> Gradi
 def matrix_objective(objective: Bound) -> MatrixBound:
     """Turn an objective into a function of a square score matrix: the diagonal is P, the rest is Q.
 
-    `infonce` is one already. Row i of log-weight ω_i weighs e^{ω_i} as a positive, and its product pairs weigh e^{ω_i +
-    ω_j}. The function does not check its arguments.
+    `infonce` is such a function already. Row i with log-weight ω_i has weight e^{ω_i} as a positive, and its product
+    pairs have weight e^{ω_i + ω_j}. The function does not check its arguments.
     """
     if objective is infonce:
         return unchecked(infonce)

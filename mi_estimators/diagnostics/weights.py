@@ -14,7 +14,7 @@ from ..bounds.expectation import log_expectation_exp, on_support
 from ..bounds.variational import BOUNDS, Bound, infonce, infonce_rows, smile
 
 OBJECTIVES: dict[str, Bound] = {**BOUNDS, "smile": smile, "infonce": infonce}
-"""What gradients are asked of, by name: the bounds, SMILE, and InfoNCE of a score matrix."""
+"""Objectives whose gradients can be measured, by name: the bounds, SMILE, and InfoNCE of a score matrix."""
 
 
 def score_weights(
@@ -31,7 +31,7 @@ def score_weights(
     | js | σ(−T_i)/n | −σ(T_j)/m |
     | infonce | (1 − w_ii)/n | −w_ij/n, w_i the softmax of row i over its positive and its m negatives |
 
-    They are the derivatives of the shipped bound; the theorem compares them with the table.
+    The function differentiates the bound itself; the theorem compares the result with the table.
 
     Args:
         bound: one of `BOUNDS`, "smile" or "infonce".
@@ -39,7 +39,7 @@ def score_weights(
         product: scores of the negatives, shape (..., m); for "infonce" the negatives of each positive, (..., n, m).
 
     Returns:
-        Weights of the shapes of joint and product; those of the negatives carry their minus sign.
+        Weights, of the shapes of joint and product; those of the negatives include their minus sign.
 
     Raises:
         ValueError: an unknown bound, non-finite scores, empty batches or shapes that do not fit.
@@ -83,8 +83,8 @@ def score_weights(
 def effective_sample_size(scores: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch"]:
     """Return ESS = 1/Σ w_j², w = softmax(scores): how many of the m negatives carry the Donsker–Varadhan gradient.
 
-    At the optimal critic ESS/m → 1/(1 + χ²(P‖Q)) ≤ e^{−I}. A sample that has missed the tail overstates ESS. Judge the
-    count, not the fraction: distrust the value below 50, and discard it below 10.
+    At the optimal critic ESS/m → 1/(1 + χ²(P‖Q)) ≤ e^{−I}. A sample without the largest weights overstates ESS. Look
+    at ESS itself, not at ESS/m: distrust the value of the bound if ESS is below 50, and discard it below 10.
 
     Args:
         scores: T of negatives, shape (..., m), in nats.

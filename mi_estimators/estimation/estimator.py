@@ -1,8 +1,8 @@
 """`estimate_mi` and `MIEstimator`: train critics, and read each on rows it never saw.
 
-The rows are cut into folds. For each fold a critic is trained on the other folds, stopped by a part of them that it was
-not trained on, and read on the fold. So each row is read once, by a critic that never saw it. (A fold is read in equal
-groups of about 256 rows; a few rows at its end may be left over.)
+The rows are cut into folds. For each fold a critic is trained on the other folds and read on this one. A part of the
+other folds is set aside to decide when training stops. So each row is read once, by a critic that never saw it. (A fold
+is read in equal groups of about 256 rows; a few rows at its end may be left over.)
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ _VALIDATION_SHARE = 0.2  # of the rows outside the fold
 class MIEstimator(Params):
     """A cross-fitted estimator of mutual information, in nats.
 
-    Rows must be independent draws, or come in `groups` that are. Otherwise repeated rows, and neighbours in time, leak
-    between folds and look like information. The answer depends on the set of rows and the seed; the order of the rows
-    is used for one thing, to warn of dependence.
+    Rows must be independent draws, or come in independent `groups`. Otherwise repeated rows, and neighbours in time,
+    leak between folds and look like information. The estimate depends only on the set of rows and the seed; the order
+    of the rows serves only to warn of dependence.
 
     Args:
         estimator: one of `ESTIMATORS`.
         critic: one of `CRITICS`; or a function (columns of x, columns of y) → nn.Module that maps rows (n, dx) and (m,
-            dy) to scores (n, m); or such a module, of which each fold trains a copy.
+            dy) to scores (n, m); or such a module; each fold trains a copy of it.
         anchor: "copula" adds the closed-form log-ratio of a fitted Gaussian or Student copula to the critic; "none"
             does not.
-        transform: what is done to the columns before the critic sees them: "rank" (normal scores), "standard" or
-            "none".
+        transform: transform of the columns before the critic: "rank" (normal scores), "standard" (mean 0, variance 1)
+            or "none".
         discrete: "x", "y" or "xy": each row of that side is a label, whatever its entries are. Strings and categories
             are labels anyway.
         folds: number of critics, ≥ 2; each is trained on the other folds.
@@ -65,10 +65,11 @@ class MIEstimator(Params):
             the same answer bit for bit. None draws a seed. The global random state does not change.
         steps: maximum number of optimiser steps a fold.
         batch_size: rows of a training batch.
-        negatives: number of negatives to a positive in training, at most batch_size − 1, or "all" other rows of the
-            batch. None chooses by cost: all for a critic whose n·m scores take n + m evaluations of a network, few
-            (`Estimator.negatives`) for one that scores pair by pair. A critic of your own counts as the latter unless
-            its attribute `pairwise` is False. The estimate is always read from groups of about 256 rows.
+        negatives: number of negatives per positive in training, at most batch_size − 1, or "all" other rows of the
+            batch. None chooses by cost: all if n·m scores take n + m evaluations of a network, few
+            (`Estimator.negatives`) if the critic scores each pair separately. A critic of your own is taken to score
+            each pair separately unless its attribute `pairwise` is False. The estimate is always read from groups of
+            about 256 rows.
         learning_rate, weight_decay: of AdamW.
         hidden: width of the critic's networks.
         patience: number of evaluations (one every 50 steps) without a gain before training stops.
@@ -128,14 +129,15 @@ class MIEstimator(Params):
         Args:
             x, y: paired rows, shape (n,) or (n, d): arrays, tensors, lists, Series or tables of numbers, labels or
                 dates; n ≥ 64.
-            groups: labels, shape (n,), of rows that may depend on one another, such as a subject or an episode; or the
-                length of contiguous blocks. A group stays within a fold, and the standard error is that of independent
-                groups. Groups should be many and small, because two rows of a group also serve as a negative pair.
+            groups: one label for each row, shape (n,), equal for rows that may depend on one another, such as those of
+                a subject or an episode; or the length of contiguous blocks. A group stays within one fold, and the
+                standard error treats groups as independent. Use many small groups, because two rows of a group also
+                serve as a negative pair.
 
         Raises:
             ValueError: rows that do not pair, fewer than 64 of them, entries that are missing or infinite, a side that
                 does not vary, groups that do not fit or are too few, or an argument of the constructor out of its
-                range, each by name.
+                range. The message names the argument.
         """
         self._check()
         seed = secrets.randbits(32) if self.seed is None else int(self.seed)
@@ -349,7 +351,7 @@ def estimate_mi(
     groups: Groups = None,
     **params: Any,
 ) -> MIEstimate:
-    """Estimate I(X; Y) in nats from paired rows by cross-fitted critics, with an interval and a verdict.
+    """Estimate I(X; Y) in nats from paired rows with cross-fitted critics, an interval and a verdict.
 
     Args:
         x, y: paired rows, as for `MIEstimator.fit`.

@@ -25,11 +25,11 @@ _LARGEST = (
 class EllipticalCopula(nn.Module):
     """T(x, y) = ln c(x, y) − ln c(x) − ln c(y) of a Gaussian or Student-t copula, shape (..., n, m), in nats.
 
-    In canonical coordinates u, v with correlations ρ_k, the log-ratio of the Gaussian copula is Σ_k [−½ ln(1 − ρ_k²) −
-    (ρ_k²(u_k² + v_k²) − 2ρ_k u_k v_k) / (2(1 − ρ_k²))]. That of the Student copula has the logarithms of its three
-    quadratic forms in place of the second term. All rows determine the directions. Each correlation is measured on rows
-    that did not determine its direction, and set to zero where noise explains it. So the anchor of independent columns
-    is zero.
+    In canonical coordinates u, v with correlations ρ_k, the log-ratio of the Gaussian copula is
+        Σ_k [−½ ln(1 − ρ_k²) − (ρ_k²(u_k² + v_k²) − 2ρ_k u_k v_k) / (2(1 − ρ_k²))].
+    That of the Student copula has the logarithms of its three quadratic forms in place of the second term. All rows
+    determine the directions. Each correlation is measured on rows that did not determine its direction, and is set to
+    zero if noise explains it. So the anchor of independent columns is zero.
 
     Args:
         x, y: normal scores of the training rows (see `transforms.Rank`), shapes (n, dx) and (n, dy).

@@ -1,4 +1,4 @@
-"""Groups of rows that depend on one another: kept within a fold, counted as one draw."""
+"""Groups of rows that depend on one another: each stays within one fold and counts as one draw."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Groups = Any
 
 
 def group_labels(groups: Groups, n: int) -> Int[Tensor, " n"]:
-    """Return each row's group as a number from 0; its own where there are none.
+    """Return each row's group as a number from 0; without groups, every row is its own group.
 
     Raises:
-        ValueError: labels that are not one for each row, or missing; a block that is no positive whole number.
+        ValueError: not one label for each row, a missing label, or a block length below 1.
 
     >>> group_labels(["a", "b", "a"], 3).tolist(), group_labels(2, 5).tolist()
     ([0, 1, 0], [0, 0, 1, 1, 2])
@@ -35,7 +35,7 @@ def group_labels(groups: Groups, n: int) -> Int[Tensor, " n"]:
     if labels.shape != (n,):
         raise ValueError(f"groups: expected a label for each of {n} rows, got shape {labels.shape}")
     if (labels != labels).any() or (labels == None).any():  # noqa: E711 (entry by entry)
-        raise ValueError("groups: expected a label for each row, got missing ones")
+        raise ValueError("groups: expected a label for each row, got missing labels")
     if labels.dtype.kind == "O":
         labels = labels.astype(str)
     return torch.from_numpy(np.unique(labels, return_inverse=True)[1])
@@ -49,12 +49,12 @@ def _labels(groups: Groups) -> np.ndarray:
     if isinstance(groups, np.ndarray | Sequence) and not isinstance(groups, str | bytes):
         return np.asarray(groups)
     raise ValueError(
-        f"groups: expected labels or the length of blocks, got {type(groups).__name__}"
+        f"groups: expected a label for each row or a block length, got {type(groups).__name__}"
     )
 
 
 def rows_of_groups(labels: Int[Tensor, " n"], chosen: Tensor) -> Tensor:
-    """Return the rows of the chosen groups: in the order of the groups where each row is one, else far apart."""
+    """Return the rows of the chosen groups: in the order chosen if each row is its own group, else shuffled."""
     if len(labels) == int(labels.max()) + 1:
         return labels.argsort()[chosen]
     rows = torch.isin(labels, chosen).nonzero().flatten()

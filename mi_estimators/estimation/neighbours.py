@@ -26,24 +26,24 @@ def ksg(x: np.ndarray | Tensor, y: np.ndarray | Tensor, k: int = 3) -> float:
     in (x, y), in the maximum norm, and n_x(i), n_y(i) count the other rows nearer than ε_i in x and in y alone.
 
     Every column is first replaced by its normal scores Φ⁻¹(mid-rank), so the value does not change under an increasing
-    map of any column. No noise is added. A row that coincides with k or more others (ε_i = 0) counts all of them:
-    ψ(n_xy) + ψ(n) − ψ(n_x) − ψ(n_y), row i included in each, which is the plug-in value for discrete columns. Where
-    discrete columns stand beside continuous ones the value is coarser.
+    map of any column. No noise is added. If row i coincides with k or more others (ε_i = 0), its term is
+    ψ(n_xy) + ψ(n) − ψ(n_x) − ψ(n_y), where the counts include row i. This is the plug-in value for discrete columns.
+    The value is less accurate if discrete and continuous columns are mixed.
 
     It is not a bound and has no standard error. For Gaussians at n = 4000 it errs by a few hundredths of a nat at 1 + 1
     and 2 + 2 columns, and by −0.14 of 2.5 nats at 3 + 3. More columns and more information need more rows; with too few
-    rows it reads too little. Use it for up to about 3 + 3 columns and ln n − 3 nats.
+    rows it reads too low. Use it for up to about 3 + 3 columns and ln n − 3 nats.
 
     Args:
         x, y: paired rows, shape (n,) or (n, d), numpy arrays or tensors; n ≥ 64.
-        k: number of neighbours, in [1, n); more of them lower the variance and raise the bias.
+        k: number of neighbours, in [1, n); a larger k lowers the variance and raises the bias.
 
     Returns:
-        Nats; below 0 by chance where I is 0.
+        Nats; may fall below 0 by chance if I is near 0.
 
     Raises:
-        ValueError: rows that do not pair, fewer than 64 of them, NaN or infinite entries, a constant column, or k out
-            of its range, each by name.
+        ValueError: rows that do not pair, fewer than 64 of them, NaN or infinite entries, a side that does not vary, or
+            k out of its range. The message names the argument.
 
     Reference: Kraskov, Stögbauer & Grassberger 2004, eq. 8; rows that coincide: Gao et al. 2017, algorithm 1.
 
@@ -64,9 +64,9 @@ class Neighbours:
 
     Attributes:
         value: the estimate.
-        stderr: its standard error, with the parts of the rows taken for independent.
-        shortfall: by how much the two halves of the rows read less, at least 0. If the bias falls like 1/n, the value
-            lacks as much again.
+        stderr: its standard error, with the terms of the rows taken as independent.
+        shortfall: by how much two halves of the rows read less than all rows, at least 0. If the bias falls like 1/n,
+            the value is still too low by as much.
     """
 
     value: float
@@ -125,6 +125,6 @@ def normal_scores(rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
 
 
 def cheap_neighbours(x: Tensor, y: Tensor) -> Neighbours | None:
-    """Return the nearest-neighbour estimate where it is cheap and accurate, which needs few columns."""
+    """Return the nearest-neighbour estimate if it is cheap and accurate: for few columns and not too many rows."""
     low = max(x.shape[1], y.shape[1]) <= _COLUMNS and len(x) <= _ROWS
     return neighbours(x, y) if low else None

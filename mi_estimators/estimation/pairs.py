@@ -1,4 +1,4 @@
-"""Paired rows as an estimator takes them: read, looked at, and put into an order of their own."""
+"""Paired rows for an estimator: read, checked for dependence and copies, and shuffled."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .sides import Rows, Side, check_pairs, fit_side
 
 @dataclass(frozen=True)
 class Sample:
-    """What is known of the rows beside their values.
+    """Facts about the rows besides their values.
 
     Attributes:
-        rows: how many there are.
-        dependence: what their order tells; None where groups say which rows are independent.
-        copies: how many rows are copies of another, where both sides are measured.
-        entropies: of each side whose values all repeat: its entropy in nats and its standard error.
-        notes: what a user should know of the reading.
+        rows: their number.
+        dependence: what their order shows; None if groups state which rows are independent.
+        copies: number of rows that are exact copies of another, as `repeated_rows` counts them.
+        entropies: for each side whose values all repeat, its entropy and the standard error, in nats.
+        notes: what a user should know about the reading.
     """
 
     rows: int
@@ -35,13 +35,13 @@ class Sample:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Paired rows, in an order that depends on the set of rows and the seed alone.
+    """Paired rows, in an order that depends only on the set of rows and the seed.
 
     Attributes:
         x, y: shapes (n, dx) and (n, dy), float64.
         labels: the number of each row's group.
-        order: where each row stood as it came.
-        sample: what else is known of them.
+        order: the position of each row in the input.
+        sample: other facts about the rows.
     """
 
     x: Float[Tensor, "n dx"]
@@ -81,7 +81,7 @@ def paired_rows(x: Rows, y: Rows) -> tuple[Float[Tensor, "n dx"], Float[Tensor, 
 
 
 def read_pairs(sides: tuple[Side, Side], x: Rows, y: Rows, seed: int) -> Pairs:
-    """Read fresh rows as the fitted sides were.
+    """Read fresh rows in the same way as those of `fit`.
 
     Raises:
         ValueError: as `Side.read`, or sides of different lengths.
@@ -108,7 +108,7 @@ def _pairs(sides: tuple[Side, Side], x: Tensor, y: Tensor, groups: Groups, seed:
         notes=tuple(note for side in sides for note in side.notes),
     )
 
-    # Copies of a row are neighbours in the canonical order: the seed sends them apart.
+    # Copies of a row are neighbours in the canonical order; a seeded shuffle separates them.
     order = canonical_order(x, y, labels)
     order = order[torch.randperm(len(order), generator=torch.Generator().manual_seed(seed))]
     return Pairs(x[order], y[order], _renumbered(labels[order]), order, sample)

@@ -1,4 +1,4 @@
-"""One side of the pairs, x or y, as rows of float64: what numpy, pandas and torch users bring, read as they expect."""
+"""One side of the pairs, x or y: turn arrays, tensors, lists, Series and tables into rows of float64."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from torch import Tensor
 
 _FEWEST = 64
 _NARROW = 1e-12  # of a column's size: a spread below it is rounding
-_LABELS = 1000  # kinds of a label that become a column each
-_FEW_TO_A_KIND = 5  # rows of a whole number on average, from which on it may be a code
+_LABELS = 1000  # different labels at most, since each becomes a column
+_FEW_TO_A_KIND = 5  # rows to a value, on average, from which whole numbers may be class labels
 _SHOWN = 5
 
 Rows = Any
@@ -29,12 +29,12 @@ class Side:
 
     Attributes:
         name: "x" or "y", for messages.
-        shape: of one row as it came, such as (d,) or (channels, height, width).
-        kinds: for each column as it came, its labels in order; None for a column of numbers.
-        kept: the columns, once labels are columns of 0 and 1, that vary.
-        discrete: whether the side as a whole is a label.
-        joined: whether each row is one label because the user said so.
-        notes: what a user should know of the reading, a sentence each.
+        shape: of one input row, such as (d,) or (channels, height, width).
+        kinds: for each input column, its labels in order; None for a column of numbers.
+        kept: the columns that vary, counted after each label has become a column of 0 and 1.
+        discrete: whether the whole side is one label.
+        joined: whether each row is one label because the user asked for it.
+        notes: what a user should know about the reading, one sentence each.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Side:
         """Return fresh rows as float64 columns.
 
         Raises:
-            ValueError: other columns than were fitted, a label that was not, or entries that are no numbers.
+            ValueError: columns or labels that `fit` has not seen, or entries that are not numbers.
         """
         columns, shape = _columns(self.name, value)
         if shape != self.shape:
@@ -66,8 +66,8 @@ def fit_side(
 ) -> tuple[Side, Float[Tensor, "n d"]]:
     """Read a side for the first time.
 
-    Numbers, truth values, dates and spans of time are numbers. Strings, categories and other objects are labels: each
-    kind of a label becomes a column of 0 and 1. Columns that do not vary tell nothing and are left out, with a note.
+    Numbers, booleans, dates and time spans are read as numbers. Strings, categories and other objects are labels: each
+    different label becomes a column of 0 and 1. Constant columns carry no information and are left out, with a note.
 
     Args:
         name: "x" or "y", for messages.
@@ -91,7 +91,7 @@ def fit_side(
     rows = _encoded(name, columns, kinds)
     varying = _varying(rows)
     if not bool(varying.any()):
-        raise ValueError(f"{name}: expected a column that varies, got {len(varying)} that do not")
+        raise ValueError(f"{name}: expected a column that varies, got {len(varying)} constant")
 
     notes = [
         *_constant_note(name, varying),
@@ -104,7 +104,7 @@ def fit_side(
 
 
 def check_pairs(x: Rows, y: Rows) -> None:
-    """Refuse tables whose indices tell that their rows do not belong together.
+    """Refuse two tables whose indices differ: their rows may not belong together.
 
     Raises:
         ValueError: indices that differ.
@@ -114,8 +114,8 @@ def check_pairs(x: Rows, y: Rows) -> None:
         return
     if len(x) == len(y) and not cast(Any, first).equals(second):
         raise ValueError(
-            "y: expected the index of x, got another; align the two, or pass y.to_numpy() if row k of y belongs to "
-            "row k of x"
+            "y: expected the index of x, got a different one; align the two tables, or pass y.to_numpy() if row k of y "
+            "belongs to row k of x"
         )
 
 
@@ -126,7 +126,7 @@ def _columns(name: str, value: Rows) -> tuple[list[np.ndarray], tuple[int, ...]]
     if hasattr(value, "columns") and hasattr(value, "to_numpy"):
         columns = [_of_series(value[column]) for column in value.columns]
         if not columns:
-            raise ValueError(f"{name}: expected at least one column, got a table without any")
+            raise ValueError(f"{name}: expected at least one column, got a table without columns")
         return columns, (len(columns),)
     if hasattr(value, "to_numpy"):
         return [_of_series(value)], (1,)
@@ -134,7 +134,7 @@ def _columns(name: str, value: Rows) -> tuple[list[np.ndarray], tuple[int, ...]]
         masked = int(np.ma.getmaskarray(value).sum())
         if masked:
             raise ValueError(
-                f"{name}: expected no missing entries, got {masked} masked; leave their rows out of x and y"
+                f"{name}: expected no missing entries, got {masked} masked; remove these rows from x and y"
             )
         value = value.data
     if hasattr(value, "toarray"):
@@ -161,7 +161,7 @@ def _as_array(name: str, value: Any) -> np.ndarray:
     try:
         array = np.asarray(value)
     except ValueError:
-        raise ValueError(f"{name}: expected rows of one length, got rows of several") from None
+        raise ValueError(f"{name}: expected rows of equal length, got different lengths") from None
     if array.dtype.kind == "U" and any(
         isinstance(entry, Real) for entry in np.ravel(np.array(value, object))
     ):
@@ -203,14 +203,14 @@ def _kinds(name: str, column: np.ndarray) -> np.ndarray | None:
         missing = sum(entry is None or entry != entry for entry in column)
         if missing:
             raise ValueError(
-                f"{name}: expected no missing entries, got {missing}; leave their rows out of x and y"
+                f"{name}: expected no missing entries, got {missing}; remove these rows from x and y"
             )
         if all(isinstance(entry, Real) for entry in column):
             return None
     kinds = np.unique(column.astype(str))
     if len(kinds) > _LABELS:
         raise ValueError(
-            f"{name}: expected at most {_LABELS} kinds of a label, got {len(kinds)}; join rare ones"
+            f"{name}: expected at most {_LABELS} different labels, got {len(kinds)}; merge rare ones"
         )
     return kinds
 
@@ -228,7 +228,7 @@ def _encoded(
 def _numbers(name: str, column: np.ndarray) -> np.ndarray:
     if column.dtype.kind in "mM":
         if np.isnat(column).any():
-            raise ValueError(f"{name}: expected no missing entries, got a date that is not a time")
+            raise ValueError(f"{name}: expected no missing entries, got NaT")
         column = column.astype(f"{column.dtype.kind}8[ns]").astype(np.int64)
     try:
         numbers = column.astype(np.float64)
@@ -236,7 +236,7 @@ def _numbers(name: str, column: np.ndarray) -> np.ndarray:
         raise ValueError(f"{name}: expected real numbers, got dtype {column.dtype}") from None
     if not np.isfinite(numbers).all():
         raise ValueError(
-            f"{name}: expected finite entries, got NaN or infinity; leave their rows out of x and y"
+            f"{name}: expected finite entries, got NaN or infinity; remove these rows from x and y"
         )
     return numbers[:, None]
 
@@ -247,7 +247,7 @@ def _indicators(name: str, column: np.ndarray, kinds: np.ndarray) -> np.ndarray:
     places = np.searchsorted(kinds, labels).clip(max=len(kinds) - 1)
     unknown = np.unique(labels[kinds[places] != labels])
     if len(unknown):
-        raise ValueError(f"{name}: expected labels that were fitted, got {_list(unknown)}")
+        raise ValueError(f"{name}: expected labels seen in fit, got {_list(unknown)}")
     return np.eye(len(kinds))[places]
 
 
@@ -262,13 +262,15 @@ def _constant_note(name: str, varying: Tensor) -> list[str]:
     constant = (~varying).nonzero().flatten().tolist()
     if not constant:
         return []
-    return [f"{name}: column(s) {_list(constant)} do not vary; they tell nothing and were left out"]
+    return [
+        f"{name}: column(s) {_list(constant)} do not vary; they carry no information and were left out"
+    ]
 
 
 def _code_note(
     name: str, columns: list[np.ndarray], kinds: Sequence[np.ndarray | None]
 ) -> list[str]:
-    """Say that whole numbers which may be codes of classes were read as numbers."""
+    """Note a column of whole numbers that may be class labels but was read as numbers."""
     for k, (column, labels) in enumerate(zip(columns, kinds, strict=True)):
         if labels is not None or column.dtype.kind not in "iuf" or len(columns) > _SHOWN:
             continue
@@ -276,8 +278,8 @@ def _code_note(
         whole = bool((values == np.round(values.astype(np.float64))).all())
         if whole and 3 <= len(values) <= len(column) / _FEW_TO_A_KIND:
             return [
-                f"{name}: the {len(values)} whole numbers of column {k} were read in order, as counts are; pass "
-                f'discrete="{name}" if they are names of classes'
+                f"{name}: the {len(values)} whole numbers of column {k} were read as numbers, in their order; pass "
+                f'discrete="{name}" if they are class labels'
             ]
     return []
 

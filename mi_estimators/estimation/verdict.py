@@ -55,21 +55,21 @@ class MIEstimate:
         stderr: its standard error given the trained critics (infinitesimal jackknife over rows), in nats.
         interval: 95 %, from nats − 1.96 stderr to nats + 1.96 stderr + shortfall. The shortfall is what critics trained
             on this many rows are expected to miss, the largest of three estimates. (1) The gap between training and
-            held-out rows: a critic that reads too much on the rows it was trained on reads, to first order, as much too
-            little on others (Akaike). (2) The error of the copula anchor, r (dx + dy − r)/(2n) at rank r. The gap
-            hardly shows it, because the correlations are measured out of fold. (3) The learning curve, where a network
-            was kept: the critic is trained once more on half the rows, and if what it misses falls as n^(−½), it still
-            misses 1/(√2 − 1) = 2.4 times what the other half gave. The upper end is at least that of the
-            nearest-neighbour estimate. The interval does not cover what no critic of the class can see.
+            held-out rows: to first order, a critic reads held-out rows as much too low as it reads its training rows
+            too high (Akaike). (2) The error of the copula anchor, r (dx + dy − r)/(2n) at rank r. The gap hardly shows
+            it, because the correlations are measured out of fold. (3) The learning curve, if a network was kept: the
+            critic is trained once more, on half the rows. If what a critic misses falls as n^(−½), the full critic
+            still misses 1/(√2 − 1) = 2.4 times the difference between the two. The upper end is at least that of the
+            nearest-neighbour estimate. The interval does not cover dependence that no critic of the class can see.
         estimator: the row of `ESTIMATORS` that was used.
-        verdict: "ok"; "nothing_found" where the value is no more than noise, which is no evidence of independence; or
+        verdict: "ok"; or "nothing_found" if the value is not above its noise (this is no evidence of independence); or
             the first reason not to believe the number: "dependent_rows", "repeated_rows", "low_ess", "ceiling",
             "drift", "overfit", "anchor_misfit", "disagreement".
         readouts: every read-out of the same scores by name, in nats.
-        history: for each fold one dict an evaluation: `step`; the objective on the batch, `train`, and on the
-            `validation` rows; after two steps `gradient_snr` and `noise_scale` of the minibatch gradient, in rows.
+        history: for each fold a list with one dict per evaluation: `step`; the objective on the batch (`train`) and on
+            the validation rows (`validation`); from the second step on `gradient_snr`, and `noise_scale` in rows.
         diagnostics: the numbers behind the verdict.
-        warnings: the reasons in words, and how the rows were read where that matters.
+        warnings: the reasons in words, and notes on how the rows were read.
     """
 
     nats: float
@@ -121,8 +121,8 @@ def read(
     """Read a critic's scores of held-out rows, and of rows it was trained on.
 
     The variance is the infinitesimal jackknife: the influence of a row is the derivative of the value with respect to
-    its weight. A row counts as a positive and in all its negative pairs. Rows of the same cluster, of which `clusters`
-    gives the label, count as one.
+    its weight. A row counts as a positive and in all its negative pairs. `clusters` labels the rows; those of one
+    cluster count as one draw.
 
     Reference: Efron 1982, chapter 6; Giordano et al. 2019.
     """
@@ -188,10 +188,10 @@ def combine(
         row: the estimator.
         readings, fits: one a fold; fits are empty where fresh rows were read.
         learned: by how many nats a critic trained on half the rows reads less.
-        fitted: the diagnostics of the fit, where all readings are of the same fresh rows. Their errors do not average
-            out, and the gap between training and held-out rows is that of the fit.
+        fitted: the diagnostics of the fit, if all readings are of the same fresh rows. Their errors do not average out,
+            and the gap between training and held-out rows is taken from the fit.
         ksg: a nearest-neighbour estimate of the same rows, where there is one.
-        sample: what is known of the rows beside their values.
+        sample: facts about the rows besides their values.
         misfit: how far the rows contradict the copula anchor, as `copula_misfit`.
     """
     total = sum(reading.rows for reading in readings)
@@ -260,8 +260,8 @@ def combine(
         notes += note
     if not reasons and nats <= max(2 * stderr, _NOTHING):
         reasons["nothing_found"] = (
-            "no dependence was found, which is no evidence of independence: what critics of this kind cannot see is"
-            " not in the interval. `mi.permutation_test` tests for independence"
+            "the value is not above its noise. This is no evidence of independence: the interval does not cover"
+            " dependence that these critics cannot see. `mi.permutation_test` tests for independence"
         )
     return MIEstimate(
         nats=nats,
@@ -281,14 +281,14 @@ def _reasons_of_rows(sample: Sample) -> dict[str, str]:
     reasons = {}
     if sample.dependence is not None and sample.dependence.dependent:
         reasons["dependent_rows"] = (
-            f"neighbouring rows of x and of y depend on one another (autocorrelations {sample.dependence.lag_x:.2f} and"
-            f" {sample.dependence.lag_y:.2f} at lag 1): chance dependence reads as information. Pass groups= with a"
-            " label for each independent stretch, or the length of such blocks"
+            "neighbouring rows depend on one another (lag-1 autocorrelations of x and y:"
+            f" {sample.dependence.lag_x:.2f} and {sample.dependence.lag_y:.2f}), which looks like information. Pass"
+            " groups=: a label for each independent stretch of rows, or the length of equal blocks"
         )
     if sample.copies > _COPIES * sample.rows:
         reasons["repeated_rows"] = (
-            f"{sample.copies} of {sample.rows} rows are exact copies of another: a copy in another fold reads as"
-            " information. Leave the copies out, or pass groups= with a label for each original row"
+            f"{sample.copies} of {sample.rows} rows are exact copies of other rows. A copy in another fold looks like"
+            " information. Remove the copies, or pass groups= with a label for each original row"
         )
     return reasons
 
@@ -297,17 +297,17 @@ def _sorting_note(sample: Sample) -> list[str]:
     if sample.dependence is None or not sample.dependence.sorted_by:
         return []
     return [
-        f"the rows are sorted by {sample.dependence.sorted_by}: whether neighbours depend on one another cannot be seen"
+        f"the rows are sorted by {sample.dependence.sorted_by}, which hides any dependence between neighbouring rows"
     ]
 
 
 def _below_entropy(sample: Sample, nats: float, high: float) -> tuple[float, float, list[str]]:
-    """Return the value and the upper end, neither above the entropy of a side whose values all repeat."""
+    """Cap the value and the upper end at the entropy of each side whose values all repeat."""
     notes = []
     for name, (entropy, error) in sample.entropies.items():
         if nats > entropy:
             notes.append(
-                f"read {nats:.3f} nats, above the entropy of {name}, {entropy:.3f}, which is reported in its place"
+                f"the critics read {nats:.3f} nats, more than the entropy of {name}, {entropy:.3f}, which is reported"
             )
         nats, high = min(nats, entropy), min(high, entropy + _LEVEL * error)
     return nats, max(high, nats), notes
@@ -326,22 +326,22 @@ def _reasons(
     ess, gap, spread = d["effective_sample_size"], d["train_gap"], d["fold_spread"]
     if row.averages_exp and ess < 50:
         reasons["low_ess"] = (
-            f"only {ess:.1f} effective negatives carry the normaliser: the value is"
-            f" {'arbitrary' if ess < 10 else 'less certain than its standard error says'}; use the estimator js"
+            f"the normaliser rests on only {ess:.1f} effective negatives: the value is"
+            f" {'arbitrary' if ess < 10 else 'less certain than its standard error says'}. Use estimator='js'"
         )
 
     log_k, log_m = math.log(d["candidates"]), math.log(d["negatives"])
     if row.name == "infonce" and nats > log_k - 1:
-        reasons["ceiling"] = f"within 1 nat of ln K = {log_k:.2f}, the most that infonce can report"
+        reasons["ceiling"] = (
+            f"the value is within 1 nat of ln K = {log_k:.2f}, the largest that infonce can report"
+        )
     elif nats > log_m:
         reasons["ceiling"] = (
-            f"above ln M = {log_m:.2f}: M = {d['negatives']:.0f} negatives cannot show that much"
+            f"the value is above ln M = {log_m:.2f}: M = {d['negatives']:.0f} negatives are too few to support it"
         )
 
     if any(not fit.finite for fit in fits):
-        reasons["drift"] = (
-            "the scores overflowed in training, which stopped there; lower learning_rate"
-        )
+        reasons["drift"] = "the scores overflowed and training stopped early. Lower learning_rate"
 
     if gap > max(_OVERFIT, 2 * stderr):
         reasons["overfit"] = (
@@ -357,25 +357,24 @@ def _reasons(
     apart = readouts["plug_in"] - readouts["bridge"]
     if "drift" not in reasons and row.calibrated and abs(apart) > _DRIFT:
         reasons["drift"] = (
-            f"plug_in and bridge differ by {apart:+.2f} nats, but they agree for a log-ratio: the critic has not found"
-            " it"
+            f"plug_in and bridge differ by {apart:+.2f} nats. They agree at the log-ratio, so the critic is not there"
         )
     anchored = d.get("anchor_misfit", 0.0) > _MISFIT and d["anchor_share"] > _ANCHORED
     confirmed = d.get("ksg", math.inf) - nats < _CONFIRMED + nats / 20
     if anchored and not confirmed:
         reasons["anchor_misfit"] = (
-            "the value rests on a copula that these rows contradict, and the network found little beside it: the"
-            " information is larger, by an unknown amount. More rows or a critic of your own may show it"
+            "the value rests on a copula that does not fit these rows, and the network added little to it. The"
+            " information is larger, by an unknown amount. More rows, or a critic of your own, may find it"
         )
     if spread > max(_DRIFT, nats / 10, 6 * stderr):
         reasons["disagreement"] = f"the values of the folds differ by {spread:.2f} nats"
     elif any(fit.folded and fit.kept_step == 0 for fit in fits):
         reasons["disagreement"] = (
-            "the magnitudes of the columns depend on one another, and the network found nothing beyond that: there may"
-            " be more, which takes more rows"
+            "the magnitudes of the columns depend on one another, and the network found nothing beyond that. More rows"
+            " may reveal more information"
         )
     elif "ksg" in d and abs(d["ksg"] - nats) > max(_DRIFT, 6 * stderr):
-        reasons["disagreement"] = f"nearest neighbours (KSG) read {d['ksg']:.2f} nats"
+        reasons["disagreement"] = f"the nearest-neighbour estimate (KSG) is {d['ksg']:.2f} nats"
     elif row.calibrated and ess >= 50 and abs(readouts["dv"] - readouts["bridge"]) > _DRIFT:
         reasons["disagreement"] = (
             f"dv reads {readouts['dv']:.2f} nats and bridge {readouts['bridge']:.2f} from the same scores"

@@ -1,4 +1,4 @@
-"""Joint laws on a finite set, from a table: everything about them is exact."""
+"""Joint laws on a finite set, given by a table of probabilities: all their properties are exact."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _INDEX_TYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 class Finite:
-    """A joint law on a finite set, from its table of log-probabilities; everything about it is exact.
+    """A joint law on a finite set, given by its table of log-probabilities; all its properties are exact.
 
     Args:
         log_joint: ln p(x, y), shape (nx, ny), with logsumexp 0; −inf where there is no mass.

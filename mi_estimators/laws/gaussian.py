@@ -1,4 +1,4 @@
-"""Pairs of normal variables with one correlation: the law on which everything about an estimator is known."""
+"""Pairs of normal variables with one correlation: the law for which most properties of estimators are known exactly."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Gaussian:
 
     @classmethod
     def with_information(cls, nats: float, dim: int = 1) -> Gaussian:
-        """Return the law of dimension `dim` with mutual information `nats`, at most 12 a dimension: ρ² = 1 − e^{−2I/d}.
+        """Return the law of dimension `dim` with information `nats`, at most 12 per dimension: ρ² = 1 − e^{−2I/d}.
 
         >>> round(Gaussian.with_information(5.0, dim=20).mutual_information, 12)
         5.0

@@ -16,9 +16,9 @@ from .multivariate import MultivariateGaussian, cholesky
 class StudentT:
     """Multivariate Student (X, Y): a centred normal divided by one √(χ²_ν/ν) common to all its entries.
 
-    I(X; Y) = I_normal + c(ν) + c(ν + d) − c(ν + d_x) − c(ν + d_y) with c(a) = ln Γ(a/2) − (a/2) ψ(a/2) and d = d_x +
-    d_y. I_normal is the information of a normal law whose covariance is the dispersion. If the dispersion is the
-    identity, all the information lies in the common scale.
+    I(X; Y) = I_normal + c(ν) + c(ν + d) − c(ν + d_x) − c(ν + d_y), with c(a) = ln Γ(a/2) − (a/2) ψ(a/2) and
+    d = d_x + d_y. I_normal is the information of a normal law whose covariance is the dispersion. If the dispersion is
+    the identity, all the information lies in the common scale.
 
     Args:
         dispersion: shape (d, d), symmetric and positive definite; the covariance is ν/(ν − 2) times it, where ν > 2.

@@ -43,15 +43,15 @@ def preference_loss(
     | infonce | InfoNCA, Plackett–Luce top-1: −ln softmax of the chosen among K + 1 | ln(K + 1) |
 
     The constant is −ln(1 − mix) for dv (0 at mix = 1), ln(K + 1) for infonce, and `FDivergence.loss_constant` for the
-    other rows: 2 ln 2 for js, else 0. `infonce` gives its K + 1 candidates equal weights, so its mix is K/(K + 1)
-    whatever `mix` says.
+    other rows: 2 ln 2 for js, else 0. `infonce` gives its K + 1 candidates equal weights, so it ignores `mix`: its mix
+    is always K/(K + 1).
 
     Args:
         chosen: T of the chosen response, β ln π/π_ref, shape (...).
         rejected: T of the rejected response(s), shape (...) or (..., K); K negatives share the weight `mix` equally.
         bound: one of `preference.PREFERENCE_BOUNDS`.
         mix: α, the share of true negatives, in (0, 1].
-        mask: True where a negative exists, shape (..., K), for examples with different K; at least one per example.
+        mask: True where a negative exists, shape (..., K), if K differs between examples; at least one per example.
 
     Returns:
         Losses, shape (...).

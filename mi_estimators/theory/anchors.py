@@ -51,7 +51,7 @@ def chosen_term(reward: Number, mix: Number) -> Number:
 def preference_anchor(mix: Number) -> Number:
     """Return −ln(1 − α), the chosen reward βz_w at which the JS family's chosen term is stationary, in nats.
 
-    It is also the ceiling of the mixed law's information (r_α ≤ 1/(1 − α)).
+    It is also the ceiling of KL(P‖Q_α), since r_α ≤ 1/(1 − α).
 
     Args:
         mix: α, the share of true negatives, in (0, 1]; a number, array, tensor or symbol.
@@ -74,7 +74,7 @@ def preference_anchor(mix: Number) -> Number:
 def preference_loss_floor(mix: Number) -> Number:
     """Return the infimum (2 − α) ln(2 − α) − (1 − α) ln(1 − α) of the JS family's loss, in nats.
 
-    Approached at βz_w = −ln(1 − α), βz_l → −∞.
+    The loss approaches it at βz_w = −ln(1 − α), βz_l → −∞.
 
     Args:
         mix: α, the share of true negatives, in (0, 1]; a number, array, tensor or symbol.

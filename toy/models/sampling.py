@@ -16,8 +16,8 @@ NEVER = -60.0
 def group_relative(log_policy: Tensor, log_shares: Tensor, samples: int) -> Tensor:
     """Return Σ (r_i − r̄) ln π(y_i)/(n − 1), r = 1 on correct answers: its gradient is unbiased for ∇J.
 
-    With 1/n in place of 1/(n − 1) its mean is (1 − 1/n)∇J (theorem group_relative_zero_gradient). The
-    group's standard deviation does not enter.
+    With 1/n in place of 1/(n − 1) its mean is (1 − 1/n)∇J (theorem group_relative_zero_gradient). The group's
+    standard deviation does not enter.
 
     >>> log_policy = torch.tensor([[0.75, 0.25]]).double().log()
     >>> drawn = [torch.tensor([shares]).double().log() for shares in ([1.0, 0.0], [0.5, 0.5])]  # both correct; one

@@ -195,7 +195,7 @@ def test_alerts(objective, values, kinds):
             {},
             "nats: probability moves to responses outside the data. Use bound js",
         ),
-        (Objective(), {"collapse__margin": 0.1}, "The no-collapse interval limits this"),
+        (Objective(), {"collapse__margin": 0.1}, "The no-collapse interval limits this loss"),
         (Objective(), {"collapse__margin": -0.1}, "Lower the learning rate or raise beta"),
         (Objective("dv", log_ratio="mean"), {}, "have lost 5.00 nats per token on average"),
     ],

@@ -92,13 +92,13 @@ def test_columns_that_do_not_vary_are_left_out_and_named():
     [
         (None, "x: expected rows as an array, tensor, list or table, got NoneType"),
         ("red", "x: expected rows as an array, tensor, list or table, got str"),
-        ([[1, 2], [3]] * 35, "x: expected rows of one length, got rows of several"),
+        ([[1, 2], [3]] * 35, "x: expected rows of equal length, got different lengths"),
         (NUMBERS[:63], "x: expected at least 64 rows, got 63"),
         (NUMBERS + 0j, "x: expected real numbers, got dtype complex128"),
         (np.where(NUMBERS > 2, np.nan, NUMBERS), "x: expected finite entries, got NaN or infinity"),
         (np.ma.array(NUMBERS, mask=NUMBERS > 2), "x: expected no missing entries, got"),
         (["red", None] * 35, "x: expected no missing entries, got 35"),
-        (np.ones((N, 2)), "x: expected a column that varies, got 2 that do not"),
+        (np.ones((N, 2)), "x: expected a column that varies, got 2 constant"),
         (np.zeros((N, 0)), r"x: expected shape \(n,\) or \(n, d\), got \(70, 0\)"),
         (torch.eye(N).to_sparse(), "x: expected a dense tensor, got layout torch.sparse_coo"),
         (
@@ -116,7 +116,7 @@ def test_what_cannot_be_read_is_refused_by_name(value, message):
     ("fitted", "fresh", "message"),
     [
         (NUMBERS, NUMBERS[:, :1], r"x: expected rows of shape \(2,\) as in fit, got \(1,\)"),
-        (LABELS, ["blue"], "x: expected labels that were fitted, got blue"),
+        (LABELS, ["blue"], "x: expected labels seen in fit, got blue"),
         (NUMBERS, np.full((3, 2), np.inf), "x: expected finite entries"),
     ],
 )
