@@ -1,4 +1,4 @@
-"""What no command needs torch for: --help, a mistyped flag, a value out of range, data that cannot be read."""
+"""All commands: --help and refusals in one line, without torch, and a model's own code."""
 
 import subprocess
 import sys
@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from llm_adapter import evaluate, models, pairs
+from llm_adapter.evaluation import rollouts
+from llm_adapter.models import load_model, load_tokenizer
+
 ROOT = Path(__file__).parents[2]
+
+
 RUN = """
 import runpy, sys
 module, *sys.argv[1:] = sys.argv[1:]
@@ -57,3 +63,68 @@ def test_unreadable_data_are_refused_before_torch_is_loaded(tmp_path, command, f
     assert f"error: {name}" in done.stderr
     assert done.stderr.splitlines()[-1] == "loaded:"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.jsonl", "rows.jsonl"]
+
+
+pytest.importorskip(
+    "reasoning_gym", reason="needs the package reasoning-gym (pip install .[tasks])"
+)
+
+
+@pytest.mark.parametrize(("command", "flags"), [(pairs, ""), (evaluate, "--k 1")])
+def test_a_model_s_own_code_runs_only_if_asked_for(
+    make, tmp_path, calls, monkeypatch, command, flags
+):
+    asked = []
+    monkeypatch.setattr(
+        models, "load_tokenizer", lambda name, trust: asked.append(trust) or load_tokenizer(name)
+    )
+    monkeypatch.setattr(
+        rollouts, "load_model", lambda name, **options: asked.append(options) or load_model(name)
+    )
+    out = tmp_path / ("p.jsonl" if command is pairs else "e.json")
+    for trust in ("", "--trust_remote_code true"):
+        assert make(out, f"--count 2 {flags} {trust}", command) == 0
+    assert asked == [False, {"trust_remote_code": False}, True, {"trust_remote_code": True}]
+
+
+@pytest.mark.parametrize(
+    ("command", "flags", "message"),
+    [
+        (pairs, "--task sums", "task: expected one of products, chain_sum, gcd, lcm, got sums"),
+        (pairs, "", "task: expected a value (--task …), got none"),
+        (pairs, "--task gcd --samples 0", "samples: expected an integer ≥ 1, got 0"),
+        (
+            pairs,
+            "--task gcd --temperature 0",
+            "temperature: expected a finite number ≥ 1e-6, got 0.0",
+        ),
+        (pairs, "--task gcd --max_new_tokens 0", "max_new_tokens: expected an integer ≥ 1, got 0"),
+        (pairs, "--task gcd --batch 0", "batch: expected an integer ≥ 1, got 0"),
+        (pairs, "--task gcd --count 0", "count: expected an integer ≥ 1, got 0"),
+        (pairs, "--task gcd --negatives 0", "negatives: expected an integer ≥ 1, got 0"),
+        (pairs, "--task gcd --out x.txt", "out: expected a file.jsonl to write, got x.txt"),
+        (pairs, "--task gcd --out=", "out: expected a file to write, got none"),
+        (pairs, "--task gcd --model ./none", "model: expected 'builtin', a directory"),
+        (pairs, "--task gcd --sede 1", "expected a known flag, got this one (did you mean seed?)"),
+        (evaluate, "--tesk gcd", "expected a known flag, got this one (did you mean task?)"),
+        (evaluate, "", "task: expected a task to ask, or pairs to rank, got none"),
+        (evaluate, "--task gcd --k 32", "k: expected integers from 1 to samples=16"),
+        (
+            evaluate,
+            "--task gcd --out e.jsonl",
+            "out: expected a file.json to write, got e.jsonl",
+        ),
+        (evaluate, "--pairs none.jsonl", "none.jsonl: expected"),
+        (pairs, "--task gcd --count 1 --out /dev/null/x.jsonl", "/dev/null"),
+    ],
+)
+def test_refusals_are_one_line_and_write_nothing(
+    tmp_path, monkeypatch, capsys, command, flags, message
+):
+    monkeypatch.chdir(tmp_path)
+    out = "p.jsonl" if command is pairs else "e.json"
+    assert command.main([f"--out={out}", *flags.split()]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert message in error
+    assert not list(tmp_path.iterdir())

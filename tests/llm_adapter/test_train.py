@@ -1,28 +1,17 @@
-"""The command: no arguments, configs, overrides, and one-line refusals before anything is written."""
+"""The command: no arguments, and one-line refusals before anything is written."""
 
 import json
 import os
-import re
-import shlex
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
-from types import SimpleNamespace
 
-import psutil
 import pytest
-import yaml
 from transformers.utils import logging
 
 from llm_adapter import models
-from llm_adapter.arguments.command import command_line
-from llm_adapter.arguments.training import HERE
 from llm_adapter.data.sources import PAIRS
-from llm_adapter.loss.objective import Objective
 from llm_adapter.train import main
-from llm_adapter.training.arguments import parse_arguments
-from llm_adapter.training.runlog import headline
 
 ROOT = Path(__file__).parents[2]
 
@@ -190,61 +179,6 @@ def test_a_name_that_the_hub_does_not_give_is_one_line(monkeypatch, capsys):
     assert capsys.readouterr().err.endswith(expected)
 
 
-PLAIN = "python -m llm_adapter.train --seed 1"
-
-
-@pytest.mark.parametrize(
-    ("above", "said"),
-    [
-        (f"/bin/bash -c '{PLAIN}'", PLAIN),
-        (f"timeout 9 {PLAIN}", PLAIN),
-        ("/x/python3.11 /x/torchrun -m llm_adapter.train --seed 2", PLAIN),  # another run's
-        ("", PLAIN),
-        (
-            "/x/python3.11 /x/accelerate launch --config_file 'a b' -m llm_adapter.train --seed 1",
-            "accelerate launch --config_file 'a b' -m llm_adapter.train --seed 1",
-        ),
-        (
-            "/x/python3.11 -m torch.distributed.run --nproc_per_node 2 -m llm_adapter.train --seed 1",
-            "python -m torch.distributed.run --nproc_per_node 2 -m llm_adapter.train --seed 1",
-        ),
-    ],
-)
-def test_the_command_is_the_launcher_s_where_one_started_the_process(monkeypatch, above, said):
-    monkeypatch.setattr(
-        psutil.Process, "parent", lambda self: SimpleNamespace(cmdline=lambda: shlex.split(above))
-    )
-    assert command_line("llm_adapter.train", ["--seed", "1"]) == said
-
-
-def test_a_folder_with_checkpoints_is_gone_on_with_or_refused(tmp_path, capsys):
-    checkpoint = tmp_path / "checkpoint-3"
-    checkpoint.mkdir()
-    (checkpoint / "trainer_state.json").write_text("{}")
-    assert main(["--output_dir", str(tmp_path)]) == 2
-    expected = (
-        f"output_dir: expected a folder without checkpoints of another run, got {checkpoint} ("
-    )
-    said = capsys.readouterr()
-    assert said.err.startswith(f"llm_adapter.train: error: {expected}")
-    assert said.out == ""
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-3"]
-    flags = ["--output_dir", str(tmp_path), "--resume_from_checkpoint", "true"]
-    assert parse_arguments(flags).resume_from_checkpoint == str(checkpoint)
-
-
-def test_help_is_that_of_the_fields_that_a_user_sets(capsys):
-    with pytest.raises(SystemExit):
-        main(["--help"])
-    said = capsys.readouterr().out
-    for flag in ("--config", "--bound", "--learning_rate", "--trust_remote_code", "--output_dir"):
-        assert f"\n  {flag}" in said
-    assert "--hub_token" not in said
-    for twice in ("--output-dir", "--no_save_final_model", "(default: None)"):
-        assert twice not in said
-    assert len(said.splitlines()) < 200
-
-
 def test_without_tqdm_transformers_draws_no_bars_either(tmp_path):
     flags = [
         "--disable_tqdm",
@@ -261,106 +195,3 @@ def test_without_tqdm_transformers_draws_no_bars_either(tmp_path):
         assert not logging.is_progress_bar_enabled()
     finally:
         logging.enable_progress_bar()
-
-
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        (
-            {},
-            "rewards in nats\ntheory: ln π/π_ref of a chosen response, summed over its tokens, tends to",
-        ),
-        (
-            {"log_ratio": "mean"},
-            "rewards in nats per token\ntheory: ln π/π_ref of a chosen response, averaged over its tok",
-        ),
-        ({"mix": 1.0}, "= +inf nats\n"),
-        ({"bound": "dv"}, "loss dv, mix 0.5; beta 0.2; rewards in nats\n"),
-    ],
-)
-def test_the_headline_says_what_the_anchor_means(flags, said):
-    objective = Objective(beta=0.2, **flags)
-    found = headline({"model": "builtin", **asdict(objective), **objective.theory([1])})
-    assert said in found
-    assert ("anchor" in found) == (objective.bound == "js")
-    assert ("= +3.466 nats" in found) == (objective.bound == "js" and objective.mix == 0.5)
-
-
-def config(tmp_path, text):
-    path = tmp_path / "run.yaml"
-    path.write_text(text)
-    return str(path)
-
-
-def test_flags_override_the_config_which_overrides_the_defaults(tmp_path):
-    path = config(
-        tmp_path,
-        "bound: dv\nbeta: 0.3\nlearning_rate: 1e-4\nlogging_first_step: false\neval_data: null\nsave_strategy: no\n",
-    )
-    args = parse_arguments(["--config", path, "--beta", "0.7"])
-    assert (args.bound, args.beta, args.learning_rate) == (
-        "dv",
-        0.7,
-        1e-4,
-    )  # 1e-4 is a string in YAML 1.1
-    assert args.logging_first_step is False
-    assert args.save_strategy == "no"
-    assert args.mix == 0.5
-    assert args.max_steps == -1  # a config of one's own: nothing of the demo's
-    assert parse_arguments([]).max_steps > 0
-    assert parse_arguments(["--bound", "dv"]).output_dir == "runs/builtin-dv"
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (
-            "beta: 1\nbata: 1\n",
-            r"run.yaml:2: expected known fields, got bata \(did you mean beta\?\)",
-        ),
-        (
-            "beta: 1\nmix: 1\nbeta: 2\n",
-            r"run.yaml:3: beta: expected it once, got it again \(first in line 1\)",
-        ),
-        ("model: [a, b]\n", r"run.yaml:1: b: expected a known flag"),
-        ("beta: [1\n", r"config: expected a readable YAML file, got .*run.yaml"),
-        ("- beta\n", r"run.yaml: expected YAML of 'field: value' lines, got list"),
-        ("beta: much\n", r"run.yaml:1: beta: expected a number, got much"),
-        ("max_steps: 2.5\n", r"run.yaml:1: max_steps: expected an integer, got 2.5"),
-    ],
-)
-def test_a_bad_config_is_named(tmp_path, text, message):
-    with pytest.raises(ValueError, match=message):
-        parse_arguments(["--config", config(tmp_path, text)])
-
-
-KINDS = ("demo", "llama3-8b", "mistral-7b", "qwen2.5-7b", "smollm2", "smollm2-arithmetic")
-
-
-def test_shipped_configs_come_in_matched_pairs():
-    names = {path.name for path in (HERE / "configs").glob("*.yaml")}
-    assert names == {f"{kind}-{loss}.yaml" for kind in KINDS for loss in ("dpo", "mio")}
-    for kind in KINDS:
-        dpo, mio = (
-            yaml.safe_load((HERE / "configs" / f"{kind}-{loss}.yaml").read_text())
-            for loss in ("dpo", "mio")
-        )
-        assert (dpo.pop("bound"), mio.pop("bound")) == ("dv", "js")
-        assert mio.pop("beta") == 2 * dpo.pop("beta")  # equal first gradients
-        assert dpo == mio
-
-
-@pytest.mark.parametrize(
-    "path", sorted((HERE / "configs").rglob("*.yaml")), ids=lambda path: path.stem
-)
-def test_shipped_configs_are_read_and_say_what_each_key_means(path):
-    if path.parent.name == "configs":
-        parse_arguments(["--config", str(path), "--use_cpu", "true"])
-    keys = [
-        line
-        for line in path.read_text().splitlines()
-        if not line.startswith("#") and not line.endswith("_config:")
-    ]
-    assert len(keys) > 5
-    for line in keys:
-        assert re.fullmatch(r" *\w+: \S+ +# .{9,}", line), line

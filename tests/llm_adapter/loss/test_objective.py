@@ -10,7 +10,11 @@ Z = (
     torch.tensor([0.4, -0.3, 0.1], dtype=torch.float64),
     torch.tensor([[-0.2, 0.5], [0.1, 0.0], [-0.7, 0.3]], dtype=torch.float64),
 )
+
+
 MASK = torch.tensor([[True, True], [True, False], [True, True]])
+
+
 ALL = [Objective(bound=bound) for bound in mi.preference.PREFERENCE_BOUNDS] + [
     Objective(loss=loss) for loss in mi.preference.ALTERNATIVES
 ]
@@ -117,6 +121,8 @@ def test_theory_says_nothing_where_a_setting_voids_it():
 
 
 EVERY = [*ALL, Objective(negatives="batch"), Objective("infonce", negatives="batch")]
+
+
 EVERY += [Objective(loss=loss, label_smoothing=0.1) for loss in ("kto", "bco")]
 
 

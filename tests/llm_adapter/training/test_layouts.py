@@ -1,67 +1,27 @@
-"""Shared rows: the same numbers from fewer positions, and models that cannot read them are found out."""
+"""The layouts: the same loss, and models that cannot read shared rows."""
 
 import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, set_seed
 
 from llm_adapter.data.collate import collate, collate_shared, sum_responses
-from llm_adapter.data.tokens import TokenizedExample
-from llm_adapter.loss.gradient_noise import HeadGradients
 from llm_adapter.loss.logprobs import log_probs_from_head, log_probs_from_logits
 from llm_adapter.models import disable_dropout, load_model
 from llm_adapter.training.layouts import choose_layout
 
 SIZES = {"vocab_size": 32, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+
+
 SIZES |= {"intermediate_size": 16}
+
+
 SMALL = {"vocab_size": 32, "n_layer": 2, "n_head": 2}
-
-
-@pytest.fixture(scope="module")
-def examples():
-    """Ragged K, ragged lengths: two examples fit into the room of the longest."""
-    ids = torch.Generator().manual_seed(0)
-
-    def text(length):
-        return torch.randint(1, 32, (length,), generator=ids).tolist()
-
-    shapes = [(9, (4, 7, 2)), (20, (9, 11, 5, 8)), (3, (6, 6)), (12, (1, 1)), (5, (10, 3, 3))]
-    return [
-        TokenizedExample(line, text(p), tuple(text(size) for size in sizes))
-        for line, (p, sizes) in enumerate(shapes)
-    ]
 
 
 @pytest.fixture(scope="module")
 def model():
     set_seed(0)
     return load_model("builtin").eval()
-
-
-def test_a_row_by_hand():
-    examples = [
-        TokenizedExample(1, [5, 6], ([8, 9], [10])),
-        TokenizedExample(2, [7], ([11, 12], [13], [14, 15], [16])),
-        TokenizedExample(3, [20], ([21], [22])),
-    ]
-    batch = collate_shared(examples, pad_id=5, row_length=8)
-    assert batch["input_ids"].tolist() == [
-        [7, 11, 12, 13, 14, 15, 16, 5],
-        [5, 6, 8, 9, 10, 20, 21, 22],
-    ]
-    assert batch["position_ids"].tolist() == [[0, 1, 2, 1, 1, 2, 1, 0], [0, 1, 2, 3, 2, 0, 1, 1]]
-    for name in ("targets", "lengths", "negatives"):
-        assert torch.equal(batch[name], collate(examples)[name]), name
-
-
-def test_rows_are_packed_into_the_room_of_the_longest(examples):
-    shared, padded = collate_shared(examples), collate(examples)
-    assert shared["input_ids"].shape == (
-        3,
-        53,
-    )  # 53, 22 + 21, 15 + 14: longest first, each where there is room
-    assert padded["input_ids"].shape == (14, 31)
-    alone = collate_shared(examples, row_length=1)
-    assert alone["input_ids"].shape == (5, 53)
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
@@ -108,7 +68,11 @@ def test_bf16_is_off_by_its_rounding_only(examples):
 
 
 GROUPED = SIZES | {"num_key_value_heads": 2}
+
+
 CONV = {"layer_types": ["conv", "full_attention"]}
+
+
 MODELS = {  # what the line that is said must contain; nothing where the model reads shared rows
     "plain": ("llama", SIZES, None),
     "learned positions": ("gpt2", SMALL | {"n_positions": 64, "n_embd": 16}, None),
@@ -162,17 +126,3 @@ def test_a_run_in_shared_rows_is_the_run_in_padded_rows(make_trainer):
     for one, other in zip(logs["padded"], logs["shared"], strict=True):
         expected = {name: one[name] for name in names}
         assert {name: other[name] for name in names} == pytest.approx(expected, rel=1e-3, abs=1e-4)
-
-
-def test_gradients_of_examples_count_a_shared_position_once(model, examples):
-    found = {}
-    for make in (collate, collate_shared):
-        gradients, batch = HeadGradients(), make(examples)
-        with gradients.watching(model):
-            log_probs = log_probs_from_head(model, batch)
-        loss = (sum_responses(log_probs, batch["lengths"]) * torch.linspace(1, 2, 14)).sum() / 5
-        gradients.catch(loss, batch)
-        loss.backward()
-        found[make] = gradients.state()["head_gradients"]
-    assert found[collate].shape == (5, 64)
-    torch.testing.assert_close(found[collate_shared], found[collate], rtol=1e-4, atol=1e-4)

@@ -21,6 +21,8 @@ from llm_adapter.training.arguments import parse_arguments
 from mi_estimators.preference import Comparison
 
 QUICK = "--max_steps 2 --warmup_steps 0 --logging_steps 1 --disable_tqdm true"
+
+
 QUICK += " --save_final_model false"
 
 

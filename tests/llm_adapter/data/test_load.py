@@ -1,22 +1,32 @@
-"""Data: every refusal names its file and line; what is unusable is counted, listed and limited; the rest is kept."""
+"""Loading: faults stop the run or are dropped and listed; processes and the cache change nothing."""
 
 import json
-import re
-import sys
-from dataclasses import fields
+import os
+from dataclasses import fields, replace
 
 import pytest
-from transformers import ByT5Tokenizer
+from transformers import (
+    ByT5Tokenizer,
+)
 
+from llm_adapter import models
 from llm_adapter.arguments.fields import TRUNCATIONS, DataFields
 from llm_adapter.arguments.training import HERE
+from llm_adapter.data import load as data
 from llm_adapter.data.examples import REASONS, SHOWN, parse_row
-from llm_adapter.data.load import load_data, read_examples, tokenize
-from llm_adapter.data.sources import PAIRS, open_source
+from llm_adapter.data.load import check_fit, load_data, prepare, read_examples, tokenize
+from llm_adapter.data.sources import open_source
+from llm_adapter.data.tokens import (
+    CHUNK,
+    Options,
+    TokenizedExample,
+)
 from llm_adapter.train import main
 from llm_adapter.training.arguments import parse_arguments
 
 GOOD = {"prompt": "2 + 2?", "chosen": "4", "rejected": "5"}
+
+
 TEMPLATE = (  # of a model whose conversations alternate
     "{% for m in messages %}{% if m.role != ['user', 'assistant'][loop.index0 % 2] %}"
     "{{ raise_exception('roles must alternate') }}{% endif %}<{{ m.role }}>{{ m.content }}</s>{% endfor %}"
@@ -29,6 +39,8 @@ def said(role, content):
 
 
 ASKED = [said("user", "2 + 2?")]
+
+
 RIGHT, WRONG = [said("assistant", "4")], [said("assistant", "5")]
 
 
@@ -36,14 +48,6 @@ def lines(path, *rows):
     path.write_text(
         "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)
     )
-    return path
-
-
-def parquet(path, *rows):
-    from pyarrow import Table
-    from pyarrow.parquet import write_table
-
-    write_table(Table.from_pylist(rows), path)
     return path
 
 
@@ -270,163 +274,6 @@ def test_a_clean_run_removes_an_earlier_list(tmp_path, capsys):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_missing_empty_and_unreadable_sources(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "latin.jsonl").write_bytes(b'{"prompt": "\xe9"}\n')
-    (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
-    parquet(tmp_path / "column.parquet", GOOD, without("rejected"))
-    parquet(tmp_path / "columns.parquet", without("rejected"))
-    lines(tmp_path / "empty.jsonl", "", "")
-    before = sorted(tmp_path.iterdir())
-    for name, message in (
-        (
-            "none.jsonl",
-            "none.jsonl: expected a file of JSON lines or parquet, a folder of them or a hub name, got no such",
-        ),
-        (
-            "./none",
-            "./none: expected a file of JSON lines or parquet, a folder of them or a hub name, got no such path",
-        ),
-        ("folder", "folder: expected a folder with .jsonl or .parquet files, got none"),
-        ("latin.jsonl", "latin.jsonl:1: expected UTF-8 text, got other bytes"),
-        ("empty.jsonl", "empty.jsonl: expected at least one example, got an empty file"),
-        ("broken.parquet", "broken.parquet:1: expected readable parquet, got: "),
-        (
-            "column.parquet",
-            "column.parquet:2: rejected: expected a string or a non-empty list of messages, got null",
-        ),
-        (
-            "columns.parquet",
-            "columns.parquet:1: rejected: expected this key, got only the keys ['chosen', 'prompt']",
-        ),
-    ):
-        assert refused(capsys, "--train_data", name, "--token_cache", "none").startswith(message)
-    assert sorted(tmp_path.iterdir()) == before
-
-
-def test_absent_packages_are_named_with_their_cure(tmp_path, capsys, monkeypatch):
-    path = parquet(tmp_path / "data.parquet", GOOD)
-    for module in ("pyarrow", "datasets"):
-        monkeypatch.setitem(sys.modules, module, None)
-    cure = "(pip install 'mi-estimators[hub]')"
-    line = refused(capsys, "--train_data", path)
-    assert line == f"{path}: expected the package pyarrow to read parquet, got none {cure}"
-    line = refused(capsys, "--train_data", "someone/pairs")
-    assert line.startswith(
-        "someone/pairs: expected an existing path, or the package datasets to read the hub, got neither"
-    )
-    assert line.endswith(cure)
-
-
-def test_all_bad_lines_are_counted_and_some_listed(tmp_path):
-    path = lines(tmp_path / "data.jsonl", *[GOOD | {"rejected": ["5", "4"]}] * (SHOWN + 3), GOOD)
-    with pytest.raises(ValueError, match=rf"^{SHOWN + 3} bad lines: ") as error:
-        read_examples(path)
-    assert str(error.value).count("identical") == SHOWN
-    assert str(error.value).endswith("and 3 more")
-
-
-def texts(examples):
-    return [(example.prompt, example.chosen, example.rejected) for example in examples]
-
-
-def test_lines_parquet_folders_and_the_hub_give_the_same_examples(tmp_path, monkeypatch):
-    import datasets
-
-    rows = [
-        {
-            "prompt": ASKED,
-            "chosen": RIGHT,
-            "rejected": [WRONG, [*WRONG, said("user", "Sure?"), *WRONG]],
-        },
-        {
-            "prompt": [said("user", "3 + 3?") | {"name": "Ada"}],
-            "chosen": [said("assistant", "6")],
-            "rejected": [WRONG],
-        },
-    ]
-    one = lines(tmp_path / "one.jsonl", *rows)
-    expected = texts(read_examples(one))
-    assert expected == [(row["prompt"], row["chosen"], tuple(row["rejected"])) for row in rows]
-    assert (
-        texts(read_examples(parquet(tmp_path / "two.parquet", *rows))) == expected
-    )  # its `name: null` is left out
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    lines(folder / "a.jsonl", "", rows[0])
-    parquet(folder / "b.parquet", rows[1])
-    lines(folder / "README.md", "not data")
-    lines(folder / "._a.jsonl", "nor is this")
-    examples = read_examples(folder)
-    assert texts(examples) == expected
-    assert [(example.file, example.line) for example in examples] == [(0, 2), (1, 1)]
-    asked, real = [], datasets.load_dataset
-
-    def load_dataset(name, config, split):
-        asked.append((name, config, split))
-        return real(
-            "json", data_files={"train": str(one)}, split=split, cache_dir=str(tmp_path / "hub")
-        )
-
-    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    flags = (
-        "--train_data",
-        "someone/pairs",
-        "--dataset_config",
-        "hard",
-        "--dataset_train_split",
-        "train[1:]",
-    )
-    data, _ = load_data(arguments(tmp_path, *flags), ByT5Tokenizer(chat_template=TEMPLATE))
-    assert asked == [("someone/pairs", "hard", "train[1:]")]
-    assert data.source.files == ("someone/pairs[train[1:]]",)
-    assert [(example.file, example.line) for example in data.examples] == [(0, 1)]
-    assert [parse_row(row.value)[0] for row in data.source.rows()] == [expected[1][0]]
-    with pytest.raises(
-        ValueError,
-        match=r"^someone/pairs: expected .* reachable data set with split none, got: .*none",
-    ):
-        open_source("someone/pairs", split="none")
-
-
-def test_rejected_forms_and_max_negatives(tmp_path):
-    other = [said("assistant", "6")]
-    rejected = ["5", ["5", "6", "7"], WRONG, [WRONG, other]]
-    path = lines(
-        tmp_path / "data.jsonl",
-        *(GOOD | {"prompt": str(each), "rejected": each} for each in rejected),
-    )
-    assert [len(example.rejected) for example in read_examples(path)] == [1, 3, 1, 2]
-    assert [len(example.rejected) for example in read_examples(path, max_negatives=2)] == [
-        1,
-        2,
-        1,
-        2,
-    ]
-    assert read_examples(path)[3].rejected == (WRONG, other)
-
-
-@pytest.mark.parametrize(
-    "prompt", [{}, {"prompt": "2 + 2?"}, {"prompt": ASKED}], ids=["left out", "text", "messages"]
-)
-def test_conversations_may_repeat_their_prompt(prompt):
-    """TRL's implicit prompt, and data sets that give the prompt both apart and within the conversations."""
-    row = {"chosen": ASKED + RIGHT, "rejected": [ASKED + WRONG, [*ASKED, said("assistant", "6")]]}
-    asked, chosen, rejected = parse_row(prompt | row)
-    assert asked == prompt.get("prompt", ASKED)
-    assert (chosen, rejected) == (RIGHT, [WRONG, [said("assistant", "6")]])
-
-
-def test_an_implicit_prompt_holds_all_turns_in_common():
-    turns = [said("system", "Add."), *ASKED, said("assistant", "4"), said("user", "Sure?")]
-    row = {
-        "chosen": [*turns, said("assistant", "Yes.")],
-        "rejected": [*turns, said("assistant", "No.")],
-    }
-    assert parse_row(row) == (turns, [said("assistant", "Yes.")], [[said("assistant", "No.")]])
-
-
 def test_a_row_without_room_is_named_across_files(tmp_path):
     lines(tmp_path / "a.jsonl", GOOD)
     lines(tmp_path / "b.jsonl", GOOD | {"prompt": "2" * 40})
@@ -434,15 +281,6 @@ def test_a_row_without_room_is_named_across_files(tmp_path):
         ValueError, match=r"b.jsonl:1: prompt: expected fewer than max_length=40 tokens, got 40$"
     ):
         tokenize(read_examples(tmp_path), ByT5Tokenizer(), 40, tmp_path)
-
-
-def test_a_duplicate_is_named_across_files(tmp_path):
-    lines(tmp_path / "a.jsonl", GOOD)
-    lines(tmp_path / "b.jsonl", GOOD | {"prompt": "1?"}, GOOD)
-    with pytest.raises(
-        ValueError, match=r"b.jsonl:2: prompt: expected a new example, got a copy of a.jsonl:1$"
-    ):
-        read_examples(tmp_path)
 
 
 def test_evaluation_data_have_their_own_share_and_stand_in_the_same_list(tmp_path, capsys):
@@ -474,15 +312,120 @@ def test_the_document_names_every_reason_policy_and_field_and_its_rows_are_read(
     assert found == [("2 + 2?", "4", ["5", "22"]), (ASKED, RIGHT, ["5"]), (ASKED, RIGHT, [WRONG])]
 
 
-def test_shipped_pairs_are_right_and_wrong_worked_answers():
-    examples = read_examples(PAIRS)
-    assert len(examples) == 200
-    assert {len(example.rejected) for example in examples} == {1, 2, 3}
-    for example in examples:
-        *steps, right = re.findall(r"[^.:]+", example.chosen)
-        for step in steps[:-1]:
-            left, result = step.split("=")
-            assert eval(left) == int(result)
-        right = right.strip()
-        assert int(result) == int(right)
-        assert right not in {text.rsplit(" ", 1)[1] for text in example.rejected}
+LONG = {"prompt": "abcd", "chosen": "12345678", "rejected": ["12", "987654321"]}
+
+
+def test_refusing_stops_the_run_before_anything_is_written(tmp_path):
+    path = lines(tmp_path / "data.jsonl", GOOD, LONG)
+    flags = [
+        "--output_dir",
+        str(tmp_path / "out"),
+        "--token_cache",
+        str(tmp_path / "cache"),
+        "--max_dropped",
+        "1",
+    ]
+    args = parse_arguments(
+        ["--train_data", str(path), "--max_length", "13", "--truncation", "refuse", *flags]
+    )
+    with pytest.raises(
+        ValueError, match=rf"^{path}:2: prompt: expected at most max_length=13 tokens"
+    ):
+        load_data(args, ByT5Tokenizer())
+    assert [each.name for each in tmp_path.iterdir()] == ["data.jsonl"]
+
+
+@pytest.mark.parametrize("kind", ["bytes", "fast"])
+def test_one_worker_two_workers_and_the_cache_give_the_same(
+    rows, byte_level, prepared, tmp_path, kind, capfd, monkeypatch
+):
+    monkeypatch.delenv("TOKENIZERS_PARALLELISM", raising=False)
+    tokenizer = ByT5Tokenizer() if kind == "bytes" else byte_level(tmp_path / "model")
+    path = lines(tmp_path / "data.jsonl", *rows(3 * CHUNK))
+    made = prepared(path, tokenizer, tmp_path / "cache")
+    again = prepared(path, tokenizer, tmp_path / "cache")
+    parallel = prepared(path, tokenizer, workers=2)
+    assert (made.cached, again.cached, parallel.cached) == (False, True, False)
+    assert (
+        replace(again, cached=False, source=made.source)
+        == made
+        == replace(parallel, source=made.source)
+    )
+    assert set(made.counts) == {"too_long", "identical", "empty", "duplicate"}
+    assert sum(each.truncated for each in made.examples)
+    assert [each.line for each in made.dropped] == sorted(each.line for each in made.dropped)
+    assert "TOKENIZERS_PARALLELISM" not in os.environ
+    assert capfd.readouterr().err == ""
+
+
+class Dying(ByT5Tokenizer):
+    """A tokenizer whose process is ended by the system."""
+
+    def __call__(self, *args, **options):
+        if os.getpid() != self.parent:
+            os._exit(1)
+        return super().__call__(*args, **options)
+
+
+def test_a_worker_that_dies_is_one_message(rows, prepared, tmp_path):
+    path = lines(tmp_path / "data.jsonl", *rows(3 * CHUNK))
+    tokenizer = Dying()
+    tokenizer.parent = os.getpid()
+    with pytest.raises(
+        ValueError, match=r"tokenize_workers: expected 2 processes to finish, got one that died"
+    ):
+        prepared(path, tokenizer, workers=2)
+
+
+def test_the_bar_counts_examples(rows, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        data, "tqdm", lambda values, *args, **options: seen.append(options) or values
+    )
+    path = lines(tmp_path / "data.jsonl", *rows(7))
+    for progress in (True, False):
+        prepare(open_source(path), ByT5Tokenizer(), Options(20), progress=progress)
+    assert [(each["total"], each["disable"]) for each in seen] == [
+        (6, False),
+        (6, True),
+    ]  # one of seven is empty
+
+
+def test_a_run_says_where_its_tokens_come_from(tmp_path, capsys):
+    flags = [
+        "--output_dir",
+        str(tmp_path / "out"),
+        "--token_cache",
+        str(tmp_path / "cache"),
+        "--max_length",
+        "90",
+    ]
+    args = parse_arguments([*flags, "--max_dropped", "0.5"])
+    for source in ("tokenised now", "tokens from the cache"):
+        load_data(args, ByT5Tokenizer())
+        line = capsys.readouterr().out
+        assert line.startswith(
+            "data pairs.jsonl: 129 examples; rejected responses each: 1 to 3; dropped rows: 71 (71 identical); "
+        )
+        assert line.endswith(f" (max_length 90); {source}\n")
+    assert (tmp_path / "out" / "dropped.jsonl").is_file()
+
+
+def test_examples_that_the_model_has_no_room_for_are_named(rows, folder):
+    model = models.load_model(str(folder))
+    rows = [
+        TokenizedExample(7, [1] * 500, ([2], [3] * 12)),
+        TokenizedExample(9, [1], ([2], [383]), file=1),
+    ]
+    check_fit(rows, ("a", "b"), model)
+    longer = replace(rows[0], completions=([2], [3] * 13))
+    with pytest.raises(
+        ValueError,
+        match=r"^max_length: expected at most the model's 512 positions, got 513 .* in a:7$",
+    ):
+        check_fit([longer, rows[1]], ("a", "b"), model)
+    other = replace(rows[1], completions=([384], [3]))
+    with pytest.raises(
+        ValueError, match=r"^model: expected token ids below its 384 embeddings, got 384 in b:9 \("
+    ):
+        check_fit([rows[0], other], ("a", "b"), model)

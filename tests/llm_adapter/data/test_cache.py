@@ -1,0 +1,143 @@
+"""The token cache: its key is the content, and a damaged file is tokenised again."""
+
+import json
+from datetime import date
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from transformers import AutoTokenizer, ByT5Tokenizer
+
+from llm_adapter.data import cache as token_cache
+from llm_adapter.data.examples import Fault
+from llm_adapter.data.sources import open_source
+from llm_adapter.data.tokens import (
+    Options,
+    TokenizedExample,
+)
+
+GOOD = {"prompt": "2 + 2?", "chosen": "4", "rejected": "5"}
+
+
+TEMPLATE = (
+    "{% for m in messages %}<{{ m.role }}>{{ m.content }}</s>{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+LONG = {"prompt": "abcd", "chosen": "12345678", "rejected": ["12", "987654321"]}
+
+
+def lines(path, *rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_the_key_is_the_content_and_nothing_else(byte_level, tmp_path):
+    """Another place is the same key; another text, tokenizer, template, option or code is another."""
+    path = lines(tmp_path / "data.jsonl", GOOD)
+    (tmp_path / "moved").mkdir()
+    moved = lines(tmp_path / "moved" / "renamed.jsonl", GOOD)
+    plain, dates = ByT5Tokenizer(), ByT5Tokenizer(chat_template="{{ strftime_now('%d') }}")
+
+    def key(path=path, tokenizer=plain, max_negatives=None, **options):
+        return token_cache.content_key(
+            open_source(path).digest,
+            tokenizer,
+            Options(**{"max_length": 9} | options),
+            max_negatives,
+        )
+
+    def fast(folder, **special):
+        byte_level(tmp_path / folder, **special)
+        return AutoTokenizer.from_pretrained(tmp_path / folder)
+
+    assert key() == key(moved) == key(tokenizer=ByT5Tokenizer())
+    assert key(tokenizer=fast("a")) == key(tokenizer=fast("b"))
+    today = key(tokenizer=dates)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(token_cache, "date", SimpleNamespace(today=lambda: date(2030, 1, 1)))
+        tomorrow = key(tokenizer=dates)
+        assert key() == key(moved)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(token_cache, "FORMAT", token_cache.FORMAT + 1)
+        other_format = key()
+    others = [
+        key(lines(tmp_path / "other.jsonl", GOOD | {"chosen": "Four"})),
+        key(tokenizer=fast("a")),
+        key(tokenizer=fast("c", bos_token="<begin>")),
+        key(tokenizer=ByT5Tokenizer(chat_template=TEMPLATE)),
+        key(max_negatives=1),
+        key(max_length=10),
+        key(chat=True),
+        key(truncation="drop"),
+        today,
+        tomorrow,
+        other_format,
+    ]
+    assert len({key(), *others}) == 1 + len(others)
+
+
+def damage(path: Path, kind: str) -> None:
+    """Spoil a cache file: cut it, flip a bit of its last token, or put a foreign one in its place."""
+    content = bytearray(path.read_bytes())
+    if kind == "cut":
+        content = content[: len(content) // 2]
+    elif kind == "bit":
+        with np.load(path) as arrays:
+            content[content.index(arrays["tokens"].tobytes()) + 4] ^= 1
+    elif kind == "pickle":
+        np.savez(path, header=np.array([{"key": path.stem}], dtype=object))
+        return
+    else:
+        content = bytearray(b"not an archive")
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("kind", ["cut", "bit", "pickle", "text"])
+def test_a_damaged_cache_is_made_anew_and_said_so(rows, prepared, tmp_path, capsys, kind):
+    path, folder = lines(tmp_path / "data.jsonl", *rows(12)), tmp_path / "cache"
+    made = prepared(path, ByT5Tokenizer(), folder)
+    (file,) = folder.iterdir()
+    whole = file.read_bytes()
+    damage(file, kind)
+    again = prepared(path, ByT5Tokenizer(), folder)
+    assert again.cached is False
+    assert (again.examples, again.dropped) == (made.examples, made.dropped)
+    error = capsys.readouterr().err
+    assert error.startswith(f"cache: warning: expected a complete file, got {file} (")
+    assert error.count("\n") == 1
+    assert file.read_bytes() == whole
+    assert prepared(path, ByT5Tokenizer(), folder).cached
+
+
+def test_a_cache_of_another_key_is_not_believed(prepared, tmp_path, capsys):
+    path, folder = lines(tmp_path / "data.jsonl", GOOD), tmp_path / "cache"
+    prepared(path, ByT5Tokenizer(), folder)
+    (file,) = folder.iterdir()
+    lines(path, LONG)
+    prepared(path, ByT5Tokenizer(), folder=folder)
+    (other,) = set(folder.iterdir()) - {file}
+    file.rename(other)
+    assert prepared(path, ByT5Tokenizer(), folder).cached is False
+    assert "the content of another key" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_said_and_left_alone(prepared, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    made = prepared(
+        lines(tmp_path / "data.jsonl", GOOD), ByT5Tokenizer(), tmp_path / "file" / "cache"
+    )
+    assert len(made.examples) == 1
+    assert "cache: warning: expected a folder to write to, got " in capsys.readouterr().err
+
+
+def test_packed_and_unpacked_examples_are_equal():
+    examples = [
+        TokenizedExample(3, [1, 2], ([70_000, 4], [5], [6]), 2, file=1),
+        TokenizedExample(9, [7], ([8], [9, 10]), 0, file=2),
+    ]
+    faults = [Fault(1, 4, "empty", "chosen: é")]
+    assert token_cache._unpack(token_cache._pack(examples, faults, "k"), "k") == (examples, faults)
+    assert token_cache._unpack(token_cache._pack([], faults, "k"), "k") == ([], faults)

@@ -1,0 +1,97 @@
+"""Rows: the forms that a row may have, and what is wrong with the others."""
+
+import json
+import re
+
+import pytest
+
+from llm_adapter.data.examples import SHOWN, parse_row
+from llm_adapter.data.load import read_examples
+from llm_adapter.data.sources import PAIRS
+
+GOOD = {"prompt": "2 + 2?", "chosen": "4", "rejected": "5"}
+
+
+def said(role, content):
+    return {"role": role, "content": content}
+
+
+ASKED = [said("user", "2 + 2?")]
+
+
+RIGHT, WRONG = [said("assistant", "4")], [said("assistant", "5")]
+
+
+def lines(path, *rows):
+    path.write_text(
+        "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)
+    )
+    return path
+
+
+def test_all_bad_lines_are_counted_and_some_listed(tmp_path):
+    path = lines(tmp_path / "data.jsonl", *[GOOD | {"rejected": ["5", "4"]}] * (SHOWN + 3), GOOD)
+    with pytest.raises(ValueError, match=rf"^{SHOWN + 3} bad lines: ") as error:
+        read_examples(path)
+    assert str(error.value).count("identical") == SHOWN
+    assert str(error.value).endswith("and 3 more")
+
+
+def test_rejected_forms_and_max_negatives(tmp_path):
+    other = [said("assistant", "6")]
+    rejected = ["5", ["5", "6", "7"], WRONG, [WRONG, other]]
+    path = lines(
+        tmp_path / "data.jsonl",
+        *(GOOD | {"prompt": str(each), "rejected": each} for each in rejected),
+    )
+    assert [len(example.rejected) for example in read_examples(path)] == [1, 3, 1, 2]
+    assert [len(example.rejected) for example in read_examples(path, max_negatives=2)] == [
+        1,
+        2,
+        1,
+        2,
+    ]
+    assert read_examples(path)[3].rejected == (WRONG, other)
+
+
+@pytest.mark.parametrize(
+    "prompt", [{}, {"prompt": "2 + 2?"}, {"prompt": ASKED}], ids=["left out", "text", "messages"]
+)
+def test_conversations_may_repeat_their_prompt(prompt):
+    """TRL's implicit prompt, and data sets that give the prompt both apart and within the conversations."""
+    row = {"chosen": ASKED + RIGHT, "rejected": [ASKED + WRONG, [*ASKED, said("assistant", "6")]]}
+    asked, chosen, rejected = parse_row(prompt | row)
+    assert asked == prompt.get("prompt", ASKED)
+    assert (chosen, rejected) == (RIGHT, [WRONG, [said("assistant", "6")]])
+
+
+def test_an_implicit_prompt_holds_all_turns_in_common():
+    turns = [said("system", "Add."), *ASKED, said("assistant", "4"), said("user", "Sure?")]
+    row = {
+        "chosen": [*turns, said("assistant", "Yes.")],
+        "rejected": [*turns, said("assistant", "No.")],
+    }
+    assert parse_row(row) == (turns, [said("assistant", "Yes.")], [[said("assistant", "No.")]])
+
+
+def test_a_duplicate_is_named_across_files(tmp_path):
+    lines(tmp_path / "a.jsonl", GOOD)
+    lines(tmp_path / "b.jsonl", GOOD | {"prompt": "1?"}, GOOD)
+    with pytest.raises(
+        ValueError, match=r"b.jsonl:2: prompt: expected a new example, got a copy of a.jsonl:1$"
+    ):
+        read_examples(tmp_path)
+
+
+def test_shipped_pairs_are_right_and_wrong_worked_answers():
+    examples = read_examples(PAIRS)
+    assert len(examples) == 200
+    assert {len(example.rejected) for example in examples} == {1, 2, 3}
+    for example in examples:
+        *steps, right = re.findall(r"[^.:]+", example.chosen)
+        for step in steps[:-1]:
+            left, result = step.split("=")
+            assert eval(left) == int(result)
+        right = right.strip()
+        assert int(result) == int(right)
+        assert right not in {text.rsplit(" ", 1)[1] for text in example.rejected}

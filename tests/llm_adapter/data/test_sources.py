@@ -1,0 +1,184 @@
+"""Sources: JSON lines, parquet, folders and the hub give the same rows; what cannot be read is named."""
+
+import json
+import sys
+
+import pytest
+from transformers import ByT5Tokenizer
+
+from llm_adapter.data.examples import parse_row
+from llm_adapter.data.load import load_data, read_examples
+from llm_adapter.data.sources import open_source
+from llm_adapter.train import main
+from llm_adapter.training.arguments import parse_arguments
+
+GOOD = {"prompt": "2 + 2?", "chosen": "4", "rejected": "5"}
+
+
+TEMPLATE = (  # of a model whose conversations alternate
+    "{% for m in messages %}{% if m.role != ['user', 'assistant'][loop.index0 % 2] %}"
+    "{{ raise_exception('roles must alternate') }}{% endif %}<{{ m.role }}>{{ m.content }}</s>{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+def said(role, content):
+    return {"role": role, "content": content}
+
+
+ASKED = [said("user", "2 + 2?")]
+
+
+RIGHT, WRONG = [said("assistant", "4")], [said("assistant", "5")]
+
+
+def lines(path, *rows):
+    path.write_text(
+        "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)
+    )
+    return path
+
+
+def parquet(path, *rows):
+    from pyarrow import Table
+    from pyarrow.parquet import write_table
+
+    write_table(Table.from_pylist(rows), path)
+    return path
+
+
+def without(key):
+    return {name: value for name, value in GOOD.items() if name != key}
+
+
+def arguments(folder, *flags):
+    out = [
+        "--output_dir",
+        str(folder / "out"),
+        "--token_cache",
+        str(folder / "cache"),
+        "--disable_tqdm",
+        "true",
+    ]
+    return parse_arguments(["--model", "builtin", *out, *map(str, flags)])
+
+
+def refused(capsys, *flags):
+    """Return the one line of a command that is refused."""
+    assert main([*map(str, flags), "--disable_tqdm", "true"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    return captured.err.removeprefix("llm_adapter.train: error: ").rstrip("\n")
+
+
+def test_missing_empty_and_unreadable_sources(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "latin.jsonl").write_bytes(b'{"prompt": "\xe9"}\n')
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
+    parquet(tmp_path / "column.parquet", GOOD, without("rejected"))
+    parquet(tmp_path / "columns.parquet", without("rejected"))
+    lines(tmp_path / "empty.jsonl", "", "")
+    before = sorted(tmp_path.iterdir())
+    for name, message in (
+        (
+            "none.jsonl",
+            "none.jsonl: expected a file of JSON lines or parquet, a folder of them or a hub name, got no such",
+        ),
+        (
+            "./none",
+            "./none: expected a file of JSON lines or parquet, a folder of them or a hub name, got no such path",
+        ),
+        ("folder", "folder: expected a folder with .jsonl or .parquet files, got none"),
+        ("latin.jsonl", "latin.jsonl:1: expected UTF-8 text, got other bytes"),
+        ("empty.jsonl", "empty.jsonl: expected at least one example, got an empty file"),
+        ("broken.parquet", "broken.parquet:1: expected readable parquet, got: "),
+        (
+            "column.parquet",
+            "column.parquet:2: rejected: expected a string or a non-empty list of messages, got null",
+        ),
+        (
+            "columns.parquet",
+            "columns.parquet:1: rejected: expected this key, got only the keys ['chosen', 'prompt']",
+        ),
+    ):
+        assert refused(capsys, "--train_data", name, "--token_cache", "none").startswith(message)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_absent_packages_are_named_with_their_cure(tmp_path, capsys, monkeypatch):
+    path = parquet(tmp_path / "data.parquet", GOOD)
+    for module in ("pyarrow", "datasets"):
+        monkeypatch.setitem(sys.modules, module, None)
+    cure = "(pip install 'mi-estimators[hub]')"
+    line = refused(capsys, "--train_data", path)
+    assert line == f"{path}: expected the package pyarrow to read parquet, got none {cure}"
+    line = refused(capsys, "--train_data", "someone/pairs")
+    assert line.startswith(
+        "someone/pairs: expected an existing path, or the package datasets to read the hub, got neither"
+    )
+    assert line.endswith(cure)
+
+
+def texts(examples):
+    return [(example.prompt, example.chosen, example.rejected) for example in examples]
+
+
+def test_lines_parquet_folders_and_the_hub_give_the_same_examples(tmp_path, monkeypatch):
+    import datasets
+
+    rows = [
+        {
+            "prompt": ASKED,
+            "chosen": RIGHT,
+            "rejected": [WRONG, [*WRONG, said("user", "Sure?"), *WRONG]],
+        },
+        {
+            "prompt": [said("user", "3 + 3?") | {"name": "Ada"}],
+            "chosen": [said("assistant", "6")],
+            "rejected": [WRONG],
+        },
+    ]
+    one = lines(tmp_path / "one.jsonl", *rows)
+    expected = texts(read_examples(one))
+    assert expected == [(row["prompt"], row["chosen"], tuple(row["rejected"])) for row in rows]
+    assert (
+        texts(read_examples(parquet(tmp_path / "two.parquet", *rows))) == expected
+    )  # its `name: null` is left out
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    lines(folder / "a.jsonl", "", rows[0])
+    parquet(folder / "b.parquet", rows[1])
+    lines(folder / "README.md", "not data")
+    lines(folder / "._a.jsonl", "nor is this")
+    examples = read_examples(folder)
+    assert texts(examples) == expected
+    assert [(example.file, example.line) for example in examples] == [(0, 2), (1, 1)]
+    asked, real = [], datasets.load_dataset
+
+    def load_dataset(name, config, split):
+        asked.append((name, config, split))
+        return real(
+            "json", data_files={"train": str(one)}, split=split, cache_dir=str(tmp_path / "hub")
+        )
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    flags = (
+        "--train_data",
+        "someone/pairs",
+        "--dataset_config",
+        "hard",
+        "--dataset_train_split",
+        "train[1:]",
+    )
+    data, _ = load_data(arguments(tmp_path, *flags), ByT5Tokenizer(chat_template=TEMPLATE))
+    assert asked == [("someone/pairs", "hard", "train[1:]")]
+    assert data.source.files == ("someone/pairs[train[1:]]",)
+    assert [(example.file, example.line) for example in data.examples] == [(0, 1)]
+    assert [parse_row(row.value)[0] for row in data.source.rows()] == [expected[1][0]]
+    with pytest.raises(
+        ValueError,
+        match=r"^someone/pairs: expected .* reachable data set with split none, got: .*none",
+    ):
+        open_source("someone/pairs", split="none")

@@ -1,0 +1,103 @@
+"""Sampling: greedy is generate's, and samples follow the tempered softmax."""
+
+import pytest
+import torch
+
+from llm_adapter.evaluation import sampling
+from llm_adapter.evaluation.sampling import Sample, prompt_text, sample
+
+pytest.importorskip(
+    "reasoning_gym", reason="needs the package reasoning-gym (pip install .[tasks])"
+)
+
+
+PROMPTS = ["3 * 4 =\n", "What is the greatest common divisor of 12 and 18?\n", "7\n"]
+
+
+TEMPLATE = (
+    "{% for m in messages %}<{{ m.role }}>{{ m.content }}</s>{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+def plain(model, tokenizer, prompt, tokens):
+    """Return the greedy continuation of one unpadded prompt by one call of generate."""
+    ids = tokenizer([prompt], return_tensors="pt", add_special_tokens=False)["input_ids"]
+    out = model.generate(
+        ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, do_sample=False
+    )
+    return out[0, ids.shape[1] :].tolist()
+
+
+def test_greedy_is_generate_s_on_each_prompt_alone_and_ends_at_the_end_token(
+    model, tokenizer, monkeypatch
+):
+    whole = [plain(model, tokenizer, prompt, 30) for prompt in PROMPTS]
+    assert len({tuple(ids) for ids in whole}) == 3
+    monkeypatch.setattr(
+        model.generation_config, "eos_token_id", [tokenizer.eos_token_id, whole[0][10]]
+    )
+    ends = [plain(model, tokenizer, prompt, 30) for prompt in PROMPTS]
+    assert min(map(len, ends)) < 30  # one row leaves the batch early
+    for (found,), ids in zip(sample(model, tokenizer, PROMPTS, 1, 0.0, 30, 0), ends, strict=True):
+        stopped = ids[-1] in model.generation_config.eos_token_id
+        text = tokenizer.decode(ids[:-1] if stopped else ids, skip_special_tokens=True)
+        assert found == Sample(text, stopped, len(ids))
+    monkeypatch.setattr(sampling, "_read", lambda ids, *_: ids.tolist())
+    for (found,), ids in zip(sample(model, tokenizer, PROMPTS, 1, 0.0, 30, 0), ends, strict=True):
+        assert found[: len(ids)] == ids
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0])
+def test_samples_follow_the_tempered_softmax_over_every_token(
+    scaled, tokenizer, temperature, monkeypatch
+):
+    model, read = scaled(4), []
+    monkeypatch.setattr(sampling, "_read", lambda ids, *_: read.append(ids))
+    draws = 1000
+    sample(model, tokenizer, PROMPTS[:2], draws, temperature, 3, seed=0)
+    for prompt, start in zip(PROMPTS, (0, draws), strict=False):
+        prompt = tokenizer([prompt], return_tensors="pt", add_special_tokens=False)["input_ids"]
+        rows = torch.stack([row for row in read[start : start + draws] if len(row) == 3])
+        with torch.no_grad():
+            logits = (
+                model(torch.cat([prompt.expand(len(rows), -1), rows], 1)).logits[:, -4:-1].double()
+            )
+        for position in range(3):
+            seen, said = rows[:, position], logits[:, position]
+            assert abs(_surprise(seen, said / temperature)) < 4
+            assert (
+                abs(_surprise(seen, said / (1.5 - temperature))) > 8
+            )  # the other temperature is noticed
+
+
+def test_a_model_s_own_settings_of_generation_do_not_bend_the_law(model, tokenizer, monkeypatch):
+    def drawn():
+        ways = ((2, 1.0), (1, 0.0))
+        return [sample(model, tokenizer, PROMPTS[:2], *way, 12, 0) for way in ways]
+
+    plain_law = drawn()
+    for name, value in {
+        "repetition_penalty": 3.0,
+        "no_repeat_ngram_size": 1,
+        "min_p": 0.9,
+        "top_k": 1,
+    }.items():
+        monkeypatch.setattr(model.generation_config, name, value)
+    assert drawn() == plain_law
+    assert model.generation_config.repetition_penalty == 3.0  # the model keeps them
+
+
+def _surprise(seen, logits):
+    """Return by how many standard deviations −Σ ln p of the seen tokens exceeds the sum of the entropies."""
+    log_p = logits.log_softmax(-1)
+    entropy = -(log_p.exp() * log_p).sum(-1)
+    variance = (log_p.exp() * log_p.square()).sum(-1) - entropy.square()
+    surprise = -log_p.gather(-1, seen.unsqueeze(-1)).squeeze(-1)
+    return ((surprise - entropy).sum() / variance.sum().sqrt()).item()
+
+
+def test_prompt_goes_through_the_template_where_there_is_one(tokenizer):
+    assert prompt_text("2 + 2?", tokenizer) == "2 + 2?\n"
+    tokenizer.chat_template = TEMPLATE
+    assert prompt_text("2 + 2?", tokenizer) == "<user>2 + 2?</s><assistant>"

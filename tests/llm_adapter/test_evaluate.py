@@ -1,0 +1,68 @@
+"""Evaluation: held-out questions, counts from the journal, and training data that overlap."""
+
+import json
+
+import pytest
+
+from llm_adapter import evaluate
+from llm_adapter.arguments.rollouts import TaskArguments
+from llm_adapter.evaluation.tasks import draw_questions, is_held_out
+
+pytest.importorskip(
+    "reasoning_gym", reason="needs the package reasoning-gym (pip install .[tasks])"
+)
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_same_seed_same_file_and_evaluation_of_the_held_out(
+    make, contents, pairs_file, tmp_path, capsys
+):
+    for folder, bars in (("a", "false"), ("b", "true")):
+        flags = f"--count 6 --max_new_tokens 12 --disable_tqdm {bars}"
+        assert make(tmp_path / folder / "p.jsonl", flags) == 0
+        assert ("%|" in capsys.readouterr().err) == (bars == "false")
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    flags = f"--count 6 --k 1 3 --max_new_tokens 8 --pairs {pairs_file()}"
+    assert make(tmp_path / "e.json", flags, evaluate) == 0
+    found = json.loads((tmp_path / "e.json").read_text())
+    assert found["task"]["questions"] == 6
+    assert list(found["task"]["pass_at_k"]) == ["1", "3"]
+    assert found["ranking"]["rejected"] == 4
+    asked = [record["question"] for record in lines(tmp_path / "e.sampled.journal.jsonl")]
+    assert asked == [q.text for q in draw_questions(TaskArguments("products"), "held_out", 6, 0)]
+    assert all(map(is_held_out, asked))
+    printed = capsys.readouterr().out
+    assert "greedy accuracy, 6 held-out questions" in printed
+    assert "rejected responses with a lower ln π per token, of 4" in printed
+
+
+def test_evaluation_counts_what_the_journal_says(make, tmp_path, calls):
+    out = tmp_path / "e.json"
+    assert make(out, "--count 20 --k 1 6", evaluate) == 0
+    found = json.loads(out.read_text())["task"]
+    greedy, sampled = (
+        [
+            [response["right"] for response in record["responses"]]
+            for record in lines(tmp_path / f"e.{name}.journal.jsonl")
+        ]
+        for name in ("greedy", "sampled")
+    )
+    assert {len(right) for right in greedy} == {1}
+    assert {len(right) for right in sampled} == {6}
+    assert found["accuracy"]["right"] == sum(map(any, greedy))
+    assert found["pass_at_k"]["6"]["mean"] == sum(map(any, sampled)) / 20
+    low, high = found["pass_at_k"]["1"]["interval"]
+    assert low < found["pass_at_k"]["1"]["mean"] < high
+    assert make(out, "--count 20", evaluate) == 0
+    assert list(json.loads(out.read_text())["task"]["pass_at_k"]) == ["1", "4"]  # of 6 samples
+
+
+def test_training_on_the_questions_asked_is_refused(make, pairs_file, tmp_path, capsys):
+    asked = draw_questions(TaskArguments("products"), "held_out", 6, 0)
+    path = pairs_file(asked[2].text)
+    assert make(tmp_path / "e.json", f"--count 6 --k 1 --train_data {path}", evaluate) == 2
+    message = f"expected none of the 6 questions asked here, got 1, the first in {path}:3"
+    assert message in capsys.readouterr().err
