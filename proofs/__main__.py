@@ -18,7 +18,7 @@ from pathlib import Path
 
 from .theorems import modules
 
-_PACKAGES = {"sympy": "sympy", "flint": "python-flint", "hypothesis": "hypothesis"}
+_PACKAGES = ("sympy", "flint", "hypothesis")
 PAGE = Path("docs/THEOREMS.md")
 
 _MORE = """\
@@ -144,7 +144,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         hint = f"did you mean {' or '.join(near)}?" if near else "`python -m proofs` lists all"
         parser.error(f"SLUG: expected the name of a theorem, got {slug!r}; {hint}")
 
-    missing = [package for module, package in _PACKAGES.items() if find_spec(module) is None]
+    missing = [module for module in _PACKAGES if find_spec(module) is None]
     if missing:
         parser.error(f"{', '.join(missing)}: not installed; run pip install --group proofs")
     return arguments

@@ -64,4 +64,5 @@ from .vocabulary import (
     tilted,
     twice_jsd,
     two_by_two,
+    two_laws,
 )

@@ -47,6 +47,16 @@ def normalised(weights: Sequence[sp.Expr]) -> tuple[sp.Expr, ...]:
     return tuple(w / total for w in weights)
 
 
+def two_laws(atoms: int) -> list[tuple[sp.Expr, ...]]:
+    """Return any two laws with mass at every atom, their weights a1, a2, … and b1, b2, ….
+
+    >>> two_laws(2)[1]
+    (b1/(b1 + b2), b2/(b1 + b2))
+    """
+    names = ([f"{letter}{i + 1}" for i in range(atoms)] for letter in "ab")
+    return [normalised(positives(" ".join(weights))) for weights in names]
+
+
 def expression(value: Term) -> sp.Expr:
     """Return sympy's expression of a number or an expression."""
     expr = sp.sympify(value)

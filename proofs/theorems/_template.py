@@ -14,16 +14,16 @@ from proofs.engine import (
     kl,
     logs,
     minimum,
-    normalised,
     on_law,
     positives,
     scaled,
     strategies,
+    two_laws,
 )
 
-# Symbols range over all positive numbers. A law is positive weights over their sum.
+# Symbols range over all positive numbers; `two_laws` gives any laws on so many atoms.
 (s,) = positives("s")  # √(dP/dQ) at one atom
-P, Q = normalised(positives("a b")), normalised(positives("c d"))
+P, Q = two_laws(2)
 excess = 2 * s**2 * sp.log(s) - (s**2 - 1) - (s - 1) ** 2  # one atom's share of KL − H²
 hellinger2 = sum((sp.sqrt(p) - sp.sqrt(q)) ** 2 for p, q in zip(P, Q, strict=True))
 

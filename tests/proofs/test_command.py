@@ -134,7 +134,7 @@ def test_a_missing_package_is_named(shelf, monkeypatch, capsys):
     monkeypatch.setattr(command, "find_spec", lambda name: None if name == "flint" else True)
     with pytest.raises(SystemExit):
         command.main([])
-    message = "python-flint: not installed; run pip install --group proofs"
+    message = "flint: not installed; run pip install --group proofs"
     assert message in capsys.readouterr().err
 
 

@@ -1,10 +1,16 @@
 """Every theorem would notice a library that is wrong in one thing: a cross-check of it refutes."""
 
+from importlib import import_module, reload
+
 import pytest
+import sympy as sp
 
 import mi_estimators as mi
+from mi_estimators import theory
+from mi_estimators.theory.arithmetic import is_symbolic
 from proofs.engine.mutants import loss_at, noticed, off
-from proofs.ledger import load
+from proofs.engine.theorem import decide
+from proofs.ledger import load, modules
 
 MUTANTS = [  # one a theorem, and the others in the broad run
     pytest.param(
@@ -33,3 +39,31 @@ def test_the_library_is_right_again_afterwards():
     with off("laws.embedding").installed():
         assert mi.laws.embedding is not right
     assert mi.laws.embedding is right
+
+
+CLOSED_FORMS = [
+    (slug, name.removeprefix("theory."))
+    for slug, theorem in load().items()
+    for name in theorem.about
+    if name.startswith("theory.")
+]
+
+
+@pytest.mark.broad
+@pytest.mark.parametrize(("slug", "name"), CLOSED_FORMS)
+def test_a_wrong_closed_form_fails_the_theorem(slug, name, monkeypatch):
+    """The theorem calls the library's function with symbols: one per cent too much is refuted."""
+    right, module = getattr(theory, name), import_module(modules()[slug])
+
+    def wrong(*arguments, **named):
+        value = right(*arguments, **named)
+        if isinstance(value, bool):
+            return not value
+        return value * (sp.Rational(101, 100) if is_symbolic(value) else 1.01)
+
+    monkeypatch.setattr(theory, name, wrong)
+    try:
+        assert any(not decide(claim).passed for claim in reload(module).THEOREM.checks)
+    finally:
+        monkeypatch.undo()
+        reload(module)

@@ -17,7 +17,6 @@ from proofs.engine import (
     gradient,
     kl,
     logs,
-    normalised,
     on_law,
     oracles,
     positives,
@@ -25,6 +24,7 @@ from proofs.engine import (
     sigmoid,
     strategies,
     tensor,
+    two_laws,
 )
 
 nu, p, q, w, d, a = positives(
@@ -37,7 +37,7 @@ own, other = p * sigmoid(-u), nu * q * sigmoid(u)  # one atom's share in E_P σ(
 equation = other - own  # its share in G(c)
 own_w, other_w = nu / (nu + w), nu * w / (nu + w)  # σ(−u) and ν σ(u)
 slope = sigmoid(u) * sigmoid(-u)
-P, Q = normalised(positives("a1 a2")), normalised(positives("b1 b2"))
+P, Q = two_laws(2)
 TIGHT = [sp.log(a / b) + k for a, b in zip(P, Q, strict=True)]
 
 # P = Q = (m, 1 − m) and ν = 1, with the two w = (1 + h)/(1 − h) that have c as their root: any m and x in (0, 1).

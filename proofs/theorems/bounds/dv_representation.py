@@ -25,11 +25,12 @@ from proofs.engine import (
     reals,
     strategies,
     tilted,
+    two_laws,
 )
 
 p, q, z, x, n = positives("p q Z x n")
 t, c = reals("t c")
-P, Q, T = normalised(positives("a1 a2 a3")), normalised(positives("b1 b2 b3")), reals("t1 t2 t3")
+(P, Q), T = two_laws(3), reals("t1 t2 t3")
 log_ratio = log_ratios(P, Q)
 
 # A law P that gives the third atom no mass, and the critic that is ln p/q on its support and −n off it.

@@ -11,7 +11,6 @@ from proofs.engine import (
     instead,
     logs,
     minimum,
-    normalised,
     nwj,
     off,
     oracles,
@@ -20,12 +19,13 @@ from proofs.engine import (
     reals,
     strategies,
     tensor,
+    two_laws,
 )
 
 m, c = reals("m c")  # E_P T, and the shift
 (z,) = positives("Z")  # E_Q eᵀ
 shifted_nwj, value_dv = 1 + (m + c) - z * sp.exp(c), m - sp.log(z)
-P, Q, T = normalised(positives("a1 a2 a3")), normalised(positives("b1 b2 b3")), reals("t1 t2 t3")
+(P, Q), T = two_laws(3), reals("t1 t2 t3")
 best = -sp.log(partition(Q, T))
 LAWS = {"p": strategies.laws(3, zeros=True), "q": strategies.laws(3), "t": strategies.vectors(3)}
 

@@ -17,7 +17,6 @@ from proofs.engine import (
     compiled,
     expect,
     integers,
-    normalised,
     nwj,
     off,
     oracles,
@@ -26,6 +25,7 @@ from proofs.engine import (
     reals,
     strategies,
     tensor,
+    two_laws,
 )
 
 a, base, s, d, h = positives(
@@ -44,7 +44,7 @@ def critic(t, others, candidates, mix=alpha):
 room = 1 + s * sp.exp(-t) + rest / alpha * K * base * sp.exp(-t)  # (K/α)/e^S
 
 # One x with p(x) given, y on 2 atoms: W = p(y₁ given x) Π p(y_j) over j ≥ 2, V = Π p(y_j), K candidates.
-own, marginal, T = normalised(positives("a1 a2")), normalised(positives("b1 b2")), reals("t1 t2")
+(own, marginal), T = two_laws(2), reals("t1 t2")
 
 
 def laws(size):

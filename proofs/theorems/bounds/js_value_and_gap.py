@@ -18,7 +18,6 @@ from proofs.engine import (
     log_ratios,
     minimum,
     mixture,
-    normalised,
     off,
     on_law,
     oracles,
@@ -28,6 +27,7 @@ from proofs.engine import (
     softplus,
     strategies,
     twice_jsd,
+    two_laws,
 )
 
 p, q = positives("p q")  # the masses of one atom
@@ -49,7 +49,7 @@ divergence = p * sp.log(2 * p / (p + q)) + q * sp.log(2 * q / (p + q))  # the at
 gap = (p + q) * coins(eta, t)
 loss = p * sp.log(1 + q / p) + q * sp.log(1 + p / q)  # its share in 2 ln 2 − 2·JSD
 
-P, Q, T = normalised(positives("a1 a2")), normalised(positives("b1 b2")), reals("t1 t2")
+(P, Q), T = two_laws(2), reals("t1 t2")
 log_ratio = log_ratios(P, Q)
 M = mixture(P, Q, HALF)
 

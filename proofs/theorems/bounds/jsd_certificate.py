@@ -27,6 +27,7 @@ from proofs.engine import (
     strategies,
     tensor,
     twice_jsd,
+    two_laws,
 )
 
 p, q, v, x = positives("p q v x")
@@ -39,7 +40,7 @@ shortfall = p * sp.log((p + q) / p) + q * sp.log((p + q) / q)  # one atom's shar
 chord = v - 1 - sp.log(v)  # c''(k) = e^{−k} (v − 1 − ln v) at v = σ(−k)
 tangent_gap = jsd_shortfall(k) - jsd_shortfall(m) - sp.diff(jsd_shortfall(m), m) * (k - m)
 
-P, Q = normalised(positives("a1 a2")), normalised(positives("b1 b2"))
+P, Q = two_laws(2)
 Q3, P3 = normalised(positives("b1 b2 b3")), (*normalised(positives("a1 a2")), sp.S(0))
 share = 1 / (1 + x)  # q = e^{−k} on the boundary, k = ln(1 + x) > 0
 BOUNDARY = (sp.S(1), sp.S(0)), (share, 1 - share)

@@ -28,16 +28,17 @@ from proofs.engine import (
     strategies,
     tensor,
     tilted,
+    two_laws,
 )
 
 r, s = positives("r s")  # dP/dQ and eᵀ at one atom
 (t,) = reals("t")
 pointwise = r * sp.log(r / s) - r + s
-P, Q, T = normalised(positives("a1 a2 a3")), normalised(positives("b1 b2 b3")), reals("t1 t2 t3")
+(P, Q), T = two_laws(3), reals("t1 t2 t3")
 Z = partition(Q, T)
 P0 = (*normalised(positives("a1 a2")), sp.S(0))  # a law that gives the third atom no mass
 ratio = ratios(P, Q)
-COIN, OTHER, SCORES = normalised(positives("a1 a2")), normalised(positives("b1 b2")), reals("t1 t2")
+(COIN, OTHER), SCORES = two_laws(2), reals("t1 t2")
 
 
 def averages(law, values, size):

@@ -17,7 +17,6 @@ from proofs.engine import (
     logs,
     minimum,
     mixture,
-    normalised,
     off,
     oracles,
     positives,
@@ -25,6 +24,7 @@ from proofs.engine import (
     reals,
     strategies,
     tensor,
+    two_laws,
 )
 
 r, a, x, y = positives("r a x y")
@@ -42,7 +42,7 @@ def inverse(x):
     return alpha * x / (1 - rest * x)
 
 
-P, Q = normalised(positives("a1 a2 a3")), normalised(positives("b1 b2 b3"))
+P, Q = two_laws(3)
 MIXED = mixture(P, Q, alpha)
 RATIO = [relative(p / q) for p, q in zip(P, Q, strict=True)]
 below = rest**-1 * sp.exp(-y)  # every x in (0, 1/(1 − α)), as y > 0 varies

@@ -17,18 +17,18 @@ from proofs.engine import (
     expect,
     kl,
     logs,
-    normalised,
     oracles,
     partition,
     positives,
     reals,
     strategies,
     tensor,
+    two_laws,
 )
 
 tau, n, m, d = positives("tau n m d")
 (t,) = reals("t")
-P, Q = normalised(positives("a1 a2 a3")), normalised(positives("b1 b2 b3"))
+P, Q = two_laws(3)
 T, CLIPPED = (tau + n, t, -tau - m), (tau, t, -tau)  # scores above, within and below the clip
 
 

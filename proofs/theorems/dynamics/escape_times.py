@@ -217,12 +217,10 @@ THEOREM = Theorem(
     about=(
         "mean",
         "preference_loss",
-        *(f"theory.escape_time_{name}" for name in ("rlhf", "dpo", "sft", "mio")),
-        "theory.log_odds",
-        "theory.log_odds_at",
+        "theory.escape_time_rlhf",
+        "theory.escape_time_dpo",
+        "theory.escape_time_sft",
         "theory.mio_drift",
-        "theory.mio_escapes",
-        "theory.mio_rest",
     ),
     reference="Mei et al. 2020 (arXiv 2005.06392) for the softmax flow.",
 )

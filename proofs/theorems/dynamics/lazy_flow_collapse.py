@@ -172,10 +172,8 @@ THEOREM = Theorem(
     about=(
         "preference_loss",
         "preference_anchor",
-        "theory.dpo_margin",
         "theory.dpo_time",
         "theory.lazy_dpo_reward",
-        "theory.mio_deepest_dip",
     ),
     reference="Razin et al. 2024 (arXiv 2410.08847); Jacot et al. 2018 (NTK).",
 )

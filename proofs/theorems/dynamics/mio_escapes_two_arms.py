@@ -6,12 +6,13 @@ import sympy as sp
 from hypothesis import strategies as st
 
 import mi_estimators as mi
-from mi_estimators.theory import mio_drift
+from mi_estimators.theory import mio_drift, mio_escapes
 from proofs.engine import (
     AS_DPO,
     HALF,
     NEARLY,
     Certified,
+    Holds,
     Identity,
     Shipped,
     Sign,
@@ -157,6 +158,14 @@ THEOREM = Theorem(
         ),
         *[claim for b, numbers in ROWS.items() for claim in row(b, *numbers)],
         Shipped("u̇ through mi.preference_loss", GIVEN, shipped, proved),
+        Holds(
+            "(e) mi.theory.mio_escapes tells the ends of the bracket apart",
+            {"b": strategies.one_of(ROWS)},
+            lambda b: (
+                [mio_escapes(*map(float, map(sp.Rational, (e, b)))) for e in ROWS[b][:2]]
+                == [False, True]
+            ),
+        ),
     ),
     false_neighbours=(
         Certified(
@@ -183,12 +192,6 @@ THEOREM = Theorem(
         AS_DPO,
     ),
     uses=("escape_times", "mio_anchor"),
-    about=(
-        "preference_loss",
-        "theory.escape_time_mio",
-        "theory.mio_drift",
-        "theory.mio_escapes",
-        "theory.mio_rest",
-    ),
+    about=("preference_loss", "theory.mio_drift", "theory.mio_escapes"),
     reference="Of this project; the loss: Chen et al. 2024 (arXiv 2402.05369), NCA.",
 )

@@ -190,7 +190,6 @@ THEOREM = Theorem(
         "preference_anchor",
         "theory.chosen_pull",
         "theory.rejected_push",
-        "theory.mio_ceiling",
         "theory.mio_target",
     ),
     reference="Of this project; the loss: Chen et al. 2024 (arXiv 2402.05369), NCA.",

@@ -21,11 +21,12 @@ from proofs.engine import (
     strategies,
     tensor,
     tilted,
+    two_laws,
 )
 
 beta, p, q, z = positives("beta p q Z")
 (reward,) = reals("r")
-PI, REF, R = normalised(positives("a1 a2 a3")), normalised(positives("b1 b2 b3")), reals("r1 r2 r3")
+(PI, REF), R = two_laws(3), reals("r1 r2 r3")
 T = [s / beta for s in R]  # the critic of the duality
 PI0 = (*normalised(positives("a1 a2")), sp.S(0))
 optimum, log_z = tilted(REF, T), sp.log(partition(REF, T))

@@ -118,6 +118,11 @@ THEOREM = Theorem(
         *minimum("x − 1 − ln x", x - 1 - sp.log(x), x, 1),
         Identity("E X = 1, M = 2, 2 atoms", expect(*zip(*PAIRS, strict=True)), 1),
         Identity(
+            "(c) v/(2M) is ½ E(X − 1)², M = 2, 2 atoms",
+            dv_bias(variance, 2),
+            sum(weight * (mean - 1) ** 2 for weight, mean in PAIRS) / 2,
+        ),
+        Identity(
             "(b) the means of 3 of 4 have the mean Ẑ",
             sum((1 - a) / 3 for a in normalised([x, w, k, v])),
             1,

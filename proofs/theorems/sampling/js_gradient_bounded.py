@@ -24,10 +24,11 @@ from proofs.engine import (
     sigmoid,
     strategies,
     tensor,
+    two_laws,
 )
 
 (t,), (q, r, s) = reals("t"), positives("q r s")
-P, Q, F = normalised(positives("a1 a2")), normalised(positives("b1 b2")), reals("f1 f2")
+(P, Q), F = two_laws(2), reals("f1 f2")
 W = positives("w1 w2 w3")  # e^T of three negatives
 # One component of ĝ: F is σ(T) ∂T on the atoms of Q; over all pairs of negatives, its mean.
 WEIGHTS = [Q[i] * Q[j] for i, j in product((0, 1), repeat=2)]

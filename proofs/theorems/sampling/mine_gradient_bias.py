@@ -17,13 +17,13 @@ from proofs.engine import (
     expect,
     gradient,
     logs,
-    normalised,
     nwj,
     oracles,
     positives,
     reals,
     strategies,
     tensor,
+    two_laws,
 )
 
 a, k, y, c, X = positives(
@@ -38,7 +38,7 @@ expanded = g + D + (1 - s) * g * delta - s * D * delta - s * (1 - s) * g * delta
 remainder = s**2 * delta**2 * (D + (1 - s) * g * delta) / (1 + s * delta)
 
 # Two atoms with e^T = e^{θG} u at a parameter θ, so that ∇T = G; at θ = 0 everything is rational.
-P, Q = normalised(positives("a1 a2")), normalised(positives("b1 b2"))
+P, Q = two_laws(2)
 U, G = positives("u1 u2"), reals("G1 G2")
 T = [sp.log(u) + theta * d for u, d in zip(U, G, strict=True)]
 STALE = [t - sp.log(c) for t in T]

@@ -23,7 +23,6 @@ from proofs.engine import (
     expect,
     instead,
     log_ratios,
-    normalised,
     nwj,
     off,
     oracles,
@@ -32,6 +31,7 @@ from proofs.engine import (
     reals,
     strategies,
     tensor,
+    two_laws,
 )
 
 (b,) = positives("b")
@@ -42,7 +42,7 @@ information = gaussian_information(rho)
 log_ratio = information - rho * (rho * (x**2 + y**2) - 2 * x * y) / (2 * (1 - rho**2))
 double_factorial = {0: 1, 2: 1, 4: 3}  # E x^k of a standard normal variable; 0 for odd k
 
-P, Q = normalised(positives("a1 a2")), normalised(positives("b1 b2"))
+P, Q = two_laws(2)
 R, LOG_R = ratios(P, Q), log_ratios(P, Q)
 S, E = (
     reals("s1 s2"),

@@ -18,7 +18,6 @@ from proofs.engine import (
     instead,
     logs,
     minimum,
-    normalised,
     oracles,
     positives,
     ratios,
@@ -26,6 +25,7 @@ from proofs.engine import (
     scaled,
     strategies,
     tensor,
+    two_laws,
 )
 
 x, k, w, s, i = positives("x k w s I")
@@ -33,7 +33,7 @@ x, k, w, s, i = positives("x k w s I")
 m = 1 / (1 + k)
 gap = x - 1 - sp.log(x)  # ε, what ln x falls short of x − 1
 slope = (x - 1) * (x - m) / (m * x)  # of (x − 1)²/(2m) − ε
-P, Q = normalised(positives("a1 a2")), normalised(positives("b1 b2"))
+P, Q = two_laws(2)
 R = ratios(P, Q)
 chi2 = expect(Q, [(r - 1) ** 2 for r in R])
 information = expect(P, [sp.log(r) for r in R])
