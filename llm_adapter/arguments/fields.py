@@ -242,6 +242,7 @@ class RunFields(LoggingFields, StepFields, MemoryFields, ModelFields, LossFields
         check_model_name(self.model)
         require(
             self,
+            ("train_data", self.train_data != "", "a file, a folder or a hub name"),
             (
                 "rounding",
                 self.weights == "bf16" or self.rounding == "nearest",

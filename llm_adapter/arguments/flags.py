@@ -29,7 +29,7 @@ SHARE = Rule("a number in [0, 1]", lambda value: 0 <= value <= 1)
 class Flag:
     """One flag.
 
-    `kind` is a key of `KINDS`; a flag of kind bool may stand without a value, which means true. `shown` is what --help
+    `kind` is a key of `KINDS`; a bool or a switch may stand without a value, which means true. `shown` is what --help
     shows for the default where the value itself says little. A flag with `several` takes one value or more.
     """
 
@@ -119,6 +119,7 @@ KINDS: dict[str, tuple[Callable[[str], Any], str, str]] = {  # reader, placehold
     "int": (int, "N", "an integer"),
     "float": (float, "X", "a number"),
     "bool": (_truth, "true|false", "true or false"),
+    "switch": (lambda text: text.lower() == "true" or text, "true|TEXT", "true or text"),
 }
 
 
@@ -170,7 +171,7 @@ class Parser(ArgumentParser):
         }
         if entry.several:
             options["nargs"] = "+"
-        if entry.kind == "bool":
+        if entry.kind in ("bool", "switch"):
             options |= {"nargs": "?", "const": True}
 
         group.add_argument(f"--{entry.name}", **options)
@@ -180,7 +181,10 @@ class Parser(ArgumentParser):
 
     def error(self, message: str):
         """Raise what argparse has to say, in the form of our own errors."""
-        raise ValueError(message.removeprefix("argument --"))
+        message = re.sub(r"^(argument --|the following arguments are required: )", "", message)
+        if ": " not in message:
+            message += ": expected a value, got none"
+        raise ValueError(re.sub(r"expected .*one argument$", "expected a value, got none", message))
 
     def read(self, argv: Sequence[str]) -> dict[str, Any]:
         """Return the values that the flags give, without the defaults; --a-b is read as --a_b.

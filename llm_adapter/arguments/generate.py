@@ -33,6 +33,8 @@ def _row(action: Action) -> dict[str, Any]:
         "help": f"{sentence}.",
         "kind": KINDS.get(getattr(action.type, "__name__", ""), "str"),
     }
+    if action.nargs == "?" and row["kind"] == "str":
+        row["kind"] = "switch"
     if action.choices is not None:
         row["choices"] = list(action.choices)
     if action.nargs == "+":

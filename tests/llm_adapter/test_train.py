@@ -73,6 +73,7 @@ def test_without_arguments_it_trains_the_built_in_model(tmp_path):
         (["--learning_rate", "nan"], "learning_rate: expected a finite number ≥ 0, got nan"),
         (["--bata", "1"], "--bata: expected a known flag, got this one (did you mean beta?)"),
         (["--bata=1"], "--bata=1: expected a known flag, got this one (did you mean beta?)"),
+        (["--train_data", ""], "train_data: expected a file, a folder or a hub name, got none"),
         (
             ["--train_data", "none.jsonl"],
             "none.jsonl: expected a file of JSON lines or parquet, a folder",

@@ -31,6 +31,8 @@ def test_report_shows_theory_alerts_and_what_is_missing(tmp_path, capsys):
     with rc_context({"figure.constrained_layout.use": True, "axes.labelsize": 30}):
         assert report([str(run), "--out", str(out)]) == 0
     assert out.read_text() == page  # in whatever style the caller draws
+    assert report([]) == 2
+    assert "RUN: expected a value, got none" in capsys.readouterr().err
     assert report([str(tmp_path)]) == 2
     assert "expected a run's run.json and metrics.jsonl" in capsys.readouterr().err
     assert report([str(run), "--out", str(tmp_path / "nowhere" / "page.html")]) == 2
