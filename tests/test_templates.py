@@ -90,7 +90,7 @@ LEDGER = """
 import json, os, sys
 from hypothesis.configuration import set_hypothesis_home_dir
 from importlib import import_module
-from proofs.engine.mutants import noticed
+from proofs.engine.theorem import noticed
 from proofs.ledger import ledger, modules
 set_hypothesis_home_dir(os.devnull)
 entries = ledger({slug: import_module(modules()[slug]).THEOREM for slug in sys.argv[1:]})

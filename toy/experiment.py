@@ -12,10 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mi_estimators.display import Page
 
-    from .rows import Row
-
-Spec = Any
-"""A frozen dataclass: one thing to run, and one row of results."""
+    from .rows import Row, Spec
 
 Run = Callable[[Any, int], tuple[dict, dict]]
 """(spec, seed) → (measured, theory), as plain data."""

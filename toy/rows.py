@@ -6,13 +6,15 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from mi_estimators.display import jsonl
 from mi_estimators.display.jsonl import Row
 
-from .experiment import Spec
-
 FILE = "results.jsonl"
+
+Spec = Any
+"""A frozen dataclass: one thing to run, and one row of results."""
 
 
 def identity(experiment: str, spec: Spec, suite: str, seed: int) -> Row:

@@ -11,8 +11,7 @@ from mi_estimators import _validate
 from mi_estimators.display import jsonl, strict, versions
 
 from . import experiment
-from .experiment import Spec
-from .rows import FILE, Row, identity, read
+from .rows import FILE, Row, Spec, identity, read
 
 
 def run(

@@ -12,8 +12,6 @@ from torch import Tensor
 
 import mi_estimators as mi
 
-from .theorem import Theorem, decide
-
 
 @dataclass(frozen=True)
 class Mutant:
@@ -40,16 +38,6 @@ class Mutant:
             yield
         finally:
             setattr(place, leaf, right)
-
-
-def noticed(theorem: Theorem, mutant: Mutant) -> bool:
-    """Tell whether a cross-check of the theorem refutes the wrong library, rather than raise."""
-    with mutant.installed():
-        return any(
-            decide(claim).outcome.verdict == "refuted"
-            for claim in theorem.checks
-            if claim.cross_check
-        )
 
 
 def off(name: str, by: float = 1e-6) -> Mutant:

@@ -179,3 +179,13 @@ def decide(claim: Claim) -> Result:
 def run(theorem: Theorem) -> Verdict:
     """Decide every check and every false neighbour of a theorem."""
     return Verdict(tuple(map(decide, theorem.checks)), tuple(map(decide, theorem.false_neighbours)))
+
+
+def noticed(theorem: Theorem, mutant: Mutant) -> bool:
+    """Tell whether a cross-check of the theorem refutes the wrong library, rather than raise."""
+    with mutant.installed():
+        return any(
+            decide(claim).outcome.verdict == "refuted"
+            for claim in theorem.checks
+            if claim.cross_check
+        )

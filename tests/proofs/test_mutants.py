@@ -8,8 +8,8 @@ import sympy as sp
 import mi_estimators as mi
 from mi_estimators import theory
 from mi_estimators.theory.arithmetic import is_symbolic
-from proofs.engine.mutants import loss_at, noticed, off
-from proofs.engine.theorem import decide
+from proofs.engine.mutants import loss_at, off
+from proofs.engine.theorem import decide, noticed
 from proofs.ledger import load, modules
 
 MUTANTS = [  # one a theorem, and the others in the broad run
