@@ -79,7 +79,8 @@ def _autocorrelations(rows: Float[Tensor, "n d"]) -> Float[Tensor, "lags columns
 
     padded = torch.fft.rfft(series, n=2 * n, dim=0)
     products = torch.fft.irfft(padded.abs().square(), n=2 * n, dim=0)[: 1 + int(_LAGS * n)]
-    return products / products[0]
+    size = products[0]  # 0 where all ranks are equally far from the middle, as of two labels
+    return products / size.where(size > 1e-9 * n, torch.inf)
 
 
 def _is_sorted(rows: Float[Tensor, "n d"]) -> bool:

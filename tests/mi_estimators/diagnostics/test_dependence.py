@@ -44,6 +44,16 @@ def test_independent_rows_do_not(shape, seed):
     assert not row_dependence(x, y).dependent
 
 
+@pytest.mark.parametrize("ones", [999, 1000, 1001])
+def test_two_labels_of_equal_distance_from_the_middle_hide_no_dependence(ones):
+    """Their magnitudes are constant at 1001 ones of 2000: no autocorrelation, and no NaN beside those of the ranks."""
+    label = (torch.arange(2000) // 10 % 2).double()[:, None]
+    label[0] += ones - 1000 if ones > 1000 else 0
+    label[10] -= 1000 - ones if ones < 1000 else 0
+    assert label.sum() == ones
+    assert row_dependence(label, label + series(2000, 0.0)).dependent
+
+
 def test_a_series_beside_independent_rows_does_no_harm():
     assert not row_dependence(series(2000, 0.0), series(2000, 0.99, seed=1)).dependent
 
