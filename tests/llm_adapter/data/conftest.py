@@ -7,11 +7,7 @@ from transformers import PreTrainedTokenizerFast
 from llm_adapter.data.load import prepare
 from llm_adapter.data.sources import open_source
 from llm_adapter.data.tokens import Options
-
-TEMPLATE = (
-    "{% for m in messages %}<{{ m.role }}>{{ m.content }}</s>{% endfor %}"
-    "{% if add_generation_prompt %}<assistant>{% endif %}"
-)
+from tests.llm_adapter.data.shared import TEMPLATE
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The token cache: its key is the content, and a damaged file is tokenised again."""
 
-import json
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,22 +15,7 @@ from llm_adapter.data.tokens import (
     Options,
     TokenizedExample,
 )
-
-GOOD = {"prompt": "2 + 2?", "chosen": "4", "rejected": "5"}
-
-
-TEMPLATE = (
-    "{% for m in messages %}<{{ m.role }}>{{ m.content }}</s>{% endfor %}"
-    "{% if add_generation_prompt %}<assistant>{% endif %}"
-)
-
-
-LONG = {"prompt": "abcd", "chosen": "12345678", "rejected": ["12", "987654321"]}
-
-
-def lines(path, *rows):
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
+from tests.llm_adapter.data.shared import GOOD, LONG, TEMPLATE, lines
 
 
 def test_the_key_is_the_content_and_nothing_else(byte_level, tmp_path):

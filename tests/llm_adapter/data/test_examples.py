@@ -1,6 +1,5 @@
 """Rows: the forms that a row may have, and what is wrong with the others."""
 
-import json
 import re
 
 import pytest
@@ -8,25 +7,7 @@ import pytest
 from llm_adapter.data.examples import SHOWN, parse_row
 from llm_adapter.data.load import read_examples
 from llm_adapter.data.sources import PAIRS
-
-GOOD = {"prompt": "2 + 2?", "chosen": "4", "rejected": "5"}
-
-
-def said(role, content):
-    return {"role": role, "content": content}
-
-
-ASKED = [said("user", "2 + 2?")]
-
-
-RIGHT, WRONG = [said("assistant", "4")], [said("assistant", "5")]
-
-
-def lines(path, *rows):
-    path.write_text(
-        "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)
-    )
-    return path
+from tests.llm_adapter.data.shared import ASKED, GOOD, RIGHT, WRONG, lines, said
 
 
 def test_all_bad_lines_are_counted_and_some_listed(tmp_path):

@@ -21,60 +21,20 @@ from llm_adapter.data.tokens import (
     Options,
     TokenizedExample,
 )
-from llm_adapter.train import main
 from llm_adapter.training.arguments import parse_arguments
-
-GOOD = {"prompt": "2 + 2?", "chosen": "4", "rejected": "5"}
-
-
-TEMPLATE = (  # of a model whose conversations alternate
-    "{% for m in messages %}{% if m.role != ['user', 'assistant'][loop.index0 % 2] %}"
-    "{{ raise_exception('roles must alternate') }}{% endif %}<{{ m.role }}>{{ m.content }}</s>{% endfor %}"
-    "{% if add_generation_prompt %}<assistant>{% endif %}"
+from tests.llm_adapter.data.shared import (
+    ALTERNATING,
+    ASKED,
+    GOOD,
+    LONG,
+    RIGHT,
+    WRONG,
+    arguments,
+    lines,
+    refused,
+    said,
+    without,
 )
-
-
-def said(role, content):
-    return {"role": role, "content": content}
-
-
-ASKED = [said("user", "2 + 2?")]
-
-
-RIGHT, WRONG = [said("assistant", "4")], [said("assistant", "5")]
-
-
-def lines(path, *rows):
-    path.write_text(
-        "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)
-    )
-    return path
-
-
-def without(key):
-    return {name: value for name, value in GOOD.items() if name != key}
-
-
-def arguments(folder, *flags):
-    out = [
-        "--output_dir",
-        str(folder / "out"),
-        "--token_cache",
-        str(folder / "cache"),
-        "--disable_tqdm",
-        "true",
-    ]
-    return parse_arguments(["--model", "builtin", *out, *map(str, flags)])
-
-
-def refused(capsys, *flags):
-    """Return the one line of a command that is refused."""
-    assert main([*map(str, flags), "--disable_tqdm", "true"]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.count("\n") == 1
-    return captured.err.removeprefix("llm_adapter.train: error: ").rstrip("\n")
-
 
 FATAL = [
     ("{not json", "expected a JSON object on one line, got unparsable text"),
@@ -204,7 +164,7 @@ def test_an_unusable_row_is_dropped_and_listed_up_to_a_share(
         GOOD | {"prompt": f"{n} + 2?", "chosen": str(n + 2), "rejected": "0"} for n in range(3, 21)
     ]
     path = lines(tmp_path / "data.jsonl", GOOD, row, *good)
-    tokenizer = ByT5Tokenizer(chat_template=TEMPLATE)
+    tokenizer = ByT5Tokenizer(chat_template=ALTERNATING)
     flags = ("--train_data", path, "--max_length", 40)
     data, evaluation = load_data(arguments(tmp_path, *flags, "--max_dropped", 0.05), tokenizer)
     assert evaluation is None
@@ -310,9 +270,6 @@ def test_the_document_names_every_reason_policy_and_field_and_its_rows_are_read(
         found.append(parse_row(row))
         block = block.lstrip()[end:]
     assert found == [("2 + 2?", "4", ["5", "22"]), (ASKED, RIGHT, ["5"]), (ASKED, RIGHT, [WRONG])]
-
-
-LONG = {"prompt": "abcd", "chosen": "12345678", "rejected": ["12", "987654321"]}
 
 
 def test_refusing_stops_the_run_before_anything_is_written(tmp_path):

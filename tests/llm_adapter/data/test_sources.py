@@ -1,6 +1,5 @@
 """Sources: JSON lines, parquet, folders and the hub give the same rows; what cannot be read is named."""
 
-import json
 import sys
 
 import pytest
@@ -9,34 +8,18 @@ from transformers import ByT5Tokenizer
 from llm_adapter.data.examples import parse_row
 from llm_adapter.data.load import load_data, read_examples
 from llm_adapter.data.sources import open_source
-from llm_adapter.train import main
-from llm_adapter.training.arguments import parse_arguments
-
-GOOD = {"prompt": "2 + 2?", "chosen": "4", "rejected": "5"}
-
-
-TEMPLATE = (  # of a model whose conversations alternate
-    "{% for m in messages %}{% if m.role != ['user', 'assistant'][loop.index0 % 2] %}"
-    "{{ raise_exception('roles must alternate') }}{% endif %}<{{ m.role }}>{{ m.content }}</s>{% endfor %}"
-    "{% if add_generation_prompt %}<assistant>{% endif %}"
+from tests.llm_adapter.data.shared import (
+    ALTERNATING,
+    ASKED,
+    GOOD,
+    RIGHT,
+    WRONG,
+    arguments,
+    lines,
+    refused,
+    said,
+    without,
 )
-
-
-def said(role, content):
-    return {"role": role, "content": content}
-
-
-ASKED = [said("user", "2 + 2?")]
-
-
-RIGHT, WRONG = [said("assistant", "4")], [said("assistant", "5")]
-
-
-def lines(path, *rows):
-    path.write_text(
-        "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)
-    )
-    return path
 
 
 def parquet(path, *rows):
@@ -45,31 +28,6 @@ def parquet(path, *rows):
 
     write_table(Table.from_pylist(rows), path)
     return path
-
-
-def without(key):
-    return {name: value for name, value in GOOD.items() if name != key}
-
-
-def arguments(folder, *flags):
-    out = [
-        "--output_dir",
-        str(folder / "out"),
-        "--token_cache",
-        str(folder / "cache"),
-        "--disable_tqdm",
-        "true",
-    ]
-    return parse_arguments(["--model", "builtin", *out, *map(str, flags)])
-
-
-def refused(capsys, *flags):
-    """Return the one line of a command that is refused."""
-    assert main([*map(str, flags), "--disable_tqdm", "true"]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.count("\n") == 1
-    return captured.err.removeprefix("llm_adapter.train: error: ").rstrip("\n")
 
 
 def test_missing_empty_and_unreadable_sources(tmp_path, capsys, monkeypatch):
@@ -172,7 +130,7 @@ def test_lines_parquet_folders_and_the_hub_give_the_same_examples(tmp_path, monk
         "--dataset_train_split",
         "train[1:]",
     )
-    data, _ = load_data(arguments(tmp_path, *flags), ByT5Tokenizer(chat_template=TEMPLATE))
+    data, _ = load_data(arguments(tmp_path, *flags), ByT5Tokenizer(chat_template=ALTERNATING))
     assert asked == [("someone/pairs", "hard", "train[1:]")]
     assert data.source.files == ("someone/pairs[train[1:]]",)
     assert [(example.file, example.line) for example in data.examples] == [(0, 1)]

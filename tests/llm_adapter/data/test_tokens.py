@@ -1,7 +1,5 @@
 """Tokens: special tokens, templates, and what each policy cuts."""
 
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,22 +13,7 @@ from llm_adapter.data.tokens import (
     _fit,
     tokenize_examples,
 )
-
-GOOD = {"prompt": "2 + 2?", "chosen": "4", "rejected": "5"}
-
-
-TEMPLATE = (
-    "{% for m in messages %}<{{ m.role }}>{{ m.content }}</s>{% endfor %}"
-    "{% if add_generation_prompt %}<assistant>{% endif %}"
-)
-
-
-LONG = {"prompt": "abcd", "chosen": "12345678", "rejected": ["12", "987654321"]}
-
-
-def lines(path, *rows):
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
+from tests.llm_adapter.data.shared import GOOD, LONG, TEMPLATE, lines
 
 
 class Beginning(ByT5Tokenizer):
