@@ -16,11 +16,11 @@ from torch import Tensor
 
 from .. import _validate
 from ..bounds.scores import derangement
+from ..estimation.estimate import MIEstimate
 from ..estimation.estimator import MIEstimator
 from ..estimation.pairs import paired_rows
 from ..estimation.sides import Rows, fit_side
 from ..estimation.transforms import middle_ranks
-from ..estimation.verdict import MIEstimate
 
 _LEVEL = 3.0  # standard errors
 _ROUNDING = 1e-6  # nats

@@ -4,10 +4,10 @@
 """
 
 from .critics import CRITICS, Architecture, Bilinear, Concatenated, Encoded, Separable, Sum
+from .estimate import MIEstimate
 from .estimator import MIEstimator, estimate_mi
 from .neighbours import ksg
 from .table import ESTIMATORS, READOUTS, Estimator
-from .verdict import MIEstimate
 
 __all__ = [
     "CRITICS",

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from .. import _validate
 from .critics import CRITICS, make_critic
+from .estimate import MIEstimate
 from .grouping import Groups, rows_of_groups
 from .inputs import (
     default_device_cpu,
@@ -33,7 +34,7 @@ from .sides import Rows
 from .table import ESTIMATORS
 from .training import Fit, fit_critic, held_out_scores
 from .transforms import TRANSFORMS, Identity, Rank, Standard
-from .verdict import MIEstimate, combine, read, value_of
+from .verdict import combine, read, value_of
 
 Maps = list[Identity | Standard | Rank]
 """The transforms of x and of y."""
