@@ -65,19 +65,23 @@ def floating(name: str, value: Tensor, *, dims: int = 1) -> Tensor:
     return value
 
 
-def values(name: str, value: Tensor) -> Tensor:
-    """Return `value` if it is a non-empty tensor without NaN; infinite values are allowed."""
-    if not all_true(~torch.isnan(floating(name, value))):
+def values(name: str, value: Tensor, log_weights: Tensor | None = None) -> Tensor:
+    """Return `value` if it is a non-empty tensor without NaN where it has mass; infinite values are allowed."""
+    if not all_true(~torch.isnan(floating(name, value)) | _massless(log_weights)):
         raise ValueError(f"{name}: expected values without NaN, got NaN")
     return value
 
 
-def scores(name: str, value: Tensor, *, dims: int = 1) -> Tensor:
-    """Return `value` if it is a non-empty tensor of finite scores."""
+def scores(name: str, value: Tensor, *, dims: int = 1, log_weights: Tensor | None = None) -> Tensor:
+    """Return `value` if it is a non-empty tensor of scores that are finite where they have mass."""
     floating(name, value, dims=dims)
-    if not all_true(torch.isfinite(value)):
+    if not all_true(torch.isfinite(value) | _massless(log_weights)):
         raise ValueError(f"{name}: expected finite scores, got NaN or infinity")
     return value
+
+
+def _massless(log_weights: Tensor | None) -> Tensor | bool:
+    return False if log_weights is None else log_weights == -math.inf
 
 
 def log_weights(name: str, value: Tensor | None, like: Tensor) -> Tensor | None:
@@ -112,10 +116,12 @@ def joint_and_product(
     log_q: Tensor | None = None,
 ) -> None:
     """Check the four arguments that every bound takes."""
-    scores("joint", joint)
-    scores("product", product)
-    log_weights("log_p", log_p, joint)
-    log_weights("log_q", log_q, product)
+    for name, value, name_weights, weights in (
+        ("joint", joint, "log_p", log_p),
+        ("product", product, "log_q", log_q),
+    ):
+        log_weights(name_weights, weights, floating(name, value))
+        scores(name, value, log_weights=weights)
     arguments = {"joint": joint, "product": product, "log_p": log_p, "log_q": log_q}
     batch_shapes(
         **{name: value.shape[:-1] for name, value in arguments.items() if value is not None}

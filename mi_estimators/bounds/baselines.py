@@ -12,8 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .. import _validate
-from .expectation import expectation
+from .expectation import expectation, on_support
 from .scores import joint_and_product
+from .variational import pairs_of
 
 
 def interpolated(
@@ -56,7 +57,7 @@ def interpolated(
     (1.3863, 6.9915)
     """
     alpha = _validate.number("alpha", alpha, low=0, high=1, closed="[]")
-    n = _validate.scores("scores", scores, dims=2).shape[-1]
+    n = _validate.floating("scores", scores, dims=2).shape[-1]
     if scores.shape[-2] != n or n < 2:
         raise ValueError(
             f"scores: expected square matrices of at least 2 rows, got shape {tuple(scores.shape)}"
@@ -65,6 +66,8 @@ def interpolated(
     if log_weights is None:
         log_weights = torch.full((n,), -math.log(n), dtype=scores.dtype, device=scores.device)
     _validate.log_weights("log_weights", log_weights, positives)
+    log_pairs = pairs_of(log_weights)
+    _validate.scores("scores", scores, log_weights=log_pairs)
     if not _validate.all_true((log_weights > -math.inf).sum(-1) >= 2):
         raise ValueError("log_weights: expected mass on at least two rows, got one")
     if log_baseline is not None:
@@ -72,6 +75,7 @@ def interpolated(
         _validate.broadcasts("log_baseline", log_baseline, positives.shape)
 
     # The value does not change when T and ln a move together along a row; centring keeps float32 exact at large scores.
+    scores = on_support(scores, log_pairs)
     centre = scores.detach().amax(-1, keepdim=True)
     scores = scores - centre
     log_a = -centre.squeeze(-1) + (0.0 if log_baseline is None else log_baseline)
@@ -79,9 +83,7 @@ def interpolated(
     log_rest = torch.log1p(-log_weights.exp())  # the mass of the other rows
     log_m = _leave_one_out(scores + log_weights.unsqueeze(-2)) - log_rest.unsqueeze(-2)
     baseline = torch.logaddexp(_log(alpha) + log_m, (_log(1 - alpha) + log_a).unsqueeze(-1))
-    log_pairs = joint_and_product(log_weights.unsqueeze(-1) + log_weights.unsqueeze(-2))[
-        1
-    ].log_softmax(-1)
+    log_pairs = joint_and_product(log_pairs)[1].log_softmax(-1)
     reward = joint_and_product(scores.diagonal(dim1=-2, dim2=-1).unsqueeze(-1) - baseline)[1]
     penalty = (log_m - baseline).diagonal(dim1=-2, dim2=-1).exp()
     return (

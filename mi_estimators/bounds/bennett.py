@@ -68,7 +68,7 @@ def bridge(
     if log_odds is None:
         log_odds = math.log(product.shape[-1] / joint.shape[-1])
     dtype = torch.promote_types(joint.dtype, product.dtype)
-    joint, product = joint.double(), product.double()
+    joint, product = on_support(joint, log_p).double(), on_support(product, log_q).double()
     with torch.no_grad():
         shift = _bridge_shift(joint, product, log_p, log_q, log_odds)
     # One Newton step from the root, its slope a number: the value stays and the derivative is the implicit one.

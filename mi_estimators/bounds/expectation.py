@@ -21,7 +21,7 @@ def mean(
     """Return E[values] over the last dimension.
 
     Args:
-        values: shape (..., n). Entries without mass may be infinite; they do not count.
+        values: shape (..., n). Entries without mass do not count, whatever they are (NaN, too).
         log_weights: log-probabilities, shape (..., n); None means 1/n each.
 
     Returns:
@@ -58,8 +58,8 @@ def log_mean_exp(
 
 
 def _check(values: Tensor, log_weights: Tensor | None) -> None:
-    _validate.values("values", values)
-    _validate.log_weights("log_weights", log_weights, values)
+    _validate.log_weights("log_weights", log_weights, _validate.floating("values", values))
+    _validate.values("values", values, log_weights)
 
 
 def expectation(values: Tensor, log_weights: Tensor | None = None) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 from .. import _validate
 from .._validate import checked
 from .divergences import softplus
-from .expectation import expectation, log_expectation_exp
+from .expectation import expectation, log_expectation_exp, on_support
 
 
 def _check_joint(
@@ -24,8 +24,8 @@ def _check_joint(
     log_p: Tensor | None = None,
     log_q: Tensor | None = None,
 ) -> None:
-    _validate.scores("joint", joint)
-    _validate.log_weights("log_p", log_p, joint)
+    _validate.log_weights("log_p", log_p, _validate.floating("joint", joint))
+    _validate.scores("joint", joint, log_weights=log_p)
 
 
 @checked(_check_joint)
@@ -123,8 +123,8 @@ def jsd_certificate(
     >>> round(law.mutual_information, 6), round(float(law.exact(jsd_certificate, critic)), 6)
     (2.079442, 2.079442)
     """
-    missed = log_expectation_exp(_log_softplus(-joint.double()), log_p)
-    accepted = log_expectation_exp(_log_softplus(product.double()), log_q)
+    missed = log_expectation_exp(_log_softplus(-on_support(joint, log_p).double()), log_p)
+    accepted = log_expectation_exp(_log_softplus(on_support(product, log_q).double()), log_q)
     log_shortfall = torch.logaddexp(missed, accepted).clamp(max=_LOG_CEILING)
     # ln of the curve is concave in k with slopes in [−1, −½]: from the right Newton's method descends onto the root.
     k = 2 * (_LOG_CEILING - log_shortfall.detach())

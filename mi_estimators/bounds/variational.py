@@ -114,12 +114,18 @@ def js(
 
 
 def _check_matrix(scores: Tensor, log_weights: Tensor | None = None) -> None:
-    _validate.scores("scores", scores, dims=2)
+    _validate.floating("scores", scores, dims=2)
     if scores.shape[-1] != scores.shape[-2]:
         raise ValueError(
             f"scores: expected square matrices in the last two dimensions, got {tuple(scores.shape)}"
         )
     _validate.log_weights("log_weights", log_weights, scores.diagonal(dim1=-2, dim2=-1))
+    _validate.scores("scores", scores, dims=2, log_weights=pairs_of(log_weights))
+
+
+def pairs_of(log_weights: Tensor | None) -> Tensor | None:
+    """Return the log-weight of each pair of rows, shape (..., n, n)."""
+    return None if log_weights is None else log_weights.unsqueeze(-1) + log_weights.unsqueeze(-2)
 
 
 @checked(_check_matrix)
@@ -149,6 +155,7 @@ def infonce(
     >>> round(float(infonce(100 * torch.eye(8))), 4)  # the ceiling ln 8
     2.0794
     """
+    scores = on_support(scores, pairs_of(log_weights))
     positives = scores.diagonal(dim1=-2, dim2=-1)
     candidates = None if log_weights is None else log_weights.unsqueeze(-2)
     return expectation(_dv(positives.unsqueeze(-1), scores, log_q=candidates), log_weights)

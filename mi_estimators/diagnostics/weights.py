@@ -130,8 +130,8 @@ def starvation_index(
     >>> float(starvation_index(torch.tensor([200.0, 0.0, 0.0, 0.0])))
     0.75
     """
-    _validate.scores("scores", scores)
-    _validate.log_weights("log_q", log_q, scores)
+    _validate.log_weights("log_q", log_q, _validate.floating("scores", scores))
+    _validate.scores("scores", scores, log_weights=log_q)
     return -torch.expm1(_log_fraction(scores, log_q).clamp(max=0))
 
 

@@ -52,6 +52,7 @@ def preference_loss(
         bound: one of `preference.PREFERENCE_BOUNDS`.
         mix: α, the share of true negatives, in (0, 1].
         mask: True where a negative exists, shape (..., K), if K differs between examples; at least one per example.
+            Scores elsewhere do not count, whatever they are (NaN and infinity, too), and get a gradient of zero.
 
     Returns:
         Losses, shape (...).
@@ -70,15 +71,17 @@ def preference_loss(
     _validate.choice("bound", bound, PREFERENCE_BOUNDS)
     _validate.mix(mix)
     _validate.scores("chosen", chosen, dims=0)
-    _validate.scores("rejected", rejected, dims=0)
+    _validate.floating("rejected", rejected, dims=0)
     if rejected.shape == chosen.shape:
         rejected = rejected.unsqueeze(-1)
     if rejected.shape[:-1] != chosen.shape:
         raise ValueError(
             f"rejected: expected shape {tuple(chosen.shape)}, or that and K responses, got {tuple(rejected.shape)}"
         )
+    mask = _existing(rejected, mask)
+    rejected = _validate.scores("rejected", rejected.where(mask, 0.0))
     positive = chosen.unsqueeze(-1)
-    log_own, log_each, count = _log_weights(bound, mix, rejected, mask)
+    log_own, log_each, count = _log_weights(bound, mix, mask, rejected.dtype)
 
     if bound in DIVERGENCES:
         row = DIVERGENCES[bound]
@@ -98,27 +101,32 @@ def _dv_constant(mix: float) -> float:
     return preference_anchor(mix) if mix < 1 else 0.0
 
 
-def _log_weights(
-    bound: str, mix: float, rejected: Tensor, mask: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return ln Q_α of the chosen (..., 1) and of each rejected (..., K), and the number of negatives (...)."""
+def _existing(rejected: Tensor, mask: Tensor | None) -> Tensor:
+    """Return where a negative exists, shape (..., K)."""
     if mask is None:
-        mask = torch.ones_like(rejected, dtype=torch.bool)
-    elif not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != rejected.shape:
+        return torch.ones_like(rejected, dtype=torch.bool)
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != rejected.shape:
         got = (
             f"{mask.dtype} {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
         )
         raise ValueError(
             f"mask: expected a bool tensor of shape {tuple(rejected.shape)}, got {got}"
         )
-    elif not _validate.all_true(mask.any(-1)):
+    if not _validate.all_true(mask.any(-1)):
         raise ValueError(
             "mask: expected at least one negative in every example, got an example with none"
         )
-    count = mask.sum(-1, keepdim=True).to(rejected.dtype)
+    return mask
+
+
+def _log_weights(
+    bound: str, mix: float, mask: Tensor, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return ln Q_α of the chosen (..., 1) and of each rejected (..., K), and the number of negatives (...)."""
+    count = mask.sum(-1, keepdim=True).to(dtype)
     if bound == "infonce":
         log_own = log_each = -torch.log1p(count)
     else:
         log_own, log_other = log_shares(mix)
         log_own, log_each = torch.full_like(count, log_own), log_other - count.log()
-    return log_own, log_each.expand_as(rejected).where(mask, -math.inf), count.squeeze(-1)
+    return log_own, log_each.expand(mask.shape).where(mask, -math.inf), count.squeeze(-1)
