@@ -18,6 +18,7 @@ from .. import _validate
 from ..bounds.scores import derangement
 from ..estimation.estimate import MIEstimate
 from ..estimation.estimator import MIEstimator
+from ..estimation.grouping import Groups, aligned_groups, group_labels
 from ..estimation.pairs import paired_rows
 from ..estimation.sides import Rows, fit_side
 from ..estimation.transforms import middle_ranks
@@ -88,7 +89,8 @@ class SelfConsistency:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.estimate.estimator.name}: {self.estimate.nats:.3f} ± {self.estimate.stderr:.3f} nats",
+            f"{self.estimate.estimator.name}: {self.estimate.nats:.3f} ± {self.estimate.stderr:.3f} nats,"
+            f" verdict: {self.estimate.verdict}",
             f"{'law':<31}{'value':>9}{'expected':>10}{'stderr':>9}{'z':>8}  ok",
         ]
         for c in self.checks:
@@ -98,14 +100,23 @@ class SelfConsistency:
         return "\n".join(lines)
 
 
-def independence(x: Rows, y: Rows, estimator: MIEstimator | None = None, *, seed: int = 0) -> Check:
+def independence(
+    x: Rows,
+    y: Rows,
+    estimator: MIEstimator | None = None,
+    *,
+    seed: int = 0,
+    groups: Groups = None,
+) -> Check:
     """Check that I(X; Y shuffled) = 0: estimate the information, in nats, of rows that are paired at random.
 
     Args:
-        x, y: paired rows, shape (n,) or (n, d), numpy arrays or tensors; n ≥ 64.
+        x, y: paired rows, as for `estimate_mi`; n ≥ 64.
         estimator: settings of the critics; it is cloned, not changed. None means `MIEstimator()`. A critic of your own
             must be a function, not a module, because the other checks change the number of columns.
         seed: fixes the shuffle.
+        groups: rows that depend on one another, as for `estimate_mi`. Whole groups change partners, those of similar
+            size cut to a common length; the pairs of two groups are one group.
 
     Returns:
         The check of the estimate against 0.
@@ -120,10 +131,24 @@ def independence(x: Rows, y: Rows, estimator: MIEstimator | None = None, *, seed
     >>> independence(x, y, MIEstimator(steps=50, folds=2)).ok
     True
     """
-    x, y = paired_rows(x, y)
-    order = derangement(len(y), seeded(seed))
-    shuffled = fit_clone(estimator, x, y[order]).estimate_
+    x, y = paired_rows(x, y, _discrete(estimator))
+    generator, labels = seeded(seed), group_labels(groups, len(x))
+    rows = [
+        (block, block[derangement(len(block), generator)])
+        for block in aligned_groups(labels, generator, len(x))
+    ]
+    first, second, pairs = _paired_groups(rows)
+    own = None if groups is None else pairs
+    shuffled = fit_clone(estimator, x[first], y[second], own).estimate_
     return Check("I(X; Y shuffled)", shuffled.nats, 0.0, shuffled.stderr)
+
+
+def _paired_groups(blocks: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the rows of groups that stand side by side, of the first and of the second, and the number of the pair."""
+    first = torch.cat([one.flatten() for one, _ in blocks])
+    second = torch.cat([other.flatten() for _, other in blocks])
+    lengths = torch.cat([torch.full((len(one),), one.shape[1]) for one, _ in blocks])
+    return first, second, torch.arange(len(lengths)).repeat_interleave(lengths)
 
 
 def self_consistency(
@@ -133,6 +158,7 @@ def self_consistency(
     seed: int = 0,
     *,
     coarsen: Coarsen | None = None,
+    groups: Groups = None,
 ) -> SelfConsistency:
     """Check an estimator against four laws of mutual information on these rows, by five fits.
 
@@ -153,6 +179,7 @@ def self_consistency(
         x, y, estimator, seed: as for `independence`; n ≥ 128. The seed also fixes the halves.
         coarsen: the function h of the rows y (n, d), row by row. None drops the last half of y's columns; a single
             column is replaced by the quarter of the sample (0 to 3) that each entry's mid-rank falls into.
+        groups: as for `independence`. The two independent copies are two halves of the groups.
 
     Returns:
         A `SelfConsistency`; print it for the table.
@@ -163,24 +190,31 @@ def self_consistency(
 
     Reference: Song & Ermon 2020, section 3.
     """
-    x, y = rows_for_halves(x, y)
-    whole = fit_clone(estimator, x, y).estimate_
+    x, y = rows_for_halves(x, y, estimator)
+    whole = fit_clone(estimator, x, y, groups).estimate_
     ratios = (
-        *data_processing(x, y, estimator, whole, coarsen),
-        additivity(x, y, estimator, whole, seed),
+        *data_processing(x, y, estimator, whole, coarsen, groups),
+        additivity(x, y, estimator, whole, seed, groups),
     )
-    return SelfConsistency(whole, (independence(x, y, estimator, seed=seed), *ratios))
+    alone = independence(x, y, estimator, seed=seed, groups=groups)
+    return SelfConsistency(whole, (alone, *ratios))
 
 
 def data_processing(
-    x: Tensor, y: Tensor, estimator: MIEstimator | None, whole: MIEstimate, coarsen: Coarsen | None
+    x: Tensor,
+    y: Tensor,
+    estimator: MIEstimator | None,
+    whole: MIEstimate,
+    coarsen: Coarsen | None,
+    groups: Groups = None,
 ) -> tuple[Check, Check]:
     """Check I(X; [Y, h(Y)]) and I(X; h(Y)) against the estimate of I(X; Y) on the same rows."""
+    _check_denominator(whole)
     coarse = fit_side("coarsen", _coarser(y) if coarsen is None else coarsen(y.clone()))[1]
     if len(coarse) != len(y):
         raise ValueError(f"coarsen: expected as many rows as y ({len(y)}), got {len(coarse)}")
-    both = fit_clone(estimator, x, torch.cat([y, coarse], 1)).estimate_
-    alone = fit_clone(estimator, x, coarse).estimate_
+    both = fit_clone(estimator, x, torch.cat([y, coarse], 1), groups).estimate_
+    alone = fit_clone(estimator, x, coarse, groups).estimate_
     return (
         _ratio("I(X; [Y, h(Y)]) / I(X; Y)", both, whole, 1.0),
         _ratio("I(X; h(Y)) / I(X; Y)", alone, whole, 1.0, "≤"),
@@ -188,26 +222,40 @@ def data_processing(
 
 
 def additivity(
-    x: Tensor, y: Tensor, estimator: MIEstimator | None, whole: MIEstimate, seed: int
+    x: Tensor,
+    y: Tensor,
+    estimator: MIEstimator | None,
+    whole: MIEstimate,
+    seed: int,
+    groups: Groups = None,
 ) -> Check:
     """Check I([X, X′]; [Y, Y′]) of two halves side by side against the estimate of I(X; Y) on all rows."""
-    half = len(x) // 2
-    first, second = torch.randperm(len(x), generator=seeded(seed))[: 2 * half].view(2, half)
-    pairs = (torch.cat([values[first], values[second]], 1) for values in (x, y))
-    return _ratio(
-        "I([X, X′]; [Y, Y′]) / I(X; Y)", fit_clone(estimator, *pairs).estimate_, whole, 2.0
-    )
+    _check_denominator(whole)
+    generator, labels = seeded(seed), group_labels(groups, len(x))
+    halves = []
+    for block in aligned_groups(labels, generator, len(x)):
+        half = len(block) // 2
+        order = torch.randperm(len(block), generator=generator)[: 2 * half]
+        halves.append(tuple(block[order].tensor_split(2)))
+    first, second, pairs = _paired_groups(halves)
+
+    sides = (torch.cat([values[first], values[second]], 1) for values in (x, y))
+    double = fit_clone(estimator, *sides, None if groups is None else pairs).estimate_
+    return _ratio("I([X, X′]; [Y, Y′]) / I(X; Y)", double, whole, 2.0)
+
+
+def _check_denominator(whole: MIEstimate) -> None:
+    if whole.nats <= max(2 * whole.stderr, _ROUNDING):
+        raise ValueError(
+            "x, y: expected an estimate of I(X; Y) more than 2 standard errors above 0, since the checks divide by it,"
+            f" got {whole.nats:.3g} ± {whole.stderr:.3g} nats; `checks.independence` does not divide"
+        )
 
 
 def _ratio(
     law: str, above: MIEstimate, below: MIEstimate, expected: float, relation: str = "="
 ) -> Check:
     """Return the ratio of two estimates, its standard error by the delta method without their covariance."""
-    if below.nats <= max(2 * below.stderr, _ROUNDING):
-        raise ValueError(
-            "x, y: expected an estimate of I(X; Y) more than 2 standard errors above 0, since the checks divide by it,"
-            f" got {below.nats:.3g} ± {below.stderr:.3g} nats; `checks.independence` does not divide"
-        )
     value = above.nats / below.nats
     return Check(
         law, value, expected, math.hypot(above.stderr, value * below.stderr) / below.nats, relation
@@ -224,12 +272,17 @@ def _coarser(y: Float[Tensor, "n d"]) -> Float[Tensor, "n c"]:
     )  # never constant: the extremes are half the ranks apart
 
 
-def rows_for_halves(x: Rows, y: Rows) -> tuple[Tensor, Tensor]:
+def rows_for_halves(x: Rows, y: Rows, estimator: MIEstimator | None) -> tuple[Tensor, Tensor]:
     """Return paired rows, enough of them to fit an estimator to one half."""
-    x, y = paired_rows(x, y)
+    x, y = paired_rows(x, y, _discrete(estimator))
     if len(x) < 128:
         raise ValueError(f"x, y: expected at least 128 rows to cut in halves, got {len(x)}")
     return x, y
+
+
+def _discrete(estimator: MIEstimator | None) -> str | None:
+    """Return which sides are labels: they are read once, since a half may lack some."""
+    return getattr(estimator, "discrete", None)
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -237,10 +290,12 @@ def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(_validate.count("seed", seed, low=0, high=2**32 - 1))
 
 
-def fit_clone(estimator: MIEstimator | None, x: Tensor, y: Tensor) -> MIEstimator:
+def fit_clone(
+    estimator: MIEstimator | None, x: Tensor, y: Tensor, groups: Groups = None
+) -> MIEstimator:
     """Fit a clone, so that the estimator given stays as it is."""
-    if estimator is not None and not isinstance(estimator, MIEstimator):
+    if estimator is None:
+        return MIEstimator().fit(x, y, groups)
+    if not isinstance(estimator, MIEstimator):
         raise ValueError(f"estimator: expected an MIEstimator, got {type(estimator).__name__}")
-    return (MIEstimator() if estimator is None else type(estimator)(**estimator.get_params())).fit(
-        x, y
-    )
+    return type(estimator)(**estimator.get_params() | {"discrete": None}).fit(x, y, groups)

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+_STRATUM = 16  # groups at least, where their sizes differ: fewer have few pairings
+
 Groups = Any
 """None, a label for each row (numbers, strings, a Series), or the length of contiguous blocks."""
 
@@ -59,3 +61,52 @@ def rows_of_groups(labels: Int[Tensor, " n"], chosen: Tensor) -> Tensor:
         return labels.argsort()[chosen]
     rows = torch.isin(labels, chosen).nonzero().flatten()
     return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(len(rows)))]
+
+
+def aligned_groups(
+    labels: Int[Tensor, " n"], generator: torch.Generator, most: int
+) -> list[Int[Tensor, "groups length"]]:
+    """Return the rows of groups side by side, so that whole groups can be exchanged.
+
+    Groups are put into strata of similar sizes, at random within a size, and cut to one length a stratum: the length
+    that keeps most rows and at least half of the groups. Shorter groups of a stratum are left out. Groups of equal size
+    stay whole. What is kept depends on the sizes alone.
+
+    Args:
+        labels: each row's group as a number from 0.
+        generator: source of randomness.
+        most: number of groups that may stand in a stratum.
+
+    >>> blocks = aligned_groups(torch.tensor([0, 0, 1, 1, 2, 2, 3]), torch.Generator().manual_seed(0), 512)
+    >>> [(block // 2).sort(0).values.tolist() for block in blocks]  # three groups of two rows; one row is left out
+    [[[0, 0], [1, 1], [2, 2]]]
+    """
+    sizes = torch.bincount(labels)
+    rows, starts = labels.argsort(stable=True), sizes.cumsum(0) - sizes
+    shuffled = torch.randperm(len(sizes), generator=generator)
+    groups = shuffled[sizes[shuffled].argsort(stable=True)]
+
+    blocks = []
+    for stratum in _strata(groups, sizes, most):
+        lengths = sizes[stratum]
+        kept = lengths * torch.arange(len(stratum), 0, -1)
+        start = int(kept[: (len(stratum) + 1) // 2].argmax())
+        length = torch.arange(int(lengths[start]))
+        blocks.append(rows[starts[stratum[start:]].unsqueeze(1) + length])
+    return blocks
+
+
+def _strata(groups: Tensor, sizes: Tensor, most: int) -> list[Tensor]:
+    """Cut groups, ordered by size, where the size changes and both parts are large enough."""
+    counts = sizes[groups].unique_consecutive(return_counts=True)[1]
+    strata, waiting, left = [], 0, len(groups)
+    for count in counts.tolist():
+        waiting, left = waiting + count, left - count
+        if (waiting >= _STRATUM and left >= _STRATUM) or not left:
+            strata.append(waiting)
+            waiting = 0
+    return [
+        part
+        for stratum in groups.split(strata)
+        for part in stratum.tensor_split(-(-len(stratum) // most))
+    ]

@@ -7,23 +7,26 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from .. import _validate
+from .grouping import Groups, group_labels
 from .inputs import default_device_cpu
 from .pairs import paired_rows
+from .sides import Rows
 from .transforms import Rank
 
 _COLUMNS, _ROWS = 2, 20_000  # where it is a good estimate, and cheap
 
 
 @default_device_cpu()
-def ksg(x: np.ndarray | Tensor, y: np.ndarray | Tensor, k: int = 3) -> float:
+def ksg(x: Rows, y: Rows, k: int = 3, *, groups: Groups = None) -> float:
     """Estimate I(X; Y) in nats from the distances to each row's k-th nearest neighbour.
 
-    I ≈ ψ(k) + ψ(n) − mean_i [ψ(n_x(i) + 1) + ψ(n_y(i) + 1)], where ε_i is the distance of row i to its k-th neighbour
-    in (x, y), in the maximum norm, and n_x(i), n_y(i) count the other rows nearer than ε_i in x and in y alone.
+    I ≈ ψ(k) + mean_i [ψ(m_i + 1) − ψ(n_x(i) + 1) − ψ(n_y(i) + 1)], where ε_i is the distance of row i to its k-th
+    neighbour in (x, y), in the maximum norm, n_x(i) and n_y(i) count the other rows nearer than ε_i in x and in y
+    alone, and m_i counts all other rows. With `groups` only rows of other groups are neighbours, and are counted.
 
     Every column is first replaced by its normal scores Φ⁻¹(mid-rank), so the value does not change under an increasing
     map of any column. No noise is added. If row i coincides with k or more others (ε_i = 0), its term is
@@ -35,8 +38,12 @@ def ksg(x: np.ndarray | Tensor, y: np.ndarray | Tensor, k: int = 3) -> float:
     rows it reads too low. Use it for up to about 3 + 3 columns and ln n − 3 nats.
 
     Args:
-        x, y: paired rows, shape (n,) or (n, d), numpy arrays or tensors; n ≥ 64.
-        k: number of neighbours, in [1, n); a larger k lowers the variance and raises the bias.
+        x, y: paired rows, as for `estimate_mi`; n ≥ 64. Without groups they must be independent draws.
+        k: number of neighbours, at most as many as rows in other groups; a larger k lowers the variance and raises the
+            bias.
+        groups: rows that depend on one another, as for `estimate_mi`: a label for each row, or the length of contiguous
+            blocks. Rows of one group, such as copies or neighbours in time, are near one another in x and in y at once,
+            which looks like information.
 
     Returns:
         Nats; may fall below 0 by chance if I is near 0.
@@ -54,8 +61,13 @@ def ksg(x: np.ndarray | Tensor, y: np.ndarray | Tensor, k: int = 3) -> float:
     True
     """
     rows = paired_rows(x, y)
-    _validate.count("k", k, high=len(rows[0]) - 1)
-    return float(_local_information(*rows, k).mean())
+    n = len(rows[0])
+    labels = group_labels(groups, n)
+    foreign = n - int(torch.bincount(labels).max())
+    if foreign < 1:
+        raise ValueError("groups: expected at least two groups, got one")
+    _validate.count("k", k, high=foreign)
+    return float(_local_information(*rows, k, None if groups is None else labels).mean())
 
 
 @dataclass(frozen=True)
@@ -74,44 +86,100 @@ class Neighbours:
     shortfall: float
 
 
-def neighbours(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], k: int = 3) -> Neighbours:
-    """Return the nearest-neighbour estimate of checked rows with its errors."""
-    local = _local_information(x, y, k)
-    halves = [
-        _local_information(*rows, k).mean()
-        for rows in zip(x.tensor_split(2), y.tensor_split(2), strict=True)
-    ]
+def neighbours(
+    x: Float[Tensor, "n dx"],
+    y: Float[Tensor, "n dy"],
+    k: int = 3,
+    labels: Int[Tensor, " n"] | None = None,
+) -> Neighbours:
+    """Return the nearest-neighbour estimate of checked rows with its errors.
+
+    With `labels`, the number of each row's group, neighbours are rows of other groups, a group counts as one draw, and
+    the halves are halves of the groups.
+    """
+    local = _local_information(x, y, k, labels)
     value = float(local.mean())
-    return Neighbours(
-        value, float(local.std()) / math.sqrt(len(local)), max(0.0, value - float(sum(halves)) / 2)
-    )
+
+    own = torch.arange(len(x)) if labels is None else labels
+    count = int(own.max()) + 1
+    sums = torch.zeros(count, dtype=local.dtype).index_add(0, own, local - local.mean())
+    stderr = math.sqrt(float(sums.square().sum()) * count / (count - 1)) / len(x)
+
+    first = own < (count + 1) // 2
+    halves = [
+        _local_information(
+            x[half], y[half], k, None if labels is None else labels[half] - int(labels[half].min())
+        ).mean()
+        for half in (first, ~first)
+    ]
+    return Neighbours(value, stderr, max(0.0, value - float(sum(halves)) / 2))
 
 
 def _local_information(
-    x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], k: int
+    x: Float[Tensor, "n dx"],
+    y: Float[Tensor, "n dy"],
+    k: int,
+    labels: Int[Tensor, " n"] | None = None,
 ) -> Float[Tensor, " n"]:
     """Return each row's part in `ksg`, which is their mean, in nats."""
-    from scipy.spatial import KDTree
-
     n, columns = len(x), [normal_scores(values).numpy() for values in (x, y)]
-    both = np.concatenate(columns, 1)
-    tree = KDTree(both)
-    radius = tree.query(both, k=k + 1, p=np.inf)[0][
-        :, k
-    ]  # the row itself is the first of the k + 1
+    both = _Points(np.concatenate(columns, 1), labels)
+    radius = both.distances(k)
     nearer = np.nextafter(radius, 0)  # counts "≤" into "<"; a radius of 0 stays 0
 
-    def digamma_of_count(points: np.ndarray) -> Tensor:
-        counts = KDTree(points).query_ball_point(points, nearer, p=np.inf, return_length=True)
-        return torch.as_tensor(counts, dtype=torch.float64).digamma()
-
     near = torch.full((n,), float(k), dtype=torch.float64).digamma()
-    coincide = radius == 0
-    if coincide.any():
-        counts = tree.query_ball_point(both[coincide], 0.0, p=np.inf, return_length=True)
-        near[torch.from_numpy(coincide)] = torch.as_tensor(counts, dtype=torch.float64).digamma()
-    local = near - sum(digamma_of_count(points) for points in columns)
-    return local + torch.tensor(float(n), dtype=torch.float64).digamma()
+    coincide = torch.from_numpy(radius == 0)
+    if bool(coincide.any()):
+        near[coincide] = both.counts(nearer).digamma()[coincide]
+    local = near - sum(_Points(points, labels).counts(nearer).digamma() for points in columns)
+    return local + (n + 1 - both.own_sizes).digamma()
+
+
+class _Points:
+    """Points (n, d) whose neighbours are those of other groups; a point without labels is its own group."""
+
+    def __init__(self, points: np.ndarray, labels: Int[Tensor, " n"] | None) -> None:
+        from scipy.spatial import KDTree
+
+        self.points, self.labels = points, None if labels is None else labels.numpy()
+        self.tree, self.own_tree = KDTree(points), None
+        self.own_sizes = torch.ones(len(points), dtype=torch.float64)
+        if self.labels is None:
+            return
+
+        # One more coordinate keeps groups further apart than any two points are.
+        apart = 1 + 2 * float(np.ptp(points))
+        self.lifted = np.column_stack([points, self.labels * apart])
+        self.own_tree = KDTree(self.lifted)
+        self.own_sizes = torch.from_numpy(np.bincount(self.labels)[self.labels]).double()
+
+    def distances(self, k: int) -> np.ndarray:
+        """Return the distance of each point to its k-th neighbour, in the maximum norm."""
+        if self.labels is None:  # the point itself is the first of the k + 1
+            return self.tree.query(self.points, k=k + 1, p=np.inf)[0][:, k]
+
+        n, wanted = len(self.points), k + 8
+        distances, waiting = np.empty(n), np.arange(n)
+        while len(waiting):
+            wanted = min(wanted, n)
+            near, places = self.tree.query(self.points[waiting], k=wanted, p=np.inf)
+            foreign = self.labels[places] != self.labels[waiting, None]
+            enough = foreign.sum(1) >= k
+            kth = (foreign.cumsum(1) >= k).argmax(1)
+            distances[waiting[enough]] = near[enough, kth[enough]]
+            waiting, wanted = waiting[~enough], 2 * wanted
+        return distances
+
+    def counts(self, radius: np.ndarray) -> Float[Tensor, " n"]:
+        """Return how many neighbours are within each point's radius, and one more for the point itself."""
+        counts = self.tree.query_ball_point(self.points, radius, p=np.inf, return_length=True)
+        if self.own_tree is not None:
+            counts = (
+                counts
+                + 1
+                - self.own_tree.query_ball_point(self.lifted, radius, p=np.inf, return_length=True)
+            )
+        return torch.as_tensor(counts, dtype=torch.float64)
 
 
 def normal_scores(rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
@@ -124,7 +192,9 @@ def normal_scores(rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     return ranks.levels.gather(-1, torch.searchsorted(ranks.knots, columns)).T.contiguous()
 
 
-def cheap_neighbours(x: Tensor, y: Tensor) -> Neighbours | None:
+def cheap_neighbours(
+    x: Tensor, y: Tensor, labels: Int[Tensor, " n"] | None = None
+) -> Neighbours | None:
     """Return the nearest-neighbour estimate if it is cheap and accurate: for few columns and not too many rows."""
     low = max(x.shape[1], y.shape[1]) <= _COLUMNS and len(x) <= _ROWS
-    return neighbours(x, y) if low else None
+    return neighbours(x, y, labels=labels) if low else None

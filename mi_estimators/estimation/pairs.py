@@ -67,14 +67,19 @@ def fit_pairs(
     return sides, _pairs(sides, rows_x, rows_y, groups, seed)
 
 
-def paired_rows(x: Rows, y: Rows) -> tuple[Float[Tensor, "n dx"], Float[Tensor, "n dy"]]:
+def paired_rows(
+    x: Rows, y: Rows, discrete: str | None = None
+) -> tuple[Float[Tensor, "n dx"], Float[Tensor, "n dy"]]:
     """Return both sides as float64 columns, in the order given.
 
     Raises:
         ValueError: as `fit_side`, or sides of different lengths.
     """
     check_pairs(x, y)
-    rows_x, rows_y = fit_side("x", x)[1], fit_side("y", y)[1]
+    rows_x, rows_y = (
+        fit_side(name, value, discrete=name in (discrete or ""))[1]
+        for name, value in (("x", x), ("y", y))
+    )
     if len(rows_x) != len(rows_y):
         raise ValueError(f"y: expected as many rows as x ({len(rows_x)}), got {len(rows_y)}")
     return rows_x, rows_y
@@ -95,23 +100,29 @@ def _pairs(sides: tuple[Side, Side], x: Tensor, y: Tensor, groups: Groups, seed:
         raise ValueError(f"y: expected as many rows as x ({len(x)}), got {len(y)}")
     labels = group_labels(groups, len(x))
 
-    repeating = {
-        side.name: entropy(codes)
-        for side, rows in zip(sides, (x, y), strict=True)
-        if int(torch.bincount(codes := codes_of(rows)).min()) > 1
-    }
-    sample = Sample(
-        rows=len(x),
-        dependence=row_dependence(x, y) if groups is None else None,
-        copies=repeated_rows(x, y),
-        entropies=repeating,
-        notes=tuple(note for side in sides for note in side.notes),
-    )
+    notes = tuple(note for side in sides for note in side.notes)
+    sample = sample_of(x, y, groups is not None, notes)
 
     # Copies of a row are neighbours in the canonical order; a seeded shuffle separates them.
     order = canonical_order(x, y, labels)
     order = order[torch.randperm(len(order), generator=torch.Generator().manual_seed(seed))]
     return Pairs(x[order], y[order], _renumbered(labels[order]), order, sample)
+
+
+def sample_of(x: Tensor, y: Tensor, grouped: bool, notes: tuple[str, ...] = ()) -> Sample:
+    """Return facts about paired rows in the order given; `grouped` if groups state which rows are independent."""
+    repeating = {
+        name: entropy(codes)
+        for name, rows in (("x", x), ("y", y))
+        if int(torch.bincount(codes := codes_of(rows)).min()) > 1
+    }
+    return Sample(
+        rows=len(x),
+        dependence=None if grouped else row_dependence(x, y),
+        copies=repeated_rows(x, y),
+        entropies=repeating,
+        notes=notes,
+    )
 
 
 def _renumbered(labels: Int[Tensor, " n"]) -> Int[Tensor, " n"]:

@@ -89,16 +89,16 @@ def fit_side(
 
     kinds = tuple(_kinds(name, column) for column in columns)
     rows = _encoded(name, columns, kinds)
-    varying = _varying(rows)
-    if not bool(varying.any()):
-        raise ValueError(f"{name}: expected a column that varies, got {len(varying)} constant")
+    varies = varying(rows)
+    if not bool(varies.any()):
+        raise ValueError(f"{name}: expected a column that varies, got {len(varies)} constant")
 
     notes = [
-        *_constant_note(name, varying),
+        *_constant_note(name, varies),
         *([] if discrete else _code_note(name, columns, kinds)),
     ]
     is_label = discrete or (len(columns) == 1 and kinds[0] is not None)
-    kept = varying.nonzero().flatten()
+    kept = varies.nonzero().flatten()
     side = Side(name, shape, kinds, kept, is_label, discrete, tuple(notes))
     return side, rows[:, kept]
 
@@ -251,15 +251,15 @@ def _indicators(name: str, column: np.ndarray, kinds: np.ndarray) -> np.ndarray:
     return np.eye(len(kinds))[places]
 
 
-def _varying(rows: Float[Tensor, "n d"]) -> Tensor:
+def varying(rows: Float[Tensor, "n d"]) -> Tensor:
     """Tell which columns vary beyond rounding."""
     size = rows.abs().amax(0)
     scaled = rows / size.where(size > 0, 1)  # so that no square overflows
     return (rows != rows[:1]).any(0) & (scaled.std(0) >= _NARROW)
 
 
-def _constant_note(name: str, varying: Tensor) -> list[str]:
-    constant = (~varying).nonzero().flatten().tolist()
+def _constant_note(name: str, varies: Tensor) -> list[str]:
+    constant = (~varies).nonzero().flatten().tolist()
     if not constant:
         return []
     return [

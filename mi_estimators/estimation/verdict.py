@@ -186,7 +186,7 @@ def combine(
     reasons = _reasons(row, nats, stderr, readouts, diagnostics, fits)
     notes: list[str] = []
     if sample is not None:
-        reasons = _reasons_of_rows(sample) | reasons
+        reasons = reasons_of_rows(sample) | reasons
         notes = [*sample.notes, *_sorting_note(sample)]
     if "anchor_misfit" in reasons:
         high = math.inf
@@ -211,7 +211,7 @@ def combine(
     )
 
 
-def _reasons_of_rows(sample: Sample) -> dict[str, str]:
+def reasons_of_rows(sample: Sample) -> dict[str, str]:
     """Return what the rows themselves say against an estimate."""
     reasons = {}
     if sample.dependence is not None and sample.dependence.dependent:

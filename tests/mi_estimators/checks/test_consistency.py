@@ -16,6 +16,7 @@ from mi_estimators.checks.consistency import (
     independence,
     self_consistency,
 )
+from mi_estimators.estimation.pairs import paired_rows
 
 TINY = dict(steps=50, hidden=8, folds=2)
 
@@ -28,25 +29,27 @@ class Told(mi.MIEstimator):
     """An estimator that keeps the rows it is given and answers what it is told."""
 
     seen: list
+    groups: list
     answers: list
 
-    def fit(self, x, y):
+    def fit(self, x, y, groups=None):
         self.seen.append((x, y))
+        self.groups.append(groups)
         nats, stderr = self.answers[len(self.seen) - 1]
         self.estimate_ = SimpleNamespace(
-            nats=nats, stderr=stderr, estimator=mi.ESTIMATORS[self.estimator]
+            nats=nats, stderr=stderr, estimator=mi.ESTIMATORS[self.estimator], verdict="drift"
         )
         return self
 
 
 def told(*answers):
-    return type("Told", (Told,), {"seen": [], "answers": list(answers)})()
+    return type("Told", (Told,), {"seen": [], "groups": [], "answers": list(answers)})()
 
 
-def with_whole(check, x, y, estimator, setting):
+def with_whole(check, x, y, estimator, setting, groups=None):
     """Return a check of ratios, after a fit to all rows."""
     x, y = torch.as_tensor(x), torch.as_tensor(y)
-    return check(x, y, estimator, fit_clone(estimator, x, y).estimate_, setting)
+    return check(x, y, estimator, fit_clone(estimator, x, y, groups).estimate_, setting, groups)
 
 
 X = torch.arange(200.0)[:, None] + torch.tensor([0.0, 1000.0])  # entries tell their row and column
@@ -57,12 +60,90 @@ def test_independence_pairs_no_row_with_itself():
     estimator = told((0.03, 0.02))
     check = independence(X, Y, estimator, seed=3)
     ((x, y),) = estimator.seen
-    assert torch.equal(x, X)
+    assert torch.equal(x.sort(0).values, X)
     assert torch.equal(y.sort(0, descending=True).values, Y)
     assert bool((y[:, 0] != -x[:, 0]).all())
     assert bool((y - y[:, :1] == Y - Y[:, :1]).all())  # rows stay whole
     assert (check.value, check.expected, check.stderr) == (0.03, 0.0, 0.02)
     assert check.z == pytest.approx(1.5)
+
+
+LABELS = np.repeat(np.arange(70), [3] * 60 + [2] * 10).astype(str)  # 200 rows, sizes 2 and 3
+
+
+def test_independence_lets_whole_groups_change_partners():
+    estimator = told((0.03, 0.02))
+    independence(X, Y, estimator, groups=LABELS)
+    ((x, y),), (pairs,) = estimator.seen, estimator.groups
+    own, other = x[:, 0].long(), -y[:, 0].long()  # entries tell their row
+    assert len(own) == 180  # of three rows a group; the others could not be exchanged with them
+    for pair in pairs.unique():
+        rows = pairs == pair
+        for members in (LABELS[own[rows]], LABELS[other[rows]]):
+            assert len(set(members)) == 1
+        assert not set(LABELS[own[rows]]) & set(LABELS[other[rows]])
+        assert (own[rows].diff() == 1).all()
+        assert (other[rows].diff() == 1).all()
+    for side in (own, other):
+        assert len(side.unique()) == len(side)
+
+
+def test_additivity_makes_halves_of_groups():
+    estimator = told((1.0, 0.05), (1.9, 0.1))
+    with_whole(additivity, X, Y, estimator, 0, groups=4)
+    (_, (x, y)), (whole, pairs) = estimator.seen, estimator.groups
+    assert whole == 4
+    first, second = x[:, 0].long(), x[:, 2].long()
+    assert len(torch.cat([first, second]).unique()) == 200
+    assert torch.equal(y[:, 0], -x[:, 0])  # true pairs stay pairs
+    assert torch.equal(y[:, 3], -x[:, 2])
+    for pair in pairs.unique():
+        for side in (first, second):
+            assert len((side[pairs == pair] // 4).unique()) == 1
+    assert (pairs.bincount() == 4).all()
+
+
+def test_every_fit_knows_the_groups():
+    estimator = told((1.0, 0.1), (1.0, 0.1), (0.6, 0.1), (2.1, 0.1), (0.2, 0.01))
+    self_consistency(X, Y, estimator, groups=LABELS)
+    assert len(estimator.groups) == 5
+    assert not any(groups is None for groups in estimator.groups)
+
+
+SPARSE = {
+    "sparse pixels": lambda rng: (rng.random((300, 40)) < 0.01) * rng.normal(size=(300, 40)),
+    "rare one-hot labels": lambda rng: np.eye(30)[np.minimum(rng.geometric(0.15, 300), 30) - 1],
+    "rare labels": lambda rng: rng.geometric(0.3, 300).astype(str),
+    "one entry": lambda rng: (np.arange(300) == 7).astype(float),
+}
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_what_is_constant_in_a_half_carries_nothing_there(name):
+    rng = np.random.default_rng(0)
+    x = SPARSE[name](rng)
+    number = np.unique(x, return_inverse=True)[1] if x.ndim == 1 else x.sum(1)
+    y = number[:, None] + rng.normal(size=(300, 2))
+
+    estimator, whole = mi.MIEstimator(**TINY), SimpleNamespace(nats=1.0, stderr=0.1)
+    rows = paired_rows(x, y)
+    checks = [
+        independence(x, y, estimator),
+        *data_processing(*rows, estimator, whole, None),
+        *(additivity(*rows, estimator, whole, seed) for seed in range(2)),
+        additivity(*rows, estimator, whole, 0, groups=2),
+    ]
+    assert all(math.isfinite(check.value) for check in checks)
+
+
+def test_labels_are_read_once():
+    codes = np.random.default_rng(0).geometric(0.3, 300)  # rare codes are missing from a half
+    estimator = told(*[(1.0, 0.1)] * 5)
+    self_consistency(codes, codes % 3, estimator.set_params(discrete="xy"))
+    x, y = estimator.seen[0]
+    assert x.shape[1] == len(np.unique(codes))
+    assert y.shape[1] == 3
+    assert all(len(set(side.flatten().tolist())) == 2 for pair in estimator.seen for side in pair)
 
 
 def test_data_processing_gives_y_with_and_without_its_function():
@@ -139,7 +220,7 @@ def test_the_table_has_each_check_once():
     assert [check.ok for check in table.checks] == [False, True, True, True]
     assert not table.ok
     lines = str(table).splitlines()
-    assert lines[0] == "js: 1.000 ± 0.100 nats"
+    assert lines[0] == "js: 1.000 ± 0.100 nats, verdict: drift"
     assert [line.split()[-1] for line in lines[2:]] == ["no", "yes", "yes", "yes"]
     assert len({line.rindex(" ") for line in lines[1:]}) == 1  # columns are aligned
 

@@ -9,6 +9,7 @@ from scipy.stats import kstest
 
 import mi_estimators as mi
 from mi_estimators.checks.permutation import pairing_statistics, permutation_test
+from mi_estimators.estimation.grouping import group_labels
 
 TINY = dict(steps=50, hidden=8, folds=2)
 
@@ -100,9 +101,9 @@ def test_the_critics_never_see_the_rows_that_are_tested():
     trained = []
 
     class Watched(mi.MIEstimator):
-        def fit(self, x, y):
+        def fit(self, x, y, groups=None):
             trained.append(x)
-            return super().fit(x, y)
+            return super().fit(x, y, groups)
 
         def score_matrix(self, x, y):
             assert not bool(torch.isin(x, trained[0]).any())
@@ -135,6 +136,134 @@ def test_the_statistic_is_the_mean_reward_of_the_pairs(n):
         assert np.mean(null) == pytest.approx(float(matrix), abs=4 * np.std(null) / math.sqrt(50))
 
 
+def autoregressive(n, rho, rng, runs=1):
+    """Return independent series, shape (runs, n)."""
+    from scipy.signal import lfilter
+
+    noise = rng.normal(size=(runs, n + 200)) * math.sqrt(1 - rho**2)
+    return lfilter([1.0], [1.0, -rho], noise)[:, 200:]
+
+
+# Rows that depend on one another, x independent of y: (x, y, the right groups).
+def blocks(rng):
+    return *autoregressive(400, 0.9, rng, 2), 40
+
+
+def unequal_series(rng):
+    sizes = rng.integers(3, 15, 40)
+    series = autoregressive(15, 0.95, rng, 80).reshape(2, 40, 15)
+    x, y = (np.concatenate([row[:k] for row, k in zip(s, sizes, strict=True)]) for s in series)
+    return x, y, np.repeat(np.arange(40), sizes)
+
+
+def copies(rng):
+    kinds = rng.integers(40, size=300)
+    x, y = rng.normal(size=(2, 40))
+    return x[kinds], y[kinds], kinds.astype(str)
+
+
+def one_trend(rng):  # shared by all groups: no dependence between groups
+    x, y = rng.normal(size=(2, 60, 5)) + np.arange(5)
+    return x.ravel(), y.ravel(), 5
+
+
+DEPENDENT = {f.__name__: f for f in (blocks, unequal_series, copies, one_trend)}
+
+
+@pytest.mark.parametrize("name", DEPENDENT)
+def test_p_is_uniform_for_dependent_rows_whose_groups_are_known(name):
+    rng, generator = np.random.default_rng(0), seeded(1)
+    p_values, ignorant = [], []
+    for _ in range(400):
+        x, y, groups = DEPENDENT[name](rng)
+        x, y = torch.as_tensor(x)[:, None], torch.as_tensor(y)[:, None]
+        labels, score = group_labels(groups, len(x)), SCORES["correlation"]
+        p_values.append(rank_p(pairing_statistics(score, x, y, 39, generator, labels), generator))
+        ignorant.append(rank_p(pairing_statistics(score, x, y, 39, generator), generator))
+    assert uniformity(p_values, 39) > 0.01
+    assert uniformity(ignorant, 39) < 1e-6  # the false neighbour: without groups it is not
+
+
+@pytest.mark.broad
+@pytest.mark.parametrize("name", DEPENDENT)
+def test_trained_critics_keep_the_level(name):
+    p_values = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        parts = [DEPENDENT[name](rng) for _ in range(6 if name == "blocks" else 2)]
+        x, y = (np.concatenate([part[k] for part in parts]) for k in range(2))
+        groups = parts[0][2]
+        if not isinstance(groups, int):
+            groups = [f"{k} {label}" for k, part in enumerate(parts) for label in part[2]]
+        found = permutation_test(
+            x, y, mi.MIEstimator(**TINY), permutations=99, seed=seed, groups=groups
+        )
+        p_values.append(found.p_value)
+    assert uniformity(p_values, 99) > 1e-3
+
+
+@pytest.mark.parametrize("rows", [2, 25])
+def test_groups_keep_power(rows):
+    rng = np.random.default_rng(rows)
+    shared = autoregressive(150 * rows, 0.9, rng)[0]
+    x, y = shared + rng.normal(size=(2, 150 * rows))
+    found = permutation_test(x, y, mi.MIEstimator(**TINY), permutations=99, groups=rows)
+    assert found.p_value <= 0.02
+
+
+def test_groups_do_not_straddle_the_halves():
+    groups = np.random.default_rng(0).integers(60, size=300)
+    x = torch.arange(300.0)
+    y = torch.randn(300, generator=seeded(0))
+    trained = []
+
+    class Watched(mi.MIEstimator):
+        def fit(self, x, y, groups=None):
+            trained.append((x, groups))
+            return super().fit(x, y, groups)
+
+        def score_matrix(self, x, y):
+            rows = x[:, 0].long()
+            assert not set(groups[rows]) & set(groups[trained[0][0][:, 0].long()])
+            assert len(set(groups[rows])) == len(rows)  # one row a group at a time
+            return super().score_matrix(x, y)
+
+    permutation_test(x, y, Watched(**TINY), permutations=9, groups=groups)
+    rows, labels = trained[0]
+    assert len({*zip(groups[rows[:, 0].long()].tolist(), labels.tolist(), strict=True)}) == 30
+
+
+def test_dependent_rows_without_groups_are_named():
+    rng = np.random.default_rng(3)
+    walks = rng.normal(size=(2, 400)).cumsum(1)
+    estimator = mi.MIEstimator(**TINY)
+    (warning,) = permutation_test(*walks, estimator, permutations=9).warnings
+    assert "groups=" in warning
+    assert not permutation_test(*walks, estimator, permutations=9, groups=10).warnings
+    assert not permutation_test(*rng.normal(size=(2, 400)), estimator, permutations=9).warnings
+
+
+def test_a_side_that_is_constant_in_a_half_tells_nothing():
+    y = torch.randn(200, generator=seeded(0))
+    x = (torch.arange(200) == 5).double()  # one row differs, in the one half or the other
+    found = [
+        permutation_test(x, y, mi.MIEstimator(**TINY), permutations=9, seed=seed)
+        for seed in range(6)
+    ]
+    assert {test.nats == 0 for test in found} == {True, False}
+    assert len({test.p_value for test in found}) > 2  # ties are ranked at random
+
+
+def test_sparse_columns_and_rare_labels_are_tested():
+    rng = np.random.default_rng(0)
+    pixels = (rng.random((300, 60)) < 0.02) * rng.normal(size=(300, 60))
+    labels = np.where(rng.random(300) < 0.03, rng.integers(5, 50, 300), rng.integers(5, size=300))
+    for x in (pixels, np.eye(50)[labels], labels.astype(str)):
+        for estimator in (mi.MIEstimator(**TINY), mi.MIEstimator(**TINY, discrete="y")):
+            found = permutation_test(x, labels, estimator, permutations=9)
+            assert 0.1 <= found.p_value <= 1
+
+
 X, Y = torch.randn(2, 200, generator=torch.Generator().manual_seed(0))
 BAD_CALLS = [
     (
@@ -143,6 +272,11 @@ BAD_CALLS = [
     ),
     (r"y: expected as many rows as x \(200\), got 150", lambda: permutation_test(X, Y[:150])),
     ("y: expected finite", lambda: permutation_test(X, Y * math.inf)),
+    (
+        r"groups: expected a label for each of 200 rows, got shape \(199,\)",
+        lambda: permutation_test(X, Y, groups=range(199)),
+    ),
+    ("folds: expected at least 6 groups a fold", lambda: permutation_test(X, Y, groups=20)),
     (
         "permutations: expected an integer of at least 1",
         lambda: permutation_test(X, Y, permutations=0),

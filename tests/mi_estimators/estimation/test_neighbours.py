@@ -2,11 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy.signal import lfilter
 
 import mi_estimators as mi
-from mi_estimators.estimation.neighbours import ksg, normal_scores
+from mi_estimators.estimation.neighbours import ksg, neighbours, normal_scores
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -87,6 +89,63 @@ def test_a_discrete_column_beside_a_continuous_one():
     )  # 0.486 bits: two signals on Gaussian noise at 0 dB
 
 
+def left_out(x: torch.Tensor, y: torch.Tensor, k: int, labels: torch.Tensor) -> float:
+    """The definition with neighbours of other groups, a row at a time."""
+    x, y = normal_scores(x), normal_scores(y)
+    total = 0.0
+    for i in range(len(x)):
+        others = labels != labels[i]
+        in_x, in_y = ((rows[others] - rows[i]).abs().amax(-1) for rows in (x, y))
+        epsilon = torch.maximum(in_x, in_y).sort().values[k - 1]
+        counts = torch.stack([(in_x < epsilon).sum() + 1, (in_y < epsilon).sum() + 1])
+        total += float((others.sum() + 1).double().digamma() - counts.double().digamma().sum())
+    return float(torch.tensor(k).digamma()) + total / len(x)
+
+
+@pytest.mark.parametrize("kinds", [2, 7, 60])
+@pytest.mark.parametrize("k", [1, 3, 10])
+def test_neighbours_are_of_other_groups(kinds, k):
+    x, y = (torch.randn(80, d, generator=seeded(d)) for d in (1, 2))
+    labels = torch.randint(kinds, (80,), generator=seeded(kinds))
+    x, y = x + 0.01 * labels[:, None], y + labels[:, None]  # near one another within a group
+    expected = left_out(x, y, k, labels)
+    assert ksg(x, y, k, groups=[f"g{label}" for label in labels]) == pytest.approx(expected)
+    assert ksg(x, y, k, groups=torch.arange(80)) == pytest.approx(ksg(x, y, k), abs=1e-12)
+
+
+@pytest.mark.parametrize("columns", [1, 3])
+def test_copies_in_one_group_are_not_information(columns):
+    kinds = torch.randint(200, (2000,), generator=seeded(1))
+    x, y = torch.randn(2, 200, columns, generator=seeded(2))
+    assert ksg(x[kinds], y[kinds]) > 1
+    assert (
+        abs(ksg(x[kinds], y[kinds], 20 * 3, groups=kinds)) < 0.1
+    )  # each neighbour is there ten times
+    found = neighbours(x[kinds], y[kinds], 20, kinds)
+    assert found.stderr > 1.5 * neighbours(x[kinds], y[kinds], 20).stderr
+
+
+def series(rho: float, n: int, count: int, seed: int) -> torch.Tensor:
+    """Return independent standard autoregressive series, shape (count, n)."""
+    noise = np.random.default_rng(seed).normal(size=(count, n + 300)) * math.sqrt(1 - rho**2)
+    return torch.from_numpy(lfilter([1.0], [1.0, -rho], noise)[:, 300:].copy())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_neighbours_in_time_are_not_information(seed):
+    x, y = series(0.99, 3000, 2, seed)
+    assert ksg(x, y, groups=200) < 0.03
+    assert ksg(x, y) > 0.07
+
+
+def test_blocks_of_a_series_leave_its_information():
+    values = []
+    for seed in range(6):
+        x, noise = series(0.9, 3000, 2, seed)
+        values.append(ksg(x, 0.6 * x + 0.8 * noise, groups=50))
+    assert np.mean(values) == pytest.approx(-0.5 * math.log(1 - 0.6**2), abs=0.03)
+
+
 X = torch.arange(64.0)
 BAD_CALLS = [
     ("x: expected rows as an array", lambda: ksg({}, X)),
@@ -97,6 +156,9 @@ BAD_CALLS = [
     ("k: expected an integer of at least 1", lambda: ksg(X, X, 0)),
     ("k: expected an integer of at most 63", lambda: ksg(X, X, 64)),
     ("k: expected an integer", lambda: ksg(X, X, 2.5)),
+    ("k: expected an integer of at most 24", lambda: ksg(X, X, 25, groups=40)),
+    ("groups: expected at least two groups, got one", lambda: ksg(X, X, groups=64)),
+    (r"groups: expected a label for each of 64 rows", lambda: ksg(X, X, groups=[1, 2])),
 ]
 
 
