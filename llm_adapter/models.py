@@ -32,11 +32,38 @@ CausalLM = Any
 """A causal LM of transformers, with peft's adapters or without; no class of theirs has both `config` and `generate`."""
 
 
-def load_tokenizer(name: str, trust_remote_code: bool = False):
-    """Return the tokenizer of the named model; that of the built-in model reads bytes and needs no file."""
-    if name == BUILTIN:
-        return ByT5Tokenizer()
-    return _load(AutoTokenizer, name, trust_remote_code=trust_remote_code)
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+"""The plainest chat template; its marks need no tokens of their own."""
+
+
+def load_tokenizer(name: str, trust_remote_code: bool = False, chat_template: str | None = None):
+    """Return the tokenizer of the named model; that of the built-in model reads bytes and needs no file.
+
+    Raises:
+        ValueError: no such tokenizer; a `chat_template` that is no file, no name of the tokenizer's own and not chatml.
+    """
+    code = {"trust_remote_code": trust_remote_code}
+    tokenizer = ByT5Tokenizer() if name == BUILTIN else _load(AutoTokenizer, name, **code)
+    if chat_template:
+        tokenizer.chat_template = _template(chat_template, tokenizer.chat_template)
+    return tokenizer
+
+
+def _template(name: str, own: str | dict[str, str] | None) -> str:
+    """Return the text of a chat template: a file's, one of the tokenizer's own, or CHATML."""
+    named = {"chatml": CHATML} | (own if isinstance(own, dict) else {})
+    if name in named:
+        return named[name]
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"chat_template: expected a readable file, or one of {', '.join(named)}, got {name} "
+            f"({getattr(error, 'strerror', None) or error})"
+        ) from None
 
 
 def load_model(

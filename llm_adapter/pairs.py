@@ -1,8 +1,9 @@
 """Make on-policy preferences: python -m llm_adapter.pairs --model M --task products --out FILE.jsonl.
 
 It samples the model on questions with one right number, verifies the responses, and writes a line for each question
-with both kinds: `prompt`, `chosen` (the first right response) and `rejected` (up to K different wrong ones). Beside
-FILE.jsonl go FILE.journal.jsonl, with all responses, and FILE.stats.json, with pass rates and starvation.
+with both kinds: `prompt`, `chosen` (the first right response), `rejected` (up to K different wrong ones) and `tokens`,
+their ids as sampled: a model of the same vocabulary is trained on these. Beside FILE.jsonl go FILE.journal.jsonl, with
+all responses, and FILE.stats.json, with pass rates and starvation.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from .arguments.command import run_command
 from .arguments.flags import COUNT, flag, require
 from .arguments.rollouts import RolloutArguments, facts, parse
+from .data.examples import visible
 from .evaluation.rates import curve, powers, starvation
 from .evaluation.tasks import draw_questions
 
@@ -60,27 +62,42 @@ def outcome(record: dict) -> str:
     return "pair" if _wrong(record) else "no_wrong_finished"
 
 
-def _wrong(record: dict) -> list[str]:
-    """Return the different wrong responses that are finished and not empty, in the order drawn."""
-    finished = [row for row in record["responses"] if row["finished"] and not row["right"]]
-    return list(dict.fromkeys(row["text"] for row in finished if row["text"].strip()))
+def _wrong(record: dict) -> list[dict]:
+    """Return the wrong responses of different texts that are finished and not empty, in the order drawn."""
+    texts: dict[str, dict] = {}
+    for row in record["responses"]:
+        if row["finished"] and not row["right"] and visible(row["text"]):
+            texts.setdefault(row["text"], row)
+    return list(texts.values())
 
 
-def preference(record: dict, negatives: int, chat: bool) -> dict:
-    """Return the preference that a record gives: as messages for a chat model, else as plain text."""
+def preference(record: dict, negatives: int, chat: bool, vocabulary: str = "") -> dict:
+    """Return the preference that a record gives: as messages for a chat model, else as plain text.
+
+    `vocabulary` is the digest of the tokenizer whose ids the record has.
+    """
     question = record["question"]
-    chosen = next(response["text"] for response in record["responses"] if response["right"])
-    rejected = _wrong(record)[:negatives]
+    chosen = next(response for response in record["responses"] if response["right"])
+    responses = [chosen, *_wrong(record)[:negatives]]
+    ids = [response.get("ids") for response in responses]
+    tokens = {}
+    if all(ids):
+        prompt = record["prompt_ids"]
+        pieces = {"prompt": prompt, "chosen": ids[0], "rejected": ids[1:]}
+        tokens = {"tokens": {"vocabulary": vocabulary, **pieces}}
+
+    texts = [response["text"] for response in responses]
     if not chat:
-        return {"prompt": f"{question}\n", "chosen": chosen, "rejected": rejected}
+        return {"prompt": f"{question}\n", "chosen": texts[0], "rejected": texts[1:], **tokens}
 
     def message(role: str, text: str) -> list[dict[str, str]]:
         return [{"role": role, "content": text}]
 
     return {
         "prompt": message("user", question),
-        "chosen": message("assistant", chosen),
-        "rejected": [message("assistant", text) for text in rejected],
+        "chosen": message("assistant", texts[0]),
+        "rejected": [message("assistant", text) for text in texts[1:]],
+        **tokens,
     }
 
 
@@ -145,17 +162,20 @@ def make(argv: Sequence[str]) -> None:
 
     from mi_estimators.display import jsonl, write_json
 
+    from .data.tokens import vocabulary_digest
     from .evaluation.rollouts import collect, load  # torch and transformers: seconds
     from .models import load_tokenizer
 
-    tokenizer = load_tokenizer(arguments.model, arguments.trust_remote_code)
+    tokenizer = load_tokenizer(
+        arguments.model, arguments.trust_remote_code, arguments.chat_template
+    )
     model = load(arguments)
     out.parent.mkdir(parents=True, exist_ok=True)
     records = collect(arguments, questions, model, tokenizer, out.with_suffix(".journal.jsonl"))
 
     pairs = [record for record in records if outcome(record) == "pair"]
-    chat = bool(tokenizer.chat_template)
-    jsonl.write(out, [preference(record, arguments.negatives, chat) for record in pairs])
+    law = arguments.negatives, bool(tokenizer.chat_template), vocabulary_digest(tokenizer)
+    jsonl.write(out, [preference(record, *law) for record in pairs])
 
     stats = statistics(records, arguments.samples)
     write_json(out.with_suffix(".stats.json"), facts(COMMAND, argv, arguments) | stats)

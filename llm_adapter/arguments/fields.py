@@ -8,7 +8,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .flags import COUNT, COUNT_OR_NONE, POSITIVE, SHARE, Rule, check_fields, flag, require
+from .flags import (
+    COUNT,
+    COUNT_OR_NONE,
+    JSON_OBJECT,
+    POSITIVE,
+    SHARE,
+    Rule,
+    check_fields,
+    flag,
+    require,
+)
 from .names import BUILTIN, bounds, check_model_name, generated, losses
 
 NOT_NEGATIVE = Rule("a finite number ≥ 0", lambda value: 0 <= value < math.inf)
@@ -51,6 +61,16 @@ class DataFields:
         shown="all of them",
     )
     chat: bool = flag(False, "Also apply the tokenizer's chat template to plain strings.")
+    chat_template: str | None = flag(
+        None,
+        "Chat template: a file, one of the tokenizer's by name, or 'chatml'.",
+        shown="the tokenizer's",
+    )
+    chat_template_kwargs: str | None = flag(
+        None,
+        "Arguments of the chat template as JSON, for example '{\"enable_thinking\": false}'.",
+        rule=JSON_OBJECT,
+    )
     max_dropped: float = flag(
         0.05,
         "Maximum share of unusable rows. The run stops if there are more. Dropped rows are listed "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import math
 import re
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
@@ -21,8 +22,16 @@ class Rule:
 
 COUNT = Rule("an integer ≥ 1", lambda value: value >= 1)
 COUNT_OR_NONE = Rule("an integer ≥ 0", lambda value: value >= 0)
+JSON_OBJECT = Rule("a JSON object", lambda value: _is_json_object(value))
 POSITIVE = Rule("a finite number > 0", lambda value: 0 < value < math.inf)
 SHARE = Rule("a number in [0, 1]", lambda value: 0 <= value <= 1)
+
+
+def _is_json_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except json.JSONDecodeError:
+        return False
 
 
 @dataclass(frozen=True)

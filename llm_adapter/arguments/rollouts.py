@@ -9,7 +9,17 @@ from dataclasses import MISSING, asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .flags import COUNT, COUNT_OR_NONE, Parser, Rule, check_fields, flag, groups_of, require
+from .flags import (
+    COUNT,
+    COUNT_OR_NONE,
+    JSON_OBJECT,
+    Parser,
+    Rule,
+    check_fields,
+    flag,
+    groups_of,
+    require,
+)
 from .names import BUILTIN, check_model_name
 
 FROM_TWO_TO_NINE = Rule("an integer from 2 to 9", lambda value: 2 <= value <= 9)
@@ -85,6 +95,16 @@ class RolloutArguments(TaskArguments):
     )
     seed: int = flag(
         0, "Seed for drawing the questions and sampling the responses.", rule=COUNT_OR_NONE
+    )
+    chat_template: str | None = flag(
+        None,
+        "Chat template: a file, one of the tokenizer's by name, or 'chatml'.",
+        shown="the tokenizer's",
+    )
+    chat_template_kwargs: str | None = flag(
+        None,
+        "Arguments of the chat template as JSON, for example '{\"enable_thinking\": false}'.",
+        rule=JSON_OBJECT,
     )
     batch: int = flag(16, "Number of questions in a batch.", rule=COUNT)
     out: str = flag(MISSING, "File to write. A journal of all responses is kept next to it.")

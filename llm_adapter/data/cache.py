@@ -19,10 +19,12 @@ from ..arguments.command import complain
 from .examples import Fault
 from .tokens import Options, TokenizedExample
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when the same rows give other tokens, or the files change their form: older files are then ignored."""
 Value = TypeVar("Value")
-Tokenized = tuple[list[TokenizedExample], list[Fault]]
+Tokenized = tuple[
+    list[TokenizedExample], list[Fault], dict[str, int]
+]  # and ignored keys, with counts
 
 
 def cache_folder(name: str | None, kind: str = "tokens") -> Path | None:
@@ -100,11 +102,16 @@ def save(folder: Path, key: str, tokenized: Tokenized) -> None:
 
 
 def _pack(
-    examples: Sequence[TokenizedExample], faults: Sequence[Fault], key: str
+    examples: Sequence[TokenizedExample],
+    faults: Sequence[Fault],
+    ignored: dict[str, int],
+    key: str,
 ) -> dict[str, np.ndarray]:
     pieces = [ids for example in examples for ids in (example.prompt, *example.completions)]
     table = [(row.file, row.line, row.truncated, len(row.completions)) for row in examples]
-    header = json.dumps({"key": key, "faults": [asdict(fault) for fault in faults]})
+    notes = {str(place): row.notes for place, row in enumerate(examples) if row.notes}
+    faulty = [asdict(fault) for fault in faults]
+    header = json.dumps({"key": key, "faults": faulty, "notes": notes, "ignored": ignored})
     return {
         "header": np.frombuffer(header.encode(), np.uint8),
         "examples": np.array(table, np.int64).reshape(-1, 4),
@@ -121,8 +128,13 @@ def _unpack(arrays: dict[str, np.ndarray], key: str) -> Tokenized:
     pieces = (arrays["tokens"][start:end].tolist() for start, end in pairwise(bounds))
     examples = [
         TokenizedExample(
-            line, next(pieces), tuple(next(pieces) for _ in range(count)), truncated, file=file
+            line,
+            next(pieces),
+            tuple(next(pieces) for _ in range(count)),
+            truncated,
+            file=file,
+            notes=tuple(header["notes"].get(str(place), ())),
         )
-        for file, line, truncated, count in arrays["examples"].tolist()
+        for place, (file, line, truncated, count) in enumerate(arrays["examples"].tolist())
     ]
-    return examples, [Fault(**fault) for fault in header["faults"]]
+    return examples, [Fault(**fault) for fault in header["faults"]], header["ignored"]

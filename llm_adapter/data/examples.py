@@ -2,29 +2,61 @@
 
 A row has one of two kinds of fault. A *fatal* one breaks the format (no JSON, a missing key, a wrong type): the file is
 not what its user believes, and the run stops. An *unusable* row is well formed but teaches nothing (`REASONS`): it is
-dropped, counted and listed. Nothing here needs a model or a tokenizer.
+dropped, counted and listed. A row that is used but may surprise its user has *notes* (`NOTES`), which are counted.
+Nothing here needs a model or a tokenizer; `layouts` brings the layouts of public data sets into one form.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
+from .layouts import Text, common_length, one_layout
 from .sources import Source
 
-Text = str | list  # a plain string, or a list of {"role": …, "content": …} messages
 REASONS = {
     "empty": "a response has no visible character",
     "identical": "the chosen response equals a rejected one, as text or as tokens after the cut",
     "duplicate": "an earlier row has the same prompt and responses",
     "conversation": "the format or the chat template does not allow these turns",
+    "images": "the row has images, and the model reads text only",
     "no_tokens": "the prompt or a response has no tokens",
     "too_long": "the example does not fit into max_length, and `truncation` does not cut it",
 }
+NOTES = {
+    "sampled": "trained on the token ids that `pairs` sampled",
+    "retokenised": "sampled with another vocabulary: tokenised anew",
+    "merged": "a token spans the end of the prompt and belongs to the responses",
+    "template": (
+        "the template writes an answered prompt otherwise than an open one, which may open a block of thoughts: split "
+        """where they part (to avoid it: --chat_template_kwargs '{"enable_thinking": false}', or --chat_template)"""
+    ),
+    "rewritten": "the chat template leaves out or changes text of a response, such as thoughts",
+    "endless": "the template writes no end token after a response: the model never learns to stop",
+    "tools_ignored": "the chat template does not write the tools of the row",
+    "plain": "plain text for a tokenizer with a chat template: --chat true applies it",
+    "repeats_prompt": "a plain response begins with the text of the prompt",
+    "reversed": "an earlier row prefers the rejected response of this one",
+    "tie": "the scores of the row prefer neither response",
+}
+WARNED = tuple(name for name in NOTES if name not in ("sampled", "merged"))
+KNOWN = ("prompt", "chosen", "rejected", "system", "tools", "chat_template_kwargs", "tokens")
+UNUSED = (
+    "weight",
+    "weights",
+    "margin",
+)  # with score…: they mean something, and no loss here reads them
+INVISIBLE = ("Zs", "Zl", "Zp", "Cc", "Cf")  # categories of Unicode
+FILLERS = (
+    "\u034f\u115f\u1160\u2800\u3164\ufe0e\ufe0f\uffa0"  # of other categories, drawn as nothing
+)
 SHOWN = 10  # faults in one message; further ones are counted
 
 
@@ -37,19 +69,38 @@ class Unusable(ValueError):
 
 
 @dataclass(frozen=True)
+class Sampled:
+    """Token ids as a model sampled them, and the digest of their vocabulary: `completions` as in `TokenizedExample`."""
+
+    vocabulary: str
+    prompt: list[int]
+    completions: tuple[list[int], ...]
+
+
+@dataclass(frozen=True)
 class Example:
-    """A checked row: a prompt, its chosen response and K ≥ 1 rejected ones; `file` is an index of `Source.files`."""
+    """A checked row: a prompt, its chosen response and K ≥ 1 rejected ones; `file` is an index of `Source.files`.
+
+    `system` precedes a prompt in plain text, `tools` and `template` go to the chat template, `sampled` are token ids
+    that stand for the text, `notes` are keys of `NOTES`, and `ignored` are the keys of the row that nothing reads.
+    """
 
     line: int
     prompt: Text
     chosen: Text
     rejected: tuple[Text, ...]
     file: int = 0
+    system: str = ""
+    tools: list | None = None
+    template: dict[str, Any] = field(default_factory=dict)
+    sampled: Sampled | None = None
+    notes: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
 
     @property
     def question(self) -> str:
         """The text of the prompt, or of its last message."""
-        return self.prompt if isinstance(self.prompt, str) else self.prompt[-1]["content"]
+        return self.prompt if isinstance(self.prompt, str) else self.prompt[-1]["content"] or ""
 
 
 @dataclass(frozen=True)
@@ -74,22 +125,46 @@ def check_rows(
     """
     examples, faults = [], []
     seen: dict[bytes, tuple[int, int]] = {}
+    preferred: set[bytes] = set()  # hashes of prompt, chosen and rejected response
     for row in islice(source.rows(), rows):
         try:
-            prompt, chosen, rejected = parse_row(row.value)
-            example = Example(row.line, prompt, chosen, tuple(rejected[:max_negatives]), row.file)
-            content = json.dumps((prompt, chosen, example.rejected), default=str).encode()
+            example = _kept(parse_row(row.value), max_negatives)
+            example = replace(example, line=row.line, file=row.file)
+            prompt, chosen, rejected = example.prompt, example.chosen, example.rejected
             here = (row.file, row.line)
-            file, line = seen.setdefault(hashlib.sha256(content).digest(), here)
+            content = _hash(example.system, example.tools, prompt, chosen, rejected)
+            file, line = seen.setdefault(content, here)
             if (file, line) != here:
                 where = f"{Path(source.files[file]).name}:{line}"
                 raise Unusable(
                     "duplicate", f"prompt: expected a new example, got a copy of {where}"
                 )
+
+            if any(_hash(prompt, other, chosen) in preferred for other in rejected):
+                example = replace(example, notes=(*example.notes, "reversed"))
+            preferred |= {_hash(prompt, chosen, other) for other in rejected}
             examples.append(example)
         except ValueError as error:
             faults.append(Fault(row.file, row.line, getattr(error, "reason", ""), str(error)))
     return examples, faults
+
+
+def _kept(example: Example, max_negatives: int | None) -> Example:
+    """Return the example with at most the first `max_negatives` rejected responses."""
+    sampled = example.sampled
+    if sampled and max_negatives:
+        sampled = replace(sampled, completions=sampled.completions[: 1 + max_negatives])
+    return replace(example, rejected=example.rejected[:max_negatives], sampled=sampled)
+
+
+def _hash(*content: object) -> bytes:
+    return hashlib.sha256(json.dumps(content, default=str).encode()).digest()
+
+
+def count_notes(notes: Iterable[str]) -> dict[str, int]:
+    """Return how often each note occurs, in the order of `NOTES`."""
+    counts = Counter(notes)
+    return {name: counts[name] for name in NOTES if counts[name]}
 
 
 def refuse(files: Sequence[str], faults: Sequence[Fault]) -> None:
@@ -107,62 +182,205 @@ def name_faults(files: Sequence[str], faults: Sequence[Fault]) -> str:
     return f"{shown}; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else shown
 
 
-def parse_row(value: object) -> tuple[Text, Text, list[Text]]:
-    """Return the prompt, the chosen response and the rejected ones of a row: JSON bytes, or an object.
+def parse_row(value: object) -> Example:
+    """Return the example that a row gives, in line 0: the row is JSON bytes, or an object.
 
     `rejected` is one response or a list of responses. Responses that are conversations may begin with the messages of
     the prompt. If all of them are conversations, a row may leave `prompt` out: it is what they begin with in common.
+    Other layouts are brought into this one first: `layouts.one_layout`.
 
     Raises:
-        Unusable: an empty response, a chosen one equal to a rejected one, turns out of order.
+        Unusable: an empty response, a chosen one equal to a rejected one, turns out of order, images.
         ValueError: any other fault, named with what was expected.
 
-    >>> parse_row(b'{"prompt": "2 + 2 = ", "chosen": "4", "rejected": ["5", "3"]}')
-    ('2 + 2 = ', '4', ['5', '3'])
+    >>> example = parse_row(b'{"prompt": "2 + 2 = ", "chosen": "4", "rejected": ["5", "3"], "id": 7}')
+    >>> example.prompt, example.chosen, example.rejected, example.ignored
+    ('2 + 2 = ', '4', ('5', '3'), ('id',))
     """
     row = _decode(value) if isinstance(value, bytes) else value
     if not isinstance(row, dict):
         raise ValueError(f"expected a JSON object, got {_kind(row)}")
-    if missing := [key for key in ("chosen", "rejected") if key not in row]:
-        raise ValueError(
-            f"{missing[0]}: expected this key, got only the keys {sorted(map(str, row))}"
-        )
+    row = one_layout(row)
+    for name in ("images", "image", "videos"):
+        if row.get(name):
+            raise Unusable("images", f"{name}: expected text alone, got {_kind(row[name])}")
+    for key in ("chosen", "rejected"):
+        if key not in row:
+            raise ValueError(f"{key}: expected this key, got only the keys {_keys(row, key)}")
+
     chosen, rejected = _text("chosen", row["chosen"]), row["rejected"]
     if not (isinstance(rejected, list) and rejected and not isinstance(rejected[0], dict)):
         rejected = [rejected]  # a single response: a string, or one list of messages
     responses: list[Text] = [chosen, *(_text("rejected", response) for response in rejected)]
     names = ["chosen"] + ["rejected"] * len(rejected)
-    prompt = _text("prompt", row["prompt"]) if "prompt" in row else None
+    prompt = _text("prompt", row["prompt"]) if row.get("prompt") is not None else None
     conversations = [response for response in responses if not isinstance(response, str)]
     if prompt is None and len(conversations) < len(responses):
         raise ValueError(
-            "prompt: expected this key (only conversations may leave it out), got responses in plain text"
+            "prompt: expected this key (only conversations may leave it out), got responses in "
+            f"plain text and the keys {_keys(row, 'prompt')}"
         )
     if chosen in responses[1:]:
         raise Unusable(
             "identical",
             "chosen: expected a response that differs from every rejected one, got an identical one",
         )
-    if prompt is not None:
-        shared = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-        responses = [_answer(*pair, shared) for pair in zip(names, responses, strict=True)]
-    else:
+
+    if prompt is None:
         prompt = _shared(conversations)
         responses = [conversation[len(prompt) :] for conversation in conversations]
+    else:
+        prompt, responses = _without_prompt(prompt, responses, names)
     for name, response in zip(names, responses, strict=True):
-        contents = (
-            [response]
-            if isinstance(response, str)
-            else [message["content"] for message in response]
+        _check_response(name, response)
+    system = _system(row, prompt)
+    if system and not isinstance(prompt, str):
+        own = prompt[0]["role"] == "system"
+        prompt = prompt if own else [{"role": "system", "content": system}, *prompt]
+        system = ""
+    return Example(
+        0,
+        prompt,
+        responses[0],
+        tuple(responses[1:]),
+        system=system,
+        tools=_tools(row.get("tools")),
+        template=_mapping("chat_template_kwargs", row.get("chat_template_kwargs")),
+        sampled=_sampled(row.get("tokens"), len(responses)),
+        notes=tuple(_notes(row, prompt, responses)),
+        ignored=tuple(_ignored(row)),
+    )
+
+
+def _ignored(row: dict) -> Iterable[str]:
+    """Yield the keys that nothing reads; `tokens` that no model sampled are one of them."""
+    for key, value in row.items():
+        other = key == "tokens" and not isinstance(value, dict)
+        if (key not in KNOWN or other) and value is not None:
+            yield str(key)
+
+
+def unused(key: str) -> bool:
+    """Return whether an ignored key has a meaning that a user may rely on.
+
+    >>> [unused(key) for key in ("margin", "score_chosen", "chosen_rating", "id")]
+    [True, True, True, False]
+    """
+    return key in UNUSED or "score" in key or "rating" in key
+
+
+def _notes(row: dict, prompt: Text, responses: Sequence[Text]) -> Iterable[str]:
+    texts = [response for response in responses if isinstance(response, str)]
+    start = prompt.strip() if isinstance(prompt, str) else ""
+    if len(start) > 1 and any(_repeats(text, start) for text in texts):
+        yield "repeats_prompt"
+
+    scores = [
+        value
+        for key, value in row.items()
+        if key not in KNOWN and unused(str(key)) and ("chosen" in key or "rejected" in key)
+    ]
+    numbers = [value for value in scores if isinstance(value, int | float)]
+    if row.get("margin") == 0 or (len(numbers) == 2 and numbers[0] == numbers[1]):
+        yield "tie"
+
+
+def _repeats(text: str, start: str) -> bool:
+    """Return whether a response begins with the text of its prompt, and goes on."""
+    return text.lstrip().startswith(start) and len(text.strip()) > len(start)
+
+
+def visible(text: str) -> bool:
+    r"""Return whether a text has a character that one sees: no space, format or control character, no filler.
+
+    >>> visible("\u200b \n"), visible("4")
+    (False, True)
+    """
+    return any(
+        unicodedata.category(letter) not in INVISIBLE and letter not in FILLERS for letter in text
+    )
+
+
+def _check_response(name: str, response: Text) -> None:
+    """Raise for a response with nothing to learn, or one that is not the assistant's."""
+    contents = [response]
+    if not isinstance(response, str):
+        contents = [row["content"] or "" for row in response if not row.get("tool_calls")]
+        contents = contents or (["call"] if response else [])
+    if not contents or not all(map(visible, contents)):
+        raise Unusable("empty", f"{name}: expected a response, got an empty one")
+    if not isinstance(response, str) and response[0]["role"] != "assistant":
+        raise Unusable(
+            "conversation",
+            f"{name}: expected a response that begins with role assistant, got role {response[0]['role']}",
         )
-        if not contents or not all(content.strip() for content in contents):
-            raise Unusable("empty", f"{name}: expected a response, got an empty one")
-        if not isinstance(response, str) and response[0]["role"] != "assistant":
-            raise Unusable(
-                "conversation",
-                f"{name}: expected a response that begins with role assistant, got role {response[0]['role']}",
-            )
-    return prompt, responses[0], responses[1:]
+
+
+def _system(row: dict, prompt: Text) -> str:
+    """Return the system text beside the prompt, or nothing; refuse a second one."""
+    system = row.get("system")
+    if system is None or system == "":
+        return ""
+    if not isinstance(system, str):
+        raise ValueError(f"system: expected a string, got {_kind(system)}")
+    first = {} if isinstance(prompt, str) else prompt[0]
+    if first.get("role") == "system" and first["content"] != system:
+        raise Unusable(
+            "conversation", "system: expected one system message, got another in the conversation"
+        )
+    return system
+
+
+def _tools(value: object) -> list | None:
+    """Return the tools of a row: a list of schemas, or such a list as JSON text."""
+    if isinstance(value, str) and value.strip():
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"tools: expected JSON, got unparsable text ({error.msg})") from None
+    if value is None or value == "" or value == []:
+        return None
+    if not isinstance(value, list) or not all(isinstance(tool, dict) for tool in value):
+        raise ValueError(f"tools: expected a list of schemas, got {_kind(value)}")
+    return value
+
+
+def _mapping(name: str, value: object) -> dict[str, Any]:
+    if value is not None and not isinstance(value, dict):
+        raise ValueError(f"{name}: expected an object, got {_kind(value)}")
+    return {key: part for key, part in (value or {}).items() if part is not None}
+
+
+def _sampled(value: object, count: int) -> Sampled | None:
+    """Return the token ids of a row that `pairs` wrote."""
+    if not isinstance(value, dict):
+        return None
+    pieces = [value.get("prompt"), value.get("chosen"), *(value.get("rejected") or [])]
+    whole = all(
+        isinstance(ids, list) and ids and all(type(token) is int and token >= 0 for token in ids)
+        for ids in pieces
+    )
+    if not whole or len(pieces) != count + 1 or not isinstance(value.get("vocabulary"), str):
+        raise ValueError(
+            "tokens: expected vocabulary, and the token ids of prompt, chosen and each rejected "
+            f"response, got {_kind(value)}"
+        )
+    return Sampled(value["vocabulary"], pieces[0], tuple(pieces[1:]))
+
+
+def _keys(row: dict, wanted: str) -> str:
+    """Return the keys of a row, and those to rename if their names suggest it."""
+    hints = {
+        "prompt": ("query", "input", "problem", "context", "post"),
+        "chosen": ("chosen", "prefer", "accept", "win", "best", "positive", "response_j"),
+        "rejected": ("reject", "los", "dispref", "worst", "negative", "response_k"),
+    }
+    names = sorted(map(str, row))
+    close = [name for name in names if any(hint in name.lower() for hint in hints[wanted])]
+    if wanted == "chosen":
+        close = [name for name in close if "dispref" not in name.lower() and name != "rejected"]
+    close = [name for name in close if name not in KNOWN]
+    return f"{names}" + (f" (rename {close[0]} to {wanted})" if len(close) == 1 else "")
 
 
 def _decode(line: bytes) -> object:
@@ -176,6 +394,28 @@ def _decode(line: bytes) -> object:
         raise ValueError("expected UTF-8 text, got other bytes") from None
     except RecursionError:
         raise ValueError("expected a JSON object, got one nested too deeply") from None
+
+
+def _without_prompt(
+    prompt: Text, responses: list[Text], names: Sequence[str]
+) -> tuple[Text, list[Text]]:
+    """Return the prompt, and the responses without the prompt's messages, where they begin with them.
+
+    A prompt in text may be the last message that conversations share, after a system turn, say: it is then they that
+    give the prompt.
+    """
+    shared = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+    whole = [row for row in responses if not isinstance(row, str) and row[0]["role"] != "assistant"]
+    if isinstance(prompt, str) and whole and any(row[: len(shared)] != shared for row in whole):
+        common = whole[0][: common_length(whole)] if len(whole) > 1 else whole[0][:-1]
+        ends = [place for place, turn in enumerate(common, 1) if _asks(turn, prompt)]
+        if ends:
+            shared = prompt = common[: ends[-1]]
+    return prompt, [_answer(*pair, shared) for pair in zip(names, responses, strict=True)]
+
+
+def _asks(message: dict, prompt: str) -> bool:
+    return message["role"] == "user" and (message["content"] or "").strip() == prompt.strip()
 
 
 def _answer(name: str, response: Text, shared: list) -> Text:
@@ -192,40 +432,26 @@ def _answer(name: str, response: Text, shared: list) -> Text:
 
 def _shared(conversations: Sequence[list]) -> list:
     """Return the messages at the beginning of all conversations."""
-    first, *others = conversations
-    length = 0
-    while all(
-        conversation[length : length + 1] == first[length : length + 1] != []
-        for conversation in others
-    ):
-        length += 1
+    length = common_length(conversations)
     if not length:
         raise Unusable(
             "conversation",
             "prompt: expected conversations that begin with the same messages, got different ones",
         )
-    return first[:length]
+    return conversations[0][:length]
 
 
 def _text(name: str, value: object) -> Text:
     """Return `value` if it is a string or a non-empty list of chat messages, in text that UTF-8 can encode.
 
-    Fields of a message that are null are left out: parquet gives each message the fields of all others.
+    Fields of a message that are null are left out: parquet gives each message the fields of all others. The content
+    of a message with tool calls may be null or left out; it is then the empty text, which every template can write.
     """
     if isinstance(value, str):
         strings = [value]
     elif isinstance(value, list) and value:
-        for message in value:
-            if not isinstance(message, dict) or not all(
-                isinstance(message.get(key), str) for key in ("role", "content")
-            ):
-                raise ValueError(
-                    f"{name}: expected messages with string 'role' and 'content', got {_kind(message)}"
-                )
+        value = [_message(name, message) for message in value]
         strings = [message[key] for message in value for key in ("role", "content")]
-        value = [
-            {key: part for key, part in message.items() if part is not None} for message in value
-        ]
     else:
         raise ValueError(
             f"{name}: expected a string or a non-empty list of messages, got {_kind(value)}"
@@ -235,6 +461,26 @@ def _text(name: str, value: object) -> Text:
     except UnicodeEncodeError:
         raise ValueError(f"{name}: expected text, got half of a surrogate pair") from None
     return value
+
+
+def _message(name: str, message: object) -> dict:
+    """Return a chat message without its null fields."""
+    if isinstance(message, dict):
+        fields = {key: part for key, part in message.items() if part is not None}
+        if fields.get("tool_calls"):
+            fields = {"role": "", "content": ""} | fields
+        content = fields.get("content")
+        if isinstance(content, list) and any(_is_image(part) for part in content):
+            raise Unusable("images", f"{name}: expected text alone, got a message with an image")
+        if fields.get("role") and isinstance(fields["role"], str) and isinstance(content, str):
+            return fields
+    raise ValueError(
+        f"{name}: expected messages with string 'role' and 'content', got {_kind(message)}"
+    )
+
+
+def _is_image(part: object) -> bool:
+    return isinstance(part, dict) and str(part.get("type")) != "text"
 
 
 def _kind(value: object) -> str:

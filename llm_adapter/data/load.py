@@ -10,8 +10,19 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from ..arguments.command import complain
 from . import cache as token_cache
-from .examples import Example, Fault, check_rows, name_faults, refuse
+from .examples import (
+    NOTES,
+    WARNED,
+    Example,
+    Fault,
+    check_rows,
+    count_notes,
+    name_faults,
+    refuse,
+    unused,
+)
 from .sources import PAIRS, Source, check_source, open_source
 from .tokens import Options, TokenizedExample, check_tokenizer, tokenize_examples
 
@@ -20,11 +31,15 @@ LOOKED_AT = 100  # rows that are read before anything else
 
 @dataclass(frozen=True)
 class Data:
-    """Tokenised examples of one source, and its rows that were dropped; `cached` if they were tokenised before."""
+    """Tokenised examples of one source, and its rows that were dropped; `cached` if they were tokenised before.
+
+    `ignored` counts the rows that have a key which nothing reads.
+    """
 
     source: Source
     examples: list[TokenizedExample]
     dropped: list[Fault]
+    ignored: dict[str, int]
     cached: bool = False
 
     @property
@@ -42,6 +57,11 @@ class Data:
         """The number of dropped rows for each reason, most frequent first."""
         return dict(Counter(fault.reason for fault in self.dropped).most_common())
 
+    @property
+    def notes(self) -> dict[str, int]:
+        """The number of examples for each note (`examples.NOTES`)."""
+        return count_notes(note for example in self.examples for note in example.notes)
+
 
 def refuse_unreadable(name: str) -> None:
     """Read the first rows of a path and refuse what `prepare` would refuse; a hub name is left for later.
@@ -51,11 +71,11 @@ def refuse_unreadable(name: str) -> None:
     """
     check_source(name)
     if Path(name).exists():
-        _read(open_source(name), None, LOOKED_AT)
+        read_rows(open_source(name), None, LOOKED_AT)
 
 
-def _read(
-    source: Source, max_negatives: int | None, rows: int | None = None
+def read_rows(
+    source: Source, max_negatives: int | None = None, rows: int | None = None
 ) -> tuple[list[Example], list[Fault]]:
     """Return the examples of a source and its unusable rows; refuse fatal faults and an empty source."""
     examples, faults = check_rows(source, max_negatives, rows)
@@ -72,7 +92,7 @@ def read_examples(path: str | Path, max_negatives: int | None = None) -> list[Ex
         ValueError: a missing or empty source, or any fatal or unusable row. One message counts and lists them.
     """
     source = open_source(path)
-    examples, faults = _read(source, max_negatives)
+    examples, faults = read_rows(source, max_negatives)
     refuse(source.files, faults)
     return examples
 
@@ -131,14 +151,16 @@ def prepare(
     """
     key = token_cache.content_key(source.digest, tokenizer, options, max_negatives)
     if folder and (kept := token_cache.load(folder, key)):
-        return Data(source, *kept, cached=True)
+        examples, dropped, ignored = kept
+        return Data(source, examples, dropped, ignored, cached=True)
 
-    examples, unusable = _read(source, max_negatives)
+    examples, unusable = read_rows(source, max_negatives)
     tokenized, faults = _tokenize(source.files, examples, tokenizer, options, workers, progress)
     dropped = sorted(unusable + faults, key=lambda fault: (fault.file, fault.line))
+    ignored = dict(Counter(key for example in examples for key in example.ignored).most_common())
     if folder:
-        token_cache.save(folder, key, (tokenized, dropped))
-    return Data(source, tokenized, dropped)
+        token_cache.save(folder, key, (tokenized, dropped, ignored))
+    return Data(source, tokenized, dropped, ignored)
 
 
 def load_data(args, tokenizer) -> tuple[Data, Data | None]:
@@ -153,13 +175,12 @@ def load_data(args, tokenizer) -> tuple[Data, Data | None]:
     """
     names = [(args.train_data or PAIRS, args.dataset_train_split)]
     names += [(args.eval_data, args.dataset_test_split)] if args.eval_data else []
-    options = Options(args.max_length, args.truncation, args.chat)
     with args.main_process_first(desc="tokenised data"):
         parts = [
             prepare(
                 open_source(name, args.dataset_config, split),
                 tokenizer,
-                options,
+                options_of(args),
                 args.max_negatives,
                 token_cache.cache_folder(args.token_cache),
                 args.tokenize_workers,
@@ -168,15 +189,45 @@ def load_data(args, tokenizer) -> tuple[Data, Data | None]:
             for name, split in names
         ]
 
-    dropped = Path(args.output_dir) / "dropped.jsonl"
-    if args.process_index == 0:
+    settle(parts, args, Path(args.output_dir) / "dropped.jsonl", args.process_index == 0)
+    return parts[0], parts[1] if args.eval_data else None
+
+
+def options_of(args) -> Options:
+    """Return how text becomes tokens, from the arguments of a command."""
+    return Options(args.max_length, args.truncation, args.chat, template_arguments(args))
+
+
+def template_arguments(args) -> dict:
+    """Return the arguments of the chat template, which the command line gives as JSON."""
+    return json.loads(args.chat_template_kwargs or "{}")
+
+
+def settle(parts: Sequence[Data], args, dropped: Path, speaks: bool) -> None:
+    """List the dropped rows, refuse too many, and print a line for each source; one process `speaks`.
+
+    Raises:
+        ValueError: more unusable rows than `args.max_dropped` allows, or no usable one, after `dropped` is written.
+    """
+    if speaks:
         write_dropped(dropped, parts)
     for data in parts:
         check_share(data, args.max_dropped, dropped)
-    if args.process_index == 0:
-        for data in parts:
-            print(report(data, args), flush=True)
-    return parts[0], parts[1] if args.eval_data else None
+    for data in parts if speaks else ():
+        print(report(data, args), flush=True)
+        for line in surprises(data):
+            complain("data", line, "warning")
+
+
+def surprises(data: Data) -> Iterator[str]:
+    """Yield what a user may not expect of rows that are used, with a remedy where there is one."""
+    for name, count in data.notes.items():
+        if name in WARNED:
+            first = next(example for example in data.examples if name in example.notes)
+            where = f"{data.source.files[first.file]}:{first.line}"
+            yield f"{name}: {count} of {len(data.examples)} examples, the first in {where}: {NOTES[name]}"
+    if names := [key for key in data.ignored if unused(key)]:
+        yield f"{', '.join(names)}: the rows have them, and no loss here reads them"
 
 
 def write_dropped(path: Path, parts: Sequence[Data]) -> None:
@@ -259,17 +310,21 @@ def _largest_id(example: TokenizedExample) -> int:
 
 
 def report(data: Data, args) -> str:
-    """Return one line on the data: what is used, dropped and cut."""
+    """Return one line on the data: what is used, dropped, cut, worth a note and ignored."""
     negatives = [len(example.completions) - 1 for example in data.examples]
     low, high = min(negatives), max(negatives)
     cut = sum(example.truncated for example in data.examples)
     parts = "prompts" if args.truncation == "left_prompt" else "responses"
+    notes = ", ".join(f"{count} {name}" for name, count in data.notes.items())
+    ignored = ", ".join(f"{key} ({count})" for key, count in data.ignored.items())
     return "; ".join(
         (
             f"data {data.source.name}: {len(negatives)} examples",
             f"rejected responses each: {low if low == high else f'{low} to {high}'}",
             f"dropped rows: {len(data.dropped)}" + (f" ({data.reasons})" if data.dropped else ""),
             f"cut {parts}: {cut} (max_length {args.max_length})",
+            *([f"of these {notes}"] if notes else []),
+            *([f"ignored keys: {ignored}"] if ignored else []),
             "tokens from the cache" if data.cached else "tokenised now",
         )
     )

@@ -1,24 +1,31 @@
-"""Read preferences from JSON lines, parquet, a folder of such files, or the hub (through `datasets`)."""
+"""Read preferences from JSON lines, a JSON array, parquet, a folder of such files, or the hub (through `datasets`)."""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 PAIRS = Path(__file__).with_name("pairs.jsonl")  # the shipped preferences
-SUFFIXES = (".jsonl", ".parquet")  # read from a folder; any other single file is read as JSON lines
+SUFFIXES = (
+    ".jsonl",
+    ".jsonl.gz",
+    ".parquet",
+)  # read from a folder; any other single file is read as JSON
+GZIP = b"\x1f\x8b"  # the first bytes of such a file
 HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 INSTALL = "pip install 'mi-estimators[hub]'"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row: JSON bytes or an object; `line` counts from 1 (in parquet and on the hub it counts rows)."""
+    """A row: JSON bytes or an object; `line` counts from 1 (in parquet, in an array and on the hub it counts rows)."""
 
     file: int
     line: int
@@ -49,7 +56,7 @@ def check_source(name: str) -> None:
     if Path(name).is_dir():
         _files(Path(name))
     elif not Path(name).is_file() and (
-        not HUB_NAME.fullmatch(name) or Path(name).suffix in (*SUFFIXES, ".json")
+        not HUB_NAME.fullmatch(name) or name.endswith((*SUFFIXES, ".json", ".json.gz"))
     ):
         raise ValueError(
             f"{name}: expected a file of JSON lines or parquet, a folder of them or a hub name, got no such path"
@@ -70,13 +77,12 @@ def open_source(name: str | Path, config: str | None = None, split: str = "train
 
     def rows() -> Iterator[Row]:
         for index, file in enumerate(files):
-            read = _parquet if file.suffix == ".parquet" else _json_lines
+            read = _parquet if file.suffix == ".parquet" else _json
             try:
                 yield from (Row(index, line, value) for line, value in read(file))
-            except OSError as error:
-                raise ValueError(
-                    f"{file}: expected a readable file, got {error.strerror or error}"
-                ) from None
+            except (OSError, EOFError, zlib.error) as error:  # the last two: a damaged .gz
+                reason = getattr(error, "strerror", None) or error
+                raise ValueError(f"{file}: expected a readable file, got {reason}") from None
 
     name = path.name + (f" ({len(files)} files)" if path.is_dir() else "")
     return Source(name, tuple(map(str, files)), rows, lambda: _digest(files))
@@ -86,7 +92,7 @@ def _files(folder: Path) -> list[Path]:
     files = sorted(
         path
         for path in folder.iterdir()
-        if path.suffix in SUFFIXES and not path.name.startswith(".") and path.is_file()
+        if path.name.endswith(SUFFIXES) and not path.name.startswith(".") and path.is_file()
     )
     if not files:
         raise ValueError(f"{folder}: expected a folder with .jsonl or .parquet files, got none")
@@ -109,9 +115,31 @@ def _digest(files: list[Path]) -> str:
     return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
 
 
-def _json_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def _json(path: Path) -> Iterator[tuple[int, object]]:
+    """Yield the lines of a file, or the items of the JSON array that it holds; either may be compressed."""
     with path.open("rb") as file:
-        yield from ((number, line) for number, line in enumerate(file, start=1) if line.strip())
+        packed = file.read(2) == GZIP
+    with gzip.open(path) if packed else path.open("rb") as file:
+        numbered = ((number, line) for number, line in enumerate(file, start=1) if line.strip())
+        first = next(numbered, None)
+        if first is None:
+            return
+        if not _opens_array(first[1]):
+            yield first
+            yield from numbered
+            return
+        content = b"".join([first[1], *(line for _, line in numbered)])
+    try:
+        yield from enumerate(json.loads(content), start=1)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        place = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "other bytes"
+        raise ValueError(f"{path}: expected a JSON array, got unparsable text ({place})") from None
+
+
+def _opens_array(line: bytes) -> bool:
+    """Return whether a file that begins with this line is one JSON array, not a line that holds a list."""
+    start = line.removeprefix(b"\xef\xbb\xbf").strip()
+    return start == b"[" or start.startswith((b"[{", b"[ {"))
 
 
 def _parquet(path: Path) -> Iterator[tuple[int, dict]]:

@@ -1,18 +1,25 @@
 """Turn checked examples into token ids.
 
-Prompt and responses are tokenised apart and then joined, so all responses of a prompt follow the same tokens. No id is
-special afterwards: masks come from lengths, never from a pad id.
+A prompt is tokenised together with each response, because tokenizers may read a text otherwise where it begins: those
+of SentencePiece put a space there. The prompt's tokens are the longest beginning that the prompt alone and all its
+texts with a response have in common, so all responses of a prompt follow the same tokens. No id is special afterwards:
+masks come from lengths, never from a pad id.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from typing import Any
 
-from .examples import Example, Fault, Text, Unusable
+from .examples import Example, Fault, Sampled, Text, Unusable
+from .layouts import common_length
 
 CHUNK = 64  # examples that a worker process takes at a time
 _worker: dict = {}  # in a worker process: the tokenizer and the options
@@ -24,6 +31,7 @@ class TokenizedExample:
 
     `completions` holds the chosen response, then the rejected ones; `reference` their log-probabilities under the
     reference, in nats. `truncated` counts the sequences that were cut: responses, or the prompt under `left_prompt`.
+    `notes` are keys of `examples.NOTES`.
     """
 
     line: int
@@ -32,6 +40,7 @@ class TokenizedExample:
     truncated: int = 0
     reference: tuple[float, ...] = ()
     file: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def length(self) -> int:
@@ -50,6 +59,7 @@ class Options:
     max_length: int
     truncation: str = "right"
     chat: bool = False
+    template: dict[str, Any] = field(default_factory=dict)  # arguments of the chat template
 
 
 def check_tokenizer(tokenizer, examples: Sequence[Example], options: Options) -> list[Fault]:
@@ -115,23 +125,24 @@ def _outcome(example: Example, tokenizer, options: Options) -> TokenizedExample 
 def tokenize_example(example: Example, tokenizer, options: Options) -> TokenizedExample:
     """Turn one checked example into token ids.
 
-    A plain response gets the tokenizer's EOS. A conversation (messages anywhere in the example, or `options.chat`) goes
-    through the tokenizer's chat template, which writes all special tokens itself.
+    A plain response ends with the tokenizer's EOS. A conversation (messages anywhere in the example, or `options.chat`)
+    goes through the tokenizer's chat template, which writes all special tokens itself. Ids that a model sampled stand
+    for themselves, if they are of this vocabulary.
 
     Raises:
         Unusable: the template refuses the turns or does not begin with the prompt; a prompt or response has no tokens
             or no room; responses have the same tokens after the cut.
         ValueError: the example does not fit and `truncation` is refuse.
     """
-    responses, bos = (example.chosen, *example.rejected), _bos(tokenizer)
-    if _is_chat(example, options):
-        head, tails = _render(example.prompt, responses, tokenizer)
-        begin, end = [], []
+    bos, chat = _bos(tokenizer), _is_chat(example, options)
+    notes = list(example.notes)
+    if _is_own(example.sampled, tokenizer):
+        assert example.sampled is not None
+        prompt, whole = example.sampled.prompt, list(example.sampled.completions)
+        notes.append("sampled")
     else:
-        head, tails = example.prompt, responses
-        begin, end = bos, [tokenizer.eos_token_id]
-    ids = tokenizer([head, *tails], add_special_tokens=False, verbose=False)["input_ids"]
-    prompt, whole = begin + ids[0], [tail + end for tail in ids[1:]]
+        prompt, whole, more = _tokens(example, tokenizer, options, chat, bos)
+        notes += ["retokenised", *more] if example.sampled else more
     if not prompt:
         raise Unusable("no_tokens", "prompt: expected at least one token, got none")
     if not all(whole):
@@ -145,7 +156,84 @@ def tokenize_example(example: Example, tokenizer, options: Options) -> Tokenized
             "chosen: expected tokens that differ from those of each rejected response, got the same "
             f"{len(cut[0])} (max_length={options.max_length} leaves room for {options.max_length - len(prompt)})",
         )
-    return TokenizedExample(example.line, prompt, cut, truncated, file=example.file)
+    return TokenizedExample(
+        example.line, prompt, cut, truncated, file=example.file, notes=tuple(notes)
+    )
+
+
+def _tokens(
+    example: Example, tokenizer, options: Options, chat: bool, bos: list[int]
+) -> tuple[list[int], list[list[int]], list[str]]:
+    """Return the tokens of the prompt and of the responses, and what is worth a note."""
+    notes = []
+    if chat:
+        head, texts, notes = _render(example, tokenizer, options)
+    else:
+        head = f"{example.system}\n\n{example.prompt}" if example.system else example.prompt
+        texts = [head + response for response in (example.chosen, *example.rejected)]
+        if tokenizer.chat_template:
+            notes.append("plain")
+    open_ids, *ids = (_begun(row, chat, bos) for row in _encode([head, *texts], tokenizer))
+    length = common_length([open_ids, *ids])
+    if length < len(open_ids) and "template" not in notes:
+        notes.append("merged")
+
+    responses = [row[length:] for row in ids]
+    end = tokenizer.eos_token_id
+    if not chat:
+        responses = [row if row[-1:] == [end] else [*row, end] for row in responses]
+    elif not all(_ends(row, tokenizer) for row in responses):
+        notes.append("endless")
+    return open_ids[:length], responses, notes
+
+
+def prompt_ids(text: str, tokenizer) -> list[int]:
+    """Return the tokens of a prompt that a model is to continue: a chat template's output, or plain text.
+
+    Training on the sampled ids and on the text gives the same prompt, as far as no token spans its end.
+    """
+    (ids,) = _encode([text], tokenizer)
+    return _begun(ids, bool(tokenizer.chat_template), _bos(tokenizer))
+
+
+def _encode(texts: list[str], tokenizer) -> list[list[int]]:
+    return tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+
+
+def _begun(ids: list[int], chat: bool, bos: list[int]) -> list[int]:
+    """Return the tokens with BOS once: plain text gets one, and neither text nor template adds a second."""
+    if not chat and ids[: len(bos)] != bos:
+        return bos + ids
+    while bos and ids[:2] == bos * 2:
+        ids = ids[1:]
+    return ids
+
+
+def _ends(ids: list[int], tokenizer) -> bool:
+    """Return whether a special token stands at the end of a response, white space aside."""
+    while ids and not tokenizer.decode(ids[-1:]).strip() and ids[-1] not in _special(tokenizer):
+        ids = ids[:-1]
+    return bool(ids) and ids[-1] in _special(tokenizer)
+
+
+@lru_cache(maxsize=4)
+def _special(tokenizer) -> frozenset[int]:
+    """Return the ids of the special and of the added tokens, such as the marks of turns."""
+    return frozenset([*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder])
+
+
+def vocabulary_digest(tokenizer) -> str:
+    """Return a short hash of which token each id stands for."""
+    words = sorted(tokenizer.get_vocab().items())
+    return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:16]
+
+
+_digest = lru_cache(maxsize=4)(vocabulary_digest)
+
+
+def _is_own(sampled: Sampled | None, tokenizer) -> bool:
+    """Return whether ids that a model sampled are ids of this tokenizer."""
+    return sampled is not None and sampled.vocabulary == _digest(tokenizer)
 
 
 def _fit(
@@ -186,26 +274,109 @@ def _bos(tokenizer) -> list[int]:
     return [bos] if bos is not None and tokenizer("a")["input_ids"][:1] == [bos] else []
 
 
-def _render(prompt: Text, responses: Sequence[Text], tokenizer) -> tuple[str, list[str]]:
-    """Return the prompt's text and the responses' texts under the tokenizer's chat template."""
+def _render(example: Example, tokenizer, options: Options) -> tuple[str, list[str], list[str]]:
+    """Return the prompt's text, and the texts with each response, under the tokenizer's chat template; and notes.
 
-    def messages(text: Text, role: str) -> list:
-        return [{"role": role, "content": text}] if isinstance(text, str) else text
+    A template may write a prompt that waits for an answer otherwise than an answered one: it opens a block of thoughts,
+    say. The text of the prompt ends where the two part; all that the conversation says before must be in it.
+    """
+    arguments = options.template | example.template
+    if example.tools:
+        arguments = arguments | {"tools": example.tools}
+    asked = _messages(example.prompt, "user")
+    if example.system:
+        asked = [{"role": "system", "content": example.system}, *asked]
+    answers = [_messages(text, "assistant") for text in (example.chosen, *example.rejected)]
 
-    asked = messages(prompt, "user")
-    try:
-        head = tokenizer.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
-        full = [
-            tokenizer.apply_chat_template(asked + messages(response, "assistant"), tokenize=False)
-            for response in responses
-        ]
-    except Exception as error:  # a template is a program: jinja's errors, and Python's
-        raise Unusable(
-            "conversation", f"prompt: expected turns that the chat template accepts, got: {error}"
-        ) from None
-    if not all(text.startswith(head) for text in full):
+    def write(form: Form, turns: list, **more: Any) -> str:
+        turns = [form(turn) for turn in turns]
+        return tokenizer.apply_chat_template(turns, tokenize=False, **arguments | more)
+
+    write = partial(write, _form(write, asked, answers))
+    head, closed = write(asked, add_generation_prompt=True), write(asked)
+    texts = [_once(write, asked, answer, tokenizer) for answer in answers]
+    notes = list(_losses(head, answers, texts))
+    if example.tools and head == write(asked, add_generation_prompt=True, tools=None):
+        notes.append("tools_ignored")
+    if all(text.startswith(head) for text in texts):
+        return head, texts, notes
+
+    shared = common_length([head, *texts])
+    needed = head[: common_length([head, closed])].rstrip()
+    if shared < len(needed) or not needed:
+        written = next(text for text in texts if not needed or not text.startswith(needed))
+        place = common_length([needed, written])
         raise Unusable(
             "conversation",
-            "prompt: expected a chat template that begins with the prompt, got one that does not",
+            "prompt: expected a chat template that begins with the prompt, got one that writes "
+            f"{written[place : place + 20]!r} before an answer, in place of "
+            f"{needed[place : place + 20]!r} (--chat_template takes another one)",
         )
-    return head, [text[len(head) :] for text in full]
+    return head, texts, [*notes, "template"]
+
+
+Form = Callable[[dict], dict]
+
+
+def _in_parts(message: dict) -> dict:
+    """Return a message whose content is a list of parts, as the templates of models that see want it."""
+    return message | {"content": [{"type": "text", "text": message["content"]}]}
+
+
+def _in_json(message: dict) -> dict:
+    """Return a message whose tool calls have their arguments as JSON text."""
+    calls = [dict(call) for call in message.get("tool_calls", ())]
+    for call in calls:
+        function = call.get("function", call)
+        if not isinstance(function.get("arguments"), str):
+            function = function | {"arguments": json.dumps(function.get("arguments"))}
+        call |= {"function": function} if "function" in call else function
+    return message | ({"tool_calls": calls} if calls else {})
+
+
+def _form(write, asked: list, answers: list[list]) -> Form:
+    """Return the first form of messages that the template can write, and in which it tells the answers apart."""
+    refusal = ""
+    for form in (dict, _in_parts, _in_json):
+        try:
+            write(form, asked, add_generation_prompt=True)
+            texts = [write(form, asked + answer) for answer in answers]
+        except Exception as error:  # a template is a program: jinja's errors, and Python's
+            refusal = refusal or str(error)
+            continue
+        if len({*texts}) > 1:
+            return form
+        refusal = refusal or "the same text for all responses"
+    raise Unusable(
+        "conversation", f"prompt: expected turns that the chat template accepts, got: {refusal}"
+    )
+
+
+def _losses(head: str, answers: list[list], texts: list[str]) -> Iterator[str]:
+    """Yield a note if the template leaves text of a response out; refuse one that does not write a tool call."""
+    pairs = list(zip(answers, texts, strict=True))
+    for answer, text in pairs:
+        for call in (call for message in answer for call in message.get("tool_calls", ())):
+            name = call.get("function", call).get("name", "")
+            if text.count(name) <= head.count(name):  # the schemas of the prompt have it, too
+                raise Unusable(
+                    "conversation",
+                    f"prompt: expected a chat template that writes tool calls, got none of {name}",
+                )
+    if any(message["content"].strip() not in text for answer, text in pairs for message in answer):
+        yield "rewritten"
+
+
+def _messages(text: Text, role: str) -> list:
+    return [{"role": role, "content": text}] if isinstance(text, str) else text
+
+
+def _once(write, asked: list, answer: list, tokenizer) -> str:
+    """Return the text of a conversation; an end that the last message brings along is not written a second time."""
+    text, last = write(asked + answer), answer[-1]
+    content = last["content"].rstrip()
+    for end in (token for token in tokenizer.all_special_tokens if content.endswith(token)):
+        place = text.rfind(content)
+        if place >= 0 and text[place + len(content) :].strip().startswith(end):
+            return write([*asked, *answer[:-1], last | {"content": content.removesuffix(end)}])
+    return text

@@ -21,11 +21,13 @@ from transformers.utils import logging
 
 from ..arguments.rollouts import RolloutArguments
 from ..data.cache import tokenizer_digest
+from ..data.load import template_arguments
+from ..data.tokens import prompt_ids
 from ..models import load_model
 from .sampling import Sample, prompt_text, sample
 from .tasks import Question, dataset, extract_number
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when the same model would draw or mark otherwise: an older journal is then refused."""
 
 
@@ -56,8 +58,8 @@ def collect(
         path: the journal.
 
     Returns:
-        A record for each question: `question`, `answer` and `responses`, each with its `text`, the `number` in it (or
-        None), `right`, `finished` and its count of `tokens`.
+        A record for each question: `question`, `answer`, `prompt_ids` and `responses`, each with its `text`, the
+        `number` in it (or None), `right`, `finished`, its count of `tokens` and their `ids`.
 
     Raises:
         ValueError: `path` is no journal, or one of other weights, template, questions, settings or verifier.
@@ -66,8 +68,10 @@ def collect(
     texts = [question.text for question in questions]
     settings = [fingerprint(model), texts, arguments.batch, arguments.max_new_tokens]
     settings += [tokenizer_digest(tokenizer), metadata.version("reasoning-gym"), str(FORMAT)]
+    settings += [arguments.chat_template_kwargs] if arguments.chat_template_kwargs else []
     settings += [] if greedy else [arguments.samples, arguments.temperature, arguments.seed]
     name = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
+    template = template_arguments(arguments)
     verifier = dataset(arguments)
     records = _read(path, name, questions, arguments.batch)
     bar = tqdm(
@@ -81,10 +85,11 @@ def collect(
         for start in range(len(records), len(questions), arguments.batch):
             batch = questions[start : start + arguments.batch]
             seed = hashlib.sha256(f"{arguments.seed} {start}".encode()).digest()[:7]
+            prompts = [prompt_text(question.text, tokenizer, template) for question in batch]
             drawn = sample(
                 model,
                 tokenizer,
-                [prompt_text(question.text, tokenizer) for question in batch],
+                prompts,
                 1 if greedy else arguments.samples,
                 arguments.temperature,
                 arguments.max_new_tokens,
@@ -95,11 +100,12 @@ def collect(
                     "run": name,
                     "question": question.text,
                     "answer": question.answer,
+                    "prompt_ids": prompt_ids(prompt, tokenizer),
                     "responses": [
                         _verified(response, question, verifier) for response in responses
                     ],
                 }
-                for question, responses in zip(batch, drawn, strict=True)
+                for question, prompt, responses in zip(batch, prompts, drawn, strict=True)
             ]
             journal.write("".join(json.dumps(record) + "\n" for record in new))
             journal.flush()
@@ -123,6 +129,7 @@ def _verified(response: Sample, question: Question, verifier) -> dict:
         "right": bool(right),
         "finished": response.finished,
         "tokens": response.tokens,
+        "ids": list(response.ids),
     }
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import GenerationConfig
 
+from ..data.tokens import prompt_ids
 from ..models import CausalLM
 
 STRIDE = 8  # tokens, after which finished rows are removed
@@ -17,19 +19,24 @@ STRIDE = 8  # tokens, after which finished rows are removed
 
 @dataclass(frozen=True)
 class Sample:
-    """A response; `finished` unless it was cut at the maximum length, before its end-of-text token."""
+    """A response; `finished` unless it was cut at the maximum length, before its end-of-text token.
+
+    `ids` are its tokens, with the one that ends it.
+    """
 
     text: str
     finished: bool
     tokens: int
+    ids: tuple[int, ...] = field(default=(), compare=False)
 
 
-def prompt_text(question: str, tokenizer) -> str:
+def prompt_text(question: str, tokenizer, template: Mapping[str, Any] | None = None) -> str:
     """Return the question in the tokenizer's chat template, or as a plain line if there is none."""
     if not tokenizer.chat_template:
         return question + "\n"
+    turns = [{"role": "user", "content": question}]
     return tokenizer.apply_chat_template(
-        [{"role": "user", "content": question}], add_generation_prompt=True, tokenize=False
+        turns, add_generation_prompt=True, tokenize=False, **(template or {})
     )
 
 
@@ -52,15 +59,10 @@ def sample(
         A list of `samples` responses for each prompt, the same for the same seed, prompts and machine.
     """
     device = next(model.parameters()).device
-    rows = tokenizer(
-        list(prompts),
-        return_tensors="pt",
-        padding=True,
-        padding_side="left",
-        add_special_tokens=False,
-    )
-    ids, mask = (rows[name].to(device) for name in ("input_ids", "attention_mask"))
-    width = ids.shape[1]
+    rows = [prompt_ids(prompt, tokenizer) for prompt in prompts]
+    width = max(map(len, rows))
+    ids = torch.tensor([[0] * (width - len(row)) + row for row in rows], device=device)
+    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=device)
     positions = (mask.cumsum(-1) - 1).clamp_min(0)
     past = model(
         input_ids=ids[:, :-1],
@@ -126,4 +128,5 @@ def _read(ids: Tensor, end: Tensor, tokenizer) -> Sample:
     stops = torch.isin(ids, end).nonzero()
     length = int(stops[0]) if len(stops) else len(ids)
     text = tokenizer.decode(ids[:length], skip_special_tokens=True)
-    return Sample(text, bool(len(stops)), length + bool(len(stops)))
+    tokens = length + bool(len(stops))
+    return Sample(text, bool(len(stops)), tokens, tuple(ids[:tokens].tolist()))

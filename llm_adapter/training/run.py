@@ -25,7 +25,7 @@ from .trainer import PreferenceTrainer
 
 def read_data(args: PreferenceArguments):
     """Return the tokenizer, the training data and the evaluation data (None without `eval_data`)."""
-    tokenizer = load_tokenizer(args.model, args.trust_remote_code)
+    tokenizer = load_tokenizer(args.model, args.trust_remote_code, args.chat_template)
     return tokenizer, *load_data(args, tokenizer)
 
 

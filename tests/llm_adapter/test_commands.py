@@ -76,7 +76,9 @@ def test_a_model_s_own_code_runs_only_if_asked_for(
 ):
     asked = []
     monkeypatch.setattr(
-        models, "load_tokenizer", lambda name, trust: asked.append(trust) or load_tokenizer(name)
+        models,
+        "load_tokenizer",
+        lambda name, trust, _: asked.append(trust) or load_tokenizer(name),
     )
     monkeypatch.setattr(
         rollouts, "load_model", lambda name, **options: asked.append(options) or load_model(name)

@@ -66,3 +66,23 @@ def test_training_on_the_questions_asked_is_refused(make, pairs_file, tmp_path, 
     assert make(tmp_path / "e.json", f"--count 6 --k 1 --train_data {path}", evaluate) == 2
     message = f"expected none of the 6 questions asked here, got 1, the first in {path}:3"
     assert message in capsys.readouterr().err
+
+
+def test_a_file_of_preferences_is_read_as_training_reads_it(pairs_file, tmp_path, capsys):
+    """An unusable row is dropped up to a share, listed and counted, and so are the responses that are cut."""
+    path = pairs_file(*(f"{n} + 1 = {'?' * n}" for n in range(20)))
+    with path.open("a") as file:
+        file.write(json.dumps({"prompt": "?", "chosen": "1", "rejected": " "}) + "\n")
+    out = tmp_path / "e.json"
+    flags = f"--pairs {path} --out {out} --disable_tqdm --max_length 18"
+    assert evaluate.main(flags.split()) == 2
+    assert "max_dropped: expected at most 0.05 of the rows, got " in capsys.readouterr().err
+    assert evaluate.main([*flags.split(), "--max_dropped", "0.9"]) == 0
+    printed = capsys.readouterr().out
+    assert "dropped rows: " in printed
+    data = json.loads(out.read_text())["data"]
+    assert data["dropped"]["empty"] == 1
+    listed = lines(tmp_path / "e.dropped.jsonl")
+    assert len(listed) == sum(data["dropped"].values())
+    assert data["truncated"] > 0
+    assert f"cut responses: {data['truncated']} (max_length 18)" in printed

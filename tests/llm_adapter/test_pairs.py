@@ -10,7 +10,10 @@ import yaml
 from jinja2 import Template
 
 from llm_adapter import pairs
+from llm_adapter.data.examples import parse_row
 from llm_adapter.data.load import read_examples
+from llm_adapter.data.tokens import Options, tokenize_example, vocabulary_digest
+from llm_adapter.evaluation.sampling import sample
 from llm_adapter.evaluation.tasks import is_held_out
 
 pytest.importorskip(
@@ -89,3 +92,26 @@ def test_a_chat_model_gets_messages_that_lm_eval_s_tasks_read():
     number = asked["filter_list"][0]["filter"][0]
     numbers = re.findall(number["regex_pattern"], "So 1,200 - 3 = 1,197.")
     assert numbers[number["group_select"]] == "1,197"
+
+
+def test_a_preference_carries_the_tokens_that_were_sampled(tokenizer):
+    """The trainer takes them as they are, with the token that ended each response."""
+    end = tokenizer.eos_token_id
+    responses = [
+        response | {"ids": [place, end]} for place, response in enumerate(RECORD["responses"], 10)
+    ]
+    record = RECORD | {"prompt_ids": [7, 8, 9], "responses": responses}
+    row = pairs.preference(record, 3, False, vocabulary_digest(tokenizer))
+    example = tokenize_example(parse_row(row), tokenizer, Options(64))
+    assert example.prompt == [7, 8, 9]
+    assert example.completions == ([11, end], [10, end], [13, end])
+    assert example.notes == ("sampled",)
+
+
+def test_a_sample_is_the_tokens_that_a_model_drew(scaled, tokenizer):
+    model, prompt = scaled(4), "2 + 2 =\n"
+    ((drawn,),) = sample(model, tokenizer, [prompt], 1, 1.0, 12, seed=1)
+    assert len(drawn.ids) == drawn.tokens
+    assert drawn.finished == (drawn.ids[-1] == tokenizer.eos_token_id)
+    end = drawn.ids[: len(drawn.ids) - drawn.finished]
+    assert tokenizer.decode(end, skip_special_tokens=True) == drawn.text

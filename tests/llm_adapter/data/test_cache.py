@@ -120,8 +120,8 @@ def test_a_folder_that_cannot_be_written_is_said_and_left_alone(prepared, tmp_pa
 def test_packed_and_unpacked_examples_are_equal():
     examples = [
         TokenizedExample(3, [1, 2], ([70_000, 4], [5], [6]), 2, file=1),
-        TokenizedExample(9, [7], ([8], [9, 10]), 0, file=2),
+        TokenizedExample(9, [7], ([8], [9, 10]), 0, file=2, notes=("merged", "tie")),
     ]
     faults = [Fault(1, 4, "empty", "chosen: é")]
-    assert token_cache._unpack(token_cache._pack(examples, faults, "k"), "k") == (examples, faults)
-    assert token_cache._unpack(token_cache._pack([], faults, "k"), "k") == ([], faults)
+    for kept in ((examples, faults, {"id": 2}), ([], faults, {})):
+        assert token_cache._unpack(token_cache._pack(*kept, "k"), "k") == kept

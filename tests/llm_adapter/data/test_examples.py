@@ -41,9 +41,9 @@ def test_rejected_forms_and_max_negatives(tmp_path):
 def test_conversations_may_repeat_their_prompt(prompt):
     """TRL's implicit prompt, and data sets that give the prompt both apart and within the conversations."""
     row = {"chosen": ASKED + RIGHT, "rejected": [ASKED + WRONG, [*ASKED, said("assistant", "6")]]}
-    asked, chosen, rejected = parse_row(prompt | row)
-    assert asked == prompt.get("prompt", ASKED)
-    assert (chosen, rejected) == (RIGHT, [WRONG, [said("assistant", "6")]])
+    example = parse_row(prompt | row)
+    assert example.prompt == prompt.get("prompt", ASKED)
+    assert (example.chosen, example.rejected) == (RIGHT, (WRONG, [said("assistant", "6")]))
 
 
 def test_an_implicit_prompt_holds_all_turns_in_common():
@@ -52,7 +52,12 @@ def test_an_implicit_prompt_holds_all_turns_in_common():
         "chosen": [*turns, said("assistant", "Yes.")],
         "rejected": [*turns, said("assistant", "No.")],
     }
-    assert parse_row(row) == (turns, [said("assistant", "Yes.")], [[said("assistant", "No.")]])
+    example = parse_row(row)
+    assert example.prompt == turns
+    assert (example.chosen, *example.rejected) == (
+        [said("assistant", "Yes.")],
+        [said("assistant", "No.")],
+    )
 
 
 def test_a_duplicate_is_named_across_files(tmp_path):

@@ -13,7 +13,7 @@ from llm_adapter import models
 from llm_adapter.arguments.fields import TRUNCATIONS, DataFields
 from llm_adapter.arguments.training import HERE
 from llm_adapter.data import load as data
-from llm_adapter.data.examples import REASONS, SHOWN, parse_row
+from llm_adapter.data.examples import NOTES, REASONS, SHOWN, parse_row
 from llm_adapter.data.load import check_fit, load_data, prepare, read_examples, tokenize
 from llm_adapter.data.sources import open_source
 from llm_adapter.data.tokens import (
@@ -131,6 +131,11 @@ UNUSABLE = [
         "too_long",
         GOOD | {"prompt": "2" * 40},
         "prompt: expected fewer than max_length=40 tokens, got 40",
+    ),
+    (
+        "images",
+        GOOD | {"images": ["cat.png"]},
+        "images: expected text alone, got a list",
     ),
     ("no_tokens", GOOD | {"prompt": ""}, "prompt: expected at least one token, got none"),
     (
@@ -262,12 +267,13 @@ def test_evaluation_data_have_their_own_share_and_stand_in_the_same_list(tmp_pat
 
 def test_the_document_names_every_reason_policy_and_field_and_its_rows_are_read():
     text = (HERE.parent / "docs/guides/data.md").read_text()
-    assert all(f"| `{name}`" in text for name in (*REASONS, *TRUNCATIONS))
+    assert all(f"| `{name}`" in text for name in (*REASONS, *NOTES, *TRUNCATIONS))
     assert all(f"`--{each.name}" in text for each in fields(DataFields))
     block, found = text.split("```json\n")[1].split("```")[0], []
     while block.strip():
         row, end = json.JSONDecoder().raw_decode(block.lstrip())
-        found.append(parse_row(row))
+        example = parse_row(row)
+        found.append((example.prompt, example.chosen, [*example.rejected]))
         block = block.lstrip()[end:]
     assert found == [("2 + 2?", "4", ["5", "22"]), (ASKED, RIGHT, ["5"]), (ASKED, RIGHT, [WRONG])]
 

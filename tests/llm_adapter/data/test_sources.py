@@ -134,7 +134,7 @@ def test_lines_parquet_folders_and_the_hub_give_the_same_examples(tmp_path, monk
     assert asked == [("someone/pairs", "hard", "train[1:]")]
     assert data.source.files == ("someone/pairs[train[1:]]",)
     assert [(example.file, example.line) for example in data.examples] == [(0, 1)]
-    assert [parse_row(row.value)[0] for row in data.source.rows()] == [expected[1][0]]
+    assert [parse_row(row.value).prompt for row in data.source.rows()] == [expected[1][0]]
     with pytest.raises(
         ValueError,
         match=r"^someone/pairs: expected .* reachable data set with split none, got: .*none",

@@ -75,7 +75,7 @@ def test_tokenizers_that_cannot_be_used_are_refused(tmp_path):
     )
     with pytest.raises(
         ValueError,
-        match=r"data.jsonl:1: chosen, rejected: expected at least one token each, got none",
+        match=r"data.jsonl:1: prompt: expected turns that the chat template accepts, got: the same text",
     ):
         one(tmp_path, GOOD, ByT5Tokenizer(chat_template=swallowing), chat=True)
     endless = ByT5Tokenizer()

@@ -1,0 +1,118 @@
+"""Bring the layouts of public preference sets into one: `prompt`, `chosen`, `rejected`, and messages.
+
+A layout that is not known is left as it is; the check of the row then says what it lacks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+Text = str | list  # a plain string, or a list of {"role": …, "content": …} messages
+QUESTIONS = ("question", "instruction", "conversations", "messages")  # other names of the prompt
+ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "observation": "tool"}
+TURNS = ("\n\nHuman:", "\n\nAssistant:")  # of dialogues in plain text
+
+
+def one_layout(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with the keys and messages of our own layout, where its own can be read.
+
+    Read are `question`, `instruction` (with `input`), `conversations` and `messages` as the prompt; one message in
+    place of a list; messages of `from` and `value`; contents in parts of text; and dialogues in plain text, whose
+    prompt ends with the last "\\n\\nAssistant:" that the responses share.
+
+    >>> row = one_layout({"question": "2 + 2?", "chosen": {"from": "gpt", "value": "4"}, "rejected": "5"})
+    >>> row["prompt"], row["chosen"]
+    ('2 + 2?', [{'role': 'assistant', 'content': '4'}])
+    """
+    row = dict(row)
+    names = [name for name in QUESTIONS if row.get(name) is not None]
+    if row.get("prompt") is None and len(names) == 1:
+        row["prompt"] = row.pop(names[0])
+        context = row.get("input")
+        if names == ["instruction"] and isinstance(context, str):
+            del row["input"]
+            row["prompt"] = "\n".join(filter(None, (row["prompt"], context)))
+
+    for name in ("prompt", "chosen"):
+        if name in row:
+            row[name] = _messages(row[name])
+    if "rejected" in row:
+        rejected = _messages(row["rejected"])
+        several = isinstance(rejected, list) and rejected and not isinstance(rejected[0], dict)
+        row["rejected"] = [_messages(response) for response in rejected] if several else rejected
+    if row.get("prompt") is None:
+        row |= _dialogue(row.get("chosen"), row.get("rejected"))
+    return row
+
+
+def _messages(value: Any) -> Any:
+    """Return a list of messages of `role` and `content`, if the value is one or a message; else the value."""
+    if isinstance(value, dict):
+        value = [value]
+    if not isinstance(value, list):
+        return value
+    return [_message(message) if isinstance(message, dict) else message for message in value]
+
+
+def _message(message: dict[str, Any]) -> dict[str, Any]:
+    message = dict(message)
+    if "role" not in message and isinstance(message.get("from"), str):
+        speaker = message.pop("from")
+        message["role"] = ROLES.get(speaker, speaker)
+        if "content" not in message and "value" in message:
+            message["content"] = message.pop("value")
+
+    if isinstance(message.get("tool_calls"), list):
+        message["tool_calls"] = [_call(call) for call in message["tool_calls"]]
+    parts = message.get("content")
+    if isinstance(parts, list) and all(_is_text(part) for part in parts):
+        message["content"] = "".join(
+            part if isinstance(part, str) else part["text"] for part in parts
+        )
+    return message
+
+
+def _call(call: Any) -> Any:
+    """Return a tool call with its arguments as an object, as templates want them; sets keep them as JSON text."""
+    function = call.get("function", call) if isinstance(call, dict) else None
+    if not isinstance(function, dict) or not isinstance(function.get("arguments"), str):
+        return call
+    try:
+        function = function | {"arguments": json.loads(function["arguments"])}
+    except json.JSONDecodeError:
+        return call
+    return call | {"function": function} if "function" in call else function
+
+
+def _is_text(part: Any) -> bool:
+    if isinstance(part, str):
+        return True
+    kind = part.get("type", "text") if isinstance(part, dict) else None
+    return kind == "text" and isinstance(part.get("text"), str)
+
+
+def _dialogue(chosen: Any, rejected: Any) -> dict[str, Any]:
+    """Return the parts of two dialogues in plain text, where both have the same turns up to an answer; else nothing."""
+    if not (isinstance(chosen, str) and isinstance(rejected, str)):
+        return {}
+    human, assistant = TURNS
+    end = chosen.rfind(assistant, 0, common_length([chosen, rejected])) + len(assistant)
+    if not chosen.startswith(human) or end < len(assistant):
+        return {}
+    return {"prompt": chosen[:end], "chosen": chosen[end:], "rejected": rejected[end:]}
+
+
+def common_length(rows: Sequence[Sequence]) -> int:
+    """Return how many first items all rows have in common.
+
+    >>> common_length([[1, 2, 3], [1, 2], [1, 2, 4]]), common_length(["abc", "abd"])
+    (2, 2)
+    """
+    length = 0
+    for items in zip(*rows, strict=False):
+        if any(item != items[0] for item in items):
+            break
+        length += 1
+    return length

@@ -1,0 +1,249 @@
+"""Layouts of public sets are read as our own; what a row says is used, counted or refused, never dropped in silence."""
+
+import gzip
+import json
+
+import pytest
+from transformers import ByT5Tokenizer
+
+from llm_adapter.data.examples import Unusable, parse_row
+from llm_adapter.data.load import load_data, read_examples
+from llm_adapter.data.tokens import Options, tokenize_example
+from tests.llm_adapter.data.shared import (
+    ASKED,
+    GOOD,
+    RIGHT,
+    TEMPLATE,
+    WRONG,
+    arguments,
+    lines,
+    said,
+)
+
+SYSTEM = said("system", "Add.")
+PAIR = {"chosen": "4", "rejected": "5"}
+
+
+def spoken(speaker, value):
+    return {"from": speaker, "value": value}
+
+
+def parts(*texts):
+    return [{"type": "text", "text": text} for text in texts]
+
+
+LAYOUTS = {  # the row, and what it is in our layout
+    "a question": ({"question": "2 + 2?"} | PAIR, GOOD),
+    "an instruction": ({"instruction": "2 + 2?"} | PAIR, GOOD),
+    "an instruction with input": (
+        {"instruction": "Add.", "input": "2 + 2?"} | PAIR,
+        GOOD | {"prompt": "Add.\n2 + 2?"},
+    ),
+    "an instruction with no input": ({"instruction": "2 + 2?", "input": ""} | PAIR, GOOD),
+    "a prompt beside a question": (GOOD | {"question": "?"}, GOOD),
+    "one message as an object": (
+        {"prompt": ASKED[0], "chosen": RIGHT[0], "rejected": WRONG[0]},
+        {"prompt": ASKED, "chosen": RIGHT, "rejected": WRONG},
+    ),
+    "responses as objects": (
+        {"prompt": ASKED, "chosen": RIGHT[0], "rejected": [WRONG, RIGHT[0] | {"content": "6"}]},
+        {"prompt": ASKED, "chosen": RIGHT, "rejected": [WRONG, [said("assistant", "6")]]},
+    ),
+    "from and value": (
+        {
+            "conversations": [spoken("human", "2 + 2?")],
+            "chosen": spoken("gpt", "4"),
+            "rejected": spoken("gpt", "5"),
+        },
+        {"prompt": ASKED, "chosen": RIGHT, "rejected": WRONG},
+    ),
+    "from and value with a system turn": (
+        {
+            "chosen": [spoken("system", "Add."), spoken("human", "2 + 2?"), spoken("gpt", "4")],
+            "rejected": [spoken("system", "Add."), spoken("human", "2 + 2?"), spoken("gpt", "5")],
+        },
+        {"prompt": [SYSTEM, *ASKED], "chosen": RIGHT, "rejected": WRONG},
+    ),
+    "content parts": (
+        {
+            "prompt": [said("user", parts("2 ", "+ 2?"))],
+            "chosen": [said("assistant", parts("4"))],
+            "rejected": WRONG,
+        },
+        {"prompt": ASKED, "chosen": RIGHT, "rejected": WRONG},
+    ),
+    "a prompt in text, conversations with a system turn": (
+        {
+            "prompt": "2 + 2?",
+            "chosen": [SYSTEM, *ASKED, *RIGHT],
+            "rejected": [SYSTEM, *ASKED, *WRONG],
+        },
+        {"prompt": [SYSTEM, *ASKED], "chosen": RIGHT, "rejected": WRONG},
+    ),
+    "the same, one rejected response apart": (
+        {"prompt": "2 + 2?", "chosen": [SYSTEM, *ASKED, *RIGHT], "rejected": WRONG},
+        {"prompt": [SYSTEM, *ASKED], "chosen": RIGHT, "rejected": WRONG},
+    ),
+    "system beside messages": (
+        {"system": "Add.", "prompt": ASKED, "chosen": RIGHT, "rejected": WRONG},
+        {"prompt": [SYSTEM, *ASKED], "chosen": RIGHT, "rejected": WRONG},
+    ),
+    "system beside messages that have it": (
+        {"system": "Add.", "prompt": [SYSTEM, *ASKED], "chosen": RIGHT, "rejected": WRONG},
+        {"prompt": [SYSTEM, *ASKED], "chosen": RIGHT, "rejected": WRONG},
+    ),
+    "an empty system": (GOOD | {"system": ""}, GOOD),
+    "a dialogue in text": (
+        {
+            "chosen": "\n\nHuman: 1?\n\nAssistant: 1\n\nHuman: 2 + 2?\n\nAssistant: 4",
+            "rejected": "\n\nHuman: 1?\n\nAssistant: 1\n\nHuman: 2 + 2?\n\nAssistant: 5",
+        },
+        {
+            "prompt": "\n\nHuman: 1?\n\nAssistant: 1\n\nHuman: 2 + 2?\n\nAssistant:",
+            "chosen": " 4",
+            "rejected": " 5",
+        },
+    ),
+    "a null prompt": (
+        {"prompt": None, "chosen": ASKED + RIGHT, "rejected": ASKED + WRONG},
+        {"prompt": ASKED, "chosen": RIGHT, "rejected": WRONG},
+    ),
+}
+
+
+def content(row):
+    example = parse_row(row)
+    return example.prompt, example.chosen, example.rejected, example.system, example.tools
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_layout_is_read_as_our_own(name):
+    public, own = LAYOUTS[name]
+    assert content(public) == content(own)
+
+
+@pytest.mark.parametrize("kind", ["array", "pretty array", "gzip", "gzip array", "folder"])
+def test_files_are_read_whatever_holds_the_rows(tmp_path, kind):
+    rows = [GOOD, GOOD | {"prompt": "3 + 3?"}]
+    text = "".join(f"{json.dumps(row)}\n" for row in rows)
+    if "array" in kind:
+        text = json.dumps(rows, indent=2 if "pretty" in kind else None)
+    path = tmp_path / ("data.json" if "array" in kind else "data.jsonl")
+    path.write_text(text)
+    if "gzip" in kind or kind == "folder":
+        packed = tmp_path / f"{path.name}.gz"
+        packed.write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+        path = tmp_path if kind == "folder" else packed
+    examples = read_examples(path)
+    assert [(example.line, example.prompt) for example in examples] == [
+        (1, "2 + 2?"),
+        (2, "3 + 3?"),
+    ]
+
+
+def test_damaged_files_are_named(tmp_path):
+    short = tmp_path / "short.jsonl.gz"
+    short.write_bytes(gzip.compress(json.dumps(GOOD).encode() * 99)[:-9])
+    with pytest.raises(ValueError, match=r"short.jsonl.gz: expected a readable file"):
+        read_examples(short)
+    array = tmp_path / "array.json"
+    array.write_text('[\n{"prompt": \n')
+    with pytest.raises(
+        ValueError, match=r"array.json: expected a JSON array, got unparsable text \(line"
+    ):
+        read_examples(array)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"query": "2 + 2?"} | PAIR, r"^prompt: .*\(rename query to prompt\)"),
+        (
+            {"prompt": "2 + 2?", "accepted": "4", "rejected": "5"},
+            r"^chosen: .*\(rename accepted to chosen\)",
+        ),
+        (
+            {"prompt": "2 + 2?", "chosen": "4", "losing": "5"},
+            r"^rejected: .*\(rename losing to rejected\)",
+        ),
+        (GOOD | {"system": 3}, r"^system: expected a string, got a number"),
+        (GOOD | {"tools": "{"}, r"^tools: expected JSON"),
+        (GOOD | {"tools": {"a": 1}}, r"^tools: expected a list of schemas"),
+        (GOOD | {"chat_template_kwargs": []}, r"^chat_template_kwargs: expected an object"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line(row, message):
+    with pytest.raises(ValueError, match=message) as error:
+        parse_row(row)
+    assert not isinstance(error.value, Unusable)
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (GOOD | {"images": ["cat.png"]}, "images"),
+        (GOOD | {"prompt": [said("user", [{"type": "image"}, *parts("?")])]}, "images"),
+        (GOOD | {"chosen": "\u200b\u2060\ufeff"}, "empty"),
+        (GOOD | {"rejected": ["5", "\u3164"]}, "empty"),
+        ({"system": "Add.", "prompt": [said("system", "No."), *ASKED]} | PAIR, "conversation"),
+    ],
+)
+def test_what_teaches_nothing_is_dropped_by_name(row, reason):
+    with pytest.raises(Unusable) as error:
+        parse_row(row)
+    assert error.value.reason == reason
+
+
+def test_system_is_used_in_plain_text_and_in_chat():
+    tokenizer = ByT5Tokenizer(chat_template=TEMPLATE)
+    example = parse_row(GOOD | {"system": "Add."})
+    plain = tokenize_example(example, tokenizer, Options(99))
+    chat = tokenize_example(example, tokenizer, Options(99, chat=True))
+    assert tokenizer.decode(plain.prompt) == "Add.\n\n2 + 2?"
+    assert tokenizer.decode(chat.prompt) == "<system>Add.</s><user>2 + 2?</s><assistant>"
+
+
+NOTED = [
+    ("tie", GOOD | {"margin": 0}),
+    ("tie", GOOD | {"score_chosen": 7.0, "score_rejected": 7}),
+    ("tie", GOOD | {"chosen_rating": 4, "rejected_rating": 4}),
+    (None, GOOD | {"score_chosen": 7.0, "score_rejected": 6}),
+    ("repeats_prompt", GOOD | {"chosen": "2 + 2? 4", "rejected": "2 + 2? 5"}),
+    (None, GOOD | {"chosen": "2 + 2?", "rejected": "5"}),
+    ("plain", GOOD),
+]
+
+
+@pytest.mark.parametrize(("note", "row"), NOTED)
+def test_notes_of_a_row(note, row):
+    tokenizer = ByT5Tokenizer(chat_template=TEMPLATE if note == "plain" else None)
+    example = tokenize_example(parse_row(row), tokenizer, Options(99))
+    assert example.notes == ((note,) if note else ())
+
+
+def test_a_pair_and_its_reverse(tmp_path):
+    rows = [
+        GOOD,
+        {"prompt": "2 + 2?", "chosen": "5", "rejected": ["6", "4"]},
+        GOOD | {"prompt": "?"},
+    ]
+    examples = read_examples(lines(tmp_path / "data.jsonl", *rows))
+    assert [example.notes for example in examples] == [(), ("reversed",), ()]
+
+
+def test_the_line_on_the_data_lists_what_is_ignored_and_warns_of_what_means_something(
+    tmp_path, capsys
+):
+    rows = [
+        GOOD | {"id": 1, "score_chosen": 2.0},
+        GOOD | {"prompt": "?", "id": 2, "weight": 0.5, "source": None},
+    ]
+    path = lines(tmp_path / "data.jsonl", *rows)
+    for _ in range(2):  # the second time from the cache
+        load_data(arguments(tmp_path, "--train_data", path), ByT5Tokenizer())
+        captured = capsys.readouterr()
+        assert "; ignored keys: id (2), score_chosen (1), weight (1); " in captured.out
+        assert captured.err == (
+            "data: warning: score_chosen, weight: the rows have them, and no loss here reads them\n"
+        )

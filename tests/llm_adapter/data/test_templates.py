@@ -1,0 +1,215 @@
+"""Chat templates: those of TRL's wheel, and the turns, tools and thoughts that each writes."""
+
+import importlib.util
+from functools import cache
+from pathlib import Path
+
+import pytest
+from transformers import ByT5Tokenizer
+
+from llm_adapter.data.examples import Unusable, parse_row
+from llm_adapter.data.tokens import Options, tokenize_example
+from llm_adapter.models import CHATML, load_tokenizer
+from tests.llm_adapter.data.shared import ALTERNATING, ASKED, GOOD, said
+
+TRL = importlib.util.find_spec("trl")
+needs_templates = pytest.mark.skipif(TRL is None, reason="needs trl (pip install --no-deps trl)")
+
+CHAT, GEMMA = (
+    ("<|im_start|>assistant\n", "<|im_end|>\n"),
+    ("<start_of_turn>model\n", "<end_of_turn>\n"),
+)
+LLAMA = ("<|start_header_id|>assistant<|end_header_id|>\n\n", "<|eot_id|>")
+COHERE = ("<|CHATBOT_TOKEN|>", "<|END_OF_TURN_TOKEN|>")
+THINKS = ("<|im_start|>assistant\n<think>", "<|im_end|>\n")
+SEES = ("<end_of_utterance>\nAssistant:", "<end_of_utterance>\n")
+WRITES = {  # template → end of a prompt, what stands before an answer that follows it, and after it
+    "cohere": (COHERE[0], "", COHERE[1]),
+    "cohere2": ("<|START_RESPONSE|>", "", "<|END_RESPONSE|><|END_OF_TURN_TOKEN|>"),
+    "deepseek_r1_distill": ("<｜Assistant｜>", "", "<｜end▁of▁sentence｜>"),
+    "deepseekv3": ("<｜Assistant｜>", "", "<｜end▁of▁sentence｜>"),
+    "gemma": (GEMMA[0], "", GEMMA[1]),
+    "gemma3": (GEMMA[0], "", GEMMA[1]),
+    "gemma4": ("<|turn>model\n", "", "<turn|>\n"),
+    "gemma4_v5": ("<|turn>model\n", "", "<turn|>\n"),
+    "glm4moe": ("<|assistant|>", "\n<think></think>\n", ""),
+    "gptoss": ("<|start|>assistant", "<|channel|>final<|message|>", "<|return|>"),
+    "idefics3": (SEES[0], " ", SEES[1]),
+    "lfm2": (CHAT[0], "", CHAT[1]),
+    "lfm2_2_5": (CHAT[0], "", CHAT[1]),
+    "llama3": (LLAMA[0], "", LLAMA[1]),
+    "llama3_1": (LLAMA[0], "", LLAMA[1]),
+    "llama3_2": (LLAMA[0], "", LLAMA[1]),
+    "llava_next": ("[/INST]", " ", "</s>"),
+    "muse_glimmer": ("<|start|>assistant", " to=user<|message|>", "<|eot|>"),
+    "nemotron_3_5_lightning": (THINKS[0], "</think>", THINKS[1]),
+    "nemotron_3_nano": (THINKS[0], "</think>", THINKS[1]),
+    "nemotron_3_super": (THINKS[0], "</think>", THINKS[1]),
+    "nemotron_3_ultra": (THINKS[0], "</think>", THINKS[1]),
+    "phi3": ("<|assistant|>\n", "", "<|end|></s>"),
+    "phi3_5": ("<|assistant|>\n", "", "<|end|></s>"),
+    "qwen2_5": (CHAT[0], "", CHAT[1]),
+    "qwen2_5_vl": (CHAT[0], "", CHAT[1]),
+    "qwen3": (CHAT[0], "<think>\n\n</think>\n\n", CHAT[1]),
+    "qwen3_5_nothink": (f"{CHAT[0]}<think>\n\n</think>\n\n", "", CHAT[1]),
+    "qwen3_5_think": (f"{THINKS[0]}\n", "\n</think>\n\n", CHAT[1]),
+    "qwen3_6": (f"{THINKS[0]}\n", "\n</think>\n\n", CHAT[1]),
+    "qwen3_8": (f"{THINKS[0]}\n", "\n</think>\n\n", CHAT[1]),
+    "qwen3_instruct_2507": (CHAT[0], "", CHAT[1]),
+    "qwen3_vl": (CHAT[0], "", CHAT[1]),
+    "smolvlm": (SEES[0], " ", SEES[1]),
+}
+PARTS = ("deepseek_r1_distill", "deepseekv3", "nemotron_3_5_lightning", "nemotron_3_nano")
+PARTS += ("nemotron_3_super", "nemotron_3_ultra")  # open thoughts that an answer does not have
+BLIND = (
+    "cohere",
+    "cohere2",
+    "deepseek_r1_distill",
+    "gemma",
+    "gemma3",
+    "idefics3",
+    "lfm2",
+    "llama3",
+)
+BLIND += ("llava_next", "phi3", "phi3_5", "qwen2_5_vl", "smolvlm")  # to tool calls
+
+RIGHT, WRONG = [said("assistant", "It is 4.")], [said("assistant", "It is 5.")]
+SURE = said("user", "Sure?")
+ROWS = {
+    "one turn": {"prompt": ASKED, "chosen": RIGHT, "rejected": WRONG},
+    "a system turn": {"system": "Add.", "prompt": ASKED, "chosen": RIGHT, "rejected": WRONG},
+    "a longer prompt": {
+        "prompt": [*ASKED, said("assistant", "4"), SURE],
+        "chosen": RIGHT,
+        "rejected": WRONG,
+    },
+    "two turns in the response": {
+        "prompt": ASKED,
+        "chosen": [*RIGHT, SURE, said("assistant", "Yes.")],
+        "rejected": [*WRONG, SURE, said("assistant", "No.")],
+    },
+}
+CALL = {"type": "function", "function": {"name": "plus", "arguments": {"a": 2, "b": 2}}}
+SCHEMA = {
+    "type": "function",
+    "function": {
+        "name": "plus",
+        "description": "Add.",
+        "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}},
+    },
+}
+
+
+@cache
+def reader(name):
+    """Return a tokenizer of bytes with a template of the wheel."""
+    path = Path(TRL.submodule_search_locations[0]) / "chat_templates" / f"{name}.jinja"
+    return ByT5Tokenizer(bos_token="<extra_id_0>", chat_template=path.read_text(encoding="utf-8"))
+
+
+def read(tokenizer, row, **options):
+    """Return the text of the prompt and of the responses, and the example."""
+    example = tokenize_example(parse_row(row), tokenizer, Options(10**6, **options))
+    texts = [tokenizer.decode(ids) for ids in (example.prompt, *example.completions)]
+    return texts, example
+
+
+@needs_templates
+@pytest.mark.parametrize("name", WRITES)
+def test_an_answer_is_what_the_template_writes_after_the_prompt(name):
+    end, before, after = WRITES[name]
+    (prompt, chosen, rejected), example = read(reader(name), ROWS["one turn"])
+    assert "2 + 2?" in prompt
+    assert prompt.endswith(end)
+    assert chosen == f"{before}It is 4.{after}"
+    assert rejected == f"{before}It is 5.{after}"
+    assert ("template" in example.notes) == (name in PARTS)
+
+
+@needs_templates
+@pytest.mark.parametrize("kind", ROWS)
+@pytest.mark.parametrize("name", WRITES)
+def test_prompt_and_response_are_the_conversation(name, kind):
+    """Joined, they are what the template writes for the whole conversation, and the prompt holds the question."""
+    tokenizer, row = reader(name), ROWS[kind]
+    if name == "gemma" and "system" in row:
+        with pytest.raises(Unusable, match="System role not supported"):
+            read(tokenizer, row)
+        return
+    (prompt, *responses), _ = read(tokenizer, row)
+    turns = [{"role": "system", "content": row["system"]}] if "system" in row else []
+    parts = name in ("idefics3", "smolvlm", "llava_next")
+    for answer, response in zip((row["chosen"], row["rejected"]), responses, strict=True):
+        whole = [*turns, *row["prompt"], *answer]
+        if parts:
+            whole = [m | {"content": [{"type": "text", "text": m["content"]}]} for m in whole]
+        text = tokenizer.apply_chat_template(whole, tokenize=False)
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert prompt + response == tokenizer.decode(ids)
+    assert row["prompt"][-1]["content"] in prompt
+    assert responses[0] != responses[1]
+
+
+@needs_templates
+@pytest.mark.parametrize(
+    "content", [{"content": None}, {}, {"content": ""}], ids=["null", "absent", "empty"]
+)
+@pytest.mark.parametrize(
+    "arguments", [{"a": 2, "b": 2}, '{"a": 2, "b": 2}'], ids=["object", "json"]
+)
+@pytest.mark.parametrize("name", WRITES)
+def test_a_tool_call_is_written_or_refused(name, arguments, content):
+    call = {"type": "function", "function": CALL["function"] | {"arguments": arguments}}
+    answer = {"role": "assistant", "tool_calls": [call], **content}
+    row = {"prompt": ASKED, "tools": [SCHEMA], "chosen": [answer], "rejected": WRONG}
+    if name in BLIND:
+        with pytest.raises(Unusable, match="plus"):
+            read(reader(name), row)
+        return
+    (prompt, chosen, _), example = read(reader(name), row)
+    assert "plus" in chosen
+    assert "None" not in chosen
+    assert r"\"" not in chosen
+    assert ("plus" in prompt) == ("tools_ignored" not in example.notes)
+
+
+@needs_templates
+def test_arguments_of_the_template_reach_it():
+    """With thoughts switched off, a prompt and its answer no longer part."""
+    tokenizer = reader("nemotron_3_nano")
+    (prompt, chosen, _), example = read(
+        tokenizer, ROWS["one turn"], template={"enable_thinking": False}
+    )
+    assert example.notes == ("endless",) or example.notes == ()
+    assert (prompt[-15:], chosen) == ("<think></think>", "It is 4.<|im_end|>\n")
+    own = ROWS["one turn"] | {"chat_template_kwargs": {"enable_thinking": False, "unused": None}}
+    assert read(tokenizer, own)[0][0] == prompt
+
+
+@needs_templates
+def test_thoughts_that_a_template_leaves_out_are_noted():
+    thought = [said("assistant", "<think>\nhm\n</think>\n\nIt is 4.")]
+    row = {"prompt": ASKED, "chosen": thought, "rejected": WRONG}
+    assert "rewritten" in read(reader("deepseek_r1_distill"), row)[1].notes
+    assert "rewritten" not in read(reader("qwen3"), row)[1].notes
+
+
+def test_tools_that_a_template_does_not_write_are_noted():
+    row = ROWS["one turn"] | {"tools": [SCHEMA]}
+    assert "tools_ignored" in read(ByT5Tokenizer(chat_template=ALTERNATING), row)[1].notes
+
+
+def test_a_template_by_name_or_file(tmp_path):
+    path = tmp_path / "own.jinja"
+    path.write_text(ALTERNATING)
+    assert load_tokenizer("builtin", chat_template=str(path)).chat_template == ALTERNATING
+    chatml = load_tokenizer("builtin", chat_template="chatml")
+    texts, _ = read(chatml, GOOD, chat=True)
+    assert texts[0] == "<|im_start|>user\n2 + 2?<|im_end|>\n<|im_start|>assistant\n"
+    assert texts[1:] == ["4<|im_end|>\n", "5<|im_end|>\n"]
+    named = ByT5Tokenizer(chat_template={"default": ALTERNATING, "other": CHATML})
+    named.save_pretrained(tmp_path / "named")
+    with pytest.raises(
+        ValueError, match=r"^chat_template: expected a readable file, or one of chatml, got"
+    ):
+        load_tokenizer("builtin", chat_template="nowhere")
