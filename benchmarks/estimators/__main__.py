@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from mi_estimators import display
 from mi_estimators.display import jsonl
 
 from . import packages, plan, protocol, tasks
+from .suites import SUITES, Suite, Task
 
 COMMAND = "python -m benchmarks.estimators"
+STAIRS_WITH = "tasks"  # the suite beside which the staircase is run
 QUICK = {
-    "tasks": ["1v1-normal-0.75", "multinormal-sparse-5-5-2-2.0"],
+    "tasks": ["1v1-normal-0.75", "multinormal-sparse-5-5-2-2.0", "regimes-5-5", "10-classes-spots"],
     "seeds": 1,
     "stair_seeds": 1,
     "rows": 1000,
@@ -36,7 +39,8 @@ def main(argv: list[str] | None = None) -> int:
     if options.quick:
         parser.set_defaults(**QUICK)
         options = parser.parse_args(argv)
-    out = options.out or (packages.ENVIRONMENTS / "quick" if options.quick else packages.HERE)
+    home = packages.ENVIRONMENTS / "quick" if options.quick else packages.HERE
+    out = options.out or (home if options.suite == STAIRS_WITH else home / options.suite)
     try:
         return _run(options, out)
     except (OSError, ValueError) as error:
@@ -60,15 +64,16 @@ def _parser() -> argparse.ArgumentParser:
         "--quick", action="store_true", help="run a small version: rough numbers, in a few minutes"
     )
     parser.add_argument(
-        "--only",
-        **many,
-        help="estimators to run, such as 'torch-mist/*' (default: all but our variants)",
+        "--suite",
+        choices=list(SUITES),
+        default=STAIRS_WITH,
+        help="laws to measure on: " + "; ".join(f"{k}: {v.title}" for k, v in SUITES.items()),
     )
     parser.add_argument(
-        "--tasks",
-        **many,
-        default=list(tasks.TEN),
-        help="tasks to run, by their names in laws.TASKS (default: ten of them)",
+        "--only", **many, help="estimators to run, such as 'torch-mist/*' (default: the suite's)"
+    )
+    parser.add_argument(
+        "--tasks", **many, default=["*"], help="laws of the suite to run (default: all)"
     )
     parser.add_argument(
         "--redo", **many, default=[], help="estimators to run again; their old rows are dropped"
@@ -76,8 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seeds",
         type=_count,
-        default=3,
-        help="number of seeds for each task; 0 runs no tasks (default: 3)",
+        help="number of draws of each law; 0 runs none (default: the suite's)",
     )
     parser.add_argument(
         "--stair_seeds",
@@ -86,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         help="number of seeds for each stair; 0 runs no staircase (default: 10)",
     )
     parser.add_argument(
-        "--rows", type=_count, default=5000, help="number of rows in a data file (default: 5000)"
+        "--rows", type=_count, help="number of rows in a data file (default: that of each law)"
     )
     parser.add_argument(
         "--steps",
@@ -101,11 +105,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--tables",
+        "--report",
         action="store_true",
         help="write tables and figures from existing rows; fit nothing",
     )
     parser.add_argument(
-        "--out", type=Path, help="folder for rows, tables and figures (default: next to the code)"
+        "--out", type=Path, help="folder for rows, tables and figures (default: that of the suite)"
     )
     parser.add_argument(
         "--python",
@@ -122,19 +127,32 @@ def _count(text: str) -> int:
 
 
 def _run(options: argparse.Namespace, out: Path) -> int:
-    if options.rows < 64 or options.jobs < 1 or options.steps == 0:
+    if (options.rows is not None and options.rows < 64) or options.jobs < 1 or options.steps == 0:
         raise ValueError("expected --rows of at least 64 and at least one of --jobs and --steps")
-    chosen = _chosen(options.only)
-    laws = {name: law for name, law in tasks.TASKS.items() if _matches(name, options.tasks)}
+
+    suite = SUITES[options.suite]
+    chosen = _chosen(options.only or suite.estimators)
+    laws = [task for task in suite if _matches(task.name, options.tasks)]
     if not laws:
         raise ValueError(
-            f"--tasks: expected names of laws.TASKS, such as {', '.join(tasks.TEN)}, got {' '.join(options.tasks)}"
+            f"--tasks: expected laws of the suite {options.suite}, such as"
+            f" {', '.join(task.name for task in list(suite)[:10])}, got {' '.join(options.tasks)}"
         )
-    ours = [(package, estimator) for package, estimator in chosen if package is packages.OURS]
-    fits = plan.plan("tasks", laws, chosen, options.seeds, options.rows, options.steps)
-    stairs = plan.plan(
-        "staircase", tasks.STAIRCASE, ours, options.stair_seeds, options.rows, options.steps
-    )
+    if not options.tables:
+        _prepare(packages.PEER_OF_DIGITS, laws, options.python)
+    for task in laws:
+        if not task.present():
+            print(f"{task.name}: left out, scikit-learn's digits are not here", file=sys.stderr)
+    laws = [task for task in laws if task.present()]
+
+    seeds = suite.seeds if options.seeds is None else options.seeds
+    fits = plan.plan(options.suite, laws, chosen, seeds, options.rows, options.steps)
+    stairs = []
+    if options.suite == STAIRS_WITH:
+        ours = [(package, estimator) for package, estimator in chosen if package is packages.OURS]
+        count = options.stair_seeds
+        stairs = plan.plan("staircase", tasks.STAIRCASE, ours, count, options.rows, options.steps)
+
     path = out / plan.FILE
     if not options.tables:
         _drop(path, options.redo)
@@ -145,30 +163,30 @@ def _run(options: argparse.Namespace, out: Path) -> int:
                 print(f"{package.name}: left out, {trouble}", file=sys.stderr)
                 missing = [fit for fit in missing if fit.package is not package]
         plan.run(missing, path, options.jobs)
-    return _write(fits, stairs, out)
+    return _write(suite, fits, stairs, out, f"{COMMAND} --suite {options.suite}")
+
+
+def _prepare(package: packages.Package, laws: list[Task], python: str) -> None:
+    """Make the environment that has the digits, if a law draws from them and they are not here."""
+    if not all(task.present() for task in laws):
+        packages.prepare(package, python)
 
 
 def _matches(name: str, patterns: list[str]) -> bool:
     return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
 
 
-def _chosen(patterns: list[str] | None) -> list[tuple[packages.Package, str]]:
-    if patterns is None:
-        return [
-            (package, estimator)
-            for package in packages.PACKAGES
-            for estimator in package.estimators
-        ]
-    known = [(p, estimator) for p in packages.PACKAGES for estimator in (*p.estimators, *p.more)]
-    found = [
+def _chosen(patterns: Sequence[str]) -> list[tuple[packages.Package, str]]:
+    known = [(p, estimator) for p in packages.PACKAGES for estimator in p.estimators]
+    chosen = [
         (package, estimator)
         for package, estimator in known
-        if _matches(package.label(estimator), patterns)
+        if _matches(package.label(estimator), list(patterns))
     ]
-    if not found:
+    if not chosen:
         names = ", ".join(package.label(estimator) for package, estimator in known)
         raise ValueError(f"--only: expected some of {names}, got {' '.join(patterns)}")
-    return found
+    return chosen
 
 
 def _drop(path: Path, patterns: list[str]) -> None:
@@ -178,29 +196,33 @@ def _drop(path: Path, patterns: list[str]) -> None:
         jsonl.write(path, kept)
 
 
-def _write(fits: list[plan.Fit], stairs: list[plan.Fit], out: Path) -> int:
+def _write(
+    suite: Suite, fits: list[plan.Fit], stairs: list[plan.Fit], out: Path, command: str
+) -> int:
     from . import figures, tables
 
     rows = plan.read(out / plan.FILE)
     of_tasks, of_stairs = plan.matching(fits, rows), plan.matching(stairs, rows)
     if all("error" in row for row in [*of_tasks, *of_stairs]):
         raise ValueError(f"{out / plan.FILE}: no row of these fits, so no table")
-    text = tables.page(of_tasks, of_stairs, len(fits) + len(stairs), COMMAND)
+
+    text = tables.page(suite.title, of_tasks, of_stairs, len(fits) + len(stairs), command)
     (out / "tables.md").write_text(text, encoding="utf-8")
-    for name, draw, found in (
-        ("accuracy", figures.accuracy, of_tasks),
-        ("staircase", figures.staircase, of_stairs),
-    ):
-        if any("error" not in row for row in found):
+    small = suite is SUITES[STAIRS_WITH]
+    first = ("accuracy", figures.accuracy) if small else ("laws", figures.laws)
+    first = ("cost", figures.cost) if suite is SUITES["cost"] else first
+    for (name, draw), drawn in ((first, of_tasks), (("staircase", figures.staircase), of_stairs)):
+        if any("error" not in row for row in drawn):
             with display.theme():
-                (out / f"{name}.png").write_bytes(display.png(draw(found)))
+                (out / f"{name}.png").write_bytes(display.png(draw(drawn)))
     print(text)
+
     now = f"+{protocol.sources(Path(mi_estimators.__file__).parent)}"
     old = sum(
         "error" not in row
         and row["version"].startswith("mi-estimators")
         and not row["version"].endswith(now)
-        for row in rows
+        for row in [*of_tasks, *of_stairs]
     )
     if old:
         print(

@@ -1,4 +1,4 @@
-"""The figures: errors and cost of each estimator, and the staircase."""
+"""The figures: errors and cost of each estimator, each law, cost against rows and columns, and the staircase."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mi_estimators.display.style import BLUE, INK, RED
 from mi_estimators.display.table import number
 
 from .plan import Row
+from .suites import TASKS
 from .tables import grouped, summary, value
 
 EDGE = 1.5  # nats: errors beyond are drawn at the edge, as arrows
@@ -61,6 +62,76 @@ def accuracy(rows: list[Row]) -> Figure:
     right.set_xlim(right=8 * max(of["cpu_seconds"] for of in found.values()))
     left.invert_yaxis()
     return figure
+
+
+def laws(rows: list[Row]) -> Figure:
+    """Return the error of every fit, a law a line: ours with its interval, hollow if flagged, and the peers."""
+    groups = grouped(rows, "task", "rows")
+    figure = Figure(figsize=(9, 1.2 + 0.19 * len(groups)), layout="constrained")
+    axes = figure.add_subplot()
+    peers = [name for name in summary(rows) if not name.startswith(OURS)]
+    markers = dict(zip(peers, "sDv^<>px+*" * len(peers), strict=False))
+
+    for place, fits in enumerate(groups.values()):
+        for row in fits:
+            off = value(row) - row["truth"]
+            drawn = min(EDGE, max(-EDGE, off))
+            if row["estimator"] in markers:
+                axes.plot(
+                    drawn, place, markers[row["estimator"]], color=BLUE, alpha=0.5, ms=4, mew=0
+                )
+                continue
+
+            low, high = row["interval"] or (None, None)
+            start = -EDGE if low is None else max(-EDGE, low - row["truth"])
+            end = EDGE if high is None else min(EDGE, high - row["truth"])
+            face = RED if row.get("verdict") == "ok" else "white"
+            axes.plot([start, max(start, end)], [place, place], color=RED, alpha=0.35, lw=1)
+            axes.plot(drawn, place, "o", color=RED, mfc=face, ms=4)
+
+    for name, marker in markers.items():
+        axes.plot([], [], marker, color=BLUE, alpha=0.5, ms=4, mew=0, label=name)
+    if any(row["estimator"] not in markers for row in rows):
+        axes.plot([], [], "o", color=RED, ms=4, label=f"{OURS}, ok")
+        axes.plot([], [], "o", color=RED, mfc="white", ms=4, label=f"{OURS}, flagged")
+    axes.axvline(0, color=INK, lw=1)
+    labels = [f"{name}   {number(fits[0]['truth'], 3)}" for (name, _), fits in groups.items()]
+    axes.set_yticks(range(len(groups)), labels, fontsize=7)
+    axes.set(xlim=(-EDGE, EDGE), ylim=(len(groups) - 0.5, -0.5))
+    axes.set_xlabel(f"estimate − truth, nats, a mark a fit; the edge stands for {EDGE:g} and more")
+    axes.set_title("← law and its information in nats", loc="left", fontsize=9)
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def cost(rows: list[Row]) -> Figure:
+    """Return CPU-seconds against rows, and against columns of a side, a line an estimator and law."""
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    for axes, name in zip(figure.subplots(1, 2, sharey=True), ("rows", "columns"), strict=True):
+        for (estimator,), fits in grouped(rows, "estimator").items():
+            for kind, style in (("pairs", "o-"), ("signs", "s--")):
+                points = _cost(fits, kind)
+                other = 1 - ("rows", "columns").index(name)
+                common = max({key[other] for key in points}, key=[k[other] for k in points].count)
+                kept = sorted(
+                    (key[1 - other], t) for key, t in points.items() if key[other] == common
+                )
+                colour = RED if estimator.startswith(OURS) else None
+                label = f"{estimator}, {kind}"
+                axes.plot(*zip(*kept, strict=True), style, color=colour, ms=4, lw=1, label=label)
+        axes.set(xscale="log", yscale="log", xlabel=f"{name}, the other fixed")
+    figure.axes[0].set_ylabel("CPU-seconds a fit")
+    figure.axes[1].legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def _cost(fits: list[Row], kind: str) -> dict[tuple[int, int], float]:
+    """Return the mean CPU-seconds by (rows, columns) for the laws of a kind."""
+    groups = grouped([row for row in fits if row["task"].startswith(kind)], "task", "rows")
+    return {
+        (n, TASKS[name].columns[0]): fmean(row["cpu_seconds"] for row in group)
+        for (name, n), group in groups.items()
+    }
 
 
 def staircase(rows: list[Row]) -> Figure:

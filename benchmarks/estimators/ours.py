@@ -13,25 +13,41 @@ from protocol import Read, answer, sources
 
 import mi_estimators as mi
 
+EFFORTS = ("fast", "thorough")
+
 
 def fit(
-    estimator: str, x: np.ndarray, y: np.ndarray, seed: int, steps: int | None
+    name: str, x: np.ndarray, y: np.ndarray, seed: int, steps: int | None, options: dict[str, Any]
 ) -> tuple[dict, Read]:
     """Fit one of our estimators; return what it reports and a function that reads fresh rows."""
-    options: dict[str, Any] = {} if estimator == "default" else {"estimator": estimator}
+    settings: dict[str, Any] = {"seed": seed, "discrete": options.get("discrete")}
+    if name in EFFORTS:
+        settings["effort"] = name
+    elif name != "default":
+        settings["estimator"] = name
     if steps is not None:
-        options["steps"] = steps
-    fitted = mi.MIEstimator(seed=seed, **options).fit(x, y)
-    found = fitted.estimate_
+        settings["steps"] = steps
+
+    fitted = mi.MIEstimator(**settings).fit(x, y, groups=options.get("groups"))
+    estimate = fitted.estimate_
     fields = {
-        "reported": float(found.nats),
-        "interval": [float(end) for end in found.interval],
-        "bound": found.estimator.name,
-        "verdict": found.verdict,
-        "warnings": list(found.warnings),
+        "reported": float(estimate.nats),
+        "stderr": float(estimate.stderr),
+        "interval": [float(end) for end in estimate.interval],
+        "bound": estimate.estimator.name,
+        "verdict": estimate.verdict,
+        "warnings": list(estimate.warnings),
+        "readouts": _numbers(estimate.readouts),
+        "diagnostics": _numbers(estimate.diagnostics),
     }
     return fields, lambda fresh_x, fresh_y: float(fitted.estimate(fresh_x, fresh_y).nats)
 
 
+def _numbers(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what can be written as JSON, numbers to six digits."""
+    kept = {name: value for name, value in values.items() if isinstance(value, str | int | float)}
+    return {name: float(f"{v:.6g}") if isinstance(v, float) else v for name, v in kept.items()}
+
+
 if __name__ == "__main__":
-    answer(fit, f"mi-estimators {mi.__version__}+{sources(Path(mi.__file__).parent)}")
+    answer(fit, f"mi-estimators {mi.__version__}+{sources(Path(mi.__file__).parent)}", labels=True)

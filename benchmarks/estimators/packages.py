@@ -1,4 +1,4 @@
-"""The packages that are compared, their virtual environments, and one fit in a process of its own."""
+"""The packages that are compared, their virtual environments, and the processes that fit."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import numpy as np
 
 from .. import environment
 from . import tasks
+from .suites import Task
 
 HERE = Path(__file__).parent
 ENVIRONMENTS = HERE / "build"  # ignored by git
@@ -38,21 +41,21 @@ class Package:
 
     Attributes:
         name: as tables print it.
-        script: the file beside this one that runs one fit.
-        estimators: its estimators that are run unless others are asked for.
-        more: estimators that are run only if asked for.
+        script: the file beside this one that fits.
+        estimators: its estimators.
         requirements: pins of its own environment, or None for this one.
         held_out: whether what it reports was read on rows kept apart, so that it needs no reading of fresh ones.
-        flat: whether it takes one-dimensional x and y alone.
+        narrow: estimators of one column a side, both of numbers.
+        labels: estimators of a y that is one label.
     """
 
     name: str
     script: str
     estimators: tuple[str, ...]
-    more: tuple[str, ...] = ()
     requirements: str | None = None
     held_out: bool = False
-    flat: bool = False
+    narrow: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -68,10 +71,32 @@ class Package:
         """Return "package/estimator", or the package alone for its default."""
         return self.name if estimator == "default" else f"{self.name}/{estimator}"
 
+    def takes(self, estimator: str, task: Task) -> bool:
+        """Return whether an estimator of the package takes such rows."""
+        if estimator in self.narrow:
+            return task.columns == (1, 1) and task.discrete is None
+        if estimator in self.labels:
+            return task.discrete == "y" and task.columns[1] == 1
+        return True
+
 
 OURS = Package(
-    "mi-estimators", "ours.py", ("default",), ("dv", "nwj", "js", "infonce", "smile"), held_out=True
+    "mi-estimators",
+    "ours.py",
+    ("default", "fast", "thorough", "dv", "nwj", "js", "infonce", "smile"),
+    held_out=True,
 )
+PLAIN = Package("plain", "plain.py", ("infonce", "smile", "ksg"))
+PEER_OF_DIGITS = Package(
+    "scikit-learn",
+    "peer_sklearn.py",
+    ("ksg", "logistic", "lda", "svm"),
+    requirements="requirements-sklearn.txt",
+    narrow=("ksg",),
+    labels=("logistic", "lda", "svm"),
+)
+"""Its data sets have the pictures of digits, too."""
+
 PACKAGES = (
     OURS,
     Package(
@@ -86,13 +111,8 @@ PACKAGES = (
         ("infonce", "dv", "nwj", "mine", "ksg", "cca"),
         requirements="requirements-benchmark-mi.txt",
     ),
-    Package(
-        "scikit-learn",
-        "peer_sklearn.py",
-        ("ksg",),
-        requirements="requirements-sklearn.txt",
-        flat=True,
-    ),
+    PEER_OF_DIGITS,
+    PLAIN,
 )
 
 
@@ -103,57 +123,120 @@ def prepare(package: Package, python: str) -> str | None:
     return environment.prepare(package.folder, HERE / package.requirements, python)
 
 
+class Worker:
+    """A process of a package that fits one request after the other.
+
+    It has a temporary folder of its own: torch-mist keeps its best weights there under a fixed name, which two fits at
+    a time would overwrite.
+    """
+
+    def __init__(self, package: Package) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.errors = Path(self.folder.name) / "errors.txt"
+        variables = {key: value for key, value in os.environ.items() if key not in _UNSET}
+        with self.errors.open("w") as errors:
+            self.process = subprocess.Popen(
+                [package.python, str(HERE / package.script)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env=variables | _SINGLE | {"TMPDIR": self.folder.name},
+                cwd=self.folder.name,
+            )
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer to a request, or {"error": …}."""
+        late = threading.Timer(TIMEOUT, self.process.kill)
+        late.start()
+        try:
+            answer = self._exchange(json.dumps(request))
+            on_time = late.is_alive()
+        finally:
+            late.cancel()
+        if answer is not None:
+            return answer
+
+        code, lines = self.process.wait(), self.errors.read_text(errors="replace").split("\n")
+        last = next((line for line in reversed(lines) if line.strip()), f"exit code {code}")
+        return {"error": last.strip()[:200] if on_time else f"no result within {TIMEOUT} s"}
+
+    def _exchange(self, line: str) -> dict[str, Any] | None:
+        """Send a line and return the object that comes back, or None where the process ends."""
+        source, target = self.process.stdout, self.process.stdin
+        assert source is not None
+        assert target is not None
+        try:
+            print(line, file=target, flush=True)
+        except OSError:
+            return None
+        answers = (text for text in source if text.startswith("{"))  # packages print, too
+        text = next(answers, None)
+        return None if text is None else json.loads(text)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process takes another request."""
+        return self.process.poll() is None
+
+    def close(self) -> None:
+        """End the process."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        try:
+            self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.folder.cleanup()
+
+
+_idle: dict[Package, list[Worker]] = defaultdict(list)
+"""Processes that wait for the next fit of their package."""
+
+
+def close() -> None:
+    """End all processes that wait."""
+    while _idle:
+        for worker in _idle.popitem()[1]:
+            worker.close()
+
+
 def fit(
     package: Package,
     estimator: str,
-    law: tasks.Law,
-    task: str,
+    task: Task,
     seed: int,
     rows: int,
     steps: int | None,
-) -> dict:
-    """Run one fit in a process of its own and return the fields of its row; "error" is among them if it failed.
-
-    The process has a temporary folder of its own: torch-mist keeps its best weights there under a fixed name, which two
-    fits at a time would overwrite.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "data.npz"
-        arrays: dict[str, Any] = tasks.draw(law, task, seed, rows)  # Any: savez has options, too
-        np.savez(data, **arrays)
-        command = [
-            package.python,
-            str(HERE / package.script),
-            estimator,
-            str(data),
-            "--seed",
-            str(seed),
-        ]
-        if steps is not None:
-            command += ["--steps", str(steps)]
-        environment = {key: value for key, value in os.environ.items() if key not in _UNSET}
-        environment |= _SINGLE | {"TMPDIR": folder}
+) -> dict[str, Any]:
+    """Run one fit in a process of the package; return the fields of its row, "error" among them if it failed."""
+    try:
+        worker = _idle[package].pop()
+    except IndexError:
         try:
-            done = subprocess.run(
-                command,
-                capture_output=True,
-                text=True,
-                env=environment,
-                timeout=TIMEOUT,
-                cwd=folder,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return {"error": f"no result within {TIMEOUT} s"}
+            worker = Worker(package)
         except OSError as error:
             return {"error": f"could not run {package.python}: {error.strerror}"}
-    answers = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    if done.returncode or not answers:
-        return {
-            "error": (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1][
-                :200
-            ]
+
+    data = Path(worker.folder.name) / "data.npz"
+    arrays: dict[str, Any] = tasks.draw(task, seed, rows)  # Any: savez has options, too
+    np.savez(data, **arrays)
+    answer = worker.ask(
+        {
+            "estimator": estimator,
+            "data": str(data),
+            "seed": seed,
+            "steps": steps,
+            "options": task.options,
         }
-    found = json.loads(answers[-1])
-    fresh = not package.held_out and found["held_out"] is not None
-    return {"estimate": found["held_out" if fresh else "reported"], "fresh": fresh, **found}
+    )
+    if worker.alive:
+        _idle[package].append(worker)
+    else:
+        worker.close()
+    if "error" in answer:
+        return answer
+
+    fresh = not package.held_out and answer["held_out"] is not None
+    return {"estimate": answer["held_out" if fresh else "reported"], "fresh": fresh, **answer}

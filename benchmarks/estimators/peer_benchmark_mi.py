@@ -7,6 +7,7 @@ all pairs of the fresh rows, standardised by the moments of the rows of the fit 
 from __future__ import annotations
 
 from importlib.metadata import version
+from typing import Any
 
 import bmi
 import jax
@@ -28,13 +29,18 @@ CLASSICAL = {
 
 
 def fit(
-    estimator: str, x: np.ndarray, y: np.ndarray, seed: int, steps: int | None
+    estimator: str,
+    x: np.ndarray,
+    y: np.ndarray,
+    seed: int,
+    steps: int | None,
+    options: dict[str, Any],
 ) -> tuple[dict, Read | None]:
     """Fit one of benchmark-mi's estimators; return what it reports and, if neural, a function that reads fresh rows."""
     if estimator in CLASSICAL:
         return {"reported": float(CLASSICAL[estimator]().estimate(x, y))}, None
-    options = {} if steps is None else {"max_n_steps": steps, "test_every_n_steps": steps}
-    model = NEURAL[estimator](seed=seed, verbose=False, **options)
+    settings = {} if steps is None else {"max_n_steps": steps, "test_every_n_steps": steps}
+    model = NEURAL[estimator](seed=seed, verbose=False, **settings)
     reported = float(model.estimate(x, y))
 
     def read(fresh_x: np.ndarray, fresh_y: np.ndarray) -> float:

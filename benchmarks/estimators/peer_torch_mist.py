@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,18 +18,23 @@ InfoNCE does with the default critic, is stopped after two epochs."""
 
 
 def fit(
-    estimator: str, x: np.ndarray, y: np.ndarray, seed: int, steps: int | None
+    estimator: str,
+    x: np.ndarray,
+    y: np.ndarray,
+    seed: int,
+    steps: int | None,
+    options: dict[str, Any],
 ) -> tuple[dict, Read]:
     """Fit one of torch-mist's estimators; return what it reports and a function that reads fresh rows."""
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - the package draws from the global state
     torch.manual_seed(seed)
-    options = {} if steps is None else {"max_iterations": steps}
+    settings = {} if steps is None else {"max_iterations": steps}
     if estimator.endswith(ALL_STEPS):
-        options["early_stopping"] = False
+        settings["early_stopping"] = False
     estimator = estimator.removesuffix(ALL_STEPS)
     nats, trained, _ = estimate_mi(
-        data=(x, y), estimator=estimator, verbose=False, return_estimator=True, **options
+        data=(x, y), estimator=estimator, verbose=False, return_estimator=True, **settings
     )
 
     def read(fresh_x: np.ndarray, fresh_y: np.ndarray) -> float:

@@ -14,6 +14,7 @@ from mi_estimators.display import jsonl
 from mi_estimators.display.jsonl import Row
 
 from . import packages, tasks
+from .suites import Task
 
 FILE = "results.jsonl"
 
@@ -23,21 +24,20 @@ class Fit:
     """One fit that is to be in the tables."""
 
     suite: str
-    task: str
     seed: int
     rows: int
     steps: int | None
     package: packages.Package
     estimator: str
     data: str
-    law: tasks.Law = field(compare=False, repr=False)
+    task: Task = field(compare=False, repr=False)
 
     @property
     def identity(self) -> Row:
         """The part of a row that says what was fitted; two rows with the same one hold the same fit."""
         return {
             "suite": self.suite,
-            "task": self.task,
+            "task": self.task.name,
             "seed": self.seed,
             "rows": self.rows,
             "steps": self.steps,
@@ -47,30 +47,39 @@ class Fit:
 
     def run(self) -> Row:
         """Fit in the package's environment, and return the row."""
-        found = packages.fit(
-            self.package, self.estimator, self.law, self.task, self.seed, self.rows, self.steps
+        answer = packages.fit(
+            self.package, self.estimator, self.task, self.seed, self.rows, self.steps
         )
-        return {**self.identity, "truth": self.law.mutual_information, **found}
+        return {**self.identity, "truth": self.task.truth, **answer}
 
 
 def plan(
     suite: str,
-    laws: dict[str, tasks.Law],
+    laws: Iterable[Task],
     chosen: Iterable[tuple[packages.Package, str]],
     seeds: int,
-    rows: int,
+    rows: int | None,
     steps: int | None,
 ) -> list[Fit]:
-    """Return the fits of a suite, seed by seed, so that an interrupted run leaves whole tables of fewer seeds."""
-    chosen, fits = list(chosen), []
-    for seed in range(seeds):
-        for task, law in laws.items():
-            arrays = tasks.draw(law, task, seed, rows)
-            data, flat = tasks.digest(arrays), arrays["x"].shape[1] == arrays["y"].shape[1] == 1
-            for package, estimator in chosen:
-                if flat or not package.flat:
-                    fits.append(Fit(suite, task, seed, rows, steps, package, estimator, data, law))
-    return fits
+    """Return the fits of a suite, seed by seed, so that an interrupted run leaves whole tables of fewer seeds.
+
+    Args:
+        suite: its name.
+        laws: rows of the suite.
+        chosen: packages, and the estimators of theirs that are run.
+        seeds: number of draws of each law.
+        rows: number of rows of a fit; None means that of the law.
+        steps: most training steps; None means each package's own.
+    """
+    chosen, laws = list(chosen), list(laws)
+    return [
+        Fit(suite, seed, rows or task.rows, steps, package, estimator, digest, task)
+        for seed in range(seeds)
+        for task in laws
+        for digest in [tasks.digest(task, seed)]
+        for package, estimator in chosen
+        if package.takes(estimator, task)
+    ]
 
 
 def read(path: Path) -> list[Row]:
@@ -120,3 +129,4 @@ def run(fits: list[Fit], path: Path, jobs: int = 1) -> None:
                 progress.update()
         finally:
             executor.shutdown(cancel_futures=True)
+            packages.close()

@@ -10,13 +10,14 @@ A family of laws has a module, which ends with its rows.
 
 from __future__ import annotations
 
-from . import channels, grid, labels, library, order, pictures, shapes
+from . import channels, cost, grid, labels, library, order, pictures, shapes
 from .library import BEYOND_NORMAL, TEN
+from .suite import ALL, OURS, Suite
 from .task import Task
 
 TASKS: dict[str, Task] = {
     task.name: task
-    for family in (library, grid, pictures, labels, channels, shapes, order)
+    for family in (library, grid, pictures, labels, channels, shapes, order, cost)
     for task in family.TASKS
 }
 """Name → row, of all laws."""
@@ -64,23 +65,29 @@ _PUBLISHED = dict.fromkeys(
     ]
 )
 
-SUITES: dict[str, tuple[Task, ...]] = {
-    "tasks": _rows(list(TEN)),
-    "beyond_normal": tuple(library.task_of(name, rows=10_000) for name in BEYOND_NORMAL),
-    "grid": grid.TASKS,
-    "pictures": pictures.TASKS,
-    "discrete": labels.TASKS,
-    "shapes": (*channels.TASKS, *shapes.TASKS),
-    "order": order.TASKS,
-    "narrow": _rows(_NARROW),
-    "frontier": _rows(_FRONTIER),
-    "published": _rows(list(_PUBLISHED)),
-    "all_laws": tuple(library.task_of(name) for name in library.LAWS),
+SUITES: dict[str, Suite] = {
+    "tasks": Suite("Ten tasks", _rows(list(TEN)), estimators=ALL),
+    "beyond_normal": Suite(
+        "The forty tasks of 'Beyond Normal'",
+        tuple(library.task_of(name, rows=10_000) for name in BEYOND_NORMAL),
+        estimators=OURS,
+    ),
+    "grid": Suite("The grid of mutinfo: six laws at 1 to 10 nats", grid.TASKS, seeds=1),
+    "pictures": Suite("Pictures and documents", pictures.TASKS),
+    "discrete": Suite("Labels and counts", labels.TASKS),
+    "shapes": Suite("Curves, signs, shapes, networks", (*channels.TASKS, *shapes.TASKS)),
+    "order": Suite("Dependent, repeated and sorted rows", order.TASKS, estimators=OURS),
+    "narrow": Suite("One column a side", _rows(_NARROW)),
+    "frontier": Suite("Laws where peers are strong", _rows(_FRONTIER)),
+    "published": Suite("All families", _rows(list(_PUBLISHED)), seeds=5, estimators=OURS),
+    "all_laws": Suite(
+        "All laws of `laws.TASKS`",
+        tuple(library.task_of(name) for name in library.LAWS),
+        seeds=1,
+        estimators=OURS,
+    ),
+    "cost": Suite("Cost against rows and columns", cost.TASKS, seeds=1),
 }
-"""Suite → its rows.
+"""Suite → its laws and how they are run."""
 
-Ten tasks, the forty of 'Beyond Normal', the grid of mutinfo; then our families: pictures, labels and counts, curves and
-shapes, dependent or sorted rows; one x and one y; laws where peers are strong; all families; the library's laws.
-"""
-
-__all__ = ["SUITES", "TASKS", "TEN", "Task"]
+__all__ = ["SUITES", "TASKS", "TEN", "Suite", "Task"]
