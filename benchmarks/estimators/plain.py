@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from protocol import Read, answer
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from scipy.special import digamma
 from torch import Tensor, nn
 
@@ -84,9 +84,9 @@ def neighbours(x: np.ndarray, y: np.ndarray, k: int = NEIGHBOURS) -> float:
     x, y = ((v - v.mean(0)) / np.maximum(v.std(0), 1e-9) for v in (x, y))
     x, y = (v + 1e-10 * noise.normal(size=v.shape) for v in (x, y))
     both = np.hstack([x, y])
-    radius = cKDTree(both).query(both, k + 1, p=np.inf)[0][:, -1]
+    radius = KDTree(both).query(both, k + 1, p=np.inf)[0][:, -1]
     inside = np.nextafter(radius, 0)
-    counts = [cKDTree(v).query_ball_point(v, inside, p=np.inf, return_length=True) for v in (x, y)]
+    counts = [KDTree(v).query_ball_point(v, inside, p=np.inf, return_length=True) for v in (x, y)]
     return float(digamma(k) + digamma(len(x)) - np.mean(digamma(counts[0]) + digamma(counts[1])))
 
 
@@ -97,8 +97,8 @@ def fit(
     if name == "ksg":
         return {"reported": neighbours(x, y)}, None
     torch.manual_seed(seed)
-    rows = (torch.from_numpy(v).float() for v in (x, y))
-    reported, read = loop(name, *rows, steps or STEPS)
+    u, v = (torch.from_numpy(rows).float() for rows in (x, y))
+    reported, read = loop(name, u, v, STEPS if steps is None else steps)
     return {"reported": reported}, read
 
 

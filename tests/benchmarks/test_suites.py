@@ -6,7 +6,10 @@ import pytest
 import torch
 
 from benchmarks.estimators.suites import SUITES, TASKS
+from benchmarks.estimators.suites.labels import SpikeCounts
 from benchmarks.estimators.suites.order import Copies
+from benchmarks.estimators.suites.pictures import documents, sentences
+from benchmarks.estimators.suites.shapes import Stable, network
 
 DRAWN = 2000
 GATE = [
@@ -68,3 +71,68 @@ def test_the_suites_hold_what_they_promise():
     assert all(row.columns == (1, 1) for row in SUITES["narrow"])
     for rows in SUITES.values():
         assert len({row.name for row in rows}) == len(rows)
+
+
+def test_classes_in_the_plane_agree_with_a_quadrature_over_it():
+    law = TASKS["60-classes-in-the-plane"].law
+    step = law.sigma / 5
+    ends = [(float(v.min()) - 8 * law.sigma, float(v.max()) + 8 * law.sigma) for v in law.centres.T]
+    axes = [torch.arange(*end, step, dtype=torch.float64) for end in ends]
+    points = torch.cartesian_prod(*axes)
+    log_density = -(torch.cdist(points, law.centres) ** 2) / (2 * law.sigma**2)
+    log_density = torch.logsumexp(log_density, 1) - math.log(60 * 2 * math.pi * law.sigma**2)
+    entropy = -float((log_density.exp() * log_density).sum()) * step**2
+    of_noise = math.log(2 * math.pi * math.e * law.sigma**2)
+    assert law.mutual_information == pytest.approx(entropy - of_noise, abs=0.01)
+
+
+def test_the_counts_of_one_neuron_agree_with_the_sum_over_counts():
+    law = SpikeCounts(1, 4.0, width=0.5)
+    x = (2 * torch.arange(2000, dtype=torch.float64).unsqueeze(-1) + 1) / 2000 - 1
+    counts = torch.arange(40, dtype=torch.float64)
+    rate = 4 * (-((x + 1) ** 2) / (2 * 0.5**2)).exp() + 0.2
+    mass = (counts * rate.log() - rate - torch.lgamma(counts + 1)).exp()
+    marginal = mass.mean(0)
+    theory = float(torch.special.xlogy(mass, mass / marginal).sum(1).mean())
+    assert law.mutual_information == pytest.approx(theory, abs=0.01)
+
+
+def test_stable_noise_has_its_characteristic_function():
+    law = Stable(1.2, 0.4)
+    x, y = law.sample(50_000, torch.Generator().manual_seed(1))
+    for values, scale in ((x, 1.0), (y - x, 0.4), (y, (1 + 0.4**1.2) ** (1 / 1.2))):
+        for t in (0.3, 1.0, 2.0):
+            theory = math.exp(-((scale * t) ** 1.2))
+            assert float((t * values).cos().mean()) == pytest.approx(theory, abs=0.015)
+
+
+@pytest.mark.parametrize("name", ["blobs-16x16", "rectangles-16x16"])
+def test_a_picture_gives_its_place_back(name):
+    law = TASKS[name].law
+    places, _ = law.law.sample(500, torch.Generator().manual_seed(2))
+    pictures = law.x.show(places, None)
+    assert torch.allclose(law.x.read(pictures), places.double(), atol=1e-8)
+    assert len(pictures.unique(dim=0)) == 500
+
+
+def test_a_document_gives_its_topic_back():
+    for side in (documents(10), sentences(10)):
+        topics = torch.arange(10).repeat(50)
+        assert side.read(side.show(topics, torch.Generator().manual_seed(3))).equal(topics)
+
+
+def test_a_network_is_undone_by_its_inverse():
+    net = network(5, 20)
+    x = torch.randn(200, 20, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    assert torch.allclose(net.inverse(net.forward(x)), x, atol=1e-9)
+
+
+def test_rows_that_depend_or_are_sorted_look_so():
+    walk, _ = drawn(TASKS["walks"])[:2]
+    assert float(walk[1:].sub(walk[:-1]).std()) == pytest.approx(1, abs=0.1)
+    copies, _ = drawn(TASKS["copies-1-1"])[:2]
+    assert len(copies.unique()) == 200
+    x, _ = drawn(TASKS["sorted-by-x"])[:2]
+    assert x[:, 0].equal(x[:, 0].sort().values)
+    _, y = drawn(TASKS["sorted-by-label"])[:2]
+    assert y[:, 0].equal(y[:, 0].sort().values)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -13,6 +12,7 @@ from torch import Tensor
 from mi_estimators.laws import Law, ProductLaw
 from mi_estimators.laws.quadrature import normal_rule
 
+from .computed import Computed
 from .task import Task
 
 _BLOCK = 2**23  # terms of a mixture that are held at a time
@@ -64,7 +64,7 @@ def mixture_entropy(mixture: Mixture) -> float:
 
 
 @dataclass(frozen=True)
-class NormalChannel:
+class NormalChannel(Computed):
     """Y = m(X) + s(X)·N with N standard normal: ln dP/dQ = ln N(y; m(x), s(x)²) − ln Σ_k w_k N(y; m_k, s_k²).
 
     I(X; Y) = h(Y) − E ln s(X) − ½ ln 2πe, with h(Y) by quadrature.
@@ -88,13 +88,12 @@ class NormalChannel:
     dim_y = 1
 
     def _deviation(self, x: Tensor) -> Tensor:
-        if isinstance(self.deviation, float):
-            return torch.full(x.shape[:-1], self.deviation, dtype=torch.float64)
-        return self.deviation(x)
+        if callable(self.deviation):
+            return self.deviation(x)
+        return torch.full(x.shape[:-1], self.deviation, dtype=torch.float64)
 
-    @cached_property
-    def mutual_information(self) -> float:
-        """I(X; Y), in nats."""
+    def information(self) -> float:
+        """Compute I(X; Y), in nats."""
         of_noise = self.mean_log_deviation
         if of_noise is None:
             of_noise = math.log(float(self._deviation(torch.zeros(1, self.dim_x))))

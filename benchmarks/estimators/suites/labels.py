@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -13,6 +12,7 @@ from torch import Tensor
 from mi_estimators.laws import Finite, Law
 
 from .channels import mixed_columns, normal, uniform
+from .computed import Computed
 from .task import Task
 
 
@@ -150,7 +150,7 @@ class Sums:
         return self._channel.log_ratio(self._signal(x), y).sum(-1)
 
 
-class Clusters:
+class Clusters(Computed):
     """Y one of k labels, equally likely, and X normal around the label's centre with deviation `sigma` in each column.
 
     I(X; Y) = ln k − E ln Σ_c exp(ln N(X; c) − ln N(X; centre of Y)). The differences depend on X through its products
@@ -163,9 +163,8 @@ class Clusters:
         self.centres, self.sigma = centres, sigma
         self.dim_x = centres.shape[1]
 
-    @cached_property
-    def mutual_information(self) -> float:
-        """I(X; Y), in nats."""
+    def information(self) -> float:
+        """Compute I(X; Y), in nats."""
         count = len(self.centres)
         gram = self.centres @ self.centres.mT / self.sigma**2
         values, vectors = torch.linalg.eigh(gram)
@@ -229,7 +228,7 @@ def embeddings(count: int, dim: int, distance: float, seed: int = 3) -> Clusters
 
 
 @dataclass(frozen=True)
-class SpikeCounts:
+class SpikeCounts(Computed):
     """X a stimulus, uniform on (−1, 1), and Y the counts of neurons, Poisson around tuning curves of width `width`.
 
     Neuron k fires at the rate gain·exp(−(x − c_k)²/(2·width²)) + floor, with the c_k evenly spaced. ln dP/dQ integrates
@@ -252,9 +251,8 @@ class SpikeCounts:
         centres = torch.linspace(-1, 1, self.neurons, dtype=torch.float64)
         return self.gain * (-((x - centres) ** 2) / (2 * self.width**2)).exp() + self.floor
 
-    @cached_property
-    def mutual_information(self) -> float:
-        """I(X; Y), in nats."""
+    def information(self) -> float:
+        """Compute I(X; Y), in nats."""
         n = 2**16
         x = (2 * torch.arange(n, dtype=torch.float64).unsqueeze(-1) + 1) / n - 1
         y = torch.poisson(self._rates(x), generator=torch.Generator().manual_seed(0))
@@ -276,7 +274,7 @@ class SpikeCounts:
 
 
 @dataclass(frozen=True)
-class Count:
+class Count(Computed):
     """X standard normal and Y a Poisson count of rate e^{level + slope·X}.
 
     I(X; Y) is a quadrature over x of a sum over y.
@@ -296,9 +294,8 @@ class Count:
         log_weights = -(x**2) / 2 + math.log(0.01 / math.sqrt(2 * math.pi))
         return torch.logsumexp(log_weights + self._log_mass(x, y.unsqueeze(-1)), -1)
 
-    @cached_property
-    def mutual_information(self) -> float:
-        """I(X; Y), in nats."""
+    def information(self) -> float:
+        """Compute I(X; Y), in nats."""
         x = torch.arange(-7, 7, 0.02, dtype=torch.float64).unsqueeze(-1)
         weights = (-(x**2) / 2).exp() * 0.02 / math.sqrt(2 * math.pi)
         highest = math.exp(self.level + 6 * self.slope)

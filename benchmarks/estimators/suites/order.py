@@ -31,7 +31,10 @@ class Autoregressive:
         """Number of columns of x."""
         return self.dim
 
-    dim_y = dim_x
+    @property
+    def dim_y(self) -> int:
+        """Number of columns of y."""
+        return self.dim
 
     @property
     def mutual_information(self) -> float:
@@ -63,7 +66,11 @@ class Walks:
         """Number of columns of x."""
         return self.dim
 
-    dim_y = dim_x
+    @property
+    def dim_y(self) -> int:
+        """Number of columns of y."""
+        return self.dim
+
     mutual_information = 0.0
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from mi_estimators.laws import Gaussian, InjectiveMap, MultivariateGaussian, Tra
 from mi_estimators.laws.quadrature import normal_rule, solve_increasing
 
 from .channels import normal, uniform
+from .computed import Computed
 from .task import Task
 
 
@@ -97,7 +98,7 @@ class Parity:
 
 
 @dataclass(frozen=True)
-class Ring:
+class Ring(Computed):
     """(X, Y) at a uniform angle, at the distance 1 + σN from the origin; I(X; Y) by quadrature over the plane."""
 
     sigma: float
@@ -117,9 +118,8 @@ class Ring:
         nodes, step = self._nodes()
         return torch.logsumexp(self._log_joint(x.unsqueeze(-1), nodes), -1) + math.log(step)
 
-    @cached_property
-    def mutual_information(self) -> float:
-        """I(X; Y), in nats."""
+    def information(self) -> float:
+        """Compute I(X; Y), in nats."""
         nodes, step = self._nodes()
         joint = self._log_joint(nodes[:, None], nodes)
         marginal = self._log_marginal(nodes)
@@ -139,7 +139,7 @@ class Ring:
 
 
 @dataclass(frozen=True)
-class Regimes:
+class Regimes(Computed):
     """Y = ±ρX + √(1 − ρ²)·N with one fair sign for all columns: no column is correlated with another.
 
     With S = Σ x_k y_k, I(X; Y) = −(d/2) ln(1 − ρ²) − ln 2 + E ln(1 + e^{−2ρS/(1 − ρ²)}) given the positive sign. Given
@@ -154,15 +154,17 @@ class Regimes:
         """Number of columns of x."""
         return self.dim
 
-    dim_y = dim_x
+    @property
+    def dim_y(self) -> int:
+        """Number of columns of y."""
+        return self.dim
 
     @property
     def _slope(self) -> float:
         return self.rho / (1 - self.rho**2)
 
-    @cached_property
-    def mutual_information(self) -> float:
-        """I(X; Y), in nats."""
+    def information(self) -> float:
+        """Compute I(X; Y), in nats."""
         step = 0.005
         radius = torch.arange(step / 2, 9 + math.sqrt(self.dim), step, dtype=torch.float64)
         log_density = (self.dim - 1) * radius.log() - radius**2 / 2 + math.log(2 * step)
