@@ -12,10 +12,9 @@ from mi_estimators.display.table import number
 
 from .plan import Row
 from .suites import TASKS
-from .tables import grouped, summary, value
+from .tables import OURS, grouped, summary, value
 
 EDGE = 1.5  # nats: errors beyond are drawn at the edge, as arrows
-OURS = "mi-estimators"
 
 
 def accuracy(rows: list[Row]) -> Figure:
@@ -87,7 +86,7 @@ def laws(rows: list[Row]) -> Figure:
             end = EDGE if high is None else min(EDGE, high - row["truth"])
             face = RED if row.get("verdict") == "ok" else "white"
             axes.plot([start, max(start, end)], [place, place], color=RED, alpha=0.35, lw=1)
-            axes.plot(drawn, place, "o", color=RED, mfc=face, ms=4)
+            axes.plot(drawn, place, "o", color=RED, mfc=face, ms=4, clip_on=False)
 
     for name, marker in markers.items():
         axes.plot([], [], marker, color=BLUE, alpha=0.5, ms=4, mew=0, label=name)

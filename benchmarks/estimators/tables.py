@@ -12,6 +12,8 @@ from mi_estimators.display import Table
 from .plan import Row
 from .suites import TASKS, TEN, Task
 
+OURS = "mi-estimators"
+LEVEL = 0.02  # nats behind another estimator that count as level
 DASH = "–"
 _WIDEST = 20  # columns of tasks
 
@@ -164,6 +166,44 @@ def laws(rows: list[Row]) -> str:
             ]
         body.append([*line, *[DASH] * (len(head) - len(line))])
     return Table(head, body).markdown(left=1)
+
+
+def beside(rows: list[Row]) -> str:
+    """Return a row a law: our mean absolute error and that of the best other estimator, and how often we are level."""
+    cells = grouped(rows, "task", "rows", "estimator")
+    body, level, first = [], 0, 0
+    for name, n in grouped(rows, "task", "rows"):
+        errors = {
+            key[2]: fmean(map(error, of)) for key, of in cells.items() if key[:2] == (name, n)
+        }
+        others = {key: off for key, off in errors.items() if not key.startswith(OURS)}
+        if OURS not in errors or not others:
+            continue
+        best = min(others, key=others.__getitem__)
+        ahead = others[best] - errors[OURS]
+        level, first = level + (ahead >= -LEVEL), first + (ahead >= 0)
+        truth = cells[name, n, OURS][0]["truth"]
+        numbers = (number(v, 3) for v in (truth, errors[OURS], others[best], ahead))
+        body.append([name, best, *numbers])
+
+    head = ["law", "best other", "truth", "our error", "its error", "ahead by"]
+    behind = f"Level with the best other, or at most {LEVEL} nats behind"
+    counts = f"{behind}: {share(level, len(body))} laws. First: {share(first, len(body))}."
+    return f"{Table(head, body).markdown(left=2)}\n\n{counts}" if body else ""
+
+
+def levels(rows: list[Row]) -> str:
+    """Return the mean absolute error at each information, a row an estimator and kind of law, then all kinds."""
+    nats = sorted({round(row["truth"]) for row in rows})
+    body = []
+    for (estimator,), fits in grouped(rows, "estimator").items():
+        kinds = dict.fromkeys(row["task"].rsplit("-", 2)[0] for row in fits)
+        for kind in [*kinds, "all"]:
+            chosen = [row for row in fits if kind in ("all", row["task"].rsplit("-", 2)[0])]
+            at = {level: [error(r) for r in chosen if round(r["truth"]) == level] for level in nats}
+            means = (number(fmean(errors) if errors else None) for errors in at.values())
+            body.append([estimator, kind, *means])
+    return Table(["estimator", "law", *map(str, nats)], body).markdown(left=2)
 
 
 def _counted(fits: list[Row]) -> str:
@@ -335,6 +375,10 @@ def page(title: str, rows: list[Row], stairs: list[Row], fits: int, command: str
         parts.append("\n".join([*_legend(rows), *_versions(rows)]))
         if any(row.get("verdict") for row in rows):
             parts.append(f"## Verdicts\n\n{verdicts(rows)}")
+        if comparison := "" if small else beside(rows):
+            parts.append(f"## Beside the best other\n\n{comparison}")
+        if {row["suite"] for row in rows} == {"grid"}:
+            parts.append(f"## Mean absolute error by nats\n\n{levels(rows)}")
         if not small:
             parts.append(f"## Each law, mean over draws\n\n{laws(rows)}")
     if any("error" not in row for row in stairs):

@@ -136,6 +136,33 @@ def test_the_numbers_of_the_tables():
     figures.cost([ROW | at | {"estimator": "o", "task": task.name} for task in SUITES["cost"]])
 
 
+def test_each_law_is_set_beside_the_best_other_estimator():
+    ours, near, far = ({"estimator": name} for name in ("mi-estimators", "near", "far"))
+    rows = [
+        *(
+            ROW | of | {"task": "a", "estimate": e}
+            for of, e in ((ours, 0.9), (near, 1.05), (far, 2))
+        ),
+        *(ROW | of | {"task": "b", "estimate": e} for of, e in ((ours, 1.0), (near, 0.99))),
+        ROW | near | {"task": "c"},
+    ]
+    text = tables.beside(rows)
+    assert "| a | near | 1.000 | 0.100 | 0.050 | -0.050 |" in text
+    assert "| b | near | 1.000 | 0.000 | 0.010 | 0.010 |" in text
+    assert "1 of 2 (50 %) laws. First: 1 of 2 (50 %)." in text
+    assert tables.beside(rows[-1:]) == ""
+
+
+def test_the_grid_is_averaged_over_laws_at_each_information():
+    ours = {"estimator": "o", "suite": "grid", "interval": None}
+    at = (("x-1-nats", 1.0, 1.2), ("x-8-nats", 8.0, 7.0), ("y-z-1-nats", 1.0, 1.0))
+    rows = [ROW | ours | {"task": t, "truth": truth, "estimate": e} for t, truth, e in at]
+    text = tables.page("Grid", rows, [], 3, "c")
+    assert "| estimator | law | 1 | 8 |" in text
+    assert "| o | y-z | 0.00 | – |" in text
+    assert "| o | all | 0.10 | 1.00 |" in text
+
+
 def test_a_verdict_is_held_to_the_error_of_its_fit():
     fit = {"estimator": "o", "rows": 1000, "truth": 2.0, "estimate": 2.0, "verdict": "ok"}
     fit = ROW | fit | {"interval": [1.9, None]}

@@ -48,6 +48,9 @@ _NARROW = [
 ]
 
 
+_LARGE = ["networks-20-20-many-rows", "multinormal-160-80nats", "near-copy-5-5"]
+
+
 def _rows(names: list[str]) -> tuple[Task, ...]:
     return tuple(TASKS[name] for name in names)
 
@@ -61,6 +64,7 @@ _PUBLISHED = dict.fromkeys(
             task.name
             for family in (pictures, labels, channels, shapes, order)
             for task in family.TASKS
+            if task.name not in _LARGE
         ),
     ]
 )
@@ -85,6 +89,12 @@ SUITES: dict[str, Suite] = {
         tuple(library.task_of(name) for name in library.LAWS),
         seeds=1,
         estimators=OURS,
+    ),
+    "large": Suite(
+        "Many rows or many nats",
+        _rows(_LARGE),
+        seeds=1,
+        estimators=(*OURS, "mi-estimators/thorough"),
     ),
     "cost": Suite("Cost against rows and columns", cost.TASKS, seeds=1),
 }

@@ -309,6 +309,7 @@ TASKS = (
     Task("networks-5-5-few-rows", networks(5, 2.0), _NETWORKS, rows=500),
     Task("networks-10-10-2-pairs", networks(10, 1.5, pairs=2), _NETWORKS),
     Task("networks-20-20", networks(20, 2.0), _NETWORKS),
+    Task("networks-20-20-many-rows", networks(20, 2.0), _NETWORKS, rows=50_000),
     Task("networks-50-50", networks(50, 1.0), _NETWORKS),
     Task("networks-5-5-independent", networks(5, 0.0), _NETWORKS),
 )
