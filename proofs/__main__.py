@@ -22,10 +22,13 @@ _PACKAGES = ("sympy", "flint", "hypothesis")
 PAGE = Path("docs/THEOREMS.md")
 
 _MORE = """\
-tiers, strongest first:
+tiers of a part, strongest first; a theorem has that of its weakest part and of what it rests on:
+  kernel      a proof that Coq checked
   symbolic    identities and signs, for all values of the symbols
   certified   inequalities, by ball arithmetic on a box
   tested      a search found no counterexample
+  + hand      a step other than a sum over atoms is granted to the reader
+  in words    that a part's words say what its checks check is left to the reader
 
 exit code: 0 if every theorem holds, 1 if one does not, 2 if the command line is invalid
 
@@ -38,14 +41,14 @@ examples:
 def table(entries: list) -> str:
     """Return the ledger: a row for each theorem, and beneath it what failed."""
     width = max((len(e.slug) for e in entries), default=7)
-    lines = [f"{'theorem':{width}}  {'tier':9}  assumptions  seconds  holds  what it says"]
+    lines = [f"{'theorem':{width}}  {'tier':27}  parts  seconds  holds  what it says"]
     for e in entries:
-        count = len(e.theorem.assumptions) if e.theorem else 0
+        count = len(e.theorem.parts) if e.theorem else 0
         title = e.theorem.title if e.theorem else ""
         rests = f" (rests on {', '.join(e.rests_on)})" if e.rests_on else ""
         holds = "yes" if e.ok else "NO"
         lines.append(
-            f"{e.slug:{width}}  {e.tier:9}  {count:11d}  {e.seconds:7.2f}  {holds:5}  {title}{rests}"
+            f"{e.slug:{width}}  {e.earned:27}  {count:5d}  {e.seconds:7.2f}  {holds:5}  {title}{rests}"
         )
         lines += [f"  ! {problem}" for problem in e.problems]
     return "\n".join(lines)
@@ -56,13 +59,14 @@ def summary(entries: list, seconds: float) -> str:
     tiers = Counter(e.tier for e in entries)
     counts = [f"{tiers[tier]} {tier}" for tier in ("symbolic", "certified", "tested")]
     failed = [f"{tiers['none']} FAILED"] if tiers["none"] else []
-    return f"{len(entries)} theorems: {', '.join(counts + failed)}; {seconds:.1f} s"
+    hand = f"{sum(e.hand and e.ok for e in entries)} with a step by hand"
+    return f"{len(entries)} theorems: {', '.join([*counts, *failed, hand])}; {seconds:.1f} s"
 
 
 def page(entry) -> str:
     """Return one theorem in full: what it says, and the outcome of each check."""
     theorem, verdict = entry.theorem, entry.verdict
-    lines = [f"{entry.slug} [{entry.tier}]" + (f": {theorem.title}" if theorem else "")]
+    lines = [f"{entry.slug} [{entry.earned}]" + (f": {theorem.title}" if theorem else "")]
 
     def section(head: str, paragraphs, bullet: str = "") -> None:
         lines.extend(["", head] if paragraphs else [])
@@ -81,12 +85,15 @@ def page(entry) -> str:
         return f"{head} [{result.kind}] {result}; {result.seconds:.2f} s"
 
     if theorem:
-        section("Statement", [theorem.statement])
+        section("Setting", [theorem.setting])
         section("Assumptions", theorem.assumptions, "· ")
+    for part in verdict.parts if verdict else ():
+        section(f"Part ({part.part.label}) [{part.earned}]", [part.part.text])
+        section("  Checks", [line(r, r.passed) for r in part.results], "· ")
+        section("  Granted to the reader", part.part.by_hand, "· ")
+    if theorem:
         section("Proof", [theorem.proof])
-        section("Steps that no check covers", theorem.by_hand, "· ")
     if verdict:
-        section("Checks", [line(r, r.passed) for r in verdict.checks], "· ")
         neighbours = [line(r, r.refused) for r in verdict.false_neighbours]
         section("False neighbours: each must be refuted", neighbours, "· ")
     section("Rests on", [", ".join(entry.rests_on)] if entry.rests_on else [])

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 
-from .engine.theorem import Result, Theorem, Verdict, run, weakest
+from .engine import render
+from .engine.theorem import PartVerdict, Result, Theorem, Verdict, run, weakest
 from .theorems import modules
 
 
@@ -19,7 +20,8 @@ class Entry:
         theorem: the theorem, or None if its module does not give one.
         verdict: results of its claims, or None if they were not run.
         rests_on: slugs of all theorems that it uses, directly or through others.
-        tier: the weakest tier of its own checks and of what it rests on; "none" if it is not ok.
+        tier: the weakest tier of its own parts and of what it rests on; "none" if it is not ok.
+        hand: whether one of its parts, or what it rests on, grants a step other than a sum over atoms.
         error: why it is not ok although no claim of its own failed, or "".
     """
 
@@ -28,7 +30,15 @@ class Entry:
     verdict: Verdict | None = None
     rests_on: tuple[str, ...] = ()
     tier: str = "none"
+    hand: bool = False
     error: str = ""
+
+    @property
+    def earned(self) -> str:
+        """The tier, and whether a step is granted or a statement is in words."""
+        hand = " + hand" if self.hand else ""
+        words = ", in words" if self.verdict and self.verdict.prose else ""
+        return f"{self.tier}{hand}{words}" if self.ok else self.tier
 
     @property
     def ok(self) -> bool:
@@ -44,7 +54,8 @@ class Entry:
     def problems(self) -> list[str]:
         """What failed, one line each."""
         verdict = self.verdict or Verdict((), ())
-        failed = [f"check failed: {r}" for r in verdict.checks if not r.passed]
+        failed = list(verdict.untied)
+        failed += [f"check failed: {r}" for r in verdict.checks if not r.passed]
         accepted = [r for r in verdict.false_neighbours if not r.refused]
         failed += [f"false neighbour not refuted: {r}" for r in accepted]
         return [self.error, *failed] if self.error else failed
@@ -57,7 +68,10 @@ class Entry:
         return {
             "slug": self.slug,
             "tier": self.tier,
+            "hand": self.hand,
+            "prose": bool(self.verdict and self.verdict.prose),
             "ok": self.ok,
+            "parts": list(map(_part, verdict.parts)),
             "seconds": round(self.seconds, 3),
             **{name: " ".join(getattr(self.theorem, name, "").split()) for name in texts},
             **{name: list(getattr(self.theorem, name, ())) for name in lists},
@@ -68,9 +82,29 @@ class Entry:
         }
 
 
+def _part(verdict: PartVerdict) -> dict[str, object]:
+    part = verdict.part
+    return {
+        "name": part.label,
+        "tier": verdict.tier,
+        "hand": part.hand,
+        "ok": verdict.ok,
+        "statement": part.text,
+        "prose": part.prose,
+        "by_hand": list(part.by_hand),
+        "checks": [claim.name for claim in part.claims],
+    }
+
+
 def _as_json(result: Result) -> dict[str, object]:
     claim = {name: getattr(result.claim, name) for name in ("name", "tier", "cross_check")}
-    return {**claim, **vars(result.outcome), "seconds": round(result.seconds, 3)}
+    shown = render.claim(result.claim.shown)
+    return {
+        **claim,
+        "shown": shown,
+        **vars(result.outcome),
+        "seconds": round(result.seconds, 3),
+    }
 
 
 def load(package: str = "proofs.theorems") -> dict[str, Theorem | str]:
@@ -138,5 +172,6 @@ def ledger(
         fallen = [name for name in below[slug] if not entries[name].ok]
         error = f"rests on {', '.join(fallen)}, which failed" if fallen else ""
         tier = weakest([verdict.tier, *(entries[name].tier for name in below[slug])])
-        entries[slug] = Entry(slug, theorem, verdict, below[slug], tier, error)
+        hand = verdict.hand or any(entries[name].hand for name in below[slug])
+        entries[slug] = Entry(slug, theorem, verdict, below[slug], tier, hand, error)
     return list(entries.values())

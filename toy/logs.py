@@ -138,7 +138,7 @@ def ledger_table(entries: list[dict]) -> Table:
         (
             str(entry["slug"]),
             str(entry.get("statement", "")),
-            str(entry.get("tier", "")),
+            str(entry.get("tier", "")) + " + hand" * bool(entry.get("hand")),
             "yes" if entry.get("ok") else "NO",
             f"{entry.get('seconds') or 0:.1f}",
         )

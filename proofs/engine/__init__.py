@@ -1,7 +1,7 @@
 """How a theorem is checked. A theorem's module imports all its words from here.
 
-Parts: `Theorem` and what it holds; the provers and refuters `Identity`, `Sign`, `minimum`, `Certified`, `Tested`; the
-comparisons with the library, `Shipped` and `Holds`; wrong libraries, `Mutant`; and the words of the field.
+What it holds: `Theorem` and its `Part`s; the provers and refuters `Identity`, `Sign`, `Minimum`, `Limit`, `Certified`,
+`Tested`; the comparisons with the library, `Shipped` and `Holds`; wrong libraries, `Mutant`; the words of the field.
 """
 
 from . import oracles, strategies
@@ -35,9 +35,9 @@ from .shipped import (
     population_loss,
     tensor,
 )
-from .symbolic import Identity, Sign, minimum
+from .symbolic import Identity, Limit, Minimum, Sign
 from .tested import Tested
-from .theorem import Theorem
+from .theorem import Part, Sum, Theorem
 from .vocabulary import (
     HALF,
     Scalar,
@@ -65,4 +65,5 @@ from .vocabulary import (
     twice_jsd,
     two_by_two,
     two_laws,
+    word,
 )

@@ -19,8 +19,9 @@ from typing import ClassVar
 import sympy as sp
 from flint import arb, ctx, fmpq
 
+from .render import SIGNS, where
 from .theorem import Outcome
-from .vocabulary import Term, expression
+from .vocabulary import Term, Values, expression, placed, unfolded
 
 Ball = Callable[[Mapping[sp.Basic, arb]], arb]
 Box = dict[sp.Basic, tuple[Fraction, Fraction]]
@@ -112,6 +113,10 @@ def show(box: Box) -> str:
     )
 
 
+def _exact(box: Mapping) -> Box:
+    return {s: (Fraction(str(a)), Fraction(str(b))) for s, (a, b) in box.items()}
+
+
 def certify(expr: Term, relation: str, box: Mapping, budget: int = 4000) -> Outcome:
     """Decide `expr relation 0` on the whole box by adaptive subdivision.
 
@@ -134,8 +139,8 @@ def certify(expr: Term, relation: str, box: Mapping, budget: int = 4000) -> Outc
     ['proved', 'refuted', 'undecided']
     """
     holds, fails = RELATIONS[relation]
-    start: Box = {s: (Fraction(str(a)), Fraction(str(b))) for s, (a, b) in box.items()}
-    expr = expression(expr)
+    start = _exact(box)
+    expr = unfolded(expression(expr))
     if expr.free_symbols != set(start) or any(a > b for a, b in start.values()):
         raise ValueError(
             f"box: expected ordered ends for {sorted(map(str, expr.free_symbols))}, got {show(start)}"
@@ -182,7 +187,9 @@ def certify(expr: Term, relation: str, box: Mapping, budget: int = 4000) -> Outc
 
 @dataclass(frozen=True)
 class Certified:
-    """The claim `expr relation 0` on a compact box; `tail` says what settles the values outside of it.
+    """The claim `expr relation than` on a compact box, the values of `at` being given.
+
+    `tail` says what settles the values outside of it.
 
     Tier: certified.
     """
@@ -193,11 +200,20 @@ class Certified:
     box: Mapping = field(default_factory=dict)
     tail: str = ""
     budget: int = 4000
+    than: Term = 0
+    at: Values = field(default_factory=dict)
     cross_check: bool = False
     tier: ClassVar[str] = "certified"
 
+    @property
+    def shown(self) -> tuple[Term | str, ...]:
+        """expr relation than, on the box."""
+        box = f" for {show(_exact(self.box))}" if self.box else ""
+        return (self.expr, f" {SIGNS[self.relation]} ", self.than, *where(self.at), box)
+
     def decide(self) -> Outcome:
         """Decide by ball arithmetic."""
-        outcome = certify(self.expr, self.relation, self.box, self.budget)
+        excess = placed(self.expr, self.at) - placed(self.than, self.at)
+        outcome = certify(excess, self.relation, self.box, self.budget)
         tail = f"; outside: {self.tail}" if self.tail else ""
         return Outcome(outcome.verdict, outcome.detail + tail, outcome.witness)

@@ -120,6 +120,11 @@ class Shipped:
     cross_check: bool = True
     tier: ClassVar[str] = "tested"
 
+    @property
+    def shown(self) -> tuple[()]:
+        """Nothing: what it claims is a function, which only its name puts into words."""
+        return ()
+
     def decide(self) -> Outcome:
         """Compare on drawn values; |library − proved| ≤ tolerance · (1 + |proved|)."""
 

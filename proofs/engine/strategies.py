@@ -53,8 +53,11 @@ def counts(most: int) -> SearchStrategy[int]:
 
 
 def mixes() -> SearchStrategy[float]:
-    """Draw a share α of true negatives in (0, 1), a multiple of 1/64."""
-    return st.integers(1, 63).map(lambda k: k / 64)
+    """Draw a share α of true negatives in (0, 1): a multiple of 1/64, or up to 1 − 10⁻⁶."""
+    return st.one_of(
+        st.integers(1, 63).map(lambda k: k / 64),
+        st.integers(2, 6).map(lambda k: 1 - 10.0**-k),
+    )
 
 
 def temperatures() -> SearchStrategy[float]:

@@ -8,7 +8,7 @@ positive weights over their sum.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import ClassVar
 
@@ -16,8 +16,9 @@ import sympy as sp
 
 from .certify import RELATIONS
 from .points import counterexample, domain
+from .render import SIGNS, where
 from .theorem import Claim, Outcome
-from .vocabulary import Term, expression
+from .vocabulary import Term, Values, expression, placed
 
 
 class Atoms:
@@ -148,7 +149,7 @@ IMPLIED = {">": {">"}, "<": {"<"}, ">=": {">", ">=", "=="}, "<=": {"<", "<=", "=
 
 @dataclass(frozen=True)
 class Identity:
-    """The claim `left = right` for all values of the free symbols. Tier: symbolic.
+    """The claim `left = right` for all values of the free symbols, those of `at` being given. Tier: symbolic.
 
     >>> x = sp.Symbol("x", positive=True)
     >>> Identity("a square", (1 + x) ** 2, 1 + 2 * x + x**2).decide().verdict
@@ -160,53 +161,172 @@ class Identity:
     name: str
     left: Term
     right: Term
+    at: Values = field(default_factory=dict)
     cross_check: bool = False
     tier: ClassVar[str] = "symbolic"
 
+    @property
+    def shown(self) -> tuple[Term | str, ...]:
+        """left = right."""
+        return (self.left, " = ", self.right, *where(self.at))
+
     def decide(self) -> Outcome:
         """Reduce the difference to 0, or find a point where it is not 0."""
-        left, right = expression(self.left), expression(self.right)
-        where = domain(left, right)
+        left, right = placed(self.left, self.at), placed(self.right, self.at)
+        ranges = domain(left, right)
         witness = counterexample(left - right, lambda ball: not ball.contains(0))
         if witness:
-            return Outcome("refuted", f"left − right is not 0 there; {where}", witness)
+            return Outcome("refuted", f"left − right is not 0 there; {ranges}", witness)
         if residual(left - right) == 0:
-            return Outcome("proved", f"left − right reduces to 0; {where}")
-        return Outcome("undecided", f"left − right does not reduce to 0; {where}")
+            return Outcome("proved", f"left − right reduces to 0; {ranges}")
+        return Outcome("undecided", f"left − right does not reduce to 0; {ranges}")
 
 
 @dataclass(frozen=True)
 class Sign:
-    """The claim `expr relation 0` for all values of the free symbols. Tier: symbolic."""
+    """The claim `expr relation than` for all values of the free symbols, those of `at` being given. Tier: symbolic."""
 
     name: str
     expr: Term
     relation: str
+    than: Term = 0
+    at: Values = field(default_factory=dict)
     cross_check: bool = False
     tier: ClassVar[str] = "symbolic"
 
+    @property
+    def shown(self) -> tuple[Term | str, ...]:
+        """expr relation than."""
+        return (self.expr, f" {SIGNS[self.relation]} ", self.than, *where(self.at))
+
     def decide(self) -> Outcome:
         """Read the sign off a form all of whose terms have it, or find a point where it is another."""
-        expr = expression(self.expr)
-        where = domain(expr)
+        expr = placed(self.expr, self.at) - placed(self.than, self.at)
+        ranges = domain(expr)
         fails = RELATIONS[self.relation][1]
         witness = counterexample(expr, lambda ball: fails(ball, 0))
         if witness:
-            return Outcome("refuted", f"the sign differs there; {where}", witness)
+            return Outcome("refuted", f"the sign differs there; {ranges}", witness)
         relation = sign(expr)
         if relation in IMPLIED[self.relation]:
-            return Outcome("proved", f"its terms show {relation} 0; {where}")
+            return Outcome("proved", f"its terms show {relation} 0; {ranges}")
         if relation == "==":
             return Outcome(
-                "refuted", "it reduces to 0", f"every point of its domain ({where}): value 0"
+                "refuted", "it reduces to 0", f"every point of its domain ({ranges}): value 0"
             )
-        return Outcome("undecided", f"sign {relation or 'not seen'}; {where}")
+        return Outcome("undecided", f"sign {relation or 'not seen'}; {ranges}")
 
 
-def minimum(name: str, f: sp.Expr, x: sp.Symbol, at: Term, value: Term = 0) -> tuple[Claim, ...]:
-    """Claim that f(x) ≥ value on all of x's domain, an interval, with equality at `at` only: f'(at) = 0 and f'' > 0."""
-    return (
-        Identity(f"{name}: the value at {x} = {at}", f.subs(x, at), value),
-        Identity(f"{name}: stationary at {x} = {at}", sp.diff(f, x).subs(x, at), 0),
-        Sign(f"{name}: strictly convex in {x}", sp.diff(f, x, 2), ">"),
-    )
+@dataclass(frozen=True)
+class Minimum:
+    """The claim that f(x) ≥ value on all of x's domain, an interval, with equality at `at` only. Tier: symbolic.
+
+    `at` must lie in the domain; there f' = 0 and f = value, and f'' > 0 everywhere.
+
+    >>> x = sp.Symbol("x", positive=True)
+    >>> Minimum("x − 1 − ln x", x - 1 - sp.log(x), x, 1).decide().verdict
+    'proved'
+    >>> Minimum("x³ + 3x², at −2", x**3 + 3 * x**2, x, -2, 4).decide().verdict
+    'refuted'
+    """
+
+    name: str
+    f: Term
+    x: sp.Symbol
+    at: Term
+    value: Term = 0
+    cross_check: bool = False
+    tier: ClassVar[str] = "symbolic"
+
+    @property
+    def shown(self) -> tuple[Term | str, ...]:
+        """f ≥ value, equality iff x = at."""
+        return (self.f, " ≥ ", self.value, ", with equality iff ", self.x, " = ", self.at)
+
+    @property
+    def steps(self) -> tuple[Claim, ...]:
+        """What together proves it."""
+        f, at = expression(self.f), expression(self.at)
+        inside = [Sign(f"{self.at} is in the domain", at, ">")] if self.x.is_positive else []
+        return (
+            *inside,
+            Identity(f"the value at {self.at}", f.subs(self.x, at), self.value),
+            Identity(f"stationary at {self.at}", sp.diff(f, self.x).subs(self.x, at), 0),
+            Sign(f"strictly convex in {self.x}", sp.diff(f, self.x, 2), ">"),
+        )
+
+    def decide(self) -> Outcome:
+        """Decide the steps; the first that does not hold is the outcome."""
+        if self.x.is_integer:
+            raise TypeError(f"{self.x}: expected a symbol that ranges over an interval")
+        outcome = Outcome("undecided", "no step")
+        for step in self.steps:
+            outcome = step.decide()
+            if outcome.verdict != "proved":
+                return Outcome(outcome.verdict, f"{step.name}: {outcome.detail}", outcome.witness)
+        return outcome
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The claim that expr → value as x → `to`, 0 (from above) or ∞, by |expr − value| ≤ bound. Tier: symbolic.
+
+    Where no sign shows that, `because` gives a `Minimum` and the point at which its f − value is what one side of the
+    bound leaves. The bound is c·xᵏ or c·e^{−kx}, where k is a positive rational for x → 0 and for e^{−kx}, a negative
+    one for x → ∞, and c is free of x; it holds for all x > 0.
+
+    >>> x = sp.Symbol("x", positive=True)
+    >>> Limit("x/(1 + x) → 1", x / (1 + x), x, sp.oo, 1, 1 / x).decide().verdict
+    'proved'
+    >>> Limit("x/(1 + x) → 2", x / (1 + x), x, sp.oo, 2, 1 / x).decide().verdict
+    'refuted'
+    """
+
+    name: str
+    expr: Term
+    x: sp.Symbol
+    to: Term
+    value: Term
+    bound: Term
+    because: tuple[Minimum, Term] | None = None
+    cross_check: bool = False
+    tier: ClassVar[str] = "symbolic"
+
+    @property
+    def shown(self) -> tuple[Term | str, ...]:
+        """expr → value as x → to, off by at most the bound."""
+        to = (" as ", self.x, " → ", self.to, ", off by at most ", self.bound)
+        return (self.expr, " → ", self.value, *to)
+
+    def vanishes(self) -> bool:
+        """Whether the bound is one of the forms that tend to 0."""
+        c, factor = expression(self.bound).as_independent(self.x, as_Add=False)
+        base, power = factor.as_base_exp()
+        if factor.func is sp.exp:
+            rate = -factor.args[0] / self.x
+            return self.to == sp.oo and rate.is_positive is True and not rate.has(self.x)
+        downward = power.is_positive if self.to == 0 else power.is_negative
+        return base == self.x and downward is True and power.is_Rational and not c.has(self.x)
+
+    def decide(self) -> Outcome:
+        """Prove both sides of the bound, or find a point outside of it."""
+        if self.to not in (0, sp.oo) or not self.x.is_positive:
+            raise TypeError(f"{self.name}: expected a positive symbol that tends to 0 or ∞")
+        if not self.vanishes():
+            return Outcome("undecided", f"{self.bound} is no form that is known to tend to 0")
+        error = expression(self.expr) - expression(self.value)
+        outcome = Outcome("undecided", "no step")
+        for side in (self.bound - error, self.bound + error):
+            outcome = Sign(self.name, side, ">=").decide()
+            if outcome.verdict == "undecided" and self.because:
+                outcome = self.by_minimum(expression(side), *self.because)
+            if outcome.verdict != "proved":
+                return outcome
+        return outcome
+
+    def by_minimum(self, side: sp.Expr, least: Minimum, at: Term) -> Outcome:
+        """Prove that one side of the bound is not negative: it is f − value of a minimum at a point of its domain."""
+        rest = (expression(least.f) - expression(least.value)).subs(least.x, at)
+        inside = Sign("the point is in the domain", at, ">").decide()
+        same = Identity("the side is f − value there", side, rest).decide()
+        return max((inside, same, least.decide()), key=lambda step: step.verdict != "proved")

@@ -49,6 +49,11 @@ class Tested:
     cross_check: bool = False
     tier: ClassVar[str] = "tested"
 
+    @property
+    def shown(self) -> tuple[()]:
+        """Nothing: what it claims is a function, which only its name puts into words."""
+        return ()
+
     def decide(self) -> Outcome:
         """Search for values that refute the claim and shrink them."""
         tried: dict[str, Any] = {}

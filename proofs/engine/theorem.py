@@ -1,9 +1,13 @@
 """A theorem as a value: what it says, the checks that earn its tier, and the false neighbours it must refuse.
 
+A theorem consists of parts. A part holds words, the claims that are checked, and the steps that its reader must
+grant. Its formulas are rendered from the claims, so that statement and check are one object; its words are prose, and
+each number in them must stand in one of its checks.
+
 A claim is anything with a name, a tier and `decide() -> Outcome`. The tier belongs to the kind of claim and not to
 its author: `symbolic.Identity` and `symbolic.Sign` are symbolic, `certify.Certified` is certified, `tested.Tested` is
-tested. A theorem has the tier of its weakest check; cross-checks, which compare the library with the theorem, do not
-count towards it but can fail it.
+tested. A part has the tier of its weakest check, a theorem that of its weakest part; cross-checks, which compare the
+library with the theorem, do not count towards it but can fail it.
 """
 
 from __future__ import annotations
@@ -11,15 +15,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+
+from . import render, ties
+from .vocabulary import Term
 
 if TYPE_CHECKING:
     from .mutants import Mutant
 
-TIERS = ("symbolic", "certified", "tested")
+TIERS = ("kernel", "symbolic", "certified", "tested")
 """Strongest first."""
 
-PASSED = {"symbolic": "proved", "certified": "proved", "tested": "survived"}
+PASSED = {"kernel": "proved", "symbolic": "proved", "certified": "proved", "tested": "survived"}
 """The one verdict that earns each tier; the others are "refuted", "undecided" and "raised"."""
 
 
@@ -32,6 +39,7 @@ class Outcome:
     witness: str = ""
 
 
+@runtime_checkable
 class Claim(Protocol):
     """A statement with the machinery that decides it. A cross-check compares the shipped code and earns no tier."""
 
@@ -47,9 +55,18 @@ class Claim(Protocol):
         """Whether it compares the shipped code with the theorem."""
         ...
 
+    @property
+    def shown(self) -> tuple[Term | str, ...]:
+        """What it claims, as expressions with words between them; empty where only its name says it."""
+        ...
+
     def decide(self) -> Outcome:
         """Prove, refute, or leave undecided."""
         ...
+
+
+Piece = str | Claim | Term
+"""What a statement is made of: words, claims, expressions."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +98,76 @@ class Result:
         return self.outcome.verdict == "refuted" and bool(self.outcome.witness)
 
 
+class Sum(str):
+    """A granted step that only adds up, over atoms, what a check holds of each one; it does not make a part `hand`."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One lettered claim of a theorem, with the checks that earn its tier.
+
+    Attributes:
+        label: its letter.
+        statement: words, or words with claims and expressions between them. A claim that stands in the statement is
+            rendered from what is checked; so is an expression, which must stand in one of the checks.
+        formula: claims that are displayed, each rendered from what is checked, and checked.
+        checks: further claims; together with those above they establish the statement.
+        by_hand: steps that no check covers and the reader must grant; a `Sum` only adds up over atoms.
+
+    Raises:
+        ValueError: no check at all, names that are not distinct, or an expression that no check contains.
+    """
+
+    label: str
+    statement: str | tuple[Piece, ...]
+    formula: tuple[Claim, ...] = ()
+    checks: tuple[Claim, ...] = ()
+    by_hand: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.label or not self.statement or not self.claims:
+            raise ValueError(f"part {self.label!r}: expected a label, a statement and a check")
+        names = [claim.name for claim in self.claims]
+        if len(set(names)) < len(names):
+            raise ValueError(f"checks: expected distinct names, got {sorted(names)}")
+        for piece in self.pieces:
+            if not isinstance(piece, str | Claim) and not ties.contains(self.claims, piece):
+                raise ValueError(f"part {self.label!r}: expected a check with {piece}, got none")
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """The statement, piece by piece."""
+        return (self.statement,) if isinstance(self.statement, str) else self.statement
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """All claims: those in the statement, those displayed, and the other checks."""
+        stated = [piece for piece in self.pieces if isinstance(piece, Claim)]
+        others = [c for c in (*self.formula, *self.checks) if all(c is not s for s in stated)]
+        return (*stated, *others)
+
+    @property
+    def words(self) -> str:
+        """What is not rendered from a check."""
+        return " ".join(piece for piece in self.pieces if isinstance(piece, str))
+
+    @property
+    def text(self) -> str:
+        """The statement on one line, its claims and expressions rendered."""
+        return render.sentence(self.pieces)
+
+    @property
+    def hand(self) -> bool:
+        """Whether a step other than a sum over atoms is granted."""
+        return any(not isinstance(step, Sum) for step in self.by_hand)
+
+    @property
+    def prose(self) -> bool:
+        """Whether nothing but the reader ties its words to the checks: it shows none, or has formulas of its own."""
+        rendered = self.formula or any(not isinstance(piece, str) for piece in self.pieces)
+        return not rendered or ties.has_formula(self.words)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Theorem:
     """A theorem in the fixed shape of this project.
@@ -88,12 +175,11 @@ class Theorem:
     Attributes:
         slug: permanent name, equal to the module's.
         title: one line.
-        statement: the claim, with every symbol it uses explained.
-        formula: its centre as LaTeX, one displayed line.
+        setting: the symbols and what they are, before the first part.
+        formula: its centre as LaTeX, one displayed line, for the eye; it is prose.
         assumptions: what it needs, one by one.
+        parts: what it claims.
         proof: the idea, step by step.
-        by_hand: steps that no check covers and the reader must grant (textbook facts, passages to general n).
-        checks: claims that together establish the statement; the weakest of them gives the tier.
         false_neighbours: claims one change away from the theorem, which the same machinery must refute.
         mutants: wrong libraries, each of which a cross-check must refute.
         uses: slugs of theorems that it rests on.
@@ -103,12 +189,11 @@ class Theorem:
 
     slug: str
     title: str
-    statement: str
+    setting: str
     formula: str
     assumptions: tuple[str, ...]
+    parts: tuple[Part, ...]
     proof: str
-    by_hand: tuple[str, ...] = ()
-    checks: tuple[Claim, ...]
     false_neighbours: tuple[Claim, ...]
     mutants: tuple[Mutant, ...]
     uses: tuple[str, ...] = ()
@@ -116,40 +201,109 @@ class Theorem:
     reference: str
 
     def __post_init__(self) -> None:
-        optional = {"by_hand", "uses"}
-        for name in (field.name for field in fields(self) if field.name not in optional):
+        for name in (field.name for field in fields(self) if field.name != "uses"):
             if not getattr(self, name):
                 raise ValueError(f"{name}: expected something, got {getattr(self, name)!r}")
         if all(claim.cross_check for claim in self.checks):
             raise ValueError(
                 "checks: expected at least one that is not a cross-check of the library"
             )
-        for name in ("checks", "false_neighbours"):
-            names = [claim.name for claim in getattr(self, name)]
+        lists = {
+            "parts": [part.label for part in self.parts],
+            "checks": [claim.name for claim in self.checks],
+            "false_neighbours": [claim.name for claim in self.false_neighbours],
+        }
+        for name, names in lists.items():
             if len(set(names)) < len(names):
                 raise ValueError(f"{name}: expected distinct names, got {sorted(names)}")
+
+    @property
+    def checks(self) -> tuple[Claim, ...]:
+        """The claims of all parts."""
+        return tuple(claim for part in self.parts for claim in part.claims)
+
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        """The steps that the reader must grant, in all parts."""
+        return tuple(dict.fromkeys(step for part in self.parts for step in part.by_hand))
+
+    @property
+    def statement(self) -> str:
+        """The setting and the parts, on one line."""
+        parts = (f"({part.label}) {part.text}" for part in self.parts)
+        return " ".join([*self.setting.split(), *parts])
+
+
+@dataclass(frozen=True)
+class PartVerdict:
+    """The results of one part's checks, and the numbers of its words that stand in none of them."""
+
+    part: Part
+    results: tuple[Result, ...]
+    untied: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Every check passed, and every number of the words stands in a check."""
+        return all(result.passed for result in self.results) and not self.untied
+
+    @property
+    def tier(self) -> str:
+        """The weakest tier among the checks; "tested" if all are cross-checks, "none" if it is not ok."""
+        earned = [r.claim.tier for r in self.results if not r.claim.cross_check]
+        return weakest(earned or ["tested"]) if self.ok else "none"
+
+    @property
+    def earned(self) -> str:
+        """The tier, and whether a step is granted or the statement is in words."""
+        hand = " + hand" if self.part.hand else ""
+        return f"{self.tier}{hand}{', in words' if self.part.prose else ''}"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The results of one theorem's checks and false neighbours."""
+    """The results of one theorem's parts and false neighbours."""
 
-    checks: tuple[Result, ...]
+    parts: tuple[PartVerdict, ...]
     false_neighbours: tuple[Result, ...]
+    setting: tuple[str, ...] = ()
+
+    @property
+    def untied(self) -> list[str]:
+        """Numbers of the words that stand in no check, and where."""
+        places = [("setting", self.setting)]
+        places += [(f"({part.part.label})", part.untied) for part in self.parts]
+        return [
+            f"{place}: {number} stands in no check"
+            for place, numbers in places
+            for number in numbers
+        ]
+
+    @property
+    def checks(self) -> tuple[Result, ...]:
+        """The results of all parts."""
+        return tuple(result for part in self.parts for result in part.results)
 
     @property
     def ok(self) -> bool:
-        """Every check passed and every false neighbour was refused."""
-        return all(r.passed for r in self.checks) and all(r.refused for r in self.false_neighbours)
+        """Every check passed, every false neighbour was refused, and every number stands in a check."""
+        refused = all(result.refused for result in self.false_neighbours)
+        return refused and not self.untied and all(part.ok for part in self.parts)
 
     @property
     def tier(self) -> str:
-        """The weakest tier among the checks that count, or "none" if the theorem is not ok."""
-        return (
-            weakest(r.claim.tier for r in self.checks if not r.claim.cross_check)
-            if self.ok
-            else "none"
-        )
+        """The weakest tier of a part, or "none" if the theorem is not ok."""
+        return weakest(part.tier for part in self.parts) if self.ok else "none"
+
+    @property
+    def hand(self) -> bool:
+        """Whether a part grants a step other than a sum over atoms."""
+        return any(part.part.hand for part in self.parts)
+
+    @property
+    def prose(self) -> bool:
+        """Whether a part is in words that nothing but the reader ties to its checks."""
+        return any(part.part.prose for part in self.parts)
 
     @property
     def seconds(self) -> float:
@@ -176,9 +330,17 @@ def decide(claim: Claim) -> Result:
     return Result(claim, outcome, time.perf_counter() - start)
 
 
+def judge(part: Part) -> PartVerdict:
+    """Decide every check of a part, and look for each number of its words in them."""
+    untied = ties.untied(part.words, part.claims)
+    return PartVerdict(part, tuple(map(decide, part.claims)), tuple(untied))
+
+
 def run(theorem: Theorem) -> Verdict:
-    """Decide every check and every false neighbour of a theorem."""
-    return Verdict(tuple(map(decide, theorem.checks)), tuple(map(decide, theorem.false_neighbours)))
+    """Decide every check of every part, and every false neighbour."""
+    neighbours = map(decide, theorem.false_neighbours)
+    setting = ties.untied(theorem.setting, theorem.checks)
+    return Verdict(tuple(map(judge, theorem.parts)), tuple(neighbours), tuple(setting))
 
 
 def noticed(theorem: Theorem, mutant: Mutant) -> bool:

@@ -18,7 +18,7 @@ Vector = Sequence[Scalar]
 Term = sp.Basic | complex
 """What sympy's own functions take: an expression (`subs` promises no more than a Basic) or a number of Python."""
 HALF = sp.Rational(1, 2)
-Values = dict[Term, Term]
+Values = dict[Any, Any]
 """symbol → value, for `subs`"""
 
 
@@ -57,12 +57,53 @@ def two_laws(atoms: int) -> list[tuple[sp.Expr, ...]]:
     return [normalised(positives(" ".join(weights))) for weights in names]
 
 
+class Word(sp.Symbol):
+    """A name for an expression: statements are written and rendered with it, checks see what it means.
+
+    >>> x = sp.Symbol("x", positive=True)
+    >>> chance = word("p", x / (1 + x))
+    >>> 1 - chance, unfolded(1 - chance)
+    (1 - p, -x/(x + 1) + 1)
+    """
+
+    plain: str
+    tex: str
+    meaning: sp.Expr
+
+    def __new__(cls, plain: str, tex: str, meaning: sp.Expr) -> Word:
+        symbol = sp.Symbol.__xnew__(
+            cls, plain, real=True
+        )  # not cached by name alone, as a plain symbol is
+        symbol.plain, symbol.tex, symbol.meaning = plain, tex, meaning
+        return symbol
+
+    def _hashable_content(self) -> tuple:
+        return (*super()._hashable_content(), getattr(self, "meaning", None))
+
+
+def word(plain: str, meaning: Term, tex: str = "") -> Word:
+    """Return a name for an expression, as text and as LaTeX."""
+    return Word(plain, tex or rf"\text{{{plain}}}", expression(meaning))
+
+
+def unfolded(expr: Any) -> Any:
+    """Return an expression with what its words mean in their place."""
+    while words := expr.atoms(Word):
+        expr = expr.xreplace({word: word.meaning for word in words})
+    return expr
+
+
 def expression(value: Term) -> sp.Expr:
     """Return sympy's expression of a number or an expression."""
     expr = sp.sympify(value)
     if not isinstance(expr, sp.Expr):
         raise TypeError(f"{value}: expected an expression or a number, got {type(value).__name__}")
     return expr
+
+
+def placed(value: Term, at: Values) -> sp.Expr:
+    """Return what an expression means, with the given values in it."""
+    return expression(unfolded(expression(value)).subs(at, simultaneous=True))
 
 
 def softplus(u: Scalar) -> sp.Expr:

@@ -13,6 +13,7 @@ from proofs import __main__ as command
 from proofs import ledger
 from proofs.engine import tested
 from proofs.engine.strategies import scores
+from proofs.engine.theorem import Part
 from proofs.theorems.bounds.dv_shift_nwj import THEOREM
 
 ROOT = Path(__file__).parents[2]
@@ -20,17 +21,12 @@ TRUE = tested.Tested("true", {"t": scores()}, lambda t: True, examples=3)
 FALSE = tested.Tested("false", {"t": scores()}, lambda t: t < 1)
 
 
-PLAIN = replace(
-    THEOREM,
-    statement="a statement",
-    formula="x = x",
-    by_hand=("a step",),
-    false_neighbours=(FALSE,),
-)
+PLAIN = replace(THEOREM, setting="a setting", formula="x = x", false_neighbours=(FALSE,))
 
 
 def theorem(slug, check=TRUE, uses=()):
-    return replace(PLAIN, slug=slug, checks=(check,), uses=uses)
+    part = Part("a", "a statement", checks=(check,), by_hand=("a step",))
+    return replace(PLAIN, slug=slug, parts=(part,), uses=uses)
 
 
 @pytest.fixture
@@ -68,7 +64,10 @@ def test_the_ledger(shelf, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["theorem", "good", "better", "2"]
     assert lines[2].endswith(f"yes    {PLAIN.title} (rests on good)")
-    assert lines[-1].startswith("2 theorems: 0 symbolic, 0 certified, 2 tested; ")
+    assert lines[1].split()[1:6] == ["tested", "+", "hand,", "in", "words"]
+    assert lines[-1].startswith(
+        "2 theorems: 0 symbolic, 0 certified, 2 tested, 2 with a step by hand; "
+    )
     assert lines[-1].endswith(" s")
 
 
@@ -76,8 +75,19 @@ def test_one_theorem_in_full(shelf, capsys):
     shelf["better"] = theorem("better", uses=("good",))
     assert command.main(["better"]) == 0
     text = capsys.readouterr().out
-    fields = (PLAIN.statement, PLAIN.proof, PLAIN.reference, *PLAIN.assumptions, *PLAIN.by_hand)
-    for part in (f"better [tested]: {PLAIN.title}", "good", *fields):
+    heads = (
+        f"better [tested + hand, in words]: {PLAIN.title}",
+        "Part (a) [tested + hand, in words]",
+    )
+    fields = (
+        "a setting",
+        "a statement",
+        "a step",
+        PLAIN.proof,
+        PLAIN.reference,
+        *PLAIN.assumptions,
+    )
+    for part in (*heads, "good", *fields):
         assert " ".join(part.split()) in " ".join(text.split())
     assert "[tested] true: survived" in text
     assert "[tested] false: refuted at t = 1" in text
@@ -93,7 +103,7 @@ def test_a_theorem_that_is_not_ok_is_exit_1(shelf, capsys, arguments):
         assert [row["ok"] for row in json.loads(out) if row["slug"] == "bad"] == [False]
     elif not arguments:
         assert out.splitlines()[-1].startswith(
-            "2 theorems: 0 symbolic, 0 certified, 1 tested, 1 FAILED; "
+            "2 theorems: 0 symbolic, 0 certified, 1 tested, 1 FAILED, 1 with a step by hand; "
         )
 
 
@@ -101,7 +111,7 @@ def test_write(shelf, tmp_path, capsys):
     page = tmp_path / "page.md"
     assert command.main(["--write", str(page)]) == 0
     text = page.read_text()
-    parts = "1 theorems: 0 symbolic, 0 certified, 1 tested", "[`good`](#good)", "`mi.dv`"
+    parts = "1 theorems in 1 parts: 1 tested", "[`good`](#good)", "`mi.dv`"
     for part in (*parts, "a statement", "$$\nx = x\n$$"):
         assert part in text
     shelf["bad"] = theorem("bad", check=FALSE)

@@ -45,6 +45,7 @@ def test_it_holds(slug):
     entry = entries()[slug]
     assert entry.ok, entry.problems
     assert entry.tier == TIER.get(slug, entry.tier)
+    assert entry.hand == any(entries()[below].verdict.hand for below in (slug, *entry.rests_on))
     assert entry.tier in TIERS
 
 

@@ -8,9 +8,12 @@ import torch
 import mi_estimators as mi
 from proofs.engine import (
     Identity,
+    Limit,
     Mutant,
+    Part,
     Shipped,
     Sign,
+    Sum,
     Theorem,
     Values,
     expect,
@@ -81,82 +84,133 @@ ODDS = LAWS | {"odds": strategies.rates(8)}
 THEOREM = Theorem(
     slug="bridge_identity",
     title="Bennett's acceptance ratio: its equation, its root, and what it reads at ln r + k",
-    statement="""Let P and Q be laws on a finite set, T a real critic, ν > 0, u = T − c − ln ν, G(c) = ν E_Q σ(u) − E_P
-    σ(−u). (a) G decreases strictly from ν to −1, so it has one root c; it lies between the least and the largest score
-    and is where E_P ln σ(u) + ν E_Q ln σ(−u) is largest: the best shift of the logistic regression of P against Q with
-    ν negatives to a positive. (b) ν E_Q σ(u) = Z e^{−c} E_{Q_T} σ(−u), with Z = E_Q eᵀ and Q_T ∝ eᵀ Q: the root is ln Z
-    if P = Q_T. (c) If P and Q have the same support and T = ln dP/dQ + k, then c = k for every ν, and the value E_P T −
-    c is KL(P‖Q). (d) The value does not change under T → T + k. As ν → ∞ it tends to DV = E_P T − ln Z, as ν → 0 to E_P
-    T + ln E_P e^{−T}. (e) Its derivatives in the scores of an atom are p − p σ'(u)/D under P and −ν q σ'(u)/D under Q,
-    with D = E_P σ'(u) + ν E_Q σ'(u). At other critics the value may be above KL(P‖Q) or below it.""",
+    setting="""Let P and Q be laws on a finite set, T a real critic, ν > 0, u = T − c − ln ν, G(c) = ν E_Q σ(u) − E_P
+    σ(−u).""",
     formula=r"""\mathbb{E}_P\,\sigma(-u) = \nu\,\mathbb{E}_Q\,\sigma(u), \quad u = T - c - \ln\nu, \qquad T =
     \ln\tfrac{dP}{dQ} + k \;\Rightarrow\; c = k, \;\; \mathbb{E}_P T - c = \mathrm{KL}(P\|Q)""",
     assumptions=(
         "finite sets, a real critic, 0 < ν < ∞; population values, or equally likely samples as atoms",
         "(c) P and Q have the same support",
     ),
-    proof="""Write w = e^{T−c}: σ(−u) = ν/(ν + w) and ν σ(u) = ν w/(ν + w) = w σ(−u), whose mean under Q is (b). As c
-    grows w falls, ν σ(u) falls and σ(−u) rises: G decreases. If w ≥ 1 at all atoms then ν σ(u) ≥ ν/(1 + ν) ≥ σ(−u), so
-    G ≥ 0 at the least score, and G ≤ 0 at the largest. G is the derivative of the logistic objective. At T = ln r + k
-    and c = k, w = r, and q ν r/(ν + r) = p ν/(ν + r) at every atom. As ν → ∞ the equation becomes E_Q w = 1, and as ν →
-    0, divided by ν, 1 = E_P 1/w. (e) is the implicit function theorem.""",
-    by_hand=(
-        "a continuous strictly decreasing function with both signs has one root; it converges with the function",
-        "from one atom to any finite number of atoms, each a sum of identities or signs",
-        "implicit differentiation of G(c; T) = 0",
+    parts=(
+        Part(
+            "a",
+            """G decreases strictly from ν to −1, so it has one root c; it lies between the least and the largest
+            score and is where E_P ln σ(u) + ν E_Q ln σ(−u) is largest: the best shift of the logistic regression
+            of P against Q with ν negatives to a positive.""",
+            checks=(
+                Identity("σ(−u) = ν/(ν + w)", sigmoid(-u).subs(at_w), own_w),
+                Identity("ν σ(u) = ν w/(ν + w)", nu * sigmoid(u).subs(at_w), other_w),
+                Sign("(a) G decreases", sp.diff(equation, c), "<"),
+                Limit("c → −∞, that is w → ∞: ν σ(u) → ν", other_w, w, sp.oo, nu, nu**2 / w),
+                Limit("and σ(−u) → 0", own_w, w, sp.oo, 0, nu / w),
+                Identity("c → ∞, that is w → 0: ν σ(u) → 0", other_w.subs(w, 0), 0),
+                Identity("and then σ(−u) → 1", own_w.subs(w, 0), 1),
+                Sign(
+                    "least score: ν σ(u) > ν/(1 + ν) where w = 1 + d",
+                    other_w.subs(w, 1 + d) - nu / (1 + nu),
+                    ">",
+                ),
+                Sign("and σ(−u) < ν/(1 + ν)", own_w.subs(w, 1 + d) - nu / (1 + nu), "<"),
+                Sign(
+                    "largest score: ν σ(u) < ν/(1 + ν) where w = 1/(1 + d)",
+                    other_w.subs(w, 1 / (1 + d)) - nu / (1 + nu),
+                    "<",
+                ),
+                Sign("and σ(−u) > ν/(1 + ν)", own_w.subs(w, 1 / (1 + d)) - nu / (1 + nu), ">"),
+                Identity(
+                    "G is the derivative of the logistic objective",
+                    sp.diff(p * sp.log(sigmoid(u)) + nu * q * sp.log(sigmoid(-u)), c),
+                    equation,
+                ),
+                Shipped(
+                    "mi.bounds.bridge is E_P T − c", ODDS, shipped, oracles.bridge, tolerance=1e-8
+                ),
+            ),
+            by_hand=(
+                """a continuous strictly decreasing function with both signs has one root; it converges with the
+                function""",
+                Sum(
+                    "from one atom to any finite number of atoms, each a sum of identities or signs"
+                ),
+            ),
+        ),
+        Part(
+            "b",
+            """ν E_Q σ(u) = Z e^{−c} E_{Q_T} σ(−u), with Z = E_Q eᵀ and Q_T ∝ eᵀ Q: the root is ln Z if P = Q_T.""",
+            checks=(
+                Identity(
+                    "(b) ν σ(u) = e^{T−c} σ(−u)", nu * sigmoid(u), sp.exp(t - c) * sigmoid(-u)
+                ),
+            ),
+            by_hand=(
+                Sum(
+                    "from one atom to any finite number of atoms, each a sum of identities or signs"
+                ),
+            ),
+        ),
+        Part(
+            "c",
+            """If P and Q have the same support and T = ln dP/dQ + k, then c = k for every ν, and the value E_P T
+            − c is KL(P‖Q).""",
+            checks=(
+                Identity(
+                    "(c) one atom: c = k is the root at ln p/q + k", tight(p, q, sp.log(nu)), 0
+                ),
+                Identity(
+                    "(c) 2 atoms: E_P T − k = KL",
+                    expect(P, TIGHT) - k,
+                    kl(P, Q),
+                ),
+            ),
+        ),
+        Part(
+            "d",
+            """The value does not change under T → T + k. As ν → ∞ it tends to DV = E_P T − ln Z, as ν → 0 to E_P
+            T + ln E_P e^{−T}.""",
+            checks=(
+                Limit("(d) ν → ∞: ν σ(u) → w", other_w, nu, sp.oo, w, w**2 / nu),
+                Limit("and σ(−u) → 1", own_w, nu, sp.oo, 1, w / nu),
+                Limit("(d) ν → 0: σ(u) → 1", other_w / nu, nu, 0, 1, nu / w),
+                Limit("and σ(−u)/ν → 1/w", own_w / nu, nu, 0, 1 / w, nu / w**2),
+            ),
+            by_hand=(
+                """a continuous strictly decreasing function with both signs has one root; it converges with the
+                function""",
+            ),
+        ),
+        Part(
+            "e",
+            """Its derivatives in the scores of an atom are p − p σ'(u)/D under P and −ν q σ'(u)/D under Q, with D
+            = E_P σ'(u) + ν E_Q σ'(u). At other critics the value may be above KL(P‖Q) or below it.""",
+            checks=(
+                Identity(
+                    "P = Q, ν = 1: c is the root",
+                    sum(mass * h for mass, h in zip(COIN, H, strict=True)),
+                    0,
+                ),
+                Identity(
+                    "where h = ν σ(u) − σ(−u)",
+                    (other_w - own_w).subs({nu: 1, w: (1 + H[0]) / (1 - H[0])}),
+                    H[0],
+                ),
+                Identity("(e) dG/dT = (p + ν q) σ'(u)", sp.diff(equation, t), (p + nu * q) * slope),
+                Identity(
+                    "(e) dG/dc = −(p + ν q) σ'(u)", sp.diff(equation, c), -(p + nu * q) * slope
+                ),
+                Shipped("its gradient is (e)", ODDS, slopes, weights, tolerance=1e-7, examples=6),
+            ),
+            by_hand=("implicit differentiation of G(c; T) = 0",),
+        ),
     ),
-    checks=(
-        Identity("σ(−u) = ν/(ν + w)", sigmoid(-u).subs(at_w), own_w),
-        Identity("ν σ(u) = ν w/(ν + w)", nu * sigmoid(u).subs(at_w), other_w),
-        Identity("(b) ν σ(u) = e^{T−c} σ(−u)", nu * sigmoid(u), sp.exp(t - c) * sigmoid(-u)),
-        Sign("(a) G decreases", sp.diff(equation, c), "<"),
-        Identity("c → −∞, that is w → ∞: ν σ(u) → ν", sp.limit(other_w, w, sp.oo), nu),
-        Identity("and σ(−u) → 0", sp.limit(own_w, w, sp.oo), 0),
-        Identity("c → ∞, that is w → 0: ν σ(u) → 0", other_w.subs(w, 0), 0),
-        Identity("and then σ(−u) → 1", own_w.subs(w, 0), 1),
-        Sign(
-            "least score: ν σ(u) > ν/(1 + ν) where w = 1 + d",
-            other_w.subs(w, 1 + d) - nu / (1 + nu),
-            ">",
-        ),
-        Sign("and σ(−u) < ν/(1 + ν)", own_w.subs(w, 1 + d) - nu / (1 + nu), "<"),
-        Sign(
-            "largest score: ν σ(u) < ν/(1 + ν) where w = 1/(1 + d)",
-            other_w.subs(w, 1 / (1 + d)) - nu / (1 + nu),
-            "<",
-        ),
-        Sign("and σ(−u) > ν/(1 + ν)", own_w.subs(w, 1 / (1 + d)) - nu / (1 + nu), ">"),
-        Identity(
-            "G is the derivative of the logistic objective",
-            sp.diff(p * sp.log(sigmoid(u)) + nu * q * sp.log(sigmoid(-u)), c),
-            equation,
-        ),
-        Identity("(c) one atom: c = k is the root at ln p/q + k", tight(p, q, sp.log(nu)), 0),
-        Identity(
-            "(c) 2 atoms: E_P T − k = KL",
-            expect(P, TIGHT) - k,
-            kl(P, Q),
-        ),
-        Identity("(d) ν → ∞: ν σ(u) → w", sp.limit(other_w, nu, sp.oo), w),
-        Identity("and σ(−u) → 1", sp.limit(own_w, nu, sp.oo), 1),
-        Identity("(d) ν → 0: σ(u) → 1", sp.limit(other_w / nu, nu, 0), 1),
-        Identity("and σ(−u)/ν → 1/w", sp.limit(own_w / nu, nu, 0), 1 / w),
-        Identity(
-            "P = Q, ν = 1: c is the root", sum(mass * h for mass, h in zip(COIN, H, strict=True)), 0
-        ),
-        Identity(
-            "where h = ν σ(u) − σ(−u)",
-            (other_w - own_w).subs({nu: 1, w: (1 + H[0]) / (1 - H[0])}),
-            H[0],
-        ),
-        Identity("(e) dG/dT = (p + ν q) σ'(u)", sp.diff(equation, t), (p + nu * q) * slope),
-        Identity("(e) dG/dc = −(p + ν q) σ'(u)", sp.diff(equation, c), -(p + nu * q) * slope),
-        Shipped("mi.bounds.bridge is E_P T − c", ODDS, shipped, oracles.bridge, tolerance=1e-8),
-        Shipped("its gradient is (e)", ODDS, slopes, weights, tolerance=1e-7, examples=6),
-    ),
+    proof="""Write w = e^{T−c}: σ(−u) = ν/(ν + w) and ν σ(u) = ν w/(ν + w) = w σ(−u), whose mean under Q is (b). As
+    c grows w falls, ν σ(u) falls and σ(−u) rises: G decreases. If w ≥ 1 at all atoms then ν σ(u) ≥ ν/(1 + ν) ≥
+    σ(−u), so G ≥ 0 at the least score, and G ≤ 0 at the largest. G is the derivative of the logistic objective. At
+    T = ln r + k and c = k, w = r, and q ν r/(ν + r) = p ν/(ν + r) at every atom. As ν → ∞ the equation becomes E_Q
+    w = 1, and as ν → 0, divided by ν, 1 = E_P 1/w. (e) is the implicit function theorem.""",
     false_neighbours=(
         Identity("with u = T − c, without ln ν, c = k at ln p/q + k", tight(p, q, 0), 0),
-        Identity("ν → ∞: the equation is E_P 1/w = 1", sp.limit(own_w, nu, sp.oo), 1 / w),
+        Identity("ν → ∞: the equation is E_P 1/w = 1: σ(−u) → 1/w, not 1", sp.S(1), 1 / w),
         Sign("the value never exceeds KL(P‖Q), here 0", at_equal_laws, "<="),
         Sign("the value is never below KL(P‖Q), here 0", at_equal_laws, ">="),
     ),
@@ -170,5 +224,6 @@ THEOREM = Theorem(
     ),
     uses=("dv_representation",),
     about=("bounds.bridge",),
-    reference="Bennett 1976, J. Comput. Phys. 22; Meng & Wong 1996 for the least variance, which is not claimed here.",
+    reference="""Bennett 1976, J. Comput. Phys. 22; Meng & Wong 1996 for the least variance, which is not claimed
+    here.""",
 )

@@ -8,15 +8,17 @@ import mi_estimators as mi
 from proofs.engine import (
     Holds,
     Identity,
+    Minimum,
     Mutant,
+    Part,
     Shipped,
     Sign,
+    Sum,
     Theorem,
     expect,
     instead,
     kl,
     logs,
-    minimum,
     normalised,
     oracles,
     positives,
@@ -77,12 +79,8 @@ FITTED = JOINT | {"v": strategies.joint_laws(2, 3)}  # its rows, normalised, are
 THEOREM = Theorem(
     slug="club_upper_bound",
     title="CLUB = I + KL(Q‖P) at the true conditional; at a fitted one it need not bound I",
-    statement="""On a finite set let P = p(x, y), Q = p(x) p(y), with p(x, y) > 0 wherever p(x) p(y) > 0, and CLUB(T) =
-    E_P T − E_Q T. (a) At T = ln p(y given x), and at ln dP/dQ + f(x) + g(y) for any real f and g, CLUB = I + KL(Q‖P),
-    the Jeffreys divergence of P and Q: an upper bound of I whose gap is KL(Q‖P), 0 iff X and Y are independent. (b) At
-    T = ln v(y given x) for any conditional law v that is positive wherever p(x) p(y) is, CLUB = I + KL(Q‖v p(x)) −
-    KL(P‖v p(x)): at least I iff KL(P‖v p(x)) ≤ KL(Q‖v p(x)). (c) CLUB is linear in T; unless X and Y are independent it
-    has no upper limit over critics.""",
+    setting="""On a finite set let P = p(x, y), Q = p(x) p(y), with p(x, y) > 0 wherever p(x) p(y) > 0, and CLUB(T)
+    = E_P T − E_Q T.""",
     formula=r"""\mathbb{E}_P \ln p(y|x) - \mathbb{E}_Q \ln p(y|x) = I + \mathrm{KL}(Q\|P) \ge I, \qquad Q =
     p(x)\,p(y)""",
     assumptions=(
@@ -90,58 +88,94 @@ THEOREM = Theorem(
         "Q is the product of the marginals of P: the same p(x) and p(y) under both",
         "(a) the true conditional; (b) v(y given x) > 0 wherever p(x) p(y) > 0",
     ),
-    proof="""For any law S, p ln(s/q) − q ln(s/q) = p ln(p/q) + q ln(q/s) − p ln(p/s) at each atom: so CLUB(ln dS/dQ) =
-    KL(P‖Q) + KL(Q‖S) − KL(P‖S). As P and Q have the same marginals, f(x) + g(y) has the same mean under both and drops
-    out; ln v(y given x) is ln dS/dQ + ln p(y) with S = v p(x). At S = P the last KL is 0. With r = p/q, KL(Q‖P) = E_Q[r
-    − 1 − ln r] ≥ 0, and 0 only for r = 1 wherever Q has mass. (c) CLUB(c T) = c CLUB(T), and
+    parts=(
+        Part(
+            "a",
+            """At T = ln p(y given x), and at ln dP/dQ + f(x) + g(y) for any real f and g, CLUB = I + KL(Q‖P), the
+            Jeffreys divergence of P and Q: an upper bound of I whose gap is KL(Q‖P), 0 iff X and Y are
+            independent.""",
+            checks=(
+                Identity("f(x) + g(y) drops out, 2 × 2 atoms", club(P, Q, free), 0),
+                Identity(
+                    "(a) at ln p(y given x), 2 × 2 atoms", club(P, Q, ln_true), kl(P, Q) + kl(Q, P)
+                ),
+                Identity(
+                    "KL(Q‖P) at one atom, with q − p added",
+                    q * sp.log(q / p) + p - q,
+                    q * (p / q - 1 - sp.log(p / q)),
+                ),
+                Minimum("x − 1 − ln x", x - 1 - sp.log(x), x, 1),
+                Shipped(
+                    "mi.bounds.club at ln p(x, y) + f(x) + g(y) is the Jeffreys divergence",
+                    JOINT | {"f": strategies.vectors(2), "g": strategies.vectors(3)},
+                    lambda joint, f, g: shipped(
+                        joint,
+                        [
+                            [log(m) + a + b for m, b in zip(row, g, strict=True)]
+                            for row, a in zip(joint, f, strict=True)
+                        ],
+                    ),
+                    lambda joint, f, g: (
+                        oracles.mutual_information(joint)
+                        + oracles.kl(oracles.flat(oracles.independent(joint)), oracles.flat(joint))
+                    ),
+                ),
+            ),
+            by_hand=(
+                Sum("""from one atom to any finite number of atoms: a sum of identities (2 × 2 atoms are also checked
+                in full)"""),
+            ),
+        ),
+        Part(
+            "b",
+            """At T = ln v(y given x) for any conditional law v that is positive wherever p(x) p(y) is, CLUB = I +
+            KL(Q‖v p(x)) − KL(P‖v p(x)): at least I iff KL(P‖v p(x)) ≤ KL(Q‖v p(x)).""",
+            checks=(
+                Identity(
+                    "p ln(s/q) − q ln(s/q), one atom of laws of any size",
+                    (p - q) * sp.log(s / q),
+                    p * sp.log(p / q) + q * sp.log(q / s) - p * sp.log(p / s),
+                ),
+                Identity(
+                    "(b) at ln v(y given x), 2 × 2 atoms",
+                    club(P, Q, ln_v),
+                    kl(P, Q) + kl(Q, S) - kl(P, S),
+                ),
+                Shipped(
+                    "mi.bounds.club at a fitted conditional is I + KL(Q‖v p(x)) − KL(P‖v p(x))",
+                    FITTED,
+                    lambda joint, v: shipped(joint, with_conditional(joint, v)[3]),
+                    lambda joint, v: (parts := with_conditional(joint, v))[0] + parts[1] - parts[2],
+                ),
+                Holds(
+                    "mi.bounds.club is at least I where the criterion holds",
+                    FITTED,
+                    is_upper,
+                ),
+            ),
+            by_hand=(
+                Sum("""from one atom to any finite number of atoms: a sum of identities (2 × 2 atoms are also checked
+                in full)"""),
+            ),
+        ),
+        Part(
+            "c",
+            """CLUB is linear in T; unless X and Y are independent it has no upper limit over critics.""",
+            checks=(
+                Identity(
+                    "(c) CLUB(k T) = k CLUB(T), 2 × 2 atoms",
+                    club(P, Q, [x * t for t in ln_v]),
+                    x * club(P, Q, ln_v),
+                ),
+            ),
+            by_hand=("a positive value times k has no upper limit",),
+        ),
+    ),
+    proof="""For any law S, p ln(s/q) − q ln(s/q) = p ln(p/q) + q ln(q/s) − p ln(p/s) at each atom: so CLUB(ln
+    dS/dQ) = KL(P‖Q) + KL(Q‖S) − KL(P‖S). As P and Q have the same marginals, f(x) + g(y) has the same mean under
+    both and drops out; ln v(y given x) is ln dS/dQ + ln p(y) with S = v p(x). At S = P the last KL is 0. With r =
+    p/q, KL(Q‖P) = E_Q[r − 1 − ln r] ≥ 0, and 0 only for r = 1 wherever Q has mass. (c) CLUB(c T) = c CLUB(T), and
     CLUB(ln r) > 0 unless r = 1.""",
-    by_hand=(
-        "from one atom to any finite number of atoms: a sum of identities (2 × 2 atoms are also checked in full)",
-    ),
-    checks=(
-        Identity(
-            "p ln(s/q) − q ln(s/q), one atom of laws of any size",
-            (p - q) * sp.log(s / q),
-            p * sp.log(p / q) + q * sp.log(q / s) - p * sp.log(p / s),
-        ),
-        Identity("f(x) + g(y) drops out, 2 × 2 atoms", club(P, Q, free), 0),
-        Identity("(a) at ln p(y given x), 2 × 2 atoms", club(P, Q, ln_true), kl(P, Q) + kl(Q, P)),
-        Identity(
-            "(b) at ln v(y given x), 2 × 2 atoms", club(P, Q, ln_v), kl(P, Q) + kl(Q, S) - kl(P, S)
-        ),
-        Identity(
-            "KL(Q‖P) at one atom, with q − p added",
-            q * sp.log(q / p) + p - q,
-            q * (p / q - 1 - sp.log(p / q)),
-        ),
-        *minimum("x − 1 − ln x", x - 1 - sp.log(x), x, 1),
-        Shipped(
-            "mi.bounds.club at ln p(x, y) + f(x) + g(y) is the Jeffreys divergence",
-            JOINT | {"f": strategies.vectors(2), "g": strategies.vectors(3)},
-            lambda joint, f, g: shipped(
-                joint,
-                [
-                    [log(m) + a + b for m, b in zip(row, g, strict=True)]
-                    for row, a in zip(joint, f, strict=True)
-                ],
-            ),
-            lambda joint, f, g: (
-                oracles.mutual_information(joint)
-                + oracles.kl(oracles.flat(oracles.independent(joint)), oracles.flat(joint))
-            ),
-        ),
-        Shipped(
-            "mi.bounds.club at a fitted conditional is I + KL(Q‖v p(x)) − KL(P‖v p(x))",
-            FITTED,
-            lambda joint, v: shipped(joint, with_conditional(joint, v)[3]),
-            lambda joint, v: (parts := with_conditional(joint, v))[0] + parts[1] - parts[2],
-        ),
-        Holds(
-            "mi.bounds.club is at least I where the criterion holds",
-            FITTED,
-            is_upper,
-        ),
-    ),
     false_neighbours=(
         Sign("an upper bound of I at every conditional v", kl(Q, S) - kl(P, S), ">="),
         Identity("equal to I at the true conditional", club(P, Q, ln_true), kl(P, Q)),

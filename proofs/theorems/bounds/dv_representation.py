@@ -5,9 +5,12 @@ import sympy as sp
 import mi_estimators as mi
 from proofs.engine import (
     Identity,
+    Minimum,
     Mutant,
+    Part,
     Shipped,
     Sign,
+    Sum,
     Tested,
     Theorem,
     dv,
@@ -15,7 +18,6 @@ from proofs.engine import (
     kl,
     log_ratios,
     logs,
-    minimum,
     normalised,
     off,
     on_law,
@@ -41,10 +43,8 @@ gap_without_full_support = sp.log(1 + Q[2] * sp.exp(-n))
 THEOREM = Theorem(
     slug="dv_representation",
     title="the Donsker–Varadhan bound and its exact gap",
-    statement="""Let P and Q be laws on a finite set with P ≪ Q, T a real function on the support of Q, and Q_T the
-    law proportional to eᵀ Q. Then KL(P‖Q) − (E_P T − ln E_Q eᵀ) = KL(P‖Q_T) ≥ 0, with equality iff Q_T = P, that is
-    iff T = ln dP/dQ + c for a constant c (possible for a real T only if P has mass wherever Q has). In every case
-    KL(P‖Q) is the supremum over T, and the value does not change under T → T + c.""",
+    setting="""Let P and Q be laws on a finite set with P ≪ Q, T a real function on the support of Q, and Q_T the law
+    proportional to eᵀ Q.""",
     formula=r"""\mathrm{KL}(P\|Q) - \bigl(\mathbb{E}_P T - \ln \mathbb{E}_Q e^{T}\bigr) = \mathrm{KL}(P\|Q_T) \ge 0,
     \qquad dQ_T \propto e^{T} dQ""",
     assumptions=(
@@ -52,57 +52,91 @@ THEOREM = Theorem(
         "P ≪ Q: where Q has no mass, P has none",
         "T is finite on the support of Q",
     ),
+    parts=(
+        Part(
+            "a",
+            """Then KL(P‖Q) − (E_P T − ln E_Q eᵀ) = KL(P‖Q_T) ≥ 0, with equality iff Q_T = P, that is iff T = ln
+            dP/dQ + c for a constant c (possible for a real T only if P has mass wherever Q has).""",
+            checks=(
+                Identity(
+                    "the gap, one atom of a law of any size (Z is free)",
+                    p * sp.log(p / q) - p * (t - sp.log(z)),
+                    p * sp.log(p / (q * sp.exp(t) / z)),
+                ),
+                Identity("the gap, 3 atoms", kl(P, Q) - dv(P, Q, T), kl(P, tilted(Q, T))),
+                Identity(
+                    "the gap, 3 atoms, one of them without P-mass",
+                    kl(P0, Q) - dv(P0, Q, T),
+                    kl(P0, tilted(Q, T)),
+                ),
+                Identity(
+                    "KL = E_Q[x ln x − x + 1] with x = p/q, 3 atoms",
+                    kl(P, Q),
+                    expect(
+                        Q, [a / b * sp.log(a / b) - a / b + 1 for a, b in zip(P, Q, strict=True)]
+                    ),
+                ),
+                Minimum("x ln x − x + 1 ≥ 0", x * sp.log(x) - x + 1, x, 1),
+                Identity(
+                    "tight at ln p/q + c, 3 atoms", dv(P, Q, [s + c for s in log_ratio]), kl(P, Q)
+                ),
+                Shipped(
+                    "KL(P‖Q) − mi.dv is the gap, zero atoms included",
+                    {
+                        "p": strategies.laws(4, zeros=True),
+                        "q": strategies.laws(4),
+                        "t": strategies.vectors(4),
+                    },
+                    lambda p, q, t: oracles.kl(p, q) - on_law(mi.dv, p, q, t),
+                    lambda p, q, t: oracles.kl(p, oracles.tilted(q, t)),
+                ),
+            ),
+            by_hand=(
+                Sum("""from one atom to any finite number of atoms: a sum of identities (3 atoms are also checked in
+                full)"""),
+                Sum("0 ln 0 = 0 at atoms without P-mass"),
+            ),
+        ),
+        Part(
+            "b",
+            "In every case KL(P‖Q) is the supremum over T,",
+            checks=(
+                Identity(
+                    "the gap ln(1 + q₀ e^{−n})", kl(P0, Q) - dv(P0, Q, T0), gap_without_full_support
+                ),
+                Sign("that gap is positive", gap_without_full_support, ">"),
+            ),
+            by_hand=(
+                Sum("""from one atom to any finite number of atoms: a sum of identities (3 atoms are also checked in
+                full)"""),
+                "from the critics of (b) to the supremum",
+            ),
+        ),
+        Part(
+            "c",
+            "and the value does not change under T → T + c.",
+            checks=(
+                Identity("shift invariance, 3 atoms", dv(P, Q, [s + c for s in T]), dv(P, Q, T)),
+                Shipped(
+                    "law.exact(mi.dv) at the log-ratio + 7 is the mutual information",
+                    {"joint": strategies.joint_laws(2, 3)},
+                    lambda joint: (law := mi.laws.Finite(logs(joint))).exact(
+                        mi.dv, law.log_ratio_matrix + 7
+                    ),
+                    oracles.mutual_information,
+                ),
+            ),
+            by_hand=(
+                Sum("""from one atom to any finite number of atoms: a sum of identities (3 atoms are also checked in
+                full)"""),
+            ),
+        ),
+    ),
     proof="""Write Z = E_Q eᵀ, so q_T = q eᵀ/Z. Atom by atom p ln(p/q) − p (T − ln Z) = p ln(p/q_T); sum over the
     atoms and use Σp = 1. With x = p/q_T, KL(P‖Q_T) = Σ q_T (x ln x − x + 1), where x ln x − x + 1 is strictly
     convex on x > 0 with minimum 0 at x = 1 and limit 1 at x = 0: the gap is ≥ 0, and 0 only for P = Q_T, which says
     T = ln p/q + ln Z. If Q puts mass q₀ > 0 where P has none, the critic ln p/q on the support of P and −n off it
     has the gap ln(1 + q₀ e^{−n}), which tends to 0.""",
-    by_hand=(
-        "from one atom to any finite number of atoms: a sum of identities (3 atoms are also checked in full)",
-        "0 ln 0 = 0 at atoms without P-mass",
-    ),
-    checks=(
-        Identity(
-            "the gap, one atom of a law of any size (Z is free)",
-            p * sp.log(p / q) - p * (t - sp.log(z)),
-            p * sp.log(p / (q * sp.exp(t) / z)),
-        ),
-        Identity("the gap, 3 atoms", kl(P, Q) - dv(P, Q, T), kl(P, tilted(Q, T))),
-        Identity(
-            "the gap, 3 atoms, one of them without P-mass",
-            kl(P0, Q) - dv(P0, Q, T),
-            kl(P0, tilted(Q, T)),
-        ),
-        Identity(
-            "KL = E_Q[x ln x − x + 1] with x = p/q, 3 atoms",
-            kl(P, Q),
-            expect(Q, [a / b * sp.log(a / b) - a / b + 1 for a, b in zip(P, Q, strict=True)]),
-        ),
-        *minimum("x ln x − x + 1 ≥ 0", x * sp.log(x) - x + 1, x, 1),
-        Identity("x ln x − x + 1 → 1 as x → 0", sp.limit(x * sp.log(x) - x + 1, x, 0, "+"), 1),
-        Identity("shift invariance, 3 atoms", dv(P, Q, [s + c for s in T]), dv(P, Q, T)),
-        Identity("tight at ln p/q + c, 3 atoms", dv(P, Q, [s + c for s in log_ratio]), kl(P, Q)),
-        Identity("the gap ln(1 + q₀ e^{−n})", kl(P0, Q) - dv(P0, Q, T0), gap_without_full_support),
-        Sign("that gap is positive", gap_without_full_support, ">"),
-        Shipped(
-            "KL(P‖Q) − mi.dv is the gap, zero atoms included",
-            {
-                "p": strategies.laws(4, zeros=True),
-                "q": strategies.laws(4),
-                "t": strategies.vectors(4),
-            },
-            lambda p, q, t: oracles.kl(p, q) - on_law(mi.dv, p, q, t),
-            lambda p, q, t: oracles.kl(p, oracles.tilted(q, t)),
-        ),
-        Shipped(
-            "law.exact(mi.dv) at the log-ratio + 7 is the mutual information",
-            {"joint": strategies.joint_laws(2, 3)},
-            lambda joint: (law := mi.laws.Finite(logs(joint))).exact(
-                mi.dv, law.log_ratio_matrix + 7
-            ),
-            oracles.mutual_information,
-        ),
-    ),
     false_neighbours=(
         Identity(
             "the gap is KL(Q_T‖P), the wrong way round", kl(P, Q) - dv(P, Q, T), kl(tilted(Q, T), P)

@@ -5,12 +5,13 @@ import sympy as sp
 import mi_estimators as mi
 from proofs.engine import (
     Identity,
+    Minimum,
+    Part,
     Shipped,
     Theorem,
     dv,
     instead,
     logs,
-    minimum,
     nwj,
     off,
     oracles,
@@ -39,9 +40,8 @@ def shipped(bound, p, q, t, shift=0.0):
 THEOREM = Theorem(
     slug="dv_shift_nwj",
     title="DV is the maximum of NWJ over shifts of the critic",
-    statement="""Let P and Q be laws and T a critic with E_P|T| < ∞ and Z = E_Q eᵀ < ∞; let NWJ(T) = 1 + E_P T − E_Q
-    eᵀ and DV(T) = E_P T − ln E_Q eᵀ. Then DV(T) = max over real c of NWJ(T + c), attained at c = −ln Z only. At c =
-    0 the gap is DV(T) − NWJ(T) = Z − 1 − ln Z ≥ 0, and 0 iff Z = 1. Hence NWJ(T) ≤ DV(T) ≤ KL(P‖Q) for P ≪ Q.""",
+    setting="""Let P and Q be laws and T a critic with E_P|T| < ∞ and Z = E_Q eᵀ < ∞; let NWJ(T) = 1 + E_P T − E_Q
+    eᵀ and DV(T) = E_P T − ln E_Q eᵀ.""",
     formula=r"""\mathrm{DV}(T) = \max_{c}\; \mathrm{NWJ}(T + c), \qquad \mathrm{DV} - \mathrm{NWJ} = Z - 1 - \ln Z
     \ge 0, \quad Z = \mathbb{E}_Q e^{T}""",
     assumptions=(
@@ -49,29 +49,46 @@ THEOREM = Theorem(
         "the same critic T in both bounds",
         "for DV ≤ KL: P ≪ Q on a finite set (dv_representation)",
     ),
+    parts=(
+        Part(
+            "a",
+            "Then DV(T) = max over real c of NWJ(T + c), attained at c = −ln Z only.",
+            checks=(
+                Minimum("DV − NWJ(T + c)", value_dv - shifted_nwj, c, -sp.log(z)),
+                Identity(
+                    "NWJ(T − ln E_Q eᵀ) = DV(T), 3 atoms",
+                    nwj(P, Q, [s + best for s in T]),
+                    dv(P, Q, T),
+                ),
+                Shipped(
+                    "mi.nwj at the best shift is mi.dv",
+                    LAWS,
+                    lambda p, q, t: shipped(mi.nwj, p, q, t, -oracles.log_mean_exp(q, t)),
+                    oracles.dv,
+                ),
+            ),
+        ),
+        Part(
+            "b",
+            """At c = 0 the gap is DV(T) − NWJ(T) = Z − 1 − ln Z ≥ 0, and 0 iff Z = 1. Hence NWJ(T) ≤ DV(T) ≤
+            KL(P‖Q) for P ≪ Q.""",
+            checks=(
+                Identity(
+                    "the gap at c = 0", (value_dv - shifted_nwj).subs(c, 0), z - 1 - sp.log(z)
+                ),
+                Minimum("Z − 1 − ln Z", z - 1 - sp.log(z), z, 1),
+                Shipped(
+                    "mi.dv − mi.nwj is Z − 1 − ln Z, zero atoms included",
+                    LAWS,
+                    lambda p, q, t: shipped(mi.dv, p, q, t) - shipped(mi.nwj, p, q, t),
+                    lambda p, q, t: oracles.dv(p, q, t) - oracles.nwj(p, q, t),
+                ),
+            ),
+        ),
+    ),
     proof="""Only two numbers of the laws enter, E_P T and Z. NWJ(T + c) = 1 + E_P T + c − Z eᶜ is strictly concave
     in c and stationary where Z eᶜ = 1, with the value E_P T − ln Z. As a function of Z, the gap Z − 1 − ln Z is
     strictly convex with its minimum 0 at Z = 1.""",
-    checks=(
-        *minimum("DV − NWJ(T + c)", value_dv - shifted_nwj, c, -sp.log(z)),
-        Identity("the gap at c = 0", (value_dv - shifted_nwj).subs(c, 0), z - 1 - sp.log(z)),
-        *minimum("Z − 1 − ln Z", z - 1 - sp.log(z), z, 1),
-        Identity(
-            "NWJ(T − ln E_Q eᵀ) = DV(T), 3 atoms", nwj(P, Q, [s + best for s in T]), dv(P, Q, T)
-        ),
-        Shipped(
-            "mi.dv − mi.nwj is Z − 1 − ln Z, zero atoms included",
-            LAWS,
-            lambda p, q, t: shipped(mi.dv, p, q, t) - shipped(mi.nwj, p, q, t),
-            lambda p, q, t: oracles.dv(p, q, t) - oracles.nwj(p, q, t),
-        ),
-        Shipped(
-            "mi.nwj at the best shift is mi.dv",
-            LAWS,
-            lambda p, q, t: shipped(mi.nwj, p, q, t, -oracles.log_mean_exp(q, t)),
-            oracles.dv,
-        ),
-    ),
     false_neighbours=(
         Identity("NWJ = DV for every critic", shifted_nwj.subs(c, 0), value_dv),
         Identity("the best shift is +ln Z", shifted_nwj.subs(c, sp.log(z)), value_dv),

@@ -10,6 +10,7 @@ from proofs.engine import (
     Holds,
     Identity,
     Mutant,
+    Part,
     Shipped,
     Sign,
     Tested,
@@ -66,59 +67,91 @@ BATCHES = {"joint": strategies.joint_laws(2, 2, zeros=True), "t": strategies.tab
 THEOREM = Theorem(
     slug="infonce_ceiling",
     title="InfoNCE ≤ min(I, ln K)",
-    statement="""Let (x, y₁) ~ P on a finite set, y₂, …, y_K i.i.d. from the marginal p(y), independent of (x, y₁),
-    and T a real critic. With S = T(x, y₁) − ln (1/K) Σ_j e^{T(x, y_j)}, the positive y₁ being among the K ≥ 2
-    candidates, I_K = E S satisfies I_K ≤ I(X; Y) and I_K < ln K (indeed S < ln K). The exact gap is I − I_K =
-    KL(W‖eˢ V), where W = p(x, y₁) Π_{j≥2} p(y_j) and V = p(x) Π_j p(y_j). The value does not change under T → T +
-    c(x). In a batch of K independent pairs, each row with the y of all pairs as its candidates, the mean over rows
-    has the expectation I_K.""",
+    setting="""Let (x, y₁) ~ P on a finite set, y₂, …, y_K i.i.d. from the marginal p(y), independent of (x, y₁),
+    and T a real critic. Let S = T(x, y₁) − ln (1/K) Σ_j e^{T(x, y_j)}, the positive y₁ being among the K ≥ 2
+    candidates, and I_K = E S.""",
     formula=r"\mathbb{E}\Bigl[T(x, y_1) - \ln \tfrac1K \sum_{j=1}^{K} e^{T(x, y_j)}\Bigr] \le \min(I, \ln K)",
     assumptions=(
         "(x, y₁) ~ P; y₂, …, y_K i.i.d. from p(y), independent of x and y₁",
         "the positive is one of the K candidates",
         "T is real-valued; finite sets (so that all expectations exist)",
     ),
+    parts=(
+        Part(
+            "a",
+            "S < ln K, so that I_K < ln K.",
+            checks=(
+                Identity(
+                    "ln K − S = ln(1 + s e^{−t₁}) for any K",
+                    infonce_ceiling(K) - infonce_row(own, s, K),
+                    margin,
+                ),
+                Sign("ln(1 + s e^{−t₁}) > 0", margin, ">"),
+            ),
+        ),
+        Part(
+            "b",
+            """I_K ≤ I(X; Y), and the exact gap is I − I_K = KL(W‖eˢ V), where W = p(x, y₁) Π_{j≥2} p(y_j) and V =
+            p(x) Π_j p(y_j).""",
+            checks=(
+                *[Identity(f"E_V eˢ = 1, K = {i}", normalisation(i), 1) for i in (2, 3, 4)],
+                Identity("KL(W‖V) = I, K = 2", kl(W, V), information),
+                Identity("I − I_K = KL(W‖eˢ V), K = 2", information - infonce, kl(W, TILTED)),
+                Holds(
+                    "mi.infonce has a mean of at most min(I, ln K) over all batches, K = 3",
+                    BATCHES,
+                    lambda joint, t: (
+                        shipped(joint, t, 3)
+                        <= min(oracles.mutual_information(joint), infonce_ceiling(3)) + 1e-9
+                    ),
+                ),
+            ),
+            by_hand=(
+                """2 × 2 atoms with K ≤ 4 (E_V eˢ = 1) and K = 2 (the gap) are symbolic; any set and K:
+                exchangeable candidates""",
+            ),
+        ),
+        Part(
+            "c",
+            "The value does not change under T → T + c(x).",
+            checks=(
+                Identity(
+                    "invariance under T → T + c(x), any K",
+                    infonce_row(own + c, s * sp.exp(c), K),
+                    infonce_row(own, s, K),
+                ),
+            ),
+        ),
+        Part(
+            "d",
+            """In a batch of K independent pairs, each row with the y of all pairs as its candidates, the mean
+            over rows has the expectation I_K.""",
+            checks=(
+                Identity(
+                    "the first row of two pairs has the mean I_K, K = 2",
+                    sum(
+                        joint[first] * joint[other] * sp.log(exp_s(*first, other[1]))
+                        for first, other in product(joint, repeat=2)
+                    ),
+                    infonce,
+                ),
+                *[
+                    Shipped(
+                        f"mi.infonce has the mean I_K over all batches, K = {k}",
+                        BATCHES,
+                        lambda joint, t, k=k: shipped(joint, t, k),
+                        lambda joint, t, k=k: oracles.infonce(joint, t, k),
+                    )
+                    for k in (2, 3)
+                ],
+            ),
+            by_hand=("each row of the batch has the law W, and the mean over rows is linear",),
+        ),
+    ),
     proof="""Ceiling: ln K − S = ln(1 + s e^{−t₁}) > 0, where s > 0 is the sum of e^{t_j} over the other candidates.
     Information: dW/dV = r(x, y₁), so KL(W‖V) = I. Under V the K candidates are exchangeable, and the K values of K
     e^{t_k}/Σ_j e^{t_j} have the sum K: so E_V eˢ = 1 and eˢ V is a law. Then E_W S = KL(W‖V) − KL(W‖eˢ V) ≤ I,
     which is the Donsker–Varadhan bound at the critic S.""",
-    by_hand=(
-        "2 × 2 atoms with K ≤ 4 (E_V eˢ = 1) and K = 2 (the gap) are symbolic; any set and K: exchangeable candidates",
-        "each row of the batch has the law W, and the mean over rows is linear",
-    ),
-    checks=(
-        Identity(
-            "ln K − S = ln(1 + s e^{−t₁}) for any K",
-            infonce_ceiling(K) - infonce_row(own, s, K),
-            margin,
-        ),
-        Sign("ln(1 + s e^{−t₁}) > 0", margin, ">"),
-        Identity(
-            "invariance under T → T + c(x), any K",
-            infonce_row(own + c, s * sp.exp(c), K),
-            infonce_row(own, s, K),
-        ),
-        *[Identity(f"E_V eˢ = 1, K = {i}", normalisation(i), 1) for i in (2, 3, 4)],
-        Identity("KL(W‖V) = I, K = 2", kl(W, V), information),
-        Identity("I − I_K = KL(W‖eˢ V), K = 2", information - infonce, kl(W, TILTED)),
-        *[
-            Shipped(
-                f"mi.infonce has the mean I_K over all batches, K = {k}",
-                BATCHES,
-                lambda joint, t, k=k: shipped(joint, t, k),
-                lambda joint, t, k=k: oracles.infonce(joint, t, k),
-            )
-            for k in (2, 3)
-        ],
-        Holds(
-            "mi.infonce has a mean of at most min(I, ln K) over all batches, K = 3",
-            BATCHES,
-            lambda joint, t: (
-                shipped(joint, t, 3)
-                <= min(oracles.mutual_information(joint), infonce_ceiling(3)) + 1e-9
-            ),
-        ),
-    ),
     false_neighbours=(
         Sign("the ceiling is ln(K − 1), K = 2", sp.log(1) - infonce_row(own, s, 2), ">="),
         Sign(

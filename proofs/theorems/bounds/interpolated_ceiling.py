@@ -11,6 +11,7 @@ from proofs.engine import (
     Holds,
     Identity,
     Mutant,
+    Part,
     Shipped,
     Sign,
     Theorem,
@@ -58,6 +59,19 @@ def laws(size):
     return w, v, critics, penalties
 
 
+two = laws(2)
+
+
+def of_three():
+    """The mean of a row of three pairs: the reward leaves out one negative in turn, the penalty takes both."""
+    reward, penalty = (dict(zip(product((0, 1), repeat=2), two[i], strict=True)) for i in (2, 3))
+    total = sp.S(1)
+    for y, first, second in product((0, 1), repeat=3):
+        value = (sp.log(reward[y, first]) + sp.log(reward[y, second])) / 2 - penalty[first, second]
+        total += own[y] * marginal[first] * marginal[second] * value
+    return total
+
+
 # A matrix with scores −ln d on the diagonal and ln d off it, a = 1: the value, K = N − 1; its limit as d → 0.
 separated = 1 - sp.log(alpha * (1 + (K - 1) * d**2) / K + rest * d) - d / (alpha * d + rest)
 # I_α, K = 2, for y = x uniform on 1/h values, the same critic at d → 0: the positive meets its own y again or not.
@@ -80,15 +94,10 @@ MATRIX = {"scores": strategies.tables(4, 4, 12), "alpha": strategies.mixes()}
 THEOREM = Theorem(
     slug="interpolated_ceiling",
     title="I_α ≤ I, and I_α < 1 + ln(K/α)",
-    statement="""Let P be a law of (x, y) on a finite set, T a real critic, a(x) > 0, α in [0, 1], K ≥ 1; for candidates
-    y₁, …, y_K let m = (1/K) Σ_k e^{T(x, y_k)} and B = α m + (1 − α) a(x). Under W, (x, y₁) ~ P and y₂, …, y_K are
-    i.i.d. from p(y); under V, x ~ p(x) and all y_k are i.i.d. from p(y), independent of x. Let I_α = 1 + E_W[T(x, y₁) −
-    ln B] − E_V[m/B]. (a) I_α is NWJ of W against V at the critic S = T(x, y₁) − ln B, and KL(W‖V) = I(X; Y): so I_α ≤
-    I. (b) α = 0 is NWJ of T − ln a, α = 1 is InfoNCE with K candidates. (c) S < ln(K/α) for α in (0, 1), so I_α < 1 +
-    ln(K/α); and I_1 ≤ ln K. (d) For 0 < α < 1 this is the least ceiling: on a score matrix with L on the diagonal, −L
-    off it and a = 1 the value tends to it as L → ∞; so does I_α itself if y = x is uniform on n values, as then n → ∞.
-    The published ceiling ln(K/α) is too low. (e) On K + 1 independent pairs mi.bounds.interpolated has the mean I_α: a
-    row's penalty takes its K negatives, its reward the positive in place of each in turn.""",
+    setting="""Let P be a law of (x, y) on a finite set, T a real critic, a(x) > 0, α in [0, 1], K ≥ 1; for
+    candidates y₁, …, y_K let m = (1/K) Σ_k e^{T(x, y_k)} and B = α m + (1 − α) a(x). Under W, (x, y₁) ~ P and y₂,
+    …, y_K are i.i.d. from p(y); under V, x ~ p(x) and all y_k are i.i.d. from p(y), independent of x. Let I_α = 1 +
+    E_W[T(x, y₁) − ln B] − E_V[m/B].""",
     formula=r"""1 + \mathbb{E}_W \ln \frac{e^{T(x, y_1)}}{\alpha m + (1-\alpha)\,a(x)} - \mathbb{E}_V
     \frac{m}{\alpha m + (1-\alpha)\,a(x)} \le \min\bigl(I,\; 1 + \ln\tfrac{K}{\alpha}\bigr)""",
     assumptions=(
@@ -96,74 +105,132 @@ THEOREM = Theorem(
         "the positive is among the K candidates of the reward; all K candidates of the penalty are independent of x",
         "(c) α > 0; at α = 0 there is no ceiling",
     ),
-    proof="""(a) B is symmetric in the candidates, and V exchanges them, so E_V[m/B] = E_V e^S. Hence I_α is 1 + E_W S −
-    E_V e^S, at most KL(W‖V) (nwj_gap), which is I (infonce_ceiling). (b) B = a, B = m. (c) (K/α) e^{−S} = 1 + s e^{−T}
-    + ((1 − α)/α) K a e^{−T} > 1, s ≥ 0 the sum over the other candidates, and the penalty is positive. At α = 1: S ≤ ln
-    K, and the penalty is 1. (d) Put d = e^{−L}: the value is continuous at d = 0. For y = x the negatives meet the x
-    with a probability that tends to 0 as n → ∞; at n = 16, α = ½, K = 2 the limit in L is already above ln(K/α).""",
-    by_hand=(
-        "E_V[m/B] = E_V e^S for any finite set and any K (checked: 2 atoms, K ≤ 3); (d) for any K",
-        "the sum over x; a row and a left-out column of N independent pairs have the laws W and V; means are linear",
+    parts=(
+        Part(
+            "a",
+            """I_α is NWJ of W against V at the critic S = T(x, y₁) − ln B, and KL(W‖V) = I(X; Y): so I_α ≤ I.""",
+            checks=(
+                *[
+                    Identity(
+                        f"(a) E_V[m/B] = E_V e^S, K = {k}", expect(v, penalties), expect(v, critics)
+                    )
+                    for k, (_, v, critics, penalties) in ((k, laws(k)) for k in (2, 3))
+                ],
+                Identity(
+                    "(a) I_α is NWJ of W against V, K = 2",
+                    1 + expect(two[0], list(map(sp.log, two[2]))) - expect(two[1], two[3]),
+                    nwj(two[0], two[1], list(map(sp.log, two[2]))),
+                ),
+            ),
+            by_hand=(
+                """E_V[m/B] = E_V e^S for any finite set and any K (checked: 2 atoms, K ≤ 3); (d) for any K""",
+                """the sum over x; a row and a left-out column of N independent pairs have the laws W and V; means
+                are linear""",
+            ),
+        ),
+        Part(
+            "b",
+            "α = 0 is NWJ of T − ln a, α = 1 is InfoNCE with K candidates.",
+            checks=(
+                Identity("(b) α = 0: e^S = eᵀ/a", critic(t, s, K, sp.S(0)), sp.exp(t) / base),
+                Identity(
+                    "(b) α = 1: e^S is InfoNCE's",
+                    critic(t, s, K, sp.S(1)),
+                    K * sp.exp(t) / (sp.exp(t) + s),
+                ),
+            ),
+        ),
+        Part(
+            "c",
+            "S < ln(K/α) for α in (0, 1), so I_α < 1 + ln(K/α); and I_1 ≤ ln K.",
+            checks=(
+                Identity(
+                    "(c) ln(K/α) − S", sp.log(K / alpha) - sp.log(critic(t, s, K)), sp.log(room)
+                ),
+                Sign("it is positive", sp.log(room), ">"),
+                Sign("also for K = 1, where s = 0", sp.log(room.subs(s, 0)), ">"),
+                Sign("the penalty m/B is positive", s / (alpha * s + rest * base), ">"),
+                Holds(
+                    "(c) mi.bounds.interpolated stays below 1 + ln(K/α) on every matrix",
+                    MATRIX,
+                    lambda scores, alpha: (
+                        float(mi.bounds.interpolated(tensor(scores), alpha))
+                        < interpolated_ceiling(3, alpha)
+                    ),
+                ),
+            ),
+        ),
+        Part(
+            "d",
+            """For 0 < α < 1 this is the least ceiling: on a score matrix with L on the diagonal, −L off it and a
+            = 1 the value tends to it as L → ∞; so does I_α itself if y = x is uniform on n values, as then n → ∞.
+            The published ceiling ln(K/α) is too low.""",
+            checks=(
+                Identity(
+                    "(d) the limit is 1 + ln(K/α)",
+                    separated.subs(d, 0),
+                    interpolated_ceiling(K, alpha),
+                ),
+                Identity(
+                    "and that of I_α, n → ∞, K = 2",
+                    apart.subs(h, 0),
+                    interpolated_ceiling(sp.S(2), alpha),
+                ),
+                Sign("16 values, α = ½, K = 2: the value is above ln(K/α)", exact - sp.log(4), ">"),
+                Sign("and below I = ln 16", sp.log(16) - exact, ">"),
+                Shipped(
+                    "(d) mi.bounds.interpolated on the separated matrix, L = 40, N = 5",
+                    {"alpha": strategies.mixes()},
+                    lambda alpha: float(
+                        mi.bounds.interpolated(80 * torch.eye(5, dtype=torch.float64) - 40, alpha)
+                    ),
+                    lambda alpha: interpolated_ceiling(4, alpha),
+                ),
+                Shipped(
+                    "(d) mi.bounds.interpolated over all batches, y = x uniform on 4 values, L = 40",
+                    {"alpha": strategies.mixes()},
+                    lambda alpha: shipped(
+                        (torch.eye(4) / 4).tolist(),
+                        (80 * torch.eye(4) - 40).tolist(),
+                        [0] * 4,
+                        alpha,
+                    ),
+                    lambda alpha: compiled(apart)(a=alpha / (1 - alpha), h=0.25),
+                ),
+            ),
+            by_hand=(
+                """E_V[m/B] = E_V e^S for any finite set and any K (checked: 2 atoms, K ≤ 3); (d) for any K""",
+            ),
+        ),
+        Part(
+            "e",
+            """On K + 1 independent pairs mi.bounds.interpolated has the mean I_α: a row's penalty takes its K
+            negatives, its reward the positive in place of each in turn.""",
+            checks=(
+                Identity(
+                    "a row of three pairs, given its x, has the mean I_α, K = 2",
+                    of_three(),
+                    1 + expect(two[0], list(map(sp.log, two[2]))) - expect(two[1], two[3]),
+                ),
+                Shipped(
+                    "mi.bounds.interpolated has the mean I_α over all batches of 3",
+                    JOINT | MIX,
+                    shipped,
+                    lambda joint, t, log_a, alpha: oracles.interpolated(joint, t, log_a, alpha, 2),
+                ),
+            ),
+            by_hand=(
+                """the sum over x; a row and a left-out column of N independent pairs have the laws W and V; means
+                are linear""",
+            ),
+        ),
     ),
-    checks=(
-        *[
-            Identity(f"(a) E_V[m/B] = E_V e^S, K = {k}", expect(v, penalties), expect(v, critics))
-            for k, (_, v, critics, penalties) in ((k, laws(k)) for k in (2, 3))
-        ],
-        Identity(
-            "(a) I_α is NWJ of W against V, K = 2",
-            1 + expect((two := laws(2))[0], list(map(sp.log, two[2]))) - expect(two[1], two[3]),
-            nwj(two[0], two[1], list(map(sp.log, two[2]))),
-        ),
-        Identity("(b) α = 0: e^S = eᵀ/a", critic(t, s, K, sp.S(0)), sp.exp(t) / base),
-        Identity(
-            "(b) α = 1: e^S is InfoNCE's",
-            critic(t, s, K, sp.S(1)),
-            K * sp.exp(t) / (sp.exp(t) + s),
-        ),
-        Identity("(c) ln(K/α) − S", sp.log(K / alpha) - sp.log(critic(t, s, K)), sp.log(room)),
-        Sign("it is positive", sp.log(room), ">"),
-        Sign("also for K = 1, where s = 0", sp.log(room.subs(s, 0)), ">"),
-        Sign("the penalty m/B is positive", s / (alpha * s + rest * base), ">"),
-        Identity(
-            "(d) the limit is 1 + ln(K/α)", separated.subs(d, 0), interpolated_ceiling(K, alpha)
-        ),
-        Identity(
-            "and that of I_α, n → ∞, K = 2", apart.subs(h, 0), interpolated_ceiling(sp.S(2), alpha)
-        ),
-        Sign("16 values, α = ½, K = 2: the value is above ln(K/α)", exact - sp.log(4), ">"),
-        Sign("and below I = ln 16", sp.log(16) - exact, ">"),
-        Shipped(
-            "mi.bounds.interpolated has the mean I_α over all batches of 3",
-            JOINT | MIX,
-            shipped,
-            lambda joint, t, log_a, alpha: oracles.interpolated(joint, t, log_a, alpha, 2),
-        ),
-        Shipped(
-            "(d) mi.bounds.interpolated on the separated matrix, L = 40, N = 5",
-            {"alpha": strategies.mixes()},
-            lambda alpha: float(
-                mi.bounds.interpolated(80 * torch.eye(5, dtype=torch.float64) - 40, alpha)
-            ),
-            lambda alpha: interpolated_ceiling(4, alpha),
-        ),
-        Shipped(
-            "(d) mi.bounds.interpolated over all batches, y = x uniform on 4 values, L = 40",
-            {"alpha": strategies.mixes()},
-            lambda alpha: shipped(
-                (torch.eye(4) / 4).tolist(), (80 * torch.eye(4) - 40).tolist(), [0] * 4, alpha
-            ),
-            lambda alpha: compiled(apart)(a=alpha / (1 - alpha), h=0.25),
-        ),
-        Holds(
-            "(c) mi.bounds.interpolated stays below 1 + ln(K/α) on every matrix",
-            MATRIX,
-            lambda scores, alpha: (
-                float(mi.bounds.interpolated(tensor(scores), alpha))
-                < interpolated_ceiling(3, alpha)
-            ),
-        ),
-    ),
+    proof="""(a) B is symmetric in the candidates, and V exchanges them, so E_V[m/B] = E_V e^S. Hence I_α is 1 + E_W
+    S − E_V e^S, at most KL(W‖V) (nwj_gap), which is I (infonce_ceiling). (b) B = a, B = m. (c) (K/α) e^{−S} = 1 + s
+    e^{−T} + ((1 − α)/α) K a e^{−T} > 1, s ≥ 0 the sum over the other candidates, and the penalty is positive. At α
+    = 1: S ≤ ln K, and the penalty is 1. (d) Put d = e^{−L}: the value is continuous at d = 0. For y = x the
+    negatives meet the x with a probability that tends to 0 as n → ∞; at n = 16, α = ½, K = 2 the limit in L is
+    already above ln(K/α).""",
     false_neighbours=(
         Sign(
             "the published ceiling ln(K/α), on the separated matrix",

@@ -9,14 +9,17 @@ from proofs.engine import (
     HALF,
     Holds,
     Identity,
+    Limit,
+    Minimum,
+    Part,
     Shipped,
     Sign,
+    Sum,
     Theorem,
     instead,
     js,
     kl,
     log_ratios,
-    minimum,
     mixture,
     off,
     on_law,
@@ -73,11 +76,8 @@ LAWS = {
 THEOREM = Theorem(
     slug="js_value_and_gap",
     title="the JS bound of 2·JSD and its exact gap",
-    statement="""Let P and Q be laws on a finite set, M = (P + Q)/2, T a real critic, η = p/(p + q) (which is r/(1 + r)
-    with r = dP/dQ, and 1 where Q has no mass), and V(T) = 2 ln 2 − E_P sp(−T) − E_Q sp(T). Then 2·JSD(P, Q) − V(T)
-    = 2 E_M KL(Bern(η)‖Bern(σ(T))) ≥ 0, and it is 0 iff T = ln r on the support of M, which a real T attains iff P and Q
-    have the same support. In every case 2·JSD is the supremum of V over T, V(T) < 2 ln 2, and 2·JSD ≤ 2 ln 2 with
-    equality iff P and Q share no atom.""",
+    setting="""Let P and Q be laws on a finite set, M = (P + Q)/2, T a real critic, η = p/(p + q) (which is r/(1 +
+    r) with r = dP/dQ, and 1 where Q has no mass), and V(T) = 2 ln 2 − E_P sp(−T) − E_Q sp(T).""",
     formula=r"""2\,\mathrm{JSD}(P, Q) - \bigl(2 \ln 2 - \mathbb{E}_P\,\mathrm{sp}(-T) -
     \mathbb{E}_Q\,\mathrm{sp}(T)\bigr) = 2\,\mathbb{E}_M\,\mathrm{KL}\bigl(\mathrm{Bern}(\tfrac{r}{1+r})
     \,\|\, \mathrm{Bern}(\sigma(T))\bigr)""",
@@ -86,46 +86,95 @@ THEOREM = Theorem(
         "T is finite on the support of M",
         "JSD = ½ KL(P‖M) + ½ KL(Q‖M), in nats; the value carries the constant 2 ln 2, so that T = 0 reads 0",
     ),
-    proof="""An atom with masses p, q adds p ln(p/m) + q ln(q/m), m = (p + q)/2, to 2·JSD, and p (ln 2 + ln σ(T)) +
-    q (ln 2 + ln σ(−T)) to V. With η = p/(p + q) the difference is (p + q) [η ln(η/σ(T)) + (1 − η) ln((1 − η)/σ(−T))],
-    and Σ (p + q) is 2 E_M. In T it is strictly convex with its minimum 0 at T = ln p/q. Where p = 0 it is q sp(T) > 0,
-    with the infimum 0 as T → −∞; where q = 0 it is p sp(−T). Finally 2 ln 2 − V = E_P sp(−T) + E_Q sp(T) > 0, and
-    2 ln 2 − 2·JSD = Σ p ln(1 + q/p) + q ln(1 + p/q), with terms > 0 where both masses are, 0 elsewhere.""",
-    by_hand=(
-        "from one atom to any finite number of atoms: a sum of identities (2 atoms are also checked in full)",
-        "0 ln 0 = 0 at atoms without mass",
-    ),
-    checks=(
-        Identity("the gap, one atom of a law of any size", divergence - share(p, q, t), gap),
-        *minimum("the gap at one atom", gap, t, sp.log(p / q)),
-        Identity("the gap at an atom with p = 0", q * ln2 - share(0, q, t), q * softplus(t)),
-        Identity("the gap at an atom with q = 0", p * ln2 - share(p, 0, t), p * softplus(-t)),
-        Sign("they are positive", q * softplus(t), ">"),
-        Identity("and tend to 0 where T → −∞ (T → ∞)", sp.limit(softplus(-p), p, sp.oo), 0),
-        Identity("η = r/(1 + r)", eta, (p / q) / (1 + p / q)),
-        Identity(
-            "the gap, 2 atoms",
-            twice_jsd(P, Q) - js(P, Q, T),
-            2 * sum(m * coins(a / (2 * m), s) for a, m, s in zip(P, M, T, strict=True)),
+    parts=(
+        Part(
+            "a",
+            """Then 2·JSD(P, Q) − V(T) = 2 E_M KL(Bern(η)‖Bern(σ(T))) ≥ 0, and it is 0 iff T = ln r on the support
+            of M, which a real T attains iff P and Q have the same support.""",
+            checks=(
+                Identity(
+                    "the gap, one atom of a law of any size", divergence - share(p, q, t), gap
+                ),
+                Minimum("the gap at one atom", gap, t, sp.log(p / q)),
+                Identity("η = r/(1 + r)", eta, (p / q) / (1 + p / q)),
+                Identity(
+                    "the gap, 2 atoms",
+                    twice_jsd(P, Q) - js(P, Q, T),
+                    2 * sum(m * coins(a / (2 * m), s) for a, m, s in zip(P, M, T, strict=True)),
+                ),
+                Shipped(
+                    "2·JSD − mi.js is the gap, zero atoms included",
+                    LAWS,
+                    lambda p, q, t: 2 * oracles.jsd(p, q) - on_law(mi.js, p, q, t),
+                    brute_gap,
+                ),
+            ),
+            by_hand=(
+                Sum("""from one atom to any finite number of atoms: a sum of identities (2 atoms are also checked in
+                full)"""),
+                Sum("0 ln 0 = 0 at atoms without mass"),
+            ),
         ),
-        Sign("2 ln 2 − V at one atom: p sp(−T) + q sp(T)", p * softplus(-t) + q * softplus(t), ">"),
-        Identity("2 ln 2 − 2·JSD at one atom", (p + q) * ln2 - divergence, loss),
-        Sign("it is positive where both laws have mass", loss, ">"),
-        Identity("and 0 where q = 0", p * ln2 - p * sp.log(2 * p / p), 0),
-        Shipped(
-            "2·JSD − mi.js is the gap, zero atoms included",
-            LAWS,
-            lambda p, q, t: 2 * oracles.jsd(p, q) - on_law(mi.js, p, q, t),
-            brute_gap,
+        Part(
+            "b",
+            "In every case 2·JSD is the supremum of V over T,",
+            checks=(
+                Identity(
+                    "the gap at an atom with p = 0", q * ln2 - share(0, q, t), q * softplus(t)
+                ),
+                Identity(
+                    "the gap at an atom with q = 0", p * ln2 - share(p, 0, t), p * softplus(-t)
+                ),
+                Sign("they are positive", q * softplus(t), ">"),
+                Limit(
+                    "and tend to 0 where T → −∞ (T → ∞)",
+                    softplus(-p),
+                    p,
+                    sp.oo,
+                    0,
+                    sp.exp(-p),
+                    because=(Minimum("y − 1 − ln y", q - 1 - sp.log(q), q, 1), 1 + sp.exp(-p)),
+                ),
+            ),
+            by_hand=(
+                Sum("""from one atom to any finite number of atoms: a sum of identities (2 atoms are also checked in
+                full)"""),
+                Sum("0 ln 0 = 0 at atoms without mass"),
+            ),
         ),
-        Holds(
-            "mi.js stays below 2·JSD and below 2 ln 2",
-            LAWS,
-            lambda p, q, t: (
-                on_law(mi.js, p, q, t) <= min(2 * oracles.jsd(p, q) + 1e-12, 2 * log(2))
+        Part(
+            "c",
+            "V(T) < 2 ln 2, and 2·JSD ≤ 2 ln 2 with equality iff P and Q share no atom.",
+            checks=(
+                Sign(
+                    "2 ln 2 − V at one atom: p sp(−T) + q sp(T)",
+                    p * softplus(-t) + q * softplus(t),
+                    ">",
+                ),
+                Identity("2 ln 2 − 2·JSD at one atom", (p + q) * ln2 - divergence, loss),
+                Sign("it is positive where both laws have mass", loss, ">"),
+                Identity("and 0 where q = 0", p * ln2 - p * sp.log(2 * p / p), 0),
+                Holds(
+                    "mi.js stays below 2·JSD and below 2 ln 2",
+                    LAWS,
+                    lambda p, q, t: (
+                        on_law(mi.js, p, q, t) <= min(2 * oracles.jsd(p, q) + 1e-12, 2 * log(2))
+                    ),
+                ),
+            ),
+            by_hand=(
+                Sum("""from one atom to any finite number of atoms: a sum of identities (2 atoms are also checked in
+                full)"""),
+                Sum("0 ln 0 = 0 at atoms without mass"),
             ),
         ),
     ),
+    proof="""An atom with masses p, q adds p ln(p/m) + q ln(q/m), m = (p + q)/2, to 2·JSD, and p (ln 2 + ln σ(T)) +
+    q (ln 2 + ln σ(−T)) to V. With η = p/(p + q) the difference is (p + q) [η ln(η/σ(T)) + (1 − η) ln((1 −
+    η)/σ(−T))], and Σ (p + q) is 2 E_M. In T it is strictly convex with its minimum 0 at T = ln p/q. Where p = 0 it
+    is q sp(T) > 0, with the infimum 0 as T → −∞; where q = 0 it is p sp(−T). Finally 2 ln 2 − V = E_P sp(−T) + E_Q
+    sp(T) > 0, and 2 ln 2 − 2·JSD = Σ p ln(1 + q/p) + q ln(1 + p/q), with terms > 0 where both masses are, 0
+    elsewhere.""",
     false_neighbours=(
         Identity("the gap is E_M KL, without the factor 2", divergence - share(p, q, t), gap / 2),
         Identity(

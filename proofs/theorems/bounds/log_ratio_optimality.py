@@ -1,25 +1,33 @@
 """Every row of the table of f-divergence bounds is tight at T = ln dP/dQ, and only there."""
 
 from dataclasses import replace
+from math import inf
 
 import sympy as sp
+import torch
 
 import mi_estimators as mi
 from proofs.engine import (
+    Holds,
     Identity,
     Mutant,
+    Part,
     Shipped,
     Sign,
+    Sum,
     Theorem,
     compiled,
     gradient,
     logs,
+    positives,
     sigmoid,
     softplus,
     strategies,
     tensor,
 )
 from proofs.engine.rows import ROWS, ln2, log_ratio, r, share, t
+
+w, d, h = positives("w d h")  # reward' and penalty' at one score, and a step
 
 
 def row_checks(name, row):
@@ -62,6 +70,23 @@ def value_and_gradient(row, p, q):
     return [float(value(critic)), *gradient(value, critic).tolist()]
 
 
+def overflows(size):
+    """Whether χ² is ∞ where the reward alone is out of range, and −∞ where the penalty is."""
+    chi2, huge, small = mi.DIVERGENCES["chi2"], tensor([800.0 * size]), tensor([0.0])
+    values = [float(chi2(huge, small)), float(chi2(small, huge)), float(chi2(huge, huge))]
+    return values == [inf, -inf, -inf]
+
+
+def either(f):
+    """FDivergence.unchecked with "or" for "and" in its test of overflow."""
+
+    def unchecked(row, joint, product, log_p=None, log_q=None):
+        value = f(row, joint, product, log_p, log_q)
+        return torch.where(value == inf, -inf, value)
+
+    return unchecked
+
+
 def wrong(name, label, change):
     """The table with the reward of one row changed."""
     return Mutant(
@@ -74,12 +99,7 @@ def wrong(name, label, change):
 THEOREM = Theorem(
     slug="log_ratio_optimality",
     title="one invariant, penalty' = eᵀ reward', makes every row tight at ln dP/dQ",
-    statement="""Let P and Q be mutually absolutely continuous laws on a finite set and r = dP/dQ. For a row (reward,
-    penalty) of differentiable real functions with reward' > 0 and penalty' = eᵀ reward', the value V(T) = E_P reward(T)
-    − E_Q penalty(T) has its maximum over real T at T = ln r, and nowhere else. Conversely a differentiable row whose
-    value is largest at T = ln r, for all such P and Q on two atoms, has penalty' = eᵀ reward'. For nwj (= kl), js,
-    reverse_kl, chi2 and hellinger2 the maximum is KL(P‖Q), 2·JSD(P, Q), KL(Q‖P), χ²(P‖Q) = E_Q (r − 1)² and H²(P, Q) =
-    E_Q (√r − 1)²; so V(T) is a lower bound of that divergence for every T.""",
+    setting="Let P and Q be mutually absolutely continuous laws on a finite set and r = dP/dQ.",
     formula=r"""\mathrm{penalty}'(t) = e^{t}\,\mathrm{reward}'(t) \quad\Longrightarrow\quad \arg\max_T\;
     \mathbb{E}_P[\mathrm{reward}(T)] - \mathbb{E}_Q[\mathrm{penalty}(T)] = \ln\tfrac{dP}{dQ}""",
     assumptions=(
@@ -87,42 +107,96 @@ THEOREM = Theorem(
         "T is real-valued",
         "reward and penalty are differentiable on ℝ, reward' > 0 and penalty' = eᵀ reward'",
     ),
-    proof="""V(T) = E_Q g(T) with g(T) = r reward(T) − penalty(T) at each atom, and g'(T) = reward'(T) (r − eᵀ) has the
-    sign of ln r − T: g increases up to ln r and decreases after it. Conversely, tightness at every law makes r
-    reward'(ln r) − penalty'(ln r) = 0 for every r > 0, which is the invariant at T = ln r. For the value, r reward(ln
-    r) − penalty(ln r) is the integrand of the divergence, and E_Q(r − 1) = 0.""",
-    by_hand=(
-        "a function whose derivative changes its sign from + to − once has its only maximum there",
-        "the value is a sum over atoms of any finite number, and each atom has its own T",
-        "for reverse_kl the integrand is −ln r + (r − 1), whose last term has mean 0 under Q",
-    ),
-    checks=(
-        *[claim for name, row in ROWS.items() for claim in row_checks(name, row)],
-        Identity(
-            "nwj: the exact gap at one atom is r ln(r/s) − r + s, s = eᵀ",
-            ROWS["nwj"].share(log_ratio) - ROWS["nwj"].share(),
-            r * (log_ratio - t) - r + sp.exp(t),
-        ),
-        Identity(
-            "js: the exact gap at one atom is (1 + r) KL(Bern(σ(ln r))‖Bern(σ(T)))",
-            ROWS["js"].share(log_ratio) - ROWS["js"].share(),
-            (1 + r)
-            * sum(
-                sigmoid(s * log_ratio) * sp.log(sigmoid(s * log_ratio) / sigmoid(s * t))
-                for s in (1, -1)
+    parts=(
+        Part(
+            "a",
+            """For a row (reward, penalty) of differentiable real functions with reward' > 0 and penalty' = eᵀ
+            reward', the value V(T) = E_P reward(T) − E_Q penalty(T) has its maximum over real T at T = ln r, and
+            nowhere else.""",
+            checks=(
+                Identity(
+                    "the slope of one share, reward' = w, penalty' = eᵗ w",
+                    r * w - sp.exp(t) * w,
+                    w * (r - sp.exp(t)),
+                ),
+                Sign(
+                    "it is positive below ln r", (w * (r - sp.exp(t))).subs(t, log_ratio - d), ">"
+                ),
+                Sign("and negative above", (w * (r - sp.exp(t))).subs(t, log_ratio + d), "<"),
+            ),
+            by_hand=(
+                """a function whose derivative changes its sign from + to − once has its only maximum there""",
+                Sum(
+                    """the value is a sum over atoms of any finite number, and each atom has its own T"""
+                ),
             ),
         ),
-        Shipped(
-            "no row of mi.DIVERGENCES is without a proof here",
-            {"t": strategies.scores()},
-            lambda t: [
-                row.name in ROWS and row is mi.DIVERGENCES[row.name]
-                for row in mi.DIVERGENCES.values()
-            ],
-            lambda t: [True] * len(mi.DIVERGENCES),
-            examples=1,
+        Part(
+            "b",
+            """Conversely a differentiable row whose value is largest at T = ln r, for all such P and Q on two
+            atoms, has penalty' = eᵀ reward'.""",
+            checks=(
+                Identity(
+                    "a slope of 0 at T = ln r is the invariant",
+                    (r * w - h).subs(log_ratio, sp.log(h / w)),
+                    0,
+                ),
+            ),
+            by_hand=(
+                """a differentiable function has slope 0 where it is largest, and every r > 0 occurs on two atoms""",
+            ),
+        ),
+        Part(
+            "c",
+            """For nwj (= kl), js, reverse_kl, chi2 and hellinger2 the maximum is KL(P‖Q), 2·JSD(P, Q), KL(Q‖P),
+            χ²(P‖Q) = E_Q (r − 1)² and H²(P, Q) = E_Q (√r − 1)²; so V(T) is a lower bound of that divergence for
+            every T.""",
+            checks=(
+                *[claim for name, row in ROWS.items() for claim in row_checks(name, row)],
+                Identity(
+                    "nwj: the exact gap at one atom is r ln(r/s) − r + s, s = eᵀ",
+                    ROWS["nwj"].share(log_ratio) - ROWS["nwj"].share(),
+                    r * (log_ratio - t) - r + sp.exp(t),
+                ),
+                Identity(
+                    "js: the exact gap at one atom is (1 + r) KL(Bern(σ(ln r))‖Bern(σ(T)))",
+                    ROWS["js"].share(log_ratio) - ROWS["js"].share(),
+                    (1 + r)
+                    * sum(
+                        sigmoid(s * log_ratio) * sp.log(sigmoid(s * log_ratio) / sigmoid(s * t))
+                        for s in (1, -1)
+                    ),
+                ),
+                Holds(
+                    "mi.DIVERGENCES['chi2'] out of range: ∞ by the reward alone, else −∞",
+                    {"size": strategies.counts(8)},
+                    overflows,
+                ),
+                Shipped(
+                    "no row of mi.DIVERGENCES is without a proof here",
+                    {"t": strategies.scores()},
+                    lambda t: [
+                        row.name in ROWS and row is mi.DIVERGENCES[row.name]
+                        for row in mi.DIVERGENCES.values()
+                    ],
+                    lambda t: [True] * len(mi.DIVERGENCES),
+                    examples=1,
+                ),
+            ),
+            by_hand=(
+                Sum(
+                    """the value is a sum over atoms of any finite number, and each atom has its own T"""
+                ),
+                Sum(
+                    """for reverse_kl the integrand is −ln r + (r − 1), whose last term has mean 0 under Q"""
+                ),
+            ),
         ),
     ),
+    proof="""V(T) = E_Q g(T) with g(T) = r reward(T) − penalty(T) at each atom, and g'(T) = reward'(T) (r − eᵀ) has
+    the sign of ln r − T: g increases up to ln r and decreases after it. Conversely, tightness at every law makes r
+    reward'(ln r) − penalty'(ln r) = 0 for every r > 0, which is the invariant at T = ln r. For the value, r
+    reward(ln r) − penalty(ln r) is the integrand of the divergence, and E_Q(r − 1) = 0.""",
     false_neighbours=(
         Identity(
             "the published NWJ row (T, e^{T−1}) has the invariant too", sp.exp(t - 1), sp.exp(t)
@@ -143,6 +217,7 @@ THEOREM = Theorem(
         wrong("js", "turned", lambda f: lambda t: f(-t)),
         wrong("js", "shifted", lambda f: lambda t: f(t) - 1e-6),
         wrong("nwj", "without the 1", lambda f: lambda t: f(t) - 1),
+        Mutant("bounds.FDivergence.unchecked", "either overflows", either),
         Mutant(
             "DIVERGENCES",
             "a row without a proof",

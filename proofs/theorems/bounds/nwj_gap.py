@@ -8,15 +8,17 @@ import sympy as sp
 import mi_estimators as mi
 from proofs.engine import (
     Identity,
+    Minimum,
     Mutant,
+    Part,
     Shipped,
     Sign,
+    Sum,
     Theorem,
     dv,
     expect,
     instead,
     kl,
-    minimum,
     normalised,
     nwj,
     on_law,
@@ -78,12 +80,8 @@ def mean_of_shipped(p, q, t, positives, negatives):
 THEOREM = Theorem(
     slug="nwj_gap",
     title="the exact gap of NWJ, which no sampling biases",
-    statement="""Let P ≪ Q be laws on a finite set, r = dP/dQ, T a real critic, s = eᵀ and NWJ(T) = 1 + E_P T − E_Q eᵀ.
-    Then KL(P‖Q) − NWJ(T) = E_Q[r ln(r/s) − r + s] ≥ 0 (the bracket is s where r = 0), and it is 0 iff s = r, that is T
-    = ln r, on the support of Q: attained by a real T iff P has mass wherever Q has, and in every case approached. The
-    gap is KL(P‖Q_T) + (Z − 1 − ln Z), Z = E_Q eᵀ and Q_T = eᵀQ/Z: what DV misses plus what its best shift would gain.
-    With T fixed, the same formula on n ≥ 1 positives from P and m ≥ 1 negatives from Q, means for expectations, has the
-    expectation NWJ(T) for every n and m, in whatever way the samples depend on each other.""",
+    setting="""Let P ≪ Q be laws on a finite set, r = dP/dQ, T a real critic, s = eᵀ and NWJ(T) = 1 + E_P T − E_Q
+    eᵀ.""",
     formula=r"""\mathrm{KL}(P\|Q) - \bigl(1 + \mathbb{E}_P T - \mathbb{E}_Q e^{T}\bigr) = \mathbb{E}_Q\bigl[r \ln
     \tfrac{r}{s} - r + s\bigr] \ge 0, \qquad s = e^{T}""",
     assumptions=(
@@ -91,60 +89,96 @@ THEOREM = Theorem(
         "T is real-valued",
         "on samples: T does not depend on them; each positive has the law P and each negative the law Q",
     ),
-    proof="""As E_Q r = 1, KL − NWJ = E_Q[r ln r − r − r T + s], which is the bracket. In s it is strictly convex with
-    its minimum 0 at s = r; where r = 0 it is s > 0, with the infimum 0 as T → −∞. Writing s = Z q_T/q splits the
-    bracket's mean. A mean over a sample is linear in its empirical law, whose expectation is P (or Q); NWJ is a sum of
-    two such means.""",
-    by_hand=(
-        "from one atom to any finite number of atoms: a sum of identities (3 atoms are also checked in full)",
-        "a mean of n terms of one law has the expectation of one of them (2 positives, 3 negatives, 2 atoms: in full)",
+    parts=(
+        Part(
+            "a",
+            """Then KL(P‖Q) − NWJ(T) = E_Q[r ln(r/s) − r + s] ≥ 0 (the bracket is s where r = 0), and it is 0 iff
+            s = r, that is T = ln r, on the support of Q: attained by a real T iff P has mass wherever Q has, and
+            in every case approached.""",
+            checks=(
+                Identity(
+                    "the gap, one atom: r ln r − r − r T + eᵀ",
+                    r * sp.log(r) - r - r * t + sp.exp(t),
+                    pointwise.subs(s, sp.exp(t)),
+                ),
+                Minimum("r ln(r/s) − r + s", pointwise, s, r),
+                Identity(
+                    "the gap, 3 atoms",
+                    kl(P, Q) - nwj(P, Q, T),
+                    expect(
+                        Q,
+                        [
+                            x * (sp.log(x) - u) - x + sp.exp(u)
+                            for x, u in zip(ratio, T, strict=True)
+                        ],
+                    ),
+                ),
+                Identity("tight at ln r, 3 atoms", nwj(P, Q, list(map(sp.log, ratio))), kl(P, Q)),
+                Shipped(
+                    "KL(P‖Q) − mi.nwj is the gap, zero atoms included",
+                    {
+                        "p": strategies.laws(3, zeros=True),
+                        "q": strategies.laws(3),
+                        "t": strategies.vectors(3),
+                    },
+                    lambda p, q, t: oracles.kl(p, q) - on_law(mi.nwj, p, q, t),
+                    brute_gap,
+                ),
+            ),
+            by_hand=(
+                Sum("""from one atom to any finite number of atoms: a sum of identities (3 atoms are also checked in
+                full)"""),
+            ),
+        ),
+        Part(
+            "b",
+            """The gap is KL(P‖Q_T) + (Z − 1 − ln Z), Z = E_Q eᵀ and Q_T = eᵀQ/Z: what DV misses plus what its
+            best shift would gain.""",
+            checks=(
+                Identity(
+                    "the gap is KL(P‖Q_T) + Z − 1 − ln Z, 3 atoms",
+                    kl(P, Q) - nwj(P, Q, T),
+                    kl(P, tilted(Q, T)) + Z - 1 - sp.log(Z),
+                ),
+                Identity(
+                    "the same where P lacks an atom",
+                    kl(P0, Q) - nwj(P0, Q, T),
+                    kl(P0, tilted(Q, T)) + Z - 1 - sp.log(Z),
+                ),
+            ),
+            by_hand=(
+                Sum("""from one atom to any finite number of atoms: a sum of identities (3 atoms are also checked in
+                full)"""),
+            ),
+        ),
+        Part(
+            "c",
+            """With T fixed, the same formula on n ≥ 1 positives from P and m ≥ 1 negatives from Q, means for
+            expectations, has the expectation NWJ(T) for every n and m, in whatever way the samples depend on each
+            other.""",
+            checks=(
+                Identity(
+                    "unbiased: 2 positives, 3 negatives, 2 atoms",
+                    sampled(lambda x, y: 1 + x - y, 2, 3),
+                    nwj(COIN, OTHER, SCORES),
+                ),
+                Shipped(
+                    "the mean of mi.nwj over all samples of 2 and 3 is its value on the laws",
+                    strategies.law_pairs(2) | {"t": strategies.vectors(2)},
+                    lambda p, q, t: mean_of_shipped(p, q, t, 2, 3),
+                    oracles.nwj,
+                ),
+            ),
+            by_hand=(
+                """a mean of n terms of one law has the expectation of one of them (2 positives, 3 negatives, 2
+                atoms: in full)""",
+            ),
+        ),
     ),
-    checks=(
-        Identity(
-            "the gap, one atom: r ln r − r − r T + eᵀ",
-            r * sp.log(r) - r - r * t + sp.exp(t),
-            pointwise.subs(s, sp.exp(t)),
-        ),
-        *minimum("r ln(r/s) − r + s", pointwise, s, r),
-        Identity("r ln(r/s) − r + s → s as r → 0", sp.limit(pointwise, r, 0, "+"), s),
-        Identity(
-            "the gap, 3 atoms",
-            kl(P, Q) - nwj(P, Q, T),
-            expect(Q, [x * (sp.log(x) - u) - x + sp.exp(u) for x, u in zip(ratio, T, strict=True)]),
-        ),
-        Identity(
-            "the gap is KL(P‖Q_T) + Z − 1 − ln Z, 3 atoms",
-            kl(P, Q) - nwj(P, Q, T),
-            kl(P, tilted(Q, T)) + Z - 1 - sp.log(Z),
-        ),
-        Identity(
-            "the same where P lacks an atom",
-            kl(P0, Q) - nwj(P0, Q, T),
-            kl(P0, tilted(Q, T)) + Z - 1 - sp.log(Z),
-        ),
-        Identity("tight at ln r, 3 atoms", nwj(P, Q, list(map(sp.log, ratio))), kl(P, Q)),
-        Identity(
-            "unbiased: 2 positives, 3 negatives, 2 atoms",
-            sampled(lambda x, y: 1 + x - y, 2, 3),
-            nwj(COIN, OTHER, SCORES),
-        ),
-        Shipped(
-            "KL(P‖Q) − mi.nwj is the gap, zero atoms included",
-            {
-                "p": strategies.laws(3, zeros=True),
-                "q": strategies.laws(3),
-                "t": strategies.vectors(3),
-            },
-            lambda p, q, t: oracles.kl(p, q) - on_law(mi.nwj, p, q, t),
-            brute_gap,
-        ),
-        Shipped(
-            "the mean of mi.nwj over all samples of 2 and 3 is its value on the laws",
-            strategies.law_pairs(2) | {"t": strategies.vectors(2)},
-            lambda p, q, t: mean_of_shipped(p, q, t, 2, 3),
-            oracles.nwj,
-        ),
-    ),
+    proof="""As E_Q r = 1, KL − NWJ = E_Q[r ln r − r − r T + s], which is the bracket. In s it is strictly convex
+    with its minimum 0 at s = r; where r = 0 it is s > 0, with the infimum 0 as T → −∞. Writing s = Z q_T/q splits
+    the bracket's mean. A mean over a sample is linear in its empirical law, whose expectation is P (or Q); NWJ is a
+    sum of two such means.""",
     false_neighbours=(
         Identity(
             "the gap is E_Q[r ln(r/s)], without −r + s",

@@ -8,14 +8,16 @@ import mi_estimators as mi
 from proofs.engine import (
     Holds,
     Identity,
+    Minimum,
     Mutant,
+    Part,
     Shipped,
     Sign,
+    Sum,
     Theorem,
     compiled,
     expect,
     logs,
-    minimum,
     mixture,
     off,
     oracles,
@@ -78,70 +80,109 @@ there, back = compiled(sp.log(relative(sp.exp(ell)))), compiled(sp.log(inverse(x
 THEOREM = Theorem(
     slug="relative_ratio_ceiling",
     title="the α-relative ratio is at most 1/(1 − α), and so are its second moment and, in logarithms, its KL",
-    statement="""Let P ≪ Q be laws on a finite set, r = dP/dQ, α in (0, 1), Q_α = (1 − α) P + α Q. (a) dP/dQ_α = r_α =
-    r/((1 − α) r + α), which increases with r and is < 1/(1 − α); from it r = α r_α/(1 − (1 − α) r_α). (b) KL(P‖Q_α) <
-    −ln(1 − α) and KL(P‖Q_α) ≤ α KL(P‖Q). (c) E_{Q_α} r_α² = E_P r_α < 1/(1 − α), so Var_{Q_α}(r_α) < α/(1 − α). (d)
-    g(t) = ln α + t − ln(1 − (1 − α) eᵗ) on t < −ln(1 − α), where it increases and is convex, turns ln r_α into ln r;
-    so KL(P‖Q) ≥ g(KL(P‖Q_α)), and g of any lower bound of KL(P‖Q_α) is a lower bound of KL(P‖Q).""",
+    setting="Let P ≪ Q be laws on a finite set, r = dP/dQ, α in (0, 1), Q_α = (1 − α) P + α Q.",
     formula=r"""r_\alpha = \frac{r}{(1-\alpha)\,r + \alpha} < \frac{1}{1-\alpha}, \qquad \mathrm{KL}(P\|Q_\alpha) <
     -\ln(1-\alpha), \qquad \mathbb{E}_{Q_\alpha} r_\alpha^2 = \mathbb{E}_P r_\alpha""",
     assumptions=(
         "P ≪ Q on a finite set (without P ≪ Q: r = ∞ and r_α = 1/(1 − α) there, and < becomes ≤ in (a) to (c))",
         "0 < α < 1; at α = 1, Q_α = Q and nothing has a ceiling",
     ),
-    proof="""(a) 1/(1 − α) − r_α = α/((1 − α)((1 − α) r + α)) > 0. (b) KL(P‖Q_α) = E_P ln r_α is a mean of numbers below
-    −ln(1 − α). And α ln r − ln r_α = α ln r + ln(1 − α + α/r) is strictly convex in ln r with its minimum 0 at r = 1.
-    (c) r_α dQ_α = dP, and E_{Q_α} r_α = 1. (d) With eᵗ = e^{−y}/(1 − α), y > 0, g is increasing in t and convex, so
-    that E_P ln r = E_P g(ln r_α) ≥ g(E_P ln r_α) by Jensen's inequality.""",
-    by_hand=(
-        "the means under P of (a), of α ln r ≥ ln r_α and of Jensen's tangent inequality; atoms without P-mass add 0",
-        "from 3 atoms to any finite number in (c), a sum of identities",
-    ),
-    checks=(
-        Identity(
-            "dP/dQ_α = r_α at any atom (q is free)", r * x / (rest * r * x + alpha * x), relative(r)
-        ),
-        Sign("r_α increases with r", sp.diff(relative(r), r), ">"),
-        Identity("1/(1 − α) − r_α", 1 / rest - relative(r), alpha / (rest * (rest * r + alpha))),
-        Sign("it is positive", 1 / rest - relative(r), ">"),
-        Identity("α r_α/(1 − (1 − α) r_α) = r", inverse(relative(r)), r),
-        Identity("α ln r − ln r_α", alpha * ell - sp.log(relative(sp.exp(ell))), concave),
-        *minimum("α ln r − ln r_α", concave, ell, 0),
-        Identity(
-            "E_{Q_α} r_α² = E_P r_α, 3 atoms",
-            expect(MIXED, [u**2 for u in RATIO]),
-            expect(P, RATIO),
-        ),
-        Identity("E_{Q_α} r_α = 1, 3 atoms", expect(MIXED, RATIO), 1),
-        Identity("1/(1 − α) − 1 = α/(1 − α)", 1 / rest - 1, alpha / rest),
-        Identity("g(ln r_α) = ln r", sp.log(inverse(relative(r))), sp.log(r)),
-        Identity("g at t = −ln(1 − α) − y", log_inverse, sp.log(inverse(below))),
-        Sign("g decreases with y, that is increases with t", sp.diff(log_inverse, y), "<"),
-        Sign("and is convex", sp.diff(log_inverse, y, 2), ">"),
-        Shipped("mi.bounds.relative(mi.dv) and the second moment at ln r_α", LAWS, shipped, brute),
-        Shipped(
-            "mi.bounds.log_ratio_to_relative is ln r_α",
-            {"mix": LAWS["mix"], "t": strategies.scores(40)},
-            lambda mix, t: float(mi.bounds.log_ratio_to_relative(tensor(t), mix)),
-            lambda mix, t: there(a=mix / (1 - mix), ell=t),
-        ),
-        Shipped(
-            "mi.bounds.relative_to_log_ratio is its inverse",
-            {"mix": LAWS["mix"], "y": strategies.rates(8)},
-            lambda mix, y: float(mi.bounds.relative_to_log_ratio(tensor(-log(1 - mix) - y), mix)),
-            lambda mix, y: compiled(log_inverse)(a=mix / (1 - mix), y=y),
-            tolerance=1e-8,
-        ),
-        Holds(
-            "by the library KL(P‖Q_α) ≤ min(−ln(1 − α), α KL), and KL ≥ mi.bounds.relative_to_log_ratio of it",
-            LAWS,
-            lambda p, q, mix: (
-                (value := shipped(p, q, mix)[0]) < min(-log(1 - mix), mix * oracles.kl(p, q) + 1e-9)
-                and float(mi.bounds.relative_to_log_ratio(tensor(value), mix))
-                <= oracles.kl(p, q) + 1e-9
+    parts=(
+        Part(
+            "a",
+            """dP/dQ_α = r_α = r/((1 − α) r + α), which increases with r and is < 1/(1 − α); from it r = α r_α/(1
+            − (1 − α) r_α).""",
+            checks=(
+                Identity(
+                    "dP/dQ_α = r_α at any atom (q is free)",
+                    r * x / (rest * r * x + alpha * x),
+                    relative(r),
+                ),
+                Sign("r_α increases with r", sp.diff(relative(r), r), ">"),
+                Identity(
+                    "1/(1 − α) − r_α", 1 / rest - relative(r), alpha / (rest * (rest * r + alpha))
+                ),
+                Sign("it is positive", 1 / rest - relative(r), ">"),
+                Identity("α r_α/(1 − (1 − α) r_α) = r", inverse(relative(r)), r),
+                Shipped(
+                    "mi.bounds.log_ratio_to_relative is ln r_α",
+                    {"mix": LAWS["mix"], "t": strategies.scores(40)},
+                    lambda mix, t: float(mi.bounds.log_ratio_to_relative(tensor(t), mix)),
+                    lambda mix, t: there(a=mix / (1 - mix), ell=t),
+                ),
             ),
         ),
+        Part(
+            "b",
+            "KL(P‖Q_α) < −ln(1 − α) and KL(P‖Q_α) ≤ α KL(P‖Q).",
+            checks=(
+                Identity(
+                    "α ln r − ln r_α, written out",
+                    alpha * ell - sp.log(relative(sp.exp(ell))),
+                    concave,
+                ),
+                Minimum("α ln r − ln r_α", concave, ell, 0),
+                Holds(
+                    """by the library KL(P‖Q_α) ≤ min(−ln(1 − α), α KL), and KL ≥ mi.bounds.relative_to_log_ratio of
+                    it""",
+                    LAWS,
+                    lambda p, q, mix: (
+                        (value := shipped(p, q, mix)[0])
+                        < min(-log(1 - mix), mix * oracles.kl(p, q) + 1e-9)
+                        and float(mi.bounds.relative_to_log_ratio(tensor(value), mix))
+                        <= oracles.kl(p, q) + 1e-9
+                    ),
+                ),
+            ),
+            by_hand=(Sum("the mean under P of an inequality; atoms without P-mass add 0"),),
+        ),
+        Part(
+            "c",
+            "E_{Q_α} r_α² = E_P r_α < 1/(1 − α), so Var_{Q_α}(r_α) < α/(1 − α).",
+            checks=(
+                Identity(
+                    "E_{Q_α} r_α² = E_P r_α, 3 atoms",
+                    expect(MIXED, [u**2 for u in RATIO]),
+                    expect(P, RATIO),
+                ),
+                Identity("E_{Q_α} r_α = 1, 3 atoms", expect(MIXED, RATIO), 1),
+                Identity("1/(1 − α) − 1 = α/(1 − α)", 1 / rest - 1, alpha / rest),
+                Shipped(
+                    "mi.bounds.relative(mi.dv) and the second moment at ln r_α",
+                    LAWS,
+                    shipped,
+                    brute,
+                ),
+            ),
+            by_hand=(Sum("from 3 atoms to any finite number in (c), a sum of identities"),),
+        ),
+        Part(
+            "d",
+            """g(t) = ln α + t − ln(1 − (1 − α) eᵗ) on t < −ln(1 − α), where it increases and is convex, turns ln
+            r_α into ln r; so KL(P‖Q) ≥ g(KL(P‖Q_α)), and g of any lower bound of KL(P‖Q_α) is a lower bound of
+            KL(P‖Q).""",
+            checks=(
+                Identity("g(ln r_α) = ln r", sp.log(inverse(relative(r))), sp.log(r)),
+                Identity("g at t = −ln(1 − α) − y", log_inverse, sp.log(inverse(below))),
+                Sign("g decreases with y, that is increases with t", sp.diff(log_inverse, y), "<"),
+                Sign("and is convex", sp.diff(log_inverse, y, 2), ">"),
+                Shipped(
+                    "mi.bounds.relative_to_log_ratio is its inverse",
+                    {"mix": LAWS["mix"], "y": strategies.rates(8)},
+                    lambda mix, y: float(
+                        mi.bounds.relative_to_log_ratio(tensor(-log(1 - mix) - y), mix)
+                    ),
+                    lambda mix, y: compiled(log_inverse)(a=mix / (1 - mix), y=y),
+                    tolerance=1e-8,
+                ),
+            ),
+            by_hand=("the mean of Jensen's tangent inequality",),
+        ),
     ),
+    proof="""(a) 1/(1 − α) − r_α = α/((1 − α)((1 − α) r + α)) > 0. (b) KL(P‖Q_α) = E_P ln r_α is a mean of numbers
+    below −ln(1 − α). And α ln r − ln r_α = α ln r + ln(1 − α + α/r) is strictly convex in ln r with its minimum 0
+    at r = 1. (c) r_α dQ_α = dP, and E_{Q_α} r_α = 1. (d) With eᵗ = e^{−y}/(1 − α), y > 0, g is increasing in t and
+    convex, so that E_P ln r = E_P g(ln r_α) ≥ g(E_P ln r_α) by Jensen's inequality.""",
     false_neighbours=(
         Sign("the ceiling is 1/α (here at r = 100)", 1 / alpha - relative(sp.Integer(100)), ">"),
         Identity("E_{Q_α} r_α² = E_Q r_α", expect(MIXED, [u**2 for u in RATIO]), expect(Q, RATIO)),

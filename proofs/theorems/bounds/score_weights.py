@@ -8,6 +8,7 @@ import mi_estimators as mi
 from proofs.engine import (
     Identity,
     Mutant,
+    Part,
     Shipped,
     Sign,
     Theorem,
@@ -83,14 +84,8 @@ SCORES = {"joint": strategies.vectors(2), "product": strategies.vectors(3)}
 THEOREM = Theorem(
     slug="score_weights",
     title="the weight of every score in the gradient of every bound",
-    statement="""Let a bound be evaluated on n positives with scores T_i and m negatives with scores T_j, means for
-    expectations. Its derivatives in the scores, hence its weights on ∇T_i and ∇T_j by the chain rule, are: DV: 1/n and
-    −w_j, w = softmax of the negatives' scores. NWJ: 1/n and −e^{T_j}/m. JS: σ(−T_i)/n and −σ(T_j)/m. Any row E_P
-    reward(T) − E_Q penalty(T) with penalty' = eᵀ reward': reward'(T_i)/n and −e^{T_j} reward'(T_j)/m. SMILE: 1/n and
-    −e^{T_j}/Σ_k clip(e^{T_k}), or 0 where T_j is clipped. InfoNCE, where row i has the positive T_ii and K − 1
-    negatives: (1 − w_ii)/n and −w_ij/n, w_i the softmax of the row. DV's negative weights sum to −1 and all its weights
-    to 0, InfoNCE's to 0 in each row, NWJ's to 1 − (1/m) Σ e^{T_j}. JS's positive weights lie in (0, 1/n), its negative
-    ones in (−1/m, 0).""",
+    setting="""Let a bound be evaluated on n positives with scores T_i and m negatives with scores T_j, means for
+    expectations.""",
     formula=r"""\nabla\,\mathrm{DV} = \tfrac1n \textstyle\sum_i \nabla T_i - \sum_j w_j \nabla T_j, \qquad
     \nabla\,\mathrm{JS} = \tfrac1n \sum_i \sigma(-T_i) \nabla T_i - \tfrac1m \sum_j \sigma(T_j) \nabla
     T_j""",
@@ -98,61 +93,94 @@ THEOREM = Theorem(
         "real scores, in the convention T ≈ ln dP/dQ (the published NWJ weight is −e^{T'_j − 1}/m, T' = T + 1)",
         "SMILE: no score is exactly at ±τ, where the clip has no derivative",
     ),
-    proof="""Differentiate in one score: every other one enters through a sum that stays fixed, so n, m and K are free.
-    The sums follow: Σ_j w_j = 1 for a softmax, and a bound that does not change under T → T + c has weights of sum 0,
-    the derivative in c.""",
-    by_hand=("the chain rule ∇ value = Σ (d value/dT_i) ∇T_i, over the samples",),
-    checks=(
-        Identity("dv, smile: the positive's weight is 1/n", sp.diff(dv, t), 1 / n),
-        Identity("dv, smile: the negative's is −eᵘ/(eᵘ + Σ others)", sp.diff(dv, u), -share),
-        Identity(
-            "dv: the shares of one and of the others sum to 1", share + B / (sp.exp(u) + B), 1
+    parts=(
+        Part(
+            "a",
+            """Its derivatives in the scores, hence its weights on ∇T_i and ∇T_j by the chain rule, are: DV: 1/n
+            and −w_j, w = softmax of the negatives' scores. NWJ: 1/n and −e^{T_j}/m. JS: σ(−T_i)/n and −σ(T_j)/m.
+            Any row E_P reward(T) − E_Q penalty(T) with penalty' = eᵀ reward': reward'(T_i)/n and −e^{T_j}
+            reward'(T_j)/m. SMILE: 1/n and −e^{T_j}/Σ_k clip(e^{T_k}), or 0 where T_j is clipped. InfoNCE, where
+            row i has the positive T_ii and K − 1 negatives: (1 − w_ii)/n and −w_ij/n, w_i the softmax of the row.""",
+            checks=(
+                Identity("dv, smile: the positive's weight is 1/n", sp.diff(dv, t), 1 / n),
+                Identity(
+                    "dv, smile: the negative's is −eᵘ/(eᵘ + Σ others)", sp.diff(dv, u), -share
+                ),
+                *[claim for name, row in ROWS.items() for claim in row_checks(name, row)],
+                Identity(
+                    "infonce: the positive's weight is (1 − w_ii)/n",
+                    sp.diff(infonce, t),
+                    (1 - own) / n,
+                ),
+                Identity("infonce: the negative's is −w_ij/n", sp.diff(infonce, u), -other / n),
+                *[
+                    Shipped(
+                        f"mi.score_weights({name!r}) is this row",
+                        SCORES,
+                        lambda joint, product, name=name: shipped(name, joint, product),
+                        lambda joint, product, name=name: table(name, joint, product),
+                    )
+                    for name in ("dv", "smile", *ROWS)
+                ],
+                Shipped(
+                    "mi.score_weights('infonce') is this row",
+                    {"joint": strategies.vectors(2), "product": strategies.tables(2, 3)},
+                    lambda joint, product: shipped("infonce", joint, product),
+                    infonce_table,
+                ),
+                Shipped(
+                    "no bound of mi.BOUNDS is without a proof here",
+                    {"t": strategies.scores()},
+                    lambda t: [
+                        name == "dv" or mi.DIVERGENCES[name].name in ROWS for name in mi.BOUNDS
+                    ],
+                    lambda t: [True] * len(mi.BOUNDS),
+                    examples=1,
+                ),
+            ),
+            by_hand=("the chain rule ∇ value = Σ (d value/dT_i) ∇T_i, over the samples",),
         ),
-        Identity(
-            "dv: all weights sum to 0, the derivative in c",
-            sp.diff(A / n + c - sp.log(B * sp.exp(c) / m), c),
-            0,
+        Part(
+            "b",
+            """DV's negative weights sum to −1 and all its weights to 0, InfoNCE's to 0 in each row, NWJ's to 1 −
+            (1/m) Σ e^{T_j}.""",
+            checks=(
+                Identity(
+                    "dv: the shares of one and of the others sum to 1",
+                    share + B / (sp.exp(u) + B),
+                    1,
+                ),
+                Identity(
+                    "dv: all weights sum to 0, the derivative in c",
+                    sp.diff(A / n + c - sp.log(B * sp.exp(c) / m), c),
+                    0,
+                ),
+                Identity(
+                    "nwj: all sum to 1 − Σ eᵘ/m",
+                    sp.diff(A / n + c - B * sp.exp(c) / m, c).subs(c, 0),
+                    1 - B / m,
+                ),
+                Identity(
+                    "infonce: a row sums to 0",
+                    (1 - own) - other - B / (sp.exp(t) + sp.exp(u) + B),
+                    0,
+                ),
+            ),
         ),
-        *[claim for name, row in ROWS.items() for claim in row_checks(name, row)],
-        Identity(
-            "nwj: all sum to 1 − Σ eᵘ/m",
-            sp.diff(A / n + c - B * sp.exp(c) / m, c).subs(c, 0),
-            1 - B / m,
-        ),
-        Identity("js: reward' is σ(−t)", ROWS["js"].slope, sigmoid(-t)),
-        Sign("js: σ(−t) > 0", sigmoid(-t), ">"),
-        Sign("js: σ(−t) < 1", 1 - sigmoid(-t), ">"),
-        Identity("js: eᵘ σ(−u) = σ(u)", sp.exp(u) * sigmoid(-u), sigmoid(u)),
-        Identity(
-            "infonce: the positive's weight is (1 − w_ii)/n", sp.diff(infonce, t), (1 - own) / n
-        ),
-        Identity("infonce: the negative's is −w_ij/n", sp.diff(infonce, u), -other / n),
-        Identity(
-            "infonce: a row sums to 0", (1 - own) - other - B / (sp.exp(t) + sp.exp(u) + B), 0
-        ),
-        *[
-            Shipped(
-                f"mi.score_weights({name!r}) is this row",
-                SCORES,
-                lambda joint, product, name=name: shipped(name, joint, product),
-                lambda joint, product, name=name: table(name, joint, product),
-            )
-            for name in ("dv", "smile", *ROWS)
-        ],
-        Shipped(
-            "mi.score_weights('infonce') is this row",
-            {"joint": strategies.vectors(2), "product": strategies.tables(2, 3)},
-            lambda joint, product: shipped("infonce", joint, product),
-            infonce_table,
-        ),
-        Shipped(
-            "no bound of mi.BOUNDS is without a proof here",
-            {"t": strategies.scores()},
-            lambda t: [name == "dv" or mi.DIVERGENCES[name].name in ROWS for name in mi.BOUNDS],
-            lambda t: [True] * len(mi.BOUNDS),
-            examples=1,
+        Part(
+            "c",
+            "JS's positive weights lie in (0, 1/n), its negative ones in (−1/m, 0).",
+            checks=(
+                Identity("js: reward' is σ(−t)", ROWS["js"].slope, sigmoid(-t)),
+                Sign("js: σ(−t) > 0", sigmoid(-t), ">"),
+                Sign("js: σ(−t) < 1", 1 - sigmoid(-t), ">"),
+                Identity("js: eᵘ σ(−u) = σ(u)", sp.exp(u) * sigmoid(-u), sigmoid(u)),
+            ),
         ),
     ),
+    proof="""Differentiate in one score: every other one enters through a sum that stays fixed, so n, m and K are
+    free. The sums follow: Σ_j w_j = 1 for a softmax, and a bound that does not change under T → T + c has weights
+    of sum 0, the derivative in c.""",
     false_neighbours=(
         Identity(
             "nwj: the published weight −e^{u−1}/m",

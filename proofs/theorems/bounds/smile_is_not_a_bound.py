@@ -9,9 +9,12 @@ import mi_estimators as mi
 from proofs.engine import (
     Holds,
     Identity,
+    Limit,
     Mutant,
+    Part,
     Shipped,
     Sign,
+    Sum,
     Theorem,
     dv,
     expect,
@@ -69,81 +72,126 @@ CLIP = {"clip": strategies.rates(4)}
 THEOREM = Theorem(
     slug="smile_is_not_a_bound",
     title="for every finite clip τ SMILE exceeds I somewhere, at ln r too; it is DV once no score is clipped",
-    statement="""Let P and Q be laws on a finite set, I = KL(P‖Q), the mutual information if Q is the product of P's
-    marginals. For τ > 0 let SMILE_τ(T) = E_P T − ln Z_τ, Z_τ = E_Q clip(eᵀ, e^{−τ}, e^τ), and Z = E_Q eᵀ. (a) SMILE_τ −
-    DV = ln(Z/Z_τ): the two are equal if |T| ≤ τ on the support of Q, so on a finite set for all large τ. (b) If T ≤ τ
-    on the support of Q, SMILE_τ ≤ DV ≤ I: only the clip from above breaks the bound. (c) For P = Q and the constant
-    critic τ + n, n > 0, the value is n, and I = 0: over critics the excess is unbounded. (d) At the right critic too:
-    for y = x uniform on N ≥ e^τ values, T = ln N on the diagonal and any T ≤ −τ off it, where ln r = −∞, SMILE_τ − I =
-    −ln(e^τ/N + (1 − 1/N) e^{−τ}), which is positive iff N > 1 + e^τ and tends to τ as N → ∞. (e) At T = ln r on any law
-    with P and Q mutually absolutely continuous, −ln(1 + e^{−τ}) ≤ SMILE_τ − I ≤ τ.""",
+    setting="""Let P and Q be laws on a finite set, I = KL(P‖Q), the mutual information if Q is the product of P's
+    marginals. For τ > 0 let SMILE_τ(T) = E_P T − ln Z_τ, Z_τ = E_Q clip(eᵀ, e^{−τ}, e^τ), and Z = E_Q eᵀ.""",
     formula=r"""\mathbb{E}_P T - \ln \mathbb{E}_Q\,\mathrm{clip}(e^{T}, e^{-\tau}, e^{\tau}) > I \quad\text{for } Y
     = X \text{ uniform on } N > 1 + e^{\tau} \text{ values},\; T = \ln\tfrac{dP}{dQ}""",
     assumptions=(
         "finite sets, 0 < τ < ∞, T finite; the same critic in both terms, clipped in the second only",
         "(d) the critic off the diagonal is real, at or below −τ: clipped it is −τ, as −∞ would be",
     ),
-    proof="""(a) is the definition. (b) Raising scores to −τ raises Z_τ ≥ Z. (c) E_P T = τ + n and Z_τ = e^τ. (d) With I
-    = ln N = E_P T, the excess is −ln Z_τ, and 1 − Z_τ = (1 − e^{−τ})(N − 1 − e^τ)/N. (e) Here Z_τ = E_Q clip(r), and
-    e^{−τ} ≤ clip(r) ≤ r + e^{−τ}, whose mean under Q is 1 + e^{−τ}.""",
-    by_hand=(
-        "from the three kinds of score (above, within, below the clip) to any finite number of atoms",
-        "e^{−τ} ≤ clip(r) ≤ r + e^{−τ}: each of the three cases is immediate",
-    ),
-    checks=(
-        Identity(
-            "SMILE − DV = ln(Z/Z_τ), 3 atoms of the three kinds",
-            smile(P, Q, T, CLIPPED) - dv(P, Q, T),
-            sp.log(partition(Q, T) / partition(Q, CLIPPED)),
-        ),
-        Sign(
-            "(b) Z_τ > Z where scores are clipped from below only",
-            partition(Q, (t, t, CLIPPED[2])) - partition(Q, (t, t, T[2])),
-            ">",
-        ),
-        Identity(
-            "(c) P = Q, the critic τ + n: the value is n", smile(P, P, [tau + n] * 3, [tau] * 3), n
-        ),
-        Identity("and I is 0", kl(P, P), 0),
-        Identity("(d) I = ln N", kl((1, 0), (1 / N, 1 - 1 / N)), sp.log(N)),
-        Identity(
-            "(d) the excess is −ln Z_τ",
-            smile((1, 0), (1 / N, 1 - 1 / N), (sp.log(N), -tau - m), (tau, -tau)) - sp.log(N),
-            -sp.log(mass),
-        ),
-        Identity(
-            "1 − Z_τ = (1 − e^{−τ})(N − 1 − e^τ)/N",
-            1 - mass,
-            (1 - sp.exp(-tau)) * (N - 1 - sp.exp(tau)) / N,
-        ),
-        Sign("1 − Z_τ > 0 for N = 1 + e^τ + d, d > 0", (1 - mass).subs(N, LARGE), ">"),
-        Sign("1 − e^{−τ} > 0, so it has the sign of N − 1 − e^τ", 1 - sp.exp(-tau), ">"),
-        Identity("Z_τ → e^{−τ} as N → ∞", sp.limit(mass, N, sp.oo), sp.exp(-tau)),
-        Shipped(
-            "mi.smile is E_P T − ln E_Q clip(eᵀ, e^{−τ}, e^τ)",
-            LAWS | CLIP | {"t": strategies.vectors(3)},
-            shipped,
-            lambda p, q, t, clip: oracles.smile(p, q, t, clip),
-        ),
-        Shipped(
-            "mi.smile is DV where the clip is the largest |T|",
-            LAWS | {"t": strategies.vectors(3).filter(any)},
-            lambda p, q, t: shipped(p, q, t, max(map(abs, t))),
-            oracles.dv,
-        ),
-        Shipped(
-            "(d) mi.smile − I at the right critic, N just above 1 + e^τ",
-            CLIP | {"more": strategies.one_of("0359").map(int)},
-            lambda clip, more: at_the_right_critic(clip, more)[0],
-            lambda clip, more: (
-                -log(
-                    exp(clip) / (size := at_the_right_critic(clip, more)[1])
-                    + (1 - 1 / size) * exp(-clip)
-                )
+    parts=(
+        Part(
+            "a",
+            """SMILE_τ − DV = ln(Z/Z_τ): the two are equal if |T| ≤ τ on the support of Q, so on a finite set for
+            all large τ.""",
+            checks=(
+                Identity(
+                    "SMILE − DV = ln(Z/Z_τ), 3 atoms of the three kinds",
+                    smile(P, Q, T, CLIPPED) - dv(P, Q, T),
+                    sp.log(partition(Q, T) / partition(Q, CLIPPED)),
+                ),
+                Shipped(
+                    "mi.smile is E_P T − ln E_Q clip(eᵀ, e^{−τ}, e^τ)",
+                    LAWS | CLIP | {"t": strategies.vectors(3)},
+                    shipped,
+                    lambda p, q, t, clip: oracles.smile(p, q, t, clip),
+                ),
+                Shipped(
+                    "mi.smile is DV where the clip is the largest |T|",
+                    LAWS | {"t": strategies.vectors(3).filter(any)},
+                    lambda p, q, t: shipped(p, q, t, max(map(abs, t))),
+                    oracles.dv,
+                ),
+            ),
+            by_hand=(
+                Sum(
+                    """from the three kinds of score (above, within, below the clip) to any finite number of atoms"""
+                ),
             ),
         ),
-        Holds("(e) mi.smile at ln r", LAWS | CLIP, within),
+        Part(
+            "b",
+            """If T ≤ τ on the support of Q, SMILE_τ ≤ DV ≤ I: only the clip from above breaks the bound.""",
+            checks=(
+                Sign(
+                    "(b) Z_τ > Z where scores are clipped from below only",
+                    partition(Q, (t, t, CLIPPED[2])) - partition(Q, (t, t, T[2])),
+                    ">",
+                ),
+            ),
+            by_hand=(
+                Sum(
+                    """from the three kinds of score (above, within, below the clip) to any finite number of atoms"""
+                ),
+            ),
+        ),
+        Part(
+            "c",
+            """For P = Q and the constant critic τ + n, n > 0, the value is n, and I = 0: over critics the excess
+            is unbounded.""",
+            checks=(
+                Identity(
+                    "(c) P = Q, the critic τ + n: the value is n",
+                    smile(P, P, [tau + n] * 3, [tau] * 3),
+                    n,
+                ),
+                Identity("and I is 0", kl(P, P), 0),
+            ),
+        ),
+        Part(
+            "d",
+            """At the right critic too: for y = x uniform on N ≥ e^τ values, T = ln N on the diagonal and any T ≤
+            −τ off it, where ln r = −∞, SMILE_τ − I = −ln(e^τ/N + (1 − 1/N) e^{−τ}), which is positive iff N > 1 +
+            e^τ and tends to τ as N → ∞.""",
+            checks=(
+                Identity("(d) I = ln N", kl((1, 0), (1 / N, 1 - 1 / N)), sp.log(N)),
+                Identity(
+                    "(d) the excess is −ln Z_τ",
+                    smile((1, 0), (1 / N, 1 - 1 / N), (sp.log(N), -tau - m), (tau, -tau))
+                    - sp.log(N),
+                    -sp.log(mass),
+                ),
+                Identity(
+                    "1 − Z_τ = (1 − e^{−τ})(N − 1 − e^τ)/N",
+                    1 - mass,
+                    (1 - sp.exp(-tau)) * (N - 1 - sp.exp(tau)) / N,
+                ),
+                Sign("1 − Z_τ > 0 for N = 1 + e^τ + d, d > 0", (1 - mass).subs(N, LARGE), ">"),
+                Sign("1 − e^{−τ} > 0, so it has the sign of N − 1 − e^τ", 1 - sp.exp(-tau), ">"),
+                Limit("Z_τ → e^{−τ} as N → ∞", mass, N, sp.oo, sp.exp(-tau), sp.exp(tau) / N),
+                Shipped(
+                    "(d) mi.smile − I at the right critic, N just above 1 + e^τ",
+                    CLIP | {"more": strategies.one_of("0359").map(int)},
+                    lambda clip, more: at_the_right_critic(clip, more)[0],
+                    lambda clip, more: (
+                        -log(
+                            exp(clip) / (size := at_the_right_critic(clip, more)[1])
+                            + (1 - 1 / size) * exp(-clip)
+                        )
+                    ),
+                ),
+            ),
+        ),
+        Part(
+            "e",
+            """At T = ln r on any law with P and Q mutually absolutely continuous, −ln(1 + e^{−τ}) ≤ SMILE_τ − I ≤
+            τ.""",
+            checks=(
+                Holds("(e) mi.smile at ln r", LAWS | CLIP, within),
+                Sign("(e) above the clip, r = e^τ + d: r + e^{−τ} − e^τ", d + sp.exp(-tau), ">"),
+                Sign(
+                    "(e) below it clip(r) is e^{−τ}, within it r; and e^τ − e^{−τ}",
+                    sp.exp(tau) - sp.exp(-tau),
+                    ">",
+                ),
+            ),
+            by_hand=("e^{−τ} ≤ clip(r) ≤ r + e^{−τ}: each of the three cases is immediate",),
+        ),
     ),
+    proof="""(a) is the definition. (b) Raising scores to −τ raises Z_τ ≥ Z. (c) E_P T = τ + n and Z_τ = e^τ. (d)
+    With I = ln N = E_P T, the excess is −ln Z_τ, and 1 − Z_τ = (1 − e^{−τ})(N − 1 − e^τ)/N. (e) Here Z_τ = E_Q
+    clip(r), and e^{−τ} ≤ clip(r) ≤ r + e^{−τ}, whose mean under Q is 1 + e^{−τ}.""",
     false_neighbours=(
         Sign("at the right critic SMILE stays below I", (mass - 1).subs(N, LARGE), ">="),
         Sign("N > e^τ is enough for the excess", (1 - mass).subs(N, sp.exp(tau) + d), ">"),

@@ -12,6 +12,7 @@ from proofs.engine import (
     Holds,
     Identity,
     Mutant,
+    Part,
     Shipped,
     Sign,
     Theorem,
@@ -68,19 +69,149 @@ def widens(first, second):
 THEOREM = Theorem(
     slug="alpha_frees_the_anchor",
     title="1 − α ≤ ε^β frees the chosen response, at less than 0.245 nats of the no-collapse bound",
-    statement="""Softmax table, one pair, flow of L_α from any π with full support; ε = π_ref,w, ρ = 1 − α in (0, 1),
-    β > 0. (a) If ρ ≤ ε^β, then π_w → 1; at ρ = ε^β the anchor is exactly π_w = 1. If ρ > ε^β, β > ½ and there is a
-    third response, π_w → ρ^{−1/β} ε < 1 (MIO, ρ = ½: 2^{1/β} ε). (b) Let [u₋, u₊] be the no-collapse interval at ρ:
-    it widens strictly as α grows, and ρu₊ increases with α to 2 ln 2. (c) For all ρ, u₋ > −ln 3 + kρ, k = (4/3)
-    ln(4/3) = 0.3836; for ρ in (0, ½], −ln 3 + kρ + 0.14ρ² < u₋ < −ln 3 + kρ + 0.22ρ². (d) For ρ in [1/20, ½],
-    4^{−1/ρ} < 2 ln 2 − ρu₊ < 2 · 4^{−1/ρ}. So the cure costs at the lower end less than u₋(½) + ln 3 < 0.245 nats,
-    whatever ε and β are, while u₊ grows like 2 ln 2 · ε^{−β}.""",
+    setting="""Softmax table, one pair, flow of L_α from any π with full support; ε = π_ref,w, ρ = 1 − α in (0, 1),
+    β > 0.""",
     formula=r"""1 - \alpha \le \varepsilon^{\beta} \Rightarrow \pi_w \to 1, \qquad -\ln 3 + \tfrac43 \ln\tfrac43\,(1
     - \alpha) < u_- < 0 < u_+ < \frac{2 \ln 2}{1 - \alpha}""",
     assumptions=(
         "(a) tabular softmax, exact flow, one pair: mio_tabular_limit",
-        "(b) to (d) are about the interval of mio_no_collapse, which holds for the mean over a training set, any model",
+        """(b) to (d) are about the interval of mio_no_collapse, which holds for the mean over a training set, any
+        model""",
         "the ends of the interval are guarantees, not forecasts: how far a reward moves is another question",
+    ),
+    parts=(
+        Part(
+            "a",
+            """If ρ ≤ ε^β, then π_w → 1; at ρ = ε^β the anchor is exactly π_w = 1. If ρ > ε^β, β > ½ and there is
+            a third response, π_w → ρ^{−1/β} ε < 1 (MIO, ρ = ½: 2^{1/β} ε).""",
+            checks=(
+                Identity(
+                    "(a) ρ = ε^β: the end is 1", mio_target(eps, beta, freeing_mix(eps, beta)), 1
+                ),
+                Identity(
+                    "(a) MIO, ρ = ½: the end",
+                    mio_target(eps, beta, t),
+                    2 ** (1 / beta) * eps,
+                    at={t: HALF},
+                ),
+                Sign("(a) ρ < ε^β: beyond 1", end(eps**beta / (1 + t), eps) - 1, ">"),
+                Sign("(a) ρ > ε^β: below 1", end(eps**beta * (1 + t), eps) - 1, "<"),
+                Shipped(
+                    "mi.preference_anchor at α = 1 − ε^β is β ln 1/ε",
+                    {"eps": strategies.rates(), "beta": strategies.mixes()},
+                    lambda eps, beta: mi.preference_anchor(1 - eps**beta),
+                    lambda eps, beta: -beta * log(eps),
+                    tolerance=1e-8,
+                ),
+            ),
+        ),
+        Part(
+            "b",
+            """Let [u₋, u₊] be the no-collapse interval at ρ: it widens strictly as α grows, and ρu₊ increases
+            with α to 2 ln 2.""",
+            checks=(
+                Sign("(b) ∂F/∂ρ = sp(u) > 0", sp.diff(excess(u, rho), rho), ">"),
+                Sign(
+                    "(b) F_u < 0 below the anchor −ln ρ",
+                    sp.diff(excess(u, rho), u).subs(u, -sp.log(rho) - t),
+                    "<",
+                ),
+                Sign(
+                    "(b) F_u > 0 above it",
+                    sp.diff(excess(u, rho), u).subs(u, -sp.log(rho) + t),
+                    ">",
+                ),
+                Sign(
+                    "(b) ∂F/∂ρ > 0 at fixed ρu = t",
+                    sp.diff(t + (1 + rho) * softplus(-t / rho), rho),
+                    ">",
+                ),
+                Identity(
+                    "(b) that is F",
+                    excess(t / rho, rho) + start,
+                    t + (1 + rho) * softplus(-t / rho),
+                ),
+                Holds(
+                    "(b) for mi.no_collapse_interval",
+                    {"first": strategies.mixes(), "second": strategies.mixes()},
+                    widens,
+                ),
+            ),
+            by_hand=(
+                """from the sign of F at u < anchor (u > anchor) to the side of u₋ (u₊): F is convex in u, < 0 at
+                the anchor""",
+                """(b) ρu₊ → 2 ln 2: 2 ln 2 − ρu₊ = (1 + ρ) sp(−u₊), and u₊ exceeds the anchor −ln ρ → ∞""",
+            ),
+        ),
+        Part(
+            "c",
+            """For all ρ, u₋ > −ln 3 + kρ, k = (4/3) ln(4/3) = 0.3836; for ρ in (0, ½], −ln 3 + kρ + 0.14ρ² < u₋ <
+            −ln 3 + kρ + 0.22ρ².""",
+            checks=(
+                *[
+                    claim
+                    for c in ("0", "0.14", "0.22")
+                    for claim in (
+                        Identity(f"(c) c = {c}: F = 0 at ρ = 0", lower(c).subs(rho, 0), 0),
+                        Identity(f"(c) c = {c}: slope 0", sp.diff(lower(c), rho).subs(rho, 0), 0),
+                    )
+                ],
+                Sign(
+                    "(c) c = 0: strictly convex, for any k = K > 0",
+                    sp.diff(lower("0", K), rho, 2),
+                    ">",
+                ),
+                Sign("(c) −ln 3 + kρ < 0 for ρ = 1 already", k - sp.log(3), "<"),
+                Certified("(c) c = 0.14: convex", sp.diff(lower("0.14"), rho, 2), ">", {rho: half}),
+                Certified(
+                    "(c) c = 0.22: concave at first",
+                    sp.diff(lower("0.22"), rho, 2),
+                    "<",
+                    {rho: (0, "1/20")},
+                ),
+                Certified(
+                    "(c) c = 0.22: F < 0 from there", lower("0.22"), "<", {rho: ("1/20", "1/2")}
+                ),
+                Holds(
+                    "(c), (d) for mi.no_collapse_interval",
+                    {"share": strategies.mixes()},
+                    holds,
+                ),
+            ),
+            by_hand=(
+                """from the sign of F at u < anchor (u > anchor) to the side of u₋ (u₊): F is convex in u, < 0 at
+                the anchor""",
+                """(c) a function that is 0 with slope 0 at ρ = 0 has the sign of its second derivative""",
+            ),
+        ),
+        Part(
+            "d",
+            """For 1/ρ in [2, 20], 4^{−1/ρ} < 2 ln 2 − ρu₊ < 2 · 4^{−1/ρ}. So the cure costs at the lower end less
+            than u₋(½) + ln 3 < 0.245 nats, whatever ε and β are, while u₊ grows like 2 ln 2 · ε^{−β}.""",
+            checks=(
+                *[
+                    Identity(
+                        f"(d) 4ⁿ F, c = {c}",
+                        4**n * excess(n * (start - c * 4**-n), 1 / n),
+                        upper(c),
+                    )
+                    for c in (1, 2)
+                ],
+                Certified("(d) F > 0 at c = 1", upper(1), ">", {n: (2, 20)}),
+                Certified("(d) F < 0 at c = 2", upper(2), "<", {n: (2, 20)}),
+                Certified("u₋(½) < −0.854", excess(sp.Rational("-0.854"), HALF), "<"),
+                Sign(
+                    "ln 3 − 0.854 < 0.245",
+                    sp.log(3) - sp.Rational("0.854"),
+                    "<",
+                    than=sp.Rational("0.245"),
+                ),
+            ),
+            by_hand=(
+                """from the sign of F at u < anchor (u > anchor) to the side of u₋ (u₊): F is convex in u, < 0 at
+                the anchor""",
+            ),
+        ),
     ),
     proof="""(a) ρ^{−1/β} ε ≥ 1 iff ρ ≤ ε^β. (b) On F = 0, du/dρ = −sp(u)/F_u, and F_u has the sign of u − anchor, −
     at u₋ and + at u₊. At fixed s = ρu, ∂F/∂ρ > 0, and F increases with s beyond the anchor: so ρu₊ falls as ρ grows.
@@ -89,70 +220,6 @@ THEOREM = Theorem(
     with 0.22ρ² it is concave up to ρ = 1/20, and negative from there to ½, which puts u between the roots. (d) Both u
     are positive, so the sign of F tells on which side of u₊ they are. u₋ decreases with α from u₋(½) < −0.854 and
     stays above −ln 3.""",
-    by_hand=(
-        "from the sign of F at u < anchor (u > anchor) to the side of u₋ (u₊): F is convex in u, < 0 at the anchor",
-        "(c) a function that is 0 with slope 0 at ρ = 0 has the sign of its second derivative",
-        "(b) ρu₊ → 2 ln 2: 2 ln 2 − ρu₊ = (1 + ρ) sp(−u₊), and u₊ exceeds the anchor −ln ρ → ∞",
-    ),
-    checks=(
-        Identity("(a) ρ = ε^β: the end is 1", mio_target(eps, beta, freeing_mix(eps, beta)), 1),
-        Sign("(a) ρ < ε^β: beyond 1", end(eps**beta / (1 + t), eps) - 1, ">"),
-        Sign("(a) ρ > ε^β: below 1", end(eps**beta * (1 + t), eps) - 1, "<"),
-        Sign("(b) ∂F/∂ρ = sp(u) > 0", sp.diff(excess(u, rho), rho), ">"),
-        Sign(
-            "(b) F_u < 0 below the anchor −ln ρ",
-            sp.diff(excess(u, rho), u).subs(u, -sp.log(rho) - t),
-            "<",
-        ),
-        Sign("(b) F_u > 0 above it", sp.diff(excess(u, rho), u).subs(u, -sp.log(rho) + t), ">"),
-        Sign(
-            "(b) ∂F/∂ρ > 0 at fixed ρu = t", sp.diff(t + (1 + rho) * softplus(-t / rho), rho), ">"
-        ),
-        Identity("(b) that is F", excess(t / rho, rho) + start, t + (1 + rho) * softplus(-t / rho)),
-        *[
-            claim
-            for c in ("0", "0.14", "0.22")
-            for claim in (
-                Identity(f"(c) c = {c}: F = 0 at ρ = 0", lower(c).subs(rho, 0), 0),
-                Identity(f"(c) c = {c}: slope 0", sp.diff(lower(c), rho).subs(rho, 0), 0),
-            )
-        ],
-        Sign("(c) c = 0: strictly convex, for any k = K > 0", sp.diff(lower("0", K), rho, 2), ">"),
-        Sign("(c) −ln 3 + kρ < 0 for ρ = 1 already", k - sp.log(3), "<"),
-        Certified("(c) c = 0.14: convex", sp.diff(lower("0.14"), rho, 2), ">", {rho: half}),
-        Certified(
-            "(c) c = 0.22: concave at first",
-            sp.diff(lower("0.22"), rho, 2),
-            "<",
-            {rho: (0, "1/20")},
-        ),
-        Certified("(c) c = 0.22: F < 0 from there", lower("0.22"), "<", {rho: ("1/20", "1/2")}),
-        *[
-            Identity(f"(d) 4ⁿ F, c = {c}", 4**n * excess(n * (start - c * 4**-n), 1 / n), upper(c))
-            for c in (1, 2)
-        ],
-        Certified("(d) F > 0 at c = 1", upper(1), ">", {n: (2, 20)}),
-        Certified("(d) F < 0 at c = 2", upper(2), "<", {n: (2, 20)}),
-        Certified("u₋(½) < −0.854", excess(sp.Rational("-0.854"), HALF), "<"),
-        Sign("ln 3 − 0.854 < 0.245", sp.log(3) - sp.Rational("0.854") - sp.Rational("0.245"), "<"),
-        Shipped(
-            "mi.preference_anchor at α = 1 − ε^β is β ln 1/ε",
-            {"eps": strategies.rates(), "beta": strategies.mixes()},
-            lambda eps, beta: mi.preference_anchor(1 - eps**beta),
-            lambda eps, beta: -beta * log(eps),
-            tolerance=1e-8,
-        ),
-        Holds(
-            "(c), (d) for mi.no_collapse_interval",
-            {"share": strategies.mixes()},
-            holds,
-        ),
-        Holds(
-            "(b) for mi.no_collapse_interval",
-            {"first": strategies.mixes(), "second": strategies.mixes()},
-            widens,
-        ),
-    ),
     false_neighbours=(
         Sign("(a) ρ = ε suffices at every β", end(eps, eps) - 1, ">="),
         Certified(

@@ -9,6 +9,7 @@ from proofs.engine import (
     AS_MIO,
     NEARLY,
     Identity,
+    Part,
     Shipped,
     Sign,
     Theorem,
@@ -77,12 +78,8 @@ GIVEN = st.integers(2, 5).flatmap(lambda k: st.tuples(strategies.laws(k), strate
 THEOREM = Theorem(
     slug="dpo_tabular_never_falls",
     title="tabular softmax, one pair: DPO's chosen response never falls, whatever the step",
-    statement="""Softmax policy with a free logit for each of at least two responses, one pair y_w ≠ y_l, L = −ln σ(u),
-    u = β(z_w − z_l), z = ln π/π_ref, β > 0, gradient flow θ̇ = −∇L from any θ. Then u̇ = 2β² σ(−u) > 0 and d ln π_w/dt
-    = βσ(−u)(1 − π_w + π_l) > 0, d ln π_l/dt = −βσ(−u)(1 + π_w − π_l) < 0, and each other response has d ln π_j/dt =
-    −βσ(−u)(π_w − π_l): it sinks iff π_w > π_l. As t → ∞, u → ∞, π_w → 1 and π_l → 0. A gradient step of any size raises
-    ln π_w too. So where plain gradients lower DPO's chosen response, responses share parameters or prompts, that is, a
-    prompt has several pairs: then it may fall even in a table, and even if no two pairs have a response in common.""",
+    setting="""Softmax policy with a free logit for each of at least two responses, one pair y_w ≠ y_l, L = −ln
+    σ(u), u = β(z_w − z_l), z = ln π/π_ref, β > 0, gradient flow θ̇ = −∇L from any θ.""",
     formula=r"""\frac{d \ln \pi_w}{dt} = \beta\, \sigma(-u)\, (1 - \pi_w + \pi_l) > 0, \qquad u = \beta \ln
     \frac{\pi_w \pi_{\mathrm{ref},l}}{\pi_l \pi_{\mathrm{ref},w}}""",
     assumptions=(
@@ -90,44 +87,69 @@ THEOREM = Theorem(
         "one pair; several prompts with their own logits, one pair each, are as many separate flows",
         "plain gradients: θ_w and θ_l move oppositely and no other logit moves",
     ),
-    proof="""u depends on θ_w − θ_l alone, so θ̇_w = −θ̇_l = βσ(−u) and the other logits rest. d ln π_y/dt = θ̇_y − Σ π
-    θ̇ with Σ π θ̇ = βσ(−u)(π_w − π_l), and |π_w − π_l| < 1. As u̇ > 0 is bounded below wherever u is bounded above, u →
-    ∞; θ_w + θ_l and the other logits being constant, θ_w → ∞ and θ_l → −∞. In one step θ_w rises by some δ > 0 and θ_l
-    falls by δ, and with e^δ = 1 + step the new π_w is the larger.""",
-    by_hand=("the limits t → ∞ in the proof",),
-    checks=(
-        Identity("u̇", along(margin, loss), 2 * beta**2 * sigmoid(-margin)),
-        Sign("u̇ > 0", along(margin, loss), ">"),
-        Identity("d ln π_w/dt", along(sp.log(pi_w), loss), speed * (1 - pi_w + pi_l)),
-        Sign("d ln π_w/dt > 0", along(sp.log(pi_w), loss), ">"),
-        Identity(
-            "d ln π_w/dt, two responses",
-            along(sp.log(pi_w), loss).subs(E, 0),
-            2 * speed * pi_l.subs(E, 0),
+    parts=(
+        Part(
+            "a",
+            "Then u̇ = 2β² σ(−u) > 0",
+            checks=(
+                Identity("u̇", along(margin, loss), 2 * beta**2 * sigmoid(-margin)),
+                Sign("u̇ > 0", along(margin, loss), ">"),
+            ),
+            by_hand=("the limits t → ∞ in the proof",),
         ),
-        Sign("which is > 0", speed * pi_l.subs(E, 0), ">"),
-        Identity("d ln π_l/dt", along(sp.log(pi_l), loss), -speed * (1 + pi_w - pi_l)),
-        Sign("d ln π_l/dt < 0", along(sp.log(pi_l), loss), "<"),
-        Sign("d ln π_l/dt < 0, two responses", along(sp.log(pi_l), loss).subs(E, 0), "<"),
-        Identity(
-            "d ln π_j/dt",
-            along(t_j - sp.log(total_j), loss),
-            -speed * (sp.exp(t_w) - sp.exp(t_l)) / total_j,
+        Part(
+            "b",
+            """and d ln π_w/dt = βσ(−u)(1 − π_w + π_l) > 0, d ln π_l/dt = −βσ(−u)(1 + π_w − π_l) < 0, and each
+            other response has d ln π_j/dt = −βσ(−u)(π_w − π_l): it sinks iff π_w > π_l. As t → ∞, u → ∞, π_w → 1
+            and π_l → 0.""",
+            checks=(
+                Identity("d ln π_w/dt", along(sp.log(pi_w), loss), speed * (1 - pi_w + pi_l)),
+                Sign("d ln π_w/dt > 0", along(sp.log(pi_w), loss), ">"),
+                Identity(
+                    "d ln π_w/dt, two responses",
+                    along(sp.log(pi_w), loss).subs(E, 0),
+                    2 * speed * pi_l.subs(E, 0),
+                ),
+                Sign("which is > 0", speed * pi_l.subs(E, 0), ">"),
+                Identity("d ln π_l/dt", along(sp.log(pi_l), loss), -speed * (1 + pi_w - pi_l)),
+                Sign("d ln π_l/dt < 0", along(sp.log(pi_l), loss), "<"),
+                Sign("d ln π_l/dt < 0, two responses", along(sp.log(pi_l), loss).subs(E, 0), "<"),
+                Identity(
+                    "d ln π_j/dt",
+                    along(t_j - sp.log(total_j), loss),
+                    -speed * (sp.exp(t_w) - sp.exp(t_l)) / total_j,
+                ),
+                Shipped(
+                    "the flow of mi.preference_loss, 2 to 5 responses",
+                    {"case": GIVEN, "b": strategies.temperatures()},
+                    lambda case, b: shipped_rates(*case, b=b),
+                    lambda case, b: proved_rates(*case, b=b),
+                ),
+            ),
         ),
-        Identity(
-            "one step: the new π_w over the old",
-            ratio - 1,
-            step * (Y * (2 + step) / (1 + step) + Z) / ((1 + step) * X + Y / (1 + step) + Z),
-        ),
-        Sign("one step: it exceeds 1", ratio - 1, ">"),
-        Sign("one step: two responses", ratio.subs(Z, 0) - 1, ">"),
-        Shipped(
-            "the flow of mi.preference_loss, 2 to 5 responses",
-            {"case": GIVEN, "b": strategies.temperatures()},
-            lambda case, b: shipped_rates(*case, b=b),
-            lambda case, b: proved_rates(*case, b=b),
+        Part(
+            "c",
+            """A gradient step of any size raises ln π_w too. So where plain gradients lower DPO's chosen
+            response, responses share parameters or prompts, that is, a prompt has several pairs: then it may fall
+            even in a table, and even if no two pairs have a response in common.""",
+            checks=(
+                Identity(
+                    "one step: the new π_w over the old",
+                    ratio - 1,
+                    step
+                    * (Y * (2 + step) / (1 + step) + Z)
+                    / ((1 + step) * X + Y / (1 + step) + Z),
+                ),
+                Sign("one step: it exceeds 1", ratio - 1, ">"),
+                Sign("one step: two responses", ratio.subs(Z, 0) - 1, ">"),
+            ),
+            by_hand=("the last two sentences, which say what (a) to (c) leave open",),
         ),
     ),
+    proof="""u depends on θ_w − θ_l alone, so θ̇_w = −θ̇_l = βσ(−u) and the other logits rest. d ln π_y/dt = θ̇_y −
+    Σ π θ̇ with Σ π θ̇ = βσ(−u)(π_w − π_l), and |π_w − π_l| < 1. As u̇ > 0 is bounded below wherever u is bounded
+    above, u → ∞; θ_w + θ_l and the other logits being constant, θ_w → ∞ and θ_l → −∞. In one step θ_w rises by some
+    δ > 0 and θ_l falls by δ, and with e^δ = 1 + step the new π_w is the larger.""",
     false_neighbours=(
         Sign("with shared features it never falls (a > 0, ad > c²): ż_w ∝ a − c", a - c, ">="),
         Sign(

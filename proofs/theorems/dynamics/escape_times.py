@@ -17,6 +17,8 @@ from proofs.engine import (
     HALF,
     NEARLY,
     Identity,
+    Minimum,
+    Part,
     Shipped,
     Sign,
     Theorem,
@@ -25,7 +27,6 @@ from proofs.engine import (
     dpo_loss,
     gradient,
     js_loss,
-    minimum,
     positives,
     reals,
     scaled,
@@ -60,12 +61,14 @@ eps, p = e / (1 + e), k / (1 + k)
 at_p: Values = {u: sp.log(k), L: -sp.log(e)}
 N = (p - (1 - alpha)) ** 2 + 1 - (1 - eps) ** 2 - (1 - alpha) ** 2
 N_mio = (x - HALF) ** 2 + 2 * eps - eps**2 - sp.Rational(1, 4)  # as a function of p = x, α = ½
+(first,) = positives("epsilon_0")  # where the flow starts
+LOW, HIGH = ({first: sp.Rational(start)} for start in ("4e-5", "5e-5"))
 ODDS = (sp.Rational(43, 20), (2 + sp.Rational(63, 25) * s) / (1 + s), sp.Rational(63, 25))
 
 
 def tenth(start, odds, rejected):
     """2(1 + x)/β times half of MIO's speed at β = 1/10, p = εx¹⁰, with σ(βz_l) replaced by a constant."""
-    here = sp.Rational(start) * odds**10
+    here = start * odds**10
     return (1 - here) * (2 - odds) + here * rejected * (1 + odds)
 
 
@@ -106,92 +109,155 @@ GIVEN = {
 THEOREM = Theorem(
     slug="escape_times",
     title="time from ε to ½ grows as ε^{−1} for RLHF, ε^{−β} for DPO, ln 1/ε for SFT; MIO may never get there",
-    statement="""Two responses, π = softmax(θ_w, θ_l) = (p, 1 − p), from π_ref = (ε, 1 − ε), 0 < ε < ½, under the exact
-    gradient flow θ̇ = ∇J; L = ln((1 − ε)/ε) > 0. The time t from p = ε to p = ½ is: (a) RLHF, J = p (binary reward, no
-    KL term): L + sinh L, in [sinh L, 2 sinh L]; (b) DPO, J = ln σ(β(z_w − z_l)): (L + (e^{βL} − 1)/β)/ (2β), in [E, 2E]
-    with E = (e^{βL} − 1)/(2β²); (c) SFT, J = ln p: ½(L + 1 − e^{−L}), in [½L, L]. As ε → 0, ln t/ ln(1/ε) tends to 1, β
-    and 0. (d) JS family, J = −L_α, L_α = sp(−βz_w) + (1 − α) sp(βz_w) + α sp(βz_l), at β = 1: u̇ = 2(1 − p) N/((p +
-    ε)(2 − p − ε)), N = (p − (1 − α))² + 1 − (1 − ε)² − (1 − α)². For α in [½, 1] it reaches ½ in finite time iff (1 −
-    ε)² + (1 − α)² < 1: MIO (α = ½) iff ε > 1 − √3/2 = 0.13397…, and else it tends to ½ − √(¼ − 2ε + ε²) > 2ε. (e) MIO
-    at β = 1/10 does so iff ε > ε₀, for some ε₀ in [4·10⁻⁵, 5·10⁻⁵): 2^{1/β} ε < ½ does not stop it.""",
+    setting="""Two responses, π = softmax(θ_w, θ_l) = (p, 1 − p), from π_ref = (ε, 1 − ε), 0 < ε < ½, under the exact
+    gradient flow θ̇ = ∇J; L = ln((1 − ε)/ε) > 0. The time t from p = ε to p = ½ is:""",
     formula=r"""t_{\mathrm{RLHF}} = L + \sinh L,\quad t_{\mathrm{DPO}} = \tfrac{1}{2\beta}\bigl(L + \tfrac{e^{\beta
     L} - 1}{\beta}\bigr),\quad t_{\mathrm{SFT}} = \tfrac12 (L + 1 - e^{-L})""",
     assumptions=(
         "two responses only, logits as parameters, exact expectations, continuous time, π_ref the start; β > 0",
         "RLHF samples from π (its population gradient); DPO, SFT and MIO are given the pair",
     ),
+    parts=(
+        Part(
+            "a",
+            "RLHF, J = p (binary reward, no KL term): L + sinh L, in [sinh L, 2 sinh L];",
+            checks=(
+                *[
+                    Identity(f"{n}: T'(u) u̇ = 1", sp.diff(t, u) * speed(j), 1)
+                    for n, (j, t, _) in ROWS.items()
+                ],
+                *[Identity(f"{n}: T(−L) = 0", t.subs(u, -L), 0) for n, (_, t, _) in ROWS.items()],
+                *[Identity(f"{n}: T(0) = t", t.subs(u, 0), end) for n, (_, t, end) in ROWS.items()],
+                Sign("sinh L − L has a positive slope", sp.diff(sinh - L, L), ">"),
+                *[
+                    Shipped(
+                        f"{n}: u̇ through the library",
+                        GIVEN,
+                        partial(shipped_speed, n),
+                        partial(proved_speed, n),
+                    )
+                    for n in ("RLHF", "DPO", "MIO")
+                ],
+            ),
+            by_hand=(
+                """scalar flows: the time is ∫ du/u̇ if u̇ > 0 up to 0, and infinite if u̇ = 0 somewhere before or
+                at 0""",
+                """sinh L ≥ L and the bounds from slopes and minima at 0; the limits of ln t/ln(1/ε), as e^L = 1/ε
+                − 1""",
+            ),
+        ),
+        Part(
+            "b",
+            """DPO, J = ln σ(β(z_w − z_l)): (L + (e^{βL} − 1)/β)/ (2β), in [E, 2E] with E = (e^{βL} − 1)/(2β²);""",
+            checks=(
+                Identity("DPO: z_w − z_l = u + L", z_w - z_l, u + L),
+                Minimum("e^u − 1 − u", sp.exp(u) - 1 - u, u, 0),
+                Identity(
+                    "DPO: 2E − t",
+                    2 * E - ROWS["DPO"][2],
+                    (sp.exp(beta * L) - 1 - beta * L) / (2 * beta**2),
+                ),
+            ),
+            by_hand=(
+                """scalar flows: the time is ∫ du/u̇ if u̇ > 0 up to 0, and infinite if u̇ = 0 somewhere before or
+                at 0""",
+                """sinh L ≥ L and the bounds from slopes and minima at 0; the limits of ln t/ln(1/ε), as e^L = 1/ε
+                − 1""",
+            ),
+        ),
+        Part(
+            "c",
+            """SFT, J = ln p: ½(L + 1 − e^{−L}), in [½L, L]. As ε → 0, ln t/ ln(1/ε) tends to 1, β and 0.""",
+            checks=(
+                Identity("SFT: L − t", L - ROWS["SFT"][2], (sp.exp(-L) - 1 + L) / 2),
+                Sign("SFT: t − ½L > 0", ROWS["SFT"][2] - L / 2, ">"),
+            ),
+            by_hand=(
+                """scalar flows: the time is ∫ du/u̇ if u̇ > 0 up to 0, and infinite if u̇ = 0 somewhere before or
+                at 0""",
+                """sinh L ≥ L and the bounds from slopes and minima at 0; the limits of ln t/ln(1/ε), as e^L = 1/ε
+                − 1""",
+            ),
+        ),
+        Part(
+            "d",
+            """JS family, J = −L_α, L_α = sp(−βz_w) + (1 − α) sp(βz_w) + α sp(βz_l), at β = 1: u̇ = 2(1 − p) N/((p
+            + ε)(2 − p − ε)), N = (p − (1 − α))² + 1 − (1 − ε)² − (1 − α)². For α in [½, 1] it reaches ½ in finite
+            time iff (1 − ε)² + (1 − α)² < 1: MIO (α = ½) iff ε > 1 − √3/2 = 0.13397…, and else it tends to ½ −
+            √(¼ − 2ε + ε²) > 2ε.""",
+            checks=(
+                Identity(
+                    "JS, β = 1: u̇",
+                    mio_drift(u, start, 1, alpha).subs(at_p),
+                    2 * (1 - p) * N / ((p + eps) * (2 - p - eps)),
+                ),
+                Identity(
+                    "JS: u̇, any α and β",
+                    speed(-js_loss(beta * z_w, beta * z_l, alpha)),
+                    mio_drift(u, start, beta, alpha),
+                ),
+                Identity("N at p = ε", N.subs(k, e), 2 * alpha * eps),
+                Identity(
+                    "(1 − ε)² + (1 − α)² at ε = 1 − α",
+                    alpha**2 + (1 - alpha) ** 2,
+                    1 - 2 * alpha * (1 - alpha),
+                ),
+                Sign("1 − √3/2 > 0.13397", 1 - sp.sqrt(3) / 2, ">", than=sp.Rational("0.13397")),
+                Sign("and < 0.13398", 1 - sp.sqrt(3) / 2, "<", than=sp.Rational("0.13398")),
+                Identity("MIO: N at ½", N_mio.subs(x, HALF), sp.Rational(3, 4) - (1 - eps) ** 2),
+                Identity(
+                    "MIO: the rest",
+                    N_mio.subs(x, HALF - sp.sqrt(sp.Rational(1, 4) - 2 * eps + eps**2)),
+                    0,
+                ),
+                Sign("MIO: the rest is above 2ε: N > 0 there", N_mio.subs(x, 2 * eps), ">"),
+                Sign("JS: σ(βz_w) decreases with ε", sp.diff(1 / (1 + (eps / p) ** beta), e), "<"),
+                Sign(
+                    "JS: σ(βz_l) increases with ε",
+                    sp.diff(1 / (1 + ((1 - eps) / (1 - p)) ** beta), e),
+                    ">",
+                ),
+            ),
+            by_hand=(
+                """scalar flows: the time is ∫ du/u̇ if u̇ > 0 up to 0, and infinite if u̇ = 0 somewhere before or
+                at 0""",
+                """α = 1 in (d), by continuity of the identity; (e) x ≤ 2: no term of the lower bound is negative""",
+            ),
+        ),
+        Part(
+            "e",
+            """MIO at 1/β = 10 does so iff ε > ε₀, for some ε₀ in [4·10⁻⁵, 5·10⁻⁵): 2^{1/β} ε < ½ does not stop
+            it.""",
+            checks=(
+                Sign(
+                    "MIO, β = 1/10, ε = 4·10⁻⁵: stopped before x = 43/20",
+                    tenth(first, ODDS[0], HALF),
+                    "<",
+                    at=LOW,
+                ),
+                Sign("and p < ½ there", first * ODDS[0] ** 10, "<", than=HALF, at=LOW),
+                Sign(
+                    "ε = 5·10⁻⁵: not stopped at x in (2, 63/25)",
+                    tenth(first, ODDS[1], sp.Rational(13, 27)),
+                    ">",
+                    at=HIGH,
+                ),
+                Sign("and p > ½ at x = 63/25", first * ODDS[2] ** 10, ">", than=HALF, at=HIGH),
+                Sign("(13/14)¹⁰ < ½", sp.Rational(13, 14) ** 10 - HALF, "<"),
+            ),
+            by_hand=(
+                """scalar flows: the time is ∫ du/u̇ if u̇ > 0 up to 0, and infinite if u̇ = 0 somewhere before or
+                at 0""",
+                """α = 1 in (d), by continuity of the identity; (e) x ≤ 2: no term of the lower bound is negative""",
+                """(e) σ(βz_l) > 13/27 up to p = ½: its odds ((1 − p)/(1 − ε))^{1/10} are above 2^{−1/10} > 13/14""",
+            ),
+        ),
+    ),
     proof="""J depends on u = θ_w − θ_l alone, so u̇ = 2 dJ/du: 2p(1 − p), 2βσ(−β(u + L)), 2(1 − p). Each closed form
     T(u) has T(−L) = 0 and T'(u) u̇ = 1. (d) N is 2αε > 0 at p = ε and a parabola with its vertex at 1 − α ≤ ½. If 1 −
     α ≤ ε it rises from there, and (1 − ε)² + (1 − α)² ≤ 1 − 2α(1 − α); else its least value on [ε, ½] is at the
     vertex. The flow passes iff N > 0 on [ε, ½]; else it tends to the first zero. (e) u̇ increases with ε at fixed p.
     With p = εx¹⁰, σ(βz_w) = x/(1 + x), and σ(βz_l) in (13/27, ½] on [ε, ½], the sign of u̇ is a polynomial's.""",
-    by_hand=(
-        "scalar flows: the time is ∫ du/u̇ if u̇ > 0 up to 0, and infinite if u̇ = 0 somewhere before or at 0",
-        "sinh L ≥ L and the bounds from slopes and minima at 0; the limits of ln t/ln(1/ε), as e^L = 1/ε − 1",
-        "α = 1 in (d), by continuity of the identity; (e) x ≤ 2: no term of the lower bound is negative",
-        "(e) σ(βz_l) > 13/27 up to p = ½: its odds ((1 − p)/(1 − ε))^{1/10} are above 2^{−1/10} > 13/14",
-    ),
-    checks=(
-        *[
-            Identity(f"{n}: T'(u) u̇ = 1", sp.diff(t, u) * speed(j), 1)
-            for n, (j, t, _) in ROWS.items()
-        ],
-        *[Identity(f"{n}: T(−L) = 0", t.subs(u, -L), 0) for n, (_, t, _) in ROWS.items()],
-        *[Identity(f"{n}: T(0) = t", t.subs(u, 0), end) for n, (_, t, end) in ROWS.items()],
-        Identity("DPO: z_w − z_l = u + L", z_w - z_l, u + L),
-        Sign("sinh L − L has a positive slope", sp.diff(sinh - L, L), ">"),
-        *minimum("e^u − 1 − u", sp.exp(u) - 1 - u, u, 0),
-        Identity(
-            "DPO: 2E − t", 2 * E - ROWS["DPO"][2], (sp.exp(beta * L) - 1 - beta * L) / (2 * beta**2)
-        ),
-        Identity("SFT: L − t", L - ROWS["SFT"][2], (sp.exp(-L) - 1 + L) / 2),
-        Sign("SFT: t − ½L > 0", ROWS["SFT"][2] - L / 2, ">"),
-        Identity(
-            "JS, β = 1: u̇",
-            mio_drift(u, start, 1, alpha).subs(at_p),
-            2 * (1 - p) * N / ((p + eps) * (2 - p - eps)),
-        ),
-        Identity(
-            "JS: u̇, any α and β",
-            speed(-js_loss(beta * z_w, beta * z_l, alpha)),
-            mio_drift(u, start, beta, alpha),
-        ),
-        Identity("N at p = ε", N.subs(k, e), 2 * alpha * eps),
-        Identity(
-            "(1 − ε)² + (1 − α)² at ε = 1 − α",
-            alpha**2 + (1 - alpha) ** 2,
-            1 - 2 * alpha * (1 - alpha),
-        ),
-        Identity("MIO: N at ½", N_mio.subs(x, HALF), sp.Rational(3, 4) - (1 - eps) ** 2),
-        Identity(
-            "MIO: the rest", N_mio.subs(x, HALF - sp.sqrt(sp.Rational(1, 4) - 2 * eps + eps**2)), 0
-        ),
-        Sign("MIO: the rest is above 2ε: N > 0 there", N_mio.subs(x, 2 * eps), ">"),
-        Sign("JS: σ(βz_w) decreases with ε", sp.diff(1 / (1 + (eps / p) ** beta), e), "<"),
-        Sign(
-            "JS: σ(βz_l) increases with ε", sp.diff(1 / (1 + ((1 - eps) / (1 - p)) ** beta), e), ">"
-        ),
-        Sign(
-            "MIO, β = 1/10, ε = 4·10⁻⁵: stopped before x = 43/20", tenth("4e-5", ODDS[0], HALF), "<"
-        ),
-        Sign("and p < ½ there", sp.Rational("4e-5") * ODDS[0] ** 10 - HALF, "<"),
-        Sign(
-            "ε = 5·10⁻⁵: not stopped at x in (2, 63/25)",
-            tenth("5e-5", ODDS[1], sp.Rational(13, 27)),
-            ">",
-        ),
-        Sign("and p > ½ at x = 63/25", sp.Rational("5e-5") * ODDS[2] ** 10 - HALF, ">"),
-        Sign("(13/14)¹⁰ < ½", sp.Rational(13, 14) ** 10 - HALF, "<"),
-        *[
-            Shipped(
-                f"{n}: u̇ through the library",
-                GIVEN,
-                partial(shipped_speed, n),
-                partial(proved_speed, n),
-            )
-            for n in ("RLHF", "DPO", "MIO")
-        ],
-    ),
     false_neighbours=(
         Sign(
             "MIO stops before ½ whenever 2^{1/β} ε < ½ (β = 1)",

@@ -1,4 +1,5 @@
-"""A barrier under the JS family's chosen reward: its decline is bounded by the kernel ratio c/a, and is not avoided."""
+"""A barrier under the JS family's chosen reward: its decline is bounded by the kernel ratio c/a, and is not
+avoided."""
 
 import sympy as sp
 
@@ -10,6 +11,7 @@ from proofs.engine import (
     TURNED,
     Holds,
     Identity,
+    Part,
     Shipped,
     Sign,
     Theorem,
@@ -21,6 +23,7 @@ from proofs.engine import (
     reals,
     sigmoid,
     strategies,
+    word,
 )
 
 # u = βz_w, v = βz_l, κ = c/a; α = s/(1 + s), 1 − α = 1/(1 + s).
@@ -39,6 +42,8 @@ def drift(loss):
 most, most_free = 2 / alpha * k / (1 + k), 1 / alpha * k / (1 + k)
 level = theory.mio_barrier(most, alpha)
 level_free = log_odds((1 - alpha * most_free) / (2 - alpha))
+mio_most = word("κ̄", 4 * k / (1 + k), r"\bar\kappa")  # at α = ½
+mio_share = sp.Mul(sp.Rational(2, 3), 1 - mio_most / 4, evaluate=False)
 mio_level = log_odds(sp.Rational(2, 3) * (1 - k / 4))  # as a function of κ̄ = k
 
 
@@ -74,86 +79,130 @@ GIVEN |= {"below": strategies.rates(4.0), "rejected": strategies.scores()}
 THEOREM = Theorem(
     slug="mio_barrier",
     title="a barrier under the JS family's chosen reward: it bounds and reverses the decline, but does not avoid it",
-    statement="""One pair, gradient flow of L_α = sp(−βz_w) + (1 − α) sp(βz_w) + α sp(βz_l), α in (0, 1), MIO: α = ½, or
-    of DPO from z_w = z_l = 0, in any differentiable model: ż_w = −a ∂L/∂z_w − c ∂L/∂z_l with the kernel's entries a > 0
-    and c at that time, κ = c/a. (a) If κ ≤ κ̄ and z_l ≤ 0 at all times, 1 ≤ κ̄ < 2/α, then βz_w ≥ logit((1 − ακ̄/2)/(2
-    − α)) at all times; MIO: κ̄ < 4 and logit(⅔(1 − κ̄/4)). At κ̄ = 1 this is 0: no decline. (b) Without z_l ≤ 0: if κ ≤
-    κ̄, ½ ≤ κ̄ < 1/α, then βz_w ≥ logit((1 − ακ̄)/(2 − α)). (c) At the start ż_w is (β/2)(a − c) for DPO and (αβ/2)(a −
-    c) for L_α: both are negative iff κ > 1 there, and DPO has no barrier: its z_w falls as long as κ > 1. (d) L_α
-    lowers z_w where κ ≥ 0, βz_w > −ln(1 − α).""",
+    setting="""One pair, gradient flow of L_α = sp(−βz_w) + (1 − α) sp(βz_w) + α sp(βz_l), α in (0, 1), MIO: α = ½,
+    or of DPO from z_w = z_l = 0, in any differentiable model: ż_w = −a ∂L/∂z_w − c ∂L/∂z_l with the kernel's
+    entries a > 0 and c at that time, κ = c/a.""",
     formula=r"""z_l \le 0,\ \tfrac{c}{a} \le \bar\kappa \in [1, 4) \;\Longrightarrow\; \beta z_w \ge
     \operatorname{logit}\bigl(\tfrac23 (1 - \tfrac{\bar\kappa}{4})\bigr) \quad (\mathrm{MIO})""",
     assumptions=(
         "one pair, continuous time; a and c may move, a > 0 and c/a ≤ κ̄ all along",
         "z_l ≤ 0 all along is assumed in (a), not proved; the reversal, for a fixed kernel: lazy_flow_collapse",
-        "for one pair L falls along the flow, so mio_no_collapse holds too; for MIO it is the sharper one if κ̄ ≥ 2.3",
+        """for one pair L falls along the flow, so mio_no_collapse holds too; for MIO it is the sharper one if κ̄ ≥
+        2.3""",
     ),
-    proof="""ż_w/(aβ) = 1 − (2 − α)σ(βz_w) − ακσ(βz_l). With z_l ≤ 0 and κ ≤ κ̄ this is at least 1 − (2 − α)σ(βz_w) −
-    ακ̄/2, positive below the level and 0 on it: z_w cannot pass downward. The start is not below the level iff κ̄ ≥ 1. In
-    (b) σ(βz_l) < 1 for ≤ ½. (c) The losses' gradients at 0 are parallel; DPO's is (−g, g), g > 0, always. (d) 1 − (2 −
-    α)σ(βz_w) is negative above the anchor, and the rejected term is ≤ 0 for κ ≥ 0.""",
-    by_hand=(
-        "a function that increases whenever it is below a level and starts on or above it stays there",
-    ),
-    checks=(
-        Identity("ż_w/(aβ)", drift(js), 1 - (2 - alpha) * sigmoid(u) - alpha * kappa * sigmoid(v)),
-        Identity(
-            "its lower bound, off by α(κ̄/2 − κσ(v))",
-            drift(js) - (1 - (2 - alpha) * sigmoid(u) - alpha * r / 2),
-            alpha * (r * (HALF - sigmoid(v)) + (r - kappa) * sigmoid(v)),
-        ),
-        Sign("½ − σ(v) > 0 for v < 0", HALF - sigmoid(-t), ">"),
-        Identity(
-            "the bound is 0 on the level", 1 - (2 - alpha) * sigmoid(level) - alpha * most / 2, 0
-        ),
-        Sign("it is positive below", 1 - (2 - alpha) * sigmoid(level - t) - alpha * most / 2, ">"),
-        Identity("the level of κ̄ = 1 is 0", theory.mio_barrier(1, alpha), 0),
-        Sign("the level falls with κ̄", sp.diff(level, k), "<"),
-        Identity("MIO's level", level.subs(s, 1), mio_level.subs(k, 4 * k / (1 + k))),
-        Identity(
-            "(b) the bound is 0 on its level",
-            1 - (2 - alpha) * sigmoid(level_free) - alpha * most_free,
-            0,
-        ),
-        Sign(
-            "(b) it is positive below",
-            1 - (2 - alpha) * sigmoid(level_free - t) - alpha * most_free,
-            ">",
-        ),
-        Identity("(b) the level of κ̄ = ½ is 0", log_odds((1 - alpha * HALF) / (2 - alpha)), 0),
-        Identity("(c) L_α at the start", drift(js).subs({u: 0, v: 0}), alpha / 2 * (1 - kappa)),
-        Identity("(c) DPO at the start", drift(dpo).subs({u: 0, v: 0}), (1 - kappa) / 2),
-        Sign("(c) DPO falls while κ > 1", drift(dpo).subs(kappa, 1 + q), "<"),
-        Sign(
-            "(d) L_α falls above its anchor, κ > 0",
-            drift(js).subs({u: preference_anchor(alpha) + t, kappa: q}),
-            "<",
-        ),
-        Sign("(d) and for κ = 0", drift(js).subs({u: preference_anchor(alpha) + t, kappa: 0}), "<"),
-        Sign(
-            "κ̄ = 2.2: above u₋ of mio_no_collapse",
-            chosen_term(u, HALF).subs(u, mio_level.subs(k, sp.Rational(11, 5))) - 2 * sp.log(2),
-            "<",
-        ),
-        Sign(
-            "κ̄ = 2.3: below it",
-            chosen_term(u, HALF).subs(u, mio_level.subs(k, sp.Rational(23, 10))) - 2 * sp.log(2),
-            ">",
-        ),
-        Shipped(
-            "ż_w/(aβ) through mi.preference_loss",
-            SCORES | strategies.MIX,
-            lambda **v: shipped_drift("js", **v),
-            lambda reward, rejected, ratio, mix: of_drift(
-                u=reward, v=rejected, kappa=ratio, s=mix / (1 - mix)
+    parts=(
+        Part(
+            "a",
+            """If κ ≤ κ̄ and z_l ≤ 0 at all times, 1 ≤ κ̄ < 2/α, then βz_w ≥ logit((1 − ακ̄/2)/(2 − α)) at all
+            times; MIO: κ̄ < 4 and logit(⅔(1 − κ̄/4)). At κ̄ = 1 this is 0: no decline.""",
+            checks=(
+                Identity(
+                    "ż_w/(aβ)", drift(js), 1 - (2 - alpha) * sigmoid(u) - alpha * kappa * sigmoid(v)
+                ),
+                Identity(
+                    "its lower bound, off by α(κ̄/2 − κσ(v))",
+                    drift(js) - (1 - (2 - alpha) * sigmoid(u) - alpha * r / 2),
+                    alpha * (r * (HALF - sigmoid(v)) + (r - kappa) * sigmoid(v)),
+                ),
+                Sign("½ − σ(v) > 0 for v < 0", HALF - sigmoid(-t), ">"),
+                Identity(
+                    "the bound is 0 on the level",
+                    1 - (2 - alpha) * sigmoid(level) - alpha * most / 2,
+                    0,
+                ),
+                Sign(
+                    "it is positive below",
+                    1 - (2 - alpha) * sigmoid(level - t) - alpha * most / 2,
+                    ">",
+                ),
+                Identity("the level of κ̄ = 1 is 0", theory.mio_barrier(1, alpha), 0),
+                Sign("the level falls with κ̄", sp.diff(level, k), "<"),
+                Identity("MIO's level", level.subs(s, 1), log_odds(mio_share)),
+                Sign(
+                    "κ̄ = 2.2: above u₋ of mio_no_collapse",
+                    chosen_term(u, HALF).subs(u, mio_level.subs(k, sp.Rational(11, 5)))
+                    - 2 * sp.log(2),
+                    "<",
+                ),
+                Sign(
+                    "κ̄ = 2.3: below it",
+                    chosen_term(u, HALF).subs(u, mio_level.subs(k, sp.Rational(23, 10)))
+                    - 2 * sp.log(2),
+                    ">",
+                ),
+                Shipped(
+                    "ż_w/(aβ) through mi.preference_loss",
+                    SCORES | strategies.MIX,
+                    lambda **v: shipped_drift("js", **v),
+                    lambda reward, rejected, ratio, mix: of_drift(
+                        u=reward, v=rejected, kappa=ratio, s=mix / (1 - mix)
+                    ),
+                ),
+                Holds(
+                    "mi.preference_loss drives z_w up below the level",
+                    GIVEN,
+                    turns,
+                ),
+            ),
+            by_hand=(
+                """a function that increases whenever it is below a level and starts on or above it stays there""",
             ),
         ),
-        Holds(
-            "mi.preference_loss drives z_w up below the level",
-            GIVEN,
-            turns,
+        Part(
+            "b",
+            "Without z_l ≤ 0: if κ ≤ κ̄, ½ ≤ κ̄ < 1/α, then βz_w ≥ logit((1 − ακ̄)/(2 − α)).",
+            checks=(
+                Identity(
+                    "(b) the bound is 0 on its level",
+                    1 - (2 - alpha) * sigmoid(level_free) - alpha * most_free,
+                    0,
+                ),
+                Sign(
+                    "(b) it is positive below",
+                    1 - (2 - alpha) * sigmoid(level_free - t) - alpha * most_free,
+                    ">",
+                ),
+                Identity(
+                    "(b) the level of κ̄ = ½ is 0", log_odds((1 - alpha * HALF) / (2 - alpha)), 0
+                ),
+            ),
+            by_hand=(
+                """a function that increases whenever it is below a level and starts on or above it stays there""",
+            ),
+        ),
+        Part(
+            "c",
+            """At the start ż_w is (β/2)(a − c) for DPO and (αβ/2)(a − c) for L_α: both are negative iff κ > 1
+            there, and DPO has no barrier: its z_w falls as long as κ > 1.""",
+            checks=(
+                Identity(
+                    "(c) L_α at the start", drift(js).subs({u: 0, v: 0}), alpha / 2 * (1 - kappa)
+                ),
+                Identity("(c) DPO at the start", drift(dpo).subs({u: 0, v: 0}), (1 - kappa) / 2),
+                Sign("(c) DPO falls while κ > 1", drift(dpo).subs(kappa, 1 + q), "<"),
+            ),
+        ),
+        Part(
+            "d",
+            "L_α lowers z_w where κ ≥ 0, βz_w > −ln(1 − α).",
+            checks=(
+                Sign(
+                    "(d) L_α falls above its anchor, κ > 0",
+                    drift(js).subs({u: preference_anchor(alpha) + t, kappa: q}),
+                    "<",
+                ),
+                Sign(
+                    "(d) and for κ = 0",
+                    drift(js).subs({u: preference_anchor(alpha) + t, kappa: 0}),
+                    "<",
+                ),
+            ),
         ),
     ),
+    proof="""ż_w/(aβ) = 1 − (2 − α)σ(βz_w) − ακσ(βz_l). With z_l ≤ 0 and κ ≤ κ̄ this is at least 1 − (2 − α)σ(βz_w)
+    − ακ̄/2, positive below the level and 0 on it: z_w cannot pass downward. The start is not below the level iff κ̄
+    ≥ 1. In (b) σ(βz_l) < 1 for ≤ ½. (c) The losses' gradients at 0 are parallel; DPO's is (−g, g), g > 0, always.
+    (d) 1 − (2 − α)σ(βz_w) is negative above the anchor, and the rejected term is ≤ 0 for κ ≥ 0.""",
     false_neighbours=(
         Sign(
             "without z_l ≤ 0 the level of (a) holds",

@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from mi_estimators.theory import chosen_pull, rejected_push
+from mi_estimators.theory import chosen_pull, mio_barrier, rejected_push
 from proofs.engine import (
     AS_DPO,
     HALF,
@@ -10,6 +10,7 @@ from proofs.engine import (
     Certified,
     Holds,
     Identity,
+    Part,
     Shipped,
     Sign,
     Theorem,
@@ -21,7 +22,7 @@ from proofs.engine import (
     strategies,
 )
 
-x, y, p, q = positives("x y p q")  # x = σ(βz_l), y = σ(βz_w), w = ½ − x
+x, y, p, q, k = positives("x y p q k")  # x = σ(βz_l), y = σ(βz_w), w = ½ − x
 u, v, t = reals("u v t")
 a, c, d = 1, 3, 10
 own, other = 1 - 3 * y / 2, x / 2  # −∂L/∂u and ∂L/∂v
@@ -80,17 +81,97 @@ PAIR = strategies.PAIR
 THEOREM = Theorem(
     slug="mio_dip",
     title="kernel 1, 3, 10: MIO's chosen reward dips to −0.2805 ± 0.0005",
-    statement="""One pair whose log-ratios start at 0 and follow ż = −K∇L_MIO(z) with the constant kernel K = λ[[1,
-    3], [3, 10]], λ > 0, at any β > 0 (a log-linear policy, ‖φ_w‖² = λ, ⟨φ_w, φ_l⟩ = 3λ, ‖φ_l‖² = 10λ). Then βz_w
-    falls at first, is above −0.281 at all times, is below −0.280 at some time, and tends to ln 2 in the end. DPO's
-    βz_w falls without bound on this kernel. So the guarantees that hold for every model, −0.8545 (mio_no_collapse),
-    and for every kernel with c/a ≤ 3, logit(1/6) = −1.6094 (mio_barrier), are safe but three and more times too deep
-    here.""",
+    setting="""One pair whose log-ratios start at 0 and follow ż = −K∇L_MIO(z) with the constant kernel K = λ[[1,
+    3], [3, 10]], λ > 0, at any β > 0 (a log-linear policy, ‖φ_w‖² = λ, ⟨φ_w, φ_l⟩ = 3λ, ‖φ_l‖² = 10λ).""",
     formula=r"""-0.281 \;<\; \min_t \beta z_w(t) \;<\; -0.28, \qquad K = \begin{pmatrix} 1 & 3 \\ 3 & 10
     \end{pmatrix}""",
     assumptions=(
         "constant kernel (lazy regime, centred features), exact gradient in continuous time, one pair, α = ½",
         "about this kernel only: the standard example of the project",
+    ),
+    parts=(
+        Part(
+            "a",
+            "βz_w falls at first, and is above −0.281 at all times.",
+            checks=(
+                *[
+                    Identity(name, rate.subs({x: sigmoid(v), y: sigmoid(u)}), s * (1 - s) * z_rate)
+                    for name, rate, s, z_rate in (
+                        ("ẋ", FIELD[0], sigmoid(v), -c * sp.diff(mio, u) - d * sp.diff(mio, v)),
+                        ("ẏ", FIELD[1], sigmoid(u), -a * sp.diff(mio, u) - c * sp.diff(mio, v)),
+                    )
+                ],
+                Identity(
+                    "both curves start at (½, ½)",
+                    below.subs(t, -1) ** 2 + above.subs(t, -1) ** 2,
+                    0,
+                ),
+                Certified("the flow crosses the lower curve upward", crossing(below), ">", BOX),
+                Certified(
+                    "and the ray: x + y < ⅔ at its end",
+                    sp.Rational(1, 3) - END - below.subs(t, 1),
+                    "<",
+                ),
+                Sign("x = ½ ≤ y: ẋ < 0", FIELD[0].subs({x: HALF, y: HALF + p / (2 + 2 * p)}), "<"),
+                Certified(
+                    "the lower curve is above −0.281",
+                    HALF - below - sigmoid(sp.Rational("-0.281")),
+                    ">",
+                    BOX,
+                ),
+                Shipped("the flow through mi.preference_loss", PAIR, shipped_field, proved_field),
+                Holds(
+                    "its minimum along the shipped loss's flow",
+                    {"size": strategies.one_of(["0.08"]).map(float)},
+                    lambda size: dips(size, 60),
+                    examples=1,
+                ),
+            ),
+            by_hand=(
+                """a flow that crosses the boundary of a region inward everywhere does not leave it""",
+                """ẋ is negative and continuous on the compact strip, so w₁ is reached; the end, ln 2:
+                lazy_flow_collapse""",
+            ),
+        ),
+        Part(
+            "b",
+            "βz_w is below −0.280 at some time, and tends to ln 2 in the end.",
+            checks=(
+                Certified("the flow crosses the upper curve downward", crossing(above), "<", BOX),
+                Certified(
+                    "ẋ < 0 above the lower curve",
+                    3 - (HALF - below) * 9 / 2 - 5 * (HALF - at_t),
+                    "<",
+                    BOX,
+                ),
+                Certified(
+                    "the upper curve ends below −0.280",
+                    HALF - above.subs(t, 1) - sigmoid(sp.Rational("-0.28")),
+                    "<",
+                ),
+            ),
+            by_hand=(
+                """a flow that crosses the boundary of a region inward everywhere does not leave it""",
+                """ẋ is negative and continuous on the compact strip, so w₁ is reached; the end, ln 2:
+                lazy_flow_collapse""",
+            ),
+        ),
+        Part(
+            "c",
+            """DPO's βz_w falls without bound on this kernel. So the guarantees that hold for every model, −0.8545
+            (mio_no_collapse), and for every kernel with c/a ≤ 3, −ln 5 = −1.6094 (mio_barrier), are safe but
+            three and more times too deep here.""",
+            checks=(
+                Identity("mio_barrier at κ̄ = 3", mio_barrier(k, HALF), -sp.log(5), at={k: 3}),
+                Sign(
+                    "and −0.8545 is more than three times −0.281",
+                    sp.Rational("0.8545"),
+                    ">",
+                    than=3 * sp.Rational("0.281"),
+                ),
+                Sign("−ln 5 is below −1.6094", sp.log(5) - sp.Rational("1.6094"), ">"),
+            ),
+        ),
     ),
     proof="""λ and β only change the unit of time. In x = σ(βz_l), y = σ(βz_w) the flow is polynomial: ẋ = x(1 − x)(3
     − 9y/2 − 5x), ẏ = y(1 − y)(1 − 3y/2 − 3x/2), from (½, ½), where both are negative. Let φ₋ and φ₊ be the two
@@ -98,47 +179,6 @@ THEOREM = Theorem(
     = ½ − φ₋(w₁), w ≥ w₁ too, as there x + y < ⅔; and where x = ½ ≤ y, ẋ < 0. So the flow never leaves the region
     above curve and ray, and y > σ(−0.281) there. On y = ½ − φ₊(w) it crosses downward, and in the strip between the
     two curves ẋ < 0: so it leaves the strip at w = w₁, below φ₊'s curve, where y < σ(−0.280).""",
-    by_hand=(
-        "a flow that crosses the boundary of a region inward everywhere does not leave it",
-        "ẋ is negative and continuous on the compact strip, so w₁ is reached; the end, ln 2: lazy_flow_collapse",
-    ),
-    checks=(
-        *[
-            Identity(name, rate.subs({x: sigmoid(v), y: sigmoid(u)}), s * (1 - s) * z_rate)
-            for name, rate, s, z_rate in (
-                ("ẋ", FIELD[0], sigmoid(v), -c * sp.diff(mio, u) - d * sp.diff(mio, v)),
-                ("ẏ", FIELD[1], sigmoid(u), -a * sp.diff(mio, u) - c * sp.diff(mio, v)),
-            )
-        ],
-        Identity("both curves start at (½, ½)", below.subs(t, -1) ** 2 + above.subs(t, -1) ** 2, 0),
-        Certified("the flow crosses the lower curve upward", crossing(below), ">", BOX),
-        Certified(
-            "and the ray: x + y < ⅔ at its end", sp.Rational(1, 3) - END - below.subs(t, 1), "<"
-        ),
-        Sign("x = ½ ≤ y: ẋ < 0", FIELD[0].subs({x: HALF, y: HALF + p / (2 + 2 * p)}), "<"),
-        Certified(
-            "the lower curve is above −0.281",
-            HALF - below - sigmoid(sp.Rational("-0.281")),
-            ">",
-            BOX,
-        ),
-        Certified("the flow crosses the upper curve downward", crossing(above), "<", BOX),
-        Certified(
-            "ẋ < 0 above the lower curve", 3 - (HALF - below) * 9 / 2 - 5 * (HALF - at_t), "<", BOX
-        ),
-        Certified(
-            "the upper curve ends below −0.280",
-            HALF - above.subs(t, 1) - sigmoid(sp.Rational("-0.28")),
-            "<",
-        ),
-        Shipped("the flow through mi.preference_loss", PAIR, shipped_field, proved_field),
-        Holds(
-            "its minimum along the shipped loss's flow",
-            {"size": strategies.one_of(["0.08"]).map(float)},
-            lambda size: dips(size, 60),
-            examples=1,
-        ),
-    ),
     false_neighbours=(
         Certified(
             "the lower curve is above −0.2805",

@@ -14,6 +14,8 @@ from proofs.engine import (
     Certified,
     Holds,
     Identity,
+    Minimum,
+    Part,
     Shipped,
     Sign,
     Theorem,
@@ -21,7 +23,6 @@ from proofs.engine import (
     compiled,
     gradient,
     js_loss,
-    minimum,
     positives,
     strategies,
     tensor,
@@ -62,8 +63,10 @@ ROWS = {
 def row(b, low, high, at):
     """Certify that the flow from `low` is stopped at or before `at`, and that the one from `high` is not."""
     b, low, high, at = map(sp.Rational, (b, low, high, at))
-    yield Certified(f"β = {b}: stopped from ε = {low}", drift(at, low, b), "<")
-    yield Certified(f"β = {b}: not from ε = {high}", drift(p, high, b), ">", {p: (high, HALF)})
+    speed = drift(p, eps, beta)
+    stopped, free = {beta: b, eps: low, p: at}, {beta: b, eps: high}
+    yield Certified(f"β = {b}: stopped from ε = {low}", speed, "<", at=stopped)
+    yield Certified(f"β = {b}: not from ε = {high}", speed, ">", {p: (high, HALF)}, at=free)
 
 
 def shipped(p, eps, beta):
@@ -87,20 +90,133 @@ GIVEN["beta"] = strategies.temperatures()
 THEOREM = Theorem(
     slug="mio_escapes_two_arms",
     title="two responses: MIO passes ½ from ε > ε*(β), and ε*(β) < 0.4906 β 2^{−1/β} for β ≤ 1",
-    statement="""Two responses, π = (p, 1 − p) a softmax, exact gradient flow of L_MIO from π_ref = (ε, 1 − ε), 0 < ε
-    < ½, u = ln p/(1 − p). Then u̇ = βG(p), G(p) = (1 − p)(2 − X)/(1 + X) + pY/(1 + Y), X = (p/ε)^β, Y = ((1 − p)/(1 −
-    ε))^β. (a) p passes ½ iff G > 0 on [ε, ½], else it tends to the first zero of G; there is an ε*(β) such that it
-    passes for ε > ε* and not for ε < ε*. (b) 2^{1/β} ε ≥ ½, the condition on a larger table, suffices. (c) For β ≤ 1
-    so does ε ≥ (4/(3e)) β 2^{−1/β}, and 4/(3e) = 0.4905… is the best constant: for any smaller one the flow is
-    stopped at all small β. (d) For every β in [1/10, 1], ε*(β) > 0.26 β 2^{−1/β}. (e) ε*(1/10) is in (4.2169,
-    4.2170)·10⁻⁵, ε*(1/4) in (0.0058808, 0.0058809), ε*(1/2) in (0.040182, 0.040183), ε*(2) in (0.27075, 0.27076);
-    ε*(1) = 1 − √3/2.""",
+    setting="""Two responses, π = (p, 1 − p) a softmax, exact gradient flow of L_MIO from π_ref = (ε, 1 − ε), 0 < ε
+    < ½, u = ln p/(1 − p). Then u̇ = βG(p), G(p) = (1 − p)(2 − X)/(1 + X) + pY/(1 + Y), X = (p/ε)^β, Y = ((1 − p)/(1
+    − ε))^β.""",
     formula=r"""0.26\,\beta\,2^{-1/\beta} \;<\; \varepsilon^*(\beta) \;\le\; \tfrac{4}{3e}\,\beta\,2^{-1/\beta}
     \;<\; \tfrac12 2^{-1/\beta} \qquad \bigl(\tfrac{1}{10} \le \beta \le 1\bigr)""",
     assumptions=(
         "two responses, logits as parameters, exact gradient in continuous time, π_ref the start; α = ½",
         "passing ½ is all that is claimed: beyond it the flow may be stopped too",
         "with a third response the end is another one: mio_tabular_limit",
+    ),
+    parts=(
+        Part(
+            "a",
+            """p passes ½ iff G > 0 on [ε, ½], else it tends to the first zero of G; there is an ε*(β) such that
+            it passes for ε > ε* and not for ε < ε*.""",
+            checks=(
+                Identity(
+                    "u̇ = βG",
+                    -2 * k * sp.diff(js_loss(beta * z_w, beta * z_l), k),
+                    beta * drift(p, eps, beta).subs(at),
+                ),
+                Identity(
+                    "the library's u̇",
+                    mio_drift(sp.log(k), e / (1 + e), beta, HALF),
+                    beta * drift(p, eps, beta).subs(at),
+                ),
+                Identity("(a) G(ε) = ½", drift(p, p, beta), HALF),
+                Shipped("u̇ through mi.preference_loss", GIVEN, shipped, proved),
+            ),
+            by_hand=(
+                """scalar flows: p passes ½ iff the speed is positive on the way; else it tends to the first zero""",
+            ),
+        ),
+        Part(
+            "b",
+            "2^{1/β} ε ≥ ½, the condition on a larger table, suffices.",
+            checks=(
+                Identity("(b) X = 2 at p = 2^{1/β} ε", ((2 ** (1 / beta) * eps) / eps) ** beta, 2),
+                Sign(
+                    "(b) so X < 2 for p below ½ and 2^{1/β} ε above it",
+                    (p / eps) ** beta,
+                    "<",
+                    than=2,
+                    at={p: HALF / (1 + s), eps: HALF * (1 + y) * 2 ** (-1 / beta)},
+                ),
+            ),
+        ),
+        Part(
+            "c",
+            """For β ≤ 1 so does ε ≥ (4/3) β 2^{−1/β}/e, and (4/3)/e = 0.4905… is the best constant: for any
+            smaller one the flow is stopped at all small β.""",
+            checks=(
+                Identity(
+                    "(c) X = 2e^y",
+                    (p / eps_k) ** beta,
+                    2 * sp.exp(beta * sp.log(p / (kappa * beta))),
+                ),
+                Identity("(c) ⅔y − (X − 2)/(1 + X) at y = 0", concave.subs(y, 0), 0),
+                Sign("(c) it increases", sp.diff(concave, y), ">"),
+                Sign(
+                    "(c) p/(2 − p) > p/2, here p = 1/(1 + s)",
+                    (p / (2 - p) - p / 2).subs(p, 1 / (1 + s)),
+                    ">",
+                ),
+                Minimum(
+                    "(c) the bound",
+                    least,
+                    p,
+                    4 * beta / 3,
+                    2 * beta / 3 * (1 - sp.log(4 / (3 * kappa))),
+                ),
+                Identity(
+                    "(c) it is 0 for κ = 4/(3e)", least.subs({p: 4 * beta / 3, kappa: best}), 0
+                ),
+                Sign("(c) at most 0.4906", sp.Rational("0.4906") - best, ">"),
+                Identity("(c) sharp: the value at β = 0", above.subs(beta, 0), 0),
+                Identity(
+                    "(c) sharp: the slope at β = 0",
+                    sp.diff(above, beta).subs(beta, 0),
+                    sp.Rational(2, 3) * (1 - sp.log(4 / (3 * kappa))),
+                ),
+                Sign(
+                    "(c) sharp: it is negative for κ = 4/(3e^{1 + s})",
+                    1 - sp.log(4 / (3 * best * sp.exp(-s))),
+                    "<",
+                ),
+            ),
+            by_hand=(
+                """(c) (1 − p)^β ≥ 1 − p for β ≤ 1, ε > 0 and p < 1; Y/(1 + Y) increases with Y; p > ε at p = 4β/3
+                for small β""",
+            ),
+        ),
+        Part(
+            "d",
+            "For every β in [1/10, 1], ε*(β) > 0.26 β 2^{−1/β}.",
+            checks=(
+                Certified(
+                    "(d) G < 0 there",
+                    at_middle,
+                    "<",
+                    {beta: ("1/10", 1)},
+                    at={kappa: sp.Rational("0.26")},
+                ),
+            ),
+        ),
+        Part(
+            "e",
+            """ε*(1/10) is in (4.2169·10⁻⁵, 4.2170·10⁻⁵), ε*(1/4) in (0.0058808, 0.0058809), ε*(1/2) in (0.040182,
+            0.040183), ε*(2) in (0.27075, 0.27076); ε*(1) = 1 − √3/2.""",
+            checks=(
+                Identity(
+                    "(e) β = 1: G(½), which is 0 iff (1 − ε)² = 3/4",
+                    drift(p, eps, beta),
+                    4 * (sp.Rational(3, 4) - (1 - eps) ** 2) / ((1 + 2 * eps) * (3 - 2 * eps)),
+                    at={beta: 1, p: HALF, eps: e / (1 + e)},
+                ),
+                *[claim for b, numbers in ROWS.items() for claim in row(b, *numbers)],
+                Holds(
+                    "(e) mi.theory.mio_escapes tells the ends of the bracket apart",
+                    {"b": strategies.one_of(ROWS)},
+                    lambda b: (
+                        [mio_escapes(*map(float, map(sp.Rational, (e, b)))) for e in ROWS[b][:2]]
+                        == [False, True]
+                    ),
+                ),
+            ),
+        ),
     ),
     proof="""u̇ = 2 dJ/du for J = −L_MIO. (a) G(ε) = ½ > 0, and at fixed p, G increases with ε (σ(βz_w) falls and
     σ(βz_l) rises: escape_times), so the ε that pass are an interval up to ½. (b) For p ≤ ½, X ≤ 2; so G ≥ pY/(1 + Y)
@@ -110,63 +226,6 @@ THEOREM = Theorem(
     4/(3e). Sharpness: Y < 1 for p > ε, so at p = 4β/3 G is below a function of β that is 0 at β = 0 and has the slope
     ⅔(1 − ln(4/(3κ))) there, which is negative for κ < 4/(3e). (d) G < 0 at p = β/(1 + β). (e) The signs of G at one
     p, and on [ε, ½].""",
-    by_hand=(
-        "scalar flows: p passes ½ iff the speed is positive on the way; else it tends to the first zero",
-        "(c) (1 − p)^β ≥ 1 − p for β ≤ 1, ε > 0 and p < 1; Y/(1 + Y) increases with Y; p > ε at p = 4β/3 for small β",
-    ),
-    checks=(
-        Identity(
-            "u̇ = βG",
-            -2 * k * sp.diff(js_loss(beta * z_w, beta * z_l), k),
-            beta * drift(p, eps, beta).subs(at),
-        ),
-        Identity(
-            "the library's u̇",
-            mio_drift(sp.log(k), e / (1 + e), beta, HALF),
-            beta * drift(p, eps, beta).subs(at),
-        ),
-        Identity("(a) G(ε) = ½", drift(p, p, beta), HALF),
-        Identity("(b) X = 2 at p = 2^{1/β} ε", ((2 ** (1 / beta) * eps) / eps) ** beta, 2),
-        Identity(
-            "(c) X = 2e^y", (p / eps_k) ** beta, 2 * sp.exp(beta * sp.log(p / (kappa * beta)))
-        ),
-        Identity("(c) ⅔y − (X − 2)/(1 + X) at y = 0", concave.subs(y, 0), 0),
-        Sign("(c) it increases", sp.diff(concave, y), ">"),
-        Sign(
-            "(c) p/(2 − p) > p/2, here p = 1/(1 + s)",
-            (p / (2 - p) - p / 2).subs(p, 1 / (1 + s)),
-            ">",
-        ),
-        *minimum(
-            "(c) the bound", least, p, 4 * beta / 3, 2 * beta / 3 * (1 - sp.log(4 / (3 * kappa)))
-        ),
-        Identity("(c) it is 0 for κ = 4/(3e)", least.subs({p: 4 * beta / 3, kappa: best}), 0),
-        Sign("(c) at most 0.4906", sp.Rational("0.4906") - best, ">"),
-        Identity("(c) sharp: the value at β = 0", above.subs(beta, 0), 0),
-        Identity(
-            "(c) sharp: the slope at β = 0",
-            sp.diff(above, beta).subs(beta, 0),
-            sp.Rational(2, 3) * (1 - sp.log(4 / (3 * kappa))),
-        ),
-        Sign(
-            "(c) sharp: it is negative for κ = 4/(3e^{1 + s})",
-            1 - sp.log(4 / (3 * best * sp.exp(-s))),
-            "<",
-        ),
-        Certified(
-            "(d) G < 0 there", at_middle.subs(kappa, sp.Rational("0.26")), "<", {beta: ("1/10", 1)}
-        ),
-        *[claim for b, numbers in ROWS.items() for claim in row(b, *numbers)],
-        Shipped("u̇ through mi.preference_loss", GIVEN, shipped, proved),
-        Holds(
-            "(e) mi.theory.mio_escapes tells the ends of the bracket apart",
-            {"b": strategies.one_of(ROWS)},
-            lambda b: (
-                [mio_escapes(*map(float, map(sp.Rational, (e, b)))) for e in ROWS[b][:2]]
-                == [False, True]
-            ),
-        ),
-    ),
     false_neighbours=(
         Certified(
             "(d) with 0.45 · 2^{−1/β}, close to the table's condition",

@@ -7,6 +7,7 @@ import mi_estimators as mi
 from proofs.engine import (
     RIDGE,
     Identity,
+    Part,
     Shipped,
     Sign,
     Theorem,
@@ -72,12 +73,7 @@ ones = sp.Matrix([1, 1])
 THEOREM = Theorem(
     slug="dpo_flat_direction",
     title="DPO is flat along (1, 1) in the log-ratios; the JS family is strictly convex",
-    statement="""In the log-ratios (z_w, z_l) of one pair, with β > 0: L_DPO(z_w + c, z_l + c) = L_DPO(z_w, z_l) for
-    every c, and its Hessian β² σ'(β(z_w − z_l)) [[1, −1], [−1, 1]] has rank 1 at every point, with the kernel spanned
-    by (1, 1). −DV at every mix α in (0, 1) is as invariant, and its Hessian has the same rank and kernel; so is InfoNCA
-    with two rejected responses, along (1, 1, 1), which spans its kernel. L_α = sp(−βz_w) + (1 − α) sp(βz_w) + α
-    sp(βz_l) has the Hessian diag(β²(2 − α) σ'(βz_w), αβ² σ'(βz_l)), positive definite at every point. Hence DPO leaves
-    the common level of z_w and z_l to the architecture and the optimiser.""",
+    setting="In the log-ratios (z_w, z_l) of one pair, with β > 0:",
     formula=r"""\nabla^2 L_{\mathrm{DPO}} = \beta^2 \sigma'(\beta(z_w - z_l)) \begin{pmatrix} 1 & -1 \\ -1 & 1
     \end{pmatrix}, \qquad \nabla^2 L_\alpha = \begin{pmatrix} \beta^2 (2 - \alpha)\,\sigma'(\beta z_w) &
     0 \\ 0 & \alpha \beta^2\, \sigma'(\beta z_l) \end{pmatrix}""",
@@ -85,60 +81,91 @@ THEOREM = Theorem(
         "β > 0, α in (0, 1), z_w and z_l finite",
         "derivatives are in the log-ratios of the pair, free of each other; through shared parameters directions mix",
     ),
+    parts=(
+        Part(
+            "a",
+            """L_DPO(z_w + c, z_l + c) = L_DPO(z_w, z_l) for every c, and its Hessian β² σ'(β(z_w − z_l)) [[1,
+            −1], [−1, 1]] has rank 1 at every point, with the kernel spanned by (1, 1).""",
+            checks=(
+                Identity(
+                    "DPO does not change along (1, 1)",
+                    dpo.subs({z_w: z_w + c, z_l: z_l + c}, simultaneous=True),
+                    dpo,
+                ),
+                *entries("DPO's Hessian", hessian(dpo), scale * sp.Matrix([[1, -1], [-1, 1]])),
+                Sign("DPO: H₁₁ > 0, so rank 1", hessian(dpo)[0, 0], ">"),
+            ),
+            by_hand=(
+                """a symmetric matrix with H·(1, …, 1) = 0 and a positive leading minor of order n − 1 has rank n
+                − 1""",
+            ),
+        ),
+        Part(
+            "b",
+            """−DV at every mix α in (0, 1) is as invariant, and its Hessian has the same rank and kernel; so is
+            InfoNCA with two rejected responses, along (1, 1, 1), which spans its kernel.""",
+            checks=(
+                *[
+                    Identity(
+                        f"{name} does not change",
+                        loss.subs({z: z + c for z in TRIPLE}, simultaneous=True),
+                        loss,
+                    )
+                    for name, loss in (("−DV at mix α", dv_family), ("InfoNCA", infonca))
+                ],
+                *entries("−DV at mix α: H·(1, 1) = 0", hessian(dv_family) * ones, sp.zeros(2, 1)),
+                Sign("−DV at mix α: H₁₁ > 0, so rank 1", hessian(dv_family)[0, 0], ">"),
+                *entries(
+                    "InfoNCA: H·(1, 1, 1) = 0",
+                    hessian(infonca, TRIPLE) * sp.ones(3, 1),
+                    sp.zeros(3, 1),
+                ),
+                Sign("InfoNCA: H₁₁ > 0", hessian(infonca, TRIPLE)[0, 0], ">"),
+                Sign(
+                    "InfoNCA: the leading 2 × 2 minor is positive, so rank 2",
+                    hessian(infonca, TRIPLE)[:2, :2].det(),
+                    ">",
+                ),
+                Shipped(
+                    "Hessian of preference_loss(dv, α)",
+                    GIVEN,
+                    lambda z, mix: shipped_hessian("dv", z, mix),
+                    proved_hessian(dv_family),
+                ),
+            ),
+            by_hand=(
+                """a symmetric matrix with H·(1, …, 1) = 0 and a positive leading minor of order n − 1 has rank n
+                − 1""",
+            ),
+        ),
+        Part(
+            "c",
+            """L_α = sp(−βz_w) + (1 − α) sp(βz_w) + α sp(βz_l) has the Hessian diag(β²(2 − α) σ'(βz_w), αβ²
+            σ'(βz_l)), positive definite at every point. Hence DPO leaves the common level of z_w and z_l to the
+            architecture and the optimiser.""",
+            checks=(
+                *entries(
+                    "L_α's Hessian",
+                    hessian(js_family),
+                    sp.diag(
+                        beta**2 * (2 - alpha) * bend(beta * z_w), alpha * beta**2 * bend(beta * z_l)
+                    ),
+                ),
+                Sign("L_α: H₁₁ > 0", hessian(js_family)[0, 0], ">"),
+                Sign("L_α: H₂₂ > 0", hessian(js_family)[1, 1], ">"),
+                Shipped(
+                    "Hessian of preference_loss(js, α)",
+                    GIVEN,
+                    lambda z, mix: shipped_hessian("js", z, mix),
+                    proved_hessian(js_family),
+                ),
+            ),
+        ),
+    ),
     proof="""DV is invariant under T → T + c, so −DV is constant along (1, 1) and H·(1, 1) = 0; the entry H₁₁ > 0
     leaves rank 1. The JS family's two terms depend on one variable each, and softplus is strictly convex. With two
     rejected responses the Hessian is β² times the covariance of the softmax weights, and its leading 2 × 2 minor is
     positive.""",
-    by_hand=(
-        "a symmetric matrix with H·(1, …, 1) = 0 and a positive leading minor of order n − 1 has rank n − 1",
-    ),
-    checks=(
-        Identity(
-            "DPO does not change along (1, 1)",
-            dpo.subs({z_w: z_w + c, z_l: z_l + c}, simultaneous=True),
-            dpo,
-        ),
-        *[
-            Identity(
-                f"{name} does not change",
-                loss.subs({z: z + c for z in TRIPLE}, simultaneous=True),
-                loss,
-            )
-            for name, loss in (("−DV at mix α", dv_family), ("InfoNCA", infonca))
-        ],
-        *entries("DPO's Hessian", hessian(dpo), scale * sp.Matrix([[1, -1], [-1, 1]])),
-        Sign("DPO: H₁₁ > 0, so rank 1", hessian(dpo)[0, 0], ">"),
-        *entries("−DV at mix α: H·(1, 1) = 0", hessian(dv_family) * ones, sp.zeros(2, 1)),
-        Sign("−DV at mix α: H₁₁ > 0, so rank 1", hessian(dv_family)[0, 0], ">"),
-        *entries(
-            "InfoNCA: H·(1, 1, 1) = 0", hessian(infonca, TRIPLE) * sp.ones(3, 1), sp.zeros(3, 1)
-        ),
-        Sign("InfoNCA: H₁₁ > 0", hessian(infonca, TRIPLE)[0, 0], ">"),
-        Sign(
-            "InfoNCA: the leading 2 × 2 minor is positive, so rank 2",
-            hessian(infonca, TRIPLE)[:2, :2].det(),
-            ">",
-        ),
-        *entries(
-            "L_α's Hessian",
-            hessian(js_family),
-            sp.diag(beta**2 * (2 - alpha) * bend(beta * z_w), alpha * beta**2 * bend(beta * z_l)),
-        ),
-        Sign("L_α: H₁₁ > 0", hessian(js_family)[0, 0], ">"),
-        Sign("L_α: H₂₂ > 0", hessian(js_family)[1, 1], ">"),
-        Shipped(
-            "Hessian of preference_loss(dv, α)",
-            GIVEN,
-            lambda z, mix: shipped_hessian("dv", z, mix),
-            proved_hessian(dv_family),
-        ),
-        Shipped(
-            "Hessian of preference_loss(js, α)",
-            GIVEN,
-            lambda z, mix: shipped_hessian("js", z, mix),
-            proved_hessian(js_family),
-        ),
-    ),
     false_neighbours=(
         Identity(
             "MIO does not change along (1, 1) either",

@@ -7,6 +7,7 @@ import mi_estimators as mi
 from proofs.engine import (
     AS_MIO,
     Identity,
+    Part,
     Shipped,
     Sign,
     Theorem,
@@ -77,17 +78,8 @@ TEMPERATURE = {"beta": strategies.temperatures()}
 THEOREM = Theorem(
     slug="dpo_gradient_ratio",
     title="DPO in the probabilities: sizes in the ratio π_l/π_w, π_l^β against π_l^{β−1}; in the logits equal",
-    statement="""Let x = π_w/ρ_w and y = π_l/ρ_l, ρ the reference, β > 0, L = −ln σ(β ln x − β ln y), s = y^β/(x^β +
-    y^β). (a) As functions of two free probabilities, ∂L/∂π_w = −(β/π_w) s and ∂L/∂π_l = (β/π_l) s: their sizes have
-    the ratio π_l/π_w, at every β and reference. (b) As π_l → 0 with π_w fixed, the chosen one's size is β/(π_w (x
-    ρ_l)^β) · π_l^β and the rejected one's β/(x ρ_l)^β · π_l^{β−1}, both times 1/(1 + (y/x)^β) → 1: the first always
-    vanishes; the second grows without bound for β < 1, tends to 1/(x ρ_l) for β = 1, and vanishes for β > 1. (c) Both
-    depend on the pair through the margin, s = σ(−β ln(x/y)), and on π_w, π_l as units. (d) On the simplex, through
-    the logits θ of a softmax over any finite set, ∂L/∂θ_w = −βs, ∂L/∂θ_l = βs and 0 for all others: equal in size, at
-    most β, and both of order π_l^β as π_l → 0. Under θ̇ = −∇L, d ln π_w/dt = βs(1 − π_w + π_l) > 0, d ln π_l/dt =
-    −βs(1 + π_w − π_l) < 0, and d ln π_j/dt = −βs(π_w − π_l) for the others. (e) Along e_w − e_l, which stays on the
-    simplex, L has the slope −βs(1/π_w + 1/π_l): for β < 1 it too is unbounded. The blow-up belongs to the coordinates
-    π.""",
+    setting="""Let x = π_w/ρ_w and y = π_l/ρ_l, ρ the reference, β > 0, L = −ln σ(β ln x − β ln y), s = y^β/(x^β +
+    y^β).""",
     formula=r"""\frac{|\partial L/\partial \pi_w|}{|\partial L/\partial \pi_l|} = \frac{\pi_l}{\pi_w}, \qquad
     \frac{\partial L}{\partial \theta_w} = -\frac{\partial L}{\partial \theta_l} = -\beta s, \quad s =
     \frac{y^\beta}{x^\beta + y^\beta}""",
@@ -96,65 +88,105 @@ THEOREM = Theorem(
         "(a), (b): π_w and π_l are free of each other and of Σ π = 1",
         "(d): one free logit per response; with shared parameters the logits' gradients mix",
     ),
+    parts=(
+        Part(
+            "a",
+            """As functions of two free probabilities, ∂L/∂π_w = −(β/π_w) s and ∂L/∂π_l = (β/π_l) s: their sizes
+            have the ratio π_l/π_w, at every β and reference.""",
+            checks=(
+                Identity("(a) ∂L/∂π_w", sp.diff(loss, pi_w), -size_w),
+                Identity("(a) ∂L/∂π_l", sp.diff(loss, pi_l), size_l),
+                Identity("(a) the ratio", size_w / size_l, pi_l / pi_w),
+                Shipped(
+                    "the gradient of mi.preference_loss(dv) in the probabilities",
+                    PROBABILITIES | TEMPERATURE,
+                    shipped_gradient,
+                    lambda **given: [-compiled(size_w)(**given), compiled(size_l)(**given)],
+                ),
+            ),
+        ),
+        Part(
+            "b",
+            """As π_l → 0 with π_w fixed, the chosen one's size is β/(π_w (x ρ_l)^β) · π_l^β and the rejected
+            one's β/(x ρ_l)^β · π_l^{β−1}, both times 1/(1 + (y/x)^β) → 1: the first always vanishes; the second
+            grows without bound for β < 1, tends to 1/(x ρ_l) for β = 1, and vanishes for β > 1.""",
+            checks=(
+                Identity(
+                    "(b) the chosen one's size",
+                    size_w,
+                    beta / (pi_w * (x * ref_l) ** beta) * pi_l**beta / (1 + (y / x) ** beta),
+                ),
+                Identity(
+                    "(b) the rejected one's",
+                    size_l,
+                    beta / (x * ref_l) ** beta * pi_l ** (beta - 1) / (1 + (y / x) ** beta),
+                ),
+                Sign("(b) the chosen one's vanishes with π_l, falling", sp.diff(size_w, pi_l), ">"),
+                Sign(
+                    "(b) β < 1, here 1/(1 + b): the rejected one's grows as π_l falls", falling, "<"
+                ),
+                Identity("(b) β = 1", size_l.subs(beta, 1) * (1 + y / x), 1 / (x * ref_l)),
+            ),
+            by_hand=("π_l^β → 0 for β > 0, and π_l^{β−1} → ∞, 1, 0 for β < 1, = 1, > 1",),
+        ),
+        Part(
+            "c",
+            """Both depend on the pair through the margin, s = σ(−β ln(x/y)), and on π_w, π_l as units.""",
+            checks=(Identity("(c) s = σ(−margin)", s, sigmoid(-beta * sp.log(x / y))),),
+        ),
+        Part(
+            "d",
+            """On the simplex, through the logits θ of a softmax over any finite set, ∂L/∂θ_w = −βs, ∂L/∂θ_l = βs
+            and 0 for all others: equal in size, at most β, and both of order π_l^β as π_l → 0. Under θ̇ = −∇L, d
+            ln π_w/dt = βs(1 − π_w + π_l) > 0, d ln π_l/dt = −βs(1 + π_w − π_l) < 0, and d ln π_j/dt = −βs(π_w −
+            π_l) for the others.""",
+            checks=(
+                *[
+                    Identity(f"(d) the gradient in the logits, {name}", ours, theirs)
+                    for name, ours, theirs in zip(
+                        "wlo", GRADIENT, (-strength, strength, 0), strict=True
+                    )
+                ],
+                Sign("(d) at most β", beta - beta * s, ">"),
+                *[
+                    Identity(f"(d) d ln π_{name}/dt", velocity(i), rate)
+                    for i, (name, rate) in enumerate(
+                        (
+                            ("w", strength * (1 - PI[0] + PI[1])),
+                            ("l", -strength * (1 + PI[0] - PI[1])),
+                            ("o", -strength * (PI[0] - PI[1])),
+                        )
+                    )
+                ],
+                Sign("(d) 1 − π_w + π_l > 0, and likewise 1 + π_w − π_l", 1 - PI[0] + PI[1], ">"),
+                Shipped(
+                    "and in the logits",
+                    {"theta": strategies.vectors(3)} | TEMPERATURE,
+                    shipped_logits,
+                    proved_logits,
+                ),
+            ),
+            by_hand=(
+                """(d) for more than three responses: the softmax's normaliser cancels in x/y in the same way""",
+            ),
+        ),
+        Part(
+            "e",
+            """Along e_w − e_l, which stays on the simplex, L has the slope −βs(1/π_w + 1/π_l): for β < 1 it too
+            is unbounded. The blow-up belongs to the coordinates π.""",
+            checks=(
+                Identity(
+                    "(e) the slope along e_w − e_l",
+                    sp.diff(loss, pi_w) - sp.diff(loss, pi_l),
+                    -beta * s * (1 / pi_w + 1 / pi_l),
+                ),
+            ),
+            by_hand=("π_l^β → 0 for β > 0, and π_l^{β−1} → ∞, 1, 0 for β < 1, = 1, > 1",),
+        ),
+    ),
     proof="""(a) L = ln(1 + (y/x)^β). (b) s = (y/x)^β/(1 + (y/x)^β). (d) x/y depends on θ_w − θ_l only, so L is a
     function of that difference, whose slope is −βs; and s < 1. The velocities are the chain rule with ∂ ln π_i/∂θ_j =
     1{i = j} − π_j. (e) The difference of the two slopes in (a).""",
-    by_hand=(
-        "π_l^β → 0 for β > 0, and π_l^{β−1} → ∞, 1, 0 for β < 1, = 1, > 1",
-        "(d) for more than three responses: the softmax's normaliser cancels in x/y in the same way",
-    ),
-    checks=(
-        Identity("(a) ∂L/∂π_w", sp.diff(loss, pi_w), -size_w),
-        Identity("(a) ∂L/∂π_l", sp.diff(loss, pi_l), size_l),
-        Identity("(a) the ratio", size_w / size_l, pi_l / pi_w),
-        Identity(
-            "(b) the chosen one's size",
-            size_w,
-            beta / (pi_w * (x * ref_l) ** beta) * pi_l**beta / (1 + (y / x) ** beta),
-        ),
-        Identity(
-            "(b) the rejected one's",
-            size_l,
-            beta / (x * ref_l) ** beta * pi_l ** (beta - 1) / (1 + (y / x) ** beta),
-        ),
-        Sign("(b) the chosen one's vanishes with π_l, falling", sp.diff(size_w, pi_l), ">"),
-        Sign("(b) β < 1, here 1/(1 + b): the rejected one's grows as π_l falls", falling, "<"),
-        Identity("(b) β = 1", size_l.subs(beta, 1) * (1 + y / x), 1 / (x * ref_l)),
-        Identity("(c) s = σ(−margin)", s, sigmoid(-beta * sp.log(x / y))),
-        *[
-            Identity(f"(d) the gradient in the logits, {name}", ours, theirs)
-            for name, ours, theirs in zip("wlo", GRADIENT, (-strength, strength, 0), strict=True)
-        ],
-        Sign("(d) at most β", beta - beta * s, ">"),
-        *[
-            Identity(f"(d) d ln π_{name}/dt", velocity(i), rate)
-            for i, (name, rate) in enumerate(
-                (
-                    ("w", strength * (1 - PI[0] + PI[1])),
-                    ("l", -strength * (1 + PI[0] - PI[1])),
-                    ("o", -strength * (PI[0] - PI[1])),
-                )
-            )
-        ],
-        Sign("(d) 1 − π_w + π_l > 0, and likewise 1 + π_w − π_l", 1 - PI[0] + PI[1], ">"),
-        Identity(
-            "(e) the slope along e_w − e_l",
-            sp.diff(loss, pi_w) - sp.diff(loss, pi_l),
-            -beta * s * (1 / pi_w + 1 / pi_l),
-        ),
-        Shipped(
-            "the gradient of mi.preference_loss(dv) in the probabilities",
-            PROBABILITIES | TEMPERATURE,
-            shipped_gradient,
-            lambda **given: [-compiled(size_w)(**given), compiled(size_l)(**given)],
-        ),
-        Shipped(
-            "and in the logits",
-            {"theta": strategies.vectors(3)} | TEMPERATURE,
-            shipped_logits,
-            proved_logits,
-        ),
-    ),
     false_neighbours=(
         Identity("the ratio is π_w/π_l", size_w / size_l, pi_w / pi_l),
         Identity(

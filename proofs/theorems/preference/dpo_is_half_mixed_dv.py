@@ -9,6 +9,7 @@ from proofs.engine import (
     TURNED,
     Certified,
     Identity,
+    Part,
     Shipped,
     Sign,
     Theorem,
@@ -52,12 +53,8 @@ PAIR = {"chosen": strategies.scores(12), "rejected": strategies.scores(12)}
 THEOREM = Theorem(
     slug="dpo_is_half_mixed_dv",
     title="DPO is DV on half-mixed pairs: ln 2 − L_DPO",
-    statement="""Let z_w and z_l be the log-ratios ln π/π_ref of the chosen and the rejected response of one pair
-    and β > 0. The Donsker–Varadhan value with critic T = βz, the one positive z_w, and the negatives z_w and z_l of
-    weight ½ each is ln 2 + ln σ(β(z_w − z_l)) = ln 2 − L_DPO < ln 2. With K − 1 rejected responses, each candidate
-    of weight 1/K, it is ln K − L for the Plackett–Luce (InfoNCA) loss L, that is one row of InfoNCE. At mix α in
-    (0, 1), weights 1 − α and α, DV + ln(1 − α) = −sp(β(z_l − z_w) + ln(α/(1 − α))): DPO with a margin offset. At α
-    = 1 it is β(z_w − z_l), linear.""",
+    setting="""Let z_w and z_l be the log-ratios ln π/π_ref of the chosen and the rejected response of one pair and
+    β > 0.""",
     formula=r"""\beta z_w - \ln \tfrac12\bigl(e^{\beta z_w} + e^{\beta z_l}\bigr) = \ln 2 + \ln \sigma(\beta(z_w -
     z_l)) = \ln 2 - L_{\mathrm{DPO}}""",
     assumptions=(
@@ -65,51 +62,73 @@ THEOREM = Theorem(
         "β > 0; one pair (over a data set: the mean of the statement)",
         "an identity of the plug-in value; it makes ln 2 − L_DPO no lower bound of KL(P‖M), see the false neighbour",
     ),
+    parts=(
+        Part(
+            "a",
+            """The Donsker–Varadhan value with critic T = βz, the one positive z_w, and the negatives z_w and z_l
+            of weight ½ each is ln 2 + ln σ(β(z_w − z_l)) = ln 2 − L_DPO < ln 2.""",
+            checks=(
+                Identity("DV at α = ½ is ln 2 − L_DPO", mixed_dv(HALF), sp.log(2) - dpo),
+                Sign("L_DPO > 0, so the value is below ln 2", softplus(beta * (z_l - z_w)), ">"),
+                Identity("L_DPO is that softplus", dpo, softplus(beta * (z_l - z_w))),
+                Shipped(
+                    "preference_loss(dv, ½) is the published DPO",
+                    PAIR,
+                    lambda **t: pair_loss(**t, bound="dv"),
+                    oracles.dpo,
+                ),
+            ),
+        ),
+        Part(
+            "b",
+            """With K − 1 rejected responses, each candidate of weight 1/K, it is ln K − L for the Plackett–Luce
+            (InfoNCA) loss L, that is one row of InfoNCE.""",
+            checks=(
+                Identity(
+                    "K candidates: ln K − L",
+                    u - sp.log((sp.exp(u) + s) / K),
+                    sp.log(K) + sp.log(sp.exp(u) / (sp.exp(u) + s)),
+                ),
+                Shipped(
+                    "preference_loss(infonce) is the published InfoNCA, 3 rejected",
+                    {"chosen": strategies.scores(12), "rejected": strategies.vectors(3, 12)},
+                    lambda **t: pair_loss(**t, bound="infonce"),
+                    oracles.infonca,
+                ),
+            ),
+        ),
+        Part(
+            "c",
+            """At mix α in (0, 1), weights 1 − α and α, DV + ln(1 − α) = −sp(β(z_l − z_w) + ln(α/(1 − α))): DPO
+            with a margin offset. At α = 1 it is β(z_w − z_l), linear.""",
+            checks=(
+                Identity(
+                    "mix α: DPO with an offset",
+                    mixed_dv(alpha) + sp.log(1 - alpha),
+                    -softplus(v - u + sp.log(a)),
+                ),
+                Identity("mix 1: linear", dv((1, 0), (0, 1), (u, v)), beta * (z_w - z_l)),
+                Shipped(
+                    "preference_loss(dv, α) is −ln(1 − α) − DV",
+                    PAIR | strategies.MIX,
+                    lambda chosen, rejected, mix: pair_loss(chosen, rejected, "dv", mix),
+                    lambda chosen, rejected, mix: (
+                        -oracles.dv((1, 0), (1 - mix, mix), (chosen, rejected))
+                        - oracles.ln(1 - mix)
+                    ),
+                ),
+                Shipped(
+                    "preference_loss(dv, 1) is linear",
+                    PAIR,
+                    lambda **t: pair_loss(**t, bound="dv", mix=1.0),
+                    lambda chosen, rejected: rejected - chosen,
+                ),
+            ),
+        ),
+    ),
     proof="""βz_w − ln(½ e^{βz_w} + ½ e^{βz_l}) = ln 2 − ln(1 + e^{−β(z_w − z_l)}). For K candidates of weight 1/K,
     βz_w − ln (1/K)(e^{βz_w} + s) = ln K + ln(e^{βz_w}/(e^{βz_w} + s)) with s the sum over the rejected ones. For
     weights 1 − α and α, βz_w − ln((1 − α) e^{βz_w} + α e^{βz_l}) = −ln(1 − α) − ln(1 + e^{β(z_l − z_w)} α/(1 − α)).""",
-    checks=(
-        Identity("DV at α = ½ is ln 2 − L_DPO", mixed_dv(HALF), sp.log(2) - dpo),
-        Sign("L_DPO > 0, so the value is below ln 2", softplus(beta * (z_l - z_w)), ">"),
-        Identity("L_DPO is that softplus", dpo, softplus(beta * (z_l - z_w))),
-        Identity(
-            "K candidates: ln K − L",
-            u - sp.log((sp.exp(u) + s) / K),
-            sp.log(K) + sp.log(sp.exp(u) / (sp.exp(u) + s)),
-        ),
-        Identity(
-            "mix α: DPO with an offset",
-            mixed_dv(alpha) + sp.log(1 - alpha),
-            -softplus(v - u + sp.log(a)),
-        ),
-        Identity("mix 1: linear", dv((1, 0), (0, 1), (u, v)), beta * (z_w - z_l)),
-        Shipped(
-            "preference_loss(dv, ½) is the published DPO",
-            PAIR,
-            lambda **t: pair_loss(**t, bound="dv"),
-            oracles.dpo,
-        ),
-        Shipped(
-            "preference_loss(dv, α) is −ln(1 − α) − DV",
-            PAIR | strategies.MIX,
-            lambda chosen, rejected, mix: pair_loss(chosen, rejected, "dv", mix),
-            lambda chosen, rejected, mix: (
-                -oracles.dv((1, 0), (1 - mix, mix), (chosen, rejected)) - oracles.ln(1 - mix)
-            ),
-        ),
-        Shipped(
-            "preference_loss(dv, 1) is linear",
-            PAIR,
-            lambda **t: pair_loss(**t, bound="dv", mix=1.0),
-            lambda chosen, rejected: rejected - chosen,
-        ),
-        Shipped(
-            "preference_loss(infonce) is the published InfoNCA, 3 rejected",
-            {"chosen": strategies.scores(12), "rejected": strategies.vectors(3, 12)},
-            lambda **t: pair_loss(**t, bound="infonce"),
-            oracles.infonca,
-        ),
-    ),
     false_neighbours=(
         Identity("without the half-mix, at α = 1, it is ln 2 − L_DPO too", u - v, sp.log(2) - dpo),
         Identity("without the constant: DV = −L_DPO", mixed_dv(HALF), -dpo),
@@ -130,5 +149,6 @@ THEOREM = Theorem(
     ),
     uses=("dv_representation", "infonce_ceiling"),
     about=("preference_loss",),
-    reference="Rafailov et al. 2023 (arXiv 2305.18290), eq. 7; Lv et al. 2025 (arXiv 2506.22578); InfoNCA: 2402.05369.",
+    reference="""Rafailov et al. 2023 (arXiv 2305.18290), eq. 7; Lv et al. 2025 (arXiv 2506.22578); InfoNCA:
+    2402.05369.""",
 )

@@ -9,14 +9,16 @@ from proofs.engine import (
     WEIGHTS_IGNORED,
     Holds,
     Identity,
+    Minimum,
+    Part,
     Shipped,
     Sign,
+    Sum,
     Theorem,
     expect,
     js,
     kl,
     logs,
-    minimum,
     mixture,
     normalised,
     off,
@@ -91,20 +93,108 @@ PAIRS = {"pairs": strategies.joint_laws(3, 3)}
 THEOREM = Theorem(
     slug="dpo_value_is_label_information",
     title="the best value of ln 2 − L_DPO is I(order; pair) = JSD(A, A^swap) ≤ ln 2",
-    statement="""One prompt, a finite set of responses, A the law of (y_w, y_l), A^swap(y, y') = A(y', y). Let O be a
-    fair coin that decides whether the pair is shown as (y_w, y_l) or as (y_l, y_w). Over all antisymmetric margins,
-    m(y, y') = −m(y', y), sup E_A[ln 2 − sp(−m(y_w, y_l))] = I(O; pair as shown) = JSD(A, A^swap) ≤ ln 2; for each m
-    the gap is the sum over unordered pairs of (a + b) KL(Bern(a/(a + b))‖Bern(σ(m))), a = A(y, y'), b = A(y', y); m
-    is optimal iff m = ln(a/b) wherever a + b > 0 and y ≠ y' (a limit where a or b is 0). DPO's margins are
-    differences, m = s(y) − s(y') with s = β ln π/π_ref, and every s occurs up to a constant: hence sup over policies
-    of ln 2 − E L_DPO ≤ JSD(A, A^swap), with equality if ln(a/b) is such a difference (Bradley–Terry), as it always
-    is for two responses. A cycle of three can make the left side 0 and the right side positive.""",
+    setting="""One prompt, a finite set of responses, A the law of (y_w, y_l), A^swap(y, y') = A(y', y). Let O be a
+    fair coin that decides whether the pair is shown as (y_w, y_l) or as (y_l, y_w).""",
     formula=r"""\sup_{m(y,y') = -m(y',y)} \mathbb{E}_A\bigl[\ln 2 - \ln(1 + e^{-m(y_w, y_l)})\bigr] = I(O;
     \text{pair}) = \mathrm{JSD}(A, A^{\mathrm{swap}}) \le \ln 2""",
     assumptions=(
         "one prompt (over prompts: the mean of the statement, and O is independent of the prompt)",
         "antisymmetric margins; without it the supremum is ln 2 for every A (m → ∞)",
         "for the equality over policies: Bradley–Terry odds, π_ref > 0 and π any law with full support",
+    ),
+    parts=(
+        Part(
+            "a",
+            """Over all antisymmetric margins, m(y, y') = −m(y', y), sup E_A[ln 2 − sp(−m(y_w, y_l))] = I(O; pair
+            as shown) = JSD(A, A^swap) ≤ ln 2; for each m the gap is the sum over unordered pairs of (a + b)
+            KL(Bern(a/(a + b))‖Bern(σ(m))), a = A(y, y'), b = A(y', y); m is optimal iff m = ln(a/b) wherever a +
+            b > 0 and y ≠ y' (a limit where a or b is 0).""",
+            checks=(
+                Identity(
+                    "the gap of a pair is (a + b) KL(Bern(a/(a + b))‖Bern(σ(m)))",
+                    gap,
+                    a * sp.log(a / (a + b) / sigmoid(m)) + b * sp.log(b / (a + b) / sigmoid(-m)),
+                ),
+                Minimum("the gap", gap, m, sp.log(a / b)),
+                Sign(
+                    "ln 2 is missed by the posterior entropy",
+                    a * sp.log(1 + b / a) + b * sp.log(1 + a / b),
+                    ">",
+                ),
+                Identity(
+                    "which is that",
+                    (a + b) * sp.log(2) - best,
+                    a * sp.log(1 + b / a) + b * sp.log(1 + a / b),
+                ),
+                Identity(
+                    "b = 0: the gap is a sp(−m)",
+                    a * sp.log(2) - value(a, 0, m, -m),
+                    a * softplus(-m),
+                ),
+                Identity(
+                    "JSD(A, A^swap) is the share over the total weight, two responses",
+                    jsd,
+                    best / total,
+                ),
+                Identity("I(O; pair) = JSD(A, A^swap), two responses", information, jsd),
+                Identity(
+                    "the value is ½ JS(A, A^swap; m), two responses",
+                    expect(A, [sp.log(2) - softplus(-t) for t in margins]),
+                    js(A, SWAP, margins) / 2,
+                ),
+                Sign(
+                    "P = (.8, .2), R = (.2, .8): the supremum is 0.319 …",
+                    example - sp.Rational("0.319"),
+                    ">",
+                ),
+                Sign("… to three digits", sp.Rational("0.3195") - example, ">"),
+                Shipped(
+                    "ln 2 − mi.preference_loss at the log-odds is I(O; pair), three responses",
+                    PAIRS,
+                    lambda pairs: shipped(pairs, log_odds(pairs)),
+                    information_of,
+                ),
+            ),
+            by_hand=(
+                Sum("""from one pair to a set of any size: a sum of shares with free margins (two responses are
+                checked in full)"""),
+                """where b = 0 < a the share tends to its bound a ln 2 as m → ∞: the gap there is a sp(−m) < a
+                e^{−m}""",
+            ),
+        ),
+        Part(
+            "b",
+            """DPO's margins are differences, m = s(y) − s(y') with s = β ln π/π_ref, and every s occurs up to a
+            constant: hence sup over policies of ln 2 − E L_DPO ≤ JSD(A, A^swap), with equality if ln(a/b) is such
+            a difference (Bradley–Terry), as it always is for two responses.""",
+            checks=(
+                Holds(
+                    "ln 2 − mi.preference_loss at differences of scores is at most I(O; pair)",
+                    PAIRS | {"s": strategies.vectors(3, 3)},
+                    lambda pairs, s: (
+                        shipped(pairs, differences(s)) <= information_of(pairs) + 1e-12
+                    ),
+                ),
+                Identity(
+                    "two responses: ln(a/b) is a difference of scores",
+                    sp.log(a / b),
+                    sp.log(a) - sp.log(b),
+                ),
+            ),
+        ),
+        Part(
+            "c",
+            "A cycle of three can make the left side 0 and the right side positive.",
+            checks=(
+                Minimum(
+                    "a share lies below its tangent at 0",
+                    (a - b) * m / 2 - value(a, b, m, -m),
+                    m,
+                    0,
+                ),
+                Minimum("a pair's share of the information", best, a, b),
+            ),
+        ),
     ),
     proof="""Antisymmetry makes E_A sp(−m) = E_{A^swap} sp(m), so E_A[ln 2 − sp(−m)] is half of the JS bound of
     2·JSD(A, A^swap); it splits into unordered pairs (for y = y' the margin is 0, and so is the share). A pair's share
@@ -113,59 +203,6 @@ THEOREM = Theorem(
     π_ref e^{s/β} has the scores s up to a constant. On a cycle with odds 1 + c at each step, a share is at most its
     tangent c m/2 at m = 0; the three margins sum to 0, and so do the tangents. The information is positive, since a
     pair's share of it is 0 at a = b only.""",
-    by_hand=(
-        "from one pair to a set of any size: a sum of shares with free margins (two responses are checked in full)",
-        "where b = 0 < a the share tends to its bound a ln 2 as m → ∞: the gap there is a sp(−m) < a e^{−m}",
-    ),
-    checks=(
-        Identity(
-            "the gap of a pair is (a + b) KL(Bern(a/(a + b))‖Bern(σ(m)))",
-            gap,
-            a * sp.log(a / (a + b) / sigmoid(m)) + b * sp.log(b / (a + b) / sigmoid(-m)),
-        ),
-        *minimum("the gap", gap, m, sp.log(a / b)),
-        Sign(
-            "ln 2 is missed by the posterior entropy",
-            a * sp.log(1 + b / a) + b * sp.log(1 + a / b),
-            ">",
-        ),
-        Identity(
-            "which is that",
-            (a + b) * sp.log(2) - best,
-            a * sp.log(1 + b / a) + b * sp.log(1 + a / b),
-        ),
-        Identity(
-            "b = 0: the gap is a sp(−m)", a * sp.log(2) - value(a, 0, m, -m), a * softplus(-m)
-        ),
-        Identity(
-            "JSD(A, A^swap) is the share over the total weight, two responses", jsd, best / total
-        ),
-        Identity("I(O; pair) = JSD(A, A^swap), two responses", information, jsd),
-        Identity(
-            "the value is ½ JS(A, A^swap; m), two responses",
-            expect(A, [sp.log(2) - softplus(-t) for t in margins]),
-            js(A, SWAP, margins) / 2,
-        ),
-        *minimum("a share lies below its tangent at 0", (a - b) * m / 2 - value(a, b, m, -m), m, 0),
-        *minimum("a pair's share of the information", best, a, b),
-        Sign(
-            "P = (.8, .2), R = (.2, .8): the supremum is 0.319 …",
-            example - sp.Rational("0.319"),
-            ">",
-        ),
-        Sign("… to three digits", sp.Rational("0.3195") - example, ">"),
-        Shipped(
-            "ln 2 − mi.preference_loss at the log-odds is I(O; pair), three responses",
-            PAIRS,
-            lambda pairs: shipped(pairs, log_odds(pairs)),
-            information_of,
-        ),
-        Holds(
-            "ln 2 − mi.preference_loss at differences of scores is at most I(O; pair)",
-            PAIRS | {"s": strategies.vectors(3, 3)},
-            lambda pairs, s: shipped(pairs, differences(s)) <= information_of(pairs) + 1e-12,
-        ),
-    ),
     false_neighbours=(
         Sign(
             "it is a lower bound of KL(P‖M): P = (.8, .2), R = (.2, .8): 0.193 against 0.319",

@@ -9,11 +9,13 @@ from proofs.engine import (
     Certified,
     Holds,
     Identity,
+    Minimum,
+    Part,
     Shipped,
     Sign,
+    Sum,
     Theorem,
     kl,
-    minimum,
     mixture,
     normalised,
     oracles,
@@ -84,19 +86,103 @@ BEST, TOP = ("0.8789086", "0.8789087"), ("0.1486229", "0.1486230")  # p° and th
 THEOREM = Theorem(
     slug="dpo_value_is_no_kl_bound",
     title="the best ln 2 − L_DPO is at least KL(P‖M), by up to 0.1486 for two opposite responses",
-    statement="""One prompt, finitely many responses, y_w ~ P and y_l ~ R independent, M = ½(P + R), A = P ⊗ R, D =
+    setting="""One prompt, finitely many responses, y_w ~ P and y_l ~ R independent, M = ½(P + R), A = P ⊗ R, D =
     JSD(A, A^swap): the supremum of E[ln 2 − L_DPO] over all scores of a response (see
-    dpo_value_is_label_information). (a) KL(P‖M) ≤ D, with equality iff P = R or P and R share no response: in every
-    other case ln 2 − min L_DPO overstates KL(P‖M). Likewise KL(R‖M) ≤ D. (b) D ≤ KL(P‖M) + KL(R‖M) = 2·JSD(P, R). (c)
-    Let P = (p, 1 − p) and R = (1 − p, p), so that KL(P‖M) = JSD(P, R). The excess e(p) = D − KL(P‖M) is 0 at p = ½
-    and 1 and positive between; as a function of (2p − 1)² it is strictly concave. Its maximum on [½, 1] is at one p°
-    in (0.8789086, 0.8789087), and max e is in (0.1486229, 0.1486230).""",
+    dpo_value_is_label_information).""",
     formula=r"""\mathrm{KL}(P \| M) \;\le\; \sup_s \mathbb{E}\bigl[\ln 2 - L_{\mathrm{DPO}}\bigr] \;\le\;
     \mathrm{KL}(P \| M) + \mathrm{KL}(R \| M), \qquad M = \tfrac12 (P + R)""",
     assumptions=(
         "the chosen and the rejected response are independent given the prompt; one prompt (over prompts: the mean)",
         "the supremum is over all scores; ln P/R, the best one, is finite if P and R have the same support",
         "the value at the best scores of the population: a policy that has not converged may be anywhere below",
+    ),
+    parts=(
+        Part(
+            "a",
+            """KL(P‖M) ≤ D, with equality iff P = R or P and R share no response: in every other case ln 2 − min
+            L_DPO overstates KL(P‖M). Likewise KL(R‖M) ≤ D.""",
+            checks=(
+                Minimum("(a) −ln ½(1 + cX) minus its tangent", below, X, 1),
+                Identity(
+                    "(a) D − KL(P‖M) is its mean, two responses",
+                    D - kl(P, M),
+                    sum(w * below.subs({c: u, X: v}, simultaneous=True) for w, u, v in PAIRS),
+                ),
+                Shipped("D is the value of mi.preference_loss at ln P/R", LAWS, shipped, best),
+            ),
+            by_hand=(
+                Sum("""(a), (b): the mean of an inequality, for any finite number of responses (two are checked in
+                full)"""),
+                """responses outside the support of P or R: E_R X and E_P c are then at most 1, and the terms are
+                limits""",
+            ),
+        ),
+        Part(
+            "b",
+            "D ≤ KL(P‖M) + KL(R‖M) = 2·JSD(P, R).",
+            checks=(
+                Minimum("(b) z − 1 − ln z", above, z, 1),
+                Identity(
+                    "(b) z is the same for (y', y)",
+                    Z.subs({c: 1 / X, X: 1 / c}, simultaneous=True),
+                    Z,
+                ),
+                Identity("(b) a pair's share of E z", (1 + c * X) * Z, (1 + c) * (1 + X) / 2),
+                Identity(
+                    "(b) KL(P‖M) + KL(R‖M) − D is −E ln z, two responses",
+                    twice_jsd(P, R) - D,
+                    sum(-w * sp.log(Z.subs({c: u, X: v}, simultaneous=True)) for w, u, v in PAIRS),
+                ),
+                Holds(
+                    "mi.preference_loss there is between the bounds",
+                    LAWS,
+                    between,
+                ),
+            ),
+            by_hand=(
+                Sum("""(a), (b): the mean of an inequality, for any finite number of responses (two are checked in
+                full)"""),
+                """responses outside the support of P or R: E_R X and E_P c are then at most 1, and the terms are
+                limits""",
+            ),
+        ),
+        Part(
+            "c",
+            """Let P = (p, 1 − p) and R = (1 − p, p), so that KL(P‖M) = JSD(P, R). The excess e(p) = D − KL(P‖M)
+            is 0 at p = ½ and 1 and positive between; as a function of (2p − 1)² it is strictly concave. Its
+            maximum on [½, 1] is at one p° in (0.8789086, 0.8789087), and max e is in (0.1486229, 0.1486230).""",
+            checks=(
+                Identity("(c) e in k", at, in_k.subs(k, t**2)),
+                Identity("(c) e = 0 at p = ½", excess.subs(p, HALF), 0),
+                Identity(
+                    "(c) the slope of artanh t − t",
+                    sp.diff(artanh - t, s),
+                    t**2 / (1 - t**2) * sp.diff(t, s),
+                ),
+                Sign("(c) so artanh t > t", t**2 / (1 - t**2) * sp.diff(t, s), ">"),
+                Identity("(c) d²e/dk²", sp.diff(in_k, k, 2).subs(k, t**2), bend),
+                Certified(
+                    "(c) e' > 0 at 0.8789086", sp.diff(excess, p).subs(p, sp.Rational(BEST[0])), ">"
+                ),
+                Certified(
+                    "(c) e' < 0 at 0.8789087", sp.diff(excess, p).subs(p, sp.Rational(BEST[1])), "<"
+                ),
+                Certified(
+                    "(c) e > 0.1486229 on the bracket", excess - sp.Rational(TOP[0]), ">", {p: BEST}
+                ),
+                Certified(
+                    "(c) e < 0.1486230 there",
+                    excess - sp.Rational(TOP[1]),
+                    "<",
+                    {p: BEST},
+                    tail="e is smaller, as it is concave",
+                ),
+            ),
+            by_hand=(
+                """(c) from the signs of e' at the two ends of the bracket, and concavity in k, to the place of
+                the maximum""",
+            ),
+        ),
     ),
     proof="""With c = R(y)/P(y) and X = P(y')/R(y'), A(y', y)/A(y, y') = cX: odds ln P/R are differences of scores, D
     = E_A[−ln ½(1 + cX)] and KL(P‖M) = E_P[−ln ½(1 + c)]. (a) −ln ½(1 + cX) is convex in X, so above its tangent at 1;
@@ -107,54 +193,6 @@ THEOREM = Theorem(
     derivative in k is −½(1/(2(1 − k)) + (artanh t − t)/(2t³) + 1/(1 + k)) < 0. A strictly concave function with zeros
     at both ends is positive inside and has one maximum, where its slope changes sign: e is below its tangent at the
     left end.""",
-    by_hand=(
-        "(a), (b): the mean of an inequality, for any finite number of responses (two are checked in full)",
-        "(c) from the signs of e' at the two ends of the bracket, and concavity in k, to the place of the maximum",
-        "responses outside the support of P or R: E_R X and E_P c are then at most 1, and the terms are limits",
-    ),
-    checks=(
-        *minimum("(a) −ln ½(1 + cX) minus its tangent", below, X, 1),
-        Identity(
-            "(a) D − KL(P‖M) is its mean, two responses",
-            D - kl(P, M),
-            sum(w * below.subs({c: u, X: v}, simultaneous=True) for w, u, v in PAIRS),
-        ),
-        *minimum("(b) z − 1 − ln z", above, z, 1),
-        Identity(
-            "(b) z is the same for (y', y)", Z.subs({c: 1 / X, X: 1 / c}, simultaneous=True), Z
-        ),
-        Identity("(b) a pair's share of E z", (1 + c * X) * Z, (1 + c) * (1 + X) / 2),
-        Identity(
-            "(b) KL(P‖M) + KL(R‖M) − D is −E ln z, two responses",
-            twice_jsd(P, R) - D,
-            sum(-w * sp.log(Z.subs({c: u, X: v}, simultaneous=True)) for w, u, v in PAIRS),
-        ),
-        Identity("(c) e in k", at, in_k.subs(k, t**2)),
-        Identity("(c) e = 0 at p = ½", excess.subs(p, HALF), 0),
-        Identity(
-            "(c) the slope of artanh t − t",
-            sp.diff(artanh - t, s),
-            t**2 / (1 - t**2) * sp.diff(t, s),
-        ),
-        Sign("(c) so artanh t > t", t**2 / (1 - t**2) * sp.diff(t, s), ">"),
-        Identity("(c) d²e/dk²", sp.diff(in_k, k, 2).subs(k, t**2), bend),
-        Certified("(c) e' > 0 at 0.8789086", sp.diff(excess, p).subs(p, sp.Rational(BEST[0])), ">"),
-        Certified("(c) e' < 0 at 0.8789087", sp.diff(excess, p).subs(p, sp.Rational(BEST[1])), "<"),
-        Certified("(c) e > 0.1486229 on the bracket", excess - sp.Rational(TOP[0]), ">", {p: BEST}),
-        Certified(
-            "(c) e < 0.1486230 there",
-            excess - sp.Rational(TOP[1]),
-            "<",
-            {p: BEST},
-            tail="e is smaller, as it is concave",
-        ),
-        Shipped("D is the value of mi.preference_loss at ln P/R", LAWS, shipped, best),
-        Holds(
-            "mi.preference_loss there is between the bounds",
-            LAWS,
-            between,
-        ),
-    ),
     false_neighbours=(
         Certified("e < 0.1486", excess - sp.Rational("0.1486"), "<", {p: ("1/2", "99/100")}),
         Sign(

@@ -6,7 +6,9 @@ import mi_estimators as mi
 from proofs.engine import (
     Identity,
     Mutant,
+    Part,
     Shipped,
+    Sum,
     Theorem,
     dv,
     expect,
@@ -46,10 +48,8 @@ GIVEN = {
 THEOREM = Theorem(
     slug="gibbs_dv_duality",
     title="RLHF's objective and the DV bound have the same gap KL(π‖π*)",
-    statement="""For a prompt with a finite set of responses, a reference π_ref with full support, a real reward r
-    and β > 0, let J(π) = E_π r − β KL(π‖π_ref), Z = E_ref e^{r/β} and π* = π_ref e^{r/β}/Z. For every law π on them
-    J(π) = β ln Z − β KL(π‖π*); so π* is the only maximiser and β ln Z the maximum. With T = r/β, KL(π‖π_ref) − (E_π
-    T − ln E_ref eᵀ) = KL(π‖π*): the DV bound of KL(π‖π_ref) at T = r/β is tight iff π = π*.""",
+    setting="""For a prompt with a finite set of responses, a reference π_ref with full support, a real reward r and
+    β > 0, let J(π) = E_π r − β KL(π‖π_ref), Z = E_ref e^{r/β} and π* = π_ref e^{r/β}/Z.""",
     formula=r"""\mathbb{E}_\pi r - \beta\,\mathrm{KL}(\pi\|\pi_{\mathrm{ref}}) = \beta \ln \mathbb{E}_{\mathrm{ref}}
     e^{r/\beta} - \beta\,\mathrm{KL}(\pi\|\pi^*), \qquad \pi^* \propto \pi_{\mathrm{ref}}\, e^{r/\beta}""",
     assumptions=(
@@ -58,55 +58,78 @@ THEOREM = Theorem(
         "β > 0 and r is real-valued",
         "J is a function of the law π; a parametrised policy reaches π* only if its family contains it",
     ),
+    parts=(
+        Part(
+            "a",
+            """For every law π on them J(π) = β ln Z − β KL(π‖π*); so π* is the only maximiser and β ln Z the
+            maximum.""",
+            checks=(
+                Identity(
+                    "one atom of a set of any size (Z is free)",
+                    reward - beta * sp.log(p / q),
+                    beta * sp.log(z) - beta * sp.log(p / (q * sp.exp(reward / beta) / z)),
+                ),
+                Identity("J(π), 3 responses", objective(PI), beta * log_z - beta * kl(PI, optimum)),
+                Identity(
+                    "J(π), one response without mass",
+                    objective(PI0),
+                    beta * log_z - beta * kl(PI0, optimum),
+                ),
+                Identity("J(π*) = β ln Z, 3 responses", objective(optimum), beta * log_z),
+                Shipped(
+                    "β (mi.dv + ln Z − KL) is J(π), computed from its definition",
+                    GIVEN,
+                    lambda pi, ref, r, beta: (
+                        beta
+                        * (
+                            float(mi.dv(tensor(r) / beta, tensor(r) / beta, logs(pi), logs(ref)))
+                            + float(mi.log_mean_exp(tensor(r) / beta, logs(ref)))
+                            - oracles.kl(pi, ref)
+                        )
+                    ),
+                    lambda pi, ref, r, beta: oracles.mean(pi, r) - beta * oracles.kl(pi, ref),
+                ),
+            ),
+            by_hand=(
+                Sum(
+                    """from one atom to any finite number: the mean of identities (3 atoms are also checked in full)"""
+                ),
+            ),
+        ),
+        Part(
+            "b",
+            """With T = r/β, KL(π‖π_ref) − (E_π T − ln E_ref eᵀ) = KL(π‖π*): the DV bound of KL(π‖π_ref) at T =
+            r/β is tight iff π = π*.""",
+            checks=(
+                Identity("the DV gap, 3 responses", kl(PI, REF) - dv(PI, REF, T), kl(PI, optimum)),
+                Identity(
+                    "the DV gap, one response without mass",
+                    kl(PI0, REF) - dv(PI0, REF, T),
+                    kl(PI0, optimum),
+                ),
+                Shipped(
+                    "KL(π‖π_ref) − mi.dv at T = r/β is KL(π‖π*)",
+                    GIVEN,
+                    lambda pi, ref, r, beta: (
+                        oracles.kl(pi, ref)
+                        - float(mi.dv(tensor(r) / beta, tensor(r) / beta, logs(pi), logs(ref)))
+                    ),
+                    lambda pi, ref, r, beta: oracles.kl(
+                        pi, oracles.tilted(ref, [s / beta for s in r])
+                    ),
+                    tolerance=1e-8,
+                ),
+            ),
+            by_hand=(
+                Sum(
+                    """from one atom to any finite number: the mean of identities (3 atoms are also checked in full)"""
+                ),
+            ),
+        ),
+    ),
     proof="""Atom by atom r − β ln(π/π_ref) = β ln Z − β ln(π/π*), because β ln(π*/π_ref) = r − β ln Z; take the
     mean under π. The second identity is dv_representation at P = π, Q = π_ref, T = r/β, whose Q_T is π*. KL(π‖π*) ≥
     0 with equality iff π = π* is part of dv_representation.""",
-    by_hand=(
-        "from one atom to any finite number: the mean of identities (3 atoms are also checked in full)",
-    ),
-    checks=(
-        Identity(
-            "one atom of a set of any size (Z is free)",
-            reward - beta * sp.log(p / q),
-            beta * sp.log(z) - beta * sp.log(p / (q * sp.exp(reward / beta) / z)),
-        ),
-        Identity("J(π), 3 responses", objective(PI), beta * log_z - beta * kl(PI, optimum)),
-        Identity(
-            "J(π), one response without mass",
-            objective(PI0),
-            beta * log_z - beta * kl(PI0, optimum),
-        ),
-        Identity("J(π*) = β ln Z, 3 responses", objective(optimum), beta * log_z),
-        Identity("the DV gap, 3 responses", kl(PI, REF) - dv(PI, REF, T), kl(PI, optimum)),
-        Identity(
-            "the DV gap, one response without mass",
-            kl(PI0, REF) - dv(PI0, REF, T),
-            kl(PI0, optimum),
-        ),
-        Shipped(
-            "KL(π‖π_ref) − mi.dv at T = r/β is KL(π‖π*)",
-            GIVEN,
-            lambda pi, ref, r, beta: (
-                oracles.kl(pi, ref)
-                - float(mi.dv(tensor(r) / beta, tensor(r) / beta, logs(pi), logs(ref)))
-            ),
-            lambda pi, ref, r, beta: oracles.kl(pi, oracles.tilted(ref, [s / beta for s in r])),
-            tolerance=1e-8,
-        ),
-        Shipped(
-            "β (mi.dv + ln Z − KL) is J(π), computed from its definition",
-            GIVEN,
-            lambda pi, ref, r, beta: (
-                beta
-                * (
-                    float(mi.dv(tensor(r) / beta, tensor(r) / beta, logs(pi), logs(ref)))
-                    + float(mi.log_mean_exp(tensor(r) / beta, logs(ref)))
-                    - oracles.kl(pi, ref)
-                )
-            ),
-            lambda pi, ref, r, beta: oracles.mean(pi, r) - beta * oracles.kl(pi, ref),
-        ),
-    ),
     false_neighbours=(
         Identity(
             "π* ∝ π_ref e^{βr}",

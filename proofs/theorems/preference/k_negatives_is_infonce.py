@@ -11,6 +11,7 @@ from proofs.engine import (
     Holds,
     Identity,
     Mutant,
+    Part,
     Shipped,
     Sign,
     Theorem,
@@ -75,85 +76,126 @@ EXAMPLE = {"chosen": strategies.scores(12), "rejected": strategies.vectors(3, 12
 THEOREM = Theorem(
     slug="k_negatives_is_infonce",
     title="K − 1 rejected responses: ln K − L is a row of InfoNCE, below ln K; K = 2 is DPO",
-    statement="""Let t be the score βz of the chosen response, t_2, …, t_K those of K − 1 ≥ 1 rejected ones, and L =
-    −ln(eᵗ/(eᵗ + Σ e^{t_j})). (a) ln K − L = t − ln (1/K)(eᵗ + Σ e^{t_j}), a row of InfoNCE, which is also DV at the
-    positive t and K candidates of weight 1/K each, that is the mix α = 1 − 1/K. (b) 0 < L, so ln K − L < ln K, and
-    ln K − L = 0 at equal scores. (c) L does not change when a constant is added to all scores. (d) K = 2 is DPO;
-    with D_j = sp(t_j − t), DPO's loss against the j-th rejected response, max_j D_j ≤ L ≤ Σ_j D_j, both strict for K
-    > 2. (e) e^{−L} is the probability that the Plackett–Luce model of worths e^{t_j} ranks the chosen one first.""",
+    setting="""Let t be the score βz of the chosen response, t_2, …, t_K those of K − 1 ≥ 1 rejected ones, and L =
+    −ln(eᵗ/(eᵗ + Σ e^{t_j})).""",
     formula=r"\ln K - L = t - \ln \tfrac1K \Bigl(e^{t} + \sum_{j=2}^{K} e^{t_j}\Bigr) < \ln K",
     assumptions=(
         "finite scores; one example with its own K ≥ 2 (over examples: the mean of the statement)",
         "each rejected response counts once; repetitions among them keep their weight",
         "only the first place is used (top-1): the order among the rejected ones does not enter",
     ),
+    parts=(
+        Part(
+            "a",
+            """ln K − L = t − ln (1/K)(eᵗ + Σ e^{t_j}), a row of InfoNCE, which is also DV at the positive t and K
+            candidates of weight 1/K each, that is the mix α = 1 − 1/K.""",
+            checks=(
+                Identity(
+                    "(a) ln K − L is a row of InfoNCE, any K",
+                    sp.log(K) - loss,
+                    infonce_row(t, s, K),
+                ),
+                Identity(
+                    "(a) K = 3: DV with weights ⅓",
+                    sp.log(3) - three,
+                    dv((1, 0, 0), (sp.Rational(1, 3),) * 3, T),
+                ),
+                Identity(
+                    "(a) DV with own weight 1 − α = 1/K, any K",
+                    t - sp.log(sp.exp(t) / K + s / K),
+                    infonce_row(t, s, K),
+                ),
+                Shipped(
+                    "preference_loss(infonce) is the published InfoNCA",
+                    EXAMPLE,
+                    shipped,
+                    oracles.infonca,
+                ),
+                Shipped("it is ln K minus mi.infonce of its row", EXAMPLE, shipped, shipped_row),
+                Shipped(
+                    "it is preference_loss(dv) at α = ¾, K = 4",
+                    EXAMPLE,
+                    shipped,
+                    lambda **scores: shipped(**scores, bound="dv", mix=0.75),
+                ),
+                Shipped(
+                    "a mask leaves the loss of a smaller K",
+                    EXAMPLE | {"size": strategies.one_of("123").map(int)},
+                    shipped_masked,
+                    lambda chosen, rejected, size: oracles.infonca(chosen, rejected[:size]),
+                ),
+            ),
+        ),
+        Part(
+            "b",
+            "0 < L, so ln K − L < ln K, and ln K − L = 0 at equal scores.",
+            checks=(
+                Identity("(b) L = ln(1 + s e^{−t})", loss, sp.log(1 + s * sp.exp(-t))),
+                Sign("(b) ln(1 + s e^{−t}) > 0", sp.log(1 + s * sp.exp(-t)), ">"),
+                Identity("(b) equal scores give 0", infonce_row(t, K * sp.exp(t), K + 1), 0),
+            ),
+        ),
+        Part(
+            "c",
+            "L does not change when a constant is added to all scores.",
+            checks=(
+                Identity(
+                    "(c) invariance",
+                    loss.subs({t: t + c, s: s * sp.exp(c)}, simultaneous=True),
+                    loss,
+                ),
+            ),
+        ),
+        Part(
+            "d",
+            """With one rejected response this is DPO; with D_j = sp(t_j − t), DPO's loss against the j-th rejected
+            response, max_j D_j ≤ L ≤ Σ_j D_j, both strict for more than one.""",
+            checks=(
+                Identity("(d) K = 2 is DPO", loss.subs(s, sp.exp(v)), dpo_loss(t, v)),
+                Identity(
+                    "(d) one more: ln(1 + S + x) − ln(1 + S)",
+                    sp.log(1 + S + x) - sp.log(1 + S),
+                    sp.log(1 + x / (1 + S)),
+                ),
+                Sign("(d) which is positive", sp.log(1 + x / (1 + S)), ">"),
+                Identity(
+                    "(d) step: (1 + x) P − (1 + S + x)",
+                    (1 + x) * P - (1 + S + x),
+                    (1 + x) * (P - 1 - S) + x * S,
+                ),
+                Sign("(d) its remainder x S is positive", x * S, ">"),
+                Holds(
+                    "preference_loss(infonce) lies between the largest and the sum of the pairwise DPO losses",
+                    EXAMPLE,
+                    between,
+                ),
+            ),
+            by_hand=("the induction in (d) from its step",),
+        ),
+        Part(
+            "e",
+            """e^{−L} is the probability that the Plackett–Luce model of worths e^{t_j} ranks the chosen one
+            first.""",
+            checks=(
+                Identity(
+                    "(e) K = 3: the first place", ranking(0, 1, 2) + ranking(0, 2, 1), W[0] / sum(W)
+                ),
+                Identity(
+                    "(e) which is e^{−L}",
+                    (W[0] / sum(W)).subs(dict(zip(W, map(sp.exp, T), strict=True))),
+                    sp.exp(-three),
+                ),
+            ),
+            by_hand=(
+                """(e) for any K: given the first place, the probabilities of the orders of the others sum to 1
+                (checked, K = 3)""",
+            ),
+        ),
+    ),
     proof="""(a), (b), (c) −ln(eᵗ/(eᵗ + s)) = −t + ln(eᵗ + s) for any s > 0, here the sum over the rejected ones,
     and ln(eᵗ + s) > t; at equal scores s = (K − 1) eᵗ. (d) With x_j = e^{t_j − t}, L = ln(1 + Σ x_j) and D_j = ln(1
     + x_j): another term increases L, and Π(1 + x_j) ≥ 1 + Σ x_j by induction over the number of factors. (e) The
     first place of a Plackett–Luce ranking has the probability worth over total; the orders of the rest sum to 1.""",
-    by_hand=(
-        "the induction in (d) from its step",
-        "(e) for any K: given the first place, the probabilities of the orders of the others sum to 1 (checked, K = 3)",
-    ),
-    checks=(
-        Identity("(a) ln K − L is a row of InfoNCE, any K", sp.log(K) - loss, infonce_row(t, s, K)),
-        Identity(
-            "(a) K = 3: DV with weights ⅓",
-            sp.log(3) - three,
-            dv((1, 0, 0), (sp.Rational(1, 3),) * 3, T),
-        ),
-        Identity(
-            "(a) DV with own weight 1 − α = 1/K, any K",
-            t - sp.log(sp.exp(t) / K + s / K),
-            infonce_row(t, s, K),
-        ),
-        Identity("(b) L = ln(1 + s e^{−t})", loss, sp.log(1 + s * sp.exp(-t))),
-        Sign("(b) ln(1 + s e^{−t}) > 0", sp.log(1 + s * sp.exp(-t)), ">"),
-        Identity("(b) equal scores give 0", infonce_row(t, K * sp.exp(t), K + 1), 0),
-        Identity(
-            "(c) invariance", loss.subs({t: t + c, s: s * sp.exp(c)}, simultaneous=True), loss
-        ),
-        Identity("(d) K = 2 is DPO", loss.subs(s, sp.exp(v)), dpo_loss(t, v)),
-        Identity(
-            "(d) one more: ln(1 + S + x) − ln(1 + S)",
-            sp.log(1 + S + x) - sp.log(1 + S),
-            sp.log(1 + x / (1 + S)),
-        ),
-        Sign("(d) which is positive", sp.log(1 + x / (1 + S)), ">"),
-        Identity(
-            "(d) step: (1 + x) P − (1 + S + x)",
-            (1 + x) * P - (1 + S + x),
-            (1 + x) * (P - 1 - S) + x * S,
-        ),
-        Sign("(d) its remainder x S is positive", x * S, ">"),
-        Identity("(e) K = 3: the first place", ranking(0, 1, 2) + ranking(0, 2, 1), W[0] / sum(W)),
-        Identity(
-            "(e) which is e^{−L}",
-            (W[0] / sum(W)).subs(dict(zip(W, map(sp.exp, T), strict=True))),
-            sp.exp(-three),
-        ),
-        Shipped(
-            "preference_loss(infonce) is the published InfoNCA", EXAMPLE, shipped, oracles.infonca
-        ),
-        Shipped("it is ln K minus mi.infonce of its row", EXAMPLE, shipped, shipped_row),
-        Shipped(
-            "it is preference_loss(dv) at α = ¾, K = 4",
-            EXAMPLE,
-            shipped,
-            lambda **scores: shipped(**scores, bound="dv", mix=0.75),
-        ),
-        Shipped(
-            "a mask leaves the loss of a smaller K",
-            EXAMPLE | {"size": strategies.one_of("123").map(int)},
-            shipped_masked,
-            lambda chosen, rejected, size: oracles.infonca(chosen, rejected[:size]),
-        ),
-        Holds(
-            "preference_loss(infonce) lies between the largest and the sum of the pairwise DPO losses",
-            EXAMPLE,
-            between,
-        ),
-    ),
     false_neighbours=(
         Sign(
             "the ceiling is ln of the number of rejected responses, K = 2",

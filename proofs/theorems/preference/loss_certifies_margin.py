@@ -10,12 +10,14 @@ from proofs.engine import (
     Certified,
     Holds,
     Identity,
+    Minimum,
+    Part,
     Shipped,
     Sign,
+    Sum,
     Theorem,
     compiled,
     js_loss,
-    minimum,
     pair_loss,
     positives,
     reals,
@@ -92,52 +94,76 @@ BATCH = {"chosen": strategies.vectors(2), "rejected": strategies.vectors(2)}
 THEOREM = Theorem(
     slug="loss_certifies_margin",
     title="a mean loss of L_α below 2 ln 2 certifies a mean margin, by an explicit and sharp curve",
-    statement="""Let (u, v) = (βz_w, βz_l) over any law with finite means (a training set, any model), L_α(u, v) =
+    setting="""Let (u, v) = (βz_w, βz_l) over any law with finite means (a training set, any model), L_α(u, v) =
     sp(−u) + (1 − α) sp(u) + α sp(v), α in (0, 1). For x in (0, 1) let y = (1 − αx)/(2 − α), ℓ(x) = −ln y − (1 − α)
-    ln(1 − y) − α ln(1 − x) and m(x) = logit y − logit x. (a) E L_α ≤ ℓ(x) implies E[u − v] ≥ m(x), and constants u =
-    logit y, v = logit x attain both. (b) As x falls from 1 to 0, ℓ falls strictly from ∞ to the floor and m rises
-    strictly from −∞ to ∞; at x = ½ they are 2 ln 2 and 0. So while the mean loss is below its start the mean margin
-    is positive, and more than (2/α)(2 ln 2 − E L_α). (c) DPO: E L ≤ ℓ implies E[u − v] ≥ −ln(e^ℓ − 1), sharp. (d) MIO
-    (α = ½): at a mean loss of 1.3, 1.2, 1.1, 1.0 the least mean margin is in (0.3709, 0.3710), (0.8923, 0.8924),
-    (1.6084, 1.6085), (2.9881, 2.9882).""",
+    ln(1 − y) − α ln(1 − x) and m(x) = logit y − logit x.""",
     formula=r"""\mathbb{E} L_\alpha \le \ell(x) \;\Longrightarrow\; \mathbb{E}\,\beta(z_w - z_l) \ge
     \operatorname{logit}\tfrac{1 - \alpha x}{2 - \alpha} - \operatorname{logit} x""",
     assumptions=(
         "the mean loss and the mean margin are over the same law; both means are finite",
         "a claim about the mean: single pairs may have a negative margin; nothing bounds the margin from above",
     ),
+    parts=(
+        Part(
+            "a",
+            """E L_α ≤ ℓ(x) implies E[u − v] ≥ m(x), and constants u = logit y, v = logit x attain both.""",
+            checks=(
+                Minimum("(a) the chosen term minus its tangent", chosen_gap, u, u_0),
+                Minimum("(a) the rejected term minus its tangent", rejected_gap, v, v_0),
+                Identity("(a) u₀ = logit y", u_0, log_odds(point(inside))),
+                Identity(
+                    "(a) ℓ(x) is the loss at (u₀, v₀)",
+                    js_loss(u_0, v_0, alpha),
+                    level(inside),
+                ),
+                Shipped(
+                    "mi.preference_loss at (u₀, v₀) is ℓ(x)",
+                    GIVEN,
+                    lambda mix, x: pair_loss(
+                        of_chosen(a=mix / (1 - mix), x=x), of_rejected(x=x), mix=mix
+                    ),
+                    lambda mix, x: of_level(a=mix / (1 - mix), x=x),
+                ),
+                Holds("(a) for batches of mi.preference_loss", BATCH | GIVEN, supported),
+            ),
+            by_hand=(Sum("the mean of an inequality (Jensen)"),),
+        ),
+        Part(
+            "b",
+            """As x falls from 1 to 0, ℓ falls strictly from ∞ to the floor and m rises strictly from −∞ to ∞; at
+            x = ½ they are 2 ln 2 and 0. So while the mean loss is below its start the mean margin is positive,
+            and more than (2/α)(2 ln 2 − E L_α).""",
+            checks=(
+                Sign("(b) ℓ increases with x", sp.diff(level(X), X).subs(X, inside), ">"),
+                Sign("(b) m decreases with x", sp.diff(margin(X), X).subs(X, inside), "<"),
+                Identity("(b) ℓ(½) = 2 ln 2", level(HALF), 2 * sp.log(2)),
+                Identity("(b) m(½) = 0", margin(HALF), 0),
+            ),
+            by_hand=(
+                """(b) the limits at x → 0 and x → 1: logit x → ∓∞, −α ln(1 − x) → ∞, y between (1 − α)/(2 − α)
+                and 1/(2 − α)""",
+            ),
+        ),
+        Part(
+            "c",
+            "DPO: E L ≤ ℓ implies E[u − v] ≥ −ln(e^ℓ − 1), sharp.",
+            checks=(
+                Minimum("(c) DPO's loss minus its tangent", dpo_gap, m, v_0),
+                Identity("(c) its level", -sp.log(sp.exp(softplus(-m)) - 1), m),
+            ),
+            by_hand=(Sum("the mean of an inequality (Jensen)"),),
+        ),
+        Part(
+            "d",
+            """MIO (α = ½): at a mean loss of 1.3, 1.2, 1.1, 1.0 the least mean margin is in (0.3709, 0.3710),
+            (0.8923, 0.8924), (1.6084, 1.6085), (2.9881, 2.9882).""",
+            checks=(*[claim for loss, numbers in ROWS.items() for claim in row(loss, *numbers)],),
+        ),
+    ),
     proof="""(a) At (u₀, v₀) = (logit y, logit x) the slopes are (2 − α)y − 1 = −αx and αx. L_α is the sum of two
     convex functions, each above its tangent: L_α(u, v) ≥ ℓ(x) − αx((u − v) − m(x)). Take the mean. (b) The signs of
     the slopes of ℓ and m; at x = ½, y = ½ and the tangent is 2 ln 2 − (α/2)(u − v), touched at 0 only. (c) The same
     for sp(−m).""",
-    by_hand=(
-        "the mean of an inequality (Jensen)",
-        "(b) the limits at x → 0 and x → 1: logit x → ∓∞, −α ln(1 − x) → ∞, y between (1 − α)/(2 − α) and 1/(2 − α)",
-    ),
-    checks=(
-        *minimum("(a) the chosen term minus its tangent", chosen_gap, u, u_0),
-        *minimum("(a) the rejected term minus its tangent", rejected_gap, v, v_0),
-        Identity("(a) u₀ = logit y", u_0, log_odds(point(inside))),
-        Identity(
-            "(a) ℓ(x) is the loss at (u₀, v₀)",
-            js_loss(u_0, v_0, alpha),
-            level(inside),
-        ),
-        Sign("(b) ℓ increases with x", sp.diff(level(X), X).subs(X, inside), ">"),
-        Sign("(b) m decreases with x", sp.diff(margin(X), X).subs(X, inside), "<"),
-        Identity("(b) ℓ(½) = 2 ln 2", level(HALF), 2 * sp.log(2)),
-        Identity("(b) m(½) = 0", margin(HALF), 0),
-        *minimum("(c) DPO's loss minus its tangent", dpo_gap, m, v_0),
-        Identity("(c) its level", -sp.log(sp.exp(softplus(-m)) - 1), m),
-        *[claim for loss, numbers in ROWS.items() for claim in row(loss, *numbers)],
-        Shipped(
-            "mi.preference_loss at (u₀, v₀) is ℓ(x)",
-            GIVEN,
-            lambda mix, x: pair_loss(of_chosen(a=mix / (1 - mix), x=x), of_rejected(x=x), mix=mix),
-            lambda mix, x: of_level(a=mix / (1 - mix), x=x),
-        ),
-        Holds("(a) for batches of mi.preference_loss", BATCH | GIVEN, supported),
-    ),
     false_neighbours=(
         Identity("y = 1 − x, opposite rewards", level(inside), js_loss(-v_0, v_0, alpha)),
         Sign("a loss above the start still leaves a margin ≥ 0", margin(inside), ">="),

@@ -9,6 +9,7 @@ from proofs.engine import (
     NEARLY,
     Holds,
     Identity,
+    Part,
     Shipped,
     Sign,
     Theorem,
@@ -74,15 +75,9 @@ PAIR = strategies.PAIR
 THEOREM = Theorem(
     slug="matched_gradients",
     title="MIO at 2β against DPO at β: once both have sunk, MIO pulls the chosen one more and pushes the other less",
-    statement="""One pair, u = βz_w and v = βz_l; MIO at 2β and DPO at β, which have the same gradient at z = 0
-    (mio_loss_floor). Call −(1/β) ∂L/∂z_w the pull on the chosen response and (1/β) ∂L/∂z_l the push on the rejected
-    one. DPO: both are σ(v − u). MIO: pull 2 − 3σ(2u), push σ(2v). (a) MIO pushes less iff u + v < 0. (b) MIO's pull
-    is positive iff u < ½ ln 2 (MIO's own reward 2βz_w < ln 2); DPO's always is. (c) For u ≤ −½ ln 2 MIO's pull is at
-    least 1, more than DPO's can be, at any v. For |u| < ½ ln 2 it is the stronger iff v < h(u) = u + ln((2 −
-    e^{2u})/(2e^{2u} − 1)), which decreases from ∞ to −∞ with h(0) = 0; h(u) > −u for u < 0 and h(u) < −u for u > 0.
-    For u ≥ ½ ln 2 it is the weaker. (d) So if the chosen response has sunk and u + v < 0, MIO pulls it more and
-    pushes the rejected one less than DPO does; as v → −∞ at fixed u < ½ ln 2, DPO's pull vanishes and MIO's does not
-    move.""",
+    setting="""One pair, u = βz_w and v = βz_l; MIO at 2β and DPO at β, which have the same gradient at z = 0
+    (mio_loss_floor). Call −(1/β) ∂L/∂z_w the pull on the chosen response and (1/β) ∂L/∂z_l the push on the
+    rejected one. DPO: both are σ(v − u). MIO: pull 2 − 3σ(2u), push σ(2v).""",
     formula=r"""\text{MIO}(2\beta):\ \bigl(2 - 3\sigma(2u),\ \sigma(2v)\bigr) \qquad \text{DPO}(\beta):\
     \bigl(\sigma(v-u),\ \sigma(v-u)\bigr)""",
     assumptions=(
@@ -90,50 +85,84 @@ THEOREM = Theorem(
         "the same z for both losses: a comparison at a point, not along two trajectories",
         "temperatures 2β and β; at equal ones MIO's first gradient is half of DPO's",
     ),
+    parts=(
+        Part(
+            "a",
+            "MIO pushes less iff u + v < 0.",
+            checks=(
+                Identity(
+                    "MIO: the pull",
+                    (-sp.diff(mio(2 * beta), z_w) / beta).subs(rewards),
+                    pull["MIO"],
+                ),
+                Identity(
+                    "MIO: the push",
+                    (sp.diff(mio(2 * beta), z_l) / beta).subs(rewards),
+                    push["MIO"],
+                ),
+                Identity("DPO: the pull", (-sp.diff(dpo, z_w) / beta).subs(rewards), pull["DPO"]),
+                Identity("DPO: the push", (sp.diff(dpo, z_l) / beta).subs(rewards), push["DPO"]),
+                Sign("(a) less for v = −u − t", (push["MIO"] - push["DPO"]).subs(v, -u - t), "<"),
+                Identity("(a) equal for v = −u", (push["MIO"] - push["DPO"]).subs(v, -u), 0),
+                Sign("(a) more for v = −u + t", (push["MIO"] - push["DPO"]).subs(v, -u + t), ">"),
+                Shipped(
+                    "the four through mi.preference_loss",
+                    PAIR,
+                    shipped,
+                    proved,
+                ),
+            ),
+        ),
+        Part(
+            "b",
+            """MIO's pull is positive iff u < ½ ln 2 (MIO's own reward 2βz_w < ln 2); DPO's always is.""",
+            checks=(
+                Identity("(b) MIO's pull by Y", pull["MIO"], by_Y.subs(Y, sp.exp(2 * u))),
+                Sign("(b) positive below u = ½ ln 2", pull["MIO"].subs(u, sp.log(2) / 2 - t), ">"),
+                Sign("(b) negative above", pull["MIO"].subs(u, sp.log(2) / 2 + t), "<"),
+            ),
+        ),
+        Part(
+            "c",
+            """For u ≤ −½ ln 2 MIO's pull is at least 1, more than DPO's can be, at any v. For |u| < ½ ln 2 it is
+            the stronger iff v < h(u) = u + ln((2 − e^{2u})/(2e^{2u} − 1)), which decreases from ∞ to −∞ with h(0)
+            = 0; h(u) > −u for u < 0 and h(u) < −u for u > 0. For u ≥ ½ ln 2 it is the weaker.""",
+            checks=(
+                Identity("(c) 1 at u = −½ ln 2", pull["MIO"].subs(u, -sp.log(2) / 2), 1),
+                Sign("(c) more than 1 below", pull["MIO"].subs(u, -sp.log(2) / 2 - t) - 1, ">"),
+                Identity(
+                    "(c) MIO's pull minus DPO's",
+                    more,
+                    ((2 - Y) - w * (2 * Y - 1)) / ((1 + Y) * (1 + w)),
+                ),
+                Sign(
+                    "(c) more where w is below the edge",
+                    more.subs({Y: inside, w: limit / (1 + t)}),
+                    ">",
+                ),
+                Identity("(c) equal on it", more.subs({Y: inside, w: limit}), 0),
+                Sign("(c) less above it", more.subs({Y: inside, w: limit * (1 + t)}), "<"),
+                Sign("(c) h decreases", sp.diff(edge_by_Y, Y).subs(Y, inside), "<"),
+                Identity("(c) h(0) = 0", edge.subs(u, 0), 0),
+            ),
+            by_hand=("σ and e^x increase; h → ±∞ as Y → ½ and Y → 2, where one factor tends to 0",),
+        ),
+        Part(
+            "d",
+            """So if the chosen response has sunk and u + v < 0, MIO pulls it more and pushes the rejected one
+            less than DPO does; as v → −∞ at a fixed u where MIO pulls, DPO's pull vanishes and MIO's does not move.""",
+            checks=(
+                Identity("(c) h against −u", Y * (2 - Y) - (2 * Y - 1), 1 - Y**2),
+                Holds("(d) for the shipped gradients", PAIR, read_off),
+            ),
+            by_hand=("σ tends to 0 at −∞; the rest is (a) and (c)",),
+        ),
+    ),
     proof="""Differentiate. (a) σ increases: 2v < v − u iff u + v < 0. (b) 2 − 3σ(2u) = (2 − Y)/(1 + Y), Y = e^{2u}.
     (c) With w = e^{v − u}, MIO's pull minus DPO's is ((2 − Y) − w(2Y − 1))/((1 + Y)(1 + w)): positive for Y ≤ ½,
     negative for Y ≥ 2, and between them positive iff w < (2 − Y)/(2Y − 1). The slope of h is negative, and e^{h(u) +
     u} is Y(2 − Y)/(2Y − 1), where Y(2 − Y) − (2Y − 1) = 1 − Y². (d) For u < 0, u + v < 0 gives v < −u < h(u), or u ≤
     −½ ln 2.""",
-    by_hand=("σ and e^x increase; h → ±∞ as Y → ½ and Y → 2, where one factor tends to 0",),
-    checks=(
-        Identity(
-            "MIO: the pull",
-            (-sp.diff(mio(2 * beta), z_w) / beta).subs(rewards),
-            pull["MIO"],
-        ),
-        Identity(
-            "MIO: the push",
-            (sp.diff(mio(2 * beta), z_l) / beta).subs(rewards),
-            push["MIO"],
-        ),
-        Identity("DPO: the pull", (-sp.diff(dpo, z_w) / beta).subs(rewards), pull["DPO"]),
-        Identity("DPO: the push", (sp.diff(dpo, z_l) / beta).subs(rewards), push["DPO"]),
-        Sign("(a) less for v = −u − t", (push["MIO"] - push["DPO"]).subs(v, -u - t), "<"),
-        Identity("(a) equal for v = −u", (push["MIO"] - push["DPO"]).subs(v, -u), 0),
-        Sign("(a) more for v = −u + t", (push["MIO"] - push["DPO"]).subs(v, -u + t), ">"),
-        Identity("(b) MIO's pull by Y", pull["MIO"], by_Y.subs(Y, sp.exp(2 * u))),
-        Sign("(b) positive below u = ½ ln 2", pull["MIO"].subs(u, sp.log(2) / 2 - t), ">"),
-        Sign("(b) negative above", pull["MIO"].subs(u, sp.log(2) / 2 + t), "<"),
-        Identity("(c) 1 at u = −½ ln 2", pull["MIO"].subs(u, -sp.log(2) / 2), 1),
-        Sign("(c) more than 1 below", pull["MIO"].subs(u, -sp.log(2) / 2 - t) - 1, ">"),
-        Identity(
-            "(c) MIO's pull minus DPO's", more, ((2 - Y) - w * (2 * Y - 1)) / ((1 + Y) * (1 + w))
-        ),
-        Sign("(c) more where w is below the edge", more.subs({Y: inside, w: limit / (1 + t)}), ">"),
-        Identity("(c) equal on it", more.subs({Y: inside, w: limit}), 0),
-        Sign("(c) less above it", more.subs({Y: inside, w: limit * (1 + t)}), "<"),
-        Sign("(c) h decreases", sp.diff(edge_by_Y, Y).subs(Y, inside), "<"),
-        Identity("(c) h(0) = 0", edge.subs(u, 0), 0),
-        Identity("(c) h against −u", Y * (2 - Y) - (2 * Y - 1), 1 - Y**2),
-        Shipped(
-            "the four through mi.preference_loss",
-            PAIR,
-            shipped,
-            proved,
-        ),
-        Holds("(d) for the shipped gradients", PAIR, read_off),
-    ),
     false_neighbours=(
         Identity(
             "the same at equal β",

@@ -16,12 +16,13 @@ from proofs.engine import (
     HALF,
     Holds,
     Identity,
+    Minimum,
+    Part,
     Shipped,
     Sign,
     Theorem,
     compiled,
     js_loss,
-    minimum,
     off,
     pair_gradient,
     pair_loss,
@@ -54,85 +55,115 @@ of_mix = {"anchor": compiled(anchor), "floor": compiled(floor)}
 THEOREM = Theorem(
     slug="mio_anchor",
     title="the chosen reward's anchor −ln(1 − α), the loss floor, and the tabular minimum",
-    statement="""Let L_α(u, v) = f_α(u) + α sp(v), f_α(u) = sp(−u) + (1 − α) sp(u), u = βz_w, v = βz_l, α in (0, 1).
-    (a) f_α is strictly convex; its only stationary point, the minimum, is u = −ln(1 − α). (b) inf L_α is f_α(−ln(1
-    − α)) = (2 − α) ln(2 − α) − (1 − α) ln(1 − α), approached as v → −∞ and not attained. (c) One pair with base
-    probabilities ε = π_ref,w and π_ref,l > 0 and at least one third response: over the laws π on the responses, L_α
-    as a function of (π_w, π_l) has its only minimum (π_l = 0 admitted as a limit) at π_w = min(1, (1 − α)^{−1/β}
-    ε), π_l = 0. At α = 1, f₁(u) = sp(−u) has no stationary point and the floor is 0.""",
+    setting="""Let L_α(u, v) = f_α(u) + α sp(v), f_α(u) = sp(−u) + (1 − α) sp(u), u = βz_w, v = βz_l, α in (0, 1).""",
     formula=r"\arg\min_u \bigl[\mathrm{sp}(-u) + (1 - \alpha)\,\mathrm{sp}(u)\bigr] = -\ln(1 - \alpha)",
     assumptions=(
         "α in (0, 1), β > 0, ε and π_ref,l > 0",
         "(c) at least three responses, so that π_w < 1 and π_l = 0 are possible together; minimisation over laws",
         "(c) says where the minimum is, not that every optimiser or gradient flow reaches it",
     ),
+    parts=(
+        Part(
+            "a",
+            "f_α is strictly convex; its only stationary point, the minimum, is u = −ln(1 − α).",
+            checks=(
+                Minimum("f_α", f_u, u, anchor, floor),
+                Identity("the pull is −f_α'", chosen_pull(u, alpha), -sp.diff(f_u, u)),
+                Identity("MIO's anchor is ln 2", anchor.subs(a, 1), sp.log(2)),
+                Shipped(
+                    "mi.preference_anchor",
+                    strategies.MIX,
+                    lambda mix: mi.preference_anchor(mix),
+                    lambda mix: of_mix["anchor"](a=mix / (1 - mix)),
+                ),
+                Shipped(
+                    "mi.preference_loss is stationary there",
+                    strategies.MIX | {"rejected": strategies.scores()},
+                    lambda mix, rejected: pair_gradient(
+                        mi.preference_anchor(mix), rejected, mix=mix
+                    )[0],
+                    lambda mix, rejected: 0,
+                ),
+                Shipped(
+                    "and tends to the floor there as βz_l → −∞",
+                    strategies.MIX,
+                    lambda mix: pair_loss(mi.preference_anchor(mix), -40.0, mix=mix),
+                    lambda mix: of_mix["floor"](a=mix / (1 - mix)),
+                ),
+            ),
+        ),
+        Part(
+            "b",
+            """inf L_α is f_α(−ln(1 − α)) = (2 − α) ln(2 − α) − (1 − α) ln(1 − α), approached as v → −∞ and not
+            attained.""",
+            checks=(
+                Sign("the rejected term is positive", alpha * softplus(v), ">"),
+                Identity("MIO's floor is ln(3√3/2)", floor.subs(a, 1), sp.log(3 * sp.sqrt(3) / 2)),
+                Shipped(
+                    "mi.preference_loss_floor",
+                    strategies.MIX,
+                    lambda mix: mi.preference_loss_floor(mix),
+                    lambda mix: of_mix["floor"](a=mix / (1 - mix)),
+                ),
+                Holds(
+                    "mi.preference_loss never goes below mi.preference_loss_floor",
+                    strategies.MIX
+                    | {"chosen": strategies.scores(), "rejected": strategies.scores(40)},
+                    lambda mix, chosen, rejected: (
+                        pair_loss(chosen, rejected, mix=mix)
+                        >= mi.preference_loss_floor(mix) - 1e-12
+                    ),
+                ),
+            ),
+            by_hand=("sp(v) < eᵛ, as ln(1 + x) < x for x > 0",),
+        ),
+        Part(
+            "c",
+            """One pair with base probabilities ε = π_ref,w and π_ref,l > 0 and at least one third response: over
+            the laws π on the responses, L_α as a function of (π_w, π_l) has its only minimum (π_l = 0 admitted as
+            a limit) at π_w = min(1, (1 − α)^{−1/β} ε), π_l = 0.""",
+            checks=(
+                Sign("the rejected term increases with π_l", sp.diff(tabular, y), ">"),
+                Identity(
+                    "dL/dπ_w is (β/π_w)(…)/(…)", slope, beta / x * rising / (1 + (x / ref) ** beta)
+                ),
+                Identity("the slope is 0 at x*", slope.subs(x, critical), 0),
+                Sign(
+                    "the slope is negative at x* e^{−t}, t > 0",
+                    rising.subs(x, critical * sp.exp(-t)),
+                    "<",
+                ),
+                Sign(
+                    "the slope is positive at x* eᵗ, t > 0",
+                    rising.subs(x, critical * sp.exp(t)),
+                    ">",
+                ),
+                *[
+                    Identity(
+                        f"α = ½, β = {b}, ε = {e}: the minimum is at π_w = {end}",
+                        mio_ceiling(sp.Rational(e), sp.Rational(b), HALF),
+                        sp.Rational(end),
+                    )
+                    for b, e, end in (
+                        ("1", "1/1000", "0.002"),
+                        ("0.5", "1/1000", "0.004"),
+                        ("0.1", "1e-6", "0.001024"),
+                        ("0.1", "1e-3", "1"),
+                    )
+                ],
+            ),
+            by_hand=("the passage from the signs of the slope to the minimum in (c)",),
+        ),
+        Part(
+            "d",
+            "At α = 1, f₁(u) = sp(−u) has no stationary point and the floor is 0.",
+            checks=(Sign("α = 1: no stationary point", sp.diff(chosen_term(u, 1), u), "<"),),
+        ),
+    ),
     proof="""(a) f'(u) = (2 − α) σ(u) − 1 is 0 at eᵘ = 1/(1 − α) and f'' = (2 − α) σ(u) σ(−u) > 0. (b) 0 < sp(v) <
     eᵛ, so the rejected term is positive and tends to 0 as v → −∞. (c) L_α increases with π_l, whatever π_w is, so
     π_l = 0; then dL/dπ_w = (β/π_w) ((1 − α)(π_w/ε)^β − 1)/(1 + (π_w/ε)^β) is negative below x* = (1 − α)^{−1/β} ε
     and positive above: the minimum over π_w ≤ 1 is at x* if x* ≤ 1 and at 1 otherwise.""",
-    by_hand=(
-        "sp(v) < eᵛ, as ln(1 + x) < x for x > 0",
-        "the passage from the signs of the slope to the minimum in (c)",
-    ),
-    checks=(
-        *minimum("f_α", f_u, u, anchor, floor),
-        Identity("the pull is −f_α'", chosen_pull(u, alpha), -sp.diff(f_u, u)),
-        Sign("the rejected term is positive", alpha * softplus(v), ">"),
-        Sign("the rejected term increases with π_l", sp.diff(tabular, y), ">"),
-        Identity("dL/dπ_w is (β/π_w)(…)/(…)", slope, beta / x * rising / (1 + (x / ref) ** beta)),
-        Identity("the slope is 0 at x*", slope.subs(x, critical), 0),
-        Sign(
-            "the slope is negative at x* e^{−t}, t > 0", rising.subs(x, critical * sp.exp(-t)), "<"
-        ),
-        Sign("the slope is positive at x* eᵗ, t > 0", rising.subs(x, critical * sp.exp(t)), ">"),
-        Sign("α = 1: no stationary point", sp.diff(chosen_term(u, 1), u), "<"),
-        Identity("MIO's anchor is ln 2", anchor.subs(a, 1), sp.log(2)),
-        Identity("MIO's floor is ln(3√3/2)", floor.subs(a, 1), sp.log(3 * sp.sqrt(3) / 2)),
-        *[
-            Identity(
-                f"α = ½, β = {b}, ε = {e}: the minimum is at π_w = {end}",
-                mio_ceiling(sp.Rational(e), sp.Rational(b), HALF),
-                sp.Rational(end),
-            )
-            for b, e, end in (
-                ("1", "1/1000", "0.002"),
-                ("0.5", "1/1000", "0.004"),
-                ("0.1", "1e-6", "0.001024"),
-                ("0.1", "1e-3", "1"),
-            )
-        ],
-        Shipped(
-            "mi.preference_anchor",
-            strategies.MIX,
-            lambda mix: mi.preference_anchor(mix),
-            lambda mix: of_mix["anchor"](a=mix / (1 - mix)),
-        ),
-        Shipped(
-            "mi.preference_loss_floor",
-            strategies.MIX,
-            lambda mix: mi.preference_loss_floor(mix),
-            lambda mix: of_mix["floor"](a=mix / (1 - mix)),
-        ),
-        Shipped(
-            "mi.preference_loss is stationary there",
-            strategies.MIX | {"rejected": strategies.scores()},
-            lambda mix, rejected: pair_gradient(mi.preference_anchor(mix), rejected, mix=mix)[0],
-            lambda mix, rejected: 0,
-        ),
-        Shipped(
-            "and tends to the floor there as βz_l → −∞",
-            strategies.MIX,
-            lambda mix: pair_loss(mi.preference_anchor(mix), -40.0, mix=mix),
-            lambda mix: of_mix["floor"](a=mix / (1 - mix)),
-        ),
-        Holds(
-            "mi.preference_loss never goes below mi.preference_loss_floor",
-            strategies.MIX | {"chosen": strategies.scores(), "rejected": strategies.scores(40)},
-            lambda mix, chosen, rejected: (
-                pair_loss(chosen, rejected, mix=mix) >= mi.preference_loss_floor(mix) - 1e-12
-            ),
-        ),
-    ),
     false_neighbours=(
         Identity("the anchor is +ln(1 − α)", sp.diff(f_u, u).subs(u, -anchor), 0),
         Identity("the anchor is ln 2 for every α", sp.diff(f_u, u).subs(u, sp.log(2)), 0),

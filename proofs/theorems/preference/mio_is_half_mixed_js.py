@@ -11,7 +11,9 @@ from proofs.engine import (
     HALF_LOSS,
     TURNED,
     Identity,
+    Part,
     Shipped,
+    Sum,
     Theorem,
     dpo_loss,
     expect,
@@ -28,6 +30,7 @@ from proofs.engine import (
     sigmoid,
     softplus,
     strategies,
+    word,
 )
 
 beta, a = positives("beta a")  # α = a/(1 + a)
@@ -70,13 +73,8 @@ POPULATION = {"pairs": strategies.joint_laws(3, 3, zeros=True), "t": strategies.
 THEOREM = Theorem(
     slug="mio_is_half_mixed_js",
     title="MIO is JS on half-mixed pairs: 2 ln 2 − JS, and the same as pairwise NCA",
-    statement="""Let z_w and z_l be the log-ratios ln π/π_ref of the chosen and the rejected response, β > 0 and L_α
-    = sp(−βz_w) + (1 − α) sp(βz_w) + α sp(βz_l), α in (0, 1]; MIO is α = ½. For one pair L_α = 2 ln 2 − JS, the
-    Jensen–Shannon value with critic T = βz, positive z_w, and negatives z_w, z_l of weights 1 − α, α. Over any
-    joint law of pairs whose chosen and rejected responses have the marginals P and R, E L_α = 2 ln 2 − JS(P, Q_α;
-    T) with Q_α = (1 − α) P + α R, so E L_α ≥ 2 ln 2 − 2·JSD(P, Q_α), with equality iff T = ln dP/dQ_α. L_½ is
-    pairwise NCA, −ln σ(βz_w) − ½ ln σ(−βz_w) − ½ ln σ(−βz_l), term for term. At z = 0, L_α = 2 ln 2 for every α,
-    and the gradient of L_½ is half of DPO's.""",
+    setting="""Let z_w and z_l be the log-ratios ln π/π_ref of the chosen and the rejected response, β > 0 and L_α =
+    sp(−βz_w) + (1 − α) sp(βz_w) + α sp(βz_l), α in (0, 1]; MIO is α = ½.""",
     formula=r"""L_{\mathrm{MIO}} = \mathrm{sp}(-\beta z_w) + \tfrac12 \mathrm{sp}(\beta z_w) + \tfrac12
     \mathrm{sp}(\beta z_l) = 2\ln 2 - \mathrm{JS}(T;\, P, \tfrac12(P + R))""",
     assumptions=(
@@ -84,54 +82,88 @@ THEOREM = Theorem(
         "population: one prompt, finitely many responses, T(y) = βz(y) the same function for chosen and rejected",
         "equality: P and R have mass at every response",
     ),
+    parts=(
+        Part(
+            "a",
+            """For one pair L_α = 2 ln 2 − JS, the Jensen–Shannon value with critic T = βz, positive z_w, and
+            negatives z_w, z_l of weights 1 − α, α.""",
+            checks=(
+                Identity(
+                    "one pair, any α",
+                    js_loss(u, v, alpha),
+                    2 * sp.log(2) - word("JS", js((1, 0), (1 - alpha, alpha), (u, v))),
+                ),
+                Identity(
+                    "one pair, α = 1", js_loss(u, v, 1), 2 * sp.log(2) - js((1, 0), (0, 1), (u, v))
+                ),
+            ),
+        ),
+        Part(
+            "b",
+            """Over any joint law of pairs whose chosen and rejected responses have the marginals P and R, E L_α =
+            2 ln 2 − JS(P, Q_α; T) with Q_α = (1 − α) P + α R, so E L_α ≥ 2 ln 2 − 2·JSD(P, Q_α), with equality
+            iff T = ln dP/dQ_α.""",
+            checks=(
+                Identity(
+                    "population, any α, any joint law on 2 responses",
+                    population,
+                    2 * sp.log(2) - js(P, mixed, T),
+                ),
+                Shipped(
+                    "mean preference_loss(js, α) over pairs is 2 ln 2 − JS(P, Q_α; T)",
+                    POPULATION | strategies.MIX,
+                    lambda pairs, t, mix: population_loss(pairs, t, mix=mix),
+                    oracle_population,
+                ),
+                Shipped(
+                    "2 ln 2 − mi.js of P and Q_α is 2 ln 2 − JS(P, Q_α; T)",
+                    POPULATION | strategies.MIX,
+                    shipped_bound,
+                    oracle_population,
+                ),
+                Shipped(
+                    "mean preference_loss(js, 1) over pairs is 2 ln 2 − JS(P, R; T)",
+                    POPULATION,
+                    lambda pairs, t: population_loss(pairs, t, mix=1.0),
+                    lambda pairs, t: oracle_population(pairs, t, 1.0),
+                ),
+            ),
+            by_hand=(
+                Sum(
+                    """from 2 responses to any finite number: the mean over pairs is a sum over P and a sum over R"""
+                ),
+            ),
+        ),
+        Part(
+            "c",
+            "L_½ is pairwise NCA, −ln σ(βz_w) − ½ ln σ(−βz_w) − ½ ln σ(−βz_l), term for term.",
+            checks=(
+                Identity("L_½ is the published pairwise NCA", mio, nca_pair),
+                Shipped(
+                    "preference_loss(js, ½) is the published NCA pair",
+                    PAIR,
+                    pair_loss,
+                    oracles.nca_pair,
+                ),
+            ),
+        ),
+        Part(
+            "d",
+            "At z = 0, L_α = 2 ln 2 for every α, and the gradient of L_½ is half of DPO's.",
+            checks=(
+                Identity("L_α = 2 ln 2 at z = 0", js_loss(0, 0, alpha), 2 * sp.log(2)),
+                *[
+                    Identity(f"at z = 0, ∂L_½/∂{z} is half of DPO's", ours, theirs / 2)
+                    for z, ours, theirs in zip(
+                        (z_w, z_l), gradient_at_zero(mio), gradient_at_zero(dpo), strict=True
+                    )
+                ],
+            ),
+        ),
+    ),
     proof="""JS(P, Q; T) = 2 ln 2 − E_P sp(−T) − E_Q sp(T); put the point mass at z_w for P and the weights 1 − α, α
     at z_w and z_l for Q. A mean over pairs separates into a mean over P and one over R, since no term has both. The
     inequality and its equality are log_ratio_optimality, row js, for P and Q_α. −ln σ(t) = sp(−t) gives NCA.""",
-    by_hand=(
-        "from 2 responses to any finite number: the mean over pairs is a sum over P and a sum over R",
-    ),
-    checks=(
-        Identity(
-            "one pair, any α",
-            js_loss(u, v, alpha),
-            2 * sp.log(2) - js((1, 0), (1 - alpha, alpha), (u, v)),
-        ),
-        Identity("one pair, α = 1", js_loss(u, v, 1), 2 * sp.log(2) - js((1, 0), (0, 1), (u, v))),
-        Identity(
-            "population, any α, any joint law on 2 responses",
-            population,
-            2 * sp.log(2) - js(P, mixed, T),
-        ),
-        Identity("L_½ is the published pairwise NCA", mio, nca_pair),
-        Identity("L_α = 2 ln 2 at z = 0", js_loss(0, 0, alpha), 2 * sp.log(2)),
-        *[
-            Identity(f"at z = 0, ∂L_½/∂{z} is half of DPO's", ours, theirs / 2)
-            for z, ours, theirs in zip(
-                (z_w, z_l), gradient_at_zero(mio), gradient_at_zero(dpo), strict=True
-            )
-        ],
-        Shipped(
-            "preference_loss(js, ½) is the published NCA pair", PAIR, pair_loss, oracles.nca_pair
-        ),
-        Shipped(
-            "mean preference_loss(js, α) over pairs is 2 ln 2 − JS(P, Q_α; T)",
-            POPULATION | strategies.MIX,
-            lambda pairs, t, mix: population_loss(pairs, t, mix=mix),
-            oracle_population,
-        ),
-        Shipped(
-            "2 ln 2 − mi.js of P and Q_α is 2 ln 2 − JS(P, Q_α; T)",
-            POPULATION | strategies.MIX,
-            shipped_bound,
-            oracle_population,
-        ),
-        Shipped(
-            "mean preference_loss(js, 1) over pairs is 2 ln 2 − JS(P, R; T)",
-            POPULATION,
-            lambda pairs, t: population_loss(pairs, t, mix=1.0),
-            lambda pairs, t: oracle_population(pairs, t, 1.0),
-        ),
-    ),
     false_neighbours=(
         Identity("MIO is DPO up to a constant", sp.diff(mio, z_w), sp.diff(dpo, z_w)),
         Identity(

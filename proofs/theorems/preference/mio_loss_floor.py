@@ -8,13 +8,15 @@ from proofs.engine import (
     HALF_LOSS,
     Holds,
     Identity,
+    Minimum,
+    Part,
     Shipped,
     Sign,
+    Sum,
     Theorem,
     dpo_loss,
     js_loss,
     loss_at,
-    minimum,
     mixture,
     off,
     oracles,
@@ -70,14 +72,7 @@ PAIRS, ALL = {"pairs": strategies.joint_laws(3, 3, zeros=True)}, strategies.join
 THEOREM = Theorem(
     slug="mio_loss_floor",
     title="L_α starts at 2 ln 2, with α times DPO's gradient, and its floor is 2 ln 2 less the JS information",
-    statement="""L_α(u, v) = sp(−u) + (1 − α) sp(u) + α sp(v), α in (0, 1), u = βz_w, v = βz_l. (a) Let P and R be the
-    laws of the chosen and the rejected response on a finite set and T any real score of a response. Then inf over T of
-    E L_α is 2 ln 2 − 2·JSD(P, (1 − α) P + α R) ≥ F_α = (2 − α) ln(2 − α) − (1 − α) ln(1 − α), with equality iff P and R
-    have no response in common; no finite T attains F_α. For any law of pairs (u, v) at all, E L_α > F_α. (b) 2 ln 2 −
-    F_α = 2·JSD(δ_w, (1 − α) δ_w + α δ_l), δ the point masses at two different responses: no pair of laws has more JS
-    information. F_α decreases strictly from 2 ln 2 (α → 0) to 0 (α → 1); F_½ = ln(3√3/2). (c) At z = 0, so at π =
-    π_ref, L_α = 2 ln 2 for every α, and its gradient in (z_w, z_l) is αβ/2 · (−1, 1): α times DPO's at the same β, and
-    equal to DPO's if L_α has the temperature β/α (MIO at 2β). The second derivatives differ even then.""",
+    setting="L_α(u, v) = sp(−u) + (1 − α) sp(u) + α sp(v), α in (0, 1), u = βz_w, v = βz_l.",
     formula=r"""\inf L_\alpha = (2-\alpha)\ln(2-\alpha) - (1-\alpha)\ln(1-\alpha), \qquad \nabla_z
     L_\alpha\big|_{z=0} = \alpha\,\nabla_z L_{\mathrm{DPO}}\big|_{z=0}""",
     assumptions=(
@@ -85,85 +80,115 @@ THEOREM = Theorem(
         "(a) one prompt, one score per response, free of each other: a policy's scores are tied by Σ π = 1",
         "(c) training starts at π = π_ref; by the chain rule it holds in the parameters of any model",
     ),
+    parts=(
+        Part(
+            "a",
+            """Let P and R be the laws of the chosen and the rejected response on a finite set and T any real
+            score of a response. Then inf over T of E L_α is 2 ln 2 − 2·JSD(P, (1 − α) P + α R) ≥ F_α = (2 − α)
+            ln(2 − α) − (1 − α) ln(1 − α), with equality iff P and R have no response in common; no finite T
+            attains F_α. For any law of pairs (u, v) at all, E L_α > F_α.""",
+            checks=(
+                Minimum("(a) the share of a response", share, t, sp.log(p / q), least),
+                Identity(
+                    "(a) ∂/∂r of the least share is α ln(1 + p/q)",
+                    sp.diff(least, r),
+                    alpha * sp.log(1 + p / q),
+                ),
+                Sign("(a) which is positive", alpha * sp.log(1 + p / q), ">"),
+                Identity("(a) the least share at r = 0 is p F_α", least.subs(r, 0), p * floor),
+                Sign("(a) L_α exceeds its chosen term", alpha * softplus(t), ">"),
+                Holds(
+                    "mean mi.preference_loss > mi.preference_loss_floor, zero atoms included",
+                    PAIRS | MIX | {"scores": strategies.vectors(3)},
+                    lambda pairs, scores, mix: (
+                        population_loss(pairs, scores, mix=mix) > mi.preference_loss_floor(mix)
+                    ),
+                ),
+                Shipped(
+                    "at ln dP/dQ_α it is the infimum of (a)",
+                    {"pairs": ALL} | MIX,
+                    excess_at_best,
+                    lambda **given: 0.0,
+                ),
+            ),
+            by_hand=(Sum("the sum over responses in (a)"),),
+        ),
+        Part(
+            "b",
+            """2 ln 2 − F_α = 2·JSD(δ_w, (1 − α) δ_w + α δ_l), δ the point masses at two different responses: no
+            pair of laws has more JS information. F_α decreases strictly from 2 ln 2 (α → 0) to 0 (α → 1); F_½ =
+            ln(3√3/2).""",
+            checks=(
+                Identity("(b) 2 ln 2 − F_α = 2 JSD", start - floor, twice_jsd(POINT, HALF_MIX)),
+                Sign("(b) F_α decreases", sp.diff(floor, a), "<"),
+                Identity("(b) F_0 = 2 ln 2", floor.subs(a, 0), start),
+                Identity("(b) MIO: ln(3√3/2)", floor.subs(a, 1), sp.log(3 * sp.sqrt(3) / 2)),
+                Shipped(
+                    "mi.preference_loss_floor is 2 ln 2 − 2 JSD of point masses",
+                    MIX,
+                    lambda mix: mi.preference_loss_floor(mix),
+                    lambda mix: 2 * oracles.ln(2) - 2 * oracles.jsd((1, 0), (1 - mix, mix)),
+                ),
+            ),
+            by_hand=(
+                """the limits of F_α: it is continuous in α on [0, 1], with 0 ln 0 = 0, and 2 ln 2 and 0 are its
+                values there""",
+            ),
+        ),
+        Part(
+            "c",
+            """At z = 0, so at π = π_ref, L_α = 2 ln 2 for every α, and its gradient in (z_w, z_l) is αβ/2 · (−1,
+            1): α times DPO's at the same β, and equal to DPO's if L_α has the temperature β/α (MIO at 2β). The
+            second derivatives differ even then.""",
+            checks=(
+                Identity("(c) the start", loss(beta).subs({z_w: 0, z_l: 0}), start),
+                *[
+                    claim
+                    for z in (z_w, z_l)
+                    for claim in (
+                        Identity(
+                            f"(c) ∂L_α/∂{z} = α ∂L_DPO/∂{z} at 0",
+                            at_zero(loss(beta), z),
+                            alpha * at_zero(dpo, z),
+                        ),
+                        Identity(
+                            f"(c) equal at β/α, ∂/∂{z}",
+                            at_zero(loss(beta / alpha), z),
+                            at_zero(dpo, z),
+                        ),
+                    )
+                ],
+                Identity("(c) ∂L_DPO/∂z_l at 0", at_zero(dpo, z_l), beta / 2),
+                Identity(
+                    "(c) L_α has no mixed second derivative",
+                    sp.diff(loss(beta / alpha), z_w, z_l),
+                    0,
+                ),
+                Identity("(c) DPO has one", at_zero(dpo, z_w, z_l), -(beta**2) / 4),
+                Shipped(
+                    "its start",
+                    MIX,
+                    lambda mix: pair_loss(0.0, 0.0, mix=mix),
+                    lambda mix: 2 * oracles.ln(2),
+                ),
+                Shipped(
+                    "its first gradient, and DPO's",
+                    MIX | {"beta": strategies.temperatures()},
+                    lambda mix, beta: [
+                        beta * slope
+                        for cell in (("js", mix), ("dv", 0.5))
+                        for slope in pair_gradient(0.0, 0.0, *cell)
+                    ],
+                    lambda mix, beta: [k * beta / 2 for k in (-mix, mix, -1, 1)],
+                ),
+            ),
+        ),
+    ),
     proof="""(a) E L_α is a sum over responses of p sp(−t) + q sp(t), q = (1 − α) p + α r. For p > 0 that is strictly
     convex in t with its minimum at ln(p/q), which increases strictly with r and is p F_α at r = 0; for p = 0 < r it
     is α r sp(t) > 0 with the infimum 0 as t → −∞. Now sum, with Σ p = 1. For any law of (u, v): L_α > sp(−u) + (1 −
     α) sp(u) ≥ F_α (mio_anchor). (b) The definition of JSD, with P = (1, 0) and Q = (1 − α, α). (c) The slopes at 0
     are β((2 − α)/2 − 1) and αβ/2, and DPO's are −β/2 and β/2.""",
-    by_hand=(
-        "the sum over responses in (a)",
-        "the limits of F_α: it is continuous in α on [0, 1], with 0 ln 0 = 0, and 2 ln 2 and 0 are its values there",
-    ),
-    checks=(
-        *minimum("(a) the share of a response", share, t, sp.log(p / q), least),
-        Identity(
-            "(a) ∂/∂r of the least share is α ln(1 + p/q)",
-            sp.diff(least, r),
-            alpha * sp.log(1 + p / q),
-        ),
-        Sign("(a) which is positive", alpha * sp.log(1 + p / q), ">"),
-        Identity("(a) the least share at r = 0 is p F_α", least.subs(r, 0), p * floor),
-        Sign("(a) L_α exceeds its chosen term", alpha * softplus(t), ">"),
-        Identity("(b) 2 ln 2 − F_α = 2 JSD", start - floor, twice_jsd(POINT, HALF_MIX)),
-        Sign("(b) F_α decreases", sp.diff(floor, a), "<"),
-        Identity("(b) F_0 = 2 ln 2", floor.subs(a, 0), start),
-        Identity("(b) MIO: ln(3√3/2)", floor.subs(a, 1), sp.log(3 * sp.sqrt(3) / 2)),
-        Identity("(c) the start", loss(beta).subs({z_w: 0, z_l: 0}), start),
-        *[
-            claim
-            for z in (z_w, z_l)
-            for claim in (
-                Identity(
-                    f"(c) ∂L_α/∂{z} = α ∂L_DPO/∂{z} at 0",
-                    at_zero(loss(beta), z),
-                    alpha * at_zero(dpo, z),
-                ),
-                Identity(
-                    f"(c) equal at β/α, ∂/∂{z}", at_zero(loss(beta / alpha), z), at_zero(dpo, z)
-                ),
-            )
-        ],
-        Identity("(c) ∂L_DPO/∂z_l at 0", at_zero(dpo, z_l), beta / 2),
-        Identity(
-            "(c) L_α has no mixed second derivative", sp.diff(loss(beta / alpha), z_w, z_l), 0
-        ),
-        Identity("(c) DPO has one", at_zero(dpo, z_w, z_l), -(beta**2) / 4),
-        Shipped(
-            "mi.preference_loss_floor is 2 ln 2 − 2 JSD of point masses",
-            MIX,
-            lambda mix: mi.preference_loss_floor(mix),
-            lambda mix: 2 * oracles.ln(2) - 2 * oracles.jsd((1, 0), (1 - mix, mix)),
-        ),
-        Holds(
-            "mean mi.preference_loss > mi.preference_loss_floor, zero atoms included",
-            PAIRS | MIX | {"scores": strategies.vectors(3)},
-            lambda pairs, scores, mix: (
-                population_loss(pairs, scores, mix=mix) > mi.preference_loss_floor(mix)
-            ),
-        ),
-        Shipped(
-            "at ln dP/dQ_α it is the infimum of (a)",
-            {"pairs": ALL} | MIX,
-            excess_at_best,
-            lambda **given: 0.0,
-        ),
-        Shipped(
-            "its start",
-            MIX,
-            lambda mix: pair_loss(0.0, 0.0, mix=mix),
-            lambda mix: 2 * oracles.ln(2),
-        ),
-        Shipped(
-            "its first gradient, and DPO's",
-            MIX | {"beta": strategies.temperatures()},
-            lambda mix, beta: [
-                beta * slope
-                for cell in (("js", mix), ("dv", 0.5))
-                for slope in pair_gradient(0.0, 0.0, *cell)
-            ],
-            lambda mix, beta: [k * beta / 2 for k in (-mix, mix, -1, 1)],
-        ),
-    ),
     false_neighbours=(
         Identity("the floor is reached where P and R overlap", least, p * floor),
         Identity(

@@ -12,15 +12,17 @@ from proofs.engine import (
     Certified,
     Holds,
     Identity,
+    Minimum,
     Mutant,
+    Part,
     Shipped,
     Sign,
+    Sum,
     Tested,
     Theorem,
     compiled,
     dpo_loss,
     js_loss,
-    minimum,
     pair_loss,
     positives,
     reals,
@@ -59,7 +61,8 @@ def bracket(mix, roots):
 
 
 def sinks_only_above_start(loss, at_start):
-    """The claim that a chosen reward in [−20, −1.0987] costs more than the start, for rejected rewards in [−30, 30]."""
+    """The claim that a chosen reward in [−20, −1.0987] costs more than the start, for rejected rewards in [−30,
+    30]."""
     return loss - at_start, ">", {u: (-20, "-1.0987"), v: (-30, 30)}
 
 
@@ -79,12 +82,9 @@ BATCH = {"chosen": strategies.vectors(2, 4), "rejected": strategies.vectors(2)}
 THEOREM = Theorem(
     slug="mio_no_collapse",
     title="a mean loss of at most 2 ln 2 keeps the mean chosen reward in [u₋, u₊]",
-    statement="""Let L_α(u, v) = f_α(u) + α sp(v), f_α(u) = sp(−u) + (1 − α) sp(u), α in (0, 1), and let (u, v) be
-    the chosen and rejected rewards (βz_w, βz_l) over any law with finite means: a training set, say, at any
-    parameters of any model. If E L_α(u, v) ≤ 2 ln 2, its value at u = v = 0, then u₋ < E u < u₊, the two roots of
-    f_α = 2 ln 2. For every α, −ln 3 < u₋ < 0 < u₊ < 2 ln 2/(1 − α); at α = 1 the interval is (−ln 3, ∞). To the
-    digits shown: α = ½: [−0.854526701159521, 2.54621524878583]; ¼: [−0.652991, 1.271780]; ¾: [−0.992030, 5.525294];
-    0.9: [−1.058704, 13.862933]. DPO has no such interval.""",
+    setting="""Let L_α(u, v) = f_α(u) + α sp(v), f_α(u) = sp(−u) + (1 − α) sp(u), α in (0, 1), and let (u, v) be the
+    chosen and rejected rewards (βz_w, βz_l) over any law with finite means: a training set, say, at any
+    parameters of any model.""",
     formula=r"""\mathbb{E} L_\alpha \le 2\ln 2 \;\Longrightarrow\; u_- < \mathbb{E}\,\beta z_w < u_+, \qquad
     \mathrm{sp}(-u_\pm) + (1-\alpha)\,\mathrm{sp}(u_\pm) = 2 \ln 2""",
     assumptions=(
@@ -92,66 +92,110 @@ THEOREM = Theorem(
         "the mean loss over that law is at most 2 ln 2 (at the start z = 0 it is equal)",
         "a claim about the mean: single responses may sink further",
     ),
+    parts=(
+        Part(
+            "a",
+            """If E L_α(u, v) ≤ 2 ln 2, its value at u = v = 0, then u₋ < E u < u₊, the two roots of f_α = 2 ln 2.""",
+            checks=(
+                Minimum("f_α(u) minus its tangent at m", tangent_gap, u, m),
+                Sign("α sp(v) > 0", alpha * softplus(v), ">"),
+                Identity(
+                    "2 ln 2 − f_α(0) = α ln 2",
+                    start - chosen_term(sp.S(0), alpha),
+                    alpha * sp.log(2),
+                ),
+                Sign("α ln 2 > 0", alpha * sp.log(2), ">"),
+                Holds(
+                    "mi.preference_loss keeps the mean in mi.no_collapse_interval",
+                    BATCH | strategies.MIX,
+                    lambda chosen, rejected, mix: stay(
+                        chosen, rejected, mix, [sum(chosen) / len(chosen)]
+                    ),
+                ),
+            ),
+            by_hand=(
+                Sum("the mean of the tangent inequality (Jensen) and of sp(v) > 0"),
+                """a strictly convex function has one root on each side where it changes its sign (intermediate
+                values)""",
+            ),
+        ),
+        Part(
+            "b",
+            """For every α, −ln 3 < u₋ < 0 < u₊ < 2 ln 2/(1 − α); at α = 1 the interval is (−ln 3, ∞).""",
+            checks=(
+                Identity(
+                    "f_α(u) − (1 − α) u = (2 − α) sp(−u)",
+                    f_u - (1 - alpha) * u,
+                    (2 - alpha) * softplus(-u),
+                ),
+                Sign(
+                    "(2 − α) sp(−u) > 0, so f_α > 2 ln 2 at u = 2 ln 2/(1 − α)",
+                    (2 - alpha) * softplus(-u),
+                    ">",
+                ),
+                Identity(
+                    "f_α(−ln 3) − 2 ln 2 = (1 − α) ln(4/3)",
+                    chosen_term(u, alpha) - start,
+                    (1 - alpha) * sp.log(sp.Rational(4, 3)),
+                    at={u: -sp.log(3)},
+                ),
+                Sign("(1 − α) ln(4/3) > 0", (1 - alpha) * sp.log(sp.Rational(4, 3)), ">"),
+                Identity("α = 1: the lower root is −ln 3", chosen_term(-sp.log(3), 1), start),
+                Sign(
+                    "α = 1: f₁ decreases, so there is no upper root",
+                    sp.diff(chosen_term(u, 1), u),
+                    "<",
+                ),
+                Shipped(
+                    "mi.no_collapse_interval ends where f_α = 2 ln 2",
+                    strategies.MIX,
+                    lambda mix: [chosen_at(end, mix) for end in mi.no_collapse_interval(mix)],
+                    lambda mix: [2 * log(2)] * 2,
+                    tolerance=1e-12,
+                ),
+            ),
+            by_hand=(
+                """a strictly convex function has one root on each side where it changes its sign (intermediate
+                values)""",
+            ),
+        ),
+        Part(
+            "c",
+            """To the digits shown: α = ½: [−0.854526701159521, 2.54621524878583]; ¼: [−0.652991, 1.271780]; ¾:
+            [−0.992030, 5.525294]; 0.9: [−1.058704, 13.862933].""",
+            checks=(
+                *[claim for mix, roots in ROOTS.items() for claim in bracket(mix, roots)],
+                Certified(
+                    "MIO sinks only above its start",
+                    *sinks_only_above_start(js_loss(u, v), start),
+                    tail="u < −20: f_α decreases below its anchor; any v: sp(v) > 0, as above",
+                ),
+                Shipped(
+                    "mi.no_collapse_interval at α = ½",
+                    {"mix": strategies.one_of(["0.5"])},
+                    lambda mix: mi.no_collapse_interval(float(mix)),
+                    lambda mix: [float(end) for end in ROOTS[mix]],
+                    tolerance=1e-14,
+                    examples=1,
+                ),
+            ),
+        ),
+        Part(
+            "d",
+            "DPO has no such interval.",
+            checks=(
+                Identity(
+                    "DPO's loss is 2 ln 2 − ln 2 wherever both rewards are equal",
+                    dpo_loss(u, u),
+                    sp.log(2),
+                ),
+            ),
+        ),
+    ),
     proof="""f_α is strictly convex, so it lies above its tangent at the mean m = E u; the mean of that is Jensen's
     f_α(E u) ≤ E f_α(u) = E L_α − α E sp(v) < 2 ln 2. Now f_α(0) = (2 − α) ln 2 < 2 ln 2, f_α(−ln 3) > 2 ln 2 for α
     < 1, and f_α(u) > (1 − α) u: so f_α < 2 ln 2 exactly between two roots, one on each side of 0, within the ends
     stated.""",
-    by_hand=(
-        "the mean of the tangent inequality (Jensen) and of sp(v) > 0",
-        "a strictly convex function has one root on each side where it changes its sign (intermediate values)",
-    ),
-    checks=(
-        *minimum("f_α(u) minus its tangent at m", tangent_gap, u, m),
-        Sign("α sp(v) > 0", alpha * softplus(v), ">"),
-        Identity(
-            "2 ln 2 − f_α(0) = α ln 2", start - chosen_term(sp.S(0), alpha), alpha * sp.log(2)
-        ),
-        Sign("α ln 2 > 0", alpha * sp.log(2), ">"),
-        Identity(
-            "f_α(u) − (1 − α) u = (2 − α) sp(−u)",
-            f_u - (1 - alpha) * u,
-            (2 - alpha) * softplus(-u),
-        ),
-        Sign(
-            "(2 − α) sp(−u) > 0, so f_α > 2 ln 2 at u = 2 ln 2/(1 − α)",
-            (2 - alpha) * softplus(-u),
-            ">",
-        ),
-        Identity(
-            "f_α(−ln 3) − 2 ln 2 = (1 − α) ln(4/3)",
-            chosen_term(-sp.log(3), alpha) - start,
-            (1 - alpha) * sp.log(sp.Rational(4, 3)),
-        ),
-        Sign("(1 − α) ln(4/3) > 0", (1 - alpha) * sp.log(sp.Rational(4, 3)), ">"),
-        Identity("α = 1: the lower root is −ln 3", chosen_term(-sp.log(3), 1), start),
-        Sign("α = 1: f₁ decreases, so there is no upper root", sp.diff(chosen_term(u, 1), u), "<"),
-        *[claim for mix, roots in ROOTS.items() for claim in bracket(mix, roots)],
-        Certified(
-            "MIO sinks only above its start",
-            *sinks_only_above_start(js_loss(u, v), start),
-            tail="u < −20: f_α decreases below its anchor; any v: sp(v) > 0, as above",
-        ),
-        Shipped(
-            "mi.no_collapse_interval at α = ½",
-            {"mix": strategies.one_of(["0.5"])},
-            lambda mix: mi.no_collapse_interval(float(mix)),
-            lambda mix: [float(end) for end in ROOTS[mix]],
-            tolerance=1e-14,
-            examples=1,
-        ),
-        Shipped(
-            "mi.no_collapse_interval ends where f_α = 2 ln 2",
-            strategies.MIX,
-            lambda mix: [chosen_at(end, mix) for end in mi.no_collapse_interval(mix)],
-            lambda mix: [2 * log(2)] * 2,
-            tolerance=1e-12,
-        ),
-        Holds(
-            "mi.preference_loss keeps the mean in mi.no_collapse_interval",
-            BATCH | strategies.MIX,
-            lambda chosen, rejected, mix: stay(chosen, rejected, mix, [sum(chosen) / len(chosen)]),
-        ),
-    ),
     false_neighbours=(
         Certified(
             "DPO sinks only above its start", *sinks_only_above_start(dpo_loss(u, v), sp.log(2))

@@ -8,15 +8,17 @@ from proofs.engine import (
     RIDGE,
     Holds,
     Identity,
+    Minimum,
+    Part,
     Shipped,
     Sign,
+    Sum,
     Theorem,
     compiled,
     dpo_loss,
     dv,
     expect,
     js_loss,
-    minimum,
     mixture,
     normalised,
     oracles,
@@ -111,22 +113,126 @@ SHIFT = {
 THEOREM = Theorem(
     slug="mio_not_shift_invariant",
     title="DPO absorbs a constant in the score, MIO does not: no normalised policy need have MIO's best score",
-    statement="""One prompt; P and R the laws of the chosen and the rejected response on a finite set, P > 0; α in (0,
+    setting="""One prompt; P and R the laws of the chosen and the rejected response on a finite set, P > 0; α in (0,
     1), Q_α = (1 − α) P + α R; L_α(u, v) = sp(−u) + (1 − α) sp(u) + α sp(v) at the scores u and v of a pair; T* = ln
-    dP/dQ_α, the score of a response that minimises E L_α; a policy π with full support has the score β ln π/π_ref. (a)
-    DPO, DV at every mix and InfoNCE do not change under T → T + c; L_α(u + c, v + c) is strictly convex in c. (b) A
-    policy's score has E_ref e^{T/β} = 1, and T* has E_{Q_α} e^{T*} = 1. With Z = E_ref e^{T*/β}, T* is the score of a
-    policy iff Z = 1, as for π_ref = Q_α and β = 1. (c) T* − β ln Z always is one, that of π ∝ π_ref e^{T*/β}; to DPO it
-    is as good as T*, pair by pair, and L_α of the score plus a free δ has its minimum there at δ = β ln Z. (d) If Z ≠
-    1, every policy has E L_α − min_T E L_α ≥ min_y g_y(T*(y) − β ln Z) > 0, g_y(t) = (p + q) KL(Bern(p/(p +
-    q))‖Bern(σ(t))), p = P(y), q = Q_α(y). (e) Two responses, π_ref = Q_½ = (½, ½), β = 2, P = (p₁, 1 − p₁), R = (1 −
-    p₁, p₁): Z < 1 for all p₁ ≠ ½; at p₁ = 4/5, Z = 3/√10, and MIO misses its minimum by more than 0.0008.""",
+    dP/dQ_α, the score of a response that minimises E L_α; a policy π with full support has the score β ln π/π_ref.""",
     formula=r"""\mathbb{E}_{\mathrm{ref}}\, e^{T/\beta} = 1 \ \text{for}\ T = \beta \ln
     \frac{\pi}{\pi_{\mathrm{ref}}}, \qquad T^* = \ln \frac{dP}{dQ_\alpha}\ \text{is one iff}\ Z =
     \mathbb{E}_{\mathrm{ref}}\, e^{T^*/\beta} = 1""",
     assumptions=(
-        "P has mass at every response, so T* is finite and a policy without full support has infinite loss; π_ref > 0",
+        """P has mass at every response, so T* is finite and a policy without full support has infinite loss; π_ref
+        > 0""",
         "π is any law: for a parametrised policy the gap can only be larger",
+    ),
+    parts=(
+        Part(
+            "a",
+            """DPO, DV at every mix and InfoNCE do not change under T → T + c; L_α(u + c, v + c) is strictly
+            convex in c.""",
+            checks=(
+                *[
+                    Identity(f"(a) {name} does not change", shifted(value), value)
+                    for name, value in (
+                        ("DPO", dpo),
+                        ("DV at mix α", dv((1, 0), (rest, alpha), (u, v))),
+                        ("InfoNCE", infonce),
+                    )
+                ],
+                Sign("(a) L_α is strictly convex in c", sp.diff(shifted(loss), c, 2), ">"),
+                Shipped(
+                    "mi.preference_loss(dv or infonce) does not change under a shift",
+                    SHIFT | strategies.MIX,
+                    lambda t, c, bound, mix: pair_loss(*(s + c for s in t), bound=bound, mix=mix),
+                    lambda t, c, bound, mix: pair_loss(*t, bound=bound, mix=mix),
+                ),
+            ),
+        ),
+        Part(
+            "b",
+            """A policy's score has E_ref e^{T/β} = 1, and T* has E_{Q_α} e^{T*} = 1. With Z = E_ref e^{T*/β}, T*
+            is the score of a policy iff Z = 1, as for π_ref = Q_α and β = 1.""",
+            checks=(
+                Identity(
+                    "(b) E_ref e^{T/β} = 1",
+                    expect(REF, [sp.exp(beta * sp.log(x / y) / beta) for x, y in PAIRED]),
+                    1,
+                ),
+                Shipped(
+                    "mean mi.preference_loss(js) at T* is 2 ln 2 − 2 JSD(P, Q_α)",
+                    LAWS,
+                    lambda chosen, rejected, mix: shipped(
+                        chosen, rejected, setting(chosen, rejected, mix)[1], mix
+                    ),
+                    lambda chosen, rejected, mix: (
+                        2 * (oracles.ln(2) - oracles.jsd(chosen, setting(chosen, rejected, mix)[0]))
+                    ),
+                ),
+            ),
+        ),
+        Part(
+            "c",
+            """T* − β ln Z always is one, that of π ∝ π_ref e^{T*/β}; to DPO it is as good as T*, pair by pair,
+            and L_α of the score plus a free δ has its minimum there at δ = β ln Z.""",
+            checks=(
+                *[
+                    Identity(
+                        f"(c) β ln π/π_ref = T* − β ln Z, response {i + 1}",
+                        beta * sp.log(x / y),
+                        s - beta * sp.log(Z3),
+                    )
+                    for i, (x, y, s) in enumerate(zip(POLICY, REF, BEST, strict=True))
+                ],
+            ),
+            by_hand=(
+                Sum(
+                    """the comparison of sums in (d), and from 3 responses to any finite number: sums over responses"""
+                ),
+            ),
+        ),
+        Part(
+            "d",
+            """If Z ≠ 1, every policy has E L_α − min_T E L_α ≥ min_y g_y(T*(y) − β ln Z) > 0, g_y(t) = (p + q)
+            KL(Bern(p/(p + q))‖Bern(σ(t))), p = P(y), q = Q_α(y).""",
+            checks=(
+                Identity("(d) g is what a share exceeds its minimum by", excess, bernoulli),
+                Minimum("(d) g", excess, t, sp.log(p / q)),
+                Holds(
+                    "it misses that by the bound of (d)",
+                    LAWS | POLICY_GIVEN,
+                    misses,
+                ),
+            ),
+            by_hand=(
+                Sum(
+                    """the comparison of sums in (d), and from 3 responses to any finite number: sums over responses"""
+                ),
+            ),
+        ),
+        Part(
+            "e",
+            """Two responses, π_ref = Q_½ = (½, ½), β = 2, P = (p₁, 1 − p₁), R = (1 − p₁, p₁): Z < 1 for all p₁ ≠
+            ½; at p₁ = 4/5, Z = 3/√10, and MIO misses its minimum by more than 0.0008.""",
+            checks=(
+                Identity(
+                    "(e) 1 − Z²", 1 - sp.expand(Z_EXAMPLE**2), (a - b) ** 2 / (2 * (a**2 + b**2))
+                ),
+                Sign(
+                    "(e) it is positive for a ≠ b, here b = a + Z",
+                    (1 - sp.expand(Z_EXAMPLE**2)).subs(b, a + z),
+                    ">",
+                ),
+                Identity(
+                    "(e) p₁ = 4/5: Z √10 = 3",
+                    Z_EXAMPLE * sp.sqrt(10),
+                    3,
+                    at={a: 2, b: 1},
+                ),
+                *[
+                    Sign(f"(e) bound, response {i + 1}", g - sp.Rational(8, 10000), ">")
+                    for i, g in enumerate(bounds)
+                ],
+            ),
+        ),
     ),
     proof="""(a) DV subtracts the log of a mean of eᵀ, which takes up c; the JS terms are softplus. (b) Σ π = 1. If Z
     = 1 then π_ref e^{T*/β} is a law and T* its score. (c) β ln π/π_ref = T* − β ln Z. (d) E L_α exceeds its minimum
@@ -134,67 +240,6 @@ THEOREM = Theorem(
     since otherwise E_ref e^{T/β} < E_ref e^{(T* − β ln Z)/β} = 1; if Z > 1, some y has T(y) ≤ T*(y) − β ln Z < T*(y).
     There g_y is at least its value at T*(y) − β ln Z. (e) e^{T*} = 2P, and 1 − Z² = (x − y)²/(2(x² + y²)) at p₁ =
     x²/(x² + y²).""",
-    by_hand=(
-        "the comparison of sums in (d), and from 3 responses to any finite number: sums over responses",
-    ),
-    checks=(
-        *[
-            Identity(f"(a) {name} does not change", shifted(value), value)
-            for name, value in (
-                ("DPO", dpo),
-                ("DV at mix α", dv((1, 0), (rest, alpha), (u, v))),
-                ("InfoNCE", infonce),
-            )
-        ],
-        Sign("(a) L_α is strictly convex in c", sp.diff(shifted(loss), c, 2), ">"),
-        Identity(
-            "(b) E_ref e^{T/β} = 1",
-            expect(REF, [sp.exp(beta * sp.log(x / y) / beta) for x, y in PAIRED]),
-            1,
-        ),
-        *[
-            Identity(
-                f"(c) β ln π/π_ref = T* − β ln Z, response {i + 1}",
-                beta * sp.log(x / y),
-                s - beta * sp.log(Z3),
-            )
-            for i, (x, y, s) in enumerate(zip(POLICY, REF, BEST, strict=True))
-        ],
-        Identity("(d) g is what a share exceeds its minimum by", excess, bernoulli),
-        *minimum("(d) g", excess, t, sp.log(p / q)),
-        Identity("(e) 1 − Z²", 1 - sp.expand(Z_EXAMPLE**2), (a - b) ** 2 / (2 * (a**2 + b**2))),
-        Sign(
-            "(e) it is positive for a ≠ b, here b = a + Z",
-            (1 - sp.expand(Z_EXAMPLE**2)).subs(b, a + z),
-            ">",
-        ),
-        Identity("(e) p₁ = 4/5: Z = 3/√10", Z_EXAMPLE.subs({a: 2, b: 1}), 3 / sp.sqrt(10)),
-        *[
-            Sign(f"(e) bound, response {i + 1}", g - sp.Rational(8, 10000), ">")
-            for i, g in enumerate(bounds)
-        ],
-        Shipped(
-            "mi.preference_loss(dv or infonce) does not change under a shift",
-            SHIFT | strategies.MIX,
-            lambda t, c, bound, mix: pair_loss(*(s + c for s in t), bound=bound, mix=mix),
-            lambda t, c, bound, mix: pair_loss(*t, bound=bound, mix=mix),
-        ),
-        Shipped(
-            "mean mi.preference_loss(js) at T* is 2 ln 2 − 2 JSD(P, Q_α)",
-            LAWS,
-            lambda chosen, rejected, mix: shipped(
-                chosen, rejected, setting(chosen, rejected, mix)[1], mix
-            ),
-            lambda chosen, rejected, mix: (
-                2 * (oracles.ln(2) - oracles.jsd(chosen, setting(chosen, rejected, mix)[0]))
-            ),
-        ),
-        Holds(
-            "it misses that by the bound of (d)",
-            LAWS | POLICY_GIVEN,
-            misses,
-        ),
-    ),
     false_neighbours=(
         Identity("L_α does not change under a shift", shifted(loss), loss),
         Identity(

@@ -9,13 +9,15 @@ import mi_estimators as mi
 from proofs.engine import (
     HALF,
     Identity,
+    Minimum,
+    Part,
     Shipped,
+    Sum,
     Theorem,
     Values,
     integers,
     js,
     loss_at,
-    minimum,
     normalised,
     off,
     on_law,
@@ -69,13 +71,7 @@ PAIR = strategies.PAIR | {"beta": strategies.temperatures()}
 THEOREM = Theorem(
     slug="nca_equals_mio",
     title="pairwise NCA is MIO, term by term; NCA for K labelled responses is a JS bound",
-    statement="""With z = ln π/π_ref and β > 0 the published pairwise NCA loss −ln σ(βz_w) − ½ ln σ(−βz_w) − ½ ln
-    σ(−βz_l) equals MIO, sp(−βz_w) + ½ sp(βz_w) + ½ sp(βz_l), term by term at every (z_w, z_l, β); hence also its
-    gradient under every parametrisation. For K responses with rewards r_i = βz_i and a label law w, NCA = −Σ w_i ln
-    σ(r_i) − (1/K) Σ ln σ(−r_i) is 2 ln 2 − JS(w, uniform; r), minimal at r_i = ln(K w_i) for w_i > 0 (r_i → −∞ for
-    w_i = 0) with the value 2 ln 2 − 2·JSD(w, uniform). With one chosen response (w a point mass) it is L_α =
-    sp(−βz_w) + (1 − α) sp(βz_w) + (α/(K − 1)) Σ sp(βz_l) at α = 1 − 1/K. The variant −ln σ(βz_w) − ln σ(−βz_l)
-    (biased NCA) is L_1, K = 2; MIO exceeds it by ½ (sp(βz_w) − sp(βz_l)).""",
+    setting="Two published losses in the library's words, sp(t) = ln(1 + eᵗ) and σ = sp'.",
     formula=r"""-\ln\sigma(\beta z_w) - \tfrac12 \ln\sigma(-\beta z_w) - \tfrac12 \ln\sigma(-\beta z_l) =
     \mathrm{sp}(-\beta z_w) + \tfrac12\,\mathrm{sp}(\beta z_w) + \tfrac12\,\mathrm{sp}(\beta z_l)""",
     assumptions=(
@@ -83,72 +79,110 @@ THEOREM = Theorem(
         "the same β, and the same convention for z in both (NCA and MIO sum over a response's tokens)",
         "for K responses: Σ w_i = 1, w_i ≥ 0",
     ),
+    parts=(
+        Part(
+            "a",
+            """With z = ln π/π_ref and β > 0 the published pairwise NCA loss −ln σ(βz_w) − ½ ln σ(−βz_w) − ½ ln
+            σ(−βz_l) equals MIO, sp(−βz_w) + ½ sp(βz_w) + ½ sp(βz_l), term by term at every (z_w, z_l, β); hence
+            also its gradient under every parametrisation.""",
+            checks=(
+                *[
+                    Identity(f"term {i + 1} of NCA and of MIO", ours, theirs)
+                    for i, (theirs, ours) in enumerate(TERMS)
+                ],
+                Identity(
+                    "the losses, as functions of the probabilities",
+                    mio.subs(of_probabilities),
+                    in_ratios,
+                ),
+                Shipped(
+                    "preference_loss(js, ½) is the published NCA pair",
+                    PAIR,
+                    shipped,
+                    lambda chosen, rejected, beta: oracles.nca_pair(beta * chosen, beta * rejected),
+                ),
+                Shipped(
+                    "its gradient is that of the published terms",
+                    PAIR,
+                    lambda chosen, rejected, beta: pair_gradient(beta * chosen, beta * rejected),
+                    published_gradient,
+                ),
+            ),
+        ),
+        Part(
+            "b",
+            """For K responses with rewards r_i = βz_i and a label law w, NCA = −Σ w_i ln σ(r_i) − (1/K) Σ ln
+            σ(−r_i) is 2 ln 2 − JS(w, uniform; r), minimal at r_i = ln(K w_i) for w_i > 0 (r_i → −∞ for w_i = 0)
+            with the value 2 ln 2 − 2·JSD(w, uniform).""",
+            checks=(
+                Identity(
+                    "NCA = 2 ln 2 − JS(w, uniform; r), K = 3",
+                    nca,
+                    2 * sp.log(2) - js(LABELS, THIRDS, R),
+                ),
+                Minimum(
+                    "a term of NCA, any K",
+                    term,
+                    r,
+                    sp.log(K * w),
+                    w * sp.log(1 + 1 / (K * w)) + sp.log(1 + K * w) / K,
+                ),
+                Shipped(
+                    "2 ln 2 − mi.js(w, uniform) is the published NCA, K = 3, labels without mass included",
+                    {"w": strategies.laws(3, zeros=True), "r": strategies.vectors(3)},
+                    lambda w, r: 2 * oracles.ln(2) - on_law(mi.js, w, [1 / 3] * 3, r),
+                    lambda w, r: oracles.nca(w, r),
+                ),
+            ),
+            by_hand=(
+                Sum(
+                    """from one term to K of them: a sum of terms with free rewards (K = 3 is checked in full)"""
+                ),
+            ),
+        ),
+        Part(
+            "c",
+            """With one chosen response (w a point mass) it is L_α = sp(−βz_w) + (1 − α) sp(βz_w) + (α/(K − 1)) Σ
+            sp(βz_l) at α = 1 − 1/K.""",
+            checks=(
+                Identity(
+                    "a point mass, K = 3: own weight ⅓, rejected ⅓ each",
+                    softplus(-R[0]) + sum(map(softplus, R)) / 3,
+                    2 * sp.log(2) - js((1, 0, 0), THIRDS, R),
+                ),
+                Identity(
+                    "α = 1 − 1/K leaves 1/K to each of the K − 1 rejected",
+                    (1 - 1 / (K + 1)) / K,
+                    1 / (K + 1),
+                ),
+                Shipped(
+                    "preference_loss(js, 1 − 1/K) is the published NCA of K responses, K = 4",
+                    PAIR | {"rejected": strategies.vectors(3)},
+                    lambda **given: shipped(**given, mix=0.75),
+                    lambda chosen, rejected, beta: oracles.nca(
+                        (1, 0, 0, 0), [beta * z for z in (chosen, *rejected)]
+                    ),
+                ),
+            ),
+        ),
+        Part(
+            "d",
+            """The variant −ln σ(βz_w) − ln σ(−βz_l) (biased NCA) is L_1, K = 2; MIO exceeds it by ½ (sp(βz_w) −
+            sp(βz_l)).""",
+            checks=(
+                Identity(
+                    "biased NCA is js at α = 1",
+                    biased_nca,
+                    2 * sp.log(2) - js((1, 0), (0, 1), (u, v)),
+                ),
+                Identity("MIO − biased NCA", mio - biased_nca, (softplus(u) - softplus(v)) / 2),
+            ),
+        ),
+    ),
     proof="""−ln σ(t) = ln(1 + e^{−t}) = sp(−t), applied to each term. Σ w_i sp(−r_i) + (1/K) Σ sp(r_i) is 2 ln 2 − JS
     with P = w and Q uniform on the K responses. A term w sp(−r) + (1/K) sp(r) is strictly convex and stationary at eʳ
     = K w. A point mass at the chosen response leaves it the weight 1/K in Q, and (1 − 1/K)/(K − 1) = 1/K to each
     rejected one.""",
-    by_hand=(
-        "from one term to K of them: a sum of terms with free rewards (K = 3 is checked in full)",
-    ),
-    checks=(
-        *[
-            Identity(f"term {i + 1} of NCA and of MIO", ours, theirs)
-            for i, (theirs, ours) in enumerate(TERMS)
-        ],
-        Identity(
-            "the losses, as functions of the probabilities", mio.subs(of_probabilities), in_ratios
-        ),
-        Identity(
-            "NCA = 2 ln 2 − JS(w, uniform; r), K = 3", nca, 2 * sp.log(2) - js(LABELS, THIRDS, R)
-        ),
-        Identity(
-            "a point mass, K = 3: own weight ⅓, rejected ⅓ each",
-            softplus(-R[0]) + sum(map(softplus, R)) / 3,
-            2 * sp.log(2) - js((1, 0, 0), THIRDS, R),
-        ),
-        Identity(
-            "α = 1 − 1/K leaves 1/K to each of the K − 1 rejected",
-            (1 - 1 / (K + 1)) / K,
-            1 / (K + 1),
-        ),
-        *minimum(
-            "a term of NCA, any K",
-            term,
-            r,
-            sp.log(K * w),
-            w * sp.log(1 + 1 / (K * w)) + sp.log(1 + K * w) / K,
-        ),
-        Identity(
-            "biased NCA is js at α = 1", biased_nca, 2 * sp.log(2) - js((1, 0), (0, 1), (u, v))
-        ),
-        Identity("MIO − biased NCA", mio - biased_nca, (softplus(u) - softplus(v)) / 2),
-        Shipped(
-            "preference_loss(js, ½) is the published NCA pair",
-            PAIR,
-            shipped,
-            lambda chosen, rejected, beta: oracles.nca_pair(beta * chosen, beta * rejected),
-        ),
-        Shipped(
-            "its gradient is that of the published terms",
-            PAIR,
-            lambda chosen, rejected, beta: pair_gradient(beta * chosen, beta * rejected),
-            published_gradient,
-        ),
-        Shipped(
-            "preference_loss(js, 1 − 1/K) is the published NCA of K responses, K = 4",
-            PAIR | {"rejected": strategies.vectors(3)},
-            lambda **given: shipped(**given, mix=0.75),
-            lambda chosen, rejected, beta: oracles.nca(
-                (1, 0, 0, 0), [beta * z for z in (chosen, *rejected)]
-            ),
-        ),
-        Shipped(
-            "2 ln 2 − mi.js(w, uniform) is the published NCA, K = 3, labels without mass included",
-            {"w": strategies.laws(3, zeros=True), "r": strategies.vectors(3)},
-            lambda w, r: 2 * oracles.ln(2) - on_law(mi.js, w, [1 / 3] * 3, r),
-            lambda w, r: oracles.nca(w, r),
-        ),
-    ),
     false_neighbours=(
         Identity("biased NCA is MIO too", biased_nca, mio),
         Identity(

@@ -6,6 +6,7 @@ from proofs.engine import (
     HALF,
     Identity,
     Mutant,
+    Part,
     Shipped,
     Theorem,
     dv,
@@ -72,14 +73,9 @@ PAIR = {"chosen": strategies.scores(4), "rejected": strategies.scores(4)}
 THEOREM = Theorem(
     slug="preference_table",
     title="the table bound × mix: DPO, linear, MIO = NCA, BCE = BCO, UKL, LSIF, InfoNCA",
-    statement="""Let u and v be the scores T of the chosen and of the rejected response of a pair; P the point mass at
-    the chosen, Q_α its weight 1 − α and the rejected one's α; the bounds as in the library, T ≈ ln dP/dQ: DV, JS, NWJ
-    = 1 + E_P T − E_Q eᵀ, χ² = 2 E_P(eᵀ − 1) − E_Q(e^{2T} − 1). Then constant − bound is: (dv, ½) with the constant ln
-    2: DPO; (dv, 1) with 0: v − u; (js, ½) with 2 ln 2: MIO = pairwise NCA; (js, 1) with 2 ln 2: −ln σ(u) − ln σ(−v),
-    which is biased NCA, DIL-BCE and BCO at δ = 0, BCO at any δ being its value at T − δ; (nwj, 1) with 0: DIL-UKL −u
-    + eᵛ, less 1; (χ², 1) with 0: twice DIL-LSIF −eᵘ + ½ e^{2v}, plus 1; InfoNCE with K candidates and ln K: InfoNCA.
-    DIL's three are at β = 1, T = ln π/π_ref; its UKL is −ln π_w + eᵛ, which differs from −u + eᵛ by the constant −ln
-    π_ref,w. At T = 0 the cells are, in this order, ln 2, 0, 2 ln 2, 2 ln 2, 0, 0 and ln K.""",
+    setting="""Let u and v be the scores T of the chosen and of the rejected response of a pair; P the point mass at
+    the chosen, Q_α its weight 1 − α and the rejected one's α; the bounds as in the library, T ≈ ln dP/dQ: DV, JS,
+    NWJ = 1 + E_P T − E_Q eᵀ, χ² = 2 E_P(eᵀ − 1) − E_Q(e^{2T} − 1).""",
     formula=r"""L_{\text{bound},\alpha}(u, v) = \text{constant} - \text{bound}\bigl(\delta_w,\; (1-\alpha)\,\delta_w
     + \alpha\,\delta_l;\; T\bigr), \qquad T_w = u,\ T_l = v""",
     assumptions=(
@@ -87,65 +83,92 @@ THEOREM = Theorem(
         "the published formulas for whole responses: z is a sum over tokens in all of them (DIL's code averages)",
         "identities of loss values: nothing is said about how the methods sample, normalise or anneal",
     ),
+    parts=(
+        Part(
+            "a",
+            """Then constant − bound is: (dv, ½) with the constant ln 2: DPO; (dv, 1) with 0: v − u; (js, ½) with
+            2 ln 2: MIO = pairwise NCA; (js, 1) with 2 ln 2: −ln σ(u) − ln σ(−v), which is biased NCA, DIL-BCE and
+            BCO at δ = 0, BCO at any δ being its value at T − δ; (nwj, 1) with 0: DIL-UKL −u + eᵛ, less 1; (χ², 1)
+            with 0: twice DIL-LSIF −eᵘ + ½ e^{2v}, plus 1; InfoNCE with K candidates and ln K: InfoNCA. DIL's
+            three are at β = 1, T = ln π/π_ref; its UKL is −ln π_w + eᵛ, which differs from −u + eᵛ by the
+            constant −ln π_ref,w.""",
+            checks=(
+                *[
+                    Identity(
+                        f"{name} is ({bound}, {mix})", cell(bound, mix), factor * formula + constant
+                    )
+                    for name, (bound, mix, factor, constant, formula, _) in TABLE.items()
+                ],
+                Identity(
+                    "BCO at δ is (js, 1) at T − δ",
+                    cell("js", 1, (u - delta, v - delta)),
+                    -sp.log(sigmoid(u - delta)) - sp.log(sigmoid(delta - v)),
+                ),
+                Identity(
+                    "DIL-UKL as published, in π_w = π_ref,w eᵘ",
+                    -sp.log(ref * sp.exp(u)),
+                    -u - sp.log(ref),
+                ),
+                Identity(
+                    "NWJ as published at T + 1",
+                    1 - nwj(chosen_only, rejected_only, (u, v)),
+                    1 - ((u + 1) - sp.exp(-1) * sp.exp(v + 1)),
+                ),
+                Identity(
+                    "InfoNCA with two rejected is InfoNCE of K = 3",
+                    sp.log(3) - dv((1, 0, 0), (sp.Rational(1, 3),) * 3, (u, v, v2)),
+                    infonca,
+                ),
+                *[
+                    Shipped(
+                        f"mi.preference_loss({bound}, {mix}) is {name}",
+                        PAIR,
+                        lambda chosen, rejected, bound=bound, mix=mix: pair_loss(
+                            chosen, rejected, bound, float(mix)
+                        ),
+                        lambda chosen, rejected, k=factor, c=constant, formula=formula: (
+                            k * formula(chosen, rejected) + c
+                        ),
+                    )
+                    for name, (bound, mix, factor, constant, _, formula) in TABLE.items()
+                ],
+                Shipped(
+                    "mi.preference_loss(js, 1) at T − δ is BCO",
+                    PAIR | {"delta": strategies.scores(4)},
+                    lambda chosen, rejected, delta: pair_loss(
+                        chosen - delta, rejected - delta, "js", 1.0
+                    ),
+                    oracles.bco_pair,
+                ),
+                Shipped(
+                    "mi.preference_loss(infonce) is InfoNCA",
+                    PAIR | {"rejected": strategies.vectors(2, 4)},
+                    lambda chosen, rejected: pair_loss([chosen], [rejected], "infonce"),
+                    oracles.infonca,
+                ),
+            ),
+        ),
+        Part(
+            "b",
+            "At T = 0 the cells are, in this order, ln 2, 0, 2 ln 2, 2 ln 2, 0, 0 and ln K.",
+            checks=(
+                *[
+                    Identity(f"{name} at zero scores", cell(bound, mix, (sp.S(0),) * 2), start)
+                    for (name, (bound, mix, *_)), start in zip(
+                        TABLE.items(),
+                        (sp.log(2), 0, 2 * sp.log(2), 2 * sp.log(2), 0, 0),
+                        strict=True,
+                    )
+                ],
+                Identity(
+                    "InfoNCA at zero scores, K = 3", infonca.subs({u: 0, v: 0, v2: 0}), sp.log(3)
+                ),
+            ),
+        ),
+    ),
     proof="""Put the point mass into each bound. −ln σ(t) = sp(−t) gives the two JS cells and DPO; the others are read
     off. The usual NWJ critic is T' = T + 1, in which E_P T' − e⁻¹ E_Q e^{T'} is the form above. −ln π_w = −u − ln
     π_ref,w.""",
-    checks=(
-        *[
-            Identity(f"{name} is ({bound}, {mix})", cell(bound, mix), factor * formula + constant)
-            for name, (bound, mix, factor, constant, formula, _) in TABLE.items()
-        ],
-        *[
-            Identity(f"{name} at zero scores", cell(bound, mix, (sp.S(0),) * 2), start)
-            for (name, (bound, mix, *_)), start in zip(
-                TABLE.items(), (sp.log(2), 0, 2 * sp.log(2), 2 * sp.log(2), 0, 0), strict=True
-            )
-        ],
-        Identity(
-            "BCO at δ is (js, 1) at T − δ",
-            cell("js", 1, (u - delta, v - delta)),
-            -sp.log(sigmoid(u - delta)) - sp.log(sigmoid(delta - v)),
-        ),
-        Identity(
-            "DIL-UKL as published, in π_w = π_ref,w eᵘ", -sp.log(ref * sp.exp(u)), -u - sp.log(ref)
-        ),
-        Identity(
-            "NWJ as published at T + 1",
-            1 - nwj(chosen_only, rejected_only, (u, v)),
-            1 - ((u + 1) - sp.exp(-1) * sp.exp(v + 1)),
-        ),
-        Identity(
-            "InfoNCA with two rejected is InfoNCE of K = 3",
-            sp.log(3) - dv((1, 0, 0), (sp.Rational(1, 3),) * 3, (u, v, v2)),
-            infonca,
-        ),
-        Identity("InfoNCA at zero scores, K = 3", infonca.subs({u: 0, v: 0, v2: 0}), sp.log(3)),
-        *[
-            Shipped(
-                f"mi.preference_loss({bound}, {mix}) is {name}",
-                PAIR,
-                lambda chosen, rejected, bound=bound, mix=mix: pair_loss(
-                    chosen, rejected, bound, float(mix)
-                ),
-                lambda chosen, rejected, k=factor, c=constant, formula=formula: (
-                    k * formula(chosen, rejected) + c
-                ),
-            )
-            for name, (bound, mix, factor, constant, _, formula) in TABLE.items()
-        ],
-        Shipped(
-            "mi.preference_loss(js, 1) at T − δ is BCO",
-            PAIR | {"delta": strategies.scores(4)},
-            lambda chosen, rejected, delta: pair_loss(chosen - delta, rejected - delta, "js", 1.0),
-            oracles.bco_pair,
-        ),
-        Shipped(
-            "mi.preference_loss(infonce) is InfoNCA",
-            PAIR | {"rejected": strategies.vectors(2, 4)},
-            lambda chosen, rejected: pair_loss([chosen], [rejected], "infonce"),
-            oracles.infonca,
-        ),
-    ),
     false_neighbours=(
         Identity("DPO at α = 1", cell("dv", 1), TABLE["DPO"][4]),
         Identity(

@@ -12,6 +12,7 @@ from proofs.engine import (
     Holds,
     Identity,
     Mutant,
+    Part,
     Shipped,
     Sign,
     Theorem,
@@ -105,12 +106,9 @@ GROUP = {
 THEOREM = Theorem(
     slug="group_relative_zero_gradient",
     title="a group-relative gradient is exactly 0 unless the group has a correct and a wrong answer",
-    statement="""Softmax policy π over a finite set of responses with free logits; reward r in {0, 1}, ε in (0, 1) the
-    probability of a correct response, J = E_π r. Draw y₁ … y_n i.i.d. from π; r̄ is the mean of r_i = r(y_i), s their
-    standard deviation, ĝ = (1/n) Σ (r_i − r̄) ∇ ln π(y_i). (a) ĝ = 0 iff none or all of them are correct, with
-    probability (1 − ε)ⁿ + εⁿ; then ĝ/(s + δ), δ > 0, is 0 too, and otherwise neither is. (b) E ĝ = (1 − 1/n) ∇J. (c)
-    While π stays as it is, the expected number of steps to the first correct response is 1/(1 − (1 − ε)ⁿ) ≥ 1/(nε),
-    and to the first ĝ ≠ 0 it is 1/(1 − (1 − ε)ⁿ − εⁿ), n ≥ 2. For n = 1, ĝ is always 0.""",
+    setting="""Softmax policy π over a finite set of responses with free logits; reward r in {0, 1}, ε in (0, 1) the
+    probability of a correct response, J = E_π r. Draw y₁ … y_n i.i.d. from π; r̄ is the mean of r_i = r(y_i), s
+    their standard deviation, ĝ = (1/n) Σ (r_i − r̄) ∇ ln π(y_i).""",
     formula=r"""\Pr(\hat g = 0) = (1 - \varepsilon)^n + \varepsilon^n, \qquad \mathbb{E}\,\hat g = \bigl(1 -
     \tfrac{1}{n}\bigr) \nabla J""",
     assumptions=(
@@ -118,69 +116,102 @@ THEOREM = Theorem(
         "tabular softmax, a reward in {0, 1}, no KL term in ĝ",
         "(c) no update while ĝ = 0: no momentum, no weight decay, no other prompt that moves π",
     ),
+    parts=(
+        Part(
+            "a",
+            """ĝ = 0 iff none or all of them are correct, with probability (1 − ε)ⁿ + εⁿ; then ĝ/(s + δ), δ > 0,
+            is 0 too, and otherwise neither is.""",
+            checks=(
+                Identity("P(ĝ = 0), n = 1", zero_probability(1), 1),
+                *[
+                    Identity(
+                        f"P(ĝ = 0), n = {i}",
+                        zero_probability(i),
+                        zero_gradient_probability(W[0], i),
+                    )
+                    for i in (2, 3)
+                ],
+                Identity(
+                    "the entries of ĝ over the correct ones, summed",
+                    k * (1 - share) / (k + m),
+                    entries,
+                ),
+                Sign("k correct and m wrong: ĝ ≠ 0", entries, ">"),
+                Sign("k correct and m wrong: ĝ/(s + δ) ≠ 0", entries / (deviation + delta), ">"),
+                Identity("s² = r̄(1 − r̄)", deviation**2, share * (1 - share)),
+                Identity("the same sum of ĝ/s is s", entries / deviation, deviation),
+                Holds(
+                    "mi.mean's ĝ is exactly 0 iff none or all are correct",
+                    GROUP,
+                    starves,
+                ),
+            ),
+            by_hand=(
+                """the double sums over pairs, Σ (a_i − a_j)(b_i − b_j) = 2n Σ a_i b_i − 2 Σ a_i Σ b_j; the
+                binomial ends in (a)""",
+            ),
+        ),
+        Part(
+            "b",
+            "E ĝ = (1 − 1/n) ∇J.",
+            checks=(
+                Identity(
+                    "a mean over pairs, any n",
+                    (sum_rx - sum_r * sum_x / n) / n,
+                    (n * sum_rx - sum_r * sum_x) / n**2,
+                ),
+                *[
+                    Identity(
+                        f"E ĝ = (1 − 1/n) ∇J, n = {i}, component {j + 1} of 3, {len(correct)} correct",
+                        mean_over_groups(i, lambda vector, j=j: vector[j], correct),
+                        (1 - sp.Rational(1, i)) * slope(j, correct),
+                    )
+                    for i, j, correct in (
+                        *product((2, 3), range(3), [(0,)]),
+                        (2, 0, (0, 1)),
+                        (2, 2, (0, 1)),
+                    )
+                ],
+                Shipped(
+                    "all groups of n through mi.mean: E ĝ, and ∇J",
+                    ALL_GROUPS,
+                    shipped_mean,
+                    proved_mean,
+                    examples=6,
+                ),
+            ),
+            by_hand=(
+                """the double sums over pairs, Σ (a_i − a_j)(b_i − b_j) = 2n Σ a_i b_i − 2 Σ a_i Σ b_j; the
+                binomial ends in (a)""",
+            ),
+        ),
+        Part(
+            "c",
+            """While π stays as it is, the expected number of steps to the first correct response is 1/(1 − (1 −
+            ε)ⁿ) ≥ 1/(nε), and to the first ĝ ≠ 0 it is 1/(1 − (1 − ε)ⁿ − εⁿ), n ≥ 2. For n = 1, ĝ is always 0.""",
+            checks=(
+                Identity(
+                    "(1 − gʲ)/(1 − g), step, g = 1 − ε",
+                    (1 - missed.subs(n, n + 1)) / eps,
+                    (1 - missed) / eps + missed,
+                ),
+                Identity("the mean wait", steps_to_first_signal(eps, n), 1 / (1 - missed)),
+                Identity(
+                    "(1 − ε)ⁿ − 1 + nε, step",
+                    bernoulli.subs(n, n + 1),
+                    (1 - eps) * bernoulli + n * eps**2,
+                ),
+                Sign("its remainder nε² is positive", n * eps**2, ">"),
+            ),
+            by_hand=("both inductions over n from their steps, and Σ_{j<N} gʲ → 1/(1 − g)",),
+        ),
+    ),
     proof="""As Σ (r_i − r̄) = 0, n ĝ = Σ (r_i − r̄) e_{y_i}, e_y the unit vector of y. (a) With k of n correct, the
     entries of ĝ over the correct responses sum to k(n − k)/n², which is 0 iff k is 0 or n, and then every r_i − r̄ is
     0; with δ = 0 the same sum of ĝ/s is s. (b) ĝ is the mean over the n² ordered pairs of draws of half (r_i − r_j)
     (e_{y_i} − e_{y_j}); n of the pairs are a draw with itself, and give 0, the others have mean ∇J. (c) The number of
     steps is geometric: its mean is Σ_j gʲ, g the probability of a step without success. (1 − ε)ⁿ ≥ 1 − nε by
     induction over n.""",
-    by_hand=(
-        "the double sums over pairs, Σ (a_i − a_j)(b_i − b_j) = 2n Σ a_i b_i − 2 Σ a_i Σ b_j; the binomial ends in (a)",
-        "both inductions over n from their steps, and Σ_{j<N} gʲ → 1/(1 − g)",
-    ),
-    checks=(
-        Identity("P(ĝ = 0), n = 1", zero_probability(1), 1),
-        *[
-            Identity(f"P(ĝ = 0), n = {i}", zero_probability(i), zero_gradient_probability(W[0], i))
-            for i in (2, 3)
-        ],
-        Identity(
-            "the entries of ĝ over the correct ones, summed", k * (1 - share) / (k + m), entries
-        ),
-        Sign("k correct and m wrong: ĝ ≠ 0", entries, ">"),
-        Sign("k correct and m wrong: ĝ/(s + δ) ≠ 0", entries / (deviation + delta), ">"),
-        Identity("s² = r̄(1 − r̄)", deviation**2, share * (1 - share)),
-        Identity("the same sum of ĝ/s is s", entries / deviation, deviation),
-        Identity(
-            "a mean over pairs, any n",
-            (sum_rx - sum_r * sum_x / n) / n,
-            (n * sum_rx - sum_r * sum_x) / n**2,
-        ),
-        *[
-            Identity(
-                f"E ĝ = (1 − 1/n) ∇J, n = {i}, component {j + 1} of 3, {len(correct)} correct",
-                mean_over_groups(i, lambda vector, j=j: vector[j], correct),
-                (1 - sp.Rational(1, i)) * slope(j, correct),
-            )
-            for i, j, correct in (
-                *product((2, 3), range(3), [(0,)]),
-                (2, 0, (0, 1)),
-                (2, 2, (0, 1)),
-            )
-        ],
-        Identity(
-            "(1 − gʲ)/(1 − g), step, g = 1 − ε",
-            (1 - missed.subs(n, n + 1)) / eps,
-            (1 - missed) / eps + missed,
-        ),
-        Identity("the mean wait", steps_to_first_signal(eps, n), 1 / (1 - missed)),
-        Identity(
-            "(1 − ε)ⁿ − 1 + nε, step", bernoulli.subs(n, n + 1), (1 - eps) * bernoulli + n * eps**2
-        ),
-        Sign("its remainder nε² is positive", n * eps**2, ">"),
-        Shipped(
-            "all groups of n through mi.mean: E ĝ, and ∇J",
-            ALL_GROUPS,
-            shipped_mean,
-            proved_mean,
-            examples=6,
-        ),
-        Holds(
-            "mi.mean's ĝ is exactly 0 iff none or all are correct",
-            GROUP,
-            starves,
-        ),
-    ),
     false_neighbours=(
         Identity("P(ĝ = 0) = (1 − ε)ⁿ, n = 2", zero_probability(2), (1 - W[0]) ** 2),
         Identity("ĝ is unbiased, n = 2", mean_over_groups(2, lambda vector: vector[0]), slope(0)),

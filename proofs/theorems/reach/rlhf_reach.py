@@ -8,8 +8,10 @@ import mi_estimators as mi
 from mi_estimators.theory import pass_at_k, rlhf_success
 from proofs.engine import (
     Identity,
+    Part,
     Shipped,
     Sign,
+    Sum,
     Theorem,
     expect,
     gradient,
@@ -74,14 +76,8 @@ GIVEN = {
 THEOREM = Theorem(
     slug="rlhf_reach",
     title="RLHF keeps the support: odds of success times e^{1/β}, 0 stays 0; pass@k and its unbiased estimator",
-    statement="""One prompt, a finite set of responses, β > 0, π* = π_ref e^{r/β}/Z, the maximiser of E_π r − β
-    KL(π‖π_ref). (a) π*(y) > 0 iff π_ref(y) > 0, and π*(y)/π*(y') = e^{(r_y − r_y')/β} π_ref(y)/π_ref(y') on the
-    support. (b) Let r be 1 on the correct responses and 0 on the others, and p, p' their total probability under
-    π_ref and π*. Then p' = p e^{1/β}/(1 − p + p e^{1/β}): the odds of success are multiplied by e^{1/β}, p = 0 stays
-    0, p < p' < e^{1/β} p for p in (0, 1), and two correct responses keep their relative probability. (c) For k i.i.d.
-    responses pass@k, the probability that at least one is correct, is 1 − (1 − p)^k. If c of n ≥ k i.i.d. responses
-    are correct, 1 − C(n − c, k)/C(n, k) has exactly this mean. (d) For every whole k ≥ e^{1/β}, the base model's
-    pass@k is at least RLHF's pass@1, p'.""",
+    setting="""One prompt, a finite set of responses, β > 0, π* = π_ref e^{r/β}/Z, the maximiser of E_π r − β
+    KL(π‖π_ref).""",
     formula=r"""p' = \frac{p\,e^{1/\beta}}{1 - p + p\,e^{1/\beta}}, \qquad \mathbb{E}\Bigl[1 -
     \binom{n-c}{k}\Big/\binom{n}{k}\Bigr] = 1 - (1-p)^k""",
     assumptions=(
@@ -89,82 +85,120 @@ THEOREM = Theorem(
         "binary reward in (b) and (d), equal to correctness; responses i.i.d. from the policy in (c), k ≤ n",
         "support is exact: a softmax policy has p > 0, if tiny; then (b) and (d) are the bounds",
     ),
+    parts=(
+        Part(
+            "a",
+            """π*(y) > 0 iff π_ref(y) > 0, and π*(y)/π*(y') = e^{(r_y − r_y')/β} π_ref(y)/π_ref(y') on the
+            support.""",
+            checks=(
+                Identity(
+                    "(a) ratios",
+                    (q1 * sp.exp(r1 / beta) / Z) / (q2 * sp.exp(r2 / beta) / Z),
+                    q1 / q2 * sp.exp((r1 - r2) / beta),
+                ),
+                Shipped(
+                    "mi.dv at T = r/β is tight at π*, zero atoms included",
+                    GIVEN,
+                    dv_gap,
+                    lambda **given: 0.0,
+                ),
+            ),
+        ),
+        Part(
+            "b",
+            """Let r be 1 on the correct responses and 0 on the others, and p, p' their total probability under
+            π_ref and π*. Then p' = p e^{1/β}/(1 − p + p e^{1/β}): the odds of success are multiplied by e^{1/β},
+            p = 0 stays 0, p < p' < e^{1/β} p for p in (0, 1), and two correct responses keep their relative
+            probability.""",
+            checks=(
+                Identity(
+                    "(b) p' of 3 responses, 2 of them correct",
+                    OPTIMUM[0] + OPTIMUM[1],
+                    rlhf_success(REF[0] + REF[1], beta),
+                ),
+                Identity(
+                    "(b) two correct responses keep their ratio",
+                    OPTIMUM[0] / OPTIMUM[1],
+                    REF[0] / REF[1],
+                ),
+                Identity("(b) p = 0 stays 0, 3 responses", NONE[0] + NONE[1], 0),
+                Identity("(b) the odds are multiplied by e^{1/β}", after / (1 - after), gain * o),
+                Sign("(b) p < p'", after - base, ">"),
+                Sign("(b) p' < e^{1/β} p", gain * base - after, ">"),
+                Identity(
+                    "(b) p' is the slope of ln Z in 1/β",
+                    sp.diff(sp.log(1 - base + base * sp.exp(r1)), r1).subs(r1, 1 / beta),
+                    after,
+                ),
+                Shipped(
+                    "the slope of mi.log_mean_exp is p', p = 0 and p = 1 included",
+                    GIVEN,
+                    shipped_success,
+                    proved_success,
+                ),
+            ),
+            by_hand=(
+                Sum("""(b) for any number of responses: Z and p' are sums over the correct and the wrong ones (3 are
+                checked)"""),
+            ),
+        ),
+        Part(
+            "c",
+            """For k i.i.d. responses pass@k, the probability that at least one is correct, is 1 − (1 − p)^k. If c
+            of n ≥ k i.i.d. responses are correct, 1 − C(n − c, k)/C(n, k) has exactly this mean.""",
+            checks=(
+                *[
+                    Identity(
+                        f"(c) the estimator's mean, n = {i}, k = {j}",
+                        estimator_mean(i, j),
+                        pass_at_k(base, j),
+                    )
+                    for i, j in ((1, 1), (2, 1), (3, 2), (4, 2), (4, 4), (5, 3))
+                ],
+                Identity(
+                    "(c) step: (N + 1)_k = (N)_k + k (N)_{k−1}",
+                    (N + 1) * fall,
+                    fall * (N - k + 1) + k * fall,
+                ),
+                Identity(
+                    "(c) step: q^k (n)_k + q k q^{k−1} (n)_{k−1} = q^k (n + 1)_k",
+                    (1 - base) ** k * fall * (n - k + 1)
+                    + (1 - base) * k * (1 - base) ** (k - 1) * fall,
+                    (1 - base) ** k * (n + 1) * fall,
+                ),
+            ),
+            by_hand=(
+                """the inductions in (c) and (d) from their steps; their starts, n = 0 and m = 0, are trivial""",
+            ),
+        ),
+        Part(
+            "d",
+            """For every whole k ≥ e^{1/β}, the base model's pass@k is at least RLHF's pass@1, p'.""",
+            checks=(
+                Identity(
+                    "(d) step: f(m) − f(m + 1), m = n",
+                    (1 - base) ** n * (1 + n * base) - (1 - base) ** (n + 1) * (1 + (n + 1) * base),
+                    (n + 1) * base**2 * (1 - base) ** n,
+                ),
+                Sign("(d) which is positive", (n + 1) * base**2 * (1 - base) ** n, ">"),
+                Identity("(d) f(0) − f(1)", 1 - (1 - base) * (1 + base), base**2),
+                Identity(
+                    "(d) pass@k − p'",
+                    (1 - (1 - base) ** k - after) * (1 - base + base * gain),
+                    1 - base - (1 - base) ** k * (1 - base + base * gain),
+                ),
+            ),
+            by_hand=(
+                """the inductions in (c) and (d) from their steps; their starts, n = 0 and m = 0, are trivial""",
+            ),
+        ),
+    ),
     proof="""(a) e^{r/β}/Z is positive and finite, and Z cancels. (b) Z = 1 − p + p e^{1/β}; divide. p' − p and
     e^{1/β} p − p' have positive numerators. (c) C(n − c, k)/C(n, k) is the share of the k-subsets of the n responses
     without a success; each subset has none with probability (1 − p)^k. Or by induction over n: with N = n − c
     failures, q = 1 − p and (N)_k = N(N − 1)…(N − k + 1), E (N)_k = q^k (n)_k, since one more response adds q k E
     (N)_{k−1}. (d) It says (1 − p)^{k−1} (1 − p + p e^{1/β}) ≤ 1. With e^{1/β} ≤ k it is enough that f(m) = (1 − p)^m
     (1 + m p) ≤ 1 at m = k − 1; f(0) = 1, and f decreases in m.""",
-    by_hand=(
-        "the inductions in (c) and (d) from their steps; their starts, n = 0 and m = 0, are trivial",
-        "(b) for any number of responses: Z and p' are sums over the correct and the wrong ones (3 are checked)",
-    ),
-    checks=(
-        Identity(
-            "(a) ratios",
-            (q1 * sp.exp(r1 / beta) / Z) / (q2 * sp.exp(r2 / beta) / Z),
-            q1 / q2 * sp.exp((r1 - r2) / beta),
-        ),
-        Identity(
-            "(b) p' of 3 responses, 2 of them correct",
-            OPTIMUM[0] + OPTIMUM[1],
-            rlhf_success(REF[0] + REF[1], beta),
-        ),
-        Identity(
-            "(b) two correct responses keep their ratio", OPTIMUM[0] / OPTIMUM[1], REF[0] / REF[1]
-        ),
-        Identity("(b) p = 0 stays 0, 3 responses", NONE[0] + NONE[1], 0),
-        Identity("(b) the odds are multiplied by e^{1/β}", after / (1 - after), gain * o),
-        Sign("(b) p < p'", after - base, ">"),
-        Sign("(b) p' < e^{1/β} p", gain * base - after, ">"),
-        Identity(
-            "(b) p' is the slope of ln Z in 1/β",
-            sp.diff(sp.log(1 - base + base * sp.exp(r1)), r1).subs(r1, 1 / beta),
-            after,
-        ),
-        *[
-            Identity(
-                f"(c) the estimator's mean, n = {i}, k = {j}",
-                estimator_mean(i, j),
-                pass_at_k(base, j),
-            )
-            for i, j in ((1, 1), (2, 1), (3, 2), (4, 2), (4, 4), (5, 3))
-        ],
-        Identity(
-            "(c) step: (N + 1)_k = (N)_k + k (N)_{k−1}",
-            (N + 1) * fall,
-            fall * (N - k + 1) + k * fall,
-        ),
-        Identity(
-            "(c) step: q^k (n)_k + q k q^{k−1} (n)_{k−1} = q^k (n + 1)_k",
-            (1 - base) ** k * fall * (n - k + 1) + (1 - base) * k * (1 - base) ** (k - 1) * fall,
-            (1 - base) ** k * (n + 1) * fall,
-        ),
-        Identity(
-            "(d) step: f(m) − f(m + 1), m = n",
-            (1 - base) ** n * (1 + n * base) - (1 - base) ** (n + 1) * (1 + (n + 1) * base),
-            (n + 1) * base**2 * (1 - base) ** n,
-        ),
-        Sign("(d) which is positive", (n + 1) * base**2 * (1 - base) ** n, ">"),
-        Identity("(d) f(0) − f(1)", 1 - (1 - base) * (1 + base), base**2),
-        Identity(
-            "(d) pass@k − p'",
-            (1 - (1 - base) ** k - after) * (1 - base + base * gain),
-            1 - base - (1 - base) ** k * (1 - base + base * gain),
-        ),
-        Shipped(
-            "the slope of mi.log_mean_exp is p', p = 0 and p = 1 included",
-            GIVEN,
-            shipped_success,
-            proved_success,
-        ),
-        Shipped(
-            "mi.dv at T = r/β is tight at π*, zero atoms included",
-            GIVEN,
-            dv_gap,
-            lambda **given: 0.0,
-        ),
-    ),
     false_neighbours=(
         Identity("the probability of success is multiplied by e^{1/β}", after, gain * base),
         Identity("the odds are multiplied by e^β", after / (1 - after), sp.exp(beta) * o),
@@ -182,5 +216,6 @@ THEOREM = Theorem(
     ),
     uses=("gibbs_dv_duality",),
     about=("log_mean_exp", "dv", "theory.rlhf_success", "theory.pass_at_k"),
-    reference="Rafailov et al. 2023, eq. 4; Chen et al. 2021 (arXiv 2107.03374), eq. 1; Yue et al. 2025 (2504.13837).",
+    reference="""Rafailov et al. 2023, eq. 4; Chen et al. 2021 (arXiv 2107.03374), eq. 1; Yue et al. 2025
+    (2504.13837).""",
 )

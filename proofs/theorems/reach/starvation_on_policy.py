@@ -7,7 +7,9 @@ from proofs.engine import (
     Holds,
     Identity,
     Mutant,
+    Part,
     Shipped,
+    Sum,
     Tested,
     Theorem,
     expect,
@@ -69,10 +71,8 @@ GIVEN["theta"] = strategies.vectors(3)
 THEOREM = Theorem(
     slug="starvation_on_policy",
     title="on-policy, the gradient of a rare response is of order π_y",
-    statement="""Softmax policy π over a finite set of responses to one prompt, with free logits θ; π_ref with full
-    support; J = E_π r − β KL(π‖π_ref), β ≥ 0; A_y = r_y − β ln(π_y/π_ref,y). (a) ∂J/∂θ_y = π_y (A_y − E_π A), so
-    |∂J/∂θ_y| ≤ π_y (1 − π_y) osc(A), osc = max − min. (b) For β = 0 and a reward in {0, 1}, with ε in (0, 1) the
-    probability of a correct response, ‖∇J‖₁ = 2ε(1 − ε).""",
+    setting="""Softmax policy π over a finite set of responses to one prompt, with free logits θ; π_ref with full
+    support; J = E_π r − β KL(π‖π_ref), β ≥ 0; A_y = r_y − β ln(π_y/π_ref,y).""",
     formula=r"""\frac{\partial J}{\partial \theta_y} = \pi_y \bigl(A_y - \mathbb{E}_\pi A\bigr), \qquad
     \Bigl|\frac{\partial J}{\partial \theta_y}\Bigr| \le \pi_y (1 - \pi_y)\, \mathrm{osc}(A)""",
     assumptions=(
@@ -80,40 +80,63 @@ THEOREM = Theorem(
         "tabular softmax: the parameters are the logits, so the gradient stays on the simplex",
         "osc(A) is osc(r) at π = π_ref; for β > 0 it grows as β ln(π_ref,y/π_y) when π_y/π_ref,y → 0",
     ),
+    parts=(
+        Part(
+            "a",
+            "∂J/∂θ_y = π_y (A_y − E_π A), so |∂J/∂θ_y| ≤ π_y (1 − π_y) osc(A), osc = max − min.",
+            checks=(
+                Identity("∂J/∂θ_y, a set of any size", sp.diff(J, theta), p * (advantage - J)),
+                Identity(
+                    "A_y − E_π A = (1 − π_y)(A_y − B)",
+                    advantage - J,
+                    (1 - p) * (advantage - others),
+                ),
+                *[
+                    Identity(
+                        f"∂J/∂θ_{j + 1}, 3 responses", sp.diff(J3, THETA[j]), PI[j] * (A3[j] - J3)
+                    )
+                    for j in range(3)
+                ],
+                Shipped(
+                    "the gradient of J through mi.mean",
+                    GIVEN,
+                    shipped_gradient,
+                    lambda **v: formula(**v)[0],
+                    tolerance=1e-8,
+                ),
+                Holds(
+                    "the bound π_y (1 − π_y) osc(A)",
+                    GIVEN,
+                    lambda **v: bounded(**v, by="A"),
+                ),
+            ),
+            by_hand=(
+                "B is a mean of values of A, so |A_y − B| ≤ osc(A)",
+                "β = 0 in (a): both sides are affine in β",
+            ),
+        ),
+        Part(
+            "b",
+            """For β = 0 and a reward in {0, 1}, with ε in (0, 1) the probability of a correct response, ‖∇J‖₁ =
+            2ε(1 − ε).""",
+            checks=(
+                Identity(
+                    "‖∇J‖₁ = 2ε(1 − ε), the first of 3 responses correct: ∂₁J > 0 > ∂₂J, ∂₃J",
+                    sp.diff(PI[0], THETA[0]) - sp.diff(PI[0], THETA[1]) - sp.diff(PI[0], THETA[2]),
+                    2 * PI[0] * (1 - PI[0]),
+                ),
+            ),
+            by_hand=(
+                Sum(
+                    """(b) for any number of responses: the sums over the correct and over the wrong ones"""
+                ),
+            ),
+        ),
+    ),
     proof="""(a) Along θ_y the others keep their relative law, so J = π_y A_y + (1 − π_y) B with B the mean of A
     over the others, and dπ_y = π_y (1 − π_y) dθ_y; the terms from ln π cancel. A_y − E_π A = (1 − π_y)(A_y − B),
     and |A_y − B| ≤ osc(A). (b) ∂J/∂θ_y is π_y (1 − ε) > 0 for a correct response and −π_y ε < 0 for a wrong one; the
     absolute values sum to ε(1 − ε) on either side.""",
-    by_hand=(
-        "B is a mean of values of A, so |A_y − B| ≤ osc(A)",
-        "β = 0 in (a): both sides are affine in β",
-        "(b) for any number of responses: the sums over the correct and over the wrong ones",
-    ),
-    checks=(
-        Identity("∂J/∂θ_y, a set of any size", sp.diff(J, theta), p * (advantage - J)),
-        Identity("A_y − E_π A = (1 − π_y)(A_y − B)", advantage - J, (1 - p) * (advantage - others)),
-        *[
-            Identity(f"∂J/∂θ_{j + 1}, 3 responses", sp.diff(J3, THETA[j]), PI[j] * (A3[j] - J3))
-            for j in range(3)
-        ],
-        Identity(
-            "‖∇J‖₁ = 2ε(1 − ε), the first of 3 responses correct: ∂₁J > 0 > ∂₂J, ∂₃J",
-            sp.diff(PI[0], THETA[0]) - sp.diff(PI[0], THETA[1]) - sp.diff(PI[0], THETA[2]),
-            2 * PI[0] * (1 - PI[0]),
-        ),
-        Shipped(
-            "the gradient of J through mi.mean",
-            GIVEN,
-            shipped_gradient,
-            lambda **v: formula(**v)[0],
-            tolerance=1e-8,
-        ),
-        Holds(
-            "the bound π_y (1 − π_y) osc(A)",
-            GIVEN,
-            lambda **v: bounded(**v, by="A"),
-        ),
-    ),
     false_neighbours=(
         Identity("without the baseline: ∂J/∂θ_y = π_y A_y", sp.diff(J, theta), p * advantage),
         Identity("off the simplex: ∂J/∂θ_y = A_y − β", sp.diff(J, theta), advantage - beta),

@@ -6,12 +6,14 @@ from itertools import product
 import sympy as sp
 
 import mi_estimators as mi
-from mi_estimators.theory import chosen_pull, drawn_js_weight, rejected_push
+from mi_estimators.theory import chosen_pull, drawn_js_weight, missed_mass, rejected_push
 from proofs.engine import (
     TURNED,
     Identity,
+    Part,
     Shipped,
     Sign,
+    Sum,
     Theorem,
     dpo_loss,
     dv,
@@ -100,16 +102,9 @@ def supplied_weights(mix, u, v):
 GIVEN = {"target": strategies.laws(3), "theta": strategies.vectors(3, 4)}
 THEOREM = Theorem(
     slug="who_samples_starves",
-    title="a rare correct answer that must be drawn is missed under every bound; a supplied one starves none at first",
-    statement="""Softmax policy π with free logits on a finite set; p = π(y⁺), y⁺ the correct response. (a) Drawn by
-    π: π takes the part of Q in a bound, P is the target law, T* = ln dP/dπ is held fixed while π moves. Then
-    −∇bound = Σ_y ω_y ∇ ln π(y), in the logits ω_y − π_y Σ ω, with ω_y = P_y for DV and NWJ, and π_y ln(1 +
-    P_y/π_y) for JS. For P on y⁺ alone: ω is 1 for DV and NWJ, whatever p, and p ln(1 + 1/p) < √p for JS (1.4·10⁻⁵
-    at p = 10⁻⁶). (b) Of n draws none is y⁺ with probability (1 − p)ⁿ; the plug-in gradient then has no term ∇ ln
-    π(y⁺), for any bound. (c) Supplied as y_w of a pair: the loss puts βσ(β(z_l − z_w)) (DPO) or β(1 − (2 − α)
-    σ(βz_w)) (JS, mix α) on ∇ ln π(y_w): at π = π_ref it is β/2 or αβ/2, whatever p; it is larger for z_w < z_l (DPO)
-    or z_w < 0 (JS), and tends to β as z_w → −∞ with z_l fixed. (d) DPO at π = π_ref on two draws of π, labelled, and
-    used if just one of them is y⁺: the mean weight on ∇ ln π(y⁺) is βp(1 − p).""",
+    title="""a rare correct answer that must be drawn is missed under every bound; a supplied one starves none at
+    first""",
+    setting="Softmax policy π with free logits on a finite set; p = π(y⁺), y⁺ the correct response.",
     formula=r"""\omega_{y^+} = 1 \ (\mathrm{DV}),\quad p \ln(1 + 1/p) \ (\mathrm{JS\ drawn}),\qquad \tfrac{\beta}{2}
     \ (\mathrm{DPO}),\quad \tfrac{\alpha\beta}{2} \ (\mathrm{JS\ supplied})""",
     assumptions=(
@@ -117,57 +112,108 @@ THEOREM = Theorem(
         "(a) the critic is optimal and held fixed, the expectation exact; terms with P_y = 0 count 0",
         "(c) z = ln π/π_ref; on ∇ ln π(y_w) alone; y_w's logit rises by (1 − π_w) of it, plus π_w of y_l's",
     ),
-    proof="""(a) −∇ of ln E_π eᵀ, E_π eᵀ and E_π sp(T) in π: ω_y = π_y eᵀ/E_π eᵀ, π_y eᵀ and π_y sp(T), and eᵀ = P_y/π_y
-    with Σ P_y = 1. With s = 1/√p, s − ln(1 + s²) has the slope (1 − s)²/(1 + s²) ≥ 0 and is 0 at s = 0. (b)
+    parts=(
+        Part(
+            "a",
+            """Drawn by π: π takes the part of Q in a bound, P is the target law, T* = ln dP/dπ is held fixed
+            while π moves. Then −∇bound = Σ_y ω_y ∇ ln π(y), in the logits ω_y − π_y Σ ω, with ω_y = P_y for DV
+            and NWJ, and π_y ln(1 + P_y/π_y) for JS. For P on y⁺ alone: ω is 1 for DV and NWJ, whatever p, and p
+            ln(1 + 1/p) < √p for JS (1.4·10⁻⁵ at p = 10⁻⁶).""",
+            checks=(
+                *[Identity(f"ω, {b}", weight(b), omega(b, P[0], Q[0])) for b in BOUNDS],
+                *[Identity(f"in the logits, {b}", slope(b), claimed_slope(b)) for b in BOUNDS],
+                Identity(
+                    "JS, P on y⁺ alone: p sp(ln 1/p)", p * softplus(-sp.log(p)), drawn_js_weight(p)
+                ),
+                Identity(
+                    "the slope of s − ln(1 + s²)",
+                    sp.diff(s - sp.log(1 + s**2), s),
+                    (1 - s) ** 2 / (1 + s**2),
+                ),
+                Sign(
+                    "at p = 10⁻⁶ it is below 1.4·10⁻⁵",
+                    drawn_js_weight(s),
+                    "<",
+                    than=sp.Rational("1.4e-5"),
+                    at={s: sp.Rational(1, 10**6)},
+                ),
+                *[
+                    Shipped(
+                        f"mi.{b}, π in the part of Q",
+                        GIVEN,
+                        partial(shipped_slope, b),
+                        partial(proved_slope, b),
+                    )
+                    for b in ("dv", "nwj", "js")
+                ],
+            ),
+            by_hand=(
+                Sum("""(a) is checked on three responses; any number: the weights are per response, and only Σ P = 1
+                joins them"""),
+                "s − ln(1 + s²) > 0 from its slope, which is 0 at s = 1 only",
+            ),
+        ),
+        Part(
+            "b",
+            """Of n draws none is y⁺ with probability (1 − p)ⁿ; the plug-in gradient then has no term ∇ ln π(y⁺),
+            for any bound.""",
+            checks=(
+                Identity(
+                    "(b) three draws, none of them y⁺",
+                    sum(
+                        sp.prod((1 - p, p)[hit] for hit in hits)
+                        for hits in product((0, 1), repeat=3)
+                        if not any(hits)
+                    ),
+                    missed_mass(p, 3),
+                ),
+            ),
+            by_hand=("what is not drawn does not occur in a sum",),
+        ),
+        Part(
+            "c",
+            """Supplied as y_w of a pair: the loss puts βσ(β(z_l − z_w)) (DPO) or β(1 − (2 − α) σ(βz_w)) (JS, mix
+            α) on ∇ ln π(y_w): at π = π_ref it is β/2 or αβ/2, whatever p; it is larger for z_w < z_l (DPO) or z_w
+            < 0 (JS), and tends to β as z_w → −∞ with z_l fixed.""",
+            checks=(
+                Identity("supplied, JS", weight_js, beta * chosen_pull(u, alpha)),
+                Identity("supplied, DPO", weight_dpo, beta * sigmoid(v - u)),
+                Identity("JS at π_ref", weight_js.subs(u, 0), alpha * beta / 2),
+                Identity("DPO at π_ref", weight_dpo.subs({u: 0, v: 0}), beta / 2),
+                Sign("JS falls in z_w", sp.diff(weight_js, u), "<"),
+                Sign("DPO falls in z_w", sp.diff(weight_dpo, u), "<"),
+                Sign("JS: more below z_w = 0", weight_js.subs(u, -t) - alpha * beta / 2, ">"),
+                Sign("DPO: more below z_l", weight_dpo.subs(u, v - t) - beta / 2, ">"),
+                Shipped(
+                    "mi.preference_loss at any z",
+                    {"mix": strategies.mixes(), "u": strategies.scores(), "v": strategies.scores()},
+                    supplied_weights,
+                    lambda mix, u, v: [rejected_push(v - u, 1), chosen_pull(u, mix)],
+                ),
+            ),
+            by_hand=("σ(u) → 0 as u → −∞",),
+        ),
+        Part(
+            "d",
+            """DPO at π = π_ref on two draws of π, labelled, and used if just one of them is y⁺: the mean weight
+            on ∇ ln π(y⁺) is βp(1 − p).""",
+            checks=(
+                Identity(
+                    "DPO on drawn pairs",
+                    sum(
+                        p ** (i + j) * (1 - p) ** (2 - i - j) * beta / 2
+                        for i, j in product((0, 1), repeat=2)
+                        if i != j
+                    ),
+                    beta * p * (1 - p),
+                ),
+            ),
+        ),
+    ),
+    proof="""(a) −∇ of ln E_π eᵀ, E_π eᵀ and E_π sp(T) in π: ω_y = π_y eᵀ/E_π eᵀ, π_y eᵀ and π_y sp(T), and eᵀ =
+    P_y/π_y with Σ P_y = 1. With s = 1/√p, s − ln(1 + s²) has the slope (1 − s)²/(1 + s²) ≥ 0 and is 0 at s = 0. (b)
     missed_mass, and a plug-in gradient is a sum over the draws. (c) Both are −β times the loss's derivative and
     decrease in u. (d) Two of the four kinds of pairs have just one y⁺, of probability p(1 − p) each.""",
-    by_hand=(
-        "(a) is checked on three responses; any number: the weights are per response, and only Σ P = 1 joins them",
-        "s − ln(1 + s²) > 0 from its slope, which is 0 at s = 1 only; σ(u) → 0 as u → −∞; (b) as in the proof",
-    ),
-    checks=(
-        *[Identity(f"ω, {b}", weight(b), omega(b, P[0], Q[0])) for b in BOUNDS],
-        *[Identity(f"in the logits, {b}", slope(b), claimed_slope(b)) for b in BOUNDS],
-        Identity("JS, P on y⁺ alone: p sp(ln 1/p)", p * softplus(-sp.log(p)), drawn_js_weight(p)),
-        Identity(
-            "the slope of s − ln(1 + s²)",
-            sp.diff(s - sp.log(1 + s**2), s),
-            (1 - s) ** 2 / (1 + s**2),
-        ),
-        Sign("p ln(1 + 1/p) < 1.4·10⁻⁵ at p = 10⁻⁶", sp.log(1 + 10**6) - 14, "<"),
-        Identity("supplied, JS", weight_js, beta * chosen_pull(u, alpha)),
-        Identity("supplied, DPO", weight_dpo, beta * sigmoid(v - u)),
-        Identity("JS at π_ref", weight_js.subs(u, 0), alpha * beta / 2),
-        Identity("DPO at π_ref", weight_dpo.subs({u: 0, v: 0}), beta / 2),
-        Sign("JS falls in z_w", sp.diff(weight_js, u), "<"),
-        Sign("DPO falls in z_w", sp.diff(weight_dpo, u), "<"),
-        Sign("JS: more below z_w = 0", weight_js.subs(u, -t) - alpha * beta / 2, ">"),
-        Sign("DPO: more below z_l", weight_dpo.subs(u, v - t) - beta / 2, ">"),
-        Identity(
-            "DPO on drawn pairs",
-            sum(
-                p ** (i + j) * (1 - p) ** (2 - i - j) * beta / 2
-                for i, j in product((0, 1), repeat=2)
-                if i != j
-            ),
-            beta * p * (1 - p),
-        ),
-        *[
-            Shipped(
-                f"mi.{b}, π in the part of Q",
-                GIVEN,
-                partial(shipped_slope, b),
-                partial(proved_slope, b),
-            )
-            for b in ("dv", "nwj", "js")
-        ],
-        Shipped(
-            "mi.preference_loss at any z",
-            {"mix": strategies.mixes(), "u": strategies.scores(), "v": strategies.scores()},
-            supplied_weights,
-            lambda mix, u, v: [rejected_push(v - u, 1), chosen_pull(u, mix)],
-        ),
-    ),
     false_neighbours=(
         Identity("drawn, JS: ω = P_y too", weight("JS"), P[0]),
         Identity("drawn, DV: ω = π_y P_y", weight("DV"), Q[0] * P[0]),

@@ -8,6 +8,7 @@ from mi_estimators.theory import dv_bias_factor
 from proofs.engine import (
     Holds,
     Identity,
+    Part,
     Shipped,
     Sign,
     Theorem,
@@ -87,65 +88,95 @@ GIVEN = {"q": strategies.laws(3), "t": strategies.vectors(3, 3), "size": strateg
 THEOREM = Theorem(
     slug="dv_bias_ratio",
     title="DV's bias over its leading term is a mean of 2φ(Ẑ/Z): with rare heavy negatives the term is too large",
-    statement="""Let B_M ≥ 0 be the bias of plug-in DV on M i.i.d. negatives, Z = E_Q eᵀ, X = Ẑ/Z their mean of eᵀ/Z,
-    v in (0, ∞) and μ₃ the second and third central moments of eᵀ/Z, and φ(x) = (x − 1 − ln x)/(x − 1)², φ(1) = ½. (a)
-    B_M = E[(X − 1)² φ(X)], so R = B_M/(v/(2M)) is the mean of 2φ(X) with weights proportional to (X − 1)². (b) φ is
-    positive, convex and decreasing; hence, if m ≤ eᵀ/Z ≤ m̄ almost surely, m > 0, 2φ(m̄) ≤ R ≤ 2φ(m), and R ≥ 2φ(1 +
-    μ₃/(Mv)). (c) Let eᵀ be 1 + d, d > 0, with Q-mass q in (0, 1), and 1 otherwise, and y = d/M. Then R > 2φ(1 + y) =
-    2(y − ln(1 + y))/y² for every M, and R tends to it as q → 0: for a rare heavy atom the leading term is too large
-    by a factor that tends to 1/(2φ(1 + y)) > y/2. At q = ½ and M = 1 it is too small, R > 1.""",
+    setting="""Let B_M ≥ 0 be the bias of plug-in DV on M i.i.d. negatives, Z = E_Q eᵀ, X = Ẑ/Z their mean of eᵀ/Z,
+    v in (0, ∞) and μ₃ the second and third central moments of eᵀ/Z, and φ(x) = (x − 1 − ln x)/(x − 1)², φ(1) = ½.""",
     formula=r"""\frac{B_M}{v/(2M)} = \frac{\mathbb{E}\bigl[(X-1)^2\, 2\varphi(X)\bigr]}{\mathbb{E}(X-1)^2}, \qquad
     \varphi(x) = \frac{x - 1 - \ln x}{(x-1)^2}""",
     assumptions=(
-        "negatives with the law Q of the population value; independent (for 2φ(m̄) ≤ R ≤ 2φ(m) uncorrelated eᵀ suffice)",
+        """negatives with the law Q of the population value; independent (for 2φ(m̄) ≤ R ≤ 2φ(m) uncorrelated eᵀ
+        suffice)""",
         "v > 0: the critic is not constant on the negatives; third moments exist where μ₃ appears",
         "(b) 2φ(m) needs a critic bounded below, eᵀ ≥ m Z; 2φ(m̄) one bounded above; a fixed critic",
+    ),
+    parts=(
+        Part(
+            "a",
+            """B_M = E[(X − 1)² φ(X)], so R = B_M/(v/(2M)) is the mean of 2φ(X) with weights proportional to (X −
+            1)².""",
+            checks=(
+                Shipped(
+                    "mi.dv over all batches has the bias (a)",
+                    GIVEN,
+                    dv_excess,
+                    proved,
+                ),
+                Identity("(a) (x − 1)² φ(x)", (x - 1) ** 2 * phi(x), x - 1 - sp.log(x)),
+            ),
+            by_hand=(
+                """E(X − 1)² = v/M and E(X − 1)³ = μ₃/M² for i.i.d. negatives (dv_minibatch_bias); L'Hôpital's
+                rule at q = 0""",
+            ),
+        ),
+        Part(
+            "b",
+            """φ is positive, convex and decreasing; hence, if m ≤ eᵀ/Z ≤ m̄ almost surely, m > 0, 2φ(m̄) ≤ R ≤
+            2φ(m), and R ≥ 2φ(1 + μ₃/(Mv)).""",
+            checks=(
+                *[
+                    claim
+                    for side, at in (("above", 1 + y), ("below", 1 / (1 + y)))
+                    for claim in (
+                        Identity(
+                            f"(b) the kernel's primitive, x {side} 1",
+                            slope.subs(x, at),
+                            kernel.subs(x, at),
+                        ),
+                        Identity(
+                            f"(b) it grows by φ from 0 to 1, x {side} 1", grown.subs(x, at), phi(at)
+                        ),
+                    )
+                ],
+                Sign("(b) the kernel is positive", kernel, ">"),
+                Sign("(b) it decreases", sp.diff(kernel, x), "<"),
+                Sign("(b) it is convex", sp.diff(kernel, x, 2), ">"),
+                Holds("mi.dv is biased within (b)", GIVEN, within),
+            ),
+            by_hand=(
+                """the mean over r of the kernel's signs; Jensen's inequality for a law with density (X − 1)²/E(X
+                − 1)²""",
+                """E(X − 1)² = v/M and E(X − 1)³ = μ₃/M² for i.i.d. negatives (dv_minibatch_bias); L'Hôpital's
+                rule at q = 0""",
+            ),
+        ),
+        Part(
+            "c",
+            """Let eᵀ be 1 + d, d > 0, with Q-mass q in (0, 1), and 1 otherwise, and y = d/M. Then R > 2φ(1 + y) =
+            2(y − ln(1 + y))/y² for every M, and R tends to it as q → 0: for a rare heavy atom the leading term is
+            too large by a factor that tends to 1/(2φ(1 + y)) > y/2. At q = ½ and M = 1 it is too small, R > 1.""",
+            checks=(
+                Identity("(c) μ₃/v", mu3 / v, d * (1 - 2 * q) / Z),
+                Sign("(c) it is below d", d * (1 - 2 * q) / Z - d, "<"),
+                *[
+                    Identity(
+                        f"(c) M = {n}: the slope of B_M at q = 0 over that of v/(2M)",
+                        sp.diff(bias(n, p), p).subs(p, 0) / (d**2 / (2 * n)),
+                        2 * phi(1 + d / n),
+                    )
+                    for n in (1, 2, 4)
+                ],
+                Identity("(c) v = q(1 − q) d²/Z²", v, q * (1 - q) * d**2 / Z**2),
+                Sign("(c) 2φ(1 + y) < 2/y", 2 * phi(1 + y) - 2 / y, "<"),
+                Identity("(c) q = ½, M = 1: B − v/2 is 0 at d = 0", even.subs(d, 0), 0),
+                Sign("(c) and increases", sp.diff(even, d), ">"),
+            ),
+            by_hand=("L'Hôpital's rule at q = 0, for any M (checked: 1, 2, 4)",),
+        ),
     ),
     proof="""(a) E X = 1, so B_M = E[X − 1 − ln X], and E(X − 1)² = v/M. (b) φ(x) = ∫₀¹ (1 − r)/(1 + r(x − 1))² dr
     (Taylor's remainder of −ln), a mean of positive, decreasing, convex functions of x. X is in [m, m̄], and so is a
     weighted mean of such; Jensen with the weights (X − 1)² gives R ≥ 2φ(1 + E(X − 1)³/E(X − 1)²), where E(X − 1)³ =
     μ₃/M². (c) μ₃/v = d(1 − 2q)/Z < d, so R > 2φ(1 + y). B_M is 0 at q = 0 with the slope d − M ln(1 + y) there, and
     v/(2M) is 0 with the slope d²/(2M). 2φ(1 + y) < 2/y, as ln(1 + y) > 0.""",
-    by_hand=(
-        "the mean over r of the kernel's signs; Jensen's inequality for a law with density (X − 1)²/E(X − 1)²",
-        "E(X − 1)² = v/M and E(X − 1)³ = μ₃/M² for i.i.d. negatives (dv_minibatch_bias); L'Hôpital's rule at q = 0",
-    ),
-    checks=(
-        *[
-            claim
-            for side, at in (("above", 1 + y), ("below", 1 / (1 + y)))
-            for claim in (
-                Identity(
-                    f"(b) the kernel's primitive, x {side} 1", slope.subs(x, at), kernel.subs(x, at)
-                ),
-                Identity(f"(b) it grows by φ from 0 to 1, x {side} 1", grown.subs(x, at), phi(at)),
-            )
-        ],
-        Sign("(b) the kernel is positive", kernel, ">"),
-        Sign("(b) it decreases", sp.diff(kernel, x), "<"),
-        Sign("(b) it is convex", sp.diff(kernel, x, 2), ">"),
-        Identity("(c) μ₃/v", mu3 / v, d * (1 - 2 * q) / Z),
-        Sign("(c) it is below d", d * (1 - 2 * q) / Z - d, "<"),
-        *[
-            Identity(
-                f"(c) M = {n}: the slope of B_M at q = 0 over that of v/(2M)",
-                sp.diff(bias(n, p), p).subs(p, 0) / (d**2 / (2 * n)),
-                2 * phi(1 + d / n),
-            )
-            for n in (1, 2, 4)
-        ],
-        Identity("(c) v = q(1 − q) d²/Z²", v, q * (1 - q) * d**2 / Z**2),
-        Sign("(c) 2φ(1 + y) < 2/y", 2 * phi(1 + y) - 2 / y, "<"),
-        Identity("(c) q = ½, M = 1: B − v/2 is 0 at d = 0", even.subs(d, 0), 0),
-        Sign("(c) and increases", sp.diff(even, d), ">"),
-        Shipped(
-            "mi.dv over all batches has the bias (a)",
-            GIVEN,
-            dv_excess,
-            proved,
-        ),
-        Holds("mi.dv is biased within (b)", GIVEN, within),
-    ),
     false_neighbours=(
         Sign("R ≤ 1: the leading term is an upper bound, M = 1", v / 2 - bias(1), ">="),
         Sign(

@@ -9,6 +9,8 @@ from mi_estimators.theory import dv_bias
 from proofs.engine import (
     Holds,
     Identity,
+    Minimum,
+    Part,
     Shipped,
     Sign,
     Theorem,
@@ -17,7 +19,6 @@ from proofs.engine import (
     instead,
     integers,
     logs,
-    minimum,
     normalised,
     oracles,
     pair_batches,
@@ -89,12 +90,8 @@ LAW = {"q": strategies.laws(3), "t": strategies.vectors(3, 3), "size": strategie
 THEOREM = Theorem(
     slug="dv_minibatch_bias",
     title="plug-in DV on M negatives is biased up, by Var_Q(eᵀ)/(2M Z²) to first order",
-    statement="""Let Z = E_Q eᵀ in (0, ∞), Ẑ = (1/M) Σ_j e^{T_j} over M negatives, each with the law Q, and let B_M =
-    E[−ln Ẑ] + ln Z be what the plug-in value exceeds DV(T) = E_P T − ln Z by, on average. (a) B_M = E[X − 1 − ln X] ≥ 0
-    with X = Ẑ/Z (+∞ is possible), and B_M = 0 iff Ẑ = Z almost surely; nothing is asked of the negatives' dependence.
-    (b) For i.i.d. negatives B_{M+1} ≤ B_M. (c) For i.i.d. negatives with eᵀ ≥ m Z, m > 0, and with v, μ₃, μ₄ the
-    central moments of eᵀ/Z under Q: 0 ≤ B_M − v/(2M) + μ₃/(3M²) ≤ (μ₄ + 3 (M − 1) v²)/(4 m M³). So B_M = Var_Q(eᵀ)/(2M
-    Z²) + O(1/M²).""",
+    setting="""Let Z = E_Q eᵀ in (0, ∞), Ẑ = (1/M) Σ_j e^{T_j} over M negatives, each with the law Q, and let B_M =
+    E[−ln Ẑ] + ln Z be what the plug-in value exceeds DV(T) = E_P T − ln Z by, on average.""",
     formula=r"""0 \le \mathbb{E}\bigl[\mathrm{DV}_M\bigr] - \mathrm{DV} = \frac{\mathrm{Var}_Q(e^{T})}{2 M Z^2} +
     O\bigl(M^{-2}\bigr), \qquad Z = \mathbb{E}_Q e^{T}""",
     assumptions=(
@@ -103,64 +100,86 @@ THEOREM = Theorem(
         "(b), (c) independent negatives; (c) also μ₄ < ∞ and a critic that is bounded below, eᵀ ≥ m Z",
         "the positives' mean has the expectation E_P T, and does not enter",
     ),
-    proof="""(a) E X = 1, so B_M = −E ln X = E[X − 1 − ln X], and X − 1 − ln X ≥ 0 with equality at 1 only (Jensen). (b)
-    Ẑ_{M+1} is the mean of the M + 1 means that leave one negative out; these have the law of Ẑ_M, and by the same
-    inequality at their ratios to Ẑ_{M+1} the mean of their logarithms is at most ln Ẑ_{M+1}. (c) The rest g(x) = x − 1
-    − ln x − (x − 1)²/2 + (x − 1)³/3 has the slope (x − 1)³/x and so its minimum 0 at 1; (x − 1)⁴/(4m) − g(x) has the
-    slope (x − 1)³ (x − m)/(m x), which for x ≥ m has the sign of x − 1. X is at least m; put x = X and take the mean.
-    The moments of Σ (e^{T_j}/Z − 1) are M v, M μ₃ and M μ₄ + 3 M (M − 1) v², one negative at a time.""",
-    by_hand=(
-        "the mean of an inequality, and from the sign of a slope to the minimum",
-        "the moments of the sum for every M by induction from their step, by independence",
-        "(b) any number of negatives (checked: 3 of 4)",
+    parts=(
+        Part(
+            "a",
+            """B_M = E[X − 1 − ln X] ≥ 0 with X = Ẑ/Z (+∞ is possible), and B_M = 0 iff Ẑ = Z almost surely;
+            nothing is asked of the negatives' dependence.""",
+            checks=(
+                Minimum("x − 1 − ln x", x - 1 - sp.log(x), x, 1),
+                Identity("E X = 1, M = 2, 2 atoms", expect(*zip(*PAIRS, strict=True)), 1),
+                Shipped(
+                    "mi.dv has this bias over all batches, M = 1, 2, 3",
+                    LAW,
+                    dv_excess,
+                    proved,
+                ),
+                Holds(
+                    "mi.dv is biased up with all pairs off the diagonal as negatives too",
+                    {"joint": strategies.joint_laws(2, 2), "t": strategies.tables(2, 2)},
+                    lambda joint, t: in_batch(joint, t, 3) >= -1e-9,
+                ),
+            ),
+        ),
+        Part(
+            "b",
+            "For i.i.d. negatives B_{M+1} ≤ B_M.",
+            checks=(
+                Identity(
+                    "(b) the means of 3 of 4 have the mean Ẑ",
+                    sum((1 - a) / 3 for a in normalised([x, w, k, v])),
+                    1,
+                ),
+            ),
+            by_hand=("(b) any number of negatives (checked: 3 of 4)",),
+        ),
+        Part(
+            "c",
+            """For i.i.d. negatives with eᵀ ≥ m Z, m > 0, and with v, μ₃, μ₄ the central moments of eᵀ/Z under Q:
+            0 ≤ B_M − v/(2M) + μ₃/(3M²) ≤ (μ₄ + 3 (M − 1) v²)/(4 m M³). So B_M = Var_Q(eᵀ)/(2M Z²) + O(1/M²).""",
+            checks=(
+                Identity(
+                    "(c) v/(2M) is ½ E(X − 1)², M = 2, 2 atoms",
+                    dv_bias(variance, 2),
+                    sum(weight * (mean - 1) ** 2 for weight, mean in PAIRS) / 2,
+                ),
+                Identity("g(1) = 0", rest.subs(x, 1), 0),
+                Identity("g' = (x − 1)³/x", sp.diff(rest, x), slope),
+                Sign("g' < 0 below 1", slope.subs(x, 1 / (1 + w)), "<"),
+                Sign("g' > 0 above 1", slope.subs(x, 1 + w), ">"),
+                Identity(
+                    "its ceiling's slope",
+                    sp.diff((x - 1) ** 4 / (4 * m) - rest, x),
+                    slope * (x - m) / m,
+                ),
+                Sign("that slope < 0 between m and 1", (slope * (x - m) / m).subs(x, between), "<"),
+                Sign("that slope > 0 above 1", (slope * (x - m) / m).subs(x, 1 + w), ">"),
+                *[
+                    Identity(
+                        f"moment {n} of the sum, from M to M + 1",
+                        sum(sp.binomial(n, j) * SUM[j] * ONE[n - j] for j in range(n + 1)),
+                        sp.sympify(SUM[n]).subs(M, M + 1),
+                    )
+                    for n in (2, 3, 4)
+                ],
+                Holds(
+                    "mi.dv is biased within the bounds of (c)",
+                    LAW,
+                    within,
+                ),
+            ),
+            by_hand=(
+                "the mean of an inequality, and from the sign of a slope to the minimum",
+                """the moments of the sum for every M by induction from their step, by independence""",
+            ),
+        ),
     ),
-    checks=(
-        *minimum("x − 1 − ln x", x - 1 - sp.log(x), x, 1),
-        Identity("E X = 1, M = 2, 2 atoms", expect(*zip(*PAIRS, strict=True)), 1),
-        Identity(
-            "(c) v/(2M) is ½ E(X − 1)², M = 2, 2 atoms",
-            dv_bias(variance, 2),
-            sum(weight * (mean - 1) ** 2 for weight, mean in PAIRS) / 2,
-        ),
-        Identity(
-            "(b) the means of 3 of 4 have the mean Ẑ",
-            sum((1 - a) / 3 for a in normalised([x, w, k, v])),
-            1,
-        ),
-        Identity("g(1) = 0", rest.subs(x, 1), 0),
-        Identity("g' = (x − 1)³/x", sp.diff(rest, x), slope),
-        Sign("g' < 0 below 1", slope.subs(x, 1 / (1 + w)), "<"),
-        Sign("g' > 0 above 1", slope.subs(x, 1 + w), ">"),
-        Identity(
-            "its ceiling's slope", sp.diff((x - 1) ** 4 / (4 * m) - rest, x), slope * (x - m) / m
-        ),
-        Sign("that slope < 0 between m and 1", (slope * (x - m) / m).subs(x, between), "<"),
-        Sign("that slope > 0 above 1", (slope * (x - m) / m).subs(x, 1 + w), ">"),
-        *[
-            Identity(
-                f"moment {n} of the sum, from M to M + 1",
-                sum(sp.binomial(n, j) * SUM[j] * ONE[n - j] for j in range(n + 1)),
-                sp.sympify(SUM[n]).subs(M, M + 1),
-            )
-            for n in (2, 3, 4)
-        ],
-        Shipped(
-            "mi.dv has this bias over all batches, M = 1, 2, 3",
-            LAW,
-            dv_excess,
-            proved,
-        ),
-        Holds(
-            "mi.dv is biased within the bounds of (c)",
-            LAW,
-            within,
-        ),
-        Holds(
-            "mi.dv is biased up with all pairs off the diagonal as negatives too",
-            {"joint": strategies.joint_laws(2, 2), "t": strategies.tables(2, 2)},
-            lambda joint, t: in_batch(joint, t, 3) >= -1e-9,
-        ),
-    ),
+    proof="""(a) E X = 1, so B_M = −E ln X = E[X − 1 − ln X], and X − 1 − ln X ≥ 0 with equality at 1 only (Jensen).
+    (b) Ẑ_{M+1} is the mean of the M + 1 means that leave one negative out; these have the law of Ẑ_M, and by the
+    same inequality at their ratios to Ẑ_{M+1} the mean of their logarithms is at most ln Ẑ_{M+1}. (c) The rest g(x)
+    = x − 1 − ln x − (x − 1)²/2 + (x − 1)³/3 has the slope (x − 1)³/x and so its minimum 0 at 1; (x − 1)⁴/(4m) −
+    g(x) has the slope (x − 1)³ (x − m)/(m x), which for x ≥ m has the sign of x − 1. X is at least m; put x = X and
+    take the mean. The moments of Σ (e^{T_j}/Z − 1) are M v, M μ₃ and M μ₄ + 3 M (M − 1) v², one negative at a time.""",
     false_neighbours=(
         Identity("DV_M is unbiased, M = 2", bias_2, 0),
         Sign("v/(2M) is an upper bound, M = 1", variance / 2 - bias_1, ">="),

@@ -9,15 +9,17 @@ from mi_estimators.theory import ess_fraction, gaussian_chi2, gaussian_informati
 from proofs.engine import (
     Holds,
     Identity,
+    Minimum,
     Mutant,
+    Part,
     Shipped,
     Sign,
+    Sum,
     Theorem,
     batches,
     expect,
     integers,
     logs,
-    minimum,
     normalised,
     oracles,
     positives,
@@ -88,12 +90,8 @@ JOINT = {"joint": strategies.joint_laws(2, 2)}
 THEOREM = Theorem(
     slug="ess_law",
     title="ESS of DV's weights: in [1, M], and a fraction 1/(1 + χ²) ≤ e^{−I} of the negatives at the optimal critic",
-    statement="""Let w be the softmax of the scores of M negatives and ESS = 1/Σ w_j²; the starvation index is 1 −
-    ESS/M. (a) 1 ≤ ESS ≤ M, with ESS = M iff all scores are equal and, for M ≥ 2, ESS > 1. (b) For i.i.d. negatives with
-    E_Q e^{2T} < ∞, ESS/M → (E_Q eᵀ)²/E_Q e^{2T} almost surely as M → ∞, and for every M its mean E[ESS/M] is at least
-    that limit: a sample overstates it on average. (c) At T = ln r + c, r = dP/dQ, χ² = χ²(P‖Q) < ∞, the limit is 1/(1 +
-    χ²), and 1 + χ² = E_P r ≥ e^I with I = KL(P‖Q); equality iff r is constant P-almost surely. (d) For d independent
-    pairs of standard normal variables with correlation ρ in (−1, 1), 1 + χ² = (1 − ρ²)^{−d} = e^{2I}.""",
+    setting="""Let w be the softmax of the scores of M negatives and ESS = 1/Σ w_j²; the starvation index is 1 −
+    ESS/M.""",
     formula=r"""\frac{\mathrm{ESS}}{M} \to \frac{(\mathbb{E}_Q e^{T})^2}{\mathbb{E}_Q e^{2T}} = \frac{1}{1 +
     \chi^2(P\|Q)} \le e^{-I} \text{ at } T = \ln r, \qquad 1 + \chi^2 = (1 - \rho^2)^{-d} = e^{2I}
     \text{ (Gaussian)}""",
@@ -102,95 +100,130 @@ THEOREM = Theorem(
         "(c) P ≪ Q, χ²(P‖Q) < ∞ and T = ln dP/dQ + c exactly",
         "(d) the pairs are independent, each with the same ρ",
     ),
-    proof="""ESS = (Σ e^{T_j})²/Σ e^{2T_j}. (a) Expand the squares: Σ_j Σ_k over the pairs. (b) The law of large numbers
-    for both means. With A and B the batch's means of eᵀ/Z and of its square, and S = E B, ESS/M = A²/B ≥ 2A/S − B/S²,
-    whose mean is 1/S. (c) E_Q r² = E_P r = 1 + χ². Jensen: r e^{−I} ≥ 1 + ln r − I, whose mean under P is 1. (d) For
-    one pair r p = p²/q is 1/(1 − ρ²) times the normal density with variances (1 + ρ²)/(1 − ρ²) and correlation 2ρ/(1 +
-    ρ²): complete the square. Its integral is E_P r. Over independent pairs r is a product and I a sum.""",
-    by_hand=(
-        "the strong law of large numbers in (b), and the mean of an inequality in (b) and (c)",
-        "a normal density has the integral 1, and E_P x² = E_P y² = 1, E_P xy = ρ",
-        "3 atoms or negatives in the checks, any number by the same sums",
-    ),
-    checks=(
-        Identity(
-            "(a) ESS − 1, M = 3",
-            ess - 1,
-            2 * sum(W[i] * W[j] for i, j in ((0, 1), (0, 2), (1, 2))) / squares,
+    parts=(
+        Part(
+            "a",
+            "1 ≤ ESS ≤ M, with ESS = M iff all scores are equal and, for M ≥ 2, ESS > 1.",
+            checks=(
+                Identity(
+                    "(a) ESS − 1, M = 3",
+                    ess - 1,
+                    2 * sum(W[i] * W[j] for i, j in ((0, 1), (0, 2), (1, 2))) / squares,
+                ),
+                Identity(
+                    "(a) M − ESS, M = 3",
+                    3 - ess,
+                    sum((W[i] - W[j]) ** 2 for i, j in ((0, 1), (0, 2), (1, 2))) / squares,
+                ),
+                Sign("(a) ESS − 1 > 0, M = 3", ess - 1, ">"),
+                Shipped(
+                    "mi.effective_sample_size is (Σ e^T)²/Σ e^{2T}",
+                    {"t": strategies.vectors(5)},
+                    lambda t: float(mi.effective_sample_size(tensor(t))),
+                    lambda t: sum(map(exp, t)) ** 2 / sum(exp(2 * s) for s in t),
+                ),
+            ),
+            by_hand=(Sum("3 atoms or negatives in the checks, any number by the same sums"),),
         ),
-        Identity(
-            "(a) M − ESS, M = 3",
-            3 - ess,
-            sum((W[i] - W[j]) ** 2 for i, j in ((0, 1), (0, 2), (1, 2))) / squares,
-        ),
-        Sign("(a) ESS − 1 > 0, M = 3", ess - 1, ">"),
-        Identity(
-            "(b) A²/B − (2A/S − B/S²) is a square over B",
-            A**2 / B - (2 * A / S - B / S**2),
-            (A - B / S) ** 2 / B,
-        ),
-        Identity(
-            "(b) the mean of 2A/S − B/S² is 1/S", (2 * A / S - B / S**2).subs({A: 1, B: S}), 1 / S
-        ),
-        Identity("(c) E_Q r² = E_P r", expect(Q, [r**2 for r in R]), expect(P, R)),
-        Identity("(c) E_P r = 1 + χ²", expect(P, R), 1 + expect(Q, [(r - 1) ** 2 for r in R])),
-        *minimum("(c) e^u − 1 − u at u = ln r − I", sp.exp(u) - 1 - u, u, 0),
-        Identity(
-            "(d) r p is 1/(1 − ρ²) times a normal density",
-            2 * log_p - log_q,
-            wide - sp.log(1 - rho**2),
-        ),
-        Identity(
-            "(d) ln r = −½ ln(1 − ρ²) − (ρ² (x² + y²) − 2ρxy)/(2(1 − ρ²)), so I = −½ ln(1 − ρ²)",
-            log_p - log_q,
-            information
-            - rho * (rho * (x**2 - 1 + y**2 - 1) - 2 * (x * y - rho)) / (2 * (1 - rho**2)),
-        ),
-        Identity(
-            "(c) the limit at T*, 3 atoms",
-            ess_fraction(expect(Q, [(r - 1) ** 2 for r in R])),
-            expect(Q, R) ** 2 / expect(Q, [r**2 for r in R]),
-        ),
-        Identity(
-            "(d) 1/(1 − ρ²) = e^{2I}, one pair", 1 / (1 - rho**2), gaussian_chi2(information) + 1
-        ),
-        Identity(
-            "(d) ln (1 − ρ²)^{−d} = 2I, d pairs",
-            -d * sp.log(1 - rho**2),
-            2 * gaussian_information(rho, d),
-        ),
-        Identity(
-            "(d) ρ = 0.6, d = 1: 1 + χ² = 1.5625",
-            1 + gaussian_chi2(information).subs(b, 4),
-            sp.Rational("1.5625"),
-        ),
-        Shipped("mi.starvation_index is χ²/(1 + χ²) at T*", JOINT, starvation, chi2_share),
-        Shipped(
-            "mi.effective_sample_size is (Σ e^T)²/Σ e^{2T}",
-            {"t": strategies.vectors(5)},
-            lambda t: float(mi.effective_sample_size(tensor(t))),
-            lambda t: sum(map(exp, t)) ** 2 / sum(exp(2 * s) for s in t),
-        ),
-        Holds(
-            "mi.effective_sample_size has a mean of at least M/(1 + χ²) at T*",
-            JOINT | {"size": strategies.counts(3)},
-            lambda joint, size: (
-                mean_fraction(*log_ratio(joint), size) >= 1 - chi2_share(joint)[0] - 1e-9
+        Part(
+            "b",
+            """For i.i.d. negatives with E_Q e^{2T} < ∞, ESS/M → (E_Q eᵀ)²/E_Q e^{2T} almost surely as M → ∞, and
+            for every M its mean E[ESS/M] is at least that limit: a sample overstates it on average.""",
+            checks=(
+                Identity(
+                    "(b) A²/B − (2A/S − B/S²) is a square over B",
+                    A**2 / B - (2 * A / S - B / S**2),
+                    (A - B / S) ** 2 / B,
+                ),
+                Identity(
+                    "(b) the mean of 2A/S − B/S² is 1/S",
+                    (2 * A / S - B / S**2).subs({A: 1, B: S}),
+                    1 / S,
+                ),
+                Holds(
+                    "mi.effective_sample_size has a mean of at least M/(1 + χ²) at T*",
+                    JOINT | {"size": strategies.counts(3)},
+                    lambda joint, size: (
+                        mean_fraction(*log_ratio(joint), size) >= 1 - chi2_share(joint)[0] - 1e-9
+                    ),
+                ),
+            ),
+            by_hand=(
+                """the strong law of large numbers in (b), and the mean of an inequality in (b) and (c)""",
             ),
         ),
-        Shipped(
-            "the chi2 of mi.laws.Gaussian and mi.laws.Finite",
-            JOINT | {"b": strategies.temperatures(), "dim": strategies.counts(3)},
-            lambda joint, b, dim: [
-                mi.laws.Gaussian((b - 1) / (b + 1), dim).chi2,
-                mi.laws.Finite(logs(joint)).chi2,
-            ],
-            lambda joint, b, dim: [
-                ((1 + b) ** 2 / (4 * b)) ** dim - 1,
-                1 / (1 - chi2_share(joint)[0]) - 1,
-            ],
+        Part(
+            "c",
+            """At T = ln r + c, r = dP/dQ, χ² = χ²(P‖Q) < ∞, the limit is 1/(1 + χ²), and 1 + χ² = E_P r ≥ e^I
+            with I = KL(P‖Q); equality iff r is constant P-almost surely.""",
+            checks=(
+                Identity("(c) E_Q r² = E_P r", expect(Q, [r**2 for r in R]), expect(P, R)),
+                Identity(
+                    "(c) E_P r = 1 + χ²", expect(P, R), 1 + expect(Q, [(r - 1) ** 2 for r in R])
+                ),
+                Minimum("(c) e^u − 1 − u at u = ln r − I", sp.exp(u) - 1 - u, u, 0),
+                Identity(
+                    "(c) the limit at T*, 3 atoms",
+                    ess_fraction(expect(Q, [(r - 1) ** 2 for r in R])),
+                    expect(Q, R) ** 2 / expect(Q, [r**2 for r in R]),
+                ),
+                Shipped("mi.starvation_index is χ²/(1 + χ²) at T*", JOINT, starvation, chi2_share),
+            ),
+            by_hand=(Sum("3 atoms or negatives in the checks, any number by the same sums"),),
+        ),
+        Part(
+            "d",
+            """For d independent pairs of standard normal variables with correlation ρ in (−1, 1), 1 + χ² = (1 −
+            ρ²)^{−d} = e^{2I}.""",
+            checks=(
+                Identity(
+                    "(d) r p is 1/(1 − ρ²) times a normal density",
+                    2 * log_p - log_q,
+                    wide - sp.log(1 - rho**2),
+                ),
+                Identity(
+                    "(d) ln r = −½ ln(1 − ρ²) − (ρ² (x² + y²) − 2ρxy)/(2(1 − ρ²)), so I = −½ ln(1 − ρ²)",
+                    log_p - log_q,
+                    information
+                    - rho * (rho * (x**2 - 1 + y**2 - 1) - 2 * (x * y - rho)) / (2 * (1 - rho**2)),
+                ),
+                Identity(
+                    "(d) 1/(1 − ρ²) = e^{2I}, one pair",
+                    1 / (1 - rho**2),
+                    gaussian_chi2(information) + 1,
+                ),
+                Identity(
+                    "(d) ln (1 − ρ²)^{−d} = 2I, d pairs",
+                    -d * sp.log(1 - rho**2),
+                    2 * gaussian_information(rho, d),
+                ),
+                Identity(
+                    "(d) ρ = 0.6, d = 1: 1 + χ² = 1.5625",
+                    1 + gaussian_chi2(information).subs(b, 4),
+                    sp.Rational("1.5625"),
+                ),
+                Shipped(
+                    "the chi2 of mi.laws.Gaussian and mi.laws.Finite",
+                    JOINT | {"b": strategies.temperatures(), "dim": strategies.counts(3)},
+                    lambda joint, b, dim: [
+                        mi.laws.Gaussian((b - 1) / (b + 1), dim).chi2,
+                        mi.laws.Finite(logs(joint)).chi2,
+                    ],
+                    lambda joint, b, dim: [
+                        ((1 + b) ** 2 / (4 * b)) ** dim - 1,
+                        1 / (1 - chi2_share(joint)[0]) - 1,
+                    ],
+                ),
+            ),
+            by_hand=("a normal density has the integral 1, and E_P x² = E_P y² = 1, E_P xy = ρ",),
         ),
     ),
+    proof="""ESS = (Σ e^{T_j})²/Σ e^{2T_j}. (a) Expand the squares: Σ_j Σ_k over the pairs. (b) The law of large
+    numbers for both means. With A and B the batch's means of eᵀ/Z and of its square, and S = E B, ESS/M = A²/B ≥
+    2A/S − B/S², whose mean is 1/S. (c) E_Q r² = E_P r = 1 + χ². Jensen: r e^{−I} ≥ 1 + ln r − I, whose mean under P
+    is 1. (d) For one pair r p = p²/q is 1/(1 − ρ²) times the normal density with variances (1 + ρ²)/(1 − ρ²) and
+    correlation 2ρ/(1 + ρ²): complete the square. Its integral is E_P r. Over independent pairs r is a product and I
+    a sum.""",
     false_neighbours=(
         Sign("1 + χ² ≥ e^{2I} for every law", 1 + share - sp.exp(2 * one_sided), ">="),
         Identity("Gaussian: 1 + χ² = e^I", sp.exp(2 * information), sp.exp(information)),
@@ -212,5 +245,6 @@ THEOREM = Theorem(
         "theory.gaussian_chi2",
         "theory.gaussian_information",
     ),
-    reference="Kong 1992; Owen, Monte Carlo theory, section 9.3; (c), (d) as in Song & Ermon 2020 (arXiv 1910.06222).",
+    reference="""Kong 1992; Owen, Monte Carlo theory, section 9.3; (c), (d) as in Song & Ermon 2020 (arXiv
+    1910.06222).""",
 )

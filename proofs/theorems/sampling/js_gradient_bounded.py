@@ -10,8 +10,10 @@ from proofs.engine import (
     Holds,
     Identity,
     Mutant,
+    Part,
     Shipped,
     Sign,
+    Sum,
     Tested,
     Theorem,
     batches,
@@ -89,11 +91,8 @@ SCORES, EVEN, SIGNS = {"t": strategies.vectors(2)}, (0.5, 0.5), ((1, 0), (-1, 0)
 THEOREM = Theorem(
     slug="js_gradient_bounded",
     title="tr Cov of the JS gradient is at most E_P‖∇T‖²/N + E_Q‖∇T‖²/M",
-    statement="""Let ĝ = (1/N) Σ σ(−T_i) ∇T_i − (1/M) Σ σ(T_j) ∇T_j, the gradient of JS on N i.i.d. positives from P and
-    M i.i.d. negatives from Q, independent of them. (a) The factors σ(−T_i), σ(T_j) lie in (0, 1), and tr Cov ĝ ≤
-    E_P‖∇T‖²/N + E_Q‖∇T‖²/M for every critic and every P, Q. (b) At T = ln r, r = dP/dQ, with ‖∇T‖ ≤ L and N = M: N·tr
-    Cov ĝ ≤ L² E_Q[r/(1 + r)] ≤ L²/2, whatever I = KL(P‖Q) is. (c) NWJ has the factors 1 and eᵀ. At T = ln r and for one
-    parameter with ∂T = ±1 and E_P ∂T = 0, its negatives' part has the variance (1 + χ²)/M ≥ e^I/M.""",
+    setting="""Let ĝ = (1/N) Σ σ(−T_i) ∇T_i − (1/M) Σ σ(T_j) ∇T_j, the gradient of JS on N i.i.d. positives from P
+    and M i.i.d. negatives from Q, independent of them.""",
     formula=r"""\mathrm{tr\,Cov}\,\hat g_{\mathrm{JS}} \le \frac{\mathbb{E}_P\|\nabla T\|^2}{N} +
     \frac{\mathbb{E}_Q\|\nabla T\|^2}{M}, \qquad N\,\mathrm{tr\,Cov}\,\hat g_{\mathrm{JS}} \le \tfrac12
     L^2 \text{ at } T = \ln r""",
@@ -103,55 +102,84 @@ THEOREM = Theorem(
         "a bound on the noise, not on the signal: both factors can be small",
         "(b), (c) P ≪ Q and T = ln r exactly; (b) ‖∇T‖ ≤ L; (c) χ² < ∞",
     ),
-    proof="""(a) Variances of independent terms add: for each parameter Var ĝ = Var_P(σ(−T) ∂T)/N + Var_Q(σ(T) ∂T)/M; a
-    variance is at most the mean square, and σ² < 1. Sum over the parameters. (b) At T = ln r, σ(−T) = 1/(1 + r) and
-    σ(T) = r/(1 + r), so p σ(−T)² + q σ(T)² = q r/(1 + r), and r/(1 + r) ≤ ½ + (r − 1)/4, of mean ½ under Q. (c) E_Q[r²
-    (∂T)²] = E_Q r² = 1 + χ² and E_Q[r ∂T] = E_P ∂T = 0; 1 + χ² ≥ e^I by ess_law.""",
-    by_hand=(
-        "variances of independent terms add, for any N and M (checked: M = 2), and the mean of an inequality",
-        "2 atoms in the checks, sums for any number",
+    parts=(
+        Part(
+            "a",
+            """The factors σ(−T_i), σ(T_j) lie in (0, 1), and tr Cov ĝ ≤ E_P‖∇T‖²/N + E_Q‖∇T‖²/M for every critic
+            and every P, Q.""",
+            checks=(
+                Sign("(a) σ > 0", sigmoid(t), ">"),
+                Sign("(a) σ² < 1", 1 - sigmoid(t) ** 2, ">"),
+                Identity(
+                    "(a) dJS/dT: the factors, per atom of P",
+                    sp.diff(-sp.log(1 + sp.exp(-t)), t),
+                    sigmoid(-t),
+                ),
+                Identity(
+                    "(a) dJS/dT: the factors, per atom of Q",
+                    sp.diff(sp.log(1 + sp.exp(t)), t),
+                    sigmoid(t),
+                ),
+                Identity(
+                    "(a) the negatives' variance, M = 2",
+                    variance(WEIGHTS, MEANS),
+                    variance(Q, F) / 2,
+                ),
+                Sign("(a) the mean square minus the variance", second(Q, F) - variance(Q, F), ">="),
+                Shipped(
+                    "tr Cov with the weights of mi.score_weights, over all batches",
+                    GIVEN,
+                    trace,
+                    proved,
+                ),
+                Holds(
+                    "tr Cov with the weights of mi.score_weights is bounded",
+                    GIVEN,
+                    bounded,
+                ),
+            ),
+            by_hand=(
+                """variances of independent terms add, for any N and M (checked: M = 2), and the mean of an
+                inequality""",
+            ),
+        ),
+        Part(
+            "b",
+            """At T = ln r, r = dP/dQ, with ‖∇T‖ ≤ L and N = M: N·tr Cov ĝ ≤ L² E_Q[r/(1 + r)] ≤ L²/2, whatever I
+            = KL(P‖Q) is.""",
+            checks=(
+                Identity(
+                    "(b) p σ(−T)² + q σ(T)² = q r/(1 + r), per atom with p = q r",
+                    q * r * sigmoid(-sp.log(r)) ** 2 + q * sigmoid(sp.log(r)) ** 2,
+                    q * r / (1 + r),
+                ),
+                Identity(
+                    "(b) the tangent",
+                    (1 + (r - 1) / 2) / 2 - r / (1 + r),
+                    (r - 1) ** 2 / (4 * (1 + r)),
+                ),
+                Sign("(b) it lies above", (r - 1) ** 2 / (4 * (1 + r)), ">="),
+            ),
+            by_hand=(Sum("2 atoms in the checks, sums for any number"),),
+        ),
+        Part(
+            "c",
+            """NWJ has the factors 1 and eᵀ. At T = ln r and for one parameter with ∂T = ±1 and E_P ∂T = 0, its
+            negatives' part has the variance (1 + χ²)/M ≥ e^I/M.""",
+            checks=(
+                Identity(
+                    "(c) E_Q r² = 1 + χ²",
+                    second(Q, ratios(P, Q)),
+                    1 + second(Q, [a / b - 1 for a, b in zip(P, Q, strict=True)]),
+                ),
+            ),
+            by_hand=(Sum("2 atoms in the checks, sums for any number"),),
+        ),
     ),
-    checks=(
-        Sign("(a) σ > 0", sigmoid(t), ">"),
-        Sign("(a) σ² < 1", 1 - sigmoid(t) ** 2, ">"),
-        Identity(
-            "(a) dJS/dT: the factors, per atom of P",
-            sp.diff(-sp.log(1 + sp.exp(-t)), t),
-            sigmoid(-t),
-        ),
-        Identity(
-            "(a) dJS/dT: the factors, per atom of Q", sp.diff(sp.log(1 + sp.exp(t)), t), sigmoid(t)
-        ),
-        Identity(
-            "(a) the negatives' variance, M = 2", variance(WEIGHTS, MEANS), variance(Q, F) / 2
-        ),
-        Sign("(a) the mean square minus the variance", second(Q, F) - variance(Q, F), ">="),
-        Identity(
-            "(b) p σ(−T)² + q σ(T)² = q r/(1 + r), per atom with p = q r",
-            q * r * sigmoid(-sp.log(r)) ** 2 + q * sigmoid(sp.log(r)) ** 2,
-            q * r / (1 + r),
-        ),
-        Identity(
-            "(b) the tangent", (1 + (r - 1) / 2) / 2 - r / (1 + r), (r - 1) ** 2 / (4 * (1 + r))
-        ),
-        Sign("(b) it lies above", (r - 1) ** 2 / (4 * (1 + r)), ">="),
-        Identity(
-            "(c) E_Q r² = 1 + χ²",
-            second(Q, ratios(P, Q)),
-            1 + second(Q, [a / b - 1 for a, b in zip(P, Q, strict=True)]),
-        ),
-        Shipped(
-            "tr Cov with the weights of mi.score_weights, over all batches",
-            GIVEN,
-            trace,
-            proved,
-        ),
-        Holds(
-            "tr Cov with the weights of mi.score_weights is bounded",
-            GIVEN,
-            bounded,
-        ),
-    ),
+    proof="""(a) Variances of independent terms add: for each parameter Var ĝ = Var_P(σ(−T) ∂T)/N + Var_Q(σ(T)
+    ∂T)/M; a variance is at most the mean square, and σ² < 1. Sum over the parameters. (b) At T = ln r, σ(−T) = 1/(1
+    + r) and σ(T) = r/(1 + r), so p σ(−T)² + q σ(T)² = q r/(1 + r), and r/(1 + r) ≤ ½ + (r − 1)/4, of mean ½ under
+    Q. (c) E_Q[r² (∂T)²] = E_Q r² = 1 + χ² and E_Q[r ∂T] = E_P ∂T = 0; 1 + χ² ≥ e^I by ess_law.""",
     false_neighbours=(
         Tested(
             "NWJ has the bound of (a)", SCORES, lambda t: bounded(EVEN, EVEN, t, SIGNS, 1, 2, "nwj")

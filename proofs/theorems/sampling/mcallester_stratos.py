@@ -11,7 +11,9 @@ from proofs.engine import (
     HALF,
     Holds,
     Identity,
+    Minimum,
     Mutant,
+    Part,
     Shipped,
     Sign,
     Theorem,
@@ -19,7 +21,6 @@ from proofs.engine import (
     instead,
     integers,
     kl,
-    minimum,
     normalised,
     positives,
     strategies,
@@ -61,92 +62,128 @@ def overshoot(size, height, bound):
 THEOREM = Theorem(
     slug="mcallester_stratos",
     title="a distribution-free high-confidence lower bound is at most ln N (KL) or 2 ln N (mutual information)",
-    statement="""(a) KL. Let B(P, S) be a real function of a law P and a sample S of N ≥ 2 points such that for all laws
-    P and Q on a set, Pr_{S ~ Q^N}[B(P, S) > KL(P‖Q)] ≤ δ (KL = ∞ is possible). Then for all P and Q, Pr_{S ~ Q^N}[B(P,
-    S) > ln N] ≤ 4δ: however large KL(P‖Q) is and although P is known, B is at most ln N with probability 1 − 4δ or
-    more. (b) Mutual information. Let B(S) be a real function of N ≥ 1 pairs such that for every law on X × Y with
-    finite support Pr_{S ~ law^N}[B(S) > I(X; Y)] ≤ δ. Then for every law on X × Y, discrete or not, Pr_{S ~ law^N}[B(S)
-    > 2 ln N] ≤ 2δ. (c) The ln N of (a) is right up to ln ln(1/δ), 0 < δ < 1: let B be ln N − ln ln(1/δ) if P is one
-    atom and S misses it, else 0. B keeps the promise of (a), and has that value always if Q lies off the atom.""",
+    setting="""A lower bound B that keeps a promise: with a probability of at least 1 − δ it is below the truth, δ
+    in (0, 1).""",
     formula=r"""\Pr\bigl[B > \mathrm{KL}(P\|Q)\bigr] \le \delta \;\;\forall P, Q \quad\Longrightarrow\quad \Pr_{S
     \sim Q^N}\bigl[B(P, S) > \ln N\bigr] \le 4\delta \;\;\forall P, Q""",
     assumptions=(
         "the confidence 1 − δ is promised for every law, in (b) those of finite support among them: not only for a "
         "class such as the Gaussian laws, smooth densities or bounded ratios",
         "N i.i.d. points; in (a) from Q, with P known; in (b) pairs from the joint law",
-        "B is measurable, and deterministic (or its randomness is independent of S); it need not be a DV or NWJ bound",
+        """B is measurable, and deterministic (or its randomness is independent of S); it need not be a DV or NWJ
+        bound""",
         "a limit on certified values, not on estimates: an estimator without the promise may be larger, and right",
     ),
-    proof="""(a) Let Q' = (1 − 1/N) Q + P/N. Then P ≤ N Q', so KL(P‖Q') ≤ ln N, and Q' ≥ (1 − 1/N) Q gives Q'^N ≥ (1 −
-    1/N)^N Q^N ≥ ¼ Q^N, since (1 − 1/N)^N increases from ¼ at N = 2. For the event E = {B(P, ·) > ln N}: ¼ Q^N(E) ≤
-    Q'^N(E) ≤ Pr_{Q'}[B > KL(P‖Q')] ≤ δ. (b) Draw a pool of k = N² i.i.d. pairs from the law, then S from the pool, N
-    draws with replacement. Given the pool, S is i.i.d. from the uniform law on it, whose mutual information is at most
-    ln k, as p(x, y)/(p(x) p(y)) ≤ 1/p(y) ≤ k, each pair of the pool weighing 1/k: so Pr[B(S) > ln k] ≤ δ. Given that
-    the N indices are distinct, S has the law of N i.i.d. pairs, and they are with probability Π_{i<N} (1 − i/k) ≥ 1 −
-    N(N − 1)/(2k) ≥ ½. Hence ½ Pr_{law^N}[B > ln k] ≤ δ. (c) With Q-mass q on the atom, KL(P‖Q) = −ln q. If q ≤
-    ln(1/δ)/N, that is at least B. If q is larger, S misses the atom with probability (1 − q)^N ≤ e^{−qN} < δ
-    (missed_mass), and otherwise B = 0 ≤ KL(P‖Q).""",
-    by_hand=(
-        "(a) Q' ≥ (1 − 1/N) Q per atom or density gives the same for the product laws; the chain of inequalities for E",
-        "(b) given distinct indices S is i.i.d. (2 atoms, N = 2, pools of 2 and 3 are enumerated); the mean over pools",
-        "a function with a positive slope increases; the induction over i from its step",
-    ),
-    checks=(
-        Sign("(a) N − dP/dQ' > 0, with r = dP/dQ", N - r / ((1 - 1 / N) + r / N), ">"),
-        Identity(
-            "(a) N Q' − P = (N − 1) Q, also where Q or P has no mass", N * mixed - p, (N - 1) * q
+    parts=(
+        Part(
+            "a",
+            """KL. Let B(P, S) be a real function of a law P and a sample S of N ≥ 2 points such that for all laws
+            P and Q on a set, Pr_{S ~ Q^N}[B(P, S) > KL(P‖Q)] ≤ δ (KL = ∞ is possible). Then for all P and Q,
+            Pr_{S ~ Q^N}[B(P, S) > ln N] ≤ 4δ: however large KL(P‖Q) is and although P is known, B is at most ln N
+            with probability 1 − 4δ or more.""",
+            checks=(
+                Sign("(a) N − dP/dQ' > 0, with r = dP/dQ", N - r / ((1 - 1 / N) + r / N), ">"),
+                Identity(
+                    "(a) N Q' − P = (N − 1) Q, also where Q or P has no mass",
+                    N * mixed - p,
+                    (N - 1) * q,
+                ),
+                Sign("(a) Q' − (1 − 1/N) Q > 0", mixed - (1 - 1 / N) * q, ">"),
+                Minimum("(a) y − 1 − ln y", y - 1 - sp.log(y), y, 1),
+                Identity(
+                    "(a) the slope of ln (1 − 1/N)^N is y − 1 − ln y at y = N/(N − 1)",
+                    sp.diff(spared, x),
+                    (y - 1 - sp.log(y)).subs(y, (1 + x) / x),
+                ),
+                Identity("(a) (1 − 1/N)^N = ¼ at N = 2", spared.subs(x, 1), -sp.log(4)),
+                Shipped(
+                    "mi.dv on N negatives exceeds ln N = KL(P‖Q') with probability (1 − 1/N)^N ≥ ¼: no such promise",
+                    {
+                        "size": strategies.counts(4).map(lambda size: size + 1),
+                        "height": strategies.counts(8),
+                    },
+                    lambda size, height: overshoot(size, height + 2.0, mi.dv),
+                    lambda size, height: (1 - 1 / size) ** size,
+                ),
+                Holds(
+                    "mi.bounds.log_ratio_to_relative at α = 1 − 1/N is at most ln N",
+                    {"t": strategies.scores(40), "size": strategies.counts(64)},
+                    lambda t, size: (
+                        float(mi.bounds.log_ratio_to_relative(tensor(t), 1 - 1 / (size + 1)))
+                        <= log(size + 1) + 1e-12
+                    ),
+                ),
+            ),
+            by_hand=(
+                """(a) Q' ≥ (1 − 1/N) Q per atom or density gives the same for the product laws; the chain of
+                inequalities for E""",
+                "a function with a positive slope increases; the induction over i from its step",
+            ),
         ),
-        Sign("(a) Q' − (1 − 1/N) Q > 0", mixed - (1 - 1 / N) * q, ">"),
-        *minimum("(a) y − 1 − ln y", y - 1 - sp.log(y), y, 1),
-        Identity(
-            "(a) the slope of ln (1 − 1/N)^N is y − 1 − ln y at y = N/(N − 1)",
-            sp.diff(spared, x),
-            (y - 1 - sp.log(y)).subs(y, (1 + x) / x),
+        Part(
+            "b",
+            """Mutual information. Let B(S) be a real function of N ≥ 1 pairs such that for every law on X × Y
+            with finite support Pr_{S ~ law^N}[B(S) > I(X; Y)] ≤ δ. Then for every law on X × Y, discrete or not,
+            Pr_{S ~ law^N}[B(S) > 2 ln N] ≤ 2δ.""",
+            checks=(
+                Sign(
+                    "(b) 1/p(y) − p(x, y)/(p(x) p(y)); p(x, y) = a, p(x) = a + b (b = 0: equal), p(y) = c",
+                    1 / c - a / (a + b) / c,
+                    ">",
+                ),
+                Identity(
+                    "(b) Π (1 − j/k) ≥ 1 − i(i − 1)/(2k), step",
+                    (1 - at_most) * (1 - i / k),
+                    1 - at_most.subs(i, i + 1) + at_most * i / k,
+                ),
+                Sign("(b) its remainder is not negative", at_most * i / k, ">="),
+                Identity("(b) at k = N²", (1 - at_most).subs({i: n, k: n**2}), (1 + 1 / n) / 2),
+                Sign("(b) that exceeds ½", (1 + 1 / n) / 2 - HALF, ">"),
+                *[
+                    Identity(
+                        f"(b) two draws from a pool of {size}: {one}, {two}",
+                        from_pool(size, one, two),
+                        (1 - sp.Rational(1, size)) * weight
+                        + sp.Rational(1, size) * (LAW[one] if one == two else 0),
+                    )
+                    for size, ((one, two), weight) in product((2, 3), pair_law.items())
+                ],
+            ),
+            by_hand=(
+                """(b) given distinct indices S is i.i.d. (2 atoms, N = 2, pools of 2 and 3 are enumerated); the
+                mean over pools""",
+                "a function with a positive slope increases; the induction over i from its step",
+            ),
         ),
-        Identity("(a) (1 − 1/N)^N = ¼ at N = 2", spared.subs(x, 1), -sp.log(4)),
-        Sign(
-            "(b) 1/p(y) − p(x, y)/(p(x) p(y)); p(x, y) = a, p(x) = a + b (b = 0: equal), p(y) = c",
-            1 / c - a / (a + b) / c,
-            ">",
-        ),
-        Identity(
-            "(b) Π (1 − j/k) ≥ 1 − i(i − 1)/(2k), step",
-            (1 - at_most) * (1 - i / k),
-            1 - at_most.subs(i, i + 1) + at_most * i / k,
-        ),
-        Sign("(b) its remainder is not negative", at_most * i / k, ">="),
-        Identity("(b) at k = N²", (1 - at_most).subs({i: n, k: n**2}), (1 + 1 / n) / 2),
-        Sign("(b) that exceeds ½", (1 + 1 / n) / 2 - HALF, ">"),
-        *[
-            Identity(
-                f"(b) two draws from a pool of {size}: {one}, {two}",
-                from_pool(size, one, two),
-                (1 - sp.Rational(1, size)) * weight
-                + sp.Rational(1, size) * (LAW[one] if one == two else 0),
-            )
-            for size, ((one, two), weight) in product((2, 3), pair_law.items())
-        ],
-        Identity("(c) KL(P‖Q) = −ln q", kl((1, 0), normalised((q, p))), -sp.log(q / (q + p))),
-        Sign("(c) q < ln(1/δ)/N: KL − B > 0", -sp.log(outside) - (sp.log(N) - sp.log(ell)), ">"),
-        Sign("(c) qN > ln(1/δ): e^{−qN} < δ", sp.exp(-ell) - sp.exp(-(ell + d)), ">"),
-        Shipped(
-            "mi.dv on N negatives exceeds ln N = KL(P‖Q') with probability (1 − 1/N)^N ≥ ¼: it makes no such promise",
-            {
-                "size": strategies.counts(4).map(lambda size: size + 1),
-                "height": strategies.counts(8),
-            },
-            lambda size, height: overshoot(size, height + 2.0, mi.dv),
-            lambda size, height: (1 - 1 / size) ** size,
-        ),
-        Holds(
-            "mi.bounds.log_ratio_to_relative at α = 1 − 1/N is at most ln N",
-            {"t": strategies.scores(40), "size": strategies.counts(64)},
-            lambda t, size: (
-                float(mi.bounds.log_ratio_to_relative(tensor(t), 1 - 1 / (size + 1)))
-                <= log(size + 1) + 1e-12
+        Part(
+            "c",
+            """The ln N of (a) is right up to ln ln(1/δ), 0 < δ < 1: let B be ln N − ln ln(1/δ) if P is one atom
+            and S misses it, else 0. B keeps the promise of (a), and has that value always if Q lies off the atom.""",
+            checks=(
+                Identity(
+                    "(c) KL(P‖Q) = −ln q", kl((1, 0), normalised((q, p))), -sp.log(q / (q + p))
+                ),
+                Sign(
+                    "(c) q < ln(1/δ)/N: KL − B > 0",
+                    -sp.log(outside) - (sp.log(N) - sp.log(ell)),
+                    ">",
+                ),
+                Sign("(c) qN > ln(1/δ): e^{−qN} < δ", sp.exp(-ell) - sp.exp(-(ell + d)), ">"),
+            ),
+            by_hand=(
+                """the probability that S misses an atom of mass q is (1 − q)^N ≤ e^{−qN}; two cases of q""",
             ),
         ),
     ),
+    proof="""(a) Let Q' = (1 − 1/N) Q + P/N. Then P ≤ N Q', so KL(P‖Q') ≤ ln N, and Q' ≥ (1 − 1/N) Q gives Q'^N ≥ (1
+    − 1/N)^N Q^N ≥ ¼ Q^N, since (1 − 1/N)^N increases from ¼ at N = 2. For the event E = {B(P, ·) > ln N}: ¼ Q^N(E)
+    ≤ Q'^N(E) ≤ Pr_{Q'}[B > KL(P‖Q')] ≤ δ. (b) Draw a pool of k = N² i.i.d. pairs from the law, then S from the
+    pool, N draws with replacement. Given the pool, S is i.i.d. from the uniform law on it, whose mutual information
+    is at most ln k, as p(x, y)/(p(x) p(y)) ≤ 1/p(y) ≤ k, each pair of the pool weighing 1/k: so Pr[B(S) > ln k] ≤
+    δ. Given that the N indices are distinct, S has the law of N i.i.d. pairs, and they are with probability Π_{i<N}
+    (1 − i/k) ≥ 1 − N(N − 1)/(2k) ≥ ½. Hence ½ Pr_{law^N}[B > ln k] ≤ δ. (c) With Q-mass q on the atom, KL(P‖Q) =
+    −ln q. If q ≤ ln(1/δ)/N, that is at least B. If q is larger, S misses the atom with probability (1 − q)^N ≤
+    e^{−qN} < δ (missed_mass), and otherwise B = 0 ≤ KL(P‖Q).""",
     false_neighbours=(
         Sign("(a) dP/dQ' ≤ N − 1, N = 2", (N - 1 - r / ((1 - 1 / N) + r / N)).subs(n, 1), ">="),
         Sign("(a) (1 − 1/N)^N ≥ e^{−1}", N * sp.log(1 - 1 / N) + 1, ">="),

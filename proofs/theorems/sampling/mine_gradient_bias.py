@@ -9,6 +9,7 @@ import mi_estimators as mi
 from proofs.engine import (
     Identity,
     Mutant,
+    Part,
     Shipped,
     Sign,
     Theorem,
@@ -47,6 +48,8 @@ gbar, v = (
     expect(Q, [r * d for r, d in zip(x, G, strict=True)]),
     expect(Q, [(r - 1) ** 2 for r in x]),
 )
+(M,) = positives("M")
+mu4 = expect(Q, [(r - 1) ** 4 for r in x])
 C = expect(Q, [r**2 * (d - gbar) for r, d in zip(x, G, strict=True)])
 half_v = expect(Q, [sp.exp(2 * t) for t in T]) / expect(Q, [sp.exp(t) for t in T]) ** 2 / 2
 PAIRS = [(i, j) for i in range(2) for j in range(2)]  # two negatives
@@ -111,14 +114,10 @@ LAW = {"q": strategies.laws(3), "t": strategies.vectors(2, 3).map(lambda t: (*t,
 THEOREM = Theorem(
     slug="mine_gradient_bias",
     title="DV's minibatch gradient is biased; a moving average shrinks that bias, a stale one gives NWJ's gradient",
-    statement="""Let Z = E_Q eᵀ, x = eᵀ/Z, ∇T a partial derivative of the critic, ḡ = E_Q[x ∇T]; g = E_P ∇T − ḡ is that
-    of DV. On N positives and M negatives MINE ascends ĝ = (1/N) Σ ∇T_i − (1/M) Σ e^{T_j} ∇T_j/Z̄, Z̄ = (1 − s) z + s Ẑ,
-    where Ẑ = (1/M) Σ e^{T_j}, z > 0 is the past average and s = 1 − decay in (0, 1]; s = 1 is DV's plug-in gradient.
-    (a) ĝ is the gradient of NWJ(T − ln Z̄) with Z̄ held fixed. A constant Z̄ = c would give E ĝ = E_P ∇T − (Z/c) ḡ, the
-    gradient of NWJ(T − ln c): equal to g iff c = Z or ḡ = 0. (b) At z = Z, E ĝ − g = s (C + (1 − s) ḡ v)/M − R with C =
-    E_Q[x² (∇T − ḡ)], v = Var_Q(x) and, if x ≥ m > 0, |R| ≤ (s²/m) √w (σ + (1 − s) |ḡ| √v)/M^{3/2}, w = (μ₄ + 3 (M − 1)
-    v²)/M, μ₄ = E_Q(x − 1)⁴, σ² = E_Q[x² (∇T − ḡ)²]. So DV's bias is C/M to first order, and as s → 0 that of MINE
-    vanishes. (c) C is the gradient of v/2, and E ĝ at s = 1 is the gradient of E DV_M.""",
+    setting="""Let Z = E_Q eᵀ, x = eᵀ/Z, ∇T a partial derivative of the critic, ḡ = E_Q[x ∇T]; g = E_P ∇T − ḡ is
+    that of DV. On N positives and M negatives MINE ascends ĝ = (1/N) Σ ∇T_i − (1/M) Σ e^{T_j} ∇T_j/Z̄, Z̄ = (1 − s)
+    z + s Ẑ, where Ẑ = (1/M) Σ e^{T_j}, z > 0 is the past average and s = 1 − decay in (0, 1]; s = 1 is DV's plug-in
+    gradient.""",
     formula=r"""\mathbb{E}\,\hat g - g = \frac{s}{M}\Bigl(\mathbb{E}_Q\bigl[x^2(\nabla T - \bar g)\bigr] +
     (1-s)\,\bar g\,\mathrm{Var}_Q(x)\Bigr) + O\bigl(M^{-3/2}\bigr), \quad x = e^{T}/Z""",
     assumptions=(
@@ -127,55 +126,91 @@ THEOREM = Theorem(
         "(b) the past average is exact, z = Z: a critic that has stopped moving and a long past",
         "(b) eᵀ ≥ m Z, m > 0 (a critic bounded below), and μ₄ and σ are finite",
     ),
-    proof="""(a) ∇(1 + E_P(T − ln c) − E_Q eᵀ/c). (b) With D = x (∇T − ḡ), which has mean 0, D̄ and X̄ = Ẑ/Z the batch's
-    means and δ = X̄ − 1, the negatives' part is (D̄ + ḡ X̄)/(1 + sδ) = ḡ + D̄ + (1 − s) ḡ δ − s D̄ δ − s (1 − s) ḡ δ² +
-    s² δ² (D̄ + (1 − s) ḡ δ)/(1 + sδ). Take the mean: E D̄ = E δ = 0, E D̄δ = C/M, E δ² = v/M; the last term is R, and
-    there 1 + sδ = 1 − s + s X̄ ≥ m and E δ⁴ = w/M² (dv_minibatch_bias): Cauchy–Schwarz. (c) Differentiate.""",
-    by_hand=(
-        "E D̄δ = C/M and E δ² = v/M for every M: covariances of means of independent terms (checked: M = 2)",
-        "Cauchy–Schwarz in the bound of R, where 1 + sδ ≥ m; 2 atoms in the checks, sums for any number",
-        "in (c) the gradient of a mean is the mean of the gradient (checked: M = 2)",
+    parts=(
+        Part(
+            "a",
+            """ĝ is the gradient of NWJ(T − ln Z̄) with Z̄ held fixed. A constant Z̄ = c would give E ĝ = E_P ∇T −
+            (Z/c) ḡ, the gradient of NWJ(T − ln c): equal to g iff c = Z or ḡ = 0.""",
+            checks=(
+                Identity(
+                    "(a) per atom",
+                    sp.diff(nwj([g], [X], [theta - sp.log(c)]), theta),
+                    g - X * sp.exp(theta) / c,
+                ),
+                Identity(
+                    "(a) at c = Z, 2 atoms",
+                    slope(nwj(P, Q, STALE)).subs(c, expect(Q, U)),
+                    slope(dv(P, Q, T)),
+                ),
+                Identity("g = E_P ∇T − ḡ, 2 atoms", slope(dv(P, Q, T)), expect(P, G) - gbar),
+            ),
+        ),
+        Part(
+            "b",
+            """At z = Z, E ĝ − g = s (C + (1 − s) ḡ v)/M − R with C = E_Q[x² (∇T − ḡ)], v = Var_Q(x) and, if x ≥ m
+            > 0, |R| ≤ (s²/m) √w (σ + (1 − s) |ḡ| √v)/(M √M), w = (μ₄ + 3 (M − 1) v²)/M, μ₄ = E_Q(x − 1)⁴, σ² =
+            E_Q[x² (∇T − ḡ)²]. So DV's bias is C/M to first order, and as s → 0 that of MINE vanishes.""",
+            checks=(
+                Identity("(b) the expansion", weighted, expanded + remainder),
+                Identity("E D̄ = 0, M = 2", over_pairs(lambda d, z: d), 0),
+                Identity("E D̄δ = C/M, M = 2", over_pairs(lambda d, z: d * (z - 1)), C / 2),
+                Identity("E δ² = v/M, M = 2", over_pairs(lambda d, z: (z - 1) ** 2), v / 2),
+                Identity(
+                    "E δ⁴ = (μ₄ + 3 (M − 1) v²)/M³, M = 2",
+                    over_pairs(lambda d, z: (z - 1) ** 4),
+                    (mu4 + 3 * (M - 1) * v**2) / M**3,
+                    at={M: 2},
+                ),
+                Identity(
+                    "(b) the expansion at s = 1, DV",
+                    (D + g * X) / X,
+                    g + D - D * delta + delta**2 * D / X,
+                ),
+                Sign("1 + sδ > m for X̄ = m + y (at s = 1 it is X̄)", 1 + s * (m + y - 1) - m, ">"),
+                Shipped(
+                    "the mean of mi.mine's gradient over all batches of 2",
+                    LAW | {"past": strategies.scores(3), "decay": strategies.mixes()},
+                    shipped,
+                    proved,
+                ),
+                Shipped(
+                    "mi.diagnostics.exact_minibatch_bias where x says nothing: 0 for mi.nwj, this for mi.dv",
+                    LAW | {"size": strategies.counts(2).map(lambda n: n + 1)},
+                    shipped_relative,
+                    relative,
+                    examples=6,
+                ),
+            ),
+            by_hand=(
+                """E D̄δ = C/M and E δ² = v/M for every M: covariances of means of independent terms (checked: M =
+                2)""",
+                """Cauchy–Schwarz in the bound of R, where 1 + sδ ≥ m; 2 atoms in the checks, sums for any number""",
+            ),
+        ),
+        Part(
+            "c",
+            "C is the gradient of v/2, and E ĝ at s = 1 is the gradient of E DV_M.",
+            checks=(
+                Identity("(c) C is the gradient of v/2", slope(half_v), C),
+                Identity(
+                    "(c) E ĝ is the gradient of E DV_M, M = 2",
+                    slope(
+                        sum(
+                            Q[i] * Q[j] * sp.log((sp.exp(T[i]) + sp.exp(T[j])) / 2)
+                            for i, j in PAIRS
+                        )
+                    ),
+                    over_pairs(lambda d, z: (d + gbar * z) / z),
+                ),
+            ),
+            by_hand=("in (c) the gradient of a mean is the mean of the gradient (checked: M = 2)",),
+        ),
     ),
-    checks=(
-        Identity(
-            "(a) per atom",
-            sp.diff(nwj([g], [X], [theta - sp.log(c)]), theta),
-            g - X * sp.exp(theta) / c,
-        ),
-        Identity(
-            "(a) at c = Z, 2 atoms",
-            slope(nwj(P, Q, STALE)).subs(c, expect(Q, U)),
-            slope(dv(P, Q, T)),
-        ),
-        Identity("g = E_P ∇T − ḡ, 2 atoms", slope(dv(P, Q, T)), expect(P, G) - gbar),
-        Identity("(b) the expansion", weighted, expanded + remainder),
-        Identity("E D̄ = 0, M = 2", over_pairs(lambda d, z: d), 0),
-        Identity("E D̄δ = C/M, M = 2", over_pairs(lambda d, z: d * (z - 1)), C / 2),
-        Identity("E δ² = v/M, M = 2", over_pairs(lambda d, z: (z - 1) ** 2), v / 2),
-        Identity(
-            "(b) the expansion at s = 1, DV", (D + g * X) / X, g + D - D * delta + delta**2 * D / X
-        ),
-        Sign("1 + sδ > m for X̄ = m + y (at s = 1 it is X̄)", 1 + s * (m + y - 1) - m, ">"),
-        Identity("(c) C is the gradient of v/2", slope(half_v), C),
-        Identity(
-            "(c) E ĝ is the gradient of E DV_M, M = 2",
-            slope(sum(Q[i] * Q[j] * sp.log((sp.exp(T[i]) + sp.exp(T[j])) / 2) for i, j in PAIRS)),
-            over_pairs(lambda d, z: (d + gbar * z) / z),
-        ),
-        Shipped(
-            "the mean of mi.mine's gradient over all batches of 2",
-            LAW | {"past": strategies.scores(3), "decay": strategies.mixes()},
-            shipped,
-            proved,
-        ),
-        Shipped(
-            "mi.diagnostics.exact_minibatch_bias where x says nothing: 0 for mi.nwj, this for mi.dv",
-            LAW | {"size": strategies.counts(2).map(lambda n: n + 1)},
-            shipped_relative,
-            relative,
-            examples=6,
-        ),
-    ),
+    proof="""(a) ∇(1 + E_P(T − ln c) − E_Q eᵀ/c). (b) With D = x (∇T − ḡ), which has mean 0, D̄ and X̄ = Ẑ/Z the
+    batch's means and δ = X̄ − 1, the negatives' part is (D̄ + ḡ X̄)/(1 + sδ) = ḡ + D̄ + (1 − s) ḡ δ − s D̄ δ − s (1
+    − s) ḡ δ² + s² δ² (D̄ + (1 − s) ḡ δ)/(1 + sδ). Take the mean: E D̄ = E δ = 0, E D̄δ = C/M, E δ² = v/M; the last
+    term is R, and there 1 + sδ = 1 − s + s X̄ ≥ m and E δ⁴ = w/M² (dv_minibatch_bias): Cauchy–Schwarz. (c)
+    Differentiate.""",
     false_neighbours=(
         Identity(
             "DV's gradient is unbiased, M = 2", over_pairs(lambda d, z: (d + gbar * z) / z), gbar

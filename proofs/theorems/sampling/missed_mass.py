@@ -1,4 +1,5 @@
-"""A region of Q-mass ε is missed by all M negatives with probability (1 − ε)^M, and then DV's sample is blind to it."""
+"""A region of Q-mass ε is missed by all M negatives with probability (1 − ε)^M, and then DV's sample is blind to
+it."""
 
 from itertools import product
 
@@ -9,13 +10,14 @@ import mi_estimators as mi
 from mi_estimators.theory import missed_mass
 from proofs.engine import (
     Identity,
+    Minimum,
     Mutant,
+    Part,
     Shipped,
     Sign,
     Theorem,
     batches,
     integers,
-    minimum,
     normalised,
     positives,
     reals,
@@ -63,59 +65,75 @@ RAISED = {
 THEOREM = Theorem(
     slug="missed_mass",
     title="mass ε is missed by all M negatives with probability (1 − ε)^M, and DV's sample value is then blind to it",
-    statement="""Let A be a region of mass Q(A) = ε in (0, 1) and let M negatives be i.i.d. from Q. (a) None of them is
-    in A with probability (1 − ε)^M, and 1 − Mε ≤ (1 − ε)^M ≤ e^{−εM}. So M ≥ ln(1/δ)/ε negatives suffice to miss A with
-    probability at most δ in (0, 1), and fewer than (1 − δ)/ε never do. (b) If none is in A, the plug-in value DV_M, the
-    positives' mean of T minus ln (1/M) Σ e^{T_j}, depends on the critic on A through the positives alone: it grows by
-    c·P̂(A) under T → T + c·1_A, with P̂(A) the share of the positives in A: without bound in c if P̂(A) > 0. The exact
-    DV(T + c·1_A) is strictly concave in c, and tends to −∞ as c → ∞ if P(A) < 1. Both happen, a positive in A and no
-    negative, with probability (1 − ε)^M (1 − (1 − P(A))^N) for N positives drawn i.i.d. from P, independently.""",
+    setting="Let A be a region of mass Q(A) = ε in (0, 1) and let M negatives be i.i.d. from Q.",
     formula=r"1 - M\varepsilon \;\le\; \Pr[\text{no negative in } A] = (1 - \varepsilon)^M \;\le\; e^{-\varepsilon M}",
     assumptions=(
         "the M negatives are i.i.d. from Q, and A does not depend on them",
         "(b) a critic that is free to move on A alone; 0 < E_Q eᵀ < ∞, and e^T has mass on A and off it",
         "(b), the last probability: positives i.i.d. from P and independent of the negatives",
     ),
-    proof="""(a) Independence. The lower bound (Bernoulli) by induction: (1 − ε)^{M+1} − 1 + (M + 1) ε = (1 − ε)((1 −
-    ε)^M − 1 + Mε) + Mε². The upper one: ln(1 − ε) ≤ −ε, from x − 1 − ln x ≥ 0 at x = 1 − ε. If (1 − ε)^M ≤ δ, then 1 −
-    Mε ≤ δ. (b) A critic's values on A do not occur among the negatives' scores. Exactly, with E_Q eᵀ = u + v (off A and
-    on it), DV(T + c·1_A) = E_P T + c·P(A) − ln(u + v eᶜ) = E_P T − (1 − P(A)) c − ln(v + u e^{−c}).""",
-    by_hand=(
-        "(a) is enumerated for 3 atoms and M ≤ 3; any M: independence; the induction over M from its step",
-        "(b) what does not occur in a sum does not change it; two independent events multiply",
+    parts=(
+        Part(
+            "a",
+            """None of them is in A with probability (1 − ε)^M, and 1 − Mε ≤ (1 − ε)^M ≤ e^{−εM}. So M ≥ ln(1/δ)/ε
+            negatives suffice to miss A with probability at most δ in (0, 1), and fewer than (1 − δ)/ε never do.""",
+            checks=(
+                *[
+                    Identity(f"(a) the probability, M = {i}", missed(i), missed_mass(law[0], i))
+                    for i in (1, 2, 3)
+                ],
+                Identity(
+                    "(a) (1 − ε)^M − 1 + Mε, step",
+                    (1 - eps) ** (M + 1) - 1 + (M + 1) * eps,
+                    (1 - eps) * ((1 - eps) ** M - 1 + M * eps) + M * eps**2,
+                ),
+                Sign("(a) its remainder Mε² is positive", M * eps**2, ">"),
+                Minimum("(a) x − 1 − ln x", x - 1 - sp.log(x), x, 1),
+                Identity(
+                    "(a) at x = 1 − ε", (x - 1 - sp.log(x)).subs(x, 1 - eps), -eps - sp.log(1 - eps)
+                ),
+                Shipped(
+                    "mi.dv is blind to the first atom with probability (1 − ε)^M, over all batches",
+                    RAISED | {"q": strategies.laws(3)},
+                    blind,
+                    lambda q, t, c, size: missed_mass(q[0], size),
+                ),
+            ),
+            by_hand=(
+                """(a) is enumerated for 3 atoms and M ≤ 3; any M: independence; the induction over M from its
+                step""",
+            ),
+        ),
+        Part(
+            "b",
+            """If none is in A, the plug-in value DV_M, the positives' mean of T minus ln (1/M) Σ e^{T_j}, depends
+            on the critic on A through the positives alone: it grows by c·P̂(A) under T → T + c·1_A, with P̂(A)
+            the share of the positives in A: without bound in c if P̂(A) > 0. The exact DV(T + c·1_A) is strictly
+            concave in c, and tends to −∞ as c → ∞ if P(A) < 1. Both happen, a positive in A and no negative, with
+            probability (1 − ε)^M (1 − (1 − P(A))^N) for N positives drawn i.i.d. from P, independently.""",
+            checks=(
+                Sign("(b) DV(T + c·1_A) is strictly concave in c", sp.diff(raised, c, 2), "<"),
+                Identity(
+                    "(b) DV(T + c·1_A) = E_P T − (1 − P(A)) c − ln(v + u e^{−c})",
+                    raised,
+                    mean - (1 - p) * c - sp.log(on_region + off_region * sp.exp(-c)),
+                ),
+                Shipped(
+                    "mi.dv grows by c·P̂(A) with no negative in A",
+                    RAISED | {"negatives": strategies.vectors(4)},
+                    growth,
+                    lambda t, negatives, c, size: c * size / len(t),
+                ),
+            ),
+            by_hand=(
+                """(b) what does not occur in a sum does not change it; two independent events multiply""",
+            ),
+        ),
     ),
-    checks=(
-        *[
-            Identity(f"(a) the probability, M = {i}", missed(i), missed_mass(law[0], i))
-            for i in (1, 2, 3)
-        ],
-        Identity(
-            "(a) (1 − ε)^M − 1 + Mε, step",
-            (1 - eps) ** (M + 1) - 1 + (M + 1) * eps,
-            (1 - eps) * ((1 - eps) ** M - 1 + M * eps) + M * eps**2,
-        ),
-        Sign("(a) its remainder Mε² is positive", M * eps**2, ">"),
-        *minimum("(a) x − 1 − ln x", x - 1 - sp.log(x), x, 1),
-        Identity("(a) at x = 1 − ε", (x - 1 - sp.log(x)).subs(x, 1 - eps), -eps - sp.log(1 - eps)),
-        Sign("(b) DV(T + c·1_A) is strictly concave in c", sp.diff(raised, c, 2), "<"),
-        Identity(
-            "(b) DV(T + c·1_A) = E_P T − (1 − P(A)) c − ln(v + u e^{−c})",
-            raised,
-            mean - (1 - p) * c - sp.log(on_region + off_region * sp.exp(-c)),
-        ),
-        Shipped(
-            "mi.dv is blind to the first atom with probability (1 − ε)^M, over all batches",
-            RAISED | {"q": strategies.laws(3)},
-            blind,
-            lambda q, t, c, size: missed_mass(q[0], size),
-        ),
-        Shipped(
-            "mi.dv grows by c·P̂(A) with no negative in A",
-            RAISED | {"negatives": strategies.vectors(4)},
-            growth,
-            lambda t, negatives, c, size: c * size / len(t),
-        ),
-    ),
+    proof="""(a) Independence. The lower bound (Bernoulli) by induction: (1 − ε)^{M+1} − 1 + (M + 1) ε = (1 − ε)((1
+    − ε)^M − 1 + Mε) + Mε². The upper one: ln(1 − ε) ≤ −ε, from x − 1 − ln x ≥ 0 at x = 1 − ε. If (1 − ε)^M ≤ δ,
+    then 1 − Mε ≤ δ. (b) A critic's values on A do not occur among the negatives' scores. Exactly, with E_Q eᵀ = u +
+    v (off A and on it), DV(T + c·1_A) = E_P T + c·P(A) − ln(u + v eᶜ) = E_P T − (1 − P(A)) c − ln(v + u e^{−c}).""",
     false_neighbours=(
         Sign("(1 − ε)^M ≤ 1 − Mε", 1 - M * eps - (1 - eps) ** M, ">="),
         Sign("(1 − ε)^M ≥ e^{−εM}", M * (sp.log(1 - eps) + eps), ">="),

@@ -16,6 +16,7 @@ from mi_estimators.theory import (
 )
 from proofs.engine import (
     Identity,
+    Part,
     Shipped,
     Sign,
     Theorem,
@@ -84,7 +85,8 @@ def proved(p, q, t, n, m):
 
 
 def gaussian(rho):
-    """E_P ln r, Var_P(ln r) and χ² by Gauss–Hermite quadrature of mi.laws.Gaussian.log_ratio, and as it states them."""
+    """E_P ln r, Var_P(ln r) and χ² by Gauss–Hermite quadrature of mi.laws.Gaussian.log_ratio, and as it states
+    them."""
     law, (nodes, w) = mi.laws.Gaussian(rho), np.polynomial.hermite_e.hermegauss(64)
     first, second = (tensor(c.ravel()).unsqueeze(-1) for c in np.meshgrid(nodes, nodes))
     weights = tensor(np.outer(w, w).ravel() / w.sum() ** 2)
@@ -103,11 +105,8 @@ LAW = strategies.law_pairs(2) | {"t": strategies.vectors(2, 3)}
 THEOREM = Theorem(
     slug="nwj_variance",
     title="N·Var[NWJ] = Var_P(ln r) + χ²(P‖Q) at the optimal critic, N = M",
-    statement="""Let NWJ_{N,M} = 1 + (1/N) Σ T(positive_i) − (1/M) Σ e^{T(negative_j)}, N i.i.d. positives from P and M
-    i.i.d. negatives from Q, independent of them. (a) Its mean is NWJ(T) and its variance Var_P(T)/N + Var_Q(eᵀ)/M. (b)
-    At T = ln r, r = dP/dQ, the mean is I = KL(P‖Q) and the variance Var_P(ln r)/N + χ²(P‖Q)/M: for N = M, N·Var =
-    Var_P(ln r) + χ². (c) For d independent pairs of standard normal variables with correlation ρ in (−1, 1), Var_P(ln
-    r) = dρ² ≤ d and χ² = e^{2I} − 1. Check: ρ = 0.6, d = 1: I = ln(5/4), χ² = 0.5625, Var_P(ln r) = 0.36.""",
+    setting="""Let NWJ_{N,M} = 1 + (1/N) Σ T(positive_i) − (1/M) Σ e^{T(negative_j)}, N i.i.d. positives from P and M
+    i.i.d. negatives from Q, independent of them.""",
     formula=r"""N \cdot \mathrm{Var}\bigl[\mathrm{NWJ}_{N,N}(\ln r)\bigr] = \mathrm{Var}_P(\ln r) + \chi^2(P\|Q) =
     d\rho^2 + e^{2I} - 1 \text{ (Gaussian)}""",
     assumptions=(
@@ -115,64 +114,93 @@ THEOREM = Theorem(
         "the critic is fixed; (a) Var_P(T) and Var_Q(eᵀ) are finite",
         "(b) P ≪ Q, E_P (ln r)² < ∞ and χ²(P‖Q) < ∞; T = ln r exactly, with no shift",
     ),
-    proof="""(a) Variances of independent terms add. (b) E_Q r = 1, so Var_Q(r) = E_Q (r − 1)² = χ². (c) Write y = ρx +
-    √(1 − ρ²) e with e independent of x; ln r is a polynomial in x and e, and E x² = 1, E x⁴ = 3 give its mean and
-    variance for one pair. Over independent pairs ln r is a sum, and both are d times as large; for χ² see ess_law.""",
-    by_hand=(
-        "variances of independent terms add, for any N, M and d (checked: N = M = 2)",
-        "the moments 1 and 3 of a standard normal variable, and that (x, y) is the pair with correlation ρ",
+    parts=(
+        Part(
+            "a",
+            "Its mean is NWJ(T) and its variance Var_P(T)/N + Var_Q(eᵀ)/M.",
+            checks=(
+                Identity(
+                    "(a) the mean, N = M = 2",
+                    expect(WEIGHTS, VALUES),
+                    nwj(P, Q, S).subs(dict(zip(map(sp.exp, S), E, strict=True))),
+                ),
+                Identity(
+                    "(a) the variance, N = M = 2",
+                    variance(WEIGHTS, VALUES),
+                    (variance(P, S) + variance(Q, E)) / 2,
+                ),
+                Shipped(
+                    "mi.nwj has this mean and variance over all batches",
+                    LAW | {"n": strategies.counts(3), "m": strategies.counts(3)},
+                    moments,
+                    proved,
+                ),
+            ),
+            by_hand=(
+                "variances of independent terms add, for any N, M and d (checked: N = M = 2)",
+            ),
+        ),
+        Part(
+            "b",
+            """At T = ln r, r = dP/dQ, the mean is I = KL(P‖Q) and the variance Var_P(ln r)/N + χ²(P‖Q)/M: for N =
+            M, N·Var = Var_P(ln r) + χ².""",
+            checks=(
+                Identity(
+                    "(b) the mean at ln r",
+                    nwj(P, Q, LOG_R),
+                    expect(P, LOG_R),
+                ),
+                Identity(
+                    "(b) the variance at ln r, N = M = 2",
+                    variance(WEIGHTS, VALUES).subs(dict(zip((*S, *E), (*LOG_R, *R), strict=True))),
+                    nwj_value_variance(
+                        variance(P, LOG_R), expect(Q, [(r - 1) ** 2 for r in R]), 2, 2
+                    ),
+                ),
+                Identity("(b) Var_Q(r) = χ²", variance(Q, R), expect(Q, [(r - 1) ** 2 for r in R])),
+            ),
+        ),
+        Part(
+            "c",
+            """For d independent pairs of standard normal variables with correlation ρ in (−1, 1), Var_P(ln r) =
+            dρ² ≤ d and χ² = e^{2I} − 1. Check: ρ = 0.6, d = 1: I = ln(5/4), χ² = 0.5625, Var_P(ln r) = 0.36.""",
+            checks=(
+                Identity("(c) y is standard", normal_mean(y**2), 1),
+                Identity("(c) correlation ρ", normal_mean(x * y), rho),
+                Identity("(c) E_P ln r = I", normal_mean(log_ratio - information), 0),
+                Identity(
+                    "(c) Var_P(ln r) = ρ², one pair",
+                    normal_mean((log_ratio - information) ** 2),
+                    gaussian_log_ratio_variance(rho),
+                ),
+                Identity(
+                    "(c) ρ = 0.6: I = ln(5/4)", information.subs(b, 2), sp.log(sp.Rational(5, 4))
+                ),
+                Identity("(c) ρ = 0.6: Var_P(ln r) = 0.36", rho**2, sp.Rational("0.36"), at={b: 2}),
+                Identity(
+                    "(c) ρ = 0.6: e^{2I} − 1 = 0.5625",
+                    gaussian_chi2(information).subs(b, 2),
+                    sp.Rational("0.5625"),
+                ),
+                Shipped(
+                    "mi.laws.Gaussian has these moments, by quadrature and as stated",
+                    {"rho": strategies.one_of(["-0.5", "0.3", "0.6"])},
+                    lambda rho: gaussian(float(rho)),
+                    lambda rho: stated(float(rho)),
+                    examples=3,
+                ),
+            ),
+            by_hand=(
+                "variances of independent terms add, for any N, M and d (checked: N = M = 2)",
+                """the moments 1 and 3 of a standard normal variable, and that (x, y) is the pair with correlation
+                ρ""",
+            ),
+        ),
     ),
-    checks=(
-        Identity(
-            "(a) the mean, N = M = 2",
-            expect(WEIGHTS, VALUES),
-            nwj(P, Q, S).subs(dict(zip(map(sp.exp, S), E, strict=True))),
-        ),
-        Identity(
-            "(a) the variance, N = M = 2",
-            variance(WEIGHTS, VALUES),
-            (variance(P, S) + variance(Q, E)) / 2,
-        ),
-        Identity(
-            "(b) the mean at ln r",
-            nwj(P, Q, LOG_R),
-            expect(P, LOG_R),
-        ),
-        Identity(
-            "(b) the variance at ln r, N = M = 2",
-            variance(WEIGHTS, VALUES).subs(dict(zip((*S, *E), (*LOG_R, *R), strict=True))),
-            nwj_value_variance(variance(P, LOG_R), expect(Q, [(r - 1) ** 2 for r in R]), 2, 2),
-        ),
-        Identity("(b) Var_Q(r) = χ²", variance(Q, R), expect(Q, [(r - 1) ** 2 for r in R])),
-        Identity("(c) y is standard", normal_mean(y**2), 1),
-        Identity("(c) correlation ρ", normal_mean(x * y), rho),
-        Identity("(c) E_P ln r = I", normal_mean(log_ratio - information), 0),
-        Identity(
-            "(c) Var_P(ln r) = ρ², one pair",
-            normal_mean((log_ratio - information) ** 2),
-            gaussian_log_ratio_variance(rho),
-        ),
-        Identity("(c) ρ = 0.6: I = ln(5/4)", information.subs(b, 2), sp.log(sp.Rational(5, 4))),
-        Identity("(c) ρ = 0.6: Var_P(ln r) = 0.36", (rho**2).subs(b, 2), sp.Rational("0.36")),
-        Identity(
-            "(c) ρ = 0.6: e^{2I} − 1 = 0.5625",
-            gaussian_chi2(information).subs(b, 2),
-            sp.Rational("0.5625"),
-        ),
-        Shipped(
-            "mi.nwj has this mean and variance over all batches",
-            LAW | {"n": strategies.counts(3), "m": strategies.counts(3)},
-            moments,
-            proved,
-        ),
-        Shipped(
-            "mi.laws.Gaussian has these moments, by quadrature and as stated",
-            {"rho": strategies.one_of(["-0.5", "0.3", "0.6"])},
-            lambda rho: gaussian(float(rho)),
-            lambda rho: stated(float(rho)),
-            examples=3,
-        ),
-    ),
+    proof="""(a) Variances of independent terms add. (b) E_Q r = 1, so Var_Q(r) = E_Q (r − 1)² = χ². (c) Write y =
+    ρx + √(1 − ρ²) e with e independent of x; ln r is a polynomial in x and e, and E x² = 1, E x⁴ = 3 give its mean
+    and variance for one pair. Over independent pairs ln r is a sum, and both are d times as large; for χ² see
+    ess_law.""",
     false_neighbours=(
         Identity("the positives add nothing", variance(WEIGHTS, VALUES), variance(Q, E) / 2),
         Identity(

@@ -10,14 +10,16 @@ from mi_estimators.theory import least_negative_variance
 from proofs.engine import (
     Holds,
     Identity,
+    Minimum,
+    Part,
     Shipped,
     Sign,
+    Sum,
     Theorem,
     batches,
     expect,
     instead,
     logs,
-    minimum,
     oracles,
     positives,
     ratios,
@@ -98,12 +100,7 @@ JOINT = {"joint": strategies.joint_laws(2, 2), "size": strategies.counts(3)}
 THEOREM = Theorem(
     slug="song_ermon_variance",
     title="at ln r the negatives' variance is χ²/M ≥ (e^I − 1)/M: for NWJ exactly, for DV in the limit",
-    statement="""Let P ≪ Q, r = dP/dQ, I = KL(P‖Q), χ² = χ²(P‖Q) < ∞, and r̄ the mean of r over M i.i.d. negatives from
-    Q. (a) M·Var(r̄) = Var_Q(r) = χ² = E_P r − 1 ≥ e^I − 1, with equality iff r is constant P-almost surely. So NWJ at T
-    = ln r, on N independent positives, has a variance of at least (e^I − 1)/M, whatever N is. (b) If r ≥ m > 0 Q-almost
-    surely and μ₄ = E_Q (r − 1)⁴ < ∞, then |√(M·Var(ln r̄)) − √χ²| ≤ √w/(2m√M), w = (μ₄ + 3 (M − 1) χ⁴)/M where χ⁴ is
-    the square of χ²: M·Var(ln r̄) → χ² ≥ e^I − 1. On N independent positives DV at T = ln r + c has the variance
-    Var_P(ln r)/N + Var(ln r̄), so M times it is at least the same in the limit.""",
+    setting="Let P ≪ Q, r = dP/dQ, I = KL(P‖Q), χ² = χ²(P‖Q) < ∞, r̄ the mean of r over M i.i.d. negatives from Q.",
     formula=r"""M \cdot \mathrm{Var}(\bar r) = \chi^2(P\|Q) \ge e^{I} - 1, \qquad M \cdot \mathrm{Var}(\ln \bar r)
     \to \chi^2(P\|Q), \qquad \bar r = \tfrac1M \sum_{j=1}^{M} r(y_j)""",
     assumptions=(
@@ -111,58 +108,84 @@ THEOREM = Theorem(
         "the M negatives are i.i.d. from Q and, for the whole bound, independent of the positives",
         "(b) μ₄ < ∞ and r ≥ m > 0 Q-almost surely: with r = 0 on Q-mass, ln r̄ = −∞ has a positive probability",
     ),
-    proof="""(a) E_Q r = 1, and E_P r ≥ e^I by Jensen: r e^{−I} ≥ 1 + ln r − I, of mean 1 under P (ess_law). Independent
-    positives add a variance ≥ 0. (b) ε = r̄ − 1 − ln r̄ lies in [0, (r̄ − 1)²/(2m)]: the slope of (x − 1)²/(2m) − (x −
-    1 − ln x) is (x − 1)(x − m)/(m x), for x ≥ m of the sign of x − 1. The standard deviations of r̄ − 1 and of ln r̄
-    differ by at most that of ε (triangle inequality), which is at most √E ε² ≤ √E(r̄ − 1)⁴/(2m), and E(r̄ − 1)⁴ = w/M²
-    (dv_minibatch_bias).""",
-    by_hand=(
-        "variances of independent terms add, for any M (checked: M = 2); the mean of an inequality",
-        "the triangle inequality for standard deviations; from the sign of a slope to the minimum",
-        "2 atoms in the checks, sums for any number",
+    parts=(
+        Part(
+            "a",
+            """M·Var(r̄) = Var_Q(r) = χ² = E_P r − 1 ≥ e^I − 1, with equality iff r is constant P-almost surely.
+            So NWJ at T = ln r, on N independent positives, has a variance of at least (e^I − 1)/M, whatever N is.""",
+            checks=(
+                Identity(
+                    "(a) 2 Var(r̄) = χ², M = 2", 2 * (sum(a * b**2 for a, b in pair_mean) - 1), chi2
+                ),
+                Identity("(a) χ² = E_P r − 1", chi2, expect(P, R) - 1),
+                Minimum("(a) e^u − 1 − u at u = ln r − I", sp.exp(u) - 1 - u, u, 0),
+                Identity(
+                    "(a) equality at r = 1 + s on P",
+                    expect([1], [1 + s]) - 1,
+                    least_negative_variance(sp.log(1 + s)),
+                ),
+                Holds(
+                    "M Var of mi.nwj's negative part at ln r is at least e^I − 1",
+                    JOINT,
+                    floor,
+                ),
+                Shipped(
+                    "mi.nwj attains e^I − 1 where r is constant on P",
+                    {"part": strategies.rates()},
+                    least,
+                    lambda part: 1 / part - 1,
+                ),
+                Shipped(
+                    "the chi2 of mi.laws.Finite is that variance",
+                    JOINT,
+                    lambda joint, size: mi.laws.Finite(logs(joint)).chi2,
+                    lambda joint, size: deviation(*optimal(joint)[:2], size, mi.nwj) ** 2,
+                ),
+            ),
+            by_hand=(
+                """variances of independent terms add, for any M (checked: M = 2); the mean of an inequality""",
+                Sum("2 atoms in the checks, sums for any number"),
+            ),
+        ),
+        Part(
+            "b",
+            """If r ≥ m > 0 Q-almost surely and μ₄ = E_Q (r − 1)⁴ < ∞, then |√(M·Var(ln r̄)) − √χ²| ≤ √w/(2m√M), w
+            = (μ₄ + 3 (M − 1) χ⁴)/M where χ⁴ is the square of χ²: M·Var(ln r̄) → χ² ≥ e^I − 1. On N independent
+            positives DV at T = ln r + c has the variance Var_P(ln r)/N + Var(ln r̄), so M times it is at least
+            the same in the limit.""",
+            checks=(
+                Minimum("(b) ε ≥ 0", gap, x, 1),
+                Identity(
+                    "(b) the ceiling of ε: slope", sp.diff((x - 1) ** 2 / (2 * m) - gap, x), slope
+                ),
+                Sign(
+                    "(b) that slope < 0 between m and 1", slope.subs(x, m + (1 - m) / (1 + w)), "<"
+                ),
+                Sign("(b) that slope > 0 above 1", slope.subs(x, 1 + w), ">"),
+                Holds(
+                    "√(M Var) of mi.dv's negative part is as near to √χ² as (b) says",
+                    JOINT,
+                    rate,
+                ),
+                Shipped(
+                    "mi.dv's negative part has the variance of ln r̄",
+                    JOINT,
+                    lambda joint, size: deviation(*optimal(joint)[:2], size, mi.dv) ** 2,
+                    log_variance,
+                ),
+            ),
+            by_hand=(
+                """variances of independent terms add, for any M (checked: M = 2); the mean of an inequality""",
+                """the triangle inequality for standard deviations; from the sign of a slope to the minimum""",
+                Sum("2 atoms in the checks, sums for any number"),
+            ),
+        ),
     ),
-    checks=(
-        Identity("(a) 2 Var(r̄) = χ², M = 2", 2 * (sum(a * b**2 for a, b in pair_mean) - 1), chi2),
-        Identity("(a) χ² = E_P r − 1", chi2, expect(P, R) - 1),
-        *minimum("(a) e^u − 1 − u at u = ln r − I", sp.exp(u) - 1 - u, u, 0),
-        Identity(
-            "(a) equality at r = 1 + s on P",
-            expect([1], [1 + s]) - 1,
-            least_negative_variance(sp.log(1 + s)),
-        ),
-        *minimum("(b) ε ≥ 0", gap, x, 1),
-        Identity("(b) the ceiling of ε: slope", sp.diff((x - 1) ** 2 / (2 * m) - gap, x), slope),
-        Sign("(b) that slope < 0 between m and 1", slope.subs(x, m + (1 - m) / (1 + w)), "<"),
-        Sign("(b) that slope > 0 above 1", slope.subs(x, 1 + w), ">"),
-        Holds(
-            "M Var of mi.nwj's negative part at ln r is at least e^I − 1",
-            JOINT,
-            floor,
-        ),
-        Holds(
-            "√(M Var) of mi.dv's negative part is as near to √χ² as (b) says",
-            JOINT,
-            rate,
-        ),
-        Shipped(
-            "mi.dv's negative part has the variance of ln r̄",
-            JOINT,
-            lambda joint, size: deviation(*optimal(joint)[:2], size, mi.dv) ** 2,
-            log_variance,
-        ),
-        Shipped(
-            "mi.nwj attains e^I − 1 where r is constant on P",
-            {"part": strategies.rates()},
-            least,
-            lambda part: 1 / part - 1,
-        ),
-        Shipped(
-            "the chi2 of mi.laws.Finite is that variance",
-            JOINT,
-            lambda joint, size: mi.laws.Finite(logs(joint)).chi2,
-            lambda joint, size: deviation(*optimal(joint)[:2], size, mi.nwj) ** 2,
-        ),
-    ),
+    proof="""(a) E_Q r = 1, and E_P r ≥ e^I by Jensen: r e^{−I} ≥ 1 + ln r − I, of mean 1 under P (ess_law).
+    Independent positives add a variance ≥ 0. (b) ε = r̄ − 1 − ln r̄ lies in [0, (r̄ − 1)²/(2m)]: the slope of (x −
+    1)²/(2m) − (x − 1 − ln x) is (x − 1)(x − m)/(m x), for x ≥ m of the sign of x − 1. The standard deviations of r̄
+    − 1 and of ln r̄ differ by at most that of ε (triangle inequality), which is at most √E ε² ≤ √E(r̄ − 1)⁴/(2m),
+    and E(r̄ − 1)⁴ = w/M² (dv_minibatch_bias).""",
     false_neighbours=(
         Sign(
             "the floor is e^{2I} − 1 for every law (r = 1 + s on P)", s - ((1 + s) ** 2 - 1), ">="

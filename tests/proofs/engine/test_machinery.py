@@ -9,7 +9,7 @@ from proofs.engine import tested
 from proofs.engine.certify import Certified, certify, compile_ball, exact
 from proofs.engine.points import domain
 from proofs.engine.shipped import Shipped, compiled
-from proofs.engine.symbolic import Identity, Sign, minimum
+from proofs.engine.symbolic import Identity, Limit, Minimum, Sign
 
 x, y = sp.symbols("x y", real=True)
 a, b, t = sp.symbols("a b t", positive=True)
@@ -180,12 +180,52 @@ def test_what_has_no_value_on_a_known_domain_is_refused(left, right, error, mess
         Identity("i", left, right).decide()
 
 
-def test_minimum_is_three_claims():
-    claims = minimum("m", x**2 + 2 * x, x, sp.Integer(-1), sp.Integer(-1))
-    assert [decided(c) for c in claims] == ["proved"] * 3
-    for expr, least, value in ((x**2 + 2 * x, -1, -2), (-(x**2), 0, 0)):
-        wrong = minimum("m", expr, x, sp.Integer(least), sp.Integer(value))
-        assert "refuted" in map(decided, wrong)
+@pytest.mark.parametrize(
+    ("f", "symbol", "at", "value", "verdict"),
+    [
+        (x**2 + 2 * x, x, -1, -1, "proved"),
+        (a - 1 - sp.log(a), a, 1, 0, "proved"),
+        (x**2 + 2 * x, x, -1, -2, "refuted"),
+        (-(x**2), x, 0, 0, "refuted"),
+        (a**3 + 3 * a**2, a, -2, 4, "refuted"),  # stationary, but outside of a > 0
+        (a**3 + 3 * a**2, a, 0, 0, "refuted"),  # at its edge
+        (x**4, x, 0, 0, "refuted"),  # f'' = 0 there
+    ],
+)
+def test_minimum(f, symbol, at, value, verdict):
+    assert decided(Minimum("m", f, symbol, at, value)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("expr", "to", "value", "bound", "verdict"),
+    [
+        (1 / (1 + t), sp.oo, 0, 1 / t, "proved"),
+        (t / (1 + t), 0, 0, t, "proved"),
+        (sp.exp(-2 * t), sp.oo, 0, sp.exp(-t), "proved"),
+        (1 / (1 + t), sp.oo, 0, 1 / (3 * t), "refuted"),  # the bound is too small
+        (1 / (1 + t), sp.oo, 1, t, "undecided"),  # the bound does not vanish
+        (1 / (1 + t), 0, 0, 1 / t, "undecided"),
+        (1 / (1 + t), sp.oo, 0, a * t / t**2, "refuted"),  # with a factor that may be small
+        (t, 0, 0, t**a, "undecided"),  # a power that is no number
+    ],
+)
+def test_limit(expr, to, value, bound, verdict):
+    assert decided(Limit("l", expr, t, to, value, bound)) == verdict
+
+
+def test_a_limit_by_a_minimum():
+    least = Minimum("y − 1 − ln y", a - 1 - sp.log(a), a, 1)
+    expr, bound = sp.log(1 + sp.exp(-t)), sp.exp(-t)
+    assert decided(Limit("l", expr, t, sp.oo, 0, bound)) == "undecided"
+    because = (least, 1 + sp.exp(-t))
+    assert decided(Limit("l", expr, t, sp.oo, 0, bound, because)) == "proved"
+    assert decided(Limit("l", expr, t, sp.oo, 0, 2 * bound, because)) != "proved"
+
+
+def test_values_may_be_given():
+    assert decided(Identity("i", a**2, 4 * b, at={a: 2, b: 1})) == "proved"
+    assert decided(Sign("s", a**2, ">", than=5, at={a: 2})) == "refuted"
+    assert decided(Certified("c", a * x, ">", {x: (1, 2)}, than=1, at={a: 3})) == "proved"
 
 
 GIVEN = {"k": st.integers(0, 1000)}

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from proofs.engine.theorem import Outcome, run
+from proofs.engine.theorem import Outcome, Part, run
 from proofs.ledger import ledger, load
 from proofs.theorems.bounds.dv_shift_nwj import THEOREM
 
@@ -19,6 +19,7 @@ class Fake:
     outcome: Outcome | None = None
     tier: str = "symbolic"
     cross_check: bool = False
+    shown: tuple = ()
 
     def decide(self):
         if self.outcome is None:
@@ -40,7 +41,12 @@ def theorem(
     uses=(),
 ):
     return dataclasses.replace(
-        THEOREM, slug=slug, checks=checks, false_neighbours=false_neighbours, uses=uses
+        THEOREM,
+        slug=slug,
+        setting="a setting",
+        parts=(Part("a", "a statement", checks=checks),),
+        false_neighbours=false_neighbours,
+        uses=uses,
     )
 
 
@@ -92,7 +98,9 @@ def test_the_weakest_check_gives_the_tier_and_cross_checks_do_not():
     assert run(theorem(checks=(tested, certified))).tier == "tested"
 
 
-SOMETHING = "slug title statement assumptions proof checks false_neighbours mutants reference"
+SOMETHING = (
+    "slug title setting formula assumptions parts proof false_neighbours mutants about reference"
+)
 
 
 @pytest.mark.parametrize(
@@ -102,8 +110,18 @@ SOMETHING = "slug title statement assumptions proof checks false_neighbours muta
             ({name: type(getattr(THEOREM, name))()}, f"{name}: expected something")
             for name in SOMETHING.split()
         ),
-        ({"checks": (CROSS,)}, "checks: expected at least one that is not a cross-check"),
-        ({"checks": (Fake("same", PROVED),) * 2}, "checks: expected distinct names"),
+        (
+            {"parts": (Part("a", "a", checks=(CROSS,)),)},
+            "checks: expected at least one that is not a cross-check",
+        ),
+        (
+            {"parts": tuple(Part(x, "a", checks=(Fake("same", PROVED),)) for x in "ab")},
+            "checks: expected distinct names",
+        ),
+        (
+            {"parts": tuple(Part("a", "a", checks=(Fake(x, PROVED),)) for x in "ab")},
+            "parts: expected distinct names",
+        ),
     ],
 )
 def test_a_theorem_says_everything_and_proves_something(changes, message):
@@ -153,14 +171,20 @@ def test_a_theorem_may_not_use_itself_or_what_does_not_exist():
 
 
 def test_a_row_is_plain_data():
-    statement = "a statement\n    on two lines"
-    row = entries(dataclasses.replace(theorem(), statement=statement))["a"].as_json()
+    row = entries(dataclasses.replace(theorem(), setting="a setting\n    on two lines"))[
+        "a"
+    ].as_json()
     assert json.loads(json.dumps(row, allow_nan=False)) == row
-    names = "slug statement tier ok seconds title assumptions uses rests_on checks reference"
+    names = (
+        "slug statement tier hand parts ok seconds title assumptions uses rests_on checks reference"
+    )
     assert row.keys() >= set(names.split())
-    assert row["statement"] == "a statement on two lines"
+    assert row["statement"] == "a setting on two lines (a) a statement"
+    (part,) = row["parts"]
+    assert [part[name] for name in ("name", "tier", "hand", "ok")] == ["a", "symbolic", False, True]
     check = row["checks"][0]
-    assert list(check) == ["name", "tier", "cross_check", "verdict", "detail", "witness", "seconds"]
+    names = "name tier cross_check shown verdict detail witness seconds"
+    assert list(check) == names.split()
     assert (check["name"], check["tier"], check["verdict"]) == ("check", "symbolic", "proved")
 
 
