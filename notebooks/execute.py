@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import nbformat
 from nbclient import NotebookClient
 
 HERE = Path(__file__).parent
+os.environ["TQDM_DISABLE"] = "1"  # a bar of a long fit would be written down as output
 SOURCES = sorted(HERE.glob("[0-9]*.py"))
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
+
+from .hashes import codes_of
 
 _LAGS = 0.25  # of the rows: longer lags have too few pairs
 _NOISE = 5.0  # standard errors of a white series that an autocorrelation must exceed
 _INFLATION = 1.2  # of the variance: below it an interval is right to a tenth
+_COLUMNS = 64  # looked at closely
 _DIGITS = 6  # significant digits from which on two equal numbers are one measurement, not two
 
 
@@ -36,11 +38,15 @@ class RowDependence:
     sorted_by: str
 
 
-def row_dependence(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> RowDependence:
+def row_dependence(
+    x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], share: float = 1.0
+) -> RowDependence:
     """Test whether neighbouring rows depend on one another, by the autocorrelations of ranks and of their magnitudes.
 
     Args:
         x, y: paired rows in their original order, shapes (n, dx) and (n, dy).
+        share: share of the rows, drawn at random, whose dependence is in question: with fewer rows the next one is
+            further away.
 
     Returns:
         A `RowDependence`.
@@ -55,9 +61,9 @@ def row_dependence(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> RowDep
     >>> row_dependence(walks[:, :1], walks[:, 1:]).dependent
     True
     """
-    sides = [_autocorrelations(rows) for rows in (x, y)]
+    sides = [_autocorrelations(_most_persistent(rows)) for rows in (x, y)]
     lags_x, lags_y = (side[1:] for side in sides)
-    inflation = 1 + 2 * float((lags_x.T @ lags_y).max())
+    inflation = 1 + 2 * share * float((lags_x.T @ lags_y).max())
 
     noise = _NOISE / math.sqrt(len(x))
     lag_x, lag_y = (float(lags[0].max()) for lags in (lags_x, lags_y))
@@ -66,6 +72,31 @@ def row_dependence(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> RowDep
     sorting = next((name for name, rows in (("x", x), ("y", y)) if _is_sorted(rows)), "")
     dependent = beyond and inflation > _INFLATION and not sorting
     return RowDependence(inflation, lag_x, lag_y, dependent, sorting)
+
+
+def _most_persistent(rows: Float[Tensor, "n d"]) -> Float[Tensor, "n few"]:
+    """Return the columns that persist most from row to row: above the median, or far from it.
+
+    Ranks and their autocorrelations at all lags cost too much in thousands of columns.
+    """
+    if rows.shape[1] <= _COLUMNS:
+        return rows
+    apart = rows.T.contiguous()
+    apart = apart - apart.median(1, keepdim=True).values
+    size = apart.abs()
+    persistence = torch.maximum(
+        _persistence(apart > 0), _persistence(size > size.median(1, keepdim=True).values)
+    )
+    return rows[:, persistence.topk(_COLUMNS).indices]
+
+
+def _persistence(above: Bool[Tensor, "d n"]) -> Float[Tensor, " d"]:
+    """Return the size of the lag-1 autocorrelation of indicators."""
+    series = above.float()
+    series = series - series.mean(1, keepdim=True)
+    size = series.square().sum(1)
+    products = torch.linalg.vecdot(series[:, 1:], series[:, :-1])
+    return products.abs() / size.where(size > 0, torch.inf)
 
 
 def _autocorrelations(rows: Float[Tensor, "n d"]) -> Float[Tensor, "lags columns"]:
@@ -91,7 +122,7 @@ def _is_sorted(rows: Float[Tensor, "n d"]) -> bool:
         return True
 
     runs = 1 + int((steps != 0).any(1).sum())
-    kinds = len(np.unique(rows.numpy(), axis=0))
+    kinds = int(codes_of(rows).max()) + 1
     return kinds < len(rows) and runs == kinds
 
 
@@ -107,16 +138,19 @@ def repeated_rows(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> int:
     """
     if not (_is_measured(x) and _is_measured(y)):
         return 0
-    rows = torch.cat([x, y], 1).numpy()
-    return len(rows) - len(np.unique(rows, axis=0))
+    rows = torch.cat([x, y], 1)
+    return len(rows) - len(codes_of(rows).unique())
 
 
 def _is_measured(rows: Float[Tensor, "n d"]) -> bool:
     """Tell whether most values of a column need more than `_DIGITS` significant digits."""
-    unit = 10 ** (rows.abs().clamp(min=1e-300).log10().floor() - _DIGITS + 1)
-    rounded = (rows / unit).round() * unit
-    fine = (rows - rounded).abs() > 1e-9 * rows.abs()
-    return bool((fine.double().mean(0) > 0.5).any())
+    for part in rows.split(_COLUMNS, 1):
+        unit = 10 ** (part.abs().clamp(min=1e-300).log10().floor() - _DIGITS + 1)
+        rounded = (part / unit).round() * unit
+        fine = (part - rounded).abs() > 1e-9 * part.abs()
+        if bool((fine.double().mean(0) > 0.5).any()):
+            return True
+    return False
 
 
 def entropy(codes: Tensor) -> tuple[float, float]:

@@ -75,7 +75,8 @@ class MIEstimator(Params):
         hidden: width of the critic's networks.
         patience: number of evaluations (one every 50 steps) without a gain before training stops.
         device: "auto" (a GPU if there is one), or a torch device.
-        progress: show a progress bar.
+        max_rows: number of rows that are read at most, drawn at random; None reads all. The others are only checked.
+        progress: show a progress bar; None shows one after a few seconds in a terminal or a notebook.
 
     Attributes, after `fit`:
         estimate_: the `MIEstimate`.
@@ -111,7 +112,8 @@ class MIEstimator(Params):
         hidden: int = 64,
         patience: int = 3,
         device: str | torch.device = "auto",
-        progress: bool = False,
+        max_rows: int | None = 20_000,
+        progress: bool | None = None,
     ) -> None:
         self.estimator, self.critic = estimator, critic
         self.anchor, self.transform, self.discrete = anchor, transform, discrete
@@ -119,7 +121,7 @@ class MIEstimator(Params):
         self.steps, self.batch_size, self.negatives = steps, batch_size, negatives
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.hidden, self.patience = hidden, patience
-        self.device, self.progress = device, progress
+        self.device, self.max_rows, self.progress = device, max_rows, progress
 
     @torch.inference_mode(False)
     @torch.enable_grad()
@@ -143,7 +145,9 @@ class MIEstimator(Params):
         self._check()
         seed = secrets.randbits(32) if self.seed is None else int(self.seed)
         device = torch_device(self.device)
-        sides, pairs = fit_pairs(x, y, groups, discrete=self.discrete, seed=seed)
+        sides, pairs = fit_pairs(
+            x, y, groups, discrete=self.discrete, seed=seed, max_rows=self.max_rows
+        )
 
         count = int(pairs.labels.max()) + 1
         if count // self.folds < _FEWEST:
@@ -229,7 +233,7 @@ class MIEstimator(Params):
         self._fitted()
         if x is None and y is None:
             return self.estimate_
-        pairs = read_pairs(self.sides_, x, y, self.seed_)
+        pairs = read_pairs(self.sides_, x, y, self.seed_, self.max_rows)
         if len(pairs.x) < _FEWEST:
             raise ValueError(f"x: expected at least {_FEWEST} fresh rows, got {len(pairs.x)}")
 
@@ -281,6 +285,8 @@ class MIEstimator(Params):
         if self.discrete is not None:
             _validate.choice("discrete", self.discrete, ("x", "y", "xy"))
         _validate.count("batch_size", self.batch_size, low=2)
+        if self.max_rows is not None:
+            _validate.count("max_rows", self.max_rows, low=64)
         if self.negatives not in (None, "all"):
             _validate.count('negatives (or "all")', cast(int, self.negatives))
         for name in ("steps", "hidden", "patience"):

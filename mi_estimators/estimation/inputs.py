@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
@@ -9,6 +10,7 @@ from typing import Any
 
 import torch
 
+_PATIENCE = 3.0  # seconds before a bar appears by itself
 _GLOBAL_RANDOM = threading.RLock()
 
 
@@ -48,10 +50,21 @@ def full_precision(device: torch.device) -> Any:
     return torch.autocast(device.type, enabled=False)
 
 
-def progress_bar(wanted: bool, total: int) -> Any:
-    """Return a progress bar over optimiser steps, or a context without one."""
-    if not wanted:
+def progress_bar(wanted: bool | None, total: int) -> Any:
+    """Return a progress bar over optimiser steps, or a context without one.
+
+    None shows a bar after a few seconds, and only where a person looks on: in a terminal or a notebook.
+    """
+    if wanted is False or (wanted is None and not _is_watched()):
         return nullcontext()
     from tqdm import tqdm
 
-    return tqdm(total=total, unit="step", desc="estimate_mi", leave=False)
+    delay = _PATIENCE if wanted is None else 0
+    return tqdm(total=total, unit="step", desc="estimate_mi", leave=False, delay=delay)
+
+
+def _is_watched() -> bool:
+    """Tell whether standard error is a terminal or a notebook's."""
+    if sys.stderr is None:
+        return False
+    return sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel")

@@ -2,74 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
+from ..diagnostics.hashes import mixed, row_hashes
+
 _RANKED = 64  # columns: beyond, the values themselves are hashed, which ranks would only slow
-_MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+_ENTRIES = 2**22  # read at a time
 
 
-def canonical_order(
-    x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], labels: Int[Tensor, " n"]
-) -> Int[Tensor, " n"]:
-    """Return a permutation of the rows that sorts them by a hash of (x, y, the other rows of the group).
+def canonical_order(hashes: np.ndarray, labels: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+    """Return a permutation that sorts rows by a hash of the other rows of the group, then by their own.
 
-    Rows that are equal in all three stand in any order: nothing can tell them apart. An increasing map of a column
-    changes nothing where there are few columns, since ranks are hashed.
+    Rows that are equal in both stand in any order: nothing can tell them apart.
 
     Args:
-        x, y: paired rows, shapes (n, dx) and (n, dy).
+        hashes: one for each row, as `hash_rows`.
         labels: each row's group as a number, shape (n,); which number does not matter.
 
-    >>> x = torch.tensor([[3.0], [1.0], [2.0]], dtype=torch.float64)
-    >>> own, mixed = torch.arange(3), torch.tensor([2, 0, 1])
-    >>> first, second = x[canonical_order(x, x, own)], x[mixed][canonical_order(x[mixed], x[mixed], own)]
-    >>> torch.equal(first, second)
+    >>> hashes, own, order = np.array([5, 3, 4], np.uint64), torch.arange(3), np.array([2, 0, 1])
+    >>> first, second = canonical_order(hashes, own).numpy(), canonical_order(hashes[order], own).numpy()
+    >>> hashes[first].tolist() == hashes[order][second].tolist()
     True
     """
-    columns = torch.cat([x, y], 1).numpy()
-    keys = (
-        [_ranks(column) for column in columns.T] if columns.shape[1] <= _RANKED else list(columns.T)
-    )
-    rows = _hashes(keys)
-
     # A group is known by its rows: the sum of their hashes does not depend on their order.
     groups = np.zeros(int(labels.max()) + 1, np.uint64)
-    np.add.at(groups, labels.numpy(), rows)
-    own = _mixed(groups)[labels.numpy()]
-    return torch.from_numpy(np.lexsort((rows, own)))
+    np.add.at(groups, labels.numpy(), hashes)
+    own = mixed(groups)[labels.numpy()]
+    return torch.from_numpy(np.lexsort((hashes, own)))
 
 
-def codes_of(rows: Float[Tensor, "n d"]) -> Int[Tensor, " n"]:
-    """Return a number for each row, the same for equal rows, from 0.
+def hash_rows(read: Callable[[slice], np.ndarray], rows: int, columns: int) -> np.ndarray:
+    """Return a hash of each row, reading some rows at a time.
 
-    >>> codes_of(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])).unique().tolist()
-    [0, 1]
+    An increasing map of a column changes nothing where there are few columns, since ranks are hashed.
+
+    Args:
+        read: returns the rows of a slice as float64, shape (m, columns).
+        rows, columns: how many there are.
     """
-    hashes = _hashes(list(rows.numpy().T))
-    return torch.from_numpy(np.unique(hashes, return_inverse=True)[1])
+    if columns <= _RANKED and rows * columns <= 4 * _ENTRIES:
+        keys = read(slice(0, rows))
+        return row_hashes(np.stack([_ranks(column) for column in keys.T]))
+    parts = [row_hashes(np.ascontiguousarray(read(part).T)) for part in parts_of(rows, columns)]
+    return np.concatenate(parts)
+
+
+def parts_of(rows: int, columns: int) -> Iterator[slice]:
+    """Cut rows into slices that are cheap to read at a time.
+
+    >>> [part.stop for part in parts_of(10**6, 10)]
+    [419430, 838860, 1000000]
+    """
+    size = max(1, _ENTRIES // max(1, columns))
+    for start in range(0, rows, size):
+        yield slice(start, min(start + size, rows))
 
 
 def _ranks(column: np.ndarray) -> np.ndarray:
     """Return how many distinct values are below each entry."""
     return np.unique(column, return_inverse=True)[1]
-
-
-def _hashes(columns: list[np.ndarray]) -> np.ndarray:
-    """Return a 64-bit hash of each row, column by column in integers: the same wherever the row stands."""
-    hashes = np.zeros(len(columns[0]), np.uint64)
-    for column in columns:
-        entries = column + 0.0  # −0 is 0
-        hashes = _mixed(hashes ^ np.ascontiguousarray(entries, np.float64).view(np.uint64))
-    return hashes
-
-
-def _mixed(words: np.ndarray) -> np.ndarray:
-    """Return the words scrambled, one to one (splitmix64)."""
-    with np.errstate(over="ignore"):
-        words = words + np.uint64(0x9E3779B97F4A7C15)
-        words = (words ^ (words >> np.uint64(30))) * _MIX[0]
-        words = (words ^ (words >> np.uint64(27))) * _MIX[1]
-    return words ^ (words >> np.uint64(31))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..diagnostics.dependence import RowDependence, entropy, repeated_rows, row_dependence
+from ..diagnostics.hashes import codes_of
 from .grouping import Groups, group_labels
-from .order import canonical_order, codes_of
-from .sides import Rows, Side, check_pairs, fit_side
+from .order import canonical_order, hash_rows
+from .sides import Rows, Side, Table, check_pairs, fit_side, survey
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Sample:
     """Facts about the rows besides their values.
 
     Attributes:
-        rows: their number.
+        rows: number of rows that were read.
         dependence: what their order shows; None if groups state which rows are independent.
         copies: number of rows that are exact copies of another, as `repeated_rows` counts them.
         entropies: for each side whose values all repeat, its entropy and the standard error, in nats.
@@ -35,7 +37,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Paired rows, in an order that depends only on the set of rows and the seed.
+    """The paired rows that were read, in an order that depends only on the set of rows and the seed.
 
     Attributes:
         x, y: shapes (n, dx) and (n, dy), float64.
@@ -52,19 +54,25 @@ class Pairs:
 
 
 def fit_pairs(
-    x: Rows, y: Rows, groups: Groups, *, discrete: str | None, seed: int
+    x: Rows,
+    y: Rows,
+    groups: Groups,
+    *,
+    discrete: str | None,
+    seed: int,
+    max_rows: int | None = None,
 ) -> tuple[tuple[Side, Side], Pairs]:
-    """Read both sides for the first time.
+    """Look through both sides for the first time, and read at most `max_rows` rows, drawn at random.
 
     Raises:
-        ValueError: as `fit_side`; sides of different lengths; groups that do not fit.
+        ValueError: as `survey`; sides of different lengths; groups that do not fit.
     """
     check_pairs(x, y)
     labels = discrete or ""
-    side_x, rows_x = fit_side("x", x, discrete="x" in labels)
-    side_y, rows_y = fit_side("y", y, discrete="y" in labels)
+    side_x, table_x = survey("x", x, discrete="x" in labels)
+    side_y, table_y = survey("y", y, discrete="y" in labels)
     sides = side_x, side_y
-    return sides, _pairs(sides, rows_x, rows_y, groups, seed)
+    return sides, _pairs(sides, (table_x, table_y), groups, seed, max_rows)
 
 
 def paired_rows(
@@ -85,48 +93,82 @@ def paired_rows(
     return rows_x, rows_y
 
 
-def read_pairs(sides: tuple[Side, Side], x: Rows, y: Rows, seed: int) -> Pairs:
+def read_pairs(
+    sides: tuple[Side, Side], x: Rows, y: Rows, seed: int, max_rows: int | None = None
+) -> Pairs:
     """Read fresh rows in the same way as those of `fit`.
 
     Raises:
         ValueError: as `Side.read`, or sides of different lengths.
     """
     check_pairs(x, y)
-    return _pairs(sides, sides[0].read(x), sides[1].read(y), None, seed)
+    return _pairs(sides, (sides[0].open(x), sides[1].open(y)), None, seed, max_rows)
 
 
-def _pairs(sides: tuple[Side, Side], x: Tensor, y: Tensor, groups: Groups, seed: int) -> Pairs:
-    if len(x) != len(y):
-        raise ValueError(f"y: expected as many rows as x ({len(x)}), got {len(y)}")
-    labels = group_labels(groups, len(x))
+def _pairs(
+    sides: tuple[Side, Side],
+    tables: tuple[Table, Table],
+    groups: Groups,
+    seed: int,
+    max_rows: int | None,
+) -> Pairs:
+    n = len(tables[0])
+    if len(tables[1]) != n:
+        raise ValueError(f"y: expected as many rows as x ({n}), got {len(tables[1])}")
+    labels = group_labels(groups, n)
 
-    notes = tuple(note for side in sides for note in side.notes)
-    sample = sample_of(x, y, groups is not None, notes)
+    def keys(rows: slice) -> np.ndarray:
+        parts = [side.keys(table[rows]) for side, table in zip(sides, tables, strict=True)]
+        return np.concatenate(parts, 1)
 
     # Copies of a row are neighbours in the canonical order; a seeded shuffle separates them.
-    order = canonical_order(x, y, labels)
-    order = order[torch.randperm(len(order), generator=torch.Generator().manual_seed(seed))]
-    return Pairs(x[order], y[order], _renumbered(labels[order]), order, sample)
+    hashes = hash_rows(keys, n, keys(slice(0, 1)).shape[1])
+    order = canonical_order(hashes, labels)
+    order = order[torch.randperm(n, generator=torch.Generator().manual_seed(seed))][:max_rows]
+
+    # The rows are independent enough if a stretch of as many, side by side, is no more than a little dependent.
+    middle = slice((n - len(order)) // 2, (n + len(order)) // 2)
+    x, y, near_x, near_y = (
+        side.encode(table[rows])
+        for rows in (order.numpy(), middle)
+        for side, table in zip(sides, tables, strict=True)
+    )
+    notes = [note for side in sides for note in side.notes]
+    if len(order) < n:
+        notes.append(
+            f"{len(order)} of {n} rows, drawn at random, were read; max_rows=None reads all of them"
+        )
+    sample = Sample(
+        rows=len(order),
+        dependence=None if groups is not None else row_dependence(near_x, near_y, len(order) / n),
+        copies=repeated_rows(x, y),
+        entropies=_entropies(x, y),
+        notes=tuple(notes),
+    )
+    return Pairs(x, y, _renumbered(labels[order]), order, sample)
 
 
-def sample_of(x: Tensor, y: Tensor, grouped: bool, notes: tuple[str, ...] = ()) -> Sample:
+def sample_of(x: Tensor, y: Tensor, grouped: bool) -> Sample:
     """Return facts about paired rows in the order given; `grouped` if groups state which rows are independent."""
-    repeating = {
-        name: entropy(codes)
-        for name, rows in (("x", x), ("y", y))
-        if int(torch.bincount(codes := codes_of(rows)).min()) > 1
-    }
     return Sample(
         rows=len(x),
         dependence=None if grouped else row_dependence(x, y),
         copies=repeated_rows(x, y),
-        entropies=repeating,
-        notes=notes,
+        entropies=_entropies(x, y),
+        notes=(),
     )
 
 
+def _entropies(x: Tensor, y: Tensor) -> dict[str, tuple[float, float]]:
+    """Return the entropy of each side whose values all repeat."""
+    codes = {"x": codes_of(x), "y": codes_of(y)}
+    return {
+        name: entropy(side) for name, side in codes.items() if int(torch.bincount(side).min()) > 1
+    }
+
+
 def _renumbered(labels: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
-    """Return the labels numbered by their first appearance."""
+    """Return the labels numbered by their first appearance, without gaps."""
     first = torch.full((int(labels.max()) + 1,), len(labels), dtype=torch.long)
     first = first.scatter_reduce(0, labels, torch.arange(len(labels)), "amin")
-    return first.argsort().argsort()[labels]
+    return first.argsort(stable=True).argsort()[labels]

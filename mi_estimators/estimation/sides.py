@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any, cast
@@ -13,14 +13,52 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from .order import parts_of
+
 _FEWEST = 64
 _NARROW = 1e-12  # of a column's size: a spread below it is rounding
 _LABELS = 1000  # different labels at most, since each becomes a column
 _FEW_TO_A_KIND = 5  # rows to a value, on average, from which whole numbers may be class labels
 _SHOWN = 5
+_NUMBERS = "biuf"  # kinds of numpy types that are numbers as they stand
 
 Rows = Any
 """An array, a tensor, a list, a Series or a table of columns."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One side as it came, not yet converted: rows that are not read stay where they are, such as in a memory map.
+
+    Attributes:
+        columns: numbers of one type, shape (n, d); or a list of columns.
+        shape: of one input row.
+    """
+
+    columns: np.ndarray | list[np.ndarray]
+    shape: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.columns if isinstance(self.columns, np.ndarray) else self.columns[0])
+
+    @property
+    def width(self) -> int:
+        """The number of columns."""
+        return self.columns.shape[1] if isinstance(self.columns, np.ndarray) else len(self.columns)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> Table:
+        """Return some of the rows."""
+        if isinstance(self.columns, np.ndarray):
+            return Table(self.columns[rows], self.shape)
+        return Table([column[rows] for column in self.columns], self.shape)
+
+    def joined(self) -> Table:
+        """Return the table with one label for each row."""
+        return Table([_joined(list(self))], self.shape)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Iterate over columns."""
+        return iter(self.columns.T if isinstance(self.columns, np.ndarray) else self.columns)
 
 
 @dataclass(frozen=True)
@@ -51,20 +89,61 @@ class Side:
         Raises:
             ValueError: columns or labels that `fit` has not seen, or entries that are not numbers.
         """
-        columns, shape = _columns(self.name, value)
-        if shape != self.shape:
+        return self.encode(self.open(value))
+
+    def open(self, value: Rows) -> Table:
+        """Return fresh rows as they came.
+
+        Raises:
+            ValueError: other columns than those of `fit`.
+        """
+        table = open_table(self.name, value)
+        if table.shape != self.shape:
             raise ValueError(
-                f"{self.name}: expected rows of shape {self.shape} as in fit, got {shape}"
+                f"{self.name}: expected rows of shape {self.shape} as in fit, got {table.shape}"
             )
-        if self.joined:
-            columns = [_joined(columns)]
-        return _encoded(self.name, columns, self.kinds)[:, self.kept]
+        return table.joined() if self.joined else table
+
+    def encode(self, table: Table) -> Float[Tensor, "n d"]:
+        """Return the rows of a table as float64 columns.
+
+        Raises:
+            ValueError: labels that `fit` has not seen, or entries that are not finite numbers.
+        """
+        rows = torch.from_numpy(_encoded(self.name, table, self.kinds))
+        return rows if len(self.kept) == rows.shape[1] else rows[:, self.kept]
+
+    def keys(self, table: Table) -> Float[np.ndarray, "n columns"]:
+        """Return a number for each entry of a table, one column for each that varies: labels by their place."""
+        widths = np.array([1 if labels is None else len(labels) for labels in self.kinds])
+        source = np.repeat(np.arange(len(widths)), widths)
+        if isinstance(table.columns, np.ndarray):
+            return table.columns[:, source[self.kept.numpy()]].astype(np.float64)
+        columns = [
+            _numbers(self.name, column)
+            if labels is None
+            else _places(self.name, column, labels).astype(np.float64)
+            for k in np.unique(source[self.kept.numpy()])
+            for column, labels in ((table.columns[k], self.kinds[k]),)
+        ]
+        return np.stack(columns, 1)
 
 
 def fit_side(
     name: str, value: Rows, *, discrete: bool = False
 ) -> tuple[Side, Float[Tensor, "n d"]]:
-    """Read a side for the first time.
+    """Read a side for the first time, all of its rows; as `survey`.
+
+    >>> side, rows = fit_side("x", ["red", "green"] * 32)
+    >>> rows[:2].tolist(), side.read(["green"]).tolist()
+    ([[0.0, 1.0], [1.0, 0.0]], [[1.0, 0.0]])
+    """
+    side, table = survey(name, value, discrete=discrete)
+    return side, side.encode(table)
+
+
+def survey(name: str, value: Rows, *, discrete: bool = False) -> tuple[Side, Table]:
+    """Look through a side for the first time, some rows at a time.
 
     Numbers, booleans, dates and time spans are read as numbers. Strings, categories and other objects are labels: each
     different label becomes a column of 0 and 1. Constant columns carry no information and are left out, with a note.
@@ -76,31 +155,24 @@ def fit_side(
 
     Raises:
         ValueError: fewer than 64 rows, entries that are missing or not finite, or nothing that varies.
-
-    >>> side, rows = fit_side("x", ["red", "green"] * 32)
-    >>> rows[:2].tolist(), side.read(["green"]).tolist()
-    ([[0.0, 1.0], [1.0, 0.0]], [[1.0, 0.0]])
     """
-    columns, shape = _columns(name, value)
-    if len(columns[0]) < _FEWEST:
-        raise ValueError(f"{name}: expected at least {_FEWEST} rows, got {len(columns[0])}")
+    table = open_table(name, value)
+    shape, width = table.shape, table.width
+    if len(table) < _FEWEST:
+        raise ValueError(f"{name}: expected at least {_FEWEST} rows, got {len(table)}")
     if discrete:
-        columns = [_joined(columns)]
+        table = table.joined()
 
-    kinds = tuple(_kinds(name, column) for column in columns)
-    rows = _encoded(name, columns, kinds)
-    varies = varying(rows)
+    kinds = tuple(_kinds(name, column) for column in _typed(table))
+    varies = _varying_columns(name, table, kinds)
     if not bool(varies.any()):
         raise ValueError(f"{name}: expected a column that varies, got {len(varies)} constant")
 
-    notes = [
-        *_constant_note(name, varies),
-        *([] if discrete else _code_note(name, columns, kinds)),
-    ]
-    is_label = discrete or (len(columns) == 1 and kinds[0] is not None)
+    coded = [] if discrete or width > _SHOWN else _code_note(name, list(table), kinds)
+    is_label = discrete or (width == 1 and kinds[0] is not None)
     kept = varies.nonzero().flatten()
-    side = Side(name, shape, kinds, kept, is_label, discrete, tuple(notes))
-    return side, rows[:, kept]
+    notes = (*_constant_note(name, varies), *coded)
+    return Side(name, shape, kinds, kept, is_label, discrete, notes), table
 
 
 def check_pairs(x: Rows, y: Rows) -> None:
@@ -119,17 +191,21 @@ def check_pairs(x: Rows, y: Rows) -> None:
         )
 
 
-def _columns(name: str, value: Rows) -> tuple[list[np.ndarray], tuple[int, ...]]:
-    """Return the columns of a value as they came, and the shape of one row."""
+def open_table(name: str, value: Rows) -> Table:
+    """Return a value as columns.
+
+    Raises:
+        ValueError: a value that is no array, tensor, list or table, or has missing or complex entries.
+    """
     if isinstance(value, Tensor):
         return _of_array(name, _of_tensor(name, value))
     if hasattr(value, "columns") and hasattr(value, "to_numpy"):
         columns = [_of_series(value[column]) for column in value.columns]
         if not columns:
             raise ValueError(f"{name}: expected at least one column, got a table without columns")
-        return columns, (len(columns),)
+        return Table(columns, (len(columns),))
     if hasattr(value, "to_numpy"):
-        return [_of_series(value)], (1,)
+        return Table([_of_series(value)], (1,))
     if isinstance(value, np.ma.MaskedArray):
         masked = int(np.ma.getmaskarray(value).sum())
         if masked:
@@ -153,7 +229,7 @@ def _of_tensor(name: str, value: Tensor) -> np.ndarray:
         raise ValueError(f"{name}: expected a dense tensor, got layout {value.layout}")
     if value.is_complex():
         raise ValueError(f"{name}: expected real numbers, got dtype {value.dtype}")
-    exact = value.dtype if not value.is_floating_point() else torch.float64
+    exact = torch.float32 if value.dtype in (torch.bfloat16, torch.float16) else value.dtype
     return value.detach().to("cpu", exact).numpy()
 
 
@@ -169,13 +245,21 @@ def _as_array(name: str, value: Any) -> np.ndarray:
     return array
 
 
-def _of_array(name: str, array: np.ndarray) -> tuple[list[np.ndarray], tuple[int, ...]]:
+def _of_array(name: str, array: np.ndarray) -> Table:
     if array.ndim == 0 or 0 in array.shape[1:]:
         raise ValueError(f"{name}: expected shape (n,) or (n, d), got {array.shape}")
     if array.dtype.kind == "c":
         raise ValueError(f"{name}: expected real numbers, got dtype {array.dtype}")
     shape = array.shape[1:] or (1,)
-    return list(array.reshape(len(array), math.prod(shape)).T), shape
+    matrix = array.reshape(len(array), math.prod(shape))
+    return Table(matrix if array.dtype.kind in _NUMBERS else list(matrix.T), shape)
+
+
+def _typed(table: Table) -> Iterable[np.ndarray]:
+    """Return the columns, or for a matrix of numbers an empty one of its type for each."""
+    if isinstance(table.columns, np.ndarray):
+        return [table.columns[:0, 0]] * table.width
+    return table.columns
 
 
 def _of_series(series: Any) -> np.ndarray:
@@ -216,13 +300,17 @@ def _kinds(name: str, column: np.ndarray) -> np.ndarray | None:
 
 
 def _encoded(
-    name: str, columns: list[np.ndarray], kinds: Sequence[np.ndarray | None]
-) -> Float[Tensor, "n d"]:
+    name: str, table: Table, kinds: Sequence[np.ndarray | None]
+) -> Float[np.ndarray, "n d"]:
+    if isinstance(table.columns, np.ndarray):
+        return np.ascontiguousarray(_numbers(name, table.columns))
     parts = [
-        _numbers(name, column) if labels is None else _indicators(name, column, labels)
-        for column, labels in zip(columns, kinds, strict=True)
+        _numbers(name, column)[:, None]
+        if labels is None
+        else np.eye(len(labels))[_places(name, column, labels)]
+        for column, labels in zip(table.columns, kinds, strict=True)
     ]
-    return torch.from_numpy(np.concatenate(parts, 1))
+    return np.concatenate(parts, 1)
 
 
 def _numbers(name: str, column: np.ndarray) -> np.ndarray:
@@ -238,24 +326,59 @@ def _numbers(name: str, column: np.ndarray) -> np.ndarray:
         raise ValueError(
             f"{name}: expected finite entries, got NaN or infinity; remove these rows from x and y"
         )
-    return numbers[:, None]
+    return numbers
 
 
-def _indicators(name: str, column: np.ndarray, kinds: np.ndarray) -> np.ndarray:
-    """Return a column of 0 and 1 for each kind."""
+def _places(name: str, column: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+    """Return the place of each label among the kinds."""
     labels = column.astype(str)
     places = np.searchsorted(kinds, labels).clip(max=len(kinds) - 1)
     unknown = np.unique(labels[kinds[places] != labels])
     if len(unknown):
         raise ValueError(f"{name}: expected labels seen in fit, got {_list(unknown)}")
-    return np.eye(len(kinds))[places]
+    return places
+
+
+def _varying_columns(name: str, table: Table, kinds: Sequence[np.ndarray | None]) -> Tensor:
+    """Tell which encoded columns vary, looking at some rows of a matrix at a time."""
+    if isinstance(table.columns, np.ndarray):
+
+        def read(part: slice) -> Tensor:
+            return torch.from_numpy(_encoded(name, table[part], kinds))
+
+        parts = list(parts_of(len(table), table.width))
+        return _varying(read(slice(0, 1)), lambda: map(read, parts))
+    return torch.cat(
+        [
+            varying(torch.from_numpy(_numbers(name, column))[:, None])
+            if labels is None
+            else torch.full((len(labels),), len(labels) > 1)
+            for column, labels in zip(table.columns, kinds, strict=True)
+        ]
+    )
 
 
 def varying(rows: Float[Tensor, "n d"]) -> Tensor:
     """Tell which columns vary beyond rounding."""
-    size = rows.abs().amax(0)
-    scaled = rows / size.where(size > 0, 1)  # so that no square overflows
-    return (rows != rows[:1]).any(0) & (scaled.std(0) >= _NARROW)
+    return _varying(rows[:1], lambda: [rows])
+
+
+def _varying(
+    first: Float[Tensor, "1 d"], blocks: Callable[[], Iterable[Float[Tensor, "n d"]]]
+) -> Tensor:
+    """Tell which columns vary beyond rounding in all blocks of rows together, given the first row."""
+    size, differs, n = first[0].abs(), first[0] != first[0], 0
+    for rows in blocks():
+        size, n = torch.maximum(size, rows.abs().amax(0)), n + len(rows)
+        differs |= (rows != first).any(0)
+
+    scale = size.where(size > 0, 1)  # so that no square overflows
+    total, squares = torch.zeros_like(scale), torch.zeros_like(scale)
+    for rows in blocks() if bool(differs.any()) else ():
+        apart = rows / scale - first / scale
+        total, squares = total + apart.sum(0), squares + apart.square().sum(0)
+    variance = (squares - total.square() / n) / (n - 1)
+    return differs & (variance >= _NARROW**2)
 
 
 def _constant_note(name: str, varies: Tensor) -> list[str]:
@@ -272,7 +395,7 @@ def _code_note(
 ) -> list[str]:
     """Note a column of whole numbers that may be class labels but was read as numbers."""
     for k, (column, labels) in enumerate(zip(columns, kinds, strict=True)):
-        if labels is not None or column.dtype.kind not in "iuf" or len(columns) > _SHOWN:
+        if labels is not None or column.dtype.kind not in "iuf":
             continue
         values = np.unique(column)
         whole = bool((values == np.round(values.astype(np.float64))).all())

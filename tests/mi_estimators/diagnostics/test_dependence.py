@@ -90,3 +90,22 @@ def test_the_entropy_of_equal_kinds_is_within_its_error(kinds):
         values.append(entropy(draws)[0])
     bias = sum(values) / len(values) - math.log(kinds)
     assert abs(bias) < 0.2 * (kinds - 1) / 6000 + 1e-4
+
+
+@pytest.mark.parametrize("bursts", [False, True])
+def test_one_column_of_hundreds_is_enough(bursts):
+    x, y = (series(1000, 0.0, 300, seed) for seed in (0, 1))
+    assert not row_dependence(x, y).dependent
+    for side, column in ((x, 171), (y, 44)):
+        slow = series(1000, 0.97, seed=column)
+        side[:, column : column + 1] = (
+            series(1000, 0.0, seed=column + 1) * (2 * slow).exp() if bursts else slow
+        )
+    assert row_dependence(x, y).dependent
+
+
+def test_few_rows_of_many_are_less_dependent():
+    x, y = series(4000, 0.9), series(4000, 0.9, seed=1)
+    whole, few = row_dependence(x, y), row_dependence(x, y, share=0.01)
+    assert few.inflation - 1 == pytest.approx(0.01 * (whole.inflation - 1))
+    assert (whole.dependent, few.dependent) == (True, False)
