@@ -1,0 +1,124 @@
+"""TRL as an oracle: the same model, pairs and tokenizer give the same losses, rewards and log-probabilities."""
+
+import importlib.util
+import json
+
+import pytest
+import torch
+from datasets import Dataset
+from transformers import LlamaConfig, LlamaForCausalLM, set_seed
+
+from llm_adapter.data.sources import PAIRS
+from llm_adapter.train import main
+from tests.llm_adapter.data.shared import TEMPLATE
+from tests.llm_adapter.data.test_joint import byte_pairs, mistral, needs_sentencepiece, prepending
+
+TRL = importlib.util.find_spec("trl")
+pytestmark = pytest.mark.skipif(TRL is None, reason="needs trl (pip install --no-deps trl)")
+SETTINGS = {
+    "learning_rate": 1e-3,
+    "beta": 0.1,
+    "max_length": 200,
+    "max_steps": 4,
+    "per_device_train_batch_size": 4,
+    "logging_steps": 1,
+    "seed": 0,
+    "use_cpu": True,
+    "disable_tqdm": True,
+    "warmup_steps": 0,
+    "report_to": "none",
+    "save_strategy": "no",
+}
+LOGGED = {"loss": 1e-4, "rewards/chosen": 1e-4, "rewards/rejected": 1e-4}
+LOGGED |= {"logps/chosen": 1e-3, "logps/rejected": 1e-3}
+
+
+@pytest.fixture
+def model(tmp_path):
+    """Save a small model for a tokenizer."""
+
+    def make(tokenizer):
+        set_seed(0)
+        config = LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            max_position_embeddings=512,
+        )
+        LlamaForCausalLM(config).save_pretrained(tmp_path / "model")
+        tokenizer.save_pretrained(tmp_path / "model")
+        return tmp_path / "model"
+
+    return make
+
+
+def rows(chat):
+    """Return pairs of the shipped file with their first rejected response."""
+
+    def message(role, text):
+        return [{"role": role, "content": text}] if chat else text
+
+    pairs = [json.loads(line) for line in PAIRS.open(encoding="utf-8")][:24]
+    return [
+        {
+            "prompt": message("user", row["prompt"]),
+            "chosen": message("assistant", row["chosen"]),
+            "rejected": message("assistant", row["rejected"][0]),
+        }
+        for row in pairs
+    ]
+
+
+MISTRAL = {"marks": needs_sentencepiece}
+
+
+@pytest.mark.parametrize(
+    ("make", "loss_type", "flags", "chat"),
+    [
+        pytest.param(mistral, "sigmoid", "--bound dv", False, id="sentencepiece", **MISTRAL),
+        pytest.param(mistral, "nca_pair", "--bound js", True, id="sentencepiece, chat", **MISTRAL),
+        pytest.param(prepending, "nca_pair", "--bound js", False, id="prepend and replace"),
+        pytest.param(byte_pairs, "sigmoid", "--bound dv", True, id="byte pairs, chat"),
+    ],
+)
+def test_trajectories_are_trls(make, loss_type, flags, chat, model, tmp_path):
+    import trl
+
+    tokenizer = make()
+    tokenizer.pad_token = tokenizer.eos_token
+    before, tokenizer.chat_template = tokenizer.chat_template, TEMPLATE if chat else None
+    try:
+        folder = model(tokenizer)
+    finally:
+        tokenizer.chat_template = before
+    data = tmp_path / "pairs.jsonl"
+    data.write_text("".join(f"{json.dumps(row)}\n" for row in rows(chat)))
+
+    args = trl.DPOConfig(
+        output_dir=str(tmp_path / "trl"),
+        loss_type=[loss_type],
+        lr_scheduler_type="cosine",
+        bf16=False,
+        gradient_checkpointing=False,
+        **SETTINGS,
+    )
+    trainer = trl.DPOTrainer(
+        LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32),
+        args=args,
+        train_dataset=Dataset.from_list(rows(chat)),
+        processing_class=type(tokenizer).from_pretrained(folder),
+    )
+    trainer.train()
+    expected = [log for log in trainer.state.log_history if "loss" in log]
+
+    ours = tmp_path / "ours"
+    command = f"--model {folder} --train_data {data} --output_dir {ours} {flags}"
+    command += "".join(f" --{name} {value}" for name, value in SETTINGS.items())
+    assert main(command.split()) == 0
+    measured = [json.loads(line) for line in (ours / "metrics.jsonl").open()]
+    assert len(measured) == len(expected) == SETTINGS["max_steps"]
+    for own, other in zip(measured, expected, strict=True):
+        for name, tolerance in LOGGED.items():
+            assert own[name] == pytest.approx(other[name], abs=tolerance)
