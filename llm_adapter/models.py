@@ -117,7 +117,8 @@ def with_lora(model: CausalLM, name: str, rank: int, alpha: float, targets: str)
         raise ValueError(
             f"lora_targets: expected names of layers, got {targets} ({error})"
         ) from None
-    config.base_model_name_or_path = name
+    # of a folder the whole path: the adapter is loaded from other places, too
+    config.base_model_name_or_path = str(Path(name).resolve()) if Path(name).exists() else name
     return model
 
 

@@ -15,6 +15,11 @@ from .arguments.command import command_line, complain
 from .arguments.training import COMMAND, read_values
 from .data.load import refuse_unreadable
 
+MEMORY = (
+    "Try --gradient_checkpointing true, a smaller --per_device_train_batch_size with more "
+    "--gradient_accumulation_steps, a smaller --max_length, or --lora_rank 16"
+)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
@@ -36,14 +41,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain(COMMAND, "before the first step", "stopped")
         return 128 + signal.SIGINT
 
+    from torch import OutOfMemoryError
+
     from .training.page import write_report
     from .training.trainer import RunFailed
 
     try:
         if output := run.train():
             print(f"Report: {write_report([output], output / 'report.html')}")
-    except (RunFailed, ImportError) as error:
+    except (RunFailed, ImportError, ValueError, OSError) as error:
         complain(COMMAND, error, "stopped")
+        return 1
+    except OutOfMemoryError as error:
+        complain(COMMAND, f"out of memory ({error}). {MEMORY}", "stopped")
         return 1
     except KeyboardInterrupt:
         complain(COMMAND, "without a checkpoint", "stopped")

@@ -23,6 +23,7 @@ def window_sums(
     log_probs: Tensor,
     log_ratios: tuple[Tensor, Tensor],
     batch: Mapping[str, Tensor],
+    counted: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Return sums over a batch's examples, one float64 scalar for each logged quantity.
 
@@ -31,6 +32,7 @@ def window_sums(
         log_probs: summed log-probabilities of the R responses, shape (R,), nats.
         log_ratios: z_w, shape (B,), and z_l, shape (B, K), as the objective takes them.
         batch: what `collate` returns.
+        counted: True for the examples that count, shape (B,); by default all.
     """
     negatives = batch["negatives"]
     chosen, rejected = (values.detach() for values in log_ratios)
@@ -39,7 +41,9 @@ def window_sums(
     first_pull, first_push = objective.coefficients(
         torch.zeros_like(chosen), torch.zeros_like(rejected), negatives
     )
-    weights = push[negatives].abs().double()
+    if counted is None:
+        counted = torch.ones_like(chosen, dtype=torch.bool)
+    weights = push.where(negatives & counted.unsqueeze(-1), 0).abs().double()
     logps_chosen, logps_rejected = split_rows(log_probs, negatives)
     token_chosen, token_rejected = split_rows(per_token, negatives)
     beta, lower = objective.beta, masked_mean(rejected, negatives)
@@ -68,11 +72,11 @@ def window_sums(
         "mi/bound": objective.start(negatives) - losses,
         "examples": torch.ones_like(chosen),
     }
-    sums = {name: values.double().sum() for name, values in of_examples.items()}
+    sums = {name: values[counted].double().sum() for name, values in of_examples.items()}
     return sums | {
         "weight": weights.sum(),
         "weight²": weights.square().sum(),
-        "negatives": negatives.sum().double(),
+        "negatives": negatives[counted].sum().double(),
     }
 
 

@@ -48,6 +48,16 @@ class PreferenceArguments(RunFields, TrainingArguments):
                 self.rounding == "nearest" or "adamw_torch" in str(self.optim),
                 "the default, adamw_torch…, with rounding",
             ),
+            (
+                "attn_implementation",
+                self.attn_implementation != "flex_attention",
+                "another one, such as sdpa (flex_attention cannot read these rows yet)",
+            ),
+            (
+                "label_smoothing_factor",
+                not self.label_smoothing_factor,
+                "0 (it smooths a cross-entropy; label_smoothing is the preference loss's)",
+            ),
             ("fp16", self.weights == "fp32" or not self.fp16, "false with bf16 weights"),
             ("remove_unused_columns", not self.remove_unused_columns, "false"),
             (

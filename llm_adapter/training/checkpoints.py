@@ -14,18 +14,23 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 
+from ..arguments.command import complain
+
 INCOMPLETE = ".incomplete"  # folder in output_dir for files that are being written
+UNWRITTEN = (OSError, SafetensorError)  # a disk that is full, or not there
+PAUSE = 30  # seconds until a full disk is tried again
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -113,6 +118,22 @@ class ResumableTrainer(Trainer):
             super()._push_from_checkpoint(checkpoint_folder)
 
     def _save_checkpoint(self, model, trial) -> None:
+        """Write a checkpoint; a full disk costs this checkpoint and not the run, unless the run stops with it."""
+        if self.args.world_size > 1:  # the others would wait for the one that failed
+            self._write_checkpoint(model, trial)
+        elif self.stopped_by:
+            until_written(lambda: self._write_checkpoint(model, trial), self.output)
+        else:
+            try:
+                self._write_checkpoint(model, trial)
+            except UNWRITTEN as error:
+                step = self.state.global_step
+                complain(
+                    "checkpoint", f"none at step {step}, training goes on ({error})", "warning"
+                )
+                shutil.rmtree(self.output / INCOMPLETE, ignore_errors=True)
+
+    def _write_checkpoint(self, model, trial) -> None:
         output = Path(self._get_output_dir(trial))
         final = output / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
         with self._in_hidden_folder(output) as hidden:
@@ -140,11 +161,17 @@ class ResumableTrainer(Trainer):
             plugin = self.accelerator.state.fsdp_plugin
             assert plugin is not None  # as FSDP is on
             plugin.set_state_dict_type("FULL_STATE_DICT")
+        if self.args.world_size > 1:
+            self._write_final_model()
+        else:
+            until_written(self._write_final_model, self.output)
+        if self.args.push_to_hub:
+            self.push_to_hub(revision=self.args.hub_revision)
+
+    def _write_final_model(self) -> None:
         with self._in_hidden_folder(self.output) as hidden:
             self.save_model(str(hidden / "model"), _internal_call=True)
         self._once(_put_files_in_place, hidden / "model", self.output)
-        if self.args.push_to_hub:
-            self.push_to_hub(revision=self.args.hub_revision)
 
     @contextmanager
     def _in_hidden_folder(self, output: Path) -> Iterator[Path]:
@@ -182,6 +209,22 @@ class ResumableTrainer(Trainer):
 
     def _window_name(self) -> str:
         return f"window_{self.args.process_index}.safetensors"
+
+
+def until_written(write: Callable[[], None], folder: Path) -> None:
+    """Call `write` until the disk takes it: trained weights are in memory alone until then."""
+    while True:
+        try:
+            return write()
+        except UNWRITTEN as error:
+            complain(
+                "output_dir",
+                f"expected to write to {folder}, got: {error}. The weights are kept in memory; make "
+                f"room there, the run tries again every {PAUSE} s (Ctrl-C gives them up)",
+                "warning",
+            )
+            shutil.rmtree(folder / INCOMPLETE, ignore_errors=True)
+            time.sleep(PAUSE)
 
 
 class _Hooks(TrainerCallback):

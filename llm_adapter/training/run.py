@@ -13,12 +13,14 @@ from transformers.utils import logging
 from mi_estimators.display import strict, versions, write_json
 
 from ..arguments.command import complain
+from ..arguments.names import ADAPTER
 from ..arguments.training import COMMAND
 from ..data.load import Data, check_fit, load_data
 from ..data.sources import PAIRS
 from ..models import disable_dropout, gguf_read_once, load_model, load_tokenizer, with_lora
 from . import precision
 from .arguments import PreferenceArguments
+from .rehearsal import rehearse
 from .runlog import Bar, Table, headline, summary
 from .trainer import PreferenceTrainer
 
@@ -39,6 +41,13 @@ def read_model(args: PreferenceArguments):
         args.trust_remote_code,
     )
     if args.lora_rank:
+        if (Path(args.model) / ADAPTER).is_file() and args.process_index == 0:
+            complain(
+                COMMAND,
+                f"lora_rank: the adapter in {args.model} is merged into its base model, and the new "
+                f"one is trained on top: it needs {args.model} to be loaded",
+                "warning",
+            )
         alpha = args.lora_alpha or 2 * args.lora_rank
         model = with_lora(model, args.model, args.lora_rank, alpha, args.lora_targets)
 
@@ -81,7 +90,7 @@ class Run:
         command: the shell command that repeats it.
 
     Raises:
-        ValueError: data, a model or settings that cannot be trained; nothing is written then.
+        ValueError: data, a model or settings that cannot be trained or saved; nothing is written then.
     """
 
     def __init__(self, args: PreferenceArguments, command: str) -> None:
@@ -90,6 +99,7 @@ class Run:
         with gguf_read_once():
             tokenizer, self.data, self.eval_data = read_data(args)
             model = read_model(args)
+        rehearse(args, model, tokenizer)
 
         self.args, self.command = args, command
         self.started = time.monotonic()
@@ -113,10 +123,10 @@ class Run:
                 self._say_stopped()
             return None
 
+        if args.save_final_model:
+            trainer.save_final_model()  # before anything else can fail
         if self.eval_data and args.eval_strategy == "no":
             trainer.evaluate()
-        if args.save_final_model:
-            trainer.save_final_model()
         seconds = round(time.monotonic() - self.started, 2)
         facts |= {"steps": trainer.state.global_step, "seconds": seconds}
         if not writes:

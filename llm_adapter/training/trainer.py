@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mi_estimators.display import jsonl
 
+from ..arguments.command import complain
 from ..data.collate import LAYOUTS, collate, split_rows, sum_responses
 from ..data.tokens import TokenizedExample
 from ..loss.alerts import EXAMPLES, alerts
@@ -65,9 +66,11 @@ class PreferenceTrainer(ResumableTrainer):
             optimizer_cls_and_kwargs=precision.optimizer(args),
         )
         self.label_names = ["targets"]  # in every batch, so evaluation goes through compute_loss
-        self.model_accepts_loss_kwargs = False  # the loss is a mean: Trainer divides it
+        self.model_accepts_loss_kwargs = False  # they are ours
+        self.loss_is_scaled_for_ga = True  # `compute_loss` weights a batch by its examples
         self.objective = args.objective()
         self._checked = False
+        self._evaluated = 0  # batches of this evaluation
         self._metrics = self.output / "metrics.jsonl"
         self._alerts: dict[str, str] = {}  # of the last training log
         self._recent: list[dict[str, float]] = []  # sums of the last training logs, for alerts
@@ -76,6 +79,8 @@ class PreferenceTrainer(ResumableTrainer):
         self._updates = precision.SurvivingUpdates()
         self.add_callback(self._updates)
 
+        if args.torch_compile and args.diagnostics_steps and args.process_index == 0:
+            say("diagnostics_steps: gradient_noise/… is not read from a compiled model")
         self.reference = Reference(model, args, self.accelerator)
         self.model = self.model_wrapped = sharded(model, self.accelerator)
         probe = self._prepare_inputs(self.data_collator(train_dataset[:1]))
@@ -134,12 +139,44 @@ class PreferenceTrainer(ResumableTrainer):
                 self._check_start(model, inputs, log_probs.detach(), reference)
 
         sums = self._sums["" if model.training else "eval_"]
-        for name, values in window_sums(self.objective, log_probs, log_ratios, inputs).items():
-            sums[name] = sums.get(name, 0) + values
+        counted = None if model.training else self._first_seen(negatives)
+        values = window_sums(self.objective, log_probs, log_ratios, inputs, counted)
+        for name, total in values.items():
+            sums[name] = sums.get(name, 0) + total
+        if model.training and num_items_in_batch is not None:
+            loss = loss * (len(negatives) * self.args.world_size / num_items_in_batch)
         return (loss, {}) if return_outputs else loss
+
+    def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> Tensor | None:
+        """Return the examples of an optimiser step in all processes: its gradient is the mean over them."""
+        if not batch_samples:
+            return None
+        own = torch.tensor([sum(len(batch["negatives"]) for batch in batch_samples)], device=device)
+        counts = self.accelerator.gather(own) if self.args.world_size > 1 else own
+        assert isinstance(counts, Tensor)  # as a tensor went in
+        return counts.sum()
+
+    def evaluate(self, *args, **kwargs) -> dict[str, float]:
+        """Evaluate as Trainer does; each example counts once, however many processes share them."""
+        self._evaluated = 0
+        return super().evaluate(*args, **kwargs)
+
+    def _first_seen(self, negatives: Tensor) -> Tensor:
+        """Return True for the examples of an evaluation batch that are no padding of the last batches, shape (B,).
+
+        accelerate hands out batches in turn and fills the last ones with the first examples.
+        """
+        size, rank = self.args.eval_batch_size, self.args.process_index
+        start = (self._evaluated * self.args.world_size + rank) * size
+        self._evaluated += 1
+        places = torch.arange(start, start + len(negatives), device=negatives.device)
+        total = len(self.eval_dataset) if isinstance(self.eval_dataset, Sized) else math.inf
+        return places < total
 
     def _reads_gradients(self) -> bool:
         every, step = self.args.diagnostics_steps, self.state.global_step
+        if self.args.torch_compile:  # the compiled backward pass does not show them
+            return False
         return every > 0 and (step == 0 or (step + 1) % every == 0)
 
     def _check_start(self, model, inputs, log_probs: Tensor, reference: Tensor) -> None:
@@ -195,8 +232,13 @@ class PreferenceTrainer(ResumableTrainer):
         if measured and self.is_world_process_zero():
             sentences = {} if prefix else self._find_alerts()
             line = self.state.log_history[-1] | ({"alerts": sentences} if sentences else {})
-            with self._metrics.open("a", encoding="utf-8") as file:
-                jsonl.append(file, line)
+            try:
+                with self._metrics.open("a", encoding="utf-8") as file:
+                    jsonl.append(file, line)
+            except OSError as error:  # a full disk costs a line and not the run
+                complain(
+                    "metrics.jsonl", f"no line at step {line['step']} ({error.strerror})", "warning"
+                )
             if not prefix:
                 self._say_new(sentences)
 

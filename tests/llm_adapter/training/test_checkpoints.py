@@ -16,6 +16,7 @@ from llm_adapter.training.checkpoints import INCOMPLETE, ResumableTrainer
 from llm_adapter.training.trainer import PreferenceTrainer
 
 OVERRIDDEN = {  # private methods of Trainer that ours replace → their parameters
+    "_get_num_items_in_batch": ["batch_samples", "device"],
     "_get_output_dir": ["trial"],
     "_issue_warnings_after_load": ["load_result"],
     "_prepare_input": ["data"],
@@ -140,7 +141,7 @@ def assert_goes_on(processes, out, few, uninterrupted):
         (("compute_loss", 8), ["checkpoint-3"]),  # between the two batches of step 4
         (("_save_rng_state", 2), ["checkpoint-3"]),  # while checkpoint-6 is written
         pytest.param(  # after training, before the model is saved
-            ("evaluate", 1),
+            ("save_final_model", 1),
             ["checkpoint-3", "checkpoint-6", "checkpoint-9"],
             marks=pytest.mark.broad,
         ),
