@@ -16,7 +16,7 @@ from mi_estimators import display
 from mi_estimators.display import jsonl
 
 from . import packages, plan, protocol, tasks
-from .suites import SUITES, Suite, Task
+from .suites import SUITES, Task
 
 COMMAND = "python -m benchmarks.estimators"
 STAIRS_WITH = "tasks"  # the suite beside which the staircase is run
@@ -163,7 +163,7 @@ def _run(options: argparse.Namespace, out: Path) -> int:
                 print(f"{package.name}: left out, {trouble}", file=sys.stderr)
                 missing = [fit for fit in missing if fit.package is not package]
         plan.run(missing, path, options.jobs)
-    return _write(suite, fits, stairs, out, f"{COMMAND} --suite {options.suite}")
+    return _write(options.suite, fits, stairs, out)
 
 
 def _prepare(package: packages.Package, laws: list[Task], python: str) -> None:
@@ -196,9 +196,7 @@ def _drop(path: Path, patterns: list[str]) -> None:
         jsonl.write(path, kept)
 
 
-def _write(
-    suite: Suite, fits: list[plan.Fit], stairs: list[plan.Fit], out: Path, command: str
-) -> int:
+def _write(name: str, fits: list[plan.Fit], stairs: list[plan.Fit], out: Path) -> int:
     from . import figures, tables
 
     rows = plan.read(out / plan.FILE)
@@ -206,15 +204,15 @@ def _write(
     if all("error" in row for row in [*of_tasks, *of_stairs]):
         raise ValueError(f"{out / plan.FILE}: no row of these fits, so no table")
 
-    text = tables.page(suite.title, of_tasks, of_stairs, len(fits) + len(stairs), command)
+    title, command = SUITES[name].title, f"{COMMAND} --suite {name}"
+    text = tables.page(title, of_tasks, of_stairs, len(fits) + len(stairs), command)
     (out / "tables.md").write_text(text, encoding="utf-8")
-    small = suite is SUITES[STAIRS_WITH]
-    first = ("accuracy", figures.accuracy) if small else ("laws", figures.laws)
-    first = ("cost", figures.cost) if suite is SUITES["cost"] else first
-    for (name, draw), drawn in ((first, of_tasks), (("staircase", figures.staircase), of_stairs)):
+    own = {"tasks": ("accuracy", figures.accuracy), "cost": ("cost", figures.cost)}
+    figure = own.get(name, ("laws", figures.laws))
+    for (stem, draw), drawn in ((figure, of_tasks), (("staircase", figures.staircase), of_stairs)):
         if any("error" not in row for row in drawn):
             with display.theme():
-                (out / f"{name}.png").write_bytes(display.png(draw(drawn)))
+                (out / f"{stem}.png").write_bytes(display.png(draw(drawn)))
     print(text)
 
     now = f"+{protocol.sources(Path(mi_estimators.__file__).parent)}"

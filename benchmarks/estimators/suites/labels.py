@@ -354,7 +354,7 @@ TASKS = (
     Task("mixed-columns", mixed_columns(5, 3.0, 0.5), "quadrature over y"),
     Task("60-classes-in-the-plane", _PLANE, _SAMPLE, discrete="y"),
     Task("60-classes-in-the-plane-one-hot", Relabelled(_PLANE, one_hot(60)), _SAMPLE),
-    Task("embeddings-768", embeddings(10, 768, 8.0), _SAMPLE, rows=1000, discrete="y"),
+    Task("embeddings-768", embeddings(10, 768, 6.0), _SAMPLE, rows=1000, discrete="y"),
     Task("embeddings-32", embeddings(20, 32, 4.0), _SAMPLE, discrete="y"),
     Task("spike-counts-10", SpikeCounts(10, 4.0), _SAMPLE),
     Task("spike-counts-3", SpikeCounts(3, 4.0, width=0.5), _SAMPLE),
