@@ -123,7 +123,7 @@ def permutation_test(
         sum(value == statistic for value in null),
     )
     rank = 1 + above + int(torch.randint(ties + 1, (), generator=generator))
-    reasons = reasons_of_rows(sample_of(x, y, groups is not None))
+    reasons = reasons_of_rows(sample_of(x, y, None if groups is None else labels))
     return PermutationTest(
         nats, rank / (permutations + 1), statistic, tuple(null), tuple(reasons.values())
     )

@@ -15,6 +15,7 @@ _LAGS = 0.25  # of the rows: longer lags have too few pairs
 _NOISE = 5.0  # standard errors of a white series that an autocorrelation must exceed
 _INFLATION = 1.2  # of the variance: below it an interval is right to a tenth
 _COLUMNS = 64  # looked at closely
+_CHANCES = 10  # pairs at a given lag that two rare labels must be expected to form by chance
 _DIGITS = 6  # significant digits from which on two equal numbers are one measurement, not two
 
 
@@ -111,7 +112,15 @@ def _autocorrelations(rows: Float[Tensor, "n d"]) -> Float[Tensor, "lags columns
     padded = torch.fft.rfft(series, n=2 * n, dim=0)
     products = torch.fft.irfft(padded.abs().square(), n=2 * n, dim=0)[: 1 + int(_LAGS * n)]
     size = products[0]  # 0 where all ranks are equally far from the middle, as of two labels
-    return products / size.where(size > 1e-9 * n, torch.inf)
+    seen = _often_moves(rows).repeat(2) & (size > 1e-9 * n)
+    return products / size.where(seen, torch.inf)
+
+
+def _often_moves(rows: Float[Tensor, "n d"]) -> Tensor:
+    """Tell which columns leave their most frequent value often: of a rare label a chance neighbour says nothing."""
+    modes = rows.mode(0).values
+    rare = (rows != modes).sum(0)
+    return rare.square() >= _CHANCES * len(rows)
 
 
 def _is_sorted(rows: Float[Tensor, "n d"]) -> bool:

@@ -10,12 +10,15 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import cast
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import silu
+
+from .experts.copula import EllipticalCopula
+from .gated import Gated, place
 
 
 def mlp(
@@ -176,6 +179,87 @@ class Sum(nn.Module):
         return torch.stack([critic(x, y) for critic in self.critics]).sum(0)
 
 
+class Anchored(nn.Module):
+    """An anchor, a closed-form log-ratio of the first columns, and the network beside it, which may weigh it.
+
+    Args:
+        anchor: a module with `columns(x, y)`, the columns that it reads.
+        network: a critic of all columns; None where it never helped.
+    """
+
+    def __init__(self, anchor: EllipticalCopula, network: nn.Module | None) -> None:
+        super().__init__()
+        self.anchor, self.network = anchor, network
+        self.pairwise = network is not None and scores_each_pair(network)
+
+    def forward(
+        self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
+    ) -> Float[Tensor, "*batch n m"]:
+        """Return the score matrix T(x_i, y_j), shape (..., n, m), in nats."""
+        scores = self.anchor(*self.anchor.columns(x, y))
+        if self.network is None:
+            return scores
+        if getattr(self.network, "weighs_anchor", False):
+            return self.network(x, y, scores)
+        return scores + self.network(x, y)
+
+
+class SideBySide(nn.Module):
+    """Critics of one architecture, one a member, each trained on rows of its own."""
+
+    def __init__(self, critics: list[nn.Module]) -> None:
+        super().__init__()
+        self.critics = nn.ModuleList(critics)
+
+    def forward(
+        self,
+        x: Float[Tensor, "members *batch n dx"],
+        y: Float[Tensor, "members *batch m dy"],
+        anchor: Float[Tensor, "members *batch n m"] | None = None,
+    ) -> Float[Tensor, "members *batch n m"]:
+        """Return each member's score matrix of its rows, with the scores of its anchor."""
+        scores = torch.stack(
+            [self._scores(k, *rows) for k, rows in enumerate(zip(x, y, strict=True))]
+        )
+        return scores if anchor is None else scores + anchor
+
+    def _scores(self, k: int, x: Tensor, y: Tensor) -> Tensor:
+        """Score a single group as a matrix, which any module takes."""
+        if len(x) == 1:
+            return self.critics[k](x[0], y[0]).unsqueeze(0)
+        return self.critics[k](x, y)
+
+    def penalty(self) -> float:
+        """Return 0: nothing is penalised."""
+        return 0.0
+
+    def matrix(self, values: list[Tensor]) -> Tensor:
+        """Return values of the trained parameters' shapes as a matrix, a row a member."""
+        rows, start = [], 0
+        for k in range(len(self.critics)):
+            own = values[start : (start := start + len(self._trained(k)))]
+            rows.append(torch.cat([value.flatten() for value in own] or [torch.zeros(0)]))
+        return torch.stack(rows)
+
+    def place(self, weights: Tensor) -> None:
+        """Make the trained parameters views of a matrix with a row a member."""
+        for k, row in enumerate(weights):
+            place(self._trained(k), row)
+
+    def buffers_of(self, k: int) -> list[Tensor]:
+        """Return the buffers of a member."""
+        return list(self.critics[k].buffers())
+
+    def member(self, k: int) -> nn.Module:
+        """Return the k-th critic, each of its parameters a tensor of its own."""
+        for parameter in self._trained(k):
+            parameter.data = parameter.data.clone()
+        return self.critics[k]
+
+    def _trained(self, k: int) -> list[nn.Parameter]:
+        return [p for p in self.critics[k].parameters() if p.requires_grad]
+
+
 class Calibrated(nn.Module):
     """T ↦ min(scale·T, cap): rescale and cap an overconfident critic.
 
@@ -227,6 +311,7 @@ class Architecture:
     Attributes:
         name: key of the row.
         make: (columns of x, columns of y, width) → a new critic whose scores are zero.
+        learning_rate, batch_size: of its training.
         pairwise: whether n·m scores take n·m evaluations of a network, rather than n + m. Such a critic is trained on
             few negatives to a positive, `Estimator.negatives` of them.
     """
@@ -234,6 +319,8 @@ class Architecture:
     name: str
     make: Callable[[int, int, int], nn.Module]
     pairwise: bool
+    learning_rate: float = 3e-3
+    batch_size: int = 256
 
 
 def _bilinear(dim_x: int, dim_y: int, hidden: int) -> Bilinear:
@@ -247,6 +334,9 @@ def _hybrid(dim_x: int, dim_y: int, hidden: int) -> Sum:
 CRITICS: dict[str, Architecture] = {
     row.name: row
     for row in (
+        Architecture(
+            name="gated", make=Gated, pairwise=Gated.pairwise, learning_rate=6e-3, batch_size=128
+        ),
         Architecture(name="separable", make=Separable, pairwise=Separable.pairwise),
         Architecture(name="bilinear", make=_bilinear, pairwise=Bilinear.pairwise),
         Architecture(name="concatenated", make=Concatenated, pairwise=Concatenated.pairwise),
@@ -257,23 +347,45 @@ CRITICS: dict[str, Architecture] = {
 """Critics by name: how each is made, and whether it scores pair by pair."""
 
 
-def make_critic(
+def make_critics(
     critic: str | nn.Module | Callable[[int, int], nn.Module],
-    rows: tuple[Tensor, Tensor],
+    rows: list[tuple[Tensor, Tensor]],
     hidden: int,
-) -> tuple[nn.Module, bool]:
-    """Make a float32 critic on the rows' device: by name, a copy of a module, or what a function makes.
+    aside: tuple[int, int] = (0, 0),
+) -> tuple[Gated | SideBySide, Architecture]:
+    """Make float32 critics, one for each member's rows: by name, copies of a module, or what a function makes.
+
+    Args:
+        critic: as `MIEstimator` takes it.
+        rows: rows x and y of each member.
+        hidden: width of the networks.
+        aside: number of last columns of x and of y that the gated critic does not see.
 
     Returns:
-        The critic, and whether it scores pair by pair.
+        The critics side by side, and how they are trained.
 
     Raises:
         ValueError: a function that returns no module, or a critic whose scores have another shape than (n, m).
     """
-    columns, device = (rows[0].shape[1], rows[1].shape[1]), rows[0].device
-    row = CRITICS[critic] if isinstance(critic, str) else None
-    if row is not None:
-        module = row.make(*columns, hidden)
+    x, y = rows[0]
+    if critic == "gated":
+        columns = x.shape[1] - aside[0], y.shape[1] - aside[1]
+        network = Gated(*columns, hidden, members=len(rows))
+        return network.to(x.device, torch.float32), CRITICS["gated"]
+    made = [make_critic(critic, own, hidden) for own in rows]
+    row = CRITICS[critic] if isinstance(critic, str) else made[0][1]
+    return SideBySide([module for module, _ in made]), row
+
+
+def make_critic(
+    critic: str | nn.Module | Callable[[int, int], nn.Module],
+    rows: tuple[Tensor, Tensor],
+    hidden: int,
+) -> tuple[nn.Module, Architecture]:
+    """Make a float32 critic on the rows' device: by name, a copy of a module, or what a function makes."""
+    columns, device = [_size(side) for side in rows], rows[0].device
+    if isinstance(critic, str):
+        module = CRITICS[critic].make(*columns, hidden)
     elif isinstance(critic, nn.Module):
         module = copy.deepcopy(critic)
     else:
@@ -286,8 +398,18 @@ def make_critic(
     module = module.to(device, torch.float32)
     check_critic(module, rows[0][:4], rows[1][:3])
 
-    pairwise = scores_each_pair(module) if row is None else row.pairwise
-    return module if _takes_batches(module, *columns, device) else ByGroup(module), pairwise
+    row = Architecture(name="own", make=_own, pairwise=scores_each_pair(module))
+    batches = all(side.dim() == 2 for side in rows) and _takes_batches(module, *columns, device)
+    return module if batches else ByGroup(module), row
+
+
+def _size(rows: Tensor) -> Any:
+    """Return the number of columns, or the shape of a row that has more dimensions."""
+    return rows.shape[1] if rows.dim() == 2 else tuple(rows.shape[1:])
+
+
+def _own(dim_x: int, dim_y: int, hidden: int) -> nn.Module:
+    raise NotImplementedError("a critic of the caller's is made by the caller")
 
 
 @torch.no_grad()

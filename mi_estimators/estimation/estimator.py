@@ -16,32 +16,35 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from .. import _validate
-from .critics import CRITICS, make_critic
+from .critics import CRITICS
+from .crossfit import Settings, Shown, fit_folds, shown
 from .estimate import MIEstimate
-from .grouping import Groups, rows_of_groups
+from .experts.counts import information_of_counts
+from .folds import FEWEST, Fold, cut
+from .grouping import Groups
 from .inputs import (
     default_device_cpu,
     full_precision,
     progress_bar,
-    seeded_random_state,
     torch_device,
 )
 from .misfit import copula_misfit
-from .neighbours import cheap_neighbours, normal_scores
+from .neighbours import nearest_information, normal_scores
+from ..diagnostics.hashes import codes_of
 from .pairs import Pairs, fit_pairs, read_pairs
 from .params import Params
-from .sides import Rows
+from .sides import Rows, Side
 from .table import ESTIMATORS
-from .training import Fit, fit_critic, held_out_scores
-from .transforms import TRANSFORMS, Identity, Rank, Standard
-from .verdict import combine, read, value_of
+from .training import Fit, held_out_scores
+from .transforms import TRANSFORMS, Standard, Transform
+from .verdict import Others, combine, read, value_of
+from .views import View, label_view, views_of
 
-Maps = list[Identity | Standard | Rank]
+Maps = tuple[Transform, Transform]
 """The transforms of x and of y."""
 
 _BLOCK_PAIRS = 2**17  # scored at a time
-_FEWEST = 6  # rows of a fold: 30 pairs, so that a tail has a shape
-_VALIDATION_SHARE = 0.2  # of the rows outside the fold
+_MOST_CLASSES, _ROWS_TO_A_CLASS = 1000, 8
 
 
 class MIEstimator(Params):
@@ -54,24 +57,29 @@ class MIEstimator(Params):
     Args:
         estimator: one of `ESTIMATORS`.
         critic: one of `CRITICS`; or a function (columns of x, columns of y) → nn.Module that maps rows (n, dx) and (m,
-            dy) to scores (n, m); or such a module; each fold trains a copy of it.
-        anchor: "copula" adds the closed-form log-ratio of a fitted Gaussian or Student copula to the critic; "none"
-            does not.
-        transform: transform of the columns before the critic: "rank" (normal scores), "standard" (mean 0, variance 1)
-            or "none".
+            dy) to scores (n, m); or such a module; each fold trains a copy of it. A function or module of yours gets
+            rows of more dimensions, such as pictures (n, channels, height, width), in their own shape and at one scale;
+            the function gets the shape of a row in place of the number of columns.
+        anchor: "copula" puts the closed-form log-ratio of a fitted Gaussian or Student law beside the critic, of the
+            columns or of their normal scores, whichever validation rows prefer; "none" does not. With it, and with the
+            critic "gated", a side whose rows repeat is a label, which a classifier predicts in place of a critic.
+        transform: transform of the columns before the critic: "rank" (normal scores), "standard" (mean 0, variance 1),
+            "one_scale" (mean 0, all columns divided by one scale), "none"; or "both": normal scores beside robustly
+            scaled values, and for wide rows their principal components where validation rows prefer them. A critic
+            other than "gated" gets "rank" for "both".
         discrete: "x", "y" or "xy": each row of that side is a label, whatever its entries are. Strings and categories
             are labels anyway.
         folds: number of critics, ≥ 2; each is trained on the other folds.
         seed: fixes the folds, the initial critics and the batches, in [0, 2³²). The same rows, seed and machine give
             the same answer bit for bit. None draws a seed. The global random state does not change.
         steps: maximum number of optimiser steps a fold.
-        batch_size: rows of a training batch.
+        batch_size: rows of a training batch; None leaves it to the critic.
         negatives: number of negatives per positive in training, at most batch_size − 1, or "all" other rows of the
             batch. None chooses by cost: all if n·m scores take n + m evaluations of a network, few
             (`Estimator.negatives`) if the critic scores each pair separately. A critic of your own is taken to score
             each pair separately unless its attribute `pairwise` is False. The estimate is always read from groups of
             about 256 rows.
-        learning_rate, weight_decay: of AdamW.
+        learning_rate, weight_decay: of AdamW; None leaves the rate to the critic.
         hidden: width of the critic's networks.
         patience: number of evaluations (one every 50 steps) without a gain before training stops.
         device: "auto" (a GPU if there is one), or a torch device.
@@ -98,19 +106,19 @@ class MIEstimator(Params):
         self,
         estimator: str = "js",
         *,
-        critic: str | nn.Module | Callable[[int, int], nn.Module] = "encoded",
+        critic: str | nn.Module | Callable[[int, int], nn.Module] = "gated",
         anchor: str = "copula",
-        transform: str = "rank",
+        transform: str = "both",
         discrete: str | None = None,
         folds: int = 3,
         seed: int | None = 0,
-        steps: int = 800,
-        batch_size: int = 256,
+        steps: int = 1000,
+        batch_size: int | None = None,
         negatives: int | str | None = None,
-        learning_rate: float = 3e-3,
+        learning_rate: float | None = None,
         weight_decay: float = 1e-2,
         hidden: int = 64,
-        patience: int = 3,
+        patience: int = 5,
         device: str | torch.device = "auto",
         max_rows: int | None = 20_000,
         progress: bool | None = None,
@@ -149,75 +157,107 @@ class MIEstimator(Params):
             x, y, groups, discrete=self.discrete, seed=seed, max_rows=self.max_rows
         )
 
-        count = int(pairs.labels.max()) + 1
-        if count // self.folds < _FEWEST:
-            kind = "rows" if groups is None else "groups"
-            raise ValueError(
-                f"folds: expected at least {_FEWEST} {kind} a fold, got {count} in {self.folds} folds"
-            )
-
         with full_precision(device):
-            folds, estimate = self._cross_fit(pairs, groups is not None, seed, device)
+            folds, estimate = self._cross_fit(sides, pairs, groups is not None, seed, device)
 
         # All at once, so that a fit that fails leaves the last one whole.
         self.sides_, self.folds_, self.estimate_, self.seed_ = sides, folds, estimate, seed
         return self
 
     def _cross_fit(
-        self, pairs: Pairs, grouped: bool, seed: int, device: torch.device
+        self, sides: tuple[Side, Side], pairs: Pairs, grouped: bool, seed: int, device: torch.device
     ) -> tuple[list[tuple[Maps, nn.Module, Tensor]], MIEstimate]:
         """Train and read a critic a fold; return each fold's transforms, critic and rows, and the estimate."""
         row = ESTIMATORS[self.estimator]
-        x, y, labels = pairs.x, pairs.y, pairs.labels
         generator = torch.Generator().manual_seed(seed)
-        parts = torch.randperm(int(labels.max()) + 1, generator=generator).tensor_split(self.folds)
+        folds = cut(pairs.labels, self.folds, generator)
+        codes = [codes_of(side) for side in (pairs.x, pairs.y)]
+        label = self._label(codes) if pairs.sample.copies == 0 else None
+        views = self._views(sides, pairs, label)
+        settings = self._settings()
+        columns = pairs.x.shape[1], pairs.y.shape[1]
 
-        folds, readings, fits, learned = [], [], [], None
-        with progress_bar(self.progress, self.folds * self.steps) as bar:
-            for k, part in enumerate(parts):
-                others = torch.cat([*parts[:k], *parts[k + 1 :]])
-                others = others[torch.randperm(len(others), generator=generator)]
-                few, most = others.tensor_split([round(_VALIDATION_SHARE * len(others))])
-                train, valid, test = (rows_of_groups(labels, p) for p in (most, few, part))
-                if min(len(train), len(valid)) < _FEWEST:
-                    raise ValueError(
-                        f"groups: expected at least {_FEWEST} rows to train on and {_FEWEST} to validate on in a fold,"
-                        f" got {len(train)} and {len(valid)}"
-                    )
-                maps = [TRANSFORMS[self.transform](values[train].to(device)) for values in (x, y)]
+        tries = len(views) if len(views) > 1 else 0
+        with progress_bar(self.progress, (tries + 1) * self.steps) as bar:
 
-                def mapped(index: Tensor, maps: Maps = maps) -> tuple[Tensor, Tensor]:
-                    return maps[0](x[index].to(device)), maps[1](y[index].to(device))
+            def fits_of(view: View, folds: list[Fold]) -> tuple[list[Shown], list[Fit]]:
+                rows = [shown(pairs, fold, view, device) for fold in folds]
+                advance = int if bar is None else bar.update
+                return rows, fit_folds(settings, view, rows, columns, label, generator, advance)
 
-                trained, selected = mapped(train), mapped(valid)
-                advance, end = (int, 0) if bar is None else (bar.update, bar.n + self.steps)
-                fit = self._train(trained, selected, generator, advance)
-                if bar is not None:
-                    bar.update(end - bar.n)
+            view = views[0]
+            if tries:  # on the first fold
+                view = max(views, key=lambda view: fits_of(view, folds[:1])[1][0].score)
 
-                held = held_out_scores(fit.critic, *mapped(test))
-                seen = held_out_scores(fit.critic, *(values[: len(test)] for values in trained))
-                clusters = labels[test] if grouped else None
-                folds.append((maps, fit.critic, pairs.order[test]))
-                fits.append(fit)
-                readings.append(read(row, held, seen, clusters))
+            # The last critic learns from half the rows of the first, and tells what the other half gave.
+            rows, fits = fits_of(view, [*folds, folds[0].halved()])
+            if bar is not None:  # training may have stopped early
+                bar.update(bar.total - bar.n)
+        readings = []
+        for fold, own, fit in zip(folds, rows, fits, strict=False):
+            held = held_out_scores(fit.critic, *own.test)
+            seen = held_out_scores(fit.critic, *(side[: len(fold.test)] for side in own.train))
+            clusters = pairs.labels[fold.test] if grouped else None
+            readings.append(read(row, held, seen, clusters))
+        poorer = value_of(row, held_out_scores(fits[-1].critic, *rows[-1].test))
 
-                if learned is None and (fit.kept_step > 0 or fit.folded):
-                    half = mapped(rows_of_groups(labels, most[: len(most) // 2]))
-                    poorer = self._train(half, selected, generator).critic
-                    value = value_of(row, held_out_scores(poorer, *mapped(test)))
-                    learned = readings[-1].value - value
-
-        estimate = combine(
-            row,
-            readings,
-            fits,
-            learned=learned or 0.0,
-            ksg=None if grouped else cheap_neighbours(x, y),
-            sample=pairs.sample,
-            misfit=_misfit(x, y, fits),
+        repeat = pairs.sample.copies == 0 and all(2 * int(code.max()) < len(code) for code in codes)
+        counts = information_of_counts(*codes) if repeat and not grouped else None
+        nearest = None
+        if (
+            not repeat and not grouped
+        ):  # copies within a group would be neighbours of other groups' rows together
+            first, second = (pairs.y, pairs.x) if label == 0 else (pairs.x, pairs.y)
+            own = None if label is None else codes[label]
+            nearest = nearest_information(first, second, own)
+        others = Others(
+            columns=columns,
+            learned=readings[0].value - poorer,
+            misfit=_misfit(pairs.x, pairs.y, fits[:-1]),
+            nearest=nearest,
+            counts=counts,
         )
-        return folds, estimate
+        estimate = combine(row, readings, fits[:-1], others, sample=pairs.sample)
+        held_rows = [pairs.order[fold.test] for fold in folds]
+        critics = [fit.critic for fit in fits]
+        maps = [own.maps for own in rows]
+        return list(zip(maps, critics, held_rows, strict=False)), estimate
+
+    def _label(self, codes: list[Tensor]) -> int | None:
+        """Return the side that a classifier predicts, 0 for x; None if neither repeats, or a network is asked for."""
+        if self.critic != "gated" or self.anchor == "none":
+            return None
+        kinds = [int(code.max()) + 1 for code in codes]
+        side = min((1, 0), key=lambda side: kinds[side])
+        few = kinds[side] <= min(_MOST_CLASSES, len(codes[0]) / _ROWS_TO_A_CLASS)
+        return side if few else None
+
+    def _views(self, sides: tuple[Side, Side], pairs: Pairs, label: int | None) -> list[View]:
+        if label is not None:
+            return [label_view(pairs.x, pairs.y, label)]
+        own = not isinstance(self.critic, str)
+        shaped = tuple(side if own and len(side.shape) > 1 else None for side in sides)
+        return views_of(
+            pairs.x,
+            pairs.y,
+            self.transform,
+            anchored=self.anchor == "copula",
+            several=self.critic == "gated",
+            shaped=shaped,
+        )
+
+    def _settings(self) -> Settings:
+        return Settings(
+            row=ESTIMATORS[self.estimator],
+            critic=self.critic,
+            hidden=self.hidden,
+            steps=self.steps,
+            batch_size=self.batch_size,
+            negatives=self.negatives,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            patience=self.patience,
+        )
 
     @torch.inference_mode(False)
     @default_device_cpu()
@@ -234,8 +274,8 @@ class MIEstimator(Params):
         if x is None and y is None:
             return self.estimate_
         pairs = read_pairs(self.sides_, x, y, self.seed_, self.max_rows)
-        if len(pairs.x) < _FEWEST:
-            raise ValueError(f"x: expected at least {_FEWEST} fresh rows, got {len(pairs.x)}")
+        if len(pairs.x) < FEWEST:
+            raise ValueError(f"x: expected at least {FEWEST} fresh rows, got {len(pairs.x)}")
 
         row, device = self.estimate_.estimator, torch_device(self.device)
         rows = pairs.x.to(device), pairs.y.to(device)
@@ -284,14 +324,16 @@ class MIEstimator(Params):
             _validate.count("seed", self.seed, low=0, high=2**32 - 1)
         if self.discrete is not None:
             _validate.choice("discrete", self.discrete, ("x", "y", "xy"))
-        _validate.count("batch_size", self.batch_size, low=2)
+        if self.batch_size is not None:
+            _validate.count("batch_size", self.batch_size, low=2)
         if self.max_rows is not None:
             _validate.count("max_rows", self.max_rows, low=64)
         if self.negatives not in (None, "all"):
             _validate.count('negatives (or "all")', cast(int, self.negatives))
         for name in ("steps", "hidden", "patience"):
             _validate.count(name, getattr(self, name))
-        _validate.number("learning_rate", self.learning_rate, low=0)
+        if self.learning_rate is not None:
+            _validate.number("learning_rate", self.learning_rate, low=0)
         _validate.number("weight_decay", self.weight_decay, low=0, closed="[")
         if isinstance(self.critic, str):
             _validate.choice("critic", self.critic, CRITICS)
@@ -300,54 +342,20 @@ class MIEstimator(Params):
                 f"critic: expected a name, a module or a function, got {type(self.critic).__name__}"
             )
 
-    def _train(
-        self,
-        train: tuple[Tensor, Tensor],
-        valid: tuple[Tensor, Tensor],
-        generator: torch.Generator,
-        advance: Callable[[int], object] = int,
-    ) -> Fit:
-        seed = int(torch.randint(2**31, (), generator=generator))
-        with seeded_random_state(train[0].device, seed):
-            network, pairwise = make_critic(self.critic, train, self.hidden)
-            if not isinstance(self.critic, str):  # it may draw while it trains, as dropout does
-                return self._ascend(network, pairwise, train, valid, generator, advance)
-        return self._ascend(network, pairwise, train, valid, generator, advance)
-
-    def _ascend(
-        self,
-        network: nn.Module,
-        pairwise: bool,
-        train: tuple[Tensor, Tensor],
-        valid: tuple[Tensor, Tensor],
-        generator: torch.Generator,
-        advance: Callable[[int], object],
-    ) -> Fit:
-        row = ESTIMATORS[self.estimator]
-        return fit_critic(
-            row,
-            network,
-            train,
-            valid,
-            anchored=self.anchor == "copula",
-            steps=self.steps,
-            batch_size=self.batch_size,
-            negatives=self.negatives or (row.negatives if pairwise else "all"),
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            patience=self.patience,
-            generator=generator,
-            advance=advance,
-        )
-
 
 def _misfit(x: Tensor, y: Tensor, fits: list[Fit]) -> float:
     """Return the misfit of the copula that the folds' anchors are: the least where they are several; 0 without one."""
-    copulas = {fit.degrees_of_freedom for fit in fits} - {None}
-    if not copulas:
+    laws = {(fit.degrees_of_freedom, fit.jointly) for fit in fits} - {(None, False)}
+    if not laws:
         return 0.0
-    scores = normal_scores(x), normal_scores(y)
-    return min(copula_misfit(*scores, cast(float, nu)) for nu in copulas)
+    scores, columns = (
+        [make(side) for side in (x, y)]
+        for make in (normal_scores, lambda rows: Standard(rows)(rows))
+    )
+    return min(
+        copula_misfit(*(columns if jointly else scores), cast(float, nu), jointly=jointly)
+        for nu, jointly in laws
+    )
 
 
 def estimate_mi(

@@ -13,20 +13,25 @@ import math
 from jaxtyping import Float
 from torch import Tensor
 
-from .experts import canonical_correlations, canonical_directions, student_scores
+from .experts.copula import canonical_correlations, canonical_directions, student_scores
 
 _COLUMNS = 48  # of a side, those most correlated with the other
 _ROWS = 20_000
 
 
 def copula_misfit(
-    x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], degrees_of_freedom: float = math.inf
+    x: Float[Tensor, "n dx"],
+    y: Float[Tensor, "n dy"],
+    degrees_of_freedom: float = math.inf,
+    *,
+    jointly: bool = False,
 ) -> float:
     """Return how far squares contradict a copula, in standard errors: about standard normal under it.
 
     Args:
         x, y: normal scores of paired rows, shapes (n, dx) and (n, dy).
         degrees_of_freedom: of Student's copula; infinity is the Gaussian one.
+        jointly: x and y are not normal scores but columns whose joint law is itself Gaussian or Student.
 
     >>> import torch
     >>> generator = torch.Generator().manual_seed(0)
@@ -37,7 +42,9 @@ def copula_misfit(
     True
     """
     nu = degrees_of_freedom
-    x, y = (student_scores(rows[:_ROWS].double(), nu) for rows in (x, y))
+    x, y = (rows[:_ROWS].double() for rows in (x, y))
+    if not jointly:
+        x, y = student_scores(x, nu), student_scores(y, nu)
     x, y = x - x.mean(0), y - y.mean(0)
     left, right = canonical_directions(x, y, nu)
     u, v = x @ left, y @ right

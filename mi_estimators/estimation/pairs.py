@@ -141,19 +141,19 @@ def _pairs(
     sample = Sample(
         rows=len(order),
         dependence=None if groups is not None else row_dependence(near_x, near_y, len(order) / n),
-        copies=repeated_rows(x, y),
+        copies=_copies(x, y, None if groups is None else labels[order]),
         entropies=_entropies(x, y),
         notes=tuple(notes),
     )
     return Pairs(x, y, _renumbered(labels[order]), order, sample)
 
 
-def sample_of(x: Tensor, y: Tensor, grouped: bool) -> Sample:
-    """Return facts about paired rows in the order given; `grouped` if groups state which rows are independent."""
+def sample_of(x: Tensor, y: Tensor, labels: Int[Tensor, " n"] | None) -> Sample:
+    """Return facts about paired rows in the order given; `labels` number their groups, if there are groups."""
     return Sample(
         rows=len(x),
-        dependence=None if grouped else row_dependence(x, y),
-        copies=repeated_rows(x, y),
+        dependence=row_dependence(x, y) if labels is None else None,
+        copies=_copies(x, y, labels),
         entropies=_entropies(x, y),
         notes=(),
     )
@@ -165,6 +165,16 @@ def _entropies(x: Tensor, y: Tensor) -> dict[str, tuple[float, float]]:
     return {
         name: entropy(side) for name, side in codes.items() if int(torch.bincount(side).min()) > 1
     }
+
+
+def _copies(x: Tensor, y: Tensor, labels: Int[Tensor, " n"] | None) -> int:
+    """Return how many rows are copies of others; of copies within a group, which stays in one fold, one counts."""
+    if labels is None:
+        return repeated_rows(x, y)
+    codes = codes_of(torch.cat([x, y, labels[:, None].double()], 1))
+    first = torch.full((int(codes.max()) + 1,), len(x))
+    first = first.scatter_reduce(0, codes, torch.arange(len(x)), "amin")
+    return repeated_rows(x[first], y[first])
 
 
 def _renumbered(labels: Int[Tensor, " n"]) -> Int[Tensor, " n"]:

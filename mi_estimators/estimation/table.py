@@ -13,6 +13,7 @@ What has no row, and why:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from .._validate import unchecked
 from ..bounds.bennett import bridge
-from ..bounds.divergences import DIVERGENCES
+from ..bounds.divergences import DIVERGENCES, softplus
 from ..bounds.expectation import expectation
 from ..bounds.objectives import mine
 from ..bounds.readouts import jsd_certificate, plug_in
@@ -149,7 +150,20 @@ def _row(name: str) -> Estimator:
     return ESTIMATORS[name]
 
 
-_JS = _ascend(over_rows(DIVERGENCES["js"]))
+def _js_at_odds(joint: Tensor, product: Tensor, state: None = None) -> tuple[Tensor, None]:
+    """Ascend the log-likelihood of telling each positive from its k negatives, at their true odds 1 : k.
+
+    It is zero at T = 0, and its maximum is at the log-ratio, as for `js`, which sets the odds to 1 : 1. Where P is
+    nearly certain, odds of one no longer see by how much; the true odds do.
+    """
+    odds = product.shape[-1]
+    threshold = math.log(odds)
+    blind = (1 + odds) * math.log(1 + odds) - odds * threshold
+    lost = softplus(threshold - joint).mean() + odds * softplus(product - threshold).mean()
+    return blind - lost, state
+
+
+_JS = _js_at_odds
 _UP = "up, when the effective sample size of the negatives is small"
 _JENSEN = "up, by about Var_Q(eᵀ)/(2M (E_Q eᵀ)²)"
 

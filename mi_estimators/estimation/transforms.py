@@ -7,9 +7,16 @@ only decides how easy the critic's task is.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from .inputs import seeded_random_state
+from .sides import Side
+
+_WAVES = 8
 
 
 def middle_ranks(
@@ -66,6 +73,57 @@ class Standard(nn.Module):
         return ((rows / self.size - self.mean) / self.scale).float()
 
 
+class OneScale(nn.Module):
+    """Subtract each column's mean, and divide all by one scale: distances keep their meaning, as in pictures."""
+
+    size: Tensor
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, rows: Float[Tensor, "n d"]) -> None:
+        super().__init__()
+        size = rows.abs().max()
+        self.register_buffer(
+            "size", size.where(size > 0, 1)
+        )  # taken off first, so that no square overflows
+        rows = rows / self.size
+        self.register_buffer("mean", rows.mean(0))
+        variance = (rows - self.mean).square().mean()
+        self.register_buffer("scale", variance.sqrt().where(variance > 0, 1))
+
+    def forward(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        """Return the scaled rows in float32."""
+        return ((rows / self.size - self.mean) / self.scale).float()
+
+
+class Components(nn.Module):
+    """Project on the principal components, and divide all by one scale. Whitening would lose distances.
+
+    Attributes:
+        held: share of the variance that the components hold.
+    """
+
+    mean: Tensor
+    directions: Tensor
+
+    def __init__(self, rows: Float[Tensor, "n d"], count: int = 16) -> None:
+        super().__init__()
+        self.register_buffer("mean", rows.mean(0))
+        centred = (rows - self.mean).float()
+        count = min(count, *centred.shape)
+        with seeded_random_state(rows.device, 0):
+            _, sizes, directions = torch.svd_lowrank(centred, min(count + 8, *centred.shape))
+        sizes, directions = sizes[:count], directions[:, :count]
+        total = centred.square().sum()
+        self.held = float(sizes.square().sum() / total.where(total > 0, 1))
+        scale = (sizes.square().mean() / len(rows)).sqrt()
+        self.register_buffer("directions", directions / scale.where(scale > 0, 1))
+
+    def forward(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
+        """Return the components in float32."""
+        return (rows - self.mean).float() @ self.directions
+
+
 class Rank(nn.Module):
     """Send each column through its empirical distribution function to normal scores, Φ⁻¹ of the mid-rank.
 
@@ -99,9 +157,91 @@ class Rank(nn.Module):
         return torch.lerp(left_level, right_level, fraction.where(values < right_knot, 1)).T.float()
 
 
-TRANSFORMS: dict[str, type[Identity | Standard | Rank]] = {
+class Robust(nn.Module):
+    """Send each column to asinh(1.35 (v − median)/IQR): linear near the median, logarithmic in the tails.
+
+    Where half of a column is one value, the standard deviation serves in place of IQR/1.35.
+    """
+
+    centre: Tensor
+    scale: Tensor
+
+    def __init__(self, rows: Float[Tensor, "n d"]) -> None:
+        super().__init__()
+        ordered = rows.double().sort(0).values
+        low, middle, high = (ordered[round(q * (len(rows) - 1))] for q in (0.25, 0.5, 0.75))
+        size = rows.abs().amax(0).clamp_min(torch.finfo(torch.float64).tiny)
+        spread = (rows / size).std(0) * size
+        width = (high - low) / 1.35
+        width = width.where(width > 1e-6 * spread, spread)
+        self.register_buffer("centre", middle)
+        self.register_buffer("scale", width.where(width > 0, torch.inf))
+
+    def forward(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        """Return the scaled rows in float32."""
+        return torch.asinh((rows - self.centre) / self.scale).float()
+
+
+class Shaped(nn.Module):
+    """Put rows back into their own shape, such as that of pictures, at one scale; entries that do not vary are 0.
+
+    Args:
+        rows: what the scale is made from.
+        side: how the rows were read.
+    """
+
+    def __init__(self, rows: Float[Tensor, "n d"], side: Side) -> None:
+        super().__init__()
+        self.scale, self.shape, self.kept = OneScale(rows), side.shape, side.kept
+
+    def forward(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, n * shape]:
+        """Return the scaled rows in float32."""
+        values = self.scale(rows)
+        entries = values.new_zeros(len(rows), math.prod(self.shape))
+        entries[:, self.kept] = values
+        return entries.view(-1, *self.shape)
+
+
+class Both(nn.Module):
+    """Put each column's normal scores beside its robustly scaled values: order, and distance.
+
+    Args:
+        rows: what the two are made from.
+        waves: put cos(πku), k = 1 … 8, of the rank u of the single column beside them.
+
+    Attributes:
+        aside: number of last columns that are for anchors alone: the standardised columns, whose outliers a network
+            had better not see.
+    """
+
+    def __init__(self, rows: Float[Tensor, "n d"], *, waves: bool = False) -> None:
+        super().__init__()
+        self.rank, self.robust, self.standard = Rank(rows), Robust(rows), Standard(rows)
+        self.waves, self.aside = waves, rows.shape[1]
+
+    def forward(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n columns"]:
+        """Return normal scores, robustly scaled values, waves and standardised values in float32."""
+        scores = self.rank(rows)
+        columns = [scores, self.robust(rows)]
+        if self.waves:
+            frequencies = torch.arange(1, _WAVES + 1, device=rows.device)
+            columns.append(torch.cos(torch.pi * torch.special.ndtr(scores) * frequencies))
+        return torch.cat([*columns, self.standard(rows)], 1)
+
+
+Transform = Identity | Standard | OneScale | Components | Rank | Both | Shaped
+"""A map of the rows of a side, learned on training rows."""
+
+TRANSFORMS: dict[str, type[Transform]] = {
     "none": Identity,
     "standard": Standard,
+    "one_scale": OneScale,
     "rank": Rank,
+    "both": Both,
 }
 """Marginal transforms by name."""
+
+
+def columns_aside(transform: nn.Module) -> int:
+    """Return how many last columns of transformed rows are for anchors alone."""
+    return getattr(transform, "aside", 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -20,12 +20,20 @@ from .training import Fit
 
 _LEVEL = 1.96  # two-sided 95 % of the normal law
 _NOTHING = 1e-6  # nats: rounding
+_CLEARLY = 2.5  # standard errors that nearest neighbours must read more than critics
+_HALVES = 1.5  # times what the second half of the rows gave nearest neighbours is still missing
+_NARROW = 3  # columns of x and y together: where nearest neighbours need no second opinion
 _COPIES = 0.01  # of the rows
 _MISFIT = 6.0  # standard errors
-_ANCHORED = 0.6  # of the objective
-_CONFIRMED = 0.02  # nats that nearest neighbours may read more
+_ANCHORED = 0.25  # of the objective
+_APART, _TENTH = 0.01, 0.1  # nats, and a share of the value, between nearest neighbours and critics
+_SMALL = 0.07  # of the value: no error to flag
+_UNSEEN = (
+    0.06  # of the value: what a network's class did not see of the laws of benchmarks/estimators
+)
+_SHORTFALLS = ("train_gap", "anchor_shortfall", "learning_shortfall")
 _DRIFT = 0.3  # nats: an error that a verdict must not let pass
-_OVERFIT = 0.13  # nats between training and held-out rows; calibrated on the tasks of `laws`
+_OVERFIT, _MUCH = 0.02, 0.15  # nats, and a share of the value, between training and held-out rows
 _LEARNING = 1 / (
     math.sqrt(2) - 1
 )  # what is missing over what the second half of the rows gave, if it falls as n^(−½)
@@ -106,109 +114,214 @@ def _finite(scores: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     return scores
 
 
+@dataclass(frozen=True, kw_only=True)
+class Others:
+    """What else is known of the rows that were fitted.
+
+    Attributes:
+        columns: number of columns of x and of y.
+        learned: by how many nats a critic trained on half the rows reads less.
+        misfit: how far the rows contradict the copula anchor, as `copula_misfit`.
+        nearest: the nearest-neighbour estimate; None where rows repeat.
+        counts: the estimate of full tables of counts; None where they are not full.
+    """
+
+    columns: tuple[int, int]
+    learned: float
+    misfit: float
+    nearest: Neighbours | None
+    counts: Neighbours | None
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value with its error and its shortfall, in nats, and which expert carries it."""
+
+    nats: float
+    stderr: float
+    shortfall: float
+    expert: str
+
+
 def combine(
     row: Estimator,
     readings: list[Reading],
     fits: list[Fit],
+    others: Others | None = None,
     *,
-    learned: float = 0.0,
     fitted: dict[str, float] | None = None,
-    ksg: Neighbours | None = None,
     sample: Sample | None = None,
-    misfit: float = 0.0,
 ) -> MIEstimate:
-    """Average the folds' readings, and say whether to believe the average.
+    """Average the folds' readings, choose the expert that carries the value, and say whether to believe it.
 
     Args:
         row: the estimator.
         readings, fits: one a fold; fits are empty where fresh rows were read.
-        learned: by how many nats a critic trained on half the rows reads less.
+        others: what else is known of the rows that were fitted.
         fitted: the diagnostics of the fit, if all readings are of the same fresh rows. Their errors do not average out,
-            and the gap between training and held-out rows is taken from the fit.
-        ksg: a nearest-neighbour estimate of the same rows, where there is one.
+            and the shortfalls are taken from the fit.
         sample: facts about the rows besides their values.
-        misfit: how far the rows contradict the copula anchor, as `copula_misfit`.
     """
-    total = sum(reading.rows for reading in readings)
-    shares = [reading.rows / total for reading in readings]
-
-    def average(values: list[float]) -> float:
-        return sum(share * value for share, value in zip(shares, values, strict=True))
-
-    values = [reading.value for reading in readings]
-    nats = average(values)
-    if fitted is not None:
-        stderr = average([math.sqrt(reading.variance) for reading in readings])
-    else:
-        stderr = math.sqrt(
-            sum(share**2 * r.variance for share, r in zip(shares, readings, strict=True))
-        )
-    diagnostics = {
-        "effective_sample_size": min(reading.ess for reading in readings),
-        "effective_sample_fraction": min(reading.ess / reading.negatives for reading in readings),
-        "negatives": min(reading.negatives for reading in readings),
-        "pareto_k": max(reading.pareto_k for reading in readings),
-        "log_normaliser": average([reading.log_normaliser for reading in readings]),
-        "fold_spread": max(values) - min(values),
-        "candidates": min(reading.candidates for reading in readings),
-        "held_out_rows": total if fitted is None else readings[0].rows,
-    }
-    if fitted is not None:
-        diagnostics |= {
-            name: fitted[name] for name in ("train_gap", "anchor_shortfall", "learning_shortfall")
-        }
-    if fits:
-        diagnostics |= {
-            "train_gap": average([reading.seen for reading in readings]) - nats,
-            "anchor_shortfall": average([fit.shortfall for fit in fits]),
-            "learning_shortfall": max(0.0, learned * _LEARNING),
-            "kept_step": max(fit.kept_step for fit in fits),
-            "anchor_share": max(fit.anchor_share for fit in fits),
-            "anchor_misfit": misfit,
-            "training_negatives": min(fit.negatives for fit in fits),
-            "scale": average([fit.critic.scale for fit in fits]),
-            "cap": max(fit.critic.cap for fit in fits),
-        }
-        if fits[0].degrees_of_freedom is not None:
-            diagnostics["degrees_of_freedom"] = min(
-                fit.degrees_of_freedom or math.inf for fit in fits
-            )
-    low, high = nats - _LEVEL * stderr, nats + _LEVEL * stderr
-    high += max(
-        diagnostics[name] for name in ("train_gap", "anchor_shortfall", "learning_shortfall")
-    )
-    if ksg is not None:
-        diagnostics["ksg"] = ksg.value
-        high = max(high, ksg.value + _LEVEL * ksg.stderr + ksg.shortfall)
+    held, diagnostics = _averaged(readings, fits, others, fitted)
     readouts = {
-        name: average([reading.readouts[name] for reading in readings]) for name in READOUTS
+        name: _mean([reading.readouts[name] for reading in readings], readings) for name in READOUTS
     }
-    reasons = _reasons(row, nats, stderr, readouts, diagnostics, fits)
+    critics = _centred(held, diagnostics["train_gap"]) if _is_free(row) else held
+    value = critics if others is None else _carried(row, critics, others, diagnostics["train_gap"])
+    diagnostics |= {"held_out": held.nats, "critics": critics.nats}
+    reasons = _reasons(row, value, readouts, diagnostics, fits)
+
+    nats = value.nats
+    centred = nats - held.nats if value.expert == held.expert else 0.0
+    low, high = (
+        nats - centred - _LEVEL * value.stderr,
+        nats + _LEVEL * value.stderr + value.shortfall,
+    )
+    if "anchor_misfit" in reasons:
+        high = math.inf
+    most = math.log(diagnostics["negatives"])
+    if fits and nats > most:
+        # Any value in the gap between separated scores bridges them. The form of a copula fixes its mean.
+        closed = max(most, min(nats, readouts["plug_in"]))
+        nats, low, high = closed if _closed_form(fits) else most, most, math.inf
+
     notes: list[str] = []
     if sample is not None:
         reasons = reasons_of_rows(sample) | reasons
         notes = [*sample.notes, *_sorting_note(sample)]
-    if "anchor_misfit" in reasons:
-        high = math.inf
-    if sample is not None:
         nats, high, note = _below_entropy(sample, nats, high)
         notes += note
-    if not reasons and nats <= max(2 * stderr, _NOTHING):
+    if not reasons and nats <= max(2 * value.stderr, _NOTHING):
         reasons["nothing_found"] = (
             "the value is not above its noise. This is no evidence of independence: the interval does not cover"
             " dependence that these critics cannot see. `mi.permutation_test` tests for independence"
         )
     return MIEstimate(
         nats=nats,
-        stderr=stderr,
+        stderr=value.stderr,
         interval=(min(low, nats), high),
         estimator=row,
+        expert=value.expert,
         verdict=next(iter(reasons), "ok"),
         readouts=readouts,
         history=[fit.history for fit in fits],
         diagnostics=diagnostics,
         warnings=(*reasons.values(), *notes),
     )
+
+
+def _is_free(row: Estimator) -> bool:
+    """Tell whether an estimator reports its best guess, rather than a bound that nothing may replace."""
+    return row.reported is READOUTS["bridge"]
+
+
+def _centred(held: Value, gap: float) -> Value:
+    """Return the value half-way between held-out and training rows.
+
+    To first order a critic reads held-out rows as much too low as it reads its training rows too high (Akaike 1973).
+    """
+    half = max(0.0, gap) / 2
+    return replace(held, nats=held.nats + half, shortfall=held.shortfall - half)
+
+
+def _mean(values: list[float], readings: list[Reading]) -> float:
+    """Return the mean over the rows that were read."""
+    total = sum(reading.rows for reading in readings)
+    return sum(r.rows * value for r, value in zip(readings, values, strict=True)) / total
+
+
+def _averaged(
+    readings: list[Reading],
+    fits: list[Fit],
+    others: Others | None,
+    fitted: dict[str, float] | None,
+) -> tuple[Value, dict[str, float]]:
+    """Return the critics' own value, and the diagnostics."""
+    values = [reading.value for reading in readings]
+    nats, total = _mean(values, readings), sum(reading.rows for reading in readings)
+    if fitted is not None:
+        stderr = _mean([math.sqrt(reading.variance) for reading in readings], readings)
+    else:
+        stderr = math.sqrt(sum((r.rows / total) ** 2 * r.variance for r in readings))
+    diagnostics = {
+        "effective_sample_size": min(reading.ess for reading in readings),
+        "effective_sample_fraction": min(reading.ess / reading.negatives for reading in readings),
+        "negatives": min(reading.negatives for reading in readings),
+        "pareto_k": max(reading.pareto_k for reading in readings),
+        "log_normaliser": _mean([reading.log_normaliser for reading in readings], readings),
+        "fold_spread": max(values) - min(values),
+        "candidates": min(reading.candidates for reading in readings),
+        "held_out_rows": total if fitted is None else readings[0].rows,
+    }
+    if fitted is not None:
+        diagnostics |= {name: fitted[name] for name in _SHORTFALLS}
+    if others is not None:
+        diagnostics |= {
+            "train_gap": _mean([reading.seen for reading in readings], readings) - nats,
+            "anchor_shortfall": _mean([fit.shortfall for fit in fits], readings),
+            "learning_shortfall": max(0.0, others.learned * _LEARNING),
+            "late_gain": _mean([fit.late_gain for fit in fits], readings),
+            "kept_step": max(fit.kept_step for fit in fits),
+            "anchor_share": max(fit.anchor_share for fit in fits),
+            "anchor_misfit": others.misfit,
+            "training_negatives": min(fit.negatives for fit in fits),
+            "scale": _mean([fit.critic.scale for fit in fits], readings),
+            "cap": max(fit.critic.cap for fit in fits),
+            "columns": sum(others.columns),
+        }
+        if fits[0].degrees_of_freedom is not None:
+            diagnostics["degrees_of_freedom"] = min(
+                fit.degrees_of_freedom or math.inf for fit in fits
+            )
+        nearest = others.counts or others.nearest
+        if nearest is not None:
+            diagnostics |= {"ksg": nearest.value, "ksg_shortfall": nearest.shortfall}
+    expert = _expert(fits)
+    shortfall = max(0.0, *(diagnostics[name] for name in _SHORTFALLS))
+    unseen = _UNSEEN * max(0.0, nats) if expert == "network" else 0.0
+    return Value(nats, stderr, max(shortfall, unseen), expert), diagnostics
+
+
+def _closed_form(fits: list[Fit]) -> bool:
+    """Tell whether a copula alone is every fold's critic."""
+    return all(fit.kept_step == 0 and fit.degrees_of_freedom is not None for fit in fits)
+
+
+def _expert(fits: list[Fit]) -> str:
+    if not fits:
+        return "critics"
+    if fits[0].negatives == 0:
+        return "classifier"
+    return "copula" if _closed_form(fits) else "network"
+
+
+def _carried(row: Estimator, critics: Value, others: Others, gap: float) -> Value:
+    """Return the value of the expert that carries it.
+
+    Full tables of counts are nearly exact. A critic's held-out value is a lower bound, but for noise. Nearest
+    neighbours err downwards, too. So of the two the larger is nearer, if it is clearly larger.
+    """
+    if not _is_free(row):
+        return _reaching(critics, others)
+    if others.counts is not None:
+        return Value(others.counts.value, others.counts.stderr, 0.0, "counts")
+    nearest, most = others.nearest, critics.nats + max(0.0, gap) / 2
+    if nearest is None or nearest.value - most < _CLEARLY * nearest.stderr:
+        return _reaching(critics, others)
+
+    narrow = sum(others.columns) <= _NARROW
+    gain = nearest.value - critics.nats
+    shortfall = max(_HALVES * nearest.shortfall, critics.shortfall, 0.0 if narrow else gain)
+    return Value(nearest.value, nearest.stderr, shortfall, "neighbours")
+
+
+def _reaching(critics: Value, others: Others) -> Value:
+    """Return the critics' value, with an upper end that is at least that of the other experts."""
+    ends = [critics.nats + critics.shortfall]
+    for other in (others.nearest, others.counts):
+        if other is not None:
+            ends.append(other.value + _LEVEL * (other.stderr - critics.stderr) + other.shortfall)
+    return replace(critics, shortfall=max(ends) - critics.nats)
 
 
 def reasons_of_rows(sample: Sample) -> dict[str, str]:
@@ -250,14 +363,14 @@ def _below_entropy(sample: Sample, nats: float, high: float) -> tuple[float, flo
 
 def _reasons(
     row: Estimator,
-    nats: float,
-    stderr: float,
+    value: Value,
     readouts: dict[str, float],
     diagnostics: dict[str, float],
     fits: list[Fit],
 ) -> dict[str, str]:
     """Return the verdicts that apply, the worst first, each with its explanation."""
     reasons, d = {}, diagnostics
+    nats, stderr, critics = value.nats, value.stderr, d["critics"]
     ess, gap, spread = d["effective_sample_size"], d["train_gap"], d["fold_spread"]
     if row.averages_exp and ess < 50:
         reasons["low_ess"] = (
@@ -270,45 +383,57 @@ def _reasons(
         reasons["ceiling"] = (
             f"the value is within 1 nat of ln K = {log_k:.2f}, the largest that infonce can report"
         )
+    elif nats > log_m and fits and _closed_form(fits):
+        reasons["ceiling"] = (
+            f"the value is above ln M = {log_m:.2f}: M = {d['negatives']:.0f} negatives support no more. What is beyond"
+            " rests on the form of a copula"
+        )
     elif nats > log_m:
         reasons["ceiling"] = (
-            f"the value is above ln M = {log_m:.2f}: M = {d['negatives']:.0f} negatives are too few to support it"
+            f"the critics separate the pairs: they read {nats:.2f} nats, and M = {d['negatives']:.0f} negatives support"
+            f" no more than ln M = {log_m:.2f}, which is reported. The information may be larger, or infinite"
         )
 
     if any(not fit.finite for fit in fits):
         reasons["drift"] = "the scores overflowed and training stopped early. Lower learning_rate"
 
-    if gap > max(_OVERFIT, 2 * stderr):
+    carried_by_critics = value.expert not in ("neighbours", "counts")
+    narrow = d.get("columns", 0) <= _NARROW
+    if carried_by_critics and gap > max(_OVERFIT + _MUCH * nats, 2 * stderr):
         reasons["overfit"] = (
             f"the critic reads {gap:.2f} nats more on its training rows than on held-out rows: more rows would raise"
             " the estimate"
         )
-    elif d["learning_shortfall"] > _DRIFT:
+    elif carried_by_critics and d["learning_shortfall"] > max(_DRIFT, _SMALL * nats):
         reasons["overfit"] = (
             f"a critic trained on half the rows reads {d['learning_shortfall'] / _LEARNING:.2f} nats less: more rows"
             " would raise the estimate"
         )
 
     apart = readouts["plug_in"] - readouts["bridge"]
-    if "drift" not in reasons and row.calibrated and abs(apart) > _DRIFT:
+    far = carried_by_critics and row.calibrated and abs(apart) > max(_DRIFT, _SMALL * nats)
+    if far and "drift" not in reasons:
         reasons["drift"] = (
             f"plug_in and bridge differ by {apart:+.2f} nats. They agree at the log-ratio, so the critic is not there"
         )
-    anchored = d.get("anchor_misfit", 0.0) > _MISFIT and d["anchor_share"] > _ANCHORED
-    confirmed = d.get("ksg", math.inf) - nats < _CONFIRMED + nats / 20
-    if anchored and not confirmed:
+
+    contradicted = d.get("anchor_misfit", 0.0) > _MISFIT and d["anchor_share"] > _ANCHORED
+    if contradicted and value.expert != "counts" and not (narrow and "ksg" in d):
         reasons["anchor_misfit"] = (
             "the value rests on a copula that does not fit these rows, and the network added little to it. The"
             " information is larger, by an unknown amount. More rows, or a critic of your own, may find it"
         )
-    if spread > max(_DRIFT, nats / 10, 6 * stderr):
+
+    if carried_by_critics and spread > max(_DRIFT, nats / 10, 6 * stderr):
         reasons["disagreement"] = f"the values of the folds differ by {spread:.2f} nats"
-    elif any(fit.folded and fit.kept_step == 0 for fit in fits):
+    elif (
+        value.expert == "neighbours" and not narrow and nats - critics > max(_APART, _TENTH * nats)
+    ):
         reasons["disagreement"] = (
-            "the magnitudes of the columns depend on one another, and the network found nothing beyond that. More rows"
-            " may reveal more information"
+            f"nearest neighbours read {nats:.2f} nats and the critics {critics:.2f}. Both err downwards: more rows"
+            " would raise the estimate"
         )
-    elif "ksg" in d and abs(d["ksg"] - nats) > max(_DRIFT, 6 * stderr):
+    elif carried_by_critics and d.get("ksg", 0.0) - nats > max(_DRIFT, 6 * stderr):
         reasons["disagreement"] = f"the nearest-neighbour estimate (KSG) is {d['ksg']:.2f} nats"
     elif row.calibrated and ess >= 50 and abs(readouts["dv"] - readouts["bridge"]) > _DRIFT:
         reasons["disagreement"] = (

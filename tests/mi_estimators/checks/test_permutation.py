@@ -250,7 +250,7 @@ def test_a_side_that_is_constant_in_a_half_tells_nothing():
         permutation_test(x, y, mi.MIEstimator(**TINY), permutations=9, seed=seed)
         for seed in range(6)
     ]
-    assert {test.nats == 0 for test in found} == {True, False}
+    assert all(abs(test.nats) < 0.05 for test in found)
     assert len({test.p_value for test in found}) > 2  # ties are ranked at random
 
 

@@ -17,6 +17,7 @@ from mi_estimators.estimation.critics import (
     mlp,
     scores_each_pair,
 )
+from mi_estimators.estimation.gated import MemberLinear
 
 critics = pytest.mark.parametrize("name", CRITICS)
 
@@ -80,7 +81,7 @@ def test_a_row_and_what_it_makes_agree_on_the_cost(name):
 def test_a_critic_that_is_not_pairwise_evaluates_its_networks_once_a_row(name):
     critic, evaluated = CRITICS[name].make(3, 2, 8), []
     for layer in critic.modules():
-        if isinstance(layer, nn.Linear):
+        if isinstance(layer, nn.Linear | MemberLinear):
             layer.register_forward_hook(lambda *call: evaluated.append(call[-1][..., 0].numel()))
     critic(torch.randn(20, 3), torch.randn(30, 2))
     assert max(evaluated) == (600 if CRITICS[name].pairwise else 30)

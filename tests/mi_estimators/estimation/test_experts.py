@@ -8,11 +8,9 @@ import torch
 from scipy import special
 
 from mi_estimators import laws
-from mi_estimators.estimation.experts import (
+from mi_estimators.estimation.experts.copula import (
     EllipticalCopula,
-    FoldedCopula,
     student_scores,
-    with_magnitudes,
 )
 from mi_estimators.estimation.transforms import Rank
 
@@ -304,24 +302,22 @@ def test_what_only_the_difference_of_nearly_equal_columns_tells_is_found():
     assert copula.rho.tolist() == pytest.approx([0.8], abs=0.05)
 
 
-def test_magnitudes_of_normal_scores_are_normal_scores():
-    z = torch.randn(20_000, 1)
-    both = with_magnitudes(z)
-    assert torch.equal(both[:, :1], z)
-    torch.testing.assert_close(torch.cov(both.T), torch.eye(2), atol=0.04, rtol=0)
-    torch.testing.assert_close(with_magnitudes(-z)[:, 1], both[:, 1])
-    assert with_magnitudes(torch.tensor([[0.0, 99.0]])).tolist() == [[0.0, 99.0, -4.0, 4.0]]
+def test_columns_that_are_jointly_student_need_no_scores():
+    """Two turned pairs: their ranks are no copula of the kind, the columns are."""
+    turn = torch.linalg.qr(torch.randn(2, 2, dtype=torch.float64))[0]
+    z, noise = torch.randn(2, 4000, 2, dtype=torch.float64)
+    scale = torch.tensor([0.1, 1.0], dtype=torch.float64)
+    x, y = z @ turn, (z + scale * noise) @ turn.T
+    copula = EllipticalCopula(x, y, jointly=True)
+    truth = 0.5 * math.log1p(100) + 0.5 * math.log(2)
+    assert float(copula(x.float(), y.float()).diagonal().mean()) == pytest.approx(truth, abs=0.1)
 
 
-def test_the_folded_copula_sees_common_volatility_and_no_independence():
-    size = torch.randn(3000, 1).exp()
-    x, y = (
-        Rank((size * torch.randn(3000, 2)).double())(size * torch.randn(3000, 2)) for _ in range(2)
-    )
-    assert len(EllipticalCopula(x, y).rho) == 0
-    folded = FoldedCopula(x, y)
-    assert folded.rho.tolist() == pytest.approx([0.6], abs=0.15)
-    scores = folded(x.float(), y.float())
-    assert scores.diagonal().mean() > 0.1 > scores.mean()
-    assert (folded(-x.float(), y.float()) - scores).abs().mean() < 0.1 * scores.abs().mean()
-    assert len(FoldedCopula(torch.randn(3000, 2), torch.randn(3000, 2)).rho) == 0
+def test_a_copula_reads_its_own_columns_among_others():
+    x, y = torch.randn(500, 2), torch.randn(500, 3)
+    copula = EllipticalCopula(x, y + 2 * x[:, :1], places=(1, 2))
+    beside = [
+        torch.cat([torch.randn(500, k), side, torch.ones(500, 1)], 1)
+        for k, side in ((1, x), (2, y))
+    ]
+    assert all(torch.equal(a, b) for a, b in zip(copula.columns(*beside), (x, y), strict=True))

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .. import _validate
+from ... import _validate
 
 _CUT = 2.5  # standard errors an out-of-fold canonical correlation must reach to be kept
 _FOLDS = 4
@@ -34,6 +34,8 @@ class EllipticalCopula(nn.Module):
     Args:
         x, y: normal scores of the training rows (see `transforms.Rank`), shapes (n, dx) and (n, dy).
         degrees_of_freedom: ν in {1, 2, 4} or ≥ 8; infinity is the Gaussian copula.
+        jointly: x and y are not normal scores but columns whose joint law is itself Gaussian or Student.
+        places: where the columns of each side begin among all that the critic is shown.
 
     Attributes:
         shortfall: expected loss on new rows, in nats, against the best copula of its rank.
@@ -56,14 +58,18 @@ class EllipticalCopula(nn.Module):
         x: Float[Tensor, "n dx"],
         y: Float[Tensor, "n dy"],
         degrees_of_freedom: float = math.inf,
+        *,
+        jointly: bool = False,
+        places: tuple[int, int] = (0, 0),
     ) -> None:
         super().__init__()
         self.degrees_of_freedom = nu = degrees_of_freedom
+        self.jointly, self.places = jointly, places
         self.dims = x.shape[1], y.shape[1]
         x, y = _validate.scores("x", x).double(), _validate.scores("y", y).double()
         self.register_buffer("centre_x", x.mean(0).float())  # zero for normal scores without ties
         self.register_buffer("centre_y", y.mean(0).float())
-        x, y = student_scores(x - self.centre_x, nu), student_scores(y - self.centre_y, nu)
+        x, y = self._scores(x - self.centre_x), self._scores(y - self.centre_y)
         left, right = canonical_directions(x, y, nu)
         kept = min(self.dims)
         fold = torch.arange(len(x), device=x.device) % _FOLDS
@@ -94,6 +100,14 @@ class EllipticalCopula(nn.Module):
         """Return the score matrix in nats."""
         return self.scores(*self.features(x, y))
 
+    def columns(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the columns that this copula reads, among all that the critic is shown."""
+        (a, b), (dx, dy) = self.places, self.dims
+        return x[..., a : a + dx], y[..., b : b + dy]
+
+    def _scores(self, columns: Tensor) -> Tensor:
+        return columns if self.jointly else student_scores(columns, self.degrees_of_freedom)
+
     def features(
         self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
     ) -> tuple[Float[Tensor, "*batch n p"], Float[Tensor, "*batch m p"]]:
@@ -104,8 +118,8 @@ class EllipticalCopula(nn.Module):
         """
         nu, rho, k = self.degrees_of_freedom, self.rho, len(self.rho)
         u, v = (
-            student_scores(x - self.centre_x, nu) @ self.left,
-            student_scores(y - self.centre_y, nu) @ self.right,
+            self._scores(x - self.centre_x) @ self.left,
+            self._scores(y - self.centre_y) @ self.right,
         )
         log_det = -0.5 * torch.log1p(-(rho**2)).sum()
         gain, cross = rho**2 / (1 - rho**2), rho / (1 - rho**2)
@@ -136,38 +150,8 @@ class EllipticalCopula(nn.Module):
         return x[..., -1:] + y[..., -1:].mT - (nu + sum(self.dims)) / 2 * torch.log1p(radius / nu)
 
 
-class FoldedCopula(EllipticalCopula):
-    """The Gaussian copula of the columns and their magnitudes: each z stands beside its `folded` score.
-
-    It is linear in z and in |z|. So it sees dependence between magnitudes, such as volatilities or rotated columns,
-    that no correlation of the columns shows. It is not the exact log-ratio of any law; use it where it does better on
-    other rows.
-
-    Args: as for `EllipticalCopula`, without degrees of freedom.
-    """
-
-    def __init__(self, x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> None:
-        super().__init__(with_magnitudes(x), with_magnitudes(y))
-
-    def features(
-        self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
-    ) -> tuple[Float[Tensor, "*batch n p"], Float[Tensor, "*batch m p"]]:
-        """Return what each row contributes to its `scores`."""
-        return super().features(with_magnitudes(x), with_magnitudes(y))
-
-
 def _beside(*columns: Tensor) -> Tensor:
     return torch.cat(columns, -1)
-
-
-def with_magnitudes(z: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch twice"]:
-    """Return z beside the normal scores of |z|, Φ⁻¹(2Φ(|z|) − 1), uncorrelated with it, which stop at ±4.
-
-    >>> quartiles = torch.tensor([0.67449, -0.67449], dtype=torch.float64)  # half of all normal |z| are below
-    >>> [round(v, 3) + 0.0 for v in with_magnitudes(quartiles).tolist()]
-    [0.674, -0.674, 0.0, 0.0]
-    """
-    return torch.cat([z, torch.special.ndtri(torch.erf(z.abs() / math.sqrt(2))).clamp(-4, 4)], -1)
 
 
 def student_scores(z: Tensor, nu: float) -> Tensor:

@@ -1,0 +1,160 @@
+"""Cross-fitting: train a critic a fold on the other folds, and choose the view of the rows that does best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from .critics import Calibrated, make_critics
+from .experts.classifier import fit_classifier
+from .folds import Fold
+from .inputs import seeded_random_state
+from .pairs import Pairs
+from .table import Estimator
+from .training import Fit, Member, Place, best_copula, fit_critics
+from .transforms import Transform, columns_aside
+from .views import View
+
+Sides = tuple[Tensor, Tensor]
+"""Transformed rows of x and of y."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How critics are made and trained; None leaves a choice to the critic's architecture.
+
+    Attributes:
+        row: the estimator.
+        critic: as `MIEstimator` takes it.
+        hidden, steps, batch_size, negatives, learning_rate, weight_decay, patience: as `MIEstimator` takes them.
+    """
+
+    row: Estimator
+    critic: str | nn.Module | Callable[[int, int], nn.Module]
+    hidden: int
+    steps: int
+    batch_size: int | None
+    negatives: int | str | None
+    learning_rate: float | None
+    weight_decay: float
+    patience: int
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A fold in a view: the transforms, and the rows that its critic is trained, selected and read on."""
+
+    maps: tuple[Transform, Transform]
+    train: Sides
+    valid: Sides
+    test: Sides
+
+
+def shown(pairs: Pairs, fold: Fold, view: View, device: torch.device) -> Shown:
+    """Fit a view's transforms on the training rows of a fold, and transform its rows."""
+    sides = [side.to(device) for side in (pairs.x, pairs.y)]
+    maps = view.x(sides[0][fold.train]), view.y(sides[1][fold.train])
+
+    def transformed(rows: Tensor) -> Sides:
+        x, y = (transform(side[rows]) for transform, side in zip(maps, sides, strict=True))
+        return x, y
+
+    return Shown(maps, *map(transformed, (fold.train, fold.valid, fold.test)))
+
+
+def fit_folds(
+    settings: Settings,
+    view: View,
+    folds: list[Shown],
+    columns: tuple[int, int],
+    label: int | None,
+    generator: torch.Generator,
+    advance: Callable[[int], object] = int,
+) -> list[Fit]:
+    """Fit a critic for each fold.
+
+    Args:
+        settings: how.
+        view: what the critics are shown.
+        folds: the rows.
+        columns: number of columns of x and of y before any others that stand beside them.
+        label: the side that is a label, 0 for x, where a classifier is wanted; else None.
+        generator: draws initial weights and batches.
+        advance: called with the number of steps taken since the last call.
+    """
+    seed = int(torch.randint(2**31, (), generator=generator))
+    with seeded_random_state(folds[0].train[0].device, seed):
+        if label is not None:
+            return [_fit_label(fold, label) for fold in folds]
+        members = [_member(fold, view, columns) for fold in folds]
+        x_aside, y_aside = map(columns_aside, folds[0].maps)
+        fit = _trainer(settings, members, (x_aside, y_aside), generator, advance)
+        if not isinstance(settings.critic, str):  # it may draw while it trains, as dropout does
+            return fit()
+    return fit()
+
+
+def _trainer(
+    settings: Settings,
+    members: list[Member],
+    aside: tuple[int, int],
+    generator: torch.Generator,
+    advance: Callable[[int], object],
+) -> Callable[[], list[Fit]]:
+    """Make the critics, and return what trains them."""
+    train = [member.train for member in members]
+    network, architecture = make_critics(settings.critic, train, settings.hidden, aside)
+    few = settings.row.negatives if architecture.pairwise else "all"
+
+    def fit() -> list[Fit]:
+        return fit_critics(
+            settings.row,
+            network,
+            members,
+            steps=settings.steps,
+            batch_size=settings.batch_size or architecture.batch_size,
+            negatives=settings.negatives or few,
+            learning_rate=settings.learning_rate or architecture.learning_rate,
+            weight_decay=settings.weight_decay,
+            patience=settings.patience,
+            generator=generator,
+            advance=advance,
+        )
+
+    return fit
+
+
+def _member(fold: Shown, view: View, columns: tuple[int, int]) -> Member:
+    """Return what a critic is trained on."""
+    anchor = None
+    if view.anchored:
+        places = [Place(starts=(0, 0), columns=columns, jointly=False)]
+        aside = tuple(map(columns_aside, fold.maps))
+        if all(aside):
+            starts = tuple(s.shape[1] - a for s, a in zip(fold.train, aside, strict=True))
+            places.append(Place(starts=starts, columns=aside, jointly=True))
+        anchor = best_copula(fold.train, fold.valid, places)
+    return Member(train=fold.train, valid=fold.valid, anchor=anchor, noise=view.noise)
+
+
+def _fit_label(fold: Shown, label: int) -> Fit:
+    """Fit a classifier of the label's side, and describe it as any other critic."""
+    critic, history = fit_classifier(fold.train, fold.valid, label)
+    best = max(history, key=lambda entry: entry["validation"])
+    return Fit(
+        critic=Calibrated(critic.eval(), 1.0, math.inf),
+        history=history,
+        kept_step=int(best["step"]),
+        degrees_of_freedom=None,
+        jointly=False,
+        shortfall=0.0,
+        finite=True,
+        negatives=0,
+        anchor_share=0.0,
+        score=best["validation"],
+        late_gain=0.0,
+    )

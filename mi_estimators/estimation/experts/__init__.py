@@ -1,0 +1,1 @@
+"""Experts: closed-form log-ratios and estimates beside or instead of a network."""

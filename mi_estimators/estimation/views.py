@@ -1,0 +1,86 @@
+"""Views of the rows: what a critic is shown of each side. Where there are several, validation rows choose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from torch import Tensor
+
+from .sides import Side
+from .transforms import TRANSFORMS, Both, Components, Identity, OneScale, Shaped, Transform
+
+_WIDE = 24  # columns of a side, beyond which distances at one scale may say more than columns one by one
+_VERY_WIDE = 256  # columns of a side, beyond which no view takes them one by one
+_HELD = 0.5  # share of the variance, below which a few components are no view
+_MANY = 128  # components that stand for very many columns
+
+Make = Callable[[Tensor], Transform]
+"""Training rows of a side → its transform."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """A view of the rows.
+
+    Attributes:
+        name: in words.
+        x, y: how each side's transform is made from training rows.
+        anchored: whether a copula of the first columns of each side stands beside the network.
+        noise: standard deviation of the noise added to training rows, in units of the transformed rows.
+    """
+
+    name: str
+    x: Make
+    y: Make
+    anchored: bool = False
+    noise: float = 0.0
+
+
+def label_view(x: Tensor, y: Tensor, label: int) -> View:
+    """Return the view of a classifier: the label's side as it is, side 0 for x, and the features of the other."""
+    makes: list[Make] = [OneScale if side.shape[1] > _WIDE else Both for side in (x, y)]
+    makes[label] = Identity
+    return View(name="label", x=makes[0], y=makes[1])
+
+
+def views_of(
+    x: Tensor,
+    y: Tensor,
+    transform: str,
+    *,
+    anchored: bool,
+    several: bool,
+    shaped: tuple[Side | None, Side | None],
+) -> list[View]:
+    """Return the views to try.
+
+    Args:
+        x, y: rows, shapes (n, dx) and (n, dy).
+        transform: as `MIEstimator` takes it; "both" allows several views.
+        anchored: whether a copula is wanted at all.
+        several: whether the critic takes several columns for one; else "both" is "rank".
+        shaped: the sides whose rows a critic takes in their own shape; None for a side of columns.
+    """
+    if any(shaped):
+        makes = [Both if side is None else partial(Shaped, side=side) for side in shaped]
+        return [View(name="rows in their own shape", x=makes[0], y=makes[1])]
+    if transform != "both" or not several:
+        make = TRANSFORMS["rank" if transform == "both" else transform]
+        return [View(name=transform, x=make, y=make, anchored=anchored)]
+    if x.shape[1] == y.shape[1] == 1:
+        waves = partial(Both, waves=True)
+        return [View(name="columns and waves", x=waves, y=waves, anchored=anchored)]
+
+    make = Both if max(x.shape[1], y.shape[1]) <= _VERY_WIDE else _many_components
+    columns = View(name="columns", x=make, y=make, anchored=anchored)
+    if max(x.shape[1], y.shape[1]) <= _WIDE or min(Components(s).held for s in (x, y)) < _HELD:
+        return [columns]
+    few = View(name="components", x=Components, y=Components)
+    noisy = View(name="noisy components", x=Components, y=Components, noise=0.5)
+    return [columns, few, noisy]
+
+
+def _many_components(rows: Tensor) -> Transform:
+    return Components(rows, _MANY) if rows.shape[1] > _VERY_WIDE else Both(rows)
