@@ -21,10 +21,11 @@ class MIEstimate:
         interval: 95 %, from 1.96 stderr below the held-out value to 1.96 stderr above it, and on by the shortfall: what
             critics trained on this many rows are expected to miss, the largest of (1) the gap between training and
             held-out rows, (2) the error of the copula anchor, r (dx + dy − r)/(2n) at rank r, which the gap hardly
-            shows, as the correlations are measured out of fold, (3) 1/(√2 − 1) = 2.4 times what a critic trained on half
-            the rows reads less, which is still missing if it falls as n^(−½), (4) 6 % of a network's value, measured on
-            the laws of `benchmarks/estimators`. The upper end is at least that of nearest neighbours. It is open where
-            what the critics cannot see has no bound. The interval does not cover dependence that no expert can see.
+            shows, as the correlations are measured out of fold, (3) 1/(√2 − 1) = 2.4 times what a critic trained on
+            half the rows reads less, which is still missing if it falls as n^(−½), (4) 6 % of a network's value, as
+            measured on the laws of `benchmarks/estimators`. The upper end is at least that of nearest neighbours. It is
+            open where what the critics cannot see has no bound. The interval does not cover dependence that no expert
+            can see.
         estimator: the row of `ESTIMATORS` that was used.
         expert: what carries the value: "network", "copula", "classifier" (of a label), "neighbours" or "counts";
             "critics" where fresh rows were read.

@@ -7,6 +7,7 @@ is read in equal groups of about 256 rows; a few rows at its end may be left ove
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable
 from typing import Any, cast
@@ -16,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from .. import _validate
+from ..diagnostics.hashes import codes_of
 from .critics import CRITICS
 from .crossfit import Settings, Shown, fit_folds, shown
 from .estimate import MIEstimate
@@ -30,7 +32,6 @@ from .inputs import (
 )
 from .misfit import copula_misfit
 from .neighbours import nearest_information, normal_scores
-from ..diagnostics.hashes import codes_of
 from .pairs import Pairs, fit_pairs, read_pairs
 from .params import Params
 from .sides import Rows, Side
@@ -43,7 +44,11 @@ from .views import View, label_view, views_of
 Maps = tuple[Transform, Transform]
 """The transforms of x and of y."""
 
+EFFORTS = {"fast": 300, "default": 1000, "thorough": 4000}
+"""Optimiser steps at most, by effort."""
+
 _BLOCK_PAIRS = 2**17  # scored at a time
+_PLENTY = 10_000  # rows, beyond which steps grow with √n
 _MOST_CLASSES, _ROWS_TO_A_CLASS = 1000, 8
 
 
@@ -72,7 +77,9 @@ class MIEstimator(Params):
         folds: number of critics, ≥ 2; each is trained on the other folds.
         seed: fixes the folds, the initial critics and the batches, in [0, 2³²). The same rows, seed and machine give
             the same answer bit for bit. None draws a seed. The global random state does not change.
-        steps: maximum number of optimiser steps a fold.
+        effort: "fast", "default" or "thorough": the maximum number of optimiser steps where `steps` does not say it, of
+            300, 1000 or 4000 up to 10 000 rows, and in proportion to √n beyond.
+        steps: maximum number of optimiser steps; None leaves it to the effort.
         batch_size: rows of a training batch; None leaves it to the critic.
         negatives: number of negatives per positive in training, at most batch_size − 1, or "all" other rows of the
             batch. None chooses by cost: all if n·m scores take n + m evaluations of a network, few
@@ -112,7 +119,8 @@ class MIEstimator(Params):
         discrete: str | None = None,
         folds: int = 3,
         seed: int | None = 0,
-        steps: int = 1000,
+        effort: str = "default",
+        steps: int | None = None,
         batch_size: int | None = None,
         negatives: int | str | None = None,
         learning_rate: float | None = None,
@@ -126,7 +134,8 @@ class MIEstimator(Params):
         self.estimator, self.critic = estimator, critic
         self.anchor, self.transform, self.discrete = anchor, transform, discrete
         self.folds, self.seed = folds, seed
-        self.steps, self.batch_size, self.negatives = steps, batch_size, negatives
+        self.effort, self.steps = effort, steps
+        self.batch_size, self.negatives = batch_size, negatives
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.hidden, self.patience = hidden, patience
         self.device, self.max_rows, self.progress = device, max_rows, progress
@@ -174,11 +183,11 @@ class MIEstimator(Params):
         codes = [codes_of(side) for side in (pairs.x, pairs.y)]
         label = self._label(codes) if pairs.sample.copies == 0 else None
         views = self._views(sides, pairs, label)
-        settings = self._settings()
+        settings = self._settings(len(pairs.x))
         columns = pairs.x.shape[1], pairs.y.shape[1]
 
         tries = len(views) if len(views) > 1 else 0
-        with progress_bar(self.progress, (tries + 1) * self.steps) as bar:
+        with progress_bar(self.progress, (tries + 1) * settings.steps) as bar:
 
             def fits_of(view: View, folds: list[Fold]) -> tuple[list[Shown], list[Fit]]:
                 rows = [shown(pairs, fold, view, device) for fold in folds]
@@ -246,12 +255,13 @@ class MIEstimator(Params):
             shaped=shaped,
         )
 
-    def _settings(self) -> Settings:
+    def _settings(self, rows: int) -> Settings:
+        steps = round(EFFORTS[self.effort] * max(1.0, math.sqrt(rows / _PLENTY)))
         return Settings(
             row=ESTIMATORS[self.estimator],
             critic=self.critic,
             hidden=self.hidden,
-            steps=self.steps,
+            steps=self.steps or steps,
             batch_size=self.batch_size,
             negatives=self.negatives,
             learning_rate=self.learning_rate,
@@ -330,7 +340,10 @@ class MIEstimator(Params):
             _validate.count("max_rows", self.max_rows, low=64)
         if self.negatives not in (None, "all"):
             _validate.count('negatives (or "all")', cast(int, self.negatives))
-        for name in ("steps", "hidden", "patience"):
+        _validate.choice("effort", self.effort, EFFORTS)
+        if self.steps is not None:
+            _validate.count("steps", self.steps)
+        for name in ("hidden", "patience"):
             _validate.count(name, getattr(self, name))
         if self.learning_rate is not None:
             _validate.number("learning_rate", self.learning_rate, low=0)

@@ -19,13 +19,17 @@ from .table import READOUTS, Estimator
 from .training import Fit
 
 _LEVEL = 1.96  # two-sided 95 % of the normal law
-_NOTHING = 1e-6  # nats: rounding
+_NOTHING = 0.01  # nats: below, noise is as large
 _CLEARLY = 2.5  # standard errors that nearest neighbours must read more than critics
 _HALVES = 1.5  # times what the second half of the rows gave nearest neighbours is still missing
 _NARROW = 3  # columns of x and y together: where nearest neighbours need no second opinion
 _COPIES = 0.01  # of the rows
 _MISFIT = 6.0  # standard errors
-_ANCHORED = 0.25  # of the objective
+_RESTING, _LEANING = (
+    0.6,
+    0.25,
+)  # of the objective is the anchor's: alone too much, or where training rows read more
+_HALTING = 0.08  # of the value, between training and held-out rows
 _APART, _TENTH = 0.01, 0.1  # nats, and a share of the value, between nearest neighbours and critics
 _SMALL = 0.07  # of the value: no error to flag
 _UNSEEN = (
@@ -193,8 +197,8 @@ def combine(
         notes += note
     if not reasons and nats <= max(2 * value.stderr, _NOTHING):
         reasons["nothing_found"] = (
-            "the value is not above its noise. This is no evidence of independence: the interval does not cover"
-            " dependence that these critics cannot see. `mi.permutation_test` tests for independence"
+            "the value is not above the noise of such estimates. This is no evidence of independence: the interval does"
+            " not cover dependence that these critics cannot see. `mi.permutation_test` tests for independence"
         )
     return MIEstimate(
         nats=nats,
@@ -417,7 +421,8 @@ def _reasons(
             f"plug_in and bridge differ by {apart:+.2f} nats. They agree at the log-ratio, so the critic is not there"
         )
 
-    contradicted = d.get("anchor_misfit", 0.0) > _MISFIT and d["anchor_share"] > _ANCHORED
+    leaning = d.get("anchor_share", 0.0) > (_LEANING if gap > _HALTING * nats else _RESTING)
+    contradicted = d.get("anchor_misfit", 0.0) > _MISFIT and leaning
     if contradicted and value.expert != "counts" and not (narrow and "ksg" in d):
         reasons["anchor_misfit"] = (
             "the value rests on a copula that does not fit these rows, and the network added little to it. The"

@@ -39,9 +39,8 @@ def test_an_estimate_makes_as_many_checks_whatever_its_steps(name, checks):
     counts, settings = [], dict(folds=2, hidden=8, batch_size=64, learning_rate=2e-2, anchor="none")
     for steps in (20, 60):
         checks.clear()
-        estimate = mi.estimate_mi(*rows(200), name, steps=steps, **settings)
+        mi.estimate_mi(*rows(200), name, steps=steps, **settings)
         counts.append(len(checks))
-        assert estimate.diagnostics["kept_step"] > 0  # so that the learning curve is measured too
     assert counts[0] == counts[1] > 0
 
 

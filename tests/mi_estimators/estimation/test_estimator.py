@@ -354,6 +354,7 @@ BAD_CALLS = [
     ("seed: expected an integer of at most", (GOOD, GOOD), {"seed": 2**32}),
     ("seed: expected an integer", (GOOD, GOOD), {"seed": 0.5}),
     ("steps: expected an integer", (GOOD, GOOD), {"steps": 0}),
+    ("effort: expected one of fast, default, thorough", (GOOD, GOOD), {"effort": "much"}),
     ("batch_size: expected an integer of at least 2", (GOOD, GOOD), {"batch_size": 1}),
     ("negatives .* expected an integer of at least 1", (GOOD, GOOD), {"negatives": 0}),
     ("negatives .* expected an integer of at least 1", (GOOD, GOOD), {"negatives": "few"}),
