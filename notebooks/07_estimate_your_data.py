@@ -51,12 +51,13 @@ print(report)
 # %% [markdown]
 # | line | what it says |
 # |---|---|
-# | nats, 95 %, (…) | the held-out value; an interval from it, with room above for what a critic short of rows misses; the estimator, and whether it bounds $I$ |
+# | nats, 95 %, (…) | the value; an interval, with room above for what a critic short of rows misses; the estimator, and whether it bounds $I$ |
 # | verdict | `ok`, or the first of the reasons below not to believe the number, then each of them in words |
+# | expert | what carries the value: a `network`, a fitted `copula` alone, a `classifier` of labels, nearest `neighbours`, or full tables of `counts`; and what the critics read on held-out rows. The row `js` reports its best guess, half-way between held-out and training rows; `js_dv` and other rows report held-out rows alone |
 # | read-outs | other functions of the *same* scores. For a true log-ratio they agree, but for `jsd_certificate`, a loose lower bound |
 # | effective sample size | how many negatives carry an average of $e^T$: below 50 `dv` and `nwj` are not to be read. Pareto k near 1: its tail has no mean to speak of. ln Z is 0 for a log-ratio |
 # | training rows … | optimism: what a critic reads on the rows it was trained on, beyond held-out ones; and how far the folds' critics differ |
-# | KSG | a nearest-neighbour estimate that shares nothing with the critics (few columns only) |
+# | KSG | a nearest-neighbour estimate that shares nothing with the critics. Both err downwards, so it carries the value where it reads clearly more |
 # | nats / ln K, / (½ ln n) | near 1: the most that InfoNCE can say of K candidates, and an order of magnitude for what n rows can show |
 
 # %%
@@ -98,7 +99,7 @@ assert torch.corrcoef(torch.stack([exact[0], found[0]]))[0, 1] > 0.8
 # $1/(1 + \chi^2) \le e^{-I}$; for Gaussian rows it is $e^{-2I}$, here $10^{-7}$. A mean of $e^T$ then rests on a handful of pairs, and so does its standard error.
 #
 # **`overfit`.** By default a critic is a fitted copula, its *anchor*, plus a network. Networks without it read much more on the rows they were trained on than on others:
-# they are short of rows. The held-out value is not optimistic, and the information may be much larger.
+# they are short of rows. What they read on held-out rows is not optimistic, and the information may be much larger.
 #
 # More rows help slowly: no method certifies more than $2 \ln n$ nats from $n$ pairs of an arbitrary law
 # ([`mcallester_stratos`](../docs/THEOREMS.md#mcallester_stratos); *a promise kept for every law*). What is reported beyond rests on the critic's form.

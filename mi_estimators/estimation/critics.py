@@ -278,17 +278,22 @@ class Calibrated(nn.Module):
 
 
 class ByGroup(nn.Module):
-    """A critic that takes one matrix of rows at a time, made to take a batch of them."""
+    """A critic that takes one group of rows at a time, made to take a batch of them.
 
-    def __init__(self, critic: nn.Module) -> None:
+    Args:
+        critic: takes rows (n, …) and (m, …).
+        dims: number of dimensions of a row of x.
+    """
+
+    def __init__(self, critic: nn.Module, dims: int = 1) -> None:
         super().__init__()
-        self.critic = critic
+        self.critic, self.dims = critic, dims
 
     def forward(
         self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
     ) -> Float[Tensor, "*batch n m"]:
         """Return the score matrices T(x_i, y_j), shape (..., n, m), in nats."""
-        if x.dim() == 2:
+        if x.dim() == 1 + self.dims:
             return self.critic(x, y)
         return torch.stack([self.critic(*group) for group in zip(x, y, strict=True)])
 
@@ -400,7 +405,7 @@ def make_critic(
 
     row = Architecture(name="own", make=_own, pairwise=scores_each_pair(module))
     batches = all(side.dim() == 2 for side in rows) and _takes_batches(module, *columns, device)
-    return module if batches else ByGroup(module), row
+    return module if batches else ByGroup(module, rows[0].dim() - 1), row
 
 
 def _size(rows: Tensor) -> Any:

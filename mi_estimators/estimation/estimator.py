@@ -37,7 +37,7 @@ from .params import Params
 from .sides import Rows, Side
 from .table import ESTIMATORS
 from .training import Fit, held_out_scores
-from .transforms import TRANSFORMS, Standard, Transform
+from .transforms import TRANSFORMS, Components, Standard, Transform
 from .verdict import Others, combine, read, value_of
 from .views import View, label_view, views_of
 
@@ -48,6 +48,7 @@ EFFORTS = {"fast": 300, "default": 1000, "thorough": 4000}
 """Optimiser steps at most, by effort."""
 
 _BLOCK_PAIRS = 2**17  # scored at a time
+_FEW = 64  # columns, beyond which principal components are tested in their place
 _PLENTY = 10_000  # rows, beyond which steps grow with √n
 _MOST_CLASSES, _ROWS_TO_A_CLASS = 1000, 8
 
@@ -359,16 +360,16 @@ class MIEstimator(Params):
 def _misfit(x: Tensor, y: Tensor, fits: list[Fit]) -> float:
     """Return the misfit of the copula that the folds' anchors are: the least where they are several; 0 without one."""
     laws = {(fit.degrees_of_freedom, fit.jointly) for fit in fits} - {(None, False)}
-    if not laws:
-        return 0.0
-    scores, columns = (
-        [make(side) for side in (x, y)]
-        for make in (normal_scores, lambda rows: Standard(rows)(rows))
-    )
-    return min(
-        copula_misfit(*(columns if jointly else scores), cast(float, nu), jointly=jointly)
-        for nu, jointly in laws
-    )
+
+    def misfit(nu: float, jointly: bool) -> float:
+        columns = [Standard(side)(side) if jointly else normal_scores(side) for side in (x, y)]
+        if (
+            max(side.shape[1] for side in columns) > _FEW
+        ):  # sums of jointly Gaussian columns are so, too
+            columns, jointly = [Components(side, _FEW)(side) for side in columns], True
+        return copula_misfit(columns[0], columns[1], nu, jointly=jointly)
+
+    return min((misfit(cast(float, nu), jointly) for nu, jointly in laws), default=0.0)
 
 
 def estimate_mi(

@@ -12,6 +12,7 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from .inputs import seeded_random_state
 from .sides import Side
@@ -110,10 +111,11 @@ class Components(nn.Module):
         super().__init__()
         self.register_buffer("mean", rows.mean(0))
         centred = (rows - self.mean).float()
-        count = min(count, *centred.shape)
         with seeded_random_state(rows.device, 0):
             _, sizes, directions = torch.svd_lowrank(centred, min(count + 8, *centred.shape))
-        sizes, directions = sizes[:count], directions[:, :count]
+        missing = max(0, count - len(sizes))  # zeros, where there are fewer rows or columns
+        sizes = pad(sizes, (0, missing))[:count]
+        directions = pad(directions, (0, missing))[:, :count]
         total = centred.square().sum()
         self.held = float(sizes.square().sum() / total.where(total > 0, 1))
         scale = (sizes.square().mean() / len(rows)).sqrt()

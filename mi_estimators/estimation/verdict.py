@@ -277,9 +277,11 @@ def _averaged(
             diagnostics["degrees_of_freedom"] = min(
                 fit.degrees_of_freedom or math.inf for fit in fits
             )
-        nearest = others.counts or others.nearest
-        if nearest is not None:
-            diagnostics |= {"ksg": nearest.value, "ksg_shortfall": nearest.shortfall}
+        if others.nearest is not None:
+            diagnostics |= {
+                "ksg": others.nearest.value,
+                "ksg_shortfall": others.nearest.shortfall,
+            }
     expert = _expert(fits)
     shortfall = max(0.0, *(diagnostics[name] for name in _SHORTFALLS))
     unseen = _UNSEEN * max(0.0, nats) if expert == "network" else 0.0

@@ -468,3 +468,48 @@ def test_a_table_of_numbers_and_labels_is_read_and_read_again():
     assert fitted.score_matrix(table[:3], value[:4]).shape == (3, 4)
     with pytest.raises(ValueError, match="y: expected the index of x"):
         fitted.fit(table, pandas.Series(value).sample(frac=1, random_state=0))
+
+
+class Convolution(torch.nn.Module):
+    """A critic of pictures (n, 1, 6, 6): the inner product of two convolutions."""
+
+    pairwise = False
+
+    def __init__(self, shape_x, shape_y):
+        super().__init__()
+        assert shape_x == shape_y == (1, 6, 6)
+        self.f, self.g = (torch.nn.Conv2d(1, 2, 3, dtype=torch.float32) for _ in range(2))
+        torch.nn.init.zeros_(self.g.weight)
+        torch.nn.init.zeros_(self.g.bias)
+
+    def forward(self, x, y):
+        assert x.shape[1:] == y.shape[1:] == (1, 6, 6)
+        return self.f(x).flatten(1) @ self.g(y).flatten(1).T / 8
+
+
+def test_a_critic_of_pictures_gets_pictures_at_one_scale():
+    generator = torch.Generator().manual_seed(0)
+    place = torch.randint(2, (400,), generator=generator)
+    pictures = 0.1 * torch.randn(2, 400, 1, 6, 6, generator=generator)
+    pictures[:, torch.arange(400), 0, 2 + place, 3] += 200.0
+    pictures[:, :, 0, 0, 0] = 7.0  # a corner that does not vary
+
+    estimator = mi.MIEstimator(critic=Convolution, steps=60, learning_rate=1e-2, folds=2)
+    estimate = estimator.fit(*pictures).estimate_
+    assert estimate.readouts["dv"] == pytest.approx(math.log(2), abs=0.1)
+    assert estimate.nats <= estimate.interval[1]
+    assert estimator.score_matrix(pictures[0, :3], pictures[1, :5]).shape == (3, 5)
+    with pytest.raises(ValueError, match=r"x: expected rows of shape \(1, 6, 6\) as in fit"):
+        estimator.score_matrix(pictures[0, :3].flatten(1), pictures[1, :5])
+
+
+def test_very_wide_rows_are_read_by_their_components():
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(300, 2, generator=generator)
+    sides = [
+        hidden @ torch.randn(2, 600, generator=generator)
+        + 0.1 * torch.randn(300, 600, generator=generator)
+        for _ in range(2)
+    ]
+    estimate = mi.estimate_mi(*sides, steps=60, folds=2)
+    assert estimate.nats > 1
