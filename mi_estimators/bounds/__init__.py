@@ -14,10 +14,10 @@ from .distributed import gather
 from .divergences import DIVERGENCES, FDivergence
 from .expectation import log_mean_exp, mean
 from .objectives import mine
-from .readouts import club, jsd_certificate, plug_in
+from .readouts import certificate, club, jsd_certificate, plug_in
 from .relative import log_ratio_to_relative, relative, relative_to_log_ratio
 from .scores import Critic, joint_and_product
-from .variational import BOUNDS, Bound, dv, infonce, js, nwj, smile
+from .variational import BOUNDS, Bound, anchored_dv, dv, infonce, js, nwj, smile
 
 __all__ = [
     "BOUNDS",
@@ -25,7 +25,9 @@ __all__ = [
     "Bound",
     "Critic",
     "FDivergence",
+    "anchored_dv",
     "bridge",
+    "certificate",
     "club",
     "dv",
     "gather",
