@@ -15,7 +15,7 @@ _LAGS = 0.25  # of the rows: longer lags have too few pairs
 _NOISE = 5.0  # standard errors of a white series that an autocorrelation must exceed
 _INFLATION = 1.2  # of the variance: below it an interval is right to a tenth
 _COLUMNS = 64  # looked at closely
-_CHANCES = 10  # pairs at a given lag that two rare labels must be expected to form by chance
+_CHANCES = 50  # pairs at a given lag that two rare labels must be expected to form by chance
 _DIGITS = 6  # significant digits from which on two equal numbers are one measurement, not two
 
 

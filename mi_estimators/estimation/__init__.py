@@ -1,23 +1,28 @@
 """From rows to a number with an interval and a verdict: critics, their training, and what is read from their scores.
 
-`ESTIMATORS` says what is ascended and what is reported, `CRITICS` how a critic is made and what its scores cost.
+`ESTIMATORS` says what is ascended and what is reported, `CRITICS` how a critic is made and what its scores cost,
+`EXPERTS` what may carry the value.
 """
 
 from .critics import CRITICS, Architecture, Bilinear, Concatenated, Encoded, Separable, Sum
 from .estimate import MIEstimate
-from .estimator import MIEstimator, estimate_mi
+from .estimator import EFFORTS, MIEstimator, estimate_mi
+from .experts import EXPERTS, Expert
 from .neighbours import ksg
 from .table import ESTIMATORS, READOUTS, Estimator
 
 __all__ = [
     "CRITICS",
+    "EFFORTS",
     "ESTIMATORS",
+    "EXPERTS",
     "READOUTS",
     "Architecture",
     "Bilinear",
     "Concatenated",
     "Encoded",
     "Estimator",
+    "Expert",
     "MIEstimate",
     "MIEstimator",
     "Separable",

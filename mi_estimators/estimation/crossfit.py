@@ -15,12 +15,9 @@ from .folds import Fold
 from .inputs import seeded_random_state
 from .pairs import Pairs
 from .table import Estimator
-from .training import Fit, Member, Place, best_copula, fit_critics
+from .training import Fit, Member, Place, Sides, best_copula, fit_critics
 from .transforms import Transform, columns_aside
 from .views import View
-
-Sides = tuple[Tensor, Tensor]
-"""Transformed rows of x and of y."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,7 @@ _AVERAGED = 0.98  # of the last average of the weights stays at each step
 _CALIBRATION_SCALES = (1.0, 0.9, 0.8)
 _CALIBRATION_QUANTILES = (1.0, 0.98, 0.9, 0.75, 0.5)
 
-Pairs = tuple[Tensor, Tensor]
+Sides = tuple[Tensor, Tensor]
 """Transformed rows of x and of y."""
 
 State = tuple[Tensor, list[Tensor]]
@@ -71,8 +71,8 @@ class Member:
         noise: standard deviation of the Gaussian noise that is added to training rows, each time anew.
     """
 
-    train: Pairs
-    valid: Pairs
+    train: Sides
+    valid: Sides
     anchor: EllipticalCopula | None
     noise: float = 0.0
 
@@ -303,7 +303,7 @@ def _shuffled(rows: int, size: int, generator: torch.Generator) -> Iterator[Tens
         yield from (order[i : i + size] for i in range(0, rows - size + 1, size))
 
 
-def _anchor_features(anchor: EllipticalCopula | None, rows: Pairs) -> Pairs | None:
+def _anchor_features(anchor: EllipticalCopula | None, rows: Sides) -> Sides | None:
     return None if anchor is None else anchor.features(*anchor.columns(*rows))
 
 
@@ -425,7 +425,7 @@ class _Ascent:
 
 
 @torch.no_grad()
-def best_copula(train: Pairs, valid: Pairs, columns: list[Place]) -> EllipticalCopula:
+def best_copula(train: Sides, valid: Sides, columns: list[Place]) -> EllipticalCopula:
     """Return the copula that does best on the validation rows; one that is not Gaussian must gain `_WORTH` nats there.
 
     From light to heavy tails the likelihood rises and then falls. The search stops where it falls.
@@ -454,13 +454,13 @@ def best_copula(train: Pairs, valid: Pairs, columns: list[Place]) -> EllipticalC
     return cast(EllipticalCopula, best)
 
 
-def _score(anchor: EllipticalCopula, rows: Pairs) -> float:
+def _score(anchor: EllipticalCopula, rows: Sides) -> float:
     features = anchor.features(*rows)
     return float(over_rows(js)(*held_out_scores(anchor.scores, *features)))
 
 
 @torch.no_grad()
-def calibrated(critic: nn.Module, valid: Pairs) -> Calibrated:
+def calibrated(critic: nn.Module, valid: Sides) -> Calibrated:
     """Choose the scale and the cap by the logistic likelihood of the validation rows, all their negatives counted.
 
     Either must gain `_WORTH` nats there: of separated rows every scale is as likely.

@@ -126,3 +126,32 @@ def test_a_copula_that_the_rows_contradict_is_not_ok(name):
 def test_a_copula_that_fits_is_not_contradicted(name):
     estimate = mi.estimate_mi(*sample(mi.laws.TASKS[name], 2000), **FAST)
     assert estimate.diagnostics["anchor_misfit"] < 6
+
+
+def experts_tried():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(600, 1, generator=generator, dtype=torch.float64)
+    label = (4 * x).floor()
+    waves = (5 * x) % 1 + 0.02 * torch.randn(600, 1, generator=generator, dtype=torch.float64)
+    return {
+        "copula": mi.laws.Gaussian(0.8).sample(600, generator),
+        "classifier": (x + 0.2 * torch.randn(600, 1, generator=generator), label),
+        "counts": (label, (label + (torch.rand(600, 1, generator=generator) < 0.3)) % 4),
+        "neighbours": (x, waves),
+    }
+
+
+@pytest.mark.parametrize(("expert", "rows"), experts_tried().items())
+def test_the_expert_that_fits_the_rows_carries_the_value(expert, rows):
+    estimate = mi.estimate_mi(*rows, **FAST)
+    assert estimate.expert == expert
+    assert expert in mi.estimation.EXPERTS
+    assert f"expert: {expert}" in str(estimate)
+
+
+@pytest.mark.parametrize("estimator", ["js_dv", "nwj", "infonce", "anchored_dv"])
+def test_a_bound_is_carried_by_its_critics_alone(estimator):
+    estimate = mi.estimate_mi(*experts_tried()["neighbours"], estimator, **FAST)
+    assert estimate.expert in ("network", "copula")
+    assert estimate.nats == estimate.diagnostics["held_out"]
+    assert estimate.interval[1] >= estimate.diagnostics["ksg"]
