@@ -31,6 +31,7 @@ _RESTING, _LEANING = (
 )  # of the objective is the anchor's: alone too much, or where training rows read more
 _HALTING = 0.08  # of the value, between training and held-out rows
 _APART, _TENTH = 0.01, 0.1  # nats, and a share of the value, between nearest neighbours and critics
+_STILL_GAINING = 0.02  # nats of the objective
 _SMALL = 0.07  # of the value: no error to flag
 _UNSEEN = (
     0.06  # of the value: what a network's class did not see of the laws of benchmarks/estimators
@@ -195,6 +196,8 @@ def combine(
         notes = [*sample.notes, *_sorting_note(sample)]
         nats, high, note = _below_entropy(sample, nats, high)
         notes += note
+    if value.expert == "network":
+        notes += _budget_note(fits)
     if not reasons and nats <= max(2 * value.stderr, _NOTHING):
         reasons["nothing_found"] = (
             "the value is not above the noise of such estimates. This is no evidence of independence: the interval does"
@@ -212,6 +215,17 @@ def combine(
         diagnostics=diagnostics,
         warnings=(*reasons.values(), *notes),
     )
+
+
+def _budget_note(fits: list[Fit]) -> list[str]:
+    """Say that training ended while validation rows still gained."""
+    to_the_end = all(fit.kept_step == fit.history[-1]["step"] for fit in fits)
+    gain = min(fit.late_gain for fit in fits)
+    if not (to_the_end and gain > _STILL_GAINING):
+        return []
+    return [
+        f"validation rows still gained {gain:.2f} nats in the last third of the steps: effort='thorough' may read more"
+    ]
 
 
 def _is_free(row: Estimator) -> bool:

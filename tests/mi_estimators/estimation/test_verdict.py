@@ -155,3 +155,13 @@ def test_a_bound_is_carried_by_its_critics_alone(estimator):
     assert estimate.expert in ("network", "copula")
     assert estimate.nats == estimate.diagnostics["held_out"]
     assert estimate.interval[1] >= estimate.diagnostics["ksg"]
+
+
+def test_training_that_ends_while_it_gains_says_so():
+    """A product of two columns, which a few steps do not learn."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2000, 4, generator=generator)
+    y = x[:, :1] * x[:, 1:2] + 0.3 * torch.randn(2000, 1, generator=generator)
+    few, more = (mi.estimate_mi(x, y, steps=steps, folds=2) for steps in (300, 700))
+    assert any("still gained" in text and "thorough" in text for text in few.warnings)
+    assert more.nats > few.nats
