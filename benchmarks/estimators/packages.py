@@ -102,7 +102,7 @@ PACKAGES = (
     Package(
         "torch-mist",
         "peer_torch_mist.py",
-        ("mine", "smile", "js", "nwj", "infonce", "infonce-all-steps"),
+        ("mine", "smile", "smile-all-steps", "js", "nwj", "infonce", "infonce-all-steps"),
         requirements="requirements-torch-mist.txt",
     ),
     Package(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .task import Task
 
 OURS = ("mi-estimators",)
-BESIDE = (*OURS, "torch-mist/smile", "plain/*", "scikit-learn/*")
+BESIDE = (*OURS, "torch-mist/smile", "torch-mist/smile-all-steps", "plain/*", "scikit-learn/*")
 """Ours and the strongest peers."""
 
 ALL = (
