@@ -32,7 +32,7 @@ from .inputs import (
 )
 from .misfit import copula_misfit
 from .neighbours import nearest_information, normal_scores
-from .pairs import Pairs, fit_pairs, read_pairs
+from .pairs import Pairs, fit_pairs, one_of_each_group, read_pairs
 from .params import Params
 from .sides import Rows, Side
 from .table import ESTIMATORS
@@ -223,7 +223,7 @@ class MIEstimator(Params):
         others = Others(
             columns=columns,
             learned=readings[0].value - poorer,
-            misfit=_misfit(pairs.x, pairs.y, fits[:-1]),
+            misfit=_misfit(*one_of_each_group(pairs), fits[:-1]),
             nearest=nearest,
             counts=counts,
         )

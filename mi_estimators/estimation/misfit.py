@@ -17,6 +17,7 @@ from .experts.copula import canonical_correlations, canonical_directions, studen
 
 _COLUMNS = 48  # of a side, those most correlated with the other
 _ROWS = 20_000
+_FEWEST = 4  # rows to a column
 
 
 def copula_misfit(
@@ -41,6 +42,8 @@ def copula_misfit(
     >>> copula_misfit(x, x.square() + noise) > 100
     True
     """
+    if len(x) < _FEWEST * (x.shape[1] + y.shape[1]):  # too few to whiten
+        return 0.0
     nu = degrees_of_freedom
     x, y = (rows[:_ROWS].double() for rows in (x, y))
     if not jointly:

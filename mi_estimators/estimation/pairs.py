@@ -172,13 +172,22 @@ def _copies(x: Tensor, y: Tensor, labels: Int[Tensor, " n"] | None) -> int:
     if labels is None:
         return repeated_rows(x, y)
     codes = codes_of(torch.cat([x, y, labels[:, None].double()], 1))
-    first = torch.full((int(codes.max()) + 1,), len(x))
-    first = first.scatter_reduce(0, codes, torch.arange(len(x)), "amin")
+    first = _first(codes)
     return repeated_rows(x[first], y[first])
+
+
+def one_of_each_group(pairs: Pairs) -> tuple[Tensor, Tensor]:
+    """Return the first row of each group: independent rows, for a test that takes them for such."""
+    first = _first(pairs.labels)
+    return pairs.x[first], pairs.y[first]
+
+
+def _first(codes: Int[Tensor, " n"]) -> Int[Tensor, " kinds"]:
+    """Return where each code from 0 on appears first."""
+    places = torch.full((int(codes.max()) + 1,), len(codes))
+    return places.scatter_reduce(0, codes, torch.arange(len(codes)), "amin")
 
 
 def _renumbered(labels: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
     """Return the labels numbered by their first appearance, without gaps."""
-    first = torch.full((int(labels.max()) + 1,), len(labels), dtype=torch.long)
-    first = first.scatter_reduce(0, labels, torch.arange(len(labels)), "amin")
-    return first.argsort(stable=True).argsort()[labels]
+    return _first(labels).argsort(stable=True).argsort()[labels]
