@@ -13,6 +13,7 @@ from .hashes import codes_of
 
 _LAGS = 0.25  # of the rows: longer lags have too few pairs
 _NOISE = 5.0  # standard errors of a white series that an autocorrelation must exceed
+_HEARD = 0.6  # of that: autocorrelations below are taken for none
 _INFLATION = 1.2  # of the variance: below it an interval is right to a tenth
 _COLUMNS = 64  # looked at closely
 _CHANCES = 50  # pairs at a given lag that two rare labels must be expected to form by chance
@@ -64,9 +65,11 @@ def row_dependence(
     """
     sides = [_autocorrelations(_most_persistent(rows)) for rows in (x, y)]
     lags_x, lags_y = (side[1:] for side in sides)
-    inflation = 1 + 2 * share * float((lags_x.T @ lags_y).max())
-
     noise = _NOISE / math.sqrt(len(x))
+    # Where x and y are nearly equal, so are their noises, and a quarter of the lags would add up to an inflation.
+    heard_x, heard_y = (lags.where(lags.abs() > _HEARD * noise, 0) for lags in (lags_x, lags_y))
+    inflation = 1 + 2 * share * float((heard_x.T @ heard_y).max())
+
     lag_x, lag_y = (float(lags[0].max()) for lags in (lags_x, lags_y))
     beyond = all(float(lags.max()) > noise for lags in (lags_x, lags_y))
 

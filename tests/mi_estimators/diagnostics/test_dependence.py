@@ -109,3 +109,12 @@ def test_few_rows_of_many_are_less_dependent():
     whole, few = row_dependence(x, y), row_dependence(x, y, share=0.01)
     assert few.inflation - 1 == pytest.approx(0.01 * (whole.inflation - 1))
     assert (whole.dependent, few.dependent) == (True, False)
+
+
+@pytest.mark.parametrize("kinds", [2, 20, 60])
+def test_rare_labels_that_agree_are_not_dependent_rows(kinds):
+    """The two sides are one series: their noises add up, and chance neighbours of a rare label are Poisson."""
+    for seed in range(10):
+        label = torch.randint(kinds, (5000,), generator=torch.Generator().manual_seed(seed))
+        rows = torch.nn.functional.one_hot(label, kinds).double()
+        assert not row_dependence(rows, rows).dependent
