@@ -29,7 +29,7 @@ class MIEstimate:
         estimator: the row of `ESTIMATORS` that was used.
         expert: what carries the value: "network", "copula", "classifier" (of a label), "neighbours" or "counts";
             "critics" where fresh rows were read.
-        verdict: "ok"; or "nothing_found" if the value is not above its noise (this is no evidence of independence); or
+        verdict: "ok"; or "nothing_found" if the value is not above noise (this is no evidence of independence); or
             the first reason not to believe the number: "dependent_rows", "repeated_rows", "low_ess", "ceiling",
             "drift", "overfit", "anchor_misfit", "disagreement".
         readouts: every read-out of the same scores by name, in nats.

@@ -19,7 +19,10 @@ from .table import READOUTS, Estimator
 from .training import Fit
 
 _LEVEL = 1.96  # two-sided 95 % of the normal law
-_NOTHING = 0.01  # nats: below, noise is as large
+_NOTHING, _LITTLE = (
+    0.01,
+    0.05,
+)  # nats: below, noise is as large; what a network finds by chance of a form it cannot see
 _CLEARLY = 2.5  # standard errors that nearest neighbours must read more than critics
 _HALVES = 1.5  # times what the second half of the rows gave nearest neighbours is still missing
 _NARROW = 3  # columns of x and y together: where nearest neighbours need no second opinion
@@ -198,10 +201,12 @@ def combine(
         notes += note
     if value.expert == "network":
         notes += _budget_note(fits)
-    if not reasons and nats <= max(2 * value.stderr, _NOTHING):
+    unconfirmed = value.expert == "network" and diagnostics.get("columns", 0) > _NARROW
+    if not reasons and nats <= max(2 * value.stderr, _LITTLE if unconfirmed else _NOTHING):
         reasons["nothing_found"] = (
-            "the value is not above the noise of such estimates. This is no evidence of independence: the interval does"
-            " not cover dependence that these critics cannot see. `mi.permutation_test` tests for independence"
+            "the value is not above the noise of such estimates, or too small to say that the critics see the form of"
+            " the dependence. This is no evidence of independence: the interval does not cover what they cannot see."
+            " `mi.permutation_test` tests for independence"
         )
     return MIEstimate(
         nats=nats,
@@ -373,9 +378,9 @@ def _below_entropy(sample: Sample, nats: float, high: float) -> tuple[float, flo
     """Cap the value and the upper end at the entropy of each side whose values all repeat."""
     notes = []
     for name, (entropy, error) in sample.entropies.items():
-        if nats > entropy:
+        if nats > entropy + _LEVEL * error + _NOTHING:
             notes.append(
-                f"the critics read {nats:.3f} nats, more than the entropy of {name}, {entropy:.3f}, which is reported"
+                f"the rows read {nats:.3f} nats, more than the entropy of {name}, {entropy:.3f}, which is reported"
             )
         nats, high = min(nats, entropy), min(high, entropy + _LEVEL * error)
     return nats, max(high, nats), notes
