@@ -436,14 +436,13 @@ def best_copula(train: Sides, valid: Sides, columns: list[Place]) -> EllipticalC
     """
     best, score = None, -math.inf
     for place in columns:
-        parts = [
-            tuple(side[:, cut] for side, cut in zip(rows, place.cuts, strict=True))
-            for rows in (train, valid)
-        ]
+        in_x, in_y = place.cuts
+        x, y = train[0][:, in_x], train[1][:, in_y]
+        others = valid[0][:, in_x], valid[1][:, in_y]
         last = -math.inf
         for nu in (math.inf, *_DEGREES_OF_FREEDOM):
-            anchor = EllipticalCopula(*parts[0], nu, jointly=place.jointly, places=place.starts)
-            value = _score(anchor, parts[1])
+            anchor = EllipticalCopula(x, y, nu, jointly=place.jointly, places=place.starts)
+            value = _score(anchor, others)
             if value < last:
                 break
             last = value

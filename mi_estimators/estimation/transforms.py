@@ -8,6 +8,7 @@ only decides how easy the critic's task is.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -196,7 +197,7 @@ class Shaped(nn.Module):
         super().__init__()
         self.scale, self.shape, self.kept = OneScale(rows), side.shape, side.kept
 
-    def forward(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, n * shape]:
+    def forward(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n ..."]:
         """Return the scaled rows in float32."""
         values = self.scale(rows)
         entries = values.new_zeros(len(rows), math.prod(self.shape))
@@ -234,7 +235,7 @@ class Both(nn.Module):
 Transform = Identity | Standard | OneScale | Components | Rank | Both | Shaped
 """A map of the rows of a side, learned on training rows."""
 
-TRANSFORMS: dict[str, type[Transform]] = {
+TRANSFORMS: dict[str, Callable[[Tensor], Transform]] = {
     "none": Identity,
     "standard": Standard,
     "one_scale": OneScale,

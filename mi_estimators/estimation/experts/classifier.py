@@ -42,6 +42,11 @@ class Codes(nn.Module):
 class Discriminant(nn.Module):
     """Linear discriminant analysis with the shrunk covariance (1 − λ)S + λ tr(S)/d."""
 
+    values: Tensor
+    vectors: Tensor
+    means: Tensor
+    log_prior: Tensor
+
     def __init__(
         self, x: Float[Tensor, "n d"], code: Int[Tensor, " n"], log_prior: Float[Tensor, " c"]
     ) -> None:
@@ -68,6 +73,10 @@ class Discriminant(nn.Module):
 class NearestClasses(nn.Module):
     """The classes of the k nearest training rows, with the prior as one row more."""
 
+    x: Tensor
+    code: Tensor
+    log_prior: Tensor
+
     def __init__(
         self,
         x: Float[Tensor, "n d"],
@@ -91,6 +100,9 @@ class NearestClasses(nn.Module):
 class ClassCounts(nn.Module):
     """The classes of the training rows with the same x, with the prior as α rows more."""
 
+    counts: Tensor
+    log_prior: Tensor
+
     def __init__(
         self, x: Float[Tensor, "n d"], code: Int[Tensor, " n"], log_prior: Float[Tensor, " c"]
     ) -> None:
@@ -113,18 +125,17 @@ class ClassCounts(nn.Module):
 class SoftmaxNetwork(nn.Module):
     """A small network with a softmax, stopped on validation rows."""
 
+    log_prior: Tensor
+
     def __init__(self, columns: int, log_prior: Float[Tensor, " c"]) -> None:
         super().__init__()
+        last = nn.Linear(_WIDTH, len(log_prior))
         self.network = nn.Sequential(
-            nn.Linear(columns, _WIDTH),
-            nn.SiLU(),
-            nn.Linear(_WIDTH, _WIDTH),
-            nn.SiLU(),
-            nn.Linear(_WIDTH, len(log_prior)),
+            nn.Linear(columns, _WIDTH), nn.SiLU(), nn.Linear(_WIDTH, _WIDTH), nn.SiLU(), last
         )
         self.skip = nn.Linear(columns, len(log_prior), bias=False)
         self.register_buffer("log_prior", log_prior)
-        for layer in (self.network[-1], self.skip):
+        for layer in (last, self.skip):
             nn.init.zeros_(layer.weight)
 
     def forward(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n c"]:
@@ -144,6 +155,8 @@ class Classifier(nn.Module):
     """
 
     pairwise = False
+    weights: Tensor
+    log_prior: Tensor
 
     def __init__(
         self,
@@ -222,6 +235,8 @@ def fit_classifier(
 
 class _Prior(nn.Module):
     """The classes' frequencies, whatever x is."""
+
+    log_prior: Tensor
 
     def __init__(self, log_prior: Float[Tensor, " c"]) -> None:
         super().__init__()
