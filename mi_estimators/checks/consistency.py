@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -298,4 +299,5 @@ def fit_clone(
         return MIEstimator().fit(x, y, groups)
     if not isinstance(estimator, MIEstimator):
         raise ValueError(f"estimator: expected an MIEstimator, got {type(estimator).__name__}")
-    return type(estimator)(**estimator.get_params() | {"discrete": None}).fit(x, y, groups)
+    params: dict[str, Any] = {**estimator.get_params(), "discrete": None}
+    return type(estimator)(**params).fit(x, y, groups)

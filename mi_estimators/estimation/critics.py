@@ -10,7 +10,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -388,13 +388,13 @@ def make_critic(
     hidden: int,
 ) -> tuple[nn.Module, Architecture]:
     """Make a float32 critic on the rows' device: by name, a copy of a module, or what a function makes."""
-    columns, device = [_size(side) for side in rows], rows[0].device
+    columns, device = (_size(rows[0]), _size(rows[1])), rows[0].device
     if isinstance(critic, str):
         module = CRITICS[critic].make(*columns, hidden)
     elif isinstance(critic, nn.Module):
         module = copy.deepcopy(critic)
     else:
-        module = cast(Callable[[int, int], nn.Module], critic)(*columns)
+        module = critic(*columns)
     if not isinstance(module, nn.Module):
         raise ValueError(
             "critic: expected a function (columns of x, columns of y) that returns a torch.nn.Module,"

@@ -130,10 +130,10 @@ def _member(fold: Shown, view: View, columns: tuple[int, int]) -> Member:
     anchor = None
     if view.anchored:
         places = [Place(starts=(0, 0), columns=columns, jointly=False)]
-        aside = tuple(map(columns_aside, fold.maps))
-        if all(aside):
-            starts = tuple(s.shape[1] - a for s, a in zip(fold.train, aside, strict=True))
-            places.append(Place(starts=starts, columns=aside, jointly=True))
+        x, y = (columns_aside(transform) for transform in fold.maps)
+        if x and y:
+            starts = fold.train[0].shape[1] - x, fold.train[1].shape[1] - y
+            places.append(Place(starts=starts, columns=(x, y), jointly=True))
         anchor = best_copula(fold.train, fold.valid, places)
     return Member(train=fold.train, valid=fold.valid, anchor=anchor, noise=view.noise)
 

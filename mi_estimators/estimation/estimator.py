@@ -246,14 +246,14 @@ class MIEstimator(Params):
         if label is not None:
             return [label_view(pairs.x, pairs.y, label)]
         own = not isinstance(self.critic, str)
-        shaped = tuple(side if own and len(side.shape) > 1 else None for side in sides)
+        in_x, in_y = (side if own and len(side.shape) > 1 else None for side in sides)
         return views_of(
             pairs.x,
             pairs.y,
             self.transform,
             anchored=self.anchor == "copula",
             several=self.critic == "gated",
-            shaped=shaped,
+            shaped=(in_x, in_y),
         )
 
     def _settings(self, rows: int) -> Settings:
