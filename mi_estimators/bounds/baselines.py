@@ -14,7 +14,6 @@ from torch import Tensor
 from .. import _validate
 from .expectation import expectation, on_support
 from .scores import joint_and_product
-from .variational import pairs_of
 
 
 def interpolated(
@@ -66,7 +65,7 @@ def interpolated(
     if log_weights is None:
         log_weights = torch.full((n,), -math.log(n), dtype=scores.dtype, device=scores.device)
     _validate.log_weights("log_weights", log_weights, positives)
-    log_pairs = pairs_of(log_weights)
+    log_pairs = log_weights.unsqueeze(-1) + log_weights.unsqueeze(-2)
     _validate.scores("scores", scores, log_weights=log_pairs)
     if not _validate.all_true((log_weights > -math.inf).sum(-1) >= 2):
         raise ValueError("log_weights: expected mass on at least two rows, got one")

@@ -240,8 +240,9 @@ def additivity(
         halves.append(tuple(block[order].tensor_split(2)))
     first, second, pairs = _paired_groups(halves)
 
-    sides = (torch.cat([values[first], values[second]], 1) for values in (x, y))
-    double = fit_clone(estimator, *sides, None if groups is None else pairs).estimate_
+    twice_x, twice_y = (torch.cat([values[first], values[second]], 1) for values in (x, y))
+    own = None if groups is None else pairs
+    double = fit_clone(estimator, twice_x, twice_y, own).estimate_
     return _ratio("I([X, X′]; [Y, Y′]) / I(X; Y)", double, whole, 2.0)
 
 
