@@ -76,7 +76,8 @@ def anchored_dv(anchor: float = 1.0) -> Bound:
     Raises:
         ValueError: an anchor out of range; from the bound, as for `dv`.
 
-    Reference: the limit K → ∞ of InfoNCE with an anchor.
+    Theorem: infonce_anchor.
+    Reference: the limit K → ∞ of InfoNCE with an anchor (Ryu et al. 2026, arXiv 2510.25983).
 
     >>> import torch; from mi_estimators import laws
     >>> law = laws.Finite(torch.tensor([[0.4, 0.1], [0.1, 0.4]], dtype=torch.float64).log())

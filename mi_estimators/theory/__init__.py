@@ -14,8 +14,18 @@ from .anchors import (
     mio_ceiling,
     mio_target,
     no_collapse_interval,
+    no_collapse_share,
     preference_anchor,
     preference_loss_floor,
+    win_rate_score,
+)
+from .critics import (
+    critic_time_dv,
+    critic_time_js,
+    critic_time_nwj,
+    minibatch_dv_slope,
+    minibatch_dv_threshold,
+    two_level_optimum,
 )
 from .escape import (
     escape_time_dpo,
@@ -37,6 +47,7 @@ from .flows import (
     mio_barrier,
     mio_deepest_dip,
     rejected_push,
+    turning_point,
 )
 from .gaussian import (
     dv_gradient_trace,
@@ -67,6 +78,9 @@ from .sampling import (
 __all__ = [
     "chosen_pull",
     "chosen_term",
+    "critic_time_dv",
+    "critic_time_js",
+    "critic_time_nwj",
     "dpo_margin",
     "dpo_time",
     "drawn_js_weight",
@@ -91,6 +105,8 @@ __all__ = [
     "least_negative_variance",
     "log_odds",
     "log_odds_at",
+    "minibatch_dv_slope",
+    "minibatch_dv_threshold",
     "mio_barrier",
     "mio_ceiling",
     "mio_deepest_dip",
@@ -100,6 +116,7 @@ __all__ = [
     "mio_target",
     "missed_mass",
     "no_collapse_interval",
+    "no_collapse_share",
     "nwj_gradient_trace",
     "nwj_in_batch_variance",
     "nwj_value_variance",
@@ -109,5 +126,8 @@ __all__ = [
     "rejected_push",
     "rlhf_success",
     "steps_to_first_signal",
+    "turning_point",
+    "two_level_optimum",
+    "win_rate_score",
     "zero_gradient_probability",
 ]

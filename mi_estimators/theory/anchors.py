@@ -11,6 +11,7 @@ import math
 from .. import _validate
 from .arithmetic import (
     Number,
+    at_least,
     at_most,
     exp,
     expm1,
@@ -20,6 +21,7 @@ from .arithmetic import (
     probability,
     share,
     softplus,
+    within,
     x_log_x,
 )
 
@@ -69,6 +71,59 @@ def preference_anchor(mix: Number) -> Number:
     0.693147
     """
     return -log1p(-share(mix))
+
+
+def win_rate_score(win_rate: Number, mix: Number) -> Number:
+    """Return ln w/((1 − α) w + α (1 − w)), the score that the JS family's loss learns of a response, in nats.
+
+    w is the response's win rate against the law that both responses of a pair are drawn from: the scores are in the
+    order of the win rates, whatever the preferences are. MIO: ln 2w; α = 1: logit w.
+
+    Args:
+        win_rate: w in (0, 1); a number, array, tensor or symbol.
+        mix: α in (0, 1].
+
+    Returns:
+        Nats, shape of `win_rate`.
+
+    Raises:
+        ValueError: win_rate outside (0, 1), or mix outside (0, 1].
+
+    Theorem: mio_learns_win_rates.
+
+    >>> win_rate_score(0.5, 0.5)
+    0.0
+    """
+    probability("win_rate", win_rate)
+    return log(win_rate / ((1 - share(mix)) * win_rate + mix * (1 - win_rate)))
+
+
+def no_collapse_share(depth: Number, loss: Number, mix: Number) -> Number:
+    """Return the largest share of pairs whose chosen reward βz_w is −x or less, at a mean loss ℓ of the JS family.
+
+    It is (ℓ − F_α)/(f_α(−x) − F_α), F_α the loss floor: above 1 it says nothing.
+
+    Args:
+        depth: x ≥ 0, in nats; a number, array, tensor or symbol.
+        loss: ℓ, the mean loss over the same pairs, in nats.
+        mix: α in (0, 1].
+
+    Returns:
+        A share, shape of `depth`.
+
+    Raises:
+        ValueError: depth < 0, a loss below the floor, or mix outside (0, 1].
+
+    Theorem: no_collapse_share.
+
+    >>> round(no_collapse_share(5.0, 2 * math.log(2), 0.5), 4)
+    0.1064
+    """
+    at_least("depth", depth, 0)
+    floor = preference_loss_floor(mix)
+    return within("loss - floor", loss - floor, low=0, closed="[") / (
+        chosen_term(-depth, mix) - floor
+    )
 
 
 def preference_loss_floor(mix: Number) -> Number:

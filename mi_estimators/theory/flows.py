@@ -6,6 +6,8 @@ d of the two responses' centred features, and their product c. Time is in units 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .. import _validate
@@ -149,7 +151,7 @@ def dpo_time(margin: Number, beta: Number, kernel: Number = 2) -> Number:
     Raises:
         ValueError: beta ≤ 0 or kernel ≤ 0.
 
-    Theorem: lazy_flow_collapse, escape_times.
+    Theorem: lazy_flow_collapse, late_decline.
 
     >>> dpo_time(0.0, beta=0.1)
     0.0
@@ -157,6 +159,51 @@ def dpo_time(margin: Number, beta: Number, kernel: Number = 2) -> Number:
     positive("beta", beta)
     positive("kernel", kernel)
     return (beta * margin + expm1(beta * margin)) / (beta**2 * kernel)
+
+
+def turning_point(reference: Sequence[float], alignment: Sequence[float], chosen: int = 0) -> float:
+    """Return the s* at which ln π_s(w) is largest on the path π_s ∝ π_ref e^{sh}, by bisection: plain numbers only.
+
+    Its slope in s is h_w − E_{π_s} h. Every loss of the margin alone moves a log-linear policy on this path, with h_y =
+    ⟨φ_y, φ_w − φ_l⟩; DPO is there at the time `dpo_time(D * s, beta, D)`, D = h_w − h_l.
+
+    Args:
+        reference: π_ref of each response, or weights in proportion to it.
+        alignment: h of each response.
+        chosen: which response is w.
+
+    Returns:
+        s*; 0 if π(w) falls from the start, and infinity if it rises for ever.
+
+    Raises:
+        ValueError: a weight that is not positive, lengths that differ, or no such response.
+
+    Theorem: late_decline.
+
+    >>> round(turning_point([0.3, 0.6, 0.1], [1, 0, 2]), 6)  # ½ ln 6
+    0.89588
+    """
+    weights, h = np.asarray(reference, float), np.asarray(alignment, float)
+    if weights.shape != h.shape or weights.ndim != 1 or not 0 <= chosen < len(h):
+        raise ValueError(f"alignment: expected one number a response, got shape {h.shape}")
+    within("reference", weights, low=0)
+    within("alignment", h)
+    gaps = h - h[chosen]
+    if gaps.max() <= 0:
+        return np.inf
+
+    def rises(s: float) -> bool:
+        powers = s * gaps - (s * gaps).max()
+        return bool((weights * np.exp(powers) * gaps).sum() < 0)
+
+    if not rises(0.0):
+        return 0.0
+    low, high = 0.0, 1.0
+    while rises(high):
+        low, high = high, 2 * high
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (middle, high) if rises(middle) else (low, middle)
+    return low
 
 
 def dpo_margin(time: Number, beta: Number, kernel: Number = 2) -> Number:

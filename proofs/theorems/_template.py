@@ -45,7 +45,7 @@ THEOREM = Theorem(
     slug="_template",  # the file's name
     title="H² ≤ KL",
     # Explain every symbol. A number in the words must stand in a check.
-    setting="""Let P and Q be laws on a finite set, each with mass at every atom, r = dP/dQ and H² = E_Q (√r − 1)².""",
+    setting="Let P and Q be laws on a finite set, each with mass at every atom, r = dP/dQ and H² = E_Q (√r − 1)².",
     formula=r"""\mathbb{E}_Q \bigl(\sqrt{r} - 1\bigr)^2 \le \mathbb{E}_P \ln r, \qquad r = \tfrac{dP}{dQ}""",
     assumptions=("P and Q are laws on one finite set, each with mass at every atom",),
     parts=(

@@ -21,10 +21,15 @@ pytestmark = pytest.mark.xdist_group("ledger")  # one process runs the ledger, o
 THEOREMS = load()
 SLUGS = sorted(THEOREMS)
 CERTIFIED = (
-    "alpha_frees_the_anchor", "dpo_value_is_no_kl_bound", "loss_certifies_margin", "mio_dip",
-    "mio_escapes_two_arms", "mio_no_collapse",
+    "alpha_frees_the_anchor", "dpo_value_is_no_kl_bound", "loss_certifies_margin", "minibatch_dv_unbounded",
+    "mio_dip", "mio_escapes_two_arms", "mio_no_collapse",
 )  # fmt: skip
-TIER = dict.fromkeys(SLUGS, "symbolic") | dict.fromkeys(CERTIFIED, "certified")
+TESTED = ("mio_learns_win_rates",)
+TIER = {
+    **dict.fromkeys(SLUGS, "symbolic"),
+    **dict.fromkeys(CERTIFIED, "certified"),
+    **dict.fromkeys(TESTED, "tested"),
+}
 
 
 @cache

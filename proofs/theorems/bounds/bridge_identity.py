@@ -137,7 +137,7 @@ THEOREM = Theorem(
         ),
         Part(
             "b",
-            """ν E_Q σ(u) = Z e^{−c} E_{Q_T} σ(−u), with Z = E_Q eᵀ and Q_T ∝ eᵀ Q: the root is ln Z if P = Q_T.""",
+            "ν E_Q σ(u) = Z e^{−c} E_{Q_T} σ(−u), with Z = E_Q eᵀ and Q_T ∝ eᵀ Q: the root is ln Z if P = Q_T.",
             checks=(
                 Identity(
                     "(b) ν σ(u) = e^{T−c} σ(−u)", nu * sigmoid(u), sp.exp(t - c) * sigmoid(-u)

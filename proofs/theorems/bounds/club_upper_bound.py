@@ -160,7 +160,7 @@ THEOREM = Theorem(
         ),
         Part(
             "c",
-            """CLUB is linear in T; unless X and Y are independent it has no upper limit over critics.""",
+            "CLUB is linear in T; unless X and Y are independent it has no upper limit over critics.",
             checks=(
                 Identity(
                     "(c) CLUB(k T) = k CLUB(T), 2 × 2 atoms",

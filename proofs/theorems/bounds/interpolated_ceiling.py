@@ -108,7 +108,7 @@ THEOREM = Theorem(
     parts=(
         Part(
             "a",
-            """I_α is NWJ of W against V at the critic S = T(x, y₁) − ln B, and KL(W‖V) = I(X; Y): so I_α ≤ I.""",
+            "I_α is NWJ of W against V at the critic S = T(x, y₁) − ln B, and KL(W‖V) = I(X; Y): so I_α ≤ I.",
             checks=(
                 *[
                     Identity(
@@ -123,7 +123,7 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=(
-                """E_V[m/B] = E_V e^S for any finite set and any K (checked: 2 atoms, K ≤ 3); (d) for any K""",
+                "E_V[m/B] = E_V e^S for any finite set and any K (checked: 2 atoms, K ≤ 3); (d) for any K",
                 """the sum over x; a row and a left-out column of N independent pairs have the laws W and V; means
                 are linear""",
             ),
@@ -199,7 +199,7 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=(
-                """E_V[m/B] = E_V e^S for any finite set and any K (checked: 2 atoms, K ≤ 3); (d) for any K""",
+                "E_V[m/B] = E_V e^S for any finite set and any K (checked: 2 atoms, K ≤ 3); (d) for any K",
             ),
         ),
         Part(

@@ -125,9 +125,9 @@ THEOREM = Theorem(
                 Sign("and negative above", (w * (r - sp.exp(t))).subs(t, log_ratio + d), "<"),
             ),
             by_hand=(
-                """a function whose derivative changes its sign from + to − once has its only maximum there""",
+                "a function whose derivative changes its sign from + to − once has its only maximum there",
                 Sum(
-                    """the value is a sum over atoms of any finite number, and each atom has its own T"""
+                    "the value is a sum over atoms of any finite number, and each atom has its own T"
                 ),
             ),
         ),
@@ -143,7 +143,7 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=(
-                """a differentiable function has slope 0 where it is largest, and every r > 0 occurs on two atoms""",
+                "a differentiable function has slope 0 where it is largest, and every r > 0 occurs on two atoms",
             ),
         ),
         Part(
@@ -185,10 +185,10 @@ THEOREM = Theorem(
             ),
             by_hand=(
                 Sum(
-                    """the value is a sum over atoms of any finite number, and each atom has its own T"""
+                    "the value is a sum over atoms of any finite number, and each atom has its own T"
                 ),
                 Sum(
-                    """for reverse_kl the integrand is −ln r + (r − 1), whose last term has mean 0 under Q"""
+                    "for reverse_kl the integrand is −ln r + (r − 1), whose last term has mean 0 under Q"
                 ),
             ),
         ),

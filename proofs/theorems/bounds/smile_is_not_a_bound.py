@@ -106,13 +106,13 @@ THEOREM = Theorem(
             ),
             by_hand=(
                 Sum(
-                    """from the three kinds of score (above, within, below the clip) to any finite number of atoms"""
+                    "from the three kinds of score (above, within, below the clip) to any finite number of atoms"
                 ),
             ),
         ),
         Part(
             "b",
-            """If T ≤ τ on the support of Q, SMILE_τ ≤ DV ≤ I: only the clip from above breaks the bound.""",
+            "If T ≤ τ on the support of Q, SMILE_τ ≤ DV ≤ I: only the clip from above breaks the bound.",
             checks=(
                 Sign(
                     "(b) Z_τ > Z where scores are clipped from below only",
@@ -122,7 +122,7 @@ THEOREM = Theorem(
             ),
             by_hand=(
                 Sum(
-                    """from the three kinds of score (above, within, below the clip) to any finite number of atoms"""
+                    "from the three kinds of score (above, within, below the clip) to any finite number of atoms"
                 ),
             ),
         ),

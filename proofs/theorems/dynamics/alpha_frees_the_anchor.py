@@ -140,7 +140,7 @@ THEOREM = Theorem(
             by_hand=(
                 """from the sign of F at u < anchor (u > anchor) to the side of u₋ (u₊): F is convex in u, < 0 at
                 the anchor""",
-                """(b) ρu₊ → 2 ln 2: 2 ln 2 − ρu₊ = (1 + ρ) sp(−u₊), and u₊ exceeds the anchor −ln ρ → ∞""",
+                "(b) ρu₊ → 2 ln 2: 2 ln 2 − ρu₊ = (1 + ρ) sp(−u₊), and u₊ exceeds the anchor −ln ρ → ∞",
             ),
         ),
         Part(
@@ -181,7 +181,7 @@ THEOREM = Theorem(
             by_hand=(
                 """from the sign of F at u < anchor (u > anchor) to the side of u₋ (u₊): F is convex in u, < 0 at
                 the anchor""",
-                """(c) a function that is 0 with slope 0 at ρ = 0 has the sign of its second derivative""",
+                "(c) a function that is 0 with slope 0 at ρ = 0 has the sign of its second derivative",
             ),
         ),
         Part(

@@ -148,7 +148,7 @@ THEOREM = Theorem(
         ),
         Part(
             "b",
-            """DPO, J = ln σ(β(z_w − z_l)): (L + (e^{βL} − 1)/β)/ (2β), in [E, 2E] with E = (e^{βL} − 1)/(2β²);""",
+            "DPO, J = ln σ(β(z_w − z_l)): (L + (e^{βL} − 1)/β)/ (2β), in [E, 2E] with E = (e^{βL} − 1)/(2β²);",
             checks=(
                 Identity("DPO: z_w − z_l = u + L", z_w - z_l, u + L),
                 Minimum("e^u − 1 − u", sp.exp(u) - 1 - u, u, 0),
@@ -167,7 +167,7 @@ THEOREM = Theorem(
         ),
         Part(
             "c",
-            """SFT, J = ln p: ½(L + 1 − e^{−L}), in [½L, L]. As ε → 0, ln t/ ln(1/ε) tends to 1, β and 0.""",
+            "SFT, J = ln p: ½(L + 1 − e^{−L}), in [½L, L]. As ε → 0, ln t/ ln(1/ε) tends to 1, β and 0.",
             checks=(
                 Identity("SFT: L − t", L - ROWS["SFT"][2], (sp.exp(-L) - 1 + L) / 2),
                 Sign("SFT: t − ½L > 0", ROWS["SFT"][2] - L / 2, ">"),
@@ -221,7 +221,7 @@ THEOREM = Theorem(
             by_hand=(
                 """scalar flows: the time is ∫ du/u̇ if u̇ > 0 up to 0, and infinite if u̇ = 0 somewhere before or
                 at 0""",
-                """α = 1 in (d), by continuity of the identity; (e) x ≤ 2: no term of the lower bound is negative""",
+                "α = 1 in (d), by continuity of the identity; (e) x ≤ 2: no term of the lower bound is negative",
             ),
         ),
         Part(
@@ -248,8 +248,8 @@ THEOREM = Theorem(
             by_hand=(
                 """scalar flows: the time is ∫ du/u̇ if u̇ > 0 up to 0, and infinite if u̇ = 0 somewhere before or
                 at 0""",
-                """α = 1 in (d), by continuity of the identity; (e) x ≤ 2: no term of the lower bound is negative""",
-                """(e) σ(βz_l) > 13/27 up to p = ½: its odds ((1 − p)/(1 − ε))^{1/10} are above 2^{−1/10} > 13/14""",
+                "α = 1 in (d), by continuity of the identity; (e) x ≤ 2: no term of the lower bound is negative",
+                "(e) σ(βz_l) > 13/27 up to p = ½: its odds ((1 − p)/(1 − ε))^{1/10} are above 2^{−1/10} > 13/14",
             ),
         ),
     ),

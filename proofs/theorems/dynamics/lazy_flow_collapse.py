@@ -153,13 +153,13 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=(
-                """a positive definite form of two variables is at least λ‖·‖², λ > 0; Barbalat's lemma""",
+                "a positive definite form of two variables is at least λ‖·‖², λ > 0; Barbalat's lemma",
                 "a monotone function that tends to its zero has its argument tend there",
             ),
         ),
         Part(
             "c",
-            """For a, c, d = 1, 3, 10 and β = 1, DPO's z_w is between −5.25 and −5.24 at the time 10⁵.""",
+            "For a, c, d = 1, 3, 10 and β = 1, DPO's z_w is between −5.25 and −5.24 at the time 10⁵.",
             checks=(
                 Identity("d is 10", d, 10, at=example),
                 Identity("z_w = −5.25 at m = 13.125", reward, -sp.Rational("5.25"), at=after),

@@ -145,7 +145,7 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=(
-                """a function that increases whenever it is below a level and starts on or above it stays there""",
+                "a function that increases whenever it is below a level and starts on or above it stays there",
             ),
         ),
         Part(
@@ -167,7 +167,7 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=(
-                """a function that increases whenever it is below a level and starts on or above it stays there""",
+                "a function that increases whenever it is below a level and starts on or above it stays there",
             ),
         ),
         Part(

@@ -128,7 +128,7 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=(
-                """a flow that crosses the boundary of a region inward everywhere does not leave it""",
+                "a flow that crosses the boundary of a region inward everywhere does not leave it",
                 """ẋ is negative and continuous on the compact strip, so w₁ is reached; the end, ln 2:
                 lazy_flow_collapse""",
             ),
@@ -151,7 +151,7 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=(
-                """a flow that crosses the boundary of a region inward everywhere does not leave it""",
+                "a flow that crosses the boundary of a region inward everywhere does not leave it",
                 """ẋ is negative and continuous on the compact strip, so w₁ is reached; the end, ln 2:
                 lazy_flow_collapse""",
             ),

@@ -120,7 +120,7 @@ THEOREM = Theorem(
                 Shipped("u̇ through mi.preference_loss", GIVEN, shipped, proved),
             ),
             by_hand=(
-                """scalar flows: p passes ½ iff the speed is positive on the way; else it tends to the first zero""",
+                "scalar flows: p passes ½ iff the speed is positive on the way; else it tends to the first zero",
             ),
         ),
         Part(

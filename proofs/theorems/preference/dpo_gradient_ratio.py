@@ -131,7 +131,7 @@ THEOREM = Theorem(
         ),
         Part(
             "c",
-            """Both depend on the pair through the margin, s = σ(−β ln(x/y)), and on π_w, π_l as units.""",
+            "Both depend on the pair through the margin, s = σ(−β ln(x/y)), and on π_w, π_l as units.",
             checks=(Identity("(c) s = σ(−margin)", s, sigmoid(-beta * sp.log(x / y))),),
         ),
         Part(
@@ -167,7 +167,7 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=(
-                """(d) for more than three responses: the softmax's normaliser cancels in x/y in the same way""",
+                "(d) for more than three responses: the softmax's normaliser cancels in x/y in the same way",
             ),
         ),
         Part(

@@ -92,7 +92,7 @@ THEOREM = Theorem(
             ),
             by_hand=(
                 Sum(
-                    """from one atom to any finite number: the mean of identities (3 atoms are also checked in full)"""
+                    "from one atom to any finite number: the mean of identities (3 atoms are also checked in full)"
                 ),
             ),
         ),
@@ -122,7 +122,7 @@ THEOREM = Theorem(
             ),
             by_hand=(
                 Sum(
-                    """from one atom to any finite number: the mean of identities (3 atoms are also checked in full)"""
+                    "from one atom to any finite number: the mean of identities (3 atoms are also checked in full)"
                 ),
             ),
         ),

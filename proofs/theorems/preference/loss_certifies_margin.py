@@ -106,7 +106,7 @@ THEOREM = Theorem(
     parts=(
         Part(
             "a",
-            """E L_α ≤ ℓ(x) implies E[u − v] ≥ m(x), and constants u = logit y, v = logit x attain both.""",
+            "E L_α ≤ ℓ(x) implies E[u − v] ≥ m(x), and constants u = logit y, v = logit x attain both.",
             checks=(
                 Minimum("(a) the chosen term minus its tangent", chosen_gap, u, u_0),
                 Minimum("(a) the rejected term minus its tangent", rejected_gap, v, v_0),

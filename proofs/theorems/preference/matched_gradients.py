@@ -115,7 +115,7 @@ THEOREM = Theorem(
         ),
         Part(
             "b",
-            """MIO's pull is positive iff u < ½ ln 2 (MIO's own reward 2βz_w < ln 2); DPO's always is.""",
+            "MIO's pull is positive iff u < ½ ln 2 (MIO's own reward 2βz_w < ln 2); DPO's always is.",
             checks=(
                 Identity("(b) MIO's pull by Y", pull["MIO"], by_Y.subs(Y, sp.exp(2 * u))),
                 Sign("(b) positive below u = ½ ln 2", pull["MIO"].subs(u, sp.log(2) / 2 - t), ">"),
@@ -149,8 +149,8 @@ THEOREM = Theorem(
         ),
         Part(
             "d",
-            """So if the chosen response has sunk and u + v < 0, MIO pulls it more and pushes the rejected one
-            less than DPO does; as v → −∞ at a fixed u where MIO pulls, DPO's pull vanishes and MIO's does not move.""",
+            """So if the chosen response has sunk and u + v < 0, MIO pulls it more and pushes the rejected one less
+            than DPO does; as v → −∞ at a fixed u where MIO pulls, DPO's pull vanishes and MIO's does not move.""",
             checks=(
                 Identity("(c) h against −u", Y * (2 - Y) - (2 * Y - 1), 1 - Y**2),
                 Holds("(d) for the shipped gradients", PAIR, read_off),

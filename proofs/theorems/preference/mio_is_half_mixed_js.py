@@ -130,7 +130,7 @@ THEOREM = Theorem(
             ),
             by_hand=(
                 Sum(
-                    """from 2 responses to any finite number: the mean over pairs is a sum over P and a sum over R"""
+                    "from 2 responses to any finite number: the mean over pairs is a sum over P and a sum over R"
                 ),
             ),
         ),

@@ -95,7 +95,7 @@ THEOREM = Theorem(
     parts=(
         Part(
             "a",
-            """If E L_α(u, v) ≤ 2 ln 2, its value at u = v = 0, then u₋ < E u < u₊, the two roots of f_α = 2 ln 2.""",
+            "If E L_α(u, v) ≤ 2 ln 2, its value at u = v = 0, then u₋ < E u < u₊, the two roots of f_α = 2 ln 2.",
             checks=(
                 Minimum("f_α(u) minus its tangent at m", tangent_gap, u, m),
                 Sign("α sp(v) > 0", alpha * softplus(v), ">"),
@@ -121,7 +121,7 @@ THEOREM = Theorem(
         ),
         Part(
             "b",
-            """For every α, −ln 3 < u₋ < 0 < u₊ < 2 ln 2/(1 − α); at α = 1 the interval is (−ln 3, ∞).""",
+            "For every α, −ln 3 < u₋ < 0 < u₊ < 2 ln 2/(1 − α); at α = 1 the interval is (−ln 3, ∞).",
             checks=(
                 Identity(
                     "f_α(u) − (1 − α) u = (2 − α) sp(−u)",

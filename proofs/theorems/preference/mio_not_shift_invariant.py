@@ -185,7 +185,7 @@ THEOREM = Theorem(
             ),
             by_hand=(
                 Sum(
-                    """the comparison of sums in (d), and from 3 responses to any finite number: sums over responses"""
+                    "the comparison of sums in (d), and from 3 responses to any finite number: sums over responses"
                 ),
             ),
         ),
@@ -204,7 +204,7 @@ THEOREM = Theorem(
             ),
             by_hand=(
                 Sum(
-                    """the comparison of sums in (d), and from 3 responses to any finite number: sums over responses"""
+                    "the comparison of sums in (d), and from 3 responses to any finite number: sums over responses"
                 ),
             ),
         ),

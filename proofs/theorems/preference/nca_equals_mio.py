@@ -136,7 +136,7 @@ THEOREM = Theorem(
             ),
             by_hand=(
                 Sum(
-                    """from one term to K of them: a sum of terms with free rewards (K = 3 is checked in full)"""
+                    "from one term to K of them: a sum of terms with free rewards (K = 3 is checked in full)"
                 ),
             ),
         ),

@@ -168,12 +168,12 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=(
-                """the inductions in (c) and (d) from their steps; their starts, n = 0 and m = 0, are trivial""",
+                "the inductions in (c) and (d) from their steps; their starts, n = 0 and m = 0, are trivial",
             ),
         ),
         Part(
             "d",
-            """For every whole k ≥ e^{1/β}, the base model's pass@k is at least RLHF's pass@1, p'.""",
+            "For every whole k ≥ e^{1/β}, the base model's pass@k is at least RLHF's pass@1, p'.",
             checks=(
                 Identity(
                     "(d) step: f(m) − f(m + 1), m = n",
@@ -189,7 +189,7 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=(
-                """the inductions in (c) and (d) from their steps; their starts, n = 0 and m = 0, are trivial""",
+                "the inductions in (c) and (d) from their steps; their starts, n = 0 and m = 0, are trivial",
             ),
         ),
     ),

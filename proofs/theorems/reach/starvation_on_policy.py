@@ -128,7 +128,7 @@ THEOREM = Theorem(
             ),
             by_hand=(
                 Sum(
-                    """(b) for any number of responses: the sums over the correct and over the wrong ones"""
+                    "(b) for any number of responses: the sums over the correct and over the wrong ones"
                 ),
             ),
         ),

@@ -170,7 +170,7 @@ THEOREM = Theorem(
             ),
             by_hand=(
                 "the mean of an inequality, and from the sign of a slope to the minimum",
-                """the moments of the sum for every M by induction from their step, by independence""",
+                "the moments of the sum for every M by induction from their step, by independence",
             ),
         ),
     ),

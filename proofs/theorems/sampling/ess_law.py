@@ -149,7 +149,7 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=(
-                """the strong law of large numbers in (b), and the mean of an inequality in (b) and (c)""",
+                "the strong law of large numbers in (b), and the mean of an inequality in (b) and (c)",
             ),
         ),
         Part(

@@ -171,7 +171,7 @@ THEOREM = Theorem(
                 Sign("(c) qN > ln(1/δ): e^{−qN} < δ", sp.exp(-ell) - sp.exp(-(ell + d)), ">"),
             ),
             by_hand=(
-                """the probability that S misses an atom of mass q is (1 − q)^N ≤ e^{−qN}; two cases of q""",
+                "the probability that S misses an atom of mass q is (1 − q)^N ≤ e^{−qN}; two cases of q",
             ),
         ),
     ),

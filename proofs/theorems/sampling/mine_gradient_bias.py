@@ -184,7 +184,7 @@ THEOREM = Theorem(
             by_hand=(
                 """E D̄δ = C/M and E δ² = v/M for every M: covariances of means of independent terms (checked: M =
                 2)""",
-                """Cauchy–Schwarz in the bound of R, where 1 + sδ ≥ m; 2 atoms in the checks, sums for any number""",
+                "Cauchy–Schwarz in the bound of R, where 1 + sδ ≥ m; 2 atoms in the checks, sums for any number",
             ),
         ),
         Part(

@@ -126,7 +126,7 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=(
-                """(b) what does not occur in a sum does not change it; two independent events multiply""",
+                "(b) what does not occur in a sum does not change it; two independent events multiply",
             ),
         ),
     ),

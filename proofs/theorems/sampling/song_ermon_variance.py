@@ -143,7 +143,7 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=(
-                """variances of independent terms add, for any M (checked: M = 2); the mean of an inequality""",
+                "variances of independent terms add, for any M (checked: M = 2); the mean of an inequality",
                 Sum("2 atoms in the checks, sums for any number"),
             ),
         ),
@@ -175,8 +175,8 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=(
-                """variances of independent terms add, for any M (checked: M = 2); the mean of an inequality""",
-                """the triangle inequality for standard deviations; from the sign of a slope to the minimum""",
+                "variances of independent terms add, for any M (checked: M = 2); the mean of an inequality",
+                "the triangle inequality for standard deviations; from the sign of a slope to the minimum",
                 Sum("2 atoms in the checks, sums for any number"),
             ),
         ),

@@ -16,6 +16,9 @@ from mi_estimators.theory import arithmetic
 CASES = {
     "chosen_pull": ("1/3", "1/4"),
     "chosen_term": ("-1/3", "1/4"),
+    "critic_time_dv": ("1/2", "1/64", "2/3"),
+    "critic_time_js": ("1/2", "1/64", "2/3"),
+    "critic_time_nwj": ("1/2", "1/64", "2/3"),
     "dpo_time": ("5/2", "1/3", "5"),
     "drawn_js_weight": ("1/8", "1/2"),
     "dv_bias": ("3", "7"),
@@ -40,7 +43,9 @@ CASES = {
     "mio_ceiling": ("1/64", "1/3", "1/2"),
     "mio_drift": ("-1/3", "1/8", "1/3", "1/4"),
     "mio_target": ("1/64", "1/3", "1/2"),
+    "minibatch_dv_threshold": ("1/2", "7"),
     "missed_mass": ("1/8", "5"),
+    "no_collapse_share": ("3", "4/3", "1/2"),
     "nwj_gradient_trace": ("3/5", "2", "4"),
     "nwj_in_batch_variance": ("3/5", "2", "4"),
     "nwj_value_variance": ("9/25", "9/16", "3", "5"),
@@ -50,11 +55,13 @@ CASES = {
     "rejected_push": ("1/3", "1/4"),
     "rlhf_success": ("1/8", "1/3"),
     "steps_to_first_signal": ("1/8", "5"),
+    "two_level_optimum": ("1/2", "1/64"),
+    "win_rate_score": ("1/8", "1/4"),
     "zero_gradient_probability": ("1/8", "5"),
 }
 PLAIN_NUMBERS = {
-    "dpo_margin", "escape_time_drawn_js", "escape_time_mio", "log_odds_at", "mio_deepest_dip", "mio_escapes",
-    "mio_rest", "no_collapse_interval",
+    "dpo_margin", "escape_time_drawn_js", "escape_time_mio", "log_odds_at", "minibatch_dv_slope", "mio_deepest_dip",
+    "mio_escapes", "mio_rest", "no_collapse_interval", "turning_point",
 }  # fmt: skip
 
 
@@ -113,6 +120,19 @@ def test_every_entry_is_checked(kind, wrong):
 
 # (the argument that is refused, the function, its arguments)
 REFUSED = [
+    ("bound", "two_level_optimum", 0.5, 0.1, "chi2"),
+    ("mass", "two_level_optimum", 1.0, 0.1),
+    ("rate", "critic_time_js", 0.5, 0.0, 0.1),
+    ("optimum - gap", "critic_time_dv", 0.5, 0.1, 9.0),
+    ("gap", "critic_time_nwj", 0.5, 0.1, 0.0),
+    ("mass", "minibatch_dv_threshold", 0.0, 8),
+    ("negatives", "minibatch_dv_threshold", 0.5, 0),
+    ("negatives", "minibatch_dv_slope", 0.0, 0.5, 0.1, 1.5),
+    ("reference", "turning_point", [0.5, -0.5], [0.0, 1.0]),
+    ("alignment", "turning_point", [0.5, 0.5], [0.0]),
+    ("win_rate", "win_rate_score", 1.0, 0.5),
+    ("depth", "no_collapse_share", -1.0, 1.2, 0.5),
+    ("loss - floor", "no_collapse_share", 1.0, 0.5, 0.5),
     ("beta", "mio_ceiling", 0.1, -1.0),
     ("eps", "mio_target", 1.0, 1.0),
     ("eps", "freeing_mix", 0.0, 1.0),

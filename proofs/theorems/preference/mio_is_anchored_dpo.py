@@ -1,0 +1,130 @@
+"""MIO is α times DPO, plus a wall across DPO's flat direction, plus a pin of the chosen reward at 0."""
+
+import sympy as sp
+
+from proofs.engine import (
+    AS_DPO,
+    TURNED,
+    Identity,
+    Minimum,
+    Part,
+    Shipped,
+    Sign,
+    Theorem,
+    dpo_loss,
+    js_loss,
+    oracles,
+    pair_loss,
+    positives,
+    reals,
+    strategies,
+    word,
+)
+
+u, v, s, m = reals("u v s m")
+a, lam, c = positives("a lambda c")
+alpha = a / (1 + a)
+
+
+def cosh(x):
+    """½(eˣ + e^{−x})."""
+    return (sp.exp(x) + sp.exp(-x)) / 2
+
+
+def wall(common, margin):
+    """ln(1 + cosh s/cosh(m/2))."""
+    return sp.log(1 + cosh(common) / cosh(margin / 2))
+
+
+def pin(reward):
+    """2 ln(2 cosh(u/2)) = sp(u) + sp(−u)."""
+    return 2 * sp.log(2 * cosh(reward / 2))
+
+
+mix = word("α", alpha, r"\alpha")
+loss = word("L_α", js_loss(u, v, alpha), r"L_\alpha")
+dpo = word("L_DPO", dpo_loss(u, v), r"L_{\mathrm{DPO}}")
+across = word("wall", wall((u + v) / 2, u - v))
+held = word("pin", pin(u))
+blend = c * dpo_loss(u, v) - lam * u  # DPO with an SFT term
+THEOREM = Theorem(
+    slug="mio_is_anchored_dpo",
+    title="""the JS family's loss is α DPO plus a wall in DPO's flat direction plus a pin of the chosen reward,
+    exactly""",
+    setting="""Let u = βz_w and v = βz_l, m = u − v the margin and s = (u + v)/2 the common level, which DPO does
+    not see; L_DPO = sp(−m) and L_α = sp(−u) + (1 − α) sp(u) + α sp(v), α in (0, 1). Let the wall be ln(1 + cosh
+    s/cosh(m/2)) and the pin 2 ln(2 cosh(u/2)).""",
+    formula=r"""L_\alpha = \alpha\,L_{\mathrm{DPO}}(m) + \alpha \ln\Bigl[1 + \frac{\cosh s}{\cosh(m/2)}\Bigr] +
+    2(1 - \alpha) \ln\bigl(2 \cosh \tfrac u2\bigr)""",
+    assumptions=("one pair; any u and v", "α in (0, 1): at α = 1 there is no pin"),
+    parts=(
+        Part(
+            "a",
+            "Exactly, for every pair of rewards:",
+            formula=(Identity("the loss", loss, mix * dpo + mix * across + (1 - mix) * held),),
+            checks=(
+                Shipped(
+                    "mi.preference_loss(js, α) is that sum, DPO by the library",
+                    strategies.PAIR | strategies.MIX,
+                    lambda chosen, rejected, mix: (
+                        pair_loss(chosen, rejected, mix=mix)
+                        - mix * pair_loss(chosen, rejected, "dv")
+                    ),
+                    lambda chosen, rejected, mix: (
+                        mix
+                        * oracles.ln(
+                            1
+                            + float(
+                                sp.cosh((chosen + rejected) / 2) / sp.cosh((chosen - rejected) / 2)
+                            )
+                        )
+                        + 2 * (1 - mix) * oracles.ln(2 * float(sp.cosh(chosen / 2)))
+                    ),
+                ),
+            ),
+        ),
+        Part(
+            "b",
+            """Both anchors are flat at the start and strictly convex: the wall in s at every margin, the pin in u.
+            So they do not show in the first step; the pull that lifts the chosen response is DPO's share alone.""",
+            formula=(
+                Minimum("the pin", pin(u), u, 0, 2 * sp.log(2)),
+                Sign("the wall is convex in s", sp.diff(wall(s, m), s, 2), ">"),
+            ),
+            checks=(
+                Identity("the wall has no slope at s = 0", sp.diff(wall(s, m), s).subs(s, 0), 0),
+                Identity("nor in m at m = 0", sp.diff(wall(s, m), m).subs(m, 0), 0),
+            ),
+        ),
+        Part(
+            "c",
+            """An SFT term −λu has the slope −λ from the first step on, no minimum and no pin. No mix of DPO and SFT
+            is any L_α: c L_DPO − λu has a mixed second derivative in u and v, and L_α has none.""",
+            checks=(
+                Identity("L_α has none", sp.diff(js_loss(u, v, alpha), u, v), 0),
+                Sign("DPO with SFT has one", sp.diff(blend, u, v), "<"),
+                Identity("SFT's slope at the start", sp.diff(blend - c * dpo_loss(u, v), u), -lam),
+            ),
+        ),
+    ),
+    proof="""(1 + e^{−u})(1 + e^v) = (1 + e^{−m})(1 + cosh s/cosh(m/2)): take logarithms, sp(−u) + sp(v) = sp(−m) +
+    wall. And L_α = α(sp(−u) + sp(v)) + (1 − α)(sp(u) + sp(−u)), with sp(u) + sp(−u) = 2 ln(2 cosh(u/2)).""",
+    false_neighbours=(
+        Sign("the anchors pull the chosen response up", -sp.diff(pin(u), u), ">="),
+        Identity(
+            "MIO is DPO with an SFT term: their mixed derivatives agree",
+            sp.diff(blend, u, v),
+            sp.diff(js_loss(u, v, alpha), u, v),
+        ),
+        Identity("the wall depends on s alone", sp.diff(wall(s, m), m), 0),
+        Identity(
+            "without the pin the sum is L_α",
+            js_loss(u, v, alpha),
+            alpha * (dpo_loss(u, v) + wall((u + v) / 2, u - v)),
+        ),
+    ),
+    mutants=(TURNED, AS_DPO),
+    uses=("mio_is_half_mixed_js", "dpo_flat_direction"),
+    about=("preference_loss",),
+    reference="This project.",
+)

@@ -1,0 +1,162 @@
+"""How many single pairs can have sunk at a mean loss: a bound on a share, where mio_no_collapse bounds a mean."""
+
+import sympy as sp
+
+from mi_estimators import theory
+from mi_estimators.theory import chosen_term, preference_anchor, preference_loss_floor
+from proofs.engine import (
+    AS_DPO,
+    HALF,
+    HALF_LOSS,
+    Holds,
+    Identity,
+    Limit,
+    Minimum,
+    Part,
+    Sign,
+    Sum,
+    Theorem,
+    Values,
+    js_loss,
+    pair_loss,
+    positives,
+    reals,
+    softplus,
+    strategies,
+    word,
+)
+
+a, x, t, q = positives("a x t q")
+u, v, ell = reals("u v ell")
+(A,) = positives("alpha")
+MIX: Values = {A: a / (1 + a)}
+h_x = word("f(−x)", chosen_term(-x, A))
+floor = word("F", preference_loss_floor(A))
+share = word("share", theory.no_collapse_share(x, ell, A))
+MIO: Values = {A: HALF}
+# loss: depth: the digits shown
+ROWS = {
+    2 * sp.log(2): {2: "0.3492", 5: "0.1064", 10: "0.0477"},
+    sp.S(1): {2: "0.0366", 5: "0.0112", 10: "0.0050"},
+}
+
+
+def rows():
+    """Both sides of each number shown."""
+    unit = sp.Rational(1, 20000)
+    for loss, shares in ROWS.items():
+        for depth, digits in shares.items():
+            at = {**MIO, ell: loss, x: depth}
+            for relation, end in (
+                ("<", sp.Rational(digits) + unit),
+                (">", sp.Rational(digits) - unit),
+            ):
+                value = theory.no_collapse_share(x, ell, A)
+                yield Sign(
+                    f"ℓ = {loss}, x = {depth}: {relation} {end}", value, relation, end, at=at
+                )
+
+
+def bounded(chosen, rejected, mix, depth):
+    """Whether the share of pairs at −depth or below respects the bound at the batch's own mean shipped loss."""
+    loss = pair_loss(chosen, rejected, mix=mix)
+    sunk = sum(reward <= -depth for reward in chosen) / len(chosen)
+    return (
+        loss > theory.preference_loss_floor(mix)
+        and sunk <= theory.no_collapse_share(depth, loss, mix) + 1e-9
+    )
+
+
+THEOREM = Theorem(
+    slug="no_collapse_share",
+    title="at a mean loss ℓ at most (ℓ − F)/(f(−x) − F) of the pairs have a chosen reward of −x or less",
+    setting="""Let L_α(u, v) = f(u) + α sp(v) with f(u) = sp(−u) + (1 − α) sp(u), α in (0, 1), u = βz_w and v = βz_l
+    the rewards of a pair, F = (2 − α) ln(2 − α) − (1 − α) ln(1 − α) the least of f, ℓ the mean of L_α over a batch
+    of pairs, and x > 0.""",
+    formula=r"""\Pr[\beta z_w \le -x] \;\le\; \frac{\ell - F_\alpha}{f_\alpha(-x) - F_\alpha}""",
+    assumptions=(
+        "any model, any batch, that batch's own mean loss: nothing is said of other pairs",
+        "on held-out pairs, their own mean loss; for the population add a margin for sampling",
+    ),
+    parts=(
+        Part(
+            "a",
+            """A pair with u at or below −x has a loss of more than f(−x), and every pair one of more than F; so the
+            share of such pairs is at most the one at which the two mix to the mean loss.""",
+            formula=(Identity("the share", share * h_x + (1 - share) * floor, ell, at=MIX),),
+            checks=(
+                Sign("f falls below 0", sp.diff(chosen_term(u, A), u).subs(u, -t), "<", at=MIX),
+                Identity(
+                    "F is f at the anchor", chosen_term(preference_anchor(A), A), floor, at=MIX
+                ),
+                Sign("f is convex", sp.diff(chosen_term(u, A), u, 2), ">", at=MIX),
+                Identity(
+                    "f is stationary there",
+                    sp.diff(chosen_term(u, A), u).subs(u, preference_anchor(A)),
+                    0,
+                    at=MIX,
+                ),
+                Sign("the loss exceeds f", js_loss(u, v, A) - chosen_term(u, A), ">", at=MIX),
+                Holds(
+                    "mi.preference_loss over batches of three",
+                    {
+                        "chosen": strategies.vectors(3),
+                        "rejected": strategies.vectors(3),
+                        "mix": strategies.mixes(),
+                        "depth": strategies.rates(8),
+                    },
+                    bounded,
+                ),
+            ),
+            by_hand=(Sum("the mean of an inequality over the pairs (Markov)"),),
+        ),
+        Part(
+            "b",
+            """It is sharp: with that share of the pairs at −x, the others at the anchor, and every rejected reward
+            sinking, the mean loss tends to ℓ.""",
+            checks=(
+                Limit(
+                    "sp(v) tends to 0 as v sinks",
+                    softplus(-t),
+                    t,
+                    sp.oo,
+                    0,
+                    sp.exp(-t),
+                    because=(Minimum("y − 1 − ln y", q - 1 - sp.log(q), q, 1), 1 + sp.exp(-t)),
+                ),
+            ),
+        ),
+        Part(
+            "c",
+            """MIO (α = ½): at ℓ = 2 ln 2, where training starts, at most 0.3492, 0.1064 and 0.0477 of the pairs are
+            at or below −2, −5 and −10; at ℓ = 1 at most 0.0366, 0.0112 and 0.0050.""",
+            checks=tuple(rows()),
+        ),
+    ),
+    proof="""L_α > f(u) ≥ F, and f decreases on u < 0, below its anchor −ln(1 − α) > 0. If a share s of the pairs
+    has u ≤ −x, then ℓ ≥ s f(−x) + (1 − s) F.""",
+    false_neighbours=(
+        Identity(
+            "Markov's inequality without the floor is as sharp",
+            ell / h_x,
+            share,
+            at={**MIX, ell: 2},
+        ),
+        Sign(
+            "it bounds the pairs that have risen by x as well: f(x) ≥ f(−x)",
+            chosen_term(x, A) - chosen_term(-x, A),
+            ">=",
+            at=MIX,
+        ),
+        Sign(
+            "DPO's loss exceeds 2 ln 2 once both rewards are at −x",
+            softplus(sp.S(0) * x),
+            ">",
+            2 * sp.log(2),
+        ),
+    ),
+    mutants=(HALF_LOSS, AS_DPO),
+    uses=("mio_anchor",),
+    about=("preference_loss", "theory.no_collapse_share"),
+    reference="This project.",
+)
