@@ -20,7 +20,15 @@ from .bounds import (
 )
 from .checks import permutation_test, self_consistency
 from .diagnostics import effective_sample_size, gradient_statistics, score_weights, starvation_index
-from .estimation import CRITICS, ESTIMATORS, MIEstimate, MIEstimator, estimate_mi, ksg
+from .estimation import (
+    CRITICS,
+    ESTIMATORS,
+    MIEstimate,
+    MIEstimator,
+    estimate_mi,
+    ksg,
+    pairwise_mi,
+)
 from .preference import (
     no_collapse_interval,
     preference_anchor,
@@ -54,6 +62,7 @@ __all__ = [
     "mine",
     "no_collapse_interval",
     "nwj",
+    "pairwise_mi",
     "permutation_test",
     "preference",
     "preference_anchor",

@@ -4,6 +4,8 @@
 `EXPERTS` what may carry the value.
 """
 
+from .arguments import Arguments, CriticName, EstimatorName
+from .columns import PairwiseMI, pairwise_mi
 from .critics import CRITICS, Architecture, Bilinear, Concatenated, Encoded, Separable, Sum
 from .estimate import MIEstimate
 from .estimator import EFFORTS, MIEstimator, estimate_mi
@@ -18,15 +20,20 @@ __all__ = [
     "EXPERTS",
     "READOUTS",
     "Architecture",
+    "Arguments",
     "Bilinear",
     "Concatenated",
+    "CriticName",
     "Encoded",
     "Estimator",
+    "EstimatorName",
     "Expert",
     "MIEstimate",
     "MIEstimator",
+    "PairwiseMI",
     "Separable",
     "Sum",
     "estimate_mi",
     "ksg",
+    "pairwise_mi",
 ]

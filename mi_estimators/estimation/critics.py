@@ -10,13 +10,14 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from .arguments import CriticLike, CriticName
 from .experts.copula import EllipticalCopula
 from .gated import Gated, place
 
@@ -336,8 +337,8 @@ def _hybrid(dim_x: int, dim_y: int, hidden: int) -> Sum:
     return Sum(Bilinear(dim_x, dim_y), Concatenated(dim_x, dim_y, hidden))
 
 
-CRITICS: dict[str, Architecture] = {
-    row.name: row
+CRITICS: dict[CriticName, Architecture] = {
+    cast(CriticName, row.name): row
     for row in (
         Architecture(
             name="gated", make=Gated, pairwise=Gated.pairwise, learning_rate=6e-3, batch_size=128
@@ -353,7 +354,7 @@ CRITICS: dict[str, Architecture] = {
 
 
 def make_critics(
-    critic: str | nn.Module | Callable[[int, int], nn.Module],
+    critic: CriticLike,
     rows: list[tuple[Tensor, Tensor]],
     hidden: int,
     aside: tuple[int, int] = (0, 0),
@@ -383,7 +384,7 @@ def make_critics(
 
 
 def make_critic(
-    critic: str | nn.Module | Callable[[int, int], nn.Module],
+    critic: CriticLike,
     rows: tuple[Tensor, Tensor],
     hidden: int,
 ) -> tuple[nn.Module, Architecture]:

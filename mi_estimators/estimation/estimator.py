@@ -9,16 +9,29 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Callable
-from typing import Any, cast
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Literal, Unpack, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .. import _validate
 from ..diagnostics.hashes import codes_of
-from .critics import CRITICS
+from .arguments import (
+    AnchorName,
+    Arguments,
+    CriticLike,
+    DiscreteSides,
+    EffortName,
+    EstimatorName,
+    OwnCritic,
+    TransformName,
+    check_arguments,
+    refuse_unknown,
+    shows_arguments_of,
+)
 from .crossfit import Settings, Shown, fit_folds, shown
 from .estimate import MIEstimate
 from .experts.counts import information_of_counts
@@ -32,19 +45,21 @@ from .inputs import (
 )
 from .misfit import copula_misfit
 from .neighbours import nearest_information, normal_scores
-from .pairs import Pairs, fit_pairs, one_of_each_group, read_pairs
+from .pairs import Pairs, fit_pairs, one_of_each_group, paired_fresh_rows, read_pairs
 from .params import Params
+from .pointwise import held_out_sample, pair_scores
+from .saving import read_fit, write_fit
 from .sides import Rows, Side
 from .table import ESTIMATORS
 from .training import Fit, held_out_scores
-from .transforms import TRANSFORMS, Components, Standard, Transform
+from .transforms import Components, Standard, Transform
 from .verdict import Others, combine, read, value_of
 from .views import View, label_view, views_of
 
 Maps = tuple[Transform, Transform]
 """The transforms of x and of y."""
 
-EFFORTS = {"fast": 300, "default": 1000, "thorough": 4000}
+EFFORTS: dict[EffortName, int] = {"fast": 300, "default": 1000, "thorough": 4000}
 """Optimiser steps at most, by effort."""
 
 _BLOCK_PAIRS = 2**17  # scored at a time
@@ -110,20 +125,24 @@ class MIEstimator(Params):
     torch.Size([5, 7])
     """
 
+    estimator: EstimatorName
+    critic: CriticLike
+    effort: EffortName
+
     def __init__(
         self,
-        estimator: str = "js",
+        estimator: EstimatorName = "js",
         *,
-        critic: str | nn.Module | Callable[[int, int], nn.Module] = "gated",
-        anchor: str = "copula",
-        transform: str = "both",
-        discrete: str | None = None,
+        critic: CriticLike = "gated",
+        anchor: AnchorName = "copula",
+        transform: TransformName = "both",
+        discrete: DiscreteSides | None = None,
         folds: int = 3,
         seed: int | None = 0,
-        effort: str = "default",
+        effort: EffortName = "default",
         steps: int | None = None,
         batch_size: int | None = None,
-        negatives: int | str | None = None,
+        negatives: int | Literal["all"] | None = None,
         learning_rate: float | None = None,
         weight_decay: float = 1e-2,
         hidden: int = 64,
@@ -160,7 +179,7 @@ class MIEstimator(Params):
                 does not vary, groups that do not fit or are too few, or an argument of the constructor out of its
                 range. The message names the argument.
         """
-        self._check()
+        check_arguments(self.get_params())
         seed = secrets.randbits(32) if self.seed is None else int(self.seed)
         device = torch_device(self.device)
         sides, pairs = fit_pairs(
@@ -169,6 +188,7 @@ class MIEstimator(Params):
 
         with full_precision(device):
             folds, estimate = self._cross_fit(sides, pairs, groups is not None, seed, device)
+            estimate = replace(estimate, scores=held_out_sample(folds, pairs, device))
 
         # All at once, so that a fit that fails leaves the last one whole.
         self.sides_, self.folds_, self.estimate_, self.seed_ = sides, folds, estimate, seed
@@ -262,11 +282,11 @@ class MIEstimator(Params):
             row=ESTIMATORS[self.estimator],
             critic=self.critic,
             hidden=self.hidden,
-            steps=self.steps or steps,
-            batch_size=self.batch_size,
+            steps=int(self.steps or steps),
+            batch_size=self.batch_size and int(self.batch_size),
             negatives=self.negatives,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
+            learning_rate=self.learning_rate and float(self.learning_rate),
+            weight_decay=float(self.weight_decay),
             patience=self.patience,
         )
 
@@ -295,7 +315,15 @@ class MIEstimator(Params):
                 read(row, held_out_scores(critic, *(m(r) for m, r in zip(maps, rows, strict=True))))
                 for maps, critic, _ in self.folds_
             ]
-        return combine(row, readings, [], fitted=self.estimate_.diagnostics, sample=pairs.sample)
+            parts = pairs.order.tensor_split(len(self.folds_))
+            folds = [
+                (m, critic, part) for (m, critic, _), part in zip(self.folds_, parts, strict=True)
+            ]
+            scores = held_out_sample(folds, pairs, device)
+        estimate = combine(
+            row, readings, [], fitted=self.estimate_.diagnostics, sample=pairs.sample
+        )
+        return replace(estimate, scores=scores)
 
     @torch.no_grad()
     @default_device_cpu()
@@ -322,39 +350,87 @@ class MIEstimator(Params):
                     scores[i : i + block] += critic(part, columns).cpu() / len(self.folds_)
         return scores
 
-    def _fitted(self) -> None:
-        if not hasattr(self, "estimate_"):
-            raise ValueError("MIEstimator: expected a fitted estimator, got one before fit(x, y)")
+    @torch.no_grad()
+    @default_device_cpu()
+    def pointwise(self, x: Rows, y: Rows) -> Float[Tensor, " n"]:
+        """Return the scores T(x_i, y_i) ≈ ln dP/dQ of paired rows, averaged over folds, shape (n,), in nats.
 
-    def _check(self) -> None:
-        _validate.choice("estimator", self.estimator, ESTIMATORS)
-        _validate.choice("anchor", self.anchor, ("copula", "none"))
-        _validate.choice("transform", self.transform, TRANSFORMS)
-        _validate.count("folds", self.folds, low=2, high=20)
-        if self.seed is not None:
-            _validate.count("seed", self.seed, low=0, high=2**32 - 1)
-        if self.discrete is not None:
-            _validate.choice("discrete", self.discrete, ("x", "y", "xy"))
-        if self.batch_size is not None:
-            _validate.count("batch_size", self.batch_size, low=2)
-        if self.max_rows is not None:
-            _validate.count("max_rows", self.max_rows, low=64)
-        if self.negatives not in (None, "all"):
-            _validate.count('negatives (or "all")', cast(int, self.negatives))
-        _validate.choice("effort", self.effort, EFFORTS)
-        if self.steps is not None:
-            _validate.count("steps", self.steps)
-        for name in ("hidden", "patience"):
-            _validate.count(name, getattr(self, name))
-        if self.learning_rate is not None:
-            _validate.number("learning_rate", self.learning_rate, low=0)
-        _validate.number("weight_decay", self.weight_decay, low=0, closed="[")
-        if isinstance(self.critic, str):
-            _validate.choice("critic", self.critic, CRITICS)
-        elif not callable(self.critic):
-            raise ValueError(
-                f"critic: expected a name, a module or a function, got {type(self.critic).__name__}"
-            )
+        It is the diagonal of `score_matrix`, in O(n) memory and time, on the CPU.
+
+        Args:
+            x, y: paired rows with the same columns as in `fit`. Most critics have seen the rows of `fit`.
+
+        Raises:
+            ValueError: not fitted yet, columns that do not fit, or rows that do not pair.
+        """
+        self._fitted()
+        rows_x, rows_y = paired_fresh_rows(self.sides_, x, y)
+        device = torch_device(self.device)
+
+        scores = torch.zeros(len(rows_x))
+        with full_precision(device):
+            for maps, critic, _ in self.folds_:
+                scores += pair_scores(critic, maps, rows_x, rows_y, device) / len(self.folds_)
+        return scores
+
+    def score(self, x: Rows, y: Rows) -> float:
+        """Return the fitted critics' mean reading of fresh rows, in nats: what scikit-learn's searches compare.
+
+        Args:
+            x, y: fresh paired rows, as for `estimate`.
+
+        Raises:
+            ValueError: not fitted yet, or rows that do not fit.
+        """
+        return self.estimate(x, y).nats
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the fitted estimator to a file, without pickle; the file is whole or absent.
+
+        It holds all that `estimate`, `score_matrix` and `pointwise` need. `load` reads it.
+
+        Args:
+            path: of the file, in numpy's npz format whatever its name.
+
+        Raises:
+            ValueError: not fitted yet.
+        """
+        self._fitted()
+        write_fit(Path(path), self.get_params(), vars(self))
+
+    @classmethod
+    @default_device_cpu()
+    def load(
+        cls,
+        path: str | PathLike[str],
+        critic: OwnCritic | None = None,
+        *,
+        device: str | torch.device | None = None,
+    ) -> MIEstimator:
+        """Read a fitted estimator from a file; it answers as the one that was saved, bit for bit on the same machine.
+
+        Args:
+            path: the file that `save` wrote.
+            critic: the function or module that the estimator was made with, if its critic was not one of `CRITICS`.
+            device: where the critics go; None means the device that was saved.
+
+        Raises:
+            ValueError: another file, a critic that is missing or differs from the one saved, or no such device.
+            OSError: no such file.
+        """
+        params, fitted = read_fit(Path(path), critic, device)
+        estimator = cls(**params)
+        vars(estimator).update(fitted)
+        return estimator
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the settings, and the report once it is fitted."""
+        report = self.estimate_._repr_html_() if self.__sklearn_is_fitted__() else ""
+        return super()._repr_html_() + report
+
+    def _fitted(self) -> None:
+        if not self.__sklearn_is_fitted__():
+            raise ValueError("MIEstimator: expected a fitted estimator, got one before fit(x, y)")
 
 
 def _misfit(x: Tensor, y: Tensor, fits: list[Fit]) -> float:
@@ -372,13 +448,14 @@ def _misfit(x: Tensor, y: Tensor, fits: list[Fit]) -> float:
     return min((misfit(cast(float, nu), jointly) for nu, jointly in laws), default=0.0)
 
 
+@shows_arguments_of(MIEstimator)
 def estimate_mi(
     x: Rows,
     y: Rows,
-    estimator: str = "js",
+    estimator: EstimatorName = "js",
     *,
     groups: Groups = None,
-    **params: Any,
+    **settings: Unpack[Arguments],
 ) -> MIEstimate:
     """Estimate I(X; Y) in nats from paired rows with cross-fitted critics, an interval and a verdict.
 
@@ -386,7 +463,7 @@ def estimate_mi(
         x, y: paired rows, as for `MIEstimator.fit`.
         estimator: one of `ESTIMATORS`.
         groups: labels of rows that depend on one another, as for `MIEstimator.fit`.
-        params: any other argument of `MIEstimator`, such as seed, critic, folds or device.
+        settings: any other argument of `MIEstimator`, such as seed, critic, folds or device.
 
     Returns:
         An `MIEstimate`; print it for the report.
@@ -403,10 +480,5 @@ def estimate_mi(
     >>> low < law.mutual_information < high
     True
     """
-    names = MIEstimator.names()
-    for name in params:
-        if name not in names:
-            raise TypeError(
-                f"estimate_mi() got an unexpected keyword argument {name!r}; expected {', '.join(names)}"
-            )
-    return MIEstimator(estimator, **params).fit(x, y, groups).estimate_
+    refuse_unknown("estimate_mi", settings)
+    return MIEstimator(estimator, **settings).fit(x, y, groups).estimate_

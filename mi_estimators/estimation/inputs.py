@@ -50,8 +50,10 @@ def full_precision(device: torch.device) -> Any:
     return torch.autocast(device.type, enabled=False)
 
 
-def progress_bar(wanted: bool | None, total: int) -> Any:
-    """Return a progress bar over optimiser steps, or a context without one.
+def progress_bar(
+    wanted: bool | None, total: int, *, unit: str = "step", name: str = "estimate_mi"
+) -> Any:
+    """Return a progress bar over optimiser steps or other units, or a context without one.
 
     None shows a bar after a few seconds, and only where a person looks on: in a terminal or a notebook.
     """
@@ -60,7 +62,7 @@ def progress_bar(wanted: bool | None, total: int) -> Any:
     from tqdm import tqdm
 
     delay = _PATIENCE if wanted is None else 0
-    return tqdm(total=total, unit="step", desc="estimate_mi", leave=False, delay=delay)
+    return tqdm(total=total, unit=unit, desc=name, leave=False, delay=delay)
 
 
 def _is_watched() -> bool:

@@ -88,8 +88,7 @@ def paired_rows(
         fit_side(name, value, discrete=name in (discrete or ""))[1]
         for name, value in (("x", x), ("y", y))
     )
-    if len(rows_x) != len(rows_y):
-        raise ValueError(f"y: expected as many rows as x ({len(rows_x)}), got {len(rows_y)}")
+    _check_lengths(len(rows_x), len(rows_y))
     return rows_x, rows_y
 
 
@@ -105,6 +104,25 @@ def read_pairs(
     return _pairs(sides, (sides[0].open(x), sides[1].open(y)), None, seed, max_rows)
 
 
+def paired_fresh_rows(
+    sides: tuple[Side, Side], x: Rows, y: Rows
+) -> tuple[Float[Tensor, "n dx"], Float[Tensor, "n dy"]]:
+    """Return fresh rows as float64 columns, in the order given.
+
+    Raises:
+        ValueError: as `Side.read`, or sides of different lengths.
+    """
+    check_pairs(x, y)
+    rows_x, rows_y = sides[0].read(x), sides[1].read(y)
+    _check_lengths(len(rows_x), len(rows_y))
+    return rows_x, rows_y
+
+
+def _check_lengths(x: int, y: int) -> None:
+    if x != y:
+        raise ValueError(f"y: expected as many rows as x ({x}), got {y}")
+
+
 def _pairs(
     sides: tuple[Side, Side],
     tables: tuple[Table, Table],
@@ -113,8 +131,7 @@ def _pairs(
     max_rows: int | None,
 ) -> Pairs:
     n = len(tables[0])
-    if len(tables[1]) != n:
-        raise ValueError(f"y: expected as many rows as x ({n}), got {len(tables[1])}")
+    _check_lengths(n, len(tables[1]))
     labels = group_labels(groups, n)
 
     def keys(rows: slice) -> np.ndarray:
@@ -161,10 +178,14 @@ def sample_of(x: Tensor, y: Tensor, labels: Int[Tensor, " n"] | None) -> Sample:
 
 def _entropies(x: Tensor, y: Tensor) -> dict[str, tuple[float, float]]:
     """Return the entropy of each side whose values all repeat."""
-    codes = {"x": codes_of(x), "y": codes_of(y)}
-    return {
-        name: entropy(side) for name, side in codes.items() if int(torch.bincount(side).min()) > 1
-    }
+    sides = {"x": repeating_entropy(x), "y": repeating_entropy(y)}
+    return {name: value for name, value in sides.items() if value is not None}
+
+
+def repeating_entropy(rows: Float[Tensor, "n d"]) -> tuple[float, float] | None:
+    """Return the entropy of rows whose values all repeat and its standard error, in nats; None of other rows."""
+    codes = codes_of(rows)
+    return entropy(codes) if int(torch.bincount(codes).min()) > 1 else None
 
 
 def _copies(x: Tensor, y: Tensor, labels: Int[Tensor, " n"] | None) -> int:

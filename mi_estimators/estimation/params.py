@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, TypeVar
+import sys
+from html import escape
+from typing import Any, TypeVar, cast
 
 from .. import _validate
 
@@ -32,6 +34,23 @@ class Params:
             _validate.choice("set_params", name, self.names())
             setattr(self, name, value)
         return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Tell whether `fit` has left its results: attributes whose names end in an underscore."""
+        return any(name.endswith("_") and not name.startswith("_") for name in vars(self))
+
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's tags. Only scikit-learn asks for them, so it has been imported."""
+        utils = cast(Any, sys.modules["sklearn.utils"])
+        return utils.Tags(
+            estimator_type=None,
+            target_tags=utils.TargetTags(required=True, multi_output=True),
+            input_tags=utils.InputTags(string=True, categorical=True),
+        )
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows of it."""
+        return f"<pre>{escape(repr(self))}</pre>"
 
     def __repr__(self) -> str:
         defaults = {

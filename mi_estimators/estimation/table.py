@@ -29,6 +29,7 @@ from ..bounds.objectives import mine
 from ..bounds.readouts import certificate, jsd_certificate, plug_in
 from ..bounds.relative import log_ratio_to_relative, relative
 from ..bounds.variational import Bound, anchored_dv, dv, infonce_rows, smile
+from .arguments import EstimatorName
 
 Objective = Callable[..., tuple[Tensor, Any]]
 """(joint (n,), product (n, k), state or None) → (what is ascended, the next state)."""
@@ -131,7 +132,7 @@ class Estimator:
         negatives: number of negatives to a positive in training, for a critic that scores pair by pair.
     """
 
-    name: str
+    name: EstimatorName
     objective: Objective
     reported: Bound
     kind: str
@@ -148,7 +149,7 @@ class Estimator:
         return (_row, (self.name,)) if ESTIMATORS.get(self.name) is self else super().__reduce__()
 
 
-def _row(name: str) -> Estimator:
+def _row(name: EstimatorName) -> Estimator:
     return ESTIMATORS[name]
 
 
@@ -169,7 +170,7 @@ _JS = _js_at_odds
 _UP = "up, when the effective sample size of the negatives is small"
 _JENSEN = "up, by about Var_Q(eᵀ)/(2M (E_Q eᵀ)²)"
 
-ESTIMATORS: dict[str, Estimator] = {
+ESTIMATORS: dict[EstimatorName, Estimator] = {
     row.name: row
     for row in (
         Estimator(

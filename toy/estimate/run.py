@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 import mi_estimators as mi
+from mi_estimators.estimation import EstimatorName
 
 TRANSFORMS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
     "none": (lambda x: x, lambda y: y),
@@ -30,7 +31,7 @@ class Estimate:
     nats: float
     dim: int
     rows: int
-    estimator: str = "js"
+    estimator: EstimatorName = "js"
     transform: str = "none"
     steps: int = 100
 

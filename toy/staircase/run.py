@@ -11,6 +11,7 @@ from torch.func import vmap
 
 import mi_estimators as mi
 from mi_estimators import laws, theory
+from mi_estimators.estimation import EstimatorName
 from mi_estimators.estimation.critics import Separable
 from mi_estimators.estimation.table import READOUTS, Estimator
 
@@ -213,7 +214,7 @@ def _rounded(readings: Tensor) -> list[list[float]]:
     ]
 
 
-def readout_of(row: str) -> str:
+def readout_of(row: EstimatorName) -> str:
     """Return the key of `READOUTS` that a row of `mi.ESTIMATORS` reports."""
     reported = mi.ESTIMATORS[row].reported
     return next(name for name, readout in READOUTS.items() if readout is reported)

@@ -1,0 +1,155 @@
+"""A table of columns, pair by pair: the same estimates as one by one, and errors that name the columns."""
+
+import json
+import math
+from dataclasses import replace
+from functools import cache
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+
+import mi_estimators as mi
+
+FAST = dict(steps=10, hidden=8, batch_size=64, folds=2)
+
+
+def three_columns(n=200):
+    x, y = mi.laws.Gaussian(0.8).sample(n, torch.Generator().manual_seed(0))
+    walk = torch.randn(n, generator=torch.Generator().manual_seed(1)).cumsum(0)
+    return {"a": x[:, 0], "b & c": y[:, 0], "walk": walk}
+
+
+@cache
+def fitted():
+    return mi.pairwise_mi(three_columns(), **FAST)
+
+
+@pytest.fixture
+def table():
+    return fitted()  # made in the first test, in double precision as all tests are
+
+
+def test_each_cell_is_the_estimate_of_two_columns(table):
+    columns = three_columns()
+    assert list(table.estimates) == [("a", "b & c"), ("a", "walk"), ("b & c", "walk")]
+    for (a, b), estimate in table.estimates.items():
+        assert estimate == mi.estimate_mi(columns[a], columns[b], **FAST)
+        assert table[a, b] is table[b, a] is estimate
+
+
+def test_the_matrices_are_symmetric(table):
+    assert torch.equal(table.nats, table.nats.T)
+    assert torch.equal(table.flagged, table.flagged.T)
+    assert table.nats[0, 1] == table["a", "b & c"].nats
+    assert table.verdicts[2][1] == table["walk", "b & c"].verdict
+    assert [table.verdicts[k][k] for k in range(3)] == ["", "", ""]
+
+
+def test_the_diagonal_is_what_a_column_tells_of_itself():
+    x = three_columns()["a"]
+    table = mi.pairwise_mi(
+        {"x": x, "sign": x > 0, "kind": x.sign().long()}, discrete=["kind"], **FAST
+    )
+    assert table.nats[0, 0] == math.inf
+    assert table.nats[1, 1] == pytest.approx(math.log(2), abs=0.02)
+    assert table["sign", "kind"].nats == pytest.approx(math.log(2), abs=0.02)
+
+
+def test_a_data_frame_an_array_a_tensor_and_a_mapping_are_the_same_table(table):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({name: rows.numpy() for name, rows in three_columns().items()})
+    values = [estimate.nats for estimate in table.estimates.values()]
+    for other in (frame, frame.to_numpy(), torch.tensor(frame.to_numpy())):
+        again = mi.pairwise_mi(other, **FAST)
+        assert [estimate.nats for estimate in again.estimates.values()] == values
+    assert again.names == ("0", "1", "2")
+    assert mi.pairwise_mi(frame, **FAST).names == table.names
+
+
+def test_labels_wide_columns_and_groups():
+    columns = three_columns()
+    rows = torch.stack([columns["a"], columns["walk"]], 1)
+    labels = np.where(columns["a"] > 0, "high", "low")
+    wide = mi.pairwise_mi({"rows": rows, "label": labels}, groups=2, **FAST)
+    assert wide["rows", "label"] == mi.estimate_mi(rows, labels, groups=2, **FAST)
+
+
+def test_what_it_shows(table):
+    pair = ("a", "walk")
+    flagged = replace(table[pair], verdict="dependent_rows", warnings=("rows < depend",))
+    changed = replace(table, estimates=table.estimates | {pair: flagged})
+    assert repr(changed) == "PairwiseMI(3 columns, 3 pairs, 1 flagged)"
+    assert f"{flagged.nats:.3f}!" in str(changed)
+    assert "a, walk: dependent_rows: rows < depend" in str(changed)
+    assert "!" not in str(replace(table, estimates={pair: replace(flagged, verdict="ok")}))
+
+    html = ElementTree.fromstring(changed._repr_html_())
+    words = [element.text for element in html.iter()]
+    assert words.count(f"{flagged.nats:.3f}!") == 2
+    assert words.count("b & c") == 2
+    tips = [element.get("title") for element in html.iter("td")]
+    assert tips.count(repr(flagged)) == 2
+
+    plain = json.loads(json.dumps(changed.to_dict(), allow_nan=False))
+    assert plain["entropies"] == [None, None, None]
+    assert plain["pairs"][1]["x"] == "a"
+    assert plain["pairs"][1]["verdict"] == "dependent_rows"
+
+
+def test_the_heat_map_marks_flagged_cells(table):
+    pytest.importorskip("matplotlib")
+    figure = table.plot()
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert len(texts) == 6
+    assert sum("!" in text for text in texts) == int(table.flagged.sum())
+
+
+def test_progress_counts_pairs(capsys):
+    mi.pairwise_mi(three_columns(), progress=True, **FAST)
+    assert "pairwise_mi" in capsys.readouterr().err
+
+
+class Twins:
+    """A table that has two columns of one name, as pandas allows."""
+
+    columns = ("a", "a")
+
+    def to_numpy(self):
+        return np.ones((100, 2))
+
+
+GOOD = np.random.default_rng(0).normal(size=100)
+BAD = [
+    ("table: expected at least 2 columns, got 1", {"a": GOOD}, {}),
+    (r"table: expected named columns or an array of shape \(n, k\), got shape \(100,\)", GOOD, {}),
+    ("table: expected a name for each column, got 'a' twice", Twins(), {}),
+    ("table: expected a name for each column, got '1' twice", {1: GOOD, "1": GOOD}, {}),
+    ("column 'b': expected a column that varies", {"a": GOOD, "b": 0 * GOOD}, {}),
+    ("column 'b': expected finite", {"a": GOOD, "b": GOOD * math.inf}, {}),
+    (r"column 'b': expected as many rows as 'a' \(100\), got 90", {"a": GOOD, "b": GOOD[:90]}, {}),
+    (
+        r"discrete: expected names of columns \(a, b\), got \['c'\]",
+        {"a": GOOD, "b": GOOD},
+        {"discrete": ["c"]},
+    ),
+    ("discrete: expected names of columns", {"ab": GOOD, "a": GOOD, "b": GOOD}, {"discrete": "ab"}),
+    ("steps: expected an integer", {"a": GOOD, "b": GOOD}, {"steps": 0}),
+    (r"columns 'a' \(x\) and 'b' \(y\): groups: expected", {"a": GOOD, "b": GOOD}, {"groups": [1]}),
+]
+
+
+@pytest.mark.parametrize(("message", "columns", "settings"), BAD)
+def test_bad_tables_are_refused_by_name(message, columns, settings):
+    with pytest.raises(ValueError, match=message):
+        mi.pairwise_mi(columns, **settings)
+
+
+def test_unknown_settings_and_names_are_refused(table):
+    with pytest.raises(
+        TypeError, match=r"pairwise_mi\(\) got an unexpected keyword argument 'stpes'"
+    ):
+        mi.pairwise_mi({"a": GOOD, "b": GOOD}, stpes=3)
+    with pytest.raises(KeyError, match="expected two different names of a, b & c, walk"):
+        table["a", "a"]

@@ -1,0 +1,298 @@
+"""Files of fitted estimators: they answer as before bit for bit, hold no pickle, and refuse what they are not."""
+
+import json
+import math
+import zipfile
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+
+import mi_estimators as mi
+from mi_estimators.estimation import arguments, packing
+from mi_estimators.estimation.critics import Bilinear, Concatenated, Sum
+from mi_estimators.estimation.transforms import TRANSFORMS
+
+FAST = dict(steps=20, hidden=8, batch_size=64, folds=2)
+LAW = mi.laws.Gaussian(0.8, 2)
+
+
+def sample(n, seed=0):
+    return LAW.sample(n, torch.Generator().manual_seed(seed))
+
+
+def same_answers(loaded, fitted):
+    """Compare every answer to the last bit; `repr` shows all digits, and infinities and NaN as themselves."""
+    fresh = sample(50, seed=1)
+    assert torch.equal(loaded.score_matrix(*fresh), fitted.score_matrix(*fresh))
+    assert torch.equal(loaded.pointwise(*fresh), fitted.pointwise(*fresh))
+    for a, b in (
+        (loaded.estimate(), fitted.estimate()),
+        (loaded.estimate(*fresh), fitted.estimate(*fresh)),
+    ):
+        assert repr(vars(a)) == repr(vars(b))
+    assert loaded.seed_ == fitted.seed_
+    assert all(torch.equal(a[2], b[2]) for a, b in zip(loaded.folds_, fitted.folds_, strict=True))
+
+
+SETTINGS = [
+    *({"critic": name} for name in mi.CRITICS),
+    *({"anchor": name} for name in get_args(arguments.AnchorName)),
+    *({"transform": name} for name in TRANSFORMS),
+    {"estimator": "nwj", "seed": None},
+    {"device": torch.device("cpu"), "learning_rate": 1e-2},
+    {"discrete": None, "learning_rate": np.float32(1e-2)}
+    | {name: np.int64(8) for name in ("steps", "batch_size", "hidden", "negatives", "patience")},
+]
+
+
+@pytest.mark.parametrize("changes", SETTINGS, ids=str)
+def test_a_loaded_estimator_answers_as_the_one_that_was_saved(changes, tmp_path):
+    fitted = mi.MIEstimator(**FAST | changes).fit(*sample(200))
+    fitted.save(tmp_path / "fit.npz")
+    loaded = mi.MIEstimator.load(tmp_path / "fit.npz")
+    same_answers(loaded, fitted)
+    assert loaded.get_params() == fitted.get_params()
+
+    again = (fit.set_params(seed=fitted.seed_).fit(*sample(200)) for fit in (loaded, fitted))
+    assert len({repr(vars(fit.estimate_)) for fit in again}) == 1
+
+
+def test_labels_and_tables_are_read_as_before(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    generator = np.random.default_rng(0)
+    label = generator.choice(["red", "grün", "bleu"], 200)
+    table = pandas.DataFrame({"noise": generator.normal(size=200), "label": label, "one": 1.0})
+    value = generator.normal(size=200) + 4 * (label == "red")
+    fitted = mi.MIEstimator(**FAST).fit(table, value)
+    fitted.save(str(tmp_path / "fit"))
+    loaded = mi.MIEstimator.load(str(tmp_path / "fit"))
+    assert torch.equal(loaded.pointwise(table, value), fitted.pointwise(table, value))
+    assert str(loaded.estimate_) == str(fitted.estimate_)
+    with pytest.raises(ValueError, match="x: expected labels seen in fit, got black"):
+        loaded.score_matrix(table.assign(label="black"), value)
+
+
+def test_a_classifier_of_labels_answers_as_before(tmp_path):
+    value, _ = sample(200)
+    label = ["high" if number > 0 else "low" for number in value[:, 0].tolist()]
+    fitted = mi.MIEstimator(**FAST).fit(value, label)
+    fitted.save(tmp_path / "fit.npz")
+    loaded = mi.MIEstimator.load(tmp_path / "fit.npz")
+    assert fitted.estimate_.expert == "classifier"
+    assert torch.equal(loaded.pointwise(value, label), fitted.pointwise(value, label))
+    assert repr(vars(loaded.estimate_)) == repr(vars(fitted.estimate_))
+
+
+def test_rows_in_their_own_shape_are_read_as_before(tmp_path):
+    class Pictures(torch.nn.Module):
+        def __init__(self, shape, columns):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(math.prod(shape), columns))
+
+        def forward(self, x, y):
+            return x.flatten(1) @ self.weight @ y.mT
+
+    pictures = torch.randn(200, 2, 3, 3, generator=torch.Generator().manual_seed(0))
+    fitted = mi.MIEstimator(critic=Pictures, **FAST).fit(pictures, pictures.sum((1, 2, 3)))
+    fitted.save(tmp_path / "fit.npz")
+    loaded = mi.MIEstimator.load(tmp_path / "fit.npz", Pictures)
+    fresh = pictures[:20], pictures[:20].sum((1, 2, 3))
+    assert torch.equal(loaded.pointwise(*fresh), fitted.pointwise(*fresh))
+    torch.testing.assert_close(
+        fitted.pointwise(*fresh), fitted.score_matrix(*fresh).diag(), rtol=1e-4, atol=1e-5
+    )
+
+
+class Product(torch.nn.Module):
+    """A user's critic: x·W·y, which knows nothing of batches."""
+
+    def __init__(self, dim_x=2, dim_y=2):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(dim_x, dim_y))
+        self.register_buffer("count", torch.tensor(3))
+
+    def forward(self, x, y):
+        assert x.dim() == y.dim() == 2
+        return x @ self.weight @ y.mT
+
+
+def beside_ours(dim_x, dim_y):
+    return Sum(Bilinear(dim_x, dim_y), Product(dim_x, dim_y))
+
+
+def of_our_parts(dim_x, dim_y):
+    return Sum(Bilinear(dim_x, dim_y), Concatenated(dim_x, dim_y, 5))
+
+
+@pytest.mark.parametrize(
+    "critic",
+    [Product, Product(), beside_ours, of_our_parts],
+    ids=["class", "module", "beside_ours", "of_our_parts"],
+)
+@pytest.mark.parametrize("anchor", ["copula", "none"])
+def test_a_users_critic_is_made_again_by_what_made_it(critic, anchor, tmp_path):
+    fitted = mi.MIEstimator(critic=critic, anchor=anchor, **FAST).fit(*sample(200))
+    fitted.save(tmp_path / "fit.npz")
+    before = torch.get_rng_state()
+    same_answers(mi.MIEstimator.load(tmp_path / "fit.npz", critic), fitted)
+    assert torch.equal(before, torch.get_rng_state())
+    with pytest.raises(
+        ValueError, match=r"critic: expected the function or module that .* got None"
+    ):
+        mi.MIEstimator.load(tmp_path / "fit.npz")
+
+
+class Wider(Product):
+    def __init__(self, dim_x, dim_y):
+        super().__init__(dim_x + 1, dim_y)
+
+    def forward(self, x, y):
+        return x @ self.weight[1:] @ y.mT
+
+
+@pytest.mark.parametrize(
+    ("critic", "message"),
+    [
+        (Wider, "what made the Product that was saved, got Wider"),
+        (
+            lambda a, b: Sum(Product(), Product()),
+            "the critic that was saved, got one with more parts",
+        ),
+        (lambda a, b: Bilinear(a, b), "what made the Product that was saved, got one without it"),
+        (lambda a, b: 3, "a function .* got one that returns int"),
+    ],
+)
+def test_another_critic_than_the_one_saved_is_refused(critic, message, tmp_path):
+    mi.MIEstimator(critic=Product, anchor="none", **FAST).fit(*sample(200)).save(
+        tmp_path / "fit.npz"
+    )
+    with pytest.raises(ValueError, match=f"critic: expected {message}"):
+        mi.MIEstimator.load(tmp_path / "fit.npz", critic)
+
+
+def test_a_critic_of_another_shape_is_refused(tmp_path):
+    class Product(torch.nn.Bilinear):
+        def __init__(self):
+            super().__init__(2, 2, 1)
+
+        def forward(self, x, y):
+            return x @ self.weight[0] @ y.mT
+
+    mi.MIEstimator(critic=globals()["Product"], anchor="none", **FAST).fit(*sample(200)).save(
+        tmp_path / "fit.npz"
+    )
+    with pytest.raises(
+        ValueError, match="critic: expected what made the Product that was saved, got"
+    ):
+        mi.MIEstimator.load(tmp_path / "fit.npz", Product())
+
+
+def test_a_critic_for_a_file_that_needs_none_is_refused(tmp_path):
+    mi.MIEstimator(**FAST).fit(*sample(200)).save(tmp_path / "fit.npz")
+    with pytest.raises(ValueError, match=r"critic: expected None, since .* has 'gated'"):
+        mi.MIEstimator.load(tmp_path / "fit.npz", Product)
+    with pytest.raises(ValueError, match="device: expected"):
+        mi.MIEstimator.load(tmp_path / "fit.npz", device="gpu")
+    assert mi.MIEstimator.load(tmp_path / "fit.npz", device="cpu").device == "cpu"
+
+
+def test_settings_changed_after_fit_do_not_hide_whose_critic_it_is(tmp_path):
+    fitted = mi.MIEstimator(critic=Product, anchor="none", **FAST).fit(*sample(200))
+    fitted.set_params(critic="separable").save(tmp_path / "fit.npz")
+    with pytest.raises(ValueError, match="critic: expected the function or module"):
+        mi.MIEstimator.load(tmp_path / "fit.npz")
+    loaded = mi.MIEstimator.load(tmp_path / "fit.npz", Product)
+    same_answers(loaded, fitted)
+    assert loaded.critic == "separable"
+
+
+def test_nothing_is_saved_before_fit(tmp_path):
+    with pytest.raises(ValueError, match="expected a fitted estimator"):
+        mi.MIEstimator().save(tmp_path / "fit.npz")
+    assert not list(tmp_path.iterdir())
+
+
+def broken_header(file):
+    np.savez(file, header=np.array(json.dumps({"format": "another"})))
+
+
+def header_that_is_no_json(file):
+    np.savez(file, header=np.array("{"))
+
+
+def other_arrays(file):
+    np.savez(file, x=np.ones(3))
+
+
+def single_array(file):
+    np.save(file, np.ones(3))
+
+
+def pickle_inside(file):
+    np.savez(file, header=np.array({"format": 1}, dtype=object), allow_pickle=True)
+
+
+def foreign_class(file):
+    packed = {"dataclass": "os.path.join", "fields": {}}
+    np.savez(file, header=np.array(json.dumps({"format": packing._FORMAT, "value": packed})))
+
+
+def unknown_class(file):
+    packed = {"module": "mi_estimators.estimation.nowhere.Critic", "attributes": {}}
+    np.savez(file, header=np.array(json.dumps({"format": packing._FORMAT, "value": packed})))
+
+
+def torch_file(file):
+    torch.save({"a": torch.ones(3)}, file)
+
+
+WRONG = [
+    lambda file: file.write(b""),
+    lambda file: file.write(b"PK\x03\x04 and no more"),
+    lambda file: file.write(b"not a fit\n" * 100),
+    *(broken_header, header_that_is_no_json, other_arrays, single_array, pickle_inside),
+    *(foreign_class, unknown_class, torch_file),
+]
+
+
+@pytest.mark.parametrize("write", WRONG, ids=[getattr(write, "__name__", "") for write in WRONG])
+def test_another_file_is_refused_in_one_message(write, tmp_path):
+    with (tmp_path / "other").open("wb") as file:
+        write(file)
+    with pytest.raises(
+        ValueError, match=r"path: expected a file that MIEstimator.save wrote, got .*other"
+    ):
+        mi.MIEstimator.load(tmp_path / "other")
+
+
+def test_a_file_cut_short_is_refused_and_one_that_is_missing_says_so(tmp_path):
+    path = tmp_path / "fit.npz"
+    mi.MIEstimator(**FAST).fit(*sample(200)).save(path)
+    content = path.read_bytes()
+    for size in (len(content) // 3, len(content) - 30):
+        path.write_bytes(content[:size])
+        with pytest.raises(ValueError, match=r"path: expected a file that MIEstimator.save wrote"):
+            mi.MIEstimator.load(path)
+    with pytest.raises(FileNotFoundError, match=r"none\.npz"):
+        mi.MIEstimator.load(tmp_path / "none.npz")
+
+
+def test_a_save_that_fails_leaves_the_file_before(tmp_path):
+    fitted = mi.MIEstimator(**FAST).fit(*sample(200))
+    fitted.save(tmp_path / "fit.npz")
+    before = (tmp_path / "fit.npz").read_bytes()
+    fitted.folds_[0][1].note = {"a", "set"}
+    with pytest.raises(ValueError, match="save: expected values that a file can hold, got set"):
+        fitted.save(tmp_path / "fit.npz")
+    assert (tmp_path / "fit.npz").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_the_file_is_json_and_arrays(tmp_path):
+    mi.MIEstimator(**FAST).fit(*sample(200)).save(tmp_path / "fit.npz")
+    with zipfile.ZipFile(tmp_path / "fit.npz") as archive:
+        assert all(name.endswith(".npy") for name in archive.namelist())
+    with np.load(tmp_path / "fit.npz", allow_pickle=False) as archive:
+        assert json.loads(str(archive["header"]))["format"].startswith("mi-estimators")
