@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from .engine import render
+from .engine.points import positive_logarithms
 from .engine.theorem import PartVerdict, Result, Theorem, Verdict, run, weakest
 from .theorems import modules
 
@@ -112,7 +113,8 @@ def load(package: str = "proofs.theorems") -> dict[str, Theorem | str]:
     theorems: dict[str, Theorem | str] = {}
     for slug, module in sorted(modules(package).items()):
         try:
-            theorem = import_module(module).THEOREM
+            with positive_logarithms():
+                theorem = import_module(module).THEOREM
             right = theorem.slug == slug
             theorems[slug] = theorem if right else f"slug: expected {slug!r}, got {theorem.slug!r}"
         except Exception as error:  # a module that does not import is a row that does not hold

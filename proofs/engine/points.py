@@ -3,11 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import sympy as sp
 from flint import ctx
 
 from .certify import PRECISION, compile_ball, exact
+
+
+@contextmanager
+def positive_logarithms() -> Iterator[None]:
+    """Refuse, for a while, an exponential of the logarithm of a symbol that may be negative: sympy makes it the symbol.
+
+    >>> with positive_logarithms():
+    ...     sp.exp(2 * sp.log(sp.Symbol("u", real=True)))
+    Traceback (most recent call last):
+    TypeError: ln u: expected a positive symbol
+    """
+    right = sp.exp.eval
+
+    def evaluate(cls: type, value: sp.Expr) -> sp.Expr | None:
+        for logarithm in value.atoms(sp.log):
+            symbol = logarithm.args[0]
+            if type(symbol) is sp.Symbol and not symbol.is_positive:
+                raise TypeError(f"ln {symbol}: expected a positive symbol")
+        return right(value)
+
+    sp.exp.eval = classmethod(evaluate)  # type: ignore
+    try:
+        yield
+    finally:
+        sp.exp.eval = right
 
 
 def kind(symbol: sp.Basic) -> str:

@@ -24,7 +24,7 @@ CERTIFIED = (
     "alpha_frees_the_anchor", "dpo_value_is_no_kl_bound", "loss_certifies_margin", "minibatch_dv_unbounded",
     "mio_dip", "mio_escapes_two_arms", "mio_no_collapse",
 )  # fmt: skip
-TESTED = ("mio_learns_win_rates",)
+TESTED = ("k_negatives_calibrated", "label_noise", "mio_learns_win_rates")
 TIER = {
     **dict.fromkeys(SLUGS, "symbolic"),
     **dict.fromkeys(CERTIFIED, "certified"),
