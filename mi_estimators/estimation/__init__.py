@@ -6,6 +6,7 @@
 
 from .arguments import Arguments, CriticName, EstimatorName
 from .columns import PairwiseMI, pairwise_mi
+from .conditional import ConditionalMI, conditional_mi
 from .critics import CRITICS, Architecture, Bilinear, Concatenated, Encoded, Separable, Sum
 from .estimate import MIEstimate
 from .estimator import EFFORTS, MIEstimator, estimate_mi
@@ -23,6 +24,7 @@ __all__ = [
     "Arguments",
     "Bilinear",
     "Concatenated",
+    "ConditionalMI",
     "CriticName",
     "Encoded",
     "Estimator",
@@ -33,6 +35,7 @@ __all__ = [
     "PairwiseMI",
     "Separable",
     "Sum",
+    "conditional_mi",
     "estimate_mi",
     "ksg",
     "pairwise_mi",

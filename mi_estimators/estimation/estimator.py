@@ -180,14 +180,22 @@ class MIEstimator(Params):
                 range. The message names the argument.
         """
         check_arguments(self.get_params())
-        seed = secrets.randbits(32) if self.seed is None else int(self.seed)
-        device = torch_device(self.device)
+        seed = self._seed()
         sides, pairs = fit_pairs(
             x, y, groups, discrete=self.discrete, seed=seed, max_rows=self.max_rows
         )
+        return self._fit_pairs(sides, pairs, groups is not None, seed)
 
+    def _seed(self) -> int:
+        return secrets.randbits(32) if self.seed is None else int(self.seed)
+
+    def _fit_pairs(
+        self, sides: tuple[Side, Side], pairs: Pairs, grouped: bool, seed: int
+    ) -> MIEstimator:
+        """Fit rows that have been read. The folds depend on the labels and the seed alone."""
+        device = torch_device(self.device)
         with full_precision(device):
-            folds, estimate = self._cross_fit(sides, pairs, groups is not None, seed, device)
+            folds, estimate = self._cross_fit(sides, pairs, grouped, seed, device)
             estimate = replace(estimate, scores=held_out_sample(folds, pairs, device))
 
         # All at once, so that a fit that fails leaves the last one whole.

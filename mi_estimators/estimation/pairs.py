@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,8 +131,28 @@ def _pairs(
     seed: int,
     max_rows: int | None,
 ) -> Pairs:
+    labels, order = draw_rows(sides, tables, groups, seed, max_rows)
+    return pairs_of(sides, tables, labels, order, grouped=groups is not None)
+
+
+def draw_rows(
+    sides: Sequence[Side],
+    tables: Sequence[Table],
+    groups: Groups,
+    seed: int,
+    max_rows: int | None,
+) -> tuple[Int[Tensor, " n"], Int[Tensor, " m"]]:
+    """Return each row's group, and which rows are read in which order: a function of the set of rows and the seed.
+
+    Raises:
+        ValueError: sides of different lengths, or groups that do not fit.
+    """
     n = len(tables[0])
-    _check_lengths(n, len(tables[1]))
+    for side, table in zip(sides, tables, strict=True):
+        if len(table) != n:
+            raise ValueError(
+                f"{side.name}: expected as many rows as {sides[0].name} ({n}), got {len(table)}"
+            )
     labels = group_labels(groups, n)
 
     def keys(rows: slice) -> np.ndarray:
@@ -139,11 +160,22 @@ def _pairs(
         return np.concatenate(parts, 1)
 
     # Copies of a row are neighbours in the canonical order; a seeded shuffle separates them.
-    hashes = hash_rows(keys, n, keys(slice(0, 1)).shape[1])
-    order = canonical_order(hashes, labels)
-    order = order[torch.randperm(n, generator=torch.Generator().manual_seed(seed))][:max_rows]
+    order = canonical_order(hash_rows(keys, n, keys(slice(0, 1)).shape[1]), labels)
+    shuffled = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    return labels, order[shuffled][:max_rows]
 
+
+def pairs_of(
+    sides: tuple[Side, Side],
+    tables: tuple[Table, Table],
+    labels: Int[Tensor, " n"],
+    order: Int[Tensor, " m"],
+    *,
+    grouped: bool,
+) -> Pairs:
+    """Read the rows that were drawn; `grouped` if groups state which rows are independent."""
     # The rows are independent enough if a stretch of as many, side by side, is no more than a little dependent.
+    n = len(labels)
     middle = slice((n - len(order)) // 2, (n + len(order)) // 2)
     x, y, near_x, near_y = (
         side.encode(table[rows])
@@ -157,8 +189,8 @@ def _pairs(
         )
     sample = Sample(
         rows=len(order),
-        dependence=None if groups is not None else row_dependence(near_x, near_y, len(order) / n),
-        copies=_copies(x, y, None if groups is None else labels[order]),
+        dependence=None if grouped else row_dependence(near_x, near_y, len(order) / n),
+        copies=_copies(x, y, labels[order] if grouped else None),
         entropies=_entropies(x, y),
         notes=tuple(notes),
     )

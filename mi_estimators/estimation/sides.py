@@ -175,6 +175,21 @@ def survey(name: str, value: Rows, *, discrete: bool = False) -> tuple[Side, Tab
     return Side(name, shape, kinds, kept, is_label, discrete, notes), table
 
 
+def beside(first: tuple[Side, Table], second: tuple[Side, Table]) -> tuple[Side, Table]:
+    """Return two sides as one, for rows that have been read once."""
+    (side, table), (other, more) = first, second
+    width = sum(1 if labels is None else len(labels) for labels in side.kinds)
+    joint = Side(
+        name=f"{side.name}, {other.name}",
+        shape=(len(side.kinds) + len(other.kinds),),
+        kinds=(*side.kinds, *other.kinds),
+        kept=torch.cat([side.kept, other.kept + width]),
+        discrete=False,
+        notes=(*side.notes, *other.notes),
+    )
+    return joint, Table([*table, *more], joint.shape)
+
+
 def check_pairs(x: Rows, y: Rows) -> None:
     """Refuse two tables whose indices differ: their rows may not belong together.
 

@@ -1,0 +1,162 @@
+"""conditional_mi: laws of exact conditional information, strong confounding without any, and what both parts share."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import mi_estimators as mi
+from mi_estimators.estimation.neighbours import cheap_conditional, normal_scores
+
+FAST = dict(steps=50, hidden=8, folds=2)
+
+
+def gaussian(rho, columns, rng, n=1000):
+    """Return rows whose x and y have correlation rho given z, and the exact information."""
+    z, x, noise = rng.normal(size=(3, n, columns))
+    y = rho * x + math.sqrt(1 - rho**2) * noise
+    return (x + z, y - 2 * z, z), -columns / 2 * math.log(1 - rho**2)
+
+
+def finite(table, rng, n=3000):
+    """Return rows of a law p(x, y, z) on a small table, and its exact information."""
+    p = table / table.sum()
+    ratio = p * p.sum((0, 1)) / (p.sum(1)[:, None] * p.sum(0))
+    x, y, z = np.unravel_index(rng.choice(p.size, n, p=p.ravel()), p.shape)
+    return (x, y, z), float((p * np.log(ratio)).sum())
+
+
+LAWS = {
+    "one column": lambda rng: gaussian(0.7, 1, rng),
+    "three columns": lambda rng: gaussian(0.6, 3, rng),
+    "independent given z": lambda rng: gaussian(0.0, 1, rng),
+    "a table": lambda rng: finite(rng.random((3, 3, 4)) ** 3, rng),
+    "opposite signs": lambda rng: finite(
+        np.array([[[8.0, 1.0], [1.0, 8.0]], [[1.0, 8.0], [8.0, 1.0]]]), rng
+    ),
+    "a noisy label": lambda rng: (
+        lambda rows, truth: ((*rows[:2], np.array(list("abcd"))[rows[2]]), truth)
+    )(*finite(rng.random((2, 4, 4)) ** 2, rng)),
+}
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_the_interval_holds_the_information(name):
+    rows, truth = LAWS[name](np.random.default_rng(3))
+    estimate = mi.conditional_mi(*rows, **FAST)
+    low, high = estimate.interval
+    assert estimate.verdict == ("ok" if truth > 0 else "nothing_found")
+    assert low - 0.02 <= truth <= high + 0.02
+    assert estimate.nats == pytest.approx(truth, abs=0.1)
+
+
+def confounded(name, rng, n=2000):
+    """Return rows whose x and y share nothing but z."""
+    z, a, b = rng.normal(size=(3, n))
+    if name == "linear":
+        return z + 0.2 * a, z + 0.2 * b, z
+    if name == "a proxy of a wave":  # y shows a critic what of z matters to x
+        return np.sin(5 * z) + 0.2 * a, np.sin(5 * z) + 0.2 * b, z
+    if name == "squares":
+        return z**2 + 0.2 * a, z**2 + 0.2 * b, z
+    labels = rng.integers(5, size=n)
+    if name == "labels":
+        return labels + 0.2 * a, (labels == 2) + 0.2 * b, labels.astype(str)
+    return labels, 4 * (labels == 2) + b, labels  # x is a function of z
+
+
+@pytest.mark.parametrize(
+    "name", ["linear", "a proxy of a wave", "squares", "labels", "a function of z"]
+)
+def test_confounding_is_not_information(name):
+    estimate = mi.conditional_mi(*confounded(name, np.random.default_rng(0)), **FAST)
+    assert estimate.verdict != "ok"
+    assert estimate.interval[0] <= 0
+    if name != "a proxy of a wave":
+        assert estimate.nats == pytest.approx(0.0, abs=0.03)
+
+
+def test_what_both_parts_share_cancels():
+    rows, _ = gaussian(0.5, 1, np.random.default_rng(1))
+    x, y, z = rows
+    estimate = mi.conditional_mi(x + 5 * z, y, z, **FAST)
+    total, shared = estimate.parts.values()
+    assert estimate.nats == pytest.approx(total.nats - shared.nats)
+    assert estimate.stderr < 0.9 * math.hypot(total.stderr, shared.stderr)
+    for text in ("I(X; Y | Z) =", "I(X; (Y, Z)) =", "I(X; Z) ="):
+        assert text in str(estimate)
+
+
+def test_strata_are_estimates_of_their_own():
+    rng = np.random.default_rng(0)
+    x, noise = rng.normal(size=(2, 1200))
+    z = np.repeat(["near", "far", "never"], [300, 300, 600])
+    y = np.where(z == "near", x, np.where(z == "far", 2 * noise + x, noise)) + 0.3 * noise
+    estimate = mi.conditional_mi(x, y, z, **FAST)
+    assert {*estimate.parts} == {f"I(X; Y | Z = {name})" for name in ("near", "far", "never")}
+    shares = {"near": 0.25, "far": 0.25, "never": 0.5}
+    mean = sum(s * estimate.parts[f"I(X; Y | Z = {name})"].nats for name, s in shares.items())
+    assert estimate.nats == pytest.approx(mean)
+    assert (
+        estimate.parts["I(X; Y | Z = near)"].nats > estimate.parts["I(X; Y | Z = never)"].nats + 1
+    )
+
+
+@pytest.mark.parametrize("name", ["one column", "a table"])
+def test_the_order_of_the_rows_changes_nothing(name):
+    rows, _ = LAWS[name](np.random.default_rng(2))
+    mixed = np.random.default_rng(3).permutation(len(rows[0]))
+    first = mi.conditional_mi(*rows, **FAST)
+    again = mi.conditional_mi(*(side[mixed] for side in rows), **FAST)
+    assert (first.nats, first.stderr, first.interval) == (again.nats, again.stderr, again.interval)
+
+
+def test_groups_are_the_draws():
+    kinds = np.random.default_rng(0).integers(150, size=1500)
+    x, y, z = np.random.default_rng(1).normal(size=(3, 150))[:, kinds]
+    assert mi.conditional_mi(x, y, z, **FAST).verdict == "repeated_rows"
+    assert mi.conditional_mi(x, y, z, **FAST, groups=kinds).verdict == "nothing_found"
+
+
+def by_definition(x, y, z, k):
+    """Frenzel and Pompe's estimate, a row at a time."""
+    x, y, z = (normal_scores(side) for side in (x, y, z))
+    total = 0.0
+    for i in range(len(x)):
+        others = torch.arange(len(x)) != i
+        of_x, of_y, of_z = ((side[others] - side[i]).abs().amax(-1) for side in (x, y, z))
+        radius = torch.stack([of_x, of_y, of_z]).amax(0).sort().values[k - 1]
+        counts = [
+            (distance < radius).sum() + 1
+            for distance in (of_z, torch.maximum(of_x, of_z), torch.maximum(of_y, of_z))
+        ]
+        first, second, third = torch.stack(counts).double().digamma()
+        total += float(first - second - third)
+    return float(torch.tensor(k).digamma()) + total / len(x)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_nearest_neighbours_are_frenzel_and_pompes(k):
+    sides = torch.randn(3, 90, 2)
+    expected = by_definition(*sides, k)
+    assert cheap_conditional(*sides, k=k).value == pytest.approx(expected, abs=1e-12)
+    assert cheap_conditional(*torch.randn(3, 90, 3)) is None
+
+
+X, Y, Z = np.random.default_rng(0).normal(size=(3, 100))
+BAD_CALLS = [
+    (r"z: expected as many rows as x \(100\), got 99", ValueError, (X, Y, Z[:99]), {}),
+    ("z: expected finite entries", ValueError, (X, Y, Z * math.nan), {}),
+    ("z: expected a column that varies", ValueError, (X, Y, 0 * Z), {}),
+    ("discrete: expected letters of 'xyz', got 'w'", ValueError, (X, Y, Z), {"discrete": "w"}),
+    ("folds: expected", ValueError, (X, Y, Z), {"folds": 1}),
+    ("unexpected keyword argument 'stps'", TypeError, (X, Y, Z), {"stps": 3}),
+    ("groups: expected a label", ValueError, (X, Y, Z), {"groups": [1, 2]}),
+]
+
+
+@pytest.mark.parametrize(("message", "error", "rows", "settings"), BAD_CALLS)
+def test_bad_calls_are_refused_by_name(message, error, rows, settings):
+    with pytest.raises(error, match=message):
+        mi.conditional_mi(*rows, **settings)
