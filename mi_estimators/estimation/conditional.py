@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
 
 from ..diagnostics.hashes import codes_of
-from .estimate import MIEstimate
+from .arguments import (
+    CriticArguments,
+    EstimatorName,
+    check_arguments,
+    refuse_unknown,
+    shows_arguments_of,
+)
+from .estimate import MIEstimate, interval_text
 from .estimator import MIEstimator
 from .grouping import Groups
 from .inputs import default_device_cpu, full_precision, torch_device
@@ -35,37 +42,39 @@ class ConditionalMI(MIEstimate):
 
     Attributes:
         parts: the estimates that it is made of, by name: I(X; (Y, Z)) and I(X; Z), or one for each value of Z.
-
-    The other attributes are those of `MIEstimate`: `expert` is "chain rule" or "strata", and the read-outs are
-    differences, or means over the values of Z.
+        nats, stderr, interval, estimator, verdict, warnings, diagnostics: as for `MIEstimate`.
+        expert: "chain rule" or "strata".
+        readouts: differences of those of the parts, or means over the values of Z.
+        history: those of the parts, one after the other.
+        scores: None.
     """
 
     parts: dict[str, MIEstimate] = field(default_factory=dict[str, MIEstimate])
 
-    def __repr__(self) -> str:
-        return f"ConditionalMI({self.nats:.3f} nats, 95 % {_interval(self)}, {self.verdict})"
+    def to_dict(self) -> dict[str, Any]:
+        """Return the estimate and its parts as plain data that strict JSON can hold."""
+        parts = {name: part.to_dict() for name, part in self.parts.items()}
+        return {**super().to_dict(), "parts": parts}
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
+        return f"ConditionalMI({self._headline()}, {self.estimator.name}, {self.verdict})"
+
+    def _lines(self) -> list[str]:
         lines = [
-            f"I(X; Y | Z) = {self.nats:.3f} nats, 95 % {_interval(self)}  ({self.estimator.name}, held out,"
-            " not a bound)",
+            f"I(X; Y | Z) = {self._headline()}  ({self.estimator.name}, {self.expert})",
             f"verdict: {self.verdict}",
             *(f"  {text}" for text in self.warnings),
         ]
         lines += [
-            f"{name} = {part.nats:.3f} nats, 95 % {_interval(part)}, {part.verdict}"
+            f"{name} = {part.nats:.3f} nats, 95 % {interval_text(part.interval)}, {part.verdict}"
             for name, part in self.parts.items()
         ]
         if "ksg" in self.diagnostics:
             lines.append(f"nearest neighbours (k = 3): {self.diagnostics['ksg']:.3f}")
-        return "\n".join(lines)
+        return lines
 
 
-def _interval(estimate: MIEstimate) -> str:
-    low, high = estimate.interval
-    return f"[{low:.3f}, {high:.3f}]" if math.isfinite(high) else f"[{low:.3f}, ?)"
-
-
+@shows_arguments_of(MIEstimator)
 @torch.inference_mode(False)
 @torch.enable_grad()
 @default_device_cpu()
@@ -73,11 +82,11 @@ def conditional_mi(
     x: Rows,
     y: Rows,
     z: Rows,
-    estimator: str = "js",
+    estimator: EstimatorName = "js",
     *,
     groups: Groups = None,
     discrete: str = "",
-    **params: Any,
+    **settings: Unpack[CriticArguments],
 ) -> ConditionalMI:
     """Estimate I(X; Y | Z) in nats from rows (x, y, z), with an interval and a verdict.
 
@@ -96,7 +105,7 @@ def conditional_mi(
         estimator: one of `ESTIMATORS`.
         groups: rows that depend on one another, as for `estimate_mi`.
         discrete: which sides are labels whatever their entries are: letters of "xyz".
-        params: any other argument of `MIEstimator`, such as seed, critic, folds or device.
+        settings: any other argument of `MIEstimator`, such as seed, critic, folds or device.
 
     Returns:
         A `ConditionalMI`, an `MIEstimate` with its parts. The verdict is the first that either part has; it is
@@ -112,16 +121,11 @@ def conditional_mi(
     >>> conditional_mi(z + noise, z + more, z, steps=50).verdict  # X and Y share nothing but Z
     'nothing_found'
     """
-    if not isinstance(discrete, str) or set(discrete) - set("xyz"):
+    if set(discrete) - set("xyz"):
         raise ValueError(f"discrete: expected letters of 'xyz', got {discrete!r}")
-    names = [name for name in MIEstimator.names() if name not in ("estimator", "discrete")]
-    for name in params:
-        if name not in names:
-            raise TypeError(
-                f"conditional_mi() got an unexpected keyword argument {name!r}; expected {', '.join(names)}"
-            )
-    template = MIEstimator(estimator, **params)
-    template._check()  # pyright: ignore[reportPrivateUsage]
+    refuse_unknown("conditional_mi", settings, CriticArguments)
+    template = MIEstimator(estimator, **settings)
+    check_arguments(template.get_params())
     seed = template._seed()  # pyright: ignore[reportPrivateUsage]
 
     for one, other in ((x, y), (x, z), (y, z)):
@@ -264,12 +268,14 @@ def _stderr_of_difference(
             sides = (m(r[test].to(device)) for m, r in zip(maps, (pairs.x, pairs.y), strict=True))
             with full_precision(device):
                 pair.append(influences(row, held_out_scores(critic, *sides))[1].cpu())
-        apart = pair[0] - pair[1]
+
+        count = min(map(len, pair))  # a few rows at the end of a fold may be left over
+        apart = pair[0][:count] - pair[1][:count]
         if grouped:
-            own = total[1].labels[place[folds[0][2]]][: len(apart)]
+            own = total[1].labels[place[folds[0][2]]][:count]
             apart = apart.new_zeros(int(own.max()) + 1).index_add(0, own, apart)
-        variance += len(pair[0]) ** 2 * float(apart.square().sum())
-        rows += len(pair[0])
+        variance += count**2 * float(apart.square().sum())
+        rows += count
 
     return math.sqrt(variance) / rows
 
