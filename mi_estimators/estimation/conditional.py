@@ -19,7 +19,7 @@ from .arguments import (
 )
 from .estimate import MIEstimate, interval_text
 from .estimator import MIEstimator
-from .grouping import Groups
+from .grouping import Groups, draws_of
 from .inputs import default_device_cpu, full_precision, torch_device
 from .neighbours import Neighbours, cheap_conditional
 from .pairs import Pairs, Sample, draw_rows, pairs_of
@@ -90,8 +90,8 @@ def conditional_mi(
 ) -> ConditionalMI:
     """Estimate I(X; Y | Z) in nats from rows (x, y, z), with an interval and a verdict.
 
-    Where Z has at most 20 values, each with at least 150 rows, it is the mean of I(X; Y | Z = z) over the values, each
-    estimated from its own rows. A dependence that Z alone explains cannot enter.
+    Where Z has at most 20 values, each with at least 150 rows (or groups), it is the mean of I(X; Y | Z = z) over the
+    values, each estimated from its own rows. A dependence that Z alone explains cannot enter.
 
     Otherwise it is the chain rule I(X; Y | Z) = I(X; (Y, Z)) − I(X; Z). Both terms are estimated from the same rows,
     with the same folds and seed, so that the errors that they share cancel; the standard error is that of the
@@ -136,7 +136,7 @@ def conditional_mi(
     ]
     sides, tables = [side for side, _ in read], [table for _, table in read]
     labels, order = draw_rows(sides, tables, groups, seed, template.max_rows)
-    strata = _strata(sides[2].encode(tables[2][order.numpy()]))
+    strata = _strata(sides[2].encode(tables[2][order.numpy()]), labels[order])
 
     if strata is not None:
         pairs = pairs_of(
@@ -159,10 +159,10 @@ def conditional_mi(
     return _chained(fits[0], fits[1], sides[1].encode(tables[1][order.numpy()]), groups is not None)
 
 
-def _strata(z: Tensor) -> Tensor | None:
-    """Return the number of each row's value of Z, if there are few values with many rows each."""
+def _strata(z: Tensor, labels: Tensor) -> Tensor | None:
+    """Return the number of each row's value of Z, if there are few values with many rows, or groups, each."""
     codes = codes_of(z)
-    counts = torch.bincount(codes)
+    counts = draws_of(codes, labels)
     return codes if len(counts) <= _STRATA and int(counts.min()) >= _STRATUM else None
 
 

@@ -36,7 +36,7 @@ from .crossfit import Settings, Shown, fit_folds, shown
 from .estimate import MIEstimate
 from .experts.counts import information_of_counts
 from .folds import FEWEST, Fold, cut
-from .grouping import Groups
+from .grouping import Groups, draws_of
 from .inputs import (
     default_device_cpu,
     full_precision,
@@ -210,7 +210,7 @@ class MIEstimator(Params):
         generator = torch.Generator().manual_seed(seed)
         folds = cut(pairs.labels, self.folds, generator)
         codes = [codes_of(side) for side in (pairs.x, pairs.y)]
-        label = self._label(codes) if pairs.sample.copies == 0 else None
+        label = self._label(codes, pairs.labels) if pairs.sample.copies == 0 else None
         views = self._views(sides, pairs, label)
         settings = self._settings(len(pairs.x))
         columns = pairs.x.shape[1], pairs.y.shape[1]
@@ -261,13 +261,14 @@ class MIEstimator(Params):
         maps = [own.maps for own in rows]
         return list(zip(maps, critics, held_rows, strict=False)), estimate
 
-    def _label(self, codes: list[Tensor]) -> int | None:
+    def _label(self, codes: list[Tensor], groups: Tensor) -> int | None:
         """Return the side that a classifier predicts, 0 for x; None if neither repeats, or a network is asked for."""
         if self.critic != "gated" or self.anchor == "none":
             return None
         kinds = [int(code.max()) + 1 for code in codes]
         side = min((1, 0), key=lambda side: kinds[side])
-        few = kinds[side] <= min(_MOST_CLASSES, len(codes[0]) / _ROWS_TO_A_CLASS)
+        draws = int(draws_of(codes[side], groups).sum())  # a class must be seen in several groups
+        few = kinds[side] <= min(_MOST_CLASSES, draws / _ROWS_TO_A_CLASS)
         return side if few else None
 
     def _views(self, sides: tuple[Side, Side], pairs: Pairs, label: int | None) -> list[View]:

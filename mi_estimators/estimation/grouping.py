@@ -63,6 +63,16 @@ def rows_of_groups(labels: Int[Tensor, " n"], chosen: Tensor) -> Tensor:
     return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(len(rows)))]
 
 
+def draws_of(codes: Int[Tensor, " n"], labels: Int[Tensor, " n"]) -> Int[Tensor, " kinds"]:
+    """Return in how many groups each code occurs.
+
+    >>> draws_of(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 0, 1, 2])).tolist()
+    [1, 2]
+    """
+    pairs = torch.stack([codes, labels], 1).unique(dim=0)
+    return torch.bincount(pairs[:, 0], minlength=int(codes.max()) + 1)
+
+
 def aligned_groups(
     labels: Int[Tensor, " n"], generator: torch.Generator, most: int
 ) -> list[Int[Tensor, "groups length"]]:

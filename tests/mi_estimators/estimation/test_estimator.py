@@ -513,3 +513,14 @@ def test_very_wide_rows_are_read_by_their_components():
     ]
     estimate = mi.estimate_mi(*sides, steps=60, folds=2)
     assert estimate.nats > 1
+
+
+def test_a_label_of_whole_groups_is_not_a_class():
+    """No held-out group shows a label that the others have: a classifier could not tell them."""
+    kinds = np.random.default_rng(0).integers(150, size=1500)
+    own, effect = (
+        np.random.default_rng(1).normal(size=1500),
+        np.random.default_rng(2).normal(size=150),
+    )
+    estimate = mi.estimate_mi(effect[kinds] + own, effect[kinds], groups=kinds, **FAST)
+    assert abs(estimate.nats - 0.5 * math.log(2)) < 0.2
