@@ -468,7 +468,7 @@ def _reasons(
             f"nearest neighbours read {nats:.2f} nats and the critics {critics:.2f}. Both err downwards: more rows"
             " would raise the estimate"
         )
-    elif carried_by_critics and d.get("ksg", 0.0) - nats > max(_DRIFT, 6 * stderr):
+    elif carried_by_critics and d.get("ksg", -math.inf) - nats > max(_DRIFT, 6 * stderr):
         reasons["disagreement"] = f"the nearest-neighbour estimate (KSG) is {d['ksg']:.2f} nats"
     elif row.calibrated and ess >= 50 and abs(readouts["dv"] - readouts["bridge"]) > _DRIFT:
         reasons["disagreement"] = (

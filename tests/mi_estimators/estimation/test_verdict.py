@@ -165,3 +165,12 @@ def test_training_that_ends_while_it_gains_says_so():
     few, more = (mi.estimate_mi(x, y, steps=steps, folds=2) for steps in (300, 700))
     assert any("still gained" in text and "thorough" in text for text in few.warnings)
     assert more.nats > few.nats
+
+
+def test_a_value_far_below_zero_is_reported_where_no_neighbours_were_read():
+    """Two walks in blocks: few groups, critics that are wrong on the others, and no nearest-neighbour estimate."""
+    steps = torch.randn(600, 6, generator=torch.Generator().manual_seed(4))
+    walks = steps.cumsum(0)
+    estimate = mi.estimate_mi(walks[:, :3], walks[:, 3:], groups=20, folds=3, steps=100)
+    assert math.isfinite(estimate.nats)
+    assert "ksg" not in estimate.diagnostics
