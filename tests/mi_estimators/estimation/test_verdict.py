@@ -175,8 +175,8 @@ class Contrary(torch.nn.Module):
 
 
 def test_a_value_far_below_zero_is_reported_where_no_neighbours_were_read():
-    rows = sample(mi.laws.Gaussian(0.5), 3000)
+    rows = sample(mi.laws.Gaussian(0.6), 3000)
     critic = dict(critic=Contrary(), anchor="none", groups=2)
     estimate = mi.estimate_mi(*rows, "nwj", **critic, **FAST)
-    assert estimate.nats < -0.4
+    assert estimate.nats < -0.35
     assert "ksg" not in estimate.diagnostics
