@@ -114,8 +114,7 @@ def sentence(pieces: Iterable[Piece]) -> str:
     for piece in pieces:
         if isinstance(piece, str):
             texts.append(piece)
-        elif hasattr(piece, "shown"):
-            texts.append(claim(piece.shown) or piece.name)
-        else:
-            texts.append(plain(piece))
+            continue
+        shown = getattr(piece, "shown", None)  # a claim's
+        texts.append(plain(piece) if shown is None else claim(shown) or piece.name)  # type: ignore
     return " ".join("".join(texts).split())

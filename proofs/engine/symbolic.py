@@ -316,10 +316,11 @@ class Limit:
             return Outcome("undecided", f"{self.bound} is no form that is known to tend to 0")
         error = expression(self.expr) - expression(self.value)
         outcome = Outcome("undecided", "no step")
-        for side in (self.bound - error, self.bound + error):
+        bound = expression(self.bound)
+        for side in (bound - error, bound + error):
             outcome = Sign(self.name, side, ">=").decide()
             if outcome.verdict == "undecided" and self.because:
-                outcome = self.by_minimum(expression(side), *self.because)
+                outcome = self.by_minimum(side, *self.because)
             if outcome.verdict != "proved":
                 return outcome
         return outcome

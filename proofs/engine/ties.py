@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from math import isfinite
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
@@ -107,7 +107,7 @@ def leaves(value: object, seen: set[int] | None = None) -> Iterator[Any]:
         inner = _of_function(value, seen)
     elif is_dataclass(value):
         inner = [getattr(value, field.name) for field in fields(value)]
-    elif hasattr(value, "func") and hasattr(value, "keywords"):  # functools.partial
+    elif isinstance(value, partial):
         inner = (value.func, *value.args, *value.keywords.values())
     else:
         return

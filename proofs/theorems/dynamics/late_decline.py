@@ -15,6 +15,7 @@ from proofs.engine import (
     Sign,
     Sum,
     Theorem,
+    expression,
     gradient,
     logs,
     normalised,
@@ -228,7 +229,9 @@ THEOREM = Theorem(
         ),
         Sign("it never matters which response has the largest h", h - mean, ">"),
         Identity(
-            "z_w is linear in the margin, as in the lazy regime", Z_W, s * (h - mean.subs(s, 0))
+            "z_w is linear in the margin, as in the lazy regime",
+            Z_W,
+            s * (h - expression(mean).subs(s, 0)),
         ),
         Identity(
             "the turn's time is the same for every β",

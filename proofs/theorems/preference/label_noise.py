@@ -50,7 +50,7 @@ u_star, v_star = word("βz_w", own, r"\beta z_w"), word("βz_l", other, r"\beta 
 
 def slopes(noise, mix):
     """The mean shipped loss's slopes at the claimed scores, over pairs of which a share η is flipped."""
-    at = {A: mix, N: noise}
+    at: Values = {A: mix, N: noise}
     scores = [float(score.subs(at)) for score in (own, other)]
 
     def loss(pair):

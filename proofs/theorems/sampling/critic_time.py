@@ -17,6 +17,7 @@ from proofs.engine import (
     Theorem,
     Values,
     compiled,
+    expression,
     gradient,
     logs,
     positives,
@@ -107,7 +108,7 @@ CURVED = [
         f"{name}: the curvature at θ*",
         word(
             f"κ_{name.upper()}",
-            -sp.diff(SPEEDS[name], th).subs(th, BEST[name]),
+            -expression(sp.diff(SPEEDS[name], th).subs(th, BEST[name])),
             rf"\kappa_{{\mathrm{{{name}}}}}",
         ),
         curvature,
