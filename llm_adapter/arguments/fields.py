@@ -23,6 +23,8 @@ from .names import BUILTIN, bounds, check_model_name, generated, losses
 
 NOT_NEGATIVE = Rule("a finite number ≥ 0", lambda value: 0 <= value < math.inf)
 TRUNCATIONS = ("right", "left_prompt", "drop", "refuse")
+DIVERGENCES = ("reverse_kl", "forward_kl", "js_divergence", "chi_squared", "log_squared")
+Mix = float | str
 SEED = Rule("an integer from 0 to 2^32 - 1", lambda value: 0 <= value < 2**32)
 
 
@@ -93,11 +95,12 @@ class LossFields:
         "js",
         f"Bound that defines the loss: {', '.join(bounds())}. dv gives DPO, js gives MIO.",
     )
-    mix: float = flag(
+    mix: Mix = flag(  # noqa: RUF009  # a field, as the others, whose types ruff knows
         0.5,
         "Share of the rejected responses in the mixed product law, above 0 and at most 1. The "
-        "chosen response has the remaining share.",
-        rule=Rule("a number in (0, 1]", lambda value: 0 < value <= 1),
+        "chosen response has the remaining share. auto: K/(K + 1) of each example with K rejected "
+        "responses.",
+        rule=Rule("a number in (0, 1] or auto", lambda mix: mix == "auto" or 0 < mix <= 1),
     )
     beta: float = flag(
         0.1,
@@ -106,7 +109,8 @@ class LossFields:
     )
     loss: str | None = flag(
         None,
-        f"Baseline loss to use in place of bound and mix: {', '.join(losses())}.",
+        f"Baseline loss to use in place of bound and mix: {', '.join(losses())}; or a sum of such "
+        "losses and bounds, for example '0.8*dv + 0.2*js@1' (js with mix 1).",
     )
     log_ratio: str = flag(
         "sum",
@@ -117,6 +121,27 @@ class LossFields:
         0.0,
         "Probability that a label is wrong, from 0 to below 0.5.",
         rule=Rule("a number in [0, 0.5)", lambda value: 0 <= value < 0.5),
+    )
+    robust: bool = flag(
+        False,
+        "Correct the loss for labels that are wrong with probability label_smoothing, in place of "
+        "smoothing them (robust DPO).",
+    )
+    f_divergence: str = flag(
+        "reverse_kl",
+        "Divergence from the reference, which turns ln(policy / reference) into a score (f-DPO). "
+        "chi_squared with bound dv is χPO, log_squared is SquaredPO.",
+        choices=DIVERGENCES,
+    )
+    reference_free: bool = flag(
+        False,
+        "Score a response by beta * ln(policy) alone. With bound dv, log_ratio mean and a "
+        "target_margin it is SimPO.",
+    )
+    target_margin: float = flag(
+        0.0,
+        "Margin that the chosen score must have over a rejected one, in nats.",
+        rule=NOT_NEGATIVE,
     )
     negatives: str = flag(
         "own",
@@ -244,6 +269,12 @@ class LoggingFields:
     eval_steps: float | None = flag(
         None, "Steps between two evaluations, if eval_strategy is 'steps'.", shown="logging_steps"
     )
+    completions: int = flag(
+        3,
+        "Number of prompts that the model completes before and after training, for the report. 0 "
+        "turns them off.",
+        rule=COUNT_OR_NONE,
+    )
     report_to: str = flag("none", "Trackers, for example tensorboard or wandb; or 'all' or 'none'.")
     disable_tqdm: bool | None = flag(None, "Hide progress bars.")
 
@@ -278,6 +309,27 @@ class RunFields(LoggingFields, StepFields, MemoryFields, ModelFields, LossFields
                 "negatives",
                 self.loss is None or self.negatives == "own",
                 f"own with loss {self.loss}",
+            ),
+            (
+                "mix",
+                self.mix != "auto" or self.negatives == "own",
+                "a number with negatives batch",
+            ),
+            (
+                "robust",
+                not self.robust or self.label_smoothing > 0,
+                "false, or label_smoothing above 0, the probability of a wrong label",
+            ),
+            (
+                "reference_free",
+                not self.reference_free
+                or (self.bound == "dv" and not self.loss and self.f_divergence == "reverse_kl"),
+                "false without bound dv: other losses need a reference",
+            ),
+            (
+                "target_margin",
+                not self.target_margin or (self.bound == "dv" and not self.loss),
+                "0 without bound dv",
             ),
             (
                 "eval_data",

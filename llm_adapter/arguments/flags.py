@@ -127,6 +127,7 @@ KINDS: dict[str, tuple[Callable[[str], Any], str, str]] = {  # reader, placehold
     "str": (str, "TEXT", "text"),
     "int": (int, "N", "an integer"),
     "float": (float, "X", "a number"),
+    "Mix": (lambda text: text if text == "auto" else float(text), "X|auto", "a number or auto"),
     "bool": (_truth, "true|false", "true or false"),
     "switch": (lambda text: text.lower() == "true" or text, "true|TEXT", "true or text"),
 }

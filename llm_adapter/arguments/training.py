@@ -8,9 +8,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from .command import complain
 from .fields import RunFields
 from .flags import Flag, Parser, groups_of
 from .names import generated
+from .trl import own_names
 
 COMMAND = "llm_adapter.train"
 HERE = Path(__file__).parents[1]
@@ -39,13 +41,29 @@ def read_values(argv: Sequence[str]) -> dict[str, Any]:
         ValueError: an unreadable config, an unknown key or flag, a value of the wrong type or outside its range.
     """
     parser = _parser(explained="--help_all" in argv)
+    argv, words = own_names(argv, parser.names)
+    for line in words:
+        complain(COMMAND, line, "from TRL")
     values = parser.read(argv)
     path = values.pop("config", None if "model" in values else DEMO)
-    values = (_config_values(path, parser) if path else {}) | values
+    config = _config_values(path, parser) if path else {}
+    _refuse_idle_mix(config, values)
+    values = config | values
 
     ours = {entry.name for entry in fields(RunFields)}
     RunFields(**{name: value for name, value in values.items() if name in ours}).check()
     return values
+
+
+def _refuse_idle_mix(config: dict[str, Any], flags: dict[str, Any]) -> None:
+    """Raise if a mix is given beside the bound infonce, in one place or on top of it."""
+    bound = flags.get("bound", config.get("bound"))
+    beside = "mix" in config and "bound" not in flags
+    if bound == "infonce" and ("mix" in flags or beside):
+        mix = flags.get("mix", config.get("mix"))
+        raise ValueError(
+            f"mix: expected none with bound infonce, whose mix is always K/(K + 1), got {mix}"
+        )
 
 
 def _parser(explained: bool) -> Parser:

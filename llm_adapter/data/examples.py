@@ -12,14 +12,14 @@ import hashlib
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from .layouts import Text, common_length, one_layout
-from .sources import Source
+from .sources import Row, Source
 
 REASONS = {
     "empty": "a response has no visible character",
@@ -27,6 +27,7 @@ REASONS = {
     "duplicate": "an earlier row has the same prompt and responses",
     "conversation": "the format or the chat template does not allow these turns",
     "images": "the row has images, and the model reads text only",
+    "unpaired": "a row with a label, and none of the other label has the same prompt",
     "no_tokens": "the prompt or a response has no tokens",
     "too_long": "the example does not fit into max_length, and `truncation` does not cut it",
 }
@@ -53,6 +54,7 @@ UNUSED = (
     "weights",
     "margin",
 )  # with score…: they mean something, and no loss here reads them
+UNPAIRED = "label: expected a row of the other label with the same prompt, got none"
 INVISIBLE = ("Zs", "Zl", "Zp", "Cc", "Cf")  # categories of Unicode
 FILLERS = (
     "\u034f\u115f\u1160\u2800\u3164\ufe0e\ufe0f\uffa0"  # of other categories, drawn as nothing
@@ -123,30 +125,71 @@ def check_rows(
         max_negatives: rejected responses that are kept of each row; None: all.
         rows: how many rows are read; None: all.
     """
-    examples, faults = [], []
+    examples: list[Example] = []
+    faults: list[Fault] = []
     seen: dict[bytes, tuple[int, int]] = {}
     preferred: set[bytes] = set()  # hashes of prompt, chosen and rejected response
-    for row in islice(source.rows(), rows):
-        try:
-            example = _kept(parse_row(row.value), max_negatives)
-            example = replace(example, line=row.line, file=row.file)
-            prompt, chosen, rejected = example.prompt, example.chosen, example.rejected
-            here = (row.file, row.line)
-            content = _hash(example.system, example.tools, prompt, chosen, rejected)
-            file, line = seen.setdefault(content, here)
-            if (file, line) != here:
-                where = f"{Path(source.files[file]).name}:{line}"
-                raise Unusable(
-                    "duplicate", f"prompt: expected a new example, got a copy of {where}"
-                )
+    labelled: dict[
+        bytes, list[tuple[Row, dict]]
+    ] = {}  # rows of one response and its label, by prompt
 
-            if any(_hash(prompt, other, chosen) in preferred for other in rejected):
-                example = replace(example, notes=(*example.notes, "reversed"))
-            preferred |= {_hash(prompt, chosen, other) for other in rejected}
-            examples.append(example)
+    def check(row: Row, value: object) -> Example:
+        example = _kept(parse_row(value), max_negatives)
+        example = replace(example, line=row.line, file=row.file)
+        prompt, chosen, rejected = example.prompt, example.chosen, example.rejected
+        here = (row.file, row.line)
+        content = _hash(example.system, example.tools, prompt, chosen, rejected)
+        file, line = seen.setdefault(content, here)
+        if (file, line) != here:
+            where = f"{Path(source.files[file]).name}:{line}"
+            raise Unusable("duplicate", f"prompt: expected a new example, got a copy of {where}")
+        if any(_hash(prompt, other, chosen) in preferred for other in rejected):
+            example = replace(example, notes=(*example.notes, "reversed"))
+        preferred.update(_hash(prompt, chosen, other) for other in rejected)
+        return example
+
+    def add(row: Row, value: object) -> None:
+        try:
+            examples.append(check(row, value))
         except ValueError as error:
             faults.append(Fault(row.file, row.line, getattr(error, "reason", ""), str(error)))
+
+    for row in islice(source.rows(), rows):
+        value = _try_decode(row.value)
+        if isinstance(value, dict) and "label" in value and "completion" in value:
+            key = _hash(*(value.get(name) for name in ("system", "tools", "prompt")))
+            labelled.setdefault(key, []).append((row, value))
+        else:
+            add(row, row.value)
+    for group in labelled.values():
+        for row, value in _paired(group):
+            if "chosen" in value:
+                add(row, value)
+            else:
+                faults.append(Fault(row.file, row.line, "unpaired", UNPAIRED))
+    examples.sort(key=lambda example: (example.file, example.line))
+    faults.sort(key=lambda fault: (fault.file, fault.line))
     return examples, faults
+
+
+def _try_decode(value: object) -> object:
+    """Return the object that JSON bytes hold, or nothing: the check of the row names what is wrong."""
+    try:
+        return _decode(value) if isinstance(value, bytes) else value
+    except ValueError:
+        return None
+
+
+def _paired(group: list[tuple[Row, dict]]) -> Iterator[tuple[Row, dict]]:
+    """Yield each response with a good label, against all with a bad one; rows without a counterpart as they are."""
+    good = [(row, value) for row, value in group if value["label"]]
+    bad = [value["completion"] for _, value in group if not value["label"]]
+    if not good or not bad:
+        yield from group
+        return
+    for row, value in good:
+        others = {key: part for key, part in value.items() if key not in ("completion", "label")}
+        yield row, others | {"chosen": value["completion"], "rejected": bad}
 
 
 def _kept(example: Example, max_negatives: int | None) -> Example:

@@ -40,11 +40,25 @@ def prompt_text(question: str, tokenizer, template: Mapping[str, Any] | None = N
     )
 
 
-@torch.no_grad()
 def sample(
     model: CausalLM,
     tokenizer,
     prompts: Sequence[str],
+    samples: int,
+    temperature: float,
+    max_new_tokens: int,
+    seed: int,
+) -> list[list[Sample]]:
+    """Draw `samples` responses to each prompt, a text: see `sample_ids`."""
+    rows = [prompt_ids(prompt, tokenizer) for prompt in prompts]
+    return sample_ids(model, tokenizer, rows, samples, temperature, max_new_tokens, seed)
+
+
+@torch.no_grad()
+def sample_ids(
+    model: CausalLM,
+    tokenizer,
+    prompts: Sequence[list[int]],
     samples: int,
     temperature: float,
     max_new_tokens: int,
@@ -59,10 +73,10 @@ def sample(
         A list of `samples` responses for each prompt, the same for the same seed, prompts and machine.
     """
     device = next(model.parameters()).device
-    rows = [prompt_ids(prompt, tokenizer) for prompt in prompts]
-    width = max(map(len, rows))
-    ids = torch.tensor([[0] * (width - len(row)) + row for row in rows], device=device)
-    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=device)
+    width = max(map(len, prompts))
+    rows = [[0] * (width - len(row)) + row for row in prompts]
+    seen = [[0] * (width - len(row)) + [1] * len(row) for row in prompts]
+    ids, mask = torch.tensor(rows, device=device), torch.tensor(seen, device=device)
     positions = (mask.cumsum(-1) - 1).clamp_min(0)
     past = model(
         input_ids=ids[:, :-1],

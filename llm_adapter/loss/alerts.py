@@ -12,6 +12,9 @@ EXAMPLES = 32  # the fewest to average: over fewer a mean z_w below −1 nat is 
 LOST = 1.0  # nats that chosen responses may lose on average
 MOST = 0.9  # share of the examples
 FEW = 0.1  # effective share of the negatives
+IID_FLOOR = 2.25 * math.log(3) - math.log(2) - 0.5  # nats
+DRIFT = 0.75  # share of the movement that is common: three times the margin
+SWING = 10.0  # nats of common movement, below which it is no swing (with LOST nats as the unit)
 NEAR = 0.05  # nats from the anchor
 
 
@@ -40,6 +43,19 @@ def alerts(objective: Objective, values: Mapping[str, float]) -> dict[str, str]:
             f"{_remedy(values.get('collapse/margin'))}"
         )
 
+    common = values.get("movement/common", 0.0)
+    if values.get("movement/drift", 0.0) > DRIFT and abs(common) > SWING * limit:
+        sentences["drift"] = (
+            f"chosen and rejected responses have moved together, by {common:+.1f} nats in sum, and "
+            f"apart by {abs(margin):.1f}: "
+            + (
+                "the loss resists this movement; a lower learning rate avoids it"
+                if objective.anchored
+                else "the loss does not see this movement, which can turn back as fast. Lower the "
+                "learning rate, or use bound js, which sees it"
+            )
+        )
+
     if values.get("collapse/margin", 0) < 0:
         sentences["interval"] = (
             f"the mean chosen reward {reward:+.3f} is outside the no-collapse interval: the mean "
@@ -54,7 +70,7 @@ def alerts(objective: Objective, values: Mapping[str, float]) -> dict[str, str]:
             "longer raises their probability"
         )
 
-    if abs(values.get("anchor/gap", math.inf)) < NEAR and objective.mix < 1:
+    if abs(values.get("anchor/gap", math.inf)) < NEAR and objective.mix != 1:
         sentences["plateau"] = (
             f"the mean chosen reward {reward:+.3f} has reached the anchor −ln(1 − mix): more steps "
             "will not raise it; a larger mix will"
@@ -67,6 +83,28 @@ def alerts(objective: Objective, values: Mapping[str, float]) -> dict[str, str]:
             f"only {effective:.1f} of {count:.0f} rejected responses carry the gradient of the negatives"
         )
     return sentences
+
+
+def evaluation_alerts(
+    objective: Objective, values: Mapping[str, float], examples: float
+) -> dict[str, str]:
+    """Return kind → sentence for what a held-out loss says of the pairs themselves.
+
+    MIO's loss on pairs of two independent draws from one law is at least (9/4) ln 3 − ln 2 − ½, whatever the scores.
+
+    >>> list(evaluation_alerts(Objective("js"), {"loss": 1.27}, 100))
+    ['filtered']
+    """
+    plain = objective.anchored and objective.mix == 0.5
+    if not plain or examples < EXAMPLES or values["loss"] >= IID_FLOOR:
+        return {}
+    return {
+        "filtered": (
+            f"the held-out loss {values['loss']:.4f} is below {IID_FLOOR:.4f}, the least that pairs "
+            "of two independent samples of one model allow: the pairs were filtered, or their "
+            "responses come from two models"
+        )
+    }
 
 
 def _remedy(margin: float | None) -> str:

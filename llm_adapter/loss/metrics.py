@@ -11,9 +11,13 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+import mi_estimators as mi
+from mi_estimators.theory.anchors import chosen_term
+
 from ..data.collate import split_rows
 from .objective import Objective, masked_mean
 
+LOST_NATS = 5.0  # a chosen reward below minus this counts as lost
 STARVED = 0.1  # share of its first value below which a gradient coefficient counts as starved
 
 
@@ -72,6 +76,10 @@ def window_sums(
         "mi/bound": objective.start(negatives) - losses,
         "examples": torch.ones_like(chosen),
     }
+    if objective.anchored:
+        mixes = [objective.mix_of(count) for count in negatives.sum(-1).tolist()]
+        anchors = [mi.preference_anchor(mix) for mix in mixes]
+        of_examples["anchor"] = torch.tensor(anchors, device=chosen.device)
     sums = {name: values[counted].double().sum() for name, values in of_examples.items()}
     return sums | {
         "weight": weights.sum(),
@@ -103,23 +111,44 @@ def window_metrics(objective: Objective, *windows: dict[str, float]) -> dict[str
         del values["mi/bound"]
     if square > 0:
         values |= {"ess/negatives": weight**2 / square, "ess/fraction": weight**2 / square / count}
-    return values | derived_metrics(objective, values["rewards/chosen"])
+    common, margin = abs(values["movement/common"]), abs(values["movement/margin"])
+    values["movement/drift"] = common / (common + margin) if common + margin else 0.0
+    if "anchor" in values:
+        values["anchor/gap"] = values["rewards/chosen"] - values.pop("anchor")
+        values |= derived_metrics(objective, values)
+    return values
 
 
-def derived_metrics(objective: Objective, chosen_reward: float) -> dict[str, float]:
-    """Return how far the mean chosen reward is from the anchor and from the nearest end of the interval, in nats.
+def derived_metrics(objective: Objective, values: Mapping[str, float]) -> dict[str, float]:
+    """Return what the theorems on JS's loss say of the mean values of some examples.
 
-    An objective without a no-collapse interval gives nothing.
+    Theorem: mio_no_collapse
 
-    >>> distances = derived_metrics(Objective("js", mix=0.5), math.log(2))
-    >>> {name: round(value, 6) for name, value in distances.items()}  # ln 2 + 0.854527 from the lower end
-    {'anchor/gap': 0.0, 'collapse/margin': 1.547674}
+    >>> values = {"rewards/chosen": math.log(2), "rewards/rejected": math.log(0.2), "loss": 2 * math.log(2)}
+    >>> metrics = derived_metrics(Objective("js", mix=0.5), values)
+    >>> [round(value, 4) for value in metrics.values()]  # ln 2 + 0.8545 from the lower end
+    [1.5477, 0.1064, 0.1]
     """
-    theory = objective.theory([1])
-    if not theory["no_collapse_interval"]:
+    if isinstance(objective.mix, str):
         return {}
-    low, high = theory["no_collapse_interval"]
-    return {
-        "anchor/gap": chosen_reward - theory["anchor"],
-        "collapse/margin": min(chosen_reward - low, high - chosen_reward),
+    low, high = mi.no_collapse_interval(objective.mix)
+    reward = values["rewards/chosen"]
+    metrics = {
+        "collapse/margin": min(reward - low, high - reward),
+        "collapse/share": lost_share_bound(values["loss"], objective.mix),
     }
+    if objective.mix == 0.5:  # noise moves the half-mix alone by nothing
+        metrics["labels/noise"] = math.exp(min(values["rewards/rejected"], 0.0)) / 2
+    return metrics
+
+
+def lost_share_bound(loss: float, mix: float, lost: float = LOST_NATS) -> float:
+    """Return the largest share of chosen responses with βz_w ≤ −`lost` that a mean JS loss allows.
+
+    With h(u) = sp(−u) + (1 − mix) sp(u), of minimum h₀, it is (loss − h₀)/(h(−lost) − h₀), by Markov's inequality.
+
+    >>> [round(lost_share_bound(2 * math.log(2), 0.5, lost), 4) for lost in (2.0, 5.0, 10.0)]
+    [0.3492, 0.1064, 0.0477]
+    """
+    floor = mi.preference_loss_floor(mix)
+    return min(1.0, max(0.0, (loss - floor) / (float(chosen_term(-lost, mix)) - floor)))

@@ -1,12 +1,16 @@
 """Turn log-ratios of responses into losses, by the functions of `mi_estimators` alone.
 
-An objective is a cell of bound × mix or one of the losses to compare with; theory gives its start, floor and anchor.
+An objective is a cell of bound × mix, one of the losses to compare with, or a sum of such terms with weights. The
+scores may be those of another divergence than KL (f-DPO). Theory gives start, floor and anchor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -18,6 +22,21 @@ import mi_estimators as mi
 from mi_estimators.preference import Comparison
 
 Everyone = Callable[[Tensor], Tensor]
+LARGEST = 80.0  # nats, above which e^z is taken at this z: it stays finite in float32
+
+LINKS: dict[
+    str, Callable[[Tensor], Tensor]
+] = {  # f-divergence → f'(t) − f'(1) of z = ln t, t = π/π_ref
+    "reverse_kl": lambda z: z,
+    "forward_kl": lambda z: -torch.expm1((-z).clamp_max(LARGEST)),
+    "js_divergence": lambda z: math.log(2) + F.logsigmoid(z),
+    "chi_squared": lambda z: z + torch.expm1(z.clamp_max(LARGEST)),
+    "log_squared": lambda z: z.clamp_min(-LARGEST) * torch.exp((-z).clamp_max(LARGEST)),
+}
+"""Scores of f-DPO (Wang et al. 2023, arXiv 2309.16240): β f'(π/π_ref) in place of β ln π/π_ref.
+
+forward_kl has f = −ln t; chi_squared f = ½(t − 1)² + t ln t, which makes χPO of DPO (Huang et al. 2024, arXiv
+2407.13399); log_squared f = ½ ln² t, which makes SquaredPO of it (Pipano et al. 2026, arXiv 2602.06788)."""
 
 
 @dataclass(frozen=True)
@@ -29,31 +48,44 @@ class Objective:
     """
 
     bound: str = "js"
-    mix: float = 0.5
+    mix: float | str = 0.5  # "auto": K/(K + 1) of each example
     beta: float = 0.1
     loss: str | None = None
     log_ratio: str = "sum"
     label_smoothing: float = 0.0
     negatives: str = "own"
+    robust: bool = False
+    f_divergence: str = "reverse_kl"
+    reference_free: bool = False
+    target_margin: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse an unknown bound or loss with a ValueError."""
-        tables = {"bound": mi.preference.PREFERENCE_BOUNDS, "loss": mi.preference.ALTERNATIVES}
-        for name, table in tables.items():
-            value = getattr(self, name)
-            if value is not None and value not in table:
-                raise ValueError(f"{name}: expected one of {', '.join(table)}, got {value}")
+        bounds, losses = mi.preference.PREFERENCE_BOUNDS, mi.preference.ALTERNATIVES
+        if self.bound not in bounds:
+            raise ValueError(f"bound: expected one of {', '.join(bounds)}, got {self.bound}")
+        terms = read_terms(self.loss)
+        for name, _ in terms:
+            plain, at, mix = name.partition("@")
+            cell = plain in bounds and (not at or (_number(mix) and 0 < float(mix) <= 1))
+            if name not in losses and not (cell and (len(terms) > 1 or at)):
+                raise ValueError(
+                    f"loss: expected one of {', '.join(losses)}, or a sum such as 0.8*dv + 0.2*js@1, "
+                    f"got {self.loss}"
+                )
 
     @property
     def name(self) -> str:
         """The loss in a few characters, for folders and headings."""
         plain = self.mix == 0.5 or self.bound == "infonce"
-        return self.loss or (self.bound if plain else f"{self.bound}-{self.mix:g}")
+        name = self.loss or (self.bound if plain else f"{self.bound}-{shown(self.mix)}")
+        return re.sub(r"[^\w.-]+", "-", name)
 
     @property
     def anchored(self) -> bool:
-        """Whether the no-collapse theorem covers the loss: JS without label smoothing."""
-        return self.loss is None and self.bound == "js" and self.label_smoothing == 0
+        """Whether the no-collapse theorem covers the loss: JS of ln π/π_ref without label smoothing."""
+        plain = self.label_smoothing == 0 and self.f_divergence == "reverse_kl"
+        return self.loss is None and self.bound == "js" and plain
 
     def losses(
         self, chosen: Tensor, rejected: Tensor, mask: Tensor, everyone: Everyone | None = None
@@ -67,6 +99,8 @@ class Objective:
             everyone: gathers this process's values, shape (n,), with those of all (default: `of_all_processes`).
         """
         everyone = everyone or of_all_processes
+        link = LINKS[self.f_divergence]
+        chosen, rejected = link(chosen), link(rejected) + self.target_margin / self.beta
         losses = self._losses(chosen, rejected, mask, everyone)
         if not self.label_smoothing:
             return losses
@@ -77,19 +111,45 @@ class Objective:
         rejected, mask = F.pad(rejected, (0, most - own)), F.pad(mask, (0, most - own))
         swaps = (_swapped(chosen, rejected, mask, k) for k in range(most))
         swapped = torch.stack([self._losses(*swap, mask, everyone) for swap in swaps], -1)
-        return torch.lerp(losses, masked_mean(swapped, mask), self.label_smoothing)
+        smoothing = self.label_smoothing
+        # the robust loss is unbiased under noisy labels: (1 − ε) L − ε L' over 1 − 2ε, L' with the labels swapped
+        share = -smoothing / (1 - 2 * smoothing) if self.robust else smoothing
+        return torch.lerp(losses, masked_mean(swapped, mask), share)
 
     def _losses(self, chosen: Tensor, rejected: Tensor, mask: Tensor, everyone: Everyone) -> Tensor:
-        if self.loss:
-            row = mi.preference.ALTERNATIVES[self.loss]
+        terms = read_terms(self.loss) or [(self.bound, 1.0)]
+        values = [self._term(name, chosen, rejected, mask, everyone) for name, _ in terms]
+        weights = [weight for _, weight in terms]
+        return torch.stack([w * value for w, value in zip(weights, values, strict=True)]).sum(0)
+
+    def _term(
+        self, name: str, chosen: Tensor, rejected: Tensor, mask: Tensor, everyone: Everyone
+    ) -> Tensor:
+        """Return the losses of one bound or of one loss to compare with."""
+        if name in mi.preference.ALTERNATIVES:
+            row = mi.preference.ALTERNATIVES[name]
             return self._paired(row, chosen, rejected, mask, everyone)
-        scores = self.beta * chosen, self.beta * rejected
-        if self.negatives == "own":
-            return mi.preference_loss(*scores, self.bound, self.mix, mask=mask)
-        negatives = everyone(scores[1][mask])  # of the whole batch, of all processes
-        return mi.preference_loss(
-            scores[0], negatives.expand(len(chosen), -1), self.bound, self.mix
-        )
+        chosen, rejected = self.beta * chosen, self.beta * rejected
+        if self.negatives == "batch":
+            negatives = everyone(rejected[mask])  # of the whole batch, of all processes
+            rejected = negatives.expand(len(chosen), -1)
+            mask = torch.ones_like(rejected, dtype=torch.bool)
+        name, at, own = name.partition("@")  # js@1: a bound with a mix of its own
+        losses = torch.zeros_like(chosen)
+        for mix, rows in self._by_mix(mask):
+            mix = float(own) if at else mix
+            part = mi.preference_loss(chosen[rows], rejected[rows], name, mix, mask=mask[rows])
+            losses = losses.index_put((rows.nonzero()[:, 0],), part)
+        return losses
+
+    def _by_mix(self, mask: Tensor) -> Iterator[tuple[float, Tensor]]:
+        """Yield each mix with the examples that have it, shape (B,)."""
+        counts = mask.sum(-1)
+        if not isinstance(self.mix, str):
+            yield self.mix, torch.ones_like(counts, dtype=torch.bool)
+            return
+        for count in counts.unique().tolist():
+            yield calibrated_mix(count), counts == count
 
     def _paired(
         self,
@@ -133,7 +193,7 @@ class Objective:
         1.098612
         """
         zero = torch.zeros(mask.shape, dtype=torch.float64, device=mask.device)
-        if self.loss:
+        if self.loss in mi.preference.ALTERNATIVES:
             return zero[:, 0] + mi.preference.ALTERNATIVES[self.loss].start(self.beta)
         return self.losses(zero[:, 0], zero, mask, everyone)
 
@@ -153,39 +213,89 @@ class Objective:
         """
         mask = torch.arange(max(counts)) < torch.tensor(counts).unsqueeze(1)
         start = self.start(mask, lambda own: own).mean().item()
-        follows_batch = self.bound == "infonce" and self.negatives == "batch"
-        mix = self.mix
+        follows_batch = self.negatives == "batch" and "infonce" in (self.bound, *self._names())
+        mixes = [self.mix_of(count) for count in counts]
+        largest = max(mixes)  # its interval holds for all: the others' losses are above its loss
         return {
             "loss_start": None if follows_batch else round(start, 12) + 0.0,  # no −0
-            "loss_floor": self._floor(),
-            "anchor": mi.preference_anchor(mix) if self.anchored else None,
-            "no_collapse_interval": list(mi.no_collapse_interval(mix)) if self.anchored else None,
-            "bounds": self._bounds(max(counts)),
+            "loss_floor": self._floor(mixes),
+            "anchor": fmean(map(mi.preference_anchor, mixes)) if self.anchored else None,
+            "no_collapse_interval": (
+                list(mi.no_collapse_interval(largest)) if self.anchored else None
+            ),
+            "bounds": self._bounds(max(counts), mixes),
         }
 
-    def _floor(self) -> float | None:
-        if self.label_smoothing:
+    def _names(self) -> list[str]:
+        return [name for name, _ in read_terms(self.loss)]
+
+    def mix_of(self, count: int) -> float:
+        """Return the mix of an example with this number of negatives.
+
+        >>> [Objective(mix="auto").mix_of(count) for count in (1, 3)], Objective(mix=0.9).mix_of(3)
+        ([0.5, 0.75], 0.9)
+        """
+        return calibrated_mix(count) if isinstance(self.mix, str) else self.mix
+
+    def _floor(self, mixes: Sequence[float]) -> float | None:
+        if self.label_smoothing or self.f_divergence != "reverse_kl":
             return None
         if self.loss:
-            return mi.preference.ALTERNATIVES[self.loss].floor
+            row = mi.preference.ALTERNATIVES.get(self.loss)
+            return row.floor if row else None
         if self.bound == "js":
-            return mi.preference_loss_floor(self.mix)
-        return 0.0 if self.bound == "infonce" or (self.bound == "dv" and self.mix < 1) else None
+            return fmean(map(mi.preference_loss_floor, mixes))
+        return 0.0 if self.bound == "infonce" or (self.bound == "dv" and max(mixes) < 1) else None
 
-    def _bounds(self, most: int) -> str | None:
-        if self.loss or self.label_smoothing:
+    def _bounds(self, most: int, mixes: Sequence[float]) -> str | None:
+        if self.loss or self.label_smoothing or self.reference_free or self.target_margin:
             return None
         if self.bound == "infonce":
             whose = "prompt" if self.negatives == "own" else "batch"
             return f"the information between the responses of a {whose} and which one was chosen, at most ln(K + 1)"
+        if len({*mixes}) > 1:
+            return None
+        (mix,) = {*mixes}
         if self.bound == "dv":
-            pair = self.mix == 0.5 and most == 1 and self.negatives == "own"
+            pair = mix == 0.5 and most == 1 and self.negatives == "own"
             information = (
                 "the information between an ordered pair and its label, at most ln 2; no KL"
             )
             return information if pair else None
-        mixed = f"Q = {1 - self.mix:g} P + {self.mix:g} R, P and R the laws of chosen and rejected responses"
+        mixed = f"Q = {1 - mix:g} P + {mix:g} R, P and R the laws of chosen and rejected responses"
         return f"{mi.DIVERGENCES[self.bound].divergence}, {mixed}"
+
+
+def read_terms(loss: str | None) -> list[tuple[str, float]]:
+    """Return the terms of a sum of losses with their weights.
+
+    >>> read_terms("0.8*dv + 0.2*js@1 + sft"), read_terms("ipo"), read_terms(None)
+    ([('dv', 0.8), ('js@1', 0.2), ('sft', 1.0)], [('ipo', 1.0)], [])
+    """
+    terms = []
+    for text in loss.split("+") if loss else ():
+        weight, star, name = text.strip().rpartition("*")
+        if star and not _number(weight):
+            raise ValueError(f"loss: expected weights that are numbers, got {loss}")
+        terms.append((name.strip(), float(weight) if star else 1.0))
+    return terms
+
+
+def _number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def calibrated_mix(count: int) -> float:
+    """Return K/(K + 1), at which Q is the law of all K + 1 responses together."""
+    return count / (count + 1)
+
+
+def shown(mix: float | str) -> str:
+    """Return a mix as text."""
+    return mix if isinstance(mix, str) else f"{mix:g}"
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -27,6 +28,7 @@ from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 
 from ..arguments.command import complain
+from .resume import FILE
 
 INCOMPLETE = ".incomplete"  # folder in output_dir for files that are being written
 UNWRITTEN = (OSError, SafetensorError)  # a disk that is full, or not there
@@ -42,6 +44,7 @@ class ResumableTrainer(Trainer):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.stopped_by: signal.Signals | None = None  # the signal that ended training early
+        self.settings: dict[str, Any] = {}  # what decides the run's course, kept in its checkpoints
         self._writing_in: Path | None = None
         self.add_callback(_Hooks(self))
 
@@ -195,6 +198,8 @@ class ResumableTrainer(Trainer):
         values = values | {"trainer.logged": self._globalstep_last_logged}
         folder.mkdir(parents=True, exist_ok=True)
         save_file(tensors, folder / self._window_name(), {"values": json.dumps(values)})
+        if self.args.should_save:
+            (folder / FILE).write_text(json.dumps(self.settings, indent=1), encoding="utf-8")
 
     def _load_window(self, folder: str | None) -> None:
         path = Path(folder or "") / self._window_name()

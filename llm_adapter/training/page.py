@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mi_estimators.display import GREY, PALETTE, Page, Table, theme
+from mi_estimators.display import GREY, PALETTE, Page, Table, jsonl, theme
 from mi_estimators.display.runs import Run, read_run
+
+from ..loss.alerts import SWING
+from .completions import COMPLETIONS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,20 +19,26 @@ if TYPE_CHECKING:
 
 
 class Panel(NamedTuple):
-    """A figure: at most two metrics against steps, and the fields of run.json that are theory's lines in it."""
+    """A figure: at most two metrics against steps, and the fields of run.json that are theory's lines in it.
+
+    `least` is the smallest height of the axis, so that noise does not fill it; a share has the axis from 0 to 1.
+    """
 
     title: str
     metrics: tuple[str, ...]
     theory: tuple[str, ...]
     caption: str
+    least: float = 0.0
 
 
-PANELS = (
+SHARE = -1.0  # in place of `least`
+MAIN = (
     Panel(
         "Loss",
         ("loss",),
         ("loss_start", "loss_floor"),
         "Dotted: theory's start (policy = reference) and floor.",
+        0.1,
     ),
     Panel(
         "Rewards βz, nats",
@@ -36,62 +46,108 @@ PANELS = (
         ("anchor", "no_collapse_interval"),
         "Of a response; with log_ratio: mean, of its average token. Dotted, where within 3 nats: the anchor "
         "−ln(1 − mix), the no-collapse interval's ends; DPO has neither.",
-    ),
-    Panel(
-        "Log-probability, nats",
-        ("logps/chosen", "logps/rejected"),
-        (),
-        "ln π(y|x), summed over the tokens.",
+        0.5,
     ),
     Panel(
         "Movement, nats",
         ("movement/common", "movement/margin"),
         (),
-        "z_w + z_l, which DPO's loss does not see, and z_w − z_l, which it drives.",
+        "z_w + z_l, which DPO's loss does not see, and z_w − z_l, which it drives. Where the first is "
+        "much larger, both responses drift together.",
+        2.0,
     ),
     Panel(
         "Accuracy",
         ("rewards/accuracies",),
         (),
         "Share of rejected responses that the policy has lowered more.",
+        SHARE,
+    ),
+)
+MORE = (
+    Panel(
+        "Log-probability, nats",
+        ("logps/chosen", "logps/rejected"),
+        (),
+        "ln π(y|x), summed over the tokens.",
+        5.0,
+    ),
+    Panel(
+        "Drift",
+        ("movement/drift",),
+        (),
+        "|z_w + z_l| over |z_w + z_l| + |z_w − z_l|: near 1, nearly all movement is common.",
+        SHARE,
     ),
     Panel(
         "Bound, nats",
         ("mi/bound",),
         (),
         "Its start minus the loss; run.json's `bounds` says what it bounds.",
+        0.1,
+    ),
+    Panel(
+        "Lost share, at most",
+        ("collapse/share",),
+        (),
+        "Certified by the loss: at most this share of the chosen responses has βz_w ≤ −5 nats.",
+        SHARE,
     ),
     Panel(
         "Gradient coefficients",
         ("gradient/chosen", "gradient/rejected"),
         (),
         "−∂L/∂(βz_w), and Σ ∂L/∂(βz_l) over K.",
+        0.2,
     ),
     Panel(
         "Starved share",
         ("gradient/chosen_starved", "gradient/rejected_starved"),
         (),
         "Share of responses whose coefficient is below a tenth of its first value.",
+        SHARE,
     ),
     Panel(
         "Effective share of negatives",
         ("ess/fraction",),
         (),
         "(Σw)²/Σw² of the negatives' weights, by their number.",
+        SHARE,
     ),
     Panel(
         "Gradient signal to noise",
         ("gradient_noise/snr",),
         (),
         "Of one step's mean gradient at the head's input.",
+        1.0,
     ),
     Panel(
         "Updates that survive",
         ("updates/surviving_fraction",),
         (),
         "Share of watched weights that the steps since the last line changed.",
+        SHARE,
     ),
 )
+NUMBERS = {  # of the table: metric → name
+    "loss": "loss",
+    "rewards/chosen": "chosen reward βz_w, nats",
+    "rewards/rejected": "rejected reward βz_l, nats",
+    "rewards/margins": "margin, nats",
+    "rewards/accuracies": "accuracy",
+    "movement/drift": "drift",
+    "logps/chosen": "ln π of the chosen response, nats",
+}
+UNSTABLE = ("collapse", "interval")
+ADVICE = {  # alert → what to try
+    "drift": "a lower learning rate, or bound js, whose loss sees the common movement",
+    "collapse": "bound js, which has an anchor, or a larger beta",
+    "interval": "a lower learning rate",
+    "starved": "a larger mix, or a larger beta",
+    "plateau": "a larger mix, if the chosen responses should rise further",
+    "few_negatives": "other or fewer rejected responses",
+    "filtered": "pairs of independent samples, if the theorems on them should apply",
+}
 
 
 def draw(panel: Panel, runs: Sequence[Run], axes: Axes) -> bool:
@@ -133,9 +189,21 @@ def draw(panel: Panel, runs: Sequence[Run], axes: Axes) -> bool:
             )
     axes.set_xlabel("step")
     axes.set_title(panel.title, loc="left", fontsize=10)
-    if drawn and (len(runs) > 1 or len(panel.metrics) > 1):
+    if drawn:
+        _widen(axes, panel.least)
         axes.legend(loc="best")
     return drawn
+
+
+def _widen(axes: Axes, least: float) -> None:
+    """Give the axis at least its smallest height, around the middle of what is drawn; a share goes from 0 to 1."""
+    if least == SHARE:
+        axes.set_ylim(-0.03, 1.03)
+        return
+    low, high = axes.get_ylim()
+    if high - low < least:
+        middle = (low + high) / 2
+        axes.set_ylim(middle - least / 2, middle + least / 2)
 
 
 def _numbers(value: float | list[float | None] | None) -> list[float]:
@@ -146,25 +214,139 @@ def write_report(folders: Sequence[str | Path], out: str | Path) -> Path:
     """Write the page of the runs in `folders` to `out`, whole or not at all; return its path."""
     runs = [read_run(folder) for folder in folders]
     page = Page(f"Run {runs[0].name}" if len(runs) == 1 else f"{len(runs)} runs")
-    page.table("Settings and theory", settings(runs), folded=True)
-
+    for run in runs:
+        page.text(verdict(run))
     alerts = first_alerts(runs)
     for text in alerts:
         page.alert(text)
     if not alerts:
         page.text("No alert was raised.", soft=True)
+    page.table("Numbers", numbers(runs))
 
     with theme(font_size=9, legend_fontsize=8):
-        page.panels(figures(runs))
+        page.panels(figures(runs, MAIN))
+        for folder, run in zip(folders, runs, strict=True):
+            page.table(f"Completions of {run.name}", completions(Path(folder)))
+        page.html("<details><summary>More charts</summary>")
+        page.panels(figures(runs, MORE))
+        page.html("</details>")
+    page.table("Settings and theory", settings(runs), folded=True)
     page.write(Path(out))
     return Path(out)
 
 
-def figures(runs: Sequence[Run]) -> Iterator[tuple[Figure, str]]:
+def verdict(run: Run) -> str:
+    """Return a run in one line of words: where it ended, when it was unstable, and what to try."""
+    logs = [line for line in run.lines if "loss" in line]
+    if not logs:
+        return f"{run.name}: no step was logged."
+    last = logs[-1]
+    numbers = [
+        f"{word} {last[name]:{form}}"
+        for word, name, form in (
+            ("chosen", "rewards/chosen", "+.2f"),
+            ("margin", "rewards/margins", ".2f"),
+            ("accuracy", "rewards/accuracies", ".2f"),
+            ("loss", "loss", ".4f"),
+        )
+        if last.get(name) is not None
+    ]
+    kinds = [kind for line in run.lines for kind in line.get("alerts", {})]
+    spans = unstable(logs)
+    text = f"{run.name}, after {last['step']} steps: {', '.join(numbers)}"
+    if spans:
+        text += "; unstable at " + " and ".join(
+            f"step {first}" if first == end else f"steps {first}–{end}" for first, end in spans
+        )
+    if evaluations := [line for line in run.lines if "eval_loss" in line]:
+        held_out = evaluations[-1]
+        text += f"; held out: loss {held_out['eval_loss']:.4f}"
+        if (accuracy := held_out.get("eval_rewards/accuracies")) is not None:
+            text += f", accuracy {accuracy:.2f}"
+    advice = list(dict.fromkeys(ADVICE[kind] for kind in ADVICE if kind in kinds))
+    return f"{text}. " + (f"To try: {'; '.join(advice)}." if advice else _reading(last))
+
+
+def unstable(logs: Sequence[Mapping[str, Any]]) -> list[tuple[int, int]]:
+    """Return the spans of steps in which the common movement turns back, or an alert says that the run diverges.
+
+    >>> logs = [{"step": 8 * k, "movement/common": z} for k, z in enumerate((0, 60, 141, 20, 24))]
+    >>> unstable(logs)
+    [(16, 24)]
+    """
+    spans: list[tuple[int, int]] = []
+    direction = 0.0
+    for before, after in pairwise(logs):
+        change = after.get("movement/common", 0.0) - before.get("movement/common", 0.0)
+        swings = abs(change) > SWING
+        if swings and change * direction < 0:
+            spans.append((before["step"], after["step"]))
+        direction = change if swings else direction
+    for line in logs:
+        if any(kind in UNSTABLE for kind in line.get("alerts", {})):
+            spans.append((line["step"], line["step"]))
+
+    joined: list[tuple[int, int]] = []
+    for first, end in sorted(spans):
+        if joined and first <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((first, end))
+    return joined
+
+
+def _reading(last: Mapping[str, Any]) -> str:
+    """Return what the last numbers of a run without alerts mean, in words."""
+    chosen, margin = last.get("movement/common"), last.get("movement/margin")
+    if chosen is None or margin is None:
+        return ""
+    moved = (chosen + margin) / 2  # z_w
+    direction = "more" if moved >= 0 else "less"
+    return (
+        f"The chosen responses have become {direction} likely ({moved:+.2f} nats on average), "
+        f"{abs(margin):.2f} nats {'more' if margin >= 0 else 'less'} than the rejected ones."
+    )
+
+
+def numbers(runs: Sequence[Run]) -> Table:
+    """Return the first, the last and the last held-out value of the main metrics."""
+    heads, columns = [""], []
+    for run in runs:
+        logs = [line for line in run.lines if "loss" in line]
+        evaluations = [line for line in run.lines if "eval_loss" in line]
+        prefix = f"{run.name}, " if len(runs) > 1 else ""
+        for head, lines, stem in (
+            ("first", logs[:1], ""),
+            ("last", logs[-1:], ""),
+            ("held out", evaluations[-1:], "eval_"),
+        ):
+            if lines:
+                heads.append(f"{prefix}{head}")
+                columns.append([lines[0].get(f"{stem}{name}") for name in NUMBERS])
+    rows = zip(NUMBERS.values(), *columns, strict=True)
+    body = [[name, *map(_rounded, values)] for name, *values in rows]
+    return Table(heads, [row for row in body if set(row[1:]) != {"–"}])
+
+
+def _rounded(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def completions(folder: Path) -> Table:
+    """Return what the model said before and after training, from the run's completions.jsonl."""
+    path = folder / COMPLETIONS
+    rows = jsonl.read(path, ["prompt", "before", "after"]) if path.is_file() else []
+    body = [[row["prompt"], row["before"], row["after"]] for row in rows]
+    return Table(["prompt (its end)", "before", "after"], body)
+
+
+def figures(
+    runs: Sequence[Run], panels: Sequence[Panel] = (*MAIN, *MORE)
+) -> Iterator[tuple[Figure, str]]:
     """Yield the panels that have a point, with their captions."""
     from matplotlib.figure import Figure
 
-    for panel in PANELS:
+    for panel in panels:
         figure = Figure(figsize=(5.6, 3.1))
         axes = figure.add_axes(
             (0.14, 0.15, 0.84, 0.75)

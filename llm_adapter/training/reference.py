@@ -78,7 +78,8 @@ class Reference:
     """
 
     def __init__(self, model: CausalLM, args, accelerator: Accelerator) -> None:
-        live = not args.precompute_ref_log_probs and not args.lora_rank
+        stored = args.precompute_ref_log_probs or args.reference_free  # or not needed
+        live = not stored and not args.lora_rank
         self._accelerator = accelerator
         frozen = copy.deepcopy(model).requires_grad_(False) if live else None
         self._frozen = sharded(frozen, accelerator) if live else None

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 from transformers import GenerationConfig, Trainer, get_scheduler
+from transformers.utils import is_liger_kernel_available
 
 from ..arguments.command import complain
 from ..arguments.training import COMMAND
@@ -37,6 +38,10 @@ def rehearse(args: PreferenceArguments, model: CausalLM, tokenizer) -> None:
     _check_schedule(args)
     if not precision.optimizer(args):
         _attempt("optim", lambda: Trainer.get_optimizer_cls_and_kwargs(args, model), args.optim)
+    if args.use_liger_kernel and not is_liger_kernel_available():
+        raise ValueError(
+            "use_liger_kernel: expected the package liger-kernel, got none (pip install liger-kernel)"
+        )
     if args.save_final_model or args.save_strategy != "no":
         mended = mend_generation_config(model)
         if mended and args.process_index == 0:
@@ -112,11 +117,10 @@ def mend_generation_config(model: CausalLM) -> str:
 def _refusal(config: GenerationConfig | None) -> str:
     if config is None:
         return ""
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            config.save_pretrained(folder)
-        except ValueError as error:
-            return " ".join(str(error).split()).split(". ")[0][:200]
+    try:
+        config.validate(strict=True)  # as it is saved once the trainer has set its special tokens
+    except ValueError as error:
+        return " ".join(str(error).split())[:200]
     return ""
 
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from transformers import PrinterCallback, ProgressCallback, set_seed
 from transformers.utils import logging
 
-from mi_estimators.display import strict, versions, write_json
+from mi_estimators.display import versions, write_json
 
 from ..arguments.command import complain
 from ..arguments.names import ADAPTER
 from ..arguments.training import COMMAND
 from ..data.load import Data, check_fit, load_data
 from ..data.sources import PAIRS
+from ..data.tokens import TokenizedExample
 from ..models import disable_dropout, gguf_read_once, load_model, load_tokenizer, with_lora
 from . import precision
 from .arguments import PreferenceArguments
+from .completions import complete, write_completions
 from .rehearsal import rehearse
+from .resume import compare, settings_of
 from .runlog import Bar, Table, headline, summary
 from .trainer import PreferenceTrainer
 
@@ -66,7 +69,10 @@ def describe(args: PreferenceArguments, data: Data, command: str) -> dict[str, o
         "train_data": args.train_data or f"llm_adapter/data/{PAIRS.name}",
         "eval_data": args.eval_data,
         **asdict(args.objective()),
-        "learning_rate": args.learning_rate,
+        **dict.fromkeys(
+            ("learning_rate", "weight_decay", "lr_scheduler_type", "warmup_steps"), None
+        ),
+        **dict.fromkeys(("examples_per_step", "train_tokens"), None),
         "examples": len(counts),
         "dropped": data.counts,
         "negatives_min": min(counts),
@@ -100,10 +106,16 @@ class Run:
             tokenizer, self.data, self.eval_data = read_data(args)
             model = read_model(args)
         rehearse(args, model, tokenizer)
+        self.settings = settings_of(args, self.data.examples)
+        if args.resume_from_checkpoint:
+            self.settings, changes = compare(args.resume_from_checkpoint, self.settings)
+            if changes and args.process_index == 0:
+                complain(COMMAND, f"resume_from_checkpoint: {changes}", "warning")
 
-        self.args, self.command = args, command
+        self.args, self.command, self.tokenizer = args, command, tokenizer
         self.started = time.monotonic()
         self.trainer = make_trainer(args, model, tokenizer, self.data, self.eval_data)
+        self.trainer.settings = self.settings
 
     def train(self) -> Path | None:
         """Train, and write metrics.jsonl, run.json and the final model into `args.output_dir`.
@@ -113,10 +125,12 @@ class Run:
         """
         args, trainer = self.args, self.trainer
         facts = describe(args, self.data, self.command) | {"row_layout": trainer.row_layout}
+        facts |= {name: self.settings[name] for name in facts.keys() & self.settings.keys()}
         writes = trainer.is_world_process_zero()
         if writes:
             self._begin(facts)
 
+        before = self._completions()
         trainer.train(resume_from_checkpoint=args.resume_from_checkpoint)
         if trainer.stopped_by:
             if writes:
@@ -127,6 +141,9 @@ class Run:
             trainer.save_final_model()  # before anything else can fail
         if self.eval_data and args.eval_strategy == "no":
             trainer.evaluate()
+        if after := self._completions():
+            asked = self._asked()
+            write_completions(trainer.output, self.tokenizer, asked, before, after)
         seconds = round(time.monotonic() - self.started, 2)
         facts |= {"steps": trainer.state.global_step, "seconds": seconds}
         if not writes:
@@ -137,13 +154,27 @@ class Run:
         print(f"\n{facts['steps']} steps in {seconds} s")
         return trainer.output
 
+    def _asked(self) -> Sequence[TokenizedExample]:
+        """Return the examples whose prompts are completed, held-out ones if there are any."""
+        return (self.eval_data or self.data).examples[: self.args.completions]
+
+    def _completions(self) -> list[str]:
+        """Return completions of the model as it is; nothing from one that is shared by processes."""
+        if self.args.world_size > 1 or self.args.torch_compile:
+            return []
+        try:
+            return complete(self.trainer.model, self.tokenizer, self._asked())
+        except (RuntimeError, ValueError, TypeError, AttributeError) as error:  # a model's own code
+            complain(COMMAND, f"completions: none, because of {error}", "warning")
+            self.args.completions = 0
+            return []
+
     def _begin(self, facts: dict[str, object]) -> None:
         """Write run.json and an empty metrics.jsonl, or continue those of a stopped run; print the headline."""
         output = self.trainer.output
         output.mkdir(parents=True, exist_ok=True)
         metrics = output / "metrics.jsonl"
         if self.args.resume_from_checkpoint:
-            warn_of_changes(output / "run.json", facts)
             metrics.touch()  # another folder's checkpoint may leave no step to log
         else:
             metrics.write_text("")
@@ -186,13 +217,3 @@ def make_trainer(
     for callback in (Table,) if args.disable_tqdm else (Bar, Table):
         trainer.add_callback(callback)
     return trainer
-
-
-def warn_of_changes(path: Path, facts: dict[str, object]) -> None:
-    """Warn of settings of a resumed run that differ from those of the stopped run, in the run.json at `path`."""
-    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    compared = facts.keys() & before.keys() - {"command", "versions", "steps", "seconds"}
-    changed = sorted(name for name in compared if strict(facts[name]) != before[name])
-    if changed:
-        changes = "; ".join(f"{name} was {before[name]}, is {facts[name]}" for name in changed)
-        complain(COMMAND, f"resume_from_checkpoint: {changes}", "warning")

@@ -9,6 +9,8 @@ from transformers import ProgressCallback, TrainerCallback
 
 import mi_estimators as mi
 
+from ..loss.objective import shown
+
 COLUMNS = {  # heading: key, width, format
     "step": ("step", 6, "d"),
     "loss": ("loss", 9, ".4f"),
@@ -60,13 +62,19 @@ def say(line: str) -> None:
 
 def headline(run: dict) -> str:
     """Return what is trained, by which loss, and what its anchor means, from run.json's fields."""
-    loss = f"{run['bound']}, mix {run['mix']:g}"
+    loss = f"{run['bound']}, mix {shown(run['mix'])}"
     if run["loss"]:
-        loss = mi.preference.ALTERNATIVES[run["loss"]].label
+        row = mi.preference.ALTERNATIVES.get(run["loss"])
+        loss = row.label if row else run["loss"]
     mean = run["log_ratio"] == "mean"
     unit = "nats per token" if mean else "nats"
     lines = [f"model {run['model']}; loss {loss}; beta {run['beta']:g}; rewards in {unit}"]
 
+    if run["mix"] == "auto" and run["loss_floor"] is not None:
+        lines.append(
+            f"mix auto: K/(K + 1) of each example; mean floor {run['loss_floor']:.6f}, mean anchor "
+            + ("none" if run["anchor"] is None else f"{run['anchor']:.6f} of βz_w")
+        )
     if run["anchor"] is not None:
         lines.append(
             f"theory: ln π/π_ref of a chosen response, {'averaged' if mean else 'summed'} over its "

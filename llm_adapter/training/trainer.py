@@ -18,7 +18,7 @@ from mi_estimators.display import jsonl
 from ..arguments.command import complain
 from ..data.collate import LAYOUTS, collate, split_rows, sum_responses
 from ..data.tokens import TokenizedExample
-from ..loss.alerts import EXAMPLES, alerts
+from ..loss.alerts import EXAMPLES, alerts, evaluation_alerts
 from ..loss.gradient_noise import HeadGradients
 from ..loss.logprobs import choose_log_probs
 from ..loss.metrics import last_windows, window_metrics, window_sums
@@ -73,6 +73,7 @@ class PreferenceTrainer(ResumableTrainer):
         self._evaluated = 0  # batches of this evaluation
         self._metrics = self.output / "metrics.jsonl"
         self._alerts: dict[str, str] = {}  # of the last training log
+        self._said: dict[str, str] = {}  # alerts of the last evaluation
         self._recent: list[dict[str, float]] = []  # sums of the last training logs, for alerts
         self._sums: dict[str, dict[str, Tensor]] = {"": {}, "eval_": {}}  # since the last log
         self._head_gradients = HeadGradients()
@@ -90,7 +91,7 @@ class PreferenceTrainer(ResumableTrainer):
         )
         self.data_collator = partial(LAYOUTS[self.row_layout], **self.data_collator.keywords)
 
-        if args.precompute_ref_log_probs:
+        if args.precompute_ref_log_probs and not args.reference_free:
             read, cache = self._reference_batch, self.reference.cache
             self.train_dataset = with_reference(train_dataset, read, args, cache)
             if eval_dataset:
@@ -114,13 +115,13 @@ class PreferenceTrainer(ResumableTrainer):
         """Return the batch's mean preference loss and add its metrics to the running sums."""
         negatives, lengths, step = inputs["negatives"], inputs["lengths"], self.state.global_step
         reference = inputs.get("reference")
-        if reference is None:
+        if reference is None and not self.objective.reference_free:
             reference = self.reference.log_probs(model, inputs, self.log_probs)
 
         reading = model.training and self._reads_gradients()
         with self._head_gradients.watching(model, step) if reading else nullcontext():
             log_probs = sum_responses(self.log_probs(model, inputs), lengths)
-        log_ratios = log_probs - reference
+        log_ratios = log_probs if reference is None else log_probs - reference
         if self.objective.log_ratio == "mean":
             log_ratios = log_ratios / lengths
         if not log_ratios.isfinite().all():
@@ -135,7 +136,8 @@ class PreferenceTrainer(ResumableTrainer):
             self._head_gradients.catch(loss, inputs)
         if model.training and not self._checked:
             self._checked = True
-            if step == 0:  # a resumed run starts away from its reference
+            # a resumed run starts away from its reference
+            if step == 0 and reference is not None:
                 self._check_start(model, inputs, log_probs.detach(), reference)
 
         sums = self._sums["" if model.training else "eval_"]
@@ -216,6 +218,8 @@ class PreferenceTrainer(ResumableTrainer):
         """Add the means since the last log, over all examples and processes, and append a line to metrics.jsonl."""
         prefix = "eval_" if "eval_loss" in logs else ""
         sums = self._sums[prefix]
+        means: dict[str, Any] = {}
+        window: dict[str, float] = {}
         measured = bool(sums) and f"{prefix}loss" in logs
         if measured:
             totals = self.accelerator.reduce(torch.stack(list(sums.values())), "sum")
@@ -230,7 +234,7 @@ class PreferenceTrainer(ResumableTrainer):
             sums.clear()
         super().log(logs, start_time)
         if measured and self.is_world_process_zero():
-            sentences = {} if prefix else self._find_alerts()
+            sentences = self._of_evaluation(means, window) if prefix else self._find_alerts()
             line = self.state.log_history[-1] | ({"alerts": sentences} if sentences else {})
             try:
                 with self._metrics.open("a", encoding="utf-8") as file:
@@ -239,8 +243,7 @@ class PreferenceTrainer(ResumableTrainer):
                 complain(
                     "metrics.jsonl", f"no line at step {line['step']} ({error.strerror})", "warning"
                 )
-            if not prefix:
-                self._say_new(sentences)
+            self._say_new(prefix, sentences)
 
     def window(self):
         """Return what a checkpoint keeps: sums since the last log, the alerts' windows, the length of metrics.jsonl."""
@@ -273,9 +276,20 @@ class PreferenceTrainer(ResumableTrainer):
             return {}
         return alerts(self.objective, window_metrics(self.objective, *self._recent))
 
-    def _say_new(self, sentences: dict[str, str]) -> None:
-        """Print the alerts that the last training log did not have."""
+    def _of_evaluation(
+        self, means: Mapping[str, float], window: Mapping[str, float]
+    ) -> dict[str, str]:
+        """Return the alerts of an evaluation; the theorem behind them is about one negative."""
+        alone = window["negatives"] == window["examples"]
+        return evaluation_alerts(self.objective, means, window["examples"]) if alone else {}
+
+    def _say_new(self, prefix: str, sentences: dict[str, str]) -> None:
+        """Print the alerts that the last log of this kind did not have."""
+        before = self._said if prefix else self._alerts
         for kind, sentence in sentences.items():
-            if kind not in self._alerts:
+            if kind not in before:
                 say(f"        alert, {kind}: {sentence}")
-        self._alerts = sentences
+        if prefix:
+            self._said = sentences
+        else:
+            self._alerts = sentences

@@ -247,3 +247,20 @@ def test_the_line_on_the_data_lists_what_is_ignored_and_warns_of_what_means_some
         assert captured.err == (
             "data: warning: score_chosen, weight: the rows have them, and no loss here reads them\n"
         )
+
+
+def test_rows_of_one_response_are_paired_by_their_prompts(tmp_path):
+    """Two good and two bad answers to one question give two examples of two rejected responses each."""
+    answers = (("4", True), ("5", False), ("four", 1), ("6", 0))
+    rows = [{"prompt": "2 + 2?", "completion": text, "label": label} for text, label in answers]
+    path = lines(tmp_path / "data.jsonl", *rows, GOOD | {"prompt": "?"})
+    examples = read_examples(path)
+    assert [(example.line, example.chosen, example.rejected) for example in examples] == [
+        (1, "4", ("5", "6")),
+        (3, "four", ("5", "6")),
+        (5, "4", ("5",)),
+    ]
+    chat = [{"prompt": ASKED, "completion": RIGHT, "label": True}]
+    chat += [{"prompt": ASKED, "completion": WRONG, "label": False}]
+    (example,) = read_examples(lines(tmp_path / "chat.jsonl", *chat))
+    assert (example.prompt, example.chosen, example.rejected) == (ASKED, RIGHT, (WRONG,))

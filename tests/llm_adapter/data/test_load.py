@@ -137,6 +137,11 @@ UNUSABLE = [
         GOOD | {"images": ["cat.png"]},
         "images: expected text alone, got a list",
     ),
+    (
+        "unpaired",
+        {"prompt": "2 + 2?", "completion": "4", "label": True},
+        "label: expected a row of the other label with the same prompt, got none",
+    ),
     ("no_tokens", GOOD | {"prompt": ""}, "prompt: expected at least one token, got none"),
     (
         "conversation",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from llm_adapter.loss.alerts import alerts
+from llm_adapter.loss.alerts import EXAMPLES, IID_FLOOR, alerts, evaluation_alerts
 from llm_adapter.loss.objective import Objective
 
 
@@ -41,6 +41,31 @@ def line(**changes):
             {"plateau"},
         ),
         (Objective("dv"), line(rewards__chosen=-0.01, gradient__chosen_starved=0.95), {"starved"}),
+        (  # the demo's DPO: z_w rises to +73 nats with z_l, and falls back
+            Objective("dv"),
+            line(
+                rewards__chosen=3.6,
+                movement__common=140.0,
+                movement__margin=5.0,
+                movement__drift=0.97,
+            ),
+            {"drift"},
+        ),
+        (
+            Objective("dv"),
+            line(movement__common=9.0, movement__margin=0.1, movement__drift=0.99),
+            set(),
+        ),
+        (
+            Objective("dv"),
+            line(movement__common=-40.0, movement__margin=30.0, movement__drift=4 / 7),
+            set(),
+        ),
+        (
+            Objective("dv", log_ratio="mean"),
+            line(movement__common=1.0, movement__margin=0.1, movement__drift=0.9),
+            {"drift"},
+        ),
         (Objective("dv"), line(ess__fraction=0.05, ess__negatives=5.0), {"few_negatives"}),
     ],
 )
@@ -67,3 +92,28 @@ def test_the_alert_of_a_collapse_is_true_of_its_objective(objective, margin, sai
     ]
     assert said.removeprefix("nats; ") in found
     assert ("bound js" in found) == (objective.bound == "dv")
+
+
+def test_the_alert_of_a_drift_says_whether_the_loss_sees_it():
+    values = line(movement__common=140.0, movement__margin=5.0, movement__drift=0.97)
+    assert "does not see this movement" in alerts(Objective("dv"), values)["drift"]
+    assert "the loss resists this movement" in alerts(Objective("js"), values)["drift"]
+
+
+@pytest.mark.parametrize(
+    ("objective", "loss", "examples", "kinds"),
+    [
+        (Objective("js"), IID_FLOOR - 1e-6, EXAMPLES, ["filtered"]),
+        (Objective("js"), IID_FLOOR, EXAMPLES, []),
+        (Objective("js"), 1.0, EXAMPLES - 1, []),
+        (Objective("js", mix=0.75), 1.0, EXAMPLES, []),
+        (Objective("dv"), 0.5, EXAMPLES, []),
+        (Objective("js", f_divergence="forward_kl"), 1.0, EXAMPLES, []),
+    ],
+)
+def test_a_held_out_loss_below_what_independent_pairs_allow(objective, loss, examples, kinds):
+    assert list(evaluation_alerts(objective, {"loss": loss}, examples)) == kinds
+
+
+def test_the_floor_of_independent_pairs():
+    assert pytest.approx(1.278731, abs=1e-6) == IID_FLOOR

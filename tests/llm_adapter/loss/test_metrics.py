@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 import mi_estimators as mi
 from llm_adapter.loss.alerts import EXAMPLES
-from llm_adapter.loss.metrics import last_windows, window_metrics, window_sums
+from llm_adapter.loss.metrics import last_windows, lost_share_bound, window_metrics, window_sums
 from llm_adapter.loss.objective import Objective
 
 BATCH = {
@@ -95,3 +97,49 @@ def test_alerts_look_at_the_fewest_last_windows_that_hold_enough_examples(sizes,
         window["examples"]
         for window in last_windows([{"examples": size} for size in sizes], EXAMPLES)
     ] == kept
+
+
+@pytest.mark.parametrize(
+    ("z", "drift"),
+    [((1.0, 1.0), 1.0), ((1.0, -1.0), 0.0), ((3.0, 1.0), 2 / 3), ((0.0, 0.0), 0.0)],
+)
+def test_drift_is_the_share_of_the_movement_that_is_common(z, drift):
+    batch = {"negatives": torch.ones(1, 1, dtype=torch.bool), "lengths": torch.ones(2)}
+    values = torch.tensor(z[:1]), torch.tensor([z[1:]])
+    sums = window_sums(Objective("dv"), torch.zeros(2), values, batch)
+    found = window_metrics(Objective("dv"), {name: float(total) for name, total in sums.items()})
+    assert found["movement/drift"] == pytest.approx(drift)
+
+
+@given(
+    rewards=st.lists(st.floats(-30, 30), min_size=1, max_size=20),
+    mix=st.sampled_from([0.25, 0.5, 0.9, 1.0]),
+    lost=st.floats(0, 20),
+)
+def test_no_more_is_lost_than_the_loss_allows(rewards, mix, lost):
+    """Whatever the scores: the rejected responses' terms only add to the loss."""
+    z = torch.tensor(rewards, dtype=torch.float64)
+    objective = Objective("js", mix=mix, beta=1.0)
+    mask = torch.ones(len(z), 1, dtype=torch.bool)
+    loss = objective.losses(z, torch.full((len(z), 1), -1e3, dtype=torch.float64), mask).mean()
+    share = (z <= -lost).double().mean()
+    assert share <= lost_share_bound(float(loss), mix, lost) + 1e-9
+
+
+def test_examples_that_do_not_count_add_nothing():
+    """Padding of an evaluation: the sums are those of the first example alone."""
+    objective, rows = Objective(beta=0.2), [0, 2, 3]
+    counted = torch.tensor([True, False])
+    sums = window_sums(objective, LOG_PROBS, Z, BATCH, counted)
+    one = {"negatives": BATCH["negatives"][:1], "lengths": BATCH["lengths"][rows]}
+    alone = window_sums(objective, LOG_PROBS[rows], (Z[0][:1], Z[1][:1]), one)
+    assert sums.keys() == alone.keys()
+    for name, total in sums.items():
+        assert total.item() == pytest.approx(alone[name].item()), name
+
+
+def test_the_anchor_of_a_ragged_automatic_mix_is_the_mean():
+    found = measured(Objective("js", mix="auto", beta=0.2))
+    anchors = [mi.preference_anchor(mix) for mix in (2 / 3, 1 / 2)]
+    assert found["anchor/gap"] == pytest.approx(found["rewards/chosen"] - sum(anchors) / 2)
+    assert "collapse/margin" not in found

@@ -1,10 +1,13 @@
 """Objective: every cell is the library's loss; batches, smoothing, ragged K and theory's words about them."""
 
+import math
+
 import pytest
 import torch
+from scipy.integrate import solve_ivp
 
 import mi_estimators as mi
-from llm_adapter.loss.objective import Objective
+from llm_adapter.loss.objective import LINKS, Objective
 
 Z = (
     torch.tensor([0.4, -0.3, 0.1], dtype=torch.float64),
@@ -176,3 +179,107 @@ def test_a_turn_that_an_example_lacks_leaves_it_as_it_is(loss):
         *means[2:],
     ]  # of the loss, then of each turn: the same responses, so the same threshold
     assert rewards == pytest.approx([rewards[0]] * 3)
+
+
+T = [z.exp() for z in Z]  # π/π_ref
+DERIVATIVES = {  # f'(t) of each divergence
+    "reverse_kl": lambda t: t.log() + 1,
+    "forward_kl": lambda t: -1 / t,
+    "js_divergence": lambda t: (2 * t / (1 + t)).log(),
+    "chi_squared": lambda t: t - 1 + t.log() + 1,
+    "log_squared": lambda t: t.log() / t,
+}
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_another_divergence_is_f_dpo(name):
+    """DPO of the scores β f'(π/π_ref), Wang et al. 2023, eq. 7; a constant of f' cancels."""
+    objective = Objective("dv", beta=0.3, f_divergence=name)
+    scores = [0.3 * DERIVATIVES[name](t) for t in T]
+    one = torch.ones(3, 1, dtype=torch.bool)
+    expected = -torch.nn.functional.logsigmoid(scores[0] - scores[1][:, 0])
+    torch.testing.assert_close(objective.losses(Z[0], Z[1][:, :1], one), expected)
+    assert objective.theory([1])["loss_start"] == pytest.approx(math.log(2))
+    far = torch.tensor([1e4, -1e4]), torch.tensor([[-1e4], [1e4]])
+    pull, push = objective.coefficients(*far, torch.ones(2, 1, dtype=torch.bool))
+    assert pull.isfinite().all()
+    assert push.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("name", "most", "last"), [("log_squared", 1.1401, 0.7360), ("reverse_kl", 9.82, 9.82)]
+)
+def test_squared_po_lowers_the_chosen_response_of_a_table(name, most, last):
+    """π_w/π_ref under gradient flow in the logits to t = 10⁵, π_ref = (.1, .1, .8), one pair; DPO's only rises."""
+    objective = Objective("dv", beta=1.0, f_divergence=name)
+    reference = torch.tensor([0.1, 0.1, 0.8], dtype=torch.float64).log()
+
+    def slope(_, values):
+        logits = torch.tensor(values, requires_grad=True)
+        z = logits.log_softmax(-1) - reference
+        loss = objective.losses(z[:1], z[1:2, None], torch.ones(1, 1, dtype=torch.bool))
+        (gradient,) = torch.autograd.grad(loss.sum(), logits)
+        return -gradient.numpy()
+
+    options = {"method": "LSODA", "rtol": 1e-8, "atol": 1e-10}
+    path = torch.tensor(solve_ivp(slope, (0, 1e5), reference.numpy(), **options).y)
+    ratios = (path.log_softmax(0)[0] - reference[0]).exp()
+    assert ratios.max().item() == pytest.approx(most, rel=1e-3)
+    assert ratios[-1].item() == pytest.approx(last, rel=1e-3)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.3])
+def test_the_robust_loss_is_unbiased_under_flipped_labels(rate):
+    """Its mean over flips of rate ε is the clean loss: Chowdhury et al. 2024 (arXiv 2403.00409), eq. 6."""
+    pair, swapped = (Z[0], Z[1][:, :1]), (Z[1][:, 0], Z[0][:, None])
+    one = torch.ones(3, 1, dtype=torch.bool)
+    robust = Objective("dv", beta=0.3, label_smoothing=rate, robust=True)
+    mean = (1 - rate) * robust.losses(*pair, one) + rate * robust.losses(*swapped, one)
+    torch.testing.assert_close(mean, Objective("dv", beta=0.3).losses(*pair, one))
+    assert robust.theory([1])["loss_start"] == pytest.approx(math.log(2))
+
+
+def test_simpo_has_its_margin():
+    """−ln σ(β(z_w − z_l) − γ), Meng et al. 2024 (arXiv 2405.14734), eq. 6, with z the mean ln π."""
+    objective = Objective("dv", beta=2.0, reference_free=True, target_margin=0.7, log_ratio="mean")
+    one = torch.ones(3, 1, dtype=torch.bool)
+    expected = -torch.nn.functional.logsigmoid(2 * (Z[0] - Z[1][:, 0]) - 0.7)
+    torch.testing.assert_close(objective.losses(Z[0], Z[1][:, :1], one), expected)
+
+
+def test_a_sum_of_losses_has_its_weights():
+    terms = {"dv": Objective("dv"), "js@1": Objective("js", mix=1.0), "sft": Objective(loss="sft")}
+    weights = {"dv": 0.8, "js@1": 0.2, "sft": 1.0}
+    total = Objective("dv", loss="0.8*dv + 0.2*js@1 + sft")
+    expected = sum(weights[name] * part.losses(*Z, MASK) for name, part in terms.items())
+    torch.testing.assert_close(total.losses(*Z, MASK), expected)
+    start = 0.8 * math.log(2) + 0.2 * 2 * math.log(2)
+    assert Objective("dv", loss="0.8*dv + 0.2*js@1 + sft").theory([1])["loss_start"] == (
+        pytest.approx(start)
+    )
+    assert total.name == "0.8-dv-0.2-js-1-sft"
+    for loss in ("dv", "2*nothing", "x*dv + sft", "js@2 + dv", "js@ + dv"):
+        with pytest.raises(ValueError, match=r"^loss: expected "):
+            Objective(loss=loss)
+
+
+@pytest.mark.parametrize("bound", ["dv", "js", "nwj"])
+def test_an_automatic_mix_is_that_of_each_example(bound):
+    """K/(K + 1): one half for a pair, two thirds for two rejected responses; for dv it is infonce."""
+    losses = Objective(bound, mix="auto", beta=0.3).losses(*Z, MASK)
+    for row, mix in enumerate((2 / 3, 1 / 2, 2 / 3)):
+        here = slice(row, row + 1)
+        alone = Objective(bound, mix=mix, beta=0.3).losses(Z[0][here], Z[1][here], MASK[here])
+        torch.testing.assert_close(losses[here], alone)
+    if bound == "dv":
+        torch.testing.assert_close(losses, Objective("infonce", beta=0.3).losses(*Z, MASK))
+
+
+def test_theory_of_an_automatic_mix_is_the_mean():
+    theory = Objective("js", mix="auto").theory([1, 3])
+    floors = [mi.preference_loss_floor(mix) for mix in (0.5, 0.75)]
+    anchors = [mi.preference_anchor(mix) for mix in (0.5, 0.75)]
+    assert theory["loss_floor"] == pytest.approx(sum(floors) / 2)
+    assert theory["anchor"] == pytest.approx(sum(anchors) / 2)
+    assert theory["no_collapse_interval"] == list(mi.no_collapse_interval(0.75))
+    assert Objective("js", mix="auto").name == "js-auto"

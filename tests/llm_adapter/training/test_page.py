@@ -1,10 +1,16 @@
 """The page of runs: theory, alerts, and what is missing."""
 
+import inspect
 import json
+import re
 
 from matplotlib import rc_context
+from matplotlib.figure import Figure
 
+from llm_adapter.loss import alerts as alerts_module
 from llm_adapter.report import main as report
+from llm_adapter.training.page import ADVICE, MAIN, SHARE, draw, verdict
+from mi_estimators.display.runs import read_run
 
 
 def test_report_shows_theory_alerts_and_what_is_missing(tmp_path, capsys):
@@ -37,3 +43,79 @@ def test_report_shows_theory_alerts_and_what_is_missing(tmp_path, capsys):
     assert "expected a run's run.json and metrics.jsonl" in capsys.readouterr().err
     assert report([str(run), "--out", str(tmp_path / "nowhere" / "page.html")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def write_run(folder, alerts=(), held_out=0.9):
+    """Write the files of a run of three steps; step 2 has the alerts."""
+    folder.mkdir()
+    facts = {"bound": "dv", "loss_start": 0.6931, "versions": {}}
+    (folder / "run.json").write_text(json.dumps(facts))
+    rows = [
+        {
+            "step": step,
+            "loss": 0.69 - step / 100,
+            "rewards/chosen": 0.75 * step,
+            "rewards/rejected": 0.75 * step - 0.28,
+            "rewards/margins": 0.28,
+            "rewards/accuracies": 0.66,
+            "movement/common": 10.0 * step,
+            "movement/margin": 2.8,
+        }
+        for step in (1, 2, 3)
+    ]
+    rows[1]["alerts"] = {kind: f"{kind} in words" for kind in alerts}
+    rows.append({"step": 3, "eval_loss": held_out, "eval_rewards/accuracies": 0.5})
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    completions = [{"prompt": "2 + 2?", "before": "22", "after": "4 <b>"}]
+    (folder / "completions.jsonl").write_text("".join(f"{json.dumps(r)}\n" for r in completions))
+    return folder
+
+
+def test_a_run_in_one_line_of_words(tmp_path):
+    run = read_run(write_run(tmp_path / "dpo", ["drift", "starved", "interval"]))
+    assert verdict(run) == (
+        "dpo, after 3 steps: chosen +2.25, margin 0.28, accuracy 0.66, loss 0.6600; unstable at step 2; "
+        "held out: loss 0.9000, accuracy 0.50. To try: a lower learning rate, or bound js, whose loss "
+        "sees the common movement; a lower learning rate; a larger mix, or a larger beta."
+    )
+    calm = verdict(read_run(write_run(tmp_path / "calm")))
+    assert "unstable" not in calm
+    assert calm.endswith(
+        "The chosen responses have become more likely (+16.40 nats on average), 2.80 nats more than "
+        "the rejected ones."
+    )
+
+
+def test_every_alert_has_advice():
+    source = inspect.getsource(alerts_module)
+    kinds = set(re.findall(r'sentences\["(\w+)"\]', source)) | {"filtered"}
+    assert kinds == set(ADVICE)
+
+
+def test_the_page_has_numbers_completions_and_four_charts_before_the_fold(tmp_path):
+    folders = [write_run(tmp_path / name) for name in ("dpo", "mio")]
+    out = tmp_path / "page.html"
+    assert report([*map(str, folders), "--out", str(out)]) == 0
+    page = out.read_text()
+    before, after = page.split("<details><summary>More charts")
+    assert before.count("<figure>") == len(MAIN) == 4
+    assert "4 &lt;b&gt;" in before
+    for name in ("dpo", "mio"):
+        assert f"{name}, held out" in before
+        assert f"{name}, after 3 steps" in before
+    assert after.index("</details>") < after.index("Settings and theory")
+
+
+def test_noise_does_not_fill_an_axis(tmp_path):
+    """A reward that moves by a hundredth of a nat is drawn flat; a share is drawn from 0 to 1."""
+    run = write_run(tmp_path / "calm")
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").open()]
+    for line in lines:
+        line["rewards/chosen"] = line["rewards/rejected"] = 0.001 * line["step"]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for panel in MAIN:
+        axes = Figure().add_axes((0.1, 0.1, 0.8, 0.8))
+        assert draw(panel, [read_run(run)], axes)
+        low, high = axes.get_ylim()
+        assert high - low >= (1 if panel.least == SHARE else panel.least) - 1e-9
+        assert axes.get_legend() is not None

@@ -210,9 +210,10 @@ def test_resume_goes_on_as_if_uninterrupted(tmp_path, few, capsys, caplog):
     latest = parse_arguments(f"--output_dir {tmp_path} {flags}".split()).resume_from_checkpoint
     assert latest == str(tmp_path / "checkpoint-4")
     run(tmp_path, f"{flags} --beta 0.3 --learning_rate 1e-6")
-    changed = "beta was 0.1, is 0.3; learning_rate was 0.002, is 1e-06"
+    changed = "beta was 0.1, is 0.3; learning_rate stays 0.002, not 1e-06"
     said = f"llm_adapter.train: warning: resume_from_checkpoint: {changed}\n"
     assert said in capsys.readouterr().err
+    assert json.loads((tmp_path / "run.json").read_text())["learning_rate"] == 0.002
 
 
 def test_alerts_look_at_the_last_32_examples_even_across_a_resumption(tmp_path, make_trainer):

@@ -75,15 +75,31 @@ MISTRAL = {"marks": needs_sentencepiece}
 
 
 @pytest.mark.parametrize(
-    ("make", "loss_type", "flags", "chat"),
+    ("make", "loss", "chat"),
     [
-        pytest.param(mistral, "sigmoid", "--bound dv", False, id="sentencepiece", **MISTRAL),
-        pytest.param(mistral, "nca_pair", "--bound js", True, id="sentencepiece, chat", **MISTRAL),
-        pytest.param(prepending, "nca_pair", "--bound js", False, id="prepend and replace"),
-        pytest.param(byte_pairs, "sigmoid", "--bound dv", True, id="byte pairs, chat"),
+        pytest.param(mistral, {"loss_type": ["sigmoid"]}, False, id="sentencepiece", **MISTRAL),
+        pytest.param(mistral, {"loss_type": ["nca_pair"]}, True, id="its chat", **MISTRAL),
+        pytest.param(prepending, {"loss_type": ["ipo"]}, False, id="prepend and replace"),
+        pytest.param(byte_pairs, {"loss_type": ["sigmoid_norm"]}, True, id="byte pairs, chat"),
+        pytest.param(
+            byte_pairs, {"loss_type": ["robust"], "label_smoothing": 0.1}, False, id="robust"
+        ),
+        pytest.param(
+            byte_pairs,
+            {"loss_type": ["sigmoid"], "f_divergence_type": "forward_kl"},
+            False,
+            id="another divergence",
+        ),
+        pytest.param(
+            byte_pairs,
+            {"loss_type": ["sigmoid", "bco_pair"], "loss_weights": [0.8, 0.2]},
+            False,
+            id="a sum",
+        ),
     ],
 )
-def test_trajectories_are_trls(make, loss_type, flags, chat, model, tmp_path):
+def test_trajectories_are_trls(make, loss, chat, model, tmp_path):
+    """TRL's own names are our flags."""
     import trl
 
     tokenizer = make()
@@ -98,7 +114,7 @@ def test_trajectories_are_trls(make, loss_type, flags, chat, model, tmp_path):
 
     args = trl.DPOConfig(
         output_dir=str(tmp_path / "trl"),
-        loss_type=[loss_type],
+        **loss,
         lr_scheduler_type="cosine",
         bf16=False,
         gradient_checkpointing=False,
@@ -114,9 +130,10 @@ def test_trajectories_are_trls(make, loss_type, flags, chat, model, tmp_path):
     expected = [log for log in trainer.state.log_history if "loss" in log]
 
     ours = tmp_path / "ours"
-    command = f"--model {folder} --train_data {data} --output_dir {ours} {flags}"
-    command += "".join(f" --{name} {value}" for name, value in SETTINGS.items())
-    assert main(command.split()) == 0
+    command = f"--model_name_or_path {folder} --dataset_name {data} --output_dir {ours}".split()
+    for name, value in {**SETTINGS, **loss}.items():
+        command += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
+    assert main(command) == 0
     measured = [json.loads(line) for line in (ours / "metrics.jsonl").open()]
     assert len(measured) == len(expected) == SETTINGS["max_steps"]
     for own, other in zip(measured, expected, strict=True):
