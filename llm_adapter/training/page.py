@@ -184,11 +184,11 @@ def draw(panel: Panel, runs: Sequence[Run], axes: Axes) -> bool:
                 xycoords=("axes fraction", "data"),
                 ha="right",
                 va="bottom",
-                fontsize=7,
+                fontsize=9,
                 color=GREY,
             )
     axes.set_xlabel("step")
-    axes.set_title(panel.title, loc="left", fontsize=10)
+    axes.set_title(panel.title, loc="left", fontsize=12)
     if drawn:
         _widen(axes, panel.least)
         axes.legend(loc="best")
@@ -223,7 +223,7 @@ def write_report(folders: Sequence[str | Path], out: str | Path) -> Path:
         page.text("No alert was raised.", soft=True)
     page.table("Numbers", numbers(runs))
 
-    with theme(font_size=9, legend_fontsize=8):
+    with theme(font_size=11, legend_fontsize=10):  # on a telephone they are a third smaller
         page.panels(figures(runs, MAIN))
         for folder, run in zip(folders, runs, strict=True):
             page.table(f"Completions of {run.name}", completions(Path(folder)))
@@ -263,6 +263,7 @@ def verdict(run: Run) -> str:
         text += f"; held out: loss {held_out['eval_loss']:.4f}"
         if (accuracy := held_out.get("eval_rewards/accuracies")) is not None:
             text += f", accuracy {accuracy:.2f}"
+    kinds += ["drift"] if spans else []
     advice = list(dict.fromkeys(ADVICE[kind] for kind in ADVICE if kind in kinds))
     return f"{text}. " + (f"To try: {'; '.join(advice)}." if advice else _reading(last))
 
@@ -349,7 +350,7 @@ def figures(
     for panel in panels:
         figure = Figure(figsize=(5.6, 3.1))
         axes = figure.add_axes(
-            (0.14, 0.15, 0.84, 0.75)
+            (0.14, 0.17, 0.84, 0.72)
         )  # to find margins takes as long as the rest
         if draw(panel, runs, axes):
             yield figure, panel.caption

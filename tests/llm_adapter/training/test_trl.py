@@ -136,6 +136,12 @@ def test_trajectories_are_trls(make, loss, chat, model, tmp_path):
     assert main(command) == 0
     measured = [json.loads(line) for line in (ours / "metrics.jsonl").open()]
     assert len(measured) == len(expected) == SETTINGS["max_steps"]
+    averaged = loss["loss_type"][0] in (
+        "ipo",
+        "sigmoid_norm",
+    )  # TRL's rewards are sums all the same
+    names = {name for name in LOGGED if not (averaged and name.startswith("rewards"))}
     for own, other in zip(measured, expected, strict=True):
-        for name, tolerance in LOGGED.items():
+        for name in names:
+            tolerance = LOGGED[name]
             assert own[name] == pytest.approx(other[name], abs=tolerance)
