@@ -346,7 +346,7 @@ def visible(text: str) -> bool:
 
 def _check_response(name: str, response: Text) -> None:
     """Raise for a response with nothing to learn, or one that is not the assistant's."""
-    contents = [response]
+    contents: list[str] = [response] if isinstance(response, str) else []
     if not isinstance(response, str):
         contents = [row["content"] or "" for row in response if not row.get("tool_calls")]
         contents = contents or (["call"] if response else [])

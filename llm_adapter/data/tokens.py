@@ -169,8 +169,8 @@ def _tokens(
     if chat:
         head, texts, notes = _render(example, tokenizer, options)
     else:
-        head = f"{example.system}\n\n{example.prompt}" if example.system else example.prompt
-        texts = [head + response for response in (example.chosen, *example.rejected)]
+        head = f"{example.system}\n\n{example.prompt}" if example.system else f"{example.prompt}"
+        texts = [f"{head}{response}" for response in (example.chosen, *example.rejected)]
         if tokenizer.chat_template:
             notes.append("plain")
     open_ids, *ids = (_begun(row, chat, bos) for row in _encode([head, *texts], tokenizer))
@@ -288,11 +288,11 @@ def _render(example: Example, tokenizer, options: Options) -> tuple[str, list[st
         asked = [{"role": "system", "content": example.system}, *asked]
     answers = [_messages(text, "assistant") for text in (example.chosen, *example.rejected)]
 
-    def write(form: Form, turns: list, **more: Any) -> str:
+    def write_as(form: Form, turns: list, **more: Any) -> str:
         turns = [form(turn) for turn in turns]
         return tokenizer.apply_chat_template(turns, tokenize=False, **arguments | more)
 
-    write = partial(write, _form(write, asked, answers))
+    write = partial(write_as, _form(write_as, asked, answers))
     head, closed = write(asked, add_generation_prompt=True), write(asked)
     texts = [_once(write, asked, answer, tokenizer) for answer in answers]
     notes = list(_losses(head, answers, texts))

@@ -112,7 +112,8 @@ def window_metrics(objective: Objective, *windows: dict[str, float]) -> dict[str
     if square > 0:
         values |= {"ess/negatives": weight**2 / square, "ess/fraction": weight**2 / square / count}
     common, margin = abs(values["movement/common"]), abs(values["movement/margin"])
-    values["movement/drift"] = common / (common + margin) if common + margin else 0.0
+    nat = 1 / values["tokens/chosen"] if objective.log_ratio == "mean" else 1.0  # of a response
+    values["movement/drift"] = common / (nat + common + margin)
     if "anchor" in values:
         values["anchor/gap"] = values["rewards/chosen"] - values.pop("anchor")
         values |= derived_metrics(objective, values)

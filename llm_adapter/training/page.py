@@ -76,7 +76,7 @@ MORE = (
         "Drift",
         ("movement/drift",),
         (),
-        "|z_w + z_l| over |z_w + z_l| + |z_w − z_l|: near 1, nearly all movement is common.",
+        "|z_w + z_l| over 1 + |z_w + z_l| + |z_w − z_l|: near 1, nearly all movement is common.",
         SHARE,
     ),
     Panel(

@@ -10,11 +10,12 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 from transformers import GenerationConfig, Trainer, get_scheduler
-from transformers.utils import is_liger_kernel_available
+from transformers.utils.import_utils import is_liger_kernel_available
 
 from ..arguments.command import complain
 from ..arguments.training import COMMAND
@@ -85,7 +86,7 @@ def logged_names(objective: Objective) -> list[str]:
 def _check_schedule(args: PreferenceArguments) -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     options = {"num_warmup_steps": 1, "num_training_steps": 10}
-    settings = args.lr_scheduler_kwargs
+    settings: Any = args.lr_scheduler_kwargs  # a dict: transformers has read the text by now
     _attempt(
         "lr_scheduler_kwargs" if settings else "lr_scheduler_type",
         lambda: get_scheduler(

@@ -101,7 +101,7 @@ def test_alerts_look_at_the_fewest_last_windows_that_hold_enough_examples(sizes,
 
 @pytest.mark.parametrize(
     ("z", "drift"),
-    [((1.0, 1.0), 1.0), ((1.0, -1.0), 0.0), ((3.0, 1.0), 2 / 3), ((0.0, 0.0), 0.0)],
+    [((1.0, 1.0), 2 / 3), ((1.0, -1.0), 0.0), ((3.0, 1.0), 4 / 7), ((1e-7, 1e-7), 2e-7)],
 )
 def test_drift_is_the_share_of_the_movement_that_is_common(z, drift):
     batch = {"negatives": torch.ones(1, 1, dtype=torch.bool), "lengths": torch.ones(2)}
