@@ -46,7 +46,7 @@ def load_tokenizer(name: str, trust_remote_code: bool = False, chat_template: st
         ValueError: no such tokenizer; a `chat_template` that is no file, no name of the tokenizer's own and not chatml.
     """
     code = {"trust_remote_code": trust_remote_code}
-    tokenizer = ByT5Tokenizer() if name == BUILTIN else _load(AutoTokenizer, name, **code)
+    tokenizer: Any = ByT5Tokenizer() if name == BUILTIN else _load(AutoTokenizer, name, **code)
     if chat_template:
         tokenizer.chat_template = _template(chat_template, tokenizer.chat_template)
     return tokenizer

@@ -16,7 +16,7 @@ from pathlib import Path
 from .arguments.command import run_command
 from .arguments.flags import COUNT, flag, require
 from .arguments.rollouts import RolloutArguments, facts, parse
-from .data.examples import visible
+from .data.rows import visible
 from .evaluation.rates import curve, powers, starvation
 from .evaluation.tasks import draw_questions
 

@@ -12,17 +12,17 @@ from tqdm import tqdm
 
 from ..arguments.command import complain
 from . import cache as token_cache
+from .checking import check_rows
 from .examples import (
     NOTES,
     WARNED,
     Example,
     Fault,
-    check_rows,
     count_notes,
     name_faults,
     refuse,
-    unused,
 )
+from .rows import unused
 from .sources import PAIRS, Source, check_source, open_source
 from .tokens import Options, TokenizedExample, check_tokenizer, tokenize_examples
 

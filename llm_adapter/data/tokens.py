@@ -11,15 +11,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
-from .examples import Example, Fault, Sampled, Text, Unusable
+from .examples import Example, Fault, Sampled, Unusable
 from .layouts import common_length
+from .templates import render
 
 CHUNK = 64  # examples that a worker process takes at a time
 _worker: dict = {}  # in a worker process: the tokenizer and the options
@@ -167,7 +168,7 @@ def _tokens(
     """Return the tokens of the prompt and of the responses, and what is worth a note."""
     notes = []
     if chat:
-        head, texts, notes = _render(example, tokenizer, options)
+        head, texts, notes = render(example, tokenizer, options.template)
     else:
         head = f"{example.system}\n\n{example.prompt}" if example.system else f"{example.prompt}"
         texts = [f"{head}{response}" for response in (example.chosen, *example.rejected)]
@@ -272,111 +273,3 @@ def _bos(tokenizer) -> list[int]:
     """Return [BOS] if the tokenizer begins a text with it, else []."""
     bos = tokenizer.bos_token_id
     return [bos] if bos is not None and tokenizer("a")["input_ids"][:1] == [bos] else []
-
-
-def _render(example: Example, tokenizer, options: Options) -> tuple[str, list[str], list[str]]:
-    """Return the prompt's text, and the texts with each response, under the tokenizer's chat template; and notes.
-
-    A template may write a prompt that waits for an answer otherwise than an answered one: it opens a block of thoughts,
-    say. The text of the prompt ends where the two part; all that the conversation says before must be in it.
-    """
-    arguments = options.template | example.template
-    if example.tools:
-        arguments = arguments | {"tools": example.tools}
-    asked = _messages(example.prompt, "user")
-    if example.system:
-        asked = [{"role": "system", "content": example.system}, *asked]
-    answers = [_messages(text, "assistant") for text in (example.chosen, *example.rejected)]
-
-    def write_as(form: Form, turns: list, **more: Any) -> str:
-        turns = [form(turn) for turn in turns]
-        return tokenizer.apply_chat_template(turns, tokenize=False, **arguments | more)
-
-    write = partial(write_as, _form(write_as, asked, answers))
-    head, closed = write(asked, add_generation_prompt=True), write(asked)
-    texts = [_once(write, asked, answer, tokenizer) for answer in answers]
-    notes = list(_losses(head, answers, texts))
-    if example.tools and head == write(asked, add_generation_prompt=True, tools=None):
-        notes.append("tools_ignored")
-    if all(text.startswith(head) for text in texts):
-        return head, texts, notes
-
-    shared = common_length([head, *texts])
-    needed = head[: common_length([head, closed])].rstrip()
-    if shared < len(needed) or not needed:
-        written = next(text for text in texts if not needed or not text.startswith(needed))
-        place = common_length([needed, written])
-        raise Unusable(
-            "conversation",
-            "prompt: expected a chat template that begins with the prompt, got one that writes "
-            f"{written[place : place + 20]!r} before an answer, in place of "
-            f"{needed[place : place + 20]!r} (--chat_template takes another one)",
-        )
-    return head, texts, [*notes, "template"]
-
-
-Form = Callable[[dict], dict]
-
-
-def _in_parts(message: dict) -> dict:
-    """Return a message whose content is a list of parts, as the templates of models that see want it."""
-    return message | {"content": [{"type": "text", "text": message["content"]}]}
-
-
-def _in_json(message: dict) -> dict:
-    """Return a message whose tool calls have their arguments as JSON text."""
-    calls = [dict(call) for call in message.get("tool_calls", ())]
-    for call in calls:
-        function = call.get("function", call)
-        if not isinstance(function.get("arguments"), str):
-            function = function | {"arguments": json.dumps(function.get("arguments"))}
-        call |= {"function": function} if "function" in call else function
-    return message | ({"tool_calls": calls} if calls else {})
-
-
-def _form(write, asked: list, answers: list[list]) -> Form:
-    """Return the first form of messages that the template can write, and in which it tells the answers apart."""
-    refusal = ""
-    for form in (dict, _in_parts, _in_json):
-        try:
-            write(form, asked, add_generation_prompt=True)
-            texts = [write(form, asked + answer) for answer in answers]
-        except Exception as error:  # a template is a program: jinja's errors, and Python's
-            refusal = refusal or str(error)
-            continue
-        if len({*texts}) > 1:
-            return form
-        refusal = refusal or "the same text for all responses"
-    raise Unusable(
-        "conversation", f"prompt: expected turns that the chat template accepts, got: {refusal}"
-    )
-
-
-def _losses(head: str, answers: list[list], texts: list[str]) -> Iterator[str]:
-    """Yield a note if the template leaves text of a response out; refuse one that does not write a tool call."""
-    pairs = list(zip(answers, texts, strict=True))
-    for answer, text in pairs:
-        for call in (call for message in answer for call in message.get("tool_calls", ())):
-            name = call.get("function", call).get("name", "")
-            if text.count(name) <= head.count(name):  # the schemas of the prompt have it, too
-                raise Unusable(
-                    "conversation",
-                    f"prompt: expected a chat template that writes tool calls, got none of {name}",
-                )
-    if any(message["content"].strip() not in text for answer, text in pairs for message in answer):
-        yield "rewritten"
-
-
-def _messages(text: Text, role: str) -> list:
-    return [{"role": role, "content": text}] if isinstance(text, str) else text
-
-
-def _once(write, asked: list, answer: list, tokenizer) -> str:
-    """Return the text of a conversation; an end that the last message brings along is not written a second time."""
-    text, last = write(asked + answer), answer[-1]
-    content = last["content"].rstrip()
-    for end in (token for token in tokenizer.all_special_tokens if content.endswith(token)):
-        place = text.rfind(content)
-        if place >= 0 and text[place + len(content) :].strip().startswith(end):
-            return write([*asked, *answer[:-1], last | {"content": content.removesuffix(end)}])
-    return text

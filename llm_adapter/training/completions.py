@@ -5,31 +5,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+from transformers import GenerationConfig
+
 from ..data.tokens import TokenizedExample
 from ..models import CausalLM
+from .page import COMPLETIONS
 
-COMPLETIONS = "completions.jsonl"  # in a run's folder
 TOKENS = 48  # of a completion
 SHOWN = 200  # letters of a prompt's end
 
 
 def complete(model: CausalLM, tokenizer, examples: Sequence[TokenizedExample]) -> list[str]:
-    """Return the greedy completions of the examples' prompts; the model's mode and random numbers stay as they are."""
-    import torch
-
-    from ..evaluation.sampling import sample_ids
-
-    if not examples:
-        return []
-    was_training = model.training
+    """Return the greedy completions of the examples' prompts; the model stays as it is."""
+    own, was_training = model.generation_config, model.training
+    ends = own.eos_token_id if own.eos_token_id is not None else tokenizer.eos_token_id
+    first = ends[0] if isinstance(ends, list) else ends
+    model.generation_config = GenerationConfig(eos_token_id=ends, pad_token_id=first)
     model.eval()
     try:
-        with torch.random.fork_rng():
-            prompts = [example.prompt for example in examples]
-            drawn = sample_ids(model, tokenizer, prompts, 1, 0.0, TOKENS, seed=0)
+        return [_complete(model, tokenizer, example.prompt) for example in examples]
     finally:
+        model.generation_config = own
         model.train(was_training)
-    return [sample.text + ("" if sample.finished else " …") for (sample,) in drawn]
+
+
+@torch.no_grad()
+def _complete(model: CausalLM, tokenizer, prompt: list[int]) -> str:
+    ids = torch.tensor([prompt], device=next(model.parameters()).device)
+    mask = torch.ones_like(ids)
+    drawn = model.generate(
+        input_ids=ids, attention_mask=mask, max_new_tokens=TOKENS, do_sample=False
+    )[0, len(prompt) :]
+    text = tokenizer.decode(drawn, skip_special_tokens=True)
+    return text + (" …" if len(drawn) == TOKENS else "")
 
 
 def write_completions(

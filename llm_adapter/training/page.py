@@ -11,7 +11,6 @@ from mi_estimators.display import GREY, PALETTE, Page, Table, jsonl, theme
 from mi_estimators.display.runs import Run, read_run
 
 from ..loss.alerts import SWING
-from .completions import COMPLETIONS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +30,7 @@ class Panel(NamedTuple):
     least: float = 0.0
 
 
+COMPLETIONS = "completions.jsonl"  # in a run's folder
 SHARE = -1.0  # in place of `least`
 MAIN = (
     Panel(

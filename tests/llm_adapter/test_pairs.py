@@ -10,8 +10,8 @@ import yaml
 from jinja2 import Template
 
 from llm_adapter import pairs
-from llm_adapter.data.examples import parse_row
 from llm_adapter.data.load import read_examples
+from llm_adapter.data.rows import parse_row
 from llm_adapter.data.tokens import Options, tokenize_example, vocabulary_digest
 from llm_adapter.evaluation.sampling import sample
 from llm_adapter.evaluation.tasks import is_held_out

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from llm_adapter.data.examples import SHOWN, parse_row
+from llm_adapter.data.examples import SHOWN
 from llm_adapter.data.load import read_examples
+from llm_adapter.data.rows import parse_row
 from llm_adapter.data.sources import PAIRS
 from tests.llm_adapter.data.shared import ASKED, GOOD, RIGHT, WRONG, lines, said
 

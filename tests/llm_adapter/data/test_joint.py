@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import AutoTokenizer, ByT5Tokenizer, LlamaTokenizer, PreTrainedTokenizerFast
 
-from llm_adapter.data.examples import Example, Fault, parse_row
+from llm_adapter.data.examples import Example, Fault
 from llm_adapter.data.load import load_data, report
+from llm_adapter.data.rows import parse_row
 from llm_adapter.data.sources import PAIRS
 from llm_adapter.data.tokens import (
     Options,

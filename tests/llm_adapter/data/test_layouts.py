@@ -6,8 +6,9 @@ import json
 import pytest
 from transformers import ByT5Tokenizer
 
-from llm_adapter.data.examples import Unusable, parse_row
+from llm_adapter.data.examples import Unusable
 from llm_adapter.data.load import load_data, read_examples
+from llm_adapter.data.rows import parse_row
 from llm_adapter.data.tokens import Options, tokenize_example
 from tests.llm_adapter.data.shared import (
     ASKED,

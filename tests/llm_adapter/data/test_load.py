@@ -13,8 +13,9 @@ from llm_adapter import models
 from llm_adapter.arguments.fields import TRUNCATIONS, DataFields
 from llm_adapter.arguments.training import HERE
 from llm_adapter.data import load as data
-from llm_adapter.data.examples import NOTES, REASONS, SHOWN, parse_row
+from llm_adapter.data.examples import NOTES, REASONS, SHOWN
 from llm_adapter.data.load import check_fit, load_data, prepare, read_examples, tokenize
+from llm_adapter.data.rows import parse_row
 from llm_adapter.data.sources import open_source
 from llm_adapter.data.tokens import (
     CHUNK,

@@ -5,8 +5,8 @@ import sys
 import pytest
 from transformers import ByT5Tokenizer
 
-from llm_adapter.data.examples import parse_row
 from llm_adapter.data.load import load_data, read_examples
+from llm_adapter.data.rows import parse_row
 from llm_adapter.data.sources import open_source
 from tests.llm_adapter.data.shared import (
     ALTERNATING,

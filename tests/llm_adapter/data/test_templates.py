@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from transformers import ByT5Tokenizer
 
-from llm_adapter.data.examples import Unusable, parse_row
+from llm_adapter.data.examples import Unusable
+from llm_adapter.data.rows import parse_row
 from llm_adapter.data.tokens import Options, tokenize_example
 from llm_adapter.models import CHATML, load_tokenizer
 from tests.llm_adapter.data.shared import ALTERNATING, ASKED, GOOD, said
