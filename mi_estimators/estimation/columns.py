@@ -61,7 +61,7 @@ class PairwiseMI:
 
     def __getitem__(self, pair: tuple[str, str]) -> MIEstimate:
         """Return the estimate of two columns."""
-        estimate = self.estimates.get(pair) or self.estimates.get(pair[::-1])
+        estimate = self.estimates.get(pair) or self.estimates.get((pair[1], pair[0]))
         if estimate is None:
             raise KeyError(f"expected two different names of {', '.join(self.names)}, got {pair!r}")
         return estimate
@@ -203,17 +203,16 @@ def pairwise_mi(
         )
     entropies = _checked(columns, discrete)
 
-    wanted = settings.pop("progress", None)
+    quiet: CriticArguments = {**settings, "progress": False}
     estimates: dict[tuple[str, str], MIEstimate] = {}
     pairs = list(combinations(columns, 2))
-    with progress_bar(wanted, len(pairs), unit="pair", name="pairwise_mi") as bar:
+    with progress_bar(settings.get("progress"), len(pairs), unit="pair", name="pairwise_mi") as bar:
         for a, b in pairs:
             labels = "".join(side for side, name in (("x", a), ("y", b)) if name in discrete)
             fitted = MIEstimator(
                 estimator,
                 discrete=cast("DiscreteSides | None", labels or None),
-                progress=False,
-                **settings,
+                **quiet,
             )
             try:
                 estimates[a, b] = fitted.fit(columns[a], columns[b], groups).estimate_

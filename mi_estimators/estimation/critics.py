@@ -379,7 +379,7 @@ def make_critics(
         network = Gated(*columns, hidden, members=len(rows))
         return network.to(x.device, torch.float32), CRITICS["gated"]
     made = [make_critic(critic, own, hidden) for own in rows]
-    row = CRITICS[critic] if isinstance(critic, str) else made[0][1]
+    row = CRITICS[cast(CriticName, critic)] if isinstance(critic, str) else made[0][1]
     return SideBySide([module for module, _ in made]), row
 
 
@@ -391,7 +391,7 @@ def make_critic(
     """Make a float32 critic on the rows' device: by name, a copy of a module, or what a function makes."""
     columns, device = (_size(rows[0]), _size(rows[1])), rows[0].device
     if isinstance(critic, str):
-        module = CRITICS[critic].make(*columns, hidden)
+        module = CRITICS[cast(CriticName, critic)].make(*columns, hidden)
     elif isinstance(critic, nn.Module):
         module = copy.deepcopy(critic)
     else:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from .arguments import CriticLike
 from .critics import Calibrated, make_critics
 from .experts.classifier import fit_classifier
 from .folds import Fold
@@ -31,7 +32,7 @@ class Settings:
     """
 
     row: Estimator
-    critic: str | nn.Module | Callable[[int, int], nn.Module]
+    critic: CriticLike
     hidden: int
     steps: int
     batch_size: int | None

@@ -115,13 +115,16 @@ class MIEstimate:
 
         return estimate_figure(self.history, self._readings(), self.interval, _VALUE, self.scores)
 
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
     def __repr__(self) -> str:
         return f"MIEstimate({self._headline()}, {self.estimator.name}, {self.verdict})"
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
 
-    def _repr_html_(self) -> str:
+    def to_html(self) -> str:
         """Return the report and a picture of the read-outs, as a notebook shows them."""
         tint = RED if self.flagged else BLUE
         picture = readings_svg(self._readings(), self.interval, _VALUE, tint)

@@ -434,7 +434,7 @@ class MIEstimator(Params):
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the settings, and the report once it is fitted."""
-        report = self.estimate_._repr_html_() if self.__sklearn_is_fitted__() else ""
+        report = self.estimate_.to_html() if self.__sklearn_is_fitted__() else ""
         return super()._repr_html_() + report
 
     def _fitted(self) -> None:

@@ -14,6 +14,19 @@ FAST = dict(steps=20, hidden=8, batch_size=64, folds=2)
 LAW = mi.laws.Gaussian(0.8, 2)
 
 
+CHECKS = [
+    "check_no_attributes_set_in_init",
+    "check_parameters_default_constructible",
+    "check_estimator_cloneable",
+    "check_get_params_invariance",
+    "check_set_params",
+    "check_estimators_unfitted",
+    "check_estimator_repr",
+    "check_valid_tag_types",
+]
+"""Those that fit no data: the others fit fewer rows than the 64 that an estimate needs."""
+
+
 def sample(n, seed=0):
     return LAW.sample(n, torch.Generator().manual_seed(seed))
 
@@ -111,6 +124,22 @@ class TestWithScikitLearn:
             return_estimator=True,
         )
         assert all("ksg" not in fit.estimate_.diagnostics for fit in result["estimator"])
+
+    def test_metadata_routing_changes_nothing(self):
+        import sklearn
+        from sklearn.model_selection import cross_val_score
+
+        x, y = (rows.numpy() for rows in sample(200))
+        plain = cross_val_score(mi.MIEstimator(**FAST), x, y, cv=2, error_score="raise")
+        with sklearn.config_context(enable_metadata_routing=True):
+            routed = cross_val_score(mi.MIEstimator(**FAST), x, y, cv=2, error_score="raise")
+        assert list(routed) == list(plain)
+
+    @pytest.mark.parametrize("name", CHECKS)
+    def test_scikit_learn_s_own_checks(self, name):
+        from sklearn.utils import estimator_checks
+
+        getattr(estimator_checks, name)("MIEstimator", mi.MIEstimator(**FAST))
 
     def test_every_display_shows_the_settings(self):
         from sklearn.pipeline import make_pipeline
