@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Unpack
 
@@ -180,29 +181,27 @@ def _stratified(
     grouped: bool,
 ) -> ConditionalMI:
     """Return the mean over the values of Z."""
-    parts, shares = {}, []
+    parts: dict[str, MIEstimate] = {}
+    shares: list[float] = []
     for k, name in enumerate(names):
         rows = strata == k
         x, y = pairs.x[rows], pairs.y[rows]
         if all(bool(varying(side).any()) for side in (x, y)):  # else there is nothing to share
-            own = MIEstimator(**template.get_params())
-            own.fit(x, y, pairs.labels[rows] if grouped else None)
-            parts[f"I(X; Y | Z = {name})"] = own.estimate_
+            fitted = MIEstimator(**template.get_params())
+            fitted.fit(x, y, pairs.labels[rows] if grouped else None)
+            parts[f"I(X; Y | Z = {name})"] = fitted.estimate_
             shares.append(float(rows.double().mean()))
 
-    nats = sum(share * part.nats for share, part in zip(shares, parts.values(), strict=True))
-    spread = sum(s * (p.nats - nats) ** 2 for s, p in zip(shares, parts.values(), strict=True))
-    spread += (1 - sum(shares)) * nats**2
-    noise = sum((s * p.stderr) ** 2 for s, p in zip(shares, parts.values(), strict=True))
-    reaches = [_reaches(part) for part in parts.values()]
-    down, up = (
-        sum(share * reach[k] for share, reach in zip(shares, reaches, strict=True)) for k in (0, 1)
-    )
-    names_of = next(iter(parts.values())).readouts if parts else {}
-    readouts = {
-        name: sum(s * p.readouts[name] for s, p in zip(shares, parts.values(), strict=True))
-        for name in names_of
-    }
+    def mean(values: Iterable[float]) -> float:
+        return sum((share * value for share, value in zip(shares, values, strict=True)), 0.0)
+
+    own = list(parts.values())
+    nats = mean(part.nats for part in own)
+    spread = mean((part.nats - nats) ** 2 for part in own) + (1 - sum(shares)) * nats**2
+    noise = sum((s * part.stderr) ** 2 for s, part in zip(shares, own, strict=True))
+    down, up = (mean(_reaches(part)[k] for part in own) for k in (0, 1))
+    names_of = own[0].readouts if own else {}
+    readouts = {name: mean(part.readouts[name] for part in own) for name in names_of}
     return _combined(
         template,
         nats,
