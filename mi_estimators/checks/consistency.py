@@ -21,7 +21,8 @@ from ..estimation.estimate import MIEstimate
 from ..estimation.estimator import MIEstimator
 from ..estimation.grouping import Groups, aligned_groups, group_labels
 from ..estimation.pairs import paired_rows
-from ..estimation.sides import Rows, fit_side
+from ..estimation.sides import fit_side
+from ..estimation.tables import Rows
 from ..estimation.transforms import middle_ranks
 
 _LEVEL = 3.0  # standard errors

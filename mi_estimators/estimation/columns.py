@@ -27,7 +27,8 @@ from .estimator import MIEstimator
 from .grouping import Groups
 from .inputs import progress_bar
 from .pairs import repeating_entropy
-from .sides import Rows, fit_side
+from .sides import fit_side
+from .tables import Rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -24,10 +24,12 @@ from .grouping import Groups, draws_of
 from .inputs import default_device_cpu, full_precision, torch_device
 from .neighbours import Neighbours, cheap_conditional
 from .pairs import Pairs, Sample, draw_rows, pairs_of
-from .sides import Rows, Table, beside, check_pairs, survey, varying
+from .reading import influences
+from .scoring import held_out_scores
+from .sides import beside, check_pairs, survey, varying
 from .table import ESTIMATORS
-from .training import held_out_scores
-from .verdict import influences, reasons_of_rows
+from .tables import Rows, Table
+from .verdict import reasons_of_rows
 
 _LEVEL = 1.96  # two-sided 95 % of the normal law
 _NOTHING = 1e-6  # nats: rounding

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .anchors import Place, best_copula
 from .arguments import CriticLike
-from .critics import Calibrated, make_critics
+from .critics import Calibrated
 from .experts.classifier import fit_classifier
 from .folds import Fold
 from .inputs import seeded_random_state
+from .making import make_critics
 from .pairs import Pairs
+from .scoring import Sides
 from .table import Estimator
-from .training import Fit, Member, Place, Sides, best_copula, fit_critics
+from .training import Fit, Member, fit_critics
 from .transforms import Transform, columns_aside
 from .views import View
 

@@ -12,7 +12,7 @@ import secrets
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Literal, Unpack, cast
+from typing import Literal, Unpack
 
 import torch
 from jaxtyping import Float
@@ -36,25 +36,28 @@ from .crossfit import Settings, Shown, fit_folds, shown
 from .estimate import MIEstimate
 from .experts.counts import information_of_counts
 from .folds import FEWEST, Fold, cut
-from .grouping import Groups, draws_of
+from .grouping import Groups
 from .inputs import (
     default_device_cpu,
     full_precision,
     progress_bar,
     torch_device,
 )
-from .misfit import copula_misfit
-from .neighbours import nearest_information, normal_scores
+from .misfit import anchor_misfit
+from .neighbours import nearest_information
 from .pairs import Pairs, fit_pairs, one_of_each_group, paired_fresh_rows, read_pairs
 from .params import Params
 from .pointwise import held_out_sample, pair_scores
+from .reading import read, value_of
 from .saving import read_fit, write_fit
-from .sides import Rows, Side
+from .scoring import held_out_scores
+from .sides import Side
 from .table import ESTIMATORS
-from .training import Fit, held_out_scores
-from .transforms import Components, Standard, Transform
-from .verdict import Others, combine, read, value_of
-from .views import View, label_view, views_of
+from .tables import Rows
+from .training import Fit
+from .transforms import Transform
+from .verdict import Others, combine
+from .views import View, label_of, label_view, views_of
 
 Maps = tuple[Transform, Transform]
 """The transforms of x and of y."""
@@ -63,9 +66,7 @@ EFFORTS: dict[EffortName, int] = {"fast": 300, "default": 1000, "thorough": 4000
 """Optimiser steps at most, by effort."""
 
 _BLOCK_PAIRS = 2**17  # scored at a time
-_FEW = 64  # columns, beyond which principal components are tested in their place
 _PLENTY = 10_000  # rows, beyond which steps grow with √n
-_MOST_CLASSES, _ROWS_TO_A_CLASS = 1000, 8
 
 
 class MIEstimator(Params):
@@ -210,7 +211,9 @@ class MIEstimator(Params):
         generator = torch.Generator().manual_seed(seed)
         folds = cut(pairs.labels, self.folds, generator)
         codes = [codes_of(side) for side in (pairs.x, pairs.y)]
-        label = self._label(codes, pairs.labels) if pairs.sample.copies == 0 else None
+        label = None
+        if self.critic == "gated" and self.anchor == "copula" and pairs.sample.copies == 0:
+            label = label_of(codes, pairs.labels)
         views = self._views(sides, pairs, label)
         settings = self._settings(len(pairs.x))
         columns = pairs.x.shape[1], pairs.y.shape[1]
@@ -248,10 +251,11 @@ class MIEstimator(Params):
             first, second = (pairs.y, pairs.x) if label == 0 else (pairs.x, pairs.y)
             own = None if label is None else codes[label]
             nearest = nearest_information(first, second, own)
+        laws = {(fit.degrees_of_freedom, fit.jointly) for fit in fits[:-1]}
         others = Others(
             columns=columns,
             learned=readings[0].value - poorer,
-            misfit=_misfit(*one_of_each_group(pairs), fits[:-1]),
+            misfit=anchor_misfit(*one_of_each_group(pairs), laws),
             nearest=nearest,
             counts=counts,
         )
@@ -260,16 +264,6 @@ class MIEstimator(Params):
         critics = [fit.critic for fit in fits]
         maps = [own.maps for own in rows]
         return list(zip(maps, critics, held_rows, strict=False)), estimate
-
-    def _label(self, codes: list[Tensor], groups: Tensor) -> int | None:
-        """Return the side that a classifier predicts, 0 for x; None if neither repeats, or a network is asked for."""
-        if self.critic != "gated" or self.anchor == "none":
-            return None
-        kinds = [int(code.max()) + 1 for code in codes]
-        side = min((1, 0), key=lambda side: kinds[side])
-        draws = int(draws_of(codes[side], groups).sum())  # a class must be seen in several groups
-        few = kinds[side] <= min(_MOST_CLASSES, draws / _ROWS_TO_A_CLASS)
-        return side if few else None
 
     def _views(self, sides: tuple[Side, Side], pairs: Pairs, label: int | None) -> list[View]:
         if label is not None:
@@ -440,21 +434,6 @@ class MIEstimator(Params):
     def _fitted(self) -> None:
         if not self.__sklearn_is_fitted__():
             raise ValueError("MIEstimator: expected a fitted estimator, got one before fit(x, y)")
-
-
-def _misfit(x: Tensor, y: Tensor, fits: list[Fit]) -> float:
-    """Return the misfit of the copula that the folds' anchors are: the least where they are several; 0 without one."""
-    laws = {(fit.degrees_of_freedom, fit.jointly) for fit in fits} - {(None, False)}
-
-    def misfit(nu: float, jointly: bool) -> float:
-        columns = [Standard(side)(side) if jointly else normal_scores(side) for side in (x, y)]
-        if (
-            max(side.shape[1] for side in columns) > _FEW
-        ):  # sums of jointly Gaussian columns are so, too
-            columns, jointly = [Components(side, _FEW)(side) for side in columns], True
-        return copula_misfit(columns[0], columns[1], nu, jointly=jointly)
-
-    return min((misfit(cast(float, nu), jointly) for nu, jointly in laws), default=0.0)
 
 
 @shows_arguments_of(MIEstimator)

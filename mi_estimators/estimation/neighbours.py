@@ -15,7 +15,7 @@ from .. import _validate
 from .grouping import Groups, group_labels
 from .inputs import default_device_cpu
 from .pairs import paired_rows
-from .sides import Rows
+from .tables import Rows
 from .transforms import OneScale, Rank
 
 _COLUMNS, _ROWS = 3, 20_000  # where a tree of the rows is quick

@@ -14,7 +14,8 @@ from ..diagnostics.dependence import RowDependence, entropy, repeated_rows, row_
 from ..diagnostics.hashes import codes_of
 from .grouping import Groups, group_labels
 from .order import canonical_order, hash_rows
-from .sides import Rows, Side, Table, check_pairs, fit_side, survey
+from .sides import Side, check_pairs, fit_side, survey
+from .tables import Rows, Table
 
 
 @dataclass(frozen=True)

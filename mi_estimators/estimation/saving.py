@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from .arguments import OwnCritic
-from .critics import make_critic
 from .inputs import seeded_random_state, torch_device
+from .making import make_critic
 from .packing import completed, is_complete, read_file, write_file
 
 

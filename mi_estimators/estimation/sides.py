@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any, cast
@@ -14,51 +13,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from .order import parts_of
+from .tables import Rows, Table, open_table, typed
 
 _FEWEST = 64
 _NARROW = 1e-12  # of a column's size: a spread below it is rounding
 _LABELS = 1000  # different labels at most, since each becomes a column
 _FEW_TO_A_KIND = 5  # rows to a value, on average, from which whole numbers may be class labels
 _SHOWN = 5
-_NUMBERS = "biuf"  # kinds of numpy types that are numbers as they stand
-
-Rows = Any
-"""An array, a tensor, a list, a Series or a table of columns."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """One side as it came, not yet converted: rows that are not read stay where they are, such as in a memory map.
-
-    Attributes:
-        columns: numbers of one type, shape (n, d); or a list of columns.
-        shape: of one input row.
-    """
-
-    columns: np.ndarray | list[np.ndarray]
-    shape: tuple[int, ...]
-
-    def __len__(self) -> int:
-        return len(self.columns if isinstance(self.columns, np.ndarray) else self.columns[0])
-
-    @property
-    def width(self) -> int:
-        """The number of columns."""
-        return self.columns.shape[1] if isinstance(self.columns, np.ndarray) else len(self.columns)
-
-    def __getitem__(self, rows: slice | np.ndarray) -> Table:
-        """Return some of the rows."""
-        if isinstance(self.columns, np.ndarray):
-            return Table(self.columns[rows], self.shape)
-        return Table([column[rows] for column in self.columns], self.shape)
-
-    def joined(self) -> Table:
-        """Return the table with one label for each row."""
-        return Table([_joined(list(self))], self.shape)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        """Iterate over columns."""
-        return iter(self.columns.T if isinstance(self.columns, np.ndarray) else self.columns)
 
 
 @dataclass(frozen=True)
@@ -163,7 +124,7 @@ def survey(name: str, value: Rows, *, discrete: bool = False) -> tuple[Side, Tab
     if discrete:
         table = table.joined()
 
-    kinds = tuple(_kinds(name, column) for column in _typed(table))
+    kinds = tuple(_kinds(name, column) for column in typed(table))
     varies = _varying_columns(name, table, kinds)
     if not bool(varies.any()):
         raise ValueError(f"{name}: expected a column that varies, got {len(varies)} constant")
@@ -204,94 +165,6 @@ def check_pairs(x: Rows, y: Rows) -> None:
             "y: expected the index of x, got a different one; align the two tables, or pass y.to_numpy() if row k of y "
             "belongs to row k of x"
         )
-
-
-def open_table(name: str, value: Rows) -> Table:
-    """Return a value as columns.
-
-    Raises:
-        ValueError: a value that is no array, tensor, list or table, or has missing or complex entries.
-    """
-    if isinstance(value, Tensor):
-        return _of_array(name, _of_tensor(name, value))
-    if hasattr(value, "columns") and hasattr(value, "to_numpy"):
-        columns = [_of_series(value[column]) for column in value.columns]
-        if not columns:
-            raise ValueError(f"{name}: expected at least one column, got a table without columns")
-        return Table(columns, (len(columns),))
-    if hasattr(value, "to_numpy"):
-        return Table([_of_series(value)], (1,))
-    if isinstance(value, np.ma.MaskedArray):
-        masked = int(np.ma.getmaskarray(value).sum())
-        if masked:
-            raise ValueError(
-                f"{name}: expected no missing entries, got {masked} masked; remove these rows from x and y"
-            )
-        value = value.data
-    if hasattr(value, "toarray"):
-        raise ValueError(
-            f"{name}: expected a dense array, got {type(value).__name__}; pass its toarray()"
-        )
-    if not isinstance(value, np.ndarray | Sequence) or isinstance(value, str | bytes):
-        raise ValueError(
-            f"{name}: expected rows as an array, tensor, list or table, got {type(value).__name__}"
-        )
-    return _of_array(name, _as_array(name, value))
-
-
-def _of_tensor(name: str, value: Tensor) -> np.ndarray:
-    if value.layout != torch.strided:
-        raise ValueError(f"{name}: expected a dense tensor, got layout {value.layout}")
-    if value.is_complex():
-        raise ValueError(f"{name}: expected real numbers, got dtype {value.dtype}")
-    exact = torch.float32 if value.dtype in (torch.bfloat16, torch.float16) else value.dtype
-    return value.detach().to("cpu", exact).numpy()
-
-
-def _as_array(name: str, value: Any) -> np.ndarray:
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        raise ValueError(f"{name}: expected rows of equal length, got different lengths") from None
-    if array.dtype.kind == "U" and any(
-        isinstance(entry, Real) for entry in np.ravel(np.array(value, object))
-    ):
-        array = np.array(value, object)  # numpy makes text of numbers beside labels
-    return array
-
-
-def _of_array(name: str, array: np.ndarray) -> Table:
-    if array.ndim == 0 or 0 in array.shape[1:]:
-        raise ValueError(f"{name}: expected shape (n,) or (n, d), got {array.shape}")
-    if array.dtype.kind == "c":
-        raise ValueError(f"{name}: expected real numbers, got dtype {array.dtype}")
-    shape = array.shape[1:] or (1,)
-    matrix = array.reshape(len(array), math.prod(shape))
-    return Table(matrix if array.dtype.kind in _NUMBERS else list(matrix.T), shape)
-
-
-def _typed(table: Table) -> Iterable[np.ndarray]:
-    """Return the columns, or for a matrix of numbers an empty one of its type for each."""
-    if isinstance(table.columns, np.ndarray):
-        return [table.columns[:0, 0]] * table.width
-    return table.columns
-
-
-def _of_series(series: Any) -> np.ndarray:
-    """Return a column of a table; categories stay labels, also where they are numbers."""
-    values = series.to_numpy()
-    is_category = hasattr(getattr(series, "dtype", None), "categories")
-    return values.astype(object).astype(str) if is_category else values
-
-
-def _joined(columns: list[np.ndarray]) -> np.ndarray:
-    """Return each row as one label."""
-    if len(columns) == 1:
-        return columns[0].astype(str)
-    parts = [column.astype(str) for column in columns]
-    return np.array(
-        ["\x1f".join(row) for row in zip(*parts, strict=True)]
-    )  # a separator that no label has
 
 
 def _kinds(name: str, column: np.ndarray) -> np.ndarray | None:

@@ -8,12 +8,14 @@ from functools import partial
 
 from torch import Tensor
 
+from .grouping import draws_of
 from .sides import Side
 from .transforms import TRANSFORMS, Both, Components, Identity, OneScale, Shaped, Transform
 
 _WIDE = 24  # columns of a side, beyond which distances at one scale may say more than columns one by one
 _VERY_WIDE = 256  # columns of a side, beyond which no view takes them one by one
 _HELD = 0.5  # share of the variance, below which a few components are no view
+_MOST_KINDS, _DRAWS_TO_A_KIND = 1000, 8
 _MANY = 128  # components that stand for very many columns
 
 Make = Callable[[Tensor], Transform]
@@ -36,6 +38,20 @@ class View:
     y: Make
     anchored: bool = False
     noise: float = 0.0
+
+
+def label_of(codes: list[Tensor], groups: Tensor) -> int | None:
+    """Return the side that a classifier can predict, 0 for x; None if neither has few kinds.
+
+    Args:
+        codes: the kind of each row, in x and in y.
+        groups: the number of each row's group: a kind must be seen in several groups.
+    """
+    kinds = [int(code.max()) + 1 for code in codes]
+    side = min((1, 0), key=lambda side: kinds[side])
+    draws = int(draws_of(codes[side], groups).sum())
+    few = kinds[side] <= min(_MOST_KINDS, draws / _DRAWS_TO_A_KIND)
+    return side if few else None
 
 
 def label_view(x: Tensor, y: Tensor, label: int) -> View:

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import mi_estimators as mi
+from mi_estimators.estimation.reading import read
 from mi_estimators.estimation.table import infonce_over_rows, over_rows
-from mi_estimators.estimation.verdict import read
 
 rows = pytest.mark.parametrize("row", mi.ESTIMATORS.values(), ids=mi.ESTIMATORS)
 TABLE = torch.tensor([[4, 1, 1], [1, 1, 2]], dtype=torch.float64)  # counts of 10

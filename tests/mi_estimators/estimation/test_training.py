@@ -6,8 +6,9 @@ import pytest
 import torch
 
 import mi_estimators as mi
-from mi_estimators.estimation.critics import Concatenated, Separable, make_critic
-from mi_estimators.estimation.training import grouped_scores, held_out_scores
+from mi_estimators.estimation.critics import Concatenated, Separable
+from mi_estimators.estimation.making import make_critic
+from mi_estimators.estimation.scoring import grouped_scores, held_out_scores
 
 FAST = dict(steps=60, hidden=16, batch_size=128, folds=2)
 

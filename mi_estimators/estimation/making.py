@@ -1,0 +1,192 @@
+"""Making critics: by name, copies of a module, or what a function makes; several side by side, trained at once."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from .arguments import CriticLike, CriticName
+from .critics import CRITICS, Architecture, scores_each_pair
+from .gated import Gated, place
+
+
+class SideBySide(nn.Module):
+    """Critics of one architecture, one a member, each trained on rows of its own."""
+
+    def __init__(self, critics: list[nn.Module]) -> None:
+        super().__init__()
+        self.critics = nn.ModuleList(critics)
+
+    def forward(
+        self,
+        x: Float[Tensor, "members *batch n dx"],
+        y: Float[Tensor, "members *batch m dy"],
+        anchor: Float[Tensor, "members *batch n m"] | None = None,
+    ) -> Float[Tensor, "members *batch n m"]:
+        """Return each member's score matrix of its rows, with the scores of its anchor."""
+        scores = torch.stack(
+            [self._scores(k, *rows) for k, rows in enumerate(zip(x, y, strict=True))]
+        )
+        return scores if anchor is None else scores + anchor
+
+    def _scores(self, k: int, x: Tensor, y: Tensor) -> Tensor:
+        """Score a single group as a matrix, which any module takes."""
+        if len(x) == 1:
+            return self.critics[k](x[0], y[0]).unsqueeze(0)
+        return self.critics[k](x, y)
+
+    def penalty(self) -> float:
+        """Return 0: nothing is penalised."""
+        return 0.0
+
+    def matrix(self, values: list[Tensor]) -> Tensor:
+        """Return values of the trained parameters' shapes as a matrix, a row a member."""
+        rows, start = [], 0
+        for k in range(len(self.critics)):
+            own = values[start : (start := start + len(self._trained(k)))]
+            rows.append(torch.cat([value.flatten() for value in own] or [torch.zeros(0)]))
+        return torch.stack(rows)
+
+    def place(self, weights: Tensor) -> None:
+        """Make the trained parameters views of a matrix with a row a member."""
+        for k, row in enumerate(weights):
+            place(self._trained(k), row)
+
+    def buffers_of(self, k: int) -> list[Tensor]:
+        """Return the buffers of a member."""
+        return list(self.critics[k].buffers())
+
+    def member(self, k: int) -> nn.Module:
+        """Return the k-th critic, each of its parameters a tensor of its own."""
+        for parameter in self._trained(k):
+            parameter.data = parameter.data.clone()
+        return self.critics[k]
+
+    def _trained(self, k: int) -> list[nn.Parameter]:
+        return [p for p in self.critics[k].parameters() if p.requires_grad]
+
+
+class ByGroup(nn.Module):
+    """A critic that takes one group of rows at a time, made to take a batch of them.
+
+    Args:
+        critic: takes rows (n, …) and (m, …).
+        dims: number of dimensions of a row of x.
+    """
+
+    def __init__(self, critic: nn.Module, dims: int = 1) -> None:
+        super().__init__()
+        self.critic, self.dims = critic, dims
+
+    def forward(
+        self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
+    ) -> Float[Tensor, "*batch n m"]:
+        """Return the score matrices T(x_i, y_j), shape (..., n, m), in nats."""
+        if x.dim() == 1 + self.dims:
+            return self.critic(x, y)
+        return torch.stack([self.critic(*group) for group in zip(x, y, strict=True)])
+
+
+def make_critics(
+    critic: CriticLike,
+    rows: list[tuple[Tensor, Tensor]],
+    hidden: int,
+    aside: tuple[int, int] = (0, 0),
+) -> tuple[Gated | SideBySide, Architecture]:
+    """Make float32 critics, one for each member's rows: by name, copies of a module, or what a function makes.
+
+    Args:
+        critic: as `MIEstimator` takes it.
+        rows: rows x and y of each member.
+        hidden: width of the networks.
+        aside: number of last columns of x and of y that the gated critic does not see.
+
+    Returns:
+        The critics side by side, and how they are trained.
+
+    Raises:
+        ValueError: a function that returns no module, or a critic whose scores have another shape than (n, m).
+    """
+    x, y = rows[0]
+    if critic == "gated":
+        columns = x.shape[1] - aside[0], y.shape[1] - aside[1]
+        network = Gated(*columns, hidden, members=len(rows))
+        return network.to(x.device, torch.float32), CRITICS["gated"]
+    made = [make_critic(critic, own, hidden) for own in rows]
+    row = CRITICS[cast(CriticName, critic)] if isinstance(critic, str) else made[0][1]
+    return SideBySide([module for module, _ in made]), row
+
+
+def make_critic(
+    critic: CriticLike,
+    rows: tuple[Tensor, Tensor],
+    hidden: int,
+) -> tuple[nn.Module, Architecture]:
+    """Make a float32 critic on the rows' device: by name, a copy of a module, or what a function makes."""
+    columns, device = (_size(rows[0]), _size(rows[1])), rows[0].device
+    if isinstance(critic, str):
+        module = CRITICS[cast(CriticName, critic)].make(*columns, hidden)
+    elif isinstance(critic, nn.Module):
+        module = copy.deepcopy(critic)
+    else:
+        module = critic(*columns)
+    if not isinstance(module, nn.Module):
+        raise ValueError(
+            "critic: expected a function (columns of x, columns of y) that returns a torch.nn.Module,"
+            f" got one that returns {type(module).__name__}"
+        )
+    module = module.to(device, torch.float32)
+    check_critic(module, rows[0][:4], rows[1][:3])
+
+    row = Architecture(name="own", make=_own, pairwise=scores_each_pair(module))
+    batches = all(side.dim() == 2 for side in rows) and _takes_batches(module, *columns, device)
+    return module if batches else ByGroup(module, rows[0].dim() - 1), row
+
+
+def _size(rows: Tensor) -> Any:
+    """Return the number of columns, or the shape of a row that has more dimensions."""
+    return rows.shape[1] if rows.dim() == 2 else tuple(rows.shape[1:])
+
+
+def _own(dim_x: int, dim_y: int, hidden: int) -> nn.Module:
+    raise NotImplementedError("a critic of the caller's is made by the caller")
+
+
+@torch.no_grad()
+def check_critic(critic: nn.Module, x: Float[Tensor, "n dx"], y: Float[Tensor, "m dy"]) -> None:
+    """Score a few rows; x has one row more than y.
+
+    Raises:
+        ValueError: a critic that returns another shape than one score for each pair, or cannot score them.
+    """
+    training = critic.training
+    expected = f"scores of shape {(len(x), len(y))} for rows {tuple(x.shape)}, {tuple(y.shape)}"
+    try:
+        matrix = critic.eval()(x, y)
+    except (RuntimeError, TypeError, IndexError) as error:
+        raise ValueError(
+            f"critic: expected {expected}, got {type(error).__name__}: {error}"
+        ) from error
+    critic.train(training)
+    if not isinstance(matrix, Tensor) or matrix.shape != (len(x), len(y)):
+        got = tuple(matrix.shape) if isinstance(matrix, Tensor) else type(matrix).__name__
+        raise ValueError(f"critic: expected {expected}, got {got}")
+
+
+@torch.no_grad()
+def _takes_batches(critic: nn.Module, dim_x: int, dim_y: int, device: torch.device) -> bool:
+    """Tell whether a critic scores two groups of rows at once as it scores one after the other."""
+    x = torch.linspace(-1, 1, 8 * dim_x, device=device).view(2, 4, dim_x)
+    y = torch.linspace(-1, 1, 6 * dim_y, device=device).view(2, 3, dim_y)
+    try:
+        probe = copy.deepcopy(critic).eval()
+        for p in probe.parameters():  # away from a start at zero, where all that is wrong agrees
+            p += torch.linspace(-0.5, 0.5, p.numel()).view_as(p).to(p)
+        together, one_by_one = probe(x, y), ByGroup(probe)(x, y)
+    except Exception:  # whatever a critic raises on rows that it was not made for
+        return False
+    return together.shape == one_by_one.shape and torch.allclose(together, one_by_one, rtol=1e-3)
