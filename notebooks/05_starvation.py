@@ -144,7 +144,7 @@ plt.show()
 # *Left: of 4000 groups of n on-policy answers, the share whose group-relative gradient is exactly 0 (points; lines: theory). In the mean the gradient is
 # what it should be, up to the factor 1 − 1/n; but it comes in rare bursts. Right: the critic is raised by c on a region A that holds half of P and 1/20
 # of Q. The exact DV has its maximum at ln 19. A batch of 16 negatives that misses A, as 44 % of them do, promises more without end; one with a single hit
-# errs less. It is the sample that starves, not the bound.*
+# errs less. Of a policy it is the sample that starves, not the bound. Of a critic that ascends DV on minibatches, the objective itself has no optimum.*
 
 # %%
 assert abs(c[exact.argmax()] - math.log(19)) <= 0.05  # the difference of ln dP/dQ on A and off it
