@@ -224,6 +224,11 @@ def _keys(row: dict, wanted: str) -> str:
 
 
 def decode(line: bytes) -> object:
+    """Return what a line of JSON holds.
+
+    Raises:
+        ValueError: text that is not JSON, or bytes that are not UTF-8.
+    """
     try:
         return json.loads(line)
     except json.JSONDecodeError as error:

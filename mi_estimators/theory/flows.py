@@ -173,7 +173,7 @@ def turning_point(reference: Sequence[float], alignment: Sequence[float], chosen
         chosen: which response is w.
 
     Returns:
-        s*; 0 if π(w) falls from the start, and infinity if it rises for ever.
+        s*, in nats to a unit of h; 0 if π(w) falls from the start, and infinity if it rises for ever.
 
     Raises:
         ValueError: a weight that is not positive, lengths that differ, or no such response.
