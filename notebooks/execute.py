@@ -11,7 +11,6 @@ import nbformat
 from nbclient import NotebookClient
 
 HERE = Path(__file__).parent
-os.environ["TQDM_DISABLE"] = "1"  # a bar of a long fit would be written down as output
 SOURCES = sorted(HERE.glob("[0-9]*.py"))
 
 
@@ -37,6 +36,7 @@ def execute(source: Path) -> nbformat.NotebookNode:
 
 
 if __name__ == "__main__":
+    os.environ["TQDM_DISABLE"] = "1"  # a bar of a long fit would be written down as output
     for source in [Path(name) for name in sys.argv[1:]] or SOURCES:
         print(source, flush=True)
         nbformat.write(execute(source), source.with_suffix(".ipynb"))

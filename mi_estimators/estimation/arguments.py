@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from .. import _validate
+from .table import ESTIMATORS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -87,7 +88,7 @@ def check_arguments(values: Mapping[str, Any]) -> None:
     Raises:
         ValueError: a value out of its range; the message names the argument.
     """
-    _validate.choice("estimator", values["estimator"], get_args(EstimatorName))
+    _validate.choice("estimator", values["estimator"], ESTIMATORS)
     _validate.choice("anchor", values["anchor"], get_args(AnchorName))
     _validate.choice("transform", values["transform"], get_args(TransformName))
     if values["discrete"] is not None:

@@ -59,8 +59,8 @@ def test_without_arguments_it_trains_the_built_in_model(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--mix", "0"], "mix: expected a number in (0, 1], got 0.0"),
-        (["--mix", "nan"], "mix: expected a number in (0, 1], got nan"),
+        (["--mix", "0"], "mix: expected a number in (0, 1] or auto, got 0.0"),
+        (["--mix", "nan"], "mix: expected a number in (0, 1] or auto, got nan"),
         (["--beta", "-1"], "beta: expected a finite number > 0, got -1.0"),
         (["--beta", "much"], "beta: expected a number, got much"),
         (["--bound", "dpo"], "bound: expected one of "),

@@ -74,7 +74,8 @@ def control_figure(row: Row) -> Figure:
     first = {readout_of(name): name for name in reversed(list(measured["summary"]))}
     tints = colours(measured["control_summary"])
 
-    for k, (readout, levels) in enumerate(measured["control_summary"].items()):
+    reported = {k: v for k, v in measured["control_summary"].items() if k in first}
+    for k, (readout, levels) in enumerate(reported.items()):
         aside, tint = nats + 0.09 * (k - 3), tints[readout]
         ideal = np.array(levels, dtype=float)
         trained = np.array(measured["summary"][first[readout]]["none"], dtype=float)
