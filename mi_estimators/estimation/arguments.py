@@ -13,7 +13,6 @@ import torch
 from torch import nn
 
 from .. import _validate
-from .table import ESTIMATORS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -88,6 +87,8 @@ def check_arguments(values: Mapping[str, Any]) -> None:
     Raises:
         ValueError: a value out of its range; the message names the argument.
     """
+    from .table import ESTIMATORS  # which imports the names above
+
     _validate.choice("estimator", values["estimator"], ESTIMATORS)
     _validate.choice("anchor", values["anchor"], get_args(AnchorName))
     _validate.choice("transform", values["transform"], get_args(TransformName))

@@ -19,7 +19,7 @@ Maps = Sequence[Callable[[Tensor], Tensor]]
 
 
 def held_out_sample(
-    folds: Sequence[tuple[Maps, Critic, Int[Tensor, "..."]]], pairs: Pairs, device: torch.device
+    folds: Sequence[tuple[Maps, Critic, Int[Tensor, ...]]], pairs: Pairs, device: torch.device
 ) -> tuple[Float[Tensor, " k"], Float[Tensor, " k"]]:
     """Return scores of some joint pairs and of as many product pairs, in nats, at most 2000 in all of each.
 
