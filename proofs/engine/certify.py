@@ -14,7 +14,7 @@ from fractions import Fraction
 from functools import reduce
 from itertools import count
 from operator import ge, gt, le, lt
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import sympy as sp
 from flint import arb, ctx, fmpq
@@ -140,15 +140,15 @@ def certify(expr: Term, relation: str, box: Mapping, budget: int = 4000) -> Outc
     """
     holds, fails = RELATIONS[relation]
     start = _exact(box)
-    expr = unfolded(expression(expr))
-    if expr.free_symbols != set(start) or any(a > b for a, b in start.values()):
+    term: Any = unfolded(expression(expr))
+    if term.free_symbols != set(start) or any(a > b for a, b in start.values()):
         raise ValueError(
-            f"box: expected ordered ends for {sorted(map(str, expr.free_symbols))}, got {show(start)}"
+            f"box: expected ordered ends for {sorted(map(str, term.free_symbols))}, got {show(start)}"
         )
-    value = compile_ball(expr)
+    value = compile_ball(term)
     slopes = (
-        {s: compile_ball(sp.diff(expr, s)) for s in start}
-        if not expr.has(sp.Abs, sp.Min, sp.Max)
+        {s: compile_ball(sp.diff(term, s)) for s in start}
+        if not term.has(sp.Abs, sp.Min, sp.Max)
         else {}
     )
     ticket = count(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 from sympy.printing.latex import LatexPrinter
@@ -46,7 +46,7 @@ class _Latex(LatexPrinter):
         return expr.tex
 
 
-def plain(value: object) -> str:
+def plain(value: Any) -> str:
     """Return an expression on one line.
 
     >>> x, beta = sp.symbols("x beta", positive=True)
@@ -85,7 +85,7 @@ def where(at: Values) -> tuple[Term | str, ...]:
     return tuple(piece for group in groups for piece in group)
 
 
-def latex(value: object) -> str:
+def latex(value: Any) -> str:
     """Return an expression as LaTeX."""
     return _Latex({"ln_notation": True}).doprint(expression(value))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 import sympy as sp
 
@@ -303,7 +303,7 @@ class Limit:
         c, factor = expression(self.bound).as_independent(self.x, as_Add=False)
         base, power = factor.as_base_exp()
         if factor.func is sp.exp:
-            rate = -factor.args[0] / self.x
+            rate: Any = -cast(Any, factor.args[0]) / self.x
             return self.to == sp.oo and rate.is_positive is True and not rate.has(self.x)
         downward = power.is_positive if self.to == 0 else power.is_negative
         return base == self.x and downward is True and power.is_Rational and not c.has(self.x)
