@@ -12,7 +12,7 @@ from torch import Tensor
 from mi_estimators.laws import Law, ProductLaw
 from mi_estimators.laws.quadrature import normal_rule
 
-from .computed import Computed
+from .bases import Computed, Derived
 from .task import Task
 
 _BLOCK = 2**23  # terms of a mixture that are held at a time
@@ -113,7 +113,7 @@ class NormalChannel(Computed):
 
 
 @dataclass(frozen=True)
-class Idle:
+class Idle(Derived):
     """A law whose x has more columns, standard normal, that carry nothing."""
 
     law: Law
@@ -123,16 +123,6 @@ class Idle:
     def dim_x(self) -> int:
         """Number of columns of x."""
         return self.law.dim_x + self.columns
-
-    @property
-    def dim_y(self) -> int:
-        """Number of columns of y."""
-        return self.law.dim_y
-
-    @property
-    def mutual_information(self) -> float:
-        """I(X; Y), that of the law, in nats."""
-        return self.law.mutual_information
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x of shape (n, dim_x) and y of shape (n, dim_y)."""

@@ -25,6 +25,7 @@ from mi_estimators.laws import (
 )
 from mi_estimators.laws.quadrature import solve_increasing
 
+from .bases import Derived
 from .channels import normal, uniform
 from .task import Task
 
@@ -50,25 +51,10 @@ def turned(parts: tuple[float, ...], seed: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Precise:
+class Precise(Derived):
     """A law that samples in the default dtype, sampled in float64: at 10 nats float32 would round the noise."""
 
     law: MultivariateGaussian
-
-    @property
-    def dim_x(self) -> int:
-        """Number of columns of x."""
-        return self.law.dim_x
-
-    @property
-    def dim_y(self) -> int:
-        """Number of columns of y."""
-        return self.law.dim_y
-
-    @property
-    def mutual_information(self) -> float:
-        """I(X; Y), in nats."""
-        return self.law.mutual_information
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x of shape (n, dim_x) and y of shape (n, dim_y), in float64."""

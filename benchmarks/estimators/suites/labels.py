@@ -11,8 +11,8 @@ from torch import Tensor
 
 from mi_estimators.laws import Finite, Law
 
+from .bases import Computed, Derived
 from .channels import mixed_columns, normal, uniform
-from .computed import Computed
 from .task import Task
 
 
@@ -51,7 +51,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Shown:
+class Shown(Derived):
     """A law whose x and y are shown in another form that determines them: the information stays the same.
 
     With U, V shown as X, Y, each on its own: I(X; Y) ≤ I(U; V) because X and Y are drawn from U and V, and
@@ -71,11 +71,6 @@ class Shown:
     def dim_y(self) -> int:
         """Number of columns of y."""
         return self.y.dim
-
-    @property
-    def mutual_information(self) -> float:
-        """I(X; Y), that of the law, in nats."""
-        return self.law.mutual_information
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x of shape (n, dim_x) and y of shape (n, dim_y)."""
@@ -190,26 +185,16 @@ class Clusters(Computed):
 
 
 @dataclass(frozen=True)
-class Relabelled:
+class Relabelled(Derived):
     """A law whose y, whole numbers in one column, is shown in another form."""
 
     law: Law
     y: Side
 
     @property
-    def dim_x(self) -> int:
-        """Number of columns of x."""
-        return self.law.dim_x
-
-    @property
     def dim_y(self) -> int:
         """Number of columns of y."""
         return self.y.dim
-
-    @property
-    def mutual_information(self) -> float:
-        """I(X; Y), that of the law, in nats."""
-        return self.law.mutual_information
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x of shape (n, dim_x) and y of shape (n, dim_y)."""

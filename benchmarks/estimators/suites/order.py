@@ -10,13 +10,14 @@ from torch import Tensor
 
 from mi_estimators.laws import Gaussian, Law
 
+from .bases import Derived, EqualSides
 from .channels import normal
 from .labels import channel, codes, one_hot
 from .task import Task
 
 
 @dataclass(frozen=True)
-class Autoregressive:
+class Autoregressive(EqualSides):
     """Stationary normal series z_t = φ z_{t−1} + √(1 − φ²)·noise, x and y, whose pairs at a time correlate by ρ.
 
     I(X_t; Y_t) = −(d/2) ln(1 − ρ²): what one row carries.
@@ -25,16 +26,6 @@ class Autoregressive:
     phi: float
     rho: float = 0.0
     dim: int = 1
-
-    @property
-    def dim_x(self) -> int:
-        """Number of columns of x."""
-        return self.dim
-
-    @property
-    def dim_y(self) -> int:
-        """Number of columns of y."""
-        return self.dim
 
     @property
     def mutual_information(self) -> float:
@@ -56,20 +47,10 @@ class Autoregressive:
 
 
 @dataclass(frozen=True)
-class Walks:
+class Walks(EqualSides):
     """Two independent random walks: no row carries anything about the other side."""
 
     dim: int = 1
-
-    @property
-    def dim_x(self) -> int:
-        """Number of columns of x."""
-        return self.dim
-
-    @property
-    def dim_y(self) -> int:
-        """Number of columns of y."""
-        return self.dim
 
     mutual_information = 0.0
 
@@ -84,26 +65,11 @@ class Walks:
 
 
 @dataclass(frozen=True)
-class Copies:
+class Copies(Derived):
     """A few rows of a law, each drawn many times."""
 
     law: Law
     distinct: int
-
-    @property
-    def dim_x(self) -> int:
-        """Number of columns of x."""
-        return self.law.dim_x
-
-    @property
-    def dim_y(self) -> int:
-        """Number of columns of y."""
-        return self.law.dim_y
-
-    @property
-    def mutual_information(self) -> float:
-        """I(X; Y) of the law, in nats."""
-        return self.law.mutual_information
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Draw n rows, with repetition, of `distinct` rows of the law."""

@@ -12,8 +12,8 @@ from torch import Tensor
 from mi_estimators.laws import Gaussian, InjectiveMap, MultivariateGaussian, Transformed
 from mi_estimators.laws.quadrature import normal_rule, solve_increasing
 
+from .bases import Computed, EqualSides
 from .channels import normal, uniform
-from .computed import Computed
 from .task import Task
 
 
@@ -139,7 +139,7 @@ class Ring(Computed):
 
 
 @dataclass(frozen=True)
-class Regimes(Computed):
+class Regimes(Computed, EqualSides):
     """Y = ±ρX + √(1 − ρ²)·N with one fair sign for all columns: no column is correlated with another.
 
     With S = Σ x_k y_k, I(X; Y) = −(d/2) ln(1 − ρ²) − ln 2 + E ln(1 + e^{−2ρS/(1 − ρ²)}) given the positive sign. Given
@@ -148,16 +148,6 @@ class Regimes(Computed):
 
     rho: float
     dim: int
-
-    @property
-    def dim_x(self) -> int:
-        """Number of columns of x."""
-        return self.dim
-
-    @property
-    def dim_y(self) -> int:
-        """Number of columns of y."""
-        return self.dim
 
     @property
     def _slope(self) -> float:
