@@ -10,12 +10,11 @@ import torch
 
 from ..bounds.variational import js
 from .experts.copula import EllipticalCopula
-from .scoring import Sides, held_out_scores
+from .scoring import WORTH, Sides, held_out_scores
 from .table import over_rows
 
 _DEGREES_OF_FREEDOM = (16, 8, 4, 2, 1)
 _HEAVY_TAILS = 128  # columns, beyond which the scatter of a Student law is not worth its time
-_WORTH = 2.0  # nats over all validation rows that another law must gain (Akaike's two)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +40,7 @@ class Place:
 
 @torch.no_grad()
 def best_copula(train: Sides, valid: Sides, columns: list[Place]) -> EllipticalCopula:
-    """Return the copula that does best on the validation rows; one that is not Gaussian must gain `_WORTH` nats there.
+    """Return the copula that does best on the validation rows; one that is not Gaussian must gain `WORTH` nats there.
 
     From light to heavy tails the likelihood rises and then falls. The search stops where it falls.
 
@@ -62,7 +61,7 @@ def best_copula(train: Sides, valid: Sides, columns: list[Place]) -> EllipticalC
                 break
             last = value
             if best is None or value > score:
-                best, score = anchor, value + (_WORTH / len(valid[0]) if best is None else 0.0)
+                best, score = anchor, value + (WORTH / len(valid[0]) if best is None else 0.0)
             if sum(anchor.dims) > _HEAVY_TAILS:
                 break
     return cast(EllipticalCopula, best)

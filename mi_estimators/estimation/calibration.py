@@ -12,18 +12,17 @@ from .._validate import unchecked
 from ..bounds.bennett import bridge
 from ..bounds.divergences import softplus
 from .critics import Calibrated
-from .scoring import Sides, held_out_scores
+from .scoring import WORTH, Sides, held_out_scores
 
 _CALIBRATION_SCALES = (1.0, 0.9, 0.8)
 _CALIBRATION_QUANTILES = (1.0, 0.98, 0.9, 0.75, 0.5)
-_WORTH = 2.0  # nats over all validation rows that a change must gain (Akaike's two)
 
 
 @torch.no_grad()
 def calibrated(critic: nn.Module, valid: Sides) -> Calibrated:
     """Choose the scale and the cap by the logistic likelihood of the validation rows, all their negatives counted.
 
-    Either must gain `_WORTH` nats there: of separated rows every scale is as likely.
+    Either must gain `WORTH` nats there: of separated rows every scale is as likely.
     """
     joint, product = held_out_scores(critic, *valid)
     if not bool(torch.isfinite(joint).all() & torch.isfinite(product).all()):
@@ -33,7 +32,7 @@ def calibrated(critic: nn.Module, valid: Sides) -> Calibrated:
         cap = float((scale * joint).quantile(quantile))
         return logistic((scale * joint).clamp(max=cap), (scale * product).clamp(max=cap))
 
-    worth = _WORTH / len(joint)
+    worth = WORTH / len(joint)
     quantile = _best(_CALIBRATION_QUANTILES, lambda quantile: likelihood(1.0, quantile), worth)
     scale = _best(_CALIBRATION_SCALES, lambda scale: likelihood(scale, quantile), worth)
     return Calibrated(critic, scale, float((scale * joint).quantile(quantile)))

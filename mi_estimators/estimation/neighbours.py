@@ -134,14 +134,7 @@ def cheap_conditional(
     if max(side.shape[1] for side in (x, y, z)) > _COLUMNS or len(x) > _ROWS:
         return None
     sides = [normal_scores(side).numpy() for side in (x, y, z)]
-    both = _Points(np.concatenate(sides, 1), labels)
-    radius = both.distances(k)
-    nearer = np.nextafter(radius, 0)
-
-    near = torch.full((len(x),), float(k), dtype=torch.float64).digamma()
-    coincide = torch.from_numpy(radius == 0)
-    if bool(coincide.any()):
-        near[coincide] = both.counts(nearer).digamma()[coincide]
+    near, nearer = _Points(np.concatenate(sides, 1), labels).nearest(k)
     of_z, of_xz, of_yz = (
         _Points(np.concatenate([sides[s] for s in subset], 1), labels).counts(nearer).digamma()
         for subset in ((2,), (0, 2), (1, 2))
@@ -167,13 +160,7 @@ def _local_information(
     """Return each row's part in `ksg`, which is their mean, in nats."""
     n, columns = len(x), [normal_scores(values).numpy() for values in (x, y)]
     both = _Points(np.concatenate(columns, 1), labels)
-    radius = both.distances(k)
-    nearer = np.nextafter(radius, 0)  # counts "≤" into "<"; a radius of 0 stays 0
-
-    near = torch.full((n,), float(k), dtype=torch.float64).digamma()
-    coincide = torch.from_numpy(radius == 0)
-    if bool(coincide.any()):
-        near[coincide] = both.counts(nearer).digamma()[coincide]
+    near, nearer = both.nearest(k)
     local = near - sum(_Points(points, labels).counts(nearer).digamma() for points in columns)
     return local + (n + 1 - both.own_sizes).digamma()
 
@@ -195,6 +182,17 @@ class _Points:
         self.lifted = np.column_stack([points, self.labels * apart])
         self.own_tree = KDTree(self.lifted)
         self.own_sizes = torch.from_numpy(np.bincount(self.labels)[self.labels]).double()
+
+    def nearest(self, k: int) -> tuple[Float[Tensor, " n"], np.ndarray]:
+        """Return ψ of each point's number of neighbours up to the k-th, and the largest radius below it."""
+        radius = self.distances(k)
+        nearer = np.nextafter(radius, 0)  # counts "≤" into "<"; a radius of 0 stays 0
+
+        near = torch.full((len(radius),), float(k), dtype=torch.float64).digamma()
+        coincide = torch.from_numpy(radius == 0)
+        if bool(coincide.any()):
+            near[coincide] = self.counts(nearer).digamma()[coincide]
+        return near, nearer
 
     def distances(self, k: int) -> np.ndarray:
         """Return the distance of each point to its k-th neighbour, in the maximum norm."""

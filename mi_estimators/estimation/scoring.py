@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..bounds.scores import Critic, joint_and_product
 
+WORTH = 2.0  # nats over all validation rows that any change of a critic must gain (Akaike's two)
 READ_GROUP = 256  # rows whose pairs are all negatives of one another when a critic is read: O(n) scores for n rows
 
 Sides = tuple[Tensor, Tensor]

@@ -16,12 +16,11 @@ from .critics import Anchored, Calibrated
 from .experts.copula import EllipticalCopula
 from .gated import Gated
 from .making import SideBySide
-from .scoring import Sides, groups_of, split
+from .scoring import WORTH, Sides, groups_of, split
 from .table import Estimator
 
 _VALIDATION_GROUPS = 32, 128  # rows, for critics trained on few negatives and on all of a batch
 _EVALUATE_EVERY = 50
-_WORTH = 2.0  # nats over all validation rows that a part of the critic must gain to be kept (Akaike's two)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,9 +103,7 @@ def fit_critics(
     batches = _Batches(members, batch_size, group, generator)
     validation = _Validation(row, network, members, small_groups=group < batch_size)
     ascent = Ascent(network.train(), len(members), steps, batch_size, learning_rate, weight_decay)
-    runs = [
-        _Run(_WORTH / len(member.valid[0]), ascent.state(k)) for k, member in enumerate(members)
-    ]
+    runs = [_Run(WORTH / len(member.valid[0]), ascent.state(k)) for k, member in enumerate(members)]
     states: list[Any] = [None] * len(members)  # of objectives that have one
 
     for step in range(steps + 1):
