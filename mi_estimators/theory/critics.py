@@ -41,7 +41,7 @@ def two_level_optimum(mass: Number, rate: Number, bound: str = "dv") -> Number:
 
 
 def critic_time_js(mass: Number, rate: Number, gap: Number) -> Number:
-    """Return the time that plain gradient flow of JS takes from θ = 0 to `gap` below its optimum ln p/ε.
+    """Return the time that plain gradient flow of JS takes from θ = 0 to `gap` nats below its optimum ln p/ε.
 
     It grows like 1/ε: (θ* − c)/p + ((p + ε)/(pε)) ln((1 − ε/p)/(1 − e^{−c})).
 
@@ -67,20 +67,11 @@ def critic_time_js(mass: Number, rate: Number, gap: Number) -> Number:
 
 
 def critic_time_dv(mass: Number, rate: Number, gap: Number) -> Number:
-    """Return the time that plain gradient flow of DV takes from θ = 0 to `gap` below its optimum.
+    """Return the time that plain gradient flow of DV takes from θ = 0 to `gap` nats below its optimum.
 
     It grows like ln 1/ε: (θ* − c)/p + (1/(p(1 − p))) ln((p − ε)/(p(1 − ε)(1 − e^{−c}))).
 
-    Args:
-        mass: p, what P gives the region; a number, array, tensor or symbol.
-        rate: ε < p, what Q gives it.
-        gap: c in (0, θ*), in nats.
-
-    Returns:
-        Units of learning rate × step, shape of `mass`.
-
-    Raises:
-        ValueError: p or ε outside (0, 1), or a gap outside (0, θ*).
+    Args, Returns, Raises: as for `critic_time_js`.
 
     Theorem: critic_time.
 
@@ -93,20 +84,11 @@ def critic_time_dv(mass: Number, rate: Number, gap: Number) -> Number:
 
 
 def critic_time_nwj(mass: Number, rate: Number, gap: Number) -> Number:
-    """Return the time that plain gradient flow of NWJ takes from θ = 0 to `gap` below its optimum ln p/ε.
+    """Return the time that plain gradient flow of NWJ takes from θ = 0 to `gap` nats below its optimum ln p/ε.
 
     It grows like ln 1/ε: ((θ* − c) + ln((p − ε)/(p(1 − e^{−c}))))/p.
 
-    Args:
-        mass: p, what P gives the region; a number, array, tensor or symbol.
-        rate: ε < p, what Q gives it.
-        gap: c in (0, θ*), in nats.
-
-    Returns:
-        Units of learning rate × step, shape of `mass`.
-
-    Raises:
-        ValueError: p or ε outside (0, 1), or a gap outside (0, θ*).
+    Args, Returns, Raises: as for `critic_time_js`.
 
     Theorem: critic_time.
 
