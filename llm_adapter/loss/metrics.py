@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import mi_estimators as mi
-from mi_estimators.theory.anchors import chosen_term
+from mi_estimators.theory import no_collapse_share
 
 from ..data.collate import split_rows
 from .objective import Objective, masked_mean
@@ -146,10 +146,10 @@ def derived_metrics(objective: Objective, values: Mapping[str, float]) -> dict[s
 def lost_share_bound(loss: float, mix: float, lost: float = LOST_NATS) -> float:
     """Return the largest share of chosen responses with βz_w ≤ −`lost` that a mean JS loss allows.
 
-    With h(u) = sp(−u) + (1 − mix) sp(u), of minimum h₀, it is (loss − h₀)/(h(−lost) − h₀), by Markov's inequality.
+    It is `theory.no_collapse_share`, kept between 0 and 1: 0 at a loss below the floor.
 
     >>> [round(lost_share_bound(2 * math.log(2), 0.5, lost), 4) for lost in (2.0, 5.0, 10.0)]
     [0.3492, 0.1064, 0.0477]
     """
     floor = mi.preference_loss_floor(mix)
-    return min(1.0, max(0.0, (loss - floor) / (float(chosen_term(-lost, mix)) - floor)))
+    return min(1.0, float(no_collapse_share(lost, max(floor, loss), mix)))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .arguments import CriticLike, CriticName
+from .arguments import CriticLike, CriticName, OwnCritic
 from .critics import CRITICS, Architecture, scores_each_pair
 from .gated import Gated, place
 
@@ -117,8 +118,7 @@ def make_critics(
         network = Gated(*columns, hidden, members=len(rows))
         return network.to(x.device, torch.float32), CRITICS["gated"]
     made = [make_critic(critic, own, hidden) for own in rows]
-    row = CRITICS[cast(CriticName, critic)] if isinstance(critic, str) else made[0][1]
-    return SideBySide([module for module, _ in made]), row
+    return SideBySide([module for module, _ in made]), made[0][1]
 
 
 def make_critic(
@@ -128,12 +128,8 @@ def make_critic(
 ) -> tuple[nn.Module, Architecture]:
     """Make a float32 critic on the rows' device: by name, a copy of a module, or what a function makes."""
     columns, device = (_size(rows[0]), _size(rows[1])), rows[0].device
-    if isinstance(critic, str):
-        module = CRITICS[cast(CriticName, critic)].make(*columns, hidden)
-    elif isinstance(critic, nn.Module):
-        module = copy.deepcopy(critic)
-    else:
-        module = critic(*columns)
+    row = CRITICS[cast(CriticName, critic)] if isinstance(critic, str) else _own(critic)
+    module = row.make(*columns, hidden)
     if not isinstance(module, nn.Module):
         raise ValueError(
             "critic: expected a function (columns of x, columns of y) that returns a torch.nn.Module,"
@@ -142,7 +138,8 @@ def make_critic(
     module = module.to(device, torch.float32)
     check_critic(module, rows[0][:4], rows[1][:3])
 
-    row = Architecture(name="own", make=_own, pairwise=scores_each_pair(module))
+    if not isinstance(critic, str):
+        row = replace(row, pairwise=scores_each_pair(module))
     batches = all(side.dim() == 2 for side in rows) and _takes_batches(module, *columns, device)
     return module if batches else ByGroup(module, rows[0].dim() - 1), row
 
@@ -152,8 +149,13 @@ def _size(rows: Tensor) -> Any:
     return rows.shape[1] if rows.dim() == 2 else tuple(rows.shape[1:])
 
 
-def _own(dim_x: int, dim_y: int, hidden: int) -> nn.Module:
-    raise NotImplementedError("a critic of the caller's is made by the caller")
+def _own(critic: OwnCritic) -> Architecture:
+    """Return how a critic of the caller's is made: a copy of a module, or what a function makes."""
+
+    def make(dim_x: Any, dim_y: Any, hidden: int) -> nn.Module:
+        return copy.deepcopy(critic) if isinstance(critic, nn.Module) else critic(dim_x, dim_y)
+
+    return Architecture(name="own", make=make, pairwise=True)
 
 
 @torch.no_grad()
