@@ -85,6 +85,7 @@ def page(entry) -> str:
         return f"{head} [{result.kind}] {result}; {result.seconds:.2f} s"
 
     if theorem:
+        section("What it is for", [theorem.purpose])
         section("Setting", [theorem.setting])
         section("Assumptions", theorem.assumptions, "· ")
     for part in verdict.parts if verdict else ():
@@ -93,6 +94,7 @@ def page(entry) -> str:
         section("  Granted to the reader", part.part.by_hand, "· ")
     if theorem:
         section("Proof", [theorem.proof])
+        section("Example", example(theorem))
     if verdict:
         neighbours = [line(r, r.refused) for r in verdict.false_neighbours]
         section("False neighbours: each must be refuted", neighbours, "· ")
@@ -102,6 +104,16 @@ def page(entry) -> str:
         section("Reference", [theorem.reference])
     section("What failed", entry.problems, "! ")
     return "\n".join(lines)
+
+
+def example(theorem) -> list[str]:
+    """Return a theorem's number by computation and by closed form, and how to ask for others."""
+    if theorem.example is None:
+        return []
+    computed, closed = theorem.example.value()
+    at = ", ".join(f"{name}={number!r}" for name, number in theorem.example.at.items())
+    call = f"proofs.value({theorem.slug!r}, {at})"
+    return [f"{theorem.example.of}: computed {computed:.7g}, closed form {closed:.7g}", call]
 
 
 def progress(slugs: list[str]) -> Iterator[str]:
@@ -139,11 +151,18 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         metavar="FILE",
         help=f"write all theorems to a page of Markdown (default: {PAGE})",
     )
+    parser.add_argument(
+        "--pages",
+        type=Path,
+        metavar="FOLDER",
+        help="write an index, a page for each chapter and a page for each theorem to a folder",
+    )
     arguments = parser.parse_args(argv)
 
     slug, file = arguments.slug, arguments.write
-    if file is not None and slug is not None:
-        parser.error(f"--write: expected no SLUG, since the page holds all theorems, got {slug}")
+    for option in ("write", "pages"):
+        if getattr(arguments, option) is not None and slug is not None:
+            parser.error(f"--{option}: expected no SLUG, since it holds all theorems, got {slug}")
     if file is not None and not file.parent.is_dir():
         parser.error(f"--write: expected a folder that exists, got {file.parent}")
     if slug is not None and slug not in (slugs := modules()):
@@ -186,6 +205,11 @@ def main(argv: list[str] | None = None) -> int:
 
         arguments.write.write_text(book.page(entries), encoding="utf-8")
         print(f"wrote {arguments.write}", file=sys.stderr)
+    if arguments.pages is not None and ok:
+        from . import book
+
+        book.write(entries, arguments.pages)
+        print(f"wrote {arguments.pages}", file=sys.stderr)
     return 0 if ok else 1
 
 

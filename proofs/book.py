@@ -1,16 +1,49 @@
-"""The theorems as a page of Markdown: what the ledger found, without seconds or anything else that a rerun changes."""
+"""The theorems as Markdown, one page or a folder of pages, without seconds or anything else that a rerun changes."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from .engine import render
 from .engine.theorem import TIERS, Part, PartVerdict, Result
 from .ledger import Entry
+from .picture import picture
+from .theorems import modules
 
-LONGEST = 160  # characters of a formula that a reader still takes in
+LONGEST = 200  # characters of LaTeX in a list of checks that a reader still takes in
+INLINE = 60  # characters of a formula that stands in a sentence
+
+CHAPTERS = {
+    "bounds": ("Bounds", "What each bound reads, where it is tight, and what it can never read."),
+    "sampling": ("Samples", "What a bound costs on samples: bias, noise, missed mass, time."),
+    "preference": (
+        "Preference losses",
+        "Losses on pairs as bounds: what they fit, hold, and learn.",
+    ),
+    "dynamics": ("Training", "How chosen and rejected responses move: decline, barriers, escape."),
+    "reach": (
+        "Policies that sample",
+        "What training on a policy's own samples can reach, and when it starves.",
+    ),
+}
+"""Folder of the theorems → title of the chapter, and what it is about."""
+
+START = (
+    "dv_representation",
+    "log_ratio_optimality",
+    "infonce_ceiling",
+    "minibatch_dv_unbounded",
+    "critic_time",
+    "dpo_is_half_mixed_dv",
+    "mio_is_half_mixed_js",
+    "mio_learns_win_rates",
+    "late_decline",
+    "escape_times",
+)
+"""Ten theorems to read first, in this order."""
 
 _HEAD = """# Theorems
 
@@ -24,10 +57,10 @@ search tried to refute. **+ hand** says that a step is granted to the reader tha
 over atoms what is checked at each one; the steps are listed. A theorem has the tier of its weakest part and of what it
 rests on.
 
-`Formulas in this type` are rendered from the expressions that are checked. All else is prose: **in words** marks a part
-whose words hold a formula of their own, or that shows no check. Each number in them stands in one of the part's checks,
-or the part fails; that the words say what the checks check is for the reader to see. The displayed formula of a theorem
-is prose too.
+Formulas inside the parts are rendered from the expressions that are checked. All else is prose: **in words** marks a
+part whose words hold a formula of their own, or that shows no check. Each number in them stands in one of the part's
+checks, or the part fails; that the words say what the checks check is for the reader to see. The displayed formula of a
+theorem is prose too.
 
 A cross-check compares the shipped code with what was proved; it earns no tier, but can fail the theorem. A false
 neighbour is one change away from the theorem, and the same machinery must refute it with a witness.
@@ -54,38 +87,60 @@ def _items(head: str, texts: Iterable[str]) -> list[str]:
     return [f"**{head}**", "", *items, ""] if items else []
 
 
+def _inline(piece: object) -> str:
+    """A claim or an expression in a sentence, or on a line of its own where it is long."""
+    shown = getattr(piece, "shown", (piece,))
+    if not shown:
+        return escaped_words(getattr(piece, "name", ""))
+    if len(render.claim(shown)) <= INLINE:
+        return f"${render.display(shown)}$"
+    return f"\n\n$$\n{render.display(shown)}\n$$\n\n"
+
+
 def _statement(part: Part) -> str:
-    """The statement: words escaped, claims and expressions as code."""
-    pieces = (
-        escaped_words(piece) if isinstance(piece, str) else f"`{render.sentence([piece])}`"
-        for piece in part.pieces
-    )
-    return "".join(pieces)
+    """The statement: words escaped, claims and expressions as LaTeX."""
+    pieces = (escaped_words(p) if isinstance(p, str) else _inline(p) for p in part.pieces)
+    return "".join(pieces).strip()
 
 
-def _check(result: Result) -> str:
-    """A check: its name, its kind, and what it shows where that is short enough to be read."""
-    shown = render.claim(result.claim.shown)
-    formula = f": `{shown}`" if shown and len(shown) <= LONGEST else ""
-    return f"{escaped(result.claim.name)} — {result.kind}{formula}"
+def _check(part: Part, result: Result) -> str:
+    """A check: its name, its kind, and what it shows where that is short, and not displayed above."""
+    above = any(result.claim is shown for shown in (*part.pieces, *part.formula))
+    formula = "" if above else render.display(result.claim.shown)
+    shown = f": ${formula}$" if 0 < len(formula) <= LONGEST else ""
+    return f"{escaped(result.claim.name)} — {result.kind}{shown}"
 
 
 def _part(verdict: PartVerdict) -> list[str]:
     part = verdict.part
     displayed = [f"$$\n{render.display(claim.shown)}\n$$\n" for claim in part.formula]
     granted = [f"*granted*: {escaped(step)}" for step in part.by_hand]
-    checks = [f"* {text}" for text in (*map(_check, verdict.results), *granted)]
+    checks = [_check(part, result) for result in verdict.results]
     return [
-        f"**({part.label})** {_statement(part)} *({verdict.earned})*",
+        f"**({part.label})** *{verdict.earned}*",
+        "",
+        _statement(part),
         "",
         *displayed,
-        *checks,
+        *[f"* {text}" for text in (*checks, *granted)],
         "",
     ]
 
 
-def _links(slugs: Iterable[str]) -> str:
-    return ", ".join(f"[`{slug}`](#{slug})" for slug in slugs)
+Link = Callable[[str], str]
+"""slug → where its theorem stands."""
+
+
+def _anchor(slug: str) -> str:
+    return f"#{slug}"
+
+
+def _file(slug: str) -> str:
+    return f"{slug}.md"
+
+
+def _links(slugs: Iterable[str], link: Link = _anchor) -> str:
+    return ", ".join(f"[`{slug}`]({link(slug)})" for slug in slugs)
 
 
 def _table(*rows: tuple[str, ...]) -> str:
@@ -93,16 +148,31 @@ def _table(*rows: tuple[str, ...]) -> str:
     return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])
 
 
-def section(entry: Entry) -> str:
-    """Return one theorem as a section."""
+def _example(entry: Entry) -> list[str]:
+    example = entry.theorem.example if entry.theorem else None
+    if example is None:
+        return []
+    computed, theory = example.value()
+    at = ", ".join(f"{name}={number!r}" for name, number in example.at.items())
+    return [
+        f"**Smallest example.** {escaped(example.of)}: computed {computed:.4g}, by the closed form {theory:.6g}.",
+        "",
+        f"```python\nproofs.value({entry.slug!r}, {at})\n```",
+        "",
+    ]
+
+
+def section(entry: Entry, link: Link = _anchor, used_by: Iterable[str] = ()) -> str:
+    """Return one theorem as a section, without its heading."""
     theorem, verdict = entry.theorem, entry.verdict
     if theorem is None or verdict is None:
         raise ValueError(f"{entry.slug}: expected a theorem that was run")
     neighbours = [escaped(result.claim.name) for result in verdict.false_neighbours]
+    above = list(used_by)
     lines = [
-        f'## <a id="{entry.slug}"></a>`{entry.slug}`: {escaped(theorem.title)}',
-        "",
         f"*{entry.earned}* · about {', '.join(f'`mi.{name}`' for name in theorem.about)}",
+        "",
+        f"**What it is for.** {escaped(theorem.purpose)}",
         "",
         f"$$\n{' '.join(theorem.formula.split())}\n$$",
         "",
@@ -110,38 +180,129 @@ def section(entry: Entry) -> str:
         "",
         *_items("Assumptions", map(escaped, theorem.assumptions)),
         *[line for part in verdict.parts for line in _part(part)],
+        *_example(entry),
         f"**Proof.** {escaped(theorem.proof)}",
         "",
         *_items("False neighbours, refused", neighbours),
-        *([f"**Rests on** {_links(entry.rests_on)}.", ""] if entry.rests_on else []),
+        *([f"**Rests on** {_links(entry.rests_on, link)}.", ""] if entry.rests_on else []),
+        *([f"**Used by** {_links(above, link)}.", ""] if above else []),
         f"**Reference.** {escaped(theorem.reference)}",
     ]
     return "\n".join(lines)
 
 
-def page(entries: list[Entry]) -> str:
-    """Return the whole page: a table of contents, the theorems in the ledger's order, and an index by name."""
+def _counted(entries: list[Entry]) -> str:
+    """How many theorems and parts there are, and of which tier."""
     parts = [part for entry in entries if entry.verdict for part in entry.verdict.parts]
     tiers = Counter(part.tier for part in parts)
     counted = ", ".join(f"{tiers[tier]} {tier}" for tier in TIERS if tiers[tier])
     hand, prose = (sum(getattr(p.part, mark) for p in parts) for mark in ("hand", "prose"))
     marked = f"{hand} parts with a step by hand, {prose} in words"
-    head = f"{len(entries)} theorems in {len(parts)} parts: {counted}; {marked}"
-    contents = [
-        (_links([e.slug]), e.earned, escaped(e.theorem.title)) for e in entries if e.theorem
-    ]
+    return f"{len(entries)} theorems in {len(parts)} parts: {counted}; {marked}"
 
+
+def _contents(entries: Iterable[Entry], link: Link = _anchor) -> str:
+    rows = [
+        (_links([e.slug], link), e.earned, escaped(e.theorem.title)) for e in entries if e.theorem
+    ]
+    return _table(("theorem", "tier", "what it says"), *rows)
+
+
+def _by_name(entries: Iterable[Entry], link: Link = _anchor) -> str:
     about: dict[str, list[str]] = {}
     for entry in entries:
         for name in entry.theorem.about if entry.theorem else ():
             about.setdefault(name, []).append(entry.slug)
-    index = [(f"`mi.{name}`", _links(about[name])) for name in sorted(about)]
+    rows = [(f"`mi.{name}`", _links(about[name], link)) for name in sorted(about)]
+    return _table(("name", "theorems about it"), *rows)
 
+
+def chapter(slug: str) -> str:
+    """Return the folder in which a theorem's module lies.
+
+    >>> chapter("dv_representation")
+    'bounds'
+    """
+    return modules()[slug].split(".")[-2]
+
+
+def _used_by(slug: str, entries: Iterable[Entry]) -> list[str]:
+    return [e.slug for e in entries if e.theorem and slug in e.theorem.uses]
+
+
+def page(entries: list[Entry]) -> str:
+    """Return the whole page: a table of contents, the theorems in the ledger's order, and an index by name."""
+    titles = {
+        e.slug: f'## <a id="{e.slug}"></a>`{e.slug}`: {escaped(e.theorem.title)}'
+        for e in entries
+        if e.theorem
+    }
     sections = [
-        _HEAD.format(counted=head).strip(),
-        _table(("theorem", "tier", "what it says"), *contents),
-        *map(section, entries),
+        _HEAD.format(counted=_counted(entries)).strip(),
+        _contents(entries),
+        *[f"{titles[entry.slug]}\n\n{section(entry)}" for entry in entries],
         "## By name",
-        _table(("name", "theorems about it"), *index),
+        _by_name(entries),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def pages(entries: list[Entry]) -> dict[str, str]:
+    """Return the theorems as files of a folder: an index, a page and a picture a chapter, and a page a theorem.
+
+    Args:
+        entries: all theorems, as from `ledger`.
+
+    Returns:
+        Name of the file → its text, in Markdown with LaTeX between dollar signs, or SVG.
+    """
+    files: dict[str, str] = {}
+    rows = {entry.slug: entry for entry in entries}
+    uses = {slug: e.theorem.uses for slug, e in rows.items() if e.theorem}
+
+    for slug, entry in rows.items():
+        title = escaped(entry.theorem.title) if entry.theorem else ""
+        text = section(entry, _file, _used_by(slug, entries))
+        back = (
+            f"[{CHAPTERS[chapter(slug)][0]}](chapter_{chapter(slug)}.md) · [all theorems](index.md)"
+        )
+        files[_file(slug)] = f"# `{slug}`: {title}\n\n{back}\n\n{text}\n"
+
+    listed = []
+    for folder, (title, words) in CHAPTERS.items():
+        own = [e for e in entries if chapter(e.slug) == folder]
+        listed.append((f"[{title}](chapter_{folder}.md)", str(len(own)), words))
+        files[f"chapter_{folder}.svg"] = picture([e.slug for e in own], uses)
+        lines = [
+            f"# {title}",
+            f"{words} [All chapters](index.md).",
+            _contents(own, _file),
+            "## What rests on what",
+            "An arrow leads from a theorem to one that uses it. Those of other chapters are grey.",
+            f"![The theorems of this chapter and those that they use](chapter_{folder}.svg)",
+        ]
+        files[f"chapter_{folder}.md"] = "\n\n".join(lines) + "\n"
+
+    first = [
+        f"{i}. {_links([slug], _file)}: {escaped(rows[slug].theorem.purpose)}"  # type: ignore
+        for i, slug in enumerate(START, 1)
+        if slug in rows
+    ]
+    sections = [
+        _HEAD.format(counted=_counted(entries)).strip(),
+        "## Start here",
+        "\n".join(first),
+        "## Chapters",
+        _table(("chapter", "theorems", "what it is about"), *listed),
+        "## By name",
+        _by_name(entries, _file),
+    ]
+    files["index.md"] = "\n\n".join(sections) + "\n"
+    return files
+
+
+def write(entries: list[Entry], folder: Path) -> None:
+    """Write the files of `pages` to a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages(entries).items():
+        (folder / name).write_text(text, encoding="utf-8")

@@ -6,6 +6,7 @@ What it holds: `Theorem` and its `Part`s; the provers and refuters `Identity`, `
 
 from . import oracles, strategies
 from .certify import Certified
+from .example import Example
 from .mutants import (
     AS_DPO,
     AS_MIO,

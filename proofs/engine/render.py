@@ -103,8 +103,10 @@ def display(shown: Iterable[object]) -> str:
             pieces.append(latex(piece))
         elif piece.strip() in _TEX or piece.strip() in "=→":
             pieces.append(_TEX.get(piece.strip(), piece.strip()))
+        elif piece.startswith(","):
+            pieces.append(rf",\;\text{{{piece[1:].strip()}}}\;" if piece[1:].strip() else r",\;")
         else:
-            pieces.append(rf"\quad\text{{{piece}}}")
+            pieces.append(rf"\quad\text{{{piece.strip()}}}\;")
     return " ".join(pieces)
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from . import render, ties
+from .example import Example
 from .vocabulary import Term
 
 if TYPE_CHECKING:
@@ -168,6 +169,9 @@ class Part:
         return not rendered or ties.has_formula(self.words)
 
 
+_OPTIONAL = {"example", "uses"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Theorem:
     """A theorem in the fixed shape of this project.
@@ -175,11 +179,13 @@ class Theorem:
     Attributes:
         slug: permanent name, equal to the module's.
         title: one line.
+        purpose: what a reader uses it for, one line.
         setting: the symbols and what they are, before the first part.
         formula: its centre as LaTeX, one displayed line, for the eye; it is prose.
         assumptions: what it needs, one by one.
         parts: what it claims.
         proof: the idea, step by step.
+        example: a number of it by computation and by closed form, for parameters of the reader.
         false_neighbours: claims one change away from the theorem, which the same machinery must refute.
         mutants: wrong libraries, each of which a cross-check must refute.
         uses: slugs of theorems that it rests on.
@@ -189,11 +195,13 @@ class Theorem:
 
     slug: str
     title: str
+    purpose: str
     setting: str
     formula: str
     assumptions: tuple[str, ...]
     parts: tuple[Part, ...]
     proof: str
+    example: Example | None = None
     false_neighbours: tuple[Claim, ...]
     mutants: tuple[Mutant, ...]
     uses: tuple[str, ...] = ()
@@ -201,7 +209,7 @@ class Theorem:
     reference: str
 
     def __post_init__(self) -> None:
-        for name in (field.name for field in fields(self) if field.name != "uses"):
+        for name in (field.name for field in fields(self) if field.name not in _OPTIONAL):
             if not getattr(self, name):
                 raise ValueError(f"{name}: expected something, got {getattr(self, name)!r}")
         if all(claim.cross_check for claim in self.checks):

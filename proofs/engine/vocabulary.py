@@ -82,8 +82,18 @@ class Word(sp.Symbol):
 
 
 def word(plain: str, meaning: Term, tex: str = "") -> Word:
-    """Return a name for an expression, as text and as LaTeX."""
-    return Word(plain, tex or rf"\text{{{plain}}}", expression(meaning))
+    """Return a name for an expression, as text and as LaTeX.
+
+    >>> word("z_w", 1).tex, word("DV", 1).tex
+    ('z_{w}', '\\\\text{DV}')
+    """
+    letter, _, index = plain.partition("_")
+    indexed = len(letter) == 1 and index.isalnum()
+    return Word(
+        plain,
+        tex or (rf"{letter}_{{{index}}}" if indexed else rf"\text{{{plain}}}"),
+        expression(meaning),
+    )
 
 
 def unfolded(expr: Any) -> Any:

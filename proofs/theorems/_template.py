@@ -44,6 +44,7 @@ least = Minimum("s ln s − s + 1", s * sp.log(s) - s + 1, s, 1)
 THEOREM = Theorem(
     slug="_template",  # the file's name
     title="H² ≤ KL",
+    purpose="To bound a Hellinger distance by information.",  # what a reader uses it for
     # Explain every symbol. A number in the words must stand in a check.
     setting="Let P and Q be laws on a finite set, each with mass at every atom, r = dP/dQ and H² = E_Q (√r − 1)².",
     formula=r"""\mathbb{E}_Q \bigl(\sqrt{r} - 1\bigr)^2 \le \mathbb{E}_P \ln r, \qquad r = \tfrac{dP}{dQ}""",

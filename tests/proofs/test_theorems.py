@@ -83,3 +83,38 @@ def test_it_is_about_public_names_that_cite_a_theorem_about_them(slug):
     for name in THEOREMS[slug].about:
         about = {other for other in SLUGS if name in THEOREMS[other].about}
         assert cited(attrgetter(name)(mi).__doc__) & about, f"mi.{name} cites none of {about}"
+
+
+EXAMPLES = [slug for slug in SLUGS if THEOREMS[slug].example]
+
+
+@pytest.mark.parametrize("slug", EXAMPLES)
+def test_its_example_agrees_with_its_closed_form(slug):
+    assert THEOREMS[slug].example.agrees, THEOREMS[slug].example.value()
+
+
+def test_a_value_is_for_the_readers_parameters():
+    computed, theory = proofs.value("late_decline", beta=0.1)
+    assert theory == pytest.approx(18.331152, abs=1e-6)
+    assert computed == pytest.approx(theory, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("slug", "parameters", "message"),
+    [
+        ("late_declin", {}, "slug: expected a theorem such as"),
+        ("late_decline", {"alpha": 1}, "alpha: expected one of reference, features, beta"),
+    ],
+)
+def test_a_value_names_what_is_wrong(slug, parameters, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        proofs.value(slug, **parameters)
+
+
+def test_every_theorem_has_a_page_and_every_link_a_file():
+    files = book.pages(list(entries().values()))
+    assert {f"{slug}.md" for slug in SLUGS} < set(files)
+    assert set(book.START) <= set(SLUGS)
+    for name, text in files.items():
+        for target in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert target in files, f"{name} links to {target}"

@@ -84,6 +84,7 @@ ODDS = LAWS | {"odds": strategies.rates(8)}
 THEOREM = Theorem(
     slug="bridge_identity",
     title="Bennett's acceptance ratio: its equation, its root, and what it reads at ln r + k",
+    purpose="To read the information off two samples of scores by Bennett's equation.",
     setting="""Let P and Q be laws on a finite set, T a real critic, ν > 0, u = T − c − ln ν, G(c) = ν E_Q σ(u) − E_P
     σ(−u).""",
     formula=r"""\mathbb{E}_P\,\sigma(-u) = \nu\,\mathbb{E}_Q\,\sigma(u), \quad u = T - c - \ln\nu, \qquad T =

@@ -79,6 +79,7 @@ FITTED = JOINT | {"v": strategies.joint_laws(2, 3)}  # its rows, normalised, are
 THEOREM = Theorem(
     slug="club_upper_bound",
     title="CLUB = I + KL(Q‖P) at the true conditional; at a fitted one it need not bound I",
+    purpose="To know when CLUB may be read as an upper bound: only where the conditional law is the true one.",
     setting="""On a finite set let P = p(x, y), Q = p(x) p(y), with p(x, y) > 0 wherever p(x) p(y) > 0, and CLUB(T)
     = E_P T − E_Q T.""",
     formula=r"""\mathbb{E}_P \ln p(y|x) - \mathbb{E}_Q \ln p(y|x) = I + \mathrm{KL}(Q\|P) \ge I, \qquad Q =

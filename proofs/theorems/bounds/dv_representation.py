@@ -43,6 +43,7 @@ gap_without_full_support = sp.log(1 + Q[2] * sp.exp(-n))
 THEOREM = Theorem(
     slug="dv_representation",
     title="the Donsker–Varadhan bound and its exact gap",
+    purpose="The bound behind MINE, RLHF and DPO: start here.",
     setting="""Let P and Q be laws on a finite set with P ≪ Q, T a real function on the support of Q, and Q_T the law
     proportional to eᵀ Q.""",
     formula=r"""\mathrm{KL}(P\|Q) - \bigl(\mathbb{E}_P T - \ln \mathbb{E}_Q e^{T}\bigr) = \mathrm{KL}(P\|Q_T) \ge 0,

@@ -40,6 +40,7 @@ def shipped(bound, p, q, t, shift=0.0):
 THEOREM = Theorem(
     slug="dv_shift_nwj",
     title="DV is the maximum of NWJ over shifts of the critic",
+    purpose="To pass between DV and NWJ: they differ by the best constant added to the critic.",
     setting="""Let P and Q be laws and T a critic with E_P|T| < ∞ and Z = E_Q eᵀ < ∞; let NWJ(T) = 1 + E_P T − E_Q
     eᵀ and DV(T) = E_P T − ln E_Q eᵀ.""",
     formula=r"""\mathrm{DV}(T) = \max_{c}\; \mathrm{NWJ}(T + c), \qquad \mathrm{DV} - \mathrm{NWJ} = Z - 1 - \ln Z

@@ -65,6 +65,7 @@ def rows():
 THEOREM = Theorem(
     slug="infonce_anchor",
     title="anchored DV, V_b: between DV and NWJ, and for b > 0 tight at ln dP/dQ alone",
+    purpose="To use a bound that lies between DV and NWJ and fixes the constant that DV leaves free.",
     setting="""Let P ≪ Q be laws on a finite set, T a real critic, Z = E_Q eᵀ, DV = E_P T − ln Z, NWJ = 1 + E_P T −
     Z, and V_b = E_P T − (1 + b) ln((b + Z)/(1 + b)) with an anchor b > 0.""",
     formula=r"""V_b(T) = \mathbb{E}_P T - (1 + b) \ln \frac{b + \mathbb{E}_Q e^T}{1 + b}, \qquad V_0 = \mathrm{DV},

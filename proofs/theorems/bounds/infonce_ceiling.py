@@ -67,6 +67,7 @@ BATCHES = {"joint": strategies.joint_laws(2, 2, zeros=True), "t": strategies.tab
 THEOREM = Theorem(
     slug="infonce_ceiling",
     title="InfoNCE ≤ min(I, ln K)",
+    purpose="To choose the batch of InfoNCE: no critic reads more than ln K nats.",
     setting="""Let (x, y₁) ~ P on a finite set, y₂, …, y_K i.i.d. from the marginal p(y), independent of (x, y₁),
     and T a real critic. Let S = T(x, y₁) − ln (1/K) Σ_j e^{T(x, y_j)}, the positive y₁ being among the K ≥ 2
     candidates, and I_K = E S.""",

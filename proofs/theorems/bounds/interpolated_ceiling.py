@@ -94,6 +94,7 @@ MATRIX = {"scores": strategies.tables(4, 4, 12), "alpha": strategies.mixes()}
 THEOREM = Theorem(
     slug="interpolated_ceiling",
     title="I_α ≤ I, and I_α < 1 + ln(K/α)",
+    purpose="To choose K and α of the interpolated bound: what it can read at most.",
     setting="""Let P be a law of (x, y) on a finite set, T a real critic, a(x) > 0, α in [0, 1], K ≥ 1; for
     candidates y₁, …, y_K let m = (1/K) Σ_k e^{T(x, y_k)} and B = α m + (1 − α) a(x). Under W, (x, y₁) ~ P and y₂,
     …, y_K are i.i.d. from p(y); under V, x ~ p(x) and all y_k are i.i.d. from p(y), independent of x. Let I_α = 1 +

@@ -76,6 +76,7 @@ LAWS = {
 THEOREM = Theorem(
     slug="js_value_and_gap",
     title="the JS bound of 2·JSD and its exact gap",
+    purpose="To read what a GAN-style critic's loss says, and what it misses.",
     setting="""Let P and Q be laws on a finite set, M = (P + Q)/2, T a real critic, η = p/(p + q) (which is r/(1 +
     r) with r = dP/dQ, and 1 where Q has no mass), and V(T) = 2 ln 2 − E_P sp(−T) − E_Q sp(T).""",
     formula=r"""2\,\mathrm{JSD}(P, Q) - \bigl(2 \ln 2 - \mathbb{E}_P\,\mathrm{sp}(-T) -

@@ -71,6 +71,7 @@ LAWS = {"p": strategies.laws(3, zeros=True), "q": strategies.laws(3), "t": strat
 THEOREM = Theorem(
     slug="jsd_certificate",
     title="KL ≥ Ξ(JSD): what a Jensen–Shannon value certifies in nats",
+    purpose="To turn a Jensen–Shannon value into nats of information that are certain.",
     setting="Let c(k) = sp(−k) + e^{−k} sp(k).",
     formula=r"""\mathrm{KL}(P\|Q) \ge k \quad\text{where}\quad 2 \ln 2 - 2\,\mathrm{JSD}(P, Q) = \mathrm{sp}(-k) +
     e^{-k}\,\mathrm{sp}(k), \quad k \ge 0""",

@@ -99,6 +99,7 @@ def wrong(name, label, change):
 THEOREM = Theorem(
     slug="log_ratio_optimality",
     title="one invariant, penalty' = eᵀ reward', makes every row tight at ln dP/dQ",
+    purpose="To check a new bound in one line: is its best critic the log-ratio?",
     setting="Let P and Q be mutually absolutely continuous laws on a finite set and r = dP/dQ.",
     formula=r"""\mathrm{penalty}'(t) = e^{t}\,\mathrm{reward}'(t) \quad\Longrightarrow\quad \arg\max_T\;
     \mathbb{E}_P[\mathrm{reward}(T)] - \mathbb{E}_Q[\mathrm{penalty}(T)] = \ln\tfrac{dP}{dQ}""",

@@ -80,6 +80,7 @@ def mean_of_shipped(p, q, t, positives, negatives):
 THEOREM = Theorem(
     slug="nwj_gap",
     title="the exact gap of NWJ, which no sampling biases",
+    purpose="To know exactly what an NWJ value misses.",
     setting="""Let P ≪ Q be laws on a finite set, r = dP/dQ, T a real critic, s = eᵀ and NWJ(T) = 1 + E_P T − E_Q
     eᵀ.""",
     formula=r"""\mathrm{KL}(P\|Q) - \bigl(1 + \mathbb{E}_P T - \mathbb{E}_Q e^{T}\bigr) = \mathbb{E}_Q\bigl[r \ln

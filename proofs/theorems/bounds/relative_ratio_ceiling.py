@@ -80,6 +80,7 @@ there, back = compiled(sp.log(relative(sp.exp(ell)))), compiled(sp.log(inverse(x
 THEOREM = Theorem(
     slug="relative_ratio_ceiling",
     title="the α-relative ratio is at most 1/(1 − α), and so are its second moment and, in logarithms, its KL",
+    purpose="To choose the mix α: it caps the ratio, the noise and the information that can be read.",
     setting="Let P ≪ Q be laws on a finite set, r = dP/dQ, α in (0, 1), Q_α = (1 − α) P + α Q.",
     formula=r"""r_\alpha = \frac{r}{(1-\alpha)\,r + \alpha} < \frac{1}{1-\alpha}, \qquad \mathrm{KL}(P\|Q_\alpha) <
     -\ln(1-\alpha), \qquad \mathbb{E}_{Q_\alpha} r_\alpha^2 = \mathbb{E}_P r_\alpha""",

@@ -84,6 +84,7 @@ SCORES = {"joint": strategies.vectors(2), "product": strategies.vectors(3)}
 THEOREM = Theorem(
     slug="score_weights",
     title="the weight of every score in the gradient of every bound",
+    purpose="To see which samples push a critic under each bound.",
     setting="""Let a bound be evaluated on n positives with scores T_i and m negatives with scores T_j, means for
     expectations.""",
     formula=r"""\nabla\,\mathrm{DV} = \tfrac1n \textstyle\sum_i \nabla T_i - \sum_j w_j \nabla T_j, \qquad

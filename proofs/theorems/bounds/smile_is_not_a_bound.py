@@ -72,6 +72,7 @@ CLIP = {"clip": strategies.rates(4)}
 THEOREM = Theorem(
     slug="smile_is_not_a_bound",
     title="for every finite clip τ SMILE exceeds I somewhere, at ln r too; it is DV once no score is clipped",
+    purpose="To know that a SMILE value may exceed the information, also at the best critic.",
     setting="""Let P and Q be laws on a finite set, I = KL(P‖Q), the mutual information if Q is the product of P's
     marginals. For τ > 0 let SMILE_τ(T) = E_P T − ln Z_τ, Z_τ = E_Q clip(eᵀ, e^{−τ}, e^τ), and Z = E_Q eᵀ.""",
     formula=r"""\mathbb{E}_P T - \ln \mathbb{E}_Q\,\mathrm{clip}(e^{T}, e^{-\tau}, e^{\tau}) > I \quad\text{for } Y

@@ -69,6 +69,7 @@ def widens(first, second):
 THEOREM = Theorem(
     slug="alpha_frees_the_anchor",
     title="1 − α ≤ ε^β frees the chosen response, at less than 0.245 nats of the no-collapse bound",
+    purpose="To choose the mix α for a rare correct answer.",
     setting="""Softmax table, one pair, flow of L_α from any π with full support; ε = π_ref,w, ρ = 1 − α in (0, 1),
     β > 0.""",
     formula=r"""1 - \alpha \le \varepsilon^{\beta} \Rightarrow \pi_w \to 1, \qquad -\ln 3 + \tfrac43 \ln\tfrac43\,(1

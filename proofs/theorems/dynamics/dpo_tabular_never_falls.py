@@ -78,6 +78,7 @@ GIVEN = st.integers(2, 5).flatmap(lambda k: st.tuples(strategies.laws(k), strate
 THEOREM = Theorem(
     slug="dpo_tabular_never_falls",
     title="tabular softmax, one pair: DPO's chosen response never falls, whatever the step",
+    purpose="To know which toy can never show DPO's collapse: a table with one pair a prompt.",
     setting="""Softmax policy with a free logit for each of at least two responses, one pair y_w ≠ y_l, L = −ln
     σ(u), u = β(z_w − z_l), z = ln π/π_ref, β > 0, gradient flow θ̇ = −∇L from any θ.""",
     formula=r"""\frac{d \ln \pi_w}{dt} = \beta\, \sigma(-u)\, (1 - \pi_w + \pi_l) > 0, \qquad u = \beta \ln

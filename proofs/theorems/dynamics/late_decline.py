@@ -1,5 +1,6 @@
 """DPO's chosen probability first rises, then falls: when it does, and the time at which it turns."""
 
+import numpy as np
 import sympy as sp
 
 import mi_estimators as mi
@@ -8,6 +9,7 @@ from mi_estimators.theory import dpo_time
 from proofs.engine import (
     AS_MIO,
     HALF_LOSS,
+    Example,
     Identity,
     Limit,
     Part,
@@ -89,11 +91,38 @@ def balance(reference, drop, share):
     return oracles.mean(oracles.tilted(reference, [s * power for power in alignment]), alignment)
 
 
+def turn(reference, features, beta):
+    """The time at which ln π(w) is largest: DPO's flow in θ for one feature a response, integrated."""
+    from scipy.integrate import solve_ivp
+
+    weights, values = np.asarray(reference), np.asarray(features)
+    alignment = values * (values[0] - values[1])
+
+    def velocity(t, theta):
+        margin = theta[0] * (values[0] - values[1])
+        return [beta * (values[0] - values[1]) / (1 + np.exp(beta * margin))]
+
+    def slope(t, theta):
+        powers = weights * np.exp(theta[0] * values)
+        return alignment[0] - powers @ alignment / powers.sum()
+
+    flow = solve_ivp(velocity, (0, 1e6), [0.0], events=slope, rtol=1e-10, atol=1e-12)
+    return float(flow.t_events[0][0])
+
+
+def turn_in_closed_form(reference, features, beta):
+    """t* = dpo_time(D s*)."""
+    step = features[0] - features[1]
+    s = theory.turning_point(reference, [step * value for value in features])
+    return theory.dpo_time(step**2 * s, beta, step**2)
+
+
 rises = Sign("h_w is the largest: the slope is positive for ever", h - mean, ">", at={k: -x, h: 0})
 clock = Identity("the turn's time", time, (beta * D * s + sp.exp(beta * D * s) - 1) / (beta**2 * D))
 THEOREM = Theorem(
     slug="late_decline",
     title="when DPO's chosen probability rises and then falls, on the exact softmax path, and when it turns",
+    purpose="To predict when the chosen probability of a DPO run turns and falls.",
     setting="""A policy π_θ(y) ∝ π_ref(y) e^{⟨θ, φ_y⟩} with fixed features on a finite set of responses, π_ref > 0,
     one pair (w, l), δ = φ_w − φ_l not zero, h_y = ⟨φ_y, δ⟩ and D the squared length of δ, so that h_w − h_l = D >
     0; the start is θ = 0. Let π_s ∝ π_ref e^{sh}, the path θ = sδ, and E_s h the mean of h under π_s.""",
@@ -221,6 +250,12 @@ THEOREM = Theorem(
     is largest. (c) θ = sδ moves with ṡ = βσ(−βm), so ṁ = Dβσ(−βm): the clock of dpo_time. In a table, where φ_y is
     the unit vector of y, h is 1 at w, −1 at l and 0 elsewhere: h_w is the largest, and dpo_tabular_never_falls is
     the first case of (b).""",
+    example=Example(
+        "the time at which DPO's chosen log-probability turns",
+        turn,
+        turn_in_closed_form,
+        {"reference": (0.3, 0.6, 0.1), "features": (1.0, 0.0, 2.0), "beta": 1.0},
+    ),
     false_neighbours=(
         Sign(
             "what rises at the start rises for ever: E_ref h < h_w is enough",

@@ -79,6 +79,7 @@ GIVEN = {**VECTORS, "temperature": strategies.temperatures()}
 THEOREM = Theorem(
     slug="lazy_flow_collapse",
     title="with a frozen kernel DPO's chosen reward sinks without bound iff c > a; the JS family's comes back",
+    purpose="To predict DPO's collapse from the kernel of two responses, in the linearised model.",
     setting="""One pair; the log-ratios z = (z_w, z_l) start at 0 and follow ż = −K∇L(z), K = [[a, c], [c, d]]
     fixed, a, d > 0, ad > c²: a log-linear policy with frozen features, a = ‖φ_w‖², c = ⟨φ_w, φ_l⟩, d = ‖φ_l‖². Let
     D = a − 2c + d > 0.""",

@@ -79,6 +79,7 @@ GIVEN |= {"below": strategies.rates(4.0), "rejected": strategies.scores()}
 THEOREM = Theorem(
     slug="mio_barrier",
     title="a barrier under the JS family's chosen reward: it bounds and reverses the decline, but does not avoid it",
+    purpose="To bound how far MIO's chosen reward can sink before it turns.",
     setting="""One pair, gradient flow of L_α = sp(−βz_w) + (1 − α) sp(βz_w) + α sp(βz_l), α in (0, 1), MIO: α = ½,
     or of DPO from z_w = z_l = 0, in any differentiable model: ż_w = −a ∂L/∂z_w − c ∂L/∂z_l with the kernel's
     entries a > 0 and c at that time, κ = c/a.""",

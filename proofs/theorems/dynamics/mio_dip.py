@@ -81,6 +81,7 @@ PAIR = strategies.PAIR
 THEOREM = Theorem(
     slug="mio_dip",
     title="kernel 1, 3, 10: MIO's chosen reward dips to −0.2805 ± 0.0005",
+    purpose="To reproduce the standard demonstration: MIO dips and comes back where DPO sinks.",
     setting="""One pair whose log-ratios start at 0 and follow ż = −K∇L_MIO(z) with the constant kernel K = λ[[1,
     3], [3, 10]], λ > 0, at any β > 0 (a log-linear policy, ‖φ_w‖² = λ, ⟨φ_w, φ_l⟩ = 3λ, ‖φ_l‖² = 10λ).""",
     formula=r"""-0.281 \;<\; \min_t \beta z_w(t) \;<\; -0.28, \qquad K = \begin{pmatrix} 1 & 3 \\ 3 & 10

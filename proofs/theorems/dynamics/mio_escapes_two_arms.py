@@ -90,6 +90,7 @@ GIVEN["beta"] = strategies.temperatures()
 THEOREM = Theorem(
     slug="mio_escapes_two_arms",
     title="two responses: MIO passes ½ from ε > ε*(β), and ε*(β) < 0.4906 β 2^{−1/β} for β ≤ 1",
+    purpose="To know the rarest correct answer that MIO lifts past one half, with two responses.",
     setting="""Two responses, π = (p, 1 − p) a softmax, exact gradient flow of L_MIO from π_ref = (ε, 1 − ε), 0 < ε
     < ½, u = ln p/(1 − p). Then u̇ = βG(p), G(p) = (1 − p)(2 − X)/(1 + X) + pY/(1 + Y), X = (p/ε)^β, Y = ((1 − p)/(1
     − ε))^β.""",

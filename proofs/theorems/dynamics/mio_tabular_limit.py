@@ -112,6 +112,7 @@ GIVEN |= {"beta": strategies.temperatures(), "mix": strategies.mixes()}
 THEOREM = Theorem(
     slug="mio_tabular_limit",
     title="MIO's flow on a table of logits: the end is the ceiling (1 − α)^{−1/β} π_ref,w, or 1",
+    purpose="To predict where MIO's flow leaves the chosen response in a table.",
     setting="""Softmax policy π with a free logit for each of K ≥ 2 responses, one pair y_w ≠ y_l, z = ln π/π_ref,
     π_ref > 0, L = sp(−βz_w) + (1 − α) sp(βz_w) + α sp(βz_l), α in (0, 1), β > 0, gradient flow θ̇ = −∇L from any θ;
     x* = (1 − α)^{−1/β} π_ref,w.""",

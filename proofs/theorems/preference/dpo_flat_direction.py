@@ -73,6 +73,7 @@ ones = sp.Matrix([1, 1])
 THEOREM = Theorem(
     slug="dpo_flat_direction",
     title="DPO is flat along (1, 1) in the log-ratios; the JS family is strictly convex",
+    purpose="To see why DPO lets both responses sink together, and MIO does not.",
     setting="In the log-ratios (z_w, z_l) of one pair, with β > 0:",
     formula=r"""\nabla^2 L_{\mathrm{DPO}} = \beta^2 \sigma'(\beta(z_w - z_l)) \begin{pmatrix} 1 & -1 \\ -1 & 1
     \end{pmatrix}, \qquad \nabla^2 L_\alpha = \begin{pmatrix} \beta^2 (2 - \alpha)\,\sigma'(\beta z_w) &

@@ -78,6 +78,7 @@ TEMPERATURE = {"beta": strategies.temperatures()}
 THEOREM = Theorem(
     slug="dpo_gradient_ratio",
     title="DPO in the probabilities: sizes in the ratio π_l/π_w, π_l^β against π_l^{β−1}; in the logits equal",
+    purpose="To check the claim that DPO pushes the rejected response harder than it pulls the chosen one.",
     setting="""Let x = π_w/ρ_w and y = π_l/ρ_l, ρ the reference, β > 0, L = −ln σ(β ln x − β ln y), s = y^β/(x^β +
     y^β).""",
     formula=r"""\frac{|\partial L/\partial \pi_w|}{|\partial L/\partial \pi_l|} = \frac{\pi_l}{\pi_w}, \qquad

@@ -53,6 +53,7 @@ PAIR = {"chosen": strategies.scores(12), "rejected": strategies.scores(12)}
 THEOREM = Theorem(
     slug="dpo_is_half_mixed_dv",
     title="DPO is DV on half-mixed pairs: ln 2 − L_DPO",
+    purpose="To read DPO as a DV bound on pairs, with the ceiling ln 2.",
     setting="""Let z_w and z_l be the log-ratios ln π/π_ref of the chosen and the rejected response of one pair and
     β > 0.""",
     formula=r"""\beta z_w - \ln \tfrac12\bigl(e^{\beta z_w} + e^{\beta z_l}\bigr) = \ln 2 + \ln \sigma(\beta(z_w -

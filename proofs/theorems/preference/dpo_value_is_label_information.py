@@ -93,6 +93,7 @@ PAIRS = {"pairs": strategies.joint_laws(3, 3)}
 THEOREM = Theorem(
     slug="dpo_value_is_label_information",
     title="the best value of ln 2 − L_DPO is I(order; pair) = JSD(A, A^swap) ≤ ln 2",
+    purpose="To know what information DPO's loss measures: that between label and pair.",
     setting="""One prompt, a finite set of responses, A the law of (y_w, y_l), A^swap(y, y') = A(y', y). Let O be a
     fair coin that decides whether the pair is shown as (y_w, y_l) or as (y_l, y_w).""",
     formula=r"""\sup_{m(y,y') = -m(y',y)} \mathbb{E}_A\bigl[\ln 2 - \ln(1 + e^{-m(y_w, y_l)})\bigr] = I(O;

@@ -86,6 +86,7 @@ BEST, TOP = ("0.8789086", "0.8789087"), ("0.1486229", "0.1486230")  # p° and th
 THEOREM = Theorem(
     slug="dpo_value_is_no_kl_bound",
     title="the best ln 2 − L_DPO is at least KL(P‖M), by up to 0.1486 for two opposite responses",
+    purpose="To avoid reading ln 2 less DPO's loss as a bound of a KL divergence.",
     setting="""One prompt, finitely many responses, y_w ~ P and y_l ~ R independent, M = ½(P + R), A = P ⊗ R, D =
     JSD(A, A^swap): the supremum of E[ln 2 − L_DPO] over all scores of a response (see
     dpo_value_is_label_information).""",

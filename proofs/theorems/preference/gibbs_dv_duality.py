@@ -48,6 +48,7 @@ GIVEN = {
 THEOREM = Theorem(
     slug="gibbs_dv_duality",
     title="RLHF's objective and the DV bound have the same gap KL(π‖π*)",
+    purpose="To read RLHF with a KL penalty as the Donsker–Varadhan bound.",
     setting="""For a prompt with a finite set of responses, a reference π_ref with full support, a real reward r and
     β > 0, let J(π) = E_π r − β KL(π‖π_ref), Z = E_ref e^{r/β} and π* = π_ref e^{r/β}/Z.""",
     formula=r"""\mathbb{E}_\pi r - \beta\,\mathrm{KL}(\pi\|\pi_{\mathrm{ref}}) = \beta \ln \mathbb{E}_{\mathrm{ref}}

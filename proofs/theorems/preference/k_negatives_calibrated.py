@@ -87,6 +87,7 @@ THEOREM = Theorem(
     slug="k_negatives_calibrated",
     title="""with K rejected responses the mix K/(K + 1) makes the mixed law the sampler, and the optimum best-of-(K
     + 1)""",
+    purpose="To choose the mix where each prompt has K rejected responses.",
     setting="""K + 1 responses are drawn i.i.d. from a law ν, one of them is chosen by a rule that does not look at
     their order; P is the law of the chosen one and R that of a rejected one, picked at random. Q_α = (1 − α)P + αR.""",
     formula=r"""P + K R = (K + 1)\,\nu, \qquad Q_{K/(K+1)} = \nu, \qquad \mathrm{KL}(P \| \nu) \le \ln(K + 1) -

@@ -76,6 +76,7 @@ EXAMPLE = {"chosen": strategies.scores(12), "rejected": strategies.vectors(3, 12
 THEOREM = Theorem(
     slug="k_negatives_is_infonce",
     title="K − 1 rejected responses: ln K − L is a row of InfoNCE, below ln K; K = 2 is DPO",
+    purpose="To use several rejected responses: the loss is then InfoNCE.",
     setting="""Let t be the score βz of the chosen response, t_2, …, t_K those of K − 1 ≥ 1 rejected ones, and L =
     −ln(eᵗ/(eᵗ + Σ e^{t_j})).""",
     formula=r"\ln K - L = t - \ln \tfrac1K \Bigl(e^{t} + \sum_{j=2}^{K} e^{t_j}\Bigr) < \ln K",

@@ -67,6 +67,7 @@ THEOREM = Theorem(
     slug="label_noise",
     title="""labels flipped at the rate η keep MIO's order; its anchor is ln 2(1 − η), and η can be read off the
     plateau""",
+    purpose="To read the rate of wrong labels off the plateau of a MIO run.",
     setting="""Each label is flipped independently with the probability η in (0, ½): the laws of the chosen and the
     rejected response become P' = (1 − η)P + ηR and R' = (1 − η)R + ηP. α in (0, 1) is the mix, w a response's win
     rate for pairs that are drawn i.i.d. from a law ν, as in mio_learns_win_rates.""",

@@ -94,6 +94,7 @@ BATCH = {"chosen": strategies.vectors(2), "rejected": strategies.vectors(2)}
 THEOREM = Theorem(
     slug="loss_certifies_margin",
     title="a mean loss of L_α below 2 ln 2 certifies a mean margin, by an explicit and sharp curve",
+    purpose="To turn a mean loss of MIO into a margin that is certain.",
     setting="""Let (u, v) = (βz_w, βz_l) over any law with finite means (a training set, any model), L_α(u, v) =
     sp(−u) + (1 − α) sp(u) + α sp(v), α in (0, 1). For x in (0, 1) let y = (1 − αx)/(2 − α), ℓ(x) = −ln y − (1 − α)
     ln(1 − y) − α ln(1 − x) and m(x) = logit y − logit x.""",

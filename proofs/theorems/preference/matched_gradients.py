@@ -75,6 +75,7 @@ PAIR = strategies.PAIR
 THEOREM = Theorem(
     slug="matched_gradients",
     title="MIO at 2β against DPO at β: once both have sunk, MIO pulls the chosen one more and pushes the other less",
+    purpose="To compare MIO with DPO fairly: equal first steps, and what differs afterwards.",
     setting="""One pair, u = βz_w and v = βz_l; MIO at 2β and DPO at β, which have the same gradient at z = 0
     (mio_loss_floor). Call −(1/β) ∂L/∂z_w the pull on the chosen response and (1/β) ∂L/∂z_l the push on the
     rejected one. DPO: both are σ(v − u). MIO: pull 2 − 3σ(2u), push σ(2v).""",

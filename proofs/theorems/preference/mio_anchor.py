@@ -55,6 +55,7 @@ of_mix = {"anchor": compiled(anchor), "floor": compiled(floor)}
 THEOREM = Theorem(
     slug="mio_anchor",
     title="the chosen reward's anchor −ln(1 − α), the loss floor, and the tabular minimum",
+    purpose="To know where MIO holds the chosen response, and the least loss a run can reach.",
     setting="Let L_α(u, v) = f_α(u) + α sp(v), f_α(u) = sp(−u) + (1 − α) sp(u), u = βz_w, v = βz_l, α in (0, 1).",
     formula=r"\arg\min_u \bigl[\mathrm{sp}(-u) + (1 - \alpha)\,\mathrm{sp}(u)\bigr] = -\ln(1 - \alpha)",
     assumptions=(

@@ -51,6 +51,7 @@ THEOREM = Theorem(
     slug="mio_is_anchored_dpo",
     title="""the JS family's loss is α DPO plus a wall in DPO's flat direction plus a pin of the chosen reward,
     exactly""",
+    purpose="To see what MIO adds to DPO: a wall in the flat direction and a pin of the chosen reward.",
     setting="""Let u = βz_w and v = βz_l, m = u − v the margin and s = (u + v)/2 the common level, which DPO does
     not see; L_DPO = sp(−m) and L_α = sp(−u) + (1 − α) sp(u) + α sp(v), α in (0, 1). Let the wall be ln(1 + cosh
     s/cosh(m/2)) and the pin 2 ln(2 cosh(u/2)).""",

@@ -73,6 +73,7 @@ POPULATION = {"pairs": strategies.joint_laws(3, 3, zeros=True), "t": strategies.
 THEOREM = Theorem(
     slug="mio_is_half_mixed_js",
     title="MIO is JS on half-mixed pairs: 2 ln 2 − JS, and the same as pairwise NCA",
+    purpose="To read MIO as an estimator's bound on pairs: start here for the paper's loss.",
     setting="""Let z_w and z_l be the log-ratios ln π/π_ref of the chosen and the rejected response, β > 0 and L_α =
     sp(−βz_w) + (1 − α) sp(βz_w) + α sp(βz_l), α in (0, 1]; MIO is α = ½.""",
     formula=r"""L_{\mathrm{MIO}} = \mathrm{sp}(-\beta z_w) + \tfrac12 \mathrm{sp}(\beta z_w) + \tfrac12

@@ -114,6 +114,7 @@ THEOREM = Theorem(
     slug="mio_learns_win_rates",
     title="""from i.i.d. pairs MIO learns ln 2w, w the win rate; at β = 1 its optimum is best-of-two, ≤ ln 2 − ½
     nats off""",
+    purpose="To know what MIO learns from pairs of one sampler: win rates, and best-of-two.",
     setting="""One prompt, a finite set of responses; both responses of a pair are drawn i.i.d. from a law ν, and y
     is preferred to y' with the probability p(y, y') = 1 − p(y', y), any kernel. w(y) = E_ν p(y, ·) is the win rate,
     P and R are the laws of the chosen and the rejected response, and α is the mix.""",

@@ -72,6 +72,7 @@ PAIRS, ALL = {"pairs": strategies.joint_laws(3, 3, zeros=True)}, strategies.join
 THEOREM = Theorem(
     slug="mio_loss_floor",
     title="L_α starts at 2 ln 2, with α times DPO's gradient, and its floor is 2 ln 2 less the JS information",
+    purpose="To compare MIO with DPO at the start, and to know the least loss.",
     setting="L_α(u, v) = sp(−u) + (1 − α) sp(u) + α sp(v), α in (0, 1), u = βz_w, v = βz_l.",
     formula=r"""\inf L_\alpha = (2-\alpha)\ln(2-\alpha) - (1-\alpha)\ln(1-\alpha), \qquad \nabla_z
     L_\alpha\big|_{z=0} = \alpha\,\nabla_z L_{\mathrm{DPO}}\big|_{z=0}""",

@@ -82,6 +82,7 @@ BATCH = {"chosen": strategies.vectors(2, 4), "rejected": strategies.vectors(2)}
 THEOREM = Theorem(
     slug="mio_no_collapse",
     title="a mean loss of at most 2 ln 2 keeps the mean chosen reward in [u₋, u₊]",
+    purpose="To read a training log: while the mean loss is below its start, the mean chosen reward stays here.",
     setting="""Let L_α(u, v) = f_α(u) + α sp(v), f_α(u) = sp(−u) + (1 − α) sp(u), α in (0, 1), and let (u, v) be the
     chosen and rejected rewards (βz_w, βz_l) over any law with finite means: a training set, say, at any
     parameters of any model.""",

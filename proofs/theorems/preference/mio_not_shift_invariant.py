@@ -113,6 +113,7 @@ SHIFT = {
 THEOREM = Theorem(
     slug="mio_not_shift_invariant",
     title="DPO absorbs a constant in the score, MIO does not: no normalised policy need have MIO's best score",
+    purpose="To see what MIO pays for its anchor: a normalised policy need not have its best score.",
     setting="""One prompt; P and R the laws of the chosen and the rejected response on a finite set, P > 0; α in (0,
     1), Q_α = (1 − α) P + α R; L_α(u, v) = sp(−u) + (1 − α) sp(u) + α sp(v) at the scores u and v of a pair; T* = ln
     dP/dQ_α, the score of a response that minimises E L_α; a policy π with full support has the score β ln π/π_ref.""",

@@ -94,6 +94,7 @@ LAWS = {
 THEOREM = Theorem(
     slug="mio_population_optimum",
     title="the policy that MIO's population loss selects: π_ref (P/Q_α)^{1/β} where it fits, and a coverage cap",
+    purpose="To know the policy that MIO ends at with unlimited data, and its coverage cap.",
     setting="""One prompt, a finite set of responses, π_ref > 0, P and R the laws of the chosen and the rejected
     response, Q = (1 − α)P + αR with α in (0, 1), S the support of P, U the responses in neither support, Z = Σ_S
     π_ref (P/Q)^{1/β}, and T = β ln π/π_ref the scores of a policy π. The loss is E L_α = E_P sp(−T) + E_Q sp(T).""",

@@ -71,6 +71,7 @@ PAIR = strategies.PAIR | {"beta": strategies.temperatures()}
 THEOREM = Theorem(
     slug="nca_equals_mio",
     title="pairwise NCA is MIO, term by term; NCA for K labelled responses is a JS bound",
+    purpose="To know that MIO is pairwise NCA, which other libraries ship already.",
     setting="Two published losses in the library's words, sp(t) = ln(1 + eᵗ) and σ = sp'.",
     formula=r"""-\ln\sigma(\beta z_w) - \tfrac12 \ln\sigma(-\beta z_w) - \tfrac12 \ln\sigma(-\beta z_l) =
     \mathrm{sp}(-\beta z_w) + \tfrac12\,\mathrm{sp}(\beta z_w) + \tfrac12\,\mathrm{sp}(\beta z_l)""",

@@ -70,6 +70,7 @@ def bounded(chosen, rejected, mix, depth):
 THEOREM = Theorem(
     slug="no_collapse_share",
     title="at a mean loss ℓ at most (ℓ − F)/(f(−x) − F) of the pairs have a chosen reward of −x or less",
+    purpose="To read a loss as the largest share of pairs whose chosen response has sunk.",
     setting="""Let L_α(u, v) = f(u) + α sp(v) with f(u) = sp(−u) + (1 − α) sp(u), α in (0, 1), u = βz_w and v = βz_l
     the rewards of a pair, F = (2 − α) ln(2 − α) − (1 − α) ln(1 − α) the least of f, ℓ the mean of L_α over a batch
     of pairs, and x > 0.""",

@@ -73,6 +73,7 @@ PAIR = {"chosen": strategies.scores(4), "rejected": strategies.scores(4)}
 THEOREM = Theorem(
     slug="preference_table",
     title="the table bound × mix: DPO, linear, MIO = NCA, BCE = BCO, UKL, LSIF, InfoNCA",
+    purpose="To find a published preference loss in the table bound × mix.",
     setting="""Let u and v be the scores T of the chosen and of the rejected response of a pair; P the point mass at
     the chosen, Q_α its weight 1 − α and the rejected one's α; the bounds as in the library, T ≈ ln dP/dQ: DV, JS,
     NWJ = 1 + E_P T − E_Q eᵀ, χ² = 2 E_P(eᵀ − 1) − E_Q(e^{2T} − 1).""",

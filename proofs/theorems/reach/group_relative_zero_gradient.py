@@ -106,6 +106,7 @@ GROUP = {
 THEOREM = Theorem(
     slug="group_relative_zero_gradient",
     title="a group-relative gradient is exactly 0 unless the group has a correct and a wrong answer",
+    purpose="To choose the size of a group in GRPO: how often it teaches nothing.",
     setting="""Softmax policy π over a finite set of responses with free logits; reward r in {0, 1}, ε in (0, 1) the
     probability of a correct response, J = E_π r. Draw y₁ … y_n i.i.d. from π; r̄ is the mean of r_i = r(y_i), s
     their standard deviation, ĝ = (1/n) Σ (r_i − r̄) ∇ ln π(y_i).""",

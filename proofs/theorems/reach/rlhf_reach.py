@@ -76,6 +76,7 @@ GIVEN = {
 THEOREM = Theorem(
     slug="rlhf_reach",
     title="RLHF keeps the support: odds of success times e^{1/β}, 0 stays 0; pass@k and its unbiased estimator",
+    purpose="To see what RLHF cannot do: it never reaches what its base model cannot say.",
     setting="""One prompt, a finite set of responses, β > 0, π* = π_ref e^{r/β}/Z, the maximiser of E_π r − β
     KL(π‖π_ref).""",
     formula=r"""p' = \frac{p\,e^{1/\beta}}{1 - p + p\,e^{1/\beta}}, \qquad \mathbb{E}\Bigl[1 -

@@ -71,6 +71,7 @@ GIVEN["theta"] = strategies.vectors(3)
 THEOREM = Theorem(
     slug="starvation_on_policy",
     title="on-policy, the gradient of a rare response is of order π_y",
+    purpose="To see why on-policy training hardly moves a rare correct answer.",
     setting="""Softmax policy π over a finite set of responses to one prompt, with free logits θ; π_ref with full
     support; J = E_π r − β KL(π‖π_ref), β ≥ 0; A_y = r_y − β ln(π_y/π_ref,y).""",
     formula=r"""\frac{\partial J}{\partial \theta_y} = \pi_y \bigl(A_y - \mathbb{E}_\pi A\bigr), \qquad

@@ -104,6 +104,7 @@ THEOREM = Theorem(
     slug="who_samples_starves",
     title="""a rare correct answer that must be drawn is missed under every bound; a supplied one starves none at
     first""",
+    purpose="To see when a rare correct answer starves: when the policy must draw it.",
     setting="Softmax policy π with free logits on a finite set; p = π(y⁺), y⁺ the correct response.",
     formula=r"""\omega_{y^+} = 1 \ (\mathrm{DV}),\quad p \ln(1 + 1/p) \ (\mathrm{JS\ drawn}),\qquad \tfrac{\beta}{2}
     \ (\mathrm{DPO}),\quad \tfrac{\alpha\beta}{2} \ (\mathrm{JS\ supplied})""",

@@ -119,6 +119,7 @@ CURVED = [
 THEOREM = Theorem(
     slug="critic_time",
     title="plain gradient flow on a JS critic takes a time of order 1/ε for a region of Q-mass ε, DV and NWJ ln 1/ε",
+    purpose="To choose a bound for training a critic: JS is exact but slow on rare events, DV and NWJ are fast.",
     setting="""A critic that is θ on a region A and 0 elsewhere; p = P(A) and ε = Q(A) are in (0, 1) and ε < p. θ
     moves from 0 by the exact gradient flow of a bound's population value; θ* is the bound's best score, ln p/ε for
     JS and NWJ. Let t be the time to θ* − c, 0 < c < θ*, and ℓ = ln((1 − ε/p)/(1 − e^{−c})).""",

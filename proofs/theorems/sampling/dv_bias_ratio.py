@@ -88,6 +88,7 @@ GIVEN = {"q": strategies.laws(3), "t": strategies.vectors(3, 3), "size": strateg
 THEOREM = Theorem(
     slug="dv_bias_ratio",
     title="DV's bias over its leading term is a mean of 2φ(Ẑ/Z): with rare heavy negatives the term is too large",
+    purpose="To judge whether the usual correction of DV's bias is too large for your scores.",
     setting="""Let B_M ≥ 0 be the bias of plug-in DV on M i.i.d. negatives, Z = E_Q eᵀ, X = Ẑ/Z their mean of eᵀ/Z,
     v in (0, ∞) and μ₃ the second and third central moments of eᵀ/Z, and φ(x) = (x − 1 − ln x)/(x − 1)², φ(1) = ½.""",
     formula=r"""\frac{B_M}{v/(2M)} = \frac{\mathbb{E}\bigl[(X-1)^2\, 2\varphi(X)\bigr]}{\mathbb{E}(X-1)^2}, \qquad

@@ -90,6 +90,7 @@ LAW = {"q": strategies.laws(3), "t": strategies.vectors(3, 3), "size": strategie
 THEOREM = Theorem(
     slug="dv_minibatch_bias",
     title="plug-in DV on M negatives is biased up, by Var_Q(eᵀ)/(2M Z²) to first order",
+    purpose="To see how far a DV or MINE value from few negatives lies above the truth, and to correct it.",
     setting="""Let Z = E_Q eᵀ in (0, ∞), Ẑ = (1/M) Σ_j e^{T_j} over M negatives, each with the law Q, and let B_M =
     E[−ln Ẑ] + ln Z be what the plug-in value exceeds DV(T) = E_P T − ln Z by, on average.""",
     formula=r"""0 \le \mathbb{E}\bigl[\mathrm{DV}_M\bigr] - \mathrm{DV} = \frac{\mathrm{Var}_Q(e^{T})}{2 M Z^2} +

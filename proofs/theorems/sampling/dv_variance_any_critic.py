@@ -73,6 +73,7 @@ LAWS = strategies.law_pairs() | {"t": strategies.vectors(3, 3)}
 THEOREM = Theorem(
     slug="dv_variance_any_critic",
     title="a DV critic within g nats of I has minibatch noise of at least e^{I − 2g} − 1, whatever its form",
+    purpose="To see that noise is the price of a tight DV critic, whatever its form.",
     setting="""Let P ≪ Q be laws on a finite set, I = KL(P‖Q), T a real critic with the DV value V = E_P T − ln E_Q
     eᵀ, and relVar = Var_Q(eᵀ)/(E_Q eᵀ)², so that M·Var of the minibatch mean of eᵀ, over its mean squared, is
     relVar. Q_2T is the law proportional to e^{2T} Q.""",

@@ -90,6 +90,7 @@ JOINT = {"joint": strategies.joint_laws(2, 2)}
 THEOREM = Theorem(
     slug="ess_law",
     title="ESS of DV's weights: in [1, M], and a fraction 1/(1 + χ²) ≤ e^{−I} of the negatives at the optimal critic",
+    purpose="To see how few negatives carry DV's gradient when the information is large.",
     setting="""Let w be the softmax of the scores of M negatives and ESS = 1/Σ w_j²; the starvation index is 1 −
     ESS/M.""",
     formula=r"""\frac{\mathrm{ESS}}{M} \to \frac{(\mathbb{E}_Q e^{T})^2}{\mathbb{E}_Q e^{2T}} = \frac{1}{1 +

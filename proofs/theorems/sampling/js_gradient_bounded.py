@@ -91,6 +91,7 @@ SCORES, EVEN, SIGNS = {"t": strategies.vectors(2)}, (0.5, 0.5), ((1, 0), (-1, 0)
 THEOREM = Theorem(
     slug="js_gradient_bounded",
     title="tr Cov of the JS gradient is at most E_P‖∇T‖²/N + E_Q‖∇T‖²/M",
+    purpose="To see why JS trains a critic without exploding noise.",
     setting="""Let ĝ = (1/N) Σ σ(−T_i) ∇T_i − (1/M) Σ σ(T_j) ∇T_j, the gradient of JS on N i.i.d. positives from P
     and M i.i.d. negatives from Q, independent of them.""",
     formula=r"""\mathrm{tr\,Cov}\,\hat g_{\mathrm{JS}} \le \frac{\mathbb{E}_P\|\nabla T\|^2}{N} +

@@ -62,6 +62,7 @@ def overshoot(size, height, bound):
 THEOREM = Theorem(
     slug="mcallester_stratos",
     title="a distribution-free high-confidence lower bound is at most ln N (KL) or 2 ln N (mutual information)",
+    purpose="To know what no estimator can promise: more than about ln N nats from N samples.",
     setting="""A lower bound B that keeps a promise: with a probability of at least 1 − δ it is below the truth, δ
     in (0, 1).""",
     formula=r"""\Pr\bigl[B > \mathrm{KL}(P\|Q)\bigr] \le \delta \;\;\forall P, Q \quad\Longrightarrow\quad \Pr_{S

@@ -114,6 +114,7 @@ LAW = {"q": strategies.laws(3), "t": strategies.vectors(2, 3).map(lambda t: (*t,
 THEOREM = Theorem(
     slug="mine_gradient_bias",
     title="DV's minibatch gradient is biased; a moving average shrinks that bias, a stale one gives NWJ's gradient",
+    purpose="To see what MINE's moving average mends, and what it does not.",
     setting="""Let Z = E_Q eᵀ, x = eᵀ/Z, ∇T a partial derivative of the critic, ḡ = E_Q[x ∇T]; g = E_P ∇T − ḡ is
     that of DV. On N positives and M negatives MINE ascends ĝ = (1/N) Σ ∇T_i − (1/M) Σ e^{T_j} ∇T_j/Z̄, Z̄ = (1 − s)
     z + s Ẑ, where Ẑ = (1/M) Σ e^{T_j}, z > 0 is the past average and s = 1 − decay in (0, 1]; s = 1 is DV's plug-in

@@ -142,6 +142,7 @@ THEOREM = Theorem(
     slug="minibatch_dv_unbounded",
     title="""with M negatives a batch, minibatch DV has no optimum if P(A) > 1 − (1 − Q(A))^M for some A; JS and NWJ
     do""",
+    purpose="To see when MINE with minibatches has no optimum: the exact form of DV's starvation of critics.",
     setting="""M i.i.d. negatives y_j from Q, independent of the positives; DV_M(T) = E_P T − ln (1/M) Σ e^{T(y_j)}
     is what a minibatch of MINE ascends, and h(A) = 1 − (1 − Q(A))^M the probability that the batch hits A.""",
     formula=r"""P(A) > 1 - (1 - Q(A))^M \;\Longrightarrow\; \sup_T\, \mathbb{E}\,\mathrm{DV}_M(T) = \infty, \qquad

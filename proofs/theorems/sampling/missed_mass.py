@@ -65,6 +65,7 @@ RAISED = {
 THEOREM = Theorem(
     slug="missed_mass",
     title="mass ε is missed by all M negatives with probability (1 − ε)^M, and DV's sample value is then blind to it",
+    purpose="To see why no amount of training shows a region that no sample reached.",
     setting="Let A be a region of mass Q(A) = ε in (0, 1) and let M negatives be i.i.d. from Q.",
     formula=r"1 - M\varepsilon \;\le\; \Pr[\text{no negative in } A] = (1 - \varepsilon)^M \;\le\; e^{-\varepsilon M}",
     assumptions=(

@@ -105,6 +105,7 @@ LAW = strategies.law_pairs(2) | {"t": strategies.vectors(2, 3)}
 THEOREM = Theorem(
     slug="nwj_variance",
     title="N·Var[NWJ] = Var_P(ln r) + χ²(P‖Q) at the optimal critic, N = M",
+    purpose="To know the error bar of an NWJ estimate at its best critic.",
     setting="""Let NWJ_{N,M} = 1 + (1/N) Σ T(positive_i) − (1/M) Σ e^{T(negative_j)}, N i.i.d. positives from P and M
     i.i.d. negatives from Q, independent of them.""",
     formula=r"""N \cdot \mathrm{Var}\bigl[\mathrm{NWJ}_{N,N}(\ln r)\bigr] = \mathrm{Var}_P(\ln r) + \chi^2(P\|Q) =
