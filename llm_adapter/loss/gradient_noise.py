@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import mi_estimators as mi
 
-from .logprobs import output_head
+from .head import output_head
 
 
 class HeadGradients:

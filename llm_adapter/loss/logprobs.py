@@ -1,25 +1,24 @@
 """Compute log-probabilities of responses, accurate to float32, without a float32 (N, T, V) array.
 
 The model runs through its own `forward`, so the hooks of DDP, FSDP and DeepSpeed fire. Within that call the output head
-is replaced: it takes the positions that predict a response token and returns their log-probabilities chunk by chunk,
-from float32 logits even if weights or autocast are bf16 (bf16 logits would add more than half a nat of noise to a
-log-ratio summed over 100 tokens). The model's own logits are used where the head is no plain linear map, or where the
-model scales or caps its logits.
+is replaced: it takes the positions that predict a response token and returns their log-probabilities (`head`), from
+float32 logits even if weights or autocast are bf16 (bf16 logits would add more than half a nat of noise to a log-ratio
+summed over 100 tokens). The model's own logits are used where the head is no plain linear map, or where the model
+changes its logits in a way that `head` does not know.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from ..models import CausalLM
+from .head import Shape, output_head, replaced_head, token_log_probs
 
-CHUNK = 2**26  # logits computed at a time: 256 MiB in float32
+CHUNK = 2**26  # of the model's own logits, read at a time: 256 MiB in float32
 
 Batch = Mapping[str, Tensor]
 LogProbs = Callable[[nn.Module, Batch], Tensor]
@@ -33,22 +32,18 @@ def log_probs_from_head(model: nn.Module, batch: Batch) -> Tensor:
         batch: what `collate` returns.
     """
 
-    def forward(head: nn.Linear, hidden: Tensor) -> Tensor:
-        with torch.autocast(hidden.device.type, enabled=False):
-            weight, bias = head.weight.float(), None if head.bias is None else head.bias.float()
-            rows = hidden.flatten(0, 1)[batch["sources"]].float()
-            return _chunked(
-                rows, batch["targets"], lambda chunk: F.linear(chunk, weight, bias), len(weight)
-            )
+    def forward(head: nn.Linear, hidden: Tensor, shape: Shape) -> Tensor:
+        rows = hidden.flatten(0, 1)[batch["sources"]]
+        return token_log_probs(rows, head.weight, head.bias, batch["targets"], shape)
 
-    with _replaced_head(model, forward):
+    with replaced_head(model, forward):
         return _logits(model, batch)
 
 
 def log_probs_from_logits(model: nn.Module, batch: Batch) -> Tensor:
     """Return the same from the model's own logits: for any head, with more memory."""
     logits = _logits(model, batch).flatten(0, 1)[batch["sources"]]
-    return _chunked(logits, batch["targets"], lambda rows: rows, logits.shape[-1])
+    return _chunked(logits, batch["targets"])
 
 
 @torch.no_grad()
@@ -60,7 +55,7 @@ def choose_log_probs(model: nn.Module, batch: Batch) -> LogProbs:
     model.eval()
     try:
         head, logits = log_probs_from_head(model, batch), log_probs_from_logits(model, batch)
-    except RuntimeError:  # the model changes its logits in a way that a vector cannot take
+    except (RuntimeError, TypeError):  # the model changes its logits in a way that `head` does not know
         return log_probs_from_logits
     finally:
         model.train(was_training)
@@ -78,34 +73,12 @@ def _logits(model: nn.Module, batch: Batch) -> Tensor:
     return model(**inputs, use_cache=False).logits
 
 
-def _chunked(
-    rows: Tensor, targets: Tensor, to_logits: Callable[[Tensor], Tensor], vocabulary: int
-) -> Tensor:
+def _chunked(logits: Tensor, targets: Tensor) -> Tensor:
     def of_chunk(chunk: Tensor, target: Tensor) -> Tensor:
-        return -F.cross_entropy(to_logits(chunk).float(), target, reduction="none")
+        return -F.cross_entropy(chunk.float(), target, reduction="none")
 
-    size = max(1, CHUNK // vocabulary)
-    chunks = list(zip(rows.split(size), targets.split(size), strict=True))
+    size = max(1, CHUNK // logits.shape[-1])
+    chunks = list(zip(logits.split(size), targets.split(size), strict=True))
     if len(chunks) == 1:  # small enough to keep for the backward pass
         return of_chunk(*chunks[0])
     return torch.cat([checkpoint(of_chunk, *chunk, use_reentrant=False) for chunk in chunks])
-
-
-def output_head(model: CausalLM) -> nn.Module | None:
-    """Return the model's output head, through any data-parallel wrappers."""
-    inner = getattr(model, "module", None)
-    return output_head(inner) if isinstance(inner, nn.Module) else model.get_output_embeddings()
-
-
-@contextmanager
-def _replaced_head(
-    model: nn.Module, forward: Callable[[nn.Linear, Tensor], Tensor]
-) -> Iterator[None]:
-    """Let the output head compute `forward(head, hidden)` in this context; its parameters and hooks stay."""
-    head = output_head(model)
-    assert isinstance(head, nn.Linear)  # as `choose_log_probs` looked
-    head.forward = lambda input: forward(head, input)
-    try:
-        yield
-    finally:
-        del head.forward

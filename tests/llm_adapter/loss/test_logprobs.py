@@ -2,11 +2,15 @@
 
 import pytest
 import torch
-from transformers import Gemma2Config, Gemma2ForCausalLM, set_seed
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+from transformers import AutoConfig, AutoModelForCausalLM, set_seed
 
 from llm_adapter.data.collate import collate, sum_responses
 from llm_adapter.data.tokens import TokenizedExample
-from llm_adapter.loss import logprobs
+from llm_adapter.loss import head, logprobs
+from llm_adapter.loss.head import Shape, token_log_probs
 from llm_adapter.loss.logprobs import choose_log_probs, log_probs_from_head, log_probs_from_logits
 from llm_adapter.models import load_model
 
@@ -14,6 +18,12 @@ EXAMPLES = [
     TokenizedExample(1, [5, 6, 7], ([8, 9], [10], [11, 12, 13])),
     TokenizedExample(2, [5], ([1, 1, 1, 1], [20])),
 ]
+
+
+def small_tiles(monkeypatch, chunk):
+    monkeypatch.setattr(logprobs, "CHUNK", chunk)
+    monkeypatch.setitem(head.TILE, "cpu", chunk)
+    monkeypatch.setitem(head.WORDS, "cpu", min(chunk, 100))
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +37,7 @@ def model():
 def test_sums_equal_naive_float64_whatever_the_padding(
     model, function, chunk, monkeypatch, log_prob
 ):
-    monkeypatch.setattr(logprobs, "CHUNK", chunk)
+    small_tiles(monkeypatch, chunk)
     batch = collate(EXAMPLES, pad_id=1)  # also the EOS and a response token: masks go by position
     found = sum_responses(function(model, batch), batch["lengths"])
     order = [(0, 0), (1, 0), (0, 1), (0, 2), (1, 1)]
@@ -47,7 +57,7 @@ def test_gradients_of_both_ways_agree_in_chunks(model, monkeypatch):
     batch = collate(EXAMPLES)
     gradients = []
     for function, chunk in ((log_probs_from_logits, logprobs.CHUNK), (log_probs_from_head, 1000)):
-        monkeypatch.setattr(logprobs, "CHUNK", chunk)
+        small_tiles(monkeypatch, chunk)
         model.zero_grad()
         function(model, batch).sum().backward()
         gradients.append(model.get_output_embeddings().weight.grad.clone())
@@ -71,19 +81,133 @@ def test_bf16_weights_give_float32_accurate_log_softmax():
     torch.testing.assert_close(found.double(), exact, rtol=0, atol=1e-5)
 
 
-def test_heads_with_scaled_or_capped_logits_are_recognised(model):
-    probe = collate([TokenizedExample(1, [3], ([5, 8], [13, 21]))])
-    assert choose_log_probs(model, probe) is log_probs_from_head
+TINY = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "vocab_size": 40}
+TINY |= {"num_attention_heads": 2, "num_key_value_heads": 2}
+HEADS = {  # what the model does to its logits
+    "plain": ("llama", TINY, Shape()),
+    "capped": ("gemma2", TINY | {"head_dim": 8, "final_logit_softcapping": 0.5}, Shape(cap=0.5)),
+    "multiplied": ("cohere", TINY | {"logit_scale": 0.25}, Shape(0.25)),
+    "divided": ("granite", TINY | {"logits_scaling": 4.0}, Shape(0.25)),
+}
+
+
+@pytest.fixture
+def shaped():
+    """Make a model of the table with outputs that are not small."""
+
+    def make(name):
+        kind, settings, _ = HEADS[name]
+        set_seed(0)
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **settings)).eval()
+        with torch.no_grad():
+            model.get_output_embeddings().weight.mul_(50)
+        return model
+
+    return make
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_scaled_and_capped_logits_are_the_models_own(name, shaped, monkeypatch):
+    model, batch = shaped(name), collate(EXAMPLES)
+    before = model.config.to_dict()
+    assert head.logit_shape(model)[0] == HEADS[name][2]
+    assert choose_log_probs(model, batch) is log_probs_from_head
+    values = []
+    for function in (log_probs_from_logits, log_probs_from_head):
+        small_tiles(monkeypatch, 30)
+        model.zero_grad()
+        log_probs = function(model, batch)
+        (log_probs * torch.linspace(-1, 1, len(log_probs))).sum().backward()
+        gradients = (weight.grad.clone() for weight in model.parameters())
+        values.append([log_probs.detach(), *gradients])
+    for expected, measured in zip(*values, strict=True):
+        torch.testing.assert_close(measured, expected, rtol=1e-4, atol=1e-5)
+    assert model.config.to_dict() == before
+
+
+def test_a_scale_that_the_head_does_not_know_is_recognised(shaped):
+    """A config says that logits are scaled, and the model does nothing of the kind."""
+    model = shaped("plain")
+    model.config.logits_scaling = 4.0
+    assert choose_log_probs(model, collate(EXAMPLES)) is log_probs_from_logits
+
+
+@given(
+    rows=st.integers(1, 9),
+    words=st.integers(2, 40),
+    tile=st.integers(1, 50),
+    piece=st.integers(1, 50),
+    shape=st.sampled_from([Shape(), Shape(0.3), Shape(cap=1.5), Shape(2.0, 3.0)]),
+    biased=st.booleans(),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=40, deadline=None)
+def test_tiles_of_any_size_give_the_plain_log_softmax(
+    rows, words, tile, piece, shape, biased, seed
+):
+    draw = torch.Generator().manual_seed(seed)
+    hidden, weight = (
+        torch.randn(size, 6, generator=draw, requires_grad=True) for size in (rows, words)
+    )
+    bias = torch.randn(words, generator=draw, requires_grad=True) if biased else None
+    targets = torch.randint(words, (rows,), generator=draw)
+    upstream = torch.randn(rows, generator=draw)
+    leaves = [hidden, weight, *([bias] if bias is not None else [])]
+
+    logits = shape.scale * torch.nn.functional.linear(hidden, weight, bias)
+    if shape.cap is not None:
+        logits = shape.cap * torch.tanh(logits / shape.cap)
+    expected = logits.log_softmax(-1).gather(-1, targets[:, None])[:, 0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(head.TILE, "cpu", tile)
+        patch.setitem(head.WORDS, "cpu", piece)
+        measured = token_log_probs(hidden, weight, bias, targets, shape)
+        gradients = torch.autograd.grad(measured, leaves, upstream)
+    torch.testing.assert_close(measured, expected)
+    for own, other in zip(gradients, torch.autograd.grad(expected, leaves, upstream), strict=True):
+        torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-5)
+
+
+class Largest(TorchDispatchMode):
+    """Note the bytes of the largest tensor that an operation makes."""
+
+    def __init__(self):
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, tuple) else (result,):
+            if isinstance(tensor, torch.Tensor):
+                self.bytes = max(self.bytes, tensor.numel() * tensor.element_size())
+        return result
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_no_array_grows_with_vocabulary_times_length(monkeypatch, dtype):
+    """The largest one is a tile, or has the size of the weight or of the rows; bf16 weights are not copied whole."""
+    monkeypatch.setitem(head.TILE, "cpu", 2**12)
+    monkeypatch.setitem(head.WORDS, "cpu", 64)
+    rows, words, width = 700, 3000, 8
+    hidden = torch.randn(rows, width, dtype=dtype, requires_grad=True)
+    weight = torch.randn(words, width, dtype=dtype, requires_grad=True)
+    with Largest() as largest:
+        token_log_probs(hidden, weight, None, torch.arange(rows)).sum().backward()
+    size = weight.element_size()
+    assert largest.bytes <= max(2**12 * 4, words * width * size, rows * width * 4)
+    assert hidden.grad is not None
+    assert weight.grad is not None
+
+
+def test_bf16_gradients_are_those_of_float32_to_their_rounding():
     set_seed(0)
-    tiny = {
-        "hidden_size": 16,
-        "intermediate_size": 16,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "head_dim": 8,
-    }
-    config = Gemma2Config(vocab_size=32, num_key_value_heads=2, final_logit_softcapping=0.1, **tiny)
-    capped = Gemma2ForCausalLM(config).eval()
-    with torch.no_grad():
-        capped.get_output_embeddings().weight.mul_(50)
-    assert choose_log_probs(capped, probe) is log_probs_from_logits
+    hidden, weight = torch.randn(50, 32).bfloat16(), torch.randn(300, 32).bfloat16()
+    targets, upstream = torch.randint(300, (50,)), torch.randn(50)
+    gradients = []
+    for dtype in (torch.float32, torch.bfloat16):
+        leaves = [tensor.detach().to(dtype).requires_grad_() for tensor in (hidden, weight)]
+        values = token_log_probs(*leaves, None, targets)
+        gradients.append(torch.autograd.grad(values, leaves, upstream))
+    for exact, rounded in zip(*gradients, strict=True):
+        error = (rounded.float() - exact).square().mean().sqrt()
+        assert error <= 0.01 * exact.square().mean().sqrt()
