@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .tokens import TokenizedExample
 
-Rows = list[list[int]]
 Place = tuple[
     int, int, int
 ]  # of a response: row, position before its first token, position of that token
@@ -38,56 +38,67 @@ def collate(examples: Sequence[TokenizedExample], pad_id: int = 0) -> dict[str, 
     ([[7, 8, 1, 2], [7, 8, 3, 0]], [1, 2, 5], [1, 2, 3])
     """
     pairs = [(examples[b].prompt, examples[b].completions[k]) for b, k in _order(examples)]
-    rows = [prompt + completion for prompt, completion in pairs]
+    ends = [len(prompt) + len(completion) for prompt, completion in pairs]
+    input_ids = np.full((len(pairs), max(ends)), pad_id)
+    for row, (prompt, completion) in zip(input_ids, pairs, strict=True):
+        row[: len(prompt)] = prompt
+        row[len(prompt) : len(prompt) + len(completion)] = completion
+
     places = [(row, len(prompt) - 1, len(prompt)) for row, (prompt, _) in enumerate(pairs)]
-    batch = _batch(examples, rows, places, pad_id)
-    ends = torch.tensor([len(row) for row in rows]).unsqueeze(1)
-    return batch | {"attention_mask": (torch.arange(batch["input_ids"].shape[1]) < ends).long()}
+    mask = np.arange(max(ends)) < np.array(ends)[:, None]
+    batch = _batch(examples, input_ids, places)
+    return batch | {"attention_mask": torch.from_numpy(mask).long()}
 
 
 def collate_shared(
-    examples: Sequence[TokenizedExample], pad_id: int = 0, row_length: int | None = None
+    examples: Sequence[TokenizedExample],
+    pad_id: int = 0,
+    row_length: float | None = None,
+    multiple: int = 1,
 ) -> dict[str, Tensor]:
     """Write each example once, [prompt | y₀ | y₁ | …], and pack examples into rows.
 
     Args:
         examples: B tokenised examples.
         pad_id: the id that fills the ends of rows.
-        row_length: the maximum length of a row; by default that of the longest example.
+        row_length: the maximum length of a row, ∞ for a single row; by default that of the longest example.
+        multiple: the length of the rows is made a multiple of this.
 
     Returns:
-        What `collate` returns, with fewer rows; the responses have the same order. `attention_mask`, (R, 1, T, T), is
-        True where a position (third index) sees another one (fourth): itself or an earlier one of its example, in the
-        prompt or in its own response. `position_ids`, (R, T), continue from the prompt's end in each response.
+        What `collate` returns, with fewer rows; the responses have the same order. In place of a mask there are
+        `branches`, (R, 1, 3, T): the example of each position (−1: padding), its branch (0: the prompt, k: response
+        k) and its place in the text. `loss.attention.dense_mask` is what they mean. `position_ids`, (R, T), are the places:
+        they continue from the prompt's end in each response.
 
     >>> batch = collate_shared([TokenizedExample(1, [7, 8], ([1, 2], [3]))])
     >>> batch["input_ids"].tolist(), batch["sources"].tolist(), batch["position_ids"].tolist()
     ([[7, 8, 1, 2, 3]], [1, 2, 1], [[0, 1, 2, 3, 2]])
+    >>> batch["branches"][0, 0, 1].tolist()
+    [0, 0, 1, 1, 2]
     """
-    sizes = [len(row.prompt) + sum(map(len, row.completions)) for row in examples]
-    rows: Rows = []
-    labels: list[list[Place]] = []  # of each token: example, branch (0: prompt), position
+    sizes = [example.size for example in examples]
+    rows = packed(sizes, max(sizes) if row_length is None else row_length)
+    longest = max(sum(sizes[b] for b in members) for members in rows)
+    length = -(-longest // multiple) * multiple
+    input_ids = np.full((len(rows), length), pad_id)
+    branches = np.zeros((len(rows), 3, length), np.int32)
+    branches[:, 0] = -1  # padding is an example of its own
+
     placed: dict[tuple[int, int], Place] = {}
-    for members in _packed(sizes, row_length or max(sizes)):
-        tokens, label = [], []
+    for row, members in enumerate(rows):
+        end = 0
         for b in members:
-            prompt, begin = examples[b].prompt, len(tokens)
-            tokens += prompt
-            label += [(b, 0, position) for position in range(len(prompt))]
-            for k, completion in enumerate(examples[b].completions):
-                placed[b, k] = (len(rows), begin + len(prompt) - 1, len(tokens))
-                tokens += completion
-                label += [(b, k + 1, len(prompt) + position) for position in range(len(completion))]
-        rows.append(tokens)
-        labels.append(label)
-    batch = _batch(examples, rows, [placed[key] for key in _order(examples)], pad_id)
-    length = batch["input_ids"].shape[1]
-    # padding is an example of its own
-    padded = [label + [(-1, 0, 0)] * (length - len(label)) for label in labels]
-    example, branch, position = torch.tensor(padded).unbind(-1)
-    seen = example.unsqueeze(2) == example.unsqueeze(1)
-    seen &= (branch.unsqueeze(1) == 0) | (branch.unsqueeze(2) == branch.unsqueeze(1))
-    return batch | {"attention_mask": seen.tril().unsqueeze(1), "position_ids": position}
+            prompt, begin = len(examples[b].prompt), end
+            for k, piece in enumerate((examples[b].prompt, *examples[b].completions)):
+                start, end, first = end, end + len(piece), prompt if k else 0
+                placed[b, k - 1] = (row, begin + prompt - 1, start)
+                input_ids[row, start:end] = piece
+                branches[row, 0, start:end] = b
+                branches[row, 1, start:end] = k
+                branches[row, 2, start:end] = np.arange(first, first + len(piece))
+    batch = _batch(examples, input_ids, [placed[key] for key in _order(examples)])
+    labels = torch.from_numpy(branches)
+    return batch | {"branches": labels.unsqueeze(1), "position_ids": labels[:, 2].long()}
 
 
 LAYOUTS = {"padded": collate, "shared": collate_shared}
@@ -99,9 +110,14 @@ def _order(examples: Sequence[TokenizedExample]) -> list[tuple[int, int]]:
     return [(b, 0) for b in range(len(examples))] + rejected
 
 
-def _packed(sizes: Sequence[int], room: int) -> list[list[int]]:
-    """Return rows of indices whose sizes sum to at most `room`: the longest first, into the first row with room."""
-    rows, left = [], []
+def packed(sizes: Sequence[int], room: float) -> list[list[int]]:
+    """Return rows of indices whose sizes sum to at most `room`: the longest first, into the first row with room.
+
+    >>> packed([5, 2, 3, 9], 10), packed([5, 2, 3], float("inf"))
+    ([[3], [0, 2, 1]], [[0, 2, 1]])
+    """
+    rows: list[list[int]] = []
+    left: list[float] = []
     for index in sorted(range(len(sizes)), key=lambda index: -sizes[index]):
         row = next((row for row, free in enumerate(left) if free >= sizes[index]), len(rows))
         if row == len(rows):
@@ -113,24 +129,21 @@ def _packed(sizes: Sequence[int], room: int) -> list[list[int]]:
 
 
 def _batch(
-    examples: Sequence[TokenizedExample], rows: Rows, places: Sequence[Place], pad_id: int
+    examples: Sequence[TokenizedExample], input_ids: np.ndarray, places: Sequence[Place]
 ) -> dict[str, Tensor]:
     """Return the part of a batch that both layouts share."""
-    length = max(map(len, rows))
-    input_ids = torch.full((len(rows), length), pad_id)
-    for padded, row in zip(input_ids, rows, strict=True):
-        padded[: len(row)] = torch.tensor(row)
+    length = input_ids.shape[1]
     responses = [examples[b].completions[k] for b, k in _order(examples)]
-    sources = [
-        row * length + position
-        for (row, before, first), response in zip(places, responses, strict=True)
-        for position in (before, *range(first, first + len(response) - 1))
-    ]
+    sources = []
+    for (row, before, first), response in zip(places, responses, strict=True):
+        own = np.arange(row * length + first - 1, row * length + first - 1 + len(response))
+        own[0] = row * length + before
+        sources.append(own)
     counts = torch.tensor([len(row.completions) - 1 for row in examples])
     batch = {
-        "input_ids": input_ids,
-        "sources": torch.tensor(sources),
-        "targets": torch.tensor([token for response in responses for token in response]),
+        "input_ids": torch.from_numpy(input_ids),
+        "sources": torch.from_numpy(np.concatenate(sources)),
+        "targets": torch.from_numpy(np.concatenate(responses).astype(np.int64)),
         "lengths": torch.tensor([len(response) for response in responses]),
         "negatives": torch.arange(int(counts.max())) < counts.unsqueeze(1),
     }

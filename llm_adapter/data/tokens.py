@@ -48,6 +48,11 @@ class TokenizedExample:
         """The tokens of the prompt with its longest response."""
         return len(self.prompt) + max(map(len, self.completions))
 
+    @property
+    def size(self) -> int:
+        """The tokens of the prompt with all its responses: what a shared row takes."""
+        return len(self.prompt) + sum(map(len, self.completions))
+
 
 @dataclass(frozen=True)
 class Options:

@@ -24,6 +24,7 @@ from torch.autograd.function import once_differentiable
 
 TILE = {"cpu": 2**22, "cuda": 2**26}  # logits of a tile: 16 and 256 MiB in float32
 WORDS = {"cpu": 4096, "cuda": 16384}  # of the vocabulary in a tile
+KEPT = 2**24  # logits that are kept for the backward pass: 64 MiB; more are computed again
 
 CAP = "final_logit_softcapping"  # cap · tanh(logits / cap), as in Gemma
 SCALES: dict[str, Callable[[float], float]] = {  # name → what the logits are multiplied by
@@ -71,21 +72,24 @@ class _TokenLogProbs(torch.autograd.Function):
             operands = _Operands(rows, weight, bias, shape)
             normaliser = operands.wide.new_full((len(rows),), -torch.inf)
             chosen = torch.zeros_like(normaliser)
+            kept = []
             for block, words, logits in operands.tiles():
+                if len(rows) * len(weight) <= KEPT:
+                    kept.append(logits)
                 own = normaliser[block]
                 torch.logaddexp(own, logits.logsumexp(-1), out=own)
                 inside, column = _columns(targets[block], words)
                 picked = logits.gather(-1, column.unsqueeze(-1))[:, 0]
                 chosen[block] += picked.where(inside, 0)
 
-        ctx.save_for_backward(rows, weight, bias, targets, normaliser)
+        ctx.save_for_backward(rows, weight, bias, targets, normaliser, *kept)
         ctx.shape = shape
         return chosen - normaliser
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor):
-        rows, weight, bias, targets, normaliser = ctx.saved_tensors
+        rows, weight, bias, targets, normaliser, *kept = ctx.saved_tensors
         of_rows, of_weight, of_bias = ctx.needs_input_grad[:3]
         with torch.autocast(rows.device.type, enabled=False):
             operands = _Operands(rows, weight, bias, ctx.shape)
@@ -95,13 +99,13 @@ class _TokenLogProbs(torch.autograd.Function):
 
             for words in operands.slices():
                 total = None
-                for block, _, logits in operands.tiles(words):
+                for block, _, logits in operands.tiles(words, kept):
                     step = gradient[block].unsqueeze(-1)
-                    shaped = logits.clone() if ctx.shape.cap is not None else logits
-                    slope = logits.sub_(normaliser[block].unsqueeze(-1)).exp_().mul_(-step)
+                    slope = logits - normaliser[block].unsqueeze(-1)  # kept logits stay as they are
+                    slope.exp_().mul_(-step)
                     inside, column = _columns(targets[block], words)
                     slope.scatter_add_(-1, column.unsqueeze(-1), step * inside.unsqueeze(-1))
-                    slope = ctx.shape.chain_(slope, shaped)
+                    slope = ctx.shape.chain_(slope, logits)
 
                     if grad_bias is not None:
                         grad_bias[words] += slope.sum(0)
@@ -144,13 +148,21 @@ class _Operands:
         for start in range(0, len(self._weight), self._words):
             yield slice(start, min(start + self._words, len(self._weight)))
 
-    def tiles(self, words: slice | None = None) -> Iterator[tuple[slice, slice, Tensor]]:
-        """Yield (rows, words, shaped float32 logits) of all tiles, or of those of some words."""
+    def tiles(
+        self, words: slice | None = None, kept: list[Tensor] | None = None
+    ) -> Iterator[tuple[slice, slice, Tensor]]:
+        """Yield (rows, words, shaped float32 logits) of all tiles, or of those of some words.
+
+        Tiles that were kept are taken from the list's beginning.
+        """
         for part in self.slices() if words is None else (words,):
             weight = self._weight[part]
             weight = weight.to(self.narrow) if self.mixed else weight.float()
             for start in range(0, len(self.wide), self._rows):
                 block = slice(start, min(start + self._rows, len(self.wide)))
+                if kept:
+                    yield block, part, kept.pop(0)
+                    continue
                 if self.mixed:
                     logits = torch.mm(self.rows[block], weight.T, out_dtype=torch.float32)  # type: ignore
                 else:
@@ -258,8 +270,13 @@ def _owners(model: Any) -> list[Any]:
     if hasattr(model, "get_base_model"):
         return _owners(model.get_base_model())
     config = model.config
-    text = config.get_text_config() if hasattr(config, "get_text_config") else config
+    text = config.get_text_config()
     return [model, config] if text is config else [model, config, text]
+
+
+def config_of(model: Any) -> Any:
+    """Return the model's config, through any wrappers."""
+    return _owners(model)[1]
 
 
 def _is_number(value: object) -> bool:

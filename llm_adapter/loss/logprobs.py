@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from .head import Shape, output_head, replaced_head, token_log_probs
+from .attention import as_mask
+from .head import Shape, config_of, output_head, replaced_head, token_log_probs
 
 CHUNK = 2**26  # of the model's own logits, read at a time: 256 MiB in float32
 
@@ -55,7 +56,10 @@ def choose_log_probs(model: nn.Module, batch: Batch) -> LogProbs:
     model.eval()
     try:
         head, logits = log_probs_from_head(model, batch), log_probs_from_logits(model, batch)
-    except (RuntimeError, TypeError):  # the model changes its logits in a way that `head` does not know
+    except (
+        RuntimeError,
+        TypeError,
+    ):  # the model changes its logits in a way that `head` does not know
         return log_probs_from_logits
     finally:
         model.train(was_training)
@@ -65,11 +69,10 @@ def choose_log_probs(model: nn.Module, batch: Batch) -> LogProbs:
 
 
 def _logits(model: nn.Module, batch: Batch) -> Tensor:
-    inputs = {
-        name: batch[name]
-        for name in ("input_ids", "attention_mask", "position_ids")
-        if name in batch
-    }
+    names = ("input_ids", "attention_mask", "position_ids")
+    inputs = {name: batch[name] for name in names if name in batch}
+    if "branches" in batch:  # of shared rows
+        inputs["attention_mask"] = as_mask(batch["branches"], config_of(model))
     return model(**inputs, use_cache=False).logits
 
 

@@ -14,6 +14,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator, DistributedType
@@ -30,7 +31,7 @@ from ..data.collate import sum_responses
 from ..data.tokens import TokenizedExample
 from ..models import CausalLM, cast_parameters
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when the same model and tokens give other log-probabilities: older files are then ignored."""
 
 Values = list[tuple[float, ...]]  # for each example: the chosen response, then the rejected ones
@@ -81,8 +82,8 @@ class Reference:
         stored = args.precompute_ref_log_probs or args.reference_free  # or not needed
         live = not stored and not args.lora_rank
         self._accelerator = accelerator
-        frozen = copy.deepcopy(model).requires_grad_(False) if live else None
-        self._frozen = sharded(frozen, accelerator) if live else None
+        self.frozen: Any = copy.deepcopy(model).requires_grad_(False) if live else None
+        self._frozen = sharded(self.frozen, accelerator) if live else None
         self.cache = None
 
         folder = cache_folder(args.reference_cache, "references")

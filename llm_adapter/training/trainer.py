@@ -16,7 +16,7 @@ from torch import Tensor
 from mi_estimators.display import jsonl
 
 from ..arguments.command import complain
-from ..data.collate import LAYOUTS, collate, split_rows, sum_responses
+from ..data.collate import collate, split_rows, sum_responses
 from ..data.tokens import TokenizedExample
 from ..loss.alerts import EXAMPLES, alerts, evaluation_alerts
 from ..loss.gradient_noise import HeadGradients
@@ -26,7 +26,7 @@ from ..models import CausalLM
 from . import precision
 from .arguments import PreferenceArguments
 from .checkpoints import ResumableTrainer
-from .layouts import choose_layout
+from .layouts import beginning, choose_layout, ways_for
 from .reference import Reference, sharded, with_reference
 from .runlog import say
 
@@ -84,12 +84,17 @@ class PreferenceTrainer(ResumableTrainer):
             say("diagnostics_steps: gradient_noise/… is not read from a compiled model")
         self.reference = Reference(model, args, self.accelerator)
         self.model = self.model_wrapped = sharded(model, self.accelerator)
-        probe = self._prepare_inputs(self.data_collator(train_dataset[:1]))
+        probe = self._prepare_inputs(self.data_collator([beginning(train_dataset[0])]))
         self.log_probs = choose_log_probs(self.model, probe)
-        self.row_layout = choose_layout(
-            args.row_layout, model.config, train_dataset, self._initial_log_probs
+        self.layout = choose_layout(
+            args.row_layout,
+            [each.config for each in (model, self.reference.frozen) if each is not None],
+            train_dataset,
+            self._initial_log_probs,
+            ways_for(args.device.type, args.attn_implementation, args.torch_compile),
         )
-        self.data_collator = partial(LAYOUTS[self.row_layout], **self.data_collator.keywords)
+        self.row_layout = self.layout.name
+        self.data_collator = partial(self.layout.collate, **self.data_collator.keywords)
 
         if args.precompute_ref_log_probs and not args.reference_free:
             read, cache = self._reference_batch, self.reference.cache

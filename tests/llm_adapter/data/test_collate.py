@@ -1,6 +1,7 @@
 """Batches against what they were made of, in both layouts."""
 
 import json
+import math
 
 import torch
 from transformers import (
@@ -39,6 +40,10 @@ def test_rows_are_packed_into_the_room_of_the_longest(examples):
     assert padded["input_ids"].shape == (14, 31)
     alone = collate_shared(examples, row_length=1)
     assert alone["input_ids"].shape == (5, 53)
+    flat = collate_shared(examples, row_length=math.inf)
+    assert flat["input_ids"].shape == (1, sum(example.size for example in examples))
+    wide = collate_shared(examples, row_length=math.inf, multiple=128)
+    assert wide["input_ids"].shape == (1, 128)
 
 
 GOOD = {"prompt": "2 + 2?", "chosen": "4", "rejected": "5"}

@@ -1,0 +1,166 @@
+"""Shared rows under every way of attention: the values and gradients of padded rows, for models of many styles."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoConfig, AutoModelForCausalLM, set_seed
+
+from llm_adapter.data.collate import collate, collate_shared, sum_responses
+from llm_adapter.data.tokens import TokenizedExample
+from llm_adapter.loss.attention import BLOCK, block_mask, dense_mask, use_way
+from llm_adapter.loss.logprobs import choose_log_probs, log_probs_from_head
+from llm_adapter.models import disable_dropout
+from llm_adapter.training.layouts import Layout, choose_layout
+
+SIZES = {"vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 2, "intermediate_size": 16}
+SIZES |= {"num_attention_heads": 4}
+GROUPED = SIZES | {"num_key_value_heads": 2}
+STYLES = {
+    "llama": ("llama", GROUPED),
+    "qwen2": ("qwen2", GROUPED),
+    "qwen3": ("qwen3", GROUPED | {"head_dim": 4}),
+    "mistral": ("mistral", GROUPED),
+    "mistral, a short window": ("mistral", GROUPED | {"sliding_window": 7}),
+    "gemma2": ("gemma2", GROUPED | {"head_dim": 4, "attn_logit_softcapping": 1.0}),
+    "gemma2, a short window": ("gemma2", GROUPED | {"head_dim": 4, "sliding_window": 6}),
+    "gemma3": ("gemma3_text", GROUPED | {"head_dim": 4, "sliding_window": 6}),
+    "gpt_neox": ("gpt_neox", SIZES),
+}
+
+
+def text(length, draw):
+    return torch.randint(1, 32, (length,), generator=draw).tolist()
+
+
+def made(shapes, seed=0):
+    draw = torch.Generator().manual_seed(seed)
+    return [
+        TokenizedExample(line, text(prompt, draw), tuple(text(size, draw) for size in sizes))
+        for line, (prompt, sizes) in enumerate(shapes)
+    ]
+
+
+RAGGED = made([(9, (4, 7)), (14, (9, 1, 5)), (3, (6, 6, 2, 8)), (1, (2, 3, 1, 4, 5)), (5, (12, 3))])
+
+
+def network(style, **options):
+    kind, sizes = STYLES[style]
+    set_seed(0)
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **sizes), **options)
+    disable_dropout(model)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(4 if weight.ndim > 1 else 1)  # so that the past matters
+    return model.train()
+
+
+def values(model, batch):
+    """Return the log-probabilities, and the gradients of a weighted sum of the responses."""
+    model.zero_grad()
+    log_probs = log_probs_from_head(model, batch)
+    sums = sum_responses(log_probs, batch["lengths"])
+    (sums * torch.linspace(-1, 1, len(sums))).sum().backward()
+    return [log_probs.detach(), *(weight.grad.clone() for weight in model.parameters())]
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("style", STYLES)
+def test_segments_give_the_values_and_gradients_of_padded_rows(style, checkpointing):
+    # padded rows are read by the plainest attention, which knows windows and caps by itself
+    expected = values(network(style, attn_implementation="eager"), collate(RAGGED))
+    model = network(style)
+    if checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    use_way([model.config], "segments")
+    for rows in (None, float("inf")):
+        measured = values(model, collate_shared(RAGGED, row_length=rows, multiple=4))
+        for own, other in zip(measured, expected, strict=True):
+            scale = max(1.0, other.abs().max().item())
+            torch.testing.assert_close(own, other, rtol=0, atol=1e-4 * scale)
+    padded = values(model, collate(RAGGED))  # and the same attention takes padded rows
+    torch.testing.assert_close(padded[0], expected[0], rtol=0, atol=1e-4)
+    assert "branches" not in str(model.config.to_dict())
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_the_probe_takes_segments(style, capsys):
+    model = network(style).eval()
+    log_probs = choose_log_probs(model, collate(RAGGED[:1]))
+    chosen = choose_layout(
+        "shared",
+        [model.config],
+        RAGGED,
+        lambda batch: log_probs(model, batch),
+        ("segments", "dense"),
+    )
+    assert chosen == Layout("shared", "segments")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_model_that_ignores_its_attention_function_falls_back(capsys):
+    """ALiBi comes with the mask of padded rows: neither way can add it."""
+    set_seed(0)
+    config = AutoConfig.for_model("bloom", vocab_size=32, n_layer=2, n_head=2, hidden_size=16)
+    model = AutoModelForCausalLM.from_config(config).eval()
+    chosen = choose_layout(
+        "shared",
+        [model.config],
+        RAGGED,
+        lambda batch: log_probs_from_head(model, batch),
+        ("segments", "dense"),
+    )
+    assert chosen == Layout()
+    assert "using padded rows" in capsys.readouterr().out
+    assert not model.config._attn_implementation.startswith("branches")
+
+
+def blocks_as_mask(mask, length):
+    """Return the (R, T, T) mask that a BlockMask means: full blocks, and partial ones position by position."""
+    rows, count = mask.kv_num_blocks.shape[0], length // BLOCK
+    dense = torch.zeros(rows, length, length, dtype=torch.bool)
+    places = torch.arange(length)
+    for row in range(rows):
+        allowed = mask.mask_mod(torch.tensor(row), None, places[:, None], places[None, :])
+        for q in range(count):
+            span = slice(q * BLOCK, (q + 1) * BLOCK)
+            for counts, indices, whole in (
+                (mask.kv_num_blocks, mask.kv_indices, False),
+                (mask.full_kv_num_blocks, mask.full_kv_indices, True),
+            ):
+                for k in indices[row, 0, q, : counts[row, 0, q]].tolist():
+                    part = slice(k * BLOCK, (k + 1) * BLOCK)
+                    dense[row, span, part] = True if whole else allowed[span, part]
+    return dense
+
+
+@given(
+    shapes=st.lists(
+        st.tuples(
+            st.integers(1, 300), st.lists(st.integers(1, 300), min_size=2, max_size=5).map(tuple)
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    window=st.sampled_from([None, 5, 200]),
+    one_row=st.booleans(),
+)
+@settings(max_examples=25, deadline=None)
+def test_blocks_mean_the_dense_mask(shapes, window, one_row):
+    examples = made(shapes)
+    batch = collate_shared(examples, row_length=float("inf") if one_row else None, multiple=BLOCK)
+    length = batch["input_ids"].shape[1]
+    mask = block_mask(batch["branches"], window)
+    expected = dense_mask(batch["branches"], window)[:, 0]
+    assert torch.equal(blocks_as_mask(mask, length), expected)
+
+
+def test_blocks_that_nobody_needs_are_left_out():
+    """Two examples of two long responses each: of all pairs of blocks under the diagonal most are skipped."""
+    batch = collate_shared(made([(256, (512, 512))] * 2), row_length=float("inf"))
+    mask = block_mask(batch["branches"])
+    asked = int(mask.kv_num_blocks.sum() + mask.full_kv_num_blocks.sum())
+    blocks = batch["input_ids"].shape[1] // BLOCK
+    # an example: 2 + 2 · 4 blocks; prompt 3 pairs, a response 4 · 2 with the prompt and 10 with itself
+    assert (blocks, asked) == (20, 2 * (3 + 2 * (8 + 10)))
+    assert int(mask.full_kv_num_blocks.sum()) == 2 * (1 + 2 * (8 + 6))
