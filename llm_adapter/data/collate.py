@@ -67,8 +67,8 @@ def collate_shared(
     Returns:
         What `collate` returns, with fewer rows; the responses have the same order. In place of a mask there are
         `branches`, (R, 1, 3, T): the example of each position (−1: padding), its branch (0: the prompt, k: response
-        k) and its place in the text. `loss.attention.dense_mask` is what they mean. `position_ids`, (R, T), are the places:
-        they continue from the prompt's end in each response.
+        k) and its place in the text. `loss.attention.dense_mask` is what they mean. `position_ids`, (R, T), are the
+        places: they continue from the prompt's end in each response.
 
     >>> batch = collate_shared([TokenizedExample(1, [7, 8], ([1, 2], [3]))])
     >>> batch["input_ids"].tolist(), batch["sources"].tolist(), batch["position_ids"].tolist()

@@ -141,13 +141,13 @@ def _attend_segments(query: Tensor, key: Tensor, value: Tensor, branches: Tensor
     outputs = [torch.zeros_like(part) for part in queries]  # padding stays zero
     for prompt, *responses in plan.examples:
         pieces = [prompt, *responses[:1]]  # as one causal text
-        first = [torch.cat([part[i] for i in pieces], 2) for part in flat]
-        output = _causal(*first, 0, options).split([plan.pieces[i] for i in pieces], 2)
+        q, k, v = (torch.cat([part[i] for i in pieces], 2) for part in flat)
+        output = _causal(q, k, v, 0, options).split([plan.pieces[i] for i in pieces], 2)
         for piece, part in zip(pieces, output, strict=True):
             outputs[piece] = part
         for piece in responses[1:]:
-            past = [torch.cat([part[prompt], part[piece]], 2) for part in (keys, values)]
-            outputs[piece] = _causal(queries[piece], *past, plan.pieces[prompt], options)
+            k, v = (torch.cat([part[prompt], part[piece]], 2) for part in (keys, values))
+            outputs[piece] = _causal(queries[piece], k, v, plan.pieces[prompt], options)
     output = torch.cat(outputs, 2)
     return output if rows == 1 else output.unflatten(2, (rows, length))[0].transpose(0, 1)
 
@@ -197,7 +197,9 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, opti
 
 def _kept(branches: Tensor, name: str, make: Any) -> Any:
     """Return what was made of a batch's integers under this name, for its other layers; they keep it themselves."""
-    made = branches.__dict__.setdefault("made", {})
+    made = getattr(branches, "made", None)
+    if made is None:
+        made = branches.made = {}  # type: ignore  # a field of our own
     if name not in made:
         made[name] = make()
     return made[name]

@@ -213,7 +213,9 @@ def _columns(targets: Tensor, words: slice) -> tuple[Tensor, Tensor]:
     return inside, column.where(inside, 0)
 
 
-@torch.compiler.disable
+_apply: Any = torch.compiler.disable(_TokenLogProbs.apply)
+
+
 def token_log_probs(
     rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, shape: Shape | None = None
 ) -> Tensor:
@@ -235,7 +237,7 @@ def token_log_probs(
     """
     if not len(rows):
         return rows.float().sum(-1)
-    return _TokenLogProbs.apply(rows, weight, bias, targets, shape or Shape())  # type: ignore
+    return _apply(rows, weight, bias, targets, shape or Shape())
 
 
 def output_head(model: Any) -> nn.Module | None:
