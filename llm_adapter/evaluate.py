@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .arguments.command import run_command
-from .arguments.fields import TRUNCATIONS
-from .arguments.flags import COUNT, SHARE, flag, require
+from .arguments.fields import DataFields
+from .arguments.flags import COUNT, SHARE, flag, flag_of, require
 from .arguments.rollouts import TASKS, RolloutArguments, facts, parse
 from .data.load import (
     check_fit,
@@ -50,13 +50,11 @@ class EvaluationArguments(RolloutArguments):
         None,
         "Preferences to rank: how often is the chosen response more likely than a rejected one?",
     )
-    max_length: int = flag(1024, "Maximum number of tokens in a prompt and one response.")
-    truncation: str = flag(
-        "right", "What to do with a longer example, as in training.", choices=TRUNCATIONS
-    )
-    chat: bool = flag(False, "Also apply the tokenizer's chat template to plain strings.")
+    max_length: int = flag_of(DataFields, "max_length")
+    truncation: str = flag_of(DataFields, "truncation")
+    chat: bool = flag_of(DataFields, "chat")
     max_dropped: float = flag(
-        0.05,
+        DataFields.max_dropped,
         "Maximum share of unusable pairs. Dropped ones are listed next to out.",
         rule=SHARE,
     )

@@ -63,6 +63,12 @@ def flag(default: Any, help: str, **options: Any) -> Any:
     return field(default=default, metadata={"help": help, **options})
 
 
+def flag_of(kind: type, name: str) -> Any:
+    """Return a dataclass field that is the flag `name` of another dataclass: its default, its help and its rule."""
+    (entry,) = (entry for entry in fields(kind) if entry.name == name)
+    return field(default=entry.default, metadata=entry.metadata)
+
+
 def flags_of(kind: type) -> list[Flag]:
     """Return the flags of a dataclass whose annotations are strings, such as "int | None" or "tuple[int, ...]"."""
     flags = []

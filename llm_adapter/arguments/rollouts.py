@@ -9,14 +9,15 @@ from dataclasses import MISSING, asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from .fields import DataFields, ModelFields
 from .flags import (
     COUNT,
     COUNT_OR_NONE,
-    JSON_OBJECT,
     Parser,
     Rule,
     check_fields,
     flag,
+    flag_of,
     groups_of,
     require,
 )
@@ -96,19 +97,11 @@ class RolloutArguments(TaskArguments):
     seed: int = flag(
         0, "Seed for drawing the questions and sampling the responses.", rule=COUNT_OR_NONE
     )
-    chat_template: str | None = flag(
-        None,
-        "Chat template: a file, one of the tokenizer's by name, or 'chatml'.",
-        shown="the tokenizer's",
-    )
-    chat_template_kwargs: str | None = flag(
-        None,
-        "Arguments of the chat template as JSON, for example '{\"enable_thinking\": false}'.",
-        rule=JSON_OBJECT,
-    )
+    chat_template: str | None = flag_of(DataFields, "chat_template")
+    chat_template_kwargs: str | None = flag_of(DataFields, "chat_template_kwargs")
     batch: int = flag(16, "Number of questions in a batch.", rule=COUNT)
     out: str = flag(MISSING, "File to write. A journal of all responses is kept next to it.")
-    trust_remote_code: bool = flag(False, "Run Python code that comes with the model.")
+    trust_remote_code: bool = flag_of(ModelFields, "trust_remote_code")
     disable_tqdm: bool = flag(False, "Hide progress bars.")
 
     def check(self) -> None:
