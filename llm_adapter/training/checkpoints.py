@@ -24,6 +24,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.distributed.checkpoint.api import CheckpointException
 from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 
@@ -31,9 +32,13 @@ from ..arguments.command import complain
 from .resume import FILE
 
 INCOMPLETE = ".incomplete"  # folder in output_dir for files that are being written
-UNWRITTEN = (OSError, SafetensorError)  # a disk that is full, or not there
+WRITER = "PytorchStreamWriter"  # in the RuntimeError of torch.save on a full disk
 PAUSE = 30  # seconds until a full disk is tried again
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Unwritten(OSError):
+    """A disk did not take what a process wrote; all processes have this error."""
 
 
 class ResumableTrainer(Trainer):
@@ -122,31 +127,27 @@ class ResumableTrainer(Trainer):
 
     def _save_checkpoint(self, model, trial) -> None:
         """Write a checkpoint; a full disk costs this checkpoint and not the run, unless the run stops with it."""
-        if self.args.world_size > 1:  # the others would wait for the one that failed
+        if self.stopped_by:
+            self._until_written(lambda: self._write_checkpoint(model, trial))
+            return
+        try:
             self._write_checkpoint(model, trial)
-        elif self.stopped_by:
-            until_written(lambda: self._write_checkpoint(model, trial), self.output)
-        else:
-            try:
-                self._write_checkpoint(model, trial)
-            except UNWRITTEN as error:
-                step = self.state.global_step
-                complain(
-                    "checkpoint", f"none at step {step}, training goes on ({error})", "warning"
-                )
-                shutil.rmtree(self.output / INCOMPLETE, ignore_errors=True)
+        except Unwritten as error:
+            self._clean_up(
+                "checkpoint",
+                f"none at step {self.state.global_step}, training goes on ({error})",
+            )
 
     def _write_checkpoint(self, model, trial) -> None:
         output = Path(self._get_output_dir(trial))
         final = output / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
         with self._in_hidden_folder(output) as hidden:
             unfinished = hidden / final.name
-            super()._save_checkpoint(model, trial)
+            self._together(lambda: super(ResumableTrainer, self)._save_checkpoint(model, trial))
             if self.state.best_model_checkpoint == str(unfinished):
                 self.state.best_model_checkpoint = str(final)
-                if self.args.should_save:
-                    self.state.save_to_json(str(unfinished / "trainer_state.json"))
-            self._save_window(unfinished)
+                self._once(self.state.save_to_json, unfinished / "trainer_state.json")
+            self._together(lambda: self._save_window(unfinished))
         self._once(_put_in_place, unfinished, final)
         if self.args.push_to_hub:
             self._push_from_checkpoint(str(final))
@@ -164,16 +165,13 @@ class ResumableTrainer(Trainer):
             plugin = self.accelerator.state.fsdp_plugin
             assert plugin is not None  # as FSDP is on
             plugin.set_state_dict_type("FULL_STATE_DICT")
-        if self.args.world_size > 1:
-            self._write_final_model()
-        else:
-            until_written(self._write_final_model, self.output)
+        self._until_written(self._write_final_model)
         if self.args.push_to_hub:
             self.push_to_hub(revision=self.args.hub_revision)
 
     def _write_final_model(self) -> None:
         with self._in_hidden_folder(self.output) as hidden:
-            self.save_model(str(hidden / "model"), _internal_call=True)
+            self._together(lambda: self.save_model(str(hidden / "model"), _internal_call=True))
         self._once(_put_files_in_place, hidden / "model", self.output)
 
     @contextmanager
@@ -184,12 +182,64 @@ class ResumableTrainer(Trainer):
         finally:
             self._writing_in = None
 
-    def _once(self, action, *paths: Path) -> None:
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Save the model as Trainer does; a full disk is an error in all processes."""
+        self._together(lambda: super(ResumableTrainer, self).save_model(output_dir, _internal_call))
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        save = super()._save_optimizer_and_scheduler
+        self._together(lambda: save(output_dir))
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        save = super()._save_rng_state
+        self._together(lambda: save(output_dir))
+
+    def _together(self, write: Callable[[], object]) -> None:
+        """Call `write` in all processes; if the disk fails one of them, raise in all: the others would wait for it.
+
+        Raises:
+            Unwritten: a disk that is full, or not there.
+        """
+        failure = None
+        try:
+            write()
+        except BaseException as error:  # a checkpoint in shards raises no Exception
+            failure = disk_failure(error)
+            if failure is None:
+                raise
+        failed = torch.tensor([float(failure is not None)], device=self.args.device)
+        if self.args.world_size > 1:
+            flags = self.accelerator.gather(failed)
+            assert isinstance(flags, Tensor)  # as a tensor went in
+            failed = flags
+        if failed.any():
+            raise Unwritten(failure or "another process could not write")
+
+    def _until_written(self, write: Callable[[], None]) -> None:
+        """Call `write` until the disk takes it: trained weights are in memory alone until then."""
+        while True:
+            try:
+                return write()
+            except Unwritten as error:
+                self._clean_up(
+                    "output_dir",
+                    f"expected to write to {self.output}, got: {error}. The weights are kept in memory; "
+                    f"make room there, the run tries again every {PAUSE} s (Ctrl-C gives them up)",
+                )
+                time.sleep(PAUSE)
+
+    def _clean_up(self, name: str, reason: str) -> None:
+        """Say why nothing was written, and remove what was begun."""
+        if self.args.process_index == 0:
+            complain(name, reason, "warning")
+        if self.args.should_save:
+            shutil.rmtree(self.output / INCOMPLETE, ignore_errors=True)
+        self.accelerator.wait_for_everyone()
+
+    def _once(self, action: Callable[..., object], *paths: Path) -> None:
         """Run `action` in the process that writes, when all have come here and before any continues."""
         self.accelerator.wait_for_everyone()
-        if self.args.should_save:
-            action(*paths)
-        self.accelerator.wait_for_everyone()
+        self._together(lambda: action(*paths) if self.args.should_save else None)
 
     def _save_window(self, folder: Path) -> None:
         tensors, values = self.window()
@@ -216,20 +266,17 @@ class ResumableTrainer(Trainer):
         return f"window_{self.args.process_index}.safetensors"
 
 
-def until_written(write: Callable[[], None], folder: Path) -> None:
-    """Call `write` until the disk takes it: trained weights are in memory alone until then."""
-    while True:
-        try:
-            return write()
-        except UNWRITTEN as error:
-            complain(
-                "output_dir",
-                f"expected to write to {folder}, got: {error}. The weights are kept in memory; make "
-                f"room there, the run tries again every {PAUSE} s (Ctrl-C gives them up)",
-                "warning",
-            )
-            shutil.rmtree(folder / INCOMPLETE, ignore_errors=True)
-            time.sleep(PAUSE)
+def disk_failure(error: BaseException) -> str | None:
+    """Return what an error says of the disk, or None for any other error.
+
+    >>> disk_failure(OSError(28, "No space left on device")), disk_failure(ValueError("beta"))
+    ('[Errno 28] No space left on device', None)
+    """
+    if isinstance(error, CheckpointException):  # of one process or more, by rank
+        causes = [disk_failure(wrapped[0]) for wrapped in error.failures.values()]
+        return next(iter(causes), None) if all(causes) else None
+    disk = isinstance(error, OSError | SafetensorError) or WRITER in str(error)
+    return str(error) if disk else None
 
 
 class _Hooks(TrainerCallback):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import socket
 from functools import cache
 
@@ -12,6 +13,7 @@ from accelerate.utils.launch import prepare_multi_gpu_env
 from safetensors.torch import load_file
 
 from llm_adapter.arguments.training import HERE
+from llm_adapter.training import checkpoints
 
 FLAGS = "--use_cpu true --max_steps 3 --logging_steps 1 --warmup_steps 0 --learning_rate 1e-3 --disable_tqdm true"
 FLAGS += " --reference_cache none --diagnostics_steps 1 --save_steps 2"
@@ -33,9 +35,16 @@ def environment(config):
     return prepare_multi_gpu_env(arguments)
 
 
-def command(log, variables, flags):
+def command(log, variables, flags, room=None):
+    """Run the command in this process; until it first waits, files may have `room` bytes."""
     os.environ.update(variables)
     torch.set_num_threads(1)
+    if room:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+        limits = [(resource.RLIM_INFINITY,) * 2]
+        checkpoints.time.sleep = lambda _: (
+            limits and resource.setrlimit(resource.RLIMIT_FSIZE, limits.pop())
+        )
     with open(log, "a", buffering=1) as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
@@ -44,7 +53,7 @@ def command(log, variables, flags):
     raise SystemExit(train.main(flags))
 
 
-def run(processes, out, few, flags, config=None):
+def run(processes, out, few, flags, config=None, room=None):
     """Run the command in one process, or in two under a config; return the lines of metrics.jsonl."""
     out.mkdir(exist_ok=True)
     world = 2 if config else 1
@@ -65,7 +74,7 @@ def run(processes, out, few, flags, config=None):
     for rank in range(world):
         variables = shared | ({"RANK": str(rank), "LOCAL_RANK": str(rank)} if config else {})
         process = processes.Process(
-            target=command, args=(str(out / f"log{rank}"), variables, flags.split())
+            target=command, args=(str(out / f"log{rank}"), variables, flags.split(), room)
         )
         process.start()
         running.append(process)
@@ -118,3 +127,19 @@ def test_two_processes_take_the_steps_of_one(processes, few, tmp_path, single, n
         assert [line["loss"] for line in again[:3]] == [line["loss"] for line in found[:3]]
         for name, value in load_file(tmp_path / "model.safetensors").items():
             assert value.equal(saved[name]), name
+
+
+ROOM = 60_000  # bytes of a file: less than weights or optimiser have, more than a log
+
+
+@pytest.mark.parametrize("config", ["ddp", pytest.param("fsdp2", marks=pytest.mark.broad)])
+def test_two_processes_wait_together_at_a_full_disk(processes, few, tmp_path, single, config):
+    """The checkpoint at step 2 is lost, the model is not: both wait until there is room."""
+    run(processes, tmp_path, few, NEGATIVES["own"], config, ROOM)
+    printed = "".join(path.read_text() for path in sorted(tmp_path.glob("log*")))
+    assert printed.count("checkpoint: warning: none at step 2, training goes on") == 1
+    assert printed.count("The weights are kept in memory; make room there") == 1
+    assert not list(tmp_path.glob("checkpoint-*"))
+    assert not (tmp_path / checkpoints.INCOMPLETE).exists()
+    for name, value in load_file(tmp_path / "model.safetensors").items():
+        torch.testing.assert_close(value, single("own")[1][name], rtol=1e-3, atol=1e-4)
