@@ -22,6 +22,7 @@ from .data.load import (
     read_rows,
     refuse_unreadable,
     settle,
+    with_counterparts,
 )
 from .data.sources import open_source
 from .evaluation.rates import curve, wilson
@@ -166,6 +167,7 @@ def evaluate(argv: Sequence[str]) -> None:
     )
     data = prepare(open_source(path), tokenizer, options_of(arguments)) if path else None
     if data:
+        data = with_counterparts(data, across=False)
         settle([data], arguments, out.with_suffix(".dropped.jsonl"), speaks=True)
     model = load(arguments)
     if data:

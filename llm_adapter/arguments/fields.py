@@ -143,6 +143,12 @@ class LossFields:
         "Margin that the chosen score must have over a rejected one, in nats.",
         rule=NOT_NEGATIVE,
     )
+    clip_margin: float | None = flag(
+        None,
+        "Largest difference of two scores that counts, in nats: beyond it a pair has no gradient. "
+        "χPO's 2 R_max, R_max the largest reward. Only with bound dv or infonce.",
+        rule=POSITIVE,
+    )
     negatives: str = flag(
         "own",
         "own: compare a chosen response with the rejected ones of its prompt. batch: compare it "
@@ -330,6 +336,12 @@ class RunFields(LoggingFields, StepFields, MemoryFields, ModelFields, LossFields
                 "target_margin",
                 not self.target_margin or (self.bound == "dv" and not self.loss),
                 "0 without bound dv",
+            ),
+            (
+                "clip_margin",
+                self.clip_margin is None
+                or (self.bound in ("dv", "infonce") and not self.loss and self.negatives == "own"),
+                "none without bound dv or infonce and a prompt's own negatives",
             ),
             (
                 "eval_data",

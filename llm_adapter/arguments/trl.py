@@ -21,6 +21,7 @@ LOSS_TYPES: dict[str, dict[str, Any]] = {  # TRL's loss → our fields
     "nca_pair": {"bound": "js", "mix": 0.5},
     "bco_pair": {"bound": "js", "mix": 1.0},
     "ipo": {"loss": "ipo", "log_ratio": "mean"},
+    "kto": {"loss": "kto"},
     "robust": {"bound": "dv", "mix": 0.5, "robust": True},
     "simpo": {"bound": "dv", "mix": 0.5, "log_ratio": "mean", "reference_free": True},
 }
@@ -33,6 +34,8 @@ REMEDIES = {  # fields of TRL that have no counterpart → what to use
     "max_prompt_length": "max_length and truncation",
     "max_completion_length": "max_length and truncation",
     "rpo_alpha": "loss, for example 'dv + 0.1*sft'",
+    "desirable_weight": "nothing: the rows of the rarer label are repeated",
+    "undesirable_weight": "nothing: the rows of the rarer label are repeated",
     "load_in_4bit": "weights bf16 and lora_rank",
     "load_in_8bit": "weights bf16 and lora_rank",
     "lora_dropout": "lora_rank alone: adapters have no dropout here",

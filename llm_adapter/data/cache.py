@@ -19,8 +19,9 @@ from ..arguments.command import complain
 from .examples import Fault
 from .tokens import Options, TokenizedExample
 
-FORMAT = 2
+FORMAT = 3
 """Raise it when the same rows give other tokens, or the files change their form: older files are then ignored."""
+LABELS = (None, False, True)  # of a response alone
 Value = TypeVar("Value")
 Tokenized = tuple[
     list[TokenizedExample], list[Fault], dict[str, int]
@@ -108,13 +109,16 @@ def _pack(
     key: str,
 ) -> dict[str, np.ndarray]:
     pieces = [ids for example in examples for ids in (example.prompt, *example.completions)]
-    table = [(row.file, row.line, row.truncated, len(row.completions)) for row in examples]
+    table = [
+        (row.file, row.line, row.truncated, len(row.completions), LABELS.index(row.label))
+        for row in examples
+    ]
     notes = {str(place): row.notes for place, row in enumerate(examples) if row.notes}
     faulty = [asdict(fault) for fault in faults]
     header = json.dumps({"key": key, "faults": faulty, "notes": notes, "ignored": ignored})
     return {
         "header": np.frombuffer(header.encode(), np.uint8),
-        "examples": np.array(table, np.int64).reshape(-1, 4),
+        "examples": np.array(table, np.int64).reshape(-1, 5),
         "lengths": np.array([len(ids) for ids in pieces], np.int64),
         "tokens": np.fromiter(chain.from_iterable(pieces), np.int32),
     }
@@ -134,7 +138,8 @@ def _unpack(arrays: dict[str, np.ndarray], key: str) -> Tokenized:
             truncated,
             file=file,
             notes=tuple(header["notes"].get(str(place), ())),
+            label=LABELS[label],
         )
-        for place, (file, line, truncated, count) in enumerate(arrays["examples"].tolist())
+        for place, (file, line, truncated, count, label) in enumerate(arrays["examples"].tolist())
     ]
     return examples, [Fault(**fault) for fault in header["faults"]], header["ignored"]

@@ -10,10 +10,9 @@ from itertools import islice
 from pathlib import Path
 
 from .examples import Example, Fault, Unusable
+from .layouts import QUESTIONS, labelled
 from .rows import decode, parse_row
 from .sources import Row, Source
-
-UNPAIRED = "label: expected a row of the other label with the same prompt, got none"
 
 
 def check_rows(
@@ -30,16 +29,14 @@ def check_rows(
     faults: list[Fault] = []
     seen: dict[bytes, tuple[int, int]] = {}
     preferred: set[bytes] = set()  # hashes of prompt, chosen and rejected response
-    labelled: dict[
-        bytes, list[tuple[Row, dict]]
-    ] = {}  # rows of one response and its label, by prompt
+    groups: dict[bytes, list[tuple[Row, dict, bool]]] = {}  # rows of one response, by prompt
 
     def check(row: Row, value: object) -> Example:
         example = _kept(parse_row(value), max_negatives)
         example = replace(example, line=row.line, file=row.file)
         prompt, chosen, rejected = example.prompt, example.chosen, example.rejected
         here = (row.file, row.line)
-        content = _hash(example.system, example.tools, prompt, chosen, rejected)
+        content = _hash(example.system, example.tools, prompt, chosen, rejected, example.label)
         file, line = seen.setdefault(content, here)
         if (file, line) != here:
             where = f"{Path(source.files[file]).name}:{line}"
@@ -56,41 +53,45 @@ def check_rows(
             faults.append(Fault(row.file, row.line, getattr(error, "reason", ""), str(error)))
 
     for row in islice(source.rows(), rows):
-        value = _try_decode(row.value)
-        if isinstance(value, dict) and "label" in value and "completion" in value:
-            key = _hash(*(value.get(name) for name in ("system", "tools", "prompt")))
-            labelled.setdefault(key, []).append((row, value))
-        else:
+        alone = _try_labelled(row.value)
+        if alone is None:
             add(row, row.value)
-    for group in labelled.values():
+        else:
+            groups.setdefault(_asked(alone[0]), []).append((row, *alone))
+    for group in groups.values():
         for row, value in _paired(group):
-            if "chosen" in value:
-                add(row, value)
-            else:
-                faults.append(Fault(row.file, row.line, "unpaired", UNPAIRED))
+            add(row, value)
     examples.sort(key=lambda example: (example.file, example.line))
     faults.sort(key=lambda fault: (fault.file, fault.line))
     return examples, faults
 
 
-def _try_decode(value: object) -> object:
-    """Return the object that JSON bytes hold, or nothing: the check of the row names what is wrong."""
+def _try_labelled(value: object) -> tuple[dict, bool] | None:
+    """Return a row of one response and its label, or nothing: the check of the row names what is wrong."""
     try:
-        return decode(value) if isinstance(value, bytes) else value
+        return labelled(decode(value) if isinstance(value, bytes) else value)
     except ValueError:
         return None
 
 
-def _paired(group: list[tuple[Row, dict]]) -> Iterator[tuple[Row, dict]]:
+def _asked(value: dict) -> bytes:
+    """Return a hash of all that comes before the response."""
+    prompt, response = value.get("prompt"), value["chosen"]
+    if prompt is None and isinstance(response, list):
+        prompt = response[:-1]
+    others = {key: part for key, part in value.items() if key in ("system", "tools", *QUESTIONS)}
+    return _hash(prompt, others)
+
+
+def _paired(group: list[tuple[Row, dict, bool]]) -> Iterator[tuple[Row, object]]:
     """Yield each response with a good label, against all with a bad one; rows without a counterpart as they are."""
-    good = [(row, value) for row, value in group if value["label"]]
-    bad = [value["completion"] for _, value in group if not value["label"]]
+    good = [(row, value) for row, value, label in group if label]
+    bad = [value["chosen"] for _, value, label in group if not label]
     if not good or not bad:
-        yield from group
+        yield from ((row, row.value) for row, _, _ in group)
         return
     for row, value in good:
-        others = {key: part for key, part in value.items() if key not in ("completion", "label")}
-        yield row, others | {"chosen": value["completion"], "rejected": bad}
+        yield row, value | {"rejected": bad}
 
 
 def _kept(example: Example, max_negatives: int | None) -> Example:
@@ -102,4 +103,5 @@ def _kept(example: Example, max_negatives: int | None) -> Example:
 
 
 def _hash(*content: object) -> bytes:
-    return hashlib.sha256(json.dumps(content, default=str).encode()).digest()
+    text = json.dumps(content, default=str, sort_keys=True)
+    return hashlib.sha256(text.encode()).digest()

@@ -9,7 +9,10 @@ Reference: Wang and Hegde 2024 (arXiv 2410.20305), prefix sharing for one pair i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,7 +40,8 @@ def collate(examples: Sequence[TokenizedExample], pad_id: int = 0) -> dict[str, 
     >>> batch["input_ids"].tolist(), batch["sources"].tolist(), batch["targets"].tolist()
     ([[7, 8, 1, 2], [7, 8, 3, 0]], [1, 2, 5], [1, 2, 3])
     """
-    pairs = [(examples[b].prompt, examples[b].completions[k]) for b, k in _order(examples)]
+    pieces = [(examples[b].prompt, *examples[b].continuations[k]) for b, k in _order(examples)]
+    pairs = [(prompt + head, completion) for prompt, head, completion in pieces]
     ends = [len(prompt) + len(completion) for prompt, completion in pairs]
     input_ids = np.full((len(pairs), max(ends)), pad_id)
     for row, (prompt, completion) in zip(input_ids, pairs, strict=True):
@@ -85,20 +89,61 @@ def collate_shared(
     branches[:, 0] = -1  # padding is an example of its own
 
     placed: dict[tuple[int, int], Place] = {}
+    alone = itertools.count(len(examples))  # a response with a prompt of its own is an example, too
     for row, members in enumerate(rows):
         end = 0
         for b in members:
             prompt, begin = len(examples[b].prompt), end
-            for k, piece in enumerate((examples[b].prompt, *examples[b].completions)):
-                start, end, first = end, end + len(piece), prompt if k else 0
-                placed[b, k - 1] = (row, begin + prompt - 1, start)
-                input_ids[row, start:end] = piece
-                branches[row, 0, start:end] = b
-                branches[row, 1, start:end] = k
+            pieces = [([], examples[b].prompt), *examples[b].continuations]
+            for k, (head, ids) in enumerate(pieces):
+                start, end, first = end, end + len(head) + len(ids), prompt if k else 0
+                before = start + len(head) - 1 if head else begin + prompt - 1
+                placed[b, k - 1] = (row, before, start + len(head))
+                input_ids[row, start:end] = head + ids
+                branches[row, 0, start:end] = next(alone) if head else b
+                branches[row, 1, start:end] = 0 if head else k
                 branches[row, 2, start:end] = np.arange(first, first + len(piece))
     batch = _batch(examples, input_ids, [placed[key] for key in _order(examples)])
     labels = torch.from_numpy(branches)
     return batch | {"branches": labels.unsqueeze(1), "position_ids": labels[:, 2].long()}
+
+
+def mismatched(examples: Sequence[TokenizedExample], limit: int) -> list[TokenizedExample]:
+    """Return the examples, each with responses of an earlier one after its own prompts, cut at `limit` tokens.
+
+    Responses to other prompts estimate how far the policy has moved from the reference. Where all prompts are the same
+    there are none, and the examples stay as they are.
+
+    Reference: Ethayarajh et al. 2024 (arXiv 2402.01306), section 4.1, z₀.
+
+    >>> rows = [TokenizedExample(1, [7], ([1], [2])), TokenizedExample(2, [8], ([3], [4]))]
+    >>> [(row.mismatched.prompt, row.mismatched.completions) for row in mismatched(rows, 9)]
+    [([7], ([3], [4])), ([8], ([1], [2]))]
+    """
+    rows = []
+    for place, example in enumerate(examples):
+        earlier = (examples[place - step] for step in range(1, len(examples)))
+        other = next((row for row in earlier if row.context != example.context), None)
+        if other is None:
+            return list(examples)
+        others = other.completions
+        used = len(example.prompt) + max(map(len, example.heads or ([],)))
+        count = len(example.completions)
+        cut = tuple(others[k % len(others)][: max(1, limit - used)] for k in range(count))
+        strange = TokenizedExample(
+            example.line, example.prompt, cut, file=example.file, heads=example.heads
+        )
+        rows.append(replace(example, mismatched=strange))
+    return rows
+
+
+def with_mismatched(
+    layout: Callable[[Sequence[TokenizedExample]], dict[str, Tensor]],
+    examples: Sequence[TokenizedExample],
+) -> dict[str, Any]:
+    """Collate examples by a layout; their `mismatched` responses, if they have them, are a batch in the batch."""
+    others = [example.mismatched for example in examples if example.mismatched]
+    return layout(examples) | ({"mismatched": layout(others)} if others else {})
 
 
 LAYOUTS = {"padded": collate, "shared": collate_shared}

@@ -22,7 +22,10 @@ REASONS = {
     "duplicate": "an earlier row has the same prompt and responses",
     "conversation": "the format or the chat template does not allow these turns",
     "images": "the row has images, and the model reads text only",
-    "unpaired": "a row with a label, and none of the other label has the same prompt",
+    "unpaired": (
+        "a row with a label, and none of the other label has its prompt, while the loss compares responses of one "
+        "prompt; or no row at all has the other label"
+    ),
     "no_tokens": "the prompt or a response has no tokens",
     "too_long": "the example does not fit into max_length, and `truncation` does not cut it",
 }
@@ -41,8 +44,9 @@ NOTES = {
     "repeats_prompt": "a plain response begins with the text of the prompt",
     "reversed": "an earlier row prefers the rejected response of this one",
     "tie": "the scores of the row prefer neither response",
+    "across": "two rows with labels, each with a prompt of its own: their responses are not compared on one prompt",
 }
-WARNED = tuple(name for name in NOTES if name not in ("sampled", "merged"))
+WARNED = tuple(name for name in NOTES if name not in ("sampled", "merged", "across"))
 SHOWN = 10  # faults in one message; further ones are counted
 
 
@@ -69,6 +73,7 @@ class Example:
 
     `system` precedes a prompt in plain text, `tools` and `template` go to the chat template, `sampled` are token ids
     that stand for the text, `notes` are keys of `NOTES`, and `ignored` are the keys of the row that nothing reads.
+    A row of one response has a `label`: `chosen` is the response, good or bad, and `rejected` is empty.
     """
 
     line: int
@@ -82,6 +87,7 @@ class Example:
     sampled: Sampled | None = None
     notes: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    label: bool | None = None
 
     @property
     def question(self) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 Text = str | list  # a plain string, or a list of {"role": …, "content": …} messages
 QUESTIONS = ("question", "instruction", "conversations", "messages")  # other names of the prompt
+RESPONSES = ("completion", "response", "messages", "conversations")  # of a row with a label
 ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "observation": "tool"}
 TURNS = ("\n\nHuman:", "\n\nAssistant:")  # of dialogues in plain text
 
@@ -45,6 +46,31 @@ def one_layout(row: dict[str, Any]) -> dict[str, Any]:
     if row.get("prompt") is None:
         row |= _dialogue(row.get("chosen"), row.get("rejected"))
     return row
+
+
+def labelled(row: Any) -> tuple[dict[str, Any], bool] | None:
+    """Return a row of one response, as `chosen`, and its label; None for any other row.
+
+    Messages that end with the response are read as the conversation that they are.
+
+    Raises:
+        ValueError: a label that is neither true nor false.
+
+    >>> labelled({"prompt": "2 + 2?", "completion": "4", "label": 1})
+    ({'prompt': '2 + 2?', 'chosen': '4'}, True)
+    """
+    if not isinstance(row, dict) or row.get("label") is None:
+        return None
+    if row.get("chosen") is not None or row.get("rejected") is not None:
+        return None
+    name = next((name for name in RESPONSES if row.get(name) is not None), None)
+    if name is None:
+        return None
+    label = row["label"]
+    if label not in (True, False):  # 1 and 0, too
+        raise ValueError(f"label: expected true or false, got {json.dumps(label, default=str)}")
+    others = {key: value for key, value in row.items() if key not in (name, "label")}
+    return others | {"chosen": row[name]}, bool(label)
 
 
 def _messages(value: Any) -> Any:

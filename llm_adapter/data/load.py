@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -26,6 +26,10 @@ from .rows import unused
 from .sources import PAIRS, Source, check_source, open_source
 from .tokens import Options, TokenizedExample, check_tokenizer, tokenize_examples
 
+ALONE = (
+    "label: expected a row of the other label with the same prompt, got none (bound js, or loss kto, trains on such "
+    "rows; dv, DPO's, compares responses of one prompt)"
+)
 LOOKED_AT = 100  # rows that are read before anything else
 
 
@@ -33,7 +37,8 @@ LOOKED_AT = 100  # rows that are read before anything else
 class Data:
     """Tokenised examples of one source, and its rows that were dropped; `cached` if they were tokenised before.
 
-    `ignored` counts the rows that have a key which nothing reads.
+    `ignored` counts the rows that have a key which nothing reads. `alone` counts the rows of one response that stand
+    against one of another prompt, in examples with `heads`.
     """
 
     source: Source
@@ -41,11 +46,13 @@ class Data:
     dropped: list[Fault]
     ignored: dict[str, int]
     cached: bool = False
+    alone: int = 0
 
     @property
     def rows(self) -> int:
         """The number of rows that were read."""
-        return len(self.examples) + len(self.dropped)
+        paired = sum(not example.heads for example in self.examples)
+        return paired + self.alone + len(self.dropped)
 
     @property
     def reasons(self) -> str:
@@ -189,8 +196,50 @@ def load_data(args, tokenizer) -> tuple[Data, Data | None]:
             for name, split in names
         ]
 
+    across = args.objective().splits
+    parts = [with_counterparts(part, across) for part in parts]
     settle(parts, args, Path(args.output_dir) / "dropped.jsonl", args.process_index == 0)
     return parts[0], parts[1] if args.eval_data else None
+
+
+def with_counterparts(data: Data, across: bool) -> Data:
+    """Return the data with each response alone set against one of the other label, or dropped.
+
+    The rows of the rarer label are repeated, so that both labels weigh the same.
+
+    Args:
+        data: what `prepare` returns.
+        across: whether the loss takes responses to different prompts; else they are dropped as `unpaired`.
+    """
+    alone = [example for example in data.examples if example.label is not None]
+    if not alone:
+        return data
+    good = [example for example in alone if example.label]
+    bad = [example for example in alone if not example.label]
+    others = [example for example in data.examples if example.label is None]
+    if across and good and bad:
+        count = max(len(good), len(bad))
+        pairs = [_across(good[i % len(good)], bad[i % len(bad)]) for i in range(count)]
+        return replace(data, examples=[*others, *pairs], alone=len(alone))
+
+    both = f"label: expected rows of both labels, got only {'true' if good else 'false'}"
+    reason = ALONE if good and bad else both
+    faults = [Fault(example.file, example.line, "unpaired", reason) for example in alone]
+    dropped = sorted([*data.dropped, *faults], key=lambda fault: (fault.file, fault.line))
+    return replace(data, examples=others, dropped=dropped)
+
+
+def _across(good: TokenizedExample, bad: TokenizedExample) -> TokenizedExample:
+    """Return one example of two responses, each after a prompt of its own."""
+    return replace(
+        good,
+        prompt=[],
+        completions=good.completions + bad.completions,
+        heads=(good.prompt, bad.prompt),
+        truncated=good.truncated + bad.truncated,
+        notes=tuple(dict.fromkeys(("across", *good.notes, *bad.notes))),
+        label=None,
+    )
 
 
 def options_of(args) -> Options:
@@ -306,7 +355,7 @@ def check_fit(examples: Sequence[TokenizedExample], files: Sequence[str], model)
 
 
 def _largest_id(example: TokenizedExample) -> int:
-    return max(map(max, (example.prompt, *example.completions)))
+    return max(max(example.prompt + head + ids) for head, ids in example.continuations)
 
 
 def report(data: Data, args) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .examples import Example, Sampled, Unusable
-from .layouts import Text, common_length, one_layout
+from .layouts import Text, common_length, labelled, one_layout
 
 KNOWN = ("prompt", "chosen", "rejected", "system", "tools", "chat_template_kwargs", "tokens")
 UNUSED = (
@@ -27,7 +27,8 @@ def parse_row(value: object) -> Example:
 
     `rejected` is one response or a list of responses. Responses that are conversations may begin with the messages of
     the prompt. If all of them are conversations, a row may leave `prompt` out: it is what they begin with in common.
-    Other layouts are brought into this one first: `layouts.one_layout`.
+    Other layouts are brought into this one first: `layouts.one_layout`. A row of one response and a label gives an
+    example with that response alone.
 
     Raises:
         Unusable: an empty response, a chosen one equal to a rejected one, turns out of order, images.
@@ -40,19 +41,22 @@ def parse_row(value: object) -> Example:
     row = decode(value) if isinstance(value, bytes) else value
     if not isinstance(row, dict):
         raise ValueError(f"expected a JSON object, got {_kind(row)}")
-    row = one_layout(row)
+    alone = labelled(row)
+    row = one_layout(alone[0] if alone else row)
     for name in ("images", "image", "videos"):
         if row.get(name):
             raise Unusable("images", f"{name}: expected text alone, got {_kind(row[name])}")
-    for key in ("chosen", "rejected"):
+    for key in ("chosen", "rejected")[: 1 if alone else 2]:
         if key not in row:
             raise ValueError(f"{key}: expected this key, got only the keys {_keys(row, key)}")
 
-    chosen, rejected = _text("chosen", row["chosen"]), row["rejected"]
-    if not (isinstance(rejected, list) and rejected and not isinstance(rejected[0], dict)):
+    rejected = [] if alone else row["rejected"]
+    several = isinstance(rejected, list) and rejected and not isinstance(rejected[0], dict)
+    if not (alone or several):
         rejected = [rejected]  # a single response: a string, or one list of messages
+    names = ["completion" if alone else "chosen"] + ["rejected"] * len(rejected)
+    chosen = _text(names[0], row["chosen"])
     responses: list[Text] = [chosen, *(_text("rejected", response) for response in rejected)]
-    names = ["chosen"] + ["rejected"] * len(rejected)
     prompt = _text("prompt", row["prompt"]) if row.get("prompt") is not None else None
     conversations = [response for response in responses if not isinstance(response, str)]
     if prompt is None and len(conversations) < len(responses):
@@ -67,7 +71,11 @@ def parse_row(value: object) -> Example:
         )
 
     if prompt is None:
-        prompt = _shared(conversations)
+        prompt = conversations[0][:-1] if alone else _shared(conversations)
+        if not prompt:
+            raise Unusable(
+                "conversation", "prompt: expected a message before the response, got none"
+            )
         responses = [conversation[len(prompt) :] for conversation in conversations]
     else:
         prompt, responses = _without_prompt(prompt, responses, names)
@@ -89,6 +97,7 @@ def parse_row(value: object) -> Example:
         sampled=_sampled(row.get("tokens"), len(responses)),
         notes=tuple(_notes(row, prompt, responses)),
         ignored=tuple(_ignored(row)),
+        label=alone[1] if alone else None,
     )
 
 

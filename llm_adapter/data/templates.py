@@ -89,7 +89,7 @@ def _form(write, asked: list, answers: list[list]) -> Form:
         except Exception as error:  # a template is a program: jinja's errors, and Python's
             refusal = refusal or str(error)
             continue
-        if len({*texts}) > 1:
+        if len({*texts}) > 1 or len(texts) == 1:
             return form
         refusal = refusal or "the same text for all responses"
     raise Unusable(

@@ -32,7 +32,9 @@ class TokenizedExample:
 
     `completions` holds the chosen response, then the rejected ones; `reference` their log-probabilities under the
     reference, in nats. `truncated` counts the sequences that were cut: responses, or the prompt under `left_prompt`.
-    `notes` are keys of `examples.NOTES`.
+    `notes` are keys of `examples.NOTES`. Where the responses have prompts of their own, they are `heads`, and `prompt`
+    is empty. A response alone has a `label`. `mismatched` are responses of another
+    example after the prompts of this one, from which KTO estimates its reference point.
     """
 
     line: int
@@ -42,16 +44,35 @@ class TokenizedExample:
     reference: tuple[float, ...] = ()
     file: int = 0
     notes: tuple[str, ...] = ()
+    heads: tuple[list[int], ...] = ()
+    label: bool | None = None
+    mismatched: TokenizedExample | None = None
+
+    @property
+    def continuations(self) -> list[tuple[list[int], list[int]]]:
+        """What follows `prompt`: for each response the prompt of its own, if it has one, and its tokens."""
+        heads = self.heads or ([],) * len(self.completions)
+        return list(zip(heads, self.completions, strict=True))
+
+    @property
+    def context(self) -> list[int]:
+        """The tokens before the first response."""
+        return self.prompt + self.continuations[0][0]
 
     @property
     def length(self) -> int:
-        """The tokens of the prompt with its longest response."""
-        return len(self.prompt) + max(map(len, self.completions))
+        """The tokens of the longest response, with those before it."""
+        return len(self.prompt) + max(len(head) + len(ids) for head, ids in self.continuations)
+
+    @property
+    def content(self) -> list:
+        """The tokens, for a hash of them."""
+        return [self.prompt, self.completions, *([self.heads] if self.heads else [])]
 
     @property
     def size(self) -> int:
         """The tokens of the prompt with all its responses: what a shared row takes."""
-        return len(self.prompt) + sum(map(len, self.completions))
+        return len(self.prompt) + sum(len(head) + len(ids) for head, ids in self.continuations)
 
 
 @dataclass(frozen=True)
@@ -163,7 +184,13 @@ def tokenize_example(example: Example, tokenizer, options: Options) -> Tokenized
             f"{len(cut[0])} (max_length={options.max_length} leaves room for {options.max_length - len(prompt)})",
         )
     return TokenizedExample(
-        example.line, prompt, cut, truncated, file=example.file, notes=tuple(notes)
+        example.line,
+        prompt,
+        cut,
+        truncated,
+        file=example.file,
+        notes=tuple(notes),
+        label=example.label,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
@@ -58,6 +58,9 @@ class Objective:
     f_divergence: str = "reverse_kl"
     reference_free: bool = False
     target_margin: float = 0.0
+    clip_margin: float | None = None
+    reference_point: float | None = field(default=None, compare=False)
+    """KTO's of a batch, in nats of z; without it the mean of z over both responses stands for it."""
 
     def __post_init__(self) -> None:
         """Refuse an unknown bound or loss with a ValueError."""
@@ -87,6 +90,22 @@ class Objective:
         plain = self.label_smoothing == 0 and self.f_divergence == "reverse_kl"
         return self.loss is None and self.bound == "js" and plain
 
+    @property
+    def splits(self) -> bool:
+        """Whether the loss of a pair is a part of z_w plus a part of z_l: they may then answer different prompts.
+
+        >>> [Objective(bound=bound).splits for bound in ("js", "dv")], Objective(loss="kto").splits
+        ([True, False], True)
+        """
+        names = self._names() or [self.bound]
+        splits = {*mi.DIVERGENCES, "kto", "bco", "sft"}
+        return all(name.partition("@")[0] in splits for name in names)
+
+    @property
+    def estimates_kl(self) -> bool:
+        """Whether a batch needs responses to other prompts, from which KTO estimates its reference point."""
+        return "kto" in self._names()
+
     def losses(
         self, chosen: Tensor, rejected: Tensor, mask: Tensor, everyone: Everyone | None = None
     ) -> Tensor:
@@ -100,7 +119,12 @@ class Objective:
         """
         everyone = everyone or of_all_processes
         link = LINKS[self.f_divergence]
-        chosen, rejected = link(chosen), link(rejected) + self.target_margin / self.beta
+        chosen, rejected = link(chosen), link(rejected)
+        if self.clip_margin is not None:
+            limit = self.clip_margin / self.beta
+            margins = chosen.unsqueeze(-1) - rejected  # all that these losses see
+            chosen, rejected = torch.zeros_like(chosen), -margins.clamp(-limit, limit)
+        rejected = rejected + self.target_margin / self.beta
         losses = self._losses(chosen, rejected, mask, everyone)
         if not self.label_smoothing:
             return losses
@@ -163,7 +187,10 @@ class Objective:
         pairs = chosen.unsqueeze(-1).expand_as(rejected)[mask], rejected[mask]
         options = {}
         if loss.threshold:
-            reward = self.beta * everyone(torch.cat([chosen, pairs[1]]).detach()).mean()
+            point = self.reference_point if loss.name == "kto" else None
+            if point is None:
+                point = everyone(torch.cat([chosen, pairs[1]]).detach()).mean()
+            reward = torch.as_tensor(self.beta * point, device=chosen.device)
             options = loss.threshold(reward)
 
         losses = loss(*pairs, self.beta, **options)
@@ -238,7 +265,7 @@ class Objective:
         return calibrated_mix(count) if isinstance(self.mix, str) else self.mix
 
     def _floor(self, mixes: Sequence[float]) -> float | None:
-        if self.label_smoothing or self.f_divergence != "reverse_kl":
+        if self.label_smoothing or self.f_divergence != "reverse_kl" or self.clip_margin:
             return None
         if self.loss:
             row = mi.preference.ALTERNATIVES.get(self.loss)
@@ -248,7 +275,8 @@ class Objective:
         return 0.0 if self.bound == "infonce" or (self.bound == "dv" and max(mixes) < 1) else None
 
     def _bounds(self, most: int, mixes: Sequence[float]) -> str | None:
-        if self.loss or self.label_smoothing or self.reference_free or self.target_margin:
+        changed = self.label_smoothing or self.reference_free or self.target_margin
+        if self.loss or changed or self.clip_margin:
             return None
         if self.bound == "infonce":
             whose = "prompt" if self.negatives == "own" else "batch"

@@ -36,7 +36,8 @@ class PreferenceArguments(RunFields, TrainingArguments):
 
     def objective(self) -> Objective:
         """Return the objective that the fields describe."""
-        return Objective(**{entry.name: getattr(self, entry.name) for entry in fields(Objective)})
+        names = {entry.name for entry in fields(Objective)} & {entry.name for entry in fields(self)}
+        return Objective(**{name: getattr(self, name) for name in names})
 
     def check(self) -> None:
         """Check our fields, and those of transformers that we rely on."""

@@ -24,7 +24,7 @@ def complete(model: CausalLM, tokenizer, examples: Sequence[TokenizedExample]) -
     model.generation_config = GenerationConfig(eos_token_id=ends, pad_token_id=first)
     model.eval()
     try:
-        return [_complete(model, tokenizer, example.prompt) for example in examples]
+        return [_complete(model, tokenizer, example.context) for example in examples]
     finally:
         model.generation_config = own
         model.train(was_training)
@@ -51,7 +51,7 @@ def write_completions(
     """Write a line for each prompt: its end, and the completions."""
     from mi_estimators.display import jsonl
 
-    prompts = [tokenizer.decode(example.prompt, skip_special_tokens=True) for example in examples]
+    prompts = [tokenizer.decode(example.context, skip_special_tokens=True) for example in examples]
     rows = zip(prompts, before, after, strict=True)
     jsonl.write(
         folder / COMPLETIONS,

@@ -142,4 +142,6 @@ def beginning(example: TokenizedExample) -> TokenizedExample:
     """Return the first tokens of an example, which cost little to read."""
     prompt, response, count = READ
     completions = tuple(ids[:response] for ids in example.completions[: count + 1])
-    return replace(example, prompt=example.prompt[-prompt:], completions=completions)
+    heads = tuple(ids[-prompt:] for ids in example.heads[: count + 1])
+    start = example.prompt[-prompt:]
+    return replace(example, prompt=start, completions=completions, heads=heads)

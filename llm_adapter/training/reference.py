@@ -49,7 +49,7 @@ class Cache:
         """Return the file for the values of these examples."""
         tokens = hashlib.sha256(self.model.encode())
         for example in examples:
-            tokens.update(json.dumps([example.prompt, example.completions]).encode())
+            tokens.update(json.dumps(example.content).encode())
         return self.folder / f"{tokens.hexdigest()}.safetensors"
 
     def load(self, examples: Sequence[TokenizedExample]) -> Values | None:
@@ -155,6 +155,11 @@ def with_reference(
         args: the run's arguments (batch size, processes, progress bar).
         cache: where the first process finds and keeps the values.
     """
+    others = [example.mismatched for example in examples if example.mismatched]
+    if others:  # each example has one
+        more = with_reference(others, log_probs, args, cache)
+        pairs = zip(examples, more, strict=True)
+        examples = [replace(example, mismatched=other) for example, other in pairs]
     values = cache.load(examples) if cache and args.process_index == 0 else None
     if args.world_size > 1:
         (values,) = broadcast_object_list([values])

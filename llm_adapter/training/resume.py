@@ -50,7 +50,7 @@ def settings_of(args, examples: Sequence[TokenizedExample]) -> dict[str, Any]:
 def _digest(examples: Sequence[TokenizedExample]) -> str:
     tokens = hashlib.sha256()
     for example in examples:
-        tokens.update(json.dumps([example.prompt, example.completions]).encode())
+        tokens.update(json.dumps(example.content).encode())
     return tokens.hexdigest()[:16]
 
 

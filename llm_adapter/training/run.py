@@ -68,7 +68,7 @@ def describe(args: PreferenceArguments, data: Data, command: str) -> dict[str, o
         "model": args.model,
         "train_data": args.train_data or f"llm_adapter/data/{PAIRS.name}",
         "eval_data": args.eval_data,
-        **asdict(args.objective()),
+        **{name: value for name, value in asdict(args.objective()).items() if hasattr(args, name)},
         **dict.fromkeys(
             ("learning_rate", "weight_decay", "lr_scheduler_type", "warmup_steps"), None
         ),

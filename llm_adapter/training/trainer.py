@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence, Sized
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,12 +17,13 @@ from torch import Tensor
 from mi_estimators.display import jsonl
 
 from ..arguments.command import complain
-from ..data.collate import collate, split_rows, sum_responses
+from ..data.collate import collate, mismatched, split_rows, sum_responses, with_mismatched
 from ..data.tokens import TokenizedExample
 from ..loss.alerts import EXAMPLES, alerts, evaluation_alerts
 from ..loss.gradient_noise import HeadGradients
 from ..loss.logprobs import choose_log_probs
 from ..loss.metrics import last_windows, window_metrics, window_sums
+from ..loss.objective import Objective, of_all_processes
 from ..models import CausalLM
 from . import precision
 from .arguments import PreferenceArguments
@@ -94,13 +96,17 @@ class PreferenceTrainer(ResumableTrainer):
             ways_for(args.device.type, args.attn_implementation, args.torch_compile),
         )
         self.row_layout = self.layout.name
-        self.data_collator = partial(self.layout.collate, **self.data_collator.keywords)
+        layout = partial(self.layout.collate, **self.data_collator.keywords)
+        self.data_collator = partial(with_mismatched, layout)
+        if self.objective.estimates_kl:
+            self.train_dataset = mismatched(train_dataset, args.max_length)
+            self.eval_dataset = eval_dataset and mismatched(eval_dataset, args.max_length)
 
         if args.precompute_ref_log_probs and not args.reference_free:
             read, cache = self._reference_batch, self.reference.cache
-            self.train_dataset = with_reference(train_dataset, read, args, cache)
+            self.train_dataset = with_reference(self.train_dataset, read, args, cache)
             if eval_dataset:
-                self.eval_dataset = with_reference(eval_dataset, read, args, cache)
+                self.eval_dataset = with_reference(self.eval_dataset, read, args, cache)
 
     def _prepare_input(self, data):
         """Move a batch to the device and keep its precision, which transformers would lower under DeepSpeed."""
@@ -136,7 +142,8 @@ class PreferenceTrainer(ResumableTrainer):
             )
 
         log_ratios = split_rows(log_ratios, negatives)
-        loss = self.objective.losses(*log_ratios, negatives).mean()
+        objective = self._with_reference_point(model, inputs)
+        loss = objective.losses(*log_ratios, negatives).mean()
         if reading:
             self._head_gradients.catch(loss, inputs)
         if model.training and not self._checked:
@@ -147,12 +154,26 @@ class PreferenceTrainer(ResumableTrainer):
 
         sums = self._sums["" if model.training else "eval_"]
         counted = None if model.training else self._first_seen(negatives)
-        values = window_sums(self.objective, log_probs, log_ratios, inputs, counted)
+        values = window_sums(objective, log_probs, log_ratios, inputs, counted)
         for name, total in values.items():
             sums[name] = sums.get(name, 0) + total
         if model.training and num_items_in_batch is not None:
             loss = loss * (len(negatives) * self.args.world_size / num_items_in_batch)
         return (loss, {}) if return_outputs else loss
+
+    @torch.no_grad()
+    def _with_reference_point(self, model, inputs) -> Objective:
+        """Return the objective, with KTO's reference point of this batch, of all processes."""
+        other = inputs.get("mismatched")
+        if other is None:
+            return self.objective
+        reference = other.get("reference")
+        if reference is None:
+            reference = self.reference.log_probs(model, other, self.log_probs)
+        log_ratios = sum_responses(self.log_probs(model, other), other["lengths"]) - reference
+        if self.objective.log_ratio == "mean":
+            log_ratios = log_ratios / other["lengths"]
+        return replace(self.objective, reference_point=of_all_processes(log_ratios).mean().item())
 
     def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> Tensor | None:
         """Return the examples of an optimiser step in all processes: its gradient is the mean over them."""

@@ -141,7 +141,7 @@ UNUSABLE = [
     (
         "unpaired",
         {"prompt": "2 + 2?", "completion": "4", "label": True},
-        "label: expected a row of the other label with the same prompt, got none",
+        "label: expected rows of both labels, got only true",
     ),
     ("no_tokens", GOOD | {"prompt": ""}, "prompt: expected at least one token, got none"),
     (

@@ -283,3 +283,64 @@ def test_theory_of_an_automatic_mix_is_the_mean():
     assert theory["anchor"] == pytest.approx(sum(anchors) / 2)
     assert theory["no_collapse_interval"] == list(mi.no_collapse_interval(0.75))
     assert Objective("js", mix="auto").name == "js-auto"
+
+
+def test_chi_po_is_clipped():
+    """−ln σ(clip(β(φ(z_w) − φ(z_l)), ±2 R_max)), φ(z) = z + e^z: Huang et al. 2024 (arXiv 2407.13399), algorithm 1."""
+    objective = Objective("dv", beta=0.3, f_divergence="chi_squared", clip_margin=0.2)
+    one = torch.ones(3, 1, dtype=torch.bool)
+    scores = [0.3 * (z + z.exp()) for z in (Z[0], Z[1][:, 0])]
+    margins = scores[0] - scores[1]
+    assert ((margins.abs() > 0.2).tolist()) == [True, True, True]
+    expected = -torch.nn.functional.logsigmoid(margins.clamp(-0.2, 0.2))
+    torch.testing.assert_close(objective.losses(Z[0], Z[1][:, :1], one), expected)
+    pull, push = objective.coefficients(Z[0], Z[1][:, :1], one)
+    assert pull.tolist() == [0.0] * 3
+    assert push[:, 0].tolist() == [0.0] * 3
+    wide = Objective("dv", beta=0.3, f_divergence="chi_squared", clip_margin=1e3)
+    plain = Objective("dv", beta=0.3, f_divergence="chi_squared")
+    torch.testing.assert_close(wide.losses(*Z, MASK), plain.losses(*Z, MASK))
+    far = torch.tensor([1e4, -1e4]), torch.tensor([[-1e4], [1e4]])
+    losses = objective.losses(*far, torch.ones(2, 1, dtype=torch.bool))
+    expected = torch.nn.functional.softplus(torch.tensor([-0.2, 0.2]))
+    torch.testing.assert_close(losses, expected)
+    assert wide.theory([1])["loss_start"] == pytest.approx(math.log(2))
+    assert wide.theory([1])["loss_floor"] is None
+
+
+@pytest.mark.parametrize("bound", ["dv", "infonce"])
+def test_each_rejected_response_is_clipped_alone(bound):
+    clipped = Objective(bound, beta=1.0, clip_margin=0.5).losses(*Z, MASK)
+    near = Z[0].unsqueeze(-1) - (Z[0].unsqueeze(-1) - Z[1]).clamp(-0.5, 0.5)
+    torch.testing.assert_close(clipped, Objective(bound, beta=1.0).losses(Z[0], near, MASK))
+
+
+@pytest.mark.parametrize("kl", [-0.3, 0.0, 0.4])
+def test_kto_is_the_papers_at_a_given_reference_point(kl):
+    """λ_y − v, v = σ(β(z_w − z₀)) and σ(β(z₀ − z_l)), z₀ = max(0, KL): Ethayarajh et al. 2024, equations 7 and 8."""
+    one = torch.ones(3, 1, dtype=torch.bool)
+    point = max(0.0, kl)
+    expected = 2 - torch.sigmoid(0.3 * (Z[0] - point)) - torch.sigmoid(0.3 * (point - Z[1][:, 0]))
+    objective = Objective(loss="kto", beta=0.3, reference_point=kl)
+    torch.testing.assert_close(objective.losses(Z[0], Z[1][:, :1], one), expected)
+    bco = Objective(loss="bco", beta=0.3)
+    other = Objective(loss="bco", beta=0.3, reference_point=kl)  # it has a threshold of its own
+    torch.testing.assert_close(other.losses(*Z, MASK), bco.losses(*Z, MASK))
+
+
+@pytest.mark.parametrize("objective", ALL, ids=lambda o: o.name)
+def test_a_loss_that_splits_is_a_sum_of_its_halves(objective):
+    """L(z_w, z_l) + L(0, 0) = L(z_w, 0) + L(0, z_l) for the losses that take responses to different prompts."""
+    one, zero = torch.ones(3, 1, dtype=torch.bool), torch.zeros(3, dtype=torch.float64)
+    points = {"reference_point": 0.1} if objective.loss == "kto" else {}
+    if objective.loss == "bco":
+        return  # its threshold is the mean of both halves
+    objective = Objective(objective.bound, loss=objective.loss, beta=2.0, **points)
+
+    def loss(chosen, rejected):
+        return objective.losses(chosen, rejected.unsqueeze(-1), one)
+
+    low = Z[1][:, 0]
+    whole = loss(Z[0], low) + loss(zero, zero)
+    halves = loss(Z[0], zero) + loss(zero, low)
+    assert torch.allclose(whole, halves, atol=1e-6) == objective.splits

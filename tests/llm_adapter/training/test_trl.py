@@ -71,6 +71,57 @@ def rows(chat):
     ]
 
 
+def test_ktos_trajectory_is_trls(model, tmp_path):
+    """Good and bad responses to different prompts, one batch of all; TRL is given our mismatched responses."""
+    from trl.trainer import kto_config, kto_trainer
+
+    tokenizer = byte_pairs()
+    tokenizer.pad_token = tokenizer.eos_token
+    folder = model(tokenizer)
+    pairs = rows(chat=False)[:16]
+    count = len(pairs) // 2
+    labelled = [
+        {"prompt": pair["prompt"], "completion": pair["rejected" if place % 2 else "chosen"]}
+        | {"label": place % 2 == 0}
+        for place, pair in enumerate(pairs)
+    ]
+    data = tmp_path / "rows.jsonl"
+    data.write_text("".join(f"{json.dumps(row)}\n" for row in labelled))
+    settings = SETTINGS | {"max_grad_norm": 0.0, "max_steps": 6}
+
+    args = kto_config.KTOConfig(
+        output_dir=str(tmp_path / "trl"),
+        lr_scheduler_type="cosine",
+        bf16=False,
+        gradient_checkpointing=False,
+        **settings | {"per_device_train_batch_size": 2 * count},
+    )
+    trainer = kto_trainer.KTOTrainer(
+        LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32),
+        args=args,
+        train_dataset=Dataset.from_list(labelled),
+        processing_class=type(tokenizer).from_pretrained(folder),
+    )
+    tokens = trainer.train_dataset["completion_ids"]
+    other = [tokens[place - 2] for place in range(2 * count)]  # of the same label, before
+    trainer.train_dataset = trainer.train_dataset.map(
+        lambda _, place: {"KL_completion_ids": other[place]}, with_indices=True
+    )
+    trainer.train()
+    expected = [log for log in trainer.state.log_history if "loss" in log]
+
+    ours = tmp_path / "ours"
+    command = f"--model {folder} --train_data {data} --output_dir {ours} --loss 0.5*kto".split()
+    for name, value in (settings | {"per_device_train_batch_size": count}).items():
+        command += [f"--{name}", str(value)]
+    assert main(command) == 0
+    measured = [json.loads(line) for line in (ours / "metrics.jsonl").open()]
+    assert max(log["kl"] for log in expected) > 0.01  # the reference point has an effect
+    for own, log in zip(measured, expected, strict=True):
+        for name in ("loss", "rewards/chosen", "rewards/rejected"):
+            assert own[name] == pytest.approx(log[name], abs=1e-4)
+
+
 MISTRAL = {"marks": needs_sentencepiece}
 
 
