@@ -102,7 +102,7 @@ def collate_shared(
                 input_ids[row, start:end] = head + ids
                 branches[row, 0, start:end] = next(alone) if head else b
                 branches[row, 1, start:end] = 0 if head else k
-                branches[row, 2, start:end] = np.arange(first, first + len(piece))
+                branches[row, 2, start:end] = np.arange(first, first + end - start)
     batch = _batch(examples, input_ids, [placed[key] for key in _order(examples)])
     labels = torch.from_numpy(branches)
     return batch | {"branches": labels.unsqueeze(1), "position_ids": labels[:, 2].long()}

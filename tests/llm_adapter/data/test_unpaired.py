@@ -6,10 +6,12 @@ import pytest
 import torch
 from transformers import ByT5Tokenizer
 
-from llm_adapter.data.collate import LAYOUTS, mismatched, sum_responses
+from llm_adapter.data.collate import mismatched, sum_responses
 from llm_adapter.data.load import load_data, read_examples
 from llm_adapter.data.tokens import TokenizedExample
+from llm_adapter.loss.attention import use_way
 from llm_adapter.loss.logprobs import log_probs_from_logits
+from llm_adapter.training.layouts import Layout
 from tests.llm_adapter.data.shared import ASKED, GOOD, RIGHT, TEMPLATE, arguments, lines, said
 
 
@@ -94,8 +96,10 @@ def test_conversations_with_a_label(tmp_path):
     assert (pair.heads, len(pair.completions)) == ((), 2)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_each_response_sees_its_own_prompt_alone(layout, examples, model, log_prob):
+@pytest.mark.parametrize(
+    "layout", [Layout(), Layout("shared", "dense"), Layout("shared", "segments")], ids=str
+)
+def test_each_response_sees_its_own_prompt_alone(layout, examples, scaled, log_prob):
     """In either layout a response has the log-probability that it has in a row of its own."""
     across = [
         TokenizedExample(
@@ -107,12 +111,15 @@ def test_each_response_sees_its_own_prompt_alone(layout, examples, model, log_pr
         for one, two in zip(examples[:2], examples[2:4], strict=True)
     ]
     rows = [across[0], examples[0], across[1]]
-    batch = LAYOUTS[layout](rows)
+    batch, model = layout.collate(rows), scaled(4)
+    if layout.name == "shared":
+        use_way([model.config], layout.way)
     values = sum_responses(log_probs_from_logits(model, batch), batch["lengths"])
     order = [(row, 0) for row in rows]
     order += [(row, k) for row in rows for k in range(1, len(row.completions))]
+    plain = scaled(4)
     expected = [
-        log_prob(model, row.prompt + row.continuations[k][0], row.completions[k])
+        log_prob(plain, row.prompt + row.continuations[k][0], row.completions[k])
         for row, k in order
     ]
     torch.testing.assert_close(values, torch.tensor(expected), rtol=0, atol=1e-4)
