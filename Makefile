@@ -59,8 +59,8 @@ check: $(READY) ## check format, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 
-docs: $(READY) ## build the web site from docs/ into site/
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+docs: $(READY) ## build the web site in site/, with results/report.html where `make demo` left it (a minute)
+	$(BIN)/python docs/sphinx/build.py --out site --report $(OUT)/report.html
 
 notebooks: $(READY) ## install Jupyter, run the notebooks and write the .ipynb files
 	$(INSTALL) --quiet jupyterlab

@@ -1,10 +1,6 @@
 """The explorer in a real browser: keys move it, its numbers are those of the lab's flow and theory, nothing leaves."""
 
 import math
-import os
-import shutil
-from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 import torch
@@ -18,13 +14,6 @@ from toy.collapse import run as collapse
 from toy.models.flows import ascent, integrate
 from toy.models.policies import OBJECTIVES, arms, log_odds
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 LOSSES = {"RLHF": "rlhf", "SFT": "sft", "DPO": "dpo", "α-MIO": "mio"}
 SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 START = {"eps": -2, "beta": 0, "mix": 0.5, "kappa": 3, "count": 3}
@@ -33,32 +22,6 @@ CASES = [  # the sliders' values log₁₀ ε and log₁₀ β, and α; the numb
     {"eps": -2, "beta": 0, "mix": 0.5, "count": 3},
     {"eps": -1.3, "beta": -0.3, "mix": 0.6, "count": 10},
 ]
-
-
-def browser_path(playwright):
-    """Return where a Chromium is: the variable CHROMIUM, the path, Playwright's own; or None."""
-    names = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
-    own = playwright.chromium.executable_path
-    return os.environ.get("CHROMIUM") or next(
-        filter(None, names), own if Path(own).exists() else None
-    )
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if find_spec("playwright") is None:
-        pytest.skip("no playwright; it is in the extra dev")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        path = browser_path(playwright)
-        if path is None:
-            pytest.skip(
-                "no browser: install chromium, or say where one is in the variable CHROMIUM"
-            )
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

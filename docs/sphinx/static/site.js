@@ -1,0 +1,13 @@
+// What overflows can be scrolled by keyboard: code, tables and formulas.
+document.addEventListener("DOMContentLoaded", () => {
+  const wide = "div.highlight pre, .table-wrapper, mjx-container[display=true], div.output pre";
+  const mark = () => document.querySelectorAll(wide).forEach((box) => {
+    if (box.scrollWidth > box.clientWidth && !box.hasAttribute("tabindex")) {
+      box.tabIndex = 0;
+      if (!box.getAttribute("role")) box.setAttribute("role", "region");
+      box.setAttribute("aria-label", "scrolls sideways");
+    }
+  });
+  mark();
+  window.addEventListener("load", () => setTimeout(mark, 500));
+});

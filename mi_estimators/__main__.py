@@ -1,0 +1,118 @@
+"""The information between columns of a file: `python -m mi_estimators FILE.csv --x A,B --y C`."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+
+Columns = dict[str, list[str]]
+
+NEXT = {
+    "ok": "Report the value with its interval.",
+    "nothing_found": "Report the upper end of the interval, or test for independence: mi.permutation_test(x, y).",
+    "dependent_rows": "Name the rows that belong together: --groups COLUMN, or --groups 50 for blocks of 50 rows.",
+    "repeated_rows": "Remove the copies, or name the rows that belong together: --groups COLUMN.",
+    "low_ess": "Take more rows, or report the value as a rough one.",
+    "ceiling": "Take more rows: so few cannot show so much information. Report the value as a lower bound.",
+    "drift": "Train longer: --effort thorough.",
+    "overfit": "Take more rows or fewer columns. The interval says how much may be missing.",
+    "anchor_misfit": "Train longer: --effort thorough. Report the value as a lower bound.",
+    "disagreement": "Train longer: --effort thorough. Read docs/guides/diagnostics.md on the read-outs.",
+}
+"""What to do next, by verdict."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; return 0 if the verdict is "ok", 1 if it is another, 2 if the file cannot be read."""
+    options = _parser().parse_args(argv)
+    try:
+        table = read(options.file)
+        x, y = (_pick(table, names, flag) for names, flag in ((options.x, "x"), (options.y, "y")))
+        groups = _groups(table, options.groups)
+
+        from . import estimate_mi
+
+        estimate = estimate_mi(x, y, groups=groups, effort=options.effort, seed=options.seed)
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        print(f"mi_estimators: {error}", file=sys.stderr)
+        return 2
+
+    print(estimate)
+    print(f"next: {NEXT[estimate.verdict]}")
+    return int(estimate.verdict != "ok")
+
+
+def read(file: Path) -> Columns:
+    """Return the columns of a table with a head, by name; fields are parted by commas, semicolons or tabs.
+
+    Raises:
+        ValueError: a file without rows, or a row with too few or too many fields.
+    """
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        head = lines.readline()
+        delimiter = max(",;\t", key=head.count)
+        lines.seek(0)
+        names, *rows = [row for row in csv.reader(lines, delimiter=delimiter) if row] or [[]]
+
+    for number, row in enumerate(rows, 2):
+        if len(row) != len(names):
+            raise ValueError(
+                f"{file}: expected {len(names)} fields in row {number}, got {len(row)}"
+            )
+    if not rows:
+        raise ValueError(f"{file}: expected a head and rows, got none")
+    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+
+
+def _pick(table: Columns, names: str, flag: str) -> list:
+    """Return the named columns as rows: numbers where all are numbers, else labels."""
+    picked = []
+    for name in names.split(","):
+        if name not in table:
+            raise ValueError(f"{flag}: expected one of {', '.join(table)}, got {name!r}")
+        picked.append(_values(table[name], name))
+    return picked[0] if len(picked) == 1 else list(zip(*picked, strict=True))
+
+
+def _values(texts: list[str], name: str) -> list:
+    missing = [number for number, text in enumerate(texts, 2) if not text.strip()]
+    if missing:
+        raise ValueError(
+            f"{name}: expected a value in every row, got {len(missing)} empty, the first in row {missing[0]}; "
+            "leave such rows out"
+        )
+    try:
+        return [float(text) for text in texts]
+    except ValueError:
+        return texts
+
+
+def _groups(table: Columns, name: str | None) -> int | list | None:
+    if name is None:
+        return None
+    return int(name) if name.isdigit() and name not in table else _pick(table, name, "groups")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m mi_estimators",
+        description="Estimate the mutual information between columns of a file, in nats, with a verdict.",
+        epilog="Exit status: 0 if the verdict is ok, 1 if it is another, 2 if the file cannot be read.",
+    )
+    parser.add_argument("file", type=Path, help="a table with a head; , ; or tab between fields")
+    parser.add_argument("--x", required=True, help="name of a column, or several: A,B")
+    parser.add_argument("--y", required=True, help="the same; numbers or labels")
+    parser.add_argument(
+        "--groups", help="a column that is equal for rows that may depend on one another, or a length of blocks"
+    )
+    parser.add_argument(
+        "--effort", choices=("fast", "default", "thorough"), default="default", help="default: %(default)s"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""The site: it builds without a warning or a dead link, works from a file without network, and fits a telephone."""
+
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from proofs.ledger import modules
+
+ROOT = Path(__file__).parents[1]
+LOOKED_AT = (
+    "index.html",
+    "guides/two_arrays.html",
+    "theorems/index.html",
+    "theorems/dynamics.html",
+    "theorems/preference/mio_anchor.html",
+    "api/index.html",
+    "lab.html",
+    "tour/07_estimate_your_data.html",
+    "papers.html",
+)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The site as `make docs` builds it, without the lab's report."""
+    for package in ("sphinx", "myst_nb", "furo", "sphinx_copybutton", "sphinx-mathjax-offline"):
+        if find_spec(package) is None:
+            pytest.skip(f"no {package}; it is in the group docs")
+
+    out = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "docs/sphinx/build.py", "--out", out, "--report", out / "none"]
+    built = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert built.returncode == 0, built.stderr
+    return out
+
+
+def test_every_page_of_the_clone_and_every_theorem_has_a_page(site):
+    pages = {path.stem for path in site.rglob("*.html")}
+    documents = {path.stem for path in ROOT.glob("docs/**/*.md")} - {"THEOREMS"}
+    notebooks = {path.stem for path in ROOT.glob("notebooks/*.ipynb")}
+    assert documents | notebooks | set(modules()) <= pages
+
+
+def test_it_asks_nothing_of_another_host(site):
+    assert (site / "_static/mathjax/tex-svg.js").stat().st_size > 1e6
+    for path in site.rglob("*.html"):
+        loads = r"<(?:script|img|iframe|link rel=.stylesheet.)[^>]+(?:src|href)=.(?:https?:)?//"
+        assert not re.search(loads, path.read_text(encoding="utf-8")), path
+
+
+@pytest.mark.parametrize("name", LOOKED_AT)
+def test_a_page_fits_a_telephone_and_its_console_is_silent(site, browser, name):
+    page, complaints = browser.new_page(viewport={"width": 390, "height": 844}), []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto((site / name).as_uri())
+    page.wait_for_load_state()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert complaints == []
+    page.close()
+
+
+def test_mathematics_and_search_work_from_a_file(site, browser):
+    page = browser.new_page()
+    page.goto((site / "theorems/preference/mio_anchor.html").as_uri())
+    page.wait_for_selector("mjx-container svg")
+    page.goto((site / "search.html?q=starvation").as_uri())
+    page.wait_for_selector("#search-results li a")
+    page.close()
