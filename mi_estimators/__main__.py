@@ -105,10 +105,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--x", required=True, help="name of a column, or several: A,B")
     parser.add_argument("--y", required=True, help="the same; numbers or labels")
     parser.add_argument(
-        "--groups", help="a column that is equal for rows that may depend on one another, or a length of blocks"
+        "--groups",
+        help="a column that is equal for rows that may depend on one another, or a length of blocks",
     )
     parser.add_argument(
-        "--effort", choices=("fast", "default", "thorough"), default="default", help="default: %(default)s"
+        "--effort",
+        choices=("fast", "default", "thorough"),
+        default="default",
+        help="default: %(default)s",
     )
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     return parser

@@ -1,4 +1,4 @@
-"""The guides: their Python blocks run from top to bottom and print what stands under them; flags of their commands exist."""
+"""The guides: their Python blocks run from top to bottom and print what stands under them."""
 
 import contextlib
 import io
@@ -41,7 +41,9 @@ LONG = {"images_and_sequences", "estimates", "diagnostics", "big_data"}
     ],
 )
 def test_the_code_runs_and_prints_what_stands_under_it(path, tmp_path, monkeypatch):
-    pytest.importorskip("sklearn", reason="the guides load scikit-learn's data; it is in the group test")
+    pytest.importorskip(
+        "sklearn", reason="the guides load scikit-learn's data; it is in the group test"
+    )
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     for code, expected in programs(path):

@@ -11,8 +11,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from importlib.util import find_spec
 from html.parser import HTMLParser
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -24,7 +24,15 @@ import reference  # noqa: E402
 import theorems  # noqa: E402
 
 LINK = re.compile(r"(\]\(|^\[[^\]]+\]: )([^)\s#]*)(#[\w-]+)?", re.M)
-GUIDES = ("two_arrays", "estimates", "rows", "classes", "images_and_sequences", "time_series", "big_data")
+GUIDES = (
+    "two_arrays",
+    "estimates",
+    "rows",
+    "classes",
+    "images_and_sequences",
+    "time_series",
+    "big_data",
+)
 GUIDES += ("losses", "preferences", "data", "metrics", "from_trl", "tasks", "scale", "diagnostics")
 NAVIGATION = {
     "Guides": [f"guides/{name}" for name in GUIDES] + ["contributing"],
@@ -51,7 +59,9 @@ def staged() -> dict[str, str]:
     return places
 
 
-def relinked(text: str, home: str, places: dict[str, str], slugs: dict[str, str]) -> Iterator[tuple[str, str]]:
+def relinked(
+    text: str, home: str, places: dict[str, str], slugs: dict[str, str]
+) -> Iterator[tuple[str, str]]:
     """Yield (old, new) targets of the links in a page of the clone that stands elsewhere on the site."""
     here = Path(home).parent
     for match in LINK.finditer(text):
@@ -81,10 +91,14 @@ def stage(folder: Path) -> None:
             _write(folder / place, _notebook(text, home, places, slugs))
             continue
         new = dict(relinked(text, home, places, slugs))
-        linked = LINK.sub(lambda m, new=new: m[1] + new.get(m[2] + (m[3] or ""), m[2] + (m[3] or "")), text)
+        linked = LINK.sub(
+            lambda m, new=new: m[1] + new.get(m[2] + (m[3] or ""), m[2] + (m[3] or "")), text
+        )
         _write(folder / place, re.sub(r'<a id="([\w-]+)"></a>', r"", linked))
         for old, target in new.items():
-            _copy(home, old.partition("#")[0], folder / Path(place).parent / target.partition("#")[0])
+            _copy(
+                home, old.partition("#")[0], folder / Path(place).parent / target.partition("#")[0]
+            )
 
     for name, text in theorems.pages(ROOT, texts).items():
         _write(folder / "theorems" / name, text)
@@ -123,7 +137,12 @@ def _notebook(text: str, home: str, places: dict[str, str], slugs: dict[str, str
 
 def _tour(folder: Path, places: dict[str, str]) -> None:
     names = sorted(Path(place).stem for place in places.values() if place.startswith("tour/"))
-    lines = ["# The tour", "", "Eight notebooks, executed. Their sources lie beside them in `notebooks/`.", ""]
+    lines = [
+        "# The tour",
+        "",
+        "Eight notebooks, executed. Their sources lie beside them in `notebooks/`.",
+        "",
+    ]
     _write(folder / "tour/index.md", "\n".join([*lines, "```{toctree}", "", *names, "```", ""]))
 
 
@@ -142,7 +161,9 @@ def _lab(page: Path) -> None:
 
 
 def _benchmarks(page: Path, places: dict[str, str]) -> None:
-    names = [p.removeprefix("benchmarks/")[:-3] for p in places.values() if p.startswith("benchmarks/")]
+    names = [
+        p.removeprefix("benchmarks/")[:-3] for p in places.values() if p.startswith("benchmarks/")
+    ]
     names = [name for name in names if name != "index"]
     text = page.read_text(encoding="utf-8")
     _write(page, "\n".join([text, "```{toctree}", ":hidden:", "", *names, "```", ""]))
@@ -151,7 +172,11 @@ def _benchmarks(page: Path, places: dict[str, str]) -> None:
 def _navigation(page: Path) -> None:
     lines = [page.read_text(encoding="utf-8")]
     for caption, names in NAVIGATION.items():
-        present = [name for name in names if any((page.parent / f"{name}{end}").exists() for end in (".md", ".ipynb"))]
+        present = [
+            name
+            for name in names
+            if any((page.parent / f"{name}{end}").exists() for end in (".md", ".ipynb"))
+        ]
         lines += ["```{toctree}", ":hidden:", f":caption: {caption}", "", *present, "```", ""]
     _write(page, "\n".join(lines))
 
@@ -160,9 +185,14 @@ def mathjax(static: Path) -> None:
     """Put the one file of MathJax that typesets TeX as pictures where the pages load it."""
     spec = find_spec("sphinx-mathjax-offline")
     if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError("sphinx-mathjax-offline: not installed; run pip install --group docs")
+        raise ModuleNotFoundError(
+            "sphinx-mathjax-offline: not installed; run pip install --group docs"
+        )
     (static / "mathjax").mkdir(parents=True, exist_ok=True)
-    shutil.copy(Path(next(iter(spec.submodule_search_locations))) / "static/mathjax/tex-svg.js", static / "mathjax")
+    shutil.copy(
+        Path(next(iter(spec.submodule_search_locations))) / "static/mathjax/tex-svg.js",
+        static / "mathjax",
+    )
 
 
 class _Anchors(HTMLParser):
@@ -184,7 +214,9 @@ class _Anchors(HTMLParser):
 
 def dead(site: Path) -> list[str]:
     """Return the links of the site that lead nowhere on it, and what a page loads from another host."""
-    pages = {path.resolve(): _Anchors(path.read_text(encoding="utf-8")) for path in site.rglob("*.html")}
+    pages = {
+        path.resolve(): _Anchors(path.read_text(encoding="utf-8")) for path in site.rglob("*.html")
+    }
     lost = []
     for path, page in pages.items():
         for target in page.targets:
@@ -193,7 +225,9 @@ def dead(site: Path) -> list[str]:
                 continue
             file = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             names = pages[file].names if file in pages else set()
-            gone = not file.exists() or (parts.fragment and file in pages and unquote(parts.fragment) not in names)
+            gone = not file.exists() or (
+                parts.fragment and file in pages and unquote(parts.fragment) not in names
+            )
             if gone:
                 lost.append(f"{path.relative_to(site.resolve())}: {target}")
     return lost
@@ -203,7 +237,12 @@ def main() -> int:
     """Run the command; return 0 if the site was built without a warning or a dead link."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "site", help="folder of the site")
-    parser.add_argument("--report", type=Path, default=ROOT / "results/report.html", help="the lab's report, if it was made")
+    parser.add_argument(
+        "--report",
+        type=Path,
+        default=ROOT / "results/report.html",
+        help="the lab's report, if it was made",
+    )
     options = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as temporary:
@@ -215,8 +254,21 @@ def main() -> int:
             shutil.copy(options.report, extra / "lab/report.html")
             environment["SITE_EXTRA"] = os.environ["SITE_EXTRA"] = str(extra)
         stage(source)
-        command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-c", HERE, "-d", Path(temporary) / "doctrees"]
-        status = subprocess.run([*map(str, command), str(source), str(options.out)], env=environment).returncode
+        command = [
+            sys.executable,
+            "-m",
+            "sphinx",
+            "-q",
+            "-W",
+            "--keep-going",
+            "-c",
+            HERE,
+            "-d",
+            Path(temporary) / "doctrees",
+        ]
+        status = subprocess.run(
+            [*map(str, command), str(source), str(options.out)], env=environment
+        ).returncode
 
     lost = dead(options.out)
     for line in lost:

@@ -53,7 +53,6 @@ mathjax_path = "mathjax/tex-svg.js"
 mathjax3_config = {"options": {"enableMenu": False}, "svg": {"fontCache": "local"}}
 
 
-
 def setup(app) -> None:
     """Give the headings of the sidebar a level, which the theme leaves out."""
     app.connect("html-page-context", _levels, priority=900)
@@ -61,4 +60,6 @@ def setup(app) -> None:
 
 def _levels(app, page: str, template: str, context: dict, doctree) -> None:
     tree = context.get("furo_navigation_tree", "")
-    context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
+    context["furo_navigation_tree"] = tree.replace(
+        'role="heading"', 'role="heading" aria-level="2"'
+    )

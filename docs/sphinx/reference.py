@@ -9,13 +9,19 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
 import mi_estimators as mi
 
 ROOT = Path(__file__).parents[2]
-SECTIONS = {"Args": "Arguments", "Attributes": "Attributes", "Returns": "Returns", "Raises": "Raises"}
+SECTIONS = {
+    "Args": "Arguments",
+    "Attributes": "Attributes",
+    "Returns": "Returns",
+    "Raises": "Raises",
+}
 HEAD = re.compile(r"(Args|Attributes|Returns|Raises)(, after `fit`)?:$")
 ENTRY = re.compile(r"([\w*][\w*, ]*): (.*)")
 
@@ -81,7 +87,9 @@ def _entry(home: str, item: object) -> list[str]:
         text = [*markdown(inspect.getdoc(item) or ""), *members]
         return _directive("class", home + _signature(item), text, 4)
     if inspect.isroutine(item):
-        return _directive("function", home + _signature(item), markdown(inspect.getdoc(item) or ""), 3)
+        return _directive(
+            "function", home + _signature(item), markdown(inspect.getdoc(item) or ""), 3
+        )
     return _directive("data", home, markdown(documented(home.rpartition(".")[2])), 3)
 
 
@@ -132,8 +140,10 @@ def constants() -> dict[str, str]:
     for info in pkgutil.walk_packages(mi.__path__, f"{mi.__name__}."):
         file = import_module(info.name).__file__
         body = ast.parse(Path(str(file)).read_text(encoding="utf-8")).body
-        for node, after in zip(body, body[1:], strict=False):
-            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        for node, after in pairwise(body):
+            targets = (
+                node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            )
             if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
                 for target in targets:
                     if isinstance(target, ast.Name):

@@ -1,0 +1,74 @@
+"""The command: a file in, a report and what to do next out; mistakes are one line that names the argument."""
+
+import numpy as np
+import pytest
+
+import mi_estimators as mi
+from mi_estimators import __main__ as command
+
+
+@pytest.fixture
+def table(tmp_path):
+    x, y = mi.laws.Gaussian(0.8).sample(200)
+    lines = [
+        "height;weight;sex",
+        *(f"{a:.4f};{b:.4f};{'fm'[a > 0]}" for a, b in zip(x[:, 0], y[:, 0], strict=True)),
+    ]
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8-sig")
+    return path
+
+
+def run(capsys, *argv):
+    status = command.main([str(word) for word in argv])
+    return status, *capsys.readouterr()
+
+
+def test_it_prints_the_report_and_what_to_do_next(table, capsys):
+    status, printed, _ = run(capsys, table, "--x", "height", "--y", "weight", "--effort", "fast")
+    assert " nats, 95 % [" in printed
+    assert "\nverdict: " in printed
+    verdict = printed.partition("\nverdict: ")[2].split()[0].rstrip(":,;")
+    assert printed.splitlines()[-1] == f"next: {command.NEXT[verdict]}"
+    assert status == int(verdict != "ok")
+
+
+def test_texts_are_labels_and_several_columns_are_rows(table):
+    columns = command.read(table)
+    assert set(command._pick(columns, "sex", "y")) == {"f", "m"}
+    assert np.shape(command._pick(columns, "height,weight", "x")) == (200, 2)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            ("--x", "heigth", "--y", "weight"),
+            "x: expected one of height, weight, sex, got 'heigth'",
+        ),
+        (("--x", "height", "--y", "none"), "y: expected one of"),
+        (("--x", "height", "--y", "weight", "--groups", "who"), "groups: expected one of"),
+    ],
+)
+def test_a_wrong_column_is_named(table, capsys, flags, message):
+    status, printed, complaint = run(capsys, table, *flags)
+    assert (status, printed) == (2, "")
+    assert message in complaint
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b\n1,2\n3\n", "expected 2 fields in row 3, got 1"),
+        ("a,b\n", "expected a head and rows"),
+        ("", "expected a head and rows"),
+        ("a,b\n1,2\n,3\n", "a: expected a value in every row, got 1 empty, the first in row 3"),
+    ],
+)
+def test_a_broken_file_is_refused(tmp_path, capsys, text, message):
+    path = tmp_path / "rows.csv"
+    path.write_text(text)
+    status, _, complaint = run(capsys, path, "--x", "a", "--y", "b")
+    assert status == 2
+    assert message in complaint
+    assert run(capsys, tmp_path / "none.csv", "--x", "a", "--y", "b")[0] == 2
