@@ -11,7 +11,7 @@ from typing import Any
 from .command import complain
 from .fields import RunFields
 from .flags import Flag, Parser, groups_of
-from .names import generated
+from .names import bounds, generated
 from .trl import own_names
 
 COMMAND = "llm_adapter.train"
@@ -47,7 +47,7 @@ def read_values(argv: Sequence[str]) -> dict[str, Any]:
     values = parser.read(argv)
     path = values.pop("config", None if "model" in values else DEMO)
     config = _config_values(path, parser) if path else {}
-    _refuse_idle_mix(config, values)
+    _refuse_idle(config, values)
     values = config | values
 
     ours = {entry.name for entry in fields(RunFields)}
@@ -55,15 +55,28 @@ def read_values(argv: Sequence[str]) -> dict[str, Any]:
     return values
 
 
-def _refuse_idle_mix(config: dict[str, Any], flags: dict[str, Any]) -> None:
-    """Raise if a mix is given beside the bound infonce, in one place or on top of it."""
-    bound = flags.get("bound", config.get("bound"))
-    beside = "mix" in config and "bound" not in flags
-    if bound == "infonce" and ("mix" in flags or beside):
-        mix = flags.get("mix", config.get("mix"))
-        raise ValueError(
-            f"mix: expected none with bound infonce, whose mix is always K/(K + 1), got {mix}"
-        )
+def _refuse_idle(config: dict[str, Any], flags: dict[str, Any]) -> None:
+    """Raise if a bound or a mix is given that the loss does not read, in one place or on top of it."""
+    for place, name in (
+        *(("bound", name) for name in ("mix",)),
+        *(("loss", name) for name in ("bound", "mix")),
+    ):
+        value = flags.get(place, config.get(place))
+        beside = name in config and place not in flags
+        if _idle(name, place, value) and (name in flags or beside):
+            reason = "whose mix is always K/(K + 1)" if place == "bound" else "which has none"
+            got = flags.get(name, config.get(name))
+            raise ValueError(f"{name}: expected none with {place} {value}, {reason}, got {got}")
+
+
+def _idle(name: str, place: str, value: Any) -> bool:
+    """Return whether a field is not read beside this bound or loss."""
+    if place == "bound":
+        return value == "infonce"
+    if value is None:
+        return False
+    terms = [term.rpartition("*")[2].strip() for term in str(value).split("+")]
+    return name == "bound" or not any(term in bounds() for term in terms)
 
 
 def _parser(explained: bool) -> Parser:

@@ -14,6 +14,7 @@ NAMES = {  # TRL's name → ours, where the value stays as it is
     "simpo_gamma": "target_margin",
     "chat_template_path": "chat_template",
     "warmup_ratio": "warmup_steps",
+    "precompute_ref_batch_size": "per_device_eval_batch_size",
 }
 LOSS_TYPES: dict[str, dict[str, Any]] = {  # TRL's loss → our fields
     "sigmoid": {"bound": "dv", "mix": 0.5},
@@ -43,6 +44,34 @@ REMEDIES = {  # fields of TRL that have no counterpart → what to use
     "sync_ref_model": "model: the reference stays as it is",
     "padding_free": "row_layout shared",
     "use_logits_to_keep": "nothing: only responses are scored",
+    "pad_token": "nothing: masks follow positions",
+    "pad_to_multiple_of": "row_layout shared, whose rows are packed",
+    "model_init_kwargs": "attn_implementation, weights or trust_remote_code",
+    "model_revision": "model, a folder with that revision",
+    "activation_offloading": "gradient_checkpointing",
+    "ld_alpha": "log_ratio mean, against the length of responses",
+    "use_weighting": "nothing: WPO has no counterpart",
+    "f_alpha_divergence_coef": "f_divergence, without α",
+    "discopop_tau": "bound or loss",
+    "router_aux_loss_coef": "nothing: the loss of a router is left out",
+    "ref_model_mixup_alpha": "model: the reference stays as it is",
+    "ref_model_sync_steps": "model: the reference stays as it is",
+    "dataset_streaming": "train_data: data are read whole",
+    "ignore_bias_buffers": "nothing: buffers are not synchronised",
+    **dict.fromkeys(
+        (
+            "lora_target_parameters",
+            "lora_modules_to_save",
+            "lora_task_type",
+            "use_rslora",
+            "use_dora",
+        ),
+        "lora_rank, lora_alpha and lora_targets",
+    ),
+    **dict.fromkeys(
+        ("bnb_4bit_quant_type", "use_bnb_nested_quant", "bnb_4bit_quant_storage"),
+        "weights bf16 and lora_rank",
+    ),
 }
 
 

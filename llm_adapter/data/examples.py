@@ -21,7 +21,7 @@ REASONS = {
     "identical": "the chosen response equals a rejected one, as text or as tokens after the cut",
     "duplicate": "an earlier row has the same prompt and responses",
     "conversation": "the format or the chat template does not allow these turns",
-    "images": "the row has images, and the model reads text only",
+    "images": "the row has images, video or sound, and the model reads text only",
     "unpaired": (
         "a row with a label, and none of the other label has its prompt, while the loss compares responses of one "
         "prompt; or no row at all has the other label"
@@ -43,6 +43,9 @@ NOTES = {
     "plain": "plain text for a tokenizer with a chat template: --chat true applies it",
     "repeats_prompt": "a plain response begins with the text of the prompt",
     "reversed": "an earlier row prefers the rejected response of this one",
+    "turns": "a response has turns of others, such as the user or a tool: their tokens are trained on, too",
+    "inner_end": "a plain response goes on after an end token: the model learns to continue there",
+    "lower_score": "the scores of the row prefer a rejected response",
     "tie": "the scores of the row prefer neither response",
     "across": "two rows with labels, each with a prompt of its own: their responses are not compared on one prompt",
 }

@@ -12,16 +12,21 @@ from typing import Any
 Text = str | list  # a plain string, or a list of {"role": …, "content": …} messages
 QUESTIONS = ("question", "instruction", "conversations", "messages")  # other names of the prompt
 RESPONSES = ("completion", "response", "messages", "conversations")  # of a row with a label
-ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "observation": "tool"}
+ROLES = {
+    **dict.fromkeys(("human", "prompter"), "user"),
+    **dict.fromkeys(("gpt", "bot", "chatbot", "ai", "model"), "assistant"),
+    "observation": "tool",
+}
+SYSTEM = ("system_prompt", "system_message")  # other names of the system text
 TURNS = ("\n\nHuman:", "\n\nAssistant:")  # of dialogues in plain text
 
 
 def one_layout(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row with the keys and messages of our own layout, where its own can be read.
 
-    Read are `question`, `instruction` (with `input`), `conversations` and `messages` as the prompt; one message in
-    place of a list; messages of `from` and `value`; contents in parts of text; and dialogues in plain text, whose
-    prompt ends with the last "\\n\\nAssistant:" that the responses share.
+    Read are `question`, `instruction` (with `input`), `conversations` and `messages` as the prompt; `system_prompt`;
+    one message in place of a list; messages of `from` and `value`; other names of the roles; contents in parts of
+    text; and dialogues in plain text, whose prompt ends with the last "\\n\\nAssistant:" that the responses share.
 
     >>> row = one_layout({"question": "2 + 2?", "chosen": {"from": "gpt", "value": "4"}, "rejected": "5"})
     >>> row["prompt"], row["chosen"]
@@ -36,6 +41,9 @@ def one_layout(row: dict[str, Any]) -> dict[str, Any]:
             del row["input"]
             row["prompt"] = "\n".join(filter(None, (row["prompt"], context)))
 
+    for name in SYSTEM:
+        if isinstance(row.get(name), str) and row.get("system") is None:
+            row["system"] = row.pop(name)
     for name in ("prompt", "chosen"):
         if name in row:
             row[name] = _messages(row[name])
@@ -85,10 +93,13 @@ def _messages(value: Any) -> Any:
 def _message(message: dict[str, Any]) -> dict[str, Any]:
     message = dict(message)
     if "role" not in message and isinstance(message.get("from"), str):
-        speaker = message.pop("from")
-        message["role"] = ROLES.get(speaker, speaker)
+        message["role"] = message.pop("from")
         if "content" not in message and "value" in message:
             message["content"] = message.pop("value")
+    if isinstance(message.get("role"), str):
+        role = message["role"].lower()
+        plain = role in ("system", "user", "assistant")
+        message["role"] = ROLES.get(role, role if plain else message["role"])
 
     if isinstance(message.get("tool_calls"), list):
         message["tool_calls"] = [_call(call) for call in message["tool_calls"]]

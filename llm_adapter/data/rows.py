@@ -11,6 +11,7 @@ from .examples import Example, Sampled, Unusable
 from .layouts import Text, common_length, labelled, one_layout
 
 KNOWN = ("prompt", "chosen", "rejected", "system", "tools", "chat_template_kwargs", "tokens")
+MEDIA = ("images", "image", "videos", "video", "audio", "audios")
 UNUSED = (
     "weight",
     "weights",
@@ -43,7 +44,7 @@ def parse_row(value: object) -> Example:
         raise ValueError(f"expected a JSON object, got {_kind(row)}")
     alone = labelled(row)
     row = one_layout(alone[0] if alone else row)
-    for name in ("images", "image", "videos"):
+    for name in MEDIA:
         if row.get(name):
             raise Unusable("images", f"{name}: expected text alone, got {_kind(row[name])}")
     for key in ("chosen", "rejected")[: 1 if alone else 2]:
@@ -115,7 +116,7 @@ def unused(key: str) -> bool:
     >>> [unused(key) for key in ("margin", "score_chosen", "chosen_rating", "id")]
     [True, True, True, False]
     """
-    return key in UNUSED or "score" in key or "rating" in key
+    return key in UNUSED or any(word in key for word in ("score", "rating", "reward"))
 
 
 def _notes(row: dict, prompt: Text, responses: Sequence[Text]) -> Iterable[str]:
@@ -124,14 +125,17 @@ def _notes(row: dict, prompt: Text, responses: Sequence[Text]) -> Iterable[str]:
     if len(start) > 1 and any(_repeats(text, start) for text in texts):
         yield "repeats_prompt"
 
-    scores = [
-        value
+    if any(len({turn["role"] for turn in row}) > 1 for row in responses if isinstance(row, list)):
+        yield "turns"
+    scores = {
+        side: value
+        for side in ("chosen", "rejected")
         for key, value in row.items()
-        if key not in KNOWN and unused(str(key)) and ("chosen" in key or "rejected" in key)
-    ]
-    numbers = [value for value in scores if isinstance(value, int | float)]
-    if row.get("margin") == 0 or (len(numbers) == 2 and numbers[0] == numbers[1]):
-        yield "tie"
+        if key not in KNOWN and unused(str(key)) and side in key and isinstance(value, int | float)
+    }
+    margin = scores["chosen"] - scores["rejected"] if len(scores) == 2 else row.get("margin")
+    if isinstance(margin, int | float) and margin <= 0:
+        yield "lower_score" if margin else "tie"
 
 
 def _repeats(text: str, start: str) -> bool:
@@ -162,6 +166,11 @@ def _check_response(name: str, response: Text) -> None:
         raise Unusable(
             "conversation",
             f"{name}: expected a response that begins with role assistant, got role {response[0]['role']}",
+        )
+    if not isinstance(response, str) and response[-1]["role"] != "assistant":
+        raise Unusable(
+            "conversation",
+            f"{name}: expected a response that ends with role assistant, got role {response[-1]['role']}",
         )
 
 
@@ -239,7 +248,7 @@ def decode(line: bytes) -> object:
         ValueError: text that is not JSON, or bytes that are not UTF-8.
     """
     try:
-        return json.loads(line)
+        return json.loads(line, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
         raise ValueError(
             f"expected a JSON object on one line, got unparsable text ({error.msg}, column {error.colno})"
@@ -248,6 +257,16 @@ def decode(line: bytes) -> object:
         raise ValueError("expected UTF-8 text, got other bytes") from None
     except RecursionError:
         raise ValueError("expected a JSON object, got one nested too deeply") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object whose keys are all different."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        names = [key for key, _ in pairs]
+        twice = next(key for key in names if names.count(key) > 1)
+        raise ValueError(f"{twice}: expected this key once, got it twice")
+    return value
 
 
 def _without_prompt(
@@ -324,8 +343,13 @@ def _message(name: str, message: object) -> dict:
         if fields.get("tool_calls"):
             fields = {"role": "", "content": ""} | fields
         content = fields.get("content")
-        if isinstance(content, list) and any(_is_image(part) for part in content):
-            raise Unusable("images", f"{name}: expected text alone, got a message with an image")
+        kinds = [part for part in map(_part, content if isinstance(content, list) else []) if part]
+        if kinds:
+            thought = any("think" in kind or "reason" in kind for kind in kinds)
+            raise Unusable(
+                "conversation" if thought else "images",
+                f"{name}: expected text alone, got a message with a part of type {kinds[0]}",
+            )
         if fields.get("role") and isinstance(fields["role"], str) and isinstance(content, str):
             return fields
     raise ValueError(
@@ -333,8 +357,10 @@ def _message(name: str, message: object) -> dict:
     )
 
 
-def _is_image(part: object) -> bool:
-    return isinstance(part, dict) and str(part.get("type")) != "text"
+def _part(part: object) -> str:
+    """Return the type of a part that is no text, or nothing."""
+    kind = str(part.get("type")) if isinstance(part, dict) else "text"
+    return "" if kind == "text" else kind
 
 
 def _kind(value: object) -> str:

@@ -7,10 +7,45 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from jinja2 import TemplateError
+from jinja2.meta import find_undeclared_variables
+from transformers.utils.chat_template_utils import _compile_jinja_template
+
 from .examples import Example, Unusable
 from .layouts import Text, common_length
 
 Form = Callable[[dict], dict]
+OURS = {"add_generation_prompt", "continue_final_message", "messages", "tokenize", "tools"}
+"""Arguments of a template that decide where a prompt ends: they are set here."""
+
+
+def check_template_arguments(arguments: Mapping[str, Any], template: object) -> None:
+    """Refuse arguments that are set here, and those that no line of the template reads.
+
+    Args:
+        arguments: what a user gives.
+        template: the text of a chat template, or None; a table of several is not looked into.
+
+    Raises:
+        ValueError: the first such argument, and the ones that the template reads; text that is no template.
+
+    >>> check_template_arguments({"enable_thinking": False}, "{% if enable_thinking %}…{% endif %}")
+    """
+    if not arguments or isinstance(template, dict):
+        return
+    names: set[str] = set()
+    if isinstance(template, str):
+        try:
+            environment = _compile_jinja_template(template).environment
+            names = find_undeclared_variables(environment.parse(template)) - {*environment.globals}
+        except TemplateError as error:
+            raise ValueError(f"chat_template: expected one that jinja reads, got {error}") from None
+    for name in arguments:
+        if name not in names - OURS:
+            known = ", ".join(sorted(names - OURS)) or "none"
+            raise ValueError(
+                f"chat_template_kwargs: expected names that the template reads ({known}), got {name}"
+            )
 
 
 def render(
@@ -30,6 +65,11 @@ def render(
         Unusable: the template refuses the turns, does not begin with the prompt or does not write a tool call.
     """
     tools = {"tools": example.tools} if example.tools else {}
+    if own := example.template.keys() & OURS:
+        raise Unusable(
+            "conversation",
+            f"chat_template_kwargs: expected none that is set here, got {', '.join(sorted(own))}",
+        )
     settings = {**arguments, **example.template, **tools}
     asked = _messages(example.prompt, "user")
     if example.system:
@@ -40,8 +80,13 @@ def render(
         turns = [form(turn) for turn in turns]
         return tokenizer.apply_chat_template(turns, tokenize=False, **settings | more)
 
+    begun = ""
+    if asked[-1]["role"] == "assistant":  # the answers continue what the assistant has begun
+        *asked, last = asked
+        begun = last["content"]
+        answers = [[{**row[0], "content": begun + row[0]["content"]}, *row[1:]] for row in answers]
     write = partial(write_as, _form(write_as, asked, answers))
-    head, closed = write(asked, add_generation_prompt=True), write(asked)
+    head, closed = write(asked, add_generation_prompt=True) + begun, write(asked)
     texts = [_once(write, asked, answer, tokenizer) for answer in answers]
     notes = list(_losses(head, answers, texts))
     if example.tools and head == write(asked, add_generation_prompt=True, tools=None):
@@ -108,7 +153,13 @@ def _losses(head: str, answers: list[list], texts: list[str]) -> Iterator[str]:
                     "conversation",
                     f"prompt: expected a chat template that writes tool calls, got none of {name}",
                 )
-    if any(message["content"].strip() not in text for answer, text in pairs for message in answer):
+    parts = (
+        (message.get(name) or "", text)
+        for answer, text in pairs
+        for message in answer
+        for name in ("content", "reasoning_content", "thinking")
+    )
+    if any(isinstance(part, str) and part.strip() not in text for part, text in parts):
         yield "rewritten"
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from .examples import Example, Fault, Sampled, Unusable
 from .layouts import common_length
-from .templates import render
+from .templates import check_template_arguments, render
 
 CHUNK = 64  # examples that a worker process takes at a time
 _worker: dict = {}  # in a worker process: the tokenizer and the options
@@ -90,7 +90,12 @@ class Options:
 
 
 def check_tokenizer(tokenizer, examples: Sequence[Example], options: Options) -> list[Fault]:
-    """Return a fault for the first example that needs a chat template or an EOS token that the tokenizer lacks."""
+    """Return a fault for the first example that needs a chat template or an EOS token that the tokenizer lacks.
+
+    Raises:
+        ValueError: arguments of the chat template that it does not read.
+    """
+    check_template_arguments(options.template, tokenizer.chat_template)
     lacks = {
         True: "prompt: expected a tokenizer with a chat template for messages, got one without it",
         False: "tokenizer: expected an EOS token to end a plain response, got none",
@@ -206,6 +211,8 @@ def _tokens(
         texts = [f"{head}{response}" for response in (example.chosen, *example.rejected)]
         if tokenizer.chat_template:
             notes.append("plain")
+        if example.tools:
+            notes.append("tools_ignored")
     open_ids, *ids = (_begun(row, chat, bos) for row in _encode([head, *texts], tokenizer))
     length = common_length([open_ids, *ids])
     if length < len(open_ids) and "template" not in notes:
@@ -215,6 +222,8 @@ def _tokens(
     end = tokenizer.eos_token_id
     if not chat:
         responses = [row if row[-1:] == [end] else [*row, end] for row in responses]
+        if any(end in row[:-1] for row in responses):
+            notes.append("inner_end")
     elif not all(_ends(row, tokenizer) for row in responses):
         notes.append("endless")
     return open_ids[:length], responses, notes

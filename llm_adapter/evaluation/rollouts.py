@@ -22,6 +22,7 @@ from transformers.utils import logging
 from ..arguments.rollouts import RolloutArguments
 from ..data.cache import tokenizer_digest
 from ..data.load import template_arguments
+from ..data.templates import check_template_arguments
 from ..data.tokens import prompt_ids
 from ..models import load_model
 from .sampling import Sample, prompt_text, sample
@@ -72,6 +73,7 @@ def collect(
     settings += [] if greedy else [arguments.samples, arguments.temperature, arguments.seed]
     name = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
     template = template_arguments(arguments)
+    check_template_arguments(template, tokenizer.chat_template)
     verifier = dataset(arguments)
     records = _read(path, name, questions, arguments.batch)
     bar = tqdm(

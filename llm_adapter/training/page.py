@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -212,7 +213,7 @@ def _numbers(value: float | list[float | None] | None) -> list[float]:
 
 def write_report(folders: Sequence[str | Path], out: str | Path) -> Path:
     """Write the page of the runs in `folders` to `out`, whole or not at all; return its path."""
-    runs = [read_run(folder) for folder in folders]
+    runs = named_apart([read_run(folder) for folder in folders], folders)
     page = Page(f"Run {runs[0].name}" if len(runs) == 1 else f"{len(runs)} runs")
     for run in runs:
         page.text(verdict(run))
@@ -233,6 +234,16 @@ def write_report(folders: Sequence[str | Path], out: str | Path) -> Path:
     page.table("Settings and theory", settings(runs), folded=True)
     page.write(Path(out))
     return Path(out)
+
+
+def named_apart(runs: Sequence[Run], folders: Sequence[str | Path]) -> list[Run]:
+    """Return the runs with names that differ: those of one name get as much of their path as tells them apart."""
+    names = [run.name for run in runs]
+    paths = [Path(folder).resolve().parts for folder in folders]
+    for depth in range(2, max(map(len, paths)) + 1):
+        longer = ["/".join(parts[-depth:]) for parts in paths]
+        names = [b if names.count(a) > 1 else a for a, b in zip(names, longer, strict=True)]
+    return [replace(run, name=name) for run, name in zip(runs, names, strict=True)]
 
 
 def verdict(run: Run) -> str:

@@ -10,12 +10,15 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from ..data.tokens import TokenizedExample
 
 FILE = "settings.json"  # in a checkpoint's folder
 STORED = ("learning_rate", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon")
 """They are in the optimiser's state, which a checkpoint restores: its values stay in force."""
 FIXED = {  # what must not change, and why
+    "model_weights": "its reference would be another model",
     "train_tokens": "the rows that are left would be others",
     "examples_per_step": "rows would be repeated or left out",
     "seed": "the order of the rows would be another",
@@ -28,14 +31,23 @@ FIXED = {  # what must not change, and why
     "lora_rank": "the checkpoint's weights have other shapes",
     "lora_targets": "the checkpoint's weights have other names",
 }
-FREE = ("output_dir", "resume_from_checkpoint", "run_name", "report_to", "disable_tqdm", "use_cpu")
+WEIGHTS = 64  # numbers of each weight that are looked at
+FREE = (
+    "model",
+    "output_dir",
+    "resume_from_checkpoint",
+    "run_name",
+    "report_to",
+    "disable_tqdm",
+    "use_cpu",
+)
 FREE += ("token_cache", "reference_cache", "tokenize_workers", "max_dropped", "train_data")
 FREE_STEMS = ("logging_", "save_", "eval_", "hub_", "push_to", "dataloader_num", "log_", "ddp_")
 FREE_STEMS += ("dataset_", "do_", "local_rank", "deepspeed_", "accelerator", "project", "trackio")
 
 
-def settings_of(args, examples: Sequence[TokenizedExample]) -> dict[str, Any]:
-    """Return what decides the course of a run: the fields of its arguments, and a hash of its tokens."""
+def settings_of(args, examples: Sequence[TokenizedExample], model: nn.Module) -> dict[str, Any]:
+    """Return what decides the course of a run: the fields of its arguments, hashes of its tokens and its model."""
     values = {entry.name: getattr(args, entry.name) for entry in fields(args) if entry.init}
     values = {
         name: value.value if isinstance(value, Enum) else value
@@ -43,7 +55,8 @@ def settings_of(args, examples: Sequence[TokenizedExample]) -> dict[str, Any]:
         if name not in FREE and not name.startswith(FREE_STEMS)
     }
     step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
-    values |= {"train_tokens": _digest(examples), "examples_per_step": step}
+    values |= {"train_tokens": _digest(examples), "model_weights": _weights(model)}
+    values["examples_per_step"] = step
     return json.loads(json.dumps(values, default=str))
 
 
@@ -52,6 +65,16 @@ def _digest(examples: Sequence[TokenizedExample]) -> str:
     for example in examples:
         tokens.update(json.dumps(example.content).encode())
     return tokens.hexdigest()[:16]
+
+
+def _weights(model: nn.Module) -> str:
+    """Return a hash of the beginning of each weight: enough to tell two models apart; LoRA's start at random."""
+    digest = hashlib.sha256()
+    for name, weight in model.named_parameters():
+        if "lora_" not in name:
+            first = weight.detach().reshape(-1)[:WEIGHTS].float().cpu()
+            digest.update(f"{name} {tuple(weight.shape)} {first.tolist()}".encode())
+    return digest.hexdigest()[:16]
 
 
 def compare(checkpoint: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], str]:

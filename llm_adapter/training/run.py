@@ -106,7 +106,7 @@ class Run:
             tokenizer, self.data, self.eval_data = read_data(args)
             model = read_model(args)
         rehearse(args, model, tokenizer)
-        self.settings = settings_of(args, self.data.examples)
+        self.settings = settings_of(args, self.data.examples, model)
         if args.resume_from_checkpoint:
             self.settings, changes = compare(args.resume_from_checkpoint, self.settings)
             if changes and args.process_index == 0:

@@ -1,9 +1,12 @@
 """TRL's flags are read as our own, echoed, or refused with what to use."""
 
+import importlib.util
+from dataclasses import fields
+
 import pytest
 
-from llm_adapter.arguments.training import read_values
-from llm_adapter.arguments.trl import LOSS_TYPES, NAMES, REMEDIES, SPECIAL
+from llm_adapter.arguments.training import _parser, read_values
+from llm_adapter.arguments.trl import LOSS_TYPES, NAMES, REMEDIES, SPECIAL, _is_trls
 
 MODEL = "--model builtin"
 
@@ -84,3 +87,16 @@ def test_a_config_s_mix_gives_way_to_infonce_on_the_command_line(tmp_path):
     path.write_text("bound: infonce\nmix: 0.9\nmodel: builtin\n")
     with pytest.raises(ValueError, match=r"^mix: expected none with bound infonce"):
         read_values(["--config", str(path)])
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("trl") is None, reason="needs trl (pip install --no-deps trl)"
+)
+@pytest.mark.parametrize("config", ["DPOConfig", "KTOConfig", "ModelConfig", "ScriptArguments"])
+def test_every_flag_of_trl_is_read_translated_or_refused_with_what_to_use(config):
+    import trl
+
+    known = _parser(explained=False).names
+    objects = {"liger_kernel_config", "parallelism_config"}  # no text can stand for them
+    names = {entry.name for entry in fields(getattr(trl, config)) if entry.init} - objects
+    assert {name for name in names if name not in known and not _is_trls(name)} == set()

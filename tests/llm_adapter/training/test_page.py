@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from llm_adapter.loss import alerts as alerts_module
 from llm_adapter.report import main as report
-from llm_adapter.training.page import ADVICE, MAIN, SHARE, draw, verdict
+from llm_adapter.training.page import ADVICE, MAIN, SHARE, draw, named_apart, verdict
 from mi_estimators.display.runs import read_run
 
 
@@ -119,3 +119,18 @@ def test_noise_does_not_fill_an_axis(tmp_path):
         low, high = axes.get_ylim()
         assert high - low >= (1 if panel.least == SHARE else panel.least) - 1e-9
         assert axes.get_legend() is not None
+
+
+def test_runs_of_one_name_are_told_apart(tmp_path):
+    """Two folders of one name keep their own alerts, curves and numbers."""
+    folders = [tmp_path / name / "out" for name in ("one", "two")]
+    for folder in folders:
+        folder.parent.mkdir()
+        write_run(folder, alerts=("collapse",))
+    out = tmp_path / "page.html"
+    assert report([*map(str, folders), "--out", str(out)]) == 0
+    page = out.read_text()
+    for name in ("one/out", "two/out"):
+        assert f"{name}, step 2, collapse" in page
+        assert f"{name}, last" in page
+    assert [run.name for run in named_apart([read_run(folders[0])], folders[:1])] == ["out"]

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 from llm_adapter.training.resume import FILE, FIXED, STORED, compare, settings_of
 from tests.llm_adapter.conftest import QUICK
@@ -68,6 +69,12 @@ def test_a_stopped_run_is_compared_by_its_tokens_and_settings(run, folder, tmp_p
 
 def test_the_settings_of_equal_runs_are_equal(make_trainer):
     one, two = (make_trainer("--logging_steps 5"), make_trainer("--logging_steps 7"))
-    settings = [settings_of(trainer.args, trainer.train_dataset) for trainer in (one, two)]
+    settings = [
+        settings_of(trainer.args, trainer.train_dataset, trainer.model) for trainer in (one, two)
+    ]
     assert settings[0] == settings[1]
+    with torch.no_grad():
+        next(two.model.parameters()).add_(1)
+    moved = settings_of(two.args, two.train_dataset, two.model)
+    assert {name for name in moved if moved[name] != settings[0][name]} == {"model_weights"}
     assert QUICK  # the flags of `run`

@@ -1,0 +1,336 @@
+"""A table of what users hand over: each input is read right, counted by name, or refused in one line."""
+
+import gzip
+import json
+import re
+from functools import partial
+
+import pytest
+from transformers import ByT5Tokenizer
+
+from llm_adapter.arguments.training import read_values
+from llm_adapter.data.examples import Unusable
+from llm_adapter.data.load import read_examples
+from llm_adapter.data.rows import parse_row
+from llm_adapter.data.tokens import Options, check_tokenizer, tokenize_example
+from tests.llm_adapter.data.shared import ASKED, GOOD, RIGHT, TEMPLATE, WRONG, said
+from tests.llm_adapter.data.test_joint import byte_pairs, prepending
+
+THOUGHTS = TEMPLATE.replace("{{ m.content }}", "{{ m.reasoning_content or '' }}{{ m.content }}")
+BEGUN = [*ASKED, said("assistant", "It is")]
+OTHERS = [said("assistant", "4"), said("user", "Sure?"), said("assistant", "Yes.")]
+SCORED = {"score_chosen": 1.0, "score_rejected": 2}
+
+READ = {  # name: the row, the template or none, the text of prompt and responses, its notes
+    "roles of other names": (
+        {"prompt": [said("human", "2 + 2?")], "chosen": [said("gpt", "4")], "rejected": "5"},
+        TEMPLATE,
+        ("<user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
+        (),
+    ),
+    "roles in capitals": (
+        {"prompt": [said("User", "?")], "chosen": [said("Assistant", "4")], "rejected": "5"},
+        TEMPLATE,
+        ("<user>?</s><assistant>", "4</s>", "5</s>"),
+        (),
+    ),
+    "Open Assistant's roles": (
+        {"prompt": [said("prompter", "?")], "chosen": [said("model", "4")], "rejected": "5"},
+        TEMPLATE,
+        ("<user>?</s><assistant>", "4</s>", "5</s>"),
+        (),
+    ),
+    "a role of its own stays": (
+        {"prompt": [said("developer", "Add."), *ASKED], "chosen": RIGHT, "rejected": WRONG},
+        TEMPLATE,
+        ("<developer>Add.</s><user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
+        (),
+    ),
+    "system_prompt": (
+        GOOD | {"system_prompt": "Add."},
+        None,
+        ("Add.\n\n2 + 2?", "4</s>", "5</s>"),
+        (),
+    ),
+    "system_message, in chat": (
+        {"system_message": "Add.", "prompt": ASKED, "chosen": RIGHT, "rejected": WRONG},
+        TEMPLATE,
+        ("<system>Add.</s><user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
+        (),
+    ),
+    "a prompt that the assistant has begun": (
+        {"prompt": BEGUN, "chosen": [said("assistant", " 4")], "rejected": " 5"},
+        TEMPLATE,
+        ("<user>2 + 2?</s><assistant>It is", " 4</s>", " 5</s>"),
+        (),
+    ),
+    "the same, as whole conversations": (
+        {"prompt": BEGUN, "chosen": BEGUN + RIGHT, "rejected": BEGUN + WRONG},
+        TEMPLATE,
+        ("<user>2 + 2?</s><assistant>It is", "4</s>", "5</s>"),
+        (),
+    ),
+    "thoughts that the template drops": (
+        {"prompt": ASKED, "chosen": [RIGHT[0] | {"reasoning_content": "Hm."}], "rejected": WRONG},
+        TEMPLATE,
+        ("<user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
+        ("rewritten",),
+    ),
+    "thoughts that it writes": (
+        {"prompt": ASKED, "chosen": [RIGHT[0] | {"reasoning_content": "Hm."}], "rejected": WRONG},
+        THOUGHTS,
+        ("<user>2 + 2?</s><assistant>", "Hm.4</s>", "5</s>"),
+        (),
+    ),
+    "turns of the user in a response": (
+        {"prompt": ASKED, "chosen": OTHERS, "rejected": WRONG},
+        TEMPLATE,
+        ("<user>2 + 2?</s><assistant>", "4</s><user>Sure?</s><assistant>Yes.</s>", "5</s>"),
+        ("turns",),
+    ),
+    "tools before plain text": (
+        GOOD | {"tools": [{"name": "add"}]},
+        None,
+        ("2 + 2?", "4</s>", "5</s>"),
+        ("tools_ignored",),
+    ),
+    "an end in the middle": (
+        GOOD | {"chosen": "4</s>5"},
+        None,
+        ("2 + 2?", "4</s>5</s>", "5</s>"),
+        ("inner_end",),
+    ),
+    "ends twice in the text": (
+        GOOD | {"chosen": "4</s></s>"},
+        None,
+        ("2 + 2?", "4</s></s>", "5</s>"),
+        ("inner_end",),
+    ),
+    "scores for the other response": (
+        GOOD | SCORED,
+        None,
+        ("2 + 2?", "4</s>", "5</s>"),
+        ("lower_score",),
+    ),
+    "a negative margin": (
+        GOOD | {"margin": -0.5},
+        None,
+        ("2 + 2?", "4</s>", "5</s>"),
+        ("lower_score",),
+    ),
+    "equal rewards": (
+        GOOD | {"reward_chosen": 3, "reward_rejected": 3.0},
+        None,
+        ("2 + 2?", "4</s>", "5</s>"),
+        ("tie",),
+    ),
+    "UltraFeedback": (
+        {"prompt": "2 + 2?", "prompt_id": "a", "chosen": ASKED + RIGHT, "rejected": ASKED + WRONG}
+        | {"messages": ASKED + RIGHT, "score_chosen": 8.5, "score_rejected": 2.0},
+        TEMPLATE,
+        ("<user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
+        (),
+    ),
+    "Orca": (
+        {"system": "", "question": "2 + 2?", "chosen": "4", "rejected": "5"},
+        None,
+        ("2 + 2?", "4</s>", "5</s>"),
+        (),
+    ),
+    "null media": (
+        GOOD | {"images": None, "audio": [], "videos": ""},
+        None,
+        ("2 + 2?", "4</s>", "5</s>"),
+        (),
+    ),
+    "white space apart": (
+        GOOD | {"rejected": "4 "},
+        None,
+        ("2 + 2?", "4</s>", "4 </s>"),
+        (),
+    ),
+    "letters of several bytes with one beginning": (
+        GOOD | {"prompt": "é?", "chosen": "漢字", "rejected": "漢数"},
+        None,
+        ("é?", "漢字</s>", "漢数</s>"),
+        (),
+    ),
+}
+
+DROPPED = {  # name: the row, the reason
+    "a response that ends with the user": (
+        {"prompt": ASKED, "chosen": OTHERS[:2], "rejected": WRONG},
+        "conversation",
+    ),
+    "a response of a tool": (
+        {"prompt": ASKED, "chosen": [said("tool", "4")], "rejected": WRONG},
+        "conversation",
+    ),
+    "parts of thoughts": (
+        {"prompt": ASKED, "chosen": [said("assistant", [{"type": "thinking", "thinking": "Hm."}])]}
+        | {"rejected": WRONG},
+        "conversation",
+    ),
+    "sound": (GOOD | {"audio": {"path": "a.wav"}}, "images"),
+    "video": (GOOD | {"video": "a.mp4"}, "images"),
+    "an image in a part": (
+        {"prompt": [said("user", [{"type": "image_url", "image_url": "x"}])]}
+        | {"chosen": RIGHT, "rejected": WRONG},
+        "images",
+    ),
+    "a row that says where its prompt ends": (
+        {"prompt": ASKED, "chosen": RIGHT, "rejected": WRONG}
+        | {"chat_template_kwargs": {"add_generation_prompt": True}},
+        "conversation",
+    ),
+    "soft hyphens and joiners": (GOOD | {"chosen": "\u00ad\u200d\u200c"}, "empty"),
+    "a label and no prompt": ({"messages": RIGHT, "label": True}, "conversation"),
+}
+
+FATAL = {  # name: the row, the beginning of the line
+    "a key twice": (b'{"prompt": "?", "chosen": "4", "rejected": "5", "chosen": "6"}', "chosen: "),
+    "a number for a response": (GOOD | {"chosen": 4}, "chosen: expected a string or a non-empty"),
+    "no rejected response": (GOOD | {"rejected": []}, "rejected: expected a string or a non-empty"),
+    "a null response": (GOOD | {"rejected": None}, "rejected: expected a string or a non-empty"),
+    "a list of lists of strings": (GOOD | {"rejected": [["5"]]}, "rejected: expected messages"),
+    "a ranking": ({"prompt": "?", "answers": [{"rank": 1}]}, "chosen: expected this key"),
+    "two questions": (
+        {"question": "?", "instruction": "!"} | {"chosen": "4", "rejected": "5"},
+        "prompt: ",
+    ),
+    "a completion without a label": ({"prompt": "?", "completion": "4"}, "chosen: expected this"),
+    "a label in words": (
+        {"prompt": "?", "completion": "4", "label": "yes"},
+        "label: expected true",
+    ),
+    "a list": ([GOOD], "expected a JSON object, got a list"),
+}
+
+COMMANDS = {  # name: flags, the beginning of the line
+    "a mix beside a loss without one": ("--loss ipo --mix 0.7", "mix: expected none with loss ipo"),
+    "a bound beside a loss": ("--loss kto --bound js", "bound: expected none with loss kto"),
+    "a mix beside a sum that names its own": (
+        "--loss dv@0.5+js@1 --mix 0.7",
+        "mix: expected none with loss dv@0.5+js@1",
+    ),
+    "a clip without margins": ("--bound js --clip_margin 2", "clip_margin: expected none without"),
+    "a clip of a sum": ("--loss dv+sft --clip_margin 2", "clip_margin: expected none without"),
+    "weights of KTO's": ("--desirable_weight 2", "desirable_weight: expected nothing: the rows"),
+    "WPO": ("--use_weighting true", "use_weighting: expected nothing: WPO"),
+    "a streamed set": ("--dataset_streaming true", "dataset_streaming: expected train_data: data"),
+    "template arguments that are no object": (
+        "--chat_template_kwargs [1]",
+        "chat_template_kwargs: expected a JSON object",
+    ),
+    "an infinite beta": ("--beta 1e400", "beta: expected a finite number > 0, got inf"),
+    "no temperature at all": ("--beta=", "beta: expected a number"),
+}
+
+ARGUMENTS = {  # name: of the template, the beginning of the line
+    "misspelt": ({"enable_thinkin": False}, r"names that the template reads \(.*enable_thinking"),
+    "where the prompt ends": ({"add_generation_prompt": True}, "got add_generation_prompt"),
+    "what is returned": ({"tokenize": True}, "got tokenize"),
+    "another conversation": ({"messages": []}, "got messages"),
+}
+THINKS = TEMPLATE + "{% if enable_thinking %}<think>{% endif %}"
+
+
+@pytest.mark.parametrize("name", READ)
+def test_read(name):
+    row, template, texts, notes = READ[name]
+    tokenizer = ByT5Tokenizer(chat_template=template)
+    example = tokenize_example(parse_row(row), tokenizer, Options(200))
+    decoded = [tokenizer.decode(ids) for ids in (example.prompt, *example.completions)]
+    assert tuple(decoded) == texts
+    assert tuple(note for note in example.notes if note != "plain") == notes
+
+
+@pytest.mark.parametrize("name", DROPPED)
+def test_dropped(name):
+    row, reason = DROPPED[name]
+    with pytest.raises(Unusable) as error:
+        tokenize_example(parse_row(row), ByT5Tokenizer(chat_template=TEMPLATE), Options(200))
+    assert error.value.reason == reason
+
+
+@pytest.mark.parametrize("name", FATAL)
+def test_fatal(name):
+    row, message = FATAL[name]
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}") as error:
+        parse_row(row)
+    assert not isinstance(error.value, Unusable)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_commands(name):
+    flags, message = COMMANDS[name]
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        read_values(["--model", "builtin", *flags.split()])
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_arguments_of_a_template(name):
+    arguments, message = ARGUMENTS[name]
+    tokenizer = ByT5Tokenizer(chat_template=THINKS)
+    with pytest.raises(ValueError, match=rf"^chat_template_kwargs: expected .*{message}"):
+        check_tokenizer(tokenizer, [], Options(200, template=arguments))
+    check_tokenizer(tokenizer, [], Options(200, template={"enable_thinking": False}))
+
+
+PACKED = {  # name: the file's name and its bytes; each holds two rows
+    "marked": ("a.jsonl", lambda text: b"\xef\xbb\xbf" + text),
+    "lines of Windows": ("a.jsonl", lambda text: text.replace(b"\n", b"\r\n")),
+    "no last line end": ("a.jsonl", bytes.rstrip),
+    "blank lines": ("a.jsonl", lambda text: b"\n \n" + text.replace(b"\n", b"\n\n")),
+    "another name": ("a.txt", bytes),
+    "packed under a plain name": ("a.jsonl", gzip.compress),
+    "an array, marked": (
+        "a.json",
+        lambda text: b"\xef\xbb\xbf[" + b",".join(text.split(b"\n")[:2]) + b"]",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_files(name, tmp_path):
+    file, pack = PACKED[name]
+    rows = [GOOD, GOOD | {"prompt": "3 + 3?"}]
+    path = tmp_path / file
+    path.write_bytes(pack("".join(f"{json.dumps(row)}\n" for row in rows).encode()))
+    assert [example.prompt for example in read_examples(path)] == ["2 + 2?", "3 + 3?"]
+
+
+JOINTS = {  # prompt, chosen, rejected: what stands where they meet
+    "a space before": ("2 + 2 =", " 4", " 5"),
+    "a space behind": ("2 + 2 = ", "4", "5"),
+    "spaces on both sides": ("2 + 2 = ", " 4", " 5"),
+    "a line end": ("2 + 2 =\n", "\n4", "\n5"),
+    "one number": ("the answer is 1", "2", "3"),
+    "a word in two": ("the ans", "wer is 4", "wer is 5"),
+    "only one that merges": ("the ans", "wer", " 5"),
+    "a prompt of spaces": ("   ", "4", "5"),
+}
+
+
+@pytest.mark.parametrize("tokenizer", [byte_pairs, prepending], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("name", JOINTS)
+def test_where_prompt_and_response_meet(name, tokenizer):
+    """Prompt and response have the tokens of their text, and all responses follow the same tokens."""
+    tokenizer = tokenizer()
+    prompt, *responses = JOINTS[name]
+    row = parse_row({"prompt": prompt, "chosen": responses[0], "rejected": responses[1]})
+    example = tokenize_example(row, tokenizer, Options(200))
+    encode = partial(tokenizer.encode, add_special_tokens=False)
+    start = (
+        []
+        if tokenizer("a")["input_ids"][:1] != [tokenizer.bos_token_id]
+        else [tokenizer.bos_token_id]
+    )
+    for response, ids in zip(responses, example.completions, strict=True):
+        assert example.prompt + ids == start + encode(prompt + response) + [tokenizer.eos_token_id]
+
+
+def test_the_table_has_enough_inputs():
+    tables = (READ, DROPPED, FATAL, COMMANDS, ARGUMENTS, PACKED, JOINTS)
+    assert sum(map(len, tables)) >= 60
