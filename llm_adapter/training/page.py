@@ -255,8 +255,8 @@ def verdict(run: Run) -> str:
     numbers = [
         f"{word} {last[name]:{form}}"
         for word, name, form in (
-            ("chosen", "rewards/chosen", "+.2f"),
-            ("margin", "rewards/margins", ".2f"),
+            ("chosen", "rewards/chosen", "+z.2f"),
+            ("margin", "rewards/margins", "z.2f"),
             ("accuracy", "rewards/accuracies", ".2f"),
             ("loss", "loss", ".4f"),
         )
