@@ -182,10 +182,33 @@ class ModelFields:
     trust_remote_code: bool = flag(False, "Run Python code that comes with the model.")
 
 
+RECIPES: dict[
+    str, dict[str, object]
+] = {  # of --memory: values of other flags, which a flag overrides
+    "exact": {},
+    "balanced": {"release_gradients": True, "max_grad_norm": 0.0},
+    "lean": {
+        "weights": "bf16",
+        "rounding": "stochastic",
+        "adam_beta2": 0.99,
+        "release_gradients": True,
+        "max_grad_norm": 0.0,
+        "gradient_checkpointing": True,
+    },
+}
+
+
 @dataclass
 class MemoryFields:
     """Memory and precision: what fits on a device."""
 
+    memory: str = flag(
+        "exact",
+        "Recipe for the flags below. exact: float32 throughout. balanced: the same arithmetic, and "
+        "gradients freed as they are used. lean: also bf16 weights and states, rounded at random, "
+        "and activations computed again. Other flags override it. docs/guides/scale.md",
+        choices=tuple(RECIPES),
+    )
     bf16: bool = flag(False, "Compute in bfloat16. The weights keep their precision.")
     weights: str = flag("fp32", "Precision of the weights.", choices=("fp32", "bf16"))
     rounding: str = flag(
@@ -193,6 +216,17 @@ class MemoryFields:
         "How a step is rounded to bf16 weights. nearest: small steps are lost. kahan: rounding "
         "errors are kept and added later. stochastic: up or down at random.",
         choices=("nearest", "kahan", "stochastic"),
+    )
+    adam_states: str = flag(
+        "weights",
+        "Precision of Adam's two moments. weights: that of the weights. 8bit: blocks of 8-bit "
+        "numbers (package torchao).",
+        choices=("weights", "8bit"),
+    )
+    release_gradients: bool = flag(
+        False,
+        "Step each weight in the backward pass and free its gradient: no clipping, one process, "
+        "and one pass a step.",
     )
     gradient_checkpointing: bool | None = flag(
         None, "Recompute activations in the backward pass: less memory, more time."
@@ -202,6 +236,13 @@ class MemoryFields:
         "shared: one row for a prompt and all its responses. padded: one row for each response. "
         "Both give the same loss.",
         choices=("shared", "padded"),
+    )
+    max_tokens_per_batch: int | None = flag(
+        None,
+        "Maximum number of tokens in one pass through the model, on each device. A batch that has "
+        "more takes several passes. The step, the mean over its examples, stays the same.",
+        rule=COUNT,
+        shown="no limit",
     )
     precompute_ref_log_probs: bool = flag(
         True,
@@ -305,6 +346,21 @@ class RunFields(LoggingFields, StepFields, MemoryFields, ModelFields, LossFields
                 self.weights == "bf16" or self.rounding == "nearest",
                 "nearest with fp32 weights",
             ),
+            (
+                "adam_states",
+                self.adam_states == "weights" or self.rounding != "kahan",
+                "weights with rounding kahan",
+            ),
+            (
+                "gradient_accumulation_steps",
+                not self.release_gradients or self.gradient_accumulation_steps == 1,
+                "1 with release_gradients",
+            ),
+            (
+                "max_tokens_per_batch",
+                not self.release_gradients or not self.max_tokens_per_batch,
+                "none with release_gradients, which takes a step in one pass",
+            ),
             ("bf16", self.weights == "fp32" or not self.bf16, "false with bf16 weights"),
             (
                 "lora_rank",
@@ -320,6 +376,11 @@ class RunFields(LoggingFields, StepFields, MemoryFields, ModelFields, LossFields
                 "mix",
                 self.mix != "auto" or self.negatives == "own",
                 "a number with negatives batch",
+            ),
+            (
+                "max_tokens_per_batch",
+                not self.max_tokens_per_batch or self.negatives == "own",
+                "none with negatives batch, which are those of one pass",
             ),
             (
                 "robust",

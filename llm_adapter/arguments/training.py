@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .command import complain
-from .fields import RunFields
+from .fields import RECIPES, RunFields
 from .flags import Flag, Parser, groups_of
 from .names import bounds, generated
 from .trl import own_names
@@ -49,6 +49,7 @@ def read_values(argv: Sequence[str]) -> dict[str, Any]:
     config = _config_values(path, parser) if path else {}
     _refuse_idle(config, values)
     values = config | values
+    values = RECIPES.get(values.get("memory", ""), {}) | values
 
     ours = {entry.name for entry in fields(RunFields)}
     RunFields(**{name: value for name, value in values.items() if name in ours}).check()

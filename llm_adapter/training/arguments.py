@@ -16,11 +16,13 @@ from transformers.integrations.integration_utils import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
+import mi_estimators as mi
+
 from ..arguments.fields import RunFields
 from ..arguments.flags import require
 from ..arguments.names import REGENERATE, generated
 from ..arguments.training import read_values
-from ..loss.objective import Objective
+from ..loss.objective import Objective, read_terms
 
 
 @dataclass
@@ -46,8 +48,13 @@ class PreferenceArguments(RunFields, TrainingArguments):
             self,
             (
                 "optim",
-                self.rounding == "nearest" or "adamw_torch" in str(self.optim),
-                "the default, adamw_torch…, with rounding",
+                (
+                    self.rounding == "nearest"
+                    and self.adam_states == "weights"
+                    and not self.release_gradients
+                )
+                or "adamw_torch" in str(self.optim),
+                "the default, adamw_torch…, with rounding, adam_states or release_gradients",
             ),
             (
                 "attn_implementation",
@@ -58,6 +65,21 @@ class PreferenceArguments(RunFields, TrainingArguments):
                 "label_smoothing_factor",
                 not self.label_smoothing_factor,
                 "0 (it smooths a cross-entropy; label_smoothing is the preference loss's)",
+            ),
+            (
+                "max_tokens_per_batch",
+                not self.max_tokens_per_batch or not _of_batch(self.loss),
+                f"none with loss {self.loss}, whose threshold is that of one pass",
+            ),
+            (
+                "max_grad_norm",
+                not self.release_gradients or not self.max_grad_norm,
+                "0 with release_gradients: the norm of all gradients is not known in time",
+            ),
+            (
+                "fp16",
+                not self.release_gradients or not self.fp16,
+                "false with release_gradients",
             ),
             ("fp16", self.weights == "fp32" or not self.fp16, "false with bf16 weights"),
             ("remove_unused_columns", not self.remove_unused_columns, "false"),
@@ -99,11 +121,22 @@ class PreferenceArguments(RunFields, TrainingArguments):
             raise ValueError(
                 f"report_to: expected none, all or an installed one of {known}, got {name}"
             )
+        if self.release_gradients and self.world_size > 1:
+            raise ValueError(
+                "release_gradients: expected false with several processes, whose gradients are "
+                f"averaged after the backward pass, got {self.world_size} of them"
+            )
         if self.n_gpu > 1:
             raise ValueError(
                 "devices: expected one GPU for each process (start with torchrun or accelerate "
                 f"launch), got {self.n_gpu}"
             )
+
+
+def _of_batch(loss: str | None) -> bool:
+    """Return whether a loss compares an example with the others of its batch."""
+    rows = mi.preference.ALTERNATIVES
+    return any(name in rows and rows[name].threshold for name, _ in read_terms(loss))
 
 
 def _checkpoint(value: str | None, output_dir: str) -> str | None:

@@ -8,45 +8,57 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import TrainerCallback
+
+from .release import Released
 
 WEIGHTS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 SAMPLE = 4096  # weights that are watched
 NOTED = 0.1  # share of lost steps that is worth a warning
 
 
-def optimizer(args) -> tuple[type[torch.optim.Optimizer], dict] | None:
-    """Return the AdamW that keeps small steps of bf16 weights, for Trainer's `optimizer_cls_and_kwargs`, or None.
+def optimizer(args) -> tuple[Any, dict] | None:
+    """Return the AdamW of a run for Trainer's `optimizer_cls_and_kwargs`, or None for Trainer's own.
 
-    kahan: torch-optimi's, which adds up the rounding errors. stochastic: torchao's, which rounds up or down at random
-    and is right on average. The optimiser's own states are bf16 as well.
+    kahan: torch-optimi's, which adds up the rounding errors of bf16 weights. stochastic: torchao's, which rounds up or
+    down at random and is right on average. The optimiser's states have the precision of the weights, or 8 bits.
+    Under `release_gradients` each weight is stepped in the backward pass.
 
     Raises:
         ValueError: the package is not installed.
     """
-    options = {
+    options: dict[str, Any] = {
         "lr": args.learning_rate,
         "betas": (args.adam_beta1, args.adam_beta2),
         "eps": args.adam_epsilon,
     }
+    kind: Any = torch.optim.AdamW
     try:
         if args.rounding == "kahan":
-            from optimi import AdamW
+            from optimi import AdamW as kind
 
-            return AdamW, options | {"kahan_sum": True}
-        if args.rounding == "stochastic":
-            from torchao.optim import _AdamW  # type: ignore  # an extra that `dev` leaves out
+            options["kahan_sum"] = True
+        elif args.rounding == "stochastic" or args.adam_states == "8bit":
+            from torchao.optim import AdamW8bit, _AdamW  # type: ignore  # an extra that `dev` leaves out
 
-            return _AdamW, options | {"bf16_stochastic_round": True}
+            kind = AdamW8bit if args.adam_states == "8bit" else _AdamW
+            options["bf16_stochastic_round"] = args.rounding == "stochastic"
+        elif args.release_gradients:
+            options["fused"] = True
+        else:
+            return None
     except ImportError as error:
-        package = {"kahan": "torch-optimi", "stochastic": "torchao"}[args.rounding]
+        package = "torch-optimi" if args.rounding == "kahan" else "torchao"
+        name = "rounding" if args.rounding != "nearest" else "adam_states"
         raise ValueError(
-            f"rounding: expected the package {package} for {args.rounding}, got {error} (pip install {package})"
+            f"{name}: expected the package {package} for {getattr(args, name)}, got {error} "
+            f"(pip install {package})"
         ) from None
-    return None
+    return (Released, options | {"inner": kind}) if args.release_gradients else (kind, options)
 
 
 def warnings(args, model: nn.Module) -> Iterator[str]:

@@ -30,6 +30,7 @@ from ..data.cache import cache_folder, fetch, keep
 from ..data.collate import sum_responses
 from ..data.tokens import TokenizedExample
 from ..models import CausalLM, cast_parameters
+from .passes import passes
 
 FORMAT = 2
 """Raise it when the same model and tokens give other log-probabilities: older files are then ignored."""
@@ -145,7 +146,11 @@ def sharded(model: CausalLM, accelerator: Accelerator) -> nn.Module:
 
 @torch.no_grad()
 def with_reference(
-    examples: Sequence[TokenizedExample], log_probs: LogProbs, args, cache: Cache | None = None
+    examples: Sequence[TokenizedExample],
+    log_probs: LogProbs,
+    args,
+    cache: Cache | None = None,
+    layout: str = "shared",
 ) -> list[TokenizedExample]:
     """Return the examples with the reference's log-probabilities; the processes share the work.
 
@@ -154,27 +159,33 @@ def with_reference(
         log_probs: gives the summed log-probabilities of a batch's responses, (B,) and (B, K), in nats.
         args: the run's arguments (batch size, processes, progress bar).
         cache: where the first process finds and keeps the values.
+        layout: of the rows, which decides how many tokens they take.
     """
     others = [example.mismatched for example in examples if example.mismatched]
     if others:  # each example has one
-        more = with_reference(others, log_probs, args, cache)
+        more = with_reference(others, log_probs, args, cache, layout)
         pairs = zip(examples, more, strict=True)
         examples = [replace(example, mismatched=other) for example, other in pairs]
     values = cache.load(examples) if cache and args.process_index == 0 else None
     if args.world_size > 1:
         (values,) = broadcast_object_list([values])
     if values is None:
-        values = _computed(examples, log_probs, args)
+        values = _computed(examples, log_probs, args, layout)
         if cache and args.process_index == 0:
             cache.save(examples, values)
     rows = zip(examples, values, strict=True)
     return [replace(example, reference=value) for example, value in rows]
 
 
-def _computed(examples: Sequence[TokenizedExample], log_probs: LogProbs, args) -> Values:
-    order = sorted(range(len(examples)), key=lambda i: -max(map(len, examples[i].completions)))
+def _computed(
+    examples: Sequence[TokenizedExample], log_probs: LogProbs, args, layout: str
+) -> Values:
     size, processes = args.per_device_eval_batch_size, args.world_size
-    batches = [order[start : start + size] for start in range(0, len(examples), size)]
+    if args.max_tokens_per_batch:
+        batches = passes(examples, args.max_tokens_per_batch, layout)
+    else:  # of like length
+        order = sorted(range(len(examples)), key=lambda i: -examples[i].size)
+        batches = [order[start : start + size] for start in range(0, len(examples), size)]
     rounds = range(0, len(batches), processes)  # the same in all processes: sharded models need all
 
     own = []

@@ -27,6 +27,7 @@ FIXED = {  # what must not change, and why
     "dataloader_drop_last": "rows would be repeated or left out",
     "optim": "its state is another optimiser's",
     "rounding": "its state is another optimiser's",
+    "adam_states": "its state is another optimiser's",
     "weights": "the checkpoint's weights have another precision",
     "lora_rank": "the checkpoint's weights have other shapes",
     "lora_targets": "the checkpoint's weights have other names",

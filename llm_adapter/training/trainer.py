@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -27,7 +27,7 @@ from ..loss.objective import Objective, of_all_processes
 from ..models import CausalLM
 from . import precision
 from .arguments import PreferenceArguments
-from .checkpoints import ResumableTrainer
+from .bounded import BoundedTrainer
 from .layouts import beginning, choose_layout, ways_for
 from .reference import Reference, sharded, with_reference
 from .runlog import say
@@ -40,7 +40,7 @@ class RunFailed(RuntimeError):
     """A run that must not continue; the message says what was expected and names likely causes."""
 
 
-class PreferenceTrainer(ResumableTrainer):
+class PreferenceTrainer(BoundedTrainer):
     """Train a causal LM on preference examples; docs/guides/metrics.md defines what is logged.
 
     The reference is the model as given (`reference.Reference`). The first step checks that its loss is the loss at
@@ -72,7 +72,6 @@ class PreferenceTrainer(ResumableTrainer):
         self.loss_is_scaled_for_ga = True  # `compute_loss` weights a batch by its examples
         self.objective = args.objective()
         self._checked = False
-        self._evaluated = 0  # batches of this evaluation
         self._metrics = self.output / "metrics.jsonl"
         self._alerts: dict[str, str] = {}  # of the last training log
         self._said: dict[str, str] = {}  # alerts of the last evaluation
@@ -97,16 +96,17 @@ class PreferenceTrainer(ResumableTrainer):
         )
         self.row_layout = self.layout.name
         layout = partial(self.layout.collate, **self.data_collator.keywords)
-        self.data_collator = partial(with_mismatched, layout)
+        parts = (train_dataset, eval_dataset or ())
+        self.bound_passes(partial(with_mismatched, layout), self.row_layout, parts)
         if self.objective.estimates_kl:
             self.train_dataset = mismatched(train_dataset, args.max_length)
             self.eval_dataset = eval_dataset and mismatched(eval_dataset, args.max_length)
 
         if args.precompute_ref_log_probs and not args.reference_free:
-            read, cache = self._reference_batch, self.reference.cache
-            self.train_dataset = with_reference(self.train_dataset, read, args, cache)
+            options = (self._reference_batch, args, self.reference.cache, self.row_layout)
+            self.train_dataset = with_reference(self.train_dataset, *options)
             if eval_dataset:
-                self.eval_dataset = with_reference(self.eval_dataset, read, args, cache)
+                self.eval_dataset = with_reference(self.eval_dataset, *options)
 
     def _prepare_input(self, data):
         """Move a batch to the device and keep its precision, which transformers would lower under DeepSpeed."""
@@ -118,12 +118,14 @@ class PreferenceTrainer(ResumableTrainer):
         return self.reference.log_probs(self.model, self._prepare_inputs(tokens), self.log_probs)
 
     def _reference_batch(self, examples: Sequence[TokenizedExample]) -> tuple[Tensor, Tensor]:
-        batch = self._prepare_inputs(self.data_collator(examples))
+        batch = self._prepare_inputs(self.collate_rows(examples))
         log_probs = self.reference.log_probs(self.model, batch, self.log_probs)
         return split_rows(log_probs, batch["negatives"])
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Return the batch's mean preference loss and add its metrics to the running sums."""
+        if "examples" in inputs:  # of an evaluation; training makes passes of them
+            return self.loss_in_passes(model, inputs["examples"], return_outputs)
         negatives, lengths, step = inputs["negatives"], inputs["lengths"], self.state.global_step
         reference = inputs.get("reference")
         if reference is None and not self.objective.reference_free:
@@ -153,7 +155,9 @@ class PreferenceTrainer(ResumableTrainer):
                 self._check_start(model, inputs, log_probs.detach(), reference)
 
         sums = self._sums["" if model.training else "eval_"]
-        counted = None if model.training else self._first_seen(negatives)
+        counted = inputs.get("counted")
+        if counted is None and not model.training:
+            counted = self.first_seen(len(negatives))
         values = window_sums(objective, log_probs, log_ratios, inputs, counted)
         for name, total in values.items():
             sums[name] = sums.get(name, 0) + total
@@ -174,32 +178,6 @@ class PreferenceTrainer(ResumableTrainer):
         if self.objective.log_ratio == "mean":
             log_ratios = log_ratios / other["lengths"]
         return replace(self.objective, reference_point=of_all_processes(log_ratios).mean().item())
-
-    def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> Tensor | None:
-        """Return the examples of an optimiser step in all processes: its gradient is the mean over them."""
-        if not batch_samples:
-            return None
-        own = torch.tensor([sum(len(batch["negatives"]) for batch in batch_samples)], device=device)
-        counts = self.accelerator.gather(own) if self.args.world_size > 1 else own
-        assert isinstance(counts, Tensor)  # as a tensor went in
-        return counts.sum()
-
-    def evaluate(self, *args, **kwargs) -> dict[str, float]:
-        """Evaluate as Trainer does; each example counts once, however many processes share them."""
-        self._evaluated = 0
-        return super().evaluate(*args, **kwargs)
-
-    def _first_seen(self, negatives: Tensor) -> Tensor:
-        """Return True for the examples of an evaluation batch that are no padding of the last batches, shape (B,).
-
-        accelerate hands out batches in turn and fills the last ones with the first examples.
-        """
-        size, rank = self.args.eval_batch_size, self.args.process_index
-        start = (self._evaluated * self.args.world_size + rank) * size
-        self._evaluated += 1
-        places = torch.arange(start, start + len(negatives), device=negatives.device)
-        total = len(self.eval_dataset) if isinstance(self.eval_dataset, Sized) else math.inf
-        return places < total
 
     def _reads_gradients(self) -> bool:
         every, step = self.args.diagnostics_steps, self.state.global_step
@@ -243,6 +221,8 @@ class PreferenceTrainer(ResumableTrainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the means since the last log, over all examples and processes, and append a line to metrics.jsonl."""
         prefix = "eval_" if "eval_loss" in logs else ""
+        if self.args.release_gradients:  # Trainer measures what is left of the gradients: nothing
+            logs.pop("grad_norm", None)
         sums = self._sums[prefix]
         means: dict[str, Any] = {}
         window: dict[str, float] = {}

@@ -19,6 +19,7 @@ from llm_adapter.evaluation.sampling import Sample
 from llm_adapter.models import load_model, load_tokenizer
 from llm_adapter.train import main
 from llm_adapter.training.arguments import parse_arguments
+from llm_adapter.training.precision import WEIGHTS
 from llm_adapter.training.trainer import PreferenceTrainer
 
 QUICK = "--use_cpu true --max_steps 2 --warmup_steps 0 --logging_steps 1 --disable_tqdm true"
@@ -79,7 +80,8 @@ def make_trainer(tmp_path):
         args, tokenizer = parse_arguments(command.split()), load_tokenizer("builtin")
         rows = tokenize(read_examples(PAIRS, args.max_negatives)[:examples], tokenizer, 512, PAIRS)
         set_seed(0)
-        return PreferenceTrainer(load_model("builtin"), args, rows, None, tokenizer)
+        model = load_model("builtin", dtype=WEIGHTS[args.weights])
+        return PreferenceTrainer(model, args, rows, None, tokenizer)
 
     return make
 

@@ -18,7 +18,11 @@ from llm_adapter.training import checkpoints
 FLAGS = "--use_cpu true --max_steps 3 --logging_steps 1 --warmup_steps 0 --learning_rate 1e-3 --disable_tqdm true"
 FLAGS += " --reference_cache none --diagnostics_steps 1 --save_steps 2"
 FLAGS += " --save_strategy steps"
-NEGATIVES = {"own": "", "batch": "--negatives batch --bound dv"}
+NEGATIVES = {
+    "own": "",
+    "batch": "--negatives batch --bound dv",
+    "passes": "--max_tokens_per_batch 500",  # for two or three of the four examples of a step
+}
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +103,13 @@ def single(processes, few, tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("negatives", "config"),
-    [("own", "fsdp2"), ("batch", "ddp"), pytest.param("own", "ddp", marks=pytest.mark.broad)],
+    [
+        ("own", "fsdp2"),
+        ("batch", "ddp"),
+        ("passes", "ddp"),
+        pytest.param("passes", "fsdp2", marks=pytest.mark.broad),
+        pytest.param("own", "ddp", marks=pytest.mark.broad),
+    ],
 )
 def test_two_processes_take_the_steps_of_one(processes, few, tmp_path, single, negatives, config):
     lines, weights = single(negatives)

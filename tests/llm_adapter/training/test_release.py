@@ -1,0 +1,118 @@
+"""Gradients released in the backward pass: the steps of the optimiser within, and no two gradients at once."""
+
+import importlib.util
+import math
+
+import pytest
+import torch
+
+from llm_adapter.arguments.fields import RECIPES
+from llm_adapter.arguments.training import read_values
+from llm_adapter.training.arguments import parse_arguments
+from llm_adapter.training.release import Released
+
+FLAGS = "--max_steps 4 --learning_rate 1e-3 --warmup_steps 2 --logging_steps 1 --max_grad_norm 0"
+FLAGS += " --reference_cache none --per_device_train_batch_size 4 --diagnostics_steps 2"
+needs_torchao = pytest.mark.skipif(
+    importlib.util.find_spec("torchao") is None, reason="needs torchao"
+)
+OPTIMISERS = {
+    "adamw": "",
+    "weight decay": "--weight_decay 0.1 --lr_scheduler_type linear",
+    "kahan": "--weights bf16 --rounding kahan --adam_beta2 0.99",
+    "checkpointing": "--gradient_checkpointing true",
+}
+
+
+def weights_of(trainer):
+    return {name: weight.detach().clone() for name, weight in trainer.model.named_parameters()}
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_released_steps_are_those_of_whole_gradients(make_trainer, name):
+    results = {}
+    for release in ("false", "true"):
+        flags = f"{FLAGS} {OPTIMISERS[name]} --save_strategy no --release_gradients {release}"
+        trainer = make_trainer(flags)
+        before = weights_of(trainer)
+        trainer.train()
+        results[release] = trainer.state.log_history, weights_of(trainer)
+        assert any(not weight.equal(before[key]) for key, weight in results[release][1].items())
+    for one, other in zip(*(results[release][0] for release in results), strict=True):
+        if "loss" in one:
+            assert other["loss"] == pytest.approx(one["loss"], abs=1e-6)
+            assert other["learning_rate"] == one["learning_rate"]
+    for key, weight in results["false"][1].items():
+        torch.testing.assert_close(results["true"][1][key], weight, rtol=1e-5, atol=1e-7)
+
+
+def test_a_resumed_run_goes_on_with_the_saved_states(make_trainer, tmp_path):
+    flags = f"{FLAGS} --release_gradients true --save_strategy steps --save_steps 2"
+    whole = make_trainer(flags)
+    whole.train()
+    again = make_trainer(f"{flags} --resume_from_checkpoint {tmp_path / 'checkpoint-2'}")
+    again.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
+    assert again.state.global_step == 4
+    for key, weight in weights_of(whole).items():
+        assert weight.equal(weights_of(again)[key]), key
+
+
+def test_no_two_gradients_exist_at_once():
+    torch.manual_seed(0)
+    layers = torch.nn.Sequential(*(torch.nn.Linear(3, 3) for _ in range(5)))
+    optimizer = Released(layers.parameters(), inner=torch.optim.AdamW, lr=0.1)
+    alive = []
+    for weight in layers.parameters():
+        weight.register_post_accumulate_grad_hook(
+            lambda _: alive.append(sum(other.grad is not None for other in layers.parameters()))
+        )
+    layers(torch.ones(2, 3)).sum().backward()
+    optimizer.step()
+    assert alive == [0] * 10  # those of `Released` ran first
+    assert len(optimizer.state_dict()["state"]) == 10
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--max_grad_norm 1", "max_grad_norm: expected 0 with release_gradients"),
+        ("--gradient_accumulation_steps 2", "gradient_accumulation_steps: expected 1 with release"),
+        ("--max_tokens_per_batch 900", "max_tokens_per_batch: expected none with release_gradient"),
+        ("--optim sgd", "optim: expected the default"),
+    ],
+)
+def test_what_releasing_excludes_is_refused(tmp_path, flags, message):
+    command = f"--model builtin --output_dir {tmp_path} --release_gradients true --max_grad_norm 0"
+    with pytest.raises(ValueError, match=message):
+        parse_arguments(f"{command} {flags}".split())
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_sets_flags_and_a_flag_overrides_it(recipe):
+    values = read_values(["--model", "builtin", "--memory", recipe])
+    assert RECIPES[recipe].items() <= values.items()
+    assert values["memory"] == recipe
+    values = read_values(["--model", "builtin", "--memory", recipe, "--adam_beta2", "0.9"])
+    assert values["adam_beta2"] == 0.9
+
+
+def test_an_unknown_recipe_is_refused():
+    with pytest.raises(ValueError, match="memory: expected one of exact, balanced, lean, got tiny"):
+        read_values(["--model", "builtin", "--memory", "tiny"])
+
+
+@needs_torchao
+@pytest.mark.parametrize("states", ["weights", "8bit"])
+def test_lean_runs_and_moves(make_trainer, states):
+    recipe = " ".join(f"--{name} {value}" for name, value in RECIPES["lean"].items())
+    flags = FLAGS.replace("--max_grad_norm 0", "")
+    trainer = make_trainer(f"{flags} {recipe} --adam_states {states} --save_strategy no")
+    before = weights_of(trainer)
+    with torch.compiler.set_stance("force_eager"):  # torchao compiles its step: minutes on a CPU
+        trainer.train()
+    assert all(weight.dtype == torch.bfloat16 for weight in trainer.model.parameters())
+    moved = [not weight.equal(before[key]) for key, weight in weights_of(trainer).items()]
+    assert all(moved)
+    losses = [log["loss"] for log in trainer.state.log_history if "loss" in log]
+    assert losses[0] == pytest.approx(2 * math.log(2), abs=1e-3) != losses[-1]
+    assert not any("grad_norm" in log for log in trainer.state.log_history)
