@@ -50,7 +50,8 @@ class BoundedTrainer(ResumableTrainer):
         loader = super().get_train_dataloader()
         args = self.args
         if args.max_tokens_per_batch and args.world_size > 1:
-            sampler = loader.batch_sampler.batch_sampler  # of all processes, in accelerate's shard
+            shard: Any = loader.batch_sampler
+            sampler = shard.batch_sampler  # of all processes, in accelerate's shard
             sizes = [passes.cost([example], self.row_layout) for example in self._examples()]
             sampler.sampler = passes.Balanced(
                 sampler.sampler, sizes, args.train_batch_size, args.world_size
@@ -65,7 +66,7 @@ class BoundedTrainer(ResumableTrainer):
         """Return the loss of a batch after its backward pass, in as many passes as `max_tokens_per_batch` asks for."""
         if "examples" not in inputs:
             return super().training_step(model, inputs, num_items_in_batch)
-        examples = inputs["examples"]
+        examples: Any = inputs["examples"]
         *groups, last = self._groups(examples)
         total = torch.zeros((), device=self.args.device)
         for group in (*groups, last):
@@ -85,14 +86,15 @@ class BoundedTrainer(ResumableTrainer):
             groups = passes.passes(examples, tokens, self.row_layout, int(counts.max()))
         return groups
 
-    def loss_in_passes(self, model, examples: Sequence[TokenizedExample], return_outputs: bool):
+    def loss_in_passes(self, model, examples: Any, return_outputs: bool):
         """Return the mean loss of a batch of an evaluation, in passes."""
         counted = self.first_seen(len(examples))
         total = torch.zeros((), device=self.args.device)
         for group in self._groups(examples):
             batch = self._prepare_inputs(self.collate_rows([examples[i] for i in group]))
             batch["counted"] = counted[group]
-            total += self.compute_loss(model, batch) * (len(group) / len(examples))
+            loss: Any = self.compute_loss(model, batch)
+            total += loss * (len(group) / len(examples))
         return (total, {}) if return_outputs else total
 
     def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> Tensor | None:
@@ -118,7 +120,7 @@ class BoundedTrainer(ResumableTrainer):
         size, rank = self.args.eval_batch_size, self.args.process_index
         start = (self._evaluated * self.args.world_size + rank) * size
         self._evaluated += 1
-        places = torch.arange(start, start + count, device=self.args.device)
+        places = torch.arange(start, start + count, device=self.accelerator.device)
         total = len(self.eval_dataset) if isinstance(self.eval_dataset, Sized) else math.inf
         return places < total
 

@@ -105,7 +105,7 @@ class PreferenceTrainer(BoundedTrainer):
         if args.precompute_ref_log_probs and not args.reference_free:
             options = (self._reference_batch, args, self.reference.cache, self.row_layout)
             self.train_dataset = with_reference(self.train_dataset, *options)
-            if eval_dataset:
+            if self.eval_dataset:
                 self.eval_dataset = with_reference(self.eval_dataset, *options)
 
     def _prepare_input(self, data):

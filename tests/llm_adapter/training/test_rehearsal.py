@@ -172,12 +172,11 @@ def test_padding_of_the_last_batches_is_not_counted(make_trainer):
     """Ten examples in batches of two over two processes: the second one's last batch is the first examples again."""
     trainer = make_trainer("--per_device_eval_batch_size 2", examples=10)
     trainer.eval_dataset = trainer.train_dataset
-    negatives = torch.ones(2, 1, dtype=torch.bool)
     counted = []
     for rank in (0, 1):
         trainer._evaluated = 0
         trainer.args = Shared(trainer.args, rank)
-        counted.append([trainer._first_seen(negatives).tolist() for _ in range(3)])
+        counted.append([trainer.first_seen(2).tolist() for _ in range(3)])
     assert counted == [[[True, True]] * 3, [[True, True], [True, True], [False, False]]]
 
 
