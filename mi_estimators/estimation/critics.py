@@ -16,8 +16,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from .anchors import Anchor
 from .arguments import CriticName
-from .experts.copula import EllipticalCopula
 from .gated import Gated
 
 
@@ -187,7 +187,7 @@ class Anchored(nn.Module):
         network: a critic of all columns; None where it never helped.
     """
 
-    def __init__(self, anchor: EllipticalCopula, network: nn.Module | None) -> None:
+    def __init__(self, anchor: Anchor, network: nn.Module | None) -> None:
         super().__init__()
         self.anchor, self.network = anchor, network
         self.pairwise = network is not None and scores_each_pair(network)

@@ -9,19 +9,23 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .anchors import Place, best_copula
+from .anchors import best_anchor
 from .arguments import CriticLike
 from .critics import Calibrated
 from .experts.classifier import fit_classifier
 from .folds import Fold
+from .forms import Place
 from .inputs import seeded_random_state
 from .making import make_critics
 from .pairs import Pairs
 from .scoring import Sides
 from .table import Estimator
 from .training import Fit, Member, fit_critics
-from .transforms import Transform, columns_aside
+from .transforms import Transform, columns_aside, margins_aside
 from .views import View
+
+_FITS = 3.0  # standard errors that rows contradict an anchor at most
+_CLASSIFIER_STEPS = 2  # to a step of a critic, which costs ten times as much
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +94,7 @@ def fit_folds(
     seed = int(torch.randint(2**31, (), generator=generator))
     with seeded_random_state(folds[0].train[0].device, seed):
         if label is not None:
-            return [_fit_label(fold, label) for fold in folds]
+            return _fit_labels(folds, label, settings.steps, advance)
         members = [_member(fold, view, columns) for fold in folds]
         x_aside, y_aside = map(columns_aside, folds[0].maps)
         fit = _trainer(settings, members, (x_aside, y_aside), generator, advance)
@@ -131,27 +135,54 @@ def _trainer(
 
 def _member(fold: Shown, view: View, columns: tuple[int, int]) -> Member:
     """Return what a critic is trained on."""
-    anchor = None
+    anchor, form, fits = None, None, False
     if view.anchored:
-        places = [Place(starts=(0, 0), columns=columns, jointly=False)]
-        x, y = (columns_aside(transform) for transform in fold.maps)
-        if x and y:
-            starts = fold.train[0].shape[1] - x, fold.train[1].shape[1] - y
-            places.append(Place(starts=starts, columns=(x, y), jointly=True))
-        anchor = best_copula(fold.train, fold.valid, places)
-    return Member(train=fold.train, valid=fold.valid, anchor=anchor, noise=view.noise)
+        anchor, form = best_anchor(fold.train, fold.valid, _places(fold, columns))
+        if anchor.shortfall > 0:  # it is not zero
+            fits = form.misfit(*anchor.columns(*fold.train)) < _FITS
+    return Member(
+        train=fold.train,
+        valid=fold.valid,
+        anchor=anchor,
+        form=form,
+        anchor_fits=fits,
+        noise=view.noise,
+    )
 
 
-def _fit_label(fold: Shown, label: int) -> Fit:
+def _places(fold: Shown, columns: tuple[int, int]) -> list[Place]:
+    """Return where anchors may read: the first columns, and the blocks that transforms set aside for them."""
+    places = [Place(starts=(0, 0), columns=columns, margin="rank")]
+    margins, others = (margins_aside(transform) for transform in fold.maps)
+    if margins != others:  # one side is shown by its components
+        return places
+
+    (x, y), (dx, dy) = fold.train, columns
+    for number, margin in enumerate(reversed(margins), 1):
+        starts = x.shape[1] - number * dx, y.shape[1] - number * dy
+        places.append(Place(starts=starts, columns=columns, margin=margin))
+    return places
+
+
+def _fit_labels(
+    folds: list[Shown], label: int, steps: int, advance: Callable[[int], object]
+) -> list[Fit]:
+    fits = []
+    for number, fold in enumerate(folds):
+        fits.append(_fit_label(fold, label, _CLASSIFIER_STEPS * steps))
+        advance((number + 1) * steps // len(folds) - number * steps // len(folds))
+    return fits
+
+
+def _fit_label(fold: Shown, label: int, steps: int) -> Fit:
     """Fit a classifier of the label's side, and describe it as any other critic."""
-    critic, history = fit_classifier(fold.train, fold.valid, label)
+    critic, history = fit_classifier(fold.train, fold.valid, label, steps)
     best = max(history, key=lambda entry: entry["validation"])
     return Fit(
         critic=Calibrated(critic.eval(), 1.0, math.inf),
         history=history,
         kept_step=int(best["step"]),
-        degrees_of_freedom=None,
-        jointly=False,
+        form=None,
         shortfall=0.0,
         finite=True,
         negatives=0,

@@ -36,6 +36,7 @@ from .crossfit import Settings, Shown, fit_folds, shown
 from .estimate import MIEstimate
 from .experts.counts import information_of_counts
 from .folds import FEWEST, Fold, cut
+from .forms import anchor_misfit
 from .grouping import Groups
 from .inputs import (
     default_device_cpu,
@@ -43,7 +44,6 @@ from .inputs import (
     progress_bar,
     torch_device,
 )
-from .misfit import anchor_misfit
 from .neighbours import nearest_information
 from .pairs import Pairs, fit_pairs, one_of_each_group, paired_fresh_rows, read_pairs
 from .params import Params
@@ -96,7 +96,8 @@ class MIEstimator(Params):
             the same answer bit for bit. None draws a seed. The global random state does not change.
         effort: "fast", "default" or "thorough": the maximum number of optimiser steps where `steps` does not say it, of
             300, 1000 or 4000 up to 10 000 rows, and in proportion to √n beyond.
-        steps: maximum number of optimiser steps; None leaves it to the effort.
+        steps: maximum number of optimiser steps; None leaves it to the effort. A classifier of a label takes twice as
+            many, which cost less.
         batch_size: rows of a training batch; None leaves it to the critic.
         negatives: number of negatives per positive in training, at most batch_size − 1, or "all" other rows of the
             batch. None chooses by cost: all if n·m scores take n + m evaluations of a network, few
@@ -251,11 +252,11 @@ class MIEstimator(Params):
             first, second = (pairs.y, pairs.x) if label == 0 else (pairs.x, pairs.y)
             own = None if label is None else codes[label]
             nearest = nearest_information(first, second, own)
-        laws = {(fit.degrees_of_freedom, fit.jointly) for fit in fits[:-1]}
+        forms = {fit.form for fit in fits[:-1] if fit.form is not None}
         others = Others(
             columns=columns,
             learned=readings[0].value - poorer,
-            misfit=anchor_misfit(*one_of_each_group(pairs), laws),
+            misfit=anchor_misfit(*one_of_each_group(pairs), forms),
             nearest=nearest,
             counts=counts,
         )

@@ -14,12 +14,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .experts.copula import canonical_correlations, canonical_directions, student_scores
-from .neighbours import normal_scores
-from .transforms import Components, Standard
 
 _COLUMNS = 48  # of a side, those most correlated with the other
 _ROWS = 20_000
-_FEW = 64  # columns, beyond which principal components are tested in their place
 _FEWEST = 4  # rows to a column
 
 
@@ -29,6 +26,7 @@ def copula_misfit(
     degrees_of_freedom: float = math.inf,
     *,
     jointly: bool = False,
+    noise: str | None = None,
 ) -> float:
     """Return how far squares contradict a copula, in standard errors: about standard normal under it.
 
@@ -36,6 +34,7 @@ def copula_misfit(
         x, y: normal scores of paired rows, shapes (n, dx) and (n, dy).
         degrees_of_freedom: of Student's copula; infinity is the Gaussian one.
         jointly: x and y are not normal scores but columns whose joint law is itself Gaussian or Student.
+        noise: "y" where y is linear in x plus independent noise of any law, and nothing more is meant; "x" the other way.
 
     >>> import torch
     >>> generator = torch.Generator().manual_seed(0)
@@ -61,7 +60,8 @@ def copula_misfit(
     rest_u[:, :paired] = (u[:, :paired] - rho * v[:, :paired]) / spread
     rest_v[:, :paired] = (v[:, :paired] - rho * u[:, :paired]) / spread
 
-    return max(_misfit(u, rest_v, nu), _misfit(v, rest_u, nu))
+    ways = {"y": _misfit(u, rest_v, nu), "x": _misfit(v, rest_u, nu)}
+    return max(ways.values()) if noise is None else ways[noise]
 
 
 def _misfit(side: Float[Tensor, "n k"], rest: Float[Tensor, "n l"], nu: float) -> float:
@@ -97,23 +97,3 @@ def _unit(values: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
     spread = centred.std(0)
     varies = spread > 1e-9
     return centred[:, varies] / spread[varies]
-
-
-def anchor_misfit(
-    x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], laws: set[tuple[float | None, bool]]
-) -> float:
-    """Return the misfit of anchors, the least where they are of several laws; 0 without one.
-
-    Args:
-        x, y: paired rows.
-        laws: degrees of freedom of the anchors, None for none, and whether they are laws of the columns themselves.
-    """
-
-    def misfit(nu: float, jointly: bool) -> float:
-        columns = [Standard(side)(side) if jointly else normal_scores(side) for side in (x, y)]
-        if max(side.shape[1] for side in columns) > _FEW:
-            # Sums of jointly Gaussian columns are jointly Gaussian, too.
-            columns, jointly = [Components(side, _FEW)(side) for side in columns], True
-        return copula_misfit(columns[0], columns[1], nu, jointly=jointly)
-
-    return min((misfit(nu, jointly) for nu, jointly in laws if nu is not None), default=0.0)

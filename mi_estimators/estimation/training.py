@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .anchors import Anchor
 from .ascent import Ascent, State
 from .calibration import calibrated
 from .critics import Anchored, Calibrated
-from .experts.copula import EllipticalCopula
+from .forms import Form
 from .gated import Gated
 from .making import SideBySide
 from .scoring import WORTH, Sides, groups_of, split
@@ -21,6 +22,7 @@ from .table import Estimator
 
 _VALIDATION_GROUPS = 32, 128  # rows, for critics trained on few negatives and on all of a batch
 _EVALUATE_EVERY = 50
+_SHORT = 2  # evaluations without a gain where an anchor fits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +31,17 @@ class Member:
 
     Attributes:
         train, valid: transformed rows of x and y.
-        anchor: a closed-form log-ratio of the first columns, added to the network; None for none.
+        anchor: a closed-form log-ratio of some columns, added to the network; None for none.
+        form: what the anchor assumes.
+        anchor_fits: whether the rows do not contradict it, so that little is left to learn.
         noise: standard deviation of the Gaussian noise that is added to training rows, each time anew.
     """
 
     train: Sides
     valid: Sides
-    anchor: EllipticalCopula | None
+    anchor: Anchor | None
+    form: Form | None
+    anchor_fits: bool = False
     noise: float = 0.0
 
 
@@ -48,9 +54,8 @@ class Fit:
         history: one dict an evaluation: step, objective on the batch ("train") and on the validation rows, in nats;
             after two steps also the signal-to-noise ratio and the noise scale of the gradient (`GradientMonitor`).
         kept_step: the step whose weights were kept; 0 where the network never helped.
-        degrees_of_freedom: of the copula anchor; None without an anchor.
-        jointly: whether the anchor is the law of the columns themselves rather than their copula.
-        shortfall: of the copula anchor, in nats; 0 without an anchor.
+        form: what the anchor assumes; None without an anchor.
+        shortfall: of the anchor, in nats; 0 without an anchor.
         finite: whether all scores in training were finite.
         negatives: number of negatives to a positive in training.
         anchor_share: what the anchor alone has of the validation objective; 1 where the network never helped.
@@ -61,8 +66,7 @@ class Fit:
     critic: Calibrated
     history: list[dict[str, float]]
     kept_step: int
-    degrees_of_freedom: float | None
-    jointly: bool
+    form: Form | None
     shortfall: float
     finite: bool
     negatives: int
@@ -120,7 +124,8 @@ def fit_critics(
                 for k, value in enumerate(validation()):
                     train = float(objectives[k].detach())
                     entry = {"step": step, "train": train, "validation": value} | ascent.noise(k)
-                    runs[k].record(entry, lambda k=k: ascent.state(k), patience)
+                    longest = _SHORT if members[k].anchor_fits and not runs[k].kept else patience
+                    runs[k].record(entry, lambda k=k: ascent.state(k), min(patience, longest))
         if step == steps or ascent.idle or all(run.stopped for run in runs):
             break
         ascent.step(torch.stack(objectives).sum() - network.penalty())
@@ -136,20 +141,18 @@ def fit_critics(
 
 
 def _fit(run: _Run, member: Member, network: nn.Module, negatives: int) -> Fit:
-    whole, degrees, shortfall, alone, jointly = network, None, 0.0, 0.0, False
+    whole, shortfall, alone = network, 0.0, 0.0
     if member.anchor is not None:
         # A network that still is the zero it started from need not be evaluated.
         silent = run.kept == 0 and not bool(network(*(rows[:2] for rows in member.valid)).any())
         whole = Anchored(member.anchor, None if silent else network)
-        degrees, shortfall = member.anchor.degrees_of_freedom, member.anchor.shortfall
+        shortfall = member.anchor.shortfall
         alone = run.history[0]["validation"] if run.history else 0.0
-        jointly = member.anchor.jointly
     return Fit(
         critic=calibrated(whole.eval(), member.valid),
         history=run.history,
         kept_step=run.kept,
-        degrees_of_freedom=degrees,
-        jointly=jointly,
+        form=member.form,
         shortfall=shortfall,
         finite=run.finite,
         negatives=negatives,
@@ -227,7 +230,7 @@ def _shuffled(rows: int, size: int, generator: torch.Generator) -> Iterator[Tens
         yield from (order[i : i + size] for i in range(0, rows - size + 1, size))
 
 
-def _anchor_features(anchor: EllipticalCopula | None, rows: Sides) -> Sides | None:
+def _anchor_features(anchor: Anchor | None, rows: Sides) -> Sides | None:
     return None if anchor is None else anchor.features(*anchor.columns(*rows))
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
@@ -19,6 +20,10 @@ from .inputs import seeded_random_state
 from .sides import Side
 
 _WAVES = 8
+_UNIFORM = 1.63  # √n times Kolmogorov's distance, which one uniform column of a hundred exceeds
+
+Margin = Literal["rank", "standard", "even"]
+"""What columns are: normal scores; standardised; or uniform ones through their ends and others standardised."""
 
 
 def middle_ranks(
@@ -205,22 +210,70 @@ class Shaped(nn.Module):
         return entries.view(-1, *self.shape)
 
 
+def uniform_columns(rows: Float[Tensor, "n d"]) -> Bool[Tensor, " d"]:
+    """Tell which columns Kolmogorov's distance cannot tell from uniform ones, whatever their ends.
+
+    >>> rows = torch.linspace(2, 3, 100, dtype=torch.float64)[:, None]
+    >>> uniform_columns(torch.cat([rows, rows.exp()], 1)).tolist()
+    [True, False]
+    """
+    ordered = rows.double().sort(0).values
+    low, high = ordered[0], ordered[-1]
+    levels = (ordered - low) / (high - low).clamp_min(torch.finfo(torch.float64).tiny)
+    even = torch.linspace(0, 1, len(rows), dtype=levels.dtype, device=rows.device)[:, None]
+    return (levels - even).abs().amax(0) < _UNIFORM / math.sqrt(len(rows))
+
+
+class Even(nn.Module):
+    """Send uniform columns to normal scores, Φ⁻¹ of their place between their ends, and standardise the others.
+
+    The ends of a uniform column are known to 1/n, its ranks to 1/√n only: too little for 5 nats and more.
+    """
+
+    low: Tensor
+    width: Tensor
+    uniform: Tensor
+
+    def __init__(self, rows: Float[Tensor, "n d"]) -> None:
+        super().__init__()
+        self.standard = Standard(rows)
+        low, high = rows.double().amin(0), rows.double().amax(0)
+        edge = (high - low) / (len(rows) - 1)
+        self.register_buffer("low", low - edge)
+        self.register_buffer(
+            "width", (high - low + 2 * edge).clamp_min(torch.finfo(low.dtype).tiny)
+        )
+        self.register_buffer("uniform", uniform_columns(rows))
+        self.least = 0.5 / len(rows)
+
+    def forward(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        """Return the columns in float32."""
+        levels = ((rows.double() - self.low) / self.width).clamp(self.least, 1 - self.least)
+        return torch.special.ndtri(levels).float().where(self.uniform, self.standard(rows))
+
+
 class Both(nn.Module):
     """Put each column's normal scores beside its robustly scaled values: order, and distance.
 
     Args:
         rows: what the two are made from.
         waves: put cos(πku), k = 1 … 8, of the rank u of the single column beside them.
+        even: set the columns of `Even` aside, too.
 
     Attributes:
-        aside: number of last columns that are for anchors alone: the standardised columns, whose outliers a network
-            had better not see.
+        margins: of the blocks of last columns that are for anchors alone, whose outliers a network had better not see.
+        aside: number of those columns.
     """
 
-    def __init__(self, rows: Float[Tensor, "n d"], *, waves: bool = False) -> None:
+    def __init__(
+        self, rows: Float[Tensor, "n d"], *, waves: bool = False, even: bool = False
+    ) -> None:
         super().__init__()
         self.rank, self.robust, self.standard = Rank(rows), Robust(rows), Standard(rows)
-        self.waves, self.aside = waves, rows.shape[1]
+        self.even = Even(rows) if even else None
+        self.waves = waves
+        self.margins: tuple[Margin, ...] = ("standard", "even") if even else ("standard",)
+        self.aside = len(self.margins) * rows.shape[1]
 
     def forward(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n columns"]:
         """Return normal scores, robustly scaled values, waves and standardised values in float32."""
@@ -229,7 +282,10 @@ class Both(nn.Module):
         if self.waves:
             frequencies = torch.arange(1, _WAVES + 1, device=rows.device)
             columns.append(torch.cos(torch.pi * torch.special.ndtr(scores) * frequencies))
-        return torch.cat([*columns, self.standard(rows)], 1)
+        columns.append(self.standard(rows))
+        if self.even is not None:
+            columns.append(self.even(rows))
+        return torch.cat(columns, 1)
 
 
 Transform = Identity | Standard | OneScale | Components | Rank | Both | Shaped
@@ -248,3 +304,8 @@ TRANSFORMS: dict[str, Callable[[Tensor], Transform]] = {
 def columns_aside(transform: nn.Module) -> int:
     """Return how many last columns of transformed rows are for anchors alone."""
     return getattr(transform, "aside", 0)
+
+
+def margins_aside(transform: nn.Module) -> tuple[Margin, ...]:
+    """Return the margins of the blocks of last columns that are for anchors alone."""
+    return getattr(transform, "margins", ())

@@ -22,11 +22,10 @@ _HALVES = 1.5  # times what the second half of the rows gave nearest neighbours 
 _NARROW = 3  # columns of x and y together: where nearest neighbours need no second opinion
 _COPIES = 0.01  # of the rows
 _MISFIT = 6.0  # standard errors
-_RESTING, _LEANING = (
-    0.6,
-    0.25,
-)  # of the objective is the anchor's: alone too much, or where training rows read more
-_HALTING = 0.08  # of the value, between training and held-out rows
+# Of the objective is the anchor's: too much alone, or where the network has more to learn.
+_RESTING, _LEANING = 0.6, 0.25
+_HALTING = 0.08  # of the value, between training and held-out rows: it has
+_UNFINISHED = 0.03  # of the value, gained late in training: it has
 _APART, _TENTH = 0.01, 0.1  # nats, and a share of the value, between nearest neighbours and critics
 _STILL_GAINING = 0.02  # nats of the objective
 _SMALL = 0.07  # of the value: no error to flag
@@ -211,10 +210,9 @@ def _averaged(
             "cap": max(fit.critic.cap for fit in fits),
             "columns": sum(others.columns),
         }
-        if fits[0].degrees_of_freedom is not None:
-            diagnostics["degrees_of_freedom"] = min(
-                fit.degrees_of_freedom or math.inf for fit in fits
-            )
+        forms = [fit.form for fit in fits if fit.form is not None]
+        if forms:
+            diagnostics["degrees_of_freedom"] = min(form.degrees_of_freedom for form in forms)
         if others.nearest is not None:
             diagnostics |= {
                 "ksg": others.nearest.value,
@@ -227,8 +225,8 @@ def _averaged(
 
 
 def _closed_form(fits: list[Fit]) -> bool:
-    """Tell whether a copula alone is every fold's critic."""
-    return all(fit.kept_step == 0 and fit.degrees_of_freedom is not None for fit in fits)
+    """Tell whether an anchor alone is every fold's critic."""
+    return all(fit.kept_step == 0 and fit.form is not None for fit in fits)
 
 
 def _expert(fits: list[Fit]) -> str:
@@ -236,7 +234,8 @@ def _expert(fits: list[Fit]) -> str:
         return "critics"
     if fits[0].negatives == 0:
         return "classifier"
-    return "copula" if _closed_form(fits) else "network"
+    form = fits[0].form
+    return form.expert if form is not None and _closed_form(fits) else "network"
 
 
 def _carried(row: Estimator, critics: Value, others: Others, gap: float) -> Value:
@@ -361,7 +360,8 @@ def _reasons(
             f"plug_in and bridge differ by {apart:+.2f} nats. They agree at the log-ratio, so the critic is not there"
         )
 
-    leaning = d.get("anchor_share", 0.0) > (_LEANING if gap > _HALTING * nats else _RESTING)
+    unfinished = gap > _HALTING * nats or d.get("late_gain", 0.0) > _UNFINISHED * nats
+    leaning = d.get("anchor_share", 0.0) > (_LEANING if unfinished else _RESTING)
     contradicted = d.get("anchor_misfit", 0.0) > _MISFIT and leaning
     if contradicted and value.expert != "counts" and not (narrow and "ksg" in d):
         reasons["anchor_misfit"] = (

@@ -10,7 +10,16 @@ from torch import Tensor
 
 from .grouping import draws_of
 from .sides import Side
-from .transforms import TRANSFORMS, Both, Components, Identity, OneScale, Shaped, Transform
+from .transforms import (
+    TRANSFORMS,
+    Both,
+    Components,
+    Identity,
+    OneScale,
+    Shaped,
+    Transform,
+    uniform_columns,
+)
 
 _WIDE = 24  # columns of a side, beyond which distances at one scale may say more than columns one by one
 _VERY_WIDE = 256  # columns of a side, beyond which no view takes them one by one
@@ -85,11 +94,13 @@ def views_of(
     if transform != "both" or not several:
         make = TRANSFORMS["rank" if transform == "both" else transform]
         return [View(name=transform, x=make, y=make, anchored=anchored)]
+    even = anchored and any(bool(uniform_columns(side).any()) for side in (x, y))
     if x.shape[1] == y.shape[1] == 1:
-        waves = partial(Both, waves=True)
+        waves = partial(Both, waves=True, even=even)
         return [View(name="columns and waves", x=waves, y=waves, anchored=anchored)]
 
-    make = Both if max(x.shape[1], y.shape[1]) <= _VERY_WIDE else _many_components
+    wide = max(x.shape[1], y.shape[1]) > _VERY_WIDE
+    make = _many_components if wide else partial(Both, even=even)
     columns = View(name="columns", x=make, y=make, anchored=anchored)
     if max(x.shape[1], y.shape[1]) <= _WIDE or min(Components(s).held for s in (x, y)) < _HELD:
         return [columns]

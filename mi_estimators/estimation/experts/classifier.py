@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy, one_hot
 _SHRINKAGES = (0.001, 0.01, 0.03, 0.1, 0.3, 0.6, 0.9)
 _NEIGHBOURS = (8, 24)
 _PRIOR_COUNTS = (0.3, 1.0, 3.0, 10.0, 30.0)
-_WIDTH, _BATCH, _RATE, _STEPS, _EVALUATE_EVERY, _PATIENCE = 64, 256, 3e-3, 600, 40, 4
+_WIDTH, _BATCH, _RATE, _EVALUATE_EVERY, _PATIENCE = 64, 256, 3e-3, 40, 4
 _ROUNDS = 50  # of expectation–maximisation
 _TINY = 1e-12
 
@@ -192,7 +192,7 @@ def fit_classifier(
     train: tuple[Tensor, Tensor],
     valid: tuple[Tensor, Tensor],
     label: int,
-    steps: int = _STEPS,
+    steps: int = 2000,
 ) -> tuple[Classifier, list[dict[str, float]]]:
     """Fit a mixture of classifiers of the label's side from the other, with weights from validation rows.
 

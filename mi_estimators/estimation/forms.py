@@ -1,0 +1,96 @@
+"""What anchors read and assume: columns of a margin, and a law of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor
+
+from .misfit import copula_misfit
+from .neighbours import normal_scores
+from .scoring import Sides
+from .transforms import Components, Even, Margin, Standard
+
+_FEW = 64  # columns, beyond which principal components are tested in their place
+_MARGINS: dict[Margin, Callable[[Tensor], Tensor]] = {
+    "rank": normal_scores,
+    "standard": lambda rows: Standard(rows)(rows),
+    "even": lambda rows: Even(rows)(rows),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Columns that an anchor may read, among all of a side.
+
+    Attributes:
+        starts: the first of them, in x and in y.
+        columns: their number, in x and in y.
+        margin: what they are. Normal scores have a copula alone; of the others the joint law is meant.
+    """
+
+    starts: tuple[int, int]
+    columns: tuple[int, int]
+    margin: Margin
+
+    def of(self, rows: Sides) -> Sides:
+        """Return the columns of x and of y."""
+        x, y = (
+            side[:, start : start + count]
+            for side, start, count in zip(rows, self.starts, self.columns, strict=True)
+        )
+        return x, y
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """What an anchor assumes of the rows.
+
+    Attributes:
+        margin: of its columns.
+        degrees_of_freedom: of an elliptical law; infinity is the Gaussian one.
+        noise: "y" where y is linear in x plus noise of any law, "x" the other way; None for an elliptical law.
+    """
+
+    margin: Margin
+    degrees_of_freedom: float = math.inf
+    noise: Literal["x", "y"] | None = None
+
+    def misfit(self, x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> float:
+        """Return how far columns of this margin contradict the form, as `copula_misfit`."""
+        return copula_misfit(
+            x,
+            y,
+            self.degrees_of_freedom,
+            jointly=self.margin != "rank",
+            noise=self.noise,
+        )
+
+    @property
+    def expert(self) -> str:
+        """The row of `EXPERTS`."""
+        return "copula" if self.noise is None else "additive"
+
+
+def anchor_misfit(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], forms: set[Form]) -> float:
+    """Return the misfit of anchors, the least where they are of several forms; 0 without one.
+
+    Args:
+        x, y: paired rows.
+        forms: what the anchors assume.
+    """
+
+    def misfit(form: Form) -> float:
+        columns = [_MARGINS[form.margin](side) for side in (x, y)]
+        jointly = form.margin != "rank"
+        if max(side.shape[1] for side in columns) > _FEW:
+            # Sums of jointly Gaussian columns are jointly Gaussian, too.
+            columns, jointly = [Components(side, _FEW)(side) for side in columns], True
+        nu = form.degrees_of_freedom
+        return copula_misfit(*columns, nu, jointly=jointly, noise=form.noise)
+
+    return min(map(misfit, forms), default=0.0)
