@@ -34,7 +34,7 @@ def copula_misfit(
         x, y: normal scores of paired rows, shapes (n, dx) and (n, dy).
         degrees_of_freedom: of Student's copula; infinity is the Gaussian one.
         jointly: x and y are not normal scores but columns whose joint law is itself Gaussian or Student.
-        noise: "y" where y is linear in x plus independent noise of any law, and nothing more is meant; "x" the other way.
+        noise: "y" where y is linear in x plus independent noise of any law, and nothing more; "x" the other way.
 
     >>> import torch
     >>> generator = torch.Generator().manual_seed(0)

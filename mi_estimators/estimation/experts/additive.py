@@ -13,7 +13,7 @@ from .copula import canonical_directions
 
 _PAIRS = 8  # canonical pairs at most
 _CELLS = 1024
-_MARGIN = 0.1  # of the range of the training rows, at each end of a table
+_MARGIN = 0.2  # of the range of the training rows, at each end of a table
 _BANDWIDTHS = (0.01, 0.02, 0.04, 0.08, 0.15, 0.3)  # in standard deviations
 _FLOOR = (
     -12.0
@@ -62,6 +62,7 @@ class LogDensity(nn.Module):
         kernel = torch.exp(-0.5 * (torch.cat([offsets, offsets.flip(0) + 1]) / width) ** 2)
         spectrum = torch.fft.rfft(counts, n=2 * _CELLS) * torch.fft.rfft(kernel)
         density = torch.fft.irfft(spectrum, n=2 * _CELLS)[:_CELLS].clamp_min(0)
+        density[0] = density[-1] = 0.0  # and so beyond the table
         return (density / (density.sum() * self.cell) + _TINY / self.cell).log()
 
     def forward(self, values: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:

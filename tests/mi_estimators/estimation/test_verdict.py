@@ -132,9 +132,11 @@ def experts_tried():
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(600, 1, generator=generator, dtype=torch.float64)
     label = (4 * x).floor()
-    waves = (5 * x) % 1 + 0.02 * torch.randn(600, 1, generator=generator, dtype=torch.float64)
+    noise = torch.randn(600, 1, generator=generator, dtype=torch.float64)
+    waves = (30 * x).sin() + 0.02 * noise
     return {
         "copula": mi.laws.Gaussian(0.8).sample(600, generator),
+        "additive": (x, x + 0.1 * torch.rand(600, 1, generator=generator, dtype=torch.float64)),
         "classifier": (x + 0.2 * torch.randn(600, 1, generator=generator), label),
         "counts": (label, (label + (torch.rand(600, 1, generator=generator) < 0.3)) % 4),
         "neighbours": (x, waves),

@@ -1,0 +1,106 @@
+"""The anchor of additive noise: right for noise of any law, silent where there is none to fit."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mi_estimators.estimation.experts.additive import AdditiveModel, LogDensity
+from mi_estimators.estimation.forms import Form
+
+LAWS = {  # noise of mean about 0, and its entropy in nats
+    "uniform": (lambda u: u - 0.5, 0.0),
+    "exponential": (lambda u: -u.log() - 1, 1.0),
+    "laplace": (lambda u: (u - 0.5).sign() * -(1 - 2 * (u - 0.5).abs()).log(), 1 + math.log(2)),
+    "gumbel": (lambda u: -(-u.log()).log(), 1 + 0.5772156649),
+    "lumps": (lambda u: (2 * u).floor() * 2 - 1 + 0.2 * ((2 * u) % 1), math.log(0.4)),
+}
+laws_of_noise = pytest.mark.parametrize("name", LAWS)
+
+
+def pairs(name, rows=4000, columns=1, seed=0, scale=0.1):
+    """Return x, and y = x + scaled noise."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(rows, columns, generator=generator, dtype=torch.float64)
+    uniform = torch.rand(rows, columns, generator=generator, dtype=torch.float64).clamp(
+        1e-9, 1 - 1e-9
+    )
+    return x, x + scale * LAWS[name][0](uniform)
+
+
+def entropy_of_sum(y):
+    """Return the entropy of a column by spacings (Vasicek 1976), in nats."""
+    ordered, m = y.flatten().sort().values, 60
+    return float((len(ordered) / (2 * m) * (ordered[2 * m :] - ordered[: -2 * m])).log().mean())
+
+
+def model_of(x, y, **settings):
+    half = len(x) // 2
+    return AdditiveModel(x[:half], y[:half], (x[half:], y[half:]), **settings)
+
+
+@laws_of_noise
+@pytest.mark.parametrize("backwards", [False, True])
+def test_the_mean_log_ratio_is_the_information(name, backwards):
+    x, y = pairs(name, 8000)
+    truth = entropy_of_sum(y) - LAWS[name][1] - math.log(0.1)
+    if backwards:
+        x, y = y, x
+    model = model_of(x, y, backwards=backwards)
+    fresh = pairs(name, 3000, seed=1)
+    own = fresh[::-1] if backwards else fresh
+    scores = model(*(side.float() for side in own))
+    assert float(scores.diagonal().mean()) == pytest.approx(truth, abs=0.1)
+    assert float(scores.exp().mean()) == pytest.approx(1, abs=0.1)  # a ratio of densities
+
+
+def test_gaussian_noise_gains_nothing_from_its_own_law():
+    x = torch.randn(4000, 2, dtype=torch.float64)
+    assert model_of(x, x + torch.randn(4000, 2)).gain < 0.01
+
+
+@laws_of_noise
+def test_other_noise_gains(name):
+    assert model_of(*pairs(name)).gain > 0.02
+
+
+def test_a_copy_has_no_noise_to_fit():
+    x = torch.randn(400, 2, dtype=torch.float64)
+    assert model_of(x, x @ torch.randn(2, 2, dtype=torch.float64)).gain == -math.inf
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    dx=st.integers(1, 4),
+    dy=st.integers(1, 4),
+    backwards=st.booleans(),
+    size=st.sampled_from([1e-6, 1.0, 1e6]),
+)
+def test_scores_are_finite_above_independence_and_those_of_features(dx, dy, backwards, size):
+    x = torch.randn(200, dx, dtype=torch.float64)
+    y = x.sum(1, keepdim=True) + torch.rand(200, dy, dtype=torch.float64)
+    model = model_of(size * x, y / size, backwards=backwards)
+    a, b = torch.randn(2, 3, 5, dx) * size, torch.randn(2, 3, 7, dy) * 100 / size
+    scores = model(a, b)
+    assert scores.shape == (2, 3, 5, 7)
+    assert bool(torch.isfinite(scores).all())
+    assert float(scores.min()) >= math.log(1e-4) - 1e-5
+    assert torch.equal(model.scores(*model.features(a, b)), scores)
+    torch.testing.assert_close(model(a[1, 2], b[1, 2]), scores[1, 2], rtol=1e-4, atol=1e-3)
+
+
+def test_a_table_is_a_density():
+    values = torch.randn(2000, dtype=torch.float64)
+    law = LogDensity(values[:1000], values[1000:])
+    grid = torch.linspace(-8, 8, 20_001, dtype=torch.float64)
+    assert float(law(grid).exp().sum() * 16 / 20_000) == pytest.approx(1, abs=1e-3)
+
+
+def test_noise_that_depends_on_its_cause_contradicts_the_form():
+    x, y = pairs("uniform")
+    form = Form(margin="standard", noise="y")
+    assert form.misfit(x, y) < 3
+    assert form.misfit(x, x + (y - x) * x) > 20
+    assert Form(margin="standard").misfit(x, y) > form.misfit(x, y)
