@@ -138,7 +138,7 @@ def _member(fold: Shown, view: View, columns: tuple[int, int]) -> Member:
     anchor, form, fits = None, None, False
     if view.anchored:
         anchor, form = best_anchor(fold.train, fold.valid, _places(fold, columns))
-        if anchor.shortfall > 0:  # it is not zero
+        if form.noise is None and anchor.shortfall > 0:  # it is not zero
             fits = form.misfit(*anchor.columns(*fold.train)) < _FITS
     return Member(
         train=fold.train,

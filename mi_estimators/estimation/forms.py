@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from .misfit import copula_misfit
 from .neighbours import normal_scores
 from .scoring import Sides
-from .transforms import Components, Even, Margin, Standard
+from .transforms import Components, Even, Margin, Standard, uniform_columns
 
+_NEAR_ENDS = 3.0  # of normal scores
 _FEW = 64  # columns, beyond which principal components are tested in their place
 _MARGINS: dict[Margin, Callable[[Tensor], Tensor]] = {
     "rank": normal_scores,
@@ -76,8 +77,13 @@ class Form:
         return "copula" if self.noise is None else "additive"
 
 
+def _away_from_ends(rows: Float[Tensor, "n d"], scores: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
+    """Tell in which rows no uniform column is near its ends, which are known to one part in n only."""
+    return ((scores.abs() < _NEAR_ENDS) | ~uniform_columns(rows)).all(1)
+
+
 def anchor_misfit(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], forms: set[Form]) -> float:
-    """Return the misfit of anchors, the least where they are of several forms; 0 without one.
+    """Return the misfit of anchors, the least of their forms and of these without heavy tails; 0 without one.
 
     Args:
         x, y: paired rows.
@@ -87,10 +93,15 @@ def anchor_misfit(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], forms: set
     def misfit(form: Form) -> float:
         columns = [_MARGINS[form.margin](side) for side in (x, y)]
         jointly = form.margin != "rank"
+        if form.margin == "even":
+            inner = _away_from_ends(x, columns[0]) & _away_from_ends(y, columns[1])
+            columns = [side[inner] for side in columns]
         if max(side.shape[1] for side in columns) > _FEW:
             # Sums of jointly Gaussian columns are jointly Gaussian, too.
             columns, jointly = [Components(side, _FEW)(side) for side in columns], True
         nu = form.degrees_of_freedom
         return copula_misfit(*columns, nu, jointly=jointly, noise=form.noise)
 
-    return min(map(misfit, forms), default=0.0)
+    # A few outlying rows may choose a Student law where all others are Gaussian.
+    limits = {replace(form, degrees_of_freedom=math.inf) for form in forms}
+    return min(map(misfit, forms | limits), default=0.0)

@@ -39,8 +39,8 @@ class Member:
 
     train: Sides
     valid: Sides
-    anchor: Anchor | None
-    form: Form | None
+    anchor: Anchor | None = None
+    form: Form | None = None
     anchor_fits: bool = False
     noise: float = 0.0
 

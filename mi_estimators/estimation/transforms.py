@@ -20,7 +20,7 @@ from .inputs import seeded_random_state
 from .sides import Side
 
 _WAVES = 8
-_UNIFORM = 1.63  # √n times Kolmogorov's distance, which one uniform column of a hundred exceeds
+_UNIFORM = 2.2  # √n times Kolmogorov's distance, which one uniform column of 10 000 exceeds
 
 Margin = Literal["rank", "standard", "even"]
 """What columns are: normal scores; standardised; or uniform ones through their ends and others standardised."""

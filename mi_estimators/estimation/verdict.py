@@ -30,7 +30,7 @@ _APART, _TENTH = 0.01, 0.1  # nats, and a share of the value, between nearest ne
 _STILL_GAINING = 0.02  # nats of the objective
 _SMALL = 0.07  # of the value: no error to flag
 _UNSEEN = (
-    0.06  # of the value: what a network's class did not see of the laws of benchmarks/estimators
+    0.06  # of the value: what a network or additive noise did not see of the laws of benchmarks/estimators
 )
 _SHORTFALLS = ("train_gap", "anchor_shortfall", "learning_shortfall")
 _DRIFT = 0.3  # nats: an error that a verdict must not let pass
@@ -220,7 +220,7 @@ def _averaged(
             }
     expert = _expert(fits)
     shortfall = max(0.0, *(diagnostics[name] for name in _SHORTFALLS))
-    unseen = _UNSEEN * max(0.0, nats) if expert == "network" else 0.0
+    unseen = _UNSEEN * max(0.0, nats) if expert in ("network", "additive") else 0.0
     return Value(nats, stderr, max(shortfall, unseen), expert), diagnostics
 
 
