@@ -23,6 +23,7 @@ from .diagnostics import effective_sample_size, gradient_statistics, score_weigh
 from .estimation import (
     CRITICS,
     ESTIMATORS,
+    Encoders,
     MIEstimate,
     MIEstimator,
     conditional_mi,
@@ -42,6 +43,7 @@ __all__ = [
     "CRITICS",
     "DIVERGENCES",
     "ESTIMATORS",
+    "Encoders",
     "MIEstimate",
     "MIEstimator",
     "bounds",

@@ -8,6 +8,7 @@ from .arguments import Arguments, CriticName, EstimatorName
 from .columns import PairwiseMI, pairwise_mi
 from .conditional import ConditionalMI, conditional_mi
 from .critics import CRITICS, Architecture, Bilinear, Concatenated, Encoded, Separable, Sum
+from .encoders import EncodedCritic, Encoders
 from .estimate import MIEstimate
 from .estimator import EFFORTS, MIEstimator, estimate_mi
 from .experts import EXPERTS, Expert
@@ -27,6 +28,8 @@ __all__ = [
     "ConditionalMI",
     "CriticName",
     "Encoded",
+    "EncodedCritic",
+    "Encoders",
     "Estimator",
     "EstimatorName",
     "Expert",

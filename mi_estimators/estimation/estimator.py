@@ -81,7 +81,8 @@ class MIEstimator(Params):
         critic: one of `CRITICS`; or a function (columns of x, columns of y) → nn.Module that maps rows (n, dx) and (m,
             dy) to scores (n, m); or such a module; each fold trains a copy of it. A function or module of yours gets
             rows of more dimensions, such as pictures (n, channels, height, width), in their own shape and at one scale;
-            the function gets the shape of a row in place of the number of columns.
+            the function gets the shape of a row in place of the number of columns. `Encoders` is such a function, made
+            of encoders of your own.
         anchor: "copula" puts the closed-form log-ratio of a fitted Gaussian or Student law beside the critic, of the
             columns or of their normal scores, whichever validation rows prefer; "none" does not. With it, and with the
             critic "gated", a side whose rows repeat is a label, which a classifier predicts in place of a critic.

@@ -29,9 +29,7 @@ _UNFINISHED = 0.03  # of the value, gained late in training: it has
 _APART, _TENTH = 0.01, 0.1  # nats, and a share of the value, between nearest neighbours and critics
 _STILL_GAINING = 0.02  # nats of the objective
 _SMALL = 0.07  # of the value: no error to flag
-_UNSEEN = (
-    0.06  # of the value: what a network or additive noise did not see of the laws of benchmarks/estimators
-)
+_UNSEEN = 0.06  # of the value: what a network or additive noise did not see of the laws of benchmarks/estimators
 _SHORTFALLS = ("train_gap", "anchor_shortfall", "learning_shortfall")
 _DRIFT = 0.3  # nats: an error that a verdict must not let pass
 _OVERFIT, _MUCH = 0.02, 0.15  # nats, and a share of the value, between training and held-out rows
