@@ -53,7 +53,7 @@ print(report)
 # |---|---|
 # | nats, 95 %, (…) | the value; an interval, with room above for what a critic short of rows misses; the estimator, and whether it bounds $I$ |
 # | verdict | `ok`, or the first of the reasons below not to believe the number, then each of them in words |
-# | expert | what carries the value: a `network`, a fitted `copula` alone, a `classifier` of labels, nearest `neighbours`, or full tables of `counts`; and what the critics read on held-out rows. The row `js` reports its best guess, half-way between held-out and training rows; `js_dv` and other rows report held-out rows alone |
+# | expert | what carries the value: a `network`, a fitted `copula` or law of `additive` noise alone, a `classifier` of labels, nearest `neighbours`, or full tables of `counts`; and what the critics read on held-out rows. The row `js` reports its best guess, half-way between held-out and training rows; `js_dv` and other rows report held-out rows alone |
 # | read-outs | other functions of the *same* scores. For a true log-ratio they agree, but for `jsd_certificate`, a loose lower bound |
 # | effective sample size | how many negatives carry an average of $e^T$: below 50 `dv` and `nwj` are not to be read. Pareto k near 1: its tail has no mean to speak of. ln Z is 0 for a log-ratio |
 # | training rows … | optimism: what a critic reads on the rows it was trained on, beyond held-out ones; and how far the folds' critics differ |

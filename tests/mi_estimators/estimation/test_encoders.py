@@ -43,11 +43,11 @@ def test_pictures_come_to_their_encoder_in_their_own_shape():
 
 def test_tokens_come_as_they_are_without_a_transform():
     tokens = torch.randint(16, (800, 5))
-    odd = (tokens % 2).sum(1, keepdim=True).float()
-    y = odd + 0.1 * torch.randn(800, 1)
+    worth = torch.randn(16)[tokens].sum(1, keepdim=True)
+    y = worth + 0.2 * torch.randn(800, 1)
     critic = mi.Encoders(encoder_x=Pooled)
     estimate = mi.estimate_mi(tokens, y, critic=critic, transform="none", **FAST)
-    assert estimate.nats > 0.5
+    assert estimate.nats > 0.3
 
 
 def test_a_saved_estimator_needs_its_encoders_again(tmp_path):
