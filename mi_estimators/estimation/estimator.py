@@ -83,9 +83,9 @@ class MIEstimator(Params):
             rows of more dimensions, such as pictures (n, channels, height, width), in their own shape and at one scale;
             the function gets the shape of a row in place of the number of columns. `Encoders` is such a function, made
             of encoders of your own.
-        anchor: "copula" puts a closed-form log-ratio beside the critic: that of a Gaussian or Student law of the columns
-            or of their normal scores, or that of linear additive noise of any law, whichever validation rows prefer;
-            "none" does not. With it, and with the critic "gated", a side whose rows repeat is a label, which a
+        anchor: "copula" puts a closed-form log-ratio beside the critic: of a Gaussian or Student law of the columns or
+            of their normal scores, or of linear additive noise of any law, whichever validation rows prefer; "none"
+            does not. With it, and with the critic "gated", a side whose rows repeat is a label, which a
             classifier predicts in place of a critic.
         transform: transform of the columns before the critic: "rank" (normal scores), "standard" (mean 0, variance 1),
             "one_scale" (mean 0, all columns divided by one scale), "none"; or "both": normal scores beside robustly
