@@ -21,11 +21,15 @@ _FLOOR = (
 _INDEPENDENT = 1e-4  # weight of independence in the mixture: ln p(y | x) ≥ ln q(y) + ln of it
 _SMALLEST = 1e-5  # of y's standard deviation: less noise is a copy
 _TINY = 1e-12
+_QUARTILES = 0.0, 0.25, 0.5, 0.75, 1.0
+_HEAVY = 40.0  # widths between the ends, from which tails are heavy
 _ROUNDS, _SETTLED = 100, 1e-6
 
 
 class LogDensity(nn.Module):
     """The log-density of a column, by a Gaussian kernel, as a table of equal cells.
+
+    The cells of a column of heavy tails are equal in asinh((v − median)/width): wider, the further out.
 
     Args:
         rows: training values, shape (n,).
@@ -39,14 +43,19 @@ class LogDensity(nn.Module):
 
     def __init__(self, rows: Float[Tensor, " n"], valid: Float[Tensor, " m"]) -> None:
         super().__init__()
-        low, high = float(rows.min()), float(rows.max())
+        low, first, middle, third, high = rows.quantile(rows.new_tensor(_QUARTILES)).tolist()
+        self.centre, self.width = middle, (third - first) / 1.35
+        self.heavy = 0 < _HEAVY * self.width < high - low
+
+        places = self._place(rows)
+        low, high = float(places.min()), float(places.max())
         self.low = low - _MARGIN * (high - low)
         self.cell = (1 + 2 * _MARGIN) * (high - low) / _CELLS
-        deviation = float(rows.std())
-        floor = _FLOOR - math.log(deviation)
+        deviation = float(places.std())
+        floor = _FLOOR - math.log(float(rows.std()))
 
-        place = ((rows - self.low) / self.cell).long().clamp(0, _CELLS - 1)
-        counts = torch.bincount(place, minlength=_CELLS).to(rows.dtype)
+        cells = ((places - self.low) / self.cell).long().clamp(0, _CELLS - 1)
+        counts = torch.bincount(cells, minlength=_CELLS).to(rows.dtype)
         best = -math.inf
         for bandwidth in _BANDWIDTHS:
             table = self._smoothed(counts, max(1.0, bandwidth * deviation / self.cell))
@@ -57,8 +66,11 @@ class LogDensity(nn.Module):
         self.register_buffer("table", kept.float())
         self.entries = (high - low) / (2 * math.sqrt(math.pi) * width)
 
+    def _place(self, values: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        return ((values - self.centre) / self.width).asinh() if self.heavy else values
+
     def _smoothed(self, counts: Float[Tensor, " cells"], width: float) -> Float[Tensor, " cells"]:
-        """Return the log of the counts' density, smoothed over `width` cells."""
+        """Return the log of the counts' density in places, smoothed over `width` cells."""
         offsets = torch.arange(_CELLS, dtype=counts.dtype, device=counts.device)
         kernel = torch.exp(-0.5 * (torch.cat([offsets, offsets.flip(0) + 1]) / width) ** 2)
         spectrum = torch.fft.rfft(counts, n=2 * _CELLS) * torch.fft.rfft(kernel)
@@ -68,11 +80,15 @@ class LogDensity(nn.Module):
 
     def forward(self, values: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """Return ln p(values), between cells by interpolation; that of an empty cell beyond the table."""
-        place = (values - self.low) / self.cell - 0.5
+        place = (self._place(values) - self.low) / self.cell - 0.5
         left = place.floor().clamp(0, _CELLS - 2)
         table, index = self.table, left.long()
         level = table[index]
-        return torch.lerp(level, table[index + 1], (place - left).clamp(0, 1).to(table))
+        density = torch.lerp(level, table[index + 1], (place - left).clamp(0, 1).to(table))
+        if not self.heavy:
+            return density
+        ratio = (values - self.centre) / self.width
+        return density - 0.5 * torch.log1p(ratio.square()).to(table) - math.log(self.width)
 
 
 class AdditiveModel(nn.Module):

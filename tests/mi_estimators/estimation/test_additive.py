@@ -91,11 +91,27 @@ def test_scores_are_finite_above_independence_and_those_of_features(dx, dy, back
     torch.testing.assert_close(model(a[1, 2], b[1, 2]), scores[1, 2], rtol=1e-4, atol=1e-3)
 
 
-def test_a_table_is_a_density():
+@pytest.mark.parametrize("heavy", [False, True])
+def test_a_table_is_a_density(heavy):
     values = torch.randn(2000, dtype=torch.float64)
+    if heavy:  # a Cauchy law
+        values = values / torch.randn(2000, dtype=torch.float64)
     law = LogDensity(values[:1000], values[1000:])
-    grid = torch.linspace(-8, 8, 20_001, dtype=torch.float64)
-    assert float(law(grid).exp().sum() * 16 / 20_000) == pytest.approx(1, abs=1e-3)
+    assert law.heavy is heavy
+    grid = torch.linspace(-14, 14, 40_001, dtype=torch.float64).sinh()
+    assert float(torch.trapezoid(law(grid).exp(), grid)) == pytest.approx(1, abs=1e-3)
+
+
+def test_pairs_of_equal_correlation_are_parted():
+    """Canonical directions of equal correlation are arbitrary; those of the noise are not."""
+    x, y = (
+        torch.cat(sides, 1)
+        for sides in zip(pairs("uniform", 8000), pairs("uniform", 8000, seed=2), strict=True)
+    )
+    truth = 2 * (entropy_of_sum(y[:, 0]) - math.log(0.1))
+    turn = torch.linalg.qr(torch.randn(2, 2, dtype=torch.float64))[0]
+    scores = model_of(x @ turn, y)(x[:2000] @ turn, y[:2000])
+    assert float(scores.diagonal().mean()) == pytest.approx(truth, abs=0.1)
 
 
 def test_noise_that_depends_on_its_cause_contradicts_the_form():
