@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import mi_estimators as mi
 from mi_estimators.estimation import packing
+from mi_estimators.estimation.experts.additive import AdditiveModel
 from mi_estimators.estimation.experts.copula import EllipticalCopula
 
 
@@ -51,7 +52,14 @@ def test_tensors_come_back_as_they_were(dtype, shape, tmp_path):
     assert array.dtype == tensor.numpy().dtype
 
 
-@pytest.mark.parametrize("make", [EllipticalCopula, lambda x, y: EllipticalCopula(x, y, 2.0)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        EllipticalCopula,
+        lambda x, y: EllipticalCopula(x, y, 2.0),
+        lambda x, y: AdditiveModel(x, y, (x, y), backwards=True),
+    ],
+)
 def test_an_anchor_is_rebuilt_without_its_training_rows(make, tmp_path):
     rows = sample(300)
     anchor = make(*rows)
