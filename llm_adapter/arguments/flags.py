@@ -63,10 +63,11 @@ def flag(default: Any, help: str, **options: Any) -> Any:
     return field(default=default, metadata={"help": help, **options})
 
 
-def flag_of(kind: type, name: str) -> Any:
-    """Return a dataclass field that is the flag `name` of another dataclass: its default, its help and its rule."""
+def flag_of(kind: type, name: str, default: Any = MISSING) -> Any:
+    """Return a dataclass field that is the flag `name` of another dataclass: its help, its rule, and its default."""
     (entry,) = (entry for entry in fields(kind) if entry.name == name)
-    return field(default=entry.default, metadata=entry.metadata)
+    default = entry.default if default is MISSING else default
+    return field(default=default, metadata=entry.metadata)
 
 
 def flags_of(kind: type) -> list[Flag]:

@@ -103,9 +103,7 @@ def collect(
                     "question": question.text,
                     "answer": question.answer,
                     "prompt_ids": prompt_ids(prompt, tokenizer),
-                    "responses": [
-                        _verified(response, question, verifier) for response in responses
-                    ],
+                    "responses": [verified(response, question, verifier) for response in responses],
                 }
                 for question, prompt, responses in zip(batch, prompts, drawn, strict=True)
             ]
@@ -117,7 +115,7 @@ def collect(
     return records
 
 
-def _verified(response: Sample, question: Question, verifier) -> dict:
+def verified(response: Sample, question: Question, verifier) -> dict:
     """Return the record of a response; a cut one is never right, because its end is not known."""
     number = extract_number(response.text)
     right = (

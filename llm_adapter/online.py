@@ -1,0 +1,140 @@
+"""Train a model on its own verified answers: python -m llm_adapter.online --model M --task products --out FILE.json.
+
+In each round it samples groups of answers, verifies them, and takes a step: by any preference loss of the right answers
+of a group against its wrong ones, or by the group-relative policy gradient. Before and after, it is asked held-out
+questions. Beside FILE.json go FILE.journal.jsonl, a line a round, and FILE.state.pt, from which a stopped run goes on.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .arguments.command import run_command
+from .arguments.online import OnlineArguments
+from .arguments.rollouts import facts, parse
+from .evaluation.rates import curve, powers
+from .evaluation.tasks import dataset, draw_questions
+
+COMMAND = "llm_adapter.online"
+DESCRIPTION = """\
+Sample answers to arithmetic questions, verify them and train on them, round by round; then compare pass@k
+on held-out questions before and after."""
+EXAMPLES = """\
+examples:
+  python -m llm_adapter.online --model DIR --task products --out mio.json
+      MIO on pairs of the model's own answers, mix K/(K + 1).
+  python -m llm_adapter.online --model DIR --task products --objective policy_gradient_normalised \\
+      --samples 8 --out gradient.json
+      The normalised group-relative policy gradient, on groups of eight.
+"""
+HALF = 0.5
+
+
+def summarise(lines: Sequence[dict], samples: int) -> dict[str, Any]:
+    """Return what the rounds came to: samples until success ½, and groups without a gradient beside theory.
+
+    `theory` is (1 − ε)ⁿ + εⁿ at the mean success ε of each round. By Jensen's inequality it is at most the mean over
+    questions, so questions that differ have more such groups.
+
+    Theorem: group_relative_zero_gradient.
+
+    >>> line = {"round": 1, "samples": 4, "questions": 2, "success": 0.5, "zero_gradient": 0.5}
+    >>> summarise([line], samples=2)["zero_gradient"]
+    {'measured': 0.5, 'theory': 0.5}
+    """
+    asked = sum(line["questions"] for line in lines)
+
+    def mean(values: Sequence[float]) -> float:
+        pairs = zip(values, lines, strict=True)
+        return sum(value * line["questions"] for value, line in pairs) / asked
+
+    rates = [line["success"] for line in lines]
+    half = next((line for line in lines if line["success"] >= HALF), None)
+    return {
+        "rounds": len(lines),
+        "samples": lines[-1]["samples"] if lines else 0,
+        "success": {"first": rates[0], "last": rates[-1]} if lines else {},
+        "until_half": {"round": half["round"], "samples": half["samples"]} if half else None,
+        "zero_gradient": {
+            "measured": mean([line["zero_gradient"] for line in lines]),
+            "theory": mean([(1 - rate) ** samples + rate**samples for rate in rates]),
+        },
+    }
+
+
+def report(arguments: OnlineArguments, results: dict[str, Any]) -> str:
+    """Return the results as a few lines."""
+    rounds = results["rounds"]
+    zero, half = rounds["zero_gradient"], rounds["until_half"]
+    lines = [
+        f"{arguments}: {rounds['rounds']} rounds, {rounds['samples']} samples, groups of {arguments.samples}",
+        f"success in the first round {rounds['success']['first']:.3f}, in the last "
+        f"{rounds['success']['last']:.3f}; "
+        + (f"½ in round {half['round']}" if half else "½ in no round"),
+        f"groups without a gradient {zero['measured']:.3f}, (1 − ε)ⁿ + εⁿ {zero['theory']:.3f}",
+    ]
+    for name in ("before", "after"):
+        for k, rate in results.get(name, {}).items():
+            low, high = rate["interval"]
+            lines.append(f"pass@{k} {name}  {rate['mean']:.4f}  [{low:.4f}, {high:.4f}]")
+    return "\n".join(lines)
+
+
+def train(argv: Sequence[str]) -> None:
+    """Ask, train, ask again, write and print."""
+    arguments = parse(OnlineArguments, argv, COMMAND, DESCRIPTION, EXAMPLES)
+    questions = draw_questions(arguments, "train", arguments.count, arguments.seed)
+    held_out = []
+    if arguments.eval_count:
+        held_out = draw_questions(arguments, "held_out", None, arguments.seed)
+        held_out = held_out[: arguments.eval_count]  # a task may have fewer
+
+    from mi_estimators.display import write_json
+
+    from .data.load import template_arguments
+    from .evaluation.rollouts import collect, load  # torch and transformers: seconds
+    from .models import load_tokenizer
+    from .training.rounds import Rounds
+
+    tokenizer = load_tokenizer(
+        arguments.model, arguments.trust_remote_code, arguments.chat_template
+    )
+    model = load(arguments)
+    out = Path(arguments.out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    results = facts(COMMAND, argv, arguments)
+
+    def ask(name: str) -> None:
+        """Measure pass@k on the held-out questions."""
+        law = replace(arguments, samples=arguments.eval_samples)
+        records = collect(law, held_out, model, tokenizer, out.with_suffix(f".{name}.jsonl"))
+        right = [sum(row["right"] for row in record["responses"]) for record in records]
+        ks = powers(arguments.eval_samples)
+        results[name] = curve(right, arguments.eval_samples, ks)
+
+    template = template_arguments(arguments)
+    rounds = Rounds(arguments, questions, model, tokenizer, dataset(arguments), template)
+    if held_out:
+        ask("before")
+    results["rounds"] = summarise(rounds.run(), arguments.samples)
+    if held_out:
+        ask("after")
+    if arguments.save_model:
+        folder = out.with_suffix(".model")
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    write_json(out, results)
+    print(report(arguments, results))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    return run_command(COMMAND, train, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

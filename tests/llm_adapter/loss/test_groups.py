@@ -1,0 +1,83 @@
+"""Groups of right and wrong responses: the policy gradient is a cell beside the preference losses."""
+
+import math
+
+import pytest
+import torch
+
+from llm_adapter.loss.groups import GroupObjective
+from llm_adapter.loss.objective import Objective
+
+Z = torch.tensor([0.4, -0.3, 0.1, 0.7, -0.2], dtype=torch.float64)
+RIGHT = torch.tensor([True, False, False, True, False])
+GROUPS = [
+    GroupObjective(),
+    GroupObjective(advantage="normalised"),
+    GroupObjective(Objective("js", mix="auto")),
+    GroupObjective(Objective("dv")),
+    GroupObjective(Objective(loss="kto")),
+]
+
+
+def slope(objective, z, right):
+    z = z.clone().requires_grad_()
+    loss = objective.loss(z, right)
+    (gradient,) = torch.autograd.grad(loss, z) if loss.requires_grad else (torch.zeros_like(z),)
+    return gradient
+
+
+@pytest.mark.parametrize("objective", GROUPS, ids=lambda objective: objective.name)
+@pytest.mark.parametrize("right", [True, False])
+def test_a_group_of_one_kind_has_no_gradient(objective, right):
+    assert slope(objective, Z, torch.full((5,), right)).tolist() == [0.0] * 5
+
+
+def test_the_policy_gradient_is_the_margin_with_the_groups_variance():
+    """−p(1 − p)(mean over the right − mean over the wrong); its root where normalised."""
+    share = 2 / 5
+    margin = torch.where(RIGHT, -1 / 2, 1 / 3).double()
+    plain, normalised = slope(GROUPS[0], Z, RIGHT), slope(GROUPS[1], Z, RIGHT)
+    torch.testing.assert_close(plain, share * (1 - share) * margin)
+    torch.testing.assert_close(normalised, math.sqrt(share * (1 - share)) * margin)
+
+
+def test_at_the_reference_a_pairs_policy_gradient_is_dpos():
+    """β/2 of DPO's first gradient against p(1 − p) = ¼ of the policy gradient's."""
+    zero, right = torch.zeros(2, dtype=torch.float64), torch.tensor([True, False])
+    dpo = slope(GroupObjective(Objective("dv", beta=0.5)), zero, right)
+    torch.testing.assert_close(slope(GroupObjective(), zero, right), dpo)
+
+
+@pytest.mark.parametrize("eps", [0.3, 0.01])
+@pytest.mark.parametrize("n", [2, 3, 8])
+def test_expected_gradients_are_those_of_the_theorem(n, eps):
+    """On two responses: E ĝ = (n − 1)/n ∇ε; normalised E √(k(n − k))/n, √(n − 1) ∇ε as ε → 0 (T8)."""
+    expected = {"centred": 0.0, "normalised": 0.0}
+    for k in range(n + 1):
+        weight = math.comb(n, k) * eps**k * (1 - eps) ** (n - k)
+        right = torch.arange(n) < k
+        for name in expected:
+            u = torch.tensor(math.log(eps / (1 - eps)), dtype=torch.float64, requires_grad=True)
+            both = torch.stack(
+                [torch.nn.functional.logsigmoid(u), torch.nn.functional.logsigmoid(-u)]
+            )
+            loss = GroupObjective(advantage=name).loss(torch.where(right, both[0], both[1]), right)
+            if loss.requires_grad:
+                expected[name] -= weight * torch.autograd.grad(loss, u)[0].item()
+    rise = eps * (1 - eps)
+    moments = sum(
+        math.comb(n, k) * eps**k * (1 - eps) ** (n - k) * math.sqrt(k * (n - k)) / n
+        for k in range(n + 1)
+    )
+    assert expected["centred"] == pytest.approx((n - 1) / n * rise)
+    assert expected["normalised"] == pytest.approx(moments)
+    if n == 2:
+        assert expected["normalised"] == pytest.approx(rise)
+
+
+def test_a_preference_of_a_group_is_the_mean_over_its_right_responses():
+    objective = Objective("js", mix="auto", beta=0.3)
+    mask = torch.ones(1, 3, dtype=torch.bool)
+    losses = [objective.losses(z.view(1), Z[~RIGHT].view(1, 3), mask) for z in Z[RIGHT]]
+    total = GroupObjective(objective).loss(Z, RIGHT)
+    torch.testing.assert_close(total, torch.cat(losses).mean())

@@ -1,0 +1,188 @@
+"""Rounds: a policy learns from its own answers, goes on where it was stopped, and counts groups without a gradient."""
+
+import json
+
+import pytest
+import torch
+from transformers import set_seed
+
+from llm_adapter import online
+from llm_adapter.arguments.online import OnlineArguments
+from llm_adapter.evaluation.tasks import dataset, draw_questions
+from llm_adapter.models import load_model, load_tokenizer
+from llm_adapter.training import rounds
+from llm_adapter.training.rounds import Rounds
+
+SETTINGS = {
+    "task": "products",
+    "rounds": 12,
+    "prompts": 8,
+    "samples": 4,
+    "max_new_tokens": 2,
+    "learning_rate": 5e-3,
+    "disable_tqdm": True,
+    "save_rounds": 4,
+}
+
+
+@pytest.fixture(autouse=True)
+def easy(monkeypatch):
+    """A verifier that an untrained model satisfies now and then: the first token is one of a third of all."""
+
+    def verified(response, question, verifier):
+        right = bool(response.ids) and response.ids[0] % 3 == 0
+        return {"right": right, "finished": response.finished, "tokens": response.tokens} | {
+            "ids": list(response.ids)
+        }
+
+    monkeypatch.setattr(rounds, "verified", verified)
+
+
+def start(tmp_path, **changes):
+    arguments = OnlineArguments(out=str(tmp_path / "run.json"), **SETTINGS | changes)
+    arguments.check()
+    questions = draw_questions(arguments, "train", 16, 0)
+    set_seed(0)
+    tokenizer = load_tokenizer("builtin")
+    return Rounds(arguments, questions, load_model("builtin"), tokenizer, dataset(arguments), {})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"bound": "js", "learning_rate": 1e-2},
+        {"bound": "infonce", "samples": 2, "prompts": 16, "updates": 2},
+        {"objective": "policy_gradient_normalised", "learning_rate": 1e-2},
+        pytest.param({"objective": "policy_gradient"}, marks=pytest.mark.broad),
+        pytest.param({"loss": "sft"}, marks=pytest.mark.broad),
+        pytest.param({"bound": "dv", "reference": "round"}, marks=pytest.mark.broad),
+    ],
+    ids=str,
+)
+def test_success_rises(tmp_path, changes):
+    run = start(tmp_path, **changes)
+    lines = run.run()
+    rates = [line["success"] for line in lines]
+    assert rates[0] == pytest.approx(1 / 3, abs=0.15)
+    assert sum(rates[-4:]) / 4 > sum(rates[:2]) / 2 + 0.08
+    assert lines[-1]["samples"] == 12 * run.arguments.prompts * run.arguments.samples
+    assert [json.loads(line) for line in run.journal.open()] == lines
+
+
+def test_a_stopped_run_goes_on_bit_by_bit(tmp_path, monkeypatch):
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    whole = start(tmp_path / "whole", rounds=7)
+    lines = whole.run()
+    first = start(tmp_path / "parts", rounds=7)
+    original = Rounds._round
+
+    def stop(self, number):
+        if number == 6:
+            raise KeyboardInterrupt
+        return original(self, number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Rounds, "_round", stop)
+        with pytest.raises(KeyboardInterrupt):
+            first.run()
+    assert len(first.journal.read_text().splitlines()) == 6  # two of them after the checkpoint
+    second = start(tmp_path / "parts", rounds=7)
+    assert second.run() == lines
+    for name, value in second.model.state_dict().items():
+        assert value.equal(whole.model.state_dict()[name]), name
+    more = start(tmp_path / "parts", rounds=8)
+    assert more.run()[:7] == lines
+
+
+def test_another_run_is_refused(tmp_path):
+    start(tmp_path, rounds=1).run()
+    with pytest.raises(
+        ValueError, match=r"^out: expected a run of the same weights, questions and"
+    ):
+        start(tmp_path, rounds=1, beta=0.2).run()
+    (tmp_path / "run.state.pt").unlink()
+    with pytest.raises(ValueError, match=r"^out: expected no journal of another run"):
+        start(tmp_path, rounds=1, beta=0.2).run()
+
+
+def test_nothing_right_is_no_step(tmp_path, monkeypatch):
+    def never(response, question, verifier):
+        return {"right": False, "finished": False, "tokens": 2, "ids": list(response.ids)}
+
+    monkeypatch.setattr(rounds, "verified", never)
+    run = start(tmp_path, rounds=3, objective="policy_gradient")
+    before = {name: value.clone() for name, value in run.model.state_dict().items()}
+    lines = run.run()
+    assert [line["zero_gradient"] for line in lines] == [1.0] * 3
+    assert "loss" not in lines[0]
+    for name, value in run.model.state_dict().items():
+        assert value.equal(before[name])
+
+
+def test_a_round_takes_all_questions_in_turn(tmp_path):
+    run = start(tmp_path, prompts=8)
+    for epoch in range(3):
+        asked = run._asked(2 * epoch) + run._asked(2 * epoch + 1)
+        assert sorted(asked) == list(range(16))
+    assert run._asked(0) != run._asked(2)
+
+
+def test_the_first_step_of_a_policy_gradient_ignores_the_reference(tmp_path):
+    """At the reference the gradient on a group is that of its advantages, whatever is frozen."""
+    ends = []
+    for name, changes in (("pair", {"bound": "dv", "beta": 0.5}), ("gradient", {})):
+        (tmp_path / name).mkdir()
+        kind = {} if changes else {"objective": "policy_gradient"}
+        run = start(tmp_path / name, rounds=1, samples=2, **changes, **kind)
+        run.run()
+        ends.append(run.model.state_dict())
+    for name, value in ends[0].items():
+        torch.testing.assert_close(value, ends[1][name], rtol=1e-3, atol=1e-5)
+
+
+def test_it_stops_at_a_success(tmp_path):
+    lines = start(tmp_path, stop_at=0.1, prompts=32).run()
+    assert len(lines) == 2  # 64 questions
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--samples 1", "samples: expected at least 2 responses"),
+        ("--bound tv", "bound: expected one of dv, "),
+        ("--objective ppo", "objective: expected one of preference, "),
+        ("--objective policy_gradient --loss ipo", "loss: expected none with objective"),
+        ("--objective policy_gradient --updates 2", "updates: expected 1 without a preference"),
+        ("--reference round --updates 2", "updates: expected 1 without a preference"),
+        ("--bound infonce --mix 0.5", "mix: expected auto with bound infonce"),
+        ("--stop_at 2", "stop_at: expected a number in [0, 1]"),
+        ("--loss nothing", "loss: expected one of ipo"),
+        ("--prompts 0", "prompts: expected an integer ≥ 1"),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path, capsys, flags, message):
+    out = tmp_path / "run.json"
+    assert online.main(f"--task products --out {out} --disable_tqdm {flags}".split()) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"llm_adapter.online: error: {message}")
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_writes_rates_before_and_after(tmp_path, capsys):
+    out = tmp_path / "run.json"
+    flags = "--rounds 2 --prompts 8 --eval_count 2 --eval_samples 2 --max_new_tokens 2 --count 16"
+    command = f"--task products --out {out} --disable_tqdm --save_model {flags}".split()
+    assert online.main(command) == 0
+    printed = capsys.readouterr().out
+    results = json.loads(out.read_text())
+    assert set(results["before"]) == set(results["after"]) == {"1", "2"}
+    assert results["rounds"]["samples"] == 2 * 8 * 2
+    assert (
+        f"groups without a gradient {results['rounds']['zero_gradient']['measured']:.3f}" in printed
+    )
+    assert (tmp_path / "run.model" / "model.safetensors").is_file()
+    first = out.read_bytes()
+    assert online.main(command) == 0  # from the journals and the checkpoint
+    assert out.read_bytes() == first
