@@ -21,8 +21,8 @@ from .evaluation.tasks import dataset, draw_questions
 
 COMMAND = "llm_adapter.online"
 DESCRIPTION = """\
-Sample answers to arithmetic questions, verify them and train on them, round by round; then compare pass@k
-on held-out questions before and after."""
+Sample answers to arithmetic questions, verify them and train on them, round by round; compare
+pass@k on held-out questions before and after."""
 EXAMPLES = """\
 examples:
   python -m llm_adapter.online --model DIR --task products --out mio.json
@@ -97,8 +97,8 @@ def train(argv: Sequence[str]) -> None:
 
     from .data.load import template_arguments
     from .evaluation.rollouts import collect, load  # torch and transformers: seconds
+    from .evaluation.rounds import Rounds
     from .models import load_tokenizer
-    from .training.rounds import Rounds
 
     tokenizer = load_tokenizer(
         arguments.model, arguments.trust_remote_code, arguments.chat_template

@@ -7,10 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from jinja2 import TemplateError
-from jinja2.meta import find_undeclared_variables
-from transformers.utils.chat_template_utils import _compile_jinja_template
-
 from .examples import Example, Unusable
 from .layouts import Text, common_length
 
@@ -33,6 +29,10 @@ def check_template_arguments(arguments: Mapping[str, Any], template: object) -> 
     """
     if not arguments or isinstance(template, dict):
         return
+    from jinja2 import TemplateError
+    from jinja2.meta import find_undeclared_variables
+    from transformers.utils.chat_template_utils import _compile_jinja_template  # seconds
+
     names: set[str] = set()
     if isinstance(template, str):
         try:

@@ -8,10 +8,10 @@ from transformers import set_seed
 
 from llm_adapter import online
 from llm_adapter.arguments.online import OnlineArguments
+from llm_adapter.evaluation import rounds
+from llm_adapter.evaluation.rounds import Rounds
 from llm_adapter.evaluation.tasks import dataset, draw_questions
 from llm_adapter.models import load_model, load_tokenizer
-from llm_adapter.training import rounds
-from llm_adapter.training.rounds import Rounds
 
 SETTINGS = {
     "task": "products",

@@ -26,13 +26,13 @@ from mi_estimators.display import whole_file
 from ..arguments.online import OnlineArguments
 from ..data.collate import collate, sum_responses
 from ..data.tokens import TokenizedExample, prompt_ids
-from ..evaluation.rollouts import fingerprint, verified
-from ..evaluation.sampling import prompt_text, sample_ids
-from ..evaluation.tasks import Question
 from ..loss.groups import GroupObjective
 from ..loss.logprobs import choose_log_probs
 from ..loss.objective import Objective
 from ..models import CausalLM, disable_dropout
+from .rollouts import fingerprint, verified
+from .sampling import prompt_text, sample_ids
+from .tasks import Question
 
 RECENT = 64  # questions over which success is averaged
 FREE = ("rounds", "stop_at", "save_model", "out", "disable_tqdm", "micro_batch")
