@@ -31,6 +31,15 @@ SHARED = {
 }
 
 
+IMPORTS: list[int] = []  # peak memory of the process when all is imported and nothing loaded
+
+
+def peak_bytes() -> int:
+    """Return the peak memory of the process so far."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
 class Meter(TrainerCallback):
     """Note the time at each step's end; the first note is the beginning of training."""
 
@@ -62,6 +71,7 @@ def read_job(*modules: ModuleType) -> dict:
     """
     set_seed(SEED)
     torch.set_num_threads(1)
+    IMPORTS.append(peak_bytes())
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     if job["dtype"] == "float64":
         torch.set_default_dtype(torch.float64)
@@ -75,13 +85,12 @@ def read_job(*modules: ModuleType) -> dict:
 def answer(meter: Meter, log_history: list[dict], **fields: object) -> None:
     """Print the run as the last line of standard output, one JSON object."""
     logs = [log for log in log_history if "loss" in log]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
-        1 if sys.platform == "darwin" else 1024
-    )
     found = {
         "seconds": meter.steps(0),
         "cpu_seconds": meter.steps(1),
-        "peak_bytes": peak,
+        "cpu_before": meter.notes[0][1],  # of the process, from its start to the first step
+        "peak_bytes": peak_bytes(),
+        "imports_bytes": IMPORTS[0],
         "logs": logs,
     }
     print(json.dumps(found | fields))

@@ -26,6 +26,7 @@ def main() -> None:
         "reference_cache": "none",
         **job["training"],
         **SHARED,
+        **job.get("added", {}),
     }
     args = parse_arguments([f"--{name}={value}" for name, value in flags.items()])
     tokenizer, data, _ = read_data(args)

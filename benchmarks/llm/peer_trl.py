@@ -18,7 +18,7 @@ def main() -> None:
         loss_type=[job["loss_type"]],
         precompute_ref_log_probs=job["precomputed"],
         **job["training"],
-        **SHARED,
+        **(SHARED | job.get("added", {})),
     )
     trainer = trl.DPOTrainer(
         AutoModelForCausalLM.from_pretrained(job["model"], dtype=getattr(torch, job["dtype"])),

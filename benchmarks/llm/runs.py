@@ -79,7 +79,7 @@ def run(side: str, model: str, loss: str, data: Path, steps: int, dtype: str = "
     """
     script, added = SIDES[side]
     with tempfile.TemporaryDirectory() as folder:
-        pairs, job = Path(folder) / "pairs.jsonl", Path(folder) / "job.json"
+        pairs = Path(folder) / "pairs.jsonl"
         settings = SETTINGS[model]
         write_pairs(
             data, steps * settings["per_device_train_batch_size"], model != "builtin", pairs
@@ -91,19 +91,31 @@ def run(side: str, model: str, loss: str, data: Path, steps: int, dtype: str = "
             "loss_type": loss,
         } | added
         fields |= {"dtype": dtype, "training": settings | {"max_steps": steps}}
-        job.write_text(json.dumps(fields), encoding="utf-8")
-        python = environment.python_of(TRL) if side == "TRL" else sys.executable
-        variables = {
-            "OMP_NUM_THREADS": "1",
-            "CUDA_VISIBLE_DEVICES": "",
-            "HF_HUB_OFFLINE": "1",
-            "TQDM_DISABLE": "1",
-        }
-        variables |= {"PYTHONPATH": "" if side == "TRL" else str(HERE.parents[1])}
-        command = [python, str(HERE / script), str(job)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, env=os.environ | variables, check=False
-        )
+        return launch(script, side == "TRL", fields, side)
+
+
+def launch(script: str, peer: bool, fields: dict, name: str) -> dict:
+    """Run a script of this folder on a job, in a process of its own; return what `meter.answer` printed.
+
+    Raises:
+        RuntimeError: the process failed; the message has its last line.
+    """
+    job = Path(fields["out"]) / "job.json"
+    job.write_text(json.dumps(fields), encoding="utf-8")
+    variables = {
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+        "HF_HUB_OFFLINE": "1",
+        "TQDM_DISABLE": "1",
+        "PYTHONPATH": "",
+    }
+    if not peer:  # this checkout, and what extends the caller's environment
+        paths = [str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")]
+        variables["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    command = [environment.python_of(TRL) if peer else sys.executable, str(HERE / script), str(job)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | variables, check=False
+    )
     if done.returncode:
-        raise RuntimeError(f"{side}: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+        raise RuntimeError(f"{name}: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
     return json.loads(done.stdout.strip().splitlines()[-1])
