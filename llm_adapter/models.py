@@ -17,6 +17,7 @@ import transformers
 from safetensors import SafetensorError
 from torch import nn
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     ByT5Tokenizer,
@@ -92,6 +93,18 @@ def load_model(
         base = load_model(config["base_model_name_or_path"], **options)
         return _peft().PeftModel.from_pretrained(base, name).merge_and_unload()
     return _load(AutoModelForCausalLM, name, **options)
+
+
+def load_config(name: str, trust_remote_code: bool = False) -> Any:
+    """Return the config of the named causal LM, without its weights.
+
+    Raises:
+        ValueError: the name is no path and the hub does not have it.
+    """
+    if name == BUILTIN:
+        with torch.device("meta"):
+            return _builtin(None).config
+    return _load(AutoConfig, name, trust_remote_code=trust_remote_code)
 
 
 def with_lora(model: CausalLM, name: str, rank: int, alpha: float, targets: str) -> CausalLM:

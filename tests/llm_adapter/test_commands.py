@@ -34,7 +34,7 @@ def run(tmp_path, command, *flags):
     )
 
 
-@pytest.mark.parametrize("command", ["train", "pairs", "evaluate", "online", "report"])
+@pytest.mark.parametrize("command", ["train", "pairs", "evaluate", "online", "report", "plan"])
 @pytest.mark.parametrize("flags", [["--help"], ["--betaa", "0.1"]], ids=" ".join)
 def test_help_and_a_mistyped_flag_load_neither_torch_nor_transformers(tmp_path, command, flags):
     done = run(tmp_path, command, *flags)
