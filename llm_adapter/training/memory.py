@@ -125,7 +125,7 @@ def _kept(
         use_way([model.config], "segments")
         own = {_storage(tensor) for tensor in (*model.parameters(), *model.buffers())}
         inputs = {name: mode.from_tensor(value) for name, value in batch.items()}
-        inputs["branches"].made = {"segments": plan}  # read from numbers, which a fake has not
+        inputs["branches"].made = {"segments": plan}  # type: ignore  # read from numbers, which a fake has not
         saved: dict[int, int] = {}
 
         def pack(tensor: Tensor) -> Tensor:
