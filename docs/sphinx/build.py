@@ -152,8 +152,9 @@ def _lab(page: Path) -> None:
     from toy import explorer
 
     text = page.read_text(encoding="utf-8")
-    fragment = f"```{{raw}} html\n{explorer.fragment()}\n```"
-    text = text.replace("<!-- explorer -->", fragment)
+    for name in ("shared", "flows", "bounds"):
+        fragment = explorer.shared() if name == "shared" else explorer.fragment(name)
+        text = text.replace(f"<!-- {name} -->", f"```{{raw}} html\n{fragment}\n```")
     if os.environ.get("SITE_EXTRA"):
         link = '<a href="lab/report.html"><code>results/report.html</code></a>'
         text = text.replace("`results/report.html`", link)

@@ -97,6 +97,13 @@ class Page:
         attribute = f" class={kind}" if kind else ""
         self.parts.append(f"<p{attribute}>{escape(one_line(text))}</p>")
 
+    def notes(self, title: str, paragraphs: Iterable[str]) -> None:
+        """Add paragraphs that show when their title is opened."""
+        texts = "".join(f"<p>{escape(one_line(text))}</p>" for text in paragraphs)
+        self.parts.append(
+            f"<details class=soft><summary>{escape(title)}</summary>{texts}</details>"
+        )
+
     def html(self, fragment: str) -> None:
         """Add a fragment of HTML as it is: nothing in it is escaped."""
         self.parts.append(fragment)

@@ -16,7 +16,8 @@ from toy.models.policies import OBJECTIVES, arms, log_odds
 
 LOSSES = {"RLHF": "rlhf", "SFT": "sft", "DPO": "dpo", "α-MIO": "mio"}
 SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
-START = {"eps": -2, "beta": 0, "mix": 0.5, "kappa": 3, "count": 3}
+BOUNDS = {"nats": 4, "batch": 6, "error": 0}
+START = {"eps": -2, "beta": 0, "mix": 0.5, "kappa": 3, "count": 3, "unseen": 2, "time": 1}
 CASES = [  # the sliders' values log₁₀ ε and log₁₀ β, and α; the number of responses
     {"eps": -0.5, "beta": 0.3, "mix": 0.9, "count": 3},
     {"eps": -2, "beta": 0, "mix": 0.5, "count": 3},
@@ -48,38 +49,48 @@ def tab(browser, address):
 def page(tab, address):
     """The page with its controls as they were; it must say nothing on its console and ask for nothing but itself."""
     page, console, asked = tab
-    put(page, loss="dpo", **START)
+    put(page, tick=["dpo"], **START)
+    put(page, "bounds", **BOUNDS)
     yield page
     assert console == []
     assert asked == [address]
 
 
-def put(page, **values):
-    """Give controls their values at once, as an input event would find them."""
+def put(page, kind="flows", tick=None, **values):
+    """Give controls their values at once, as an input event would find them; tick these boxes alone."""
     page.evaluate(
-        """values => {
-          const form = document.querySelector(".explorer form");
+        """([kind, tick, values]) => {
+          const form = document.querySelector(`.explorer.${kind} form`);
           for (const name in values) form.elements[name].value = values[name];
+          for (const box of form.querySelectorAll("fieldset [type=checkbox]"))
+            if (tick) box.checked = tick.includes(box.value);
           form.dispatchEvent(new Event("input"));
         }""",
-        values,
+        [kind, tick, values],
     )
 
 
-def cells(page):
-    """Return the table of numbers as text, by loss."""
-    rows = page.locator(".explorer tbody tr").evaluate_all(
+def cells(page, kind="flows"):
+    """Return the exact values behind the table's two digits, as text, by loss or bound."""
+    rows = page.locator(f".explorer.{kind} tbody tr").evaluate_all(
+        "rows => rows.map(r => [...r.cells].map(c => c.dataset.value ?? c.textContent))"
+    )
+    return {LOSSES.get(head, head): texts for head, *texts in rows}
+
+
+def shown(page, kind="flows"):
+    """Return the table as a reader sees it."""
+    return page.locator(f".explorer.{kind} tbody tr").evaluate_all(
         "rows => rows.map(r => [...r.cells].map(c => c.textContent))"
     )
-    return {LOSSES[head]: [cell.replace("−", "-") for cell in texts] for head, *texts in rows}
 
 
 def value(text):
-    return math.inf if text in ("∞", "not reached") else float(text)
+    return math.inf if text == "Infinity" else float(text)
 
 
 def horizon(page, name):
-    text = page.locator(f".explorer [data-out={name}-time]").inner_text()
+    text = page.locator(f".explorer.flows [data-out={name}-time]").inner_text()
     return 10.0 ** int(text.removeprefix("at 10").translate(SUPERSCRIPTS))
 
 
@@ -125,8 +136,9 @@ def test_the_tables_flows_are_the_labs_and_theorys(page, case):
             assert limit == "1"
         elif count > 2:
             ceiling = theory.mio_ceiling(eps, beta, mix)
-            assert value(limit.split(" or ")[0]) == pytest.approx(ceiling, rel=1e-3)
-            assert limit.endswith(" or 1.0000") == (beta <= 0.5 and ceiling < 1)
+            limits = [value(text) for text in limit.split(",")]
+            assert limits[0] == pytest.approx(ceiling, rel=1e-3)
+            assert limits[1:] == [1.0] * (beta <= 0.5 and ceiling < 1)
             assert value(final) == pytest.approx(
                 ceiling, rel=3e-2
             )  # the limit is approached like 1/t
@@ -155,8 +167,12 @@ def test_the_kernels_flows_are_the_labs_and_theorys(page):
         lab, closed = collapse.lazy(collapse.Lazy(bound, end), 0)
         assert value(table[loss][4]) == pytest.approx(lab["final"], rel=1e-3), loss
         assert value(table[loss][5]) == pytest.approx(closed["final"], rel=1e-3), loss
-    assert table["rlhf"][4] == table["rlhf"][5] == "4.6052 at t = 99.000"  # π_w = 1
-    assert table["sft"][4] == table["sft"][5] == "4.6052 at t = 4.6052"
+    end = math.log(100)  # π_w = 1
+    for loss in ("rlhf", "sft"):
+        assert [value(text) for text in table[loss][4:]] == pytest.approx([end, end], rel=1e-3)
+    texts = {LOSSES[head]: row for head, *row in shown(page)}
+    assert texts["rlhf"][4:] == ["4.6 at t = 99", "4.6 at t = 99"]
+    assert texts["sft"][4:] == ["4.6 at t = 4.6", "4.6 at t = 4.6"]
 
 
 def test_dpo_under_the_kernel_meets_its_closed_form_and_turns_at_c_equal_to_a(page):
@@ -171,13 +187,11 @@ def test_dpo_under_the_kernel_meets_its_closed_form_and_turns_at_c_equal_to_a(pa
 
 def test_dpo_goes_along_its_direction_at_the_check_value(page):
     text = page.locator("[data-out=kernel-text]").inner_text().replace("−", "-")
-    assert "z_w/(z_w - z_l) = -0.40000" in text
-    assert "(a - c)/(a - 2c + d) = -0.40000" in text
+    assert "(a - c)/(a - 2c + d) = -0.4," in text
 
 
 def test_anchor_and_interval_are_drawn_where_the_library_has_them(page):
-    page.get_by_label("α-MIO", exact=True).check()
-    put(page, mix=0.95, beta=-0.3)
+    put(page, tick=["mio"], mix=0.95, beta=-0.3)
     ticks, anchor, interval = page.evaluate(
         """() => {
           const all = document.querySelector("[data-out=kernel]"), y = (node) => Number(node.getAttribute("y1"));
@@ -213,14 +227,11 @@ def test_a_slider_and_the_losses_are_moved_by_keys(page):
     assert value(after["dpo"][0]) == pytest.approx(
         measured("dpo", 1e-2, 0.89, 0.5, 3, 1e6)[0], rel=1e-3
     )
-    drawn = curves["table"].get_attribute("d")
-    page.get_by_role("radio", name="DPO").focus()
-    page.keyboard.press("ArrowRight")
-    page.wait_for_function(
-        "old => document.querySelector('path.chosen').getAttribute('d') !== old", arg=drawn
-    )
-    assert page.locator(".explorer tr.now th").inner_text() == "α-MIO"
-    assert page.get_by_role("img", name="α-MIO: probabilities over time").is_visible()
+    page.get_by_role("checkbox", name="α-MIO").focus()
+    page.keyboard.press("Space")
+    page.wait_for_function("document.querySelectorAll('[data-out=table] path.chosen').length === 2")
+    assert page.locator(".flows tr.now th").all_inner_texts() == ["DPO", "α-MIO"]
+    assert page.get_by_role("img", name="DPO and α-MIO: probabilities over time").is_visible()
 
 
 @pytest.mark.parametrize(
@@ -234,7 +245,7 @@ def test_a_slider_and_the_losses_are_moved_by_keys(page):
 )
 def test_each_slider_moves_the_curves_that_depend_on_it(page, name, key, text, moved, still):
     """α-MIO: ε and the table, κ and the kernel, β and α both."""
-    put(page, loss="mio")
+    put(page, tick=["mio"])
     curve = "([name, kind]) => document.querySelector(`[data-out=${name}] path.${kind}`).getAttribute('d')"
     before = {panel: page.evaluate(curve, [panel, "chosen"]) for panel in ("table", "kernel")}
     numbers = cells(page)["mio"]
@@ -255,7 +266,7 @@ def test_each_slider_moves_the_curves_that_depend_on_it(page, name, key, text, m
 
 def test_every_slider_has_a_name_and_says_its_value(page):
     sliders = page.get_by_role("slider").all()
-    assert len(sliders) == 4
+    assert len(sliders) == 9
     for slider in sliders:
         assert slider.get_attribute("aria-label")
         assert slider.get_attribute("aria-valuetext")
@@ -269,8 +280,11 @@ def test_the_ends_of_all_sliders_give_numbers(page, ends):
         "mix": (0, 1),
         "kappa": (-0.5, 4),
         "count": (2, 50),
+        "unseen": (-4, 4),
+        "time": (0, 1),
     }
     put(page, **{name: side[ends] for name, side in sides.items()})
+    put(page, "bounds", nats=(0.25, 12)[ends], batch=(1, 12)[ends], error=(-0.5, 0.5)[ends])
     shown = page.locator(".explorer svg, .explorer tbody").evaluate_all(
         "all => all.map((part) => part.outerHTML)"
     )
@@ -278,7 +292,7 @@ def test_the_ends_of_all_sliders_give_numbers(page, ends):
     assert {len(row) for row in cells(page).values()} == {6}
 
 
-@pytest.mark.parametrize("width", [700, 1400])
+@pytest.mark.parametrize("width", [390, 700, 1400])
 def test_it_fits_the_page(page, width):
     page.set_viewport_size({"width": width, "height": 900})
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -288,14 +302,90 @@ def test_without_javascript_it_says_so(browser, address):
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(address)
-        assert "needs JavaScript" in page.locator(".explorer").inner_text()
+        assert "needs JavaScript" in page.locator(".explorer.flows").inner_text()
 
 
-def test_the_fragment_is_short_and_names_no_address():
-    text = explorer.fragment()
-    assert len(text.splitlines()) < 250
+@pytest.mark.parametrize("name", ["flows", "bounds"])
+def test_a_fragment_names_no_address(name):
+    text = explorer.shared() + explorer.fragment(name)
     assert not [
         word
         for word in ("http", "fetch(", "import", "src=", "href", "url(", "XMLHttp")
         if word in text
     ]
+
+
+@pytest.mark.parametrize(("kappa", "unseen"), [(3, 2), (0.5, 1), (0.5, 0.2), (2, -3)])
+def test_dpo_turns_on_the_softmax_path_where_theory_says(page, kappa, unseen):
+    put(page, kappa=kappa, unseen=unseen)
+    a, c, d, eps = 1.0, kappa, 1 + kappa**2, 0.01
+    share = (1 - eps) / 2
+    turn = theory.turning_point([eps, share, share], [a - c, c - d, unseen])
+    drawn = page.locator("[data-out=path]").get_attribute("data-turn")
+    assert value(drawn) == pytest.approx(turn, rel=1e-6)
+    assert page.locator("[data-out=path] line.escape").count() == int(0 < turn < math.inf)
+
+
+def test_the_address_brings_the_state_back(page, browser, address):
+    put(page, tick=["dpo", "sft"], eps=-3, kappa=1.5)
+    put(page, "bounds", nats=7)
+    again = browser.new_page()
+    again.goto(page.url)
+    assert shown(again) == shown(page)
+    assert shown(again, "bounds") == shown(page, "bounds")
+    assert again.locator(".flows tr.now th").all_inner_texts() == ["SFT", "DPO"]
+    again.close()
+
+
+def test_a_pointer_reads_the_curves_off_and_play_moves_the_cursor(page):
+    text = page.locator("[data-out=table-text]")
+    before = text.inner_text()
+    page.locator("[data-out=table]").hover(position={"x": 200, "y": 100})
+    assert text.inner_text() != before
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function("Number(document.querySelector('.flows [name=time]').value) > 0.02")
+    page.get_by_role("button", name="Stop").click()
+    assert page.get_by_role("button", name="Play").is_visible()
+
+
+@pytest.mark.parametrize(("nats", "batch", "error"), [(2, 6, 0), (4, 4, -0.3), (1, 3, 0.25)])
+def test_the_bounds_on_a_batch_are_those_of_the_library(page, nats, batch, error):
+    """By many batches; NWJ and the population by closed forms."""
+    put(page, "bounds", nats=nats, batch=batch, error=error)
+    table = {
+        name: [value(text) for text in row[1:]]
+        for name, row in cells(page, "bounds").items()
+        if name != "SMILE"
+    }
+    table["SMILE"] = [
+        float(t) if t != "none" else math.nan for t in cells(page, "bounds")["SMILE"][1:]
+    ]
+    size, runs, scale = 2**batch, 40_000, 1 + error
+    generator = torch.Generator().manual_seed(0)
+    draw = torch.randn(2, runs, size, generator=generator, dtype=torch.float64) * (2 * nats) ** 0.5
+    joint, product = scale * (draw[0] + nats), scale * (draw[1] - nats)
+    rows = torch.cat([joint[:, :1], product[:, 1:]], -1)
+    sampled = {
+        "DV": mi.dv(joint, product),
+        "JS": mi.js(joint, product),
+        "SMILE": mi.smile(joint, product),
+        "InfoNCE": joint[:, 0] - mi.log_mean_exp(rows),
+    }
+    for name, values in sampled.items():
+        mean, _, deviation, _ = table[name]
+        rows_of_batch = size if name == "InfoNCE" else 1
+        error_of_mean = float(values.std()) / runs**0.5
+        assert mean == pytest.approx(float(values.mean()), abs=5 * error_of_mean), name
+        assert deviation == pytest.approx(float(values.std()) / rows_of_batch**0.5, rel=0.05), name
+
+    tilts = [math.exp(k * scale * (k * scale - 1) * nats) for k in (1, 2)]
+    noise = (2 * nats * scale**2 + tilts[1] - tilts[0] ** 2) / size
+    assert table["NWJ"][0] == pytest.approx(1 + scale * nats - tilts[0], rel=1e-9)
+    assert table["NWJ"][2] == pytest.approx(noise**0.5, rel=1e-9)
+    assert table["DV"][3] == pytest.approx(scale * nats * (2 - scale), rel=1e-9)
+
+
+def test_the_threshold_of_minibatch_dv_is_theorys(page):
+    drawn = float(page.locator("[data-out=readings]").get_attribute("data-threshold"))
+    mass = torch.special.ndtr(torch.tensor(-((2 * drawn) ** 0.5), dtype=torch.float64))
+    assert float(mass) == pytest.approx(theory.minibatch_dv_threshold(0.5, 64), rel=1e-6)
