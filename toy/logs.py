@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 from dataclasses import replace
+from html import escape
 from itertools import cycle
 from pathlib import Path
 
@@ -132,16 +133,35 @@ def _or_none(value: float | None) -> str:
     return "none" if value is None else f"{value:.4f}"
 
 
-def ledger_table(entries: list[dict]) -> Table:
-    """The theorems: what each says, its tier, whether it held, and how long the check took."""
-    body = [
-        (
-            str(entry["slug"]),
-            str(entry.get("statement", "")),
-            str(entry.get("tier", "")) + " + hand" * bool(entry.get("hand")),
-            "yes" if entry.get("ok") else "NO",
-            f"{entry.get('seconds') or 0:.1f}",
+def in_words(run: Run) -> str:
+    """Return what happened to the chosen and the rejected responses of a run, in a sentence or two."""
+    beta = float(run.facts.get("beta") or 1.0)
+    chosen, rejected = column(run, "rewards/chosen") / beta, column(run, "rewards/rejected") / beta
+    common = chosen + rejected
+    swing = np.nanmax(common) - np.nanmin(common)
+    moved = "rose" if chosen[-1] > 0 else "sank"
+
+    words = (
+        f"{run.name}: the chosen responses {moved} by {abs(chosen[-1]):.2g} nats of ln π/π_ref and the rejected ones"
+        f" {'rose' if rejected[-1] > 0 else 'sank'} by {abs(rejected[-1]):.2g}. Their common mode z_w + z_l swung over"
+        f" {swing:.2g} nats"
+    )
+    if run.facts.get("anchor") is None:
+        return f"{words}; this loss sees the margin z_w − z_l alone, and nothing holds the common mode."
+    gap = chosen[-1] * beta - run.facts["anchor"]
+    side = "above" if gap > 0 else "below"
+    return f"{words}; the loss holds the chosen reward, which ended {abs(gap):.2g} nats {side} its anchor."
+
+
+def ledger_lines(entries: list[dict]) -> str:
+    """Return the theorems as HTML, a line each: its name, what it says and its tier, and the statement when opened."""
+    lines = []
+    for entry in entries:
+        tier = str(entry.get("tier", "")) + " + hand" * bool(entry.get("hand"))
+        held = "" if entry.get("ok") else " <b>NOT HELD</b>"
+        lines.append(
+            f"<details><summary><code>{escape(str(entry['slug']))}</code> {escape(str(entry.get('title', '')))}"
+            f" <span class=soft>({escape(tier)}, {entry.get('seconds') or 0:.1f} s)</span>{held}</summary>"
+            f"<p>{escape(str(entry.get('statement', '')))}</p></details>"
         )
-        for entry in entries
-    ]
-    return Table(("theorem", "statement", "tier", "holds", "seconds"), body)
+    return "\n".join(lines)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mi_estimators.display import Page, Table, theme
 
-from . import experiment, explorer, logs
+from . import experiment, explorer, lead, logs
 from .rows import Row
 
 FILE = "report.html"
@@ -20,11 +20,12 @@ def build(rows: list[Row], folder: Path) -> Path:
     """
     page = Page("What mutual-information bounds and preference losses do")
     with theme():
+        lead.section(page)
         if rows:
             _lab(page, rows)
         _other_rooms(page, folder)
 
-    if not page.parts:
+    if len(page.parts) == page.opening:
         raise ValueError(
             f"out: expected results or runs in {folder}, got none; run `python -m toy demo` first"
         )
@@ -72,10 +73,19 @@ def _other_rooms(page: Page, folder: Path) -> None:
             """Left panels, one a run: mean rewards β ln π/π_ref of the chosen (solid) and rejected (dashed) responses
             over training steps, with the anchor and the no-collapse interval where theory has them. Right: training
             losses, their start at zero scores (dotted) and their floor (dash-dotted). Values are minibatch means as
-            logged; the interval is a statement about means over the whole training set.""",
+            logged; the interval is a statement about means over the whole training set. To see: whether chosen and
+            rejected rewards move together (DPO's loss does not see it) or the chosen one keeps to its anchor.""",
         )
+        for words in map(logs.in_words, runs):
+            page.text(words)
         page.table("Runs", logs.runs_table(runs))
 
     if ledger:
         page.heading("The theorems")
-        page.table("Ledger", logs.ledger_table(ledger))
+        page.text(
+            """Each was checked by machine for this page. A line is a theorem; open it for the statement. Tiers:
+            symbolic, for all values of the symbols; certified, inequalities by ball arithmetic; tested, a search
+            found no counterexample; + hand, a step is left to the reader.""",
+            soft=True,
+        )
+        page.html(logs.ledger_lines(ledger))

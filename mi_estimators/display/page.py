@@ -42,9 +42,16 @@ a { color: inherit; text-underline-offset: .2em; }
 }
 .panels figure { margin: 0; min-width: 0; }
 figure { margin: 1.2rem 0 1.6rem; min-width: min(100%, 44rem); }
+svg text { font-family: system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
 figure svg { display: block; width: 100%; height: auto; color: var(--ink); }
-figcaption { margin-top: .5rem; }
-.scroll { overflow-x: auto; margin: 1rem 0; }
+figcaption { margin-bottom: .5rem; color: var(--ink); }
+figure details { color: var(--soft); font-size: .92rem; }
+.scroll {
+  overflow-x: auto; margin: 1rem 0;
+  background: linear-gradient(to right, var(--rule), transparent 1rem) left / 0 100% no-repeat,
+    linear-gradient(to left, var(--rule), transparent 1.2rem) right / 1.2rem 100% no-repeat scroll;
+}
+.scroll table { background: var(--paper); }
 table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums; }
 th, td {
   padding: .28rem .8rem .28rem 0; border-bottom: 1px solid var(--rule);
@@ -64,6 +71,26 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def titled(caption: str) -> tuple[str, str]:
+    """Return what a figure is to show, and how it was made.
+
+    >>> titled("Lines: theory. To see: the share falls. Judge the count.")
+    ('The share falls. Judge the count.', 'Lines: theory.')
+    >>> titled("The share falls. Lines: theory.")
+    ('The share falls.', 'Lines: theory.')
+    """
+    made, mark, seen = caption.partition("To see: ")
+    if mark:
+        return seen[:1].upper() + seen[1:], made.strip()
+    title, dot, others = caption.partition(". ")
+    return title + dot.strip(), others
+
+
+def described(drawn: str, title: str) -> str:
+    """Return the <svg> of a figure as a picture with a name, for those who do not see it."""
+    return drawn.replace("<svg", f'<svg role="img" aria-label="{escape(title, quote=True)}"', 1)
+
+
 @dataclass
 class Page:
     """What has been put on a page so far.
@@ -73,12 +100,18 @@ class Page:
         parts: fragments of HTML, in order.
         headings: the sections, which the table of contents names.
         figures: SVG and PNG of every numbered figure, by the name of its files.
+        opening: number of parts that stand before the table of contents.
     """
 
     title: str
     parts: list[str] = field(default_factory=list)
     headings: list[str] = field(default_factory=list)
     figures: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    opening: int = 0
+
+    def end_opening(self) -> None:
+        """Put the table of contents here, after what a reader is to see first."""
+        self.opening = len(self.parts)
 
     def heading(self, text: str) -> None:
         """Begin a section."""
@@ -114,22 +147,27 @@ class Page:
             self.parts.append(table.html(title, folded=folded))
 
     def figure(self, name: str, figure: Figure, caption: str) -> None:
-        """Add a numbered figure with a caption that can be read alone; `write` leaves its files beside the page."""
-        drawn = svg(figure)
+        """Add a numbered figure with a caption that can be read alone; `write` leaves its files beside the page.
+
+        What follows "To see: " in the caption is its title; how the figure was made is folded below it.
+        """
+        title, made = titled(one_line(caption))
+        drawn = described(svg(figure), title)
         width = 6.6 * figure.get_figwidth()  # 10 inches fill the page; smaller ones stay small
 
         figure.set_layout_engine("none")  # the layout is found: the PNG need not find it again
         self.figures[name] = (drawn, png(figure))
 
-        text = f"<b>Figure {len(self.figures)}.</b> {escape(one_line(caption))}"
-        self.parts.append(
-            f"<figure style='max-width: {width:.0f}rem'>{drawn}<figcaption>{text}</figcaption></figure>"
-        )
+        head = f"<b>Figure {len(self.figures)}.</b> {escape(title)}"
+        fold = f"<details><summary>What is drawn</summary><p>{escape(made)}</p></details>"
+        body = f"<figcaption>{head}</figcaption>{drawn}{fold if made else ''}"
+        self.parts.append(f"<figure style='max-width: {width:.0f}rem'>{body}</figure>")
 
     def panels(self, panels: Iterable[tuple[Figure, str]]) -> None:
         """Add small figures with their captions, side by side where there is room."""
         figures = (
-            f"<figure>{svg(figure)}<figcaption>{escape(one_line(caption))}</figcaption></figure>"
+            f"<figure>{described(svg(figure), one_line(caption))}"
+            f"<figcaption>{escape(one_line(caption))}</figcaption></figure>"
             for figure, caption in panels
         )
         self.parts.append(f"<section class=panels>{''.join(figures)}</section>")
@@ -154,7 +192,8 @@ class Page:
             "<meta name=viewport content='width=device-width, initial-scale=1'>"
             f"<title>{escape(self.title)}</title><style>{CSS}</style></head>"
         )
-        start = f"<body><main><h1>{escape(self.title)}</h1>\n{self.contents()}"
-        body = "\n".join(self.parts)
+        first, others = self.parts[: self.opening], self.parts[self.opening :]
+        start = f"<body><main><h1>{escape(self.title)}</h1>\n"
+        body = "\n".join([*first, self.contents(), *others])
         with whole_file(path) as file:
             file.write(f"{head}{start}{body}\n</main></body></html>\n".encode())

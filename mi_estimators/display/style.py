@@ -110,6 +110,7 @@ _THEME: dict[str, Any] = {
     "legend.frameon": False,
     "lines.linewidth": 1.6,
     "svg.hashsalt": "mi-estimators",  # the same figure is the same file
+    "svg.fonttype": "none",  # text that can be read aloud, searched and copied
     **dict.fromkeys(
         ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK
     ),

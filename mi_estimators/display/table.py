@@ -26,12 +26,13 @@ class Table:
 
     def html(self, title: str = "", *, folded: bool = False) -> str:
         """Return the table as HTML; a folded one shows its title alone until it is opened."""
-        head = "".join(f"<th>{escape(cell)}</th>" for cell in self.head)
+        head = "".join(f"<th scope=col>{escape(cell)}</th>" for cell in self.head)
         body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in self.body)
         caption = f"<caption>{escape(title)}</caption>" if title and not folded else ""
 
         table = f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        scrolling = f"<div class=scroll>{table}</div>"
+        name = escape(title if title and not folded else "table", quote=True)
+        scrolling = f'<div class=scroll tabindex=0 role=region aria-label="{name}">{table}</div>'
         if not folded:
             return scrolling
         return f"<details><summary>{escape(title)}</summary>{scrolling}</details>"

@@ -33,7 +33,7 @@ TINY = {
         EffectiveSampleSize(1, 100, 2, (0.5, 1.0)),
         GradientVariance(("dv", "nwj", "js"), 2, 16, 40, (0.5, 1.0)),
     ),
-    "estimate": (Estimate(0.5, 1, 100),),
+    "estimate": (Estimate("Gaussian, 2 + 2 columns", 100, steps=50),),
 }
 
 

@@ -17,7 +17,7 @@ from toy.models.policies import OBJECTIVES, arms, log_odds
 LOSSES = {"RLHF": "rlhf", "SFT": "sft", "DPO": "dpo", "α-MIO": "mio"}
 SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 BOUNDS = {"nats": 4, "batch": 6, "error": 0}
-START = {"eps": -2, "beta": 0, "mix": 0.5, "kappa": 3, "count": 3, "unseen": 2, "time": 1}
+START = {"eps": -2, "beta": 0, "mix": 0.5, "kappa": 3, "count": 3, "unseen": -1, "time": 1}
 CASES = [  # the sliders' values log₁₀ ε and log₁₀ β, and α; the number of responses
     {"eps": -0.5, "beta": 0.3, "mix": 0.9, "count": 3},
     {"eps": -2, "beta": 0, "mix": 0.5, "count": 3},
