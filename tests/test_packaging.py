@@ -1,5 +1,7 @@
 """The distributions: a wheel of two packages, made from the sdist, that alone gives a working estimator."""
 
+import re
+import runpy
 import subprocess
 import sys
 import tarfile
@@ -49,6 +51,8 @@ def test_the_sdist_holds_what_the_wheel_is_made_of(built, wheel):
         names = {name.partition("/")[2] for name in archive.getnames()}
     in_wheel = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert in_wheel | {"pyproject.toml", "README.md", "LICENSE", "PKG-INFO"} <= names
+    tracked = set(run("git", "ls-files", cwd=ROOT).splitlines())
+    assert tracked <= names, "the sdist is a source that can be tested"
 
 
 def test_the_metadata_are_valid_and_say_what_pyproject_says(wheel):
@@ -128,3 +132,17 @@ print(mi.estimate_mi(x, y, steps=50, progress=True))
     report = run(python, "-I", "-W", "error", "-c", code, cwd=tmp_path)
     assert " nats" in report
     assert "\nKSG" in report
+
+
+def test_with_a_public_address_the_package_has_urls_and_absolute_links():
+    settings = runpy.run_path(str(ROOT / "setup.py"))
+    address = "https://host/owner/name"
+    assert settings["urls"]("") == {}
+    assert settings["urls"](address)["Issues"] == f"{address}/issues"
+
+    text = settings["absolute"]((ROOT / "README.md").read_text(), address, "1.2")
+    targets = re.findall(r"""(?:\]\(|src=["']|srcset=["'])([^)"'\s]+)""", text)
+    assert len(targets) > 10
+    for target in targets:
+        file = re.sub(rf"^{address}/(?:blob|raw)/v1\.2/", "", target).partition("#")[0]
+        assert file == "" or file.startswith("https:") or (ROOT / file).exists(), target

@@ -10,7 +10,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
+import mi_estimators as mi
 from llm_adapter.models import load_model, load_tokenizer
 from toy import experiment
 
@@ -19,6 +21,7 @@ README = (ROOT / "README.md").read_text()
 NUMBER = re.compile(r"[+-]?\d+\.\d+")
 PYTHON = ".venv/bin/python"
 SHORT = {  # by module
+    "mi_estimators": "--effort fast",
     "proofs": "dv_shift_nwj",
     "toy": "--quick",
     "benchmarks.estimators": "--only mi-estimators --tasks 1v1-normal-0.75 --seeds 1 --stair_seeds 0 --rows 256 "
@@ -27,9 +30,15 @@ SHORT = {  # by module
     "llm_adapter.pairs": "--count 4 --samples 2 --max_new_tokens 4",
     "llm_adapter.evaluate": "--count 4 --samples 2 --k 1 --max_new_tokens 4",
 }
-STANDS_FOR = {"MODEL": "small", "DIR": "small", "FILE.jsonl": "few.jsonl"}
+STANDS_FOR = {
+    **{"MODEL": "small", "DIR": "small", "FILE.jsonl": "few.jsonl"},
+    **{"FILE.csv": "few.csv", "A": "a", "B": "b"},
+}
 ELSEWHERE = {
     "make test": "it runs this test",
+    "make help": "test_make_help_names_every_target_and_its_cost",
+    "make docs": "tests/test_site.py builds the site by the same script",
+    "make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu": "make demo, with torch from another index",
     "make notebooks": "tests/test_notebooks.py executes each source by the same function",
     "pip install .": "tests/test_packaging.py installs the wheel into an empty environment",
     "pip install '.[llm]'": "the Makefile installs it, with the groups of a clone",
@@ -95,6 +104,9 @@ def folder(tmp_path_factory):
     (folder / "llm_adapter").symlink_to(ROOT / "llm_adapter")
     lines = (ROOT / "llm_adapter/data/pairs.jsonl").read_text().splitlines(keepends=True)
     (folder / "few.jsonl").write_text("".join(lines[:4]))
+    x, y = mi.laws.Gaussian(0.8).sample(300, torch.Generator().manual_seed(1))
+    table = torch.cat([x, y], 1).tolist()
+    (folder / "few.csv").write_text("a,b\n" + "".join(f"{a},{b}\n" for a, b in table))
     return folder
 
 
@@ -130,4 +142,12 @@ def test_a_command_runs(command, folder, monkeypatch):
 
 
 def test_it_is_short():
-    assert len(README.splitlines()) <= 120
+    assert len(README.splitlines()) <= 110
+
+
+def test_make_help_names_every_target_and_its_cost():
+    command = ["make", "help"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.M))
+    costs = dict(re.findall(r"^  make (\S+) +(\d+ minutes?|at once) ", shown, re.M))
+    assert set(costs) == targets

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .files import whole_file
-from .svg import png, svg
+from .svg import dark_png, png, svg
 from .table import Table
 
 if TYPE_CHECKING:
@@ -99,14 +99,14 @@ class Page:
         title: the page's title.
         parts: fragments of HTML, in order.
         headings: the sections, which the table of contents names.
-        figures: SVG and PNG of every numbered figure, by the name of its files.
+        figures: SVG, PNG and dark PNG of every numbered figure, by the name of its files.
         opening: number of parts that stand before the table of contents.
     """
 
     title: str
     parts: list[str] = field(default_factory=list)
     headings: list[str] = field(default_factory=list)
-    figures: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    figures: dict[str, tuple[str, bytes, bytes]] = field(default_factory=dict)
     opening: int = 0
 
     def end_opening(self) -> None:
@@ -156,7 +156,7 @@ class Page:
         width = 6.6 * figure.get_figwidth()  # 10 inches fill the page; smaller ones stay small
 
         figure.set_layout_engine("none")  # the layout is found: the PNG need not find it again
-        self.figures[name] = (drawn, png(figure))
+        self.figures[name] = (drawn, png(figure), dark_png(figure))
 
         head = f"<b>Figure {len(self.figures)}.</b> {escape(title)}"
         fold = f"<details><summary>What is drawn</summary><p>{escape(made)}</p></details>"
@@ -183,8 +183,9 @@ class Page:
 
     def write(self, path: Path) -> None:
         """Write the page, whole or not at all, and every numbered figure as PNG and SVG beside it."""
-        for name, (drawn, picture) in self.figures.items():
+        for name, (drawn, picture, dark) in self.figures.items():
             path.with_name(f"{name}.png").write_bytes(picture)
+            path.with_name(f"{name}-dark.png").write_bytes(dark)
             path.with_name(f"{name}.svg").write_text(drawn, encoding="utf-8")
 
         head = (

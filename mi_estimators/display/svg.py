@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from .style import INK
 
+LIGHT, PAPER = "#e6edf3", "#12161c"
+"""Ink and paper of dark pages."""
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -25,4 +28,21 @@ def png(figure: Figure) -> bytes:
     """Return the figure as PNG on white."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=130)
+    return buffer.getvalue()
+
+
+def dark_png(figure: Figure) -> bytes:
+    """Return the figure as PNG in light ink on dark paper; the figure keeps the light ink."""
+    from matplotlib.colors import same_color
+
+    for artist in figure.findobj():
+        for name in ("color", "edgecolor", "facecolor", "markeredgecolor"):
+            value = getattr(artist, f"get_{name}", lambda: None)()
+            if isinstance(value, str | tuple) and same_color(value, INK):
+                getattr(artist, f"set_{name}")(LIGHT)
+    for axes in figure.axes:
+        axes.set_facecolor(PAPER)
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130, facecolor=PAPER)
     return buffer.getvalue()

@@ -48,10 +48,10 @@ class Estimate:
     law: str
     rows: int
     estimator: EstimatorName = "js"
-    steps: int = 300
+    steps: int = 150
 
 
-FULL = tuple(Estimate(law, 2000) for law in LAWS)
+FULL = tuple(Estimate(law, 1000) for law in LAWS)
 QUICK = (Estimate("Gaussian, 2 + 2 columns", 400, steps=100),)
 
 
