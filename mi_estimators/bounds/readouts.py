@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .. import _validate
 from .._validate import checked
+from ..theory.sampling import hoeffding_margin
 from .divergences import softplus
 from .expectation import expectation, log_expectation_exp, on_support
 
@@ -163,7 +164,7 @@ def certificate(
 
     Returns, Raises: as for `dv`.
 
-    Theorem: jsd_certificate.
+    Theorem: js_certificate_finite, jsd_certificate.
     Reference: Hoeffding 1963 (sections 2 and 5).
 
     >>> joint = torch.full((10_000,), 50.0)  # all pairs told apart, in groups of 10 rows
@@ -175,7 +176,7 @@ def certificate(
     clipped = joint.clamp(-largest, largest), product.clamp(-largest, largest)
     group = max(2, round(product.shape[-1] / n) + 1)
     apart = n / group * (group // 2)  # pairs of rows that share none
-    margin = 2 * largest * math.sqrt(math.log(1 / _RISK) / (2 * apart))
+    margin = hoeffding_margin(2 * largest, apart, _RISK)
     missed = expectation(softplus(-clipped[0]), log_p) + expectation(softplus(clipped[1]), log_q)
     return _least_information((missed + margin).log())
 

@@ -112,6 +112,16 @@ def at_most(x: Number, ceiling: float) -> Number:
     )
 
 
+def reflection(x: Number) -> Number:
+    """Return π/sin πx, which is ∫₀^∞ s^{x−1}/(1 + s) ds for x in (0, 1)."""
+    return _apply(
+        x,
+        lambda t: torch.pi / torch.sin(torch.pi * t),
+        lambda a: np.pi / np.sin(np.pi * a),
+        lambda sympy: sympy.pi / sympy.sin(sympy.pi * x),
+    )
+
+
 def x_log_x(x: Number) -> Number:
     """Return x ln x; 0 at 0."""
     return _apply(

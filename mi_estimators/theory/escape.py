@@ -12,9 +12,20 @@ from collections.abc import Callable
 import numpy as np
 
 from .. import _validate
-from .arithmetic import Number, log, log1p, positive, probability, sigmoid, softplus, sqrt, within
+from .arithmetic import (
+    Number,
+    log,
+    log1p,
+    positive,
+    probability,
+    reflection,
+    sigmoid,
+    softplus,
+    sqrt,
+    within,
+)
 from .flows import chosen_pull, dpo_time, rejected_push
-from .reach import drawn_js_weight
+from .reach import drawn_js_weight, grpo_factor, pass_at_k_slope
 
 
 def log_odds(p: Number) -> Number:
@@ -239,6 +250,104 @@ def escape_time_drawn_js(eps: float) -> float:
     625.188
     """
     return _time(lambda u: 2 * sigmoid(-u) * drawn_js_weight(sigmoid(u)), eps)
+
+
+def escape_constant(beta: Number) -> Number:
+    """Return C = 2^b π/(2β(1 + β) sin πb), b = β/(1 + β), the limit of t ε^b for MIO with the freeing mix 1 − α = ε^β.
+
+    With two responses α-MIO needs a time of about C ε^{−β/(1+β)} from ε to ½, whereas DPO needs ε^{−β}.
+
+    Args:
+        beta: β > 0; a number, array, tensor or symbol.
+
+    Returns:
+        A constant, shape of `beta`.
+
+    Raises:
+        ValueError: beta ≤ 0.
+
+    Theorem: escape_exponents.
+
+    >>> [round(escape_constant(beta), 6) for beta in (2.0, 1.0, 0.5)]
+    [0.479871, 1.110721, 3.046992]
+    """
+    power = positive("beta", beta) / (1 + beta)
+    return 2**power * reflection(power) / (2 * beta * (1 + beta))
+
+
+def escape_time_grpo(eps: float, samples: int) -> float:
+    """Return the mean-field escape time of group-normalised rewards, about 1/(2√(n − 1) ε); plain numbers only.
+
+    ∫ du/(2p(1 − p)f) by Simpson's rule, f the factor `grpo_factor`.
+
+    Args:
+        eps: ε in (0, ½).
+        samples: n ≥ 2, the size of a group.
+
+    Returns:
+        Units of learning rate × step.
+
+    Raises:
+        ValueError: eps outside (0, ½), or samples that is not a whole number of at least 2.
+
+    Theorem: grpo_normalised_gradient.
+
+    >>> [round(1e-6 * escape_time_grpo(1e-6, n), 6) for n in (2, 8)]
+    [0.500013, 0.188991]
+    """
+
+    def speed(u: np.ndarray) -> np.ndarray:
+        p, rest = sigmoid(u), sigmoid(-u)
+        return 2 * p * rest * grpo_factor(p, samples)
+
+    return _time(speed, eps)
+
+
+def escape_time_pass_at_k(eps: float, k: int) -> float:
+    """Return the escape time of ascent on pass@k, about 1/(2kε); plain numbers only.
+
+    ∫ du/(2p(1 − p)k(1 − p)^{k−1}) by Simpson's rule.
+
+    Args:
+        eps: ε in (0, ½).
+        k: number of responses, ≥ 1.
+
+    Returns:
+        Units of learning rate × step.
+
+    Raises:
+        ValueError: eps outside (0, ½) or k < 1.
+
+    Theorem: pass_at_k_gradient.
+
+    >>> [round(1e-6 * escape_time_pass_at_k(1e-6, k), 6) for k in (1, 4, 16)]
+    [0.500013, 0.12501, 0.031859]
+    """
+    return _time(lambda u: 2 * sigmoid(u) * sigmoid(-u) * pass_at_k_slope(sigmoid(u), k), eps)
+
+
+def escape_time_natural(eps: Number, beta: Number) -> Number:
+    """Return the escape time of RLHF's natural-gradient flow, −ln(1 − βL)/β; L without the KL term.
+
+    Finite iff βL < 1, L = ln((1 − ε)/ε): where RLHF's optimum is above ½ at all.
+
+    Args:
+        eps: ε in (0, ½); a number, array, tensor or symbol.
+        beta: β > 0, with βL < 1.
+
+    Returns:
+        Units of learning rate × step, shape of `eps`.
+
+    Raises:
+        ValueError: eps outside (0, ½), beta ≤ 0, or βL ≥ 1.
+
+    Theorem: natural_gradient_rlhf.
+
+    >>> round(escape_time_natural(1e-6, beta=0.01), 3)  # L = 13.8: no power of 1/ε
+    14.868
+    """
+    spent = within("beta * L", positive("beta", beta) * _distance(eps), high=1)
+    return -log1p(-spent) / beta
 
 
 def _distance(eps: Number) -> Number:

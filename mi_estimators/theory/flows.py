@@ -235,6 +235,56 @@ def dpo_margin(time: Number, beta: Number, kernel: Number = 2) -> Number:
     return _log_omega(spent) / beta
 
 
+def interference(time: Number, beta: Number, kernel: Number, other: Number) -> Number:
+    """Return ρ = (1 + W)/(1 + W'), DPO's push on another pair over that on this one; numbers and numpy arrays only.
+
+    W = e^{βm} and W' = e^{βm'} grow by `dpo_margin` with the kernels D and D' of two orthogonal pairs. A chosen reward
+    that this pair lifts by a₁ and the other one lowers by |x| falls while a₁ < |x| ρ.
+
+    Args:
+        time: t ≥ 0, in units of learning rate × step.
+        beta: β > 0.
+        kernel: D of this pair.
+        other: D' of the other pair.
+
+    Returns:
+        A ratio, shape of `time`: 1 at t = 0, D/D' at the end, and above D/D' in between if D > D'.
+
+    Raises:
+        ValueError: as for `dpo_margin`.
+
+    Theorem: two_pair_interference.
+
+    >>> interference(0.0, 1.0, 4.0, 1.0)
+    1.0
+    """
+    powers = (exp(beta * dpo_margin(time, beta, size)) for size in (kernel, other))
+    own, crossed = (1 + power for power in powers)
+    return own / crossed
+
+
+def disentanglement_band(own: Number, cross: Number, other: Number) -> tuple[Number, Number]:
+    """Return [c/a, d/c], where the ratio of pull to push neither lowers the chosen nor raises the rejected response.
+
+    Below c/a the chosen log-probability falls, above d/c the rejected one rises. DPO's ratio is 1.
+
+    Args:
+        own, cross, other: a, c and d of the kernel, with a, c > 0; numbers, arrays, tensors or symbols.
+
+    Returns:
+        (lower, upper); empty never, as ad ≥ c².
+
+    Raises:
+        ValueError: a ≤ 0 or c ≤ 0.
+
+    Theorem: disentanglement_band.
+
+    >>> disentanglement_band(2.0, 1.0, 3.0)
+    (0.5, 3.0)
+    """
+    return cross / positive("own", own), other / positive("cross", cross)
+
+
 def log_odds_at(spent: Number) -> Number:
     """Return the u with u + eᵘ = `spent`, by Newton's method: numbers and numpy arrays only.
 

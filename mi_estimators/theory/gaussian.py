@@ -30,6 +30,32 @@ def gaussian_information(rho: Number, dim: Number = 1) -> Number:
     return -dim * log1p(-(rho**2)) / 2
 
 
+def gaussian_immse(rho: Number, snr: Number) -> Number:
+    """Return ½ ln((1 + Γ)/(1 + Γ(1 − ρ²))), what the I-MMSE integral up to Γ reads of a Gaussian pair, in nats.
+
+    It is I(Y; √Γ X + N), and rises to I(X; Y) as Γ → ∞.
+
+    Args:
+        rho: ρ in (−1, 1); a number, array, tensor or symbol.
+        snr: Γ ≥ 0, where the integral over the signal-to-noise ratio ends.
+
+    Returns:
+        Nats, shape of `snr`.
+
+    Raises:
+        ValueError: rho outside (−1, 1) or snr < 0.
+
+    Theorem: immse_gap.
+    Reference: Guo, Shamai & Verdú 2005.
+
+    >>> gaussian_immse(0.6, 0.0)
+    0.0
+    """
+    _check(rho, 1)
+    at_least("snr", snr, 0)
+    return (log1p(snr) - log1p(snr * (1 - rho**2))) / 2
+
+
 def gaussian_chi2(nats: Number) -> Number:
     """Return χ²(P‖Q) = e^{2I} − 1 of Gaussian pairs with information I, in any dimension.
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from .arithmetic import Number, at_least, exp, expm1, log1p, positive, probability, within
+from math import comb
+
+from .. import _validate
+from .arithmetic import Number, at_least, exp, expm1, log1p, positive, probability, sqrt, within
 
 
 def missed_mass(eps: Number, draws: Number) -> Number:
@@ -141,3 +144,75 @@ def pass_at_k(p: Number, k: Number) -> Number:
     within("p", p, low=0, high=1, closed="[]")
     at_least("k", k, 1)
     return -expm1(k * log1p(-p))
+
+
+def pass_at_k_slope(p: Number, k: Number) -> Number:
+    """Return k(1 − p)^{k−1}, the slope of pass@k in the success p of one response.
+
+    Ascent on pass@k is ascent on p with this factor: k at p → 0, 0 at p → 1.
+
+    Args, Returns, Raises: as for `pass_at_k`.
+
+    Theorem: pass_at_k_gradient.
+
+    >>> pass_at_k_slope(0.0, 4), pass_at_k_slope(0.5, 2)
+    (4.0, 1.0)
+    """
+    within("p", p, low=0, high=1, closed="[]")
+    return at_least("k", k, 1) * (1 - p) ** (k - 1)
+
+
+def grpo_factor(eps: Number, samples: int) -> Number:
+    """Return E[√(k(n − k))/n]/(ε(1 − ε)), k ~ Bin(n, ε): what division by the group's deviation does to ∇ε.
+
+    It tends to √(n − 1) for ε → 0 and is below 1/√(ε(1 − ε)). The deviation is that with 1/n; with 1/(n − 1) the factor
+    is √((n − 1)/n) times as large.
+
+    Args:
+        eps: ε in (0, 1), the probability of a correct answer; a number, array, tensor or symbol.
+        samples: n ≥ 2, the size of a group, a plain whole number.
+
+    Returns:
+        A factor, shape of `eps`.
+
+    Raises:
+        ValueError: eps outside (0, 1), or samples that is not a whole number of at least 2.
+
+    Theorem: grpo_normalised_gradient.
+
+    >>> grpo_factor(0.3, 2), round(grpo_factor(1e-5, 8), 5)
+    (1.0, 2.64571)
+    """
+    probability("eps", eps)
+    n = _validate.count("samples", samples, low=2)
+    return sum(
+        comb(n, k) * eps ** (k - 1) * (1 - eps) ** (n - k - 1) * sqrt(k * (n - k) + 0 * eps) / n
+        for k in range(1, n)
+    )
+
+
+def coverage_cap(spread: Number, beta: Number, penalty: str = "kl") -> Number:
+    """Return the most that π/π_ref can be at the optimum of E_π r − β·penalty, for rewards that differ by Δ at most.
+
+    It is e^{Δ/β} for KL, RLHF's penalty, and 1 + Δ/β for χPO's, KL + ½χ².
+
+    Args:
+        spread: Δ = max r − min r ≥ 0; a number, array, tensor or symbol.
+        beta: β > 0.
+        penalty: "kl" or "chi2_kl".
+
+    Returns:
+        A ratio, shape of `spread`.
+
+    Raises:
+        ValueError: spread < 0, beta ≤ 0, or another penalty.
+
+    Theorem: chi_po.
+
+    >>> coverage_cap(3.0, 0.5, "chi2_kl"), round(coverage_cap(3.0, 0.5), 1)
+    (7.0, 403.4)
+    """
+    if penalty not in ("kl", "chi2_kl"):
+        raise ValueError(f"penalty: expected 'kl' or 'chi2_kl', got {penalty!r}")
+    ratio = at_least("spread", spread, 0) / positive("beta", beta)
+    return exp(ratio) if penalty == "kl" else 1 + ratio

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .arithmetic import Number, at_least, expm1, log, positive
+from .arithmetic import Number, at_least, expm1, log, positive, probability, sqrt
 
 
 def ess_fraction(chi2: Number) -> Number:
@@ -121,3 +121,30 @@ def dv_bias_factor(ratio: Number) -> Number:
     """
     positive("ratio", ratio)
     return 2 * (ratio - 1 - log(ratio)) / (ratio - 1) ** 2
+
+
+def hoeffding_margin(width: Number, draws: Number, risk: Number) -> Number:
+    """Return B√(ln(1/δ)/(2n)), which a mean of n independent terms exceeds its expectation by with probability ≤ δ.
+
+    A JS term of scores clipped to ±B has the width B. With N positives and M independent negatives, n = 1/(1/N + 1/M);
+    with all pairs of rows as negatives the width is 2B and n the number of pairs that share no row.
+
+    Args:
+        width: range B of one term, in nats; a number, array, tensor or symbol.
+        draws: n > 0.
+        risk: δ in (0, 1).
+
+    Returns:
+        Nats, shape of `width`.
+
+    Raises:
+        ValueError: width < 0, draws ≤ 0, or risk outside (0, 1).
+
+    Theorem: js_certificate_finite.
+    Reference: Hoeffding 1963, theorem 2 and section 5.
+
+    >>> round(hoeffding_margin(2.0, 50, 0.05), 6)
+    0.346164
+    """
+    at_least("width", width, 0)
+    return width * sqrt(-log(probability("risk", risk)) / (2 * positive("draws", draws)))

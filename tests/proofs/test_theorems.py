@@ -21,10 +21,14 @@ pytestmark = pytest.mark.xdist_group("ledger")  # one process runs the ledger, o
 THEOREMS = load()
 SLUGS = sorted(THEOREMS)
 CERTIFIED = (
-    "alpha_frees_the_anchor", "dpo_value_is_no_kl_bound", "loss_certifies_margin", "minibatch_dv_unbounded",
-    "mio_dip", "mio_escapes_two_arms", "mio_no_collapse",
+    "alpha_frees_the_anchor", "dpo_value_is_no_kl_bound", "infonce_is_k_way_jsd", "js_certificate_finite",
+    "length_of_the_anchor", "loss_certifies_margin", "minibatch_dv_unbounded", "mio_dip", "mio_escapes_two_arms",
+    "mio_no_collapse",
 )  # fmt: skip
-TESTED = ("k_negatives_calibrated", "label_noise", "mio_learns_win_rates")
+TESTED = (
+    "displacement_is_a_gauge", "escape_exponents", "grpo_normalised_gradient", "immse_gap", "k_negatives_calibrated",
+    "label_noise", "mio_learns_win_rates", "pass_at_k_gradient", "rounds_are_a_knockout",
+)  # fmt: skip
 TIER = {
     **dict.fromkeys(SLUGS, "symbolic"),
     **dict.fromkeys(CERTIFIED, "certified"),
