@@ -1,0 +1,1 @@
+"""When DPO's chosen log-probability turns and falls, on the exact softmax path."""
