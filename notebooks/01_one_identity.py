@@ -183,7 +183,7 @@ assert abs(mi.preference_loss(zero, zero, "js") - 2 * math.log(2)) < 1e-12
 # $\beta z_w = -\ln(1-\alpha)$, which is $\ln 2$ for MIO; its floor is $\ln(3\sqrt3/2)$ there.
 #
 # **Theorem [`mio_no_collapse`](../docs/THEOREMS.md#mio_no_collapse).** *Assumes the mean loss and the mean score are over the same examples.* While the mean loss is at
-# most its start, $2\ln 2$, the mean chosen score stays in a fixed interval. A single one may leave it.
+# most its start, $2\ln 2$, the mean chosen score $\beta z_w$ stays in a fixed interval, which in nats of $z_w$ is divided by $\beta$. A single one may leave it.
 
 # %%
 flat = mi.preference_loss(common + 0.5, common - 0.5, "dv")

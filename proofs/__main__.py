@@ -20,6 +20,7 @@ from .theorems import modules
 
 _PACKAGES = ("sympy", "flint", "hypothesis")
 PAGE = Path("docs/THEOREMS.md")
+NOTATION = "notation.md"  # beside it
 
 _MORE = """\
 tiers of a part, strongest first; a theorem has that of its weakest part and of what it rests on:
@@ -149,7 +150,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         const=PAGE,
         type=Path,
         metavar="FILE",
-        help=f"write all theorems to a page of Markdown (default: {PAGE})",
+        help=f"write all theorems to a page of Markdown (default: {PAGE}), and the notation beside it",
     )
     parser.add_argument(
         "--pages",
@@ -201,9 +202,10 @@ def main(argv: list[str] | None = None) -> int:
 
     ok = bool(shown) and all(e.ok for e in shown)
     if arguments.write is not None and ok:
-        from . import book
+        from . import book, notation
 
         arguments.write.write_text(book.page(entries), encoding="utf-8")
+        (arguments.write.parent / NOTATION).write_text(notation.page(), encoding="utf-8")
         print(f"wrote {arguments.write}", file=sys.stderr)
     if arguments.pages is not None and ok:
         from . import book

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from . import notation
 from .engine import render
 from .engine.theorem import TIERS, Part, PartVerdict, Result
 from .ledger import Entry
@@ -290,6 +291,7 @@ def pages(entries: list[Entry]) -> dict[str, str]:
     ]
     sections = [
         _HEAD.format(counted=_counted(entries)).strip(),
+        "Every symbol stands on the page of [notation](notation.md).",
         "## Start here",
         "\n".join(first),
         "## Chapters",
@@ -297,6 +299,7 @@ def pages(entries: list[Entry]) -> dict[str, str]:
         "## By name",
         _by_name(entries, _file),
     ]
+    files["notation.md"] = notation.page()
     files["index.md"] = "\n\n".join(sections) + "\n"
     return files
 

@@ -36,7 +36,7 @@ GUIDES = (
 GUIDES += ("losses", "preferences", "data", "metrics", "from_trl", "tasks", "scale", "diagnostics")
 NAVIGATION = {
     "Guides": [f"guides/{name}" for name in GUIDES] + ["contributing"],
-    "Theory": ["theorems/index", "papers"],
+    "Theory": ["theorems/index", "notation", "papers"],
     "Reference": ["api/index"],
     "Results": ["lab", "tour/index", "benchmarks/index"],
     "Log": ["log/negative_results", "log/findings", "log/lab", "log/changelog"],

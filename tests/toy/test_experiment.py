@@ -18,6 +18,8 @@ FIGURES = {
     "variance": ("noise_exact", "noise_gaussian", "noise_scaling", "noise_training"),
     "staircase": ("staircase", "staircase_control"),
     "estimate": (),
+    "decline": ("decline",),
+    "rounds": ("rounds", "label_noise", "parts"),
 }
 """Files of figures by experiment, in the report's order."""
 

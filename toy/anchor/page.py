@@ -52,7 +52,8 @@ def section(page: Page, rows: list[Row]) -> None:
         outside = sum(row["measured"]["outside_interval"] for row in networks)
         page.text(
             f"""Steps with a mean loss of at most 2 ln 2 and a mean chosen reward outside the no-collapse interval:
-            {outside}, by theory 0 (theorem mio_no_collapse)."""
+            {outside}, by theory 0 (theorem mio_no_collapse). In nats of z_w the interval is divided by β: for MIO
+            [−0.855, 2.546]/β. It bounds the mean over pairs, not each pair."""
         )
 
     if choices:

@@ -21,7 +21,9 @@ def section(page: Page, rows: list[Row]) -> None:
         direction; the two hidden layers have {spec["width"]} units. A base policy imitates a random softmax law per
         prompt ({spec["sft_steps"]} steps of SFT). Per prompt, two responses are drawn from the base policy and a fair
         coin says which one is preferred. Both losses start there, with the same first gradient, and take
-        {spec["steps"]} steps of full-batch gradient descent at learning rate {spec["reward_rate"]:g}/β."""
+        {spec["steps"]} steps of full-batch gradient descent at learning rate {spec["reward_rate"]:g}/β. Equal first
+        gradients are not equal regularisation: for weak i.i.d. preferences MIO has DPO's optimum at half of DPO's β
+        (theorem mio_learns_win_rates); the section on the late decline shows both matchings."""
     )
 
     page.figure(
@@ -33,7 +35,9 @@ def section(page: Page, rows: list[Row]) -> None:
         Lines are medians and bands quartiles of {spec["replicas"]} independent networks, laws and pairs. Dotted: the
         interval that holds MIO's mean z_w while its mean loss is at most 2 ln 2, [−0.855, 2.546]/(2β). Its upper end
         is left out where it lies off the panel. Dash-dotted: its anchor ln 2/(2β), out of reach where −ln π_ref is
-        smaller. To see: at the smaller β DPO's mean z_w falls while MIO's rises to what normalisation allows. At the
+        smaller. The interval is a safety net for the mean:
+        it explains the difference between the losses only where DPO's mean leaves it. To see: at the smaller β DPO's
+        mean z_w falls while MIO's rises to what normalisation allows. At the
         larger β the median of neither falls, and MIO's anchor holds the chosen mass below DPO's. The chosen mass rises
         even where z_w falls, for it averages probabilities: some chosen responses are lost and others gain (last
         column of the table).""",

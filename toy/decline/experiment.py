@@ -9,5 +9,4 @@ EXPERIMENT = Experiment(
     quick=run.QUICK,
     runs=run.RUNS,
     sections=(page.section,),
-    demo=run.QUICK,
 )

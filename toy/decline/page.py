@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from mi_estimators.display import INK, Page, Table, colour, label, number
+from mi_estimators.display import INK, Page, Table, colour, number
+from mi_estimators.display.style import GREEN, PINK
 
 from ..rows import Row, of
+
+LOSSES = (
+    ("dpo", "DPO at β", colour("dpo")),
+    ("mio_gradient", "MIO at 2β", PINK),
+    ("mio_optimum", "MIO at β/2", GREEN),
+)
 
 
 def section(page: Page, rows: list[Row]) -> None:
@@ -18,13 +25,14 @@ def section(page: Page, rows: list[Row]) -> None:
     page.figure(
         "decline",
         decline_figure(rows),
-        """ln π/π_ref of the chosen response under the exact flow of DPO and MIO, a panel for each β; one feature a
-        response, φ = 1 (chosen), 0 (rejected) and 2 (in no pair), π_ref = (0.3, 0.6, 0.1). Points: the flow of the
-        library's loss. Curve: DPO's closed form. Dotted: t*, where the mean of h_y = ⟨φ_y, φ_w − φ_l⟩ under the policy
-        is h_w (theorem late_decline). To see: DPO lifts the chosen response at first, as its margin has to grow; then
-        the third response, whose feature points further in the same direction, takes the mass. β changes the clock
-        and not the path, so the height of the turn is the same in every panel. MIO moves on the same path, as one
-        feature leaves no other, and turns later; but it comes to rest (for β = 1 at 0.028) where DPO falls for ever.""",
+        """ln π/π_ref of the chosen response under the exact flow of DPO at β and of MIO, a panel for each β; one
+        feature a response, φ = 1 (chosen), 0 (rejected) and 2 (in no pair), π_ref = (0.3, 0.6, 0.1). MIO at 2β has DPO's first
+        gradient, MIO at β/2 DPO's optimum for weak preferences. Points: the flow of the library's loss. Curve: DPO's
+        closed form. Dotted: t*, where the mean of h_y = ⟨φ_y, φ_w − φ_l⟩ under the policy is h_w (theorem
+        late_decline). To see: DPO lifts the chosen response at first, as its margin has to grow; then the third
+        response, whose feature points further in the same direction, takes the mass. β changes the clock and not the
+        path, so the turn is equally high in every panel. MIO moves on the same path, as one feature leaves no other;
+        but it comes to rest where DPO falls for ever (at 2β = 2 at 0.145).""",
     )
     page.table("The turn", turns(rows))
 
@@ -35,9 +43,9 @@ def decline_figure(rows: list[Row]) -> Figure:
     for axes, row in zip(figure.subplots(1, len(rows), squeeze=False)[0], rows, strict=True):
         times, expected = row["theory"]["time"], row["theory"]
         axes.plot(times, expected["z_chosen"], color=colour("dpo"), lw=1)
-        for name in ("dpo", "mio"):
+        for name, text, tint in LOSSES:
             values = row["measured"][name]["z_chosen"]
-            axes.plot(times, values, "o", ms=2.5, color=colour(name), label=label(name))
+            axes.plot(times, values, "o", ms=2.5, color=tint, label=text)
         axes.axvline(expected["turn"], color=INK, lw=1, ls=":")
         axes.axhline(0, color=INK, lw=0.5)
         axes.set(xlabel="time", title=f"β = {row['spec']['beta']:g}")

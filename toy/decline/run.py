@@ -13,7 +13,8 @@ from mi_estimators import theory
 
 from ..models.flows import ascent, integrate
 
-LOSSES = {"dpo": "dv", "mio": "js"}
+LOSSES = {"dpo": ("dv", 1.0), "mio_gradient": ("js", 2.0), "mio_optimum": ("js", 0.5)}
+"""DPO at β; MIO at 2β, with the same first gradient, and at β/2, with the same optimum for weak preferences."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Decline:
     """A log-linear policy π ∝ π_ref e^{θφ}, trained on one pair until `turns` times DPO's turning time.
 
     Attributes:
-        beta: inverse temperature of both losses.
+        beta: inverse temperature of DPO.
         reference: π_ref; the first response is chosen, the second rejected, the others are in no pair.
         features: φ of each response.
         turns: horizon, in units of DPO's t*.
@@ -59,10 +60,10 @@ def decline(spec: Decline, seed: int) -> tuple[dict, dict]:
         return logits.log_softmax(-1) - reference.log()
 
     measured = {}
-    for name, bound in LOSSES.items():
+    for name, (bound, factor) in LOSSES.items():
 
-        def objective(theta: Tensor, bound: str = bound) -> Tensor:
-            z = spec.beta * log_ratios(theta)
+        def objective(theta: Tensor, bound: str = bound, factor: float = factor) -> Tensor:
+            z = factor * spec.beta * log_ratios(theta)
             return -mi.preference_loss(z[:, 0], z[:, 1], bound)
 
         # Each horizon is a system of its own, so that a curve has its points exactly at these times.

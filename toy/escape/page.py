@@ -16,8 +16,8 @@ def section(page: Page, rows: list[Row]) -> None:
     page.text(
         """A softmax policy over two responses gives the correct one the probability ε. How long until it is ½?
         On-policy RLHF must first draw what it is to reinforce and needs a time like 1/ε. The other losses are handed
-        the correct answer: DPO needs ε^(−β), likelihood on the chosen a logarithm, and MIO may stop short, at its
-        anchor."""
+        the correct answer: DPO needs ε^(−β), but ε^(−2β) once a third response has mass (theorem escape_exponents);
+        likelihood on the chosen a logarithm; and MIO may stop short, at its anchor."""
     )
     page.figure(
         "escape",

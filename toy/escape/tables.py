@@ -67,7 +67,7 @@ def _flow_exponents(row: Row) -> list[tuple[str, ...]]:
         if None in measured + theory or len(small) < 2:
             continue
 
-        limit = _LIMITS.get(spec["objective"], f"β = {beta:g}")
+        limit = _LIMITS.get(spec["objective"], f"β = {beta:g} (2β with a third response)")
         if spec["objective"] == "mio" and spec["mix"] is None:
             limit = f"β/(1 + β) = {beta / (1 + beta):.3f}"
         elif spec["objective"] == "mio":

@@ -27,7 +27,7 @@ def section(page: Page, rows: list[Row]) -> None:
             first; bars by the flow of the library's loss, dots by theory, the law of the best of 2^t draws from the
             start (theorem rounds_are_a_knockout). Right: KL from the start, with the line t ln 2 − 1 + 2^(−t) that no
             ranking exceeds. To see: one round is best of two, for at most ln 2 − ½ = 0.193 nats; a rare best response
-            doubles its mass a round, so 20 rounds lift it from one in a million to one half.""",
+            nearly doubles its mass a round, so 20 rounds lift it from one in a million to one half.""",
         )
     for row in found[1]:
         page.figure(
@@ -35,7 +35,8 @@ def section(page: Page, rows: list[Row]) -> None:
             noise_figure(row),
             """Where MIO's rewards rest when labels are flipped at the rate η, for pairs without a common response.
             Points: the flow of the library's loss; curves: ln 2(1 − η) and ln 2η (theorem label_noise). To see: the
-            rejected reward's plateau is finite and tells the rate, η = e^v/2; without noise it sinks for ever.""",
+            rejected reward's plateau is finite and tells the rate, η = e^v/2; without noise it sinks for ever. The
+            chosen reward's anchor moves, too, from ln 2 down to 0 at η = ½, where labels say nothing.""",
         )
     for row in found[2]:
         page.figure(

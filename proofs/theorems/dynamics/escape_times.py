@@ -108,7 +108,7 @@ GIVEN = {
 }
 THEOREM = Theorem(
     slug="escape_times",
-    title="time from ε to ½ grows as ε^{−1} for RLHF, ε^{−β} for DPO, ln 1/ε for SFT; MIO may never get there",
+    title="two responses: ε to ½ takes ε^{−1} for RLHF, ε^{−β} for DPO (2β with a third), ln 1/ε for SFT, MIO may stop",
     purpose="To compare how long objectives take to lift a rare correct answer to one half.",
     setting="""Two responses, π = softmax(θ_w, θ_l) = (p, 1 − p), from π_ref = (ε, 1 − ε), 0 < ε < ½, under the exact
     gradient flow θ̇ = ∇J; L = ln((1 − ε)/ε) > 0. The time t from p = ε to p = ½ is:""",

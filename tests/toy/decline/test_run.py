@@ -13,7 +13,8 @@ def test_the_flow_is_the_closed_form_and_turns_in_time(beta):
     assert measured["dpo"]["highest"] == pytest.approx(0.235852, abs=1e-3)
 
 
-def test_mio_stops_before_it_falls():
-    measured, _ = run.decline(run.Decline(1.0, turns=40.0), 0)
-    assert measured["mio"]["z_chosen"][-1] == pytest.approx(0.028349, abs=1e-4)
+@pytest.mark.parametrize(("beta", "rest"), [(0.5, 0.028349), (1.0, 0.145273)])
+def test_mio_at_twice_the_temperature_stops_before_it_falls(beta, rest):
+    measured, _ = run.decline(run.Decline(beta, turns=60.0, points=4), 0)
+    assert measured["mio_gradient"]["z_chosen"][-1] == pytest.approx(rest, abs=1e-3)
     assert measured["dpo"]["z_chosen"][-1] < -0.5
