@@ -26,9 +26,9 @@ def section(page: Page, rows: list[Row]) -> None:
         "decline",
         decline_figure(rows),
         """ln π/π_ref of the chosen response under the exact flow of DPO at β and of MIO, a panel for each β; one
-        feature a response, φ = 1 (chosen), 0 (rejected) and 2 (in no pair), π_ref = (0.3, 0.6, 0.1). MIO at 2β has DPO's first
-        gradient, MIO at β/2 DPO's optimum for weak preferences. Points: the flow of the library's loss. Curve: DPO's
-        closed form. Dotted: t*, where the mean of h_y = ⟨φ_y, φ_w − φ_l⟩ under the policy is h_w (theorem
+        feature a response, φ = 1 (chosen), 0 (rejected) and 2 (in no pair), π_ref = (0.3, 0.6, 0.1). MIO at 2β has
+        DPO's first gradient, MIO at β/2 DPO's optimum for weak preferences. Points: the flow of the library's loss.
+        Curve: DPO's closed form. Dotted: t*, where the mean of h_y = ⟨φ_y, φ_w − φ_l⟩ under the policy is h_w (theorem
         late_decline). To see: DPO lifts the chosen response at first, as its margin has to grow; then the third
         response, whose feature points further in the same direction, takes the mass. β changes the clock and not the
         path, so the turn is equally high in every panel. MIO moves on the same path, as one feature leaves no other;

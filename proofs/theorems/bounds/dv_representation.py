@@ -4,6 +4,7 @@ import sympy as sp
 
 import mi_estimators as mi
 from proofs.engine import (
+    Example,
     Identity,
     Minimum,
     Mutant,
@@ -138,6 +139,12 @@ THEOREM = Theorem(
     convex on x > 0 with minimum 0 at x = 1 and limit 1 at x = 0: the gap is ≥ 0, and 0 only for P = Q_T, which says
     T = ln p/q + ln Z. If Q puts mass q₀ > 0 where P has none, the critic ln p/q on the support of P and −n off it
     has the gap ln(1 + q₀ e^{−n}), which tends to 0.""",
+    example=Example(
+        "what DV misses at a critic, I − DV(T)",
+        lambda p, q, t: oracles.kl(p, q) - oracles.dv(p, q, t),
+        lambda p, q, t: oracles.kl(p, oracles.tilted(q, t)),
+        {"p": (0.7, 0.2, 0.1), "q": (0.2, 0.3, 0.5), "t": (1.0, 0.0, -1.0)},
+    ),
     false_neighbours=(
         Identity(
             "the gap is KL(Q_T‖P), the wrong way round", kl(P, Q) - dv(P, Q, T), kl(tilted(Q, T), P)

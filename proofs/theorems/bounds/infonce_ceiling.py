@@ -7,6 +7,7 @@ import sympy as sp
 import mi_estimators as mi
 from mi_estimators.theory import infonce_ceiling
 from proofs.engine import (
+    Example,
     Holds,
     Identity,
     Mutant,
@@ -153,6 +154,14 @@ THEOREM = Theorem(
     Information: dW/dV = r(x, y₁), so KL(W‖V) = I. Under V the K candidates are exchangeable, and the K values of K
     e^{t_k}/Σ_j e^{t_j} have the sum K: so E_V eˢ = 1 and eˢ V is a law. Then E_W S = KL(W‖V) − KL(W‖eˢ V) ≤ I,
     which is the Donsker–Varadhan bound at the critic S.""",
+    example=Example(
+        "how far one row of InfoNCE is below ln K, K = 4: the positive's score, and that of each other candidate",
+        lambda own, other: (
+            oracles.ln(4) - (own - oracles.ln((float(sp.exp(own)) + 3 * float(sp.exp(other))) / 4))
+        ),
+        lambda own, other: oracles.ln(1 + 3 * float(sp.exp(other - own))),
+        {"own": 2.0, "other": 0.0},
+    ),
     false_neighbours=(
         Sign("the ceiling is ln(K − 1), K = 2", sp.log(1) - infonce_row(own, s, 2), ">="),
         Sign(

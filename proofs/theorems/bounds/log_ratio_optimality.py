@@ -8,6 +8,7 @@ import torch
 
 import mi_estimators as mi
 from proofs.engine import (
+    Example,
     Holds,
     Identity,
     Mutant,
@@ -19,6 +20,7 @@ from proofs.engine import (
     compiled,
     gradient,
     logs,
+    oracles,
     positives,
     sigmoid,
     softplus,
@@ -94,6 +96,13 @@ def wrong(name, label, change):
         f"{name} {label}",
         lambda rows: rows | {name: replace(rows[name], reward=change(rows[name].reward))},
     )
+
+
+def best_nwj(p, q):
+    """The largest NWJ value over critics, by ascent."""
+    from scipy.optimize import minimize
+
+    return -float(minimize(lambda t: -oracles.nwj(p, q, list(t)), [0.0] * len(p), tol=1e-12).fun)
 
 
 THEOREM = Theorem(
@@ -198,6 +207,12 @@ THEOREM = Theorem(
     the sign of ln r − T: g increases up to ln r and decreases after it. Conversely, tightness at every law makes r
     reward'(ln r) − penalty'(ln r) = 0 for every r > 0, which is the invariant at T = ln r. For the value, r
     reward(ln r) − penalty(ln r) is the integrand of the divergence, and E_Q(r − 1) = 0.""",
+    example=Example(
+        "the largest NWJ value over critics, beside its value at ln dP/dQ, KL(P‖Q)",
+        best_nwj,
+        oracles.kl,
+        {"p": (0.7, 0.2, 0.1), "q": (0.2, 0.3, 0.5)},
+    ),
     false_neighbours=(
         Identity(
             "the published NWJ row (T, e^{T−1}) has the invariant too", sp.exp(t - 1), sp.exp(t)

@@ -16,6 +16,7 @@ from mi_estimators.theory import (
 from proofs.engine import (
     HALF,
     NEARLY,
+    Example,
     Identity,
     Minimum,
     Part,
@@ -106,6 +107,19 @@ GIVEN = {
     "b": strategies.temperatures(),
     "odds": st.lists(strategies.scores(6), min_size=1, max_size=4),
 }
+
+
+def rlhf_time(eps):
+    """∫ dp/(2p²(1 − p)²) from ε to ½, by quadrature in the log-odds."""
+    from scipy.integrate import quad
+
+    def slowness(odds):
+        p = 1 / (1 + float(sp.exp(-odds)))
+        return 1 / (2 * p * (1 - p))
+
+    return quad(slowness, float(sp.log(eps / (1 - eps))), 0, epsrel=1e-10)[0]
+
+
 THEOREM = Theorem(
     slug="escape_times",
     title="two responses: ε to ½ takes ε^{−1} for RLHF, ε^{−β} for DPO (2β with a third), ln 1/ε for SFT, MIO may stop",
@@ -259,6 +273,7 @@ THEOREM = Theorem(
     α ≤ ε it rises from there, and (1 − ε)² + (1 − α)² ≤ 1 − 2α(1 − α); else its least value on [ε, ½] is at the
     vertex. The flow passes iff N > 0 on [ε, ½]; else it tends to the first zero. (e) u̇ increases with ε at fixed p.
     With p = εx¹⁰, σ(βz_w) = x/(1 + x), and σ(βz_l) in (13/27, ½] on [ε, ½], the sign of u̇ is a polynomial's.""",
+    example=Example("RLHF's time from ε to ½", rlhf_time, escape_time_rlhf, {"eps": 0.01}),
     false_neighbours=(
         Sign(
             "MIO stops before ½ whenever 2^{1/β} ε < ½ (β = 1)",

@@ -8,6 +8,7 @@ from proofs.engine import (
     HALF,
     TURNED,
     Certified,
+    Example,
     Identity,
     Part,
     Shipped,
@@ -130,6 +131,12 @@ THEOREM = Theorem(
     proof="""βz_w − ln(½ e^{βz_w} + ½ e^{βz_l}) = ln 2 − ln(1 + e^{−β(z_w − z_l)}). For K candidates of weight 1/K,
     βz_w − ln (1/K)(e^{βz_w} + s) = ln K + ln(e^{βz_w}/(e^{βz_w} + s)) with s the sum over the rejected ones. For
     weights 1 − α and α, βz_w − ln((1 − α) e^{βz_w} + α e^{βz_l}) = −ln(1 − α) − ln(1 + e^{β(z_l − z_w)} α/(1 − α)).""",
+    example=Example(
+        "DV on one half-mixed pair, beside ln 2 less DPO's loss",
+        lambda chosen, rejected: oracles.dv((1, 0), (0.5, 0.5), (chosen, rejected)),
+        lambda chosen, rejected: oracles.ln(2) - oracles.dpo(chosen, rejected),
+        {"chosen": 1.0, "rejected": -1.0},
+    ),
     false_neighbours=(
         Identity("without the half-mix, at α = 1, it is ln 2 − L_DPO too", u - v, sp.log(2) - dpo),
         Identity("without the constant: DV = −L_DPO", mixed_dv(HALF), -dpo),

@@ -9,6 +9,7 @@ from proofs.engine import (
     AS_DPO,
     HALF,
     NEARLY,
+    Example,
     Identity,
     Part,
     Shipped,
@@ -21,6 +22,7 @@ from proofs.engine import (
     logs,
     mixture,
     normalised,
+    oracles,
     positives,
     strategies,
     tensor,
@@ -61,6 +63,17 @@ def slopes(noise, mix):
         )
 
     return gradient(loss, scores).tolist()
+
+
+def at_rest(rate):
+    """The chosen reward where the mean loss with flipped labels is least, by descent."""
+    from scipy.optimize import minimize
+
+    def loss(scores):
+        right, wrong = oracles.nca_pair(*scores), oracles.nca_pair(*scores[::-1])
+        return (1 - rate) * right + rate * wrong
+
+    return float(minimize(loss, [0.0, 0.0], tol=1e-12).x[0])
 
 
 THEOREM = Theorem(
@@ -145,6 +158,13 @@ THEOREM = Theorem(
     proof="""(a) Linear. (b) With ν = π_ref the optimum is P' = 2w'ν (mio_learns_win_rates). (c) The best score of a
     response is ln P'/Q', which is ln (1 − η)/((1 − α)(1 − η) + αη) on the support of P, and the same with η for 1 −
     η on that of R.""",
+    example=Example(
+        "MIO's chosen reward at rest, labels flipped at a rate",
+        at_rest,
+        lambda rate: oracles.ln(2 * (1 - rate)),
+        {"rate": 0.1},
+        tolerance=1e-4,
+    ),
     false_neighbours=(
         Identity(
             "noise shifts every mix's margin alike: α = 1 has DPO's",

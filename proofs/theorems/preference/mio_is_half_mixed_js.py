@@ -10,6 +10,7 @@ from proofs.engine import (
     HALF,
     HALF_LOSS,
     TURNED,
+    Example,
     Identity,
     Part,
     Shipped,
@@ -165,6 +166,14 @@ THEOREM = Theorem(
     proof="""JS(P, Q; T) = 2 ln 2 − E_P sp(−T) − E_Q sp(T); put the point mass at z_w for P and the weights 1 − α, α
     at z_w and z_l for Q. A mean over pairs separates into a mean over P and one over R, since no term has both. The
     inequality and its equality are log_ratio_optimality, row js, for P and Q_α. −ln σ(t) = sp(−t) gives NCA.""",
+    example=Example(
+        "2 ln 2 less the JS value of one half-mixed pair, beside pairwise NCA's loss",
+        lambda chosen, rejected: (
+            2 * oracles.ln(2) - oracles.js((1, 0), (0.5, 0.5), (chosen, rejected))
+        ),
+        oracles.nca_pair,
+        {"chosen": 1.0, "rejected": -1.0},
+    ),
     false_neighbours=(
         Identity("MIO is DPO up to a constant", sp.diff(mio, z_w), sp.diff(dpo, z_w)),
         Identity(

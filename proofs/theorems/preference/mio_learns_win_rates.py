@@ -8,6 +8,7 @@ from proofs.engine import (
     HALF,
     NEARLY,
     TURNED,
+    Example,
     Identity,
     Part,
     Shipped,
@@ -109,6 +110,27 @@ ODDS = {
     "law": strategies.laws(3),
     "odds": strategies.laws(4).map(lambda p: tuple(x / p[3] for x in p[:3])),
 }
+
+
+def fitted(law, rewards):
+    """The best response's score where the mean loss over Bradley–Terry pairs is least, by descent."""
+    from scipy.optimize import minimize
+
+    joint, _ = pairs(law, lambda i, j: 1 / (1 + float(sp.exp(rewards[j] - rewards[i]))))
+
+    def loss(scores):
+        return sum(
+            joint[i][j] * oracles.nca_pair(scores[i], scores[j]) for i in range(3) for j in range(3)
+        )
+
+    return float(minimize(loss, [0.0] * 3, tol=1e-12).x[0])
+
+
+def twice_win_rate(law, rewards):
+    """ln 2w of the first response."""
+    wins = [1 / (1 + float(sp.exp(reward - rewards[0]))) for reward in rewards]
+    return oracles.ln(2 * oracles.mean(law, wins))
+
 
 THEOREM = Theorem(
     slug="mio_learns_win_rates",
@@ -272,6 +294,13 @@ THEOREM = Theorem(
     the draws within A win half of their duels against A and at most all against the rest: ∫_A w ≤ m²/2 + m(1 − m).
     (c) The infimum is 2 ln 2 − 2 JSD(P, ν). (d) dT*/dr = (dT*/dw) E_ν σ'(r − r'), and E σ(1 − σ) = w(1 − w) − Var
     σ.""",
+    example=Example(
+        "the score that MIO learns of the first response, beside ln 2w",
+        fitted,
+        twice_win_rate,
+        {"law": (0.5, 0.3, 0.2), "rewards": (2.0, 0.0, -1.0)},
+        tolerance=1e-4,
+    ),
     false_neighbours=(
         Identity("the score is the reward: consistent for r as DPO's", steepest, 1, at=SHARES),
         Sign("the slope in r can exceed 1", steepest, ">", 1, at=SHARES),

@@ -5,8 +5,10 @@ from math import comb
 import sympy as sp
 
 import mi_estimators as mi
+from mi_estimators import theory
 from mi_estimators.theory import pass_at_k, rlhf_success
 from proofs.engine import (
+    Example,
     Identity,
     Part,
     Shipped,
@@ -73,6 +75,13 @@ GIVEN = {
     ),
     "beta": strategies.temperatures(),
 }
+
+
+def tilted_success(p, beta):
+    """Success under π_ref e^{r/β}/Z, two responses."""
+    return oracles.tilted((p, 1 - p), (1 / beta, 0.0))[0]
+
+
 THEOREM = Theorem(
     slug="rlhf_reach",
     title="RLHF keeps the support: odds of success times e^{1/β}, 0 stays 0; pass@k and its unbiased estimator",
@@ -200,6 +209,12 @@ THEOREM = Theorem(
     failures, q = 1 − p and (N)_k = N(N − 1)…(N − k + 1), E (N)_k = q^k (n)_k, since one more response adds q k E
     (N)_{k−1}. (d) It says (1 − p)^{k−1} (1 − p + p e^{1/β}) ≤ 1. With e^{1/β} ≤ k it is enough that f(m) = (1 − p)^m
     (1 + m p) ≤ 1 at m = k − 1; f(0) = 1, and f decreases in m.""",
+    example=Example(
+        "success after RLHF, from that of the base policy",
+        tilted_success,
+        theory.rlhf_success,
+        {"p": 0.01, "beta": 0.25},
+    ),
     false_neighbours=(
         Identity("the probability of success is multiplied by e^{1/β}", after, gain * base),
         Identity("the odds are multiplied by e^β", after / (1 - after), sp.exp(beta) * o),

@@ -3,6 +3,7 @@
 import sympy as sp
 
 import mi_estimators as mi
+from mi_estimators import theory
 from mi_estimators.theory import (
     critic_time_dv,
     critic_time_js,
@@ -10,6 +11,7 @@ from mi_estimators.theory import (
     two_level_optimum,
 )
 from proofs.engine import (
+    Example,
     Identity,
     Part,
     Shipped,
@@ -116,6 +118,19 @@ CURVED = [
     )
     for name, curvature in CURVATURES.items()
 ]
+
+
+def integrated(mass, rate, gap):
+    """The time of JS's flow θ̇ = pσ(−θ) − εσ(θ) to `gap` below its optimum, by quadrature."""
+    from scipy.integrate import quad
+
+    def slowness(score):
+        up = 1 / (1 + float(sp.exp(score)))
+        return 1 / (mass * up - rate * (1 - up))
+
+    return quad(slowness, 0, theory.two_level_optimum(mass, rate, "js") - gap, epsrel=1e-10)[0]
+
+
 THEOREM = Theorem(
     slug="critic_time",
     title="plain gradient flow on a JS critic takes a time of order 1/ε for a region of Q-mass ε, DV and NWJ ln 1/ε",
@@ -200,6 +215,12 @@ THEOREM = Theorem(
     proof="""θ̇ = pσ(−θ) − εσ(θ) = (p − εe^θ)/(1 + e^θ) for JS, p − εe^θ/(1 − ε + εe^θ) for DV, p − εe^θ for NWJ.
     Each closed form has the slope 1/θ̇ and is 0 at θ = 0. With e^{−c} > ε/p, ℓ > 0; and 1/p < 1/ε. In DV's and
     NWJ's logarithm the factor (1 − ε/p)/(1 − ε) or 1 − ε/p is below 1.""",
+    example=Example(
+        "the time of plain gradient flow on a JS critic",
+        integrated,
+        theory.critic_time_js,
+        {"mass": 0.5, "rate": 0.01, "gap": 0.5},
+    ),
     false_neighbours=(
         Sign(
             "JS too is done after (θ* − c)/p and a number free of ε",

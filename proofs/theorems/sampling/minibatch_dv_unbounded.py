@@ -6,6 +6,7 @@ from itertools import product
 import sympy as sp
 
 import mi_estimators as mi
+from mi_estimators import theory
 from mi_estimators.theory import (
     minibatch_dv_slope,
     minibatch_dv_threshold,
@@ -15,6 +16,7 @@ from mi_estimators.theory import (
 from proofs.engine import (
     HALF,
     Certified,
+    Example,
     Identity,
     Limit,
     Part,
@@ -138,6 +140,18 @@ grows = Sign(
     "<",
     (k + j) * sp.exp(x),
 )
+
+
+def vanishing(mass, negatives):
+    """The Q-mass of a region at which the mean slope at a score of 60 nats is 0, by bisection."""
+    from scipy.optimize import brentq
+
+    def slope(rate):
+        return theory.minibatch_dv_slope(60.0, mass, rate, negatives)
+
+    return brentq(slope, 1e-9, 1 - 1e-9, xtol=1e-14)
+
+
 THEOREM = Theorem(
     slug="minibatch_dv_unbounded",
     title="""with M negatives a batch, minibatch DV has no optimum if P(A) > 1 − (1 − Q(A))^M for some A; JS and NWJ
@@ -307,6 +321,12 @@ THEOREM = Theorem(
     fraction of hits, so its mean is at most the share at ε: the slope at the population's zero is not negative.
     Along d the value grows at the rate E_P d − E max_j d(y_j), which is the integral over t of P(d > t) − Pr(hit {d
     > t}). (d) The penalty is a mean over the negatives.""",
+    example=Example(
+        "the Q-mass of a region below which minibatch DV has no optimum",
+        vanishing,
+        theory.minibatch_dv_threshold,
+        {"mass": 0.5, "negatives": 64},
+    ),
     false_neighbours=(
         Sign(
             "the threshold is p: no region with ε > 0 is missed too often",
