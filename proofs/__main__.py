@@ -111,7 +111,7 @@ def example(theorem) -> list[str]:
     """Return a theorem's number by computation and by closed form, and how to ask for others."""
     if theorem.example is None:
         return []
-    computed, closed = theorem.example.value()
+    computed, closed = theorem.example.numbers
     at = ", ".join(f"{name}={number!r}" for name, number in theorem.example.at.items())
     call = f"proofs.value({theorem.slug!r}, {at})"
     return [f"{theorem.example.of}: computed {computed:.7g}, closed form {closed:.7g}", call]

@@ -153,7 +153,7 @@ def _example(entry: Entry) -> list[str]:
     example = entry.theorem.example if entry.theorem else None
     if example is None:
         return []
-    computed, theory = example.value()
+    computed, theory = example.numbers
     at = ", ".join(f"{name}={number!r}" for name, number in example.at.items())
     return [
         f"**Smallest example.** {escaped(example.of)}: computed {computed:.4g}, by the closed form {theory:.6g}.",

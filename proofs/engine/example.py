@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 
@@ -39,8 +40,13 @@ class Example:
         values = {**self.at, **parameters}
         return float(self.computed(**values)), float(self.theory(**values))
 
+    @cached_property
+    def numbers(self) -> tuple[float, float]:
+        """Both numbers at the example's values."""
+        return self.value()
+
     @property
     def agrees(self) -> bool:
         """Whether both numbers agree at the example's values."""
-        computed, theory = self.value()
+        computed, theory = self.numbers
         return abs(computed - theory) <= self.tolerance * (1 + abs(theory))

@@ -32,7 +32,7 @@ def section(page: Page, rows: list[Row]) -> None:
         late_decline). To see: DPO lifts the chosen response at first, as its margin has to grow; then the third
         response, whose feature points further in the same direction, takes the mass. β changes the clock and not the
         path, so the turn is equally high in every panel. MIO moves on the same path, as one feature leaves no other;
-        but it comes to rest where DPO falls for ever (at 2β = 2 at 0.145).""",
+        but it comes to rest (at 2β = 2 at 0.145, at small β only far below 0), where DPO falls for ever.""",
     )
     page.table("The turn", turns(rows))
 

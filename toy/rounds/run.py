@@ -60,7 +60,7 @@ class Parts:
 
 
 FULL = (Knockout(), FlippedLabels(), Parts())
-QUICK = (Knockout(rounds=2), FlippedLabels(rates=(0.1,)), Parts(points=21))
+QUICK = (Knockout(rounds=1, time=60.0), FlippedLabels(rates=(0.1,), time=60.0), Parts(points=21))
 
 
 def knockout(spec: Knockout, seed: int) -> tuple[dict, dict]:

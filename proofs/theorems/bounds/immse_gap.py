@@ -195,7 +195,7 @@ THEOREM = Theorem(
     ),
     mutants=(scaled("theory.gaussian_immse", 1.01),),
     uses=("ess_law",),
-    about=("theory.gaussian_immse", "laws.Gaussian"),
+    about=("theory.gaussian_immse",),
     reference="""Guo, Shamai & Verdú 2005, theorem 1; as an estimator: arXiv 2509.20609, of which the abstract was
     available.""",
 )
