@@ -36,6 +36,8 @@ NO_UNIT = {
     "diagnostics.sample_gradients", "log_mean_exp", "mean", "permutation_test", "self_consistency",
     "laws.embedding", "laws.mixture_quantile", "laws.spiral", "laws.wiggly",
     "theory.drawn_js_weight", "theory.dv_bias_factor", "theory.mio_escapes", "theory.steps_to_first_signal",
+    *("theory.coverage_cap", "theory.disentanglement_band", "theory.escape_constant", "theory.grpo_factor"),
+    *("theory.pass_at_k_slope", "theory.rounds_to_half"),
 }  # fmt: skip
 """Functions whose numbers are counts, shares, ratios or rows, or in the unit of what they are given."""
 

@@ -170,7 +170,7 @@ def grpo_factor(eps: Number, samples: int) -> Number:
 
     Args:
         eps: ε in (0, 1), the probability of a correct answer; a number, array, tensor or symbol.
-        samples: n ≥ 2, the size of a group, a plain whole number.
+        samples: n ≥ 2, the size of a group, one of the plain whole numbers.
 
     Returns:
         A factor, shape of `eps`.

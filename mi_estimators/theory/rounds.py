@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .arithmetic import Number, at_least, log, log1p, probability
+from .arithmetic import Number, at_least, log, log1p, probability, within
 
 
 def best_of_kl(draws: Number) -> Number:
@@ -48,4 +48,4 @@ def rounds_to_half(eps: Number, candidates: Number = 2) -> Number:
     19.403
     """
     doublings = log(log(2 + 0 * eps) / -log1p(-probability("eps", eps)))
-    return doublings / log(at_least("candidates - 1", candidates - 1, 0) + 1)
+    return doublings / log(within("candidates", candidates, low=1))

@@ -51,7 +51,7 @@ SHOWN = ("0.000655", "0.056993", "0.372819", "0.569533")
 
 
 def next_round(law, wins):
-    """2wπ."""
+    """The next policy, 2wπ."""
     return [2 * q * expect(law, row) for q, row in zip(law, wins, strict=True)]
 
 

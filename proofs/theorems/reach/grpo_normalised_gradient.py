@@ -49,7 +49,7 @@ def mean_normalised(size, j):
 
 
 def slope(j):
-    """∂ε/∂θ_j."""
+    """The slope ∂ε/∂θ_j."""
     return W[j] * (int(j == 0) - W[0])
 
 
