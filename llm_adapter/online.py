@@ -103,7 +103,7 @@ def train(argv: Sequence[str]) -> None:
     tokenizer = load_tokenizer(
         arguments.model, arguments.trust_remote_code, arguments.chat_template
     )
-    model = load(arguments)
+    model: Any = load(arguments)
     out = Path(arguments.out)
     out.parent.mkdir(parents=True, exist_ok=True)
     results = facts(COMMAND, argv, arguments)

@@ -13,6 +13,7 @@ import random
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 from benchmarks.smollm2_arithmetic import plan as arithmetic
 from llm_adapter import pairs as pairs_command
@@ -50,16 +51,15 @@ def format_only(line: dict, law: random.Random) -> dict:
             r"\d+", lambda m: str(law.randrange(10 ** (len(m[0]) - 1), 10 ** len(m[0]))), text
         )
 
-    def changed(response):
+    def changed(response: Any) -> Any:
         if isinstance(response, str):
             return anew(response)
         return [message | {"content": anew(message["content"])} for message in response]
 
-    return {
-        "prompt": line["prompt"],
-        "chosen": changed(line["chosen"]),
-        "rejected": changed(line["rejected"][0]) + (" " if isinstance(line["chosen"], str) else []),
-    }
+    wrong = changed(line["rejected"][0])
+    if isinstance(wrong, str):
+        wrong += " "  # never the same as the other
+    return {"prompt": line["prompt"], "chosen": changed(line["chosen"]), "rejected": wrong}
 
 
 def sampled(size: plan.Size, model: str, name: str) -> list[dict]:
@@ -182,14 +182,14 @@ def difference(own: list[dict], dpo: dict[int, dict], depth: float) -> str:
     """Return the paired difference in z_w at a fall of z_l, with its interval; a dash where a run never gets there."""
     pairs = []
     for row in own:
-        other = dpo.get(row["seed"])
-        values = [
+        if row["seed"] not in dpo:
+            continue
+        here, there = (
             compare.at_depth(side["z_chosen"], side["z_rejected"], depth)
-            for side in (row, other)
-            if side
-        ]
-        if len(values) == 2 and None not in values:
-            pairs.append(values[0] - values[1])
+            for side in (row, dpo[row["seed"]])
+        )
+        if here is not None and there is not None:
+            pairs.append(here - there)
     if not pairs:
         return "–"
     mean, low, high = compare.paired(pairs)

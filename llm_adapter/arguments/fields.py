@@ -6,7 +6,9 @@ Where a field is transformers' own, the row gives it our default and plain help.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
+from typing import Any
 
 from .flags import (
     COUNT,
@@ -182,9 +184,7 @@ class ModelFields:
     trust_remote_code: bool = flag(False, "Run Python code that comes with the model.")
 
 
-RECIPES: dict[
-    str, dict[str, object]
-] = {  # of --memory: values of other flags, which a flag overrides
+RECIPES: dict[str, dict[str, Any]] = {  # of --memory: values of other flags, which a flag overrides
     "exact": {},
     "balanced": {"release_gradients": True, "max_grad_norm": 0.0},
     "lean": {
@@ -381,6 +381,11 @@ class RunFields(LoggingFields, StepFields, MemoryFields, ModelFields, LossFields
                 "max_tokens_per_batch",
                 not self.max_tokens_per_batch or self.negatives == "own",
                 "none with negatives batch, which are those of one pass",
+            ),
+            (
+                "max_tokens_per_batch",
+                not self.max_tokens_per_batch or not re.search("kto|bco", self.loss or ""),
+                f"none with loss {self.loss}, whose threshold is a mean over one pass",
             ),
             (
                 "robust",

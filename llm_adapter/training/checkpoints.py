@@ -273,7 +273,8 @@ def disk_failure(error: BaseException) -> str | None:
     ('[Errno 28] No space left on device', None)
     """
     if isinstance(error, CheckpointException):  # of one process or more, by rank
-        causes = [disk_failure(wrapped[0]) for wrapped in error.failures.values()]
+        failures: dict[int, Any] = error.failures  # type: ignore  # no property of its base class
+        causes = [disk_failure(wrapped[0]) for wrapped in failures.values()]
         return next(iter(causes), None) if all(causes) else None
     disk = isinstance(error, OSError | SafetensorError) or WRITER in str(error)
     return str(error) if disk else None

@@ -222,6 +222,10 @@ COMMANDS = {  # name: flags, the beginning of the line
         "--chat_template_kwargs [1]",
         "chat_template_kwargs: expected a JSON object",
     ),
+    "passes of a loss with a threshold of its batch": (
+        "--loss 0.5*kto --max_tokens_per_batch 512",
+        "max_tokens_per_batch: expected none with loss 0.5*kto, whose threshold",
+    ),
     "an infinite beta": ("--beta 1e400", "beta: expected a finite number > 0, got inf"),
     "no temperature at all": ("--beta=", "beta: expected a number"),
 }
