@@ -75,18 +75,23 @@ class Plan:
 
 def recipes(gpus: int) -> dict[str, dict[str, object]]:
     """Return the flags of each recipe, most exact first; several GPUs cannot release gradients."""
+    again: dict[str, object] = {"gradient_checkpointing": True}
+    eight = LEAN | {"adam_states": "8bit"}
     rows = {
-        **RECIPES,
-        "lean, 8-bit states": LEAN | {"adam_states": "8bit"},
-        "lean, 8-bit states, several passes": LEAN
-        | {"adam_states": "8bit", "release_gradients": False},
+        "exact": RECIPES["exact"],
+        "exact, checkpointing": RECIPES["exact"] | again,
+        "balanced": RECIPES["balanced"],
+        "balanced, checkpointing": RECIPES["balanced"] | again,
+        "lean": LEAN,
+        "lean, 8-bit states": eight,
+        "lean, 8-bit states, several passes": eight | {"release_gradients": False},
     }
     if gpus == 1:
         return rows
     return {
-        name: {flag: value for flag, value in row.items() if flag != "release_gradients"}
+        name: row | ({"release_gradients": False} if "release_gradients" in row else {})
         for name, row in rows.items()
-        if name not in ("balanced", "lean, 8-bit states, several passes")
+        if not name.startswith("balanced") and not name.endswith("several passes")
     }
 
 
@@ -102,7 +107,7 @@ def plan(config: Any, arguments: PlanArguments) -> list[Plan]:
         fields = {key: value for key, value in row.items() if key in Setting.__annotations__}
         values: dict[str, Any] = {"gpus": arguments.gpus} | fields
         values["bf16"] = arguments.bf16 and values.get("weights") != "bf16"
-        values["several_passes"] = name.endswith("several passes")
+        values["several_passes"] = not row.get("release_gradients")
         setting = Setting(**values)
         counted = parts(config, setting, tokens, responses)
         double = parts(config, setting, 2 * tokens, responses)

@@ -189,6 +189,7 @@ RECIPES: dict[str, dict[str, Any]] = {  # of --memory: values of other flags, wh
     "balanced": {"release_gradients": True, "max_grad_norm": 0.0},
     "lean": {
         "weights": "bf16",
+        "bf16": False,  # arithmetic follows the weights
         "rounding": "stochastic",
         "adam_beta2": 0.99,
         "release_gradients": True,

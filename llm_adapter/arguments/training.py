@@ -48,8 +48,9 @@ def read_values(argv: Sequence[str]) -> dict[str, Any]:
     path = values.pop("config", None if "model" in values else DEMO)
     config = _config_values(path, parser) if path else {}
     _refuse_idle(config, values)
-    values = config | values
-    values = RECIPES.get(values.get("memory", ""), {}) | values
+    # the recipe of the command line overrides a config, that of a config its defaults only
+    chosen = RECIPES.get(values.get("memory", ""), {})
+    values = RECIPES.get(config.get("memory", ""), {}) | config | chosen | values
 
     ours = {entry.name for entry in fields(RunFields)}
     RunFields(**{name: value for name, value in values.items() if name in ours}).check()

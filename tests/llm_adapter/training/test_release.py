@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from llm_adapter.arguments.fields import RECIPES
-from llm_adapter.arguments.training import read_values
+from llm_adapter.arguments.training import HERE, read_values
 from llm_adapter.training.arguments import parse_arguments
 from llm_adapter.training.release import Released
 
@@ -94,6 +94,13 @@ def test_a_recipe_sets_flags_and_a_flag_overrides_it(recipe):
     assert values["memory"] == recipe
     values = read_values(["--model", "builtin", "--memory", recipe, "--adam_beta2", "0.9"])
     assert values["adam_beta2"] == 0.9
+
+
+def test_a_recipe_of_the_command_line_overrides_a_config():
+    flags = ["--config", str(HERE / "configs" / "llama3-8b-mio.yaml"), "--memory", "lean"]
+    values = read_values([*flags, "--release_gradients", "false", "--max_grad_norm", "1.0"])
+    assert (values["weights"], values["bf16"], values["max_grad_norm"]) == ("bf16", False, 1.0)
+    assert values["beta"] == 0.02
 
 
 def test_an_unknown_recipe_is_refused():
