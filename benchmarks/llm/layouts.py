@@ -8,12 +8,18 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from llm_adapter.data.collate import LAYOUTS, sum_responses
+from llm_adapter.data.collate import sum_responses
 from llm_adapter.data.load import read_examples, tokenize
+from llm_adapter.loss.attention import use_way
 from llm_adapter.loss.logprobs import log_probs_from_head
 from llm_adapter.models import load_model, load_tokenizer
+from llm_adapter.training.layouts import Layout
 
 SIZE = 4  # examples a batch
+LAYOUTS = {  # as a run on a CPU makes them
+    "padded": Layout().collate,
+    "shared": Layout("shared", "segments").collate,
+}
 
 
 def measure(model: Path, data: Path, negatives: int, batches: int) -> dict:
@@ -24,6 +30,7 @@ def measure(model: Path, data: Path, negatives: int, batches: int) -> dict:
     """
     torch.set_num_threads(1)
     tokenizer, network = load_tokenizer(str(model)), load_model(str(model)).train()
+    use_way([network.config], "segments")
     chat = bool(tokenizer.chat_template)
     rows = tokenize(read_examples(data, negatives), tokenizer, 1024, data, chat)
     groups = [rows[start : start + SIZE] for start in range(0, len(rows), SIZE)]
