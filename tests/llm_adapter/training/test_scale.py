@@ -21,6 +21,7 @@ FLAGS += " --save_strategy steps"
 NEGATIVES = {
     "own": "",
     "batch": "--negatives batch --bound dv",
+    "kto": "--loss kto",
     "passes": "--max_tokens_per_batch 500",  # for two or three of the four examples of a step
 }
 
@@ -109,6 +110,7 @@ def single(processes, few, tmp_path_factory):
         ("passes", "ddp"),
         pytest.param("passes", "fsdp2", marks=pytest.mark.broad),
         pytest.param("own", "ddp", marks=pytest.mark.broad),
+        pytest.param("kto", "ddp", marks=pytest.mark.broad),
     ],
 )
 def test_two_processes_take_the_steps_of_one(processes, few, tmp_path, single, negatives, config):
