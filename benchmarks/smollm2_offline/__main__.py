@@ -11,6 +11,7 @@ import argparse
 import json
 import random
 import re
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,7 @@ def train(size: plan.Size, run: plan.Run, start: str, data: tuple[Path, Path]) -
     flags += ["--logging_steps", f"{size.every}", "--save_final_model", "false"]
     began = time.monotonic()
     command = [*flags, *common(size), *run.flags(size), "--output_dir", str(folder)]
+    shutil.rmtree(folder, ignore_errors=True)  # what a stopped run has left
     succeed(train_command(command), run.arm)
     logs, beta = read_run(folder), run.own_beta(size.negatives)
     steps, chosen = logs.curve("eval_rewards/chosen")

@@ -70,13 +70,13 @@ class Run:
         """Return the β of its loss, to the digits that the command line takes.
 
         >>> [round(Run("MIO", matching).own_beta(3), 6) for matching in MATCHINGS]
-        [0.2, 0.2]
+        [0.2, 0.05]
         >>> [round(Run("BCE", matching).own_beta(3), 6) for matching in MATCHINGS]
         [0.1, 0.1]
         """
         objective = ARMS[self.arm]
         if self.matching == "optimum" and objective.loss is None and objective.bound == "js":
-            return float(f"{self.beta / float(objective.mix):.6g}")
+            return float(f"{self.beta * float(objective.mix):.6g}")
         return float(f"{matched(objective, self.beta, negatives):.6g}")
 
     def flags(self, size: Size) -> list[str]:

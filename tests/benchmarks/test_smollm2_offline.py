@@ -11,7 +11,7 @@ from benchmarks.smollm2_offline import __main__ as runner
 from benchmarks.smollm2_offline import compare, plan
 from llm_adapter.data.tokens import TokenizedExample
 from llm_adapter.models import load_model
-from mi_estimators.theory import freeing_mix
+from mi_estimators.theory import freeing_mix, win_rate_score
 
 
 @pytest.mark.parametrize("size", [plan.QUICK, plan.FULL], ids=lambda size: size.name)
@@ -28,7 +28,7 @@ def test_the_plan_has_every_arm_once_and_the_main_ones_at_all_seeds(size):
 
 
 def test_betas_are_matched():
-    """First gradients are DPO's at β = 0.1; at the matched optimum αβ is."""
+    """First gradients are DPO's at β = 0.1; at the matched optimum b = αβ: near w = ½ the score is 4α(w − ½)."""
     zero, mask = torch.zeros(1, 3, dtype=torch.float64), torch.ones(1, 3, dtype=torch.bool)
     for arm, objective in plan.ARMS.items():
         if objective.loss:
@@ -39,7 +39,11 @@ def test_betas_are_matched():
         assert beta * pull.item() == pytest.approx(plan.BETA / 2, rel=1e-4)
         if objective.bound == "js":
             other = plan.Run(arm, "optimum").own_beta(3)
-            assert other * objective.mix == pytest.approx(plan.BETA, rel=1e-4)
+            assert other == pytest.approx(plan.BETA * objective.mix, rel=1e-4)
+            slope = (
+                win_rate_score(0.5 + 1e-6, objective.mix) - win_rate_score(0.5, objective.mix)
+            ) / 1e-6
+            assert slope / other == pytest.approx(4 / plan.BETA, rel=1e-4)  # DPO's: logit w over β
     assert plan.ARMS["α-MIO, 1 − ε^β"].mix == pytest.approx(
         float(freeing_mix(plan.EPSILON, plan.BETA)), abs=1e-3
     )
