@@ -10,11 +10,11 @@ import mi_estimators as mi
 from mi_estimators import theory
 from mi_estimators.theory import grpo_factor
 from proofs.engine import (
+    Certified,
     Example,
     Identity,
     Part,
     Shipped,
-    Sign,
     Tested,
     Theorem,
     gradient,
@@ -104,7 +104,7 @@ def factors():
         half = sp.Rational(1, 2 * 10**5)
         for relation, end in ((">", sp.Rational(digits) - half), ("<", sp.Rational(digits) + half)):
             name = f"n = {size}: {relation} {sp.N(end, 7)}"
-            yield Sign(name, grpo_factor(a, size), relation, end, at={a: RARE, n: size})
+            yield Certified(name, grpo_factor(a, size), relation, than=end, at={a: RARE, n: size})
 
 
 THEOREM = Theorem(
