@@ -281,7 +281,9 @@ assert (
 # $$\text{MIO}(2\beta):\ \bigl(2 - 3\sigma(2u),\ \sigma(2v)\bigr), \qquad \text{DPO}(\beta):\ \bigl(\sigma(v - u),\ \sigma(v - u)\bigr).$$
 #
 # MIO pushes less iff $u + v < 0$, and pulls more iff $v < h(u) = u + \ln\frac{2 - e^{2u}}{2e^{2u} - 1}$ (for $|u| < \tfrac12 \ln 2$; always to the left,
-# never to the right). *Assumptions:* gradients in the log-ratios of one pair, at the same point, not along two trajectories.
+# never to the right). *Assumptions:* gradients in the log-ratios of one pair, at the same point, not along two trajectories. Equal first gradients
+# are not equal regularisation: for weak preferences between i.i.d. responses MIO has DPO's optimum at $\beta/2$, not at $2\beta$
+# ([`mio_learns_win_rates`](../docs/THEOREMS.md#mio_learns_win_rates)). A comparison should show both.
 
 # %%
 ticks = torch.linspace(-2, 2, 161)

@@ -255,7 +255,8 @@ assert all(
 # MIO, the JS loss, gets there from $\varepsilon > \varepsilon^*(\beta)$ and not from $\varepsilon < \varepsilon^*(\beta)$, with
 # $0.26\,\beta\,2^{-1/\beta} < \varepsilon^*(\beta) \le \tfrac{4}{3e}\,\beta\,2^{-1/\beta}$ for $\tfrac1{10} \le \beta \le 1$
 # ([`mio_escapes_two_arms`](../docs/THEOREMS.md#mio_escapes_two_arms), certified). *Assumptions:* two responses only (with a third, notebook 06); RLHF without a
-# KL term and with its population gradient; DPO, SFT and MIO are given the pair.
+# KL term and with its population gradient; DPO, SFT and MIO are given the pair. DPO's exponent $\beta$ is for exactly two responses: once a third
+# has mass it is $2\beta$ ([`escape_exponents`](../docs/THEOREMS.md#escape_exponents)).
 
 # %%
 betas = [0.1, 0.125, 0.16, 0.2, 0.25, 0.35, 0.5, 0.7, 1.0]
@@ -291,7 +292,7 @@ plt.show()
 
 # %% [markdown]
 # *Left: time from ε to ½ on two responses; lines are closed forms (MIO: one integral), points the flow under automatic differentiation of the shipped
-# losses; dashed at β = 0.1. RLHF's grows as 1/ε, DPO's as ε^(−β), SFT's as ln 1/ε. Compare slopes, not heights: the gradients differ in scale. MIO at
+# losses; dashed at β = 0.1. RLHF's grows as 1/ε, DPO's as ε^(−β) (ε^(−2β) with a third response), SFT's as ln 1/ε. Compare slopes, not heights: the gradients differ in scale. MIO at
 # β = 0.1 arrives from ε = 10⁻⁴ and not from 3·10⁻⁵. Right: the ε\* from which MIO arrives at all, inside the proved bracket (grey) from 0.26 to 4/(3e)
 # times β 2^(−1/β).*
 

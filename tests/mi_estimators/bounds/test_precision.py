@@ -62,6 +62,11 @@ def test_overflow_is_minus_infinity_and_has_no_weights(bound, joint, product):
         mi.score_weights(bound, *scores)
 
 
+def test_a_reward_that_overflows_alone_is_no_reason_to_report_minus_infinity():
+    scores = [torch.tensor([0.0, top], dtype=torch.float32) for top in (99.0, 1.0)]
+    assert mi.BOUNDS["chi2"](*scores) == math.inf
+
+
 @pytest.mark.parametrize("total", [1.001, 0.999])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_weights_that_nearly_sum_to_one_are_refused(total, dtype):
