@@ -158,7 +158,7 @@ def _example(entry: Entry) -> list[str]:
     return [
         f"**Smallest example.** {escaped(example.of)}: computed {computed:.4g}, by the closed form {theory:.6g}.",
         "",
-        f"```python\nproofs.value({entry.slug!r}, {at})\n```",
+        f'```python\nproofs.value("{entry.slug}", {at})\n```',
         "",
     ]
 
