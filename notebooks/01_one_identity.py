@@ -44,7 +44,7 @@ print(f"I = {law.mutual_information:.6f} nats, χ² = {law.chi2:.6f}")
 #
 # Why: at an atom the integrand is $q\,(r\,\text{reward}(T) - \text{penalty}(T))$, whose slope is $q\,\text{reward}'(T)\,(r - e^{T})$.
 
-# %%
+# %% tags=["hide-input"]
 t = torch.linspace(-4, 4, 401, requires_grad=True)
 figure, axes = plt.subplots(1, 2, sharey=True)
 for k, (name, row) in enumerate(mi.DIVERGENCES.items()):
@@ -85,7 +85,7 @@ assert abs(best["chi2"] - law.chi2) < 1e-12
 #
 # Move the critic away from $\ln r$ along a fixed direction, or by a constant. Notebook 02 goes on from here.
 
-# %%
+# %% tags=["hide-input"]
 direction = torch.tensor([[1.0, -0.5, 0.3], [-0.8, 0.2, 0.6]])
 steps = torch.linspace(-1.5, 1.5, 121)
 tilted = log_ratio + steps[:, None, None] * direction
@@ -128,7 +128,7 @@ assert all(values[name].argmax() == len(steps) // 2 for name in values)
 # **Theorem [`mio_is_half_mixed_js`](../docs/THEOREMS.md#mio_is_half_mixed_js).** *Assumes the same.* $\mathrm{JS} = 2 \ln 2 - L_{\mathrm{MIO}}$, and
 # $L_{\mathrm{MIO}}$ is the pairwise NCA loss, term for term.
 
-# %%
+# %% tags=["hide-input"]
 chosen, rejected = torch.randn(2, 1000, generator=torch.Generator().manual_seed(0)) * 3
 dpo = -torch.nn.functional.logsigmoid(chosen - rejected)
 nca = sum(
@@ -185,7 +185,7 @@ assert abs(mi.preference_loss(zero, zero, "js") - 2 * math.log(2)) < 1e-12
 # **Theorem [`mio_no_collapse`](../docs/THEOREMS.md#mio_no_collapse).** *Assumes the mean loss and the mean score are over the same examples.* While the mean loss is at
 # most its start, $2\ln 2$, the mean chosen score $\beta z_w$ stays in a fixed interval, which in nats of $z_w$ is divided by $\beta$. A single one may leave it.
 
-# %%
+# %% tags=["hide-input"]
 flat = mi.preference_loss(common + 0.5, common - 0.5, "dv")
 anchored = mi.preference_loss(common + 0.5, common - 0.5, "js")
 low, high = mi.no_collapse_interval(0.5)

@@ -43,7 +43,7 @@ torch.set_default_dtype(torch.float64)
 # **Theorem [`nwj_gap`](../docs/THEOREMS.md#nwj_gap).** *Same assumptions; on samples, each positive has the law $P$, each negative the law $Q$, and $T$ depends on
 # none of them.* $\;I - \mathrm{NWJ}(T) = \mathrm{KL}(P\|Q_T) + (Z - 1 - \ln Z)$: what DV misses plus what the best shift would gain. On samples NWJ is unbiased.
 
-# %%
+# %% tags=["hide-input"]
 table = [[0.30, 0.05, 0.05], [0.02, 0.30, 0.28]]
 law = mi.laws.Finite(torch.tensor(table).log())
 wrong = torch.tensor([[1.2, -0.4, -1.0], [-1.5, 0.6, 0.2]])  # a critic of the right tendency
@@ -114,7 +114,7 @@ for critic in torch.cat([critics[::10] for _, critics in families]):
 # region $A = \{x = y\}$ of mass $\varepsilon = 1/K$ and off it. A minibatch is a count of hits in $A$, and all of them can be enumerated.
 
 
-# %%
+# %% tags=["hide-input"]
 def mean_value(
     bound, law, critic, size
 ):  # over all minibatches of `size` negatives; positives exact
@@ -180,7 +180,7 @@ assert (
 # ([`missed_mass`](../docs/THEOREMS.md#missed_mass)), and then nothing holds the critic down on $A$: if $P(A) > 1 - (1-\varepsilon)^M$ it pays to raise it for ever.
 
 
-# %%
+# %% tags=["hide-input"]
 def gradient(value, critic):
     critic = critic.clone().requires_grad_()
     return torch.autograd.grad(value(critic), critic)[0]
@@ -243,7 +243,7 @@ assert law.hit > 1 - (1 - law.region) ** 16  # the condition of the text
 # The price is in (a). The longer the memory, the closer $\bar Z$ is to $z$, and where the critic has moved since, $z \ne Z$: the mean step is then the gradient of
 # NWJ at the wrong shift, whatever $M$ is. That gradient is not wrong about the target, as NWJ is tight at $\ln dP/dQ$ too; but it is not DV's.
 
-# %%
+# %% tags=["hide-input"]
 generator, paths, lags = torch.Generator().manual_seed(0), {}, torch.linspace(-1.5, 1.5, 61)
 figure, axes = plt.subplots(1, 2)
 for name, (decay, colour) in rivals.items():

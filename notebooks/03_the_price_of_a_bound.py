@@ -48,7 +48,7 @@ def show(axes, *labels):
 # $y$.* The bound $I_\alpha$ between NWJ ($\alpha = 0$) and InfoNCE ($\alpha = 1$) obeys $I_\alpha \le I$ and, for $0 < \alpha < 1$,
 # $I_\alpha < 1 + \ln(K/\alpha)$; this is the least ceiling. The published one, $\ln(K/\alpha)$, is too low.
 
-# %%
+# %% tags=["hide-input"]
 ceilings = {
     1.0: math.log(32),
     0.5: 1 + math.log(64),
@@ -118,7 +118,7 @@ assert torch.stack(found[0.5])[nats > 6].mean(1).max() > math.log(64)  # not onl
 # positives; for DV $r$ bounded away from 0 and $\mathbb E_Q r^4 < \infty$.* The negatives' part of the variance, times $M$, is $\chi^2 \ge e^{I} - 1$: for NWJ
 # exactly, for DV in the limit $M \to \infty$.
 
-# %%
+# %% tags=["hide-input"]
 spec = ExactNoise(batches=(64,))
 measured, theory = exact_noise(
     spec, seed=0
@@ -176,7 +176,7 @@ assert (
 # them.* All miss it with probability $(1-\varepsilon)^M \ge 1 - M\varepsilon$. Then DV on the sample grows without bound as the critic rises there, if a positive
 # is in it, while the exact DV tends to $-\infty$ (for $P(A) < 1$).
 
-# %%
+# %% tags=["hide-input"]
 law, rise = TwoLevel(128, 0.95), torch.linspace(-4, 8, 97)
 raised = law.log_ratio + rise[:, None] * torch.tensor([1.0, 0.0])
 blind = mi.dv(raised, raised, law.log_p, torch.tensor([0.0, 1.0]).log())  # no negative in A
@@ -220,7 +220,7 @@ assert 1 - 64 * law.region < (1 - law.region) ** 64 < math.exp(-64 * law.region)
 # probability $(1 - 1/N)^N \ge \frac14$, and then nothing in them tells $Q'$ from $Q$. The limit is right up to $\ln\ln(1/\delta)$: if $P$ is one atom that the
 # sample misses, $B = \ln N - \ln\ln(1/\delta)$ (else 0) keeps the promise.
 
-# %%
+# %% tags=["hide-input"]
 points, delta, mass = torch.logspace(0.31, 5, 60), 0.05, torch.logspace(-5, -1, 400)
 unseen, wrong = (1 - 1 / points) ** points, {}
 figure, axes = plt.subplots(1, 2)
@@ -263,7 +263,7 @@ assert wrong["ln N"].max() > 0.3 > delta >= wrong["ln N − ln ln 1/δ"].max()
 # $Q_\alpha = (1-\alpha)P + \alpha Q$ the ratio is $r_\alpha < 1/(1-\alpha)$, so $\mathrm{KL}(P\|Q_\alpha) < -\ln(1-\alpha)$ and
 # $\mathrm{Var}_{Q_\alpha}(r_\alpha) < \alpha/(1-\alpha)$. Convex $g$ turns $\ln r_\alpha$ into $\ln r$, and $I \ge g(\mathrm{KL}(P\|Q_\alpha))$.
 
-# %%
+# %% tags=["hide-input"]
 wide = [TwoLevel(2**k, 0.95) for k in range(1, 21)]
 grid = torch.tensor([law.mutual_information for law in wide])
 figure, axes = plt.subplots(1, 2)

@@ -39,7 +39,7 @@ from proofs.theorems.preference import (
 )
 from toy.models.flows import ascent, integrate
 
-# %%
+# %% tags=["hide-input"]
 torch.set_default_dtype(torch.float64)
 plt.style.use("tour.mplstyle")
 
@@ -58,7 +58,7 @@ plt.style.use("tour.mplstyle")
 #
 # RLHF moves the **law** at a fixed critic; an estimator moves the **critic** at a fixed law. Conjugate problems, tight at one point.
 
-# %%
+# %% tags=["hide-input"]
 reference = torch.tensor([0.4, 0.3, 0.2, 0.08, 0.02]).log()
 critic, s = torch.tensor([0.0, 0.3, 0.5, 0.9, 1.0]) / 0.4, torch.arange(-20, 101) / 40  # r/β
 tilts = s[:, None] * critic  # critics s r/β, and the laws π_s ∝ π_ref e^{s r/β}
@@ -110,7 +110,7 @@ assert divergence[-1] > 2 * divergence[objective.argmax()]
 # ([`k_negatives_is_infonce`](../docs/THEOREMS.md#k_negatives_is_infonce)). *Assumptions:* finite log-ratios, $\beta > 0$; one example (over data: the
 # mean). The half-mix carries it: without it, at $\alpha = 1$, DV is $\beta (z_w - z_l)$, linear, and there is no ceiling.
 
-# %%
+# %% tags=["hide-input"]
 margin, zero = torch.linspace(-4, 8, 121), torch.zeros(121)
 figure, axes = plt.subplots(1, 2, sharey=True)
 for mix in (0.5, 0.75, 0.9375, 1.0):
@@ -155,7 +155,7 @@ assert rows.max() < math.log(16) < value.max()  # K = 16, and α = 1
 # *Assumptions:* finite scores; one pair; the published formulas for whole responses (sums over tokens). An identity of loss values: nothing is said
 # about how the methods sample, normalise or anneal.
 
-# %%
+# %% tags=["hide-input"]
 t = torch.linspace(-3, 3, 61)
 figure, axes = plt.subplots(1, 2, sharey=True, figsize=(9.5, 4.6))
 for name, (bound, mix, factor, constant, _, published) in preference_table.TABLE.items():
@@ -220,7 +220,7 @@ def value(pairs: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
     return math.log(2) - mi.mean(losses.flatten(1), pairs.flatten(1).log())
 
 
-# %%
+# %% tags=["hide-input"]
 p, cycle = torch.arange(25, 49) / 50, torch.arange(25) / 8
 two = torch.stack([p, 1 - p], -1)[:, :, None] * torch.stack([1 - p, p], -1)[:, None, :]
 odds = torch.stack(
@@ -285,7 +285,7 @@ assert (
 # are not equal regularisation: for weak preferences between i.i.d. responses MIO has DPO's optimum at $\beta/2$, not at $2\beta$
 # ([`mio_learns_win_rates`](../docs/THEOREMS.md#mio_learns_win_rates)). A comparison should show both.
 
-# %%
+# %% tags=["hide-input"]
 ticks = torch.linspace(-2, 2, 161)
 u, v = (grid.clone().requires_grad_() for grid in torch.meshgrid(ticks, ticks, indexing="ij"))
 mio, dpo = (

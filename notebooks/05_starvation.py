@@ -37,7 +37,7 @@ from proofs.theorems.sampling import missed_mass
 from toy.models.flows import ascent, integrate
 from toy.models.policies import OBJECTIVES, arms
 
-# %%
+# %% tags=["hide-input"]
 torch.set_default_dtype(torch.float64)
 plt.style.use("tour.mplstyle")
 random, COLOURS = (
@@ -57,7 +57,7 @@ random, COLOURS = (
 # and for $\beta = 0$ and a binary reward $\|\nabla J\|_1 = 2\varepsilon(1 - \varepsilon)$. *Assumptions:* the exact mean over the current policy; one
 # free logit for each response; $\mathrm{osc} = \max - \min$.
 
-# %%
+# %% tags=["hide-input"]
 eps, rare, norms = torch.logspace(-6, -1, 11), torch.logspace(-3, -1, 9), {}
 figure, (left, right) = plt.subplots(1, 2)
 for name, colour in COLOURS.items():
@@ -105,7 +105,7 @@ assert min(norms[name].min() for name in ("sft", "dpo", "mio")) > 0.4
 # $(1 - \varepsilon)^M$, and then DV's sample value no longer sees what the critic does there ([`missed_mass`](../docs/THEOREMS.md#missed_mass);
 # *independent negatives, $A$ fixed before they are drawn*).
 
-# %%
+# %% tags=["hide-input"]
 figure, (left, right) = plt.subplots(1, 2)
 for n, colour in ((4, "C0"), (16, "C3"), (64, "C1")):
     logits = arms(rare)[:, None].expand(-1, 4000, -1).clone().requires_grad_()
@@ -165,7 +165,7 @@ assert (
 #
 # *Assumptions:* positive probabilities; on the left $\pi_w$ and $\pi_l$ free of each other; on the right one free logit for each response.
 
-# %%
+# %% tags=["hide-input"]
 pi_l, pi_w, base = torch.logspace(-6, -1, 21), 0.3, torch.tensor([0.3, 0.3, 0.4]).log()
 logits = torch.stack([torch.full_like(pi_l, pi_w), pi_l, 1 - pi_w - pi_l], -1).log()
 figure, axes = plt.subplots(1, 2)
@@ -206,7 +206,7 @@ plt.show()
 # And a sample of $n$ answers has no term for $y^+$ at all with probability $(1 - p)^n$, under every bound. *Assumptions:* free logits; exact
 # expectations in the drawn weights; $\beta = 1$ below.
 
-# %%
+# %% tags=["hide-input"]
 p, weights = torch.logspace(-6, -0.5, 12), {}
 critic = torch.stack([-p.log(), torch.full_like(p, -700.0)], -1)  # ln dP/dπ, −700 for −∞
 logits = arms(p).requires_grad_()
@@ -258,7 +258,7 @@ assert all(
 # KL term and with its population gradient; DPO, SFT and MIO are given the pair. DPO's exponent $\beta$ is for exactly two responses: once a third
 # has mass it is $2\beta$ ([`escape_exponents`](../docs/THEOREMS.md#escape_exponents)).
 
-# %%
+# %% tags=["hide-input"]
 betas = [0.1, 0.125, 0.16, 0.2, 0.25, 0.35, 0.5, 0.7, 1.0]
 figure, (left, right) = plt.subplots(1, 2)
 cases = (

@@ -41,7 +41,7 @@ from proofs.theorems.preference import mio_no_collapse
 from toy.models.flows import ascent, integrate
 from toy.models.policies import OBJECTIVES, arms
 
-# %%
+# %% tags=["hide-input"]
 torch.set_default_dtype(torch.float64)
 plt.style.use("tour.mplstyle")
 random, start = torch.Generator().manual_seed(0), 2 * math.log(2)
@@ -59,7 +59,7 @@ random, start = torch.Generator().manual_seed(0), 2 * math.log(2)
 # reached at the scores $\ln dP/dQ_\alpha$ where $P$ and $R$ have mass everywhere. *Assumptions:* one prompt, finitely many responses, one finite score for each, free of the others (a policy's
 # are tied by $\sum \pi = 1$). Equality on the right iff $P$ and $R$ share no response.
 
-# %%
+# %% tags=["hide-input"]
 mixes, P, R = torch.linspace(0.02, 0.98, 25), torch.tensor([0.8, 0.2]), torch.tensor([0.2, 0.8])
 reached, floor = [], [mi.preference_loss_floor(mix) for mix in mixes.tolist()]
 for mix in mixes.tolist():
@@ -100,7 +100,7 @@ assert (
 #
 # *Assumptions:* finite log-ratios, derivatives in the log-ratios of one pair, free of each other.
 
-# %%
+# %% tags=["hide-input"]
 ticks = torch.linspace(-4, 4, 81)
 u, v = torch.meshgrid(ticks, ticks, indexing="ij")
 figure, axes = plt.subplots(1, 2, sharey=True)
@@ -142,7 +142,7 @@ assert (
 # responses may sink further. DPO has no such interval. In nats of $z_w$ it is divided by $\beta$: at $\beta = 0.2$, $(-4.27, 12.73)$. It is a safety net, and
 # tells two runs apart only where one of them leaves it.
 
-# %%
+# %% tags=["hide-input"]
 centre, spread = (
     4 * torch.randn(2, 6000, 1, generator=random),
     2 * torch.rand(6000, 1, generator=random),
@@ -199,7 +199,7 @@ def frozen(bound: str, kappa: torch.Tensor, horizon: float) -> tuple[torch.Tenso
     return torch.stack([time for time, _ in path]), torch.stack([z for _, z in path])
 
 
-# %%
+# %% tags=["hide-input"]
 figure, (left, right) = plt.subplots(1, 2)
 paths, kappa = {}, torch.linspace(1, 3.9, 30)
 for bound, colour, horizon in (("dv", "C0", 1e5), ("js", "C2", 1e3)):
@@ -246,7 +246,7 @@ assert ((least > levels) & (least > low) & (flow[..., 1] <= 0).all(0))[
 # than 0.245 nats, the upper one grows as $2 \ln 2/(1 - \alpha)$. *Assumptions:* one free logit for each response, one pair, exact flow, at least three
 # responses for the ceiling. At $\beta \le \tfrac12$ the end may be 1 in spite of a lower ceiling.
 
-# %%
+# %% tags=["hide-input"]
 eps = torch.logspace(-3, math.log10(0.4), 12)
 figure, (left, right) = plt.subplots(1, 2)
 for beta, colour in ((1.0, "C2"), (0.6, "C5")):

@@ -121,7 +121,7 @@ steps = split("--max_steps 32 --logging_steps 4 --learning_rate 4e-3 --seed 1")
 dpo, dpo_lines = train("dpo", "--config", "../llm_adapter/configs/demo-dpo.yaml", *steps)
 mio, mio_lines = train("mio", "--config", "../llm_adapter/configs/demo-mio.yaml", *steps)
 
-# %%
+# %% tags=["hide-input"]
 figure, axes = plt.subplots(1, 3)
 for label, lines, colour in (("DPO", dpo_lines, "C0"), ("MIO", mio_lines, "C2")):
     at = [line["step"] for line in lines]

@@ -31,7 +31,8 @@ def execute(source: Path) -> nbformat.NotebookNode:
     ).execute()
     notebook.metadata = {"kernelspec": notebook.metadata["kernelspec"]}
     for number, cell in enumerate(notebook.cells):
-        cell.metadata, cell.id = {}, f"cell-{number}"
+        tags = cell.metadata.get("tags")
+        cell.metadata, cell.id = {"tags": tags} if tags else {}, f"cell-{number}"
     return notebook
 
 

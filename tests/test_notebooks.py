@@ -59,8 +59,8 @@ def executed(source):
 
 @sources
 def test_the_executed_notebook_is_its_source(source):
-    assert [(c.cell_type, c.source) for c in executed(source)] == [
-        (c.cell_type, c.source) for c in jupytext.read(source).cells
+    assert [(c.cell_type, c.source, c.metadata.get("tags")) for c in executed(source)] == [
+        (c.cell_type, c.source, c.metadata.get("tags")) for c in jupytext.read(source).cells
     ]
     code = [c for c in executed(source) if c.cell_type == "code"]
     assert [c.execution_count for c in code] == list(range(1, len(code) + 1))
@@ -84,6 +84,10 @@ LONG = {"08_to_a_language_model"}  # its command is tested with the adapter
 )
 def test_the_source_runs(source, monkeypatch):
     """In this process, which has imported all; the settings that a notebook changes are put back."""
+    if "sklearn" in source.read_text():
+        pytest.importorskip(
+            "sklearn", reason="the notebook loads its data; it is in the group test"
+        )
     monkeypatch.chdir(NOTEBOOKS)
     dtype = torch.get_default_dtype()
     try:
@@ -134,6 +138,13 @@ def test_figures_are_legible_on_light_and_on_dark_pages(source):
             np.minimum(1.05 / (luminance + 0.05), (luminance + 0.05) / 0.05) < 3
         ).mean()  # contrast, WCAG
         assert faint < 0.02
+
+
+@sources
+def test_cells_that_draw_are_folded(source):
+    for cell in executed(source):
+        if pictures(cell):
+            assert cell.metadata.get("tags") == ["hide-input"]
 
 
 @sources

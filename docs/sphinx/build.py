@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -35,17 +36,24 @@ GUIDES = (
 )
 GUIDES += ("losses", "preferences", "data", "metrics", "from_trl", "tasks", "scale", "diagnostics")
 NAVIGATION = {
-    "Guides": [f"guides/{name}" for name in GUIDES] + ["contributing"],
+    "Guides": [f"guides/{name}" for name in GUIDES] + ["contributing", "conduct", "security"],
     "Theory": ["theorems/index", "notation", "papers"],
     "Reference": ["api/index"],
     "Results": ["lab", "tour/index", "benchmarks/index"],
-    "Log": ["log/negative_results", "log/findings", "log/lab", "log/changelog"],
+    "Log": ["log/negative_results", "log/findings", "log/lab", "log/protocol", "log/changelog"],
 }
 
 
 def staged() -> dict[str, str]:
     """Return where each page of the clone stands on the site: path in the clone → path on the site."""
-    places = {"CHANGELOG.md": "log/changelog.md", "CONTRIBUTING.md": "contributing.md"}
+    places = {
+        "CHANGELOG.md": "log/changelog.md",
+        "CONTRIBUTING.md": "contributing.md",
+        "CODE_OF_CONDUCT.md": "conduct.md",
+        "SECURITY.md": "security.md",
+    }
+    for path in sorted(ROOT.glob("llm_adapter/*.md")):
+        places[f"llm_adapter/{path.name}"] = f"log/{path.stem.lower()}.md"
     for path in sorted(ROOT.glob("docs/**/*.md")):
         name = path.relative_to(ROOT / "docs").as_posix()
         if name != "THEOREMS.md":
@@ -125,7 +133,9 @@ def _copy(home: str, old: str, target: Path) -> None:
 
 def _notebook(text: str, home: str, places: dict[str, str], slugs: dict[str, str]) -> str:
     notebook = json.loads(text)
-    for cell in notebook["cells"]:
+    for cell, after in pairwise([*notebook["cells"], {"cell_type": "end"}]):
+        if after["cell_type"] == "markdown" and (words := "".join(after["source"])).startswith("*"):
+            cell["metadata"]["mystnb"] = {"image": {"alt": " ".join(words.strip("*").split())}}
         if cell["cell_type"] == "markdown":
             source = "".join(cell["source"])
             new = dict(relinked(source, home, places, slugs))

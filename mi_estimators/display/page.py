@@ -43,6 +43,8 @@ a { color: inherit; text-underline-offset: .2em; }
 .panels figure { margin: 0; min-width: 0; }
 figure { margin: 1.2rem 0 1.6rem; min-width: min(100%, 44rem); }
 svg text { font-family: system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
+.drawn { overflow-x: auto; }
+.drawn svg { min-width: 34rem; }
 figure svg { display: block; width: 100%; height: auto; color: var(--ink); }
 figcaption { margin-bottom: .5rem; color: var(--ink); }
 figure details { color: var(--soft); font-size: .92rem; }
@@ -160,7 +162,8 @@ class Page:
 
         head = f"<b>Figure {len(self.figures)}.</b> {escape(title)}"
         fold = f"<details><summary>What is drawn</summary><p>{escape(made)}</p></details>"
-        body = f"<figcaption>{head}</figcaption>{drawn}{fold if made else ''}"
+        body = f"<figcaption>{head}</figcaption><div class=drawn tabindex=0>{drawn}</div>"
+        body += fold if made else ""
         self.parts.append(f"<figure style='max-width: {width:.0f}rem'>{body}</figure>")
 
     def panels(self, panels: Iterable[tuple[Figure, str]]) -> None:
