@@ -244,62 +244,6 @@ assert not checks["infonce"].checks[-1].ok
 assert checks["infonce"].checks[-1].value < checks["js"].checks[-1].value
 
 # %% [markdown]
-# ## 5. A file: three questions before a number
-#
-# A real table: 442 patients, three measurements and how far their diabetes went in a year. The file comes from scikit-learn; put the path of yours in its place. Before any
-# estimate, three questions about its rows. Theorem [`mcallester_stratos`](../docs/THEOREMS.md#mcallester_stratos) *assumes independent rows*, as every estimate here does.
-#
-# 1. Is a row there twice?  2. Do several rows come from one patient?  3. Are neighbours in the file neighbours in time?
-
-# %%
-import tempfile
-from pathlib import Path
-
-from sklearn.datasets import load_diabetes
-
-data = load_diabetes(scaled=False)
-path = Path(tempfile.mkdtemp()) / "diabetes.csv"
-names = ",".join([*data.feature_names, "progression"])
-np.savetxt(
-    path, np.column_stack([data.data, data.target]), delimiter=",", header=names, comments=""
-)
-
-table = np.genfromtxt(path, delimiter=",", names=True)  # your file from here on
-measured = np.column_stack([table[name] for name in ("bmi", "bp", "s5")])
-progression = table["progression"]
-print(len(np.unique(measured, axis=0)), "different rows of", len(measured))
-
-# %% [markdown]
-# Each answer has a verdict. The table as it is; each patient written down twice, a day apart; and a running sum of both sides, whose neighbours resemble one another.
-
-# %%
-rng = np.random.default_rng(0)
-twice = np.repeat(np.arange(len(measured)), 2)
-files = {
-    "the file": (measured, progression),
-    "each patient twice": (measured[twice], progression[twice]),
-    "running sums, shuffled apart": (
-        (measured - measured.mean(0)).cumsum(0),
-        rng.permutation(progression - progression.mean()).cumsum(),
-    ),
-}
-answers = {name: mi.estimate_mi(*rows, effort="fast") for name, rows in files.items()}
-for name, answer in answers.items():
-    print(f"{name}: {answer.nats:.2f} nats, {answer.verdict}", *answer.warnings, sep="\n  ")
-mended = mi.estimate_mi(measured[twice], progression[twice], groups=twice, effort="fast")
-print(f"each patient twice, groups=patient: {mended.nats:.2f} nats, {mended.verdict}")
-
-# %% [markdown]
-# What to do: `ok`, report the value with its interval. Copies: remove them, or pass `groups=` with a label for each patient, as in the last line. Neighbours in time: pass
-# `groups=` the length of blocks much longer than the memory; of running sums no block is long enough, so take differences first.
-
-# %%
-assert answers["the file"].verdict == "ok"
-assert answers["each patient twice"].verdict == "repeated_rows"
-assert answers["running sums, shuffled apart"].verdict == "dependent_rows"
-assert mended.verdict != "repeated_rows"
-
-# %% [markdown]
 # **When to believe it: a list**
 #
 # 1. The rows are independent draws. Neighbours in time, or repeated rows, read as information. The verdict says so where the order of the rows or exact copies show
