@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+from .kernel.record import NOT_HERE
 from .theorems import modules
 
 _PACKAGES = ("sympy", "flint", "hypothesis")
@@ -24,7 +25,7 @@ NOTATION = "notation.md"  # beside it
 
 _MORE = """\
 tiers of a part, strongest first; a theorem has that of its weakest part and of what it rests on:
-  kernel      a proof that Coq checked
+  kernel      a proof that Coq checked: in this clone, by make kernel, or as recorded ("not re-checked here")
   symbolic    identities and signs, for all values of the symbols
   certified   inequalities, by ball arithmetic on a box
   tested      a search found no counterexample
@@ -49,7 +50,7 @@ def table(entries: list) -> str:
         rests = f" (rests on {', '.join(e.rests_on)})" if e.rests_on else ""
         holds = "yes" if e.ok else "NO"
         lines.append(
-            f"{e.slug:{width}}  {e.earned:27}  {count:5d}  {e.seconds:7.2f}  {holds:5}  {title}{rests}"
+            f"{e.slug:{width}}  {e.earned + e.note:27}  {count:5d}  {e.seconds:7.2f}  {holds:5}  {title}{rests}"
         )
         lines += [f"  ! {problem}" for problem in e.problems]
     return "\n".join(lines)
@@ -58,7 +59,11 @@ def table(entries: list) -> str:
 def summary(entries: list, seconds: float) -> str:
     """Return the last line: how many theorems have which tier."""
     tiers = Counter(e.tier for e in entries)
-    counts = [f"{tiers[tier]} {tier}" for tier in ("symbolic", "certified", "tested")]
+    noted = NOT_HERE if any(e.tier == "kernel" and e.note for e in entries) else ""
+    kernel = (
+        [f"{tiers['kernel']} kernel" + (f" ({noted})" if noted else "")] if tiers["kernel"] else []
+    )
+    counts = [*kernel, *(f"{tiers[tier]} {tier}" for tier in ("symbolic", "certified", "tested"))]
     failed = [f"{tiers['none']} FAILED"] if tiers["none"] else []
     hand = f"{sum(e.hand and e.ok for e in entries)} with a step by hand"
     return f"{len(entries)} theorems: {', '.join([*counts, *failed, hand])}; {seconds:.1f} s"
@@ -90,9 +95,11 @@ def page(entry) -> str:
         section("Setting", [theorem.setting])
         section("Assumptions", theorem.assumptions, "· ")
     for part in verdict.parts if verdict else ():
-        section(f"Part ({part.part.label}) [{part.earned}]", [part.part.text])
+        note = f", {NOT_HERE}" if part.tier != part.here.tier else ""
+        section(f"Part ({part.part.label}) [{part.earned}{note}]", [part.part.text])
+        section("  In Coq", [part.part.kernel] if part.part.kernel else [])
         section("  Checks", [line(r, r.passed) for r in part.results], "· ")
-        section("  Granted to the reader", part.part.by_hand, "· ")
+        section("  Granted to the reader", part.granted, "· ")
     if theorem:
         section("Proof", [theorem.proof])
         section("Example", example(theorem))

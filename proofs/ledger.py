@@ -9,6 +9,8 @@ from importlib import import_module
 from .engine import render
 from .engine.points import positive_logarithms
 from .engine.theorem import PartVerdict, Result, Theorem, Verdict, run, weakest
+from .kernel import record
+from .kernel.record import NOT_HERE
 from .theorems import modules
 
 
@@ -21,7 +23,9 @@ class Entry:
         theorem: the theorem, or None if its module does not give one.
         verdict: results of its claims, or None if they were not run.
         rests_on: slugs of all theorems that it uses, directly or through others.
-        tier: the weakest tier of its own parts and of what it rests on; "none" if it is not ok.
+        tier: the weakest tier of its own parts and of what it rests on; "none" if it is not ok. What Coq proved rests
+            on nothing else.
+        here: the same without what Coq proved elsewhere.
         hand: whether one of its parts, or what it rests on, grants a step other than a sum over atoms.
         error: why it is not ok although no claim of its own failed, or "".
     """
@@ -31,7 +35,9 @@ class Entry:
     verdict: Verdict | None = None
     rests_on: tuple[str, ...] = ()
     tier: str = "none"
+    here: str = "none"
     hand: bool = False
+    hand_here: bool = False
     error: str = ""
 
     @property
@@ -40,6 +46,11 @@ class Entry:
         hand = " + hand" if self.hand else ""
         words = ", in words" if self.verdict and self.verdict.prose else ""
         return f"{self.tier}{hand}{words}" if self.ok else self.tier
+
+    @property
+    def note(self) -> str:
+        """That its tier is a recorded one, which was not checked in this clone."""
+        return f", {NOT_HERE}" if self.tier != self.here else ""
 
     @property
     def ok(self) -> bool:
@@ -68,8 +79,9 @@ class Entry:
         lists = ("assumptions", "by_hand", "uses", "about")
         return {
             "slug": self.slug,
-            "tier": self.tier,
-            "hand": self.hand,
+            "tier": self.here,
+            "hand": self.hand_here,
+            "recorded": self.tier,
             "prose": bool(self.verdict and self.verdict.prose),
             "ok": self.ok,
             "parts": list(map(_part, verdict.parts)),
@@ -84,15 +96,19 @@ class Entry:
 
 
 def _part(verdict: PartVerdict) -> dict[str, object]:
-    part = verdict.part
+    part, here = verdict.part, verdict.here
     return {
         "name": part.label,
-        "tier": verdict.tier,
-        "hand": part.hand,
+        "tier": here.tier,
+        "hand": here.hand,
         "ok": verdict.ok,
+        "kernel": {"checked": "checked here", "recorded": f"recorded, {NOT_HERE}"}.get(
+            verdict.kernel, ""
+        ),
         "statement": part.text,
         "prose": part.prose,
-        "by_hand": list(part.by_hand),
+        "by_hand": list(here.granted),
+        "coq": " ".join(part.kernel.split()),
         "checks": [claim.name for claim in part.claims],
     }
 
@@ -170,10 +186,16 @@ def ledger(
         if theorem is None or slug in broken:
             entries[slug] = Entry(slug, theorem, error=broken[slug])
             continue
-        verdict = run(theorem)
+        verdict = run(theorem, record.status(theorem))
         fallen = [name for name in below[slug] if not entries[name].ok]
         error = f"rests on {', '.join(fallen)}, which failed" if fallen else ""
-        tier = weakest([verdict.tier, *(entries[name].tier for name in below[slug])])
-        hand = verdict.hand or any(entries[name].hand for name in below[slug])
-        entries[slug] = Entry(slug, theorem, verdict, below[slug], tier, hand, error)
+        tiers, hands = [], []
+        for seen, name in ((verdict, "tier"), (verdict.here, "here")):
+            beneath = [] if seen.tier == "kernel" else below[slug]
+            tiers.append(weakest([seen.tier, *(getattr(entries[b], name) for b in beneath)]))
+            granted = "hand" if name == "tier" else "hand_here"
+            hands.append(seen.hand or any(getattr(entries[b], granted) for b in beneath))
+        if fallen:
+            tiers = ["none", "none"]
+        entries[slug] = Entry(slug, theorem, verdict, below[slug], *tiers, *hands, error)
     return list(entries.values())

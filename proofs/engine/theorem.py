@@ -13,8 +13,8 @@ library with the theorem, do not count towards it but can fail it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from . import render, ties
@@ -113,7 +113,9 @@ class Part:
             rendered from what is checked; so is an expression, which must stand in one of the checks.
         formula: claims that are displayed, each rendered from what is checked, and checked.
         checks: further claims; together with those above they establish the statement.
-        by_hand: steps that no check covers and the reader must grant; a `Sum` only adds up over atoms.
+        by_hand: steps that no check covers and the reader must grant; a `Sum` only adds up over atoms. Where the kernel
+            proves the part, nothing is granted.
+        kernel: the whole part as a statement of Coq, which `proofs.kernel` proves; "" if there is none.
 
     Raises:
         ValueError: no check at all, names that are not distinct, or an expression that no check contains.
@@ -124,6 +126,7 @@ class Part:
     formula: tuple[Claim, ...] = ()
     checks: tuple[Claim, ...] = ()
     by_hand: tuple[str, ...] = ()
+    kernel: str = ""
 
     def __post_init__(self) -> None:
         if not self.label or not self.statement or not self.claims:
@@ -244,11 +247,15 @@ class Theorem:
 
 @dataclass(frozen=True)
 class PartVerdict:
-    """The results of one part's checks, and the numbers of its words that stand in none of them."""
+    """The results of one part's checks, and the numbers of its words that stand in none of them.
+
+    `kernel` is "checked" if Coq proved the part in this clone, "recorded" if it did elsewhere, and else "".
+    """
 
     part: Part
     results: tuple[Result, ...]
     untied: tuple[str, ...] = ()
+    kernel: str = ""
 
     @property
     def ok(self) -> bool:
@@ -257,15 +264,35 @@ class PartVerdict:
 
     @property
     def tier(self) -> str:
+        """ "kernel" if Coq proved the part, here or elsewhere; else the next tier; "none" if it is not ok."""
+        return "kernel" if self.ok and self.kernel else self.next_tier
+
+    @property
+    def next_tier(self) -> str:
         """The weakest tier among the checks; "tested" if all are cross-checks, "none" if it is not ok."""
         earned = [r.claim.tier for r in self.results if not r.claim.cross_check]
         return weakest(earned or ["tested"]) if self.ok else "none"
 
     @property
+    def hand(self) -> bool:
+        """Whether a step other than a sum over atoms is granted; Coq grants none."""
+        return self.part.hand and not self.kernel
+
+    @property
+    def granted(self) -> tuple[str, ...]:
+        """The steps that the reader must grant."""
+        return () if self.kernel else self.part.by_hand
+
+    @property
     def earned(self) -> str:
         """The tier, and whether a step is granted or the statement is in words."""
-        hand = " + hand" if self.part.hand else ""
+        hand = " + hand" if self.hand else ""
         return f"{self.tier}{hand}{', in words' if self.part.prose else ''}"
+
+    @property
+    def here(self) -> PartVerdict:
+        """The same without what Coq proved elsewhere."""
+        return self if self.kernel == "checked" else replace(self, kernel="")
 
 
 @dataclass(frozen=True)
@@ -306,7 +333,12 @@ class Verdict:
     @property
     def hand(self) -> bool:
         """Whether a part grants a step other than a sum over atoms."""
-        return any(part.part.hand for part in self.parts)
+        return any(part.hand for part in self.parts)
+
+    @property
+    def here(self) -> Verdict:
+        """The same without what Coq proved elsewhere."""
+        return replace(self, parts=tuple(part.here for part in self.parts))
 
     @property
     def prose(self) -> bool:
@@ -338,17 +370,23 @@ def decide(claim: Claim) -> Result:
     return Result(claim, outcome, time.perf_counter() - start)
 
 
-def judge(part: Part) -> PartVerdict:
+def judge(part: Part, kernel: str = "") -> PartVerdict:
     """Decide every check of a part, and look for each number of its words in them."""
     untied = ties.untied(part.words, part.claims)
-    return PartVerdict(part, tuple(map(decide, part.claims)), tuple(untied))
+    return PartVerdict(part, tuple(map(decide, part.claims)), tuple(untied), kernel)
 
 
-def run(theorem: Theorem) -> Verdict:
-    """Decide every check of every part, and every false neighbour."""
+def run(theorem: Theorem, kernel: Mapping[str, str] | None = None) -> Verdict:
+    """Decide every check of every part, and every false neighbour.
+
+    Args:
+        theorem: the theorem.
+        kernel: label of a part that Coq proved → "checked" or "recorded"; none by default.
+    """
     neighbours = map(decide, theorem.false_neighbours)
     setting = ties.untied(theorem.setting, theorem.checks)
-    return Verdict(tuple(map(judge, theorem.parts)), tuple(neighbours), tuple(setting))
+    parts = tuple(judge(part, (kernel or {}).get(part.label, "")) for part in theorem.parts)
+    return Verdict(parts, tuple(neighbours), tuple(setting))
 
 
 def noticed(theorem: Theorem, mutant: Mutant) -> bool:

@@ -126,6 +126,17 @@ THEOREM = Theorem(
                 Sum("""from one atom to any finite number of atoms: a sum of identities (2 × 2 atoms are also checked
                 in full)"""),
             ),
+            kernel=r"""
+                forall (X Y : Type) (l : list X) (m : list Y) (p : X * Y -> R),
+                  let S := list_prod l m in
+                  let q := indep (fst_law m p) (snd_law l p) in
+                  law S p -> (forall c, In c S -> 0 < q c -> 0 < p c) ->
+                  (forall f g, club l m p (fun c => ln (p c / q c) + f (fst c) + g (snd c)) = information l m
+                    p + kl S q p)
+                  /\ club l m p (fun c => ln (p c / fst_law m p (fst c))) = information l m p + kl S q p
+                  /\ 0 <= kl S q p
+                  /\ (kl S q p = 0 <-> same S p q)
+                """,
         ),
         Part(
             "b",
@@ -158,6 +169,17 @@ THEOREM = Theorem(
                 Sum("""from one atom to any finite number of atoms: a sum of identities (2 × 2 atoms are also checked
                 in full)"""),
             ),
+            kernel=r"""
+                forall (X Y : Type) (l : list X) (m : list Y) (p : X * Y -> R) (v : X -> Y -> R),
+                  let S := list_prod l m in
+                  let q := indep (fst_law m p) (snd_law l p) in
+                  let w := fun c => v (fst c) (snd c) * fst_law m p (fst c) in
+                  law S p -> (forall c, In c S -> 0 < q c -> 0 < p c) ->
+                  (forall x, In x l -> law m (v x)) -> (forall c, In c S -> 0 < q c -> 0 < v (fst c) (snd c)) ->
+                  club l m p (fun c => ln (v (fst c) (snd c))) = information l m p + kl S q w - kl S p w
+                  /\ (information l m p <= club l m p (fun c => ln (v (fst c) (snd c))) <-> kl S p w <= kl S q w)
+                  /\ ac S p w /\ ac S q w
+                """,
         ),
         Part(
             "c",
@@ -170,6 +192,14 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=("a positive value times k has no upper limit",),
+            kernel=r"""
+                forall (X Y : Type) (l : list X) (m : list Y) (p : X * Y -> R),
+                  let S := list_prod l m in
+                  let q := indep (fst_law m p) (snd_law l p) in
+                  law S p ->
+                  (forall a b T T', club l m p (fun c => a * T c + b * T' c) = a * club l m p T + b * club l m p T')
+                  /\ ((exists c, In c S /\ p c <> q c) -> forall bound, exists T, bound < club l m p T)
+                """,
         ),
     ),
     proof="""For any law S, p ln(s/q) − q ln(s/q) = p ln(p/q) + q ln(q/s) − p ln(p/s) at each atom: so CLUB(ln

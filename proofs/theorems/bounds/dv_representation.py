@@ -98,6 +98,15 @@ THEOREM = Theorem(
                 full)"""),
                 Sum("0 ln 0 = 0 at atoms without P-mass"),
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (p q T : X -> R),
+                  law l p -> law l q -> ac l p q ->
+                  kl l p q - dv l p q T = kl l p (tilt l q T)
+                  /\ 0 <= kl l p (tilt l q T)
+                  /\ (kl l p (tilt l q T) = 0 <-> same l p (tilt l q T))
+                  /\ (same l p (tilt l q T) <->
+                      exists c, forall x, In x l -> 0 < q x -> 0 < p x /\ T x = ln (p x / q x) + c)
+                """,
         ),
         Part(
             "b",
@@ -113,6 +122,10 @@ THEOREM = Theorem(
                 full)"""),
                 "from the critics of (b) to the supremum",
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (p q : X -> R),
+                  law l p -> law l q -> ac l p q -> is_lub (fun v => exists T, v = dv l p q T) (kl l p q)
+                """,
         ),
         Part(
             "c",
@@ -132,6 +145,10 @@ THEOREM = Theorem(
                 Sum("""from one atom to any finite number of atoms: a sum of identities (3 atoms are also checked in
                 full)"""),
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (p q T : X -> R) (c : R),
+                  law l p -> law l q -> dv l p q (fun x => T x + c) = dv l p q T
+                """,
         ),
     ),
     proof="""Write Z = E_Q eᵀ, so q_T = q eᵀ/Z. Atom by atom p ln(p/q) − p (T − ln Z) = p ln(p/q_T); sum over the

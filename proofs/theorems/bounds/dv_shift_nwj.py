@@ -68,6 +68,13 @@ THEOREM = Theorem(
                     oracles.dv,
                 ),
             ),
+            kernel=r"""
+                (forall (X : Type) (l : list X) (p q T : X -> R) (c : R), law l p -> law l q ->
+                     nwj l p q (fun x => T x + c) <= dv l p q T
+                     /\ (nwj l p q (fun x => T x + c) = dv l p q T <-> c = - ln (mgf l q T)))
+                  /\ (forall m z c : R, 0 < z ->
+                     1 + (m + c) - exp c * z <= m - ln z /\ (1 + (m + c) - exp c * z = m - ln z <-> c = - ln z))
+                """,
         ),
         Part(
             "b",
@@ -85,6 +92,15 @@ THEOREM = Theorem(
                     lambda p, q, t: oracles.dv(p, q, t) - oracles.nwj(p, q, t),
                 ),
             ),
+            kernel=r"""
+                (forall (X : Type) (l : list X) (p q T : X -> R), law l p -> law l q ->
+                     dv l p q T - nwj l p q T = mgf l q T - 1 - ln (mgf l q T)
+                     /\ 0 <= mgf l q T - 1 - ln (mgf l q T)
+                     /\ (mgf l q T - 1 - ln (mgf l q T) = 0 <-> mgf l q T = 1)
+                     /\ (ac l p q -> nwj l p q T <= dv l p q T <= kl l p q))
+                  /\ (forall m z : R, 0 < z ->
+                     (m - ln z) - (1 + m - z) = z - 1 - ln z /\ 0 <= z - 1 - ln z /\ (z - 1 - ln z = 0 <-> z = 1))
+                """,
         ),
     ),
     proof="""Only two numbers of the laws enter, E_P T and Z. NWJ(T + c) = 1 + E_P T + c − Z eᶜ is strictly concave

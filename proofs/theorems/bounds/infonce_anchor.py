@@ -96,6 +96,15 @@ THEOREM = Theorem(
                     brute,
                 ),
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (p q T : X -> R),
+                  law l p -> law l q ->
+                  anchored 0 l p q T = dv l p q T
+                  /\ (forall b c, 0 <= b < c -> anchored c l p q T <= anchored b l p q T
+                        /\ (mgf l q T <> 1 -> anchored c l p q T < anchored b l p q T))
+                  /\ (forall b, 0 <= b -> nwj l p q T <= anchored b l p q T <= dv l p q T)
+                  /\ (forall b, 0 <= b -> ac l p q -> anchored b l p q T <= kl l p q)
+                """,
         ),
         Part(
             "b",
@@ -115,6 +124,13 @@ THEOREM = Theorem(
             by_hand=(
                 "a function that falls up to 1 and rises after it is least there, and only there",
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (p q T : X -> R) (b : R),
+                  law l p -> law l q -> 0 < b ->
+                  (anchored b l p q T = dv l p q T <-> mgf l q T = 1)
+                  /\ (ac l p q -> (anchored b l p q T = kl l p q <->
+                        forall x, In x l -> 0 < q x -> 0 < p x /\ T x = ln (p x / q x)))
+                """,
         ),
         Part(
             "c",
@@ -135,6 +151,13 @@ THEOREM = Theorem(
                     at={y: sp.Rational("0.7"), d: sp.Rational("0.1")},
                 ),
             ),
+            kernel=r"""
+                let l := [1; 0; -1] in
+                  let p := fun t => if Rlt_dec 0 t then 7/10 else if Rlt_dec t 0 then 1/10 else 2/10 in
+                  let q := fun t => if Rlt_dec 0 t then 2/10 else if Rlt_dec t 0 then 5/10 else 3/10 in
+                  Rabs (anchored (1/2) l p q (fun t => t) - 572655/1000000) <= 5/10000000
+                  /\ Rabs (anchored 1 l p q (fun t => t) - 572593/1000000) <= 5/10000000
+                """,
         ),
     ),
     proof="""(a) With y = (1 + b)/(b + Z) the slope in b is 1 − y + ln y; V_b − NWJ = (1 + b)(x − 1 − ln x), x =

@@ -90,6 +90,12 @@ THEOREM = Theorem(
                 ),
                 Sign("ln(1 + s e^{−t₁}) > 0", margin, ">"),
             ),
+            kernel=r"""
+                forall (X Y : Type) (l : list X) (m : list Y) (p : X * Y -> R) (T : X -> Y -> R) (k : nat),
+                  law (list_prod l m) p -> (1 <= k)%nat ->
+                  (forall x y others, length others = k -> row T x y others < ln (INR (S k)))
+                  /\ infonce l m p T k < ln (INR (S k))
+                """,
         ),
         Part(
             "b",
@@ -112,6 +118,14 @@ THEOREM = Theorem(
                 """2 × 2 atoms with K ≤ 4 (E_V eˢ = 1) and K = 2 (the gap) are symbolic; any set and K:
                 exchangeable candidates""",
             ),
+            kernel=r"""
+                forall (X Y : Type) (l : list X) (m : list Y) (p : X * Y -> R) (T : X -> Y -> R) (k : nat),
+                  law (list_prod l m) p ->
+                  let eSV := fun o => exp (row_at T o) * without_pair l m p k o in
+                  law (atoms l m k) eSV
+                  /\ information l m p - infonce l m p T k = kl (atoms l m k) (with_pair l p k) eSV
+                  /\ infonce l m p T k <= information l m p
+                """,
         ),
         Part(
             "c",
@@ -123,6 +137,11 @@ THEOREM = Theorem(
                     infonce_row(own, s, K),
                 ),
             ),
+            kernel=r"""
+                forall (X Y : Type) (l : list X) (m : list Y) (p : X * Y -> R) (T : X -> Y -> R)
+                    (c : X -> R) (k : nat),
+                  law (list_prod l m) p -> infonce l m p (fun x y => T x y + c x) k = infonce l m p T k
+                """,
         ),
         Part(
             "d",
@@ -148,6 +167,14 @@ THEOREM = Theorem(
                 ],
             ),
             by_hand=("each row of the batch has the law W, and the mean over rows is linear",),
+            kernel=r"""
+                forall (X Y : Type) (l : list X) (m : list Y) (p : X * Y -> R) (T : X -> Y -> R) (k : nat),
+                  law (list_prod l m) p ->
+                  E (tuples (S k) (list_prod l m)) (iid p)
+                    (fun batch => mean batch (fun c => T (fst c) (snd c) - ln (mean (map snd batch) (fun z
+                      => exp (T (fst c) z)))))
+                  = infonce l m p T k
+                """,
         ),
     ),
     proof="""Ceiling: ln K − S = ln(1 + s e^{−t₁}) > 0, where s > 0 is the sum of e^{t_j} over the other candidates.

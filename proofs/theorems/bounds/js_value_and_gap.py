@@ -115,6 +115,15 @@ THEOREM = Theorem(
                 full)"""),
                 Sum("0 ln 0 = 0 at atoms without mass"),
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (p q T : X -> R),
+                  law l p -> law l q ->
+                  2 * jsd l p q - js l p q T
+                    = 2 * E l (mixed (1/2) p q) (fun x => bern (p x / (p x + q x)) (sg (T x)))
+                  /\ 0 <= 2 * jsd l p q - js l p q T
+                  /\ (2 * jsd l p q - js l p q T = 0 <->
+                      forall x, In x l -> 0 < p x + q x -> 0 < p x /\ 0 < q x /\ T x = ln (p x / q x))
+                """,
         ),
         Part(
             "b",
@@ -142,6 +151,10 @@ THEOREM = Theorem(
                 full)"""),
                 Sum("0 ln 0 = 0 at atoms without mass"),
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (p q : X -> R),
+                  law l p -> law l q -> is_lub (fun v => exists T, v = js l p q T) (2 * jsd l p q)
+                """,
         ),
         Part(
             "c",
@@ -168,6 +181,13 @@ THEOREM = Theorem(
                 full)"""),
                 Sum("0 ln 0 = 0 at atoms without mass"),
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (p q : X -> R),
+                  law l p -> law l q ->
+                  (forall T, js l p q T < 2 * ln 2)
+                  /\ 2 * jsd l p q <= 2 * ln 2
+                  /\ (2 * jsd l p q = 2 * ln 2 <-> forall x, In x l -> p x = 0 \/ q x = 0)
+                """,
         ),
     ),
     proof="""An atom with masses p, q adds p ln(p/m) + q ln(q/m), m = (p + q)/2, to 2·JSD, and p (ln 2 + ln σ(T)) +

@@ -130,6 +130,19 @@ THEOREM = Theorem(
                 Sum("""from one atom to any finite number of atoms: a sum of identities (3 atoms are also checked in
                 full)"""),
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (p q : X -> R),
+                  law l p -> law l q -> ac l p q ->
+                  (forall T, kl l p q - nwj l p q T
+                     = E l q (fun x => p x / q x * ln (p x / q x / exp (T x)) - p x / q x + exp (T x)))
+                  /\ (forall T x, In x l -> 0 < q x ->
+                        0 <= p x / q x * ln (p x / q x / exp (T x)) - p x / q x + exp (T x))
+                  /\ (forall T x, p x = 0 -> p x / q x * ln (p x / q x / exp (T x)) - p x / q x + exp (T x) =
+                    exp (T x))
+                  /\ (forall T, kl l p q - nwj l p q T = 0 <->
+                        forall x, In x l -> 0 < q x -> 0 < p x /\ T x = ln (p x / q x))
+                  /\ is_lub (fun v => exists T, v = nwj l p q T) (kl l p q)
+                """,
         ),
         Part(
             "b",
@@ -151,6 +164,12 @@ THEOREM = Theorem(
                 Sum("""from one atom to any finite number of atoms: a sum of identities (3 atoms are also checked in
                 full)"""),
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (p q T : X -> R),
+                  law l p -> law l q -> ac l p q ->
+                  kl l p q - nwj l p q T = kl l p (tilt l q T) + (mgf l q T - 1 - ln (mgf l q T))
+                  /\ 0 <= kl l p (tilt l q T) /\ 0 <= mgf l q T - 1 - ln (mgf l q T)
+                """,
         ),
         Part(
             "c",
@@ -174,6 +193,16 @@ THEOREM = Theorem(
                 """a mean of n terms of one law has the expectation of one of them (2 positives, 3 negatives, 2
                 atoms: in full)""",
             ),
+            kernel=r"""
+                forall (X O : Type) (l : list X) (p q T : X -> R) (space : list O) (w : O -> R)
+                    (positives negatives : list (O -> X)),
+                  law space w -> positives <> [] -> negatives <> [] ->
+                  (forall x, In x positives -> forall f, E space w (fun o => f (x o)) = E l p f) ->
+                  (forall y, In y negatives -> forall f, E space w (fun o => f (y o)) = E l q f) ->
+                  E space w (fun o => 1 + mean positives (fun x => T (x o)) - mean negatives (fun y => exp (T
+                    (y o))))
+                    = nwj l p q T
+                """,
         ),
     ),
     proof="""As E_Q r = 1, KL − NWJ = E_Q[r ln r − r − r T + s], which is the bracket. In s it is strictly convex

@@ -112,6 +112,16 @@ THEOREM = Theorem(
                     lambda mix, t: there(a=mix / (1 - mix), ell=t),
                 ),
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (p q : X -> R) (a : R),
+                  law l p -> law l q -> ac l p q -> 0 < a < 1 ->
+                  (forall x, In x l -> 0 < q x ->
+                     let r := p x / q x in
+                     relative a p q x = r / ((1 - a) * r + a)
+                     /\ relative a p q x < / (1 - a)
+                     /\ r = a * relative a p q x / (1 - (1 - a) * relative a p q x))
+                  /\ (forall r s, 0 <= r < s -> r / ((1 - a) * r + a) < s / ((1 - a) * s + a))
+                """,
         ),
         Part(
             "b",
@@ -136,6 +146,11 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=(Sum("the mean under P of an inequality; atoms without P-mass add 0"),),
+            kernel=r"""
+                forall (X : Type) (l : list X) (p q : X -> R) (a : R),
+                  law l p -> law l q -> ac l p q -> 0 < a < 1 ->
+                  kl l p (mixed a p q) < - ln (1 - a) /\ kl l p (mixed a p q) <= a * kl l p q
+                """,
         ),
         Part(
             "c",
@@ -156,6 +171,13 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=(Sum("from 3 atoms to any finite number in (c), a sum of identities"),),
+            kernel=r"""
+                forall (X : Type) (l : list X) (p q : X -> R) (a : R),
+                  law l p -> law l q -> ac l p q -> 0 < a < 1 ->
+                  E l (mixed a p q) (fun x => relative a p q x ^ 2) = E l p (relative a p q)
+                  /\ E l p (relative a p q) < / (1 - a)
+                  /\ Var l (mixed a p q) (relative a p q) < a / (1 - a)
+                """,
         ),
         Part(
             "d",
@@ -178,6 +200,16 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=("the mean of Jensen's tangent inequality",),
+            kernel=r"""
+                forall (X : Type) (l : list X) (p q : X -> R) (a : R),
+                  law l p -> law l q -> ac l p q -> 0 < a < 1 ->
+                  (forall s t, s < t -> t < - ln (1 - a) -> back a s < back a t)
+                  /\ (forall s t c, s < - ln (1 - a) -> t < - ln (1 - a) -> 0 <= c <= 1 ->
+                        back a ((1 - c) * s + c * t) <= (1 - c) * back a s + c * back a t)
+                  /\ (forall x, In x l -> 0 < p x -> back a (ln (relative a p q x)) = ln (p x / q x))
+                  /\ back a (kl l p (mixed a p q)) <= kl l p q
+                  /\ (forall b, b <= kl l p (mixed a p q) -> back a b <= kl l p q)
+                """,
         ),
     ),
     proof="""(a) 1/(1 − α) − r_α = α/((1 − α)((1 − α) r + α)) > 0. (b) KL(P‖Q_α) = E_P ln r_α is a mean of numbers

@@ -80,6 +80,13 @@ THEOREM = Theorem(
                     oracles.dpo,
                 ),
             ),
+            kernel=r"""
+                forall beta zw zl : R, 0 < beta ->
+                  let T := pair_of (beta * zw) (beta * zl) in
+                  dv two chosen (mixed (1/2) chosen rejected) T = ln 2 + ln (sg (beta * (zw - zl)))
+                  /\ dv two chosen (mixed (1/2) chosen rejected) T = ln 2 - dpo (beta * zw) (beta * zl)
+                  /\ dv two chosen (mixed (1/2) chosen rejected) T < ln 2
+                """,
         ),
         Part(
             "b",
@@ -98,6 +105,12 @@ THEOREM = Theorem(
                     oracles.infonca,
                 ),
             ),
+            kernel=r"""
+                forall (u : R) (vs : list R), vs <> [] ->
+                  let K := INR (S (length vs)) in
+                  dv (candidates u vs) on_chosen (fun _ => / K) snd = ln K - plackett u vs
+                  /\ ln K - plackett u vs = u - ln (mean (u :: vs) exp)
+                """,
         ),
         Part(
             "c",
@@ -126,6 +139,14 @@ THEOREM = Theorem(
                     lambda chosen, rejected: rejected - chosen,
                 ),
             ),
+            kernel=r"""
+                forall beta zw zl : R, 0 < beta ->
+                  let T := pair_of (beta * zw) (beta * zl) in
+                  (forall a, 0 < a < 1 ->
+                     dv two chosen (mixed a chosen rejected) T + ln (1 - a)
+                       = - sp (beta * (zl - zw) + ln (a / (1 - a))))
+                  /\ dv two chosen (mixed 1 chosen rejected) T = beta * (zw - zl)
+                """,
         ),
     ),
     proof="""βz_w − ln(½ e^{βz_w} + ½ e^{βz_l}) = ln 2 − ln(1 + e^{−β(z_w − z_l)}). For K candidates of weight 1/K,

@@ -96,6 +96,19 @@ THEOREM = Theorem(
                     "from one atom to any finite number: the mean of identities (3 atoms are also checked in full)"
                 ),
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (reference r : X -> R) (beta : R),
+                  law l reference -> full l reference -> 0 < beta ->
+                  let best := tilt l reference (fun y => r y / beta) in
+                  let top := beta * ln (mgf l reference (fun y => r y / beta)) in
+                  let J := fun policy => E l policy r - beta * kl l policy reference in
+                  law l best
+                  /\ J best = top
+                  /\ forall policy, law l policy ->
+                       J policy = top - beta * kl l policy best
+                       /\ J policy <= top
+                       /\ (J policy = top <-> same l policy best)
+                """,
         ),
         Part(
             "b",
@@ -126,6 +139,13 @@ THEOREM = Theorem(
                     "from one atom to any finite number: the mean of identities (3 atoms are also checked in full)"
                 ),
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (policy reference r : X -> R) (beta : R),
+                  law l policy -> law l reference -> full l reference -> 0 < beta ->
+                  let T := fun y => r y / beta in
+                  kl l policy reference - dv l policy reference T = kl l policy (tilt l reference T)
+                  /\ (kl l policy reference - dv l policy reference T = 0 <-> same l policy (tilt l reference T))
+                """,
         ),
     ),
     proof="""Atom by atom r − β ln(π/π_ref) = β ln Z − β ln(π/π*), because β ln(π*/π_ref) = r − β ln Z; take the

@@ -126,6 +126,14 @@ THEOREM = Theorem(
                     lambda chosen, rejected, size: oracles.infonca(chosen, rejected[:size]),
                 ),
             ),
+            kernel=r"""
+                forall (u : R) (vs : list R), vs <> [] ->
+                  let n := length vs in
+                  let K := INR (S n) in
+                  ln K - plackett u vs = u - ln (mean (u :: vs) exp)
+                  /\ ln K - plackett u vs = dv (candidates u vs) on_chosen (weights (1 - / K) n) snd
+                  /\ (forall c, In c (candidates u vs) -> weights (1 - / K) n c = / K)
+                """,
         ),
         Part(
             "b",
@@ -135,6 +143,12 @@ THEOREM = Theorem(
                 Sign("(b) ln(1 + s e^{−t}) > 0", sp.log(1 + s * sp.exp(-t)), ">"),
                 Identity("(b) equal scores give 0", infonce_row(t, K * sp.exp(t), K + 1), 0),
             ),
+            kernel=r"""
+                forall (u : R) (vs : list R), vs <> [] ->
+                  0 < plackett u vs
+                  /\ ln (INR (S (length vs))) - plackett u vs < ln (INR (S (length vs)))
+                  /\ ((forall v, In v vs -> v = u) -> ln (INR (S (length vs))) - plackett u vs = 0)
+                """,
         ),
         Part(
             "c",
@@ -146,6 +160,10 @@ THEOREM = Theorem(
                     loss,
                 ),
             ),
+            kernel=r"""
+                forall (u c : R) (vs : list R),
+                  plackett (u + c) (map (fun v => v + c) vs) = plackett u vs
+                """,
         ),
         Part(
             "d",
@@ -172,6 +190,14 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=("the induction in (d) from its step",),
+            kernel=r"""
+                forall (u : R) (vs : list R),
+                  (forall v, plackett u [v] = dpo u v)
+                  /\ (forall v, In v vs -> dpo u v <= plackett u vs)
+                  /\ plackett u vs <= sum vs (dpo u)
+                  /\ ((2 <= length vs)%nat -> (forall v, In v vs -> dpo u v < plackett u vs) /\ plackett u vs
+                    < sum vs (dpo u))
+                """,
         ),
         Part(
             "e",
@@ -191,6 +217,12 @@ THEOREM = Theorem(
                 """(e) for any K: given the first place, the probabilities of the orders of the others sum to 1
                 (checked, K = 3)""",
             ),
+            kernel=r"""
+                forall (u : R) (vs : list R),
+                  exp (- plackett u vs) = sum (orders (length vs) vs) (fun o => luce (u :: o))
+                  /\ exp (- plackett u vs) = exp u / (exp u + sum vs exp)
+                  /\ (forall o, In o (orders (length vs) vs) -> Permutation vs o)
+                """,
         ),
     ),
     proof="""(a), (b), (c) −ln(eᵗ/(eᵗ + s)) = −t + ln(eᵗ + s) for any s > 0, here the sum over the rejected ones,

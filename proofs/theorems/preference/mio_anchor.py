@@ -92,6 +92,14 @@ THEOREM = Theorem(
                     lambda mix: of_mix["floor"](a=mix / (1 - mix)),
                 ),
             ),
+            kernel=r"""
+                forall a : R, 0 < a < 1 ->
+                  (forall u, is_derive (own a) u ((2 - a) * sg u - 1))
+                  /\ (forall u, is_derive (fun u => (2 - a) * sg u - 1) u ((2 - a) * (sg u * (1 - sg u)))
+                        /\ 0 < (2 - a) * (sg u * (1 - sg u)))
+                  /\ (forall u, (2 - a) * sg u - 1 = 0 <-> u = - ln (1 - a))
+                  /\ (forall u, u <> - ln (1 - a) -> own a (- ln (1 - a)) < own a u)
+                """,
         ),
         Part(
             "b",
@@ -117,6 +125,14 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=("sp(v) < eᵛ, as ln(1 + x) < x for x > 0",),
+            kernel=r"""
+                forall a : R, 0 < a < 1 ->
+                  own a (- ln (1 - a)) = (2 - a) * ln (2 - a) - (1 - a) * ln (1 - a)
+                  /\ is_inf (fun x => exists u v, x = js_loss a u v) (own a (- ln (1 - a)))
+                  /\ (forall u v, own a (- ln (1 - a)) < js_loss a u v)
+                  /\ (forall e, 0 < e -> exists V, forall v, v < V -> js_loss a (- ln (1 - a)) v < own a (- ln
+                    (1 - a)) + e)
+                """,
         ),
         Part(
             "c",
@@ -154,11 +170,25 @@ THEOREM = Theorem(
                 ],
             ),
             by_hand=("the passage from the signs of the slope to the minimum in (c)",),
+            kernel=r"""
+                forall a beta ew el : R, 0 < a < 1 -> 0 < beta -> 0 < ew <= 1 -> 0 < el ->
+                  (forall K x y, (3 <= K)%nat -> 0 <= x -> 0 <= y ->
+                     (x + y <= 1 <-> exists p, law (seq 0 K) p /\ p 0%nat = x /\ p 1%nat = y))
+                  /\ (let best := Rmin 1 (ceiling a beta ew) in
+                      0 < best <= 1
+                      /\ forall x y, 0 < x -> 0 <= y -> x + y <= 1 -> (x, y) <> (best, 0) ->
+                           table_loss a beta ew el best 0 < table_loss a beta ew el x y)
+                """,
         ),
         Part(
             "d",
             "At α = 1, f₁(u) = sp(−u) has no stationary point and the floor is 0.",
             checks=(Sign("α = 1: no stationary point", sp.diff(chosen_term(u, 1), u), "<"),),
+            kernel=r"""
+                (forall u, own 1 u = sp (- u) /\ is_derive (own 1) u (- sg (- u)) /\ - sg (- u) <> 0)
+                  /\ is_inf (fun x => exists u v, x = js_loss 1 u v) 0
+                  /\ (forall u v, 0 < js_loss 1 u v)
+                """,
         ),
     ),
     proof="""(a) f'(u) = (2 − α) σ(u) − 1 is 0 at eᵘ = 1/(1 − α) and f'' = (2 − α) σ(u) σ(−u) > 0. (b) 0 < sp(v) <

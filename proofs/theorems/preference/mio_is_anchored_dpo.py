@@ -83,6 +83,12 @@ THEOREM = Theorem(
                     ),
                 ),
             ),
+            kernel=r"""
+                forall a u v : R, 0 < a < 1 ->
+                  let m := u - v in let s := (u + v) / 2 in
+                  js_loss a u v = a * sp (- m) + a * ln (1 + cosh s / cosh (m / 2)) + (1 - a) * (2 * ln (2 *
+                    cosh (u / 2)))
+                """,
         ),
         Part(
             "b",
@@ -96,6 +102,22 @@ THEOREM = Theorem(
                 Identity("the wall has no slope at s = 0", sp.diff(wall(s, m), s).subs(s, 0), 0),
                 Identity("nor in m at m = 0", sp.diff(wall(s, m), m).subs(m, 0), 0),
             ),
+            kernel=r"""
+                (forall m, is_derive (fun s => wall s m) 0 0)
+                  /\ (forall m s, is_derive (fun s => wall s m) s (sinh s / (cosh (m / 2) + cosh s)))
+                  /\ (forall m s, is_derive (fun s => sinh s / (cosh (m / 2) + cosh s)) s
+                        ((1 + cosh (m / 2) * cosh s) / (cosh (m / 2) + cosh s) ^ 2)
+                        /\ 0 < (1 + cosh (m / 2) * cosh s) / (cosh (m / 2) + cosh s) ^ 2)
+                  /\ (forall s, is_derive (fun m => wall s m) 0 0)
+                  /\ (forall u, is_derive pin u (2 * sg u - 1) /\ is_derive (fun u => 2 * sg u - 1) u (2 * (sg
+                    u * (1 - sg u)))
+                        /\ 0 < 2 * (sg u * (1 - sg u)))
+                  /\ is_derive pin 0 0
+                  /\ (forall u, u <> 0 -> 2 * ln 2 < pin u) /\ pin 0 = 2 * ln 2
+                  /\ (forall a, 0 < a < 1 -> is_derive (fun u => js_loss a u 0) 0 (a * (- 1/2)) /\ is_derive
+                    (fun v => js_loss a 0 v) 0 (a * (1/2)))
+                  /\ is_derive (fun u => dpo u 0) 0 (- 1/2) /\ is_derive (fun v => dpo 0 v) 0 (1/2)
+                """,
         ),
         Part(
             "c",
@@ -106,6 +128,15 @@ THEOREM = Theorem(
                 Sign("DPO with SFT has one", sp.diff(blend, u, v), "<"),
                 Identity("SFT's slope at the start", sp.diff(blend - c * dpo_loss(u, v), u), -lam),
             ),
+            kernel=r"""
+                (forall lam u, is_derive (fun u => - lam * u) u (- lam))
+                  /\ (forall lam, 0 < lam -> forall b, exists u, - lam * u < b)
+                  /\ (forall c lam u v, is_derive (fun u => c * dpo u v - lam * u) u (- c * sg (v - u) - lam)
+                       /\ is_derive (fun v => - c * sg (v - u) - lam) v (- c * (sg (v - u) * (1 - sg (v - u))))
+                       /\ (0 < c -> - c * (sg (v - u) * (1 - sg (v - u))) < 0))
+                  /\ (forall a u v, is_derive (fun u => js_loss a u v) u ((2 - a) * sg u - 1))
+                  /\ (forall a c lam k, 0 < a < 1 -> ~ (forall u v, js_loss a u v = c * dpo u v - lam * u + k))
+                """,
         ),
     ),
     proof="""(1 + e^{−u})(1 + e^v) = (1 + e^{−m})(1 + cosh s/cosh(m/2)): take logarithms, sp(−u) + sp(v) = sp(−m) +

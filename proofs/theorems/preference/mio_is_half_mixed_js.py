@@ -99,6 +99,11 @@ THEOREM = Theorem(
                     "one pair, α = 1", js_loss(u, v, 1), 2 * sp.log(2) - js((1, 0), (0, 1), (u, v))
                 ),
             ),
+            kernel=r"""
+                forall a beta zw zl : R, 0 < a <= 1 -> 0 < beta ->
+                  js_loss a (beta * zw) (beta * zl)
+                    = 2 * ln 2 - js two chosen (mixed a chosen rejected) (pair_of (beta * zw) (beta * zl))
+                """,
         ),
         Part(
             "b",
@@ -135,6 +140,17 @@ THEOREM = Theorem(
                     "from 2 responses to any finite number: the mean over pairs is a sum over P and a sum over R"
                 ),
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (A : X * X -> R) (T : X -> R) (a : R),
+                  law (list_prod l l) A -> 0 < a <= 1 ->
+                  let P := fst_law l A in
+                  let Q := mixed a P (snd_law l A) in
+                  let mean_loss := E (list_prod l l) A (fun c => js_loss a (T (fst c)) (T (snd c))) in
+                  mean_loss = 2 * ln 2 - js l P Q T
+                  /\ 2 * ln 2 - 2 * jsd l P Q <= mean_loss
+                  /\ (full l P -> full l (snd_law l A) ->
+                      (mean_loss = 2 * ln 2 - 2 * jsd l P Q <-> forall x, In x l -> T x = ln (P x / Q x)))
+                """,
         ),
         Part(
             "c",
@@ -148,6 +164,14 @@ THEOREM = Theorem(
                     oracles.nca_pair,
                 ),
             ),
+            kernel=r"""
+                forall beta zw zl : R,
+                  sp (- (beta * zw)) = - ln (sg (beta * zw))
+                  /\ 1/2 * sp (beta * zw) = - (1/2) * ln (sg (- (beta * zw)))
+                  /\ 1/2 * sp (beta * zl) = - (1/2) * ln (sg (- (beta * zl)))
+                  /\ js_loss (1/2) (beta * zw) (beta * zl)
+                     = - ln (sg (beta * zw)) - 1/2 * ln (sg (- (beta * zw))) - 1/2 * ln (sg (- (beta * zl)))
+                """,
         ),
         Part(
             "d",
@@ -161,6 +185,14 @@ THEOREM = Theorem(
                     )
                 ],
             ),
+            kernel=r"""
+                forall beta : R, 0 < beta ->
+                  (forall a, js_loss a (beta * 0) (beta * 0) = 2 * ln 2)
+                  /\ is_derive (fun z => dpo (beta * z) (beta * 0)) 0 (- beta / 2)
+                  /\ is_derive (fun z => dpo (beta * 0) (beta * z)) 0 (beta / 2)
+                  /\ is_derive (fun z => js_loss (1/2) (beta * z) (beta * 0)) 0 (1/2 * (- beta / 2))
+                  /\ is_derive (fun z => js_loss (1/2) (beta * 0) (beta * z)) 0 (1/2 * (beta / 2))
+                """,
         ),
     ),
     proof="""JS(P, Q; T) = 2 ln 2 − E_P sp(−T) − E_Q sp(T); put the point mass at z_w for P and the weights 1 − α, α

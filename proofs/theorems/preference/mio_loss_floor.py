@@ -113,6 +113,20 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=(Sum("the sum over responses in (a)"),),
+            kernel=r"""
+                forall (al : R), 0 < al < 1 ->
+                  (forall (X : Type) (l : list X) (p r : X -> R), law l p -> law l r ->
+                     let value := 2 * ln 2 - 2 * jsd l p (mixed al p r) in
+                     is_inf (fun v => exists T, v = mean_loss l al p r T) value
+                     /\ floor_at al <= value
+                     /\ (value = floor_at al <-> forall y, In y l -> p y = 0 \/ r y = 0)
+                     /\ (forall T, floor_at al < mean_loss l al p r T)
+                     /\ (forall A T, law (list_prod l l) A -> same l p (fst_law l A) -> same l r (snd_law l A) ->
+                           E (list_prod l l) A (fun c => js_loss al (T (fst c)) (T (snd c))) =
+                             mean_loss l al p r T))
+                  /\ (forall (I : Type) (i : list I) (w u v : I -> R), law i w ->
+                        floor_at al < E i w (fun k => js_loss al (u k) (v k)))
+                """,
         ),
         Part(
             "b",
@@ -135,6 +149,14 @@ THEOREM = Theorem(
                 """the limits of F_α: it is continuous in α on [0, 1], with 0 ln 0 = 0, and 2 ln 2 and 0 are its
                 values there""",
             ),
+            kernel=r"""
+                (forall al, 0 < al < 1 -> 2 * ln 2 - floor_at al = 2 * jsd two chosen (mixed al chosen rejected))
+                  /\ (forall a b, 0 < a -> a < b -> b < 1 -> floor_at b < floor_at a)
+                  /\ (forall e, 0 < e -> exists d, 0 < d /\ forall a, 0 < a < d -> 2 * ln 2 - e < floor_at a <
+                    2 * ln 2)
+                  /\ (forall e, 0 < e -> exists d, d < 1 /\ forall a, d < a < 1 -> 0 < floor_at a < e)
+                  /\ floor_at (1/2) = ln (3 * sqrt 3 / 2)
+                """,
         ),
         Part(
             "c",
@@ -183,6 +205,23 @@ THEOREM = Theorem(
                     lambda mix, beta: [k * beta / 2 for k in (-mix, mix, -1, 1)],
                 ),
             ),
+            kernel=r"""
+                forall al beta : R, 0 < al < 1 -> 0 < beta ->
+                  js_loss al (beta * 0) (beta * 0) = 2 * ln 2
+                  /\ is_derive (fun z => js_loss al (beta * z) (beta * 0)) 0 (- (al * beta / 2))
+                  /\ is_derive (fun z => js_loss al (beta * 0) (beta * z)) 0 (al * beta / 2)
+                  /\ is_derive (fun z => dpo (beta * z) (beta * 0)) 0 (- (beta / 2))
+                  /\ is_derive (fun z => dpo (beta * 0) (beta * z)) 0 (beta / 2)
+                  /\ is_derive (fun z => js_loss al (beta / al * z) (beta / al * 0)) 0 (- (beta / 2))
+                  /\ is_derive (fun z => js_loss al (beta / al * 0) (beta / al * z)) 0 (beta / 2)
+                  /\ (forall z, is_derive (fun z => dpo (beta * z) 0) z (- (beta * sg (- (beta * z)))))
+                  /\ is_derive (fun z => - (beta * sg (- (beta * z)))) 0 (beta ^ 2 / 4)
+                  /\ (forall z, is_derive (fun z => js_loss al (beta / al * z) 0) z (beta / al * ((2 - al) *
+                    sg (beta / al * z) - 1)))
+                  /\ is_derive (fun z => beta / al * ((2 - al) * sg (beta / al * z) - 1)) 0 ((beta / al) ^ 2 *
+                    ((2 - al) / 4))
+                  /\ (beta / al) ^ 2 * ((2 - al) / 4) <> beta ^ 2 / 4
+                """,
         ),
     ),
     proof="""(a) E L_α is a sum over responses of p sp(−t) + q sp(t), q = (1 − α) p + α r. For p > 0 that is strictly

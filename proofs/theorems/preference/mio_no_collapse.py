@@ -119,6 +119,14 @@ THEOREM = Theorem(
                 """a strictly convex function has one root on each side where it changes its sign (intermediate
                 values)""",
             ),
+            kernel=r"""
+                forall a : R, 0 < a < 1 ->
+                  exists lo hi, lo < 0 < hi /\ own a lo = 2 * ln 2 /\ own a hi = 2 * ln 2
+                  /\ (forall u, own a u = 2 * ln 2 -> u = lo \/ u = hi)
+                  /\ js_loss a 0 0 = 2 * ln 2
+                  /\ forall (X : Type) (l : list X) (p u v : X -> R), law l p ->
+                       E l p (fun i => js_loss a (u i) (v i)) <= 2 * ln 2 -> lo < E l p u < hi
+                """,
         ),
         Part(
             "b",
@@ -159,6 +167,14 @@ THEOREM = Theorem(
                 """a strictly convex function has one root on each side where it changes its sign (intermediate
                 values)""",
             ),
+            kernel=r"""
+                (forall a lo hi : R, 0 < a < 1 -> lo < 0 < hi -> own a lo = 2 * ln 2 -> own a hi = 2 * ln 2 ->
+                     - ln 3 < lo /\ hi < 2 * ln 2 / (1 - a))
+                  /\ own 1 (- ln 3) = 2 * ln 2
+                  /\ (forall u, own 1 u < 2 * ln 2 <-> - ln 3 < u)
+                  /\ (forall (X : Type) (l : list X) (p u v : X -> R), law l p ->
+                       E l p (fun i => js_loss 1 (u i) (v i)) <= 2 * ln 2 -> - ln 3 < E l p u)
+                """,
         ),
         Part(
             "c",
@@ -180,6 +196,17 @@ THEOREM = Theorem(
                     examples=1,
                 ),
             ),
+            kernel=r"""
+                let ends := fun a lo hi => lo < 0 < hi /\ own a lo = 2 * ln 2 /\ own a hi = 2 * ln 2 in
+                  (forall lo hi, ends (1/2) lo hi -> Rabs (lo - -854526701159521/10^15) < 5/10^16
+                                                     /\ Rabs (hi - 254621524878583/10^14) < 5/10^15)
+                  /\ (forall lo hi, ends (1/4) lo hi -> Rabs (lo - -652991/10^6) < 5/10^7 /\ Rabs (hi -
+                    1271780/10^6) < 5/10^7)
+                  /\ (forall lo hi, ends (3/4) lo hi -> Rabs (lo - -992030/10^6) < 5/10^7 /\ Rabs (hi -
+                    5525294/10^6) < 5/10^7)
+                  /\ (forall lo hi, ends (9/10) lo hi -> Rabs (lo - -1058704/10^6) < 5/10^7 /\ Rabs (hi -
+                    13862933/10^6) < 5/10^7)
+                """,
         ),
         Part(
             "d",
@@ -191,6 +218,9 @@ THEOREM = Theorem(
                     sp.log(2),
                 ),
             ),
+            kernel=r"""
+                dpo 0 0 = ln 2 /\ forall u, exists v, dpo u v = ln 2
+                """,
         ),
     ),
     proof="""f_α is strictly convex, so it lies above its tangent at the mean m = E u; the mean of that is Jensen's

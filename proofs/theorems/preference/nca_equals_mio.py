@@ -109,6 +109,16 @@ THEOREM = Theorem(
                     published_gradient,
                 ),
             ),
+            kernel=r"""
+                (forall beta zw zl : R,
+                     - ln (sg (beta * zw)) = sp (- (beta * zw))
+                     /\ - (1/2) * ln (sg (- (beta * zw))) = 1/2 * sp (beta * zw)
+                     /\ - (1/2) * ln (sg (- (beta * zl))) = 1/2 * sp (beta * zl)
+                     /\ nca_pair (beta * zw) (beta * zl) = js_loss (1/2) (beta * zw) (beta * zl))
+                  /\ (forall (beta : R) (zw zl : R -> R) (t d : R),
+                     is_derive (fun t => nca_pair (beta * zw t) (beta * zl t)) t d <->
+                     is_derive (fun t => js_loss (1/2) (beta * zw t) (beta * zl t)) t d)
+                """,
         ),
         Part(
             "b",
@@ -140,6 +150,17 @@ THEOREM = Theorem(
                     "from one term to K of them: a sum of terms with free rewards (K = 3 is checked in full)"
                 ),
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (w : X -> R),
+                  law l w ->
+                  let K := INR (length l) in
+                  (forall r, nca l w r = 2 * ln 2 - js l w (fun _ => / K) r)
+                  /\ is_inf (fun v => exists r, v = nca l w r) (2 * ln 2 - 2 * jsd l w (fun _ => / K))
+                  /\ (forall r, nca l w r = sum l (fun x => w x * sp (- r x) + / K * sp (r x)))
+                  /\ (forall c t, 0 < c -> t <> ln (K * c) ->
+                        c * sp (- ln (K * c)) + / K * sp (ln (K * c)) < c * sp (- t) + / K * sp t)
+                  /\ (forall s t, s < t -> 0 * sp (- s) + / K * sp s < 0 * sp (- t) + / K * sp t)
+                """,
         ),
         Part(
             "c",
@@ -165,6 +186,12 @@ THEOREM = Theorem(
                     ),
                 ),
             ),
+            kernel=r"""
+                forall (u : R) (vs : list R), vs <> [] ->
+                  let n := INR (length vs) in
+                  let a := 1 - / INR (S (length vs)) in
+                  nca (candidates u vs) on_chosen snd = sp (- u) + (1 - a) * sp u + a / n * sum vs sp
+                """,
         ),
         Part(
             "d",
@@ -178,6 +205,11 @@ THEOREM = Theorem(
                 ),
                 Identity("MIO − biased NCA", mio - biased_nca, (softplus(u) - softplus(v)) / 2),
             ),
+            kernel=r"""
+                forall u v : R,
+                  - ln (sg u) - ln (sg (- v)) = js_loss 1 u v
+                  /\ js_loss (1/2) u v - js_loss 1 u v = 1/2 * (sp u - sp v)
+                """,
         ),
     ),
     proof="""−ln σ(t) = ln(1 + e^{−t}) = sp(−t), applied to each term. Σ w_i sp(−r_i) + (1/K) Σ sp(r_i) is 2 ln 2 − JS

@@ -110,6 +110,16 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=(Sum("the mean of an inequality over the pairs (Markov)"),),
+            kernel=r"""
+                forall (X : Type) (l : list X) (p u v : X -> R) (a x : R),
+                  law l p -> 0 < a < 1 -> 0 < x ->
+                  let ell := E l p (fun i => js_loss a (u i) (v i)) in
+                  let share := (ell - floor_at a) / (own a (- x) - floor_at a) in
+                  (forall r s, r <= - x -> own a (- x) < js_loss a r s)
+                  /\ (forall r s, floor_at a < js_loss a r s)
+                  /\ share * own a (- x) + (1 - share) * floor_at a = ell
+                  /\ sunk l p u x <= share
+                """,
         ),
         Part(
             "b",
@@ -126,12 +136,30 @@ THEOREM = Theorem(
                     because=(Minimum("y − 1 − ln y", q - 1 - sp.log(q), q, 1), 1 + sp.exp(-t)),
                 ),
             ),
+            kernel=r"""
+                forall a x ell : R, 0 < a < 1 -> 0 < x ->
+                  floor_at a <= ell <= own a (- x) ->
+                  let share := (ell - floor_at a) / (own a (- x) - floor_at a) in
+                  0 <= share <= 1
+                  /\ (forall v, share * js_loss a (- x) v + (1 - share) * js_loss a (- ln (1 - a)) v = ell + a
+                    * sp v)
+                  /\ (forall e, 0 < e -> exists V, forall v, v < V -> 0 < a * sp v < e)
+                """,
         ),
         Part(
             "c",
             """MIO (α = ½): at ℓ = 2 ln 2, where training starts, at most 0.3492, 0.1064 and 0.0477 of the pairs are
             at or below −2, −5 and −10; at ℓ = 1 at most 0.0366, 0.0112 and 0.0050.""",
             checks=tuple(rows()),
+            kernel=r"""
+                let share := fun ell x => (ell - floor_at (1/2)) / (own (1/2) (- x) - floor_at (1/2)) in
+                  Rabs (share (2 * ln 2) 2 - 3492/10000) < 1/20000
+                  /\ Rabs (share (2 * ln 2) 5 - 1064/10000) < 1/20000
+                  /\ Rabs (share (2 * ln 2) 10 - 477/10000) < 1/20000
+                  /\ Rabs (share 1 2 - 366/10000) < 1/20000
+                  /\ Rabs (share 1 5 - 112/10000) < 1/20000
+                  /\ Rabs (share 1 10 - 50/10000) < 1/20000
+                """,
         ),
     ),
     proof="""L_α > f(u) ≥ F, and f decreases on u < 0, below its anchor −ln(1 − α) > 0. If a share s of the pairs

@@ -148,6 +148,25 @@ THEOREM = Theorem(
                     oracles.infonca,
                 ),
             ),
+            kernel=r"""
+                (forall u v : R, let T := pair_of u v in
+                     ln 2 - dv two chosen (with_mix (1/2)) T = - ln (sg (u - v))
+                     /\ 0 - dv two chosen (with_mix 1) T = v - u
+                     /\ 2 * ln 2 - js two chosen (with_mix (1/2)) T
+                          = - ln (sg u) - 1/2 * ln (sg (- u)) - 1/2 * ln (sg (- v))
+                     /\ 2 * ln 2 - js two chosen (with_mix (1/2)) T = sp (- u) + 1/2 * sp u + 1/2 * sp v
+                     /\ 2 * ln 2 - js two chosen (with_mix 1) T = - ln (sg u) - ln (sg (- v))
+                     /\ 0 - nwj two chosen (with_mix 1) T = (- u + exp v) - 1
+                     /\ 0 - chi2_bound two chosen (with_mix 1) T = 2 * (- exp u + 1/2 * exp (2 * v)) + 1)
+                  /\ (forall u v delta : R,
+                     2 * ln 2 - js two chosen (with_mix 1) (fun b => pair_of u v b - delta)
+                       = - ln (sg (u - delta)) - ln (sg (- (v - delta))))
+                  /\ (forall (u : R) (vs : list R), vs <> [] ->
+                     let K := INR (S (length vs)) in
+                     ln K - (u - ln (mean (u :: vs) exp)) = - ln (exp u / (exp u + sum vs exp)))
+                  /\ (forall u v reference : R, 0 < reference ->
+                     - ln (reference * exp u) + exp v = (- u + exp v) - ln reference)
+                """,
         ),
         Part(
             "b",
@@ -165,6 +184,16 @@ THEOREM = Theorem(
                     "InfoNCA at zero scores, K = 3", infonca.subs({u: 0, v: 0, v2: 0}), sp.log(3)
                 ),
             ),
+            kernel=r"""
+                let T := pair_of 0 0 in
+                  ln 2 - dv two chosen (with_mix (1/2)) T = ln 2
+                  /\ 0 - dv two chosen (with_mix 1) T = 0
+                  /\ 2 * ln 2 - js two chosen (with_mix (1/2)) T = 2 * ln 2
+                  /\ 2 * ln 2 - js two chosen (with_mix 1) T = 2 * ln 2
+                  /\ 0 - nwj two chosen (with_mix 1) T = 0
+                  /\ 0 - chi2_bound two chosen (with_mix 1) T = 0
+                  /\ (forall n, let K := INR (S n) in ln K - (0 - ln (mean (0 :: repeat 0 n) exp)) = ln K)
+                """,
         ),
     ),
     proof="""Put the point mass into each bound. −ln σ(t) = sp(−t) gives the two JS cells and DPO; the others are read
