@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..ledger import load as load_theorems
-from .build import Broken, everything, version
+from .build import Broken, Found, everything, version
 from .record import CHECKED, RECORD
 from .record import load as load_record
 
@@ -50,6 +50,12 @@ def differences(found: dict[str, Any], recorded: dict[str, Any]) -> list[str]:
     return sorted(lines)
 
 
+def write(found: Found) -> None:
+    """Write the record."""
+    text = json.dumps(asdict(found), indent=1, ensure_ascii=False, sort_keys=True)
+    RECORD.write_text(f"{text}\n", encoding="utf-8")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return 0 if Coq proves what is recorded."""
     arguments = parse(argv)
@@ -64,8 +70,12 @@ def main(argv: list[str] | None = None) -> int:
         print(f"theorems that do not load: {broken}", file=sys.stderr)
         return 1
     theorems = {slug: theorem for slug, theorem in loaded.items() if not isinstance(theorem, str)}
+    recorded = load_record()
     try:
-        found = asdict(everything(theorems, load_record(), arguments.record and arguments.again))
+        if arguments.record:
+            found = asdict(everything(theorems, recorded, arguments.again, write))
+        else:
+            found = asdict(everything(theorems, recorded))
     except Broken as error:
         print(f"kernel: {error}", file=sys.stderr)
         return 1
@@ -78,11 +88,9 @@ def main(argv: list[str] | None = None) -> int:
         f"{whole} theorems whole by hand; by machine {counted}; axioms: {', '.join(found['axioms'])}"
     )
 
-    text = json.dumps(found, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
     if arguments.record:
-        RECORD.write_text(text, encoding="utf-8")
         print(f"wrote {RECORD}")
-    elif lines := differences(found, load_record()):
+    elif lines := differences(found, recorded):
         print("\n".join(["not what is recorded:", *lines]), file=sys.stderr)
         return 1
     CHECKED.write_text(RECORD.read_text(encoding="utf-8"), encoding="utf-8")

@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -175,7 +175,7 @@ def proofs_of(goals: list[Goal]) -> str:
     return "\n".join(["From MI Require Import generated.", *lemmas, last])
 
 
-def open_goals(goals: list[Goal], seconds: int = 60) -> dict[str, str]:
+def open_goals(goals: list[Goal], seconds: int = 30) -> dict[str, str]:
     """Return the names of the goals that do not close, with the first words of Coq's reason.
 
     Coq's toplevel goes on after an error, so one pass finds them all.
@@ -210,6 +210,7 @@ def transferred(
     found: Found,
     recorded: Mapping[str, Any],
     again: bool,
+    save: Callable[[Found], None],
 ) -> None:
     """Prove the goals of all theorems: every one with `again`, else those that the record says close."""
     counts: Counter[tuple[str, bool]] = Counter()
@@ -225,12 +226,21 @@ def transferred(
                 goals.append(goal(slug, claim))
             except Exception as error:  # it is not transferred, and the record says why
                 missing[claim.name] = f"no certificate: {type(error).__name__}: {error}"[:100]
-        if again and goals:
+        names: set[str] = set()
+        try:
+            names = (
+                axioms(folder.compiled(f"goals.{slug}", proofs_of(goals), 600)) if goals else set()
+            )
+        except Broken:
+            if not again:
+                raise
             failed = folder.tried(slug, goals)
             missing |= failed
             goals = [g for g in goals if g.name not in failed]
+            names = (
+                axioms(folder.compiled(f"goals.{slug}", proofs_of(goals), 600)) if goals else set()
+            )
         if goals:
-            names = axioms(folder.compiled(f"goals.{slug}", proofs_of(goals), 900))
             refuse(slug, names)
             found.axioms = sorted({*found.axioms, *(n.rpartition(".")[2] for n in names)})
             found.goals[slug] = {g.name: g.digest for g in goals}
@@ -239,14 +249,20 @@ def transferred(
         for claim in claims(theorem):
             counts[KINDS[type(claim)], claim.name not in missing] += 1
         print(f"goals {slug}: {len(goals)} of {len(claims(theorem))}", flush=True)
-    found.counts = {
-        kind: [counts[kind, True], counts[kind, True] + counts[kind, False]]
-        for kind in KINDS.values()
-    }
+        found.counts = {
+            kind: [counts[kind, True], counts[kind, True] + counts[kind, False]]
+            for kind in KINDS.values()
+        }
+        save(found)
 
 
-def everything(theorems: Mapping[str, Theorem], recorded: Mapping[str, Any], again: bool) -> Found:
-    """Compile, gate, compare the words, prove the goals.
+def everything(
+    theorems: Mapping[str, Theorem],
+    recorded: Mapping[str, Any],
+    again: bool = False,
+    save: Callable[[Found], None] = lambda found: None,
+) -> Found:
+    """Compile, gate, compare the words, prove the goals; what is found is saved as it grows.
 
     Raises:
         Broken: something does not compile, or rests on an axiom that is not allowed.
@@ -255,5 +271,6 @@ def everything(theorems: Mapping[str, Theorem], recorded: Mapping[str, Any], aga
     by_hand(folder, theorems, found)
     refuse("words", axioms(folder.compiled("gate.vocabulary", vocabulary.text())))
     print("words: sympy's vocabulary is Coq's", flush=True)
-    transferred(folder, theorems, found, recorded, again)
+    save(found)
+    transferred(folder, theorems, found, recorded, again, save)
     return found

@@ -140,6 +140,15 @@ THEOREM = Theorem(
                     "the value is a sum over atoms of any finite number, and each atom has its own T"
                 ),
             ),
+            kernel=r"""
+                forall (reward dreward penalty dpenalty : R -> R),
+                  row reward dreward penalty dpenalty -> (forall t, 0 < dreward t) -> (forall t, dpenalty t =
+                    exp t * dreward t) ->
+                  forall (X : Type) (l : list X) (p q T : X -> R), full l p -> full l q ->
+                  let best := fun x => ln (p x / q x) in
+                  row_value reward penalty l p q T <= row_value reward penalty l p q best
+                  /\ (row_value reward penalty l p q T = row_value reward penalty l p q best <-> same l T best)
+                """,
         ),
         Part(
             "b",
@@ -155,6 +164,15 @@ THEOREM = Theorem(
             by_hand=(
                 "a differentiable function has slope 0 where it is largest, and every r > 0 occurs on two atoms",
             ),
+            kernel=r"""
+                forall (reward dreward penalty dpenalty : R -> R),
+                  row reward dreward penalty dpenalty ->
+                  (forall p q T : bool -> R, law [true; false] p -> law [true; false] q -> full [true; false]
+                    p -> full [true; false] q ->
+                     row_value reward penalty [true; false] p q T <= row_value reward penalty [true; false]
+                       p q (fun x => ln (p x / q x))) ->
+                  forall t, dpenalty t = exp t * dreward t
+                """,
         ),
         Part(
             "c",
@@ -201,6 +219,20 @@ THEOREM = Theorem(
                     "for reverse_kl the integrand is −ln r + (r − 1), whose last term has mean 0 under Q"
                 ),
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (p q : X -> R),
+                  law l p -> law l q -> full l p -> full l q ->
+                  let best := fun x => ln (p x / q x) in
+                  let tight := fun reward penalty divergence =>
+                    row_value reward penalty l p q best = divergence
+                    /\ forall T, row_value reward penalty l p q T <= divergence in
+                  tight (fun t => 1 + t) exp (kl l p q)
+                  /\ tight (fun t => ln 2 - sp (- t)) (fun t => sp t - ln 2) (2 * jsd l p q)
+                  /\ tight (fun t => 1 - exp (- t)) (fun t => t) (kl l q p)
+                  /\ tight (fun t => 2 * (exp t - 1)) (fun t => exp (2 * t) - 1) (chi2 l p q)
+                  /\ tight (fun t => 1 - exp (- t / 2)) (fun t => exp (t / 2) - 1) (E l q (fun x => (sqrt (p x
+                    / q x) - 1) ^ 2))
+                """,
         ),
     ),
     proof="""V(T) = E_Q g(T) with g(T) = r reward(T) − penalty(T) at each atom, and g'(T) = reward'(T) (r − eᵀ) has

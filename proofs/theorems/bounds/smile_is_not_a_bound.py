@@ -110,6 +110,14 @@ THEOREM = Theorem(
                     "from the three kinds of score (above, within, below the clip) to any finite number of atoms"
                 ),
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (p q T : X -> R),
+                  law l p -> law l q ->
+                  (forall tau, 0 < tau -> smile l p q T tau - dv l p q T = ln (mgf l q T / clipped l q T tau))
+                  /\ (forall tau, 0 < tau -> (forall x, In x l -> 0 < q x -> - tau <= T x <= tau) -> smile l p
+                    q T tau = dv l p q T)
+                  /\ (exists t0, forall tau, t0 <= tau -> 0 < tau /\ smile l p q T tau = dv l p q T)
+                """,
         ),
         Part(
             "b",
@@ -126,6 +134,11 @@ THEOREM = Theorem(
                     "from the three kinds of score (above, within, below the clip) to any finite number of atoms"
                 ),
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (p q T : X -> R) (tau : R),
+                  law l p -> law l q -> ac l p q -> 0 < tau -> (forall x, In x l -> 0 < q x -> T x <= tau) ->
+                  smile l p q T tau <= dv l p q T <= kl l p q
+                """,
         ),
         Part(
             "c",
@@ -139,6 +152,10 @@ THEOREM = Theorem(
                 ),
                 Identity("and I is 0", kl(P, P), 0),
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (p : X -> R) (tau n : R),
+                  law l p -> 0 < tau -> 0 < n -> smile l p p (fun _ => tau + n) tau = n /\ kl l p p = 0
+                """,
         ),
         Part(
             "d",
@@ -173,6 +190,17 @@ THEOREM = Theorem(
                     ),
                 ),
             ),
+            kernel=r"""
+                forall (tau : R), 0 < tau ->
+                  let excess := fun N => - ln (exp tau / INR N + (1 - / INR N) * exp (- tau)) in
+                  (forall (N : nat) (T : nat * nat -> R), exp tau <= INR N ->
+                     (forall i, T (i, i) = ln (INR N)) -> (forall i j, i <> j -> T (i, j) <= - tau) ->
+                     law (cells N) (diagonal N) /\ law (cells N) (uniform2 N)
+                     /\ kl (cells N) (diagonal N) (uniform2 N) = ln (INR N)
+                     /\ smile (cells N) (diagonal N) (uniform2 N) T tau - ln (INR N) = excess N
+                     /\ (0 < excess N <-> 1 + exp tau < INR N))
+                  /\ (forall e, 0 < e -> exists N0, forall N, (N0 <= N)%nat -> tau - e < excess N < tau + e)
+                """,
         ),
         Part(
             "e",
@@ -188,6 +216,11 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=("e^{−τ} ≤ clip(r) ≤ r + e^{−τ}: each of the three cases is immediate",),
+            kernel=r"""
+                forall (X : Type) (l : list X) (p q : X -> R) (tau : R),
+                  law l p -> law l q -> ac l p q -> ac l q p -> 0 < tau ->
+                  - ln (1 + exp (- tau)) <= smile l p q (fun x => ln (p x / q x)) tau - kl l p q <= tau
+                """,
         ),
     ),
     proof="""(a) is the definition. (b) Raising scores to −τ raises Z_τ ≥ Z. (c) E_P T = τ + n and Z_τ = e^τ. (d)

@@ -100,6 +100,19 @@ THEOREM = Theorem(
                 """a symmetric matrix with H·(1, …, 1) = 0 and a positive leading minor of order n − 1 has rank n
                 − 1""",
             ),
+            kernel=r"""
+                forall beta zw zl : R, 0 < beta ->
+                  let h := beta ^ 2 * bend (beta * (zw - zl)) in
+                  (forall c, dpo (beta * (zw + c)) (beta * (zl + c)) = dpo (beta * zw) (beta * zl))
+                  /\ is_derive (fun x => dpo (beta * x) (beta * zl)) zw (- beta * sg (beta * (zl - zw)))
+                  /\ is_derive (fun y => dpo (beta * zw) (beta * y)) zl (beta * sg (beta * (zl - zw)))
+                  /\ is_derive (fun x => - beta * sg (beta * (zl - x))) zw h
+                  /\ is_derive (fun y => - beta * sg (beta * (y - zw))) zl (- h)
+                  /\ is_derive (fun x => beta * sg (beta * (zl - x))) zw (- h)
+                  /\ is_derive (fun y => beta * sg (beta * (y - zw))) zl h
+                  /\ 0 < h
+                  /\ (forall d e, h * d + - h * e = 0 /\ - h * d + h * e = 0 <-> d = e)
+                """,
         ),
         Part(
             "b",
@@ -138,6 +151,29 @@ THEOREM = Theorem(
                 """a symmetric matrix with H·(1, …, 1) = 0 and a positive leading minor of order n − 1 has rank n
                 − 1""",
             ),
+            kernel=r"""
+                (forall a beta zw zl : R, 0 < a < 1 -> 0 < beta ->
+                     let k := ln (a / (1 - a)) in
+                     let h := beta ^ 2 * bend (beta * (zl - zw) + k) in
+                     (forall c, minus_dv a beta (zw + c) (zl + c) = minus_dv a beta zw zl)
+                     /\ is_derive (fun x => minus_dv a beta x zl) zw (- beta * sg (beta * (zl - zw) + k))
+                     /\ is_derive (fun y => minus_dv a beta zw y) zl (beta * sg (beta * (zl - zw) + k))
+                     /\ is_derive (fun x => - beta * sg (beta * (zl - x) + k)) zw h
+                     /\ is_derive (fun y => - beta * sg (beta * (y - zw) + k)) zl (- h)
+                     /\ is_derive (fun x => beta * sg (beta * (zl - x) + k)) zw (- h)
+                     /\ is_derive (fun y => beta * sg (beta * (y - zw) + k)) zl h
+                     /\ 0 < h
+                     /\ (forall d e, h * d + - h * e = 0 /\ - h * d + h * e = 0 <-> d = e))
+                  /\ (forall (X : Type) (l : list X) (w : X) (beta : R) (z : X -> R), l <> [] -> 0 < beta ->
+                     let p := fun s d => soft l (along (fun x => beta * z x) (fun x => beta * d x) s) in
+                     (forall c, infonca l w beta (fun x => z x + c) = infonca l w beta z)
+                     /\ (forall d s, is_derive (fun s => infonca l w beta (fun x => z x + s * d x)) s (beta
+                       * (E l (p s d) d - d w)))
+                     /\ (forall d e s, is_derive (fun s => beta * (E l (p s e) d - d w)) s
+                           (beta ^ 2 * E l (p s e) (fun x => (e x - E l (p s e) e) * d x)))
+                     /\ (forall e s, (forall d, E l (p s e) (fun x => (e x - E l (p s e) e) * d x) = 0) <->
+                       forall x, In x l -> e x = E l (p s e) e))
+                """,
         ),
         Part(
             "c",
@@ -161,6 +197,18 @@ THEOREM = Theorem(
                     proved_hessian(js_family),
                 ),
             ),
+            kernel=r"""
+                forall a beta zw zl : R, 0 < a < 1 -> 0 < beta ->
+                  let L := fun x y => js_loss a (beta * x) (beta * y) in
+                  let hw := beta ^ 2 * ((2 - a) * bend (beta * zw)) in
+                  let hl := beta ^ 2 * (a * bend (beta * zl)) in
+                  (forall x y, is_derive (fun x => L x y) x (beta * ((2 - a) * sg (beta * x) - 1)))
+                  /\ (forall x y, is_derive (fun y => L x y) y (beta * (a * sg (beta * y))))
+                  /\ is_derive (fun x => beta * ((2 - a) * sg (beta * x) - 1)) zw hw
+                  /\ is_derive (fun y => beta * (a * sg (beta * y))) zl hl
+                  /\ 0 < hw /\ 0 < hl
+                  /\ (forall d e, (d, e) <> (0, 0) -> 0 < hw * d ^ 2 + 2 * 0 * d * e + hl * e ^ 2)
+                """,
         ),
     ),
     proof="""DV is invariant under T → T + c, so −DV is constant along (1, 1) and H·(1, 1) = 0; the entry H₁₁ > 0

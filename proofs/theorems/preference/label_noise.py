@@ -115,6 +115,18 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=(Sum("any number of responses"),),
+            kernel=r"""
+                forall (X : Type) (p r nu w : X -> R) (eta a : R),
+                  0 < eta < 1/2 -> 0 < a < 1 ->
+                  (forall x, p x = 2 * w x * nu x) -> (forall x, r x = 2 * (1 - w x) * nu x) ->
+                  let w' := fun x => eta + (1 - 2 * eta) * w x in
+                  (forall x, mixed (1/2) (noisy eta p r) (noisy eta r p) x = mixed (1/2) p r x)
+                  /\ (a <> 1/2 -> forall x, mixed a (noisy eta p r) (noisy eta r p) x = mixed a p r x <-> p x = r x)
+                  /\ (forall x, noisy eta p r x = 2 * w' x * nu x /\ noisy eta r p x = 2 * (1 - w' x) * nu x)
+                  /\ (forall x, w' x - 1/2 = (1 - 2 * eta) * (w x - 1/2))
+                  /\ (forall x y, 0 < w x < 1 -> 0 < w y < 1 ->
+                        (w x < w y <-> w' x < w' y) /\ (w x < w y <-> score a (w' x) < score a (w' y)))
+                """,
         ),
         Part(
             "b",
@@ -124,6 +136,24 @@ THEOREM = Theorem(
                 Identity("2w'ν", 2 * noisy * b, (1 - 2 * N) * 2 * W * b + 2 * N * b),
                 Identity("it is a law", expect([1, 1, 1], mixture(CLEAN, NU, 2 * N)), 1, at=RATE),
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (ref w : X -> R) (eta : R),
+                  0 < eta < 1/2 -> law l ref -> full l ref -> (forall x, In x l -> 0 <= w x <= 1) ->
+                  let p := fun x => 2 * w x * ref x in
+                  let r := fun x => 2 * (1 - w x) * ref x in
+                  law l p ->
+                  let best := fun x => (1 - 2 * eta) * p x + 2 * eta * ref x in
+                  let T := fun (policy : X -> R) x => ln (policy x / ref x) in
+                  let loss := fun policy => 2 * ln 2 - js l (noisy eta p r) (mixed (1/2) (noisy eta p r)
+                    (noisy eta r p)) (T policy) in
+                  law l best /\ full l best
+                  /\ (forall policy, loss policy = E l (noisy eta p r) (fun x => own (1/2) (T policy x)) + 1/2
+                    * E l (noisy eta r p) (fun x => sp (T policy x)))
+                  /\ (forall policy, law l policy -> full l policy ->
+                        loss best <= loss policy /\ (loss policy = loss best <-> same l policy best))
+                  /\ kl l best ref <= (1 - 2 * eta) * kl l p ref
+                  /\ (0 < kl l p ref -> kl l best ref < kl l p ref)
+                """,
         ),
         Part(
             "c",
@@ -153,6 +183,23 @@ THEOREM = Theorem(
                     tolerance=1e-7,
                 ),
             ),
+            kernel=r"""
+                forall eta : R, 0 < eta < 1/2 ->
+                  let x := fun a => ln ((1 - eta) / ((1 - a) * (1 - eta) + a * eta)) in
+                  let y := fun a => ln (eta / ((1 - a) * eta + a * (1 - eta))) in
+                  (forall (a m t : R), 0 < a <= 1 -> 0 < m ->
+                     (t <> x a -> (1 - eta) * m * sp (- x a) + ((1 - a) * ((1 - eta) * m) + a * (eta * m))
+                       * sp (x a)
+                        < (1 - eta) * m * sp (- t) + ((1 - a) * ((1 - eta) * m) + a * (eta * m)) * sp t)
+                     /\ (t <> y a -> eta * m * sp (- y a) + ((1 - a) * (eta * m) + a * ((1 - eta) * m)) * sp (y a)
+                        < eta * m * sp (- t) + ((1 - a) * (eta * m) + a * ((1 - eta) * m)) * sp t))
+                  /\ x (1/2) = ln (2 * (1 - eta)) /\ y (1/2) = ln (2 * eta) /\ eta = exp (y (1/2)) / 2
+                  /\ x (1/2) - y (1/2) = ln ((1 - eta) / eta)
+                  /\ (forall t, t <> ln ((1 - eta) / eta) ->
+                        (1 - eta) * sp (- ln ((1 - eta) / eta)) + eta * sp (ln ((1 - eta) / eta)) < (1 -
+                          eta) * sp (- t) + eta * sp t)
+                  /\ x 1 - y 1 = 2 * ln ((1 - eta) / eta)
+                """,
         ),
     ),
     proof="""(a) Linear. (b) With ν = π_ref the optimum is P' = 2w'ν (mio_learns_win_rates). (c) The best score of a

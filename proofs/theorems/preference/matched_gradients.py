@@ -113,6 +113,9 @@ THEOREM = Theorem(
                     proved,
                 ),
             ),
+            kernel=r"""
+                forall u v : R, push v < sg (v - u) <-> u + v < 0
+                """,
         ),
         Part(
             "b",
@@ -122,6 +125,9 @@ THEOREM = Theorem(
                 Sign("(b) positive below u = ½ ln 2", pull["MIO"].subs(u, sp.log(2) / 2 - t), ">"),
                 Sign("(b) negative above", pull["MIO"].subs(u, sp.log(2) / 2 + t), "<"),
             ),
+            kernel=r"""
+                forall u : R, (0 < pull u <-> u < 1/2 * ln 2) /\ forall v, 0 < sg (v - u)
+                """,
         ),
         Part(
             "c",
@@ -147,6 +153,16 @@ THEOREM = Theorem(
                 Identity("(c) h(0) = 0", edge.subs(u, 0), 0),
             ),
             by_hand=("σ and e^x increase; h → ±∞ as Y → ½ and Y → 2, where one factor tends to 0",),
+            kernel=r"""
+                (forall u v, u <= - (1/2 * ln 2) -> 1 <= pull u /\ sg (v - u) < pull u)
+                  /\ (forall u v, Rabs u < 1/2 * ln 2 -> (sg (v - u) < pull u <-> v < level u))
+                  /\ (forall u w, Rabs u < 1/2 * ln 2 -> Rabs w < 1/2 * ln 2 -> u < w -> level w < level u)
+                  /\ level 0 = 0
+                  /\ (forall M, exists u, Rabs u < 1/2 * ln 2 /\ M < level u)
+                  /\ (forall M, exists u, Rabs u < 1/2 * ln 2 /\ level u < M)
+                  /\ (forall u, Rabs u < 1/2 * ln 2 -> (u < 0 -> - u < level u) /\ (0 < u -> level u < - u))
+                  /\ (forall u v, 1/2 * ln 2 <= u -> pull u < sg (v - u))
+                """,
         ),
         Part(
             "d",
@@ -157,6 +173,10 @@ THEOREM = Theorem(
                 Holds("(d) for the shipped gradients", PAIR, read_off),
             ),
             by_hand=("σ tends to 0 at −∞; the rest is (a) and (c)",),
+            kernel=r"""
+                (forall u v, u < 0 -> u + v < 0 -> sg (v - u) < pull u /\ push v < sg (v - u))
+                  /\ (forall u e, 0 < e -> exists V, forall v, v < V -> sg (v - u) < e)
+                """,
         ),
     ),
     proof="""Differentiate. (a) σ increases: 2v < v − u iff u + v < 0. (b) 2 − 3σ(2u) = (2 − Y)/(1 + Y), Y = e^{2u}.

@@ -147,6 +147,16 @@ THEOREM = Theorem(
                     lambda t, c, bound, mix: pair_loss(*t, bound=bound, mix=mix),
                 ),
             ),
+            kernel=r"""
+                (forall u v c, dpo (u + c) (v + c) = dpo u v)
+                  /\ (forall (X : Type) (l : list X) (p r T : X -> R) (a c : R), law l p -> law l r -> 0 <= a
+                    <= 1 ->
+                        dv l p (mixed a p r) (fun y => T y + c) = dv l p (mixed a p r) T)
+                  /\ (forall u vs c, plackett (u + c) (map (fun v => v + c) vs) = plackett u vs)
+                  /\ (forall a u v c d t, 0 < a < 1 -> c <> d -> 0 < t < 1 ->
+                        js_loss a (u + ((1 - t) * c + t * d)) (v + ((1 - t) * c + t * d))
+                          < (1 - t) * js_loss a (u + c) (v + c) + t * js_loss a (u + d) (v + d))
+                """,
         ),
         Part(
             "b",
@@ -169,6 +179,16 @@ THEOREM = Theorem(
                     ),
                 ),
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (p q ref : X -> R) (beta : R),
+                  law l p -> law l q -> law l ref -> full l p -> full l q -> full l ref -> 0 < beta ->
+                  (forall policy, law l policy -> full l policy -> total l ref beta (score_of beta policy ref) = 1)
+                  /\ mgf l q (best_score p q) = 1
+                  /\ ((exists policy, law l policy /\ full l policy /\ same l (best_score p q) (score_of beta
+                    policy ref))
+                       <-> total l ref beta (best_score p q) = 1)
+                  /\ total l q 1 (best_score p q) = 1
+                """,
         ),
         Part(
             "c",
@@ -189,6 +209,19 @@ THEOREM = Theorem(
                     "the comparison of sums in (d), and from 3 responses to any finite number: sums over responses"
                 ),
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (p q ref : X -> R) (beta : R),
+                  law l p -> law l q -> law l ref -> full l p -> full l q -> full l ref -> 0 < beta ->
+                  let Ts := best_score p q in
+                  let c := beta * ln (total l ref beta Ts) in
+                  let T := score_of beta (policy_of l ref beta Ts) ref in
+                  let loss := fun T => 2 * ln 2 - js l p q T in
+                  law l (policy_of l ref beta Ts) /\ full l (policy_of l ref beta Ts)
+                  /\ same l T (fun y => Ts y - c)
+                  /\ (forall y z, In y l -> In z l -> dpo (T y) (T z) = dpo (Ts y) (Ts z))
+                  /\ (forall delta, loss (fun y => T y + c) <= loss (fun y => T y + delta)
+                        /\ (delta <> c -> loss (fun y => T y + c) < loss (fun y => T y + delta)))
+                """,
         ),
         Part(
             "d",
@@ -208,6 +241,18 @@ THEOREM = Theorem(
                     "the comparison of sums in (d), and from 3 responses to any finite number: sums over responses"
                 ),
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (p q ref : X -> R) (beta : R),
+                  law l p -> law l q -> law l ref -> full l p -> full l q -> full l ref -> 0 < beta ->
+                  let Ts := best_score p q in
+                  let c := beta * ln (total l ref beta Ts) in
+                  let g := fun y t => (p y + q y) * bern (p y / (p y + q y)) (sg t) in
+                  total l ref beta Ts <> 1 ->
+                  (forall y, In y l -> 0 < g y (Ts y - c))
+                  /\ (forall policy, law l policy -> full l policy ->
+                       exists y, In y l /\ g y (Ts y - c)
+                         <= (2 * ln 2 - js l p q (score_of beta policy ref)) - (2 * ln 2 - js l p q Ts))
+                """,
         ),
         Part(
             "e",
@@ -233,6 +278,17 @@ THEOREM = Theorem(
                     for i, g in enumerate(bounds)
                 ],
             ),
+            kernel=r"""
+                let half := fun _ : bool => 1/2 in
+                  let p := fun a (b : bool) => if b then a else 1 - a in
+                  let r := fun a (b : bool) => if b then 1 - a else a in
+                  (forall a b, mixed (1/2) (p a) (r a) b = half b)
+                  /\ (forall a, 0 < a < 1 -> a <> 1/2 -> total two half 2 (best_score (p a) half) < 1)
+                  /\ total two half 2 (best_score (p (4/5)) half) = 3 / sqrt 10
+                  /\ (forall policy, law two policy -> full two policy ->
+                        8/10000 < (2 * ln 2 - js two (p (4/5)) half (score_of 2 policy half))
+                                  - (2 * ln 2 - js two (p (4/5)) half (best_score (p (4/5)) half)))
+                """,
         ),
     ),
     proof="""(a) DV subtracts the log of a mean of eᵀ, which takes up c; the JS terms are softplus. (b) Σ π = 1. If Z

@@ -151,6 +151,26 @@ THEOREM = Theorem(
                 """the double sums over pairs, Σ (a_i − a_j)(b_i − b_j) = 2n Σ a_i b_i − 2 Σ a_i Σ b_j; the
                 binomial ends in (a)""",
             ),
+            kernel=r"""
+                forall (X : Type) (dec : forall a b : X, {a = b} + {a <> b}) (l : list X)
+                    (policy : X -> R) (right : X -> bool) (n : nat),
+                  NoDup l -> law l policy -> (1 <= n)%nat ->
+                  let r := fun x => if right x then 1 else 0 in
+                  let eps := E l policy r in
+                  (forall s, In s (tuples n l) ->
+                     ((forall y, In y l -> ghat dec policy r s y = 0)
+                        <-> forallb (fun x => Bool.eqb (right x) false) s = true \/ forallb (fun x =>
+                          Bool.eqb (right x) true) s = true)
+                     /\ (forall delta, 0 < delta ->
+                          ((forall y, In y l -> ghat dec policy r s y = 0)
+                             <-> forall y, In y l -> ghat dec policy r s y / (sqrt (spread r s) + delta) = 0)))
+                  /\ E (tuples n l) (iid policy) (fun s => if forallb (fun x => Bool.eqb (right x) false) s
+                    then 1 else 0) = (1 - eps) ^ n
+                  /\ E (tuples n l) (iid policy) (fun s => if forallb (fun x => Bool.eqb (right x) true) s
+                    then 1 else 0) = eps ^ n
+                  /\ (forall s, In s (tuples n l) -> ~ (forallb (fun x => Bool.eqb (right x) false) s = true
+                                                      /\ forallb (fun x => Bool.eqb (right x) true) s = true))
+                """,
         ),
         Part(
             "b",
@@ -185,6 +205,13 @@ THEOREM = Theorem(
                 """the double sums over pairs, Σ (a_i − a_j)(b_i − b_j) = 2n Σ a_i b_i − 2 Σ a_i Σ b_j; the
                 binomial ends in (a)""",
             ),
+            kernel=r"""
+                forall (X : Type) (dec : forall a b : X, {a = b} + {a <> b}) (l : list X)
+                    (policy r : X -> R) (n : nat) (y : X),
+                  NoDup l -> law l policy -> (1 <= n)%nat -> In y l ->
+                  E (tuples n l) (iid policy) (fun s => ghat dec policy r s y) = (1 - 1 / INR n) * gradient l
+                    policy r y
+                """,
         ),
         Part(
             "c",
@@ -205,6 +232,15 @@ THEOREM = Theorem(
                 Sign("its remainder nε² is positive", n * eps**2, ">"),
             ),
             by_hand=("both inductions over n from their steps, and Σ_{j<N} gʲ → 1/(1 − g)",),
+            kernel=r"""
+                (forall (eps : R) (n : nat), 0 < eps < 1 -> (1 <= n)%nat ->
+                     is_series (fun j => ((1 - eps) ^ n) ^ j) (1 / (1 - (1 - eps) ^ n))
+                     /\ 1 / (INR n * eps) <= 1 / (1 - (1 - eps) ^ n))
+                  /\ (forall (eps : R) (n : nat), 0 < eps < 1 -> (2 <= n)%nat ->
+                     is_series (fun j => ((1 - eps) ^ n + eps ^ n) ^ j) (1 / (1 - (1 - eps) ^ n - eps ^ n)))
+                  /\ (forall (X : Type) (dec : forall a b : X, {a = b} + {a <> b}) (policy r : X -> R) (a y : X),
+                     ghat dec policy r [a] y = 0)
+                """,
         ),
     ),
     proof="""As Σ (r_i − r̄) = 0, n ĝ = Σ (r_i − r̄) e_{y_i}, e_y the unit vector of y. (a) With k of n correct, the

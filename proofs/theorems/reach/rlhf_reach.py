@@ -113,6 +113,14 @@ THEOREM = Theorem(
                     lambda **given: 0.0,
                 ),
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (ref r : X -> R) (beta : R),
+                  law l ref -> 0 < beta ->
+                  law l (best l ref r beta)
+                  /\ (forall y, In y l -> (0 < best l ref r beta y <-> 0 < ref y))
+                  /\ (forall y y', In y l -> In y' l -> 0 < ref y -> 0 < ref y' ->
+                        best l ref r beta y / best l ref r beta y' = exp ((r y - r y') / beta) * (ref y / ref y'))
+                """,
         ),
         Part(
             "b",
@@ -151,6 +159,19 @@ THEOREM = Theorem(
                 Sum("""(b) for any number of responses: Z and p' are sums over the correct and the wrong ones (3 are
                 checked)"""),
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (ref r : X -> R) (beta : R),
+                  law l ref -> 0 < beta -> (forall y, In y l -> r y = 0 \/ r y = 1) ->
+                  let p := E l ref r in
+                  let p' := E l (best l ref r beta) r in
+                  let e := exp (1 / beta) in
+                  p' = p * e / (1 - p + p * e)
+                  /\ (p < 1 -> p' / (1 - p') = e * (p / (1 - p)))
+                  /\ (p = 0 -> p' = 0)
+                  /\ (0 < p < 1 -> p < p' < e * p)
+                  /\ (forall y y', In y l -> In y' l -> r y = 1 -> r y' = 1 -> 0 < ref y -> 0 < ref y' ->
+                        best l ref r beta y / best l ref r beta y' = ref y / ref y')
+                """,
         ),
         Part(
             "c",
@@ -180,6 +201,16 @@ THEOREM = Theorem(
             by_hand=(
                 "the inductions in (c) and (d) from their steps; their starts, n = 0 and m = 0, are trivial",
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (policy : X -> R) (right : X -> bool),
+                  law l policy ->
+                  let p := E l policy (fun x => if right x then 1 else 0) in
+                  (forall k, E (tuples k l) (iid policy) (fun s => if existsb right s then 1 else 0) = 1 - (1
+                    - p) ^ k)
+                  /\ (forall n k, (k <= n)%nat ->
+                        E (tuples n l) (iid policy) (fun s => 1 - choose (wrong right s) k / choose n k)
+                          = 1 - (1 - p) ^ k)
+                """,
         ),
         Part(
             "d",
@@ -201,6 +232,10 @@ THEOREM = Theorem(
             by_hand=(
                 "the inductions in (c) and (d) from their steps; their starts, n = 0 and m = 0, are trivial",
             ),
+            kernel=r"""
+                forall (p beta : R) (k : nat), 0 <= p <= 1 -> 0 < beta -> exp (1 / beta) <= INR k ->
+                  p * exp (1 / beta) / (1 - p + p * exp (1 / beta)) <= 1 - (1 - p) ^ k
+                """,
         ),
     ),
     proof="""(a) e^{r/β}/Z is positive and finite, and Z cancels. (b) Z = 1 − p + p e^{1/β}; divide. p' − p and

@@ -115,6 +115,16 @@ THEOREM = Theorem(
                 "B is a mean of values of A, so |A_y − B| ≤ osc(A)",
                 "β = 0 in (a): both sides are affine in β",
             ),
+            kernel=r"""
+                forall (X : Type) (dec : forall a b : X, {a = b} + {a <> b}) (l : list X)
+                    (ref r t : X -> R) (beta : R) (y : X),
+                  NoDup l -> In y l -> full l ref -> 0 <= beta ->
+                  let p := soft l t in
+                  let A := advantage l ref r beta t in
+                  is_derive (fun s => J l ref r beta (along t (at_ dec y) s)) 0 (p y * (A y - E l p A))
+                  /\ (forall lo hi, (forall x, In x l -> lo <= A x <= hi) -> Rabs (p y * (A y - E l p A)) <= p
+                    y * (1 - p y) * (hi - lo))
+                """,
         ),
         Part(
             "b",
@@ -132,6 +142,17 @@ THEOREM = Theorem(
                     "(b) for any number of responses: the sums over the correct and over the wrong ones"
                 ),
             ),
+            kernel=r"""
+                forall (X : Type) (dec : forall a b : X, {a = b} + {a <> b}) (l : list X)
+                    (ref r t : X -> R),
+                  NoDup l -> l <> [] -> full l ref -> (forall y, In y l -> r y = 0 \/ r y = 1) ->
+                  let p := soft l t in
+                  let eps := E l p r in
+                  0 < eps < 1 ->
+                  (forall y, In y l -> is_derive (fun s => J l ref r 0 (along t (at_ dec y) s)) 0 (p y * (r y
+                    - eps)))
+                  /\ sum l (fun y => Rabs (p y * (r y - eps))) = 2 * eps * (1 - eps)
+                """,
         ),
     ),
     proof="""(a) Along θ_y the others keep their relative law, so J = π_y A_y + (1 − π_y) B with B the mean of A

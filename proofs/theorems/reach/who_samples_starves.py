@@ -153,6 +153,18 @@ THEOREM = Theorem(
                 joins them"""),
                 "s − ln(1 + s²) > 0 from its slope, which is 0 at s = 1 only",
             ),
+            kernel=r"""
+                (forall (X : Type) (l : list X) (P t d : X -> R), l <> [] -> law l P ->
+                     let p := soft l t in
+                     let w := fun y => P y / p y in
+                     is_derive (fun s => dv_part l w (soft l (along t d s))) 0 (- along_log l P p d)
+                     /\ is_derive (fun s => nwj_part l w (soft l (along t d s))) 0 (- along_log l P p d)
+                     /\ is_derive (fun s => js_part l w (soft l (along t d s))) 0 (- along_log l (fun y =>
+                       p y * ln (1 + P y / p y)) p d)
+                     /\ (forall y, In y l -> P y = 0 -> p y * ln (1 + P y / p y) = 0))
+                  /\ (forall p, 0 < p < 1 -> p * ln (1 + 1 / p) < sqrt p)
+                  /\ Rabs (1 / 10 ^ 6 * ln (1 + 1 / (1 / 10 ^ 6)) - 14 / 10 ^ 6) < 5 / 10 ^ 7
+                """,
         ),
         Part(
             "b",
@@ -170,6 +182,15 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=("what is not drawn does not occur in a sum",),
+            kernel=r"""
+                forall (X : Type) (dec : forall a b : X, {a = b} + {a <> b}) (l : list X) (policy : X -> R)
+                    (best : X) (n : nat),
+                  NoDup l -> law l policy -> In best l ->
+                  let hit := existsb (fun y => if dec y best then true else false) in
+                  E (tuples n l) (iid policy) (fun s => if hit s then 0 else 1) = (1 - policy best) ^ n
+                  /\ (forall (s : list X) (weight : X -> R), hit s = false -> sum s (fun y => weight y * at_
+                    dec best y) = 0)
+                """,
         ),
         Part(
             "c",
@@ -193,6 +214,18 @@ THEOREM = Theorem(
                 ),
             ),
             by_hand=("σ(u) → 0 as u → −∞",),
+            kernel=r"""
+                forall (beta a : R), 0 < beta -> 0 < a <= 1 ->
+                  let dpo_pull := fun zw zl => beta * sg (beta * (zl - zw)) in
+                  let js_pull := fun zw => beta * (1 - (2 - a) * sg (beta * zw)) in
+                  (forall zw zl, is_derive (fun z => - dpo (beta * z) (beta * zl)) zw (dpo_pull zw zl))
+                  /\ (forall zw zl, is_derive (fun z => - js_loss a (beta * z) (beta * zl)) zw (js_pull zw))
+                  /\ dpo_pull 0 0 = beta / 2 /\ js_pull 0 = a * beta / 2
+                  /\ (forall zw zl, zw < zl -> beta / 2 < dpo_pull zw zl) /\ (forall zw, zw < 0 -> a * beta /
+                    2 < js_pull zw)
+                  /\ (forall zl e, 0 < e -> exists z0, forall zw, zw < z0 -> beta - e < dpo_pull zw zl < beta)
+                  /\ (forall e, 0 < e -> exists z0, forall zw, zw < z0 -> beta - e < js_pull zw < beta)
+                """,
         ),
         Part(
             "d",
@@ -209,6 +242,15 @@ THEOREM = Theorem(
                     beta * p * (1 - p),
                 ),
             ),
+            kernel=r"""
+                forall (X : Type) (dec : forall a b : X, {a = b} + {a <> b}) (l : list X) (policy : X -> R)
+                    (best : X) (beta : R),
+                  NoDup l -> law l policy -> In best l ->
+                  let hit := fun y => if dec y best then true else false in
+                  E (list_prod l l) (indep policy policy) (fun c => if xorb (hit (fst c)) (hit (snd c)) then
+                    beta * sg (beta * (0 - 0)) else 0)
+                    = beta * policy best * (1 - policy best)
+                """,
         ),
     ),
     proof="""(a) −∇ of ln E_π eᵀ, E_π eᵀ and E_π sp(T) in π: ω_y = π_y eᵀ/E_π eᵀ, π_y eᵀ and π_y sp(T), and eᵀ =

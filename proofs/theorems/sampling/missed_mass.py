@@ -104,6 +104,17 @@ THEOREM = Theorem(
                 """(a) is enumerated for 3 atoms and M ≤ 3; any M: independence; the induction over M from its
                 step""",
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (q : X -> R) (region : X -> bool) (M : nat) (delta : R),
+                  law l q ->
+                  let eps := E l q (inside region) in
+                  0 < eps < 1 -> 0 < delta < 1 ->
+                  let missed := E (tuples M l) (iid q) (fun s => if existsb region s then 0 else 1) in
+                  missed = (1 - eps) ^ M
+                  /\ 1 - INR M * eps <= missed <= exp (- (eps * INR M))
+                  /\ (ln (1 / delta) / eps <= INR M -> missed <= delta)
+                  /\ (INR M < (1 - delta) / eps -> delta < missed)
+                """,
         ),
         Part(
             "b",
@@ -129,6 +140,27 @@ THEOREM = Theorem(
             by_hand=(
                 "(b) what does not occur in a sum does not change it; two independent events multiply",
             ),
+            kernel=r"""
+                forall (X : Type) (l : list X) (p q T : X -> R) (region : X -> bool),
+                  law l p -> law l q ->
+                  let a := E l p (inside region) in
+                  let eps := E l q (inside region) in
+                  0 < eps < 1 ->
+                  (forall positives negatives c, positives <> [] -> existsb region negatives = false ->
+                     plug_in positives negatives (raised region T c) = plug_in positives negatives T + c *
+                       mean positives (inside region))
+                  /\ (forall c d t, c <> d -> 0 < t < 1 ->
+                        (1 - t) * dv l p q (raised region T c) + t * dv l p q (raised region T d)
+                          < dv l p q (raised region T ((1 - t) * c + t * d)))
+                  /\ (a < 1 -> forall bound, exists C, forall c, C < c -> dv l p q (raised region T c) < bound)
+                  /\ (forall N M, E (tuples N l) (iid p) (fun s => if existsb region s then 1 else 0)
+                                  * E (tuples M l) (iid q) (fun s => if existsb region s then
+                                    0 else 1) = (1 - eps) ^ M * (1 - (1 - a) ^ N)
+                        /\ E (list_prod (tuples N l) (tuples M l)) (fun o => iid p (fst o) * iid q (snd o))
+                             (fun o => if existsb region (fst o) then if existsb region (snd o)
+                               then 0 else 1 else 0)
+                           = (1 - eps) ^ M * (1 - (1 - a) ^ N))
+                """,
         ),
     ),
     proof="""(a) Independence. The lower bound (Bernoulli) by induction: (1 − ε)^{M+1} − 1 + (M + 1) ε = (1 − ε)((1

@@ -195,10 +195,10 @@ Proof.
   { intros f df c z H. evar_last; [apply (is_derive_comp f (fun z => c * z)); [exact H|auto_derive; auto]|].
     unfold scal. simpl. unfold mult. simpl. ring. }
   assert (W : forall c z k, is_derive (fun z => js_loss al (c * z) k) z (c * ((2 - al) * sg (c * z) - 1))).
-  { intros c z k. apply Lin. replace ((2 - al) * sg (c * z) - 1) with ((2 - al) * sg (c * z) - 1 + 0) by ring.
+  { intros c z k. apply (Lin (fun u => js_loss al u k)). replace ((2 - al) * sg (c * z) - 1) with ((2 - al) * sg (c * z) - 1 + 0) by ring.
     unfold js_loss. apply (is_derive_plus (own al) (fun _ => al * sp k)); [apply derive_own|apply @is_derive_const]. }
   assert (V : forall c z k, is_derive (fun z => js_loss al k (c * z)) z (c * (al * sg (c * z)))).
-  { intros c z k. apply Lin. replace (al * sg (c * z)) with (0 + al * sg (c * z)) by ring.
+  { intros c z k. apply (Lin (fun v => js_loss al k v)). replace (al * sg (c * z)) with (0 + al * sg (c * z)) by ring.
     unfold js_loss. apply (is_derive_plus (fun _ => own al k) (fun v => al * sp v)); [apply @is_derive_const|].
     apply is_derive_scal. apply derive_sp. }
   assert (DW : forall z k, is_derive (fun z => dpo (beta * z) k) z (- (beta * sg (k - beta * z)))).
@@ -210,7 +210,7 @@ Proof.
     unfold dpo. evar_last; [apply (is_derive_comp sp (fun v => v - k)); [apply derive_sp|auto_derive; auto]|].
     unfold scal. simpl. unfold mult. simpl. ring. }
   assert (SG : forall c, is_derive (fun z => sg (c * z)) 0 (c * (1/4))).
-  { intros c. apply Lin. rewrite Rmult_0_r. replace (1/4) with (sg 0 * (1 - sg 0)) by (rewrite sg_0; lra). apply derive_sg. }
+  { intros c. apply (Lin sg). rewrite Rmult_0_r. replace (1/4) with (sg 0 * (1 - sg 0)) by (rewrite sg_0; lra). apply derive_sg. }
   split; [rewrite Rmult_0_r; apply js_loss_0|].
   split; [|split; [|split; [|split; [|split; [|split; [|split; [|split; [|split; [|split]]]]]]]]].
   - evar_last; [apply W|]. rewrite !Rmult_0_r, sg_0. field.
@@ -226,7 +226,7 @@ Proof.
   - intros z. apply W.
   - evar_last; [apply is_derive_scal; apply @is_derive_minus; [apply is_derive_scal; apply SG|apply @is_derive_const]|].
     unfold minus, plus, opp, zero. simpl. field. lra.
-  - intros C. assert (C' : (2 - al) = al ^ 2).
-    { apply (f_equal (fun v => v * (4 * al ^ 2 / beta ^ 2))) in C. field_simplify in C; [|split; lra|split; lra]. lra. }
-    nra.
+  - intros C. assert (C' : beta ^ 2 * (2 - al) = beta ^ 2 * al ^ 2).
+    { replace (beta ^ 2 * al ^ 2) with (4 * al ^ 2 * (beta ^ 2 / 4)) by field. rewrite <- C. field. lra. }
+    apply Rmult_eq_reg_l in C'; [nra|]. apply pow_nonzero. lra.
 Qed.
