@@ -17,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export TOKENIZERS_PARALLELISM = false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check docs notebooks clean
+.PHONY: help demo test test-all check kernel docs notebooks clean
 
 help: ## list these commands and what each costs | at once
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/; s/ \| /\t/' | awk -F'\t' '{printf "  make %-10s %-14s %s\n", $$1, $$3, $$2}'
@@ -62,6 +62,9 @@ check: $(READY) ## check format, lint and types | 2 minutes
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
+
+kernel: $(READY) ## check the theorems' Coq proofs against the record; needs coq, libcoq-coquelicot and libcoq-interval | 5 minutes
+	$(BIN)/python -m proofs.kernel
 
 docs: $(READY) ## build the web site in site/, with results/report.html where `make demo` left it | 1 minute
 	$(BIN)/python docs/sphinx/build.py --out site --report $(OUT)/report.html

@@ -32,6 +32,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         action="store_true",
         help="with --record: also try the goals that did not close the last time (slow)",
     )
+    parser.add_argument("--jobs", type=int, default=2, help="files that are compiled at a time")
     return parser.parse_args(argv)
 
 
@@ -73,9 +74,9 @@ def main(argv: list[str] | None = None) -> int:
     recorded = load_record()
     try:
         if arguments.record:
-            found = asdict(everything(theorems, recorded, arguments.again, write))
+            found = asdict(everything(theorems, recorded, arguments.again, arguments.jobs, write))
         else:
-            found = asdict(everything(theorems, recorded))
+            found = asdict(everything(theorems, recorded, jobs=arguments.jobs))
     except Broken as error:
         print(f"kernel: {error}", file=sys.stderr)
         return 1

@@ -13,7 +13,9 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 from ..engine.theorem import Theorem
@@ -75,6 +77,7 @@ class Folder:
     """The build folder: writes a file and compiles it unless the same text on the same needs is compiled already."""
 
     def __init__(self) -> None:
+        self.lock = Lock()
         BUILD.mkdir(parents=True, exist_ok=True)
         self.stamps = BUILD / "stamps.json"
         self.done: dict[str, dict[str, str]] = (
@@ -88,11 +91,14 @@ class Folder:
         path.write_text(text, encoding="utf-8")
         key = digest(" ".join([text, *(self.done.get(n, {}).get("key", "") for n in needs(path))]))
         if self.done.get(name, {}).get("key") != key or not path.with_suffix(".vo").exists():
-            self.done.pop(name, None)
-            printed = coqc(name, seconds)
+            self.keep(name, key, coqc(name, seconds))
+        return self.done[name]["printed"]
+
+    def keep(self, name: str, key: str, printed: str) -> None:
+        """Remember what came of a text."""
+        with self.lock:
             self.done[name] = {"key": key, "printed": printed}
             self.stamps.write_text(json.dumps(self.done), encoding="utf-8")
-        return self.done[name]["printed"]
 
     def tried(self, slug: str, goals: list[Goal]) -> dict[str, str]:
         """Return the goals that do not close, with Coq's reasons; what was tried before is not tried again."""
@@ -103,8 +109,7 @@ class Folder:
             ),
         )
         if self.done.get(name, {}).get("key") != key:
-            self.done[name] = {"key": key, "printed": json.dumps(open_goals(goals))}
-            self.stamps.write_text(json.dumps(self.done), encoding="utf-8")
+            self.keep(name, key, json.dumps(open_goals(goals)))
         return json.loads(self.done[name]["printed"])
 
 
@@ -141,27 +146,37 @@ def refuse(slug: str, names: Iterable[str]) -> None:
         raise Broken(f"{slug}: rests on {', '.join(others)}")
 
 
-def by_hand(folder: Folder, theorems: Mapping[str, Theorem], found: Found) -> None:
+def by_hand(folder: Folder, theorems: Mapping[str, Theorem], found: Found, jobs: int) -> None:
     """Compile the proofs by hand, then the gate of every theorem that has one."""
     for name, path in sources().items():
         text = path.read_text("utf-8")
         folder.compiled(name, text)
         found.sources[name] = digest(text)
         print(f"compiled {name}", flush=True)
-    for slug, theorem in theorems.items():
-        stated = [part for part in theorem.parts if part.kernel]
-        if not stated:
-            continue
-        if not file_of(theorem):
+    stated = {
+        slug: [part for part in theorem.parts if part.kernel] for slug, theorem in theorems.items()
+    }
+    slugs = [slug for slug, parts in stated.items() if parts]
+    for slug in slugs:
+        if not file_of(theorems[slug]):
             raise Broken(f"{slug}: a Coq statement, and no file {slug}.v")
-        names = axioms(folder.compiled(f"gate.{slug}", gate(theorem)))
-        refuse(slug, names)
-        found.axioms = sorted({*found.axioms, *(n.rpartition(".")[2] for n in names)})
-        found.parts[slug] = {
-            part.label: {"statement": digest(part.kernel), "words": words_of(theorem, part)}
-            for part in stated
-        }
-        print(f"gate {slug}: {', '.join(f'({p.label})' for p in stated)}", flush=True)
+
+    def gated(slug: str) -> str:
+        return folder.compiled(f"gate.{slug}", gate(theorems[slug]))
+
+    with ThreadPoolExecutor(jobs) as pool:
+        for slug, printed in zip(slugs, pool.map(gated, slugs), strict=True):
+            names = axioms(printed)
+            refuse(slug, names)
+            found.axioms = sorted({*found.axioms, *(n.rpartition(".")[2] for n in names)})
+            found.parts[slug] = {
+                part.label: {
+                    "statement": digest(part.kernel),
+                    "words": words_of(theorems[slug], part),
+                }
+                for part in stated[slug]
+            }
+            print(f"gate {slug}: {', '.join(f'({p.label})' for p in stated[slug])}", flush=True)
 
 
 def proofs_of(goals: list[Goal]) -> str:
@@ -204,62 +219,85 @@ def open_goals(goals: list[Goal], seconds: int = 30) -> dict[str, str]:
     return reasons
 
 
+@dataclass
+class Transfer:
+    """The goals of one theorem, the claims that are none and why, and the axioms that the goals rest on."""
+
+    goals: list[Goal] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
+
+
+def transfer(
+    folder: Folder, slug: str, theorem: Theorem, known: Mapping[str, str], again: bool
+) -> Transfer:
+    """Prove the goals of one theorem, those apart that are known not to close."""
+    found = Transfer()
+    for claim in claims(theorem):
+        if claim.name in known:
+            found.missing[claim.name] = known[claim.name]
+            continue
+        try:
+            found.goals.append(goal(slug, claim))
+        except Exception as error:  # it is not transferred, and the record says why
+            found.missing[claim.name] = f"no certificate: {type(error).__name__}: {error}"[:100]
+
+    def proved() -> set[str]:
+        if not found.goals:
+            return set()
+        return axioms(folder.compiled(f"goals.{slug}", proofs_of(found.goals), 900))
+
+    try:
+        found.names = proved()
+    except Broken:
+        if not again:
+            raise
+        failed = folder.tried(slug, found.goals)
+        found.missing |= failed
+        found.goals = [g for g in found.goals if g.name not in failed]
+        found.names = proved()
+    return found
+
+
 def transferred(
     folder: Folder,
     theorems: Mapping[str, Theorem],
     found: Found,
     recorded: Mapping[str, Any],
     again: bool,
+    jobs: int,
     save: Callable[[Found], None],
 ) -> None:
     """Prove the goals of all theorems: every one with `again`, else those that the record says close."""
     counts: Counter[tuple[str, bool]] = Counter()
-    for slug, theorem in theorems.items():
+
+    def prove(slug: str) -> Transfer:
         known = {} if again else recorded.get("missing", {}).get(slug, {})
-        goals: list[Goal] = []
-        missing: dict[str, str] = {}
-        for claim in claims(theorem):
-            if claim.name in known:
-                missing[claim.name] = known[claim.name]
-                continue
-            try:
-                goals.append(goal(slug, claim))
-            except Exception as error:  # it is not transferred, and the record says why
-                missing[claim.name] = f"no certificate: {type(error).__name__}: {error}"[:100]
-        names: set[str] = set()
-        try:
-            names = (
-                axioms(folder.compiled(f"goals.{slug}", proofs_of(goals), 600)) if goals else set()
-            )
-        except Broken:
-            if not again:
-                raise
-            failed = folder.tried(slug, goals)
-            missing |= failed
-            goals = [g for g in goals if g.name not in failed]
-            names = (
-                axioms(folder.compiled(f"goals.{slug}", proofs_of(goals), 600)) if goals else set()
-            )
-        if goals:
-            refuse(slug, names)
-            found.axioms = sorted({*found.axioms, *(n.rpartition(".")[2] for n in names)})
-            found.goals[slug] = {g.name: g.digest for g in goals}
-        if missing:
-            found.missing[slug] = missing
-        for claim in claims(theorem):
-            counts[KINDS[type(claim)], claim.name not in missing] += 1
-        print(f"goals {slug}: {len(goals)} of {len(claims(theorem))}", flush=True)
-        found.counts = {
-            kind: [counts[kind, True], counts[kind, True] + counts[kind, False]]
-            for kind in KINDS.values()
-        }
-        save(found)
+        return transfer(folder, slug, theorems[slug], known, again)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        for slug, done in zip(theorems, pool.map(prove, theorems), strict=True):
+            refuse(slug, done.names)
+            found.axioms = sorted({*found.axioms, *(n.rpartition(".")[2] for n in done.names)})
+            if done.goals:
+                found.goals[slug] = {g.name: g.digest for g in done.goals}
+            if done.missing:
+                found.missing[slug] = done.missing
+            for claim in claims(theorems[slug]):
+                counts[KINDS[type(claim)], claim.name not in done.missing] += 1
+            found.counts = {
+                kind: [counts[kind, True], counts[kind, True] + counts[kind, False]]
+                for kind in KINDS.values()
+            }
+            print(f"goals {slug}: {len(done.goals)} of {len(claims(theorems[slug]))}", flush=True)
+            save(found)
 
 
 def everything(
     theorems: Mapping[str, Theorem],
     recorded: Mapping[str, Any],
     again: bool = False,
+    jobs: int = 1,
     save: Callable[[Found], None] = lambda found: None,
 ) -> Found:
     """Compile, gate, compare the words, prove the goals; what is found is saved as it grows.
@@ -268,9 +306,9 @@ def everything(
         Broken: something does not compile, or rests on an axiom that is not allowed.
     """
     folder, found = Folder(), Found(coq=version())
-    by_hand(folder, theorems, found)
+    by_hand(folder, theorems, found, jobs)
     refuse("words", axioms(folder.compiled("gate.vocabulary", vocabulary.text())))
     print("words: sympy's vocabulary is Coq's", flush=True)
     save(found)
-    transferred(folder, theorems, found, recorded, again, save)
+    transferred(folder, theorems, found, recorded, again, jobs, save)
     return found

@@ -1,0 +1,141 @@
+"""What Coq proved, and that a change in a statement, its words or a source takes the tier away. No Coq is needed."""
+
+import shutil
+from dataclasses import replace
+from functools import cache
+
+import pytest
+
+from proofs.kernel import build, record
+from proofs.kernel.goals import KINDS, claims, statement
+from proofs.ledger import ledger, load
+from proofs.theorems import modules
+
+RECORD = record.load()
+STATED = sorted(RECORD["parts"])
+
+
+@cache
+def theorems():
+    return load()
+
+
+def test_the_record_is_of_these_sources():
+    ours = {name: record.digest(path.read_text()) for name, path in record.sources().items()}
+    assert ours == RECORD["sources"]
+
+
+def test_the_bar():
+    whole = [
+        s
+        for s, t in theorems().items()
+        if set(RECORD["parts"].get(s, ())) == {p.label for p in t.parts}
+    ]
+    assert len(whole) >= 30
+    for kind, share in {"identity": 0.95, "sign": 0.85}.items():
+        done, of = RECORD["counts"][kind]
+        assert done >= share * of, kind
+    assert RECORD["counts"]["box"][0] >= 50
+    assert set(RECORD["axioms"]) <= set(build.AXIOMS)
+
+
+@pytest.mark.parametrize("slug", STATED)
+def test_every_statement_is_the_recorded_one(slug):
+    theorem = theorems()[slug]
+    stated = {part.label for part in theorem.parts if part.kernel}
+    assert stated == set(RECORD["parts"][slug])
+    assert stated <= set(record.status(theorem))
+
+
+def test_no_statement_is_left_out():
+    stated = {s for s, t in theorems().items() if any(part.kernel for part in t.parts)}
+    assert stated == set(STATED)
+
+
+def test_every_claim_is_counted_once():
+    """Each identity, sign and box is a recorded goal or is listed with the reason why it is none."""
+    counted = 0
+    for slug, theorem in theorems().items():
+        goals, missing = RECORD["goals"].get(slug, {}), RECORD["missing"].get(slug, {})
+        names = {claim.name for claim in claims(theorem)}
+        assert goals.keys() | missing.keys() == names, slug
+        assert not goals.keys() & missing.keys()
+        counted += len(names)
+    assert counted == sum(of for _, of in RECORD["counts"].values())
+
+
+def goals_of(slug):
+    found = {
+        claim.name: statement(claim)
+        for claim in claims(theorems()[slug])
+        if claim.name in RECORD["goals"].get(slug, {})
+    }
+    return {name: record.digest(text) for name, text in found.items()}
+
+
+SAMPLE = ["dv_representation", "mio_no_collapse", "escape_times"]
+
+
+@pytest.mark.parametrize(
+    "slug",
+    [pytest.param(s, marks=[pytest.mark.broad] * (s not in SAMPLE)) for s in sorted(modules())],
+)
+def test_the_goals_are_printed_from_the_claims(slug):
+    assert goals_of(slug) == RECORD["goals"].get(slug, {})
+
+
+PART = theorems()["dv_shift_nwj"].parts[0]
+
+
+def altered(**change):
+    theorem = theorems()["dv_shift_nwj"]
+    return replace(theorem, parts=(replace(PART, **change), *theorem.parts[1:]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kernel": PART.kernel.replace("<=", "<")},
+        {"kernel": PART.kernel.replace("0 < z", "0 <= z")},
+        {"statement": "Then DV(T) = min over real c of NWJ(T + c), attained at c = −ln Z only."},
+    ],
+    ids=["relation", "premise", "words"],
+)
+def test_an_altered_statement_loses_its_tier(change):
+    assert "a" in record.status(theorems()["dv_shift_nwj"])
+    assert "a" not in record.status(altered(**change))
+
+
+def test_other_assumptions_lose_the_tier():
+    theorem = theorems()["dv_shift_nwj"]
+    assert record.status(replace(theorem, assumptions=("none",))) == {}
+
+
+def test_a_changed_source_takes_the_tier_from_all_that_rest_on_it(tmp_path, monkeypatch):
+    shutil.copytree(record.COQ, tmp_path / "coq")
+    words = tmp_path / "coq/words.v"
+    words.write_text(words.read_text().replace("ln (p x / q x)", "ln (q x / p x)"))
+    for function in (record.sources, record.below):
+        monkeypatch.setattr(
+            function, "__defaults__", (*(function.__defaults__ or ())[:-1], tmp_path / "coq")
+        )
+    assert record.status(theorems()["dv_representation"]) == {}
+
+
+@pytest.mark.parametrize("seen", ["recorded", "checked"])
+def test_json_gives_the_next_tier_to_what_was_not_proved_here(seen, monkeypatch):
+    monkeypatch.setattr(record, "checked_here", lambda: seen == "checked")
+    (entry,) = ledger({"nwj_gap": replace(theorems()["nwj_gap"], uses=())})
+    row = entry.as_json()
+    assert (entry.tier, entry.hand, row["recorded"]) == ("kernel", False, "kernel")
+    assert row["tier"] == ("kernel" if seen == "checked" else "symbolic")
+    assert row["hand"] == (seen == "recorded")
+    assert {part["tier"] for part in row["parts"]} == {row["tier"]}
+    says = "checked here" if seen == "checked" else f"recorded, {record.NOT_HERE}"
+    assert {part["kernel"] for part in row["parts"]} == {says}
+    assert any(part["by_hand"] for part in row["parts"]) == (seen == "recorded")
+    assert (record.NOT_HERE in entry.note) == (seen == "recorded")
+
+
+def test_every_kind_of_claim_has_a_name():
+    assert set(KINDS.values()) == set(RECORD["counts"])
