@@ -195,7 +195,7 @@ def open_goals(goals: list[Goal], seconds: int = 30) -> dict[str, str]:
 
     Coq's toplevel goes on after an error, so one pass finds them all.
     """
-    blocks = ["From MI Require Import generated.", f"Set Default Timeout {seconds}."]
+    blocks = ["Set Silent.", "From MI Require Import generated.", f"Set Default Timeout {seconds}."]
     for number, g in enumerate(goals):
         blocks += [
             f'Goal True. idtac "BEGIN {number}". exact I. Qed.',
@@ -242,20 +242,12 @@ def transfer(
         except Exception as error:  # it is not transferred, and the record says why
             found.missing[claim.name] = f"no certificate: {type(error).__name__}: {error}"[:100]
 
-    def proved() -> set[str]:
-        if not found.goals:
-            return set()
-        return axioms(folder.compiled(f"goals.{slug}", proofs_of(found.goals), 900))
-
-    try:
-        found.names = proved()
-    except Broken:
-        if not again:
-            raise
+    if again:  # the toplevel checks each `Qed`, and goes on after one that does not close
         failed = folder.tried(slug, found.goals)
         found.missing |= failed
         found.goals = [g for g in found.goals if g.name not in failed]
-        found.names = proved()
+    elif found.goals:
+        found.names = axioms(folder.compiled(f"goals.{slug}", proofs_of(found.goals), 900))
     return found
 
 

@@ -34,23 +34,29 @@ def digest(text: str) -> str:
     return hashlib.sha256(" ".join(text.split()).encode()).hexdigest()[:16]
 
 
-def sources(root: Path = COQ) -> dict[str, Path]:
-    """Return the Coq files by their logical name, "bounds.nwj_gap", each after those that it needs."""
-    paths = {
-        ".".join(p.relative_to(root).with_suffix("").parts): p for p in sorted(root.rglob("*.v"))
-    }
-    ordered: dict[str, Path] = {}
+@cache
+def _files(root: Path) -> dict[str, tuple[Path, str, list[str]]]:
+    """Return each Coq file by its logical name, after those that it needs: path, hash, and the names of these."""
+    read: dict[str, tuple[Path, str, list[str]]] = {}
+    for path in sorted(root.rglob("*.v")):
+        name = ".".join(path.relative_to(root).with_suffix("").parts)
+        read[name] = path, digest(path.read_text("utf-8")), needs(path)
+    ordered: dict[str, tuple[Path, str, list[str]]] = {}
 
     def visit(name: str) -> None:
-        if name in ordered:
-            return
-        for needed in needs(paths[name]):
-            visit(needed)
-        ordered[name] = paths[name]
+        if name not in ordered:
+            for needed in read[name][2]:
+                visit(needed)
+            ordered[name] = read[name]
 
-    for name in paths:
+    for name in read:
         visit(name)
     return ordered
+
+
+def sources() -> dict[str, Path]:
+    """Return the Coq files by their logical name, "bounds.nwj_gap", each after those that it needs."""
+    return {name: path for name, (path, _, _) in _files(COQ).items()}
 
 
 def needs(path: Path) -> list[str]:
@@ -58,11 +64,11 @@ def needs(path: Path) -> list[str]:
     return [name for line in _REQUIRE.findall(path.read_text("utf-8")) for name in line.split()]
 
 
-def below(name: str, root: Path = COQ) -> list[str]:
+def below(name: str) -> list[str]:
     """Return a file's name and the names of all that it rests on."""
-    paths, names = sources(root), [name]
+    names = [name]
     for current in names:
-        names += [needed for needed in needs(paths[current]) if needed not in names]
+        names += [needed for needed in _files(COQ)[current][2] if needed not in names]
     return names
 
 
@@ -90,10 +96,8 @@ def checked_here() -> bool:
 
 def stale(name: str, record: Mapping[str, Any]) -> list[str]:
     """Return the files that a Coq file rests on and whose text is not the recorded one."""
-    recorded, paths = record.get("sources", {}), sources()
-    return [
-        file for file in below(name) if recorded.get(file) != digest(paths[file].read_text("utf-8"))
-    ]
+    recorded = record.get("sources", {})
+    return [file for file in below(name) if recorded.get(file) != _files(COQ)[file][1]]
 
 
 def status(theorem: Theorem) -> dict[str, str]:

@@ -62,7 +62,6 @@ Ltac pos :=
   | |- 0 < ?a / ?b => apply Rdiv_lt_0_compat; [pos|pos]
   | |- 0 < / ?a => apply Rinv_0_lt_compat; pos
   | |- 0 < ?a ^ _ => apply pow_lt; pos
-  | |- 0 < - ?a => apply Ropp_0_gt_lt_contravar; neg
   | |- 0 < ln ?a => apply ln_pos; apply Rminus_lt_0; ring_simplify; pos
   | |- _ => lra
   end
@@ -78,10 +77,8 @@ with nng :=
   | |- 0 <= / ?a => left; apply Rinv_0_lt_compat; pos
   | |- 0 <= ?a ^ ?n => first [ apply pow_le; nng |
         let m := eval compute in (Nat.div2 n) in replace (a ^ n) with ((a ^ m) ^ 2) by ring; apply pow2_ge_0 ]
-  | |- 0 <= - ?a => apply Ropp_0_ge_le_contravar; apply Rle_ge; apply Ropp_le_cancel; rewrite Ropp_0, ?Ropp_involutive; nng
-  | |- _ => first [ lra | left; pos ]
-  end
-with neg := apply Ropp_lt_cancel; rewrite Ropp_0, ?Ropp_involutive; pos.
+  | |- _ => lra
+  end.
 
 Ltac nonzero :=
   repeat split;

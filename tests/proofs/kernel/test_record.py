@@ -115,10 +115,7 @@ def test_a_changed_source_takes_the_tier_from_all_that_rest_on_it(tmp_path, monk
     shutil.copytree(record.COQ, tmp_path / "coq")
     words = tmp_path / "coq/words.v"
     words.write_text(words.read_text().replace("ln (p x / q x)", "ln (q x / p x)"))
-    for function in (record.sources, record.below):
-        monkeypatch.setattr(
-            function, "__defaults__", (*(function.__defaults__ or ())[:-1], tmp_path / "coq")
-        )
+    monkeypatch.setattr(record, "COQ", tmp_path / "coq")
     assert record.status(theorems()["dv_representation"]) == {}
 
 
