@@ -84,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
     whole = sum(
         set(found["parts"].get(s, ())) == {p.label for p in t.parts} for s, t in theorems.items()
     )
-    counted = ", ".join(f"{done} of {of} {kind}s" for kind, (done, of) in found["counts"].items())
+    counted = ", ".join(f"{kind}: {done} of {of}" for kind, (done, of) in found["counts"].items())
     print(
         f"{whole} theorems whole by hand; by machine {counted}; axioms: {', '.join(found['axioms'])}"
     )
