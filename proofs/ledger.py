@@ -189,7 +189,8 @@ def ledger(
         verdict = run(theorem, record.status(theorem))
         fallen = [name for name in below[slug] if not entries[name].ok]
         error = f"rests on {', '.join(fallen)}, which failed" if fallen else ""
-        tiers, hands = [], []
+        tiers: list[str] = []
+        hands: list[bool] = []
         for seen, name in ((verdict, "tier"), (verdict.here, "here")):
             beneath = [] if seen.tier == "kernel" else below[slug]
             tiers.append(weakest([seen.tier, *(getattr(entries[b], name) for b in beneath)]))
@@ -197,5 +198,7 @@ def ledger(
             hands.append(seen.hand or any(getattr(entries[b], granted) for b in beneath))
         if fallen:
             tiers = ["none", "none"]
-        entries[slug] = Entry(slug, theorem, verdict, below[slug], *tiers, *hands, error)
+        entries[slug] = Entry(
+            slug, theorem, verdict, below[slug], tiers[0], tiers[1], hands[0], hands[1], error
+        )
     return list(entries.values())

@@ -174,7 +174,7 @@ class Certificate:
                 logarithms.append(monomial)
                 continue
             root = self.atoms.roots[monomial]
-            self.introduce(self.atoms.power(monomial, sp.Rational(1, root)))
+            self.introduce(self.atoms.power(monomial, cast(Any, sp.Rational(1, root))))
             items.append((int(c * root), coq(monomial / root)))
         exponent = "; ".join(f"(({k})%Z, {x})" for k, x in items)
         inner = node.removeprefix("(exp ").removesuffix(")") if node.startswith("(exp ") else node
