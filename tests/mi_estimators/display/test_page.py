@@ -55,7 +55,12 @@ def test_a_page_is_whole_and_loads_nothing(page, tmp_path):
     assert "Nothing" not in text
     assert text.count("<svg") == 3
     assert "src=" not in text
-    assert {path.name for path in tmp_path.iterdir()} == {"page.html", "line.png", "line.svg"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "page.html",
+        "line.png",
+        "line-dark.png",
+        "line.svg",
+    }
 
 
 def test_contents_appear_with_the_second_section(page):
