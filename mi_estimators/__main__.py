@@ -6,6 +6,7 @@ import argparse
 import csv
 import sys
 from pathlib import Path
+from typing import Any
 
 Columns = dict[str, list[str]]
 
@@ -66,7 +67,7 @@ def read(file: Path) -> Columns:
     return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
 
 
-def _pick(table: Columns, names: str, flag: str) -> list:
+def _pick(table: Columns, names: str, flag: str) -> list[Any]:
     """Return the named columns as rows: numbers where all are numbers, else labels."""
     picked = []
     for name in names.split(","):
@@ -76,7 +77,7 @@ def _pick(table: Columns, names: str, flag: str) -> list:
     return picked[0] if len(picked) == 1 else list(zip(*picked, strict=True))
 
 
-def _values(texts: list[str], name: str) -> list:
+def _values(texts: list[str], name: str) -> list[Any]:
     missing = [number for number, text in enumerate(texts, 2) if not text.strip()]
     if missing:
         raise ValueError(
@@ -89,7 +90,7 @@ def _values(texts: list[str], name: str) -> list:
         return texts
 
 
-def _groups(table: Columns, name: str | None) -> int | list | None:
+def _groups(table: Columns, name: str | None) -> int | list[Any] | None:
     if name is None:
         return None
     return int(name) if name.isdigit() and name not in table else _pick(table, name, "groups")

@@ -24,7 +24,8 @@ def _spiral(rows: int, generator: torch.Generator) -> tuple[Tensor, Tensor, floa
 
 def _walks(rows: int, generator: torch.Generator) -> tuple[Tensor, Tensor, float]:
     steps = torch.randn(2, rows, 1, generator=generator, dtype=torch.float64)
-    return *steps.cumsum(1), 0.0
+    x, y = steps.cumsum(1)
+    return x, y, 0.0
 
 
 LAWS: dict[str, Callable[[int, torch.Generator], tuple[Tensor, Tensor, float]]] = {
