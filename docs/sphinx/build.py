@@ -34,7 +34,17 @@ GUIDES = (
     "time_series",
     "big_data",
 )
-GUIDES += ("losses", "preferences", "data", "metrics", "from_trl", "tasks", "scale", "diagnostics", "kernel")
+GUIDES += (
+    "losses",
+    "preferences",
+    "data",
+    "metrics",
+    "from_trl",
+    "tasks",
+    "scale",
+    "diagnostics",
+    "kernel",
+)
 NAVIGATION = {
     "Guides": [f"guides/{name}" for name in GUIDES] + ["contributing", "conduct", "security"],
     "Theory": ["theorems/index", "notation", "papers"],

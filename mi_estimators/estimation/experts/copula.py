@@ -17,6 +17,7 @@ from ... import _validate
 _CUT = 2.5  # standard errors an out-of-fold canonical correlation must reach to be kept
 _FOLDS = 4
 _RIDGE = 1e-7  # canonical correlations need none; it keeps the inverse roots of duplicated columns finite
+_CLOSEST = 1e-6  # of a correlation to 1, or 6.6 nats: the form's terms cancel to a tenth of a nat in float32
 _LARGEST = (
     8.0  # no normal score of fewer than 10¹⁵ rows is beyond; a Student score there would overflow
 )
@@ -38,7 +39,8 @@ class EllipticalCopula(nn.Module):
         places: where the columns of each side begin among all that the critic is shown.
 
     Attributes:
-        shortfall: expected loss on new rows, in nats, against the best copula of its rank.
+        shortfall: expected loss on new rows, in nats, against the best copula of its rank; infinite where a pair has as
+            much information as the form can hold.
 
     Raises:
         ValueError: entries that are not finite, or other degrees of freedom.
@@ -90,9 +92,11 @@ class EllipticalCopula(nn.Module):
         right = torch.cat([right[:, order], right[:, kept:]], 1)[:, :last_y]
         # A correlation of rank r has r (dx + dy − r) free entries; each costs new rows 1/(2n) nats on average (Akaike).
         self.shortfall = count * (sum(self.dims) - count) / (2 * len(x))
+        if bool((rho >= 1 - 2 * _CLOSEST).any()):  # a pair may have more than the form can hold
+            self.shortfall = math.inf
         self.register_buffer("left", left.float())
         self.register_buffer("right", right.float())
-        self.register_buffer("rho", rho[:count].float())
+        self.register_buffer("rho", rho[:count])
 
     def forward(
         self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
@@ -121,8 +125,8 @@ class EllipticalCopula(nn.Module):
             self._scores(x - self.centre_x) @ self.left,
             self._scores(y - self.centre_y) @ self.right,
         )
-        log_det = -0.5 * torch.log1p(-(rho**2)).sum()
-        gain, cross = rho**2 / (1 - rho**2), rho / (1 - rho**2)
+        log_det = -0.5 * torch.log1p(-(rho**2)).sum().to(u)
+        gain, cross = (rho**2 / (1 - rho**2)).to(u), (rho / (1 - rho**2)).to(u)
         a, b = ((w[..., :k] ** 2 @ gain).unsqueeze(-1) for w in (u, v))
         u_k, v_k = u[..., :k] * cross, v[..., :k]
         if nu == math.inf:
@@ -218,7 +222,7 @@ def canonical_correlations(u: Tensor, v: Tensor, nu: float) -> Tensor:
         excess = (squares * rho**2 - 2 * rho * u * v) @ (1 - rho**2).reciprocal()
         weights = _weights(radius + excess, dim, nu)
         rho = (weights @ (u * v)) / ((weights @ u**2) * (weights @ v**2)).sqrt()
-        rho = rho.nan_to_num(0).clamp(-1 + 1e-5, 1 - 1e-5)
+        rho = rho.nan_to_num(0).clamp(_CLOSEST - 1, 1 - _CLOSEST)
     return rho
 
 

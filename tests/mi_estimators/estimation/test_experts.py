@@ -321,3 +321,16 @@ def test_a_copula_reads_its_own_columns_among_others():
         for k, side in ((1, x), (2, y))
     ]
     assert all(torch.equal(a, b) for a, b in zip(copula.columns(*beside), (x, y), strict=True))
+
+
+def test_a_pair_of_six_nats_is_within_the_form():
+    z, noise = torch.randn(2, 4000, 1, dtype=torch.float64)
+    x, y = (z, z + math.exp(-6) * noise)
+    copula = EllipticalCopula(x, y, jointly=True)
+    assert float(copula(x.float(), y.float()).diagonal().mean()) == pytest.approx(6, abs=0.1)
+    assert math.isfinite(copula.shortfall)
+
+
+def test_a_copy_is_beyond_the_form_which_is_said():
+    z = torch.randn(400, 2, dtype=torch.float64)
+    assert EllipticalCopula(z, z, jointly=True).shortfall == math.inf
