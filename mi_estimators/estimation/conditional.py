@@ -301,7 +301,8 @@ def _combined(
             reasons.setdefault(part.verdict, f"{name}: {part.warnings[0]}")
     if nearest is not None:
         high = max(high, nearest.value + _LEVEL * nearest.stderr)
-        if abs(nearest.value - nats) > max(_DRIFT, 6 * stderr):
+        more, less = nearest.value - nats, nats - nearest.value - nearest.shortfall
+        if max(more, less) > max(_DRIFT, 6 * stderr):
             reasons["disagreement"] = f"nearest neighbours read {nearest.value:.2f} nats"
     if not reasons and (nats <= max(2 * stderr, _NOTHING) or low <= 0):
         reasons["nothing_found"] = (

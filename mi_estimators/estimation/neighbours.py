@@ -19,6 +19,7 @@ from .tables import Rows
 from .transforms import OneScale, Rank
 
 _COLUMNS, _ROWS = 3, 20_000  # where a tree of the rows is quick
+_TOGETHER = 4  # columns of all sides, beyond which a low conditional value says nothing
 _RANKED, _DISTANCES, _BLOCK = 24, 5000, 500
 _APART = 1e6  # between different labels, in units of the other side's columns
 _BLUR = 1e-6  # of distances of columns of scale 1, computed in double precision
@@ -127,7 +128,7 @@ def cheap_conditional(
     """Return the nearest-neighbour estimate of I(X; Y | Z), for few columns and not too many rows.
 
     ψ(k) + mean_i [ψ(n_z(i) + 1) − ψ(n_xz(i) + 1) − ψ(n_yz(i) + 1)], with counts within the distance of row i to its
-    k-th neighbour in (x, y, z). It errs towards 0.
+    k-th neighbour in (x, y, z). It errs towards 0, in more than four columns without a limit.
 
     Reference: Frenzel & Pompe 2007; rows that coincide: Mesner & Shalizi 2021.
     """
@@ -140,7 +141,8 @@ def cheap_conditional(
         for subset in ((2,), (0, 2), (1, 2))
     )
     local = near + of_z - of_xz - of_yz
-    return Neighbours(float(local.mean()), _stderr(local, labels), 0.0)
+    shortfall = 0.0 if sum(side.shape[1] for side in sides) <= _TOGETHER else math.inf
+    return Neighbours(float(local.mean()), _stderr(local, labels), shortfall)
 
 
 def _stderr(local: Float[Tensor, " n"], labels: Int[Tensor, " n"] | None) -> float:
