@@ -68,6 +68,6 @@ def test_mathematics_and_search_work_from_a_file(site, browser):
     page = browser.new_page()
     page.goto((site / "theorems/preference/mio_anchor.html").as_uri())
     page.wait_for_selector("mjx-container svg")
-    page.goto((site / "search.html?q=starvation").as_uri())
+    page.goto((site / "search.html").as_uri() + "?q=starvation")
     page.wait_for_selector("#search-results li a")
     page.close()
