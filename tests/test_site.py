@@ -10,6 +10,8 @@ import pytest
 
 from proofs.ledger import modules
 
+pytestmark = pytest.mark.xdist_group("site")  # built once
+
 ROOT = Path(__file__).parents[1]
 LOOKED_AT = (
     "index.html",
