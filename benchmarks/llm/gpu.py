@@ -255,7 +255,7 @@ def trl(settings: dict, law: Any, tiny: bool) -> dict[str, Any]:
     ]
     eight = importlib.util.find_spec("bitsandbytes") is not None and not tiny
     with tempfile.TemporaryDirectory() as folder:
-        args = peer.DPOConfig(
+        args = peer.DPOConfig(  # pyright: ignore[reportPrivateImportUsage]
             output_dir=folder,
             loss_type=["nca_pair"],
             max_steps=steps,
@@ -271,7 +271,7 @@ def trl(settings: dict, law: Any, tiny: bool) -> dict[str, Any]:
             disable_tqdm=True,
         )
         model = made(settings, torch.float32 if tiny else torch.bfloat16, device)
-        trainer = peer.DPOTrainer(
+        trainer = peer.DPOTrainer(  # pyright: ignore[reportPrivateImportUsage]
             model, args=args, train_dataset=Dataset.from_list(texts), processing_class=tokenizer
         )
         meter = Clock()

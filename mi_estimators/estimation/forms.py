@@ -100,7 +100,7 @@ def anchor_misfit(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], forms: set
             # Sums of jointly Gaussian columns are jointly Gaussian, too.
             columns, jointly = [Components(side, _FEW)(side) for side in columns], True
         nu = form.degrees_of_freedom
-        return copula_misfit(*columns, nu, jointly=jointly, noise=form.noise)
+        return copula_misfit(columns[0], columns[1], nu, jointly=jointly, noise=form.noise)
 
     # A few outlying rows may choose a Student law where all others are Gaussian.
     limits = {replace(form, degrees_of_freedom=math.inf) for form in forms}

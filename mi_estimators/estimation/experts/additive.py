@@ -56,7 +56,7 @@ class LogDensity(nn.Module):
 
         cells = ((places - self.low) / self.cell).long().clamp(0, _CELLS - 1)
         counts = torch.bincount(cells, minlength=_CELLS).to(rows.dtype)
-        best = -math.inf
+        best, kept, width = -math.inf, counts, deviation
         for bandwidth in _BANDWIDTHS:
             table = self._smoothed(counts, max(1.0, bandwidth * deviation / self.cell))
             self.register_buffer("table", table)
@@ -155,15 +155,16 @@ class AdditiveModel(nn.Module):
         self.constant = float(
             torch.linalg.slogdet(self.noise_basis)[1] - torch.linalg.slogdet(self.own_basis)[1]
         )
-        self.noise = _laws(noise @ self.noise_basis, valid_noise @ self.noise_basis)
-        self.own = _laws(v @ self.own_basis, valid_v @ self.own_basis)
+        laws = _laws(noise @ self.noise_basis, valid_noise @ self.noise_basis)
+        own_laws = _laws(v @ self.own_basis, valid_v @ self.own_basis)
+        self.noise, self.own = nn.ModuleList(laws), nn.ModuleList(own_laws)
 
         components = valid_noise @ self.noise_basis  # of variance 1 in training rows
         gaussian = -0.5 * (components.square() + math.log(2 * math.pi))
-        fitted = torch.stack([law(components[:, k]) for k, law in enumerate(self.noise)], 1)
+        fitted = torch.stack([law(components[:, k]) for k, law in enumerate(laws)], 1)
         self.gain = float((fitted - gaussian).sum(1).mean())
         entries = pairs * (sum(self.dims) - pairs)
-        entries += sum(law.entries for law in (*self.noise, *self.own))
+        entries += sum(law.entries for law in (*laws, *own_laws))
         self.shortfall = entries / (2 * len(x))
 
     def _directed(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -190,7 +191,9 @@ class AdditiveModel(nn.Module):
         """Return what each row contributes to its `scores`: components of ρu; those of v, and ln q(v)."""
         u, v = self._coordinates(*self._directed(x, y))
         components = v @ self.own_basis
-        own = sum(law(components[..., k]) for k, law in enumerate(self.own)) - self.constant
+        own = torch.full_like(v[..., 0], -self.constant)
+        for k, law in enumerate(self.own):
+            own = own + law(components[..., k])
         u, v = u @ self.noise_basis, v @ self.noise_basis
         return self._directed(u.float(), torch.cat([v, own.unsqueeze(-1)], -1).float())
 
@@ -207,8 +210,8 @@ class AdditiveModel(nn.Module):
         return scores.mT if self.backwards else scores
 
 
-def _laws(rows: Float[Tensor, "n k"], valid: Float[Tensor, "m k"]) -> nn.ModuleList:
-    return nn.ModuleList(LogDensity(*columns) for columns in zip(rows.T, valid.T, strict=True))
+def _laws(rows: Float[Tensor, "n k"], valid: Float[Tensor, "m k"]) -> list[LogDensity]:
+    return [LogDensity(*columns) for columns in zip(rows.T, valid.T, strict=True)]
 
 
 def independent_directions(rows: Float[Tensor, "n k"]) -> Float[Tensor, "k k"]:

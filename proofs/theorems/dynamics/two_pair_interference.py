@@ -1,5 +1,7 @@
 """Two pairs with a frozen kernel: another pair's push can turn a chosen reward that its own pair lifts."""
 
+from typing import Any
+
 import numpy as np
 import sympy as sp
 
@@ -78,12 +80,13 @@ def turn_by_ratio(own, cross, kernel, other, beta):
     grid = np.geomspace(1e-6, 1e3, 400)
     above = own < cross * theory.interference(grid, beta, kernel, other)
     end = float(grid[int(np.argmax(above))])
-    return brentq(
+    root: Any = brentq(
         lambda time: own - cross * theory.interference(time, beta, kernel, other),
         0,
         end,
         xtol=1e-13,
     )
+    return root
 
 
 def ratio(time, beta, kernel, other):

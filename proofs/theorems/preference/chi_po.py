@@ -1,6 +1,7 @@
 """χPO's optimum: π/π_ref is at most 1 + Δ/β for rewards that differ by Δ, where KL allows e^{Δ/β}."""
 
 from math import exp
+from typing import Any
 
 import sympy as sp
 
@@ -50,7 +51,7 @@ def optimum(p, spread, beta):
         chi2 = sum((a - b) ** 2 / b for a, b in zip(law, reference, strict=True))
         return beta * (chi2 / 2 + oracles.kl(law, reference)) - spread * share
 
-    best = minimize_scalar(
+    best: Any = minimize_scalar(
         loss, bounds=(1e-12, 1 - 1e-12), method="bounded", options={"xatol": 1e-13}
     )
     return float(best.x) / p

@@ -230,9 +230,11 @@ THEOREM = Theorem(
     example=Example(
         "nats certified for separated scores of n rows in one group, clipped to ½ ln n, δ = 1/100",
         lambda rows: nats(rows, log(rows) / 2),
-        lambda rows: mi.bounds.certificate(
-            torch.full((rows,), 99.0, dtype=torch.float64),
-            torch.full((rows * (rows - 1),), -99.0, dtype=torch.float64),
+        lambda rows: float(
+            mi.bounds.certificate(
+                torch.full((rows,), 99.0, dtype=torch.float64),
+                torch.full((rows * (rows - 1),), -99.0, dtype=torch.float64),
+            )
         ),
         {"rows": 1000},
     ),

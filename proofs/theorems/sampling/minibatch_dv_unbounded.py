@@ -2,6 +2,7 @@
 
 from functools import partial
 from itertools import product
+from typing import Any
 
 import sympy as sp
 
@@ -149,7 +150,8 @@ def vanishing(mass, negatives):
     def slope(rate):
         return theory.minibatch_dv_slope(60.0, mass, rate, negatives)
 
-    return brentq(slope, 1e-9, 1 - 1e-9, xtol=1e-14)
+    root: Any = brentq(slope, 1e-9, 1 - 1e-9, xtol=1e-14)
+    return root
 
 
 THEOREM = Theorem(
