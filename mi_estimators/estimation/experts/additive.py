@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ... import _validate
+from .closed_form import ClosedForm
 from .copula import canonical_directions
 
 _PAIRS = 8  # canonical pairs at most
@@ -91,7 +92,7 @@ class LogDensity(nn.Module):
         return density - 0.5 * torch.log1p(ratio.square()).to(table) - math.log(self.width)
 
 
-class AdditiveModel(nn.Module):
+class AdditiveModel(ClosedForm):
     """T(x, y) = ln [(1 − ε) Π_k p_k(a_k·(v − ρu)) / Π_k q_k(b_k·v) + ε] + a constant, shape (..., n, m), in nats.
 
     u and v are canonical coordinates of x and y. p_k are the laws of the independent components of the noise, q_k those
@@ -173,17 +174,6 @@ class AdditiveModel(nn.Module):
     def _coordinates(self, cause: Tensor, effect: Tensor) -> tuple[Tensor, Tensor]:
         u = (cause.double() - self.centre_u) @ self.left
         return u, (effect.double() - self.centre_v) @ self.right
-
-    def forward(
-        self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
-    ) -> Float[Tensor, "*batch n m"]:
-        """Return the score matrix in nats."""
-        return self.scores(*self.features(x, y))
-
-    def columns(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the columns that this model reads, among all that the critic is shown."""
-        (a, b), (dx, dy) = self.places, self.dims
-        return x[..., a : a + dx], y[..., b : b + dy]
 
     def features(
         self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]

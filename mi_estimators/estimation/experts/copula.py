@@ -10,9 +10,10 @@ import math
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from ... import _validate
+from .closed_form import ClosedForm
 
 _CUT = 2.5  # standard errors an out-of-fold canonical correlation must reach to be kept
 _FOLDS = 4
@@ -23,7 +24,7 @@ _LARGEST = (
 )
 
 
-class EllipticalCopula(nn.Module):
+class EllipticalCopula(ClosedForm):
     """T(x, y) = ln c(x, y) − ln c(x) − ln c(y) of a Gaussian or Student-t copula, shape (..., n, m), in nats.
 
     In canonical coordinates u, v with correlations ρ_k, the log-ratio of the Gaussian copula is
@@ -97,17 +98,6 @@ class EllipticalCopula(nn.Module):
         self.register_buffer("left", left.float())
         self.register_buffer("right", right.float())
         self.register_buffer("rho", rho[:count])
-
-    def forward(
-        self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
-    ) -> Float[Tensor, "*batch n m"]:
-        """Return the score matrix in nats."""
-        return self.scores(*self.features(x, y))
-
-    def columns(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the columns that this copula reads, among all that the critic is shown."""
-        (a, b), (dx, dy) = self.places, self.dims
-        return x[..., a : a + dx], y[..., b : b + dy]
 
     def _scores(self, columns: Tensor) -> Tensor:
         return columns if self.jointly else student_scores(columns, self.degrees_of_freedom)
