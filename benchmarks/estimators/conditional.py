@@ -21,7 +21,7 @@ from numpy.random import Generator
 
 import mi_estimators as mi
 
-from .repeats import remembered
+from .repeats import print_table, remembered
 
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -88,7 +88,9 @@ def main() -> None:
 
     torch.set_num_threads(1)
     keys = [(name, draw) for name in LAWS for draw in range(options.draws)]
-    _print(remembered(options.out, keys, _fitted))
+    print_table(
+        ("mean", "worst error", "interval holds"), remembered(options.out, keys, _fitted), _cells
+    )
 
 
 def _fitted(name: str, draw: int) -> dict[str, Any]:
@@ -103,18 +105,11 @@ def _fitted(name: str, draw: int) -> dict[str, Any]:
     }
 
 
-def _print(rows: list[dict[str, Any]]) -> None:
-    print("| law | truth | mean | worst error | interval holds | verdicts |")
-    print("|---|--:|--:|--:|--:|---|")
-    for name in dict.fromkeys(row["name"] for row in rows):
-        own = [row for row in rows if row["name"] == name]
-        truth, nats = own[0]["truth"], [row["nats"] for row in own]
-        worst = max(abs(value - truth) for value in nats)
-        verdicts = Counter(row["verdict"] for row in own).most_common()
-        names = ", ".join(f"{verdict} {count}" for verdict, count in verdicts)
-        holds = f"{sum(row['holds'] for row in own)} of {len(own)}"
-        cells = (name, f"{truth:.3f}", f"{mean(nats):.3f}", f"{worst:.3f}", holds, names)
-        print("|", " | ".join(cells), "|")
+def _cells(rows: list[dict[str, Any]], _verdicts: Counter[str]) -> tuple[str, ...]:
+    nats = [row["nats"] for row in rows]
+    worst = max(abs(value - rows[0]["truth"]) for value in nats)
+    held = sum(row["holds"] for row in rows)
+    return f"{mean(nats):.3f}", f"{worst:.3f}", f"{held} of {len(rows)}"
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import torch
 
 import mi_estimators as mi
 
-from .repeats import remembered
+from .repeats import print_table, remembered
 from .suites import SUITES
 
 LAWS = (
@@ -45,7 +45,9 @@ def main() -> None:
     torch.set_num_threads(1)
     names = [name for name in _TASKS if any(fnmatch(name, pattern) for pattern in options.tasks)]
     keys = [(name, seed) for name in names for seed in range(options.seeds)]
-    _print(remembered(options.out, keys, _fitted))
+    print_table(
+        ("mean", "spread", "seeds that agree"), remembered(options.out, keys, _fitted), _cells
+    )
 
 
 def _fitted(name: str, seed: int) -> dict[str, Any]:
@@ -56,17 +58,10 @@ def _fitted(name: str, seed: int) -> dict[str, Any]:
     return {"truth": task.truth, "nats": estimate.nats, "verdict": estimate.verdict}
 
 
-def _print(rows: list[dict[str, Any]]) -> None:
-    print("| law | truth | mean | spread | seeds that agree | verdicts |")
-    print("|---|--:|--:|--:|--:|---|")
-    for name in dict.fromkeys(row["name"] for row in rows):
-        own = [row for row in rows if row["name"] == name]
-        nats = [row["nats"] for row in own]
-        spread = stdev(nats) if len(nats) > 1 else 0.0
-        verdicts = Counter(row["verdict"] for row in own).most_common()
-        names = ", ".join(f"{verdict} {count}" for verdict, count in verdicts)
-        cells = (name, f"{own[0]['truth']:.3f}", f"{mean(nats):.3f}", f"{spread:.3f}")
-        print("|", " | ".join((*cells, f"{verdicts[0][1]} of {len(own)}", names)), "|")
+def _cells(rows: list[dict[str, Any]], verdicts: Counter[str]) -> tuple[str, ...]:
+    nats = [row["nats"] for row in rows]
+    spread = stdev(nats) if len(nats) > 1 else 0.0
+    return f"{mean(nats):.3f}", f"{spread:.3f}", f"{max(verdicts.values())} of {len(rows)}"
 
 
 if __name__ == "__main__":
