@@ -6,17 +6,18 @@ from typing import Any
 
 
 def value(slug: str, **parameters: Any) -> tuple[float, float]:
-    """Return (computed, theory): a number of a theorem by computation and by its closed form, for your parameters.
+    """Return (computed, theory): a number of a theorem by computation and by what it says, for your parameters.
 
     Args:
         slug: name of the theorem; `python -m proofs SLUG` shows its parameters.
         parameters: those that are not given have the values of the theorem's example.
 
     Returns:
-        What a simulation or brute force gives, and what the theorem says.
+        What a simulation or brute force gives, and the closed form, the bound or the leading term of the theorem: its
+        page says which.
 
     Raises:
-        ValueError: no such theorem, one without an example, or a parameter that it does not have.
+        ValueError: no such theorem, or a parameter that it does not have.
 
     >>> [round(number, 4) for number in value("late_decline", beta=1.0)]  # the time at which DPO turns
     [2.3454, 2.3454]
@@ -34,7 +35,5 @@ def value(slug: str, **parameters: Any) -> tuple[float, float]:
             f"slug: expected a theorem{f' such as {near}' if near else ''}, got {slug!r}"
         )
     with positive_logarithms():
-        example = import_module(slugs[slug]).THEOREM.example
-    if example is None:
-        raise ValueError(f"slug: expected a theorem with an example, got {slug!r}")
-    return example.value(**parameters)
+        theorem = import_module(slugs[slug]).THEOREM
+    return theorem.example.value(**parameters)

@@ -102,7 +102,8 @@ def page(entry) -> str:
         section("  Granted to the reader", part.granted, "· ")
     if theorem:
         section("Proof", [theorem.proof])
-        section("Example", example(theorem))
+        numbers = theorem.example
+        section("Example", [numbers.sentence, numbers.call(theorem.slug)])
     if verdict:
         neighbours = [line(r, r.refused) for r in verdict.false_neighbours]
         section("False neighbours: each must be refuted", neighbours, "· ")
@@ -112,16 +113,6 @@ def page(entry) -> str:
         section("Reference", [theorem.reference])
     section("What failed", entry.problems, "! ")
     return "\n".join(lines)
-
-
-def example(theorem) -> list[str]:
-    """Return a theorem's number by computation and by closed form, and how to ask for others."""
-    if theorem.example is None:
-        return []
-    computed, closed = theorem.example.numbers
-    at = ", ".join(f"{name}={number!r}" for name, number in theorem.example.at.items())
-    call = f"proofs.value({theorem.slug!r}, {at})"
-    return [f"{theorem.example.of}: computed {computed:.7g}, closed form {closed:.7g}", call]
 
 
 def progress(slugs: list[str]) -> Iterator[str]:

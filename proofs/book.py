@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import notation
 from .engine import render
-from .engine.theorem import TIERS, Part, PartVerdict, Result
+from .engine.theorem import TIERS, Part, PartVerdict, Result, Theorem
 from .ledger import Entry
 from .picture import picture
 from .theorems import modules
@@ -154,18 +154,9 @@ def _table(*rows: tuple[str, ...]) -> str:
     return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])
 
 
-def _example(entry: Entry) -> list[str]:
-    example = entry.theorem.example if entry.theorem else None
-    if example is None:
-        return []
-    computed, theory = example.numbers
-    at = ", ".join(f"{name}={number!r}" for name, number in example.at.items())
-    return [
-        f"**Smallest example.** {escaped(example.of)}: computed {computed:.4g}, by the closed form {theory:.6g}.",
-        "",
-        f'```python\nproofs.value("{entry.slug}", {at})\n```',
-        "",
-    ]
+def _example(theorem: Theorem) -> list[str]:
+    call = f"```python\n{theorem.example.call(theorem.slug)}\n```"
+    return [f"**Smallest example.** {escaped(theorem.example.sentence)}.", "", call, ""]
 
 
 def section(entry: Entry, link: Link = _anchor, used_by: Iterable[str] = ()) -> str:
@@ -186,7 +177,7 @@ def section(entry: Entry, link: Link = _anchor, used_by: Iterable[str] = ()) -> 
         "",
         *_items("Assumptions", map(escaped, theorem.assumptions)),
         *[line for part in verdict.parts for line in _part(part)],
-        *_example(entry),
+        *_example(theorem),
         f"**Proof.** {escaped(theorem.proof)}",
         "",
         *_items("False neighbours, refused", neighbours),

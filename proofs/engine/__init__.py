@@ -4,7 +4,7 @@ What it holds: `Theorem` and its `Part`s; the provers and refuters `Identity`, `
 `Tested`; the comparisons with the library, `Shipped` and `Holds`; wrong libraries, `Mutant`; the words of the field.
 """
 
-from . import oracles, strategies
+from . import numerics, oracles, strategies
 from .certify import Certified
 from .example import Example
 from .mutants import (

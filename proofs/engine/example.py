@@ -1,4 +1,4 @@
-"""A theorem with numbers: what a computation from the definitions gives, beside the closed form."""
+"""A theorem with numbers: what a computation from the definitions gives, beside what the theorem says."""
 
 from __future__ import annotations
 
@@ -6,6 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+WORDS = {
+    "=": "by the closed form",
+    "≤": "and by the theorem at most",
+    "≥": "and by the theorem at least",
+    "≈": "and by the theorem, to first order,",
+}
+"""How a computed number stands to that of the theorem → the words before the latter."""
 
 
 @dataclass(frozen=True)
@@ -15,9 +23,10 @@ class Example:
     Attributes:
         of: what the number is, in words.
         computed: from the definitions: a simulation, an enumeration, or brute force.
-        theory: the closed form of the theorem; it takes the same named parameters.
+        theory: the closed form or the bound of the theorem; it takes the same named parameters.
         at: the parameters' smallest interesting values, in their order.
-        tolerance: the largest relative difference that the computation leaves.
+        relation: how the computed number stands to it: "=", "≤", "≥", or "≈" for a leading term.
+        tolerance: the largest relative difference that the computation, or the leading term, leaves.
 
     >>> Example("twice x", lambda x: x + x, lambda x: 2 * x, {"x": 1.0}).value(x=3.0)
     (6.0, 6.0)
@@ -27,7 +36,12 @@ class Example:
     computed: Callable[..., float]
     theory: Callable[..., float]
     at: Mapping[str, Any]
+    relation: str = "="
     tolerance: float = 1e-6
+
+    def __post_init__(self) -> None:
+        if self.relation not in WORDS:
+            raise ValueError(f"relation: expected one of {', '.join(WORDS)}, got {self.relation!r}")
 
     def value(self, **parameters: Any) -> tuple[float, float]:
         """Return (computed, theory); parameters that are not given have the example's values.
@@ -47,6 +61,20 @@ class Example:
 
     @property
     def agrees(self) -> bool:
-        """Whether both numbers agree at the example's values."""
+        """Whether the relation holds at the example's values."""
         computed, theory = self.numbers
-        return abs(computed - theory) <= self.tolerance * (1 + abs(theory))
+        margin = self.tolerance * (1 + abs(theory))
+        low = self.relation == "≤" or computed >= theory - margin
+        high = self.relation == "≥" or computed <= theory + margin
+        return low and high
+
+    @property
+    def sentence(self) -> str:
+        """Both numbers in words."""
+        computed, theory = self.numbers
+        return f"{self.of}: computed {computed:.4g}, {WORDS[self.relation]} {theory:.6g}"
+
+    def call(self, slug: str) -> str:
+        """How a reader asks for the numbers at other parameters."""
+        at = ", ".join(f"{name}={number!r}" for name, number in self.at.items())
+        return f'proofs.value("{slug}", {at})'

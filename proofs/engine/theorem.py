@@ -172,7 +172,7 @@ class Part:
         return not rendered or ties.has_formula(self.words)
 
 
-_OPTIONAL = {"example", "uses"}
+_OPTIONAL = {"uses"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +188,7 @@ class Theorem:
         assumptions: what it needs, one by one.
         parts: what it claims.
         proof: the idea, step by step.
-        example: a number of it by computation and by closed form, for parameters of the reader.
+        example: a number of it by computation and by what it says, for parameters of the reader.
         false_neighbours: claims one change away from the theorem, which the same machinery must refute.
         mutants: wrong libraries, each of which a cross-check must refute.
         uses: slugs of theorems that it rests on.
@@ -204,7 +204,7 @@ class Theorem:
     assumptions: tuple[str, ...]
     parts: tuple[Part, ...]
     proof: str
-    example: Example | None = None
+    example: Example
     false_neighbours: tuple[Claim, ...]
     mutants: tuple[Mutant, ...]
     uses: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ import sympy as sp
 
 import mi_estimators as mi
 from proofs.engine import (
+    Example,
     Holds,
     Identity,
     Minimum,
@@ -17,6 +18,7 @@ from proofs.engine import (
     kl,
     logs,
     on_law,
+    oracles,
     positives,
     scaled,
     strategies,
@@ -77,6 +79,14 @@ THEOREM = Theorem(
     ),
     proof="""With s = √r, one atom's share of KL − H² is 2s (s ln s − s + 1), as E_Q(r − 1) = 0. The bracket is least
     at s = 1, where it is 0. Take the mean under Q.""",
+    # A number by computation and by what the theorem says; `proofs.value(slug, p=…)` asks for others.
+    example=Example(
+        "H² of two coins, beside their KL",
+        oracles.hellinger2,
+        oracles.kl,
+        {"p": (0.9, 0.1), "q": (0.5, 0.5)},
+        relation="≤",
+    ),
     false_neighbours=(
         # One change away from the theorem. Each must be refuted with a witness.
         Sign("the other way round: KL ≤ H²", hellinger2 - kl(P, Q), ">="),

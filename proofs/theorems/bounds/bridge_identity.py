@@ -7,6 +7,7 @@ import torch
 
 import mi_estimators as mi
 from proofs.engine import (
+    Example,
     Identity,
     Limit,
     Mutant,
@@ -81,6 +82,14 @@ def weights(p, q, t, odds):
 
 LAWS = strategies.law_pairs() | {"t": strategies.vectors(3, 3)}
 ODDS = LAWS | {"odds": strategies.rates(8)}
+
+
+def read_shifted(p, q, shift, odds):
+    """What the ratio reads at T = ln p/q + k, its root by bisection."""
+    t = [oracles.ln(a / b) + shift for a, b in zip(p, q, strict=True)]
+    return oracles.bridge(p, q, t, odds)
+
+
 THEOREM = Theorem(
     slug="bridge_identity",
     title="Bennett's acceptance ratio: its equation, its root, and what it reads at ln r + k",
@@ -209,6 +218,12 @@ THEOREM = Theorem(
     σ(−u), so G ≥ 0 at the least score, and G ≤ 0 at the largest. G is the derivative of the logistic objective. At
     T = ln r + k and c = k, w = r, and q ν r/(ν + r) = p ν/(ν + r) at every atom. As ν → ∞ the equation becomes E_Q
     w = 1, and as ν → 0, divided by ν, 1 = E_P 1/w. (e) is the implicit function theorem.""",
+    example=Example(
+        "what Bennett's ratio reads at ln dP/dQ + k, beside KL(P‖Q)",
+        read_shifted,
+        lambda p, q, shift, odds: oracles.kl(p, q),
+        {"p": (0.7, 0.2, 0.1), "q": (0.2, 0.3, 0.5), "shift": 3.0, "odds": 4.0},
+    ),
     false_neighbours=(
         Identity("with u = T − c, without ln ν, c = k at ln p/q + k", tight(p, q, 0), 0),
         Identity("ν → ∞: the equation is E_P 1/w = 1: σ(−u) → 1/w, not 1", sp.S(1), 1 / w),

@@ -6,6 +6,7 @@ import sympy as sp
 
 import mi_estimators as mi
 from proofs.engine import (
+    Example,
     Holds,
     Identity,
     Minimum,
@@ -76,6 +77,22 @@ def is_upper(joint, v):
 
 JOINT = {"joint": strategies.joint_laws(2, 3)}
 FITTED = JOINT | {"v": strategies.joint_laws(2, 3)}  # its rows, normalised, are the conditional
+
+
+def at_the_conditional(joint):
+    """CLUB at T = ln p(y given x): E_P T − E_Q T by plain sums."""
+    px, _ = oracles.marginals(joint)
+    scores = [log(mass / total) for row, total in zip(joint, px, strict=True) for mass in row]
+    own, other = oracles.flat(joint), oracles.flat(oracles.independent(joint))
+    return oracles.mean(own, scores) - oracles.mean(other, scores)
+
+
+def jeffreys(joint):
+    """I + KL(Q‖P)."""
+    own, other = oracles.flat(joint), oracles.flat(oracles.independent(joint))
+    return oracles.kl(own, other) + oracles.kl(other, own)
+
+
 THEOREM = Theorem(
     slug="club_upper_bound",
     title="CLUB = I + KL(Q‖P) at the true conditional; at a fitted one it need not bound I",
@@ -207,6 +224,12 @@ THEOREM = Theorem(
     both and drops out; ln v(y given x) is ln dS/dQ + ln p(y) with S = v p(x). At S = P the last KL is 0. With r =
     p/q, KL(Q‖P) = E_Q[r − 1 − ln r] ≥ 0, and 0 only for r = 1 wherever Q has mass. (c) CLUB(c T) = c CLUB(T), and
     CLUB(ln r) > 0 unless r = 1.""",
+    example=Example(
+        "CLUB at the true conditional of two coins that agree four times in five, beside I + KL(Q‖P)",
+        at_the_conditional,
+        jeffreys,
+        {"joint": ((0.4, 0.1), (0.1, 0.4))},
+    ),
     false_neighbours=(
         Sign("an upper bound of I at every conditional v", kl(Q, S) - kl(P, S), ">="),
         Identity("equal to I at the true conditional", club(P, Q, ln_true), kl(P, Q)),

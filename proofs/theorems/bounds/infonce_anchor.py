@@ -4,6 +4,7 @@ import sympy as sp
 
 import mi_estimators as mi
 from proofs.engine import (
+    Example,
     Identity,
     Minimum,
     Mutant,
@@ -13,6 +14,7 @@ from proofs.engine import (
     Theorem,
     dv,
     expect,
+    numerics,
     nwj,
     on_law,
     oracles,
@@ -60,6 +62,15 @@ def rows():
     for anchor, digits in NUMBERS.items():
         for relation, end in ((">", sp.Rational(digits) - half), ("<", sp.Rational(digits) + half)):
             yield Sign(f"b = {anchor}: {relation} {end}", shown, relation, end, at={b: anchor})
+
+
+def best_shift(p, q, t, anchor):
+    """The constant c at which V_b(T + c) is largest, by search."""
+
+    def loss(shift):
+        return -brute(p, q, [score + shift[0] for score in t], anchor)
+
+    return numerics.lowest(loss, [0.0])[1][0]
 
 
 THEOREM = Theorem(
@@ -163,6 +174,13 @@ THEOREM = Theorem(
     proof="""(a) With y = (1 + b)/(b + Z) the slope in b is 1 − y + ln y; V_b − NWJ = (1 + b)(x − 1 − ln x), x =
     1/y. (b) KL − V_b = (KL − DV) + (DV − V_b): the first is 0 iff T = ln dP/dQ + c (dv_representation), the second
     iff Z = 1.""",
+    example=Example(
+        "the constant that anchored DV adds to a critic, −ln Z, which DV leaves free",
+        best_shift,
+        lambda p, q, t, anchor: -oracles.log_mean_exp(q, t),
+        {"p": (0.7, 0.2, 0.1), "q": (0.2, 0.3, 0.5), "t": (1.0, 0.0, -1.0), "anchor": 1.0},
+        tolerance=1e-5,
+    ),
     false_neighbours=(
         Sign("V_b exceeds DV", below_dv, "<="),
         Identity(

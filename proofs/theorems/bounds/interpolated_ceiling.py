@@ -8,6 +8,7 @@ import torch
 import mi_estimators as mi
 from mi_estimators.theory import interpolated_ceiling
 from proofs.engine import (
+    Example,
     Holds,
     Identity,
     Mutant,
@@ -91,6 +92,20 @@ MIX = {
     "alpha": strategies.one_of(["0", "0.25", "0.5", "0.9", "1"]).map(float),
 }
 MATRIX = {"scores": strategies.tables(4, 4, 12), "alpha": strategies.mixes()}
+
+
+def on_uniform(values, level, alpha, candidates):
+    """I_α for y = x uniform, T = level on the diagonal and −level off it, a = 1: enumerated."""
+    joint = [[(i == j) / values for j in range(values)] for i in range(values)]
+    t = [[level if i == j else -level for j in range(values)] for i in range(values)]
+    return oracles.interpolated(joint, t, [0.0] * values, alpha, candidates)
+
+
+def least_ceiling(values, level, alpha, candidates):
+    """min(I, 1 + ln(K/α))."""
+    return min(oracles.ln(values), float(interpolated_ceiling(candidates, alpha)))
+
+
 THEOREM = Theorem(
     slug="interpolated_ceiling",
     title="I_α ≤ I, and I_α < 1 + ln(K/α)",
@@ -232,6 +247,13 @@ THEOREM = Theorem(
     = 1: S ≤ ln K, and the penalty is 1. (d) Put d = e^{−L}: the value is continuous at d = 0. For y = x the
     negatives meet the x with a probability that tends to 0 as n → ∞; at n = 16, α = ½, K = 2 the limit in L is
     already above ln(K/α).""",
+    example=Example(
+        "I_α with one candidate for y = x uniform on 12 values, beside min(I, 1 + ln(K/α))",
+        on_uniform,
+        least_ceiling,
+        {"values": 12, "level": 9.0, "alpha": 0.5, "candidates": 1},
+        relation="≤",
+    ),
     false_neighbours=(
         Sign(
             "the published ceiling ln(K/α), on the separated matrix",

@@ -7,6 +7,7 @@ import sympy as sp
 import mi_estimators as mi
 from proofs.engine import (
     HALF,
+    Example,
     Holds,
     Identity,
     Limit,
@@ -196,6 +197,12 @@ THEOREM = Theorem(
     is q sp(T) > 0, with the infimum 0 as T → −∞; where q = 0 it is p sp(−T). Finally 2 ln 2 − V = E_P sp(−T) + E_Q
     sp(T) > 0, and 2 ln 2 − 2·JSD = Σ p ln(1 + q/p) + q ln(1 + p/q), with terms > 0 where both masses are, 0
     elsewhere.""",
+    example=Example(
+        "what JS misses at a critic, 2·JSD − V(T), beside the mean KL of the coins",
+        lambda p, q, t: 2 * oracles.jsd(p, q) - oracles.js(p, q, t),
+        brute_gap,
+        {"p": (0.7, 0.2, 0.1), "q": (0.2, 0.3, 0.5), "t": (1.0, 0.0, -1.0)},
+    ),
     false_neighbours=(
         Identity("the gap is E_M KL, without the factor 2", divergence - share(p, q, t), gap / 2),
         Identity(

@@ -5,6 +5,7 @@ import sympy as sp
 import mi_estimators as mi
 from mi_estimators.theory import jsd_shortfall
 from proofs.engine import (
+    Example,
     Holds,
     Identity,
     Limit,
@@ -20,6 +21,7 @@ from proofs.engine import (
     instead,
     kl,
     normalised,
+    numerics,
     off,
     on_law,
     oracles,
@@ -68,6 +70,14 @@ def slope_at(t):
 
 on_curve, in_t = compiled(jsd_shortfall(k)), compiled(2 * sigmoid(-m) * sp.exp(k) / softplus(k))
 LAWS = {"p": strategies.laws(3, zeros=True), "q": strategies.laws(3), "t": strategies.vectors(3)}
+
+
+def certified(p, q):
+    """Ξ(2·JSD): the k at which c(k) = 2 ln 2 − 2·JSD, by bisection."""
+    short = 2 * (oracles.ln(2) - oracles.jsd(p, q))
+    return numerics.root(lambda k: jsd_shortfall(k) - short, 0.0, 60.0)
+
+
 THEOREM = Theorem(
     slug="jsd_certificate",
     title="KL ≥ Ξ(JSD): what a Jensen–Shannon value certifies in nats",
@@ -196,6 +206,13 @@ THEOREM = Theorem(
     r) ≥ c(KL), with equality iff ln r is constant on P. As c decreases, that is KL ≥ Ξ(2·JSD). The inverse of a
     decreasing convex function is convex, with the slope 1/c'; c(0) = 2 ln 2 and dΞ/dj = 1/ln 2 at j = 0 give the
     line.""",
+    example=Example(
+        "the nats that JSD certifies, beside KL(P‖Q)",
+        certified,
+        oracles.kl,
+        {"p": (0.7, 0.2, 0.1), "q": (0.2, 0.3, 0.5)},
+        relation="≤",
+    ),
     false_neighbours=(
         Sign("KL is at most Ξ(2·JSD)", 2 * ln2 - twice_jsd(P, Q) - jsd_shortfall(kl(P, Q)), "<="),
         Sign(

@@ -7,6 +7,7 @@ import sympy as sp
 
 import mi_estimators as mi
 from proofs.engine import (
+    Example,
     Identity,
     Minimum,
     Mutant,
@@ -209,6 +210,12 @@ THEOREM = Theorem(
     with its minimum 0 at s = r; where r = 0 it is s > 0, with the infimum 0 as T → −∞. Writing s = Z q_T/q splits
     the bracket's mean. A mean over a sample is linear in its empirical law, whose expectation is P (or Q); NWJ is a
     sum of two such means.""",
+    example=Example(
+        "what NWJ misses at a critic, KL − NWJ(T), beside the mean of the bracket",
+        lambda p, q, t: oracles.kl(p, q) - oracles.nwj(p, q, t),
+        brute_gap,
+        {"p": (0.7, 0.2, 0.1), "q": (0.2, 0.3, 0.5), "t": (1.0, 0.0, -1.0)},
+    ),
     false_neighbours=(
         Identity(
             "the gap is E_Q[r ln(r/s)], without −r + s",

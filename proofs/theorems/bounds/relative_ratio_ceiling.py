@@ -6,6 +6,7 @@ import sympy as sp
 
 import mi_estimators as mi
 from proofs.engine import (
+    Example,
     Holds,
     Identity,
     Minimum,
@@ -77,6 +78,13 @@ def brute(p, q, mix):
 
 LAWS = strategies.law_pairs() | {"mix": strategies.mixes()}
 there, back = compiled(sp.log(relative(sp.exp(ell)))), compiled(sp.log(inverse(x)))
+
+
+def lower_ceiling(p, q, mix):
+    """The smaller of −ln(1 − α) and α KL(P‖Q)."""
+    return min(-log(1 - mix), mix * oracles.kl(p, q))
+
+
 THEOREM = Theorem(
     slug="relative_ratio_ceiling",
     title="the α-relative ratio is at most 1/(1 − α), and so are its second moment and, in logarithms, its KL",
@@ -216,6 +224,13 @@ THEOREM = Theorem(
     below −ln(1 − α). And α ln r − ln r_α = α ln r + ln(1 − α + α/r) is strictly convex in ln r with its minimum 0
     at r = 1. (c) r_α dQ_α = dP, and E_{Q_α} r_α = 1. (d) With eᵗ = e^{−y}/(1 − α), y > 0, g is increasing in t and
     convex, so that E_P ln r = E_P g(ln r_α) ≥ g(E_P ln r_α) by Jensen's inequality.""",
+    example=Example(
+        "KL(P‖Q_α) at α = ½, beside the smaller of −ln(1 − α) and α KL(P‖Q)",
+        lambda p, q, mix: brute(p, q, mix)[0],
+        lower_ceiling,
+        {"p": (0.9, 0.1), "q": (0.01, 0.99), "mix": 0.5},
+        relation="≤",
+    ),
     false_neighbours=(
         Sign("the ceiling is 1/α (here at r = 100)", 1 / alpha - relative(sp.Integer(100)), ">"),
         Identity("E_{Q_α} r_α² = E_Q r_α", expect(MIXED, [u**2 for u in RATIO]), expect(Q, RATIO)),

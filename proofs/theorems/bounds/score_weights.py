@@ -6,6 +6,7 @@ import sympy as sp
 
 import mi_estimators as mi
 from proofs.engine import (
+    Example,
     Identity,
     Mutant,
     Part,
@@ -14,6 +15,8 @@ from proofs.engine import (
     Theorem,
     compiled,
     integers,
+    numerics,
+    oracles,
     positives,
     reals,
     sigmoid,
@@ -81,6 +84,15 @@ def shipped(bound, joint, product):
 
 
 SCORES = {"joint": strategies.vectors(2), "product": strategies.vectors(3)}
+
+
+def slope_of_dv(negatives):
+    """The derivative of DV in its first negative's score, by differences."""
+    _, *others = negatives
+    share = [1 / len(negatives)] * len(negatives)
+    return numerics.slope(lambda s: -oracles.log_mean_exp(share, [s, *others]), negatives[0])
+
+
 THEOREM = Theorem(
     slug="score_weights",
     title="the weight of every score in the gradient of every bound",
@@ -182,6 +194,12 @@ THEOREM = Theorem(
     proof="""Differentiate in one score: every other one enters through a sum that stays fixed, so n, m and K are
     free. The sums follow: Σ_j w_j = 1 for a softmax, and a bound that does not change under T → T + c has weights
     of sum 0, the derivative in c.""",
+    example=Example(
+        "DV's weight on the first of three negatives, beside minus its softmax",
+        slope_of_dv,
+        lambda negatives: -exp(negatives[0]) / sum(map(exp, negatives)),
+        {"negatives": (2.0, 0.0, -1.0)},
+    ),
     false_neighbours=(
         Identity(
             "nwj: the published weight −e^{u−1}/m",

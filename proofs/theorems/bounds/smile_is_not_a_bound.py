@@ -7,6 +7,7 @@ import torch
 
 import mi_estimators as mi
 from proofs.engine import (
+    Example,
     Holds,
     Identity,
     Limit,
@@ -69,6 +70,17 @@ def within(p, q, clip):
 
 LAWS = strategies.law_pairs()
 CLIP = {"clip": strategies.rates(4)}
+
+
+def excess_on_uniform(values, clip):
+    """SMILE − I for y = x uniform, T = ln N on the diagonal and −τ off it, by sums over the table."""
+    cells = range(values**2)
+    equal = [cell % (values + 1) == 0 for cell in cells]
+    joint = [1 / values if same else 0.0 for same in equal]
+    scores = [log(values) if same else -clip for same in equal]
+    return oracles.smile(joint, [1 / values**2] * values**2, scores, clip) - log(values)
+
+
 THEOREM = Theorem(
     slug="smile_is_not_a_bound",
     title="for every finite clip τ SMILE exceeds I somewhere, at ln r too; it is DV once no score is clipped",
@@ -226,6 +238,12 @@ THEOREM = Theorem(
     proof="""(a) is the definition. (b) Raising scores to −τ raises Z_τ ≥ Z. (c) E_P T = τ + n and Z_τ = e^τ. (d)
     With I = ln N = E_P T, the excess is −ln Z_τ, and 1 − Z_τ = (1 − e^{−τ})(N − 1 − e^τ)/N. (e) Here Z_τ = E_Q
     clip(r), and e^{−τ} ≤ clip(r) ≤ r + e^{−τ}, whose mean under Q is 1 + e^{−τ}.""",
+    example=Example(
+        "what SMILE exceeds I by at the right critic, y = x uniform",
+        excess_on_uniform,
+        lambda values, clip: -log(exp(clip) / values + (1 - 1 / values) * exp(-clip)),
+        {"values": 20, "clip": 2.0},
+    ),
     false_neighbours=(
         Sign("at the right critic SMILE stays below I", (mass - 1).subs(N, LARGE), ">="),
         Sign("N > e^τ is enough for the excess", (1 - mass).subs(N, sp.exp(tau) + d), ">"),

@@ -9,6 +9,7 @@ from mi_estimators.theory import chosen_term, freeing_mix, mio_target
 from proofs.engine import (
     HALF,
     Certified,
+    Example,
     Holds,
     Identity,
     Mutant,
@@ -16,6 +17,8 @@ from proofs.engine import (
     Shipped,
     Sign,
     Theorem,
+    numerics,
+    oracles,
     positives,
     reals,
     scaled,
@@ -64,6 +67,15 @@ def widens(first, second):
     """Whether the shipped interval of the larger α contains that of the smaller one."""
     inner, outer = (mi.no_collapse_interval(mix) for mix in sorted((first, second)))
     return outer[0] <= inner[0] and inner[1] <= outer[1]
+
+
+def lower_root(share):
+    """u₋ at ρ = 1 − α: the negative root of sp(−u) + ρ sp(u) = 2 ln 2, by bisection."""
+
+    def above(reward):
+        return oracles.js((1, 0), (share, 1 - share), (reward, -99.0))
+
+    return numerics.root(above, -2.0, 0.0)
 
 
 THEOREM = Theorem(
@@ -221,6 +233,13 @@ THEOREM = Theorem(
     with 0.22ρ² it is concave up to ρ = 1/20, and negative from there to ½, which puts u between the roots. (d) Both u
     are positive, so the sign of F tells on which side of u₊ they are. u₋ decreases with α from u₋(½) < −0.854 and
     stays above −ln 3.""",
+    example=Example(
+        "the lower end u₋ of the no-collapse interval at ρ = 1 − α = 0.1, beside −ln 3 + kρ",
+        lower_root,
+        lambda share: -log(3) + 4 / 3 * log(4 / 3) * share,
+        {"share": 0.1},
+        relation="≥",
+    ),
     false_neighbours=(
         Sign("(a) ρ = ε suffices at every β", end(eps, eps) - 1, ">="),
         Certified(

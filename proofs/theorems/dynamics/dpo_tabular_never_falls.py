@@ -8,6 +8,7 @@ import mi_estimators as mi
 from proofs.engine import (
     AS_MIO,
     NEARLY,
+    Example,
     Identity,
     Part,
     Shipped,
@@ -16,6 +17,7 @@ from proofs.engine import (
     dpo_loss,
     gradient,
     logs,
+    numerics,
     oracles,
     positives,
     reals,
@@ -75,6 +77,27 @@ def proved_rates(ref, theta, b):
 
 
 GIVEN = st.integers(2, 5).flatmap(lambda k: st.tuples(strategies.laws(k), strategies.vectors(k, 4)))
+
+
+def rate_of_rise(reference, theta, beta):
+    """d ln π_w/dt along the published loss's gradient, both by differences."""
+
+    def log_policy(logits):
+        return [oracles.ln(x) for x in oracles.tilted([1.0] * len(logits), logits)]
+
+    def loss(logits):
+        z = [x - oracles.ln(y) for x, y in zip(log_policy(logits), reference, strict=True)]
+        return oracles.dpo(beta * z[0], beta * z[1])
+
+    def moved(place, step):
+        return [x + step * (k == place) for k, x in enumerate(theta)]
+
+    push = [-numerics.slope(lambda step, k=k: loss(moved(k, step)), 0.0) for k in range(len(theta))]
+    return numerics.slope(
+        lambda step: log_policy([x + step * d for x, d in zip(theta, push, strict=True)])[0], 0.0
+    )
+
+
 THEOREM = Theorem(
     slug="dpo_tabular_never_falls",
     title="tabular softmax, one pair: DPO's chosen response never falls, whatever the step",
@@ -151,6 +174,12 @@ THEOREM = Theorem(
     Σ π θ̇ with Σ π θ̇ = βσ(−u)(π_w − π_l), and |π_w − π_l| < 1. As u̇ > 0 is bounded below wherever u is bounded
     above, u → ∞; θ_w + θ_l and the other logits being constant, θ_w → ∞ and θ_l → −∞. In one step θ_w rises by some
     δ > 0 and θ_l falls by δ, and with e^δ = 1 + step the new π_w is the larger.""",
+    example=Example(
+        "d ln π_w/dt of DPO's flow, three responses, beside βσ(−u)(1 − π_w + π_l)",
+        rate_of_rise,
+        lambda reference, theta, beta: proved_rates(reference, theta, beta)[0],
+        {"reference": (0.3, 0.6, 0.1), "theta": (1.0, 0.0, 0.5), "beta": 0.5},
+    ),
     false_neighbours=(
         Sign("with shared features it never falls (a > 0, ad > c²): ż_w ∝ a − c", a - c, ">="),
         Sign(

@@ -1,10 +1,12 @@
 """Frozen features: DPO's chosen response sinks without bound iff c > a; the JS family's returns to its anchor."""
 
+import numpy as np
 import sympy as sp
 
 import mi_estimators as mi
 from mi_estimators.theory import (
     chosen_pull,
+    dpo_margin,
     dpo_time,
     lazy_dpo_reward,
     preference_anchor,
@@ -13,6 +15,7 @@ from mi_estimators.theory import (
 from proofs.engine import (
     AS_DPO,
     TURNED,
+    Example,
     Identity,
     Part,
     Shipped,
@@ -22,6 +25,7 @@ from proofs.engine import (
     dpo_loss,
     gradient,
     js_loss,
+    numerics,
     positives,
     reals,
     sigmoid,
@@ -76,6 +80,24 @@ def proved_flow(bound, own, other, theta, temperature, mix=0.5):
 
 VECTORS = {name: strategies.vectors(3, 2) for name in ("own", "other", "theta")}
 GIVEN = {**VECTORS, "temperature": strategies.temperatures()}
+
+
+def integrated(own, cross, other, beta, time):
+    """DPO's z_w after a time, the flow integrated."""
+
+    def velocity(z):
+        push = beta / (1 + np.exp(beta * (z[0] - z[1])))
+        return [(own - cross) * push, (cross - other) * push]
+
+    return numerics.flow(velocity, [0.0, 0.0], time)[-1, 0]
+
+
+def in_closed_form(own, cross, other, beta, time):
+    """m (a − c)/D at the margin that is reached by then."""
+    margin = dpo_margin(time, beta, own - 2 * cross + other)
+    return float(lazy_dpo_reward(margin, own, cross, other))
+
+
 THEOREM = Theorem(
     slug="lazy_flow_collapse",
     title="with a frozen kernel DPO's chosen reward sinks without bound iff c > a; the JS family's comes back",
@@ -176,6 +198,12 @@ THEOREM = Theorem(
     Lipschitz in z, so ∇L → 0 (Barbalat). ∂L/∂z_w = β((2 − α)σ(βz_w) − 1) increases with z_w and is 0 at the anchor
     only, so z_w tends to it; ∂L/∂z_l = αβσ(βz_l) → 0 forces z_l → −∞. For α = 1 the first derivative is −βσ(−βz_w),
     so z_w → ∞.""",
+    example=Example(
+        "DPO's chosen log-ratio after a time of 10⁵, kernel 1, 3, 10",
+        integrated,
+        in_closed_form,
+        {"own": 1.0, "cross": 3.0, "other": 10.0, "beta": 1.0, "time": 1e5},
+    ),
     false_neighbours=(
         Sign("DPO: the chosen one sinks as soon as c > 0", flow(dpo)[0].subs(c, h), "<"),
         Identity(

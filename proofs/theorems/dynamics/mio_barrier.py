@@ -9,6 +9,7 @@ from proofs.engine import (
     AS_DPO,
     HALF,
     TURNED,
+    Example,
     Holds,
     Identity,
     Part,
@@ -18,6 +19,7 @@ from proofs.engine import (
     compiled,
     dpo_loss,
     js_loss,
+    numerics,
     pair_gradient,
     positives,
     reals,
@@ -76,6 +78,18 @@ SCORES = {
 }
 GIVEN = {"mix": strategies.mixes(), "ceiling": strategies.mixes(), "share": strategies.mixes()}
 GIVEN |= {"below": strategies.rates(4.0), "rejected": strategies.scores()}
+
+
+def deepest(own, cross, other, mix):
+    """The least βz_w on the JS family's flow with a frozen kernel, integrated from 0."""
+
+    def velocity(z):
+        up, down = theory.chosen_pull(z[0], mix), theory.rejected_push(z[1], mix)
+        return [own * up - cross * down, cross * up - other * down]
+
+    return float(numerics.flow(velocity, [0.0, 0.0], 100.0)[:, 0].min())
+
+
 THEOREM = Theorem(
     slug="mio_barrier",
     title="a barrier under the JS family's chosen reward: it bounds and reverses the decline, but does not avoid it",
@@ -204,6 +218,13 @@ THEOREM = Theorem(
     − ακ̄/2, positive below the level and 0 on it: z_w cannot pass downward. The start is not below the level iff κ̄
     ≥ 1. In (b) σ(βz_l) < 1 for ≤ ½. (c) The losses' gradients at 0 are parallel; DPO's is (−g, g), g > 0, always.
     (d) 1 − (2 − α)σ(βz_w) is negative above the anchor, and the rejected term is ≤ 0 for κ ≥ 0.""",
+    example=Example(
+        "the least chosen reward of MIO's flow with the kernel 2, 3, 10, beside the barrier at κ = 3/2",
+        deepest,
+        lambda own, cross, other, mix: theory.mio_barrier(cross / own, mix),
+        {"own": 2.0, "cross": 3.0, "other": 10.0, "mix": 0.5},
+        relation="≥",
+    ),
     false_neighbours=(
         Sign(
             "without z_l ≤ 0 the level of (a) holds",

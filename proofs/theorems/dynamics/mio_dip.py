@@ -2,12 +2,13 @@
 
 import sympy as sp
 
-from mi_estimators.theory import chosen_pull, mio_barrier, rejected_push
+from mi_estimators.theory import chosen_pull, mio_barrier, mio_deepest_dip, rejected_push
 from proofs.engine import (
     AS_DPO,
     HALF,
     NEARLY,
     Certified,
+    Example,
     Holds,
     Identity,
     Part,
@@ -15,6 +16,7 @@ from proofs.engine import (
     Sign,
     Theorem,
     js_loss,
+    numerics,
     pair_gradient,
     positives,
     reals,
@@ -78,6 +80,18 @@ def dips(size, steps):
 
 
 PAIR = strategies.PAIR
+
+
+def dip(own, cross, other):
+    """The least βz_w on MIO's flow with a frozen kernel, integrated from 0."""
+
+    def velocity(z):
+        up, down = chosen_pull(z[0], 0.5), rejected_push(z[1], 0.5)
+        return [own * up - cross * down, cross * up - other * down]
+
+    return float(numerics.flow(velocity, [0.0, 0.0], 100.0)[:, 0].min())
+
+
 THEOREM = Theorem(
     slug="mio_dip",
     title="kernel 1, 3, 10: MIO's chosen reward dips to −0.2805 ± 0.0005",
@@ -180,6 +194,13 @@ THEOREM = Theorem(
     = ½ − φ₋(w₁), w ≥ w₁ too, as there x + y < ⅔; and where x = ½ ≤ y, ẋ < 0. So the flow never leaves the region
     above curve and ray, and y > σ(−0.281) there. On y = ½ − φ₊(w) it crosses downward, and in the strip between the
     two curves ẋ < 0: so it leaves the strip at w = w₁, below φ₊'s curve, where y < σ(−0.280).""",
+    example=Example(
+        "the dip of MIO's chosen reward with the kernel 1, 3, 10, beside the deepest with any d at this c/a",
+        dip,
+        lambda own, cross, other: mio_deepest_dip(cross / own),
+        {"own": 1.0, "cross": 3.0, "other": 10.0},
+        relation="≥",
+    ),
     false_neighbours=(
         Certified(
             "the lower curve is above −0.2805",

@@ -2,6 +2,7 @@
 
 from math import log
 
+import numpy as np
 import sympy as sp
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from proofs.engine import (
     HALF,
     NEARLY,
     Certified,
+    Example,
     Holds,
     Identity,
     Minimum,
@@ -23,6 +25,7 @@ from proofs.engine import (
     compiled,
     gradient,
     js_loss,
+    numerics,
     positives,
     strategies,
     tensor,
@@ -87,6 +90,19 @@ def proved(p, eps, beta):
 
 GIVEN = {"p": st.lists(strategies.rates(), min_size=1, max_size=4), "eps": strategies.rates(0.49)}
 GIVEN["beta"] = strategies.temperatures()
+
+
+def threshold(beta):
+    """ε*(β): the largest ε at which G has a zero below ½, by bisection in ln ε."""
+    grid = np.linspace(0.0, 1.0, 4001)
+
+    def least(log_eps):
+        eps = np.exp(log_eps)
+        return drift(eps + (0.5 - eps) * grid, eps, beta).min()
+
+    return float(np.exp(numerics.root(least, -3 - np.log(4) / beta, np.log(0.5) - 1e-9)))
+
+
 THEOREM = Theorem(
     slug="mio_escapes_two_arms",
     title="two responses: MIO passes ½ from ε > ε*(β), and ε*(β) < 0.4906 β 2^{−1/β} for β ≤ 1",
@@ -227,6 +243,13 @@ THEOREM = Theorem(
     4/(3e). Sharpness: Y < 1 for p > ε, so at p = 4β/3 G is below a function of β that is 0 at β = 0 and has the slope
     ⅔(1 − ln(4/(3κ))) there, which is negative for κ < 4/(3e). (d) G < 0 at p = β/(1 + β). (e) The signs of G at one
     p, and on [ε, ½].""",
+    example=Example(
+        "the least start ε*(0.1) from which MIO passes ½, two responses, beside (4/3) β 2^{−1/β}/e",
+        threshold,
+        lambda beta: 4 / 3 * beta * 2 ** (-1 / beta) * np.exp(-1),
+        {"beta": 0.1},
+        relation="≤",
+    ),
     false_neighbours=(
         Certified(
             "(d) with 0.45 · 2^{−1/β}, close to the table's condition",

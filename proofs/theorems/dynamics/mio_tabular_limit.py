@@ -10,6 +10,7 @@ from proofs.engine import (
     AS_DPO,
     HALF,
     TURNED,
+    Example,
     Identity,
     Part,
     Shipped,
@@ -21,6 +22,7 @@ from proofs.engine import (
     gradient,
     js_loss,
     logs,
+    numerics,
     oracles,
     positives,
     reals,
@@ -109,6 +111,26 @@ GIVEN = {
     )
 }
 GIVEN |= {"beta": strategies.temperatures(), "mix": strategies.mixes()}
+
+
+def in_the_end(reference, beta, mix):
+    """π_w on the flow from π_ref after a time of 10⁶, integrated."""
+    base = np.array(reference)
+    ones = np.eye(len(base))
+
+    def policy(theta):
+        weights = np.exp(theta - theta.max())
+        return weights / weights.sum()
+
+    def velocity(theta):
+        pi = policy(theta)
+        u, v = beta * np.log(pi[:2] / base[:2])
+        up, down = beta * chosen_pull(u, mix), beta * rejected_push(v, mix)
+        return up * (ones[0] - pi) - down * (ones[1] - pi)
+
+    return policy(numerics.flow(velocity, np.log(base), 1e6)[-1])[0]
+
+
 THEOREM = Theorem(
     slug="mio_tabular_limit",
     title="MIO's flow on a table of logits: the end is the ceiling (1 − α)^{−1/β} π_ref,w, or 1",
@@ -245,6 +267,13 @@ THEOREM = Theorem(
     the rate (B − A)(2π_j + unseen mass). So B ≤ αβ(π_l/π_ref,l)^β is at most a constant times π_j^{2β}, o(π_j) for
     2β > 1, and θ̇_w ≤ Bπ_w + Aπ_j < 0 while θ_j rises: π_j cannot vanish. (d) In the set π_l/π_w falls, and on its
     edge π_j/π_w falls faster than (π_l/π_w)^{1/4}; of the ends in (b) only π_w = 1 is in its closure.""",
+    example=Example(
+        "the chosen probability at the end of MIO's flow, three responses, beside its ceiling",
+        in_the_end,
+        lambda reference, beta, mix: min(1.0, mio_target(reference[0], beta, mix)),
+        {"reference": (0.1, 0.3, 0.6), "beta": 1.0, "mix": 0.5},
+        tolerance=1e-3,
+    ),
     false_neighbours=(
         Tested(
             "(c) for every β: from π_ref, β = ¼, it stays out of the trap",

@@ -1,11 +1,13 @@
 """DPO has a flat direction, the common mode (1, 1); the JS family has none."""
 
+import numpy as np
 import sympy as sp
 import torch
 
 import mi_estimators as mi
 from proofs.engine import (
     RIDGE,
+    Example,
     Identity,
     Part,
     Shipped,
@@ -14,6 +16,8 @@ from proofs.engine import (
     compiled,
     dpo_loss,
     js_loss,
+    numerics,
+    pair_loss,
     positives,
     reals,
     sigmoid,
@@ -70,6 +74,23 @@ def proved_hessian(loss):
 GIVEN = {"z": strategies.vectors(2), "mix": strategies.mixes()}
 scale = beta**2 * bend(beta * (z_w - z_l))
 ones = sp.Matrix([1, 1])
+
+
+def common_bend(chosen, rejected, mix):
+    """The second derivative of the shipped loss along (1, 1), by differences."""
+
+    def loss(level):
+        return pair_loss(chosen + level, rejected + level, "js", mix)
+
+    return numerics.slope(lambda x: numerics.slope(loss, x, 1e-3), 0.0, 1e-3)
+
+
+def in_closed_form(chosen, rejected, mix):
+    """(2 − α) σ'(u) + α σ'(v) at β = 1."""
+    own, other = (1 / (2 + 2 * np.cosh(reward)) for reward in (chosen, rejected))
+    return (2 - mix) * own + mix * other
+
+
 THEOREM = Theorem(
     slug="dpo_flat_direction",
     title="DPO is flat along (1, 1) in the log-ratios; the JS family is strictly convex",
@@ -215,6 +236,12 @@ THEOREM = Theorem(
     leaves rank 1. The JS family's two terms depend on one variable each, and softplus is strictly convex. With two
     rejected responses the Hessian is β² times the covariance of the softmax weights, and its leading 2 × 2 minor is
     positive.""",
+    example=Example(
+        "MIO's curvature along (1, 1) at β = 1, where DPO's is 0",
+        common_bend,
+        in_closed_form,
+        {"chosen": 1.0, "rejected": -1.0, "mix": 0.5},
+    ),
     false_neighbours=(
         Identity(
             "MIO does not change along (1, 1) either",

@@ -6,6 +6,7 @@ import torch
 import mi_estimators as mi
 from proofs.engine import (
     AS_MIO,
+    Example,
     Identity,
     Part,
     Shipped,
@@ -17,6 +18,8 @@ from proofs.engine import (
     logs,
     loss_at,
     normalised,
+    numerics,
+    oracles,
     positives,
     reals,
     sigmoid,
@@ -75,6 +78,18 @@ def proved_logits(theta, beta):
 
 PROBABILITIES = {name: strategies.rates() for name in ("pi_w", "pi_l", "rho_w", "rho_l")}
 TEMPERATURE = {"beta": strategies.temperatures()}
+
+
+def ratio_of_slopes(chosen, rejected, own, other, beta):
+    """|∂L/∂π_w| over |∂L/∂π_l| of the published loss, by differences."""
+
+    def loss(pi_w, pi_l):
+        return oracles.dpo(beta * oracles.ln(pi_w / own), beta * oracles.ln(pi_l / other))
+
+    first = numerics.slope(lambda x: loss(x, rejected), chosen)
+    return -first / numerics.slope(lambda x: loss(chosen, x), rejected)
+
+
 THEOREM = Theorem(
     slug="dpo_gradient_ratio",
     title="DPO in the probabilities: sizes in the ratio π_l/π_w, π_l^β against π_l^{β−1}; in the logits equal",
@@ -188,6 +203,12 @@ THEOREM = Theorem(
     proof="""(a) L = ln(1 + (y/x)^β). (b) s = (y/x)^β/(1 + (y/x)^β). (d) x/y depends on θ_w − θ_l only, so L is a
     function of that difference, whose slope is −βs; and s < 1. The velocities are the chain rule with ∂ ln π_i/∂θ_j =
     1{i = j} − π_j. (e) The difference of the two slopes in (a).""",
+    example=Example(
+        "the chosen slope over the rejected one, π_w = 0.2 and π_l = 0.05, beside π_l/π_w",
+        ratio_of_slopes,
+        lambda chosen, rejected, own, other, beta: rejected / chosen,
+        {"chosen": 0.2, "rejected": 0.05, "own": 0.3, "other": 0.1, "beta": 0.5},
+    ),
     false_neighbours=(
         Identity("the ratio is π_w/π_l", size_w / size_l, pi_w / pi_l),
         Identity(

@@ -7,6 +7,7 @@ from proofs.engine import (
     HALF,
     HALF_LOSS,
     WEIGHTS_IGNORED,
+    Example,
     Holds,
     Identity,
     Minimum,
@@ -21,6 +22,7 @@ from proofs.engine import (
     logs,
     mixture,
     normalised,
+    numerics,
     off,
     oracles,
     positives,
@@ -90,6 +92,26 @@ def log_odds(pairs):
 
 
 PAIRS = {"pairs": strategies.joint_laws(3, 3)}
+
+
+def best_over_margins(pairs):
+    """The largest mean of ln 2 − L_DPO over antisymmetric margins, by ascent."""
+    places = [(i, j) for i in range(len(pairs)) for j in range(i)]
+
+    def loss(margins):
+        return sum(
+            pairs[i][j] * oracles.dpo(m, 0) + pairs[j][i] * oracles.dpo(0, m)
+            for (i, j), m in zip(places, margins, strict=True)
+        )
+
+    return oracles.ln(2) - numerics.lowest(loss, [0.0] * len(places))[0]
+
+
+def against_its_swap(pairs):
+    """JSD(A, A^swap)."""
+    return oracles.jsd(oracles.flat(pairs), oracles.flat(list(zip(*pairs, strict=True))))
+
+
 THEOREM = Theorem(
     slug="dpo_value_is_label_information",
     title="the best value of ln 2 − L_DPO is I(order; pair) = JSD(A, A^swap) ≤ ln 2",
@@ -204,6 +226,12 @@ THEOREM = Theorem(
     π_ref e^{s/β} has the scores s up to a constant. On a cycle with odds 1 + c at each step, a share is at most its
     tangent c m/2 at m = 0; the three margins sum to 0, and so do the tangents. The information is positive, since a
     pair's share of it is 0 at a = b only.""",
+    example=Example(
+        "the largest ln 2 − L_DPO over margins, six ordered pairs of three responses, beside JSD(A, A^swap)",
+        best_over_margins,
+        against_its_swap,
+        {"pairs": ((0.0, 0.4, 0.2), (0.1, 0.0, 0.1), (0.1, 0.1, 0.0))},
+    ),
     false_neighbours=(
         Sign(
             "it is a lower bound of KL(P‖M): P = (.8, .2), R = (.2, .8): 0.193 against 0.319",

@@ -7,6 +7,7 @@ from proofs.engine import (
     HALF_LOSS,
     WEIGHTS_IGNORED,
     Certified,
+    Example,
     Holds,
     Identity,
     Minimum,
@@ -18,6 +19,7 @@ from proofs.engine import (
     kl,
     mixture,
     normalised,
+    numerics,
     oracles,
     population_loss,
     positives,
@@ -83,6 +85,24 @@ def between(p, r):
 
 LAWS = {"p": strategies.laws(3), "r": strategies.laws(3)}
 BEST, TOP = ("0.8789086", "0.8789087"), ("0.1486229", "0.1486230")  # p° and the excess there
+
+
+def overstated(p):
+    """sup E[ln 2 − L_DPO] − KL(P‖M) for P = (p, 1 − p) and R = (1 − p, p): a search over the margin."""
+
+    def loss(margin):
+        return p**2 * oracles.dpo(margin[0], 0) + (1 - p) ** 2 * oracles.dpo(0, margin[0])
+
+    ties = 2 * p * (1 - p) * oracles.ln(2)
+    value = oracles.ln(2) - ties - numerics.lowest(loss, [0.0])[0]
+    return value - oracles.kl((p, 1 - p), (0.5, 0.5))
+
+
+def in_closed_form(p):
+    """D − KL(P‖M)."""
+    return best((p, 1 - p), (1 - p, p)) - oracles.kl((p, 1 - p), (0.5, 0.5))
+
+
 THEOREM = Theorem(
     slug="dpo_value_is_no_kl_bound",
     title="the best ln 2 − L_DPO is at least KL(P‖M), by up to 0.1486 for two opposite responses",
@@ -194,6 +214,12 @@ THEOREM = Theorem(
     derivative in k is −½(1/(2(1 − k)) + (artanh t − t)/(2t³) + 1/(1 + k)) < 0. A strictly concave function with zeros
     at both ends is positive inside and has one maximum, where its slope changes sign: e is below its tangent at the
     left end.""",
+    example=Example(
+        "what ln 2 − min L_DPO exceeds KL(P‖M) by for P = (0.8, 0.2) and R = (0.2, 0.8)",
+        overstated,
+        in_closed_form,
+        {"p": 0.8},
+    ),
     false_neighbours=(
         Certified("e < 0.1486", excess - sp.Rational("0.1486"), "<", {p: ("1/2", "99/100")}),
         Sign(

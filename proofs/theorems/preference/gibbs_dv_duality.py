@@ -4,6 +4,7 @@ import sympy as sp
 
 import mi_estimators as mi
 from proofs.engine import (
+    Example,
     Identity,
     Mutant,
     Part,
@@ -15,6 +16,7 @@ from proofs.engine import (
     kl,
     logs,
     normalised,
+    numerics,
     off,
     oracles,
     partition,
@@ -45,6 +47,23 @@ GIVEN = {
     "r": strategies.vectors(3, bound=3),
     "beta": strategies.temperatures(),
 }
+
+
+def best_objective(reference, rewards, beta):
+    """The largest J(π) over policies, by search over logits."""
+
+    def loss(logits):
+        policy = oracles.tilted(reference, logits)
+        return beta * oracles.kl(policy, reference) - oracles.mean(policy, rewards)
+
+    return -numerics.lowest(loss, [0.0] * len(reference))[0]
+
+
+def log_partition(reference, rewards, beta):
+    """β ln E_ref e^{r/β}."""
+    return beta * oracles.log_mean_exp(reference, [reward / beta for reward in rewards])
+
+
 THEOREM = Theorem(
     slug="gibbs_dv_duality",
     title="RLHF's objective and the DV bound have the same gap KL(π‖π*)",
@@ -151,6 +170,12 @@ THEOREM = Theorem(
     proof="""Atom by atom r − β ln(π/π_ref) = β ln Z − β ln(π/π*), because β ln(π*/π_ref) = r − β ln Z; take the
     mean under π. The second identity is dv_representation at P = π, Q = π_ref, T = r/β, whose Q_T is π*. KL(π‖π*) ≥
     0 with equality iff π = π* is part of dv_representation.""",
+    example=Example(
+        "the largest E_π r − β KL(π‖π_ref) over policies, beside β ln E_ref e^{r/β}",
+        best_objective,
+        log_partition,
+        {"reference": (0.5, 0.3, 0.2), "rewards": (1.0, 0.0, -1.0), "beta": 0.5},
+    ),
     false_neighbours=(
         Identity(
             "π* ∝ π_ref e^{βr}",

@@ -1,13 +1,16 @@
 """With K rejected responses MIO is calibrated at the mix K/(K + 1): it then learns the law of the chosen one."""
 
 from itertools import product
+from math import prod
 
 import sympy as sp
 
 import mi_estimators as mi
+from mi_estimators.theory import best_of_kl
 from proofs.engine import (
     AS_DPO,
     NEARLY,
+    Example,
     Identity,
     Part,
     Shipped,
@@ -17,6 +20,7 @@ from proofs.engine import (
     gradient,
     integers,
     normalised,
+    oracles,
     positives,
     strategies,
     tensor,
@@ -81,6 +85,14 @@ def slopes(law, worths):
         return mass @ mi.preference_loss(table[:, 0], table[:, 1:], "js", 2 / 3)
 
     return gradient(loss, (tensor(chosen) / tensor(law)).log().tolist()).tolist()
+
+
+def best_of_group(law, negatives):
+    """KL(P‖ν) for P the law of the best, the first response, of K + 1 draws: all groups enumerated."""
+    chosen = [0.0] * len(law)
+    for group in product(range(len(law)), repeat=negatives + 1):
+        chosen[min(group)] += prod(law[i] for i in group)
+    return oracles.kl(chosen, law)
 
 
 THEOREM = Theorem(
@@ -148,6 +160,13 @@ THEOREM = Theorem(
     ),
     proof="""Σ over the K + 1 draws of Pr(draw is y) is (K + 1)ν(y), and it is P(y) + K R(y). (1 − α)P + αR = (P +
     KR)/(K + 1) at α = K/(K + 1). E_ν e^{T*} = 1, so T* is the score of the policy P.""",
+    example=Example(
+        "KL(P‖ν) for the best of four draws from four responses, beside ln(K + 1) − K/(K + 1)",
+        best_of_group,
+        lambda law, negatives: best_of_kl(negatives + 1),
+        {"law": (0.25, 0.25, 0.25, 0.25), "negatives": 3},
+        relation="≤",
+    ),
     false_neighbours=(
         Identity("at α = ½ the mixed law is ν for every K", (p + rejected) / 2, n),
         Sign("the cap is ln(K + 1) − 1", cap, "<=", sp.log(K + 1) - 1),

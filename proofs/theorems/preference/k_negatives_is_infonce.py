@@ -1,6 +1,8 @@
 """With K − 1 rejected responses a preference loss is a row of InfoNCE, and Plackett–Luce's choice of the first."""
 
 from functools import partial
+from itertools import permutations
+from math import prod
 
 import sympy as sp
 import torch
@@ -8,6 +10,7 @@ import torch
 import mi_estimators as mi
 from proofs.engine import (
     HALF,
+    Example,
     Holds,
     Identity,
     Mutant,
@@ -73,6 +76,18 @@ def between(chosen, rejected):
 
 
 EXAMPLE = {"chosen": strategies.scores(12), "rejected": strategies.vectors(3, 12)}
+
+
+def from_rankings(chosen, rejected):
+    """−ln of the probability, over all rankings, that Plackett and Luce's model puts the chosen one first."""
+    worths = [float(sp.exp(score)) for score in (chosen, *rejected)]
+    first = 0.0
+    for order in permutations(worths[1:]):
+        ranks = [worths[0], *order]
+        first += prod(worth / sum(ranks[place:]) for place, worth in enumerate(ranks))
+    return -oracles.ln(first)
+
+
 THEOREM = Theorem(
     slug="k_negatives_is_infonce",
     title="K − 1 rejected responses: ln K − L is a row of InfoNCE, below ln K; K = 2 is DPO",
@@ -229,6 +244,12 @@ THEOREM = Theorem(
     and ln(eᵗ + s) > t; at equal scores s = (K − 1) eᵗ. (d) With x_j = e^{t_j − t}, L = ln(1 + Σ x_j) and D_j = ln(1
     + x_j): another term increases L, and Π(1 + x_j) ≥ 1 + Σ x_j by induction over the number of factors. (e) The
     first place of a Plackett–Luce ranking has the probability worth over total; the orders of the rest sum to 1.""",
+    example=Example(
+        "−ln of the probability that the chosen one is ranked first of four, ranking by ranking, beside L",
+        from_rankings,
+        oracles.infonca,
+        {"chosen": 1.0, "rejected": (0.5, 0.0, -1.0)},
+    ),
     false_neighbours=(
         Sign(
             "the ceiling is ln of the number of rejected responses, K = 2",

@@ -2,12 +2,13 @@
 
 import sympy as sp
 
-from mi_estimators.theory import chosen_term, log_odds
+from mi_estimators.theory import chosen_term, log_odds, preference_anchor
 from proofs.engine import (
     HALF,
     HALF_LOSS,
     TURNED,
     Certified,
+    Example,
     Holds,
     Identity,
     Minimum,
@@ -18,6 +19,8 @@ from proofs.engine import (
     Theorem,
     compiled,
     js_loss,
+    numerics,
+    oracles,
     pair_loss,
     positives,
     reals,
@@ -91,6 +94,24 @@ of_level, of_margin, of_chosen = (
 of_rejected = compiled(log_odds(X))
 GIVEN = {"mix": strategies.mixes(), "x": strategies.mixes()}
 BATCH = {"chosen": strategies.vectors(2), "rejected": strategies.vectors(2)}
+
+
+def least_margin(loss, mix):
+    """The least u − v of rewards whose loss is at most ℓ, by search."""
+
+    def room(rewards):
+        return loss - 2 * oracles.ln(2) + oracles.js((1, 0), (1 - mix, mix), rewards)
+
+    start = [float(preference_anchor(mix)), -5.0]
+    return numerics.lowest(lambda rewards: rewards[0] - rewards[1], start, room)[0]
+
+
+def on_the_curve(loss, mix):
+    """m(x) at ℓ(x) = ℓ."""
+    x = numerics.root(lambda x: level(x, mix) - loss, 1e-9, 1 - 1e-9)
+    return float(margin(x, mix))
+
+
 THEOREM = Theorem(
     slug="loss_certifies_margin",
     title="a mean loss of L_α below 2 ln 2 certifies a mean margin, by an explicit and sharp curve",
@@ -165,6 +186,13 @@ THEOREM = Theorem(
     convex functions, each above its tangent: L_α(u, v) ≥ ℓ(x) − αx((u − v) − m(x)). Take the mean. (b) The signs of
     the slopes of ℓ and m; at x = ½, y = ½ and the tangent is 2 ln 2 − (α/2)(u − v), touched at 0 only. (c) The same
     for sp(−m).""",
+    example=Example(
+        "the least margin at a loss of 1.2, by search, beside m(x) at ℓ(x) = 1.2",
+        least_margin,
+        on_the_curve,
+        {"loss": 1.2, "mix": 0.5},
+        tolerance=1e-5,
+    ),
     false_neighbours=(
         Identity("y = 1 − x, opposite rewards", level(inside), js_loss(-v_0, v_0, alpha)),
         Sign("a loss above the start still leaves a margin ≥ 0", margin(inside), ">="),

@@ -1,5 +1,6 @@
 """MIO at 2β beside DPO at β, equal at the start: which one pulls the chosen and pushes the rejected response more."""
 
+import numpy as np
 import sympy as sp
 
 from mi_estimators.theory import chosen_pull, rejected_push
@@ -7,6 +8,7 @@ from proofs.engine import (
     HALF,
     HALF_LOSS,
     NEARLY,
+    Example,
     Holds,
     Identity,
     Part,
@@ -17,6 +19,7 @@ from proofs.engine import (
     compiled,
     dpo_loss,
     js_loss,
+    numerics,
     pair_gradient,
     positives,
     reals,
@@ -72,6 +75,22 @@ def read_off(chosen, rejected):
 
 
 PAIR = strategies.PAIR
+
+
+def crossing(reward):
+    """The v at which MIO's pull at 2β is DPO's at β, by bisection."""
+
+    def excess(other):
+        return 2 * chosen_pull(2 * reward, 0.5) - 1 / (1 + np.exp(reward - other))
+
+    return numerics.root(excess, -60.0, 60.0)
+
+
+def in_closed_form(reward):
+    """h(u) = u + ln((2 − e^{2u})/(2e^{2u} − 1))."""
+    return reward + np.log((2 - np.exp(2 * reward)) / (2 * np.exp(2 * reward) - 1))
+
+
 THEOREM = Theorem(
     slug="matched_gradients",
     title="MIO at 2β against DPO at β: once both have sunk, MIO pulls the chosen one more and pushes the other less",
@@ -184,6 +203,12 @@ THEOREM = Theorem(
     negative for Y ≥ 2, and between them positive iff w < (2 − Y)/(2Y − 1). The slope of h is negative, and e^{h(u) +
     u} is Y(2 − Y)/(2Y − 1), where Y(2 − Y) − (2Y − 1) = 1 − Y². (d) For u < 0, u + v < 0 gives v < −u < h(u), or u ≤
     −½ ln 2.""",
+    example=Example(
+        "the rejected reward at which MIO's and DPO's pulls are equal, u = 0.1, beside h(u)",
+        crossing,
+        in_closed_form,
+        {"reward": 0.1},
+    ),
     false_neighbours=(
         Identity(
             "the same at equal β",

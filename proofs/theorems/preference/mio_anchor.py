@@ -14,6 +14,7 @@ from mi_estimators.theory import (
 from proofs.engine import (
     AS_DPO,
     HALF,
+    Example,
     Holds,
     Identity,
     Minimum,
@@ -23,7 +24,9 @@ from proofs.engine import (
     Theorem,
     compiled,
     js_loss,
+    numerics,
     off,
+    oracles,
     pair_gradient,
     pair_loss,
     positives,
@@ -52,6 +55,17 @@ rising = rest * (x / ref) ** beta - 1  # has the sign of the slope
 e2 = 1 / (2 * (1 + a))
 two = js_loss(sp.log(x / e2), sp.log((1 - x) / (1 - e2)))
 of_mix = {"anchor": compiled(anchor), "floor": compiled(floor)}
+
+
+def searched(mix):
+    """The u at which sp(−u) + (1 − α) sp(u) is least, by search."""
+
+    def loss(reward):
+        return 2 * oracles.ln(2) - oracles.js((1, 0), (1 - mix, mix), (reward[0], -99.0))
+
+    return numerics.lowest(loss, [0.0])[1][0]
+
+
 THEOREM = Theorem(
     slug="mio_anchor",
     title="the chosen reward's anchor −ln(1 − α), the loss floor, and the tabular minimum",
@@ -195,6 +209,13 @@ THEOREM = Theorem(
     eᵛ, so the rejected term is positive and tends to 0 as v → −∞. (c) L_α increases with π_l, whatever π_w is, so
     π_l = 0; then dL/dπ_w = (β/π_w) ((1 − α)(π_w/ε)^β − 1)/(1 + (π_w/ε)^β) is negative below x* = (1 − α)^{−1/β} ε
     and positive above: the minimum over π_w ≤ 1 is at x* if x* ≤ 1 and at 1 otherwise.""",
+    example=Example(
+        "the chosen reward at which MIO's chosen term is least, beside −ln(1 − α)",
+        searched,
+        mi.preference_anchor,
+        {"mix": 0.5},
+        tolerance=1e-5,
+    ),
     false_neighbours=(
         Identity("the anchor is +ln(1 − α)", sp.diff(f_u, u).subs(u, -anchor), 0),
         Identity("the anchor is ln 2 for every α", sp.diff(f_u, u).subs(u, sp.log(2)), 0),

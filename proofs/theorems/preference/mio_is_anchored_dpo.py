@@ -1,10 +1,12 @@
 """MIO is α times DPO, plus a wall across DPO's flat direction, plus a pin of the chosen reward at 0."""
 
+import numpy as np
 import sympy as sp
 
 from proofs.engine import (
     AS_DPO,
     TURNED,
+    Example,
     Identity,
     Minimum,
     Part,
@@ -47,6 +49,16 @@ dpo = word("L_DPO", dpo_loss(u, v), r"L_{\mathrm{DPO}}")
 across = word("wall", wall((u + v) / 2, u - v))
 held = word("pin", pin(u))
 blend = c * dpo_loss(u, v) - lam * u  # DPO with an SFT term
+
+
+def in_three_terms(chosen, rejected, mix):
+    """α times DPO, plus α times the wall, plus 1 − α times the pin."""
+    margin, level = chosen - rejected, (chosen + rejected) / 2
+    barrier = np.log1p(np.cosh(level) / np.cosh(margin / 2))
+    pinned = 2 * np.log(2 * np.cosh(chosen / 2))
+    return mix * (oracles.dpo(chosen, rejected) + barrier) + (1 - mix) * pinned
+
+
 THEOREM = Theorem(
     slug="mio_is_anchored_dpo",
     title="""the JS family's loss is α DPO plus a wall in DPO's flat direction plus a pin of the chosen reward,
@@ -141,6 +153,12 @@ THEOREM = Theorem(
     ),
     proof="""(1 + e^{−u})(1 + e^v) = (1 + e^{−m})(1 + cosh s/cosh(m/2)): take logarithms, sp(−u) + sp(v) = sp(−m) +
     wall. And L_α = α(sp(−u) + sp(v)) + (1 − α)(sp(u) + sp(−u)), with sp(u) + sp(−u) = 2 ln(2 cosh(u/2)).""",
+    example=Example(
+        "MIO's shipped loss of one pair, beside its three terms",
+        lambda chosen, rejected, mix: pair_loss(chosen, rejected, "js", mix),
+        in_three_terms,
+        {"chosen": 1.0, "rejected": -1.0, "mix": 0.5},
+    ),
     false_neighbours=(
         Sign("the anchors pull the chosen response up", -sp.diff(pin(u), u), ">="),
         Identity(

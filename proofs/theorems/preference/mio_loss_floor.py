@@ -6,6 +6,7 @@ import mi_estimators as mi
 from mi_estimators.theory import preference_loss_floor
 from proofs.engine import (
     HALF_LOSS,
+    Example,
     Holds,
     Identity,
     Minimum,
@@ -18,6 +19,7 @@ from proofs.engine import (
     js_loss,
     loss_at,
     mixture,
+    numerics,
     off,
     oracles,
     pair_gradient,
@@ -69,6 +71,23 @@ def excess_at_best(pairs, mix):
 
 MIX = strategies.MIX
 PAIRS, ALL = {"pairs": strategies.joint_laws(3, 3, zeros=True)}, strategies.joint_laws(3, 3)
+
+
+def lowest_loss(chosen, rejected, mix):
+    """The least mean loss over scores of a response, by descent."""
+    mixed = mixture(chosen, rejected, mix)
+
+    def loss(scores):
+        return 2 * oracles.ln(2) - oracles.js(chosen, mixed, scores)
+
+    return numerics.lowest(loss, [0.0] * len(chosen))[0]
+
+
+def less_information(chosen, rejected, mix):
+    """2 ln 2 − 2·JSD(P, Q_α)."""
+    return 2 * (oracles.ln(2) - oracles.jsd(chosen, mixture(chosen, rejected, mix)))
+
+
 THEOREM = Theorem(
     slug="mio_loss_floor",
     title="L_α starts at 2 ln 2, with α times DPO's gradient, and its floor is 2 ln 2 less the JS information",
@@ -229,6 +248,12 @@ THEOREM = Theorem(
     is α r sp(t) > 0 with the infimum 0 as t → −∞. Now sum, with Σ p = 1. For any law of (u, v): L_α > sp(−u) + (1 −
     α) sp(u) ≥ F_α (mio_anchor). (b) The definition of JSD, with P = (1, 0) and Q = (1 − α, α). (c) The slopes at 0
     are β((2 − α)/2 − 1) and αβ/2, and DPO's are −β/2 and β/2.""",
+    example=Example(
+        "MIO's least loss over scores for two laws that overlap, beside 2 ln 2 − 2·JSD(P, Q_α)",
+        lowest_loss,
+        less_information,
+        {"chosen": (0.7, 0.2, 0.1), "rejected": (0.2, 0.3, 0.5), "mix": 0.5},
+    ),
     false_neighbours=(
         Identity("the floor is reached where P and R overlap", least, p * floor),
         Identity(

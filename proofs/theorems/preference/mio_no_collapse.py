@@ -10,6 +10,7 @@ from proofs.engine import (
     AS_DPO,
     HALF,
     Certified,
+    Example,
     Holds,
     Identity,
     Minimum,
@@ -23,6 +24,8 @@ from proofs.engine import (
     compiled,
     dpo_loss,
     js_loss,
+    numerics,
+    oracles,
     pair_loss,
     positives,
     reals,
@@ -79,6 +82,22 @@ def stay(chosen, rejected, mix, rewards):
 
 
 BATCH = {"chosen": strategies.vectors(2, 4), "rejected": strategies.vectors(2)}
+
+
+def sunk(mix):
+    """The least mean of u over two pairs whose mean loss is at most 2 ln 2, by search; v may sink to −30."""
+
+    def room(rewards):
+        losses = [
+            2 * log(2) - oracles.js((1, 0), (1 - mix, mix), pair)
+            for pair in zip(rewards[:2], rewards[2:], strict=True)
+        ]
+        return 2 * log(2) - sum(losses) / 2
+
+    start = [-0.5, 0.3, -5.0, -5.0]
+    return numerics.lowest(lambda rewards: (rewards[0] + rewards[1]) / 2, start, room)[0]
+
+
 THEOREM = Theorem(
     slug="mio_no_collapse",
     title="a mean loss of at most 2 ln 2 keeps the mean chosen reward in [u₋, u₊]",
@@ -227,6 +246,13 @@ THEOREM = Theorem(
     f_α(E u) ≤ E f_α(u) = E L_α − α E sp(v) < 2 ln 2. Now f_α(0) = (2 − α) ln 2 < 2 ln 2, f_α(−ln 3) > 2 ln 2 for α
     < 1, and f_α(u) > (1 − α) u: so f_α < 2 ln 2 exactly between two roots, one on each side of 0, within the ends
     stated.""",
+    example=Example(
+        "the least mean chosen reward of two pairs at the mean loss 2 ln 2, by search, beside u₋",
+        sunk,
+        lambda mix: mi.no_collapse_interval(mix)[0],
+        {"mix": 0.5},
+        relation="≥",
+    ),
     false_neighbours=(
         Certified(
             "DPO sinks only above its start", *sinks_only_above_start(dpo_loss(u, v), sp.log(2))

@@ -6,6 +6,7 @@ from proofs.engine import (
     AS_DPO,
     HALF,
     RIDGE,
+    Example,
     Holds,
     Identity,
     Minimum,
@@ -21,6 +22,7 @@ from proofs.engine import (
     js_loss,
     mixture,
     normalised,
+    numerics,
     oracles,
     pair_loss,
     population_loss,
@@ -110,6 +112,29 @@ SHIFT = {
     "c": strategies.scores(),
     "bound": strategies.one_of(["dv", "infonce"]),
 }
+
+
+def missed(chosen, rejected, reference, beta, mix):
+    """What the best policy's mean loss exceeds the best score's by: a search over policies."""
+    mixed, best = setting(chosen, rejected, mix)
+
+    def loss(logits):
+        policy = oracles.tilted(reference, logits)
+        return -oracles.js(chosen, mixed, scores(policy, reference, beta))
+
+    return numerics.lowest(loss, [0.0] * len(chosen))[0] + oracles.js(chosen, mixed, best)
+
+
+def least_missed(chosen, rejected, reference, beta, mix):
+    """min_y g_y(T*(y) − β ln Z)."""
+    mixed, best = setting(chosen, rejected, mix)
+    log_z = oracles.log_mean_exp(reference, [score / beta for score in best])
+    return min(
+        proved_excess(p=x, q=y, t=score - beta * log_z)
+        for x, y, score in zip(chosen, mixed, best, strict=True)
+    )
+
+
 THEOREM = Theorem(
     slug="mio_not_shift_invariant",
     title="DPO absorbs a constant in the score, MIO does not: no normalised policy need have MIO's best score",
@@ -297,6 +322,20 @@ THEOREM = Theorem(
     since otherwise E_ref e^{T/β} < E_ref e^{(T* − β ln Z)/β} = 1; if Z > 1, some y has T(y) ≤ T*(y) − β ln Z < T*(y).
     There g_y is at least its value at T*(y) − β ln Z. (e) e^{T*} = 2P, and 1 − Z² = (x − y)²/(2(x² + y²)) at p₁ =
     x²/(x² + y²).""",
+    example=Example(
+        "what the best policy misses MIO's least loss by, two responses at β = 2, beside min g",
+        missed,
+        least_missed,
+        {
+            "chosen": (0.8, 0.2),
+            "rejected": (0.2, 0.8),
+            "reference": (0.5, 0.5),
+            "beta": 2.0,
+            "mix": 0.5,
+        },
+        relation="≥",
+        tolerance=1e-9,
+    ),
     false_neighbours=(
         Identity("L_α does not change under a shift", shifted(loss), loss),
         Identity(

@@ -7,6 +7,7 @@ from proofs.engine import (
     AS_DPO,
     HALF,
     TURNED,
+    Example,
     Holds,
     Identity,
     Minimum,
@@ -17,6 +18,7 @@ from proofs.engine import (
     Theorem,
     Values,
     mixture,
+    numerics,
     oracles,
     population_loss,
     positives,
@@ -91,6 +93,29 @@ LAWS = {
     "mix": strategies.mixes(),
     "beta": strategies.temperatures(),
 }
+
+
+def searched(chosen, rejected, reference, mix, beta):
+    """The first response's probability where the mean loss is least, by search; the mass left over is unseen."""
+    mixed = mixture(chosen, rejected, mix)
+
+    def loss(logits):
+        policy = oracles.tilted([1.0] * (len(logits) + 1), [*logits, 0.0])[:-1]
+        scores = [beta * oracles.ln(x / f) for x, f in zip(policy, reference, strict=True)]
+        return 2 * oracles.ln(2) - oracles.js(chosen, mixed, scores)
+
+    _, logits = numerics.lowest(loss, [0.0] * len(chosen))
+    return oracles.tilted([1.0] * (len(logits) + 1), [*logits, 0.0])[0]
+
+
+def where_it_fits(chosen, rejected, reference, mix, beta):
+    """π_ref (P/Q_α)^{1/β} of the first response, where Z ≤ 1."""
+    policy, unseen = optimum(chosen, rejected, reference, mix, beta)
+    if unseen < 0:
+        raise ValueError(f"reference: expected masses with Z ≤ 1, got Z = {1 - unseen:.4g}")
+    return policy[0]
+
+
 THEOREM = Theorem(
     slug="mio_population_optimum",
     title="the policy that MIO's population loss selects: π_ref (P/Q_α)^{1/β} where it fits, and a coverage cap",
@@ -255,6 +280,19 @@ THEOREM = Theorem(
     proof="""E L_α = Σ p sp(−T) + q sp(T), each term convex in T with its least at ln p/q. (a) If these scores leave
     mass for U, they are a policy's. (b) On the simplex the derivative β(q σ(T) − p σ(−T))/π is the same, −βμ,
     wherever π > 0. (c) p/q = p/((1 − α)p + αr). (d) With k = π/π_ref: p/(1 + k) − qk/(1 + k) = μ π_ref k.""",
+    example=Example(
+        "the first response's probability at MIO's population optimum, two responses seen and 0.7 of π_ref unseen",
+        searched,
+        where_it_fits,
+        {
+            "chosen": (0.6, 0.4),
+            "rejected": (0.2, 0.8),
+            "reference": (0.1, 0.2),
+            "mix": 0.5,
+            "beta": 1.0,
+        },
+        tolerance=1e-5,
+    ),
     false_neighbours=(
         Sign(
             "the cap holds whatever the data: the two responses' slope is positive at it",

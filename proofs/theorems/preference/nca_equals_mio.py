@@ -8,6 +8,7 @@ import sympy as sp
 import mi_estimators as mi
 from proofs.engine import (
     HALF,
+    Example,
     Identity,
     Minimum,
     Part,
@@ -68,6 +69,14 @@ def published_gradient(chosen, rejected, beta):
 
 
 PAIR = strategies.PAIR | {"beta": strategies.temperatures()}
+
+
+def less_js(labels, rewards):
+    """2 ln 2 − JS(w, uniform; r)."""
+    uniform = [1 / len(labels)] * len(labels)
+    return 2 * oracles.ln(2) - oracles.js(labels, uniform, rewards)
+
+
 THEOREM = Theorem(
     slug="nca_equals_mio",
     title="pairwise NCA is MIO, term by term; NCA for K labelled responses is a JS bound",
@@ -216,6 +225,12 @@ THEOREM = Theorem(
     with P = w and Q uniform on the K responses. A term w sp(−r) + (1/K) sp(r) is strictly convex and stationary at eʳ
     = K w. A point mass at the chosen response leaves it the weight 1/K in Q, and (1 − 1/K)/(K − 1) = 1/K to each
     rejected one.""",
+    example=Example(
+        "the published NCA loss of three labelled responses, beside 2 ln 2 − JS(w, uniform; r)",
+        oracles.nca,
+        less_js,
+        {"labels": (0.7, 0.2, 0.1), "rewards": (1.0, 0.0, -1.0)},
+    ),
     false_neighbours=(
         Identity("biased NCA is MIO too", biased_nca, mio),
         Identity(

@@ -1,5 +1,6 @@
 """How many single pairs can have sunk at a mean loss: a bound on a share, where mio_no_collapse bounds a mean."""
 
+import numpy as np
 import sympy as sp
 
 from mi_estimators import theory
@@ -8,6 +9,7 @@ from proofs.engine import (
     AS_DPO,
     HALF,
     HALF_LOSS,
+    Example,
     Holds,
     Identity,
     Limit,
@@ -65,6 +67,21 @@ def bounded(chosen, rejected, mix, depth):
         loss > theory.preference_loss_floor(mix)
         and sunk <= theory.no_collapse_share(depth, loss, mix) + 1e-9
     )
+
+
+def largest_share(depth, loss, mix):
+    """The largest share of rewards at −x or less on a grid, at a mean of f of at most ℓ: a linear programme."""
+    from scipy.optimize import linprog
+
+    anchor = float(preference_anchor(mix))
+    rewards = np.append(np.arange(-depth - 10, 10, 0.25), [-depth, anchor])
+    terms = [float(chosen_term(reward, mix)) for reward in rewards]
+    best = linprog(
+        -(rewards <= -depth).astype(float), [terms], [loss], [np.ones(len(rewards))], [1.0]
+    )
+    if best.fun is None:
+        raise ValueError(f"loss: expected a mean that some rewards have, got {loss}")
+    return -best.fun
 
 
 THEOREM = Theorem(
@@ -164,6 +181,12 @@ THEOREM = Theorem(
     ),
     proof="""L_α > f(u) ≥ F, and f decreases on u < 0, below its anchor −ln(1 − α) > 0. If a share s of the pairs
     has u ≤ −x, then ℓ ≥ s f(−x) + (1 − s) F.""",
+    example=Example(
+        "the largest share of pairs with a chosen reward of −2 or less at the mean loss 1.2, by a linear programme",
+        largest_share,
+        theory.no_collapse_share,
+        {"depth": 2.0, "loss": 1.2, "mix": 0.5},
+    ),
     false_neighbours=(
         Identity(
             "Markov's inequality without the floor is as sharp",

@@ -4,6 +4,7 @@ import sympy as sp
 
 from proofs.engine import (
     HALF,
+    Example,
     Identity,
     Mutant,
     Part,
@@ -199,6 +200,12 @@ THEOREM = Theorem(
     proof="""Put the point mass into each bound. −ln σ(t) = sp(−t) gives the two JS cells and DPO; the others are read
     off. The usual NWJ critic is T' = T + 1, in which E_P T' − e⁻¹ E_Q e^{T'} is the form above. −ln π_w = −u − ln
     π_ref,w.""",
+    example=Example(
+        "the cell (χ², 1) of the shipped table, beside twice DIL's LSIF loss plus 1",
+        lambda chosen, rejected: pair_loss(chosen, rejected, "chi2", 1.0),
+        lambda chosen, rejected: 2 * oracles.dil_lsif(chosen, rejected) + 1,
+        {"chosen": 0.5, "rejected": -1.0},
+    ),
     false_neighbours=(
         Identity("DPO at α = 1", cell("dv", 1), TABLE["DPO"][4]),
         Identity(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import mi_estimators as mi
 from mi_estimators.theory import missed_mass, steps_to_first_signal, zero_gradient_probability
 from proofs.engine import (
+    Example,
     Holds,
     Identity,
     Mutant,
@@ -103,6 +104,15 @@ GROUP = {
     "theta": strategies.vectors(3, 4),
     "answers": st.lists(st.integers(0, 2), min_size=1, max_size=5),
 }
+
+
+def without_contrast(eps, samples):
+    """The probability of a group whose rewards are all equal, group by group."""
+    return oracles.mean_over_batches(
+        (eps, 1 - eps), samples, lambda *answers: float(len(set(answers)) == 1)
+    )
+
+
 THEOREM = Theorem(
     slug="group_relative_zero_gradient",
     title="a group-relative gradient is exactly 0 unless the group has a correct and a wrong answer",
@@ -249,6 +259,12 @@ THEOREM = Theorem(
     (e_{y_i} − e_{y_j}); n of the pairs are a draw with itself, and give 0, the others have mean ∇J. (c) The number of
     steps is geometric: its mean is Σ_j gʲ, g the probability of a step without success. (1 − ε)ⁿ ≥ 1 − nε by
     induction over n.""",
+    example=Example(
+        "the probability that a group of four answers gives no gradient, one answer in ten being right",
+        without_contrast,
+        zero_gradient_probability,
+        {"eps": 0.1, "samples": 4},
+    ),
     false_neighbours=(
         Identity("P(ĝ = 0) = (1 − ε)ⁿ, n = 2", zero_probability(2), (1 - W[0]) ** 2),
         Identity("ĝ is unbiased, n = 2", mean_over_groups(2, lambda vector: vector[0]), slope(0)),

@@ -4,6 +4,7 @@ import sympy as sp
 
 import mi_estimators as mi
 from proofs.engine import (
+    Example,
     Holds,
     Identity,
     Mutant,
@@ -16,6 +17,7 @@ from proofs.engine import (
     gradient,
     logs,
     normalised,
+    numerics,
     oracles,
     positives,
     reals,
@@ -68,6 +70,18 @@ def bounded(theta, ref, r, beta, by):
 
 GIVEN = {"ref": strategies.laws(3), "r": strategies.vectors(3), "beta": strategies.temperatures()}
 GIVEN["theta"] = strategies.vectors(3)
+
+
+def size_of_gradient(policy):
+    """‖∇J‖₁ in the logits, J the first response's probability: by differences."""
+
+    def success(place, step):
+        return oracles.tilted(policy, [step * (k == place) for k in range(len(policy))])[0]
+
+    slopes = [numerics.slope(lambda step, k=k: success(k, step), 0.0) for k in range(len(policy))]
+    return sum(map(abs, slopes))
+
+
 THEOREM = Theorem(
     slug="starvation_on_policy",
     title="on-policy, the gradient of a rare response is of order π_y",
@@ -159,6 +173,12 @@ THEOREM = Theorem(
     over the others, and dπ_y = π_y (1 − π_y) dθ_y; the terms from ln π cancel. A_y − E_π A = (1 − π_y)(A_y − B),
     and |A_y − B| ≤ osc(A). (b) ∂J/∂θ_y is π_y (1 − ε) > 0 for a correct response and −π_y ε < 0 for a wrong one; the
     absolute values sum to ε(1 − ε) on either side.""",
+    example=Example(
+        "‖∇J‖₁ in the logits where one answer in a hundred is right, beside 2ε(1 − ε)",
+        size_of_gradient,
+        lambda policy: 2 * policy[0] * (1 - policy[0]),
+        {"policy": (0.01, 0.59, 0.4)},
+    ),
     false_neighbours=(
         Identity("without the baseline: ∂J/∂θ_y = π_y A_y", sp.diff(J, theta), p * advantage),
         Identity("off the simplex: ∂J/∂θ_y = A_y − β", sp.diff(J, theta), advantage - beta),

@@ -9,6 +9,7 @@ import mi_estimators as mi
 from mi_estimators.theory import chosen_pull, drawn_js_weight, missed_mass, rejected_push
 from proofs.engine import (
     TURNED,
+    Example,
     Identity,
     Part,
     Shipped,
@@ -24,6 +25,7 @@ from proofs.engine import (
     log_ratios,
     logs,
     normalised,
+    numerics,
     nwj,
     oracles,
     pair_gradient,
@@ -100,6 +102,19 @@ def supplied_weights(mix, u, v):
 
 
 GIVEN = {"target": strategies.laws(3), "theta": strategies.vectors(3, 4)}
+
+
+def drawn_weight(p):
+    """JS's weight on ∇ ln π(y⁺), T* = ln 1/p there and −∞ elsewhere: from the slope in the logit of y⁺."""
+    score = oracles.ln(1 / p)
+
+    def value(step):
+        policy = oracles.tilted((p, 1 - p), (step, 0.0))
+        return oracles.js((1, 0), policy, (score, -999.0))
+
+    return -numerics.slope(value, 0.0) / (1 - p)
+
+
 THEOREM = Theorem(
     slug="who_samples_starves",
     title="""a rare correct answer that must be drawn is missed under every bound; a supplied one starves none at
@@ -257,6 +272,12 @@ THEOREM = Theorem(
     P_y/π_y with Σ P_y = 1. With s = 1/√p, s − ln(1 + s²) has the slope (1 − s)²/(1 + s²) ≥ 0 and is 0 at s = 0. (b)
     missed_mass, and a plug-in gradient is a sum over the draws. (c) Both are −β times the loss's derivative and
     decrease in u. (d) Two of the four kinds of pairs have just one y⁺, of probability p(1 − p) each.""",
+    example=Example(
+        "JS's weight on a right answer of probability 10⁻³ that the policy must draw, where DV's is 1",
+        drawn_weight,
+        drawn_js_weight,
+        {"p": 1e-3},
+    ),
     false_neighbours=(
         Identity("drawn, JS: ω = P_y too", weight("JS"), P[0]),
         Identity("drawn, DV: ω = π_y P_y", weight("DV"), Q[0] * P[0]),

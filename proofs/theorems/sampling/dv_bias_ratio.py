@@ -1,11 +1,12 @@
 """How good the leading term Var/(2M Z²) of DV's minibatch bias is: the ratio is a mean of one explicit function."""
 
-from math import exp
+from math import exp, log1p
 
 import sympy as sp
 
 from mi_estimators.theory import dv_bias_factor
 from proofs.engine import (
+    Example,
     Holds,
     Identity,
     Part,
@@ -85,6 +86,14 @@ def within(q, t, size):
 
 even = (bias(1) - v / 2).subs(g, 1)
 GIVEN = {"q": strategies.laws(3), "t": strategies.vectors(3, 3), "size": strategies.counts(3)}
+
+
+def overstated(rate, height, size):
+    """R for eᵀ = 1 + d with the mass q and 1 otherwise: the bias over v/(2M), all batches enumerated."""
+    variance = rate * (1 - rate) * (height / (1 + rate * height)) ** 2
+    return proved((rate, 1 - rate), (log1p(height), 0.0), size) * 2 * size / variance
+
+
 THEOREM = Theorem(
     slug="dv_bias_ratio",
     title="DV's bias over its leading term is a mean of 2φ(Ẑ/Z): with rare heavy negatives the term is too large",
@@ -178,6 +187,13 @@ THEOREM = Theorem(
     weighted mean of such; Jensen with the weights (X − 1)² gives R ≥ 2φ(1 + E(X − 1)³/E(X − 1)²), where E(X − 1)³ =
     μ₃/M². (c) μ₃/v = d(1 − 2q)/Z < d, so R > 2φ(1 + y). B_M is 0 at q = 0 with the slope d − M ln(1 + y) there, and
     v/(2M) is 0 with the slope d²/(2M). 2φ(1 + y) < 2/y, as ln(1 + y) > 0.""",
+    example=Example(
+        "DV's bias over its leading term with a rare heavy negative, beside 2φ(1 + d/M)",
+        overstated,
+        lambda rate, height, size: factor(1 + height / size),
+        {"rate": 0.001, "height": 20.0, "size": 4},
+        relation="≥",
+    ),
     false_neighbours=(
         Sign("R ≤ 1: the leading term is an upper bound, M = 1", v / 2 - bias(1), ">="),
         Sign(

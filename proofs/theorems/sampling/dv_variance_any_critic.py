@@ -5,6 +5,7 @@ import sympy as sp
 import mi_estimators as mi
 from mi_estimators.theory import gaussian_information
 from proofs.engine import (
+    Example,
     Holds,
     Identity,
     Part,
@@ -70,6 +71,21 @@ def paid(p, q, t):
 
 
 LAWS = strategies.law_pairs() | {"t": strategies.vectors(3, 3)}
+
+
+def second_moment_at(p, q, share):
+    """1 + relVar at T = share·ln dP/dQ, by plain sums."""
+    t = [share * oracles.ln(a / b) for a, b in zip(p, q, strict=True)]
+    doubled = oracles.log_mean_exp(q, [2 * score for score in t])
+    return float(sp.exp(doubled - 2 * oracles.log_mean_exp(q, t)))
+
+
+def least_price(p, q, share):
+    """e^{2V − I}."""
+    t = [share * oracles.ln(a / b) for a, b in zip(p, q, strict=True)]
+    return float(sp.exp(2 * oracles.dv(p, q, t) - oracles.kl(p, q)))
+
+
 THEOREM = Theorem(
     slug="dv_variance_any_critic",
     title="a DV critic within g nats of I has minibatch noise of at least e^{I − 2g} − 1, whatever its form",
@@ -135,6 +151,13 @@ THEOREM = Theorem(
     ),
     proof="""(a) DV at the critic 2T: I − (2 E_P T − ln E_Q e^{2T}) = KL(P‖Q_2T) by dv_representation; and ln(1 +
     relVar) = ln E_Q e^{2T} − 2 ln E_Q eᵀ. With V ≥ I − g, 2V − I ≥ I − 2g. (b) Q_2T ∝ r Q = P iff 2T = ln r + c.""",
+    example=Example(
+        "1 + relVar of eᵀ at a share of the best critic (at ½ it is the least), beside e^{2V − I}",
+        second_moment_at,
+        least_price,
+        {"p": (0.7, 0.2, 0.1), "q": (0.2, 0.3, 0.5), "share": 1.0},
+        relation="≥",
+    ),
     false_neighbours=(
         Sign("1 + relVar ≥ e^I for every critic", second_moment(T) - sp.exp(kl(P, Q)), ">="),
         Identity(

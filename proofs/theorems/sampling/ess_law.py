@@ -7,6 +7,7 @@ import sympy as sp
 import mi_estimators as mi
 from mi_estimators.theory import ess_fraction, gaussian_chi2, gaussian_information
 from proofs.engine import (
+    Example,
     Holds,
     Identity,
     Minimum,
@@ -87,6 +88,13 @@ def chi2_share(joint):
 
 
 JOINT = {"joint": strategies.joint_laws(2, 2)}
+
+
+def overstated(p, q, size):
+    """The mean of ESS/M at T = ln dP/dQ over all batches of negatives."""
+    return mean_fraction([oracles.ln(a / b) for a, b in zip(p, q, strict=True)], q, size)
+
+
 THEOREM = Theorem(
     slug="ess_law",
     title="ESS of DV's weights: in [1, M], and a fraction 1/(1 + χ²) ≤ e^{−I} of the negatives at the optimal critic",
@@ -225,6 +233,13 @@ THEOREM = Theorem(
     is 1. (d) For one pair r p = p²/q is 1/(1 − ρ²) times the normal density with variances (1 + ρ²)/(1 − ρ²) and
     correlation 2ρ/(1 + ρ²): complete the square. Its integral is E_P r. Over independent pairs r is a product and I
     a sum.""",
+    example=Example(
+        "the mean of ESS/M at the optimal critic over batches of four, beside its limit 1/(1 + χ²)",
+        overstated,
+        lambda p, q, size: ess_fraction(oracles.chi2(p, q)),
+        {"p": (0.7, 0.2, 0.1), "q": (0.2, 0.3, 0.5), "size": 4},
+        relation="≥",
+    ),
     false_neighbours=(
         Sign("1 + χ² ≥ e^{2I} for every law", 1 + share - sp.exp(2 * one_sided), ">="),
         Identity("Gaussian: 1 + χ² = e^I", sp.exp(2 * information), sp.exp(information)),

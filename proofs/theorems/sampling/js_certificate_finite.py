@@ -108,7 +108,8 @@ def proved(size, height):
 
 def nats(size, clip):
     """The k ≥ 0 at which c(k) is the shortfall of separated laws, by bisection."""
-    short = 2 * oracles.ln(1 + float(sp.exp(-clip))) + 2 * clip * (oracles.ln(100) / size) ** 0.5
+    margin = 2 * clip * (oracles.ln(100) / (2 * (size // 2))) ** 0.5
+    short = 2 * oracles.ln(1 + float(sp.exp(-clip))) + margin
     low, high = 0.0, 40.0
     for _ in range(60):
         k = (low + high) / 2

@@ -7,6 +7,7 @@ import sympy as sp
 
 import mi_estimators as mi
 from proofs.engine import (
+    Example,
     Holds,
     Identity,
     Mutant,
@@ -88,6 +89,14 @@ GIVEN = {
 }
 GIVEN |= {"n": strategies.counts(2), "m": strategies.counts(3)}
 SCORES, EVEN, SIGNS = {"t": strategies.vectors(2)}, (0.5, 0.5), ((1, 0), (-1, 0))
+
+
+def mean_squares(p, q, t, g, n, m):
+    """E_P‖∇T‖²/N + E_Q‖∇T‖²/M."""
+    squares = [sum(d**2 for d in row) for row in g]
+    return oracles.mean(p, squares) / n + oracles.mean(q, squares) / m
+
+
 THEOREM = Theorem(
     slug="js_gradient_bounded",
     title="tr Cov of the JS gradient is at most E_P‖∇T‖²/N + E_Q‖∇T‖²/M",
@@ -181,6 +190,20 @@ THEOREM = Theorem(
     ∂T)/M; a variance is at most the mean square, and σ² < 1. Sum over the parameters. (b) At T = ln r, σ(−T) = 1/(1
     + r) and σ(T) = r/(1 + r), so p σ(−T)² + q σ(T)² = q r/(1 + r), and r/(1 + r) ≤ ½ + (r − 1)/4, of mean ½ under
     Q. (c) E_Q[r² (∂T)²] = E_Q r² = 1 + χ² and E_Q[r ∂T] = E_P ∂T = 0; 1 + χ² ≥ e^I by ess_law.""",
+    example=Example(
+        "tr Cov of the JS gradient of one parameter, one positive and one negative, beside the bound",
+        proved,
+        mean_squares,
+        {
+            "p": (0.7, 0.2, 0.1),
+            "q": (0.2, 0.3, 0.5),
+            "t": (1.0, 0.0, -1.0),
+            "g": ((1.0,), (-1.0,), (0.5,)),
+            "n": 1,
+            "m": 1,
+        },
+        relation="≤",
+    ),
     false_neighbours=(
         Tested(
             "NWJ has the bound of (a)", SCORES, lambda t: bounded(EVEN, EVEN, t, SIGNS, 1, 2, "nwj")

@@ -9,6 +9,7 @@ import torch
 import mi_estimators as mi
 from proofs.engine import (
     HALF,
+    Example,
     Holds,
     Identity,
     Minimum,
@@ -57,6 +58,13 @@ def overshoot(size, height, bound):
     return float(
         weights[bound(torch.full_like(product[:, :1], height), product) > log(size) + 1e-9].sum()
     )
+
+
+def breaks_its_promise(draws, risk):
+    """The largest Pr[B > KL] of the bound of (c) over 10⁴ laws: P is one atom and has the Q-mass q, KL = −ln q."""
+    height = log(draws) - log(log(1 / risk))
+    masses = [(k + 0.5) / 10_000 for k in range(10_000)]
+    return max((1 - mass) ** draws for mass in masses if height > -log(mass))
 
 
 THEOREM = Theorem(
@@ -185,6 +193,13 @@ THEOREM = Theorem(
     (1 − i/k) ≥ 1 − N(N − 1)/(2k) ≥ ½. Hence ½ Pr_{law^N}[B > ln k] ≤ δ. (c) With Q-mass q on the atom, KL(P‖Q) =
     −ln q. If q ≤ ln(1/δ)/N, that is at least B. If q is larger, S misses the atom with probability (1 − q)^N ≤
     e^{−qN} < δ (missed_mass), and otherwise B = 0 ≤ KL(P‖Q).""",
+    example=Example(
+        "how often the bound ln N − ln ln(1/δ) of a hundred draws exceeds KL at worst, beside δ",
+        breaks_its_promise,
+        lambda draws, risk: risk,
+        {"draws": 100, "risk": 0.05},
+        relation="≤",
+    ),
     false_neighbours=(
         Sign("(a) dP/dQ' ≤ N − 1, N = 2", (N - 1 - r / ((1 - 1 / N) + r / N)).subs(n, 1), ">="),
         Sign("(a) (1 − 1/N)^N ≥ e^{−1}", N * sp.log(1 - 1 / N) + 1, ">="),

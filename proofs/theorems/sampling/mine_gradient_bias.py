@@ -7,6 +7,7 @@ import torch
 
 import mi_estimators as mi
 from proofs.engine import (
+    Example,
     Identity,
     Mutant,
     Part,
@@ -111,6 +112,20 @@ def shipped_relative(q, t, size):
 
 
 LAW = {"q": strategies.laws(3), "t": strategies.vectors(2, 3).map(lambda t: (*t, 4.0))}
+
+
+def bias_times_size(q, t, size):
+    """M times the bias of DV's gradient in the first atom's score, all batches enumerated."""
+    return size * (proved(q, t, 0.0, 0.0, size)[0] + oracles.tilted(q, t)[0])
+
+
+def leading_bias(q, t, size):
+    """C = E_Q[x² (∇T − ḡ)], ∇T the first atom's indicator and ḡ its share of e^T."""
+    shares = oracles.tilted(q, t)
+    second = [share**2 / mass for share, mass in zip(shares, q, strict=True)]  # q x²
+    return second[0] - shares[0] * sum(second)
+
+
 THEOREM = Theorem(
     slug="mine_gradient_bias",
     title="DV's minibatch gradient is biased; a moving average shrinks that bias, a stale one gives NWJ's gradient",
@@ -212,6 +227,14 @@ THEOREM = Theorem(
     − s) ḡ δ² + s² δ² (D̄ + (1 − s) ḡ δ)/(1 + sδ). Take the mean: E D̄ = E δ = 0, E D̄δ = C/M, E δ² = v/M; the last
     term is R, and there 1 + sδ = 1 − s + s X̄ ≥ m and E δ⁴ = w/M² (dv_minibatch_bias): Cauchy–Schwarz. (c)
     Differentiate.""",
+    example=Example(
+        "M times the bias of DV's gradient in the first atom's score, six negatives",
+        bias_times_size,
+        leading_bias,
+        {"q": (0.2, 0.3, 0.5), "t": (1.0, 0.0, -1.0), "size": 6},
+        relation="≈",
+        tolerance=0.1,
+    ),
     false_neighbours=(
         Identity(
             "DV's gradient is unbiased, M = 2", over_pairs(lambda d, z: (d + gbar * z) / z), gbar

@@ -9,6 +9,7 @@ import torch
 import mi_estimators as mi
 from mi_estimators.theory import missed_mass
 from proofs.engine import (
+    Example,
     Identity,
     Minimum,
     Mutant,
@@ -19,6 +20,7 @@ from proofs.engine import (
     batches,
     integers,
     normalised,
+    oracles,
     positives,
     reals,
     scaled,
@@ -62,6 +64,13 @@ RAISED = {
     "c": strategies.temperatures(),
     "size": strategies.counts(3),
 }
+
+
+def all_elsewhere(eps, draws):
+    """The probability of a batch without a draw in A, batch by batch."""
+    return oracles.mean_over_batches((eps, 1 - eps), draws, lambda *atoms: float(all(atoms)))
+
+
 THEOREM = Theorem(
     slug="missed_mass",
     title="mass ε is missed by all M negatives with probability (1 − ε)^M, and DV's sample value is then blind to it",
@@ -167,6 +176,12 @@ THEOREM = Theorem(
     − ε)^M − 1 + Mε) + Mε². The upper one: ln(1 − ε) ≤ −ε, from x − 1 − ln x ≥ 0 at x = 1 − ε. If (1 − ε)^M ≤ δ,
     then 1 − Mε ≤ δ. (b) A critic's values on A do not occur among the negatives' scores. Exactly, with E_Q eᵀ = u +
     v (off A and on it), DV(T + c·1_A) = E_P T + c·P(A) − ln(u + v eᶜ) = E_P T − (1 − P(A)) c − ln(v + u e^{−c}).""",
+    example=Example(
+        "the probability that eight negatives all miss a tenth of the mass",
+        all_elsewhere,
+        missed_mass,
+        {"eps": 0.1, "draws": 8},
+    ),
     false_neighbours=(
         Sign("(1 − ε)^M ≤ 1 − Mε", 1 - M * eps - (1 - eps) ** M, ">="),
         Sign("(1 − ε)^M ≥ e^{−εM}", M * (sp.log(1 - eps) + eps), ">="),

@@ -15,6 +15,7 @@ from mi_estimators.theory import (
     nwj_value_variance,
 )
 from proofs.engine import (
+    Example,
     Identity,
     Part,
     Shipped,
@@ -102,6 +103,14 @@ def stated(rho):
 
 
 LAW = strategies.law_pairs(2) | {"t": strategies.vectors(2, 3)}
+
+
+def in_closed_form(rho):
+    """dρ² + e^{2I} − 1 for d = 1."""
+    chi2 = gaussian_chi2(gaussian_information(rho))
+    return nwj_value_variance(gaussian_log_ratio_variance(rho), chi2)
+
+
 THEOREM = Theorem(
     slug="nwj_variance",
     title="N·Var[NWJ] = Var_P(ln r) + χ²(P‖Q) at the optimal critic, N = M",
@@ -202,6 +211,12 @@ THEOREM = Theorem(
     ρx + √(1 − ρ²) e with e independent of x; ln r is a polynomial in x and e, and E x² = 1, E x⁴ = 3 give its mean
     and variance for one pair. Over independent pairs ln r is a sum, and both are d times as large; for χ² see
     ess_law.""",
+    example=Example(
+        "N·Var of NWJ at ln r, N positives and N negatives, a Gaussian pair: by quadrature",
+        lambda rho: sum(gaussian(rho)[1:3]),
+        in_closed_form,
+        {"rho": 0.6},
+    ),
     false_neighbours=(
         Identity("the positives add nothing", variance(WEIGHTS, VALUES), variance(Q, E) / 2),
         Identity(

@@ -8,6 +8,7 @@ import torch
 import mi_estimators as mi
 from mi_estimators.theory import least_negative_variance
 from proofs.engine import (
+    Example,
     Holds,
     Identity,
     Minimum,
@@ -97,6 +98,18 @@ def least(part):
 
 
 JOINT = {"joint": strategies.joint_laws(2, 2), "size": strategies.counts(3)}
+
+
+def over_batches(p, q, size):
+    """M·Var of the mean of r over M negatives, all batches enumerated; E_Q r = 1."""
+    r = [a / b for a, b in zip(p, q, strict=True)]
+
+    def square(*atoms):
+        return (sum(r[i] for i in atoms) / size - 1) ** 2
+
+    return size * oracles.mean_over_batches(q, size, square)
+
+
 THEOREM = Theorem(
     slug="song_ermon_variance",
     title="at ln r the negatives' variance is χ²/M ≥ (e^I − 1)/M: for NWJ exactly, for DV in the limit",
@@ -187,6 +200,13 @@ THEOREM = Theorem(
     1)²/(2m) − (x − 1 − ln x) is (x − 1)(x − m)/(m x), for x ≥ m of the sign of x − 1. The standard deviations of r̄
     − 1 and of ln r̄ differ by at most that of ε (triangle inequality), which is at most √E ε² ≤ √E(r̄ − 1)⁴/(2m),
     and E(r̄ − 1)⁴ = w/M² (dv_minibatch_bias).""",
+    example=Example(
+        "M·Var of the negatives' mean of r, three negatives, beside e^I − 1",
+        over_batches,
+        lambda p, q, size: least_negative_variance(oracles.kl(p, q)),
+        {"p": (0.7, 0.2, 0.1), "q": (0.2, 0.3, 0.5), "size": 3},
+        relation="≥",
+    ),
     false_neighbours=(
         Sign(
             "the floor is e^{2I} − 1 for every law (r = 1 + s on P)", s - ((1 + s) ** 2 - 1), ">="
