@@ -62,7 +62,7 @@ class Shown:
 def shown(pairs: Pairs, fold: Fold, view: View, device: torch.device) -> Shown:
     """Fit a view's transforms on the training rows of a fold, and transform its rows."""
     sides = [side.to(device) for side in (pairs.x, pairs.y)]
-    maps = view.x(sides[0][fold.train]), view.y(sides[1][fold.train])
+    maps = view.maps(*(side[fold.train] for side in sides))
 
     def transformed(rows: Tensor) -> Sides:
         x, y = (transform(side[rows]) for transform, side in zip(maps, sides, strict=True))

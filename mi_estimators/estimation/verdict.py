@@ -30,7 +30,8 @@ _APART, _TENTH = 0.01, 0.1  # nats, and a share of the value, between nearest ne
 _STILL_GAINING = 0.02  # nats of the objective
 _SMALL = 0.07  # of the value: no error to flag
 _UNSEEN = 0.06  # of the value: what a network or additive noise did not see of the laws of benchmarks/estimators
-_SHORTFALLS = ("train_gap", "anchor_shortfall", "learning_shortfall")
+_SHORTFALLS = ("train_gap", "anchor_shortfall", "learning_shortfall", "step_shortfall")
+_COMING = 2.0  # times what the last third of the steps gave is missing, if it falls as 1/steps
 _DRIFT = 0.3  # nats: an error that a verdict must not let pass
 _OVERFIT, _MUCH = 0.02, 0.15  # nats, and a share of the value, between training and held-out rows
 _LEARNING = 1 / (
@@ -140,13 +141,17 @@ def combine(
 
 def _budget_note(fits: list[Fit]) -> list[str]:
     """Say that training ended while validation rows still gained."""
-    to_the_end = all(fit.kept_step == fit.history[-1]["step"] for fit in fits)
     gain = min(fit.late_gain for fit in fits)
-    if not (to_the_end and gain > _STILL_GAINING):
+    if not (all(map(_to_the_end, fits)) and gain > _STILL_GAINING):
         return []
     return [
         f"validation rows still gained {gain:.2f} nats in the last third of the steps: effort='thorough' may read more"
     ]
+
+
+def _to_the_end(fit: Fit) -> bool:
+    """Tell whether the last evaluation was the best."""
+    return fit.kept_step == fit.history[-1]["step"]
 
 
 def _is_free(row: Estimator) -> bool:
@@ -195,10 +200,12 @@ def _averaged(
     if fitted is not None:
         diagnostics |= {name: fitted[name] for name in _SHORTFALLS}
     if others is not None:
+        unfinished = [fit.late_gain if _to_the_end(fit) else 0.0 for fit in fits]
         diagnostics |= {
             "train_gap": _mean([reading.seen for reading in readings], readings) - nats,
             "anchor_shortfall": _mean([fit.shortfall for fit in fits], readings),
             "learning_shortfall": max(0.0, others.learned * _LEARNING),
+            "step_shortfall": _COMING * _mean(unfinished, readings),
             "late_gain": _mean([fit.late_gain for fit in fits], readings),
             "kept_step": max(fit.kept_step for fit in fits),
             "anchor_share": max(fit.anchor_share for fit in fits),
@@ -217,9 +224,9 @@ def _averaged(
                 "ksg_shortfall": others.nearest.shortfall,
             }
     expert = _expert(fits)
-    shortfall = max(0.0, *(diagnostics[name] for name in _SHORTFALLS))
+    *of_rows, of_steps = (diagnostics[name] for name in _SHORTFALLS)
     unseen = _UNSEEN * max(0.0, nats) if expert in ("network", "additive") else 0.0
-    return Value(nats, stderr, max(shortfall, unseen), expert), diagnostics
+    return Value(nats, stderr, max(unseen, *of_rows) + of_steps, expert), diagnostics
 
 
 def _closed_form(fits: list[Fit]) -> bool:
@@ -340,6 +347,15 @@ def _reasons(
 
     carried_by_critics = value.expert not in ("neighbours", "counts")
     narrow = d.get("columns", 0) <= _NARROW
+    unfinished = gap > _HALTING * nats or d.get("late_gain", 0.0) > _UNFINISHED * nats
+    leaning = d.get("anchor_share", 0.0) > (_LEANING if unfinished else _RESTING)
+    contradicted = d.get("anchor_misfit", 0.0) > _MISFIT and leaning
+    if contradicted and value.expert != "counts" and not (narrow and "ksg" in d):
+        reasons["anchor_misfit"] = (
+            "the value rests on a copula that does not fit these rows, and the network added little to it. The"
+            " information is larger, by an unknown amount. More rows, or a critic of your own, may find it"
+        )
+
     if carried_by_critics and gap > max(_OVERFIT + _MUCH * nats, 2 * stderr):
         reasons["overfit"] = (
             f"the critic reads {gap:.2f} nats more on its training rows than on held-out rows: more rows would raise"
@@ -356,15 +372,6 @@ def _reasons(
     if far and "drift" not in reasons:
         reasons["drift"] = (
             f"plug_in and bridge differ by {apart:+.2f} nats. They agree at the log-ratio, so the critic is not there"
-        )
-
-    unfinished = gap > _HALTING * nats or d.get("late_gain", 0.0) > _UNFINISHED * nats
-    leaning = d.get("anchor_share", 0.0) > (_LEANING if unfinished else _RESTING)
-    contradicted = d.get("anchor_misfit", 0.0) > _MISFIT and leaning
-    if contradicted and value.expert != "counts" and not (narrow and "ksg" in d):
-        reasons["anchor_misfit"] = (
-            "the value rests on a copula that does not fit these rows, and the network added little to it. The"
-            " information is larger, by an unknown amount. More rows, or a critic of your own, may find it"
         )
 
     if carried_by_critics and spread > max(_DRIFT, nats / 10, 6 * stderr):

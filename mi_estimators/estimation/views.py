@@ -16,6 +16,7 @@ from .transforms import (
     Components,
     Identity,
     OneScale,
+    Screened,
     Shaped,
     Transform,
     uniform_columns,
@@ -38,6 +39,7 @@ class View:
     Attributes:
         name: in words.
         x, y: how each side's transform is made from training rows.
+        screened: whether columns of a very wide side are picked by what they tell of the other.
         anchored: whether a copula of the first columns of each side stands beside the network.
         noise: standard deviation of the noise added to training rows, in units of the transformed rows.
     """
@@ -47,6 +49,17 @@ class View:
     y: Make
     anchored: bool = False
     noise: float = 0.0
+    screened: bool = False
+
+    def maps(self, x: Tensor, y: Tensor) -> tuple[Transform, Transform]:
+        """Return the transforms of x and y, made from paired training rows."""
+        if not self.screened:
+            return self.x(x), self.y(y)
+        first, second = (
+            Screened(side, other, _MANY) if side.shape[1] > _VERY_WIDE else make(side)
+            for side, other, make in ((x, y, self.x), (y, x, self.y))
+        )
+        return first, second
 
 
 def label_of(codes: list[Tensor], groups: Tensor) -> int | None:
@@ -100,14 +113,10 @@ def views_of(
         return [View(name="columns and waves", x=waves, y=waves, anchored=anchored)]
 
     wide = max(x.shape[1], y.shape[1]) > _VERY_WIDE
-    make = _many_components if wide else partial(Both, even=even)
-    columns = View(name="columns", x=make, y=make, anchored=anchored)
+    make = Both if wide else partial(Both, even=even)
+    columns = View(name="columns", x=make, y=make, anchored=anchored, screened=wide)
     if max(x.shape[1], y.shape[1]) <= _WIDE or min(Components(s).held for s in (x, y)) < _HELD:
         return [columns]
     few = View(name="components", x=Components, y=Components)
     noisy = View(name="noisy components", x=Components, y=Components, noise=0.5)
     return [columns, few, noisy]
-
-
-def _many_components(rows: Tensor) -> Transform:
-    return Components(rows, _MANY) if rows.shape[1] > _VERY_WIDE else Both(rows)

@@ -10,14 +10,14 @@ A family of laws has a module, which ends with its rows.
 
 from __future__ import annotations
 
-from . import channels, cost, grid, labels, library, order, pictures, shapes
+from . import channels, cost, functions, grid, labels, library, order, pictures, shapes
 from .library import BEYOND_NORMAL, TEN
 from .suite import ALL, OURS, Suite
 from .task import Task
 
 TASKS: dict[str, Task] = {
     task.name: task
-    for family in (library, grid, pictures, labels, channels, shapes, order, cost)
+    for family in (library, grid, pictures, labels, channels, shapes, order, cost, functions)
     for task in family.TASKS
 }
 """Name → row, of all laws."""
@@ -99,6 +99,12 @@ SUITES: dict[str, Suite] = {
         "All families",
         _rows([name for name in _PUBLISHED if name not in _TWINS]),
         seeds=5,
+        estimators=OURS,
+    ),
+    "functions": Suite(
+        "Functions of several columns, written after the estimator",
+        functions.TASKS,
+        seeds=2,
         estimators=OURS,
     ),
     "all_laws": Suite(
