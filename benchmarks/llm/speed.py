@@ -157,6 +157,7 @@ def run(side: Side, setting: dict[str, Any]) -> dict[str, Any]:
         "max_steps": setting["steps"],
         "per_device_train_batch_size": batch,
         "gradient_accumulation_steps": step // batch,
+        "use_cpu": True,  # or bf16 is refused
     }
     added = dict(side.flags) | {"bf16": setting["precision"] == BF16}
     if added.get("memory") == "lean":

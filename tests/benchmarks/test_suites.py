@@ -16,6 +16,7 @@ GATE = [
     *("regimes-5-5", "ring-0.1", "stable-1.2", "networks-5-5", "volatility-1", "saw-16"),
     *("blobs-16x16", "rectangles-16x16", "spike-counts-10", "60-classes-in-the-plane"),
     *("log-gamma-5-nats", "smoothed-8-nats", "sentences-label", "rare-count", "several-labels"),
+    *("turned-by-a-column", "one-of-four-classes"),
 ]
 """The rows that the gate draws; the others are for the broad run."""
 

@@ -16,8 +16,10 @@ from mi_estimators.estimation.transforms import (
     OneScale,
     Rank,
     Robust,
+    Screened,
     Shaped,
     Standard,
+    telling_columns,
 )
 
 transforms = pytest.mark.parametrize("make", TRANSFORMS.values(), ids=TRANSFORMS)
@@ -233,6 +235,23 @@ def test_components_keep_distances_and_say_what_they_hold():
     far = torch.cdist(components(rows), components(rows)) / torch.cdist(rows, rows).float()
     near = far[~torch.eye(200, dtype=torch.bool)]
     assert near.max() / near.min() < 1.001
+
+
+@pytest.mark.parametrize("function", [torch.neg, torch.abs, torch.exp], ids=["neg", "abs", "exp"])
+def test_the_columns_that_tell_of_the_other_side_are_picked(function):
+    rows = torch.randn(1000, 400, generator=torch.Generator().manual_seed(0))
+    columns, telling = telling_columns(rows, function(rows[:, [7, 300]]))
+    assert set(columns[telling].tolist()) == {7, 300}
+
+
+@given(seed=st.integers(0, 2**31 - 1))
+def test_columns_that_tell_nothing_of_the_other_side_are_no_scores(seed):
+    generator = torch.Generator().manual_seed(seed)
+    rows, other = (torch.randn(200, dim, generator=generator) for dim in (300, 2))
+    screened = Screened(rows, other, count=4)
+    assert int(screened.telling.sum()) <= 1  # one in a hundred draws has one
+    assert not screened(rows)[:, :64][:, ~screened.telling].any()
+    assert torch.equal(screened(rows)[:, 64:], Components(rows, 4)(rows))
 
 
 def test_shaped_rows_get_back_the_entries_that_do_not_vary():

@@ -28,6 +28,16 @@ def test_the_interval_reaches_as_far_as_the_learning_curve():
     )
 
 
+def test_one_column_among_very_many_is_found():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1000, 400, generator=generator)
+    y = 0.8 * x[:, 9] + 0.6 * torch.randn(1000, generator=generator)
+    estimator = mi.MIEstimator(**FAST).fit(x, y)
+    assert estimator.estimate_.nats == pytest.approx(-math.log(0.6), abs=0.12)
+    fresh = estimator.estimate(x.flip(0), y.flip(0))  # the order of rows tells nothing
+    assert fresh.nats == pytest.approx(estimator.estimate(x, y).nats, abs=1e-6)
+
+
 VERDICTS = [
     ("ok", mi.laws.Gaussian(0.6, 2), 1000, {}),
     ("overfit", mi.laws.TASKS["multinormal-20-2nats"], 300, {}),
@@ -164,9 +174,14 @@ def test_training_that_ends_while_it_gains_says_so():
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2000, 4, generator=generator)
     y = x[:, :1] * x[:, 1:2] + 0.3 * torch.randn(2000, 1, generator=generator)
-    few, more = (mi.estimate_mi(x, y, steps=steps, folds=2) for steps in (300, 700))
+    few, more = (mi.estimate_mi(x, y, steps=steps, folds=2) for steps in (200, 400))
     assert any("still gained" in text and "thorough" in text for text in few.warnings)
     assert more.nats > few.nats
+
+    missing = few.diagnostics["step_shortfall"]
+    assert missing > 0.05
+    held = few.diagnostics["held_out"]
+    assert few.interval[1] >= held + 1.96 * few.stderr + missing - 1e-12
 
 
 class Contrary(torch.nn.Module):
