@@ -10,10 +10,11 @@ from typing import Literal
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from .components import Components
 from .misfit import copula_misfit
 from .neighbours import normal_scores
 from .scoring import Sides
-from .transforms import Components, Even, Margin, Standard, uniform_columns
+from .transforms import Even, Margin, Standard, uniform_columns
 
 _NEAR_ENDS = 3.0  # of normal scores
 _FEW = 64  # columns, beyond which principal components are tested in their place

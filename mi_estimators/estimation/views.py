@@ -8,15 +8,14 @@ from functools import partial
 
 from torch import Tensor
 
+from .components import Components, Screened
 from .grouping import draws_of
 from .sides import Side
 from .transforms import (
     TRANSFORMS,
     Both,
-    Components,
     Identity,
     OneScale,
-    Screened,
     Shaped,
     Transform,
     uniform_columns,

@@ -7,19 +7,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mi_estimators.estimation.components import Components, Screened, telling_columns
 from mi_estimators.estimation.sides import fit_side
 from mi_estimators.estimation.transforms import (
     TRANSFORMS,
     Both,
-    Components,
     Identity,
     OneScale,
     Rank,
     Robust,
-    Screened,
     Shaped,
     Standard,
-    telling_columns,
 )
 
 transforms = pytest.mark.parametrize("make", TRANSFORMS.values(), ids=TRANSFORMS)
