@@ -21,7 +21,8 @@ export TOKENIZERS_PARALLELISM = false
 
 help: ## list these commands and what each costs | at once
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/; s/ \| /\t/' | awk -F'\t' '{printf "  make %-10s %-14s %s\n", $$1, $$3, $$2}'
-	@echo "The first command also makes $(VENV): three minutes, 6 GB; 2 GB with TORCH_INDEX=https://download.pytorch.org/whl/cpu."
+	@echo "Processor time of one core; \`$(BIN)/python -m benchmarks.doors TARGET\` measures it on yours."
+	@echo "The first command also makes $(VENV): three minutes, 6 GB; half of it, 2 GB, with TORCH_INDEX=https://download.pytorch.org/whl/cpu."
 
 $(READY): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "make: expected Python 3.11 or newer, got " + sys.version.split()[0] + " (choose another with PYTHON=...)")'
@@ -38,7 +39,7 @@ $(READY): pyproject.toml $(CONSTRAINTS)
 	-$(INSTALL) --editable ".[tasks]"
 	@touch $@
 
-demo: $(READY) ## run a small version of everything (theorems, lab, an estimate, a language model); writes results/report.html | 3 minutes
+demo: $(READY) ## run a small version of everything (theorems, lab, an estimate, a language model); writes results/report.html | 2 minutes
 	@mkdir -p $(OUT)
 	@set -e; \
 	echo "[1/4] the theorems, beside steps 2 and 3"; \
@@ -52,7 +53,7 @@ demo: $(READY) ## run a small version of everything (theorems, lab, an estimate,
 	@echo "[4/4] the lab, and the report"
 	@$(BIN)/python -m toy demo --out $(OUT)
 
-test: $(READY) ## run the tests, except those marked `broad` | 10 minutes
+test: $(READY) ## run the tests, except those marked `broad` | 18 minutes
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
 test-all: $(READY) ## run all tests, `broad` ones too | 30 minutes

@@ -1,10 +1,18 @@
-"""A peer's own virtual environment, made once from its pins."""
+"""What a benchmark needs: the packages of an extra, and a peer's own virtual environment, made once from its pins."""
 
 from __future__ import annotations
 
 import hashlib
 import subprocess
 from pathlib import Path
+
+from mi_estimators.extras import absent
+
+
+def require(extra: str, command: str) -> None:
+    """End the command with one line where the packages of an extra are not installed."""
+    if message := absent(extra):
+        raise SystemExit(f"{command}: {message}")
 
 
 def python_of(folder: Path) -> str:

@@ -20,6 +20,11 @@ MEMORY = (
     "--gradient_accumulation_steps, a smaller --max_length, or --lora_rank 16"
 )
 
+NEXT = (
+    "next: open the report; train the same pairs with another loss (--bound dv --output_dir OTHER is DPO), "
+    "then compare: python -m llm_adapter.report RUN OTHER"
+)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
@@ -30,7 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             if values.get(name):
                 refuse_unreadable(values[name])
 
-        from .training.arguments import make_arguments  # torch and transformers: seconds
+        from mi_estimators.extras import need  # torch and transformers: seconds
+
+        need("llm")  # all of it: the report that ends a long run needs matplotlib
+        from .training.arguments import make_arguments
         from .training.run import Run
 
         run = Run(make_arguments(values), command_line(COMMAND, argv))
@@ -43,12 +51,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from torch import OutOfMemoryError
 
-    from .training.page import write_report
+    from mi_estimators.display.runs import read_run
+
+    from .training.page import verdict, write_report
     from .training.trainer import RunFailed
 
     try:
         if output := run.train():
+            print(verdict(read_run(output)))
             print(f"Report: {write_report([output], output / 'report.html')}")
+            print(NEXT)
     except (RunFailed, ImportError, ValueError, OSError) as error:
         complain(COMMAND, error, "stopped")
         return 1

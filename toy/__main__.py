@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from .experiment import abouts
@@ -15,17 +16,21 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        The exit status: 0, or 1 if there is nothing to report or a file cannot be used, or 130 if interrupted.
+        The exit status: 0, or 1 without anything to report, a file or a package, or 130 if interrupted.
     """
     options = _parser().parse_args(argv)
 
-    from . import report
+    from mi_estimators.extras import need
+
     from .rows import FILE
 
     try:
+        need("lab")
+        from . import report
+
         rows = _rows(options)
         page = report.build(rows, options.out)
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         print(f"toy: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -38,8 +43,18 @@ def main(argv: list[str] | None = None) -> int:
 
     for quantity, measured, theory in report.summary(rows):
         print(f"{quantity}: {measured}; theory: {theory}")
-    print(f"{len(rows)} results in {options.out / FILE}; report: {page}")
+    for line in _shown(page.titles, options):
+        print(line)
+    print(f"{len(rows)} results in {options.out / FILE}; next: open {options.out / report.FILE}")
     return 0
+
+
+def _shown(titles: dict[str, str], options: argparse.Namespace) -> Iterator[str]:
+    """Yield what the figures show, one line a figure: those of one experiment, else that which opens the report."""
+    alone = options.command in abouts()
+    for name, title in titles.items():
+        if (name == "lead") != alone:
+            yield f"{options.out / name}.png: {title}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,8 +12,8 @@ from .rows import Row
 FILE = "report.html"
 
 
-def build(rows: list[Row], folder: Path) -> Path:
-    """Write report.html and the figures of these rows, and of what other rooms left in the folder; return its path.
+def build(rows: list[Row], folder: Path) -> Page:
+    """Write report.html and the figures of these rows, and of what other rooms left in the folder; return the page.
 
     Raises:
         ValueError: a folder with nothing to report.
@@ -31,7 +31,7 @@ def build(rows: list[Row], folder: Path) -> Path:
         )
 
     page.write(folder / FILE)
-    return folder / FILE
+    return page
 
 
 def summary(rows: list[Row]) -> list[tuple[str, str, str]]:

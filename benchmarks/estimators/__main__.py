@@ -15,6 +15,7 @@ import mi_estimators
 from mi_estimators import display
 from mi_estimators.display import jsonl
 
+from ..environment import require
 from . import packages, plan, protocol, tasks
 from .suites import SUITES, Task
 
@@ -39,6 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.quick:
         parser.set_defaults(**QUICK)
         options = parser.parse_args(argv)
+    require("plot", "benchmarks.estimators")
     home = packages.ENVIRONMENTS / "quick" if options.quick else packages.HERE
     out = options.out or (home if options.suite == STAIRS_WITH else home / options.suite)
     try:

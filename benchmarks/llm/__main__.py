@@ -6,6 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from benchmarks.environment import require
+
+require("llm", "benchmarks.llm")  # before the imports that need it
+
 from llm_adapter.data.sources import PAIRS
 from mi_estimators.display import jsonl
 

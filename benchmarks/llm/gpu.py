@@ -21,6 +21,10 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from benchmarks.environment import require
+
+require("llm", "benchmarks.llm.gpu")  # before the imports that need it
+
 import torch
 from transformers import (
     AutoConfig,

@@ -20,6 +20,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.environment import require
+
+require("llm", "benchmarks.llm.speed")  # before the imports that need it
+
 from llm_adapter.models import load_tokenizer
 from mi_estimators.display import Table, jsonl
 

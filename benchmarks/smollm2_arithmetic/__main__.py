@@ -17,6 +17,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from benchmarks.environment import require
+
+require("llm", "benchmarks.smollm2_arithmetic")  # before the imports that need it
+
 from mi_estimators.display import jsonl
 from mi_estimators.display.runs import read_run
 

@@ -16,6 +16,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.environment import require
+
+require("llm", "benchmarks.smollm2_offline")  # before the imports that need it
+
 from benchmarks.smollm2_arithmetic import plan as arithmetic
 from llm_adapter import pairs as pairs_command
 from llm_adapter.data.load import prepare

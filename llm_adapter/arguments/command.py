@@ -22,7 +22,11 @@ def run_command(command: str, body: Callable[[list[str]], None], argv: Sequence[
 
 
 def complain(command: str, error: BaseException | str, kind: str = "error") -> None:
-    """Print an error on one line."""
+    """Print an error on one line; one of a package that is not installed says which extra brings it."""
+    if isinstance(error, ModuleNotFoundError):
+        from mi_estimators.extras import absent
+
+        error = absent("llm") or error
     print(f"{command}: {kind}:", " ".join(str(error).split()), file=sys.stderr)
 
 

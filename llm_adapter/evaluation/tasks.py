@@ -33,18 +33,17 @@ def dataset(arguments: TaskArguments, seed: int = 0):
     """Return reasoning-gym's dataset of the task: `dataset[i]` is an entry, `score_answer(answer, entry)` verifies.
 
     Raises:
-        ValueError: an unknown task, a number out of range, or reasoning-gym is not installed.
+        ValueError: an unknown task, or a number out of range.
+        ImportError: reasoning-gym is not installed.
     """
     check_fields(arguments, TaskArguments)
     if seed < 0:
         raise ValueError(f"seed: expected an integer ≥ 0, got {seed}")
 
-    try:
-        import reasoning_gym
-    except ImportError as error:
-        raise ValueError(
-            f"task: expected the package reasoning-gym, got {error} (pip install reasoning-gym)"
-        ) from None
+    from mi_estimators.extras import need  # it loads torch
+
+    need("tasks")
+    import reasoning_gym
 
     # entry i depends on seed + i alone: neighbouring seeds would give the same entries
     return reasoning_gym.create_dataset(

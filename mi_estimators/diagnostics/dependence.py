@@ -18,6 +18,7 @@ _INFLATION = 1.2  # of the variance: below it an interval is right to a tenth
 _COLUMNS = 64  # looked at closely
 _CHANCES = 50  # pairs at a given lag that two rare labels must be expected to form by chance
 _DIGITS = 6  # significant digits from which on two equal numbers are one measurement, not two
+_TOO_EVEN = 3.0  # standard errors by which triples of equal rows must fall short
 
 
 @dataclass(frozen=True)
@@ -139,19 +140,36 @@ def _is_sorted(rows: Float[Tensor, "n d"]) -> bool:
 
 
 def repeated_rows(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> int:
-    """Return how many rows are exact copies of another, where both sides are measured; 0 where one is not.
+    """Return how many rows are exact copies of another; 0 where independent draws may be equal by chance.
 
-    A side is measured if it has a column whose values mostly need more than six significant digits: two such values
-    are not equal by chance. Counts, labels and coarsely rounded numbers are.
+    They may not where both sides are measured: where each has a column whose values mostly need more than six
+    significant digits. Of counts, labels and coarsely rounded numbers they may, unless the rows come in pairs too
+    evenly for independent draws, as in a file in which every row stands twice.
 
     >>> x = torch.randn(100, 1, dtype=torch.float64)
     >>> repeated_rows(x, x), repeated_rows(torch.cat([x, x[:30]]), torch.cat([x, x[:30]]))
     (0, 30)
+    >>> twice = torch.arange(100.0).repeat(2)[:, None]
+    >>> repeated_rows(twice, twice)
+    100
     """
-    if not (_is_measured(x) and _is_measured(y)):
+    counts = codes_of(torch.cat([x, y], 1)).unique(return_counts=True)[1].double()
+    if not (_is_measured(x) and _is_measured(y)) and not _is_too_even(counts):
         return 0
-    rows = torch.cat([x, y], 1)
-    return len(rows) - len(codes_of(rows).unique())
+    return int((counts - 1).sum())
+
+
+def _is_too_even(counts: Tensor) -> bool:
+    """Tell whether these numbers of equal rows have too few triples, beside their pairs, for independent draws.
+
+    Of n independent draws with any probabilities p, E[triples] = n³/6 Σp³ ≥ n³/6 (Σp²)² ≈ ⅔ pairs²/n. At equality the
+    difference has variance E (1 + λ/3), E the right-hand side and λ = 2 pairs/n.
+    """
+    n = float(counts.sum())
+    pairs = float((counts * (counts - 1)).sum()) / 2
+    triples = float((counts * (counts - 1) * (counts - 2)).sum()) / 6
+    least = 2 / 3 * pairs**2 / n
+    return least - triples > _TOO_EVEN * math.sqrt(least * (1 + 2 * pairs / n / 3))
 
 
 def _is_measured(rows: Float[Tensor, "n d"]) -> bool:

@@ -102,6 +102,7 @@ class Page:
         parts: fragments of HTML, in order.
         headings: the sections, which the table of contents names.
         figures: SVG, PNG and dark PNG of every numbered figure, by the name of its files.
+        titles: what every numbered figure is to show, by the same names.
         opening: number of parts that stand before the table of contents.
     """
 
@@ -109,6 +110,7 @@ class Page:
     parts: list[str] = field(default_factory=list)
     headings: list[str] = field(default_factory=list)
     figures: dict[str, tuple[str, bytes, bytes]] = field(default_factory=dict)
+    titles: dict[str, str] = field(default_factory=dict)
     opening: int = 0
 
     def end_opening(self) -> None:
@@ -159,6 +161,7 @@ class Page:
 
         figure.set_layout_engine("none")  # the layout is found: the PNG need not find it again
         self.figures[name] = (drawn, png(figure), dark_png(figure))
+        self.titles[name] = title
 
         head = f"<b>Figure {len(self.figures)}.</b> {escape(title)}"
         fold = f"<details><summary>What is drawn</summary><p>{escape(made)}</p></details>"

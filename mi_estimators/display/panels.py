@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..extras import need
 from .readings import window
 from .style import BLUE, GREY, INK, PALETTE, RED, theme
 from .svg import png
@@ -91,6 +92,7 @@ def heat_map(
 
 def shown(width: float, height: float) -> Figure:
     """Return an empty figure of this size in inches, which a notebook shows, whatever its backend."""
+    need("plot")
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from itertools import cycle
 from typing import Any
 
+from ..extras import need
+
 INK = "#24292f"
 """Text and axes. `svg` turns it into the ink of the page around the figure."""
 
@@ -124,6 +126,7 @@ def theme(**changes: Any) -> Generator[None, None, None]:
     Args:
         changes: further matplotlib settings, dots as underscores: `font_size=9`.
     """
+    need("plot")
     from matplotlib import style
 
     settings = {name.replace("_", ".", 1): value for name, value in changes.items()}

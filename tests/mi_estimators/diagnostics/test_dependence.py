@@ -82,6 +82,26 @@ def test_copies_are_counted_where_both_sides_are_measured():
     assert repeated_rows((x * 10).round() / 10, (y * 10).round() / 10) == 0
 
 
+@pytest.mark.parametrize("copies", [2, 3, 5])
+@pytest.mark.parametrize("digits", [0, 1])
+def test_copies_of_coarse_numbers_are_counted_where_they_are_too_even(digits, copies):
+    rows = (series(300, 0.0, 4) * 10 * 10**digits).round() / 10**digits
+    kinds = len(rows.unique(dim=0))
+    copied = rows.repeat(copies, 1)
+    assert repeated_rows(copied[:, :2], copied[:, 2:]) == len(copied) - kinds
+    assert repeated_rows(rows[:, :2], rows[:, 2:]) == 0
+
+
+@pytest.mark.parametrize("kinds", [30, 300, 3000])
+def test_draws_that_are_equal_by_chance_are_no_copies(kinds):
+    for seed in range(100):
+        weights = torch.rand(kinds, generator=torch.Generator().manual_seed(seed))
+        for law in (weights, torch.ones(kinds)):
+            draws = law.multinomial(1000, True, generator=torch.Generator().manual_seed(seed))
+            rows = draws[:, None].double()
+            assert repeated_rows(rows, rows % 7) == 0
+
+
 @pytest.mark.parametrize("kinds", [2, 10, 300])
 def test_the_entropy_of_equal_kinds_is_within_its_error(kinds):
     values = []
