@@ -30,7 +30,9 @@ def main() -> None:
     }
     args = parse_arguments([f"--{name}={value}" for name, value in flags.items()])
     tokenizer, data, _ = read_data(args)
-    model = read_model(args).to(getattr(torch, job["dtype"]))
+    model = read_model(args)
+    if job["dtype"] == "float64":  # otherwise the flags say the precision
+        model = model.double()
     disable_dropout(model)
     trainer = PreferenceTrainer(model, args, data.examples, None, tokenizer)
     meter = Meter()

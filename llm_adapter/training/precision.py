@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import TrainerCallback
 
 from .release import Released
+from .stochastic import StochasticAdamW
 
 WEIGHTS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 SAMPLE = 4096  # weights that are watched
@@ -24,8 +25,8 @@ NOTED = 0.1  # share of lost steps that is worth a warning
 def optimizer(args) -> tuple[Any, dict] | None:
     """Return the AdamW of a run for Trainer's `optimizer_cls_and_kwargs`, or None for Trainer's own.
 
-    kahan: torch-optimi's, which adds up the rounding errors of bf16 weights. stochastic: torchao's, which rounds up or
-    down at random and is right on average. The optimiser's states have the precision of the weights, or 8 bits.
+    kahan: torch-optimi's, which adds up the rounding errors of bf16 weights. stochastic: ours, which rounds up or down
+    at random and is right on average. The optimiser's states have the precision of the weights; torchao's have 8 bits.
     Under `release_gradients` each weight is stepped in the backward pass.
 
     Raises:
@@ -42,18 +43,19 @@ def optimizer(args) -> tuple[Any, dict] | None:
             from optimi import AdamW as kind
 
             options["kahan_sum"] = True
-        elif args.rounding == "stochastic" or args.adam_states == "8bit":
-            from torchao.optim import AdamW8bit, _AdamW  # type: ignore  # an extra that `dev` leaves out
+        elif args.adam_states == "8bit":
+            from torchao.optim import AdamW8bit as kind  # type: ignore  # an extra that `dev` leaves out
 
-            kind = AdamW8bit if args.adam_states == "8bit" else _AdamW
             options["bf16_stochastic_round"] = args.rounding == "stochastic"
+        elif args.rounding == "stochastic":
+            kind = StochasticAdamW
         elif args.release_gradients:
             options["fused"] = True
         else:
             return None
     except ImportError as error:
         package = "torch-optimi" if args.rounding == "kahan" else "torchao"
-        name = "rounding" if args.rounding != "nearest" else "adam_states"
+        name = "rounding" if args.rounding == "kahan" else "adam_states"
         raise ValueError(
             f"{name}: expected the package {package} for {getattr(args, name)}, got {error} "
             f"(pip install {package})"

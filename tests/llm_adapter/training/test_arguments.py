@@ -12,7 +12,7 @@ def test_optional_packages_are_named(run, folder, tmp_path, monkeypatch, capsys)
     for package, flags in {
         "peft": "--lora_rank 4",
         "torch-optimi": "--weights bf16 --rounding kahan",
-        "torchao": "--weights bf16 --rounding stochastic",
+        "torchao": "--weights bf16 --rounding stochastic --adam_states 8bit",
     }.items():
         for name in ("peft", "optimi", "torchao", "torchao.optim"):
             monkeypatch.setitem(sys.modules, name, None)

@@ -108,8 +108,7 @@ def test_an_unknown_recipe_is_refused():
         read_values(["--model", "builtin", "--memory", "tiny"])
 
 
-@needs_torchao
-@pytest.mark.parametrize("states", ["weights", "8bit"])
+@pytest.mark.parametrize("states", ["weights", pytest.param("8bit", marks=needs_torchao)])
 def test_lean_runs_and_moves(make_trainer, states):
     recipe = " ".join(f"--{name} {value}" for name, value in RECIPES["lean"].items())
     flags = FLAGS.replace("--max_grad_norm 0", "")
