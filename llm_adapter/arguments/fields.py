@@ -270,8 +270,14 @@ class StepFields:
     resume_from_checkpoint: str | None = flag(
         None, "Checkpoint to continue from: its folder, or 'true' for the last one in output_dir."
     )
-    max_steps: int = flag(-1, "Number of optimiser steps; -1 leaves it to num_train_epochs.")
-    num_train_epochs: float = flag(1.0, "Number of epochs; ignored when max_steps is set.")
+    max_steps: int = flag(
+        -1,
+        "Number of optimiser steps; -1 leaves it to num_train_epochs.",
+        rule=Rule("-1 or an integer ≥ 1", lambda value: value == -1 or value >= 1),
+    )
+    num_train_epochs: float = flag(
+        1.0, "Number of epochs; ignored when max_steps is set.", rule=POSITIVE
+    )
     learning_rate: float = flag(1e-6, "Peak learning rate (AdamW).", rule=NOT_NEGATIVE)
     lr_scheduler_type: str = flag(
         "cosine",

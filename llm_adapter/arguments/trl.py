@@ -75,6 +75,19 @@ REMEDIES = {  # fields of TRL that have no counterpart → what to use
 }
 
 
+NEUTRAL = {  # values of such fields that ask for nothing
+    "desirable_weight": 1.0,
+    "undesirable_weight": 1.0,
+}
+
+
+def _is(text: str, number: float) -> bool:
+    try:
+        return float(text) == number
+    except ValueError:
+        return False
+
+
 def own_names(argv: Sequence[str], known: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the command line in our names, and a line of words for each flag that was read as another.
 
@@ -135,6 +148,8 @@ def _values(argv: Sequence[str], name: str) -> list[str]:
 
 
 def _translated(name: str, values: list[str], weights: list[str]) -> dict[str, str]:
+    if name in NEUTRAL and values and _is(values[0], NEUTRAL[name]):
+        return {}
     if name in REMEDIES:
         raise ValueError(
             f"{name}: expected {REMEDIES[name]}, got a flag of TRL's without counterpart"

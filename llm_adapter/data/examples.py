@@ -27,6 +27,9 @@ REASONS = {
         "prompt; or no row at all has the other label"
     ),
     "no_tokens": "the prompt or a response has no tokens",
+    "no_boundary": (
+        "the first token of the prompt is another one where a response follows, so no token is the prompt's own"
+    ),
     "too_long": "the example does not fit into max_length, and `truncation` does not cut it",
 }
 NOTES = {
@@ -39,6 +42,12 @@ NOTES = {
     ),
     "rewritten": "the chat template leaves out or changes text of a response, such as thoughts",
     "endless": "the template writes no end token after a response: the model never learns to stop",
+    "kwargs_ignored": "chat_template_kwargs of the row has names that no chat template reads here",
+    "dated": (
+        "the chat template writes the date of today: another day gives other tokens (many templates take "
+        """--chat_template_kwargs '{"date_string": "26 Jul 2024"}')"""
+    ),
+    "messages_as_text": "a text is JSON of messages: it is trained on as text (give the messages themselves)",
     "tools_ignored": "the chat template does not write the tools of the row",
     "plain": "plain text for a tokenizer with a chat template: --chat true applies it",
     "repeats_prompt": "a plain response begins with the text of the prompt",

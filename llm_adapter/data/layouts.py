@@ -18,6 +18,7 @@ ROLES = {
     "observation": "tool",
 }
 SYSTEM = ("system_prompt", "system_message")  # other names of the system text
+TEXTS = ("text", "input_text", "output_text")  # types of a part that is text
 TURNS = ("\n\nHuman:", "\n\nAssistant:")  # of dialogues in plain text
 
 
@@ -25,8 +26,9 @@ def one_layout(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row with the keys and messages of our own layout, where its own can be read.
 
     Read are `question`, `instruction` (with `input`), `conversations` and `messages` as the prompt; `system_prompt`;
-    one message in place of a list; messages of `from` and `value`; other names of the roles; contents in parts of
-    text; and dialogues in plain text, whose prompt ends with the last "\\n\\nAssistant:" that the responses share.
+    `history`, pairs of question and answer before the prompt; one message in place of a list; messages of `from` and
+    `value`; other names of the roles; contents in parts of text; and dialogues in plain text, whose prompt ends with
+    the last "\\n\\nAssistant:" that the responses share.
 
     >>> row = one_layout({"question": "2 + 2?", "chosen": {"from": "gpt", "value": "4"}, "rejected": "5"})
     >>> row["prompt"], row["chosen"]
@@ -41,12 +43,19 @@ def one_layout(row: dict[str, Any]) -> dict[str, Any]:
             del row["input"]
             row["prompt"] = "\n".join(filter(None, (row["prompt"], context)))
 
+    earlier = _turns(row.get("history"))
+    if earlier and isinstance(row.get("prompt"), str):
+        row["prompt"] = [*earlier, {"role": "user", "content": row["prompt"]}]
+        del row["history"]
+
     for name in SYSTEM:
         if isinstance(row.get(name), str) and row.get("system") is None:
             row["system"] = row.pop(name)
     for name in ("prompt", "chosen"):
         if name in row:
             row[name] = _messages(row[name])
+    if row.get("prompt") == "" and _whole(row.get("chosen")):
+        del row["prompt"]
     if "rejected" in row:
         rejected = _messages(row["rejected"])
         several = isinstance(rejected, list) and rejected and not isinstance(rejected[0], dict)
@@ -54,6 +63,27 @@ def one_layout(row: dict[str, Any]) -> dict[str, Any]:
     if row.get("prompt") is None:
         row |= _dialogue(row.get("chosen"), row.get("rejected"))
     return row
+
+
+def _turns(history: Any) -> list[dict[str, str]]:
+    """Return earlier questions and answers as messages; nothing where they are not pairs of texts."""
+    pairs = history if isinstance(history, list) else []
+    if not all(
+        isinstance(pair, list | tuple) and len(pair) == 2 and all(isinstance(t, str) for t in pair)
+        for pair in pairs
+    ):
+        return []
+    roles = ("user", "assistant")
+    return [
+        {"role": role, "content": text}
+        for pair in pairs
+        for role, text in zip(roles, pair, strict=True)
+    ]
+
+
+def _whole(response: Any) -> bool:
+    """Return whether a response is a conversation with its question."""
+    return bool(response) and isinstance(response, list) and len(response) > 1
 
 
 def labelled(row: Any) -> tuple[dict[str, Any], bool] | None:
@@ -127,7 +157,7 @@ def _is_text(part: Any) -> bool:
     if isinstance(part, str):
         return True
     kind = part.get("type", "text") if isinstance(part, dict) else None
-    return kind == "text" and isinstance(part.get("text"), str)
+    return kind in TEXTS and isinstance(part.get("text"), str)
 
 
 def _dialogue(chosen: Any, rejected: Any) -> dict[str, Any]:

@@ -275,6 +275,10 @@ def surprises(data: Data) -> Iterator[str]:
             first = next(example for example in data.examples if name in example.notes)
             where = f"{data.source.files[first.file]}:{first.line}"
             yield f"{name}: {count} of {len(data.examples)} examples, the first in {where}: {NOTES[name]}"
+    joined = [fault for fault in data.dropped if fault.reason == "no_boundary"]
+    if joined:
+        where = name_faults(data.source.files, joined)
+        yield f"no_boundary: {len(joined)} of {data.rows} rows dropped: {where}"
     if names := [key for key in data.ignored if unused(key)]:
         yield f"{', '.join(names)}: the rows have them, and no loss here reads them"
 

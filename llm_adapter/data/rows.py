@@ -12,11 +12,13 @@ from .layouts import Text, common_length, labelled, one_layout
 
 KNOWN = ("prompt", "chosen", "rejected", "system", "tools", "chat_template_kwargs", "tokens")
 MEDIA = ("images", "image", "videos", "video", "audio", "audios")
-UNUSED = (
+UNUSED = (  # with score…: they mean something, and nothing here reads them
     "weight",
     "weights",
     "margin",
-)  # with score…: they mean something, and no loss here reads them
+    "history",
+    "documents",
+)
 INVISIBLE = ("Zs", "Zl", "Zp", "Cc", "Cf")  # categories of Unicode
 FILLERS = (
     "\u034f\u115f\u1160\u2800\u3164\ufe0e\ufe0f\uffa0"  # of other categories, drawn as nothing
@@ -94,7 +96,7 @@ def parse_row(value: object) -> Example:
         tuple(responses[1:]),
         system=system,
         tools=_tools(row.get("tools")),
-        template=_mapping("chat_template_kwargs", row.get("chat_template_kwargs")),
+        template=_mapping(row.get("chat_template_kwargs")),
         sampled=_sampled(row.get("tokens"), len(responses)),
         notes=tuple(_notes(row, prompt, responses)),
         ignored=tuple(_ignored(row)),
@@ -127,15 +129,46 @@ def _notes(row: dict, prompt: Text, responses: Sequence[Text]) -> Iterable[str]:
 
     if any(len({turn["role"] for turn in row}) > 1 for row in responses if isinstance(row, list)):
         yield "turns"
+    if any(_is_json_of_messages(text) for text in (prompt, *responses) if isinstance(text, str)):
+        yield "messages_as_text"
     scores = {
-        side: value
+        side: score
         for side in ("chosen", "rejected")
         for key, value in row.items()
-        if key not in KNOWN and unused(str(key)) and side in key and isinstance(value, int | float)
+        if key not in KNOWN and unused(str(key)) and side in key
+        if (score := _score(value)) is not None
     }
-    margin = scores["chosen"] - scores["rejected"] if len(scores) == 2 else row.get("margin")
-    if isinstance(margin, int | float) and margin <= 0:
+    margin = (
+        scores["chosen"] - scores["rejected"] if len(scores) == 2 else _score(row.get("margin"))
+    )
+    if margin is not None and margin <= 0:
         yield "lower_score" if margin else "tie"
+
+
+def _score(value: object) -> float | None:
+    """Return a number, which tables of text keep as text; None for anything else."""
+    if isinstance(value, int | float | str):
+        try:
+            return float(value)
+        except (ValueError, OverflowError):
+            return None
+    return None
+
+
+def _is_json_of_messages(text: str) -> bool:
+    """Return whether a text is JSON of a conversation, as tables keep it."""
+    if not text.lstrip().startswith("[{"):
+        return False
+    try:
+        turns = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        return False
+    return all(
+        isinstance(turn, dict)
+        and turn.keys() & {"content", "value"}
+        and turn.keys() & {"role", "from"}
+        for turn in turns
+    )
 
 
 def _repeats(text: str, start: str) -> bool:
@@ -191,22 +224,32 @@ def _system(row: dict, prompt: Text) -> str:
 
 def _tools(value: object) -> list | None:
     """Return the tools of a row: a list of schemas, or such a list as JSON text."""
-    if isinstance(value, str) and value.strip():
-        try:
-            value = json.loads(value)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"tools: expected JSON, got unparsable text ({error.msg})") from None
-    if value is None or value == "" or value == []:
+    value = _from_text("tools", value)
+    if value is None or value == []:
         return None
     if not isinstance(value, list) or not all(isinstance(tool, dict) for tool in value):
         raise ValueError(f"tools: expected a list of schemas, got {_kind(value)}")
     return value
 
 
-def _mapping(name: str, value: object) -> dict[str, Any]:
+def _mapping(value: object) -> dict[str, Any]:
+    """Return arguments of the chat template: an object, or one as JSON text."""
+    value = _from_text("chat_template_kwargs", value)
     if value is not None and not isinstance(value, dict):
-        raise ValueError(f"{name}: expected an object, got {_kind(value)}")
+        raise ValueError(f"chat_template_kwargs: expected an object, got {_kind(value)}")
     return {key: part for key, part in (value or {}).items() if part is not None}
+
+
+def _from_text(name: str, value: object) -> object:
+    """Return what JSON text holds, None for an empty text, and any other value as it is."""
+    if not isinstance(value, str):
+        return value
+    if not value.strip():
+        return None
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{name}: expected JSON, got unparsable text ({error.msg})") from None
 
 
 def _sampled(value: object, count: int) -> Sampled | None:
@@ -237,7 +280,7 @@ def _keys(row: dict, wanted: str) -> str:
     close = [name for name in names if any(hint in name.lower() for hint in hints[wanted])]
     if wanted == "chosen":
         close = [name for name in close if "dispref" not in name.lower() and name != "rejected"]
-    close = [name for name in close if name not in KNOWN]
+    close = [name for name in close if name not in (*KNOWN, "preference")]
     return f"{names}" + (f" (rename {close[0]} to {wanted})" if len(close) == 1 else "")
 
 
@@ -257,6 +300,10 @@ def decode(line: bytes) -> object:
         raise ValueError("expected UTF-8 text, got other bytes") from None
     except RecursionError:
         raise ValueError("expected a JSON object, got one nested too deeply") from None
+    except ValueError as error:
+        if not str(error).startswith("Exceeds the limit"):  # Python's, of digits
+            raise
+        raise ValueError("expected a JSON object, got a number of thousands of digits") from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -19,6 +19,20 @@ SUFFIXES = (
     ".parquet",
 )  # read from a folder; any other single file is read as JSON
 GZIP = b"\x1f\x8b"  # the first bytes of such a file
+OTHERS = {  # first bytes → what the file is, and what to do
+    b"PK\x03\x04": "a zip archive (unpack it)",
+    b"BZh": "text packed by bzip2 (unpack it, or pack it by gzip)",
+    b"\xfd7zXZ": "text packed by xz (unpack it, or pack it by gzip)",
+    b"\x28\xb5\x2f\xfd": "text packed by zstd (unpack it, or pack it by gzip)",
+    b"\xff\xfe": "text in UTF-16 (write it in UTF-8)",
+    b"\xfe\xff": "text in UTF-16 (write it in UTF-8)",
+    b"PAR1": "parquet under another name (rename it to .parquet)",
+    b"ARROW1": "an Arrow file (write it as parquet)",
+    b"version https://git-lfs": "a pointer of Git LFS (git lfs pull fetches the file)",
+    b"<": "a page of HTML or XML (was the download refused?)",
+    b"%YAML": "YAML (write it as JSON lines)",
+}
+SPLIT = re.compile(r"(train|test|validation|valid|val|dev|eval)(?![a-z])", re.IGNORECASE)
 HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 INSTALL = "pip install 'mi-estimators[hub]'"
 
@@ -96,6 +110,15 @@ def _files(folder: Path) -> list[Path]:
     )
     if not files:
         raise ValueError(f"{folder}: expected a folder with .jsonl or .parquet files, got none")
+    splits = {}
+    for path in files:
+        if named := SPLIT.match(path.name):
+            splits.setdefault(named[0].lower(), path.name)
+    if len(splits) > 1:
+        raise ValueError(
+            f"{folder}: expected files of one split, got {' and '.join(splits.values())} (name one file, or a folder "
+            "of one split)"
+        )
     return files
 
 
@@ -124,6 +147,7 @@ def _json(path: Path) -> Iterator[tuple[int, object]]:
         first = next(numbered, None)
         if first is None:
             return
+        _refuse_others(path, first[1])
         if not _opens_array(first[1]):
             yield first
             yield from numbered
@@ -134,6 +158,27 @@ def _json(path: Path) -> Iterator[tuple[int, object]]:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         place = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "other bytes"
         raise ValueError(f"{path}: expected a JSON array, got unparsable text ({place})") from None
+
+
+def _refuse_others(path: Path, line: bytes) -> None:
+    """Refuse a file whose first line shows that it holds no JSON lines, by what it holds.
+
+    Raises:
+        ValueError: it does.
+    """
+    start = line.removeprefix(b"\xef\xbb\xbf").strip()
+    kind = next((kind for begin, kind in OTHERS.items() if start.startswith(begin)), "")
+    names = re.split(r"[,;\t]", start.decode("utf-8", "replace"))
+    if len(names) > 1 and {"chosen", "completion"} & {name.strip(' "').lower() for name in names}:
+        kind = "a table of text (write it as parquet, or a JSON object a row)"
+    elif start == b"{":
+        kind = "an object over several lines (write it on one, or put all objects in an array)"
+    elif b"}\r{" in start:
+        kind = "lines that end with a carriage return alone (write \\n)"
+    elif start.endswith(b"},") and start.startswith(b"{"):
+        kind = "objects with commas between them (put them in [ ], or leave the commas out)"
+    if kind:
+        raise ValueError(f"{path}: expected JSON lines, a JSON array or parquet, got {kind}")
 
 
 def _opens_array(line: bytes) -> bool:

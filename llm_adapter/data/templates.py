@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from .examples import Example, Unusable
@@ -29,23 +29,37 @@ def check_template_arguments(arguments: Mapping[str, Any], template: object) -> 
     """
     if not arguments or isinstance(template, dict):
         return
+    names = names_read(template)
+    for name in arguments:
+        if name not in names:
+            known = ", ".join(sorted(names)) or "none"
+            raise ValueError(
+                f"chat_template_kwargs: expected names that the template reads ({known}), got {name}"
+            )
+
+
+@lru_cache(maxsize=8)
+def names_read(template: object) -> frozenset[str]:
+    """Return the arguments that a chat template reads, without those that are set here.
+
+    Raises:
+        ValueError: text that is no template.
+
+    >>> sorted(names_read("{% if enable_thinking %}{{ messages }}{% endif %}"))
+    ['enable_thinking']
+    """
+    if not isinstance(template, str):
+        return frozenset()
     from jinja2 import TemplateError
     from jinja2.meta import find_undeclared_variables
     from transformers.utils.chat_template_utils import _compile_jinja_template  # seconds
 
-    names: set[str] = set()
-    if isinstance(template, str):
-        try:
-            environment = _compile_jinja_template(template).environment
-            names = find_undeclared_variables(environment.parse(template)) - {*environment.globals}
-        except TemplateError as error:
-            raise ValueError(f"chat_template: expected one that jinja reads, got {error}") from None
-    for name in arguments:
-        if name not in names - OURS:
-            known = ", ".join(sorted(names - OURS)) or "none"
-            raise ValueError(
-                f"chat_template_kwargs: expected names that the template reads ({known}), got {name}"
-            )
+    try:
+        environment = _compile_jinja_template(template).environment
+        names = find_undeclared_variables(environment.parse(template))
+    except TemplateError as error:
+        raise ValueError(f"chat_template: expected one that jinja reads, got {error}") from None
+    return frozenset(names - {*environment.globals} - OURS)
 
 
 def render(
@@ -89,6 +103,12 @@ def render(
     head, closed = write(asked, add_generation_prompt=True) + begun, write(asked)
     texts = [_once(write, asked, answer, tokenizer) for answer in answers]
     notes = list(_losses(head, answers, texts))
+    template = tokenizer.chat_template
+    if isinstance(template, str):  # a table of several is not looked into
+        if example.template and not example.template.keys() <= names_read(template):
+            notes.append("kwargs_ignored")
+        if "strftime_now" in template and "date_string" not in settings:
+            notes.append("dated")
     if example.tools and head == write(asked, add_generation_prompt=True, tools=None):
         notes.append("tools_ignored")
     if all(text.startswith(head) for text in texts):

@@ -211,10 +211,22 @@ def _tokens(
         texts = [f"{head}{response}" for response in (example.chosen, *example.rejected)]
         if tokenizer.chat_template:
             notes.append("plain")
+        if example.template:
+            notes.append("kwargs_ignored")
         if example.tools:
             notes.append("tools_ignored")
     open_ids, *ids = (_begun(row, chat, bos) for row in _encode([head, *texts], tokenizer))
     length = common_length([open_ids, *ids])
+    if open_ids and not length:
+        other = next(row for row in ids if row[:1] != open_ids[:1])
+        begins = [tokenizer.decode(row[:1]) for row in (open_ids, other)]
+        raise Unusable(
+            "no_boundary",
+            "prompt: expected a first token that stays where a response follows, got {!r} alone and {!r} with a "
+            "response (end the prompt with a space or a line break, or take --chat true)".format(
+                *begins
+            ),
+        )
     if length < len(open_ids) and "template" not in notes:
         notes.append("merged")
 

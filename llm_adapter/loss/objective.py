@@ -35,8 +35,9 @@ LINKS: dict[
 }
 """Scores of f-DPO (Wang et al. 2023, arXiv 2309.16240): β f'(π/π_ref) in place of β ln π/π_ref.
 
-forward_kl has f = −ln t; chi_squared f = ½(t − 1)² + t ln t, which makes χPO of DPO (Huang et al. 2024, arXiv
-2407.13399); log_squared f = ½ ln² t, which makes SquaredPO of it (Pipano et al. 2026, arXiv 2602.06788)."""
+forward_kl has f = −ln t; chi_squared f = ½(t − 1)² + t ln t, f' = φ(t) = t + ln t, which makes χPO of DPO (Huang et
+al. 2024, arXiv 2407.13399, algorithm 1: ln σ of β φ(t_w) − β φ(t_l), clipped to ±2 R_max, as a published reading quotes
+it); log_squared f = ½ ln² t, which makes SquaredPO of it (Pipano et al. 2026, arXiv 2602.06788)."""
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-SLICE = {"cpu": 2**18, "cuda": 2**26}  # numbers at a time: 1 MiB, which stays in the cache, and 256 MiB
+SLICE = {
+    "cpu": 2**18,
+    "cuda": 2**26,
+}  # numbers at a time: 1 MiB, which stays in the cache, and 256 MiB
 BITS = 16  # of a float32 number that bf16 leaves out
 
 
 class StochasticAdamW(torch.optim.Optimizer):
-    """Step as `torch.optim.AdamW` does, in float32, and round bf16 weights at random; the states are rounded to nearest.
+    """Step as `torch.optim.AdamW` does, in float32, and round bf16 weights at random, their states to nearest.
 
     Args:
         params: weights or groups of them, as every optimiser takes.

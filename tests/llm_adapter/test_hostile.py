@@ -1,7 +1,9 @@
 """A table of what users hand over: each input is read right, counted by name, or refused in one line."""
 
+import bz2
 import gzip
 import json
+import lzma
 import re
 from functools import partial
 
@@ -20,6 +22,18 @@ THOUGHTS = TEMPLATE.replace("{{ m.content }}", "{{ m.reasoning_content or '' }}{
 BEGUN = [*ASKED, said("assistant", "It is")]
 OTHERS = [said("assistant", "4"), said("user", "Sure?"), said("assistant", "Yes.")]
 SCORED = {"score_chosen": 1.0, "score_rejected": 2}
+ROW = {"prompt": ASKED, "chosen": RIGHT, "rejected": WRONG}
+DATED = "{{ strftime_now('%Y')[:2] }}" + TEMPLATE
+
+
+def typed(role, kind, text):
+    return said(role, [{"type": kind, "text": text}])
+
+
+def turned(*messages):
+    """Return messages as the JSON text that tables keep."""
+    return json.dumps([*messages])
+
 
 READ = {  # name: the row, the template or none, the text of prompt and responses, its notes
     "roles of other names": (
@@ -149,6 +163,130 @@ READ = {  # name: the row, the template or none, the text of prompt and response
         ("2 + 2?", "4</s>", "4 </s>"),
         (),
     ),
+    "parts of another interface": (
+        ROW
+        | {"prompt": [typed("user", "input_text", "2 + 2?")]}
+        | {"chosen": [typed("assistant", "output_text", "4")]},
+        TEMPLATE,
+        ("<user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
+        (),
+    ),
+    "questions before the prompt": (
+        {"instruction": "And 3 + 3?", "history": [["2 + 2?", "4"]], "chosen": "6", "rejected": "5"},
+        TEMPLATE,
+        ("<user>2 + 2?</s><assistant>4</s><user>And 3 + 3?</s><assistant>", "6</s>", "5</s>"),
+        (),
+    ),
+    "no questions before it": (
+        {"instruction": "2 + 2?", "input": "", "history": [], "chosen": "4", "rejected": "5"},
+        None,
+        ("2 + 2?", "4</s>", "5</s>"),
+        (),
+    ),
+    "an empty prompt beside whole conversations": (
+        {"prompt": "", "chosen": ASKED + RIGHT, "rejected": ASKED + WRONG},
+        TEMPLATE,
+        ("<user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
+        (),
+    ),
+    "conversations of several questions": (
+        {"chosen": ASKED + RIGHT + ASKED + RIGHT, "rejected": ASKED + RIGHT + ASKED + WRONG},
+        TEMPLATE,
+        ("<user>2 + 2?</s><assistant>4</s><user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
+        (),
+    ),
+    "conversations of two lengths": (
+        {"chosen": ASKED + RIGHT, "rejected": ASKED + WRONG + ASKED + RIGHT},
+        TEMPLATE,
+        ("<user>2 + 2?</s><assistant>", "4</s>", "5</s><user>2 + 2?</s><assistant>4</s>"),
+        ("turns",),
+    ),
+    "messages as JSON text": (
+        {"prompt": turned(*ASKED), "chosen": turned(*RIGHT), "rejected": turned(*WRONG)},
+        None,
+        (turned(*ASKED), f"{turned(*RIGHT)}</s>", f"{turned(*WRONG)}</s>"),
+        ("messages_as_text",),
+    ),
+    "a list as an answer": (
+        GOOD | {"chosen": "[1, 2]", "rejected": '[{"name": "x"}]'},
+        None,
+        ("2 + 2?", "[1, 2]</s>", '[{"name": "x"}]</s>'),
+        (),
+    ),
+    "scores as text": (
+        GOOD | {"score_chosen": "3", "score_rejected": "7"},
+        None,
+        ("2 + 2?", "4</s>", "5</s>"),
+        ("lower_score",),
+    ),
+    "a margin as text": (GOOD | {"margin": "0"}, None, ("2 + 2?", "4</s>", "5</s>"), ("tie",)),
+    "a score in words": (
+        GOOD | {"score_chosen": "good", "score_rejected": 1},
+        None,
+        ("2 + 2?", "4</s>", "5</s>"),
+        (),
+    ),
+    "no number as a score": (
+        GOOD | {"score_chosen": float("nan"), "score_rejected": 1},
+        None,
+        ("2 + 2?", "4</s>", "5</s>"),
+        (),
+    ),
+    "arguments of a template as text": (
+        ROW | {"chat_template_kwargs": '{"short": true}'},
+        "{% if short %}!{% endif %}" + TEMPLATE,
+        ("!<user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
+        (),
+    ),
+    "arguments that the template does not read": (
+        ROW | {"chat_template_kwargs": {"enable_thinking": False}},
+        TEMPLATE,
+        ("<user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
+        ("kwargs_ignored",),
+    ),
+    "arguments before plain text": (
+        GOOD | {"chat_template_kwargs": {"enable_thinking": False}},
+        None,
+        ("2 + 2?", "4</s>", "5</s>"),
+        ("kwargs_ignored",),
+    ),
+    "a date in the prompt": (
+        ROW,
+        DATED,
+        ("20<user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
+        ("dated",),
+    ),
+    "a date that is given": (
+        ROW | {"chat_template_kwargs": {"date_string": "1 May"}},
+        "{{ date_string or strftime_now('%Y') }}" + TEMPLATE,
+        ("1 May<user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
+        (),
+    ),
+    "marks of what the assistant says": (
+        ROW,
+        TEMPLATE.replace("{{ m.content }}", "{% generation %}{{ m.content }}{% endgeneration %}"),
+        ("<user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
+        (),
+    ),
+    "a template in capitals": (
+        ROW | {"chosen": [said("assistant", "four")]},
+        TEMPLATE.replace("m.content", "m.content | upper"),
+        ("<user>2 + 2?</s><assistant>", "FOUR</s>", "5</s>"),
+        ("rewritten",),
+    ),
+    "a template that adds a system turn": (
+        ROW,
+        "{% if messages[0].role != 'system' %}<system>Add.</s>{% endif %}" + TEMPLATE,
+        ("<system>Add.</s><user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
+        (),
+    ),
+    "a template that opens no answer": (
+        ROW,
+        "{% for m in messages %}<{{ m.role }}>{{ m.content }}</s>{% endfor %}",
+        ("<user>2 + 2?</s>", "<assistant>4</s>", "<assistant>5</s>"),
+        (),
+    ),
+    "a character of code 0": (GOOD | {"chosen": "4\0"}, None, ("2 + 2?", "4\0</s>", "5</s>"), ()),
     "letters of several bytes with one beginning": (
         GOOD | {"prompt": "é?", "chosen": "漢字", "rejected": "漢数"},
         None,
@@ -171,6 +309,15 @@ DROPPED = {  # name: the row, the reason
         | {"rejected": WRONG},
         "conversation",
     ),
+    "a conversation that goes on from the other": (
+        {"chosen": ASKED + RIGHT, "rejected": ASKED + RIGHT + ASKED + WRONG},
+        "empty",
+    ),
+    "conversations that ask different questions": (
+        {"chosen": ASKED + RIGHT, "rejected": [said("user", "3 + 3?"), *WRONG]},
+        "conversation",
+    ),
+    "one empty response of several": (GOOD | {"rejected": ["5", ""]}, "empty"),
     "sound": (GOOD | {"audio": {"path": "a.wav"}}, "images"),
     "video": (GOOD | {"video": "a.mp4"}, "images"),
     "an image in a part": (
@@ -204,6 +351,18 @@ FATAL = {  # name: the row, the beginning of the line
         "label: expected true",
     ),
     "a list": ([GOOD], "expected a JSON object, got a list"),
+    "a choice between two": (
+        {"prompt": "?", "response_a": "4", "response_b": "5", "preference": "a"},
+        "chosen: expected this key, got only the keys ['preference', 'prompt', 'response_a', 'response_b']",
+    ),
+    "a number of thousands of digits": (
+        b'{"prompt": "?", "chosen": "4", "rejected": "5", "id": ' + b"9" * 5000 + b"}",
+        "expected a JSON object, got a number of thousands of digits",
+    ),
+    "arguments of a template that are no JSON": (
+        GOOD | {"chat_template_kwargs": "{short}"},
+        "chat_template_kwargs: expected JSON, got unparsable text",
+    ),
 }
 
 COMMANDS = {  # name: flags, the beginning of the line
@@ -226,6 +385,9 @@ COMMANDS = {  # name: flags, the beginning of the line
         "--loss 0.5*kto --max_tokens_per_batch 512",
         "max_tokens_per_batch: expected none with loss 0.5*kto, whose threshold",
     ),
+    "no steps": ("--max_steps 0", "max_steps: expected -1 or an integer ≥ 1, got 0"),
+    "no epochs": ("--num_train_epochs 0", "num_train_epochs: expected a finite number > 0"),
+    "another weight of KTO's": ("--undesirable_weight 1.5", "undesirable_weight: expected nothing"),
     "an infinite beta": ("--beta 1e400", "beta: expected a finite number > 0, got inf"),
     "no temperature at all": ("--beta=", "beta: expected a number"),
 }
@@ -305,6 +467,62 @@ def test_files(name, tmp_path):
     assert [example.prompt for example in read_examples(path)] == ["2 + 2?", "3 + 3?"]
 
 
+NO_LINES = {  # name: the file's name, its bytes, what the line says of it
+    "CSV": ("a.csv", b"prompt,chosen,rejected\n2?,4,5\n", "a table of text (write it as parquet"),
+    "TSV, quoted": ("a.tsv", b'"prompt"\t"chosen"\t"rejected"\n', "a table of text"),
+    "bzip2": ("a.jsonl", bz2.compress(b"{}"), "text packed by bzip2 (unpack it"),
+    "xz": ("a.jsonl.xz", lzma.compress(b"{}"), "text packed by xz"),
+    "zip": ("a.jsonl", b"PK\x03\x04....", "a zip archive (unpack it)"),
+    "zstd": ("a.jsonl.zst", b"\x28\xb5\x2f\xfd....", "text packed by zstd"),
+    "UTF-16": ("a.jsonl", json.dumps(GOOD).encode("utf-16"), "text in UTF-16 (write it in UTF-8)"),
+    "Git LFS": ("a.jsonl", b"version https://git-lfs.github.com/spec/v1\noid a\n", "a pointer of"),
+    "a page": ("a.jsonl", b"<!DOCTYPE html>\n", "a page of HTML or XML"),
+    "an object over lines": (
+        "a.json",
+        json.dumps(GOOD, indent=2).encode(),
+        "an object over several",
+    ),
+    "commas between": ("a.jsonl", (json.dumps(GOOD) + ",\n").encode() * 2, "objects with commas"),
+    "lines of an old Mac": (
+        "a.jsonl",
+        (json.dumps(GOOD) + "\r").encode() * 2,
+        "lines that end with",
+    ),
+    "parquet under another name": ("a.jsonl", b"PAR1....", "parquet under another name"),
+}
+
+
+@pytest.mark.parametrize("name", NO_LINES)
+def test_other_files_are_named(name, tmp_path):
+    file, content, kind = NO_LINES[name]
+    path = tmp_path / file
+    path.write_bytes(content)
+    expected = f"{path}: expected JSON lines, a JSON array or parquet, got {kind}"
+    with pytest.raises(ValueError, match=f"^{re.escape(expected)}") as error:
+        read_examples(path)
+    assert "\n" not in str(error.value)
+
+
+SPLITS = {  # files of a folder, whether they are read
+    "parts of one": (("train-0.jsonl", "train-1.jsonl"), True),
+    "no names of splits": (("testing_grounds.jsonl", "trainers.jsonl"), True),
+    "two": (("train.jsonl", "test.jsonl"), False),
+    "two, in parts": (("train-0.jsonl", "train-1.jsonl", "validation-0.jsonl"), False),
+}
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_a_folder_of_several_splits_is_refused(name, tmp_path):
+    files, read = SPLITS[name]
+    for number, file in enumerate(files):
+        (tmp_path / file).write_text(json.dumps(GOOD | {"prompt": f"{number}?"}))
+    if read:
+        assert len(read_examples(tmp_path)) == len(files)
+        return
+    with pytest.raises(ValueError, match=r"expected files of one split, got t\S+ and \S+ \(name"):
+        read_examples(tmp_path)
+
+
 JOINTS = {  # prompt, chosen, rejected: what stands where they meet
     "a space before": ("2 + 2 =", " 4", " 5"),
     "a space behind": ("2 + 2 = ", "4", "5"),
@@ -336,5 +554,5 @@ def test_where_prompt_and_response_meet(name, tokenizer):
 
 
 def test_the_table_has_enough_inputs():
-    tables = (READ, DROPPED, FATAL, COMMANDS, ARGUMENTS, PACKED, JOINTS)
-    assert sum(map(len, tables)) >= 60
+    tables = (READ, DROPPED, FATAL, COMMANDS, ARGUMENTS, PACKED, NO_LINES, SPLITS, JOINTS)
+    assert sum(map(len, tables)) >= 110

@@ -6,7 +6,14 @@ from dataclasses import fields
 import pytest
 
 from llm_adapter.arguments.training import _parser, read_values
-from llm_adapter.arguments.trl import LOSS_TYPES, NAMES, REMEDIES, SPECIAL, _is_trls
+from llm_adapter.arguments.trl import (
+    LOSS_TYPES,
+    NAMES,
+    REMEDIES,
+    SPECIAL,
+    _is_trls,
+    own_names,
+)
 
 MODEL = "--model builtin"
 
@@ -46,7 +53,7 @@ def test_flags_of_a_known_command(flags, expected):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        *((f"--{name} 1", rf"^{name}: expected ") for name in REMEDIES),
+        *((f"--{name} 2", rf"^{name}: expected ") for name in REMEDIES),
         ("--loss_type hinge", r"^loss_type: expected one of sigmoid, .*, got hinge"),
         ("--loss_type sigmoid robust", r"^loss_type: expected one of sigmoid, .*, got robust"),
         ("--loss_type sft", r"^loss_type: .* got sft \(TRL's averages over tokens"),
@@ -100,3 +107,10 @@ def test_every_flag_of_trl_is_read_translated_or_refused_with_what_to_use(config
     objects = {"liger_kernel_config", "parallelism_config"}  # no text can stand for them
     names = {entry.name for entry in fields(getattr(trl, config)) if entry.init} - objects
     assert {name for name in names if name not in known and not _is_trls(name)} == set()
+
+
+@pytest.mark.parametrize("name", ["desirable_weight", "undesirable_weight"])
+def test_weights_of_one_ask_for_nothing(name):
+    assert own_names([f"--{name}", "1.0", f"--{name}=1"], []) == ([], [])
+    with pytest.raises(ValueError, match=f"^{name}: expected nothing: the rows of the rarer"):
+        own_names([f"--{name}", "1.33"], [])

@@ -128,16 +128,18 @@ def test_laws_of_the_joint_tokens(make, prompt, chosen, rejected):
     if chosen in rejected:
         return
     (example,) = tokenize_examples([Example(1, prompt, chosen, (*rejected,))], tokenizer, ROOM)
-    if isinstance(example, Fault):
-        assert example.reason in ("no_tokens", "identical")
-        return
     bos = [tokenizer.bos_token_id] if tokenizer.bos_token_id is not None else []
     bos = bos if tokenizer("a")["input_ids"][:1] == bos else []
     wholes = [bos + plain(tokenizer, prompt + text) for text in texts]
+    alone = bos + plain(tokenizer, prompt)
+    apart = bool(alone) and any(ids[:1] != alone[:1] for ids in wholes)
+    if isinstance(example, Fault):
+        assert example.reason in (("no_boundary",) if apart else ("no_tokens", "identical"))
+        return
+    assert not apart
     end = [tokenizer.eos_token_id]
     assert [example.prompt + ids for ids in example.completions] == [ids + end for ids in wholes]
 
-    alone = bos + plain(tokenizer, prompt)
     assert example.prompt == alone[: len(example.prompt)]
     longer = alone[: len(example.prompt) + 1]
     shared = len(longer) > len(example.prompt) and all(
@@ -229,6 +231,21 @@ def test_merged_rows_are_counted(tmp_path, capsys):
         "the answer is 42</s>",
         "the answer is 47</s>",
     ]
+
+
+def test_rows_without_a_token_of_the_prompt_are_named(tmp_path, capsys):
+    """One token of the prompt merges with each response: the row is dropped, by its line and with what to do."""
+    rows = [{"prompt": "4", "chosen": "2", "rejected": "7"}, GOOD, GOOD | {"prompt": "4 "}]
+    path = lines(tmp_path / "data.jsonl", *rows)
+    tokenizer = trained(None, None, decoders.Fuse())
+    tokenizer.add_tokens("42")
+    data, _ = load_data(arguments(tmp_path, "--train_data", path, "--max_dropped", 0.5), tokenizer)
+    assert data.counts == {"no_boundary": 1}
+    assert len(data.examples) == 2  # with a space at its end the prompt has a token of its own
+    captured = capsys.readouterr()
+    assert "dropped rows: 1 (1 no_boundary)" in captured.out
+    assert f"no_boundary: 1 of 3 rows dropped: {path}:1: prompt: expected" in captured.err
+    assert "got '4' alone and '42' with a response (end the prompt with a space" in captured.err
 
 
 def test_sampled_ids_are_trained_on_by_their_own_vocabulary_alone():
