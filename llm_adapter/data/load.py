@@ -22,7 +22,7 @@ from .examples import (
     name_faults,
     refuse,
 )
-from .rows import unused
+from .noted import unused
 from .sources import PAIRS, Source, check_source, open_source
 from .tokens import Options, TokenizedExample, check_tokenizer, tokenize_examples
 

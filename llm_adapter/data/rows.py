@@ -9,16 +9,10 @@ from typing import Any
 
 from .examples import Example, Sampled, Unusable
 from .layouts import Text, common_length, labelled, one_layout
+from .noted import notes_of
 
 KNOWN = ("prompt", "chosen", "rejected", "system", "tools", "chat_template_kwargs", "tokens")
 MEDIA = ("images", "image", "videos", "video", "audio", "audios")
-UNUSED = (  # with score…: they mean something, and nothing here reads them
-    "weight",
-    "weights",
-    "margin",
-    "history",
-    "documents",
-)
 INVISIBLE = ("Zs", "Zl", "Zp", "Cc", "Cf")  # categories of Unicode
 FILLERS = (
     "\u034f\u115f\u1160\u2800\u3164\ufe0e\ufe0f\uffa0"  # of other categories, drawn as nothing
@@ -98,7 +92,7 @@ def parse_row(value: object) -> Example:
         tools=_tools(row.get("tools")),
         template=_mapping(row.get("chat_template_kwargs")),
         sampled=_sampled(row.get("tokens"), len(responses)),
-        notes=tuple(_notes(row, prompt, responses)),
+        notes=tuple(notes_of({k: v for k, v in row.items() if k not in KNOWN}, prompt, responses)),
         ignored=tuple(_ignored(row)),
         label=alone[1] if alone else None,
     )
@@ -110,70 +104,6 @@ def _ignored(row: dict) -> Iterable[str]:
         other = key == "tokens" and not isinstance(value, dict)
         if (key not in KNOWN or other) and value is not None:
             yield str(key)
-
-
-def unused(key: str) -> bool:
-    """Return whether an ignored key has a meaning that a user may rely on.
-
-    >>> [unused(key) for key in ("margin", "score_chosen", "chosen_rating", "id")]
-    [True, True, True, False]
-    """
-    return key in UNUSED or any(word in key for word in ("score", "rating", "reward"))
-
-
-def _notes(row: dict, prompt: Text, responses: Sequence[Text]) -> Iterable[str]:
-    texts = [response for response in responses if isinstance(response, str)]
-    start = prompt.strip() if isinstance(prompt, str) else ""
-    if len(start) > 1 and any(_repeats(text, start) for text in texts):
-        yield "repeats_prompt"
-
-    if any(len({turn["role"] for turn in row}) > 1 for row in responses if isinstance(row, list)):
-        yield "turns"
-    if any(_is_json_of_messages(text) for text in (prompt, *responses) if isinstance(text, str)):
-        yield "messages_as_text"
-    scores = {
-        side: score
-        for side in ("chosen", "rejected")
-        for key, value in row.items()
-        if key not in KNOWN and unused(str(key)) and side in key
-        if (score := _score(value)) is not None
-    }
-    margin = (
-        scores["chosen"] - scores["rejected"] if len(scores) == 2 else _score(row.get("margin"))
-    )
-    if margin is not None and margin <= 0:
-        yield "lower_score" if margin else "tie"
-
-
-def _score(value: object) -> float | None:
-    """Return a number, which tables of text keep as text; None for anything else."""
-    if isinstance(value, int | float | str):
-        try:
-            return float(value)
-        except (ValueError, OverflowError):
-            return None
-    return None
-
-
-def _is_json_of_messages(text: str) -> bool:
-    """Return whether a text is JSON of a conversation, as tables keep it."""
-    if not text.lstrip().startswith("[{"):
-        return False
-    try:
-        turns = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
-        return False
-    return all(
-        isinstance(turn, dict)
-        and turn.keys() & {"content", "value"}
-        and turn.keys() & {"role", "from"}
-        for turn in turns
-    )
-
-
-def _repeats(text: str, start: str) -> bool:
-    """Return whether a response begins with the text of its prompt, and goes on."""
-    return text.lstrip().startswith(start) and len(text.strip()) > len(start)
 
 
 def visible(text: str) -> bool:

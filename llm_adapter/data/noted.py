@@ -1,0 +1,90 @@
+"""What is worth a note in a row that is used: scores against its label, JSON kept as text, turns of others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+from .layouts import Text
+
+UNUSED = (  # with score…: they mean something, and nothing here reads them
+    "weight",
+    "weights",
+    "margin",
+    "history",
+    "documents",
+)
+
+
+def notes_of(others: dict, prompt: Text, responses: Sequence[Text]) -> Iterator[str]:
+    """Yield the notes of a row.
+
+    Args:
+        others: the keys of the row that are not read as its text.
+        prompt: text or messages.
+        responses: the chosen one, then the rejected ones.
+
+    >>> list(notes_of({"score_chosen": 1, "score_rejected": "2"}, "2 + 2?", ["4", "5"]))
+    ['lower_score']
+    """
+    texts = [response for response in responses if isinstance(response, str)]
+    start = prompt.strip() if isinstance(prompt, str) else ""
+    if len(start) > 1 and any(_repeats(text, start) for text in texts):
+        yield "repeats_prompt"
+
+    if any(len({turn["role"] for turn in row}) > 1 for row in responses if isinstance(row, list)):
+        yield "turns"
+    if any(_is_json_of_messages(text) for text in (prompt, *responses) if isinstance(text, str)):
+        yield "messages_as_text"
+    scores = {
+        side: score
+        for side in ("chosen", "rejected")
+        for key, value in others.items()
+        if unused(str(key)) and side in str(key)
+        if (score := _score(value)) is not None
+    }
+    margin = (
+        scores["chosen"] - scores["rejected"] if len(scores) == 2 else _score(others.get("margin"))
+    )
+    if margin is not None and margin <= 0:
+        yield "lower_score" if margin else "tie"
+
+
+def _score(value: object) -> float | None:
+    """Return a number, which tables of text keep as text; None for anything else."""
+    if isinstance(value, int | float | str):
+        try:
+            return float(value)
+        except (ValueError, OverflowError):
+            return None
+    return None
+
+
+def _is_json_of_messages(text: str) -> bool:
+    """Return whether a text is JSON of a conversation, as tables keep it."""
+    if not text.lstrip().startswith("[{"):
+        return False
+    try:
+        turns = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        return False
+    return all(
+        isinstance(turn, dict)
+        and turn.keys() & {"content", "value"}
+        and turn.keys() & {"role", "from"}
+        for turn in turns
+    )
+
+
+def _repeats(text: str, start: str) -> bool:
+    """Return whether a response begins with the text of its prompt, and goes on."""
+    return text.lstrip().startswith(start) and len(text.strip()) > len(start)
+
+
+def unused(key: str) -> bool:
+    """Return whether an ignored key has a meaning that a user may rely on.
+
+    >>> [unused(key) for key in ("margin", "score_chosen", "chosen_rating", "id")]
+    [True, True, True, False]
+    """
+    return key in UNUSED or any(word in key for word in ("score", "rating", "reward"))
