@@ -13,6 +13,7 @@ from .inputs import seeded_random_state
 from .transforms import Rank, Standard
 
 _PICKED = 64  # columns among very many
+_ROWS_TO_A_COLUMN = 20
 _PRODUCTS, _FEWEST = 10**11, 500  # of all pairs of columns together, and of a pair
 _BLOCK = 1024  # columns
 _BY_CHANCE = 0.01  # columns that are picked from independent rows
@@ -98,7 +99,8 @@ def telling_columns(
     chance = torch.tensor(_BY_CHANCE / pairs, dtype=torch.float64)
     least = -torch.special.ndtri(chance / 2).item() / math.sqrt(len(left))
     strongest = correlations.topk(min(_PICKED, rows.shape[1]))
-    return strongest.indices, strongest.values > least
+    few = torch.arange(len(strongest.values), device=rows.device) < len(rows) // _ROWS_TO_A_COLUMN
+    return strongest.indices, few & (strongest.values > least)
 
 
 def _with_squares(rows: Float[Tensor, "n d"]) -> Float[Tensor, "n columns"]:

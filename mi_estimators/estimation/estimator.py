@@ -248,12 +248,10 @@ class MIEstimator(Params):
         repeat = pairs.sample.copies == 0 and all(2 * int(code.max()) < len(code) for code in codes)
         counts = information_of_counts(*codes) if repeat and not grouped else None
         nearest = None
-        if (
-            not repeat and not grouped
-        ):  # copies within a group would be neighbours of other groups' rows together
-            first, second = (pairs.y, pairs.x) if label == 0 else (pairs.x, pairs.y)
+        # Copies within a group would be neighbours of other groups' rows together. Labels of single rows have none.
+        if not (repeat or grouped or any(side.identifies for side in sides)):
             own = None if label is None else codes[label]
-            nearest = nearest_information(first, second, own)
+            nearest = nearest_information(pairs.x, pairs.y, own, of_x=label == 0)
         forms = {fit.form for fit in fits[:-1] if fit.form is not None}
         others = Others(
             columns=columns,

@@ -236,7 +236,11 @@ def normal_scores(rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
 
 
 def nearest_information(
-    x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], codes: Int[Tensor, " n"] | None = None
+    x: Float[Tensor, "n dx"],
+    y: Float[Tensor, "n dy"],
+    codes: Int[Tensor, " n"] | None = None,
+    *,
+    of_x: bool = False,
 ) -> Neighbours:
     """Return the nearest-neighbour estimate of independent rows in any number of columns.
 
@@ -246,9 +250,12 @@ def nearest_information(
     Args:
         x, y: rows in an order that says nothing.
         codes: the labels that y is; two rows with different ones are no neighbours.
+        of_x: whether the labels are x instead.
 
     Reference: as for `ksg`; labels: Ross 2014.
     """
+    if of_x:
+        x, y = y, x
     few = codes is None and max(x.shape[1], y.shape[1]) <= _COLUMNS
     rows = _ROWS if few else _DISTANCES
     if few:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from numbers import Real
 from typing import Any, cast
 
@@ -33,6 +34,7 @@ class Side:
         kept: the columns that vary, counted after each label has become a column of 0 and 1.
         discrete: whether the whole side is one label.
         joined: whether each row is one label because the user asked for it.
+        identifies: whether most rows have a label that no other row has.
         notes: what a user should know about the reading, one sentence each.
     """
 
@@ -42,6 +44,7 @@ class Side:
     kept: Int[Tensor, " kept"]
     discrete: bool
     joined: bool = False
+    identifies: bool = False
     notes: tuple[str, ...] = field(default=())
 
     def read(self, value: Rows) -> Float[Tensor, "n d"]:
@@ -106,8 +109,9 @@ def fit_side(
 def survey(name: str, value: Rows, *, discrete: bool = False) -> tuple[Side, Table]:
     """Look through a side for the first time, some rows at a time.
 
-    Numbers, booleans, dates and time spans are read as numbers. Strings, categories and other objects are labels: each
-    different label becomes a column of 0 and 1. Constant columns carry no information and are left out, with a note.
+    Numbers, booleans, dates and time spans of any library are read as numbers. Strings, categories and other objects
+    are labels: each different label becomes a column of 0 and 1. Constant columns carry no information and are left
+    out, with a note.
 
     Args:
         name: "x" or "y", for messages.
@@ -132,8 +136,10 @@ def survey(name: str, value: Rows, *, discrete: bool = False) -> tuple[Side, Tab
     coded = [] if discrete or width > _SHOWN else _code_note(name, list(table), kinds)
     is_label = discrete or (width == 1 and kinds[0] is not None)
     kept = varies.nonzero().flatten()
-    notes = (*_constant_note(name, varies), *coded)
-    return Side(name, shape, kinds, kept, is_label, discrete, notes), table
+    lone = 0 if any(labels is None for labels in kinds) else _lone_rows(table)
+    notes = (*_constant_note(name, varies), *coded, *_lone_note(name, lone, len(table)))
+    identifies = 2 * lone > len(table)
+    return Side(name, shape, kinds, kept, is_label, discrete, identifies, notes), table
 
 
 def beside(first: tuple[Side, Table], second: tuple[Side, Table]) -> tuple[Side, Table]:
@@ -177,7 +183,7 @@ def _kinds(name: str, column: np.ndarray) -> np.ndarray | None:
             raise ValueError(
                 f"{name}: expected no missing entries, got {missing}; remove these rows from x and y"
             )
-        if all(isinstance(entry, Real) for entry in column):
+        if all(isinstance(entry, Real | Decimal) for entry in column):
             return None
     kinds = np.unique(column.astype(str))
     if len(kinds) > _LABELS:
@@ -293,6 +299,21 @@ def _code_note(
                 f'discrete="{name}" if they are class labels'
             ]
     return []
+
+
+def _lone_rows(table: Table) -> int:
+    """Return the number of rows whose labels, taken together, no other row has."""
+    (labels,) = table.joined()
+    return int((np.unique(labels, return_counts=True)[1] == 1).sum())
+
+
+def _lone_note(name: str, lone: int, rows: int) -> list[str]:
+    if lone <= rows // 2:
+        return []
+    return [
+        f"{name}: {lone} of {rows} rows have a label that no other row has. What it tells cannot be tested on other"
+        " rows; leave identifiers out, or merge rare labels"
+    ]
 
 
 def _list(values: Sequence[Any] | np.ndarray) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from numbers import Real
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 NUMBERS = "biuf"  # kinds of numpy types that are numbers as they stand
 
 Rows = Any
-"""An array, a tensor, a list, a Series or a table of columns."""
+"""An array, a tensor, a list, a Series, or a table or mapping of columns."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,15 @@ def open_table(name: str, value: Rows) -> Table:
     if isinstance(value, Tensor):
         return _of_array(name, _of_tensor(name, value))
     if hasattr(value, "columns") and hasattr(value, "to_numpy"):
-        columns = [_of_series(value[column]) for column in value.columns]
-        if not columns:
-            raise ValueError(f"{name}: expected at least one column, got a table without columns")
-        return Table(columns, (len(columns),))
+        return _of_columns(name, [_of_series(value[column]) for column in value.columns])
+    if hasattr(value, "to_pandas"):
+        return open_table(name, value.to_pandas())
     if hasattr(value, "to_numpy"):
-        return Table([_of_series(value)], (1,))
+        column = _of_series(value)
+        return Table([column], (1,)) if column.ndim == 1 else _of_array(name, column)
+    if isinstance(value, Mapping):
+        parts = cast("Mapping[Any, Any]", value).values()
+        return _of_columns(name, [column for part in parts for column in open_table(name, part)])
     if isinstance(value, np.ma.MaskedArray):
         masked = int(np.ma.getmaskarray(value).sum())
         if masked:
@@ -84,6 +88,15 @@ def open_table(name: str, value: Rows) -> Table:
             f"{name}: expected rows as an array, tensor, list or table, got {type(value).__name__}"
         )
     return _of_array(name, _as_array(name, value))
+
+
+def _of_columns(name: str, columns: list[np.ndarray]) -> Table:
+    if not columns:
+        raise ValueError(f"{name}: expected at least one column, got a table without columns")
+    lengths = [len(column) for column in columns]
+    if len(set(lengths)) > 1:
+        raise ValueError(f"{name}: expected columns of one length, got {lengths}")
+    return Table(columns, (len(columns),))
 
 
 def _of_tensor(name: str, value: Tensor) -> np.ndarray:
@@ -112,9 +125,11 @@ def _of_array(name: str, array: np.ndarray) -> Table:
         raise ValueError(f"{name}: expected shape (n,) or (n, d), got {array.shape}")
     if array.dtype.kind == "c":
         raise ValueError(f"{name}: expected real numbers, got dtype {array.dtype}")
+    if array.dtype.names is not None:  # an array of records
+        return _of_columns(name, [_timed(array[field]) for field in array.dtype.names])
     shape = array.shape[1:] or (1,)
     matrix = array.reshape(len(array), math.prod(shape))
-    return Table(matrix if array.dtype.kind in NUMBERS else list(matrix.T), shape)
+    return Table(matrix if array.dtype.kind in NUMBERS else list(map(_timed, matrix.T)), shape)
 
 
 def typed(table: Table) -> Iterable[np.ndarray]:
@@ -128,7 +143,30 @@ def _of_series(series: Any) -> np.ndarray:
     """Return a column of a table; categories stay labels, also where they are numbers."""
     values = series.to_numpy()
     is_category = hasattr(getattr(series, "dtype", None), "categories")
-    return values.astype(object).astype(str) if is_category else values
+    if not is_category:
+        return _timed(values)
+    labels = values.astype(object)
+    missing = any(label is None or label != label for label in labels)
+    return labels if missing else labels.astype(str)
+
+
+def _timed(column: np.ndarray) -> np.ndarray:
+    """Return dates, times of any zone, periods and time spans as numpy's; another column as it is."""
+    if column.dtype.kind != "O" or any(entry != entry for entry in column):  # missing ones, too
+        return column
+    starts = [entry.to_timestamp() if hasattr(entry, "to_timestamp") else entry for entry in column]
+    if all(isinstance(entry, timedelta) for entry in starts):
+        return np.array(starts, "m8[us]")
+    if not all(isinstance(entry, date) for entry in starts):
+        return column
+    return np.array([_universal(entry) for entry in starts], "M8[us]")
+
+
+def _universal(moment: date) -> date:
+    """Return a moment of any time zone as one of universal time, without a zone."""
+    if not isinstance(moment, datetime) or moment.tzinfo is None:
+        return moment
+    return moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def _joined(columns: list[np.ndarray]) -> np.ndarray:

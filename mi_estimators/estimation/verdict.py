@@ -31,6 +31,7 @@ _STILL_GAINING = 0.02  # nats of the objective
 _SMALL = 0.07  # of the value: no error to flag
 _UNSEEN = 0.06  # of the value: what a network or additive noise did not see of the laws of benchmarks/estimators
 _SHORTFALLS = ("train_gap", "anchor_shortfall", "learning_shortfall", "step_shortfall")
+_LAST = 0.9  # of the steps
 _COMING = 2.0  # times what the last third of the steps gave is missing, if it falls as 1/steps
 _DRIFT = 0.3  # nats: an error that a verdict must not let pass
 _OVERFIT, _MUCH = 0.02, 0.15  # nats, and a share of the value, between training and held-out rows
@@ -150,8 +151,8 @@ def _budget_note(fits: list[Fit]) -> list[str]:
 
 
 def _to_the_end(fit: Fit) -> bool:
-    """Tell whether the last evaluation was the best."""
-    return fit.kept_step == fit.history[-1]["step"]
+    """Tell whether one of the last evaluations was the best, so that the steps ended training."""
+    return fit.kept_step >= _LAST * fit.history[-1]["step"]
 
 
 def _is_free(row: Estimator) -> bool:

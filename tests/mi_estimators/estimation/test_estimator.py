@@ -329,7 +329,7 @@ def test_a_fit_that_fails_leaves_the_last_one_whole():
 
 GOOD = np.random.default_rng(0).normal(size=(100, 2))
 BAD_CALLS = [
-    ("x: expected rows as an array, tensor, list or table, got dict", ({}, GOOD), {}),
+    ("x: expected at least one column, got a table without columns", ({}, GOOD), {}),
     ("x: expected a column that varies", (np.array(["a"] * 100), GOOD), {}),
     ("x: expected real numbers", (GOOD + 1j, GOOD), {}),
     ("x: expected real numbers", (torch.as_tensor(GOOD) + 1j, GOOD), {}),

@@ -148,7 +148,7 @@ def test_blocks_of_a_series_leave_its_information():
 
 X = torch.arange(64.0)
 BAD_CALLS = [
-    ("x: expected rows as an array", lambda: ksg({}, X)),
+    ("x: expected at least one column", lambda: ksg({}, X)),
     ("x: expected at least 64 rows", lambda: ksg(X[:63], X[:63])),
     ("y: expected finite", lambda: ksg(X, X * math.nan)),
     ("y: expected a column that varies", lambda: ksg(X, torch.ones(64))),

@@ -1,6 +1,9 @@
 """What users bring as rows: read as numpy, pandas and torch users expect, or refused by name."""
 
 import re
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from fractions import Fraction
 from types import SimpleNamespace
 
 import numpy as np
@@ -62,6 +65,74 @@ def test_a_table_has_columns_of_several_kinds():
     assert fit_side("x", table["code"])[0].discrete
 
 
+DAYS = [datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=k) for k in range(N)]
+FAR = timezone(timedelta(hours=9))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [day.date() for day in DAYS],
+        [day.replace(tzinfo=None) for day in DAYS],
+        DAYS,
+        [day.astimezone(FAR) if day.day % 2 else day for day in DAYS],
+        [day - DAYS[0] for day in DAYS],
+        [Decimal(k) / 3 for k in range(N)],
+        [Fraction(k, 3) for k in range(N)],
+    ],
+    ids=["dates", "times", "universal", "two zones", "spans", "decimals", "fractions"],
+)
+def test_objects_that_are_numbers_are_read_as_numbers(value):
+    side, rows = fit_side("x", value)
+    assert not side.discrete
+    steps = rows.diff(dim=0)
+    torch.testing.assert_close(steps, steps[:1].expand_as(steps))
+
+
+@pytest.mark.parametrize("zone", [None, "UTC", "Asia/Tokyo"])
+def test_tables_of_dates_are_read_as_numbers(zone):
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"time": pandas.date_range("2020", periods=N, tz=zone)})
+    table["day"] = pandas.period_range("2020", periods=N, freq="D")
+    side, rows = fit_side("x", table)
+    assert side.kinds == (None, None)
+    assert torch.equal(rows.diff(dim=0), rows.diff(dim=0)[:1].expand(N - 1, 2))
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_a_missing_category_is_no_label(missing):
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(ValueError, match="x: expected no missing entries, got 1"):
+        fit_side("x", pandas.Series([missing, *LABELS[1:]], dtype="category"))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": NUMBERS[:, 0], "b": LABELS},
+        np.rec.fromarrays([NUMBERS[:, 0], LABELS], names="a,b"),
+    ],
+    ids=["mapping", "records"],
+)
+def test_named_columns_are_a_table(value):
+    side, rows = fit_side("x", value)
+    assert side.shape == (2,)
+    assert rows.shape == (N, 1 + len(set(LABELS)))
+
+
+def test_columns_of_arrow_are_a_table():
+    arrow = pytest.importorskip("pyarrow")
+    value = arrow.table({"a": NUMBERS[:, 0], "b": NUMBERS[:, 1]})
+    assert torch.equal(fit_side("x", value)[1], torch.tensor(NUMBERS))
+
+
+def test_labels_that_no_other_row_has_are_counted():
+    identifiers = [f"row {k}" for k in range(N - 4)] + ["row 0"] * 4
+    side, _ = fit_side("x", identifiers)
+    assert side.identifies
+    assert f"{N - 5} of {N} rows have a label that no other row has" in side.notes[0]
+
+
 def test_codes_declared_labels_are_labels():
     codes = np.arange(N) % 5
     side, rows = fit_side("x", codes)
@@ -91,6 +162,7 @@ def test_columns_that_do_not_vary_are_left_out_and_named():
 @pytest.mark.parametrize(
     ("value", "message"),
     [
+        ({"a": NUMBERS[:, 0], "b": LABELS[1:]}, "x: expected columns of one length, got"),
         (None, "x: expected rows as an array, tensor, list or table, got NoneType"),
         ("red", "x: expected rows as an array, tensor, list or table, got str"),
         ([[1, 2], [3]] * 35, "x: expected rows of equal length, got different lengths"),
