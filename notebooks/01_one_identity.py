@@ -38,6 +38,9 @@ print(f"I = {law.mutual_information:.6f} nats, χ² = {law.chi2:.6f}")
 # %% [markdown]
 # ## 1. The invariant, row by row
 #
+# A bound pays a reward where the pairs are real and a penalty where they are shuffled. At each pair of values the best score is the one where a little more reward is worth just a
+# little more penalty. If penalty and reward grow in the ratio $e^T$, that balance is struck at $T = \ln r$, whatever the rest of the bound looks like.
+#
 # **Theorem [`log_ratio_optimality`](../docs/THEOREMS.md#log_ratio_optimality).** *Assumes laws $P$, $Q$ with mass at every atom of one finite set, $T$ real,
 # $\text{reward}' > 0$.* If $\text{penalty}' = e^{T}\,\text{reward}'$, the value has its maximum at $T = \ln r$ and nowhere else; conversely only such
 # rows have it there for all laws. The maximum is the divergence that the row is named after.
@@ -76,6 +79,8 @@ assert abs(best["chi2"] - law.chi2) < 1e-12
 
 # %% [markdown]
 # ## 2. Tight at the log-ratio, below it elsewhere
+#
+# A critic that is wrong in shape costs every bound something. A critic that is wrong by a constant costs NWJ, which knows the scale of the ratio, and not DV, which divides it out.
 #
 # **Theorem [`dv_representation`](../docs/THEOREMS.md#dv_representation).** *Assumes $P \ll Q$ on one finite set, $T$ finite on the support of $Q$.*
 # $I - \mathrm{DV}(T) = \mathrm{KL}(P\|Q_T) \ge 0$ with $dQ_T \propto e^T dQ$; it is 0 iff $T = \ln r + c$.
@@ -118,6 +123,8 @@ assert all(values[name].argmax() == len(steps) // 2 for name in values)
 
 # %% [markdown]
 # ## 3. The same functions, as preference losses
+#
+# A preference pair is a sample from two laws, like a real and a shuffled pair. So the same functions are losses of a policy, if its own log-ratio takes the part of the critic.
 #
 # Take one positive, the chosen response, and draw the negatives from the *mixed* law $Q_\alpha = (1-\alpha)P + \alpha Q$: the chosen response with
 # weight $1-\alpha$, the rejected one with weight $\alpha$. With $T = \beta \ln \pi/\pi_{\text{ref}}$ and $\alpha = \tfrac12$:
@@ -173,6 +180,8 @@ assert abs(mi.preference_loss(zero, zero, "js") - 2 * math.log(2)) < 1e-12
 
 # %% [markdown]
 # ## 4. What DV leaves free, JS anchors
+#
+# What DV divides out it cannot hold in place: a loss made of it sees the difference of two answers, and both may sink together. JS has no such freedom.
 #
 # The shift of section 2 returns.
 #

@@ -34,6 +34,9 @@ torch.set_default_dtype(torch.float64)
 # %% [markdown]
 # ## 1. The level of the critic
 #
+# Add a constant to every score: nothing is learnt or forgotten about which pairs belong together. DV does not notice. NWJ does, and is right at one level only; DV is NWJ with the level
+# chosen for you.
+#
 # **Theorem [`dv_representation`](../docs/THEOREMS.md#dv_representation).** *Assumes $P \ll Q$ on one finite set and $T$ finite on the support of $Q$.*
 # With $dQ_T \propto e^{T} dQ$, $\;I - \mathrm{DV}(T) = \mathrm{KL}(P\|Q_T) \ge 0$, and DV does not change under $T \to T + c$.
 #
@@ -166,6 +169,8 @@ assert (
 
 # %% [markdown]
 # ## 3. The gradient on a minibatch
+#
+# A step in training divides by a mean that the same few negatives have made. When they miss the pairs that count, the divisor is too small, and the step is not the gradient of DV.
 #
 # MINE ascends $\hat g = \frac1N \sum \nabla T_i - \frac1M \sum e^{T_j}\nabla T_j / \bar Z$, with $\bar Z = (1-s)\,z + s \hat Z$: $z$ is the moving average of past
 # batches and $s = 1 - \text{decay}$. At $s = 1$ this is the gradient of DV on the minibatch.

@@ -41,6 +41,8 @@ def show(axes, *labels):
 # %% [markdown]
 # ## 1. InfoNCE pays by a ceiling
 #
+# To tell one true partner from $K - 1$ others is a question with $K$ answers. Whoever answers it perfectly has shown $\ln K$ nats and no more, however much there is.
+#
 # **Theorem [`infonce_ceiling`](../docs/THEOREMS.md#infonce_ceiling).** *Assumes finite sets, $T$ real, $(x, y_1) \sim P$, the other candidates i.i.d. from $p(y)$,
 # independent of them, and the positive among the $K$ candidates.* $\;I_K = \mathbb E[T(x, y_1) - \ln \frac1K \sum_j e^{T(x, y_j)}] \le \min(I, \ln K)$.
 #
@@ -111,6 +113,8 @@ assert torch.stack(found[0.5])[nats > 6].mean(1).max() > math.log(64)  # not onl
 # %% [markdown]
 # ## 2. NWJ and DV pay by a variance
 #
+# A mean of $e^T$ over shuffled pairs rests on the few of them that look real. The more information there is, the rarer they are and the more each of them weighs.
+#
 # **Theorem [`nwj_variance`](../docs/THEOREMS.md#nwj_variance).** *Assumes $T = \ln r$ exactly, $N$ positives from $P$ and $N$ negatives from $Q$, all independent, and
 # finite moments.* $\;N \cdot \mathrm{Var}[\mathrm{NWJ}] = \mathrm{Var}_P(\ln r) + \chi^2(P\|Q)$; for Gaussian pairs that is $d\rho^2 + e^{2I} - 1$.
 #
@@ -168,6 +172,8 @@ assert (
 # %% [markdown]
 # ## 3. Few negatives carry anything
 #
+# Count the negatives that matter. Of a thousand shuffled pairs perhaps three carry the average; if none of a thousand does, the batch looks perfectly well, and says nothing.
+#
 # **Theorem [`ess_law`](../docs/THEOREMS.md#ess_law).** *Assumes $M$ i.i.d. negatives from $Q$, a fixed critic; $T = \ln r + c$ and $\chi^2 < \infty$ for the second
 # claim.* DV weighs negatives by $w = \mathrm{softmax}(T)$, and $\mathrm{ESS} = 1/\sum w_j^2$. On average $\mathrm{ESS}/M$ is at least its limit
 # $1/(1 + \chi^2) \le e^{-I}$; for Gaussian pairs that is $e^{-2I}$.
@@ -211,6 +217,8 @@ assert 1 - 64 * law.region < (1 - law.region) ** 64 < math.exp(-64 * law.region)
 
 # %% [markdown]
 # ## 4. No bound escapes
+#
+# Perhaps a cleverer bound would do? No: an event that no sample has shown may still decide the answer, and a promise for every law must reckon with it.
 #
 # **Theorem [`mcallester_stratos`](../docs/THEOREMS.md#mcallester_stratos).** *Assumes a value $B$ of $P$ and of $N$ i.i.d. points of $Q$ that exceeds
 # $\mathrm{KL}(P\|Q)$ with probability at most $\delta$ for **every** $P$ and $Q$, not for a class of laws.* Then $B > \ln N$ with probability at most $4\delta$. For

@@ -43,9 +43,8 @@ def accuracy(rows: list[Row]) -> Figure:
             )
         seconds = numbers["cpu_seconds"]
         right.plot([seconds], [place], "o", color=colour, ms=6)
-        right.text(
-            seconds * 1.7, place, number(seconds, 1 if seconds > 1 else 2), va="center", fontsize=8
-        )
+        text = f"{seconds:.0f}" if seconds >= 1 else number(seconds, 2)
+        right.text(seconds * 1.7, place, text, va="center", fontsize=8)
     left.axvline(0, color=INK, lw=1)
     most = max(of["tasks"] for of in found.values())
     partial = {
@@ -53,7 +52,7 @@ def accuracy(rows: list[Row]) -> Figure:
     }
     left.set_yticks(
         range(len(found)),
-        [f"{name}{partial[name]}   {number(of['mae'], 3)}" for name, of in found.items()],
+        [f"{name}{partial[name]}   {_error(of['mae'])}" for name, of in found.items()],
     )
     left.set(xlim=(-EDGE, EDGE), xlabel="estimate − truth, nats, a dot a fit")
     left.set_title("← estimator and mean absolute error", loc="left")
@@ -61,6 +60,10 @@ def accuracy(rows: list[Row]) -> Figure:
     right.set_xlim(right=8 * max(of["cpu_seconds"] for of in found.values()))
     left.invert_yaxis()
     return figure
+
+
+def _error(mean: float) -> str:
+    return number(mean, 3) if math.isfinite(mean) else "∞"
 
 
 def laws(rows: list[Row]) -> Figure:

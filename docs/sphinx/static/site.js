@@ -1,5 +1,8 @@
-// What overflows can be scrolled by keyboard: code, tables and formulas.
+// The two sidebars have names, and what overflows can be scrolled by keyboard: code, tables and formulas.
 document.addEventListener("DOMContentLoaded", () => {
+  for (const [box, name] of [[".sidebar-drawer", "All pages"], [".toc-drawer", "This page"]]) {
+    document.querySelector(box)?.setAttribute("aria-label", name);
+  }
   const wide = "div.highlight pre, .table-wrapper, mjx-container[display=true], div.output pre";
   const mark = () => document.querySelectorAll(wide).forEach((box) => {
     if (box.scrollWidth > box.clientWidth && !box.hasAttribute("tabindex")) {
