@@ -29,8 +29,9 @@ _UNFINISHED = 0.03  # of the value, gained late in training: it has
 _APART, _TENTH = 0.01, 0.1  # nats, and a share of the value, between nearest neighbours and critics
 _STILL_GAINING = 0.02  # nats of the objective
 _SMALL = 0.07  # of the value: no error to flag
-_UNSEEN = 0.06  # of the value: what a network or additive noise did not see of the laws of benchmarks/estimators
-_SHORTFALLS = ("train_gap", "anchor_shortfall", "learning_shortfall", "step_shortfall")
+_UNSEEN = 0.06  # of the value: what critics that are no copula did not see of the laws of benchmarks/estimators
+_SHORTFALLS = ("train_gap", "anchor_shortfall", "learning_shortfall", "class_shortfall")
+_OF_STEPS = "step_shortfall"  # adds to the largest of them
 _LAST = 0.9  # of the steps
 _COMING = 2.0  # times what the last third of the steps gave is missing, if it falls as 1/steps
 _DRIFT = 0.3  # nats: an error that a verdict must not let pass
@@ -199,14 +200,15 @@ def _averaged(
         "held_out_rows": total if fitted is None else readings[0].rows,
     }
     if fitted is not None:
-        diagnostics |= {name: fitted[name] for name in _SHORTFALLS}
+        diagnostics |= {name: fitted[name] for name in (*_SHORTFALLS, _OF_STEPS)}
     if others is not None:
         unfinished = [fit.late_gain if _to_the_end(fit) else 0.0 for fit in fits]
         diagnostics |= {
             "train_gap": _mean([reading.seen for reading in readings], readings) - nats,
             "anchor_shortfall": _mean([fit.shortfall for fit in fits], readings),
             "learning_shortfall": max(0.0, others.learned * _LEARNING),
-            "step_shortfall": _COMING * _mean(unfinished, readings),
+            "class_shortfall": _UNSEEN * max(0.0, nats) if _expert(fits) != "copula" else 0.0,
+            _OF_STEPS: _COMING * _mean(unfinished, readings),
             "late_gain": _mean([fit.late_gain for fit in fits], readings),
             "kept_step": max(fit.kept_step for fit in fits),
             "anchor_share": max(fit.anchor_share for fit in fits),
@@ -224,10 +226,9 @@ def _averaged(
                 "ksg": others.nearest.value,
                 "ksg_shortfall": others.nearest.shortfall,
             }
-    expert = _expert(fits)
-    *of_rows, of_steps = (diagnostics[name] for name in _SHORTFALLS)
-    unseen = _UNSEEN * max(0.0, nats) if expert in ("network", "additive") else 0.0
-    return Value(nats, stderr, max(unseen, *of_rows) + of_steps, expert), diagnostics
+    largest = max(0.0, *(diagnostics[name] for name in _SHORTFALLS))
+    shortfall = largest + diagnostics[_OF_STEPS]
+    return Value(nats, stderr, shortfall, _expert(fits)), diagnostics
 
 
 def _closed_form(fits: list[Fit]) -> bool:
