@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+
+import sympy as sp
 
 from . import notation
 from .engine import render
@@ -62,9 +64,10 @@ touches, other than adding up over atoms what is checked at each one; the steps 
 its weakest part and of what it rests on.
 
 Formulas inside the parts are rendered from the expressions that are checked. All else is prose: **in words** marks a
-part whose words hold a formula of their own, or that shows no check. Each number in them stands in one of the part's
+part whose words hold a formula of their own, or that shows no check. **letters** says over what the letters of the
+checks range that the words do not name. Each number in them stands in one of the part's
 checks, or the part fails; that the words say what the checks check is for the reader to see. The displayed formula of a
-theorem is prose too.
+theorem is prose too. Laws are on finite sets, unless an assumption or a granted step goes beyond.
 
 A cross-check compares the shipped code with what was proved; it earns no tier, but can fail the theorem. A false
 neighbour is one change away from the theorem, and the same machinery must refute it with a witness.
@@ -74,6 +77,10 @@ its marginals, T a critic with T ≈ ln dP/dQ, I = KL(P‖Q), all in nats; sp(t)
 policy and its reference; z_w and z_l the values of ln π/π_ref at the chosen and the rejected response; β the inverse
 temperature; α the share of true negatives in a mixed product law.
 """
+
+
+_HEADING = '## <a id="{0}"></a>`{0}`:'
+_INDEX = "## By name"
 
 
 def escaped(text: str) -> str:
@@ -110,12 +117,41 @@ def _statement(part: Part) -> str:
 def _check(part: Part, result: Result) -> str:
     """A check: its name, its kind, and what it shows where that is short, and not displayed above."""
     above = any(result.claim is shown for shown in (*part.pieces, *part.formula))
-    formula = "" if above else render.display(result.claim.shown)
+    formula = (
+        "" if above or render.trivial(result.claim.shown) else render.display(result.claim.shown)
+    )
     shown = f": ${formula}$" if 0 < len(formula) <= LONGEST else ""
     return f"{escaped(result.claim.name)} — {result.kind}{shown}"
 
 
-def _part(verdict: PartVerdict) -> list[str]:
+def letters(part: Part, words: str) -> str:
+    """Return the range of each letter in a part's shown formulas that no word names, as LaTeX in a sentence.
+
+    Args:
+        part: the part.
+        words: what names letters: its words, and the setting and the assumptions of its theorem.
+    """
+    ranges: dict[str, list[str]] = {}
+    for claim in part.claims:
+        displayed = any(claim is piece for piece in (*part.pieces, *part.formula))
+        if not displayed and len(render.display(claim.shown)) > LONGEST:
+            continue
+        given = [getattr(claim, name, None) for name in ("at", "box")]
+        placed = {letter for values in given if isinstance(values, Mapping) for letter in values}
+        for letter in sorted(render.letters(claim.shown) - placed, key=str):
+            if not re.search(rf"(?<!\w){re.escape(render.plain(letter))}(?!\w)", words):
+                names = ranges.setdefault(_range(letter), [])
+                names += [] if render.latex(letter) in names else [render.latex(letter)]
+    return ", ".join(f"any {kind} ${', '.join(names)}$" for kind, names in ranges.items())
+
+
+def _range(letter: sp.Symbol) -> str:
+    if letter.is_integer:
+        return "positive integer" if letter.is_positive else "integer"
+    return "positive" if letter.is_positive else "real"
+
+
+def _part(verdict: PartVerdict, words: str) -> list[str]:
     part = verdict.part
     displayed = [f"$$\n{render.display(claim.shown)}\n$$\n" for claim in part.formula]
     granted = [f"*granted*: {escaped(step)}" for step in verdict.granted]
@@ -129,6 +165,7 @@ def _part(verdict: PartVerdict) -> list[str]:
         *displayed,
         *coq,
         *[f"* {text}" for text in (*checks, *granted)],
+        *([f"* *letters*: {free}"] if (free := letters(part, f"{words} {part.words}")) else []),
         "",
     ]
 
@@ -165,6 +202,7 @@ def section(entry: Entry, link: Link = _anchor, used_by: Iterable[str] = ()) -> 
     if theorem is None or verdict is None:
         raise ValueError(f"{entry.slug}: expected a theorem that was run")
     neighbours = [escaped(result.claim.name) for result in verdict.false_neighbours]
+    words = " ".join([theorem.setting, *theorem.assumptions])
     above = list(used_by)
     lines = [
         f"*{entry.earned}* · about {', '.join(f'`mi.{name}`' for name in theorem.about)}",
@@ -176,7 +214,7 @@ def section(entry: Entry, link: Link = _anchor, used_by: Iterable[str] = ()) -> 
         escaped(theorem.setting),
         "",
         *_items("Assumptions", map(escaped, theorem.assumptions)),
-        *[line for part in verdict.parts for line in _part(part)],
+        *[line for part in verdict.parts for line in _part(part, words)],
         *_example(theorem),
         f"**Proof.** {escaped(theorem.proof)}",
         "",
@@ -230,18 +268,25 @@ def _used_by(slug: str, entries: Iterable[Entry]) -> list[str]:
 def page(entries: list[Entry]) -> str:
     """Return the whole page: a table of contents, the theorems in the ledger's order, and an index by name."""
     titles = {
-        e.slug: f'## <a id="{e.slug}"></a>`{e.slug}`: {escaped(e.theorem.title)}'
+        e.slug: f"{_HEADING.format(e.slug)} {escaped(e.theorem.title)}"
         for e in entries
         if e.theorem
     }
-    sections = [
+    pieces = [
         _HEAD.format(counted=_counted(entries)).strip(),
         _contents(entries),
         *[f"{titles[entry.slug]}\n\n{section(entry)}" for entry in entries],
-        "## By name",
+        _INDEX,
         _by_name(entries),
     ]
-    return "\n\n".join(sections) + "\n"
+    return "\n\n".join(pieces) + "\n"
+
+
+def sections(text: str) -> dict[str, str]:
+    """Return the sections of a page that `page` made, without their headings, by slug."""
+    heading = _HEADING.format("@").replace("@", r"(\w+)", 1).replace("@", r"\w+")
+    _, *pieces = re.split(rf"^{heading} .*$", text.partition(f"\n{_INDEX}\n")[0], flags=re.M)
+    return {slug: body.strip() for slug, body in zip(pieces[::2], pieces[1::2], strict=True)}
 
 
 def pages(entries: list[Entry]) -> dict[str, str]:

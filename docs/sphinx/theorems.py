@@ -1,30 +1,33 @@
-"""The theorems' pages: THEOREMS.md, a page a theorem and a page a chapter, with what rests on what and who uses it."""
+"""The theorems' pages: the sections of THEOREMS.md, a page a theorem and a page a chapter, and who uses each."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from html import escape
 from pathlib import Path
 
 from reference import homes
 
+from proofs import book
 from proofs.book import CHAPTERS, START
+from proofs.ledger import load, rests_on
 
-SECTION = re.compile(r'^## <a id="(\w+)"></a>`\w+`: (.*)$', re.M)
 TIER = re.compile(r"\b(kernel|symbolic|certified|tested)\b")
 
 
 @dataclass
 class Theorem:
-    """One section of THEOREMS.md, and where else its name stands."""
+    """A theorem, its section of THEOREMS.md, and what rests on it."""
 
     slug: str
     title: str
+    purpose: str
     chapter: str
     body: str
-    rests_on: list[str] = field(default_factory=list)
+    rests_on: tuple[str, ...]
     carries: list[str] = field(default_factory=list)
 
     @property
@@ -32,25 +35,25 @@ class Theorem:
         """Its tier with its marks, as the page says."""
         return self.body.split("*")[1]
 
-    @property
-    def purpose(self) -> str:
-        """What it is for, in words."""
-        words = re.search(r"^\*\*What it is for\.\*\* (.*)$", self.body, re.M)
-        return words[1] if words else self.title
 
-
+@cache
 def read(root: Path) -> dict[str, Theorem]:
-    """Return the theorems of docs/THEOREMS.md by name."""
-    text = (root / "docs/THEOREMS.md").read_text(encoding="utf-8").partition("\n## By name")[0]
-    chapters = {path.stem: path.parent.name for path in root.glob("proofs/theorems/*/*.py")}
-    _, *pieces = SECTION.split(text)
+    """Return the theorems, each with its section of docs/THEOREMS.md, in the order of that page."""
+    bodies = book.sections((root / "docs/THEOREMS.md").read_text(encoding="utf-8"))
+    loaded = load()
+    uses = {slug: theorem.uses for slug, theorem in loaded.items()}
     theorems = {
-        slug: Theorem(slug, title, chapters[slug], body.strip())
-        for slug, title, body in zip(pieces[::3], pieces[1::3], pieces[2::3], strict=True)
+        slug: Theorem(
+            slug,
+            book.escaped(loaded[slug].title),
+            book.escaped(loaded[slug].purpose),
+            book.chapter(slug),
+            body,
+            rests_on(slug, uses),
+        )
+        for slug, body in bodies.items()
     }
     for theorem in theorems.values():
-        line = re.search(r"^\*\*Rests on\*\* (.*)$", theorem.body, re.M)
-        theorem.rests_on = re.findall(r"\(#(\w+)\)", line[1]) if line else []
         for slug in theorem.rests_on:
             theorems[slug].carries.append(theorem.slug)
     return theorems

@@ -110,6 +110,20 @@ def display(shown: Iterable[object]) -> str:
     return " ".join(pieces)
 
 
+def letters(shown: Iterable[object]) -> set[sp.Symbol]:
+    """Return the symbols in what a claim shows; a word is none."""
+    symbols = set[Any]().union(
+        *(expression(piece).free_symbols for piece in shown if not isinstance(piece, str))  # type: ignore
+    )
+    return {symbol for symbol in symbols if not isinstance(symbol, Word)}
+
+
+def trivial(shown: Iterable[object]) -> bool:
+    """Tell whether both sides of an equality are printed alike, so that it tells a reader nothing."""
+    pieces = list(shown)
+    return pieces[1:2] == [" = "] and plain(pieces[0]) == plain(pieces[2])
+
+
 def sentence(pieces: Iterable[Piece]) -> str:
     """Return a statement on one line."""
     texts = []

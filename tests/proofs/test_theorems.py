@@ -9,11 +9,13 @@ from operator import attrgetter
 from pathlib import Path
 
 import pytest
+import sympy as sp
 
 import mi_estimators as mi
 import proofs
 from proofs import book
 from proofs.__main__ import PAGE
+from proofs.engine import Identity, Part, Sign, render
 from proofs.engine.theorem import Theorem, weakest
 from proofs.ledger import ledger, load, modules
 
@@ -74,10 +76,9 @@ def test_its_module_has_the_fixed_shape(slug):
 
 
 def test_the_page_is_current():
-    page = Path(proofs.__file__).parents[1] / PAGE
-    assert page.read_text(encoding="utf-8") == book.page(list(entries().values())), (
-        "run python -m proofs --write"
-    )
+    text = (Path(proofs.__file__).parents[1] / PAGE).read_text(encoding="utf-8")
+    assert text == book.page(list(entries().values())), "run python -m proofs --write"
+    assert book.sections(text) == {slug: book.section(entries()[slug]) for slug in entries()}
 
 
 def cited(docstring):
@@ -106,6 +107,22 @@ def test_its_example_agrees_with_what_it_says(slug):
     example = THEOREMS[slug].example
     for case in (example, *varied(example)):
         assert case.agrees, (case.at, case.numbers)
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_what_it_displays_is_short_and_has_two_sides(slug):
+    for part in THEOREMS[slug].parts:
+        for claim in (*part.formula, *(p for p in part.pieces if hasattr(p, "shown"))):
+            assert not render.trivial(claim.shown), claim.name
+            assert len(render.display(claim.shown)) <= 2 * book.LONGEST, claim.name
+
+
+def test_letters_that_no_word_names_have_a_range():
+    x, k = sp.Symbol("x", positive=True), sp.Symbol("k", positive=True, integer=True)
+    t, u = sp.symbols("t u", real=True)
+    claims = (Identity("a", x + t, t + x, at={t: u}), Sign("b", k * x, ">"))
+    part = Part("a", "For the score u:", checks=claims)
+    assert book.letters(part, part.words) == "any positive $x$, any positive integer $k$"
 
 
 def test_a_value_is_for_the_readers_parameters():

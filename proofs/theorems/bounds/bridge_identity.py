@@ -111,23 +111,27 @@ THEOREM = Theorem(
             checks=(
                 Identity("σ(−u) = ν/(ν + w)", sigmoid(-u).subs(at_w), own_w),
                 Identity("ν σ(u) = ν w/(ν + w)", nu * sigmoid(u).subs(at_w), other_w),
-                Sign("(a) G decreases", sp.diff(equation, c), "<"),
+                Sign("G decreases", sp.diff(equation, c), "<"),
                 Limit("c → −∞, that is w → ∞: ν σ(u) → ν", other_w, w, sp.oo, nu, nu**2 / w),
-                Limit("and σ(−u) → 0", own_w, w, sp.oo, 0, nu / w),
+                Limit("c → −∞: σ(−u) → 0", own_w, w, sp.oo, 0, nu / w),
                 Identity("c → ∞, that is w → 0: ν σ(u) → 0", other_w.subs(w, 0), 0),
-                Identity("and then σ(−u) → 1", own_w.subs(w, 0), 1),
+                Identity("c → ∞: σ(−u) → 1", own_w.subs(w, 0), 1),
                 Sign(
                     "least score: ν σ(u) > ν/(1 + ν) where w = 1 + d",
                     other_w.subs(w, 1 + d) - nu / (1 + nu),
                     ">",
                 ),
-                Sign("and σ(−u) < ν/(1 + ν)", own_w.subs(w, 1 + d) - nu / (1 + nu), "<"),
+                Sign("least score: σ(−u) < ν/(1 + ν)", own_w.subs(w, 1 + d) - nu / (1 + nu), "<"),
                 Sign(
                     "largest score: ν σ(u) < ν/(1 + ν) where w = 1/(1 + d)",
                     other_w.subs(w, 1 / (1 + d)) - nu / (1 + nu),
                     "<",
                 ),
-                Sign("and σ(−u) > ν/(1 + ν)", own_w.subs(w, 1 / (1 + d)) - nu / (1 + nu), ">"),
+                Sign(
+                    "largest score: σ(−u) > ν/(1 + ν)",
+                    own_w.subs(w, 1 / (1 + d)) - nu / (1 + nu),
+                    ">",
+                ),
                 Identity(
                     "G is the derivative of the logistic objective",
                     sp.diff(p * sp.log(sigmoid(u)) + nu * q * sp.log(sigmoid(-u)), c),
@@ -149,9 +153,7 @@ THEOREM = Theorem(
             "b",
             "ν E_Q σ(u) = Z e^{−c} E_{Q_T} σ(−u), with Z = E_Q eᵀ and Q_T ∝ eᵀ Q: the root is ln Z if P = Q_T.",
             checks=(
-                Identity(
-                    "(b) ν σ(u) = e^{T−c} σ(−u)", nu * sigmoid(u), sp.exp(t - c) * sigmoid(-u)
-                ),
+                Identity("ν σ(u) = e^{T−c} σ(−u)", nu * sigmoid(u), sp.exp(t - c) * sigmoid(-u)),
             ),
             by_hand=(
                 Sum(
@@ -164,11 +166,9 @@ THEOREM = Theorem(
             """If P and Q have the same support and T = ln dP/dQ + k, then c = k for every ν, and the value E_P T
             − c is KL(P‖Q).""",
             checks=(
+                Identity("one atom: c = k is the root at ln p/q + k", tight(p, q, sp.log(nu)), 0),
                 Identity(
-                    "(c) one atom: c = k is the root at ln p/q + k", tight(p, q, sp.log(nu)), 0
-                ),
-                Identity(
-                    "(c) 2 atoms: E_P T − k = KL",
+                    "2 atoms: E_P T − k = KL",
                     expect(P, TIGHT) - k,
                     kl(P, Q),
                 ),
@@ -179,10 +179,10 @@ THEOREM = Theorem(
             """The value does not change under T → T + k. As ν → ∞ it tends to DV = E_P T − ln Z, as ν → 0 to E_P
             T + ln E_P e^{−T}.""",
             checks=(
-                Limit("(d) ν → ∞: ν σ(u) → w", other_w, nu, sp.oo, w, w**2 / nu),
-                Limit("and σ(−u) → 1", own_w, nu, sp.oo, 1, w / nu),
-                Limit("(d) ν → 0: σ(u) → 1", other_w / nu, nu, 0, 1, nu / w),
-                Limit("and σ(−u)/ν → 1/w", own_w / nu, nu, 0, 1 / w, nu / w**2),
+                Limit("ν → ∞: ν σ(u) → w", other_w, nu, sp.oo, w, w**2 / nu),
+                Limit("ν → ∞: σ(−u) → 1", own_w, nu, sp.oo, 1, w / nu),
+                Limit("ν → 0: σ(u) → 1", other_w / nu, nu, 0, 1, nu / w),
+                Limit("ν → 0: σ(−u)/ν → 1/w", own_w / nu, nu, 0, 1 / w, nu / w**2),
             ),
             by_hand=(
                 """a continuous strictly decreasing function with both signs has one root; it converges with the
@@ -200,15 +200,20 @@ THEOREM = Theorem(
                     0,
                 ),
                 Identity(
-                    "where h = ν σ(u) − σ(−u)",
+                    "P = Q, ν = 1: ν σ(u) − σ(−u) at the root",
                     (other_w - own_w).subs({nu: 1, w: (1 + H[0]) / (1 - H[0])}),
                     H[0],
                 ),
-                Identity("(e) dG/dT = (p + ν q) σ'(u)", sp.diff(equation, t), (p + nu * q) * slope),
-                Identity(
-                    "(e) dG/dc = −(p + ν q) σ'(u)", sp.diff(equation, c), -(p + nu * q) * slope
+                Identity("dG/dT = (p + ν q) σ'(u)", sp.diff(equation, t), (p + nu * q) * slope),
+                Identity("dG/dc = −(p + ν q) σ'(u)", sp.diff(equation, c), -(p + nu * q) * slope),
+                Shipped(
+                    "the gradient of mi.bounds.bridge in the scores is that of (e)",
+                    ODDS,
+                    slopes,
+                    weights,
+                    tolerance=1e-7,
+                    examples=6,
                 ),
-                Shipped("its gradient is (e)", ODDS, slopes, weights, tolerance=1e-7, examples=6),
             ),
             by_hand=("implicit differentiation of G(c; T) = 0",),
         ),

@@ -115,7 +115,7 @@ THEOREM = Theorem(
             checks=(
                 Identity("f(x) + g(y) drops out, 2 × 2 atoms", club(P, Q, free), 0),
                 Identity(
-                    "(a) at ln p(y given x), 2 × 2 atoms", club(P, Q, ln_true), kl(P, Q) + kl(Q, P)
+                    "at ln p(y given x), 2 × 2 atoms", club(P, Q, ln_true), kl(P, Q) + kl(Q, P)
                 ),
                 Identity(
                     "KL(Q‖P) at one atom, with q − p added",
@@ -166,7 +166,7 @@ THEOREM = Theorem(
                     p * sp.log(p / q) + q * sp.log(q / s) - p * sp.log(p / s),
                 ),
                 Identity(
-                    "(b) at ln v(y given x), 2 × 2 atoms",
+                    "at ln v(y given x), 2 × 2 atoms",
                     club(P, Q, ln_v),
                     kl(P, Q) + kl(Q, S) - kl(P, S),
                 ),
@@ -203,7 +203,7 @@ THEOREM = Theorem(
             "CLUB is linear in T; unless X and Y are independent it has no upper limit over critics.",
             checks=(
                 Identity(
-                    "(c) CLUB(k T) = k CLUB(T), 2 × 2 atoms",
+                    "CLUB(k T) = k CLUB(T), 2 × 2 atoms",
                     club(P, Q, [x * t for t in ln_v]),
                     x * club(P, Q, ln_v),
                 ),

@@ -115,7 +115,7 @@ THEOREM = Theorem(
                 Identity(
                     "the gap ln(1 + q₀ e^{−n})", kl(P0, Q) - dv(P0, Q, T0), gap_without_full_support
                 ),
-                Sign("that gap is positive", gap_without_full_support, ">"),
+                Sign("the gap ln(1 + q₀ e^{−n}) is positive", gap_without_full_support, ">"),
             ),
             by_hand=(
                 Sum("""from one atom to any finite number of atoms: a sum of identities (3 atoms are also checked in

@@ -101,7 +101,7 @@ THEOREM = Theorem(
                     (1 - rho**2) / (1 + snr * (1 - rho**2)),
                     told,
                 ),
-                Identity("it starts at 0", gaussian_immse(rho, snr), 0, at={snr: 0}),
+                Identity("the area is 0 at Γ = 0", gaussian_immse(rho, snr), 0, at={snr: 0}),
                 Sign("Y helps: the difference is positive", blind - told, ">"),
                 Identity(
                     "what is still missing at Γ",
@@ -110,7 +110,7 @@ THEOREM = Theorem(
                 ),
                 Minimum("v − 1 − ln v", v - 1 - sp.log(v), v, 1),
                 Limit(
-                    "it vanishes, y = 1 + Γ",
+                    "what is missing vanishes as y = 1 + Γ → ∞",
                     sp.log(1 + s / y) / 2,
                     y,
                     sp.oo,
@@ -129,7 +129,7 @@ THEOREM = Theorem(
                     tolerance=1e-8,
                 ),
                 Shipped(
-                    "and ends at mi.laws.Gaussian's information",
+                    "mi.theory.gaussian_immse tends to mi.laws.Gaussian's information",
                     {"rho": strategies.rates(0.95)},
                     lambda rho: theory.gaussian_immse(rho, 1e12),
                     lambda rho: mi.laws.Gaussian(rho, 1).mutual_information,
@@ -159,7 +159,7 @@ THEOREM = Theorem(
                     at={v: sp.Rational("0.1")},
                 ),
                 Sign(
-                    "and < 0.3680645",
+                    "ln 2 less the entropy of the flip < 0.3680645",
                     sp.log(2) + sp.log(v) * v + sp.log(1 - v) * (1 - v),
                     "<",
                     sp.Rational("0.3680645"),

@@ -61,7 +61,13 @@ def rows():
     half = sp.Rational(1, 2 * 10**6)
     for anchor, digits in NUMBERS.items():
         for relation, end in ((">", sp.Rational(digits) - half), ("<", sp.Rational(digits) + half)):
-            yield Sign(f"b = {anchor}: {relation} {end}", shown, relation, end, at={b: anchor})
+            yield Sign(
+                f"b = {anchor}: V_b {relation} {float(end):.9g}",
+                shown,
+                relation,
+                end,
+                at={b: anchor},
+            )
 
 
 def best_shift(p, q, t, anchor):
@@ -87,9 +93,9 @@ THEOREM = Theorem(
             "a",
             "V_b falls as b rises, from DV at b = 0, and stays above NWJ: so it is a lower bound of KL(P‖Q).",
             formula=(
-                Identity("its slope in b", sp.diff(anchored, b), -dip.subs(y, ratio)),
-                Identity("above NWJ", value - nwj_value, (1 + b) * dip.subs(y, 1 / ratio)),
-                Minimum("both brackets", dip, y, 1),
+                Identity("the slope of V_b in b", sp.diff(anchored, b), -dip.subs(y, ratio)),
+                Identity("V_b − NWJ", value - nwj_value, (1 + b) * dip.subs(y, 1 / ratio)),
+                Minimum("y − 1 − ln y, in both brackets", dip, y, 1),
             ),
             checks=(
                 Identity("b = 0 is DV", anchored, dv_value, at={b: 0}),
@@ -128,9 +134,17 @@ THEOREM = Theorem(
             ),
             checks=(
                 Identity("DV − V_b", dv_value - value, below_dv),
-                Identity("it is 0 at Z = 1", below_dv, 0, at={Z: 1}),
-                Sign("its slope is negative below 1", (b * (Z - 1)).subs(Z, 1 / (1 + d)), "<"),
-                Sign("and positive above", (b * (Z - 1)).subs(Z, 1 + d), ">"),
+                Identity("DV − V_b is 0 at Z = 1", below_dv, 0, at={Z: 1}),
+                Sign(
+                    "the slope of DV − V_b is negative below Z = 1",
+                    (b * (Z - 1)).subs(Z, 1 / (1 + d)),
+                    "<",
+                ),
+                Sign(
+                    "the slope of DV − V_b is positive above Z = 1",
+                    (b * (Z - 1)).subs(Z, 1 + d),
+                    ">",
+                ),
             ),
             by_hand=(
                 "a function that falls up to 1 and rises after it is least there, and only there",

@@ -148,7 +148,7 @@ def shown():
         value = exact(EXAMPLE_P, EXAMPLE_Q, size)
         for relation, end in ((">", -half), ("<", half)):
             yield Certified(
-                f"K = {size} {relation} {digits} ± half a unit",
+                f"K = {size}: J_K {relation} {digits} ± half a unit",
                 value,
                 relation,
                 than=sp.Rational(digits) + end,
@@ -235,7 +235,7 @@ THEOREM = Theorem(
             checks=(
                 *shown(),
                 Identity(
-                    "P and Q",
+                    "P and Q of the numbers are laws",
                     expect((1, 0, 0), EXAMPLE_P) + expect((0, 1, 0), EXAMPLE_Q),
                     sp.Rational(7, 10) + sp.Rational(3, 10),
                 ),

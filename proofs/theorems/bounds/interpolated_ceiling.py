@@ -128,12 +128,12 @@ THEOREM = Theorem(
             checks=(
                 *[
                     Identity(
-                        f"(a) E_V[m/B] = E_V e^S, K = {k}", expect(v, penalties), expect(v, critics)
+                        f"E_V[m/B] = E_V e^S, K = {k}", expect(v, penalties), expect(v, critics)
                     )
                     for k, (_, v, critics, penalties) in ((k, laws(k)) for k in (2, 3))
                 ],
                 Identity(
-                    "(a) I_α is NWJ of W against V, K = 2",
+                    "I_α is NWJ of W against V, K = 2",
                     1 + expect(two[0], list(map(sp.log, two[2]))) - expect(two[1], two[3]),
                     nwj(two[0], two[1], list(map(sp.log, two[2]))),
                 ),
@@ -148,9 +148,9 @@ THEOREM = Theorem(
             "b",
             "α = 0 is NWJ of T − ln a, α = 1 is InfoNCE with K candidates.",
             checks=(
-                Identity("(b) α = 0: e^S = eᵀ/a", critic(t, s, K, sp.S(0)), sp.exp(t) / base),
+                Identity("α = 0: e^S = eᵀ/a", critic(t, s, K, sp.S(0)), sp.exp(t) / base),
                 Identity(
-                    "(b) α = 1: e^S is InfoNCE's",
+                    "α = 1: e^S is InfoNCE's",
                     critic(t, s, K, sp.S(1)),
                     K * sp.exp(t) / (sp.exp(t) + s),
                 ),
@@ -160,14 +160,12 @@ THEOREM = Theorem(
             "c",
             "S < ln(K/α) for α in (0, 1), so I_α < 1 + ln(K/α); and I_1 ≤ ln K.",
             checks=(
-                Identity(
-                    "(c) ln(K/α) − S", sp.log(K / alpha) - sp.log(critic(t, s, K)), sp.log(room)
-                ),
-                Sign("it is positive", sp.log(room), ">"),
-                Sign("also for K = 1, where s = 0", sp.log(room.subs(s, 0)), ">"),
+                Identity("ln(K/α) − S", sp.log(K / alpha) - sp.log(critic(t, s, K)), sp.log(room)),
+                Sign("ln(K/α) − S is positive", sp.log(room), ">"),
+                Sign("ln(K/α) − S is positive for K = 1 too", sp.log(room.subs(s, 0)), ">"),
                 Sign("the penalty m/B is positive", s / (alpha * s + rest * base), ">"),
                 Holds(
-                    "(c) mi.bounds.interpolated stays below 1 + ln(K/α) on every matrix",
+                    "mi.bounds.interpolated stays below 1 + ln(K/α) on every matrix",
                     MATRIX,
                     lambda scores, alpha: (
                         float(mi.bounds.interpolated(tensor(scores), alpha))
@@ -183,19 +181,21 @@ THEOREM = Theorem(
             The published ceiling ln(K/α) is too low.""",
             checks=(
                 Identity(
-                    "(d) the limit is 1 + ln(K/α)",
+                    "the limit is 1 + ln(K/α)",
                     separated.subs(d, 0),
                     interpolated_ceiling(K, alpha),
                 ),
                 Identity(
-                    "and that of I_α, n → ∞, K = 2",
+                    "the limit of I_α, n → ∞, K = 2",
                     apart.subs(h, 0),
                     interpolated_ceiling(sp.S(2), alpha),
                 ),
                 Sign("16 values, α = ½, K = 2: the value is above ln(K/α)", exact - sp.log(4), ">"),
-                Sign("and below I = ln 16", sp.log(16) - exact, ">"),
+                Sign(
+                    "16 values, α = ½, K = 2: the value is below I = ln 16", sp.log(16) - exact, ">"
+                ),
                 Shipped(
-                    "(d) mi.bounds.interpolated on the separated matrix, L = 40, N = 5",
+                    "mi.bounds.interpolated on the separated matrix, L = 40, N = 5",
                     {"alpha": strategies.mixes()},
                     lambda alpha: float(
                         mi.bounds.interpolated(80 * torch.eye(5, dtype=torch.float64) - 40, alpha)
@@ -203,7 +203,7 @@ THEOREM = Theorem(
                     lambda alpha: interpolated_ceiling(4, alpha),
                 ),
                 Shipped(
-                    "(d) mi.bounds.interpolated over all batches, y = x uniform on 4 values, L = 40",
+                    "mi.bounds.interpolated over all batches, y = x uniform on 4 values, L = 40",
                     {"alpha": strategies.mixes()},
                     lambda alpha: shipped(
                         (torch.eye(4) / 4).tolist(),

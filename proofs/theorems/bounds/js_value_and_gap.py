@@ -136,9 +136,9 @@ THEOREM = Theorem(
                 Identity(
                     "the gap at an atom with q = 0", p * ln2 - share(p, 0, t), p * softplus(-t)
                 ),
-                Sign("they are positive", q * softplus(t), ">"),
+                Sign("the gaps at atoms with p = 0 or q = 0 are positive", q * softplus(t), ">"),
                 Limit(
-                    "and tend to 0 where T → −∞ (T → ∞)",
+                    "these gaps tend to 0 as T → −∞ (T → ∞)",
                     softplus(-p),
                     p,
                     sp.oo,
@@ -167,8 +167,8 @@ THEOREM = Theorem(
                     ">",
                 ),
                 Identity("2 ln 2 − 2·JSD at one atom", (p + q) * ln2 - divergence, loss),
-                Sign("it is positive where both laws have mass", loss, ">"),
-                Identity("and 0 where q = 0", p * ln2 - p * sp.log(2 * p / p), 0),
+                Sign("2 ln 2 − 2·JSD is positive where both laws have mass", loss, ">"),
+                Identity("2 ln 2 − 2·JSD is 0 where q = 0", p * ln2 - p * sp.log(2 * p / p), 0),
                 Holds(
                     "mi.js stays below 2·JSD and below 2 ln 2",
                     LAWS,

@@ -98,7 +98,7 @@ THEOREM = Theorem(
                 Identity(
                     "c' = −e^{−k} sp(k)", sp.diff(jsd_shortfall(k), k), -sp.exp(-k) * softplus(k)
                 ),
-                Sign("c decreases", -sp.exp(-k) * softplus(k), "<"),
+                Sign("c decreases with k", -sp.exp(-k) * softplus(k), "<"),
                 Identity(
                     "c'' = e^{−k} (v − 1 − ln v), v = σ(−k)",
                     sp.diff(jsd_shortfall(k), k, 2),
@@ -117,7 +117,7 @@ THEOREM = Theorem(
                     because=(Minimum("v − 1 − ln v ≥ 0", chord, v, 1), 1 + sp.exp(-x)),
                 ),
                 Identity(
-                    "and e^{−k} sp(k), below 2 e^{−k} (√(1 + eᵏ) − 1), off by v − 1 − ln v at √(1 + eᵏ)",
+                    "c(k) → 0: e^{−k} sp(k) is below 2 e^{−k} (√(1 + eᵏ) − 1), off by v − 1 − ln v at √(1 + eᵏ)",
                     2 * sp.exp(-x) * (sp.sqrt(1 + sp.exp(x)) - 1) - sp.exp(-x) * softplus(x),
                     2 * sp.exp(-x) * chord.subs(v, sp.sqrt(1 + sp.exp(x))),
                 ),
@@ -146,14 +146,20 @@ THEOREM = Theorem(
                     ),
                 ),
                 Identity("the tangent at m touches there", tangent_gap.subs(k, m), 0),
-                Identity("and has the curve's slope", sp.diff(tangent_gap, k).subs(k, m), 0),
+                Identity(
+                    "the tangent at m has the curve's slope", sp.diff(tangent_gap, k).subs(k, m), 0
+                ),
                 Identity(
                     "equality: Q has e^{−k} on P's one atom",
                     2 * ln2 - twice_jsd(*BOUNDARY),
                     jsd_shortfall(sp.log(1 + x)),
                 ),
-                Identity("there JSD, written out", twice_jsd(*BOUNDARY) / 2, written_out),
-                Identity("and KL is k", kl(*BOUNDARY), sp.log(1 + x)),
+                Identity(
+                    "equality: JSD of these laws, written out",
+                    twice_jsd(*BOUNDARY) / 2,
+                    written_out,
+                ),
+                Identity("equality: KL of these laws is k", kl(*BOUNDARY), sp.log(1 + x)),
                 Holds(
                     "mi.bounds.jsd_certificate never exceeds KL(P‖Q)",
                     LAWS,
@@ -188,7 +194,7 @@ THEOREM = Theorem(
                     lambda rate: -oracles.ln(rate),
                 ),
                 Shipped(
-                    "its slope in the JS value is eᵏ/sp(k), times 2σ(−t) in t",
+                    "the slope of mi.bounds.jsd_certificate in the JS value is eᵏ/sp(k), times 2σ(−t) in t",
                     {"t": strategies.rates(8)},
                     lambda t: slope_at(t)[1],
                     lambda t: in_t(k=slope_at(t)[0], m=t),

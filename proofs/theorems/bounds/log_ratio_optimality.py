@@ -130,9 +130,15 @@ THEOREM = Theorem(
                     w * (r - sp.exp(t)),
                 ),
                 Sign(
-                    "it is positive below ln r", (w * (r - sp.exp(t))).subs(t, log_ratio - d), ">"
+                    "the slope of a share is positive below ln r",
+                    (w * (r - sp.exp(t))).subs(t, log_ratio - d),
+                    ">",
                 ),
-                Sign("and negative above", (w * (r - sp.exp(t))).subs(t, log_ratio + d), "<"),
+                Sign(
+                    "the slope of a share is negative above ln r",
+                    (w * (r - sp.exp(t))).subs(t, log_ratio + d),
+                    "<",
+                ),
             ),
             by_hand=(
                 "a function whose derivative changes its sign from + to − once has its only maximum there",

@@ -156,7 +156,7 @@ THEOREM = Theorem(
                     kl(P, tilted(Q, T)) + Z - 1 - sp.log(Z),
                 ),
                 Identity(
-                    "the same where P lacks an atom",
+                    "the gap is KL(P‖Q_T) + Z − 1 − ln Z where P lacks an atom",
                     kl(P0, Q) - nwj(P0, Q, T),
                     kl(P0, tilted(Q, T)) + Z - 1 - sp.log(Z),
                 ),

@@ -111,7 +111,7 @@ THEOREM = Theorem(
                 Identity(
                     "1/(1 − α) − r_α", 1 / rest - relative(r), alpha / (rest * (rest * r + alpha))
                 ),
-                Sign("it is positive", 1 / rest - relative(r), ">"),
+                Sign("1/(1 − α) − r_α is positive", 1 / rest - relative(r), ">"),
                 Identity("α r_α/(1 − (1 − α) r_α) = r", inverse(relative(r)), r),
                 Shipped(
                     "mi.bounds.log_ratio_to_relative is ln r_α",
@@ -196,7 +196,7 @@ THEOREM = Theorem(
                 Identity("g(ln r_α) = ln r", sp.log(inverse(relative(r))), sp.log(r)),
                 Identity("g at t = −ln(1 − α) − y", log_inverse, sp.log(inverse(below))),
                 Sign("g decreases with y, that is increases with t", sp.diff(log_inverse, y), "<"),
-                Sign("and is convex", sp.diff(log_inverse, y, 2), ">"),
+                Sign("g is convex", sp.diff(log_inverse, y, 2), ">"),
                 Shipped(
                     "mi.bounds.relative_to_log_ratio is its inverse",
                     {"mix": LAWS["mix"], "y": strategies.rates(8)},

@@ -136,7 +136,7 @@ THEOREM = Theorem(
             "If T ≤ τ on the support of Q, SMILE_τ ≤ DV ≤ I: only the clip from above breaks the bound.",
             checks=(
                 Sign(
-                    "(b) Z_τ > Z where scores are clipped from below only",
+                    "Z_τ > Z where scores are clipped from below only",
                     partition(Q, (t, t, CLIPPED[2])) - partition(Q, (t, t, T[2])),
                     ">",
                 ),
@@ -158,11 +158,11 @@ THEOREM = Theorem(
             is unbounded.""",
             checks=(
                 Identity(
-                    "(c) P = Q, the critic τ + n: the value is n",
+                    "P = Q, the critic τ + n: the value is n",
                     smile(P, P, [tau + n] * 3, [tau] * 3),
                     n,
                 ),
-                Identity("and I is 0", kl(P, P), 0),
+                Identity("P = Q: I is 0", kl(P, P), 0),
             ),
             kernel=r"""
                 forall (X : Type) (l : list X) (p : X -> R) (tau n : R),
@@ -175,9 +175,9 @@ THEOREM = Theorem(
             −τ off it, where ln r = −∞, SMILE_τ − I = −ln(e^τ/N + (1 − 1/N) e^{−τ}), which is positive iff N > 1 +
             e^τ and tends to τ as N → ∞.""",
             checks=(
-                Identity("(d) I = ln N", kl((1, 0), (1 / N, 1 - 1 / N)), sp.log(N)),
+                Identity("I = ln N", kl((1, 0), (1 / N, 1 - 1 / N)), sp.log(N)),
                 Identity(
-                    "(d) the excess is −ln Z_τ",
+                    "the excess is −ln Z_τ",
                     smile((1, 0), (1 / N, 1 - 1 / N), (sp.log(N), -tau - m), (tau, -tau))
                     - sp.log(N),
                     -sp.log(mass),
@@ -188,10 +188,10 @@ THEOREM = Theorem(
                     (1 - sp.exp(-tau)) * (N - 1 - sp.exp(tau)) / N,
                 ),
                 Sign("1 − Z_τ > 0 for N = 1 + e^τ + d, d > 0", (1 - mass).subs(N, LARGE), ">"),
-                Sign("1 − e^{−τ} > 0, so it has the sign of N − 1 − e^τ", 1 - sp.exp(-tau), ">"),
+                Sign("1 − e^{−τ} > 0: 1 − Z_τ has the sign of N − 1 − e^τ", 1 - sp.exp(-tau), ">"),
                 Limit("Z_τ → e^{−τ} as N → ∞", mass, N, sp.oo, sp.exp(-tau), sp.exp(tau) / N),
                 Shipped(
-                    "(d) mi.smile − I at the right critic, N just above 1 + e^τ",
+                    "mi.smile − I at the right critic, N just above 1 + e^τ",
                     CLIP | {"more": strategies.one_of("0359").map(int)},
                     lambda clip, more: at_the_right_critic(clip, more)[0],
                     lambda clip, more: (
@@ -219,10 +219,10 @@ THEOREM = Theorem(
             """At T = ln r on any law with P and Q mutually absolutely continuous, −ln(1 + e^{−τ}) ≤ SMILE_τ − I ≤
             τ.""",
             checks=(
-                Holds("(e) mi.smile at ln r", LAWS | CLIP, within),
-                Sign("(e) above the clip, r = e^τ + d: r + e^{−τ} − e^τ", d + sp.exp(-tau), ">"),
+                Holds("mi.smile at ln r is within the bounds of (e)", LAWS | CLIP, within),
+                Sign("above the clip, r = e^τ + d: r + e^{−τ} − e^τ", d + sp.exp(-tau), ">"),
                 Sign(
-                    "(e) below it clip(r) is e^{−τ}, within it r; and e^τ − e^{−τ}",
+                    "below it clip(r) is e^{−τ}, within it r; and e^τ − e^{−τ}",
                     sp.exp(tau) - sp.exp(-tau),
                     ">",
                 ),

@@ -98,17 +98,15 @@ THEOREM = Theorem(
             """If ρ ≤ ε^β, then π_w → 1; at ρ = ε^β the anchor is exactly π_w = 1. If ρ > ε^β, β > ½ and there is
             a third response, π_w → ρ^{−1/β} ε < 1 (MIO, ρ = ½: 2^{1/β} ε).""",
             checks=(
+                Identity("ρ = ε^β: the end is 1", mio_target(eps, beta, freeing_mix(eps, beta)), 1),
                 Identity(
-                    "(a) ρ = ε^β: the end is 1", mio_target(eps, beta, freeing_mix(eps, beta)), 1
-                ),
-                Identity(
-                    "(a) MIO, ρ = ½: the end",
+                    "MIO, ρ = ½: the end",
                     mio_target(eps, beta, t),
                     2 ** (1 / beta) * eps,
                     at={t: HALF},
                 ),
-                Sign("(a) ρ < ε^β: beyond 1", end(eps**beta / (1 + t), eps) - 1, ">"),
-                Sign("(a) ρ > ε^β: below 1", end(eps**beta * (1 + t), eps) - 1, "<"),
+                Sign("ρ < ε^β: beyond 1", end(eps**beta / (1 + t), eps) - 1, ">"),
+                Sign("ρ > ε^β: below 1", end(eps**beta * (1 + t), eps) - 1, "<"),
                 Shipped(
                     "mi.preference_anchor at α = 1 − ε^β is β ln 1/ε",
                     {"eps": strategies.rates(), "beta": strategies.mixes()},
@@ -123,29 +121,29 @@ THEOREM = Theorem(
             """Let [u₋, u₊] be the no-collapse interval at ρ: it widens strictly as α grows, and ρu₊ increases
             with α to 2 ln 2.""",
             checks=(
-                Sign("(b) ∂F/∂ρ = sp(u) > 0", sp.diff(excess(u, rho), rho), ">"),
+                Sign("∂F/∂ρ = sp(u) > 0", sp.diff(excess(u, rho), rho), ">"),
                 Sign(
-                    "(b) F_u < 0 below the anchor −ln ρ",
+                    "F_u < 0 below the anchor −ln ρ",
                     sp.diff(excess(u, rho), u).subs(u, -sp.log(rho) - t),
                     "<",
                 ),
                 Sign(
-                    "(b) F_u > 0 above it",
+                    "F_u > 0 above the anchor −ln ρ",
                     sp.diff(excess(u, rho), u).subs(u, -sp.log(rho) + t),
                     ">",
                 ),
                 Sign(
-                    "(b) ∂F/∂ρ > 0 at fixed ρu = t",
+                    "∂F/∂ρ > 0 at fixed ρu = t",
                     sp.diff(t + (1 + rho) * softplus(-t / rho), rho),
                     ">",
                 ),
                 Identity(
-                    "(b) that is F",
+                    "F at u = t/ρ, whose slope in ρ is taken",
                     excess(t / rho, rho) + start,
                     t + (1 + rho) * softplus(-t / rho),
                 ),
                 Holds(
-                    "(b) for mi.no_collapse_interval",
+                    "mi.no_collapse_interval widens with α",
                     {"first": strategies.mixes(), "second": strategies.mixes()},
                     widens,
                 ),
@@ -165,28 +163,33 @@ THEOREM = Theorem(
                     claim
                     for c in ("0", "0.14", "0.22")
                     for claim in (
-                        Identity(f"(c) c = {c}: F = 0 at ρ = 0", lower(c).subs(rho, 0), 0),
-                        Identity(f"(c) c = {c}: slope 0", sp.diff(lower(c), rho).subs(rho, 0), 0),
+                        Identity(f"c = {c}: F = 0 at ρ = 0", lower(c).subs(rho, 0), 0),
+                        Identity(f"c = {c}: slope 0", sp.diff(lower(c), rho).subs(rho, 0), 0),
                     )
                 ],
                 Sign(
-                    "(c) c = 0: strictly convex, for any k = K > 0",
+                    "c = 0: strictly convex, for any k = K > 0",
                     sp.diff(lower("0", K), rho, 2),
                     ">",
                 ),
-                Sign("(c) −ln 3 + kρ < 0 for ρ = 1 already", k - sp.log(3), "<"),
-                Certified("(c) c = 0.14: convex", sp.diff(lower("0.14"), rho, 2), ">", {rho: half}),
+                Sign("−ln 3 + kρ < 0 for ρ = 1 already", k - sp.log(3), "<"),
                 Certified(
-                    "(c) c = 0.22: concave at first",
+                    "c = 0.14: F is convex", sp.diff(lower("0.14"), rho, 2), ">", {rho: half}
+                ),
+                Certified(
+                    "c = 0.22: F is concave at first",
                     sp.diff(lower("0.22"), rho, 2),
                     "<",
                     {rho: (0, "1/20")},
                 ),
                 Certified(
-                    "(c) c = 0.22: F < 0 from there", lower("0.22"), "<", {rho: ("1/20", "1/2")}
+                    "c = 0.22: F < 0 beyond the concave stretch",
+                    lower("0.22"),
+                    "<",
+                    {rho: ("1/20", "1/2")},
                 ),
                 Holds(
-                    "(c), (d) for mi.no_collapse_interval",
+                    "mi.no_collapse_interval is within the bounds of (c) and (d)",
                     {"share": strategies.mixes()},
                     holds,
                 ),
@@ -204,14 +207,14 @@ THEOREM = Theorem(
             checks=(
                 *[
                     Identity(
-                        f"(d) 4ⁿ F, c = {c}",
+                        f"4ⁿ F, c = {c}",
                         4**n * excess(n * (start - c * 4**-n), 1 / n),
                         upper(c),
                     )
                     for c in (1, 2)
                 ],
-                Certified("(d) F > 0 at c = 1", upper(1), ">", {n: (2, 20)}),
-                Certified("(d) F < 0 at c = 2", upper(2), "<", {n: (2, 20)}),
+                Certified("F > 0 at c = 1", upper(1), ">", {n: (2, 20)}),
+                Certified("F < 0 at c = 2", upper(2), "<", {n: (2, 20)}),
                 Certified("u₋(½) < −0.854", excess(sp.Rational("-0.854"), HALF), "<"),
                 Sign(
                     "ln 3 − 0.854 < 0.245",

@@ -79,7 +79,7 @@ THEOREM = Theorem(
                 """ż_w is d_l (ka − c) and ż_l is d_l (kc − d): z_w does not fall iff k ≥ c/a, and z_l does not
                 rise iff k ≤ d/c."""
                 "The band is never empty: ",
-                Identity("its width", upper - lower, (a * d - c**2) / (a * c)),
+                Identity("the width of the band", upper - lower, (a * d - c**2) / (a * c)),
                 ". A loss of the margin alone has k = 1: it is in the band iff c is at most both a and d.",
             ),
             checks=(
@@ -121,20 +121,55 @@ THEOREM = Theorem(
                     both * a - c,
                     -(both * c - d),
                 ),
-                Sign("above the lower edge", both - LOWER, ">", at=APART),
-                Sign("below the upper edge", UPPER - both, ">", at=APART),
+                Sign(
+                    "α = 1: the ratio in the end is above the lower edge",
+                    both - LOWER,
+                    ">",
+                    at=APART,
+                ),
+                Sign(
+                    "α = 1: the ratio in the end is below the upper edge",
+                    UPPER - both,
+                    ">",
+                    at=APART,
+                ),
                 Identity(
                     "DPO with SFT: the margin rests",
                     (lam + rest) * (a - c) + rest * (d - c),
                     0,
                     at=LIFTED,
                 ),
-                Identity("there k", with_sft, (d - c) / (c - a), at=LIFTED),
-                Sign("is above the upper edge", with_sft - UPPER, ">", at=LIFTED),
-                Identity("the example: 3", LOWER, 3, at={a: 1, c: 3, d: 10}),
-                Identity("the example: 10/3", UPPER, sp.Rational(10, 3), at={a: 1, c: 3, d: 10}),
-                Identity("the example: 3.25", both, sp.Rational("3.25"), at={a: 1, c: 3, d: 10}),
-                Identity("the example: 3.5", with_sft, sp.Rational("3.5"), at={a: 1, c: 3, d: 10}),
+                Identity(
+                    "DPO with SFT: the ratio where the margin rests",
+                    with_sft,
+                    (d - c) / (c - a),
+                    at=LIFTED,
+                ),
+                Sign(
+                    "DPO with SFT: that ratio is above the upper edge",
+                    with_sft - UPPER,
+                    ">",
+                    at=LIFTED,
+                ),
+                Identity("kernel 1, 3, 10: the lower edge is 3", LOWER, 3, at={a: 1, c: 3, d: 10}),
+                Identity(
+                    "kernel 1, 3, 10: the upper edge is 10/3",
+                    UPPER,
+                    sp.Rational(10, 3),
+                    at={a: 1, c: 3, d: 10},
+                ),
+                Identity(
+                    "kernel 1, 3, 10: α = 1 ends at 3.25",
+                    both,
+                    sp.Rational("3.25"),
+                    at={a: 1, c: 3, d: 10},
+                ),
+                Identity(
+                    "kernel 1, 3, 10: DPO with SFT ends at 3.5",
+                    with_sft,
+                    sp.Rational("3.5"),
+                    at={a: 1, c: 3, d: 10},
+                ),
             ),
             by_hand=(
                 "α < 1: lazy_flow_collapse, the chosen reward converges to its anchor, so ż_w → 0",

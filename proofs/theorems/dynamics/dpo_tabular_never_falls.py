@@ -134,7 +134,7 @@ THEOREM = Theorem(
                     along(sp.log(pi_w), loss).subs(E, 0),
                     2 * speed * pi_l.subs(E, 0),
                 ),
-                Sign("which is > 0", speed * pi_l.subs(E, 0), ">"),
+                Sign("d ln π_w/dt > 0, two responses", speed * pi_l.subs(E, 0), ">"),
                 Identity("d ln π_l/dt", along(sp.log(pi_l), loss), -speed * (1 + pi_w - pi_l)),
                 Sign("d ln π_l/dt < 0", along(sp.log(pi_l), loss), "<"),
                 Sign("d ln π_l/dt < 0, two responses", along(sp.log(pi_l), loss).subs(E, 0), "<"),

@@ -119,10 +119,18 @@ def numbers():
     for at, digits in CONSTANTS.items():
         value = escape_constant(sp.Rational(at))
         yield Sign(
-            f"C({at}) above", value, ">", sp.Rational(digits) - half, at={beta: sp.Rational(at)}
+            f"C({at}) > {digits} less half a unit",
+            value,
+            ">",
+            sp.Rational(digits) - half,
+            at={beta: sp.Rational(at)},
         )
         yield Sign(
-            f"C({at}) below", value, "<", sp.Rational(digits) + half, at={beta: sp.Rational(at)}
+            f"C({at}) < {digits} plus half a unit",
+            value,
+            "<",
+            sp.Rational(digits) + half,
+            at={beta: sp.Rational(at)},
         )
 
 
@@ -148,10 +156,15 @@ THEOREM = Theorem(
             time is 1253.412.""",
             checks=(
                 Identity("half way: εx = q/x + s", eps * x, q / x + s, at=HALFWAY),
-                Identity("its root", (2 * eps * x - s) ** 2, s**2 + 4 * eps * q, at=HALFWAY),
+                Identity(
+                    "x is the positive root of the quadratic",
+                    (2 * eps * x - s) ** 2,
+                    s**2 + 4 * eps * q,
+                    at=HALFWAY,
+                ),
                 Identity("x exceeds s/ε by q/(εx)", x - s / eps, q / (eps * x), at=HALFWAY),
                 Sign(
-                    "which is below q/s: x = s/ε + y",
+                    "the excess of x over s/ε is below q/s",
                     q / s - q / (eps * x),
                     ">",
                     at={q: eps * x * y, x: s / eps + y},
@@ -163,7 +176,7 @@ THEOREM = Theorem(
                 ),
                 *[
                     Sign(
-                        f"the example {relation} {end}",
+                        f"ε = 0.01, q = ½, β = 1: the time is {relation} {end}",
                         escape_time_dpo(sp.Rational(1, 100), 1, sp.Rational(1, 2)),
                         relation,
                         sp.Rational(end),

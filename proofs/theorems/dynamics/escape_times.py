@@ -218,10 +218,10 @@ THEOREM = Theorem(
                     1 - 2 * alpha * (1 - alpha),
                 ),
                 Sign("1 − √3/2 > 0.13397", 1 - sp.sqrt(3) / 2, ">", than=sp.Rational("0.13397")),
-                Sign("and < 0.13398", 1 - sp.sqrt(3) / 2, "<", than=sp.Rational("0.13398")),
+                Sign("1 − √3/2 < 0.13398", 1 - sp.sqrt(3) / 2, "<", than=sp.Rational("0.13398")),
                 Identity("MIO: N at ½", N_mio.subs(x, HALF), sp.Rational(3, 4) - (1 - eps) ** 2),
                 Identity(
-                    "MIO: the rest",
+                    "MIO: where N is 0, the rest",
                     N_mio.subs(x, HALF - sp.sqrt(sp.Rational(1, 4) - 2 * eps + eps**2)),
                     0,
                 ),
@@ -250,14 +250,18 @@ THEOREM = Theorem(
                     "<",
                     at=LOW,
                 ),
-                Sign("and p < ½ there", first * ODDS[0] ** 10, "<", than=HALF, at=LOW),
+                Sign(
+                    "ε = 4·10⁻⁵: p < ½ at x = 43/20", first * ODDS[0] ** 10, "<", than=HALF, at=LOW
+                ),
                 Sign(
                     "ε = 5·10⁻⁵: not stopped at x in (2, 63/25)",
                     tenth(first, ODDS[1], sp.Rational(13, 27)),
                     ">",
                     at=HIGH,
                 ),
-                Sign("and p > ½ at x = 63/25", first * ODDS[2] ** 10, ">", than=HALF, at=HIGH),
+                Sign(
+                    "ε = 5·10⁻⁵: p > ½ at x = 63/25", first * ODDS[2] ** 10, ">", than=HALF, at=HIGH
+                ),
                 Sign("(13/14)¹⁰ < ½", sp.Rational(13, 14) ** 10 - HALF, "<"),
             ),
             by_hand=(

@@ -63,6 +63,7 @@ feature_margin = sp.log(SOFTMAX[0] / SOFTMAX[1])
 
 EXAMPLE = {h: 1, k: 2, D: 1, a: sp.Rational(3, 10), b: sp.Rational(6, 10), c: sp.Rational(1, 10)}
 at_turn = {**EXAMPLE, s: sp.log(6) / 2}
+s_turn = word("s*", s, "s^*")
 time = word("t*", dpo_time(D * s, beta, D), "t^*")
 
 
@@ -118,7 +119,9 @@ def turn_in_closed_form(reference, features, beta):
 
 
 rises = Sign("h_w is the largest: the slope is positive for ever", h - mean, ">", at={k: -x, h: 0})
-clock = Identity("the turn's time", time, (beta * D * s + sp.exp(beta * D * s) - 1) / (beta**2 * D))
+clock = Identity(
+    "the turn's time", time, (beta * D * s_turn + sp.exp(beta * D * s_turn) - 1) / (beta**2 * D)
+)
 THEOREM = Theorem(
     slug="late_decline",
     title="when DPO's chosen probability rises and then falls, on the exact softmax path, and when it turns",
@@ -170,7 +173,7 @@ THEOREM = Theorem(
             zero.""",
             formula=(
                 Identity("the slope", slope, h_w - e_h),
-                Identity("its slope", bend, -var_h),
+                Identity("the second derivative", bend, -var_h),
             ),
             checks=(
                 Sign("the variance is positive: h_w and h_l differ", PI[0] * PI[1] * D**2, ">"),
@@ -183,7 +186,14 @@ THEOREM = Theorem(
                     -g,
                     (g * a + (g + D) * b) / c * sp.exp(-g * s),
                 ),
-                Limit("and π_s(w) to 0", pi_w, s, sp.oo, 0, a / c * sp.exp(-g * s)),
+                Limit(
+                    "h_j is the largest: π_s(w) tends to 0",
+                    pi_w,
+                    s,
+                    sp.oo,
+                    0,
+                    a / c * sp.exp(-g * s),
+                ),
                 Identity("the example turns at ½ ln 6", mean, h, at=at_turn),
                 Shipped(
                     "mi.theory.turning_point balances h",
@@ -240,7 +250,13 @@ THEOREM = Theorem(
                     sp.Rational("0.2358515"),
                     at=at_turn,
                 ),
-                Sign("and below 0.2358525", z_w, "<", sp.Rational("0.2358525"), at=at_turn),
+                Sign(
+                    "the largest z_w is below 0.2358525",
+                    z_w,
+                    "<",
+                    sp.Rational("0.2358525"),
+                    at=at_turn,
+                ),
             ),
             by_hand=("an increasing margin reaches a value at the time ∫ dm/ṁ",),
         ),

@@ -134,7 +134,7 @@ THEOREM = Theorem(
                     1,
                 ),
                 Identity("DPO: the time is 0 at m = 0", time.subs(m, 0), 0),
-                Sign("DPO: it increases", (1 + sp.exp(beta * m)) / beta, ">"),
+                Sign("DPO: the time increases with the margin", (1 + sp.exp(beta * m)) / beta, ">"),
                 *[
                     Shipped(
                         f"ż through mi.preference_loss, {bound}",
@@ -159,7 +159,7 @@ THEOREM = Theorem(
                 Identity("JS: ∂L/∂z_w is 0 at the anchor", sp.diff(js, z_w).subs(z_w, anchor), 0),
                 Sign("JS: ∂L/∂z_w increases", sp.diff(js, z_w, 2), ">"),
                 Sign("JS: ∂L/∂z_l > 0", sp.diff(js, z_l), ">"),
-                Sign("JS: and increases", sp.diff(js, z_l, 2), ">"),
+                Sign("JS: ∂L/∂z_l increases", sp.diff(js, z_l, 2), ">"),
                 Sign("JS, α = 1: ∂L/∂z_w < 0", sp.diff(softplus(-beta * z_w), z_w), "<"),
                 Shipped(
                     "mi.preference_anchor is where ∂L/∂z_w of mi.preference_loss is 0: orthogonal features, ż_w = 0",
@@ -184,11 +184,11 @@ THEOREM = Theorem(
             "c",
             "For a, c, d = 1, 3, 10 and β = 1, DPO's z_w is between −5.25 and −5.24 at the time 10⁵.",
             checks=(
-                Identity("d is 10", d, 10, at=example),
+                Identity("the kernel of the example has d = 10", d, 10, at=example),
                 Identity("z_w = −5.25 at m = 13.125", reward, -sp.Rational("5.25"), at=after),
-                Sign("which is after 10⁵", time, ">", than=10**5, at=after),
+                Sign("m = 13.125 is reached after 10⁵", time, ">", than=10**5, at=after),
                 Identity("z_w = −5.24 at m = 13.1", reward, -sp.Rational("5.24"), at=before),
-                Sign("which is before 10⁵", time, "<", than=10**5, at=before),
+                Sign("m = 13.1 is reached before 10⁵", time, "<", than=10**5, at=before),
             ),
         ),
     ),

@@ -115,7 +115,7 @@ THEOREM = Theorem(
                     "ż_w/(aβ)", drift(js), 1 - (2 - alpha) * sigmoid(u) - alpha * kappa * sigmoid(v)
                 ),
                 Identity(
-                    "its lower bound, off by α(κ̄/2 − κσ(v))",
+                    "ż_w/(aβ) less its lower bound is α(κ̄/2 − κσ(v))",
                     drift(js) - (1 - (2 - alpha) * sigmoid(u) - alpha * r / 2),
                     alpha * (r * (HALF - sigmoid(v)) + (r - kappa) * sigmoid(v)),
                 ),
@@ -126,7 +126,7 @@ THEOREM = Theorem(
                     0,
                 ),
                 Sign(
-                    "it is positive below",
+                    "the bound is positive below the level",
                     1 - (2 - alpha) * sigmoid(level - t) - alpha * most / 2,
                     ">",
                 ),
@@ -140,7 +140,7 @@ THEOREM = Theorem(
                     "<",
                 ),
                 Sign(
-                    "κ̄ = 2.3: below it",
+                    "κ̄ = 2.3: below u₋ of mio_no_collapse",
                     chosen_term(u, HALF).subs(u, mio_level.subs(k, sp.Rational(23, 10)))
                     - 2 * sp.log(2),
                     ">",
@@ -168,18 +168,16 @@ THEOREM = Theorem(
             "Without z_l ≤ 0: if κ ≤ κ̄, ½ ≤ κ̄ < 1/α, then βz_w ≥ logit((1 − ακ̄)/(2 − α)).",
             checks=(
                 Identity(
-                    "(b) the bound is 0 on its level",
+                    "the bound of (b) is 0 on its level",
                     1 - (2 - alpha) * sigmoid(level_free) - alpha * most_free,
                     0,
                 ),
                 Sign(
-                    "(b) it is positive below",
+                    "the bound of (b) is positive below its level",
                     1 - (2 - alpha) * sigmoid(level_free - t) - alpha * most_free,
                     ">",
                 ),
-                Identity(
-                    "(b) the level of κ̄ = ½ is 0", log_odds((1 - alpha * HALF) / (2 - alpha)), 0
-                ),
+                Identity("the level of κ̄ = ½ is 0", log_odds((1 - alpha * HALF) / (2 - alpha)), 0),
             ),
             by_hand=(
                 "a function that increases whenever it is below a level and starts on or above it stays there",
@@ -190,11 +188,9 @@ THEOREM = Theorem(
             """At the start ż_w is (β/2)(a − c) for DPO and (αβ/2)(a − c) for L_α: both are negative iff κ > 1
             there, and DPO has no barrier: its z_w falls as long as κ > 1.""",
             checks=(
-                Identity(
-                    "(c) L_α at the start", drift(js).subs({u: 0, v: 0}), alpha / 2 * (1 - kappa)
-                ),
-                Identity("(c) DPO at the start", drift(dpo).subs({u: 0, v: 0}), (1 - kappa) / 2),
-                Sign("(c) DPO falls while κ > 1", drift(dpo).subs(kappa, 1 + q), "<"),
+                Identity("L_α at the start", drift(js).subs({u: 0, v: 0}), alpha / 2 * (1 - kappa)),
+                Identity("DPO at the start", drift(dpo).subs({u: 0, v: 0}), (1 - kappa) / 2),
+                Sign("DPO falls while κ > 1", drift(dpo).subs(kappa, 1 + q), "<"),
             ),
         ),
         Part(
@@ -202,12 +198,12 @@ THEOREM = Theorem(
             "L_α lowers z_w where κ ≥ 0, βz_w > −ln(1 − α).",
             checks=(
                 Sign(
-                    "(d) L_α falls above its anchor, κ > 0",
+                    "L_α falls above its anchor, κ > 0",
                     drift(js).subs({u: preference_anchor(alpha) + t, kappa: q}),
                     "<",
                 ),
                 Sign(
-                    "(d) and for κ = 0",
+                    "L_α falls above its anchor, κ = 0",
                     drift(js).subs({u: preference_anchor(alpha) + t, kappa: 0}),
                     "<",
                 ),

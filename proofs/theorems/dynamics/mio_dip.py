@@ -123,7 +123,7 @@ THEOREM = Theorem(
                 ),
                 Certified("the flow crosses the lower curve upward", crossing(below), ">", BOX),
                 Certified(
-                    "and the ray: x + y < ⅔ at its end",
+                    "the lower curve ends below the ray x + y = ⅔",
                     sp.Rational(1, 3) - END - below.subs(t, 1),
                     "<",
                 ),
@@ -136,7 +136,7 @@ THEOREM = Theorem(
                 ),
                 Shipped("the flow through mi.preference_loss", PAIR, shipped_field, proved_field),
                 Holds(
-                    "its minimum along the shipped loss's flow",
+                    "the least chosen reward along the shipped loss's flow is in the bracket",
                     {"size": strategies.one_of(["0.08"]).map(float)},
                     lambda size: dips(size, 60),
                     examples=1,
@@ -179,7 +179,7 @@ THEOREM = Theorem(
             checks=(
                 Identity("mio_barrier at κ̄ = 3", mio_barrier(k, HALF), -sp.log(5), at={k: 3}),
                 Sign(
-                    "and −0.8545 is more than three times −0.281",
+                    "−0.8545 is more than three times as deep as −0.281",
                     sp.Rational("0.8545"),
                     ">",
                     than=3 * sp.Rational("0.281"),

@@ -68,8 +68,10 @@ def row(b, low, high, at):
     b, low, high, at = map(sp.Rational, (b, low, high, at))
     speed = drift(p, eps, beta)
     stopped, free = {beta: b, eps: low, p: at}, {beta: b, eps: high}
-    yield Certified(f"β = {b}: stopped from ε = {low}", speed, "<", at=stopped)
-    yield Certified(f"β = {b}: not from ε = {high}", speed, ">", {p: (high, HALF)}, at=free)
+    yield Certified(f"β = {b}: stopped from ε = {float(low):.6g}", speed, "<", at=stopped)
+    yield Certified(
+        f"β = {b}: not stopped from ε = {float(high):.6g}", speed, ">", {p: (high, HALF)}, at=free
+    )
 
 
 def shipped(p, eps, beta):
@@ -133,7 +135,7 @@ THEOREM = Theorem(
                     mio_drift(sp.log(k), e / (1 + e), beta, HALF),
                     beta * drift(p, eps, beta).subs(at),
                 ),
-                Identity("(a) G(ε) = ½", drift(p, p, beta), HALF),
+                Identity("G(ε) = ½", drift(p, p, beta), HALF),
                 Shipped("u̇ through mi.preference_loss", GIVEN, shipped, proved),
             ),
             by_hand=(
@@ -144,9 +146,9 @@ THEOREM = Theorem(
             "b",
             "2^{1/β} ε ≥ ½, the condition on a larger table, suffices.",
             checks=(
-                Identity("(b) X = 2 at p = 2^{1/β} ε", ((2 ** (1 / beta) * eps) / eps) ** beta, 2),
+                Identity("X = 2 at p = 2^{1/β} ε", ((2 ** (1 / beta) * eps) / eps) ** beta, 2),
                 Sign(
-                    "(b) so X < 2 for p below ½ and 2^{1/β} ε above it",
+                    "X < 2 for p below ½ and 2^{1/β} ε above it",
                     (p / eps) ** beta,
                     "<",
                     than=2,
@@ -160,36 +162,36 @@ THEOREM = Theorem(
             smaller one the flow is stopped at all small β.""",
             checks=(
                 Identity(
-                    "(c) X = 2e^y",
+                    "X = 2e^y",
                     (p / eps_k) ** beta,
                     2 * sp.exp(beta * sp.log(p / (kappa * beta))),
                 ),
-                Identity("(c) ⅔y − (X − 2)/(1 + X) at y = 0", concave.subs(y, 0), 0),
-                Sign("(c) it increases", sp.diff(concave, y), ">"),
+                Identity("⅔y − (X − 2)/(1 + X) at y = 0", concave.subs(y, 0), 0),
+                Sign("⅔y − (X − 2)/(1 + X) increases with y", sp.diff(concave, y), ">"),
                 Sign(
-                    "(c) p/(2 − p) > p/2, here p = 1/(1 + s)",
+                    "p/(2 − p) > p/2, here p = 1/(1 + s)",
                     (p / (2 - p) - p / 2).subs(p, 1 / (1 + s)),
                     ">",
                 ),
                 Minimum(
-                    "(c) the bound",
+                    "the lower bound of G is least at p = 4β/3",
                     least,
                     p,
                     4 * beta / 3,
                     2 * beta / 3 * (1 - sp.log(4 / (3 * kappa))),
                 ),
                 Identity(
-                    "(c) it is 0 for κ = 4/(3e)", least.subs({p: 4 * beta / 3, kappa: best}), 0
+                    "the bound is 0 for κ = 4/(3e)", least.subs({p: 4 * beta / 3, kappa: best}), 0
                 ),
-                Sign("(c) at most 0.4906", sp.Rational("0.4906") - best, ">"),
-                Identity("(c) sharp: the value at β = 0", above.subs(beta, 0), 0),
+                Sign("4/(3e) is at most 0.4906", sp.Rational("0.4906") - best, ">"),
+                Identity("sharp: the value at β = 0", above.subs(beta, 0), 0),
                 Identity(
-                    "(c) sharp: the slope at β = 0",
+                    "sharp: the slope at β = 0",
                     sp.diff(above, beta).subs(beta, 0),
                     sp.Rational(2, 3) * (1 - sp.log(4 / (3 * kappa))),
                 ),
                 Sign(
-                    "(c) sharp: it is negative for κ = 4/(3e^{1 + s})",
+                    "sharp: the slope is negative for κ = 4/(3e^{1 + s})",
                     1 - sp.log(4 / (3 * best * sp.exp(-s))),
                     "<",
                 ),
@@ -204,7 +206,7 @@ THEOREM = Theorem(
             "For every β in [1/10, 1], ε*(β) > 0.26 β 2^{−1/β}.",
             checks=(
                 Certified(
-                    "(d) G < 0 there",
+                    "G < 0 at a point on the way, every β in [1/10, 1]",
                     at_middle,
                     "<",
                     {beta: ("1/10", 1)},
@@ -218,14 +220,14 @@ THEOREM = Theorem(
             0.040183), ε*(2) in (0.27075, 0.27076); ε*(1) = 1 − √3/2.""",
             checks=(
                 Identity(
-                    "(e) β = 1: G(½), which is 0 iff (1 − ε)² = 3/4",
+                    "β = 1: G(½), which is 0 iff (1 − ε)² = 3/4",
                     drift(p, eps, beta),
                     4 * (sp.Rational(3, 4) - (1 - eps) ** 2) / ((1 + 2 * eps) * (3 - 2 * eps)),
                     at={beta: 1, p: HALF, eps: e / (1 + e)},
                 ),
                 *[claim for b, numbers in ROWS.items() for claim in row(b, *numbers)],
                 Holds(
-                    "(e) mi.theory.mio_escapes tells the ends of the bracket apart",
+                    "mi.theory.mio_escapes tells the ends of the bracket apart",
                     {"b": strategies.one_of(ROWS)},
                     lambda b: (
                         [mio_escapes(*map(float, map(sp.Rational, (e, b)))) for e in ROWS[b][:2]]
@@ -276,5 +278,5 @@ THEOREM = Theorem(
     ),
     uses=("escape_times", "mio_anchor"),
     about=("preference_loss", "theory.mio_drift", "theory.mio_escapes"),
-    reference="Of this project; the loss: Chen et al. 2024 (arXiv 2402.05369), NCA.",
+    reference="Of this project; the loss: Chen et al. 2024 (arXiv 2402.05369), section 4 (NCA).",
 )

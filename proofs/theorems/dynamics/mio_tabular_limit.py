@@ -169,7 +169,7 @@ THEOREM = Theorem(
                     "no unseen mass: θ̇_w", FLOW[0].subs(p_w, 1 - p_l), A * p_l + B * (1 - p_l)
                 ),
                 Sign(
-                    "(a) it is positive if A ≥ 0 < B, here π_l = 1/(1 + y)",
+                    "no unseen mass: θ̇_w is positive if A ≥ 0 < B, here π_l = 1/(1 + y)",
                     (c + B * y) / (1 + y),
                     ">",
                 ),
@@ -207,9 +207,9 @@ THEOREM = Theorem(
             "c",
             "If moreover β > ½, then π_w → x*.",
             checks=(
-                Sign("(c) B < αβ(π_l/π_ref,l)^β", alpha * beta * (y / (1 + y) - y), "<"),
+                Sign("B < αβ(π_l/π_ref,l)^β", alpha * beta * (y / (1 + y) - y), "<"),
                 Sign(
-                    "(c) π^{2β} < π for β = ½ + t and π < 1",
+                    "π^{2β} < π for β = ½ + t and π < 1",
                     (1 / (1 + y)) ** (2 * above_half),
                     "<",
                     than=1 / (1 + y),
@@ -228,24 +228,22 @@ THEOREM = Theorem(
             (π_l/π_w)^{1/4}/10}, j the third response, is never left, and in it π_w → 1 even where x* < 1.""",
             checks=(
                 Identity(
-                    "(d) the most that −A can be",
+                    "the most that −A can be",
                     beta * (1 - s),
                     sp.Rational(1, 8),
                     at={s: HALF, beta: sp.Rational(1, 4)},
                 ),
-                Identity("(d) h⁴ at h = ¼", t**4, sp.Rational(1, 256), at={t: sp.Rational(1, 4)}),
-                Identity("(d) d ln s", s_rate, (B + 2 * c) * s + c * q - B),
-                Identity("(d) d ln q", q_rate, c * (s + 2 * q) - B * (2 + s)),
+                Identity("h⁴ at h = ¼", t**4, sp.Rational(1, 256), at={t: sp.Rational(1, 4)}),
+                Identity("d ln s", s_rate, (B + 2 * c) * s + c * q - B),
+                Identity("d ln q", q_rate, c * (s + 2 * q) - B * (2 + s)),
                 Sign(
-                    "(d) q falls: B (2 + s) > 2B",
+                    "q falls: B (2 + s) > 2B",
                     at_edge(c * (s + 2 * q) - 2 * B, 1 / (4 + t)),
                     "<",
                 ),
-                Identity(
-                    "(d) d ln s − ¼ d ln q", drift, c * (7 * s + 2 * q) / 4 - B * (2 - 5 * s) / 4
-                ),
+                Identity("d ln s − ¼ d ln q", drift, c * (7 * s + 2 * q) / 4 - B * (2 - 5 * s) / 4),
                 Sign(
-                    "(d) it is < 0: s ≤ 1/40",
+                    "d ln s − ¼ d ln q is negative: s ≤ 1/40",
                     at_edge(c * (7 * s + 2 * q) / 4 - B * sp.Rational(15, 32), 1 / (4 + t)),
                     "<",
                 ),
@@ -301,5 +299,5 @@ THEOREM = Theorem(
         "theory.rejected_push",
         "theory.mio_target",
     ),
-    reference="Of this project; the loss: Chen et al. 2024 (arXiv 2402.05369), NCA.",
+    reference="Of this project; the loss: Chen et al. 2024 (arXiv 2402.05369), section 4 (NCA).",
 )

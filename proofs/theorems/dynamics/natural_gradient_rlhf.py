@@ -166,7 +166,7 @@ THEOREM = Theorem(
                     sp.log(a * sp.exp(g) / b) - sp.log(a / b),
                     g,
                 ),
-                Sign("g is below 1/β", 1 / beta - tilt, ">"),
+                Sign("the tilt g is below 1/β", 1 / beta - tilt, ">"),
                 Shipped(
                     "mi.theory.escape_time_natural by integration",
                     {"eps": strategies.rates(0.4), "share": strategies.rates(0.9)},

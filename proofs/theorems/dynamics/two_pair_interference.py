@@ -108,8 +108,8 @@ largest = sp.log(own) / 4 - share * sp.log(V)  # z_w1 = m₁/4 − 0.6 m₂
 def bracket():
     """The turn's W₂ lies between two rationals, by the sign of the clock, and with it time and height."""
     low, high = sp.Rational("1.4331526"), sp.Rational("1.4331527")
-    yield Sign("the clock below the turn", clock, ">", at={**FOUR, V: low})
-    yield Sign("and above it", clock, "<", at={**FOUR, V: high})
+    yield Sign("the clocks below the turn", clock, ">", at={**FOUR, V: low})
+    yield Sign("the clocks above the turn", clock, "<", at={**FOUR, V: high})
     yield Sign("t* > 0.7930285", time_shown, ">", sp.Rational("0.7930285"), at={**FOUR, V: low})
     yield Sign("t* < 0.7930295", time_shown, "<", sp.Rational("0.7930295"), at={**FOUR, V: high})
     yield Sign(
@@ -155,7 +155,7 @@ THEOREM = Theorem(
                 ),
                 Identity("ρ is 1 at the start", rho, 1, at={W: 1, V: 1}),
                 Identity(
-                    "it is positive at the start",
+                    "the slope of ln ρ is positive at the start",
                     bend,
                     beta**2 * (D - d) / 4,
                     at={W: 1, V: 1},
@@ -167,7 +167,7 @@ THEOREM = Theorem(
                     at=CROSSING,
                 ),
                 Sign(
-                    "is negative, as W₁ > W₂",
+                    "the drift of the sign is negative, as W₁ > W₂",
                     (beta**2 * d / (1 + V) ** 2 * (V - W) / W).subs(W, V + h),
                     "<",
                 ),

@@ -33,6 +33,7 @@ from proofs.engine import (
 t, beta, x, y = positives("t beta x y")
 r, lam = reals("r lambda")
 penalty = HALF * (t - 1) ** 2 + t * sp.log(t)
+slope = word("f'(t)", sp.diff(penalty, t), "f'(t)")
 (P, Q) = two_laws(3)
 T = ratios(P, Q)
 
@@ -91,7 +92,7 @@ THEOREM = Theorem(
             "a",
             (
                 "E_ref f(t) is KL(π‖π_ref) + ½χ², f is strictly convex, and at the optimum f'(t) = (r − λ)/β with ",
-                Identity("the slope of f", sp.diff(penalty, t), t + sp.log(t)),
+                Identity("the slope of f", slope, t + sp.log(t)),
                 ": t = W(e^{(r − λ)/β}), and no response is lost.",
             ),
             checks=(

@@ -44,6 +44,9 @@ def slope(g):
     return sp.diff(g, t)
 
 
+at_best = word("f'(t) + k", slope(gauged).subs(t, best), "f'(t) + k")
+
+
 def divergence(g):
     """D_f(P‖Q) = E_Q f(dP/dQ), 3 responses."""
     return sum(q * g.subs(t, s) for q, s in zip(Q, T, strict=True))
@@ -124,7 +127,7 @@ THEOREM = Theorem(
             (
                 "f + k(t − 1) has the same D_f on laws and the same f-DPO loss for every k, but another arg min: for "
                 "t ln t ",
-                Identity("it is where the slope is 0", slope(gauged).subs(t, best), 0),
+                Identity("the arg min is where f' + k is 0", at_best, 0),
                 ", at ",
                 Identity("the arg min", least, sp.exp(-1 - k)),
                 ". So 'KL displaces because its arg min is below 1' names no property of the loss.",
@@ -173,7 +176,7 @@ THEOREM = Theorem(
                 ),
                 Identity("SquaredPO's f'", sp.diff(sp.log(t) ** 2 / 2, t), sp.log(t) / t),
                 Identity(
-                    "so its push on z has the factor (1 − ln t)/t",
+                    "SquaredPO's push on z has the factor (1 − ln t)/t",
                     t * sp.diff(sp.log(t) / t, t),
                     (1 - sp.log(t)) / t,
                 ),

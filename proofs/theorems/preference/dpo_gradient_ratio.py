@@ -110,9 +110,9 @@ THEOREM = Theorem(
             """As functions of two free probabilities, ∂L/∂π_w = −(β/π_w) s and ∂L/∂π_l = (β/π_l) s: their sizes
             have the ratio π_l/π_w, at every β and reference.""",
             checks=(
-                Identity("(a) ∂L/∂π_w", sp.diff(loss, pi_w), -size_w),
-                Identity("(a) ∂L/∂π_l", sp.diff(loss, pi_l), size_l),
-                Identity("(a) the ratio", size_w / size_l, pi_l / pi_w),
+                Identity("∂L/∂π_w", sp.diff(loss, pi_w), -size_w),
+                Identity("∂L/∂π_l", sp.diff(loss, pi_l), size_l),
+                Identity("the ratio", size_w / size_l, pi_l / pi_w),
                 Shipped(
                     "the gradient of mi.preference_loss(dv) in the probabilities",
                     PROBABILITIES | TEMPERATURE,
@@ -128,27 +128,29 @@ THEOREM = Theorem(
             grows without bound for β < 1, tends to 1/(x ρ_l) for β = 1, and vanishes for β > 1.""",
             checks=(
                 Identity(
-                    "(b) the chosen one's size",
+                    "the chosen one's size",
                     size_w,
                     beta / (pi_w * (x * ref_l) ** beta) * pi_l**beta / (1 + (y / x) ** beta),
                 ),
                 Identity(
-                    "(b) the rejected one's",
+                    "the rejected one's size",
                     size_l,
                     beta / (x * ref_l) ** beta * pi_l ** (beta - 1) / (1 + (y / x) ** beta),
                 ),
-                Sign("(b) the chosen one's vanishes with π_l, falling", sp.diff(size_w, pi_l), ">"),
-                Sign(
-                    "(b) β < 1, here 1/(1 + b): the rejected one's grows as π_l falls", falling, "<"
+                Sign("the chosen one's vanishes with π_l, falling", sp.diff(size_w, pi_l), ">"),
+                Sign("β < 1, here 1/(1 + b): the rejected one's grows as π_l falls", falling, "<"),
+                Identity(
+                    "β = 1: the rejected one's limit",
+                    size_l.subs(beta, 1) * (1 + y / x),
+                    1 / (x * ref_l),
                 ),
-                Identity("(b) β = 1", size_l.subs(beta, 1) * (1 + y / x), 1 / (x * ref_l)),
             ),
             by_hand=("π_l^β → 0 for β > 0, and π_l^{β−1} → ∞, 1, 0 for β < 1, = 1, > 1",),
         ),
         Part(
             "c",
             "Both depend on the pair through the margin, s = σ(−β ln(x/y)), and on π_w, π_l as units.",
-            checks=(Identity("(c) s = σ(−margin)", s, sigmoid(-beta * sp.log(x / y))),),
+            checks=(Identity("s = σ(−margin)", s, sigmoid(-beta * sp.log(x / y))),),
         ),
         Part(
             "d",
@@ -158,14 +160,14 @@ THEOREM = Theorem(
             π_l) for the others.""",
             checks=(
                 *[
-                    Identity(f"(d) the gradient in the logits, {name}", ours, theirs)
+                    Identity(f"the gradient in the logits, {name}", ours, theirs)
                     for name, ours, theirs in zip(
                         "wlo", GRADIENT, (-strength, strength, 0), strict=True
                     )
                 ],
-                Sign("(d) at most β", beta - beta * s, ">"),
+                Sign("βs is below β", beta - beta * s, ">"),
                 *[
-                    Identity(f"(d) d ln π_{name}/dt", velocity(i), rate)
+                    Identity(f"d ln π_{name}/dt", velocity(i), rate)
                     for i, (name, rate) in enumerate(
                         (
                             ("w", strength * (1 - PI[0] + PI[1])),
@@ -174,9 +176,9 @@ THEOREM = Theorem(
                         )
                     )
                 ],
-                Sign("(d) 1 − π_w + π_l > 0, and likewise 1 + π_w − π_l", 1 - PI[0] + PI[1], ">"),
+                Sign("1 − π_w + π_l > 0, and likewise 1 + π_w − π_l", 1 - PI[0] + PI[1], ">"),
                 Shipped(
-                    "and in the logits",
+                    "the gradient of mi.preference_loss(dv) in the logits",
                     {"theta": strategies.vectors(3)} | TEMPERATURE,
                     shipped_logits,
                     proved_logits,
@@ -192,7 +194,7 @@ THEOREM = Theorem(
             is unbounded. The blow-up belongs to the coordinates π.""",
             checks=(
                 Identity(
-                    "(e) the slope along e_w − e_l",
+                    "the slope along e_w − e_l",
                     sp.diff(loss, pi_w) - sp.diff(loss, pi_l),
                     -beta * s * (1 / pi_w + 1 / pi_l),
                 ),

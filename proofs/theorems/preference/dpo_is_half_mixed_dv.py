@@ -72,7 +72,9 @@ THEOREM = Theorem(
             checks=(
                 Identity("DV at α = ½ is ln 2 − L_DPO", mixed_dv(HALF), sp.log(2) - dpo),
                 Sign("L_DPO > 0, so the value is below ln 2", softplus(beta * (z_l - z_w)), ">"),
-                Identity("L_DPO is that softplus", dpo, softplus(beta * (z_l - z_w))),
+                Identity(
+                    "L_DPO as published is sp(βz_l − βz_w)", dpo, softplus(beta * (z_l - z_w))
+                ),
                 Shipped(
                     "preference_loss(dv, ½) is the published DPO",
                     PAIR,

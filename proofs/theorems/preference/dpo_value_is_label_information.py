@@ -145,7 +145,7 @@ THEOREM = Theorem(
                     ">",
                 ),
                 Identity(
-                    "which is that",
+                    "ln 2 less the posterior entropy is the share of the information",
                     (a + b) * sp.log(2) - best,
                     a * sp.log(1 + b / a) + b * sp.log(1 + a / b),
                 ),
@@ -170,7 +170,11 @@ THEOREM = Theorem(
                     example - sp.Rational("0.319"),
                     ">",
                 ),
-                Sign("… to three digits", sp.Rational("0.3195") - example, ">"),
+                Sign(
+                    "P = (.8, .2), R = (.2, .8): the supremum is below 0.32",
+                    sp.Rational("0.3195") - example,
+                    ">",
+                ),
                 Shipped(
                     "ln 2 − mi.preference_loss at the log-odds is I(O; pair), three responses",
                     PAIRS,

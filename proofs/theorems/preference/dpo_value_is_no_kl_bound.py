@@ -123,9 +123,9 @@ THEOREM = Theorem(
             """KL(P‖M) ≤ D, with equality iff P = R or P and R share no response: in every other case ln 2 − min
             L_DPO overstates KL(P‖M). Likewise KL(R‖M) ≤ D.""",
             checks=(
-                Minimum("(a) −ln ½(1 + cX) minus its tangent", below, X, 1),
+                Minimum("−ln ½(1 + cX) minus its tangent", below, X, 1),
                 Identity(
-                    "(a) D − KL(P‖M) is its mean, two responses",
+                    "D − KL(P‖M) is its mean, two responses",
                     D - kl(P, M),
                     sum(w * below.subs({c: u, X: v}, simultaneous=True) for w, u, v in PAIRS),
                 ),
@@ -142,15 +142,15 @@ THEOREM = Theorem(
             "b",
             "D ≤ KL(P‖M) + KL(R‖M) = 2·JSD(P, R).",
             checks=(
-                Minimum("(b) z − 1 − ln z", above, z, 1),
+                Minimum("z − 1 − ln z", above, z, 1),
                 Identity(
-                    "(b) z is the same for (y', y)",
+                    "z is the same for (y', y)",
                     Z.subs({c: 1 / X, X: 1 / c}, simultaneous=True),
                     Z,
                 ),
-                Identity("(b) a pair's share of E z", (1 + c * X) * Z, (1 + c) * (1 + X) / 2),
+                Identity("a pair's share of E z", (1 + c * X) * Z, (1 + c) * (1 + X) / 2),
                 Identity(
-                    "(b) KL(P‖M) + KL(R‖M) − D is −E ln z, two responses",
+                    "KL(P‖M) + KL(R‖M) − D is −E ln z, two responses",
                     twice_jsd(P, R) - D,
                     sum(-w * sp.log(Z.subs({c: u, X: v}, simultaneous=True)) for w, u, v in PAIRS),
                 ),
@@ -173,26 +173,26 @@ THEOREM = Theorem(
             is 0 at p = ½ and 1 and positive between; as a function of (2p − 1)² it is strictly concave. Its
             maximum on [½, 1] is at one p° in (0.8789086, 0.8789087), and max e is in (0.1486229, 0.1486230).""",
             checks=(
-                Identity("(c) e in k", at, in_k.subs(k, t**2)),
-                Identity("(c) e = 0 at p = ½", excess.subs(p, HALF), 0),
+                Identity("e in k", at, in_k.subs(k, t**2)),
+                Identity("e = 0 at p = ½", excess.subs(p, HALF), 0),
                 Identity(
-                    "(c) the slope of artanh t − t",
+                    "the slope of artanh t − t",
                     sp.diff(artanh - t, s),
                     t**2 / (1 - t**2) * sp.diff(t, s),
                 ),
-                Sign("(c) so artanh t > t", t**2 / (1 - t**2) * sp.diff(t, s), ">"),
-                Identity("(c) d²e/dk²", sp.diff(in_k, k, 2).subs(k, t**2), bend),
+                Sign("artanh t > t", t**2 / (1 - t**2) * sp.diff(t, s), ">"),
+                Identity("d²e/dk²", sp.diff(in_k, k, 2).subs(k, t**2), bend),
                 Certified(
-                    "(c) e' > 0 at 0.8789086", sp.diff(excess, p).subs(p, sp.Rational(BEST[0])), ">"
+                    "e' > 0 at 0.8789086", sp.diff(excess, p).subs(p, sp.Rational(BEST[0])), ">"
                 ),
                 Certified(
-                    "(c) e' < 0 at 0.8789087", sp.diff(excess, p).subs(p, sp.Rational(BEST[1])), "<"
+                    "e' < 0 at 0.8789087", sp.diff(excess, p).subs(p, sp.Rational(BEST[1])), "<"
                 ),
                 Certified(
-                    "(c) e > 0.1486229 on the bracket", excess - sp.Rational(TOP[0]), ">", {p: BEST}
+                    "e > 0.1486229 on the bracket", excess - sp.Rational(TOP[0]), ">", {p: BEST}
                 ),
                 Certified(
-                    "(c) e < 0.1486230 there",
+                    "e < 0.1486230 there",
                     excess - sp.Rational(TOP[1]),
                     "<",
                     {p: BEST},

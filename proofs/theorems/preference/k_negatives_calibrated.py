@@ -64,6 +64,11 @@ nu = word("ν", n, r"\nu")
 density = (K + 1) * u**K  # of the largest of K + 1 uniform win rates
 primitive = u ** (K + 1) * (sp.log(K + 1) + K * sp.log(u)) - mix * u ** (K + 1)
 cap = sp.log(K + 1) - mix
+integral = word(
+    "∫ (K + 1)u^K ln((K + 1)u^K) du",
+    primitive.subs(u, 1),
+    r"\int_0^1 (K + 1)u^K \ln\bigl((K + 1)u^K\bigr)\,du",
+)
 
 
 def slopes(law, worths):
@@ -100,8 +105,9 @@ THEOREM = Theorem(
     title="""with K rejected responses the mix K/(K + 1) makes the mixed law the sampler, and the optimum best-of-(K
     + 1)""",
     purpose="To choose the mix where each prompt has K rejected responses.",
-    setting="""K + 1 responses are drawn i.i.d. from a law ν, one of them is chosen by a rule that does not look at
-    their order; P is the law of the chosen one and R that of a rejected one, picked at random. Q_α = (1 − α)P + αR.""",
+    setting="""K + 1 responses are drawn i.i.d. from a law ν on a finite set, one of them is chosen by a rule
+    that does not look at their order; P is the law of the chosen one and R that of a rejected one, picked at
+    random. Q_α = (1 − α)P + αR.""",
     formula=r"""P + K R = (K + 1)\,\nu, \qquad Q_{K/(K+1)} = \nu, \qquad \mathrm{KL}(P \| \nu) \le \ln(K + 1) -
     \tfrac{K}{K+1}""",
     assumptions=(
@@ -147,11 +153,23 @@ THEOREM = Theorem(
                     sp.diff(primitive, u),
                     density * sp.log(density),
                 ),
-                Identity("from 0 to 1", primitive.subs(u, 1), cap),
+                Identity("the integral from 0 to 1 is the cap", integral, cap),
             ),
             checks=(
-                Sign("above 0.6362935", cap, ">", sp.Rational("0.6362935"), at={K: 3}),
-                Sign("below 0.6362945", cap, "<", sp.Rational("0.6362945"), at={K: 3}),
+                Sign(
+                    "K = 3: the cap is above 0.6362935",
+                    cap,
+                    ">",
+                    sp.Rational("0.6362935"),
+                    at={K: 3},
+                ),
+                Sign(
+                    "K = 3: the cap is below 0.6362945",
+                    cap,
+                    "<",
+                    sp.Rational("0.6362945"),
+                    at={K: 3},
+                ),
             ),
             by_hand=(
                 "majorisation, as in mio_learns_win_rates: no rule concentrates P more than a ranking",

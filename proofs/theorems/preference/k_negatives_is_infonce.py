@@ -107,17 +107,17 @@ THEOREM = Theorem(
             candidates of weight 1/K each, that is the mix α = 1 − 1/K.""",
             checks=(
                 Identity(
-                    "(a) ln K − L is a row of InfoNCE, any K",
+                    "ln K − L is a row of InfoNCE, any K",
                     sp.log(K) - loss,
                     infonce_row(t, s, K),
                 ),
                 Identity(
-                    "(a) K = 3: DV with weights ⅓",
+                    "K = 3: DV with weights ⅓",
                     sp.log(3) - three,
                     dv((1, 0, 0), (sp.Rational(1, 3),) * 3, T),
                 ),
                 Identity(
-                    "(a) DV with own weight 1 − α = 1/K, any K",
+                    "DV with own weight 1 − α = 1/K, any K",
                     t - sp.log(sp.exp(t) / K + s / K),
                     infonce_row(t, s, K),
                 ),
@@ -127,9 +127,14 @@ THEOREM = Theorem(
                     shipped,
                     oracles.infonca,
                 ),
-                Shipped("it is ln K minus mi.infonce of its row", EXAMPLE, shipped, shipped_row),
                 Shipped(
-                    "it is preference_loss(dv) at α = ¾, K = 4",
+                    "preference_loss(infonce) is ln K minus mi.infonce of its row",
+                    EXAMPLE,
+                    shipped,
+                    shipped_row,
+                ),
+                Shipped(
+                    "preference_loss(infonce) is preference_loss(dv) at α = ¾, K = 4",
                     EXAMPLE,
                     shipped,
                     lambda **scores: shipped(**scores, bound="dv", mix=0.75),
@@ -154,9 +159,9 @@ THEOREM = Theorem(
             "b",
             "0 < L, so ln K − L < ln K, and ln K − L = 0 at equal scores.",
             checks=(
-                Identity("(b) L = ln(1 + s e^{−t})", loss, sp.log(1 + s * sp.exp(-t))),
-                Sign("(b) ln(1 + s e^{−t}) > 0", sp.log(1 + s * sp.exp(-t)), ">"),
-                Identity("(b) equal scores give 0", infonce_row(t, K * sp.exp(t), K + 1), 0),
+                Identity("L = ln(1 + s e^{−t})", loss, sp.log(1 + s * sp.exp(-t))),
+                Sign("ln(1 + s e^{−t}) > 0", sp.log(1 + s * sp.exp(-t)), ">"),
+                Identity("equal scores give 0", infonce_row(t, K * sp.exp(t), K + 1), 0),
             ),
             kernel=r"""
                 forall (u : R) (vs : list R), vs <> [] ->
@@ -170,7 +175,7 @@ THEOREM = Theorem(
             "L does not change when a constant is added to all scores.",
             checks=(
                 Identity(
-                    "(c) invariance",
+                    "L does not change under a shift of all scores",
                     loss.subs({t: t + c, s: s * sp.exp(c)}, simultaneous=True),
                     loss,
                 ),
@@ -185,19 +190,21 @@ THEOREM = Theorem(
             """With one rejected response this is DPO; with D_j = sp(t_j − t), DPO's loss against the j-th rejected
             response, max_j D_j ≤ L ≤ Σ_j D_j, both strict for more than one.""",
             checks=(
-                Identity("(d) K = 2 is DPO", loss.subs(s, sp.exp(v)), dpo_loss(t, v)),
+                Identity("K = 2 is DPO", loss.subs(s, sp.exp(v)), dpo_loss(t, v)),
                 Identity(
-                    "(d) one more: ln(1 + S + x) − ln(1 + S)",
+                    "one more: ln(1 + S + x) − ln(1 + S)",
                     sp.log(1 + S + x) - sp.log(1 + S),
                     sp.log(1 + x / (1 + S)),
                 ),
-                Sign("(d) which is positive", sp.log(1 + x / (1 + S)), ">"),
+                Sign(
+                    "what one more rejected response adds is positive", sp.log(1 + x / (1 + S)), ">"
+                ),
                 Identity(
-                    "(d) step: (1 + x) P − (1 + S + x)",
+                    "step: (1 + x) P − (1 + S + x)",
                     (1 + x) * P - (1 + S + x),
                     (1 + x) * (P - 1 - S) + x * S,
                 ),
-                Sign("(d) its remainder x S is positive", x * S, ">"),
+                Sign("the step's remainder x S is positive", x * S, ">"),
                 Holds(
                     "preference_loss(infonce) lies between the largest and the sum of the pairwise DPO losses",
                     EXAMPLE,
@@ -220,10 +227,12 @@ THEOREM = Theorem(
             first.""",
             checks=(
                 Identity(
-                    "(e) K = 3: the first place", ranking(0, 1, 2) + ranking(0, 2, 1), W[0] / sum(W)
+                    "K = 3: the orders with the chosen one first, summed",
+                    ranking(0, 1, 2) + ranking(0, 2, 1),
+                    W[0] / sum(W),
                 ),
                 Identity(
-                    "(e) which is e^{−L}",
+                    "the chosen one's share of the worths is e^{−L}",
                     (W[0] / sum(W)).subs(dict(zip(W, map(sp.exp, T), strict=True))),
                     sp.exp(-three),
                 ),
@@ -277,5 +286,6 @@ THEOREM = Theorem(
     ),
     uses=("dpo_is_half_mixed_dv", "infonce_ceiling"),
     about=("preference_loss", "infonce"),
-    reference="Chen et al. 2024 (arXiv 2402.05369), InfoNCA; Plackett 1975; Rafailov et al. 2023, appendix A.3.",
+    reference="""Chen et al. 2024 (arXiv 2402.05369), section 3 (InfoNCA); Plackett 1975; Rafailov et al. 2023,
+    appendix A.3.""",
 )

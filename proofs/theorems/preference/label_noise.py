@@ -81,9 +81,10 @@ THEOREM = Theorem(
     title="""labels flipped at the rate η keep MIO's order; its anchor is ln 2(1 − η), and η can be read off the
     plateau""",
     purpose="To read the rate of wrong labels off the plateau of a MIO run.",
-    setting="""Each label is flipped independently with the probability η in (0, ½): the laws of the chosen and the
-    rejected response become P' = (1 − η)P + ηR and R' = (1 − η)R + ηP. α in (0, 1) is the mix, w a response's win
-    rate for pairs that are drawn i.i.d. from a law ν, as in mio_learns_win_rates.""",
+    setting="""Each label is flipped independently with the probability η in (0, ½): the laws of the chosen and
+    the rejected response become P' = (1 − η)P + ηR and R' = (1 − η)R + ηP. α in (0, 1) is the mix, w a
+    response's win rate for pairs that are drawn i.i.d. from a law ν on a finite set, as in
+    mio_learns_win_rates.""",
     formula=r"""P' + R' = P + R, \qquad w' = \eta + (1 - 2\eta) w, \qquad \beta z_w = \ln 2(1 - \eta),\quad
     \beta z_l = \ln 2\eta \quad (\mathrm{MIO})""",
     assumptions=(
@@ -98,7 +99,7 @@ THEOREM = Theorem(
             formula=(
                 Sign(
                     "the score still rises with w",
-                    sp.diff(win_rate_score(noisy, A), W),
+                    word("dT*/dw", sp.diff(win_rate_score(noisy, A), W), r"\frac{dT^*}{dw}"),
                     ">",
                     at=FULL,
                 ),
@@ -133,8 +134,14 @@ THEOREM = Theorem(
             """The optimum becomes (1 − 2η) P + 2η π_ref: noise pulls MIO back to the reference, and with it the
             price KL falls (KL is convex).""",
             checks=(
-                Identity("2w'ν", 2 * noisy * b, (1 - 2 * N) * 2 * W * b + 2 * N * b),
-                Identity("it is a law", expect([1, 1, 1], mixture(CLEAN, NU, 2 * N)), 1, at=RATE),
+                Identity(
+                    "the optimum (1 − 2η)P + 2ηπ_ref is 2w'ν",
+                    2 * noisy * b,
+                    (1 - 2 * N) * 2 * W * b + 2 * N * b,
+                ),
+                Identity(
+                    "the optimum is a law", expect([1, 1, 1], mixture(CLEAN, NU, 2 * N)), 1, at=RATE
+                ),
             ),
             kernel=r"""
                 forall (X : Type) (l : list X) (ref w : X -> R) (eta : R),
@@ -164,7 +171,10 @@ THEOREM = Theorem(
                 Identity("MIO's chosen", u_star, sp.log(2 * (1 - N)), at={**RATE, A: HALF}),
                 Identity("MIO's rejected", v_star, sp.log(2 * N), at={**RATE, A: HALF}),
                 Identity(
-                    "their margin", u_star - v_star, sp.log((1 - N) / N), at={**RATE, A: HALF}
+                    "MIO's margin is logit(1 − η)",
+                    u_star - v_star,
+                    sp.log((1 - N) / N),
+                    at={**RATE, A: HALF},
                 ),
                 Identity("the rate from the plateau", sp.exp(v_star) / 2, N, at={**RATE, A: HALF}),
                 Identity(

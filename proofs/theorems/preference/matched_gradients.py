@@ -122,11 +122,19 @@ THEOREM = Theorem(
                 ),
                 Identity("DPO: the pull", (-sp.diff(dpo, z_w) / beta).subs(rewards), pull["DPO"]),
                 Identity("DPO: the push", (sp.diff(dpo, z_l) / beta).subs(rewards), push["DPO"]),
-                Sign("(a) less for v = −u − t", (push["MIO"] - push["DPO"]).subs(v, -u - t), "<"),
-                Identity("(a) equal for v = −u", (push["MIO"] - push["DPO"]).subs(v, -u), 0),
-                Sign("(a) more for v = −u + t", (push["MIO"] - push["DPO"]).subs(v, -u + t), ">"),
+                Sign(
+                    "MIO pushes less at v = −u − t",
+                    (push["MIO"] - push["DPO"]).subs(v, -u - t),
+                    "<",
+                ),
+                Identity("both push alike at v = −u", (push["MIO"] - push["DPO"]).subs(v, -u), 0),
+                Sign(
+                    "MIO pushes more at v = −u + t",
+                    (push["MIO"] - push["DPO"]).subs(v, -u + t),
+                    ">",
+                ),
                 Shipped(
-                    "the four through mi.preference_loss",
+                    "pulls and pushes of mi.preference_loss",
                     PAIR,
                     shipped,
                     proved,
@@ -140,9 +148,17 @@ THEOREM = Theorem(
             "b",
             "MIO's pull is positive iff u < ½ ln 2 (MIO's own reward 2βz_w < ln 2); DPO's always is.",
             checks=(
-                Identity("(b) MIO's pull by Y", pull["MIO"], by_Y.subs(Y, sp.exp(2 * u))),
-                Sign("(b) positive below u = ½ ln 2", pull["MIO"].subs(u, sp.log(2) / 2 - t), ">"),
-                Sign("(b) negative above", pull["MIO"].subs(u, sp.log(2) / 2 + t), "<"),
+                Identity("MIO's pull by Y", pull["MIO"], by_Y.subs(Y, sp.exp(2 * u))),
+                Sign(
+                    "MIO's pull is positive below u = ½ ln 2",
+                    pull["MIO"].subs(u, sp.log(2) / 2 - t),
+                    ">",
+                ),
+                Sign(
+                    "MIO's pull is negative above u = ½ ln 2",
+                    pull["MIO"].subs(u, sp.log(2) / 2 + t),
+                    "<",
+                ),
             ),
             kernel=r"""
                 forall u : R, (0 < pull u <-> u < 1/2 * ln 2) /\ forall v, 0 < sg (v - u)
@@ -154,22 +170,28 @@ THEOREM = Theorem(
             the stronger iff v < h(u) = u + ln((2 − e^{2u})/(2e^{2u} − 1)), which decreases from ∞ to −∞ with h(0)
             = 0; h(u) > −u for u < 0 and h(u) < −u for u > 0. For u ≥ ½ ln 2 it is the weaker.""",
             checks=(
-                Identity("(c) 1 at u = −½ ln 2", pull["MIO"].subs(u, -sp.log(2) / 2), 1),
-                Sign("(c) more than 1 below", pull["MIO"].subs(u, -sp.log(2) / 2 - t) - 1, ">"),
+                Identity("MIO's pull is 1 at u = −½ ln 2", pull["MIO"].subs(u, -sp.log(2) / 2), 1),
+                Sign(
+                    "MIO's pull is more than 1 below u = −½ ln 2",
+                    pull["MIO"].subs(u, -sp.log(2) / 2 - t) - 1,
+                    ">",
+                ),
                 Identity(
-                    "(c) MIO's pull minus DPO's",
+                    "MIO's pull minus DPO's",
                     more,
                     ((2 - Y) - w * (2 * Y - 1)) / ((1 + Y) * (1 + w)),
                 ),
                 Sign(
-                    "(c) more where w is below the edge",
+                    "MIO pulls more where w is below the edge",
                     more.subs({Y: inside, w: limit / (1 + t)}),
                     ">",
                 ),
-                Identity("(c) equal on it", more.subs({Y: inside, w: limit}), 0),
-                Sign("(c) less above it", more.subs({Y: inside, w: limit * (1 + t)}), "<"),
-                Sign("(c) h decreases", sp.diff(edge_by_Y, Y).subs(Y, inside), "<"),
-                Identity("(c) h(0) = 0", edge.subs(u, 0), 0),
+                Identity("both pull alike on the edge", more.subs({Y: inside, w: limit}), 0),
+                Sign(
+                    "MIO pulls less above the edge", more.subs({Y: inside, w: limit * (1 + t)}), "<"
+                ),
+                Sign("h decreases", sp.diff(edge_by_Y, Y).subs(Y, inside), "<"),
+                Identity("h(0) = 0", edge.subs(u, 0), 0),
             ),
             by_hand=("σ and e^x increase; h → ±∞ as Y → ½ and Y → 2, where one factor tends to 0",),
             kernel=r"""
@@ -188,8 +210,12 @@ THEOREM = Theorem(
             """So if the chosen response has sunk and u + v < 0, MIO pulls it more and pushes the rejected one less
             than DPO does; as v → −∞ at a fixed u where MIO pulls, DPO's pull vanishes and MIO's does not move.""",
             checks=(
-                Identity("(c) h against −u", Y * (2 - Y) - (2 * Y - 1), 1 - Y**2),
-                Holds("(d) for the shipped gradients", PAIR, read_off),
+                Identity("h against −u", Y * (2 - Y) - (2 * Y - 1), 1 - Y**2),
+                Holds(
+                    "mi.preference_loss pulls more and pushes less where (d) says so",
+                    PAIR,
+                    read_off,
+                ),
             ),
             by_hand=("σ tends to 0 at −∞; the rest is (a) and (c)",),
             kernel=r"""

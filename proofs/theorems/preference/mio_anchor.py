@@ -82,11 +82,11 @@ THEOREM = Theorem(
             "a",
             "f_α is strictly convex; its only stationary point, the minimum, is u = −ln(1 − α).",
             checks=(
-                Minimum("f_α", f_u, u, anchor, floor),
+                Minimum("f_α is least at −ln(1 − α)", f_u, u, anchor, floor),
                 Identity("the pull is −f_α'", chosen_pull(u, alpha), -sp.diff(f_u, u)),
                 Identity("MIO's anchor is ln 2", anchor.subs(a, 1), sp.log(2)),
                 Shipped(
-                    "mi.preference_anchor",
+                    "mi.preference_anchor is −ln(1 − α)",
                     strategies.MIX,
                     lambda mix: mi.preference_anchor(mix),
                     lambda mix: of_mix["anchor"](a=mix / (1 - mix)),
@@ -100,7 +100,7 @@ THEOREM = Theorem(
                     lambda mix, rejected: 0,
                 ),
                 Shipped(
-                    "and tends to the floor there as βz_l → −∞",
+                    "mi.preference_loss tends to the floor there as βz_l → −∞",
                     strategies.MIX,
                     lambda mix: pair_loss(mi.preference_anchor(mix), -40.0, mix=mix),
                     lambda mix: of_mix["floor"](a=mix / (1 - mix)),
@@ -123,7 +123,7 @@ THEOREM = Theorem(
                 Sign("the rejected term is positive", alpha * softplus(v), ">"),
                 Identity("MIO's floor is ln(3√3/2)", floor.subs(a, 1), sp.log(3 * sp.sqrt(3) / 2)),
                 Shipped(
-                    "mi.preference_loss_floor",
+                    "mi.preference_loss_floor is the infimum",
                     strategies.MIX,
                     lambda mix: mi.preference_loss_floor(mix),
                     lambda mix: of_mix["floor"](a=mix / (1 - mix)),

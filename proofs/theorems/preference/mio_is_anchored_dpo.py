@@ -74,7 +74,9 @@ THEOREM = Theorem(
         Part(
             "a",
             "Exactly, for every pair of rewards:",
-            formula=(Identity("the loss", loss, mix * dpo + mix * across + (1 - mix) * held),),
+            formula=(
+                Identity("L_α in three terms", loss, mix * dpo + mix * across + (1 - mix) * held),
+            ),
             checks=(
                 Shipped(
                     "mi.preference_loss(js, α) is that sum, DPO by the library",
@@ -107,12 +109,14 @@ THEOREM = Theorem(
             """Both anchors are flat at the start and strictly convex: the wall in s at every margin, the pin in u.
             So they do not show in the first step; the pull that lifts the chosen response is DPO's share alone.""",
             formula=(
-                Minimum("the pin", pin(u), u, 0, 2 * sp.log(2)),
+                Minimum("the pin is least at u = 0", pin(u), u, 0, 2 * sp.log(2)),
                 Sign("the wall is convex in s", sp.diff(wall(s, m), s, 2), ">"),
             ),
             checks=(
                 Identity("the wall has no slope at s = 0", sp.diff(wall(s, m), s).subs(s, 0), 0),
-                Identity("nor in m at m = 0", sp.diff(wall(s, m), m).subs(m, 0), 0),
+                Identity(
+                    "the wall has no slope in m at m = 0", sp.diff(wall(s, m), m).subs(m, 0), 0
+                ),
             ),
             kernel=r"""
                 (forall m, is_derive (fun s => wall s m) 0 0)
@@ -136,8 +140,10 @@ THEOREM = Theorem(
             """An SFT term −λu has the slope −λ from the first step on, no minimum and no pin. No mix of DPO and SFT
             is any L_α: c L_DPO − λu has a mixed second derivative in u and v, and L_α has none.""",
             checks=(
-                Identity("L_α has none", sp.diff(js_loss(u, v, alpha), u, v), 0),
-                Sign("DPO with SFT has one", sp.diff(blend, u, v), "<"),
+                Identity(
+                    "L_α has no mixed second derivative", sp.diff(js_loss(u, v, alpha), u, v), 0
+                ),
+                Sign("DPO with SFT has a mixed second derivative", sp.diff(blend, u, v), "<"),
                 Identity("SFT's slope at the start", sp.diff(blend - c * dpo_loss(u, v), u), -lam),
             ),
             kernel=r"""

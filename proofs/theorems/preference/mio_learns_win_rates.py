@@ -178,7 +178,7 @@ THEOREM = Theorem(
                     at=SHARES,
                 ),
                 Identity("MIO: ln 2w", score, sp.log(2 * W), at={W: g / (1 + g), A: HALF}),
-                Sign("it increases with w", sp.diff(score, W), ">", at=SHARES),
+                Sign("the best score increases with w", sp.diff(score, W), ">", at=SHARES),
                 Shipped(
                     "the mean of mi.preference_loss over all pairs has no slope at T*",
                     ODDS | strategies.MIX,
@@ -195,7 +195,11 @@ THEOREM = Theorem(
                 Identity(
                     "the price in nats",
                     sure,
-                    expect(NU, [r * sp.log(r) for r in ratios(CHOSEN, NU)]),
+                    word(
+                        "E_ν 2w ln 2w",
+                        expect(NU, [r * sp.log(r) for r in ratios(CHOSEN, NU)]),
+                        r"\mathbb{E}_\nu\, 2w \ln 2w",
+                    ),
                 ),
             ),
             checks=(
@@ -207,11 +211,15 @@ THEOREM = Theorem(
                 ),
                 Sign("v ln v is convex", sp.diff(excess, v, 2), ">"),
                 Identity(
-                    "its integral over a uniform win rate",
+                    "the integral of v ln v over a uniform win rate",
                     sp.diff(primitive_kl, u),
                     excess.subs(v, 2 * u),
                 ),
-                Identity("from 0 to 1: ln 2 − ½", primitive_kl.subs(u, 1), sp.log(2) - HALF),
+                Identity(
+                    "v ln v: the integral from 0 to 1 is ln 2 − ½",
+                    primitive_kl.subs(u, 1),
+                    sp.log(2) - HALF,
+                ),
                 Sign("ln 2 − ½ > 0.1931471", sp.log(2) - HALF, ">", sp.Rational("0.1931471")),
                 Sign("ln 2 − ½ < 0.1931472", sp.log(2) - HALF, "<", sp.Rational("0.1931472")),
                 Tested("KL(P‖ν) ≤ ln 2 − ½", ODDS, informed),
@@ -234,19 +242,19 @@ THEOREM = Theorem(
                     least,
                     (1 + v) * sp.log(2) - (v * sp.log(2 * v / (1 + v)) + sp.log(2 / (1 + v))),
                 ),
-                Sign("it is concave in v", sp.diff(least, v, 2), "<"),
+                Sign("the least loss is concave in v", sp.diff(least, v, 2), "<"),
                 Identity(
                     "the integral of the least loss over a uniform win rate",
                     sp.diff(primitive_loss, u),
                     least.subs(v, 2 * u),
                 ),
                 Identity(
-                    "from 0 to 1",
+                    "the least loss: the integral from 0 to 1",
                     primitive_loss.subs(u, 1) + sp.Rational(1, 8),
                     floor,
                 ),
-                Sign("above 1.2787304", floor, ">", sp.Rational("1.2787304")),
-                Sign("and below 1.2787305", floor, "<", sp.Rational("1.2787305")),
+                Sign("the least loss is above 1.2787304", floor, ">", sp.Rational("1.2787304")),
+                Sign("the least loss is below 1.2787305", floor, "<", sp.Rational("1.2787305")),
             ),
             by_hand=(
                 """majorisation, as in (b), for a concave function; the infimum over scores is that of
@@ -261,15 +269,21 @@ THEOREM = Theorem(
             formula=(
                 Identity(
                     "the slope in w times w(1 − w)",
-                    sp.diff(score, W) * W * (1 - W),
+                    word(
+                        "w(1 − w) dT*/dw",
+                        sp.diff(score, W) * W * (1 - W),
+                        r"w(1 - w)\,\frac{dT^*}{dw}",
+                    ),
                     steepest,
                     at=SHARES,
                 ),
-                Sign("at most 1", steepest, "<", 1, at=SHARES),
+                Sign("the slope in r is at most 1", steepest, "<", 1, at=SHARES),
                 *[
                     Identity(
                         f"weak preferences, response {i + 1} of 3",
-                        slope,
+                        word(
+                            f"dT*({i + 1})/ds", slope, rf"\frac{{dT^*({i + 1})}}{{ds}}\Big|_{{s=0}}"
+                        ),
                         A * (R[i] - r_bar),
                         at={A: a / (1 + a)},
                     )
@@ -283,7 +297,9 @@ THEOREM = Theorem(
                     share * (1 - share) * (RATES[0] - RATES[1]) ** 2,
                 ),
                 Sign(
-                    "which is not negative", share * (1 - share) * (RATES[0] - RATES[1]) ** 2, ">="
+                    "this variance is not negative",
+                    share * (1 - share) * (RATES[0] - RATES[1]) ** 2,
+                    ">=",
                 ),
             ),
             by_hand=(Sum("the variance of any number of levels"),),

@@ -106,17 +106,17 @@ THEOREM = Theorem(
             """Let P and R be the laws of the chosen and the rejected response on a finite set and T any real
             score of a response. Then inf over T of E L_α is 2 ln 2 − 2·JSD(P, (1 − α) P + α R) ≥ F_α = (2 − α)
             ln(2 − α) − (1 − α) ln(1 − α), with equality iff P and R have no response in common; no finite T
-            attains F_α. For any law of pairs (u, v) at all, E L_α > F_α.""",
+            attains F_α. For any law on finitely many pairs (u, v), E L_α > F_α.""",
             checks=(
-                Minimum("(a) the share of a response", share, t, sp.log(p / q), least),
+                Minimum("the share of a response", share, t, sp.log(p / q), least),
                 Identity(
-                    "(a) ∂/∂r of the least share is α ln(1 + p/q)",
+                    "∂/∂r of the least share is α ln(1 + p/q)",
                     sp.diff(least, r),
                     alpha * sp.log(1 + p / q),
                 ),
-                Sign("(a) which is positive", alpha * sp.log(1 + p / q), ">"),
-                Identity("(a) the least share at r = 0 is p F_α", least.subs(r, 0), p * floor),
-                Sign("(a) L_α exceeds its chosen term", alpha * softplus(t), ">"),
+                Sign("α ln(1 + p/q) is positive", alpha * sp.log(1 + p / q), ">"),
+                Identity("the least share at r = 0 is p F_α", least.subs(r, 0), p * floor),
+                Sign("L_α exceeds its chosen term", alpha * softplus(t), ">"),
                 Holds(
                     "mean mi.preference_loss > mi.preference_loss_floor, zero atoms included",
                     PAIRS | MIX | {"scores": strategies.vectors(3)},
@@ -125,7 +125,7 @@ THEOREM = Theorem(
                     ),
                 ),
                 Shipped(
-                    "at ln dP/dQ_α it is the infimum of (a)",
+                    "mean mi.preference_loss at ln dP/dQ_α is the infimum of (a)",
                     {"pairs": ALL} | MIX,
                     excess_at_best,
                     lambda **given: 0.0,
@@ -153,10 +153,10 @@ THEOREM = Theorem(
             pair of laws has more JS information. F_α decreases strictly from 2 ln 2 (α → 0) to 0 (α → 1); F_½ =
             ln(3√3/2).""",
             checks=(
-                Identity("(b) 2 ln 2 − F_α = 2 JSD", start - floor, twice_jsd(POINT, HALF_MIX)),
-                Sign("(b) F_α decreases", sp.diff(floor, a), "<"),
-                Identity("(b) F_0 = 2 ln 2", floor.subs(a, 0), start),
-                Identity("(b) MIO: ln(3√3/2)", floor.subs(a, 1), sp.log(3 * sp.sqrt(3) / 2)),
+                Identity("2 ln 2 − F_α = 2 JSD", start - floor, twice_jsd(POINT, HALF_MIX)),
+                Sign("F_α decreases", sp.diff(floor, a), "<"),
+                Identity("F_0 = 2 ln 2", floor.subs(a, 0), start),
+                Identity("MIO: ln(3√3/2)", floor.subs(a, 1), sp.log(3 * sp.sqrt(3) / 2)),
                 Shipped(
                     "mi.preference_loss_floor is 2 ln 2 − 2 JSD of point masses",
                     MIX,
@@ -183,38 +183,40 @@ THEOREM = Theorem(
             1): α times DPO's at the same β, and equal to DPO's if L_α has the temperature β/α (MIO at 2β). The
             second derivatives differ even then.""",
             checks=(
-                Identity("(c) the start", loss(beta).subs({z_w: 0, z_l: 0}), start),
+                Identity("L_α at z = 0 is 2 ln 2", loss(beta).subs({z_w: 0, z_l: 0}), start),
                 *[
                     claim
                     for z in (z_w, z_l)
                     for claim in (
                         Identity(
-                            f"(c) ∂L_α/∂{z} = α ∂L_DPO/∂{z} at 0",
+                            f"∂L_α/∂{z} = α ∂L_DPO/∂{z} at 0",
                             at_zero(loss(beta), z),
                             alpha * at_zero(dpo, z),
                         ),
                         Identity(
-                            f"(c) equal at β/α, ∂/∂{z}",
+                            f"equal at β/α, ∂/∂{z}",
                             at_zero(loss(beta / alpha), z),
                             at_zero(dpo, z),
                         ),
                     )
                 ],
-                Identity("(c) ∂L_DPO/∂z_l at 0", at_zero(dpo, z_l), beta / 2),
+                Identity("∂L_DPO/∂z_l at 0", at_zero(dpo, z_l), beta / 2),
                 Identity(
-                    "(c) L_α has no mixed second derivative",
+                    "L_α has no mixed second derivative",
                     sp.diff(loss(beta / alpha), z_w, z_l),
                     0,
                 ),
-                Identity("(c) DPO has one", at_zero(dpo, z_w, z_l), -(beta**2) / 4),
+                Identity(
+                    "DPO has a mixed second derivative", at_zero(dpo, z_w, z_l), -(beta**2) / 4
+                ),
                 Shipped(
-                    "its start",
+                    "mi.preference_loss starts at 2 ln 2",
                     MIX,
                     lambda mix: pair_loss(0.0, 0.0, mix=mix),
                     lambda mix: 2 * oracles.ln(2),
                 ),
                 Shipped(
-                    "its first gradient, and DPO's",
+                    "the first gradients of mi.preference_loss(js) and mi.preference_loss(dv)",
                     MIX | {"beta": strategies.temperatures()},
                     lambda mix, beta: [
                         beta * slope
@@ -284,5 +286,5 @@ THEOREM = Theorem(
     ),
     uses=("mio_is_half_mixed_js", "mio_anchor"),
     about=("preference_loss_floor", "preference_loss"),
-    reference="The loss: Chen et al. 2024 (arXiv 2402.05369), NCA.",
+    reference="The loss: Chen et al. 2024 (arXiv 2402.05369), section 4 (NCA).",
 )

@@ -157,14 +157,14 @@ THEOREM = Theorem(
             convex in c.""",
             checks=(
                 *[
-                    Identity(f"(a) {name} does not change", shifted(value), value)
+                    Identity(f"{name} does not change", shifted(value), value)
                     for name, value in (
                         ("DPO", dpo),
                         ("DV at mix α", dv((1, 0), (rest, alpha), (u, v))),
                         ("InfoNCE", infonce),
                     )
                 ],
-                Sign("(a) L_α is strictly convex in c", sp.diff(shifted(loss), c, 2), ">"),
+                Sign("L_α is strictly convex in c", sp.diff(shifted(loss), c, 2), ">"),
                 Shipped(
                     "mi.preference_loss(dv or infonce) does not change under a shift",
                     SHIFT | strategies.MIX,
@@ -189,7 +189,7 @@ THEOREM = Theorem(
             is the score of a policy iff Z = 1, as for π_ref = Q_α and β = 1.""",
             checks=(
                 Identity(
-                    "(b) E_ref e^{T/β} = 1",
+                    "E_ref e^{T/β} = 1",
                     expect(REF, [sp.exp(beta * sp.log(x / y) / beta) for x, y in PAIRED]),
                     1,
                 ),
@@ -222,7 +222,7 @@ THEOREM = Theorem(
             checks=(
                 *[
                     Identity(
-                        f"(c) β ln π/π_ref = T* − β ln Z, response {i + 1}",
+                        f"β ln π/π_ref = T* − β ln Z, response {i + 1}",
                         beta * sp.log(x / y),
                         s - beta * sp.log(Z3),
                     )
@@ -253,10 +253,10 @@ THEOREM = Theorem(
             """If Z ≠ 1, every policy has E L_α − min_T E L_α ≥ min_y g_y(T*(y) − β ln Z) > 0, g_y(t) = (p + q)
             KL(Bern(p/(p + q))‖Bern(σ(t))), p = P(y), q = Q_α(y).""",
             checks=(
-                Identity("(d) g is what a share exceeds its minimum by", excess, bernoulli),
-                Minimum("(d) g", excess, t, sp.log(p / q)),
+                Identity("g is what a share exceeds its minimum by", excess, bernoulli),
+                Minimum("g", excess, t, sp.log(p / q)),
                 Holds(
-                    "it misses that by the bound of (d)",
+                    "mi.preference_loss at a policy misses its least value by the bound of (d)",
                     LAWS | POLICY_GIVEN,
                     misses,
                 ),
@@ -284,22 +284,24 @@ THEOREM = Theorem(
             """Two responses, π_ref = Q_½ = (½, ½), β = 2, P = (p₁, 1 − p₁), R = (1 − p₁, p₁): Z < 1 for all p₁ ≠
             ½; at p₁ = 4/5, Z = 3/√10, and MIO misses its minimum by more than 0.0008.""",
             checks=(
-                Identity(
-                    "(e) 1 − Z²", 1 - sp.expand(Z_EXAMPLE**2), (a - b) ** 2 / (2 * (a**2 + b**2))
-                ),
+                Identity("1 − Z²", 1 - sp.expand(Z_EXAMPLE**2), (a - b) ** 2 / (2 * (a**2 + b**2))),
                 Sign(
-                    "(e) it is positive for a ≠ b, here b = a + Z",
+                    "1 − Z² is positive for a ≠ b, here b = a + Z",
                     (1 - sp.expand(Z_EXAMPLE**2)).subs(b, a + z),
                     ">",
                 ),
                 Identity(
-                    "(e) p₁ = 4/5: Z √10 = 3",
+                    "p₁ = 4/5: Z √10 = 3",
                     Z_EXAMPLE * sp.sqrt(10),
                     3,
                     at={a: 2, b: 1},
                 ),
                 *[
-                    Sign(f"(e) bound, response {i + 1}", g - sp.Rational(8, 10000), ">")
+                    Sign(
+                        f"p₁ = 4/5: the bound exceeds 0.0008, response {i + 1}",
+                        g - sp.Rational(8, 10000),
+                        ">",
+                    )
                     for i, g in enumerate(bounds)
                 ],
             ),

@@ -121,8 +121,9 @@ THEOREM = Theorem(
     title="the policy that MIO's population loss selects: π_ref (P/Q_α)^{1/β} where it fits, and a coverage cap",
     purpose="To know the policy that MIO ends at with unlimited data, and its coverage cap.",
     setting="""One prompt, a finite set of responses, π_ref > 0, P and R the laws of the chosen and the rejected
-    response, Q = (1 − α)P + αR with α in (0, 1), S the support of P, U the responses in neither support, Z = Σ_S
-    π_ref (P/Q)^{1/β}, and T = β ln π/π_ref the scores of a policy π. The loss is E L_α = E_P sp(−T) + E_Q sp(T).""",
+    response, Q = (1 − α)P + αR with α in (0, 1), S the support of P, U the responses in neither support, Z =
+    Σ_S π_ref (P/Q)^{1/β}, and T = β ln π/π_ref the scores of a policy π. Lower-case f, p, q, r and x are π_ref,
+    P, Q, R and π at one response. The loss is E L_α = E_P sp(−T) + E_Q sp(T).""",
     formula=r"""\pi^* = \pi_{\mathrm{ref}} \Bigl(\frac{P}{Q_\alpha}\Bigr)^{1/\beta} \text{ on } \operatorname{supp} P,
     \qquad \pi^* \le (1 - \alpha)^{-1/\beta}\, \pi_{\mathrm{ref}}, \qquad \text{if } Z \le 1 \text{ and a response is
     unseen}""",
@@ -190,8 +191,12 @@ THEOREM = Theorem(
                     balance.subs(t, sp.log(p / q) - d),
                     ">",
                 ),
-                Sign("T above: negative", balance.subs(t, sp.log(p / q) + d), "<"),
-                Identity("at it: zero", balance.subs(t, sp.log(p / q)), 0),
+                Sign(
+                    "T above ln P/Q: the balance is negative",
+                    balance.subs(t, sp.log(p / q) + d),
+                    "<",
+                ),
+                Identity("T at ln P/Q: the balance is 0", balance.subs(t, sp.log(p / q)), 0),
                 Sign(
                     "π − balance/μ rises with T, μ > 0: one root",
                     f * sp.exp(t / beta) / beta - sp.diff(balance, t) / mu,
@@ -216,26 +221,32 @@ THEOREM = Theorem(
                 ),
             ),
             checks=(
-                Identity("it is met where R has none", p / MIXED.subs(r, 0), 1 / (1 - A), at=SHARE),
+                Identity(
+                    "P/Q is 1/(1 − α) where R has no mass",
+                    p / MIXED.subs(r, 0),
+                    1 / (1 - A),
+                    at=SHARE,
+                ),
             ),
             by_hand=("(c) T ≤ ln P/Q in both cases, by (a) and (b)",),
         ),
         Part(
             "d",
-            "At β = 1 the policy of (b) is a root of a quadratic:",
+            """At β = 1 the policy of (b) is nf with n = (√((q + μf)² + 4μfp) − q − μf)/(2μf), the positive root of a
+            quadratic, which is the balance at T = ln n:""",
             formula=(
                 Identity(
-                    "the quadratic at the root",
-                    sp.expand(mu * f * ratio**2 + (q + mu * f) * ratio - p),
-                    0,
-                ),
-                Identity(
-                    "which is the balance at T = ln k",
+                    "the quadratic is the balance at T = ln n",
                     (balance.subs(t, sp.log(n)) - mu * f * n) * (1 + n),
                     -(mu * f * n**2 + (q + mu * f) * n - p),
                 ),
             ),
             checks=(
+                Identity(
+                    "the quadratic at the root",
+                    sp.expand(mu * f * ratio**2 + (q + mu * f) * ratio - p),
+                    0,
+                ),
                 Sign(
                     "the root is real and positive",
                     (q + mu * f) ** 2 + 4 * mu * f * p - (q + mu * f) ** 2,

@@ -112,7 +112,7 @@ THEOREM = Theorem(
                     lambda chosen, rejected, beta: oracles.nca_pair(beta * chosen, beta * rejected),
                 ),
                 Shipped(
-                    "its gradient is that of the published terms",
+                    "the gradient of preference_loss(js, ½) is that of the published terms",
                     PAIR,
                     lambda chosen, rejected, beta: pair_gradient(beta * chosen, beta * rejected),
                     published_gradient,
@@ -249,5 +249,6 @@ THEOREM = Theorem(
     ),
     uses=("mio_is_half_mixed_js", "log_ratio_optimality"),
     about=("preference_loss", "js"),
-    reference="Chen et al. 2024 (arXiv 2402.05369), NCA, its code (NCA, biasedNCA), and TRL's loss_type nca_pair.",
+    reference="""Chen et al. 2024 (arXiv 2402.05369), section 4 (NCA), its code (NCA, biasedNCA), and TRL's
+    loss_type nca_pair.""",
 )

@@ -23,6 +23,7 @@ from proofs.engine import (
     pair_loss,
     positives,
     reals,
+    render,
     softplus,
     strategies,
     word,
@@ -55,7 +56,11 @@ def rows():
             ):
                 value = theory.no_collapse_share(x, ell, A)
                 yield Sign(
-                    f"ℓ = {loss}, x = {depth}: {relation} {end}", value, relation, end, at=at
+                    f"ℓ = {render.plain(loss)}, x = {depth}: the share is {relation} {float(end):.6g}",
+                    value,
+                    relation,
+                    end,
+                    at=at,
                 )
 
 
@@ -101,7 +106,14 @@ THEOREM = Theorem(
             "a",
             """A pair with u at or below −x has a loss of more than f(−x), and every pair one of more than F; so the
             share of such pairs is at most the one at which the two mix to the mean loss.""",
-            formula=(Identity("the share", share * h_x + (1 - share) * floor, ell, at=MIX),),
+            formula=(
+                Identity(
+                    "the share at which −x and the floor mix to ℓ",
+                    share * h_x + (1 - share) * floor,
+                    ell,
+                    at=MIX,
+                ),
+            ),
             checks=(
                 Sign("f falls below 0", sp.diff(chosen_term(u, A), u).subs(u, -t), "<", at=MIX),
                 Identity(
@@ -109,7 +121,7 @@ THEOREM = Theorem(
                 ),
                 Sign("f is convex", sp.diff(chosen_term(u, A), u, 2), ">", at=MIX),
                 Identity(
-                    "f is stationary there",
+                    "f is stationary at the anchor",
                     sp.diff(chosen_term(u, A), u).subs(u, preference_anchor(A)),
                     0,
                     at=MIX,

@@ -142,7 +142,7 @@ THEOREM = Theorem(
                     )
                     for i in (0, 1)
                 ],
-                Identity("it stays a law", sum(next_round(NU, WINS)), 1),
+                Identity("2wπ is a law", sum(next_round(NU, WINS)), 1),
                 Shipped(
                     """the mean of mi.preference_loss over the policy's pairs has no slope at ln 2w_t, after 2
                     rounds as well""",
@@ -173,22 +173,31 @@ THEOREM = Theorem(
                 Identity(
                     "the integral of ln(n uⁿ⁻¹)", sp.diff(primitive, u), density * sp.log(density)
                 ),
-                Identity("from 0 to 1: ln n − 1 + 1/n", primitive.subs(u, 1), best_of_kl(n)),
-                Identity("at n = 2: ln 2 − ½", best_of_kl(n), sp.log(2) - HALF, at={n: 2}),
+                Identity(
+                    "ln(n uⁿ⁻¹): the integral from 0 to 1 is ln n − 1 + 1/n",
+                    primitive.subs(u, 1),
+                    best_of_kl(n),
+                ),
+                Identity(
+                    "n = 2: the cost of one round is ln 2 − ½",
+                    best_of_kl(n),
+                    sp.log(2) - HALF,
+                    at={n: 2},
+                ),
                 Sign(
-                    "10⁻⁶: 19 rounds do not do",
+                    "10⁻⁶: 19 rounds do not reach ½",
                     19 * sp.log(2) - sp.log(sp.log(2) / -sp.log(1 - p)),
                     "<",
                     at=AT_MILLION,
                 ),
                 Sign(
-                    "20 rounds do",
+                    "10⁻⁶: 20 rounds do",
                     20 * sp.log(2) - sp.log(sp.log(2) / -sp.log(1 - p)),
                     ">",
                     at=AT_MILLION,
                 ),
                 Identity(
-                    "rounds_to_half",
+                    "mi.theory.rounds_to_half solves for the rounds",
                     rounds_to_half(p / (1 + p), sp.Integer(2)) * sp.log(2),
                     sp.log(sp.log(2) / sp.log(1 + p)),
                 ),
@@ -214,7 +223,7 @@ THEOREM = Theorem(
                     for i in range(3)
                 ],
                 Identity(
-                    "so E_x (2w_t − 1) = 0 for every policy",
+                    "E_x (2w_t − 1) = 0 for every policy",
                     expect(NASH, [2 * expect(row, PI) for row in EDGE]),
                     0,
                 ),

@@ -239,7 +239,7 @@ THEOREM = Theorem(
                     bernoulli.subs(n, n + 1),
                     (1 - eps) * bernoulli + n * eps**2,
                 ),
-                Sign("its remainder nε² is positive", n * eps**2, ">"),
+                Sign("the step's remainder nε² is positive", n * eps**2, ">"),
             ),
             by_hand=("both inductions over n from their steps, and Σ_{j<N} gʲ → 1/(1 − g)",),
             kernel=r"""

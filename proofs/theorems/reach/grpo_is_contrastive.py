@@ -127,9 +127,12 @@ THEOREM = Theorem(
                     deviation**2 / k,
                     at=ROOTS,
                 ),
-                Sign("so s is at most a half", -((k - m) ** 2), "<="),
+                Sign("¼ − s² is not negative: s is at most ½", -((k - m) ** 2), "<="),
                 Identity(
-                    "¼ − s²", sp.Rational(1, 4) - deviation**2, (k - m) ** 2 / (4 * n**2), at=ROOTS
+                    "¼ − s² is a square",
+                    sp.Rational(1, 4) - deviation**2,
+                    (k - m) ** 2 / (4 * n**2),
+                    at=ROOTS,
                 ),
             ),
         ),
@@ -140,7 +143,7 @@ THEOREM = Theorem(
             checks=(
                 Identity("n = 2: the weight", right, HALF, at={k: 1, m: 1}),
                 Identity("DPO's pull at the reference", expression(pull).subs({u: 0, v: 0}), HALF),
-                Identity("away from it", pull, 2 * sigmoid(-(u - v)) * HALF),
+                Identity("DPO's pull at a margin m", pull, 2 * sigmoid(-(u - v)) * HALF),
                 Shipped(
                     "mi.preference_loss(dv) pulls with σ(−m)",
                     strategies.PAIR,

@@ -103,7 +103,7 @@ def factors():
     for size, digits in ((8, "2.64571"), (64, "7.93584")):
         half = sp.Rational(1, 2 * 10**5)
         for relation, end in ((">", sp.Rational(digits) - half), ("<", sp.Rational(digits) + half)):
-            name = f"n = {size}: {relation} {sp.N(end, 7)}"
+            name = f"n = {size}: {relation} {float(end):.7g}"
             yield Certified(name, grpo_factor(a, size), relation, than=end, at={a: RARE, n: size})
 
 

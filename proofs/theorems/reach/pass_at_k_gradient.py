@@ -113,7 +113,7 @@ THEOREM = Theorem(
                     2 * a,
                 ),
                 Limit(
-                    "k = 2, p → 1: it tends to 0",
+                    "k = 2, p → 1: the factor tends to 0",
                     pass_at_k_slope(a / (1 + a), sp.Integer(2)),
                     a,
                     sp.oo,

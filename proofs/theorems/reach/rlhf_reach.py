@@ -102,7 +102,7 @@ THEOREM = Theorem(
             support.""",
             checks=(
                 Identity(
-                    "(a) ratios",
+                    "ratios of responses are multiplied by e^{(r − r')/β}",
                     (q1 * sp.exp(r1 / beta) / Z) / (q2 * sp.exp(r2 / beta) / Z),
                     q1 / q2 * sp.exp((r1 - r2) / beta),
                 ),
@@ -130,21 +130,21 @@ THEOREM = Theorem(
             probability.""",
             checks=(
                 Identity(
-                    "(b) p' of 3 responses, 2 of them correct",
+                    "p' of 3 responses, 2 of them correct",
                     OPTIMUM[0] + OPTIMUM[1],
                     rlhf_success(REF[0] + REF[1], beta),
                 ),
                 Identity(
-                    "(b) two correct responses keep their ratio",
+                    "two correct responses keep their ratio",
                     OPTIMUM[0] / OPTIMUM[1],
                     REF[0] / REF[1],
                 ),
-                Identity("(b) p = 0 stays 0, 3 responses", NONE[0] + NONE[1], 0),
-                Identity("(b) the odds are multiplied by e^{1/β}", after / (1 - after), gain * o),
-                Sign("(b) p < p'", after - base, ">"),
-                Sign("(b) p' < e^{1/β} p", gain * base - after, ">"),
+                Identity("p = 0 stays 0, 3 responses", NONE[0] + NONE[1], 0),
+                Identity("the odds are multiplied by e^{1/β}", after / (1 - after), gain * o),
+                Sign("p < p'", after - base, ">"),
+                Sign("p' < e^{1/β} p", gain * base - after, ">"),
                 Identity(
-                    "(b) p' is the slope of ln Z in 1/β",
+                    "p' is the slope of ln Z in 1/β",
                     sp.diff(sp.log(1 - base + base * sp.exp(r1)), r1).subs(r1, 1 / beta),
                     after,
                 ),
@@ -180,19 +180,19 @@ THEOREM = Theorem(
             checks=(
                 *[
                     Identity(
-                        f"(c) the estimator's mean, n = {i}, k = {j}",
+                        f"the estimator's mean, n = {i}, k = {j}",
                         estimator_mean(i, j),
                         pass_at_k(base, j),
                     )
                     for i, j in ((1, 1), (2, 1), (3, 2), (4, 2), (4, 4), (5, 3))
                 ],
                 Identity(
-                    "(c) step: (N + 1)_k = (N)_k + k (N)_{k−1}",
+                    "step: (N + 1)_k = (N)_k + k (N)_{k−1}",
                     (N + 1) * fall,
                     fall * (N - k + 1) + k * fall,
                 ),
                 Identity(
-                    "(c) step: q^k (n)_k + q k q^{k−1} (n)_{k−1} = q^k (n + 1)_k",
+                    "step: q^k (n)_k + q k q^{k−1} (n)_{k−1} = q^k (n + 1)_k",
                     (1 - base) ** k * fall * (n - k + 1)
                     + (1 - base) * k * (1 - base) ** (k - 1) * fall,
                     (1 - base) ** k * (n + 1) * fall,
@@ -217,14 +217,16 @@ THEOREM = Theorem(
             "For every whole k ≥ e^{1/β}, the base model's pass@k is at least RLHF's pass@1, p'.",
             checks=(
                 Identity(
-                    "(d) step: f(m) − f(m + 1), m = n",
+                    "step: f(m) − f(m + 1), m = n",
                     (1 - base) ** n * (1 + n * base) - (1 - base) ** (n + 1) * (1 + (n + 1) * base),
                     (n + 1) * base**2 * (1 - base) ** n,
                 ),
-                Sign("(d) which is positive", (n + 1) * base**2 * (1 - base) ** n, ">"),
-                Identity("(d) f(0) − f(1)", 1 - (1 - base) * (1 + base), base**2),
+                Sign(
+                    "f(m) − f(m + 1) is positive, m = n", (n + 1) * base**2 * (1 - base) ** n, ">"
+                ),
+                Identity("f(0) − f(1)", 1 - (1 - base) * (1 + base), base**2),
                 Identity(
-                    "(d) pass@k − p'",
+                    "pass@k − p'",
                     (1 - (1 - base) ** k - after) * (1 - base + base * gain),
                     1 - base - (1 - base) ** k * (1 - base + base * gain),
                 ),

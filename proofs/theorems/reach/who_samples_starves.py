@@ -147,7 +147,7 @@ THEOREM = Theorem(
                     (1 - s) ** 2 / (1 + s**2),
                 ),
                 Sign(
-                    "at p = 10⁻⁶ it is below 1.4·10⁻⁵",
+                    "JS, P on y⁺ alone: ω is below 1.4·10⁻⁵ at p = 10⁻⁶",
                     drawn_js_weight(s),
                     "<",
                     than=sp.Rational("1.4e-5"),
@@ -187,7 +187,7 @@ THEOREM = Theorem(
             for any bound.""",
             checks=(
                 Identity(
-                    "(b) three draws, none of them y⁺",
+                    "three draws, none of them y⁺",
                     sum(
                         sp.prod((1 - p, p)[hit] for hit in hits)
                         for hits in product((0, 1), repeat=3)

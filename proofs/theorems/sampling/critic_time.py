@@ -67,19 +67,25 @@ NUMBERS = {
 def time_checks(name):
     """The time's slope is 1/θ̇, it is 0 at the start, and c below the optimum it is the library's form."""
     speed, time = SPEEDS[name], TIMES[name]
-    yield Identity(f"{name}: the time's slope is 1/θ̇", sp.diff(time, th) * speed, 1, at=SHARES)
-    yield Identity(f"{name}: it is 0 at θ = 0", time, 0, at={**SHARES, th: 0})
-    yield Identity(f"{name}: θ̇ is 0 at θ*", speed.subs(th, BEST[name]), 0, at=SHARES)
     yield Identity(
-        f"{name}: the time at θ* − c", time.subs(th, BEST[name] - c), FORMS[name], at=GAP
+        f"{name.upper()}: the time's slope is 1/θ̇", sp.diff(time, th) * speed, 1, at=SHARES
+    )
+    yield Identity(f"{name.upper()}: the time is 0 at θ = 0", time, 0, at={**SHARES, th: 0})
+    yield Identity(f"{name.upper()}: θ̇ is 0 at θ*", speed.subs(th, BEST[name]), 0, at=SHARES)
+    yield Identity(
+        f"{name.upper()}: the time at θ* − c", time.subs(th, BEST[name] - c), FORMS[name], at=GAP
     )
 
 
 def bracket(name):
     """The example's time, to the digits shown."""
     low, high = map(sp.Rational, NUMBERS[name])
-    yield Sign(f"{name}: the time is above {low}", FORMS[name], ">", low, at=EXAMPLE)
-    yield Sign(f"{name}: and below {high}", FORMS[name], "<", high, at=EXAMPLE)
+    yield Sign(
+        f"{name.upper()}: the time is above {float(low):.12g}", FORMS[name], ">", low, at=EXAMPLE
+    )
+    yield Sign(
+        f"{name.upper()}: the time is below {float(high):.12g}", FORMS[name], "<", high, at=EXAMPLE
+    )
 
 
 def shipped_speed(bound, mass, rate, score):
@@ -107,7 +113,7 @@ phi = word("φ", (1 - E / P) / (1 - E), r"\varphi")
 excess = word("ℓ", sp.log((1 - E / P) / (1 - sp.exp(-c))), r"\ell")
 CURVED = [
     Identity(
-        f"{name}: the curvature at θ*",
+        f"{name.upper()}: the curvature at θ*",
         word(
             f"κ_{name.upper()}",
             -expression(sp.diff(SPEEDS[name], th).subs(th, BEST[name])),
@@ -180,7 +186,7 @@ THEOREM = Theorem(
                     (best - c + sp.log(1 - E / P) - sp.log(1 - sp.exp(-c))) / P,
                     at=GAP,
                 ),
-                Sign("NWJ: its factor is below 1", 1 - E / P, "<", 1, at=SHARES),
+                Sign("NWJ: the factor in its logarithm is below 1", 1 - E / P, "<", 1, at=SHARES),
             ),
             checks=(
                 *time_checks("dv"),

@@ -120,7 +120,7 @@ THEOREM = Theorem(
                     dv_excess,
                     proved,
                 ),
-                Identity("(a) (x − 1)² φ(x)", (x - 1) ** 2 * phi(x), x - 1 - sp.log(x)),
+                Identity("(x − 1)² φ(x)", (x - 1) ** 2 * phi(x), x - 1 - sp.log(x)),
             ),
             by_hand=(
                 """E(X − 1)² = v/M and E(X − 1)³ = μ₃/M² for i.i.d. negatives (dv_minibatch_bias); L'Hôpital's
@@ -137,18 +137,20 @@ THEOREM = Theorem(
                     for side, at in (("above", 1 + y), ("below", 1 / (1 + y)))
                     for claim in (
                         Identity(
-                            f"(b) the kernel's primitive, x {side} 1",
+                            f"the kernel's primitive, x {side} 1",
                             slope.subs(x, at),
                             kernel.subs(x, at),
                         ),
                         Identity(
-                            f"(b) it grows by φ from 0 to 1, x {side} 1", grown.subs(x, at), phi(at)
+                            f"the primitive grows by φ from 0 to 1, x {side} 1",
+                            grown.subs(x, at),
+                            phi(at),
                         ),
                     )
                 ],
-                Sign("(b) the kernel is positive", kernel, ">"),
-                Sign("(b) it decreases", sp.diff(kernel, x), "<"),
-                Sign("(b) it is convex", sp.diff(kernel, x, 2), ">"),
+                Sign("the kernel is positive", kernel, ">"),
+                Sign("the kernel decreases with x", sp.diff(kernel, x), "<"),
+                Sign("the kernel is convex in x", sp.diff(kernel, x, 2), ">"),
                 Holds("mi.dv is biased within (b)", GIVEN, within),
             ),
             by_hand=(
@@ -164,20 +166,20 @@ THEOREM = Theorem(
             2(y − ln(1 + y))/y² for every M, and R tends to it as q → 0: for a rare heavy atom the leading term is
             too large by a factor that tends to 1/(2φ(1 + y)) > y/2. At q = ½ and M = 1 it is too small, R > 1.""",
             checks=(
-                Identity("(c) μ₃/v", mu3 / v, d * (1 - 2 * q) / Z),
-                Sign("(c) it is below d", d * (1 - 2 * q) / Z - d, "<"),
+                Identity("μ₃/v", mu3 / v, d * (1 - 2 * q) / Z),
+                Sign("μ₃/v is below d", d * (1 - 2 * q) / Z - d, "<"),
                 *[
                     Identity(
-                        f"(c) M = {n}: the slope of B_M at q = 0 over that of v/(2M)",
+                        f"M = {n}: the slope of B_M at q = 0 over that of v/(2M)",
                         sp.diff(bias(n, p), p).subs(p, 0) / (d**2 / (2 * n)),
                         2 * phi(1 + d / n),
                     )
                     for n in (1, 2, 4)
                 ],
-                Identity("(c) v = q(1 − q) d²/Z²", v, q * (1 - q) * d**2 / Z**2),
-                Sign("(c) 2φ(1 + y) < 2/y", 2 * phi(1 + y) - 2 / y, "<"),
-                Identity("(c) q = ½, M = 1: B − v/2 is 0 at d = 0", even.subs(d, 0), 0),
-                Sign("(c) and increases", sp.diff(even, d), ">"),
+                Identity("v = q(1 − q) d²/Z²", v, q * (1 - q) * d**2 / Z**2),
+                Sign("2φ(1 + y) < 2/y", 2 * phi(1 + y) - 2 / y, "<"),
+                Identity("q = ½, M = 1: B − v/2 is 0 at d = 0", even.subs(d, 0), 0),
+                Sign("q = ½, M = 1: B − v/2 increases with d", sp.diff(even, d), ">"),
             ),
             by_hand=("L'Hôpital's rule at q = 0, for any M (checked: 1, 2, 4)",),
         ),
@@ -216,5 +218,5 @@ THEOREM = Theorem(
     ),
     uses=("dv_minibatch_bias",),
     about=("dv", "theory.dv_bias_factor"),
-    reference="The bias: dv_minibatch_bias.",
+    reference="This project; the bias: dv_minibatch_bias.",
 )

@@ -131,13 +131,16 @@ THEOREM = Theorem(
                     lambda joint, t: in_batch(joint, t, 3) >= -1e-9,
                 ),
             ),
+            by_hand=(
+                "for any law: a term ≥ 0 has a mean ≥ 0, which is 0 iff it is 0 almost surely",
+            ),
         ),
         Part(
             "b",
             "For i.i.d. negatives B_{M+1} ≤ B_M.",
             checks=(
                 Identity(
-                    "(b) the means of 3 of 4 have the mean Ẑ",
+                    "the means of 3 of 4 have the mean Ẑ",
                     sum((1 - a) / 3 for a in normalised([x, w, k, v])),
                     1,
                 ),
@@ -150,21 +153,29 @@ THEOREM = Theorem(
             0 ≤ B_M − v/(2M) + μ₃/(3M²) ≤ (μ₄ + 3 (M − 1) v²)/(4 m M³). So B_M = Var_Q(eᵀ)/(2M Z²) + O(1/M²).""",
             checks=(
                 Identity(
-                    "(c) v/(2M) is ½ E(X − 1)², M = 2, 2 atoms",
+                    "v/(2M) is ½ E(X − 1)², M = 2, 2 atoms",
                     dv_bias(variance, 2),
                     sum(weight * (mean - 1) ** 2 for weight, mean in PAIRS) / 2,
                 ),
-                Identity("g(1) = 0", rest.subs(x, 1), 0),
-                Identity("g' = (x − 1)³/x", sp.diff(rest, x), slope),
+                Identity("the remainder g of the expansion is 0 at x = 1", rest.subs(x, 1), 0),
+                Identity("the remainder's slope is g' = (x − 1)³/x", sp.diff(rest, x), slope),
                 Sign("g' < 0 below 1", slope.subs(x, 1 / (1 + w)), "<"),
                 Sign("g' > 0 above 1", slope.subs(x, 1 + w), ">"),
                 Identity(
-                    "its ceiling's slope",
+                    "the slope of the remainder's ceiling less the remainder",
                     sp.diff((x - 1) ** 4 / (4 * m) - rest, x),
                     slope * (x - m) / m,
                 ),
-                Sign("that slope < 0 between m and 1", (slope * (x - m) / m).subs(x, between), "<"),
-                Sign("that slope > 0 above 1", (slope * (x - m) / m).subs(x, 1 + w), ">"),
+                Sign(
+                    "the slope of ceiling less remainder is negative between m and 1",
+                    (slope * (x - m) / m).subs(x, between),
+                    "<",
+                ),
+                Sign(
+                    "the slope of ceiling less remainder is positive above 1",
+                    (slope * (x - m) / m).subs(x, 1 + w),
+                    ">",
+                ),
                 *[
                     Identity(
                         f"moment {n} of the sum, from M to M + 1",

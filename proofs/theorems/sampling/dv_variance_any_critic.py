@@ -42,7 +42,7 @@ def second_moment(t):
 
 moment = word("(1 + relVar)", second_moment(T), r"(1 + \mathrm{relVar})")
 value = word("V", dv(P, Q, T))
-information = word("I", kl(P, Q))
+information = word("I of a Gaussian pair", kl(P, Q))
 gap = word("KL(P‖Q_2T)", kl(P, tilted(Q, DOUBLE)), r"\mathrm{KL}(P\|Q_{2T})")
 affinity = word("A", expect(Q, [sp.sqrt(r) for r in ratios(P, Q)]), "A")
 tempered = word("(1 + relVar)", second_moment(HALF_LOG), r"(1 + \mathrm{relVar})")
@@ -115,9 +115,11 @@ THEOREM = Theorem(
             A = E_Q √r:""",
             formula=(
                 Identity("the noise at ½ ln r, 3 atoms", tempered, 1 / affinity**2),
-                Identity("its value", value_half, information / 2 - sp.log(affinity)),
+                Identity("V at ½ ln r, 3 atoms", value_half, information / 2 - sp.log(affinity)),
                 Identity(
-                    "so that the price is met", sp.log(tempered), 2 * value_half - information
+                    "at ½ ln r the price is met exactly",
+                    sp.log(tempered),
+                    2 * value_half - information,
                 ),
             ),
             checks=(
@@ -135,7 +137,7 @@ THEOREM = Theorem(
             relVar = e^I (1 − ρ²/4)^d, where T = ln r has e^{2I}. At ρ = 0.6 and d = 1: V = 0.175988 and 1.1375,
             against 1.5625.""",
             checks=(
-                Identity("I", gaussian_information(rho), nats),
+                Identity("I of a Gaussian pair", gaussian_information(rho), nats),
                 Identity("1 + relVar, one pair", 1 / square, sp.exp(nats) * (1 - rho**2 / 4)),
                 Identity("I − V, one pair", nats - (nats / 2 - sp.log(square) / 2), give_up),
                 Identity("ρ = 0.6: 1.1375", 1 / square, sp.Rational("1.1375"), at=AT),

@@ -115,16 +115,16 @@ THEOREM = Theorem(
             "1 ≤ ESS ≤ M, with ESS = M iff all scores are equal and, for M ≥ 2, ESS > 1.",
             checks=(
                 Identity(
-                    "(a) ESS − 1, M = 3",
+                    "ESS − 1, M = 3",
                     ess - 1,
                     2 * sum(W[i] * W[j] for i, j in ((0, 1), (0, 2), (1, 2))) / squares,
                 ),
                 Identity(
-                    "(a) M − ESS, M = 3",
+                    "M − ESS, M = 3",
                     3 - ess,
                     sum((W[i] - W[j]) ** 2 for i, j in ((0, 1), (0, 2), (1, 2))) / squares,
                 ),
-                Sign("(a) ESS − 1 > 0, M = 3", ess - 1, ">"),
+                Sign("ESS − 1 > 0, M = 3", ess - 1, ">"),
                 Shipped(
                     "mi.effective_sample_size is (Σ e^T)²/Σ e^{2T}",
                     {"t": strategies.vectors(5)},
@@ -140,12 +140,12 @@ THEOREM = Theorem(
             for every M its mean E[ESS/M] is at least that limit: a sample overstates it on average.""",
             checks=(
                 Identity(
-                    "(b) A²/B − (2A/S − B/S²) is a square over B",
+                    "A²/B − (2A/S − B/S²) is a square over B",
                     A**2 / B - (2 * A / S - B / S**2),
                     (A - B / S) ** 2 / B,
                 ),
                 Identity(
-                    "(b) the mean of 2A/S − B/S² is 1/S",
+                    "the mean of 2A/S − B/S² is 1/S",
                     (2 * A / S - B / S**2).subs({A: 1, B: S}),
                     1 / S,
                 ),
@@ -166,19 +166,20 @@ THEOREM = Theorem(
             """At T = ln r + c, r = dP/dQ, χ² = χ²(P‖Q) < ∞, the limit is 1/(1 + χ²), and 1 + χ² = E_P r ≥ e^I
             with I = KL(P‖Q); equality iff r is constant P-almost surely.""",
             checks=(
-                Identity("(c) E_Q r² = E_P r", expect(Q, [r**2 for r in R]), expect(P, R)),
+                Identity("E_Q r² = E_P r", expect(Q, [r**2 for r in R]), expect(P, R)),
+                Identity("E_P r = 1 + χ²", expect(P, R), 1 + expect(Q, [(r - 1) ** 2 for r in R])),
+                Minimum("e^u − 1 − u at u = ln r − I", sp.exp(u) - 1 - u, u, 0),
                 Identity(
-                    "(c) E_P r = 1 + χ²", expect(P, R), 1 + expect(Q, [(r - 1) ** 2 for r in R])
-                ),
-                Minimum("(c) e^u − 1 − u at u = ln r − I", sp.exp(u) - 1 - u, u, 0),
-                Identity(
-                    "(c) the limit at T*, 3 atoms",
+                    "the limit at T*, 3 atoms",
                     ess_fraction(expect(Q, [(r - 1) ** 2 for r in R])),
                     expect(Q, R) ** 2 / expect(Q, [r**2 for r in R]),
                 ),
                 Shipped("mi.starvation_index is χ²/(1 + χ²) at T*", JOINT, starvation, chi2_share),
             ),
-            by_hand=(Sum("3 atoms or negatives in the checks, any number by the same sums"),),
+            by_hand=(
+                Sum("3 atoms or negatives in the checks, any number by the same sums"),
+                "for laws that are not on a finite set the sums are integrals, as in Jensen's inequality",
+            ),
         ),
         Part(
             "d",
@@ -186,28 +187,28 @@ THEOREM = Theorem(
             ρ²)^{−d} = e^{2I}.""",
             checks=(
                 Identity(
-                    "(d) r p is 1/(1 − ρ²) times a normal density",
+                    "r p is 1/(1 − ρ²) times a normal density",
                     2 * log_p - log_q,
                     wide - sp.log(1 - rho**2),
                 ),
                 Identity(
-                    "(d) ln r = −½ ln(1 − ρ²) − (ρ² (x² + y²) − 2ρxy)/(2(1 − ρ²)), so I = −½ ln(1 − ρ²)",
+                    "ln r = −½ ln(1 − ρ²) − (ρ² (x² + y²) − 2ρxy)/(2(1 − ρ²)), so I = −½ ln(1 − ρ²)",
                     log_p - log_q,
                     information
                     - rho * (rho * (x**2 - 1 + y**2 - 1) - 2 * (x * y - rho)) / (2 * (1 - rho**2)),
                 ),
                 Identity(
-                    "(d) 1/(1 − ρ²) = e^{2I}, one pair",
+                    "1/(1 − ρ²) = e^{2I}, one pair",
                     1 / (1 - rho**2),
                     gaussian_chi2(information) + 1,
                 ),
                 Identity(
-                    "(d) ln (1 − ρ²)^{−d} = 2I, d pairs",
+                    "ln (1 − ρ²)^{−d} = 2I, d pairs",
                     -d * sp.log(1 - rho**2),
                     2 * gaussian_information(rho, d),
                 ),
                 Identity(
-                    "(d) ρ = 0.6, d = 1: 1 + χ² = 1.5625",
+                    "ρ = 0.6, d = 1: 1 + χ² = 1.5625",
                     1 + gaussian_chi2(information).subs(b, 4),
                     sp.Rational("1.5625"),
                 ),

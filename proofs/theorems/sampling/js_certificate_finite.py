@@ -164,13 +164,13 @@ THEOREM = Theorem(
                     at=RISK,
                 ),
                 Identity(
-                    "his lemma: the second derivative of ln E e^{sX} is q(1 − q)",
+                    "Hoeffding's lemma: the second derivative of ln E e^{sX} is q(1 − q)",
                     sp.diff(gauge, s, 2),
                     tilted * (1 - tilted),
                     at={p: p / (1 + p)},
                 ),
                 Identity(
-                    "and ¼ − q(1 − q) is a square",
+                    "¼ − q(1 − q) is a square",
                     sp.Rational(1, 4) - p * (1 - p),
                     (p - sp.Rational(1, 2)) ** 2,
                 ),
@@ -179,6 +179,8 @@ THEOREM = Theorem(
                 """Hoeffding's inequality from his lemma (1963, theorem 2): N + M independent terms of ranges B/N
                 and B/M""",
                 "Ξ increases (jsd_certificate), and V is at most 2·JSD (js_value_and_gap)",
+                """these two are for finite sets; both divergences are suprema over finite partitions, and Ξ is
+                continuous""",
             ),
         ),
         Part(

@@ -102,12 +102,13 @@ THEOREM = Theorem(
     title="tr Cov of the JS gradient is at most E_P‖∇T‖²/N + E_Q‖∇T‖²/M",
     purpose="To see why JS trains a critic without exploding noise.",
     setting="""Let ĝ = (1/N) Σ σ(−T_i) ∇T_i − (1/M) Σ σ(T_j) ∇T_j, the gradient of JS on N i.i.d. positives from P
-    and M i.i.d. negatives from Q, independent of them.""",
+    and M i.i.d. negatives from Q, independent of them; P and Q are laws on a finite set.""",
     formula=r"""\mathrm{tr\,Cov}\,\hat g_{\mathrm{JS}} \le \frac{\mathbb{E}_P\|\nabla T\|^2}{N} +
     \frac{\mathbb{E}_Q\|\nabla T\|^2}{M}, \qquad N\,\mathrm{tr\,Cov}\,\hat g_{\mathrm{JS}} \le \tfrac12
     L^2 \text{ at } T = \ln r""",
     assumptions=(
         "positives and negatives are drawn independently (not the N² − N shared pairs of one batch)",
+        "a finite set; for other laws the sums over atoms are integrals, a step by hand",
         "the critic does not depend on this batch; ∇T has finite second moments under P and Q",
         "a bound on the noise, not on the signal: both factors can be small",
         "(b), (c) P ≪ Q and T = ln r exactly; (b) ‖∇T‖ ≤ L; (c) χ² < ∞",
@@ -118,24 +119,24 @@ THEOREM = Theorem(
             """The factors σ(−T_i), σ(T_j) lie in (0, 1), and tr Cov ĝ ≤ E_P‖∇T‖²/N + E_Q‖∇T‖²/M for every critic
             and every P, Q.""",
             checks=(
-                Sign("(a) σ > 0", sigmoid(t), ">"),
-                Sign("(a) σ² < 1", 1 - sigmoid(t) ** 2, ">"),
+                Sign("σ > 0", sigmoid(t), ">"),
+                Sign("σ² < 1", 1 - sigmoid(t) ** 2, ">"),
                 Identity(
-                    "(a) dJS/dT: the factors, per atom of P",
+                    "dJS/dT: the factors, per atom of P",
                     sp.diff(-sp.log(1 + sp.exp(-t)), t),
                     sigmoid(-t),
                 ),
                 Identity(
-                    "(a) dJS/dT: the factors, per atom of Q",
+                    "dJS/dT: the factors, per atom of Q",
                     sp.diff(sp.log(1 + sp.exp(t)), t),
                     sigmoid(t),
                 ),
                 Identity(
-                    "(a) the negatives' variance, M = 2",
+                    "the negatives' variance, M = 2",
                     variance(WEIGHTS, MEANS),
                     variance(Q, F) / 2,
                 ),
-                Sign("(a) the mean square minus the variance", second(Q, F) - variance(Q, F), ">="),
+                Sign("the mean square minus the variance", second(Q, F) - variance(Q, F), ">="),
                 Shipped(
                     "tr Cov with the weights of mi.score_weights, over all batches",
                     GIVEN,
@@ -159,16 +160,16 @@ THEOREM = Theorem(
             = KL(P‖Q) is.""",
             checks=(
                 Identity(
-                    "(b) p σ(−T)² + q σ(T)² = q r/(1 + r), per atom with p = q r",
+                    "p σ(−T)² + q σ(T)² = q r/(1 + r), per atom with p = q r",
                     q * r * sigmoid(-sp.log(r)) ** 2 + q * sigmoid(sp.log(r)) ** 2,
                     q * r / (1 + r),
                 ),
                 Identity(
-                    "(b) the tangent",
+                    "the tangent at r = 1 less r/(1 + r)",
                     (1 + (r - 1) / 2) / 2 - r / (1 + r),
                     (r - 1) ** 2 / (4 * (1 + r)),
                 ),
-                Sign("(b) it lies above", (r - 1) ** 2 / (4 * (1 + r)), ">="),
+                Sign("the tangent is above r/(1 + r)", (r - 1) ** 2 / (4 * (1 + r)), ">="),
             ),
             by_hand=(Sum("2 atoms in the checks, sums for any number"),),
         ),
@@ -178,7 +179,7 @@ THEOREM = Theorem(
             negatives' part has the variance (1 + χ²)/M ≥ e^I/M.""",
             checks=(
                 Identity(
-                    "(c) E_Q r² = 1 + χ²",
+                    "E_Q r² = 1 + χ²",
                     second(Q, ratios(P, Q)),
                     1 + second(Q, [a / b - 1 for a, b in zip(P, Q, strict=True)]),
                 ),

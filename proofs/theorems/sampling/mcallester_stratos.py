@@ -91,20 +91,20 @@ THEOREM = Theorem(
             Pr_{S ~ Q^N}[B(P, S) > ln N] ≤ 4δ: however large KL(P‖Q) is and although P is known, B is at most ln N
             with probability 1 − 4δ or more.""",
             checks=(
-                Sign("(a) N − dP/dQ' > 0, with r = dP/dQ", N - r / ((1 - 1 / N) + r / N), ">"),
+                Sign("N − dP/dQ' > 0, with r = dP/dQ", N - r / ((1 - 1 / N) + r / N), ">"),
                 Identity(
-                    "(a) N Q' − P = (N − 1) Q, also where Q or P has no mass",
+                    "N Q' − P = (N − 1) Q, also where Q or P has no mass",
                     N * mixed - p,
                     (N - 1) * q,
                 ),
-                Sign("(a) Q' − (1 − 1/N) Q > 0", mixed - (1 - 1 / N) * q, ">"),
-                Minimum("(a) y − 1 − ln y", y - 1 - sp.log(y), y, 1),
+                Sign("Q' − (1 − 1/N) Q > 0", mixed - (1 - 1 / N) * q, ">"),
+                Minimum("y − 1 − ln y", y - 1 - sp.log(y), y, 1),
                 Identity(
-                    "(a) the slope of ln (1 − 1/N)^N is y − 1 − ln y at y = N/(N − 1)",
+                    "the slope of ln (1 − 1/N)^N is y − 1 − ln y at y = N/(N − 1)",
                     sp.diff(spared, x),
                     (y - 1 - sp.log(y)).subs(y, (1 + x) / x),
                 ),
-                Identity("(a) (1 − 1/N)^N = ¼ at N = 2", spared.subs(x, 1), -sp.log(4)),
+                Identity("(1 − 1/N)^N = ¼ at N = 2", spared.subs(x, 1), -sp.log(4)),
                 Shipped(
                     "mi.dv on N negatives exceeds ln N = KL(P‖Q') with probability (1 − 1/N)^N ≥ ¼: no such promise",
                     {
@@ -136,21 +136,25 @@ THEOREM = Theorem(
             Pr_{S ~ law^N}[B(S) > 2 ln N] ≤ 2δ.""",
             checks=(
                 Sign(
-                    "(b) 1/p(y) − p(x, y)/(p(x) p(y)); p(x, y) = a, p(x) = a + b (b = 0: equal), p(y) = c",
+                    "1/p(y) − p(x, y)/(p(x) p(y)); p(x, y) = a, p(x) = a + b (b = 0: equal), p(y) = c",
                     1 / c - a / (a + b) / c,
                     ">",
                 ),
                 Identity(
-                    "(b) Π (1 − j/k) ≥ 1 − i(i − 1)/(2k), step",
+                    "Π (1 − j/k) ≥ 1 − i(i − 1)/(2k), step",
                     (1 - at_most) * (1 - i / k),
                     1 - at_most.subs(i, i + 1) + at_most * i / k,
                 ),
-                Sign("(b) its remainder is not negative", at_most * i / k, ">="),
-                Identity("(b) at k = N²", (1 - at_most).subs({i: n, k: n**2}), (1 + 1 / n) / 2),
-                Sign("(b) that exceeds ½", (1 + 1 / n) / 2 - HALF, ">"),
+                Sign("the step's remainder is not negative", at_most * i / k, ">="),
+                Identity(
+                    "the lower bound at i = N and k = N²",
+                    (1 - at_most).subs({i: n, k: n**2}),
+                    (1 + 1 / n) / 2,
+                ),
+                Sign("the lower bound at k = N² exceeds ½", (1 + 1 / n) / 2 - HALF, ">"),
                 *[
                     Identity(
-                        f"(b) two draws from a pool of {size}: {one}, {two}",
+                        f"two draws from a pool of {size}: {one}, {two}",
                         from_pool(size, one, two),
                         (1 - sp.Rational(1, size)) * weight
                         + sp.Rational(1, size) * (LAW[one] if one == two else 0),
@@ -169,15 +173,13 @@ THEOREM = Theorem(
             """The ln N of (a) is right up to ln ln(1/δ), 0 < δ < 1: let B be ln N − ln ln(1/δ) if P is one atom
             and S misses it, else 0. B keeps the promise of (a), and has that value always if Q lies off the atom.""",
             checks=(
-                Identity(
-                    "(c) KL(P‖Q) = −ln q", kl((1, 0), normalised((q, p))), -sp.log(q / (q + p))
-                ),
+                Identity("KL(P‖Q) = −ln q", kl((1, 0), normalised((q, p))), -sp.log(q / (q + p))),
                 Sign(
-                    "(c) q < ln(1/δ)/N: KL − B > 0",
+                    "q < ln(1/δ)/N: KL − B > 0",
                     -sp.log(outside) - (sp.log(N) - sp.log(ell)),
                     ">",
                 ),
-                Sign("(c) qN > ln(1/δ): e^{−qN} < δ", sp.exp(-ell) - sp.exp(-(ell + d)), ">"),
+                Sign("qN > ln(1/δ): e^{−qN} < δ", sp.exp(-ell) - sp.exp(-(ell + d)), ">"),
             ),
             by_hand=(
                 "the probability that S misses an atom of mass q is (1 − q)^N ≤ e^{−qN}; two cases of q",

@@ -149,17 +149,18 @@ THEOREM = Theorem(
             (Z/c) ḡ, the gradient of NWJ(T − ln c): equal to g iff c = Z or ḡ = 0.""",
             checks=(
                 Identity(
-                    "(a) per atom",
+                    "ĝ of one atom is the gradient of NWJ(T − ln Z̄), Z̄ held fixed",
                     sp.diff(nwj([g], [X], [theta - sp.log(c)]), theta),
                     g - X * sp.exp(theta) / c,
                 ),
                 Identity(
-                    "(a) at c = Z, 2 atoms",
+                    "at c = Z, 2 atoms",
                     slope(nwj(P, Q, STALE)).subs(c, expect(Q, U)),
                     slope(dv(P, Q, T)),
                 ),
                 Identity("g = E_P ∇T − ḡ, 2 atoms", slope(dv(P, Q, T)), expect(P, G) - gbar),
             ),
+            by_hand=("means are linear, for any laws (checked: 2 atoms)",),
         ),
         Part(
             "b",
@@ -167,7 +168,7 @@ THEOREM = Theorem(
             > 0, |R| ≤ (s²/m) √w (σ + (1 − s) |ḡ| √v)/(M √M), w = (μ₄ + 3 (M − 1) v²)/M, μ₄ = E_Q(x − 1)⁴, σ² =
             E_Q[x² (∇T − ḡ)²]. So DV's bias is C/M to first order, and as s → 0 that of MINE vanishes.""",
             checks=(
-                Identity("(b) the expansion", weighted, expanded + remainder),
+                Identity("the expansion of x/(1 + sδ)", weighted, expanded + remainder),
                 Identity("E D̄ = 0, M = 2", over_pairs(lambda d, z: d), 0),
                 Identity("E D̄δ = C/M, M = 2", over_pairs(lambda d, z: d * (z - 1)), C / 2),
                 Identity("E δ² = v/M, M = 2", over_pairs(lambda d, z: (z - 1) ** 2), v / 2),
@@ -178,7 +179,7 @@ THEOREM = Theorem(
                     at={M: 2},
                 ),
                 Identity(
-                    "(b) the expansion at s = 1, DV",
+                    "the expansion at s = 1, DV",
                     (D + g * X) / X,
                     g + D - D * delta + delta**2 * D / X,
                 ),
@@ -207,9 +208,9 @@ THEOREM = Theorem(
             "c",
             "C is the gradient of v/2, and E ĝ at s = 1 is the gradient of E DV_M.",
             checks=(
-                Identity("(c) C is the gradient of v/2", slope(half_v), C),
+                Identity("C is the gradient of v/2", slope(half_v), C),
                 Identity(
-                    "(c) E ĝ is the gradient of E DV_M, M = 2",
+                    "E ĝ is the gradient of E DV_M, M = 2",
                     slope(
                         sum(
                             Q[i] * Q[j] * sp.log((sp.exp(T[i]) + sp.exp(T[j])) / 2)

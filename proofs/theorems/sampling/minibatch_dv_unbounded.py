@@ -165,8 +165,7 @@ THEOREM = Theorem(
     \text{so } \tfrac{dP}{dQ} > M \text{ somewhere is enough}""",
     assumptions=(
         """the negatives are independent of the positives; with the positive among the candidates (InfoNCE) the
-        value is"""
-        "at most the logarithm of their number",
+        value is at most the logarithm of their number""",
         "a critic class that can raise A freely: a rich network, a table",
         "(c) finite sets, laws with mass at every atom; with equality for some A neither case is claimed",
     ),
@@ -191,7 +190,7 @@ THEOREM = Theorem(
                     E * hit,
                     at=SHARES,
                 ),
-                Sign("which is positive", E * hit, ">", at={**SHARES, M: 1}),
+                Sign("ε h(A) is positive", E * hit, ">", at={**SHARES, M: 1}),
             ),
             by_hand=(
                 "E DV_M(T + c·1_A) ≥ E DV_M(T) + c (P(A) − h(A)), the mean over batches; the induction over M",
@@ -214,8 +213,22 @@ THEOREM = Theorem(
                     for size in (1, 2, 3)
                 ],
                 Sign("a batch's share rises with θ", sp.diff(share, theta), ">"),
-                Limit("to 1", share.subs(theta, t), t, sp.oo, 1, j / k * sp.exp(-t)),
-                Limit("from 0", share.subs(theta, -t), t, sp.oo, 0, k / j * sp.exp(-t)),
+                Limit(
+                    "a batch's share tends to 1 as θ → ∞",
+                    share.subs(theta, t),
+                    t,
+                    sp.oo,
+                    1,
+                    j / k * sp.exp(-t),
+                ),
+                Limit(
+                    "a batch's share tends to 0 as θ → −∞",
+                    share.subs(theta, -t),
+                    t,
+                    sp.oo,
+                    0,
+                    k / j * sp.exp(-t),
+                ),
                 Identity(
                     "at the threshold p = h(A)",
                     1 - missed_mass(minibatch_dv_threshold(P, M), M),
@@ -265,8 +278,8 @@ THEOREM = Theorem(
         ),
         Part(
             "d",
-            """The mean of minibatch JS and of minibatch NWJ is the population value, with the optimum ln dP/dQ for
-            every M.""",
+            """The mean of minibatch JS and of minibatch NWJ is the population value, with the optimum ln dP/dQ
+            for every M (on a finite set: log_ratio_optimality).""",
             checks=(
                 Identity("NWJ, 2 atoms, M = 2", averaged(nwj), nwj(COIN, RARE, T)),
                 Identity("JS, 2 atoms, M = 2", averaged(js), js(COIN, RARE, T)),
@@ -352,7 +365,7 @@ THEOREM = Theorem(
         ),
     ),
     mutants=(instead("nwj", "dv"), scaled("dv")),
-    uses=("missed_mass", "dv_representation", "infonce_ceiling"),
+    uses=("missed_mass", "dv_representation", "infonce_ceiling", "log_ratio_optimality"),
     about=(
         "dv",
         "theory.minibatch_dv_slope",

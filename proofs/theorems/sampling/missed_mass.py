@@ -75,10 +75,12 @@ THEOREM = Theorem(
     slug="missed_mass",
     title="mass ε is missed by all M negatives with probability (1 − ε)^M, and DV's sample value is then blind to it",
     purpose="To see why no amount of training shows a region that no sample reached.",
-    setting="Let A be a region of mass Q(A) = ε in (0, 1) and let M negatives be i.i.d. from Q.",
+    setting="""Let P and Q be laws on a finite set, A a region of mass Q(A) = ε in (0, 1), and let M negatives be i.i.d.
+    from Q.""",
     formula=r"1 - M\varepsilon \;\le\; \Pr[\text{no negative in } A] = (1 - \varepsilon)^M \;\le\; e^{-\varepsilon M}",
     assumptions=(
         "the M negatives are i.i.d. from Q, and A does not depend on them",
+        "(a) holds for any Q, as only the two masses of A and of its complement enter: that step is by hand",
         "(b) a critic that is free to move on A alone; 0 < E_Q eᵀ < ∞, and e^T has mass on A and off it",
         "(b), the last probability: positives i.i.d. from P and independent of the negatives",
     ),
@@ -89,18 +91,18 @@ THEOREM = Theorem(
             negatives suffice to miss A with probability at most δ in (0, 1), and fewer than (1 − δ)/ε never do.""",
             checks=(
                 *[
-                    Identity(f"(a) the probability, M = {i}", missed(i), missed_mass(law[0], i))
+                    Identity(f"the probability, M = {i}", missed(i), missed_mass(law[0], i))
                     for i in (1, 2, 3)
                 ],
                 Identity(
-                    "(a) (1 − ε)^M − 1 + Mε, step",
+                    "(1 − ε)^M − 1 + Mε, step",
                     (1 - eps) ** (M + 1) - 1 + (M + 1) * eps,
                     (1 - eps) * ((1 - eps) ** M - 1 + M * eps) + M * eps**2,
                 ),
-                Sign("(a) its remainder Mε² is positive", M * eps**2, ">"),
-                Minimum("(a) x − 1 − ln x", x - 1 - sp.log(x), x, 1),
+                Sign("the step's remainder Mε² is positive", M * eps**2, ">"),
+                Minimum("x − 1 − ln x", x - 1 - sp.log(x), x, 1),
                 Identity(
-                    "(a) at x = 1 − ε", (x - 1 - sp.log(x)).subs(x, 1 - eps), -eps - sp.log(1 - eps)
+                    "at x = 1 − ε", (x - 1 - sp.log(x)).subs(x, 1 - eps), -eps - sp.log(1 - eps)
                 ),
                 Shipped(
                     "mi.dv is blind to the first atom with probability (1 − ε)^M, over all batches",
@@ -133,9 +135,9 @@ THEOREM = Theorem(
             concave in c, and tends to −∞ as c → ∞ if P(A) < 1. Both happen, a positive in A and no negative, with
             probability (1 − ε)^M (1 − (1 − P(A))^N) for N positives drawn i.i.d. from P, independently.""",
             checks=(
-                Sign("(b) DV(T + c·1_A) is strictly concave in c", sp.diff(raised, c, 2), "<"),
+                Sign("DV(T + c·1_A) is strictly concave in c", sp.diff(raised, c, 2), "<"),
                 Identity(
-                    "(b) DV(T + c·1_A) = E_P T − (1 − P(A)) c − ln(v + u e^{−c})",
+                    "DV(T + c·1_A) = E_P T − (1 − P(A)) c − ln(v + u e^{−c})",
                     raised,
                     mean - (1 - p) * c - sp.log(on_region + off_region * sp.exp(-c)),
                 ),

@@ -130,12 +130,12 @@ THEOREM = Theorem(
             "Its mean is NWJ(T) and its variance Var_P(T)/N + Var_Q(eᵀ)/M.",
             checks=(
                 Identity(
-                    "(a) the mean, N = M = 2",
+                    "the mean, N = M = 2",
                     expect(WEIGHTS, VALUES),
                     nwj(P, Q, S).subs(dict(zip(map(sp.exp, S), E, strict=True))),
                 ),
                 Identity(
-                    "(a) the variance, N = M = 2",
+                    "the variance, N = M = 2",
                     variance(WEIGHTS, VALUES),
                     (variance(P, S) + variance(Q, E)) / 2,
                 ),
@@ -156,39 +156,38 @@ THEOREM = Theorem(
             M, N·Var = Var_P(ln r) + χ².""",
             checks=(
                 Identity(
-                    "(b) the mean at ln r",
+                    "the mean at ln r",
                     nwj(P, Q, LOG_R),
                     expect(P, LOG_R),
                 ),
                 Identity(
-                    "(b) the variance at ln r, N = M = 2",
+                    "the variance at ln r, N = M = 2",
                     variance(WEIGHTS, VALUES).subs(dict(zip((*S, *E), (*LOG_R, *R), strict=True))),
                     nwj_value_variance(
                         variance(P, LOG_R), expect(Q, [(r - 1) ** 2 for r in R]), 2, 2
                     ),
                 ),
-                Identity("(b) Var_Q(r) = χ²", variance(Q, R), expect(Q, [(r - 1) ** 2 for r in R])),
+                Identity("Var_Q(r) = χ²", variance(Q, R), expect(Q, [(r - 1) ** 2 for r in R])),
             ),
+            by_hand=("from two atoms to any law: the sums over atoms are integrals",),
         ),
         Part(
             "c",
             """For d independent pairs of standard normal variables with correlation ρ in (−1, 1), Var_P(ln r) =
             dρ² ≤ d and χ² = e^{2I} − 1. Check: ρ = 0.6, d = 1: I = ln(5/4), χ² = 0.5625, Var_P(ln r) = 0.36.""",
             checks=(
-                Identity("(c) y is standard", normal_mean(y**2), 1),
-                Identity("(c) correlation ρ", normal_mean(x * y), rho),
-                Identity("(c) E_P ln r = I", normal_mean(log_ratio - information), 0),
+                Identity("y is standard", normal_mean(y**2), 1),
+                Identity("correlation ρ", normal_mean(x * y), rho),
+                Identity("E_P ln r = I", normal_mean(log_ratio - information), 0),
                 Identity(
-                    "(c) Var_P(ln r) = ρ², one pair",
+                    "Var_P(ln r) = ρ², one pair",
                     normal_mean((log_ratio - information) ** 2),
                     gaussian_log_ratio_variance(rho),
                 ),
+                Identity("ρ = 0.6: I = ln(5/4)", information.subs(b, 2), sp.log(sp.Rational(5, 4))),
+                Identity("ρ = 0.6: Var_P(ln r) = 0.36", rho**2, sp.Rational("0.36"), at={b: 2}),
                 Identity(
-                    "(c) ρ = 0.6: I = ln(5/4)", information.subs(b, 2), sp.log(sp.Rational(5, 4))
-                ),
-                Identity("(c) ρ = 0.6: Var_P(ln r) = 0.36", rho**2, sp.Rational("0.36"), at={b: 2}),
-                Identity(
-                    "(c) ρ = 0.6: e^{2I} − 1 = 0.5625",
+                    "ρ = 0.6: e^{2I} − 1 = 0.5625",
                     gaussian_chi2(information).subs(b, 2),
                     sp.Rational("0.5625"),
                 ),

@@ -129,12 +129,12 @@ THEOREM = Theorem(
             So NWJ at T = ln r, on N independent positives, has a variance of at least (e^I − 1)/M, whatever N is.""",
             checks=(
                 Identity(
-                    "(a) 2 Var(r̄) = χ², M = 2", 2 * (sum(a * b**2 for a, b in pair_mean) - 1), chi2
+                    "2 Var(r̄) = χ², M = 2", 2 * (sum(a * b**2 for a, b in pair_mean) - 1), chi2
                 ),
-                Identity("(a) χ² = E_P r − 1", chi2, expect(P, R) - 1),
-                Minimum("(a) e^u − 1 − u at u = ln r − I", sp.exp(u) - 1 - u, u, 0),
+                Identity("χ² = E_P r − 1", chi2, expect(P, R) - 1),
+                Minimum("e^u − 1 − u at u = ln r − I", sp.exp(u) - 1 - u, u, 0),
                 Identity(
-                    "(a) equality at r = 1 + s on P",
+                    "equality at r = 1 + s on P",
                     expect([1], [1 + s]) - 1,
                     least_negative_variance(sp.log(1 + s)),
                 ),
@@ -168,14 +168,16 @@ THEOREM = Theorem(
             positives DV at T = ln r + c has the variance Var_P(ln r)/N + Var(ln r̄), so M times it is at least
             the same in the limit.""",
             checks=(
-                Minimum("(b) ε ≥ 0", gap, x, 1),
+                Minimum("ε ≥ 0", gap, x, 1),
                 Identity(
-                    "(b) the ceiling of ε: slope", sp.diff((x - 1) ** 2 / (2 * m) - gap, x), slope
+                    "the ceiling of ε: slope", sp.diff((x - 1) ** 2 / (2 * m) - gap, x), slope
                 ),
                 Sign(
-                    "(b) that slope < 0 between m and 1", slope.subs(x, m + (1 - m) / (1 + w)), "<"
+                    "the slope of ε's ceiling is negative between m and 1",
+                    slope.subs(x, m + (1 - m) / (1 + w)),
+                    "<",
                 ),
-                Sign("(b) that slope > 0 above 1", slope.subs(x, 1 + w), ">"),
+                Sign("the slope of ε's ceiling is positive above 1", slope.subs(x, 1 + w), ">"),
                 Holds(
                     "√(M Var) of mi.dv's negative part is as near to √χ² as (b) says",
                     JOINT,
