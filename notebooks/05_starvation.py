@@ -48,6 +48,8 @@ random, COLOURS = (
 # %% [markdown]
 # ## 1. Population: the gradient of a rare response is of order $\pi_y$
 #
+# A policy is taught by what it does. What it does once in a million times moves it by a millionth, even where the mean over all that it could do is known exactly.
+#
 # For $J = \mathbb E_\pi r - \beta\,\mathrm{KL}(\pi\|\pi_{\mathrm{ref}})$ and $A_y = r_y - \beta \ln \pi_y/\pi_{\mathrm{ref},y}$, theorem
 # [`starvation_on_policy`](../docs/THEOREMS.md#starvation_on_policy):
 #
@@ -92,6 +94,8 @@ assert min(norms[name].min() for name in ("sft", "dpo", "mio")) > 0.4
 
 # %% [markdown]
 # ## 2. Samples: without a correct answer in the batch there is nothing
+#
+# In practice there is no mean over everything, there are $n$ answers. If all of them are wrong they all get the same reward, and nothing tells one from another.
 #
 # Draw $n$ answers, take their mean reward as a baseline: $\hat g = \frac1n \sum (r_i - \bar r) \nabla \ln \pi(y_i)$. Theorem
 # [`group_relative_zero_gradient`](../docs/THEOREMS.md#group_relative_zero_gradient):
@@ -156,6 +160,8 @@ assert (
 # %% [markdown]
 # ## 3. Pairs: what blows up is the coordinates' doing
 #
+# Hand the policy a right and a wrong answer and it need not find one. One reads that DPO then hits the wrong answer harder; that depends on what one differentiates by.
+#
 # DPO's gradients in the two probabilities have the ratio $\pi_l/\pi_w$ of sizes; as $\pi_l \to 0$ the chosen one's vanishes as $\pi_l^{\beta}$ while the
 # rejected one's goes as $\pi_l^{\beta - 1}$, without bound for $\beta < 1$. In the logits the two are equal and at most $\beta$. Theorem
 # [`dpo_gradient_ratio`](../docs/THEOREMS.md#dpo_gradient_ratio), with $x = \pi_w/\rho_w$, $y = \pi_l/\rho_l$ and $\rho$ the reference:
@@ -195,6 +201,8 @@ plt.show()
 
 # %% [markdown]
 # ## 4. Who samples
+#
+# Two things differ between the sections above: the bound, and who brings the right answer. Change one at a time.
 #
 # Theorem [`who_samples_starves`](../docs/THEOREMS.md#who_samples_starves) puts the bounds side by side. *Drawn:* $\pi$ takes the part of $Q$ in a bound, the
 # target law $P$ is $y^+$ alone, the critic is optimal, $T^* = \ln dP/d\pi$, and held fixed. Then $-\nabla \text{bound}$ puts on $\nabla \ln \pi(y^+)$ the
@@ -245,6 +253,8 @@ assert all(
 
 # %% [markdown]
 # ## 5. Escape: how long from $\varepsilon$ to ½, and whether at all
+#
+# A small first gradient is not the end: it grows as the answer becomes likelier. So ask how long the whole way takes.
 #
 # Two responses, logits, exact gradient flow from $\pi_{\mathrm{ref}} = (\varepsilon, 1 - \varepsilon)$, $L = \ln\frac{1 - \varepsilon}{\varepsilon}$. Theorem
 # [`escape_times`](../docs/THEOREMS.md#escape_times):
@@ -311,3 +321,21 @@ for module, number in picked.items():
     result = decide(module.THEOREM.false_neighbours[number])
     print(f"{module.THEOREM.slug}: “{result.claim.name}”\n    refuted at {result.outcome.witness}")
     assert result.refused
+
+# %% [markdown]
+# ## 7. In your own work
+#
+# Three numbers of your own: how often your model is right today, how many answers it draws a step, and DPO's $\beta$. Then: how long the first signal takes, and how the ways from there to
+# ½ compare, in learning rate × step. Where the first number is of the order of your whole budget, supply right answers before you let the model draw its own.
+
+# %%
+rate, draws, beta = 1e-4, 16, 0.1
+silence, drawn = theory.steps_to_first_signal(rate, draws), theory.escape_time_rlhf(rate)
+pair, answer = theory.escape_time_dpo(rate, beta), theory.escape_time_sft(rate)
+print(
+    f"first signal after {silence:.0f} steps; to ½: {drawn:.0f} drawn, {pair:.0f} DPO, {answer:.1f} likelihood"
+)
+
+# %%
+assert abs(silence * draws * rate - 1) < 0.01
+assert drawn > pair > answer

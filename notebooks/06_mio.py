@@ -49,6 +49,8 @@ random, start = torch.Generator().manual_seed(0), 2 * math.log(2)
 # %% [markdown]
 # ## 1. A JS bound, known as NCA: start and floor
 #
+# A run's loss means something only against where it starts and how low it can go. DPO's can go to 0; this one cannot, and how far it can depends on how much the two kinds of answers overlap.
+#
 # Theorem [`nca_equals_mio`](../docs/THEOREMS.md#nca_equals_mio): $-\ln\sigma(u) - \tfrac12 \ln\sigma(-u) - \tfrac12 \ln\sigma(-v) = L_{1/2}(u, v)$, term by
 # term. Theorems [`mio_is_half_mixed_js`](../docs/THEOREMS.md#mio_is_half_mixed_js) and [`mio_loss_floor`](../docs/THEOREMS.md#mio_loss_floor): with $P$ and
 # $R$ the laws of the chosen and the rejected response and $Q_\alpha = (1 - \alpha) P + \alpha R$,
@@ -92,6 +94,8 @@ assert (
 # %% [markdown]
 # ## 2. What DPO leaves flat, MIO anchors
 #
+# DPO's loss is a valley with a level floor: push both rewards down by the same amount and it does not change. MIO's has a bottom.
+#
 # Theorem [`dpo_flat_direction`](../docs/THEOREMS.md#dpo_flat_direction): DPO's loss does not change along (1, 1), its Hessian has rank 1; $L_\alpha$ is
 # strictly convex, with the Hessian $\mathrm{diag}\bigl((2 - \alpha)\,\sigma'(u),\ \alpha\,\sigma'(v)\bigr)$ in the rewards. Theorem
 # [`mio_anchor`](../docs/THEOREMS.md#mio_anchor):
@@ -134,6 +138,8 @@ assert (
 # %% [markdown]
 # ## 3. No collapse, for any model and any optimiser
 #
+# If the chosen reward were far off, the loss would be above its start. So a run whose loss has not risen has its mean chosen reward in an interval, whatever moved it.
+#
 # Theorem [`mio_no_collapse`](../docs/THEOREMS.md#mio_no_collapse) (certified), by Jensen's inequality:
 #
 # $$\mathbb E L_\alpha \le 2 \ln 2 \;\Longrightarrow\; u_- < \mathbb E u < u_+, \qquad \mathrm{sp}(-u_\pm) + (1 - \alpha)\,\mathrm{sp}(u_\pm) = 2 \ln 2.$$
@@ -173,6 +179,8 @@ assert means["dv"].mean(-1).min() < -8
 
 # %% [markdown]
 # ## 4. A frozen kernel: MIO bounds the decline and reverses it
+#
+# Two answers that share words share gradients: to push one down takes the other along. With shared parts that outweigh the chosen answer's own, both losses first lower it. DPO goes on; MIO turns.
 #
 # Let the log-ratios of one pair follow $\dot z = -K \nabla L$ with a constant kernel $K = \begin{pmatrix} a & c \\ c & d \end{pmatrix}$ from 0 (log-linear
 # policy, frozen features). Theorem [`lazy_flow_collapse`](../docs/THEOREMS.md#lazy_flow_collapse):
@@ -236,6 +244,8 @@ assert ((least > levels) & (least > low) & (flow[..., 1] <= 0).all(0))[
 
 # %% [markdown]
 # ## 5. Where it starves, and what frees it
+#
+# An anchor that keeps an answer from falling keeps it from rising, too. For an answer that was rare to begin with it is a ceiling.
 #
 # In a table of logits with unseen responses the anchor is a **ceiling**. Theorem [`mio_tabular_limit`](../docs/THEOREMS.md#mio_tabular_limit):
 #
@@ -306,3 +316,33 @@ for module, number in picked.items():
     result = decide(module.THEOREM.false_neighbours[number])
     print(f"{module.THEOREM.slug}: “{result.claim.name}”\n    refuted at {result.outcome.witness}")
     assert result.refused
+
+# %% [markdown]
+# ## 7. In your own training loop
+#
+# The loss takes two scores a pair, $\beta \ln \pi/\pi_{\mathrm{ref}}$ of the chosen and of the rejected response, summed over their tokens; a third dimension holds several rejected ones.
+# Log two numbers beside it: is the first loss $2 \ln 2$, and is the mean chosen reward inside the interval of section 3?
+
+# %%
+logits = torch.zeros(
+    64, 9, requires_grad=True
+)  # your model in place of a table: 64 prompts, 9 responses
+frozen, beta = logits.detach().log_softmax(-1), 0.5  # the reference: a copy that is not trained
+optimizer, losses = torch.optim.Adam([logits], lr=0.05), []
+for _ in range(300):
+    z = logits.log_softmax(-1) - frozen
+    loss = mi.preference_loss(beta * z[:, 0], beta * z[:, 1], bound="js", mix=0.5).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    losses.append(loss.item())
+low, high = mi.no_collapse_interval(0.5)
+reward = beta * z[:, 0].mean().item()
+print(
+    f"loss {losses[0]:.3f} → {losses[-1]:.3f}; chosen reward {reward:.2f} of ({low:.2f}, {high:.2f})"
+)
+
+# %%
+assert abs(losses[0] - start) < 1e-12
+assert mi.preference_loss_floor(0.5) <= losses[-1] < losses[0]
+assert low < reward < high

@@ -29,7 +29,7 @@ sys.path.insert(0, str(NOTEBOOKS))
 from execute import SOURCES, execute  # noqa: E402
 
 SLUGS = set(modules())
-TOKENS = 2800
+TOKENS = 2900
 sources = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
 
 

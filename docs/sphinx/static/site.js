@@ -4,11 +4,11 @@ document.addEventListener("DOMContentLoaded", () => {
     document.querySelector(box)?.setAttribute("aria-label", name);
   }
   const wide = "div.highlight pre, .table-wrapper, mjx-container[display=true], div.output pre";
-  const mark = () => document.querySelectorAll(wide).forEach((box) => {
+  const mark = () => document.querySelectorAll(wide).forEach((box, k) => {
     if (box.scrollWidth > box.clientWidth && !box.hasAttribute("tabindex")) {
       box.tabIndex = 0;
       if (!box.getAttribute("role")) box.setAttribute("role", "region");
-      box.setAttribute("aria-label", "scrolls sideways");
+      box.setAttribute("aria-label", `${k + 1}, scrolls sideways`);
     }
   });
   mark();
