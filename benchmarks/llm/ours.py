@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from meter import SHARED, Meter, answer, read_job
 
+from llm_adapter.arguments.fields import RECIPES
 from llm_adapter.models import disable_dropout
 from llm_adapter.training.arguments import parse_arguments
 from llm_adapter.training.run import read_data, read_model
@@ -28,6 +29,10 @@ def main() -> None:
         **SHARED,
         **job.get("added", {}),
     }
+    recipe = RECIPES[
+        flags.get("memory", "exact")
+    ]  # its flags are the run's, whatever both sides share
+    flags = {name: value for name, value in flags.items() if name not in recipe}
     args = parse_arguments([f"--{name}={value}" for name, value in flags.items()])
     tokenizer, data, _ = read_data(args)
     model = read_model(args)
@@ -38,7 +43,13 @@ def main() -> None:
     meter = Meter()
     trainer.add_callback(meter)
     trainer.train()
-    answer(meter, trainer.state.log_history, version=f"torch {torch.__version__}")
+    answer(
+        meter,
+        trainer.state.log_history,
+        version=f"torch {torch.__version__}",
+        weights=str(model.dtype),
+        checkpointing=model.is_gradient_checkpointing,
+    )
 
 
 if __name__ == "__main__":

@@ -164,10 +164,6 @@ def run(side: Side, setting: dict[str, Any]) -> dict[str, Any]:
         "use_cpu": True,  # or bf16 is refused
     }
     added = dict(side.flags) | {"bf16": setting["precision"] == BF16}
-    if added.get("memory") == "lean":
-        added["bf16"] = False  # its weights are bf16
-    if "memory" in added and not side.peer:
-        added["max_grad_norm"] = 0.0
     if side.peer:  # an example of K negatives is K pairs
         rows = [row | {"rejected": wrong} for row in rows for wrong in row["rejected"]]
     with tempfile.TemporaryDirectory() as folder:

@@ -1,7 +1,12 @@
 """Gradients released in the backward pass: the steps of the optimiser within, and no two gradients at once."""
 
+import ctypes
 import importlib.util
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +15,8 @@ from llm_adapter.arguments.fields import RECIPES
 from llm_adapter.arguments.training import HERE, read_values
 from llm_adapter.training.arguments import parse_arguments
 from llm_adapter.training.release import Released
+
+ROOT = Path(__file__).parents[3]
 
 FLAGS = "--max_steps 4 --learning_rate 1e-3 --warmup_steps 2 --logging_steps 1 --max_grad_norm 0"
 FLAGS += " --reference_cache none --per_device_train_batch_size 4 --diagnostics_steps 2"
@@ -122,3 +129,44 @@ def test_lean_runs_and_moves(make_trainer, states):
     losses = [log["loss"] for log in trainer.state.log_history if "loss" in log]
     assert losses[0] == pytest.approx(2 * math.log(2), abs=1e-3) != losses[-1]
     assert not any("grad_norm" in log for log in trainer.state.log_history)
+
+
+def test_freed_memory_goes_back_to_the_system_after_so_many_bytes(monkeypatch):
+    calls = []
+    monkeypatch.setattr("llm_adapter.training.release.give_back", lambda: calls.append(1))
+    monkeypatch.setattr(
+        "llm_adapter.training.release.FREED", 3 * 36
+    )  # bytes: three weights of 3 x 3
+    layers = torch.nn.Sequential(*(torch.nn.Linear(3, 3, bias=False) for _ in range(7)))
+    Released(layers.parameters(), inner=torch.optim.SGD, lr=0.1)
+    layers(torch.ones(2, 3)).sum().backward()
+    assert len(calls) == 2
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="needs glibc"
+)
+def test_give_back_returns_what_was_freed():
+    """The heap of a process of its own: blocks between kept ones are freed, and stay until they are given back."""
+    script = (
+        "import torch, sys\n"
+        "from llm_adapter.training.heap import give_back\n"
+        "def held():\n"
+        "    lines = dict(line.split(':', 1) for line in open('/proc/self/status'))\n"
+        "    return int(lines['VmRSS'].split()[0]) // 1024\n"
+        "blocks = [torch.ones(2**14) for _ in range(2048)]\n"  # 64 KiB each, 128 MiB in all
+        "kept = blocks[::8]\n"
+        "del blocks\n"
+        "before = held()\n"
+        "give_back()\n"
+        "print(before, held())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    before, after = map(int, done.stdout.split())
+    assert after < before - 50  # MiB

@@ -1,0 +1,27 @@
+"""The speed benchmark runs each side with the flags of its recipe."""
+
+import pytest
+
+from benchmarks.llm import speed
+
+SETTING = {
+    "model": "builtin",
+    "lengths": "short",
+    "negatives": 1,
+    "examples": 2,
+    "precision": "fp32",
+    "steps": 2,
+}
+RECIPES = {  # side: the weights' precision, whether activations are computed again
+    "ours": ("torch.float32", False),
+    "ours, lean": ("torch.bfloat16", True),
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_side_is_measured_as_its_recipe_says(name):
+    side = next(side for side in speed.SIDES if side.name == name)
+    outcome = speed.run(side, SETTING)
+    assert (outcome["weights"], outcome["checkpointing"]) == RECIPES[name]
+    assert len(outcome["cpu_seconds"]) == 2
+    assert outcome["peak_bytes"] > outcome["imports_bytes"] > 0
