@@ -40,7 +40,7 @@ class Theorem:
 def read(root: Path) -> dict[str, Theorem]:
     """Return the theorems, each with its section of docs/THEOREMS.md, in the order of that page."""
     bodies = book.sections((root / "docs/THEOREMS.md").read_text(encoding="utf-8"))
-    loaded = load()
+    loaded = {slug: item for slug, item in load().items() if not isinstance(item, str)}
     uses = {slug: theorem.uses for slug, theorem in loaded.items()}
     theorems = {
         slug: Theorem(

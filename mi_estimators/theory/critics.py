@@ -148,7 +148,7 @@ def minibatch_dv_slope(score: Number, mass: Number, rate: Number, negatives: int
 
     Theorem: minibatch_dv_unbounded.
 
-    >>> round(minibatch_dv_slope(4.529013, 0.5, 0.02, 64), 6) + 0.0
+    >>> round(minibatch_dv_slope(4.529014, 0.5, 0.02, 64), 6) + 0.0
     0.0
     """
     probability("mass", mass)

@@ -112,9 +112,8 @@ def display(shown: Iterable[object]) -> str:
 
 def letters(shown: Iterable[object]) -> set[sp.Symbol]:
     """Return the symbols in what a claim shows; a word is none."""
-    symbols = set[Any]().union(
-        *(expression(piece).free_symbols for piece in shown if not isinstance(piece, str))  # type: ignore
-    )
+    expressions = [expression(piece) for piece in shown if not isinstance(piece, str)]  # type: ignore
+    symbols = {symbol for expr in expressions for symbol in expr.atoms(sp.Symbol)}
     return {symbol for symbol in symbols if not isinstance(symbol, Word)}
 
 
