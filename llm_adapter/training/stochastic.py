@@ -72,6 +72,7 @@ class StochasticAdamW(torch.optim.Optimizer):
             state["exp_avg_sq"] = torch.zeros_like(weight)
         state["step"] += 1
 
+        assert weight.grad is not None  # as `step` looked
         whole = (weight, weight.grad, state["exp_avg"], state["exp_avg_sq"])
         own = [_own(tensor) for tensor in whole]
         if not own[0].numel():  # another process holds all of it
@@ -79,14 +80,13 @@ class StochasticAdamW(torch.optim.Optimizer):
         size = SLICE.get(weight.device.type, SLICE["cuda"])
         rows = max(1, size * len(own[0]) // own[0].numel())
         parts = (tensor.split(rows) for tensor in own)
-        for part in zip(*parts, strict=True):
-            _adamw(*part, int(state["step"]), group)
+        for slices in zip(*parts, strict=True):
+            _adamw(slices, int(state["step"]), group)
 
 
-def _adamw(
-    weight: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, step: int, group: dict[str, Any]
-) -> None:
-    """Step a slice of a weight in place."""
+def _adamw(slices: tuple[Tensor, ...], step: int, group: dict[str, Any]) -> None:
+    """Step a slice of a weight in place: the weight, its gradient and its two moments."""
+    weight, gradient, mean, square = slices
     rate, (first, second) = float(group["lr"]), group["betas"]
     wide, gradient = weight.float(), gradient.float()
     if group["weight_decay"]:
