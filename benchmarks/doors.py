@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from mi_estimators.display import Table
 
@@ -47,7 +48,8 @@ def write_table(folder: Path) -> None:
     """Write a table to try with: the diabetes data of scikit-learn."""
     from sklearn.datasets import load_diabetes
 
-    load_diabetes(as_frame=True, scaled=False).frame.to_csv(folder / TABLE, index=False)
+    data: Any = load_diabetes(as_frame=True, scaled=False)
+    data.frame.to_csv(folder / TABLE, index=False)
 
 
 def measured(line: list[str], folder: Path) -> tuple[float, str, int]:

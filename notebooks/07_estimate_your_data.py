@@ -47,9 +47,8 @@ table = np.genfromtxt(path, delimiter=",", names=True)
 measured = np.column_stack([table[name] for name in ("bmi", "bp", "s5")])
 progression = table["progression"]
 answer = mi.estimate_mi(measured, progression, effort="fast")
-print(
-    f"{answer.nats:.2f} nats, 95 % [{answer.interval[0]:.2f}, {answer.interval[1]:.2f}]: {answer.verdict}"
-)
+low, high = answer.interval
+print(f"{answer.nats:.2f} nats, 95 % [{low:.2f}, {high:.2f}]: {answer.verdict}")
 
 # %% [markdown]
 # Body mass, blood pressure and one value of the blood tell 0.27 nats about the course of the disease. For two Gaussian columns it would be a correlation of 0.65. The verdict is `ok`,
@@ -84,9 +83,9 @@ for row, (name, case) in enumerate(answers.items()):
     low, high = np.clip(case.interval, 0, 6)
     axis.plot([low, high], [row, row], color=f"C{row}", linewidth=3)
     axis.plot(case.nats, row, "o", color=f"C{row}", markersize=8)
-    axis.text(6.2, row, case.verdict, va="center")
+    axis.text(6.1, row, case.verdict, va="center")
     print(f"{name}: {case.nats:.2f} nats, {case.verdict}")
-axis.set(yticks=range(5), yticklabels=answers, ylim=(4.6, -0.6), xlim=(0, 8), xlabel="nats")
+axis.set(yticks=range(5), yticklabels=answers, ylim=(4.6, -0.6), xlim=(0, 6), xlabel="nats")
 plt.show()
 
 # %% [markdown]
@@ -207,7 +206,7 @@ for row, (name, case) in enumerate(cases.items()):
     low, high = case.interval
     axis.plot([low, high], [row, row], color=f"C{row}", linewidth=3)
     axis.plot(case.nats, row, "o", color=f"C{row}", markersize=8)
-    axis.text(12.2, row, case.verdict, va="center")
+    axis.text(14.2, row, case.verdict, va="center")
     print(f"{name}: {case.nats:.2f} nats, {case.verdict}", *case.warnings, sep="\n  ")
 axis.axvline(blocks.mutual_information, color="C6", linestyle="--")
 axis.set(

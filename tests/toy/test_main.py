@@ -19,10 +19,12 @@ def test_report_rebuilds_from_the_rows_alone(folder, nothing_runs, capsys):
     (folder / report.FILE).unlink()
     assert main(["page", "--out", str(folder)]) == 0
     assert (folder / report.FILE).read_text() == page
-    assert "report.html" in capsys.readouterr().out
+    *_, seen, last = capsys.readouterr().out.splitlines()
+    assert seen.startswith(f"{folder / 'lead.png'}: DPO sinks the chosen answer")
+    assert last.endswith(f"next: open {folder / report.FILE}")
 
 
-def test_one_experiment_alone(tmp_path, monkeypatch):
+def test_one_experiment_alone(tmp_path, monkeypatch, capsys):
     shortened = experiments()
     shortened["collapse"] = dataclasses.replace(shortened["collapse"], quick=(Lazy("dv", 1.0),))
     monkeypatch.setattr(experiment, "experiments", lambda: shortened)
@@ -31,6 +33,9 @@ def test_one_experiment_alone(tmp_path, monkeypatch):
     )
     (row,) = rows.read(tmp_path / "new" / "folder" / rows.FILE)
     assert (row["suite"], row["seed"]) == ("quick", 3)
+    *_, seen, last = capsys.readouterr().out.splitlines()
+    assert "lead.png" not in seen
+    assert "next: open " in last
 
 
 def test_a_report_without_rows_says_what_to_do(tmp_path, capsys):
