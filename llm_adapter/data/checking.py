@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from .examples import Example, Fault, Unusable
-from .layouts import QUESTIONS, labelled
+from .layouts import labelled, one_layout
 from .rows import decode, parse_row
 from .sources import Row, Source
 
@@ -76,11 +76,11 @@ def _try_labelled(value: object) -> tuple[dict, bool] | None:
 
 def _asked(value: dict) -> bytes:
     """Return a hash of all that comes before the response."""
-    prompt, response = value.get("prompt"), value["chosen"]
+    row = one_layout(value)
+    prompt, response = row.get("prompt"), row["chosen"]
     if prompt is None and isinstance(response, list):
         prompt = response[:-1]
-    others = {key: part for key, part in value.items() if key in ("system", "tools", *QUESTIONS)}
-    return _hash(prompt, others)
+    return _hash(prompt, [row.get(key) for key in ("system", "tools", "chat_template_kwargs")])
 
 
 def _paired(group: list[tuple[Row, dict, bool]]) -> Iterator[tuple[Row, object]]:

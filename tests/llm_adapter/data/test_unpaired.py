@@ -153,3 +153,26 @@ def test_unpaired_rows_train_and_are_evaluated(tmp_path, flags, folder):
     logs = [json.loads(line) for line in (out / "metrics.jsonl").open()]
     assert logs[2]["rewards/margins"] > logs[0]["rewards/margins"] == pytest.approx(0, abs=1e-5)
     assert logs[-1]["eval_rewards/margins"] > 0
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        ({"input": "Hello."}, {"input": "Bye."}),
+        ({"system_prompt": "Be short."}, {"system_prompt": "Be long."}),
+        ({"history": [["1 + 1?", "2"]]}, {"history": [["1 + 1?", "3"]]}),
+    ],
+    ids=["input", "system_prompt", "history"],
+)
+def test_rows_are_paired_by_all_that_comes_before_the_response(tmp_path, context):
+    """The same question in two contexts is two prompts."""
+    rows = [
+        {"instruction": "Translate.", "completion": text, "label": label} | before
+        for before in context
+        for text, label in (("good", True), ("bad", False))
+    ]
+    path = lines(tmp_path / "data.jsonl", *rows)
+    examples = read_examples(path)
+    assert len(examples) == 2
+    assert [example.rejected for example in examples] == [("bad",)] * 2
+    assert len({str((example.system, example.prompt)) for example in examples}) == 2
