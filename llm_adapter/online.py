@@ -30,6 +30,9 @@ examples:
   python -m llm_adapter.online --model DIR --task products --objective policy_gradient_normalised \\
       --samples 8 --out gradient.json
       The normalised group-relative policy gradient, on groups of eight.
+  python -m llm_adapter.online --model DIR --task products --sampler base --positives supplied \\
+      --out offline.json
+      Offline MIO: the task's answer against what the model answered before training.
 """
 HALF = 0.5
 
@@ -90,7 +93,8 @@ def train(argv: Sequence[str]) -> None:
     questions = draw_questions(arguments, "train", arguments.count, arguments.seed)
     held_out = []
     if arguments.eval_count:
-        held_out = draw_questions(arguments, "held_out", None, arguments.seed)
+        count = arguments.count if arguments.eval_split == "train" else None
+        held_out = draw_questions(arguments, arguments.eval_split, count, arguments.seed)
         held_out = held_out[: arguments.eval_count]  # a task may have fewer
 
     from mi_estimators.display import write_json

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from benchmarks import small_model
 from llm_adapter.loss.objective import Objective, calibrated_mix
 from mi_estimators.theory import freeing_mix
 
@@ -20,25 +21,94 @@ GRID = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 @dataclass(frozen=True)
+class Task:
+    """A task of reasoning-gym, with the number of its questions in both splits."""
+
+    task: str
+    operands: int
+    digits: int
+    train: int
+    held_out: int
+
+    @property
+    def name(self) -> str:
+        """A name for files."""
+        return f"{self.task}-{self.operands}x{self.digits}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Size:
-    """How large the experiment is; `depths` are falls of z_l, in nats, at which z_w is compared."""
+    """How large the experiment is.
+
+    `depths` are falls of z_l in nats, `kls` values of KL in nats, at which z_w is compared. Curves are
+    measured every `every` steps on `curve` pairs and on `probes` questions with `probe_samples` responses each; the end
+    of a run on all.
+    """
 
     name: str
     model: str
+    small: bool = False
+    tasks: tuple[Task, ...]
+    drawn: int = 8  # responses to a question, which give its pair
+    new_tokens: int = 24
     steps: int
     batch: int
     every: int
     learning_rate: float
     negatives: int
     seeds: int
+    grid_seeds: int = 1
     depths: tuple[float, ...]
+    kls: tuple[float, ...]
     predicted: int  # held-out prompts whose turn is predicted
     samples: int  # responses of each for that
+    curve: int
+    probes: int
+    probe_samples: int = 2
+    end_samples: int = 1
+    windows: int = 4  # of other text, 256 tokens each
     grid: tuple[float, ...] = GRID
+    least: int = 200  # held-out pairs
+    seen: int = 0  # every so many-th pair of the training questions is held out, in place of other questions
+    epsilon: float = 0.3  # of the small model
+    teaching: int = small_model.STEPS
 
 
-FULL = Size("full", "smollm2", 200, 8, 5, 2e-5, 3, 5, (2, 5, 10, 15), 40, 16)
-QUICK = Size("quick", "builtin", 40, 8, 4, 1e-3, 3, 2, (0.5, 1, 2, 4), 8, 4, (0.05, 0.4))
+FULL = Size(
+    name="full", model="SmolLM2-135M-Instruct, dequantised from a 4-bit file (Q4_1)",
+    tasks=(
+        Task("products", 2, 1, 77, 23),
+        Task("chain_sum", 2, 1, 154, 46),
+        Task("chain_sum", 2, 2, 200, 260),
+        Task("chain_sum", 3, 1, 200, 260),
+    ),
+    steps=40, batch=4, every=5, learning_rate=5e-5, negatives=1, seeds=5, depths=(2, 5, 10, 15),
+    kls=(0.5, 1, 2, 4), predicted=24, samples=8, curve=48, probes=24,
+)  # fmt: skip
+QUICK = Size(
+    name="quick", model=small_model.NAME, small=True, tasks=(Task("products", 2, 1, 77, 23),),
+    drawn=16, new_tokens=6, steps=60, batch=8, every=6, learning_rate=1e-3, negatives=3, seeds=3,
+    grid_seeds=3, depths=(0.5, 1, 2, 4), kls=(0.05, 0.1, 0.2, 0.4), predicted=12, samples=8,
+    curve=64, probes=77, probe_samples=4, end_samples=16, grid=(0.05, 0.4), least=10, seen=4,
+)  # fmt: skip
+TINY = Size(
+    name="tiny", model=small_model.NAME, small=True, tasks=(Task("products", 2, 1, 12, 4),),
+    drawn=24, new_tokens=4, steps=4, batch=2, every=2, learning_rate=1e-3, negatives=2, seeds=2,
+    depths=(0.01, 0.1), kls=(0.001, 0.01), predicted=2, samples=2, curve=4, probes=3, windows=1,
+    grid=(0.4,), least=1, seen=2, teaching=100,
+)  # fmt: skip
+SIZES = {size.name: size for size in (FULL, QUICK, TINY)}
+
+
+def common(size: Size) -> list[str]:
+    """Return the flags that all trainings share."""
+    return [
+        *("--per_device_train_batch_size", f"{size.batch}", "--lr_scheduler_type"),
+        *("constant_with_warmup", "--warmup_steps", "5", "--save_strategy", "no"),
+        *("--completions", "0", "--diagnostics_steps", "0", "--disable_tqdm", "true"),
+        *("--max_negatives", f"{size.negatives}", "--use_cpu", "true"),
+    ]
+
 
 EPSILON = 0.2  # base success, from the samples of benchmarks.smollm2_arithmetic (0.23 and 0.18)
 ARMS: dict[str, Objective] = {
@@ -87,6 +157,11 @@ class Run:
             loss += ["--mix", f"{objective.mix}"]
         return [*loss, "--beta", f"{self.own_beta(size.negatives):g}", "--seed", f"{self.seed}"]
 
+    @property
+    def name(self) -> str:
+        """A name, by which the runner is asked for this run alone."""
+        return f"{self.arm}/{self.matching}/{self.beta:g}/{self.seed}"
+
     def key(self, size: Size) -> dict[str, Any]:
         """Return what names the run in the file of rows."""
         return {"size": size.name, **asdict(self)}
@@ -111,6 +186,9 @@ def runs(size: Size) -> Iterator[Run]:
                 if run == twin or run.own_beta(size.negatives) != twin.own_beta(size.negatives):
                     yield run
     others = [arm for arm in ARMS if arm not in MAIN]
-    yield from (Run(arm) for arm in others)
-    for beta in size.grid:
-        yield from (Run(arm, beta=beta) for arm in ARMS if arm != "SFT" and beta != BETA)
+    for seed in range(size.grid_seeds):
+        yield from (Run(arm, seed=seed) for arm in others)
+        for beta in size.grid:
+            yield from (
+                Run(arm, beta=beta, seed=seed) for arm in ARMS if arm != "SFT" and beta != BETA
+            )

@@ -9,6 +9,7 @@ from .flags import COUNT, COUNT_OR_NONE, POSITIVE, SHARE, flag, flag_of, require
 from .names import bounds
 from .rollouts import RolloutArguments
 
+SPLITS = ("held_out", "train")
 OBJECTIVES = ("preference", "policy_gradient", "policy_gradient_normalised")
 
 
@@ -35,12 +36,28 @@ class OnlineArguments(RolloutArguments):
     mix: Mix = flag_of(LossFields, "mix", "auto")  # noqa: RUF009  # as in `fields`
     beta: float = flag_of(LossFields, "beta")
     loss: str | None = flag_of(LossFields, "loss")
+    sampler: str = flag(
+        "policy",
+        "Who samples the responses that are trained on. policy: the model as it is, anew in each "
+        "round. base: the model as given, once for each question.",
+        choices=("policy", "base"),
+    )
+    positives: str = flag(
+        "own",
+        "own: the right responses of the group. supplied: the task's answer, alone and in every group.",
+        choices=("own", "supplied"),
+    )
     reference: str = flag(
         "base",
         "base: the model as given. round: the policy that sampled the round.",
         choices=("base", "round"),
     )
-    learning_rate: float = flag(1e-5, "Learning rate (AdamW), constant.", rule=NOT_NEGATIVE)
+    optimizer: str = flag(
+        "adamw",
+        "adamw, or sgd: plain gradient steps, of which the theorems speak.",
+        choices=("adamw", "sgd"),
+    )
+    learning_rate: float = flag(1e-5, "Learning rate, constant.", rule=NOT_NEGATIVE)
     max_grad_norm: float = flag(1.0, "Largest norm of a gradient.", rule=POSITIVE)
     updates: int = flag(1, "Optimiser steps on the responses of a round.", rule=COUNT)
     micro_batch: int = flag(4, "Number of groups in a pass through the model.", rule=COUNT)
@@ -59,6 +76,7 @@ class OnlineArguments(RolloutArguments):
         "Maximum number of held-out questions, before and after. 0 asks none.",
         rule=COUNT_OR_NONE,
     )
+    eval_split: str = flag("held_out", "Questions asked before and after.", choices=SPLITS)
     eval_samples: int = flag(16, "Number of responses to each held-out question.", rule=COUNT)
 
     def check(self) -> None:
@@ -71,6 +89,16 @@ class OnlineArguments(RolloutArguments):
             ("bound", self.bound in bounds(), f"one of {', '.join(bounds())}"),
             ("samples", self.samples >= 2, "at least 2 responses, which can differ"),
             ("loss", not (gradient and self.loss), f"none with objective {self.objective}"),
+            (
+                "positives",
+                not (gradient and self.positives == "supplied"),
+                f"own with objective {self.objective}, which has no gradient elsewhere",
+            ),
+            (
+                "sampler",
+                self.sampler == "policy" or (not gradient and self.reference == "base"),
+                "policy without a preference loss and reference base",
+            ),
             (
                 "updates",
                 self.updates == 1 or (not gradient and self.reference == "base"),

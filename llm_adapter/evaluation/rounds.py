@@ -34,9 +34,11 @@ from .rollouts import fingerprint, verified
 from .sampling import prompt_text, sample_ids
 from .tasks import Question
 
+Group = tuple[list[int], list[dict[str, Any]]]
+"""The ids of a prompt, and its verified responses."""
 RECENT = 64  # questions over which success is averaged
 FREE = ("rounds", "stop_at", "save_model", "out", "disable_tqdm", "micro_batch")
-FREE += ("eval_count", "eval_samples", "save_rounds")
+FREE += ("eval_count", "eval_samples", "eval_split", "save_rounds")
 """Arguments that may change when a run goes on."""
 
 
@@ -81,13 +83,14 @@ class Rounds:
         base = arguments.reference == "base" and self.objective.preference is not None
         self._settings = self._digest(fingerprint(model))
         self._frozen = copy.deepcopy(model).requires_grad_(False) if base else None
-        self._optimizer = torch.optim.AdamW(
-            model.parameters(), lr=arguments.learning_rate, weight_decay=0.0
-        )
+        kind = torch.optim.SGD if arguments.optimizer == "sgd" else torch.optim.AdamW
+        self._optimizer = kind(model.parameters(), lr=arguments.learning_rate, weight_decay=0.0)
         self._prompts = [
             prompt_ids(prompt_text(question.text, tokenizer, template), tokenizer)
             for question in questions
         ]
+        self._answers = [self._supplied(question) for question in questions]
+        self._given: list[Group] = []  # of the model as given, a group a question
         self._log_probs = None
         self.lines: list[dict[str, Any]] = []
 
@@ -98,8 +101,16 @@ class Rounds:
         content = json.dumps([weights, values, texts], default=str)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
+    def _supplied(self, question: Question) -> dict[str, Any]:
+        """Return the task's answer as a response."""
+        ids = self.tokenizer(question.answer, add_special_tokens=False)["input_ids"]
+        return {"right": True, "ids": [*ids, self.tokenizer.eos_token_id]}
+
     def run(self) -> list[dict[str, Any]]:
         """Go through the rounds that are left; return the lines of all."""
+        if self.arguments.sampler == "base":
+            places = range(len(self.questions))
+            self._given = list(self._sampled("base", places))  # before a checkpoint is taken over
         self._resume()
         arguments = self.arguments
         bar = tqdm(
@@ -201,10 +212,16 @@ class Rounds:
         groups = list(self._sampled(number, asked))
         responses = [response for _, group in groups for response in group]
         counts = [sum(response["right"] for response in group) for _, group in groups]
+        trained = [self._given[place] for place in asked] if self._given else groups
+        if arguments.positives == "supplied":
+            trained = [
+                self._with_answer(place, group)
+                for place, (_, group) in zip(asked, trained, strict=True)
+            ]
         informative = [
             (prompt, group)
-            for (prompt, group), count in zip(groups, counts, strict=True)
-            if 0 < count < len(group)
+            for prompt, group in trained
+            if 0 < sum(response["right"] for response in group) < len(group)
         ]
         values: dict[str, float] = {}
         for _ in range(arguments.updates if informative else 0):
@@ -224,10 +241,14 @@ class Rounds:
             **values,
         }
 
-    def _sampled(
-        self, number: int, asked: Sequence[int]
-    ) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
-        """Yield the prompt of each question with its verified responses."""
+    def _with_answer(self, place: int, group: Sequence[dict[str, Any]]) -> Group:
+        """Return a question's answer against the wrong responses of a group; likelihood alone takes any response."""
+        alone = self.arguments.loss == "sft"
+        others = [row | {"right": False} for row in group if alone or not row["right"]]
+        return self._prompts[place], [self._answers[place], *others]
+
+    def _sampled(self, number: int | str, asked: Sequence[int]) -> Iterator[Group]:
+        """Yield the prompt of each question with its verified responses; the number names the seed."""
         arguments = self.arguments
         for start in range(0, len(asked), arguments.batch):
             places = asked[start : start + arguments.batch]
@@ -246,9 +267,7 @@ class Rounds:
                 group = [verified(response, question, self.verifier) for response in responses]
                 yield self._prompts[place], group
 
-    def _update(
-        self, groups: Sequence[tuple[list[int], list[dict[str, Any]]]], total: int
-    ) -> dict[str, float]:
+    def _update(self, groups: Sequence[Group], total: int) -> dict[str, float]:
         """Take a step on the mean loss over all `total` groups; those without a gradient count as 0."""
         losses, chosen, rejected = [], [], []
         size = self.arguments.micro_batch
@@ -279,9 +298,7 @@ class Rounds:
             "z/wrong": sum(rejected) / len(rejected),
         }
 
-    def _log_ratios(
-        self, groups: Sequence[tuple[list[int], list[dict[str, Any]]]]
-    ) -> tuple[Tensor, ...]:
+    def _log_ratios(self, groups: Sequence[Group]) -> tuple[Tensor, ...]:
         """Return z of each response of each group, in nats."""
         examples = [
             TokenizedExample(0, prompt, tuple(row["ids"] for row in group))

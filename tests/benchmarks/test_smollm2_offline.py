@@ -7,14 +7,16 @@ import pytest
 import torch
 from transformers import set_seed
 
+from benchmarks import shared
 from benchmarks.smollm2_offline import __main__ as runner
-from benchmarks.smollm2_offline import compare, plan
+from benchmarks.smollm2_offline import compare, data, measures, plan, tables
 from llm_adapter.data.tokens import TokenizedExample
+from llm_adapter.evaluation.sampling import sample_ids
 from llm_adapter.models import load_model
 from mi_estimators.theory import freeing_mix, win_rate_score
 
 
-@pytest.mark.parametrize("size", [plan.QUICK, plan.FULL], ids=lambda size: size.name)
+@pytest.mark.parametrize("size", plan.SIZES.values(), ids=lambda size: size.name)
 def test_the_plan_has_every_arm_once_and_the_main_ones_at_all_seeds(size):
     runs = list(plan.runs(size))
     keys = [json.dumps(run.key(size)) for run in runs]
@@ -60,22 +62,106 @@ def test_readings_at_equal_displacement():
     assert low == pytest.approx(4.0 - high)
 
 
-def test_a_difference_needs_both_runs():
-    def row(seed, scale):
-        return {"seed": seed, "z_chosen": [0.0, scale], "z_rejected": [0.0, -2.0]}
+def row(arm, seed, scale, beta=plan.BETA, far=2.0):
+    return {
+        **{"size": "tiny", "arm": arm, "seed": seed, "matching": "gradient", "beta": beta},
+        **{
+            "steps": [0, 5],
+            "z_chosen": [0.0, scale],
+            "z_rejected": [0.0, -far],
+            "kl": [0.0, far / 4],
+        },
+    }
 
-    dpo = {seed: row(seed, 1.0) for seed in (0, 1)}
-    assert runner.difference([row(0, 3.0), row(1, 3.0), row(2, 9.0)], dpo, 2.0) == (
-        "+2.00 [+2.00, +2.00] (2)"
-    )
-    assert runner.difference([row(0, 3.0)], dpo, 4.0) == "–"
+
+def test_a_difference_needs_both_runs():
+    rows = [row("DPO", seed, 1.0) for seed in (0, 1)] + [row("MIO", s, 3.0) for s in (0, 1, 2)]
+    for name, level, half in (("depth", 2.0, 1.0), ("depth", 1.0, 0.5), ("kl", 0.25, 0.5)):
+        values = tables.differences(rows, "MIO", "gradient", name, level, "steps")
+        assert values == pytest.approx([2.0 * half] * 2)
+    assert tables.differences(rows, "MIO", "gradient", "depth", 4.0, "steps") == []
+
+
+def test_the_grid_is_interpolated_in_the_order_of_the_distance():
+    rows = [
+        row("DPO", 0, z, beta, far)
+        for z, beta, far in ((1.0, 0.4, 1), (3.0, 0.1, 3), (-1.0, 0.05, 7))
+    ]
+    assert tables.over_grid(rows, "DPO", 0, "depth", 2.0) == pytest.approx(2.0)
+    assert tables.over_grid(rows, "DPO", 0, "depth", 5.0) == pytest.approx(1.0)
+    assert tables.over_grid(rows, "DPO", 0, "kl", 1.25) == pytest.approx(1.0)
+    assert tables.over_grid(rows, "DPO", 0, "depth", 8.0) is None
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    """The tiny size's start, data and bench, in a folder of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("build")
+        patch.setattr(data, "BUILD", folder)
+        patch.setattr(runner, "BUILD", folder)
+        start = data.start_of(plan.TINY)
+        drawn = data.data_of(plan.TINY, start)
+        yield start, drawn, measures.Bench(plan.TINY, start, drawn)
+
+
+def test_a_run_leaves_every_measure_and_the_start_is_at_zero(bench):
+    start, drawn, measured = bench
+    run = plan.Run("MIO")
+    here = runner.train(plan.TINY, run, start, drawn, measured)
+    assert run.key(plan.TINY).items() <= here.items()
+    assert here["steps"] == [0, 2, 4]
+    for name in ("z_chosen", "z_rejected", "kl"):
+        assert here[name][0] == pytest.approx(0.0, abs=1e-5)
+    assert here["kl"][-1] > 0
+    assert len(here["pairs_chosen"]) == len(measured.pairs)
+    assert len(here["right"]) == len(measured.asked)
+    assert run.name in here["command"]
+    rows = [here, runner.start_row(plan.TINY, measured, drawn)]
+    assert "| MIO | gradient | 1 |" in tables.tables(rows, plan.TINY)
+
+
+def test_the_sampled_kl_is_the_mean_log_ratio_of_responses(bench):
+    """Both are unbiased for the KL of whole responses; at the reference both are 0."""
+    _, _, measured = bench
+    set_seed(0)
+    model = load_model(measured.start).eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.03 * torch.randn_like(weight))
+    prompts = [prompt for _, prompt, _ in measured.probed[:1]]
+    drawn = sample_ids(model, measured.tokenizer, prompts, 800, 1.0, 4, seed=0)
+    kl = measures.sampled_kl(model, measured.reference, prompts, drawn)
+    examples = [TokenizedExample(0, prompts[0], (list(r.ids), list(r.ids))) for r in drawn[0]]
+    base = measures.log_ratios(measured.reference, None, examples)
+    values = torch.tensor([one for one, _ in measures.log_ratios(model, base, examples)])
+    error = 5 * values.std().item() / len(values) ** 0.5
+    assert kl == pytest.approx(values.mean().item(), abs=error)
+    assert measures.sampled_kl(measured.reference, measured.reference, prompts, drawn) == 0
+
+
+def test_processes_share_the_runs_and_each_run_has_one(tmp_path):
+    def names(part, *flags):
+        options = shared.parser("", "", plan.SIZES).parse_args(["--part", part, *flags])
+        book = shared.Book(tmp_path / "rows.jsonl", options)
+        runs = list(plan.runs(plan.TINY))
+        return [run.name for run in book.missing(runs, lambda run: run.key(plan.TINY))]
+
+    every = names("1/1")
+    assert sorted(names("1/3") + names("2/3") + names("3/3")) == sorted(every)
+    assert names("1/1", "--only", every[3]) == [every[3]]
+    options = shared.parser("", "", plan.SIZES).parse_args([])
+    first = next(plan.runs(plan.TINY))
+    shared.Book(tmp_path / "rows.jsonl", options).add(first.key(plan.TINY))
+    assert names("1/1") == every[1:]
+    assert names("1/1", "--hours", "-1") == []
 
 
 def test_the_format_is_kept_and_its_numbers_are_not():
     import random
 
     line = {"prompt": "12 + 30 =", "chosen": "It is 42.", "rejected": ["It is 43."]}
-    made = runner.format_only(line, random.Random(0))
+    made = data.format_only(line, random.Random(0))
     assert made["prompt"] == line["prompt"]
     assert made["chosen"] != made["rejected"]
     assert len(made["chosen"]) == len(line["chosen"])

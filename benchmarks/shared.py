@@ -1,0 +1,115 @@
+"""What the runners of the experiment share: flags, a file of rows, which runs are missing, and when to stop."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from mi_estimators.display import jsonl
+
+
+class Named(Protocol):
+    """A run that has a name."""
+
+    @property
+    def name(self) -> str:
+        """The name by which --only asks for it."""
+        ...
+
+
+Run = TypeVar("Run", bound=Named)
+
+
+def parser(
+    command: str, description: str | None, sizes: Mapping[str, Any]
+) -> argparse.ArgumentParser:
+    """Return the flags of a runner."""
+    flags = argparse.ArgumentParser(
+        prog=command, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    flags.add_argument("--quick", action="store_true", help="the quick size: minutes on one core")
+    flags.add_argument("--size", choices=sizes, help="a size by its name (default: full)")
+    flags.add_argument("--pilot", action="store_true", help="time the size; print its hours")
+    flags.add_argument("--limit", type=int, help="only the first N runs of the plan")
+    flags.add_argument("--only", metavar="NAME", help="only the run of this name")
+    flags.add_argument("--hours", type=float, help="start no run after so many hours")
+    flags.add_argument(
+        "--part", default="1/1", metavar="I/N", help="the I-th of N processes that share the runs"
+    )
+    flags.add_argument("--table", action="store_true", help="print the tables; run nothing")
+    return flags
+
+
+def size_of(options: argparse.Namespace, sizes: Mapping[str, Any]) -> Any:
+    """Return the size that the flags name."""
+    return sizes[options.size or ("quick" if options.quick else "full")]
+
+
+def flag_of_size(name: str) -> str:
+    """Return the flag that names a size.
+
+    >>> flag_of_size("quick"), flag_of_size("full")
+    (' --quick', '')
+    """
+    return {"full": "", "quick": " --quick"}.get(name, f" --size {name}")
+
+
+def rows_of(here: Path, name: str) -> Path:
+    """Return the file of a size's rows: those of the full and the quick size are kept, others are not."""
+    kept = {"full": "rows.jsonl", "quick": "quick.jsonl"}
+    return here / kept[name] if name in kept else here / "build" / f"{name}.jsonl"
+
+
+def succeed(status: int, name: str) -> None:
+    """Stop where a command has failed."""
+    if status:
+        raise SystemExit(f"{name}: failed with status {status}")
+
+
+class Book:
+    """A file of rows that several processes fill.
+
+    Args:
+        path: the file.
+        options: the runner's flags `limit`, `only`, `hours` and `part`.
+    """
+
+    def __init__(self, path: Path, options: argparse.Namespace) -> None:
+        self.path, self.options = path, options
+        self.began = time.monotonic()
+        self.part, self.parts = map(int, options.part.split("/"))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows so far."""
+        return jsonl.read(self.path, ["arm"])
+
+    def has(self, key: Mapping[str, Any]) -> bool:
+        """Return whether a row has all that the key has."""
+        return any(key.items() <= row.items() for row in self.rows())
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Write a row; one process at a time."""
+        with self.path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with jsonl.appending(self.path) as file:
+                jsonl.append(file, row)
+
+    def missing(
+        self, runs: Sequence[Run], key: Callable[[Run], Mapping[str, Any]]
+    ) -> Iterator[Run]:
+        """Yield this process's runs that have no row, until the hours are over."""
+        for place, run in enumerate(runs[: self.options.limit]):
+            if place % self.parts != self.part - 1 or self.has(key(run)):
+                continue
+            if self.options.only not in (None, run.name):
+                continue
+            hours = (time.monotonic() - self.began) / 3600
+            if self.options.hours is not None and hours > self.options.hours:
+                print(f"{hours:.1f} hours are over: the next run is {dict(key(run))}", flush=True)
+                return
+            print(f"{hours * 60:.0f} min: {dict(key(run))}", flush=True)
+            yield run

@@ -1,0 +1,202 @@
+"""Tables of the offline experiment: one a question, few columns, intervals where there are seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from statistics import fmean, median
+
+from llm_adapter.evaluation.rates import bootstrap
+from mi_estimators.display import Table
+
+from . import compare, plan
+
+Rows = list[dict]
+NONE = "not measured"
+
+
+def runs_of(rows: Rows, arm: str, matching: str = "gradient", beta: float = plan.BETA) -> Rows:
+    """Return an arm's runs at a matching and a β, by seed."""
+    own = [
+        row
+        for row in rows
+        if (row["arm"], row.get("matching"), row.get("beta")) == (arm, matching, beta)
+    ]
+    return sorted(own, key=lambda row: row["seed"])
+
+
+def settings(rows: Rows) -> Iterator[tuple[str, str, Rows]]:
+    """Yield each arm and matching of the plan with its runs at DPO's β = 0.1, if it has any."""
+    for arm in plan.ARMS:
+        for matching in plan.MATCHINGS:
+            if own := runs_of(rows, arm, matching):
+                yield arm, matching, own
+
+
+def interval(values: Sequence[float], form: str = "{:+.2f}") -> str:
+    """Return a mean with Student's 95 % interval over seeds; of one seed the number alone.
+
+    >>> interval([1.0]), interval([1.0, 1.0])
+    ('+1.00', '+1.00 [+1.00, +1.00]')
+    """
+    if not values:
+        return NONE
+    mean, low, high = compare.paired(values)
+    if len(values) == 1:
+        return form.format(mean)
+    return f"{form.format(mean)} [{form.format(low)}, {form.format(high)}]"
+
+
+def rise_and_fall(rows: Rows) -> str:
+    """Return how far z_w rises and falls, a line an arm and matching."""
+    body = []
+    for arm, matching, own in settings(rows):
+        turns = [compare.turn(r["steps"], r["z_chosen"], r["z_rejected"]) for r in own]
+        body.append(
+            [
+                *(arm, matching, str(len(own))),
+                interval([t.top for t in turns]),
+                interval([t.fall for t in turns], "{:.2f}"),
+                interval([r["z_rejected"][-1] for r in own]),
+                interval([r["kl"][-1] for r in own], "{:.2f}"),
+            ]
+        )
+    head = ["arm", "matching", "seeds", "top of z_w", "fall from it", "z_l at the end", "KL"]
+    return Table(head, body).markdown()
+
+
+def at(row: dict, name: str, level: float) -> float | None:
+    """Return z_w where −z_l or the KL has first reached a level along a run; None where it never has."""
+    against = row["z_rejected"] if name == "depth" else [-value for value in row["kl"]]
+    return compare.at_depth(row["z_chosen"], against, level)
+
+
+def over_grid(rows: Rows, arm: str, seed: int, name: str, level: float) -> float | None:
+    """Return z_w at a displacement or KL, interpolated over the β grid at the last step of one seed's runs.
+
+    The runs are put in the order of how far they have gone; None where no two of them enclose the level.
+    """
+    own = [
+        row
+        for row in rows
+        if (row["arm"], row.get("seed"), row.get("matching")) == (arm, seed, "gradient")
+    ]
+    points = sorted(
+        (-r["z_rejected"][-1] if name == "depth" else r["kl"][-1], r["z_chosen"][-1]) for r in own
+    )
+    for (near, one), (far, other) in pairwise(points):
+        if near <= level <= far and far > near:
+            return one + (other - one) * (level - near) / (far - near)
+    return None
+
+
+def differences(
+    rows: Rows, arm: str, matching: str, name: str, level: float, path: str
+) -> list[float]:
+    """Return z_w − DPO's within each seed at an equal level; `path` is "steps" or "grid"."""
+    values = []
+    for row in runs_of(rows, arm, matching):
+        dpo = [r for r in runs_of(rows, "DPO") if r["seed"] == row["seed"]]
+        if not dpo:
+            continue
+        if path == "steps":
+            here, there = at(row, name, level), at(dpo[0], name, level)
+        else:
+            here, there = (over_grid(rows, a, row["seed"], name, level) for a in (arm, "DPO"))
+        if here is not None and there is not None:
+            values.append(here - there)
+    return values
+
+
+def at_equal(rows: Rows, size: plan.Size, name: str, path: str) -> str:
+    """Return z_w − DPO's at equal displacement of the rejected response ("depth") or equal KL ("kl")."""
+    levels = size.depths if name == "depth" else size.kls
+    body = []
+    for arm, matching, _ in settings(rows):
+        if arm == "DPO" or (path == "grid" and (matching != "gradient" or arm == "SFT")):
+            continue
+        cells = []
+        for level in levels:
+            values = differences(rows, arm, matching, name, level, path)
+            cells.append(f"{interval(values)} ({len(values)})" if values else "–")
+        body.append([arm, *([matching] if path == "steps" else []), *cells])
+    symbol = "z_l = −" if name == "depth" else "KL = "
+    head = ["arm", *(["matching"] if path == "steps" else []), *(f"{symbol}{x:g}" for x in levels)]
+    return Table(head, body).markdown()
+
+
+def costs(rows: Rows) -> str:
+    """Return pass@1 on held-out questions beside DPO's, how responses end, and other text."""
+    start = next((row for row in rows if row["arm"] == "start"), None)
+    body = []
+    if start:
+        answers = fmean(start["right"]) / max(1, answers_of(rows))
+        body.append(
+            ["the start", "", "", f"{answers:.3f}", "", f"{start['end_finished']:.2f}",
+             f"{start['end_tokens']:.1f}", f"{math.exp(start['text_nats']):.1f}"]
+        )  # fmt: skip
+    for arm, matching, own in settings(rows):
+        rates = [fmean(r["right"]) / answers_of(rows) for r in own]
+        body.append(
+            [
+                *(arm, matching, str(len(own)), f"{fmean(rates):.3f}", against_dpo(rows, own)),
+                f"{fmean(r['end_finished'] for r in own):.2f}",
+                f"{fmean(r['end_tokens'] for r in own):.1f}",
+                f"{math.exp(fmean(r['text_nats'] for r in own)):.1f}",
+            ]
+        )
+    head = ["arm", "matching", "seeds", "pass@1", "pass@1 − DPO's", "finished", "tokens"]
+    return Table([*head, "perplexity"], body).markdown()
+
+
+def answers_of(rows: Rows) -> int:
+    """Return how many responses each question got at the end of a run."""
+    sizes = {row["size"] for row in rows}
+    return plan.SIZES[sizes.pop()].end_samples if sizes else 1
+
+
+def against_dpo(rows: Rows, own: Rows) -> str:
+    """Return the difference of pass@1 to DPO with the same seeds, with a bootstrap over questions."""
+    dpo = {row["seed"]: row for row in runs_of(rows, "DPO")}
+    pairs = [(row, dpo[row["seed"]]) for row in own if row["seed"] in dpo]
+    if not pairs or own[0]["arm"] == "DPO":
+        return ""
+    answers = answers_of(rows)
+    questions = range(len(pairs[0][0]["right"]))
+    values = [fmean((r["right"][q] - d["right"][q]) / answers for r, d in pairs) for q in questions]
+    low, high = bootstrap(values)
+    return f"{fmean(values):+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def turning(rows: Rows) -> str:
+    """Return T1's predicted margin at the top of z_w beside DPO's measured ones, a line a β."""
+    said = next((row for row in rows if row["arm"] == "T1"), None)
+    if said is None or said["margin"] is None:
+        predicted = NONE if said is None else "no turn"
+    else:
+        predicted = f"{said['margin']:.2f} ({said['turns']:.0%} of {said['prompts']} prompts turn)"
+    body = []
+    betas = sorted({row["beta"] for row in rows if row["arm"] == "DPO"})
+    for beta in betas:
+        own = runs_of(rows, "DPO", beta=beta)
+        turns = [compare.turn(r["steps"], r["z_chosen"], r["z_rejected"]) for r in own]
+        inside = [t for t, r in zip(turns, own, strict=True) if 0 < t.step < r["steps"][-1]]
+        cell = f"{median(t.margin for t in inside):.2f}" if inside else "no turn inside the run"
+        body.append([f"{beta:g}", f"{len(inside)} of {len(own)}", predicted, cell])
+    head = ["DPO's β", "runs that turn", "predicted margin", "measured, median"]
+    return Table(head, body).markdown()
+
+
+def tables(rows: Rows, size: plan.Size) -> str:
+    """Return all tables as Markdown."""
+    parts = {
+        "How far z_w rises and falls (nats)": rise_and_fall(rows),
+        "z_w − DPO's at equal displacement, along the runs (seeds)": at_equal(rows, size, "depth", "steps"),
+        "z_w − DPO's at equal KL, along the runs (seeds)": at_equal(rows, size, "kl", "steps"),
+        "z_w − DPO's at equal displacement, over the β grid (seeds)": at_equal(rows, size, "depth", "grid"),
+        "z_w − DPO's at equal KL, over the β grid (seeds)": at_equal(rows, size, "kl", "grid"),
+        "Success, endings, other text": costs(rows),
+        "T1's turn": turning(rows),
+    }  # fmt: skip
+    return "\n\n".join(f"**{title}**\n\n{table}" for title, table in parts.items())

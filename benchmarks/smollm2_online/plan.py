@@ -1,0 +1,151 @@
+"""What is run, in the order of llm_adapter/PROTOCOL.md: arms, levels of base success, seeds and groups; three sizes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import small_model
+from benchmarks.smollm2_arithmetic.records import rounded
+from mi_estimators.theory import (
+    escape_time_grpo,
+    escape_time_mio,
+    escape_time_rlhf,
+    escape_time_sft,
+)
+
+HERE = Path(os.path.relpath(Path(__file__).parent))
+"""Relative: commands and files name no folder of this machine."""
+BETA = 0.1
+LEVELS = (0.3, 0.05, 0.01)
+SMOLLM2 = "SmolLM2-135M-Instruct, dequantised from a 4-bit file (Q4_1)"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the experiment is.
+
+    `scale` is the learning rate of the plain policy gradient. `seeds` are those of groups of two; one seed has the
+    larger group, at the middle level.
+    """
+
+    name: str
+    model: str
+    optimizer: str
+    rate: float
+    rounds: int
+    seeds: int
+    count: int  # training questions
+    new_tokens: int
+    eval_count: int
+    eval_samples: int
+    eval_split: str
+    teaching: int = small_model.STEPS
+    group: int = 8
+
+
+FULL = Size("full", SMOLLM2, "adamw", 2e-5, 40, 3, 64, 24, 64, 16, "held_out")
+QUICK = Size("quick", small_model.NAME, "sgd", 1.0, 400, 3, 77, 6, 64, 16, "train")
+TINY = Size("tiny", small_model.NAME, "sgd", 1.0, 3, 1, 16, 4, 4, 2, "train", teaching=20, group=3)
+SIZES = {size.name: size for size in (FULL, QUICK, TINY)}
+
+CANDIDATES = (  # tasks from which the real model's levels are chosen: the nearest success to each
+    ("products", 2, 1),
+    ("chain_sum", 2, 1),
+    ("chain_sum", 2, 2),
+    ("chain_sum", 3, 1),
+    ("products", 2, 2),
+    ("chain_sum", 4, 2),
+)
+SMALL_TASK = ("products", 2, 1)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """An arm: its flags, what its gradient is worth beside the plain one, and the theorem's time to ½ from ε."""
+
+    flags: tuple[str, ...]
+    gradient: float
+    on_policy: bool
+    theorem: str
+
+    def time(self, epsilon: float, group: int) -> float | None:
+        """Return the theorem's escape time in its own unit; None where there is none."""
+        if self.theorem == "rlhf":
+            return float(escape_time_rlhf(epsilon))
+        if self.theorem == "grpo":
+            return escape_time_grpo(epsilon, group)
+        if self.theorem == "mio":
+            return escape_time_mio(epsilon, BETA, 0.5)
+        return float(escape_time_sft(epsilon)) if self.theorem == "sft" else None
+
+
+MIO = ("--bound", "js", "--mix", "auto", "--beta", f"{BETA}")
+SUPPLIED = ("--positives", "supplied")
+ARMS = {
+    "GRPO": Arm(("--objective", "policy_gradient"), 1.0, True, "rlhf"),
+    "GRPO, normalised": Arm(("--objective", "policy_gradient_normalised"), 1.0, True, "grpo"),
+    "online MIO": Arm(MIO, BETA, True, ""),
+    "offline MIO": Arm((*MIO, "--sampler", "base", *SUPPLIED), BETA, False, "mio"),
+    "SFT, answer supplied": Arm(("--loss", "sft", *SUPPLIED), 4.0, False, "sft"),
+}
+"""`gradient` is that on ln π of a right response in a group of two, in quarters; under SGD the rate is divided by it."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: an arm, a level of base success, the size of its groups, and a seed."""
+
+    arm: str
+    level: float
+    group: int = 2
+    seed: int = 0
+
+    def key(self, size: Size) -> dict[str, Any]:
+        """Return what names the run in the file of rows."""
+        return {"size": size.name, **asdict(self)}
+
+    @property
+    def name(self) -> str:
+        """A name for its files."""
+        arm = self.arm.split(",")[0].lower().replace(" ", "-")
+        normalised = "-normalised" if "normalised" in self.arm else ""
+        return f"{arm}{normalised}-{self.level:g}-{self.group}-{self.seed}"
+
+    def flags(self, size: Size, model: str, task: tuple[str, int, int], out: Path) -> list[str]:
+        """Return the flags of `llm_adapter.online` that make this run this run."""
+        arm = ARMS[self.arm]
+        sgd = size.optimizer == "sgd"
+        rate = rounded(size.rate / arm.gradient) if sgd else size.rate
+        kind, operands, digits = task
+        return [
+            *(
+                "--model",
+                model,
+                "--task",
+                kind,
+                "--operands",
+                f"{operands}",
+                "--digits",
+                f"{digits}",
+            ),
+            *("--count", f"{size.count}", "--samples", f"{self.group}", "--seed", f"{self.seed}"),
+            *("--max_new_tokens", f"{size.new_tokens}", "--rounds", f"{size.rounds}", *arm.flags),
+            *("--optimizer", size.optimizer, "--learning_rate", f"{rate:g}", "--stop_at", "0.5"),
+            *("--max_grad_norm", "1e9" if sgd else "1"),  # a clipped step is no gradient step
+            *("--eval_count", f"{size.eval_count}", "--eval_samples", f"{size.eval_samples}"),
+            *("--eval_split", size.eval_split, "--save_rounds", "1000" if sgd else "10"),
+            *("--disable_tqdm", "true", "--out", out.as_posix()),
+        ]
+
+
+def runs(size: Size) -> Iterator[Run]:
+    """Yield the runs, seed by seed from the highest level down; the larger group comes after the first seed."""
+    for seed in range(size.seeds):
+        for level in LEVELS:
+            yield from (Run(arm, level, seed=seed) for arm in ARMS)
+        if seed == 0:
+            yield from (Run(arm, LEVELS[1], size.group) for arm in ARMS if ARMS[arm].on_policy)

@@ -1,0 +1,150 @@
+"""Tables of the on-policy experiment: one a question, few columns."""
+
+from __future__ import annotations
+
+import math
+from statistics import fmean
+
+from llm_adapter.evaluation.rates import bootstrap, pass_at_k, powers, wilson
+from mi_estimators.display import Table, number
+
+from . import plan
+
+Rows = list[dict]
+NONE = "not measured"
+
+
+def levels_of(rows: Rows) -> dict[float, dict]:
+    """Return the rows of the levels of base success that were measured."""
+    return {row["level"]: row for row in rows if row["arm"] == "level"}
+
+
+def runs_of(rows: Rows, arm: str, level: float, group: int = 2) -> Rows:
+    """Return an arm's runs from a level, by seed."""
+    own = [
+        row
+        for row in rows
+        if (row["arm"], row.get("level"), row.get("group")) == (arm, level, group)
+    ]
+    return sorted(own, key=lambda row: row["seed"])
+
+
+def escapes(rows: Rows) -> str:
+    """Return the rounds until success ½ at each level, seed by seed; "> n" for a run that ended before."""
+    body = []
+    for arm in plan.ARMS:
+        cells = []
+        for level in plan.LEVELS:
+            own = runs_of(rows, arm, level)
+            cells.append(
+                ", ".join(
+                    f"{r['until_half']}" if r["until_half"] else f"> {r['rounds']}" for r in own
+                )
+                or NONE
+            )
+        body.append([arm, *cells])
+    levels = levels_of(rows)
+    heads = [
+        f"ε = {levels[level]['success']:.3f}" if level in levels else f"ε near {level:g}"
+        for level in plan.LEVELS
+    ]
+    return Table(["arm", *heads], body).markdown()
+
+
+def ratios(rows: Rows) -> str:
+    """Return how much longer an escape takes from a lower level, measured and by the theorems.
+
+    The mean over seeds of the rounds until ½, over that at the highest level; the lowest and the highest seed stand
+    behind it. The theorem's ratio is at the measured levels; its unit of time cancels.
+    """
+    levels, body = levels_of(rows), []
+    first = plan.LEVELS[0]
+    for name, arm in plan.ARMS.items():
+        for level in plan.LEVELS[1:]:
+            if first not in levels or level not in levels:
+                continue
+            near, far = runs_of(rows, name, first), runs_of(rows, name, level)
+            rounds = [r["until_half"] for r in near]
+            if not near or not far:
+                cell = NONE
+            elif not all(rounds):
+                cell = "no escape from the highest level"
+            else:
+                unit = fmean(rounds)
+                values = [(r["until_half"] or r["rounds"]) / unit for r in far]
+                over = "" if all(r["until_half"] for r in far) else "> "
+                cell = f"{over}{fmean(values):.1f} ({min(values):.1f} to {max(values):.1f})"
+            times = [arm.time(levels[x]["success"], 2) for x in (first, level)]
+            theory = number(times[1] / times[0], 3) if times[0] and times[1] else "1/ε: "
+            if theory == "1/ε: ":
+                theory += number(levels[first]["success"] / levels[level]["success"], 3)
+            body.append([name, f"{levels[level]['success']:.3f}", cell, theory])
+    head = ["arm", "ε", "times as many rounds as from the highest ε", "theorem"]
+    return Table(head, body).markdown() if body else NONE
+
+
+def dead_groups(rows: Rows) -> str:
+    """Return the share of groups without a gradient in the first 64 questions of the on-policy runs, beside 4b."""
+    body = []
+    for level, measured in levels_of(rows).items():
+        for group in sorted({row["group"] for row in rows if "first" in row}):
+            own = [
+                row
+                for row in rows
+                if (row.get("level"), row.get("group")) == (level, group)
+                and row["arm"] in plan.ARMS
+                and plan.ARMS[row["arm"]].on_policy
+            ]
+            if not own:
+                continue
+            total, dead = (sum(row["first"][k] for row in own) for k in (0, 1))
+            low, high = wilson(dead, total)
+            body.append(
+                [f"{measured['success']:.3f}", str(group), str(len(own)),
+                 f"{dead / total:.3f} [{low:.3f}, {high:.3f}]",
+                 f"{measured['zero_gradient'][str(group)]:.3f}"]
+            )  # fmt: skip
+    head = ["ε", "group", "runs", "measured", "(1 − ε)ⁿ + εⁿ, mean over questions"]
+    return Table(head, body).markdown() if body else NONE
+
+
+def sharpening(rows: Rows) -> str:
+    """Return what training adds to pass@1 and to pass@k, with a bootstrap over questions."""
+    body = []
+    for arm in plan.ARMS:
+        for level in plan.LEVELS:
+            own = runs_of(rows, arm, level)
+            if not own:
+                continue
+            samples = own[0]["samples"]
+            cells = [gain(own, samples, k) for k in (1, powers(samples)[-1])]
+            body.append([arm, f"{level:g}", str(len(own)), *cells])
+    k = max((row["samples"] for row in rows if "after" in row), default=16)
+    head = ["arm", "ε near", "seeds", "pass@1 after − before", f"pass@{k} after − before"]
+    return Table(head, body).markdown() if body else NONE
+
+
+def gain(own: Rows, samples: int, k: int) -> str:
+    """Return the mean gain of pass@k over questions, each the mean over seeds, with its bootstrap interval."""
+    count = min(len(row["after"]) for row in own)
+    values = [
+        fmean(
+            pass_at_k(row["after"][q], samples, k) - pass_at_k(row["before"][q], samples, k)
+            for row in own
+        )
+        for q in range(count)
+    ]
+    low, high = bootstrap(values)
+    mean = fmean(values)
+    return NONE if math.isnan(mean) else f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def tables(rows: Rows) -> str:
+    """Return all tables as Markdown."""
+    parts = {
+        "Rounds of 16 questions until success ½, a number a seed": escapes(rows),
+        "How escape grows as base success falls": ratios(rows),
+        "Groups without a gradient": dead_groups(rows),
+        "Who reaches, who sharpens": sharpening(rows),
+    }
+    return "\n\n".join(f"**{title}**\n\n{table}" for title, table in parts.items())
