@@ -13,7 +13,7 @@ from dataclasses import replace
 from statistics import median
 from typing import Any
 
-from benchmarks import shared
+from benchmarks.experiment import shared
 from benchmarks.smollm2_arithmetic.records import rounded
 from llm_adapter.arguments.training import read_values
 from llm_adapter.data.load import prepare

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import shared, small_model
+from benchmarks.experiment import shared, small_model
 from benchmarks.smollm2_arithmetic import plan as arithmetic
 from llm_adapter.arguments.rollouts import RolloutArguments
 from llm_adapter.data.tokens import vocabulary_digest

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import shared, small_model
+from benchmarks.experiment import shared, small_model
 from benchmarks.smollm2_arithmetic import plan as arithmetic
 from benchmarks.smollm2_arithmetic.records import rounded
 from llm_adapter import online

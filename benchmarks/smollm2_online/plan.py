@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import small_model
+from benchmarks.experiment import small_model
 from benchmarks.smollm2_arithmetic.records import rounded
 from mi_estimators.theory import (
     escape_time_grpo,
@@ -48,8 +48,8 @@ class Size:
 
 
 FULL = Size("full", SMOLLM2, "adamw", 2e-5, 40, 3, 64, 24, 64, 16, "held_out")
-QUICK = Size("quick", small_model.NAME, "sgd", 1.0, 400, 3, 77, 6, 64, 16, "train")
-TINY = Size("tiny", small_model.NAME, "sgd", 1.0, 3, 1, 16, 4, 4, 2, "train", teaching=20, group=3)
+QUICK = Size("quick", small_model.NAME, "sgd", 0.03, 800, 3, 77, 6, 64, 16, "train")
+TINY = Size("tiny", small_model.NAME, "sgd", 0.1, 3, 1, 16, 4, 4, 2, "train", teaching=20, group=3)
 SIZES = {size.name: size for size in (FULL, QUICK, TINY)}
 
 CANDIDATES = (  # tasks from which the real model's levels are chosen: the nearest success to each
@@ -92,7 +92,7 @@ ARMS = {
     "offline MIO": Arm((*MIO, "--sampler", "base", *SUPPLIED), BETA, False, "mio"),
     "SFT, answer supplied": Arm(("--loss", "sft", *SUPPLIED), 4.0, False, "sft"),
 }
-"""`gradient` is that on ln π of a right response in a group of two, in quarters; under SGD the rate is divided by it."""
+"""`gradient` is that on ln π of a right response in a group of two, in quarters; it divides the rate of SGD."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from . import plan
 
 Rows = list[dict]
 NONE = "not measured"
+WITNESS = "GRPO"
+"""Whose groups are counted: the arms of one seed draw the same first groups, which count once."""
 
 
 def levels_of(rows: Rows) -> dict[float, dict]:
@@ -84,16 +86,14 @@ def ratios(rows: Rows) -> str:
 
 
 def dead_groups(rows: Rows) -> str:
-    """Return the share of groups without a gradient in the first 64 questions of the on-policy runs, beside 4b."""
+    """Return the share of groups without a gradient in the first 64 questions of the plain runs, beside 4b."""
     body = []
     for level, measured in levels_of(rows).items():
         for group in sorted({row["group"] for row in rows if "first" in row}):
             own = [
                 row
                 for row in rows
-                if (row.get("level"), row.get("group")) == (level, group)
-                and row["arm"] in plan.ARMS
-                and plan.ARMS[row["arm"]].on_policy
+                if (row["arm"], row.get("level"), row.get("group")) == (WITNESS, level, group)
             ]
             if not own:
                 continue

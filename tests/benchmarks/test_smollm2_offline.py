@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import set_seed
 
-from benchmarks import shared
+from benchmarks.experiment import shared
 from benchmarks.smollm2_offline import __main__ as runner
 from benchmarks.smollm2_offline import compare, data, measures, plan, tables
 from llm_adapter.data.tokens import TokenizedExample

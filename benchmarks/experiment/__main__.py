@@ -1,0 +1,99 @@
+"""Write docs/log/experiment.md and its figures from the rows of both parts; run nothing.
+
+The claims are those of llm_adapter/PROTOCOL.md. Where there are no rows the page says "not measured".
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from types import ModuleType
+
+from benchmarks.smollm2_offline import plan as offline_plan
+from benchmarks.smollm2_offline import tables as offline
+from benchmarks.smollm2_online import plan as online_plan
+from benchmarks.smollm2_online import tables as online
+from mi_estimators.display import Table, jsonl, png, theme
+
+from . import claims, shared
+from .figures import FIGURES
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE, PICTURES = DOCS / "log" / "experiment.md", DOCS / "figures"
+COMMAND = "python -m benchmarks.experiment"
+HEAD = f"""# Rise and fall, reach and starvation: what was measured
+
+This page is written by `{COMMAND}` from the rows of two commands: only the captions and these lines are typed by hand.
+[The protocol](../../llm_adapter/PROTOCOL.md) was written before the runs: it has the questions, the arms, the
+matchings, and what counts against each claim.
+
+**Two models.** SmolLM2-135M-Instruct is *dequantised from a 4-bit file (Q4_1)*: its weights are not the published
+ones. The small transformer (119 thousand weights) is taught here to be right with a chosen probability; it shows
+shapes in minutes and is evidence about no language model.
+
+z = ln π/π_ref in nats; w is a right answer and l a wrong one. Brackets are 95 % intervals: Student's over seeds, the
+bootstrap over questions, or Wilson's for shares.
+"""
+SECTIONS = {"full": offline_plan.FULL.model, "quick": offline_plan.QUICK.model}
+
+
+def rows_of(part: ModuleType, size: str) -> list[dict]:
+    """Return the rows of a part at a size."""
+    return jsonl.read(shared.rows_of(Path(part.__file__ or "").parent, size), ["arm"])
+
+
+def section(size: str, pictures: Path) -> str:
+    """Return a model's part of the page, and write its figures."""
+    name = SECTIONS[size]
+    rows = {part: rows_of(part, size) for part in (offline_plan, online_plan)}
+    flag = shared.flag_of_size(size)
+    commands = [
+        f"python -m benchmarks.{part}{flag}" for part in ("smollm2_offline", "smollm2_online")
+    ]
+    lines = [
+        *claims.offline_claims(rows[offline_plan], offline_plan.SIZES[size]),
+        *claims.online_claims(rows[online_plan]),
+    ]
+    runs = [sum("seconds" in row for row in several) for several in rows.values()]
+    parts = [f"## {name[0].upper()}{name[1:]}", "```sh\n" + "\n".join(commands) + "\n```"]
+    parts.append(
+        f"Runs so far: {runs[0]} offline, {runs[1]} on-policy. Each row of the files names its own command."
+    )
+    parts.append(Table(claims.Claim._fields, lines).markdown())
+    for title, (part, draw, caption) in FIGURES.items():
+        figure = draw(rows[part])
+        if figure is None:
+            continue
+        file = f"experiment_{size}_{title}.png"
+        (pictures / file).write_bytes(png(figure))
+        alt = caption.split(":")[0].split(";")[0].replace("\n", " ")
+        parts.append(f"![{alt}.](../figures/{file})\n\n*{caption}*")
+    if runs[0]:
+        parts.append(
+            "### Offline\n\n" + offline.tables(rows[offline_plan], offline_plan.SIZES[size])
+        )
+    if runs[1]:
+        parts.append("### On-policy\n\n" + online.tables(rows[online_plan]))
+    return "\n\n".join(parts)
+
+
+def page(pictures: Path) -> str:
+    """Return the page, and write its figures."""
+    with theme():
+        sections = [section(size, pictures) for size in SECTIONS]
+    return "\n\n".join([HEAD.rstrip(), *sections]) + "\n"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write the page and its figures."""
+    flags = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
+    flags.add_argument("--out", type=Path, default=PAGE, help="the page (default: %(default)s)")
+    flags.add_argument("--figures", type=Path, default=PICTURES, help="folder of its figures")
+    options = flags.parse_args(argv)
+    options.figures.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(page(options.figures), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,232 @@
+"""What the rows say of each claim of llm_adapter/PROTOCOL.md: a number with its interval, how often, and a verdict."""
+
+from __future__ import annotations
+
+import math
+from statistics import fmean, median
+from typing import NamedTuple
+
+from benchmarks.smollm2_offline import compare
+from benchmarks.smollm2_offline import plan as offline_plan
+from benchmarks.smollm2_offline import tables as offline
+from benchmarks.smollm2_online import plan as online_plan
+from benchmarks.smollm2_online import tables as online
+from llm_adapter.evaluation.rates import bootstrap, pass_at_k, powers, wilson
+
+Rows = list[dict]
+NONE = "not measured"
+STANDS, AGAINST, OPEN = "stands", "counts against it", "not resolved"
+
+
+class Claim(NamedTuple):
+    """A claim, what was measured of it, from how much, and whether it stands by the protocol's own rule."""
+
+    claim: str
+    measured: str
+    count: str
+    verdict: str
+
+
+def missing(claim: str) -> Claim:
+    """Return the line of a claim without rows."""
+    return Claim(claim, NONE, "–", NONE)
+
+
+def decline(rows: Rows) -> Claim:
+    """DPO sinks the chosen response: it falls by 1 nat from its top at some β of the grid."""
+    claim = "DPO sinks the chosen response, by 1 nat or more at some β"
+    dpo = [row for row in rows if row["arm"] == "DPO"]
+    if not dpo:
+        return missing(claim)
+    falls: dict[float, list[float]] = {}
+    for row in dpo:
+        fall = compare.turn(row["steps"], row["z_chosen"], row["z_rejected"]).fall
+        falls.setdefault(row["beta"], []).append(fall)
+    beta = max(falls, key=lambda b: fmean(falls[b]))
+    text = f"fall of z_w at β = {beta:g}: {offline.interval(falls[beta], '{:.2f}')} nats"
+    verdict = STANDS if fmean(falls[beta]) >= 1 else AGAINST
+    return Claim(claim, text, f"{len(falls[beta])} seeds, {len(falls)} β", verdict)
+
+
+def bound(rows: Rows, size: offline_plan.Size, name: str) -> Claim:
+    """It is the bound: MIO's z_w lies above DPO's at the deepest level that both reach in every seed."""
+    words = "equal displacement of the rejected response" if name == "depth" else "equal KL"
+    claim = f"At {words} MIO keeps the chosen response higher than DPO"
+    levels = size.depths if name == "depth" else size.kls
+    most = min(len(offline.runs_of(rows, arm)) for arm in ("MIO", "DPO"))
+    for level in sorted(levels, reverse=True) if most else ():
+        values = offline.differences(rows, "MIO", "gradient", name, level, "steps")
+        if len(values) < most:
+            continue
+        low = compare.paired(values)[1]
+        where = f"z_l = −{level:g}" if name == "depth" else f"KL = {level:g}"
+        text = f"z_w(MIO) − z_w(DPO) at {where}: {offline.interval(values)} nats"
+        verdict = OPEN if not math.isfinite(low) else STANDS if low > 0 else AGAINST
+        return Claim(claim, text, f"{len(values)} seeds", verdict)
+    return missing(claim)
+
+
+def turning(rows: Rows) -> Claim:
+    """T1 predicts the margin at the turn within a factor of 2."""
+    claim = "T1 predicts the margin at which DPO turns, within a factor of 2"
+    said = next((row for row in rows if row["arm"] == "T1"), None)
+    dpo = [row for row in rows if row["arm"] == "DPO"]
+    if said is None or not dpo:
+        return missing(claim)
+    turns = [
+        (compare.turn(r["steps"], r["z_chosen"], r["z_rejected"]), r["steps"][-1]) for r in dpo
+    ]
+    inside = [turn.margin for turn, end in turns if 0 < turn.step < end]
+    if not inside or said["margin"] is None:
+        text = f"{said['turns']:.0%} of prompts predicted to turn, {len(inside)} of {len(dpo)} runs turn inside"
+        return Claim(claim, text, f"{said['prompts']} prompts", OPEN)
+    measured = median(inside)
+    text = f"{said['margin']:.2f} predicted, {measured:.2f} measured (median, nats)"
+    ratio = measured / said["margin"]
+    verdict = STANDS if 0.5 <= ratio <= 2 else AGAINST
+    return Claim(claim, text, f"{said['prompts']} prompts, {len(inside)} runs", verdict)
+
+
+def elsewhere(rows: Rows) -> Claim:
+    """Anchored losses cost nothing elsewhere: other text is no less likely under MIO than under DPO."""
+    claim = "Other text (the Apache licence) is no less likely under MIO than under DPO"
+    mio, dpo = (offline.runs_of(rows, arm) for arm in ("MIO", "DPO"))
+    seeds = {row["seed"]: row["text_nats"] for row in dpo}
+    values = [row["text_nats"] - seeds[row["seed"]] for row in mio if row["seed"] in seeds]
+    if not values:
+        return missing(claim)
+    low = compare.paired(values)[1]
+    text = f"−ln π a token, MIO − DPO: {offline.interval(values, '{:+.3f}')} nats"
+    verdict = OPEN if not math.isfinite(low) else AGAINST if low > 0 else STANDS
+    return Claim(claim, text, f"{len(values)} seeds", verdict)
+
+
+def right_answers(rows: Rows) -> Claim:
+    """Preferences teach more than right answers: the best arm is above SFT by 0.05 in pass@1."""
+    claim = "Preferences teach more than right answers alone, by 0.05 in pass@1"
+    answers = offline.answers_of(rows)
+    sft = {row["seed"]: row["right"] for row in offline.runs_of(rows, "SFT")}
+    best: tuple[float, str, list[float], int] | None = None
+    for arm, matching, own in offline.settings(rows):
+        pairs = [(row["right"], sft[row["seed"]]) for row in own if row["seed"] in sft]
+        if arm == "SFT" or not pairs:
+            continue
+        values = [
+            fmean((one[q] - other[q]) / answers for one, other in pairs)
+            for q in range(len(pairs[0][0]))
+        ]
+        if best is None or fmean(values) > best[0]:
+            best = fmean(values), f"{arm} ({matching})", values, len(pairs)
+    if best is None:
+        return missing(claim)
+    mean, arm, values, seeds = best
+    low, high = bootstrap(values)
+    verdict = STANDS if low >= 0.05 else AGAINST if high < 0.05 else OPEN
+    text = f"{arm} − SFT: {mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+    return Claim(
+        claim, text, f"{len(values)} questions, {seeds} seeds; the best of the arms", verdict
+    )
+
+
+def sampler(rows: Rows) -> Claim:
+    """Who samples decides: from the lowest level an on-policy arm takes more than three times offline MIO's rounds."""
+    claim = "From the lowest base success on-policy arms take over three times offline MIO's rounds"
+    level = online_plan.LEVELS[-1]
+    offline_runs = online.runs_of(rows, "offline MIO", level)
+    own = [
+        (row["until_half"] or math.inf, row["rounds"])
+        for arm, entry in online_plan.ARMS.items()
+        if entry.on_policy
+        for row in online.runs_of(rows, arm, level)
+    ]
+    if not own or not offline_runs:
+        return missing(claim)
+    count = f"{len(own)} on-policy runs, {len(offline_runs)} offline"
+    if not all(row["until_half"] for row in offline_runs):
+        return Claim(claim, "offline MIO does not reach ½ in every seed", count, OPEN)
+    unit = fmean(row["until_half"] for row in offline_runs)
+    best = min(half for half, _ in own)
+    ended = min(rounds for _, rounds in own)
+    shown = f"> {ended}" if math.isinf(best) else f"{best:g}"
+    text = f"rounds to ½: offline MIO {unit:.0f} (mean), the quickest on-policy run {shown}"
+    reached = ended if math.isinf(best) else best
+    verdict = STANDS if reached > 3 * unit else OPEN if math.isinf(best) else AGAINST
+    return Claim(claim, text, count, verdict)
+
+
+def dead_groups(rows: Rows) -> Claim:
+    """Groups without a gradient are as many as 4b says: Wilson's interval holds the prediction, level by level."""
+    claim = "Groups of two without a gradient are as many as (1 − ε)² + ε² says (4b)"
+    parts, inside, total_runs = [], [], 0
+    for level, measured in online.levels_of(rows).items():
+        own = online.runs_of(rows, online.WITNESS, level)
+        if not own:
+            continue
+        total, dead = (sum(row["first"][k] for row in own) for k in (0, 1))
+        low, high = wilson(dead, total)
+        theory = measured["zero_gradient"]["2"]
+        inside.append(low <= theory <= high)
+        total_runs += len(own)
+        parts.append(f"{dead / total:.3f} [{low:.3f}, {high:.3f}] of {theory:.3f}")
+    if not parts:
+        return missing(claim)
+    verdict = STANDS if all(inside) else AGAINST
+    return Claim(claim, "; ".join(parts), f"{total_runs} runs, 64 groups each", verdict)
+
+
+def normalising(rows: Rows) -> Claim:
+    """Normalising changes the rate, not the exponent: ratios of escape between levels agree within a factor of 2."""
+    claim = "Normalising the advantages leaves the growth with 1/ε (T8), within a factor of 2"
+    values = {}
+    high, low = online_plan.LEVELS[:2]
+    for arm in ("GRPO", "GRPO, normalised"):
+        near, far = (
+            [row["until_half"] for row in online.runs_of(rows, arm, level)] for level in (high, low)
+        )
+        if near and far and all(near) and all(far):
+            values[arm] = fmean(far) / fmean(near)
+    runs = sum(row["arm"] in ("GRPO", "GRPO, normalised") for row in rows)
+    if not runs:
+        return missing(claim)
+    if len(values) < 2:
+        return Claim(claim, "an arm does not reach ½ from both levels", f"{runs} runs", OPEN)
+    plain, normalised = values.values()
+    text = f"ratio of rounds, ε near {low:g} over {high:g}: plain {plain:.1f}, normalised {normalised:.1f}"
+    verdict = STANDS if 0.5 <= normalised / plain <= 2 else AGAINST
+    return Claim(claim, text, f"{runs} runs", verdict)
+
+
+def sharpening(rows: Rows) -> Claim:
+    """On-policy training sharpens and does not reach: pass@16 does not rise by 0.05."""
+    claim = "On-policy policy gradients do not raise pass@16, by 0.05 or more"
+    own = [row for row in rows if row["arm"].startswith("GRPO") and row["group"] == 2]
+    if not own:
+        return missing(claim)
+    samples = own[0]["samples"]
+    k = powers(samples)[-1]
+    values = [
+        pass_at_k(after, samples, k) - pass_at_k(before, samples, k)
+        for row in own
+        for before, after in zip(row["before"], row["after"], strict=True)
+    ]
+    low, high = bootstrap(values)
+    verdict = AGAINST if low > 0 and fmean(values) >= 0.05 else STANDS if high < 0.05 else OPEN
+    text = f"pass@{k} after − before: {fmean(values):+.3f} [{low:+.3f}, {high:+.3f}]"
+    return Claim(claim, text, f"{len(own)} runs", verdict)
+
+
+def offline_claims(rows: Rows, size: offline_plan.Size) -> list[Claim]:
+    """Return the claims of part 1."""
+    return [
+        decline(rows),
+        bound(rows, size, "depth"),
+        bound(rows, size, "kl"),
+        turning(rows),
+        elsewhere(rows),
+        right_answers(rows),
+    ]
+
+
+def online_claims(rows: Rows) -> list[Claim]:
+    """Return the claims of part 2."""
+    return [sampler(rows), dead_groups(rows), normalising(rows), sharpening(rows)]
