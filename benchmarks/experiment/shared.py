@@ -93,7 +93,9 @@ class Book:
 
     def add(self, row: dict[str, Any]) -> None:
         """Write a row; one process at a time."""
-        with self.path.with_suffix(".lock").open("w") as lock:
+        folder = self.path.parent / "build"
+        folder.mkdir(exist_ok=True)
+        with (folder / f"{self.path.stem}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             with jsonl.appending(self.path) as file:
                 jsonl.append(file, row)

@@ -87,8 +87,8 @@ FULL = Size(
 )  # fmt: skip
 QUICK = Size(
     name="quick", model=small_model.NAME, small=True, tasks=(Task("products", 2, 1, 77, 23),),
-    drawn=16, new_tokens=6, steps=60, batch=8, every=6, learning_rate=1e-3, negatives=3, seeds=3,
-    grid_seeds=3, depths=(0.5, 1, 2, 4), kls=(0.05, 0.1, 0.2, 0.4), predicted=12, samples=8,
+    drawn=16, new_tokens=6, steps=60, batch=8, every=4, learning_rate=1e-3, negatives=3, seeds=3,
+    grid_seeds=3, depths=(1, 2, 5, 10), kls=(0.2, 0.5, 1, 1.5), predicted=12, samples=8,
     curve=64, probes=77, probe_samples=4, end_samples=16, grid=(0.05, 0.4), least=10, seen=4,
 )  # fmt: skip
 TINY = Size(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import fmean, median
@@ -127,7 +126,7 @@ def at_equal(rows: Rows, size: plan.Size, name: str, path: str) -> str:
 
 
 def costs(rows: Rows) -> str:
-    """Return pass@1 on held-out questions beside DPO's, how responses end, and other text."""
+    """Return pass@1 beside DPO's, how responses end, and −ln π of a token of other text."""
     start = next((row for row in rows if row["arm"] == "start"), None)
     body = []
     if start:
@@ -147,7 +146,7 @@ def costs(rows: Rows) -> str:
             ]
         )
     head = ["arm", "matching", "seeds", "pass@1", "pass@1 − DPO's", "finished", "tokens"]
-    return Table([*head, "perplexity"], body).markdown()
+    return Table([*head, "other text, nats"], body).markdown()
 
 
 def answers_of(rows: Rows) -> int:

@@ -167,8 +167,11 @@ def _causal(query: Tensor, key: Tensor, value: Tensor, past: int, options: dict)
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, options: dict):
-    """Return attention under a mask, or causal attention without one."""
+    """Return attention under a mask, or causal attention without one: the last query sees all keys."""
     softcap, scale, dropout = (options[name] for name in ("softcap", "scale", "dropout"))
+    length, seen = query.shape[2], key.shape[2]
+    if mask is None and length != seen:  # keys of a cache; SDPA would align the first ones
+        mask = torch.ones(length, seen, dtype=torch.bool, device=query.device).tril_(seen - length)
     if softcap is None:
         return F.scaled_dot_product_attention(
             query,
@@ -182,8 +185,7 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, opti
         )
 
     if mask is None:
-        mask = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=query.device)
-        mask = mask.tril_()
+        mask = torch.ones(length, seen, dtype=torch.bool, device=query.device).tril_()
     groups = query.unflatten(1, (key.shape[1], -1))  # (1, Hkv, G, T, D)
     scores = groups @ key.unsqueeze(2).transpose(-1, -2)
     scores = scores * (query.shape[-1] ** -0.5 if scale is None else scale)

@@ -84,6 +84,20 @@ def test_segments_give_the_values_and_gradients_of_padded_rows(style, checkpoint
 
 
 @pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("padded", [False, True])
+def test_generation_with_a_cache_is_the_model_s_own(style, padded):
+    """A new token sees all keys of the cache, whatever way the model was left in."""
+    model = network(style).eval()
+    ids = torch.randint(1, 32, (2, 5), generator=torch.Generator().manual_seed(1))
+    mask = torch.ones_like(ids)
+    mask[0, :2] = 0 if padded else 1
+    kinds = {"max_new_tokens": 12, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
+    own = model.generate(ids, attention_mask=mask, **kinds)
+    use_way([model.config], "segments")
+    assert model.generate(ids, attention_mask=mask, **kinds).equal(own)
+
+
+@pytest.mark.parametrize("style", STYLES)
 def test_the_probe_takes_segments(style, capsys):
     model = network(style).eval()
     log_probs = choose_log_probs(model, collate(RAGGED[:1]))
