@@ -9,6 +9,10 @@ import argparse
 from pathlib import Path
 from types import ModuleType
 
+from benchmarks.environment import require
+
+require("llm", "benchmarks.experiment")  # before the imports that need it
+
 from benchmarks.smollm2_offline import plan as offline_plan
 from benchmarks.smollm2_offline import tables as offline
 from benchmarks.smollm2_online import plan as online_plan

@@ -48,7 +48,7 @@ SUITES = {
     ),
     "knowledge": Suite(("leaderboard_mmlu_pro",), 12032, 2500, 0, "MMLU-Pro, 5 examples"),
 }
-"""Questions as the sets' cards give them; tokens are estimates to one digit, and decide the evaluation's hours alone."""
+"""Questions as the sets' cards give them; tokens are estimates to one digit, for the evaluation's hours."""
 CHAT = "HuggingFaceH4/ultrafeedback_binarized"
 
 

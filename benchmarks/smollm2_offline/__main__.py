@@ -13,6 +13,10 @@ from dataclasses import replace
 from statistics import median
 from typing import Any
 
+from benchmarks.environment import require
+
+require("llm", "benchmarks.smollm2_offline")  # before the imports that need it
+
 from benchmarks.experiment import shared
 from benchmarks.smollm2_arithmetic.records import rounded
 from llm_adapter.arguments.training import read_values

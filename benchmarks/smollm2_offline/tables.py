@@ -133,7 +133,7 @@ def costs(rows: Rows) -> str:
         answers = fmean(start["right"]) / max(1, answers_of(rows))
         body.append(
             ["the start", "", "", f"{answers:.3f}", "", f"{start['end_finished']:.2f}",
-             f"{start['end_tokens']:.1f}", f"{math.exp(start['text_nats']):.1f}"]
+             f"{start['end_tokens']:.1f}", f"{start['text_nats']:.3f}"]
         )  # fmt: skip
     for arm, matching, own in settings(rows):
         rates = [fmean(r["right"]) / answers_of(rows) for r in own]
@@ -142,7 +142,7 @@ def costs(rows: Rows) -> str:
                 *(arm, matching, str(len(own)), f"{fmean(rates):.3f}", against_dpo(rows, own)),
                 f"{fmean(r['end_finished'] for r in own):.2f}",
                 f"{fmean(r['end_tokens'] for r in own):.1f}",
-                f"{math.exp(fmean(r['text_nats'] for r in own)):.1f}",
+                f"{fmean(r['text_nats'] for r in own):.3f}",
             ]
         )
     head = ["arm", "matching", "seeds", "pass@1", "pass@1 − DPO's", "finished", "tokens"]

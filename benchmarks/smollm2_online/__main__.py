@@ -13,6 +13,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.environment import require
+
+require("llm", "benchmarks.smollm2_online")  # before the imports that need it
+
 from benchmarks.experiment import shared, small_model
 from benchmarks.smollm2_arithmetic import plan as arithmetic
 from benchmarks.smollm2_arithmetic.records import rounded
