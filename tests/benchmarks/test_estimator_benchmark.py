@@ -33,7 +33,8 @@ def answered(package, estimator, task, seed, rows, steps):
     }
 
 
-def test_the_laws_carry_the_published_information():
+def test_published_values():
+    """The laws carry the published information."""
     ten = list(SUITES["tasks"])
     truths = [task.truth for task in ten]
     assert truths == pytest.approx(
@@ -47,7 +48,8 @@ def test_the_laws_carry_the_published_information():
         assert len(drawn["fresh_y"]) == tasks.FRESH_ROWS
 
 
-def test_whole_numbers_stay_so_and_sorted_rows_come_sorted():
+def test_rows():
+    """Whole numbers stay so and sorted rows come sorted."""
     labels = tasks.draw(TASKS["60-classes-codes"], 0, 100)
     assert labels["x"].dtype.kind == labels["fresh_y"].dtype.kind == "i"
     rows = tasks.draw(TASKS["sorted-by-x"], 0, 100)
@@ -55,7 +57,7 @@ def test_whole_numbers_stay_so_and_sorted_rows_come_sorted():
     assert not (rows["fresh_x"][1:] >= rows["fresh_x"][:-1]).all()
 
 
-def test_one_fit_of_ours_its_row_its_table_and_no_second_fit(tmp_path, monkeypatch, capsys):
+def test_one_fit(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tasks, "FRESH_ROWS", 100)
     command = f"{ONE} --only mi-estimators --out {tmp_path}".split()
     assert main(command) == 0
@@ -78,7 +80,8 @@ def test_one_fit_of_ours_its_row_its_table_and_no_second_fit(tmp_path, monkeypat
     assert plan.read(tmp_path / "results.jsonl") == [row]
 
 
-def test_a_peer_that_cannot_be_had_leaves_one_line_and_the_others(tmp_path, monkeypatch, capsys):
+def test_missing_peer(tmp_path, monkeypatch, capsys):
+    """A peer that cannot be had leaves one line and the others."""
     monkeypatch.setattr(packages, "fit", answered)
     monkeypatch.setattr(
         packages,
@@ -93,7 +96,8 @@ def test_a_peer_that_cannot_be_had_leaves_one_line_and_the_others(tmp_path, monk
     assert "Not finished: 6 of 9 fits" in (tmp_path / "tables.md").read_text()
 
 
-def test_failed_fits_are_named_and_tried_again(tmp_path, monkeypatch):
+def test_failed_fits(tmp_path, monkeypatch):
+    """Failed fits are named and tried again."""
     command = f"{ONE} --only mi-estimators --out {tmp_path}".split()
     monkeypatch.setattr(packages, "fit", lambda *arguments: {"error": "out of memory"})
     assert main(command) == 1
@@ -104,7 +108,7 @@ def test_failed_fits_are_named_and_tried_again(tmp_path, monkeypatch):
     assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 1
 
 
-def test_the_numbers_of_the_tables():
+def test_table_numbers():
     peer = {"estimator": "p", "estimate": 1.3, "reported": 1.5, "held_out": 1.3, "fresh": True}
     ours = {"estimator": "o", "interval": [0.7, 0.9], "verdict": "ok"}
     rows = [
@@ -136,7 +140,8 @@ def test_the_numbers_of_the_tables():
     figures.cost([ROW | at | {"estimator": "o", "task": task.name} for task in SUITES["cost"]])
 
 
-def test_each_law_is_set_beside_the_best_other_estimator():
+def test_best_peer():
+    """Each law is set beside the best other estimator."""
     ours, near, far = ({"estimator": name} for name in ("mi-estimators", "near", "far"))
     rows = [
         *(
@@ -153,7 +158,8 @@ def test_each_law_is_set_beside_the_best_other_estimator():
     assert tables.beside(rows[-1:]) == ""
 
 
-def test_the_grid_is_averaged_over_laws_at_each_information():
+def test_grid_averages():
+    """The grid is averaged over laws at each information."""
     ours = {"estimator": "o", "suite": "grid", "interval": None}
     at = (("x-1-nats", 1.0, 1.2), ("x-8-nats", 8.0, 7.0), ("y-z-1-nats", 1.0, 1.0))
     rows = [ROW | ours | {"task": t, "truth": truth, "estimate": e} for t, truth, e in at]
@@ -163,7 +169,8 @@ def test_the_grid_is_averaged_over_laws_at_each_information():
     assert "| o | all | 0.10 | 1.00 |" in text
 
 
-def test_a_verdict_is_held_to_the_error_of_its_fit():
+def test_verdicts():
+    """A verdict is held to the error of its fit."""
     fit = {"estimator": "o", "rows": 1000, "truth": 2.0, "estimate": 2.0, "verdict": "ok"}
     fit = ROW | fit | {"interval": [1.9, None]}
     rows = [
@@ -208,7 +215,8 @@ for line in sys.stdin:
 """
 
 
-def test_a_process_fits_one_after_the_other_and_its_death_is_a_row(tmp_path):
+def test_dead_process(tmp_path):
+    """A process fits one after the other and its death is a row."""
     (tmp_path / "script.py").write_text(SCRIPT)
     package = packages.Package("stand-in", str(tmp_path / "script.py"), ("default",))
     (task,) = [task for task in SUITES["tasks"] if task.name == "1v1-normal-0.75"]
@@ -224,12 +232,14 @@ def test_a_process_fits_one_after_the_other_and_its_death_is_a_row(tmp_path):
 
 
 @pytest.mark.parametrize("wrong", ["--only mine", "--tasks nothing", "--rows 10", "--jobs 0"])
-def test_what_makes_no_sense_is_refused_in_one_line(tmp_path, capsys, wrong):
+def test_refusals(tmp_path, capsys, wrong):
+    """What makes no sense is refused in one line."""
     assert main(f"{ONE} {wrong} --out {tmp_path}".split()) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_a_file_of_something_else_is_refused(tmp_path):
+def test_other_file(tmp_path):
+    """A file of something else is refused."""
     (tmp_path / "results.jsonl").write_text(json.dumps({"no": "row"}) + "\n")
     with pytest.raises(ValueError, match="line 1"):
         plan.read(tmp_path / "results.jsonl")

@@ -36,7 +36,8 @@ def drawn(task, n=DRAWN):
 
 
 @pytest.mark.parametrize("task", rows_of(TASKS))
-def test_the_truth_is_the_mean_of_the_exact_log_ratio(task):
+def test_truth(task):
+    """The truth is the mean of the exact log-ratio."""
     if isinstance(task.law, Copies) or getattr(task.law, "phi", 0) > 0.9:
         pytest.skip("the rows are no independent draws")
     x, y, _ = drawn(task)
@@ -49,8 +50,11 @@ def test_the_truth_is_the_mean_of_the_exact_log_ratio(task):
 
 
 @pytest.mark.parametrize("task", rows_of(TASKS))
-def test_the_log_ratio_is_one_of_densities(task):
-    """Its exponential averages to one over unrelated pairs: no other function of the rows does that and fits them."""
+def test_densities(task):
+    """The log-ratio is one of densities.
+
+    Its exponential averages to one over unrelated pairs: no other function of the rows does that and fits them.
+    """
     x, y, other = drawn(task)
     if task.truth > 2.5:
         pytest.skip("a few pairs carry the average")
@@ -59,7 +63,8 @@ def test_the_log_ratio_is_one_of_densities(task):
     assert float(ratios.mean()) == pytest.approx(1, abs=5 * noise + 1e-3)
 
 
-def test_the_suites_hold_what_they_promise():
+def test_suites():
+    """The suites hold what they promise."""
     assert {name: len(rows) for name, rows in SUITES.items() if name in ("tasks", "grid")} == {
         "tasks": 10,
         "grid": 60,
@@ -74,7 +79,8 @@ def test_the_suites_hold_what_they_promise():
         assert len({row.name for row in rows}) == len(rows)
 
 
-def test_classes_in_the_plane_agree_with_a_quadrature_over_it():
+def test_classes_in_the_plane():
+    """The information of classes in the plane agrees with a quadrature over it."""
     law = TASKS["60-classes-in-the-plane"].law
     step = law.sigma / 5
     ends = [(float(v.min()) - 8 * law.sigma, float(v.max()) + 8 * law.sigma) for v in law.centres.T]
@@ -87,7 +93,8 @@ def test_classes_in_the_plane_agree_with_a_quadrature_over_it():
     assert law.mutual_information == pytest.approx(entropy - of_noise, abs=0.01)
 
 
-def test_the_counts_of_one_neuron_agree_with_the_sum_over_counts():
+def test_neuron_counts():
+    """The counts of one neuron agree with the sum over counts."""
     law = SpikeCounts(1, 4.0, width=0.5)
     x = (2 * torch.arange(2000, dtype=torch.float64).unsqueeze(-1) + 1) / 2000 - 1
     counts = torch.arange(40, dtype=torch.float64)
@@ -98,7 +105,8 @@ def test_the_counts_of_one_neuron_agree_with_the_sum_over_counts():
     assert law.mutual_information == pytest.approx(theory, abs=0.01)
 
 
-def test_stable_noise_has_its_characteristic_function():
+def test_stable_noise():
+    """Stable noise has its characteristic function."""
     law = Stable(1.2, 0.4)
     x, y = law.sample(50_000, torch.Generator().manual_seed(1))
     for values, scale in ((x, 1.0), (y - x, 0.4), (y, (1 + 0.4**1.2) ** (1 / 1.2))):
@@ -108,7 +116,8 @@ def test_stable_noise_has_its_characteristic_function():
 
 
 @pytest.mark.parametrize("name", ["blobs-16x16", "rectangles-16x16"])
-def test_a_picture_gives_its_place_back(name):
+def test_picture(name):
+    """A picture gives its place back."""
     law = TASKS[name].law
     places, _ = law.law.sample(500, torch.Generator().manual_seed(2))
     pictures = law.x.show(places, None)
@@ -116,19 +125,22 @@ def test_a_picture_gives_its_place_back(name):
     assert len(pictures.unique(dim=0)) == 500
 
 
-def test_a_document_gives_its_topic_back():
+def test_document():
+    """A document gives its topic back."""
     for side in (documents(10), sentences(10)):
         topics = torch.arange(10).repeat(50)
         assert side.read(side.show(topics, torch.Generator().manual_seed(3))).equal(topics)
 
 
-def test_a_network_is_undone_by_its_inverse():
+def test_network():
+    """A network is undone by its inverse."""
     net = network(5, 20)
     x = torch.randn(200, 20, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
     assert torch.allclose(net.inverse(net.forward(x)), x, atol=1e-9)
 
 
-def test_rows_that_depend_or_are_sorted_look_so():
+def test_arranged_rows():
+    """Rows that depend or are sorted look so."""
     walk, _ = drawn(TASKS["walks"])[:2]
     assert float(walk[1:].sub(walk[:-1]).std()) == pytest.approx(1, abs=0.1)
     copies, _ = drawn(TASKS["copies-1-1"])[:2]

@@ -24,7 +24,8 @@ def run(capsys, *argv):
     return status, *capsys.readouterr()
 
 
-def test_it_prints_the_report_and_what_to_do_next(table, capsys):
+def test_report(table, capsys):
+    """The command prints the report and what to do next."""
     status, printed, _ = run(capsys, table, "--x", "height", "--y", "weight", "--effort", "fast")
     assert " nats, 95 % [" in printed
     assert "\nverdict: " in printed
@@ -33,7 +34,8 @@ def test_it_prints_the_report_and_what_to_do_next(table, capsys):
     assert status == int(verdict != "ok")
 
 
-def test_texts_are_labels_and_several_columns_are_rows(table):
+def test_columns(table):
+    """Texts are labels, and several columns are rows."""
     columns = command.read(table)
     assert set(command._pick(columns, "sex", "y")) == {"f", "m"}
     assert np.shape(command._pick(columns, "height,weight", "x")) == (200, 2)
@@ -50,7 +52,7 @@ def test_texts_are_labels_and_several_columns_are_rows(table):
         (("--x", "height", "--y", "weight", "--groups", "who"), "groups: expected one of"),
     ],
 )
-def test_a_wrong_column_is_named(table, capsys, flags, message):
+def test_wrong_column(table, capsys, flags, message):
     status, printed, complaint = run(capsys, table, *flags)
     assert (status, printed) == (2, "")
     assert message in complaint
@@ -65,7 +67,7 @@ def test_a_wrong_column_is_named(table, capsys, flags, message):
         ("a,b\n1,2\n,3\n", "a: expected a value in every row, got 1 empty, the first in row 3"),
     ],
 )
-def test_a_broken_file_is_refused(tmp_path, capsys, text, message):
+def test_broken_file(tmp_path, capsys, text, message):
     path = tmp_path / "rows.csv"
     path.write_text(text)
     status, _, complaint = run(capsys, path, "--x", "a", "--y", "b")

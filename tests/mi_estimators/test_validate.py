@@ -29,13 +29,14 @@ def rows(n):
     return mi.laws.Gaussian(0.75).sample(n, torch.Generator().manual_seed(0))
 
 
-def test_a_check_is_seen(checks):
+def test_seen_check(checks):
     mi.dv(torch.zeros(3), torch.zeros(3))
     assert "scores" in checks
 
 
 @pytest.mark.parametrize("name", mi.ESTIMATORS)
-def test_an_estimate_makes_as_many_checks_whatever_its_steps(name, checks):
+def test_checks_of_estimates(name, checks):
+    """An estimate makes as many checks whatever its steps."""
     counts, settings = [], dict(folds=2, hidden=8, batch_size=64, learning_rate=2e-2, anchor="none")
     for steps in (20, 60):
         checks.clear()
@@ -45,7 +46,8 @@ def test_an_estimate_makes_as_many_checks_whatever_its_steps(name, checks):
 
 
 @pytest.mark.parametrize("objective", [mi.dv, mi.js, mi.infonce])
-def test_gradient_diagnostics_make_as_many_checks_whatever_the_minibatches(objective, checks):
+def test_checks_of_gradients(objective, checks):
+    """Gradient diagnostics make as many checks whatever the minibatches."""
     critic, counts = Separable(1, 1, hidden=4, zero_start=False), []
     for n in (40, 160):
         checks.clear()
@@ -56,14 +58,16 @@ def test_gradient_diagnostics_make_as_many_checks_whatever_the_minibatches(objec
 
 
 @pytest.mark.parametrize("bound", mi.preference.PREFERENCE_BOUNDS)
-def test_a_preference_loss_checks_its_scores_once(bound, checks):
+def test_checks_of_losses(bound, checks):
+    """A preference loss checks its scores once."""
     mi.preference_loss(torch.zeros(3), torch.zeros(3), bound=bound)
     assert checks.count("scores") == 2  # chosen and rejected
     assert "log_weights" not in checks
 
 
 @pytest.mark.parametrize("bound", mi.BOUNDS.values(), ids=mi.BOUNDS)
-def test_the_core_of_a_bound_is_the_bound_without_checks(bound, checks):
+def test_unchecked_bounds(bound, checks):
+    """The core of a bound is the bound without checks."""
     joint, product = torch.randn(5), torch.randn(7)
     core = _validate.unchecked(bound)
     assert core(joint, product) == bound(joint, product)

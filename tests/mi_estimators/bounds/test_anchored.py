@@ -21,7 +21,8 @@ def law_and_critic(seed):
 
 
 @given(seed=st.integers(0, 10**6))
-def test_it_falls_from_dv_to_nwj_and_stays_below_the_information(seed):
+def test_order_law(seed):
+    """It falls from DV to NWJ as the anchor moves, and stays below the information."""
     law, critic = law_and_critic(seed)
     values = [float(law.exact(bounds.anchored_dv(b), critic)) for b in ANCHORS]
     assert values[0] == pytest.approx(float(law.exact(bounds.dv, critic)), abs=1e-6)
@@ -31,7 +32,8 @@ def test_it_falls_from_dv_to_nwj_and_stays_below_the_information(seed):
 
 
 @pytest.mark.parametrize("anchor", [0.1, 1.0, 10.0])
-def test_it_is_tight_at_the_log_ratio_alone(anchor):
+def test_tightness(anchor):
+    """It is tight at the log-ratio alone."""
     law, _ = law_and_critic(0)
     critic = law.log_ratio_matrix.clone().requires_grad_()
     value = law.exact(bounds.anchored_dv(anchor), critic)
@@ -43,14 +45,18 @@ def test_it_is_tight_at_the_log_ratio_alone(anchor):
 
 
 @pytest.mark.parametrize("anchor", [0.0, -1.0, math.inf, math.nan])
-def test_an_anchor_out_of_range_is_refused(anchor):
+def test_anchor_range(anchor):
+    """An anchor out of range is refused."""
     with pytest.raises(ValueError, match="anchor: expected"):
         bounds.anchored_dv(anchor)
 
 
 @pytest.mark.parametrize(("n", "least"), [(64, 0.0), (1024, 0.5), (16_384, 2.0)])
-def test_the_certificate_is_below_the_information_on_every_draw_and_bites(n, least):
-    """Equal labels of 64 kinds, ln 64 nats, and the true log-ratio; the margin takes the rest."""
+def test_certificate_of_labels(n, least):
+    """The certificate is below the information on every draw, and close to it.
+
+    Equal labels of 64 kinds, ln 64 nats, and the true log-ratio; the margin takes the rest.
+    """
     generator = torch.Generator().manual_seed(0)
     for _ in range(10):
         label = torch.randint(64, (n // 64, 64), generator=generator)
@@ -61,6 +67,7 @@ def test_the_certificate_is_below_the_information_on_every_draw_and_bites(n, lea
         assert least <= value <= math.log(64)
 
 
-def test_independent_rows_are_certified_to_hold_nothing():
+def test_certificate_of_nothing():
+    """Independent rows are certified to hold nothing."""
     joint, product = torch.randn(2, 5000)
     assert float(bounds.certificate(joint, product)) == 0

@@ -23,9 +23,8 @@ def all_batches(
     return critic[x.unsqueeze(2), y.unsqueeze(1)], law.log_joint.flatten()[atoms].sum(1).exp(), x
 
 
-def test_nwj_with_a_baseline_is_below_the_information_and_best_at_the_normaliser_of_each_x(
-    law, random_critic
-):
+def test_best_baseline(law, random_critic):
+    """NWJ with a baseline is below the information, and best at the normaliser of each x."""
     for seed in range(5):
         critic = random_critic(seed, law)
         log_a = torch.randn(law.log_joint.shape[0], 1)
@@ -36,7 +35,8 @@ def test_nwj_with_a_baseline_is_below_the_information_and_best_at_the_normaliser
         assert law.exact(mi.nwj, critic - best) >= max(value, law.exact(mi.dv, critic))
 
 
-def test_flo_is_nwj_with_the_baseline_of_the_rows_positive():
+def test_flo_baseline():
+    """FLO is NWJ with the baseline of the row's positive."""
     scores, u = torch.randn(6, 6), torch.randn(6)  # u(x_i, y_i)
     off = ~torch.eye(6, dtype=torch.bool)
     ratio = (-u[:, None] + scores - scores.diagonal()[:, None]).exp()[off].reshape(6, 5)
@@ -67,7 +67,7 @@ def interpolated_by_definition(scores, alpha, log_a, weights):
 @given(
     n=st.integers(2, 5), alpha=st.floats(0, 1), scale=st.floats(0, 6), seed=st.integers(0, 10**6)
 )
-def test_interpolated_is_its_definition(n, alpha, scale, seed):
+def test_interpolated_definition(n, alpha, scale, seed):
     generator = torch.Generator().manual_seed(seed)
     scores = scale * torch.randn(n, n, generator=generator)
     log_a, log_weights = torch.randn(2, n, generator=generator)
@@ -85,7 +85,7 @@ def test_interpolated_is_its_definition(n, alpha, scale, seed):
 
 
 @pytest.mark.parametrize("n", [2, 3])
-def test_interpolated_expectation_over_all_batches(law, random_critic, n):
+def test_interpolated_expectation(law, random_critic, n):
     for seed in range(3):
         critic = random_critic(seed, law, scale=seed / 2)
         scores, probability, x = all_batches(law, critic, n)
@@ -101,7 +101,8 @@ def test_interpolated_expectation_over_all_batches(law, random_critic, n):
         torch.testing.assert_close(value[1], (fewer_probability * mi.infonce(fewer)).sum())
 
 
-def test_keeping_every_candidate_for_the_positive_is_not_a_bound():
+def test_kept_positive():
+    """Keeping every candidate for the positive is not a bound."""
     law = mi.laws.Finite(torch.tensor([[0.499, 0.001], [0.001, 0.499]]).log())
     scores, probability, _ = all_batches(law, law.log_ratio_matrix, 3)
     alpha, off = 0.5, ~torch.eye(3, dtype=torch.bool)
@@ -114,7 +115,7 @@ def test_keeping_every_candidate_for_the_positive_is_not_a_bound():
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
-def test_interpolated_in_float32_at_large_scores(alpha):
+def test_large_scores(alpha):
     scores = torch.tensor([[1e4, 9999.0, -1e4], [-1e4, 1e4, 9998.0], [1e4, -1e4, 9999.5]])
     log_a = torch.tensor([9999.0, 1e4, 9998.5])
     single = scores.float().requires_grad_()
@@ -128,7 +129,7 @@ def test_interpolated_in_float32_at_large_scores(alpha):
     assert extreme.isfinite().all()
 
 
-def test_interpolated_derivative_and_functional_transforms():
+def test_derivatives():
     scores, log_a = torch.randn(4, 4, 4).requires_grad_(), torch.randn(4, 4).requires_grad_()
     assert torch.autograd.gradcheck(lambda s, a: mi.bounds.interpolated(s, 0.3, a), (scores, log_a))
     logits = torch.zeros(4, requires_grad=True)
@@ -169,12 +170,12 @@ def test_interpolated_derivative_and_functional_transforms():
         ),
     ],
 )
-def test_interpolated_refuses_by_name(message, arguments):
+def test_refusals(message, arguments):
     with pytest.raises(ValueError, match=message):
         mi.bounds.interpolated(*arguments)
 
 
-def test_interpolated_ignores_rows_without_mass():
+def test_massless_rows():
     scores = torch.randn(4, 4)
     log_weights = torch.tensor([0.2, 0.0, 0.5, 0.3]).log()
     kept = torch.tensor([0, 2, 3])

@@ -11,9 +11,8 @@ import mi_estimators as mi
 
 
 @pytest.mark.parametrize("log_odds", [-30.0, -1.0, 0.0, 2.0, 30.0])
-def test_bridge_is_exact_at_the_log_ratio_plus_any_constant_for_any_odds(
-    law, random_critic, log_odds
-):
+def test_exact_bridge(law, random_critic, log_odds):
+    """The bridge is exact at the log-ratio plus any constant, for any odds."""
     for shift in (0.0, 7.0, -1e4):
         value = law.exact(
             lambda *a, **k: mi.bounds.bridge(*a, **k, log_odds=log_odds),
@@ -28,7 +27,8 @@ def test_bridge_is_exact_at_the_log_ratio_plus_any_constant_for_any_odds(
     torch.testing.assert_close(*values)
 
 
-def test_bridge_tends_to_dv_and_to_its_reverse(law, random_critic):
+def test_odds_limits(law, random_critic):
+    """The bridge tends to DV and to its reverse."""
     for seed in range(3):
         critic = random_critic(seed, law).flatten()
         weights = dict(log_p=law.log_joint.flatten(), log_q=law.log_product.flatten())
@@ -43,7 +43,8 @@ def test_bridge_tends_to_dv_and_to_its_reverse(law, random_critic):
             )
 
 
-def test_the_default_odds_are_the_sample_sizes():
+def test_default_odds():
+    """The default odds are the sample sizes."""
     joint, product = torch.randn(3), torch.randn(12)
     assert mi.bounds.bridge(joint, product) == mi.bounds.bridge(
         joint, product, log_odds=math.log(4)
@@ -51,7 +52,8 @@ def test_the_default_odds_are_the_sample_sizes():
 
 
 @pytest.mark.parametrize("log_ratio_of_sizes", [-1.0, 0.0, 2.0])
-def test_the_odds_of_the_sample_sizes_have_the_least_variance(random_law, log_ratio_of_sizes):
+def test_least_variance(random_law, log_ratio_of_sizes):
+    """The odds of the sample sizes have the least variance."""
     law = random_law(1)
     critic = law.log_ratio_matrix.flatten()
     log_p, log_q = (w.flatten().clone().requires_grad_() for w in (law.log_joint, law.log_product))
@@ -84,9 +86,8 @@ def test_the_odds_of_the_sample_sizes_have_the_least_variance(random_law, log_ra
     spread=st.sampled_from([0.0, 1.0, 100.0]),
     seed=st.integers(0, 10**6),
 )
-def test_the_shift_solves_bennetts_equation_whatever_the_scores(
-    n, m, scale, log_odds, spread, seed
-):
+def test_shift_equation(n, m, scale, log_odds, spread, seed):
+    """The shift solves Bennett's equation, whatever the scores."""
     generator = torch.Generator().manual_seed(seed)
     sizes = ((16, n), (16, m))
     joint, product = (
@@ -116,6 +117,6 @@ def test_the_shift_solves_bennetts_equation_whatever_the_scores(
 
 
 @pytest.mark.parametrize("log_odds", [math.inf, -math.inf, math.nan, "0", True])
-def test_bridge_refuses_odds_that_are_not_a_number(log_odds):
+def test_refused_odds(log_odds):
     with pytest.raises(ValueError, match="log_odds: expected a number"):
         mi.bounds.bridge(torch.zeros(2), torch.zeros(2), log_odds=log_odds)

@@ -101,7 +101,8 @@ print("ok")
 """
 
 
-def test_two_processes_have_the_value_and_the_gradient_of_one(tmp_path):
+def test_two_processes(tmp_path):
+    """Two processes have the value and the gradient of one."""
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", GLOO, str(rank), str(tmp_path / "init")],
@@ -120,11 +121,13 @@ def test_two_processes_have_the_value_and_the_gradient_of_one(tmp_path):
     assert [out for out, _ in results] == ["ok\n", "ok\n"], "\n".join(error for _, error in results)
 
 
-def test_one_process_gathers_nothing():
+def test_one_process():
+    """One process gathers nothing."""
     x = torch.randn(5, 2)
     assert gather(x) is x
 
 
-def test_a_tensor_without_rows_is_refused():
+def test_empty_tensor():
+    """A tensor without rows is refused."""
     with pytest.raises(ValueError, match="tensor: expected at least 1 dimension"):
         gather(torch.tensor(0.0))

@@ -12,7 +12,8 @@ def gradients(objective, *scores):
     return torch.autograd.grad(objective.sum(), scores)
 
 
-def test_mine_has_the_value_of_dv_and_the_gradient_of_nwj_with_a_baseline():
+def test_mine_gradient():
+    """MINE has the value of DV, and the gradient of NWJ with a baseline."""
     joint, product = torch.randn(3, 5).requires_grad_(), torch.randn(3, 7).requires_grad_()
     log_ema = torch.randn(3)
     objective, new = mi.mine(joint, product, log_ema, decay=0.9)
@@ -26,7 +27,7 @@ def test_mine_has_the_value_of_dv_and_the_gradient_of_nwj_with_a_baseline():
 
 
 @pytest.mark.parametrize("arguments", [{}, {"log_ema": torch.tensor(3.0), "decay": 0.0}])
-def test_mine_starts_as_dv(arguments):
+def test_mine_start(arguments):
     joint, product = torch.randn(5).requires_grad_(), torch.randn(7).requires_grad_()
     objective, new = mi.mine(joint, product, **arguments)
     torch.testing.assert_close(new, mi.log_mean_exp(product.detach()))
@@ -35,7 +36,8 @@ def test_mine_starts_as_dv(arguments):
     )
 
 
-def test_the_weights_of_the_negatives_are_bounded_in_float32_whatever_the_past():
+def test_bounded_weights():
+    """The weights of the negatives are bounded in float32, whatever the past."""
     joint, product = (
         t.float().requires_grad_()
         for t in (torch.tensor([1e4, -1e4]), torch.tensor([1e4, -1e4, 0.0]))
@@ -60,7 +62,7 @@ def test_the_weights_of_the_negatives_are_bounded_in_float32_whatever_the_past()
         (r"log_ema: expected shape \(\), got \(3,\)", {"log_ema": torch.zeros(3)}),
     ],
 )
-def test_mine_refuses_by_name(message, arguments):
+def test_refusals(message, arguments):
     with pytest.raises(ValueError, match=message):
         mi.mine(torch.zeros(2), torch.zeros(2), **arguments)
     with pytest.raises(ValueError, match="product: expected at least one"):

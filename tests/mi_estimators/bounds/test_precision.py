@@ -12,7 +12,8 @@ LOW = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 
 @LOW
 @pytest.mark.parametrize("bound", mi.preference.PREFERENCE_BOUNDS)
-def test_padding_has_no_part_in_the_loss(bound, dtype):
+def test_padding(bound, dtype):
+    """Padding has no part in the loss."""
     chosen, rejected = torch.tensor([0.3], dtype=dtype), torch.tensor([[0.1]], dtype=dtype)
     padded = torch.tensor([[0.1, 1e4]], dtype=dtype)
     mask = torch.tensor([[True, False]])
@@ -21,7 +22,8 @@ def test_padding_has_no_part_in_the_loss(bound, dtype):
 
 
 @LOW
-def test_atoms_without_mass_have_no_part_in_dv_and_starvation(dtype):
+def test_massless_atoms(dtype):
+    """Atoms without mass have no part in DV and in starvation."""
     log_q = torch.tensor([0.5, 0.5, 0.0]).log().to(dtype)
     scores = torch.tensor([0.3, 1.7, 1e4], dtype=dtype)
     torch.testing.assert_close(
@@ -36,7 +38,8 @@ def test_atoms_without_mass_have_no_part_in_dv_and_starvation(dtype):
     ("dtype", "margin"), [(torch.bfloat16, 6.0), (torch.float32, 17.0), (torch.float64, 40.0)]
 )
 @pytest.mark.parametrize("bound", ["dv", "infonce"])
-def test_dpo_gradients_stay_equal_and_opposite(bound, dtype, margin):
+def test_dpo_gradients(bound, dtype, margin):
+    """DPO's gradients stay equal and opposite."""
     scores = torch.tensor([margin, 0.0], dtype=dtype, requires_grad=True)
     (gradient,) = torch.autograd.grad(
         mi.preference_loss(scores[:1], scores[1:], bound).sum(), scores
@@ -50,7 +53,8 @@ def test_dpo_gradients_stay_equal_and_opposite(bound, dtype, margin):
 @pytest.mark.parametrize(
     ("bound", "joint", "product"), [("nwj", 1.0, 100.0), ("chi2", 1.0, 60.0), ("chi2", 99.0, 99.0)]
 )
-def test_overflow_is_minus_infinity_and_has_no_weights(bound, joint, product):
+def test_overflow(bound, joint, product):
+    """Overflow is minus infinity and has no weights."""
     scores = (
         torch.tensor([0.0, joint], dtype=torch.float32),
         torch.tensor([0.0, product], dtype=torch.float32),
@@ -62,14 +66,16 @@ def test_overflow_is_minus_infinity_and_has_no_weights(bound, joint, product):
         mi.score_weights(bound, *scores)
 
 
-def test_a_reward_that_overflows_alone_is_no_reason_to_report_minus_infinity():
+def test_reward_overflow():
+    """A reward that overflows alone is no reason to report minus infinity."""
     scores = [torch.tensor([0.0, top], dtype=torch.float32) for top in (99.0, 1.0)]
     assert mi.BOUNDS["chi2"](*scores) == math.inf
 
 
 @pytest.mark.parametrize("total", [1.001, 0.999])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_weights_that_nearly_sum_to_one_are_refused(total, dtype):
+def test_near_unit_weights(total, dtype):
+    """Weights that nearly sum to one are refused."""
     log_weights = torch.tensor([0.5 * total, 0.5 * total], dtype=dtype).log()
     with pytest.raises(ValueError, match="log_q: expected log-weights with logsumexp 0"):
         mi.dv(torch.zeros(1, dtype=dtype), torch.zeros(2, dtype=dtype), log_q=log_weights)
@@ -80,14 +86,16 @@ def test_weights_that_nearly_sum_to_one_are_refused(total, dtype):
 @pytest.mark.parametrize(
     ("dtype", "m"), [(torch.bfloat16, 1000), (torch.float16, 4096), (torch.float32, 10**6)]
 )
-def test_one_dominant_score_is_one_effective_sample(dtype, m):
+def test_dominant_score(dtype, m):
+    """One dominant score is one effective sample."""
     scores = torch.zeros(m, dtype=dtype)
     scores[0] = 100
     assert float(mi.effective_sample_size(scores)) == pytest.approx(1, rel=0.02)
     assert 0 <= float(mi.starvation_index(torch.full((m,), 3.0, dtype=dtype))) < 0.02
 
 
-def test_smile_clips_at_both_ends_and_by_five_nats():
+def test_smile_clip():
+    """SMILE clips at both ends, and by five nats."""
     joint, product = torch.zeros(1), torch.tensor([-20.0, 20.0])
     expected = -math.log((math.exp(-5) + math.exp(5)) / 2)
     assert float(mi.smile(joint, product)) == pytest.approx(expected)
@@ -95,7 +103,8 @@ def test_smile_clips_at_both_ends_and_by_five_nats():
     assert mi.smile(joint, product, clip=math.inf) == mi.dv(joint, product)
 
 
-def test_the_gaussian_log_ratio_keeps_its_digits_at_high_information():
+def test_gaussian_digits():
+    """The Gaussian log-ratio keeps its digits at high information."""
     law = mi.laws.Gaussian.with_information(7.0)
     x, y = (v.double() for v in law.sample(100, torch.Generator().manual_seed(0)))
     rho = law.rho
@@ -113,7 +122,7 @@ def test_the_gaussian_log_ratio_keeps_its_digits_at_high_information():
 @pytest.mark.parametrize(
     "index", [torch.tensor([True, False]), torch.tensor([0.0, 1.0]), [0, 1], None]
 )
-def test_finite_indices_are_integers(index):
+def test_finite_indices(index):
     law = mi.laws.Finite(torch.full((2, 2), 0.25).log())
     with pytest.raises(ValueError, match="x: expected a tensor of integer indices"):
         law.log_ratio(index, torch.tensor([0, 1]))

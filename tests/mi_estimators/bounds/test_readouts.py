@@ -8,7 +8,8 @@ import torch
 import mi_estimators as mi
 
 
-def test_plug_in_believes_the_critic(law, random_critic):
+def test_plug_in(law, random_critic):
+    """Plug in believes the critic."""
     critic = random_critic(0, law)
     log_z = mi.log_mean_exp(critic.flatten(), law.log_product.flatten())
     value = law.exact(mi.bounds.plug_in, critic)
@@ -17,7 +18,8 @@ def test_plug_in_believes_the_critic(law, random_critic):
 
 
 @pytest.mark.parametrize("q", [1.0, 0.999, 0.5, 0.1, 1e-3, 1e-9, 1e-60, 1e-300])
-def test_the_certificate_inverts_the_curve_of_two_valued_ratios(q):
+def test_two_valued_ratios(q):
+    """The certificate inverts the curve of two-valued ratios."""
     k = -math.log(q)
     joint, product = torch.tensor([k]), torch.tensor([k, -1e4])
     log_q = torch.tensor([q, 1 - q]).log()
@@ -26,7 +28,8 @@ def test_the_certificate_inverts_the_curve_of_two_valued_ratios(q):
     )
 
 
-def test_the_certificate_bounds_kl_for_any_two_laws():
+def test_certificate_bound():
+    """The certificate bounds KL for any two laws."""
     generator = torch.Generator().manual_seed(3)
     for spread in (0.1, 1.0, 3.0, 8.0):
         p, q = (spread * torch.randn(2, 5000, 3, generator=generator)).log_softmax(-1)
@@ -34,7 +37,8 @@ def test_the_certificate_bounds_kl_for_any_two_laws():
         assert (mi.bounds.jsd_certificate(p - q, p - q, p, q) <= kl + 1e-11).all()
 
 
-def test_the_certificate_is_zero_where_js_says_nothing():
+def test_zero_certificate():
+    """The certificate is zero where JS says nothing."""
     joint, product = torch.tensor([-1.0], requires_grad=True), torch.tensor([0.5])
     value = mi.bounds.jsd_certificate(joint, product)
     assert value == 0

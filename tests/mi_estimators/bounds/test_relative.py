@@ -20,7 +20,8 @@ mixes = pytest.mark.parametrize("mix", [0.05, 0.5, 0.9, 1.0])
 
 @mixes
 @pytest.mark.parametrize("name", sorted(mi.BOUNDS))
-def test_a_relative_bound_is_the_bound_on_the_written_out_mixture(law, mix, name):
+def test_written_mixture(law, mix, name):
+    """A relative bound is the bound on the written-out mixture."""
     critic = torch.randn(law.log_joint.shape)
     bound, log_mixed = mi.BOUNDS[name], mixed_law(law, mix).log()
     flat = critic.flatten()
@@ -30,7 +31,8 @@ def test_a_relative_bound_is_the_bound_on_the_written_out_mixture(law, mix, name
 
 @mixes
 @pytest.mark.parametrize("arc", [1, 2, 5])
-def test_the_inverse_of_the_information_is_exact_where_the_ratio_takes_one_value(mix, arc):
+def test_one_valued_ratio(mix, arc):
+    """The inverse of the information is exact where the ratio takes one value."""
     table = sum(torch.eye(6).roll(k, 1) for k in range(arc))
     law = mi.laws.Finite((table / table.sum()).log())
     critic = log_ratio_to_relative(law.log_ratio_matrix, mix).clamp(min=-1e4)
@@ -39,7 +41,7 @@ def test_the_inverse_of_the_information_is_exact_where_the_ratio_takes_one_value
 
 
 @given(t=st.floats(-1e4, 20), mix=st.floats(1e-3, 1.0))
-def test_the_two_maps_are_inverse(t, mix):
+def test_inverse_maps(t, mix):
     scores = torch.tensor(t, requires_grad=True)
     relative_scores = log_ratio_to_relative(scores, mix)
     assert relative_scores < mi.preference_anchor(mix)
@@ -52,7 +54,7 @@ def test_the_two_maps_are_inverse(t, mix):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_infinities_and_large_scores(dtype):
+def test_large_scores(dtype):
     scores = torch.tensor([-math.inf, -1e4, 0.0, 1e4, math.inf], dtype=dtype, requires_grad=True)
     value = log_ratio_to_relative(scores, 0.5)
     expected = torch.tensor(
@@ -72,7 +74,8 @@ def test_infinities_and_large_scores(dtype):
     torch.testing.assert_close(relative_to_log_ratio(low, 1.0), low)
 
 
-def test_batches_weights_and_samples_go_together():
+def test_batches_and_weights():
+    """Batches, weights and samples go together."""
     joint, product = torch.randn(4, 5), torch.randn(3, 1, 7)
     log_p, log_q = torch.randn(5).log_softmax(0), torch.randn(4, 7).log_softmax(-1)
     value = relative(mi.js, 0.3)(joint, product, log_p, log_q)
@@ -85,14 +88,16 @@ def test_batches_weights_and_samples_go_together():
     torch.testing.assert_close(mapped, relative(mi.dv, 0.3)(joint, product[0]))
 
 
-def test_a_sampled_relative_dv_cannot_exceed_its_ceiling_where_a_plain_one_does():
+def test_relative_ceiling():
+    """A sampled relative DV cannot exceed its ceiling, where a plain one does."""
     joint, product = 50 + torch.randn(20), -50 + torch.randn(30)
     assert relative(mi.dv, 0.5)(joint, product) <= math.log(2) + 1e-12
     assert mi.dv(joint, product) > 90
 
 
 @pytest.mark.parametrize("mix", [0, -0.1, 1.1, math.nan, "half"])
-def test_a_mix_outside_the_unit_interval_is_refused(mix):
+def test_mix_range(mix):
+    """A mix outside the unit interval is refused."""
     zero = torch.zeros(2)
     for call in (
         lambda: relative(mi.dv, mix),
@@ -103,7 +108,7 @@ def test_a_mix_outside_the_unit_interval_is_refused(mix):
             call()
 
 
-def test_bad_scores_are_refused_by_name():
+def test_bad_scores():
     with pytest.raises(ValueError, match="joint: expected finite"):
         relative(mi.dv, 0.5)(torch.tensor([math.nan]), torch.zeros(2))
     with pytest.raises(ValueError, match="log_q: expected log-weights with logsumexp 0"):

@@ -16,13 +16,15 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 @given(n=st.integers(2, 30), seed=st.integers(0, 10**6))
-def test_a_derangement_is_a_permutation_without_fixed_points(n, seed):
+def test_derangement(n, seed):
+    """A derangement is a permutation without fixed points."""
     order = derangement(n, seeded(seed))
     assert sorted(order.tolist()) == list(range(n))
     assert not (order == torch.arange(n)).any()
 
 
-def test_all_derangements_are_equally_likely():
+def test_uniform_derangements():
+    """All derangements are equally likely."""
     generator, draws = seeded(), 9000
     found = Counter(tuple(derangement(4, generator).tolist()) for _ in range(draws))
     assert len(found) == 9  # !4
@@ -30,12 +32,14 @@ def test_all_derangements_are_equally_likely():
     assert chi2 < 20.1  # 99 % of the law with 8 degrees of freedom
 
 
-def test_a_single_row_has_no_derangement():
+def test_single_row():
+    """A single row has no derangement."""
     with pytest.raises(ValueError, match="n: expected an integer of at least 2"):
         derangement(1)
 
 
-def test_joint_and_product_refuses_a_matrix_that_is_not_square():
+def test_square_matrix():
+    """`joint_and_product` refuses a matrix that is not square."""
     for matrix in (torch.zeros(2, 3), torch.zeros(3)):
         with pytest.raises(ValueError, match="matrix: expected square"):
             mi.joint_and_product(matrix)

@@ -49,7 +49,8 @@ def gradient(function, *leaves):
     seed=st.integers(0, 10**6),
 )
 @pytest.mark.parametrize("name", PAIRS)
-def test_entries_without_mass_do_not_exist(name, places, filling, seed):
+def test_massless_entries(name, places, filling, seed):
+    """Entries without mass do not exist."""
     generator = torch.Generator().manual_seed(seed)
     joint, product, log_p, log_q = torch.randn(4, 6, generator=generator)
     function, log_p, log_q = PAIRS[name], log_p.log_softmax(0), log_q.log_softmax(0)
@@ -73,7 +74,8 @@ def test_entries_without_mass_do_not_exist(name, places, filling, seed):
 
 @given(place=st.integers(0, 4), filling=ANYTHING, seed=st.integers(0, 10**6))
 @pytest.mark.parametrize("name", MATRICES)
-def test_rows_without_mass_do_not_exist(name, place, filling, seed):
+def test_massless_rows(name, place, filling, seed):
+    """Rows without mass do not exist."""
     generator = torch.Generator().manual_seed(seed)
     scores = torch.randn(4, 4, generator=generator)
     log_weights = torch.randn(4, generator=generator).log_softmax(0)
@@ -92,7 +94,8 @@ def test_rows_without_mass_do_not_exist(name, place, filling, seed):
 
 @pytest.mark.parametrize("entry", [math.nan, math.inf])
 @pytest.mark.parametrize("name", sorted(set(PAIRS) - {"mean", "log_mean_exp"}))
-def test_entries_with_mass_must_be_finite(name, entry):
+def test_finite_entries(name, entry):
+    """Entries with mass must be finite."""
     scores, weights = torch.tensor([0.0, entry]), torch.tensor([0.5, 0.5]).log()
     with pytest.raises(ValueError, match="expected finite scores"):
         PAIRS[name](scores, scores, weights, weights)

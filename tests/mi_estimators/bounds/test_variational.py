@@ -25,7 +25,8 @@ DIVERGENCE = {"dv": PROVED["nwj"].divergence} | {
 
 
 @pytest.mark.parametrize("name", sorted(BOUNDS))
-def test_tight_at_the_log_ratio_and_below_elsewhere(name, law, random_critic):
+def test_tightness(name, law, random_critic):
+    """A bound is tight at the log-ratio and below elsewhere."""
     p, q = (log_law.exp().flatten().tolist() for log_law in (law.log_joint, law.log_product))
     exact = DIVERGENCE[name](p, q)
     assert float(law.exact(BOUNDS[name], law.log_ratio_matrix)) == pytest.approx(exact, rel=1e-12)
@@ -34,7 +35,8 @@ def test_tight_at_the_log_ratio_and_below_elsewhere(name, law, random_critic):
 
 
 @pytest.mark.parametrize("name", sorted(BOUNDS))
-def test_only_dv_is_shift_invariant(name, law, random_critic):
+def test_shift_invariance(name, law, random_critic):
+    """Only DV is shift-invariant."""
     critic = random_critic(0, law)
     same = torch.isclose(
         law.exact(BOUNDS[name], critic + 3), law.exact(BOUNDS[name], critic), rtol=1e-12, atol=1e-12
@@ -43,7 +45,8 @@ def test_only_dv_is_shift_invariant(name, law, random_critic):
 
 
 @functions
-def test_it_takes_batches_weights_samples_in_any_order_and_transforms(name):
+def test_batches_and_order(name):
+    """A bound takes batches, weights, samples in any order, and functional transforms."""
     function = FUNCTIONS[name]
     joint, product = torch.randn(4, 5), torch.randn(4, 7)
     value = function(joint, product)
@@ -62,7 +65,8 @@ def test_it_takes_batches_weights_samples_in_any_order_and_transforms(name):
 
 
 @functions
-def test_derivatives_in_scores_and_weights_are_finite_differences(name):
+def test_derivatives(name):
+    """Derivatives in scores and weights are finite differences."""
     scores = [torch.randn(2, 4).add(1).requires_grad_(), torch.randn(2, 6).sub(1).requires_grad_()]
     logits = [torch.randn(4).requires_grad_(), torch.randn(2, 6).requires_grad_()]
 
@@ -75,7 +79,8 @@ def test_derivatives_in_scores_and_weights_are_finite_differences(name):
 
 @functions
 @pytest.mark.parametrize("sign", [1, -1])
-def test_atoms_without_mass_do_not_count(name, sign):
+def test_massless_atoms(name, sign):
+    """Atoms without mass do not count."""
     joint, product = torch.tensor([2.3, 800.0]), torch.tensor([0.1, sign * 900.0])
     log_p = torch.tensor([0.0, -math.inf])
     scores = [joint.requires_grad_(), product.requires_grad_()]
@@ -87,7 +92,8 @@ def test_atoms_without_mass_do_not_count(name, sign):
 
 @pytest.mark.parametrize("name", ["dv", "js", *READOUTS])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_float32_is_right_for_scores_of_ten_thousand(name, sign):
+def test_float32_scores(name, sign):
+    """Float32 is right for scores of ten thousand."""
     for joint, product in (
         ([1e4, 1e4], [-1e4, -1e4, -9999.0]),
         ([1e4, -1e4], [1e4, -1e4, 9999.0]),
@@ -104,7 +110,8 @@ def test_float32_is_right_for_scores_of_ten_thousand(name, sign):
 
 
 @given(k=st.integers(1, 9), scale=st.floats(0, 50), seed=st.integers(0, 10**6))
-def test_infonce_is_capped_by_ln_k_and_invariant_under_row_shifts(k, scale, seed):
+def test_infonce_ceiling(k, scale, seed):
+    """InfoNCE is capped by ln K and invariant under row shifts."""
     generator = torch.Generator().manual_seed(seed)
     scores = scale * torch.randn(k, k, generator=generator)
     value = mi.infonce(scores)
@@ -114,7 +121,8 @@ def test_infonce_is_capped_by_ln_k_and_invariant_under_row_shifts(k, scale, seed
     torch.testing.assert_close(value, expected)
 
 
-def test_infonce_row_weights_equal_repeated_rows():
+def test_infonce_weights():
+    """Weights of rows equal repeated rows."""
     scores = torch.randn(2, 2)
     repeated = scores[[0, 1, 1]][:, [0, 1, 1]]
     torch.testing.assert_close(
@@ -122,7 +130,8 @@ def test_infonce_row_weights_equal_repeated_rows():
     )
 
 
-def test_dv_keeps_small_differences_of_large_scores_in_float32():
+def test_dv_differences():
+    """DV keeps small differences of large scores in float32."""
     joint = torch.tensor([10000.0], dtype=torch.float32)
     product = torch.tensor([10000.0, 9999.0], dtype=torch.float32)
     assert float(mi.dv(joint, product)) == pytest.approx(
@@ -156,13 +165,13 @@ BAD_CALLS = {
         if name != "plug_in" or message.startswith(("joint: ", "log_p: "))  # all that it reads
     ],
 )
-def test_bad_scores_are_refused_by_name(name, message):
+def test_bad_scores(name, message):
     with pytest.raises(ValueError, match=message.replace("(", r"\(")):
         FUNCTIONS[name](*BAD_CALLS[message])
 
 
 @pytest.mark.parametrize("clip", [0, -1.0, math.nan, "5"])
-def test_smile_refuses_a_clip_that_is_not_positive(clip):
+def test_smile_clip(clip):
     with pytest.raises(ValueError, match="clip: expected a number"):
         mi.smile(*PAIR, clip=clip)
 
@@ -175,12 +184,13 @@ def test_smile_refuses_a_clip_that_is_not_positive(clip):
         (torch.full((2, 2), math.nan), "finite"),
     ],
 )
-def test_infonce_refuses_what_is_not_a_square_matrix_of_scores(scores, message):
+def test_infonce_shape(scores, message):
     with pytest.raises(ValueError, match=f"scores: .*{message}"):
         mi.infonce(scores)
 
 
-def test_mean_and_log_mean_exp_refuse_bad_weights_and_empty_values():
+def test_bad_weights():
+    """`mean` and `log_mean_exp` refuse bad weights and empty values."""
     for function in (mi.mean, mi.log_mean_exp):
         with pytest.raises(ValueError, match="values: expected at least one entry"):
             function(torch.zeros(0))
@@ -190,7 +200,7 @@ def test_mean_and_log_mean_exp_refuse_bad_weights_and_empty_values():
             function(torch.tensor([math.nan]))
 
 
-def test_numpy_numbers_are_numbers():
+def test_numpy_numbers():
     for number in (np.float32(0.5), np.float64(0.5)):
         assert mi.preference_anchor(number) == pytest.approx(mi.preference_anchor(0.5))
     assert mi.laws.Gaussian(np.float64(0.5), np.int64(3)).sample(np.int64(4))[0].shape == (4, 3)

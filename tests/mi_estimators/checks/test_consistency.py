@@ -56,7 +56,8 @@ X = torch.arange(200.0)[:, None] + torch.tensor([0.0, 1000.0])  # entries tell t
 Y = -torch.arange(200.0)[:, None] - torch.tensor([0.0, 1000.0, 2000.0])
 
 
-def test_independence_pairs_no_row_with_itself():
+def test_independence_pairs():
+    """Independence pairs no row with itself."""
     estimator = told((0.03, 0.02))
     check = independence(X, Y, estimator, seed=3)
     ((x, y),) = estimator.seen
@@ -71,7 +72,8 @@ def test_independence_pairs_no_row_with_itself():
 LABELS = np.repeat(np.arange(70), [3] * 60 + [2] * 10).astype(str)  # 200 rows, sizes 2 and 3
 
 
-def test_independence_lets_whole_groups_change_partners():
+def test_independence_groups():
+    """Independence lets whole groups change partners."""
     estimator = told((0.03, 0.02))
     independence(X, Y, estimator, groups=LABELS)
     ((x, y),), (pairs,) = estimator.seen, estimator.groups
@@ -88,7 +90,8 @@ def test_independence_lets_whole_groups_change_partners():
         assert len(side.unique()) == len(side)
 
 
-def test_additivity_makes_halves_of_groups():
+def test_additivity_groups():
+    """Additivity makes halves of groups."""
     estimator = told((1.0, 0.05), (1.9, 0.1))
     with_whole(additivity, X, Y, estimator, 0, groups=4)
     (_, (x, y)), (whole, pairs) = estimator.seen, estimator.groups
@@ -103,7 +106,8 @@ def test_additivity_makes_halves_of_groups():
     assert (pairs.bincount() == 4).all()
 
 
-def test_every_fit_knows_the_groups():
+def test_passed_groups():
+    """Every fit knows the groups."""
     estimator = told((1.0, 0.1), (1.0, 0.1), (0.6, 0.1), (2.1, 0.1), (0.2, 0.01))
     self_consistency(X, Y, estimator, groups=LABELS)
     assert len(estimator.groups) == 5
@@ -119,7 +123,8 @@ SPARSE = {
 
 
 @pytest.mark.parametrize("name", SPARSE)
-def test_what_is_constant_in_a_half_carries_nothing_there(name):
+def test_constant_half(name):
+    """A column that is constant in a half carries nothing there."""
     rng = np.random.default_rng(0)
     x = SPARSE[name](rng)
     number = np.unique(x, return_inverse=True)[1] if x.ndim == 1 else x.sum(1)
@@ -136,7 +141,7 @@ def test_what_is_constant_in_a_half_carries_nothing_there(name):
     assert all(math.isfinite(check.value) for check in checks)
 
 
-def test_labels_are_read_once():
+def test_label_reading():
     codes = np.random.default_rng(0).geometric(0.3, 300)  # rare codes are missing from a half
     estimator = told(*[(1.0, 0.1)] * 5)
     self_consistency(codes, codes % 3, estimator.set_params(discrete="xy"))
@@ -146,7 +151,8 @@ def test_labels_are_read_once():
     assert all(len(set(side.flatten().tolist())) == 2 for pair in estimator.seen for side in pair)
 
 
-def test_data_processing_gives_y_with_and_without_its_function():
+def test_data_processing():
+    """Data processing gives y with and without its function."""
     estimator = told((2.0, 0.1), (2.2, 0.2), (1.0, 0.1))
     added, alone = with_whole(data_processing, X, Y, estimator, None)
     (_, whole), (x, both), (_, coarse) = estimator.seen
@@ -159,14 +165,16 @@ def test_data_processing_gives_y_with_and_without_its_function():
     assert added.stderr == pytest.approx(1.1 * math.hypot(0.2 / 2.2, 0.1 / 2.0))
 
 
-def test_the_function_may_be_ones_own():
+def test_own_function():
+    """The function may be the user's own."""
     estimator = told((2.0, 0.1), (2.0, 0.1), (2.0, 0.1))
     with_whole(data_processing, X, Y, estimator, lambda y: y[:, 2].numpy() // 50)
     assert torch.equal(estimator.seen[2][1], Y[:, 2:] // 50)
 
 
 @pytest.mark.parametrize(("share", "levels"), [(0.5, {1, 3}), (0.1, {1, 3}), (0.95, {0, 2})])
-def test_a_single_column_is_cut_into_quarters_of_its_ranks(share, levels):
+def test_quarters_of_ranks(share, levels):
+    """A single column is cut into quarters of its ranks."""
     estimator = told(*[(2.0, 0.1)] * 6)
     with_whole(data_processing, X, Y[:, :1] ** 3, estimator, None)
     assert estimator.seen[2][1].unique(return_counts=True)[1].tolist() == [50] * 4
@@ -177,7 +185,8 @@ def test_a_single_column_is_cut_into_quarters_of_its_ranks(share, levels):
     assert len(estimator.seen[5][1].unique()) == 2  # two values stay two
 
 
-def test_additivity_puts_two_disjoint_halves_side_by_side():
+def test_disjoint_halves():
+    """Additivity puts two disjoint halves side by side."""
     estimator = told((1.0, 0.05), (1.9, 0.1))
     check = with_whole(additivity, X[:199], Y[:199], estimator, 0)
     (_, _), (x, y) = estimator.seen
@@ -207,12 +216,13 @@ def test_additivity_puts_two_disjoint_halves_side_by_side():
         (Check("", -0.1, 0.0, 0.0), -math.inf, False),
     ],
 )
-def test_ok_is_three_standard_errors_or_the_tolerance(check, z, ok):
+def test_tolerance(check, z, ok):
+    """Ok is three standard errors or the tolerance."""
     assert check.z == pytest.approx(z)
     assert check.ok is ok
 
 
-def test_the_table_has_each_check_once():
+def test_table():
     estimator = told((1.0, 0.1), (1.0, 0.1), (0.6, 0.1), (2.1, 0.1), (0.2, 0.01))
     table = self_consistency(X, Y, estimator)
     assert table.estimate.nats == 1.0
@@ -225,7 +235,8 @@ def test_the_table_has_each_check_once():
     assert len({line.rindex(" ") for line in lines[1:]}) == 1  # columns are aligned
 
 
-def test_the_default_estimator_passes_on_a_gaussian():
+def test_gaussian_passes():
+    """The default estimator passes on a Gaussian."""
     x, y = mi.laws.Gaussian(0.7, 2).sample(600, seeded())
     estimator = mi.MIEstimator(**TINY)
     table = self_consistency(x.numpy(), y.numpy(), estimator)
@@ -234,7 +245,8 @@ def test_the_default_estimator_passes_on_a_gaussian():
     assert independence(x, y, estimator) == table.checks[0]
 
 
-def test_a_saturated_lower_bound_fails_additivity():
+def test_saturated_bound():
+    """A saturated lower bound fails additivity."""
     x, y = mi.laws.Gaussian.with_information(6.0, 10).sample(600, seeded())
     check = with_whole(additivity, x, y, mi.MIEstimator("infonce", **TINY), 0)
     assert not check.ok
@@ -284,6 +296,6 @@ BAD_CALLS = [
 @pytest.mark.parametrize(
     ("message", "call"), BAD_CALLS, ids=[str(i) for i in range(len(BAD_CALLS))]
 )
-def test_bad_calls_are_refused_by_name(message, call):
+def test_bad_calls(message, call):
     with pytest.raises(ValueError, match=message):
         call()

@@ -31,7 +31,8 @@ def rank_p(statistics, generator) -> float:
 
 
 @pytest.mark.parametrize("seeds", [15, pytest.param(60, marks=pytest.mark.broad)])
-def test_p_is_uniform_for_independent_columns(seeds):
+def test_uniform_p(seeds):
+    """p is uniform for independent columns."""
     law, p_values, constant = mi.laws.Gaussian(0.0, 2), [], 0
     for seed in range(seeds):
         x, y = law.sample(200, seeded(seed))
@@ -55,7 +56,8 @@ SCORES = {
 
 
 @pytest.mark.parametrize("name", SCORES)
-def test_p_is_uniform_whatever_the_critic(name):
+def test_critics_level(name):
+    """p is uniform whatever the critic."""
     generator, p_values = seeded(1), []
     for _ in range(400):
         x, y = torch.randn(2, 30, 1, generator=generator)
@@ -63,8 +65,11 @@ def test_p_is_uniform_whatever_the_critic(name):
     assert uniformity(p_values, 39) > 0.01
 
 
-def test_summed_over_the_folds_of_a_cross_fit_it_would_not_be():
-    """The false neighbour: each fold read by the sign of the other's correlation rejects twice too often."""
+def test_cross_fit_level():
+    """Summed over the folds of a cross-fit, p would not be uniform.
+
+    The false neighbour: each fold read by the sign of the other's correlation rejects twice too often.
+    """
     rng, permutations, runs = np.random.default_rng(0), 99, 1500
     x, y = rng.normal(size=(2, runs, 2, 40))
     observed = (x * y).sum(-1)  # (runs, folds)
@@ -78,7 +83,8 @@ def test_summed_over_the_folds_of_a_cross_fit_it_would_not_be():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_p_is_the_least_where_columns_depend(seed):
+def test_least_p(seed):
+    """p is the least where columns depend."""
     x, y = mi.laws.Gaussian(0.7, 2).sample(200, seeded(seed))
     found = permutation_test(x.numpy(), y.numpy(), mi.MIEstimator(**TINY), permutations=99)
     assert found.p_value == 0.01
@@ -87,7 +93,8 @@ def test_p_is_the_least_where_columns_depend(seed):
     assert str(found).startswith("p = 0.01 ")
 
 
-def test_dependence_without_correlation_is_found():
+def test_uncorrelated_columns():
+    """Dependence without correlation is found."""
     x = torch.randn(400, generator=seeded(1))
     y = x**2 + 0.3 * torch.randn(400, generator=seeded(2))
     assert (
@@ -96,7 +103,8 @@ def test_dependence_without_correlation_is_found():
     )
 
 
-def test_the_critics_never_see_the_rows_that_are_tested():
+def test_unseen_rows():
+    """The critics never see the rows that are tested."""
     x, y = mi.laws.Gaussian(0.7).sample(200, seeded())
     trained = []
 
@@ -119,7 +127,8 @@ def test_the_critics_never_see_the_rows_that_are_tested():
 
 
 @pytest.mark.parametrize("n", [7, 512, 1300])
-def test_the_statistic_is_the_mean_reward_of_the_pairs(n):
+def test_statistic(n):
+    """The statistic is the mean reward of the pairs."""
     x, y = torch.randn(2, n, 1, generator=seeded(4))
     sizes = []
 
@@ -171,7 +180,8 @@ DEPENDENT = {f.__name__: f for f in (blocks, unequal_series, copies, one_trend)}
 
 
 @pytest.mark.parametrize("name", DEPENDENT)
-def test_p_is_uniform_for_dependent_rows_whose_groups_are_known(name):
+def test_grouped_level(name):
+    """p is uniform for dependent rows whose groups are known."""
     rng, generator = np.random.default_rng(0), seeded(1)
     p_values, ignorant = [], []
     for _ in range(400):
@@ -186,7 +196,8 @@ def test_p_is_uniform_for_dependent_rows_whose_groups_are_known(name):
 
 @pytest.mark.broad
 @pytest.mark.parametrize("name", DEPENDENT)
-def test_trained_critics_keep_the_level(name):
+def test_trained_level(name):
+    """Trained critics keep the level."""
     p_values = []
     for seed in range(60):
         rng = np.random.default_rng(seed)
@@ -203,7 +214,7 @@ def test_trained_critics_keep_the_level(name):
 
 
 @pytest.mark.parametrize("rows", [2, 25])
-def test_groups_keep_power(rows):
+def test_grouped_power(rows):
     rng = np.random.default_rng(rows)
     shared = autoregressive(150 * rows, 0.9, rng)[0]
     x, y = shared + rng.normal(size=(2, 150 * rows))
@@ -211,7 +222,8 @@ def test_groups_keep_power(rows):
     assert found.p_value <= 0.02
 
 
-def test_groups_do_not_straddle_the_halves():
+def test_groups_in_halves():
+    """Groups do not straddle the halves."""
     groups = np.random.default_rng(0).integers(60, size=300)
     x = torch.arange(300.0)
     y = torch.randn(300, generator=seeded(0))
@@ -233,7 +245,8 @@ def test_groups_do_not_straddle_the_halves():
     assert len({*zip(groups[rows[:, 0].long()].tolist(), labels.tolist(), strict=True)}) == 30
 
 
-def test_dependent_rows_without_groups_are_named():
+def test_dependent_rows():
+    """Dependent rows without groups are named."""
     rng = np.random.default_rng(3)
     walks = rng.normal(size=(2, 400)).cumsum(1)
     estimator = mi.MIEstimator(**TINY)
@@ -243,7 +256,8 @@ def test_dependent_rows_without_groups_are_named():
     assert not permutation_test(*rng.normal(size=(2, 400)), estimator, permutations=9).warnings
 
 
-def test_a_side_that_is_constant_in_a_half_tells_nothing():
+def test_constant_half():
+    """A side that is constant in a half tells nothing."""
     y = torch.randn(200, generator=seeded(0))
     x = (torch.arange(200) == 5).double()  # one row differs, in the one half or the other
     found = [
@@ -254,7 +268,8 @@ def test_a_side_that_is_constant_in_a_half_tells_nothing():
     assert len({test.p_value for test in found}) > 2  # ties are ranked at random
 
 
-def test_sparse_columns_and_rare_labels_are_tested():
+def test_sparse_columns():
+    """Sparse columns and rare labels are tested."""
     rng = np.random.default_rng(0)
     pixels = (rng.random((300, 60)) < 0.02) * rng.normal(size=(300, 60))
     labels = np.where(rng.random(300) < 0.03, rng.integers(5, 50, 300), rng.integers(5, size=300))
@@ -295,6 +310,6 @@ BAD_CALLS = [
 @pytest.mark.parametrize(
     ("message", "call"), BAD_CALLS, ids=[str(i) for i in range(len(BAD_CALLS))]
 )
-def test_bad_calls_are_refused_by_name(message, call):
+def test_bad_calls(message, call):
     with pytest.raises(ValueError, match=message):
         call()

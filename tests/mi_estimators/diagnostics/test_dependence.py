@@ -21,32 +21,39 @@ def series(n, memory, columns=1, seed=0):
 
 @pytest.mark.parametrize("memory", [0.5, 0.95, 0.99, 1])
 @pytest.mark.parametrize("seed", range(3))
-def test_two_series_with_memory_depend(memory, seed):
+def test_two_series(memory, seed):
+    """Two series with memory depend."""
     x, y = series(2000, memory, seed=seed), series(2000, memory, seed=100 + seed)
     assert row_dependence(x, y).dependent
 
 
-def test_one_column_of_ten_is_enough():
+def test_one_of_ten():
+    """One column of ten is enough."""
     x, y = (series(2000, 0.0, 10, seed) for seed in (0, 1))
     x[:, 3:4], y[:, 7:8] = series(2000, 0.95, seed=2), series(2000, 0.95, seed=3)
     assert row_dependence(x, y).dependent
 
 
-def test_sizes_that_come_in_bursts_depend():
+def test_bursts():
+    """Sizes that come in bursts depend."""
     x, y = (series(2000, 0.0, seed=s) * series(2000, 0.98, seed=10 + s).exp() for s in (0, 1))
     assert row_dependence(x, y).dependent
 
 
 @pytest.mark.parametrize("shape", [(64, 1), (300, 5), (2000, 30)])
 @pytest.mark.parametrize("seed", range(10))
-def test_independent_rows_do_not(shape, seed):
+def test_independent_rows(shape, seed):
+    """Independent rows do not depend on one another."""
     x, y = series(*[shape[0], 0.0, shape[1], seed]), series(shape[0], 0.0, shape[1], 100 + seed)
     assert not row_dependence(x, y).dependent
 
 
 @pytest.mark.parametrize("ones", [999, 1000, 1001])
-def test_two_labels_of_equal_distance_from_the_middle_hide_no_dependence(ones):
-    """Their magnitudes are constant at 1001 ones of 2000: no autocorrelation, and no NaN beside those of the ranks."""
+def test_balanced_labels(ones):
+    """Two labels of equal distance from the middle hide no dependence.
+
+    Their magnitudes are constant at 1001 ones of 2000: no autocorrelation, and no NaN beside those of the ranks.
+    """
     label = (torch.arange(2000) // 10 % 2).double()[:, None]
     label[0] += ones - 1000 if ones > 1000 else 0
     label[10] -= 1000 - ones if ones < 1000 else 0
@@ -54,11 +61,13 @@ def test_two_labels_of_equal_distance_from_the_middle_hide_no_dependence(ones):
     assert row_dependence(label, label + series(2000, 0.0)).dependent
 
 
-def test_a_series_beside_independent_rows_does_no_harm():
+def test_one_series():
+    """A series beside independent rows does no harm."""
     assert not row_dependence(series(2000, 0.0), series(2000, 0.99, seed=1)).dependent
 
 
-def test_sorting_is_no_dependence():
+def test_sorted_rows():
+    """Sorting is no dependence."""
     x = series(2000, 0.0)
     y = x + series(2000, 0.0, seed=1)
     order = x[:, 0].argsort()
@@ -66,14 +75,16 @@ def test_sorting_is_no_dependence():
     assert (sorting.dependent, sorting.sorted_by) == (False, "x")
 
 
-def test_labels_in_blocks_are_sorting():
+def test_sorted_labels():
+    """Labels in blocks are sorting."""
     labels = torch.tensor([3, 1, 2]).repeat_interleave(100)[:, None].double()
     y = labels + series(300, 0.0)
     assert row_dependence(labels, y).sorted_by == "x"
     assert row_dependence(y, labels).sorted_by == "y"
 
 
-def test_copies_are_counted_where_both_sides_are_measured():
+def test_counted_copies():
+    """Copies are counted where both sides are measured."""
     rows = series(200, 0.0, 2)
     drawn = torch.randint(200, (4000,), generator=torch.Generator().manual_seed(0))
     x, y = rows[drawn, :1], rows[drawn, 1:]
@@ -103,7 +114,8 @@ def test_draws_that_are_equal_by_chance_are_no_copies(kinds):
 
 
 @pytest.mark.parametrize("kinds", [2, 10, 300])
-def test_the_entropy_of_equal_kinds_is_within_its_error(kinds):
+def test_equal_kinds(kinds):
+    """The entropy of equal kinds is within its error."""
     values = []
     for seed in range(40):
         draws = torch.randint(kinds, (3000,), generator=torch.Generator().manual_seed(seed))
@@ -113,7 +125,8 @@ def test_the_entropy_of_equal_kinds_is_within_its_error(kinds):
 
 
 @pytest.mark.parametrize("bursts", [False, True])
-def test_one_column_of_hundreds_is_enough(bursts):
+def test_one_of_hundreds(bursts):
+    """One column of hundreds is enough."""
     x, y = (series(1000, 0.0, 300, seed) for seed in (0, 1))
     assert not row_dependence(x, y).dependent
     for side, column in ((x, 171), (y, 44)):
@@ -124,7 +137,8 @@ def test_one_column_of_hundreds_is_enough(bursts):
     assert row_dependence(x, y).dependent
 
 
-def test_few_rows_of_many_are_less_dependent():
+def test_drawn_rows():
+    """Few rows of many are less dependent."""
     x, y = series(4000, 0.9), series(4000, 0.9, seed=1)
     whole, few = row_dependence(x, y), row_dependence(x, y, share=0.01)
     assert few.inflation - 1 == pytest.approx(0.01 * (whole.inflation - 1))
@@ -132,8 +146,11 @@ def test_few_rows_of_many_are_less_dependent():
 
 
 @pytest.mark.parametrize("kinds", [2, 20, 60])
-def test_rare_labels_that_agree_are_not_dependent_rows(kinds):
-    """The two sides are one series: their noises add up, and chance neighbours of a rare label are Poisson."""
+def test_rare_labels(kinds):
+    """Rare labels that agree are not dependent rows.
+
+    The two sides are one series: their noises add up, and chance neighbours of a rare label are Poisson.
+    """
     for seed in range(10):
         label = torch.randint(kinds, (5000,), generator=torch.Generator().manual_seed(seed))
         rows = torch.nn.functional.one_hot(label, kinds).double()

@@ -59,7 +59,8 @@ class Quadratic(nn.Module):
 
 
 @objectives
-def test_contributions_sum_to_the_gradient(name):
+def test_contributions(name):
+    """Contributions sum to the gradient."""
     (x, y), critic = rows(12), Separable(2, 2, hidden=6, zero_start=False)
     measured = sample_gradients(OBJECTIVES[name], critic, x, y)
     assert measured.shape == (12, sum(p.numel() for p in critic.parameters()))
@@ -72,7 +73,8 @@ def test_contributions_sum_to_the_gradient(name):
 
 
 @objectives
-def test_a_contribution_is_the_effect_of_weighing_the_row_more(name):
+def test_weighted_row(name):
+    """A contribution is the effect of weighing the row more."""
     (x, y), critic, step = rows(6), Quadratic(0.3, -0.1, 0.2), 1e-5
     (x, y) = x[:, :1], y[:, :1]
     measured = sample_gradients(OBJECTIVES[name], critic, x, y)
@@ -90,7 +92,8 @@ def test_a_contribution_is_the_effect_of_weighing_the_row_more(name):
 
 
 @pytest.mark.parametrize("name", ["dv", "nwj", "js", "infonce"])
-def test_one_minibatch_tells_the_noise_of_many(name):
+def test_one_minibatch(name):
+    """One minibatch tells the noise of many."""
     n, critic = 64, Quadratic(0.3, -0.05, -0.05)
     x, y = rows(300 * n, dim=1)
     many = gradient_statistics(OBJECTIVES[name], critic, x, y, batch_size=n)
@@ -107,7 +110,7 @@ def test_one_minibatch_tells_the_noise_of_many(name):
 
 
 @pytest.mark.parametrize("name", ["dv", "nwj", "js", "infonce"])
-def test_gradient_statistics_against_a_loop(name):
+def test_statistics_loop(name):
     (x, y), critic = rows(96), Separable(2, 2, hidden=6, zero_start=False)
     measured = gradient_statistics(OBJECTIVES[name], critic, x, y, batch_size=16)
     stacked = torch.stack(
@@ -136,7 +139,8 @@ def finite_law(seed: int, nx: int = 2, ny: int = 3) -> tuple[mi.laws.Finite, tor
 @pytest.mark.parametrize("size", [2, 3])
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", sorted(mi.DIVERGENCES))
-def test_sums_over_positives_and_negatives_have_no_bias(name, seed, size):
+def test_unbiased_sums(name, seed, size):
+    """Sums over positives and negatives have no bias."""
     measured = exact_minibatch_bias(OBJECTIVES[name], *finite_law(seed), batch_size=size)
     assert measured.relative < 1e-12
     assert measured.cosine == pytest.approx(1, abs=1e-12)
@@ -144,7 +148,8 @@ def test_sums_over_positives_and_negatives_have_no_bias(name, seed, size):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_donsker_varadhan_is_biased_and_less_so_in_larger_minibatches(seed):
+def test_dv_bias(seed):
+    """Donsker–Varadhan is biased, and less so in larger minibatches."""
     law, critic = finite_law(seed)
     bias = [
         exact_minibatch_bias(mi.dv, law, critic, batch_size=size).relative for size in (2, 3, 4, 5)
@@ -153,13 +158,16 @@ def test_donsker_varadhan_is_biased_and_less_so_in_larger_minibatches(seed):
     assert bias[-1] > 1e-3
 
 
-def test_donsker_varadhan_is_unbiased_at_a_constant_critic():
-    """Only there: all weights of the softmax are alike, whichever negatives were drawn."""
+def test_constant_critic():
+    """Donsker–Varadhan is unbiased at a constant critic.
+
+    Only there: all weights of the softmax are alike, whichever negatives were drawn.
+    """
     law, _ = finite_law(0)
     assert exact_minibatch_bias(mi.dv, law, torch.full((2, 3), 4.0)).relative < 1e-12
 
 
-def test_exact_bias_against_a_loop_over_minibatches():
+def test_exact_bias():
     law, critic = finite_law(1)
     critic.requires_grad_()
     expected = torch.zeros(2, 3)
@@ -178,7 +186,7 @@ def test_exact_bias_against_a_loop_over_minibatches():
     assert measured.cosine == pytest.approx(cosine)
 
 
-def test_minibatch_bias_against_a_loop():
+def test_minibatch_bias():
     critic, (x, y) = Quadratic(0.5, -0.1, -0.1), rows(20, dim=1)
     measured = minibatch_bias(mi.dv, critic, x, y, batch_size=5, batches=37, generator=seeded())
     generator = seeded()
@@ -195,14 +203,16 @@ def test_minibatch_bias_against_a_loop():
     )
 
 
-def test_the_whole_sample_as_a_minibatch_has_no_bias():
+def test_whole_sample():
+    """The whole sample as a minibatch has no bias."""
     critic, (x, y) = Quadratic(0.5, -0.1, -0.1), rows(10, dim=1)
     measured = minibatch_bias(mi.dv, critic, x, y, batch_size=10, batches=3)
     assert measured.relative < 1e-12
     assert measured.noise < 1e-12
 
 
-def test_gradient_table_holds_what_the_functions_say():
+def test_table_entries():
+    """Gradient table holds what the functions say."""
     (x, y), critic, names = (
         rows(140),
         Separable(2, 2, hidden=6, zero_start=False),
@@ -233,7 +243,7 @@ class Tilted(nn.Module):
         return self.law.log_ratio(x[:, None], y) + self.theta[0] + self.theta[1] * (x @ y.mT)
 
 
-def test_gradient_table_tells_who_starves():
+def test_starvation():
     """At the log-ratio of 5 nats, fewer negatives carry the gradient of DV and NWJ than that of JS: it is noisier."""
     law = mi.laws.Gaussian.with_information(5.0, 20)
     dv, nwj, js = gradient_table(Tilted(law), *law.sample(6400, seeded()), ("dv", "nwj", "js"))
@@ -252,13 +262,15 @@ class Steep(nn.Module):
         return self.theta * (y**2 - 1).mT.expand(len(x), -1)
 
 
-def test_no_weight_is_no_effective_negative():
+def test_no_weight():
+    """No weight is no effective negative."""
     x, y = rows(32, dim=1)
     (row,) = gradient_table(Steep(), x, y, ("smile",), batch_size=16)
     assert row.effective_negatives == 0
 
 
-def test_gradient_table_prints_every_bound_on_a_line():
+def test_table_lines():
+    """Gradient table prints every bound on a line."""
     (x, y), critic = rows(64), Separable(2, 2, hidden=6, zero_start=False)
     lines = str(gradient_table(critic, x, y, batch_size=16)).splitlines()
     assert [line.split()[0] for line in lines] == ["bound", "dv", "nwj", "js", "infonce"]
@@ -331,7 +343,7 @@ BAD_CALLS = [
 
 
 @pytest.mark.parametrize("call", BAD_CALLS, ids=map(str, range(len(BAD_CALLS))))
-def test_bad_calls_are_refused_by_name(call):
+def test_bad_calls(call):
     message, function, *arguments = call
     with pytest.raises(ValueError, match=message):
         function(*arguments)

@@ -12,7 +12,8 @@ from mi_estimators.estimation.critics import Separable
 
 
 @pytest.mark.parametrize("name", ["dv", "js", "infonce"])
-def test_it_tends_to_the_statistics_of_the_gradient(name):
+def test_limit(name):
+    """It tends to the statistics of the gradient."""
     critic = Separable(2, 2, hidden=6, layers=1, zero_start=False)
     x, y = mi.laws.Gaussian(0.6, 2).sample(400 * 8, torch.Generator().manual_seed(0))
     objective = getattr(mi, name)
@@ -33,7 +34,7 @@ def test_it_tends_to_the_statistics_of_the_gradient(name):
     assert measured.batches == expected.batches == 400
 
 
-def test_a_window_is_unbiased():
+def test_unbiased_window():
     """Over many windows of decay 0.9 the corrected ‖m‖² and the trace are right on average."""
     mu, sigma, decay, steps = torch.linspace(-1, 1, 8), torch.linspace(0.5, 3, 8), 0.9, 40
     weights = decay ** torch.arange(steps)
@@ -55,7 +56,8 @@ def test_a_window_is_unbiased():
         assert float(estimates.mean()) == pytest.approx(float(expected), abs=4 * error)
 
 
-def test_under_drift_it_is_off_by_what_it_says():
+def test_drift():
+    """Under drift the monitor is off by what its docstring says."""
     drift, decay = torch.tensor([0.3, -0.1]), 0.9
     monitor = GradientMonitor(batch_size=1, decay=decay)
     for step in range(400):
@@ -65,7 +67,8 @@ def test_under_drift_it_is_off_by_what_it_says():
     assert measured.mean_norm == pytest.approx(float(drift.norm()) * (399 - decay / (1 - decay)))
 
 
-def test_a_fit_keeps_signal_and_noise_of_its_gradient():
+def test_fit_history():
+    """A fit keeps signal and noise of its gradient."""
     law = mi.laws.Gaussian(0.8)
     x, y = law.sample(300, torch.Generator().manual_seed(0))
     estimate = mi.estimate_mi(x, y, steps=100, folds=2, anchor="none", batch_size=64)
@@ -78,7 +81,7 @@ def test_a_fit_keeps_signal_and_noise_of_its_gradient():
             assert row["noise_scale"] > 0
 
 
-def test_bad_calls_are_refused_by_name():
+def test_bad_calls():
     with pytest.raises(ValueError, match="batch_size: expected an integer of at least 1"):
         GradientMonitor(batch_size=0)
     with pytest.raises(ValueError, match="decay: expected a number in"):

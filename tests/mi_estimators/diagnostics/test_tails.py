@@ -39,14 +39,16 @@ def zhang_and_stephens(x):
 
 
 @pytest.mark.parametrize("k", [0.2, 0.5, 0.7, 1.0, 1.5])
-def test_recovers_the_shape_of_exact_pareto_quantiles(k):
+def test_pareto_quantiles(k):
+    """Recovers the shape of exact Pareto quantiles."""
     assert unshrunk(pareto_k(pareto_scores(k, 4000)), 189) == pytest.approx(k, rel=0.03)
     assert pareto_k(pareto_scores(k, 10**6)) == pytest.approx(k, abs=0.015)
 
 
 @pytest.mark.parametrize("k", [0.2, 0.7, 1.5])
 @pytest.mark.parametrize("m", [200, 3000])
-def test_agrees_with_other_fits_of_random_draws(k, m):
+def test_other_fits(k, m):
+    """Agrees with other fits of random draws."""
     uniform = torch.rand(m, generator=torch.Generator().manual_seed(m))
     scores = torch.log1p((uniform**-k - 1) / k)  # a generalised Pareto weight, plus one
     x = tail(scores)
@@ -56,8 +58,11 @@ def test_agrees_with_other_fits_of_random_draws(k, m):
     assert found == pytest.approx(likelihood, abs=0.3 / math.sqrt(len(x)) + 0.03)
 
 
-def test_the_weights_of_a_gaussian_law_have_the_shape_of_its_moments():
-    """Under Q the ratio of `Gaussian(rho)` has moments below 1 + 1/rho, so that k tends to rho/(1 + rho)."""
+def test_gaussian_weights():
+    """The weights of a Gaussian law have the shape of its moments.
+
+    Under Q the ratio of `Gaussian(rho)` has moments below 1 + 1/rho, so that k tends to rho/(1 + rho).
+    """
     generator = torch.Generator().manual_seed(0)
     for rho in (0.3, 0.9):
         law = mi.laws.Gaussian(rho)
@@ -65,7 +70,8 @@ def test_the_weights_of_a_gaussian_law_have_the_shape_of_its_moments():
         assert pareto_k(law.log_ratio(x, y)) == pytest.approx(rho / (1 + rho), abs=0.13)
 
 
-def test_does_not_change_with_the_scale_or_the_order_of_the_weights():
+def test_scale_and_order():
+    """Does not change with the scale or the order of the weights."""
     scores = pareto_scores(0.8, 500)
     for shift in (1e4, -1e4):
         assert pareto_k(scores + shift) == pytest.approx(pareto_k(scores), abs=1e-8)
@@ -73,21 +79,24 @@ def test_does_not_change_with_the_scale_or_the_order_of_the_weights():
     assert pareto_k(scores.float()) == pytest.approx(pareto_k(scores), abs=1e-3)
 
 
-def test_increases_with_the_temperature():
+def test_temperature():
+    """Increases with the temperature."""
     scores = torch.randn(2000)
     shapes = [pareto_k(scale * scores) for scale in (0.1, 1, 3, 10, 30, 100, 1000, 1e5)]
     assert shapes == sorted(shapes)
     assert shapes[0] < 0.5 < 0.7 < shapes[3]
 
 
-def test_equal_weights_have_no_tail():
+def test_equal_weights():
+    """Equal weights have no tail."""
     assert pareto_k(torch.zeros(100)) == -math.inf
     assert pareto_k(torch.full((100,), 1e4).float()) == -math.inf
     assert pareto_k(torch.randn(1000).clamp(max=0.0)) == -math.inf
     assert pareto_k(1e-9 * torch.randn(1000)) == -math.inf  # equal but for rounding
 
 
-def test_a_handful_of_large_weights_is_no_light_tail():
+def test_few_large_weights():
+    """A handful of large weights is no light tail."""
     few = torch.cat([torch.zeros(1000), torch.full((4,), 20.0)])
     assert pareto_k(few) == math.inf
     assert pareto_k(torch.cat([few, torch.tensor([40.0])])) > 0.7
@@ -95,13 +104,15 @@ def test_a_handful_of_large_weights_is_no_light_tail():
 
 @pytest.mark.parametrize("span", [400.0, 600.0, 2000.0, 1e4, 1e6])
 @pytest.mark.parametrize("m", [25, 400, 10_000])
-def test_is_a_large_number_for_scores_that_overflow_when_exponentiated(span, m):
+def test_overflow(span, m):
+    """Is a large number for scores that overflow when exponentiated."""
     for scores in (torch.linspace(0, span, m), torch.randn(m) * span):
         assert 1 < pareto_k(scores) < math.inf
 
 
 @pytest.mark.parametrize("m", [25, 26, 30])
-def test_the_fewest_scores_give_a_number(m):
+def test_fewest_scores(m):
+    """The fewest scores give a number."""
     assert math.isfinite(pareto_k(torch.randn(m)))
 
 
@@ -119,6 +130,6 @@ def test_the_fewest_scores_give_a_number(m):
         ("scores: expected a torch tensor", [0.0] * 30),
     ],
 )
-def test_bad_scores_are_refused(message, scores):
+def test_bad_scores(message, scores):
     with pytest.raises(ValueError, match=message):
         pareto_k(scores)

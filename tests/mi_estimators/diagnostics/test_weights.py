@@ -12,13 +12,13 @@ from mi_estimators.bounds.scores import joint_and_product
 
 
 @pytest.mark.parametrize("nats", [0.0, 0.5, 2.0, 10.0])
-def test_gaussian_with_information(nats):
+def test_gaussian(nats):
     assert mi.laws.Gaussian.with_information(nats, dim=20).mutual_information == pytest.approx(
         nats, abs=1e-12
     )
 
 
-def test_finite_law_against_enumeration():
+def test_enumeration():
     p = np.array([[0.3, 0.0, 0.1], [0.05, 0.35, 0.2]])
     law = mi.laws.Finite(torch.tensor(p).log())
     ratio = p / np.outer(p.sum(1), p.sum(0))
@@ -32,7 +32,8 @@ def test_finite_law_against_enumeration():
     np.testing.assert_allclose(counts, p, atol=0.01)
 
 
-def test_effective_sample_sizes_are_those_of_the_rows_whatever_their_shift():
+def test_shifted_rows():
+    """Effective sample sizes are those of the rows whatever their shift."""
     scores = torch.randn(3, 50)
     sizes = mi.effective_sample_size(scores)
     torch.testing.assert_close(sizes, torch.stack(list(map(mi.effective_sample_size, scores))))
@@ -41,7 +42,8 @@ def test_effective_sample_sizes_are_those_of_the_rows_whatever_their_shift():
 
 
 @pytest.mark.parametrize("bound", [*mi.BOUNDS, "smile"])
-def test_score_weights_leave_their_arguments_alone_and_work_under_no_grad(bound):
+def test_no_side_effects(bound):
+    """`score_weights` leaves its arguments alone, and works under `no_grad`."""
     joint, product = torch.randn(3), torch.randn(4)
     with torch.no_grad():
         positive, negative = mi.score_weights(bound, joint, product)
@@ -50,7 +52,7 @@ def test_score_weights_leave_their_arguments_alone_and_work_under_no_grad(bound)
     assert not joint.requires_grad
 
 
-def test_joint_and_product_split_a_matrix():
+def test_split_matrix():
     matrix = torch.randn(2, 6, 6)
     joint, product = joint_and_product(matrix)
     off = ~torch.eye(6, dtype=torch.bool)
@@ -70,7 +72,7 @@ BAD_CALLS = [
 
 
 @pytest.mark.parametrize("call", BAD_CALLS, ids=[message for message, *_ in BAD_CALLS])
-def test_bad_calls_are_refused_by_name(call):
+def test_bad_calls(call):
     message, function, *arguments = call
     with pytest.raises(ValueError, match=message):
         function(*arguments)

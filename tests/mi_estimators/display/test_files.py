@@ -18,12 +18,13 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
-def test_every_value_becomes_strict_json(value):
+def test_strict_json(value):
     text = json.dumps(strict(value), allow_nan=False)
     assert strict(json.loads(text)) == json.loads(text)
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+def test_failed_write(tmp_path):
+    """A failed write leaves the old file and nothing else."""
     path = tmp_path / "page.html"
     write_json(path, {"kept": 1})
 
@@ -34,7 +35,8 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_line_cut_short_is_left_out_and_the_next_row_starts_a_line(tmp_path):
+def test_truncated_line(tmp_path):
+    """A line cut short is left out and the next row starts a line."""
     path = tmp_path / "rows.jsonl"
     for value in (1.0, float("inf")):
         with jsonl.appending(path) as file:
@@ -49,14 +51,16 @@ def test_a_line_cut_short_is_left_out_and_the_next_row_starts_a_line(tmp_path):
 
 
 @pytest.mark.parametrize("line", ["{", "3", "[]", '{"other": 1}'])
-def test_a_line_that_is_no_row_is_named(tmp_path, line):
+def test_bad_line(tmp_path, line):
+    """A line that is no row is named."""
     path = tmp_path / "rows.jsonl"
     path.write_text(f'{{"value": 1}}\n{line}\n')
     with pytest.raises(ValueError, match=r"rows.jsonl: expected a row of results in line 2, got"):
         jsonl.read(path, ("value",))
 
 
-def test_versions_name_what_was_asked_and_what_always_matters():
+def test_versions():
+    """Versions name what was asked and what always matters."""
     found = versions("numpy", "no-such-package")
     assert list(found) == ["python", "torch", "numpy", "no-such-package", "mi-estimators"]
     assert found["no-such-package"] == "source"

@@ -44,7 +44,8 @@ def page():
     return page
 
 
-def test_a_page_is_whole_and_loads_nothing(page, tmp_path):
+def test_whole_page(page, tmp_path):
+    """A page is whole and loads nothing."""
     page.write(tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text()
 
@@ -63,13 +64,15 @@ def test_a_page_is_whole_and_loads_nothing(page, tmp_path):
     }
 
 
-def test_contents_appear_with_the_second_section(page):
+def test_contents(page):
+    """Contents appear with the second section."""
     assert page.contents() == ""
     page.heading("Another")
     assert page.contents().count("<li>") == 2
 
 
-def test_svg_takes_the_ink_of_the_page():
+def test_svg_ink():
+    """An SVG takes the ink of the page."""
     with theme():
         text = svg(drawn())
     ET.fromstring(text)
@@ -77,12 +80,14 @@ def test_svg_takes_the_ink_of_the_page():
     assert "currentColor" in text
 
 
-def test_the_same_figure_is_the_same_text():
+def test_same_text():
+    """The same figure is the same text."""
     with theme():
         assert svg(drawn()) == svg(drawn())
 
 
-def test_a_theme_leaves_the_callers_settings():
+def test_theme_settings():
+    """A theme leaves the caller's settings."""
     before = dict(matplotlib.rcParams)
     with theme(font_size=7):
         assert matplotlib.rcParams["font.size"] == 7
@@ -90,7 +95,8 @@ def test_a_theme_leaves_the_callers_settings():
     assert dict(matplotlib.rcParams) == before
 
 
-def test_importing_what_draws_leaves_the_callers_backend():
+def test_backend():
+    """Importing what draws leaves the caller's backend."""
     code = """
 import matplotlib
 matplotlib.use("svg")
@@ -104,7 +110,8 @@ assert dict(matplotlib.rcParams) == before
 
 
 @pytest.mark.parametrize("name", mi.DIVERGENCES)
-def test_every_bound_has_a_name_and_a_colour(name):
+def test_names_and_colours(name):
+    """Every bound has a name and a colour."""
     assert label(name)[0].isupper()
     assert colour(name) in (*PALETTE, *COLOURS.values())
 
@@ -113,11 +120,12 @@ def test_every_bound_has_a_name_and_a_colour(name):
     ("value", "text"),
     [(0.0, "0"), (1e-5, "1.000e-05"), (float("inf"), "never"), (12345.0, "1.234e+04")],
 )
-def test_numbers_have_four_digits(value, text):
+def test_digits(value, text):
     assert number(value) == text
 
 
-def test_a_folded_table_shows_its_title_once():
+def test_folded_table():
+    """A folded table shows its title once."""
     table = Table(("a",), [("1",)])
     assert table.html("Title", folded=True).count("Title") == 1
     assert "<details>" not in table.html("Title")

@@ -13,12 +13,14 @@ def texts(figure):
     return [text.get_text() for text in figure.axes[0].texts]
 
 
-def test_cells_show_their_values_and_flags():
+def test_cells():
+    """Cells show their values and flags."""
     values = [[math.inf, 0.5], [0.5, 0.69]]
     figure = heat_map(["a", "b"], values, [[False, True], [True, False]])
     assert texts(figure) == ["0.50 !", "0.50 !", "0.69"]
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["a", "b"]
 
 
-def test_a_table_without_a_finite_cell_is_drawn_empty():
+def test_empty_table():
+    """A table without a finite cell is drawn empty."""
     assert texts(heat_map(["a"], [[math.inf]], [[False]])) == []

@@ -43,7 +43,8 @@ def model_of(x, y, **settings):
 
 @laws_of_noise
 @pytest.mark.parametrize("backwards", [False, True])
-def test_the_mean_log_ratio_is_the_information(name, backwards):
+def test_mean_log_ratio(name, backwards):
+    """The mean log-ratio is the information."""
     x, y = pairs(name, 8000)
     truth = entropy_of_sum(y) - LAWS[name][1] - math.log(0.1)
     if backwards:
@@ -56,17 +57,19 @@ def test_the_mean_log_ratio_is_the_information(name, backwards):
     assert float(scores.exp().mean()) == pytest.approx(1, abs=0.1)  # a ratio of densities
 
 
-def test_gaussian_noise_gains_nothing_from_its_own_law():
+def test_gaussian_noise():
+    """Gaussian noise gains nothing from its own law."""
     x = torch.randn(4000, 2, dtype=torch.float64)
     assert model_of(x, x + torch.randn(4000, 2)).gain < 0.01
 
 
 @laws_of_noise
-def test_other_noise_gains(name):
+def test_other_noise(name):
     assert model_of(*pairs(name)).gain > 0.02
 
 
-def test_a_copy_has_no_noise_to_fit():
+def test_copy():
+    """A copy has no noise to fit."""
     x = torch.randn(400, 2, dtype=torch.float64)
     assert model_of(x, x @ torch.randn(2, 2, dtype=torch.float64)).gain == -math.inf
 
@@ -78,7 +81,8 @@ def test_a_copy_has_no_noise_to_fit():
     backwards=st.booleans(),
     size=st.sampled_from([1e-6, 1.0, 1e6]),
 )
-def test_scores_are_finite_above_independence_and_those_of_features(dx, dy, backwards, size):
+def test_scores(dx, dy, backwards, size):
+    """Scores are finite above independence and those of features."""
     x = torch.randn(200, dx, dtype=torch.float64)
     y = x.sum(1, keepdim=True) + torch.rand(200, dy, dtype=torch.float64)
     model = model_of(size * x, y / size, backwards=backwards)
@@ -92,7 +96,7 @@ def test_scores_are_finite_above_independence_and_those_of_features(dx, dy, back
 
 
 @pytest.mark.parametrize("heavy", [False, True])
-def test_a_table_is_a_density(heavy):
+def test_density_table(heavy):
     values = torch.randn(2000, dtype=torch.float64)
     if heavy:  # a Cauchy law
         values = values / torch.randn(2000, dtype=torch.float64)
@@ -102,8 +106,11 @@ def test_a_table_is_a_density(heavy):
     assert float(torch.trapezoid(law(grid).exp(), grid)) == pytest.approx(1, abs=1e-3)
 
 
-def test_pairs_of_equal_correlation_are_parted():
-    """Canonical directions of equal correlation are arbitrary; those of the noise are not."""
+def test_equal_correlations():
+    """Pairs of equal correlation are parted.
+
+    Canonical directions of equal correlation are arbitrary; those of the noise are not.
+    """
     x, y = (
         torch.cat(sides, 1)
         for sides in zip(pairs("uniform", 8000), pairs("uniform", 8000, seed=2), strict=True)
@@ -114,7 +121,8 @@ def test_pairs_of_equal_correlation_are_parted():
     assert float(scores.diagonal().mean()) == pytest.approx(truth, abs=0.1)
 
 
-def test_noise_that_depends_on_its_cause_contradicts_the_form():
+def test_dependent_noise():
+    """Noise that depends on its cause contradicts the form."""
     x, y = pairs("uniform")
     form = Form(margin="standard", noise="y")
     assert form.misfit(x, y) < 3

@@ -26,13 +26,14 @@ NAMES = [
 @pytest.mark.parametrize(
     ("names", "table"), NAMES, ids=["estimator", "critic", "transform", "effort"]
 )
-def test_the_names_are_the_keys_of_the_table(names, table):
+def test_names(names, table):
     typed = get_args(names)
     assert set(table) - set(typed) == set(), "keys that the type lacks"
     assert set(typed) - set(table) == set(), "names that the table lacks"
 
 
-def test_the_settings_are_the_constructor_s_arguments():
+def test_settings():
+    """The settings are the constructor's arguments."""
     own = get_type_hints(mi.MIEstimator.__init__)
     del own["estimator"], own["return"]
     assert get_type_hints(arguments.Arguments) == own
@@ -41,7 +42,8 @@ def test_the_settings_are_the_constructor_s_arguments():
 @pytest.mark.parametrize(
     ("function", "own"), [(mi.estimate_mi, set()), (mi.pairwise_mi, {"discrete"})]
 )
-def test_help_and_completion_see_every_setting(function, own):
+def test_help(function, own):
+    """Help and completion see every setting."""
     shown = inspect.signature(function).parameters
     constructor = inspect.signature(mi.MIEstimator).parameters
     for name in set(constructor) - own:
@@ -100,7 +102,8 @@ WRONG = [
 ]
 
 
-def test_a_type_checker_refuses_wrong_calls_of_a_user_and_passes_right_ones(tmp_path):
+def test_type_checker(tmp_path):
+    """A type checker refuses wrong calls of a user and passes right ones."""
     pytest.importorskip("pyright", reason="needs pyright (pip install --group dev)")
     pyright = [sys.executable, "-m", "pyright"]
     if subprocess.run([*pyright, "--version"], capture_output=True).returncode:

@@ -17,7 +17,8 @@ def spots(n, kinds=3, seed=0):
     return place + 0.3 * torch.randn(n, 2, generator=generator), code[:, None].float()
 
 
-def test_codes_number_rows_and_know_what_they_have_not_seen():
+def test_codes():
+    """Codes number rows and know what they have not seen."""
     rows = torch.tensor([[2.0, 0.0], [1.0, 5.0], [2.0, 0.0]])
     codes = Codes(rows)
     assert codes(rows).tolist() == [1, 0, 1]
@@ -25,7 +26,8 @@ def test_codes_number_rows_and_know_what_they_have_not_seen():
 
 
 @pytest.mark.parametrize("label", [0, 1])
-def test_it_is_normalised_over_the_labels_and_near_the_log_ratio(label):
+def test_normalised_scores(label):
+    """It is normalised over the labels and near the log-ratio."""
     sides = [spots(n, seed=n) for n in (900, 300, 600)]
     train, valid, test = [rows[::-1] if label == 0 else rows for rows in sides]
     critic, history = fit_classifier(train, valid, label)
@@ -44,20 +46,23 @@ def test_it_is_normalised_over_the_labels_and_near_the_log_ratio(label):
     assert history[0]["step"] == 0
 
 
-def test_a_label_that_training_did_not_see_says_nothing():
+def test_unseen_label():
+    """A label that training did not see says nothing."""
     x, y = spots(300)
     critic, _ = fit_classifier((x, y), (x, y), 1)
     assert critic(x[:2], torch.tensor([[7.0]])).tolist() == [[0.0], [0.0]]
 
 
-def test_labels_are_read_by_a_classifier_and_stay_below_their_entropy():
+def test_entropy_ceiling():
+    """Labels are read by a classifier and stay below their entropy."""
     x, y = spots(900)
     estimate = mi.estimate_mi(x, y, steps=50, folds=2)
     assert (estimate.expert, estimate.verdict) == ("classifier", "ok")
     assert 0.95 < estimate.nats < math.log(3)
 
 
-def test_counts_are_used_where_cells_are_full_alone():
+def test_full_counts():
+    """Counts are used only where cells are full."""
     generator = torch.Generator().manual_seed(0)
     few, many = (torch.randint(kinds, (2, 2000), generator=generator) for kinds in (4, 300))
     assert information_of_counts(*few).value == pytest.approx(0, abs=0.005)

@@ -31,7 +31,8 @@ def table():
     return fitted()  # made in the first test, in double precision as all tests are
 
 
-def test_each_cell_is_the_estimate_of_two_columns(table):
+def test_cells(table):
+    """Each cell is the estimate of two columns."""
     columns = three_columns()
     assert list(table.estimates) == [("a", "b & c"), ("a", "walk"), ("b & c", "walk")]
     for (a, b), estimate in table.estimates.items():
@@ -39,7 +40,7 @@ def test_each_cell_is_the_estimate_of_two_columns(table):
         assert table[a, b] is table[b, a] is estimate
 
 
-def test_the_matrices_are_symmetric(table):
+def test_symmetry(table):
     assert torch.equal(table.nats, table.nats.T)
     assert torch.equal(table.flagged, table.flagged.T)
     assert table.nats[0, 1] == table["a", "b & c"].nats
@@ -47,7 +48,8 @@ def test_the_matrices_are_symmetric(table):
     assert [table.verdicts[k][k] for k in range(3)] == ["", "", ""]
 
 
-def test_the_diagonal_is_what_a_column_tells_of_itself():
+def test_diagonal():
+    """The diagonal is what a column tells of itself."""
     x = three_columns()["a"]
     table = mi.pairwise_mi(
         {"x": x, "sign": x > 0, "kind": x.sign().long()}, discrete=["kind"], **FAST
@@ -57,7 +59,8 @@ def test_the_diagonal_is_what_a_column_tells_of_itself():
     assert table["sign", "kind"].nats == pytest.approx(math.log(2), abs=0.02)
 
 
-def test_a_data_frame_an_array_a_tensor_and_a_mapping_are_the_same_table(table):
+def test_kinds_of_tables(table):
+    """A data frame, an array, a tensor and a mapping are the same table."""
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({name: rows.numpy() for name, rows in three_columns().items()})
     values = [estimate.nats for estimate in table.estimates.values()]
@@ -68,7 +71,7 @@ def test_a_data_frame_an_array_a_tensor_and_a_mapping_are_the_same_table(table):
     assert mi.pairwise_mi(frame, **FAST).names == table.names
 
 
-def test_labels_wide_columns_and_groups():
+def test_wide_columns():
     columns = three_columns()
     rows = torch.stack([columns["a"], columns["walk"]], 1)
     labels = np.where(columns["a"] > 0, "high", "low")
@@ -76,7 +79,7 @@ def test_labels_wide_columns_and_groups():
     assert wide["rows", "label"] == mi.estimate_mi(rows, labels, groups=2, **FAST)
 
 
-def test_what_it_shows(table):
+def test_report(table):
     pair = ("a", "walk")
     flagged = replace(table[pair], verdict="dependent_rows", warnings=("rows < depend",))
     changed = replace(table, estimates=table.estimates | {pair: flagged})
@@ -98,7 +101,8 @@ def test_what_it_shows(table):
     assert plain["pairs"][1]["verdict"] == "dependent_rows"
 
 
-def test_the_heat_map_marks_flagged_cells(table):
+def test_heat_map(table):
+    """The heat map marks flagged cells."""
     pytest.importorskip("matplotlib")
     figure = table.plot()
     texts = [text.get_text() for text in figure.axes[0].texts]
@@ -106,7 +110,7 @@ def test_the_heat_map_marks_flagged_cells(table):
     assert sum("!" in text for text in texts) == int(table.flagged.sum())
 
 
-def test_progress_counts_pairs(capsys):
+def test_progress(capsys):
     mi.pairwise_mi(three_columns(), progress=True, **FAST)
     assert "pairwise_mi" in capsys.readouterr().err
 
@@ -141,12 +145,12 @@ BAD = [
 
 
 @pytest.mark.parametrize(("message", "columns", "settings"), BAD)
-def test_bad_tables_are_refused_by_name(message, columns, settings):
+def test_bad_tables(message, columns, settings):
     with pytest.raises(ValueError, match=message):
         mi.pairwise_mi(columns, **settings)
 
 
-def test_unknown_settings_and_names_are_refused(table):
+def test_unknown_settings(table):
     with pytest.raises(
         TypeError, match=r"pairwise_mi\(\) got an unexpected keyword argument 'stpes'"
     ):

@@ -42,7 +42,8 @@ LAWS = {
 
 
 @pytest.mark.parametrize("name", LAWS)
-def test_the_interval_holds_the_information(name):
+def test_interval(name):
+    """The interval holds the information."""
     rows, truth = LAWS[name](np.random.default_rng(3))
     estimate = mi.conditional_mi(*rows, **FAST)
     low, high = estimate.interval
@@ -51,7 +52,8 @@ def test_the_interval_holds_the_information(name):
     assert estimate.nats == pytest.approx(truth, abs=0.1)
 
 
-def test_nearest_neighbours_that_read_low_in_many_columns_are_no_objection():
+def test_low_neighbours():
+    """Nearest neighbours that read low in many columns are no objection."""
     rows, truth = gaussian(0.7, 3, np.random.default_rng(0), n=2000)
     estimate = mi.conditional_mi(*rows, **FAST)
     assert estimate.diagnostics["ksg"] < truth - 0.5
@@ -76,7 +78,8 @@ def confounded(name, rng, n=2000):
 @pytest.mark.parametrize(
     "name", ["linear", "a proxy of a wave", "squares", "labels", "a function of z"]
 )
-def test_confounding_is_not_information(name):
+def test_confounding(name):
+    """Confounding is not information."""
     estimate = mi.conditional_mi(*confounded(name, np.random.default_rng(0)), **FAST)
     assert estimate.verdict != "ok"
     assert estimate.interval[0] <= 0
@@ -84,7 +87,8 @@ def test_confounding_is_not_information(name):
         assert estimate.nats == pytest.approx(0.0, abs=0.03)
 
 
-def test_what_both_parts_share_cancels():
+def test_shared_part():
+    """What both parts share cancels."""
     rows, _ = gaussian(0.5, 1, np.random.default_rng(1))
     x, y, z = rows
     estimate = mi.conditional_mi(x + 5 * z, y, z, **FAST)
@@ -95,7 +99,8 @@ def test_what_both_parts_share_cancels():
         assert text in str(estimate)
 
 
-def test_strata_are_estimates_of_their_own():
+def test_strata():
+    """Strata are estimates of their own."""
     rng = np.random.default_rng(0)
     x, noise = rng.normal(size=(2, 1200))
     z = np.repeat(["near", "far", "never"], [300, 300, 600])
@@ -111,7 +116,8 @@ def test_strata_are_estimates_of_their_own():
 
 
 @pytest.mark.parametrize("name", ["one column", "a table"])
-def test_the_order_of_the_rows_changes_nothing(name):
+def test_row_order(name):
+    """The order of the rows changes nothing."""
     rows, _ = LAWS[name](np.random.default_rng(2))
     mixed = np.random.default_rng(3).permutation(len(rows[0]))
     first = mi.conditional_mi(*rows, **FAST)
@@ -119,7 +125,7 @@ def test_the_order_of_the_rows_changes_nothing(name):
     assert (first.nats, first.stderr, first.interval) == (again.nats, again.stderr, again.interval)
 
 
-def test_groups_are_the_draws():
+def test_groups():
     kinds = np.random.default_rng(0).integers(150, size=1500)
     x, y, z = np.random.default_rng(1).normal(size=(3, 150))[:, kinds]
     assert mi.conditional_mi(x, y, z, **FAST).verdict == "repeated_rows"
@@ -148,7 +154,7 @@ def by_definition(x, y, z, k):
 
 
 @pytest.mark.parametrize("k", [1, 3])
-def test_nearest_neighbours_are_frenzel_and_pompes(k):
+def test_frenzel_pompe(k):
     sides = torch.randn(3, 90, 2)
     expected = by_definition(*sides, k)
     assert cheap_conditional(*sides, k=k).value == pytest.approx(expected, abs=1e-12)
@@ -168,6 +174,6 @@ BAD_CALLS = [
 
 
 @pytest.mark.parametrize(("message", "error", "rows", "settings"), BAD_CALLS)
-def test_bad_calls_are_refused_by_name(message, error, rows, settings):
+def test_bad_calls(message, error, rows, settings):
     with pytest.raises(error, match=message):
         mi.conditional_mi(*rows, **settings)

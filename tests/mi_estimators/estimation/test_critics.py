@@ -34,7 +34,8 @@ def pair_by_pair(score, x, y):
 
 @critics
 @pytest.mark.parametrize("batch", [(), (2,), (2, 3)])
-def test_scores_are_a_matrix_for_every_batch(name, batch):
+def test_shapes(name, batch):
+    """Scores are a matrix for every batch."""
     critic = randomised(CRITICS[name].make(3, 2, 8))
     x, y = torch.randn(*batch, 5, 3), torch.randn(*batch, 7, 2)
     scores = critic(x, y)
@@ -44,7 +45,8 @@ def test_scores_are_a_matrix_for_every_batch(name, batch):
 
 
 @critics
-def test_a_score_belongs_to_its_pair_alone(name):
+def test_single_pairs(name):
+    """A score belongs to its pair alone."""
     critic = randomised(CRITICS[name].make(3, 2, 8))
     x, y = torch.randn(5, 3), torch.randn(4, 2)
     each = pair_by_pair(lambda a, b: critic(a[None], b[None])[0, 0], x, y)
@@ -52,7 +54,8 @@ def test_a_score_belongs_to_its_pair_alone(name):
 
 
 @critics
-def test_they_start_at_zero_and_can_leave_it(name):
+def test_zero_start(name):
+    """Critics start at zero and can leave it."""
     critic = CRITICS[name].make(3, 2, 8)
     x, y = torch.randn(5, 3), torch.randn(5, 2)
     assert not critic(x, y).any()
@@ -65,20 +68,23 @@ def test_they_start_at_zero_and_can_leave_it(name):
 
 
 @pytest.mark.parametrize("make", [Separable, Concatenated, Encoded])
-def test_without_zero_start_they_do_not(make):
+def test_other_start(make):
+    """Without `zero_start` critics do not start at zero."""
     x, y = torch.randn(5, 3), torch.randn(5, 2)
     assert make(3, 2, hidden=8, zero_start=False)(x, y).abs().min() > 0
     assert not make(3, 2, hidden=8)(x, y).any()
 
 
 @critics
-def test_a_row_and_what_it_makes_agree_on_the_cost(name):
+def test_pairwise_cost(name):
+    """A row of the table and the critic that it makes agree on the cost."""
     assert CRITICS[name].pairwise is scores_each_pair(CRITICS[name].make(3, 2, 8))
     assert scores_each_pair(nn.Linear(1, 1)) is True  # a critic that does not say
 
 
 @critics
-def test_a_critic_that_is_not_pairwise_evaluates_its_networks_once_a_row(name):
+def test_evaluations(name):
+    """A critic that is not pairwise evaluates its networks once a row."""
     critic, evaluated = CRITICS[name].make(3, 2, 8), []
     for layer in critic.modules():
         if isinstance(layer, nn.Linear | MemberLinear):
@@ -88,7 +94,8 @@ def test_a_critic_that_is_not_pairwise_evaluates_its_networks_once_a_row(name):
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
-def test_concatenated_is_a_network_of_the_pair(layers):
+def test_concatenated(layers):
+    """Concatenated is a network of the pair."""
     critic = randomised(Concatenated(3, 2, hidden=8, layers=layers))
     network = mlp(5, 1, 8, layers)
     network[0].weight.data = torch.cat([critic.x.weight, critic.y.weight], 1).data
@@ -100,7 +107,8 @@ def test_concatenated_is_a_network_of_the_pair(layers):
     torch.testing.assert_close(critic(x, y), expected)
 
 
-def test_separable_is_an_inner_product_of_embeddings():
+def test_separable():
+    """Separable is an inner product of embeddings."""
     critic = randomised(Separable(3, 2, hidden=8, layers=1, embedding=4))
     x, y = torch.randn(4, 3), torch.randn(6, 2)
     torch.testing.assert_close(
@@ -109,7 +117,7 @@ def test_separable_is_an_inner_product_of_embeddings():
     assert torch.linalg.matrix_rank(critic(torch.randn(20, 3), torch.randn(20, 2))) <= 4
 
 
-def test_bilinear_is_its_formula():
+def test_bilinear():
     critic = randomised(Bilinear(3, 2))
     w, a, b, c = critic.weight, critic.a.weight[0], critic.b.weight[0], critic.a.bias[0]
     x, y = torch.randn(4, 3), torch.randn(6, 2)
@@ -118,7 +126,8 @@ def test_bilinear_is_its_formula():
     )
 
 
-def test_sum_adds_and_hybrid_is_bilinear_and_concatenated():
+def test_sums():
+    """ "sum" adds; "hybrid" is bilinear plus concatenated."""
     parts = (
         randomised(Bilinear(3, 2)),
         randomised(Concatenated(3, 2, hidden=8)),
@@ -135,7 +144,8 @@ def test_sum_adds_and_hybrid_is_bilinear_and_concatenated():
 @pytest.mark.parametrize(
     ("scale", "cap"), [(1.0, math.inf), (0.8, math.inf), (0.8, 0.5), (1.0, -2.0)]
 )
-def test_calibrated_scales_and_then_caps(scale, cap):
+def test_calibrated(scale, cap):
+    """Calibrated scales and then caps."""
     critic = randomised(Bilinear(3, 2))
     x, y = torch.randn(2, 4, 3), torch.randn(2, 6, 2)
     expected = torch.minimum(scale * critic(x, y), torch.tensor(cap))
@@ -148,7 +158,8 @@ def test_calibrated_scales_and_then_caps(scale, cap):
     }
 
 
-def test_encoded_is_a_network_of_two_encodings():
+def test_encoded():
+    """Encoded is a network of two encodings."""
     critic = randomised(Encoded(3, 2, hidden=8, layers=3))
     x, y = torch.randn(5, 3), torch.randn(4, 2)
     assert [type(layer) for layer in critic.f].count(nn.SiLU) == 3

@@ -28,7 +28,8 @@ def pictures(rows=400):
     return picture, place[:, None] + torch.rand(rows, 1), torch.tensor(4.0).log().item()
 
 
-def test_pictures_come_to_their_encoder_in_their_own_shape():
+def test_pictures():
+    """Pictures come to their encoder in their own shape."""
     seen = []
 
     def convolution(shape):
@@ -41,7 +42,8 @@ def test_pictures_come_to_their_encoder_in_their_own_shape():
     assert 0.7 * truth < estimate.nats < 1.1 * truth
 
 
-def test_tokens_come_as_they_are_without_a_transform():
+def test_tokens():
+    """Tokens come as they are without a transform."""
     tokens = torch.randint(16, (800, 5))
     worth = torch.randn(16)[tokens].sum(1, keepdim=True)
     y = worth + 0.2 * torch.randn(800, 1)
@@ -50,7 +52,8 @@ def test_tokens_come_as_they_are_without_a_transform():
     assert estimate.nats > 0.3
 
 
-def test_a_saved_estimator_needs_its_encoders_again(tmp_path):
+def test_saved_encoders(tmp_path):
+    """A saved estimator needs its encoders again."""
     x, y, _ = pictures(200)
     critic = mi.Encoders(encoder_x=nn.Sequential(nn.Flatten(), nn.Linear(16, 4)))
     estimator = mi.MIEstimator(critic=critic, steps=10, folds=2).fit(x, y)
@@ -69,7 +72,8 @@ def test_a_saved_estimator_needs_its_encoders_again(tmp_path):
         (nn.Flatten(0), "encoder_y: expected rows .* got \\(4,\\)"),
     ],
 )
-def test_an_encoder_of_another_kind_is_refused(encoder, message):
+def test_wrong_encoder(encoder, message):
+    """An encoder of another kind is refused."""
     with pytest.raises(ValueError, match=message):
         mi.estimate_mi(
             torch.randn(80, 2), torch.randn(80, 2), critic=mi.Encoders(encoder_y=encoder)

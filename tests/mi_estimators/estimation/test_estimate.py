@@ -36,11 +36,13 @@ def opened(estimate):
     )
 
 
-def test_one_bit_is_ln_2_nats(estimate):
+def test_bits(estimate):
     assert replace(estimate, nats=math.log(2)).bits == 1
 
 
-def test_strict_json_holds_every_number(estimate):
+def test_strict_json(estimate):
+    """Strict JSON holds every number."""
+
     def strict(value):
         return json.loads(
             json.dumps(value.to_dict(), allow_nan=False), parse_constant=lambda name: 1 / 0
@@ -60,7 +62,8 @@ def test_strict_json_holds_every_number(estimate):
     assert open_end["warnings"] == ["a < b & more"]
 
 
-def test_it_is_one_line_that_says_the_most_important(estimate):
+def test_one_line(estimate):
+    """`repr` is one line that says what matters most."""
     assert re.fullmatch(
         r"MIEstimate\(\d\.\d{3} nats, 95 % \[\d\.\d{3}, \d\.\d{3}\], js, \w+\)", repr(estimate)
     )
@@ -73,7 +76,8 @@ def svg_of(html):
 
 
 @pytest.mark.parametrize("change", [lambda estimate: estimate, opened])
-def test_a_notebook_shows_the_report_and_a_picture(estimate, change):
+def test_notebook(estimate, change):
+    """A notebook shows the report and a picture."""
     formatters = pytest.importorskip("IPython.core.formatters")
     shown, _ = formatters.DisplayFormatter().format(change(estimate))
     assert shown["text/plain"] == repr(change(estimate))
@@ -87,7 +91,8 @@ def test_a_notebook_shows_the_report_and_a_picture(estimate, change):
     assert ("open" in words) == (change is opened)
 
 
-def test_only_a_flagged_estimate_is_red(estimate):
+def test_red_flag(estimate):
+    """Only a flagged estimate is red."""
     from mi_estimators.display.style import BLUE, RED
 
     for verdict, colour in (("ok", BLUE), ("nothing_found", BLUE), ("overfit", RED)):
@@ -95,7 +100,8 @@ def test_only_a_flagged_estimate_is_red(estimate):
         assert {tint for tint in (BLUE, RED) if tint in html} == {colour}
 
 
-def test_scores_are_a_bounded_sample_of_held_out_pairs(estimate):
+def test_sampled_scores(estimate):
+    """Scores are a bounded sample of held-out pairs."""
     joint, product = estimate.scores
     assert joint.shape == product.shape == (400,)
     assert abs(float(joint.mean()) - LAW.mutual_information) < 0.2
@@ -107,7 +113,8 @@ def test_scores_are_a_bounded_sample_of_held_out_pairs(estimate):
         assert part.shape == (2000,)
 
 
-def test_each_row_is_scored_by_the_critic_that_never_saw_it():
+def test_held_out_scores():
+    """Each row is scored by the critic that never saw it."""
     x, y = sample(400)
     fitted = mi.MIEstimator(**FAST).fit(x, y)
     held_out = []
@@ -120,7 +127,8 @@ def test_each_row_is_scored_by_the_critic_that_never_saw_it():
     )
 
 
-def test_scores_change_neither_repr_nor_equality(estimate):
+def test_scores_and_equality(estimate):
+    """Scores change neither repr nor equality."""
     bare = replace(estimate, scores=None)
     assert bare == estimate
     assert repr(bare) == repr(estimate)
@@ -132,7 +140,8 @@ class TestFigure:
 
     pytest.importorskip("matplotlib")
 
-    def test_three_panels_that_a_notebook_shows_and_that_touch_no_state(self, estimate, tmp_path):
+    def test_panels(self, estimate, tmp_path):
+        """The picture has three panels, which a notebook shows and which touch no state."""
         import matplotlib as mpl
 
         before = dict(mpl.rcParams)
@@ -146,7 +155,8 @@ class TestFigure:
         figure.savefig(tmp_path / "estimate.svg")
         assert dict(mpl.rcParams) == before
 
-    def test_what_is_not_there_is_not_drawn(self, estimate):
+    def test_missing_parts(self, estimate):
+        """What is not there is not drawn."""
         bare = replace(opened(estimate), scores=None, history=[])
         (axes,) = bare.plot().axes
         assert " open " in [text.get_text() for text in axes.texts]
@@ -158,7 +168,8 @@ ENDS = st.floats(allow_nan=True, width=32)
 
 
 @given(st.dictionaries(st.sampled_from(["dv", "nwj", "js"]), ENDS), ENDS, ENDS, st.floats(-10, 10))
-def test_any_numbers_make_a_picture_with_finite_coordinates(others, low, high, value):
+def test_finite_picture(others, low, high, value):
+    """Any numbers make a picture with finite coordinates."""
     picture = mi.display.readings_svg({**others, "value": value}, (low, high), "value")
     for element in ElementTree.fromstring(picture).iter():
         for name in ("cx", "cy", "x", "y", "d"):

@@ -22,7 +22,8 @@ def sample(law, n, seed=0):
 
 
 @pytest.mark.parametrize("name", mi.ESTIMATORS)
-def test_every_estimator_finds_the_information_of_a_gaussian(name):
+def test_estimators(name):
+    """Every estimator finds the information of a Gaussian."""
     law = mi.laws.Gaussian(0.8)
     estimate = mi.estimate_mi(*sample(law, 1000), name, **FAST)
     loose = (
@@ -42,14 +43,16 @@ def test_every_estimator_finds_the_information_of_a_gaussian(name):
 
 @pytest.mark.parametrize("critic", ["separable", "bilinear", "concatenated", "hybrid"])
 @pytest.mark.parametrize("estimator", ["js", "infonce"])
-def test_every_critic_without_an_anchor(critic, estimator):
+def test_critics(critic, estimator):
     law = mi.laws.Gaussian(0.6, 2)  # the bilinear critic lacks the squares: it finds most of it
     settings = dict(critic=critic, anchor="none", steps=150, learning_rate=1e-2, hidden=32, folds=2)
     estimate = mi.estimate_mi(*sample(law, 1000), estimator, **settings)
     assert law.mutual_information - 0.2 < estimate.nats < law.mutual_information + 0.1
 
 
-def test_a_users_module_and_a_users_function_are_critics():
+def test_own_critics():
+    """A user's module and a user's function are critics."""
+
     class Product(torch.nn.Module):  # knows nothing of batch dimensions
         def __init__(self):
             super().__init__()
@@ -70,7 +73,9 @@ def test_a_users_module_and_a_users_function_are_critics():
     assert by_function.nats == by_module.nats
 
 
-def test_a_users_critic_that_does_not_score_each_pair_is_refused():
+def test_wrong_critic():
+    """A user's critic that does not score each pair is refused."""
+
     class ByRow(torch.nn.Module):
         def __init__(self):
             super().__init__()
@@ -111,7 +116,8 @@ class OfX(torch.nn.Linear):
         return super().forward(x)
 
 
-def test_groups_stay_within_folds_and_count_as_one():
+def test_groups():
+    """Groups stay within folds and count as one."""
     law, copies = mi.laws.Gaussian(0.6), 3
     x, y = (rows.repeat_interleave(copies, 0) for rows in sample(law, 400))
     labels = np.repeat(np.random.default_rng(0).permutation(400) - 7, copies)
@@ -146,18 +152,21 @@ def test_groups_stay_within_folds_and_count_as_one():
         torch.zeros(99, dtype=torch.long),
     ],
 )
-def test_groups_that_do_not_fit_are_refused(groups):
+def test_bad_groups(groups):
+    """Groups that do not fit are refused."""
     with pytest.raises(ValueError, match="groups: expected"):
         mi.estimate_mi(GOOD, GOOD, groups=groups)
 
 
-def test_a_group_that_leaves_the_others_no_rows_is_refused():
+def test_large_group():
+    """A group that leaves the others no rows is refused."""
     groups = np.maximum(np.arange(100) - 88, 0)  # 89 rows, and eleven of one row each
     with pytest.raises(ValueError, match="groups: expected at least 6 rows to train on and 6"):
         mi.estimate_mi(GOOD, GOOD, groups=groups, folds=2)
 
 
-def test_another_default_device_changes_nothing():
+def test_default_device():
+    """Another default device changes nothing."""
     x, y = sample(mi.laws.Gaussian(0.5), 200)
     here = mi.MIEstimator(**FAST).fit(x, y)
     torch.set_default_device("meta")
@@ -174,21 +183,23 @@ def test_another_default_device_changes_nothing():
 
 
 @pytest.mark.parametrize("transform", ["none", "standard", "one_scale", "rank", "both"])
-def test_transforms_leave_the_information(transform):
+def test_transforms(transform):
     law = mi.laws.Gaussian(0.7)
     x, y = sample(law, 1500)
     estimate = mi.estimate_mi(x, y, transform=transform, **FAST)
     assert abs(estimate.nats - law.mutual_information) < 0.08
 
 
-def test_overfitting_does_not_reach_the_reported_value():
+def test_overfitting():
+    """Overfitting does not reach the reported value."""
     x, y = sample(mi.laws.Gaussian(0.0, 20), 300)  # independent, and few rows for 40 columns
     estimate = mi.estimate_mi(x, y, anchor="none", patience=50, steps=150)
     assert abs(estimate.nats) < 0.1
     assert estimate.interval[0] <= 0.02
 
 
-def test_the_value_is_that_of_fresh_rows():
+def test_fresh_rows():
+    """The value is that of fresh rows."""
     law = mi.laws.TASKS["half_cube-multinormal-sparse-5-5-2-2.0"]
     estimator = mi.MIEstimator(**FAST).fit(*sample(law, 1500))
     fresh = estimator.estimate(*sample(law, 4000, seed=1))
@@ -197,7 +208,8 @@ def test_the_value_is_that_of_fresh_rows():
     )
 
 
-def test_every_row_is_held_out_once_and_trains_no_critic_that_reads_it(monkeypatch):
+def test_held_out_rows(monkeypatch):
+    """Every row is held out once and trains no critic that reads it."""
     x, y = sample(mi.laws.Gaussian(0.5), 200)
     estimator = mi.MIEstimator(**FAST).fit(x, y)
     parts = [indices for _, _, indices in estimator.folds_]
@@ -214,7 +226,8 @@ def test_every_row_is_held_out_once_and_trains_no_critic_that_reads_it(monkeypat
         assert not set(x[indices].float().flatten().tolist()) & set(rows.flatten().tolist())
 
 
-def test_numpy_and_torch_vectors_and_columns_agree_and_seeds_are_bit_equal():
+def test_kinds_of_rows():
+    """NumPy and torch, vectors and columns agree; equal seeds are equal to the bit."""
     x, y = (v.numpy() for v in sample(mi.laws.Gaussian(0.5), 200))
     state = torch.random.get_rng_state()
     first = mi.estimate_mi(x, y, **FAST)
@@ -224,7 +237,7 @@ def test_numpy_and_torch_vectors_and_columns_agree_and_seeds_are_bit_equal():
     assert mi.estimate_mi(x, y, seed=1, **FAST).nats != first.nats
 
 
-def test_any_memory_layout_scale_and_grad_mode():
+def test_memory_layouts():
     x, y = (v.numpy() for v in sample(mi.laws.Gaussian(0.5), 200))
     nats = mi.estimate_mi(x, y, seed=np.int64(3), **FAST).nats
     copy = x.copy()
@@ -236,7 +249,8 @@ def test_any_memory_layout_scale_and_grad_mode():
         assert mi.estimate_mi(x, y, seed=3, **FAST).nats == nats
 
 
-def test_with_ranks_increasing_maps_of_a_column_change_nothing():
+def test_increasing_maps():
+    """With ranks increasing maps of a column change nothing."""
     x, y = (v.numpy().astype(np.float64) for v in sample(mi.laws.Gaussian(0.5), 300))
     warped = mi.estimate_mi(np.sinh(5 * x), y**3, **FAST)
     assert warped.nats == pytest.approx(
@@ -244,7 +258,7 @@ def test_with_ranks_increasing_maps_of_a_column_change_nothing():
     )  # between ranks the maps bend
 
 
-def test_params_clone_and_name_themselves():
+def test_params():
     estimator = mi.MIEstimator("smile", seed=3, critic="hybrid")
     assert repr(estimator) == "MIEstimator(estimator='smile', critic='hybrid', seed=3)"
     clone = type(estimator)(**estimator.get_params())
@@ -255,7 +269,8 @@ def test_params_clone_and_name_themselves():
         estimator.set_params(sede=4)
 
 
-def test_the_score_matrix_is_the_mean_of_the_folds_critics():
+def test_score_matrix():
+    """The score matrix is the mean of the folds' critics."""
     law = mi.laws.Gaussian(0.5)
     estimator = mi.MIEstimator(**FAST).fit(*sample(law, 300))
     x, y = sample(law, 9, seed=5)
@@ -265,7 +280,8 @@ def test_the_score_matrix_is_the_mean_of_the_folds_critics():
     assert torch.allclose(torch.stack(singles), scores[:2, :2].flatten(), atol=1e-5)
 
 
-def test_what_is_not_fitted_says_so():
+def test_not_fitted():
+    """What is not fitted says so."""
     for call in (
         mi.MIEstimator().estimate,
         lambda: mi.MIEstimator().score_matrix(torch.ones(2), torch.ones(2)),
@@ -279,18 +295,19 @@ def test_what_is_not_fitted_says_so():
         estimator.estimate(torch.ones(100, 2), torch.ones(90, 2))
 
 
-def test_progress_goes_to_the_end(capsys):
+def test_progress(capsys):
     mi.estimate_mi(*sample(mi.laws.Gaussian(0.5), 100), progress=True, **FAST)
     assert "estimate_mi" in capsys.readouterr().err
 
 
-def test_twenty_pairs_at_ten_nats():
+def test_ten_nats():
     law = mi.laws.TASKS["multinormal-20-10nats"]
     estimate = mi.estimate_mi(*sample(law, 4000), **FAST)
     assert abs(estimate.nats - 10) < 0.5
 
 
-def test_fitted_estimators_and_estimates_can_be_saved_and_read_again():
+def test_pickling():
+    """Fitted estimators and estimates can be saved and read again."""
     law = mi.laws.Gaussian(0.5)
     estimator = mi.MIEstimator(**FAST).fit(*sample(law, 200))
     again = pickle.loads(pickle.dumps(estimator))
@@ -300,7 +317,8 @@ def test_fitted_estimators_and_estimates_can_be_saved_and_read_again():
     assert torch.equal(again.score_matrix(*rows), estimator.score_matrix(*rows))
 
 
-def test_fresh_rows_are_read_as_they_were_fitted():
+def test_fresh_labels():
+    """Fresh rows are read as they were fitted."""
     law = mi.laws.TASKS["multinormal-20-2nats"]
     estimator = mi.MIEstimator(**FAST).fit(*sample(law, 300))
     estimator.set_params(estimator="infonce")
@@ -314,7 +332,9 @@ def test_fresh_rows_are_read_as_they_were_fitted():
         estimator.estimate(*sample(law, 5))
 
 
-def test_a_fit_that_fails_leaves_the_last_one_whole():
+def test_failed_fit():
+    """A fit that fails leaves the last one whole."""
+
     def failing(dim_x, dim_y):
         raise RuntimeError("no such critic")
 
@@ -379,12 +399,12 @@ BAD_CALLS = [
 
 
 @pytest.mark.parametrize(("message", "args", "kwargs"), BAD_CALLS)
-def test_bad_calls_are_refused_by_name(message, args, kwargs):
+def test_bad_calls(message, args, kwargs):
     with pytest.raises(ValueError, match=message):
         mi.estimate_mi(*args, **kwargs)
 
 
-def test_an_unknown_argument_is_named():
+def test_unknown_argument():
     with pytest.raises(
         TypeError, match=r"unexpected keyword argument 'stpes'; expected estimator, critic"
     ):
@@ -395,8 +415,11 @@ ORDERED = ["js", "dv", "mine", "nwj", "infonce", "smile", "relative"]
 
 
 @pytest.mark.parametrize("name", ORDERED)
-def test_the_answer_is_a_function_of_the_set_of_rows(name):
-    """Not of the order in which they come, nor of the names of groups; fresh rows too."""
+def test_row_order(name):
+    """The answer is a function of the set of rows.
+
+    Not of the order in which they come, nor of the names of groups; fresh rows too.
+    """
     x, y = sample(mi.laws.Gaussian(0.8), 300)
     labels = np.arange(300) // 3
     orders = [torch.arange(300), x[:, 0].argsort(), torch.randperm(300)]
@@ -415,8 +438,11 @@ def test_the_answer_is_a_function_of_the_set_of_rows(name):
         assert len(answers) == 1
 
 
-def test_fresh_rows_in_blocks_read_as_mixed_ones():
-    """Ten classes, class by class: neighbours are no negatives."""
+def test_fresh_blocks():
+    """Fresh rows in blocks read as mixed ones.
+
+    Ten classes, class by class: neighbours are no negatives.
+    """
     generator = torch.Generator().manual_seed(0)
     label = torch.randint(10, (600,), generator=generator).double()
     value = label + 0.1 * torch.randn(600, generator=generator)
@@ -426,7 +452,8 @@ def test_fresh_rows_in_blocks_read_as_mixed_ones():
     assert fitted.estimate(label[order], value[order]).nats == fitted.estimate(label, value).nats
 
 
-def test_threads_that_fit_at_once_agree_to_the_last_digit():
+def test_threads():
+    """Threads that fit at once agree to the last digit."""
     x, y = sample(mi.laws.Gaussian(0.8), 200)
 
     def fit(seed):
@@ -437,7 +464,7 @@ def test_threads_that_fit_at_once_agree_to_the_last_digit():
         assert list(pool.map(fit, (0, 1, 0, 1))) == alone
 
 
-def test_autocast_changes_nothing():
+def test_autocast():
     x, y = sample(mi.laws.Gaussian(0.8), 200)
     fitted = mi.MIEstimator(**FAST).fit(x, y)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -449,14 +476,16 @@ def test_autocast_changes_nothing():
     assert torch.equal(scores, fitted.score_matrix(x[:5], y[:5]))
 
 
-def test_without_a_seed_one_is_drawn_and_kept():
+def test_drawn_seed():
+    """Without a seed one is drawn and kept."""
     x, y = sample(mi.laws.Gaussian(0.8), 200)
     drawn = mi.MIEstimator(seed=None, **FAST).fit(x, y)
     again = mi.MIEstimator(seed=drawn.seed_, **FAST).fit(x, y)
     assert again.estimate_.nats == drawn.estimate_.nats
 
 
-def test_a_table_of_numbers_and_labels_is_read_and_read_again():
+def test_mixed_table():
+    """A table of numbers and labels is read and read again."""
     pandas = pytest.importorskip("pandas")
     generator = np.random.default_rng(0)
     label = generator.choice(["red", "green"], 300)
@@ -487,7 +516,8 @@ class Convolution(torch.nn.Module):
         return self.f(x).flatten(1) @ self.g(y).flatten(1).T / 8
 
 
-def test_a_critic_of_pictures_gets_pictures_at_one_scale():
+def test_pictures():
+    """A critic of pictures gets pictures at one scale."""
     generator = torch.Generator().manual_seed(0)
     place = torch.randint(2, (400,), generator=generator)
     pictures = 0.1 * torch.randn(2, 400, 1, 6, 6, generator=generator)
@@ -503,7 +533,8 @@ def test_a_critic_of_pictures_gets_pictures_at_one_scale():
         estimator.score_matrix(pictures[0, :3].flatten(1), pictures[1, :5])
 
 
-def test_very_wide_rows_are_read_by_their_components():
+def test_very_wide_rows():
+    """Very wide rows are read by their components."""
     generator = torch.Generator().manual_seed(0)
     hidden = torch.randn(300, 2, generator=generator)
     sides = [
@@ -515,8 +546,11 @@ def test_very_wide_rows_are_read_by_their_components():
     assert estimate.nats > 1
 
 
-def test_a_label_of_whole_groups_is_not_a_class():
-    """No held-out group shows a label that the others have: a classifier could not tell them."""
+def test_labels_of_groups():
+    """A label of whole groups is not a class.
+
+    No held-out group shows a label that the others have: a classifier could not tell them.
+    """
     kinds = np.random.default_rng(0).integers(150, size=1500)
     own, effect = (
         np.random.default_rng(1).normal(size=1500),

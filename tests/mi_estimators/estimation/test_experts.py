@@ -54,7 +54,8 @@ def normal_scores_of_student(t, nu):
 
 @pytest.mark.parametrize("rho", [0.0, 0.3, -0.6, 0.99])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
-def test_gaussian_form_is_the_log_ratio_of_a_pair(rho, dtype, tolerance):
+def test_gaussian_pair(rho, dtype, tolerance):
+    """Gaussian form is the log-ratio of a pair."""
     law = laws.Gaussian(rho)
     copula = plugged_in(torch.tensor([[1, rho], [rho, 1]]), 1, math.inf, dtype)
     x, y = torch.randn(6, 1), torch.randn(7, 1)
@@ -67,7 +68,8 @@ def test_gaussian_form_is_the_log_ratio_of_a_pair(rho, dtype, tolerance):
 
 @pytest.mark.parametrize(("dx", "dy"), [(2, 2), (1, 3), (4, 2)])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
-def test_gaussian_form_is_the_log_ratio_of_any_covariance(dx, dy, dtype, tolerance):
+def test_any_covariance(dx, dy, dtype, tolerance):
+    """Gaussian form is the log-ratio of any covariance."""
     scatter = random_scatter(dx + dy)
     law, copula = laws.MultivariateGaussian(scatter, dx), plugged_in(scatter, dx, math.inf, dtype)
     x, y = torch.randn(2, 6, dx), torch.randn(2, 7, dy)
@@ -83,7 +85,8 @@ def test_gaussian_form_is_the_log_ratio_of_any_covariance(dx, dy, dtype, toleran
 @pytest.mark.parametrize("nu", [1, 2, 4])
 @pytest.mark.parametrize(("dx", "dy"), [(1, 1), (3, 2), (5, 5)])
 @pytest.mark.parametrize("correlated", [False, True])
-def test_student_form_is_the_log_ratio_of_a_student_law(nu, dx, dy, correlated):
+def test_student_law(nu, dx, dy, correlated):
+    """Student form is the log-ratio of a Student law."""
     scatter = random_scatter(dx + dy) if correlated else torch.eye(dx + dy)
     law = laws.StudentT(scatter, dx, degrees_of_freedom=nu)
     x, y = (rows[:40] for rows in law.sample(40, torch.Generator().manual_seed(nu)))
@@ -97,7 +100,8 @@ def test_student_form_is_the_log_ratio_of_a_student_law(nu, dx, dy, correlated):
     torch.testing.assert_close(single, expected, atol=1e-4, rtol=1e-4)
 
 
-def test_student_form_with_no_direction_kept_is_that_of_the_identity():
+def test_no_direction():
+    """Student form with no direction kept is that of the identity."""
     law = laws.StudentT.identity(2, 3, degrees_of_freedom=2)
     copula = plugged_in(torch.eye(5), 2, 2)
     copula.rho = copula.rho[:0]
@@ -106,7 +110,8 @@ def test_student_form_with_no_direction_kept_is_that_of_the_identity():
     torch.testing.assert_close(copula(z_x, z_y), law.log_ratio(x[:, None], y), atol=1e-9, rtol=1e-9)
 
 
-def test_student_form_tends_to_the_gaussian_one():
+def test_gaussian_limit():
+    """Student form tends to the Gaussian one."""
     scatter, (x, y) = random_scatter(5), (torch.randn(6, 2), torch.randn(7, 3))
     expected = plugged_in(scatter, 2, math.inf)(x, y)
     torch.testing.assert_close(plugged_in(scatter, 2, 1e7)(x, y), expected, atol=1e-4, rtol=1e-4)
@@ -116,7 +121,7 @@ def test_student_form_tends_to_the_gaussian_one():
 
 
 @pytest.mark.parametrize("nu", [1, 2, 4])
-def test_student_scores_are_exact(nu):
+def test_exact_scores(nu):
     z = torch.cat([torch.linspace(-6, 6, 401), torch.tensor([1e-12, 1e-6, -1e-4, 0.0])])
     exact = -special.stdtrit(nu, special.ndtr(-z.abs().numpy()))
     exact = torch.from_numpy(exact) * z.sign()
@@ -130,7 +135,8 @@ def test_student_scores_are_exact(nu):
     ("nu", "accuracy"),
     [(8, (3e-3, 0.02, 0.06)), (16, (2e-4, 2e-3, 6e-3)), (100, (1e-6, 1e-6, 1e-5))],
 )
-def test_student_scores_by_cornish_and_fisher_are_near(nu, accuracy):
+def test_cornish_fisher(nu, accuracy):
+    """Scores of Student laws by Cornish and Fisher are near."""
     z = torch.linspace(0.01, 5, 200)
     error = (
         student_scores(z, nu) / torch.from_numpy(-special.stdtrit(nu, special.ndtr(-z.numpy()))) - 1
@@ -140,7 +146,8 @@ def test_student_scores_by_cornish_and_fisher_are_near(nu, accuracy):
 
 
 @degrees
-def test_student_scores_are_odd_increasing_and_finite(nu):
+def test_odd_scores(nu):
+    """Student scores are odd increasing and finite."""
     for dtype in (torch.float64, torch.float32):
         z = torch.linspace(-6, 6, 1001, dtype=dtype)
         scores = student_scores(z, nu)
@@ -153,12 +160,14 @@ def test_student_scores_are_odd_increasing_and_finite(nu):
 
 
 @pytest.mark.parametrize("nu", [0, 0.5, 3, 5, 7.99, -1, -math.inf, math.nan])
-def test_other_degrees_of_freedom_are_refused(nu):
+def test_degrees_of_freedom(nu):
+    """Other degrees of freedom are refused."""
     with pytest.raises(ValueError, match="degrees_of_freedom: expected 1, 2, 4 or at least 8"):
         EllipticalCopula(torch.randn(20, 1), torch.randn(20, 1), nu)
 
 
-def test_entries_that_are_not_finite_are_refused():
+def test_infinite_entries():
+    """Entries that are not finite are refused."""
     for name, (x, y) in {"x": (math.nan, 0.0), "y": (0.0, math.inf)}.items():
         with pytest.raises(ValueError, match=f"{name}: expected finite scores"):
             EllipticalCopula(torch.full((20, 1), x), torch.full((20, 1), y))
@@ -167,7 +176,7 @@ def test_entries_that_are_not_finite_are_refused():
 # Fitted.
 
 
-def test_the_fit_finds_the_law():
+def test_fitted_law():
     scatter, generator = random_scatter(5), torch.Generator().manual_seed(0)
     for nu, law in (
         (math.inf, laws.MultivariateGaussian(scatter, 2)),
@@ -185,8 +194,11 @@ def test_the_fit_finds_the_law():
 
 @degrees
 @pytest.mark.parametrize("rho", [0.3, 0.7, 0.95])
-def test_the_correlation_is_found_whatever_the_tails(nu, rho):
-    """Weights that left the correlation out of the radius would read 0.7 as 0.49 at one degree of freedom."""
+def test_heavy_tails(nu, rho):
+    """The correlation is found whatever the tails.
+
+    Weights that left the correlation out of the radius would read 0.7 as 0.49 at one degree of freedom.
+    """
     scatter, n = torch.tensor([[1, rho], [rho, 1]]), 4000
     law = (
         laws.MultivariateGaussian(scatter, 1)
@@ -213,8 +225,11 @@ def kept(n, dx, dy, nu, seeds):
     return counts
 
 
-def test_independent_columns_have_an_anchor_of_exactly_zero():
-    """One direction of independent columns passes 2.5 standard errors once in 160 times."""
+def test_zero_anchor():
+    """Independent columns have an anchor of exactly zero.
+
+    One direction of independent columns passes 2.5 standard errors once in 160 times.
+    """
     assert sum(kept(200, 1, 1, math.inf, 200)) <= 5
     assert sum(kept(200, 3, 2, math.inf, 60)) <= 4
     assert sum(kept(200, 1, 1, 4, 40)) <= 3
@@ -224,7 +239,8 @@ def test_independent_columns_have_an_anchor_of_exactly_zero():
     assert not copula(x.float(), y.float()).any()
 
 
-def test_fifty_independent_columns_keep_next_to_nothing():
+def test_fifty_columns():
+    """Fifty independent columns keep next to nothing."""
     x, y = torch.randn(300, 50), torch.randn(300, 50)
     copula = EllipticalCopula(x, y)
     assert len(copula.rho) <= 3  # of 50, each with probability 1/160
@@ -232,7 +248,8 @@ def test_fifty_independent_columns_keep_next_to_nothing():
 
 
 @degrees
-def test_duplicated_constant_and_too_many_columns_do_no_harm(nu):
+def test_degenerate_columns(nu):
+    """Duplicated, constant and too many columns do no harm."""
     x, y = torch.randn(60, 2), torch.randn(60, 1)
     y = y + x[:, :1]
     cases = {
@@ -254,14 +271,16 @@ def test_duplicated_constant_and_too_many_columns_do_no_harm(nu):
             assert not copula(a.float(), b.float()).any()
 
 
-def test_a_shared_mean_is_no_correlation():
+def test_shared_mean():
+    """A shared mean is no correlation."""
     x, y = 100 + torch.randn(400, 1), 100 + torch.randn(400, 1)
     assert len(EllipticalCopula(x, y).rho) == 0
 
 
 @degrees
 @pytest.mark.parametrize(("dx", "dy"), [(1, 1), (3, 1), (2, 4)])
-def test_scores_are_those_of_features_for_every_batch(nu, dx, dy):
+def test_scores_of_features(nu, dx, dy):
+    """Scores are those of features for every batch."""
     x = torch.randn(80, dx)
     y = x.sum(1, keepdim=True) + torch.randn(80, dy)
     copula = EllipticalCopula(x, y, nu)
@@ -274,7 +293,8 @@ def test_scores_are_those_of_features_for_every_batch(nu, dx, dy):
     assert all(buffer.device.type == "meta" for buffer in copula.to("meta").buffers())
 
 
-def test_scores_do_not_change_under_invertible_linear_maps_of_either_side():
+def test_linear_maps():
+    """Scores do not change under invertible linear maps of either side."""
     x = torch.randn(400, 3)
     y = x[:, :2] + torch.randn(400, 2)
     scores = EllipticalCopula(x, y)(x.float(), y.float())
@@ -296,14 +316,18 @@ def test_scores_do_not_change_under_invertible_linear_maps_of_either_side():
     )
 
 
-def test_what_only_the_difference_of_nearly_equal_columns_tells_is_found():
+def test_near_copies():
+    """What only the difference of nearly equal columns tells is found."""
     z, w = torch.randn(2000, 1), torch.randn(2000, 1)
     copula = EllipticalCopula(torch.cat([z, z + 0.01 * w], 1), 0.8 * w + 0.6 * torch.randn(2000, 1))
     assert copula.rho.tolist() == pytest.approx([0.8], abs=0.05)
 
 
-def test_columns_that_are_jointly_student_need_no_scores():
-    """Two turned pairs: their ranks are no copula of the kind, the columns are."""
+def test_joint_student():
+    """Columns that are jointly Student need no scores.
+
+    Two turned pairs: their ranks are no copula of the kind, the columns are.
+    """
     turn = torch.linalg.qr(torch.randn(2, 2, dtype=torch.float64))[0]
     z, noise = torch.randn(2, 4000, 2, dtype=torch.float64)
     scale = torch.tensor([0.1, 1.0], dtype=torch.float64)
@@ -313,7 +337,8 @@ def test_columns_that_are_jointly_student_need_no_scores():
     assert float(copula(x.float(), y.float()).diagonal().mean()) == pytest.approx(truth, abs=0.1)
 
 
-def test_a_copula_reads_its_own_columns_among_others():
+def test_own_columns():
+    """A copula reads its own columns among others."""
     x, y = torch.randn(500, 2), torch.randn(500, 3)
     copula = EllipticalCopula(x, y + 2 * x[:, :1], places=(1, 2))
     beside = [
@@ -323,7 +348,8 @@ def test_a_copula_reads_its_own_columns_among_others():
     assert all(torch.equal(a, b) for a, b in zip(copula.columns(*beside), (x, y), strict=True))
 
 
-def test_a_pair_of_six_nats_is_within_the_form():
+def test_six_nats():
+    """A pair of six nats is within the form."""
     z, noise = torch.randn(2, 4000, 1, dtype=torch.float64)
     x, y = (z, z + math.exp(-6) * noise)
     copula = EllipticalCopula(x, y, jointly=True)
@@ -331,6 +357,7 @@ def test_a_pair_of_six_nats_is_within_the_form():
     assert math.isfinite(copula.shortfall)
 
 
-def test_a_copy_is_beyond_the_form_which_is_said():
+def test_copy():
+    """A copy is beyond the form, and the verdict says so."""
     z = torch.randn(400, 2, dtype=torch.float64)
     assert EllipticalCopula(z, z, jointly=True).shortfall == math.inf

@@ -16,7 +16,8 @@ def randomised(critic):
     return critic
 
 
-def test_it_is_a_mixture_of_dot_products_and_weighted_anchors():
+def test_formula():
+    """It is a mixture of dot products and weighted anchors."""
     critic = randomised(Gated(3, 2, 8))
     x, y, anchor = torch.randn(5, 3), torch.randn(7, 2), torch.randn(5, 7)
     (f, a), (g, b) = critic.x(x), critic.y(y)
@@ -31,12 +32,14 @@ def test_it_is_a_mixture_of_dot_products_and_weighted_anchors():
     torch.testing.assert_close(critic(x, y, anchor), by_hand)
 
 
-def test_at_its_start_it_is_the_anchor():
+def test_start():
+    """At its start it is the anchor."""
     anchor = torch.randn(4, 6)
     torch.testing.assert_close(Gated(2, 3)(torch.randn(4, 2), torch.randn(6, 3), anchor), anchor)
 
 
-def test_members_are_critics_of_their_own():
+def test_members():
+    """Members are critics of their own."""
     critics = randomised(Gated(3, 2, 8, members=3))
     x, y, anchor = torch.randn(3, 2, 5, 3), torch.randn(3, 2, 5, 2), torch.randn(3, 2, 5, 5)
     together = critics(x, y, anchor)
@@ -45,15 +48,19 @@ def test_members_are_critics_of_their_own():
         torch.testing.assert_close(alone(x[k], y[k], anchor[k]), together[k])
 
 
-def test_columns_aside_are_not_seen():
+def test_columns_aside():
+    """Columns aside are not seen."""
     critic = randomised(Gated(2, 2, 8))
     x, y = torch.randn(4, 2), torch.randn(4, 2)
     assert torch.equal(critic(torch.cat([x, torch.randn(4, 1)], 1), y), critic(x, y))
 
 
 @pytest.mark.parametrize("name", ["js", "infonce", "mine"])
-def test_a_member_is_trained_as_if_it_were_alone(name):
-    """Other members change the batches that are drawn, and nothing else: here all rows are the batch."""
+def test_lone_member(name):
+    """A member is trained as if it were alone.
+
+    Other members change the batches that are drawn, and nothing else: here all rows are the batch.
+    """
     z = torch.randn(2, 40, 1)
     rows = [(side, side + 0.5 * torch.randn(40, 1)) for side in z]
     settings = dict(

@@ -40,17 +40,19 @@ def written(monkeypatch, stream, wanted, patience=0.0):
         (lambda: None, None, 0.0, False),
     ],
 )
-def test_a_bar_shows_where_it_is_watched_or_wanted(monkeypatch, stream, wanted, patience, shown):
+def test_bar(monkeypatch, stream, wanted, patience, shown):
+    """A bar shows where it is watched or wanted."""
     assert ("estimate_mi" in written(monkeypatch, stream(), wanted, patience)) is shown
 
 
-def test_a_notebook_watches(monkeypatch):
+def test_notebook(monkeypatch):
     stream = type("OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"})()
     assert "estimate_mi" in written(monkeypatch, stream, None)
 
 
 @pytest.mark.parametrize("call", ["estimate_mi", "permutation_test", "self_consistency"])
-def test_whatever_fits_shows_its_progress(monkeypatch, call):
+def test_progress(monkeypatch, call):
+    """Whatever fits shows its progress."""
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setattr(inputs, "_PATIENCE", 0.0)

@@ -30,7 +30,8 @@ def definition(x: torch.Tensor, y: torch.Tensor, k: int) -> float:
 
 @pytest.mark.parametrize("k", [1, 3, 79])
 @pytest.mark.parametrize("dims", [(1, 1), (2, 1), (3, 2)])
-def test_is_equation_8_on_normal_scores(dims, k):
+def test_equation_8(dims, k):
+    """`ksg` is equation 8 on normal scores."""
     x, y = (torch.randn(80, d, generator=seeded(d + i)) for i, d in enumerate(dims))
     assert ksg(x, y, k) == pytest.approx(definition(x, y, k), abs=1e-12)
 
@@ -39,17 +40,20 @@ def test_is_equation_8_on_normal_scores(dims, k):
     ("rho", "dim"),
     [(0.0, 1), (0.6, 1), (0.9, 1), (0.97, 1), (0.0, 2), (0.6, 2), (0.9, 2), (0.6, 3)],
 )
-def test_finds_the_information_of_a_gaussian(rho, dim):
+def test_gaussian(rho, dim):
+    """Finds the information of a Gaussian."""
     law = mi.laws.Gaussian(rho, dim)
     assert ksg(*law.sample(4000, seeded())) == pytest.approx(law.mutual_information, abs=0.06)
 
 
-def test_falls_short_with_many_columns():
+def test_many_columns():
+    """Falls short with many columns."""
     law = mi.laws.Gaussian(0.9, 10)
     assert ksg(*law.sample(1000, seeded())) < 0.6 * law.mutual_information
 
 
-def test_increasing_maps_and_units_leave_it_unchanged():
+def test_increasing_maps():
+    """Increasing maps and units leave it unchanged."""
     x, y = mi.laws.Gaussian(0.8, 2).sample(500, seeded())
     expected = ksg(x, y)
     assert ksg(1e-9 * x, 1e6 * y + 3) == expected
@@ -64,7 +68,8 @@ def test_increasing_maps_and_units_leave_it_unchanged():
     assert ksg(x[order], y[order]) == pytest.approx(expected, abs=1e-12)
 
 
-def test_arguments_stay_as_they_are():
+def test_arguments():
+    """Arguments stay as they are."""
     x, y = mi.laws.Gaussian(0.8).sample(100, seeded())
     before = x.clone(), y.clone()
     ksg(x, y)
@@ -72,7 +77,8 @@ def test_arguments_stay_as_they_are():
     assert torch.equal(y, before[1])
 
 
-def test_rows_that_coincide_are_a_plug_in():
+def test_coincident_rows():
+    """Rows that coincide are a plug in."""
     x = torch.arange(600) % 3
     psi = torch.tensor([600.0, 200.0]).digamma()
     assert ksg(x, x) == pytest.approx(float(psi[0] - psi[1]), abs=1e-12)  # ψ(n) − ψ(n_x), near ln 3
@@ -81,7 +87,7 @@ def test_rows_that_coincide_are_a_plug_in():
     assert ksg(*law.sample(4000, seeded())) == pytest.approx(law.mutual_information, abs=0.015)
 
 
-def test_a_discrete_column_beside_a_continuous_one():
+def test_mixed_columns():
     bit = (torch.rand(4000, generator=seeded(1)) < 0.5).double()
     noisy = 2 * bit + torch.randn(4000, generator=seeded(2))
     assert ksg(noisy, bit) == pytest.approx(
@@ -104,7 +110,8 @@ def left_out(x: torch.Tensor, y: torch.Tensor, k: int, labels: torch.Tensor) -> 
 
 @pytest.mark.parametrize("kinds", [2, 7, 60])
 @pytest.mark.parametrize("k", [1, 3, 10])
-def test_neighbours_are_of_other_groups(kinds, k):
+def test_foreign_neighbours(kinds, k):
+    """Neighbours are of other groups."""
     x, y = (torch.randn(80, d, generator=seeded(d)) for d in (1, 2))
     labels = torch.randint(kinds, (80,), generator=seeded(kinds))
     x, y = x + 0.01 * labels[:, None], y + labels[:, None]  # near one another within a group
@@ -114,7 +121,8 @@ def test_neighbours_are_of_other_groups(kinds, k):
 
 
 @pytest.mark.parametrize("columns", [1, 3])
-def test_copies_in_one_group_are_not_information(columns):
+def test_grouped_copies(columns):
+    """Copies in one group are not information."""
     kinds = torch.randint(200, (2000,), generator=seeded(1))
     x, y = torch.randn(2, 200, columns, generator=seeded(2))
     assert ksg(x[kinds], y[kinds]) > 1
@@ -132,13 +140,15 @@ def series(rho: float, n: int, count: int, seed: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_neighbours_in_time_are_not_information(seed):
+def test_time_series(seed):
+    """Neighbours in time are not information."""
     x, y = series(0.99, 3000, 2, seed)
     assert ksg(x, y, groups=200) < 0.03
     assert ksg(x, y) > 0.07
 
 
-def test_blocks_of_a_series_leave_its_information():
+def test_blocks():
+    """Blocks of a series leave its information."""
     values = []
     for seed in range(6):
         x, noise = series(0.9, 3000, 2, seed)
@@ -165,6 +175,6 @@ BAD_CALLS = [
 @pytest.mark.parametrize(
     ("message", "call"), BAD_CALLS, ids=[str(i) for i in range(len(BAD_CALLS))]
 )
-def test_bad_calls_are_refused_by_name(message, call):
+def test_bad_calls(message, call):
     with pytest.raises(ValueError, match=message):
         call()

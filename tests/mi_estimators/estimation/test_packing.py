@@ -32,7 +32,8 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
-def test_plain_values_come_back_as_they_were(tmp_path_factory, value):
+def test_plain_values(tmp_path_factory, value):
+    """Plain values come back as they were."""
     path = tmp_path_factory.getbasetemp() / "value"
     packing.write_file(path, value)
     again = packing.read_file(path)
@@ -43,7 +44,8 @@ def test_plain_values_come_back_as_they_were(tmp_path_factory, value):
     "dtype", [torch.float32, torch.float64, torch.int64, torch.bool, torch.uint8]
 )
 @pytest.mark.parametrize("shape", [(), (0,), (2, 3)])
-def test_tensors_come_back_as_they_were(dtype, shape, tmp_path):
+def test_tensors(dtype, shape, tmp_path):
+    """Tensors come back as they were."""
     tensor = torch.full(shape, 1, dtype=dtype)
     packing.write_file(tmp_path / "value", [tensor, tensor.numpy()])
     again, array = packing.read_file(tmp_path / "value")
@@ -60,7 +62,8 @@ def test_tensors_come_back_as_they_were(dtype, shape, tmp_path):
         lambda x, y: AdditiveModel(x, y, (x, y), backwards=True),
     ],
 )
-def test_an_anchor_is_rebuilt_without_its_training_rows(make, tmp_path):
+def test_anchor(make, tmp_path):
+    """An anchor is rebuilt without its training rows."""
     rows = sample(300)
     anchor = make(*rows)
     packing.write_file(tmp_path / "anchor", anchor)

@@ -25,7 +25,8 @@ def drawn(x, y, groups=None, seed=0, max_rows=100):
 
 @pytest.mark.parametrize("columns", [1, 3, 70])
 @pytest.mark.parametrize("grouped", [False, True])
-def test_the_rows_read_depend_on_the_set_and_the_seed(columns, grouped):
+def test_drawn_rows(columns, grouped):
+    """The rows read depend on the set and the seed."""
     x, y = rows(columns=columns)
     groups = np.random.default_rng(1).integers(90, size=1000)
     mixed = np.random.default_rng(2).permutation(1000)
@@ -46,7 +47,8 @@ def test_the_rows_read_depend_on_the_set_and_the_seed(columns, grouped):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16])
-def test_a_memory_map_is_read_as_an_array_is(tmp_path, dtype, monkeypatch):
+def test_memory_map(tmp_path, dtype, monkeypatch):
+    """A memory map is read as an array is."""
     x, y = ((10 * values).astype(dtype) for values in rows())
     np.save(tmp_path / "x.npy", x)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
@@ -60,7 +62,8 @@ def test_a_memory_map_is_read_as_an_array_is(tmp_path, dtype, monkeypatch):
     assert torch.equal(drawn(torch.from_numpy(x), y, max_rows=None).x, found.x)
 
 
-def test_rows_that_are_not_read_are_checked():
+def test_unread_rows():
+    """Rows that are not read are checked."""
     x, y = rows()
     unread = np.setdiff1d(np.arange(1000), drawn(x, y).order.numpy())[0]
     x[unread, 1] = math.nan
@@ -68,7 +71,8 @@ def test_rows_that_are_not_read_are_checked():
         drawn(x, y)
 
 
-def test_labels_of_rows_that_are_not_read_are_known():
+def test_unread_labels():
+    """Labels of rows that are not read are known."""
     x, y = rows()
     labels = np.where(np.arange(1000) == 0, "rare", np.where(x[:, 0] > 0, "high", "low"))
     sides, pairs = fit_pairs(labels, y, None, discrete=None, seed=0, max_rows=100)
@@ -77,7 +81,8 @@ def test_labels_of_rows_that_are_not_read_are_known():
     assert sides[0].read(["rare"]).sum() == 1
 
 
-def test_an_estimate_of_many_rows_says_how_many_it_read():
+def test_note():
+    """An estimate of many rows says how many it read."""
     x, y = rows(columns=1)
     estimator = mi.MIEstimator(**FAST, max_rows=300).fit(x, y)
     assert any("300 of 1000 rows" in warning for warning in estimator.estimate_.warnings)
@@ -87,14 +92,16 @@ def test_an_estimate_of_many_rows_says_how_many_it_read():
     assert not mi.estimate_mi(x, y, **FAST).warnings
 
 
-def test_a_side_that_is_constant_in_the_rows_read_is_no_error():
+def test_constant_draw():
+    """A side that is constant in the rows read is no error."""
     x, y = rows(columns=1)
     rare = (np.arange(1000) == np.setdiff1d(np.arange(1000), drawn(x, y).order)[0]).astype(float)
     estimate = mi.estimate_mi(np.c_[rare], y, **FAST, max_rows=64)
     assert estimate.verdict == "nothing_found"
 
 
-def test_only_a_long_memory_survives_a_draw():
+def test_long_memory():
+    """Only a long memory survives a draw."""
     rng = np.random.default_rng(0)
     steps = rng.normal(size=(2, 20_000))
     assert drawn(*steps.cumsum(1), max_rows=1000).sample.dependence.dependent
@@ -104,6 +111,6 @@ def test_only_a_long_memory_survives_a_draw():
 
 
 @pytest.mark.parametrize("value", [0, 63, 2.5, "all"])
-def test_max_rows_is_a_number_of_rows(value):
+def test_max_rows(value):
     with pytest.raises(ValueError, match="max_rows: expected an integer of at least 64"):
         mi.estimate_mi(*rows(), max_rows=value)

@@ -31,7 +31,8 @@ def sample(n, seed=0):
     return LAW.sample(n, torch.Generator().manual_seed(seed))
 
 
-def test_the_score_is_the_reading_of_fresh_rows():
+def test_score():
+    """The score is the reading of fresh rows."""
     fitted = mi.MIEstimator(**FAST).fit(*sample(200))
     fresh = sample(100, seed=1)
     assert fitted.score(*fresh) == fitted.estimate(*fresh).nats
@@ -39,7 +40,7 @@ def test_the_score_is_the_reading_of_fresh_rows():
         mi.MIEstimator().score(*fresh)
 
 
-def test_fitted_or_not():
+def test_fitted():
     estimator = mi.MIEstimator(**FAST)
     assert not estimator.__sklearn_is_fitted__()
     assert "nats" not in estimator._repr_html_()
@@ -47,7 +48,8 @@ def test_fitted_or_not():
     assert f"{estimator.estimate_.nats:.3f} nats" in estimator._repr_html_()
 
 
-def test_our_library_alone_does_not_load_scikit_learn():
+def test_lazy_import():
+    """Our library alone does not load scikit-learn."""
     code = "import sys, mi_estimators as mi; mi.MIEstimator(); assert 'sklearn' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -56,7 +58,8 @@ def test_our_library_alone_does_not_load_scikit_learn():
 class TestWithScikitLearn:
     """What scikit-learn itself makes of an estimator."""
 
-    def test_a_clone_has_the_same_settings_and_no_fit(self):
+    def test_clone(self):
+        """A clone has the same settings and no fit."""
         from sklearn.base import clone
         from sklearn.exceptions import NotFittedError
         from sklearn.utils.validation import check_is_fitted
@@ -80,7 +83,8 @@ class TestWithScikitLearn:
         assert not is_classifier(estimator)
         assert not is_regressor(estimator)
 
-    def test_cross_val_score_reads_the_rows_left_out(self):
+    def test_cross_val_score(self):
+        """Cross val score reads the rows left out."""
         from sklearn.model_selection import KFold, cross_val_score
 
         x, y = (rows.numpy() for rows in sample(300))
@@ -90,7 +94,8 @@ class TestWithScikitLearn:
         assert scores[0] == fitted.estimate(x[test], y[test]).nats
         assert scores == pytest.approx([LAW.mutual_information] * 3, abs=0.35)
 
-    def test_a_search_finds_the_setting_that_reads_more(self):
+    def test_search(self):
+        """A search finds the setting that reads more."""
         from sklearn.model_selection import GridSearchCV
 
         x, y = (rows.numpy() for rows in sample(300))
@@ -101,7 +106,7 @@ class TestWithScikitLearn:
         assert search.score(x, y) == search.best_estimator_.score(x, y)
         assert isinstance(search.best_estimator_.estimate_, mi.MIEstimate)
 
-    def test_a_pipeline_and_tables_with_groups(self):
+    def test_pipeline(self):
         from sklearn.model_selection import GroupKFold, cross_validate
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
@@ -125,7 +130,7 @@ class TestWithScikitLearn:
         )
         assert all("ksg" not in fit.estimate_.diagnostics for fit in result["estimator"])
 
-    def test_metadata_routing_changes_nothing(self):
+    def test_metadata_routing(self):
         import sklearn
         from sklearn.model_selection import cross_val_score
 
@@ -136,12 +141,13 @@ class TestWithScikitLearn:
         assert list(routed) == list(plain)
 
     @pytest.mark.parametrize("name", CHECKS)
-    def test_scikit_learn_s_own_checks(self, name):
+    def test_estimator_checks(self, name):
         from sklearn.utils import estimator_checks
 
         getattr(estimator_checks, name)("MIEstimator", mi.MIEstimator(**FAST))
 
-    def test_every_display_shows_the_settings(self):
+    def test_displays(self):
+        """Every display shows the settings."""
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
         from sklearn.utils import estimator_html_repr

@@ -15,7 +15,8 @@ def sample(n, seed=0):
 
 @pytest.mark.parametrize("critic", mi.CRITICS)
 @pytest.mark.parametrize("anchor", ["copula", "none"])
-def test_pairs_are_the_diagonal(critic, anchor):
+def test_diagonal(critic, anchor):
+    """Pairs are the diagonal."""
     fitted = mi.MIEstimator(critic=critic, anchor=anchor, **FAST).fit(*sample(200))
     for n in (1, 7, 8, 300):
         x, y = sample(n, seed=1)
@@ -41,7 +42,8 @@ class Counting(torch.nn.Module):
 
 
 @pytest.mark.parametrize("n", [1000, 4000])
-def test_memory_and_time_grow_with_the_number_of_pairs(n):
+def test_linear_cost(n):
+    """Memory and time grow with the number of pairs."""
     fitted = mi.MIEstimator(critic=Counting, anchor="none", **FAST).fit(*sample(200))
     Counting.asked = ()
     fitted.pointwise(*sample(n))
@@ -49,7 +51,8 @@ def test_memory_and_time_grow_with_the_number_of_pairs(n):
     assert max(Counting.asked) <= 2**16
 
 
-def test_rows_that_do_not_pair_are_refused():
+def test_unpaired_rows():
+    """Rows that do not pair are refused."""
     fitted = mi.MIEstimator(**FAST).fit(*sample(200))
     x, y = sample(50)
     with pytest.raises(ValueError, match=r"y: expected as many rows as x \(50\), got 49"):

@@ -48,7 +48,8 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize("changes", SETTINGS, ids=str)
-def test_a_loaded_estimator_answers_as_the_one_that_was_saved(changes, tmp_path):
+def test_round_trip(changes, tmp_path):
+    """A loaded estimator answers as the one that was saved."""
     fitted = mi.MIEstimator(**FAST | changes).fit(*sample(200))
     fitted.save(tmp_path / "fit.npz")
     loaded = mi.MIEstimator.load(tmp_path / "fit.npz")
@@ -59,14 +60,16 @@ def test_a_loaded_estimator_answers_as_the_one_that_was_saved(changes, tmp_path)
     assert len({repr(vars(fit.estimate_)) for fit in again}) == 1
 
 
-def test_very_many_columns_are_read_as_before(tmp_path):
+def test_many_columns(tmp_path):
+    """Very many columns are read as before."""
     x, y = torch.randn(100, 300), torch.randn(100, 2)
     fitted = mi.MIEstimator(**FAST).fit(x, y)
     fitted.save(tmp_path / "fit.npz")
     same_answers(mi.MIEstimator.load(tmp_path / "fit.npz"), fitted, (x, y))
 
 
-def test_labels_and_tables_are_read_as_before(tmp_path):
+def test_tables(tmp_path):
+    """Labels and tables are read as before."""
     pandas = pytest.importorskip("pandas")
     generator = np.random.default_rng(0)
     label = generator.choice(["red", "grün", "bleu"], 200)
@@ -81,7 +84,8 @@ def test_labels_and_tables_are_read_as_before(tmp_path):
         loaded.score_matrix(table.assign(label="black"), value)
 
 
-def test_a_classifier_of_labels_answers_as_before(tmp_path):
+def test_classifier(tmp_path):
+    """A classifier of labels answers as before."""
     value, _ = sample(200)
     label = ["high" if number > 0 else "low" for number in value[:, 0].tolist()]
     fitted = mi.MIEstimator(**FAST).fit(value, label)
@@ -92,7 +96,9 @@ def test_a_classifier_of_labels_answers_as_before(tmp_path):
     assert repr(vars(loaded.estimate_)) == repr(vars(fitted.estimate_))
 
 
-def test_rows_in_their_own_shape_are_read_as_before(tmp_path):
+def test_shaped_rows(tmp_path):
+    """Rows in their own shape are read as before."""
+
     class Pictures(torch.nn.Module):
         def __init__(self, shape, columns):
             super().__init__()
@@ -139,7 +145,8 @@ def of_our_parts(dim_x, dim_y):
     ids=["class", "module", "beside_ours", "of_our_parts"],
 )
 @pytest.mark.parametrize("anchor", ["copula", "none"])
-def test_a_users_critic_is_made_again_by_what_made_it(critic, anchor, tmp_path):
+def test_own_critic(critic, anchor, tmp_path):
+    """A user's critic is made again by what made it."""
     fitted = mi.MIEstimator(critic=critic, anchor=anchor, **FAST).fit(*sample(200))
     fitted.save(tmp_path / "fit.npz")
     before = torch.get_rng_state()
@@ -171,7 +178,8 @@ class Wider(Product):
         (lambda a, b: 3, "a function .* got one that returns int"),
     ],
 )
-def test_another_critic_than_the_one_saved_is_refused(critic, message, tmp_path):
+def test_other_critic(critic, message, tmp_path):
+    """Another critic than the one saved is refused."""
     mi.MIEstimator(critic=Product, anchor="none", **FAST).fit(*sample(200)).save(
         tmp_path / "fit.npz"
     )
@@ -179,7 +187,9 @@ def test_another_critic_than_the_one_saved_is_refused(critic, message, tmp_path)
         mi.MIEstimator.load(tmp_path / "fit.npz", critic)
 
 
-def test_a_critic_of_another_shape_is_refused(tmp_path):
+def test_other_shape(tmp_path):
+    """A critic of another shape is refused."""
+
     class Product(torch.nn.Bilinear):
         def __init__(self):
             super().__init__(2, 2, 1)
@@ -196,7 +206,8 @@ def test_a_critic_of_another_shape_is_refused(tmp_path):
         mi.MIEstimator.load(tmp_path / "fit.npz", Product())
 
 
-def test_a_critic_for_a_file_that_needs_none_is_refused(tmp_path):
+def test_needless_critic(tmp_path):
+    """A critic for a file that needs none is refused."""
     mi.MIEstimator(**FAST).fit(*sample(200)).save(tmp_path / "fit.npz")
     with pytest.raises(ValueError, match=r"critic: expected None, since .* has 'gated'"):
         mi.MIEstimator.load(tmp_path / "fit.npz", Product)
@@ -205,7 +216,8 @@ def test_a_critic_for_a_file_that_needs_none_is_refused(tmp_path):
     assert mi.MIEstimator.load(tmp_path / "fit.npz", device="cpu").device == "cpu"
 
 
-def test_settings_changed_after_fit_do_not_hide_whose_critic_it_is(tmp_path):
+def test_changed_settings(tmp_path):
+    """Settings changed after fit do not hide whose critic it is."""
     fitted = mi.MIEstimator(critic=Product, anchor="none", **FAST).fit(*sample(200))
     fitted.set_params(critic="separable").save(tmp_path / "fit.npz")
     with pytest.raises(ValueError, match="critic: expected the function or module"):
@@ -215,7 +227,8 @@ def test_settings_changed_after_fit_do_not_hide_whose_critic_it_is(tmp_path):
     assert loaded.critic == "separable"
 
 
-def test_nothing_is_saved_before_fit(tmp_path):
+def test_not_fitted(tmp_path):
+    """Nothing is saved before fit."""
     with pytest.raises(ValueError, match="expected a fitted estimator"):
         mi.MIEstimator().save(tmp_path / "fit.npz")
     assert not list(tmp_path.iterdir())
@@ -265,7 +278,8 @@ WRONG = [
 
 
 @pytest.mark.parametrize("write", WRONG, ids=[getattr(write, "__name__", "") for write in WRONG])
-def test_another_file_is_refused_in_one_message(write, tmp_path):
+def test_other_file(write, tmp_path):
+    """Another file is refused in one message."""
     with (tmp_path / "other").open("wb") as file:
         write(file)
     with pytest.raises(
@@ -274,7 +288,8 @@ def test_another_file_is_refused_in_one_message(write, tmp_path):
         mi.MIEstimator.load(tmp_path / "other")
 
 
-def test_a_file_cut_short_is_refused_and_one_that_is_missing_says_so(tmp_path):
+def test_truncated_file(tmp_path):
+    """A file cut short is refused and one that is missing says so."""
     path = tmp_path / "fit.npz"
     mi.MIEstimator(**FAST).fit(*sample(200)).save(path)
     content = path.read_bytes()
@@ -286,7 +301,8 @@ def test_a_file_cut_short_is_refused_and_one_that_is_missing_says_so(tmp_path):
         mi.MIEstimator.load(tmp_path / "none.npz")
 
 
-def test_a_save_that_fails_leaves_the_file_before(tmp_path):
+def test_failed_save(tmp_path):
+    """A save that fails leaves the old file."""
     fitted = mi.MIEstimator(**FAST).fit(*sample(200))
     fitted.save(tmp_path / "fit.npz")
     before = (tmp_path / "fit.npz").read_bytes()
@@ -297,7 +313,8 @@ def test_a_save_that_fails_leaves_the_file_before(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_the_file_is_json_and_arrays(tmp_path):
+def test_contents(tmp_path):
+    """The file is JSON and arrays."""
     mi.MIEstimator(**FAST).fit(*sample(200)).save(tmp_path / "fit.npz")
     with zipfile.ZipFile(tmp_path / "fit.npz") as archive:
         assert all(name.endswith(".npy") for name in archive.namelist())

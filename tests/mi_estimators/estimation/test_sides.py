@@ -36,7 +36,8 @@ LABELS = ["red", "green"] * (N // 2)
         (np.arange(N).astype(object), (1,)),
     ],
 )
-def test_numbers_are_rows_of_float64(value, shape):
+def test_numbers(value, shape):
+    """Numbers are rows of float64."""
     side, rows = fit_side("x", value)
     assert side.shape == shape
     assert rows.shape == (N, int(np.prod(shape)))
@@ -46,14 +47,16 @@ def test_numbers_are_rows_of_float64(value, shape):
 
 
 @pytest.mark.parametrize("value", [LABELS, np.array(LABELS), np.array(LABELS, object)])
-def test_labels_are_columns_of_indicators(value):
+def test_labels(value):
+    """Labels are columns of indicators."""
     side, rows = fit_side("y", value)
     assert side.discrete
     assert rows.sum(1).tolist() == [1] * N
     assert torch.equal(side.read(LABELS[:3]), rows[:3])
 
 
-def test_a_table_has_columns_of_several_kinds():
+def test_mixed_table():
+    """A table has columns of several kinds."""
     pandas = pytest.importorskip("pandas")
     table = pandas.DataFrame(
         {"number": NUMBERS[:, 0], "label": LABELS, "code": pandas.Categorical([1, 2, 3, 1, 2] * 14)}
@@ -82,7 +85,8 @@ FAR = timezone(timedelta(hours=9))
     ],
     ids=["dates", "times", "universal", "two zones", "spans", "decimals", "fractions"],
 )
-def test_objects_that_are_numbers_are_read_as_numbers(value):
+def test_objects(value):
+    """Objects that are numbers are read as numbers."""
     side, rows = fit_side("x", value)
     assert not side.discrete
     steps = rows.diff(dim=0)
@@ -90,7 +94,8 @@ def test_objects_that_are_numbers_are_read_as_numbers(value):
 
 
 @pytest.mark.parametrize("zone", [None, "UTC", "Asia/Tokyo"])
-def test_tables_of_dates_are_read_as_numbers(zone):
+def test_dates(zone):
+    """Tables of dates are read as numbers."""
     pandas = pytest.importorskip("pandas")
     table = pandas.DataFrame({"time": pandas.date_range("2020", periods=N, tz=zone)})
     table["day"] = pandas.period_range("2020", periods=N, freq="D")
@@ -100,7 +105,8 @@ def test_tables_of_dates_are_read_as_numbers(zone):
 
 
 @pytest.mark.parametrize("missing", [None, float("nan")])
-def test_a_missing_category_is_no_label(missing):
+def test_missing_category(missing):
+    """A missing category is no label."""
     pandas = pytest.importorskip("pandas")
     with pytest.raises(ValueError, match="x: expected no missing entries, got 1"):
         fit_side("x", pandas.Series([missing, *LABELS[1:]], dtype="category"))
@@ -114,26 +120,30 @@ def test_a_missing_category_is_no_label(missing):
     ],
     ids=["mapping", "records"],
 )
-def test_named_columns_are_a_table(value):
+def test_named_columns(value):
+    """Named columns are a table."""
     side, rows = fit_side("x", value)
     assert side.shape == (2,)
     assert rows.shape == (N, 1 + len(set(LABELS)))
 
 
-def test_columns_of_arrow_are_a_table():
+def test_arrow():
+    """Columns of Arrow are a table."""
     arrow = pytest.importorskip("pyarrow")
     value = arrow.table({"a": NUMBERS[:, 0], "b": NUMBERS[:, 1]})
     assert torch.equal(fit_side("x", value)[1], torch.tensor(NUMBERS))
 
 
-def test_labels_that_no_other_row_has_are_counted():
+def test_lone_labels():
+    """Labels that no other row has are counted."""
     identifiers = [f"row {k}" for k in range(N - 4)] + ["row 0"] * 4
     side, _ = fit_side("x", identifiers)
     assert side.identifies
     assert f"{N - 5} of {N} rows have a label that no other row has" in side.notes[0]
 
 
-def test_codes_declared_labels_are_labels():
+def test_declared_codes():
+    """Codes declared labels are labels."""
     codes = np.arange(N) % 5
     side, rows = fit_side("x", codes)
     assert rows.shape == (N, 1)
@@ -145,14 +155,16 @@ def test_codes_declared_labels_are_labels():
     assert torch.equal(side.read(codes[:7]), rows[:7])
 
 
-def test_rows_declared_labels_are_one_label_each():
+def test_declared_rows():
+    """Rows declared labels are one label each."""
     rows = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]] * 14)
     side, indicators = fit_side("x", rows, discrete=True)
     assert indicators.shape == (N, 3)
     assert torch.equal(side.read(rows[:4]), indicators[:4])
 
 
-def test_columns_that_do_not_vary_are_left_out_and_named():
+def test_constant_columns():
+    """Columns that do not vary are left out and named."""
     side, rows = fit_side("x", np.c_[np.ones(N), NUMBERS, np.full(N, 1e300)])
     assert rows.shape == (N, 2)
     assert side.notes[0].startswith("x: column(s) 0, 3 do not vary")
@@ -180,7 +192,8 @@ def test_columns_that_do_not_vary_are_left_out_and_named():
         ),
     ],
 )
-def test_what_cannot_be_read_is_refused_by_name(value, message):
+def test_unreadable_rows(value, message):
+    """What cannot be read is refused by name."""
     with pytest.raises(ValueError, match=message):
         fit_side("x", value)
 
@@ -193,12 +206,14 @@ def test_what_cannot_be_read_is_refused_by_name(value, message):
         (NUMBERS, np.full((3, 2), np.inf), "x: expected finite entries"),
     ],
 )
-def test_fresh_rows_of_another_kind_are_refused(fitted, fresh, message):
+def test_other_kind(fitted, fresh, message):
+    """Fresh rows of another kind are refused."""
     with pytest.raises(ValueError, match=message):
         fit_side("x", fitted)[0].read(fresh)
 
 
-def test_tables_in_another_order_are_refused():
+def test_other_order():
+    """Tables in another order are refused."""
     pandas = pytest.importorskip("pandas")
     x = pandas.Series(NUMBERS[:, 0])
     check_pairs(x, x * 2)
@@ -208,7 +223,8 @@ def test_tables_in_another_order_are_refused():
 
 
 @pytest.mark.parametrize("columns", [3, 40])
-def test_the_canonical_order_is_that_of_the_set(columns):
+def test_canonical_order(columns):
+    """The canonical order is that of the set."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(500, columns, generator=generator)
     y = torch.randint(3, (500, 1), generator=generator).double()
@@ -222,7 +238,8 @@ def test_the_canonical_order_is_that_of_the_set(columns):
         assert torch.equal(rows[order], rows[mixed][again])
 
 
-def test_codes_number_the_distinct_rows():
+def test_codes():
+    """Codes number the distinct rows."""
     rows = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
     first, second, third = codes_of(rows).tolist()
     assert first == third != second

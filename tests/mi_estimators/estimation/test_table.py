@@ -63,7 +63,8 @@ def exact(row, law, critic):
 
 @rows
 @pytest.mark.parametrize(("n", "k"), [(8, 7), (8, 1), (9, 2), (2, 1)])
-def test_objective_and_reported_take_k_negatives_to_a_positive(row, n, k):
+def test_shapes(row, n, k):
+    """Objective and read-out take k negatives to a positive."""
     joint, product = torch.randn(n).requires_grad_(), torch.randn(n, k).requires_grad_()
     state = None
     for _ in range(3):
@@ -78,7 +79,8 @@ def test_objective_and_reported_take_k_negatives_to_a_positive(row, n, k):
 
 
 @rows
-def test_equal_weights_are_no_weights(row):
+def test_equal_weights(row):
+    """Equal weights are no weights."""
     joint, product = grouped(torch.randn(3, 5, 5) + 2 * torch.eye(5))
     value = row.reported(joint, product)
     for shift in (0.0, 7.0, -300.0):  # of the pairs: a common constant means nothing
@@ -98,7 +100,7 @@ def test_equal_weights_are_no_weights(row):
 @pytest.mark.parametrize(
     "name", sorted(set(mi.ESTIMATORS) - {"infonce"})
 )  # which is compared with `infonce` below
-def test_copies_are_weights(name):
+def test_copies(name):
     row = mi.ESTIMATORS[name]
     scores = torch.randn(3, 2, 2) + 2 * torch.eye(2)
     copies = torch.tensor([1, 2, 3])
@@ -109,7 +111,8 @@ def test_copies_are_weights(name):
 
 
 @rows
-def test_derivatives_in_weights_are_finite_differences(row):
+def test_derivatives(row):
+    """Derivatives in weights are finite differences."""
     joint, product = grouped(torch.randn(2, 4, 4) + 2 * torch.eye(4))
 
     def value(log_weights):
@@ -119,7 +122,8 @@ def test_derivatives_in_weights_are_finite_differences(row):
 
 
 @pytest.mark.parametrize("groups", [1, 3])
-def test_infonce_over_rows_is_infonce(groups):
+def test_infonce_rows(groups):
+    """InfoNCE over rows is InfoNCE."""
     scores, log_weights = torch.randn(groups, 6, 6) + torch.eye(6), torch.randn(groups, 6)
     torch.testing.assert_close(infonce_over_rows(*grouped(scores)), mi.infonce(scores).mean())
     within = mi.infonce(scores, log_weights.log_softmax(-1))
@@ -130,7 +134,8 @@ def test_infonce_over_rows_is_infonce(groups):
     )
 
 
-def test_infonce_does_not_pass_its_ceiling_whatever_the_weights():
+def test_infonce_ceiling():
+    """InfoNCE does not pass its ceiling, whatever the weights."""
     scores = 100 * torch.eye(8).expand(4, 8, 8)
     equal = grouped_log_weights(torch.zeros(4, 8))
     torch.testing.assert_close(infonce_over_rows(*grouped(scores), *equal), torch.tensor(8.0).log())
@@ -138,7 +143,7 @@ def test_infonce_does_not_pass_its_ceiling_whatever_the_weights():
     assert found == pytest.approx(math.log(8))
 
 
-def test_over_rows_flattens_and_normalises():
+def test_over_rows():
     joint, product = torch.randn(5), torch.randn(5, 3)
     log_p, pairs = torch.randn(5).log_softmax(0), torch.randn(5, 3)
     expected = mi.dv(joint, product.flatten(), log_p, pairs.flatten().log_softmax(0))
@@ -149,14 +154,16 @@ def test_over_rows_flattens_and_normalises():
 # What each row is, on exact laws.
 
 
-def test_the_table_says_one_of_three_kinds_and_names_itself():
+def test_kinds():
+    """The table says one of three kinds and names itself."""
     assert {row.kind for row in mi.ESTIMATORS.values()} <= {"lower", "upper", "neither"}
     assert all(name == row.name for name, row in mi.ESTIMATORS.items())
 
 
 @pytest.mark.parametrize("row", LOWER, ids=lambda row: row.name)
 @laws
-def test_lower_rows_never_exceed_the_information(row, law):
+def test_lower_rows(row, law):
+    """Lower rows never exceed the information."""
     generator = torch.Generator().manual_seed(0)
     for scale in (0.0, 0.1, 0.5, 2.0):
         for shift in (0.0, 1.0, -1.0):
@@ -171,13 +178,15 @@ def test_lower_rows_never_exceed_the_information(row, law):
     "name", ["js", "js_dv", "js_nwj", "js_plug_in", "smile", "dv", "mine", "nwj", "relative"]
 )
 @laws
-def test_rows_that_are_tight_report_the_information_at_the_log_ratio(name, law):
+def test_tight_rows(name, law):
+    """Rows that are tight report the information at the log-ratio."""
     assert law.log_ratio_matrix.abs().max() < 5  # within smile's clip
     found = exact(mi.ESTIMATORS[name], law, law.log_ratio_matrix)
     assert float(found) == pytest.approx(law.mutual_information, abs=1e-9)
 
 
-def test_rows_called_neither_do_exceed_it_for_some_critic():
+def test_other_rows():
+    """Rows that are called neither do exceed the information for some critic."""
     law = LAWS[2]
     tilted = law.log_ratio_matrix.clone()
     tilted[law.log_ratio_matrix.flatten().argmax() // 4] += 1.0
@@ -189,8 +198,11 @@ def test_rows_called_neither_do_exceed_it_for_some_critic():
             assert max(values) > law.mutual_information + 1e-3, row.name
 
 
-def test_infonce_is_at_most_the_information_on_average_over_samples_of_a_law():
-    """Its expectation over (x, y) from P and y′ from Y's law, all tuples of a table of counts."""
+def test_infonce_average():
+    """InfoNCE is at most the information, on average over samples of a law.
+
+    Its expectation over (x, y) from P and y′ from Y's law, all tuples of a table of counts.
+    """
     counts = TABLE.long()
     x, y = (
         torch.tensor([(i, j) for i in range(2) for j in range(3) for _ in range(counts[i, j])])
@@ -208,7 +220,8 @@ def test_infonce_is_at_most_the_information_on_average_over_samples_of_a_law():
     assert infonce_over_rows(ratio[x, y], ratio[x, others][:, None]) > 0.03
 
 
-def test_lower_rows_are_below_the_information_on_large_samples_of_a_gaussian():
+def test_large_samples():
+    """Lower rows are below the information on large samples of a Gaussian."""
     law, generator = mi.laws.Gaussian(0.6), torch.Generator().manual_seed(0)
     x, y = (values.view(200, 50, 1) for values in law.sample(10_000, generator))
     joint, product = grouped(law.log_ratio(x[:, :, None], y[:, None]))
@@ -224,8 +237,11 @@ def test_lower_rows_are_below_the_information_on_large_samples_of_a_gaussian():
 
 
 @pytest.mark.parametrize("name", ["dv", "nwj", "js_certificate", "js", "infonce"])
-def test_the_infinitesimal_jackknife_is_the_spread_of_repeated_samples(name):
-    """At the exact critic of 200 rows in groups of 40; "js" is read by `bridge`."""
+def test_jackknife(name):
+    """The infinitesimal jackknife is the spread of repeated samples.
+
+    At the exact critic of 200 rows in groups of 40; "js" is read by `bridge`.
+    """
     law, generator = mi.laws.Gaussian(0.6), torch.Generator().manual_seed(0)
     readings = []
     for _ in range(300):
@@ -238,8 +254,11 @@ def test_the_infinitesimal_jackknife_is_the_spread_of_repeated_samples(name):
 
 
 @rows
-def test_the_derivative_in_a_row_is_what_leaving_it_out_does(row):
-    """The influence that `read` squares, against reweighting one row of a group."""
+def test_influence(row):
+    """The derivative in a row is what leaving it out does.
+
+    The influence that `read` squares, against reweighting one row of a group.
+    """
     law = mi.laws.Gaussian(0.6)
     x, y = law.sample(30, torch.Generator().manual_seed(0))
     joint, product = grouped(law.log_ratio(x[:, None], y)[None])

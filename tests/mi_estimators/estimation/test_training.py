@@ -31,7 +31,8 @@ def counted(monkeypatch):
     return calls
 
 
-def test_a_class_as_critic_costs_what_its_name_costs_and_says_the_same(counted):
+def test_critic_class(counted):
+    """A class as critic costs what its name costs and says the same."""
     law = mi.laws.Gaussian(0.8)
     settings = FAST | dict(anchor="none", learning_rate=1e-2)
     settings.pop("hidden")
@@ -57,7 +58,8 @@ class Undeclared(torch.nn.Module):
 
 
 @pytest.mark.parametrize(("estimator", "few"), [("js", 7), ("infonce", 31)])
-def test_negatives_are_few_unless_the_critic_or_its_user_says_so(counted, estimator, few):
+def test_negatives(counted, estimator, few):
+    """Negatives are few unless the critic or its user says so."""
     rows = sample(mi.laws.Gaussian(0.6), 800)
     settings = FAST | dict(estimator=estimator, steps=5)
     cases = [
@@ -98,7 +100,8 @@ class ByCount(torch.nn.Module):
 
 
 @pytest.mark.parametrize("critic", [Undeclared, NoCopy, ByCount])
-def test_a_critic_of_matrices_gets_one_group_at_a_time(critic):
+def test_critic_of_matrices(critic):
+    """A critic of matrices gets one group at a time."""
     x, y = torch.randn(3, 5, 2).float(), torch.randn(3, 5, 3).float()
     made, architecture = make_critic(critic, (x[0], y[0]), hidden=4)
     assert architecture.pairwise
@@ -108,7 +111,8 @@ def test_a_critic_of_matrices_gets_one_group_at_a_time(critic):
     torch.testing.assert_close(made(x, y), torch.stack(groups))
 
 
-def test_a_critic_of_matrices_is_trained_as_one_of_batches():
+def test_equal_training():
+    """A critic of matrices is trained as one of batches."""
     law, settings = mi.laws.Gaussian(0.8), FAST | dict(anchor="none", steps=30)
     one, other = (
         mi.estimate_mi(*sample(law, 200), critic=critic, **settings)
@@ -117,14 +121,16 @@ def test_a_critic_of_matrices_is_trained_as_one_of_batches():
     assert other.nats == pytest.approx(one.nats, abs=1e-3)
 
 
-def test_training_that_overflows_keeps_the_last_good_critic_and_says_so():
+def test_overflow():
+    """Training that overflows keeps the last good critic and says so."""
     x, y = sample(mi.laws.Gaussian.with_information(5.0, 4), 400)
     estimate = mi.estimate_mi(x, y, "nwj", learning_rate=1e30, anchor="none", steps=60)
     assert math.isfinite(estimate.nats)
     assert any("overflow" in text for text in estimate.warnings)
 
 
-def test_steps_are_the_most_steps_taken(monkeypatch):
+def test_steps(monkeypatch):
+    """Steps are the most steps taken."""
     taken = []
     step = torch.optim.AdamW.step
     monkeypatch.setattr(
@@ -135,7 +141,8 @@ def test_steps_are_the_most_steps_taken(monkeypatch):
     assert [history[-1]["step"] for history in estimate.history] == [5, 5]
 
 
-def test_held_out_scores_are_those_of_groups_and_of_the_whole_matrix():
+def test_held_out_scores():
+    """Held out scores are those of groups and of the whole matrix."""
     law = mi.laws.Gaussian(0.5)
     x, y = sample(law, 520)
 
@@ -152,7 +159,8 @@ def test_held_out_scores_are_those_of_groups_and_of_the_whole_matrix():
     assert torch.equal(whole[1], matrix[~torch.eye(40, dtype=torch.bool)].view(40, 39))
 
 
-def test_a_critic_validates_in_evaluation_mode():
+def test_evaluation_mode():
+    """A critic validates in evaluation mode."""
     modes = []
 
     class Noisy(torch.nn.Module):

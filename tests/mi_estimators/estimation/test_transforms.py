@@ -37,7 +37,8 @@ columns = st.lists(
 
 @transforms
 @pytest.mark.parametrize("n", [1, 2, 3, 50])
-def test_rows_keep_their_number_and_columns_and_become_float32(make, n):
+def test_shapes(make, n):
+    """Rows keep their number and columns and become float32."""
     rows = torch.randn(n, 3)
     before = rows.clone()
     transform = make(rows)
@@ -49,7 +50,8 @@ def test_rows_keep_their_number_and_columns_and_become_float32(make, n):
 
 
 @transforms
-def test_columns_and_rows_are_treated_one_by_one(make):
+def test_single_columns(make):
+    """Columns and rows are treated one by one."""
     rows, fresh = torch.randn(20, 3).exp(), torch.randn(9, 3)
     whole = make(rows)(fresh)
     for k in range(0 if make is OneScale else 3):
@@ -61,7 +63,8 @@ def test_columns_and_rows_are_treated_one_by_one(make):
 
 @transforms
 @given(values=columns)
-def test_they_are_non_decreasing_and_never_nan(make, values):
+def test_monotone(make, values):
+    """Transforms are non-decreasing and never NaN."""
     rows = column(*sorted(values))
     single = rows.float()
     if make is Identity and (
@@ -77,7 +80,8 @@ def test_they_are_non_decreasing_and_never_nan(make, values):
 
 
 @transforms
-def test_what_they_learned_is_in_the_state_and_moves_with_the_module(make):
+def test_state(make):
+    """What transforms learned is in the state, and moves with the module."""
     rows, fresh = torch.randn(30, 2), torch.randn(5, 2)
     transform, other = make(rows), make(torch.randn(30, 2))
     other.load_state_dict(transform.state_dict())
@@ -87,7 +91,7 @@ def test_what_they_learned_is_in_the_state_and_moves_with_the_module(make):
     assert bool(moved.state_dict()) == (make is not Identity)
 
 
-def test_none_leaves_rows_alone():
+def test_none():
     rows = torch.randn(4, 2).float()
     assert torch.equal(Identity(torch.zeros(1, 2))(rows), rows)
     assert torch.equal(Identity(rows)(rows.double()), rows)
@@ -96,7 +100,8 @@ def test_none_leaves_rows_alone():
 # Standard.
 
 
-def test_standard_has_mean_zero_and_deviation_one():
+def test_standard():
+    """Standard has mean zero and deviation one."""
     rows = torch.randn(50, 3) * torch.tensor([1.0, 1e3, 1e-6]) + 5
     mapped = Standard(rows)(rows).double()
     torch.testing.assert_close(mapped.mean(0), torch.zeros(3), atol=1e-6, rtol=0)
@@ -104,7 +109,7 @@ def test_standard_has_mean_zero_and_deviation_one():
 
 
 @pytest.mark.parametrize("size", [1e-300, 1e200, 1e300, 1e308])
-def test_standard_does_not_overflow(size):
+def test_standard_overflow(size):
     rows = torch.cat(
         [torch.ones(60, 1), -torch.ones(40, 1)]
     )  # sums and squares of these would overflow
@@ -112,7 +117,8 @@ def test_standard_does_not_overflow(size):
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e9 + 0.1, -1e300])
-def test_standard_sends_a_column_constant_in_its_rows_to_zero_everywhere(value):
+def test_standard_constant(value):
+    """Standard sends a column constant in its rows to zero everywhere."""
     transform = Standard(torch.full((7, 1), value))
     assert not transform(column(value, 0.0, value + 1, -1e300)).any()
 
@@ -120,7 +126,8 @@ def test_standard_sends_a_column_constant_in_its_rows_to_zero_everywhere(value):
 # Rank.
 
 
-def test_rank_gives_normal_scores_of_mid_ranks():
+def test_rank():
+    """Rank gives normal scores of mid ranks."""
     rows = column(3.0, -1.0, 8.0, 8.0, 8.0)  # ranks 2, 1, and a tie of 3, 4 and 5
     levels = (column(2.0, 1.0, 4.0, 4.0, 4.0) - 0.5) / 5
     torch.testing.assert_close(
@@ -128,7 +135,8 @@ def test_rank_gives_normal_scores_of_mid_ranks():
     )
 
 
-def test_rank_of_a_discrete_column_is_injective_on_its_values():
+def test_rank_discrete():
+    """Rank of a discrete column is injective on its values."""
     rows = torch.randint(4, (200, 1)).double()
     mapped = Rank(rows)(rows)
     assert len(mapped.unique()) == 4
@@ -141,7 +149,7 @@ def test_rank_of_a_discrete_column_is_injective_on_its_values():
 @pytest.mark.parametrize(
     ("values", "levels"), [((5.0,), (0.5,)), ((5.0, 7.0), (0.25, 0.75)), ((5.0, 5.0), (0.5, 0.5))]
 )
-def test_rank_of_one_and_two_rows(values, levels):
+def test_rank_few_rows(values, levels):
     rows = column(*values)
     torch.testing.assert_close(
         Rank(rows)(rows).double(),
@@ -153,12 +161,14 @@ def test_rank_of_one_and_two_rows(values, levels):
 
 
 @pytest.mark.parametrize("n", [1, 2, 9])
-def test_rank_of_a_constant_column_is_zero_everywhere(n):
+def test_rank_constant(n):
+    """Rank of a constant column is zero everywhere."""
     assert not Rank(torch.full((n, 1), 2.5))(column(-1e300, 2.5, 2.6, 1e300)).any()
 
 
 @given(values=columns)
-def test_rank_does_not_change_under_increasing_maps_of_the_training_rows(values):
+def test_rank_invariance(values):
+    """Rank does not change under increasing maps of the training rows."""
     rows = column(*values)
     order = (
         (rows <= rows.T).sum(0).double()[:, None]
@@ -175,7 +185,8 @@ def test_rank_does_not_change_under_increasing_maps_of_the_training_rows(values)
     torch.testing.assert_close(Rank(-rows)(-rows), -Rank(rows)(rows))
 
 
-def test_rank_is_linear_between_knots_and_constant_beyond():
+def test_rank_knots():
+    """Rank is linear between knots and constant beyond."""
     rows = column(0.0, 1.0, 1.0, 4.0)
     low, mid, high = torch.special.ndtri(torch.tensor([1 / 8, 1 / 2, 7 / 8]))
     t = torch.linspace(0, 1, 9)[:, None]
@@ -191,7 +202,8 @@ def test_rank_is_linear_between_knots_and_constant_beyond():
     )
 
 
-def test_rank_bears_knots_as_far_apart_as_float64_goes():
+def test_rank_extremes():
+    """ "rank" bears knots as far apart as float64 goes."""
     rows = column(-1.7e308, 0.0, 1.7e308)
     mapped = Rank(rows)(column(-1.7e308, -0.85e308, 0.0, 0.85e308, 1.7e308)).double().squeeze()
     top = torch.special.ndtri(torch.tensor(5 / 6))
@@ -205,7 +217,8 @@ def test_rank_bears_knots_as_far_apart_as_float64_goes():
 # Robust, both, components, and rows in their own shape.
 
 
-def test_robust_is_linear_in_the_middle_and_logarithmic_far_out():
+def test_robust():
+    """Robust is linear in the middle and logarithmic far out."""
     rows = torch.linspace(-1, 1, 101)[:, None]
     scale = 1.0 / 1.35  # half of the rows lie within ½ of the middle
     far = column(0.0, 0.1, 1e6)
@@ -216,7 +229,8 @@ def test_robust_is_linear_in_the_middle_and_logarithmic_far_out():
     assert Robust(mostly_zero)(mostly_zero).unique().numel() == 2
 
 
-def test_both_puts_scores_first_and_what_is_for_anchors_last():
+def test_both():
+    """Both puts scores first and what is for anchors last."""
     rows = torch.randn(50, 2)
     mapped = Both(rows)(rows)
     parts = Rank(rows)(rows), Robust(rows)(rows), Standard(rows)(rows)
@@ -225,7 +239,8 @@ def test_both_puts_scores_first_and_what_is_for_anchors_last():
     assert Both(rows[:, :1], waves=True)(rows[:, :1]).shape == (50, 1 + 1 + 8 + 1)
 
 
-def test_components_keep_distances_and_say_what_they_hold():
+def test_components():
+    """Components keep distances and say what they hold."""
     turn = torch.linalg.qr(torch.randn(40, 40))[0][:3]
     rows = torch.randn(200, 3) @ turn + 7
     components = Components(rows)
@@ -236,14 +251,16 @@ def test_components_keep_distances_and_say_what_they_hold():
 
 
 @pytest.mark.parametrize("function", [torch.neg, torch.abs, torch.exp], ids=["neg", "abs", "exp"])
-def test_the_columns_that_tell_of_the_other_side_are_picked(function):
+def test_screened(function):
+    """The columns that tell of the other side are picked."""
     rows = torch.randn(1000, 400, generator=torch.Generator().manual_seed(0))
     columns, telling = telling_columns(rows, function(rows[:, [7, 300]]))
     assert set(columns[telling].tolist()) == {7, 300}
 
 
 @given(seed=st.integers(0, 2**31 - 1))
-def test_columns_that_tell_nothing_of_the_other_side_are_no_scores(seed):
+def test_screened_noise(seed):
+    """Columns that tell nothing of the other side are no scores."""
     generator = torch.Generator().manual_seed(seed)
     rows, other = (torch.randn(200, dim, generator=generator) for dim in (300, 2))
     screened = Screened(rows, other, count=4)
@@ -252,7 +269,8 @@ def test_columns_that_tell_nothing_of_the_other_side_are_no_scores(seed):
     assert torch.equal(screened(rows)[:, 64:], Components(rows, 4)(rows))
 
 
-def test_shaped_rows_get_back_the_entries_that_do_not_vary():
+def test_shaped():
+    """Shaped rows get back the entries that do not vary."""
     pictures = torch.randn(80, 1, 2, 3, dtype=torch.float64)
     pictures[:, :, 0, 1] = 5.0
     side, rows = fit_side("x", pictures)

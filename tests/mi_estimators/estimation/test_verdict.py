@@ -14,7 +14,8 @@ def sample(law, n, seed=0):
     return law.sample(n, torch.Generator().manual_seed(seed))
 
 
-def test_the_interval_reaches_as_far_as_the_learning_curve():
+def test_learning_curve():
+    """The interval reaches as far as the learning curve."""
     law = mi.laws.TASKS["spiral-multinormal-sparse-3-3-2-2.0"]
     estimator = mi.MIEstimator(steps=150, folds=2, seed=3).fit(*sample(law, 1000))
     estimate = estimator.estimate_
@@ -28,7 +29,8 @@ def test_the_interval_reaches_as_far_as_the_learning_curve():
     )
 
 
-def test_one_column_among_very_many_is_found():
+def test_one_of_many():
+    """One column among very many is found."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(1000, 400, generator=generator)
     y = 0.8 * x[:, 9] + 0.6 * torch.randn(1000, generator=generator)
@@ -64,14 +66,15 @@ def test_verdicts(verdict, law, rows, settings):
         assert abs(estimate.nats - law.mutual_information) < 0.1
 
 
-def test_nothing_found_is_said():
+def test_nothing_found():
     estimate = mi.estimate_mi(*sample(mi.laws.Gaussian(0.0, 3), 300), **FAST)
     assert estimate.verdict == "nothing_found"
     assert "no evidence of independence" in str(estimate)
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_independent_random_walks_are_no_information(seed):
+def test_random_walks(seed):
+    """Independent random walks are no information."""
     steps = torch.randn(500, 2, generator=torch.Generator().manual_seed(seed))
     x, y = steps.cumsum(0).T
     estimate = mi.estimate_mi(x, y, **FAST)
@@ -80,7 +83,8 @@ def test_independent_random_walks_are_no_information(seed):
     assert mi.estimate_mi(x, y, groups=25, folds=2, steps=20).verdict != "dependent_rows"
 
 
-def test_sorted_rows_are_not_taken_for_dependent():
+def test_sorted_rows():
+    """Sorted rows are not taken for dependent."""
     x, y = sample(mi.laws.Gaussian(0.8), 500)
     order = x[:, 0].argsort()
     estimate = mi.estimate_mi(x[order], y[order], **FAST)
@@ -88,7 +92,8 @@ def test_sorted_rows_are_not_taken_for_dependent():
     assert any("sorted by x" in text for text in estimate.warnings)
 
 
-def test_copies_of_rows_are_counted():
+def test_repeated_rows():
+    """Copies of rows are counted."""
     rows = torch.randn(100, 2)
     drawn = torch.randint(100, (600,))
     estimate = mi.estimate_mi(*rows[drawn].T, **FAST)
@@ -96,16 +101,22 @@ def test_copies_of_rows_are_counted():
     assert f"{600 - len(drawn.unique())} of 600 rows" in estimate.warnings[0]
 
 
-def test_nothing_found_is_no_evidence_of_independence():
-    """A saw-tooth of 64 teeth beside two idle columns."""
+def test_weak_evidence():
+    """Nothing found is no evidence of independence.
+
+    A saw-tooth of 64 teeth beside two idle columns.
+    """
     x = torch.rand(1000, 3, dtype=torch.float64)
     estimate = mi.estimate_mi(x, (64 * x[:, :1]) % 1, **FAST)
     assert estimate.verdict == "nothing_found"
     assert "permutation_test" in estimate.warnings[0]
 
 
-def test_full_tables_of_counts_need_no_critic():
-    """Parity of eight bits, which no critic of few steps learns."""
+def test_full_counts():
+    """Full tables of counts need no critic.
+
+    Parity of eight bits, which no critic of few steps learns.
+    """
     bits = torch.randint(2, (3000, 8), generator=torch.Generator().manual_seed(0)).double()
     estimate = mi.estimate_mi(bits, bits.sum(1) % 2, **FAST)
     assert (estimate.verdict, estimate.expert) == ("ok", "counts")
@@ -113,7 +124,8 @@ def test_full_tables_of_counts_need_no_critic():
 
 
 @pytest.mark.parametrize("kinds", [2, 10])
-def test_labels_tell_at_most_their_entropy(kinds):
+def test_entropy_ceiling(kinds):
+    """Labels tell at most their entropy."""
     label = torch.arange(1000) % kinds
     value = torch.randn(1000) + 100 * label
     estimate = mi.estimate_mi(value, label, discrete="y", **FAST)
@@ -123,7 +135,8 @@ def test_labels_tell_at_most_their_entropy(kinds):
 
 
 @pytest.mark.parametrize("name", ["spiral-multinormal-sparse-5-5-2-2.0", "spiral-normal-2-2-0.75"])
-def test_a_copula_that_the_rows_contradict_is_not_ok(name):
+def test_anchor_misfit(name):
+    """A copula that the rows contradict is not "ok"."""
     law = mi.laws.TASKS[name]
     estimate = mi.estimate_mi(*sample(law, 2000), **FAST)
     assert estimate.nats < 0.8 * law.mutual_information
@@ -133,7 +146,8 @@ def test_a_copula_that_the_rows_contradict_is_not_ok(name):
 @pytest.mark.parametrize(
     "name", ["multinormal-20-5nats", "student-identity-5-5-2", "cubic-multinormal-20-5nats"]
 )
-def test_a_copula_that_fits_is_not_contradicted(name):
+def test_fitting_anchor(name):
+    """A copula that fits is not contradicted."""
     estimate = mi.estimate_mi(*sample(mi.laws.TASKS[name], 2000), **FAST)
     assert estimate.diagnostics["anchor_misfit"] < 6
 
@@ -154,7 +168,8 @@ def experts_tried():
 
 
 @pytest.mark.parametrize(("expert", "rows"), experts_tried().items())
-def test_the_expert_that_fits_the_rows_carries_the_value(expert, rows):
+def test_experts(expert, rows):
+    """The expert that fits the rows carries the value."""
     estimate = mi.estimate_mi(*rows, **FAST)
     assert estimate.expert == expert
     assert expert in mi.estimation.EXPERTS
@@ -162,15 +177,19 @@ def test_the_expert_that_fits_the_rows_carries_the_value(expert, rows):
 
 
 @pytest.mark.parametrize("estimator", ["js_dv", "nwj", "infonce", "anchored_dv"])
-def test_a_bound_is_carried_by_its_critics_alone(estimator):
+def test_bounds(estimator):
+    """A bound is carried by its critics alone."""
     estimate = mi.estimate_mi(*experts_tried()["neighbours"], estimator, **FAST)
     assert estimate.expert in ("network", "copula")
     assert estimate.nats == estimate.diagnostics["held_out"]
     assert estimate.interval[1] >= estimate.diagnostics["ksg"]
 
 
-def test_training_that_ends_while_it_gains_says_so():
-    """A product of two columns, which a few steps do not learn."""
+def test_late_gain():
+    """Training that ends while it gains says so.
+
+    A product of two columns, which a few steps do not learn.
+    """
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2000, 4, generator=generator)
     y = x[:, :1] * x[:, 1:2] + 0.3 * torch.randn(2000, 1, generator=generator)
@@ -191,7 +210,8 @@ class Contrary(torch.nn.Module):
         return -x @ y.mT
 
 
-def test_a_value_far_below_zero_is_reported_where_no_neighbours_were_read():
+def test_negative_value():
+    """A value far below zero is reported where no neighbours were read."""
     rows = sample(mi.laws.Gaussian(0.6), 3000)
     critic = dict(critic=Contrary(), anchor="none", groups=2)
     estimate = mi.estimate_mi(*rows, "nwj", **critic, **FAST)

@@ -65,7 +65,8 @@ def sigmoid_gaps(law, x, y, other):
     return (joint.mean(-1) - product.mean(-1)) / (error + 1e-12)
 
 
-def test_the_table_is_as_large_as_promised():
+def test_table_size():
+    """The table is as large as promised."""
     assert len(TASKS) >= 24
     for law in TASKS.values():
         assert isinstance(law, laws.Law)
@@ -100,20 +101,22 @@ BEYOND_NORMAL = {
 
 
 @pytest.mark.parametrize("name", BEYOND_NORMAL)
-def test_the_benchmark_has_its_values(name):
+def test_published_values(name):
+    """The benchmark has its values."""
     assert round(TASKS[name].mutual_information, 2) == BEYOND_NORMAL[name]
 
 
 @pytest.mark.parametrize(
     "name", [name for name in TASKS if re.search(r"-\d+-\d+(?!\d*nats)", name)]
 )
-def test_names_tell_the_dimensions(name):
+def test_names(name):
     dim_x, dim_y = re.search(r"-(\d+)-(\d+)", name).groups()
     assert (TASKS[name].dim_x, TASKS[name].dim_y) == (int(dim_x), int(dim_y))
 
 
 @ALL_TASKS
-def test_the_log_ratio_averages_to_the_information(name):
+def test_mean_log_ratio(name):
+    """The log-ratio averages to the information."""
     law = TASKS[name]
     ratio = law.log_ratio(*law.sample(N, seeded()))
     assert ratio.shape == (N,)
@@ -124,7 +127,7 @@ def test_the_log_ratio_averages_to_the_information(name):
 
 
 @ALL_TASKS
-def test_the_sigmoid_identity(name):
+def test_sigmoid_identity(name):
     assert sigmoid_gaps(TASKS[name], *draw(TASKS[name])).abs().max() < 4.5
 
 
@@ -149,13 +152,15 @@ NEIGHBOURS = [
 
 
 @pytest.mark.parametrize("pair", NEIGHBOURS, ids=lambda pair: f"{type(pair[0]).__name__}")
-def test_a_neighbours_log_ratio_is_refused(pair):
+def test_false_neighbour(pair):
+    """The log-ratio of a neighbouring law is refused."""
     law, neighbour = pair
     assert sigmoid_gaps(neighbour, *draw(law)).abs().max() > 6
 
 
 @ALL_TASKS
-def test_samples_are_reproducible_and_shaped(name):
+def test_samples(name):
+    """Samples are reproducible and shaped."""
     law = TASKS[name]
     (x, y), (again_x, again_y) = law.sample(7, seeded(3)), law.sample(7, seeded(3))
     assert x.shape == (7, law.dim_x)
@@ -167,7 +172,8 @@ def test_samples_are_reproducible_and_shaped(name):
 
 
 @ALL_TASKS
-def test_log_ratios_broadcast_to_a_matrix(name):
+def test_broadcasting(name):
+    """Log ratios broadcast to a matrix."""
     law = TASKS[name]
     x, y = law.sample(6, seeded())
     matrix = law.log_ratio(x[:, None], y[None])
@@ -176,7 +182,8 @@ def test_log_ratios_broadcast_to_a_matrix(name):
 
 
 @ALL_TASKS
-def test_samples_in_single_precision_stay_on_the_support(name):
+def test_single_precision(name):
+    """Samples in single precision stay on the support."""
     law = TASKS[name]
     torch.set_default_dtype(torch.float32)
     x, y = law.sample(N, seeded())
@@ -200,7 +207,7 @@ SMOOTH = [
 
 
 @pytest.mark.parametrize("name", SMOOTH)
-def test_log_ratios_have_gradients(name):
+def test_gradients(name):
     law = TASKS[name]
     x, y = (v.requires_grad_() for v in law.sample(5, seeded()))
     assert torch.autograd.gradcheck(law.log_ratio, (x, y))
@@ -212,7 +219,7 @@ def random_covariance(dim, seed):
 
 
 @pytest.mark.parametrize(("dim_x", "dim_y", "seed"), [(1, 1, 0), (2, 3, 1), (4, 1, 2)])
-def test_multivariate_laws_against_scipy(dim_x, dim_y, seed):
+def test_scipy_densities(dim_x, dim_y, seed):
     matrix = random_covariance(dim_x + dim_y, seed)
     blocks = [matrix, matrix[:dim_x, :dim_x], matrix[dim_x:, dim_x:]]
     x, y = (
@@ -236,7 +243,8 @@ def test_multivariate_laws_against_scipy(dim_x, dim_y, seed):
         torch.testing.assert_close(law.log_ratio(x, y), joint - of_x - of_y)
 
 
-def test_multivariate_samples_have_their_covariance():
+def test_covariances():
+    """Multivariate samples have their covariance."""
     matrix = random_covariance(5, 0)
     xy = torch.cat(laws.MultivariateGaussian(matrix, 2).sample(200_000, seeded()), -1)
     scale = matrix.diagonal().sqrt()
@@ -251,7 +259,7 @@ def test_multivariate_samples_have_their_covariance():
 @pytest.mark.parametrize(
     ("dim_x", "dim_y", "rho"), [(1, 1, -0.6), (2, 3, -0.2), (5, 5, 0.5), (25, 25, 0.9)]
 )
-def test_dense_laws_against_their_eigenvalues(dim_x, dim_y, rho):
+def test_eigenvalues(dim_x, dim_y, rho):
     one, d = (lambda k: (k - 1) * math.log(1 - rho) + math.log(1 + (k - 1) * rho)), dim_x + dim_y
     expected = (one(dim_x) + one(dim_y) - one(d)) / 2
     assert laws.MultivariateGaussian.dense(dim_x, dim_y, rho).mutual_information == pytest.approx(
@@ -260,7 +268,8 @@ def test_dense_laws_against_their_eigenvalues(dim_x, dim_y, rho):
 
 
 @pytest.mark.parametrize("pairs", [0, 1, 3])
-def test_a_sparse_law_is_a_product_of_pairs(pairs):
+def test_sparse_law(pairs):
+    """A sparse law is a product of pairs."""
     law = laws.MultivariateGaussian.sparse(4, 3, pairs, -0.7)
     alone = laws.Gaussian(-0.7, dim=max(pairs, 1))
     assert law.mutual_information == pytest.approx(
@@ -276,7 +285,8 @@ def test_a_sparse_law_is_a_product_of_pairs(pairs):
 @pytest.mark.parametrize(
     ("dim_x", "dim_y", "nu"), [(1, 1, 1.0), (2, 2, 1.0), (3, 3, 2.0), (2, 5, 0.5), (4, 1, 30.0)]
 )
-def test_the_information_of_student_laws_is_that_of_their_entropies(dim_x, dim_y, nu):
+def test_student_entropies(dim_x, dim_y, nu):
+    """The information of Student laws is that of their entropies."""
     matrix = random_covariance(dim_x + dim_y, 7)
     entropies = [
         float(stats.multivariate_t(np.zeros(len(block)), block.numpy(), df=nu).entropy())
@@ -289,7 +299,7 @@ def test_the_information_of_student_laws_is_that_of_their_entropies(dim_x, dim_y
 
 
 @pytest.mark.parametrize("epsilon", [0.05, 0.1, 0.5, 0.75, 3.0])
-def test_additive_noise_by_quadrature(epsilon):
+def test_additive_noise(epsilon):
     def density(y):
         return (stats.uniform.cdf(y + epsilon) - stats.uniform.cdf(y - epsilon)) / (2 * epsilon)
 
@@ -304,7 +314,8 @@ def test_additive_noise_by_quadrature(epsilon):
     torch.testing.assert_close(law.log_ratio(x, y), expected)
 
 
-def test_additive_noise_has_no_mass_off_its_support():
+def test_additive_support():
+    """Additive noise has no mass off its support."""
     law = laws.AdditiveNoise(0.25)
     x, y = column(0.5, 0.5, -0.1, 1.1, 0.0), column(0.76, 0.2, 0.0, 1.0, -0.25)
     assert law.log_ratio(x, y).tolist() == [-math.inf] * 5
@@ -312,7 +323,8 @@ def test_additive_noise_has_no_mass_off_its_support():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_rounding_takes_no_sample_off_the_support(dtype):
+def test_rounding(dtype):
+    """Rounding takes no sample off the support."""
     x = torch.rand(10_000, 1, dtype=dtype, generator=seeded())
     for law in (laws.AdditiveNoise(0.1), laws.AdditiveNoise(0.7), laws.AdditiveNoise(33.3)):
         assert bool(torch.isfinite(law.log_ratio(x, x + law.epsilon)).all())
@@ -327,7 +339,7 @@ def test_rounding_takes_no_sample_off_the_support(dtype):
 
 
 @pytest.mark.parametrize("m", [1, 2, 5, 9])
-def test_mixed_uniform_against_enumeration(m):
+def test_mixed_uniform(m):
     law = laws.MixedUniform(m)
     cells = np.array(
         [[0.5 * (k in (x, x + 1)) / m for k in range(m + 1)] for x in range(m)]
@@ -348,7 +360,7 @@ CHANNELS = [
 
 
 @pytest.mark.parametrize("law", CHANNELS, ids=range(len(CHANNELS)))
-def test_gaussian_channels_by_quadrature(law):
+def test_gaussian_channels(law):
     p = law.probabilities or [1 / len(law.alphabet)] * len(law.alphabet)
 
     def density(y):
@@ -383,13 +395,13 @@ MIXTURES = [
 
 
 @pytest.mark.parametrize("k", range(len(MIXTURES)))
-def test_mixtures_at_two_resolutions(k):
+def test_resolutions(k):
     finer = (0.03, 0.03, 0.03, 0.02, 0.014)[k]  # than what the law takes of itself
     assert MIXTURES[k].quadrature(finer) == pytest.approx(MIXTURES[k].mutual_information, abs=1e-10)
 
 
 @pytest.mark.parametrize("law", MIXTURES[:4], ids=range(4))
-def test_mixtures_by_quadrature_and_against_scipy(law):
+def test_mixtures(law):
     def density(points):
         total = 0
         for w, mean, (a, b), rho in zip(
@@ -426,14 +438,15 @@ def test_mixtures_by_quadrature_and_against_scipy(law):
     np.testing.assert_allclose(law.log_ratio(x, y), np.log(expected), atol=1e-10)
 
 
-def test_the_xor_task_hides_its_information_from_each_bit():
+def test_xor():
+    """The XOR task hides its information from each bit."""
     x, y = TASKS["finite-xor-0.9"].sample(N, seeded())
     assert abs(np.corrcoef(torch.cat([x, y], -1).T)[2, :2]).max() < 0.02
     expected = math.log(2) + 0.9 * math.log(0.9) + 0.1 * math.log(0.1)
     assert TASKS["finite-xor-0.9"].mutual_information == pytest.approx(expected, abs=1e-12)
 
 
-def test_products_add():
+def test_products():
     parts = (laws.StudentT.identity(2, 1, 2), laws.MixedUniform(3), laws.Gaussian(0.5, 2))
     law = laws.ProductLaw(parts)
     assert (law.dim_x, law.dim_y) == (5, 4)
@@ -471,7 +484,8 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("name", INCREASING)
-def test_increasing_maps_increase_and_come_back(name):
+def test_increasing_maps(name):
+    """Increasing maps increase and come back."""
     bend, t = INCREASING[name], torch.linspace(-5, 5, 401)
     image = bend.forward(t)
     assert bool((image.diff() > 0).all())
@@ -481,7 +495,8 @@ def test_increasing_maps_increase_and_come_back(name):
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_spirals_turn_and_come_back(name):
+def test_spirals(name):
+    """Spirals turn and come back."""
     turn, x = OTHERS[name], torch.randn(200, 4, generator=seeded())
     image = turn.forward(x)
     torch.testing.assert_close(image.norm(dim=-1), x.norm(dim=-1))
@@ -491,7 +506,8 @@ def test_spirals_turn_and_come_back(name):
     assert torch.equal(image[:, still], x[:, still])
 
 
-def test_the_swiss_roll_comes_back_and_is_injective():
+def test_swiss_roll():
+    """The swiss roll comes back and is injective."""
     u = torch.linspace(0.0005, 0.9995, 2000).unsqueeze(-1)
     image = laws.SWISS_ROLL.forward(u)
     torch.testing.assert_close(laws.SWISS_ROLL.inverse(image), u)
@@ -502,7 +518,7 @@ def test_the_swiss_roll_comes_back_and_is_injective():
     assert torch.pdist(image).min() >= 0.99 * steps
 
 
-def test_embeddings_come_back():
+def test_embeddings():
     points = torch.tensor([[0.1, 1 / 3], [0.2, 5.0], [0.1, 0.0]])
     rows, index = laws.embedding(points), torch.tensor([2, 0, 1, 1])
     assert torch.equal(rows.forward(index), points[index])
@@ -510,7 +526,8 @@ def test_embeddings_come_back():
 
 
 @pytest.mark.parametrize("name", INCREASING)
-def test_maps_leave_the_information_and_carry_the_log_ratio(name):
+def test_maps(name):
+    """Maps leave the information and carry the log-ratio."""
     law, bend = laws.Gaussian(0.75, dim=2), INCREASING[name]
     moved = laws.Transformed(law, bend, INCREASING["wiggly"])
     assert moved.mutual_information == law.mutual_information
@@ -519,7 +536,8 @@ def test_maps_leave_the_information_and_carry_the_log_ratio(name):
     torch.testing.assert_close(moved.log_ratio(a, b), law.log_ratio(x, y), rtol=0, atol=1e-8)
 
 
-def test_dimensions_follow_the_maps():
+def test_dimensions():
+    """Dimensions follow the maps."""
     assert (TASKS["swissroll-normal-0.75"].dim_x, TASKS["swissroll-normal-0.75"].dim_y) == (2, 1)
     one_sided = laws.Transformed(
         laws.Finite(torch.eye(2).div(2).log()), laws.embedding(torch.eye(2))
@@ -532,13 +550,14 @@ def test_dimensions_follow_the_maps():
     assert bare.log_ratio(*bare.sample(9)).tolist() == pytest.approx([math.log(2)] * 9)
 
 
-def test_the_quadrature_rule_integrates_normal_moments():
+def test_quadrature():
+    """The quadrature rule integrates normal moments."""
     z, log_weights = normal_rule(0.05)
     moments = [float((log_weights.exp() * z**k).sum()) for k in (0, 1, 2, 4, 6)]
     assert moments == pytest.approx([1, 0, 1, 3, 15], abs=1e-12)
 
 
-def test_roots_carry_gradients():
+def test_roots():
     target = torch.tensor([2.0, 5.0], requires_grad=True)
     root = solve_increasing(
         torch.square, lambda t: 2 * t, target, torch.zeros(2), torch.full((2,), 10.0)
@@ -719,13 +738,14 @@ BAD_CALLS = [
 
 
 @pytest.mark.parametrize("call", BAD_CALLS, ids=map(str, range(len(BAD_CALLS))))
-def test_bad_calls_are_refused_by_name(call):
+def test_bad_calls(call):
     message, function, *arguments = call
     with pytest.raises(ValueError, match=message):
         function(*arguments)
 
 
 @ALL_TASKS
-def test_no_law_samples_less_than_a_row(name):
+def test_empty_samples(name):
+    """No law samples less than a row."""
     with pytest.raises(ValueError, match="n: expected an integer"):
         TASKS[name].sample(0)

@@ -50,7 +50,7 @@ def slopes(name, w, l, beta, **kwargs):
     return gradient.flatten().tolist()
 
 
-def test_the_table_is_complete():
+def test_table():
     assert set(PUBLISHED) == set(SLOPE) == set(ALTERNATIVES)
     for name, row in ALTERNATIVES.items():
         assert row.name == name
@@ -62,33 +62,36 @@ def test_the_table_is_complete():
 @pytest.mark.parametrize(
     "name", [row.name for row in ALTERNATIVES.values() if row.floor is not None]
 )
-def test_no_loss_is_below_its_floor(name, w, l, beta):
+def test_floors(name, w, l, beta):
+    """No loss is below its floor."""
     row = ALTERNATIVES[name]
     assert row(torch.tensor([w]), torch.tensor([l]), beta).item() >= row.floor
 
 
 @given(w=st.floats(-40, 40), l=st.floats(-40, 40), beta=st.floats(0.01, 5))
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_published_formulas(name, w, l, beta):
+def test_formulas(name, w, l, beta):
     loss = ALTERNATIVES[name](torch.tensor([w]), torch.tensor([l]), beta)
     assert loss.item() == pytest.approx(PUBLISHED[name](w, l, beta), rel=1e-9, abs=1e-12)
 
 
 @given(beta=st.floats(0.01, 5))
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_gradient_at_the_start(name, beta):
+def test_start(name, beta):
     assert slopes(name, 0.0, 0.0, beta) == pytest.approx(SLOPE[name](beta))
 
 
 @given(w=st.floats(-3, 3), l=st.floats(-3, 3))
 @pytest.mark.parametrize("name", ["kto", "bco", "dpop", "dpo_sft", "sft"])
-def test_the_chosen_is_pulled_up_and_the_rejected_pushed_down(name, w, l):
+def test_pull_and_push(name, w, l):
+    """The chosen is pulled up and the rejected pushed down."""
     own, other = slopes(name, w, l, 0.5)
     assert own < 0
     assert other > 0 or (name == "sft" and other == 0)
 
 
-def test_bco_is_the_logistic_cell_and_its_shift_moves_the_threshold():
+def test_bco():
+    """BCO is the logistic cell, and its shift moves the threshold."""
     w, l = torch.randn(2, 5)
     torch.testing.assert_close(
         mi.preference.bco(w, l, 0.3), mi.preference_loss(0.3 * w, 0.3 * l, "js", 1.0)
@@ -100,7 +103,8 @@ def test_bco_is_the_logistic_cell_and_its_shift_moves_the_threshold():
     assert not mi.preference.bco(w, l, 1.0, shift=shift).requires_grad
 
 
-def test_ktos_reference_point_is_the_batchs_mean_reward_not_below_zero_and_passes_no_gradient():
+def test_kto_reference():
+    """KTO's reference point is the batch's mean reward, not below zero, and passes no gradient."""
     w, l = torch.tensor([[1.0, 3.0], [-1.0, -3.0]]), torch.tensor([[0.0, 2.0], [0.0, -2.0]])
     by_hand = torch.tensor([[0.5 * 1.5], [0.0]])
     loss = mi.preference.kto(w, l, 0.5)
@@ -114,14 +118,16 @@ def test_ktos_reference_point_is_the_batchs_mean_reward_not_below_zero_and_passe
     torch.testing.assert_close(gradient, -0.5 * s * (1 - s))
 
 
-def test_dpop_is_dpo_above_the_reference_and_lifts_harder_below():
+def test_dpop():
+    """DPOP is DPO above the reference, and lifts harder below it."""
     w, l = torch.rand(5), torch.randn(5)
     torch.testing.assert_close(mi.preference.dpop(w, l, 0.7), -logsigmoid(0.7 * (w - l)))
     own, other = slopes("dpop", -0.01, 0.0, 0.7, weight=9.0)
     assert own == pytest.approx(-10 * other)
 
 
-def test_one_beta_for_each_replica():
+def test_betas():
+    """One beta for each replica."""
     w, l, beta = torch.randn(3, 4), torch.randn(3, 4), torch.tensor([[0.1], [0.5], [2.0]])
     for function in ALTERNATIVES.values():
         rows = torch.stack([function(w[k], l[k], float(beta[k])) for k in range(3)])
@@ -150,17 +156,17 @@ BAD_CALLS = [
 
 @pytest.mark.parametrize(("message", "args", "kwargs"), BAD_CALLS)
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_bad_calls_are_refused_by_name(name, message, args, kwargs):
+def test_bad_calls(name, message, args, kwargs):
     with pytest.raises(ValueError, match=message):
         ALTERNATIVES[name](*args, **kwargs)
 
 
 @pytest.mark.parametrize("name", ["cal_dpo", "dpop", "dpo_sft"])
-def test_weights_are_positive(name):
+def test_weights(name):
     with pytest.raises(ValueError, match="weight: expected a number in"):
         ALTERNATIVES[name](torch.zeros(1), torch.zeros(1), 0.1, weight=-1.0)
 
 
-def test_kto_needs_a_batch():
+def test_kto_batch():
     with pytest.raises(ValueError, match="chosen: expected at least 1 dimension"):
         mi.preference.kto(torch.tensor(0.0), torch.tensor(0.0), 0.1)

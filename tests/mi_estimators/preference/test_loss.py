@@ -15,7 +15,7 @@ import mi_estimators as mi
     w=st.floats(-40, 40),
     l=st.lists(st.floats(-40, 40), min_size=1, max_size=4),
 )
-def test_js_family_with_k_negatives_of_equal_weight(mix, w, l):
+def test_js_family(mix, w, l):
     def sp(t):
         return max(t, 0) + math.log1p(math.exp(-abs(t)))
 
@@ -26,7 +26,8 @@ def test_js_family_with_k_negatives_of_equal_weight(mix, w, l):
 
 @pytest.mark.parametrize("mix", [0.1, 0.5, 0.9, 1.0])
 @pytest.mark.parametrize("bound", mi.preference.PREFERENCE_BOUNDS)
-def test_every_cell_is_its_constant_minus_the_bound_on_the_mixed_law(bound, mix):
+def test_cells(bound, mix):
+    """Every cell is its constant minus the bound on the mixed law."""
     w, l = torch.randn(4, 1), torch.randn(4, 3)
     share = 3 / 4 if bound == "infonce" else mix
     log_q = torch.tensor([1 - share] + [share / 3] * 3).log()
@@ -53,7 +54,8 @@ def test_every_cell_is_its_constant_minus_the_bound_on_the_mixed_law(bound, mix)
     seed=st.integers(0, 10**6),
 )
 @pytest.mark.parametrize("bound", mi.preference.PREFERENCE_BOUNDS)
-def test_masked_negatives_do_not_exist_whatever_they_are(bound, mask, filling, mix, seed):
+def test_masked_negatives(bound, mask, filling, mix, seed):
+    """Masked negatives do not exist, whatever they are."""
     w, l = torch.randn(2, 3, len(mask), generator=torch.Generator().manual_seed(seed))
     w, mask = w[:, 0].requires_grad_(), torch.tensor(mask)
     padded, short = (values.requires_grad_() for values in (l.where(mask, filling), l[:, mask]))
@@ -68,7 +70,8 @@ def test_masked_negatives_do_not_exist_whatever_they_are(bound, mask, filling, m
 
 
 @pytest.mark.parametrize("bound", mi.preference.PREFERENCE_BOUNDS)
-def test_the_number_of_negatives_may_differ_between_examples(bound):
+def test_ragged_negatives(bound):
+    """The number of negatives may differ between examples."""
     w, l = torch.randn(2), torch.randn(2, 3)
     mask = torch.tensor([[True, False, True], [True, True, True]])
     loss = mi.preference_loss(w, l.masked_fill(~mask, math.nan), bound, 0.7, mask=mask)
@@ -110,6 +113,6 @@ BAD_CALLS = [
 
 
 @pytest.mark.parametrize(("message", "args", "kwargs"), BAD_CALLS)
-def test_bad_calls_are_refused_by_name(message, args, kwargs):
+def test_bad_calls(message, args, kwargs):
     with pytest.raises(ValueError, match=message):
         mi.preference_loss(*args, **kwargs)

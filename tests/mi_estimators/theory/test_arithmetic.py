@@ -75,14 +75,16 @@ PLAIN_NUMBERS = {
 }  # fmt: skip
 
 
-def test_every_function_is_compared_or_takes_plain_numbers():
+def test_all_functions():
+    """Every function is compared or takes plain numbers."""
     assert set(CASES) | PLAIN_NUMBERS == set(theory.__all__)
     for name in PLAIN_NUMBERS:
         assert "numbers" in getattr(theory, name).__doc__, f"{name} does not say so"
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_floats_arrays_tensors_and_symbols_agree(name):
+def test_kinds_of_numbers(name):
+    """Floats, arrays, tensors and symbols agree."""
     function = getattr(theory, name)
     exact = [sp.Rational(text) for text in CASES[name]]
     symbols = sp.symbols(f"x:{len(exact)}", positive=True)
@@ -107,11 +109,12 @@ def test_floats_arrays_tensors_and_symbols_agree(name):
 
 
 @pytest.mark.parametrize("function", [arithmetic.exp, arithmetic.expm1])
-def test_overflow_is_infinite(function):
+def test_overflow(function):
     assert function(1e4) == np.inf
 
 
-def test_the_ends_are_values_and_not_errors():
+def test_ends():
+    """The ends are values and not errors."""
     assert arithmetic.log(0.0) == arithmetic.log1p(-1.0) == -np.inf
     assert arithmetic.x_log_x(0.0) == 0
     assert arithmetic.softplus(1e4) == 1e4
@@ -123,7 +126,7 @@ def test_the_ends_are_values_and_not_errors():
     "kind", [float, lambda x: np.array([0.5, x]), lambda x: torch.tensor([0.5, x])]
 )
 @pytest.mark.parametrize("wrong", [-0.1, 1.5, float("nan")])
-def test_every_entry_is_checked(kind, wrong):
+def test_entries(kind, wrong):
     with pytest.raises(ValueError, match=r"^mix: expected a number in \(0, 1\], got"):
         theory.preference_anchor(kind(wrong))
 
@@ -229,13 +232,14 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("call", REFUSED, ids=lambda call: f"{call[1]}-{call[0]}")
-def test_bad_arguments_are_named(call):
+def test_bad_arguments(call):
     name, function, *arguments = call
     with pytest.raises(ValueError, match=f"^{name}: expected.*got"):
         getattr(theory, function)(*arguments)
 
 
-def test_importing_it_loads_no_sympy():
+def test_lazy_import():
+    """Importing it loads no SymPy."""
     code = """
 import sys
 before = set(sys.modules)

@@ -11,7 +11,7 @@ from mi_estimators import theory
 @pytest.mark.parametrize(
     ("eps", "time"), [(0.1, 6.641669), (1e-3, 506.406254), (1e-5, 50011.012910)]
 )
-def test_rlhf_check_values(eps, time):
+def test_rlhf(eps, time):
     assert theory.escape_time_rlhf(eps) == pytest.approx(time, abs=1e-6)
 
 
@@ -24,13 +24,16 @@ def test_rlhf_check_values(eps, time):
         (1e-2, 1.0, 51.297560),
     ],
 )
-def test_dpo_check_values(eps, beta, time):
+def test_dpo(eps, beta, time):
     assert theory.escape_time_dpo(eps, beta) == pytest.approx(time, abs=1e-6)
     assert theory.escape_time_dpo(eps, beta, rejected=1 - eps) == pytest.approx(time, abs=1e-6)
 
 
-def test_dpo_with_unseen_mass_takes_twice_the_exponent():
-    """ε^{−2β} once some mass is outside the pair, ε^{−β} without."""
+def test_dpo_unseen_mass():
+    """DPO with unseen mass takes twice the exponent.
+
+    ε^{−2β} once some mass is outside the pair, ε^{−β} without.
+    """
     times = [theory.escape_time_dpo(eps, 1.0, rejected=0.5) for eps in (1e-8, 1e-9)]
     pair = [theory.escape_time_dpo(eps, 1.0) for eps in (1e-8, 1e-9)]
     assert math.log10(times[1] / times[0]) == pytest.approx(2, abs=1e-3)
@@ -38,8 +41,11 @@ def test_dpo_with_unseen_mass_takes_twice_the_exponent():
 
 
 @pytest.mark.parametrize("eps", [0.3, 1e-2, 1e-6])
-def test_they_are_integrals_of_the_two_arm_flow(eps):
-    """u̇ = 2p(1 − p), 2(1 − p) and 2βσ(−β(u − u₀)): the factor 2 is that both logits move."""
+def test_two_arm_flow(eps):
+    """Escape times are integrals of the two-arm flow.
+
+    u̇ = 2p(1 − p), 2(1 − p) and 2βσ(−β(u − u₀)): the factor 2 is that both logits move.
+    """
     start = math.log(eps / (1 - eps))
     u = np.linspace(start, 0, 200_001)
     p = 1 / (1 + np.exp(-u))
@@ -66,14 +72,16 @@ def test_growth_rates():
     ("beta", "threshold"),
     [(1.0, 1 - math.sqrt(3) / 2), (0.1, 4.217e-5), (0.5, 0.0401825), (2.0, 0.270755)],
 )
-def test_mio_escapes_two_arms_above_its_threshold(beta, threshold):
+def test_mio_threshold(beta, threshold):
+    """MIO escapes two arms above its threshold."""
     assert not theory.mio_escapes(threshold * 0.999, beta)
     assert theory.mio_escapes(threshold * 1.001, beta)
     assert theory.mio_ceiling(threshold, beta) < 0.5, "the anchor alone would ask for more"
 
 
 @pytest.mark.parametrize("beta", [0.1, 0.5, 1.0, 2.0])
-def test_mio_rests_above_its_anchor(beta):
+def test_mio_rest(beta):
+    """MIO rests above its anchor."""
     for eps in (0.4, 0.1, 1e-2, 1e-4, 1e-8):
         rest = theory.mio_rest(eps, beta)
         assert rest > theory.mio_ceiling(eps, beta) * (1 - 1e-9)
@@ -87,6 +95,6 @@ def test_mio_rests_above_its_anchor(beta):
 @pytest.mark.parametrize(
     ("eps", "time"), [(1e-2, 13.848085), (1e-4, 118.430671), (1e-6, 1122.689120)]
 )
-def test_alpha_mio_check_values(eps, time):
+def test_alpha_mio(eps, time):
     mix = theory.freeing_mix(eps, 1.0)
     assert theory.escape_time_mio(eps, 1.0, mix) == pytest.approx(time, rel=1e-6)

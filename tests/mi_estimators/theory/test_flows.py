@@ -11,7 +11,8 @@ from mi_estimators import theory
 
 
 @pytest.mark.parametrize("mix", [0.25, 0.5, 1.0])
-def test_pull_and_push_are_the_gradients_of_the_loss(mix):
+def test_pull_and_push(mix):
+    """Pull and push are the gradients of the loss."""
     rewards = torch.tensor([[-1.5, 0.25], [0.75, -2.0]], requires_grad=True)
     loss = mi.preference_loss(rewards[:, 0], rewards[:, 1], "js", mix).sum()
     (gradient,) = torch.autograd.grad(loss, rewards)
@@ -21,18 +22,21 @@ def test_pull_and_push_are_the_gradients_of_the_loss(mix):
 
 
 @pytest.mark.parametrize("time", [0.0, 1e-3, 1.0, 37.0, 1e9])
-def test_dpo_margin_inverts_its_time(time):
+def test_dpo_margin(time):
+    """DPO's margin inverts its time."""
     margin = theory.dpo_margin(time, beta=0.3, kernel=5.0)
     assert theory.dpo_time(margin, beta=0.3, kernel=5.0) == pytest.approx(time, rel=1e-12)
 
 
 @pytest.mark.parametrize("spent", [-700.0, -3.0, 0.5, 1.0, 40.0, 1e12])
-def test_log_odds_at_solves_its_equation(spent):
+def test_log_odds(spent):
+    """Log odds at solves its equation."""
     u = theory.log_odds_at(spent)
     assert u + math.exp(u) == pytest.approx(spent, rel=1e-14, abs=1e-14)
     assert theory.log_odds_at(np.array([spent, 1.0])).tolist() == [u, 0.0]
 
 
-def test_the_barrier_lies_below_the_deepest_dip():
+def test_barrier():
+    """The barrier lies below the deepest dip."""
     for ratio in (1.0, 1.5, 2.2, 3.9):
         assert theory.mio_barrier(ratio) <= theory.mio_deepest_dip(ratio) <= 0
