@@ -62,8 +62,10 @@ def read(file: Path) -> Columns:
             raise ValueError(
                 f"{file}: expected {len(names)} fields in row {number}, got {len(row)}"
             )
+
     if not rows:
         raise ValueError(f"{file}: expected a head and rows, got none")
+
     return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
 
 
@@ -74,6 +76,7 @@ def _pick(table: Columns, names: str, flag: str) -> list[Any]:
         if name not in table:
             raise ValueError(f"{flag}: expected one of {', '.join(table)}, got {name!r}")
         picked.append(_values(table[name], name))
+
     return picked[0] if len(picked) == 1 else list(zip(*picked, strict=True))
 
 
@@ -84,6 +87,7 @@ def _values(texts: list[str], name: str) -> list[Any]:
             f"{name}: expected a value in every row, got {len(missing)} empty, the first in row {missing[0]}; "
             "leave such rows out"
         )
+
     try:
         return [float(text) for text in texts]
     except ValueError:
@@ -102,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Estimate the mutual information between columns of a file, in nats, with a verdict.",
         epilog="Exit status: 0 if the verdict is ok, 1 if it is another, 2 if the file cannot be read.",
     )
+
     parser.add_argument("file", type=Path, help="a table with a head; , ; or tab between fields")
     parser.add_argument("--x", required=True, help="name of a column, or several: A,B")
     parser.add_argument("--y", required=True, help="the same; numbers or labels")
@@ -115,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         default="default",
         help="default: %(default)s",
     )
+
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     return parser
 

@@ -60,8 +60,10 @@ def floating(name: str, value: Tensor, *, dims: int = 1) -> Tensor:
         raise ValueError(
             f"{name}: expected at least {dims} dimension(s), got shape {tuple(value.shape)}"
         )
+
     if value.numel() == 0:
         raise ValueError(f"{name}: expected at least one entry, got shape {tuple(value.shape)}")
+
     return value
 
 
@@ -72,7 +74,13 @@ def values(name: str, value: Tensor, log_weights: Tensor | None = None) -> Tenso
     return value
 
 
-def scores(name: str, value: Tensor, *, dims: int = 1, log_weights: Tensor | None = None) -> Tensor:
+def scores(
+    name: str,
+    value: Tensor,
+    *,
+    dims: int = 1,
+    log_weights: Tensor | None = None,
+) -> Tensor:
     """Return `value` if it is a non-empty tensor of scores that are finite where they have mass."""
     floating(name, value, dims=dims)
     if not all_true(torch.isfinite(value) | _massless(log_weights)):
@@ -88,24 +96,29 @@ def log_weights(name: str, value: Tensor | None, like: Tensor) -> Tensor | None:
     """Return `value` if it is None or log-probabilities over the last dimension of `like` (−inf means no mass)."""
     if value is None:
         return None
+
     floating(name, value)
     try:
         # numpy's, here and below: torch's loads sympy
         fits = np.broadcast_shapes(value.shape, like.shape)[-1] == like.shape[-1] == value.shape[-1]
     except ValueError:
         fits = False
+
     if not fits:
         raise ValueError(
             f"{name}: expected log-weights for shape {tuple(like.shape)}, got shape {tuple(value.shape)}"
         )
+
     log_total = torch.logsumexp(value.double(), dim=-1)
     tolerance = min(
         max(1e-8, 500 * torch.finfo(value.dtype).eps), 0.02
     )  # rounding of a log-softmax in that precision
+
     if not all_true(log_total.abs() <= tolerance):
         raise ValueError(
             f"{name}: expected log-weights with logsumexp 0, got weights that do not sum to 1 (or NaN)"
         )
+
     return value
 
 
@@ -122,6 +135,7 @@ def joint_and_product(
     ):
         log_weights(name_weights, weights, floating(name, value))
         scores(name, value, log_weights=weights)
+
     arguments = {"joint": joint, "product": product, "log_p": log_p, "log_q": log_q}
     batch_shapes(
         **{name: value.shape[:-1] for name, value in arguments.items() if value is not None}
@@ -143,6 +157,7 @@ def broadcasts(name: str, value: Tensor, shape: tuple[int, ...]) -> None:
         fits = np.broadcast_shapes(value.shape, shape) == tuple(shape)
     except ValueError:
         fits = False
+
     if not fits:
         raise ValueError(
             f"{name}: expected a shape that broadcasts to {tuple(shape)}, got {tuple(value.shape)}"
@@ -157,17 +172,24 @@ def choice(name: str, value: str, allowed: Collection[str]) -> str:
 
 
 def number(
-    name: str, value: float, *, low: float = -math.inf, high: float = math.inf, closed: str = ""
+    name: str,
+    value: float,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    closed: str = "",
 ) -> float:
     """Return `value` if it is a real number in the interval; `closed` lists the ends that it includes, as in "[]"."""
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     above = is_number and (value >= low if "[" in closed else value > low)
     below = is_number and (value <= high if "]" in closed else value < high)
+
     if not (above and below):
         left, right = ("[" if "[" in closed else "("), ("]" if "]" in closed else ")")
         raise ValueError(
             f"{name}: expected a number in {left}{low:g}, {high:g}{right}, got {value!r}"
         )
+
     return float(value)
 
 
@@ -176,7 +198,13 @@ def mix(value: float) -> float:
     return number("mix", value, low=0, high=1, closed="]")
 
 
-def count(name: str, value: int, *, low: int = 1, high: int = 2**63 - 1) -> int:
+def count(
+    name: str,
+    value: int,
+    *,
+    low: int = 1,
+    high: int = 2**63 - 1,
+) -> int:
     """Return `value` if it is an integer from `low` to `high`."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < low:
         raise ValueError(f"{name}: expected an integer of at least {low}, got {value!r}")

@@ -41,6 +41,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.set_defaults(**QUICK)
         options = parser.parse_args(argv)
     require("plot", "benchmarks.estimators")
+
     home = packages.ENVIRONMENTS / "quick" if options.quick else packages.HERE
     out = options.out or (home if options.suite == STAIRS_WITH else home / options.suite)
     try:
@@ -71,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         default=STAIRS_WITH,
         help="laws to measure on: " + "; ".join(f"{k}: {v.title}" for k, v in SUITES.items()),
     )
+
     parser.add_argument(
         "--only", **many, help="estimators to run, such as 'torch-mist/*' (default: the suite's)"
     )
@@ -85,12 +87,14 @@ def _parser() -> argparse.ArgumentParser:
         type=_count,
         help="number of draws of each law; 0 runs none (default: the suite's)",
     )
+
     parser.add_argument(
         "--stair_seeds",
         type=_count,
         default=10,
         help="number of seeds for each stair; 0 runs no staircase (default: 10)",
     )
+
     parser.add_argument(
         "--rows", type=_count, help="number of rows in a data file (default: that of each law)"
     )
@@ -99,18 +103,21 @@ def _parser() -> argparse.ArgumentParser:
         type=_count,
         help="maximum number of training steps (default: that of each package)",
     )
+
     parser.add_argument(
         "--jobs",
         type=_count,
         default=1,
         help="number of fits at a time, one thread each (default: 1)",
     )
+
     parser.add_argument(
         "--tables",
         "--report",
         action="store_true",
         help="write tables and figures from existing rows; fit nothing",
     )
+
     parser.add_argument(
         "--out", type=Path, help="folder for rows, tables and figures (default: that of the suite)"
     )
@@ -119,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
         default=sys.executable,
         help="Python 3.11 or 3.12 for the environments of the other packages",
     )
+
     return parser
 
 
@@ -135,21 +143,25 @@ def _run(options: argparse.Namespace, out: Path) -> int:
     suite = SUITES[options.suite]
     chosen = _chosen(options.only or suite.estimators)
     laws = [task for task in suite if _matches(task.name, options.tasks)]
+
     if not laws:
         raise ValueError(
             f"--tasks: expected laws of the suite {options.suite}, such as"
             f" {', '.join(task.name for task in list(suite)[:10])}, got {' '.join(options.tasks)}"
         )
+
     if not options.tables:
         _prepare(packages.PEER_OF_DIGITS, laws, options.python)
     for task in laws:
         if not task.present():
             print(f"{task.name}: left out, scikit-learn's digits are not here", file=sys.stderr)
+
     laws = [task for task in laws if task.present()]
 
     seeds = suite.seeds if options.seeds is None else options.seeds
     fits = plan.plan(options.suite, laws, chosen, seeds, options.rows, options.steps)
     stairs = []
+
     if options.suite == STAIRS_WITH:
         ours = [(package, estimator) for package, estimator in chosen if package is packages.OURS]
         count = options.stair_seeds
@@ -165,6 +177,7 @@ def _run(options: argparse.Namespace, out: Path) -> int:
                 print(f"{package.name}: left out, {trouble}", file=sys.stderr)
                 missing = [fit for fit in missing if fit.package is not package]
         plan.run(missing, path, options.jobs)
+
     return _write(options.suite, fits, stairs, out)
 
 
@@ -185,9 +198,11 @@ def _chosen(patterns: Sequence[str]) -> list[tuple[packages.Package, str]]:
         for package, estimator in known
         if _matches(package.label(estimator), list(patterns))
     ]
+
     if not chosen:
         names = ", ".join(package.label(estimator) for package, estimator in known)
         raise ValueError(f"--only: expected some of {names}, got {' '.join(patterns)}")
+
     return chosen
 
 
@@ -198,7 +213,12 @@ def _drop(path: Path, patterns: list[str]) -> None:
         jsonl.write(path, kept)
 
 
-def _write(name: str, fits: list[plan.Fit], stairs: list[plan.Fit], out: Path) -> int:
+def _write(
+    name: str,
+    fits: list[plan.Fit],
+    stairs: list[plan.Fit],
+    out: Path,
+) -> int:
     from . import figures, tables
 
     rows = plan.read(out / plan.FILE)
@@ -211,10 +231,12 @@ def _write(name: str, fits: list[plan.Fit], stairs: list[plan.Fit], out: Path) -
     (out / "tables.md").write_text(text, encoding="utf-8")
     own = {"tasks": ("accuracy", figures.accuracy), "cost": ("cost", figures.cost)}
     figure = own.get(name, ("laws", figures.laws))
+
     for (stem, draw), drawn in ((figure, of_tasks), (("staircase", figures.staircase), of_stairs)):
         if any("error" not in row for row in drawn):
             with display.theme():
                 (out / f"{stem}.png").write_bytes(display.png(draw(drawn)))
+
     print(text)
 
     now = f"+{protocol.sources(Path(mi_estimators.__file__).parent)}"
@@ -224,10 +246,12 @@ def _write(name: str, fits: list[plan.Fit], stairs: list[plan.Fit], out: Path) -
         and not row["version"].endswith(now)
         for row in [*of_tasks, *of_stairs]
     )
+
     if old:
         print(
             f"{old} rows of mi-estimators are of other sources than those here: --redo 'mi-estimators*' renews them"
         )
+
     print(f"rows, tables and figures: {out}")
     return 0
 

@@ -27,11 +27,13 @@ def main() -> None:
         readings = [
             estimator.estimate(*law.sample(BATCH, generator)).readouts for _ in range(BATCHES)
         ]
+
         for name in mi.estimation.READOUTS:
             values = torch.tensor([reading[name] for reading in readings], dtype=torch.float64)
             bias, variance = float(values.mean()) - nats, float(values.var())
             error = float((values - nats).square().mean())
             body.append((name, f"{nats:g}", f"{bias:+.3f}", f"{variance:.3f}", f"{error:.3f}"))
+
     print(Table(["read-out", "truth", "bias", "variance", "MSE"], body).markdown(left=1))
 
 

@@ -97,6 +97,7 @@ def _fitted(name: str, draw: int) -> dict[str, Any]:
     rows, truth = LAWS[name](np.random.default_rng(draw))
     estimate = mi.conditional_mi(*rows)
     low, high = estimate.interval
+
     return {
         "truth": truth,
         "nats": estimate.nats,
@@ -105,7 +106,10 @@ def _fitted(name: str, draw: int) -> dict[str, Any]:
     }
 
 
-def _cells(rows: list[dict[str, Any]], _verdicts: Counter[str]) -> tuple[str, ...]:
+def _cells(
+    rows: list[dict[str, Any]],
+    _verdicts: Counter[str],
+) -> tuple[str, ...]:
     nats = [row["nats"] for row in rows]
     worst = max(abs(value - rows[0]["truth"]) for value in nats)
     held = sum(row["holds"] for row in rows)

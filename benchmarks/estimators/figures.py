@@ -19,11 +19,12 @@ EDGE = 1.5  # nats: errors beyond are drawn at the edge, as arrows
 
 def accuracy(rows: list[Row]) -> Figure:
     """Return the error of every fit, an estimator a line, and its CPU-seconds."""
-    found = summary(rows)
-    figure = Figure(figsize=(9, 1.4 + 0.3 * len(found)), layout="constrained")
+    estimators = summary(rows)
+    figure = Figure(figsize=(9, 1.4 + 0.3 * len(estimators)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
     fits = grouped(rows, "estimator")
-    for place, (estimator, numbers) in enumerate(found.items()):
+
+    for place, (estimator, numbers) in enumerate(estimators.items()):
         colour = RED if estimator.startswith(OURS) else BLUE
         errors = [value(row) - row["truth"] for row in fits[estimator,]]
         for marker, drawn in (
@@ -41,24 +42,28 @@ def accuracy(rows: list[Row]) -> Figure:
                 mew=0,
                 clip_on=False,
             )
+
         seconds = numbers["cpu_seconds"]
         right.plot([seconds], [place], "o", color=colour, ms=6)
         text = f"{seconds:.0f}" if seconds >= 1 else number(seconds, 2)
         right.text(seconds * 1.7, place, text, va="center", fontsize=8)
+
     left.axvline(0, color=INK, lw=1)
-    most = max(of["tasks"] for of in found.values())
+    most = max(of["tasks"] for of in estimators.values())
     partial = {
-        name: f" ({of['tasks']} tasks)" if of["tasks"] < most else "" for name, of in found.items()
+        name: f" ({of['tasks']} tasks)" if of["tasks"] < most else ""
+        for name, of in estimators.items()
     }
     left.set_yticks(
-        range(len(found)),
-        [f"{name}{partial[name]}   {_error(of['mae'])}" for name, of in found.items()],
+        range(len(estimators)),
+        [f"{name}{partial[name]}   {_error(of['mae'])}" for name, of in estimators.items()],
     )
     left.set(xlim=(-EDGE, EDGE), xlabel="estimate − truth, nats, a dot a fit")
     left.set_title("← estimator and mean absolute error", loc="left")
     right.set(xlabel="CPU-seconds a fit", xscale="log")
-    right.set_xlim(right=8 * max(of["cpu_seconds"] for of in found.values()))
+    right.set_xlim(right=8 * max(of["cpu_seconds"] for of in estimators.values()))
     left.invert_yaxis()
+
     return figure
 
 
@@ -96,6 +101,7 @@ def laws(rows: list[Row]) -> Figure:
     if any(row["estimator"] not in markers for row in rows):
         axes.plot([], [], "o", color=RED, ms=4, label=f"{OURS}, ok")
         axes.plot([], [], "o", color=RED, mfc="white", ms=4, label=f"{OURS}, flagged")
+
     axes.axvline(0, color=INK, lw=1)
     labels = [f"{name}   {number(fits[0]['truth'], 3)}" for (name, _), fits in groups.items()]
     axes.set_yticks(range(len(groups)), labels, fontsize=7)
@@ -103,6 +109,7 @@ def laws(rows: list[Row]) -> Figure:
     axes.set_xlabel(f"estimate − truth, nats, a mark a fit; the edge stands for {EDGE:g} and more")
     axes.set_title("← law and its information in nats", loc="left", fontsize=9)
     axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
+
     return figure
 
 
@@ -121,13 +128,18 @@ def cost(rows: list[Row]) -> Figure:
                 colour = RED if estimator.startswith(OURS) else None
                 label = f"{estimator}, {kind}"
                 axes.plot(*zip(*kept, strict=True), style, color=colour, ms=4, lw=1, label=label)
+
         axes.set(xscale="log", yscale="log", xlabel=f"{name}, the other fixed")
+
     figure.axes[0].set_ylabel("CPU-seconds a fit")
     figure.axes[1].legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
-def _cost(fits: list[Row], kind: str) -> dict[tuple[int, int], float]:
+def _cost(
+    fits: list[Row],
+    kind: str,
+) -> dict[tuple[int, int], float]:
     """Return the mean CPU-seconds by (rows, columns) for the laws of a kind."""
     groups = grouped([row for row in fits if row["task"].startswith(kind)], "task", "rows")
     return {
@@ -143,6 +155,7 @@ def staircase(rows: list[Row]) -> Figure:
     truths = sorted({row["truth"] for row in rows})
     axes.plot(truths, truths, "--", color=INK, lw=1, label="truth")
     groups = grouped(rows, "estimator", "rows")
+
     for colour, ((estimator, n), fits) in zip(
         (RED, BLUE, *["0.5"] * len(groups)), groups.items(), strict=False
     ):
@@ -164,10 +177,12 @@ def staircase(rows: list[Row]) -> Figure:
             capsize=3,
             label=f"{estimator}, {n} rows",
         )
+
     axes.set(
         xlabel="truth, nats",
         ylabel="estimate, nats, ± standard deviation over seeds",
         xticks=truths,
     )
+
     axes.legend()
     return figure

@@ -26,10 +26,12 @@ def mapped(folder: str, rows: int, columns: int, dtype: str) -> np.ndarray:
     path, rng = Path(folder) / "rows.npy", np.random.default_rng(0)
     file = np.lib.format.open_memmap(path, "w+", dtype, (rows, columns))
     half, step = columns // 2, max(1, 2**22 // columns)
+
     for start in range(0, rows, step):
         part = file[start : start + step]
         part[:] = rng.normal(size=part.shape)
         part[:, half:] = RHO * part[:, :half] + np.sqrt(1 - RHO**2) * part[:, half:]
+
     file.flush()
     return np.load(path, mmap_mode="r")
 
@@ -112,8 +114,10 @@ def measured(case: str) -> tuple[float, float, str]:
         _, status, usage = os.wait4(process.pid, 0)
         output.seek(0)
         text = output.read().strip()
+
     if status:
         raise RuntimeError(f"{case}: the process ended with status {status}")
+
     kilobytes = 1 if sys.platform != "darwin" else 1024
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024 / kilobytes, text
 
@@ -127,6 +131,7 @@ def main(names: list[str]) -> None:
     unknown = [name for name in names if name not in CASES]
     if unknown:
         raise SystemExit(f"unknown cases {unknown}; expected some of {', '.join(CASES)}")
+
     print(f"{'case':<12}{'CPU-s':>8}{'peak MB':>9}  result")
     for name in names or CASES:
         seconds, memory, text = measured(name)

@@ -17,7 +17,12 @@ EFFORTS = ("fast", "thorough")
 
 
 def fit(
-    name: str, x: np.ndarray, y: np.ndarray, seed: int, steps: int | None, options: dict[str, Any]
+    name: str,
+    x: np.ndarray,
+    y: np.ndarray,
+    seed: int,
+    steps: int | None,
+    options: dict[str, Any],
 ) -> tuple[dict, Read]:
     """Fit one of our estimators; return what it reports and a function that reads fresh rows."""
     settings: dict[str, Any] = {"seed": seed, "discrete": options.get("discrete")}
@@ -25,6 +30,7 @@ def fit(
         settings["effort"] = name
     elif name != "default":
         settings["estimator"] = name
+
     if steps is not None:
         settings["steps"] = steps
 
@@ -40,6 +46,7 @@ def fit(
         "readouts": _numbers(estimate.readouts),
         "diagnostics": _numbers(estimate.diagnostics),
     }
+
     return fields, lambda fresh_x, fresh_y: float(fitted.estimate(fresh_x, fresh_y).nats)
 
 

@@ -134,6 +134,7 @@ class Worker:
         self.folder = tempfile.TemporaryDirectory()
         self.errors = Path(self.folder.name) / "errors.txt"
         variables = {key: value for key, value in os.environ.items() if key not in _UNSET}
+
         with self.errors.open("w") as errors:
             self.process = subprocess.Popen(
                 [package.python, str(HERE / package.script)],
@@ -154,6 +155,7 @@ class Worker:
             on_time = late.is_alive()
         finally:
             late.cancel()
+
         if answer is not None:
             return answer
 
@@ -166,10 +168,12 @@ class Worker:
         source, target = self.process.stdout, self.process.stdin
         assert source is not None
         assert target is not None
+
         try:
             print(line, file=target, flush=True)
         except OSError:
             return None
+
         answers = (text for text in source if text.startswith("{"))  # packages print, too
         text = next(answers, None)
         return None if text is None else json.loads(text)
@@ -188,6 +192,7 @@ class Worker:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
         self.folder.cleanup()
 
 
@@ -231,10 +236,12 @@ def fit(
             "options": task.options,
         }
     )
+
     if worker.alive:
         _idle[package].append(worker)
     else:
         worker.close()
+
     if "error" in answer:
         return answer
 

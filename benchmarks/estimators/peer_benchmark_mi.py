@@ -39,6 +39,7 @@ def fit(
     """Fit one of benchmark-mi's estimators; return what it reports and, if neural, a function that reads fresh rows."""
     if estimator in CLASSICAL:
         return {"reported": float(CLASSICAL[estimator]().estimate(x, y))}, None
+
     settings = {} if steps is None else {"max_n_steps": steps, "test_every_n_steps": steps}
     model = NEURAL[estimator](seed=seed, verbose=False, **settings)
     reported = float(model.estimate(x, y))
@@ -66,6 +67,7 @@ def _bound(estimator: str, scores: np.ndarray) -> float:
         return joint - float(logsumexp(scores, axis=1).mean()) + float(np.log(n))
     off = scores[~np.eye(n, dtype=bool)]
     log_mean = float(logsumexp(off)) - float(np.log(off.size))
+
     return joint - float(np.exp(log_mean - 1)) if estimator == "nwj" else joint - log_mean
 
 

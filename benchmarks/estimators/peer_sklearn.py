@@ -24,7 +24,12 @@ CLASSIFIERS = {
 
 
 def fit(
-    name: str, x: np.ndarray, y: np.ndarray, seed: int, steps: int | None, options: dict[str, Any]
+    name: str,
+    x: np.ndarray,
+    y: np.ndarray,
+    seed: int,
+    steps: int | None,
+    options: dict[str, Any],
 ) -> tuple[dict, None]:
     """Read the nearest-neighbour estimate, or a classifier on rows that it was not trained on (five folds)."""
     label = y[:, 0]
@@ -36,6 +41,7 @@ def fit(
     chances = cross_val_predict(model, x, label, cv=5, method="predict_proba")
     share = np.unique(label, return_counts=True)[1] / len(label)
     entropy = -float((share * np.log(share)).sum())
+
     return {"reported": entropy - float(log_loss(label, chances))}, None
 
 

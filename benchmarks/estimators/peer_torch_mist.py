@@ -32,6 +32,7 @@ def fit(
     settings = {} if steps is None else {"max_iterations": steps}
     if estimator.endswith(ALL_STEPS):
         settings["early_stopping"] = False
+
     estimator = estimator.removesuffix(ALL_STEPS)
     nats, trained, _ = estimate_mi(
         data=(x, y), estimator=estimator, verbose=False, return_estimator=True, **settings

@@ -38,7 +38,12 @@ def encoder(columns: int) -> nn.Module:
     )
 
 
-def loop(name: str, x: Tensor, y: Tensor, steps: int) -> tuple[float, Read]:
+def loop(
+    name: str,
+    x: Tensor,
+    y: Tensor,
+    steps: int,
+) -> tuple[float, Read]:
     """Train two encoders; return their value on the rows that chose the step, and a function that reads others."""
     centres = [(v.mean(0), v.std(0).clamp(min=1e-9)) for v in (x, y)]
     net = nn.ModuleList([encoder(v.shape[1]) for v in (x, y)])
@@ -59,12 +64,14 @@ def loop(name: str, x: Tensor, y: Tensor, steps: int) -> tuple[float, Read]:
     kept, train = order[:cut], order[cut:]
     optimiser = torch.optim.Adam(net.parameters(), lr=5e-4)
     best, state = -np.inf, copy.deepcopy(net.state_dict())
+
     for step in range(1, steps + 1):
         batch = train[torch.randint(len(train), (BATCH,))]
         loss = -value("js" if name == "smile" else name, x[batch], y[batch])
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+
         if step % EVERY == 0 or step == steps:
             now = mean_value(x[kept], y[kept])
             if now > best:
@@ -87,11 +94,17 @@ def neighbours(x: np.ndarray, y: np.ndarray, k: int = NEIGHBOURS) -> float:
     radius = KDTree(both).query(both, k + 1, p=np.inf)[0][:, -1]
     inside = np.nextafter(radius, 0)
     counts = [KDTree(v).query_ball_point(v, inside, p=np.inf, return_length=True) for v in (x, y)]
+
     return float(digamma(k) + digamma(len(x)) - np.mean(digamma(counts[0]) + digamma(counts[1])))
 
 
 def fit(
-    name: str, x: np.ndarray, y: np.ndarray, seed: int, steps: int | None, options: dict[str, Any]
+    name: str,
+    x: np.ndarray,
+    y: np.ndarray,
+    seed: int,
+    steps: int | None,
+    options: dict[str, Any],
 ) -> tuple[dict, Read | None]:
     """Run the loop, or read the neighbours; return what it reports and a function that reads fresh rows."""
     if name == "ksg":
@@ -99,6 +112,7 @@ def fit(
     torch.manual_seed(seed)
     u, v = (torch.from_numpy(rows).float() for rows in (x, y))
     reported, read = loop(name, u, v, STEPS if steps is None else steps)
+
     return {"reported": reported}, read
 
 

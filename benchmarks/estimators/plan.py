@@ -125,6 +125,7 @@ def run(fits: list[Fit], path: Path, jobs: int = 1) -> None:
                         f"{row['estimator']}, {row['task']}, seed {row['seed']}: {row['error']}",
                         sys.stderr,
                     )
+
                 jsonl.append(file, row)
                 progress.update()
         finally:

@@ -48,7 +48,12 @@ def answer(fit: Fit, version: str, labels: bool = False) -> None:
         print(json.dumps(_strict({**row, "version": version})), flush=True)
 
 
-def _row(fit: Fit, request: dict[str, Any], labels: bool, warm: bool) -> dict[str, Any]:
+def _row(
+    fit: Fit,
+    request: dict[str, Any],
+    labels: bool,
+    warm: bool,
+) -> dict[str, Any]:
     data = np.load(request["data"])
     x, y, fresh_x, fresh_y = (
         data[name] if labels else data[name].astype(float)
@@ -56,6 +61,7 @@ def _row(fit: Fit, request: dict[str, Any], labels: bool, warm: bool) -> dict[st
     )
     estimator, seed, options = request["estimator"], request["seed"], request["options"]
     before = time.process_time()
+
     if not warm:
         every = max(1, len(x) // WARM_UP_ROWS)  # spread, because rows may be sorted
         with contextlib.suppress(Exception):
@@ -64,6 +70,7 @@ def _row(fit: Fit, request: dict[str, Any], labels: bool, warm: bool) -> dict[st
     start = time.process_time()
     fields, read = fit(estimator, x, y, seed, request["steps"], options)
     end = time.process_time()
+
     return {
         "reported": None,
         "held_out": read(fresh_x, fresh_y) if read is not None and len(fresh_x) else None,

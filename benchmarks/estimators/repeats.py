@@ -15,17 +15,21 @@ Key = tuple[str, int]
 
 
 def remembered(
-    path: Path, keys: Iterable[Key], fit: Callable[[str, int], dict[str, Any]]
+    path: Path,
+    keys: Iterable[Key],
+    fit: Callable[[str, int], dict[str, Any]],
 ) -> list[dict[str, Any]]:
     """Return a row for each key: read from the file, or fitted and written to it at once."""
     lines = path.read_text().splitlines() if path.exists() else []
     rows = {(row["name"], row["number"]): row for row in map(json.loads, lines)}
     wanted = list(keys)
+
     for name, number in tqdm([key for key in wanted if key not in rows], unit="fit"):
         row = {"name": name, "number": number} | fit(name, number)
         with path.open("a") as file:
             file.write(json.dumps(row) + "\n")
         rows[name, number] = row
+
     return [rows[key] for key in wanted]
 
 
@@ -44,6 +48,7 @@ def print_table(
     columns = list(head)
     print(f"| law | truth | {' | '.join(columns)} | verdicts |")
     print("|---|--:" + "|--:" * len(columns) + "|---|")
+
     for name in dict.fromkeys(row["name"] for row in rows):
         own = [row for row in rows if row["name"] == name]
         verdicts = Counter(row["verdict"] for row in own)

@@ -58,7 +58,10 @@ def _fitted(name: str, seed: int) -> dict[str, Any]:
     return {"truth": task.truth, "nats": estimate.nats, "verdict": estimate.verdict}
 
 
-def _cells(rows: list[dict[str, Any]], verdicts: Counter[str]) -> tuple[str, ...]:
+def _cells(
+    rows: list[dict[str, Any]],
+    verdicts: Counter[str],
+) -> tuple[str, ...]:
     nats = [row["nats"] for row in rows]
     spread = stdev(nats) if len(nats) > 1 else 0.0
     return f"{mean(nats):.3f}", f"{spread:.3f}", f"{max(verdicts.values())} of {len(rows)}"

@@ -91,6 +91,7 @@ def summary(rows: list[Row]) -> dict[str, dict]:
             for group in grouped(fits, "task").values()
             if len(group) > 1 and all(row["estimate"] is not None for row in group)
         ]
+
         table[estimator] = {
             "fits": len(fits),
             "tasks": len({row["task"] for row in fits}),
@@ -108,6 +109,7 @@ def summary(rows: list[Row]) -> dict[str, dict]:
             "fresh": any(row["fresh"] for row in fits),
             "versions": sorted({row["version"] for row in fits}),
         }
+
     return dict(sorted(table.items(), key=lambda item: (-item[1]["tasks"], item[1]["mae"])))
 
 
@@ -130,11 +132,13 @@ def estimates(rows: list[Row]) -> str:
     truths: dict[str, float] = {row["task"]: row["truth"] for row in rows}
     cells = grouped(rows, "estimator", "task")
     body = [["**truth**", *(f"**{number(truth)}**" for truth in truths.values())]]
+
     for estimator in summary(rows):
         means = [cells.get((estimator, task)) for task in truths]
         body.append(
             [estimator, *(number(fmean(map(value, fits)) if fits else None) for fits in means)]
         )
+
     head = ["nats", *(TEN.get(task, task) for task in truths)]
     return Table(head, body).markdown(left=1)
 
@@ -149,6 +153,7 @@ def laws(rows: list[Row]) -> str:
 
     head = ["law", "columns", "n", "copula", "truth", *estimators]
     head += ["worst", "interval covers", "CPU s", "verdicts"] if judged else []
+
     body = []
     for (name, n), fits in grouped(rows, "task", "rows").items():
         task = TASKS.get(name)
@@ -157,6 +162,7 @@ def laws(rows: list[Row]) -> str:
         line = [name, columns, str(n), (task and task.copula) or DASH, number(fits[0]["truth"], 3)]
         line += [number(fmean(map(value, of)), 3) if of else DASH for of in means]
         ours = judged.get((name, n), [])
+
         if ours:
             line += [
                 number(max(map(error, ours))),
@@ -164,7 +170,9 @@ def laws(rows: list[Row]) -> str:
                 number(fmean(row["cpu_seconds"] for row in ours), 1),
                 _counted(ours),
             ]
+
         body.append([*line, *[DASH] * (len(head) - len(line))])
+
     return Table(head, body).markdown(left=1)
 
 
@@ -179,6 +187,7 @@ def beside(rows: list[Row]) -> str:
         others = {key: off for key, off in errors.items() if not key.startswith(OURS)}
         if OURS not in errors or not others:
             continue
+
         best = min(others, key=others.__getitem__)
         ahead = others[best] - errors[OURS]
         level, first = level + (ahead >= -LEVEL), first + (ahead >= 0)
@@ -189,6 +198,7 @@ def beside(rows: list[Row]) -> str:
     head = ["law", "best other", "truth", "our error", "its error", "ahead by"]
     behind = f"Level with the best other, or at most {LEVEL} nats behind"
     counts = f"{behind}: {share(level, len(body))} laws. First: {share(first, len(body))}."
+
     return f"{Table(head, body).markdown(left=2)}\n\n{counts}" if body else ""
 
 
@@ -203,6 +213,7 @@ def levels(rows: list[Row]) -> str:
             at = {level: [error(r) for r in chosen if round(r["truth"]) == level] for level in nats}
             means = (number(fmean(errors) if errors else None) for errors in at.values())
             body.append([estimator, kind, *means])
+
     return Table(["estimator", "law", *map(str, nats)], body).markdown(left=2)
 
 
@@ -216,6 +227,7 @@ def accuracy(rows: list[Row]) -> str:
     head = ["estimator", "read on", "fits", "MAE", "worst", "median relative error"]
     head += ["MAE as reported", "optimism", "95 % interval covers", "CPU s a fit"]
     head += ["spread over seeds"]
+
     body = []
     for estimator, numbers in summary(rows).items():
         relative = numbers["relative"]
@@ -234,6 +246,7 @@ def accuracy(rows: list[Row]) -> str:
                 number(numbers["spread"], 3),
             ]
         )
+
     return Table(head, body).markdown(left=2)
 
 
@@ -249,6 +262,7 @@ def trust(rows: list[Row]) -> dict[str, list[Row]]:
     ok = [row for row in rows if row["verdict"] == "ok" and not is_beyond(row)]
     wrong = [row for row in rows if is_wrong(row)]
     right = [row for row in within if is_right(row) and row["verdict"] != "nothing_found"]
+
     return {
         "fits": rows,
         "ok": ok,
@@ -278,6 +292,7 @@ def verdicts(rows: list[Row]) -> str:
             ("`ok` beyond ln n", "beyond ln n and ok", "beyond ln n"),
             ("verdict known beforehand, and given", "known and met", "known"),
         ]
+
         wanted = ["none", "90–98 %", "≤ 5 %", DASH, "all"]
         body = [
             [text, share(len(of[part]), len(of[whole])), bar]
@@ -295,6 +310,7 @@ def verdicts(rows: list[Row]) -> str:
             ]
             for (name,), group in sorted(grouped(fits, "verdict").items())
         ]
+
         parts.append(Table(["verdict", "fits", "MAE", "worst"], by_verdict).markdown(left=1))
 
         missed = [row for row in of["ok"] if not covers(row)]
@@ -307,6 +323,7 @@ def verdicts(rows: list[Row]) -> str:
         ):
             if group:
                 parts.append(f"{title}:\n\n" + "\n".join(map(_fit, group)))
+
     return "\n\n".join(parts)
 
 
@@ -321,6 +338,7 @@ def staircase(rows: list[Row]) -> str:
     """Return estimate, bias, variance and mean squared error of each level."""
     head = ["truth", "estimator", "rows", "seeds", "estimate", "bias", "variance", "MSE"]
     head += ["95 % interval covers", "CPU s a fit", "verdicts"]
+
     body = []
     for (truth, estimator, n), fits in grouped(rows, "truth", "estimator", "rows").items():
         values = [value(row) for row in fits]
@@ -342,10 +360,17 @@ def staircase(rows: list[Row]) -> str:
                 _counted(judged) or DASH,
             ]
         )
+
     return Table(head, body).markdown(left=1)
 
 
-def page(title: str, rows: list[Row], stairs: list[Row], fits: int, command: str) -> str:
+def page(
+    title: str,
+    rows: list[Row],
+    stairs: list[Row],
+    fits: int,
+    command: str,
+) -> str:
     """Return the tables with what is needed to read them.
 
     Args:
@@ -361,6 +386,7 @@ def page(title: str, rows: list[Row], stairs: list[Row], fits: int, command: str
         for row in [*rows, *stairs]
         if "error" in row
     ]
+
     parts += [_settings(settled) for settled in [rows or stairs] if settled]
     if len(rows) + len(stairs) < fits:
         parts.append(f"**Not finished: {len(rows) + len(stairs)} of {fits} fits.**")
@@ -371,6 +397,7 @@ def page(title: str, rows: list[Row], stairs: list[Row], fits: int, command: str
         small = {row["task"] for row in rows} <= set(TEN)
         if small:
             parts.append(f"## Estimates, mean over seeds\n\n{estimates(rows)}")
+
         parts.append(f"## Accuracy and cost\n\n{accuracy(rows)}")
         parts.append("\n".join([*_legend(rows), *_versions(rows)]))
         if any(row.get("verdict") for row in rows):
@@ -381,10 +408,12 @@ def page(title: str, rows: list[Row], stairs: list[Row], fits: int, command: str
             parts.append(f"## Mean absolute error by nats\n\n{levels(rows)}")
         if not small:
             parts.append(f"## Each law, mean over draws\n\n{laws(rows)}")
+
     if any("error" not in row for row in stairs):
         parts.append(
             f"## Staircase: 20 pairs of correlated normals (Poole et al. 2019)\n\n{staircase(stairs)}\n\n{_STAIRS}"
         )
+
     return "\n\n".join(parts) + "\n"
 
 
@@ -446,6 +475,7 @@ def _settings(rows: list[Row]) -> str:
     kept = (
         "each package's defaults" if steps is None else f"at most {steps} steps: not to be quoted"
     )
+
     return f"{n} rows a file, {len({row['seed'] for row in rows})} seed(s) a task, {kept}."
 
 
@@ -456,6 +486,7 @@ def _versions(rows: list[Row]) -> list[str]:
             lines.append(
                 f"* **{estimator}: rows of {len(numbers['versions'])} versions of its code, run it with --redo.**"
             )
+
     return [
         *lines,
         "* "

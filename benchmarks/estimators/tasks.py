@@ -28,7 +28,11 @@ def generator(task: Task, seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(salt, "big"))
 
 
-def draw(task: Task, seed: int, rows: int) -> dict[str, np.ndarray]:
+def draw(
+    task: Task,
+    seed: int,
+    rows: int,
+) -> dict[str, np.ndarray]:
     """Return `rows` rows for the fit (x, y), as the task arranges them, and FRESH_ROWS more (fresh_x, fresh_y).
 
     There are no fresh rows where the law has none that the fit has not seen.
@@ -36,6 +40,7 @@ def draw(task: Task, seed: int, rows: int) -> dict[str, np.ndarray]:
     fresh = FRESH_ROWS if task.fresh else 0
     x, y = task.law.sample(rows + fresh, generator(task, seed))
     first_x, first_y = task.arranged(x[:rows], y[:rows])
+
     return {
         "x": _numbers(first_x),
         "y": _numbers(first_y),

@@ -61,9 +61,11 @@ def interpolated(
         raise ValueError(
             f"scores: expected square matrices of at least 2 rows, got shape {tuple(scores.shape)}"
         )
+
     positives = scores.diagonal(dim1=-2, dim2=-1)
     if log_weights is None:
         log_weights = torch.full((n,), -math.log(n), dtype=scores.dtype, device=scores.device)
+
     _validate.log_weights("log_weights", log_weights, positives)
     log_pairs = log_weights.unsqueeze(-1) + log_weights.unsqueeze(-2)
     _validate.scores("scores", scores, log_weights=log_pairs)
@@ -85,6 +87,7 @@ def interpolated(
     log_pairs = joint_and_product(log_pairs)[1].log_softmax(-1)
     reward = joint_and_product(scores.diagonal(dim1=-2, dim2=-1).unsqueeze(-1) - baseline)[1]
     penalty = (log_m - baseline).diagonal(dim1=-2, dim2=-1).exp()
+
     return (
         1
         + expectation(reward, log_pairs)
@@ -102,7 +105,8 @@ def _leave_one_out(scores: Tensor) -> Tensor:
     top = torch.zeros_like(scores, dtype=torch.bool).scatter(
         -1, scores.argmax(-1, keepdim=True), True
     )
-    rest = scores.masked_fill(top, -math.inf).logsumexp(-1, keepdim=True)
+    others = scores.masked_fill(top, -math.inf).logsumexp(-1, keepdim=True)
     # Every share but the largest is at most one half, so that 1 − share loses nothing.
     share = (scores - total).exp().masked_fill(top, 0.0)
-    return torch.where(top, rest, total + torch.log1p(-share))
+
+    return torch.where(top, others, total + torch.log1p(-share))

@@ -69,10 +69,12 @@ def bridge(
         log_odds = math.log(product.shape[-1] / joint.shape[-1])
     dtype = torch.promote_types(joint.dtype, product.dtype)
     joint, product = on_support(joint, log_p).double(), on_support(product, log_q).double()
+
     with torch.no_grad():
         shift = _bridge_shift(joint, product, log_p, log_q, log_odds)
     # One Newton step from the root, its slope a number: the value stays and the derivative is the implicit one.
     excess, slope = _bridge_equation(shift, joint, product, log_p, log_q, log_odds)
+
     return (expectation(joint - shift.unsqueeze(-1), log_p) + excess / slope).to(dtype)
 
 
@@ -90,6 +92,7 @@ def _bridge_equation(
     missed, missed_slope = _log_mean_sigmoid(threshold - joint, log_p)
     # Flat where every positive lies far below every negative: there any shift between them is a root to rounding.
     slope = (accepted_slope + missed_slope).clamp(min=torch.finfo(shift.dtype).eps)
+
     return log_odds + accepted - missed, -slope
 
 
@@ -103,6 +106,7 @@ def _log_mean_sigmoid(u: Tensor, log_weights: Tensor | None) -> tuple[Tensor, Te
         if log_weights is None
         else on_support(shares, log_weights) * log_weights.exp()
     )
+
     first, second = weighted.sum(-1), torch.linalg.vecdot(weighted.detach(), shares.detach())
     largest = largest.squeeze(-1)
     return largest + first.log(), 1 - largest.exp() * second / first.detach()
@@ -120,6 +124,7 @@ def _bridge_shift(
         *(on_support(t, w, -math.inf).amax(-1) for t, w in ((joint, log_p), (product, log_q)))
     )
     shift, length = log_expectation_exp(product, log_q).clamp(low, high), high - low
+
     for _ in range(100):
         excess, slope = _bridge_equation(shift, joint, product, log_p, log_q, log_odds)
         low, high = torch.where(excess > 0, shift, low), torch.where(excess > 0, high, shift)
@@ -129,6 +134,7 @@ def _bridge_shift(
         length, shift = (moved - shift).abs(), moved
         if _settled(length <= 1e-6 * (1 + shift.abs())):  # the next error is its square
             break
+
     return shift
 
 

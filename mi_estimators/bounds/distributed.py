@@ -29,7 +29,10 @@ class _Gather(torch.autograd.Function):
         return total[ctx.rank * ctx.rows : (ctx.rank + 1) * ctx.rows], None
 
 
-def gather(tensor: Shaped[Tensor, "n ..."], group: Any = None) -> Shaped[Tensor, "total ..."]:
+def gather(
+    tensor: Shaped[Tensor, "n ..."],
+    group: Any = None,
+) -> Shaped[Tensor, "total ..."]:
     """Concatenate the rows of all processes, in the order of their ranks; the gradient flows back to every process.
 
     The backward pass *sums* over processes. Suppose each of R processes computes the same value L of gathered rows.
@@ -57,11 +60,14 @@ def gather(tensor: Shaped[Tensor, "n ..."], group: Any = None) -> Shaped[Tensor,
         raise ValueError("tensor: expected at least 1 dimension(s), got shape ()")
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size(group) == 1:
         return tensor
+
     own = torch.tensor([len(tensor)], device=tensor.device)
     rows = [torch.empty_like(own) for _ in range(dist.get_world_size(group))]
     dist.all_gather(rows, own, group=group)
+
     if not _validate.all_true(torch.cat(rows) == own):
         raise ValueError(
             f"tensor: expected as many rows on every process, got {torch.cat(rows).tolist()}"
         )
+
     return _Gather.apply(tensor.contiguous(), group)  # pyright: ignore[reportReturnType]

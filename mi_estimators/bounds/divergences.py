@@ -83,6 +83,7 @@ class FDivergence:
         rewarded, penalised = expectation(reward, log_p), expectation(penalty, log_q)
         # Where both overflow, minus infinity is what can still be said for a lower bound.
         overflow = torch.isinf(rewarded) & torch.isinf(penalised)
+
         return torch.where(overflow, -math.inf, rewarded - penalised)
 
 

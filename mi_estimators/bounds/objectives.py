@@ -81,6 +81,7 @@ def mine(
     if log_ema is not None:
         log_decay = math.log(decay) if decay > 0 else -math.inf
         new = torch.logaddexp(log_decay + log_ema.detach(), math.log1p(-decay) + new)
+
     # ∇ of E_Q eᵀ/Z̄ is (batch mean/Z̄) · ∇ ln E_Q eᵀ: the ratio is a number, at most 1/(1 − decay).
     surrogate = expectation(joint, log_p) - (log_mean.detach() - new).exp() * log_mean
     return value.detach() + (surrogate - surrogate.detach()), new

@@ -135,6 +135,7 @@ def _least_information(log_shortfall: Tensor) -> Tensor:
     log_shortfall = log_shortfall.double().clamp(max=_LOG_CEILING)
     # ln of the curve is concave in k with slopes in [−1, −½]: from the right Newton's method descends onto the root.
     k = 2 * (_LOG_CEILING - log_shortfall.detach())
+
     for _ in range(12):
         k = (k + _newton_step(k, log_shortfall.detach())).clamp(min=0)
     # One more step from the root, where k is a constant: the value stays and the derivative is the implicit one.
@@ -178,6 +179,7 @@ def certificate(
     apart = n / group * (group // 2)  # pairs of rows that share none
     margin = hoeffding_margin(2 * largest, apart, _RISK)
     missed = expectation(softplus(-clipped[0]), log_p) + expectation(softplus(clipped[1]), log_q)
+
     return _least_information((missed + margin).log())
 
 

@@ -150,8 +150,10 @@ def relative_to_log_ratio(scores: Float[Tensor, "*batch"], mix: float) -> Float[
     _check(scores, mix)
     log_own, log_other = log_shares(mix)
     below = -log_own - scores
+
     if not _validate.all_true(below > 0):
         raise ValueError(
             f"scores: expected log-ratios below −ln(1 − mix) = {-log_own:g}, got one at or above it"
         )
+
     return log_other + scores - torch.log(-torch.expm1(-below))

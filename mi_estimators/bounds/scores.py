@@ -38,12 +38,16 @@ def joint_and_product(
         raise ValueError(
             f"matrix: expected square matrices in the last two dimensions, got {tuple(matrix.shape)}"
         )
+
     # Dropping the first entry leaves n − 1 runs of n + 1 entries that end on the diagonal: a view, not a gather.
     runs = matrix.flatten(-2)[..., 1:].unflatten(-1, (n - 1, n + 1))
     return matrix.diagonal(dim1=-2, dim2=-1), runs[..., :-1].flatten(-2)
 
 
-def derangement(n: int, generator: torch.Generator | None = None) -> Int[Tensor, " n"]:
+def derangement(
+    n: int,
+    generator: torch.Generator | None = None,
+) -> Int[Tensor, " n"]:
     """Draw a permutation of 0 … n − 1 without fixed points, all of them equally likely.
 
     A plain permutation keeps one true pair on average; a derangement keeps none. Permutations are drawn until one has

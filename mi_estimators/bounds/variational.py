@@ -164,6 +164,7 @@ def _check_matrix(scores: Tensor, log_weights: Tensor | None = None) -> None:
         raise ValueError(
             f"scores: expected square matrices in the last two dimensions, got {tuple(scores.shape)}"
         )
+
     _validate.log_weights("log_weights", log_weights, scores.diagonal(dim1=-2, dim2=-1))
     _validate.scores("scores", scores, dims=2, log_weights=pairs_of(log_weights))
 

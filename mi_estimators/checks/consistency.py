@@ -95,10 +95,12 @@ class SelfConsistency:
             f" verdict: {self.estimate.verdict}",
             f"{'law':<31}{'value':>9}{'expected':>10}{'stderr':>9}{'z':>8}  ok",
         ]
+
         for c in self.checks:
             expected = f"{c.relation} {c.expected:.0f}"
             numbers = f"{c.value:>9.3f}{expected:>10}{c.stderr:>9.3f}{c.z:>+8.1f}"
             lines.append(f"{c.law:<31}{numbers}  {'yes' if c.ok else 'no'}")
+
         return "\n".join(lines)
 
 
@@ -142,6 +144,7 @@ def independence(
     first, second, pairs = _paired_groups(rows)
     own = None if groups is None else pairs
     shuffled = fit_clone(estimator, x[first], y[second], own).estimate_
+
     return Check("I(X; Y shuffled)", shuffled.nats, 0.0, shuffled.stderr)
 
 
@@ -199,6 +202,7 @@ def self_consistency(
         additivity(x, y, estimator, whole, seed, groups),
     )
     alone = independence(x, y, estimator, seed=seed, groups=groups)
+
     return SelfConsistency(whole, (alone, *ratios))
 
 
@@ -215,6 +219,7 @@ def data_processing(
     coarse = fit_side("coarsen", _coarser(y) if coarsen is None else coarsen(y.clone()))[1]
     if len(coarse) != len(y):
         raise ValueError(f"coarsen: expected as many rows as y ({len(y)}), got {len(coarse)}")
+
     both = fit_clone(estimator, x, torch.cat([y, coarse], 1), groups).estimate_
     alone = fit_clone(estimator, x, coarse, groups).estimate_
     return (
@@ -234,16 +239,19 @@ def additivity(
     """Check I([X, X′]; [Y, Y′]) of two halves side by side against the estimate of I(X; Y) on all rows."""
     _check_denominator(whole)
     generator, labels = seeded(seed), group_labels(groups, len(x))
+
     halves = []
     for block in aligned_groups(labels, generator, len(x)):
         half = len(block) // 2
         order = torch.randperm(len(block), generator=generator)[: 2 * half]
         halves.append(tuple(block[order].tensor_split(2)))
+
     first, second, pairs = _paired_groups(halves)
 
     twice_x, twice_y = (torch.cat([values[first], values[second]], 1) for values in (x, y))
     own = None if groups is None else pairs
     double = fit_clone(estimator, twice_x, twice_y, own).estimate_
+
     return _ratio("I([X, X′]; [Y, Y′]) / I(X; Y)", double, whole, 2.0)
 
 
@@ -270,12 +278,17 @@ def _coarser(y: Float[Tensor, "n d"]) -> Float[Tensor, "n c"]:
     if y.shape[1] > 1:
         return y[:, : (y.shape[1] + 1) // 2]
     column = y[:, 0].contiguous()
+
     return (
         (4 * middle_ranks(column.sort().values, column)).floor().unsqueeze(1)
     )  # never constant: the extremes are half the ranks apart
 
 
-def rows_for_halves(x: Rows, y: Rows, estimator: MIEstimator | None) -> tuple[Tensor, Tensor]:
+def rows_for_halves(
+    x: Rows,
+    y: Rows,
+    estimator: MIEstimator | None,
+) -> tuple[Tensor, Tensor]:
     """Return paired rows, enough of them to fit an estimator to one half."""
     x, y = paired_rows(x, y, _discrete(estimator))
     if len(x) < 128:
@@ -302,4 +315,5 @@ def fit_clone(
     if not isinstance(estimator, MIEstimator):
         raise ValueError(f"estimator: expected an MIEstimator, got {type(estimator).__name__}")
     params: dict[str, Any] = {**estimator.get_params(), "discrete": None}
+
     return type(estimator)(**params).fit(x, y, groups)

@@ -12,8 +12,8 @@ from .. import _validate
 from ..estimation.estimator import MIEstimator
 from ..estimation.grouping import Groups, aligned_groups, group_labels, rows_of_groups
 from ..estimation.pairs import sample_of
+from ..estimation.reasons import reasons_of_rows
 from ..estimation.sides import varying
-from ..estimation.verdict import reasons_of_rows
 from .consistency import Rows, fit_clone, rows_for_halves, seeded
 
 _SET = 512  # rows, or groups, whose score matrix is held at once
@@ -107,6 +107,7 @@ def permutation_test(
     train, test = (rows_of_groups(labels, part) for part in parts)
     if groups is not None:
         train, test = train.sort().values, test.sort().values  # pairings go by position in a group
+
     own = None if groups is None else labels[test]
 
     if all(bool(varying(side[train]).any()) for side in (x, y)):
@@ -124,6 +125,7 @@ def permutation_test(
     )
     rank = 1 + above + int(torch.randint(ties + 1, (), generator=generator))
     reasons = reasons_of_rows(sample_of(x, y, None if groups is None else labels))
+
     return PermutationTest(
         nats, rank / (permutations + 1), statistic, tuple(null), tuple(reasons.values())
     )
@@ -149,6 +151,7 @@ def pairing_statistics(
     for block in aligned_groups(labels, generator, _SET):
         size, length = block.shape
         places = torch.randperm(size, generator=generator)  # group i is column places[i]
+
         rewards = torch.zeros(size, size, dtype=torch.float64)
         for rows in block.T:
             scores = score_matrix(x[rows], y[rows[places.argsort()]]).double()
@@ -162,4 +165,5 @@ def pairing_statistics(
         pairings = torch.cat([places[None], draws.argsort(-1)])
         totals += rewards[torch.arange(size), pairings].sum(-1)
         pairs += size * length
+
     return (totals / pairs).tolist()

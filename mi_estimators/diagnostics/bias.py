@@ -93,6 +93,7 @@ def minibatch_bias(
     _validate.count("batches", batches, low=2)
     matrix = matrix_objective(objective)
     full = full_gradient(matrix, critic, x, y)
+
     total, squares, along = torch.zeros_like(full), torch.zeros_like(full), []
     for start in range(0, batches, _AT_ONCE):
         count = min(_AT_ONCE, batches - start)
@@ -104,9 +105,11 @@ def minibatch_bias(
         )  # centred, so that the squares do not cancel
         total, squares = total + apart.sum(0), squares + (apart**2).sum(0)
         along.append(apart @ full)
+
     mean, along = total / batches, torch.cat(along)
     trace = float((squares / batches - mean**2).sum()) * batches / (batches - 1)
     stderr = float(along.std()) / math.sqrt(batches)
+
     return _bias(mean, full, math.sqrt(max(trace, 0) / batches), stderr, batches)
 
 
@@ -143,11 +146,13 @@ def exact_minibatch_bias(
         raise ValueError(
             "objective: expected a bound of (joint, product, log_p, log_q), got infonce"
         )
+
     _validate.scores("critic", critic, dims=2)
     size = _validate.count("batch_size", batch_size, low=2)
     cells = law.log_joint.numel()
     if cells**size > _BATCHES:
         raise ValueError(f"batch_size: expected at most {_BATCHES} minibatches, got {cells}^{size}")
+
     value = matrix_objective(objective)
 
     def exact(table: Tensor) -> Tensor:
@@ -160,10 +165,12 @@ def exact_minibatch_bias(
     full = grad(exact)(critic).flatten()
     mean = torch.zeros_like(full)
     tuples = torch.cartesian_prod(*[torch.arange(cells, device=critic.device)] * size)
+
     for atoms in tuples.split(_TUPLES):
         chance = law.log_joint.flatten()[atoms].sum(-1).exp()
         gradients = vmap(grad(batch_value), in_dims=(None, 0))(critic, atoms)
         mean = mean + chance.to(full.dtype) @ gradients.flatten(1)
+
     return _bias(mean - full, full, 0.0, 0.0, len(tuples))
 
 
@@ -176,6 +183,7 @@ def _bias(
         raise ValueError(
             "critic: expected a full gradient other than 0, since the bias is relative to it, got norm 0"
         )
+
     cosine = float(torch.nn.functional.cosine_similarity(apart + full, full, dim=0))
     along = float(apart @ full) / norm**2
     return MinibatchBias(

@@ -86,12 +86,14 @@ def _most_persistent(rows: Float[Tensor, "n d"]) -> Float[Tensor, "n few"]:
     """
     if rows.shape[1] <= _COLUMNS:
         return rows
+
     apart = rows.T.contiguous()
     apart = apart - apart.median(1, keepdim=True).values
     size = apart.abs()
     persistence = torch.maximum(
         _persistence(apart > 0), _persistence(size > size.median(1, keepdim=True).values)
     )
+
     return rows[:, persistence.topk(_COLUMNS).indices]
 
 
@@ -117,6 +119,7 @@ def _autocorrelations(rows: Float[Tensor, "n d"]) -> Float[Tensor, "lags columns
     products = torch.fft.irfft(padded.abs().square(), n=2 * n, dim=0)[: 1 + int(_LAGS * n)]
     size = products[0]  # 0 where all ranks are equally far from the middle, as of two labels
     seen = _often_moves(rows).repeat(2) & (size > 1e-9 * n)
+
     return products / size.where(seen, torch.inf)
 
 
@@ -180,6 +183,7 @@ def _is_measured(rows: Float[Tensor, "n d"]) -> bool:
         fine = (part - rounded).abs() > 1e-9 * part.abs()
         if bool((fine.double().mean(0) > 0.5).any()):
             return True
+
     return False
 
 

@@ -157,6 +157,7 @@ def jackknife_statistics(gradients: Float[Tensor, "n p"]) -> GradientStatistics:
         raise ValueError(
             f"gradients: expected shape (n, p) with n of at least 2, got {tuple(gradients.shape)}"
         )
+
     return summary(float(gradients.sum(0).norm()), n * float(gradients.var(0).sum()), n, 1)
 
 
@@ -176,6 +177,7 @@ def matrix_objective(objective: Bound) -> MatrixBound:
     """
     if objective is infonce:
         return unchecked(infonce)
+
     bound = unchecked(objective)
 
     def value(
@@ -195,10 +197,12 @@ def minibatches(x: Tensor, y: Tensor, batch_size: int) -> tuple[Tensor, Tensor]:
     _validate.scores("x", x, dims=2)
     _validate.scores("y", y, dims=2)
     batches = len(x) // _validate.count("batch_size", batch_size, low=2)
+
     if len(x) != len(y) or batches < 2:
         raise ValueError(
             f"x, y: expected paired rows for at least 2 batches of {batch_size}, got {len(x)} and {len(y)}"
         )
+
     rows = batches * batch_size
     return x[:rows].reshape(batches, batch_size, -1), y[:rows].reshape(batches, batch_size, -1)
 

@@ -50,12 +50,14 @@ class GradientMonitor:
         self.steps += 1
         self._weight = self.decay * self._weight + 1
         self._square = self.decay**2 * self._square + 1
+
         if self.steps == 1:
             self._mean, self._trace = torch.zeros_like(gradient), gradient.new_zeros(())
         else:
             half = torch.linalg.vector_norm(gradient - self._last).square() / 2
             differences = self._weight - self.decay ** (self.steps - 1)  # one fewer than gradients
             self._trace.lerp_(half, 1 / differences)
+
         self._mean.lerp_(gradient, 1 / self._weight)
         self._last = gradient.clone()
 

@@ -47,6 +47,7 @@ class GradientTable(tuple[GradientRow, ...]):
                 f"{number:>15.4g}" for number in numbers
             )
             lines.append(f"{text}{f'{row.effective_negatives:.1f} of {row.negatives}':>15}")
+
         return "\n".join(lines)
 
 
@@ -86,9 +87,11 @@ def gradient_table(
     for name in bounds:
         _validate.choice("bounds", name, OBJECTIVES)
     batch_x, batch_y = minibatches(x, y, batch_size)
+
     with torch.no_grad():
         scores = vmap(critic)(batch_x, batch_y)
     joint, product = joint_and_product(scores)
+
     rows = []
     for name in bounds:
         objective = OBJECTIVES[name]
@@ -111,4 +114,5 @@ def gradient_table(
                 negatives=product.shape[1],
             )
         )
+
     return GradientTable(rows)

@@ -38,11 +38,13 @@ def pareto_k(scores: Float[Tensor, " m"]) -> float:
         raise ValueError(
             f"scores: expected shape (m,) with m at least 25, got {tuple(scores.shape)}"
         )
+
     count = int(min(len(scores) / 5, 3 * math.sqrt(len(scores))))
     top = scores.double().topk(count + 1).values.flip(0)
     gaps = top[1:] - top[0]
     if not bool(gaps[-1] > 1e-6):
         return -math.inf
+
     gaps = gaps[gaps > 0]
     n = len(gaps)
     if n < 5:
@@ -51,6 +53,7 @@ def pareto_k(scores: Float[Tensor, " m"]) -> float:
         return float(
             gaps.mean()
         )  # Hill: the excesses would overflow, and k is far above 1 in any case
+
     excess = gaps.expm1()
     # Zhang & Stephens: a posterior mean of θ over a grid, with a weak prior scaled by the lower quartile.
     grid = torch.arange(1, 31 + int(math.sqrt(n)), dtype=torch.float64, device=scores.device)
@@ -63,4 +66,5 @@ def pareto_k(scores: Float[Tensor, " m"]) -> float:
     weights = likelihood.nan_to_num(-math.inf).softmax(0)
     theta_hat = (weights * theta).sum()
     k = float(torch.log1p(-theta_hat * excess).mean())
+
     return (k * n + 5) / (n + 10)  # shrunk a little towards one half, as in PSIS

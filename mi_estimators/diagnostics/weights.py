@@ -54,14 +54,17 @@ def score_weights(
     _validate.choice("bound", bound, OBJECTIVES)
     _validate.scores("joint", joint)
     _validate.scores("product", product)
+
     if bound == "infonce" and product.shape[:-1] != joint.shape:
         raise ValueError(
             f"product: expected shape {(*joint.shape, 'm')} for infonce, got {tuple(product.shape)}"
         )
+
     if bound != "infonce" and product.shape[:-1] != joint.shape[:-1]:
         raise ValueError(
             f"product: expected shape {(*joint.shape[:-1], 'm')}, got {tuple(product.shape)}"
         )
+
     with torch.enable_grad():
         joint, product = joint.detach().requires_grad_(), product.detach().requires_grad_()
         by_row = bound == "infonce"
@@ -70,13 +73,16 @@ def score_weights(
             if by_row
             else unchecked(OBJECTIVES[bound])(joint, product)
         )
+
         if not _validate.all_true(torch.isfinite(value)):
             raise ValueError(
                 f"joint, product: expected scores whose {bound} value is finite in {joint.dtype}, got overflow"
             )
+
         positive_weights, negative_weights = torch.autograd.grad(
             value.sum(), (joint, product), materialize_grads=True
         )
+
     return positive_weights, negative_weights
 
 

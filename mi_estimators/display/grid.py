@@ -32,6 +32,7 @@ def grid_html(
     )
     below = "".join(f"<p>{escape(note)}</p>" for note in notes)
     table = f'<table style="border-collapse:collapse"><tr><th></th>{head}</tr>{body}</table>'
+
     return f'<div style="overflow-x:auto">{table}{below}</div>'
 
 

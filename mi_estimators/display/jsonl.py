@@ -29,15 +29,22 @@ def read(path: Path, keys: Collection[str] = ()) -> list[Row]:
     return [_row(path, k, line, keys) for k, line in enumerate(whole, 1)]
 
 
-def _row(path: Path, number: int, line: str, keys: Collection[str]) -> Row:
+def _row(
+    path: Path,
+    number: int,
+    line: str,
+    keys: Collection[str],
+) -> Row:
     try:
         row = json.loads(line)
     except json.JSONDecodeError:
         row = None
+
     if not isinstance(row, dict) or not set(keys) <= row.keys():
         raise ValueError(
             f"{path}: expected a row of results in line {number}, got {line[:60].rstrip()!r}"
         )
+
     return row
 
 

@@ -185,6 +185,7 @@ class Page:
         items = (
             f"<li><a href=#section-{k}>{text}</a></li>" for k, text in enumerate(self.headings, 1)
         )
+
         return f"<nav aria-label=Contents><ol>{''.join(items)}</ol></nav>\n"
 
     def write(self, path: Path) -> None:
@@ -199,8 +200,10 @@ class Page:
             "<meta name=viewport content='width=device-width, initial-scale=1'>"
             f"<title>{escape(self.title)}</title><style>{CSS}</style></head>"
         )
+
         first, others = self.parts[: self.opening], self.parts[self.opening :]
         start = f"<body><main><h1>{escape(self.title)}</h1>\n"
         body = "\n".join([*first, self.contents(), *others])
+
         with whole_file(path) as file:
             file.write(f"{head}{start}{body}\n</main></body></html>\n".encode())

@@ -46,12 +46,14 @@ def estimate_figure(
         partial(_readings, values=values, interval=interval, reported=reported),
         *([partial(_scores, scores=scores)] if scores is not None else []),
     ]
+
     with theme():
         figure = shown(4 * len(panels), 3.4)
         for axes, draw in zip(
             figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
         ):
             draw(axes)
+
     return figure
 
 
@@ -79,14 +81,17 @@ def heat_map(
         axes.set_xticks(places, names, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(places, names)
         axes.spines[:].set_visible(False)
+
         for i, j in zip(*np.nonzero(np.isfinite(table)), strict=True):
             mark = " !" if marks[i, j] else ""
             ink = "white" if table[i, j] > 0.6 * largest else INK
             axes.text(
                 j, i, f"{table[i, j]:.2f}{mark}", ha="center", va="center", color=ink, fontsize=8
             )
+
         if marks.any():
             axes.set_title("! flagged: read its warning", fontsize=9, loc="left")
+
     return figure
 
 
@@ -105,6 +110,7 @@ def _history(axes: Axes, history: History) -> None:
         steps = [line["step"] for line in fold]
         axes.plot(steps, [line["train"] for line in fold], color=tint, alpha=0.35, linewidth=1)
         axes.plot(steps, [line["validation"] for line in fold], color=tint, label=f"fold {k}")
+
     axes.set(title="Training (pale: on the batch)", xlabel="step", ylabel="objective, nats")
     if len(history) <= 6:
         axes.legend()
@@ -115,20 +121,26 @@ def _cycled(count: int) -> list[str]:
 
 
 def _readings(
-    axes: Axes, values: Mapping[str, float], interval: tuple[float, float], reported: str
+    axes: Axes,
+    values: Mapping[str, float],
+    interval: tuple[float, float],
+    reported: str,
 ) -> None:
     low, high = window(values, interval, reported)
     start, stop = max(interval[0], low), min(interval[1], high)
     axes.axvspan(start, stop, color=BLUE, alpha=0.16, linewidth=0)
     names = list(values)
+
     for k, (name, value) in enumerate(values.items()):
         inside = low <= value <= high
         marker = "o" if inside else ("<" if value < low else ">")
         tint = BLUE if name == reported else INK
         axes.plot(min(max(value, low), high), k, marker, color=tint, clip_on=False)
+
     axes.set(title="Read-outs and 95 % interval", xlabel="nats", xlim=(low, high))
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
+
     for end, at, align in ((interval[0], low, "left"), (interval[1], high, "right")):
         if not math.isfinite(end):
             axes.text(at, len(names) - 0.6, " open ", ha=align, va="bottom", color=RED)
@@ -140,10 +152,12 @@ def _scores(axes: Axes, scores: tuple[ArrayLike, ArrayLike]) -> None:
     if not (joint.size and product.size):
         axes.set(title="Scores of held-out pairs: none is finite")
         return
+
     ends = [np.quantile(part, share) for part in (joint, product) for share in (_TAIL, 1 - _TAIL)]
     edges: Any = np.linspace(min(ends), max(max(ends), min(ends) + 1e-6), _BINS)
     for part, tint, name in ((product, GREY, "product pairs"), (joint, BLUE, "joint pairs")):
         axes.hist(part, edges, density=True, color=tint, alpha=0.6, label=name)
+
     axes.set(title="Scores of held-out pairs", xlabel="score T ≈ ln dP/dQ, nats", ylabel="density")
     axes.set_yscale("log")
     axes.legend()

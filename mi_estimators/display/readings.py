@@ -32,6 +32,7 @@ def window(
     low, high = min(ends + near), max(ends + near)
     margin = 0.08 * (high - low) or 0.1 * abs(high) or 1e-3
     left, right = (1 if math.isfinite(end) else 4 for end in interval)  # room for the word "open"
+
     return low - left * margin, high + right * margin
 
 
@@ -48,7 +49,10 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
 
 
 def readings_svg(
-    values: Mapping[str, float], interval: tuple[float, float], reported: str, colour: str = BLUE
+    values: Mapping[str, float],
+    interval: tuple[float, float],
+    reported: str,
+    colour: str = BLUE,
 ) -> str:
     """Return a picture of numbers by name, a line each, on a band that is the interval of the reported one.
 
@@ -66,12 +70,14 @@ def readings_svg(
         place(e) if math.isfinite(e) else s for e, s in zip(interval, (_LEFT, right), strict=True)
     )
     parts = [_band(start, stop, bottom, interval, colour)]
+
     for tick in ticks(low, high):
         at = place(tick)
         parts.append(
             f'<path d="M{at:.1f} {_TOP}V{bottom}" stroke="currentColor" stroke-opacity=".15"/>'
             f'<text x="{at:.1f}" y="{bottom + 16}" text-anchor="middle" opacity=".7">{tick:g}</text>'
         )
+
     for k, (name, value) in enumerate(values.items()):
         y = _TOP + _LINE * (k + 0.5)
         mark = _dot if low <= value <= high else _arrow
@@ -86,6 +92,7 @@ def readings_svg(
     ends = " to ".join(_number(end) if math.isfinite(end) else "open" for end in interval)
     label = escape(f"{reported} {_number(values[reported])} nats, interval {ends}")
     height = bottom + _BOTTOM
+
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img"'
         f' aria-label="{label}" style="display:block;width:100%;max-width:{_WIDTH}px;height:auto;'
@@ -100,6 +107,7 @@ def _band(
     parts = [
         f'<path d="M{start:.1f} {_TOP}H{stop:.1f}V{bottom}H{start:.1f}Z" fill="{colour}" fill-opacity=".16"/>'
     ]
+
     for end, at, side in ((interval[0], start, -1), (interval[1], stop, 1)):
         if math.isfinite(end):
             parts.append(f'<path d="M{at:.1f} {_TOP}V{bottom}" stroke="{colour}"/>')
@@ -109,6 +117,7 @@ def _band(
             f"{_arrow(at, bottom - 10, colour, side)}"
             f'<text x="{at - 12 * side:.1f}" y="{bottom - 6}" text-anchor="{anchor}">open</text>'
         )
+
     return "".join(parts)
 
 

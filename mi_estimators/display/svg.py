@@ -40,6 +40,7 @@ def dark_png(figure: Figure) -> bytes:
             value = getattr(artist, f"get_{name}", lambda: None)()
             if isinstance(value, str | tuple) and same_color(value, INK):
                 getattr(artist, f"set_{name}")(LIGHT)
+
     for axes in figure.axes:
         axes.set_facecolor(PAPER)
 

@@ -35,6 +35,7 @@ class Table:
         scrolling = f'<div class=scroll tabindex=0 role=region aria-label="{name}">{table}</div>'
         if not folded:
             return scrolling
+
         return f"<details><summary>{escape(title)}</summary>{scrolling}</details>"
 
     def markdown(self, left: int | None = None) -> str:

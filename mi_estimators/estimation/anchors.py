@@ -16,16 +16,18 @@ from .table import over_rows
 
 _DEGREES_OF_FREEDOM = (16, 8, 4, 2, 1)
 _HEAVY_TAILS = 128  # columns, beyond which the scatter of a Student law is not worth its time
-_NOT_GAUSSIAN = (
-    0.01  # nats that the noise's own law must gain, before its scores of pairs are looked at
-)
+_NOT_GAUSSIAN = 0.01  # nats the noise's own law must gain, before its scores of pairs are computed
 
 Anchor = EllipticalCopula | AdditiveModel
 """A closed-form log-ratio of some columns."""
 
 
 @torch.no_grad()
-def best_anchor(train: Sides, valid: Sides, places: list[Place]) -> tuple[Anchor, Form]:
+def best_anchor(
+    train: Sides,
+    valid: Sides,
+    places: list[Place],
+) -> tuple[Anchor, Form]:
     """Return the anchor that does best on the validation rows; any but a Gaussian one must gain `WORTH` nats there.
 
     From light to heavy tails the likelihood rises and then falls. The search stops where it falls. The law of the noise
@@ -59,6 +61,7 @@ def best_anchor(train: Sides, valid: Sides, places: list[Place]) -> tuple[Anchor
     for place in places:
         if place.margin == "rank" or sum(place.columns) > _HEAVY_TAILS:
             continue
+
         for noise in ("y", "x"):
             anchor = AdditiveModel(
                 *place.of(train),
@@ -68,6 +71,7 @@ def best_anchor(train: Sides, valid: Sides, places: list[Place]) -> tuple[Anchor
             )
             if anchor.gain > _NOT_GAUSSIAN:
                 consider(anchor, Form(margin=place.margin, noise=noise), place)
+
     return cast(tuple[Anchor, Form], best)
 
 

@@ -115,12 +115,17 @@ def check_arguments(values: Mapping[str, Any]) -> None:
         _validate.count('negatives (or "all")', values["negatives"])
     if values["learning_rate"] is not None:
         _validate.number("learning_rate", values["learning_rate"], low=0)
+
     for name, low in (("steps", 1), ("batch_size", 2), ("max_rows", 64)):
         if values[name] is not None:
             _validate.count(name, values[name], low=low)
 
 
-def refuse_unknown(function: str, settings: Mapping[str, Any], kind: type = Arguments) -> None:
+def refuse_unknown(
+    function: str,
+    settings: Mapping[str, Any],
+    kind: type = Arguments,
+) -> None:
     """Refuse a keyword that is no setting of this kind.
 
     Raises:
@@ -144,6 +149,7 @@ def shows_arguments_of(kind: type) -> Callable[[F], F]:
         names = {p.name for p in own}
         shown = [p for name, p in settings.items() if name not in names]
         vars(function)["__signature__"] = signature.replace(parameters=[*own, *shown])
+
         return function
 
     return decorate

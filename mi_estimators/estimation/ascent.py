@@ -34,7 +34,8 @@ class Ascent:
         # The parameters become views of one matrix: one update for all of them.
         self.network = network
         self.parameters = [p for p in network.parameters() if p.requires_grad]
-        self.weights = nn.Parameter(network.matrix([p.detach() for p in self.parameters]))
+        values = [parameter.detach() for parameter in self.parameters]
+        self.weights = nn.Parameter(network.matrix(values))
         network.place(self.weights.data)
         self.average = self.weights.detach().clone()
         self.steps = 0
@@ -61,6 +62,7 @@ class Ascent:
             objective.neg(), self.parameters, allow_unused=True, materialize_grads=True
         )
         self.weights.grad = self.network.matrix(list(gradients))
+
         for monitor, gradient in zip(self.monitors, self.weights.grad, strict=True):
             monitor(gradient)
         self.optimizer.step()
@@ -80,7 +82,8 @@ class Ascent:
 
     def state(self, k: int) -> State:
         """Return a copy of a member's averaged weights, and of its buffers."""
-        return self.average[k].clone(), [b.clone() for b in self.network.buffers_of(k)]
+        buffers = [buffer.clone() for buffer in self.network.buffers_of(k)]
+        return self.average[k].clone(), buffers
 
     def restore(self, k: int, state: State) -> None:
         """Put back what `state` returned."""

@@ -25,7 +25,8 @@ def calibrated(critic: nn.Module, valid: Sides) -> Calibrated:
     Either must gain `WORTH` nats there: of separated rows every scale is as likely.
     """
     joint, product = held_out_scores(critic, *valid)
-    if not bool(torch.isfinite(joint).all() & torch.isfinite(product).all()):
+    finite = torch.isfinite(joint).all() & torch.isfinite(product).all()
+    if not bool(finite):
         return Calibrated(critic, 1.0, math.inf)
 
     def likelihood(scale: float, quantile: float) -> float:
@@ -35,14 +36,19 @@ def calibrated(critic: nn.Module, valid: Sides) -> Calibrated:
     worth = WORTH / len(joint)
     quantile = _best(_CALIBRATION_QUANTILES, lambda quantile: likelihood(1.0, quantile), worth)
     scale = _best(_CALIBRATION_SCALES, lambda scale: likelihood(scale, quantile), worth)
+
     return Calibrated(critic, scale, float((scale * joint).quantile(quantile)))
 
 
-def _best(values: tuple[float, ...], score: Callable[[float], float], worth: float) -> float:
+def _best(
+    values: tuple[float, ...],
+    score: Callable[[float], float],
+    worth: float,
+) -> float:
     """Return the value of the highest score; the first one, unless another's is higher by what it is worth."""
-    scores = [score(value) for value in values]
-    best = max(range(len(values)), key=lambda k: scores[k] - (worth if k else 0.0))
-    return values[best]
+    first, *others = [score(value) for value in values]
+    scores = [first, *(other - worth for other in others)]
+    return values[scores.index(max(scores))]
 
 
 def logistic(joint: Tensor, product: Tensor) -> float:
@@ -52,5 +58,7 @@ def logistic(joint: Tensor, product: Tensor) -> float:
     bounded weights.
     """
     odds = product.numel() / joint.numel()
-    threshold = joint.mean() - unchecked(bridge)(joint, product.flatten()) + math.log(odds)
-    return -float(softplus(threshold - joint).mean() + odds * softplus(product - threshold).mean())
+    shift = joint.mean() - unchecked(bridge)(joint, product.flatten())
+    threshold = shift + math.log(odds)
+    missed, mistaken = softplus(threshold - joint), softplus(product - threshold)
+    return -float(missed.mean() + odds * mistaken.mean())

@@ -62,7 +62,8 @@ class PairwiseMI:
 
     def __getitem__(self, pair: tuple[str, str]) -> MIEstimate:
         """Return the estimate of two columns."""
-        estimate = self.estimates.get(pair) or self.estimates.get((pair[1], pair[0]))
+        first, second = pair
+        estimate = self.estimates.get(pair) or self.estimates.get((second, first))
         if estimate is None:
             raise KeyError(f"expected two different names of {', '.join(self.names)}, got {pair!r}")
         return estimate
@@ -86,7 +87,8 @@ class PairwiseMI:
     @property
     def flagged(self) -> Bool[Tensor, "k k"]:
         """Where the verdict says not to believe the number, shape (k, k)."""
-        table = torch.zeros(len(self.names), len(self.names), dtype=torch.bool)
+        size = len(self.names)
+        table = torch.zeros(size, size, dtype=torch.bool)
         for i, j, estimate in self._cells():
             table[i, j] = table[j, i] = estimate.flagged
         return table
@@ -116,22 +118,25 @@ class PairwiseMI:
 
     def __str__(self) -> str:
         rows = [["", *self.names]]
-        rows += [[name, *cells] for name, cells in zip(self.names, self._texts(), strict=True)]
-        widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-        lines = [
-            "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-            for row in rows
-        ]
-        return "\n".join([*lines, *self._reasons()])
+        for name, cells in zip(self.names, self._texts(), strict=True):
+            rows.append([name, *cells])
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+        def line(row: list[str]) -> str:
+            return "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+
+        return "\n".join([*map(line, rows), *self._reasons()])
 
     def _repr_html_(self) -> str:
         """Return the table as a notebook shows it, each cell shaded by its value, with the reasons below."""
         values = self._off_diagonal()
         largest = max(1e-3, *(estimate.nats for estimate in self.estimates.values()))
         tips = [["" for _ in self.names] for _ in self.names]
+
         for i, j, estimate in self._cells():
             tips[i][j] = tips[j][i] = repr(estimate)
         shades = np.nan_to_num(values / largest, posinf=0.0).clip(0, 1)
+
         return grid_html(self.names, self._texts(), shades.tolist(), tips, self._reasons())
 
     def _cells(self) -> Iterator[tuple[int, int, MIEstimate]]:
@@ -156,6 +161,7 @@ class PairwiseMI:
             for (a, b), estimate in self.estimates.items()
             if estimate.flagged
         ]
+
         return [
             "in nats; ! marks a number not to believe, and says why:" if flagged else "in nats",
             *flagged,
@@ -198,36 +204,45 @@ def pairwise_mi(
     refuse_unknown("pairwise_mi", settings, CriticArguments)
     columns = _columns(table)
     unknown = [name for name in discrete if name not in columns]
+
     if unknown or isinstance(discrete, str):
         raise ValueError(
             f"discrete: expected names of columns ({', '.join(columns)}), got {unknown or discrete!r}"
         )
+
     entropies = _checked(columns, discrete)
 
     quiet: CriticArguments = {**settings, "progress": False}
     estimates: dict[tuple[str, str], MIEstimate] = {}
     pairs = list(combinations(columns, 2))
-    with progress_bar(settings.get("progress"), len(pairs), unit="pair", name="pairwise_mi") as bar:
+
+    wanted = settings.get("progress")
+    with progress_bar(wanted, len(pairs), unit="pair", name="pairwise_mi") as bar:
         for a, b in pairs:
-            labels = "".join(side for side, name in (("x", a), ("y", b)) if name in discrete)
+            labels = ("x" if a in discrete else "") + ("y" if b in discrete else "")
             fitted = MIEstimator(
                 estimator,
                 discrete=cast("DiscreteSides | None", labels or None),
                 **quiet,
             )
+
             try:
-                estimates[a, b] = fitted.fit(columns[a], columns[b], groups).estimate_
+                fitted.fit(columns[a], columns[b], groups)
+                estimates[a, b] = fitted.estimate_
             except ValueError as error:
                 raise ValueError(f"columns {a!r} (x) and {b!r} (y): {error}") from error
+
             if bar is not None:
                 bar.update(1)
+
     return PairwiseMI(tuple(columns), estimates, entropies)
 
 
 def _columns(table: Columns) -> dict[str, Rows]:
     """Return the columns of a table by name."""
     if isinstance(table, Mapping):
-        named = [(str(name), rows) for name, rows in cast("Mapping[Any, Rows]", table).items()]
+        items = cast("Mapping[Any, Rows]", table).items()
+        named = [(str(name), rows) for name, rows in items]
     elif hasattr(table, "columns") and hasattr(table, "to_numpy"):
         labels = list(table.columns)
         _refuse_twins([str(label) for label in labels])
@@ -243,6 +258,7 @@ def _columns(table: Columns) -> dict[str, Rows]:
     _refuse_twins([name for name, _ in named])
     if len(named) < 2:
         raise ValueError(f"table: expected at least 2 columns, got {len(named)}")
+
     return dict(named)
 
 
@@ -252,7 +268,10 @@ def _refuse_twins(names: list[str]) -> None:
         raise ValueError(f"table: expected a name for each column, got {twins[0]!r} twice")
 
 
-def _checked(columns: dict[str, Rows], discrete: Collection[str]) -> tuple[float, ...]:
+def _checked(
+    columns: dict[str, Rows],
+    discrete: Collection[str],
+) -> tuple[float, ...]:
     """Read each column once, so that a bad one is refused before the first fit, and return the entropies."""
     entropies: list[float] = []
     first, count = next(iter(columns)), 0
@@ -265,4 +284,5 @@ def _checked(columns: dict[str, Rows], discrete: Collection[str]) -> tuple[float
             )
         entropy = repeating_entropy(rows)
         entropies.append(math.inf if entropy is None else entropy[0])
+
     return tuple(entropies)

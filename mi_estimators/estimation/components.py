@@ -35,6 +35,7 @@ class Components(nn.Module):
         super().__init__()
         self.register_buffer("mean", rows.mean(0))
         centred = (rows - self.mean).float()
+
         with seeded_random_state(rows.device, 0):
             _, sizes, directions = torch.svd_lowrank(centred, min(count + 8, *centred.shape))
         missing = max(0, count - len(sizes))  # zeros, where there are fewer rows or columns
@@ -64,7 +65,12 @@ class Screened(nn.Module):
     picked: Tensor
     telling: Tensor
 
-    def __init__(self, rows: Float[Tensor, "n d"], other: Float[Tensor, "n k"], count: int) -> None:
+    def __init__(
+        self,
+        rows: Float[Tensor, "n d"],
+        other: Float[Tensor, "n k"],
+        count: int,
+    ) -> None:
         super().__init__()
         picked, telling = telling_columns(rows, other)
         self.register_buffer("picked", picked)
@@ -97,9 +103,11 @@ def telling_columns(
     correlations = correlations.view(2, -1).amax(0)
 
     chance = torch.tensor(_BY_CHANCE / pairs, dtype=torch.float64)
-    least = -torch.special.ndtri(chance / 2).item() / math.sqrt(len(left))
+    errors = -torch.special.ndtri(chance / 2).item()
+    least = errors / math.sqrt(len(left))
     strongest = correlations.topk(min(_PICKED, rows.shape[1]))
     few = torch.arange(len(strongest.values), device=rows.device) < len(rows) // _ROWS_TO_A_COLUMN
+
     return strongest.indices, few & (strongest.values > least)
 
 
@@ -108,5 +116,5 @@ def _with_squares(rows: Float[Tensor, "n d"]) -> Float[Tensor, "n columns"]:
     columns = Standard(rows)(rows).clamp(-_FAR, _FAR)
     columns = torch.cat([columns, columns.square()], 1)
     columns = columns - columns.mean(0)
-    norm = columns.norm(dim=0)
-    return columns / norm.where(norm > _ZERO * math.sqrt(len(rows)), torch.inf)
+    norm, least = columns.norm(dim=0), _ZERO * math.sqrt(len(rows))
+    return columns / norm.where(norm > least, torch.inf)

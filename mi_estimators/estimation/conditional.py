@@ -25,18 +25,17 @@ from .inputs import default_device_cpu, full_precision, torch_device
 from .neighbours import Neighbours, cheap_conditional
 from .pairs import Pairs, Sample, draw_rows, pairs_of
 from .reading import influences
+from .reasons import DRIFT, reasons_of_rows
 from .scoring import held_out_scores
 from .sides import beside, check_pairs, survey, varying
 from .table import ESTIMATORS
 from .tables import Rows, Table
-from .verdict import reasons_of_rows
 
 _LEVEL = 1.96  # two-sided 95 % of the normal law
 _NOTHING = 1e-6  # nats: rounding
 _STRATA = 20  # values of Z at most
 _STRATUM = 150  # rows at least
 _OTHERS = {"neighbours", "counts"}  # experts whose errors are not those of critics' scores
-_DRIFT = 0.3  # nats: an error that a verdict must not let pass
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -68,12 +67,14 @@ class ConditionalMI(MIEstimate):
             f"verdict: {self.verdict}",
             *(f"  {text}" for text in self.warnings),
         ]
+
         lines += [
             f"{name} = {part.nats:.3f} nats, 95 % {interval_text(part.interval)}, {part.verdict}"
             for name, part in self.parts.items()
         ]
         if "ksg" in self.diagnostics:
             lines.append(f"nearest neighbours (k = 3): {self.diagnostics['ksg']:.3f}")
+
         return lines
 
 
@@ -126,6 +127,7 @@ def conditional_mi(
     """
     if set(discrete) - set("xyz"):
         raise ValueError(f"discrete: expected letters of 'xyz', got {discrete!r}")
+
     refuse_unknown("conditional_mi", settings, CriticArguments)
     template = MIEstimator(estimator, **settings)
     check_arguments(template.get_params())
@@ -141,25 +143,25 @@ def conditional_mi(
     labels, order = draw_rows(sides, tables, groups, seed, template.max_rows)
     strata = _strata(sides[2].encode(tables[2][order.numpy()]), labels[order])
 
+    grouped = groups is not None
     if strata is not None:
-        pairs = pairs_of(
-            (sides[0], sides[1]), (tables[0], tables[1]), labels, order, grouped=groups is not None
-        )
-        first = order[
-            torch.stack([(strata == k).nonzero()[0, 0] for k in range(int(strata.max()) + 1)])
-        ]
-        shown = [_shown(tables[2], int(row)) for row in first]
-        return _stratified(template, pairs, strata, shown, groups is not None)
+        both = (sides[0], sides[1]), (tables[0], tables[1])
+        pairs = pairs_of(*both, labels, order, grouped=grouped)
+        first = [(strata == k).nonzero()[0, 0] for k in range(int(strata.max()) + 1)]
+        names = [_shown(tables[2], int(row)) for row in order[torch.stack(first)]]
+        return _stratified(template, pairs, strata, names, grouped)
 
     joint = beside(read[1], read[2])
     fits = []
     for other in (joint, read[2]):
         both = (sides[0], other[0]), (tables[0], other[1])
-        pairs = pairs_of(*both, labels, order, grouped=groups is not None)
+        pairs = pairs_of(*both, labels, order, grouped=grouped)
         fitted = MIEstimator(**template.get_params())
-        fitted._fit_pairs(both[0], pairs, groups is not None, seed)  # pyright: ignore[reportPrivateUsage]
+        fitted._fit_pairs(both[0], pairs, grouped, seed)  # pyright: ignore[reportPrivateUsage]
         fits.append((fitted, pairs))
-    return _chained(fits[0], fits[1], sides[1].encode(tables[1][order.numpy()]), groups is not None)
+
+    rows_y = sides[1].encode(tables[1][order.numpy()])
+    return _chained(fits[0], fits[1], rows_y, grouped)
 
 
 def _strata(z: Tensor, labels: Tensor) -> Tensor | None:
@@ -195,15 +197,21 @@ def _stratified(
             shares.append(float(rows.double().mean()))
 
     def mean(values: Iterable[float]) -> float:
-        return sum((share * value for share, value in zip(shares, values, strict=True)), 0.0)
+        weighted = zip(shares, values, strict=True)
+        return sum((share * value for share, value in weighted), 0.0)
 
     own = list(parts.values())
     nats = mean(part.nats for part in own)
-    spread = mean((part.nats - nats) ** 2 for part in own) + (1 - sum(shares)) * nats**2
+    nothing = 1 - sum(shares)  # share of the rows whose strata have nothing to share
+    spread = mean((part.nats - nats) ** 2 for part in own) + nothing * nats**2
     noise = sum((s * part.stderr) ** 2 for s, part in zip(shares, own, strict=True))
-    down, up = (mean(_reaches(part)[k] for part in own) for k in (0, 1))
+
+    reaches = [_reaches(part) for part in own]
+    down = mean(low for low, _ in reaches)
+    up = mean(high for _, high in reaches)
     names_of = own[0].readouts if own else {}
     readouts = {name: mean(part.readouts[name] for part in own) for name in names_of}
+
     return _combined(
         template,
         nats,
@@ -231,11 +239,14 @@ def _chained(
     diagnostics = {"total": first.nats, "shared": second.nats}
     if nearest is not None:
         diagnostics["ksg"] = nearest.value
+
+    # What takes the total down takes the difference down; what takes the shared part down takes it up.
+    (first_down, first_up), (second_down, second_up) = _reaches(first), _reaches(second)
     return _combined(
         more,
         first.nats - second.nats,
         _stderr_of_difference(total, shared, grouped),
-        (_reaches(first)[0] + _reaches(second)[1], _reaches(first)[1] + _reaches(second)[0]),
+        (first_down + second_up, first_up + second_down),
         {"I(X; (Y, Z))": first, "I(X; Z)": second},
         {name: first.readouts[name] - second.readouts[name] for name in first.readouts},
         pairs.sample,
@@ -246,8 +257,10 @@ def _chained(
 
 def _reaches(part: MIEstimate) -> tuple[float, float]:
     """Return by how much an interval reaches below and above what its standard error says."""
-    noise, (low, high) = _LEVEL * part.stderr, part.interval
-    return max(0.0, part.nats - noise - low), max(0.0, high - part.nats - noise)
+    low, high = part.interval
+    noise = _LEVEL * part.stderr
+    below, above = part.nats - noise - low, high - part.nats - noise
+    return max(0.0, below), max(0.0, above)
 
 
 def _stderr_of_difference(
@@ -275,6 +288,7 @@ def _stderr_of_difference(
         if grouped:
             own = total[1].labels[place[folds[0][2]]][:count]
             apart = apart.new_zeros(int(own.max()) + 1).index_add(0, own, apart)
+
         variance += count**2 * float(apart.square().sum())
         rows += count
 
@@ -293,22 +307,27 @@ def _combined(
     nearest: Neighbours | None,
 ) -> ConditionalMI:
     """Return the estimate with its interval and its verdict."""
-    low, high = nats - _LEVEL * stderr - reaches[0], nats + _LEVEL * stderr + reaches[1]
+    low = nats - _LEVEL * stderr - reaches[0]
     low = max(low, min(nats, 0.0))  # no information is below 0
+    high = nats + _LEVEL * stderr + reaches[1]
+
     reasons = dict(reasons_of_rows(sample))
     for name, part in parts.items():
         if part.verdict not in ("ok", "nothing_found"):
             reasons.setdefault(part.verdict, f"{name}: {part.warnings[0]}")
+
     if nearest is not None:
         high = max(high, nearest.value + _LEVEL * nearest.stderr)
         more, less = nearest.value - nats, nats - nearest.value - nearest.shortfall
-        if max(more, less) > max(_DRIFT, 6 * stderr):
+        if max(more, less) > max(DRIFT, 6 * stderr):
             reasons["disagreement"] = f"nearest neighbours read {nearest.value:.2f} nats"
+
     if not reasons and (nats <= max(2 * stderr, _NOTHING) or low <= 0):
         reasons["nothing_found"] = (
             "the value is not above its noise and what the critics may miss. This is no evidence that X and Y are"
             " independent given Z: the interval does not cover dependence that these critics cannot see"
         )
+
     return ConditionalMI(
         nats=nats,
         stderr=stderr,

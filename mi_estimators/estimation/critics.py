@@ -22,12 +22,18 @@ from .gated import Gated
 
 
 def mlp(
-    n_in: int, n_out: int, hidden: int, layers: int, activation: Callable[[], nn.Module] = nn.ReLU
+    n_in: int,
+    n_out: int,
+    hidden: int,
+    layers: int,
+    activation: Callable[[], nn.Module] = nn.ReLU,
 ) -> nn.Sequential:
     """Return a network with `layers` hidden layers of width `hidden`."""
     widths = [n_in, *[hidden] * layers]
-    blocks = [module for a, b in pairwise(widths) for module in (nn.Linear(a, b), activation())]
-    return nn.Sequential(*blocks, nn.Linear(widths[-1], n_out))
+    modules: list[nn.Module] = []
+    for before, after in pairwise(widths):
+        modules += [nn.Linear(before, after), activation()]
+    return nn.Sequential(*modules, nn.Linear(widths[-1], n_out))
 
 
 class Separable(nn.Module):
@@ -142,7 +148,13 @@ class Encoded(nn.Module):
     pairwise = True
 
     def __init__(
-        self, dim_x: int, dim_y: int, hidden: int = 64, layers: int = 2, *, zero_start: bool = True
+        self,
+        dim_x: int,
+        dim_y: int,
+        hidden: int = 64,
+        layers: int = 2,
+        *,
+        zero_start: bool = True,
     ) -> None:
         super().__init__()
         self.x, self.y = nn.Linear(dim_x, hidden), nn.Linear(dim_y, hidden, bias=False)
@@ -155,8 +167,10 @@ class Encoded(nn.Module):
         self, x: Float[Tensor, "*batch n dx"], y: Float[Tensor, "*batch m dy"]
     ) -> Float[Tensor, "*batch n m"]:
         """Return the score matrix T(x_i, y_j), shape (..., n, m), in nats."""
-        x, y = self.x(x) + self.f(x), self.y(y) + self.g(y)
-        return self.rest(silu(x.unsqueeze(-2) + y.unsqueeze(-3))).squeeze(-1)
+        of_x = self.x(x) + self.f(x)
+        of_y = self.y(y) + self.g(y)
+        first = silu(of_x.unsqueeze(-2) + of_y.unsqueeze(-3))
+        return self.rest(first).squeeze(-1)
 
 
 class Sum(nn.Module):

@@ -68,7 +68,12 @@ def shown(pairs: Pairs, fold: Fold, view: View, device: torch.device) -> Shown:
         x, y = (transform(side[rows]) for transform, side in zip(maps, sides, strict=True))
         return x, y
 
-    return Shown(maps, *map(transformed, (fold.train, fold.valid, fold.test)))
+    return Shown(
+        maps,
+        train=transformed(fold.train),
+        valid=transformed(fold.valid),
+        test=transformed(fold.test),
+    )
 
 
 def fit_folds(
@@ -95,11 +100,13 @@ def fit_folds(
     with seeded_random_state(folds[0].train[0].device, seed):
         if label is not None:
             return _fit_labels(folds, label, settings.steps, advance)
+
         members = [_member(fold, view, columns) for fold in folds]
         x_aside, y_aside = map(columns_aside, folds[0].maps)
         fit = _trainer(settings, members, (x_aside, y_aside), generator, advance)
         if not isinstance(settings.critic, str):  # it may draw while it trains, as dropout does
             return fit()
+
     return fit()
 
 
@@ -140,6 +147,7 @@ def _member(fold: Shown, view: View, columns: tuple[int, int]) -> Member:
         anchor, form = best_anchor(fold.train, fold.valid, _places(fold, columns))
         if form.noise is None and anchor.shortfall > 0:  # it is not zero
             fits = form.misfit(*anchor.columns(*fold.train)) < _FITS
+
     return Member(
         train=fold.train,
         valid=fold.valid,
@@ -161,11 +169,15 @@ def _places(fold: Shown, columns: tuple[int, int]) -> list[Place]:
     for number, margin in enumerate(reversed(margins), 1):
         starts = x.shape[1] - number * dx, y.shape[1] - number * dy
         places.append(Place(starts=starts, columns=columns, margin=margin))
+
     return places
 
 
 def _fit_labels(
-    folds: list[Shown], label: int, steps: int, advance: Callable[[int], object]
+    folds: list[Shown],
+    label: int,
+    steps: int,
+    advance: Callable[[int], object],
 ) -> list[Fit]:
     fits = []
     for number, fold in enumerate(folds):

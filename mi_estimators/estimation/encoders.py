@@ -52,6 +52,7 @@ class Encoders:
             )
         ]
         (x, columns_x), (y, columns_y) = made
+
         return EncodedCritic(x, y, Gated(columns_x, columns_y, self.hidden))
 
 
@@ -64,12 +65,20 @@ class EncodedCritic(nn.Module):
         super().__init__()
         self.encoder_x, self.encoder_y, self.head = encoder_x, encoder_y, head
 
-    def forward(self, x: Float[Tensor, "n ..."], y: Float[Tensor, "m ..."]) -> Float[Tensor, "n m"]:
+    def forward(
+        self,
+        x: Float[Tensor, "n ..."],
+        y: Float[Tensor, "m ..."],
+    ) -> Float[Tensor, "n m"]:
         """Return the score matrix T(x_i, y_j), shape (n, m), in nats."""
         return self.head(self.encoder_x(x), self.encoder_y(y))
 
 
-def _made(name: str, encoder: Encoder | None, shape: Any) -> tuple[nn.Module, int]:
+def _made(
+    name: str,
+    encoder: Encoder | None,
+    shape: Any,
+) -> tuple[nn.Module, int]:
     """Return an encoder of rows of a shape, and how many columns it makes of them."""
     lengths = (shape,) if isinstance(shape, int) else tuple(shape)
     if encoder is None:
@@ -78,6 +87,7 @@ def _made(name: str, encoder: Encoder | None, shape: Any) -> tuple[nn.Module, in
     module = copy.deepcopy(encoder) if isinstance(encoder, nn.Module) else encoder(shape)
     if not isinstance(module, nn.Module):
         raise ValueError(f"{name}: expected a torch.nn.Module, got {type(module).__name__}")
+
     training = module.training
     expected = f"rows (2, k) of rows {(2, *lengths)}"
     try:
@@ -86,8 +96,10 @@ def _made(name: str, encoder: Encoder | None, shape: Any) -> tuple[nn.Module, in
     except (RuntimeError, TypeError, IndexError) as error:
         message = f"{name}: expected {expected}, got {type(error).__name__}: {error}"
         raise ValueError(message) from error
+
     module.train(training)
     if not isinstance(rows, Tensor) or rows.dim() != 2 or len(rows) != 2:
         got = tuple(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
         raise ValueError(f"{name}: expected {expected}, got {got}")
+
     return module, rows.shape[1]

@@ -155,12 +155,14 @@ class MIEstimate:
             f" ({d['effective_sample_fraction']:.2g}), Pareto k {d['pareto_k']:.2f}, ln Z {d['log_normaliser']:+.3f}",
             f"training rows read {d['train_gap']:+.3f} above held-out rows; folds differ by {d['fold_spread']:.3f}",
         ]
+
         if "ksg" in d:
             lines.append(f"KSG (k = 3 nearest neighbours): {d['ksg']:.3f}")
         lines.append(
             f"nats / ln K = {self.nats / math.log(d['candidates']):.2f},"
             f" nats / (½ ln n) = {2 * self.nats / math.log(d['held_out_rows']):.2f}"
         )
+
         return lines
 
 

@@ -44,7 +44,7 @@ from .inputs import (
     progress_bar,
     torch_device,
 )
-from .neighbours import nearest_information
+from .neighbours import Neighbours, nearest_information
 from .pairs import Pairs, fit_pairs, one_of_each_group, paired_fresh_rows, read_pairs
 from .params import Params
 from .pointwise import held_out_sample, pair_scores
@@ -188,6 +188,7 @@ class MIEstimator(Params):
         sides, pairs = fit_pairs(
             x, y, groups, discrete=self.discrete, seed=seed, max_rows=self.max_rows
         )
+
         return self._fit_pairs(sides, pairs, groups is not None, seed)
 
     def _seed(self) -> int:
@@ -207,36 +208,29 @@ class MIEstimator(Params):
         return self
 
     def _cross_fit(
-        self, sides: tuple[Side, Side], pairs: Pairs, grouped: bool, seed: int, device: torch.device
+        self,
+        sides: tuple[Side, Side],
+        pairs: Pairs,
+        grouped: bool,
+        seed: int,
+        device: torch.device,
     ) -> tuple[list[tuple[Maps, nn.Module, Tensor]], MIEstimate]:
         """Train and read a critic a fold; return each fold's transforms, critic and rows, and the estimate."""
         row = ESTIMATORS[self.estimator]
         generator = torch.Generator().manual_seed(seed)
         folds = cut(pairs.labels, self.folds, generator)
+
         codes = [codes_of(side) for side in (pairs.x, pairs.y)]
         label = None
         if self.critic == "gated" and self.anchor == "copula" and pairs.sample.copies == 0:
             label = label_of(codes, pairs.labels)
+
+        # The last critic learns from half the rows of the first, and tells what the other half gave.
         views = self._views(sides, pairs, label)
-        settings = self._settings(len(pairs.x))
-        columns = pairs.x.shape[1], pairs.y.shape[1]
+        rows, fits = self._trained(
+            views, pairs, [*folds, folds[0].halved()], label, generator, device
+        )
 
-        tries = len(views) if len(views) > 1 else 0
-        with progress_bar(self.progress, (tries + 1) * settings.steps) as bar:
-
-            def fits_of(view: View, folds: list[Fold]) -> tuple[list[Shown], list[Fit]]:
-                rows = [shown(pairs, fold, view, device) for fold in folds]
-                advance = int if bar is None else bar.update
-                return rows, fit_folds(settings, view, rows, columns, label, generator, advance)
-
-            view = views[0]
-            if tries:  # on the first fold
-                view = max(views, key=lambda view: fits_of(view, folds[:1])[1][0].score)
-
-            # The last critic learns from half the rows of the first, and tells what the other half gave.
-            rows, fits = fits_of(view, [*folds, folds[0].halved()])
-            if bar is not None:  # training may have stopped early
-                bar.update(bar.total - bar.n)
         readings = []
         for fold, own, fit in zip(folds, rows, fits, strict=False):
             held = held_out_scores(fit.critic, *own.test)
@@ -245,30 +239,63 @@ class MIEstimator(Params):
             readings.append(read(row, held, seen, clusters))
         poorer = value_of(row, held_out_scores(fits[-1].critic, *rows[-1].test))
 
-        repeat = pairs.sample.copies == 0 and all(2 * int(code.max()) < len(code) for code in codes)
-        counts = information_of_counts(*codes) if repeat and not grouped else None
-        nearest = None
-        # Copies within a group would be neighbours of other groups' rows together. Labels of single rows have none.
-        if not (repeat or grouped or any(side.identifies for side in sides)):
-            own = None if label is None else codes[label]
-            nearest = nearest_information(pairs.x, pairs.y, own, of_x=label == 0)
+        nearest, counts = _beside_critics(sides, pairs, codes, label, grouped)
         forms = {fit.form for fit in fits[:-1] if fit.form is not None}
         others = Others(
-            columns=columns,
+            columns=(pairs.x.shape[1], pairs.y.shape[1]),
             learned=readings[0].value - poorer,
             misfit=anchor_misfit(*one_of_each_group(pairs), forms),
             nearest=nearest,
             counts=counts,
         )
         estimate = combine(row, readings, fits[:-1], others, sample=pairs.sample)
-        held_rows = [pairs.order[fold.test] for fold in folds]
-        critics = [fit.critic for fit in fits]
-        maps = [own.maps for own in rows]
-        return list(zip(maps, critics, held_rows, strict=False)), estimate
 
-    def _views(self, sides: tuple[Side, Side], pairs: Pairs, label: int | None) -> list[View]:
+        fitted = [
+            (own.maps, fit.critic, pairs.order[fold.test])
+            for own, fit, fold in zip(rows, fits, folds, strict=False)
+        ]
+        return fitted, estimate
+
+    def _trained(
+        self,
+        views: list[View],
+        pairs: Pairs,
+        folds: list[Fold],
+        label: int | None,
+        generator: torch.Generator,
+        device: torch.device,
+    ) -> tuple[list[Shown], list[Fit]]:
+        """Choose the view that does best on the first fold, and train a critic a fold in it."""
+        settings = self._settings(len(pairs.x))
+        columns = pairs.x.shape[1], pairs.y.shape[1]
+        tries = len(views) if len(views) > 1 else 0
+        with progress_bar(self.progress, (tries + 1) * settings.steps) as bar:
+
+            def fits_of(view: View, folds: list[Fold]) -> tuple[list[Shown], list[Fit]]:
+                rows = [shown(pairs, fold, view, device) for fold in folds]
+                advance = int if bar is None else bar.update
+                return rows, fit_folds(settings, view, rows, columns, label, generator, advance)
+
+            def score(view: View) -> float:
+                _, (fit,) = fits_of(view, folds[:1])
+                return fit.score
+
+            view = max(views, key=score) if tries else views[0]
+            rows, fits = fits_of(view, folds)
+            if bar is not None:  # training may have stopped early
+                bar.update(bar.total - bar.n)
+
+        return rows, fits
+
+    def _views(
+        self,
+        sides: tuple[Side, Side],
+        pairs: Pairs,
+        label: int | None,
+    ) -> list[View]:
         if label is not None:
             return [label_view(pairs.x, pairs.y, label)]
+
         own = not isinstance(self.critic, str)
         in_x, in_y = (side if own and len(side.shape) > 1 else None for side in sides)
         return views_of(
@@ -281,7 +308,8 @@ class MIEstimator(Params):
         )
 
     def _settings(self, rows: int) -> Settings:
-        steps = round(EFFORTS[self.effort] * max(1.0, math.sqrt(rows / _PLENTY)))
+        growth = max(1.0, math.sqrt(rows / _PLENTY))
+        steps = round(EFFORTS[self.effort] * growth)
         return Settings(
             row=ESTIMATORS[self.estimator],
             critic=self.critic,
@@ -308,25 +336,24 @@ class MIEstimator(Params):
         self._fitted()
         if x is None and y is None:
             return self.estimate_
+
         pairs = read_pairs(self.sides_, x, y, self.seed_, self.max_rows)
         if len(pairs.x) < FEWEST:
             raise ValueError(f"x: expected at least {FEWEST} fresh rows, got {len(pairs.x)}")
 
         row, device = self.estimate_.estimator, torch_device(self.device)
-        rows = pairs.x.to(device), pairs.y.to(device)
+        x, y = pairs.x.to(device), pairs.y.to(device)
+        parts = pairs.order.tensor_split(len(self.folds_))
+        readings, folds = [], []
         with full_precision(device):
-            readings = [
-                read(row, held_out_scores(critic, *(m(r) for m, r in zip(maps, rows, strict=True))))
-                for maps, critic, _ in self.folds_
-            ]
-            parts = pairs.order.tensor_split(len(self.folds_))
-            folds = [
-                (m, critic, part) for (m, critic, _), part in zip(self.folds_, parts, strict=True)
-            ]
+            for (maps, critic, _), part in zip(self.folds_, parts, strict=True):
+                map_x, map_y = maps
+                readings.append(read(row, held_out_scores(critic, map_x(x), map_y(y))))
+                folds.append((maps, critic, part))
             scores = held_out_sample(folds, pairs, device)
-        estimate = combine(
-            row, readings, [], fitted=self.estimate_.diagnostics, sample=pairs.sample
-        )
+
+        fitted = self.estimate_.diagnostics
+        estimate = combine(row, readings, [], fitted=fitted, sample=pairs.sample)
         return replace(estimate, scores=scores)
 
     @torch.no_grad()
@@ -341,7 +368,8 @@ class MIEstimator(Params):
             ValueError: not fitted yet, or columns that do not fit.
         """
         self._fitted()
-        rows_x, rows_y = (side.read(value) for side, value in zip(self.sides_, (x, y), strict=True))
+        side_x, side_y = self.sides_
+        rows_x, rows_y = side_x.read(x), side_y.read(y)
         device = torch_device(self.device)
 
         scores = torch.zeros(len(rows_x), len(rows_y))
@@ -351,7 +379,9 @@ class MIEstimator(Params):
                 columns = map_y(rows_y.to(device))
                 for i in range(0, len(rows_x), block):
                     part = map_x(rows_x[i : i + block].to(device))
-                    scores[i : i + block] += critic(part, columns).cpu() / len(self.folds_)
+                    matrix = critic(part, columns).cpu()
+                    scores[i : i + block] += matrix / len(self.folds_)
+
         return scores
 
     @torch.no_grad()
@@ -375,6 +405,7 @@ class MIEstimator(Params):
         with full_precision(device):
             for maps, critic, _ in self.folds_:
                 scores += pair_scores(critic, maps, rows_x, rows_y, device) / len(self.folds_)
+
         return scores
 
     def score(self, x: Rows, y: Rows) -> float:
@@ -435,6 +466,30 @@ class MIEstimator(Params):
     def _fitted(self) -> None:
         if not self.__sklearn_is_fitted__():
             raise ValueError("MIEstimator: expected a fitted estimator, got one before fit(x, y)")
+
+
+def _beside_critics(
+    sides: tuple[Side, Side],
+    pairs: Pairs,
+    codes: list[Tensor],
+    label: int | None,
+    grouped: bool,
+) -> tuple[Neighbours | None, Neighbours | None]:
+    """Return what nearest neighbours and full tables of counts read: at most one of them, none with groups.
+
+    Copies within a group would be neighbours of other groups' rows together. Labels of single rows have none.
+    """
+    if grouped:
+        return None, None
+
+    repeat = all(2 * int(code.max()) < len(code) for code in codes)
+    if repeat and pairs.sample.copies == 0:
+        return None, information_of_counts(*codes)
+    if any(side.identifies for side in sides):
+        return None, None
+
+    own = None if label is None else codes[label]
+    return nearest_information(pairs.x, pairs.y, own, of_x=label == 0), None
 
 
 @shows_arguments_of(MIEstimator)

@@ -34,7 +34,11 @@ class Fold:
         return replace(self, train=self.half)
 
 
-def cut(labels: Int[Tensor, " n"], folds: int, generator: torch.Generator) -> list[Fold]:
+def cut(
+    labels: Int[Tensor, " n"],
+    folds: int,
+    generator: torch.Generator,
+) -> list[Fold]:
     """Cut groups of rows into folds at random; each group stays whole.
 
     Args:
@@ -51,19 +55,27 @@ def cut(labels: Int[Tensor, " n"], folds: int, generator: torch.Generator) -> li
         raise ValueError(
             f"folds: expected at least {FEWEST} {kind} a fold, got {count} in {folds} folds"
         )
+
     parts = torch.randperm(count, generator=generator).tensor_split(folds)
     return [_fold(labels, parts, k, generator) for k in range(folds)]
 
 
-def _fold(labels: Tensor, parts: tuple[Tensor, ...], k: int, generator: torch.Generator) -> Fold:
+def _fold(
+    labels: Tensor,
+    parts: tuple[Tensor, ...],
+    k: int,
+    generator: torch.Generator,
+) -> Fold:
     others = torch.cat([*parts[:k], *parts[k + 1 :]])
     others = others[torch.randperm(len(others), generator=generator)]
     few, most = others.tensor_split([round(_VALIDATION_SHARE * len(others))])
     half = most[: len(most) // 2]
     train, valid, test, less = (rows_of_groups(labels, g) for g in (most, few, parts[k], half))
+
     if min(len(train), len(valid)) < FEWEST:
         raise ValueError(
             f"groups: expected at least {FEWEST} rows to train on and {FEWEST} to validate on in a fold,"
             f" got {len(train)} and {len(valid)}"
         )
+
     return Fold(train, valid, test, less)

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from .components import Components
+from .experts.closed_form import columns_at
 from .misfit import copula_misfit
 from .neighbours import normal_scores
 from .scoring import Sides
@@ -41,11 +42,7 @@ class Place:
 
     def of(self, rows: Sides) -> Sides:
         """Return the columns of x and of y."""
-        x, y = (
-            side[:, start : start + count]
-            for side, start, count in zip(rows, self.starts, self.columns, strict=True)
-        )
-        return x, y
+        return columns_at(*rows, self.starts, self.columns)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +59,11 @@ class Form:
     degrees_of_freedom: float = math.inf
     noise: Literal["x", "y"] | None = None
 
-    def misfit(self, x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> float:
+    def misfit(
+        self,
+        x: Float[Tensor, "n dx"],
+        y: Float[Tensor, "n dy"],
+    ) -> float:
         """Return how far columns of this margin contradict the form, as `copula_misfit`."""
         return copula_misfit(
             x,
@@ -78,12 +79,19 @@ class Form:
         return "copula" if self.noise is None else "additive"
 
 
-def _away_from_ends(rows: Float[Tensor, "n d"], scores: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
+def _away_from_ends(
+    rows: Float[Tensor, "n d"],
+    scores: Float[Tensor, "n d"],
+) -> Bool[Tensor, " n"]:
     """Tell in which rows no uniform column is near its ends, which are known to one part in n only."""
     return ((scores.abs() < _NEAR_ENDS) | ~uniform_columns(rows)).all(1)
 
 
-def anchor_misfit(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], forms: set[Form]) -> float:
+def anchor_misfit(
+    x: Float[Tensor, "n dx"],
+    y: Float[Tensor, "n dy"],
+    forms: set[Form],
+) -> float:
     """Return the misfit of anchors, the least of their forms and of these without heavy tails; 0 without one.
 
     Args:
@@ -100,6 +108,7 @@ def anchor_misfit(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], forms: set
         if max(side.shape[1] for side in columns) > _FEW:
             # Sums of jointly Gaussian columns are jointly Gaussian, too.
             columns, jointly = [Components(side, _FEW)(side) for side in columns], True
+
         nu = form.degrees_of_freedom
         return copula_misfit(columns[0], columns[1], nu, jointly=jointly, noise=form.noise)
 

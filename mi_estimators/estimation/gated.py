@@ -34,13 +34,16 @@ class MemberLinear(nn.Module):
     ) -> None:
         super().__init__()
         bound = 0.0 if zero else n_in**-0.5
-        self.weight = nn.Parameter(torch.empty(*members, n_in, n_out).uniform_(-bound, bound))
+        weight = torch.empty(*members, n_in, n_out).uniform_(-bound, bound)
+        self.weight = nn.Parameter(weight)
         self.bias = nn.Parameter(torch.zeros(*members, n_out)) if bias else None
 
     def forward(self, rows: Float[Tensor, "*batch n i"]) -> Float[Tensor, "*batch n o"]:
         """Map rows, shape (..., n, i), or (members, ..., n, i)."""
         values = rows @ _between(self.weight, rows)
-        return values if self.bias is None else values + _between(self.bias.unsqueeze(-2), rows)
+        if self.bias is None:
+            return values
+        return values + _between(self.bias.unsqueeze(-2), rows)
 
 
 class GatedBlock(nn.Module):
@@ -80,15 +83,18 @@ class GatedEncoder(nn.Module):
         self, rows: Float[Tensor, "*batch n d"]
     ) -> tuple[Float[Tensor, "*batch h n e"], Float[Tensor, "*batch h n one"]]:
         """Return the embeddings (..., heads, n, e) and the biases (..., heads, n, 1)."""
-        rows = rows[..., : self.gate.shape[-1]] * _between(self.gate.unsqueeze(-2), rows)
+        gate = _between(self.gate.unsqueeze(-2), rows)
+        rows = rows[..., : self.gate.shape[-1]] * gate
+
         hidden = self.first(rows)
         for block in self.blocks:
             hidden = block(hidden)
         hidden = normalised(hidden)
 
         embedding = self.out(hidden) + self.skip(rows)
+        embedding = embedding.unflatten(-1, (_HEADS, -1)).transpose(-2, -3)
         bias = self.row(hidden) + self.row_skip(rows)
-        return embedding.unflatten(-1, (_HEADS, -1)).transpose(-2, -3), bias.mT.unsqueeze(-1)
+        return embedding, bias.mT.unsqueeze(-1)
 
 
 class Gated(nn.Module):
@@ -113,7 +119,12 @@ class Gated(nn.Module):
     weighs_anchor = True
 
     def __init__(
-        self, dim_x: int, dim_y: int, hidden: int = 64, *, members: int | None = None
+        self,
+        dim_x: int,
+        dim_y: int,
+        hidden: int = 64,
+        *,
+        members: int | None = None,
     ) -> None:
         super().__init__()
         lead = () if members is None else (members,)
@@ -129,13 +140,17 @@ class Gated(nn.Module):
     ) -> Float[Tensor, "*batch n m"]:
         """Return the score matrix T(x_i, y_j), shape (..., n, m), in nats."""
         (f, a), (g, b) = self.x(x), self.y(y)
-        one_x, one_y = torch.ones_like(a), torch.ones_like(b)
+
         # (f, a, 1)·(g, 1, b): the biases cost nothing beside the dot product.
-        scores = torch.cat([f, a, one_x], -1) @ torch.cat([g, one_y, b], -1).mT
+        of_x = torch.cat([f, a, torch.ones_like(a)], -1)
+        of_y = torch.cat([g, torch.ones_like(b), b], -1)
+        scores = of_x @ of_y.mT
+
         if anchor is not None:
             anchor = anchor.unsqueeze(-3)
             weight = _between(self.anchor_weight[..., None, None], anchor, trailing=3)
             scores = torch.addcmul(scores, weight, anchor)
+
         return scores.logsumexp(-3) - math.log(_HEADS)
 
     def penalty(self) -> Tensor:
@@ -174,7 +189,8 @@ def place(parameters: list[nn.Parameter], weights: Tensor) -> None:
 
 def normalised(hidden: Tensor) -> Tensor:
     """Return h/√(mean h² + 1)."""
-    return hidden * torch.rsqrt(hidden.square().mean(-1, keepdim=True) + 1)
+    size = hidden.square().mean(-1, keepdim=True)
+    return hidden * torch.rsqrt(size + 1)
 
 
 def _between(parameter: Tensor, rows: Tensor, trailing: int = 2) -> Tensor:
@@ -183,4 +199,5 @@ def _between(parameter: Tensor, rows: Tensor, trailing: int = 2) -> Tensor:
     missing = rows.dim() - trailing - own
     if own == 0 or missing <= 0:
         return parameter
-    return parameter.view(*parameter.shape[:own], *[1] * missing, *parameter.shape[own:])
+    before, after = parameter.shape[:own], parameter.shape[own:]
+    return parameter.view(*before, *[1] * missing, *after)

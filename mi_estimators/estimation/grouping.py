@@ -40,6 +40,7 @@ def group_labels(groups: Groups, n: int) -> Int[Tensor, " n"]:
         raise ValueError("groups: expected a label for each row, got missing labels")
     if labels.dtype.kind == "O":
         labels = labels.astype(str)
+
     return torch.from_numpy(np.unique(labels, return_inverse=True)[1])
 
 
@@ -50,6 +51,7 @@ def _labels(groups: Groups) -> np.ndarray:
         return groups.to_numpy()
     if isinstance(groups, np.ndarray | Sequence) and not isinstance(groups, str | bytes):
         return np.asarray(groups)
+
     raise ValueError(
         f"groups: expected a label for each row or a block length, got {type(groups).__name__}"
     )
@@ -59,11 +61,16 @@ def rows_of_groups(labels: Int[Tensor, " n"], chosen: Tensor) -> Tensor:
     """Return the rows of the chosen groups: in the order chosen if each row is its own group, else shuffled."""
     if len(labels) == int(labels.max()) + 1:
         return labels.argsort()[chosen]
+
     rows = torch.isin(labels, chosen).nonzero().flatten()
-    return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(len(rows)))]
+    generator = torch.Generator().manual_seed(len(rows))
+    return rows[torch.randperm(len(rows), generator=generator)]
 
 
-def draws_of(codes: Int[Tensor, " n"], labels: Int[Tensor, " n"]) -> Int[Tensor, " kinds"]:
+def draws_of(
+    codes: Int[Tensor, " n"],
+    labels: Int[Tensor, " n"],
+) -> Int[Tensor, " kinds"]:
     """Return in how many groups each code occurs.
 
     >>> draws_of(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 0, 1, 2])).tolist()
@@ -103,6 +110,7 @@ def aligned_groups(
         start = int(kept[: (len(stratum) + 1) // 2].argmax())
         length = torch.arange(int(lengths[start]))
         blocks.append(rows[starts[stratum[start:]].unsqueeze(1) + length])
+
     return blocks
 
 
@@ -115,6 +123,7 @@ def _strata(groups: Tensor, sizes: Tensor, most: int) -> list[Tensor]:
         if (waiting >= _STRATUM and left >= _STRATUM) or not left:
             strata.append(waiting)
             waiting = 0
+
     return [
         part
         for stratum in groups.split(strata)

@@ -18,6 +18,7 @@ def torch_device(device: str | torch.device) -> torch.device:
     """Return the device named, or for "auto" a GPU where there is one."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
     try:
         place = torch.device(device)
         torch.empty(0, dtype=torch.float64, device=place)
@@ -26,6 +27,7 @@ def torch_device(device: str | torch.device) -> torch.device:
             f"device: expected 'auto' or an available torch device that has float64, got {device!r}"
         )
         raise ValueError(message) from None
+
     return place
 
 

@@ -29,9 +29,8 @@ class SideBySide(nn.Module):
         anchor: Float[Tensor, "members *batch n m"] | None = None,
     ) -> Float[Tensor, "members *batch n m"]:
         """Return each member's score matrix of its rows, with the scores of its anchor."""
-        scores = torch.stack(
-            [self._scores(k, *rows) for k, rows in enumerate(zip(x, y, strict=True))]
-        )
+        rows = zip(x, y, strict=True)
+        scores = torch.stack([self._scores(k, *pair) for k, pair in enumerate(rows)])
         return scores if anchor is None else scores + anchor
 
     def _scores(self, k: int, x: Tensor, y: Tensor) -> Tensor:
@@ -49,7 +48,8 @@ class SideBySide(nn.Module):
         rows, start = [], 0
         for k in range(len(self.critics)):
             own = values[start : (start := start + len(self._trained(k)))]
-            rows.append(torch.cat([value.flatten() for value in own] or [torch.zeros(0)]))
+            flat = [value.flatten() for value in own]
+            rows.append(torch.cat(flat or [torch.zeros(0)]))
         return torch.stack(rows)
 
     def place(self, weights: Tensor) -> None:
@@ -117,6 +117,7 @@ def make_critics(
         columns = x.shape[1] - aside[0], y.shape[1] - aside[1]
         network = Gated(*columns, hidden, members=len(rows))
         return network.to(x.device, torch.float32), CRITICS["gated"]
+
     made = [make_critic(critic, own, hidden) for own in rows]
     return SideBySide([module for module, _ in made]), made[0][1]
 
@@ -127,7 +128,8 @@ def make_critic(
     hidden: int,
 ) -> tuple[nn.Module, Architecture]:
     """Make a float32 critic on the rows' device: by name, a copy of a module, or what a function makes."""
-    columns, device = (_size(rows[0]), _size(rows[1])), rows[0].device
+    x, y = rows
+    columns = _size(x), _size(y)
     row = CRITICS[cast(CriticName, critic)] if isinstance(critic, str) else _own(critic)
     module = row.make(*columns, hidden)
     if not isinstance(module, nn.Module):
@@ -135,18 +137,22 @@ def make_critic(
             "critic: expected a function (columns of x, columns of y) that returns a torch.nn.Module,"
             f" got one that returns {type(module).__name__}"
         )
-    module = module.to(device, torch.float32)
-    check_critic(module, rows[0][:4], rows[1][:3])
 
+    module = module.to(x.device, torch.float32)
+    check_critic(module, x[:4], y[:3])
     if not isinstance(critic, str):
         row = replace(row, pairwise=scores_each_pair(module))
-    batches = all(side.dim() == 2 for side in rows) and _takes_batches(module, *columns, device)
-    return module if batches else ByGroup(module, rows[0].dim() - 1), row
+
+    flat = x.dim() == y.dim() == 2
+    if not (flat and _takes_batches(module, *columns, x.device)):
+        module = ByGroup(module, x.dim() - 1)
+    return module, row
 
 
 def _size(rows: Tensor) -> Any:
     """Return the number of columns, or the shape of a row that has more dimensions."""
-    return rows.shape[1] if rows.dim() == 2 else tuple(rows.shape[1:])
+    size = tuple(rows.shape[1:])
+    return size[0] if len(size) == 1 else size
 
 
 def _own(critic: OwnCritic) -> Architecture:
@@ -159,7 +165,11 @@ def _own(critic: OwnCritic) -> Architecture:
 
 
 @torch.no_grad()
-def check_critic(critic: nn.Module, x: Float[Tensor, "n dx"], y: Float[Tensor, "m dy"]) -> None:
+def check_critic(
+    critic: nn.Module,
+    x: Float[Tensor, "n dx"],
+    y: Float[Tensor, "m dy"],
+) -> None:
     """Score a few rows; x has one row more than y.
 
     Raises:
@@ -173,22 +183,30 @@ def check_critic(critic: nn.Module, x: Float[Tensor, "n dx"], y: Float[Tensor, "
         raise ValueError(
             f"critic: expected {expected}, got {type(error).__name__}: {error}"
         ) from error
+
     critic.train(training)
-    if not isinstance(matrix, Tensor) or matrix.shape != (len(x), len(y)):
-        got = tuple(matrix.shape) if isinstance(matrix, Tensor) else type(matrix).__name__
+    got = tuple(matrix.shape) if isinstance(matrix, Tensor) else type(matrix).__name__
+    if got != (len(x), len(y)):
         raise ValueError(f"critic: expected {expected}, got {got}")
 
 
 @torch.no_grad()
-def _takes_batches(critic: nn.Module, dim_x: int, dim_y: int, device: torch.device) -> bool:
+def _takes_batches(
+    critic: nn.Module,
+    dim_x: int,
+    dim_y: int,
+    device: torch.device,
+) -> bool:
     """Tell whether a critic scores two groups of rows at once as it scores one after the other."""
     x = torch.linspace(-1, 1, 8 * dim_x, device=device).view(2, 4, dim_x)
     y = torch.linspace(-1, 1, 6 * dim_y, device=device).view(2, 3, dim_y)
     try:
         probe = copy.deepcopy(critic).eval()
         for p in probe.parameters():  # away from a start at zero, where all that is wrong agrees
-            p += torch.linspace(-0.5, 0.5, p.numel()).view_as(p).to(p)
+            offsets = torch.linspace(-0.5, 0.5, p.numel())
+            p += offsets.view_as(p).to(p)
         together, one_by_one = probe(x, y), ByGroup(probe)(x, y)
     except Exception:  # whatever a critic raises on rows that it was not made for
         return False
+
     return together.shape == one_by_one.shape and torch.allclose(together, one_by_one, rtol=1e-3)

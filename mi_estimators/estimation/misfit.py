@@ -46,50 +46,65 @@ def copula_misfit(
     """
     if len(x) < _FEWEST * (x.shape[1] + y.shape[1]):  # too few to whiten
         return 0.0
+
     nu = degrees_of_freedom
     x, y = (rows[:_ROWS].double() for rows in (x, y))
     if not jointly:
         x, y = student_scores(x, nu), student_scores(y, nu)
+
     x, y = x - x.mean(0), y - y.mean(0)
     left, right = canonical_directions(x, y, nu)
     u, v = x @ left, y @ right
 
+    # What either side keeps, once its partner has told what it can.
     rho = canonical_correlations(u, v, nu)
     paired, spread = len(rho), (1 - rho**2).sqrt()
+    pair_u, pair_v = u[:, :paired], v[:, :paired]
     rest_u, rest_v = u.clone(), v.clone()
-    rest_u[:, :paired] = (u[:, :paired] - rho * v[:, :paired]) / spread
-    rest_v[:, :paired] = (v[:, :paired] - rho * u[:, :paired]) / spread
+    rest_u[:, :paired] = (pair_u - rho * pair_v) / spread
+    rest_v[:, :paired] = (pair_v - rho * pair_u) / spread
 
     ways = {"y": _misfit(u, rest_v, nu), "x": _misfit(v, rest_u, nu)}
     return max(ways.values()) if noise is None else ways[noise]
 
 
-def _misfit(side: Float[Tensor, "n k"], rest: Float[Tensor, "n l"], nu: float) -> float:
+def _misfit(
+    side: Float[Tensor, "n k"],
+    residual: Float[Tensor, "n l"],
+    nu: float,
+) -> float:
     """Return the largest of three standardised sums of squared correlations."""
     expected = 0.0
     if nu < math.inf:
-        columns = side.shape[1] + rest.shape[1]
+        columns = side.shape[1] + residual.shape[1]
         if columns < 3:  # on a circle each square tells the other
             return 0.0
-        radius = (side.square().sum(1) + rest.square().sum(1)).sqrt()[:, None]
-        side, rest = side / radius, rest / radius
+        radius = (side.square().sum(1) + residual.square().sum(1)).sqrt()
+        side, residual = side / radius[:, None], residual / radius[:, None]
         expected = -1 / (columns - 1)
 
-    side, rest = side[:, :_COLUMNS], rest[:, :_COLUMNS]
+    side, residual = side[:, :_COLUMNS], residual[:, :_COLUMNS]
     return max(
-        _standardised(side.square(), rest, 0.0),
-        _standardised(side, rest.square(), 0.0),
-        _standardised(side.square(), rest.square(), expected),
+        _standardised(side.square(), residual, 0.0),
+        _standardised(side, residual.square(), 0.0),
+        _standardised(side.square(), residual.square(), expected),
     )
 
 
-def _standardised(a: Float[Tensor, "n k"], b: Float[Tensor, "n l"], expected: float) -> float:
+def _standardised(
+    a: Float[Tensor, "n k"],
+    b: Float[Tensor, "n l"],
+    expected: float,
+) -> float:
     """Return the sum of squared correlations beyond the expected one, standardised."""
     a, b = _unit(a), _unit(b)
     if not a.shape[1] * b.shape[1]:
         return 0.0
-    scores = (a.T @ b / len(a) - expected) * math.sqrt(len(a))
-    return float((scores.square() - 1).sum()) / math.sqrt(2 * scores.numel())
+
+    correlations = a.T @ b / len(a)
+    scores = (correlations - expected) * math.sqrt(len(a))
+    excess = float((scores.square() - 1).sum())
+    return excess / math.sqrt(2 * scores.numel())
 
 
 def _unit(values: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:

@@ -26,7 +26,13 @@ _BLUR = 1e-6  # of distances of columns of scale 1, computed in double precision
 
 
 @default_device_cpu()
-def ksg(x: Rows, y: Rows, k: int = 3, *, groups: Groups = None) -> float:
+def ksg(
+    x: Rows,
+    y: Rows,
+    k: int = 3,
+    *,
+    groups: Groups = None,
+) -> float:
     """Estimate I(X; Y) in nats from the distances to each row's k-th nearest neighbour.
 
     I ≈ ψ(k) + mean_i [ψ(m_i + 1) − ψ(n_x(i) + 1) − ψ(n_y(i) + 1)], where ε_i is the distance of row i to its k-th
@@ -71,6 +77,7 @@ def ksg(x: Rows, y: Rows, k: int = 3, *, groups: Groups = None) -> float:
     foreign = n - int(torch.bincount(labels).max())
     if foreign < 1:
         raise ValueError("groups: expected at least two groups, got one")
+
     _validate.count("k", k, high=foreign)
     return float(_local_information(*rows, k, None if groups is None else labels).mean())
 
@@ -109,13 +116,13 @@ def neighbours(
 
     own = torch.arange(len(x)) if labels is None else labels
     first = own < (int(own.max()) + 2) // 2
-    halves = [
-        local_information(
-            x[half], y[half], k, None if labels is None else labels[half] - int(labels[half].min())
-        ).mean()
-        for half in (first, ~first)
-    ]
-    return Neighbours(value, _stderr(local, labels), max(0.0, value - float(sum(halves)) / 2))
+
+    def of_half(half: Tensor) -> Tensor:
+        own = None if labels is None else labels[half] - int(labels[half].min())
+        return local_information(x[half], y[half], k, own).mean()
+
+    halves = float(of_half(first) + of_half(~first)) / 2
+    return Neighbours(value, _stderr(local, labels), max(0.0, value - halves))
 
 
 def cheap_conditional(
@@ -132,25 +139,35 @@ def cheap_conditional(
 
     Reference: Frenzel & Pompe 2007; rows that coincide: Mesner & Shalizi 2021.
     """
-    if max(side.shape[1] for side in (x, y, z)) > _COLUMNS or len(x) > _ROWS:
+    widths = [side.shape[1] for side in (x, y, z)]
+    if max(widths) > _COLUMNS or len(x) > _ROWS:
         return None
+
     sides = [normal_scores(side).numpy() for side in (x, y, z)]
     near, nearer = _Points(np.concatenate(sides, 1), labels).nearest(k)
-    of_z, of_xz, of_yz = (
-        _Points(np.concatenate([sides[s] for s in subset], 1), labels).counts(nearer).digamma()
-        for subset in ((2,), (0, 2), (1, 2))
-    )
-    local = near + of_z - of_xz - of_yz
-    shortfall = 0.0 if sum(side.shape[1] for side in sides) <= _TOGETHER else math.inf
+
+    def counted(*subset: np.ndarray) -> Tensor:
+        points = _Points(np.concatenate(subset, 1), labels)
+        return points.counts(nearer).digamma()
+
+    in_x, in_y, in_z = sides
+    local = near + counted(in_z) - counted(in_x, in_z) - counted(in_y, in_z)
+    shortfall = 0.0 if sum(widths) <= _TOGETHER else math.inf
     return Neighbours(float(local.mean()), _stderr(local, labels), shortfall)
 
 
-def _stderr(local: Float[Tensor, " n"], labels: Int[Tensor, " n"] | None) -> float:
+def _stderr(
+    local: Float[Tensor, " n"],
+    labels: Int[Tensor, " n"] | None,
+) -> float:
     """Return the standard error of a mean over rows; a group counts as one draw."""
     own = torch.arange(len(local)) if labels is None else labels
     count = int(own.max()) + 1
-    sums = torch.zeros(count, dtype=local.dtype).index_add(0, own, local - local.mean())
-    return math.sqrt(float(sums.square().sum()) * count / (count - 1)) / len(local)
+    sums = torch.zeros(count, dtype=local.dtype)
+    sums = sums.index_add(0, own, local - local.mean())
+
+    total = float(sums.square().sum())
+    return math.sqrt(total * count / (count - 1)) / len(local)
 
 
 def _local_information(
@@ -160,17 +177,24 @@ def _local_information(
     labels: Int[Tensor, " n"] | None = None,
 ) -> Float[Tensor, " n"]:
     """Return each row's part in `ksg`, which is their mean, in nats."""
-    n, columns = len(x), [normal_scores(values).numpy() for values in (x, y)]
+    n = len(x)
+    columns = [normal_scores(side).numpy() for side in (x, y)]
     both = _Points(np.concatenate(columns, 1), labels)
     near, nearer = both.nearest(k)
-    local = near - sum(_Points(points, labels).counts(nearer).digamma() for points in columns)
+
+    alone = [_Points(points, labels).counts(nearer) for points in columns]
+    local = near - sum(counts.digamma() for counts in alone)
     return local + (n + 1 - both.own_sizes).digamma()
 
 
 class _Points:
     """Points (n, d) whose neighbours are those of other groups; a point without labels is its own group."""
 
-    def __init__(self, points: np.ndarray, labels: Int[Tensor, " n"] | None) -> None:
+    def __init__(
+        self,
+        points: np.ndarray,
+        labels: Int[Tensor, " n"] | None,
+    ) -> None:
         from scipy.spatial import KDTree
 
         self.points, self.labels = points, None if labels is None else labels.numpy()
@@ -183,45 +207,49 @@ class _Points:
         apart = 1 + 2 * float(np.ptp(points))
         self.lifted = np.column_stack([points, self.labels * apart])
         self.own_tree = KDTree(self.lifted)
-        self.own_sizes = torch.from_numpy(np.bincount(self.labels)[self.labels]).double()
+        sizes = np.bincount(self.labels)[self.labels]
+        self.own_sizes = torch.from_numpy(sizes).double()
 
     def nearest(self, k: int) -> tuple[Float[Tensor, " n"], np.ndarray]:
         """Return ψ of each point's number of neighbours up to the k-th, and the largest radius below it."""
         radius = self.distances(k)
         nearer = np.nextafter(radius, 0)  # counts "≤" into "<"; a radius of 0 stays 0
 
-        near = torch.full((len(radius),), float(k), dtype=torch.float64).digamma()
+        counts = torch.full((len(radius),), float(k), dtype=torch.float64)
+        near = counts.digamma()
         coincide = torch.from_numpy(radius == 0)
         if bool(coincide.any()):
             near[coincide] = self.counts(nearer).digamma()[coincide]
+
         return near, nearer
 
     def distances(self, k: int) -> np.ndarray:
         """Return the distance of each point to its k-th neighbour, in the maximum norm."""
         if self.labels is None:  # the point itself is the first of the k + 1
-            return self.tree.query(self.points, k=k + 1, p=np.inf)[0][:, k]
+            near, _ = self.tree.query(self.points, k=k + 1, p=np.inf)
+            return near[:, k]
 
+        # Ask for more and more neighbours, until k of them are of other groups.
         n, wanted = len(self.points), k + 8
         distances, waiting = np.empty(n), np.arange(n)
         while len(waiting):
             wanted = min(wanted, n)
             near, places = self.tree.query(self.points[waiting], k=wanted, p=np.inf)
             foreign = self.labels[places] != self.labels[waiting, None]
+
             enough = foreign.sum(1) >= k
             kth = (foreign.cumsum(1) >= k).argmax(1)
             distances[waiting[enough]] = near[enough, kth[enough]]
             waiting, wanted = waiting[~enough], 2 * wanted
+
         return distances
 
     def counts(self, radius: np.ndarray) -> Float[Tensor, " n"]:
         """Return how many neighbours are within each point's radius, and one more for the point itself."""
-        counts = self.tree.query_ball_point(self.points, radius, p=np.inf, return_length=True)
+        near = {"p": np.inf, "return_length": True}
+        counts = self.tree.query_ball_point(self.points, radius, **near)
         if self.own_tree is not None:
-            counts = (
-                counts
-                + 1
-                - self.own_tree.query_ball_point(self.lifted, radius, p=np.inf, return_length=True)
-            )
+            counts = counts + 1 - self.own_tree.query_ball_point(self.lifted, radius, **near)
         return torch.as_tensor(counts, dtype=torch.float64)
 
 
@@ -231,8 +259,9 @@ def normal_scores(rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     >>> normal_scores(torch.tensor([[7.0], [-1.0], [7.5], [7.0]], dtype=torch.float64)).T
     tensor([[ 0.0000, -1.1503,  1.1503,  0.0000]], dtype=torch.float64)
     """
-    ranks, columns = Rank(rows), rows.T.contiguous()
-    return ranks.levels.gather(-1, torch.searchsorted(ranks.knots, columns)).T.contiguous()
+    ranks = Rank(rows)
+    places = torch.searchsorted(ranks.knots, rows.T.contiguous())
+    return ranks.levels.gather(-1, places).T.contiguous()
 
 
 def nearest_information(
@@ -256,19 +285,24 @@ def nearest_information(
     """
     if of_x:
         x, y = y, x
-    few = codes is None and max(x.shape[1], y.shape[1]) <= _COLUMNS
-    rows = _ROWS if few else _DISTANCES
-    if few:
-        return neighbours(x[:rows], y[:rows])
-    far = _scaled(y[:rows]) if codes is None else _APART * codes[:rows, None].float()
-    return neighbours(_scaled(x[:rows]), far, local_information=_from_distances)
+    if codes is None and max(x.shape[1], y.shape[1]) <= _COLUMNS:
+        return neighbours(x[:_ROWS], y[:_ROWS])
+
+    x, y = x[:_DISTANCES], y[:_DISTANCES]
+    scaled = _scaled(y) if codes is None else _APART * codes[:_DISTANCES, None].float()
+    return neighbours(_scaled(x), scaled, local_information=_from_distances)
 
 
 def _scaled(rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    return normal_scores(rows).float() if rows.shape[1] <= _RANKED else OneScale(rows)(rows)
+    if rows.shape[1] <= _RANKED:
+        return normal_scores(rows).float()
+    return OneScale(rows)(rows)
 
 
-def _distances(a: Float[Tensor, "n d"], b: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
+def _distances(
+    a: Float[Tensor, "n d"],
+    b: Float[Tensor, "m d"],
+) -> Float[Tensor, "n m"]:
     """Return Euclidean distances; by products of matrices where there are many columns, which blurs the smallest."""
     if a.shape[1] <= _RANKED:
         return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
@@ -286,9 +320,8 @@ def _from_distances(
     n, parts = len(x), []
     for rows in torch.arange(n).split(_BLOCK):
         own = rows[:, None] == torch.arange(n)
-        far_x, far_y = (
-            _distances(side[rows], side).masked_fill_(own, torch.inf) for side in (x, y)
-        )
+        far_x = _distances(x[rows], x).masked_fill_(own, torch.inf)
+        far_y = _distances(y[rows], y).masked_fill_(own, torch.inf)
         both = torch.maximum(far_x, far_y)
         radius = both.kthvalue(k, 1, keepdim=True).values
 
@@ -297,6 +330,8 @@ def _from_distances(
             for far in (both, far_x, far_y)
         )
         near = near.where(radius.squeeze(1) == 0, k)
-        near, count_x, count_y = (c.double().digamma() for c in (near, count_x, count_y))
-        parts.append(near - count_x - count_y)
-    return torch.cat(parts) + torch.tensor(float(n), dtype=torch.float64).digamma()
+        near, of_x, of_y = (counts.double().digamma() for counts in (near, count_x, count_y))
+        parts.append(near - of_x - of_y)
+
+    rows = torch.tensor(float(n), dtype=torch.float64)
+    return torch.cat(parts) + rows.digamma()

@@ -15,7 +15,10 @@ _RANKED = 64  # columns: beyond, the values themselves are hashed, which ranks w
 _ENTRIES = 2**22  # read at a time
 
 
-def canonical_order(hashes: np.ndarray, labels: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+def canonical_order(
+    hashes: np.ndarray,
+    labels: Int[Tensor, " n"],
+) -> Int[Tensor, " n"]:
     """Return a permutation that sorts rows by a hash of the other rows of the group, then by their own.
 
     Rows that are equal in both stand in any order: nothing can tell them apart.
@@ -36,7 +39,11 @@ def canonical_order(hashes: np.ndarray, labels: Int[Tensor, " n"]) -> Int[Tensor
     return torch.from_numpy(np.lexsort((hashes, own)))
 
 
-def hash_rows(read: Callable[[slice], np.ndarray], rows: int, columns: int) -> np.ndarray:
+def hash_rows(
+    read: Callable[[slice], np.ndarray],
+    rows: int,
+    columns: int,
+) -> np.ndarray:
     """Return a hash of each row, reading some rows at a time.
 
     An increasing map of a column changes nothing where there are few columns, since ranks are hashed.

@@ -72,6 +72,7 @@ def read_file(path: Path) -> Any:
             cause = error
         except zipfile.BadZipFile as error:
             cause = error
+
     raise ValueError(f"path: expected a file that MIEstimator.save wrote, got {path} ({cause})")
 
 
@@ -93,6 +94,7 @@ def completed(module: nn.Module, made: nn.Module) -> nn.Module:
     whole = _filled(module, parts)
     if any(True for _ in parts):
         raise ValueError("critic: expected the critic that was saved, got one with more parts")
+
     return whole.eval()
 
 
@@ -112,6 +114,7 @@ def _filled(module: nn.Module, parts: Iterator[nn.Module]) -> nn.Module:
         raise ValueError(
             f"critic: expected what made the {module.kind} that was saved, got {name}: {error}"
         ) from None
+
     return part
 
 
@@ -167,20 +170,22 @@ def _packed(value: Any, arrays: list[np.ndarray]) -> Any:
     if isinstance(value, nn.Module):
         if not _is_known(kind):
             return {"missing": kind.__qualname__, "state": fields(value.state_dict())}
-        own = {key: item for key, item in vars(value).items() if key not in _OF_EVERY_MODULE}
+
+        attributes = vars(value)
+        own = {key: item for key, item in attributes.items() if key not in _OF_EVERY_MODULE}
         return {
             "module": name,
             "attributes": fields(own),
-            **{
-                part: fields(vars(value)[f"_{part}"])
-                for part in ("parameters", "buffers", "modules")
-            },
+            "parameters": fields(attributes["_parameters"]),
+            "buffers": fields(attributes["_buffers"]),
+            "modules": fields(attributes["_modules"]),
         }
+
     if dataclasses.is_dataclass(value) and _is_known(kind):
-        return {
-            "dataclass": name,
-            "fields": fields({f.name: getattr(value, f.name) for f in dataclasses.fields(value)}),
-        }
+        names = [field.name for field in dataclasses.fields(value)]
+        items = {name: getattr(value, name) for name in names}
+        return {"dataclass": name, "fields": fields(items)}
+
     raise ValueError(f"save: expected values that a file can hold, got {kind.__name__}")
 
 
@@ -219,17 +224,23 @@ def _unpacked(value: Any, array: Callable[[str], np.ndarray]) -> Any:
             raise ValueError(f"unknown content {value!r}")
 
 
-def _module(kind: type[nn.Module], parts: dict[str, dict[str, Any]]) -> nn.Module:
+def _module(
+    kind: type[nn.Module],
+    parts: dict[str, dict[str, Any]],
+) -> nn.Module:
     module = kind.__new__(kind)
     nn.Module.__init__(module)
     vars(module).update(parts["attributes"])
+
     for name, tensor in parts["parameters"].items():
         gradient = tensor is not None and tensor.is_floating_point()
         module.register_parameter(name, None if tensor is None else nn.Parameter(tensor, gradient))
+
     for name, tensor in parts["buffers"].items():
         module.register_buffer(name, tensor)
     for name, child in parts["modules"].items():
         module.add_module(name, child)
+
     return module.eval()
 
 
@@ -238,9 +249,11 @@ def _class(name: str, base: type) -> Any:
     home, _, kind = name.rpartition(".")
     if not home.startswith(_KNOWN):
         raise ValueError(f"{name} is not of the library")
+
     named = getattr(importlib.import_module(home), kind)
     if not (isinstance(named, type) and _is_known(named) and issubclass(named, base)):
         raise ValueError(f"{name} is no class of the library")
     if base is object and not dataclasses.is_dataclass(named):
         raise ValueError(f"{name} is no dataclass")
+
     return named

@@ -74,6 +74,7 @@ def fit_pairs(
     side_x, table_x = survey("x", x, discrete="x" in labels)
     side_y, table_y = survey("y", y, discrete="y" in labels)
     sides = side_x, side_y
+
     return sides, _pairs(sides, (table_x, table_y), groups, seed, max_rows)
 
 
@@ -91,11 +92,16 @@ def paired_rows(
         for name, value in (("x", x), ("y", y))
     )
     _check_lengths(len(rows_x), len(rows_y))
+
     return rows_x, rows_y
 
 
 def read_pairs(
-    sides: tuple[Side, Side], x: Rows, y: Rows, seed: int, max_rows: int | None = None
+    sides: tuple[Side, Side],
+    x: Rows,
+    y: Rows,
+    seed: int,
+    max_rows: int | None = None,
 ) -> Pairs:
     """Read fresh rows in the same way as those of `fit`.
 
@@ -103,7 +109,8 @@ def read_pairs(
         ValueError: as `Side.read`, or sides of different lengths.
     """
     check_pairs(x, y)
-    return _pairs(sides, (sides[0].open(x), sides[1].open(y)), None, seed, max_rows)
+    side_x, side_y = sides
+    return _pairs(sides, (side_x.open(x), side_y.open(y)), None, seed, max_rows)
 
 
 def paired_fresh_rows(
@@ -154,6 +161,7 @@ def draw_rows(
             raise ValueError(
                 f"{side.name}: expected as many rows as {sides[0].name} ({n}), got {len(table)}"
             )
+
     labels = group_labels(groups, n)
 
     def keys(rows: slice) -> np.ndarray:
@@ -161,8 +169,10 @@ def draw_rows(
         return np.concatenate(parts, 1)
 
     # Copies of a row are neighbours in the canonical order; a seeded shuffle separates them.
-    order = canonical_order(hash_rows(keys, n, keys(slice(0, 1)).shape[1]), labels)
-    shuffled = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    columns = keys(slice(0, 1)).shape[1]
+    order = canonical_order(hash_rows(keys, n, columns), labels)
+    generator = torch.Generator().manual_seed(seed)
+    shuffled = torch.randperm(n, generator=generator)
     return labels, order[shuffled][:max_rows]
 
 
@@ -176,18 +186,20 @@ def pairs_of(
 ) -> Pairs:
     """Read the rows that were drawn; `grouped` if groups state which rows are independent."""
     # The rows are independent enough if a stretch of as many, side by side, is no more than a little dependent.
-    n = len(labels)
-    middle = slice((n - len(order)) // 2, (n + len(order)) // 2)
+    n, read = len(labels), len(order)
+    middle = slice((n - read) // 2, (n + read) // 2)
     x, y, near_x, near_y = (
         side.encode(table[rows])
         for rows in (order.numpy(), middle)
         for side, table in zip(sides, tables, strict=True)
     )
+
     notes = [note for side in sides for note in side.notes]
     if len(order) < n:
         notes.append(
             f"{len(order)} of {n} rows, drawn at random, were read; max_rows=None reads all of them"
         )
+
     sample = Sample(
         rows=len(order),
         dependence=None if grouped else row_dependence(near_x, near_y, len(order) / n),
@@ -195,10 +207,15 @@ def pairs_of(
         entropies=_entropies(x, y),
         notes=tuple(notes),
     )
+
     return Pairs(x, y, _renumbered(labels[order]), order, sample)
 
 
-def sample_of(x: Tensor, y: Tensor, labels: Int[Tensor, " n"] | None) -> Sample:
+def sample_of(
+    x: Tensor,
+    y: Tensor,
+    labels: Int[Tensor, " n"] | None,
+) -> Sample:
     """Return facts about paired rows in the order given; `labels` number their groups, if there are groups."""
     return Sample(
         rows=len(x),
@@ -221,12 +238,17 @@ def repeating_entropy(rows: Float[Tensor, "n d"]) -> tuple[float, float] | None:
     return entropy(codes) if int(torch.bincount(codes).min()) > 1 else None
 
 
-def _copies(x: Tensor, y: Tensor, labels: Int[Tensor, " n"] | None) -> int:
+def _copies(
+    x: Tensor,
+    y: Tensor,
+    labels: Int[Tensor, " n"] | None,
+) -> int:
     """Return how many rows are copies of others; of copies within a group, which stays in one fold, one counts."""
     if labels is None:
         return repeated_rows(x, y)
-    codes = codes_of(torch.cat([x, y, labels[:, None].double()], 1))
-    first = _first(codes)
+
+    labelled = torch.cat([x, y, labels[:, None].double()], 1)
+    first = _first(codes_of(labelled))
     return repeated_rows(x[first], y[first])
 
 
@@ -238,7 +260,8 @@ def one_of_each_group(pairs: Pairs) -> tuple[Tensor, Tensor]:
 
 def _first(codes: Int[Tensor, " n"]) -> Int[Tensor, " kinds"]:
     """Return where each code from 0 on appears first."""
-    places = torch.full((int(codes.max()) + 1,), len(codes))
+    kinds = int(codes.max()) + 1
+    places = torch.full((kinds,), len(codes))
     return places.scatter_reduce(0, codes, torch.arange(len(codes)), "amin")
 
 

@@ -53,12 +53,12 @@ class Params:
         return f"<pre>{escape(repr(self))}</pre>"
 
     def __repr__(self) -> str:
-        defaults = {
-            name: p.default for name, p in inspect.signature(type(self).__init__).parameters.items()
-        }
+        parameters = inspect.signature(type(self).__init__).parameters
+        defaults = {name: parameter.default for name, parameter in parameters.items()}
         changed = [
             f"{k}={v!r}"
             for k, v in self.get_params().items()
             if v is not defaults[k] and v != defaults[k]
         ]
+
         return f"{type(self).__name__}({', '.join(changed)})"

@@ -19,7 +19,9 @@ Maps = Sequence[Callable[[Tensor], Tensor]]
 
 
 def held_out_sample(
-    folds: Sequence[tuple[Maps, Critic, Int[Tensor, ...]]], pairs: Pairs, device: torch.device
+    folds: Sequence[tuple[Maps, Critic, Int[Tensor, ...]]],
+    pairs: Pairs,
+    device: torch.device,
 ) -> tuple[Float[Tensor, " k"], Float[Tensor, " k"]]:
     """Return scores of some joint pairs and of as many product pairs, in nats, at most 2000 in all of each.
 
@@ -35,6 +37,7 @@ def held_out_sample(
         x, y = pairs.x[rows], pairs.y[rows]
         joint.append(pair_scores(critic, maps, x, y, device))
         product.append(pair_scores(critic, maps, x, y.roll(1, 0), device))
+
     return torch.cat(joint), torch.cat(product)
 
 
@@ -47,20 +50,21 @@ def pair_scores(
     device: torch.device,
 ) -> Float[Tensor, " n"]:
     """Return T(x_i, y_i) of rows that are transformed by `maps` first, in nats, on the CPU."""
-    scores = [
-        _diagonal(
-            critic, *(map_rows(rows.to(device)) for map_rows, rows in zip(maps, part, strict=True))
-        )
-        for part in zip(x.split(_ROWS), y.split(_ROWS), strict=True)
-    ]
+    map_x, map_y = maps
+    scores = []
+    for part_x, part_y in zip(x.split(_ROWS), y.split(_ROWS), strict=True):
+        rows = map_x(part_x.to(device)), map_y(part_y.to(device))
+        scores.append(_diagonal(critic, *rows))
     return torch.cat(scores).cpu()
 
 
 def _diagonal(critic: Critic, x: Tensor, y: Tensor) -> Float[Tensor, " n"]:
     lacking = -len(x) % _GROUP
-    x, y = (
-        torch.cat([rows, rows[-1:].expand(lacking, *rows.shape[1:])]).unflatten(0, (-1, _GROUP))
-        for rows in (x, y)
-    )
-    scores = critic(x, y).diagonal(dim1=-2, dim2=-1).flatten()
+
+    def grouped(rows: Tensor) -> Tensor:
+        copies = rows[-1:].expand(lacking, *rows.shape[1:])
+        return torch.cat([rows, copies]).unflatten(0, (-1, _GROUP))
+
+    matrices = critic(grouped(x), grouped(y))
+    scores = matrices.diagonal(dim1=-2, dim2=-1).flatten()
     return scores[: len(scores) - lacking]

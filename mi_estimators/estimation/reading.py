@@ -50,7 +50,9 @@ def read(
     reported, influence = influences(row, (joint, product))
     if clusters is not None:
         labels = clusters[:n].to(influence.device)
-        influence = influence.new_zeros(int(labels.max()) + 1).index_add(0, labels, influence)
+        sums = influence.new_zeros(int(labels.max()) + 1)
+        influence = sums.index_add(0, labels, influence)
+
     with torch.no_grad():
         flat = product.flatten()
         others = {name: bound for name, bound in READOUTS.items() if bound is not row.reported}
@@ -75,13 +77,16 @@ def influences(
     """Return what an estimator reports from scores, and each row's influence on it, shape (n,): they sum to 0."""
     joint, product = scores
     n, k = product.shape
+
     log_weights = joint.new_zeros(n).requires_grad_()
     with torch.enable_grad():
         grouped = log_weights.view(-1, k + 1)
         own = torch.eye(k + 1, dtype=torch.bool, device=joint.device)
-        pairs = (grouped.unsqueeze(-1) + grouped.unsqueeze(-2))[:, ~own].view(n, k)
+        pairs = grouped.unsqueeze(-1) + grouped.unsqueeze(-2)
+        pairs = pairs[:, ~own].view(n, k)
         value = row.reported(joint, product, log_weights.log_softmax(-1), pairs)
         (influence,) = torch.autograd.grad(value, log_weights)
+
     return float(value.detach()), influence
 
 

@@ -16,16 +16,18 @@ Sides = tuple[Tensor, Tensor]
 
 
 def grouped_scores(
-    critic: Critic, x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"], group: int
+    critic: Critic,
+    x: Float[Tensor, "n dx"],
+    y: Float[Tensor, "n dy"],
+    group: int,
 ) -> tuple[Float[Tensor, " kept"], Float[Tensor, "kept k"]]:
     """Return the scores of the n positives and of k negatives to each, all from its own group of rows.
 
     Groups are equal and have about `group` rows; up to one row a group may be left over at the end. If `group` exceeds
     the number of rows there is one group, the full in-batch matrix.
     """
-    x, y = (
-        values.squeeze(0) for values in groups_of((x, y), group)
-    )  # a single group stays a matrix, for any module
+    # A single group stays a matrix, for any module.
+    x, y = (values.squeeze(0) for values in groups_of((x, y), group))
     return split(critic(x, y))
 
 

@@ -66,6 +66,7 @@ class Side:
             raise ValueError(
                 f"{self.name}: expected rows of shape {self.shape} as in fit, got {table.shape}"
             )
+
         return table.joined() if self.joined else table
 
     def encode(self, table: Table) -> Float[Tensor, "n d"]:
@@ -79,17 +80,17 @@ class Side:
 
     def keys(self, table: Table) -> Float[np.ndarray, "n columns"]:
         """Return a number for each entry of a table, one column for each that varies: labels by their place."""
-        widths = np.array([1 if labels is None else len(labels) for labels in self.kinds])
-        source = np.repeat(np.arange(len(widths)), widths)
+        widths = [1 if labels is None else len(labels) for labels in self.kinds]
+        source = np.repeat(np.arange(len(widths)), widths)[self.kept.numpy()]
         if isinstance(table.columns, np.ndarray):
-            return table.columns[:, source[self.kept.numpy()]].astype(np.float64)
-        columns = [
-            _numbers(self.name, column)
-            if labels is None
-            else _places(self.name, column, labels).astype(np.float64)
-            for k in np.unique(source[self.kept.numpy()])
-            for column, labels in ((table.columns[k], self.kinds[k]),)
-        ]
+            return table.columns[:, source].astype(np.float64)
+
+        def key(column: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+            if labels is None:
+                return _numbers(self.name, column)
+            return _places(self.name, column, labels).astype(np.float64)
+
+        columns = [key(table.columns[k], self.kinds[k]) for k in np.unique(source)]
         return np.stack(columns, 1)
 
 
@@ -106,7 +107,12 @@ def fit_side(
     return side, side.encode(table)
 
 
-def survey(name: str, value: Rows, *, discrete: bool = False) -> tuple[Side, Table]:
+def survey(
+    name: str,
+    value: Rows,
+    *,
+    discrete: bool = False,
+) -> tuple[Side, Table]:
     """Look through a side for the first time, some rows at a time.
 
     Numbers, booleans, dates and time spans of any library are read as numbers. Strings, categories and other objects
@@ -142,7 +148,10 @@ def survey(name: str, value: Rows, *, discrete: bool = False) -> tuple[Side, Tab
     return Side(name, shape, kinds, kept, is_label, discrete, identifies, notes), table
 
 
-def beside(first: tuple[Side, Table], second: tuple[Side, Table]) -> tuple[Side, Table]:
+def beside(
+    first: tuple[Side, Table],
+    second: tuple[Side, Table],
+) -> tuple[Side, Table]:
     """Return two sides as one, for rows that have been read once."""
     (side, table), (other, more) = first, second
     width = sum(1 if labels is None else len(labels) for labels in side.kinds)
@@ -154,6 +163,7 @@ def beside(first: tuple[Side, Table], second: tuple[Side, Table]) -> tuple[Side,
         discrete=False,
         notes=(*side.notes, *other.notes),
     )
+
     return joint, Table([*table, *more], joint.shape)
 
 
@@ -185,11 +195,13 @@ def _kinds(name: str, column: np.ndarray) -> np.ndarray | None:
             )
         if all(isinstance(entry, Real | Decimal) for entry in column):
             return None
+
     kinds = np.unique(column.astype(str))
     if len(kinds) > _LABELS:
         raise ValueError(
             f"{name}: expected at most {_LABELS} different labels, got {len(kinds)}; merge rare ones"
         )
+
     return kinds
 
 
@@ -198,12 +210,14 @@ def _encoded(
 ) -> Float[np.ndarray, "n d"]:
     if isinstance(table.columns, np.ndarray):
         return np.ascontiguousarray(_numbers(name, table.columns))
+
     parts = [
         _numbers(name, column)[:, None]
         if labels is None
         else np.eye(len(labels))[_places(name, column, labels)]
         for column, labels in zip(table.columns, kinds, strict=True)
     ]
+
     return np.concatenate(parts, 1)
 
 
@@ -212,14 +226,17 @@ def _numbers(name: str, column: np.ndarray) -> np.ndarray:
         if np.isnat(column).any():
             raise ValueError(f"{name}: expected no missing entries, got NaT")
         column = column.astype(f"{column.dtype.kind}8[ns]").astype(np.int64)
+
     try:
         numbers = column.astype(np.float64)
     except (TypeError, ValueError):
         raise ValueError(f"{name}: expected real numbers, got dtype {column.dtype}") from None
+
     if not np.isfinite(numbers).all():
         raise ValueError(
             f"{name}: expected finite entries, got NaN or infinity; remove these rows from x and y"
         )
+
     return numbers
 
 
@@ -233,7 +250,11 @@ def _places(name: str, column: np.ndarray, kinds: np.ndarray) -> np.ndarray:
     return places
 
 
-def _varying_columns(name: str, table: Table, kinds: Sequence[np.ndarray | None]) -> Tensor:
+def _varying_columns(
+    name: str,
+    table: Table,
+    kinds: Sequence[np.ndarray | None],
+) -> Tensor:
     """Tell which encoded columns vary, looking at some rows of a matrix at a time."""
     if isinstance(table.columns, np.ndarray):
 
@@ -242,6 +263,7 @@ def _varying_columns(name: str, table: Table, kinds: Sequence[np.ndarray | None]
 
         parts = list(parts_of(len(table), table.width))
         return _varying(read(slice(0, 1)), lambda: map(read, parts))
+
     return torch.cat(
         [
             varying(torch.from_numpy(_numbers(name, column))[:, None])
@@ -258,19 +280,27 @@ def varying(rows: Float[Tensor, "n d"]) -> Tensor:
 
 
 def _varying(
-    first: Float[Tensor, "1 d"], blocks: Callable[[], Iterable[Float[Tensor, "n d"]]]
+    first: Float[Tensor, "1 d"],
+    blocks: Callable[[], Iterable[Float[Tensor, "n d"]]],
 ) -> Tensor:
     """Tell which columns vary beyond rounding in all blocks of rows together, given the first row."""
-    size, differs, n = first[0].abs(), first[0] != first[0], 0
+    n, size = 0, first[0].abs()
+    differs = torch.zeros_like(size, dtype=torch.bool)
     for rows in blocks():
-        size, n = torch.maximum(size, rows.abs().amax(0)), n + len(rows)
+        n += len(rows)
+        size = torch.maximum(size, rows.abs().amax(0))
         differs |= (rows != first).any(0)
+
+    if not bool(differs.any()):
+        return differs
 
     scale = size.where(size > 0, 1)  # so that no square overflows
     total, squares = torch.zeros_like(scale), torch.zeros_like(scale)
-    for rows in blocks() if bool(differs.any()) else ():
+    for rows in blocks():
         apart = rows / scale - first / scale
-        total, squares = total + apart.sum(0), squares + apart.square().sum(0)
+        total += apart.sum(0)
+        squares += apart.square().sum(0)
+
     variance = (squares - total.square() / n) / (n - 1)
     return differs & (variance >= _NARROW**2)
 
@@ -291,13 +321,16 @@ def _code_note(
     for k, (column, labels) in enumerate(zip(columns, kinds, strict=True)):
         if labels is not None or column.dtype.kind not in "iuf":
             continue
+
         values = np.unique(column)
-        whole = bool((values == np.round(values.astype(np.float64))).all())
+        rounded = np.round(values.astype(np.float64))
+        whole = bool((values == rounded).all())
         if whole and 3 <= len(values) <= len(column) / _FEW_TO_A_KIND:
             return [
                 f"{name}: the {len(values)} whole numbers of column {k} were read as numbers, in their order; pass "
                 f'discrete="{name}" if they are class labels'
             ]
+
     return []
 
 

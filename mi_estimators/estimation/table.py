@@ -68,10 +68,12 @@ def infonce_over_rows(
     """
     if log_p is None or log_pairs is None:
         return expectation(infonce_rows(joint, product))
+
     # Pair (i, j) weighs w_i w_j times a constant, the positive itself w_i² times it. Where every row is in as many
     # pairs as any other, the mean of ln w_i w_j over pairs is twice that of ln w_i, which tells the constant.
     own = 2 * (log_p - log_p.mean(-1, keepdim=True)) + log_pairs.mean()
     weights = torch.cat([own.unsqueeze(-1), log_pairs], -1).log_softmax(-1)
+
     return expectation(infonce_rows(joint, product, weights), log_p)
 
 
@@ -92,13 +94,21 @@ READOUTS: dict[str, Bound] = {
 def _ascend(value: Bound) -> Objective:
     """Ascend a value that is read from the rows' scores."""
 
-    def objective(joint: Tensor, product: Tensor, state: None = None) -> tuple[Tensor, None]:
+    def objective(
+        joint: Tensor,
+        product: Tensor,
+        state: None = None,
+    ) -> tuple[Tensor, None]:
         return value(joint, product), state
 
     return objective
 
 
-def _mine(joint: Tensor, product: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def _mine(
+    joint: Tensor,
+    product: Tensor,
+    state: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
     """Ascend DV along MINE's corrected gradient."""
     return unchecked(mine)(joint, product.flatten(), state)
 
@@ -107,7 +117,11 @@ def _relative(bound: Bound, mix: float) -> Objective:
     """Ascend a bound of the relative ratio, of which a plain critic T ≈ ln r is the unbounded coordinate."""
     mixed, to_relative = unchecked(relative(bound, mix)), unchecked(log_ratio_to_relative)
 
-    def objective(joint: Tensor, product: Tensor, state: None = None) -> tuple[Tensor, None]:
+    def objective(
+        joint: Tensor,
+        product: Tensor,
+        state: None = None,
+    ) -> tuple[Tensor, None]:
         product = product.flatten()
         return mixed(to_relative(joint, mix), to_relative(product, mix)), state
 
@@ -146,14 +160,20 @@ class Estimator:
 
     def __reduce__(self) -> Any:
         """Pickle a row of the table by its name: its functions are closures."""
-        return (_row, (self.name,)) if ESTIMATORS.get(self.name) is self else super().__reduce__()
+        if ESTIMATORS.get(self.name) is self:
+            return _row, (self.name,)
+        return super().__reduce__()
 
 
 def _row(name: EstimatorName) -> Estimator:
     return ESTIMATORS[name]
 
 
-def _js_at_odds(joint: Tensor, product: Tensor, state: None = None) -> tuple[Tensor, None]:
+def _js_at_odds(
+    joint: Tensor,
+    product: Tensor,
+    state: None = None,
+) -> tuple[Tensor, None]:
     """Ascend the log-likelihood of telling each positive from its k negatives, at their true odds 1 : k.
 
     It is zero at T = 0, and its maximum is at the log-ratio, as for `js`, which sets the odds to 1 : 1. Where P is
@@ -162,8 +182,8 @@ def _js_at_odds(joint: Tensor, product: Tensor, state: None = None) -> tuple[Ten
     odds = product.shape[-1]
     threshold = math.log(odds)
     blind = (1 + odds) * math.log(1 + odds) - odds * threshold
-    lost = softplus(threshold - joint).mean() + odds * softplus(product - threshold).mean()
-    return blind - lost, state
+    missed, mistaken = softplus(threshold - joint), softplus(product - threshold)
+    return blind - (missed.mean() + odds * mistaken.mean()), state
 
 
 _JS = _js_at_odds

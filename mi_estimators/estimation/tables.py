@@ -32,12 +32,16 @@ class Table:
     shape: tuple[int, ...]
 
     def __len__(self) -> int:
-        return len(self.columns if isinstance(self.columns, np.ndarray) else self.columns[0])
+        if isinstance(self.columns, np.ndarray):
+            return len(self.columns)
+        return len(self.columns[0])
 
     @property
     def width(self) -> int:
         """The number of columns."""
-        return self.columns.shape[1] if isinstance(self.columns, np.ndarray) else len(self.columns)
+        if isinstance(self.columns, np.ndarray):
+            return self.columns.shape[1]
+        return len(self.columns)
 
     def __getitem__(self, rows: slice | np.ndarray) -> Table:
         """Return some of the rows."""
@@ -79,14 +83,17 @@ def open_table(name: str, value: Rows) -> Table:
                 f"{name}: expected no missing entries, got {masked} masked; remove these rows from x and y"
             )
         value = value.data
+
     if hasattr(value, "toarray"):
         raise ValueError(
             f"{name}: expected a dense array, got {type(value).__name__}; pass its toarray()"
         )
+
     if not isinstance(value, np.ndarray | Sequence) or isinstance(value, str | bytes):
         raise ValueError(
             f"{name}: expected rows as an array, tensor, list or table, got {type(value).__name__}"
         )
+
     return _of_array(name, _as_array(name, value))
 
 
@@ -105,6 +112,7 @@ def _of_tensor(name: str, value: Tensor) -> np.ndarray:
     if value.is_complex():
         raise ValueError(f"{name}: expected real numbers, got dtype {value.dtype}")
     exact = torch.float32 if value.dtype in (torch.bfloat16, torch.float16) else value.dtype
+
     return value.detach().to("cpu", exact).numpy()
 
 
@@ -113,10 +121,12 @@ def _as_array(name: str, value: Any) -> np.ndarray:
         array = np.asarray(value)
     except ValueError:
         raise ValueError(f"{name}: expected rows of equal length, got different lengths") from None
+
     if array.dtype.kind == "U" and any(
         isinstance(entry, Real) for entry in np.ravel(np.array(value, object))
     ):
         array = np.array(value, object)  # numpy makes text of numbers beside labels
+
     return array
 
 
@@ -127,6 +137,7 @@ def _of_array(name: str, array: np.ndarray) -> Table:
         raise ValueError(f"{name}: expected real numbers, got dtype {array.dtype}")
     if array.dtype.names is not None:  # an array of records
         return _of_columns(name, [_timed(array[field]) for field in array.dtype.names])
+
     shape = array.shape[1:] or (1,)
     matrix = array.reshape(len(array), math.prod(shape))
     return Table(matrix if array.dtype.kind in NUMBERS else list(map(_timed, matrix.T)), shape)
@@ -174,6 +185,7 @@ def _joined(columns: list[np.ndarray]) -> np.ndarray:
     if len(columns) == 1:
         return columns[0].astype(str)
     parts = [column.astype(str) for column in columns]
+
     return np.array(
         ["\x1f".join(row) for row in zip(*parts, strict=True)]
     )  # a separator that no label has

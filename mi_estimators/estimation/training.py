@@ -107,12 +107,15 @@ def fit_critics(
     batches = _Batches(members, batch_size, group, generator)
     validation = _Validation(row, network, members, small_groups=group < batch_size)
     ascent = Ascent(network.train(), len(members), steps, batch_size, learning_rate, weight_decay)
-    runs = [_Run(WORTH / len(member.valid[0]), ascent.state(k)) for k, member in enumerate(members)]
+    worths = [WORTH / len(member.valid[0]) for member in members]
+    runs = [_Run(worth, ascent.state(k)) for k, worth in enumerate(worths)]
     states: list[Any] = [None] * len(members)  # of objectives that have one
 
     for step in range(steps + 1):
         scores = network(*next(batches))
-        finite = torch.isfinite(scores.detach().flatten(1).sum(1)).tolist()
+        totals = scores.detach().flatten(1).sum(1)
+        finite = torch.isfinite(totals).tolist()
+
         objectives = []
         for k, matrix in enumerate(scores):
             runs[k].finite &= finite[k]
@@ -124,16 +127,20 @@ def fit_critics(
                 for k, value in enumerate(validation()):
                     train = float(objectives[k].detach())
                     entry = {"step": step, "train": train, "validation": value} | ascent.noise(k)
-                    longest = _SHORT if members[k].anchor_fits and not runs[k].kept else patience
-                    runs[k].record(entry, lambda k=k: ascent.state(k), min(patience, longest))
+                    settled = members[k].anchor_fits and not runs[k].kept
+                    longest = min(patience, _SHORT) if settled else patience
+                    runs[k].record(entry, lambda k=k: ascent.state(k), longest)
+
         if step == steps or ascent.idle or all(run.stopped for run in runs):
             break
+
         ascent.step(torch.stack(objectives).sum() - network.penalty())
         advance(1)
 
     for k, run in enumerate(runs):
         ascent.restore(k, run.state)
     network.eval()
+
     return [
         _fit(run, member, network.member(k), group - 1)
         for k, (run, member) in enumerate(zip(runs, members, strict=True))
@@ -144,10 +151,12 @@ def _fit(run: _Run, member: Member, network: nn.Module, negatives: int) -> Fit:
     whole, shortfall, alone = network, 0.0, 0.0
     if member.anchor is not None:
         # A network that still is the zero it started from need not be evaluated.
-        silent = run.kept == 0 and not bool(network(*(rows[:2] for rows in member.valid)).any())
+        x, y = member.valid
+        silent = run.kept == 0 and not bool(network(x[:2], y[:2]).any())
         whole = Anchored(member.anchor, None if silent else network)
         shortfall = member.anchor.shortfall
         alone = run.history[0]["validation"] if run.history else 0.0
+
     return Fit(
         critic=calibrated(whole.eval(), member.valid),
         history=run.history,
@@ -174,18 +183,26 @@ class _Run:
     @property
     def late_gain(self) -> float:
         """By how much the objective rose in the last third of the steps that were kept."""
-        early = [e["validation"] for e in self.history if e["step"] <= 2 * self.kept / 3]
+        before = 2 * self.kept / 3
+        early = [entry["validation"] for entry in self.history if entry["step"] <= before]
         return self.best - max(early) if self.kept and early else 0.0
 
-    def record(self, entry: dict[str, float], state: Callable[[], State], patience: int) -> None:
+    def record(
+        self,
+        entry: dict[str, float],
+        state: Callable[[], State],
+        patience: int,
+    ) -> None:
         """Record an evaluation; keep the state if it is the best, stop if there was no gain for long."""
         if self.stopped:
             return
+
         step, value = int(entry["step"]), entry["validation"]
         if not self.finite or not math.isfinite(value):
             self.stopped = True
             if step > 0:
                 return
+
         self.history.append(entry)
         if value > self.best + (self.worth if self.kept == 0 < step else 0.0):
             self.best, self.kept, self.state = value, step, state()
@@ -215,7 +232,9 @@ class _Batches:
             if member.anchor is not None and features is not None:
                 sides = groups_of(tuple(values[rows] for values in features), self.group)
                 scores.append(member.anchor.scores(*sides))
-        return torch.stack(xs), torch.stack(ys), torch.stack(scores) if scores else None
+
+        anchors = torch.stack(scores) if scores else None
+        return torch.stack(xs), torch.stack(ys), anchors
 
     def _noisy(self, rows: Tensor, noise: float) -> Tensor:
         if noise == 0:
@@ -227,7 +246,8 @@ def _shuffled(rows: int, size: int, generator: torch.Generator) -> Iterator[Tens
     """Yield batches of row numbers without end, each row once an epoch."""
     while True:
         order = torch.randperm(rows, generator=generator)
-        yield from (order[i : i + size] for i in range(0, rows - size + 1, size))
+        for start in range(0, rows - size + 1, size):
+            yield order[start : start + size]
 
 
 def _anchor_features(anchor: Anchor | None, rows: Sides) -> Sides | None:
@@ -242,21 +262,21 @@ class _Validation:
     ) -> None:
         self.row, self.network = row, network
         rows = min(len(member.valid[0]) for member in members)
-        sides = [torch.stack([member.valid[side][:rows] for member in members]) for side in (0, 1)]
         group = _VALIDATION_GROUPS[0 if small_groups else 1]
-        x, y = (groups_of((side.transpose(0, 1),), group)[0] for side in sides)
-        x, y = x.movedim(2, 0), y.movedim(2, 0)  # (members, groups, size, d)
+
+        def grouped(side: int) -> Tensor:
+            """Return the rows of a side, shape (members, groups, size, d)."""
+            stacked = torch.stack([member.valid[side][:rows] for member in members])
+            return groups_of((stacked.transpose(0, 1),), group)[0].movedim(2, 0)
+
+        x, y = grouped(0), grouped(1)
         step = x.shape[1] if small_groups else 1
+
         self.blocks = []
         with torch.no_grad():
             for i in range(0, x.shape[1], step):
                 block = x[:, i : i + step], y[:, i : i + step]
-                anchors = [
-                    member.anchor(*member.anchor.columns(block[0][k], block[1][k]))
-                    for k, member in enumerate(members)
-                    if member.anchor is not None
-                ]
-                self.blocks.append((*block, torch.stack(anchors) if anchors else None))
+                self.blocks.append((*block, _anchor_scores(members, *block)))
 
     @torch.no_grad()
     def __call__(self) -> list[float]:
@@ -264,8 +284,20 @@ class _Validation:
         self.network.eval()
         scores = torch.cat([self.network(*block) for block in self.blocks], 1)
         self.network.train()
-        finite = torch.isfinite(scores).flatten(1).all(1).tolist()
-        return [
-            float(self.row.objective(*split(matrix), None)[0]) if finite[k] else -math.inf
-            for k, matrix in enumerate(scores)
-        ]
+        return [self._objective(matrix) for matrix in scores]
+
+    def _objective(self, scores: Tensor) -> float:
+        if not bool(torch.isfinite(scores).all()):
+            return -math.inf
+        value, _ = self.row.objective(*split(scores), None)
+        return float(value)
+
+
+def _anchor_scores(members: list[Member], x: Tensor, y: Tensor) -> Tensor | None:
+    """Return the scores that the members' anchors give their rows; None without anchors."""
+    scores = []
+    for k, member in enumerate(members):
+        if member.anchor is not None:
+            columns = member.anchor.columns(x[k], y[k])
+            scores.append(member.anchor(*columns))
+    return torch.stack(scores) if scores else None

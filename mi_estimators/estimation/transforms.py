@@ -28,7 +28,8 @@ def middle_ranks(
     ordered: Float[Tensor, "*batch n"], values: Float[Tensor, "*batch m"]
 ) -> Float[Tensor, "*batch m"]:
     """Return the positions of values among ordered ones, in (0, 1): the middle of the ranks of equal entries."""
-    below, upto = (torch.searchsorted(ordered, values, side=side) for side in ("left", "right"))
+    below = torch.searchsorted(ordered, values, side="left")
+    upto = torch.searchsorted(ordered, values, side="right")
     return (below + upto).to(ordered.dtype) / (2 * ordered.shape[-1])
 
 
@@ -38,9 +39,9 @@ class Identity(nn.Module):
     def __init__(self, rows: Float[Tensor, "n d"]) -> None:
         super().__init__()
         single = rows.float()
-        lost = (~torch.isfinite(single)).any(0) | (
-            (single == single[:1]).all(0) & (rows != rows[:1]).any(0)
-        )
+        overflows = (~torch.isfinite(single)).any(0)
+        rounds_off = (single == single[:1]).all(0) & (rows != rows[:1]).any(0)
+        lost = overflows | rounds_off
         if bool(lost.any()):
             columns = lost.nonzero().flatten().tolist()
             raise ValueError(
@@ -124,14 +125,18 @@ class Rank(nn.Module):
     def forward(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         """Return normal scores in float32."""
         values = rows.T.to(self.knots).contiguous()
-        right = torch.searchsorted(self.knots, values).clamp_max(self.knots.shape[-1] - 1)
+        last = self.knots.shape[-1] - 1
+        right = torch.searchsorted(self.knots, values).clamp_max(last)
         left = (right - 1).clamp_min(0)
-        left_knot, right_knot = self.knots.gather(-1, left), self.knots.gather(-1, right)
-        left_level, right_level = self.levels.gather(-1, left), self.levels.gather(-1, right)
-        width = right_knot / 2 - left_knot / 2  # halves, since a whole width may overflow
-        fraction = ((values / 2 - left_knot / 2) / width.where(width > 0, 1)).clamp(0, 1)
+
+        start, end = (self.knots.gather(-1, place) for place in (left, right))
+        width = end / 2 - start / 2  # halves, since a whole width may overflow
+        share = (values / 2 - start / 2) / width.where(width > 0, 1)
+
         # At and beyond the right knot its level is meant, also where the width is zero or lost in rounding.
-        return torch.lerp(left_level, right_level, fraction.where(values < right_knot, 1)).T.float()
+        share = share.clamp(0, 1).where(values < end, 1)
+        low, high = (self.levels.gather(-1, place) for place in (left, right))
+        return torch.lerp(low, high, share).T.float()
 
 
 class Robust(nn.Module):
@@ -145,10 +150,11 @@ class Robust(nn.Module):
 
     def __init__(self, rows: Float[Tensor, "n d"]) -> None:
         super().__init__()
-        ordered = rows.double().sort(0).values
-        low, middle, high = (ordered[round(q * (len(rows) - 1))] for q in (0.25, 0.5, 0.75))
+        ordered, last = rows.double().sort(0).values, len(rows) - 1
+        low, middle, high = (ordered[round(q * last)] for q in (0.25, 0.5, 0.75))
+
         size = rows.abs().amax(0).clamp_min(torch.finfo(torch.float64).tiny)
-        spread = (rows / size).std(0) * size
+        spread = (rows / size).std(0) * size  # no square overflows
         width = (high - low) / 1.35
         width = width.where(width > 1e-6 * spread, spread)
         self.register_buffer("centre", middle)
@@ -188,9 +194,12 @@ def uniform_columns(rows: Float[Tensor, "n d"]) -> Bool[Tensor, " d"]:
     """
     ordered = rows.double().sort(0).values
     low, high = ordered[0], ordered[-1]
-    levels = (ordered - low) / (high - low).clamp_min(torch.finfo(torch.float64).tiny)
-    even = torch.linspace(0, 1, len(rows), dtype=levels.dtype, device=rows.device)[:, None]
-    return (levels - even).abs().amax(0) < _UNIFORM / math.sqrt(len(rows))
+    width = (high - low).clamp_min(torch.finfo(torch.float64).tiny)
+    levels = (ordered - low) / width
+
+    even = torch.linspace(0, 1, len(rows), dtype=levels.dtype, device=rows.device)
+    distance = (levels - even[:, None]).abs().amax(0)
+    return distance < _UNIFORM / math.sqrt(len(rows))
 
 
 class Even(nn.Module):
@@ -206,19 +215,20 @@ class Even(nn.Module):
     def __init__(self, rows: Float[Tensor, "n d"]) -> None:
         super().__init__()
         self.standard = Standard(rows)
-        low, high = rows.double().amin(0), rows.double().amax(0)
+        low, high = rows.double().aminmax(dim=0)
         edge = (high - low) / (len(rows) - 1)
+        width = high - low + 2 * edge
         self.register_buffer("low", low - edge)
-        self.register_buffer(
-            "width", (high - low + 2 * edge).clamp_min(torch.finfo(low.dtype).tiny)
-        )
+        self.register_buffer("width", width.clamp_min(torch.finfo(low.dtype).tiny))
         self.register_buffer("uniform", uniform_columns(rows))
         self.least = 0.5 / len(rows)
 
     def forward(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         """Return the columns in float32."""
-        levels = ((rows.double() - self.low) / self.width).clamp(self.least, 1 - self.least)
-        return torch.special.ndtri(levels).float().where(self.uniform, self.standard(rows))
+        levels = (rows.double() - self.low) / self.width
+        levels = levels.clamp(self.least, 1 - self.least)
+        scores = torch.special.ndtri(levels).float()
+        return scores.where(self.uniform, self.standard(rows))
 
 
 class Both(nn.Module):
@@ -251,9 +261,11 @@ class Both(nn.Module):
         if self.waves:
             frequencies = torch.arange(1, _WAVES + 1, device=rows.device)
             columns.append(torch.cos(torch.pi * torch.special.ndtr(scores) * frequencies))
+
         columns.append(self.standard(rows))
         if self.even is not None:
             columns.append(self.even(rows))
+
         return torch.cat(columns, 1)
 
 

@@ -9,36 +9,21 @@ from .estimate import MIEstimate
 from .neighbours import Neighbours
 from .pairs import Sample
 from .reading import Reading
+from .reasons import LEARNING, NARROW, Case, reasons_of_rows, reasons_of_value
 from .table import READOUTS, Estimator
 from .training import Fit
 
 _LEVEL = 1.96  # two-sided 95 % of the normal law
-_NOTHING, _LITTLE = (
-    0.01,
-    0.05,
-)  # nats: below, noise is as large; what a network finds by chance of a form it cannot see
+_NOTHING = 0.01  # nats: below, noise is as large
+_LITTLE = 0.05  # nats: what a network finds by chance of a form it cannot see
 _CLEARLY = 2.5  # standard errors that nearest neighbours must read more than critics
 _HALVES = 1.5  # times what the second half of the rows gave nearest neighbours is still missing
-_NARROW = 3  # columns of x and y together: where nearest neighbours need no second opinion
-_COPIES = 0.01  # of the rows
-_MISFIT = 6.0  # standard errors
-# Of the objective is the anchor's: too much alone, or where the network has more to learn.
-_RESTING, _LEANING = 0.6, 0.25
-_HALTING = 0.08  # of the value, between training and held-out rows: it has
-_UNFINISHED = 0.03  # of the value, gained late in training: it has
-_APART, _TENTH = 0.01, 0.1  # nats, and a share of the value, between nearest neighbours and critics
 _STILL_GAINING = 0.02  # nats of the objective
-_SMALL = 0.07  # of the value: no error to flag
 _UNSEEN = 0.06  # of the value: what critics that are no copula did not see of the laws of benchmarks/estimators
 _SHORTFALLS = ("train_gap", "anchor_shortfall", "learning_shortfall", "class_shortfall")
 _OF_STEPS = "step_shortfall"  # adds to the largest of them
 _LAST = 0.9  # of the steps
 _COMING = 2.0  # times what the last third of the steps gave is missing, if it falls as 1/steps
-_DRIFT = 0.3  # nats: an error that a verdict must not let pass
-_OVERFIT, _MUCH = 0.02, 0.15  # nats, and a share of the value, between training and held-out rows
-_LEARNING = 1 / (
-    math.sqrt(2) - 1
-)  # what is missing over what the second half of the rows gave, if it falls as n^(−½)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,37 +81,44 @@ def combine(
     critics = _centred(held, diagnostics["train_gap"]) if _is_free(row) else held
     value = critics if others is None else _carried(row, critics, others, diagnostics["train_gap"])
     diagnostics |= {"held_out": held.nats, "critics": critics.nats}
-    reasons = _reasons(row, value, readouts, diagnostics, fits)
 
-    nats = value.nats
-    centred = nats - held.nats if value.expert == held.expert else 0.0
-    low, high = (
-        nats - centred - _LEVEL * value.stderr,
-        nats + _LEVEL * value.stderr + value.shortfall,
+    case = Case(
+        row=row,
+        nats=value.nats,
+        stderr=value.stderr,
+        expert=value.expert,
+        readouts=readouts,
+        diagnostics=diagnostics,
+        finite=all(fit.finite for fit in fits),
+        closed_form=_closed_form(fits),
     )
+    reasons = reasons_of_value(case)
+
+    nats, low, high = _interval(value, held)
     if "anchor_misfit" in reasons:
         high = math.inf
     most = math.log(diagnostics["negatives"])
     if fits and nats > most:
         # Any value in the gap between separated scores bridges them. The form of a copula fixes its mean.
         closed = max(most, min(nats, readouts["plug_in"]))
-        nats, low, high = closed if _closed_form(fits) else most, most, math.inf
+        nats, low, high = closed if case.closed_form else most, most, math.inf
 
     notes: list[str] = []
     if sample is not None:
         reasons = reasons_of_rows(sample) | reasons
-        notes = [*sample.notes, *_sorting_note(sample)]
-        nats, high, note = _below_entropy(sample, nats, high)
-        notes += note
+        nats, high, entropy_notes = _below_entropy(sample, nats, high)
+        notes = [*sample.notes, *_sorting_note(sample), *entropy_notes]
     if value.expert == "network":
         notes += _budget_note(fits)
-    unconfirmed = value.expert == "network" and diagnostics.get("columns", 0) > _NARROW
+
+    unconfirmed = value.expert == "network" and not case.narrow
     if not reasons and nats <= max(2 * value.stderr, _LITTLE if unconfirmed else _NOTHING):
         reasons["nothing_found"] = (
             "the value is not above the noise of such estimates, or too small to say that the critics see the form of"
             " the dependence. This is no evidence of independence: the interval does not cover what they cannot see."
             " `mi.permutation_test` tests for independence"
         )
+
     return MIEstimate(
         nats=nats,
         stderr=value.stderr,
@@ -139,6 +131,13 @@ def combine(
         diagnostics=diagnostics,
         warnings=(*reasons.values(), *notes),
     )
+
+
+def _interval(value: Value, held: Value) -> tuple[float, float, float]:
+    """Return the value and the ends of its interval: down from held-out rows, up by what is still missing."""
+    nats, noise = value.nats, _LEVEL * value.stderr
+    centred = nats - held.nats if value.expert == held.expert else 0.0
+    return nats, nats - centred - noise, nats + noise + value.shortfall
 
 
 def _budget_note(fits: list[Fit]) -> list[str]:
@@ -183,13 +182,29 @@ def _averaged(
     fitted: dict[str, float] | None,
 ) -> tuple[Value, dict[str, float]]:
     """Return the critics' own value, and the diagnostics."""
-    values = [reading.value for reading in readings]
-    nats, total = _mean(values, readings), sum(reading.rows for reading in readings)
+    nats = _mean([reading.value for reading in readings], readings)
     if fitted is not None:
         stderr = _mean([math.sqrt(reading.variance) for reading in readings], readings)
     else:
+        total = sum(reading.rows for reading in readings)
         stderr = math.sqrt(sum((r.rows / total) ** 2 * r.variance for r in readings))
-    diagnostics = {
+
+    diagnostics = _of_readings(readings, fitted is not None)
+    if fitted is not None:
+        diagnostics |= {name: fitted[name] for name in (*_SHORTFALLS, _OF_STEPS)}
+    if others is not None:
+        diagnostics |= _of_fits(readings, fits, others, nats)
+
+    largest = max(0.0, *(diagnostics[name] for name in _SHORTFALLS))
+    shortfall = largest + diagnostics[_OF_STEPS]
+    return Value(nats, stderr, shortfall, _expert(fits)), diagnostics
+
+
+def _of_readings(readings: list[Reading], same_rows: bool) -> dict[str, float]:
+    """Return what held-out scores say of themselves."""
+    values = [reading.value for reading in readings]
+    counts = [reading.rows for reading in readings]
+    return {
         "effective_sample_size": min(reading.ess for reading in readings),
         "effective_sample_fraction": min(reading.ess / reading.negatives for reading in readings),
         "negatives": min(reading.negatives for reading in readings),
@@ -197,43 +212,46 @@ def _averaged(
         "log_normaliser": _mean([reading.log_normaliser for reading in readings], readings),
         "fold_spread": max(values) - min(values),
         "candidates": min(reading.candidates for reading in readings),
-        "held_out_rows": total if fitted is None else readings[0].rows,
+        "held_out_rows": counts[0] if same_rows else sum(counts),
     }
-    if fitted is not None:
-        diagnostics |= {name: fitted[name] for name in (*_SHORTFALLS, _OF_STEPS)}
-    if others is not None:
-        unfinished = [fit.late_gain if _to_the_end(fit) else 0.0 for fit in fits]
-        diagnostics |= {
-            "train_gap": _mean([reading.seen for reading in readings], readings) - nats,
-            "anchor_shortfall": _mean([fit.shortfall for fit in fits], readings),
-            "learning_shortfall": max(0.0, others.learned * _LEARNING),
-            "class_shortfall": _UNSEEN * max(0.0, nats) if _expert(fits) != "copula" else 0.0,
-            _OF_STEPS: _COMING * _mean(unfinished, readings),
-            "late_gain": _mean([fit.late_gain for fit in fits], readings),
-            "kept_step": max(fit.kept_step for fit in fits),
-            "anchor_share": max(fit.anchor_share for fit in fits),
-            "anchor_misfit": others.misfit,
-            "training_negatives": min(fit.negatives for fit in fits),
-            "scale": _mean([fit.critic.scale for fit in fits], readings),
-            "cap": max(fit.critic.cap for fit in fits),
-            "columns": sum(others.columns),
-        }
-        forms = [fit.form for fit in fits if fit.form is not None]
-        if forms:
-            diagnostics["degrees_of_freedom"] = min(form.degrees_of_freedom for form in forms)
-        if others.nearest is not None:
-            diagnostics |= {
-                "ksg": others.nearest.value,
-                "ksg_shortfall": others.nearest.shortfall,
-            }
-    largest = max(0.0, *(diagnostics[name] for name in _SHORTFALLS))
-    shortfall = largest + diagnostics[_OF_STEPS]
-    return Value(nats, stderr, shortfall, _expert(fits)), diagnostics
+
+
+def _of_fits(
+    readings: list[Reading],
+    fits: list[Fit],
+    others: Others,
+    nats: float,
+) -> dict[str, float]:
+    """Return what training, and other estimates of the same rows, say of the critics' value."""
+    unfinished = [fit.late_gain if _to_the_end(fit) else 0.0 for fit in fits]
+    diagnostics = {
+        "train_gap": _mean([reading.seen for reading in readings], readings) - nats,
+        "anchor_shortfall": _mean([fit.shortfall for fit in fits], readings),
+        "learning_shortfall": max(0.0, others.learned * LEARNING),
+        "class_shortfall": _UNSEEN * max(0.0, nats) if _expert(fits) != "copula" else 0.0,
+        _OF_STEPS: _COMING * _mean(unfinished, readings),
+        "late_gain": _mean([fit.late_gain for fit in fits], readings),
+        "kept_step": max(fit.kept_step for fit in fits),
+        "anchor_share": max(fit.anchor_share for fit in fits),
+        "anchor_misfit": others.misfit,
+        "training_negatives": min(fit.negatives for fit in fits),
+        "scale": _mean([fit.critic.scale for fit in fits], readings),
+        "cap": max(fit.critic.cap for fit in fits),
+        "columns": sum(others.columns),
+    }
+
+    forms = [fit.form for fit in fits if fit.form is not None]
+    if forms:
+        diagnostics["degrees_of_freedom"] = min(form.degrees_of_freedom for form in forms)
+    if others.nearest is not None:
+        diagnostics["ksg"] = others.nearest.value
+        diagnostics["ksg_shortfall"] = others.nearest.shortfall
+    return diagnostics
 
 
 def _closed_form(fits: list[Fit]) -> bool:
     """Tell whether an anchor alone is every fold's critic."""
-    return all(fit.kept_step == 0 and fit.form is not None for fit in fits)
+    return bool(fits) and all(fit.kept_step == 0 and fit.form is not None for fit in fits)
 
 
 def _expert(fits: list[Fit]) -> str:
@@ -242,6 +260,7 @@ def _expert(fits: list[Fit]) -> str:
     if fits[0].negatives == 0:
         return "classifier"
     form = fits[0].form
+
     return form.expert if form is not None and _closed_form(fits) else "network"
 
 
@@ -255,13 +274,15 @@ def _carried(row: Estimator, critics: Value, others: Others, gap: float) -> Valu
         return _reaching(critics, others)
     if others.counts is not None:
         return Value(others.counts.value, others.counts.stderr, 0.0, "counts")
+
     nearest, most = others.nearest, critics.nats + max(0.0, gap) / 2
     if nearest is None or nearest.value - most < _CLEARLY * nearest.stderr:
         return _reaching(critics, others)
 
-    narrow = sum(others.columns) <= _NARROW
+    narrow = sum(others.columns) <= NARROW
     gain = nearest.value - critics.nats
     shortfall = max(_HALVES * nearest.shortfall, critics.shortfall, 0.0 if narrow else gain)
+
     return Value(nearest.value, nearest.stderr, shortfall, "neighbours")
 
 
@@ -274,23 +295,6 @@ def _reaching(critics: Value, others: Others) -> Value:
     return replace(critics, shortfall=max(ends) - critics.nats)
 
 
-def reasons_of_rows(sample: Sample) -> dict[str, str]:
-    """Return what the rows themselves say against an estimate."""
-    reasons = {}
-    if sample.dependence is not None and sample.dependence.dependent:
-        reasons["dependent_rows"] = (
-            "neighbouring rows depend on one another (lag-1 autocorrelations of x and y:"
-            f" {sample.dependence.lag_x:.2f} and {sample.dependence.lag_y:.2f}), which looks like information. Pass"
-            " groups=: a label for each independent stretch of rows, or the length of equal blocks"
-        )
-    if sample.copies > _COPIES * sample.rows:
-        reasons["repeated_rows"] = (
-            f"{sample.copies} of {sample.rows} rows are exact copies of other rows. A copy in another fold looks like"
-            " information. Remove the copies, or pass groups= with a label for each original row"
-        )
-    return reasons
-
-
 def _sorting_note(sample: Sample) -> list[str]:
     if sample.dependence is None or not sample.dependence.sorted_by:
         return []
@@ -299,7 +303,11 @@ def _sorting_note(sample: Sample) -> list[str]:
     ]
 
 
-def _below_entropy(sample: Sample, nats: float, high: float) -> tuple[float, float, list[str]]:
+def _below_entropy(
+    sample: Sample,
+    nats: float,
+    high: float,
+) -> tuple[float, float, list[str]]:
     """Cap the value and the upper end at the entropy of each side whose values all repeat."""
     notes = []
     for name, (entropy, error) in sample.entropies.items():
@@ -308,87 +316,5 @@ def _below_entropy(sample: Sample, nats: float, high: float) -> tuple[float, flo
                 f"the rows read {nats:.3f} nats, more than the entropy of {name}, {entropy:.3f}, which is reported"
             )
         nats, high = min(nats, entropy), min(high, entropy + _LEVEL * error)
+
     return nats, max(high, nats), notes
-
-
-def _reasons(
-    row: Estimator,
-    value: Value,
-    readouts: dict[str, float],
-    diagnostics: dict[str, float],
-    fits: list[Fit],
-) -> dict[str, str]:
-    """Return the verdicts that apply, the worst first, each with its explanation."""
-    reasons, d = {}, diagnostics
-    nats, stderr, critics = value.nats, value.stderr, d["critics"]
-    ess, gap, spread = d["effective_sample_size"], d["train_gap"], d["fold_spread"]
-    if row.averages_exp and ess < 50:
-        reasons["low_ess"] = (
-            f"the normaliser rests on only {ess:.1f} effective negatives: the value is"
-            f" {'arbitrary' if ess < 10 else 'less certain than its standard error says'}. Use estimator='js'"
-        )
-
-    log_k, log_m = math.log(d["candidates"]), math.log(d["negatives"])
-    if row.name == "infonce" and nats > log_k - 1:
-        reasons["ceiling"] = (
-            f"the value is within 1 nat of ln K = {log_k:.2f}, the largest that infonce can report"
-        )
-    elif nats > log_m and fits and _closed_form(fits):
-        reasons["ceiling"] = (
-            f"the value is above ln M = {log_m:.2f}: M = {d['negatives']:.0f} negatives support no more. What is beyond"
-            " rests on the form of a copula"
-        )
-    elif nats > log_m:
-        reasons["ceiling"] = (
-            f"the critics separate the pairs: they read {nats:.2f} nats, and M = {d['negatives']:.0f} negatives support"
-            f" no more than ln M = {log_m:.2f}, which is reported. The information may be larger, or infinite"
-        )
-
-    if any(not fit.finite for fit in fits):
-        reasons["drift"] = "the scores overflowed and training stopped early. Lower learning_rate"
-
-    carried_by_critics = value.expert not in ("neighbours", "counts")
-    narrow = d.get("columns", 0) <= _NARROW
-    unfinished = gap > _HALTING * nats or d.get("late_gain", 0.0) > _UNFINISHED * nats
-    leaning = d.get("anchor_share", 0.0) > (_LEANING if unfinished else _RESTING)
-    contradicted = d.get("anchor_misfit", 0.0) > _MISFIT and leaning
-    if contradicted and value.expert != "counts" and not (narrow and "ksg" in d):
-        reasons["anchor_misfit"] = (
-            "the value rests on a copula that does not fit these rows, and the network added little to it. The"
-            " information is larger, by an unknown amount. More rows, or a critic of your own, may find it"
-        )
-
-    if carried_by_critics and gap > max(_OVERFIT + _MUCH * nats, 2 * stderr):
-        reasons["overfit"] = (
-            f"the critic reads {gap:.2f} nats more on its training rows than on held-out rows: more rows would raise"
-            " the estimate"
-        )
-    elif carried_by_critics and d["learning_shortfall"] > max(_DRIFT, _SMALL * nats):
-        reasons["overfit"] = (
-            f"a critic trained on half the rows reads {d['learning_shortfall'] / _LEARNING:.2f} nats less: more rows"
-            " would raise the estimate"
-        )
-
-    apart = readouts["plug_in"] - readouts["bridge"]
-    far = carried_by_critics and row.calibrated and abs(apart) > max(_DRIFT, _SMALL * nats)
-    if far and "drift" not in reasons:
-        reasons["drift"] = (
-            f"plug_in and bridge differ by {apart:+.2f} nats. They agree at the log-ratio, so the critic is not there"
-        )
-
-    if carried_by_critics and spread > max(_DRIFT, nats / 10, 6 * stderr):
-        reasons["disagreement"] = f"the values of the folds differ by {spread:.2f} nats"
-    elif (
-        value.expert == "neighbours" and not narrow and nats - critics > max(_APART, _TENTH * nats)
-    ):
-        reasons["disagreement"] = (
-            f"nearest neighbours read {nats:.2f} nats and the critics {critics:.2f}. Both err downwards: more rows"
-            " would raise the estimate"
-        )
-    elif carried_by_critics and d.get("ksg", -math.inf) - nats > max(_DRIFT, 6 * stderr):
-        reasons["disagreement"] = f"the nearest-neighbour estimate (KSG) is {d['ksg']:.2f} nats"
-    elif row.calibrated and ess >= 50 and abs(readouts["dv"] - readouts["bridge"]) > _DRIFT:
-        reasons["disagreement"] = (
-            f"dv reads {readouts['dv']:.2f} nats and bridge {readouts['bridge']:.2f} from the same scores"
-        )
-    return reasons

@@ -54,11 +54,13 @@ class View:
         """Return the transforms of x and y, made from paired training rows."""
         if not self.screened:
             return self.x(x), self.y(y)
-        first, second = (
-            Screened(side, other, _MANY) if side.shape[1] > _VERY_WIDE else make(side)
-            for side, other, make in ((x, y, self.x), (y, x, self.y))
-        )
-        return first, second
+
+        def screened(side: Tensor, other: Tensor, make: Make) -> Transform:
+            if side.shape[1] <= _VERY_WIDE:
+                return make(side)
+            return Screened(side, other, _MANY)
+
+        return screened(x, y, self.x), screened(y, x, self.y)
 
 
 def label_of(codes: list[Tensor], groups: Tensor) -> int | None:
@@ -103,19 +105,23 @@ def views_of(
     if any(shaped):
         makes = [Both if side is None else partial(Shaped, side=side) for side in shaped]
         return [View(name="rows in their own shape", x=makes[0], y=makes[1])]
+
     if transform != "both" or not several:
         make = TRANSFORMS["rank" if transform == "both" else transform]
         return [View(name=transform, x=make, y=make, anchored=anchored)]
+
     even = anchored and any(bool(uniform_columns(side).any()) for side in (x, y))
     if x.shape[1] == y.shape[1] == 1:
         waves = partial(Both, waves=True, even=even)
         return [View(name="columns and waves", x=waves, y=waves, anchored=anchored)]
 
-    wide = max(x.shape[1], y.shape[1]) > _VERY_WIDE
-    make = Both if wide else partial(Both, even=even)
-    columns = View(name="columns", x=make, y=make, anchored=anchored, screened=wide)
-    if max(x.shape[1], y.shape[1]) <= _WIDE or min(Components(s).held for s in (x, y)) < _HELD:
+    widest = max(x.shape[1], y.shape[1])
+    screened = widest > _VERY_WIDE
+    make = Both if screened else partial(Both, even=even)
+    columns = View(name="columns", x=make, y=make, anchored=anchored, screened=screened)
+    if widest <= _WIDE or min(Components(side).held for side in (x, y)) < _HELD:
         return [columns]
+
     few = View(name="components", x=Components, y=Components)
     noisy = View(name="noisy components", x=Components, y=Components, noise=0.5)
     return [columns, few, noisy]

@@ -47,7 +47,11 @@ class AdditiveNoise:
             else 1 / (4 * self.epsilon)
         )
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x and y of shape (n, 1), in the default dtype."""
         x, noise = torch.rand(2, _validate.count("n", n), 1, generator=generator)
         return x, x + self.epsilon * (2 * noise - 1)
@@ -73,4 +77,5 @@ class AdditiveNoise:
         slack = 4 * torch.finfo(dtype).eps * (1 + self.epsilon)
         overlap = (y + self.epsilon).clamp(max=1) - (y - self.epsilon).clamp(min=0)
         inside = (x >= 0) & (x <= 1) & ((y - x).abs() <= self.epsilon + slack) & (overlap > 0)
+
         return (-overlap.where(inside, 1).log()).where(inside, -math.inf)

@@ -14,16 +14,26 @@ from .law import inside_unit_interval, nearest
 from .transformed import InjectiveMap
 
 
-def _rotate(x: Tensor, speed: float, plane: tuple[int, int], power: int) -> Tensor:
+def _rotate(
+    x: Tensor,
+    speed: float,
+    plane: tuple[int, int],
+    power: int,
+) -> Tensor:
     angle = speed * torch.linalg.vector_norm(x, dim=-1) ** power
     columns = list(x.unbind(-1))
     a, b = (columns[k] for k in plane)
     columns[plane[0]] = angle.cos() * a - angle.sin() * b
     columns[plane[1]] = angle.sin() * a + angle.cos() * b
+
     return torch.stack(columns, -1)
 
 
-def spiral(speed: float, plane: tuple[int, int] = (0, 1), power: int = 1) -> InjectiveMap:
+def spiral(
+    speed: float,
+    plane: tuple[int, int] = (0, 1),
+    power: int = 1,
+) -> InjectiveMap:
     """Return x ↦ R(speed·‖x‖^power) x, a rotation in one plane by an angle that grows with the norm.
 
     It keeps ‖x‖, so its inverse is the spiral of the opposite speed. The spirals of the benchmark have power 2.
@@ -46,11 +56,13 @@ def spiral(speed: float, plane: tuple[int, int] = (0, 1), power: int = 1) -> Inj
     _validate.number("speed", speed)
     if not isinstance(plane, tuple) or len(plane) != 2 or plane[0] == plane[1]:
         raise ValueError(f"plane: expected two different columns, got {plane!r}")
+
     dim_low = 1 + max(_validate.count("plane", column, low=0) for column in plane)
     _validate.count("power", power, high=2)
     forward, inverse = (
         partial(_rotate, speed=v, plane=plane, power=power) for v in (speed, -speed)
     )
+
     return InjectiveMap("spiral", forward, inverse, dim_low=dim_low)
 
 
@@ -96,8 +108,10 @@ def embedding(points: Float[Tensor, "k d"]) -> InjectiveMap:
     """
     if _validate.scores("points", points, dims=2).dim() != 2:
         raise ValueError(f"points: expected a matrix, got shape {tuple(points.shape)}")
+
     table = points.detach().to(torch.float64, copy=True)
     if len(table.unique(dim=0)) != len(table):
         raise ValueError("points: expected rows that differ, got two that are equal")
+
     forward, inverse = partial(_row, points=table), partial(nearest, "embedding", points=table)
     return InjectiveMap("embedding", forward, inverse, dim_in=0, dim_out=table.shape[1])

@@ -36,6 +36,7 @@ class Finite:
     def __init__(self, log_joint: Float[Tensor, "nx ny"]) -> None:
         if _validate.floating("log_joint", log_joint, dims=2).dim() != 2:
             raise ValueError(f"log_joint: expected a matrix, got shape {tuple(log_joint.shape)}")
+
         _validate.log_weights("log_joint", log_joint.flatten(), log_joint.flatten())
         self.log_joint = log_joint
         log_x = torch.logsumexp(log_joint, 1, keepdim=True)
@@ -57,7 +58,11 @@ class Finite:
         """χ²(P‖Q) = E_P r − 1."""
         return float(mean(self.log_ratio_matrix.flatten().exp(), self.log_joint.flatten())) - 1
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs of indices: x and y of shape (n,), dtype int64."""
         probabilities = self.log_joint.exp().flatten()
         atoms = torch.multinomial(
@@ -77,6 +82,7 @@ class Finite:
                 raise ValueError(
                     f"{name}: expected integer indices in [0, {size}), got one outside"
                 )
+
         _validate.batch_shapes(x=x.shape, y=y.shape)
         return self.log_ratio_matrix[x.long(), y.long()]
 
@@ -101,6 +107,7 @@ class Finite:
                 f"critic: expected (..., {self.log_joint.shape[0]}, {self.log_joint.shape[1]}) scores,"
                 f" got shape {tuple(critic.shape)}"
             )
+
         scores = critic.flatten(-2)
         return bound(
             scores, scores, log_p=self.log_joint.flatten(), log_q=self.log_product.flatten()

@@ -73,7 +73,11 @@ class Gaussian:
         """Var_P(ln dP/dQ) = dρ², in nats²."""
         return theory.gaussian_log_ratio_variance(self.rho, self.dim)
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x and y of shape (n, dim), in the default dtype."""
         x = torch.randn(_validate.count("n", n), self.dim, generator=generator)
         noise = torch.randn(n, self.dim, generator=generator)
@@ -93,4 +97,5 @@ class Gaussian:
         # ρ²(x² + y²) − 2ρxy = ρ(x − y)² − ρ(1 − ρ)(x² + y²): no cancellation at ρ → 1; for ρ < 0 y is mirrored.
         apart = (x - y if self.rho >= 0 else x + y) ** 2
         quadratic = (apart / (1 - rho) - (x**2 + y**2)).sum(-1)
+
         return self.mutual_information - rho / (2 * (1 + rho)) * quadratic

@@ -29,7 +29,11 @@ class Law(Protocol):
         """I(X; Y) = E_P ln dP/dQ, in nats."""
         ...
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x of shape (n, dim_x) and y of shape (n, dim_y)."""
         ...
 
@@ -60,6 +64,7 @@ def nearest(name: str, value: Tensor, points: Tensor) -> Tensor:
         distance <= 64 * torch.finfo(value.dtype).eps * (1 + points.abs().max())
     ):
         raise ValueError(f"{name}: expected values of the {len(points)} atoms, got another value")
+
     return index
 
 

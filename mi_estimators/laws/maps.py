@@ -47,15 +47,24 @@ NORMAL_CDF = InjectiveMap("normal_cdf", _normal_cdf, _normal_quantile)
 """t ↦ Φ(t), under which normal margins become uniform."""
 
 
-def _wiggle(t: Tensor, waves: tuple[tuple[float, float, float], ...]) -> Tensor:
+def _wiggle(
+    t: Tensor,
+    waves: tuple[tuple[float, float, float], ...],
+) -> Tensor:
     return t + sum((a * torch.sin(f * t + phase) for a, f, phase in waves), torch.zeros_like(t))
 
 
-def _wiggle_slope(t: Tensor, waves: tuple[tuple[float, float, float], ...]) -> Tensor:
+def _wiggle_slope(
+    t: Tensor,
+    waves: tuple[tuple[float, float, float], ...],
+) -> Tensor:
     return 1 + sum((a * f * torch.cos(f * t + phase) for a, f, phase in waves), torch.zeros_like(t))
 
 
-def _unwiggle(s: Tensor, waves: tuple[tuple[float, float, float], ...]) -> Tensor:
+def _unwiggle(
+    s: Tensor,
+    waves: tuple[tuple[float, float, float], ...],
+) -> Tensor:
     target, reach = s.double(), sum(abs(a) for a, _, _ in waves)
     function, slope = partial(_wiggle, waves=waves), partial(_wiggle_slope, waves=waves)
     return solve_increasing(function, slope, target, target - reach, target + reach).to(s.dtype)
@@ -83,11 +92,13 @@ def wiggly(waves: tuple[tuple[float, float, float], ...]) -> InjectiveMap:
         raise ValueError(
             f"waves: expected a tuple of triples (amplitude, frequency, phase), got {waves!r}"
         )
+
     for number in (number for wave in waves for number in wave):
         _validate.number("waves", number)
     _validate.number(
         "waves (sum of |amplitude · frequency|)", sum(abs(a * f) for a, f, _ in waves), high=1
     )
+
     return InjectiveMap("wiggly", partial(_wiggle, waves=waves), partial(_unwiggle, waves=waves))
 
 
@@ -102,7 +113,11 @@ def _mixture_sum(
     )
 
 
-def _to_mixture(t: Tensor, weights: tuple[float, ...], means: tuple[float, ...]) -> Tensor:
+def _to_mixture(
+    t: Tensor,
+    weights: tuple[float, ...],
+    means: tuple[float, ...],
+) -> Tensor:
     target = t.double()
     side = torch.where(target < 0, 1.0, -1.0).to(
         target
@@ -122,7 +137,11 @@ def _to_mixture(t: Tensor, weights: tuple[float, ...], means: tuple[float, ...])
     return solve_increasing(tail, density, goal, target + means[0], target + means[-1]).to(t.dtype)
 
 
-def _from_mixture(x: Tensor, weights: tuple[float, ...], means: tuple[float, ...]) -> Tensor:
+def _from_mixture(
+    x: Tensor,
+    weights: tuple[float, ...],
+    means: tuple[float, ...],
+) -> Tensor:
     below, above = (
         _mixture_sum(s * x.double(), weights, tuple(s * m for m in means), _phi) for s in (1, -1)
     )
@@ -153,6 +172,7 @@ def mixture_quantile(weights: tuple[float, ...], means: tuple[float, ...]) -> In
         raise ValueError(
             f"means: expected {len(weights)} numbers, one for each weight, got {len(means)}"
         )
+
     settings = {"weights": weights, "means": means}
     return InjectiveMap(
         "mixture_quantile", partial(_to_mixture, **settings), partial(_from_mixture, **settings)

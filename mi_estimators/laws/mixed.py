@@ -45,7 +45,11 @@ class MixedUniform:
         """I(X; Y) = ln m − (m − 1)/m · ln 2, in nats."""
         return math.log(self.m) - (self.m - 1) / self.m * math.log(2)
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x and y of shape (n, 1), in the default dtype; x holds whole numbers."""
         window = torch.rand(_validate.count("n", n), 1, generator=generator)
         x = torch.randint(self.m, (n, 1), generator=generator).to(window)
@@ -71,6 +75,7 @@ class MixedUniform:
             raise ValueError(
                 f"x: expected whole numbers from 0 to {self.m - 1}, got another number"
             )
+
         inside = (y >= left) & (y <= left + 2)
         windows = y.floor().clamp(max=self.m - 1) - (y - 2).ceil().clamp(min=0) + 1
         return (math.log(self.m) - windows.where(inside, 1).log()).where(inside, -math.inf)
@@ -139,13 +144,18 @@ class GaussianChannel:
         x, y = symbols[:, None, None], symbols[:, None, None] + self.sigma * z[:, None]
         return float((probabilities * (self.log_ratio(x, y) * log_weights.exp()).sum(-1)).sum())
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x and y of shape (n, 1), in the default dtype."""
         symbols, probabilities = self._parameters(torch.get_default_dtype())
         index = torch.multinomial(
             probabilities, _validate.count("n", n), replacement=True, generator=generator
         )
         x = symbols[index].unsqueeze(-1)
+
         return x, x + self.sigma * torch.randn(n, 1, generator=generator)
 
     def log_ratio(
@@ -166,4 +176,5 @@ class GaussianChannel:
         likelihood = (
             (2 * y - sent - symbols) * (symbols - sent) / (2 * self.sigma**2)
         )  # of each symbol over that sent
+
         return -torch.logsumexp(probabilities.log() + likelihood, -1).to(dtype)

@@ -50,15 +50,18 @@ class GaussianMixture:
                 raise ValueError(
                     f"{name}: expected a tuple of {len(self.weights)} components, got {rows!r}"
                 )
+
             if name == "correlations":
                 for value in rows:
                     _validate.number(name, value, low=-1, high=1)
                 continue
+
             for row in rows:
                 if not isinstance(row, tuple) or len(row) != 2:
                     raise ValueError(f"{name}: expected pairs of numbers, got {row!r}")
                 for value in row:
                     _validate.number(name, value, low=0 if name == "scales" else -torch.inf)
+
         if self._narrowest < 1 / 20:
             raise ValueError(
                 "scales, correlations: expected widths within a factor of 20 in every direction, got more"
@@ -103,6 +106,7 @@ class GaussianMixture:
         """
         z, log_weights = normal_rule(_validate.number("step", step, low=0, high=1, closed="]"))
         log_w, mean_x, mean_y, scale_x, scale_y, rho = self._parameters(torch.float64)
+
         total = 0.0
         for k in range(len(self.weights)):
             for u, log_weights_u in zip(
@@ -112,16 +116,24 @@ class GaussianMixture:
                 y = mean_y[k] + scale_y[k] * (rho[k] * u[:, None] + (1 - rho[k] ** 2).sqrt() * z)
                 weight = (log_w[k] + log_weights_u[:, None] + log_weights).exp()
                 total += float((weight * self.log_ratio(x.unsqueeze(-1), y.unsqueeze(-1))).sum())
+
         return total
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x and y of shape (n, 1), in the default dtype."""
-        log_w, *rest = self._parameters(torch.get_default_dtype())
+        log_w, *normals = self._parameters(torch.get_default_dtype())
         component = torch.multinomial(
             log_w.exp(), _validate.count("n", n), replacement=True, generator=generator
         )
-        mean_x, mean_y, scale_x, scale_y, rho = (values[component].unsqueeze(-1) for values in rest)
+        mean_x, mean_y, scale_x, scale_y, rho = (
+            values[component].unsqueeze(-1) for values in normals
+        )
         u, v = torch.randn(2, n, 1, generator=generator)
+
         return mean_x + scale_x * u, mean_y + scale_y * (rho * u + (1 - rho**2).sqrt() * v)
 
     def log_ratio(
@@ -146,4 +158,5 @@ class GaussianMixture:
         joint, *marginals = (
             torch.logsumexp(log_w + part, -1) for part in (of_x + of_y_given_x, of_x, of_y)
         )
+
         return (joint - marginals[0] - marginals[1]).to(dtype)

@@ -20,14 +20,17 @@ def cholesky(name: str, matrix: Tensor) -> tuple[Tensor, Tensor]:
         raise ValueError(
             f"{name}: expected a square matrix of 2 rows or more, got shape {tuple(matrix.shape)}"
         )
+
     matrix = matrix.detach().to(torch.float64, copy=True)
     if not torch.allclose(matrix, matrix.mT, rtol=1e-6, atol=0):
         raise ValueError(f"{name}: expected a symmetric matrix, got one that is not")
+
     factor, failed = torch.linalg.cholesky_ex(matrix)
     if failed or not _validate.all_true(factor.diagonal() ** 2 > 1e-11 * matrix.diagonal()):
         raise ValueError(
             f"{name}: expected a positive definite matrix, got one that is singular or indefinite"
         )
+
     return matrix, factor
 
 
@@ -82,6 +85,7 @@ class MultivariateGaussian:
         dim = _validate.count("dim_x", dim_x) + _validate.count("dim_y", dim_y)
         _validate.number("correlation", correlation, low=-1 / (dim - 1), high=1)
         one = torch.ones(dim, dim, dtype=torch.float64)
+
         return cls(
             correlation * one + (1 - correlation) * torch.eye(dim, dtype=torch.float64), dim_x
         )
@@ -100,9 +104,14 @@ class MultivariateGaussian:
         k = torch.arange(_validate.count("pairs", pairs, low=0, high=min(dim_x, dim_y)))
         covariance = torch.eye(dim, dtype=torch.float64)
         covariance[k, dim_x + k] = covariance[dim_x + k, k] = correlation
+
         return cls(covariance, dim_x)
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x of shape (n, dim_x) and y of shape (n, dim_y), in the default dtype."""
         noise = torch.randn(_validate.count("n", n), self.dim_x + self.dim_y, generator=generator)
         x, y = (noise @ self._factor.to(noise).mT).split([self.dim_x, self.dim_y], -1)

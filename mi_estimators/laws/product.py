@@ -51,7 +51,11 @@ class ProductLaw:
         """I(X; Y) = Σ I(X_k; Y_k), in nats."""
         return sum(law.mutual_information for law in self.laws)
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x of shape (n, dim_x) and y of shape (n, dim_y), one law after the other."""
         _validate.count("n", n)
         x, y = zip(*(law.sample(n, generator) for law in self.laws), strict=True)

@@ -49,4 +49,5 @@ def solve_increasing(
         t, width = (low + high) / 2, high - low
         t = t - ((function(t) - target) / slope(t)).clamp(-width, width)
         value, rate = function(t), slope(t)
+
     return t - ((value - target) / rate).clamp(-width, width)

@@ -44,6 +44,7 @@ class StudentT:
             self._normal.dim_x,
             self._normal.dim_y,
         )
+
         self.degrees_of_freedom = _validate.number(
             "degrees_of_freedom", degrees_of_freedom, low=0.5, high=1e6, closed="[]"
         )
@@ -73,13 +74,18 @@ class StudentT:
             correction += sign * (math.lgamma(a / 2) - a / 2 * digamma)
         return self._normal.mutual_information + correction
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x of shape (n, dim_x) and y of shape (n, dim_y), in the default dtype."""
         x, y = self._normal.sample(n, generator)
         shape = torch.full((n, 1), self.degrees_of_freedom / 2)
         # torch.distributions draws from the same function, without a generator.
         half_chi2 = torch._standard_gamma(shape, generator=generator)  # pyright: ignore[reportPrivateImportUsage, reportPrivateUsage]
         scale = (shape / half_chi2).sqrt()
+
         return scale * x, scale * y
 
     def log_ratio(
@@ -101,8 +107,10 @@ class StudentT:
         nu = self.degrees_of_freedom
         of_x, of_y, of_y_given_x = self._normal.squared_norms(x, y)
         total = self._normal.mutual_information
+
         for (sign, a), norm in zip(
             self._signed_degrees(), (0 * of_x, of_x + of_y_given_x, of_x, of_y), strict=True
         ):
             total = total + sign * (math.lgamma(a / 2) - a / 2 * torch.log1p(norm / nu))
+
         return torch.as_tensor(total).to(dtype)

@@ -39,6 +39,7 @@ class InjectiveMap:
             raise ValueError(
                 f"{argument}: expected a map of {dim} columns, got {self.name}, which takes {fits}"
             )
+
         return dim if self.dim_out is None else self.dim_out
 
 
@@ -84,6 +85,7 @@ class Transformed:
     def __post_init__(self) -> None:
         if not hasattr(self.law, "log_ratio"):
             raise ValueError(f"law: expected a law, got {type(self.law).__name__}")
+
         for name, value in (("map_x", self.map_x), ("map_y", self.map_y)):
             if not isinstance(value, InjectiveMap):
                 raise ValueError(f"{name}: expected an InjectiveMap, got {type(value).__name__}")
@@ -105,7 +107,11 @@ class Transformed:
         """I(f(X); g(Y)) = I(X; Y), in nats."""
         return self.law.mutual_information
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs of the law and map them: shapes (n, dim_x) and (n, dim_y)."""
         x, y = self.law.sample(n, generator)
         return self.map_x.forward(x), self.map_y.forward(y)

@@ -331,7 +331,12 @@ ALTERNATIVES: dict[str, Comparison] = {
 
 
 def _pair(
-    chosen: Tensor, rejected: Tensor, beta: Scale, *, weight: Scale = 1.0, dims: int = 0
+    chosen: Tensor,
+    rejected: Tensor,
+    beta: Scale,
+    *,
+    weight: Scale = 1.0,
+    dims: int = 0,
 ) -> None:
     """Check what every loss takes."""
     _validate.scores("chosen", chosen, dims=dims)
@@ -340,6 +345,7 @@ def _pair(
         raise ValueError(
             f"rejected: expected shape {tuple(chosen.shape)}, got {tuple(rejected.shape)}"
         )
+
     for name, value in (("beta", beta), ("weight", weight)):
         if not isinstance(value, Tensor):
             _validate.number(name, value, low=0)

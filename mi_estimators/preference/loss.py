@@ -74,10 +74,12 @@ def preference_loss(
     _validate.floating("rejected", rejected, dims=0)
     if rejected.shape == chosen.shape:
         rejected = rejected.unsqueeze(-1)
+
     if rejected.shape[:-1] != chosen.shape:
         raise ValueError(
             f"rejected: expected shape {tuple(chosen.shape)}, or that and K responses, got {tuple(rejected.shape)}"
         )
+
     mask = _existing(rejected, mask)
     rejected = _validate.scores("rejected", rejected.where(mask, 0.0))
     positive = chosen.unsqueeze(-1)
@@ -93,6 +95,7 @@ def preference_loss(
     positive, rejected = torch.zeros_like(positive), rejected - positive
     candidates, log_q = mixed_product(positive, rejected, log_own, log_each)
     constant = torch.log1p(count) if bound == "infonce" else _dv_constant(mix)
+
     return constant - unchecked(dv)(positive, candidates, log_q=log_q)
 
 
@@ -112,10 +115,12 @@ def _existing(rejected: Tensor, mask: Tensor | None) -> Tensor:
         raise ValueError(
             f"mask: expected a bool tensor of shape {tuple(rejected.shape)}, got {got}"
         )
+
     if not _validate.all_true(mask.any(-1)):
         raise ValueError(
             "mask: expected at least one negative in every example, got an example with none"
         )
+
     return mask
 
 
@@ -129,4 +134,5 @@ def _log_weights(
     else:
         log_own, log_other = log_shares(mix)
         log_own, log_each = torch.full_like(count, log_own), log_other - count.log()
+
     return log_own, log_each.expand(mask.shape).where(mask, -math.inf), count.squeeze(-1)

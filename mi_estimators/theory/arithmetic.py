@@ -34,6 +34,7 @@ def within(name: str, x: Number, **interval: Any) -> Number:
             _validate.number(name, end.item(), **interval)
     elif not is_symbolic(x):
         _validate.number(name, x, **interval)
+
     return x
 
 
@@ -143,6 +144,7 @@ def _apply(
         return of_tensor(x)
     if is_symbolic(x):
         return of_symbol(sys.modules["sympy"])
+
     with np.errstate(divide="ignore", over="ignore"):
         value = of_array(x)
     return value if isinstance(x, np.ndarray) else float(value)

@@ -37,6 +37,7 @@ def two_level_optimum(mass: Number, rate: Number, bound: str = "dv") -> Number:
     probability("mass", mass)
     probability("rate", rate)
     ratio = log(mass / rate)
+
     return ratio + log((1 - rate) / (1 - mass)) if bound == "dv" else ratio
 
 
@@ -154,8 +155,10 @@ def minibatch_dv_slope(score: Number, mass: Number, rate: Number, negatives: int
     probability("mass", mass)
     probability("rate", rate)
     size = _validate.count("negatives", negatives)
+
     drop = 0
     for hits in range(1, size + 1):
         chance = comb(size, hits) * rate**hits * (1 - rate) ** (size - hits)
         drop = drop + chance * hits / (hits + (size - hits) * exp(-score))
+
     return mass - drop

@@ -98,6 +98,7 @@ def escape_time_dpo(eps: Number, beta: Number, rejected: Number | None = None) -
         probability("rejected", rejected)
         unseen = within("1 - eps - rejected", 1 - eps - rejected, low=0, high=1, closed="[")
         margin = 2 * log((unseen + sqrt(unseen**2 + 4 * eps * rejected)) / (2 * eps))
+
     return dpo_time(margin, beta)
 
 
@@ -150,6 +151,7 @@ def mio_drift(log_odds: Number, eps: Number, beta: Number, mix: Number = 0.5) ->
     chosen = beta * (-softplus(-log_odds) - log(eps))
     rejected = beta * (-softplus(log_odds) - log1p(-eps))
     pull = sigmoid(-log_odds) * chosen_pull(chosen, mix)
+
     return 2 * beta * (pull + sigmoid(log_odds) * rejected_push(rejected, mix))
 
 
@@ -188,6 +190,7 @@ def mio_rest(eps: float, beta: float, mix: float = 0.5) -> float:
     low, high = float(grid[stops[0] - 1]), float(grid[stops[0]])
     while low < (middle := (low + high) / 2) < high:
         low, high = (middle, high) if mio_drift(middle, eps, beta, mix) > 0 else (low, middle)
+
     return sigmoid(low)
 
 
@@ -297,8 +300,8 @@ def escape_time_grpo(eps: float, samples: int) -> float:
     """
 
     def speed(u: np.ndarray) -> np.ndarray:
-        p, rest = sigmoid(u), sigmoid(-u)
-        return 2 * p * rest * grpo_factor(p, samples)
+        p, failure = sigmoid(u), sigmoid(-u)
+        return 2 * p * failure * grpo_factor(p, samples)
 
     return _time(speed, eps)
 
@@ -355,7 +358,10 @@ def _distance(eps: Number) -> Number:
     return -log_odds(within("eps", eps, low=0, high=0.5))
 
 
-def _time(speed: Callable[[np.ndarray], np.ndarray], eps: float) -> float:
+def _time(
+    speed: Callable[[np.ndarray], np.ndarray],
+    eps: float,
+) -> float:
     """Return ∫ du/u̇ from ε to ½ by Simpson's rule."""
     grid = np.linspace(-_distance(_validate.number("eps", eps, low=0, high=0.5)), 0, 2001)
     weights = np.where(np.arange(len(grid)) % 2, 4.0, 2.0)

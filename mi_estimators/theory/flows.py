@@ -105,6 +105,7 @@ def mio_deepest_dip(ratio: float) -> float:
     """
     if _validate.number("ratio", ratio) <= 1:
         return 0.0
+
     low, high = -1.0, 0.0
     while low < (middle := (low + high) / 2) < high:
         up = chosen_pull(middle, 0.5) > ratio * rejected_push(ratio * middle, 0.5)
@@ -161,7 +162,11 @@ def dpo_time(margin: Number, beta: Number, kernel: Number = 2) -> Number:
     return (beta * margin + expm1(beta * margin)) / (beta**2 * kernel)
 
 
-def turning_point(reference: Sequence[float], alignment: Sequence[float], chosen: int = 0) -> float:
+def turning_point(
+    reference: Sequence[float],
+    alignment: Sequence[float],
+    chosen: int = 0,
+) -> float:
     """Return the s* at which ln π_s(w) is largest on the path π_s ∝ π_ref e^{sh}, by bisection: plain numbers only.
 
     Its slope in s is h_w − E_{π_s} h. Every loss of the margin alone moves a log-linear policy on this path, with h_y =
@@ -186,6 +191,7 @@ def turning_point(reference: Sequence[float], alignment: Sequence[float], chosen
     weights, h = np.asarray(reference, float), np.asarray(alignment, float)
     if weights.shape != h.shape or weights.ndim != 1 or not 0 <= chosen < len(h):
         raise ValueError(f"alignment: expected one number a response, got shape {h.shape}")
+
     within("reference", weights, low=0)
     within("alignment", h)
     gaps = h - h[chosen]
@@ -198,9 +204,11 @@ def turning_point(reference: Sequence[float], alignment: Sequence[float], chosen
 
     if not rises(0.0):
         return 0.0
+
     low, high = 0.0, 1.0
     while rises(high):
         low, high = high, 2 * high
+
     while low < (middle := (low + high) / 2) < high:
         low, high = (middle, high) if rises(middle) else (low, middle)
     return low
@@ -312,6 +320,7 @@ def _log_omega(total: Number) -> Number:
     total = np.asarray(total, float)
     # u + eᵘ is convex and increasing: from the right Newton's method descends onto the root.
     u = np.where(total >= 1, np.log(np.maximum(total, 1)), total)
+
     for _ in range(12):
         u = u - (u + exp(u) - total) / (1 + exp(u))
     return u if u.ndim else float(u)

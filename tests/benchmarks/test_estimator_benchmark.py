@@ -37,9 +37,11 @@ def test_published_values():
     """The laws carry the published information."""
     ten = list(SUITES["tasks"])
     truths = [task.truth for task in ten]
+
     assert truths == pytest.approx(
         [0.41, 1.71, 0.41, 0.41, 1.02, 1.02, 1.02, 0.29, 0.43, 5.00], abs=0.005
     )
+
     for task in ten:
         digests = [tasks.digest(task, seed) for seed in (0, 0, 1)]
         assert digests[0] == digests[1] != digests[2]
@@ -60,7 +62,9 @@ def test_rows():
 def test_one_fit(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tasks, "FRESH_ROWS", 100)
     command = f"{ONE} --only mi-estimators --out {tmp_path}".split()
+
     assert main(command) == 0
+
     (row,) = plan.read(tmp_path / "results.jsonl")
     assert row["truth"] == pytest.approx(0.4133, abs=1e-4)
     assert row["estimate"] == row["reported"]
@@ -75,6 +79,7 @@ def test_one_fit(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(packages, "fit", never)
     with (tmp_path / "results.jsonl").open("a") as file:
         file.write('{"suite": "tasks", "cut sh')  # as an interruption leaves it
+
     capsys.readouterr()
     assert main(command) == 0
     assert plan.read(tmp_path / "results.jsonl") == [row]
@@ -88,10 +93,12 @@ def test_missing_peer(tmp_path, monkeypatch, capsys):
         "prepare",
         lambda package, python: "no network" if "torch" in package.name else None,
     )
+
     assert main(f"{ONE} --out {tmp_path}".split()) == 0
-    found = {row["estimator"] for row in plan.read(tmp_path / "results.jsonl")}
-    assert {"mi-estimators", "benchmark-mi/cca", "scikit-learn/ksg"} <= found
-    assert not any(name.startswith("torch-mist") for name in found)
+
+    estimators = {row["estimator"] for row in plan.read(tmp_path / "results.jsonl")}
+    assert {"mi-estimators", "benchmark-mi/cca", "scikit-learn/ksg"} <= estimators
+    assert not any(name.startswith("torch-mist") for name in estimators)
     assert "torch-mist: left out, no network" in capsys.readouterr().err.splitlines()
     assert "Not finished: 6 of 9 fits" in (tmp_path / "tables.md").read_text()
 
@@ -100,7 +107,9 @@ def test_failed_fits(tmp_path, monkeypatch):
     """Failed fits are named and tried again."""
     command = f"{ONE} --only mi-estimators --out {tmp_path}".split()
     monkeypatch.setattr(packages, "fit", lambda *arguments: {"error": "out of memory"})
+
     assert main(command) == 1
+
     monkeypatch.setattr(packages, "fit", answered)
     assert main(command) == 0
     assert [row.get("error") for row in plan.read(tmp_path / "results.jsonl")] == [None]
@@ -116,23 +125,29 @@ def test_table_numbers():
         ROW | ours,
         ROW | ours | {"seed": 1, "estimate": 0.9, "interval": [0.8, 1.0]},
     ]
-    found = tables.summary(rows)
-    assert list(found) == ["o", "p"]
-    assert found["o"]["mae"] == pytest.approx(0.15)
-    assert found["o"]["worst"] == pytest.approx(0.2)
-    assert (found["o"]["covered"], found["o"]["intervals"]) == (1, 2)
-    assert found["o"]["spread"] == pytest.approx(0.1 / 2**0.5)
-    assert found["p"]["optimism"] == pytest.approx(0.2)
-    assert found["p"]["reported_mae"] == pytest.approx(0.5)
-    assert found["o"]["relative"] == pytest.approx(0.15)
+    summary = tables.summary(rows)
+
+    assert list(summary) == ["o", "p"]
+    assert summary["o"]["mae"] == pytest.approx(0.15)
+    assert summary["o"]["worst"] == pytest.approx(0.2)
+    assert (summary["o"]["covered"], summary["o"]["intervals"]) == (1, 2)
+    assert summary["o"]["spread"] == pytest.approx(0.1 / 2**0.5)
+    assert summary["p"]["optimism"] == pytest.approx(0.2)
+    assert summary["p"]["reported_mae"] == pytest.approx(0.5)
+    assert summary["o"]["relative"] == pytest.approx(0.15)
+
     many = tables.page("Suite", [ROW | ours | {"task": f"law {i}"} for i in range(30)], [], 30, "c")
     assert "| law 7 | – | 9 | – | 1.000 | 0.800 | 0.20 | 0 of 1 | 2.0 | ok 1 |" in many
+
     stairs = [row | {"suite": "staircase"} for row in rows[1:]]
     line = "| 1 | o | 9 | 2 | 0.85 | -0.15 | 0.0050 | 0.0250 | 1 of 2 | 2.0 | ok 2 |"
+
     assert line in tables.staircase(stairs)
+
     lost = [ROW | {"estimator": "x", "estimate": None, "reported": None}]
     assert tables.summary(lost)["x"]["mae"] == float("inf")
     assert "| x | ∞ |" in tables.estimates(lost)
+
     figures.accuracy([*rows, *lost])
     figures.laws([*rows, *lost])
     figures.staircase(stairs)
@@ -152,6 +167,7 @@ def test_best_peer():
         ROW | near | {"task": "c"},
     ]
     text = tables.beside(rows)
+
     assert "| a | near | 1.000 | 0.100 | 0.050 | -0.050 |" in text
     assert "| b | near | 1.000 | 0.000 | 0.010 | 0.010 |" in text
     assert "1 of 2 (50 %) laws. First: 1 of 2 (50 %)." in text
@@ -164,6 +180,7 @@ def test_grid_averages():
     at = (("x-1-nats", 1.0, 1.2), ("x-8-nats", 8.0, 7.0), ("y-z-1-nats", 1.0, 1.0))
     rows = [ROW | ours | {"task": t, "truth": truth, "estimate": e} for t, truth, e in at]
     text = tables.page("Grid", rows, [], 3, "c")
+
     assert "| estimator | law | 1 | 8 |" in text
     assert "| o | y-z | 0.00 | – |" in text
     assert "| o | all | 0.10 | 1.00 |" in text
@@ -185,6 +202,7 @@ def test_verdicts():
         fit | {"task": "walks", "truth": 0.0, "estimate": 0.6},
     ]
     counts = {question: len(answers) for question, answers in tables.trust(rows).items()}
+
     assert counts == {
         "fits": 9,
         "ok": 5,
@@ -198,6 +216,7 @@ def test_verdicts():
         "known": 2,
         "known and met": 1,
     }
+
     text = tables.page("Suite", rows, [], 9, "c")
     assert "| wrong (above 0.3 nats and 20 %) and `ok` | 2 of 2 (100 %) | none |" in text
     assert "* walks, seed 0, n = 1000: 0.600 [1.900, ∞] of 0.000, ok" in text
@@ -220,12 +239,14 @@ def test_dead_process(tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
     package = packages.Package("stand-in", str(tmp_path / "script.py"), ("default",))
     (task,) = [task for task in SUITES["tasks"] if task.name == "1v1-normal-0.75"]
+
     try:
         first, second, dead, again = (
             packages.fit(package, "default", task, seed, 100, None) for seed in (0, 2, 1, 0)
         )
     finally:
         packages.close()
+
     assert first["pid"] == second["pid"] != again["pid"]
     assert dead == {"error": "out of memory"}
     assert first["estimate"] == 1.0

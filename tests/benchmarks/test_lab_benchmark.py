@@ -60,7 +60,7 @@ def test_the_table_is_written_with_medians_and_their_range(monkeypatch, tmp_path
 
 
 def test_the_committed_table_is_of_this_code():
-    found = ROW.findall(Path(lab.TABLES).read_text())
-    assert [tuple(map(int, row[:3])) for row in found] == [
+    rows = ROW.findall(Path(lab.TABLES).read_text())
+    assert [tuple(map(int, row[:3])) for row in rows] == [
         s for group in lab.SETTINGS.values() for s in group
     ]

@@ -51,30 +51,30 @@ def test_a_run_replaces_its_earlier_row(tmp_path, capsys):
         command._append(tmp_path, row("TRL", 0.0, seconds, 1))
     command._append(tmp_path, row("ours, padded rows", 0.0, 1.0, 1))
     rows = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
-    assert [each["cpu_seconds"][1] for each in rows] == [2.0, 1.0]
+    assert [line["cpu_seconds"][1] for line in rows] == [2.0, 1.0]
     assert command.main(["--tables", "--out", str(tmp_path)]) == 0
     assert (tmp_path / "tables.md").read_text() == capsys.readouterr().out[:-1]
 
 
 def test_both_sides_get_the_same_pairs(tmp_path):
     runs.write_pairs(PAIRS, 5, True, tmp_path / "pairs.jsonl")
-    found = [json.loads(line) for line in (tmp_path / "pairs.jsonl").read_text().splitlines()]
+    pairs = [json.loads(line) for line in (tmp_path / "pairs.jsonl").read_text().splitlines()]
     first = json.loads(PAIRS.read_text().splitlines()[0])
-    assert len(found) == 5
-    assert found[0]["prompt"] == [{"role": "user", "content": first["prompt"]}]
-    assert found[0]["rejected"] == [{"role": "assistant", "content": first["rejected"][0]}]
+    assert len(pairs) == 5
+    assert pairs[0]["prompt"] == [{"role": "user", "content": first["prompt"]}]
+    assert pairs[0]["rejected"] == [{"role": "assistant", "content": first["rejected"][0]}]
 
 
 def test_layouts_are_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "BUILD", tmp_path)
     few = tmp_path / "few.jsonl"
     few.write_text("".join(PAIRS.read_text().splitlines(keepends=True)[:6]))
-    found = layouts.measure(runs.saved_model("builtin"), few, 3, 2)
-    assert found["positions"]["shared"] < found["positions"]["padded"]
-    assert all(found["real"][name] <= found["positions"][name] for name in found["real"])
-    assert found["agree"] < 1e-3
-    assert [len(values) for values in found["cpu_seconds"].values()] == [2, 2]
-    assert "| builtin | few.jsonl | 6, 4 a batch | ≤ 3 |" in tables.savings([found])
+    measured = layouts.measure(runs.saved_model("builtin"), few, 3, 2)
+    assert measured["positions"]["shared"] < measured["positions"]["padded"]
+    assert all(measured["real"][name] <= measured["positions"][name] for name in measured["real"])
+    assert measured["agree"] < 1e-3
+    assert [len(values) for values in measured["cpu_seconds"].values()] == [2, 2]
+    assert "| builtin | few.jsonl | 6, 4 a batch | ≤ 3 |" in tables.savings([measured])
 
 
 def test_a_failed_run_is_named(monkeypatch, capsys, tmp_path):

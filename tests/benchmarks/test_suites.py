@@ -41,11 +41,13 @@ def test_truth(task):
     if isinstance(task.law, Copies) or getattr(task.law, "phi", 0) > 0.9:
         pytest.skip("the rows are no independent draws")
     x, y, _ = drawn(task)
+
     assert x.shape == (len(x), task.columns[0])
     assert y.shape == (len(x), task.columns[1])
 
     ratios = task.law.log_ratio(x, y).double()
     noise = float(ratios.std()) / math.sqrt(len(ratios))
+
     assert float(ratios.mean()) == pytest.approx(task.truth, abs=5 * noise + 1e-3)
 
 
@@ -60,6 +62,7 @@ def test_densities(task):
         pytest.skip("a few pairs carry the average")
     ratios = task.law.log_ratio(x, y[other]).double().exp()
     noise = float(ratios.std()) / math.sqrt(len(ratios))
+
     assert float(ratios.mean()) == pytest.approx(1, abs=5 * noise + 1e-3)
 
 
@@ -71,10 +74,12 @@ def test_suites():
     }
     assert len(SUITES["beyond_normal"]) == 40
     assert len(SUITES["published"]) >= 60
+
     continuous = [row for row in SUITES["published"] if row.discrete is None]
     assert sum(row.copula is None for row in continuous) >= 25
     assert len(SUITES["narrow"]) >= 10
     assert all(row.columns == (1, 1) for row in SUITES["narrow"])
+
     for rows in SUITES.values():
         assert len({row.name for row in rows}) == len(rows)
 
@@ -90,6 +95,7 @@ def test_classes_in_the_plane():
     log_density = torch.logsumexp(log_density, 1) - math.log(60 * 2 * math.pi * law.sigma**2)
     entropy = -float((log_density.exp() * log_density).sum()) * step**2
     of_noise = math.log(2 * math.pi * math.e * law.sigma**2)
+
     assert law.mutual_information == pytest.approx(entropy - of_noise, abs=0.01)
 
 
@@ -102,6 +108,7 @@ def test_neuron_counts():
     mass = (counts * rate.log() - rate - torch.lgamma(counts + 1)).exp()
     marginal = mass.mean(0)
     theory = float(torch.special.xlogy(mass, mass / marginal).sum(1).mean())
+
     assert law.mutual_information == pytest.approx(theory, abs=0.01)
 
 
@@ -143,9 +150,12 @@ def test_arranged_rows():
     """Rows that depend or are sorted look so."""
     walk, _ = drawn(TASKS["walks"])[:2]
     assert float(walk[1:].sub(walk[:-1]).std()) == pytest.approx(1, abs=0.1)
+
     copies, _ = drawn(TASKS["copies-1-1"])[:2]
     assert len(copies.unique()) == 200
+
     x, _ = drawn(TASKS["sorted-by-x"])[:2]
     assert x[:, 0].equal(x[:, 0].sort().values)
+
     _, y = drawn(TASKS["sorted-by-label"])[:2]
     assert y[:, 0].equal(y[:, 0].sort().values)

@@ -16,6 +16,7 @@ def table(tmp_path):
     ]
     path = tmp_path / "rows.csv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8-sig")
+
     return path
 
 
@@ -29,6 +30,7 @@ def test_report(table, capsys):
     status, printed, _ = run(capsys, table, "--x", "height", "--y", "weight", "--effort", "fast")
     assert " nats, 95 % [" in printed
     assert "\nverdict: " in printed
+
     verdict = printed.partition("\nverdict: ")[2].split()[0].rstrip(":,;")
     assert printed.splitlines()[-1] == f"next: {command.NEXT[verdict]}"
     assert status == int(verdict != "ok")
@@ -71,6 +73,7 @@ def test_broken_file(tmp_path, capsys, text, message):
     path = tmp_path / "rows.csv"
     path.write_text(text)
     status, _, complaint = run(capsys, path, "--x", "a", "--y", "b")
+
     assert status == 2
     assert message in complaint
     assert run(capsys, tmp_path / "none.csv", "--x", "a", "--y", "b")[0] == 2

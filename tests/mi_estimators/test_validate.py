@@ -22,6 +22,7 @@ def checks(monkeypatch):
         own = isinstance(check, FunctionType) and check.__module__ == _validate.__name__
         if own and name not in ("checked", "unchecked"):
             monkeypatch.setattr(_validate, name, recording(name, check))
+
     return made
 
 
@@ -42,6 +43,7 @@ def test_checks_of_estimates(name, checks):
         checks.clear()
         mi.estimate_mi(*rows(200), name, steps=steps, **settings)
         counts.append(len(checks))
+
     assert counts[0] == counts[1] > 0
 
 
@@ -54,6 +56,7 @@ def test_checks_of_gradients(objective, checks):
         mi.gradient_statistics(objective, critic, *rows(n), batch_size=8)
         mi.diagnostics.minibatch_bias(objective, critic, *rows(80), batch_size=8, batches=n)
         counts.append(len(checks))
+
     assert counts[0] == counts[1] > 0
 
 
@@ -70,7 +73,9 @@ def test_unchecked_bounds(bound, checks):
     """The core of a bound is the bound without checks."""
     joint, product = torch.randn(5), torch.randn(7)
     core = _validate.unchecked(bound)
+
     assert core(joint, product) == bound(joint, product)
+
     checks.clear()
     assert core(torch.tensor([torch.nan]), product).isnan()
     assert not checks

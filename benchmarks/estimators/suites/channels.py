@@ -42,6 +42,7 @@ def mixture_log_density(y: Tensor, mixture: Mixture) -> Tensor:
         )
         for v in blocks
     ]
+
     return torch.cat(parts).reshape(y.shape) - math.log(2 * math.pi) / 2
 
 
@@ -99,7 +100,11 @@ class NormalChannel(Computed):
             of_noise = math.log(float(self._deviation(torch.zeros(1, self.dim_x))))
         return mixture_entropy(self.mixture()) - of_noise - _HALF_LOG_2PI_E
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x of shape (n, dim_x) and y of shape (n, 1), in float64."""
         x = self.draw(n, self.dim_x, generator)
         y = self.mean(x) + self._deviation(x) * normal(n, 1, generator).squeeze(-1)
@@ -124,7 +129,11 @@ class Idle(Derived):
         """Number of columns of x."""
         return self.law.dim_x + self.columns
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x of shape (n, dim_x) and y of shape (n, dim_y)."""
         x, y = self.law.sample(n, generator)
         return torch.cat([x, normal(n, self.columns, generator).to(x)], -1), y
@@ -134,7 +143,11 @@ class Idle(Derived):
         return self.law.log_ratio(x[..., : self.law.dim_x], y)
 
 
-def curve(function: Callable[[Tensor], Tensor], sigma: float, step: float = 0.004) -> NormalChannel:
+def curve(
+    function: Callable[[Tensor], Tensor],
+    sigma: float,
+    step: float = 0.004,
+) -> NormalChannel:
     """Return Y = f(X) + σN for a standard normal X."""
 
     def mixture() -> Mixture:

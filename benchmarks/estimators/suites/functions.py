@@ -108,7 +108,11 @@ class NoisyFunction(Computed):
 
         return cls(conditional, log_density, dim_x, dim_y, draw)
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x of shape (n, dim_x) and y of shape (n, dim_y), in float64."""
         x = self.draw(n, self.dim_x, generator)
         return x, self.conditional(x, generator)
@@ -123,6 +127,7 @@ class NoisyFunction(Computed):
             for block in blocks
         ]
         log_marginal = torch.cat(log_means).reshape(y.shape[:-1])
+
         return (self.log_density(x.double(), y.double()) - log_marginal).expand(batch)
 
     @cached_property
@@ -136,6 +141,7 @@ class NoisyFunction(Computed):
         deviations = cheap - cheap.mean(0)
         ratios = self.log_ratio(x[:_ROWS], y[:_ROWS])
         known = torch.cat([torch.ones(_ROWS, 1), deviations[:_ROWS]], 1).double()
+
         return float(torch.linalg.lstsq(known, ratios[:, None]).solution[0])
 
     def _cheap(self, x: Tensor, y: Tensor) -> Tensor:

@@ -34,7 +34,11 @@ NATS = tuple(range(1, 11))
 _DEGREES = 2
 
 
-def shares(nats: float, seed: int, dim: int = DIM) -> tuple[float, ...]:
+def shares(
+    nats: float,
+    seed: int,
+    dim: int = DIM,
+) -> tuple[float, ...]:
     """Return `nats` cut into `dim` parts, uniformly at random."""
     waits = -uniform(1, dim, torch.Generator().manual_seed(seed))[0].log()
     return tuple((nats * waits / waits.sum()).tolist())
@@ -47,6 +51,7 @@ def turned(parts: tuple[float, ...], seed: int) -> Tensor:
     rho = torch.tensor([-math.expm1(-2 * part) for part in parts], dtype=torch.float64).sqrt()
     cross = turn_x @ rho.diag() @ turn_y.mT
     one = torch.eye(len(parts), dtype=torch.float64)
+
     return torch.cat([torch.cat([one, cross], 1), torch.cat([cross.mT, one], 1)])
 
 
@@ -56,7 +61,11 @@ class Precise(Derived):
 
     law: MultivariateGaussian
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x of shape (n, dim_x) and y of shape (n, dim_y), in float64."""
         factor = torch.linalg.cholesky(self.law.covariance)
         rows = normal(n, len(factor), generator) @ factor.mT
@@ -112,7 +121,11 @@ class LogGammaExponential:
         inverse = torch.tensor(1 / self.k, dtype=torch.float64)
         return float(torch.special.digamma(inverse)) + self.k + math.log(self.k)
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x and y of shape (n, 1), in float64."""
         shape = 1 / self.k
         # Gamma(a) = Gamma(a + 1)·U^{1/a}: in logs a small shape loses no digits.
@@ -120,6 +133,7 @@ class LogGammaExponential:
         gamma = torch._standard_gamma(larger, generator=generator)  # pyright: ignore[reportPrivateImportUsage, reportPrivateUsage]
         x = gamma.log() + (1 - uniform(n, 1, generator)).log() / shape + math.log(self.k)
         wait = -(1 - uniform(n, 1, generator)).log()
+
         return x, wait.log() - x
 
     def log_ratio(self, x: Tensor, y: Tensor) -> Tensor:
@@ -130,6 +144,7 @@ class LogGammaExponential:
         alone = alone - (shape + 1) * torch.logaddexp(
             y, torch.tensor(math.log(shape), dtype=y.dtype)
         )
+
         return given_x - alone
 
 
@@ -149,6 +164,7 @@ class Quantised:
             last = (low + high) / 2
             entropy = -last * math.log(last) - (1 - last) * math.log((1 - last) / (count - 1))
             low, high = (last, high) if entropy < self.nats else (low, last)
+
         cells = torch.full((count,), (1 - high) / (count - 1), dtype=torch.float64)
         cells[-1] = high
         return cells
@@ -162,7 +178,11 @@ class Quantised:
         ends = self._probabilities.cumsum(0)[:-1]
         return torch.searchsorted(ends, torch.special.ndtr(x.double()).contiguous())
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x of shape (n, 1), and y of shape (n, 1), in float64."""
         x = normal(n, 1, generator)
         return x, self._cell(x).double()
@@ -199,9 +219,14 @@ class Smoothed(AdditiveNoise):
             0 * target + math.log(2),
             target + 1,
         )
+
         return cls(float((-width).exp()))
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x and y of shape (n, 1), in float64."""
         x = uniform(n, 1, generator)
         return x, x + self.epsilon * (2 * uniform(n, 1, generator) - 1)
@@ -228,10 +253,12 @@ def _tasks() -> tuple[Task, ...]:
             ),
             "quantised": (_stacked([Quantised(nats / DIM)] * DIM), "entropy of y", None),
         }
+
         rows += [
             Task(f"{kind}-{nats}-nats", law, source, copula, rows=10_000)
             for kind, (law, source, copula) in laws.items()
         ]
+
     return tuple(rows)
 
 

@@ -72,7 +72,11 @@ class Shown(Derived):
         """Number of columns of y."""
         return self.y.dim
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x of shape (n, dim_x) and y of shape (n, dim_y)."""
         u, v = self.law.sample(n, generator)
         return self.x.show(u, generator), self.y.show(v, generator)
@@ -133,7 +137,11 @@ class Sums:
     def _signal(self, x: Tensor) -> Tensor:
         return torch.stack([(x[..., 0] + x[..., 1]) % self.levels, x[..., 2]], -1)
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x of shape (n, 3) and y of shape (n, 2), whole numbers."""
         x = torch.randint(self.levels, (n, 3), generator=generator)
         wrong = torch.rand(n, 2, generator=generator) < self.flip
@@ -170,9 +178,14 @@ class Clusters(Computed):
         half = gram.diagonal() / 2
         log_likelihood = noise + gram[label] - half
         own = log_likelihood.gather(1, label.unsqueeze(-1)).squeeze(-1)
+
         return math.log(count) - float((torch.logsumexp(log_likelihood, 1) - own).mean())
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x of shape (n, dim_x), in float64, and y of shape (n, 1), whole numbers."""
         y = torch.randint(len(self.centres), (n,), generator=generator)
         return self.centres[y] + self.sigma * normal(n, self.dim_x, generator), y.unsqueeze(-1)
@@ -196,7 +209,11 @@ class Relabelled(Derived):
         """Number of columns of y."""
         return self.y.dim
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x of shape (n, dim_x) and y of shape (n, dim_y)."""
         x, y = self.law.sample(n, generator)
         return x, self.y.show(y.squeeze(-1), generator)
@@ -243,7 +260,11 @@ class SpikeCounts(Computed):
         y = torch.poisson(self._rates(x), generator=torch.Generator().manual_seed(0))
         return float(self.log_ratio(x, y).mean())
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x of shape (n, 1) and y of shape (n, neurons), in float64."""
         x = 2 * uniform(n, 1, generator) - 1
         return x, torch.poisson(self._rates(x), generator=generator)
@@ -255,6 +276,7 @@ class SpikeCounts(Computed):
         log_marginal = torch.logsumexp(y @ rates.log().mT - rates.sum(-1), -1) - math.log(
             len(nodes)
         )
+
         return (y * own.log() - own).sum(-1) - log_marginal
 
 
@@ -286,9 +308,14 @@ class Count(Computed):
         highest = math.exp(self.level + 6 * self.slope)
         y = torch.arange(highest + 10 * math.sqrt(highest) + 20, dtype=torch.float64)
         log_mass = self._log_mass(x, y)
+
         return float((weights * log_mass.exp() * (log_mass - self._log_marginal(y))).sum())
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x and y of shape (n, 1), in float64."""
         x = normal(n, 1, generator)
         return x, torch.poisson((self.level + self.slope * x).exp(), generator=generator)

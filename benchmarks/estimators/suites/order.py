@@ -32,13 +32,18 @@ class Autoregressive(EqualSides):
         """I(X_t; Y_t), in nats."""
         return Gaussian(self.rho, self.dim).mutual_information
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n successive rows: x and y of shape (n, dim), in float64."""
         noise = normal(n, 2 * self.dim, generator)
         series = [noise[0]]
         for step in math.sqrt(1 - self.phi**2) * noise[1:]:
             series.append(self.phi * series[-1] + step)
         u, v = torch.stack(series).split(self.dim, -1)
+
         return u, self.rho * u + math.sqrt(1 - self.rho**2) * v
 
     def log_ratio(self, x: Tensor, y: Tensor) -> Tensor:
@@ -54,7 +59,11 @@ class Walks(EqualSides):
 
     mutual_information = 0.0
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n successive rows: x and y of shape (n, dim), in float64."""
         x, y = normal(n, 2 * self.dim, generator).cumsum(0).split(self.dim, -1)
         return x, y
@@ -71,7 +80,11 @@ class Copies(Derived):
     law: Law
     distinct: int
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n rows, with repetition, of `distinct` rows of the law."""
         x, y = self.law.sample(self.distinct, generator)
         index = torch.randint(self.distinct, (n,), generator=generator)

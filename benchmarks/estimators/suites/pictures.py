@@ -143,7 +143,11 @@ class DigitLabels:
         """I(X; Y), in nats: a picture determines its digit."""
         return self._labels.mutual_information
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x of shape (n, 64), in float64, and y of shape (n, 1), whole numbers."""
         pictures, labels = digit_pictures()
         index = torch.randperm(len(labels), generator=generator)[:n]
@@ -151,6 +155,7 @@ class DigitLabels:
             index = torch.randint(len(labels), (n,), generator=generator)
         wrong = torch.rand(n, generator=generator) < self.flip
         label = (labels[index] + wrong * torch.randint(1, 10, (n,), generator=generator)) % 10
+
         return pictures[index], label.unsqueeze(-1)
 
     def log_ratio(self, x: Tensor, y: Tensor) -> Tensor:
@@ -171,6 +176,7 @@ def documents(topics: int) -> Side:
         key = torch.randint(_KEYS, (n, 3), generator=generator) + topic.unsqueeze(-1) * _KEYS
         counts = torch.zeros(n, words, dtype=torch.float64)
         tokens = torch.cat([common, _COMMON + key], -1)
+
         return counts.scatter_add_(1, tokens, torch.ones_like(tokens, dtype=torch.float64))
 
     def read(rows: Tensor) -> Tensor:

@@ -55,7 +55,11 @@ class Checkerboard:
         column, row = ((self.cells * v.squeeze(-1)).floor().long() for v in (x, y))
         return (column + row) % 2
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x and y of shape (n, 1); a cell of the wrong colour moves one cell up, round the edge."""
         x, y = uniform(n, 1, generator), uniform(n, 1, generator)
         wrong = self._colour(x, y) != flipped(n, self.flip, generator)
@@ -86,7 +90,11 @@ class Parity:
         """I(X; Y) = ln 2 − H(flip), in nats."""
         return flip_information(self.flip)
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x of shape (n, bits) and y of shape (n, 1), in float64."""
         x = torch.randint(2, (n, self.bits), generator=generator)
         y = (x.sum(-1) + flipped(n, self.flip, generator)) % 2
@@ -126,7 +134,11 @@ class Ring(Computed):
         ratio = joint - marginal[:, None] - marginal
         return float((joint.exp() * ratio).sum() * step**2)
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x and y of shape (n, 1), in float64."""
         angle = 2 * math.pi * uniform(n, 1, generator)
         radius = 1 + self.sigma * normal(n, 1, generator)
@@ -166,9 +178,14 @@ class Regimes(Computed, EqualSides):
         doubt = torch.nn.functional.softplus(-2 * self._slope * total)
         weights = (log_density.unsqueeze(-1) + log_weights).exp()
         known = Gaussian(self.rho, self.dim).mutual_information
+
         return known - math.log(2) + float((weights * doubt).sum())
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x and y of shape (n, dim), in float64."""
         x, noise = normal(n, self.dim, generator), normal(n, self.dim, generator)
         sign = 2.0 * flipped(n, 0.5, generator).unsqueeze(-1) - 1
@@ -205,7 +222,11 @@ class Stable:
         ratio = (self.alpha * angle).sin() / angle.cos() ** (1 / self.alpha)
         return ratio * (((1 - self.alpha) * angle).cos() / wait) ** ((1 - self.alpha) / self.alpha)
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x and y of shape (n, 1), in float64."""
         x = self._noise(n, generator)
         return x, x + self.gamma * self._noise(n, generator)
@@ -223,6 +244,7 @@ class Stable:
             scale = math.gamma(1 + k * self.alpha) / (math.pi * math.factorial(k))
             swing = (-1) ** (k + 1) * math.sin(math.pi * k * self.alpha / 2)
             far += scale * swing * t.abs().clamp(min=1) ** (-k * self.alpha - 1)
+
         return near.where(t.abs() < 20, far).log()
 
     def log_ratio(self, x: Tensor, y: Tensor) -> Tensor:
@@ -248,14 +270,22 @@ def _unbend(s: Tensor) -> Tensor:
     )
 
 
-def _through(x: Tensor, turns: tuple[Tensor, ...], shifts: tuple[Tensor, ...]) -> Tensor:
+def _through(
+    x: Tensor,
+    turns: tuple[Tensor, ...],
+    shifts: tuple[Tensor, ...],
+) -> Tensor:
     value = x.double()
     for turn, shift in zip(turns, shifts, strict=True):
         value = _bend(value @ turn + shift)
     return value @ turns[0].mT
 
 
-def _back(y: Tensor, turns: tuple[Tensor, ...], shifts: tuple[Tensor, ...]) -> Tensor:
+def _back(
+    y: Tensor,
+    turns: tuple[Tensor, ...],
+    shifts: tuple[Tensor, ...],
+) -> Tensor:
     value = y.double() @ turns[0]
     for turn, shift in zip(reversed(turns), reversed(shifts), strict=True):
         value = (_unbend(value) - shift) @ turn.mT
@@ -269,6 +299,7 @@ def network(seed: int, dim: int, layers: int = 3) -> InjectiveMap:
     shifts = tuple(0.5 * normal(1, dim, generator)[0] for _ in range(layers))
     settings = {"turns": turns, "shifts": shifts}
     forward, inverse = partial(_through, **settings), partial(_back, **settings)
+
     return InjectiveMap("network", forward, inverse, dim_in=dim, dim_out=dim)
 
 

@@ -65,7 +65,11 @@ class Task:
         named = {"discrete": self.discrete, "groups": self.groups}
         return {name: value for name, value in named.items() if value is not None}
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw n pairs and arrange them: x of shape (n, dim_x) and y of shape (n, dim_y)."""
         return self.arranged(*self.law.sample(n, generator))
 

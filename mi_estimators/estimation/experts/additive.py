@@ -16,9 +16,7 @@ _PAIRS = 8  # canonical pairs at most
 _CELLS = 1024
 _MARGIN = 0.2  # of the range of the training rows, at each end of a table
 _BANDWIDTHS = (0.01, 0.02, 0.04, 0.08, 0.15, 0.3)  # in standard deviations
-_FLOOR = (
-    -12.0
-)  # ln density, in standard deviations: what a new row far from all others costs a bandwidth
+_FLOOR = -12.0  # ln density, in standard deviations: the cost of a row far from all others
 _INDEPENDENT = 1e-4  # weight of independence in the mixture: ln p(y | x) ≥ ln q(y) + ln of it
 _SMALLEST = 1e-5  # of y's standard deviation: less noise is a copy
 _TINY = 1e-12
@@ -42,9 +40,14 @@ class LogDensity(nn.Module):
 
     table: Tensor
 
-    def __init__(self, rows: Float[Tensor, " n"], valid: Float[Tensor, " m"]) -> None:
+    def __init__(
+        self,
+        rows: Float[Tensor, " n"],
+        valid: Float[Tensor, " m"],
+    ) -> None:
         super().__init__()
-        low, first, middle, third, high = rows.quantile(rows.new_tensor(_QUARTILES)).tolist()
+        quartiles = rows.quantile(rows.new_tensor(_QUARTILES))
+        low, first, middle, third, high = quartiles.tolist()
         self.centre, self.width = middle, (third - first) / 1.35
         self.heavy = 0 < _HEAVY * self.width < high - low
 
@@ -57,6 +60,7 @@ class LogDensity(nn.Module):
 
         cells = ((places - self.low) / self.cell).long().clamp(0, _CELLS - 1)
         counts = torch.bincount(cells, minlength=_CELLS).to(rows.dtype)
+
         best, kept, width = -math.inf, counts, deviation
         for bandwidth in _BANDWIDTHS:
             table = self._smoothed(counts, max(1.0, bandwidth * deviation / self.cell))
@@ -64,32 +68,44 @@ class LogDensity(nn.Module):
             score = float(self(valid).clamp_min(floor).mean())
             if score > best:
                 best, kept, width = score, table, bandwidth * deviation
+
         self.register_buffer("table", kept.float())
         self.entries = (high - low) / (2 * math.sqrt(math.pi) * width)
 
     def _place(self, values: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         return ((values - self.centre) / self.width).asinh() if self.heavy else values
 
-    def _smoothed(self, counts: Float[Tensor, " cells"], width: float) -> Float[Tensor, " cells"]:
+    def _smoothed(
+        self,
+        counts: Float[Tensor, " cells"],
+        width: float,
+    ) -> Float[Tensor, " cells"]:
         """Return the log of the counts' density in places, smoothed over `width` cells."""
+        # A convolution, in twice as many cells so that the ends do not meet.
+        size = 2 * _CELLS
         offsets = torch.arange(_CELLS, dtype=counts.dtype, device=counts.device)
-        kernel = torch.exp(-0.5 * (torch.cat([offsets, offsets.flip(0) + 1]) / width) ** 2)
-        spectrum = torch.fft.rfft(counts, n=2 * _CELLS) * torch.fft.rfft(kernel)
-        density = torch.fft.irfft(spectrum, n=2 * _CELLS)[:_CELLS].clamp_min(0)
+        distances = torch.cat([offsets, offsets.flip(0) + 1])
+        kernel = torch.exp(-0.5 * (distances / width) ** 2)
+        spectrum = torch.fft.rfft(counts, n=size) * torch.fft.rfft(kernel)
+        density = torch.fft.irfft(spectrum, n=size)[:_CELLS].clamp_min(0)
         density[0] = density[-1] = 0.0  # and so beyond the table
-        return (density / (density.sum() * self.cell) + _TINY / self.cell).log()
+
+        total = density.sum() * self.cell
+        return (density / total + _TINY / self.cell).log()
 
     def forward(self, values: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """Return ln p(values), between cells by interpolation; that of an empty cell beyond the table."""
         place = (self._place(values) - self.low) / self.cell - 0.5
         left = place.floor().clamp(0, _CELLS - 2)
+        share = (place - left).clamp(0, 1)
         table, index = self.table, left.long()
-        level = table[index]
-        density = torch.lerp(level, table[index + 1], (place - left).clamp(0, 1).to(table))
+        density = torch.lerp(table[index], table[index + 1], share.to(table))
         if not self.heavy:
             return density
+
         ratio = (values - self.centre) / self.width
-        return density - 0.5 * torch.log1p(ratio.square()).to(table) - math.log(self.width)
+        stretch = torch.log1p(ratio.square()).to(table)  # of arsinh, the map to places
+        return density - 0.5 * stretch - math.log(self.width)
 
 
 class AdditiveModel(ClosedForm):
@@ -129,7 +145,9 @@ class AdditiveModel(ClosedForm):
         places: tuple[int, int] = (0, 0),
     ) -> None:
         super().__init__()
-        self.dims, self.places, self.backwards = (x.shape[1], y.shape[1]), places, backwards
+        self.dims = x.shape[1], y.shape[1]
+        self.places, self.backwards = places, backwards
+
         x, y = _validate.scores("x", x).double(), _validate.scores("y", y).double()
         cause, effect = self._directed(x, y)
         self.register_buffer("centre_u", cause.mean(0))
@@ -141,10 +159,8 @@ class AdditiveModel(ClosedForm):
         u, v = self._coordinates(cause, effect)
         self.left *= (u * v).mean(0) / u.square().mean(0)  # from here on u is what x tells of v
 
-        (u, v), (valid_u, valid_v) = (
-            self._coordinates(cause, effect),
-            self._coordinates(*self._directed(*valid)),
-        )
+        u, v = self._coordinates(cause, effect)
+        valid_u, valid_v = self._coordinates(*self._directed(*valid))
         self.gain, self.shortfall, self.constant = -math.inf, 0.0, 0.0
         self.noise, self.own = nn.ModuleList(), nn.ModuleList()
         noise, valid_noise = v - u, valid_v - valid_u
@@ -153,9 +169,9 @@ class AdditiveModel(ClosedForm):
 
         self.register_buffer("noise_basis", independent_directions(noise))
         self.register_buffer("own_basis", independent_directions(v))
-        self.constant = float(
-            torch.linalg.slogdet(self.noise_basis)[1] - torch.linalg.slogdet(self.own_basis)[1]
-        )
+        log_dets = [torch.linalg.slogdet(basis)[1] for basis in (self.noise_basis, self.own_basis)]
+        self.constant = float(log_dets[0] - log_dets[1])
+
         laws = _laws(noise @ self.noise_basis, valid_noise @ self.noise_basis)
         own_laws = _laws(v @ self.own_basis, valid_v @ self.own_basis)
         self.noise, self.own = nn.ModuleList(laws), nn.ModuleList(own_laws)
@@ -164,6 +180,7 @@ class AdditiveModel(ClosedForm):
         gaussian = -0.5 * (components.square() + math.log(2 * math.pi))
         fitted = torch.stack([law(components[:, k]) for k, law in enumerate(laws)], 1)
         self.gain = float((fitted - gaussian).sum(1).mean())
+
         entries = pairs * (sum(self.dims) - pairs)
         entries += sum(law.entries for law in (*laws, *own_laws))
         self.shortfall = entries / (2 * len(x))
@@ -181,11 +198,14 @@ class AdditiveModel(ClosedForm):
         """Return what each row contributes to its `scores`: components of ρu; those of v, and ln q(v)."""
         u, v = self._coordinates(*self._directed(x, y))
         components = v @ self.own_basis
+
         own = torch.full_like(v[..., 0], -self.constant)
         for k, law in enumerate(self.own):
             own = own + law(components[..., k])
+
         u, v = u @ self.noise_basis, v @ self.noise_basis
-        return self._directed(u.float(), torch.cat([v, own.unsqueeze(-1)], -1).float())
+        of_effect = torch.cat([v, own.unsqueeze(-1)], -1)
+        return self._directed(u.float(), of_effect.float())
 
     def scores(
         self, x: Float[Tensor, "*batch n p"], y: Float[Tensor, "*batch m q"]
@@ -194,13 +214,18 @@ class AdditiveModel(ClosedForm):
         u, v = self._directed(x, y)
         scores = -v[..., -1].unsqueeze(-2)
         for k, law in enumerate(self.noise):
-            scores = scores + law(v[..., k].unsqueeze(-2) - u[..., k].unsqueeze(-1))
+            noise = v[..., k].unsqueeze(-2) - u[..., k].unsqueeze(-1)
+            scores = scores + law(noise)
+
         floor = scores.new_tensor(math.log(_INDEPENDENT))
         scores = torch.logaddexp(scores + math.log1p(-_INDEPENDENT), floor)
         return scores.mT if self.backwards else scores
 
 
-def _laws(rows: Float[Tensor, "n k"], valid: Float[Tensor, "m k"]) -> list[LogDensity]:
+def _laws(
+    rows: Float[Tensor, "n k"],
+    valid: Float[Tensor, "m k"],
+) -> list[LogDensity]:
     return [LogDensity(*columns) for columns in zip(rows.T, valid.T, strict=True)]
 
 
@@ -222,12 +247,16 @@ def independent_directions(rows: Float[Tensor, "n k"]) -> Float[Tensor, "k k"]:
     values, vectors = torch.linalg.eigh(centred.T @ centred / len(rows))
     whitening = vectors * values.clamp_min(_TINY * values.max()).rsqrt()
     white = centred @ whitening
+
     turn = torch.eye(white.shape[1], dtype=white.dtype, device=white.device)
     for _ in range(_ROUNDS):
         curved = torch.tanh(white @ turn)
-        step = white.T @ curved / len(white) - turn * (1 - curved.square()).mean(0)
+        slope = (1 - curved.square()).mean(0)
+        step = white.T @ curved / len(white) - turn * slope
         left, _, right = torch.linalg.svd(step)
         last, turn = turn, left @ right
-        if float((last * turn).sum(0).abs().min()) > 1 - _SETTLED:
+        cosines = (last * turn).sum(0).abs()
+        if float(cosines.min()) > 1 - _SETTLED:
             break
+
     return whitening @ turn

@@ -6,6 +6,7 @@ classifier's cross-entropy, a lower bound of I(X; C).
 
 from __future__ import annotations
 
+import copy
 import math
 
 import torch
@@ -17,6 +18,7 @@ _SHRINKAGES = (0.001, 0.01, 0.03, 0.1, 0.3, 0.6, 0.9)
 _NEIGHBOURS = (8, 24)
 _PRIOR_COUNTS = (0.3, 1.0, 3.0, 10.0, 30.0)
 _WIDTH, _BATCH, _RATE, _EVALUATE_EVERY, _PATIENCE = 64, 256, 3e-3, 40, 4
+_DECAY = 0.95  # of the average of weights, a step
 _ROUNDS = 50  # of expectation–maximisation
 _TINY = 1e-12
 
@@ -34,9 +36,10 @@ class Codes(nn.Module):
         """Return the numbers, shape (..., n)."""
         both = torch.cat([self.values, rows.flatten(0, -2)])
         _, code = both.unique(dim=0, return_inverse=True)
+        known = len(self.values)
         places = code.new_full((int(code.max()) + 1,), -1)
-        places[code[: len(self.values)]] = torch.arange(len(self.values), device=code.device)
-        return places[code[len(self.values) :]].view(rows.shape[:-1])
+        places[code[:known]] = torch.arange(known, device=code.device)
+        return places[code[known:]].view(rows.shape[:-1])
 
 
 class Discriminant(nn.Module):
@@ -48,11 +51,15 @@ class Discriminant(nn.Module):
     log_prior: Tensor
 
     def __init__(
-        self, x: Float[Tensor, "n d"], code: Int[Tensor, " n"], log_prior: Float[Tensor, " c"]
+        self,
+        x: Float[Tensor, "n d"],
+        code: Int[Tensor, " n"],
+        log_prior: Float[Tensor, " c"],
     ) -> None:
         super().__init__()
         member = one_hot(code, len(log_prior)).to(x)
-        means = (member.T @ x) / member.sum(0).clamp_min(1)[:, None]
+        counts = member.sum(0).clamp_min(1)
+        means = (member.T @ x) / counts[:, None]
         centred = x - means[code]
         values, vectors = torch.linalg.eigh(centred.T @ centred / len(x))
         self.register_buffer("values", values.clamp_min(0))
@@ -66,7 +73,8 @@ class Discriminant(nn.Module):
         level = self.values.mean().clamp_min(_TINY)
         spread = (1 - self.shrinkage) * self.values + self.shrinkage * level
         means = self.means / spread
-        scores = (x @ self.vectors) @ means.T - (means * self.means).sum(1) / 2
+        sizes = (means * self.means).sum(1)
+        scores = (x @ self.vectors) @ means.T - sizes / 2
         return (scores + self.log_prior).log_softmax(-1)
 
 
@@ -92,9 +100,11 @@ class NearestClasses(nn.Module):
 
     def forward(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n c"]:
         """Return ln p(c | x)."""
-        nearest = torch.cdist(x, self.x).topk(self.neighbours, largest=False).indices
+        distances = torch.cdist(x, self.x)
+        nearest = distances.topk(self.neighbours, largest=False).indices
         counts = one_hot(self.code[nearest], len(self.log_prior)).sum(1)
-        return ((counts + self.log_prior.exp()) / (self.neighbours + 1)).log()
+        shares = (counts + self.log_prior.exp()) / (self.neighbours + 1)
+        return shares.log()
 
 
 class ClassCounts(nn.Module):
@@ -104,13 +114,17 @@ class ClassCounts(nn.Module):
     log_prior: Tensor
 
     def __init__(
-        self, x: Float[Tensor, "n d"], code: Int[Tensor, " n"], log_prior: Float[Tensor, " c"]
+        self,
+        x: Float[Tensor, "n d"],
+        code: Int[Tensor, " n"],
+        log_prior: Float[Tensor, " c"],
     ) -> None:
         super().__init__()
         self.codes = Codes(x)
         counts = x.new_zeros(len(self.codes.values) + 1, len(log_prior))
         own = self.codes(x)
-        counts.index_put_((own, code), torch.ones_like(own, dtype=x.dtype), accumulate=True)
+        one = torch.ones_like(own, dtype=x.dtype)
+        counts.index_put_((own, code), one, accumulate=True)
         self.register_buffer("counts", counts)
         self.register_buffer("log_prior", log_prior)
         self.prior_rows = 1.0
@@ -135,6 +149,7 @@ class SoftmaxNetwork(nn.Module):
         )
         self.skip = nn.Linear(columns, len(log_prior), bias=False)
         self.register_buffer("log_prior", log_prior)
+
         for layer in (last, self.skip):
             nn.init.zeros_(layer.weight)
 
@@ -179,12 +194,15 @@ class Classifier(nn.Module):
         features, label = (y, x) if self.label_first else (x, y)
         flat = features.flatten(0, -2)
         log_p = torch.stack([expert(flat) for expert in self.experts])
-        ratios = (log_p + self.weights.log()[:, None, None]).logsumexp(0) - self.log_prior
+        log_weights = self.weights.log()[:, None, None]
+        ratios = (log_p + log_weights).logsumexp(0) - self.log_prior
         ratios = torch.cat([ratios, torch.zeros_like(ratios[:, :1])], 1)  # −1: not seen
         ratios = ratios.view(*features.shape[:-1], -1)
 
-        code = self.codes(label).unsqueeze(-2).expand(*ratios.shape[:-1], label.shape[-2])
-        scores = ratios.gather(-1, code.where(code >= 0, ratios.shape[-1] - 1))
+        code, unseen = self.codes(label), ratios.shape[-1] - 1
+        code = code.where(code >= 0, unseen).unsqueeze(-2)
+        code = code.expand(*ratios.shape[:-1], label.shape[-2])
+        scores = ratios.gather(-1, code)
         return scores.mT if self.label_first else scores
 
 
@@ -215,9 +233,9 @@ def fit_classifier(
     frequency = torch.bincount(code, minlength=len(codes.values)).to(x)
     log_prior = (frequency / frequency.sum()).log()
 
-    network, history = _trained(
-        SoftmaxNetwork(x.shape[1], log_prior).to(x), (x, code), (valid_x, valid_code), steps
-    )
+    network = SoftmaxNetwork(x.shape[1], log_prior).to(x)
+    network, history = _trained(network, (x, code), (valid_x, valid_code), steps)
+
     experts: list[nn.Module] = [network, Discriminant(x, code, log_prior)]
     _choose(experts[1], "shrinkage", _SHRINKAGES, valid_x, valid_code)
     experts += [NearestClasses(x, code, log_prior, k) for k in _NEIGHBOURS]
@@ -229,6 +247,7 @@ def fit_classifier(
         rows = torch.arange(len(valid_x), device=x.device)
         likelihood = [expert(valid_x)[rows, valid_code] for expert in experts]
         weights = mixture_weights(torch.stack([*likelihood, log_prior[valid_code]]))
+
     experts.append(_Prior(log_prior))
     return Classifier(experts, weights, codes, log_prior, label_first=label == 0), history
 
@@ -255,13 +274,18 @@ def mixture_weights(log_likelihood: Float[Tensor, "e n"]) -> Float[Tensor, " e"]
     """
     weights = log_likelihood.new_full((len(log_likelihood),), 1 / len(log_likelihood))
     for _ in range(_ROUNDS):
-        weights = (log_likelihood + weights.log()[:, None]).softmax(0).mean(1).clamp_min(_TINY)
+        shares = (log_likelihood + weights.log()[:, None]).softmax(0)
+        weights = shares.mean(1).clamp_min(_TINY)
     return weights / weights.sum()
 
 
 @torch.no_grad()
 def _choose(
-    expert: nn.Module, name: str, values: tuple[float, ...], x: Tensor, code: Tensor
+    expert: nn.Module,
+    name: str,
+    values: tuple[float, ...],
+    x: Tensor,
+    code: Tensor,
 ) -> None:
     """Set an attribute to the value that does best on validation rows."""
 
@@ -279,38 +303,37 @@ def _trained(
     steps: int,
 ) -> tuple[SoftmaxNetwork, list[dict[str, float]]]:
     """Train on the rows and keep the averaged weights that do best on validation rows."""
-    (x, code), size = train, min(_BATCH, len(train[0]))
+    (x, code), (valid_x, valid_code) = train, valid
+    size = min(_BATCH, len(x))
     optimizer = torch.optim.AdamW(network.parameters(), _RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=steps + 1)
-    average = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.95)
-    )
-    best, kept, state, history = math.inf, 0, network.state_dict(), []
-    state = {name: value.clone() for name, value in state.items()}
-    entropy = float(cross_entropy(network.log_prior.expand(len(valid[0]), -1), valid[1]))
+    moving_average = torch.optim.swa_utils.get_ema_multi_avg_fn(_DECAY)
+    average = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=moving_average)
+
+    best, kept, history = math.inf, 0, []
+    state = copy.deepcopy(network.state_dict())
+    entropy = float(cross_entropy(network.log_prior.expand(len(valid_x), -1), valid_code))
     for step in range(steps + 1):
         rows = torch.randint(len(x), (size,), device="cpu").to(x.device)
         loss = cross_entropy(network(x[rows]), code[rows])
         if step % _EVALUATE_EVERY == 0 or step == steps:
             with torch.no_grad():
-                value = float(cross_entropy(average.module(valid[0]), valid[1]))
-            history.append(
-                {
-                    "step": step,
-                    "train": entropy - float(loss.detach()),
-                    "validation": entropy - value,
-                }
-            )
+                value = float(cross_entropy(average.module(valid_x), valid_code))
+            train_gain = entropy - float(loss.detach())
+            history.append({"step": step, "train": train_gain, "validation": entropy - value})
+
             if value < best:
                 best, kept = value, step
-                state = {n: v.clone() for n, v in average.module.state_dict().items()}
+                state = copy.deepcopy(average.module.state_dict())
             elif step - kept >= _PATIENCE * _EVALUATE_EVERY:
                 break
+
         if step < steps:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
             average.update_parameters(network)
+
     network.load_state_dict(state)
     return network.eval(), history

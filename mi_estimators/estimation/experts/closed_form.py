@@ -6,6 +6,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
+def columns_at(
+    x: Tensor,
+    y: Tensor,
+    starts: tuple[int, int],
+    counts: tuple[int, int],
+) -> tuple[Tensor, Tensor]:
+    """Return consecutive columns of each side, where they start and as many as said."""
+    (a, b), (dx, dy) = starts, counts
+    return x[..., a : a + dx], y[..., b : b + dy]
+
+
 class ClosedForm(nn.Module):
     """A log-ratio whose scores of pairs are made of what each row contributes.
 
@@ -39,5 +50,4 @@ class ClosedForm(nn.Module):
 
     def columns(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return the columns that are read, among all that the critic is shown."""
-        (a, b), (dx, dy) = self.places, self.dims
-        return x[..., a : a + dx], y[..., b : b + dy]
+        return columns_at(x, y, self.places, self.dims)

@@ -17,11 +17,10 @@ from .closed_form import ClosedForm
 
 _CUT = 2.5  # standard errors an out-of-fold canonical correlation must reach to be kept
 _FOLDS = 4
+_REWEIGHTINGS = 8
 _RIDGE = 1e-7  # canonical correlations need none; it keeps the inverse roots of duplicated columns finite
 _CLOSEST = 1e-6  # of a correlation to 1, or 6.6 nats: the form's terms cancel to a tenth of a nat in float32
-_LARGEST = (
-    8.0  # no normal score of fewer than 10¹⁵ rows is beyond; a Student score there would overflow
-)
+_LARGEST = 8.0  # no normal score of fewer than 10¹⁵ rows is beyond; Student scores would overflow
 
 
 class EllipticalCopula(ClosedForm):
@@ -69,32 +68,30 @@ class EllipticalCopula(ClosedForm):
         self.degrees_of_freedom = nu = degrees_of_freedom
         self.jointly, self.places = jointly, places
         self.dims = x.shape[1], y.shape[1]
+
         x, y = _validate.scores("x", x).double(), _validate.scores("y", y).double()
         self.register_buffer("centre_x", x.mean(0).float())  # zero for normal scores without ties
         self.register_buffer("centre_y", y.mean(0).float())
         x, y = self._scores(x - self.centre_x), self._scores(y - self.centre_y)
-        left, right = canonical_directions(x, y, nu)
-        kept = min(self.dims)
-        fold = torch.arange(len(x), device=x.device) % _FOLDS
-        u, v = torch.empty_like(x), torch.empty_like(y)
-        for k in range(_FOLDS):
-            a, b = canonical_directions(x[fold != k], y[fold != k], nu)
-            u[fold == k], v[fold == k] = x[fold == k] @ a, y[fold == k] @ b
-        rho = canonical_correlations(u, v, nu)
-        noise = math.sqrt(
-            (1 + 2 / (nu + sum(self.dims))) / len(x)
-        )  # the standard error at independence
+
+        rho = _out_of_fold_correlations(x, y, nu)
+        noise = math.sqrt((1 + 2 / (nu + sum(self.dims))) / len(x))  # of rho, at independence
         rho = rho.where(rho > _CUT * noise, 0)
         order = rho.argsort(descending=True)
         rho, count = rho[order], int((rho > 0).sum())
+
         # The Gaussian form needs only the correlated directions; the Student form needs the radii, hence all of them.
+        paired = min(self.dims)
         last_x, last_y = (count, count) if nu == math.inf else self.dims
-        left = torch.cat([left[:, order], left[:, kept:]], 1)[:, :last_x]
-        right = torch.cat([right[:, order], right[:, kept:]], 1)[:, :last_y]
+        left, right = canonical_directions(x, y, nu)
+        left = torch.cat([left[:, order], left[:, paired:]], 1)[:, :last_x]
+        right = torch.cat([right[:, order], right[:, paired:]], 1)[:, :last_y]
+
         # A correlation of rank r has r (dx + dy − r) free entries; each costs new rows 1/(2n) nats on average (Akaike).
         self.shortfall = count * (sum(self.dims) - count) / (2 * len(x))
         if bool((rho >= 1 - 2 * _CLOSEST).any()):  # a pair may have more than the form can hold
             self.shortfall = math.inf
+
         self.register_buffer("left", left.float())
         self.register_buffer("right", right.float())
         self.register_buffer("rho", rho[:count])
@@ -111,26 +108,28 @@ class EllipticalCopula(ClosedForm):
         Student copula a last column holds the marginal term of the row.
         """
         nu, rho, k = self.degrees_of_freedom, self.rho, len(self.rho)
-        u, v = (
-            self._scores(x - self.centre_x) @ self.left,
-            self._scores(y - self.centre_y) @ self.right,
-        )
+        u = self._scores(x - self.centre_x) @ self.left
+        v = self._scores(y - self.centre_y) @ self.right
+
         log_det = -0.5 * torch.log1p(-(rho**2)).sum().to(u)
-        gain, cross = (rho**2 / (1 - rho**2)).to(u), (rho / (1 - rho**2)).to(u)
-        a, b = ((w[..., :k] ** 2 @ gain).unsqueeze(-1) for w in (u, v))
+        gain = (rho**2 / (1 - rho**2)).to(u)
+        cross = (rho / (1 - rho**2)).to(u)
+        a = (u[..., :k] ** 2 @ gain).unsqueeze(-1)
+        b = (v[..., :k] ** 2 @ gain).unsqueeze(-1)
+        one_x, one_y = torch.ones_like(a), torch.ones_like(b)
         u_k, v_k = u[..., :k] * cross, v[..., :k]
         if nu == math.inf:
-            return _beside(u_k, log_det - a / 2, torch.ones_like(a)), _beside(
-                v_k, torch.ones_like(b), -b / 2
-            )
-        (dx, dy), radius_x, radius_y = self.dims, *((w**2).sum(-1, keepdim=True) for w in (u, v))
+            return _beside(u_k, log_det - a / 2, one_x), _beside(v_k, one_y, -b / 2)
+
+        dx, dy = self.dims
+        radius_x, radius_y = ((w**2).sum(-1, keepdim=True) for w in (u, v))
         constant = math.lgamma((nu + dx + dy) / 2) + math.lgamma(nu / 2)
         constant -= math.lgamma((nu + dx) / 2) + math.lgamma((nu + dy) / 2)
         marginal_x = constant + log_det + (nu + dx) / 2 * torch.log1p(radius_x / nu)
         marginal_y = (nu + dy) / 2 * torch.log1p(radius_y / nu)
         return (
-            _beside(-2 * u_k, radius_x + a, torch.ones_like(a), marginal_x),
-            _beside(v_k, torch.ones_like(b), radius_y + b, marginal_y),
+            _beside(-2 * u_k, radius_x + a, one_x, marginal_x),
+            _beside(v_k, one_y, radius_y + b, marginal_y),
         )
 
     def scores(
@@ -140,8 +139,10 @@ class EllipticalCopula(ClosedForm):
         nu = self.degrees_of_freedom
         if nu == math.inf:
             return x @ y.mT
+
+        marginals = x[..., -1:] + y[..., -1:].mT
         radius = (x[..., :-1] @ y[..., :-1].mT).clamp_min(0)  # of (x, y) together
-        return x[..., -1:] + y[..., -1:].mT - (nu + sum(self.dims)) / 2 * torch.log1p(radius / nu)
+        return marginals - (nu + sum(self.dims)) / 2 * torch.log1p(radius / nu)
 
 
 def _beside(*columns: Tensor) -> Tensor:
@@ -158,61 +159,85 @@ def student_scores(z: Tensor, nu: float) -> Tensor:
     """
     if nu == math.inf:
         return z
+
     z = z.clamp(-_LARGEST, _LARGEST)
     if nu >= 8:
         first = (z**3 + z) / 4
         second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
         third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
         return z + first / nu + second / nu**2 + third / nu**3
+
     if nu not in (1, 2, 4):
         raise ValueError(f"degrees_of_freedom: expected 1, 2, 4 or at least 8, got {nu!r}")
-    tail = (
-        torch.special.erfc(z.abs() / math.sqrt(2)) / 2
-    )  # accurate where 1 − Φ cancels, as ndtr of torch does too
+
+    # erfc is accurate where 1 − Φ cancels, as torch's ndtr does too.
+    tail = torch.special.erfc(z.abs() / math.sqrt(2)) / 2
     if nu == 1:
         size = 1 / torch.tan(math.pi * tail)
     elif nu == 2:
         size = (1 - 2 * tail) / (2 * tail * (1 - tail)).sqrt()
     else:
+        # 2 √(cos(third)/root − 1), third = arccos(root)/3: both cancel about z = 0.
         root = (4 * tail * (1 - tail)).sqrt()
-        third = (
-            torch.atan2(1 - 2 * tail, root) / 3
-        )  # of arccos(root), which is inaccurate about z = 0
-        size = (
-            2 * (2 * torch.sin(2 * third) * torch.sin(third) / root).sqrt()
-        )  # 2 √(cos(third)/root − 1)
+        third = torch.atan2(1 - 2 * tail, root) / 3
+        size = 2 * (2 * torch.sin(2 * third) * torch.sin(third) / root).sqrt()
+
     return size * z.sign()
+
+
+def _out_of_fold_correlations(x: Tensor, y: Tensor, nu: float) -> Tensor:
+    """Return the canonical correlations, each of rows that did not determine its directions."""
+    u, v = torch.empty_like(x), torch.empty_like(y)
+    fold = torch.arange(len(x), device=x.device) % _FOLDS
+    for k in range(_FOLDS):
+        own, others = fold == k, fold != k
+        left, right = canonical_directions(x[others], y[others], nu)
+        u[own] = x[own] @ left
+        v[own] = y[own] @ right
+    return canonical_correlations(u, v, nu)
 
 
 def canonical_directions(x: Tensor, y: Tensor, nu: float) -> tuple[Tensor, Tensor]:
     """Return the matrices (dx, dx) and (dy, dy) that whiten x and y and pair their columns by canonical correlation."""
     rows, dx = torch.cat([x, y], 1), x.shape[1]
-    scatter = rows.T @ rows / len(rows)
-    if (
-        nu < math.inf
-    ):  # maximum likelihood of the t law: a few rounds of reweighting, from the identity
-        scatter = torch.eye(rows.shape[1], dtype=x.dtype, device=x.device)
-        for _ in range(8):
-            radius = (torch.linalg.solve(_shrunk(scatter), rows.T).T * rows).sum(-1)
-            scatter = (
-                (rows * _weights(radius, rows.shape[1], nu).unsqueeze(-1)).T @ rows / len(rows)
-            )
-    white_x, white_y = _inverse_root(scatter[:dx, :dx]), _inverse_root(scatter[dx:, dx:])
-    left, _, right = torch.linalg.svd(white_x @ scatter[:dx, dx:] @ white_y, full_matrices=True)
+    scatter = _scatter(rows, nu)
+
+    white_x = _inverse_root(scatter[:dx, :dx])
+    white_y = _inverse_root(scatter[dx:, dx:])
+    cross = white_x @ scatter[:dx, dx:] @ white_y
+    left, _, right = torch.linalg.svd(cross, full_matrices=True)
     return white_x @ left, white_y @ right.mT
+
+
+def _scatter(rows: Tensor, nu: float) -> Tensor:
+    """Return the scatter matrix by maximum likelihood: of the t law by a few rounds of reweighting."""
+    if nu == math.inf:
+        return rows.T @ rows / len(rows)
+
+    dim = rows.shape[1]
+    scatter = torch.eye(dim, dtype=rows.dtype, device=rows.device)
+    for _ in range(_REWEIGHTINGS):
+        radius = (torch.linalg.solve(_shrunk(scatter), rows.T).T * rows).sum(-1)
+        weighted = rows * _weights(radius, dim, nu).unsqueeze(-1)
+        scatter = weighted.T @ rows / len(rows)
+    return scatter
 
 
 def canonical_correlations(u: Tensor, v: Tensor, nu: float) -> Tensor:
     """Return the correlation of each pair of canonical coordinates, by maximum likelihood for the t law."""
-    kept, dim = min(u.shape[1], v.shape[1]), u.shape[1] + v.shape[1]
-    radius, squares = (u**2).sum(-1) + (v**2).sum(-1), u[:, :kept] ** 2 + v[:, :kept] ** 2
-    u, v = u[:, :kept], v[:, :kept]
-    rho = u.new_zeros(kept)
+    paired, dim = min(u.shape[1], v.shape[1]), u.shape[1] + v.shape[1]
+    radius = (u**2).sum(-1) + (v**2).sum(-1)
+    u, v = u[:, :paired], v[:, :paired]
+    squares = u**2 + v**2
+
+    rho = u.new_zeros(paired)
     for _ in range(1 if nu == math.inf else 16):
         excess = (squares * rho**2 - 2 * rho * u * v) @ (1 - rho**2).reciprocal()
         weights = _weights(radius + excess, dim, nu)
-        rho = (weights @ (u * v)) / ((weights @ u**2) * (weights @ v**2)).sqrt()
+        sizes = (weights @ u**2) * (weights @ v**2)
+        rho = (weights @ (u * v)) / sizes.sqrt()
         rho = rho.nan_to_num(0).clamp(_CLOSEST - 1, 1 - _CLOSEST)
+
     return rho
 
 

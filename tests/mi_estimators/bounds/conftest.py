@@ -11,7 +11,11 @@ def law_of(seed: int) -> mi.laws.Finite:
     return mi.laws.Finite(logits.log_softmax(0).reshape(3, 4))
 
 
-def critic_of(seed: int, law: mi.laws.Finite, scale: float = 1.0) -> torch.Tensor:
+def critic_of(
+    seed: int,
+    law: mi.laws.Finite,
+    scale: float = 1.0,
+) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed + 999)
     return law.log_ratio_matrix + scale * torch.randn(law.log_joint.shape, generator=generator)
 

@@ -25,6 +25,7 @@ def test_order_law(seed):
     """It falls from DV to NWJ as the anchor moves, and stays below the information."""
     law, critic = law_and_critic(seed)
     values = [float(law.exact(bounds.anchored_dv(b), critic)) for b in ANCHORS]
+
     assert values[0] == pytest.approx(float(law.exact(bounds.dv, critic)), abs=1e-6)
     assert values[-1] == pytest.approx(float(law.exact(bounds.nwj, critic)), abs=1e-3, rel=1e-3)
     assert all(later <= earlier + 1e-9 for earlier, later in pairwise(values))
@@ -38,8 +39,10 @@ def test_tightness(anchor):
     critic = law.log_ratio_matrix.clone().requires_grad_()
     value = law.exact(bounds.anchored_dv(anchor), critic)
     (gradient,) = torch.autograd.grad(value, critic)
+
     assert float(value.detach()) == pytest.approx(law.mutual_information)
     assert gradient.abs().max() < 1e-12
+
     shifted = law.exact(bounds.anchored_dv(anchor), law.log_ratio_matrix + 2)
     assert float(shifted) < law.mutual_information - 0.05
 

@@ -42,6 +42,7 @@ def test_flo_baseline():
     ratio = (-u[:, None] + scores - scores.diagonal()[:, None]).exp()[off].reshape(6, 5)
     flo = 1 - u.mean() - ratio.mean()  # Guo et al. 2022
     log_a = (scores.diagonal() + u)[:, None]
+
     torch.testing.assert_close(mi.nwj(*joint_and_product(scores - log_a)), flo)
 
 
@@ -49,6 +50,7 @@ def test_flo_baseline():
 def interpolated_by_definition(scores, alpha, log_a, weights):
     n = len(scores)
     pairs = {(i, j): weights[i] * weights[j] for i in range(n) for j in range(n) if i != j}
+
     total, value = sum(pairs.values()), 1.0
     for (i, j), weight in pairs.items():
 
@@ -61,6 +63,7 @@ def interpolated_by_definition(scores, alpha, log_a, weights):
 
         reward = scores[i][i] - math.log(baseline(j))
         value += weight / total * (reward - math.exp(scores[i][j]) / baseline(i))
+
     return value
 
 
@@ -76,7 +79,9 @@ def test_interpolated_definition(n, alpha, scale, seed):
     expected = interpolated_by_definition(
         scores.tolist(), alpha, log_a.tolist(), log_weights.exp().tolist()
     )
+
     assert float(value) == pytest.approx(expected, rel=1e-10, abs=1e-10)
+
     uniform = torch.full((n,), -math.log(n))
     torch.testing.assert_close(
         mi.bounds.interpolated(scores, alpha),
@@ -94,9 +99,12 @@ def test_interpolated_expectation(law, random_critic, n):
             a: (probability * mi.bounds.interpolated(scores, a, log_a[x])).sum()
             for a in (0, 0.1, 0.5, 0.9, 1)
         }
+
         assert all(v <= law.mutual_information + 1e-12 for v in value.values())
+
         exact = law.exact(mi.nwj, critic - log_a[:, None])
         torch.testing.assert_close(value[0], exact)  # unbiased
+
         fewer, fewer_probability, _ = all_batches(law, critic, n - 1)
         torch.testing.assert_close(value[1], (fewer_probability * mi.infonce(fewer)).sum())
 
@@ -110,6 +118,7 @@ def test_kept_positive():
     without = (scores.exp() * off).sum(-1) / 2
     reward = scores.diagonal(dim1=1, dim2=2) - (alpha * with_all + (1 - alpha)).log()
     false = 1 + (reward - without / (alpha * without + 1 - alpha)).mean(-1)
+
     assert (probability * false).sum() > law.mutual_information
     assert (probability * mi.bounds.interpolated(scores, alpha)).sum() < law.mutual_information
 
@@ -120,11 +129,14 @@ def test_large_scores(alpha):
     log_a = torch.tensor([9999.0, 1e4, 9998.5])
     single = scores.float().requires_grad_()
     value = mi.bounds.interpolated(single, alpha, log_a.float())
+
     torch.testing.assert_close(
         value.double(), mi.bounds.interpolated(scores, alpha, log_a), rtol=1e-5, atol=1e-5
     )
+
     (gradient,) = torch.autograd.grad(value, single)
     assert gradient.isfinite().all()
+
     (extreme,) = torch.autograd.grad(mi.bounds.interpolated(2 * single, max(alpha, 0.1)), single)
     assert extreme.isfinite().all()
 
@@ -132,14 +144,17 @@ def test_large_scores(alpha):
 def test_derivatives():
     scores, log_a = torch.randn(4, 4, 4).requires_grad_(), torch.randn(4, 4).requires_grad_()
     assert torch.autograd.gradcheck(lambda s, a: mi.bounds.interpolated(s, 0.3, a), (scores, log_a))
+
     logits = torch.zeros(4, requires_grad=True)
     assert torch.autograd.gradcheck(
         lambda w: mi.bounds.interpolated(scores[0].detach(), 0.3, None, w.log_softmax(0)), logits
     )
+
     mapped = torch.func.vmap(torch.func.grad(lambda s: mi.bounds.interpolated(s, 0.3)))(
         scores.detach()
     )
     (gradient,) = torch.autograd.grad(mi.bounds.interpolated(scores, 0.3).sum(), scores)
+
     torch.testing.assert_close(mapped, gradient)
 
 
@@ -180,6 +195,7 @@ def test_massless_rows():
     log_weights = torch.tensor([0.2, 0.0, 0.5, 0.3]).log()
     kept = torch.tensor([0, 2, 3])
     value = mi.bounds.interpolated(scores, 0.4, None, log_weights)
+
     torch.testing.assert_close(
         value, mi.bounds.interpolated(scores[kept][:, kept], 0.4, None, log_weights[kept])
     )

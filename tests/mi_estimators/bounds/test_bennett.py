@@ -19,11 +19,13 @@ def test_exact_bridge(law, random_critic, log_odds):
             law.log_ratio_matrix + shift,
         )
         assert float(value) == pytest.approx(law.mutual_information, abs=1e-9)
+
     critic = random_critic(0, law)
     values = [
         law.exact(lambda *a, **k: mi.bounds.bridge(*a, **k, log_odds=log_odds), critic + s)
         for s in (0.0, 5.0)
     ]
+
     torch.testing.assert_close(*values)
 
 
@@ -62,6 +64,7 @@ def test_least_variance(random_law, log_ratio_of_sizes):
         c = mi.bounds.plug_in(critic, log_p=log_p) - mi.bounds.bridge(
             critic, critic, log_p, log_q, log_odds=log_odds
         )
+
         total = 0.0
         for gradient, weights, size in zip(
             torch.autograd.grad(c, (log_p, log_q)),
@@ -72,6 +75,7 @@ def test_least_variance(random_law, log_ratio_of_sizes):
             mass = weights.detach().exp()
             influence = gradient / mass
             total += float((mass * (influence - (mass * influence).sum()) ** 2).sum()) / size
+
         return total
 
     least = variance(log_ratio_of_sizes)
@@ -100,6 +104,7 @@ def test_shift_equation(n, m, scale, log_odds, spread, seed):
         torch.cat([joint, product], -1).amin(-1),
         torch.cat([joint, product], -1).amax(-1),
     )
+
     assert (
         (shift >= lowest - 1e-9 * (1 + lowest.abs()))
         & (shift <= highest + 1e-9 * (1 + highest.abs()))
@@ -112,6 +117,7 @@ def test_shift_equation(n, m, scale, log_odds, spread, seed):
 
     # The sign changes across the shift, to the rounding of the equation itself.
     step = 1e-8 * (1 + shift.abs())
+
     assert (excess(shift - step) > -1e-10).all()
     assert (excess(shift + step) < 1e-10).all()
 

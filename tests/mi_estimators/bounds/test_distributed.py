@@ -113,11 +113,13 @@ def test_two_processes(tmp_path):
         )
         for rank in range(2)
     ]
+
     try:
         results = [process.communicate(timeout=240) for process in processes]
     finally:
         for process in processes:
             process.kill()
+
     assert [out for out, _ in results] == ["ok\n", "ok\n"], "\n".join(error for _, error in results)
 
 

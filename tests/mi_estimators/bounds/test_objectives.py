@@ -17,12 +17,16 @@ def test_mine_gradient():
     joint, product = torch.randn(3, 5).requires_grad_(), torch.randn(3, 7).requires_grad_()
     log_ema = torch.randn(3)
     objective, new = mi.mine(joint, product, log_ema, decay=0.9)
+
     torch.testing.assert_close(objective, mi.dv(joint, product), rtol=0, atol=0)
+
     batch = product.detach().exp().mean(-1)
     torch.testing.assert_close(new, (0.9 * log_ema.exp() + 0.1 * batch).log())
     assert not new.requires_grad
+
     log_a = new.unsqueeze(-1)
     expected = gradients(mi.nwj(joint - log_a, product - log_a), joint, product)
+
     torch.testing.assert_close(gradients(objective, joint, product), expected)
 
 
@@ -30,6 +34,7 @@ def test_mine_gradient():
 def test_mine_start(arguments):
     joint, product = torch.randn(5).requires_grad_(), torch.randn(7).requires_grad_()
     objective, new = mi.mine(joint, product, **arguments)
+
     torch.testing.assert_close(new, mi.log_mean_exp(product.detach()))
     torch.testing.assert_close(
         gradients(objective, joint, product), gradients(mi.dv(joint, product), joint, product)
@@ -42,6 +47,7 @@ def test_bounded_weights():
         t.float().requires_grad_()
         for t in (torch.tensor([1e4, -1e4]), torch.tensor([1e4, -1e4, 0.0]))
     )
+
     for log_ema in (-1e4, 0.0, 1e4):
         objective, new = mi.mine(
             joint, product, torch.tensor(log_ema, dtype=torch.float32), decay=0.99

@@ -26,6 +26,7 @@ def test_massless_atoms(dtype):
     """Atoms without mass have no part in DV and in starvation."""
     log_q = torch.tensor([0.5, 0.5, 0.0]).log().to(dtype)
     scores = torch.tensor([0.3, 1.7, 1e4], dtype=dtype)
+
     torch.testing.assert_close(
         mi.dv(scores[:1], scores, log_q=log_q), mi.dv(scores[:1], scores[:2], log_q=log_q[:2])
     )
@@ -45,6 +46,7 @@ def test_dpo_gradients(bound, dtype, margin):
         mi.preference_loss(scores[:1], scores[1:], bound).sum(), scores
     )
     expected = 1 / (1 + math.exp(margin))
+
     assert gradient.tolist() == pytest.approx(
         [-expected, expected], rel=4 * torch.finfo(dtype).eps ** 0.5
     )
@@ -59,6 +61,7 @@ def test_overflow(bound, joint, product):
         torch.tensor([0.0, joint], dtype=torch.float32),
         torch.tensor([0.0, product], dtype=torch.float32),
     )
+
     assert mi.BOUNDS[bound](*scores) == -math.inf
     with pytest.raises(
         ValueError, match=r"joint, product: expected scores whose .* value is finite"
@@ -111,10 +114,13 @@ def test_gaussian_digits():
     exact = law.mutual_information - (rho**2 * (x**2 + y**2) - 2 * rho * x * y).sum(-1) / (
         2 * (1 - rho**2)
     )
+
     torch.testing.assert_close(law.log_ratio(x, y), exact, rtol=1e-6, atol=1e-6)
+
     mirrored = mi.laws.Gaussian(-rho).log_ratio(x, -y)
     torch.testing.assert_close(mirrored, law.log_ratio(x, y))
     assert mi.laws.Gaussian(0.9, 1000).chi2 == math.inf
+
     with pytest.raises(ValueError, match="nats: expected a number in"):
         mi.laws.Gaussian.with_information(20.0)
 
@@ -126,8 +132,10 @@ def test_finite_indices(index):
     law = mi.laws.Finite(torch.full((2, 2), 0.25).log())
     with pytest.raises(ValueError, match="x: expected a tensor of integer indices"):
         law.log_ratio(index, torch.tensor([0, 1]))
+
     assert law.log_ratio(torch.tensor([1, 0], dtype=torch.uint8), torch.tensor([0, 1])).shape == (
         2,
     )
+
     with pytest.raises(ValueError, match="x, y: expected batch dimensions that broadcast"):
         law.log_ratio(torch.tensor([0, 1, 1]), torch.tensor([0, 1]))

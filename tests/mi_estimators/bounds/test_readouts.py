@@ -23,6 +23,7 @@ def test_two_valued_ratios(q):
     k = -math.log(q)
     joint, product = torch.tensor([k]), torch.tensor([k, -1e4])
     log_q = torch.tensor([q, 1 - q]).log()
+
     assert float(mi.bounds.jsd_certificate(joint, product, log_q=log_q)) == pytest.approx(
         k, rel=1e-12, abs=1e-12
     )

@@ -44,11 +44,15 @@ def test_one_valued_ratio(mix, arc):
 def test_inverse_maps(t, mix):
     scores = torch.tensor(t, requires_grad=True)
     relative_scores = log_ratio_to_relative(scores, mix)
+
     assert relative_scores < mi.preference_anchor(mix)
+
     back = relative_to_log_ratio(relative_scores, mix)
     torch.testing.assert_close(back, scores, rtol=1e-9, atol=1e-6 if t > 10 else 1e-9)
+
     (gradient,) = torch.autograd.grad(back, scores)
     assert float(gradient) == pytest.approx(1, rel=1e-5)
+
     (slope,) = torch.autograd.grad(log_ratio_to_relative(scores, mix), scores)
     assert 0 < slope <= 1  # the share of Q in Q_α at that point
 
@@ -60,15 +64,20 @@ def test_large_scores(dtype):
     expected = torch.tensor(
         [-math.inf, -1e4 + math.log(2), 0.0, math.log(2), math.log(2)], dtype=dtype
     )
+
     torch.testing.assert_close(value, expected)
+
     (gradient,) = torch.autograd.grad(value[1:4].sum(), scores)
     assert gradient.isfinite().all()
     torch.testing.assert_close(log_ratio_to_relative(scores, 1.0), scores)
+
     low = torch.tensor([-math.inf, -1e4, 0.0], dtype=dtype, requires_grad=True)
     value = relative_to_log_ratio(low, 0.5)
+
     torch.testing.assert_close(
         value, torch.tensor([-math.inf, -1e4 - math.log(2), 0.0], dtype=dtype)
     )
+
     (gradient,) = torch.autograd.grad(value[1:].sum(), low)
     assert gradient.isfinite().all()
     torch.testing.assert_close(relative_to_log_ratio(low, 1.0), low)
@@ -79,11 +88,15 @@ def test_batches_and_weights():
     joint, product = torch.randn(4, 5), torch.randn(3, 1, 7)
     log_p, log_q = torch.randn(5).log_softmax(0), torch.randn(4, 7).log_softmax(-1)
     value = relative(mi.js, 0.3)(joint, product, log_p, log_q)
+
     assert value.shape == (3, 4)
+
     one = relative(mi.js, 0.3)(joint[2], product[1, 0], log_p, log_q[2])
     torch.testing.assert_close(value[1, 2], one)
+
     uniform = relative(mi.nwj, 0.3)(joint, product[0, 0], torch.full((5,), -math.log(5)))
     torch.testing.assert_close(relative(mi.nwj, 0.3)(joint, product[0, 0]), uniform)
+
     mapped = torch.func.vmap(relative(mi.dv, 0.3))(joint, product.expand(3, 4, 7)[0])
     torch.testing.assert_close(mapped, relative(mi.dv, 0.3)(joint, product[0]))
 
@@ -113,11 +126,13 @@ def test_bad_scores():
         relative(mi.dv, 0.5)(torch.tensor([math.nan]), torch.zeros(2))
     with pytest.raises(ValueError, match="log_q: expected log-weights with logsumexp 0"):
         relative(mi.dv, 0.5)(torch.zeros(2), torch.zeros(2), log_q=torch.zeros(2))
+
     for function in (log_ratio_to_relative, relative_to_log_ratio):
         with pytest.raises(ValueError, match="scores: expected values without NaN"):
             function(torch.tensor(math.nan), 0.5)
         with pytest.raises(ValueError, match="scores: expected at least one entry"):
             function(torch.zeros(0), 0.5)
+
     for score in (math.log(2), 5.0, math.inf):
         with pytest.raises(
             ValueError, match=r"scores: expected log-ratios below −ln\(1 − mix\) = 0.693147"

@@ -59,14 +59,17 @@ def test_massless_entries(name, places, filling, seed):
     old = torch.ones(6 + len(places), dtype=torch.bool)
     old[places] = False
     wide = [torch.empty(len(old)) for _ in range(2)]
+
     for scores, values in zip(wide, (joint, product), strict=True):
         scores[old] = values
         scores[places] = torch.tensor((filling * 3)[: len(places)])
+
     weights = [torch.full((len(old),), -math.inf) for _ in range(2)]
     weights[0][old], weights[1][old] = log_p, log_q
 
     value, gradients = gradient(lambda *scores: function(*scores, *weights), *wide)
     torch.testing.assert_close(value, short)
+
     for long, expected in zip(gradients, exact, strict=True):
         torch.testing.assert_close(long[old], expected)
         assert (long[~old] == 0).all()
@@ -86,6 +89,7 @@ def test_massless_rows(name, place, filling, seed):
     wide[old.unsqueeze(1) & old] = scores.flatten()
     weights[old] = log_weights
     value, (long,) = gradient(lambda matrix: MATRICES[name](matrix, weights), wide)
+
     torch.testing.assert_close(value, short)
     torch.testing.assert_close(long[old][:, old], exact)
     assert long.count_nonzero() <= exact.numel()

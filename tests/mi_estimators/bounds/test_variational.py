@@ -50,17 +50,20 @@ def test_batches_and_order(name):
     function = FUNCTIONS[name]
     joint, product = torch.randn(4, 5), torch.randn(4, 7)
     value = function(joint, product)
+
     torch.testing.assert_close(torch.stack(list(map(function, joint, product))), value)
     torch.testing.assert_close(torch.func.vmap(function)(joint, product), value)
 
     uniform = torch.full((5,), -math.log(5)), torch.full((7,), -math.log(7))
     torch.testing.assert_close(function(joint, product, *uniform), value)
+
     shuffled = joint[:, torch.randperm(5)], product[:, torch.randperm(7)]
     torch.testing.assert_close(function(*shuffled), value)
     torch.testing.assert_close(function(joint.repeat(1, 3), product.repeat(1, 3)), value)
 
     mapped = torch.func.vmap(torch.func.grad(function))(joint, product)
     (gradient,) = torch.autograd.grad(function(joint.requires_grad_(), product).sum(), joint)
+
     torch.testing.assert_close(mapped, gradient)
 
 
@@ -85,7 +88,9 @@ def test_massless_atoms(name, sign):
     log_p = torch.tensor([0.0, -math.inf])
     scores = [joint.requires_grad_(), product.requires_grad_()]
     value = FUNCTIONS[name](*scores, log_p=log_p, log_q=log_p)
+
     torch.testing.assert_close(value, FUNCTIONS[name](joint[:1], product[:1]))
+
     gradient = torch.autograd.grad(value, scores, materialize_grads=True)
     assert all(g.isfinite().all() for g in gradient)
 
@@ -115,8 +120,10 @@ def test_infonce_ceiling(k, scale, seed):
     generator = torch.Generator().manual_seed(seed)
     scores = scale * torch.randn(k, k, generator=generator)
     value = mi.infonce(scores)
+
     assert value <= math.log(k) + 1e-9
     torch.testing.assert_close(mi.infonce(scores + torch.randn(k, 1, generator=generator)), value)
+
     expected = (scores.diagonal() - scores.logsumexp(1) + math.log(k)).mean()
     torch.testing.assert_close(value, expected)
 

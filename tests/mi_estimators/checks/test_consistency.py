@@ -39,6 +39,7 @@ class Told(mi.MIEstimator):
         self.estimate_ = SimpleNamespace(
             nats=nats, stderr=stderr, estimator=mi.ESTIMATORS[self.estimator], verdict="drift"
         )
+
         return self
 
 
@@ -61,6 +62,7 @@ def test_independence_pairs():
     estimator = told((0.03, 0.02))
     check = independence(X, Y, estimator, seed=3)
     ((x, y),) = estimator.seen
+
     assert torch.equal(x.sort(0).values, X)
     assert torch.equal(y.sort(0, descending=True).values, Y)
     assert bool((y[:, 0] != -x[:, 0]).all())
@@ -78,7 +80,9 @@ def test_independence_groups():
     independence(X, Y, estimator, groups=LABELS)
     ((x, y),), (pairs,) = estimator.seen, estimator.groups
     own, other = x[:, 0].long(), -y[:, 0].long()  # entries tell their row
+
     assert len(own) == 180  # of three rows a group; the others could not be exchanged with them
+
     for pair in pairs.unique():
         rows = pairs == pair
         for members in (LABELS[own[rows]], LABELS[other[rows]]):
@@ -86,6 +90,7 @@ def test_independence_groups():
         assert not set(LABELS[own[rows]]) & set(LABELS[other[rows]])
         assert (own[rows].diff() == 1).all()
         assert (other[rows].diff() == 1).all()
+
     for side in (own, other):
         assert len(side.unique()) == len(side)
 
@@ -95,14 +100,18 @@ def test_additivity_groups():
     estimator = told((1.0, 0.05), (1.9, 0.1))
     with_whole(additivity, X, Y, estimator, 0, groups=4)
     (_, (x, y)), (whole, pairs) = estimator.seen, estimator.groups
+
     assert whole == 4
+
     first, second = x[:, 0].long(), x[:, 2].long()
     assert len(torch.cat([first, second]).unique()) == 200
     assert torch.equal(y[:, 0], -x[:, 0])  # true pairs stay pairs
     assert torch.equal(y[:, 3], -x[:, 2])
+
     for pair in pairs.unique():
         for side in (first, second):
             assert len((side[pairs == pair] // 4).unique()) == 1
+
     assert (pairs.bincount() == 4).all()
 
 
@@ -138,6 +147,7 @@ def test_constant_half(name):
         *(additivity(*rows, estimator, whole, seed) for seed in range(2)),
         additivity(*rows, estimator, whole, 0, groups=2),
     ]
+
     assert all(math.isfinite(check.value) for check in checks)
 
 
@@ -146,6 +156,7 @@ def test_label_reading():
     estimator = told(*[(1.0, 0.1)] * 5)
     self_consistency(codes, codes % 3, estimator.set_params(discrete="xy"))
     x, y = estimator.seen[0]
+
     assert x.shape[1] == len(np.unique(codes))
     assert y.shape[1] == 3
     assert all(len(set(side.flatten().tolist())) == 2 for pair in estimator.seen for side in pair)
@@ -156,6 +167,7 @@ def test_data_processing():
     estimator = told((2.0, 0.1), (2.2, 0.2), (1.0, 0.1))
     added, alone = with_whole(data_processing, X, Y, estimator, None)
     (_, whole), (x, both), (_, coarse) = estimator.seen
+
     assert torch.equal(whole, Y)
     assert torch.equal(x, X)
     assert torch.equal(both, torch.cat([Y, Y[:, :2]], 1))
@@ -177,10 +189,13 @@ def test_quarters_of_ranks(share, levels):
     """A single column is cut into quarters of its ranks."""
     estimator = told(*[(2.0, 0.1)] * 6)
     with_whole(data_processing, X, Y[:, :1] ** 3, estimator, None)
+
     assert estimator.seen[2][1].unique(return_counts=True)[1].tolist() == [50] * 4
+
     with_whole(
         data_processing, X, 1.0 * (torch.arange(200)[:, None] < share * 200), estimator, None
     )
+
     assert set(estimator.seen[5][1].flatten().tolist()) <= levels | {0, 1, 2, 3}
     assert len(estimator.seen[5][1].unique()) == 2  # two values stay two
 
@@ -190,8 +205,10 @@ def test_disjoint_halves():
     estimator = told((1.0, 0.05), (1.9, 0.1))
     check = with_whole(additivity, X[:199], Y[:199], estimator, 0)
     (_, _), (x, y) = estimator.seen
+
     assert x.shape == (99, 4)
     assert y.shape == (99, 6)
+
     first, second = x[:, 0], x[:, 2]
     assert len(torch.cat([first, second]).unique()) == 198
     assert torch.equal(y[:, 0], -first)  # true pairs stay pairs
@@ -225,10 +242,12 @@ def test_tolerance(check, z, ok):
 def test_table():
     estimator = told((1.0, 0.1), (1.0, 0.1), (0.6, 0.1), (2.1, 0.1), (0.2, 0.01))
     table = self_consistency(X, Y, estimator)
+
     assert table.estimate.nats == 1.0
     assert [check.expected for check in table.checks] == [0, 1, 1, 2]
     assert [check.ok for check in table.checks] == [False, True, True, True]
     assert not table.ok
+
     lines = str(table).splitlines()
     assert lines[0] == "js: 1.000 ± 0.100 nats, verdict: drift"
     assert [line.split()[-1] for line in lines[2:]] == ["no", "yes", "yes", "yes"]
@@ -240,6 +259,7 @@ def test_gaussian_passes():
     x, y = mi.laws.Gaussian(0.7, 2).sample(600, seeded())
     estimator = mi.MIEstimator(**TINY)
     table = self_consistency(x.numpy(), y.numpy(), estimator)
+
     assert table.ok, str(table)
     assert not hasattr(estimator, "folds_")  # the estimator given is not fitted
     assert independence(x, y, estimator) == table.checks[0]

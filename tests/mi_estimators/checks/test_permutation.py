@@ -38,9 +38,10 @@ def test_uniform_p(seeds):
         x, y = law.sample(200, seeded(seed))
         kind = dict(anchor="copula") if seed % 3 == 0 else dict(anchor="none", critic="bilinear")
         estimator = mi.MIEstimator(**TINY, **kind)
-        found = permutation_test(x, y, estimator, permutations=99, seed=1000 + seed)
-        p_values.append(found.p_value)
-        constant += len(set(found.null)) == 1
+        test = permutation_test(x, y, estimator, permutations=99, seed=1000 + seed)
+        p_values.append(test.p_value)
+        constant += len(set(test.null)) == 1
+
     assert constant > 0  # some critics say "independent" everywhere
     assert uniformity(p_values, 99) > 0.01
     # binomial(n, 0.05): above the bound once in 350 at n = 60, and once in 1600 at n = 15
@@ -78,6 +79,7 @@ def test_cross_fit_level():
     summed = 1 + ((signs * null).sum(-1) >= (signs * observed).sum(-1)).sum(0)
     single = 1 + ((signs * null)[..., 0] >= (signs * observed)[..., 0]).sum(0)
     level, noise = 0.05, 4 * math.sqrt(0.05 * 0.95 / runs)
+
     assert abs((single <= level * (permutations + 1)).mean() - level) < noise
     assert (summed <= level * (permutations + 1)).mean() > level + noise
 
@@ -86,17 +88,19 @@ def test_cross_fit_level():
 def test_least_p(seed):
     """p is the least where columns depend."""
     x, y = mi.laws.Gaussian(0.7, 2).sample(200, seeded(seed))
-    found = permutation_test(x.numpy(), y.numpy(), mi.MIEstimator(**TINY), permutations=99)
-    assert found.p_value == 0.01
-    assert found.statistic > max(found.null)
-    assert len(found.null) == 99
-    assert str(found).startswith("p = 0.01 ")
+    test = permutation_test(x.numpy(), y.numpy(), mi.MIEstimator(**TINY), permutations=99)
+
+    assert test.p_value == 0.01
+    assert test.statistic > max(test.null)
+    assert len(test.null) == 99
+    assert str(test).startswith("p = 0.01 ")
 
 
 def test_uncorrelated_columns():
     """Dependence without correlation is found."""
     x = torch.randn(400, generator=seeded(1))
     y = x**2 + 0.3 * torch.randn(400, generator=seeded(2))
+
     assert (
         permutation_test(x, y, mi.MIEstimator(**{**TINY, "steps": 200}), permutations=99).p_value
         <= 0.02
@@ -120,8 +124,10 @@ def test_unseen_rows():
 
     estimator = Watched(**TINY)
     first = permutation_test(x, y, estimator, permutations=9, seed=5)
+
     assert len(trained[0]) == 100
     assert not hasattr(estimator, "folds_")
+
     trained.clear()
     assert permutation_test(x, y, estimator, permutations=9, seed=5) == first
 
@@ -140,6 +146,7 @@ def test_statistic(n):
     assert sum(sizes) == n
     assert max(sizes) <= 512
     assert observed == pytest.approx(float(torch.nn.functional.logsigmoid(x * y).mean()))
+
     if n <= 512:  # a single group: random pairings average to the mean over the whole matrix
         matrix = torch.nn.functional.logsigmoid(x @ y.mT).mean()
         assert np.mean(null) == pytest.approx(float(matrix), abs=4 * np.std(null) / math.sqrt(50))
@@ -190,6 +197,7 @@ def test_grouped_level(name):
         labels, score = group_labels(groups, len(x)), SCORES["correlation"]
         p_values.append(rank_p(pairing_statistics(score, x, y, 39, generator, labels), generator))
         ignorant.append(rank_p(pairing_statistics(score, x, y, 39, generator), generator))
+
     assert uniformity(p_values, 39) > 0.01
     assert uniformity(ignorant, 39) < 1e-6  # the false neighbour: without groups it is not
 
@@ -206,10 +214,12 @@ def test_trained_level(name):
         groups = parts[0][2]
         if not isinstance(groups, int):
             groups = [f"{k} {label}" for k, part in enumerate(parts) for label in part[2]]
-        found = permutation_test(
+
+        test = permutation_test(
             x, y, mi.MIEstimator(**TINY), permutations=99, seed=seed, groups=groups
         )
-        p_values.append(found.p_value)
+        p_values.append(test.p_value)
+
     assert uniformity(p_values, 99) > 1e-3
 
 
@@ -218,8 +228,8 @@ def test_grouped_power(rows):
     rng = np.random.default_rng(rows)
     shared = autoregressive(150 * rows, 0.9, rng)[0]
     x, y = shared + rng.normal(size=(2, 150 * rows))
-    found = permutation_test(x, y, mi.MIEstimator(**TINY), permutations=99, groups=rows)
-    assert found.p_value <= 0.02
+    test = permutation_test(x, y, mi.MIEstimator(**TINY), permutations=99, groups=rows)
+    assert test.p_value <= 0.02
 
 
 def test_groups_in_halves():
@@ -242,6 +252,7 @@ def test_groups_in_halves():
 
     permutation_test(x, y, Watched(**TINY), permutations=9, groups=groups)
     rows, labels = trained[0]
+
     assert len({*zip(groups[rows[:, 0].long()].tolist(), labels.tolist(), strict=True)}) == 30
 
 
@@ -251,6 +262,7 @@ def test_dependent_rows():
     walks = rng.normal(size=(2, 400)).cumsum(1)
     estimator = mi.MIEstimator(**TINY)
     (warning,) = permutation_test(*walks, estimator, permutations=9).warnings
+
     assert "groups=" in warning
     assert not permutation_test(*walks, estimator, permutations=9, groups=10).warnings
     assert not permutation_test(*rng.normal(size=(2, 400)), estimator, permutations=9).warnings
@@ -260,12 +272,13 @@ def test_constant_half():
     """A side that is constant in a half tells nothing."""
     y = torch.randn(200, generator=seeded(0))
     x = (torch.arange(200) == 5).double()  # one row differs, in the one half or the other
-    found = [
+    tests = [
         permutation_test(x, y, mi.MIEstimator(**TINY), permutations=9, seed=seed)
         for seed in range(6)
     ]
-    assert all(abs(test.nats) < 0.05 for test in found)
-    assert len({test.p_value for test in found}) > 2  # ties are ranked at random
+
+    assert all(abs(test.nats) < 0.05 for test in tests)
+    assert len({test.p_value for test in tests}) > 2  # ties are ranked at random
 
 
 def test_sparse_columns():
@@ -273,10 +286,11 @@ def test_sparse_columns():
     rng = np.random.default_rng(0)
     pixels = (rng.random((300, 60)) < 0.02) * rng.normal(size=(300, 60))
     labels = np.where(rng.random(300) < 0.03, rng.integers(5, 50, 300), rng.integers(5, size=300))
+
     for x in (pixels, np.eye(50)[labels], labels.astype(str)):
         for estimator in (mi.MIEstimator(**TINY), mi.MIEstimator(**TINY, discrete="y")):
-            found = permutation_test(x, labels, estimator, permutations=9)
-            assert 0.1 <= found.p_value <= 1
+            test = permutation_test(x, labels, estimator, permutations=9)
+            assert 0.1 <= test.p_value <= 1
 
 
 X, Y = torch.randn(2, 200, generator=torch.Generator().manual_seed(0))

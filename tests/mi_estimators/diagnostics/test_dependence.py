@@ -13,6 +13,7 @@ def series(n, memory, columns=1, seed=0):
     noise = torch.randn(n, columns, generator=torch.Generator().manual_seed(seed))
     if memory == 1:
         return noise.cumsum(0)
+
     rows = noise.clone()
     for t in range(1, n):
         rows[t] = memory * rows[t - 1] + math.sqrt(1 - memory**2) * noise[t]
@@ -88,6 +89,7 @@ def test_counted_copies():
     rows = series(200, 0.0, 2)
     drawn = torch.randint(200, (4000,), generator=torch.Generator().manual_seed(0))
     x, y = rows[drawn, :1], rows[drawn, 1:]
+
     assert repeated_rows(x, y) == 4000 - len(drawn.unique())
     assert repeated_rows(x, (y > 0).double()) == 0
     assert repeated_rows((x * 10).round() / 10, (y * 10).round() / 10) == 0
@@ -121,6 +123,7 @@ def test_equal_kinds(kinds):
         draws = torch.randint(kinds, (3000,), generator=torch.Generator().manual_seed(seed))
         values.append(entropy(draws)[0])
     bias = sum(values) / len(values) - math.log(kinds)
+
     assert abs(bias) < 0.2 * (kinds - 1) / 6000 + 1e-4
 
 
@@ -129,11 +132,13 @@ def test_one_of_hundreds(bursts):
     """One column of hundreds is enough."""
     x, y = (series(1000, 0.0, 300, seed) for seed in (0, 1))
     assert not row_dependence(x, y).dependent
+
     for side, column in ((x, 171), (y, 44)):
         slow = series(1000, 0.97, seed=column)
         side[:, column : column + 1] = (
             series(1000, 0.0, seed=column + 1) * (2 * slow).exp() if bursts else slow
         )
+
     assert row_dependence(x, y).dependent
 
 

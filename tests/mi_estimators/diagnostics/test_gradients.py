@@ -28,7 +28,12 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def rows(n: int, rho: float = 0.6, dim: int = 2, seed: int = 0):
+def rows(
+    n: int,
+    rho: float = 0.6,
+    dim: int = 2,
+    seed: int = 0,
+):
     return mi.laws.Gaussian(rho, dim).sample(n, seeded(seed))
 
 
@@ -36,7 +41,12 @@ def value(name: str, scores: torch.Tensor) -> torch.Tensor:
     return mi.infonce(scores) if name == "infonce" else OBJECTIVES[name](*joint_and_product(scores))
 
 
-def gradient(name: str, critic: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def gradient(
+    name: str,
+    critic: nn.Module,
+    x: torch.Tensor,
+    y: torch.Tensor,
+) -> torch.Tensor:
     """Return the plain gradient by autograd, flat."""
     return torch.cat(
         [
@@ -63,6 +73,7 @@ def test_contributions(name):
     """Contributions sum to the gradient."""
     (x, y), critic = rows(12), Separable(2, 2, hidden=6, zero_start=False)
     measured = sample_gradients(OBJECTIVES[name], critic, x, y)
+
     assert measured.shape == (12, sum(p.numel() for p in critic.parameters()))
     torch.testing.assert_close(
         measured.sum(0), gradient(name, critic, x, y), rtol=1e-11, atol=1e-12
@@ -101,9 +112,11 @@ def test_one_minibatch(name):
         jackknife_statistics(sample_gradients(OBJECTIVES[name], critic, a, b))
         for a, b in list(zip(x.split(n), y.split(n), strict=True))[:60]
     ]
+
     assert sum(s.trace_covariance for s in single) / 60 == pytest.approx(
         many.trace_covariance, rel=0.15
     )
+
     mean_square = sum(s.mean_norm**2 - s.trace_covariance for s in single) / 60
     assert mean_square == pytest.approx(many.mean_norm**2, rel=0.25)
     assert all(s.batches == 1 for s in single)
@@ -118,6 +131,7 @@ def test_statistics_loop(name):
     )
     norm, trace = float(stacked.mean(0).norm()), float(stacked.var(0).sum())
     noise_scale = 16 * trace / (norm**2 - trace / 6)
+
     assert vars(measured) == pytest.approx(
         dict(
             mean_norm=norm,
@@ -129,7 +143,11 @@ def test_statistics_loop(name):
     )
 
 
-def finite_law(seed: int, nx: int = 2, ny: int = 3) -> tuple[mi.laws.Finite, torch.Tensor]:
+def finite_law(
+    seed: int,
+    nx: int = 2,
+    ny: int = 3,
+) -> tuple[mi.laws.Finite, torch.Tensor]:
     law = mi.laws.Finite(
         torch.randn(nx * ny, generator=seeded(seed)).log_softmax(0).reshape(nx, ny)
     )
@@ -154,6 +172,7 @@ def test_dv_bias(seed):
     bias = [
         exact_minibatch_bias(mi.dv, law, critic, batch_size=size).relative for size in (2, 3, 4, 5)
     ]
+
     assert all(larger < smaller for smaller, larger in itertools.pairwise(bias))
     assert bias[-1] > 1e-3
 
@@ -170,18 +189,22 @@ def test_constant_critic():
 def test_exact_bias():
     law, critic = finite_law(1)
     critic.requires_grad_()
+
     expected = torch.zeros(2, 3)
     for i in range(6):
         for j in range(6):
             x, y = torch.tensor([i // 3, j // 3]), torch.tensor([i % 3, j % 3])
             (own,) = torch.autograd.grad(mi.dv(*joint_and_product(critic[x][:, y])), critic)
             expected += (law.log_joint.flatten()[i] + law.log_joint.flatten()[j]).exp() * own
+
     (full,) = torch.autograd.grad(law.exact(mi.dv, critic), critic)
     measured = exact_minibatch_bias(mi.dv, law, critic.detach())
+
     assert measured.relative == pytest.approx(float((expected - full).norm() / full.norm()))
     assert measured.along == pytest.approx(
         float(((expected - full) * full).sum() / full.norm() ** 2)
     )
+
     cosine = float((expected * full).sum() / expected.norm() / full.norm())
     assert measured.cosine == pytest.approx(cosine)
 
@@ -194,6 +217,7 @@ def test_minibatch_bias():
     stacked = torch.stack([gradient("dv", critic, x[b], y[b]) for b in batches])
     full = gradient("dv", critic, x, y)
     apart, norm = stacked.mean(0) - full, float(full.norm())
+
     assert measured.relative == pytest.approx(float(apart.norm()) / norm)
     assert measured.noise == pytest.approx(float((stacked.var(0).sum() / 37).sqrt()) / norm)
     assert measured.along == pytest.approx(float(apart @ full) / norm**2)
@@ -219,7 +243,9 @@ def test_table_entries():
         ("dv", "nwj", "js", "infonce", "smile"),
     )
     table = gradient_table(critic, x, y, names, batch_size=16)
+
     assert [row.bound for row in table] == list(names)
+
     for row in table:
         statistics = gradient_statistics(OBJECTIVES[row.bound], critic, x, y, batch_size=16)
         assert {key: getattr(row, key) for key in vars(statistics)} == vars(statistics)
@@ -228,6 +254,7 @@ def test_table_entries():
         ]
         assert row.value == pytest.approx(sum(float(value(row.bound, s)) for s in scores) / 8)
         assert row.negatives == 16 * 15
+
     dv = [mi.effective_sample_size(joint_and_product(s)[1]) for s in scores]
     assert table[0].effective_negatives == pytest.approx(float(torch.stack(dv).mean()))
 

@@ -39,6 +39,7 @@ def test_unbiased_window():
     mu, sigma, decay, steps = torch.linspace(-1, 1, 8), torch.linspace(0.5, 3, 8), 0.9, 40
     weights = decay ** torch.arange(steps)
     batches = float(weights.sum() ** 2 / (weights**2).sum())
+
     signals, traces = [], []
     for _ in range(200):
         monitor = GradientMonitor(batch_size=32, decay=decay)
@@ -50,6 +51,7 @@ def test_unbiased_window():
 
     assert measured.batches == round(batches) == 18  # (1 + decay)/(1 − decay) = 19 in the end
     assert measured.noise_scale == pytest.approx(32 * measured.trace_covariance / signals[-1])
+
     for estimates, expected in ((signals, (mu**2).sum()), (traces, (sigma**2).sum())):
         estimates = torch.tensor(estimates)
         error = float(estimates.std()) / 200**0.5
@@ -63,6 +65,7 @@ def test_drift():
     for step in range(400):
         monitor(step * drift)
     measured = monitor.statistics()
+
     assert measured.trace_covariance == pytest.approx(float(drift @ drift) / 2)
     assert measured.mean_norm == pytest.approx(float(drift.norm()) * (399 - decay / (1 - decay)))
 
@@ -72,6 +75,7 @@ def test_fit_history():
     law = mi.laws.Gaussian(0.8)
     x, y = law.sample(300, torch.Generator().manual_seed(0))
     estimate = mi.estimate_mi(x, y, steps=100, folds=2, anchor="none", batch_size=64)
+
     for first, *later in estimate.history:
         assert set(first) == {"step", "train", "validation"}  # no gradient yet
         assert later
@@ -86,7 +90,9 @@ def test_bad_calls():
         GradientMonitor(batch_size=0)
     with pytest.raises(ValueError, match="decay: expected a number in"):
         GradientMonitor(batch_size=1, decay=0.0)
+
     monitor = GradientMonitor(batch_size=1)
     monitor(torch.zeros(3))
+
     with pytest.raises(ValueError, match="monitor: expected at least 2 recorded gradients, got 1"):
         monitor.statistics()

@@ -35,6 +35,7 @@ def zhang_and_stephens(x):
     k = -np.array([np.mean(np.log1p(-t * x)) for t in theta])
     log_likelihood = n * (np.log(theta / k) + k - 1)
     weights = np.array([1 / np.sum(np.exp(log_likelihood - one)) for one in log_likelihood])
+
     return np.mean(np.log1p(-np.sum(theta * weights) * x))
 
 
@@ -52,10 +53,12 @@ def test_other_fits(k, m):
     uniform = torch.rand(m, generator=torch.Generator().manual_seed(m))
     scores = torch.log1p((uniform**-k - 1) / k)  # a generalised Pareto weight, plus one
     x = tail(scores)
-    found = unshrunk(pareto_k(scores), len(x))
-    assert found == pytest.approx(zhang_and_stephens(x), abs=1e-9)
+    shape = unshrunk(pareto_k(scores), len(x))
+
+    assert shape == pytest.approx(zhang_and_stephens(x), abs=1e-9)
+
     likelihood, _, _ = stats.genpareto.fit(x, floc=0)
-    assert found == pytest.approx(likelihood, abs=0.3 / math.sqrt(len(x)) + 0.03)
+    assert shape == pytest.approx(likelihood, abs=0.3 / math.sqrt(len(x)) + 0.03)
 
 
 def test_gaussian_weights():

@@ -22,13 +22,16 @@ def test_enumeration():
     p = np.array([[0.3, 0.0, 0.1], [0.05, 0.35, 0.2]])
     law = mi.laws.Finite(torch.tensor(p).log())
     ratio = p / np.outer(p.sum(1), p.sum(0))
+
     assert law.mutual_information == pytest.approx(special.xlogy(p, ratio).sum(), abs=1e-14)
+
     log_ratio = law.log_ratio(torch.tensor([0, 1]), torch.tensor([1, 2]))
     assert log_ratio.tolist() == pytest.approx([-math.inf, math.log(ratio[1, 2])])
 
     x, y = law.sample(50_000, torch.Generator().manual_seed(0))
     counts = np.zeros_like(p)
     np.add.at(counts, (x.numpy(), y.numpy()), 1 / 50_000)
+
     np.testing.assert_allclose(counts, p, atol=0.01)
 
 
@@ -47,6 +50,7 @@ def test_no_side_effects(bound):
     joint, product = torch.randn(3), torch.randn(4)
     with torch.no_grad():
         positive, negative = mi.score_weights(bound, joint, product)
+
     assert positive.shape == joint.shape
     assert negative.shape == product.shape
     assert not joint.requires_grad

@@ -61,6 +61,6 @@ def test_bad_line(tmp_path, line):
 
 def test_versions():
     """Versions name what was asked and what always matters."""
-    found = versions("numpy", "no-such-package")
-    assert list(found) == ["python", "torch", "numpy", "no-such-package", "mi-estimators"]
-    assert found["no-such-package"] == "source"
+    names = versions("numpy", "no-such-package")
+    assert list(names) == ["python", "torch", "numpy", "no-such-package", "mi-estimators"]
+    assert names["no-such-package"] == "source"

@@ -38,9 +38,11 @@ def page():
     page.alert("Something is wrong.")
     page.table("Numbers", Table(("bound", "nats"), [("dv", "0.5"), ("<js>", "0.4")]))
     page.table("Nothing", Table(("bound",), []))
+
     with theme():
         page.figure("line", drawn(), "A line.")
         page.panels([(drawn(), "Left."), (drawn(), "Right.")])
+
     return page
 
 

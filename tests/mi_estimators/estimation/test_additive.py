@@ -27,6 +27,7 @@ def pairs(name, rows=4000, columns=1, seed=0, scale=0.1):
     uniform = torch.rand(rows, columns, generator=generator, dtype=torch.float64).clamp(
         1e-9, 1 - 1e-9
     )
+
     return x, x + scale * LAWS[name][0](uniform)
 
 
@@ -49,10 +50,12 @@ def test_mean_log_ratio(name, backwards):
     truth = entropy_of_sum(y) - LAWS[name][1] - math.log(0.1)
     if backwards:
         x, y = y, x
+
     model = model_of(x, y, backwards=backwards)
     fresh = pairs(name, 3000, seed=1)
     own = fresh[::-1] if backwards else fresh
     scores = model(*(side.float() for side in own))
+
     assert float(scores.diagonal().mean()) == pytest.approx(truth, abs=0.1)
     assert float(scores.exp().mean()) == pytest.approx(1, abs=0.1)  # a ratio of densities
 
@@ -88,6 +91,7 @@ def test_scores(dx, dy, backwards, size):
     model = model_of(size * x, y / size, backwards=backwards)
     a, b = torch.randn(2, 3, 5, dx) * size, torch.randn(2, 3, 7, dy) * 100 / size
     scores = model(a, b)
+
     assert scores.shape == (2, 3, 5, 7)
     assert bool(torch.isfinite(scores).all())
     assert float(scores.min()) >= math.log(1e-4) - 1e-5
@@ -101,7 +105,9 @@ def test_density_table(heavy):
     if heavy:  # a Cauchy law
         values = values / torch.randn(2000, dtype=torch.float64)
     law = LogDensity(values[:1000], values[1000:])
+
     assert law.heavy is heavy
+
     grid = torch.linspace(-14, 14, 40_001, dtype=torch.float64).sinh()
     assert float(torch.trapezoid(law(grid).exp(), grid)) == pytest.approx(1, abs=1e-3)
 
@@ -118,6 +124,7 @@ def test_equal_correlations():
     truth = 2 * (entropy_of_sum(y[:, 0]) - math.log(0.1))
     turn = torch.linalg.qr(torch.randn(2, 2, dtype=torch.float64))[0]
     scores = model_of(x @ turn, y)(x[:2000] @ turn, y[:2000])
+
     assert float(scores.diagonal().mean()) == pytest.approx(truth, abs=0.1)
 
 

@@ -123,5 +123,6 @@ def test_type_checker(tmp_path):
 
     start = len(RIGHT.strip().splitlines())
     lines = {error["range"]["start"]["line"]: error["message"] for error in report}
+
     assert {line: message for line, message in lines.items() if line < start} == {}
     assert {call for k, call in enumerate(WRONG, start) if k not in lines} == set()

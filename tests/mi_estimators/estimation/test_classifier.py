@@ -36,12 +36,15 @@ def test_normalised_scores(label):
     with torch.no_grad():
         scores = critic(kinds, test[1]).T if label == 0 else critic(test[0], kinds)
     shares = torch.bincount(train[label][:, 0].long()) / 900
+
     torch.testing.assert_close(scores.exp() @ shares, torch.ones(600))
+
     means = torch.tensor([[0.0, 0.0], [1.0, 1.0], [2.0, 0.0]])
     likelihood = -((test[1 - label][:, None] - means) ** 2).sum(-1) / (2 * 0.09)
     exact = likelihood.log_softmax(-1) + math.log(3)
     code = test[label][:, 0].long()
     value, truth = (s[torch.arange(600), code].mean() for s in (scores, exact))
+
     assert 0 <= truth - value < 0.03
     assert history[0]["step"] == 0
 

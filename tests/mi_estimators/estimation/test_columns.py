@@ -54,6 +54,7 @@ def test_diagonal():
     table = mi.pairwise_mi(
         {"x": x, "sign": x > 0, "kind": x.sign().long()}, discrete=["kind"], **FAST
     )
+
     assert table.nats[0, 0] == math.inf
     assert table.nats[1, 1] == pytest.approx(math.log(2), abs=0.02)
     assert table["sign", "kind"].nats == pytest.approx(math.log(2), abs=0.02)
@@ -64,9 +65,11 @@ def test_kinds_of_tables(table):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({name: rows.numpy() for name, rows in three_columns().items()})
     values = [estimate.nats for estimate in table.estimates.values()]
+
     for other in (frame, frame.to_numpy(), torch.tensor(frame.to_numpy())):
         again = mi.pairwise_mi(other, **FAST)
         assert [estimate.nats for estimate in again.estimates.values()] == values
+
     assert again.names == ("0", "1", "2")
     assert mi.pairwise_mi(frame, **FAST).names == table.names
 
@@ -83,6 +86,7 @@ def test_report(table):
     pair = ("a", "walk")
     flagged = replace(table[pair], verdict="dependent_rows", warnings=("rows < depend",))
     changed = replace(table, estimates=table.estimates | {pair: flagged})
+
     assert repr(changed) == "PairwiseMI(3 columns, 3 pairs, 1 flagged)"
     assert f"{flagged.nats:.3f}!" in str(changed)
     assert "a, walk: dependent_rows: rows < depend" in str(changed)
@@ -90,8 +94,10 @@ def test_report(table):
 
     html = ElementTree.fromstring(changed._repr_html_())
     words = [element.text for element in html.iter()]
+
     assert words.count(f"{flagged.nats:.3f}!") == 2
     assert words.count("b & c") == 2
+
     tips = [element.get("title") for element in html.iter("td")]
     assert tips.count(repr(flagged)) == 2
 

@@ -47,6 +47,7 @@ def test_interval(name):
     rows, truth = LAWS[name](np.random.default_rng(3))
     estimate = mi.conditional_mi(*rows, **FAST)
     low, high = estimate.interval
+
     assert (estimate.verdict == "nothing_found") is (truth == 0)
     assert low - 0.02 <= truth <= high + 0.02
     assert estimate.nats == pytest.approx(truth, abs=0.1)
@@ -69,9 +70,11 @@ def confounded(name, rng, n=2000):
         return np.sin(5 * z) + 0.2 * a, np.sin(5 * z) + 0.2 * b, z
     if name == "squares":
         return z**2 + 0.2 * a, z**2 + 0.2 * b, z
+
     labels = rng.integers(5, size=n)
     if name == "labels":
         return labels + 0.2 * a, (labels == 2) + 0.2 * b, labels.astype(str)
+
     return labels, 4 * (labels == 2) + b, labels  # x is a function of z
 
 
@@ -93,8 +96,10 @@ def test_shared_part():
     x, y, z = rows
     estimate = mi.conditional_mi(x + 5 * z, y, z, **FAST)
     total, shared = estimate.parts.values()
+
     assert estimate.nats == pytest.approx(total.nats - shared.nats)
     assert estimate.stderr < 0.9 * math.hypot(total.stderr, shared.stderr)
+
     for text in ("I(X; Y | Z) =", "I(X; (Y, Z)) =", "I(X; Z) ="):
         assert text in str(estimate)
 
@@ -106,9 +111,12 @@ def test_strata():
     z = np.repeat(["near", "far", "never"], [300, 300, 600])
     y = np.where(z == "near", x, np.where(z == "far", 2 * noise + x, noise)) + 0.3 * noise
     estimate = mi.conditional_mi(x, y, z, **FAST)
+
     assert {*estimate.parts} == {f"I(X; Y | Z = {name})" for name in ("near", "far", "never")}
+
     shares = {"near": 0.25, "far": 0.25, "never": 0.5}
     mean = sum(s * estimate.parts[f"I(X; Y | Z = {name})"].nats for name, s in shares.items())
+
     assert estimate.nats == pytest.approx(mean)
     assert (
         estimate.parts["I(X; Y | Z = near)"].nats > estimate.parts["I(X; Y | Z = never)"].nats + 1
@@ -128,10 +136,13 @@ def test_row_order(name):
 def test_groups():
     kinds = np.random.default_rng(0).integers(150, size=1500)
     x, y, z = np.random.default_rng(1).normal(size=(3, 150))[:, kinds]
+
     assert mi.conditional_mi(x, y, z, **FAST).verdict == "repeated_rows"
+
     own, other = np.random.default_rng(2).normal(size=(2, 1500))
     x, y = z + own, x + other
     alone, grouped = (mi.conditional_mi(x, y, z, **FAST, groups=g) for g in (None, kinds))
+
     assert grouped.verdict == "nothing_found"
     assert grouped.parts["I(X; Z)"].stderr > 1.3 * alone.parts["I(X; Z)"].stderr
 
@@ -150,6 +161,7 @@ def by_definition(x, y, z, k):
         ]
         first, second, third = torch.stack(counts).double().digamma()
         total += float(first - second - third)
+
     return float(torch.tensor(k).digamma()) + total / len(x)
 
 

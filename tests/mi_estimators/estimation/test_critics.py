@@ -39,7 +39,9 @@ def test_shapes(name, batch):
     critic = randomised(CRITICS[name].make(3, 2, 8))
     x, y = torch.randn(*batch, 5, 3), torch.randn(*batch, 7, 2)
     scores = critic(x, y)
+
     assert scores.shape == (*batch, 5, 7)
+
     for row, (a, b) in enumerate(zip(x.reshape(-1, 5, 3), y.reshape(-1, 7, 2), strict=True)):
         torch.testing.assert_close(scores.reshape(-1, 5, 7)[row], critic(a, b))
 
@@ -49,8 +51,8 @@ def test_single_pairs(name):
     """A score belongs to its pair alone."""
     critic = randomised(CRITICS[name].make(3, 2, 8))
     x, y = torch.randn(5, 3), torch.randn(4, 2)
-    each = pair_by_pair(lambda a, b: critic(a[None], b[None])[0, 0], x, y)
-    torch.testing.assert_close(critic(x, y), each)
+    single = pair_by_pair(lambda a, b: critic(a[None], b[None])[0, 0], x, y)
+    torch.testing.assert_close(critic(x, y), single)
 
 
 @critics
@@ -58,12 +60,15 @@ def test_zero_start(name):
     """Critics start at zero and can leave it."""
     critic = CRITICS[name].make(3, 2, 8)
     x, y = torch.randn(5, 3), torch.randn(5, 2)
+
     assert not critic(x, y).any()
+
     optimizer = torch.optim.SGD(critic.parameters(), lr=0.1)
     for _ in range(2):
         optimizer.zero_grad()
         critic(x, y).diagonal().sum().neg().backward()
         optimizer.step()
+
     assert critic(x, y).diagonal().sum() > 0
 
 
@@ -90,6 +95,7 @@ def test_evaluations(name):
         if isinstance(layer, nn.Linear | MemberLinear):
             layer.register_forward_hook(lambda *call: evaluated.append(call[-1][..., 0].numel()))
     critic(torch.randn(20, 3), torch.randn(30, 2))
+
     assert max(evaluated) == (600 if CRITICS[name].pairwise else 30)
 
 
@@ -100,10 +106,12 @@ def test_concatenated(layers):
     network = mlp(5, 1, 8, layers)
     network[0].weight.data = torch.cat([critic.x.weight, critic.y.weight], 1).data
     network[0].bias.data = critic.x.bias.data
+
     for ours, theirs in zip(network[2:].parameters(), critic.rest.parameters(), strict=True):
         ours.data = theirs.data
     x, y = torch.randn(4, 3), torch.randn(6, 2)
     expected = pair_by_pair(lambda a, b: network(torch.cat([a, b]))[0], x, y)
+
     torch.testing.assert_close(critic(x, y), expected)
 
 
@@ -111,6 +119,7 @@ def test_separable():
     """Separable is an inner product of embeddings."""
     critic = randomised(Separable(3, 2, hidden=8, layers=1, embedding=4))
     x, y = torch.randn(4, 3), torch.randn(6, 2)
+
     torch.testing.assert_close(
         critic(x, y), pair_by_pair(lambda a, b: critic.f(a) @ critic.g(b), x, y)
     )
@@ -121,6 +130,7 @@ def test_bilinear():
     critic = randomised(Bilinear(3, 2))
     w, a, b, c = critic.weight, critic.a.weight[0], critic.b.weight[0], critic.a.bias[0]
     x, y = torch.randn(4, 3), torch.randn(6, 2)
+
     torch.testing.assert_close(
         critic(x, y), pair_by_pair(lambda u, v: u @ w @ v + a @ u + b @ v + c, x, y)
     )
@@ -134,8 +144,10 @@ def test_sums():
         randomised(Separable(3, 2, hidden=8)),
     )
     x, y = torch.randn(4, 3), torch.randn(6, 2)
+
     torch.testing.assert_close(Sum(*parts)(x, y), parts[0](x, y) + parts[1](x, y) + parts[2](x, y))
     torch.testing.assert_close(Sum(parts[0])(x, y), parts[0](x, y))
+
     hybrid = randomised(CRITICS["hybrid"].make(3, 2, 8))
     assert [type(part) for part in hybrid.critics] == [Bilinear, Concatenated]
     torch.testing.assert_close(hybrid(x, y), hybrid.critics[0](x, y) + hybrid.critics[1](x, y))
@@ -149,6 +161,7 @@ def test_calibrated(scale, cap):
     critic = randomised(Bilinear(3, 2))
     x, y = torch.randn(2, 4, 3), torch.randn(2, 6, 2)
     expected = torch.minimum(scale * critic(x, y), torch.tensor(cap))
+
     torch.testing.assert_close(Calibrated(critic, scale, cap)(x, y), expected, rtol=0, atol=0)
     assert set(dict(Calibrated(critic, scale, cap).named_parameters())) == {
         "critic.weight",
@@ -162,6 +175,7 @@ def test_encoded():
     """Encoded is a network of two encodings."""
     critic = randomised(Encoded(3, 2, hidden=8, layers=3))
     x, y = torch.randn(5, 3), torch.randn(4, 2)
+
     assert [type(layer) for layer in critic.f].count(nn.SiLU) == 3
 
     def score(a, b):

@@ -38,6 +38,7 @@ def test_pictures():
 
     x, y, truth = pictures()
     estimate = mi.estimate_mi(x, y, critic=mi.Encoders(encoder_x=convolution), **FAST)
+
     assert set(seen) == {(1, 4, 4)}
     assert 0.7 * truth < estimate.nats < 1.1 * truth
 
@@ -49,6 +50,7 @@ def test_tokens():
     y = worth + 0.2 * torch.randn(800, 1)
     critic = mi.Encoders(encoder_x=Pooled)
     estimate = mi.estimate_mi(tokens, y, critic=critic, transform="none", **FAST)
+
     assert estimate.nats > 0.3
 
 
@@ -58,8 +60,10 @@ def test_saved_encoders(tmp_path):
     critic = mi.Encoders(encoder_x=nn.Sequential(nn.Flatten(), nn.Linear(16, 4)))
     estimator = mi.MIEstimator(critic=critic, steps=10, folds=2).fit(x, y)
     estimator.save(tmp_path / "fit")
+
     with pytest.raises(ValueError, match="critic: expected the function or module"):
         mi.MIEstimator.load(tmp_path / "fit")
+
     again = mi.MIEstimator.load(tmp_path / "fit", critic)
     assert torch.equal(again.score_matrix(x[:5], y[:5]), estimator.score_matrix(x[:5], y[:5]))
 

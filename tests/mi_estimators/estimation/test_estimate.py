@@ -53,6 +53,7 @@ def test_strict_json(estimate):
     assert plain["interval"] == list(estimate.interval)
     assert plain["estimator"] == "js"
     assert plain["history"] == estimate.history
+
     finite = {name: value for name, value in estimate.diagnostics.items() if math.isfinite(value)}
     assert {n: value for n, value in plain["diagnostics"].items() if value is not None} == finite
 
@@ -80,12 +81,15 @@ def test_notebook(estimate, change):
     """A notebook shows the report and a picture."""
     formatters = pytest.importorskip("IPython.core.formatters")
     shown, _ = formatters.DisplayFormatter().format(change(estimate))
+
     assert shown["text/plain"] == repr(change(estimate))
 
     html = shown["text/html"]
     assert html == change(estimate)._repr_html_()
+
     text = "".join(ElementTree.fromstring(html).itertext())  # well-formed, and escaped
     assert str(change(estimate)) in text
+
     words = [part.text for part in svg_of(html).iter() if part.text]
     assert {"estimate", "bridge", "dv", "nwj", "ksg"} <= set(words)
     assert ("open" in words) == (change is opened)
@@ -117,11 +121,13 @@ def test_held_out_scores():
     """Each row is scored by the critic that never saw it."""
     x, y = sample(400)
     fitted = mi.MIEstimator(**FAST).fit(x, y)
+
     held_out = []
     for maps, critic, index in fitted.folds_:
         rows = (m(values[index].double()) for m, values in zip(maps, (x, y), strict=True))
         with torch.no_grad():
             held_out.append(critic(*rows).diag())
+
     torch.testing.assert_close(
         fitted.estimate_.scores[0], torch.cat(held_out), rtol=1e-4, atol=1e-5
     )
@@ -146,12 +152,14 @@ class TestFigure:
 
         before = dict(mpl.rcParams)
         figure = estimate.plot()
+
         assert [axes.get_title() for axes in figure.axes] == [
             "Training (pale: on the batch)",
             "Read-outs and 95 % interval",
             "Scores of held-out pairs",
         ]
         assert figure._repr_png_().startswith(b"\x89PNG")
+
         figure.savefig(tmp_path / "estimate.svg")
         assert dict(mpl.rcParams) == before
 

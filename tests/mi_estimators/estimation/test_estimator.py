@@ -29,7 +29,9 @@ def test_estimators(name):
     loose = (
         0.35 if name == "js_certificate" else 0.1
     )  # the certificate is a bound for the worst law
+
     assert abs(estimate.nats - law.mutual_information) < loose
+
     held = estimate.diagnostics["held_out"]
     assert estimate.interval[0] == pytest.approx(held - 1.96 * estimate.stderr)
     assert estimate.interval[1] >= estimate.nats + 1.96 * estimate.stderr - 1e-12
@@ -65,11 +67,14 @@ def test_own_critics():
     law, module = mi.laws.Gaussian(0.6), Product()
     settings = dict(anchor="none", steps=100, learning_rate=5e-2, folds=2)
     by_module = mi.estimate_mi(*sample(law, 1500), critic=module, **settings)
+
     assert module.weight.item() == 0  # each fold trains a copy
     assert 0.1 < by_module.nats < 0.3
+
     by_function = mi.estimate_mi(
         *sample(law, 1500), critic=lambda dim_x, dim_y: Product(), **settings
     )
+
     assert by_function.nats == by_module.nats
 
 
@@ -126,13 +131,16 @@ def test_groups():
     settings = FAST | dict(estimator="js_dv")  # reads its critics alone
     estimator = mi.MIEstimator(**settings).fit(x, y, groups=labels)
     parts = [labels[indices] for _, _, indices in estimator.folds_]
+
     assert sorted(np.concatenate(parts)) == sorted(labels)
     assert not set(parts[0]) & set(parts[1])
+
     clustered, naive = estimator.estimate_, mi.estimate_mi(x, y, **settings)
     assert 1.4 < clustered.stderr / naive.stderr < 2.1  # √3 of them, as each row stands three times
     assert abs(clustered.nats - law.mutual_information) < 3 * clustered.stderr
     assert "ksg" not in clustered.diagnostics
     assert (clustered.verdict, naive.verdict) == ("ok", "repeated_rows")
+
     alone = mi.estimate_mi(x, y, groups=torch.arange(len(x)), **settings)
     assert (alone.nats, alone.stderr) == (naive.nats, pytest.approx(naive.stderr))
     with pytest.raises(
@@ -170,6 +178,7 @@ def test_default_device():
     x, y = sample(mi.laws.Gaussian(0.5), 200)
     here = mi.MIEstimator(**FAST).fit(x, y)
     torch.set_default_device("meta")
+
     try:
         there = mi.MIEstimator(**FAST).fit(x, y)
         scores = there.score_matrix(x, y)
@@ -177,6 +186,7 @@ def test_default_device():
         nearest = mi.ksg(x, y)
     finally:
         torch.set_default_device(None)
+
     assert there.estimate_.nats == here.estimate_.nats
     assert torch.equal(scores, here.score_matrix(x, y))
     assert (fresh, nearest) == (here.estimate(x, y).nats, mi.ksg(x, y))
@@ -203,6 +213,7 @@ def test_fresh_rows():
     law = mi.laws.TASKS["half_cube-multinormal-sparse-5-5-2-2.0"]
     estimator = mi.MIEstimator(**FAST).fit(*sample(law, 1500))
     fresh = estimator.estimate(*sample(law, 4000, seed=1))
+
     assert abs(fresh.nats - estimator.estimate_.nats) < 3 * math.hypot(
         fresh.stderr, estimator.estimate_.stderr
     )
@@ -213,7 +224,9 @@ def test_held_out_rows(monkeypatch):
     x, y = sample(mi.laws.Gaussian(0.5), 200)
     estimator = mi.MIEstimator(**FAST).fit(x, y)
     parts = [indices for _, _, indices in estimator.folds_]
+
     assert torch.cat(parts).sort().values.tolist() == list(range(200))
+
     given = []
 
     def record(row, network, members, **settings):
@@ -231,7 +244,9 @@ def test_kinds_of_rows():
     x, y = (v.numpy() for v in sample(mi.laws.Gaussian(0.5), 200))
     state = torch.random.get_rng_state()
     first = mi.estimate_mi(x, y, **FAST)
+
     assert torch.equal(torch.random.get_rng_state(), state)
+
     again = mi.estimate_mi(torch.as_tensor(x[:, 0]), torch.as_tensor(y[:, 0]), **FAST)
     assert (again.nats, again.stderr, again.readouts) == (first.nats, first.stderr, first.readouts)
     assert mi.estimate_mi(x, y, seed=1, **FAST).nats != first.nats
@@ -241,10 +256,12 @@ def test_memory_layouts():
     x, y = (v.numpy() for v in sample(mi.laws.Gaussian(0.5), 200))
     nats = mi.estimate_mi(x, y, seed=np.int64(3), **FAST).nats
     copy = x.copy()
+
     assert mi.estimate_mi(
         x[::-1][::-1].astype(">f4"), y * 1e200, seed=3, **FAST
     ).nats == pytest.approx(nats, abs=1e-3)
     assert np.array_equal(x, copy)
+
     with torch.no_grad():
         assert mi.estimate_mi(x, y, seed=3, **FAST).nats == nats
 
@@ -261,10 +278,12 @@ def test_increasing_maps():
 def test_params():
     estimator = mi.MIEstimator("smile", seed=3, critic="hybrid")
     assert repr(estimator) == "MIEstimator(estimator='smile', critic='hybrid', seed=3)"
+
     clone = type(estimator)(**estimator.get_params())
     assert clone.get_params() == estimator.get_params()
     assert estimator.set_params(seed=4) is estimator
     assert estimator.seed == 4
+
     with pytest.raises(ValueError, match="set_params: expected one of estimator"):
         estimator.set_params(sede=4)
 
@@ -275,7 +294,9 @@ def test_score_matrix():
     estimator = mi.MIEstimator(**FAST).fit(*sample(law, 300))
     x, y = sample(law, 9, seed=5)
     scores = estimator.score_matrix(x, y[:4])
+
     assert scores.shape == (9, 4)
+
     singles = [estimator.score_matrix(x[i], y[j])[0, 0] for i in range(2) for j in range(2)]
     assert torch.allclose(torch.stack(singles), scores[:2, :2].flatten(), atol=1e-5)
 
@@ -288,6 +309,7 @@ def test_not_fitted():
     ):
         with pytest.raises(ValueError, match=r"expected a fitted estimator, got one before fit"):
             call()
+
     estimator = mi.MIEstimator(**FAST).fit(*sample(mi.laws.Gaussian(0.5, 2), 200))
     with pytest.raises(ValueError, match=r"x: expected rows of shape \(2,\) as in fit, got \(1,\)"):
         estimator.estimate(torch.ones(100), torch.ones(100, 2))
@@ -311,8 +333,10 @@ def test_pickling():
     law = mi.laws.Gaussian(0.5)
     estimator = mi.MIEstimator(**FAST).fit(*sample(law, 200))
     again = pickle.loads(pickle.dumps(estimator))
+
     assert again.estimate_ == estimator.estimate_
     assert again.estimate_.estimator is mi.ESTIMATORS["js"]
+
     rows = sample(law, 20, seed=1)
     assert torch.equal(again.score_matrix(*rows), estimator.score_matrix(*rows))
 
@@ -322,12 +346,15 @@ def test_fresh_labels():
     law = mi.laws.TASKS["multinormal-20-2nats"]
     estimator = mi.MIEstimator(**FAST).fit(*sample(law, 300))
     estimator.set_params(estimator="infonce")
+
     with torch.inference_mode():
         fresh = estimator.estimate(*sample(law, 600, seed=1))
+
     assert fresh.estimator.name == "js"
     assert fresh.diagnostics["held_out_rows"] > 590
     assert fresh.diagnostics["train_gap"] == estimator.estimate_.diagnostics["train_gap"]
     assert fresh.verdict == estimator.estimate_.verdict == "overfit"
+
     with pytest.raises(ValueError, match="x: expected at least 6 fresh rows, got 5"):
         estimator.estimate(*sample(law, 5))
 
@@ -342,6 +369,7 @@ def test_failed_fit():
     estimator = mi.MIEstimator(**FAST).fit(*sample(law, 200))
     before = estimator.score_matrix(*sample(law, 9))
     estimator.set_params(critic=failing)
+
     with pytest.raises(RuntimeError, match="no such critic"):
         estimator.fit(*sample(mi.laws.Gaussian(0.5, 2), 200))
     assert torch.equal(estimator.score_matrix(*sample(law, 9)), before)
@@ -471,6 +499,7 @@ def test_autocast():
         again = mi.MIEstimator(**FAST).fit(x, y)
         fresh = again.estimate(x, y).nats
         scores = again.score_matrix(x[:5], y[:5])
+
     assert again.estimate_.nats == fitted.estimate_.nats
     assert fresh == fitted.estimate(x, y).nats
     assert torch.equal(scores, fitted.score_matrix(x[:5], y[:5]))
@@ -495,6 +524,7 @@ def test_mixed_table():
     fitted = mi.MIEstimator(**FAST).fit(table, value.tolist())
     assert 0.4 < fitted.estimate_.nats <= math.log(2) + 0.01
     assert fitted.score_matrix(table[:3], value[:4]).shape == (3, 4)
+
     with pytest.raises(ValueError, match="y: expected the index of x"):
         fitted.fit(table, pandas.Series(value).sample(frac=1, random_state=0))
 
@@ -526,9 +556,11 @@ def test_pictures():
 
     estimator = mi.MIEstimator(critic=Convolution, steps=60, learning_rate=1e-2, folds=2)
     estimate = estimator.fit(*pictures).estimate_
+
     assert estimate.readouts["dv"] == pytest.approx(math.log(2), abs=0.1)
     assert estimate.nats <= estimate.interval[1]
     assert estimator.score_matrix(pictures[0, :3], pictures[1, :5]).shape == (3, 5)
+
     with pytest.raises(ValueError, match=r"x: expected rows of shape \(1, 6, 6\) as in fit"):
         estimator.score_matrix(pictures[0, :3].flatten(1), pictures[1, :5])
 
@@ -543,6 +575,7 @@ def test_very_wide_rows():
         for _ in range(2)
     ]
     estimate = mi.estimate_mi(*sides, steps=60, folds=2)
+
     assert estimate.nats > 1
 
 
@@ -557,4 +590,5 @@ def test_labels_of_groups():
         np.random.default_rng(2).normal(size=150),
     )
     estimate = mi.estimate_mi(effect[kinds] + own, effect[kinds], groups=kinds, **FAST)
+
     assert abs(estimate.nats - 0.5 * math.log(2)) < 0.2

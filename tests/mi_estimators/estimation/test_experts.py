@@ -40,6 +40,7 @@ def plugged_in(scatter, dx, nu, dtype=torch.float64):
     copula.centre_x, copula.centre_y = torch.zeros(dx), torch.zeros(dy)
     if nu == math.inf:  # as the constructor does: directions without correlation are left out
         copula.left, copula.right = copula.left[:, : len(rho)], copula.right[:, : len(rho)]
+
     return copula.to(dtype)
 
 
@@ -61,6 +62,7 @@ def test_gaussian_pair(rho, dtype, tolerance):
     x, y = torch.randn(6, 1), torch.randn(7, 1)
     scores = copula(x.to(dtype), y.to(dtype)).double()
     size = 1 / (1 - abs(rho))  # of the terms that cancel
+
     torch.testing.assert_close(
         scores, law.log_ratio(x[:, None], y), atol=tolerance * size, rtol=tolerance
     )
@@ -74,6 +76,7 @@ def test_any_covariance(dx, dy, dtype, tolerance):
     law, copula = laws.MultivariateGaussian(scatter, dx), plugged_in(scatter, dx, math.inf, dtype)
     x, y = torch.randn(2, 6, dx), torch.randn(2, 7, dy)
     expected = law.log_ratio(x[:, :, None], y[:, None])
+
     torch.testing.assert_close(
         copula(x.to(dtype), y.to(dtype)).double(),
         expected,
@@ -91,11 +94,14 @@ def test_student_law(nu, dx, dy, correlated):
     law = laws.StudentT(scatter, dx, degrees_of_freedom=nu)
     x, y = (rows[:40] for rows in law.sample(40, torch.Generator().manual_seed(nu)))
     z_x, z_y = normal_scores_of_student(x, nu), normal_scores_of_student(y, nu)
+
     assert max(z_x.abs().max(), z_y.abs().max()) < 6
+
     expected = law.log_ratio(x[:, None], y)
     torch.testing.assert_close(
         plugged_in(scatter, dx, nu)(z_x, z_y), expected, atol=1e-9, rtol=1e-9
     )
+
     single = plugged_in(scatter, dx, nu, torch.float32)(z_x.float(), z_y.float()).double()
     torch.testing.assert_close(single, expected, atol=1e-4, rtol=1e-4)
 
@@ -107,6 +113,7 @@ def test_no_direction():
     copula.rho = copula.rho[:0]
     x, y = torch.randn(6, 2), torch.randn(7, 3)
     z_x, z_y = normal_scores_of_student(x, 2), normal_scores_of_student(y, 2)
+
     torch.testing.assert_close(copula(z_x, z_y), law.log_ratio(x[:, None], y), atol=1e-9, rtol=1e-9)
 
 
@@ -125,6 +132,7 @@ def test_exact_scores(nu):
     z = torch.cat([torch.linspace(-6, 6, 401), torch.tensor([1e-12, 1e-6, -1e-4, 0.0])])
     exact = -special.stdtrit(nu, special.ndtr(-z.abs().numpy()))
     exact = torch.from_numpy(exact) * z.sign()
+
     torch.testing.assert_close(
         student_scores(z, nu), exact, rtol=1e-11, atol=1e-9
     )  # scipy's own error about 0
@@ -141,6 +149,7 @@ def test_cornish_fisher(nu, accuracy):
     error = (
         student_scores(z, nu) / torch.from_numpy(-special.stdtrit(nu, special.ndtr(-z.numpy()))) - 1
     ).abs()
+
     for bound, stated in zip((3, 4, 5), accuracy, strict=True):
         assert error[z <= bound].max() < stated
 
@@ -187,9 +196,9 @@ def test_fitted_law():
         rank_x, rank_y = Rank(x), Rank(y)
         copula = EllipticalCopula(rank_x(x), rank_y(y), nu)
         x, y = law.sample(400, generator)
-        found, exact = copula(rank_x(x), rank_y(y)).diagonal(), law.log_ratio(x, y)
-        assert (found - exact).square().mean().sqrt() < 0.15 * exact.std()
-        assert float(found.mean()) == pytest.approx(float(exact.mean()), abs=0.03)
+        scores, exact = copula(rank_x(x), rank_y(y)).diagonal(), law.log_ratio(x, y)
+        assert (scores - exact).square().mean().sqrt() < 0.15 * exact.std()
+        assert float(scores.mean()) == pytest.approx(float(exact.mean()), abs=0.03)
 
 
 @degrees
@@ -208,9 +217,10 @@ def test_heavy_tails(nu, rho):
     x, y = law.sample(n, torch.Generator().manual_seed(0))
     if nu <= 4:
         x, y = normal_scores_of_student(x, nu), normal_scores_of_student(y, nu)
-    found = float(EllipticalCopula(x, y, nu).rho[0])
+
+    correlation = float(EllipticalCopula(x, y, nu).rho[0])
     # A normal law read at 16 or 8 degrees of freedom has no parameter of its own: near is enough.
-    assert found == pytest.approx(
+    assert correlation == pytest.approx(
         rho, abs=4 * 1.3 * (1 - rho**2) / math.sqrt(n) + (0.02 if 4 < nu < math.inf else 0)
     )
 
@@ -222,6 +232,7 @@ def kept(n, dx, dy, nu, seeds):
         generator = torch.Generator().manual_seed(seed)
         x, y = torch.randn(n, dx, generator=generator), torch.randn(n, dy, generator=generator)
         counts.append(len(EllipticalCopula(Rank(x)(x), Rank(y)(y), nu).rho))
+
     return counts
 
 
@@ -233,8 +244,10 @@ def test_zero_anchor():
     assert sum(kept(200, 1, 1, math.inf, 200)) <= 5
     assert sum(kept(200, 3, 2, math.inf, 60)) <= 4
     assert sum(kept(200, 1, 1, 4, 40)) <= 3
+
     x, y = torch.randn(200, 1), torch.randn(200, 1)
     copula = EllipticalCopula(x, y)
+
     assert copula.rho.numel() == 0
     assert not copula(x.float(), y.float()).any()
 
@@ -262,6 +275,7 @@ def test_degenerate_columns(nu):
         "rare": ((torch.arange(60) == 7).double()[:, None], y),
         "large": (1e5 * x, 1e5 * y),
     }
+
     for name, (a, b) in cases.items():
         copula = EllipticalCopula(a, b, nu)
         for buffer in copula.buffers():
@@ -284,9 +298,12 @@ def test_scores_of_features(nu, dx, dy):
     x = torch.randn(80, dx)
     y = x.sum(1, keepdim=True) + torch.randn(80, dy)
     copula = EllipticalCopula(x, y, nu)
+
     assert 1 <= len(copula.rho) <= min(dx, dy)
+
     a, b = torch.randn(2, 3, 5, dx).float(), torch.randn(2, 3, 7, dy).float()
     scores = copula(a, b)
+
     assert scores.shape == (2, 3, 5, 7)
     assert torch.equal(copula.scores(*copula.features(a, b)), scores)
     torch.testing.assert_close(copula(a[1, 2], b[1, 2]), scores[1, 2])
@@ -300,16 +317,20 @@ def test_linear_maps():
     scores = EllipticalCopula(x, y)(x.float(), y.float())
     turn_x, turn_y = torch.linalg.qr(torch.randn(3, 3)).Q, torch.linalg.qr(torch.randn(2, 2)).Q
     a, b = x @ turn_x, y @ turn_y
+
     torch.testing.assert_close(
         EllipticalCopula(a, b)(a.float(), b.float()), scores, atol=1e-4, rtol=1e-4
     )
+
     a, b = (
         x @ torch.diag(torch.tensor([1.0, 2, 3])) @ turn_x,
         y @ torch.tensor([[2.0, 0.5], [0.0, -1.0]]),
     )
+
     torch.testing.assert_close(
         EllipticalCopula(a, b)(a.float(), b.float()), scores, atol=1e-3, rtol=1e-3
     )
+
     a, b = -x, -y
     torch.testing.assert_close(
         EllipticalCopula(a, b)(a.float(), b.float()), scores, atol=1e-4, rtol=1e-4
@@ -334,6 +355,7 @@ def test_joint_student():
     x, y = z @ turn, (z + scale * noise) @ turn.T
     copula = EllipticalCopula(x, y, jointly=True)
     truth = 0.5 * math.log1p(100) + 0.5 * math.log(2)
+
     assert float(copula(x.float(), y.float()).diagonal().mean()) == pytest.approx(truth, abs=0.1)
 
 
@@ -345,6 +367,7 @@ def test_own_columns():
         torch.cat([torch.randn(500, k), side, torch.ones(500, 1)], 1)
         for k, side in ((1, x), (2, y))
     ]
+
     assert all(torch.equal(a, b) for a, b in zip(copula.columns(*beside), (x, y), strict=True))
 
 

@@ -21,6 +21,7 @@ def test_formula():
     critic = randomised(Gated(3, 2, 8))
     x, y, anchor = torch.randn(5, 3), torch.randn(7, 2), torch.randn(5, 7)
     (f, a), (g, b) = critic.x(x), critic.y(y)
+
     by_hand = torch.empty(5, 7)
     for i in range(5):
         for j in range(7):
@@ -29,6 +30,7 @@ def test_formula():
                 for k in range(4)
             ]
             by_hand[i, j] = torch.stack(heads).exp().mean().log()
+
     torch.testing.assert_close(critic(x, y, anchor), by_hand)
 
 
@@ -43,6 +45,7 @@ def test_members():
     critics = randomised(Gated(3, 2, 8, members=3))
     x, y, anchor = torch.randn(3, 2, 5, 3), torch.randn(3, 2, 5, 2), torch.randn(3, 2, 5, 5)
     together = critics(x, y, anchor)
+
     for k in range(3):
         alone = critics.member(k)
         torch.testing.assert_close(alone(x[k], y[k], anchor[k]), together[k])
@@ -74,12 +77,14 @@ def test_lone_member(name):
     )
     both = randomised(Gated(1, 1, 8, members=2))
     single = Gated(1, 1, 8, members=1)
+
     for own, shared in zip(single.parameters(), both.parameters(), strict=True):
         own.data.copy_(shared.data[1:])
 
     members = [Member(train=pair, valid=pair, anchor=None) for pair in rows]
     together = fit_critics(ESTIMATORS[name], both, members, **settings)[1]
     alone = fit_critics(ESTIMATORS[name], single, members[1:], **settings)[0]
+
     assert together.score == pytest.approx(alone.score, abs=1e-4)
     torch.testing.assert_close(
         together.critic(*rows[1]), alone.critic(*rows[1]), atol=1e-3, rtol=1e-3

@@ -59,4 +59,5 @@ def test_progress(monkeypatch, call):
     rows = mi.laws.Gaussian(0.9, 2).sample(200, torch.Generator().manual_seed(0))
     settings = FAST if call == "estimate_mi" else {"estimator": mi.MIEstimator(**FAST)}
     getattr(mi, call)(*rows, **settings)
+
     assert "estimate_mi" in stream.getvalue()

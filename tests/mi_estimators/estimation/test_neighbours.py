@@ -25,6 +25,7 @@ def definition(x: torch.Tensor, y: torch.Tensor, k: int) -> float:
         epsilon = torch.maximum(in_x, in_y).sort().values[k - 1]
         counts = torch.stack([(in_x < epsilon).sum() + 1, (in_y < epsilon).sum() + 1])
         total += float(counts.double().digamma().sum())
+
     return float(torch.tensor(k).digamma() + torch.tensor(n).digamma()) - total / n
 
 
@@ -56,6 +57,7 @@ def test_increasing_maps():
     """Increasing maps and units leave it unchanged."""
     x, y = mi.laws.Gaussian(0.8, 2).sample(500, seeded())
     expected = ksg(x, y)
+
     assert ksg(1e-9 * x, 1e6 * y + 3) == expected
     assert ksg(x**3, y.exp()) == expected
     assert ksg(x.numpy(), y.numpy()) == expected
@@ -64,6 +66,7 @@ def test_increasing_maps():
     assert ksg(-x, y) == pytest.approx(
         expected, abs=1e-3
     )  # Φ⁻¹(1 − p) rounds otherwise than −Φ⁻¹(p): distances tie
+
     order = torch.randperm(500, generator=seeded())
     assert ksg(x[order], y[order]) == pytest.approx(expected, abs=1e-12)
 
@@ -81,8 +84,10 @@ def test_coincident_rows():
     """Rows that coincide are a plug in."""
     x = torch.arange(600) % 3
     psi = torch.tensor([600.0, 200.0]).digamma()
+
     assert ksg(x, x) == pytest.approx(float(psi[0] - psi[1]), abs=1e-12)  # ψ(n) − ψ(n_x), near ln 3
     assert ksg(x, x) == pytest.approx(math.log(3), abs=0.003)
+
     law = mi.laws.Finite(torch.tensor([[0.4, 0.1], [0.2, 0.3]]).log())
     assert ksg(*law.sample(4000, seeded())) == pytest.approx(law.mutual_information, abs=0.015)
 
@@ -95,7 +100,12 @@ def test_mixed_columns():
     )  # 0.486 bits: two signals on Gaussian noise at 0 dB
 
 
-def left_out(x: torch.Tensor, y: torch.Tensor, k: int, labels: torch.Tensor) -> float:
+def left_out(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    k: int,
+    labels: torch.Tensor,
+) -> float:
     """The definition with neighbours of other groups, a row at a time."""
     x, y = normal_scores(x), normal_scores(y)
     total = 0.0
@@ -105,6 +115,7 @@ def left_out(x: torch.Tensor, y: torch.Tensor, k: int, labels: torch.Tensor) -> 
         epsilon = torch.maximum(in_x, in_y).sort().values[k - 1]
         counts = torch.stack([(in_x < epsilon).sum() + 1, (in_y < epsilon).sum() + 1])
         total += float((others.sum() + 1).double().digamma() - counts.double().digamma().sum())
+
     return float(torch.tensor(k).digamma()) + total / len(x)
 
 
@@ -116,6 +127,7 @@ def test_foreign_neighbours(kinds, k):
     labels = torch.randint(kinds, (80,), generator=seeded(kinds))
     x, y = x + 0.01 * labels[:, None], y + labels[:, None]  # near one another within a group
     expected = left_out(x, y, k, labels)
+
     assert ksg(x, y, k, groups=[f"g{label}" for label in labels]) == pytest.approx(expected)
     assert ksg(x, y, k, groups=torch.arange(80)) == pytest.approx(ksg(x, y, k), abs=1e-12)
 
@@ -125,12 +137,14 @@ def test_grouped_copies(columns):
     """Copies in one group are not information."""
     kinds = torch.randint(200, (2000,), generator=seeded(1))
     x, y = torch.randn(2, 200, columns, generator=seeded(2))
+
     assert ksg(x[kinds], y[kinds]) > 1
     assert (
         abs(ksg(x[kinds], y[kinds], 20 * 3, groups=kinds)) < 0.1
     )  # each neighbour is there ten times
-    found = neighbours(x[kinds], y[kinds], 20, kinds)
-    assert found.stderr > 1.5 * neighbours(x[kinds], y[kinds], 20).stderr
+
+    estimate = neighbours(x[kinds], y[kinds], 20, kinds)
+    assert estimate.stderr > 1.5 * neighbours(x[kinds], y[kinds], 20).stderr
 
 
 def series(rho: float, n: int, count: int, seed: int) -> torch.Tensor:

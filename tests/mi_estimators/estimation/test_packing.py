@@ -49,6 +49,7 @@ def test_tensors(dtype, shape, tmp_path):
     tensor = torch.full(shape, 1, dtype=dtype)
     packing.write_file(tmp_path / "value", [tensor, tensor.numpy()])
     again, array = packing.read_file(tmp_path / "value")
+
     assert again.dtype == tensor.dtype
     assert torch.equal(again, tensor)
     assert array.dtype == tensor.numpy().dtype
@@ -68,6 +69,7 @@ def test_anchor(make, tmp_path):
     anchor = make(*rows)
     packing.write_file(tmp_path / "anchor", anchor)
     again = packing.read_file(tmp_path / "anchor")
+
     assert type(again) is type(anchor)
     assert torch.equal(
         again(rows[0].float(), rows[1].float()), anchor(rows[0].float(), rows[1].float())

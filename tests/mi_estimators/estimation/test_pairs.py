@@ -39,6 +39,7 @@ def test_drawn_rows(columns, grouped):
     assert torch.equal(first.y, again.y)
     assert not torch.equal(first.x, other.x)
     assert torch.equal(first.x, torch.from_numpy(x[first.order.numpy()]))
+
     if grouped:
         assert torch.equal(first.labels, again.labels)
         names = groups[first.order.numpy()]
@@ -54,12 +55,14 @@ def test_memory_map(tmp_path, dtype, monkeypatch):
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     expected = drawn(x.tolist(), y, max_rows=None)
     monkeypatch.setattr(order, "_ENTRIES", 500)  # some rows at a time, hashed by value
-    found = drawn(mapped, y, max_rows=None)
+    read = drawn(mapped, y, max_rows=None)
     kept = torch.from_numpy(x[:, 0].astype(float)).sort().values
-    for pairs in (expected, found):
+
+    for pairs in (expected, read):
         assert torch.equal(pairs.x[:, 0].sort().values, kept)
         assert torch.equal(pairs.x[:, 0], kept.new_tensor(x[pairs.order.numpy(), 0]))
-    assert torch.equal(drawn(torch.from_numpy(x), y, max_rows=None).x, found.x)
+
+    assert torch.equal(drawn(torch.from_numpy(x), y, max_rows=None).x, read.x)
 
 
 def test_unread_rows():
@@ -76,6 +79,7 @@ def test_unread_labels():
     x, y = rows()
     labels = np.where(np.arange(1000) == 0, "rare", np.where(x[:, 0] > 0, "high", "low"))
     sides, pairs = fit_pairs(labels, y, None, discrete=None, seed=0, max_rows=100)
+
     assert pairs.x.shape == (100, 3)
     assert read_pairs(sides, labels, y, 0, 100).x.shape == (100, 3)
     assert sides[0].read(["rare"]).sum() == 1
@@ -85,6 +89,7 @@ def test_note():
     """An estimate of many rows says how many it read."""
     x, y = rows(columns=1)
     estimator = mi.MIEstimator(**FAST, max_rows=300).fit(x, y)
+
     assert any("300 of 1000 rows" in warning for warning in estimator.estimate_.warnings)
     assert sum(len(fold[2]) for fold in estimator.folds_) == 300
     assert any("300 of 1000 rows" in text for text in estimator.estimate(x, y).warnings)
@@ -104,7 +109,9 @@ def test_long_memory():
     """Only a long memory survives a draw."""
     rng = np.random.default_rng(0)
     steps = rng.normal(size=(2, 20_000))
+
     assert drawn(*steps.cumsum(1), max_rows=1000).sample.dependence.dependent
+
     smooth = steps[:, 1:] + steps[:, :-1]
     assert drawn(*smooth, max_rows=None).sample.dependence.dependent
     assert not drawn(*smooth, max_rows=1000).sample.dependence.dependent

@@ -66,11 +66,14 @@ class TestWithScikitLearn:
 
         module = torch.nn.Bilinear(2, 2, 1)
         fitted = mi.MIEstimator(**FAST).fit(*sample(200)).set_params(seed=5)
+
         check_is_fitted(fitted)
+
         again = clone(fitted)
         assert again.get_params() == fitted.get_params()
         with pytest.raises(NotFittedError):
             check_is_fitted(again)
+
         assert clone(mi.MIEstimator(critic=module)).critic is not module
         assert clone(mi.MIEstimator(critic=type(module))).critic is type(module)
 
@@ -91,6 +94,7 @@ class TestWithScikitLearn:
         scores = cross_val_score(mi.MIEstimator(**FAST), x, y, cv=KFold(3), error_score="raise")
         train, test = next(KFold(3).split(x))
         fitted = mi.MIEstimator(**FAST).fit(x[train], y[train])
+
         assert scores[0] == fitted.estimate(x[test], y[test]).nats
         assert scores == pytest.approx([LAW.mutual_information] * 3, abs=0.35)
 
@@ -101,6 +105,7 @@ class TestWithScikitLearn:
         x, y = (rows.numpy() for rows in sample(300))
         grid = {"anchor": ["none", "copula"], "steps": np.array([5, 10])}
         search = GridSearchCV(mi.MIEstimator(**FAST), grid, cv=2, error_score="raise").fit(x, y)
+
         assert search.best_params_["anchor"] == "copula"
         assert search.best_score_ == search.cv_results_["mean_test_score"].max()
         assert search.score(x, y) == search.best_estimator_.score(x, y)
@@ -113,7 +118,9 @@ class TestWithScikitLearn:
 
         x, y = (rows.numpy() for rows in sample(300))
         pipeline = make_pipeline(StandardScaler(), mi.MIEstimator(**FAST))
+
         assert pipeline.fit(x, y).score(x, y) > 0.5
+
         pipeline.set_params(miestimator__steps=3)
         assert pipeline[-1].steps == 3
 
@@ -128,6 +135,7 @@ class TestWithScikitLearn:
             error_score="raise",
             return_estimator=True,
         )
+
         assert all("ksg" not in fit.estimate_.diagnostics for fit in result["estimator"])
 
     def test_metadata_routing(self):
@@ -138,6 +146,7 @@ class TestWithScikitLearn:
         plain = cross_val_score(mi.MIEstimator(**FAST), x, y, cv=2, error_score="raise")
         with sklearn.config_context(enable_metadata_routing=True):
             routed = cross_val_score(mi.MIEstimator(**FAST), x, y, cv=2, error_score="raise")
+
         assert list(routed) == list(plain)
 
     @pytest.mark.parametrize("name", CHECKS)

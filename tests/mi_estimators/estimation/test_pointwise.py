@@ -55,6 +55,7 @@ def test_unpaired_rows():
     """Rows that do not pair are refused."""
     fitted = mi.MIEstimator(**FAST).fit(*sample(200))
     x, y = sample(50)
+
     with pytest.raises(ValueError, match=r"y: expected as many rows as x \(50\), got 49"):
         fitted.pointwise(x, y[:-1])
     with pytest.raises(ValueError, match="x: expected rows of shape"):

@@ -27,11 +27,13 @@ def same_answers(loaded, fitted, fresh=None):
     fresh = sample(50, seed=1) if fresh is None else fresh
     assert torch.equal(loaded.score_matrix(*fresh), fitted.score_matrix(*fresh))
     assert torch.equal(loaded.pointwise(*fresh), fitted.pointwise(*fresh))
+
     for a, b in (
         (loaded.estimate(), fitted.estimate()),
         (loaded.estimate(*fresh), fitted.estimate(*fresh)),
     ):
         assert repr(vars(a)) == repr(vars(b))
+
     assert loaded.seed_ == fitted.seed_
     assert all(torch.equal(a[2], b[2]) for a, b in zip(loaded.folds_, fitted.folds_, strict=True))
 
@@ -54,6 +56,7 @@ def test_round_trip(changes, tmp_path):
     fitted.save(tmp_path / "fit.npz")
     loaded = mi.MIEstimator.load(tmp_path / "fit.npz")
     same_answers(loaded, fitted)
+
     assert loaded.get_params() == fitted.get_params()
 
     again = (fit.set_params(seed=fitted.seed_).fit(*sample(200)) for fit in (loaded, fitted))
@@ -78,6 +81,7 @@ def test_tables(tmp_path):
     fitted = mi.MIEstimator(**FAST).fit(table, value)
     fitted.save(str(tmp_path / "fit"))
     loaded = mi.MIEstimator.load(str(tmp_path / "fit"))
+
     assert torch.equal(loaded.pointwise(table, value), fitted.pointwise(table, value))
     assert str(loaded.estimate_) == str(fitted.estimate_)
     with pytest.raises(ValueError, match="x: expected labels seen in fit, got black"):
@@ -91,6 +95,7 @@ def test_classifier(tmp_path):
     fitted = mi.MIEstimator(**FAST).fit(value, label)
     fitted.save(tmp_path / "fit.npz")
     loaded = mi.MIEstimator.load(tmp_path / "fit.npz")
+
     assert fitted.estimate_.expert == "classifier"
     assert torch.equal(loaded.pointwise(value, label), fitted.pointwise(value, label))
     assert repr(vars(loaded.estimate_)) == repr(vars(fitted.estimate_))
@@ -112,6 +117,7 @@ def test_shaped_rows(tmp_path):
     fitted.save(tmp_path / "fit.npz")
     loaded = mi.MIEstimator.load(tmp_path / "fit.npz", Pictures)
     fresh = pictures[:20], pictures[:20].sum((1, 2, 3))
+
     assert torch.equal(loaded.pointwise(*fresh), fitted.pointwise(*fresh))
     torch.testing.assert_close(
         fitted.pointwise(*fresh), fitted.score_matrix(*fresh).diag(), rtol=1e-4, atol=1e-5
@@ -151,6 +157,7 @@ def test_own_critic(critic, anchor, tmp_path):
     fitted.save(tmp_path / "fit.npz")
     before = torch.get_rng_state()
     same_answers(mi.MIEstimator.load(tmp_path / "fit.npz", critic), fitted)
+
     assert torch.equal(before, torch.get_rng_state())
     with pytest.raises(
         ValueError, match=r"critic: expected the function or module that .* got None"
@@ -200,6 +207,7 @@ def test_other_shape(tmp_path):
     mi.MIEstimator(critic=globals()["Product"], anchor="none", **FAST).fit(*sample(200)).save(
         tmp_path / "fit.npz"
     )
+
     with pytest.raises(
         ValueError, match="critic: expected what made the Product that was saved, got"
     ):
@@ -213,6 +221,7 @@ def test_needless_critic(tmp_path):
         mi.MIEstimator.load(tmp_path / "fit.npz", Product)
     with pytest.raises(ValueError, match="device: expected"):
         mi.MIEstimator.load(tmp_path / "fit.npz", device="gpu")
+
     assert mi.MIEstimator.load(tmp_path / "fit.npz", device="cpu").device == "cpu"
 
 
@@ -220,10 +229,13 @@ def test_changed_settings(tmp_path):
     """Settings changed after fit do not hide whose critic it is."""
     fitted = mi.MIEstimator(critic=Product, anchor="none", **FAST).fit(*sample(200))
     fitted.set_params(critic="separable").save(tmp_path / "fit.npz")
+
     with pytest.raises(ValueError, match="critic: expected the function or module"):
         mi.MIEstimator.load(tmp_path / "fit.npz")
+
     loaded = mi.MIEstimator.load(tmp_path / "fit.npz", Product)
     same_answers(loaded, fitted)
+
     assert loaded.critic == "separable"
 
 
@@ -282,6 +294,7 @@ def test_other_file(write, tmp_path):
     """Another file is refused in one message."""
     with (tmp_path / "other").open("wb") as file:
         write(file)
+
     with pytest.raises(
         ValueError, match=r"path: expected a file that MIEstimator.save wrote, got .*other"
     ):
@@ -293,10 +306,12 @@ def test_truncated_file(tmp_path):
     path = tmp_path / "fit.npz"
     mi.MIEstimator(**FAST).fit(*sample(200)).save(path)
     content = path.read_bytes()
+
     for size in (len(content) // 3, len(content) - 30):
         path.write_bytes(content[:size])
         with pytest.raises(ValueError, match=r"path: expected a file that MIEstimator.save wrote"):
             mi.MIEstimator.load(path)
+
     with pytest.raises(FileNotFoundError, match=r"none\.npz"):
         mi.MIEstimator.load(tmp_path / "none.npz")
 
@@ -307,6 +322,7 @@ def test_failed_save(tmp_path):
     fitted.save(tmp_path / "fit.npz")
     before = (tmp_path / "fit.npz").read_bytes()
     fitted.folds_[0][1].note = {"a", "set"}
+
     with pytest.raises(ValueError, match="save: expected values that a file can hold, got set"):
         fitted.save(tmp_path / "fit.npz")
     assert (tmp_path / "fit.npz").read_bytes() == before

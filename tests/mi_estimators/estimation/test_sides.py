@@ -62,6 +62,7 @@ def test_mixed_table():
         {"number": NUMBERS[:, 0], "label": LABELS, "code": pandas.Categorical([1, 2, 3, 1, 2] * 14)}
     )
     side, rows = fit_side("x", table)
+
     assert side.shape == (3,)
     assert rows.shape == (N, 1 + 2 + 3)
     assert not side.discrete
@@ -146,6 +147,7 @@ def test_declared_codes():
     """Codes declared labels are labels."""
     codes = np.arange(N) % 5
     side, rows = fit_side("x", codes)
+
     assert rows.shape == (N, 1)
     assert re.search(r'5 whole numbers of column 0 .* discrete="x"', side.notes[0])
 
@@ -216,6 +218,7 @@ def test_other_order():
     """Tables in another order are refused."""
     pandas = pytest.importorskip("pandas")
     x = pandas.Series(NUMBERS[:, 0])
+
     check_pairs(x, x * 2)
     check_pairs(x, NUMBERS)
     with pytest.raises(ValueError, match="y: expected the index of x"):
@@ -234,6 +237,7 @@ def test_canonical_order(columns):
     hashes = row_hashes(torch.cat([x, y], 1).numpy().T)
     order = canonical_order(hashes, labels)
     again = canonical_order(hashes[mixed], names[labels[mixed]])
+
     for rows in (x, y, names[labels]):
         assert torch.equal(rows[order], rows[mixed][again])
 

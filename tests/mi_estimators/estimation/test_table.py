@@ -73,6 +73,7 @@ def test_shapes(row, n, k):
         gradients = torch.autograd.grad(objective, (joint, product))
         assert all(g.isfinite().all() for g in gradients)
         assert gradients[0].sum() > 0 > gradients[1].sum()
+
     value = row.reported(joint, product)
     assert value.shape == ()
     assert value.isfinite()
@@ -88,9 +89,11 @@ def test_equal_weights(row):
         torch.testing.assert_close(
             row.reported(joint, product, log_p, torch.full((15, 4), shift)), value
         )
+
         uneven, pairs = grouped_log_weights(
             torch.randn(3, 5, generator=torch.Generator().manual_seed(1))
         )
+
         torch.testing.assert_close(
             row.reported(joint, product, uneven, pairs + shift),
             row.reported(joint, product, uneven, pairs),
@@ -107,6 +110,7 @@ def test_copies(name):
     value = row.reported(*grouped(scores.repeat_interleave(copies, 0)))
     log_p = (copies / 2 / copies.sum()).log().repeat_interleave(2)
     pairs = copies.log().repeat_interleave(2)[:, None]
+
     torch.testing.assert_close(row.reported(*grouped(scores), log_p, pairs), value)
 
 
@@ -126,9 +130,11 @@ def test_infonce_rows(groups):
     """InfoNCE over rows is InfoNCE."""
     scores, log_weights = torch.randn(groups, 6, 6) + torch.eye(6), torch.randn(groups, 6)
     torch.testing.assert_close(infonce_over_rows(*grouped(scores)), mi.infonce(scores).mean())
+
     within = mi.infonce(scores, log_weights.log_softmax(-1))
     shares = log_weights.logsumexp(-1).log_softmax(-1)  # of the groups
     expected = mi.mean(within, shares)
+
     torch.testing.assert_close(
         infonce_over_rows(*grouped(scores), *grouped_log_weights(log_weights)), expected
     )
@@ -139,8 +145,8 @@ def test_infonce_ceiling():
     scores = 100 * torch.eye(8).expand(4, 8, 8)
     equal = grouped_log_weights(torch.zeros(4, 8))
     torch.testing.assert_close(infonce_over_rows(*grouped(scores), *equal), torch.tensor(8.0).log())
-    found = read(mi.ESTIMATORS["infonce"], grouped(scores)).value
-    assert found == pytest.approx(math.log(8))
+    value = read(mi.ESTIMATORS["infonce"], grouped(scores)).value
+    assert value == pytest.approx(math.log(8))
 
 
 def test_over_rows():
@@ -181,8 +187,8 @@ def test_lower_rows(row, law):
 def test_tight_rows(name, law):
     """Rows that are tight report the information at the log-ratio."""
     assert law.log_ratio_matrix.abs().max() < 5  # within smile's clip
-    found = exact(mi.ESTIMATORS[name], law, law.log_ratio_matrix)
-    assert float(found) == pytest.approx(law.mutual_information, abs=1e-9)
+    value = exact(mi.ESTIMATORS[name], law, law.log_ratio_matrix)
+    assert float(value) == pytest.approx(law.mutual_information, abs=1e-9)
 
 
 def test_other_rows():
@@ -190,6 +196,7 @@ def test_other_rows():
     law = LAWS[2]
     tilted = law.log_ratio_matrix.clone()
     tilted[law.log_ratio_matrix.flatten().argmax() // 4] += 1.0
+
     for row in mi.ESTIMATORS.values():
         if row.kind == "neither":
             values = [
@@ -210,6 +217,7 @@ def test_infonce_average():
     others = y.repeat(10)  # the law of y, once to each pair
     x, y = x.repeat_interleave(10), y.repeat_interleave(10)
     ratio = LAWS[0].log_ratio_matrix
+
     for scale in (0.0, 0.3, 1.0, 3.0):
         for seed in range(4):
             critic = ratio + scale * torch.randn(
@@ -217,6 +225,7 @@ def test_infonce_average():
             )
             value = infonce_over_rows(critic[x, y], critic[x, others][:, None])
             assert value <= LAWS[0].mutual_information + 1e-12
+
     assert infonce_over_rows(ratio[x, y], ratio[x, others][:, None]) > 0.03
 
 
@@ -225,6 +234,7 @@ def test_large_samples():
     law, generator = mi.laws.Gaussian(0.6), torch.Generator().manual_seed(0)
     x, y = (values.view(200, 50, 1) for values in law.sample(10_000, generator))
     joint, product = grouped(law.log_ratio(x[:, :, None], y[:, None]))
+
     for row in mi.ESTIMATORS.values():
         value, variance = jackknife(row, joint, product)
         if row.kind == "lower":
@@ -249,6 +259,7 @@ def test_jackknife(name):
         readings.append(
             jackknife(mi.ESTIMATORS[name], *grouped(law.log_ratio(x[:, :, None], y[:, None])))
         )
+
     values, variances = torch.tensor(readings).T
     assert float(variances.mean().sqrt() / values.std()) == pytest.approx(1, abs=0.15)
 
@@ -271,6 +282,7 @@ def test_influence(row):
         step = torch.zeros(30)
         step[i] = 1e-4
         influence.append((value(1 + step) - value(1 - step)) / 2e-4)
+
     expected = float(torch.stack(influence).square().sum())
     assert read(row, (joint, product)).variance == pytest.approx(expected, rel=1e-4)
     assert jackknife(row, joint, product)[1] == pytest.approx(expected, rel=1e-4)

@@ -36,11 +36,13 @@ def test_critic_class(counted):
     law = mi.laws.Gaussian(0.8)
     settings = FAST | dict(anchor="none", learning_rate=1e-2)
     settings.pop("hidden")
+
     estimates, costs = [], []
     for critic in ("concatenated", Concatenated, lambda *columns: Concatenated(*columns)):
         counted.clear()
         estimates.append(mi.estimate_mi(*sample(law, 300), critic=critic, **settings).nats)
         costs.append(sum(counted))
+
     assert estimates[0] > 0.05  # the network was kept
     assert len(set(estimates)) == len(set(costs)) == 1
 
@@ -72,12 +74,14 @@ def test_negatives(counted, estimator, few):
         ("separable", 3, 3),
         ("concatenated", 10**6, 127),
     ]
+
     costs = {}
     for critic, negatives, expected in cases:
         counted.clear()
         estimate = mi.estimate_mi(*rows, critic=critic, negatives=negatives, **settings)
         assert estimate.diagnostics["training_negatives"] == expected
         costs[critic, negatives] = sum(counted)
+
     assert costs[Undeclared, None] < costs[Undeclared, "all"] / 2
 
 
@@ -104,10 +108,13 @@ def test_critic_of_matrices(critic):
     """A critic of matrices gets one group at a time."""
     x, y = torch.randn(3, 5, 2).float(), torch.randn(3, 5, 3).float()
     made, architecture = make_critic(critic, (x[0], y[0]), hidden=4)
+
     assert architecture.pairwise
+
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter)
     groups = [made(a, b) for a, b in zip(x, y, strict=True)]
+
     torch.testing.assert_close(made(x, y), torch.stack(groups))
 
 
@@ -118,6 +125,7 @@ def test_equal_training():
         mi.estimate_mi(*sample(law, 200), critic=critic, **settings)
         for critic in (Concatenated, Undeclared)
     )
+
     assert other.nats == pytest.approx(one.nats, abs=1e-3)
 
 
@@ -137,6 +145,7 @@ def test_steps(monkeypatch):
         torch.optim.AdamW, "step", lambda self, *args: (taken.append(1), step(self, *args))[1]
     )
     estimate = mi.estimate_mi(*sample(mi.laws.Gaussian(0.5), 100), steps=5, folds=2)
+
     assert len(taken) == 5  # of both folds, and of half the rows, at once
     assert [history[-1]["step"] for history in estimate.history] == [5, 5]
 
@@ -153,8 +162,10 @@ def test_held_out_scores():
     assert joint.shape == (520,)
     assert product.shape == (520, 259)  # two groups
     assert torch.allclose(joint, law.log_ratio(x, y).double())
+
     whole = grouped_scores(critic, x[:40], y[:40], 100)
     matrix = critic(x[:40], y[:40])
+
     assert torch.equal(whole[0], matrix.diagonal())
     assert torch.equal(whole[1], matrix[~torch.eye(40, dtype=torch.bool)].view(40, 39))
 
@@ -175,6 +186,7 @@ def test_evaluation_mode():
     mi.estimate_mi(
         *sample(mi.laws.Gaussian(0.5), 200), critic=Noisy().eval(), anchor="none", **FAST
     )
+
     assert {(True, True), (False, False)} == set(modes)
 
 

@@ -42,6 +42,7 @@ def test_shapes(make, n):
     rows = torch.randn(n, 3)
     before = rows.clone()
     transform = make(rows)
+
     assert torch.equal(rows, before)
     assert transform(torch.randn(7, 3)).shape == (7, 9 if make is Both else 3)
     assert transform(rows).dtype == torch.float32
@@ -57,6 +58,7 @@ def test_single_columns(make):
     for k in range(0 if make is OneScale else 3):
         alone = make(rows[:, k : k + 1])(fresh[:, k : k + 1])
         torch.testing.assert_close(alone, whole[:, k::3])
+
     torch.testing.assert_close(make(rows)(fresh[3:5]), whole[3:5])
     torch.testing.assert_close(make(rows[torch.randperm(20)])(fresh), whole)
 
@@ -73,6 +75,7 @@ def test_monotone(make, values):
         with pytest.raises(ValueError, match="transform: expected columns that float32 can hold"):
             make(rows)
         return
+
     mapped = make(rows)(rows)
     assert not mapped.isnan().any()
     assert (mapped.diff(dim=0) >= 0).all()
@@ -85,7 +88,9 @@ def test_state(make):
     rows, fresh = torch.randn(30, 2), torch.randn(5, 2)
     transform, other = make(rows), make(torch.randn(30, 2))
     other.load_state_dict(transform.state_dict())
+
     assert torch.equal(other(fresh), transform(fresh))
+
     moved = transform.to("meta")
     assert all(buffer.device.type == "meta" for buffer in moved.buffers())
     assert bool(moved.state_dict()) == (make is not Identity)
@@ -139,7 +144,9 @@ def test_rank_discrete():
     """Rank of a discrete column is injective on its values."""
     rows = torch.randint(4, (200, 1)).double()
     mapped = Rank(rows)(rows)
+
     assert len(mapped.unique()) == 4
+
     for value in range(4):
         below, at = (rows < value).double().mean(), (rows == value).double().mean()
         got = Rank(rows)(column(float(value))).double().squeeze()
@@ -173,6 +180,7 @@ def test_rank_invariance(values):
     order = (
         (rows <= rows.T).sum(0).double()[:, None]
     )  # an increasing function of the column: its upper rank
+
     for mapped in (
         order,
         order**3,
@@ -182,6 +190,7 @@ def test_rank_invariance(values):
         5e-324 * order,
     ):
         assert torch.equal(Rank(mapped)(mapped), Rank(rows)(rows))
+
     torch.testing.assert_close(Rank(-rows)(-rows), -Rank(rows)(rows))
 
 
@@ -190,13 +199,16 @@ def test_rank_knots():
     rows = column(0.0, 1.0, 1.0, 4.0)
     low, mid, high = torch.special.ndtri(torch.tensor([1 / 8, 1 / 2, 7 / 8]))
     t = torch.linspace(0, 1, 9)[:, None]
+
     torch.testing.assert_close(Rank(rows)(t).double(), low + t * (mid - low), atol=1e-6, rtol=1e-6)
     torch.testing.assert_close(
         Rank(rows)(1 + 3 * t).double(), mid + t * (high - mid), atol=1e-6, rtol=1e-6
     )
+
     beyond = (
         Rank(rows)(column(-math.inf, -1e308, -1e-300, 4.001, 1e308, math.inf)).double().squeeze()
     )
+
     torch.testing.assert_close(
         beyond, torch.stack([low, low, low, high, high, high]), atol=1e-6, rtol=1e-6
     )
@@ -208,7 +220,9 @@ def test_rank_extremes():
     mapped = Rank(rows)(column(-1.7e308, -0.85e308, 0.0, 0.85e308, 1.7e308)).double().squeeze()
     top = torch.special.ndtri(torch.tensor(5 / 6))
     expected = torch.tensor([-1, -0.5, 0, 0.5, 1]) * top
+
     torch.testing.assert_close(mapped, expected, atol=1e-6, rtol=1e-6)
+
     wide = column(-1.7e308, 1.7e308)  # the width itself overflows
     assert Rank(wide)(column(-1e308, 1e308)).isfinite().all()
     torch.testing.assert_close(Rank(wide)(column(0.0)), torch.zeros(1, 1).float())
@@ -222,9 +236,11 @@ def test_robust():
     rows = torch.linspace(-1, 1, 101)[:, None]
     scale = 1.0 / 1.35  # half of the rows lie within ½ of the middle
     far = column(0.0, 0.1, 1e6)
+
     torch.testing.assert_close(
         Robust(rows)(far).double(), torch.asinh(far / scale), atol=1e-6, rtol=1e-6
     )
+
     mostly_zero = torch.cat([torch.zeros(90, 1), torch.ones(10, 1)])
     assert Robust(mostly_zero)(mostly_zero).unique().numel() == 2
 
@@ -234,6 +250,7 @@ def test_both():
     rows = torch.randn(50, 2)
     mapped = Both(rows)(rows)
     parts = Rank(rows)(rows), Robust(rows)(rows), Standard(rows)(rows)
+
     assert torch.equal(mapped, torch.cat(parts, 1))
     assert Both(rows).aside == 2
     assert Both(rows[:, :1], waves=True)(rows[:, :1]).shape == (50, 1 + 1 + 8 + 1)
@@ -244,9 +261,12 @@ def test_components():
     turn = torch.linalg.qr(torch.randn(40, 40))[0][:3]
     rows = torch.randn(200, 3) @ turn + 7
     components = Components(rows)
+
     assert components.held == pytest.approx(1, abs=1e-4)
+
     far = torch.cdist(components(rows), components(rows)) / torch.cdist(rows, rows).float()
     near = far[~torch.eye(200, dtype=torch.bool)]
+
     assert near.max() / near.min() < 1.001
 
 
@@ -264,6 +284,7 @@ def test_screened_noise(seed):
     generator = torch.Generator().manual_seed(seed)
     rows, other = (torch.randn(200, dim, generator=generator) for dim in (300, 2))
     screened = Screened(rows, other, count=4)
+
     assert int(screened.telling.sum()) <= 1  # one in a hundred draws has one
     assert not screened(rows)[:, :64][:, ~screened.telling].any()
     assert torch.equal(screened(rows)[:, 64:], Components(rows, 4)(rows))
@@ -275,6 +296,7 @@ def test_shaped():
     pictures[:, :, 0, 1] = 5.0
     side, rows = fit_side("x", pictures)
     mapped = Shaped(rows, side)(rows)
+
     assert mapped.shape == (80, 1, 2, 3)
     assert not mapped[:, :, 0, 1].any()
     torch.testing.assert_close(mapped.flatten(1)[:, side.kept], OneScale(rows)(rows))

@@ -20,7 +20,9 @@ def test_learning_curve():
     estimator = mi.MIEstimator(steps=150, folds=2, seed=3).fit(*sample(law, 1000))
     estimate = estimator.estimate_
     missing = estimate.diagnostics["learning_shortfall"]
+
     assert missing > 0.1
+
     held = estimate.diagnostics["held_out"]
     assert estimate.interval[1] >= held + 1.96 * estimate.stderr + missing - 1e-12
     assert estimate.interval[0] < law.mutual_information
@@ -35,7 +37,9 @@ def test_one_of_many():
     x = torch.randn(1000, 400, generator=generator)
     y = 0.8 * x[:, 9] + 0.6 * torch.randn(1000, generator=generator)
     estimator = mi.MIEstimator(**FAST).fit(x, y)
+
     assert estimator.estimate_.nats == pytest.approx(-math.log(0.6), abs=0.12)
+
     fresh = estimator.estimate(x.flip(0), y.flip(0))  # the order of rows tells nothing
     assert fresh.nats == pytest.approx(estimator.estimate(x, y).nats, abs=1e-6)
 
@@ -62,6 +66,7 @@ def test_verdicts(verdict, law, rows, settings):
     assert estimate.verdict == verdict
     assert (len(estimate.warnings) == 0) == (verdict == "ok")
     assert f"verdict: {verdict}" in str(estimate)
+
     if verdict == "ok":
         assert abs(estimate.nats - law.mutual_information) < 0.1
 
@@ -78,6 +83,7 @@ def test_random_walks(seed):
     steps = torch.randn(500, 2, generator=torch.Generator().manual_seed(seed))
     x, y = steps.cumsum(0).T
     estimate = mi.estimate_mi(x, y, **FAST)
+
     assert estimate.verdict == "dependent_rows"
     assert "groups=" in estimate.warnings[0]
     assert mi.estimate_mi(x, y, groups=25, folds=2, steps=20).verdict != "dependent_rows"
@@ -130,6 +136,7 @@ def test_entropy_ceiling(kinds):
     value = torch.randn(1000) + 100 * label
     estimate = mi.estimate_mi(value, label, discrete="y", **FAST)
     entropy = math.log(kinds) + (kinds - 1) / 2000
+
     assert estimate.nats <= entropy
     assert estimate.interval[1] <= entropy + 1e-9
 
@@ -158,6 +165,7 @@ def experts_tried():
     label = (4 * x).floor()
     noise = torch.randn(600, 1, generator=generator, dtype=torch.float64)
     waves = (30 * x).sin() + 0.02 * noise
+
     return {
         "copula": mi.laws.Gaussian(0.8).sample(600, generator),
         "additive": (x, x + 0.1 * torch.rand(600, 1, generator=generator, dtype=torch.float64)),
@@ -194,11 +202,13 @@ def test_late_gain():
     x = torch.randn(2000, 4, generator=generator)
     y = x[:, :1] * x[:, 1:2] + 0.3 * torch.randn(2000, 1, generator=generator)
     few, more = (mi.estimate_mi(x, y, steps=steps, folds=2) for steps in (200, 400))
+
     assert any("still gained" in text and "thorough" in text for text in few.warnings)
     assert more.nats > few.nats
 
     missing = few.diagnostics["step_shortfall"]
     assert missing > 0.05
+
     held = few.diagnostics["held_out"]
     assert few.interval[1] >= held + 1.96 * few.stderr + missing - 1e-12
 

@@ -52,6 +52,7 @@ def waves(x, y):
         (f, x[:, k % x.shape[1]], y[:, k % y.shape[1]])
         for k, f in enumerate((0.5, 1, 2, 3, 4, 6, 8, 11))
     ]
+
     return torch.stack(
         [torch.ones(len(x)), *(torch.cos(f * (a + s * b)) for f, a, b in pairs for s in (1, -1))]
     )
@@ -119,6 +120,7 @@ def test_mean_log_ratio(name):
     """The log-ratio averages to the information."""
     law = TASKS[name]
     ratio = law.log_ratio(*law.sample(N, seeded()))
+
     assert ratio.shape == (N,)
     assert (
         abs(float(ratio.mean()) - law.mutual_information)
@@ -163,6 +165,7 @@ def test_samples(name):
     """Samples are reproducible and shaped."""
     law = TASKS[name]
     (x, y), (again_x, again_y) = law.sample(7, seeded(3)), law.sample(7, seeded(3))
+
     assert x.shape == (7, law.dim_x)
     assert y.shape == (7, law.dim_y)
     assert x.dtype == y.dtype == torch.get_default_dtype()
@@ -188,8 +191,10 @@ def test_single_precision(name):
     torch.set_default_dtype(torch.float32)
     x, y = law.sample(N, seeded())
     ratio = law.log_ratio(x, y)
+
     assert x.dtype == y.dtype == ratio.dtype == torch.float32
     assert bool(torch.isfinite(ratio).all())
+
     error = 5 * float(ratio.double().std()) / N**0.5 + 1e-5
     assert float(ratio.double().mean()) == pytest.approx(law.mutual_information, abs=error)
 
@@ -229,9 +234,11 @@ def test_scipy_densities(dim_x, dim_y, seed):
     points = [torch.cat([x, y], -1), x, y]
     log_dets = [np.linalg.slogdet(block.numpy())[1] for block in blocks]
     normal = laws.MultivariateGaussian(matrix, dim_x)
+
     assert normal.mutual_information == pytest.approx(
         (log_dets[1] + log_dets[2] - log_dets[0]) / 2, abs=1e-12
     )
+
     for law, frozen in (
         (normal, stats.multivariate_normal),
         (laws.StudentT(matrix, dim_x, 3.5), partial(stats.multivariate_t, df=3.5)),
@@ -248,6 +255,7 @@ def test_covariances():
     matrix = random_covariance(5, 0)
     xy = torch.cat(laws.MultivariateGaussian(matrix, 2).sample(200_000, seeded()), -1)
     scale = matrix.diagonal().sqrt()
+
     torch.testing.assert_close(
         xy.T.cov() / torch.outer(scale, scale),
         matrix / torch.outer(scale, scale),
@@ -272,9 +280,11 @@ def test_sparse_law(pairs):
     """A sparse law is a product of pairs."""
     law = laws.MultivariateGaussian.sparse(4, 3, pairs, -0.7)
     alone = laws.Gaussian(-0.7, dim=max(pairs, 1))
+
     assert law.mutual_information == pytest.approx(
         alone.mutual_information * (pairs > 0), abs=1e-14
     )
+
     x, y = law.sample(50, seeded())
     if pairs:
         torch.testing.assert_close(law.log_ratio(x, y), alone.log_ratio(x[:, :pairs], y[:, :pairs]))
@@ -293,6 +303,7 @@ def test_student_entropies(dim_x, dim_y, nu):
         for block in (matrix, matrix[:dim_x, :dim_x], matrix[dim_x:, dim_x:])
     ]
     law = laws.StudentT(matrix, dim_x, nu)
+
     assert law.mutual_information == pytest.approx(
         entropies[1] + entropies[2] - entropies[0], abs=1e-9
     )
@@ -308,9 +319,12 @@ def test_additive_noise(epsilon):
         integrate.quad(lambda y: special.entr(density(y)), a, b)[0] for a, b in pairwise(corners)
     )
     law = laws.AdditiveNoise(epsilon)
+
     assert law.mutual_information == pytest.approx(entropy - math.log(2 * epsilon), abs=1e-9)
+
     x, y = law.sample(1000, seeded())
     expected = -torch.log(torch.as_tensor(density(y.numpy()) * 2 * epsilon)).squeeze(-1)
+
     torch.testing.assert_close(law.log_ratio(x, y), expected)
 
 
@@ -329,12 +343,16 @@ def test_rounding(dtype):
     for law in (laws.AdditiveNoise(0.1), laws.AdditiveNoise(0.7), laws.AdditiveNoise(33.3)):
         assert bool(torch.isfinite(law.log_ratio(x, x + law.epsilon)).all())
         assert bool(torch.isfinite(law.log_ratio(x, x - law.epsilon)).all())
+
     whole = (5 * x).floor()
     assert bool(torch.isfinite(laws.MixedUniform(5).log_ratio(whole, whole + 2)).all())
+
     far = laws.NORMAL_CDF.forward(torch.tensor([-40.0, 40.0], dtype=dtype))
     assert bool((far > 0).all() & (far < 1).all())
+
     eps = torch.finfo(dtype).eps
     ends = laws.NORMAL_CDF.inverse(torch.tensor([0.0, -8 * eps, 1.0, 1 + 8 * eps], dtype=dtype))
+
     assert ends.abs().tolist() == pytest.approx([stats.norm.isf(eps / 2)] * 4, rel=1e-4)
 
 
@@ -346,7 +364,9 @@ def test_mixed_uniform(m):
     )  # of x and ⌊y⌋
     product = np.outer(cells.sum(1), cells.sum(0))
     expected = sum(p * math.log(p / q) for p, q in zip(cells.flat, product.flat, strict=True) if p)
+
     assert law.mutual_information == pytest.approx(expected, abs=1e-12)
+
     x, y = torch.arange(m).double()[:, None, None], (torch.arange(m + 1) + 0.3)[None, :, None]
     np.testing.assert_allclose(law.log_ratio(x, y).exp(), cells / product, atol=1e-12)
 
@@ -371,11 +391,14 @@ def test_gaussian_channels(law):
     y = np.linspace(min(law.alphabet) - 12 * law.sigma, max(law.alphabet) + 12 * law.sigma, 4001)
     entropy = integrate.simpson(-density(y) * np.log(density(y)), x=y)
     expected = entropy - math.log(2 * math.pi * math.e * law.sigma**2) / 2
+
     assert law.mutual_information == pytest.approx(expected, abs=1e-10)
     assert law.quadrature(0.005) == pytest.approx(law.mutual_information, abs=1e-13)
     assert 0 < law.mutual_information < stats.entropy(p)
+
     x, y = law.sample(100, seeded())
     symbol = torch.as_tensor(stats.norm.logpdf(y, x, law.sigma)).squeeze(-1)
+
     torch.testing.assert_close(
         law.log_ratio(x, y), symbol - torch.as_tensor(np.log(density(y.numpy()))).squeeze(-1)
     )
@@ -410,6 +433,7 @@ def test_mixtures(law):
             total = total + w * stats.multivariate_normal(
                 mean, [[a * a, rho * a * b], [rho * a * b, b * b]]
             ).pdf(points)
+
         return total
 
     def margin(values, k):
@@ -428,13 +452,16 @@ def test_mixtures(law):
     q = np.outer(margin(x, 0), margin(y, 1))
     ratio = np.log(np.where(p > 0, p, 1)) - np.log(np.where(p > 0, q, 1))
     value = integrate.simpson(integrate.simpson(p * ratio, x=y), x=x)
+
     assert law.mutual_information == pytest.approx(value, abs=1e-8)
+
     x, y = law.sample(50, seeded())
     expected = (
         density(np.concatenate([x, y], -1))
         / margin(x.numpy()[:, 0], 0)
         / margin(y.numpy()[:, 0], 1)
     )
+
     np.testing.assert_allclose(law.log_ratio(x, y), np.log(expected), atol=1e-10)
 
 
@@ -449,19 +476,24 @@ def test_xor():
 def test_products():
     parts = (laws.StudentT.identity(2, 1, 2), laws.MixedUniform(3), laws.Gaussian(0.5, 2))
     law = laws.ProductLaw(parts)
+
     assert (law.dim_x, law.dim_y) == (5, 4)
     assert law.mutual_information == pytest.approx(
         sum(part.mutual_information for part in parts), abs=1e-14
     )
+
     x, y = law.sample(30, seeded())
     expected = (
         parts[0].log_ratio(x[:, :2], y[:, :1])
         + parts[1].log_ratio(x[:, 2:3], y[:, 1:2])
         + parts[2].log_ratio(x[:, 3:], y[:, 2:])
     )
+
     torch.testing.assert_close(law.log_ratio(x, y), expected)
+
     moved = y.clone()
     moved[:, 1] = x[:, 2] + 2.5  # out of one law's support, out of the product's
+
     assert law.log_ratio(x, moved).tolist() == [-math.inf] * 30
 
 
@@ -488,6 +520,7 @@ def test_increasing_maps(name):
     """Increasing maps increase and come back."""
     bend, t = INCREASING[name], torch.linspace(-5, 5, 401)
     image = bend.forward(t)
+
     assert bool((image.diff() > 0).all())
     torch.testing.assert_close(bend.inverse(image), t, rtol=0, atol=1e-9)
     torch.testing.assert_close(bend.inverse(bend.forward(t.float())), t.float(), rtol=0, atol=0.05)
@@ -499,9 +532,11 @@ def test_spirals(name):
     """Spirals turn and come back."""
     turn, x = OTHERS[name], torch.randn(200, 4, generator=seeded())
     image = turn.forward(x)
+
     torch.testing.assert_close(image.norm(dim=-1), x.norm(dim=-1))
     torch.testing.assert_close(turn.inverse(image), x)
     assert (image - x).abs().max() > 1
+
     still = [k for k in range(4) if k not in ((0, 1) if name == "spiral" else (1, 2))]
     assert torch.equal(image[:, still], x[:, still])
 
@@ -510,10 +545,12 @@ def test_swiss_roll():
     """The swiss roll comes back and is injective."""
     u = torch.linspace(0.0005, 0.9995, 2000).unsqueeze(-1)
     image = laws.SWISS_ROLL.forward(u)
+
     torch.testing.assert_close(laws.SWISS_ROLL.inverse(image), u)
     torch.testing.assert_close(
         laws.SWISS_ROLL.inverse(image.float()).double(), u, rtol=0, atol=1e-5
     )
+
     steps = image.diff(dim=0).norm(dim=-1).min()
     assert torch.pdist(image).min() >= 0.99 * steps
 
@@ -530,7 +567,9 @@ def test_maps(name):
     """Maps leave the information and carry the log-ratio."""
     law, bend = laws.Gaussian(0.75, dim=2), INCREASING[name]
     moved = laws.Transformed(law, bend, INCREASING["wiggly"])
+
     assert moved.mutual_information == law.mutual_information
+
     (x, y), (a, b) = law.sample(500, seeded()), moved.sample(500, seeded())
     torch.testing.assert_close(a, bend.forward(x))
     torch.testing.assert_close(moved.log_ratio(a, b), law.log_ratio(x, y), rtol=0, atol=1e-8)
@@ -539,13 +578,17 @@ def test_maps(name):
 def test_dimensions():
     """Dimensions follow the maps."""
     assert (TASKS["swissroll-normal-0.75"].dim_x, TASKS["swissroll-normal-0.75"].dim_y) == (2, 1)
+
     one_sided = laws.Transformed(
         laws.Finite(torch.eye(2).div(2).log()), laws.embedding(torch.eye(2))
     )
+
     assert (one_sided.dim_x, one_sided.dim_y) == (2, 0)
+
     x, y = one_sided.sample(9, seeded())
     assert (x.shape, y.shape) == ((9, 2), (9,))
     torch.testing.assert_close(one_sided.log_ratio(x, y), torch.full((9,), math.log(2)))
+
     bare = laws.Transformed(laws.Finite(torch.eye(2).div(2).log()))
     assert bare.log_ratio(*bare.sample(9)).tolist() == pytest.approx([math.log(2)] * 9)
 
@@ -562,7 +605,9 @@ def test_roots():
     root = solve_increasing(
         torch.square, lambda t: 2 * t, target, torch.zeros(2), torch.full((2,), 10.0)
     )
+
     torch.testing.assert_close(root, target.sqrt())
+
     (gradient,) = torch.autograd.grad(root.sum(), target)
     torch.testing.assert_close(gradient, 0.5 / target.sqrt())
 

@@ -99,6 +99,7 @@ def test_bco():
     torch.testing.assert_close(
         mi.preference.bco(w, l, 1.0, shift=0.7), mi.preference.bco(w - 0.7, l - 0.7, 1.0)
     )
+
     shift = torch.tensor(0.2, requires_grad=True)
     assert not mi.preference.bco(w, l, 1.0, shift=shift).requires_grad
 
@@ -108,13 +109,16 @@ def test_kto_reference():
     w, l = torch.tensor([[1.0, 3.0], [-1.0, -3.0]]), torch.tensor([[0.0, 2.0], [0.0, -2.0]])
     by_hand = torch.tensor([[0.5 * 1.5], [0.0]])
     loss = mi.preference.kto(w, l, 0.5)
+
     torch.testing.assert_close(
         loss, 2 - (0.5 * w - by_hand).sigmoid() - (by_hand - 0.5 * l).sigmoid()
     )
     torch.testing.assert_close(loss, mi.preference.kto(w, l, 0.5, reference_point=by_hand))
+
     z = w.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(mi.preference.kto(z, l, 0.5).sum(), z)
     s = (0.5 * w - by_hand).sigmoid()
+
     torch.testing.assert_close(gradient, -0.5 * s * (1 - s))
 
 

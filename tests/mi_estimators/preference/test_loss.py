@@ -21,6 +21,7 @@ def test_js_family(mix, w, l):
 
     expected = sp(-w) + (1 - mix) * sp(w) + mix * sum(map(sp, l)) / len(l)
     loss = mi.preference_loss(torch.tensor([w]), torch.tensor([l]), "js", mix)
+
     assert float(loss) == pytest.approx(expected, abs=1e-11)
 
 
@@ -35,7 +36,9 @@ def test_cells(bound, mix):
     value = rows[bound](w, torch.cat([w, l], 1), log_q=log_q)
     loss = mi.preference_loss(w[:, 0], l, bound, mix)
     start = mi.preference_loss(torch.zeros(1), torch.zeros(1, 3), bound, mix)
+
     torch.testing.assert_close(loss, start - value)
+
     one = mi.preference_loss(w[:, 0], l[:, :1], bound, mix)
     torch.testing.assert_close(mi.preference_loss(w[:, 0], l[:, 0], bound, mix), one)
     assert float(start) == pytest.approx(
@@ -62,9 +65,12 @@ def test_masked_negatives(bound, mask, filling, mix, seed):
 
     loss = mi.preference_loss(w, padded, bound, mix, mask=mask.expand(3, -1))
     exact = mi.preference_loss(w, short, bound, mix)
+
     torch.testing.assert_close(loss, exact)
+
     chosen, rejected = torch.autograd.grad(loss.sum(), (w, padded))
     expected = torch.autograd.grad(exact.sum(), (w, short))
+
     torch.testing.assert_close((chosen, rejected[:, mask]), expected)
     assert (rejected[:, ~mask] == 0).all()
 

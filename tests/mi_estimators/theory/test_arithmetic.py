@@ -91,20 +91,26 @@ def test_kinds_of_numbers(name):
 
     expression = function(*symbols)
     assert not expression.has(sp.Float), "a symbol must keep its formula exact"
+
     value = float(expression.subs(dict(zip(symbols, exact, strict=True))).evalf(30))
 
     floats = [float(x) for x in exact]
     assert type(function(*floats)) is float
     assert function(*floats) == pytest.approx(value, rel=1e-13)
+
     array = function(*(np.array([x]) for x in floats))
     assert array.shape == (1,)
     assert array[0] == pytest.approx(value, rel=1e-13)
+
     inputs = [torch.tensor([x], requires_grad=True) for x in floats]
     tensor = function(*inputs)
+
     assert tensor.shape == (1,)
     assert tensor.item() == pytest.approx(value, rel=1e-13)
+
     tensor.backward()
     slope = float(expression.diff(symbols[0]).subs(dict(zip(symbols, exact, strict=True))))
+
     assert inputs[0].grad.item() == pytest.approx(slope, rel=1e-12)
 
 
@@ -252,4 +258,5 @@ print(loaded or "sympy" not in sys.modules)
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
+
     assert result.stdout == "True\n"

@@ -55,6 +55,7 @@ def test_two_arm_flow(eps):
 
     assert theory.escape_time_rlhf(eps) == pytest.approx(time(2 * p * (1 - p)), rel=1e-6)
     assert theory.escape_time_sft(eps) == pytest.approx(time(2 * (1 - p)), rel=1e-6)
+
     for beta in (0.1, 1.0):
         speed = 2 * beta / (1 + np.exp(beta * (u - start)))
         assert theory.escape_time_dpo(eps, beta) == pytest.approx(time(speed), rel=1e-6)
@@ -83,8 +84,8 @@ def test_mio_threshold(beta, threshold):
 def test_mio_rest(beta):
     """MIO rests above its anchor."""
     for eps in (0.4, 0.1, 1e-2, 1e-4, 1e-8):
-        rest = theory.mio_rest(eps, beta)
-        assert rest > theory.mio_ceiling(eps, beta) * (1 - 1e-9)
+        stop = theory.mio_rest(eps, beta)
+        assert stop > theory.mio_ceiling(eps, beta) * (1 - 1e-9)
         if theory.mio_ceiling(eps, beta) >= 0.5:
             assert theory.mio_escapes(eps, beta)
             assert theory.escape_time_mio(eps, beta) < math.inf

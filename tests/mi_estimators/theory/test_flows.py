@@ -17,6 +17,7 @@ def test_pull_and_push(mix):
     loss = mi.preference_loss(rewards[:, 0], rewards[:, 1], "js", mix).sum()
     (gradient,) = torch.autograd.grad(loss, rewards)
     chosen, rejected = rewards.detach().unbind(-1)
+
     torch.testing.assert_close(-gradient[:, 0], theory.chosen_pull(chosen, mix))
     torch.testing.assert_close(gradient[:, 1], theory.rejected_push(rejected, mix))
 

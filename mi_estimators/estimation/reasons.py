@@ -1,0 +1,206 @@
+"""Reasons not to believe a value: checks of the rows and of the critics, a function each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .pairs import Sample
+from .table import Estimator
+
+NARROW = 3  # columns of x and y together, up to which nearest neighbours need no second opinion
+DRIFT = 0.3  # nats: an error that a verdict must not let pass
+LEARNING = 1 / (math.sqrt(2) - 1)
+"""What is missing, over what the second half of the rows gave, if it falls as n^(−½)."""
+
+_ESS = 50.0, 10.0  # effective negatives, below which a normaliser is uncertain, and arbitrary
+_SMALL = 0.07  # of the value: no error to flag
+_ERRORS = 6.0  # standard errors between two values of the same rows
+_COPIES = 0.01  # of the rows
+_MISFIT = 6.0  # standard errors
+_OVERFIT, _MUCH = 0.02, 0.15  # nats, and a share of the value, between training and held-out rows
+_APART, _TENTH = 0.01, 0.1  # nats, and a share of the value, between nearest neighbours and critics
+# Of the objective is the anchor's: too much alone, or where the network has more to learn.
+_RESTING, _LEANING = 0.6, 0.25
+_HALTING = 0.08  # of the value, between training and held-out rows: it has
+_UNFINISHED = 0.03  # of the value, gained late in training: it has
+
+
+def reasons_of_rows(sample: Sample) -> dict[str, str]:
+    """Return what the rows themselves say against an estimate."""
+    reasons = {}
+    dependence = sample.dependence
+    if dependence is not None and dependence.dependent:
+        reasons["dependent_rows"] = (
+            "neighbouring rows depend on one another (lag-1 autocorrelations of x and y:"
+            f" {dependence.lag_x:.2f} and {dependence.lag_y:.2f}), which looks like information. Pass"
+            " groups=: a label for each independent stretch of rows, or the length of equal blocks"
+        )
+
+    if sample.copies > _COPIES * sample.rows:
+        reasons["repeated_rows"] = (
+            f"{sample.copies} of {sample.rows} rows are exact copies of other rows. A copy in another fold looks like"
+            " information. Remove the copies, or pass groups= with a label for each original row"
+        )
+
+    return reasons
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A value, and what speaks for and against it.
+
+    Attributes:
+        row: the estimator.
+        nats, stderr: the value and its standard error.
+        expert: what carries it.
+        readouts, diagnostics: as `MIEstimate` has them.
+        finite: whether all scores in training were finite.
+        closed_form: whether an anchor alone is every fold's critic.
+    """
+
+    row: Estimator
+    nats: float
+    stderr: float
+    expert: str
+    readouts: dict[str, float]
+    diagnostics: dict[str, float]
+    finite: bool
+    closed_form: bool
+
+    @property
+    def by_critics(self) -> bool:
+        """Whether critics carry the value."""
+        return self.expert not in ("neighbours", "counts")
+
+    @property
+    def narrow(self) -> bool:
+        """Whether nearest neighbours need no second opinion."""
+        return self.diagnostics.get("columns", 0) <= NARROW
+
+    @property
+    def error(self) -> float:
+        """An error to flag, in nats."""
+        return max(DRIFT, _SMALL * self.nats)
+
+
+def reasons_of_value(case: Case) -> dict[str, str]:
+    """Return the verdicts that apply to a value, the worst first, each with its explanation."""
+    reasons: dict[str, str] = {}
+    for verdict, check in _CHECKS:
+        reason = check(case)
+        if reason is not None:
+            reasons.setdefault(verdict, reason)
+    return reasons
+
+
+def _low_ess(case: Case) -> str | None:
+    ess, (few, fewest) = case.diagnostics["effective_sample_size"], _ESS
+    if not (case.row.averages_exp and ess < few):
+        return None
+
+    doubt = "arbitrary" if ess < fewest else "less certain than its standard error says"
+    return f"the normaliser rests on only {ess:.1f} effective negatives: the value is {doubt}. Use estimator='js'"
+
+
+def _ceiling(case: Case) -> str | None:
+    nats, negatives = case.nats, case.diagnostics["negatives"]
+    log_k, log_m = math.log(case.diagnostics["candidates"]), math.log(negatives)
+    if case.row.name == "infonce" and nats > log_k - 1:
+        return (
+            f"the value is within 1 nat of ln K = {log_k:.2f}, the largest that infonce can report"
+        )
+
+    if nats > log_m and case.closed_form:
+        return (
+            f"the value is above ln M = {log_m:.2f}: M = {negatives:.0f} negatives support no more. What is beyond"
+            " rests on the form of a copula"
+        )
+    if nats > log_m:
+        return (
+            f"the critics separate the pairs: they read {nats:.2f} nats, and M = {negatives:.0f} negatives support"
+            f" no more than ln M = {log_m:.2f}, which is reported. The information may be larger, or infinite"
+        )
+    return None
+
+
+def _overflow(case: Case) -> str | None:
+    if case.finite:
+        return None
+    return "the scores overflowed and training stopped early. Lower learning_rate"
+
+
+def _anchor_misfit(case: Case) -> str | None:
+    d, nats = case.diagnostics, case.nats
+    unfinished = d["train_gap"] > _HALTING * nats or d.get("late_gain", 0.0) > _UNFINISHED * nats
+    leaning = d.get("anchor_share", 0.0) > (_LEANING if unfinished else _RESTING)
+    contradicted = d.get("anchor_misfit", 0.0) > _MISFIT
+    confirmed = case.expert == "counts" or (case.narrow and "ksg" in d)
+    if not (contradicted and leaning) or confirmed:
+        return None
+
+    return (
+        "the value rests on a copula that does not fit these rows, and the network added little to it. The"
+        " information is larger, by an unknown amount. More rows, or a critic of your own, may find it"
+    )
+
+
+def _overfit(case: Case) -> str | None:
+    if not case.by_critics:
+        return None
+
+    gap, shortfall = case.diagnostics["train_gap"], case.diagnostics["learning_shortfall"]
+    if gap > max(_OVERFIT + _MUCH * case.nats, 2 * case.stderr):
+        return (
+            f"the critic reads {gap:.2f} nats more on its training rows than on held-out rows: more rows would raise"
+            " the estimate"
+        )
+    if shortfall > case.error:
+        return (
+            f"a critic trained on half the rows reads {shortfall / LEARNING:.2f} nats less: more rows"
+            " would raise the estimate"
+        )
+    return None
+
+
+def _drift(case: Case) -> str | None:
+    apart = case.readouts["plug_in"] - case.readouts["bridge"]
+    if not (case.by_critics and case.row.calibrated and abs(apart) > case.error):
+        return None
+    return f"plug_in and bridge differ by {apart:+.2f} nats. They agree at the log-ratio, so the critic is not there"
+
+
+def _disagreement(case: Case) -> str | None:
+    d, nats, errors = case.diagnostics, case.nats, _ERRORS * case.stderr
+    spread, critics = d["fold_spread"], d["critics"]
+    if case.by_critics and spread > max(DRIFT, nats / 10, errors):
+        return f"the values of the folds differ by {spread:.2f} nats"
+
+    doubtful = case.expert == "neighbours" and not case.narrow
+    if doubtful and nats - critics > max(_APART, _TENTH * nats):
+        return (
+            f"nearest neighbours read {nats:.2f} nats and the critics {critics:.2f}. Both err downwards: more rows"
+            " would raise the estimate"
+        )
+
+    if case.by_critics and d.get("ksg", -math.inf) - nats > max(DRIFT, errors):
+        return f"the nearest-neighbour estimate (KSG) is {d['ksg']:.2f} nats"
+
+    dv, bridge = case.readouts["dv"], case.readouts["bridge"]
+    reliable = case.row.calibrated and d["effective_sample_size"] >= _ESS[0]
+    if reliable and abs(dv - bridge) > DRIFT:
+        return f"dv reads {dv:.2f} nats and bridge {bridge:.2f} from the same scores"
+    return None
+
+
+_CHECKS: tuple[tuple[str, Callable[[Case], str | None]], ...] = (
+    ("low_ess", _low_ess),
+    ("ceiling", _ceiling),
+    ("drift", _overflow),
+    ("anchor_misfit", _anchor_misfit),
+    ("overfit", _overfit),
+    ("drift", _drift),
+    ("disagreement", _disagreement),
+)
+"""Verdict and check, the worst first."""
