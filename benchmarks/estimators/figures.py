@@ -85,7 +85,13 @@ def laws(rows: list[Row]) -> Figure:
             drawn = min(EDGE, max(-EDGE, off))
             if row["estimator"] in markers:
                 axes.plot(
-                    drawn, place, markers[row["estimator"]], color=BLUE, alpha=0.5, ms=4, mew=0
+                    drawn,
+                    place,
+                    markers[row["estimator"]],
+                    color=BLUE,
+                    alpha=0.5,
+                    ms=4,
+                    mew=0,
                 )
                 continue
 
@@ -93,14 +99,45 @@ def laws(rows: list[Row]) -> Figure:
             start = -EDGE if low is None else max(-EDGE, low - row["truth"])
             end = EDGE if high is None else min(EDGE, high - row["truth"])
             face = RED if row.get("verdict") == "ok" else "white"
-            axes.plot([start, max(start, end)], [place, place], color=RED, alpha=0.35, lw=1)
-            axes.plot(drawn, place, "o", color=RED, mfc=face, ms=4, clip_on=False)
+            axes.plot(
+                [start, max(start, end)],
+                [place, place],
+                color=RED,
+                alpha=0.35,
+                lw=1,
+            )
+            axes.plot(
+                drawn,
+                place,
+                "o",
+                color=RED,
+                mfc=face,
+                ms=4,
+                clip_on=False,
+            )
 
     for name, marker in markers.items():
-        axes.plot([], [], marker, color=BLUE, alpha=0.5, ms=4, mew=0, label=name)
+        axes.plot(
+            [],
+            [],
+            marker,
+            color=BLUE,
+            alpha=0.5,
+            ms=4,
+            mew=0,
+            label=name,
+        )
     if any(row["estimator"] not in markers for row in rows):
         axes.plot([], [], "o", color=RED, ms=4, label=f"{OURS}, ok")
-        axes.plot([], [], "o", color=RED, mfc="white", ms=4, label=f"{OURS}, flagged")
+        axes.plot(
+            [],
+            [],
+            "o",
+            color=RED,
+            mfc="white",
+            ms=4,
+            label=f"{OURS}, flagged",
+        )
 
     axes.axvline(0, color=INK, lw=1)
     labels = [f"{name}   {number(fits[0]['truth'], 3)}" for (name, _), fits in groups.items()]
@@ -132,7 +169,11 @@ def cost(rows: list[Row]) -> Figure:
         axes.set(xscale="log", yscale="log", xlabel=f"{name}, the other fixed")
 
     figure.axes[0].set_ylabel("CPU-seconds a fit")
-    figure.axes[1].legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
+    figure.axes[1].legend(
+        fontsize=7,
+        loc="upper left",
+        bbox_to_anchor=(1, 1),
+    )
     return figure
 
 
@@ -141,7 +182,11 @@ def _cost(
     kind: str,
 ) -> dict[tuple[int, int], float]:
     """Return the mean CPU-seconds by (rows, columns) for the laws of a kind."""
-    groups = grouped([row for row in fits if row["task"].startswith(kind)], "task", "rows")
+    groups = grouped(
+        [row for row in fits if row["task"].startswith(kind)],
+        "task",
+        "rows",
+    )
     return {
         (n, TASKS[name].columns[0]): fmean(row["cpu_seconds"] for row in group)
         for (name, n), group in groups.items()

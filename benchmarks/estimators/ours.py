@@ -34,7 +34,11 @@ def fit(
     if steps is not None:
         settings["steps"] = steps
 
-    fitted = mi.MIEstimator(**settings).fit(x, y, groups=options.get("groups"))
+    fitted = mi.MIEstimator(**settings).fit(
+        x,
+        y,
+        groups=options.get("groups"),
+    )
     estimate = fitted.estimate_
     fields = {
         "reported": float(estimate.nats),

@@ -159,7 +159,8 @@ class Worker:
         if answer is not None:
             return answer
 
-        code, lines = self.process.wait(), self.errors.read_text(errors="replace").split("\n")
+        code = self.process.wait()
+        lines = self.errors.read_text(errors="replace").split("\n")
         last = next((line for line in reversed(lines) if line.strip()), f"exit code {code}")
         return {"error": last.strip()[:200] if on_time else f"no result within {TIMEOUT} s"}
 

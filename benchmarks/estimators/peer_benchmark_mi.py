@@ -45,7 +45,8 @@ def fit(
     reported = float(model.estimate(x, y))
 
     def read(fresh_x: np.ndarray, fresh_y: np.ndarray) -> float:
-        us, vs = (fresh_x - x.mean(0)) / x.std(0), (fresh_y - y.mean(0)) / y.std(0)
+        us = (fresh_x - x.mean(0)) / x.std(0)
+        vs = (fresh_y - y.mean(0)) / y.std(0)
         return _bound(estimator, _scores(model.trained_critic, us, vs))
 
     return {"reported": reported}, read

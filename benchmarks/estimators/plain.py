@@ -26,7 +26,8 @@ def bound(name: str, scores: Tensor) -> Tensor:
     """Return InfoNCE, SMILE (clipped at 5) or JS of a square matrix of scores."""
     if name == "infonce":
         return mi.infonce(scores)
-    joint, product = scores.diagonal(), scores[~torch.eye(len(scores), dtype=torch.bool)]
+    joint = scores.diagonal()
+    product = scores[~torch.eye(len(scores), dtype=torch.bool)]
     return mi.js(joint, product) if name == "js" else mi.smile(joint, product, clip=5.0)
 
 

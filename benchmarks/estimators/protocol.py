@@ -65,7 +65,14 @@ def _row(
     if not warm:
         every = max(1, len(x) // WARM_UP_ROWS)  # spread, because rows may be sorted
         with contextlib.suppress(Exception):
-            fit(estimator, x[::every], y[::every], seed, WARM_UP_STEPS, {**options, "groups": None})
+            fit(
+                estimator,
+                x[::every],
+                y[::every],
+                seed,
+                WARM_UP_STEPS,
+                {**options, "groups": None},
+            )
 
     start = time.process_time()
     fields, read = fit(estimator, x, y, seed, request["steps"], options)

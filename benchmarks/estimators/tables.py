@@ -148,7 +148,11 @@ def laws(rows: list[Row]) -> str:
     estimators = list(summary(rows))
     with_verdict = [row for row in rows if row.get("verdict")]
     shown = list(grouped(with_verdict, "estimator"))[:1]
-    judged = grouped([row for row in with_verdict if (row["estimator"],) in shown], "task", "rows")
+    judged = grouped(
+        [row for row in with_verdict if (row["estimator"],) in shown],
+        "task",
+        "rows",
+    )
     cells = grouped(rows, "task", "rows", "estimator")
 
     head = ["law", "columns", "n", "copula", "truth", *estimators]
@@ -470,7 +474,8 @@ _STAIRS = (
 
 def _settings(rows: list[Row]) -> str:
     """Return what the fits had."""
-    counts, steps = sorted({row["rows"] for row in rows}), rows[0]["steps"]
+    counts = sorted({row["rows"] for row in rows})
+    steps = rows[0]["steps"]
     n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     kept = (
         "each package's defaults" if steps is None else f"at most {steps} steps: not to be quoted"

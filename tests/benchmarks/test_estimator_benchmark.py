@@ -136,7 +136,13 @@ def test_table_numbers():
     assert summary["p"]["reported_mae"] == pytest.approx(0.5)
     assert summary["o"]["relative"] == pytest.approx(0.15)
 
-    many = tables.page("Suite", [ROW | ours | {"task": f"law {i}"} for i in range(30)], [], 30, "c")
+    many = tables.page(
+        "Suite",
+        [ROW | ours | {"task": f"law {i}"} for i in range(30)],
+        [],
+        30,
+        "c",
+    )
     assert "| law 7 | – | 9 | – | 1.000 | 0.800 | 0.20 | 0 of 1 | 2.0 | ok 1 |" in many
 
     stairs = [row | {"suite": "staircase"} for row in rows[1:]]

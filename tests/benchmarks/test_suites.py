@@ -142,7 +142,12 @@ def test_document():
 def test_network():
     """A network is undone by its inverse."""
     net = network(5, 20)
-    x = torch.randn(200, 20, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    x = torch.randn(
+        200,
+        20,
+        generator=torch.Generator().manual_seed(4),
+        dtype=torch.float64,
+    )
     assert torch.allclose(net.inverse(net.forward(x)), x, atol=1e-9)
 
 

@@ -38,7 +38,8 @@ def test_seen_check(checks):
 @pytest.mark.parametrize("name", mi.ESTIMATORS)
 def test_checks_of_estimates(name, checks):
     """An estimate makes as many checks whatever its steps."""
-    counts, settings = [], dict(folds=2, hidden=8, batch_size=64, learning_rate=2e-2, anchor="none")
+    counts = []
+    settings = dict(folds=2, hidden=8, batch_size=64, learning_rate=2e-2, anchor="none")
     for steps in (20, 60):
         checks.clear()
         mi.estimate_mi(*rows(200), name, steps=steps, **settings)

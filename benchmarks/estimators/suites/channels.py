@@ -52,13 +52,15 @@ def mixture_entropy(mixture: Mixture) -> float:
     The nodes are evenly spaced if all deviations are equal. Otherwise they widen with |y|: the means are near 0 then.
     """
     _, means, deviations = mixture
-    least, reach = float(deviations.min()), float((means.abs() + 9 * deviations).max())
+    least = float(deviations.min())
+    reach = float((means.abs() + 9 * deviations).max())
     if float(deviations.max()) == least:
         y = torch.arange(-reach, reach, least / 10, dtype=torch.float64)
         width = torch.full_like(y, least / 10)
     else:
         u = torch.arange(-1.0, 1.0, 2e-4, dtype=torch.float64) * math.asinh(reach / least)
-        y, width = least * u.sinh(), least * u.cosh() * (u[1] - u[0])
+        y = least * u.sinh()
+        width = least * u.cosh() * (u[1] - u[0])
 
     log_density = mixture_log_density(y, mixture)
     return float(-(width * log_density.exp() * log_density).sum())
@@ -187,7 +189,12 @@ def sign(columns: int, sigma: float) -> NormalChannel:
         means = torch.tensor([-1.0, 1.0], dtype=torch.float64)
         return torch.full_like(means, -math.log(2)), means, torch.full_like(means, sigma)
 
-    return NormalChannel(lambda x: x.prod(-1).sign(), mixture, sigma, dim_x=columns)
+    return NormalChannel(
+        lambda x: x.prod(-1).sign(),
+        mixture,
+        sigma,
+        dim_x=columns,
+    )
 
 
 def volatility(rate: float) -> NormalChannel:
@@ -218,7 +225,11 @@ def mixed_columns(labels: int, spacing: float, sigma: float) -> NormalChannel:
         return torch.full_like(means, -math.log(labels)), means, torch.full_like(means, scale)
 
     return NormalChannel(
-        lambda x: spacing * x[..., 0] + x[..., 1], mixture, sigma, dim_x=2, draw=draw
+        lambda x: spacing * x[..., 0] + x[..., 1],
+        mixture,
+        sigma,
+        dim_x=2,
+        draw=draw,
     )
 
 

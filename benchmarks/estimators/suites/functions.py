@@ -157,7 +157,9 @@ def _columns(*columns: Tensor) -> Tensor:
 
 def _turned(x: Tensor) -> Tensor:
     """Return the second and third column, turned by twice the first."""
-    angle, u, v = (2 * x[..., 0], x[..., 1], x[..., 2])
+    angle = 2 * x[..., 0]
+    u = x[..., 1]
+    v = x[..., 2]
     return _columns(angle.cos() * u - angle.sin() * v, angle.sin() * u + angle.cos() * v)
 
 

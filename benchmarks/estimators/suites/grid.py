@@ -138,7 +138,9 @@ class LogGammaExponential:
 
     def log_ratio(self, x: Tensor, y: Tensor) -> Tensor:
         """Return ln dP/dQ(x, y) in nats, shape (...): Y given X is exponential of rate e^X, in logs."""
-        x, y, shape = x.squeeze(-1), y.squeeze(-1), 1 / self.k
+        x = x.squeeze(-1)
+        y = y.squeeze(-1)
+        shape = 1 / self.k
         given_x = x + y - (x + y).exp()
         alone = math.log(shape) + shape * math.log(shape) + y
         alone = alone - (shape + 1) * torch.logaddexp(
@@ -165,7 +167,11 @@ class Quantised:
             entropy = -last * math.log(last) - (1 - last) * math.log((1 - last) / (count - 1))
             low, high = (last, high) if entropy < self.nats else (low, last)
 
-        cells = torch.full((count,), (1 - high) / (count - 1), dtype=torch.float64)
+        cells = torch.full(
+            (count,),
+            (1 - high) / (count - 1),
+            dtype=torch.float64,
+        )
         cells[-1] = high
         return cells
 

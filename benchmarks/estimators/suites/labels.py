@@ -19,7 +19,11 @@ from .task import Task
 def symmetric_channel(probabilities: Tensor, flip: float) -> Finite:
     """Return a label and the same label, but one of the others, evenly, with probability `flip`."""
     count = len(probabilities)
-    channel = torch.full((count, count), flip / max(1, count - 1), dtype=torch.float64)
+    channel = torch.full(
+        (count, count),
+        flip / max(1, count - 1),
+        dtype=torch.float64,
+    )
     channel.fill_diagonal_(1 - flip)
     return Finite((probabilities.double().unsqueeze(-1) * channel).log())
 
@@ -92,13 +96,21 @@ def codes(count: int, seed: int | None = None) -> Side:
     if seed is not None:
         code = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
     label = code.argsort()
-    return Side(1, lambda u, _: code[u].unsqueeze(-1), lambda rows: label[rows.squeeze(-1).long()])
+    return Side(
+        1,
+        lambda u, _: code[u].unsqueeze(-1),
+        lambda rows: label[rows.squeeze(-1).long()],
+    )
 
 
 def one_hot(count: int) -> Side:
     """Return labels as columns of zeros and a one."""
     unit = torch.eye(count, dtype=torch.float64)
-    return Side(count, lambda u, _: unit[u], lambda rows: rows.argmax(-1))
+    return Side(
+        count,
+        lambda u, _: unit[u],
+        lambda rows: rows.argmax(-1),
+    )
 
 
 def spots(count: int, dim: int, seed: int = 7) -> Side:
@@ -108,7 +120,11 @@ def spots(count: int, dim: int, seed: int = 7) -> Side:
     def show(labels: Tensor, generator: torch.Generator | None) -> Tensor:
         return places[labels] + 0.01 * normal(len(labels), dim, generator)
 
-    return Side(dim, show, lambda rows: torch.cdist(rows, places).argmin(-1))
+    return Side(
+        dim,
+        show,
+        lambda rows: torch.cdist(rows, places).argmin(-1),
+    )
 
 
 def channel(count: int, flip: float, x: Side, y: Side) -> Shown:

@@ -168,7 +168,12 @@ class Regimes(Computed, EqualSides):
     def information(self) -> float:
         """Compute I(X; Y), in nats."""
         step = 0.005
-        radius = torch.arange(step / 2, 9 + math.sqrt(self.dim), step, dtype=torch.float64)
+        radius = torch.arange(
+            step / 2,
+            9 + math.sqrt(self.dim),
+            step,
+            dtype=torch.float64,
+        )
         log_density = (self.dim - 1) * radius.log() - radius**2 / 2 + math.log(2 * step)
         log_density -= math.lgamma(self.dim / 2) + self.dim / 2 * math.log(2)
         z, log_weights = normal_rule(0.05)
@@ -187,7 +192,8 @@ class Regimes(Computed, EqualSides):
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x and y of shape (n, dim), in float64."""
-        x, noise = normal(n, self.dim, generator), normal(n, self.dim, generator)
+        x = normal(n, self.dim, generator)
+        noise = normal(n, self.dim, generator)
         sign = 2.0 * flipped(n, 0.5, generator).unsqueeze(-1) - 1
         return x, self.rho * sign * x + math.sqrt(1 - self.rho**2) * noise
 
@@ -234,7 +240,12 @@ class Stable:
     def _log_density(self, t: Tensor) -> Tensor:
         """Return the log-density at scale 1: Fourier's integral near 0, three terms of the tail's series beyond 20."""
         step = 2e-3
-        u = torch.arange(0, 40 ** (1 / self.alpha), step, dtype=torch.float64)
+        u = torch.arange(
+            0,
+            40 ** (1 / self.alpha),
+            step,
+            dtype=torch.float64,
+        )
         decay = (-(u**self.alpha)).exp() * step / math.pi
         decay[0] /= 2
         near = torch.cat([(part.unsqueeze(-1) * u).cos() @ decay for part in t.split(500)])

@@ -20,7 +20,8 @@ def all_batches(
     support = (law.log_joint.flatten() > -math.inf).nonzero().flatten().tolist()
     atoms = torch.tensor(list(itertools.product(support, repeat=n)))
     x, y = atoms // ny, atoms % ny
-    return critic[x.unsqueeze(2), y.unsqueeze(1)], law.log_joint.flatten()[atoms].sum(1).exp(), x
+    mass = law.log_joint.flatten()[atoms].sum(1).exp()
+    return critic[x.unsqueeze(2), y.unsqueeze(1)], mass, x
 
 
 def test_best_baseline(law, random_critic):
@@ -39,7 +40,8 @@ def test_flo_baseline():
     """FLO is NWJ with the baseline of the row's positive."""
     scores, u = torch.randn(6, 6), torch.randn(6)  # u(x_i, y_i)
     off = ~torch.eye(6, dtype=torch.bool)
-    ratio = (-u[:, None] + scores - scores.diagonal()[:, None]).exp()[off].reshape(6, 5)
+    exponents = -u[:, None] + scores - scores.diagonal()[:, None]
+    ratio = exponents.exp()[off].reshape(6, 5)
     flo = 1 - u.mean() - ratio.mean()  # Guo et al. 2022
     log_a = (scores.diagonal() + u)[:, None]
 
@@ -56,13 +58,13 @@ def interpolated_by_definition(scores, alpha, log_a, weights):
 
         def baseline(left_out, i=i):
             kept = [k for k in range(n) if k != left_out]
-            m = sum(weights[k] * math.exp(scores[i][k]) for k in kept) / sum(
-                weights[k] for k in kept
-            )
+            terms = [weights[k] * math.exp(scores[i][k]) for k in kept]
+            m = sum(terms) / sum(weights[k] for k in kept)
             return alpha * m + (1 - alpha) * math.exp(log_a[i])
 
         reward = scores[i][i] - math.log(baseline(j))
-        value += weight / total * (reward - math.exp(scores[i][j]) / baseline(i))
+        penalty = math.exp(scores[i][j]) / baseline(i)
+        value += weight / total * (reward - penalty)
 
     return value
 
@@ -106,7 +108,10 @@ def test_interpolated_expectation(law, random_critic, n):
         torch.testing.assert_close(value[0], exact)  # unbiased
 
         fewer, fewer_probability, _ = all_batches(law, critic, n - 1)
-        torch.testing.assert_close(value[1], (fewer_probability * mi.infonce(fewer)).sum())
+        torch.testing.assert_close(
+            value[1],
+            (fewer_probability * mi.infonce(fewer)).sum(),
+        )
 
 
 def test_kept_positive():
@@ -131,18 +136,23 @@ def test_large_scores(alpha):
     value = mi.bounds.interpolated(single, alpha, log_a.float())
 
     torch.testing.assert_close(
-        value.double(), mi.bounds.interpolated(scores, alpha, log_a), rtol=1e-5, atol=1e-5
+        value.double(),
+        mi.bounds.interpolated(scores, alpha, log_a),
+        rtol=1e-5,
+        atol=1e-5,
     )
 
     (gradient,) = torch.autograd.grad(value, single)
     assert gradient.isfinite().all()
 
-    (extreme,) = torch.autograd.grad(mi.bounds.interpolated(2 * single, max(alpha, 0.1)), single)
+    bound = mi.bounds.interpolated(2 * single, max(alpha, 0.1))
+    (extreme,) = torch.autograd.grad(bound, single)
     assert extreme.isfinite().all()
 
 
 def test_derivatives():
-    scores, log_a = torch.randn(4, 4, 4).requires_grad_(), torch.randn(4, 4).requires_grad_()
+    scores = torch.randn(4, 4, 4).requires_grad_()
+    log_a = torch.randn(4, 4).requires_grad_()
     assert torch.autograd.gradcheck(lambda s, a: mi.bounds.interpolated(s, 0.3, a), (scores, log_a))
 
     logits = torch.zeros(4, requires_grad=True)
@@ -150,10 +160,10 @@ def test_derivatives():
         lambda w: mi.bounds.interpolated(scores[0].detach(), 0.3, None, w.log_softmax(0)), logits
     )
 
-    mapped = torch.func.vmap(torch.func.grad(lambda s: mi.bounds.interpolated(s, 0.3)))(
-        scores.detach()
-    )
-    (gradient,) = torch.autograd.grad(mi.bounds.interpolated(scores, 0.3).sum(), scores)
+    slope = torch.func.grad(lambda s: mi.bounds.interpolated(s, 0.3))
+    mapped = torch.func.vmap(slope)(scores.detach())
+    bounds = mi.bounds.interpolated(scores, 0.3)
+    (gradient,) = torch.autograd.grad(bounds.sum(), scores)
 
     torch.testing.assert_close(mapped, gradient)
 
@@ -197,5 +207,6 @@ def test_massless_rows():
     value = mi.bounds.interpolated(scores, 0.4, None, log_weights)
 
     torch.testing.assert_close(
-        value, mi.bounds.interpolated(scores[kept][:, kept], 0.4, None, log_weights[kept])
+        value,
+        mi.bounds.interpolated(scores[kept][:, kept], 0.4, None, log_weights[kept]),
     )

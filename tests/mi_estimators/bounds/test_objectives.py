@@ -14,14 +14,23 @@ def gradients(objective, *scores):
 
 def test_mine_gradient():
     """MINE has the value of DV, and the gradient of NWJ with a baseline."""
-    joint, product = torch.randn(3, 5).requires_grad_(), torch.randn(3, 7).requires_grad_()
+    joint = torch.randn(3, 5).requires_grad_()
+    product = torch.randn(3, 7).requires_grad_()
     log_ema = torch.randn(3)
     objective, new = mi.mine(joint, product, log_ema, decay=0.9)
 
-    torch.testing.assert_close(objective, mi.dv(joint, product), rtol=0, atol=0)
+    torch.testing.assert_close(
+        objective,
+        mi.dv(joint, product),
+        rtol=0,
+        atol=0,
+    )
 
     batch = product.detach().exp().mean(-1)
-    torch.testing.assert_close(new, (0.9 * log_ema.exp() + 0.1 * batch).log())
+    torch.testing.assert_close(
+        new,
+        (0.9 * log_ema.exp() + 0.1 * batch).log(),
+    )
     assert not new.requires_grad
 
     log_a = new.unsqueeze(-1)
@@ -32,7 +41,8 @@ def test_mine_gradient():
 
 @pytest.mark.parametrize("arguments", [{}, {"log_ema": torch.tensor(3.0), "decay": 0.0}])
 def test_mine_start(arguments):
-    joint, product = torch.randn(5).requires_grad_(), torch.randn(7).requires_grad_()
+    joint = torch.randn(5).requires_grad_()
+    product = torch.randn(7).requires_grad_()
     objective, new = mi.mine(joint, product, **arguments)
 
     torch.testing.assert_close(new, mi.log_mean_exp(product.detach()))

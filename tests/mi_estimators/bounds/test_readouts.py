@@ -33,14 +33,16 @@ def test_certificate_bound():
     """The certificate bounds KL for any two laws."""
     generator = torch.Generator().manual_seed(3)
     for spread in (0.1, 1.0, 3.0, 8.0):
-        p, q = (spread * torch.randn(2, 5000, 3, generator=generator)).log_softmax(-1)
+        logits = spread * torch.randn(2, 5000, 3, generator=generator)
+        p, q = logits.log_softmax(-1)
         kl = (p.exp() * (p - q)).sum(-1)
         assert (mi.bounds.jsd_certificate(p - q, p - q, p, q) <= kl + 1e-11).all()
 
 
 def test_zero_certificate():
     """The certificate is zero where JS says nothing."""
-    joint, product = torch.tensor([-1.0], requires_grad=True), torch.tensor([0.5])
+    joint = torch.tensor([-1.0], requires_grad=True)
+    product = torch.tensor([0.5])
     value = mi.bounds.jsd_certificate(joint, product)
     assert value == 0
     assert torch.autograd.grad(value, joint)[0] == 0

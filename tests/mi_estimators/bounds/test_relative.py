@@ -25,7 +25,12 @@ def test_written_mixture(law, mix, name):
     critic = torch.randn(law.log_joint.shape)
     bound, log_mixed = mi.BOUNDS[name], mixed_law(law, mix).log()
     flat = critic.flatten()
-    expected = bound(flat, flat, log_p=law.log_joint.flatten(), log_q=log_mixed.flatten())
+    expected = bound(
+        flat,
+        flat,
+        log_p=law.log_joint.flatten(),
+        log_q=log_mixed.flatten(),
+    )
     torch.testing.assert_close(law.exact(relative(bound, mix), critic), expected)
 
 
@@ -59,7 +64,11 @@ def test_inverse_maps(t, mix):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_large_scores(dtype):
-    scores = torch.tensor([-math.inf, -1e4, 0.0, 1e4, math.inf], dtype=dtype, requires_grad=True)
+    scores = torch.tensor(
+        [-math.inf, -1e4, 0.0, 1e4, math.inf],
+        dtype=dtype,
+        requires_grad=True,
+    )
     value = log_ratio_to_relative(scores, 0.5)
     expected = torch.tensor(
         [-math.inf, -1e4 + math.log(2), 0.0, math.log(2), math.log(2)], dtype=dtype
@@ -71,11 +80,16 @@ def test_large_scores(dtype):
     assert gradient.isfinite().all()
     torch.testing.assert_close(log_ratio_to_relative(scores, 1.0), scores)
 
-    low = torch.tensor([-math.inf, -1e4, 0.0], dtype=dtype, requires_grad=True)
+    low = torch.tensor(
+        [-math.inf, -1e4, 0.0],
+        dtype=dtype,
+        requires_grad=True,
+    )
     value = relative_to_log_ratio(low, 0.5)
 
     torch.testing.assert_close(
-        value, torch.tensor([-math.inf, -1e4 - math.log(2), 0.0], dtype=dtype)
+        value,
+        torch.tensor([-math.inf, -1e4 - math.log(2), 0.0], dtype=dtype),
     )
 
     (gradient,) = torch.autograd.grad(value[1:].sum(), low)
@@ -86,19 +100,35 @@ def test_large_scores(dtype):
 def test_batches_and_weights():
     """Batches, weights and samples go together."""
     joint, product = torch.randn(4, 5), torch.randn(3, 1, 7)
-    log_p, log_q = torch.randn(5).log_softmax(0), torch.randn(4, 7).log_softmax(-1)
+    log_p = torch.randn(5).log_softmax(0)
+    log_q = torch.randn(4, 7).log_softmax(-1)
     value = relative(mi.js, 0.3)(joint, product, log_p, log_q)
 
     assert value.shape == (3, 4)
 
-    one = relative(mi.js, 0.3)(joint[2], product[1, 0], log_p, log_q[2])
+    one = relative(mi.js, 0.3)(
+        joint[2],
+        product[1, 0],
+        log_p,
+        log_q[2],
+    )
     torch.testing.assert_close(value[1, 2], one)
 
-    uniform = relative(mi.nwj, 0.3)(joint, product[0, 0], torch.full((5,), -math.log(5)))
-    torch.testing.assert_close(relative(mi.nwj, 0.3)(joint, product[0, 0]), uniform)
+    uniform = relative(mi.nwj, 0.3)(
+        joint,
+        product[0, 0],
+        torch.full((5,), -math.log(5)),
+    )
+    torch.testing.assert_close(
+        relative(mi.nwj, 0.3)(joint, product[0, 0]),
+        uniform,
+    )
 
     mapped = torch.func.vmap(relative(mi.dv, 0.3))(joint, product.expand(3, 4, 7)[0])
-    torch.testing.assert_close(mapped, relative(mi.dv, 0.3)(joint, product[0]))
+    torch.testing.assert_close(
+        mapped,
+        relative(mi.dv, 0.3)(joint, product[0]),
+    )
 
 
 def test_relative_ceiling():
@@ -125,7 +155,11 @@ def test_bad_scores():
     with pytest.raises(ValueError, match="joint: expected finite"):
         relative(mi.dv, 0.5)(torch.tensor([math.nan]), torch.zeros(2))
     with pytest.raises(ValueError, match="log_q: expected log-weights with logsumexp 0"):
-        relative(mi.dv, 0.5)(torch.zeros(2), torch.zeros(2), log_q=torch.zeros(2))
+        relative(mi.dv, 0.5)(
+            torch.zeros(2),
+            torch.zeros(2),
+            log_q=torch.zeros(2),
+        )
 
     for function in (log_ratio_to_relative, relative_to_log_ratio):
         with pytest.raises(ValueError, match="scores: expected values without NaN"):

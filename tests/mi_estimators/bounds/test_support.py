@@ -85,7 +85,8 @@ def test_massless_rows(name, place, filling, seed):
     short, (exact,) = gradient(lambda matrix: MATRICES[name](matrix, log_weights), scores)
 
     old = torch.arange(5) != place
-    wide, weights = torch.full((5, 5), filling), torch.full((5,), -math.inf)
+    wide = torch.full((5, 5), filling)
+    weights = torch.full((5,), -math.inf)
     wide[old.unsqueeze(1) & old] = scores.flatten()
     weights[old] = log_weights
     value, (long,) = gradient(lambda matrix: MATRICES[name](matrix, weights), wide)
@@ -100,6 +101,7 @@ def test_massless_rows(name, place, filling, seed):
 @pytest.mark.parametrize("name", sorted(set(PAIRS) - {"mean", "log_mean_exp"}))
 def test_finite_entries(name, entry):
     """Entries with mass must be finite."""
-    scores, weights = torch.tensor([0.0, entry]), torch.tensor([0.5, 0.5]).log()
+    scores = torch.tensor([0.0, entry])
+    weights = torch.tensor([0.5, 0.5]).log()
     with pytest.raises(ValueError, match="expected finite scores"):
         PAIRS[name](scores, scores, weights, weights)

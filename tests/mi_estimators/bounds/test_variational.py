@@ -29,7 +29,8 @@ def test_tightness(name, law, random_critic):
     """A bound is tight at the log-ratio and below elsewhere."""
     p, q = (log_law.exp().flatten().tolist() for log_law in (law.log_joint, law.log_product))
     exact = DIVERGENCE[name](p, q)
-    assert float(law.exact(BOUNDS[name], law.log_ratio_matrix)) == pytest.approx(exact, rel=1e-12)
+    value = float(law.exact(BOUNDS[name], law.log_ratio_matrix))
+    assert value == pytest.approx(exact, rel=1e-12)
     for seed in range(5):
         assert law.exact(BOUNDS[name], random_critic(seed, law)) < exact
 
@@ -39,7 +40,10 @@ def test_shift_invariance(name, law, random_critic):
     """Only DV is shift-invariant."""
     critic = random_critic(0, law)
     same = torch.isclose(
-        law.exact(BOUNDS[name], critic + 3), law.exact(BOUNDS[name], critic), rtol=1e-12, atol=1e-12
+        law.exact(BOUNDS[name], critic + 3),
+        law.exact(BOUNDS[name], critic),
+        rtol=1e-12,
+        atol=1e-12,
     )
     assert bool(same) is (name == "dv")
 
@@ -51,7 +55,10 @@ def test_batches_and_order(name):
     joint, product = torch.randn(4, 5), torch.randn(4, 7)
     value = function(joint, product)
 
-    torch.testing.assert_close(torch.stack(list(map(function, joint, product))), value)
+    torch.testing.assert_close(
+        torch.stack(list(map(function, joint, product))),
+        value,
+    )
     torch.testing.assert_close(torch.func.vmap(function)(joint, product), value)
 
     uniform = torch.full((5,), -math.log(5)), torch.full((7,), -math.log(7))
@@ -59,7 +66,10 @@ def test_batches_and_order(name):
 
     shuffled = joint[:, torch.randperm(5)], product[:, torch.randperm(7)]
     torch.testing.assert_close(function(*shuffled), value)
-    torch.testing.assert_close(function(joint.repeat(1, 3), product.repeat(1, 3)), value)
+    torch.testing.assert_close(
+        function(joint.repeat(1, 3), product.repeat(1, 3)),
+        value,
+    )
 
     mapped = torch.func.vmap(torch.func.grad(function))(joint, product)
     (gradient,) = torch.autograd.grad(function(joint.requires_grad_(), product).sum(), joint)
@@ -74,7 +84,12 @@ def test_derivatives(name):
     logits = [torch.randn(4).requires_grad_(), torch.randn(2, 6).requires_grad_()]
 
     def value(joint, product, p, q):
-        return FUNCTIONS[name](joint, product, p.log_softmax(-1), q.log_softmax(-1))
+        return FUNCTIONS[name](
+            joint,
+            product,
+            p.log_softmax(-1),
+            q.log_softmax(-1),
+        )
 
     assert (value(*scores, *logits) != 0).all()
     assert torch.autograd.gradcheck(value, (*scores, *logits))
@@ -84,12 +99,16 @@ def test_derivatives(name):
 @pytest.mark.parametrize("sign", [1, -1])
 def test_massless_atoms(name, sign):
     """Atoms without mass do not count."""
-    joint, product = torch.tensor([2.3, 800.0]), torch.tensor([0.1, sign * 900.0])
+    joint = torch.tensor([2.3, 800.0])
+    product = torch.tensor([0.1, sign * 900.0])
     log_p = torch.tensor([0.0, -math.inf])
     scores = [joint.requires_grad_(), product.requires_grad_()]
     value = FUNCTIONS[name](*scores, log_p=log_p, log_q=log_p)
 
-    torch.testing.assert_close(value, FUNCTIONS[name](joint[:1], product[:1]))
+    torch.testing.assert_close(
+        value,
+        FUNCTIONS[name](joint[:1], product[:1]),
+    )
 
     gradient = torch.autograd.grad(value, scores, materialize_grads=True)
     assert all(g.isfinite().all() for g in gradient)
@@ -122,7 +141,8 @@ def test_infonce_ceiling(k, scale, seed):
     value = mi.infonce(scores)
 
     assert value <= math.log(k) + 1e-9
-    torch.testing.assert_close(mi.infonce(scores + torch.randn(k, 1, generator=generator)), value)
+    shift = torch.randn(k, 1, generator=generator)
+    torch.testing.assert_close(mi.infonce(scores + shift), value)
 
     expected = (scores.diagonal() - scores.logsumexp(1) + math.log(k)).mean()
     torch.testing.assert_close(value, expected)
@@ -133,7 +153,8 @@ def test_infonce_weights():
     scores = torch.randn(2, 2)
     repeated = scores[[0, 1, 1]][:, [0, 1, 1]]
     torch.testing.assert_close(
-        mi.infonce(scores, torch.tensor([1 / 3, 2 / 3]).log()), mi.infonce(repeated)
+        mi.infonce(scores, torch.tensor([1 / 3, 2 / 3]).log()),
+        mi.infonce(repeated),
     )
 
 
@@ -210,4 +231,5 @@ def test_bad_weights():
 def test_numpy_numbers():
     for number in (np.float32(0.5), np.float64(0.5)):
         assert mi.preference_anchor(number) == pytest.approx(mi.preference_anchor(0.5))
-    assert mi.laws.Gaussian(np.float64(0.5), np.int64(3)).sample(np.int64(4))[0].shape == (4, 3)
+    law = mi.laws.Gaussian(np.float64(0.5), np.int64(3))
+    assert law.sample(np.int64(4))[0].shape == (4, 3)

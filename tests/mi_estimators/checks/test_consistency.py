@@ -50,7 +50,14 @@ def told(*answers):
 def with_whole(check, x, y, estimator, setting, groups=None):
     """Return a check of ratios, after a fit to all rows."""
     x, y = torch.as_tensor(x), torch.as_tensor(y)
-    return check(x, y, estimator, fit_clone(estimator, x, y, groups).estimate_, setting, groups)
+    return check(
+        x,
+        y,
+        estimator,
+        fit_clone(estimator, x, y, groups).estimate_,
+        setting,
+        groups,
+    )
 
 
 X = torch.arange(200.0)[:, None] + torch.tensor([0.0, 1000.0])  # entries tell their row and column
@@ -103,7 +110,8 @@ def test_additivity_groups():
 
     assert whole == 4
 
-    first, second = x[:, 0].long(), x[:, 2].long()
+    first = x[:, 0].long()
+    second = x[:, 2].long()
     assert len(torch.cat([first, second]).unique()) == 200
     assert torch.equal(y[:, 0], -x[:, 0])  # true pairs stay pairs
     assert torch.equal(y[:, 3], -x[:, 2])
@@ -117,7 +125,13 @@ def test_additivity_groups():
 
 def test_passed_groups():
     """Every fit knows the groups."""
-    estimator = told((1.0, 0.1), (1.0, 0.1), (0.6, 0.1), (2.1, 0.1), (0.2, 0.01))
+    estimator = told(
+        (1.0, 0.1),
+        (1.0, 0.1),
+        (0.6, 0.1),
+        (2.1, 0.1),
+        (0.2, 0.01),
+    )
     self_consistency(X, Y, estimator, groups=LABELS)
     assert len(estimator.groups) == 5
     assert not any(groups is None for groups in estimator.groups)
@@ -136,7 +150,9 @@ def test_constant_half(name):
     """A column that is constant in a half carries nothing there."""
     rng = np.random.default_rng(0)
     x = SPARSE[name](rng)
-    number = np.unique(x, return_inverse=True)[1] if x.ndim == 1 else x.sum(1)
+    number = x.sum(1)
+    if x.ndim == 1:
+        number = np.unique(x, return_inverse=True)[1]
     y = number[:, None] + rng.normal(size=(300, 2))
 
     estimator, whole = mi.MIEstimator(**TINY), SimpleNamespace(nats=1.0, stderr=0.1)
@@ -159,7 +175,8 @@ def test_label_reading():
 
     assert x.shape[1] == len(np.unique(codes))
     assert y.shape[1] == 3
-    assert all(len(set(side.flatten().tolist())) == 2 for pair in estimator.seen for side in pair)
+    sides = [side for pair in estimator.seen for side in pair]
+    assert all(len(set(side.flatten().tolist())) == 2 for side in sides)
 
 
 def test_data_processing():
@@ -180,7 +197,13 @@ def test_data_processing():
 def test_own_function():
     """The function may be the user's own."""
     estimator = told((2.0, 0.1), (2.0, 0.1), (2.0, 0.1))
-    with_whole(data_processing, X, Y, estimator, lambda y: y[:, 2].numpy() // 50)
+    with_whole(
+        data_processing,
+        X,
+        Y,
+        estimator,
+        lambda y: y[:, 2].numpy() // 50,
+    )
     assert torch.equal(estimator.seen[2][1], Y[:, 2:] // 50)
 
 
@@ -190,10 +213,15 @@ def test_quarters_of_ranks(share, levels):
     estimator = told(*[(2.0, 0.1)] * 6)
     with_whole(data_processing, X, Y[:, :1] ** 3, estimator, None)
 
-    assert estimator.seen[2][1].unique(return_counts=True)[1].tolist() == [50] * 4
+    _, counts = estimator.seen[2][1].unique(return_counts=True)
+    assert counts.tolist() == [50] * 4
 
     with_whole(
-        data_processing, X, 1.0 * (torch.arange(200)[:, None] < share * 200), estimator, None
+        data_processing,
+        X,
+        1.0 * (torch.arange(200)[:, None] < share * 200),
+        estimator,
+        None,
     )
 
     assert set(estimator.seen[5][1].flatten().tolist()) <= levels | {0, 1, 2, 3}
@@ -240,7 +268,13 @@ def test_tolerance(check, z, ok):
 
 
 def test_table():
-    estimator = told((1.0, 0.1), (1.0, 0.1), (0.6, 0.1), (2.1, 0.1), (0.2, 0.01))
+    estimator = told(
+        (1.0, 0.1),
+        (1.0, 0.1),
+        (0.6, 0.1),
+        (2.1, 0.1),
+        (0.2, 0.01),
+    )
     table = self_consistency(X, Y, estimator)
 
     assert table.estimate.nats == 1.0
@@ -273,7 +307,11 @@ def test_saturated_bound():
     assert check.value < 1.5
 
 
-Z = torch.randn(200, generator=torch.Generator().manual_seed(8), dtype=torch.float64)
+Z = torch.randn(
+    200,
+    generator=torch.Generator().manual_seed(8),
+    dtype=torch.float64,
+)
 BAD_CALLS = [
     (r"y: expected as many rows as x \(200\), got 199", lambda: independence(X, Y[:199], told())),
     ("x: expected finite", lambda: independence(X * math.nan, Y, told())),

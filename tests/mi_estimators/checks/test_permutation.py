@@ -26,8 +26,10 @@ def uniformity(p_values, permutations: int) -> float:
 
 def rank_p(statistics, generator) -> float:
     first, *null = statistics
-    above, ties = sum(v > first for v in null), sum(v == first for v in null)
-    return (1 + above + int(torch.randint(ties + 1, (), generator=generator))) / (len(null) + 1)
+    above = sum(v > first for v in null)
+    ties = sum(v == first for v in null)
+    rank = 1 + above + int(torch.randint(ties + 1, (), generator=generator))
+    return rank / (len(null) + 1)
 
 
 @pytest.mark.parametrize("seeds", [15, pytest.param(60, marks=pytest.mark.broad)])
@@ -36,7 +38,9 @@ def test_uniform_p(seeds):
     law, p_values, constant = mi.laws.Gaussian(0.0, 2), [], 0
     for seed in range(seeds):
         x, y = law.sample(200, seeded(seed))
-        kind = dict(anchor="copula") if seed % 3 == 0 else dict(anchor="none", critic="bilinear")
+        kind = dict(anchor="none", critic="bilinear")
+        if seed % 3 == 0:
+            kind = dict(anchor="copula")
         estimator = mi.MIEstimator(**TINY, **kind)
         test = permutation_test(x, y, estimator, permutations=99, seed=1000 + seed)
         p_values.append(test.p_value)
@@ -62,7 +66,8 @@ def test_critics_level(name):
     generator, p_values = seeded(1), []
     for _ in range(400):
         x, y = torch.randn(2, 30, 1, generator=generator)
-        p_values.append(rank_p(pairing_statistics(SCORES[name], x, y, 39, generator), generator))
+        statistics = pairing_statistics(SCORES[name], x, y, 39, generator)
+        p_values.append(rank_p(statistics, generator))
     assert uniformity(p_values, 39) > 0.01
 
 
@@ -88,7 +93,12 @@ def test_cross_fit_level():
 def test_least_p(seed):
     """p is the least where columns depend."""
     x, y = mi.laws.Gaussian(0.7, 2).sample(200, seeded(seed))
-    test = permutation_test(x.numpy(), y.numpy(), mi.MIEstimator(**TINY), permutations=99)
+    test = permutation_test(
+        x.numpy(),
+        y.numpy(),
+        mi.MIEstimator(**TINY),
+        permutations=99,
+    )
 
     assert test.p_value == 0.01
     assert test.statistic > max(test.null)
@@ -101,10 +111,8 @@ def test_uncorrelated_columns():
     x = torch.randn(400, generator=seeded(1))
     y = x**2 + 0.3 * torch.randn(400, generator=seeded(2))
 
-    assert (
-        permutation_test(x, y, mi.MIEstimator(**{**TINY, "steps": 200}), permutations=99).p_value
-        <= 0.02
-    )
+    estimator = mi.MIEstimator(**{**TINY, "steps": 200})
+    assert permutation_test(x, y, estimator, permutations=99).p_value <= 0.02
 
 
 def test_unseen_rows():
@@ -145,11 +153,13 @@ def test_statistic(n):
     observed, *null = pairing_statistics(score_matrix, x, y, 50, seeded())
     assert sum(sizes) == n
     assert max(sizes) <= 512
-    assert observed == pytest.approx(float(torch.nn.functional.logsigmoid(x * y).mean()))
+    rewards = torch.nn.functional.logsigmoid(x * y)
+    assert observed == pytest.approx(float(rewards.mean()))
 
     if n <= 512:  # a single group: random pairings average to the mean over the whole matrix
         matrix = torch.nn.functional.logsigmoid(x @ y.mT).mean()
-        assert np.mean(null) == pytest.approx(float(matrix), abs=4 * np.std(null) / math.sqrt(50))
+        error = np.std(null) / math.sqrt(50)
+        assert np.mean(null) == pytest.approx(float(matrix), abs=4 * error)
 
 
 def autoregressive(n, rho, rng, runs=1):
@@ -193,7 +203,8 @@ def test_grouped_level(name):
     p_values, ignorant = [], []
     for _ in range(400):
         x, y, groups = DEPENDENT[name](rng)
-        x, y = torch.as_tensor(x)[:, None], torch.as_tensor(y)[:, None]
+        x = torch.as_tensor(x)[:, None]
+        y = torch.as_tensor(y)[:, None]
         labels, score = group_labels(groups, len(x)), SCORES["correlation"]
         p_values.append(rank_p(pairing_statistics(score, x, y, 39, generator, labels), generator))
         ignorant.append(rank_p(pairing_statistics(score, x, y, 39, generator), generator))
@@ -246,14 +257,16 @@ def test_groups_in_halves():
 
         def score_matrix(self, x, y):
             rows = x[:, 0].long()
-            assert not set(groups[rows]) & set(groups[trained[0][0][:, 0].long()])
+            seen = trained[0][0][:, 0].long()
+            assert not set(groups[rows]) & set(groups[seen])
             assert len(set(groups[rows])) == len(rows)  # one row a group at a time
             return super().score_matrix(x, y)
 
     permutation_test(x, y, Watched(**TINY), permutations=9, groups=groups)
     rows, labels = trained[0]
 
-    assert len({*zip(groups[rows[:, 0].long()].tolist(), labels.tolist(), strict=True)}) == 30
+    owners = groups[rows[:, 0].long()].tolist()
+    assert len({*zip(owners, labels.tolist(), strict=True)}) == 30
 
 
 def test_dependent_rows():
@@ -265,7 +278,8 @@ def test_dependent_rows():
 
     assert "groups=" in warning
     assert not permutation_test(*walks, estimator, permutations=9, groups=10).warnings
-    assert not permutation_test(*rng.normal(size=(2, 400)), estimator, permutations=9).warnings
+    noise = rng.normal(size=(2, 400))
+    assert not permutation_test(*noise, estimator, permutations=9).warnings
 
 
 def test_constant_half():
@@ -285,7 +299,11 @@ def test_sparse_columns():
     """Sparse columns and rare labels are tested."""
     rng = np.random.default_rng(0)
     pixels = (rng.random((300, 60)) < 0.02) * rng.normal(size=(300, 60))
-    labels = np.where(rng.random(300) < 0.03, rng.integers(5, 50, 300), rng.integers(5, size=300))
+    labels = np.where(
+        rng.random(300) < 0.03,
+        rng.integers(5, 50, 300),
+        rng.integers(5, size=300),
+    )
 
     for x in (pixels, np.eye(50)[labels], labels.astype(str)):
         for estimator in (mi.MIEstimator(**TINY), mi.MIEstimator(**TINY, discrete="y")):
@@ -293,7 +311,11 @@ def test_sparse_columns():
             assert 0.1 <= test.p_value <= 1
 
 
-X, Y = torch.randn(2, 200, generator=torch.Generator().manual_seed(0))
+X, Y = torch.randn(
+    2,
+    200,
+    generator=torch.Generator().manual_seed(0),
+)
 BAD_CALLS = [
     (
         "x, y: expected at least 128 rows to cut in halves, got 127",

@@ -24,14 +24,16 @@ def series(n, memory, columns=1, seed=0):
 @pytest.mark.parametrize("seed", range(3))
 def test_two_series(memory, seed):
     """Two series with memory depend."""
-    x, y = series(2000, memory, seed=seed), series(2000, memory, seed=100 + seed)
+    x = series(2000, memory, seed=seed)
+    y = series(2000, memory, seed=100 + seed)
     assert row_dependence(x, y).dependent
 
 
 def test_one_of_ten():
     """One column of ten is enough."""
     x, y = (series(2000, 0.0, 10, seed) for seed in (0, 1))
-    x[:, 3:4], y[:, 7:8] = series(2000, 0.95, seed=2), series(2000, 0.95, seed=3)
+    x[:, 3:4] = series(2000, 0.95, seed=2)
+    y[:, 7:8] = series(2000, 0.95, seed=3)
     assert row_dependence(x, y).dependent
 
 
@@ -45,7 +47,8 @@ def test_bursts():
 @pytest.mark.parametrize("seed", range(10))
 def test_independent_rows(shape, seed):
     """Independent rows do not depend on one another."""
-    x, y = series(*[shape[0], 0.0, shape[1], seed]), series(shape[0], 0.0, shape[1], 100 + seed)
+    x = series(*[shape[0], 0.0, shape[1], seed])
+    y = series(shape[0], 0.0, shape[1], 100 + seed)
     assert not row_dependence(x, y).dependent
 
 
@@ -87,7 +90,11 @@ def test_sorted_labels():
 def test_counted_copies():
     """Copies are counted where both sides are measured."""
     rows = series(200, 0.0, 2)
-    drawn = torch.randint(200, (4000,), generator=torch.Generator().manual_seed(0))
+    drawn = torch.randint(
+        200,
+        (4000,),
+        generator=torch.Generator().manual_seed(0),
+    )
     x, y = rows[drawn, :1], rows[drawn, 1:]
 
     assert repeated_rows(x, y) == 4000 - len(drawn.unique())
@@ -120,7 +127,11 @@ def test_equal_kinds(kinds):
     """The entropy of equal kinds is within its error."""
     values = []
     for seed in range(40):
-        draws = torch.randint(kinds, (3000,), generator=torch.Generator().manual_seed(seed))
+        draws = torch.randint(
+            kinds,
+            (3000,),
+            generator=torch.Generator().manual_seed(seed),
+        )
         values.append(entropy(draws)[0])
     bias = sum(values) / len(values) - math.log(kinds)
 
@@ -135,9 +146,8 @@ def test_one_of_hundreds(bursts):
 
     for side, column in ((x, 171), (y, 44)):
         slow = series(1000, 0.97, seed=column)
-        side[:, column : column + 1] = (
-            series(1000, 0.0, seed=column + 1) * (2 * slow).exp() if bursts else slow
-        )
+        effect = series(1000, 0.0, seed=column + 1) * (2 * slow).exp() if bursts else slow
+        side[:, column : column + 1] = effect
 
     assert row_dependence(x, y).dependent
 
@@ -157,6 +167,10 @@ def test_rare_labels(kinds):
     The two sides are one series: their noises add up, and chance neighbours of a rare label are Poisson.
     """
     for seed in range(10):
-        label = torch.randint(kinds, (5000,), generator=torch.Generator().manual_seed(seed))
+        label = torch.randint(
+            kinds,
+            (5000,),
+            generator=torch.Generator().manual_seed(seed),
+        )
         rows = torch.nn.functional.one_hot(label, kinds).double()
         assert not row_dependence(rows, rows).dependent

@@ -48,12 +48,8 @@ def gradient(
     y: torch.Tensor,
 ) -> torch.Tensor:
     """Return the plain gradient by autograd, flat."""
-    return torch.cat(
-        [
-            g.flatten()
-            for g in torch.autograd.grad(value(name, critic(x, y)), list(critic.parameters()))
-        ]
-    )
+    parts = torch.autograd.grad(value(name, critic(x, y)), list(critic.parameters()))
+    return torch.cat([part.flatten() for part in parts])
 
 
 class Quadratic(nn.Module):
@@ -71,12 +67,17 @@ class Quadratic(nn.Module):
 @objectives
 def test_contributions(name):
     """Contributions sum to the gradient."""
-    (x, y), critic = rows(12), Separable(2, 2, hidden=6, zero_start=False)
+    x, y = rows(12)
+    critic = Separable(2, 2, hidden=6, zero_start=False)
     measured = sample_gradients(OBJECTIVES[name], critic, x, y)
 
-    assert measured.shape == (12, sum(p.numel() for p in critic.parameters()))
+    parameters = sum(parameter.numel() for parameter in critic.parameters())
+    assert measured.shape == (12, parameters)
     torch.testing.assert_close(
-        measured.sum(0), gradient(name, critic, x, y), rtol=1e-11, atol=1e-12
+        measured.sum(0),
+        gradient(name, critic, x, y),
+        rtol=1e-11,
+        atol=1e-12,
     )
     torch.testing.assert_close(
         sample_gradients(OBJECTIVES[name], critic, x, y, chunk_size=5), measured
@@ -86,7 +87,9 @@ def test_contributions(name):
 @objectives
 def test_weighted_row(name):
     """A contribution is the effect of weighing the row more."""
-    (x, y), critic, step = rows(6), Quadratic(0.3, -0.1, 0.2), 1e-5
+    x, y = rows(6)
+    critic = Quadratic(0.3, -0.1, 0.2)
+    step = 1e-5
     (x, y) = x[:, :1], y[:, :1]
     measured = sample_gradients(OBJECTIVES[name], critic, x, y)
     objective = matrix_objective(OBJECTIVES[name])
@@ -99,7 +102,12 @@ def test_weighted_row(name):
 
     for i in range(6):
         slope = (weighted(i, step) - weighted(i, -step)) / (2 * step)
-        torch.testing.assert_close(measured[i] - measured.mean(0), slope, rtol=1e-6, atol=1e-8)
+        torch.testing.assert_close(
+            measured[i] - measured.mean(0),
+            slope,
+            rtol=1e-6,
+            atol=1e-8,
+        )
 
 
 @pytest.mark.parametrize("name", ["dv", "nwj", "js", "infonce"])
@@ -108,9 +116,10 @@ def test_one_minibatch(name):
     n, critic = 64, Quadratic(0.3, -0.05, -0.05)
     x, y = rows(300 * n, dim=1)
     many = gradient_statistics(OBJECTIVES[name], critic, x, y, batch_size=n)
+    batches = list(zip(x.split(n), y.split(n), strict=True))[:60]
     single = [
-        jackknife_statistics(sample_gradients(OBJECTIVES[name], critic, a, b))
-        for a, b in list(zip(x.split(n), y.split(n), strict=True))[:60]
+        jackknife_statistics(sample_gradients(OBJECTIVES[name], critic, *batch))
+        for batch in batches
     ]
 
     assert sum(s.trace_covariance for s in single) / 60 == pytest.approx(
@@ -124,12 +133,13 @@ def test_one_minibatch(name):
 
 @pytest.mark.parametrize("name", ["dv", "nwj", "js", "infonce"])
 def test_statistics_loop(name):
-    (x, y), critic = rows(96), Separable(2, 2, hidden=6, zero_start=False)
+    x, y = rows(96)
+    critic = Separable(2, 2, hidden=6, zero_start=False)
     measured = gradient_statistics(OBJECTIVES[name], critic, x, y, batch_size=16)
-    stacked = torch.stack(
-        [gradient(name, critic, a, b) for a, b in zip(x.split(16), y.split(16), strict=True)]
-    )
-    norm, trace = float(stacked.mean(0).norm()), float(stacked.var(0).sum())
+    batches = zip(x.split(16), y.split(16), strict=True)
+    stacked = torch.stack([gradient(name, critic, *batch) for batch in batches])
+    norm = float(stacked.mean(0).norm())
+    trace = float(stacked.var(0).sum())
     noise_scale = 16 * trace / (norm**2 - trace / 6)
 
     assert vars(measured) == pytest.approx(
@@ -148,9 +158,8 @@ def finite_law(
     nx: int = 2,
     ny: int = 3,
 ) -> tuple[mi.laws.Finite, torch.Tensor]:
-    law = mi.laws.Finite(
-        torch.randn(nx * ny, generator=seeded(seed)).log_softmax(0).reshape(nx, ny)
-    )
+    logits = torch.randn(nx * ny, generator=seeded(seed))
+    law = mi.laws.Finite(logits.log_softmax(0).reshape(nx, ny))
     return law, law.log_ratio_matrix + torch.randn(nx, ny, generator=seeded(seed + 99))
 
 
@@ -193,14 +202,18 @@ def test_exact_bias():
     expected = torch.zeros(2, 3)
     for i in range(6):
         for j in range(6):
-            x, y = torch.tensor([i // 3, j // 3]), torch.tensor([i % 3, j % 3])
-            (own,) = torch.autograd.grad(mi.dv(*joint_and_product(critic[x][:, y])), critic)
-            expected += (law.log_joint.flatten()[i] + law.log_joint.flatten()[j]).exp() * own
+            x = torch.tensor([i // 3, j // 3])
+            y = torch.tensor([i % 3, j % 3])
+            bound = mi.dv(*joint_and_product(critic[x][:, y]))
+            (own,) = torch.autograd.grad(bound, critic)
+            log_mass = law.log_joint.flatten()
+            expected += (log_mass[i] + log_mass[j]).exp() * own
 
     (full,) = torch.autograd.grad(law.exact(mi.dv, critic), critic)
     measured = exact_minibatch_bias(mi.dv, law, critic.detach())
 
-    assert measured.relative == pytest.approx(float((expected - full).norm() / full.norm()))
+    apart = float((expected - full).norm() / full.norm())
+    assert measured.relative == pytest.approx(apart)
     assert measured.along == pytest.approx(
         float(((expected - full) * full).sum() / full.norm() ** 2)
     )
@@ -210,8 +223,17 @@ def test_exact_bias():
 
 
 def test_minibatch_bias():
-    critic, (x, y) = Quadratic(0.5, -0.1, -0.1), rows(20, dim=1)
-    measured = minibatch_bias(mi.dv, critic, x, y, batch_size=5, batches=37, generator=seeded())
+    critic = Quadratic(0.5, -0.1, -0.1)
+    x, y = rows(20, dim=1)
+    measured = minibatch_bias(
+        mi.dv,
+        critic,
+        x,
+        y,
+        batch_size=5,
+        batches=37,
+        generator=seeded(),
+    )
     generator = seeded()
     batches = [torch.randperm(20, generator=generator)[:5] for _ in range(37)]
     stacked = torch.stack([gradient("dv", critic, x[b], y[b]) for b in batches])
@@ -219,9 +241,11 @@ def test_minibatch_bias():
     apart, norm = stacked.mean(0) - full, float(full.norm())
 
     assert measured.relative == pytest.approx(float(apart.norm()) / norm)
-    assert measured.noise == pytest.approx(float((stacked.var(0).sum() / 37).sqrt()) / norm)
+    noise = float((stacked.var(0).sum() / 37).sqrt())
+    assert measured.noise == pytest.approx(noise / norm)
     assert measured.along == pytest.approx(float(apart @ full) / norm**2)
-    assert measured.along_stderr == pytest.approx(float((stacked @ full).std()) / 37**0.5 / norm**2)
+    stderr = float((stacked @ full).std()) / 37**0.5
+    assert measured.along_stderr == pytest.approx(stderr / norm**2)
     assert measured.cosine == pytest.approx(
         float(torch.cosine_similarity(stacked.mean(0), full, dim=0))
     )
@@ -229,7 +253,8 @@ def test_minibatch_bias():
 
 def test_whole_sample():
     """The whole sample as a minibatch has no bias."""
-    critic, (x, y) = Quadratic(0.5, -0.1, -0.1), rows(10, dim=1)
+    critic = Quadratic(0.5, -0.1, -0.1)
+    x, y = rows(10, dim=1)
     measured = minibatch_bias(mi.dv, critic, x, y, batch_size=10, batches=3)
     assert measured.relative < 1e-12
     assert measured.noise < 1e-12
@@ -249,10 +274,14 @@ def test_table_entries():
     for row in table:
         statistics = gradient_statistics(OBJECTIVES[row.bound], critic, x, y, batch_size=16)
         assert {key: getattr(row, key) for key in vars(statistics)} == vars(statistics)
-        scores = [
-            critic(a, b).detach() for a, b in zip(x[:128].split(16), y[:128].split(16), strict=True)
-        ]
-        assert row.value == pytest.approx(sum(float(value(row.bound, s)) for s in scores) / 8)
+        batches = zip(
+            x[:128].split(16),
+            y[:128].split(16),
+            strict=True,
+        )
+        scores = [critic(*batch).detach() for batch in batches]
+        values = [float(value(row.bound, matrix)) for matrix in scores]
+        assert row.value == pytest.approx(sum(values) / 8)
         assert row.negatives == 16 * 15
 
     dv = [mi.effective_sample_size(joint_and_product(s)[1]) for s in scores]
@@ -267,13 +296,20 @@ class Tilted(nn.Module):
         self.law, self.theta = law, nn.Parameter(torch.zeros(2))
 
     def forward(self, x, y):
-        return self.law.log_ratio(x[:, None], y) + self.theta[0] + self.theta[1] * (x @ y.mT)
+        tilt = self.theta[0] + self.theta[1] * (x @ y.mT)
+        return self.law.log_ratio(x[:, None], y) + tilt
 
 
 def test_starvation():
     """At the log-ratio of 5 nats, fewer negatives carry the gradient of DV and NWJ than that of JS: it is noisier."""
     law = mi.laws.Gaussian.with_information(5.0, 20)
-    dv, nwj, js = gradient_table(Tilted(law), *law.sample(6400, seeded()), ("dv", "nwj", "js"))
+    x, y = law.sample(6400, seeded())
+    dv, nwj, js = gradient_table(
+        Tilted(law),
+        x,
+        y,
+        ("dv", "nwj", "js"),
+    )
     assert max(dv.effective_negatives, nwj.effective_negatives) < js.effective_negatives / 3
     assert js.trace_covariance < 0.01 * min(nwj.trace_covariance, dv.trace_covariance)
 
@@ -298,7 +334,8 @@ def test_no_weight():
 
 def test_table_lines():
     """Gradient table prints every bound on a line."""
-    (x, y), critic = rows(64), Separable(2, 2, hidden=6, zero_start=False)
+    x, y = rows(64)
+    critic = Separable(2, 2, hidden=6, zero_start=False)
     lines = str(gradient_table(critic, x, y, batch_size=16)).splitlines()
     assert [line.split()[0] for line in lines] == ["bound", "dv", "nwj", "js", "infonce"]
     assert len({len(line) for line in lines}) == 1
@@ -309,7 +346,9 @@ def flat(joint, product, log_p=None, log_q=None):
     return 0 * joint.sum(-1)
 
 
-X, CRITIC, LAW = torch.zeros(6, 1), Quadratic(0.1, 0.1, 0.1), finite_law(0)
+X = torch.zeros(6, 1)
+CRITIC = Quadratic(0.1, 0.1, 0.1)
+LAW = finite_law(0)
 PAIRED = "x, y: expected at least 2 paired"
 BAD_CALLS = [
     (PAIRED, sample_gradients, mi.dv, CRITIC, X[:1], X[:1]),

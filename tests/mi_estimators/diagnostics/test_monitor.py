@@ -67,14 +67,22 @@ def test_drift():
     measured = monitor.statistics()
 
     assert measured.trace_covariance == pytest.approx(float(drift @ drift) / 2)
-    assert measured.mean_norm == pytest.approx(float(drift.norm()) * (399 - decay / (1 - decay)))
+    expected = float(drift.norm()) * (399 - decay / (1 - decay))
+    assert measured.mean_norm == pytest.approx(expected)
 
 
 def test_fit_history():
     """A fit keeps signal and noise of its gradient."""
     law = mi.laws.Gaussian(0.8)
     x, y = law.sample(300, torch.Generator().manual_seed(0))
-    estimate = mi.estimate_mi(x, y, steps=100, folds=2, anchor="none", batch_size=64)
+    estimate = mi.estimate_mi(
+        x,
+        y,
+        steps=100,
+        folds=2,
+        anchor="none",
+        batch_size=64,
+    )
 
     for first, *later in estimate.history:
         assert set(first) == {"step", "train", "validation"}  # no gradient yet

@@ -30,7 +30,11 @@ def test_enumeration():
 
     x, y = law.sample(50_000, torch.Generator().manual_seed(0))
     counts = np.zeros_like(p)
-    np.add.at(counts, (x.numpy(), y.numpy()), 1 / 50_000)
+    np.add.at(
+        counts,
+        (x.numpy(), y.numpy()),
+        1 / 50_000,
+    )
 
     np.testing.assert_allclose(counts, p, atol=0.01)
 
@@ -39,7 +43,10 @@ def test_shifted_rows():
     """Effective sample sizes are those of the rows whatever their shift."""
     scores = torch.randn(3, 50)
     sizes = mi.effective_sample_size(scores)
-    torch.testing.assert_close(sizes, torch.stack(list(map(mi.effective_sample_size, scores))))
+    torch.testing.assert_close(
+        sizes,
+        torch.stack(list(map(mi.effective_sample_size, scores))),
+    )
     torch.testing.assert_close(mi.effective_sample_size(scores + 1e4), sizes)
     torch.testing.assert_close(mi.starvation_index(scores), 1 - sizes / 50)
 

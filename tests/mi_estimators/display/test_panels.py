@@ -16,7 +16,11 @@ def texts(figure):
 def test_cells():
     """Cells show their values and flags."""
     values = [[math.inf, 0.5], [0.5, 0.69]]
-    figure = heat_map(["a", "b"], values, [[False, True], [True, False]])
+    figure = heat_map(
+        ["a", "b"],
+        values,
+        [[False, True], [True, False]],
+    )
     assert texts(figure) == ["0.50 !", "0.50 !", "0.69"]
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["a", "b"]
 

@@ -34,12 +34,18 @@ def pairs(name, rows=4000, columns=1, seed=0, scale=0.1):
 def entropy_of_sum(y):
     """Return the entropy of a column by spacings (Vasicek 1976), in nats."""
     ordered, m = y.flatten().sort().values, 60
-    return float((len(ordered) / (2 * m) * (ordered[2 * m :] - ordered[: -2 * m])).log().mean())
+    widths = ordered[2 * m :] - ordered[: -2 * m]
+    return float((len(ordered) / (2 * m) * widths).log().mean())
 
 
 def model_of(x, y, **settings):
     half = len(x) // 2
-    return AdditiveModel(x[:half], y[:half], (x[half:], y[half:]), **settings)
+    return AdditiveModel(
+        x[:half],
+        y[:half],
+        (x[half:], y[half:]),
+        **settings,
+    )
 
 
 @laws_of_noise
@@ -89,14 +95,20 @@ def test_scores(dx, dy, backwards, size):
     x = torch.randn(200, dx, dtype=torch.float64)
     y = x.sum(1, keepdim=True) + torch.rand(200, dy, dtype=torch.float64)
     model = model_of(size * x, y / size, backwards=backwards)
-    a, b = torch.randn(2, 3, 5, dx) * size, torch.randn(2, 3, 7, dy) * 100 / size
+    a = torch.randn(2, 3, 5, dx) * size
+    b = torch.randn(2, 3, 7, dy) * 100 / size
     scores = model(a, b)
 
     assert scores.shape == (2, 3, 5, 7)
     assert bool(torch.isfinite(scores).all())
     assert float(scores.min()) >= math.log(1e-4) - 1e-5
     assert torch.equal(model.scores(*model.features(a, b)), scores)
-    torch.testing.assert_close(model(a[1, 2], b[1, 2]), scores[1, 2], rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(
+        model(a[1, 2], b[1, 2]),
+        scores[1, 2],
+        rtol=1e-4,
+        atol=1e-3,
+    )
 
 
 @pytest.mark.parametrize("heavy", [False, True])
@@ -117,10 +129,8 @@ def test_equal_correlations():
 
     Canonical directions of equal correlation are arbitrary; those of the noise are not.
     """
-    x, y = (
-        torch.cat(sides, 1)
-        for sides in zip(pairs("uniform", 8000), pairs("uniform", 8000, seed=2), strict=True)
-    )
+    first, second = pairs("uniform", 8000), pairs("uniform", 8000, seed=2)
+    x, y = (torch.cat(sides, 1) for sides in zip(first, second, strict=True))
     truth = 2 * (entropy_of_sum(y[:, 0]) - math.log(0.1))
     turn = torch.linalg.qr(torch.randn(2, 2, dtype=torch.float64))[0]
     scores = model_of(x @ turn, y)(x[:2000] @ turn, y[:2000])

@@ -52,7 +52,9 @@ def test_diagonal():
     """The diagonal is what a column tells of itself."""
     x = three_columns()["a"]
     table = mi.pairwise_mi(
-        {"x": x, "sign": x > 0, "kind": x.sign().long()}, discrete=["kind"], **FAST
+        {"x": x, "sign": x > 0, "kind": x.sign().long()},
+        discrete=["kind"],
+        **FAST,
     )
 
     assert table.nats[0, 0] == math.inf
@@ -90,7 +92,8 @@ def test_report(table):
     assert repr(changed) == "PairwiseMI(3 columns, 3 pairs, 1 flagged)"
     assert f"{flagged.nats:.3f}!" in str(changed)
     assert "a, walk: dependent_rows: rows < depend" in str(changed)
-    assert "!" not in str(replace(table, estimates={pair: replace(flagged, verdict="ok")}))
+    accepted = replace(flagged, verdict="ok")
+    assert "!" not in str(replace(table, estimates={pair: accepted}))
 
     html = ElementTree.fromstring(changed._repr_html_())
     words = [element.text for element in html.iter()]

@@ -23,7 +23,8 @@ def finite(table, rng, n=3000):
     """Return rows of a law p(x, y, z) on a small table, and its exact information."""
     p = table / table.sum()
     ratio = p * p.sum((0, 1)) / (p.sum(1)[:, None] * p.sum(0))
-    x, y, z = np.unravel_index(rng.choice(p.size, n, p=p.ravel()), p.shape)
+    cells = rng.choice(p.size, n, p=p.ravel())
+    x, y, z = np.unravel_index(cells, p.shape)
     return (x, y, z), float((p * np.log(ratio)).sum())
 
 
@@ -109,13 +110,19 @@ def test_strata():
     rng = np.random.default_rng(0)
     x, noise = rng.normal(size=(2, 1200))
     z = np.repeat(["near", "far", "never"], [300, 300, 600])
-    y = np.where(z == "near", x, np.where(z == "far", 2 * noise + x, noise)) + 0.3 * noise
+    effect = np.where(
+        z == "near",
+        x,
+        np.where(z == "far", 2 * noise + x, noise),
+    )
+    y = effect + 0.3 * noise
     estimate = mi.conditional_mi(x, y, z, **FAST)
 
     assert {*estimate.parts} == {f"I(X; Y | Z = {name})" for name in ("near", "far", "never")}
 
     shares = {"near": 0.25, "far": 0.25, "never": 0.5}
-    mean = sum(s * estimate.parts[f"I(X; Y | Z = {name})"].nats for name, s in shares.items())
+    parts = {name: estimate.parts[f"I(X; Y | Z = {name})"] for name in shares}
+    mean = sum(share * parts[name].nats for name, share in shares.items())
 
     assert estimate.nats == pytest.approx(mean)
     assert (

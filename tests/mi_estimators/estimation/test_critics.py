@@ -29,7 +29,8 @@ def randomised(module: nn.Module) -> nn.Module:
 
 
 def pair_by_pair(score, x, y):
-    return torch.stack([torch.stack([score(a, b) for b in y]) for a in x])
+    rows = [torch.stack([score(a, b) for b in y]) for a in x]
+    return torch.stack(rows)
 
 
 @critics
@@ -37,13 +38,17 @@ def pair_by_pair(score, x, y):
 def test_shapes(name, batch):
     """Scores are a matrix for every batch."""
     critic = randomised(CRITICS[name].make(3, 2, 8))
-    x, y = torch.randn(*batch, 5, 3), torch.randn(*batch, 7, 2)
+    x = torch.randn(*batch, 5, 3)
+    y = torch.randn(*batch, 7, 2)
     scores = critic(x, y)
 
     assert scores.shape == (*batch, 5, 7)
 
     for row, (a, b) in enumerate(zip(x.reshape(-1, 5, 3), y.reshape(-1, 7, 2), strict=True)):
-        torch.testing.assert_close(scores.reshape(-1, 5, 7)[row], critic(a, b))
+        torch.testing.assert_close(
+            scores.reshape(-1, 5, 7)[row],
+            critic(a, b),
+        )
 
 
 @critics
@@ -51,7 +56,11 @@ def test_single_pairs(name):
     """A score belongs to its pair alone."""
     critic = randomised(CRITICS[name].make(3, 2, 8))
     x, y = torch.randn(5, 3), torch.randn(4, 2)
-    single = pair_by_pair(lambda a, b: critic(a[None], b[None])[0, 0], x, y)
+    single = pair_by_pair(
+        lambda a, b: critic(a[None], b[None])[0, 0],
+        x,
+        y,
+    )
     torch.testing.assert_close(critic(x, y), single)
 
 
@@ -93,7 +102,9 @@ def test_evaluations(name):
     critic, evaluated = CRITICS[name].make(3, 2, 8), []
     for layer in critic.modules():
         if isinstance(layer, nn.Linear | MemberLinear):
-            layer.register_forward_hook(lambda *call: evaluated.append(call[-1][..., 0].numel()))
+            layer.register_forward_hook(
+                lambda *call: evaluated.append(call[-1][..., 0].numel()),
+            )
     critic(torch.randn(20, 3), torch.randn(30, 2))
 
     assert max(evaluated) == (600 if CRITICS[name].pairwise else 30)
@@ -110,7 +121,11 @@ def test_concatenated(layers):
     for ours, theirs in zip(network[2:].parameters(), critic.rest.parameters(), strict=True):
         ours.data = theirs.data
     x, y = torch.randn(4, 3), torch.randn(6, 2)
-    expected = pair_by_pair(lambda a, b: network(torch.cat([a, b]))[0], x, y)
+    expected = pair_by_pair(
+        lambda a, b: network(torch.cat([a, b]))[0],
+        x,
+        y,
+    )
 
     torch.testing.assert_close(critic(x, y), expected)
 
@@ -121,18 +136,24 @@ def test_separable():
     x, y = torch.randn(4, 3), torch.randn(6, 2)
 
     torch.testing.assert_close(
-        critic(x, y), pair_by_pair(lambda a, b: critic.f(a) @ critic.g(b), x, y)
+        critic(x, y),
+        pair_by_pair(lambda a, b: critic.f(a) @ critic.g(b), x, y),
     )
-    assert torch.linalg.matrix_rank(critic(torch.randn(20, 3), torch.randn(20, 2))) <= 4
+    scores = critic(torch.randn(20, 3), torch.randn(20, 2))
+    assert torch.linalg.matrix_rank(scores) <= 4
 
 
 def test_bilinear():
     critic = randomised(Bilinear(3, 2))
-    w, a, b, c = critic.weight, critic.a.weight[0], critic.b.weight[0], critic.a.bias[0]
+    w = critic.weight
+    a = critic.a.weight[0]
+    b = critic.b.weight[0]
+    c = critic.a.bias[0]
     x, y = torch.randn(4, 3), torch.randn(6, 2)
 
     torch.testing.assert_close(
-        critic(x, y), pair_by_pair(lambda u, v: u @ w @ v + a @ u + b @ v + c, x, y)
+        critic(x, y),
+        pair_by_pair(lambda u, v: u @ w @ v + a @ u + b @ v + c, x, y),
     )
 
 
@@ -145,12 +166,20 @@ def test_sums():
     )
     x, y = torch.randn(4, 3), torch.randn(6, 2)
 
-    torch.testing.assert_close(Sum(*parts)(x, y), parts[0](x, y) + parts[1](x, y) + parts[2](x, y))
-    torch.testing.assert_close(Sum(parts[0])(x, y), parts[0](x, y))
+    expected = parts[0](x, y) + parts[1](x, y) + parts[2](x, y)
+    torch.testing.assert_close(Sum(*parts)(x, y), expected)
+    torch.testing.assert_close(
+        Sum(parts[0])(x, y),
+        parts[0](x, y),
+    )
 
     hybrid = randomised(CRITICS["hybrid"].make(3, 2, 8))
     assert [type(part) for part in hybrid.critics] == [Bilinear, Concatenated]
-    torch.testing.assert_close(hybrid(x, y), hybrid.critics[0](x, y) + hybrid.critics[1](x, y))
+    first, second = hybrid.critics
+    torch.testing.assert_close(
+        hybrid(x, y),
+        first(x, y) + second(x, y),
+    )
 
 
 @pytest.mark.parametrize(
@@ -159,10 +188,16 @@ def test_sums():
 def test_calibrated(scale, cap):
     """Calibrated scales and then caps."""
     critic = randomised(Bilinear(3, 2))
-    x, y = torch.randn(2, 4, 3), torch.randn(2, 6, 2)
+    x = torch.randn(2, 4, 3)
+    y = torch.randn(2, 6, 2)
     expected = torch.minimum(scale * critic(x, y), torch.tensor(cap))
 
-    torch.testing.assert_close(Calibrated(critic, scale, cap)(x, y), expected, rtol=0, atol=0)
+    torch.testing.assert_close(
+        Calibrated(critic, scale, cap)(x, y),
+        expected,
+        rtol=0,
+        atol=0,
+    )
     assert set(dict(Calibrated(critic, scale, cap).named_parameters())) == {
         "critic.weight",
         "critic.a.weight",
@@ -179,8 +214,7 @@ def test_encoded():
     assert [type(layer) for layer in critic.f].count(nn.SiLU) == 3
 
     def score(a, b):
-        return critic.rest(
-            nn.functional.silu(critic.x(a) + critic.f(a) + critic.y(b) + critic.g(b))
-        )[0]
+        together = critic.x(a) + critic.f(a) + critic.y(b) + critic.g(b)
+        return critic.rest(nn.functional.silu(together))[0]
 
     torch.testing.assert_close(critic(x, y), pair_by_pair(score, x, y))

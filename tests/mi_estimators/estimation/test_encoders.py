@@ -34,7 +34,11 @@ def test_pictures():
 
     def convolution(shape):
         seen.append(shape)
-        return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Flatten())
+        return nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+        )
 
     x, y, truth = pictures()
     estimate = mi.estimate_mi(x, y, critic=mi.Encoders(encoder_x=convolution), **FAST)
@@ -80,5 +84,7 @@ def test_wrong_encoder(encoder, message):
     """An encoder of another kind is refused."""
     with pytest.raises(ValueError, match=message):
         mi.estimate_mi(
-            torch.randn(80, 2), torch.randn(80, 2), critic=mi.Encoders(encoder_y=encoder)
+            torch.randn(80, 2),
+            torch.randn(80, 2),
+            critic=mi.Encoders(encoder_y=encoder),
         )

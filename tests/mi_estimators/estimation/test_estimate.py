@@ -178,7 +178,11 @@ ENDS = st.floats(allow_nan=True, width=32)
 @given(st.dictionaries(st.sampled_from(["dv", "nwj", "js"]), ENDS), ENDS, ENDS, st.floats(-10, 10))
 def test_finite_picture(others, low, high, value):
     """Any numbers make a picture with finite coordinates."""
-    picture = mi.display.readings_svg({**others, "value": value}, (low, high), "value")
+    picture = mi.display.readings_svg(
+        {**others, "value": value},
+        (low, high),
+        "value",
+    )
     for element in ElementTree.fromstring(picture).iter():
         for name in ("cx", "cy", "x", "y", "d"):
             assert not re.search("nan|inf", element.get(name, ""))

@@ -47,7 +47,14 @@ def test_estimators(name):
 @pytest.mark.parametrize("estimator", ["js", "infonce"])
 def test_critics(critic, estimator):
     law = mi.laws.Gaussian(0.6, 2)  # the bilinear critic lacks the squares: it finds most of it
-    settings = dict(critic=critic, anchor="none", steps=150, learning_rate=1e-2, hidden=32, folds=2)
+    settings = dict(
+        critic=critic,
+        anchor="none",
+        steps=150,
+        learning_rate=1e-2,
+        hidden=32,
+        folds=2,
+    )
     estimate = mi.estimate_mi(*sample(law, 1000), estimator, **settings)
     assert law.mutual_information - 0.2 < estimate.nats < law.mutual_information + 0.1
 
@@ -141,7 +148,12 @@ def test_groups():
     assert "ksg" not in clustered.diagnostics
     assert (clustered.verdict, naive.verdict) == ("ok", "repeated_rows")
 
-    alone = mi.estimate_mi(x, y, groups=torch.arange(len(x)), **settings)
+    alone = mi.estimate_mi(
+        x,
+        y,
+        groups=torch.arange(len(x)),
+        **settings,
+    )
     assert (alone.nats, alone.stderr) == (naive.nats, pytest.approx(naive.stderr))
     with pytest.raises(
         ValueError, match="folds: expected at least 6 groups a fold, got 4 in 2 folds"
@@ -236,7 +248,8 @@ def test_held_out_rows(monkeypatch):
     monkeypatch.setattr(crossfit, "fit_critics", record)
     estimator = mi.MIEstimator(**FAST, transform="none").fit(x, y)
     for (_, _, indices), rows in zip(estimator.folds_, given, strict=False):
-        assert not set(x[indices].float().flatten().tolist()) & set(rows.flatten().tolist())
+        own, seen = x[indices].float().flatten(), rows.flatten()
+        assert not set(own.tolist()) & set(seen.tolist())
 
 
 def test_kinds_of_rows():
@@ -247,7 +260,11 @@ def test_kinds_of_rows():
 
     assert torch.equal(torch.random.get_rng_state(), state)
 
-    again = mi.estimate_mi(torch.as_tensor(x[:, 0]), torch.as_tensor(y[:, 0]), **FAST)
+    again = mi.estimate_mi(
+        torch.as_tensor(x[:, 0]),
+        torch.as_tensor(y[:, 0]),
+        **FAST,
+    )
     assert (again.nats, again.stderr, again.readouts) == (first.nats, first.stderr, first.readouts)
     assert mi.estimate_mi(x, y, seed=1, **FAST).nats != first.nats
 
@@ -257,9 +274,8 @@ def test_memory_layouts():
     nats = mi.estimate_mi(x, y, seed=np.int64(3), **FAST).nats
     copy = x.copy()
 
-    assert mi.estimate_mi(
-        x[::-1][::-1].astype(">f4"), y * 1e200, seed=3, **FAST
-    ).nats == pytest.approx(nats, abs=1e-3)
+    other = x[::-1][::-1].astype(">f4"), y * 1e200
+    assert mi.estimate_mi(*other, seed=3, **FAST).nats == pytest.approx(nats, abs=1e-3)
     assert np.array_equal(x, copy)
 
     with torch.no_grad():
@@ -451,10 +467,16 @@ def test_row_order(name):
     x, y = sample(mi.laws.Gaussian(0.8), 300)
     labels = np.arange(300) // 3
     orders = [torch.arange(300), x[:, 0].argsort(), torch.randperm(300)]
-    fits = [
-        mi.MIEstimator(name, **FAST).fit(x[o], y[o], groups=[f"g{k}" for k in labels[o]])
-        for o in orders
-    ]
+
+    def fitted(rows):
+        groups = [f"g{k}" for k in labels[rows]]
+        return mi.MIEstimator(name, **FAST).fit(
+            x[rows],
+            y[rows],
+            groups=groups,
+        )
+
+    fits = list(map(fitted, orders))
     fresh = sample(mi.laws.Gaussian(0.8), 300, seed=1)
 
     for read in (
@@ -477,7 +499,8 @@ def test_fresh_blocks():
     fitted = mi.MIEstimator(**FAST).fit(label, value)
 
     order = label.argsort(stable=True)
-    assert fitted.estimate(label[order], value[order]).nats == fitted.estimate(label, value).nats
+    blocks = fitted.estimate(label[order], value[order])
+    assert blocks.nats == fitted.estimate(label, value).nats
 
 
 def test_threads():
@@ -589,6 +612,11 @@ def test_labels_of_groups():
         np.random.default_rng(1).normal(size=1500),
         np.random.default_rng(2).normal(size=150),
     )
-    estimate = mi.estimate_mi(effect[kinds] + own, effect[kinds], groups=kinds, **FAST)
+    estimate = mi.estimate_mi(
+        effect[kinds] + own,
+        effect[kinds],
+        groups=kinds,
+        **FAST,
+    )
 
     assert abs(estimate.nats - 0.5 * math.log(2)) < 0.2

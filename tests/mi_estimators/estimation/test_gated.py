@@ -19,16 +19,19 @@ def randomised(critic):
 def test_formula():
     """It is a mixture of dot products and weighted anchors."""
     critic = randomised(Gated(3, 2, 8))
-    x, y, anchor = torch.randn(5, 3), torch.randn(7, 2), torch.randn(5, 7)
-    (f, a), (g, b) = critic.x(x), critic.y(y)
+    x = torch.randn(5, 3)
+    y = torch.randn(7, 2)
+    anchor = torch.randn(5, 7)
+    f, a = critic.x(x)
+    g, b = critic.y(y)
 
     by_hand = torch.empty(5, 7)
     for i in range(5):
         for j in range(7):
-            heads = [
-                f[k, i] @ g[k, j] + a[k, i, 0] + b[k, j, 0] + critic.anchor_weight[k] * anchor[i, j]
-                for k in range(4)
-            ]
+            heads = []
+            for k in range(4):
+                bilinear = f[k, i] @ g[k, j] + a[k, i, 0] + b[k, j, 0]
+                heads.append(bilinear + critic.anchor_weight[k] * anchor[i, j])
             by_hand[i, j] = torch.stack(heads).exp().mean().log()
 
     torch.testing.assert_close(critic(x, y, anchor), by_hand)
@@ -37,18 +40,26 @@ def test_formula():
 def test_start():
     """At its start it is the anchor."""
     anchor = torch.randn(4, 6)
-    torch.testing.assert_close(Gated(2, 3)(torch.randn(4, 2), torch.randn(6, 3), anchor), anchor)
+    torch.testing.assert_close(
+        Gated(2, 3)(torch.randn(4, 2), torch.randn(6, 3), anchor),
+        anchor,
+    )
 
 
 def test_members():
     """Members are critics of their own."""
     critics = randomised(Gated(3, 2, 8, members=3))
-    x, y, anchor = torch.randn(3, 2, 5, 3), torch.randn(3, 2, 5, 2), torch.randn(3, 2, 5, 5)
+    x = torch.randn(3, 2, 5, 3)
+    y = torch.randn(3, 2, 5, 2)
+    anchor = torch.randn(3, 2, 5, 5)
     together = critics(x, y, anchor)
 
     for k in range(3):
         alone = critics.member(k)
-        torch.testing.assert_close(alone(x[k], y[k], anchor[k]), together[k])
+        torch.testing.assert_close(
+            alone(x[k], y[k], anchor[k]),
+            together[k],
+        )
 
 
 def test_columns_aside():
@@ -87,6 +98,9 @@ def test_lone_member(name):
 
     assert together.score == pytest.approx(alone.score, abs=1e-4)
     torch.testing.assert_close(
-        together.critic(*rows[1]), alone.critic(*rows[1]), atol=1e-3, rtol=1e-3
+        together.critic(*rows[1]),
+        alone.critic(*rows[1]),
+        atol=1e-3,
+        rtol=1e-3,
     )
     assert math.isfinite(alone.score)

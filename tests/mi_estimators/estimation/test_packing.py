@@ -71,7 +71,6 @@ def test_anchor(make, tmp_path):
     again = packing.read_file(tmp_path / "anchor")
 
     assert type(again) is type(anchor)
-    assert torch.equal(
-        again(rows[0].float(), rows[1].float()), anchor(rows[0].float(), rows[1].float())
-    )
+    x, y = (side.float() for side in rows)
+    assert torch.equal(again(x, y), anchor(x, y))
     assert math.isfinite(again.shortfall)

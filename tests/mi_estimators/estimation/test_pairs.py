@@ -77,7 +77,11 @@ def test_unread_rows():
 def test_unread_labels():
     """Labels of rows that are not read are known."""
     x, y = rows()
-    labels = np.where(np.arange(1000) == 0, "rare", np.where(x[:, 0] > 0, "high", "low"))
+    labels = np.where(
+        np.arange(1000) == 0,
+        "rare",
+        np.where(x[:, 0] > 0, "high", "low"),
+    )
     sides, pairs = fit_pairs(labels, y, None, discrete=None, seed=0, max_rows=100)
 
     assert pairs.x.shape == (100, 3)
@@ -100,7 +104,8 @@ def test_note():
 def test_constant_draw():
     """A side that is constant in the rows read is no error."""
     x, y = rows(columns=1)
-    rare = (np.arange(1000) == np.setdiff1d(np.arange(1000), drawn(x, y).order)[0]).astype(float)
+    unread = np.setdiff1d(np.arange(1000), drawn(x, y).order)
+    rare = (np.arange(1000) == unread[0]).astype(float)
     estimate = mi.estimate_mi(np.c_[rare], y, **FAST, max_rows=64)
     assert estimate.verdict == "nothing_found"
 

@@ -91,7 +91,13 @@ class TestWithScikitLearn:
         from sklearn.model_selection import KFold, cross_val_score
 
         x, y = (rows.numpy() for rows in sample(300))
-        scores = cross_val_score(mi.MIEstimator(**FAST), x, y, cv=KFold(3), error_score="raise")
+        scores = cross_val_score(
+            mi.MIEstimator(**FAST),
+            x,
+            y,
+            cv=KFold(3),
+            error_score="raise",
+        )
         train, test = next(KFold(3).split(x))
         fitted = mi.MIEstimator(**FAST).fit(x[train], y[train])
 

@@ -22,7 +22,12 @@ def test_diagonal(critic, anchor):
         x, y = sample(n, seed=1)
         scores = fitted.pointwise(x, y)
         assert scores.shape == (n,)
-        torch.testing.assert_close(scores, fitted.score_matrix(x, y).diag(), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            scores,
+            fitted.score_matrix(x, y).diag(),
+            rtol=1e-4,
+            atol=1e-5,
+        )
 
 
 class Counting(torch.nn.Module):

@@ -35,7 +35,8 @@ def same_answers(loaded, fitted, fresh=None):
         assert repr(vars(a)) == repr(vars(b))
 
     assert loaded.seed_ == fitted.seed_
-    assert all(torch.equal(a[2], b[2]) for a, b in zip(loaded.folds_, fitted.folds_, strict=True))
+    folds = zip(loaded.folds_, fitted.folds_, strict=True)
+    assert all(torch.equal(ours[2], theirs[2]) for ours, theirs in folds)
 
 
 SETTINGS = [
@@ -112,7 +113,13 @@ def test_shaped_rows(tmp_path):
         def forward(self, x, y):
             return x.flatten(1) @ self.weight @ y.mT
 
-    pictures = torch.randn(200, 2, 3, 3, generator=torch.Generator().manual_seed(0))
+    pictures = torch.randn(
+        200,
+        2,
+        3,
+        3,
+        generator=torch.Generator().manual_seed(0),
+    )
     fitted = mi.MIEstimator(critic=Pictures, **FAST).fit(pictures, pictures.sum((1, 2, 3)))
     fitted.save(tmp_path / "fit.npz")
     loaded = mi.MIEstimator.load(tmp_path / "fit.npz", Pictures)
@@ -120,7 +127,10 @@ def test_shaped_rows(tmp_path):
 
     assert torch.equal(loaded.pointwise(*fresh), fitted.pointwise(*fresh))
     torch.testing.assert_close(
-        fitted.pointwise(*fresh), fitted.score_matrix(*fresh).diag(), rtol=1e-4, atol=1e-5
+        fitted.pointwise(*fresh),
+        fitted.score_matrix(*fresh).diag(),
+        rtol=1e-4,
+        atol=1e-5,
     )
 
 
@@ -187,9 +197,8 @@ class Wider(Product):
 )
 def test_other_critic(critic, message, tmp_path):
     """Another critic than the one saved is refused."""
-    mi.MIEstimator(critic=Product, anchor="none", **FAST).fit(*sample(200)).save(
-        tmp_path / "fit.npz"
-    )
+    fitted = mi.MIEstimator(critic=Product, anchor="none", **FAST).fit(*sample(200))
+    fitted.save(tmp_path / "fit.npz")
     with pytest.raises(ValueError, match=f"critic: expected {message}"):
         mi.MIEstimator.load(tmp_path / "fit.npz", critic)
 
@@ -204,9 +213,8 @@ def test_other_shape(tmp_path):
         def forward(self, x, y):
             return x @ self.weight[0] @ y.mT
 
-    mi.MIEstimator(critic=globals()["Product"], anchor="none", **FAST).fit(*sample(200)).save(
-        tmp_path / "fit.npz"
-    )
+    fitted = mi.MIEstimator(critic=globals()["Product"], anchor="none", **FAST)
+    fitted.fit(*sample(200)).save(tmp_path / "fit.npz")
 
     with pytest.raises(
         ValueError, match="critic: expected what made the Product that was saved, got"
@@ -263,17 +271,23 @@ def single_array(file):
 
 
 def pickle_inside(file):
-    np.savez(file, header=np.array({"format": 1}, dtype=object), allow_pickle=True)
+    np.savez(
+        file,
+        header=np.array({"format": 1}, dtype=object),
+        allow_pickle=True,
+    )
 
 
 def foreign_class(file):
     packed = {"dataclass": "os.path.join", "fields": {}}
-    np.savez(file, header=np.array(json.dumps({"format": packing._FORMAT, "value": packed})))
+    header = json.dumps({"format": packing._FORMAT, "value": packed})
+    np.savez(file, header=np.array(header))
 
 
 def unknown_class(file):
     packed = {"module": "mi_estimators.estimation.nowhere.Critic", "attributes": {}}
-    np.savez(file, header=np.array(json.dumps({"format": packing._FORMAT, "value": packed})))
+    header = json.dumps({"format": packing._FORMAT, "value": packed})
+    np.savez(file, header=np.array(header))
 
 
 def torch_file(file):

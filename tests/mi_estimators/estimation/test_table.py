@@ -44,17 +44,23 @@ def grouped_log_weights(log_weights):
 def jackknife(row, joint, product):
     """Return the value and its variance as `read` has them, without all else that it reads."""
     log_weights = torch.zeros(
-        len(joint) // (product.shape[1] + 1), product.shape[1] + 1, requires_grad=True
+        len(joint) // (product.shape[1] + 1),
+        product.shape[1] + 1,
+        requires_grad=True,
     )
     value = row.reported(joint, product, *grouped_log_weights(log_weights))
-    return float(value.detach()), float(torch.autograd.grad(value, log_weights)[0].square().sum())
+    (influence,) = torch.autograd.grad(value, log_weights)
+    return float(value.detach()), float(influence.square().sum())
 
 
 def exact(row, law, critic):
     """Return what a row reports where every atom is there with its weight."""
     scores = critic.flatten()
     return row.reported(
-        scores, scores[:, None], law.log_joint.flatten(), law.log_product.flatten()[:, None]
+        scores,
+        scores[:, None],
+        law.log_joint.flatten(),
+        law.log_product.flatten()[:, None],
     )
 
 
@@ -65,7 +71,8 @@ def exact(row, law, critic):
 @pytest.mark.parametrize(("n", "k"), [(8, 7), (8, 1), (9, 2), (2, 1)])
 def test_shapes(row, n, k):
     """Objective and read-out take k negatives to a positive."""
-    joint, product = torch.randn(n).requires_grad_(), torch.randn(n, k).requires_grad_()
+    joint = torch.randn(n).requires_grad_()
+    product = torch.randn(n, k).requires_grad_()
     state = None
     for _ in range(3):
         objective, state = row.objective(joint, product, state)
@@ -87,7 +94,8 @@ def test_equal_weights(row):
     for shift in (0.0, 7.0, -300.0):  # of the pairs: a common constant means nothing
         log_p = torch.full((15,), -math.log(15))
         torch.testing.assert_close(
-            row.reported(joint, product, log_p, torch.full((15, 4), shift)), value
+            row.reported(joint, product, log_p, torch.full((15, 4), shift)),
+            value,
         )
 
         uneven, pairs = grouped_log_weights(
@@ -128,8 +136,12 @@ def test_derivatives(row):
 @pytest.mark.parametrize("groups", [1, 3])
 def test_infonce_rows(groups):
     """InfoNCE over rows is InfoNCE."""
-    scores, log_weights = torch.randn(groups, 6, 6) + torch.eye(6), torch.randn(groups, 6)
-    torch.testing.assert_close(infonce_over_rows(*grouped(scores)), mi.infonce(scores).mean())
+    scores = torch.randn(groups, 6, 6) + torch.eye(6)
+    log_weights = torch.randn(groups, 6)
+    torch.testing.assert_close(
+        infonce_over_rows(*grouped(scores)),
+        mi.infonce(scores).mean(),
+    )
 
     within = mi.infonce(scores, log_weights.log_softmax(-1))
     shares = log_weights.logsumexp(-1).log_softmax(-1)  # of the groups
@@ -144,7 +156,10 @@ def test_infonce_ceiling():
     """InfoNCE does not pass its ceiling, whatever the weights."""
     scores = 100 * torch.eye(8).expand(4, 8, 8)
     equal = grouped_log_weights(torch.zeros(4, 8))
-    torch.testing.assert_close(infonce_over_rows(*grouped(scores), *equal), torch.tensor(8.0).log())
+    torch.testing.assert_close(
+        infonce_over_rows(*grouped(scores), *equal),
+        torch.tensor(8.0).log(),
+    )
     value = read(mi.ESTIMATORS["infonce"], grouped(scores)).value
     assert value == pytest.approx(math.log(8))
 
@@ -152,9 +167,20 @@ def test_infonce_ceiling():
 def test_over_rows():
     joint, product = torch.randn(5), torch.randn(5, 3)
     log_p, pairs = torch.randn(5).log_softmax(0), torch.randn(5, 3)
-    expected = mi.dv(joint, product.flatten(), log_p, pairs.flatten().log_softmax(0))
-    torch.testing.assert_close(over_rows(mi.dv)(joint, product, log_p, pairs + 9), expected)
-    torch.testing.assert_close(over_rows(mi.dv)(joint, product), mi.dv(joint, product.flatten()))
+    expected = mi.dv(
+        joint,
+        product.flatten(),
+        log_p,
+        pairs.flatten().log_softmax(0),
+    )
+    torch.testing.assert_close(
+        over_rows(mi.dv)(joint, product, log_p, pairs + 9),
+        expected,
+    )
+    torch.testing.assert_close(
+        over_rows(mi.dv)(joint, product),
+        mi.dv(joint, product.flatten()),
+    )
 
 
 # What each row is, on exact laws.
@@ -211,9 +237,8 @@ def test_infonce_average():
     Its expectation over (x, y) from P and y′ from Y's law, all tuples of a table of counts.
     """
     counts = TABLE.long()
-    x, y = (
-        torch.tensor([(i, j) for i in range(2) for j in range(3) for _ in range(counts[i, j])])
-    ).T
+    cells = [(i, j) for i in range(2) for j in range(3) for _ in range(counts[i, j])]
+    x, y = torch.tensor(cells).T
     others = y.repeat(10)  # the law of y, once to each pair
     x, y = x.repeat_interleave(10), y.repeat_interleave(10)
     ratio = LAWS[0].log_ratio_matrix
@@ -256,12 +281,12 @@ def test_jackknife(name):
     readings = []
     for _ in range(300):
         x, y = (values.view(5, 40, 1) for values in law.sample(200, generator))
-        readings.append(
-            jackknife(mi.ESTIMATORS[name], *grouped(law.log_ratio(x[:, :, None], y[:, None])))
-        )
+        scores = law.log_ratio(x[:, :, None], y[:, None])
+        readings.append(jackknife(mi.ESTIMATORS[name], *grouped(scores)))
 
     values, variances = torch.tensor(readings).T
-    assert float(variances.mean().sqrt() / values.std()) == pytest.approx(1, abs=0.15)
+    spread = float(variances.mean().sqrt() / values.std())
+    assert spread == pytest.approx(1, abs=0.15)
 
 
 @rows

@@ -40,7 +40,8 @@ def test_critic_class(counted):
     estimates, costs = [], []
     for critic in ("concatenated", Concatenated, lambda *columns: Concatenated(*columns)):
         counted.clear()
-        estimates.append(mi.estimate_mi(*sample(law, 300), critic=critic, **settings).nats)
+        estimate = mi.estimate_mi(*sample(law, 300), critic=critic, **settings)
+        estimates.append(estimate.nats)
         costs.append(sum(counted))
 
     assert estimates[0] > 0.05  # the network was kept
@@ -106,7 +107,8 @@ class ByCount(torch.nn.Module):
 @pytest.mark.parametrize("critic", [Undeclared, NoCopy, ByCount])
 def test_critic_of_matrices(critic):
     """A critic of matrices gets one group at a time."""
-    x, y = torch.randn(3, 5, 2).float(), torch.randn(3, 5, 3).float()
+    x = torch.randn(3, 5, 2).float()
+    y = torch.randn(3, 5, 3).float()
     made, architecture = make_critic(critic, (x[0], y[0]), hidden=4)
 
     assert architecture.pairwise
@@ -120,7 +122,8 @@ def test_critic_of_matrices(critic):
 
 def test_equal_training():
     """A critic of matrices is trained as one of batches."""
-    law, settings = mi.laws.Gaussian(0.8), FAST | dict(anchor="none", steps=30)
+    law = mi.laws.Gaussian(0.8)
+    settings = FAST | dict(anchor="none", steps=30)
     one, other = (
         mi.estimate_mi(*sample(law, 200), critic=critic, **settings)
         for critic in (Concatenated, Undeclared)
@@ -142,7 +145,9 @@ def test_steps(monkeypatch):
     taken = []
     step = torch.optim.AdamW.step
     monkeypatch.setattr(
-        torch.optim.AdamW, "step", lambda self, *args: (taken.append(1), step(self, *args))[1]
+        torch.optim.AdamW,
+        "step",
+        lambda self, *args: (taken.append(1), step(self, *args))[1],
     )
     estimate = mi.estimate_mi(*sample(mi.laws.Gaussian(0.5), 100), steps=5, folds=2)
 
@@ -183,15 +188,14 @@ def test_evaluation_mode():
             modes.append((self.training, torch.is_grad_enabled()))
             return self.weight * x @ y.mT
 
-    mi.estimate_mi(
-        *sample(mi.laws.Gaussian(0.5), 200), critic=Noisy().eval(), anchor="none", **FAST
-    )
+    rows = sample(mi.laws.Gaussian(0.5), 200)
+    mi.estimate_mi(*rows, critic=Noisy().eval(), anchor="none", **FAST)
 
     assert {(True, True), (False, False)} == set(modes)
 
 
 @pytest.mark.parametrize("steps", [1, 9, 10])
 def test_few_steps(steps):
-    assert math.isfinite(
-        mi.estimate_mi(*sample(mi.laws.Gaussian(0.5), 100), steps=steps, folds=2).nats
-    )
+    rows = sample(mi.laws.Gaussian(0.5), 100)
+    estimate = mi.estimate_mi(*rows, steps=steps, folds=2)
+    assert math.isfinite(estimate.nats)

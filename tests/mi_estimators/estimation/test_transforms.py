@@ -53,13 +53,17 @@ def test_shapes(make, n):
 @transforms
 def test_single_columns(make):
     """Columns and rows are treated one by one."""
-    rows, fresh = torch.randn(20, 3).exp(), torch.randn(9, 3)
+    rows = torch.randn(20, 3).exp()
+    fresh = torch.randn(9, 3)
     whole = make(rows)(fresh)
     for k in range(0 if make is OneScale else 3):
         alone = make(rows[:, k : k + 1])(fresh[:, k : k + 1])
         torch.testing.assert_close(alone, whole[:, k::3])
 
-    torch.testing.assert_close(make(rows)(fresh[3:5]), whole[3:5])
+    torch.testing.assert_close(
+        make(rows)(fresh[3:5]),
+        whole[3:5],
+    )
     torch.testing.assert_close(make(rows[torch.randperm(20)])(fresh), whole)
 
 
@@ -109,8 +113,18 @@ def test_standard():
     """Standard has mean zero and deviation one."""
     rows = torch.randn(50, 3) * torch.tensor([1.0, 1e3, 1e-6]) + 5
     mapped = Standard(rows)(rows).double()
-    torch.testing.assert_close(mapped.mean(0), torch.zeros(3), atol=1e-6, rtol=0)
-    torch.testing.assert_close(mapped.std(0, correction=0), torch.ones(3), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        mapped.mean(0),
+        torch.zeros(3),
+        atol=1e-6,
+        rtol=0,
+    )
+    torch.testing.assert_close(
+        mapped.std(0, correction=0),
+        torch.ones(3),
+        atol=1e-6,
+        rtol=0,
+    )
 
 
 @pytest.mark.parametrize("size", [1e-300, 1e200, 1e300, 1e308])
@@ -118,7 +132,10 @@ def test_standard_overflow(size):
     rows = torch.cat(
         [torch.ones(60, 1), -torch.ones(40, 1)]
     )  # sums and squares of these would overflow
-    torch.testing.assert_close(Standard(size * rows)(size * rows), Standard(rows)(rows))
+    torch.testing.assert_close(
+        Standard(size * rows)(size * rows),
+        Standard(rows)(rows),
+    )
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e9 + 0.1, -1e300])
@@ -136,7 +153,10 @@ def test_rank():
     rows = column(3.0, -1.0, 8.0, 8.0, 8.0)  # ranks 2, 1, and a tie of 3, 4 and 5
     levels = (column(2.0, 1.0, 4.0, 4.0, 4.0) - 0.5) / 5
     torch.testing.assert_close(
-        Rank(rows)(rows).double(), torch.special.ndtri(levels), atol=1e-6, rtol=1e-6
+        Rank(rows)(rows).double(),
+        torch.special.ndtri(levels),
+        atol=1e-6,
+        rtol=1e-6,
     )
 
 
@@ -148,9 +168,15 @@ def test_rank_discrete():
     assert len(mapped.unique()) == 4
 
     for value in range(4):
-        below, at = (rows < value).double().mean(), (rows == value).double().mean()
+        below = (rows < value).double().mean()
+        at = (rows == value).double().mean()
         got = Rank(rows)(column(float(value))).double().squeeze()
-        torch.testing.assert_close(got, torch.special.ndtri(below + at / 2), atol=1e-6, rtol=1e-6)
+        torch.testing.assert_close(
+            got,
+            torch.special.ndtri(below + at / 2),
+            atol=1e-6,
+            rtol=1e-6,
+        )
 
 
 @pytest.mark.parametrize(
@@ -191,7 +217,10 @@ def test_rank_invariance(values):
     ):
         assert torch.equal(Rank(mapped)(mapped), Rank(rows)(rows))
 
-    torch.testing.assert_close(Rank(-rows)(-rows), -Rank(rows)(rows))
+    torch.testing.assert_close(
+        Rank(-rows)(-rows),
+        -Rank(rows)(rows),
+    )
 
 
 def test_rank_knots():
@@ -200,24 +229,35 @@ def test_rank_knots():
     low, mid, high = torch.special.ndtri(torch.tensor([1 / 8, 1 / 2, 7 / 8]))
     t = torch.linspace(0, 1, 9)[:, None]
 
-    torch.testing.assert_close(Rank(rows)(t).double(), low + t * (mid - low), atol=1e-6, rtol=1e-6)
     torch.testing.assert_close(
-        Rank(rows)(1 + 3 * t).double(), mid + t * (high - mid), atol=1e-6, rtol=1e-6
+        Rank(rows)(t).double(),
+        low + t * (mid - low),
+        atol=1e-6,
+        rtol=1e-6,
+    )
+    torch.testing.assert_close(
+        Rank(rows)(1 + 3 * t).double(),
+        mid + t * (high - mid),
+        atol=1e-6,
+        rtol=1e-6,
     )
 
-    beyond = (
-        Rank(rows)(column(-math.inf, -1e308, -1e-300, 4.001, 1e308, math.inf)).double().squeeze()
-    )
+    far = column(-math.inf, -1e308, -1e-300, 4.001, 1e308, math.inf)
+    beyond = Rank(rows)(far).double().squeeze()
 
     torch.testing.assert_close(
-        beyond, torch.stack([low, low, low, high, high, high]), atol=1e-6, rtol=1e-6
+        beyond,
+        torch.stack([low, low, low, high, high, high]),
+        atol=1e-6,
+        rtol=1e-6,
     )
 
 
 def test_rank_extremes():
     """ "rank" bears knots as far apart as float64 goes."""
     rows = column(-1.7e308, 0.0, 1.7e308)
-    mapped = Rank(rows)(column(-1.7e308, -0.85e308, 0.0, 0.85e308, 1.7e308)).double().squeeze()
+    values = column(-1.7e308, -0.85e308, 0.0, 0.85e308, 1.7e308)
+    mapped = Rank(rows)(values).double().squeeze()
     top = torch.special.ndtri(torch.tensor(5 / 6))
     expected = torch.tensor([-1, -0.5, 0, 0.5, 1]) * top
 
@@ -225,7 +265,10 @@ def test_rank_extremes():
 
     wide = column(-1.7e308, 1.7e308)  # the width itself overflows
     assert Rank(wide)(column(-1e308, 1e308)).isfinite().all()
-    torch.testing.assert_close(Rank(wide)(column(0.0)), torch.zeros(1, 1).float())
+    torch.testing.assert_close(
+        Rank(wide)(column(0.0)),
+        torch.zeros(1, 1).float(),
+    )
 
 
 # Robust, both, components, and rows in their own shape.
@@ -238,7 +281,10 @@ def test_robust():
     far = column(0.0, 0.1, 1e6)
 
     torch.testing.assert_close(
-        Robust(rows)(far).double(), torch.asinh(far / scale), atol=1e-6, rtol=1e-6
+        Robust(rows)(far).double(),
+        torch.asinh(far / scale),
+        atol=1e-6,
+        rtol=1e-6,
     )
 
     mostly_zero = torch.cat([torch.zeros(90, 1), torch.ones(10, 1)])
@@ -264,7 +310,9 @@ def test_components():
 
     assert components.held == pytest.approx(1, abs=1e-4)
 
-    far = torch.cdist(components(rows), components(rows)) / torch.cdist(rows, rows).float()
+    after = torch.cdist(components(rows), components(rows))
+    before = torch.cdist(rows, rows)
+    far = after / before.float()
     near = far[~torch.eye(200, dtype=torch.bool)]
 
     assert near.max() / near.min() < 1.001
@@ -299,4 +347,7 @@ def test_shaped():
 
     assert mapped.shape == (80, 1, 2, 3)
     assert not mapped[:, :, 0, 1].any()
-    torch.testing.assert_close(mapped.flatten(1)[:, side.kept], OneScale(rows)(rows))
+    torch.testing.assert_close(
+        mapped.flatten(1)[:, side.kept],
+        OneScale(rows)(rows),
+    )

@@ -113,7 +113,11 @@ def test_weak_evidence():
     A saw-tooth of 64 teeth beside two idle columns.
     """
     x = torch.rand(1000, 3, dtype=torch.float64)
-    estimate = mi.estimate_mi(x, (64 * x[:, :1]) % 1, **FAST)
+    estimate = mi.estimate_mi(
+        x,
+        (64 * x[:, :1]) % 1,
+        **FAST,
+    )
     assert estimate.verdict == "nothing_found"
     assert "permutation_test" in estimate.warnings[0]
 

@@ -41,21 +41,19 @@ def column(*values):
 def draw(law, n=N):
     """Return n rows (x, y) of the joint, and y of an independent draw: (x, other) has the law Q."""
     generator = seeded()
-    (x, y), (_, other) = law.sample(n, generator), law.sample(n, generator)
+    x, y = law.sample(n, generator)
+    _, other = law.sample(n, generator)
     return x, y, other
 
 
 def waves(x, y):
     """Return bounded functions of (x, y): 1, and cosines of several frequencies of one entry of x and one of y."""
     x, y = x.atan(), y.atan()
-    pairs = [
-        (f, x[:, k % x.shape[1]], y[:, k % y.shape[1]])
-        for k, f in enumerate((0.5, 1, 2, 3, 4, 6, 8, 11))
-    ]
+    frequencies = (0.5, 1, 2, 3, 4, 6, 8, 11)
+    pairs = [(f, x[:, k % x.shape[1]], y[:, k % y.shape[1]]) for k, f in enumerate(frequencies)]
 
-    return torch.stack(
-        [torch.ones(len(x)), *(torch.cos(f * (a + s * b)) for f, a, b in pairs for s in (1, -1))]
-    )
+    cosines = [torch.cos(f * (a + sign * b)) for f, a, b in pairs for sign in (1, -1)]
+    return torch.stack([torch.ones(len(x)), *cosines])
 
 
 def sigmoid_gaps(law, x, y, other):
@@ -112,7 +110,8 @@ def test_published_values(name):
 )
 def test_names(name):
     dim_x, dim_y = re.search(r"-(\d+)-(\d+)", name).groups()
-    assert (TASKS[name].dim_x, TASKS[name].dim_y) == (int(dim_x), int(dim_y))
+    law = TASKS[name]
+    assert (law.dim_x, law.dim_y) == (int(dim_x), int(dim_y))
 
 
 @ALL_TASKS
@@ -164,7 +163,8 @@ def test_false_neighbour(pair):
 def test_samples(name):
     """Samples are reproducible and shaped."""
     law = TASKS[name]
-    (x, y), (again_x, again_y) = law.sample(7, seeded(3)), law.sample(7, seeded(3))
+    x, y = law.sample(7, seeded(3))
+    again_x, again_y = law.sample(7, seeded(3))
 
     assert x.shape == (7, law.dim_x)
     assert y.shape == (7, law.dim_y)
@@ -243,17 +243,19 @@ def test_scipy_densities(dim_x, dim_y, seed):
         (normal, stats.multivariate_normal),
         (laws.StudentT(matrix, dim_x, 3.5), partial(stats.multivariate_t, df=3.5)),
     ):
-        joint, of_x, of_y = (
-            torch.as_tensor(frozen(np.zeros(len(block)), block.numpy()).logpdf(point.numpy()))
+        densities = [
+            frozen(np.zeros(len(block)), block.numpy()).logpdf(point.numpy())
             for block, point in zip(blocks, points, strict=True)
-        )
+        ]
+        joint, of_x, of_y = map(torch.as_tensor, densities)
         torch.testing.assert_close(law.log_ratio(x, y), joint - of_x - of_y)
 
 
 def test_covariances():
     """Multivariate samples have their covariance."""
     matrix = random_covariance(5, 0)
-    xy = torch.cat(laws.MultivariateGaussian(matrix, 2).sample(200_000, seeded()), -1)
+    law = laws.MultivariateGaussian(matrix, 2)
+    xy = torch.cat(law.sample(200_000, seeded()), -1)
     scale = matrix.diagonal().sqrt()
 
     torch.testing.assert_close(
@@ -268,8 +270,10 @@ def test_covariances():
     ("dim_x", "dim_y", "rho"), [(1, 1, -0.6), (2, 3, -0.2), (5, 5, 0.5), (25, 25, 0.9)]
 )
 def test_eigenvalues(dim_x, dim_y, rho):
-    one, d = (lambda k: (k - 1) * math.log(1 - rho) + math.log(1 + (k - 1) * rho)), dim_x + dim_y
-    expected = (one(dim_x) + one(dim_y) - one(d)) / 2
+    def log_det(k):
+        return (k - 1) * math.log(1 - rho) + math.log(1 + (k - 1) * rho)
+
+    expected = (log_det(dim_x) + log_det(dim_y) - log_det(dim_x + dim_y)) / 2
     assert laws.MultivariateGaussian.dense(dim_x, dim_y, rho).mutual_information == pytest.approx(
         expected, abs=1e-11
     )
@@ -287,7 +291,8 @@ def test_sparse_law(pairs):
 
     x, y = law.sample(50, seeded())
     if pairs:
-        torch.testing.assert_close(law.log_ratio(x, y), alone.log_ratio(x[:, :pairs], y[:, :pairs]))
+        own = x[:, :pairs], y[:, :pairs]
+        torch.testing.assert_close(law.log_ratio(x, y), alone.log_ratio(*own))
     else:
         assert law.log_ratio(x, y).abs().max() < 1e-12
 
@@ -298,9 +303,10 @@ def test_sparse_law(pairs):
 def test_student_entropies(dim_x, dim_y, nu):
     """The information of Student laws is that of their entropies."""
     matrix = random_covariance(dim_x + dim_y, 7)
+    blocks = (matrix, matrix[:dim_x, :dim_x], matrix[dim_x:, dim_x:])
     entropies = [
         float(stats.multivariate_t(np.zeros(len(block)), block.numpy(), df=nu).entropy())
-        for block in (matrix, matrix[:dim_x, :dim_x], matrix[dim_x:, dim_x:])
+        for block in blocks
     ]
     law = laws.StudentT(matrix, dim_x, nu)
 
@@ -312,18 +318,21 @@ def test_student_entropies(dim_x, dim_y, nu):
 @pytest.mark.parametrize("epsilon", [0.05, 0.1, 0.5, 0.75, 3.0])
 def test_additive_noise(epsilon):
     def density(y):
-        return (stats.uniform.cdf(y + epsilon) - stats.uniform.cdf(y - epsilon)) / (2 * epsilon)
+        share = stats.uniform.cdf(y + epsilon) - stats.uniform.cdf(y - epsilon)
+        return share / (2 * epsilon)
 
     corners = sorted({-epsilon, epsilon, 1 - epsilon, 1 + epsilon})
-    entropy = sum(
-        integrate.quad(lambda y: special.entr(density(y)), a, b)[0] for a, b in pairwise(corners)
-    )
+    parts = [
+        integrate.quad(lambda y: special.entr(density(y)), *span)[0] for span in pairwise(corners)
+    ]
+    entropy = sum(parts)
     law = laws.AdditiveNoise(epsilon)
 
     assert law.mutual_information == pytest.approx(entropy - math.log(2 * epsilon), abs=1e-9)
 
     x, y = law.sample(1000, seeded())
-    expected = -torch.log(torch.as_tensor(density(y.numpy()) * 2 * epsilon)).squeeze(-1)
+    ratio = torch.as_tensor(density(y.numpy()) * 2 * epsilon)
+    expected = -torch.log(ratio).squeeze(-1)
 
     torch.testing.assert_close(law.log_ratio(x, y), expected)
 
@@ -331,9 +340,11 @@ def test_additive_noise(epsilon):
 def test_additive_support():
     """Additive noise has no mass off its support."""
     law = laws.AdditiveNoise(0.25)
-    x, y = column(0.5, 0.5, -0.1, 1.1, 0.0), column(0.76, 0.2, 0.0, 1.0, -0.25)
+    x = column(0.5, 0.5, -0.1, 1.1, 0.0)
+    y = column(0.76, 0.2, 0.0, 1.0, -0.25)
     assert law.log_ratio(x, y).tolist() == [-math.inf] * 5
-    assert law.log_ratio(column(0.5), column(0.75)).tolist() == pytest.approx([math.log(2)])
+    inside = law.log_ratio(column(0.5), column(0.75))
+    assert inside.tolist() == pytest.approx([math.log(2)])
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -351,7 +362,8 @@ def test_rounding(dtype):
     assert bool((far > 0).all() & (far < 1).all())
 
     eps = torch.finfo(dtype).eps
-    ends = laws.NORMAL_CDF.inverse(torch.tensor([0.0, -8 * eps, 1.0, 1 + 8 * eps], dtype=dtype))
+    near_ends = torch.tensor([0.0, -8 * eps, 1.0, 1 + 8 * eps], dtype=dtype)
+    ends = laws.NORMAL_CDF.inverse(near_ends)
 
     assert ends.abs().tolist() == pytest.approx([stats.norm.isf(eps / 2)] * 4, rel=1e-4)
 
@@ -359,16 +371,21 @@ def test_rounding(dtype):
 @pytest.mark.parametrize("m", [1, 2, 5, 9])
 def test_mixed_uniform(m):
     law = laws.MixedUniform(m)
-    cells = np.array(
-        [[0.5 * (k in (x, x + 1)) / m for k in range(m + 1)] for x in range(m)]
-    )  # of x and ⌊y⌋
+    # Of x and ⌊y⌋.
+    cells = np.array([[0.5 * (k in (x, x + 1)) / m for k in range(m + 1)] for x in range(m)])
     product = np.outer(cells.sum(1), cells.sum(0))
-    expected = sum(p * math.log(p / q) for p, q in zip(cells.flat, product.flat, strict=True) if p)
+    masses = zip(cells.flat, product.flat, strict=True)
+    expected = sum(p * math.log(p / q) for p, q in masses if p)
 
     assert law.mutual_information == pytest.approx(expected, abs=1e-12)
 
-    x, y = torch.arange(m).double()[:, None, None], (torch.arange(m + 1) + 0.3)[None, :, None]
-    np.testing.assert_allclose(law.log_ratio(x, y).exp(), cells / product, atol=1e-12)
+    x = torch.arange(m).double()[:, None, None]
+    y = (torch.arange(m + 1) + 0.3)[None, :, None]
+    np.testing.assert_allclose(
+        law.log_ratio(x, y).exp(),
+        cells / product,
+        atol=1e-12,
+    )
 
 
 CHANNELS = [
@@ -384,11 +401,14 @@ def test_gaussian_channels(law):
     p = law.probabilities or [1 / len(law.alphabet)] * len(law.alphabet)
 
     def density(y):
-        return sum(
-            w * stats.norm.pdf(y, a, law.sigma) for w, a in zip(p, law.alphabet, strict=True)
-        )
+        symbols = zip(p, law.alphabet, strict=True)
+        return sum(w * stats.norm.pdf(y, a, law.sigma) for w, a in symbols)
 
-    y = np.linspace(min(law.alphabet) - 12 * law.sigma, max(law.alphabet) + 12 * law.sigma, 4001)
+    y = np.linspace(
+        min(law.alphabet) - 12 * law.sigma,
+        max(law.alphabet) + 12 * law.sigma,
+        4001,
+    )
     entropy = integrate.simpson(-density(y) * np.log(density(y)), x=y)
     expected = entropy - math.log(2 * math.pi * math.e * law.sigma**2) / 2
 
@@ -399,9 +419,8 @@ def test_gaussian_channels(law):
     x, y = law.sample(100, seeded())
     symbol = torch.as_tensor(stats.norm.logpdf(y, x, law.sigma)).squeeze(-1)
 
-    torch.testing.assert_close(
-        law.log_ratio(x, y), symbol - torch.as_tensor(np.log(density(y.numpy()))).squeeze(-1)
-    )
+    log_density = torch.as_tensor(np.log(density(y.numpy()))).squeeze(-1)
+    torch.testing.assert_close(law.log_ratio(x, y), symbol - log_density)
 
 
 MIXTURES = [
@@ -420,7 +439,8 @@ MIXTURES = [
 @pytest.mark.parametrize("k", range(len(MIXTURES)))
 def test_resolutions(k):
     finer = (0.03, 0.03, 0.03, 0.02, 0.014)[k]  # than what the law takes of itself
-    assert MIXTURES[k].quadrature(finer) == pytest.approx(MIXTURES[k].mutual_information, abs=1e-10)
+    law = MIXTURES[k]
+    assert law.quadrature(finer) == pytest.approx(law.mutual_information, abs=1e-10)
 
 
 @pytest.mark.parametrize("law", MIXTURES[:4], ids=range(4))
@@ -430,21 +450,18 @@ def test_mixtures(law):
         for w, mean, (a, b), rho in zip(
             law.weights, law.means, law.scales, law.correlations, strict=True
         ):
-            total = total + w * stats.multivariate_normal(
-                mean, [[a * a, rho * a * b], [rho * a * b, b * b]]
-            ).pdf(points)
+            covariance = [[a * a, rho * a * b], [rho * a * b, b * b]]
+            total = total + w * stats.multivariate_normal(mean, covariance).pdf(points)
 
         return total
 
     def margin(values, k):
-        return sum(
-            w * stats.norm.pdf(values, mean[k], scale[k])
-            for w, mean, scale in zip(law.weights, law.means, law.scales, strict=True)
-        )
+        components = zip(law.weights, law.means, law.scales, strict=True)
+        return sum(w * stats.norm.pdf(values, mean[k], scale[k]) for w, mean, scale in components)
 
+    spread = list(zip(law.means, law.scales, strict=True))
     spans = [
         (min(m[k] - 9 * s[k] for m, s in spread), max(m[k] + 9 * s[k] for m, s in spread))
-        for spread in [list(zip(law.means, law.scales, strict=True))]
         for k in (0, 1)
     ]
     x, y = (np.linspace(*span, 1501) for span in spans)
@@ -462,7 +479,11 @@ def test_mixtures(law):
         / margin(y.numpy()[:, 0], 1)
     )
 
-    np.testing.assert_allclose(law.log_ratio(x, y), np.log(expected), atol=1e-10)
+    np.testing.assert_allclose(
+        law.log_ratio(x, y),
+        np.log(expected),
+        atol=1e-10,
+    )
 
 
 def test_xor():
@@ -523,8 +544,14 @@ def test_increasing_maps(name):
 
     assert bool((image.diff() > 0).all())
     torch.testing.assert_close(bend.inverse(image), t, rtol=0, atol=1e-9)
-    torch.testing.assert_close(bend.inverse(bend.forward(t.float())), t.float(), rtol=0, atol=0.05)
-    assert bend.forward(t.float()).dtype == bend.inverse(image.float()).dtype == torch.float32
+    torch.testing.assert_close(
+        bend.inverse(bend.forward(t.float())),
+        t.float(),
+        rtol=0,
+        atol=0.05,
+    )
+    assert bend.forward(t.float()).dtype == torch.float32
+    assert bend.inverse(image.float()).dtype == torch.float32
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -533,11 +560,15 @@ def test_spirals(name):
     turn, x = OTHERS[name], torch.randn(200, 4, generator=seeded())
     image = turn.forward(x)
 
-    torch.testing.assert_close(image.norm(dim=-1), x.norm(dim=-1))
+    torch.testing.assert_close(
+        image.norm(dim=-1),
+        x.norm(dim=-1),
+    )
     torch.testing.assert_close(turn.inverse(image), x)
     assert (image - x).abs().max() > 1
 
-    still = [k for k in range(4) if k not in ((0, 1) if name == "spiral" else (1, 2))]
+    plane = (0, 1) if name == "spiral" else (1, 2)
+    still = [k for k in range(4) if k not in plane]
     assert torch.equal(image[:, still], x[:, still])
 
 
@@ -548,7 +579,10 @@ def test_swiss_roll():
 
     torch.testing.assert_close(laws.SWISS_ROLL.inverse(image), u)
     torch.testing.assert_close(
-        laws.SWISS_ROLL.inverse(image.float()).double(), u, rtol=0, atol=1e-5
+        laws.SWISS_ROLL.inverse(image.float()).double(),
+        u,
+        rtol=0,
+        atol=1e-5,
     )
 
     steps = image.diff(dim=0).norm(dim=-1).min()
@@ -557,7 +591,8 @@ def test_swiss_roll():
 
 def test_embeddings():
     points = torch.tensor([[0.1, 1 / 3], [0.2, 5.0], [0.1, 0.0]])
-    rows, index = laws.embedding(points), torch.tensor([2, 0, 1, 1])
+    rows = laws.embedding(points)
+    index = torch.tensor([2, 0, 1, 1])
     assert torch.equal(rows.forward(index), points[index])
     assert torch.equal(rows.inverse(points[index].float()), index)
 
@@ -570,26 +605,34 @@ def test_maps(name):
 
     assert moved.mutual_information == law.mutual_information
 
-    (x, y), (a, b) = law.sample(500, seeded()), moved.sample(500, seeded())
+    x, y = law.sample(500, seeded())
+    a, b = moved.sample(500, seeded())
     torch.testing.assert_close(a, bend.forward(x))
-    torch.testing.assert_close(moved.log_ratio(a, b), law.log_ratio(x, y), rtol=0, atol=1e-8)
+    torch.testing.assert_close(
+        moved.log_ratio(a, b),
+        law.log_ratio(x, y),
+        rtol=0,
+        atol=1e-8,
+    )
 
 
 def test_dimensions():
     """Dimensions follow the maps."""
     assert (TASKS["swissroll-normal-0.75"].dim_x, TASKS["swissroll-normal-0.75"].dim_y) == (2, 1)
 
-    one_sided = laws.Transformed(
-        laws.Finite(torch.eye(2).div(2).log()), laws.embedding(torch.eye(2))
-    )
+    equal = laws.Finite(torch.eye(2).div(2).log())
+    one_sided = laws.Transformed(equal, laws.embedding(torch.eye(2)))
 
     assert (one_sided.dim_x, one_sided.dim_y) == (2, 0)
 
     x, y = one_sided.sample(9, seeded())
     assert (x.shape, y.shape) == ((9, 2), (9,))
-    torch.testing.assert_close(one_sided.log_ratio(x, y), torch.full((9,), math.log(2)))
+    torch.testing.assert_close(
+        one_sided.log_ratio(x, y),
+        torch.full((9,), math.log(2)),
+    )
 
-    bare = laws.Transformed(laws.Finite(torch.eye(2).div(2).log()))
+    bare = laws.Transformed(equal)
     assert bare.log_ratio(*bare.sample(9)).tolist() == pytest.approx([math.log(2)] * 9)
 
 
@@ -603,7 +646,11 @@ def test_quadrature():
 def test_roots():
     target = torch.tensor([2.0, 5.0], requires_grad=True)
     root = solve_increasing(
-        torch.square, lambda t: 2 * t, target, torch.zeros(2), torch.full((2,), 10.0)
+        torch.square,
+        lambda t: 2 * t,
+        target,
+        torch.zeros(2),
+        torch.full((2,), 10.0),
     )
 
     torch.testing.assert_close(root, target.sqrt())

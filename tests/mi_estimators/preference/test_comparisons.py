@@ -13,7 +13,9 @@ from mi_estimators.preference import ALTERNATIVES
 
 
 def sigma(t):
-    return 1 / (1 + math.exp(-t)) if t >= 0 else math.exp(t) / (1 + math.exp(t))
+    if t >= 0:
+        return 1 / (1 + math.exp(-t))
+    return math.exp(t) / (1 + math.exp(t))
 
 
 def sp(t):
@@ -46,7 +48,8 @@ SLOPE = {
 
 def slopes(name, w, l, beta, **kwargs):
     z = torch.tensor([[w], [l]], requires_grad=True)
-    (gradient,) = torch.autograd.grad(ALTERNATIVES[name](z[0], z[1], beta, **kwargs).sum(), z)
+    loss = ALTERNATIVES[name](z[0], z[1], beta, **kwargs)
+    (gradient,) = torch.autograd.grad(loss.sum(), z)
     return gradient.flatten().tolist()
 
 
@@ -71,7 +74,11 @@ def test_floors(name, w, l, beta):
 @given(w=st.floats(-40, 40), l=st.floats(-40, 40), beta=st.floats(0.01, 5))
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_formulas(name, w, l, beta):
-    loss = ALTERNATIVES[name](torch.tensor([w]), torch.tensor([l]), beta)
+    loss = ALTERNATIVES[name](
+        torch.tensor([w]),
+        torch.tensor([l]),
+        beta,
+    )
     assert loss.item() == pytest.approx(PUBLISHED[name](w, l, beta), rel=1e-9, abs=1e-12)
 
 
@@ -94,10 +101,12 @@ def test_bco():
     """BCO is the logistic cell, and its shift moves the threshold."""
     w, l = torch.randn(2, 5)
     torch.testing.assert_close(
-        mi.preference.bco(w, l, 0.3), mi.preference_loss(0.3 * w, 0.3 * l, "js", 1.0)
+        mi.preference.bco(w, l, 0.3),
+        mi.preference_loss(0.3 * w, 0.3 * l, "js", 1.0),
     )
     torch.testing.assert_close(
-        mi.preference.bco(w, l, 1.0, shift=0.7), mi.preference.bco(w - 0.7, l - 0.7, 1.0)
+        mi.preference.bco(w, l, 1.0, shift=0.7),
+        mi.preference.bco(w - 0.7, l - 0.7, 1.0),
     )
 
     shift = torch.tensor(0.2, requires_grad=True)
@@ -106,14 +115,17 @@ def test_bco():
 
 def test_kto_reference():
     """KTO's reference point is the batch's mean reward, not below zero, and passes no gradient."""
-    w, l = torch.tensor([[1.0, 3.0], [-1.0, -3.0]]), torch.tensor([[0.0, 2.0], [0.0, -2.0]])
+    w = torch.tensor([[1.0, 3.0], [-1.0, -3.0]])
+    l = torch.tensor([[0.0, 2.0], [0.0, -2.0]])
     by_hand = torch.tensor([[0.5 * 1.5], [0.0]])
     loss = mi.preference.kto(w, l, 0.5)
 
+    expected = 2 - (0.5 * w - by_hand).sigmoid() - (by_hand - 0.5 * l).sigmoid()
+    torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(
-        loss, 2 - (0.5 * w - by_hand).sigmoid() - (by_hand - 0.5 * l).sigmoid()
+        loss,
+        mi.preference.kto(w, l, 0.5, reference_point=by_hand),
     )
-    torch.testing.assert_close(loss, mi.preference.kto(w, l, 0.5, reference_point=by_hand))
 
     z = w.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(mi.preference.kto(z, l, 0.5).sum(), z)
@@ -125,14 +137,19 @@ def test_kto_reference():
 def test_dpop():
     """DPOP is DPO above the reference, and lifts harder below it."""
     w, l = torch.rand(5), torch.randn(5)
-    torch.testing.assert_close(mi.preference.dpop(w, l, 0.7), -logsigmoid(0.7 * (w - l)))
+    torch.testing.assert_close(
+        mi.preference.dpop(w, l, 0.7),
+        -logsigmoid(0.7 * (w - l)),
+    )
     own, other = slopes("dpop", -0.01, 0.0, 0.7, weight=9.0)
     assert own == pytest.approx(-10 * other)
 
 
 def test_betas():
     """One beta for each replica."""
-    w, l, beta = torch.randn(3, 4), torch.randn(3, 4), torch.tensor([[0.1], [0.5], [2.0]])
+    w = torch.randn(3, 4)
+    l = torch.randn(3, 4)
+    beta = torch.tensor([[0.1], [0.5], [2.0]])
     for function in ALTERNATIVES.values():
         rows = torch.stack([function(w[k], l[k], float(beta[k])) for k in range(3)])
         torch.testing.assert_close(function(w, l, beta), rows)
@@ -168,7 +185,12 @@ def test_bad_calls(name, message, args, kwargs):
 @pytest.mark.parametrize("name", ["cal_dpo", "dpop", "dpo_sft"])
 def test_weights(name):
     with pytest.raises(ValueError, match="weight: expected a number in"):
-        ALTERNATIVES[name](torch.zeros(1), torch.zeros(1), 0.1, weight=-1.0)
+        ALTERNATIVES[name](
+            torch.zeros(1),
+            torch.zeros(1),
+            0.1,
+            weight=-1.0,
+        )
 
 
 def test_kto_batch():

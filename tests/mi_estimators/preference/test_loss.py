@@ -19,8 +19,14 @@ def test_js_family(mix, w, l):
     def sp(t):
         return max(t, 0) + math.log1p(math.exp(-abs(t)))
 
-    expected = sp(-w) + (1 - mix) * sp(w) + mix * sum(map(sp, l)) / len(l)
-    loss = mi.preference_loss(torch.tensor([w]), torch.tensor([l]), "js", mix)
+    pushed = sum(map(sp, l)) / len(l)
+    expected = sp(-w) + (1 - mix) * sp(w) + mix * pushed
+    loss = mi.preference_loss(
+        torch.tensor([w]),
+        torch.tensor([l]),
+        "js",
+        mix,
+    )
 
     assert float(loss) == pytest.approx(expected, abs=1e-11)
 
@@ -33,14 +39,31 @@ def test_cells(bound, mix):
     share = 3 / 4 if bound == "infonce" else mix
     log_q = torch.tensor([1 - share] + [share / 3] * 3).log()
     rows = {**mi.BOUNDS, "infonce": mi.dv}
-    value = rows[bound](w, torch.cat([w, l], 1), log_q=log_q)
+    value = rows[bound](
+        w,
+        torch.cat([w, l], 1),
+        log_q=log_q,
+    )
     loss = mi.preference_loss(w[:, 0], l, bound, mix)
-    start = mi.preference_loss(torch.zeros(1), torch.zeros(1, 3), bound, mix)
+    start = mi.preference_loss(
+        torch.zeros(1),
+        torch.zeros(1, 3),
+        bound,
+        mix,
+    )
 
     torch.testing.assert_close(loss, start - value)
 
-    one = mi.preference_loss(w[:, 0], l[:, :1], bound, mix)
-    torch.testing.assert_close(mi.preference_loss(w[:, 0], l[:, 0], bound, mix), one)
+    one = mi.preference_loss(
+        w[:, 0],
+        l[:, :1],
+        bound,
+        mix,
+    )
+    torch.testing.assert_close(
+        mi.preference_loss(w[:, 0], l[:, 0], bound, mix),
+        one,
+    )
     assert float(start) == pytest.approx(
         {
             "js": 2 * math.log(2),
@@ -59,11 +82,22 @@ def test_cells(bound, mix):
 @pytest.mark.parametrize("bound", mi.preference.PREFERENCE_BOUNDS)
 def test_masked_negatives(bound, mask, filling, mix, seed):
     """Masked negatives do not exist, whatever they are."""
-    w, l = torch.randn(2, 3, len(mask), generator=torch.Generator().manual_seed(seed))
+    w, l = torch.randn(
+        2,
+        3,
+        len(mask),
+        generator=torch.Generator().manual_seed(seed),
+    )
     w, mask = w[:, 0].requires_grad_(), torch.tensor(mask)
     padded, short = (values.requires_grad_() for values in (l.where(mask, filling), l[:, mask]))
 
-    loss = mi.preference_loss(w, padded, bound, mix, mask=mask.expand(3, -1))
+    loss = mi.preference_loss(
+        w,
+        padded,
+        bound,
+        mix,
+        mask=mask.expand(3, -1),
+    )
     exact = mi.preference_loss(w, short, bound, mix)
 
     torch.testing.assert_close(loss, exact)
@@ -80,9 +114,21 @@ def test_ragged_negatives(bound):
     """The number of negatives may differ between examples."""
     w, l = torch.randn(2), torch.randn(2, 3)
     mask = torch.tensor([[True, False, True], [True, True, True]])
-    loss = mi.preference_loss(w, l.masked_fill(~mask, math.nan), bound, 0.7, mask=mask)
-    torch.testing.assert_close(loss[:1], mi.preference_loss(w[:1], l[:1, [0, 2]], bound, 0.7))
-    torch.testing.assert_close(loss[1:], mi.preference_loss(w[1:], l[1:], bound, 0.7))
+    loss = mi.preference_loss(
+        w,
+        l.masked_fill(~mask, math.nan),
+        bound,
+        0.7,
+        mask=mask,
+    )
+    torch.testing.assert_close(
+        loss[:1],
+        mi.preference_loss(w[:1], l[:1, [0, 2]], bound, 0.7),
+    )
+    torch.testing.assert_close(
+        loss[1:],
+        mi.preference_loss(w[1:], l[1:], bound, 0.7),
+    )
 
 
 ONE = torch.zeros(2)

@@ -109,7 +109,8 @@ def test_kinds_of_numbers(name):
     assert tensor.item() == pytest.approx(value, rel=1e-13)
 
     tensor.backward()
-    slope = float(expression.diff(symbols[0]).subs(dict(zip(symbols, exact, strict=True))))
+    derivative = expression.diff(symbols[0])
+    slope = float(derivative.subs(dict(zip(symbols, exact, strict=True))))
 
     assert inputs[0].grad.item() == pytest.approx(slope, rel=1e-12)
 
