@@ -62,7 +62,8 @@ def table(rng: Generator) -> tuple[Rows, float]:
     p = np.random.default_rng(0).random((3, 3, 4)) ** 3
     p /= p.sum()
     ratio = p * p.sum((0, 1)) / (p.sum(1)[:, None] * p.sum(0))
-    x, y, z = np.unravel_index(rng.choice(p.size, _ROWS, p=p.ravel()), p.shape)
+    cells = rng.choice(p.size, _ROWS, p=p.ravel())
+    x, y, z = np.unravel_index(cells, p.shape)
     return (x, y, z), float((p * np.log(ratio)).sum())
 
 

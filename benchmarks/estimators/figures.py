@@ -158,7 +158,8 @@ def cost(rows: list[Row]) -> Figure:
             for kind, style in (("pairs", "o-"), ("signs", "s--")):
                 points = _cost(fits, kind)
                 other = 1 - ("rows", "columns").index(name)
-                common = max({key[other] for key in points}, key=[k[other] for k in points].count)
+                others = [key[other] for key in points]
+                common = max(set(others), key=others.count)
                 kept = sorted(
                     (key[1 - other], t) for key, t in points.items() if key[other] == common
                 )

@@ -57,7 +57,10 @@ def fit(
 def _numbers(values: dict[str, Any]) -> dict[str, Any]:
     """Return what can be written as JSON, numbers to six digits."""
     kept = {name: value for name, value in values.items() if isinstance(value, str | int | float)}
-    return {name: float(f"{v:.6g}") if isinstance(v, float) else v for name, v in kept.items()}
+    return {
+        name: float(f"{value:.6g}") if isinstance(value, float) else value
+        for name, value in kept.items()
+    }
 
 
 if __name__ == "__main__":

@@ -54,11 +54,11 @@ def fit(
 
 def _scores(critic, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the critic on all pairs, a block of rows at a time."""
-    on_pairs = jax.jit(jax.vmap(jax.vmap(critic, in_axes=(None, 0)), in_axes=(0, None)))
+    against_all = jax.vmap(critic, in_axes=(None, 0))
+    on_pairs = jax.jit(jax.vmap(against_all, in_axes=(0, None)))
     ys = jnp.asarray(y)
-    return np.concatenate(
-        [np.asarray(on_pairs(jnp.asarray(rows), ys), float) for rows in np.array_split(x, 10)]
-    )
+    blocks = [on_pairs(jnp.asarray(rows), ys) for rows in np.array_split(x, 10)]
+    return np.concatenate([np.asarray(block, float) for block in blocks])
 
 
 def _bound(estimator: str, scores: np.ndarray) -> float:

@@ -58,7 +58,8 @@ def loop(
     def mean_value(u: Tensor, v: Tensor) -> float:
         count = max(1, len(u) // BATCH)
         blocks = zip(u.tensor_split(count), v.tensor_split(count), strict=True)
-        return float(torch.stack([value(name, *block) for block in blocks]).mean())
+        values = [value(name, *block) for block in blocks]
+        return float(torch.stack(values).mean())
 
     cut = len(x) // 10
     order = torch.randperm(len(x))
@@ -81,7 +82,8 @@ def loop(
     net.load_state_dict(state)
 
     def read(fresh_x: np.ndarray, fresh_y: np.ndarray) -> float:
-        return mean_value(*(torch.from_numpy(v).float() for v in (fresh_x, fresh_y)))
+        sides = (torch.from_numpy(rows).float() for rows in (fresh_x, fresh_y))
+        return mean_value(*sides)
 
     return best, read
 
@@ -92,11 +94,15 @@ def neighbours(x: np.ndarray, y: np.ndarray, k: int = NEIGHBOURS) -> float:
     x, y = ((v - v.mean(0)) / np.maximum(v.std(0), 1e-9) for v in (x, y))
     x, y = (v + 1e-10 * noise.normal(size=v.shape) for v in (x, y))
     both = np.hstack([x, y])
-    radius = KDTree(both).query(both, k + 1, p=np.inf)[0][:, -1]
+    distances, _ = KDTree(both).query(both, k + 1, p=np.inf)
+    radius = distances[:, -1]
     inside = np.nextafter(radius, 0)
-    counts = [KDTree(v).query_ball_point(v, inside, p=np.inf, return_length=True) for v in (x, y)]
+    counts = [
+        KDTree(side).query_ball_point(side, inside, p=np.inf, return_length=True) for side in (x, y)
+    ]
 
-    return float(digamma(k) + digamma(len(x)) - np.mean(digamma(counts[0]) + digamma(counts[1])))
+    alone = np.mean(digamma(counts[0]) + digamma(counts[1]))
+    return float(digamma(k) + digamma(len(x)) - alone)
 
 
 def fit(

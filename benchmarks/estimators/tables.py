@@ -59,7 +59,9 @@ def expected(row: Row) -> tuple[str, ...]:
 def covers(row: Row) -> bool:
     """Return whether the interval holds the truth; an end that was not finite is stored as null and is open."""
     low, high = row["interval"]
-    return (low is None or low <= row["truth"]) and (high is None or row["truth"] <= high)
+    above = low is None or low <= row["truth"]
+    below = high is None or row["truth"] <= high
+    return above and below
 
 
 def grouped(rows: list[Row], *names: str) -> dict[tuple, list[Row]]:
@@ -110,7 +112,8 @@ def summary(rows: list[Row]) -> dict[str, dict]:
             "versions": sorted({row["version"] for row in fits}),
         }
 
-    return dict(sorted(table.items(), key=lambda item: (-item[1]["tasks"], item[1]["mae"])))
+    order = sorted(table.items(), key=lambda item: (-item[1]["tasks"], item[1]["mae"]))
+    return dict(order)
 
 
 def number(x: float | None, digits: int = 2) -> str:
@@ -135,9 +138,8 @@ def estimates(rows: list[Row]) -> str:
 
     for estimator in summary(rows):
         means = [cells.get((estimator, task)) for task in truths]
-        body.append(
-            [estimator, *(number(fmean(map(value, fits)) if fits else None) for fits in means)]
-        )
+        numbers = (number(fmean(map(value, fits)) if fits else None) for fits in means)
+        body.append([estimator, *numbers])
 
     head = ["nats", *(TEN.get(task, task) for task in truths)]
     return Table(head, body).markdown(left=1)
@@ -211,10 +213,13 @@ def levels(rows: list[Row]) -> str:
     nats = sorted({round(row["truth"]) for row in rows})
     body = []
     for (estimator,), fits in grouped(rows, "estimator").items():
-        kinds = dict.fromkeys(row["task"].rsplit("-", 2)[0] for row in fits)
-        for kind in [*kinds, "all"]:
-            chosen = [row for row in fits if kind in ("all", row["task"].rsplit("-", 2)[0])]
-            at = {level: [error(r) for r in chosen if round(r["truth"]) == level] for level in nats}
+        kind_of = {row["task"]: row["task"].rsplit("-", 2)[0] for row in fits}
+        for kind in [*dict.fromkeys(kind_of.values()), "all"]:
+            chosen = [row for row in fits if kind in ("all", kind_of[row["task"]])]
+            at = {
+                level: [error(row) for row in chosen if round(row["truth"]) == level]
+                for level in nats
+            }
             means = (number(fmean(errors) if errors else None) for errors in at.values())
             body.append([estimator, kind, *means])
 

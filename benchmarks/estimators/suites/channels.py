@@ -36,12 +36,10 @@ def mixture_log_density(y: Tensor, mixture: Mixture) -> Tensor:
     """Return ln Σ_k w_k N(y; m_k, s_k²), shape of y."""
     log_weights, means, deviations = mixture
     blocks = y.reshape(-1).split(max(1, _BLOCK // len(means)))
-    parts = [
-        torch.logsumexp(
-            log_weights - deviations.log() - ((v[:, None] - means) / deviations) ** 2 / 2, 1
-        )
-        for v in blocks
-    ]
+    parts = []
+    for block in blocks:
+        squares = ((block[:, None] - means) / deviations) ** 2
+        parts.append(torch.logsumexp(log_weights - deviations.log() - squares / 2, 1))
 
     return torch.cat(parts).reshape(y.shape) - math.log(2 * math.pi) / 2
 
@@ -99,7 +97,8 @@ class NormalChannel(Computed):
         """Compute I(X; Y), in nats."""
         of_noise = self.mean_log_deviation
         if of_noise is None:
-            of_noise = math.log(float(self._deviation(torch.zeros(1, self.dim_x))))
+            nowhere = torch.zeros(1, self.dim_x)
+            of_noise = math.log(float(self._deviation(nowhere)))
         return mixture_entropy(self.mixture()) - of_noise - _HALF_LOG_2PI_E
 
     def sample(
@@ -109,14 +108,17 @@ class NormalChannel(Computed):
     ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x of shape (n, dim_x) and y of shape (n, 1), in float64."""
         x = self.draw(n, self.dim_x, generator)
-        y = self.mean(x) + self._deviation(x) * normal(n, 1, generator).squeeze(-1)
+        noise = normal(n, 1, generator).squeeze(-1)
+        y = self.mean(x) + self._deviation(x) * noise
         return x, y.unsqueeze(-1)
 
     def log_ratio(self, x: Tensor, y: Tensor) -> Tensor:
         """Return ln dP/dQ(x, y) in nats, shape (...)."""
         y, deviation = y.squeeze(-1), self._deviation(x)
-        of_noise = -(((y - self.mean(x)) / deviation) ** 2) / 2 - deviation.log()
-        return of_noise - math.log(2 * math.pi) / 2 - mixture_log_density(y, self.mixture())
+        standard = (y - self.mean(x)) / deviation
+        of_noise = -(standard**2) / 2 - deviation.log()
+        of_y = mixture_log_density(y, self.mixture())
+        return of_noise - math.log(2 * math.pi) / 2 - of_y
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,8 @@ class Idle(Derived):
     ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x of shape (n, dim_x) and y of shape (n, dim_y)."""
         x, y = self.law.sample(n, generator)
-        return torch.cat([x, normal(n, self.columns, generator).to(x)], -1), y
+        idle = normal(n, self.columns, generator).to(x)
+        return torch.cat([x, idle], -1), y
 
     def log_ratio(self, x: Tensor, y: Tensor) -> Tensor:
         """Return ln dP/dQ(x, y) of the law in nats, shape (...)."""

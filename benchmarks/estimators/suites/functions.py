@@ -104,7 +104,8 @@ class NoisyFunction(Computed):
 
         def log_density(x: Tensor, y: Tensor) -> Tensor:
             deviation = width(x)
-            return (noise.log_density((y - function(x)) / deviation) - deviation.log()).sum(-1)
+            standard = (y - function(x)) / deviation
+            return (noise.log_density(standard) - deviation.log()).sum(-1)
 
         return cls(conditional, log_density, dim_x, dim_y, draw)
 
@@ -160,7 +161,8 @@ def _turned(x: Tensor) -> Tensor:
     angle = 2 * x[..., 0]
     u = x[..., 1]
     v = x[..., 2]
-    return _columns(angle.cos() * u - angle.sin() * v, angle.sin() * u + angle.cos() * v)
+    cos, sin = angle.cos(), angle.sin()
+    return _columns(cos * u - sin * v, sin * u + cos * v)
 
 
 def _times_matrix(x: Tensor) -> Tensor:
@@ -188,7 +190,8 @@ def _branches(side: float) -> NoisyFunction:
     """Return Y = ±|X| + noise, with a fair sign."""
 
     def conditional(x: Tensor, generator: torch.Generator | None) -> Tensor:
-        sign = 2 * (uniform(len(x), 1, generator) > 0.5).double() - 1
+        positive = uniform(len(x), 1, generator) > 0.5
+        sign = 2 * positive.double() - 1
         return sign * x.abs() + side * normal(len(x), 1, generator)
 
     def log_density(x: Tensor, y: Tensor) -> Tensor:
@@ -219,7 +222,8 @@ def _yes_or_no(logit: Callable[[Tensor], Tensor], dim_x: int) -> NoisyFunction:
         return logsigmoid((2 * y[..., 0] - 1) * logit(x))
 
     def conditional(x: Tensor, generator: torch.Generator | None) -> Tensor:
-        return (uniform(len(x), 1, generator) < logit(x).sigmoid()[:, None]).double()
+        yes = uniform(len(x), 1, generator) < logit(x).sigmoid()[:, None]
+        return yes.double()
 
     return NoisyFunction(conditional, log_density, dim_x, 1)
 
@@ -236,11 +240,13 @@ def _label(log_shares: Callable[[Tensor], Tensor], dim_x: int) -> NoisyFunction:
     def log_density(x: Tensor, y: Tensor) -> Tensor:
         shares, label = log_shares(x), y.long()
         batch = torch.broadcast_shapes(shares.shape[:-1], label.shape[:-1])
-        return shares.expand(*batch, -1).gather(-1, label.expand(*batch, 1)).squeeze(-1)
+        shares, label = shares.expand(*batch, -1), label.expand(*batch, 1)
+        return shares.gather(-1, label).squeeze(-1)
 
     def conditional(x: Tensor, generator: torch.Generator | None) -> Tensor:
         shares = log_shares(x).exp().cumsum(-1)
-        return (uniform(len(x), 1, generator) > shares[:, :-1]).sum(1, keepdim=True).double()
+        beyond = uniform(len(x), 1, generator) > shares[:, :-1]
+        return beyond.sum(1, keepdim=True).double()
 
     return NoisyFunction(conditional, log_density, dim_x, 1)
 

@@ -40,19 +40,22 @@ def shares(
     dim: int = DIM,
 ) -> tuple[float, ...]:
     """Return `nats` cut into `dim` parts, uniformly at random."""
-    waits = -uniform(1, dim, torch.Generator().manual_seed(seed))[0].log()
+    generator = torch.Generator().manual_seed(seed)
+    waits = -uniform(1, dim, generator)[0].log()
     return tuple((nats * waits / waits.sum()).tolist())
 
 
 def turned(parts: tuple[float, ...], seed: int) -> Tensor:
     """Return the covariance of pairs that carry these informations, each side turned by a random rotation."""
     generator = torch.Generator().manual_seed(seed)
-    turn_x, turn_y = (torch.linalg.qr(normal(len(parts), len(parts), generator))[0] for _ in "xy")
+    dim = len(parts)
+    turn_x, turn_y = (torch.linalg.qr(normal(dim, dim, generator))[0] for _ in "xy")
     rho = torch.tensor([-math.expm1(-2 * part) for part in parts], dtype=torch.float64).sqrt()
     cross = turn_x @ rho.diag() @ turn_y.mT
     one = torch.eye(len(parts), dtype=torch.float64)
 
-    return torch.cat([torch.cat([one, cross], 1), torch.cat([cross.mT, one], 1)])
+    upper, lower = torch.cat([one, cross], 1), torch.cat([cross.mT, one], 1)
+    return torch.cat([upper, lower])
 
 
 @dataclass(frozen=True)

@@ -190,12 +190,14 @@ class Clusters(Computed):
         root = vectors * values.clamp(min=0).sqrt()
 
         label = torch.arange(2**17) % count
-        noise = normal(len(label), count, torch.Generator().manual_seed(0)) @ root.mT
+        generator = torch.Generator().manual_seed(0)
+        noise = normal(len(label), count, generator) @ root.mT
         half = gram.diagonal() / 2
         log_likelihood = noise + gram[label] - half
         own = log_likelihood.gather(1, label.unsqueeze(-1)).squeeze(-1)
 
-        return math.log(count) - float((torch.logsumexp(log_likelihood, 1) - own).mean())
+        doubt = torch.logsumexp(log_likelihood, 1) - own
+        return math.log(count) - float(doubt.mean())
 
     def sample(
         self,
@@ -204,7 +206,8 @@ class Clusters(Computed):
     ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x of shape (n, dim_x), in float64, and y of shape (n, 1), whole numbers."""
         y = torch.randint(len(self.centres), (n,), generator=generator)
-        return self.centres[y] + self.sigma * normal(n, self.dim_x, generator), y.unsqueeze(-1)
+        x = self.centres[y] + self.sigma * normal(n, self.dim_x, generator)
+        return x, y.unsqueeze(-1)
 
     def log_ratio(self, x: Tensor, y: Tensor) -> Tensor:
         """Return ln dP/dQ(x, y) in nats, shape (n,)."""
@@ -289,9 +292,8 @@ class SpikeCounts(Computed):
         """Return ln dP/dQ(x, y) in nats, shape (n,)."""
         nodes = (2 * torch.arange(400, dtype=torch.float64).unsqueeze(-1) + 1) / 400 - 1
         rates, own = self._rates(nodes), self._rates(x)
-        log_marginal = torch.logsumexp(y @ rates.log().mT - rates.sum(-1), -1) - math.log(
-            len(nodes)
-        )
+        log_likelihood = y @ rates.log().mT - rates.sum(-1)
+        log_marginal = torch.logsumexp(log_likelihood, -1) - math.log(len(nodes))
 
         return (y * own.log() - own).sum(-1) - log_marginal
 
@@ -325,7 +327,8 @@ class Count(Computed):
         y = torch.arange(highest + 10 * math.sqrt(highest) + 20, dtype=torch.float64)
         log_mass = self._log_mass(x, y)
 
-        return float((weights * log_mass.exp() * (log_mass - self._log_marginal(y))).sum())
+        ratio = log_mass - self._log_marginal(y)
+        return float((weights * log_mass.exp() * ratio).sum())
 
     def sample(
         self,
@@ -334,7 +337,8 @@ class Count(Computed):
     ) -> tuple[Tensor, Tensor]:
         """Draw n pairs: x and y of shape (n, 1), in float64."""
         x = normal(n, 1, generator)
-        return x, torch.poisson((self.level + self.slope * x).exp(), generator=generator)
+        rate = (self.level + self.slope * x).exp()
+        return x, torch.poisson(rate, generator=generator)
 
     def log_ratio(self, x: Tensor, y: Tensor) -> Tensor:
         """Return ln dP/dQ(x, y) in nats, shape (n,)."""

@@ -69,14 +69,16 @@ def rectangle() -> Side:
     def show(place: Tensor, generator: torch.Generator | None) -> Tensor:
         low, high = (1 + 6 * _to_unit(place)).split(2, -1)
         sides = [_covered(low[:, k], 8 + high[:, k]) for k in (0, 1)]
-        return (sides[0].unsqueeze(-1) * sides[1].unsqueeze(-2)).flatten(1)
+        first, second = sides
+        return (first.unsqueeze(-1) * second.unsqueeze(-2)).flatten(1)
 
     def read(rows: Tensor) -> Tensor:
         picture = rows.unflatten(-1, (SIZE, SIZE))
         lines = (picture[..., :, 8], picture[..., 8, :])
         low = [8 - line[..., :8].sum(-1) for line in lines]
         high = [line[..., 8:].sum(-1) for line in lines]
-        return _from_unit((torch.stack([*low, *high], -1) - 1) / 6)
+        edges = torch.stack([*low, *high], -1)
+        return _from_unit((edges - 1) / 6)
 
     return Side(SIZE**2, show, read)
 
@@ -116,7 +118,8 @@ def digits() -> Side:
     def show(label: Tensor, generator: torch.Generator | None) -> Tensor:
         pictures, labels = digit_pictures()
         order, counts = labels.argsort(), labels.bincount()
-        place = (uniform(len(label), 1, generator).squeeze(-1) * counts[label]).long()
+        share = uniform(len(label), 1, generator).squeeze(-1)
+        place = (share * counts[label]).long()
         return pictures[order[(counts.cumsum(0) - counts)[label] + place]]
 
     return Side(64, show, _digit_of)
@@ -154,7 +157,8 @@ class DigitLabels:
         if n > len(labels):
             index = torch.randint(len(labels), (n,), generator=generator)
         wrong = torch.rand(n, generator=generator) < self.flip
-        label = (labels[index] + wrong * torch.randint(1, 10, (n,), generator=generator)) % 10
+        shift = wrong * torch.randint(1, 10, (n,), generator=generator)
+        label = (labels[index] + shift) % 10
 
         return pictures[index], label.unsqueeze(-1)
 
@@ -180,7 +184,8 @@ def documents(topics: int) -> Side:
         return counts.scatter_add_(1, tokens, torch.ones_like(tokens, dtype=torch.float64))
 
     def read(rows: Tensor) -> Tensor:
-        return rows[..., _COMMON:].unflatten(-1, (topics, _KEYS)).sum(-1).argmax(-1)
+        keys = rows[..., _COMMON:].unflatten(-1, (topics, _KEYS))
+        return keys.sum(-1).argmax(-1)
 
     return Side(words, show, read)
 

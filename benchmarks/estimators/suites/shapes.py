@@ -102,7 +102,8 @@ class Parity:
 
     def log_ratio(self, x: Tensor, y: Tensor) -> Tensor:
         """Return ln dP/dQ(x, y) in nats, shape (...)."""
-        return flip_log_ratio((x.sum(-1) + y.squeeze(-1)).long() % 2, self.flip)
+        odd = (x.sum(-1) + y.squeeze(-1)).long() % 2
+        return flip_log_ratio(odd, self.flip)
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,8 @@ class Regimes(Computed, EqualSides):
     def log_ratio(self, x: Tensor, y: Tensor) -> Tensor:
         """Return ln dP/dQ(x, y) in nats, shape (...)."""
         law = Gaussian(self.rho, self.dim)
-        return torch.logaddexp(law.log_ratio(x, y), law.log_ratio(x, -y)) - math.log(2)
+        both = law.log_ratio(x, y), law.log_ratio(x, -y)
+        return torch.logaddexp(*both) - math.log(2)
 
 
 @dataclass(frozen=True)
