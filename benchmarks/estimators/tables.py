@@ -15,7 +15,6 @@ from .suites import TASKS, TEN, Task
 OURS = "mi-estimators"
 LEVEL = 0.02  # nats behind another estimator that count as level
 DASH = "–"
-_WIDEST = 20  # columns of tasks
 
 _FAR, _FAR_SHARE = 0.3, 0.2  # nats and share of the truth: an error beyond both is wrong
 _NEAR_SHARE, _NEAR, _LITTLE = (

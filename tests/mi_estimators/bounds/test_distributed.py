@@ -130,6 +130,6 @@ def test_one_process():
 
 
 def test_empty_tensor():
-    """A tensor without rows is refused."""
+    """A tensor without dimensions is refused."""
     with pytest.raises(ValueError, match="tensor: expected at least 1 dimension"):
         gather(torch.tensor(0.0))

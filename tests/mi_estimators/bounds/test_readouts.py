@@ -9,7 +9,7 @@ import mi_estimators as mi
 
 
 def test_plug_in(law, random_critic):
-    """Plug in believes the critic."""
+    """`plug_in` believes the critic."""
     critic = random_critic(0, law)
     log_z = mi.log_mean_exp(critic.flatten(), law.log_product.flatten())
     value = law.exact(mi.bounds.plug_in, critic)

@@ -117,7 +117,7 @@ def test_massless_atoms(name, sign):
 @pytest.mark.parametrize("name", ["dv", "js", *READOUTS])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_float32_scores(name, sign):
-    """Float32 is right for scores of ten thousand."""
+    """Scores of ten thousand are right in float32."""
     for joint, product in (
         ([1e4, 1e4], [-1e4, -1e4, -9999.0]),
         ([1e4, -1e4], [1e4, -1e4, 9999.0]),

@@ -150,9 +150,10 @@ def test_constant_half(name):
     """A column that is constant in a half carries nothing there."""
     rng = np.random.default_rng(0)
     x = SPARSE[name](rng)
-    number = x.sum(1)
     if x.ndim == 1:
-        number = np.unique(x, return_inverse=True)[1]
+        _, number = np.unique(x, return_inverse=True)
+    else:
+        number = x.sum(1)
     y = number[:, None] + rng.normal(size=(300, 2))
 
     estimator, whole = mi.MIEstimator(**TINY), SimpleNamespace(nats=1.0, stderr=0.1)
@@ -262,7 +263,7 @@ def test_disjoint_halves():
     ],
 )
 def test_tolerance(check, z, ok):
-    """Ok is three standard errors or the tolerance."""
+    """`ok` allows three standard errors, or the tolerance."""
     assert check.z == pytest.approx(z)
     assert check.ok is ok
 

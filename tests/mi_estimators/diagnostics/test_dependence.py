@@ -38,7 +38,7 @@ def test_one_of_ten():
 
 
 def test_bursts():
-    """Sizes that come in bursts depend."""
+    """Series whose magnitudes come in bursts depend."""
     x, y = (series(2000, 0.0, seed=s) * series(2000, 0.98, seed=10 + s).exp() for s in (0, 1))
     assert row_dependence(x, y).dependent
 

@@ -261,7 +261,7 @@ def test_whole_sample():
 
 
 def test_table_entries():
-    """Gradient table holds what the functions say."""
+    """The gradient table holds what the functions return."""
     (x, y), critic, names = (
         rows(140),
         Separable(2, 2, hidden=6, zero_start=False),
@@ -333,7 +333,7 @@ def test_no_weight():
 
 
 def test_table_lines():
-    """Gradient table prints every bound on a line."""
+    """The gradient table prints every bound on a line."""
     x, y = rows(64)
     critic = Separable(2, 2, hidden=6, zero_start=False)
     lines = str(gradient_table(critic, x, y, batch_size=16)).splitlines()

@@ -41,7 +41,7 @@ def zhang_and_stephens(x):
 
 @pytest.mark.parametrize("k", [0.2, 0.5, 0.7, 1.0, 1.5])
 def test_pareto_quantiles(k):
-    """Recovers the shape of exact Pareto quantiles."""
+    """`pareto_k` recovers the shape of exact Pareto quantiles."""
     assert unshrunk(pareto_k(pareto_scores(k, 4000)), 189) == pytest.approx(k, rel=0.03)
     assert pareto_k(pareto_scores(k, 10**6)) == pytest.approx(k, abs=0.015)
 
@@ -49,7 +49,7 @@ def test_pareto_quantiles(k):
 @pytest.mark.parametrize("k", [0.2, 0.7, 1.5])
 @pytest.mark.parametrize("m", [200, 3000])
 def test_other_fits(k, m):
-    """Agrees with other fits of random draws."""
+    """`pareto_k` agrees with other fits of random draws."""
     uniform = torch.rand(m, generator=torch.Generator().manual_seed(m))
     scores = torch.log1p((uniform**-k - 1) / k)  # a generalised Pareto weight, plus one
     x = tail(scores)
@@ -74,7 +74,7 @@ def test_gaussian_weights():
 
 
 def test_scale_and_order():
-    """Does not change with the scale or the order of the weights."""
+    """`pareto_k` does not change with the scale or the order of the weights."""
     scores = pareto_scores(0.8, 500)
     for shift in (1e4, -1e4):
         assert pareto_k(scores + shift) == pytest.approx(pareto_k(scores), abs=1e-8)
@@ -84,7 +84,7 @@ def test_scale_and_order():
 
 
 def test_temperature():
-    """Increases with the temperature."""
+    """`pareto_k` increases with the temperature."""
     scores = torch.randn(2000)
     shapes = [pareto_k(scale * scores) for scale in (0.1, 1, 3, 10, 30, 100, 1000, 1e5)]
     assert shapes == sorted(shapes)
@@ -109,7 +109,7 @@ def test_few_large_weights():
 @pytest.mark.parametrize("span", [400.0, 600.0, 2000.0, 1e4, 1e6])
 @pytest.mark.parametrize("m", [25, 400, 10_000])
 def test_overflow(span, m):
-    """Is a large number for scores that overflow when exponentiated."""
+    """`pareto_k` is a large number for scores that overflow when exponentiated."""
     for scores in (torch.linspace(0, span, m), torch.randn(m) * span):
         assert 1 < pareto_k(scores) < math.inf
 

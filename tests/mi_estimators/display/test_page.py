@@ -47,7 +47,7 @@ def page():
 
 
 def test_whole_page(page, tmp_path):
-    """A page is whole and loads nothing."""
+    """A page is self-contained: it loads nothing."""
     page.write(tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text()
 
@@ -67,14 +67,14 @@ def test_whole_page(page, tmp_path):
 
 
 def test_contents(page):
-    """Contents appear with the second section."""
+    """A table of contents appears with the second section."""
     assert page.contents() == ""
     page.heading("Another")
     assert page.contents().count("<li>") == 2
 
 
 def test_svg_ink():
-    """An SVG takes the ink of the page."""
+    """An SVG takes the text colour of the page."""
     with theme():
         text = svg(drawn())
     ET.fromstring(text)

@@ -91,7 +91,7 @@ def test_copy():
     size=st.sampled_from([1e-6, 1.0, 1e6]),
 )
 def test_scores(dx, dy, backwards, size):
-    """Scores are finite above independence and those of features."""
+    """Scores are those of features; a floor of independence keeps them finite."""
     x = torch.randn(200, dx, dtype=torch.float64)
     y = x.sum(1, keepdim=True) + torch.rand(200, dy, dtype=torch.float64)
     model = model_of(size * x, y / size, backwards=backwards)

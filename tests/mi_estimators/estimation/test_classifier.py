@@ -18,7 +18,7 @@ def spots(n, kinds=3, seed=0):
 
 
 def test_codes():
-    """Codes number rows and know what they have not seen."""
+    """`Codes` number rows, and mark those not seen."""
     rows = torch.tensor([[2.0, 0.0], [1.0, 5.0], [2.0, 0.0]])
     codes = Codes(rows)
     assert codes(rows).tolist() == [1, 0, 1]

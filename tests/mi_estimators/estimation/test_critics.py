@@ -112,7 +112,7 @@ def test_evaluations(name):
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_concatenated(layers):
-    """Concatenated is a network of the pair."""
+    """`Concatenated` is a network of the pair."""
     critic = randomised(Concatenated(3, 2, hidden=8, layers=layers))
     network = mlp(5, 1, 8, layers)
     network[0].weight.data = torch.cat([critic.x.weight, critic.y.weight], 1).data
@@ -131,7 +131,7 @@ def test_concatenated(layers):
 
 
 def test_separable():
-    """Separable is an inner product of embeddings."""
+    """`Separable` is an inner product of embeddings."""
     critic = randomised(Separable(3, 2, hidden=8, layers=1, embedding=4))
     x, y = torch.randn(4, 3), torch.randn(6, 2)
 
@@ -186,7 +186,7 @@ def test_sums():
     ("scale", "cap"), [(1.0, math.inf), (0.8, math.inf), (0.8, 0.5), (1.0, -2.0)]
 )
 def test_calibrated(scale, cap):
-    """Calibrated scales and then caps."""
+    """`Calibrated` scales, and then caps."""
     critic = randomised(Bilinear(3, 2))
     x = torch.randn(2, 4, 3)
     y = torch.randn(2, 6, 2)
@@ -207,7 +207,7 @@ def test_calibrated(scale, cap):
 
 
 def test_encoded():
-    """Encoded is a network of two encodings."""
+    """`Encoded` is a network of two encodings."""
     critic = randomised(Encoded(3, 2, hidden=8, layers=3))
     x, y = torch.randn(5, 3), torch.randn(4, 2)
 

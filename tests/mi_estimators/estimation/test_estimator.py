@@ -283,7 +283,7 @@ def test_memory_layouts():
 
 
 def test_increasing_maps():
-    """With ranks increasing maps of a column change nothing."""
+    """With ranks, increasing maps of a column change nothing."""
     x, y = (v.numpy().astype(np.float64) for v in sample(mi.laws.Gaussian(0.5), 300))
     warped = mi.estimate_mi(np.sinh(5 * x), y**3, **FAST)
     assert warped.nats == pytest.approx(
@@ -318,7 +318,7 @@ def test_score_matrix():
 
 
 def test_not_fitted():
-    """What is not fitted says so."""
+    """An estimator that is not fitted refuses to answer."""
     for call in (
         mi.MIEstimator().estimate,
         lambda: mi.MIEstimator().score_matrix(torch.ones(2), torch.ones(2)),
@@ -358,7 +358,7 @@ def test_pickling():
 
 
 def test_fresh_labels():
-    """Fresh rows are read as they were fitted."""
+    """Fresh rows are read as the fitted ones were."""
     law = mi.laws.TASKS["multinormal-20-2nats"]
     estimator = mi.MIEstimator(**FAST).fit(*sample(law, 300))
     estimator.set_params(estimator="infonce")

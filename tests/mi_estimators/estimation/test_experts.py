@@ -62,7 +62,7 @@ def normal_scores_of_student(t, nu):
 @pytest.mark.parametrize("rho", [0.0, 0.3, -0.6, 0.99])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
 def test_gaussian_pair(rho, dtype, tolerance):
-    """Gaussian form is the log-ratio of a pair."""
+    """The Gaussian form is the log-ratio of a pair."""
     law = laws.Gaussian(rho)
     copula = plugged_in(
         torch.tensor([[1, rho], [rho, 1]]),
@@ -85,7 +85,7 @@ def test_gaussian_pair(rho, dtype, tolerance):
 @pytest.mark.parametrize(("dx", "dy"), [(2, 2), (1, 3), (4, 2)])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
 def test_any_covariance(dx, dy, dtype, tolerance):
-    """Gaussian form is the log-ratio of any covariance."""
+    """The Gaussian form is the log-ratio of any covariance."""
     scatter = random_scatter(dx + dy)
     law = laws.MultivariateGaussian(scatter, dx)
     copula = plugged_in(scatter, dx, math.inf, dtype)
@@ -105,7 +105,7 @@ def test_any_covariance(dx, dy, dtype, tolerance):
 @pytest.mark.parametrize(("dx", "dy"), [(1, 1), (3, 2), (5, 5)])
 @pytest.mark.parametrize("correlated", [False, True])
 def test_student_law(nu, dx, dy, correlated):
-    """Student form is the log-ratio of a Student law."""
+    """The Student form is the log-ratio of a Student law."""
     scatter = random_scatter(dx + dy) if correlated else torch.eye(dx + dy)
     law = laws.StudentT(scatter, dx, degrees_of_freedom=nu)
     x, y = (rows[:40] for rows in law.sample(40, torch.Generator().manual_seed(nu)))
@@ -124,7 +124,7 @@ def test_student_law(nu, dx, dy, correlated):
 
 
 def test_no_direction():
-    """Student form with no direction kept is that of the identity."""
+    """The Student form without a direction is that of the identity."""
     law = laws.StudentT.identity(2, 3, degrees_of_freedom=2)
     copula = plugged_in(torch.eye(5), 2, 2)
     copula.rho = copula.rho[:0]
@@ -140,7 +140,7 @@ def test_no_direction():
 
 
 def test_gaussian_limit():
-    """Student form tends to the Gaussian one."""
+    """The Student form tends to the Gaussian one."""
     scatter = random_scatter(5)
     x, y = (torch.randn(6, 2), torch.randn(7, 3))
     expected = plugged_in(scatter, 2, math.inf)(x, y)
@@ -177,7 +177,7 @@ def test_exact_scores(nu):
     [(8, (3e-3, 0.02, 0.06)), (16, (2e-4, 2e-3, 6e-3)), (100, (1e-6, 1e-6, 1e-5))],
 )
 def test_cornish_fisher(nu, accuracy):
-    """Scores of Student laws by Cornish and Fisher are near."""
+    """Cornish and Fisher's scores are near those of Student laws."""
     z = torch.linspace(0.01, 5, 200)
     exact = -special.stdtrit(nu, special.ndtr(-z.numpy()))
     error = (student_scores(z, nu) / torch.from_numpy(exact) - 1).abs()
@@ -188,7 +188,7 @@ def test_cornish_fisher(nu, accuracy):
 
 @degrees
 def test_odd_scores(nu):
-    """Student scores are odd increasing and finite."""
+    """Student scores are odd, increasing and finite."""
     for dtype in (torch.float64, torch.float32):
         z = torch.linspace(-6, 6, 1001, dtype=dtype)
         scores = student_scores(z, nu)

@@ -52,7 +52,7 @@ def test_notebook(monkeypatch):
 
 @pytest.mark.parametrize("call", ["estimate_mi", "permutation_test", "self_consistency"])
 def test_progress(monkeypatch, call):
-    """Whatever fits shows its progress."""
+    """Every call that fits shows its progress."""
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setattr(inputs, "_PATIENCE", 0.0)

@@ -42,14 +42,14 @@ def test_equation_8(dims, k):
     [(0.0, 1), (0.6, 1), (0.9, 1), (0.97, 1), (0.0, 2), (0.6, 2), (0.9, 2), (0.6, 3)],
 )
 def test_gaussian(rho, dim):
-    """Finds the information of a Gaussian."""
+    """`ksg` finds the information of a Gaussian."""
     law = mi.laws.Gaussian(rho, dim)
     value = ksg(*law.sample(4000, seeded()))
     assert value == pytest.approx(law.mutual_information, abs=0.06)
 
 
 def test_many_columns():
-    """Falls short with many columns."""
+    """`ksg` falls short with many columns."""
     law = mi.laws.Gaussian(0.9, 10)
     assert ksg(*law.sample(1000, seeded())) < 0.6 * law.mutual_information
 
@@ -82,7 +82,7 @@ def test_arguments():
 
 
 def test_coincident_rows():
-    """Rows that coincide are a plug in."""
+    """Rows that coincide give the plug-in value."""
     x = torch.arange(600) % 3
     psi = torch.tensor([600.0, 200.0]).digamma()
 

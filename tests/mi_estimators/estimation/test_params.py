@@ -87,7 +87,7 @@ class TestWithScikitLearn:
         assert not is_regressor(estimator)
 
     def test_cross_val_score(self):
-        """Cross val score reads the rows left out."""
+        """`cross_val_score` reads the rows left out."""
         from sklearn.model_selection import KFold, cross_val_score
 
         x, y = (rows.numpy() for rows in sample(300))

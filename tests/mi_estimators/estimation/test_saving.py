@@ -316,7 +316,7 @@ def test_other_file(write, tmp_path):
 
 
 def test_truncated_file(tmp_path):
-    """A file cut short is refused and one that is missing says so."""
+    """A truncated file is refused; a missing one is an OSError."""
     path = tmp_path / "fit.npz"
     mi.MIEstimator(**FAST).fit(*sample(200)).save(path)
     content = path.read_bytes()

@@ -195,7 +195,7 @@ def test_constant_columns():
     ],
 )
 def test_unreadable_rows(value, message):
-    """What cannot be read is refused by name."""
+    """Rows that cannot be read are refused by name."""
     with pytest.raises(ValueError, match=message):
         fit_side("x", value)
 

@@ -141,7 +141,7 @@ def test_overflow():
 
 
 def test_steps(monkeypatch):
-    """Steps are the most steps taken."""
+    """`steps` bounds the number of steps."""
     taken = []
     step = torch.optim.AdamW.step
     monkeypatch.setattr(
@@ -156,7 +156,7 @@ def test_steps(monkeypatch):
 
 
 def test_held_out_scores():
-    """Held out scores are those of groups and of the whole matrix."""
+    """Held-out scores are those of groups and of the whole matrix."""
     law = mi.laws.Gaussian(0.5)
     x, y = sample(law, 520)
 

@@ -110,7 +110,7 @@ def test_none():
 
 
 def test_standard():
-    """Standard has mean zero and deviation one."""
+    """`Standard` has mean zero and deviation one."""
     rows = torch.randn(50, 3) * torch.tensor([1.0, 1e3, 1e-6]) + 5
     mapped = Standard(rows)(rows).double()
     torch.testing.assert_close(
@@ -140,7 +140,7 @@ def test_standard_overflow(size):
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e9 + 0.1, -1e300])
 def test_standard_constant(value):
-    """Standard sends a column constant in its rows to zero everywhere."""
+    """`Standard` sends a column that is constant in its rows to zero everywhere."""
     transform = Standard(torch.full((7, 1), value))
     assert not transform(column(value, 0.0, value + 1, -1e300)).any()
 
@@ -149,7 +149,7 @@ def test_standard_constant(value):
 
 
 def test_rank():
-    """Rank gives normal scores of mid ranks."""
+    """`Rank` gives normal scores of mid-ranks."""
     rows = column(3.0, -1.0, 8.0, 8.0, 8.0)  # ranks 2, 1, and a tie of 3, 4 and 5
     levels = (column(2.0, 1.0, 4.0, 4.0, 4.0) - 0.5) / 5
     torch.testing.assert_close(
@@ -161,7 +161,7 @@ def test_rank():
 
 
 def test_rank_discrete():
-    """Rank of a discrete column is injective on its values."""
+    """`Rank` of a discrete column is injective on its values."""
     rows = torch.randint(4, (200, 1)).double()
     mapped = Rank(rows)(rows)
 
@@ -195,13 +195,13 @@ def test_rank_few_rows(values, levels):
 
 @pytest.mark.parametrize("n", [1, 2, 9])
 def test_rank_constant(n):
-    """Rank of a constant column is zero everywhere."""
+    """`Rank` of a constant column is zero everywhere."""
     assert not Rank(torch.full((n, 1), 2.5))(column(-1e300, 2.5, 2.6, 1e300)).any()
 
 
 @given(values=columns)
 def test_rank_invariance(values):
-    """Rank does not change under increasing maps of the training rows."""
+    """`Rank` does not change under increasing maps of the training rows."""
     rows = column(*values)
     order = (
         (rows <= rows.T).sum(0).double()[:, None]
@@ -224,7 +224,7 @@ def test_rank_invariance(values):
 
 
 def test_rank_knots():
-    """Rank is linear between knots and constant beyond."""
+    """`Rank` is linear between knots and constant beyond."""
     rows = column(0.0, 1.0, 1.0, 4.0)
     low, mid, high = torch.special.ndtri(torch.tensor([1 / 8, 1 / 2, 7 / 8]))
     t = torch.linspace(0, 1, 9)[:, None]
@@ -254,7 +254,7 @@ def test_rank_knots():
 
 
 def test_rank_extremes():
-    """ "rank" bears knots as far apart as float64 goes."""
+    """`Rank` bears knots as far apart as float64 goes."""
     rows = column(-1.7e308, 0.0, 1.7e308)
     values = column(-1.7e308, -0.85e308, 0.0, 0.85e308, 1.7e308)
     mapped = Rank(rows)(values).double().squeeze()
@@ -275,7 +275,7 @@ def test_rank_extremes():
 
 
 def test_robust():
-    """Robust is linear in the middle and logarithmic far out."""
+    """`Robust` is linear in the middle and logarithmic far out."""
     rows = torch.linspace(-1, 1, 101)[:, None]
     scale = 1.0 / 1.35  # half of the rows lie within ½ of the middle
     far = column(0.0, 0.1, 1e6)
@@ -292,7 +292,7 @@ def test_robust():
 
 
 def test_both():
-    """Both puts scores first and what is for anchors last."""
+    """`Both` puts scores first, and what is for anchors last."""
     rows = torch.randn(50, 2)
     mapped = Both(rows)(rows)
     parts = Rank(rows)(rows), Robust(rows)(rows), Standard(rows)(rows)

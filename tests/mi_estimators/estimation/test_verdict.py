@@ -198,7 +198,7 @@ def test_bounds(estimator):
 
 
 def test_late_gain():
-    """Training that ends while it gains says so.
+    """Training that ends while it gains leaves a note.
 
     A product of two columns, which a few steps do not learn.
     """

@@ -65,7 +65,7 @@ def sigmoid_gaps(law, x, y, other):
 
 
 def test_table_size():
-    """The table is as large as promised."""
+    """The table has at least 24 laws, each with its information."""
     assert len(TASKS) >= 24
     for law in TASKS.values():
         assert isinstance(law, laws.Law)
@@ -101,7 +101,7 @@ BEYOND_NORMAL = {
 
 @pytest.mark.parametrize("name", BEYOND_NORMAL)
 def test_published_values(name):
-    """The benchmark has its values."""
+    """The laws have the information that the benchmark publishes."""
     assert round(TASKS[name].mutual_information, 2) == BEYOND_NORMAL[name]
 
 
@@ -161,7 +161,7 @@ def test_false_neighbour(pair):
 
 @ALL_TASKS
 def test_samples(name):
-    """Samples are reproducible and shaped."""
+    """Samples are reproducible, and have the law's shapes."""
     law = TASKS[name]
     x, y = law.sample(7, seeded(3))
     again_x, again_y = law.sample(7, seeded(3))
@@ -176,7 +176,7 @@ def test_samples(name):
 
 @ALL_TASKS
 def test_broadcasting(name):
-    """Log ratios broadcast to a matrix."""
+    """Log-ratios broadcast to a matrix."""
     law = TASKS[name]
     x, y = law.sample(6, seeded())
     matrix = law.log_ratio(x[:, None], y[None])

@@ -246,7 +246,7 @@ def test_bad_arguments(call):
 
 
 def test_lazy_import():
-    """Importing it loads no SymPy."""
+    """Importing `theory` loads no SymPy."""
     code = """
 import sys
 before = set(sys.modules)

@@ -31,7 +31,7 @@ def test_dpo_margin(time):
 
 @pytest.mark.parametrize("spent", [-700.0, -3.0, 0.5, 1.0, 40.0, 1e12])
 def test_log_odds(spent):
-    """Log odds at solves its equation."""
+    """`log_odds_at` solves its equation."""
     u = theory.log_odds_at(spent)
     assert u + math.exp(u) == pytest.approx(spent, rel=1e-14, abs=1e-14)
     assert theory.log_odds_at(np.array([spent, 1.0])).tolist() == [u, 0.0]

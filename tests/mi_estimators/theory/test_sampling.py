@@ -19,7 +19,7 @@ def test_gaussian_law(rho, dim):
 
 
 def test_infinite_chi2():
-    """Information beyond the floats is an infinite chi2."""
+    """Information beyond the floats is an infinite χ²."""
     assert theory.gaussian_chi2(400.0) == math.inf
 
 
@@ -31,7 +31,7 @@ def test_gradient_traces():
 
 
 def test_in_batch_negatives():
-    """In batch negatives cost more than independent ones.
+    """In-batch negatives cost more than independent ones.
 
     Pairs (i, j) and (j, i) are correlated, for n − 1 negatives a row.
     """
