@@ -110,9 +110,8 @@ def log_weights(name: str, value: Tensor | None, like: Tensor) -> Tensor | None:
         )
 
     log_total = torch.logsumexp(value.double(), dim=-1)
-    tolerance = min(
-        max(1e-8, 500 * torch.finfo(value.dtype).eps), 0.02
-    )  # rounding of a log-softmax in that precision
+    # The rounding of a log-softmax in that precision.
+    tolerance = min(max(1e-8, 500 * torch.finfo(value.dtype).eps), 0.02)
 
     if not all_true(log_total.abs() <= tolerance):
         raise ValueError(

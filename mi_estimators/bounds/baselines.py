@@ -106,7 +106,7 @@ def _leave_one_out(scores: Tensor) -> Tensor:
         -1, scores.argmax(-1, keepdim=True), True
     )
     others = scores.masked_fill(top, -math.inf).logsumexp(-1, keepdim=True)
+
     # Every share but the largest is at most one half, so that 1 − share loses nothing.
     share = (scores - total).exp().masked_fill(top, 0.0)
-
     return torch.where(top, others, total + torch.log1p(-share))

@@ -123,8 +123,8 @@ def _bridge_shift(
     high = torch.maximum(
         *(on_support(t, w, -math.inf).amax(-1) for t, w in ((joint, log_p), (product, log_q)))
     )
-    shift, length = log_expectation_exp(product, log_q).clamp(low, high), high - low
 
+    shift, length = log_expectation_exp(product, log_q).clamp(low, high), high - low
     for _ in range(100):
         excess, slope = _bridge_equation(shift, joint, product, log_p, log_q, log_odds)
         low, high = torch.where(excess > 0, shift, low), torch.where(excess > 0, high, shift)

@@ -133,9 +133,9 @@ def jsd_certificate(
 def _least_information(log_shortfall: Tensor) -> Tensor:
     """Return the k at which the curve sp(−k) + e^{−k} sp(k) has this logarithm; 0 where it has none."""
     log_shortfall = log_shortfall.double().clamp(max=_LOG_CEILING)
+
     # ln of the curve is concave in k with slopes in [−1, −½]: from the right Newton's method descends onto the root.
     k = 2 * (_LOG_CEILING - log_shortfall.detach())
-
     for _ in range(12):
         k = (k + _newton_step(k, log_shortfall.detach())).clamp(min=0)
     # One more step from the root, where k is a constant: the value stays and the derivative is the implicit one.

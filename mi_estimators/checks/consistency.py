@@ -279,9 +279,8 @@ def _coarser(y: Float[Tensor, "n d"]) -> Float[Tensor, "n c"]:
         return y[:, : (y.shape[1] + 1) // 2]
     column = y[:, 0].contiguous()
 
-    return (
-        (4 * middle_ranks(column.sort().values, column)).floor().unsqueeze(1)
-    )  # never constant: the extremes are half the ranks apart
+    # Never constant: the extremes are half the ranks apart.
+    return (4 * middle_ranks(column.sort().values, column)).floor().unsqueeze(1)
 
 
 def rows_for_halves(

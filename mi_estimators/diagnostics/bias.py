@@ -100,9 +100,8 @@ def minibatch_bias(
         rows = torch.stack(
             [torch.randperm(n, generator=generator)[:batch_size] for _ in range(count)]
         )
-        apart = (
-            batch_gradients(matrix, critic, x[rows], y[rows]) - full
-        )  # centred, so that the squares do not cancel
+        # Centred, so that the squares do not cancel.
+        apart = batch_gradients(matrix, critic, x[rows], y[rows]) - full
         total, squares = total + apart.sum(0), squares + (apart**2).sum(0)
         along.append(apart @ full)
 

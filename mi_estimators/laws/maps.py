@@ -119,9 +119,8 @@ def _to_mixture(
     means: tuple[float, ...],
 ) -> Tensor:
     target = t.double()
-    side = torch.where(target < 0, 1.0, -1.0).to(
-        target
-    )  # each half by its own tail, so that no digit is lost
+    # Each half by its own tail, so that no digit is lost.
+    side = torch.where(target < 0, 1.0, -1.0).to(target)
 
     def tail(x: Tensor) -> Tensor:
         return side * _mixture_sum(x, weights, means, lambda z: _phi(side * z))

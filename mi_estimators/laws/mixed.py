@@ -173,8 +173,7 @@ class GaussianChannel:
         symbols, probabilities = self._parameters(torch.float64)
         sent = symbols[nearest("x", x, symbols.unsqueeze(-1))].unsqueeze(-1)
         y = y.double()
-        likelihood = (
-            (2 * y - sent - symbols) * (symbols - sent) / (2 * self.sigma**2)
-        )  # of each symbol over that sent
+        # Of each symbol over the one sent.
+        likelihood = (2 * y - sent - symbols) * (symbols - sent) / (2 * self.sigma**2)
 
         return -torch.logsumexp(probabilities.log() + likelihood, -1).to(dtype)

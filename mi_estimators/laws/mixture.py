@@ -109,9 +109,8 @@ class GaussianMixture:
 
         total = 0.0
         for k in range(len(self.weights)):
-            for u, log_weights_u in zip(
-                z.split(64), log_weights.split(64), strict=True
-            ):  # in blocks, to spare memory
+            # In blocks, to spare memory.
+            for u, log_weights_u in zip(z.split(64), log_weights.split(64), strict=True):
                 x = mean_x[k] + scale_x[k] * u[:, None]
                 y = mean_y[k] + scale_y[k] * (rho[k] * u[:, None] + (1 - rho[k] ** 2).sqrt() * z)
                 weight = (log_w[k] + log_weights_u[:, None] + log_weights).exp()

@@ -26,9 +26,8 @@ def test_estimators(name):
     """Every estimator finds the information of a Gaussian."""
     law = mi.laws.Gaussian(0.8)
     estimate = mi.estimate_mi(*sample(law, 1000), name, **FAST)
-    loose = (
-        0.35 if name == "js_certificate" else 0.1
-    )  # the certificate is a bound for the worst law
+    # The certificate is a bound for the worst law.
+    loose = 0.35 if name == "js_certificate" else 0.1
 
     assert abs(estimate.nats - law.mutual_information) < loose
 

@@ -203,9 +203,8 @@ def test_rank_constant(n):
 def test_rank_invariance(values):
     """`Rank` does not change under increasing maps of the training rows."""
     rows = column(*values)
-    order = (
-        (rows <= rows.T).sum(0).double()[:, None]
-    )  # an increasing function of the column: its upper rank
+    # An increasing function of the column: its upper rank.
+    order = (rows <= rows.T).sum(0).double()[:, None]
 
     for mapped in (
         order,
