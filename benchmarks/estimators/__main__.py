@@ -32,9 +32,8 @@ QUICK = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run what is missing, write tables and figures; return 0, 1 if nothing could be written, or 130 if interrupted."""
-    torch.set_num_threads(
-        1
-    )  # as in every fit, so that a file's digest does not depend on how a product is summed
+    # As in every fit, so that a file's digest does not depend on how a product is summed.
+    torch.set_num_threads(1)
     parser = _parser()
     options = parser.parse_args(argv)
     if options.quick:

@@ -17,11 +17,12 @@ LEVEL = 0.02  # nats behind another estimator that count as level
 DASH = "–"
 
 _FAR, _FAR_SHARE = 0.3, 0.2  # nats and share of the truth: an error beyond both is wrong
+# An error is small below 5 %, below 0.02 nats where the truth is < 0.1.
 _NEAR_SHARE, _NEAR, _LITTLE = (
     0.05,
     0.02,
     0.1,
-)  # an error is small below 5 %, below 0.02 nats where the truth is < 0.1
+)
 
 
 def value(row: Row, name: str = "estimate") -> float:

@@ -50,9 +50,8 @@ def pareto_k(scores: Float[Tensor, " m"]) -> float:
     if n < 5:
         return math.inf
     if bool(gaps[-1] > 500):
-        return float(
-            gaps.mean()
-        )  # Hill: the excesses would overflow, and k is far above 1 in any case
+        # Hill: the excesses would overflow, and k is far above 1 in any case.
+        return float(gaps.mean())
 
     excess = gaps.expm1()
     # Zhang & Stephens: a posterior mean of θ over a grid, with a weak prior scaled by the lower quartile.

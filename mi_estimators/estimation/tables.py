@@ -186,6 +186,5 @@ def _joined(columns: list[np.ndarray]) -> np.ndarray:
         return columns[0].astype(str)
     parts = [column.astype(str) for column in columns]
 
-    return np.array(
-        ["\x1f".join(row) for row in zip(*parts, strict=True)]
-    )  # a separator that no label has
+    # A separator that no label has.
+    return np.array(["\x1f".join(row) for row in zip(*parts, strict=True)])

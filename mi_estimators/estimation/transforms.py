@@ -66,9 +66,8 @@ class Standard(nn.Module):
     def __init__(self, rows: Float[Tensor, "n d"]) -> None:
         super().__init__()
         size = rows.abs().amax(0)
-        self.register_buffer(
-            "size", size.where(size > 0, 1)
-        )  # taken off first, so that no sum or square overflows
+        # Taken off first, so that no sum or square overflows.
+        self.register_buffer("size", size.where(size > 0, 1))
         rows = rows / self.size
         self.register_buffer("mean", rows.mean(0))
         scale = rows.std(0, correction=0)
@@ -89,9 +88,8 @@ class OneScale(nn.Module):
     def __init__(self, rows: Float[Tensor, "n d"]) -> None:
         super().__init__()
         size = rows.abs().max()
-        self.register_buffer(
-            "size", size.where(size > 0, 1)
-        )  # taken off first, so that no square overflows
+        # Taken off first, so that no square overflows.
+        self.register_buffer("size", size.where(size > 0, 1))
         rows = rows / self.size
         self.register_buffer("mean", rows.mean(0))
         variance = (rows - self.mean).square().mean()

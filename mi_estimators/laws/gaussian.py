@@ -43,9 +43,8 @@ class Gaussian:
         5.0
         """
         _validate.count("dim", dim)
-        _validate.number(
-            "nats", nats, low=0, high=12 * dim, closed="[]"
-        )  # beyond, 1 − ρ² is lost in rounding
+        # Beyond, 1 − ρ² is lost in rounding.
+        _validate.number("nats", nats, low=0, high=12 * dim, closed="[]")
         return cls(math.sqrt(-math.expm1(-2 * nats / dim)), dim)
 
     @property

@@ -37,9 +37,8 @@ def test_estimators(name):
     assert [history[0]["step"] for history in estimate.history] == [0, 0]
     assert set(estimate.readouts) == set(mi.estimation.READOUTS)
     assert f"{estimate.nats:.3f} nats" in str(estimate)
-    assert "nwj -1.2e+107\n" in str(
-        replace(estimate, readouts={"nwj": -1.2e107})
-    )  # a critic that ran off
+    # A critic that ran off.
+    assert "nwj -1.2e+107\n" in str(replace(estimate, readouts={"nwj": -1.2e107}))
 
 
 @pytest.mark.parametrize("critic", ["separable", "bilinear", "concatenated", "hybrid"])
@@ -285,9 +284,8 @@ def test_increasing_maps():
     """With ranks, increasing maps of a column change nothing."""
     x, y = (v.numpy().astype(np.float64) for v in sample(mi.laws.Gaussian(0.5), 300))
     warped = mi.estimate_mi(np.sinh(5 * x), y**3, **FAST)
-    assert warped.nats == pytest.approx(
-        mi.estimate_mi(x, y, **FAST).nats, abs=0.02
-    )  # between ranks the maps bend
+    # Between ranks the maps bend.
+    assert warped.nats == pytest.approx(mi.estimate_mi(x, y, **FAST).nats, abs=0.02)
 
 
 def test_params():

@@ -64,9 +64,8 @@ def test_increasing_maps():
     assert ksg(x.numpy(), y.numpy()) == expected
     assert ksg(y, x) == pytest.approx(expected, abs=1e-12)
     assert ksg(x.flip(1), y) == pytest.approx(expected, abs=1e-12)
-    assert ksg(-x, y) == pytest.approx(
-        expected, abs=1e-3
-    )  # Φ⁻¹(1 − p) rounds otherwise than −Φ⁻¹(p): distances tie
+    # Φ⁻¹(1 − p) rounds otherwise than −Φ⁻¹(p): distances tie.
+    assert ksg(-x, y) == pytest.approx(expected, abs=1e-3)
 
     order = torch.randperm(500, generator=seeded())
     assert ksg(x[order], y[order]) == pytest.approx(expected, abs=1e-12)
@@ -97,9 +96,8 @@ def test_coincident_rows():
 def test_mixed_columns():
     bit = (torch.rand(4000, generator=seeded(1)) < 0.5).double()
     noisy = 2 * bit + torch.randn(4000, generator=seeded(2))
-    assert ksg(noisy, bit) == pytest.approx(
-        0.337, abs=0.04
-    )  # 0.486 bits: two signals on Gaussian noise at 0 dB
+    # 0.486 bits: two signals on Gaussian noise at 0 dB.
+    assert ksg(noisy, bit) == pytest.approx(0.337, abs=0.04)
 
 
 def left_out(

@@ -24,9 +24,8 @@ LAWS = [mi.laws.Finite((TABLE / 10).log()), *map(random_law, (0.3, 1.0, 2.0))]
 laws = pytest.mark.parametrize("law", LAWS, ids=lambda law: f"I={law.mutual_information:.2f}")
 
 
-LOWER = [
-    row for row in mi.ESTIMATORS.values() if row.kind == "lower" and row.name != "infonce"
-]  # which needs groups
+# `infonce` needs groups.
+LOWER = [row for row in mi.ESTIMATORS.values() if row.kind == "lower" and row.name != "infonce"]
 
 
 def grouped(matrices):

@@ -129,9 +129,8 @@ def test_standard():
 
 @pytest.mark.parametrize("size", [1e-300, 1e200, 1e300, 1e308])
 def test_standard_overflow(size):
-    rows = torch.cat(
-        [torch.ones(60, 1), -torch.ones(40, 1)]
-    )  # sums and squares of these would overflow
+    # Sums and squares of these would overflow.
+    rows = torch.cat([torch.ones(60, 1), -torch.ones(40, 1)])
     torch.testing.assert_close(
         Standard(size * rows)(size * rows),
         Standard(rows)(rows),
