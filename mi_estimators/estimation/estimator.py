@@ -250,7 +250,7 @@ class MIEstimator(Params):
         )
         estimate = combine(row, readings, fits[:-1], others, sample=pairs.sample)
 
-        fitted = [
+        fitted: list[tuple[Maps, nn.Module, Tensor]] = [
             (own.maps, fit.critic, pairs.order[fold.test])
             for own, fit, fold in zip(rows, fits, folds, strict=False)
         ]

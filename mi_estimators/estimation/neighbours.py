@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -246,11 +247,15 @@ class _Points:
 
     def counts(self, radius: np.ndarray) -> Float[Tensor, " n"]:
         """Return how many neighbours are within each point's radius, and one more for the point itself."""
-        near = {"p": np.inf, "return_length": True}
-        counts = self.tree.query_ball_point(self.points, radius, **near)
+        counts = _within(self.tree, self.points, radius)
         if self.own_tree is not None:
-            counts = counts + 1 - self.own_tree.query_ball_point(self.lifted, radius, **near)
+            counts = counts + 1 - _within(self.own_tree, self.lifted, radius)
         return torch.as_tensor(counts, dtype=torch.float64)
+
+
+def _within(tree: Any, points: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    """Return how many points of a tree are within each radius, in the maximum norm."""
+    return tree.query_ball_point(points, radius, p=np.inf, return_length=True)
 
 
 def normal_scores(rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
