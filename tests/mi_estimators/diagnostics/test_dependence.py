@@ -104,7 +104,8 @@ def test_counted_copies():
 
 @pytest.mark.parametrize("copies", [2, 3, 5])
 @pytest.mark.parametrize("digits", [0, 1])
-def test_copies_of_coarse_numbers_are_counted_where_they_are_too_even(digits, copies):
+def test_coarse_copies(digits, copies):
+    """Copies of coarse numbers are counted where they are too even."""
     rows = (series(300, 0.0, 4) * 10 * 10**digits).round() / 10**digits
     kinds = len(rows.unique(dim=0))
     copied = rows.repeat(copies, 1)
@@ -113,7 +114,8 @@ def test_copies_of_coarse_numbers_are_counted_where_they_are_too_even(digits, co
 
 
 @pytest.mark.parametrize("kinds", [30, 300, 3000])
-def test_draws_that_are_equal_by_chance_are_no_copies(kinds):
+def test_chance_copies(kinds):
+    """Draws that are equal by chance are no copies."""
     for seed in range(100):
         weights = torch.rand(kinds, generator=torch.Generator().manual_seed(seed))
         for law in (weights, torch.ones(kinds)):
