@@ -41,7 +41,8 @@ def displacement(rows: Rows) -> Figure | None:
             drawn = True
     axes.axhline(0, color=GREY, lw=0.8)
     axes.set(xlabel="wrong answers pushed down, −z_l, nats", ylabel="right answers, z_w, nats")
-    axes.legend(frameon=False, fontsize=8)
+    if drawn:
+        axes.legend(frameon=False, fontsize=8)
     return figure if drawn else None
 
 
@@ -57,7 +58,8 @@ def decline(rows: Rows) -> Figure | None:
             axes.plot(row["steps"], row["z_chosen"], color=colours[beta], lw=1.2, label=label)
     axes.axhline(0, color=GREY, lw=0.8)
     axes.set(xlabel="training steps", ylabel="right answers, z_w, nats")
-    axes.legend(frameon=False, fontsize=8)
+    if betas:
+        axes.legend(frameon=False, fontsize=8)
     return figure if betas else None
 
 
@@ -84,7 +86,8 @@ def escape(rows: Rows) -> Figure | None:
         if means and arm.time(means[0][0], 2):
             _line(axes, arm, means[0], [row["success"] for row in levels.values()], ONLINE[name])
     axes.set(xscale="log", yscale="log", xlabel="1/ε before training", ylabel="rounds to ½")
-    axes.legend(frameon=False, fontsize=8)
+    if drawn:
+        axes.legend(frameon=False, fontsize=8)
     return figure if drawn else None
 
 

@@ -78,21 +78,25 @@ def predicted_turn(
 
     Theorem: late_decline.
     """
-    responses = [*example.completions[:2], *samples]
-    values, gradients = [], []
-    for response in responses:
+
+    def slopes(response: list[int]) -> tuple[float, tuple[torch.Tensor, ...]]:
+        """Return ln π of a response and its gradient."""
         batch = collate([TokenizedExample(0, example.prompt, (response, response))])
         log_probs = choose_log_probs(model, batch)(model, batch)
         value = sum_responses(log_probs, batch["lengths"])[0]
-        gradients.append(torch.autograd.grad(value, list(model.parameters())))
-        values.append(value.item())
+        return value.item(), torch.autograd.grad(value, list(model.parameters()))
 
-    direction = [one - two for one, two in zip(gradients[0], gradients[1], strict=True)]
-    h = [
-        sum(float((part * along).sum()) for part, along in zip(gradient, direction, strict=True))
-        for gradient in gradients
-    ]
-    pair = [math.exp(value) for value in values[:2]]
+    def along(gradient: Sequence[torch.Tensor]) -> float:
+        """Return the slope along the direction in which the pair is taught."""
+        parts = zip(gradient, direction, strict=True)
+        return sum(float((part * way).sum()) for part, way in parts)
+
+    (chosen, one), (rejected, two) = (slopes(response) for response in example.completions[:2])
+    direction = [first - second for first, second in zip(one, two, strict=True)]
+    h = [along(one), along(two)]
+    del one, two  # as large as the model, each
+    h += [along(slopes(response)[1]) for response in samples]
+    pair = [math.exp(value) for value in (chosen, rejected)]
     rest = max(1 - sum(pair), 1e-12) / len(samples)
     star = turning_point([*(max(p, 1e-300) for p in pair), *[rest] * len(samples)], h)
     return star, star * (h[0] - h[1])

@@ -50,7 +50,14 @@ NAVIGATION = {
     "Theory": ["theorems/index", "notation", "papers"],
     "Reference": ["api/index"],
     "Results": ["lab", "tour/index", "benchmarks/index"],
-    "Log": ["log/negative_results", "log/findings", "log/lab", "log/protocol", "log/changelog"],
+    "Log": [
+        "log/negative_results",
+        "log/findings",
+        "log/experiment",
+        "log/lab",
+        "log/protocol",
+        "log/changelog",
+    ],
 }
 
 

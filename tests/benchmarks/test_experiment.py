@@ -1,0 +1,91 @@
+"""The experiment's page: what is not there is said, and a verdict follows from the rows alone."""
+
+import pytest
+
+from benchmarks.experiment import __main__ as command
+from benchmarks.experiment import claims
+from benchmarks.smollm2_offline import plan as offline_plan
+from benchmarks.smollm2_online import plan as online_plan
+
+SIZE = offline_plan.TINY
+
+
+def offline(arm, seed, z_chosen, nats=5.0, right=(1, 0)):
+    return {
+        **{"size": SIZE.name, "arm": arm, "matching": "gradient", "beta": offline_plan.BETA},
+        **{"seed": seed, "steps": [0, 2, 4], "z_chosen": z_chosen, "z_rejected": [0.0, -1.0, -2.0]},
+        **{"kl": [0.0, 0.1, 0.2], "text_nats": nats, "right": list(right), "end_finished": 1.0},
+        **{"end_tokens": 2.0, "seconds": 1.0},
+    }
+
+
+def online(arm, level, half, seed=0):
+    return {
+        **{"size": "tiny", "arm": arm, "level": level, "group": 2, "seed": seed, "rounds": 100},
+        **{"until_half": half, "first": [64, 48], "before": [1, 1], "after": [2, 1], "samples": 4},
+        "seconds": 1.0,
+    }
+
+
+def test_no_rows_measure_nothing(tmp_path, monkeypatch):
+    lines = [*claims.offline_claims([], SIZE), *claims.online_claims([])]
+    assert {line.verdict for line in lines} == {claims.NONE}
+    monkeypatch.setattr(command, "rows_of", lambda part, size: [])
+    text = command.page(tmp_path)
+    assert text.count(f"| {claims.NONE} |\n") == 2 * len(lines)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("end", "verdict"), [(-2.0, claims.STANDS), (0.5, claims.AGAINST)])
+def test_a_decline_is_a_nat_below_the_top(end, verdict):
+    rows = [offline("DPO", seed, [0.0, 1.0, end]) for seed in (0, 1)]
+    assert claims.decline(rows).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("gains", "verdict"),
+    [((1.0, 1.1, 0.9), claims.STANDS), ((1.0, -1.0, 0.1), claims.AGAINST), ((1.0,), claims.OPEN)],
+)
+def test_the_bound_stands_where_the_interval_lies_above_0(gains, verdict):
+    rows = [offline("DPO", seed, [0.0, 0.5, 0.0]) for seed in range(len(gains))]
+    rows += [offline("MIO", seed, [0.0, 0.5 + g, g]) for seed, g in enumerate(gains)]
+    assert claims.bound(rows, SIZE, "depth").verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("grpo", "mio", "verdict"),
+    [
+        (90, 10, claims.STANDS),
+        (20, 10, claims.AGAINST),
+        (None, 10, claims.STANDS),
+        (None, 90, claims.OPEN),
+    ],
+)
+def test_who_samples_decides_by_three_times_the_rounds(grpo, mio, verdict):
+    level = online_plan.LEVELS[-1]
+    rows = [online("GRPO", level, grpo), online("offline MIO", level, mio)]
+    assert claims.sampler(rows).verdict == verdict
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(0.75, claims.STANDS), (0.95, claims.AGAINST)])
+def test_groups_without_a_gradient_are_held_against_the_prediction(share, verdict):
+    level = {"arm": "level", "level": 0.3, "success": 0.2, "zero_gradient": {"2": share}}
+    assert claims.dead_groups([level, online("GRPO", 0.3, 10)]).verdict == verdict
+
+
+def test_a_page_with_rows_has_figures_and_tables(tmp_path, monkeypatch):
+    rows = {
+        offline_plan: [offline(arm, s, [0.0, 1.0, -1.0]) for arm in ("DPO", "MIO", "SFT") for s in (0, 1)],
+        online_plan: [
+            *({"arm": "level", "level": x, "success": x, "zero_gradient": {"2": 0.7}} for x in online_plan.LEVELS),
+            *(online(arm, x, round(6 / x)) for arm in online_plan.ARMS for x in online_plan.LEVELS),
+        ],
+    }  # fmt: skip
+    monkeypatch.setattr(command, "SECTIONS", {"quick": "a model"})
+    monkeypatch.setattr(command, "rows_of", lambda part, size: rows[part])
+    text = command.page(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"experiment_quick_{name}.png" for name in ("displacement", "decline", "escape")
+    }
+    assert all(f"(../figures/{path.name})" in text for path in tmp_path.iterdir())
+    assert f"| GRPO | 0.010 | {0.3 / 0.01:.1f} " in text
