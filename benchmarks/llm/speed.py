@@ -57,6 +57,7 @@ SIDES = (
     Side("TRL, a pair a pass", True, False),
     Side("TRL, a step a pass", True, True),
     Side("ours", False, True),
+    Side("ours, a pair a pass", False, False),
     Side("ours, balanced", False, True, (("memory", "balanced"),)),
     Side("ours, lean", False, True, (("memory", "lean"),)),
 )
