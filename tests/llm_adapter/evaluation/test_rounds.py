@@ -69,6 +69,45 @@ def test_success_rises(tmp_path, changes):
     assert [json.loads(line) for line in run.journal.open()] == lines
 
 
+def test_offline_pairs_are_of_the_model_as_given_and_a_stopped_run_goes_on(tmp_path):
+    """The answer stands against what the base model said; resuming draws the same groups."""
+    changes = {"sampler": "base", "positives": "supplied", "bound": "js", "prompts": 4}
+    (tmp_path / "parts").mkdir()
+    whole = start(tmp_path, rounds=4, **changes)
+    lines = whole.run()
+    start(tmp_path / "parts", rounds=2, save_rounds=2, **changes | {"samples": 4}).run()
+    again = start(tmp_path / "parts", rounds=4, save_rounds=2, **changes)
+    assert [line["loss"] for line in again.run()] == [line["loss"] for line in lines]
+    assert again._given == whole._given
+    assert all(line["zero_gradient"] < 1 for line in lines)
+
+
+def test_a_supplied_answer_needs_nothing_right(tmp_path, monkeypatch):
+    """Likelihood of the task's answer takes a step in every group, on-policy gradients in none."""
+
+    def never(response, question, verifier):
+        return {"right": False, "finished": True, "tokens": 2, "ids": list(response.ids)}
+
+    monkeypatch.setattr(rounds, "verified", never)
+    run = start(tmp_path, rounds=6, loss="sft", positives="supplied", learning_rate=1e-2)
+    lines = run.run()
+    assert {line["zero_gradient"] for line in lines} == {0.0}
+    assert lines[-1]["z/right"] > 1 > lines[0]["z/right"]
+
+
+def test_plain_gradient_steps_are_proportional_to_the_rate(tmp_path):
+    """SGD's first step is the rate times the gradient; AdamW's has a size of its own."""
+    steps = []
+    for name, rate in (("one", 1e-2), ("two", 2e-2)):
+        (tmp_path / name).mkdir()
+        run = start(tmp_path / name, rounds=1, optimizer="sgd", learning_rate=rate)
+        before = {key: value.clone() for key, value in run.model.state_dict().items()}
+        run.run()
+        steps.append({key: value - before[key] for key, value in run.model.state_dict().items()})
+    for key, step in steps[0].items():
+        torch.testing.assert_close(2 * step, steps[1][key], rtol=1e-2, atol=1e-6)
+
+
 def test_a_stopped_run_goes_on_bit_by_bit(tmp_path, monkeypatch):
     for name in ("whole", "parts"):
         (tmp_path / name).mkdir()
