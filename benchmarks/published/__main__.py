@@ -27,7 +27,7 @@ def overview(setting: recipe.Setting, out: Path) -> str:
 
     from llm_adapter.plan import PlanArguments, plan
 
-    config = LlamaConfig(**recipe.LLAMA3_8B)
+    config = LlamaConfig.from_dict(recipe.LLAMA3_8B)
     count = recipe.weights(config)
     assumptions = recipe.Assumptions()
     hours = recipe.gpu_hours(count, assumptions, setting)

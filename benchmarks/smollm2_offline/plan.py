@@ -70,7 +70,7 @@ class Size:
     grid: tuple[float, ...] = GRID
     least: int = 200  # held-out pairs
     seen: int = 0  # every so many-th pair of the training questions is held out, in place of other questions
-    epsilon: float = 0.3  # of the small model
+    epsilon: float = 0.38  # the share of right answers with which the small model is taught
     teaching: int = small_model.STEPS
 
 

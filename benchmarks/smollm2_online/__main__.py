@@ -76,7 +76,7 @@ def level_row(size: plan.Size, level: float, rows: list[dict]) -> dict[str, Any]
             TaskArguments(task=kind, operands=operands, digits=digits), "train", size.count, 0
         )
         folder = BUILD / f"{size.name}-taught-{level:g}"
-        model = small_model.taught(questions, level, folder, size.teaching)
+        model = small_model.taught(questions, plan.TAUGHT[level], folder, size.teaching)
         out = BUILD / f"{size.name}-level-{level:g}.jsonl"
         candidates = {"0": ask(model, plan.SMALL_TASK, size, out)}
 

@@ -40,7 +40,7 @@ def test_the_arms_differ_in_the_bound_and_in_the_matched_beta_alone():
 
 
 def test_hours_are_flops_over_speed():
-    count = recipe.weights(LlamaConfig(**recipe.LLAMA3_8B))
+    count = recipe.weights(LlamaConfig.from_dict(recipe.LLAMA3_8B))
     assert 8.0e9 < count < 8.1e9
     assumed = recipe.Assumptions(pairs=1000, row_tokens=100, peak=1e15, used=0.5, passes=10)
     hours = recipe.gpu_hours(count, assumed)
