@@ -15,7 +15,7 @@ from .critics import Calibrated
 from .experts.classifier import fit_classifier
 from .folds import Fold
 from .forms import Place
-from .inputs import seeded_random_state
+from .inputs import progress_bar, seeded_random_state
 from .making import make_critics
 from .pairs import Pairs
 from .scoring import Sides
@@ -74,6 +74,53 @@ def shown(pairs: Pairs, fold: Fold, view: View, device: torch.device) -> Shown:
         valid=transformed(fold.valid),
         test=transformed(fold.test),
     )
+
+
+def fit_best_view(
+    settings: Settings,
+    views: list[View],
+    pairs: Pairs,
+    folds: list[Fold],
+    *,
+    label: int | None,
+    generator: torch.Generator,
+    device: torch.device,
+    progress: bool | None,
+) -> tuple[list[Shown], list[Fit]]:
+    """Choose the view that does best on the first fold, and fit a critic for each fold in it.
+
+    Args:
+        settings: how.
+        views: what the critics may be shown.
+        pairs: all rows.
+        folds: which of them each critic is trained, selected and read on.
+        label: the side that is a label, 0 for x, where a classifier is wanted; else None.
+        generator: draws initial weights and batches.
+        device: where the critics are.
+        progress: as `MIEstimator` takes it.
+
+    Returns:
+        The rows of each fold in that view, and the fits.
+    """
+    columns = pairs.x.shape[1], pairs.y.shape[1]
+    tries = len(views) if len(views) > 1 else 0
+    with progress_bar(progress, (tries + 1) * settings.steps) as bar:
+
+        def fits_of(view: View, folds: list[Fold]) -> tuple[list[Shown], list[Fit]]:
+            rows = [shown(pairs, fold, view, device) for fold in folds]
+            advance = int if bar is None else bar.update
+            return rows, fit_folds(settings, view, rows, columns, label, generator, advance)
+
+        def score(view: View) -> float:
+            _, (fit,) = fits_of(view, folds[:1])
+            return fit.score
+
+        view = max(views, key=score) if tries else views[0]
+        rows, fits = fits_of(view, folds)
+        if bar is not None:  # training may have stopped early
+            bar.update(bar.total - bar.n)
+
+    return rows, fits
 
 
 def fit_folds(

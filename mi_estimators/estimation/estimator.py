@@ -32,16 +32,15 @@ from .arguments import (
     refuse_unknown,
     shows_arguments_of,
 )
-from .crossfit import Settings, Shown, fit_folds, shown
+from .crossfit import Settings, fit_best_view
 from .estimate import MIEstimate
 from .experts.counts import information_of_counts
-from .folds import FEWEST, Fold, cut
+from .folds import FEWEST, cut
 from .forms import anchor_misfit
 from .grouping import Groups
 from .inputs import (
     default_device_cpu,
     full_precision,
-    progress_bar,
     torch_device,
 )
 from .neighbours import Neighbours, nearest_information
@@ -54,7 +53,6 @@ from .scoring import held_out_scores
 from .sides import Side
 from .table import ESTIMATORS
 from .tables import Rows
-from .training import Fit
 from .transforms import Transform
 from .verdict import Others, combine
 from .views import View, label_of, label_view, views_of
@@ -227,8 +225,15 @@ class MIEstimator(Params):
 
         # The last critic learns from half the rows of the first, and tells what the other half gave.
         views = self._views(sides, pairs, label)
-        rows, fits = self._trained(
-            views, pairs, [*folds, folds[0].halved()], label, generator, device
+        rows, fits = fit_best_view(
+            self._settings(len(pairs.x)),
+            views,
+            pairs,
+            [*folds, folds[0].halved()],
+            label=label,
+            generator=generator,
+            device=device,
+            progress=self.progress,
         )
 
         readings = []
@@ -255,37 +260,6 @@ class MIEstimator(Params):
             for own, fit, fold in zip(rows, fits, folds, strict=False)
         ]
         return fitted, estimate
-
-    def _trained(
-        self,
-        views: list[View],
-        pairs: Pairs,
-        folds: list[Fold],
-        label: int | None,
-        generator: torch.Generator,
-        device: torch.device,
-    ) -> tuple[list[Shown], list[Fit]]:
-        """Choose the view that does best on the first fold, and train a critic a fold in it."""
-        settings = self._settings(len(pairs.x))
-        columns = pairs.x.shape[1], pairs.y.shape[1]
-        tries = len(views) if len(views) > 1 else 0
-        with progress_bar(self.progress, (tries + 1) * settings.steps) as bar:
-
-            def fits_of(view: View, folds: list[Fold]) -> tuple[list[Shown], list[Fit]]:
-                rows = [shown(pairs, fold, view, device) for fold in folds]
-                advance = int if bar is None else bar.update
-                return rows, fit_folds(settings, view, rows, columns, label, generator, advance)
-
-            def score(view: View) -> float:
-                _, (fit,) = fits_of(view, folds[:1])
-                return fit.score
-
-            view = max(views, key=score) if tries else views[0]
-            rows, fits = fits_of(view, folds)
-            if bar is not None:  # training may have stopped early
-                bar.update(bar.total - bar.n)
-
-        return rows, fits
 
     def _views(
         self,

@@ -28,7 +28,7 @@ def test_a_copied_folder_is_an_experiment(tmp_path):
         return result.stdout
 
     assert "What a constant added to the critic costs NWJ" in toy("--help")
-    assert "report: results/report.html" in toy("shift", "--out", "results")
+    assert "next: open results/report.html" in toy("shift", "--out", "results")
     (row,) = map(json.loads, (tmp_path / "results/results.jsonl").read_text().splitlines())
     assert row["experiment"] == "shift"
     assert row["measured"]["nwj"] == pytest.approx(row["theory"]["nwj"], abs=1e-12)
