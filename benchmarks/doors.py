@@ -34,6 +34,7 @@ def main(names: list[str]) -> int:
             commands = {
                 f"python -m {door}": [sys.executable, "-m", *door.split()] for door in DOORS
             }
+
         rows = [
             (name, *measured(line, ROOT if names else Path(folder)))
             for name, line in commands.items()

@@ -25,9 +25,11 @@ def prepare(folder: Path, pins: Path, python: str) -> str | None:
     digest, ready = hashlib.sha256(pins.read_bytes()).hexdigest(), folder / "ready"
     if ready.exists() and ready.read_text() == digest:
         return None
+
     print(f"{folder.name}: installing {pins.name} into an environment of its own ...", flush=True)
     log = folder.with_suffix(".log")
     log.parent.mkdir(exist_ok=True)
+
     with log.open("w") as file:
         for command in (
             [python, "-m", "venv", "--clear", str(folder)],
@@ -47,5 +49,6 @@ def prepare(folder: Path, pins: Path, python: str) -> str | None:
                 return f"could not run {command[0]}: {error.strerror}"
             if code:
                 return f"could not be installed (exit status {code}), see {log}"
+
     ready.write_text(digest)
     return None

@@ -93,6 +93,7 @@ def refuse_overlap(questions: Sequence[str], path: str) -> None:
     texts = set(questions)
     examples, _ = read_rows(open_source(path))
     shared = [example for example in examples if example.question.strip() in texts]
+
     if shared:
         file = open_source(path).files[shared[0].file]
         raise ValueError(
@@ -110,6 +111,7 @@ def summarise(
     responses = [response for record in sampled for response in record["responses"]]
     ks = sorted({*arguments.k} or {k for k in KS if k <= arguments.samples})
     interval = wilson(right, len(greedy))
+
     return {
         "questions": len(greedy),
         "accuracy": {"right": right, "mean": right / len(greedy), "interval": interval},
@@ -125,6 +127,7 @@ def report(arguments: EvaluationArguments, results: dict) -> str:
         rows.append((f"greedy accuracy, {task['questions']} held-out questions", task["accuracy"]))
         law = f"{arguments.samples} samples, temperature {arguments.temperature:g}"
         rows += [(f"pass@{k}, {law}", value) for k, value in task["pass_at_k"].items()]
+
     if ranking := results.get("ranking"):
         for name, label in (("sum", "ln π"), ("per_token", "ln π per token")):
             pairs, first = ranking[name]["pairs"], ranking[name]["first"]
@@ -138,9 +141,11 @@ def report(arguments: EvaluationArguments, results: dict) -> str:
     width = max(len(label) for label, _ in rows)
     title = str(arguments) if arguments.task else ""
     lines = [f"{title:<{width}}    mean  95 % interval"]
+
     for label, value in rows:
         low, high = value["interval"]
         lines.append(f"{label:<{width}}  {value['mean']:.4f}  [{low:.4f}, {high:.4f}]")
+
     return "\n".join(lines)
 
 
@@ -169,6 +174,7 @@ def evaluate(argv: Sequence[str]) -> None:
     if data:
         data = with_counterparts(data, across=False)
         settle([data], arguments, out.with_suffix(".dropped.jsonl"), speaks=True)
+
     model = load(arguments)
     if data:
         check_fit(data.examples, data.source.files, model)
@@ -182,10 +188,12 @@ def evaluate(argv: Sequence[str]) -> None:
             for name, law in laws.items()
         )
         results["task"] = summarise(greedy, sampled, arguments)
+
     if data:
         cut = sum(example.truncated for example in data.examples)
         results["data"] = {"dropped": data.counts, "notes": data.notes, "truncated": cut}
         results["ranking"] = rank(data.examples, model, arguments.batch, arguments.disable_tqdm)
+
     write_json(out, results)
     print(report(arguments, results))
 

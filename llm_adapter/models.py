@@ -58,6 +58,7 @@ def _template(name: str, own: str | dict[str, str] | None) -> str:
     named = {"chatml": CHATML} | (own if isinstance(own, dict) else {})
     if name in named:
         return named[name]
+
     try:
         return Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -86,12 +87,14 @@ def load_model(
         "attn_implementation": attn_implementation,
         "trust_remote_code": trust_remote_code,
     }
+
     if name == BUILTIN:
         return cast_parameters(_builtin(attn_implementation), dtype)
     if (Path(name) / ADAPTER).is_file():
         config = json.loads((Path(name) / ADAPTER).read_text(encoding="utf-8"))
         base = load_model(config["base_model_name_or_path"], **options)
         return _peft().PeftModel.from_pretrained(base, name).merge_and_unload()
+
     return _load(AutoModelForCausalLM, name, **options)
 
 
@@ -124,12 +127,14 @@ def with_lora(model: CausalLM, name: str, rank: int, alpha: float, targets: str)
     names = targets if targets == "all-linear" else targets.split(",")
     scale: Any = alpha  # peft's annotation says int; it multiplies by alpha/rank
     config = peft.LoraConfig(task_type="CAUSAL_LM", r=rank, lora_alpha=scale, target_modules=names)
+
     try:
         model = peft.get_peft_model(model, config)
     except ValueError as error:
         raise ValueError(
             f"lora_targets: expected names of layers, got {targets} ({error})"
         ) from None
+
     # of a folder the whole path: the adapter is loaded from other places, too
     config.base_model_name_or_path = str(Path(name).resolve()) if Path(name).exists() else name
     return model
@@ -142,6 +147,7 @@ def _peft():
         raise ValueError(
             f"lora_rank: expected the package peft for adapters, got {error} (pip install peft)"
         ) from None
+
     return peft
 
 
@@ -185,6 +191,7 @@ def _load(auto, name: str, **options):
     path = Path(check_model_name(name))
     if auto is AutoModelForCausalLM and not path.is_file():
         options["use_safetensors"] = True
+
     if path.is_file():
         # transformers then decides about this bar, too
         modeling_gguf_pytorch_utils.tqdm = logging.tqdm  # type: ignore  # a name that the module imports
@@ -192,6 +199,7 @@ def _load(auto, name: str, **options):
         if auto is AutoModelForCausalLM:
             # without `dequantize` the model counts as quantised and can be neither trained nor saved
             options["quantization_config"] = transformers.GgufConfig(dequantize=True)
+
     try:
         with gguf_read_once() if path.is_file() else nullcontext():
             return auto.from_pretrained(str(path.parent) if path.is_file() else name, **options)

@@ -80,10 +80,12 @@ def report(arguments: OnlineArguments, results: dict[str, Any]) -> str:
         + (f"½ in round {half['round']}" if half else "½ in no round"),
         f"groups without a gradient {zero['measured']:.3f}, (1 − ε)ⁿ + εⁿ {zero['theory']:.3f}",
     ]
+
     for name in ("before", "after"):
         for k, rate in results.get(name, {}).items():
             low, high = rate["interval"]
             lines.append(f"pass@{k} {name}  {rate['mean']:.4f}  [{low:.4f}, {high:.4f}]")
+
     return "\n".join(lines)
 
 
@@ -92,6 +94,7 @@ def train(argv: Sequence[str]) -> None:
     arguments = parse(OnlineArguments, argv, COMMAND, DESCRIPTION, EXAMPLES)
     questions = draw_questions(arguments, "train", arguments.count, arguments.seed)
     held_out = []
+
     if arguments.eval_count:
         count = arguments.count if arguments.eval_split == "train" else None
         held_out = draw_questions(arguments, arguments.eval_split, count, arguments.seed)
@@ -124,13 +127,16 @@ def train(argv: Sequence[str]) -> None:
     rounds = Rounds(arguments, questions, model, tokenizer, dataset(arguments), template)
     if held_out:
         ask("before")
+
     results["rounds"] = summarise(rounds.run(), arguments.samples)
     if held_out:
         ask("after")
+
     if arguments.save_model:
         folder = out.with_suffix(".model")
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
+
     write_json(out, results)
     print(report(arguments, results))
 

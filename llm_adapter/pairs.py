@@ -81,6 +81,7 @@ def preference(record: dict, negatives: int, chat: bool, vocabulary: str = "") -
     responses = [chosen, *_wrong(record)[:negatives]]
     ids = [response.get("ids") for response in responses]
     tokens = {}
+
     if all(ids):
         prompt = record["prompt_ids"]
         pieces = {"prompt": prompt, "chosen": ids[0], "rejected": ids[1:]}
@@ -146,11 +147,13 @@ def report(arguments: PairArguments, stats: dict) -> str:
         "starvation: how often none of m responses is right, and the draws of m until one is",
         "    m  measured  theory (1 − ε)^m   draws",
     ]
+
     for row in stats["starvation"]:
         steps = "never" if row["steps"] is None else f"{row['steps']:.2f}"
         lines.append(
             f"{row['samples']:>5}  {row['measured']:>8.4f}  {row['theory']:>16.4f}  {steps:>6}"
         )
+
     return "\n".join(lines)
 
 

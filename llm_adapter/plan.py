@@ -86,8 +86,10 @@ def recipes(gpus: int) -> dict[str, dict[str, object]]:
         "lean, 8-bit states": eight,
         "lean, 8-bit states, several passes": eight | {"release_gradients": False},
     }
+
     if gpus == 1:
         return rows
+
     return {
         name: row | ({"release_gradients": False} if "release_gradients" in row else {})
         for name, row in rows.items()
@@ -102,6 +104,7 @@ def plan(config: Any, arguments: PlanArguments) -> list[Plan]:
     responses = 1 + arguments.negatives
     tokens = arguments.tokens or arguments.max_length * responses
     room = arguments.gpu_memory * GIB * (1 - SPARE)
+
     plans = []
     for name, row in recipes(arguments.gpus).items():
         fields = {key: value for key, value in row.items() if key in Setting.__annotations__}
@@ -114,6 +117,7 @@ def plan(config: Any, arguments: PlanArguments) -> list[Plan]:
         slope = (double["peak"] - counted["peak"]) / tokens
         largest = tokens + int((room - counted["peak"]) / slope) if slope > 0 else 0
         plans.append(Plan(name, row, counted, tokens, max(0, largest)))
+
     return plans
 
 
@@ -130,6 +134,7 @@ def page(plans: Sequence[Plan], arguments: PlanArguments) -> str:
         ]
         for each in plans
     ]
+
     head = ["recipe", *(f"{name} GiB" for name in names), "largest pass, tokens"]
     lines = [
         f"{arguments.model}: {plans[0].tokens} tokens a pass, {arguments.gpus} × {arguments.gpu_memory:g} GiB\n",
@@ -137,6 +142,7 @@ def page(plans: Sequence[Plan], arguments: PlanArguments) -> str:
         "",
         proposal(plans, arguments),
     ]
+
     return "\n".join(lines)
 
 
@@ -149,6 +155,7 @@ def proposal(plans: Sequence[Plan], arguments: PlanArguments) -> str:
             f"Nothing fits: {best.name} needs {best.parts['peak'] / GIB:.1f} GiB. Take more GPUs, "
             "--lora_rank, or a smaller --max_length."
         )
+
     best = fitting[0]
     flags = " ".join(f"--{name} {_shown(value)}" for name, value in best.flags.items())
     released = best.flags.get("release_gradients")
@@ -158,6 +165,7 @@ def proposal(plans: Sequence[Plan], arguments: PlanArguments) -> str:
         if released
         else f"--max_tokens_per_batch {best.largest}"
     )
+
     precision = " --bf16 true" if arguments.bf16 and best.flags.get("weights") != "bf16" else ""
     return f"Proposed ({best.name}): {flags}{' ' if flags else ''}{size}{precision}"
 
@@ -180,6 +188,7 @@ def make(argv: Sequence[str]) -> None:
         description=DESCRIPTION,
         epilog=EXAMPLES,
     )
+
     arguments = PlanArguments(**parser.read(argv))
     check_fields(arguments, PlanArguments)
 

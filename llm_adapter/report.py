@@ -35,6 +35,7 @@ def make(argv: Sequence[str]) -> None:
         description="Plot the curves of training runs next to what theory predicts.",
         epilog=EXAMPLES,
     )
+
     parser.add_argument("runs", nargs="+", metavar="RUN", help="Folder of a run (its output_dir).")
     values = parser.read(argv)
 

@@ -70,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         complain(COMMAND, "without a checkpoint", "stopped")
         return 128 + signal.SIGINT
+
     stopped_by = run.trainer.stopped_by
     return 128 + stopped_by if stopped_by else 0
 

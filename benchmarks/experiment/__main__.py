@@ -64,6 +64,7 @@ def section(size: str, pictures: Path) -> str:
         f"Runs so far: {runs[0]} offline, {runs[1]} on-policy. Each row of the files names its own command."
     )
     parts.append(Table(claims.Claim._fields, lines).markdown())
+
     for title, (part, draw, caption) in FIGURES.items():
         figure = draw(rows[part])
         if figure is None:
@@ -72,10 +73,12 @@ def section(size: str, pictures: Path) -> str:
         (pictures / file).write_bytes(png(figure))
         alt = caption.split(":")[0].split(";")[0].replace("\n", " ")
         parts.append(f"![{alt}.](../figures/{file})\n\n*{caption}*")
+
     if runs[0]:
         parts.append(
             "### Offline\n\n" + offline.tables(rows[offline_plan], offline_plan.SIZES[size])
         )
+
     if runs[1]:
         parts.append("### On-policy\n\n" + online.tables(rows[online_plan]))
     return "\n\n".join(parts)
@@ -96,6 +99,7 @@ def main(argv: list[str] | None = None) -> int:
     options = flags.parse_args(argv)
     options.figures.mkdir(parents=True, exist_ok=True)
     options.out.write_text(page(options.figures), encoding="utf-8")
+
     return 0
 
 

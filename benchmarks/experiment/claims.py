@@ -38,13 +38,16 @@ def decline(rows: Rows) -> Claim:
     dpo = [row for row in rows if row["arm"] == "DPO"]
     if not dpo:
         return missing(claim)
+
     falls: dict[float, list[float]] = {}
     for row in dpo:
         fall = compare.turn(row["steps"], row["z_chosen"], row["z_rejected"]).fall
         falls.setdefault(row["beta"], []).append(fall)
+
     beta = max(falls, key=lambda b: fmean(falls[b]))
     text = f"fall of z_w at β = {beta:g}: {offline.interval(falls[beta], '{:.2f}')} nats"
     verdict = STANDS if fmean(falls[beta]) >= 1 else AGAINST
+
     return Claim(claim, text, f"{len(falls[beta])} seeds, {len(falls)} β", verdict)
 
 
@@ -54,6 +57,7 @@ def bound(rows: Rows, size: offline_plan.Size, name: str) -> Claim:
     claim = f"At {words} MIO keeps the chosen response higher than DPO"
     levels = size.depths if name == "depth" else size.kls
     most = min(len(offline.runs_of(rows, arm)) for arm in ("MIO", "DPO"))
+
     for level in sorted(levels, reverse=True) if most else ():
         values = offline.differences(rows, "MIO", "gradient", name, level, "steps")
         if len(values) < most:
@@ -63,6 +67,7 @@ def bound(rows: Rows, size: offline_plan.Size, name: str) -> Claim:
         text = f"z_w(MIO) − z_w(DPO) at {where}: {offline.interval(values)} nats"
         verdict = OPEN if not math.isfinite(low) else STANDS if low > 0 else AGAINST
         return Claim(claim, text, f"{len(values)} seeds", verdict)
+
     return missing(claim)
 
 
@@ -73,6 +78,7 @@ def turning(rows: Rows) -> Claim:
     dpo = [row for row in rows if row["arm"] == "DPO"]
     if said is None or not dpo:
         return missing(claim)
+
     turns = [
         (compare.turn(r["steps"], r["z_chosen"], r["z_rejected"]), r["steps"][-1]) for r in dpo
     ]
@@ -80,10 +86,12 @@ def turning(rows: Rows) -> Claim:
     if not inside or said["margin"] is None:
         text = f"{said['turns']:.0%} of prompts predicted to turn, {len(inside)} of {len(dpo)} runs turn inside"
         return Claim(claim, text, f"{said['prompts']} prompts", OPEN)
+
     measured = median(inside)
     text = f"{said['margin']:.2f} predicted, {measured:.2f} measured (median, nats)"
     ratio = measured / said["margin"]
     verdict = STANDS if 0.5 <= ratio <= 2 else AGAINST
+
     return Claim(claim, text, f"{said['prompts']} prompts, {len(inside)} runs", verdict)
 
 
@@ -95,9 +103,11 @@ def elsewhere(rows: Rows) -> Claim:
     values = [row["text_nats"] - seeds[row["seed"]] for row in mio if row["seed"] in seeds]
     if not values:
         return missing(claim)
+
     low = compare.paired(values)[1]
     text = f"−ln π a token, MIO − DPO: {offline.interval(values, '{:+.3f}')} nats"
     verdict = OPEN if not math.isfinite(low) else AGAINST if low > 0 else STANDS
+
     return Claim(claim, text, f"{len(values)} seeds", verdict)
 
 
@@ -106,23 +116,28 @@ def right_answers(rows: Rows) -> Claim:
     claim = "Preferences teach more than right answers alone, by 0.05 in pass@1"
     answers = offline.answers_of(rows)
     sft = {row["seed"]: row["right"] for row in offline.runs_of(rows, "SFT")}
+
     best: tuple[float, str, list[float], int] | None = None
     for arm, matching, own in offline.settings(rows):
         pairs = [(row["right"], sft[row["seed"]]) for row in own if row["seed"] in sft]
         if arm == "SFT" or not pairs:
             continue
+
         values = [
             fmean((one[q] - other[q]) / answers for one, other in pairs)
             for q in range(len(pairs[0][0]))
         ]
         if best is None or fmean(values) > best[0]:
             best = fmean(values), f"{arm} ({matching})", values, len(pairs)
+
     if best is None:
         return missing(claim)
+
     mean, arm, values, seeds = best
     low, high = bootstrap(values)
     verdict = STANDS if low >= 0.05 else AGAINST if high < 0.05 else OPEN
     text = f"{arm} − SFT: {mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+
     return Claim(
         claim, text, f"{len(values)} questions, {seeds} seeds; the best of the arms", verdict
     )
@@ -139,11 +154,14 @@ def sampler(rows: Rows) -> Claim:
         if entry.on_policy
         for row in online.runs_of(rows, arm, level)
     ]
+
     if not own or not offline_runs:
         return missing(claim)
+
     count = f"{len(own)} on-policy runs, {len(offline_runs)} offline"
     if not all(row["until_half"] for row in offline_runs):
         return Claim(claim, "offline MIO does not reach ½ in every seed", count, OPEN)
+
     unit = fmean(row["until_half"] for row in offline_runs)
     best = min(half for half, _ in own)
     ended = min(rounds for _, rounds in own)
@@ -151,6 +169,7 @@ def sampler(rows: Rows) -> Claim:
     text = f"rounds to ½: offline MIO {unit:.0f} (mean), the quickest on-policy run {shown}"
     reached = ended if math.isinf(best) else best
     verdict = STANDS if reached > 3 * unit else OPEN if math.isinf(best) else AGAINST
+
     return Claim(claim, text, count, verdict)
 
 
@@ -162,14 +181,17 @@ def dead_groups(rows: Rows) -> Claim:
         own = online.runs_of(rows, online.WITNESS, level)
         if not own:
             continue
+
         total, dead = (sum(row["first"][k] for row in own) for k in (0, 1))
         low, high = wilson(dead, total)
         theory = measured["zero_gradient"]["2"]
         inside.append(low <= theory <= high)
         total_runs += len(own)
         parts.append(f"{dead / total:.3f} [{low:.3f}, {high:.3f}] of {theory:.3f}")
+
     if not parts:
         return missing(claim)
+
     verdict = STANDS if all(inside) else AGAINST
     return Claim(claim, "; ".join(parts), f"{total_runs} runs, 64 groups each", verdict)
 
@@ -179,20 +201,24 @@ def normalising(rows: Rows) -> Claim:
     claim = "Normalising the advantages leaves the growth with 1/ε (T8), within a factor of 2"
     values = {}
     high, low = online_plan.LEVELS[:2]
+
     for arm in ("GRPO", "GRPO, normalised"):
         near, far = (
             [row["until_half"] for row in online.runs_of(rows, arm, level)] for level in (high, low)
         )
         if near and far and all(near) and all(far):
             values[arm] = fmean(far) / fmean(near)
+
     runs = sum(row["arm"] in ("GRPO", "GRPO, normalised") for row in rows)
     if not runs:
         return missing(claim)
     if len(values) < 2:
         return Claim(claim, "an arm does not reach ½ from both levels", f"{runs} runs", OPEN)
+
     plain, normalised = values.values()
     text = f"ratio of rounds, ε near {low:g} over {high:g}: plain {plain:.1f}, normalised {normalised:.1f}"
     verdict = STANDS if 0.5 <= normalised / plain <= 2 else AGAINST
+
     return Claim(claim, text, f"{runs} runs", verdict)
 
 
@@ -202,6 +228,7 @@ def sharpening(rows: Rows) -> Claim:
     own = [row for row in rows if row["arm"].startswith("GRPO") and row["group"] == 2]
     if not own:
         return missing(claim)
+
     samples = own[0]["samples"]
     k = powers(samples)[-1]
     values = [
@@ -209,9 +236,11 @@ def sharpening(rows: Rows) -> Claim:
         for row in own
         for before, after in zip(row["before"], row["after"], strict=True)
     ]
+
     low, high = bootstrap(values)
     verdict = AGAINST if low > 0 and fmean(values) >= 0.05 else STANDS if high < 0.05 else OPEN
     text = f"pass@{k} after − before: {fmean(values):+.3f} [{low:+.3f}, {high:+.3f}]"
+
     return Claim(claim, text, f"{len(own)} runs", verdict)
 
 

@@ -39,10 +39,12 @@ def displacement(rows: Rows) -> Figure | None:
             depth = [-value for value in row["z_rejected"]]
             axes.plot(depth, row["z_chosen"], color=colour, lw=1.2, label=None if k else arm)
             drawn = True
+
     axes.axhline(0, color=GREY, lw=0.8)
     axes.set(xlabel="wrong answers pushed down, −z_l, nats", ylabel="right answers, z_w, nats")
     if drawn:
         axes.legend(frameon=False, fontsize=8)
+
     return figure if drawn else None
 
 
@@ -52,14 +54,17 @@ def decline(rows: Rows) -> Figure | None:
     axes = figure.subplots()
     betas = sorted({row["beta"] for row in rows if row["arm"] == "DPO"})
     colours = dict(zip(betas, (RED, ORANGE, BLUE, SKY, GREEN), strict=False))
+
     for beta in betas:
         for k, row in enumerate(offline.runs_of(rows, "DPO", beta=beta)):
             label = None if k else f"β = {beta:g}"
             axes.plot(row["steps"], row["z_chosen"], color=colours[beta], lw=1.2, label=label)
+
     axes.axhline(0, color=GREY, lw=0.8)
     axes.set(xlabel="training steps", ylabel="right answers, z_w, nats")
     if betas:
         axes.legend(frameon=False, fontsize=8)
+
     return figure if betas else None
 
 
@@ -68,6 +73,7 @@ def escape(rows: Rows) -> Figure | None:
     figure = Figure(figsize=(5.6, 3.8), layout="constrained")
     axes, drawn = figure.subplots(), False
     levels = online.levels_of(rows)
+
     for place, (name, arm) in enumerate(online_plan.ARMS.items()):
         shift = 1 + 0.05 * (place - 2)  # dots of several arms stand beside one another
         means: list[tuple[float, float]] = []
@@ -75,19 +81,24 @@ def escape(rows: Rows) -> Figure | None:
             own = online.runs_of(rows, name, level)
             if level not in levels or not own:
                 continue
+
             drawn, epsilon = True, levels[level]["success"]
             for row in own:
                 half = row["until_half"]
                 marker = "o" if half else r"$\uparrow$"
                 axes.plot(shift / epsilon, half or row["rounds"], marker, color=ONLINE[name], ms=5)
+
             if all(row["until_half"] for row in own):
                 means.append((epsilon, float(np.mean([row["until_half"] for row in own]))))
+
         axes.plot([], [], "o", color=ONLINE[name], label=name)
         if means and arm.time(means[0][0], 2):
             _line(axes, arm, means[0], [row["success"] for row in levels.values()], ONLINE[name])
+
     axes.set(xscale="log", yscale="log", xlabel="1/ε before training", ylabel="rounds to ½")
     if drawn:
         axes.legend(frameon=False, fontsize=8)
+
     return figure if drawn else None
 
 

@@ -41,6 +41,7 @@ def parser(
         "--part", default="1/1", metavar="I/N", help="the I-th of N processes that share the runs"
     )
     flags.add_argument("--table", action="store_true", help="print the tables; run nothing")
+
     return flags
 
 
@@ -109,9 +110,11 @@ class Book:
                 continue
             if self.options.only not in (None, run.name):
                 continue
+
             hours = (time.monotonic() - self.began) / 3600
             if self.options.hours is not None and hours > self.options.hours:
                 print(f"{hours:.1f} hours are over: the next run is {dict(key(run))}", flush=True)
                 return
+
             print(f"{hours * 60:.0f} min: {dict(key(run))}", flush=True)
             yield run

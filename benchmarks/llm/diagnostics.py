@@ -64,6 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     trainer._checked = True  # the start-up check is made once a run
     first, *rest = batches_of(trainer)
     seconds: dict[str, list[float]] = {name: [] for name in WAYS}
+
     for turn, batch in enumerate(tqdm([first, first, *rest], options.model, leave=False)):
         for name in list(WAYS)[turn % 3 :] + list(WAYS)[: turn % 3]:
             trainer.model.zero_grad()
@@ -71,6 +72,7 @@ def main(argv: list[str] | None = None) -> int:
             WAYS[name](trainer, batch)
             if turn:  # the first batch warms up
                 seconds[name].append(time.process_time() - started)
+
     body = []
     for name, found in seconds.items():
         ratios = [
@@ -80,11 +82,13 @@ def main(argv: list[str] | None = None) -> int:
         body.append(
             [name, f"{median(found):.3g}", f"{median(ratios):.3f} ({low:.3f} to {high:.3f})"]
         )
+
     print(
         f"{options.model}, {options.data.name}, {len(seconds['with the sums'])} batches of {SIZE}\n"
     )
     head = ["pass", "CPU s", "ratio to the loss alone, median (range)"]
     print(Table(head, body).markdown())
+
     return 0
 
 

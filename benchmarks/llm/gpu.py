@@ -76,11 +76,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=HERE)
     parser.add_argument("--tables", action="store_true", help="measure nothing")
     options = parser.parse_args(argv)
+
     if not options.tables and not options.tiny and not torch.cuda.is_available():
         print(
             "benchmarks.llm.gpu: expected a GPU, got none (--tiny runs on the CPU)", file=sys.stderr
         )
         return 1
+
     options.out.mkdir(parents=True, exist_ok=True)
     path, wrong = options.out / FILE, 0
     for stage in () if options.tables else options.stage:
@@ -94,9 +96,11 @@ def main(argv: list[str] | None = None) -> int:
             if time.monotonic() - began > LIMIT:
                 print(f"{stage}: out of time, the remaining rows are left out", flush=True)
                 break
+
     text = page(jsonl.read(path) if path.exists() else [])
     (options.out / PAGE).write_text(text, encoding="utf-8")
     print(text)
+
     return 1 if wrong else 0
 
 
@@ -123,6 +127,7 @@ def exact(tiny: bool) -> Iterator[dict[str, Any]]:
     torch.backends.cuda.matmul.allow_tf32 = False
     device = device_of(tiny)
     yield {"what": "bf16 products with float32 output", "mixed": mixed_products(device.type)}
+
     for style, settings in STYLES.items():
         for negatives in (1, 2, 3, 4):
             examples = drawn(6, negatives, ((60, 120), (40, 100)), TINY["vocab_size"])
@@ -130,6 +135,7 @@ def exact(tiny: bool) -> Iterator[dict[str, Any]]:
             ways = ("padded", *WAYS[device.type])
             if "sliding_window" in settings:  # of which a dense mask knows nothing: runs refuse it
                 ways = ways[:-1]
+
             for way in ways:
                 model = network(style, settings, device, eager=way == "padded")
                 rows = collate(examples)
@@ -137,15 +143,18 @@ def exact(tiny: bool) -> Iterator[dict[str, Any]]:
                     use_way([model.config], way)
                     blocks = BLOCK if way == "flex" else 1
                     rows = collate_shared(examples, row_length=math.inf, multiple=blocks)
+
                 try:
                     measured = values(model, rows, device)
                 except Exception as error:  # a path that a model or a device refuses
                     text = " ".join(str(error).split())[:100]
                     yield {"what": f"{style}, K = {negatives}, {way}", "refused": text}
                     continue
+
                 if expected is None:
                     expected = measured
                     continue
+
                 errors = [
                     ((one - other).abs().max() / other.abs().max().clamp_min(1)).item()
                     for one, other in zip(measured, expected, strict=True)
@@ -156,6 +165,7 @@ def exact(tiny: bool) -> Iterator[dict[str, Any]]:
                     "gradients": max(errors[1:]),
                     "ok": max(errors) <= 1e-4,
                 }
+
     yield from rounded(device)
 
 
@@ -166,6 +176,7 @@ def rounded(device: torch.device) -> Iterator[dict[str, Any]]:
     wide = network("llama", GROUPED, device)
     wide.load_state_dict({name: value.float() for name, value in model.state_dict().items()})
     batch = moved(collate(examples), device)
+
     with torch.no_grad():
         truth = log_probs_from_head(wide, batch)
         for name, function in (("head", log_probs_from_head), ("logits", log_probs_from_logits)):
@@ -182,6 +193,7 @@ def training(size: str) -> Callable[[bool], Iterator[dict[str, Any]]]:
         ways = {"lean": "--memory lean --adam_states 8bit", "bf16": "--weights bf16"}
         if size == "1b":
             ways |= {"exact": "--bf16 true", "balanced": "--memory balanced --bf16 true"}
+
         for law, pair in lengths.items():
             for negatives in (1, 3):
                 for name, flags in ways.items():
@@ -226,6 +238,7 @@ def ours(settings: dict, law: Any, negatives: int, flags: str, tiny: bool) -> di
         meter = Clock()
         trainer.add_callback(meter)
         trainer.train()
+
     row = meter.row(examples, size, negatives, weights_of(model), tiny)
     tokens = max(
         sum(row.size for row in examples[i : i + size]) for i in range(0, len(examples), size)
@@ -236,6 +249,7 @@ def ours(settings: dict, law: Any, negatives: int, flags: str, tiny: bool) -> di
     row |= {"way": trainer.layout.way, "planned GiB": planned / 2**30}
     if not tiny:
         row["planner's error"] = planned / 2**30 / row["peak GiB"] - 1
+
     return row
 
 
@@ -257,6 +271,7 @@ def trl(settings: dict, law: Any, tiny: bool) -> dict[str, Any]:
         }
         for row in examples
     ]
+
     eight = importlib.util.find_spec("bitsandbytes") is not None and not tiny
     with tempfile.TemporaryDirectory() as folder:
         args = peer.DPOConfig(  # pyright: ignore[reportPrivateImportUsage]
@@ -274,6 +289,7 @@ def trl(settings: dict, law: Any, tiny: bool) -> dict[str, Any]:
             save_strategy="no",
             disable_tqdm=True,
         )
+
         model = made(settings, torch.float32 if tiny else torch.bfloat16, device)
         trainer = peer.DPOTrainer(  # pyright: ignore[reportPrivateImportUsage]
             model, args=args, train_dataset=Dataset.from_list(texts), processing_class=tokenizer
@@ -281,6 +297,7 @@ def trl(settings: dict, law: Any, tiny: bool) -> dict[str, Any]:
         meter = Clock()
         trainer.add_callback(meter)
         trainer.train()
+
     return meter.row(examples, size, 1, weights_of(model), tiny) | {"8-bit Adam": eight}
 
 
@@ -291,12 +308,14 @@ def estimate(tiny: bool) -> Iterator[dict[str, Any]]:
     rows = 300 if tiny else 4000
     law = mi.laws.Gaussian(0.8, 2)
     x, y = law.sample(rows, torch.Generator().manual_seed(0))
+
     nats: dict[str, float] = {}
     for name in ("cpu",) if tiny else ("cpu", "cuda"):
         began = time.perf_counter()
         context = torch.device(name) if name != "cpu" else nullcontext()
         with context:
             result = mi.estimate_mi(x.to(name), y.to(name), seed=0)
+
         nats[name] = result.nats
         truth = float(law.mutual_information)
         seconds = time.perf_counter() - began
@@ -306,6 +325,7 @@ def estimate(tiny: bool) -> Iterator[dict[str, Any]]:
             "truth": truth,
             "seconds": seconds,
         }
+
     if len(nats) == 2:
         gap = abs(nats["cuda"] - nats["cpu"])
         yield {"what": "estimate_mi, difference", "nats": gap, "ok": gap < 0.05}
@@ -352,9 +372,11 @@ def network(style: str, settings: dict, device: torch.device, eager: bool = Fals
     options = {"attn_implementation": "eager"} if eager else {}
     model = AutoModelForCausalLM.from_config(AutoConfig.for_model(style, **settings), **options)
     disable_dropout(model)
+
     with torch.no_grad():
         for weight in model.parameters():
             weight.mul_(3 if weight.ndim > 1 else 1)
+
     return model.train().to(device)
 
 
@@ -412,9 +434,11 @@ class Clock(TrainerCallback):
             "real tokens / s": real / seconds,
             "seconds a step": seconds,
         }
+
         if not tiny:
             row["MFU"] = 6 * weights * real / seconds / PEAK
             row["peak GiB"] = torch.cuda.max_memory_allocated() / 2**30
+
         return row
 
 
@@ -426,6 +450,7 @@ def page(rows: list[jsonl.Row]) -> str:
             "**Unmeasured.** No GPU was at hand: the rows below come from tiny models on a CPU and show only\n"
             "that the script runs and that its paths are exact there.\n"
         )
+
     for stage in STAGES:
         own = [row for row in rows if row["stage"] == stage]
         if not own:
@@ -433,6 +458,7 @@ def page(rows: list[jsonl.Row]) -> str:
         names = list(dict.fromkeys(name for row in own for name in row if name != "stage"))
         body = [[shown(row.get(name)) for name in names] for row in own]
         lines += [f"## {stage}\n", Table(names, body).markdown(), ""]
+
     return "\n".join(lines)
 
 

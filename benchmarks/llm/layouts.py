@@ -44,9 +44,11 @@ def measure(model: Path, data: Path, negatives: int, batches: int) -> dict:
         ),
         "shared": sum(len(each.prompt) + sum(map(len, each.completions)) for each in rows),
     }
+
     seconds: dict[str, list[float]] = {name: [] for name in LAYOUTS}
     agree = 0.0
     timed = [groups[int((index + 0.5) * len(groups) / batches)] for index in range(batches)]
+
     for index, group in enumerate(
         tqdm([timed[0][:1], *timed], f"{data.stem}, K ≤ {negatives}", leave=False)
     ):
@@ -61,7 +63,9 @@ def measure(model: Path, data: Path, negatives: int, batches: int) -> dict:
             found[name] = log_probs.detach()
             if index:  # the first example warms both up
                 seconds[name].append(spent)
+
         agree = max(agree, (found["padded"] - found["shared"]).abs().max().item())
+
     return {
         "model": model.name,
         "data": data.name,

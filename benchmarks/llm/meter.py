@@ -41,6 +41,7 @@ def peak_bytes() -> int:
         lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
         return int(lines["VmHWM"].split()[0]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
@@ -77,12 +78,14 @@ def read_job(*modules: ModuleType) -> dict:
     torch.set_num_threads(1)
     IMPORTS.append(peak_bytes())
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+
     if job["dtype"] == "float64":
         torch.set_default_dtype(torch.float64)
         torch.Tensor.float = torch.Tensor.double
         wide = SimpleNamespace(**vars(torch) | {"float": torch.float64, "float32": torch.float64})
         for module in (modeling_llama, *modules):
             vars(module)["torch"] = wide
+
     return job
 
 

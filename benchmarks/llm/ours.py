@@ -29,6 +29,7 @@ def main() -> None:
         **SHARED,
         **job.get("added", {}),
     }
+
     recipe = RECIPES[
         flags.get("memory", "exact")
     ]  # its flags are the run's, whatever both sides share
@@ -38,6 +39,7 @@ def main() -> None:
     model = read_model(args)
     if job["dtype"] == "float64":  # otherwise the flags say the precision
         model = model.double()
+
     disable_dropout(model)
     trainer = PreferenceTrainer(model, args, data.examples, None, tokenizer)
     meter = Meter()

@@ -20,6 +20,7 @@ def main() -> None:
         **job["training"],
         **(SHARED | job.get("added", {})),
     )
+
     trainer = trl.DPOTrainer(
         AutoModelForCausalLM.from_pretrained(job["model"], dtype=getattr(torch, job["dtype"])),
         args=args,
@@ -28,6 +29,7 @@ def main() -> None:
         ),
         processing_class=AutoTokenizer.from_pretrained(job["model"]),
     )
+
     meter = Meter()
     trainer.add_callback(meter)
     trainer.train()

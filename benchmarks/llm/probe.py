@@ -31,6 +31,7 @@ def parse(command: str, description: str | None, argv: list[str] | None) -> argp
         "--batches", type=int, default=12, help=f"of {SIZE} examples, spread over the file"
     )
     torch.set_num_threads(1)
+
     return parser.parse_args(argv)
 
 
@@ -43,17 +44,21 @@ def prepared(model: str, data: Path, batches: int, **flags: str) -> PreferenceTr
             "output_dir": folder,
             "use_cpu": "true",
         }
+
         fixed |= {
             "token_cache": "none",
             "reference_cache": "none",
             "max_dropped": 1,
             "disable_tqdm": "true",
         }
+
         args = parse_arguments([f"--{name}={value}" for name, value in (fixed | flags).items()])
         tokenizer, read, _ = read_data(args)
+
     every = max(1, len(read.examples) // (SIZE * batches))
     network = read_model(args)
     disable_dropout(network)
+
     return PreferenceTrainer(
         network, args, read.examples[::every][: SIZE * batches], None, tokenizer
     )

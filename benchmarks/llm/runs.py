@@ -52,6 +52,7 @@ def saved_model(name: str) -> Path:
         load_model(source).save_pretrained(folder)
         load_tokenizer(source).save_pretrained(folder)
         (folder / "done").touch()
+
     return folder
 
 
@@ -90,6 +91,7 @@ def run(side: str, model: str, loss: str, data: Path, steps: int, dtype: str = "
             "out": folder,
             "loss_type": loss,
         } | added
+
         fields |= {"dtype": dtype, "training": settings | {"max_steps": steps}}
         return launch(script, side == "TRL", fields, side)
 
@@ -109,13 +111,16 @@ def launch(script: str, peer: bool, fields: dict, name: str) -> dict:
         "TQDM_DISABLE": "1",
         "PYTHONPATH": "",
     }
+
     if not peer:  # this checkout, and what extends the caller's environment
         paths = [str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")]
         variables["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+
     command = [environment.python_of(TRL) if peer else sys.executable, str(HERE / script), str(job)]
     done = subprocess.run(
         command, capture_output=True, text=True, env=os.environ | variables, check=False
     )
     if done.returncode:
         raise RuntimeError(f"{name}: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+
     return json.loads(done.stdout.strip().splitlines()[-1])

@@ -79,17 +79,20 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=runs.HERE)
     parser.add_argument("--python", default=sys.executable, help="for the environment of TRL")
     options = parser.parse_args(argv)
+
     try:
         if not options.tables:
             measure(options)
     except (OSError, ValueError) as error:
         print(f"benchmarks.llm.speed: {error}", file=sys.stderr)
         return 1
+
     rows = jsonl.read(options.out / FILE)
     text = page(rows)
     (options.out / PAGE).write_text(text, encoding="utf-8")
     figure(rows, options.out / FIGURE)
     print(text)
+
     return 0
 
 
@@ -100,6 +103,7 @@ def jobs(options: argparse.Namespace) -> Iterator[tuple[Side, dict[str, Any]]]:
         for side in SIDES
         if not options.sides or any(part in side.name for part in options.sides)
     ]
+
     for round_ in range(options.rounds):
         for lengths in options.lengths:
             for negatives in options.negatives:
@@ -126,17 +130,20 @@ def measure(options: argparse.Namespace) -> None:
         trouble = environment.prepare(runs.TRL, runs.PINS, options.python)
         if trouble:
             raise ValueError(f"TRL: {trouble}")
+
     for side, setting in jobs(options):
         path = options.out / FILE
         rows = jsonl.read(path) if path.exists() else []
         if any(setting.items() <= row.items() for row in rows):
             continue
+
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
         try:
             outcome = run(side, setting)
         except RuntimeError as error:  # such as a package that a recipe needs
             print(f"{setting}: {error}", flush=True)
             continue
+
         options.out.mkdir(parents=True, exist_ok=True)
         row = setting | {"note": options.note, "load": load} | outcome
         jsonl.write(path, [*rows, row])
@@ -164,9 +171,11 @@ def run(side: Side, setting: dict[str, Any]) -> dict[str, Any]:
         "gradient_accumulation_steps": step // batch,
         "use_cpu": True,  # or bf16 is refused
     }
+
     added = dict(side.flags) | {"bf16": setting["precision"] == BF16}
     if side.peer:  # an example of K negatives is K pairs
         rows = [row | {"rejected": wrong} for row in rows for wrong in row["rejected"]]
+
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "pairs.jsonl"
         data.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
@@ -181,8 +190,10 @@ def run(side: Side, setting: dict[str, Any]) -> dict[str, Any]:
             "precomputed": True,
             "row_layout": "shared",
         }
+
         script = "peer_trl.py" if side.peer else "ours.py"
         outcome = runs.launch(script, side.peer, fields, side.name)
+
     return outcome | {"tokens": tokens_of(model, rows, side.peer, negatives)}
 
 
@@ -229,6 +240,7 @@ def tokens_of(model: Path, rows: list[dict[str, Any]], peer: bool, negatives: in
         wrong = [row["rejected"]] if peer else row["rejected"]
         shared = 2 * length(row["prompt"]) + length(row["chosen"])
         total += sum(shared + length(text) for text in wrong)
+
     return total
 
 
@@ -274,6 +286,7 @@ def page(rows: list[jsonl.Row]) -> str:
         "speed / TRL",
         "memory / TRL",
     ]
+
     body = []
     for setting, members in groups(rows).items():
         model, lengths, negatives, _, precision, steps = setting
@@ -303,6 +316,7 @@ def page(rows: list[jsonl.Row]) -> str:
                     spread(memory),
                 ]
             )
+
     versions = ", ".join(sorted({str(row["version"]) for row in rows}))
     notes = ", ".join(sorted({str(row["note"]) for row in rows if row.get("note")}))
     parts = [
@@ -314,6 +328,7 @@ def page(rows: list[jsonl.Row]) -> str:
         *([f"Measured: {notes}.\n"] if notes else []),
         Table(head, body).markdown(),
     ]
+
     return "\n".join(parts) + "\n"
 
 
@@ -336,6 +351,7 @@ def figure(rows: list[jsonl.Row], path: Path) -> None:
         peer = best_peer(members)
         if peer is None:
             continue
+
         speeds = {side: median(values.values()) for side, values in rates(members).items()}
         memory = {
             side: median(above_imports(row) for row in members if row["side"] == side)
@@ -347,8 +363,10 @@ def figure(rows: list[jsonl.Row], path: Path) -> None:
             for side in speeds
             if not side.startswith("TRL")
         ]
+
     if not bars:
         return
+
     figure, axes = plt.subplots(1, 2, figsize=(10, 1 + 0.35 * len(bars)), sharey=True)
     labels = [f"{name}: {side}" for name, side, _, _ in bars]
     for axis, column, title in zip(
@@ -357,6 +375,7 @@ def figure(rows: list[jsonl.Row], path: Path) -> None:
         axis.barh(labels, [bar[column] for bar in bars], color="#4477aa")
         axis.axvline(1, color="#333333", linewidth=1)
         axis.set_title(f"{title}, TRL = 1")
+
     axes[0].invert_yaxis()
     figure.tight_layout()
     figure.savefig(path, dpi=120)

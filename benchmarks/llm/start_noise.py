@@ -42,16 +42,20 @@ def deviations(trainer: PreferenceTrainer) -> torch.Tensor:
             log_probs = sum_responses(
                 trainer.log_probs(trainer.model.train(), batch), batch["lengths"]
             )
+
         same_rows = trainer.reference.log_probs(trainer.model, batch, trainer.log_probs)
         negatives, theory = batch["negatives"], trainer.objective.start(batch["negatives"]).mean()
+
         row = []
         for reference in (same_rows, batch["reference"]):
             losses = trainer.objective.losses(
                 *split_rows(log_probs - reference, negatives), negatives
             )
             row.append((losses.mean() - theory).abs().item())
+
         apart = (same_rows - batch["reference"]).square() / batch["lengths"]
         found.append([*row, apart.mean().sqrt().item()])
+
     return torch.tensor(found)
 
 
@@ -69,6 +73,7 @@ def main(argv: list[str] | None = None) -> int:
                 [precision, row_layout, str(len(found)), *(f"{value:.1e}" for value in values)]
             )
             print(body[-1], flush=True)
+
     print(f"\n{options.model}, {options.data.name}, js at beta 0.1, nats; noise in nats a √token\n")
     print(Table(HEAD, body).markdown())
     return 0

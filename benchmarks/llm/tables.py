@@ -23,6 +23,7 @@ def page(runs: list[Row], layouts: list[Row], command: str) -> str:
         "# Language models: the same trajectory as TRL, and what shared rows save\n",
         f"Written by `{command}`; peer: {peers}; one thread a process, float32 unless said, CPU-seconds.\n",
     ]
+
     if runs:
         parts += [
             "## The same trajectory\n",
@@ -38,6 +39,7 @@ def page(runs: list[Row], layouts: list[Row], command: str) -> str:
             "memory of the process.\nRatios: TRL's over ours, same loss and same round, median (range).\n",
             costs([row for row in runs if row["dtype"] == "float32"]),
         ]
+
     if layouts:
         parts += [
             "\n## Shared rows\n",
@@ -46,6 +48,7 @@ def page(runs: list[Row], layouts: list[Row], command: str) -> str:
             "shared rows, median (range over timed batches).\n",
             savings(layouts),
         ]
+
     return "\n".join(parts) + "\n"
 
 
@@ -61,6 +64,7 @@ def trajectories(runs: list[Row]) -> str:
         *(f"Δ {name}" for name in COMPARED),
         "ulp",
     ]
+
     body = []
     keys = ("model", "data", "dtype", "loss_type", "steps", "batch")
     for (model, data, dtype, loss, steps, batch), group in _grouped(runs, *keys):
@@ -74,6 +78,7 @@ def trajectories(runs: list[Row]) -> str:
                     for peer in peers
                     if _turn(row) == _turn(peer)
                 ]
+
                 steps_of_both = [pair for turn in turns for pair in zip(*turn, strict=True)]
                 gaps = [max(abs(a[name] - b[name]) for a, b in steps_of_both) for name in COMPARED]
                 ends = f"{ours[0]['loss']:.6f}", f"{ours[-1]['loss']:.6f}"
@@ -85,6 +90,7 @@ def trajectories(runs: list[Row]) -> str:
                 body.append(
                     [name, loss, side[0], str(steps), *ends, *(f"{gap:.1e}" for gap in gaps)]
                 )
+
     return Table(head, body).markdown()
 
 
@@ -105,6 +111,7 @@ def costs(runs: list[Row]) -> str:
             body.append(
                 [model, data, side, str(len(found)), f"{seconds:.2f}", speed, f"{peak:.2f}", memory]
             )
+
     return Table(head, body).markdown()
 
 
@@ -121,6 +128,7 @@ def savings(layouts: list[Row]) -> str:
         "filled padded",
         "shared",
     ]
+
     head += ["CPU s padded", "shared", "speed-up", "batches", "Δ log-prob (nats)"]
     body = []
     for row in layouts:
@@ -146,6 +154,7 @@ def savings(layouts: list[Row]) -> str:
                 f"{row['agree']:.0e}",
             ]
         )
+
     return Table(head, body).markdown()
 
 

@@ -49,6 +49,7 @@ def overview(setting: recipe.Setting, out: Path) -> str:
         f"Expected GPU-hours, calculated, not measured ({assumptions}):",
         Table(["stage", "an arm", f"{len(recipe.ARMS)} arms"], rows).markdown(1),
     ]
+
     return "\n".join(lines)
 
 
@@ -57,6 +58,7 @@ def run(setting: recipe.Setting, out: Path) -> list[dict]:
     out.mkdir(parents=True, exist_ok=True)
     path = out / "stages.jsonl"
     done = {row["stage"] for row in jsonl.read(path, ["stage", "status"]) if row["status"] == 0}
+
     for stage in recipe.stages(setting, out):
         if stage.name in done:
             continue
@@ -65,15 +67,18 @@ def run(setting: recipe.Setting, out: Path) -> list[dict]:
                 f"{stage.name}: not run, {stage.needs} is not installed\n  {stage.line}", flush=True
             )
             continue
+
         print(f"{stage.name}\n  {stage.line}", flush=True)
         command = list(stage.command)
         if command[0] == "python":
             command[0] = sys.executable
+
         status = subprocess.run(command, check=False).returncode
         with jsonl.appending(path) as file:
             jsonl.append(file, {"stage": stage.name, "status": status, "command": stage.line})
         if status:
             raise SystemExit(f"{stage.name}: failed with status {status}")
+
     return jsonl.read(path)
 
 
@@ -91,12 +96,14 @@ def main(argv: list[str] | None = None) -> int:
     )
     options = flags.parse_args(argv)
     setting = replace(recipe.PUBLISHED, gpus=options.gpus, gpu_memory=options.gpu_memory)
+
     if options.dry_run:
         run(recipe.TINY, options.out)
     elif options.run:
         run(setting, options.out)
     else:
         print(overview(setting, options.out))
+
     return 0
 
 

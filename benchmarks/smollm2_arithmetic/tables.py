@@ -37,6 +37,7 @@ def row(run: plan.Run, record: Row) -> dict[str, float]:
     chosen, rejected = log_ratios(run, record)
     objective = replace(plan.ARMS[run.arm], beta=run.own_beta)
     curves = record["curves"]
+
     return {
         "chosen": chosen[-1],
         "chosen_fall": max(0.0, *chosen) - chosen[-1],
@@ -69,6 +70,7 @@ def collapse_alerts(objective: Objective, curves: Curves) -> int:
     means = (
         {name: fmean(values[end - span : end]) for name, values in logged.items()} for end in ends
     )
+
     return sum("collapse" in alerts(objective, values) for values in means)
 
 
@@ -111,6 +113,7 @@ def grouped(title: str, first: Sequence[str], groups: Groups) -> str:
         [*names, str(len(rows)), *(cell(rows, key, form) for key, form in columns.values())]
         for names, rows in groups.items()
     ]
+
     return titled(f"**{title}**", Table([*first, "runs", *columns], body))
 
 
@@ -125,6 +128,7 @@ def base() -> str:
             for label, rate in by_label.items()
         ]
         lines.append(f"* {name}, {rates['questions']} held-out questions: {'; '.join(cells)}\n")
+
     return "**The base model**, 95 % intervals\n\n" + "".join(lines)
 
 
@@ -138,6 +142,7 @@ def starvation() -> str:
         ]
         for name, task in records.sampled().items()
     ]
+
     table = Table(["questions", "ε", "m = 1", "2", "4", "8"], body)
     return titled("**No right answer among m**, measured / (1 − ε)^m", table)
 
@@ -153,6 +158,7 @@ def compress(axes: Axes, *names: Literal["x", "y"]) -> None:
                 f"{name}ticklabels": [f"{mark}".replace("-", "−") for mark in marks],
             }
         )
+
     axes.minorticks_off()
 
 
@@ -177,13 +183,16 @@ def figure(runs: Runs, data: str = "arithmetic") -> Figure:
     left.set(xlabel="step", title="chosen: z_w, nats")
     middle.set(xlabel="step", title="rejected: z_l, nats")
     right.set(xlabel="z_w, nats", ylabel="z_l, nats", title="both; dots: the last step")
+
     if data != "arithmetic":  # SFT goes ten times as far as the others
         compress(left, "y")
         compress(middle, "y")
         compress(right, "x", "y")
+
     for axes in (left, right):
         axes.axhline(0, color=GREY, lw=0.8) if axes is left else axes.axvline(0, color=GREY, lw=0.8)
     drawn.legend(loc="outside lower center", ncols=len(COLOURS))
+
     return drawn
 
 
@@ -206,6 +215,7 @@ def tables(runs: Runs) -> str:
     ):
         if groups:
             parts.append(grouped(title, first, groups))
+
     return "\n".join(parts)
 
 

@@ -41,12 +41,14 @@ def predictions(size: plan.Size, start: str, data: Data) -> dict[str, Any]:
     """Return what T1 says of the first held-out prompts, before any arm is trained."""
     model, tokenizer = load_model(start).eval(), load_tokenizer(start)
     pairs = prepare(open_source(data.held_out), tokenizer, Options(1024))
+
     turns = []
     for place, example in enumerate(pairs.examples[: size.predicted]):
         (drawn,) = sample_ids(
             model, tokenizer, [example.prompt], size.samples, 1.0, size.new_tokens, seed=place
         )
         turns.append(compare.predicted_turn(model, example, [list(row.ids) for row in drawn]))
+
     finite = [margin for star, margin in turns if star not in (0.0, float("inf"))]
     return {
         "turns": len(finite) / len(turns),
@@ -80,6 +82,7 @@ def train(size: plan.Size, run: plan.Run, start: str, data: Data, bench: Bench) 
         "cpu_seconds": round(time.process_time() - cpu, 1),
         "command": command,
     }
+
     return rounded(row, 5)
 
 
@@ -130,6 +133,7 @@ def pilot(size: plan.Size) -> str:
     data_seconds = a_question * sum(task.train + task.held_out for task in size.tasks)
     total = count * a_run + data_seconds + shared_parts["start"]
     main = sum(run.beta == plan.BETA and run.arm in plan.MAIN for run in plan.runs(size))
+
     return (
         f"a step {a_step:.1f} s, a look {a_look:.0f} s ({looks} a run), the end {end:.0f} s, a run "
         f"{a_run / 60:.1f} min, the data {data_seconds / 60:.0f} min\n"
@@ -146,20 +150,24 @@ def main(argv: list[str] | None = None) -> int:
     if options.pilot:
         print(pilot(size))
         return 0
+
     path = shared.rows_of(plan.HERE, size.name)
     if not options.table:
         book = shared.Book(path, options)
         start = start_of(size)
         data = data_of(size, start)
         bench = Bench(size, start, data)
+
         if not book.has({"arm": "T1"}):
             command = COMMAND + shared.flag_of_size(size.name)
             row = {"size": size.name, "arm": "T1", **predictions(size, start, data)}
             book.add(rounded({**row, "command": command}, 5))
+
         if not book.has({"arm": "start"}):
             book.add(start_row(size, bench, data))
         for run in book.missing(list(plan.runs(size)), lambda run: run.key(size)):
             book.add(train(size, run, start, data, bench))
+
     print(tables(jsonl.read(path, ["arm"]), size))
     return 0
 

@@ -99,4 +99,5 @@ def predicted_turn(
     pair = [math.exp(value) for value in (chosen, rejected)]
     rest = max(1 - sum(pair), 1e-12) / len(samples)
     star = turning_point([*(max(p, 1e-300) for p in pair), *[rest] * len(samples)], h)
+
     return star, star * (h[0] - h[1])

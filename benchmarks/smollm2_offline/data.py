@@ -67,6 +67,7 @@ def format_only(line: dict, law: random.Random) -> dict:
     wrong = changed(line["rejected"][0])
     if isinstance(wrong, str):
         wrong += " "  # never the same as the other
+
     return {"prompt": line["prompt"], "chosen": changed(line["chosen"]), "rejected": wrong}
 
 
@@ -78,6 +79,7 @@ def start_of(size: plan.Size) -> str:
     if size.small:
         asked = [q for task in size.tasks for q in questions(task, "train", size, "builtin")]
         return small_model.taught(asked, size.epsilon, folder, size.teaching)
+
     shipped = (arithmetic.HERE / "data").glob("*-2x1.jsonl")  # sampled from the base model
     lines = [line for path in sorted(shipped) for line in jsonl.read(path)]
     law = random.Random(0)
@@ -87,6 +89,7 @@ def start_of(size: plan.Size) -> str:
     flags += ["--loss", "sft", "--max_dropped", "0.5", "--num_train_epochs", "1"]
     flags += ["--learning_rate", "2e-5", *plan.common(size), "--output_dir", folder.as_posix()]
     shared.succeed(train_command(flags), "start")
+
     return folder.as_posix()
 
 
@@ -100,6 +103,7 @@ def pairs_of(size: plan.Size, start: str, split: str) -> list[dict]:
         records = collect(arguments, questions(task, split, size, start), model, tokenizer, out)
         law = size.negatives, bool(tokenizer.chat_template), vocabulary_digest(tokenizer)
         lines += [preference(record, *law) for record in records if outcome(record) == "pair"]
+
     return lines
 
 
@@ -117,10 +121,12 @@ def data_of(size: plan.Size, start: str) -> Data:
             train = [row for k, row in enumerate(train) if k % size.seen]
         if len(held_out) < size.least:
             raise SystemExit(f"held-out pairs: expected {size.least}, got {len(held_out)}")
+
         law = random.Random(0)
         for path, lines in zip(files, (train, held_out), strict=True):
             law.shuffle(lines)
             jsonl.write(path, lines)
+
     split = "train" if size.seen else "held_out"
     asked = tuple((task, tuple(questions(task, split, size, start))) for task in size.tasks)
     return Data(*files, asked)

@@ -43,8 +43,10 @@ def log_ratios(
         chosen, rejected = split_rows(sums, batch["negatives"])
         for one, others, mask in zip(chosen, rejected, batch["negatives"], strict=True):
             values.append((one.item(), others[mask].tolist()))
+
     if reference is None:
         return values
+
     return [
         (one - base, [z - b for z, b in zip(others, bases, strict=True)])
         for (one, others), (base, bases) in zip(values, reference, strict=True)
@@ -69,6 +71,7 @@ def sampled_kl(
         for sample in several
         if sample.ids
     ]
+
     totals = []
     for start in range(0, len(rows), ROWS):
         part = rows[start : start + ROWS]
@@ -83,9 +86,11 @@ def sampled_kl(
             for net in (model, reference)
         ]
         steps = (laws[0].exp() * (laws[0] - laws[1])).sum(-1)
+
         for row, (prompt, response) in zip(steps, part, strict=True):
             first = len(prompt) - 1
             totals.append(row[first : first + len(response)].sum().item())
+
     return fmean(totals)
 
 
@@ -95,10 +100,12 @@ def text_nats(model: CausalLM, tokenizer: Any, windows: int, path: Path = TEXT) 
     ids = tokenizer(path.read_text(encoding="utf-8"), add_special_tokens=False)["input_ids"]
     count = min(windows, len(ids) // WINDOW)
     rows = torch.tensor(ids[: count * WINDOW]).view(count, WINDOW)
+
     losses = []
     for row in rows.split(1):
         law = model(input_ids=row, use_cache=False).logits[:, :-1].float().log_softmax(-1)
         losses.append(-law.gather(-1, row[:, 1:, None]).mean().item())
+
     return fmean(losses)
 
 
@@ -113,6 +120,7 @@ class Bench:
             open_source(data.held_out), self.tokenizer, Options(1024)
         ).examples
         self.base = log_ratios(self.reference, None, self.pairs)
+
         self.asked = []  # question, prompt, verifier
         for task, several in data.questions:
             verifier = dataset(rollout(task, start, size, 1, data.train))
@@ -120,6 +128,7 @@ class Bench:
                 (question, prompt_ids(prompt_text(question.text, self.tokenizer), self.tokenizer), verifier)
                 for question in several
             ]  # fmt: skip
+
         stride = max(1, len(self.asked) // size.probes)
         self.probed = self.asked[::stride][: size.probes]
 
@@ -131,10 +140,12 @@ class Bench:
             drawn += sample_ids(
                 model, self.tokenizer, prompts, samples, 1.0, self.size.new_tokens, seed + start
             )
+
         records = [
             [verified(response, question, verifier) for response in several]
             for (question, _, verifier), several in zip(asked, drawn, strict=True)
         ]
+
         return drawn, records
 
     def look(self, model: CausalLM, step: int, seed: int) -> dict[str, float]:
@@ -144,6 +155,7 @@ class Bench:
         drawn, records = self.draw(model, self.probed, self.size.probe_samples, 1000 * seed + step)
         prompts = [prompt for _, prompt, _ in self.probed]
         rows = [row for several in records for row in several]
+
         return {
             "steps": step,
             "z_chosen": fmean(chosen for chosen, _ in z),
@@ -159,6 +171,7 @@ class Bench:
         z = log_ratios(model, self.base, self.pairs)
         _, records = self.draw(model, self.asked, self.size.end_samples, 7 + seed)
         rows = [row for several in records for row in several]
+
         return {
             "pairs_chosen": [round(chosen, 2) for chosen, _ in z],
             "pairs_rejected": [round(fmean(others), 2) for _, others in z],

@@ -185,6 +185,7 @@ def runs(size: Size) -> Iterator[Run]:
                 twin = Run(arm, seed=seed)
                 if run == twin or run.own_beta(size.negatives) != twin.own_beta(size.negatives):
                     yield run
+
     others = [arm for arm in ARMS if arm not in MAIN]
     for seed in range(size.grid_seeds):
         yield from (Run(arm, seed=seed) for arm in others)

@@ -22,6 +22,7 @@ def runs_of(rows: Rows, arm: str, matching: str = "gradient", beta: float = plan
         for row in rows
         if (row["arm"], row.get("matching"), row.get("beta")) == (arm, matching, beta)
     ]
+
     return sorted(own, key=lambda row: row["seed"])
 
 
@@ -61,6 +62,7 @@ def rise_and_fall(rows: Rows) -> str:
                 interval([r["kl"][-1] for r in own], "{:.2f}"),
             ]
         )
+
     head = ["arm", "matching", "seeds", "top of z_w", "fall from it", "z_l at the end", "KL"]
     return Table(head, body).markdown()
 
@@ -81,12 +83,15 @@ def over_grid(rows: Rows, arm: str, seed: int, name: str, level: float) -> float
         for row in rows
         if (row["arm"], row.get("seed"), row.get("matching")) == (arm, seed, "gradient")
     ]
+
     points = sorted(
         (-r["z_rejected"][-1] if name == "depth" else r["kl"][-1], r["z_chosen"][-1]) for r in own
     )
+
     for (near, one), (far, other) in pairwise(points):
         if near <= level <= far and far > near:
             return one + (other - one) * (level - near) / (far - near)
+
     return None
 
 
@@ -103,8 +108,10 @@ def differences(
             here, there = at(row, name, level), at(dpo[0], name, level)
         else:
             here, there = (over_grid(rows, a, row["seed"], name, level) for a in (arm, "DPO"))
+
         if here is not None and there is not None:
             values.append(here - there)
+
     return values
 
 
@@ -120,6 +127,7 @@ def at_equal(rows: Rows, size: plan.Size, name: str, path: str) -> str:
             values = differences(rows, arm, matching, name, level, path)
             cells.append(f"{interval(values)} ({len(values)})" if values else "–")
         body.append([arm, *([matching] if path == "steps" else []), *cells])
+
     symbol = "z_l = −" if name == "depth" else "KL = "
     head = ["arm", *(["matching"] if path == "steps" else []), *(f"{symbol}{x:g}" for x in levels)]
     return Table(head, body).markdown()
@@ -135,6 +143,7 @@ def costs(rows: Rows) -> str:
             ["the start", "", "", f"{answers:.3f}", "", f"{start['end_finished']:.2f}",
              f"{start['end_tokens']:.1f}", f"{start['text_nats']:.3f}"]
         )  # fmt: skip
+
     for arm, matching, own in settings(rows):
         rates = [fmean(r["right"]) / answers_of(rows) for r in own]
         body.append(
@@ -145,6 +154,7 @@ def costs(rows: Rows) -> str:
                 f"{fmean(r['text_nats'] for r in own):.3f}",
             ]
         )
+
     head = ["arm", "matching", "seeds", "pass@1", "pass@1 − DPO's", "finished", "tokens"]
     return Table([*head, "other text, nats"], body).markdown()
 
@@ -161,10 +171,12 @@ def against_dpo(rows: Rows, own: Rows) -> str:
     pairs = [(row, dpo[row["seed"]]) for row in own if row["seed"] in dpo]
     if not pairs or own[0]["arm"] == "DPO":
         return ""
+
     answers = answers_of(rows)
     questions = range(len(pairs[0][0]["right"]))
     values = [fmean((r["right"][q] - d["right"][q]) / answers for r, d in pairs) for q in questions]
     low, high = bootstrap(values)
+
     return f"{fmean(values):+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
@@ -175,6 +187,7 @@ def turning(rows: Rows) -> str:
         predicted = NONE if said is None else "no turn"
     else:
         predicted = f"{said['margin']:.2f} ({said['turns']:.0%} of {said['prompts']} prompts turn)"
+
     body = []
     betas = sorted({row["beta"] for row in rows if row["arm"] == "DPO"})
     for beta in betas:
@@ -183,6 +196,7 @@ def turning(rows: Rows) -> str:
         inside = [t for t, r in zip(turns, own, strict=True) if 0 < t.step < r["steps"][-1]]
         cell = f"{median(t.margin for t in inside):.2f}" if inside else "no turn inside the run"
         body.append([f"{beta:g}", f"{len(inside)} of {len(own)}", predicted, cell])
+
     head = ["DPO's β", "runs that turn", "predicted margin", "measured, median"]
     return Table(head, body).markdown()
 
@@ -198,4 +212,5 @@ def tables(rows: Rows, size: plan.Size) -> str:
         "Success, endings, other text": costs(rows),
         "T1's turn": turning(rows),
     }  # fmt: skip
+
     return "\n\n".join(f"**{title}**\n\n{table}" for title, table in parts.items())

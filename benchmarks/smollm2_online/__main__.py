@@ -61,6 +61,7 @@ def ask(model: str, task: tuple[str, int, int], size: plan.Size, out: Path) -> l
     questions = draw_questions(arguments, "train", min(ASKED, size.count), 0)
     tokenizer = load_tokenizer(model)
     records = collect(arguments, questions, load(arguments), tokenizer, out)
+
     return [sum(row["right"] for row in record["responses"]) for record in records]
 
 
@@ -87,6 +88,7 @@ def level_row(size: plan.Size, level: float, rows: list[dict]) -> dict[str, Any]
     chosen = min(candidates, key=distance)
     task = plan.SMALL_TASK if size is not plan.FULL else plan.CANDIDATES[int(chosen)]
     right = candidates[chosen]
+
     return {
         **{"size": size.name, "arm": "level", "level": level, "model": model, "task": list(task)},
         **{"success": sum(right) / (len(right) * DRAWN), "right": right, "samples": DRAWN},
@@ -103,6 +105,7 @@ def candidates_row(size: plan.Size) -> dict[str, Any]:
     for k, task in enumerate(plan.CANDIDATES):
         right[str(k)] = ask(model, task, size, BUILD / f"candidate-{k}.jsonl")
     names = [list(task) for task in plan.CANDIDATES]
+
     return {"size": size.name, "arm": "candidates", "model": model, "tasks": names, "right": right}
 
 
@@ -125,6 +128,7 @@ def train(size: plan.Size, run: plan.Run, level: dict[str, Any]) -> dict[str, An
         "cpu_seconds": round(time.process_time() - cpu, 1),
         "command": command,
     }
+
     out.with_suffix(".state.pt").unlink(missing_ok=True)  # half a gigabyte
     return rounded(row, 6)
 
@@ -154,12 +158,14 @@ def summary(journal: list[dict]) -> dict[str, Any]:
         if asked >= RECENT and right / asked >= 0.5:
             half = end
             break
+
     total = dead = 0
     for line in journal:
         if total >= RECENT:
             break
         total += line["questions"]
         dead += round(line["questions"] * line["zero_gradient"])
+
     return {
         "rounds": len(journal),
         "until_half": half,
@@ -177,6 +183,7 @@ def pilot(size: plan.Size) -> str:
     folder = BUILD / "pilot"
     folder.mkdir(parents=True, exist_ok=True)
     model = arithmetic.gguf().as_posix()
+
     seconds = {}
     for name, rounds, asked in (("start", 1, 0), ("rounds", 4, 0), ("asking", 1, 16)):
         for path in folder.iterdir():
@@ -188,11 +195,13 @@ def pilot(size: plan.Size) -> str:
         began = time.process_time()
         shared.succeed(online.main(flags), "pilot")
         seconds[name] = time.process_time() - began
+
     a_round = (seconds["rounds"] - seconds["start"]) / 3
     asking = (seconds["asking"] - seconds["start"]) / 32  # before and after
     a_run = seconds["start"] + size.rounds * a_round + 2 * size.eval_count * asking
     levels = len(plan.CANDIDATES) * min(ASKED, size.count) * asking
     total = len(list(plan.runs(size))) * a_run + levels
+
     return (
         f"a round {a_round:.1f} s, a question before and after {2 * asking:.1f} s, the start "
         f"{seconds['start']:.0f} s\na run of {size.rounds} rounds at most {a_run / 60:.0f} min; "
@@ -209,17 +218,21 @@ def main(argv: list[str] | None = None) -> int:
     if options.pilot:
         print(pilot(size))
         return 0
+
     path = shared.rows_of(plan.HERE, size.name)
     if not options.table:
         book = shared.Book(path, options)
         if size is plan.FULL and not book.has({"arm": "candidates"}):
             book.add(candidates_row(size))
+
         for level in plan.LEVELS:
             if not book.has({"arm": "level", "level": level}):
                 book.add(rounded(level_row(size, level, book.rows()), 6))
+
         levels = {row["level"]: row for row in book.rows() if row["arm"] == "level"}
         for run in book.missing(list(plan.runs(size)), lambda run: run.key(size)):
             book.add(train(size, run, levels[run.level]))
+
     print(tables(jsonl.read(path, ["arm"])))
     return 0
 

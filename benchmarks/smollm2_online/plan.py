@@ -82,6 +82,7 @@ class Arm:
             return escape_time_grpo(epsilon, group)
         if self.theorem == "mio":
             return escape_time_mio(epsilon, BETA, 0.5)
+
         return float(escape_time_sft(epsilon)) if self.theorem == "sft" else None
 
 
@@ -123,6 +124,7 @@ class Run:
         sgd = size.optimizer == "sgd"
         rate = rounded(size.rate / arm.gradient) if sgd else size.rate
         kind, operands, digits = task
+
         return [
             *(
                 "--model",

@@ -28,6 +28,7 @@ def runs_of(rows: Rows, arm: str, level: float, group: int = 2) -> Rows:
         for row in rows
         if (row["arm"], row.get("level"), row.get("group")) == (arm, level, group)
     ]
+
     return sorted(own, key=lambda row: row["seed"])
 
 
@@ -44,12 +45,15 @@ def escapes(rows: Rows) -> str:
                 )
                 or NONE
             )
+
         body.append([arm, *cells])
+
     levels = levels_of(rows)
     heads = [
         f"ε = {levels[level]['success']:.3f}" if level in levels else f"ε near {level:g}"
         for level in plan.LEVELS
     ]
+
     return Table(["arm", *heads], body).markdown()
 
 
@@ -65,6 +69,7 @@ def ratios(rows: Rows) -> str:
         for level in plan.LEVELS[1:]:
             if first not in levels or level not in levels:
                 continue
+
             near, far = runs_of(rows, name, first), runs_of(rows, name, level)
             rounds = [r["until_half"] for r in near]
             if not near or not far:
@@ -76,11 +81,14 @@ def ratios(rows: Rows) -> str:
                 values = [(r["until_half"] or r["rounds"]) / unit for r in far]
                 over = "" if all(r["until_half"] for r in far) else "> "
                 cell = f"{over}{fmean(values):.1f} ({min(values):.1f} to {max(values):.1f})"
+
             times = [arm.time(levels[x]["success"], 2) for x in (first, level)]
             theory = number(times[1] / times[0], 3) if times[0] and times[1] else "1/ε: "
             if theory == "1/ε: ":
                 theory += number(levels[first]["success"] / levels[level]["success"], 3)
+
             body.append([name, f"{levels[level]['success']:.3f}", cell, theory])
+
     head = ["arm", "ε", "times as many rounds as from the highest ε", "theorem"]
     return Table(head, body).markdown() if body else NONE
 
@@ -95,8 +103,10 @@ def dead_groups(rows: Rows) -> str:
                 for row in rows
                 if (row["arm"], row.get("level"), row.get("group")) == (WITNESS, level, group)
             ]
+
             if not own:
                 continue
+
             total, dead = (sum(row["first"][k] for row in own) for k in (0, 1))
             low, high = wilson(dead, total)
             body.append(
@@ -104,6 +114,7 @@ def dead_groups(rows: Rows) -> str:
                  f"{dead / total:.3f} [{low:.3f}, {high:.3f}]",
                  f"{measured['zero_gradient'][str(group)]:.3f}"]
             )  # fmt: skip
+
     head = ["ε", "group", "runs", "measured", "(1 − ε)ⁿ + εⁿ, mean over questions"]
     return Table(head, body).markdown() if body else NONE
 
@@ -119,6 +130,7 @@ def sharpening(rows: Rows) -> str:
             samples = own[0]["samples"]
             cells = [gain(own, samples, k) for k in (1, powers(samples)[-1])]
             body.append([arm, f"{level:g}", str(len(own)), *cells])
+
     k = max((row["samples"] for row in rows if "after" in row), default=16)
     head = ["arm", "ε near", "seeds", "pass@1 after − before", f"pass@{k} after − before"]
     return Table(head, body).markdown() if body else NONE
@@ -134,6 +146,7 @@ def gain(own: Rows, samples: int, k: int) -> str:
         )
         for q in range(count)
     ]
+
     low, high = bootstrap(values)
     mean = fmean(values)
     return NONE if math.isnan(mean) else f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
@@ -147,4 +160,5 @@ def tables(rows: Rows) -> str:
         "Groups without a gradient": dead_groups(rows),
         "Who reaches, who sharpens": sharpening(rows),
     }
+
     return "\n\n".join(f"**{title}**\n\n{table}" for title, table in parts.items())

@@ -18,6 +18,7 @@ def run_command(command: str, body: Callable[[list[str]], None], argv: Sequence[
     except KeyboardInterrupt:
         print(f"\n{command}: stopped; the same command continues from here", file=sys.stderr)
         return 130
+
     return 0
 
 

@@ -80,6 +80,7 @@ def flags_of(kind: type) -> list[Flag]:
         (value_kind,) = re.findall(r"^(?:tuple\[)?(\w+)", annotation)
         several = annotation.startswith("tuple[")
         flags.append(Flag(entry.name, value_kind, entry.default, several=several, **entry.metadata))
+
     return flags
 
 
@@ -92,6 +93,7 @@ def groups_of(kind: type) -> dict[str, list[Flag]]:
         if names:
             heading = (base.__doc__ or "").split(":")[0].lower()
             groups[heading] = [flags.pop(name) for name in names]
+
     return groups
 
 
@@ -166,9 +168,11 @@ class Parser(ArgumentParser):
             formatter_class=lambda prog: RawDescriptionHelpFormatter(prog, max_help_position=28),
             **options,
         )
+
         self.names: list[str] = []
         self._required: list[str] = []
         self.add_argument("-h", "--help", action="help", help="Show this help.")
+
         for heading, flags in groups.items():
             group = self.add_argument_group(heading) if heading else self
             for entry in flags:
@@ -186,6 +190,7 @@ class Parser(ArgumentParser):
             "metavar": choices if 2 < len(choices) < 40 else KINDS[entry.kind][1],
             "help": _described(entry),
         }
+
         if entry.several:
             options["nargs"] = "+"
         if entry.kind in ("bool", "switch"):
@@ -214,9 +219,11 @@ class Parser(ArgumentParser):
             raise ValueError(
                 f"{unknown[0]}: expected a known flag, got this one{self.nearest(unknown[0])}"
             )
+
         for name in self._required:
             if name not in values:
                 raise ValueError(f"{name}: expected a value (--{name} …), got none")
+
         return vars(values)
 
     def nearest(self, name: str) -> str:
@@ -236,8 +243,10 @@ def _described(entry: Flag) -> str:
     """Return the help with its default, in argparse's notation: % is written twice."""
     if not entry.help:
         return SUPPRESS
+
     default = entry.shown or entry.default
     if default is None or default is MISSING or default is False or default == ():
         return entry.help.replace("%", "%%")
+
     words = "true" if default is True else default
     return f"{entry.help} (default: {words})".replace("%", "%%")

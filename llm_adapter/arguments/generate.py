@@ -23,6 +23,7 @@ def content() -> dict[str, Any]:
     actions = {action.dest: action for action in transformers.HfArgumentParser(kind)._actions}
     names = actions.keys() - {"help", *OBJECTS}
     fields = {name: _row(action) for name, action in actions.items() if name in names}
+
     return {"transformers": transformers.__version__, "fields": fields}
 
 
@@ -39,6 +40,7 @@ def _row(action: Action) -> dict[str, Any]:
         row["choices"] = list(action.choices)
     if action.nargs == "+":
         row["several"] = True
+
     return row
 
 

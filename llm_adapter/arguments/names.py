@@ -60,4 +60,5 @@ def check_model_name(name: str) -> str:
             f"model: expected {BUILTIN!r}, a directory, a .gguf file or a hub name, "
             f"got no such path: {name}"
         )
+
     return name

@@ -134,6 +134,7 @@ def parse(
         description=description,
         epilog=epilog,
     )
+
     arguments = kind(**parser.read(argv))
     arguments.check()
     return arguments

@@ -44,6 +44,7 @@ def read_values(argv: Sequence[str]) -> dict[str, Any]:
     argv, words = own_names(argv, parser.names)
     for line in words:
         complain(COMMAND, line, "from TRL")
+
     values = parser.read(argv)
     path = values.pop("config", None if "model" in values else DEMO)
     config = _config_values(path, parser) if path else {}
@@ -78,6 +79,7 @@ def _idle(name: str, place: str, value: Any) -> bool:
     if value is None:
         return False
     terms = [term.rpartition("*")[2].strip() for term in str(value).split("+")]
+
     return name == "bound" or not any(term in bounds() for term in terms)
 
 
@@ -89,6 +91,7 @@ def _parser(explained: bool) -> Parser:
         for name, row in generated()["fields"].items()
         if name not in ours
     ]
+
     parser = Parser(
         COMMAND,
         {"": [CONFIG], **groups_of(RunFields), "other fields of transformers": others},
@@ -96,6 +99,7 @@ def _parser(explained: bool) -> Parser:
         description=DESCRIPTION,
         epilog=EXAMPLES,
     )
+
     parser.add_argument("--help_all", action="help", help="Also show the flags of transformers.")
     return parser
 
@@ -110,6 +114,7 @@ def _config_values(path: str | Path, parser: Parser) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"config: expected a readable YAML file, got {path} ({reason})") from None
+
     if not isinstance(config, dict):
         raise ValueError(
             f"{path}: expected YAML of 'field: value' lines, got {type(config).__name__}"
@@ -124,6 +129,7 @@ def _config_values(path: str | Path, parser: Parser) -> dict[str, Any]:
             values |= parser.read(_as_flag(key, value))
         except ValueError as error:
             raise ValueError(f"{path}:{lines[key]}: {error}") from None
+
     return values
 
 
@@ -139,11 +145,14 @@ def _lines(path: str | Path, node: Any, parser: Parser) -> dict[str, int]:
             raise ValueError(
                 f"{path}:{line}: expected known fields, got {key}{parser.nearest(key)}"
             )
+
         if key in lines:
             raise ValueError(
                 f"{path}:{line}: {key}: expected it once, got it again (first in line {lines[key]})"
             )
+
         lines[key] = line
+
     return lines
 
 

@@ -102,6 +102,7 @@ def own_names(argv: Sequence[str], known: Sequence[str]) -> tuple[list[str], lis
     flags: list[str] = []
     words: list[str] = []
     weights = _values(argv, "loss_weights")
+
     place = 0
     while place < len(argv):
         name, equals, value = _parts(argv[place])
@@ -109,15 +110,18 @@ def own_names(argv: Sequence[str], known: Sequence[str]) -> tuple[list[str], lis
         if not name or name in known or not _is_trls(name):
             flags.append(argv[place - 1])
             continue
+
         values = [value] if equals else []
         while not equals and place < len(argv) and not argv[place].startswith("--"):
             values.append(argv[place])
             place += 1
+
         own = _translated(name, values, weights)
         flags += [f"--{key}={part}" for key, part in own.items()]
         if own:
             readings = " ".join(f"--{key} {part}" for key, part in own.items())
             words.append(f"{' '.join([f'--{name}', *values])} is {readings}")
+
     return flags, words
 
 
@@ -144,6 +148,7 @@ def _values(argv: Sequence[str], name: str) -> list[str]:
             values += [value] if inside and equals else []
         elif inside:
             values.append(text)
+
     return [part for value in values for part in value.split()]
 
 
@@ -154,8 +159,10 @@ def _translated(name: str, values: list[str], weights: list[str]) -> dict[str, s
         raise ValueError(
             f"{name}: expected {REMEDIES[name]}, got a flag of TRL's without counterpart"
         )
+
     if not values and name != "use_peft":
         raise ValueError(f"{name}: expected a value, got none")
+
     own = SPECIAL[name](values, weights) if name in SPECIAL else {NAMES[name]: values[0]}
     return {key: str(value) for key, value in own.items()}
 
@@ -168,10 +175,12 @@ def _loss(values: list[str], weights: list[str]) -> dict[str, Any]:
         if name not in table:
             hint = SFT if name == "sft" else ""
             raise ValueError(f"loss_type: expected one of {', '.join(table)}, got {name}{hint}")
+
     if len(names) == 1:
         return LOSS_TYPES[names[0]]
     if weights and len(weights) != len(names):
         raise ValueError(f"loss_weights: expected {len(names)} weights, got {len(weights)}")
+
     terms = zip(weights or ["1"] * len(names), names, strict=True)
     return {"loss": " + ".join(f"{weight}*{TERMS[name]}" for weight, name in terms)}
 

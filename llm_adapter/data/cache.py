@@ -50,6 +50,7 @@ def content_key(digest: str, tokenizer, options: Options, max_negatives: int | N
         FORMAT,
         [metadata.version(name) for name in ("transformers", "tokenizers", "jinja2")],
     ]
+
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -66,6 +67,7 @@ def fetch(path: Path, read: Callable[[Path], Value]) -> Value | None:
     """Return what `read` finds in a file, or None; a damaged file is reported in one line."""
     if not path.exists():
         return None
+
     try:
         return read(path)
     except Exception as error:  # a damaged file makes numpy, zipfile, json, … raise many classes
@@ -116,6 +118,7 @@ def _pack(
     notes = {str(place): row.notes for place, row in enumerate(examples) if row.notes}
     faulty = [asdict(fault) for fault in faults]
     header = json.dumps({"key": key, "faults": faulty, "notes": notes, "ignored": ignored})
+
     return {
         "header": np.frombuffer(header.encode(), np.uint8),
         "examples": np.array(table, np.int64).reshape(-1, 5),
@@ -128,6 +131,7 @@ def _unpack(arrays: dict[str, np.ndarray], key: str) -> Tokenized:
     header = json.loads(arrays["header"].tobytes())
     if header["key"] != key:
         raise ValueError("the content of another key")
+
     bounds = accumulate(arrays["lengths"].tolist(), initial=0)
     pieces = (arrays["tokens"][start:end].tolist() for start, end in pairwise(bounds))
     examples = [
@@ -142,4 +146,5 @@ def _unpack(arrays: dict[str, np.ndarray], key: str) -> Tokenized:
         )
         for place, (file, line, truncated, count, label) in enumerate(arrays["examples"].tolist())
     ]
+
     return examples, [Fault(**fault) for fault in header["faults"]], header["ignored"]

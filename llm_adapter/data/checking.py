@@ -43,6 +43,7 @@ def check_rows(
             raise Unusable("duplicate", f"prompt: expected a new example, got a copy of {where}")
         if any(_hash(prompt, other, chosen) in preferred for other in rejected):
             example = replace(example, notes=(*example.notes, "reversed"))
+
         preferred.update(_hash(prompt, chosen, other) for other in rejected)
         return example
 
@@ -58,9 +59,11 @@ def check_rows(
             add(row, row.value)
         else:
             groups.setdefault(_asked(alone[0]), []).append((row, *alone))
+
     for group in groups.values():
         for row, value in _paired(group):
             add(row, value)
+
     examples.sort(key=lambda example: (example.file, example.line))
     faults.sort(key=lambda fault: (fault.file, fault.line))
     return examples, faults
@@ -90,6 +93,7 @@ def _paired(group: list[tuple[Row, dict, bool]]) -> Iterator[tuple[Row, object]]
     if not good or not bad:
         yield from ((row, row.value) for row, _, _ in group)
         return
+
     for row, value in good:
         yield row, value | {"rejected": bad}
 

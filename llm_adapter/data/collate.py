@@ -44,6 +44,7 @@ def collate(examples: Sequence[TokenizedExample], pad_id: int = 0) -> dict[str, 
     pairs = [(prompt + head, completion) for prompt, head, completion in pieces]
     ends = [len(prompt) + len(completion) for prompt, completion in pairs]
     input_ids = np.full((len(pairs), max(ends)), pad_id)
+
     for row, (prompt, completion) in zip(input_ids, pairs, strict=True):
         row[: len(prompt)] = prompt
         row[len(prompt) : len(prompt) + len(completion)] = completion
@@ -51,6 +52,7 @@ def collate(examples: Sequence[TokenizedExample], pad_id: int = 0) -> dict[str, 
     places = [(row, len(prompt) - 1, len(prompt)) for row, (prompt, _) in enumerate(pairs)]
     mask = np.arange(max(ends)) < np.array(ends)[:, None]
     batch = _batch(examples, input_ids, places)
+
     return batch | {"attention_mask": torch.from_numpy(mask).long()}
 
 
@@ -103,6 +105,7 @@ def collate_shared(
                 branches[row, 0, start:end] = next(alone) if head else b
                 branches[row, 1, start:end] = 0 if head else k
                 branches[row, 2, start:end] = np.arange(first, first + end - start)
+
     batch = _batch(examples, input_ids, [placed[key] for key in _order(examples)])
     labels = torch.from_numpy(branches)
     return batch | {"branches": labels.unsqueeze(1), "position_ids": labels[:, 2].long()}
@@ -126,6 +129,7 @@ def mismatched(examples: Sequence[TokenizedExample], limit: int) -> list[Tokeniz
         other = next((row for row in earlier if row.context != example.context), None)
         if other is None:
             return list(examples)
+
         others = other.completions
         used = len(example.prompt) + max(map(len, example.heads or ([],)))
         count = len(example.completions)
@@ -134,6 +138,7 @@ def mismatched(examples: Sequence[TokenizedExample], limit: int) -> list[Tokeniz
             example.line, example.prompt, cut, file=example.file, heads=example.heads
         )
         rows.append(replace(example, mismatched=strange))
+
     return rows
 
 
@@ -170,6 +175,7 @@ def packed(sizes: Sequence[int], room: float) -> list[list[int]]:
             left.append(room)
         rows[row].append(index)
         left[row] -= sizes[index]
+
     return rows
 
 
@@ -179,11 +185,13 @@ def _batch(
     """Return the part of a batch that both layouts share."""
     length = input_ids.shape[1]
     responses = [examples[b].completions[k] for b, k in _order(examples)]
+
     sources = []
     for (row, before, first), response in zip(places, responses, strict=True):
         own = np.arange(row * length + first - 1, row * length + first - 1 + len(response))
         own[0] = row * length + before
         sources.append(own)
+
     counts = torch.tensor([len(row.completions) - 1 for row in examples])
     batch = {
         "input_ids": torch.from_numpy(input_ids),
@@ -192,6 +200,7 @@ def _batch(
         "lengths": torch.tensor([len(response) for response in responses]),
         "negatives": torch.arange(int(counts.max())) < counts.unsqueeze(1),
     }
+
     if all(row.reference for row in examples):
         batch["reference"] = torch.tensor([examples[b].reference[k] for b, k in _order(examples)])
     return batch

@@ -51,15 +51,18 @@ def one_layout(row: dict[str, Any]) -> dict[str, Any]:
     for name in SYSTEM:
         if isinstance(row.get(name), str) and row.get("system") is None:
             row["system"] = row.pop(name)
+
     for name in ("prompt", "chosen"):
         if name in row:
             row[name] = _messages(row[name])
     if row.get("prompt") == "" and _whole(row.get("chosen")):
         del row["prompt"]
+
     if "rejected" in row:
         rejected = _messages(row["rejected"])
         several = isinstance(rejected, list) and rejected and not isinstance(rejected[0], dict)
         row["rejected"] = [_messages(response) for response in rejected] if several else rejected
+
     if row.get("prompt") is None:
         row |= _dialogue(row.get("chosen"), row.get("rejected"))
     return row
@@ -73,6 +76,7 @@ def _turns(history: Any) -> list[dict[str, str]]:
         for pair in pairs
     ):
         return []
+
     roles = ("user", "assistant")
     return [
         {"role": role, "content": text}
@@ -101,12 +105,15 @@ def labelled(row: Any) -> tuple[dict[str, Any], bool] | None:
         return None
     if row.get("chosen") is not None or row.get("rejected") is not None:
         return None
+
     name = next((name for name in RESPONSES if row.get(name) is not None), None)
     if name is None:
         return None
+
     label = row["label"]
     if label not in (True, False):  # 1 and 0, too
         raise ValueError(f"label: expected true or false, got {json.dumps(label, default=str)}")
+
     others = {key: value for key, value in row.items() if key not in (name, "label")}
     return others | {"chosen": row[name]}, bool(label)
 
@@ -126,6 +133,7 @@ def _message(message: dict[str, Any]) -> dict[str, Any]:
         message["role"] = message.pop("from")
         if "content" not in message and "value" in message:
             message["content"] = message.pop("value")
+
     if isinstance(message.get("role"), str):
         role = message["role"].lower()
         plain = role in ("system", "user", "assistant")
@@ -134,10 +142,12 @@ def _message(message: dict[str, Any]) -> dict[str, Any]:
     if isinstance(message.get("tool_calls"), list):
         message["tool_calls"] = [_call(call) for call in message["tool_calls"]]
     parts = message.get("content")
+
     if isinstance(parts, list) and all(_is_text(part) for part in parts):
         message["content"] = "".join(
             part if isinstance(part, str) else part["text"] for part in parts
         )
+
     return message
 
 
@@ -146,10 +156,12 @@ def _call(call: Any) -> Any:
     function = call.get("function", call) if isinstance(call, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("arguments"), str):
         return call
+
     try:
         function = function | {"arguments": json.loads(function["arguments"])}
     except json.JSONDecodeError:
         return call
+
     return call | {"function": function} if "function" in call else function
 
 
@@ -164,10 +176,12 @@ def _dialogue(chosen: Any, rejected: Any) -> dict[str, Any]:
     """Return the parts of two dialogues in plain text, where both have the same turns up to an answer; else nothing."""
     if not (isinstance(chosen, str) and isinstance(rejected, str)):
         return {}
+
     human, assistant = TURNS
     end = chosen.rfind(assistant, 0, common_length([chosen, rejected])) + len(assistant)
     if not chosen.startswith(human) or end < len(assistant):
         return {}
+
     return {"prompt": chosen[:end], "chosen": chosen[end:], "rejected": rejected[end:]}
 
 
@@ -182,4 +196,5 @@ def common_length(rows: Sequence[Sequence]) -> int:
         if any(item != items[0] for item in items):
             break
         length += 1
+
     return length

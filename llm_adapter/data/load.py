@@ -167,6 +167,7 @@ def prepare(
     ignored = dict(Counter(key for example in examples for key in example.ignored).most_common())
     if folder:
         token_cache.save(folder, key, (tokenized, dropped, ignored))
+
     return Data(source, tokenized, dropped, ignored)
 
 
@@ -199,6 +200,7 @@ def load_data(args, tokenizer) -> tuple[Data, Data | None]:
     across = args.objective().splits
     parts = [with_counterparts(part, across) for part in parts]
     settle(parts, args, Path(args.output_dir) / "dropped.jsonl", args.process_index == 0)
+
     return parts[0], parts[1] if args.eval_data else None
 
 
@@ -214,9 +216,11 @@ def with_counterparts(data: Data, across: bool) -> Data:
     alone = [example for example in data.examples if example.label is not None]
     if not alone:
         return data
+
     good = [example for example in alone if example.label]
     bad = [example for example in alone if not example.label]
     others = [example for example in data.examples if example.label is None]
+
     if across and good and bad:
         count = max(len(good), len(bad))
         pairs = [_across(good[i % len(good)], bad[i % len(bad)]) for i in range(count)]
@@ -226,6 +230,7 @@ def with_counterparts(data: Data, across: bool) -> Data:
     reason = ALONE if good and bad else both
     faults = [Fault(example.file, example.line, "unpaired", reason) for example in alone]
     dropped = sorted([*data.dropped, *faults], key=lambda fault: (fault.file, fault.line))
+
     return replace(data, examples=others, dropped=dropped)
 
 
@@ -262,6 +267,7 @@ def settle(parts: Sequence[Data], args, dropped: Path, speaks: bool) -> None:
         write_dropped(dropped, parts)
     for data in parts:
         check_share(data, args.max_dropped, dropped)
+
     for data in parts if speaks else ():
         print(report(data, args), flush=True)
         for line in surprises(data):
@@ -275,6 +281,7 @@ def surprises(data: Data) -> Iterator[str]:
             first = next(example for example in data.examples if name in example.notes)
             where = f"{data.source.files[first.file]}:{first.line}"
             yield f"{name}: {count} of {len(data.examples)} examples, the first in {where}: {NOTES[name]}"
+
     joined = [fault for fault in data.dropped if fault.reason == "no_boundary"]
     if joined:
         where = name_faults(data.source.files, joined)
@@ -370,6 +377,7 @@ def report(data: Data, args) -> str:
     parts = "prompts" if args.truncation == "left_prompt" else "responses"
     notes = ", ".join(f"{count} {name}" for name, count in data.notes.items())
     ignored = ", ".join(f"{key} ({count})" for key, count in data.ignored.items())
+
     return "; ".join(
         (
             f"data {data.source.name}: {len(negatives)} examples",

@@ -36,6 +36,7 @@ def notes_of(others: dict, prompt: Text, responses: Sequence[Text]) -> Iterator[
         yield "turns"
     if any(_is_json_of_messages(text) for text in (prompt, *responses) if isinstance(text, str)):
         yield "messages_as_text"
+
     scores = {
         side: score
         for side in ("chosen", "rejected")
@@ -43,6 +44,7 @@ def notes_of(others: dict, prompt: Text, responses: Sequence[Text]) -> Iterator[
         if unused(str(key)) and side in str(key)
         if (score := _score(value)) is not None
     }
+
     margin = (
         scores["chosen"] - scores["rejected"] if len(scores) == 2 else _score(others.get("margin"))
     )
@@ -57,6 +59,7 @@ def _score(value: object) -> float | None:
             return float(value)
         except (ValueError, OverflowError):
             return None
+
     return None
 
 
@@ -64,10 +67,12 @@ def _is_json_of_messages(text: str) -> bool:
     """Return whether a text is JSON of a conversation, as tables keep it."""
     if not text.lstrip().startswith("[{"):
         return False
+
     try:
         turns = json.loads(text)
     except (json.JSONDecodeError, RecursionError):
         return False
+
     return all(
         isinstance(turn, dict)
         and turn.keys() & {"content", "value"}

@@ -38,11 +38,13 @@ def parse_row(value: object) -> Example:
     row = decode(value) if isinstance(value, bytes) else value
     if not isinstance(row, dict):
         raise ValueError(f"expected a JSON object, got {_kind(row)}")
+
     alone = labelled(row)
     row = one_layout(alone[0] if alone else row)
     for name in MEDIA:
         if row.get(name):
             raise Unusable("images", f"{name}: expected text alone, got {_kind(row[name])}")
+
     for key in ("chosen", "rejected")[: 1 if alone else 2]:
         if key not in row:
             raise ValueError(f"{key}: expected this key, got only the keys {_keys(row, key)}")
@@ -51,16 +53,19 @@ def parse_row(value: object) -> Example:
     several = isinstance(rejected, list) and rejected and not isinstance(rejected[0], dict)
     if not (alone or several):
         rejected = [rejected]  # a single response: a string, or one list of messages
+
     names = ["completion" if alone else "chosen"] + ["rejected"] * len(rejected)
     chosen = _text(names[0], row["chosen"])
     responses: list[Text] = [chosen, *(_text("rejected", response) for response in rejected)]
     prompt = _text("prompt", row["prompt"]) if row.get("prompt") is not None else None
     conversations = [response for response in responses if not isinstance(response, str)]
+
     if prompt is None and len(conversations) < len(responses):
         raise ValueError(
             "prompt: expected this key (only conversations may leave it out), got responses in "
             f"plain text and the keys {_keys(row, 'prompt')}"
         )
+
     if chosen in responses[1:]:
         raise Unusable(
             "identical",
@@ -76,13 +81,16 @@ def parse_row(value: object) -> Example:
         responses = [conversation[len(prompt) :] for conversation in conversations]
     else:
         prompt, responses = _without_prompt(prompt, responses, names)
+
     for name, response in zip(names, responses, strict=True):
         _check_response(name, response)
     system = _system(row, prompt)
+
     if system and not isinstance(prompt, str):
         own = prompt[0]["role"] == "system"
         prompt = prompt if own else [{"role": "system", "content": system}, *prompt]
         system = ""
+
     return Example(
         0,
         prompt,
@@ -130,6 +138,7 @@ def _check_response(name: str, response: Text) -> None:
             "conversation",
             f"{name}: expected a response that begins with role assistant, got role {response[0]['role']}",
         )
+
     if not isinstance(response, str) and response[-1]["role"] != "assistant":
         raise Unusable(
             "conversation",
@@ -144,11 +153,13 @@ def _system(row: dict, prompt: Text) -> str:
         return ""
     if not isinstance(system, str):
         raise ValueError(f"system: expected a string, got {_kind(system)}")
+
     first = {} if isinstance(prompt, str) else prompt[0]
     if first.get("role") == "system" and first["content"] != system:
         raise Unusable(
             "conversation", "system: expected one system message, got another in the conversation"
         )
+
     return system
 
 
@@ -176,6 +187,7 @@ def _from_text(name: str, value: object) -> object:
         return value
     if not value.strip():
         return None
+
     try:
         return json.loads(value)
     except json.JSONDecodeError as error:
@@ -186,16 +198,19 @@ def _sampled(value: object, count: int) -> Sampled | None:
     """Return the token ids of a row that `pairs` wrote."""
     if not isinstance(value, dict):
         return None
+
     pieces = [value.get("prompt"), value.get("chosen"), *(value.get("rejected") or [])]
     whole = all(
         isinstance(ids, list) and ids and all(type(token) is int and token >= 0 for token in ids)
         for ids in pieces
     )
+
     if not whole or len(pieces) != count + 1 or not isinstance(value.get("vocabulary"), str):
         raise ValueError(
             "tokens: expected vocabulary, and the token ids of prompt, chosen and each rejected "
             f"response, got {_kind(value)}"
         )
+
     return Sampled(value["vocabulary"], pieces[0], tuple(pieces[1:]))
 
 
@@ -206,10 +221,12 @@ def _keys(row: dict, wanted: str) -> str:
         "chosen": ("chosen", "prefer", "accept", "win", "best", "positive", "response_j"),
         "rejected": ("reject", "los", "dispref", "worst", "negative", "response_k"),
     }
+
     names = sorted(map(str, row))
     close = [name for name in names if any(hint in name.lower() for hint in hints[wanted])]
     if wanted == "chosen":
         close = [name for name in close if "dispref" not in name.lower() and name != "rejected"]
+
     close = [name for name in close if name not in (*KNOWN, "preference")]
     return f"{names}" + (f" (rename {close[0]} to {wanted})" if len(close) == 1 else "")
 
@@ -243,6 +260,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [key for key, _ in pairs]
         twice = next(key for key in names if names.count(key) > 1)
         raise ValueError(f"{twice}: expected this key once, got it twice")
+
     return value
 
 
@@ -261,6 +279,7 @@ def _without_prompt(
         ends = [place for place, turn in enumerate(common, 1) if _asks(turn, prompt)]
         if ends:
             shared = prompt = common[: ends[-1]]
+
     return prompt, [_answer(*pair, shared) for pair in zip(names, responses, strict=True)]
 
 
@@ -277,6 +296,7 @@ def _answer(name: str, response: Text, shared: list) -> Text:
             "conversation",
             f"{name}: expected a conversation that begins with the prompt, got one that does not",
         )
+
     return response[len(shared) :]
 
 
@@ -288,6 +308,7 @@ def _shared(conversations: Sequence[list]) -> list:
             "conversation",
             "prompt: expected conversations that begin with the same messages, got different ones",
         )
+
     return conversations[0][:length]
 
 
@@ -306,10 +327,12 @@ def _text(name: str, value: object) -> Text:
         raise ValueError(
             f"{name}: expected a string or a non-empty list of messages, got {_kind(value)}"
         )
+
     try:
         "".join(strings).encode()
     except UnicodeEncodeError:
         raise ValueError(f"{name}: expected text, got half of a surrogate pair") from None
+
     return value
 
 
@@ -319,6 +342,7 @@ def _message(name: str, message: object) -> dict:
         fields = {key: part for key, part in message.items() if part is not None}
         if fields.get("tool_calls"):
             fields = {"role": "", "content": ""} | fields
+
         content = fields.get("content")
         kinds = [part for part in map(_part, content if isinstance(content, list) else []) if part]
         if kinds:
@@ -327,8 +351,10 @@ def _message(name: str, message: object) -> dict:
                 "conversation" if thought else "images",
                 f"{name}: expected text alone, got a message with a part of type {kinds[0]}",
             )
+
         if fields.get("role") and isinstance(fields["role"], str) and isinstance(content, str):
             return fields
+
     raise ValueError(
         f"{name}: expected messages with string 'role' and 'content', got {_kind(message)}"
     )
@@ -348,8 +374,10 @@ def _kind(value: object) -> str:
         float: "a number",
         str: "a string",
     }
+
     if isinstance(value, dict):
         return f"an object with keys {sorted(map(str, value))}"
     if isinstance(value, list):
         return "a list" if value else "an empty list"
+
     return names.get(type(value), f"a {type(value).__name__}")

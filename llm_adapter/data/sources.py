@@ -87,6 +87,7 @@ def open_source(name: str | Path, config: str | None = None, split: str = "train
     path = Path(name)
     if not path.exists():
         return _hub(str(name), config, split)
+
     files = _files(path) if path.is_dir() else [path]
 
     def rows() -> Iterator[Row]:
@@ -108,17 +109,21 @@ def _files(folder: Path) -> list[Path]:
         for path in folder.iterdir()
         if path.name.endswith(SUFFIXES) and not path.name.startswith(".") and path.is_file()
     )
+
     if not files:
         raise ValueError(f"{folder}: expected a folder with .jsonl or .parquet files, got none")
+
     splits = {}
     for path in files:
         if named := SPLIT.match(path.name):
             splits.setdefault(named[0].lower(), path.name)
+
     if len(splits) > 1:
         raise ValueError(
             f"{folder}: expected files of one split, got {' and '.join(splits.values())} (name one file, or a folder "
             "of one split)"
         )
+
     return files
 
 
@@ -135,6 +140,7 @@ def _digest(files: list[Path]) -> str:
             raise ValueError(
                 f"{path}: expected a readable file, got {error.strerror or error}"
             ) from None
+
     return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
 
 
@@ -147,12 +153,15 @@ def _json(path: Path) -> Iterator[tuple[int, object]]:
         first = next(numbered, None)
         if first is None:
             return
+
         _refuse_others(path, first[1])
         if not _opens_array(first[1]):
             yield first
             yield from numbered
             return
+
         content = b"".join([first[1], *(line for _, line in numbered)])
+
     try:
         yield from enumerate(json.loads(content), start=1)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -169,6 +178,7 @@ def _refuse_others(path: Path, line: bytes) -> None:
     start = line.removeprefix(b"\xef\xbb\xbf").strip()
     kind = next((kind for begin, kind in OTHERS.items() if start.startswith(begin)), "")
     names = re.split(r"[,;\t]", start.decode("utf-8", "replace"))
+
     if len(names) > 1 and {"chosen", "completion"} & {name.strip(' "').lower() for name in names}:
         kind = "a table of text (write it as parquet, or a JSON object a row)"
     elif start == b"{":
@@ -177,6 +187,7 @@ def _refuse_others(path: Path, line: bytes) -> None:
         kind = "lines that end with a carriage return alone (write \\n)"
     elif start.endswith(b"},") and start.startswith(b"{"):
         kind = "objects with commas between them (put them in [ ], or leave the commas out)"
+
     if kind:
         raise ValueError(f"{path}: expected JSON lines, a JSON array or parquet, got {kind}")
 
@@ -195,6 +206,7 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict]]:
         raise ValueError(
             f"{path}: expected the package pyarrow to read parquet, got none ({INSTALL})"
         ) from None
+
     line = 0
     try:
         with parquet.ParquetFile(path) as file:
@@ -213,6 +225,7 @@ def _hub(name: str, config: str | None, split: str) -> Source:
         raise ValueError(
             f"{name}: expected an existing path, or the package datasets to read the hub, got neither ({INSTALL})"
         ) from None
+
     try:
         table = load_dataset(name, config, split=split)
     except (
@@ -222,6 +235,7 @@ def _hub(name: str, config: str | None, split: str) -> Source:
         raise ValueError(
             f"{name}: expected an existing path or a reachable data set{of} with split {split}, got: {error}"
         ) from error
+
     shown = f"{name}[{split}]"
 
     def rows() -> Iterator[Row]:

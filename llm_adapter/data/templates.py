@@ -29,6 +29,7 @@ def check_template_arguments(arguments: Mapping[str, Any], template: object) -> 
     """
     if not arguments or isinstance(template, dict):
         return
+
     names = names_read(template)
     for name in arguments:
         if name not in names:
@@ -50,6 +51,7 @@ def names_read(template: object) -> frozenset[str]:
     """
     if not isinstance(template, str):
         return frozenset()
+
     from jinja2 import TemplateError
     from jinja2.meta import find_undeclared_variables
     from transformers.utils.chat_template_utils import _compile_jinja_template  # seconds
@@ -59,6 +61,7 @@ def names_read(template: object) -> frozenset[str]:
         names = find_undeclared_variables(environment.parse(template))
     except TemplateError as error:
         raise ValueError(f"chat_template: expected one that jinja reads, got {error}") from None
+
     return frozenset(names - {*environment.globals} - OURS)
 
 
@@ -84,10 +87,12 @@ def render(
             "conversation",
             f"chat_template_kwargs: expected none that is set here, got {', '.join(sorted(own))}",
         )
+
     settings = {**arguments, **example.template, **tools}
     asked = _messages(example.prompt, "user")
     if example.system:
         asked = [{"role": "system", "content": example.system}, *asked]
+
     answers = [_messages(text, "assistant") for text in (example.chosen, *example.rejected)]
 
     def write_as(form: Form, turns: list, **more: Any) -> str:
@@ -99,16 +104,19 @@ def render(
         *asked, last = asked
         begun = last["content"]
         answers = [[{**row[0], "content": begun + row[0]["content"]}, *row[1:]] for row in answers]
+
     write = partial(write_as, _form(write_as, asked, answers))
     head, closed = write(asked, add_generation_prompt=True) + begun, write(asked)
     texts = [_once(write, asked, answer, tokenizer) for answer in answers]
     notes = list(_losses(head, answers, texts))
     template = tokenizer.chat_template
+
     if isinstance(template, str):  # a table of several is not looked into
         if example.template and not example.template.keys() <= names_read(template):
             notes.append("kwargs_ignored")
         if "strftime_now" in template and "date_string" not in settings:
             notes.append("dated")
+
     if example.tools and head == write(asked, add_generation_prompt=True, tools=None):
         notes.append("tools_ignored")
     if all(text.startswith(head) for text in texts):
@@ -125,6 +133,7 @@ def render(
             f"{written[place : place + 20]!r} before an answer, in place of "
             f"{needed[place : place + 20]!r} (--chat_template takes another one)",
         )
+
     return head, texts, [*notes, "template"]
 
 
@@ -141,6 +150,7 @@ def _in_json(message: dict) -> dict:
         if not isinstance(function.get("arguments"), str):
             function = function | {"arguments": json.dumps(function.get("arguments"))}
         call |= {"function": function} if "function" in call else function
+
     return message | ({"tool_calls": calls} if calls else {})
 
 
@@ -154,9 +164,12 @@ def _form(write, asked: list, answers: list[list]) -> Form:
         except Exception as error:  # a template is a program: jinja's errors, and Python's
             refusal = refusal or str(error)
             continue
+
         if len({*texts}) > 1 or len(texts) == 1:
             return form
+
         refusal = refusal or "the same text for all responses"
+
     raise Unusable(
         "conversation", f"prompt: expected turns that the chat template accepts, got: {refusal}"
     )
@@ -173,12 +186,14 @@ def _losses(head: str, answers: list[list], texts: list[str]) -> Iterator[str]:
                     "conversation",
                     f"prompt: expected a chat template that writes tool calls, got none of {name}",
                 )
+
     parts = (
         (message.get(name) or "", text)
         for answer, text in pairs
         for message in answer
         for name in ("content", "reasoning_content", "thinking")
     )
+
     if any(isinstance(part, str) and part.strip() not in text for part, text in parts):
         yield "rewritten"
 
@@ -195,4 +210,5 @@ def _once(write, asked: list, answer: list, tokenizer) -> str:
         place = text.rfind(content)
         if place >= 0 and text[place + len(content) :].strip().startswith(end):
             return write([*asked, *answer[:-1], last | {"content": content.removesuffix(end)}])
+
     return text

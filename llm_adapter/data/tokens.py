@@ -101,10 +101,12 @@ def check_tokenizer(tokenizer, examples: Sequence[Example], options: Options) ->
         False: "tokenizer: expected an EOS token to end a plain response, got none",
     }
     has = {True: bool(tokenizer.chat_template), False: tokenizer.eos_token_id is not None}
+
     for example in examples:
         chat = _is_chat(example, options)
         if not has[chat]:
             return [Fault(example.file, example.line, "", lacks[chat])]
+
     return []
 
 
@@ -121,6 +123,7 @@ def tokenize_examples(
         for example in examples:
             yield _outcome(example, tokenizer, options)
         return
+
     before = os.environ.get("TOKENIZERS_PARALLELISM")
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one level of parallelism: the processes
     try:
@@ -175,19 +178,23 @@ def tokenize_example(example: Example, tokenizer, options: Options) -> Tokenized
     else:
         prompt, whole, more = _tokens(example, tokenizer, options, chat, bos)
         notes += ["retokenised", *more] if example.sampled else more
+
     if not prompt:
         raise Unusable("no_tokens", "prompt: expected at least one token, got none")
     if not all(whole):
         raise Unusable("no_tokens", "chosen, rejected: expected at least one token each, got none")
+
     prompt, cut, truncated = _fit(
         prompt, whole, options, keep=len(bos) if prompt[: len(bos)] == bos else 0
     )
+
     if cut[0] in cut[1:]:
         raise Unusable(
             "identical",
             "chosen: expected tokens that differ from those of each rejected response, got the same "
             f"{len(cut[0])} (max_length={options.max_length} leaves room for {options.max_length - len(prompt)})",
         )
+
     return TokenizedExample(
         example.line,
         prompt,
@@ -215,6 +222,7 @@ def _tokens(
             notes.append("kwargs_ignored")
         if example.tools:
             notes.append("tools_ignored")
+
     open_ids, *ids = (_begun(row, chat, bos) for row in _encode([head, *texts], tokenizer))
     length = common_length([open_ids, *ids])
     if open_ids and not length:
@@ -227,6 +235,7 @@ def _tokens(
                 *begins
             ),
         )
+
     if length < len(open_ids) and "template" not in notes:
         notes.append("merged")
 
@@ -238,6 +247,7 @@ def _tokens(
             notes.append("inner_end")
     elif not all(_ends(row, tokenizer) for row in responses):
         notes.append("endless")
+
     return open_ids[:length], responses, notes
 
 
@@ -305,6 +315,7 @@ def _fit(
                 f"prompt: expected fewer than max_length={limit} tokens, got {len(prompt)}",
             )
         return prompt, tuple(ids[:room] for ids in whole), sum(len(ids) > room for ids in whole)
+
     if options.truncation == "left_prompt":
         room = limit - longest - keep
         if room < 1:
@@ -313,6 +324,7 @@ def _fit(
                 f"chosen, rejected: expected room for the prompt within max_length={limit}, got {longest} tokens",
             )
         return prompt[:keep] + prompt[-room:], tuple(whole), 1
+
     message = f"prompt: expected at most max_length={limit} tokens with the response, got {len(prompt) + longest}"
     raise Unusable("too_long", message) if options.truncation == "drop" else ValueError(message)
 

@@ -37,6 +37,7 @@ def rank(
         rows = {name: value.to(device) for name, value in rows.items()}
         log_probs = log_probs or choose_log_probs(model, rows)
         sums = sum_responses(log_probs(model, rows), rows["lengths"])
+
         for name, values in (("sum", sums), ("per_token", sums / rows["lengths"])):
             chosen, rejected = split_rows(values, rows["negatives"])
             margin = torch.where(rows["negatives"], chosen.unsqueeze(1) - rejected, 0.0)
@@ -48,6 +49,7 @@ def rank(
         pairs = {"mean": sum(lower) / sum(counts), "interval": bootstrap(lower, counts)}
         first = sum(low == count for low, count in zip(lower, counts, strict=True))
         interval = wilson(first, len(counts))
+
         return {
             "pairs": pairs,
             "first": {"mean": first / len(counts), "interval": interval},

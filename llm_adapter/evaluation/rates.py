@@ -32,6 +32,7 @@ def wilson(right: int, total: int) -> tuple[float, float]:
         (share + z / 2) / (1 + z),
         math.sqrt(z * share * (1 - share) + z * z / 4) / (1 + z),
     )
+
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
@@ -107,4 +108,5 @@ def starvation(right: Sequence[int], samples: int) -> list[dict[str, float]]:
                 "steps": 1 / (1 - measured) if measured < 1 else None,
             }
         )
+
     return rows

@@ -40,6 +40,7 @@ def fingerprint(model: nn.Module) -> str:
         # rounded, because another machine may add in another order
         sums = f"{values.sum():.9e} {values.square().sum():.9e}"
         digest.update(f"{name} {tuple(weights.shape)} {sums}\n".encode())
+
     return digest.hexdigest()[:16]
 
 
@@ -83,6 +84,7 @@ def collect(
         desc=str(arguments),
         disable=arguments.disable_tqdm,
     )
+
     with bar, path.open("a", encoding="utf-8") as journal:
         for start in range(len(records), len(questions), arguments.batch):
             batch = questions[start : start + arguments.batch]
@@ -97,6 +99,7 @@ def collect(
                 arguments.max_new_tokens,
                 seed=int.from_bytes(seed),
             )
+
             new = [
                 {
                     "run": name,
@@ -107,11 +110,13 @@ def collect(
                 }
                 for question, prompt, responses in zip(batch, prompts, drawn, strict=True)
             ]
+
             journal.write("".join(json.dumps(record) + "\n" for record in new))
             journal.flush()
             os.fsync(journal.fileno())
             records += new
             bar.update(len(new))
+
     return records
 
 
@@ -123,6 +128,7 @@ def verified(response: Sample, question: Question, verifier) -> dict:
         and number is not None
         and verifier.score_answer(number, question.entry) == 1
     )
+
     return {
         "text": response.text,
         "number": number,
@@ -140,21 +146,25 @@ def _read(path: Path, name: str, questions: Sequence[Question], batch: int) -> l
     for line in lines:
         if not line.endswith(b"\n"):
             break  # cut short
+
         try:
             record = json.loads(line)
         except ValueError:
             record = None
+
         ours = isinstance(record, dict) and record.get("run") == name
         if not ours or len(records) == len(questions):
             raise ValueError(
                 "out: expected a journal of the same weights, template, questions, settings and "
                 f"verifier, got another one in {path} (remove it, or choose another out)"
             )
+
         records.append(record)
 
     whole = len(records) if len(records) == len(questions) else len(records) // batch * batch
     if lines:
         os.truncate(path, sum(map(len, lines[:whole])))
+
     return records[:whole]
 
 

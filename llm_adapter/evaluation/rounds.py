@@ -111,6 +111,7 @@ class Rounds:
         if self.arguments.sampler == "base":
             places = range(len(self.questions))
             self._given = list(self._sampled("base", places))  # before a checkpoint is taken over
+
         self._resume()
         arguments = self.arguments
         bar = tqdm(
@@ -121,10 +122,12 @@ class Rounds:
             desc=self.objective.name,
             disable=arguments.disable_tqdm,
         )
+
         with bar, self.journal.open("a", encoding="utf-8") as journal:
             for number in bar:
                 if self.reached():
                     break
+
                 line = self._round(number)
                 self.lines.append(line)
                 journal.write(json.dumps(line) + "\n")
@@ -133,6 +136,7 @@ class Rounds:
                 bar.set_postfix(success=f"{self.success():.2f}")
                 if (number + 1) % arguments.save_rounds == 0:
                     self._save()
+
         if len(self.lines) % arguments.save_rounds:
             self._save()
         return self.lines
@@ -145,6 +149,7 @@ class Rounds:
                 break
             asked += line["questions"]
             total += line["success"] * line["questions"]
+
         return total / asked if asked else 0.0
 
     def reached(self) -> bool:
@@ -164,6 +169,7 @@ class Rounds:
                     "out: expected a run of the same weights, questions and settings, got another "
                     f"one in {self.state} (remove it, or choose another out)"
                 )
+
             done = state["rounds"]
             self.model.load_state_dict(state["model"])
             self._optimizer.load_state_dict(state["optimizer"])
@@ -174,11 +180,13 @@ class Rounds:
                     f"out: expected no journal of another run, got {self.journal} (remove it, or "
                     "choose another out)"
                 )
+
         self.lines = [json.loads(line) for line in lines[:done]]
         if len(self.lines) < done:
             raise ValueError(
                 f"out: expected a journal of {done} rounds beside {self.state}, got {len(self.lines)}"
             )
+
         if lines:
             os.truncate(self.journal, sum(map(len, lines[:done])))
 
@@ -189,6 +197,7 @@ class Rounds:
             "model": self.model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
         }
+
         with whole_file(self.state) as file:
             torch.save(state, file)
 
@@ -204,6 +213,7 @@ class Rounds:
             epoch: np.random.default_rng([self.arguments.seed, epoch]).permutation(total)
             for epoch in {place // total for place in places}
         }
+
         return [int(orders[place // total][place % total]) for place in places]
 
     def _round(self, number: int) -> dict[str, Any]:
@@ -213,19 +223,23 @@ class Rounds:
         responses = [response for _, group in groups for response in group]
         counts = [sum(response["right"] for response in group) for _, group in groups]
         trained = [self._given[place] for place in asked] if self._given else groups
+
         if arguments.positives == "supplied":
             trained = [
                 self._with_answer(place, group)
                 for place, (_, group) in zip(asked, trained, strict=True)
             ]
+
         informative = [
             (prompt, group)
             for prompt, group in trained
             if 0 < sum(response["right"] for response in group) < len(group)
         ]
+
         values: dict[str, float] = {}
         for _ in range(arguments.updates if informative else 0):
             values = self._update(informative, len(groups))
+
         sampled = len(responses)
         before = self.lines[-1]["samples"] if self.lines else 0
         return {
@@ -262,6 +276,7 @@ class Rounds:
                 arguments.max_new_tokens,
                 seed=int.from_bytes(seed),
             )
+
             for place, responses in zip(places, drawn, strict=True):
                 question = self.questions[place]
                 group = [verified(response, question, self.verifier) for response in responses]
@@ -281,14 +296,17 @@ class Rounds:
             ]
             (torch.stack(values).sum() / total).backward()
             losses += [value.item() for value in values]
+
             for z, mask in zip(ratios, right, strict=True):
                 chosen.append(z.detach().cpu()[mask].mean().item())
                 rejected.append(z.detach().cpu()[~mask].mean().item())
+
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.arguments.max_grad_norm)
         if not norm.isfinite():
             raise ValueError(
                 "learning_rate: expected finite gradients, got NaN or infinity (lower it)"
             )
+
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         return {
@@ -307,16 +325,19 @@ class Rounds:
         batch = {name: value.to(self._device) for name, value in collate(examples).items()}
         if self._log_probs is None:
             self._log_probs = choose_log_probs(self.model, batch)
+
         log_probs = sum_responses(self._log_probs(self.model, batch), batch["lengths"])
         if self._frozen is None:
             reference = log_probs.detach()
         else:
             with torch.no_grad():
                 reference = sum_responses(self._log_probs(self._frozen, batch), batch["lengths"])
+
         ratios = log_probs - reference
         count = len(examples)  # the first response of each, then the others, example by example
         first, others = ratios[:count], ratios[count:]
         parts = others.split([len(example.completions) - 1 for example in examples])
+
         return tuple(
             torch.cat([one.unsqueeze(0), part]) for one, part in zip(first, parts, strict=True)
         )

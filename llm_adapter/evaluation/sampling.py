@@ -35,6 +35,7 @@ def prompt_text(question: str, tokenizer, template: Mapping[str, Any] | None = N
     if not tokenizer.chat_template:
         return question + "\n"
     turns = [{"role": "user", "content": question}]
+
     return tokenizer.apply_chat_template(
         turns, add_generation_prompt=True, tokenize=False, **(template or {})
     )
@@ -84,15 +85,18 @@ def sample_ids(
         position_ids=positions[:, :-1],
         use_cache=True,
     ).past_key_values
+
     past.batch_repeat_interleave(samples)
     ids, mask = (rows.repeat_interleave(samples, 0) for rows in (ids, mask))
     law: dict = {"do_sample": False}
     if temperature:
         law = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+
     end = _end_ids(model, tokenizer)
     responses: dict[int, Tensor] = {}
     alive = torch.arange(len(ids), device=device)
     torch.manual_seed(seed)
+
     with _no_settings_of_its_own(model):
         while len(alive):
             room = max_new_tokens - (ids.shape[1] - width)
@@ -106,6 +110,7 @@ def sample_ids(
                 pad_token_id=int(end[0]),
                 **law,
             )
+
             ids, past = out.sequences, out.past_key_values
 
             full = ids.shape[1] - width >= max_new_tokens

@@ -73,6 +73,7 @@ def draw_questions(
         raise ValueError(f"split: expected one of {', '.join(SPLITS)}, got {split}")
     if count is not None and count < 1:
         raise ValueError(f"count: expected an integer ≥ 1, got {count}")
+
     source, index, last = dataset(arguments, seed), 0, 0
     questions: dict[str, Question] = {}
     while len(questions) < (count or MOST):
@@ -80,6 +81,7 @@ def draw_questions(
         text = entry["question"]
         if is_held_out(text) == (split == "held_out") and text not in questions:
             questions[text], last = Question(text, entry["answer"], entry), index
+
         index += 1
         if index - last > PATIENCE:
             if count is None:
@@ -88,6 +90,7 @@ def draw_questions(
                 f"count: expected at most {len(questions)}, the {split} questions of {arguments}, "
                 f"got {count}"
             )
+
     return list(questions.values())
 
 
@@ -127,6 +130,7 @@ def extract_number(text: str) -> str | None:
         number = _first(re.sub(r"\([^()]*\)", " ", clause), after=r"=|\bis\b|\bequals\b")
         if number is not None:
             return number
+
     numbers = re.findall(NUMBER, text)
     return _canonical(numbers[-1]) if numbers else None
 
@@ -141,6 +145,7 @@ def _plain(text: str) -> str:
         .replace("$", "")
         .replace("*", " * ")
     )
+
     text = re.sub(r"^\s*-\s+", "", text, flags=re.MULTILINE)  # a list's bullet
     text = re.sub(
         r"(?<![\d)])(?<![\d)] )\b(?:negative|minus)\s+(?=\d)", "-", text, flags=re.IGNORECASE
@@ -148,6 +153,7 @@ def _plain(text: str) -> str:
     text = re.sub(
         r"(?<=[\d)\]])[ \t]*-[ \t]*(?=[\d(-])|(?<=[A-Za-z])-(?=\d)", " ~ ", text
     )  # an operator, no sign
+
     return re.sub(r"-[ \t]+(?=\d)", "-", text)
 
 

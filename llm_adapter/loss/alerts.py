@@ -82,6 +82,7 @@ def alerts(objective: Objective, values: Mapping[str, float]) -> dict[str, str]:
         sentences["few_negatives"] = (
             f"only {effective:.1f} of {count:.0f} rejected responses carry the gradient of the negatives"
         )
+
     return sentences
 
 
@@ -98,6 +99,7 @@ def evaluation_alerts(
     plain = objective.anchored and objective.mix == 0.5
     if not plain or examples < EXAMPLES or values["loss"] >= IID_FLOOR:
         return {}
+
     return {
         "filtered": (
             f"the held-out loss {values['loss']:.4f} is below {IID_FLOOR:.4f}, the least that pairs "
@@ -111,6 +113,7 @@ def _remedy(margin: float | None) -> str:
     """Return what limits the lost probability, given the distance to the end of the no-collapse interval, if any."""
     if margin is None:
         return "Use bound js, which has an anchor, or a larger beta"
+
     return (
         "The no-collapse interval limits this loss"
         if margin >= 0

@@ -124,6 +124,7 @@ def segments(branches: Tensor) -> Segments:
     """
     marks = branches[:, 0, :2].transpose(0, 1).flatten(1)  # (2, R·T)
     marks, lengths = torch.unique_consecutive(marks, dim=1, return_counts=True)
+
     of_examples: dict[int, list[int]] = {}
     for piece, (example, _) in enumerate(marks.T.tolist()):
         if example >= 0:
@@ -148,6 +149,7 @@ def _attend_segments(query: Tensor, key: Tensor, value: Tensor, branches: Tensor
         for piece in responses[1:]:
             k, v = (torch.cat([part[prompt], part[piece]], 2) for part in (keys, values))
             outputs[piece] = _causal(queries[piece], k, v, plan.pieces[prompt], options)
+
     output = torch.cat(outputs, 2)
     return output if rows == 1 else output.unflatten(2, (rows, length))[0].transpose(0, 1)
 
@@ -172,6 +174,7 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, opti
     length, seen = query.shape[2], key.shape[2]
     if mask is None and length != seen:  # keys of a cache; SDPA would align the first ones
         mask = torch.ones(length, seen, dtype=torch.bool, device=query.device).tril_(seen - length)
+
     if softcap is None:
         return F.scaled_dot_product_attention(
             query,
@@ -192,6 +195,7 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, opti
     scores = softcap * torch.tanh(scores / softcap)
     if mask.ndim == 4:
         mask = mask.unsqueeze(2)
+
     weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).float().softmax(-1)
     weights = F.dropout(weights.to(value.dtype), dropout)
     return (weights @ value.unsqueeze(2)).flatten(1, 2)
@@ -235,6 +239,7 @@ def attend(
     unknown = [name for name in UNKNOWN if kwargs.get(name) is not None]
     if unknown:
         raise ValueError(f"attention: expected no {unknown[0]}, got one")
+
     options = {"softcap": softcap, "scale": scaling, "dropout": dropout, "window": sliding_window}
     if attention_mask is None or not _is_branches(attention_mask):  # padded rows
         output = _attend(query, key, value, attention_mask, options)
@@ -245,6 +250,7 @@ def attend(
         return flex_attention_forward(module, query, key, value, blocks, **settings)
     else:
         output = _attend_segments(query, key, value, attention_mask, options)
+
     return output.transpose(1, 2).contiguous(), None
 
 

@@ -48,11 +48,13 @@ class HeadGradients:
         hidden, self._hidden = self._hidden, None
         if hidden is None or not hidden.requires_grad:
             return
+
         loss.register_hook(scale.append)
 
         def hand_over(gradient: Tensor) -> None:
             if not scale:
                 return
+
             # in shared rows the end of a prompt predicts the first tokens of all its responses: it counts once
             sources = batch["sources"]
             _, index, times = sources.unique(return_inverse=True, return_counts=True)
@@ -78,10 +80,12 @@ class HeadGradients:
         """
         if not self._gradients:
             return {}
+
         gradients = gather(torch.cat(self._gradients))
         self._gradients.clear()
         if len(gradients) < 2 or not torch.isfinite(gradients).all():
             return {}
+
         noise = mi.diagnostics.jackknife_statistics(gradients / len(gradients))
         return {
             "gradient_noise/variance": float(gradients.var(0).sum()),

@@ -45,9 +45,11 @@ class GroupObjective:
             return log_ratios.new_zeros(())
         if self.preference is None:
             return -(self.advantages(right) * log_ratios).mean()
+
         chosen, wrong = log_ratios[right], log_ratios[~right]
         rejected = wrong.expand(count, -1)
         mask = torch.ones_like(rejected, dtype=torch.bool)
+
         return self.preference.losses(chosen, rejected, mask, lambda own: own).mean()
 
     def advantages(self, right: Tensor) -> Tensor:

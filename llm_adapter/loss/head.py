@@ -71,6 +71,7 @@ class _TokenLogProbs(torch.autograd.Function):
         with torch.autocast(rows.device.type, enabled=False):
             operands = _Operands(rows, weight, bias, shape)
             normaliser = operands.wide.new_full((len(rows),), -torch.inf)
+
             chosen = torch.zeros_like(normaliser)
             kept = []
             for block, words, logits in operands.tiles():
@@ -112,12 +113,14 @@ class _TokenLogProbs(torch.autograd.Function):
                     slope = slope.to(operands.narrow)
                     if grad_rows is not None:
                         operands.add(grad_rows[block], slope, operands.slice(words))
+
                     if grad_weight is not None:
                         part = operands.rows[block]
                         if total is None:
                             total = operands.product(slope.T, part)
                         else:
                             operands.add(total, slope.T, part)
+
                 if grad_weight is not None and total is not None:
                     grad_weight[words] = total
 
@@ -167,6 +170,7 @@ class _Operands:
                     logits = torch.mm(self.rows[block], weight.T, out_dtype=torch.float32)  # type: ignore
                 else:
                     logits = torch.mm(self.wide[block], weight.T)
+
                 if self._bias is not None:
                     logits += self._bias[part].float()
                 yield block, part, self._shape.apply_(logits)
@@ -194,14 +198,17 @@ def mixed_products(device: str) -> bool:
     """Return whether the device multiplies bf16 numbers with an exact float32 result, found by trying."""
     if device != "cuda":
         return False
+
     generator = torch.Generator().manual_seed(0)
     left, right = (
         torch.randn(64, 64, generator=generator).to(device, torch.bfloat16) for _ in range(2)
     )
+
     try:
         product = torch.mm(left, right, out_dtype=torch.float32)  # type: ignore  # since torch 2.8
     except (RuntimeError, TypeError, NotImplementedError):
         return False
+
     exact = left.double() @ right.double()
     return bool((product.double() - exact).abs().max() <= 1e-4)
 
@@ -255,12 +262,15 @@ def logit_shape(model: Any) -> tuple[Shape, list[tuple[Any, str, float | None]]]
         holders = [owner for owner in owners if _is_number(getattr(owner, name, None))]
         if not holders:
             continue
+
         value = float(getattr(holders[0], name))
         if name == CAP:
             cap = value
         else:
             scale *= SCALES[name](value)
+
         switches += [(owner, name, None if name == CAP else 1.0) for owner in holders]
+
     return Shape(scale, cap), switches
 
 
@@ -271,6 +281,7 @@ def _owners(model: Any) -> list[Any]:
         return _owners(inner)
     if hasattr(model, "get_base_model"):
         return _owners(model.get_base_model())
+
     config = model.config
     text = config.get_text_config()
     return [model, config] if text is config else [model, config, text]
@@ -298,6 +309,7 @@ def replaced_head(
     shape, switches = logit_shape(model)
     before = [(owner, name, getattr(owner, name)) for owner, name, _ in switches]
     head.forward = lambda input: forward(head, input, shape)
+
     try:
         for owner, name, neutral in switches:
             setattr(owner, name, neutral)

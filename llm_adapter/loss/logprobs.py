@@ -52,6 +52,7 @@ def choose_log_probs(model: nn.Module, batch: Batch) -> LogProbs:
     """Return `log_probs_from_head` if it agrees with the model's logits on a batch, else `log_probs_from_logits`."""
     if not isinstance(output_head(model), nn.Linear):
         return log_probs_from_logits
+
     was_training = model.training
     model.eval()
     try:
@@ -63,6 +64,7 @@ def choose_log_probs(model: nn.Module, batch: Batch) -> LogProbs:
         return log_probs_from_logits
     finally:
         model.train(was_training)
+
     # bf16 logits carry 8 bits; scaled or capped ones are off by far more than this
     agree = torch.allclose(head, logits, rtol=0.02, atol=0.02)
     return log_probs_from_head if agree else log_probs_from_logits
@@ -84,4 +86,5 @@ def _chunked(logits: Tensor, targets: Tensor) -> Tensor:
     chunks = list(zip(logits.split(size), targets.split(size), strict=True))
     if len(chunks) == 1:  # small enough to keep for the backward pass
         return of_chunk(*chunks[0])
+
     return torch.cat([checkpoint(of_chunk, *chunk, use_reentrant=False) for chunk in chunks])

@@ -47,6 +47,7 @@ def window_sums(
     )
     if counted is None:
         counted = torch.ones_like(chosen, dtype=torch.bool)
+
     weights = push.where(negatives & counted.unsqueeze(-1), 0).abs().double()
     logps_chosen, logps_rejected = split_rows(log_probs, negatives)
     token_chosen, token_rejected = split_rows(per_token, negatives)
@@ -76,10 +77,12 @@ def window_sums(
         "mi/bound": objective.start(negatives) - losses,
         "examples": torch.ones_like(chosen),
     }
+
     if objective.anchored:
         mixes = [objective.mix_of(count) for count in negatives.sum(-1).tolist()]
         anchors = [mi.preference_anchor(mix) for mix in mixes]
         of_examples["anchor"] = torch.tensor(anchors, device=chosen.device)
+
     sums = {name: values[counted].double().sum() for name, values in of_examples.items()}
     return sums | {
         "weight": weights.sum(),
@@ -111,12 +114,14 @@ def window_metrics(objective: Objective, *windows: dict[str, float]) -> dict[str
         del values["mi/bound"]
     if square > 0:
         values |= {"ess/negatives": weight**2 / square, "ess/fraction": weight**2 / square / count}
+
     common, margin = abs(values["movement/common"]), abs(values["movement/margin"])
     nat = 1 / values["tokens/chosen"] if objective.log_ratio == "mean" else 1.0  # of a response
     values["movement/drift"] = common / (nat + common + margin)
     if "anchor" in values:
         values["anchor/gap"] = values["rewards/chosen"] - values.pop("anchor")
         values |= derived_metrics(objective, values)
+
     return values
 
 
@@ -132,6 +137,7 @@ def derived_metrics(objective: Objective, values: Mapping[str, float]) -> dict[s
     """
     if isinstance(objective.mix, str):
         return {}
+
     low, high = mi.no_collapse_interval(objective.mix)
     reward = values["rewards/chosen"]
     metrics = {
@@ -140,6 +146,7 @@ def derived_metrics(objective: Objective, values: Mapping[str, float]) -> dict[s
     }
     if objective.mix == 0.5:  # noise moves the half-mix alone by nothing
         metrics["labels/noise"] = math.exp(min(values["rewards/rejected"], 0.0)) / 2
+
     return metrics
 
 

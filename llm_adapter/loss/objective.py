@@ -68,6 +68,7 @@ class Objective:
         bounds, losses = mi.preference.PREFERENCE_BOUNDS, mi.preference.ALTERNATIVES
         if self.bound not in bounds:
             raise ValueError(f"bound: expected one of {', '.join(bounds)}, got {self.bound}")
+
         terms = read_terms(self.loss)
         for name, _ in terms:
             plain, at, mix = name.partition("@")
@@ -121,10 +122,12 @@ class Objective:
         everyone = everyone or of_all_processes
         link = LINKS[self.f_divergence]
         chosen, rejected = link(chosen), link(rejected)
+
         if self.clip_margin is not None:
             limit = self.clip_margin / self.beta
             margins = chosen.unsqueeze(-1) - rejected  # all that these losses see
             chosen, rejected = torch.zeros_like(chosen), -margins.clamp(-limit, limit)
+
         rejected = rejected + self.target_margin / self.beta
         losses = self._losses(chosen, rejected, mask, everyone)
         if not self.label_smoothing:
@@ -139,6 +142,7 @@ class Objective:
         smoothing = self.label_smoothing
         # the robust loss is unbiased under noisy labels: (1 − ε) L − ε L' over 1 − 2ε, L' with the labels swapped
         share = -smoothing / (1 - 2 * smoothing) if self.robust else smoothing
+
         return torch.lerp(losses, masked_mean(swapped, mask), share)
 
     def _losses(self, chosen: Tensor, rejected: Tensor, mask: Tensor, everyone: Everyone) -> Tensor:
@@ -154,17 +158,20 @@ class Objective:
         if name in mi.preference.ALTERNATIVES:
             row = mi.preference.ALTERNATIVES[name]
             return self._paired(row, chosen, rejected, mask, everyone)
+
         chosen, rejected = self.beta * chosen, self.beta * rejected
         if self.negatives == "batch":
             negatives = everyone(rejected[mask])  # of the whole batch, of all processes
             rejected = negatives.expand(len(chosen), -1)
             mask = torch.ones_like(rejected, dtype=torch.bool)
+
         name, at, own = name.partition("@")  # js@1: a bound with a mix of its own
         losses = torch.zeros_like(chosen)
         for mix, rows in self._by_mix(mask):
             mix = float(own) if at else mix
             part = mi.preference_loss(chosen[rows], rejected[rows], name, mix, mask=mask[rows])
             losses = losses.index_put((rows.nonzero()[:, 0],), part)
+
         return losses
 
     def _by_mix(self, mask: Tensor) -> Iterator[tuple[float, Tensor]]:
@@ -212,6 +219,7 @@ class Objective:
             pull, push = torch.autograd.grad(
                 self.losses(*at, mask).sum(), at, materialize_grads=True
             )
+
         return -pull / self.beta, push / self.beta
 
     def start(self, mask: Tensor, everyone: Everyone | None = None) -> Tensor:
@@ -244,6 +252,7 @@ class Objective:
         follows_batch = self.negatives == "batch" and "infonce" in (self.bound, *self._names())
         mixes = [self.mix_of(count) for count in counts]
         largest = max(mixes)  # its interval holds for all: the others' losses are above its loss
+
         return {
             "loss_start": None if follows_batch else round(start, 12) + 0.0,  # no −0
             "loss_floor": self._floor(mixes),
@@ -273,6 +282,7 @@ class Objective:
             return row.floor if row else None
         if self.bound == "js":
             return fmean(map(mi.preference_loss_floor, mixes))
+
         return 0.0 if self.bound == "infonce" or (self.bound == "dv" and max(mixes) < 1) else None
 
     def _bounds(self, most: int, mixes: Sequence[float]) -> str | None:
@@ -284,6 +294,7 @@ class Objective:
             return f"the information between the responses of a {whose} and which one was chosen, at most ln(K + 1)"
         if len({*mixes}) > 1:
             return None
+
         (mix,) = {*mixes}
         if self.bound == "dv":
             pair = mix == 0.5 and most == 1 and self.negatives == "own"
@@ -291,6 +302,7 @@ class Objective:
                 "the information between an ordered pair and its label, at most ln 2; no KL"
             )
             return information if pair else None
+
         mixed = f"Q = {1 - mix:g} P + {mix:g} R, P and R the laws of chosen and rejected responses"
         return f"{mi.DIVERGENCES[self.bound].divergence}, {mixed}"
 
@@ -307,6 +319,7 @@ def read_terms(loss: str | None) -> list[tuple[str, float]]:
         if star and not _number(weight):
             raise ValueError(f"loss: expected weights that are numbers, got {loss}")
         terms.append((name.strip(), float(weight) if star else 1.0))
+
     return terms
 
 

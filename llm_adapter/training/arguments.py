@@ -121,11 +121,13 @@ class PreferenceArguments(RunFields, TrainingArguments):
             raise ValueError(
                 f"report_to: expected none, all or an installed one of {known}, got {name}"
             )
+
         if self.release_gradients and self.world_size > 1:
             raise ValueError(
                 "release_gradients: expected false with several processes, whose gradients are "
                 f"averaged after the backward pass, got {self.world_size} of them"
             )
+
         if self.n_gpu > 1:
             raise ValueError(
                 "devices: expected one GPU for each process (start with torchrun or accelerate "
@@ -149,6 +151,7 @@ def _checkpoint(value: str | None, output_dir: str) -> str | None:
     if checkpoint is None or not (Path(checkpoint) / "trainer_state.json").is_file():
         where = output_dir if last else value
         raise ValueError(f"resume_from_checkpoint: expected a checkpoint, got none in {where}")
+
     return checkpoint
 
 
@@ -168,6 +171,7 @@ def make_arguments(values: dict[str, Any]) -> PreferenceArguments:
             f"{name}: expected a field of transformers {transformers.__version__}, got one of "
             f"{generated()['transformers']} ({REGENERATE} lists the installed fields anew)"
         )
+
     return PreferenceArguments(**values)
 
 

@@ -39,10 +39,12 @@ class BoundedTrainer(ResumableTrainer):
         tokens = self.args.max_tokens_per_batch
         if not tokens:
             return
+
         for part in filter(None, parts):
             passes.check(part, tokens, layout)
         if self.is_deepspeed_enabled:
             raise ValueError(f"max_tokens_per_batch: expected none under DeepSpeed, got {tokens}")
+
         self.data_collator = _examples_alone
 
     def get_train_dataloader(self):
@@ -56,6 +58,7 @@ class BoundedTrainer(ResumableTrainer):
             sampler.sampler = passes.Balanced(
                 sampler.sampler, sizes, args.train_batch_size, args.world_size
             )
+
         return loader
 
     def _examples(self) -> Sequence[TokenizedExample]:
@@ -66,13 +69,16 @@ class BoundedTrainer(ResumableTrainer):
         """Return the loss of a batch after its backward pass, in as many passes as `max_tokens_per_batch` asks for."""
         if "examples" not in inputs:
             return super().training_step(model, inputs, num_items_in_batch)
+
         examples: Any = inputs["examples"]
         *groups, last = self._groups(examples)
+
         total = torch.zeros((), device=self.args.device)
         for group in (*groups, last):
             batch = self.collate_rows([examples[i] for i in group])
             with nullcontext() if group is last else self.accelerator.no_sync(model):
                 total += super().training_step(model, batch, num_items_in_batch)
+
         return total
 
     def _groups(self, examples: Sequence[TokenizedExample]) -> list[list[int]]:
@@ -84,6 +90,7 @@ class BoundedTrainer(ResumableTrainer):
             counts = self.accelerator.gather(own)
             assert isinstance(counts, Tensor)  # as a tensor went in
             groups = passes.passes(examples, tokens, self.row_layout, int(counts.max()))
+
         return groups
 
     def loss_in_passes(self, model, examples: Any, return_outputs: bool):
@@ -95,16 +102,19 @@ class BoundedTrainer(ResumableTrainer):
             batch["counted"] = counted[group]
             loss: Any = self.compute_loss(model, batch)
             total += loss * (len(group) / len(examples))
+
         return (total, {}) if return_outputs else total
 
     def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> Tensor | None:
         """Return the examples of an optimiser step in all processes: its gradient is the mean over them."""
         if not batch_samples:
             return None
+
         counts = [len(batch.get("examples", batch.get("negatives"))) for batch in batch_samples]
         own = torch.tensor([sum(counts)], device=device)
         counts = self.accelerator.gather(own) if self.args.world_size > 1 else own
         assert isinstance(counts, Tensor)  # as a tensor went in
+
         return counts.sum()
 
     def evaluate(self, *args, **kwargs) -> dict[str, float]:
@@ -122,6 +132,7 @@ class BoundedTrainer(ResumableTrainer):
         self._evaluated += 1
         places = torch.arange(start, start + count, device=self.accelerator.device)
         total = len(self.eval_dataset) if isinstance(self.eval_dataset, Sized) else math.inf
+
         return places < total
 
 

@@ -73,6 +73,7 @@ class ResumableTrainer(Trainer):
             names = ", ".join(sorted(path.name for path in unfinished.iterdir())) or "nothing"
             print(f"removed the unfinished files of a stopped run: {names}", flush=True)
             shutil.rmtree(unfinished)
+
         self.accelerator.wait_for_everyone()
         self._resumed_from = resume_from_checkpoint
         with self._catching_signals():
@@ -98,10 +99,12 @@ class ResumableTrainer(Trainer):
         """Return the signal that any process got, the same in all: they must stop after the same step."""
         if self.args.world_size == 1:
             return self.stopped_by
+
         own = torch.tensor([float(self.stopped_by or 0)], device=self.args.device)
         numbers = self.accelerator.gather(own)
         assert isinstance(numbers, Tensor)  # as a tensor went in
         number = int(numbers.max())
+
         return signal.Signals(number) if number else None
 
     def _run_epoch(self, **kwargs) -> None:
@@ -130,6 +133,7 @@ class ResumableTrainer(Trainer):
         if self.stopped_by:
             self._until_written(lambda: self._write_checkpoint(model, trial))
             return
+
         try:
             self._write_checkpoint(model, trial)
         except Unwritten as error:
@@ -148,9 +152,11 @@ class ResumableTrainer(Trainer):
                 self.state.best_model_checkpoint = str(final)
                 self._once(self.state.save_to_json, unfinished / "trainer_state.json")
             self._together(lambda: self._save_window(unfinished))
+
         self._once(_put_in_place, unfinished, final)
         if self.args.push_to_hub:
             self._push_from_checkpoint(str(final))
+
         if self.args.should_save:
             rotate_checkpoints(
                 output_dir=str(output),
@@ -165,6 +171,7 @@ class ResumableTrainer(Trainer):
             plugin = self.accelerator.state.fsdp_plugin
             assert plugin is not None  # as FSDP is on
             plugin.set_state_dict_type("FULL_STATE_DICT")
+
         self._until_written(self._write_final_model)
         if self.args.push_to_hub:
             self.push_to_hub(revision=self.args.hub_revision)
@@ -207,11 +214,13 @@ class ResumableTrainer(Trainer):
             failure = disk_failure(error)
             if failure is None:
                 raise
+
         failed = torch.tensor([float(failure is not None)], device=self.args.device)
         if self.args.world_size > 1:
             flags = self.accelerator.gather(failed)
             assert isinstance(flags, Tensor)  # as a tensor went in
             failed = flags
+
         if failed.any():
             raise Unwritten(failure or "another process could not write")
 
@@ -255,9 +264,11 @@ class ResumableTrainer(Trainer):
         path = Path(folder or "") / self._window_name()
         if not folder or not path.exists():
             return
+
         tensors = {name: tensor.to(self.args.device) for name, tensor in load_file(path).items()}
         with safe_open(path, "pt") as file:
             values = json.loads(file.metadata()["values"])
+
         self._tr_loss.copy_(tensors.pop("trainer.loss"))
         self._globalstep_last_logged = values.pop("trainer.logged")
         self.set_window(tensors, values)
@@ -276,6 +287,7 @@ def disk_failure(error: BaseException) -> str | None:
         failures: dict[int, Any] = error.failures  # type: ignore  # no property of its base class
         causes = [disk_failure(wrapped[0]) for wrapped in failures.values()]
         return next(iter(causes), None) if all(causes) else None
+
     disk = isinstance(error, OSError | SafetensorError) or WRITER in str(error)
     return str(error) if disk else None
 

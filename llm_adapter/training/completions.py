@@ -23,6 +23,7 @@ def complete(model: CausalLM, tokenizer, examples: Sequence[TokenizedExample]) -
     first = ends[0] if isinstance(ends, list) else ends
     model.generation_config = GenerationConfig(eos_token_id=ends, pad_token_id=first)
     model.eval()
+
     try:
         return [_complete(model, tokenizer, example.context) for example in examples]
     finally:
@@ -38,6 +39,7 @@ def _complete(model: CausalLM, tokenizer, prompt: list[int]) -> str:
         input_ids=ids, attention_mask=mask, max_new_tokens=TOKENS, do_sample=False
     )[0, len(prompt) :]
     text = tokenizer.decode(drawn, skip_special_tokens=True)
+
     return text + (" …" if len(drawn) == TOKENS else "")
 
 

@@ -45,6 +45,7 @@ class Layout:
         if self.way == "dense":
             return collate_shared
         blocks = {"multiple": BLOCK} if self.way == "flex" else {}
+
         return partial(collate_shared, row_length=math.inf, **blocks)
 
 
@@ -66,6 +67,7 @@ def choose_layout(
     """
     if layout == "padded":
         return Layout()
+
     reason = None
     for way in ways:
         chosen = Layout(layout, way)
@@ -73,9 +75,11 @@ def choose_layout(
         reason = reason_against_shared(configs[0], examples, log_probs, chosen)
         if not reason:
             return chosen
+
     use_way(configs, "dense")
     if PartialState().is_main_process:
         say(f"row_layout: using padded rows instead of shared ones, because {reason}")
+
     return Layout()
 
 
@@ -113,6 +117,7 @@ def reason_against_shared(
     kinds = set(getattr(text, "layer_types", None) or ())
     if kinds - STATELESS:
         return f"the model has layers of {', '.join(sorted(kinds - STATELESS))}"
+
     limited = False
     for name in LIMITED if kinds != {"full_attention"} else ():
         window = getattr(text, name, None)
@@ -125,6 +130,7 @@ def reason_against_shared(
     shared = (partial(layout.collate, row_length=math.inf))(probe)
     causal = {name: value for name, value in shared.items() if name != "branches"}
     causal |= {"attention_mask": torch.ones_like(shared["input_ids"])}
+
     try:
         expected, measured, wrong = map(log_probs, (collate(probe), shared, causal))
     except Exception as error:  # a model's code may raise anything for an unknown mask or argument
@@ -135,6 +141,7 @@ def reason_against_shared(
     small = errors.square().mean().sqrt() <= TOLERANCE
     if not (small and errors.max() <= SHARE * (wrong - expected).abs().max()):
         return f"its log-probabilities would be off by up to {errors.max():.2g} nats per token"
+
     return None
 
 

@@ -65,6 +65,7 @@ def sizes_of(config: Any) -> Sizes:
             weight.numel()
             for weight in AutoModelForCausalLM.from_config(_shallow(config, 1)).parameters()
         )
+
     layer, layers = counts[1] - counts[0], text.num_hidden_layers
     return Sizes(counts[0] + (layers - 1) * layer, layer, largest, layers, text.hidden_size)
 
@@ -101,6 +102,7 @@ def activations(config: Any, setting: Setting, tokens: int, responses: int = 2) 
         for depth in (1, 2)
     ]
     layer = kept[1] - kept[0]
+
     return layer, kept[0] - layer
 
 
@@ -120,6 +122,7 @@ def _kept(
     batch = _batch(tokens, responses)
     plan = segments(batch["branches"])
     config = _shallow(hidden.config, depth)
+
     with FakeTensorMode(allow_non_fake_inputs=True) as mode, _one_tile():
         model = AutoModelForCausalLM.from_config(config, dtype=dtype).train()
         use_way([model.config], "segments")
@@ -136,7 +139,9 @@ def _kept(
         with hooks, torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             log_probs = log_probs_from_head(model, inputs)
             keep = sum_responses(log_probs, inputs["lengths"])
+
         del keep
+
     return sum(size for storage, size in saved.items() if storage not in own)
 
 
@@ -165,6 +170,7 @@ def _batch(tokens: int, responses: int) -> dict[str, Tensor]:
         rows.append(
             TokenizedExample(1, [1] * prompt, tuple([1] * response for _ in range(responses)))
         )
+
     return collate_shared(rows, row_length=math.inf)
 
 
@@ -215,6 +221,7 @@ def parts(
         "gathered": gathered,
         "head": TILES * 4 * TILE.get(device, TILE["cuda"]),
     }
+
     if setting.release_gradients and begins < ends:
         result["gradients"] = last
     return result | {"peak": sum(result.values())}

@@ -161,10 +161,12 @@ def draw(panel: Panel, runs: Sequence[Run], axes: Axes) -> bool:
             label = run.name if len(panel.metrics) == 1 else f"{run.name}, {short}"
             label = short if len(runs) == 1 else label
             steps, values = run.curve(metric)
+
             if values:
                 line = "." if len(values) == 1 else "-" if m == 0 else "--"
                 axes.plot(steps, values, line, color=colour, label=label, linewidth=1.4)
                 drawn = True
+
             evaluated = run.curve(f"eval_{metric}")
             axes.plot(
                 *evaluated,
@@ -173,6 +175,7 @@ def draw(panel: Panel, runs: Sequence[Run], axes: Axes) -> bool:
                 markersize=4,
                 label=f"{label}, held out" if evaluated[0] else None,
             )
+
     low, high = axes.dataLim.intervaly
     for name in panel.theory:
         for value in sorted(
@@ -188,11 +191,13 @@ def draw(panel: Panel, runs: Sequence[Run], axes: Axes) -> bool:
                 fontsize=9,
                 color=GREY,
             )
+
     axes.set_xlabel("step")
     axes.set_title(panel.title, loc="left", fontsize=12)
     if drawn:
         _widen(axes, panel.least)
         axes.legend(loc="best")
+
     return drawn
 
 
@@ -201,6 +206,7 @@ def _widen(axes: Axes, least: float) -> None:
     if least == SHARE:
         axes.set_ylim(-0.03, 1.03)
         return
+
     low, high = axes.get_ylim()
     if high - low < least:
         middle = (low + high) / 2
@@ -217,11 +223,13 @@ def write_report(folders: Sequence[str | Path], out: str | Path) -> Path:
     page = Page(f"Run {runs[0].name}" if len(runs) == 1 else f"{len(runs)} runs")
     for run in runs:
         page.text(verdict(run))
+
     alerts = first_alerts(runs)
     for text in alerts:
         page.alert(text)
     if not alerts:
         page.text("No alert was raised.", soft=True)
+
     page.table("Numbers", numbers(runs))
 
     with theme(font_size=11, legend_fontsize=10):  # on a telephone they are a third smaller
@@ -231,6 +239,7 @@ def write_report(folders: Sequence[str | Path], out: str | Path) -> Path:
         page.html("<details><summary>More charts</summary>")
         page.panels(figures(runs, MORE))
         page.html("</details>")
+
     page.table("Settings and theory", settings(runs), folded=True)
     page.write(Path(out))
     return Path(out)
@@ -251,6 +260,7 @@ def verdict(run: Run) -> str:
     logs = [line for line in run.lines if "loss" in line]
     if not logs:
         return f"{run.name}: no step was logged."
+
     last = logs[-1]
     numbers = [
         f"{word} {last[name]:{form}}"
@@ -262,18 +272,22 @@ def verdict(run: Run) -> str:
         )
         if last.get(name) is not None
     ]
+
     kinds = [kind for line in run.lines for kind in line.get("alerts", {})]
     spans = unstable(logs)
     text = f"{run.name}, after {last['step']} steps: {', '.join(numbers)}"
+
     if spans:
         text += "; unstable at " + " and ".join(
             f"step {first}" if first == end else f"steps {first}–{end}" for first, end in spans
         )
+
     if evaluations := [line for line in run.lines if "eval_loss" in line]:
         held_out = evaluations[-1]
         text += f"; held out: loss {held_out['eval_loss']:.4f}"
         if (accuracy := held_out.get("eval_rewards/accuracies")) is not None:
             text += f", accuracy {accuracy:.2f}"
+
     kinds += ["drift"] if spans else []
     advice = list(dict.fromkeys(ADVICE[kind] for kind in ADVICE if kind in kinds))
     return f"{text}. " + (f"To try: {'; '.join(advice)}." if advice else _reading(last))
@@ -294,6 +308,7 @@ def unstable(logs: Sequence[Mapping[str, Any]]) -> list[tuple[int, int]]:
         if swings and change * direction < 0:
             spans.append((before["step"], after["step"]))
         direction = change if swings else direction
+
     for line in logs:
         if any(kind in UNSTABLE for kind in line.get("alerts", {})):
             spans.append((line["step"], line["step"]))
@@ -304,6 +319,7 @@ def unstable(logs: Sequence[Mapping[str, Any]]) -> list[tuple[int, int]]:
             joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
         else:
             joined.append((first, end))
+
     return joined
 
 
@@ -312,6 +328,7 @@ def _reading(last: Mapping[str, Any]) -> str:
     chosen, margin = last.get("movement/common"), last.get("movement/margin")
     if chosen is None or margin is None:
         return ""
+
     moved = (chosen + margin) / 2  # z_w
     direction = "more" if moved >= 0 else "less"
     return (
@@ -327,6 +344,7 @@ def numbers(runs: Sequence[Run]) -> Table:
         logs = [line for line in run.lines if "loss" in line]
         evaluations = [line for line in run.lines if "eval_loss" in line]
         prefix = f"{run.name}, " if len(runs) > 1 else ""
+
         for head, lines, stem in (
             ("first", logs[:1], ""),
             ("last", logs[-1:], ""),
@@ -335,6 +353,7 @@ def numbers(runs: Sequence[Run]) -> Table:
             if lines:
                 heads.append(f"{prefix}{head}")
                 columns.append([lines[0].get(f"{stem}{name}") for name in NUMBERS])
+
     rows = zip(NUMBERS.values(), *columns, strict=True)
     body = [[name, *map(_rounded, values)] for name, *values in rows]
     return Table(heads, [row for row in body if set(row[1:]) != {"–"}])
@@ -390,4 +409,5 @@ def first_alerts(runs: Sequence[Run]) -> list[str]:
             for kind, text in line.get("alerts", {}).items():
                 sentence = f"{run.name}, step {line['step']}, {kind}: {text}"
                 alerts.setdefault((run.name, kind), sentence)
+
     return list(alerts.values())

@@ -59,6 +59,7 @@ def passes(
         largest = max(range(len(groups)), key=lambda group: len(groups[group]))
         group = groups[largest]
         groups[largest : largest + 1] = [group[::2], group[1::2]]
+
     return groups
 
 
@@ -98,6 +99,7 @@ class Balanced(Sampler[int]):
             if len(window) == self.batch * self.processes:
                 yield from self._dealt(window)
                 window = []
+
         yield from window
 
     def _dealt(self, window: list[int]) -> Iterator[int]:
@@ -108,6 +110,7 @@ class Balanced(Sampler[int]):
             least = min(free, key=lambda p: loads[p])
             hands[least].append(index)
             loads[least] += self.sizes[index]
+
         for hand in hands:
             yield from hand
 

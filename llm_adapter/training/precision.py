@@ -37,6 +37,7 @@ def optimizer(args) -> tuple[Any, dict] | None:
         "betas": (args.adam_beta1, args.adam_beta2),
         "eps": args.adam_epsilon,
     }
+
     kind: Any = torch.optim.AdamW
     try:
         if args.rounding == "kahan":
@@ -60,6 +61,7 @@ def optimizer(args) -> tuple[Any, dict] | None:
             f"{name}: expected the package {package} for {getattr(args, name)}, got {error} "
             f"(pip install {package})"
         ) from None
+
     return (Released, options | {"inner": kind}) if args.release_gradients else (kind, options)
 
 
@@ -67,6 +69,7 @@ def warnings(args, model: nn.Module) -> Iterator[str]:
     """Yield warnings of what rounding will lose in a run with `args`."""
     if args.weights != "bf16":
         return
+
     lost = lost_share(torch.cat([values for values, _ in watched(model)]), args.learning_rate)
     if args.rounding == "nearest" and lost >= NOTED:
         yield (
@@ -74,6 +77,7 @@ def warnings(args, model: nn.Module) -> Iterator[str]:
             f"on {lost:.1%} of the weights. Use --rounding kahan or stochastic, or --weights fp32 with "
             "--bf16 true"
         )
+
     if 1 - args.adam_beta2 < 2**-8:
         yield (
             "adam_beta2: with bf16 weights Adam's mean of squares is bf16 as well, and with "
@@ -99,12 +103,14 @@ def watched(model: nn.Module) -> list[tuple[Tensor, Tensor]]:
     parameters = [_local(parameter) for parameter in model.parameters() if parameter.requires_grad]
     share = min(1.0, SAMPLE / max(1, sum(parameter.numel() for parameter in parameters)))
     generator = torch.Generator().manual_seed(0)
+
     sample = []
     for parameter in parameters:
         size = parameter.numel()  # 0 in a process that holds no part of it
         indices = torch.randint(max(size, 1), (math.ceil(size * share),), generator=generator)
         indices = indices.to(parameter.device)
         sample.append((parameter.flatten()[indices], indices))
+
     return sample
 
 
@@ -138,6 +144,7 @@ class SurvivingUpdates(TrainerCallback):
             return
         assert self._counts is not None  # since `on_train_begin`
         after = [values for values, gradients in self._read(model) if gradients is not None]
+
         for (before, moved), now in zip(self._before, after, strict=True):
             self._counts += torch.stack([((now != before) & moved).sum(), moved.sum()])
 

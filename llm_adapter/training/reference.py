@@ -62,6 +62,7 @@ class Cache:
             if digest != _digest(values):
                 raise ValueError("values that do not have their checksum")
             sizes = [len(example.completions) for example in examples]
+
             return [tuple(part.tolist()) for part in values.split(sizes)]
 
         return fetch(self.path(examples), read)
@@ -107,6 +108,7 @@ class Reference:
         own = _has_own_precision(self._accelerator)
         cast = nullcontext() if own else self._accelerator.autocast()
         model.eval()
+
         try:
             with off, cast:
                 return sum_responses(token_log_probs(model, batch), batch["lengths"])
@@ -135,12 +137,15 @@ def sharded(model: CausalLM, accelerator: Accelerator) -> nn.Module:
             )
         rounded = torch.bfloat16 if accelerator.mixed_precision == "bf16" else model.dtype
         return cast_parameters(model.to(accelerator.device), rounded)
+
     if accelerator.distributed_type != DistributedType.FSDP:
         return model
+
     plugin = accelerator.state.fsdp_plugin
     assert plugin is not None  # as FSDP is on
     if plugin.fsdp_version != 2:
         raise ValueError("fsdp_version: expected 2, got 1")
+
     return fsdp2_prepare_model(accelerator, model)
 
 
@@ -166,13 +171,16 @@ def with_reference(
         more = with_reference(others, log_probs, args, cache, layout)
         pairs = zip(examples, more, strict=True)
         examples = [replace(example, mismatched=other) for example, other in pairs]
+
     values = cache.load(examples) if cache and args.process_index == 0 else None
     if args.world_size > 1:
         (values,) = broadcast_object_list([values])
+
     if values is None:
         values = _computed(examples, log_probs, args, layout)
         if cache and args.process_index == 0:
             cache.save(examples, values)
+
     rows = zip(examples, values, strict=True)
     return [replace(example, reference=value) for example, value in rows]
 
@@ -186,6 +194,7 @@ def _computed(
     else:  # of like length
         order = sorted(range(len(examples)), key=lambda i: -examples[i].size)
         batches = [order[start : start + size] for start in range(0, len(examples), size)]
+
     rounds = range(0, len(batches), processes)  # the same in all processes: sharded models need all
 
     own = []
@@ -196,6 +205,7 @@ def _computed(
         if mine < len(batches):
             for i, first, others in zip(indices, chosen.tolist(), rejected.tolist(), strict=True):
                 own.append((i, (first, *others[: len(examples[i].completions) - 1])))
+
     values = dict(gather_object(own))
     return [values[i] for i in range(len(examples))]
 
@@ -205,14 +215,17 @@ def model_digest(model: CausalLM, settings: dict) -> str:
     config = model.config.to_dict()
     for name in ("_name_or_path", "dtype"):
         config.pop(name, None)
+
     code = [hashlib.sha256(path.read_bytes()).hexdigest() for path in _remote_code(model)]
     versions = [metadata.version(name) for name in ("torch", "transformers")]
     parts = [config, settings, FORMAT, code, versions]
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode())
+
     for name, tensor in sorted(model.state_dict().items()):
         if "lora_" not in name:
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(_bytes(tensor))
+
     return digest.hexdigest()
 
 
@@ -227,6 +240,7 @@ def _remote_code(model: nn.Module) -> list[Path]:
         for name, module in sys.modules.items()
         if name.startswith(brought)
     }
+
     return sorted(Path(file) for file in files if file)
 
 

@@ -39,10 +39,12 @@ def rehearse(args: PreferenceArguments, model: CausalLM, tokenizer) -> None:
     _check_schedule(args)
     if not precision.optimizer(args):
         _attempt("optim", lambda: Trainer.get_optimizer_cls_and_kwargs(args, model), args.optim)
+
     if args.use_liger_kernel and not is_liger_kernel_available():
         raise ValueError(
             "use_liger_kernel: expected the package liger-kernel, got none (pip install liger-kernel)"
         )
+
     if args.save_final_model or args.save_strategy != "no":
         mended = mend_generation_config(model)
         if mended and args.process_index == 0:
@@ -66,6 +68,7 @@ def _check_metric(args: PreferenceArguments) -> None:
     wanted = args.metric_for_best_model
     if wanted is None:
         return
+
     names = logged_names(args.objective())
     plain = wanted.removeprefix("eval_")
     if plain not in names:
@@ -106,22 +109,26 @@ def mend_generation_config(model: CausalLM) -> str:
     refusal = _refusal(config)
     if not refusal:
         return ""
+
     assert config is not None  # as it was refused
     before, config.do_sample = config.do_sample, True
     change = f"do_sample was {before}, is True"
     if _refusal(config):
         model.generation_config = GenerationConfig.from_model_config(model.config)
         change = "it is now made of the model's config"
+
     return f"generation_config: expected one that can be saved, got: {refusal}; {change}"
 
 
 def _refusal(config: GenerationConfig | None) -> str:
     if config is None:
         return ""
+
     try:
         config.validate(strict=True)  # as it is saved once the trainer has set its special tokens
     except ValueError as error:
         return " ".join(str(error).split())[:200]
+
     return ""
 
 
@@ -139,9 +146,11 @@ def _warn_of_little_room(args: PreferenceArguments, model: nn.Module) -> None:
     needed = sum(weight.numel() * weight.element_size() for weight in trained)
     if args.save_strategy != "no":
         needed *= 2 + STATES
+
     folder = Path(args.output_dir or ".").absolute()
     while not folder.exists():
         folder = folder.parent
+
     free = shutil.disk_usage(folder).free
     if free < needed:
         complain(

@@ -57,6 +57,7 @@ class Released(torch.optim.Optimizer):
                 own.fill_(float(value))
             else:
                 optimizer.param_groups[0][name] = value
+
         optimizer.step()
         weight.grad = None
         if weight.device.type == "cpu":

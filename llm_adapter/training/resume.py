@@ -55,9 +55,11 @@ def settings_of(args, examples: Sequence[TokenizedExample], model: nn.Module) ->
         for name, value in values.items()
         if name not in FREE and not name.startswith(FREE_STEMS)
     }
+
     step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
     values |= {"train_tokens": _digest(examples), "model_weights": _weights(model)}
     values["examples_per_step"] = step
+
     return json.loads(json.dumps(values, default=str))
 
 
@@ -75,6 +77,7 @@ def _weights(model: nn.Module) -> str:
         if "lora_" not in name:
             first = weight.detach().reshape(-1)[:WEIGHTS].float().cpu()
             digest.update(f"{name} {tuple(weight.shape)} {first.tolist()}".encode())
+
     return digest.hexdigest()[:16]
 
 
@@ -91,6 +94,7 @@ def compare(checkpoint: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any
     before = json.loads(path.read_text(encoding="utf-8"))
     names = sorted(name for name in before.keys() & settings.keys())
     changed = [name for name in names if before[name] != settings[name]]
+
     for name in changed:
         if name in FIXED:
             raise ValueError(
@@ -98,6 +102,7 @@ def compare(checkpoint: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any
                 f"{settings[name]}: {FIXED[name]} (a new run can start from its weights: --model "
                 f"{checkpoint})"
             )
+
     kept = {name: before[name] for name in changed if name in STORED}
     words = [
         f"{name} stays {before[name]}, not {settings[name]}"
@@ -105,4 +110,5 @@ def compare(checkpoint: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any
         else f"{name} was {before[name]}, is {settings[name]}"
         for name in changed
     ]
+
     return {**settings, **kept}, "; ".join(words)

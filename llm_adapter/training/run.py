@@ -43,6 +43,7 @@ def read_model(args: PreferenceArguments):
         precision.WEIGHTS[args.weights],
         args.trust_remote_code,
     )
+
     if args.lora_rank:
         if (Path(args.model) / ADAPTER).is_file() and args.process_index == 0:
             complain(
@@ -51,6 +52,7 @@ def read_model(args: PreferenceArguments):
                 f"one is trained on top: it needs {args.model} to be loaded",
                 "warning",
             )
+
         alpha = args.lora_alpha or 2 * args.lora_rank
         model = with_lora(model, args.model, args.lora_rank, alpha, args.lora_targets)
 
@@ -58,6 +60,7 @@ def read_model(args: PreferenceArguments):
     if args.process_index == 0:
         for line in precision.warnings(args, model):
             complain(COMMAND, line, "warning")
+
     return model
 
 
@@ -105,6 +108,7 @@ class Run:
         with gguf_read_once():
             tokenizer, self.data, self.eval_data = read_data(args)
             model = read_model(args)
+
         rehearse(args, model, tokenizer)
         self.settings = settings_of(args, self.data.examples, model)
         if args.resume_from_checkpoint:
@@ -144,14 +148,17 @@ class Run:
         if after := self._completions():
             asked = self._asked()
             write_completions(trainer.output, self.tokenizer, asked, before, after)
+
         seconds = round(time.monotonic() - self.started, 2)
         facts |= {"steps": trainer.state.global_step, "seconds": seconds}
         if not writes:
             return None
+
         write_json(trainer.output / "run.json", facts)
         logs = [log for log in trainer.state.log_history if "loss" in log]
         print(f"\n{summary(facts, logs)}" if logs else "")
         print(f"\n{facts['steps']} steps in {seconds} s")
+
         return trainer.output
 
     def _asked(self) -> Sequence[TokenizedExample]:
@@ -162,6 +169,7 @@ class Run:
         """Return completions of the model as it is; nothing from one that is shared by processes."""
         if self.args.world_size > 1 or self.args.torch_compile:
             return []
+
         try:
             return complete(self.trainer.model, self.tokenizer, self._asked())
         except (RuntimeError, ValueError, TypeError, AttributeError) as error:  # a model's own code
@@ -174,10 +182,12 @@ class Run:
         output = self.trainer.output
         output.mkdir(parents=True, exist_ok=True)
         metrics = output / "metrics.jsonl"
+
         if self.args.resume_from_checkpoint:
             metrics.touch()  # another folder's checkpoint may leave no step to log
         else:
             metrics.write_text("")
+
         write_json(output / "run.json", facts)
         print(headline(facts), flush=True)
 
@@ -214,6 +224,7 @@ def make_trainer(
         model, args, data.examples, eval_data and eval_data.examples, tokenizer
     )
     trainer.remove_callback(PrinterCallback if args.disable_tqdm else ProgressCallback)
+
     for callback in (Table,) if args.disable_tqdm else (Bar, Table):
         trainer.add_callback(callback)
     return trainer

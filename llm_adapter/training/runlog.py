@@ -66,6 +66,7 @@ def headline(run: dict) -> str:
     if run["loss"]:
         row = mi.preference.ALTERNATIVES.get(run["loss"])
         loss = row.label if row else run["loss"]
+
     mean = run["log_ratio"] == "mean"
     unit = "nats per token" if mean else "nats"
     lines = [f"model {run['model']}; loss {loss}; beta {run['beta']:g}; rewards in {unit}"]
@@ -75,11 +76,13 @@ def headline(run: dict) -> str:
             f"mix auto: K/(K + 1) of each example; mean floor {run['loss_floor']:.6f}, mean anchor "
             + ("none" if run["anchor"] is None else f"{run['anchor']:.6f} of βz_w")
         )
+
     if run["anchor"] is not None:
         lines.append(
             f"theory: ln π/π_ref of a chosen response, {'averaged' if mean else 'summed'} over its "
             f"tokens, tends to the anchor −ln(1 − mix)/beta = {run['anchor'] / run['beta']:+.4g} {unit}"
         )
+
     return "\n".join(lines) + "\n"
 
 
@@ -114,4 +117,5 @@ def summary(run: dict, logs: list[dict]) -> str:
             else "no collapse in [{:+.4f}, {:+.4f}]".format(*interval),
         ),
     )
+
     return "\n".join(f"{name:<18} {measured:>20}   {theory}" for name, measured, theory in lines)

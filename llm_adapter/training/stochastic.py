@@ -62,6 +62,7 @@ class StochasticAdamW(torch.optim.Optimizer):
             for weight in group["params"]:
                 if weight.grad is not None:
                     self._step(weight, group)
+
         return loss
 
     def _step(self, weight: Tensor, group: dict[str, Any]) -> None:
@@ -70,6 +71,7 @@ class StochasticAdamW(torch.optim.Optimizer):
             state["step"] = torch.tensor(0.0)
             state["exp_avg"] = torch.zeros_like(weight)
             state["exp_avg_sq"] = torch.zeros_like(weight)
+
         state["step"] += 1
 
         assert weight.grad is not None  # as `step` looked
@@ -77,9 +79,11 @@ class StochasticAdamW(torch.optim.Optimizer):
         own = [_own(tensor) for tensor in whole]
         if not own[0].numel():  # another process holds all of it
             return
+
         size = SLICE.get(weight.device.type, SLICE["cuda"])
         rows = max(1, size * len(own[0]) // own[0].numel())
         parts = (tensor.split(rows) for tensor in own)
+
         for slices in zip(*parts, strict=True):
             _adamw(slices, int(state["step"]), group)
 
@@ -122,6 +126,7 @@ def rounded_at_random(values: Tensor) -> Tensor:
     bits = values.view(torch.int32)
     bits += noise.view(torch.int16)[: values.numel()].view(values.shape).int() & (2**BITS - 1)
     bits &= -(2**BITS)
+
     return values.to(torch.bfloat16)
 
 

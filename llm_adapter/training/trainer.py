@@ -67,6 +67,7 @@ class PreferenceTrainer(BoundedTrainer):
             processing_class=processing_class,
             optimizer_cls_and_kwargs=precision.optimizer(args),
         )
+
         self.label_names = ["targets"]  # in every batch, so evaluation goes through compute_loss
         self.model_accepts_loss_kwargs = False  # they are ours
         self.loss_is_scaled_for_ga = True  # `compute_loss` weights a batch by its examples
@@ -94,6 +95,7 @@ class PreferenceTrainer(BoundedTrainer):
             self._initial_log_probs,
             ways_for(args.device.type, args.attn_implementation, args.torch_compile),
         )
+
         self.row_layout = self.layout.name
         layout = partial(self.layout.collate, **self.data_collator.keywords)
         parts = (train_dataset, eval_dataset or ())
@@ -126,6 +128,7 @@ class PreferenceTrainer(BoundedTrainer):
         """Return the batch's mean preference loss and add its metrics to the running sums."""
         if "examples" in inputs:  # of an evaluation; training makes passes of them
             return self.loss_in_passes(model, inputs["examples"], return_outputs)
+
         negatives, lengths, step = inputs["negatives"], inputs["lengths"], self.state.global_step
         reference = inputs.get("reference")
         if reference is None and not self.objective.reference_free:
@@ -134,9 +137,11 @@ class PreferenceTrainer(BoundedTrainer):
         reading = model.training and self._reads_gradients()
         with self._head_gradients.watching(model, step) if reading else nullcontext():
             log_probs = sum_responses(self.log_probs(model, inputs), lengths)
+
         log_ratios = log_probs if reference is None else log_probs - reference
         if self.objective.log_ratio == "mean":
             log_ratios = log_ratios / lengths
+
         if not log_ratios.isfinite().all():
             raise RunFailed(
                 f"step {step + 1}: expected finite log-probabilities, got NaN or infinity. Likely "
@@ -148,6 +153,7 @@ class PreferenceTrainer(BoundedTrainer):
         loss = objective.losses(*log_ratios, negatives).mean()
         if reading:
             self._head_gradients.catch(loss, inputs)
+
         if model.training and not self._checked:
             self._checked = True
             # a resumed run starts away from its reference
@@ -158,11 +164,13 @@ class PreferenceTrainer(BoundedTrainer):
         counted = inputs.get("counted")
         if counted is None and not model.training:
             counted = self.first_seen(len(negatives))
+
         values = window_sums(objective, log_probs, log_ratios, inputs, counted)
         for name, total in values.items():
             sums[name] = sums.get(name, 0) + total
         if model.training and num_items_in_batch is not None:
             loss = loss * (len(negatives) * self.args.world_size / num_items_in_batch)
+
         return (loss, {}) if return_outputs else loss
 
     @torch.no_grad()
@@ -171,12 +179,15 @@ class PreferenceTrainer(BoundedTrainer):
         other = inputs.get("mismatched")
         if other is None:
             return self.objective
+
         reference = other.get("reference")
         if reference is None:
             reference = self.reference.log_probs(model, other, self.log_probs)
+
         log_ratios = sum_responses(self.log_probs(model, other), other["lengths"]) - reference
         if self.objective.log_ratio == "mean":
             log_ratios = log_ratios / other["lengths"]
+
         return replace(self.objective, reference_point=of_all_processes(log_ratios).mean().item())
 
     def _reads_gradients(self) -> bool:
@@ -200,6 +211,7 @@ class PreferenceTrainer(BoundedTrainer):
         loss = self.objective.losses(*log_ratios, negatives).mean().item()
         theory = self.objective.start(negatives).mean().item()
         tolerance = max(1.0, args.beta) * (1e-3 if lowered else 1e-4)
+
         if not abs(loss - theory) <= tolerance:
             raise RunFailed(
                 f"start-up check: expected the first loss to be {theory:.6f} ± {tolerance:g} "
@@ -223,21 +235,26 @@ class PreferenceTrainer(BoundedTrainer):
         prefix = "eval_" if "eval_loss" in logs else ""
         if self.args.release_gradients:  # Trainer measures what is left of the gradients: nothing
             logs.pop("grad_norm", None)
+
         sums = self._sums[prefix]
         means: dict[str, Any] = {}
         window: dict[str, float] = {}
         measured = bool(sums) and f"{prefix}loss" in logs
+
         if measured:
             totals = self.accelerator.reduce(torch.stack(list(sums.values())), "sum")
             assert isinstance(totals, Tensor)  # as a tensor went in
             window = dict(zip(sums, totals.tolist(), strict=True))
             means = window_metrics(self.objective, window)
+
             if not prefix:
                 self._recent = last_windows([*self._recent, window], EXAMPLES)
                 means |= self._head_gradients.statistics(self.accelerator.gather)
                 means |= self._updates.statistics(self.accelerator.gather)
+
             logs.update({prefix + name: value for name, value in means.items()})
             sums.clear()
+
         super().log(logs, start_time)
         if measured and self.is_world_process_zero():
             sentences = self._of_evaluation(means, window) if prefix else self._find_alerts()
@@ -249,6 +266,7 @@ class PreferenceTrainer(BoundedTrainer):
                 complain(
                     "metrics.jsonl", f"no line at step {line['step']} ({error.strerror})", "warning"
                 )
+
             self._say_new(prefix, sentences)
 
     def window(self):
@@ -258,10 +276,12 @@ class PreferenceTrainer(BoundedTrainer):
             for prefix, sums in self._sums.items()
             for name, value in sums.items()
         }
+
         names = {prefix: list(sums) for prefix, sums in self._sums.items()}  # in the log's order
         values: dict[str, Any] = {"sums": names, "alerts": self._alerts, "recent": self._recent}
         if self.is_world_process_zero():
             values["metrics"] = self._metrics.stat().st_size if self._metrics.exists() else 0
+
         return tensors | self._head_gradients.state() | self._updates.state(), values
 
     def set_window(self, tensors, values) -> None:
@@ -295,6 +315,7 @@ class PreferenceTrainer(BoundedTrainer):
         for kind, sentence in sentences.items():
             if kind not in before:
                 say(f"        alert, {kind}: {sentence}")
+
         if prefix:
             self._said = sentences
         else:

@@ -81,6 +81,7 @@ def make_trainer(tmp_path):
         rows = tokenize(read_examples(PAIRS, args.max_negatives)[:examples], tokenizer, 512, PAIRS)
         set_seed(0)
         model = load_model("builtin", dtype=WEIGHTS[args.weights])
+
         return PreferenceTrainer(model, args, rows, None, tokenizer)
 
     return make
@@ -102,6 +103,7 @@ def folder(tmp_path_factory, shipped_pairs):
     LlamaForCausalLM(config).save_pretrained(folder)
     ByT5Tokenizer().save_pretrained(folder)
     (folder / "few.jsonl").write_bytes(shipped_pairs(8).read_bytes())
+
     return folder
 
 
@@ -113,6 +115,7 @@ def run():
         data = f"--model {model or folder} --train_data {folder / 'few.jsonl'}"
         status = main(f"--output_dir {out} {data} {QUICK} {flags}".split())
         lines = (out / "metrics.jsonl").read_text().splitlines() if status == 0 else []
+
         return status, [
             {name: math.nan if value is None else value for name, value in json.loads(line).items()}
             for line in lines
@@ -237,6 +240,7 @@ def pairs_file(tmp_path):
         ]
         path = tmp_path / "rank.jsonl"
         path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
         return path
 
     return write

@@ -39,11 +39,13 @@ def run(tmp_path, command, *flags):
 def test_help_and_a_mistyped_flag_load_neither_torch_nor_transformers(tmp_path, command, flags):
     done = run(tmp_path, command, *flags)
     assert done.returncode == (0 if flags == ["--help"] else 2)
+
     if flags == ["--help"]:
         assert "\nexamples:\n" in done.stdout
         assert max(map(len, done.stdout.splitlines())) <= 100
     else:
         assert "--betaa: expected a known flag" in done.stderr
+
     assert done.stderr.splitlines()[-1] == "loaded:"
 
 
@@ -59,6 +61,7 @@ def test_unreadable_data_are_refused_before_torch_is_loaded(tmp_path, command, f
     (tmp_path / "rows.jsonl").write_text('{"prompt": "2 + 2?", "chosen": "4"}\n')
     (tmp_path / "empty.jsonl").write_text("")
     done = run(tmp_path, command, f"--{flag}", name, *(["--out", "e.json"] * (command != "train")))
+
     assert done.returncode == 2
     assert f"error: {name}" in done.stderr
     assert done.stderr.splitlines()[-1] == "loaded:"
@@ -84,8 +87,10 @@ def test_a_model_s_own_code_runs_only_if_asked_for(
         rollouts, "load_model", lambda name, **options: asked.append(options) or load_model(name)
     )
     out = tmp_path / ("p.jsonl" if command is pairs else "e.json")
+
     for trust in ("", "--trust_remote_code true"):
         assert make(out, f"--count 2 {flags} {trust}", command) == 0
+
     assert asked == [False, {"trust_remote_code": False}, True, {"trust_remote_code": True}]
 
 
@@ -125,7 +130,9 @@ def test_refusals_are_one_line_and_write_nothing(
 ):
     monkeypatch.chdir(tmp_path)
     out = "p.jsonl" if command is pairs else "e.json"
+
     assert command.main([f"--out={out}", *flags.split()]) == 2
+
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert message in error

@@ -24,16 +24,21 @@ def test_same_seed_same_file_and_evaluation_of_the_held_out(
         flags = f"--count 6 --max_new_tokens 12 --disable_tqdm {bars}"
         assert make(tmp_path / folder / "p.jsonl", flags) == 0
         assert ("%|" in capsys.readouterr().err) == (bars == "false")
+
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
     flags = f"--count 6 --k 1 3 --max_new_tokens 8 --pairs {pairs_file()}"
     assert make(tmp_path / "e.json", flags, evaluate) == 0
+
     found = json.loads((tmp_path / "e.json").read_text())
     assert found["task"]["questions"] == 6
     assert list(found["task"]["pass_at_k"]) == ["1", "3"]
     assert found["ranking"]["rejected"] == 4
+
     asked = [record["question"] for record in lines(tmp_path / "e.sampled.journal.jsonl")]
     assert asked == [q.text for q in draw_questions(TaskArguments("products"), "held_out", 6, 0)]
     assert all(map(is_held_out, asked))
+
     printed = capsys.readouterr().out
     assert "greedy accuracy, 6 held-out questions" in printed
     assert "rejected responses with a lower ln π per token, of 4" in printed
@@ -42,6 +47,7 @@ def test_same_seed_same_file_and_evaluation_of_the_held_out(
 def test_evaluation_counts_what_the_journal_says(make, tmp_path, calls):
     out = tmp_path / "e.json"
     assert make(out, "--count 20 --k 1 6", evaluate) == 0
+
     found = json.loads(out.read_text())["task"]
     greedy, sampled = (
         [
@@ -50,10 +56,12 @@ def test_evaluation_counts_what_the_journal_says(make, tmp_path, calls):
         ]
         for name in ("greedy", "sampled")
     )
+
     assert {len(right) for right in greedy} == {1}
     assert {len(right) for right in sampled} == {6}
     assert found["accuracy"]["right"] == sum(map(any, greedy))
     assert found["pass_at_k"]["6"]["mean"] == sum(map(any, sampled)) / 20
+
     low, high = found["pass_at_k"]["1"]["interval"]
     assert low < found["pass_at_k"]["1"]["mean"] < high
     assert make(out, "--count 20", evaluate) == 0
@@ -73,15 +81,20 @@ def test_a_file_of_preferences_is_read_as_training_reads_it(pairs_file, tmp_path
     path = pairs_file(*(f"{n} + 1 = {'?' * n}" for n in range(20)))
     with path.open("a") as file:
         file.write(json.dumps({"prompt": "?", "chosen": "1", "rejected": " "}) + "\n")
+
     out = tmp_path / "e.json"
     flags = f"--pairs {path} --out {out} --disable_tqdm --max_length 18"
+
     assert evaluate.main(flags.split()) == 2
     assert "max_dropped: expected at most 0.05 of the rows, got " in capsys.readouterr().err
     assert evaluate.main([*flags.split(), "--max_dropped", "0.9"]) == 0
+
     printed = capsys.readouterr().out
     assert "dropped rows: " in printed
+
     data = json.loads(out.read_text())["data"]
     assert data["dropped"]["empty"] == 1
+
     listed = lines(tmp_path / "e.dropped.jsonl")
     assert len(listed) == sum(data["dropped"].values())
     assert data["truncated"] > 0

@@ -407,6 +407,7 @@ def test_read(name):
     tokenizer = ByT5Tokenizer(chat_template=template)
     example = tokenize_example(parse_row(row), tokenizer, Options(200))
     decoded = [tokenizer.decode(ids) for ids in (example.prompt, *example.completions)]
+
     assert tuple(decoded) == texts
     assert tuple(note for note in example.notes if note != "plain") == notes
 
@@ -498,6 +499,7 @@ def test_other_files_are_named(name, tmp_path):
     path = tmp_path / file
     path.write_bytes(content)
     expected = f"{path}: expected JSON lines, a JSON array or parquet, got {kind}"
+
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}") as error:
         read_examples(path)
     assert "\n" not in str(error.value)
@@ -519,6 +521,7 @@ def test_a_folder_of_several_splits_is_refused(name, tmp_path):
     if read:
         assert len(read_examples(tmp_path)) == len(files)
         return
+
     with pytest.raises(ValueError, match=r"expected files of one split, got t\S+ and \S+ \(name"):
         read_examples(tmp_path)
 
@@ -549,6 +552,7 @@ def test_where_prompt_and_response_meet(name, tokenizer):
         if tokenizer("a")["input_ids"][:1] != [tokenizer.bos_token_id]
         else [tokenizer.bos_token_id]
     )
+
     for response, ids in zip(responses, example.completions, strict=True):
         assert example.prompt + ids == start + encode(prompt + response) + [tokenizer.eos_token_id]
 

@@ -40,9 +40,11 @@ def test_no_pickle_is_loaded_and_no_code_of_a_folder_runs(changed, folder, tmp_p
     brought = {"AutoConfig": "code.C", "AutoModelForCausalLM": "code.M"}
     foreign = changed(folder, tmp_path / "foreign", model_type="foreign", auto_map=brought)
     (foreign / "code.py").write_text("raise SystemExit('ran')\n")
+
     for wrong, word in ((pickled, "safetensors"), (damaged, "damaged"), (foreign, "trust_remote")):
         with pytest.raises(ValueError, match=rf"model: expected .*{word}"):
             models.load_model(str(wrong))
+
     with pytest.raises(SystemExit, match="ran"):
         models.load_model(str(foreign), trust_remote_code=True)
 
@@ -73,6 +75,8 @@ def test_disable_dropout_makes_training_deterministic():
         GPT2Config(vocab_size=32, n_positions=16, n_embd=16, n_layer=1, n_head=2)
     ).train()
     batch = collate(EXAMPLES)
+
     assert not torch.equal(log_probs_from_head(model, batch), log_probs_from_head(model, batch))
+
     disable_dropout(model)
     assert torch.equal(log_probs_from_head(model, batch), log_probs_from_head(model, batch))

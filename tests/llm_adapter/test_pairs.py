@@ -27,15 +27,18 @@ def lines(path):
 
 def test_pairs_are_verified_and_counted(make, tmp_path, calls, capsys):
     assert make(tmp_path / "a.jsonl", "--count 30 --negatives 2") == 0
+
     journal = lines(tmp_path / "a.journal.jsonl")
     stats = json.loads((tmp_path / "a.stats.json").read_text())
     rows = read_examples(tmp_path / "a.jsonl")  # what the trainer reads
+
     assert len(journal) == stats["questions"] == sum(stats["outcomes"].values()) == 30
     assert len(rows) == stats["outcomes"]["pair"] > 15
     assert stats["outcomes"]["none_right"] > 0
     assert stats["outcomes"]["all_right"] == sum(
         all(r["right"] for r in record["responses"]) for record in journal
     )
+
     said = {record["question"]: record for record in journal}
     for row in rows:
         first, second = (int(number) for number in re.findall(r"\d+", row.prompt))
@@ -44,15 +47,21 @@ def test_pairs_are_verified_and_counted(make, tmp_path, calls, capsys):
         assert {row.chosen, *row.rejected} <= finished
         assert len({row.chosen, *row.rejected}) == 1 + len(row.rejected)
         assert not is_held_out(row.prompt)
+
     assert {len(row.rejected) for row in rows} == {1, 2}
+
     rates = [entry["rate"] for entry in stats["per_question"]]
     assert stats["pass_at_k"]["1"]["mean"] == pytest.approx(sum(rates) / 30)
     assert sum(rates) / 30 == pytest.approx(7 / 16, abs=0.15)  # right and not cut
+
     printed = capsys.readouterr().out
     skipped = stats["outcomes"]["none_right"]
+
     assert f"pairs written: {len(rows)}; questions skipped: {skipped} without a" in printed
+
     last = stats["starvation"][-1]
     _, measured, theory, _ = printed.splitlines()[-1].split()
+
     assert (measured, theory) == (f"{last['measured']:.4f}", f"{last['theory']:.4f}")
 
 
@@ -78,19 +87,24 @@ def test_a_chat_model_gets_messages_that_lm_eval_s_tasks_read():
     assert row["prompt"] == [{"role": "user", "content": "1 * 2?"}]
     assert row["chosen"] == [{"role": "assistant", "content": '"2"'}]
     assert [message["content"] for (message,) in row["rejected"]] == ["it's 3", "4\n"]
+
     folder = Path(pairs.__file__).parent / "lm_eval"
     ranking, asked = (
         yaml.safe_load((folder / f"{name}.yaml").read_text())
         for name in ("preference_ranking", "verifiable")
     )
+
     assert Template(ranking["doc_to_text"]).render(row) == "1 * 2?"
+
     choices = Template(ranking["doc_to_choice"]).render(row)
     assert ast.literal_eval(choices) == ['"2"', "it's 3", "4\n"]
     assert ranking["doc_to_target"] == 0
     assert Template(asked["doc_to_text"]).render(RECORD) == "1 * 2?"
     assert Template(asked["doc_to_target"]).render(RECORD) == "2"
+
     number = asked["filter_list"][0]["filter"][0]
     numbers = re.findall(number["regex_pattern"], "So 1,200 - 3 = 1,197.")
+
     assert numbers[number["group_select"]] == "1,197"
 
 
@@ -103,6 +117,7 @@ def test_a_preference_carries_the_tokens_that_were_sampled(tokenizer):
     record = RECORD | {"prompt_ids": [7, 8, 9], "responses": responses}
     row = pairs.preference(record, 3, False, vocabulary_digest(tokenizer))
     example = tokenize_example(parse_row(row), tokenizer, Options(64))
+
     assert example.prompt == [7, 8, 9]
     assert example.completions == ([11, end], [10, end], [13, end])
     assert example.notes == ("sampled",)
@@ -111,7 +126,9 @@ def test_a_preference_carries_the_tokens_that_were_sampled(tokenizer):
 def test_a_sample_is_the_tokens_that_a_model_drew(scaled, tokenizer):
     model, prompt = scaled(4), "2 + 2 =\n"
     ((drawn,),) = sample(model, tokenizer, [prompt], 1, 1.0, 12, seed=1)
+
     assert len(drawn.ids) == drawn.tokens
     assert drawn.finished == (drawn.ids[-1] == tokenizer.eos_token_id)
+
     end = drawn.ids[: len(drawn.ids) - drawn.finished]
     assert tokenizer.decode(end, skip_special_tokens=True) == drawn.text

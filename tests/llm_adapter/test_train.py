@@ -29,15 +29,19 @@ def test_without_arguments_it_trains_the_built_in_model(tmp_path):
         capture_output=True,
         text=True,
     )
+
     assert done.returncode == 0, done.stderr
+
     out = tmp_path / "runs" / "builtin-js"
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     run = json.loads((out / "run.json").read_text())
+
     assert [lines[0]["step"], lines[-1]["step"]] == [1, run["steps"]]
     assert f"{lines[0]['loss']:.4f}" == "1.3863"
     assert lines[-1]["rewards/margins"] > 0.1
     assert run["command"] == "python -m llm_adapter.train"
     assert run["seconds"] > 0
+
     for text in (
         "step     loss   chosen",
         "1.386294",
@@ -47,6 +51,7 @@ def test_without_arguments_it_trains_the_built_in_model(tmp_path):
         "first loss",
     ):
         assert text in done.stdout
+
     assert "%|" in done.stderr  # the progress bar
     assert (out / "model.safetensors").is_file()
     assert (
@@ -127,6 +132,7 @@ def test_without_arguments_it_trains_the_built_in_model(tmp_path):
 def test_what_a_user_can_get_wrong_is_one_line(tmp_path, monkeypatch, capsys, flags, message):
     monkeypatch.chdir(tmp_path)
     assert main(flags) == 2
+
     captured = capsys.readouterr()
     assert captured.err.startswith("llm_adapter.train: error: ")
     assert message in captured.err
@@ -156,6 +162,7 @@ def test_a_bad_row_far_down_is_refused_before_the_model_is_loaded(tmp_path, monk
     rows = [json.dumps({"prompt": str(n), "chosen": "a", "rejected": "b"}) for n in range(150)]
     path = tmp_path / "rows.jsonl"
     path.write_text("\n".join([*rows, "no JSON"]))
+
     assert main(["--train_data", str(path), "--output_dir", str(tmp_path / "out")]) == 2
     assert f"{path}:151: expected a JSON object on one line" in capsys.readouterr().err
     assert [entry.name for entry in tmp_path.iterdir()] == ["rows.jsonl"]
@@ -176,6 +183,7 @@ def test_a_name_that_the_hub_does_not_give_is_one_line(monkeypatch, capsys):
 
     monkeypatch.setattr(models.AutoTokenizer, "from_pretrained", unreachable)
     assert main(["--model", "someone/something"]) == 2
+
     expected = "a path or a reachable hub name, got someone/something (no connection to the hub)\n"
     assert capsys.readouterr().err.endswith(expected)
 
@@ -191,6 +199,7 @@ def test_without_tqdm_transformers_draws_no_bars_either(tmp_path):
         "--output_dir",
         str(tmp_path),
     ]
+
     try:
         assert main(flags) == 2  # no prompt fits
         assert not logging.is_progress_bar_enabled()

@@ -70,8 +70,11 @@ def test_help_has_each_flag_of_a_run_once_under_its_heading():
         "training",
         "logging and evaluation",
     ]
+
     names = [entry.name for flags in groups.values() for entry in flags]
     text = Parser("somewhere", groups).format_help()
+
     assert len(names) == len(set(names))
+
     for name in names:
         assert text.count(f"\n  --{name} ") == 1

@@ -13,12 +13,16 @@ from llm_adapter.training.arguments import parse_arguments
 def test_help_is_that_of_the_fields_that_a_user_sets(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
+
     said = capsys.readouterr().out
     for flag in ("--config", "--bound", "--learning_rate", "--trust_remote_code", "--output_dir"):
         assert f"\n  {flag}" in said
+
     assert "--hub_token" not in said
+
     for twice in ("--output-dir", "--no_save_final_model", "(default: None)"):
         assert twice not in said
+
     assert len(said.splitlines()) < 230
 
 
@@ -34,6 +38,7 @@ def test_flags_override_the_config_which_overrides_the_defaults(tmp_path):
         "bound: dv\nbeta: 0.3\nlearning_rate: 1e-4\nlogging_first_step: false\neval_data: null\nsave_strategy: no\n",
     )
     args = parse_arguments(["--config", path, "--beta", "0.7"])
+
     assert (args.bound, args.beta, args.learning_rate) == (
         "dv",
         0.7,
@@ -76,6 +81,7 @@ KINDS = ("demo", "llama3-8b", "mistral-7b", "qwen2.5-7b", "smollm2", "smollm2-ar
 def test_shipped_configs_come_in_matched_pairs():
     names = {path.name for path in (HERE / "configs").glob("*.yaml")}
     assert names == {f"{kind}-{loss}.yaml" for kind in KINDS for loss in ("dpo", "mio")}
+
     for kind in KINDS:
         dpo, mio = (
             yaml.safe_load((HERE / "configs" / f"{kind}-{loss}.yaml").read_text())
@@ -97,6 +103,8 @@ def test_shipped_configs_are_read_and_say_what_each_key_means(path):
         for line in path.read_text().splitlines()
         if not line.startswith("#") and not line.endswith("_config:")
     ]
+
     assert len(keys) > 5
+
     for line in keys:
         assert re.fullmatch(r" *\w+: \S+ +# .{9,}", line), line

@@ -22,7 +22,9 @@ MODEL = "--model builtin"
 def test_each_loss_type_is_our_fields(name, capsys):
     smoothing = " --label_smoothing 0.1" if name == "robust" else ""
     values = read_values(f"{MODEL} --loss_type {name}{smoothing}".split())
+
     assert LOSS_TYPES[name].items() <= values.items()
+
     error = capsys.readouterr().err
     assert error.startswith(f"llm_adapter.train: from TRL: --loss_type {name} is --")
     assert error.count("\n") == 1
@@ -90,7 +92,9 @@ def test_our_own_names_are_not_taken_over():
 def test_a_config_s_mix_gives_way_to_infonce_on_the_command_line(tmp_path):
     path = tmp_path / "run.yaml"
     path.write_text("bound: js\nmix: 0.9\nmodel: builtin\n")
+
     assert read_values(["--config", str(path), "--bound", "infonce"])["bound"] == "infonce"
+
     path.write_text("bound: infonce\nmix: 0.9\nmodel: builtin\n")
     with pytest.raises(ValueError, match=r"^mix: expected none with bound infonce"):
         read_values(["--config", str(path)])
@@ -106,6 +110,7 @@ def test_every_flag_of_trl_is_read_translated_or_refused_with_what_to_use(config
     known = _parser(explained=False).names
     objects = {"liger_kernel_config", "parallelism_config"}  # no text can stand for them
     names = {entry.name for entry in fields(getattr(trl, config)) if entry.init} - objects
+
     assert {name for name in names if name not in known and not _is_trls(name)} == set()
 
 

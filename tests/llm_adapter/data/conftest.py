@@ -23,6 +23,7 @@ def rows():
         lambda n: good | {"prompt": f"{n}", "chosen": " "},
         lambda n: good,
     )
+
     return lambda count: [kinds[n % len(kinds)](n) for n in range(count)]
 
 
@@ -39,6 +40,7 @@ def byte_level():
             tokenizer_object=backend, eos_token="<end>", chat_template=TEMPLATE, **special
         )
         tokenizer.save_pretrained(folder)
+
         return tokenizer
 
     return make

@@ -54,6 +54,7 @@ def arguments(folder, *flags):
         "--disable_tqdm",
         "true",
     ]
+
     return parse_arguments(["--model", "builtin", *out, *map(str, flags)])
 
 

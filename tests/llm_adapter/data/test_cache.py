@@ -39,14 +39,17 @@ def test_the_key_is_the_content_and_nothing_else(byte_level, tmp_path):
 
     assert key() == key(moved) == key(tokenizer=ByT5Tokenizer())
     assert key(tokenizer=fast("a")) == key(tokenizer=fast("b"))
+
     today = key(tokenizer=dates)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(token_cache, "date", SimpleNamespace(today=lambda: date(2030, 1, 1)))
         tomorrow = key(tokenizer=dates)
         assert key() == key(moved)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(token_cache, "FORMAT", token_cache.FORMAT + 1)
         other_format = key()
+
     others = [
         key(lines(tmp_path / "other.jsonl", GOOD | {"chosen": "Four"})),
         key(tokenizer=fast("a")),
@@ -60,6 +63,7 @@ def test_the_key_is_the_content_and_nothing_else(byte_level, tmp_path):
         tomorrow,
         other_format,
     ]
+
     assert len({key(), *others}) == 1 + len(others)
 
 
@@ -76,6 +80,7 @@ def damage(path: Path, kind: str) -> None:
         return
     else:
         content = bytearray(b"not an archive")
+
     path.write_bytes(content)
 
 
@@ -87,8 +92,10 @@ def test_a_damaged_cache_is_made_anew_and_said_so(rows, prepared, tmp_path, caps
     whole = file.read_bytes()
     damage(file, kind)
     again = prepared(path, ByT5Tokenizer(), folder)
+
     assert again.cached is False
     assert (again.examples, again.dropped) == (made.examples, made.dropped)
+
     error = capsys.readouterr().err
     assert error.startswith(f"cache: warning: expected a complete file, got {file} (")
     assert error.count("\n") == 1
@@ -104,6 +111,7 @@ def test_a_cache_of_another_key_is_not_believed(prepared, tmp_path, capsys):
     prepared(path, ByT5Tokenizer(), folder=folder)
     (other,) = set(folder.iterdir()) - {file}
     file.rename(other)
+
     assert prepared(path, ByT5Tokenizer(), folder).cached is False
     assert "the content of another key" in capsys.readouterr().err
 
@@ -113,6 +121,7 @@ def test_a_folder_that_cannot_be_written_is_said_and_left_alone(prepared, tmp_pa
     made = prepared(
         lines(tmp_path / "data.jsonl", GOOD), ByT5Tokenizer(), tmp_path / "file" / "cache"
     )
+
     assert len(made.examples) == 1
     assert "cache: warning: expected a folder to write to, got " in capsys.readouterr().err
 
@@ -123,5 +132,6 @@ def test_packed_and_unpacked_examples_are_equal():
         TokenizedExample(9, [7], ([8], [9, 10]), 0, file=2, notes=("merged", "tie")),
     ]
     faults = [Fault(1, 4, "empty", "chosen: é")]
+
     for kept in ((examples, faults, {"id": 2}), ([], faults, {})):
         assert token_cache._unpack(token_cache._pack(*kept, "k"), "k") == kept

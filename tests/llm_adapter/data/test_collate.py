@@ -22,11 +22,13 @@ def test_a_row_by_hand():
         TokenizedExample(3, [20], ([21], [22])),
     ]
     batch = collate_shared(examples, pad_id=5, row_length=8)
+
     assert batch["input_ids"].tolist() == [
         [7, 11, 12, 13, 14, 15, 16, 5],
         [5, 6, 8, 9, 10, 20, 21, 22],
     ]
     assert batch["position_ids"].tolist() == [[0, 1, 2, 1, 1, 2, 1, 0], [0, 1, 2, 3, 2, 0, 1, 1]]
+
     for name in ("targets", "lengths", "negatives"):
         assert torch.equal(batch[name], collate(examples)[name]), name
 
@@ -38,10 +40,13 @@ def test_rows_are_packed_into_the_room_of_the_longest(examples):
         53,
     )  # 53, 22 + 21, 15 + 14: longest first, each where there is room
     assert padded["input_ids"].shape == (14, 31)
+
     alone = collate_shared(examples, row_length=1)
     assert alone["input_ids"].shape == (5, 53)
+
     flat = collate_shared(examples, row_length=math.inf)
     assert flat["input_ids"].shape == (1, sum(example.size for example in examples))
+
     wide = collate_shared(examples, row_length=math.inf, multiple=128)
     assert wide["input_ids"].shape == (1, 128)
 

@@ -26,6 +26,7 @@ def test_rejected_forms_and_max_negatives(tmp_path):
         tmp_path / "data.jsonl",
         *(GOOD | {"prompt": str(each), "rejected": each} for each in rejected),
     )
+
     assert [len(example.rejected) for example in read_examples(path)] == [1, 3, 1, 2]
     assert [len(example.rejected) for example in read_examples(path, max_negatives=2)] == [
         1,
@@ -54,6 +55,7 @@ def test_an_implicit_prompt_holds_all_turns_in_common():
         "rejected": [*turns, said("assistant", "No.")],
     }
     example = parse_row(row)
+
     assert example.prompt == turns
     assert (example.chosen, *example.rejected) == (
         [said("assistant", "Yes.")],
@@ -64,6 +66,7 @@ def test_an_implicit_prompt_holds_all_turns_in_common():
 def test_a_duplicate_is_named_across_files(tmp_path):
     lines(tmp_path / "a.jsonl", GOOD)
     lines(tmp_path / "b.jsonl", GOOD | {"prompt": "1?"}, GOOD)
+
     with pytest.raises(
         ValueError, match=r"b.jsonl:2: prompt: expected a new example, got a copy of a.jsonl:1$"
     ):
@@ -74,6 +77,7 @@ def test_shipped_pairs_are_right_and_wrong_worked_answers():
     examples = read_examples(PAIRS)
     assert len(examples) == 200
     assert {len(example.rejected) for example in examples} == {1, 2, 3}
+
     for example in examples:
         *steps, right = re.findall(r"[^.:]+", example.chosen)
         for step in steps[:-1]:

@@ -56,6 +56,7 @@ def trained(normalizer, pre_tokenizer, decoder, **special):
     )
     texts = [row[key] for row in map(json.loads, PAIRS.open()) for key in ("prompt", "chosen")]
     backend.train_from_iterator(texts, trainer)
+
     return PreTrainedTokenizerFast(
         tokenizer_object=backend, unk_token="<unk>", bos_token="<s>", eos_token="</s>", **special
     )
@@ -106,6 +107,7 @@ def test_the_shipped_pairs_have_the_tokens_of_their_text(make):
         row = json.loads(line)
         texts = [row["chosen"], *row["rejected"]]
         example = pieces(tokenizer, row["prompt"], *texts)
+
         for text, ids in zip(texts, example.completions, strict=True):
             whole = plain(tokenizer, row["prompt"] + text)
             own = (example.prompt + ids)[-len(whole) - 1 :]
@@ -113,6 +115,7 @@ def test_the_shipped_pairs_have_the_tokens_of_their_text(make):
             assert tokenizer.decode(whole) == row["prompt"] + text
             responses += 1
             apart += ids[:-1] != plain(tokenizer, text)
+
     assert responses == 595
     assert apart == (responses if make in (mistral, prepending) else 0)
 
@@ -127,6 +130,7 @@ def test_laws_of_the_joint_tokens(make, prompt, chosen, rejected):
     tokenizer, texts = make(), [chosen, *rejected]
     if chosen in rejected:
         return
+
     (example,) = tokenize_examples([Example(1, prompt, chosen, (*rejected,))], tokenizer, ROOM)
     bos = [tokenizer.bos_token_id] if tokenizer.bos_token_id is not None else []
     bos = bos if tokenizer("a")["input_ids"][:1] == bos else []
@@ -136,15 +140,19 @@ def test_laws_of_the_joint_tokens(make, prompt, chosen, rejected):
     if isinstance(example, Fault):
         assert example.reason in (("no_boundary",) if apart else ("no_tokens", "identical"))
         return
+
     assert not apart
+
     end = [tokenizer.eos_token_id]
     assert [example.prompt + ids for ids in example.completions] == [ids + end for ids in wholes]
 
     assert example.prompt == alone[: len(example.prompt)]
+
     longer = alone[: len(example.prompt) + 1]
     shared = len(longer) > len(example.prompt) and all(
         ids[: len(longer)] == longer for ids in wholes
     )
+
     assert not shared
     assert ("merged" in example.notes) == (len(example.prompt) < len(alone))
 
@@ -169,9 +177,12 @@ def test_a_text_begins_and_ends_once(make):
     bos, eos = tokenizer.bos_token or "", tokenizer.eos_token
     example = pieces(tokenizer, f"{bos}2 + 2?", f"4{eos}", "5")
     ids = [example.prompt + completion for completion in example.completions]
+
     for special in filter(None, (tokenizer.bos_token_id, tokenizer.eos_token_id)):
         assert [row.count(special) for row in ids] == [1, 1]
+
     assert [row[-1] for row in ids] == [tokenizer.eos_token_id] * 2
+
     ended = pieces(tokenizer, "2 + 2?", f"4{eos}", f"5{eos}")
     assert ended.completions == pieces(tokenizer, "2 + 2?", "4", "5").completions
 
@@ -193,6 +204,7 @@ def test_a_template_begins_and_ends_once(prompt, chosen):
         example = tokenize_example(row, tokenizer, Options(99, chat=True))
     finally:
         tokenizer.chat_template = None
+
     ids = example.prompt + example.completions[0]
     assert ids.count(tokenizer.eos_token_id) == 2  # of the question and of the answer
     assert tokenizer.decode(example.completions[0]).strip() == "4</s>"
@@ -208,6 +220,7 @@ def test_a_template_without_an_end_is_said_so(tmp_path, capsys):
     path = lines(tmp_path / "data.jsonl", GOOD)
     load_data(arguments(tmp_path, "--train_data", path, "--chat", "true"), tokenizer)
     captured = capsys.readouterr()
+
     assert "of these 1 endless" in captured.out
     assert (
         f"endless: 1 of 1 examples, the first in {path}:1: the template writes no" in captured.err
@@ -220,12 +233,15 @@ def test_merged_rows_are_counted(tmp_path, capsys):
     tokenizer = trained(None, None, decoders.Fuse())
     tokenizer.add_tokens("42")
     data, _ = load_data(arguments(tmp_path, "--train_data", path), tokenizer)
+
     assert data.notes == {"merged": 1}
     assert "of these 1 merged" in capsys.readouterr().out
+
     again, _ = load_data(arguments(tmp_path, "--train_data", path), tokenizer)
     assert again.cached
     assert again.notes == data.notes
     assert "1 merged" in report(again, arguments(tmp_path))
+
     prompt, completions = data.examples[0].prompt, data.examples[0].completions
     assert [tokenizer.decode(prompt + ids) for ids in completions] == [
         "the answer is 42</s>",
@@ -240,8 +256,10 @@ def test_rows_without_a_token_of_the_prompt_are_named(tmp_path, capsys):
     tokenizer = trained(None, None, decoders.Fuse())
     tokenizer.add_tokens("42")
     data, _ = load_data(arguments(tmp_path, "--train_data", path, "--max_dropped", 0.5), tokenizer)
+
     assert data.counts == {"no_boundary": 1}
     assert len(data.examples) == 2  # with a space at its end the prompt has a token of its own
+
     captured = capsys.readouterr()
     assert "dropped rows: 1 (1 no_boundary)" in captured.out
     assert f"no_boundary: 1 of 3 rows dropped: {path}:1: prompt: expected" in captured.err
@@ -253,22 +271,27 @@ def test_sampled_ids_are_trained_on_by_their_own_vocabulary_alone():
     tokenizer = byte_pairs()
     prompt = plain(tokenizer, "3 * 4 =\n")
     spelled = [token for letter in "12" for token in plain(tokenizer, letter)]
+
     assert spelled != plain(tokenizer, "12") or len(spelled) == 2
+
     end = tokenizer.eos_token_id
     tokens = {"prompt": prompt, "chosen": [*spelled, end], "rejected": [[*spelled[:1], end]]}
     row = {"prompt": "3 * 4 =\n", "chosen": "12", "rejected": ["1"]}
     own = row | {"tokens": tokens | {"vocabulary": vocabulary_digest(tokenizer)}}
     example = tokenize_example(parse_row(own), tokenizer, ROOM)
+
     assert (example.prompt, *example.completions) == (prompt, [*spelled, end], [spelled[0], end])
     assert example.notes == ("sampled",)
 
     other = row | {"tokens": tokens | {"vocabulary": "another"}}
     anew = tokenize_example(parse_row(other), tokenizer, ROOM)
     text = tokenize_example(parse_row(row), tokenizer, ROOM)
+
     assert (anew.prompt, anew.completions) == (text.prompt, text.completions)
     assert anew.notes == ("retokenised",)
     with pytest.raises(ValueError, match=r"^tokens: expected vocabulary, and the token ids of"):
         parse_row(row | {"tokens": tokens | {"rejected": []}})
+
     assert parse_row(row | {"tokens": 17}).ignored == ("tokens",)
 
 

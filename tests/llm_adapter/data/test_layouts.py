@@ -129,6 +129,7 @@ def test_files_are_read_whatever_holds_the_rows(tmp_path, kind):
     text = "".join(f"{json.dumps(row)}\n" for row in rows)
     if "array" in kind:
         text = json.dumps(rows, indent=2 if "pretty" in kind else None)
+
     path = tmp_path / ("data.json" if "array" in kind else "data.jsonl")
     path.write_text(text)
     if "gzip" in kind or kind == "folder":
@@ -136,6 +137,7 @@ def test_files_are_read_whatever_holds_the_rows(tmp_path, kind):
         packed.write_bytes(gzip.compress(path.read_bytes()))
         path.unlink()
         path = tmp_path if kind == "folder" else packed
+
     examples = read_examples(path)
     assert [(example.line, example.prompt) for example in examples] == [
         (1, "2 + 2?"),
@@ -146,10 +148,13 @@ def test_files_are_read_whatever_holds_the_rows(tmp_path, kind):
 def test_damaged_files_are_named(tmp_path):
     short = tmp_path / "short.jsonl.gz"
     short.write_bytes(gzip.compress(json.dumps(GOOD).encode() * 99)[:-9])
+
     with pytest.raises(ValueError, match=r"short.jsonl.gz: expected a readable file"):
         read_examples(short)
+
     array = tmp_path / "array.json"
     array.write_text('[\n{"prompt": \n')
+
     with pytest.raises(
         ValueError, match=r"array.json: expected a JSON array, got unparsable text \(line"
     ):
@@ -201,6 +206,7 @@ def test_system_is_used_in_plain_text_and_in_chat():
     example = parse_row(GOOD | {"system": "Add."})
     plain = tokenize_example(example, tokenizer, Options(99))
     chat = tokenize_example(example, tokenizer, Options(99, chat=True))
+
     assert tokenizer.decode(plain.prompt) == "Add.\n\n2 + 2?"
     assert tokenizer.decode(chat.prompt) == "<system>Add.</s><user>2 + 2?</s><assistant>"
 
@@ -230,6 +236,7 @@ def test_a_pair_and_its_reverse(tmp_path):
         GOOD | {"prompt": "?"},
     ]
     examples = read_examples(lines(tmp_path / "data.jsonl", *rows))
+
     assert [example.notes for example in examples] == [(), ("reversed",), ()]
 
 
@@ -241,6 +248,7 @@ def test_the_line_on_the_data_lists_what_is_ignored_and_warns_of_what_means_some
         GOOD | {"prompt": "?", "id": 2, "weight": 0.5, "source": None},
     ]
     path = lines(tmp_path / "data.jsonl", *rows)
+
     for _ in range(2):  # the second time from the cache
         load_data(arguments(tmp_path, "--train_data", path), ByT5Tokenizer())
         captured = capsys.readouterr()
@@ -256,12 +264,15 @@ def test_rows_of_one_response_are_paired_by_their_prompts(tmp_path):
     rows = [{"prompt": "2 + 2?", "completion": text, "label": label} for text, label in answers]
     path = lines(tmp_path / "data.jsonl", *rows, GOOD | {"prompt": "?"})
     examples = read_examples(path)
+
     assert [(example.line, example.chosen, example.rejected) for example in examples] == [
         (1, "4", ("5", "6")),
         (3, "four", ("5", "6")),
         (5, "4", ("5",)),
     ]
+
     chat = [{"prompt": ASKED, "completion": RIGHT, "label": True}]
     chat += [{"prompt": ASKED, "completion": WRONG, "label": False}]
     (example,) = read_examples(lines(tmp_path / "chat.jsonl", *chat))
+
     assert (example.prompt, example.chosen, example.rejected) == (ASKED, RIGHT, (WRONG,))

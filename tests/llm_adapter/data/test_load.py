@@ -96,6 +96,7 @@ def test_a_fatal_row_is_named_and_nothing_is_written(tmp_path, capsys, row, mess
         "--token_cache",
         tmp_path / "cache",
     )
+
     assert line.startswith(f"{path}:3: {message}")
     assert [each.name for each in tmp_path.iterdir()] == ["data.jsonl"]
 
@@ -178,6 +179,7 @@ def test_an_unusable_row_is_dropped_and_listed_up_to_a_share(
     tokenizer = ByT5Tokenizer(chat_template=ALTERNATING)
     flags = ("--train_data", path, "--max_length", 40)
     data, evaluation = load_data(arguments(tmp_path, *flags, "--max_dropped", 0.05), tokenizer)
+
     assert evaluation is None
     assert len(data.examples) == 19
     assert data.counts == {reason: 1}
@@ -185,14 +187,17 @@ def test_an_unusable_row_is_dropped_and_listed_up_to_a_share(
         f"data data.jsonl: 19 examples; rejected responses each: 1; dropped rows: 1 (1 {reason}); "
         in capsys.readouterr().out
     )
+
     (listed,) = map(json.loads, (tmp_path / "out" / "dropped.jsonl").read_text().splitlines())
     assert listed.pop("message").startswith(message)
     assert listed == {"file": str(path), "line": 2, "reason": reason, "row": row}
+
     with pytest.raises(
         ValueError,
         match=rf"^max_dropped: expected at most 0.04 of the rows, got 1 of 20 dropped \(1 {reason};",
     ):
         load_data(arguments(tmp_path, *flags, "--max_dropped", 0.04), tokenizer)
+
     assert sorted(each.name for each in tmp_path.iterdir()) == ["cache", "data.jsonl", "out"]
     assert [each.name for each in (tmp_path / "out").iterdir()] == ["dropped.jsonl"]
 
@@ -211,6 +216,7 @@ def test_too_many_unusable_rows_are_one_line_before_anything_else_is_written(tmp
     counted = (
         f"got {SHOWN + 2} of {SHOWN + 3} dropped ({SHOWN} duplicate, 2 empty; all in {listed})"
     )
+
     assert line.startswith(
         f"max_dropped: expected at most 0.05 of the rows, {counted}: {path}:2: chosen: expected a resp"
     )
@@ -219,6 +225,7 @@ def test_too_many_unusable_rows_are_one_line_before_anything_else_is_written(tmp
     )
     assert [each.name for each in (tmp_path / "out").iterdir()] == ["dropped.jsonl"]
     assert len((tmp_path / "out" / "dropped.jsonl").read_text().splitlines()) == SHOWN + 2
+
     line = refused(capsys, "--max_length", 20, "--max_dropped", 1, "--output_dir", tmp_path / "out")
     assert line.startswith(
         "max_dropped: expected at least one usable row, got 200 of 200 dropped (200 too_long; all in "
@@ -229,6 +236,7 @@ def test_an_output_folder_that_cannot_be_written_is_one_message(tmp_path):
     path = lines(tmp_path / "data.jsonl", GOOD, GOOD)
     args = arguments(tmp_path, "--train_data", path)
     args.output_dir = str(path / "out")
+
     with pytest.raises(
         ValueError,
         match=r"^output_dir: expected a folder to write to, got .*data.jsonl/out \(Not a dir",
@@ -240,15 +248,19 @@ def test_a_clean_run_removes_an_earlier_list(tmp_path, capsys):
     args, tokenizer = arguments(tmp_path, "--max_dropped", 0.5), ByT5Tokenizer()
     args.train_data = lines(tmp_path / "a.jsonl", GOOD, GOOD)
     load_data(args, tokenizer)
+
     assert (tmp_path / "out" / "dropped.jsonl").is_file()
+
     args.train_data = lines(tmp_path / "b.jsonl", GOOD)
     load_data(args, tokenizer)
+
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_row_without_room_is_named_across_files(tmp_path):
     lines(tmp_path / "a.jsonl", GOOD)
     lines(tmp_path / "b.jsonl", GOOD | {"prompt": "2" * 40})
+
     with pytest.raises(
         ValueError, match=r"b.jsonl:1: prompt: expected fewer than max_length=40 tokens, got 40$"
     ):
@@ -264,8 +276,10 @@ def test_evaluation_data_have_their_own_share_and_stand_in_the_same_list(tmp_pat
     )
     flags = ("--train_data", train, "--eval_data", test, "--max_dropped")
     _, evaluation = load_data(arguments(tmp_path, *flags, 0.5), ByT5Tokenizer())
+
     assert len(evaluation.examples) == 4
     assert capsys.readouterr().out.count("\n") == 2
+
     listed = map(json.loads, (tmp_path / "out" / "dropped.jsonl").read_text().splitlines())
     assert [(row["file"], row["line"]) for row in listed] == [(str(train), 2), (str(test), 5)]
     with pytest.raises(ValueError, match=r"train.jsonl:2"):
@@ -276,12 +290,14 @@ def test_the_document_names_every_reason_policy_and_field_and_its_rows_are_read(
     text = (HERE.parent / "docs/guides/data.md").read_text()
     assert all(f"| `{name}`" in text for name in (*REASONS, *NOTES, *TRUNCATIONS))
     assert all(f"`--{each.name}" in text for each in fields(DataFields))
+
     block, found = text.split("```json\n")[1].split("```")[0], []
     while block.strip():
         row, end = json.JSONDecoder().raw_decode(block.lstrip())
         example = parse_row(row)
         found.append((example.prompt, example.chosen, [*example.rejected]))
         block = block.lstrip()[end:]
+
     assert found == [("2 + 2?", "4", ["5", "22"]), (ASKED, RIGHT, ["5"]), (ASKED, RIGHT, [WRONG])]
 
 
@@ -298,10 +314,12 @@ def test_refusing_stops_the_run_before_anything_is_written(tmp_path):
     args = parse_arguments(
         ["--train_data", str(path), "--max_length", "13", "--truncation", "refuse", *flags]
     )
+
     with pytest.raises(
         ValueError, match=rf"^{path}:2: prompt: expected at most max_length=13 tokens"
     ):
         load_data(args, ByT5Tokenizer())
+
     assert [each.name for each in tmp_path.iterdir()] == ["data.jsonl"]
 
 
@@ -315,6 +333,7 @@ def test_one_worker_two_workers_and_the_cache_give_the_same(
     made = prepared(path, tokenizer, tmp_path / "cache")
     again = prepared(path, tokenizer, tmp_path / "cache")
     parallel = prepared(path, tokenizer, workers=2)
+
     assert (made.cached, again.cached, parallel.cached) == (False, True, False)
     assert (
         replace(again, cached=False, source=made.source)
@@ -341,6 +360,7 @@ def test_a_worker_that_dies_is_one_message(rows, prepared, tmp_path):
     path = lines(tmp_path / "data.jsonl", *rows(3 * CHUNK))
     tokenizer = Dying()
     tokenizer.parent = os.getpid()
+
     with pytest.raises(
         ValueError, match=r"tokenize_workers: expected 2 processes to finish, got one that died"
     ):
@@ -353,8 +373,10 @@ def test_the_bar_counts_examples(rows, tmp_path, monkeypatch):
         data, "tqdm", lambda values, *args, **options: seen.append(options) or values
     )
     path = lines(tmp_path / "data.jsonl", *rows(7))
+
     for progress in (True, False):
         prepare(open_source(path), ByT5Tokenizer(), Options(20), progress=progress)
+
     assert [(each["total"], each["disable"]) for each in seen] == [
         (6, False),
         (6, True),
@@ -371,6 +393,7 @@ def test_a_run_says_where_its_tokens_come_from(tmp_path, capsys):
         "90",
     ]
     args = parse_arguments([*flags, "--max_dropped", "0.5"])
+
     for source in ("tokenised now", "tokens from the cache"):
         load_data(args, ByT5Tokenizer())
         line = capsys.readouterr().out
@@ -378,6 +401,7 @@ def test_a_run_says_where_its_tokens_come_from(tmp_path, capsys):
             "data pairs.jsonl: 129 examples; rejected responses each: 1 to 3; dropped rows: 71 (71 identical); "
         )
         assert line.endswith(f" (max_length 90); {source}\n")
+
     assert (tmp_path / "out" / "dropped.jsonl").is_file()
 
 
@@ -387,13 +411,16 @@ def test_examples_that_the_model_has_no_room_for_are_named(rows, folder):
         TokenizedExample(7, [1] * 500, ([2], [3] * 12)),
         TokenizedExample(9, [1], ([2], [383]), file=1),
     ]
+
     check_fit(rows, ("a", "b"), model)
+
     longer = replace(rows[0], completions=([2], [3] * 13))
     with pytest.raises(
         ValueError,
         match=r"^max_length: expected at most the model's 512 positions, got 513 .* in a:7$",
     ):
         check_fit([longer, rows[1]], ("a", "b"), model)
+
     other = replace(rows[1], completions=([384], [3]))
     with pytest.raises(
         ValueError, match=r"^model: expected token ids below its 384 embeddings, got 384 in b:9 \("

@@ -39,6 +39,7 @@ def test_missing_empty_and_unreadable_sources(tmp_path, capsys, monkeypatch):
     parquet(tmp_path / "columns.parquet", without("rejected"))
     lines(tmp_path / "empty.jsonl", "", "")
     before = sorted(tmp_path.iterdir())
+
     for name, message in (
         (
             "none.jsonl",
@@ -62,6 +63,7 @@ def test_missing_empty_and_unreadable_sources(tmp_path, capsys, monkeypatch):
         ),
     ):
         assert refused(capsys, "--train_data", name, "--token_cache", "none").startswith(message)
+
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -69,9 +71,12 @@ def test_absent_packages_are_named_with_their_cure(tmp_path, capsys, monkeypatch
     path = parquet(tmp_path / "data.parquet", GOOD)
     for module in ("pyarrow", "datasets"):
         monkeypatch.setitem(sys.modules, module, None)
+
     cure = "(pip install 'mi-estimators[hub]')"
     line = refused(capsys, "--train_data", path)
+
     assert line == f"{path}: expected the package pyarrow to read parquet, got none {cure}"
+
     line = refused(capsys, "--train_data", "someone/pairs")
     assert line.startswith(
         "someone/pairs: expected an existing path, or the package datasets to read the hub, got neither"
@@ -100,10 +105,12 @@ def test_lines_parquet_folders_and_the_hub_give_the_same_examples(tmp_path, monk
     ]
     one = lines(tmp_path / "one.jsonl", *rows)
     expected = texts(read_examples(one))
+
     assert expected == [(row["prompt"], row["chosen"], tuple(row["rejected"])) for row in rows]
     assert (
         texts(read_examples(parquet(tmp_path / "two.parquet", *rows))) == expected
     )  # its `name: null` is left out
+
     folder = tmp_path / "folder"
     folder.mkdir()
     lines(folder / "a.jsonl", "", rows[0])
@@ -111,8 +118,10 @@ def test_lines_parquet_folders_and_the_hub_give_the_same_examples(tmp_path, monk
     lines(folder / "README.md", "not data")
     lines(folder / "._a.jsonl", "nor is this")
     examples = read_examples(folder)
+
     assert texts(examples) == expected
     assert [(example.file, example.line) for example in examples] == [(0, 2), (1, 1)]
+
     asked, real = [], datasets.load_dataset
 
     def load_dataset(name, config, split):
@@ -131,10 +140,12 @@ def test_lines_parquet_folders_and_the_hub_give_the_same_examples(tmp_path, monk
         "train[1:]",
     )
     data, _ = load_data(arguments(tmp_path, *flags), ByT5Tokenizer(chat_template=ALTERNATING))
+
     assert asked == [("someone/pairs", "hard", "train[1:]")]
     assert data.source.files == ("someone/pairs[train[1:]]",)
     assert [(example.file, example.line) for example in data.examples] == [(0, 1)]
     assert [parse_row(row.value).prompt for row in data.source.rows()] == [expected[1][0]]
+
     with pytest.raises(
         ValueError,
         match=r"^someone/pairs: expected .* reachable data set with split none, got: .*none",

@@ -120,6 +120,7 @@ def read(tokenizer, row, **options):
 def test_an_answer_is_what_the_template_writes_after_the_prompt(name):
     end, before, after = WRITES[name]
     (prompt, chosen, rejected), example = read(reader(name), ROWS["one turn"])
+
     assert "2 + 2?" in prompt
     assert prompt.endswith(end)
     assert chosen == f"{before}It is 4.{after}"
@@ -137,9 +138,11 @@ def test_prompt_and_response_are_the_conversation(name, kind):
         with pytest.raises(Unusable, match="System role not supported"):
             read(tokenizer, row)
         return
+
     (prompt, *responses), _ = read(tokenizer, row)
     turns = [{"role": "system", "content": row["system"]}] if "system" in row else []
     parts = name in ("idefics3", "smolvlm", "llava_next")
+
     for answer, response in zip((row["chosen"], row["rejected"]), responses, strict=True):
         whole = [*turns, *row["prompt"], *answer]
         if parts:
@@ -147,6 +150,7 @@ def test_prompt_and_response_are_the_conversation(name, kind):
         text = tokenizer.apply_chat_template(whole, tokenize=False)
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
         assert prompt + response == tokenizer.decode(ids)
+
     assert row["prompt"][-1]["content"] in prompt
     assert responses[0] != responses[1]
 
@@ -163,10 +167,12 @@ def test_a_tool_call_is_written_or_refused(name, arguments, content):
     call = {"type": "function", "function": CALL["function"] | {"arguments": arguments}}
     answer = {"role": "assistant", "tool_calls": [call], **content}
     row = {"prompt": ASKED, "tools": [SCHEMA], "chosen": [answer], "rejected": WRONG}
+
     if name in BLIND:
         with pytest.raises(Unusable, match="plus"):
             read(reader(name), row)
         return
+
     (prompt, chosen, _), example = read(reader(name), row)
     assert "plus" in chosen
     assert "None" not in chosen
@@ -181,8 +187,10 @@ def test_arguments_of_the_template_reach_it():
     (prompt, chosen, _), example = read(
         tokenizer, ROWS["one turn"], template={"enable_thinking": False}
     )
+
     assert example.notes == ("endless",) or example.notes == ()
     assert (prompt[-15:], chosen) == ("<think></think>", "It is 4.<|im_end|>\n")
+
     own = ROWS["one turn"] | {"chat_template_kwargs": {"enable_thinking": False, "unused": None}}
     assert read(tokenizer, own)[0][0] == prompt
 
@@ -203,13 +211,18 @@ def test_tools_that_a_template_does_not_write_are_noted():
 def test_a_template_by_name_or_file(tmp_path):
     path = tmp_path / "own.jinja"
     path.write_text(ALTERNATING)
+
     assert load_tokenizer("builtin", chat_template=str(path)).chat_template == ALTERNATING
+
     chatml = load_tokenizer("builtin", chat_template="chatml")
     texts, _ = read(chatml, GOOD, chat=True)
+
     assert texts[0] == "<|im_start|>user\n2 + 2?<|im_end|>\n<|im_start|>assistant\n"
     assert texts[1:] == ["4<|im_end|>\n", "5<|im_end|>\n"]
+
     named = ByT5Tokenizer(chat_template={"default": ALTERNATING, "other": CHATML})
     named.save_pretrained(tmp_path / "named")
+
     with pytest.raises(
         ValueError, match=r"^chat_template: expected a readable file, or one of chatml, got"
     ):

@@ -39,6 +39,7 @@ def one(tmp_path, row, tokenizer, max_length=64, **options):
 def test_plain_text_gets_eos_and_no_other_special_token(tmp_path):
     tokenizer = ByT5Tokenizer()
     assert decoded(tokenizer, one(tmp_path, GOOD, tokenizer)) == ["2 + 2?", "4</s>", "5</s>"]
+
     tokenizer = Beginning()
     assert decoded(tokenizer, one(tmp_path, GOOD, tokenizer)) == [
         "<extra_id_0>2 + 2?",
@@ -65,11 +66,13 @@ def test_tokenizers_that_cannot_be_used_are_refused(tmp_path):
         ValueError, match=r"data.jsonl:1: prompt: expected a tokenizer with a chat template"
     ):
         one(tmp_path, GOOD, ByT5Tokenizer(), chat=True)
+
     backwards = "{% for m in messages | reverse %}{{ m.content }}{% endfor %}"
     with pytest.raises(
         ValueError, match=r"data.jsonl:1: prompt: expected a chat template that begins"
     ):
         one(tmp_path, GOOD, ByT5Tokenizer(chat_template=backwards), chat=True)
+
     swallowing = (
         "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}"
     )
@@ -78,6 +81,7 @@ def test_tokenizers_that_cannot_be_used_are_refused(tmp_path):
         match=r"data.jsonl:1: prompt: expected turns that the chat template accepts, got: the same text",
     ):
         one(tmp_path, GOOD, ByT5Tokenizer(chat_template=swallowing), chat=True)
+
     endless = ByT5Tokenizer()
     endless.eos_token = None
     with pytest.raises(
@@ -121,11 +125,14 @@ def test_truncation_cuts_what_it_says(tmp_path, truncation, max_length, expected
 def test_what_does_not_fit_is_named(tmp_path, truncation, max_length, message):
     row = LONG if max_length != 6 else {"prompt": "abcd", "chosen": "1234", "rejected": "1256"}
     path = lines(tmp_path / "data.jsonl", row)
+
     with pytest.raises(ValueError, match=rf"data.jsonl:1: {message}"):
         tokenize(read_examples(path), ByT5Tokenizer(), max_length, path, truncation=truncation)
+
     (fault,) = tokenize_examples(
         read_examples(path), ByT5Tokenizer(), Options(max_length, truncation)
     )
+
     assert fault.reason == {6: "identical"}.get(
         max_length, "" if truncation == "refuse" else "too_long"
     )
@@ -152,8 +159,10 @@ def test_laws_of_the_cut(prompt, whole, limit, truncation, keep):
             truncation, True
         )
         return
+
     assert len(head) + max(map(len, tails)) == (len(prompt) + longest if fits else limit)
     assert (truncated == 0) == fits
+
     if truncation == "left_prompt" and not fits:
         assert list(tails) == whole
         assert head[:keep] == prompt[:keep]

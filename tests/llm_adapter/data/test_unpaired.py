@@ -37,10 +37,13 @@ def test_responses_to_different_prompts_stand_against_one_another(tmp_path, flag
     tokenizer = ByT5Tokenizer()
     data = load(tmp_path, [*ROWS, GOOD], *flags.split())
     plain, *across = data.examples
+
     assert tokenizer.decode(plain.prompt) == "2 + 2?"
+
     texts = [
         [tokenizer.decode(head + ids) for head, ids in example.continuations] for example in across
     ]
+
     assert texts == [
         ["1 + 1?2</s>", "2 + 2?5</s>"],
         ["3 + 3?6</s>", "4 + 4?9</s>"],
@@ -50,6 +53,7 @@ def test_responses_to_different_prompts_stand_against_one_another(tmp_path, flag
     assert data.notes == {"across": 3}
     assert (data.rows, data.dropped) == (6, [])
     assert "of these 3 across" in capsys.readouterr().out
+
     again = load(tmp_path, [*ROWS, GOOD], *flags.split())
     assert again.cached
     assert again.examples == data.examples
@@ -61,6 +65,7 @@ def test_a_loss_of_one_prompt_drops_them_and_names_what_trains_on_them(tmp_path,
         ValueError, match=r"max_dropped: .*5 unpaired.*bound js, or loss kto, trains"
     ):
         load(tmp_path, [*ROWS, GOOD], *flags.split())
+
     (example,) = load(tmp_path, [*ROWS, GOOD], *flags.split(), "--max_dropped", 1).examples
     assert example.label is None
 
@@ -86,13 +91,16 @@ def test_conversations_with_a_label(tmp_path):
     rows = [row(ASKED, RIGHT, True), {"messages": wrong, "label": False}]
     tokenizer = ByT5Tokenizer(chat_template=TEMPLATE)
     (example,) = load(tmp_path, rows, tokenizer=tokenizer).examples
+
     assert [tokenizer.decode(head + ids) for head, ids in example.continuations] == [
         "<user>2 + 2?</s><assistant>4</s>",
         "<system>Add.</s><user>3 + 3?</s><assistant>7</s>",
     ]
+
     same = [{"messages": ASKED + RIGHT, "label": True}]
     same += [{"messages": [*ASKED, said("assistant", "5")], "label": False}]
     (pair,) = load(tmp_path, same, "--bound", "dv", tokenizer=tokenizer).examples
+
     assert (pair.heads, len(pair.completions)) == ((), 2)
 
 
@@ -114,6 +122,7 @@ def test_each_response_sees_its_own_prompt_alone(layout, examples, scaled, log_p
     batch, model = layout.collate(rows), scaled(4)
     if layout.name == "shared":
         use_way([model.config], layout.way)
+
     values = sum_responses(log_probs_from_logits(model, batch), batch["lengths"])
     order = [(row, 0) for row in rows]
     order += [(row, k) for row in rows for k in range(1, len(row.completions))]
@@ -122,6 +131,7 @@ def test_each_response_sees_its_own_prompt_alone(layout, examples, scaled, log_p
         log_prob(plain, row.prompt + row.continuations[k][0], row.completions[k])
         for row, k in order
     ]
+
     torch.testing.assert_close(values, torch.tensor(expected), rtol=0, atol=1e-4)
 
 
@@ -132,6 +142,7 @@ def test_mismatched_responses_answer_other_prompts():
         TokenizedExample(3, [], ([5, 5, 5], [6]), heads=([8], [9, 9])),
     ]
     one, two, three = (example.mismatched for example in mismatched(rows, 4))
+
     assert (one.prompt, one.completions) == ([7], ([5, 5, 5], [6]))
     assert two.completions == ([5, 5, 5], [6])  # row 1 has the same prompt
     assert (three.heads, three.completions) == (([8], [9, 9]), ([3], [4]))
@@ -149,7 +160,9 @@ def test_unpaired_rows_train_and_are_evaluated(tmp_path, flags, folder):
     flags += (
         " --use_cpu true --max_steps 3 --warmup_steps 0 --learning_rate 1e-2 --disable_tqdm true"
     )
+
     assert main(f"{data} {flags} --logging_steps 1 --lr_scheduler_type constant".split()) == 0
+
     logs = [json.loads(line) for line in (out / "metrics.jsonl").open()]
     assert logs[2]["rewards/margins"] > logs[0]["rewards/margins"] == pytest.approx(0, abs=1e-5)
     assert logs[-1]["eval_rewards/margins"] > 0
@@ -173,6 +186,7 @@ def test_rows_are_paired_by_all_that_comes_before_the_response(tmp_path, context
     ]
     path = lines(tmp_path / "data.jsonl", *rows)
     examples = read_examples(path)
+
     assert len(examples) == 2
     assert [example.rejected for example in examples] == [("bad",)] * 2
     assert len({str((example.system, example.prompt)) for example in examples}) == 2

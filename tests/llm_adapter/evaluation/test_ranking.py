@@ -16,6 +16,7 @@ def test_ranking_against_plain_sums(pairs_file, tmp_path, model, tokenizer, log_
     path = pairs_file()
     examples = tokenize(read_examples(path), tokenizer, 64, path)
     found, whole = (rank(examples, model, batch=batch) for batch in (1, 2))
+
     for name in ("sum", "per_token"):
         gaps = []
         for example in examples:
@@ -24,12 +25,16 @@ def test_ranking_against_plain_sums(pairs_file, tmp_path, model, tokenizer, log_
                 for ids in example.completions
             )
             gaps.append([chosen - value for value in rejected])
+
         flat = [gap for row in gaps for gap in row]
         below = sum(gap > 0 for gap in flat) / 4
+
         assert below > 0
         assert found[name]["pairs"]["mean"] == whole[name]["pairs"]["mean"] == below
         assert found[name]["first"]["mean"] == sum(min(row) > 0 for row in gaps) / 2
         assert found[name]["margin"] == pytest.approx(sum(flat) / 4, abs=1e-4)
+
     chosen = examples[1].completions[0]
     same = replace(examples[1], completions=(chosen, chosen))
+
     assert rank([same], model, 1)["sum"]["pairs"]["mean"] == 0  # equal responses

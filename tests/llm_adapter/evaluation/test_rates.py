@@ -17,9 +17,11 @@ def binomial(n, p):
 def test_pass_at_k_is_unbiased_and_the_plug_in_is_not(n, k, p):
     law = binomial(n, p)
     exact = 1 - (1 - p) ** k
+
     assert math.fsum(w * pass_at_k(c, n, k) for c, w in enumerate(law)) == pytest.approx(
         exact, abs=1e-12
     )
+
     plug_in = math.fsum(w * (1 - (1 - c / n) ** k) for c, w in enumerate(law))
     assert (plug_in < exact - 1e-4) == (k > 1 and 0 < p < 1)
 
@@ -51,13 +53,16 @@ def test_bootstrap_is_that_of_a_mean_and_of_a_ratio():
     values = rng.random(400)
     low, high = bootstrap(values)
     error = values.std() / 20
+
     assert low == pytest.approx(values.mean() - Z * error, abs=0.1 * error)
     assert high == pytest.approx(values.mean() + Z * error, abs=0.1 * error)
     assert bootstrap(values) == (low, high)
+
     sizes = rng.integers(1, 4, 400)
     low, high = bootstrap(values * sizes, sizes)
     ratio = (values * sizes).sum() / sizes.sum()
     error = (sizes * (values - ratio)).std() / sizes.mean() / 20  # the delta method
+
     assert high - low == pytest.approx(2 * Z * error, rel=0.05)
     assert bootstrap([0.5] * 7) == (0.5, 0.5)
 
@@ -86,8 +91,10 @@ def test_starvation_of_equal_prompts_is_the_theory_and_of_unequal_ones_above_it(
             if row["samples"] == m
         )
         assert expected == pytest.approx((1 - rate) ** m, abs=1e-12)
+
     for row in starvation([0, 8, 0, 8], 8):  # half the prompts hopeless, half certain
         assert row["measured"] == pytest.approx(0.5)
         assert row["theory"] == pytest.approx(0.5 ** row["samples"])
         assert row["steps"] == pytest.approx(2)
+
     assert starvation([0, 0], 4)[-1]["steps"] is None

@@ -22,6 +22,7 @@ def test_after_ctrl_c_the_same_command_goes_on_and_leaves_the_same_bytes(
 ):
     whole, parts, stopped = tmp_path / "whole", tmp_path / "parts", []
     assert make(whole / "a.jsonl", "--count 14") == 0
+
     draw = policy(stopped)
 
     def interrupted(*args, **kwargs):
@@ -33,6 +34,7 @@ def test_after_ctrl_c_the_same_command_goes_on_and_leaves_the_same_bytes(
     assert make(parts / "a.jsonl", "--count 14") == 130
     assert "the same command continues from here" in capsys.readouterr().err
     assert list(contents(parts)) == ["a.journal.jsonl"]  # no half-made pairs
+
     monkeypatch.setattr(rollouts, "sample", draw)
     for _ in range(2):  # nothing is asked twice, and a finished run asks nothing
         assert make(parts / "a.jsonl", "--count 14") == 0
@@ -47,6 +49,7 @@ def test_after_a_kill_in_the_middle_of_a_line(make, contents, tmp_path, calls, c
     parts.mkdir()
     (parts / "a.journal.jsonl").write_bytes(contents(whole)["a.journal.jsonl"][:-cut])
     make(parts / "a.jsonl", "--count 10")
+
     assert contents(parts) == contents(whole)
 
 
@@ -65,8 +68,10 @@ def test_a_journal_of_another_run_is_refused_and_left_alone(
         monkeypatch.setattr("llm_adapter.models.load_tokenizer", lambda *_: other)
     elif change == "verifier":
         monkeypatch.setattr(rollouts.metadata, "version", lambda name: "0.0.1")
+
     flags = "--count 10 " + (change if change.startswith("--") else "")
     assert make(tmp_path / "a.jsonl", flags) == 2
+
     message = "a journal of the same weights, template, questions, settings and verifier, got"
     assert message in capsys.readouterr().err
     assert contents(tmp_path) == before
@@ -75,7 +80,10 @@ def test_a_journal_of_another_run_is_refused_and_left_alone(
 def test_the_fingerprint_is_the_weights(scaled):
     model = scaled(4)
     name = rollouts.fingerprint(model)
+
     assert rollouts.fingerprint(model) == name
+
     with torch.no_grad():
         model.get_output_embeddings().weight[3, 3] += 1e-3
+
     assert rollouts.fingerprint(model) != name

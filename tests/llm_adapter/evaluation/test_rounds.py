@@ -44,6 +44,7 @@ def start(tmp_path, **changes):
     questions = draw_questions(arguments, "train", 16, 0)
     set_seed(0)
     tokenizer = load_tokenizer("builtin")
+
     return Rounds(arguments, questions, load_model("builtin"), tokenizer, dataset(arguments), {})
 
 
@@ -63,6 +64,7 @@ def test_success_rises(tmp_path, changes):
     run = start(tmp_path, **changes)
     lines = run.run()
     rates = [line["success"] for line in lines]
+
     assert rates[0] == pytest.approx(1 / 3, abs=0.15)
     assert sum(rates[-4:]) / 4 > sum(rates[:2]) / 2 + 0.08
     assert lines[-1]["samples"] == 12 * run.arguments.prompts * run.arguments.samples
@@ -77,6 +79,7 @@ def test_offline_pairs_are_of_the_model_as_given_and_a_stopped_run_goes_on(tmp_p
     lines = whole.run()
     start(tmp_path / "parts", rounds=2, save_rounds=2, **changes | {"samples": 4}).run()
     again = start(tmp_path / "parts", rounds=4, save_rounds=2, **changes)
+
     assert [line["loss"] for line in again.run()] == [line["loss"] for line in lines]
     assert again._given == whole._given
     assert all(line["zero_gradient"] < 1 for line in lines)
@@ -91,6 +94,7 @@ def test_a_supplied_answer_needs_nothing_right(tmp_path, monkeypatch):
     monkeypatch.setattr(rounds, "verified", never)
     run = start(tmp_path, rounds=6, loss="sft", positives="supplied", learning_rate=1e-2)
     lines = run.run()
+
     assert {line["zero_gradient"] for line in lines} == {0.0}
     assert lines[-1]["z/right"] > 1 > lines[0]["z/right"]
 
@@ -104,6 +108,7 @@ def test_plain_gradient_steps_are_proportional_to_the_rate(tmp_path):
         before = {key: value.clone() for key, value in run.model.state_dict().items()}
         run.run()
         steps.append({key: value - before[key] for key, value in run.model.state_dict().items()})
+
     for key, step in steps[0].items():
         torch.testing.assert_close(2 * step, steps[1][key], rtol=1e-2, atol=1e-6)
 
@@ -125,12 +130,16 @@ def test_a_stopped_run_goes_on_bit_by_bit(tmp_path, monkeypatch):
         patch.setattr(Rounds, "_round", stop)
         with pytest.raises(KeyboardInterrupt):
             first.run()
+
     assert len(first.journal.read_text().splitlines()) == 6  # two of them after the checkpoint
+
     second = start(tmp_path / "parts", rounds=7)
     assert second.run() == lines
+
     for name, value in second.model.state_dict().items():
         assert value.equal(whole.model.state_dict()[name]), name
     more = start(tmp_path / "parts", rounds=8)
+
     assert more.run()[:7] == lines
 
 
@@ -140,6 +149,7 @@ def test_another_run_is_refused(tmp_path):
         ValueError, match=r"^out: expected a run of the same weights, questions and"
     ):
         start(tmp_path, rounds=1, beta=0.2).run()
+
     (tmp_path / "run.state.pt").unlink()
     with pytest.raises(ValueError, match=r"^out: expected no journal of another run"):
         start(tmp_path, rounds=1, beta=0.2).run()
@@ -153,8 +163,10 @@ def test_nothing_right_is_no_step(tmp_path, monkeypatch):
     run = start(tmp_path, rounds=3, objective="policy_gradient")
     before = {name: value.clone() for name, value in run.model.state_dict().items()}
     lines = run.run()
+
     assert [line["zero_gradient"] for line in lines] == [1.0] * 3
     assert "loss" not in lines[0]
+
     for name, value in run.model.state_dict().items():
         assert value.equal(before[name])
 
@@ -176,6 +188,7 @@ def test_the_first_step_of_a_policy_gradient_ignores_the_reference(tmp_path):
         run = start(tmp_path / name, rounds=1, samples=2, **changes, **kind)
         run.run()
         ends.append(run.model.state_dict())
+
     for name, value in ends[0].items():
         torch.testing.assert_close(value, ends[1][name], rtol=1e-3, atol=1e-5)
 
@@ -203,6 +216,7 @@ def test_it_stops_at_a_success(tmp_path):
 def test_mistakes_are_one_line(tmp_path, capsys, flags, message):
     out = tmp_path / "run.json"
     assert online.main(f"--task products --out {out} --disable_tqdm {flags}".split()) == 2
+
     error = capsys.readouterr().err
     assert error.startswith(f"llm_adapter.online: error: {message}")
     assert error.count("\n") == 1
@@ -213,15 +227,19 @@ def test_the_command_writes_rates_before_and_after(tmp_path, capsys):
     out = tmp_path / "run.json"
     flags = "--rounds 2 --prompts 8 --eval_count 2 --eval_samples 2 --max_new_tokens 2 --count 16"
     command = f"--task products --out {out} --disable_tqdm --save_model {flags}".split()
+
     assert online.main(command) == 0
+
     printed = capsys.readouterr().out
     results = json.loads(out.read_text())
+
     assert set(results["before"]) == set(results["after"]) == {"1", "2"}
     assert results["rounds"]["samples"] == 2 * 8 * 2
     assert (
         f"groups without a gradient {results['rounds']['zero_gradient']['measured']:.3f}" in printed
     )
     assert (tmp_path / "run.model" / "model.safetensors").is_file()
+
     first = out.read_bytes()
     assert online.main(command) == 0  # from the journals and the checkpoint
     assert out.read_bytes() == first

@@ -34,15 +34,19 @@ def test_greedy_is_generate_s_on_each_prompt_alone_and_ends_at_the_end_token(
 ):
     whole = [plain(model, tokenizer, prompt, 30) for prompt in PROMPTS]
     assert len({tuple(ids) for ids in whole}) == 3
+
     monkeypatch.setattr(
         model.generation_config, "eos_token_id", [tokenizer.eos_token_id, whole[0][10]]
     )
     ends = [plain(model, tokenizer, prompt, 30) for prompt in PROMPTS]
+
     assert min(map(len, ends)) < 30  # one row leaves the batch early
+
     for (found,), ids in zip(sample(model, tokenizer, PROMPTS, 1, 0.0, 30, 0), ends, strict=True):
         stopped = ids[-1] in model.generation_config.eos_token_id
         text = tokenizer.decode(ids[:-1] if stopped else ids, skip_special_tokens=True)
         assert found == Sample(text, stopped, len(ids))
+
     monkeypatch.setattr(sampling, "_read", lambda ids, *_: ids.tolist())
     for (found,), ids in zip(sample(model, tokenizer, PROMPTS, 1, 0.0, 30, 0), ends, strict=True):
         assert found[: len(ids)] == ids
@@ -56,6 +60,7 @@ def test_samples_follow_the_tempered_softmax_over_every_token(
     monkeypatch.setattr(sampling, "_read", lambda ids, *_: read.append(ids))
     draws = 1000
     sample(model, tokenizer, PROMPTS[:2], draws, temperature, 3, seed=0)
+
     for prompt, start in zip(PROMPTS, (0, draws), strict=False):
         prompt = tokenizer([prompt], return_tensors="pt", add_special_tokens=False)["input_ids"]
         rows = torch.stack([row for row in read[start : start + draws] if len(row) == 3])
@@ -63,6 +68,7 @@ def test_samples_follow_the_tempered_softmax_over_every_token(
             logits = (
                 model(torch.cat([prompt.expand(len(rows), -1), rows], 1)).logits[:, -4:-1].double()
             )
+
         for position in range(3):
             seen, said = rows[:, position], logits[:, position]
             assert abs(_surprise(seen, said / temperature)) < 4
@@ -84,6 +90,7 @@ def test_a_model_s_own_settings_of_generation_do_not_bend_the_law(model, tokeniz
         "top_k": 1,
     }.items():
         monkeypatch.setattr(model.generation_config, name, value)
+
     assert drawn() == plain_law
     assert model.generation_config.repetition_penalty == 3.0  # the model keeps them
 

@@ -117,6 +117,7 @@ def test_answers_are_right_and_the_verifier_knows_it(arguments, evaluate):
     for question in draw_questions(arguments, "train", 30, seed=1):
         numbers = [int(number) for number in re.findall(r"\d+", question.text)]
         assert len(numbers) == arguments.operands
+
         right = evaluate(numbers, question.text)
         assert question.answer == str(right)
         assert (
@@ -140,6 +141,7 @@ def test_the_splits_share_no_operands_and_cover_everything(task):
 
     assert not operands(train) & operands(held_out)
     assert len({question.text for question in train}) == len(train)
+
     if task == "products":
         assert len(train) + len(held_out) == 100  # all products of two digits
         assert operands(train) | operands(held_out) == {
@@ -151,6 +153,7 @@ def test_the_splits_share_no_operands_and_cover_everything(task):
 def test_questions_are_the_seed_s():
     arguments = TaskArguments("chain_sum", 3, 2)
     one, again, other = (draw_questions(arguments, "train", 20, seed) for seed in (0, 0, 1))
+
     assert one == again
     # reasoning-gym draws entry i from seed + i: seeds 0 and 1 as they are would share 19 of 20
     assert len({question.text for question in one} & {question.text for question in other}) < 3

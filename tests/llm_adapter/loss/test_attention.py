@@ -49,9 +49,11 @@ def network(style, **options):
     set_seed(0)
     model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **sizes), **options)
     disable_dropout(model)
+
     with torch.no_grad():
         for weight in model.parameters():
             weight.mul_(4 if weight.ndim > 1 else 1)  # so that the past matters
+
     return model.train()
 
 
@@ -72,12 +74,14 @@ def test_segments_give_the_values_and_gradients_of_padded_rows(style, checkpoint
     model = network(style)
     if checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
+
     use_way([model.config], "segments")
     for rows in (None, float("inf")):
         measured = values(model, collate_shared(RAGGED, row_length=rows, multiple=4))
         for own, other in zip(measured, expected, strict=True):
             scale = max(1.0, other.abs().max().item())
             torch.testing.assert_close(own, other, rtol=0, atol=1e-4 * scale)
+
     padded = values(model, collate(RAGGED))  # and the same attention takes padded rows
     torch.testing.assert_close(padded[0], expected[0], rtol=0, atol=1e-4)
     assert "branches" not in str(model.config.to_dict())
@@ -94,6 +98,7 @@ def test_generation_with_a_cache_is_the_model_s_own(style, padded):
     kinds = {"max_new_tokens": 12, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
     own = model.generate(ids, attention_mask=mask, **kinds)
     use_way([model.config], "segments")
+
     assert model.generate(ids, attention_mask=mask, **kinds).equal(own)
 
 
@@ -108,6 +113,7 @@ def test_the_probe_takes_segments(style, capsys):
         lambda batch: log_probs(model, batch),
         ("segments", "dense"),
     )
+
     assert chosen == Layout("shared", "segments")
     assert capsys.readouterr().out == ""
 
@@ -124,6 +130,7 @@ def test_a_model_that_ignores_its_attention_function_falls_back(capsys):
         lambda batch: log_probs_from_head(model, batch),
         ("segments", "dense"),
     )
+
     assert chosen == Layout()
     assert "using padded rows" in capsys.readouterr().out
     assert not model.config._attn_implementation.startswith("branches")
@@ -134,6 +141,7 @@ def blocks_as_mask(mask, length):
     rows, count = mask.kv_num_blocks.shape[0], length // BLOCK
     dense = torch.zeros(rows, length, length, dtype=torch.bool)
     places = torch.arange(length)
+
     for row in range(rows):
         allowed = mask.mask_mod(torch.tensor(row), None, places[:, None], places[None, :])
         for q in range(count):
@@ -145,6 +153,7 @@ def blocks_as_mask(mask, length):
                 for k in indices[row, 0, q, : counts[row, 0, q]].tolist():
                     part = slice(k * BLOCK, (k + 1) * BLOCK)
                     dense[row, span, part] = True if whole else allowed[span, part]
+
     return dense
 
 
@@ -166,6 +175,7 @@ def test_blocks_mean_the_dense_mask(shapes, window, one_row):
     length = batch["input_ids"].shape[1]
     mask = block_mask(batch["branches"], window)
     expected = dense_mask(batch["branches"], window)[:, 0]
+
     assert torch.equal(blocks_as_mask(mask, length), expected)
 
 
@@ -175,6 +185,7 @@ def test_blocks_that_nobody_needs_are_left_out():
     mask = block_mask(batch["branches"])
     asked = int(mask.kv_num_blocks.sum() + mask.full_kv_num_blocks.sum())
     blocks = batch["input_ids"].shape[1] // BLOCK
+
     # an example: 2 + 2 · 4 blocks; prompt 3 pairs, a response 4 · 2 with the prompt and 10 with itself
     assert (blocks, asked) == (20, 2 * (3 + 2 * (8 + 10)))
     assert int(mask.full_kv_num_blocks.sum()) == 2 * (1 + 2 * (8 + 6))

@@ -30,15 +30,19 @@ def test_gradient_noise_is_that_of_one_backward_pass_an_example(trainer):
         model.config.hidden_size, requires_grad=True
     )  # the parameter that docs/guides/metrics.md names
     handle = output_head(model).register_forward_pre_hook(lambda _, inputs: (inputs[0] + shift,))
+
     rows = []
     for example in trainer.train_dataset:
         loss = trainer.compute_loss(model, trainer.data_collator([example]))
         rows.append(torch.autograd.grad(loss, shift)[0])
+
     handle.remove()
     gradients = torch.stack(rows)
+
     assert found["gradient_noise/variance"] == pytest.approx(
         gradients.var(0).sum().item(), rel=1e-3
     )
+
     snr = gradients.mean(0).norm() / (gradients.var(0).sum() / len(gradients)).sqrt()
     assert found["gradient_noise/snr"] == pytest.approx(snr.item(), rel=1e-3)
     assert found["gradient_noise/scale"] > 0
@@ -56,16 +60,22 @@ def test_a_later_reading_takes_the_place_of_an_earlier_one(trainer):
     read(1)
     with torch.no_grad():
         output_head(model).weight.mul_(1.1)
+
     read(2)
     read(2)  # accumulated: one step
     n = len(trainer.train_dataset)
+
     assert len(trainer._head_gradients.state()["head_gradients"]) == 2 * n
+
     both = trainer._head_gradients.statistics(lambda rows: rows)
     read(3)
+
     assert len(trainer._head_gradients.state()["head_gradients"]) == n
+
     alone = trainer._head_gradients.statistics(lambda rows: rows)
     factor = (n - 1) * 2 / (2 * n - 1)  # every row twice: the variance has another divisor
     expected = factor * alone["gradient_noise/variance"]
+
     assert both["gradient_noise/variance"] == pytest.approx(expected, rel=1e-4)
 
 
@@ -75,6 +85,7 @@ def test_a_model_whose_head_is_not_known_trains_without_that_reading(make_traine
     trainer.args.max_steps, trainer.args.diagnostics_steps = 1, 1
     trainer.train()
     first = trainer.state.log_history[0]
+
     assert first["loss"] == pytest.approx(2 * math.log(2), abs=1e-4)
     assert not any(name.startswith("gradient_noise") for name in first)
 
@@ -95,5 +106,6 @@ def test_gradients_of_examples_count_a_shared_position_once(model, examples):
         gradients.catch(loss, batch)
         loss.backward()
         found[make] = gradients.state()["head_gradients"]
+
     assert found[collate].shape == (5, 64)
     torch.testing.assert_close(found[collate_shared], found[collate], rtol=1e-4, atol=1e-4)

@@ -64,13 +64,16 @@ def test_expected_gradients_are_those_of_the_theorem(n, eps):
             loss = GroupObjective(advantage=name).loss(torch.where(right, both[0], both[1]), right)
             if loss.requires_grad:
                 expected[name] -= weight * torch.autograd.grad(loss, u)[0].item()
+
     rise = eps * (1 - eps)
     moments = sum(
         math.comb(n, k) * eps**k * (1 - eps) ** (n - k) * math.sqrt(k * (n - k)) / n
         for k in range(n + 1)
     )
+
     assert expected["centred"] == pytest.approx((n - 1) / n * rise)
     assert expected["normalised"] == pytest.approx(moments)
+
     if n == 2:
         assert expected["normalised"] == pytest.approx(rise)
 

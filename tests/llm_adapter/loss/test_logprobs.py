@@ -42,10 +42,12 @@ def test_sums_equal_naive_float64_whatever_the_padding(
     found = sum_responses(function(model, batch), batch["lengths"])
     order = [(0, 0), (1, 0), (0, 1), (0, 2), (1, 1)]
     expected = [log_prob(model, EXAMPLES[i].prompt, EXAMPLES[i].completions[j]) for i, j in order]
+
     torch.testing.assert_close(
         found.double(), torch.tensor(expected, dtype=torch.float64), rtol=0, atol=2e-5
     )
     assert "forward" not in vars(model.get_output_embeddings())  # the head is itself again
+
     for (i, j), value in zip(order, found, strict=True):
         alone = TokenizedExample(1, EXAMPLES[i].prompt, (EXAMPLES[i].completions[j], [2]))
         assert function(model, collate([alone]))[:-1].sum().item() == pytest.approx(
@@ -61,6 +63,7 @@ def test_gradients_of_both_ways_agree_in_chunks(model, monkeypatch):
         model.zero_grad()
         function(model, batch).sum().backward()
         gradients.append(model.get_output_embeddings().weight.grad.clone())
+
     torch.testing.assert_close(*gradients)
 
 
@@ -78,6 +81,7 @@ def test_bf16_weights_give_float32_accurate_log_softmax():
         .log_softmax(-1)
         .gather(-1, batch["targets"][:, None])[:, 0]
     )
+
     torch.testing.assert_close(found.double(), exact, rtol=0, atol=1e-5)
 
 
@@ -99,6 +103,7 @@ def shaped():
         kind, settings, _ = HEADS[name]
         set_seed(0)
         model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **settings)).eval()
+
         with torch.no_grad():
             model.get_output_embeddings().weight.mul_(50)
         return model
@@ -110,8 +115,10 @@ def shaped():
 def test_scaled_and_capped_logits_are_the_models_own(name, shaped, monkeypatch):
     model, batch = shaped(name), collate(EXAMPLES)
     before = model.config.to_dict()
+
     assert head.logit_shape(model)[0] == HEADS[name][2]
     assert choose_log_probs(model, batch) is log_probs_from_head
+
     values = []
     for function in (log_probs_from_logits, log_probs_from_head):
         small_tiles(monkeypatch, 30)
@@ -120,8 +127,10 @@ def test_scaled_and_capped_logits_are_the_models_own(name, shaped, monkeypatch):
         (log_probs * torch.linspace(-1, 1, len(log_probs))).sum().backward()
         gradients = (weight.grad.clone() for weight in model.parameters())
         values.append([log_probs.detach(), *gradients])
+
     for expected, measured in zip(*values, strict=True):
         torch.testing.assert_close(measured, expected, rtol=1e-4, atol=1e-5)
+
     assert model.config.to_dict() == before
 
 
@@ -157,13 +166,16 @@ def test_tiles_of_any_size_give_the_plain_log_softmax(
     logits = shape.scale * torch.nn.functional.linear(hidden, weight, bias)
     if shape.cap is not None:
         logits = shape.cap * torch.tanh(logits / shape.cap)
+
     expected = logits.log_softmax(-1).gather(-1, targets[:, None])[:, 0]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(head.TILE, "cpu", tile)
         patch.setitem(head.WORDS, "cpu", piece)
         measured = token_log_probs(hidden, weight, bias, targets, shape)
         gradients = torch.autograd.grad(measured, leaves, upstream)
+
     torch.testing.assert_close(measured, expected)
+
     for own, other in zip(gradients, torch.autograd.grad(expected, leaves, upstream), strict=True):
         torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-5)
 
@@ -191,9 +203,11 @@ def test_no_array_grows_with_vocabulary_times_length(monkeypatch, dtype):
     rows, words, width = 700, 3000, 8
     hidden = torch.randn(rows, width, dtype=dtype, requires_grad=True)
     weight = torch.randn(words, width, dtype=dtype, requires_grad=True)
+
     with Largest() as largest:
         token_log_probs(hidden, weight, None, torch.arange(rows)).sum().backward()
     size = weight.element_size()
+
     assert largest.bytes <= max(2**12 * 4, words * width * size, rows * width * 4)
     assert hidden.grad is not None
     assert weight.grad is not None
@@ -203,11 +217,13 @@ def test_bf16_gradients_are_those_of_float32_to_their_rounding():
     set_seed(0)
     hidden, weight = torch.randn(50, 32).bfloat16(), torch.randn(300, 32).bfloat16()
     targets, upstream = torch.randint(300, (50,)), torch.randn(50)
+
     gradients = []
     for dtype in (torch.float32, torch.bfloat16):
         leaves = [tensor.detach().to(dtype).requires_grad_() for tensor in (hidden, weight)]
         values = token_log_probs(*leaves, None, targets)
         gradients.append(torch.autograd.grad(values, leaves, upstream))
+
     for exact, rounded in zip(*gradients, strict=True):
         error = (rounded.float() - exact).square().mean().sqrt()
         assert error <= 0.01 * exact.square().mean().sqrt()

@@ -41,6 +41,7 @@ def test_metrics_of_a_ragged_batch_by_hand():
         Objective().theory([1])["loss_start"]
         - Objective(beta=0.2).losses(*Z, BATCH["negatives"]).mean().item()
     )
+
     chosen, (low, high) = found["rewards/chosen"], mi.no_collapse_interval(0.5)
     assert found["collapse/margin"] == pytest.approx(min(chosen - low, high - chosen))
     assert found["rewards/margins"] == pytest.approx(chosen - found["rewards/rejected"])
@@ -64,16 +65,21 @@ def test_starved_shares():
     for side in ("gradient/chosen", "gradient/rejected"):
         assert start[side] == pytest.approx(0.5)
         assert mixed[side] == pytest.approx(0.75 / 2)
+
     assert start["gradient/chosen_starved"] == start["gradient/rejected_starved"] == 0
+
     late = measured(
         Objective("dv", beta=1.0),
         (torch.tensor([9.0, 0.0]), torch.tensor([[0.0, -9.0], [0.0, 0.0]])),
     )
+
     assert late["gradient/chosen_starved"] == 0.5
     assert late["gradient/rejected_starved"] == 0.5
+
     anchored = measured(
         Objective(beta=1.0), (torch.full((2,), mi.preference_anchor(0.5)), torch.zeros(2, 2))
     )
+
     assert anchored["gradient/chosen_starved"] == 1
     assert anchored["anchor/gap"] == pytest.approx(0, abs=1e-6)
 
@@ -85,6 +91,7 @@ def test_windows_pool_to_the_metrics_of_all_their_examples():
         half = {"negatives": BATCH["negatives"][one], "lengths": BATCH["lengths"][rows]}
         sums = window_sums(objective, LOG_PROBS[rows], (Z[0][one], Z[1][one]), half)
         windows.append({name: total.item() for name, total in sums.items()})
+
     assert window_metrics(objective, *windows) == pytest.approx(measured(objective), rel=1e-6)
 
 
@@ -123,6 +130,7 @@ def test_no_more_is_lost_than_the_loss_allows(rewards, mix, lost):
     mask = torch.ones(len(z), 1, dtype=torch.bool)
     loss = objective.losses(z, torch.full((len(z), 1), -1e3, dtype=torch.float64), mask).mean()
     share = (z <= -lost).double().mean()
+
     assert share <= lost_share_bound(float(loss), mix, lost) + 1e-9
 
 
@@ -133,7 +141,9 @@ def test_examples_that_do_not_count_add_nothing():
     sums = window_sums(objective, LOG_PROBS, Z, BATCH, counted)
     one = {"negatives": BATCH["negatives"][:1], "lengths": BATCH["lengths"][rows]}
     alone = window_sums(objective, LOG_PROBS[rows], (Z[0][:1], Z[1][:1]), one)
+
     assert sums.keys() == alone.keys()
+
     for name, total in sums.items():
         assert total.item() == pytest.approx(alone[name].item()), name
 

@@ -37,6 +37,7 @@ def test_a_compared_loss_is_the_mean_over_an_examples_pairs(loss):
     one = MASK.clone()
     one[:, 1] = False
     pair = mi.preference.ALTERNATIVES[loss]
+
     if loss in ("kto", "bco"):  # their threshold is the batch's mean reward
         mean = 0.3 * torch.cat([Z[0], Z[1][:, 0]]).mean()
         option = {"kto": "reference_point", "bco": "shift"}[loss]
@@ -48,6 +49,7 @@ def test_a_compared_loss_is_the_mean_over_an_examples_pairs(loss):
         both = (pair(Z[0], Z[1][:, 0], 0.3) + pair(Z[0], Z[1][:, 1], 0.3)) / 2
         found = Objective(loss=loss, beta=0.3).losses(*Z, torch.ones_like(MASK))
         torch.testing.assert_close(found, both)
+
     torch.testing.assert_close(Objective(loss=loss, beta=0.3).losses(*Z, one), expected)
 
 
@@ -55,7 +57,9 @@ def test_a_compared_loss_is_the_mean_over_an_examples_pairs(loss):
 def test_absent_negatives_do_not_count(objective):
     other = Z[1].clone()
     other[1, 1] = 3.0  # absent in MASK
+
     torch.testing.assert_close(objective.losses(Z[0], other, MASK), objective.losses(*Z, MASK))
+
     pull, push = objective.coefficients(*Z, MASK)
     assert pull.shape == (3,)
     assert push[1, 1] == 0
@@ -75,6 +79,7 @@ def test_coefficients_are_slopes(objective):
         assert (total(0, h) - total(0, -h)) / (2 * h) == pytest.approx(
             objective.beta * push.sum().item(), abs=1e-4
         )
+
     assert pull.isfinite().all()
 
 
@@ -85,10 +90,13 @@ def test_smoothing_turns_one_label_round():
     published = -0.9 * torch.nn.functional.logsigmoid(
         margin
     ) - 0.1 * torch.nn.functional.logsigmoid(-margin)
+
     torch.testing.assert_close(smoothed, published)  # conservative DPO (Mitchell 2023)
+
     ragged = Objective("js", label_smoothing=0.1).losses(*Z, MASK)
     swapped = mi.preference_loss(0.1 * Z[1][1:2, 0], 0.1 * Z[0][1:2])
     expected = 0.9 * mi.preference_loss(0.1 * Z[0][1:2], 0.1 * Z[1][1:2, 0]) + 0.1 * swapped
+
     torch.testing.assert_close(ragged[1:2], expected)
 
 
@@ -96,7 +104,9 @@ def test_negatives_of_the_whole_batch():
     found = Objective("infonce", beta=0.3, negatives="batch").losses(*Z, MASK)
     flat = 0.3 * Z[1][MASK]
     expected = [torch.cat([0.3 * z[None], flat]).logsumexp(0) - 0.3 * z for z in Z[0]]
+
     torch.testing.assert_close(found, torch.stack(expected))
+
     pure = Objective("dv", mix=1.0, beta=0.3, negatives="batch").losses(*Z, MASK).mean()
     torch.testing.assert_close(pure, -mi.dv(0.3 * Z[0], flat))  # one DV bound of the batch
 
@@ -114,6 +124,7 @@ def test_theory_says_nothing_where_a_setting_voids_it():
     found = Objective(mix=0.75).theory([1])
     assert found["no_collapse_interval"] == list(mi.no_collapse_interval(0.75))
     assert found["loss_floor"] == mi.preference_loss_floor(0.75)
+
     nothing = Objective("dv", mix=1.0).theory([1, 3])
     assert nothing == dict.fromkeys(nothing) | {"loss_start": 0.0}
     assert Objective(label_smoothing=0.1).theory([1])["no_collapse_interval"] is None
@@ -158,6 +169,7 @@ def test_processes_of_unequal_k_ask_one_another_equally_often(objective):
 
     one, found = calls(MASK[:, :1], 2.0)
     two, _ = calls(MASK, 2.0)
+
     assert one == two
     torch.testing.assert_close(
         found, calls(MASK[:, :1], 1.0)[1]
@@ -178,6 +190,7 @@ def test_a_turn_that_an_example_lacks_leaves_it_as_it_is(loss):
         means[0],
         *means[2:],
     ]  # of the loss, then of each turn: the same responses, so the same threshold
+
     assert rewards == pytest.approx([rewards[0]] * 3)
 
 
@@ -198,10 +211,13 @@ def test_another_divergence_is_f_dpo(name):
     scores = [0.3 * DERIVATIVES[name](t) for t in T]
     one = torch.ones(3, 1, dtype=torch.bool)
     expected = -torch.nn.functional.logsigmoid(scores[0] - scores[1][:, 0])
+
     torch.testing.assert_close(objective.losses(Z[0], Z[1][:, :1], one), expected)
     assert objective.theory([1])["loss_start"] == pytest.approx(math.log(2))
+
     far = torch.tensor([1e4, -1e4]), torch.tensor([[-1e4], [1e4]])
     pull, push = objective.coefficients(*far, torch.ones(2, 1, dtype=torch.bool))
+
     assert pull.isfinite().all()
     assert push.isfinite().all()
 
@@ -224,6 +240,7 @@ def test_squared_po_lowers_the_chosen_response_of_a_table(name, most, last):
     options = {"method": "LSODA", "rtol": 1e-8, "atol": 1e-10}
     path = torch.tensor(solve_ivp(slope, (0, 1e5), reference.numpy(), **options).y)
     ratios = (path.log_softmax(0)[0] - reference[0]).exp()
+
     assert ratios.max().item() == pytest.approx(most, rel=1e-3)
     assert ratios[-1].item() == pytest.approx(last, rel=1e-3)
 
@@ -235,6 +252,7 @@ def test_the_robust_loss_is_unbiased_under_flipped_labels(rate):
     one = torch.ones(3, 1, dtype=torch.bool)
     robust = Objective("dv", beta=0.3, label_smoothing=rate, robust=True)
     mean = (1 - rate) * robust.losses(*pair, one) + rate * robust.losses(*swapped, one)
+
     torch.testing.assert_close(mean, Objective("dv", beta=0.3).losses(*pair, one))
     assert robust.theory([1])["loss_start"] == pytest.approx(math.log(2))
 
@@ -252,12 +270,15 @@ def test_a_sum_of_losses_has_its_weights():
     weights = {"dv": 0.8, "js@1": 0.2, "sft": 1.0}
     total = Objective("dv", loss="0.8*dv + 0.2*js@1 + sft")
     expected = sum(weights[name] * part.losses(*Z, MASK) for name, part in terms.items())
+
     torch.testing.assert_close(total.losses(*Z, MASK), expected)
+
     start = 0.8 * math.log(2) + 0.2 * 2 * math.log(2)
     assert Objective("dv", loss="0.8*dv + 0.2*js@1 + sft").theory([1])["loss_start"] == (
         pytest.approx(start)
     )
     assert total.name == "0.8-dv-0.2-js-1-sft"
+
     for loss in ("dv", "2*nothing", "x*dv + sft", "js@2 + dv", "js@ + dv"):
         with pytest.raises(ValueError, match=r"^loss: expected "):
             Objective(loss=loss)
@@ -271,6 +292,7 @@ def test_an_automatic_mix_is_that_of_each_example(bound):
         here = slice(row, row + 1)
         alone = Objective(bound, mix=mix, beta=0.3).losses(Z[0][here], Z[1][here], MASK[here])
         torch.testing.assert_close(losses[here], alone)
+
     if bound == "dv":
         torch.testing.assert_close(losses, Objective("infonce", beta=0.3).losses(*Z, MASK))
 
@@ -279,6 +301,7 @@ def test_theory_of_an_automatic_mix_is_the_mean():
     theory = Objective("js", mix="auto").theory([1, 3])
     floors = [mi.preference_loss_floor(mix) for mix in (0.5, 0.75)]
     anchors = [mi.preference_anchor(mix) for mix in (0.5, 0.75)]
+
     assert theory["loss_floor"] == pytest.approx(sum(floors) / 2)
     assert theory["anchor"] == pytest.approx(sum(anchors) / 2)
     assert theory["no_collapse_interval"] == list(mi.no_collapse_interval(0.75))
@@ -291,18 +314,25 @@ def test_chi_po_is_clipped():
     one = torch.ones(3, 1, dtype=torch.bool)
     scores = [0.3 * (z + z.exp()) for z in (Z[0], Z[1][:, 0])]
     margins = scores[0] - scores[1]
+
     assert ((margins.abs() > 0.2).tolist()) == [True, True, True]
+
     expected = -torch.nn.functional.logsigmoid(margins.clamp(-0.2, 0.2))
     torch.testing.assert_close(objective.losses(Z[0], Z[1][:, :1], one), expected)
+
     pull, push = objective.coefficients(Z[0], Z[1][:, :1], one)
     assert pull.tolist() == [0.0] * 3
     assert push[:, 0].tolist() == [0.0] * 3
+
     wide = Objective("dv", beta=0.3, f_divergence="chi_squared", clip_margin=1e3)
     plain = Objective("dv", beta=0.3, f_divergence="chi_squared")
+
     torch.testing.assert_close(wide.losses(*Z, MASK), plain.losses(*Z, MASK))
+
     far = torch.tensor([1e4, -1e4]), torch.tensor([[-1e4], [1e4]])
     losses = objective.losses(*far, torch.ones(2, 1, dtype=torch.bool))
     expected = torch.nn.functional.softplus(torch.tensor([-0.2, 0.2]))
+
     torch.testing.assert_close(losses, expected)
     assert wide.theory([1])["loss_start"] == pytest.approx(math.log(2))
     assert wide.theory([1])["loss_floor"] is None
@@ -322,9 +352,12 @@ def test_kto_is_the_papers_at_a_given_reference_point(kl):
     point = max(0.0, kl)
     expected = 2 - torch.sigmoid(0.3 * (Z[0] - point)) - torch.sigmoid(0.3 * (point - Z[1][:, 0]))
     objective = Objective(loss="kto", beta=0.3, reference_point=kl)
+
     torch.testing.assert_close(objective.losses(Z[0], Z[1][:, :1], one), expected)
+
     bco = Objective(loss="bco", beta=0.3)
     other = Objective(loss="bco", beta=0.3, reference_point=kl)  # it has a threshold of its own
+
     torch.testing.assert_close(other.losses(*Z, MASK), bco.losses(*Z, MASK))
 
 
@@ -335,6 +368,7 @@ def test_a_loss_that_splits_is_a_sum_of_its_halves(objective):
     points = {"reference_point": 0.1} if objective.loss == "kto" else {}
     if objective.loss == "bco":
         return  # its threshold is the mean of both halves
+
     objective = Objective(objective.bound, loss=objective.loss, beta=2.0, **points)
 
     def loss(chosen, rejected):
@@ -343,4 +377,5 @@ def test_a_loss_that_splits_is_a_sum_of_its_halves(objective):
     low = Z[1][:, 0]
     whole = loss(Z[0], low) + loss(zero, zero)
     halves = loss(Z[0], zero) + loss(zero, low)
+
     assert torch.allclose(whole, halves, atol=1e-6) == objective.splits

@@ -51,13 +51,17 @@ def test_a_folder_with_checkpoints_is_gone_on_with_or_refused(tmp_path, capsys):
     checkpoint = tmp_path / "checkpoint-3"
     checkpoint.mkdir()
     (checkpoint / "trainer_state.json").write_text("{}")
+
     assert main(["--output_dir", str(tmp_path)]) == 2
+
     expected = (
         f"output_dir: expected a folder without checkpoints of another run, got {checkpoint} ("
     )
     said = capsys.readouterr()
+
     assert said.err.startswith(f"llm_adapter.train: error: {expected}")
     assert said.out == ""
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-3"]
+
     flags = ["--output_dir", str(tmp_path), "--resume_from_checkpoint", "true"]
     assert parse_arguments(flags).resume_from_checkpoint == str(checkpoint)

@@ -45,6 +45,7 @@ def test_each_private_method_that_we_replace_is_there_and_takes_what_it_took(nam
 def test_the_list_of_private_methods_is_complete():
     classes = PreferenceTrainer.__mro__[: PreferenceTrainer.__mro__.index(Trainer)]
     assert ResumableTrainer in classes
+
     ours = {name for kind in classes for name in vars(kind)}
     assert {
         name for name in ours & vars(Trainer).keys() if name[0] == "_" != name[1]
@@ -79,6 +80,7 @@ def command(log, flags, at=None, action="kill"):
     with open(log, "a", buffering=1) as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+
     if at:
         name, count = at
         original, calls = getattr(PreferenceTrainer, name), []
@@ -90,9 +92,11 @@ def command(log, flags, at=None, action="kill"):
                     os.getpid(),
                     {"kill": signal.SIGKILL, "int": signal.SIGINT, "term": signal.SIGTERM}[action],
                 )
+
             return original(self, *args, **kwargs)
 
         setattr(PreferenceTrainer, name, method)
+
     raise SystemExit(train.main(flags))
 
 
@@ -117,6 +121,7 @@ def left(out):
         [(k, v) for k, v in line.items() if not k.endswith(("runtime", "per_second"))]
         for line in lines
     ]
+
     return lines, load_file(out / "model.safetensors")
 
 
@@ -132,9 +137,11 @@ def uninterrupted(processes, few, tmp_path_factory):
 def assert_goes_on(processes, out, few, uninterrupted):
     status = finish(processes, out, few, "--resume_from_checkpoint true")
     assert status == 0, (out / "log").read_text()
+
     lines, weights = left(out)
     assert lines == uninterrupted[0]
     assert weights.keys() == uninterrupted[1].keys()
+
     for name, value in weights.items():
         assert value.equal(uninterrupted[1][name]), name
 
@@ -159,6 +166,7 @@ def test_a_killed_run_goes_on_bit_by_bit(processes, few, tmp_path, uninterrupted
     assert not (out / "model.safetensors").exists()
     assert_goes_on(processes, out, few, uninterrupted)
     assert not (out / INCOMPLETE).exists()
+
     said = "removed the unfinished files of a stopped run: checkpoint-6"
     assert (said in (out / "log").read_text()) == (at[0] == "_save_rng_state")
 
@@ -175,6 +183,7 @@ def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(
         "checkpoint-3",
         "checkpoint-5",
     ]
+
     said = (out / "log").read_text()
     assert f"SIG{name.upper()}: stopped after step 5. checkpoint-5 is complete.\n" in said
     assert said.endswith(" --resume_from_checkpoint true\n")
@@ -189,8 +198,10 @@ def test_a_second_interrupt_ends_at_once(processes, few, tmp_path):
         if (out / "log").exists() and "     1 " in (out / "log").read_text():
             break
         time.sleep(0.1)
+
     while process.is_alive():
         os.kill(process.pid, signal.SIGINT)
         os.kill(process.pid, signal.SIGINT)
         process.join(1)
+
     assert process.exitcode == 130

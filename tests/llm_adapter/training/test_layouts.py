@@ -31,6 +31,7 @@ def test_log_probs_and_gradients_are_those_of_padded_rows(model, examples, funct
         model.gradient_checkpointing_enable({"use_reentrant": False})
     model.train(checkpointing)
     weights = torch.linspace(-1, 1, 14)  # each response pulls its own way
+
     found = []
     for make in (collate, collate_shared):
         model.zero_grad()
@@ -39,6 +40,7 @@ def test_log_probs_and_gradients_are_those_of_padded_rows(model, examples, funct
         (sum_responses(log_probs, batch["lengths"]) * weights).sum().backward()
         gradients = (parameter.grad.clone() for parameter in model.parameters())
         found.append([log_probs.detach(), *gradients])
+
     model.gradient_checkpointing_disable()
     model.eval()
     for padded, shared in zip(*found, strict=True):
@@ -53,16 +55,19 @@ def test_bf16_is_off_by_its_rounding_only(examples):
     rounded = load_model("builtin").eval()
     rounded.load_state_dict(exact.state_dict())
     rounded.bfloat16()
+
     with torch.no_grad():
         expected = log_probs_from_head(exact, collate(examples))
         off = [
             (log_probs_from_head(rounded, make(examples)) - expected).abs().max()
             for make in (collate, collate_shared)
         ]
+
         with torch.autocast("cpu", torch.bfloat16):
             off.append(
                 (log_probs_from_head(exact, collate_shared(examples)) - expected).abs().max()
             )
+
     assert 0 < off[1] <= 2 * off[0]
     assert 0 < off[2] <= 2 * off[0]
 
@@ -104,9 +109,12 @@ def test_models_that_cannot_read_shared_rows_are_found(examples, name, dtype, ca
     chosen = choose_layout(
         "shared", [model.config], examples, lambda batch: log_probs_from_logits(model, batch)
     )
+
     assert chosen.name == ("padded" if said else "shared")
+
     line = capsys.readouterr().out
     expected = "row_layout: using padded rows instead of shared ones, because " if said else ""
+
     assert line.startswith(expected)
     assert (said or "") in line
     assert bool(line) == bool(said)
@@ -117,11 +125,14 @@ def test_a_run_in_shared_rows_is_the_run_in_padded_rows(make_trainer):
     logs = {}
     flags = "--max_steps 3 --learning_rate 1e-3 --warmup_steps 0 --logging_steps 1"
     flags += " --diagnostics_steps 1 --reference_cache none --bound infonce --save_strategy no"
+
     for layout in ("padded", "shared"):
         trainer = make_trainer(f"{flags} --row_layout {layout}", examples=24)
         trainer.train()
         logs[layout] = [log for log in trainer.state.log_history if "loss" in log]
+
     assert abs(logs["shared"][-1]["rewards/margins"]) > 0.01  # it moved
+
     names = ["loss", "rewards/margins", "logps/rejected", "gradient_noise/variance", "grad_norm"]
     for one, other in zip(logs["padded"], logs["shared"], strict=True):
         expected = {name: one[name] for name in names}

@@ -84,9 +84,12 @@ def test_the_planned_peak_is_within_a_tenth_of_the_measured_one(release, checkpo
         env=os.environ | variables,
         check=False,
     )
+
     assert done.returncode == 0, done.stderr[-2000:]
+
     setting = Setting(release_gradients=release, gradient_checkpointing=checkpointing)
     planned = parts(LlamaConfig(**MODEL), setting, tokens, device="cpu")["peak"]
+
     assert planned == pytest.approx(int(done.stdout), rel=0.1)
 
 
@@ -96,6 +99,7 @@ def test_sizes_are_those_of_the_model():
         from transformers import LlamaForCausalLM
 
         model = LlamaForCausalLM(config)
+
     sizes = sizes_of(config)
     assert sizes.total == sum(weight.numel() for weight in model.parameters())
     assert sizes.layer == sum(weight.numel() for weight in model.model.layers[0].parameters())
@@ -112,6 +116,7 @@ def test_states_are_those_that_the_optimisers_keep():
         for value in optimizer.state[weight].values()
         if value.ndim
     )
+
     assert held == 4096 * state_bytes(Setting())
 
 
@@ -132,10 +137,12 @@ def test_eight_billion_weights_fit_one_gpu_by_the_lean_recipe():
         name: (each.parts["weights"] + each.parts["optimiser"]) / 2**30
         for name, each in plans.items()
     }
+
     assert before["lean"] < 45
     assert before["lean, 8-bit states"] < 30.5
     assert plans["lean"].fits
     assert plans["exact"].parts["peak"] > plans["balanced"].parts["peak"] * 0.99
+
     small = PlanArguments(model="8b", gpu_memory=24, tokens=2048)
     assert proposal(plan(EIGHT, small), small).startswith("Nothing fits")
 
@@ -143,6 +150,7 @@ def test_eight_billion_weights_fit_one_gpu_by_the_lean_recipe():
 def test_the_command_reads_a_config_alone(tmp_path, capsys):
     LlamaConfig(**MODEL, architectures=["LlamaForCausalLM"]).save_pretrained(tmp_path)
     assert main(f"--model {tmp_path} --gpu_memory 8 --max_length 128".split()) == 0
+
     printed = capsys.readouterr().out
     assert "Proposed (exact): --max_tokens_per_batch" in printed
     assert main(f"--model {tmp_path / 'none'} --gpu_memory 8".split()) == 2

@@ -28,14 +28,18 @@ def test_report_shows_theory_alerts_and_what_is_missing(tmp_path, capsys):
     rows[1]["alerts"] = {"collapse": "chosen < rejected"}
     (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     out = tmp_path / "page.html"
+
     assert report([str(run), "--out", str(out)]) == 0
+
     page = out.read_text()
     assert page.count("<figure>") == 1  # the loss alone has points
     assert "a&lt;b, step 2, collapse: chosen &lt; rejected" in page
     assert "loss start 1.386" in page
     assert "<b, step" not in page
+
     with rc_context({"figure.constrained_layout.use": True, "axes.labelsize": 30}):
         assert report([str(run), "--out", str(out)]) == 0
+
     assert out.read_text() == page  # in whatever style the caller draws
     assert report([]) == 2
     assert "RUN: expected a value, got none" in capsys.readouterr().err
@@ -68,6 +72,7 @@ def write_run(folder, alerts=(), held_out=0.9):
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     completions = [{"prompt": "2 + 2?", "before": "22", "after": "4 <b>"}]
     (folder / "completions.jsonl").write_text("".join(f"{json.dumps(r)}\n" for r in completions))
+
     return folder
 
 
@@ -78,6 +83,7 @@ def test_a_run_in_one_line_of_words(tmp_path):
         "held out: loss 0.9000, accuracy 0.50. To try: a lower learning rate, or bound js, whose loss "
         "sees the common movement; a lower learning rate; a larger mix, or a larger beta."
     )
+
     calm = verdict(read_run(write_run(tmp_path / "calm")))
     assert "unstable" not in calm
     assert calm.endswith(
@@ -95,14 +101,19 @@ def test_every_alert_has_advice():
 def test_the_page_has_numbers_completions_and_four_charts_before_the_fold(tmp_path):
     folders = [write_run(tmp_path / name) for name in ("dpo", "mio")]
     out = tmp_path / "page.html"
+
     assert report([*map(str, folders), "--out", str(out)]) == 0
+
     page = out.read_text()
     before, after = page.split("<details><summary>More charts")
+
     assert before.count("<figure>") == len(MAIN) == 4
     assert "4 &lt;b&gt;" in before
+
     for name in ("dpo", "mio"):
         assert f"{name}, held out" in before
         assert f"{name}, after 3 steps" in before
+
     assert after.index("</details>") < after.index("Settings and theory")
 
 
@@ -112,6 +123,7 @@ def test_noise_does_not_fill_an_axis(tmp_path):
     lines = [json.loads(line) for line in (run / "metrics.jsonl").open()]
     for line in lines:
         line["rewards/chosen"] = line["rewards/rejected"] = 0.001 * line["step"]
+
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     for panel in MAIN:
         axes = Figure().add_axes((0.1, 0.1, 0.8, 0.8))
@@ -127,10 +139,13 @@ def test_runs_of_one_name_are_told_apart(tmp_path):
     for folder in folders:
         folder.parent.mkdir()
         write_run(folder, alerts=("collapse",))
+
     out = tmp_path / "page.html"
     assert report([*map(str, folders), "--out", str(out)]) == 0
+
     page = out.read_text()
     for name in ("one/out", "two/out"):
         assert f"{name}, step 2, collapse" in page
         assert f"{name}, last" in page
+
     assert [run.name for run in named_apart([read_run(folders[0])], folders[:1])] == ["out"]

@@ -30,6 +30,7 @@ def test_passes_have_every_example_once_and_no_more_tokens_than_allowed(
     groups = passes(rows, tokens, layout, least)
     assert sorted(index for group in groups for index in group) == list(range(len(rows)))
     assert len(groups) >= min(least, len(rows))
+
     for group in groups:
         members = [rows[i] for i in group]
         assert len(group) == 1 or cost(members, layout) <= tokens
@@ -62,6 +63,7 @@ def test_the_step_and_the_evaluation_are_those_of_one_pass(make_trainer, layout)
     flags = "--max_steps 3 --learning_rate 1e-3 --warmup_steps 0 --logging_steps 1 --bound infonce"
     flags += " --per_device_train_batch_size 6 --diagnostics_steps 1 --reference_cache none"
     flags += f" --save_strategy no --row_layout {layout}"
+
     logs, counts = {}, {}
     for tokens in (None, 700):
         limit = f"--max_tokens_per_batch {tokens}" if tokens else ""
@@ -74,7 +76,9 @@ def test_the_step_and_the_evaluation_are_those_of_one_pass(make_trainer, layout)
         trainer.train()
         trainer.evaluate(trainer.train_dataset)
         logs[tokens], counts[tokens] = trainer.state.log_history, calls
+
     assert max(counts[700]) <= 700 < max(counts[None])
+
     names = ["loss", "rewards/margins", "logps/rejected", "gradient_noise/variance", "grad_norm"]
     names += ["eval_loss", "eval_rewards/margins", "eval_logps/chosen"]
     for one, other in zip(logs[None], logs[700], strict=True):

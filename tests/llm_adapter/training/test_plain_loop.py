@@ -48,11 +48,13 @@ def plain_loop(model, rows, formula):
                 [log_prob(model, *pair) - log_prob(reference, *pair) for pair in pairs]
             )
             loss = loss + formula(scores[0], scores[1:]) / SIZE
+
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         losses.append(loss.item())
+
     return losses
 
 
@@ -70,6 +72,7 @@ def test_three_negatives_follow_a_plain_loop(tmp_path, rows, bound, layout):
     trainer.train()
     found = [log["loss"] for log in trainer.state.log_history if "loss" in log]
     expected = plain_loop(model, rows, FORMULAS[bound])
+
     assert len(found) == 6
     assert found[0] == pytest.approx(STARTS[bound], abs=1e-5)
     assert max(expected) - min(expected) > 0.01  # it moved

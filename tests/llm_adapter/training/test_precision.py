@@ -24,6 +24,7 @@ def test_lost_share_is_what_rounding_does():
         )
         found = precision.lost_share(weights, step)
         assert found == pytest.approx(stays.double().mean().item(), abs=0.01)
+
     assert precision.lost_share(weights, 5e-7) > 0.98
     assert precision.lost_share(torch.zeros(3), 1e-9) == 0
 
@@ -32,12 +33,15 @@ def test_bf16_weights_at_a_small_rate_are_warned_and_counted(run, folder, tmp_pa
     flags = "--learning_rate 5e-7 --save_final_model false"
     _, rounded = run(folder, tmp_path / "bf16", f"--weights bf16 {flags}")
     said = capsys.readouterr().err
+
     assert "warning: weights: at learning_rate 5e-07, rounding to bf16 loses the steps" in said
     assert "warning: adam_beta2: with bf16 weights" in said
+
     _, exact = run(folder, tmp_path / "fp32", f"--bf16 true {flags}")
     assert "warning: weights" not in capsys.readouterr().err
     assert rounded[0]["updates/surviving_fraction"] < 0.1
     assert exact[0]["updates/surviving_fraction"] > 0.9
+
     for lines in (rounded, exact):
         assert abs(lines[0]["loss"] - 2 * math.log(2)) < 1e-3
 
@@ -54,11 +58,13 @@ def test_kept_updates_add_up(rounding):
     )
     kept = kind([{"params": [weight], "weight_decay": 0.0}], **options)
     plain = torch.optim.AdamW([exact], lr=5e-7, betas=(0.9, 0.99), weight_decay=0.0)
+
     for _ in range(200):
         gradient = torch.ones(8192).bfloat16()
         weight.grad, exact.grad = gradient, gradient.float()
         kept.step()
         plain.step()
+
     moved = (weight.detach().float() - start.float()).mean().item()
     assert moved == pytest.approx((exact.detach() - start.float()).mean().item(), rel=0.1)
     assert moved == pytest.approx(-1e-4, rel=0.1)

@@ -22,7 +22,9 @@ def test_a_live_reference_is_the_precomputed_one(run, folder, tmp_path):
     flags = "--learning_rate 1e-3 --save_final_model false"
     _, once = run(folder, tmp_path / "a", flags)
     _, live = run(folder, tmp_path / "b", f"{flags} --precompute_ref_log_probs false")
+
     assert once[1]["rewards/margins"] != once[0]["rewards/margins"]
+
     once[0]["rewards/accuracies"] = live[0]["rewards/accuracies"]  # rounding decides
     for one, other in zip(once, live, strict=True):
         assert other == pytest.approx(one, rel=1e-3, abs=1e-5, nan_ok=True)
@@ -36,15 +38,18 @@ def test_lora_trains_adapters_against_the_model_without_them(run, folder, tmp_pa
         assert status == 0, capsys.readouterr().err
         assert f"{lines[0]['loss']:.4f}" == "1.3863"
         assert abs(lines[1]["rewards/chosen"]) > 1e-3
+
     names = {path.name for path in (tmp_path / "true").iterdir()}
     assert "adapter_model.safetensors" in names
     assert "model.safetensors" not in names
+
     base, merged = models.load_model(str(folder)), models.load_model(str(tmp_path / "true"))
     moved = {
         name
         for name, value in merged.state_dict().items()
         if not value.equal(base.state_dict()[name])
     }
+
     assert moved
     assert all("_proj" in name for name in moved)
 
@@ -59,18 +64,22 @@ def examples():
 def test_reference_values_come_back_whole_or_not_at_all(tmp_path, capsys):
     cache, values = Cache(tmp_path / "new", "digest"), [(-1.25, -0.1), (-3.0, -4.5, -1e-3)]
     assert cache.load(examples()) is None
+
     cache.save(examples(), values)
     assert cache.load(examples()) == values
     assert Cache(tmp_path / "new", "other").load(examples()) is None
     assert cache.load(examples()[:1]) is None
+
     (path,) = (tmp_path / "new").iterdir()
     content = path.read_bytes()
     for damaged in (content[:-9], content[:-1] + bytes([content[-1] ^ 1]), b""):
         path.write_bytes(damaged)
         assert cache.load(examples()) is None
         assert "cache: warning: expected a complete file" in capsys.readouterr().err
+
     (tmp_path / "file").write_text("")
     Cache(tmp_path / "file", "digest").save(examples(), values)
+
     assert "cache: warning: expected a folder to write to" in capsys.readouterr().err
 
 
@@ -81,6 +90,7 @@ def test_a_second_run_reads_the_reference_from_disk(run, folder, tmp_path, monke
         "llm_adapter.training.reference._computed", lambda *_: pytest.fail("computed again")
     )
     _, second = run(folder, tmp_path / "b", flags)
+
     assert second == first
     with pytest.raises(pytest.fail.Exception, match="computed again"):
         run(folder, tmp_path / "c", f"{flags} --bf16 true")
@@ -89,10 +99,13 @@ def test_a_second_run_reads_the_reference_from_disk(run, folder, tmp_path, monke
 def test_a_digest_is_of_the_content(folder):
     model, settings = models.load_model(str(folder)), {"bf16": False}
     first = model_digest(model, settings)
+
     assert first == model_digest(models.load_model(str(folder)), settings)
     assert first != model_digest(model, {"bf16": True})
+
     with torch.no_grad():
         model.get_input_embeddings().weight[0, 0] += 1e-3
+
     assert first != model_digest(model, settings)
 
 
@@ -108,8 +121,10 @@ def test_a_digest_is_of_the_code_that_a_model_brings_along(changed, folder, tmp_
             f"VERSION = {version}\n"
         )  # the model's own file stays as it is
         model = models.load_model(str(brought), trust_remote_code=True)
+
         assert type(model).__name__ == "Own"
         digests.append(model_digest(model, {}))
+
     assert digests[0] == digests[2] != digests[1]
     assert digests[0] != model_digest(models.load_model(str(folder)), {})
 
@@ -128,5 +143,6 @@ def test_engines_that_round_weights_their_own_way_do_not_share_the_references_va
     names = [
         Reference(model, args, SimpleNamespace(distributed_type=kind)).cache.model for kind in kinds
     ]
+
     assert names[0] == names[1]  # both are autocast
     assert len(set(names)) == 3

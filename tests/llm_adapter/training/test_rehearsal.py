@@ -32,8 +32,10 @@ def test_a_generation_config_that_cannot_be_saved_is_mended_and_said_so(
     model.generation_config.pad_token_id = 0  # as a trainer does
     with pytest.raises(ValueError, match="do_sample"):
         model.save_pretrained(tmp_path / "refused")
+
     assert run(folder, tmp_path / "out", model=vicuna)[0] == 0
     assert "generation_config: expected one that can be saved, got: " in capsys.readouterr().err
+
     saved = GenerationConfig.from_pretrained(tmp_path / "out")
     assert (saved.do_sample, saved.temperature) == (True, 0.9)
     assert load_file(tmp_path / "out" / "model.safetensors")
@@ -76,6 +78,7 @@ def test_what_would_fail_later_is_one_line_before_the_reference_pass(
 
     monkeypatch.setattr("llm_adapter.training.trainer.with_reference", refused)
     assert run(folder, tmp_path / "out", flags)[0] == 2
+
     error = capsys.readouterr().err
     assert message in error.splitlines()[-1]
     assert not (tmp_path / "out").exists()
@@ -86,9 +89,12 @@ def test_a_metric_that_evaluations_log_is_taken(run, folder, tmp_path, name):
     flags = f"--eval_data {folder / 'few.jsonl'} --eval_strategy steps --eval_steps 1"
     flags += " --save_strategy steps --save_steps 1 --load_best_model_at_end true"
     status, lines = run(folder, tmp_path / "out", f"{flags} --metric_for_best_model {name}")
+
     assert status == 0
+
     evaluation = [line for line in lines if "eval_loss" in line][-1]
     names = {key.removeprefix("eval_") for key in evaluation if key.startswith("eval_")}
+
     assert {*logged_names(Objective())} <= names
 
 
@@ -111,9 +117,11 @@ def test_a_full_disk_at_the_last_save_is_waited_for(run, folder, tmp_path, capsy
     pauses = []
     monkeypatch.setattr(PreferenceTrainer, "save_model", save)
     monkeypatch.setattr(checkpoints.time, "sleep", pauses.append)
+
     assert run(folder, tmp_path / "out", "--save_strategy no")[0] == 0
     assert len(written) == 3
     assert pauses == [checkpoints.PAUSE] * 2
+
     error = capsys.readouterr().err
     assert error.count("No space left on device. The weights are kept in memory; make room") == 2
     assert load_file(tmp_path / "out" / "model.safetensors")
@@ -122,6 +130,7 @@ def test_a_full_disk_at_the_last_save_is_waited_for(run, folder, tmp_path, capsy
 def test_a_full_disk_costs_a_checkpoint_and_not_the_run(run, folder, tmp_path, capsys, monkeypatch):
     save, _ = full(1)
     monkeypatch.setattr(PreferenceTrainer, "save_model", save)
+
     assert run(folder, tmp_path / "out", "--save_strategy steps --save_steps 1")[0] == 0
     assert "checkpoint: warning: none at step 1, training goes on" in capsys.readouterr().err
     assert sorted(path.name for path in (tmp_path / "out").glob("checkpoint-*")) == ["checkpoint-2"]
@@ -142,10 +151,14 @@ def test_a_compiled_model_trains_with_the_default_diagnostics(run, folder, tmp_p
     status, lines = run(
         folder, tmp_path / "out", "--torch_compile true --torch_compile_backend eager"
     )
+
     assert status == 0
+
     _, plain = run(folder, tmp_path / "plain")
     printed = capsys.readouterr().out
+
     assert "diagnostics_steps: gradient_noise/… is not read from a compiled model" in printed
+
     for one, other in zip(lines, plain, strict=True):
         assert one["loss"] == pytest.approx(other["loss"], abs=1e-5)
 
@@ -154,6 +167,7 @@ def test_a_ragged_last_batch_weighs_as_its_examples(run, folder, tmp_path):
     """Seven examples in batches of 4 and 3, or in one of 7: the same step."""
     data = tmp_path / "seven.jsonl"
     data.write_text("".join((folder / "few.jsonl").read_text().splitlines(keepends=True)[:7]))
+
     weights = []
     for name, flags in (("whole", "7"), ("parts", "4 --gradient_accumulation_steps 2")):
         flags = (
@@ -162,8 +176,10 @@ def test_a_ragged_last_batch_weighs_as_its_examples(run, folder, tmp_path):
         status, lines = run(folder, tmp_path / name, f"{flags} --max_grad_norm 0 --learning_rate 1")
         assert status == 0
         weights.append((lines[0]["grad_norm"], load_file(tmp_path / name / "model.safetensors")))
+
     (norm, one), (other_norm, other) = weights
     assert other_norm == pytest.approx(norm, rel=1e-4)
+
     for name, value in one.items():
         torch.testing.assert_close(other[name], value, rtol=1e-4, atol=1e-6)
 
@@ -172,11 +188,13 @@ def test_padding_of_the_last_batches_is_not_counted(make_trainer):
     """Ten examples in batches of two over two processes: the second one's last batch is the first examples again."""
     trainer = make_trainer("--per_device_eval_batch_size 2", examples=10)
     trainer.eval_dataset = trainer.train_dataset
+
     counted = []
     for rank in (0, 1):
         trainer._evaluated = 0
         trainer.args = Shared(trainer.args, rank)
         counted.append([trainer.first_seen(2).tolist() for _ in range(3)])
+
     assert counted == [[[True, True]] * 3, [[True, True], [True, True], [False, False]]]
 
 

@@ -45,10 +45,12 @@ def test_released_steps_are_those_of_whole_gradients(make_trainer, name):
         trainer.train()
         results[release] = trainer.state.log_history, weights_of(trainer)
         assert any(not weight.equal(before[key]) for key, weight in results[release][1].items())
+
     for one, other in zip(*(results[release][0] for release in results), strict=True):
         if "loss" in one:
             assert other["loss"] == pytest.approx(one["loss"], abs=1e-6)
             assert other["learning_rate"] == one["learning_rate"]
+
     for key, weight in results["false"][1].items():
         torch.testing.assert_close(results["true"][1][key], weight, rtol=1e-5, atol=1e-7)
 
@@ -59,7 +61,9 @@ def test_a_resumed_run_goes_on_with_the_saved_states(make_trainer, tmp_path):
     whole.train()
     again = make_trainer(f"{flags} --resume_from_checkpoint {tmp_path / 'checkpoint-2'}")
     again.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
+
     assert again.state.global_step == 4
+
     for key, weight in weights_of(whole).items():
         assert weight.equal(weights_of(again)[key]), key
 
@@ -68,13 +72,16 @@ def test_no_two_gradients_exist_at_once():
     torch.manual_seed(0)
     layers = torch.nn.Sequential(*(torch.nn.Linear(3, 3) for _ in range(5)))
     optimizer = Released(layers.parameters(), inner=torch.optim.AdamW, lr=0.1)
+
     alive = []
     for weight in layers.parameters():
         weight.register_post_accumulate_grad_hook(
             lambda _: alive.append(sum(other.grad is not None for other in layers.parameters()))
         )
+
     layers(torch.ones(2, 3)).sum().backward()
     optimizer.step()
+
     assert alive == [0] * 10  # those of `Released` ran first
     assert len(optimizer.state_dict()["state"]) == 10
 
@@ -121,11 +128,15 @@ def test_lean_runs_and_moves(make_trainer, states):
     flags = FLAGS.replace("--max_grad_norm 0", "")
     trainer = make_trainer(f"{flags} {recipe} --adam_states {states} --save_strategy no")
     before = weights_of(trainer)
+
     with torch.compiler.set_stance("force_eager"):  # torchao compiles its step: minutes on a CPU
         trainer.train()
+
     assert all(weight.dtype == torch.bfloat16 for weight in trainer.model.parameters())
+
     moved = [not weight.equal(before[key]) for key, weight in weights_of(trainer).items()]
     assert all(moved)
+
     losses = [log["loss"] for log in trainer.state.log_history if "loss" in log]
     assert losses[0] == pytest.approx(2 * math.log(2), abs=1e-3) != losses[-1]
     assert not any("grad_norm" in log for log in trainer.state.log_history)
@@ -140,6 +151,7 @@ def test_freed_memory_goes_back_to_the_system_after_so_many_bytes(monkeypatch):
     layers = torch.nn.Sequential(*(torch.nn.Linear(3, 3, bias=False) for _ in range(7)))
     Released(layers.parameters(), inner=torch.optim.SGD, lr=0.1)
     layers(torch.ones(2, 3)).sum().backward()
+
     assert len(calls) == 2
 
 
@@ -169,4 +181,5 @@ def test_give_back_returns_what_was_freed():
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     before, after = map(int, done.stdout.split())
+
     assert after < before - 50  # MiB

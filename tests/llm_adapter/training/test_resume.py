@@ -28,9 +28,12 @@ def test_every_changed_setting_has_a_word(checkpoint, name):
         ):
             compare(checkpoint, settings)
         return
+
     force, words = compare(checkpoint, settings)
     stays = name in STORED
+
     assert force == (SETTINGS if stays else settings)
+
     verb = f"stays {name} of before, not another" if stays else f"was {name} of before, is another"
     assert words == f"{name} {verb}"
 
@@ -48,19 +51,23 @@ def test_a_stopped_run_is_compared_by_its_tokens_and_settings(run, folder, tmp_p
     data.write_text("".join(rows))
     flags = f"--train_data {data} --save_strategy steps --save_steps 1 --weight_decay 0.1"
     out = tmp_path / "out"
+
     assert run(folder, out, flags)[0] == 0
+
     again = f"{flags} --resume_from_checkpoint {out / 'checkpoint-1'}"
     capsys.readouterr()
 
     data.write_text("".join(rows[1:] + rows[:1]))
     assert run(folder, out, again)[0] == 2
     assert "resume_from_checkpoint: expected train_tokens" in capsys.readouterr().err
+
     data.write_text("".join(rows))
     assert run(folder, out, f"{again} --per_device_train_batch_size 2")[0] == 2
     assert "expected examples_per_step 4, as the stopped run had, got 2" in capsys.readouterr().err
 
     flags = "--per_device_train_batch_size 2 --gradient_accumulation_steps 2 --weight_decay 0"
     assert run(folder, out, f"{again} {flags} --warmup_steps 1")[0] == 0
+
     error = capsys.readouterr().err
     assert "warmup_steps was 0.0, is 1.0; weight_decay stays 0.1, not 0.0" in error
     assert "gradient_accumulation_steps was 1, is 2" in error
@@ -72,9 +79,12 @@ def test_the_settings_of_equal_runs_are_equal(make_trainer):
     settings = [
         settings_of(trainer.args, trainer.train_dataset, trainer.model) for trainer in (one, two)
     ]
+
     assert settings[0] == settings[1]
+
     with torch.no_grad():
         next(two.model.parameters()).add_(1)
     moved = settings_of(two.args, two.train_dataset, two.model)
+
     assert {name for name in moved if moved[name] != settings[0][name]} == {"model_weights"}
     assert QUICK  # the flags of `run`

@@ -50,9 +50,11 @@ def command(log, variables, flags, room=None):
         checkpoints.time.sleep = lambda _: (
             limits and resource.setrlimit(resource.RLIMIT_FSIZE, limits.pop())
         )
+
     with open(log, "a", buffering=1) as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+
     from llm_adapter import train
 
     raise SystemExit(train.main(flags))
@@ -63,9 +65,11 @@ def run(processes, out, few, flags, config=None, room=None):
     out.mkdir(exist_ok=True)
     world = 2 if config else 1
     flags = f"--output_dir {out} {few} {FLAGS} {flags}"
+
     for kind in ("train", "eval"):
         flags += f" --per_device_{kind}_batch_size {4 // world}"
     shared = {}
+
     if config:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -75,6 +79,7 @@ def run(processes, out, few, flags, config=None, room=None):
             "MASTER_PORT": port,
             "WORLD_SIZE": str(world),
         }
+
     running = []
     for rank in range(world):
         variables = shared | ({"RANK": str(rank), "LOCAL_RANK": str(rank)} if config else {})
@@ -83,10 +88,13 @@ def run(processes, out, few, flags, config=None, room=None):
         )
         process.start()
         running.append(process)
+
     for process in running:
         process.join(200)
     said = "".join(path.read_text() for path in sorted(out.glob("log*")))
+
     assert [process.exitcode for process in running] == [0] * world, said[-3000:]
+
     return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
 
 
@@ -116,9 +124,12 @@ def single(processes, few, tmp_path_factory):
 def test_two_processes_take_the_steps_of_one(processes, few, tmp_path, single, negatives, config):
     lines, weights = single(negatives)
     found = run(processes, tmp_path, few, NEGATIVES[negatives], config=config)
+
     assert [line["step"] for line in found] == [line["step"] for line in lines] == [1, 2, 3, 3]
+
     for one, two in zip(lines, found, strict=True):
         assert one.keys() == two.keys()
+
         by_rounding = {"rewards/accuracies"} if one["step"] == 1 else set()
         for name in (
             one.keys()
@@ -129,8 +140,10 @@ def test_two_processes_take_the_steps_of_one(processes, few, tmp_path, single, n
                 one[name] if one[name] is None else pytest.approx(one[name], rel=1e-3, abs=1e-4)
             )
             assert two[name] == wanted, (one["step"], name)
+
     saved = load_file(tmp_path / "model.safetensors")
     assert saved.keys() == weights.keys()
+
     for name, value in saved.items():
         torch.testing.assert_close(value, weights[name], rtol=1e-3, atol=1e-4)
     if (negatives, config) == ("own", "fsdp2"):  # checkpoints are in shards
@@ -149,9 +162,11 @@ def test_two_processes_wait_together_at_a_full_disk(processes, few, tmp_path, si
     """The checkpoint at step 2 is lost, the model is not: both wait until there is room."""
     run(processes, tmp_path, few, NEGATIVES["own"], config, ROOM)
     printed = "".join(path.read_text() for path in sorted(tmp_path.glob("log*")))
+
     assert printed.count("checkpoint: warning: none at step 2, training goes on") == 1
     assert printed.count("The weights are kept in memory; make room there") == 1
     assert not list(tmp_path.glob("checkpoint-*"))
     assert not (tmp_path / checkpoints.INCOMPLETE).exists()
+
     for name, value in load_file(tmp_path / "model.safetensors").items():
         torch.testing.assert_close(value, single("own")[1][name], rtol=1e-3, atol=1e-4)

@@ -27,11 +27,13 @@ def test_float32_steps_are_those_of_adamw(shape, decay, monkeypatch):
     weights[1].data.copy_(weights[0].data)
     ours = StochasticAdamW(weights[:1], **OPTIONS, weight_decay=decay)
     plain = torch.optim.AdamW(weights[1:], **OPTIONS, weight_decay=decay)
+
     for _ in range(5):
         gradient = torch.randn(shape)
         for weight, optimizer in zip(weights, (ours, plain), strict=True):
             weight.grad = gradient.clone()
             optimizer.step()
+
     torch.testing.assert_close(weights[0], weights[1], rtol=1e-6, atol=1e-6)
     assert all(not weight.equal(torch.zeros(shape)) for weight in weights)
 
@@ -49,7 +51,9 @@ def test_a_value_goes_to_one_of_its_neighbours(value):
     rounded = rounded_at_random(wide.clone()).double().unique()
     down, up = torch.tensor(value).view(torch.int32) & -(2**16), 2**16
     neighbours = {(down + step).view(torch.float32).double().item() for step in (0, up)}
+
     assert {*rounded.tolist()} <= neighbours
+
     if wide.bfloat16().float().equal(wide):  # a bf16 number stays
         assert rounded.tolist() == [float(value)]
 
@@ -69,7 +73,9 @@ def test_a_step_makes_no_copy_of_a_weight():
     weight.grad = torch.ones_like(weight)
     optimizer = StochasticAdamW([weight], lr=1e-3)
     optimizer.step()
+
     with torch.profiler.profile(profile_memory=True, record_shapes=True) as profile:
         optimizer.step()
     largest = max(event.self_cpu_memory_usage for event in profile.events())
+
     assert 0 < largest <= 8 * stochastic.SLICE["cpu"] < 2 * weight.numel()

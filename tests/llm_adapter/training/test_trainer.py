@@ -36,6 +36,7 @@ def run(out, flags):
     lines = (Path(out) / "metrics.jsonl").read_text().splitlines()
     run = json.loads((Path(out) / "run.json").read_text(), parse_constant=refuse)
     rows = [json.loads(line, parse_constant=refuse) for line in lines]
+
     return run, [
         {name: math.nan if value is None else value for name, value in row.items()} for row in rows
     ]
@@ -63,12 +64,15 @@ def test_first_loss_is_the_theorys(tmp_path, few, flags, start):
     if start is None:  # ragged K: all of the examples are in the batch
         counts = [len(example.rejected) for example in read_examples(few.split()[1])]
         start = sum(math.log(count + 1) for count in counts) / len(counts)
+
     assert found["loss_start"] == pytest.approx(start, abs=1e-9)
     assert f"{lines[0]['loss']:.4f}" == f"{start:.4f}"
     assert abs(lines[0]["rewards/margins"]) < 1e-5
+
     several = flags == "--bound dv"  # a bound of one negative is none of several
     assert (found["bounds"] is None) == several
     assert ("mi/bound" not in lines[0]) == several
+
     if several:
         assert found["row_layout"] == "shared"
 
@@ -79,6 +83,7 @@ def test_losses_equal_the_published_formulas(make_trainer, bound, log_ratio):
     with torch.no_grad():
         for parameter in trainer.model.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
+
     batch = trainer.data_collator(trainer.train_dataset)
     loss = trainer.compute_loss(trainer.model.eval(), batch)
     log_probs = sum_responses(trainer.log_probs(trainer.model, batch), batch["lengths"])
@@ -93,8 +98,10 @@ def test_losses_equal_the_published_formulas(make_trainer, bound, log_ratio):
         - 0.5 * F.logsigmoid(-chosen)
         - 0.5 * F.logsigmoid(-rejected),  # NCA, pairwise
     }[bound].mean()
+
     assert chosen.std() > (0.1 if log_ratio == "sum" else 1e-3)  # the weights did move
     torch.testing.assert_close(loss, published, rtol=1e-6, atol=1e-6)
+
     loss.backward()
     assert all(parameter.grad is not None for parameter in trainer.model.parameters())
 
@@ -104,6 +111,7 @@ def test_reference_is_the_initial_model_on_ragged_rows(make_trainer):
     batch = trainer.data_collator(trainer.train_dataset)
     with torch.no_grad():
         found = sum_responses(trainer.log_probs(trainer.model, batch), batch["lengths"])
+
     torch.testing.assert_close(found, batch["reference"], rtol=0, atol=2e-4)
     assert not batch["negatives"].all()
     assert split_rows(found, batch["negatives"])[1].shape == batch["negatives"].shape
@@ -114,7 +122,9 @@ def test_accumulation_does_not_change_what_is_logged(tmp_path, few):
     _, whole = run(tmp_path / "a", f"{flags} --per_device_train_batch_size 8")
     parts = "--per_device_train_batch_size 2 --gradient_accumulation_steps 4"
     _, parts = run(tmp_path / "b", f"{flags} {parts}")
+
     assert whole[1]["rewards/chosen"] > 0.05  # the step did something
+
     whole[0]["rewards/accuracies"] = parts[0]["rewards/accuracies"]  # rounding decides
     for one, other in zip(whole, parts, strict=True):
         assert other == pytest.approx(one, rel=1e-3, abs=1e-3, nan_ok=True)
@@ -129,9 +139,11 @@ def test_a_new_loss_is_one_row(tmp_path, few, monkeypatch, capsys):
     row = Comparison(name="slic", label="SLiC", function=hinge, start=lambda beta: 1.0, floor=0.0)
     monkeypatch.setitem(mi.preference.ALTERNATIVES, "slic", row)
     found, lines = run(tmp_path, f"{few} --loss slic")
+
     assert (found["loss_start"], found["loss_floor"]) == (1.0, 0.0)
     assert lines[0]["loss"] == pytest.approx(1.0)
     assert lines[1]["loss"] < 1
+
     printed = capsys.readouterr().out
     assert "loss SLiC" in printed
     assert "floor 0.000000" in printed
@@ -140,6 +152,7 @@ def test_a_new_loss_is_one_row(tmp_path, few, monkeypatch, capsys):
 def test_the_document_defines_all_that_a_run_logs(tmp_path, few):
     found, lines = run(tmp_path, f"{few} --max_steps 3 --logging_steps 2")
     assert [line["step"] for line in lines] == [1, 2, 3]  # the last step, too
+
     text = (HERE.parent / "docs/guides/metrics.md").read_text()
     table = text.split("| name |")[1].split("\n\n")[0]
     defined = {
@@ -147,7 +160,9 @@ def test_the_document_defines_all_that_a_run_logs(tmp_path, few):
         for row in table.splitlines()[2:]
         for name in re.findall("`([^`]+)`", row.split(" | ")[0])
     }
+
     assert defined == lines[0].keys() - {"step"}
+
     files = text.split("* `run.json`")[1].split("\n* ")[0]
     assert set(re.findall("`([a-z_]+)`", files)) - {"max_length"} == found.keys()
 
@@ -161,11 +176,13 @@ def test_a_random_layer_trips_the_start_up_check(tmp_path, few, capsys):
     ByT5Tokenizer().save_pretrained(tmp_path / "gpt2")
     flags = f"--model {tmp_path / 'gpt2'} {few}"
     command = f"--output_dir {tmp_path / 'out'} {QUICK} {flags} --disable_dropout false"
+
     assert main(command.split()) == 1
     assert re.search(
         r"start-up check: expected the first loss to be 1\.386294 .* dropout",
         capsys.readouterr().err,
     )
+
     _, lines = run(tmp_path / "out", flags)
     assert f"{lines[0]['loss']:.4f}" == "1.3863"
 
@@ -173,13 +190,17 @@ def test_a_random_layer_trips_the_start_up_check(tmp_path, few, capsys):
 def test_evaluation_and_the_saved_model(tmp_path, few):
     data = f"{few} {few.replace('train', 'eval', 1)}"
     _, lines = run(tmp_path / "a", f"{data} --save_final_model true")
+
     assert [line["step"] for line in lines] == [1, 2, 2]
+
     of_examples = {
         name
         for name in lines[0]
         if "/" in name and not name.startswith(("gradient_noise", "updates"))
     }
+
     assert {name for name in lines[-1] if "/" in name} == {f"eval_{name}" for name in of_examples}
+
     _, again = run(tmp_path / "b", f"{data} --model {tmp_path / 'a'} --eval_strategy steps")
     assert [line["step"] for line in again] == [1, 1, 2, 2]
     assert f"{again[0]['loss']:.4f}" == "1.3863"  # the saved model is the new reference
@@ -191,6 +212,7 @@ def test_an_evaluation_between_two_logs_leaves_the_training_metrics_alone(tmp_pa
     _, plain = run(tmp_path / "a", flags)
     evaluations = f"{few.replace('train', 'eval', 1)} --eval_strategy steps --eval_steps 1"
     _, lines = run(tmp_path / "b", f"{flags} {evaluations}")
+
     assert [("loss" in line, line["step"]) for line in lines] == [(False, 1), (True, 2), (False, 2)]
     assert lines[1] == pytest.approx(plain[0], rel=1e-4, abs=1e-5, nan_ok=True)
 
@@ -200,18 +222,24 @@ def test_resume_goes_on_as_if_uninterrupted(tmp_path, few, capsys, caplog):
     _, whole = run(tmp_path, flags)
     checkpoint = tmp_path / "checkpoint-2"
     _, resumed = run(tmp_path, f"{flags} --resume_from_checkpoint {checkpoint}")
+
     assert "warning: resume_from_checkpoint" not in capsys.readouterr().err
     assert "missing keys" not in caplog.text  # of weights that are tied, and saved once
     assert [line["step"] for line in resumed] == [1, 2, 3, 4]
+
     for one, other in zip(whole, resumed, strict=True):
         assert other.pop("alerts", None) == one.pop("alerts", None)
         assert other == pytest.approx(one, rel=1e-4, abs=1e-5, nan_ok=True)
+
     flags += " --resume_from_checkpoint true"
     latest = parse_arguments(f"--output_dir {tmp_path} {flags}".split()).resume_from_checkpoint
+
     assert latest == str(tmp_path / "checkpoint-4")
+
     run(tmp_path, f"{flags} --beta 0.3 --learning_rate 1e-6")
     changed = "beta was 0.1, is 0.3; learning_rate stays 0.002, not 1e-06"
     said = f"llm_adapter.train: warning: resume_from_checkpoint: {changed}\n"
+
     assert said in capsys.readouterr().err
     assert json.loads((tmp_path / "run.json").read_text())["learning_rate"] == 0.002
 
@@ -226,6 +254,7 @@ def test_alerts_look_at_the_last_32_examples_even_across_a_resumption(tmp_path, 
         log_probs = torch.zeros(len(batch["lengths"]))
         trainer._sums[""] = window_sums(trainer.objective, log_probs, (chosen, rejected), batch)
         trainer.log({"loss": 0.5})
+
         return set(
             json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1]).get("alerts", {})
         )
@@ -239,6 +268,7 @@ def test_alerts_look_at_the_last_32_examples_even_across_a_resumption(tmp_path, 
     resumed.set_window(
         {name: torch.zeros(()) for name in trainer.window()[0]}, json.loads(json.dumps(values))
     )
+
     assert first == [set()] * 6
     assert [log(resumed, sunk) for sunk in pattern[6:]] == [set()] * 6 + [{"collapse"}] * 3
 
@@ -267,9 +297,12 @@ def test_trackers_get_numbers_and_losses_are_means_over_examples(make_trainer):
     training, evaluation = (
         next(log for log in seen.logs if name in log) for name in ("loss", "eval_loss")
     )
+
     for log in seen.logs:
         assert all(isinstance(value, int | float) for value in log.values()), log
+
     assert json.loads(seen.settings[0])["bound"] == "js"
+
     start = 2 * math.log(2)  # js: of every example
     assert training["loss"] == pytest.approx(start - training["mi/bound"], abs=1e-6)
     assert evaluation["eval_loss"] == pytest.approx(start - evaluation["eval_mi/bound"], abs=1e-6)
@@ -289,6 +322,7 @@ def test_another_folder_s_last_checkpoint_leaves_no_step_to_make(tmp_path, few):
     run(tmp_path / "a", f"{flags} --save_strategy steps --save_steps 1")
     last = tmp_path / "a" / "checkpoint-1"
     found, lines = run(tmp_path / "b", f"{flags} --resume_from_checkpoint {last}")
+
     assert (found["steps"], lines) == (1, [])
     assert (tmp_path / "b" / "report.html").exists()
 
@@ -321,6 +355,7 @@ def test_smollm2_from_its_gguf(tmp_path, capsys):
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
     flags = f"--model {gguf} --train_data {data} --chat true --per_device_train_batch_size 2"
     found, lines = run(tmp_path / "out", f"{flags} --learning_rate 1e-5")
+
     assert (
         "%|" not in capsys.readouterr().err
     )  # --disable_tqdm holds for the bar of a GGUF file, too

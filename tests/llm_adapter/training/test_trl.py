@@ -49,6 +49,7 @@ def model(tmp_path):
         )
         LlamaForCausalLM(config).save_pretrained(tmp_path / "model")
         tokenizer.save_pretrained(tmp_path / "model")
+
         return tmp_path / "model"
 
     return make
@@ -114,9 +115,12 @@ def test_ktos_trajectory_is_trls(model, tmp_path):
     command = f"--model {folder} --train_data {data} --output_dir {ours} --loss 0.5*kto".split()
     for name, value in (settings | {"per_device_train_batch_size": count}).items():
         command += [f"--{name}", str(value)]
+
     assert main(command) == 0
+
     measured = [json.loads(line) for line in (ours / "metrics.jsonl").open()]
     assert max(log["kl"] for log in expected) > 0.01  # the reference point has an effect
+
     for own, log in zip(measured, expected, strict=True):
         for name in ("loss", "rewards/chosen", "rewards/rejected"):
             assert own[name] == pytest.approx(log[name], abs=1e-4)
@@ -156,10 +160,12 @@ def test_trajectories_are_trls(make, loss, chat, model, tmp_path):
     tokenizer = make()
     tokenizer.pad_token = tokenizer.eos_token
     before, tokenizer.chat_template = tokenizer.chat_template, TEMPLATE if chat else None
+
     try:
         folder = model(tokenizer)
     finally:
         tokenizer.chat_template = before
+
     data = tmp_path / "pairs.jsonl"
     data.write_text("".join(f"{json.dumps(row)}\n" for row in rows(chat)))
 
@@ -184,14 +190,18 @@ def test_trajectories_are_trls(make, loss, chat, model, tmp_path):
     command = f"--model_name_or_path {folder} --dataset_name {data} --output_dir {ours}".split()
     for name, value in {**SETTINGS, **loss}.items():
         command += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
+
     assert main(command) == 0
+
     measured = [json.loads(line) for line in (ours / "metrics.jsonl").open()]
     assert len(measured) == len(expected) == SETTINGS["max_steps"]
+
     averaged = loss["loss_type"][0] in (
         "ipo",
         "sigmoid_norm",
     )  # TRL's rewards are sums all the same
     names = {name for name in LOGGED if not (averaged and name.startswith("rewards"))}
+
     for own, other in zip(measured, expected, strict=True):
         for name in names:
             tolerance = LOGGED[name]
