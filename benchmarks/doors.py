@@ -40,7 +40,7 @@ def main(names: list[str]) -> int:
             for name, line in commands.items()
         ]
 
-    body = [[f"`{name}`", f"{seconds:.0f} s", said] for name, seconds, said, _ in rows]
+    body = [[f"`{name}`", f"{seconds:.0f} s", reading] for name, seconds, reading, _ in rows]
     print(Table(("command", "processor time", "its last line"), body).markdown())
     return int(any(status for *_, status in rows))
 

@@ -128,11 +128,11 @@ def page(plans: Sequence[Plan], arguments: PlanArguments) -> str:
     names = list(plans[0].parts)
     body = [
         [
-            each.name,
-            *(f"{each.parts[name] / GIB:.1f}" for name in names),
-            str(each.largest) if each.largest >= SMALLEST else "none",
+            candidate.name,
+            *(f"{candidate.parts[name] / GIB:.1f}" for name in names),
+            str(candidate.largest) if candidate.largest >= SMALLEST else "none",
         ]
-        for each in plans
+        for candidate in plans
     ]
 
     head = ["recipe", *(f"{name} GiB" for name in names), "largest pass, tokens"]
@@ -148,9 +148,9 @@ def page(plans: Sequence[Plan], arguments: PlanArguments) -> str:
 
 def proposal(plans: Sequence[Plan], arguments: PlanArguments) -> str:
     """Return the flags of the most exact recipe that fits, or what is missing."""
-    fitting = [each for each in plans if each.fits]
+    fitting = [candidate for candidate in plans if candidate.fits]
     if not fitting:
-        best = min(plans, key=lambda each: each.parts["peak"])
+        best = min(plans, key=lambda candidate: candidate.parts["peak"])
         return (
             f"Nothing fits: {best.name} needs {best.parts['peak'] / GIB:.1f} GiB. Take more GPUs, "
             "--lora_rank, or a smaller --max_length."

@@ -74,25 +74,25 @@ def bound(rows: Rows, size: offline_plan.Size, name: str) -> Claim:
 def turning(rows: Rows) -> Claim:
     """T1 predicts the margin at the turn within a factor of 2."""
     claim = "T1 predicts the margin at which DPO turns, within a factor of 2"
-    said = next((row for row in rows if row["arm"] == "T1"), None)
+    prediction = next((row for row in rows if row["arm"] == "T1"), None)
     dpo = [row for row in rows if row["arm"] == "DPO"]
-    if said is None or not dpo:
+    if prediction is None or not dpo:
         return missing(claim)
 
     turns = [
         (compare.turn(r["steps"], r["z_chosen"], r["z_rejected"]), r["steps"][-1]) for r in dpo
     ]
     inside = [turn.margin for turn, end in turns if 0 < turn.step < end]
-    if not inside or said["margin"] is None:
-        text = f"{said['turns']:.0%} of prompts predicted to turn, {len(inside)} of {len(dpo)} runs turn inside"
-        return Claim(claim, text, f"{said['prompts']} prompts", OPEN)
+    if not inside or prediction["margin"] is None:
+        text = f"{prediction['turns']:.0%} of prompts predicted to turn, {len(inside)} of {len(dpo)} runs turn inside"
+        return Claim(claim, text, f"{prediction['prompts']} prompts", OPEN)
 
     measured = median(inside)
-    text = f"{said['margin']:.2f} predicted, {measured:.2f} measured (median, nats)"
-    ratio = measured / said["margin"]
+    text = f"{prediction['margin']:.2f} predicted, {measured:.2f} measured (median, nats)"
+    ratio = measured / prediction["margin"]
     verdict = STANDS if 0.5 <= ratio <= 2 else AGAINST
 
-    return Claim(claim, text, f"{said['prompts']} prompts, {len(inside)} runs", verdict)
+    return Claim(claim, text, f"{prediction['prompts']} prompts, {len(inside)} runs", verdict)
 
 
 def elsewhere(rows: Rows) -> Claim:

@@ -108,7 +108,7 @@ def _measure(options: argparse.Namespace) -> None:
     for round_ in range(options.rounds):
         for loss in runs.LOSSES:
             for side in runs.SIDES:
-                found = runs.run(side, model, loss, options.data, options.steps, dtype)
+                measured = runs.run(side, model, loss, options.data, options.steps, dtype)
                 named = {
                     "model": model,
                     "side": side,
@@ -121,8 +121,10 @@ def _measure(options: argparse.Namespace) -> None:
                     "steps": options.steps,
                     "batch": runs.SETTINGS[model]["per_device_train_batch_size"],
                 }
-                _append(options.out, named | {"dtype": dtype} | found)
-                print(f"{model}, {loss}, {side}: {sum(found['cpu_seconds']):.1f} CPU s", flush=True)
+                _append(options.out, named | {"dtype": dtype} | measured)
+                print(
+                    f"{model}, {loss}, {side}: {sum(measured['cpu_seconds']):.1f} CPU s", flush=True
+                )
 
     for negatives in (1, 3) if options.batches else ():
         _append(

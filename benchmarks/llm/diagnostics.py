@@ -62,10 +62,10 @@ def main(argv: list[str] | None = None) -> int:
     trainer = prepared(options.model, options.data, options.batches)
     trainer.model.train()
     trainer._checked = True  # the start-up check is made once a run
-    first, *rest = batches_of(trainer)
+    first, *later = batches_of(trainer)
     seconds: dict[str, list[float]] = {name: [] for name in WAYS}
 
-    for turn, batch in enumerate(tqdm([first, first, *rest], options.model, leave=False)):
+    for turn, batch in enumerate(tqdm([first, first, *later], options.model, leave=False)):
         for name in list(WAYS)[turn % 3 :] + list(WAYS)[: turn % 3]:
             trainer.model.zero_grad()
             started = time.process_time()
@@ -74,13 +74,13 @@ def main(argv: list[str] | None = None) -> int:
                 seconds[name].append(time.process_time() - started)
 
     body = []
-    for name, found in seconds.items():
+    for name, times in seconds.items():
         ratios = [
-            each / alone for each, alone in zip(found, seconds["the loss alone"], strict=True)
+            total / alone for total, alone in zip(times, seconds["the loss alone"], strict=True)
         ]
         low, high = min(ratios), max(ratios)
         body.append(
-            [name, f"{median(found):.3g}", f"{median(ratios):.3f} ({low:.3f} to {high:.3f})"]
+            [name, f"{median(times):.3g}", f"{median(ratios):.3f} ({low:.3f} to {high:.3f})"]
         )
 
     print(

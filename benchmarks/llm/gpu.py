@@ -197,8 +197,8 @@ def training(size: str) -> Callable[[bool], Iterator[dict[str, Any]]]:
         for law, pair in lengths.items():
             for negatives in (1, 3):
                 for name, flags in ways.items():
-                    what = f"{law}, K = {negatives}, {name}"
-                    yield {"what": what} | attempt(
+                    label = f"{law}, K = {negatives}, {name}"
+                    yield {"what": label} | attempt(
                         lambda p=pair, k=negatives, f=flags: ours(settings, p, k, f, tiny)
                     )
             yield {"what": f"{law}, K = 1, TRL"} | attempt(lambda p=pair: trl(settings, p, tiny))

@@ -40,9 +40,11 @@ def measure(model: Path, data: Path, negatives: int, batches: int) -> dict:
     }
     real = {
         "padded": sum(
-            len(each.prompt) + len(response) for each in rows for response in each.completions
+            len(example.prompt) + len(response)
+            for example in rows
+            for response in example.completions
         ),
-        "shared": sum(len(each.prompt) + sum(map(len, each.completions)) for each in rows),
+        "shared": sum(len(example.prompt) + sum(map(len, example.completions)) for example in rows),
     }
 
     seconds: dict[str, list[float]] = {name: [] for name in LAYOUTS}
@@ -52,7 +54,7 @@ def measure(model: Path, data: Path, negatives: int, batches: int) -> dict:
     for index, group in enumerate(
         tqdm([timed[0][:1], *timed], f"{data.stem}, K ≤ {negatives}", leave=False)
     ):
-        found = {}
+        values = {}
         for name in list(LAYOUTS)[:: 1 if index % 2 else -1]:
             batch = LAYOUTS[name](group)
             network.zero_grad()
@@ -60,11 +62,11 @@ def measure(model: Path, data: Path, negatives: int, batches: int) -> dict:
             log_probs = sum_responses(log_probs_from_head(network, batch), batch["lengths"])
             log_probs.mean().backward()
             spent = time.process_time() - started
-            found[name] = log_probs.detach()
+            values[name] = log_probs.detach()
             if index:  # the first example warms both up
                 seconds[name].append(spent)
 
-        agree = max(agree, (found["padded"] - found["shared"]).abs().max().item())
+        agree = max(agree, (values["padded"] - values["shared"]).abs().max().item())
 
     return {
         "model": model.name,

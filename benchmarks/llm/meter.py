@@ -92,7 +92,7 @@ def read_job(*modules: ModuleType) -> dict:
 def answer(meter: Meter, log_history: list[dict], **fields: object) -> None:
     """Print the run as the last line of standard output, one JSON object."""
     logs = [log for log in log_history if "loss" in log]
-    found = {
+    measures = {
         "seconds": meter.steps(0),
         "cpu_seconds": meter.steps(1),
         "cpu_before": meter.notes[0][1],  # of the process, from its start to the first step
@@ -100,4 +100,4 @@ def answer(meter: Meter, log_history: list[dict], **fields: object) -> None:
         "imports_bytes": IMPORTS[0],
         "logs": logs,
     }
-    print(json.dumps(found | fields))
+    print(json.dumps(measures | fields))

@@ -63,12 +63,12 @@ def write_pairs(data: Path, count: int, chat: bool, out: Path) -> None:
         return [{"role": role, "content": text}] if chat and isinstance(text, str) else text
 
     with out.open("w", encoding="utf-8") as file:
-        for each in read_examples(data, max_negatives=1)[:count]:
+        for example in read_examples(data, max_negatives=1)[:count]:
             row = {
-                "prompt": message("user", each.prompt),
-                "chosen": message("assistant", each.chosen),
+                "prompt": message("user", example.prompt),
+                "chosen": message("assistant", example.chosen),
             }
-            row["rejected"] = message("assistant", each.rejected[0])
+            row["rejected"] = message("assistant", example.rejected[0])
             file.write(json.dumps(row) + "\n")
 
 

@@ -36,7 +36,7 @@ HEAD = [
 @torch.no_grad()
 def deviations(trainer: PreferenceTrainer) -> torch.Tensor:
     """Return |first loss − theory|, read both ways, and the noise in nats a √token, of each batch: (batches, 3)."""
-    found = []
+    table = []
     for batch in batches_of(trainer):
         with trainer.accelerator.autocast():  # as the model is run in training
             log_probs = sum_responses(
@@ -54,9 +54,9 @@ def deviations(trainer: PreferenceTrainer) -> torch.Tensor:
             row.append((losses.mean() - theory).abs().item())
 
         apart = (same_rows - batch["reference"]).square() / batch["lengths"]
-        found.append([*row, apart.mean().sqrt().item()])
+        table.append([*row, apart.mean().sqrt().item()])
 
-    return torch.tensor(found)
+    return torch.tensor(table)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -66,11 +66,11 @@ def main(argv: list[str] | None = None) -> int:
     for precision, flags in PRECISIONS.items():
         for row_layout in ("padded", "shared"):
             flags = flags | {"row_layout": row_layout}
-            found = deviations(prepared(options.model, options.data, options.batches, **flags))
-            check, logged, noise = found.unbind(-1)
+            table = deviations(prepared(options.model, options.data, options.batches, **flags))
+            check, logged, noise = table.unbind(-1)
             values = (check.max(), logged.mean(), logged.max(), noise.max())
             body.append(
-                [precision, row_layout, str(len(found)), *(f"{value:.1e}" for value in values)]
+                [precision, row_layout, str(len(table)), *(f"{value:.1e}" for value in values)]
             )
             print(body[-1], flush=True)
 

@@ -69,12 +69,12 @@ def trajectories(runs: list[Row]) -> str:
     keys = ("model", "data", "dtype", "loss_type", "steps", "batch")
     for (model, data, dtype, loss, steps, batch), group in _grouped(runs, *keys):
         peers = [row for row in group if row["side"] == PEER]
-        for side, found in _grouped((row for row in group if row["side"] != PEER), "side"):
+        for side, side_runs in _grouped((row for row in group if row["side"] != PEER), "side"):
             if peers:
-                ours, theirs = found[0]["logs"], peers[0]["logs"]
+                ours, theirs = side_runs[0]["logs"], peers[0]["logs"]
                 turns = [
                     (row["logs"], peer["logs"])
-                    for row in found
+                    for row in side_runs
                     for peer in peers
                     if _turn(row) == _turn(peer)
                 ]
@@ -100,16 +100,16 @@ def costs(runs: list[Row]) -> str:
     body = []
     for (model, data), group in _grouped(runs, "model", "data"):
         peers = {_turn(row): row for row in group if row["side"] == PEER}
-        for (side,), found in _grouped(group, "side"):
-            seconds = median(_step(row) for row in found)
-            peak = median(row["peak_bytes"] for row in found) / 2**30
+        for (side,), side_runs in _grouped(group, "side"):
+            seconds = median(_step(row) for row in side_runs)
+            peak = median(row["peak_bytes"] for row in side_runs) / 2**30
             pairs = [
-                (peers[_turn(row)], row) for row in found if _turn(row) in peers and side != PEER
+                (peers[_turn(row)], row) for row in side_runs if _turn(row) in peers and side != PEER
             ]
             speed = _spread([_step(peer) / _step(row) for peer, row in pairs])
             memory = _spread([peer["peak_bytes"] / row["peak_bytes"] for peer, row in pairs])
             body.append(
-                [model, data, side, str(len(found)), f"{seconds:.2f}", speed, f"{peak:.2f}", memory]
+                [model, data, side, str(len(side_runs)), f"{seconds:.2f}", speed, f"{peak:.2f}", memory]
             )
 
     return Table(head, body).markdown()
@@ -174,4 +174,4 @@ def _grouped(rows: Iterable[Row], *names: str):
     def key(row: Row) -> tuple:
         return tuple(row[name] for name in names)
 
-    return [(found, list(group)) for found, group in groupby(sorted(rows, key=key), key)]
+    return [(group_key, list(group)) for group_key, group in groupby(sorted(rows, key=key), key)]

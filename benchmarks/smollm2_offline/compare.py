@@ -97,7 +97,7 @@ def predicted_turn(
     del one, two  # as large as the model, each
     h += [along(slopes(response)[1]) for response in samples]
     pair = [math.exp(value) for value in (chosen, rejected)]
-    rest = max(1 - sum(pair), 1e-12) / len(samples)
-    star = turning_point([*(max(p, 1e-300) for p in pair), *[rest] * len(samples)], h)
+    remainder = max(1 - sum(pair), 1e-12) / len(samples)
+    star = turning_point([*(max(p, 1e-300) for p in pair), *[remainder] * len(samples)], h)
 
     return star, star * (h[0] - h[1])

@@ -182,11 +182,11 @@ def against_dpo(rows: Rows, own: Rows) -> str:
 
 def turning(rows: Rows) -> str:
     """Return T1's predicted margin at the top of z_w beside DPO's measured ones, a line a β."""
-    said = next((row for row in rows if row["arm"] == "T1"), None)
-    if said is None or said["margin"] is None:
-        predicted = NONE if said is None else "no turn"
+    prediction = next((row for row in rows if row["arm"] == "T1"), None)
+    if prediction is None or prediction["margin"] is None:
+        predicted = NONE if prediction is None else "no turn"
     else:
-        predicted = f"{said['margin']:.2f} ({said['turns']:.0%} of {said['prompts']} prompts turn)"
+        predicted = f"{prediction['margin']:.2f} ({prediction['turns']:.0%} of {prediction['prompts']} prompts turn)"
 
     body = []
     betas = sorted({row["beta"] for row in rows if row["arm"] == "DPO"})

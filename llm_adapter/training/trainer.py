@@ -90,7 +90,7 @@ class PreferenceTrainer(BoundedTrainer):
         self.log_probs = choose_log_probs(self.model, probe)
         self.layout = choose_layout(
             args.row_layout,
-            [each.config for each in (model, self.reference.frozen) if each is not None],
+            [network.config for network in (model, self.reference.frozen) if network is not None],
             train_dataset,
             self._initial_log_probs,
             ways_for(args.device.type, args.attn_implementation, args.torch_compile),

@@ -30,10 +30,10 @@ def test_same_seed_same_file_and_evaluation_of_the_held_out(
     flags = f"--count 6 --k 1 3 --max_new_tokens 8 --pairs {pairs_file()}"
     assert make(tmp_path / "e.json", flags, evaluate) == 0
 
-    found = json.loads((tmp_path / "e.json").read_text())
-    assert found["task"]["questions"] == 6
-    assert list(found["task"]["pass_at_k"]) == ["1", "3"]
-    assert found["ranking"]["rejected"] == 4
+    report = json.loads((tmp_path / "e.json").read_text())
+    assert report["task"]["questions"] == 6
+    assert list(report["task"]["pass_at_k"]) == ["1", "3"]
+    assert report["ranking"]["rejected"] == 4
 
     asked = [record["question"] for record in lines(tmp_path / "e.sampled.journal.jsonl")]
     assert asked == [q.text for q in draw_questions(TaskArguments("products"), "held_out", 6, 0)]
@@ -48,7 +48,7 @@ def test_evaluation_counts_what_the_journal_says(make, tmp_path, calls):
     out = tmp_path / "e.json"
     assert make(out, "--count 20 --k 1 6", evaluate) == 0
 
-    found = json.loads(out.read_text())["task"]
+    task = json.loads(out.read_text())["task"]
     greedy, sampled = (
         [
             [response["right"] for response in record["responses"]]
@@ -59,11 +59,11 @@ def test_evaluation_counts_what_the_journal_says(make, tmp_path, calls):
 
     assert {len(right) for right in greedy} == {1}
     assert {len(right) for right in sampled} == {6}
-    assert found["accuracy"]["right"] == sum(map(any, greedy))
-    assert found["pass_at_k"]["6"]["mean"] == sum(map(any, sampled)) / 20
+    assert task["accuracy"]["right"] == sum(map(any, greedy))
+    assert task["pass_at_k"]["6"]["mean"] == sum(map(any, sampled)) / 20
 
-    low, high = found["pass_at_k"]["1"]["interval"]
-    assert low < found["pass_at_k"]["1"]["mean"] < high
+    low, high = task["pass_at_k"]["1"]["interval"]
+    assert low < task["pass_at_k"]["1"]["mean"] < high
     assert make(out, "--count 20", evaluate) == 0
     assert list(json.loads(out.read_text())["task"]["pass_at_k"]) == ["1", "4"]  # of 6 samples
 

@@ -39,11 +39,11 @@ def test_pairs_are_verified_and_counted(make, tmp_path, calls, capsys):
         all(r["right"] for r in record["responses"]) for record in journal
     )
 
-    said = {record["question"]: record for record in journal}
+    records = {record["question"]: record for record in journal}
     for row in rows:
         first, second = (int(number) for number in re.findall(r"\d+", row.prompt))
         assert row.chosen == f"The answer is {first * second}."
-        finished = {r["text"] for r in said[row.prompt.strip()]["responses"] if r["finished"]}
+        finished = {r["text"] for r in records[row.prompt.strip()]["responses"] if r["finished"]}
         assert {row.chosen, *row.rejected} <= finished
         assert len({row.chosen, *row.rejected}) == 1 + len(row.rejected)
         assert not is_held_out(row.prompt)

@@ -14,16 +14,16 @@ def test_help_is_that_of_the_fields_that_a_user_sets(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
 
-    said = capsys.readouterr().out
+    page = capsys.readouterr().out
     for flag in ("--config", "--bound", "--learning_rate", "--trust_remote_code", "--output_dir"):
-        assert f"\n  {flag}" in said
+        assert f"\n  {flag}" in page
 
-    assert "--hub_token" not in said
+    assert "--hub_token" not in page
 
     for twice in ("--output-dir", "--no_save_final_model", "(default: None)"):
-        assert twice not in said
+        assert twice not in page
 
-    assert len(said.splitlines()) < 230
+    assert len(page.splitlines()) < 230
 
 
 def config(tmp_path, text):

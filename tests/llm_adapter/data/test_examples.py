@@ -24,7 +24,7 @@ def test_rejected_forms_and_max_negatives(tmp_path):
     rejected = ["5", ["5", "6", "7"], WRONG, [WRONG, other]]
     path = lines(
         tmp_path / "data.jsonl",
-        *(GOOD | {"prompt": str(each), "rejected": each} for each in rejected),
+        *(GOOD | {"prompt": str(form), "rejected": form} for form in rejected),
     )
 
     assert [len(example.rejected) for example in read_examples(path)] == [1, 3, 1, 2]

@@ -98,7 +98,7 @@ def test_a_fatal_row_is_named_and_nothing_is_written(tmp_path, capsys, row, mess
     )
 
     assert line.startswith(f"{path}:3: {message}")
-    assert [each.name for each in tmp_path.iterdir()] == ["data.jsonl"]
+    assert [file.name for file in tmp_path.iterdir()] == ["data.jsonl"]
 
 
 UNUSABLE = [
@@ -198,8 +198,8 @@ def test_an_unusable_row_is_dropped_and_listed_up_to_a_share(
     ):
         load_data(arguments(tmp_path, *flags, "--max_dropped", 0.04), tokenizer)
 
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["cache", "data.jsonl", "out"]
-    assert [each.name for each in (tmp_path / "out").iterdir()] == ["dropped.jsonl"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["cache", "data.jsonl", "out"]
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["dropped.jsonl"]
 
 
 def test_every_reason_is_tested():
@@ -223,7 +223,7 @@ def test_too_many_unusable_rows_are_one_line_before_anything_else_is_written(tmp
     assert line.endswith(
         f"{path}:{SHOWN + 1}: prompt: expected a new example, got a copy of data.jsonl:1; and 2 more"
     )
-    assert [each.name for each in (tmp_path / "out").iterdir()] == ["dropped.jsonl"]
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["dropped.jsonl"]
     assert len((tmp_path / "out" / "dropped.jsonl").read_text().splitlines()) == SHOWN + 2
 
     line = refused(capsys, "--max_length", 20, "--max_dropped", 1, "--output_dir", tmp_path / "out")
@@ -289,16 +289,16 @@ def test_evaluation_data_have_their_own_share_and_stand_in_the_same_list(tmp_pat
 def test_the_document_names_every_reason_policy_and_field_and_its_rows_are_read():
     text = (HERE.parent / "docs/guides/data.md").read_text()
     assert all(f"| `{name}`" in text for name in (*REASONS, *NOTES, *TRUNCATIONS))
-    assert all(f"`--{each.name}" in text for each in fields(DataFields))
+    assert all(f"`--{entry.name}" in text for entry in fields(DataFields))
 
-    block, found = text.split("```json\n")[1].split("```")[0], []
+    block, triples = text.split("```json\n")[1].split("```")[0], []
     while block.strip():
         row, end = json.JSONDecoder().raw_decode(block.lstrip())
         example = parse_row(row)
-        found.append((example.prompt, example.chosen, [*example.rejected]))
+        triples.append((example.prompt, example.chosen, [*example.rejected]))
         block = block.lstrip()[end:]
 
-    assert found == [("2 + 2?", "4", ["5", "22"]), (ASKED, RIGHT, ["5"]), (ASKED, RIGHT, [WRONG])]
+    assert triples == [("2 + 2?", "4", ["5", "22"]), (ASKED, RIGHT, ["5"]), (ASKED, RIGHT, [WRONG])]
 
 
 def test_refusing_stops_the_run_before_anything_is_written(tmp_path):
@@ -320,7 +320,7 @@ def test_refusing_stops_the_run_before_anything_is_written(tmp_path):
     ):
         load_data(args, ByT5Tokenizer())
 
-    assert [each.name for each in tmp_path.iterdir()] == ["data.jsonl"]
+    assert [file.name for file in tmp_path.iterdir()] == ["data.jsonl"]
 
 
 @pytest.mark.parametrize("kind", ["bytes", "fast"])
@@ -341,8 +341,8 @@ def test_one_worker_two_workers_and_the_cache_give_the_same(
         == replace(parallel, source=made.source)
     )
     assert set(made.counts) == {"too_long", "identical", "empty", "duplicate"}
-    assert sum(each.truncated for each in made.examples)
-    assert [each.line for each in made.dropped] == sorted(each.line for each in made.dropped)
+    assert sum(row.truncated for row in made.examples)
+    assert [row.line for row in made.dropped] == sorted(row.line for row in made.dropped)
     assert "TOKENIZERS_PARALLELISM" not in os.environ
     assert capfd.readouterr().err == ""
 
@@ -377,7 +377,7 @@ def test_the_bar_counts_examples(rows, tmp_path, monkeypatch):
     for progress in (True, False):
         prepare(open_source(path), ByT5Tokenizer(), Options(20), progress=progress)
 
-    assert [(each["total"], each["disable"]) for each in seen] == [
+    assert [(bar["total"], bar["disable"]) for bar in seen] == [
         (6, False),
         (6, True),
     ]  # one of seven is empty

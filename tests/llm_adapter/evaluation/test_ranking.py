@@ -15,7 +15,7 @@ pytest.importorskip(
 def test_ranking_against_plain_sums(pairs_file, tmp_path, model, tokenizer, log_prob):
     path = pairs_file()
     examples = tokenize(read_examples(path), tokenizer, 64, path)
-    found, whole = (rank(examples, model, batch=batch) for batch in (1, 2))
+    single, whole = (rank(examples, model, batch=batch) for batch in (1, 2))
 
     for name in ("sum", "per_token"):
         gaps = []
@@ -30,9 +30,9 @@ def test_ranking_against_plain_sums(pairs_file, tmp_path, model, tokenizer, log_
         below = sum(gap > 0 for gap in flat) / 4
 
         assert below > 0
-        assert found[name]["pairs"]["mean"] == whole[name]["pairs"]["mean"] == below
-        assert found[name]["first"]["mean"] == sum(min(row) > 0 for row in gaps) / 2
-        assert found[name]["margin"] == pytest.approx(sum(flat) / 4, abs=1e-4)
+        assert single[name]["pairs"]["mean"] == whole[name]["pairs"]["mean"] == below
+        assert single[name]["first"]["mean"] == sum(min(row) > 0 for row in gaps) / 2
+        assert single[name]["margin"] == pytest.approx(sum(flat) / 4, abs=1e-4)
 
     chosen = examples[1].completions[0]
     same = replace(examples[1], completions=(chosen, chosen))

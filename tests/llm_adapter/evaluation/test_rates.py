@@ -68,10 +68,10 @@ def test_bootstrap_is_that_of_a_mean_and_of_a_ratio():
 
 
 def test_curve_is_the_mean_over_questions():
-    found = curve([0, 4, 2], 4, [1, 4])
-    assert found[1]["mean"] == pytest.approx(0.5)
-    assert found[4]["mean"] == pytest.approx(2 / 3)
-    assert found[1]["interval"][0] < 0.5 < found[1]["interval"][1]
+    points = curve([0, 4, 2], 4, [1, 4])
+    assert points[1]["mean"] == pytest.approx(0.5)
+    assert points[4]["mean"] == pytest.approx(2 / 3)
+    assert points[1]["interval"][0] < 0.5 < points[1]["interval"][1]
 
 
 def test_powers():

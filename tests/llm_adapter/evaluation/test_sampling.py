@@ -42,14 +42,14 @@ def test_greedy_is_generate_s_on_each_prompt_alone_and_ends_at_the_end_token(
 
     assert min(map(len, ends)) < 30  # one row leaves the batch early
 
-    for (found,), ids in zip(sample(model, tokenizer, PROMPTS, 1, 0.0, 30, 0), ends, strict=True):
+    for (output,), ids in zip(sample(model, tokenizer, PROMPTS, 1, 0.0, 30, 0), ends, strict=True):
         stopped = ids[-1] in model.generation_config.eos_token_id
         text = tokenizer.decode(ids[:-1] if stopped else ids, skip_special_tokens=True)
-        assert found == Sample(text, stopped, len(ids))
+        assert output == Sample(text, stopped, len(ids))
 
     monkeypatch.setattr(sampling, "_read", lambda ids, *_: ids.tolist())
-    for (found,), ids in zip(sample(model, tokenizer, PROMPTS, 1, 0.0, 30, 0), ends, strict=True):
-        assert found[: len(ids)] == ids
+    for (output,), ids in zip(sample(model, tokenizer, PROMPTS, 1, 0.0, 30, 0), ends, strict=True):
+        assert output[: len(ids)] == ids
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0])
@@ -70,10 +70,10 @@ def test_samples_follow_the_tempered_softmax_over_every_token(
             )
 
         for position in range(3):
-            seen, said = rows[:, position], logits[:, position]
-            assert abs(_surprise(seen, said / temperature)) < 4
+            seen, scores = rows[:, position], logits[:, position]
+            assert abs(_surprise(seen, scores / temperature)) < 4
             assert (
-                abs(_surprise(seen, said / (1.5 - temperature))) > 8
+                abs(_surprise(seen, scores / (1.5 - temperature))) > 8
             )  # the other temperature is noticed
 
 

@@ -87,11 +87,11 @@ def test_alerts(objective, values, kinds):
     ],
 )
 def test_the_alert_of_a_collapse_is_true_of_its_objective(objective, margin, said):
-    found = alerts(objective, line(rewards__chosen=-0.5, movement__margin=4.0, **margin))[
+    alert = alerts(objective, line(rewards__chosen=-0.5, movement__margin=4.0, **margin))[
         "collapse"
     ]
-    assert said.removeprefix("nats; ") in found
-    assert ("bound js" in found) == (objective.bound == "dv")
+    assert said.removeprefix("nats; ") in alert
+    assert ("bound js" in alert) == (objective.bound == "dv")
 
 
 def test_the_alert_of_a_drift_says_whether_the_loss_sees_it():

@@ -23,7 +23,7 @@ def test_gradient_noise_is_that_of_one_backward_pass_an_example(trainer):
     (
         trainer.compute_loss(model, batch) / 4
     ).backward()  # as a trainer that accumulates four batches
-    found = trainer._head_gradients.statistics(lambda rows: rows)
+    statistics = trainer._head_gradients.statistics(lambda rows: rows)
 
     trainer.args.diagnostics_steps = 0
     shift = torch.zeros(
@@ -39,13 +39,13 @@ def test_gradient_noise_is_that_of_one_backward_pass_an_example(trainer):
     handle.remove()
     gradients = torch.stack(rows)
 
-    assert found["gradient_noise/variance"] == pytest.approx(
+    assert statistics["gradient_noise/variance"] == pytest.approx(
         gradients.var(0).sum().item(), rel=1e-3
     )
 
     snr = gradients.mean(0).norm() / (gradients.var(0).sum() / len(gradients)).sqrt()
-    assert found["gradient_noise/snr"] == pytest.approx(snr.item(), rel=1e-3)
-    assert found["gradient_noise/scale"] > 0
+    assert statistics["gradient_noise/snr"] == pytest.approx(snr.item(), rel=1e-3)
+    assert statistics["gradient_noise/scale"] > 0
     assert trainer._head_gradients.statistics(lambda rows: rows) == {}
 
 
@@ -97,7 +97,7 @@ def model():
 
 
 def test_gradients_of_examples_count_a_shared_position_once(model, examples):
-    found = {}
+    states = {}
     for make in (collate, collate_shared):
         gradients, batch = HeadGradients(), make(examples)
         with gradients.watching(model):
@@ -105,7 +105,7 @@ def test_gradients_of_examples_count_a_shared_position_once(model, examples):
         loss = (sum_responses(log_probs, batch["lengths"]) * torch.linspace(1, 2, 14)).sum() / 5
         gradients.catch(loss, batch)
         loss.backward()
-        found[make] = gradients.state()["head_gradients"]
+        states[make] = gradients.state()["head_gradients"]
 
-    assert found[collate].shape == (5, 64)
-    torch.testing.assert_close(found[collate_shared], found[collate], rtol=1e-4, atol=1e-4)
+    assert states[collate].shape == (5, 64)
+    torch.testing.assert_close(states[collate_shared], states[collate], rtol=1e-4, atol=1e-4)

@@ -39,16 +39,16 @@ def test_sums_equal_naive_float64_whatever_the_padding(
 ):
     small_tiles(monkeypatch, chunk)
     batch = collate(EXAMPLES, pad_id=1)  # also the EOS and a response token: masks go by position
-    found = sum_responses(function(model, batch), batch["lengths"])
+    sums = sum_responses(function(model, batch), batch["lengths"])
     order = [(0, 0), (1, 0), (0, 1), (0, 2), (1, 1)]
     expected = [log_prob(model, EXAMPLES[i].prompt, EXAMPLES[i].completions[j]) for i, j in order]
 
     torch.testing.assert_close(
-        found.double(), torch.tensor(expected, dtype=torch.float64), rtol=0, atol=2e-5
+        sums.double(), torch.tensor(expected, dtype=torch.float64), rtol=0, atol=2e-5
     )
     assert "forward" not in vars(model.get_output_embeddings())  # the head is itself again
 
-    for (i, j), value in zip(order, found, strict=True):
+    for (i, j), value in zip(order, sums, strict=True):
         alone = TokenizedExample(1, EXAMPLES[i].prompt, (EXAMPLES[i].completions[j], [2]))
         assert function(model, collate([alone]))[:-1].sum().item() == pytest.approx(
             value.item(), abs=2e-5
@@ -71,7 +71,7 @@ def test_bf16_weights_give_float32_accurate_log_softmax():
     set_seed(0)
     model = load_model("builtin").bfloat16().eval()
     batch = collate(EXAMPLES)
-    found = log_probs_from_head(model, batch)
+    log_probs = log_probs_from_head(model, batch)
     hidden = model.model(
         input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
     ).last_hidden_state
@@ -82,7 +82,7 @@ def test_bf16_weights_give_float32_accurate_log_softmax():
         .gather(-1, batch["targets"][:, None])[:, 0]
     )
 
-    torch.testing.assert_close(found.double(), exact, rtol=0, atol=1e-5)
+    torch.testing.assert_close(log_probs.double(), exact, rtol=0, atol=1e-5)
 
 
 TINY = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "vocab_size": 40}

@@ -28,35 +28,37 @@ def measured(objective, z=Z, times=1):
 
 
 def test_metrics_of_a_ragged_batch_by_hand():
-    found = measured(Objective(beta=0.2))
-    assert found["rewards/chosen"] == pytest.approx(0.2 * -0.25)
-    assert found["rewards/rejected"] == pytest.approx(0.2 * (-1 - 2) / 2)
-    assert found["rewards/accuracies"] == pytest.approx((0.5 + 1) / 2)
-    assert found["tokens/chosen"] == pytest.approx((2 + 5) / 2)
-    assert found["logps/chosen_per_token"] == pytest.approx((-2 - 1) / 2)
-    assert found["logps/rejected_per_token"] == pytest.approx(((-3 - 2) / 2 - 2) / 2)
-    assert found["movement/common"] == pytest.approx((0.5 - 1 - 1 - 2) / 2)
-    assert found["movement/margin"] == pytest.approx((0.5 + 1 - 1 + 2) / 2)
-    assert found["mi/bound"] == pytest.approx(
+    metrics = measured(Objective(beta=0.2))
+    assert metrics["rewards/chosen"] == pytest.approx(0.2 * -0.25)
+    assert metrics["rewards/rejected"] == pytest.approx(0.2 * (-1 - 2) / 2)
+    assert metrics["rewards/accuracies"] == pytest.approx((0.5 + 1) / 2)
+    assert metrics["tokens/chosen"] == pytest.approx((2 + 5) / 2)
+    assert metrics["logps/chosen_per_token"] == pytest.approx((-2 - 1) / 2)
+    assert metrics["logps/rejected_per_token"] == pytest.approx(((-3 - 2) / 2 - 2) / 2)
+    assert metrics["movement/common"] == pytest.approx((0.5 - 1 - 1 - 2) / 2)
+    assert metrics["movement/margin"] == pytest.approx((0.5 + 1 - 1 + 2) / 2)
+    assert metrics["mi/bound"] == pytest.approx(
         Objective().theory([1])["loss_start"]
         - Objective(beta=0.2).losses(*Z, BATCH["negatives"]).mean().item()
     )
 
-    chosen, (low, high) = found["rewards/chosen"], mi.no_collapse_interval(0.5)
-    assert found["collapse/margin"] == pytest.approx(min(chosen - low, high - chosen))
-    assert found["rewards/margins"] == pytest.approx(chosen - found["rewards/rejected"])
-    assert found == pytest.approx(
-        measured(Objective(beta=0.2), times=3) | {"ess/negatives": found["ess/negatives"]}
+    chosen, (low, high) = metrics["rewards/chosen"], mi.no_collapse_interval(0.5)
+    assert metrics["collapse/margin"] == pytest.approx(min(chosen - low, high - chosen))
+    assert metrics["rewards/margins"] == pytest.approx(chosen - metrics["rewards/rejected"])
+    assert metrics == pytest.approx(
+        measured(Objective(beta=0.2), times=3) | {"ess/negatives": metrics["ess/negatives"]}
     )
 
 
 def test_effective_negatives_are_those_of_the_weights():
     """With one DV bound of all negatives the weights are a softmax, and ESS is the library's."""
     objective = Objective("dv", mix=1.0, beta=2.0, negatives="batch")
-    found = measured(objective)
+    metrics = measured(objective)
     flat = 2 * Z[1][BATCH["negatives"]]
-    assert found["ess/negatives"] == pytest.approx(float(mi.effective_sample_size(flat)), rel=1e-5)
-    assert found["ess/fraction"] == pytest.approx(found["ess/negatives"] / 3)
+    assert metrics["ess/negatives"] == pytest.approx(
+        float(mi.effective_sample_size(flat)), rel=1e-5
+    )
+    assert metrics["ess/fraction"] == pytest.approx(metrics["ess/negatives"] / 3)
 
 
 def test_starved_shares():
@@ -114,8 +116,8 @@ def test_drift_is_the_share_of_the_movement_that_is_common(z, drift):
     batch = {"negatives": torch.ones(1, 1, dtype=torch.bool), "lengths": torch.ones(2)}
     values = torch.tensor(z[:1]), torch.tensor([z[1:]])
     sums = window_sums(Objective("dv"), torch.zeros(2), values, batch)
-    found = window_metrics(Objective("dv"), {name: float(total) for name, total in sums.items()})
-    assert found["movement/drift"] == pytest.approx(drift)
+    metrics = window_metrics(Objective("dv"), {name: float(total) for name, total in sums.items()})
+    assert metrics["movement/drift"] == pytest.approx(drift)
 
 
 @given(
@@ -149,7 +151,7 @@ def test_examples_that_do_not_count_add_nothing():
 
 
 def test_the_anchor_of_a_ragged_automatic_mix_is_the_mean():
-    found = measured(Objective("js", mix="auto", beta=0.2))
+    metrics = measured(Objective("js", mix="auto", beta=0.2))
     anchors = [mi.preference_anchor(mix) for mix in (2 / 3, 1 / 2)]
-    assert found["anchor/gap"] == pytest.approx(found["rewards/chosen"] - sum(anchors) / 2)
-    assert "collapse/margin" not in found
+    assert metrics["anchor/gap"] == pytest.approx(metrics["rewards/chosen"] - sum(anchors) / 2)
+    assert "collapse/margin" not in metrics

@@ -26,9 +26,9 @@ ALL = [Objective(bound=bound) for bound in mi.preference.PREFERENCE_BOUNDS] + [
 @pytest.mark.parametrize("bound", mi.preference.PREFERENCE_BOUNDS)
 @pytest.mark.parametrize("mix", [0.5, 0.9, 1.0])
 def test_a_cell_is_the_librarys_loss_of_beta_z(bound, mix):
-    found = Objective(bound=bound, mix=mix, beta=0.3).losses(*Z, MASK)
+    losses = Objective(bound=bound, mix=mix, beta=0.3).losses(*Z, MASK)
     torch.testing.assert_close(
-        found, mi.preference_loss(0.3 * Z[0], 0.3 * Z[1], bound, mix, mask=MASK)
+        losses, mi.preference_loss(0.3 * Z[0], 0.3 * Z[1], bound, mix, mask=MASK)
     )
 
 
@@ -47,8 +47,8 @@ def test_a_compared_loss_is_the_mean_over_an_examples_pairs(loss):
     else:
         expected = pair(Z[0], Z[1][:, 0], 0.3)
         both = (pair(Z[0], Z[1][:, 0], 0.3) + pair(Z[0], Z[1][:, 1], 0.3)) / 2
-        found = Objective(loss=loss, beta=0.3).losses(*Z, torch.ones_like(MASK))
-        torch.testing.assert_close(found, both)
+        losses = Objective(loss=loss, beta=0.3).losses(*Z, torch.ones_like(MASK))
+        torch.testing.assert_close(losses, both)
 
     torch.testing.assert_close(Objective(loss=loss, beta=0.3).losses(*Z, one), expected)
 
@@ -101,11 +101,11 @@ def test_smoothing_turns_one_label_round():
 
 
 def test_negatives_of_the_whole_batch():
-    found = Objective("infonce", beta=0.3, negatives="batch").losses(*Z, MASK)
+    losses = Objective("infonce", beta=0.3, negatives="batch").losses(*Z, MASK)
     flat = 0.3 * Z[1][MASK]
     expected = [torch.cat([0.3 * z[None], flat]).logsumexp(0) - 0.3 * z for z in Z[0]]
 
-    torch.testing.assert_close(found, torch.stack(expected))
+    torch.testing.assert_close(losses, torch.stack(expected))
 
     pure = Objective("dv", mix=1.0, beta=0.3, negatives="batch").losses(*Z, MASK).mean()
     torch.testing.assert_close(pure, -mi.dv(0.3 * Z[0], flat))  # one DV bound of the batch
@@ -113,17 +113,17 @@ def test_negatives_of_the_whole_batch():
 
 @pytest.mark.parametrize("objective", ALL, ids=lambda o: o.name)
 def test_theory_names_the_start_and_a_floor_below_it(objective):
-    said = objective.theory([2, 1, 2])
-    assert said["loss_start"] == pytest.approx(
+    theory = objective.theory([2, 1, 2])
+    assert theory["loss_start"] == pytest.approx(
         objective.losses(0 * Z[0], 0 * Z[1], MASK).mean().item(), abs=1e-9
     )
-    assert said["loss_floor"] is None or said["loss_floor"] < said["loss_start"]
+    assert theory["loss_floor"] is None or theory["loss_floor"] < theory["loss_start"]
 
 
 def test_theory_says_nothing_where_a_setting_voids_it():
-    found = Objective(mix=0.75).theory([1])
-    assert found["no_collapse_interval"] == list(mi.no_collapse_interval(0.75))
-    assert found["loss_floor"] == mi.preference_loss_floor(0.75)
+    theory = Objective(mix=0.75).theory([1])
+    assert theory["no_collapse_interval"] == list(mi.no_collapse_interval(0.75))
+    assert theory["loss_floor"] == mi.preference_loss_floor(0.75)
 
     nothing = Objective("dv", mix=1.0).theory([1, 3])
     assert nothing == dict.fromkeys(nothing) | {"loss_start": 0.0}
@@ -167,12 +167,12 @@ def test_processes_of_unequal_k_ask_one_another_equally_often(objective):
         losses = objective.losses(Z[0], Z[1][:, : mask.shape[1]], mask, everyone)
         return len(count), losses
 
-    one, found = calls(MASK[:, :1], 2.0)
+    one, own = calls(MASK[:, :1], 2.0)
     two, _ = calls(MASK, 2.0)
 
     assert one == two
     torch.testing.assert_close(
-        found, calls(MASK[:, :1], 1.0)[1]
+        own, calls(MASK[:, :1], 1.0)[1]
     )  # the turn of another process changes nothing here
 
 

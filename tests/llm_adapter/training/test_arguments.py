@@ -57,10 +57,10 @@ def test_a_folder_with_checkpoints_is_gone_on_with_or_refused(tmp_path, capsys):
     expected = (
         f"output_dir: expected a folder without checkpoints of another run, got {checkpoint} ("
     )
-    said = capsys.readouterr()
+    output = capsys.readouterr()
 
-    assert said.err.startswith(f"llm_adapter.train: error: {expected}")
-    assert said.out == ""
+    assert output.err.startswith(f"llm_adapter.train: error: {expected}")
+    assert output.out == ""
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-3"]
 
     flags = ["--output_dir", str(tmp_path), "--resume_from_checkpoint", "true"]

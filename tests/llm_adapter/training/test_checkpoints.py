@@ -167,8 +167,8 @@ def test_a_killed_run_goes_on_bit_by_bit(processes, few, tmp_path, uninterrupted
     assert_goes_on(processes, out, few, uninterrupted)
     assert not (out / INCOMPLETE).exists()
 
-    said = "removed the unfinished files of a stopped run: checkpoint-6"
-    assert (said in (out / "log").read_text()) == (at[0] == "_save_rng_state")
+    notice = "removed the unfinished files of a stopped run: checkpoint-6"
+    assert (notice in (out / "log").read_text()) == (at[0] == "_save_rng_state")
 
 
 @pytest.mark.parametrize(
@@ -184,9 +184,9 @@ def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(
         "checkpoint-5",
     ]
 
-    said = (out / "log").read_text()
-    assert f"SIG{name.upper()}: stopped after step 5. checkpoint-5 is complete.\n" in said
-    assert said.endswith(" --resume_from_checkpoint true\n")
+    log = (out / "log").read_text()
+    assert f"SIG{name.upper()}: stopped after step 5. checkpoint-5 is complete.\n" in log
+    assert log.endswith(" --resume_from_checkpoint true\n")
     assert not (out / "model.safetensors").exists()
     assert_goes_on(processes, out, few, uninterrupted)
 

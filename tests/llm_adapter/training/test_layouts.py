@@ -32,18 +32,18 @@ def test_log_probs_and_gradients_are_those_of_padded_rows(model, examples, funct
     model.train(checkpointing)
     weights = torch.linspace(-1, 1, 14)  # each response pulls its own way
 
-    found = []
+    results = []
     for make in (collate, collate_shared):
         model.zero_grad()
         batch = make(examples, pad_id=1)
         log_probs = function(model, batch)
         (sum_responses(log_probs, batch["lengths"]) * weights).sum().backward()
         gradients = (parameter.grad.clone() for parameter in model.parameters())
-        found.append([log_probs.detach(), *gradients])
+        results.append([log_probs.detach(), *gradients])
 
     model.gradient_checkpointing_disable()
     model.eval()
-    for padded, shared in zip(*found, strict=True):
+    for padded, shared in zip(*results, strict=True):
         torch.testing.assert_close(
             shared, padded, rtol=0, atol=2e-5 * max(1.0, padded.abs().max().item())
         )
@@ -101,7 +101,7 @@ MODELS = {  # what the line that is said must contain; nothing where the model r
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", MODELS)
 def test_models_that_cannot_read_shared_rows_are_found(examples, name, dtype, capsys):
-    kind, settings, said = MODELS[name]
+    kind, settings, reason = MODELS[name]
     set_seed(0)
     config = AutoConfig.for_model(kind, **settings)
     model = AutoModelForCausalLM.from_config(config).to(dtype).eval()
@@ -110,14 +110,14 @@ def test_models_that_cannot_read_shared_rows_are_found(examples, name, dtype, ca
         "shared", [model.config], examples, lambda batch: log_probs_from_logits(model, batch)
     )
 
-    assert chosen.name == ("padded" if said else "shared")
+    assert chosen.name == ("padded" if reason else "shared")
 
     line = capsys.readouterr().out
-    expected = "row_layout: using padded rows instead of shared ones, because " if said else ""
+    expected = "row_layout: using padded rows instead of shared ones, because " if reason else ""
 
     assert line.startswith(expected)
-    assert (said or "") in line
-    assert bool(line) == bool(said)
+    assert (reason or "") in line
+    assert bool(line) == bool(reason)
     assert choose_layout("padded", [model.config], examples, None) == Layout()
 
 

@@ -132,10 +132,10 @@ EIGHT = LlamaConfig(
 
 def test_eight_billion_weights_fit_one_gpu_by_the_lean_recipe():
     arguments = PlanArguments(model="8b", gpu_memory=139, tokens=2048)
-    plans = {each.name: each for each in plan(EIGHT, arguments)}
+    plans = {candidate.name: candidate for candidate in plan(EIGHT, arguments)}
     before = {
-        name: (each.parts["weights"] + each.parts["optimiser"]) / 2**30
-        for name, each in plans.items()
+        name: (candidate.parts["weights"] + candidate.parts["optimiser"]) / 2**30
+        for name, candidate in plans.items()
     }
 
     assert before["lean"] < 45

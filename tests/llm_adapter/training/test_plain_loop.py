@@ -70,10 +70,10 @@ def test_three_negatives_follow_a_plain_loop(tmp_path, rows, bound, layout):
     model = load_model("builtin")
     trainer = PreferenceTrainer(copy.deepcopy(model), args, rows, None, load_tokenizer("builtin"))
     trainer.train()
-    found = [log["loss"] for log in trainer.state.log_history if "loss" in log]
+    losses = [log["loss"] for log in trainer.state.log_history if "loss" in log]
     expected = plain_loop(model, rows, FORMULAS[bound])
 
-    assert len(found) == 6
-    assert found[0] == pytest.approx(STARTS[bound], abs=1e-5)
+    assert len(losses) == 6
+    assert losses[0] == pytest.approx(STARTS[bound], abs=1e-5)
     assert max(expected) - min(expected) > 0.01  # it moved
-    assert found == pytest.approx(expected, abs=1e-5)
+    assert losses == pytest.approx(expected, abs=1e-5)

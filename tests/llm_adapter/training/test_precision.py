@@ -22,8 +22,8 @@ def test_lost_share_is_what_rounding_does():
         stays = ((weights.float() + step).bfloat16() == weights) & (
             (weights.float() - step).bfloat16() == weights
         )
-        found = precision.lost_share(weights, step)
-        assert found == pytest.approx(stays.double().mean().item(), abs=0.01)
+        share = precision.lost_share(weights, step)
+        assert share == pytest.approx(stays.double().mean().item(), abs=0.01)
 
     assert precision.lost_share(weights, 5e-7) > 0.98
     assert precision.lost_share(torch.zeros(3), 1e-9) == 0
@@ -32,10 +32,10 @@ def test_lost_share_is_what_rounding_does():
 def test_bf16_weights_at_a_small_rate_are_warned_and_counted(run, folder, tmp_path, capsys):
     flags = "--learning_rate 5e-7 --save_final_model false"
     _, rounded = run(folder, tmp_path / "bf16", f"--weights bf16 {flags}")
-    said = capsys.readouterr().err
+    errors = capsys.readouterr().err
 
-    assert "warning: weights: at learning_rate 5e-07, rounding to bf16 loses the steps" in said
-    assert "warning: adam_beta2: with bf16 weights" in said
+    assert "warning: weights: at learning_rate 5e-07, rounding to bf16 loses the steps" in errors
+    assert "warning: adam_beta2: with bf16 weights" in errors
 
     _, exact = run(folder, tmp_path / "fp32", f"--bf16 true {flags}")
     assert "warning: weights" not in capsys.readouterr().err

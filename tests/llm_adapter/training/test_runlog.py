@@ -25,7 +25,7 @@ from llm_adapter.training.runlog import headline
 )
 def test_the_headline_says_what_the_anchor_means(flags, said):
     objective = Objective(beta=0.2, **flags)
-    found = headline({"model": "builtin", **asdict(objective), **objective.theory([1])})
-    assert said in found
-    assert ("anchor" in found) == (objective.bound == "js")
-    assert ("= +3.466 nats" in found) == (objective.bound == "js" and objective.mix == 0.5)
+    line = headline({"model": "builtin", **asdict(objective), **objective.theory([1])})
+    assert said in line
+    assert ("anchor" in line) == (objective.bound == "js")
+    assert ("= +3.466 nats" in line) == (objective.bound == "js" and objective.mix == 0.5)

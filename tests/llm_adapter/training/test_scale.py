@@ -91,9 +91,9 @@ def run(processes, out, few, flags, config=None, room=None):
 
     for process in running:
         process.join(200)
-    said = "".join(path.read_text() for path in sorted(out.glob("log*")))
+    logs = "".join(path.read_text() for path in sorted(out.glob("log*")))
 
-    assert [process.exitcode for process in running] == [0] * world, said[-3000:]
+    assert [process.exitcode for process in running] == [0] * world, logs[-3000:]
 
     return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
 
@@ -123,11 +123,11 @@ def single(processes, few, tmp_path_factory):
 )
 def test_two_processes_take_the_steps_of_one(processes, few, tmp_path, single, negatives, config):
     lines, weights = single(negatives)
-    found = run(processes, tmp_path, few, NEGATIVES[negatives], config=config)
+    parallel = run(processes, tmp_path, few, NEGATIVES[negatives], config=config)
 
-    assert [line["step"] for line in found] == [line["step"] for line in lines] == [1, 2, 3, 3]
+    assert [line["step"] for line in parallel] == [line["step"] for line in lines] == [1, 2, 3, 3]
 
-    for one, two in zip(lines, found, strict=True):
+    for one, two in zip(lines, parallel, strict=True):
         assert one.keys() == two.keys()
 
         by_rounding = {"rewards/accuracies"} if one["step"] == 1 else set()
@@ -149,7 +149,7 @@ def test_two_processes_take_the_steps_of_one(processes, few, tmp_path, single, n
     if (negatives, config) == ("own", "fsdp2"):  # checkpoints are in shards
         flags = f"--resume_from_checkpoint {tmp_path / 'checkpoint-2'}"
         again = run(processes, tmp_path, few, flags, config)
-        assert [line["loss"] for line in again[:3]] == [line["loss"] for line in found[:3]]
+        assert [line["loss"] for line in again[:3]] == [line["loss"] for line in parallel[:3]]
         for name, value in load_file(tmp_path / "model.safetensors").items():
             assert value.equal(saved[name]), name
 

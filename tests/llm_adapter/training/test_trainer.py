@@ -60,21 +60,21 @@ def few(shipped_pairs):
     ],
 )
 def test_first_loss_is_the_theorys(tmp_path, few, flags, start):
-    found, lines = run(tmp_path, f"{few} {flags} --max_steps 1 --per_device_train_batch_size 16")
+    record, lines = run(tmp_path, f"{few} {flags} --max_steps 1 --per_device_train_batch_size 16")
     if start is None:  # ragged K: all of the examples are in the batch
         counts = [len(example.rejected) for example in read_examples(few.split()[1])]
         start = sum(math.log(count + 1) for count in counts) / len(counts)
 
-    assert found["loss_start"] == pytest.approx(start, abs=1e-9)
+    assert record["loss_start"] == pytest.approx(start, abs=1e-9)
     assert f"{lines[0]['loss']:.4f}" == f"{start:.4f}"
     assert abs(lines[0]["rewards/margins"]) < 1e-5
 
     several = flags == "--bound dv"  # a bound of one negative is none of several
-    assert (found["bounds"] is None) == several
+    assert (record["bounds"] is None) == several
     assert ("mi/bound" not in lines[0]) == several
 
     if several:
-        assert found["row_layout"] == "shared"
+        assert record["row_layout"] == "shared"
 
 
 @pytest.mark.parametrize(("bound", "log_ratio"), [("dv", "sum"), ("js", "sum"), ("js", "mean")])
@@ -110,11 +110,11 @@ def test_reference_is_the_initial_model_on_ragged_rows(make_trainer):
     trainer = make_trainer("--per_device_eval_batch_size 5")
     batch = trainer.data_collator(trainer.train_dataset)
     with torch.no_grad():
-        found = sum_responses(trainer.log_probs(trainer.model, batch), batch["lengths"])
+        sums = sum_responses(trainer.log_probs(trainer.model, batch), batch["lengths"])
 
-    torch.testing.assert_close(found, batch["reference"], rtol=0, atol=2e-4)
+    torch.testing.assert_close(sums, batch["reference"], rtol=0, atol=2e-4)
     assert not batch["negatives"].all()
-    assert split_rows(found, batch["negatives"])[1].shape == batch["negatives"].shape
+    assert split_rows(sums, batch["negatives"])[1].shape == batch["negatives"].shape
 
 
 def test_accumulation_does_not_change_what_is_logged(tmp_path, few):
@@ -138,9 +138,9 @@ def test_a_new_loss_is_one_row(tmp_path, few, monkeypatch, capsys):
 
     row = Comparison(name="slic", label="SLiC", function=hinge, start=lambda beta: 1.0, floor=0.0)
     monkeypatch.setitem(mi.preference.ALTERNATIVES, "slic", row)
-    found, lines = run(tmp_path, f"{few} --loss slic")
+    record, lines = run(tmp_path, f"{few} --loss slic")
 
-    assert (found["loss_start"], found["loss_floor"]) == (1.0, 0.0)
+    assert (record["loss_start"], record["loss_floor"]) == (1.0, 0.0)
     assert lines[0]["loss"] == pytest.approx(1.0)
     assert lines[1]["loss"] < 1
 
@@ -150,7 +150,7 @@ def test_a_new_loss_is_one_row(tmp_path, few, monkeypatch, capsys):
 
 
 def test_the_document_defines_all_that_a_run_logs(tmp_path, few):
-    found, lines = run(tmp_path, f"{few} --max_steps 3 --logging_steps 2")
+    record, lines = run(tmp_path, f"{few} --max_steps 3 --logging_steps 2")
     assert [line["step"] for line in lines] == [1, 2, 3]  # the last step, too
 
     text = (HERE.parent / "docs/guides/metrics.md").read_text()
@@ -164,7 +164,7 @@ def test_the_document_defines_all_that_a_run_logs(tmp_path, few):
     assert defined == lines[0].keys() - {"step"}
 
     files = text.split("* `run.json`")[1].split("\n* ")[0]
-    assert set(re.findall("`([a-z_]+)`", files)) - {"max_length"} == found.keys()
+    assert set(re.findall("`([a-z_]+)`", files)) - {"max_length"} == record.keys()
 
 
 def test_a_random_layer_trips_the_start_up_check(tmp_path, few, capsys):
@@ -238,9 +238,9 @@ def test_resume_goes_on_as_if_uninterrupted(tmp_path, few, capsys, caplog):
 
     run(tmp_path, f"{flags} --beta 0.3 --learning_rate 1e-6")
     changed = "beta was 0.1, is 0.3; learning_rate stays 0.002, not 1e-06"
-    said = f"llm_adapter.train: warning: resume_from_checkpoint: {changed}\n"
+    warning = f"llm_adapter.train: warning: resume_from_checkpoint: {changed}\n"
 
-    assert said in capsys.readouterr().err
+    assert warning in capsys.readouterr().err
     assert json.loads((tmp_path / "run.json").read_text())["learning_rate"] == 0.002
 
 
@@ -311,8 +311,8 @@ def test_trackers_get_numbers_and_losses_are_means_over_examples(make_trainer):
 
 def test_a_start_that_follows_the_batch_is_said_in_words(tmp_path, few, capsys):
     flags = f"{few} --bound infonce --negatives batch --max_negatives 1 --max_steps 1"
-    found, lines = run(tmp_path, flags)
-    assert found["loss_start"] is None
+    record, lines = run(tmp_path, flags)
+    assert record["loss_start"] is None
     assert f"{lines[0]['loss']:.4f}" == f"{math.log(8 + 1):.4f}"
     assert "ln(1 + rejected responses in the batch)" in capsys.readouterr().out
 
@@ -321,9 +321,9 @@ def test_another_folder_s_last_checkpoint_leaves_no_step_to_make(tmp_path, few):
     flags = f"{few} --max_steps 1"
     run(tmp_path / "a", f"{flags} --save_strategy steps --save_steps 1")
     last = tmp_path / "a" / "checkpoint-1"
-    found, lines = run(tmp_path / "b", f"{flags} --resume_from_checkpoint {last}")
+    record, lines = run(tmp_path / "b", f"{flags} --resume_from_checkpoint {last}")
 
-    assert (found["steps"], lines) == (1, [])
+    assert (record["steps"], lines) == (1, [])
     assert (tmp_path / "b" / "report.html").exists()
 
 
@@ -354,12 +354,12 @@ def test_smollm2_from_its_gguf(tmp_path, capsys):
     ]
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
     flags = f"--model {gguf} --train_data {data} --chat true --per_device_train_batch_size 2"
-    found, lines = run(tmp_path / "out", f"{flags} --learning_rate 1e-5")
+    record, lines = run(tmp_path / "out", f"{flags} --learning_rate 1e-5")
 
     assert (
         "%|" not in capsys.readouterr().err
     )  # --disable_tqdm holds for the bar of a GGUF file, too
-    assert [found["negatives_min"], found["negatives_max"]] == [1, 2]
+    assert [record["negatives_min"], record["negatives_max"]] == [1, 2]
     assert f"{lines[0]['loss']:.4f}" == "1.3863"
     assert -60 < lines[0]["logps/chosen"] < -1  # the weights are the real ones
     assert lines[1]["rewards/margins"] > 0
