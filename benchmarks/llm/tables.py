@@ -104,12 +104,23 @@ def costs(runs: list[Row]) -> str:
             seconds = median(_step(row) for row in side_runs)
             peak = median(row["peak_bytes"] for row in side_runs) / 2**30
             pairs = [
-                (peers[_turn(row)], row) for row in side_runs if _turn(row) in peers and side != PEER
+                (peers[_turn(row)], row)
+                for row in side_runs
+                if _turn(row) in peers and side != PEER
             ]
             speed = _spread([_step(peer) / _step(row) for peer, row in pairs])
             memory = _spread([peer["peak_bytes"] / row["peak_bytes"] for peer, row in pairs])
             body.append(
-                [model, data, side, str(len(side_runs)), f"{seconds:.2f}", speed, f"{peak:.2f}", memory]
+                [
+                    model,
+                    data,
+                    side,
+                    str(len(side_runs)),
+                    f"{seconds:.2f}",
+                    speed,
+                    f"{peak:.2f}",
+                    memory,
+                ]
             )
 
     return Table(head, body).markdown()

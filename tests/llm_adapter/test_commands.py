@@ -36,7 +36,8 @@ def run(tmp_path, command, *flags):
 
 @pytest.mark.parametrize("command", ["train", "pairs", "evaluate", "online", "report", "plan"])
 @pytest.mark.parametrize("flags", [["--help"], ["--betaa", "0.1"]], ids=" ".join)
-def test_help_and_a_mistyped_flag_load_neither_torch_nor_transformers(tmp_path, command, flags):
+def test_light_help(tmp_path, command, flags):
+    """Help and a mistyped flag load neither torch nor transformers."""
     done = run(tmp_path, command, *flags)
     assert done.returncode == (0 if flags == ["--help"] else 2)
 
@@ -57,7 +58,8 @@ DATA = ["rows.jsonl", "none.jsonl", "empty.jsonl"]
     ("command", "flag"),
     [("train", "train_data"), ("train", "eval_data"), ("evaluate", "pairs")],
 )
-def test_unreadable_data_are_refused_before_torch_is_loaded(tmp_path, command, flag, name):
+def test_light_refusal(tmp_path, command, flag, name):
+    """Unreadable data are refused before torch is loaded."""
     (tmp_path / "rows.jsonl").write_text('{"prompt": "2 + 2?", "chosen": "4"}\n')
     (tmp_path / "empty.jsonl").write_text("")
     done = run(tmp_path, command, f"--{flag}", name, *(["--out", "e.json"] * (command != "train")))
@@ -74,9 +76,8 @@ pytest.importorskip(
 
 
 @pytest.mark.parametrize(("command", "flags"), [(pairs, ""), (evaluate, "--k 1")])
-def test_a_model_s_own_code_runs_only_if_asked_for(
-    make, tmp_path, calls, monkeypatch, command, flags
-):
+def test_remote_code(make, tmp_path, calls, monkeypatch, command, flags):
+    """A model's own code runs only if asked for."""
     asked = []
     monkeypatch.setattr(
         models,
@@ -125,9 +126,8 @@ def test_a_model_s_own_code_runs_only_if_asked_for(
         (pairs, "--task gcd --count 1 --out /dev/null/x.jsonl", "/dev/null"),
     ],
 )
-def test_refusals_are_one_line_and_write_nothing(
-    tmp_path, monkeypatch, capsys, command, flags, message
-):
+def test_refusals(tmp_path, monkeypatch, capsys, command, flags, message):
+    """Refusals are one line and write nothing."""
     monkeypatch.chdir(tmp_path)
     out = "p.jsonl" if command is pairs else "e.json"
 

@@ -17,9 +17,8 @@ def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_same_seed_same_file_and_evaluation_of_the_held_out(
-    make, contents, pairs_file, tmp_path, capsys
-):
+def test_same_seed(make, contents, pairs_file, tmp_path, capsys):
+    """The same seed gives the same file, and an evaluation of the held-out data."""
     for folder, bars in (("a", "false"), ("b", "true")):
         flags = f"--count 6 --max_new_tokens 12 --disable_tqdm {bars}"
         assert make(tmp_path / folder / "p.jsonl", flags) == 0
@@ -44,7 +43,8 @@ def test_same_seed_same_file_and_evaluation_of_the_held_out(
     assert "rejected responses with a lower ln π per token, of 4" in printed
 
 
-def test_evaluation_counts_what_the_journal_says(make, tmp_path, calls):
+def test_journal_counts(make, tmp_path, calls):
+    """Evaluation counts what the journal says."""
     out = tmp_path / "e.json"
     assert make(out, "--count 20 --k 1 6", evaluate) == 0
 
@@ -68,7 +68,8 @@ def test_evaluation_counts_what_the_journal_says(make, tmp_path, calls):
     assert list(json.loads(out.read_text())["task"]["pass_at_k"]) == ["1", "4"]  # of 6 samples
 
 
-def test_training_on_the_questions_asked_is_refused(make, pairs_file, tmp_path, capsys):
+def test_asked_questions(make, pairs_file, tmp_path, capsys):
+    """Training on the questions asked is refused."""
     asked = draw_questions(TaskArguments("products"), "held_out", 6, 0)
     path = pairs_file(asked[2].text)
     assert make(tmp_path / "e.json", f"--count 6 --k 1 --train_data {path}", evaluate) == 2
@@ -76,8 +77,11 @@ def test_training_on_the_questions_asked_is_refused(make, pairs_file, tmp_path, 
     assert message in capsys.readouterr().err
 
 
-def test_a_file_of_preferences_is_read_as_training_reads_it(pairs_file, tmp_path, capsys):
-    """An unusable row is dropped up to a share, listed and counted, and so are the responses that are cut."""
+def test_preferences(pairs_file, tmp_path, capsys):
+    """A file of preferences is read as training reads it.
+
+    An unusable row is dropped up to a share, listed and counted, and so are the responses that are cut.
+    """
     path = pairs_file(*(f"{n} + 1 = {'?' * n}" for n in range(20)))
     with path.open("a") as file:
         file.write(json.dumps({"prompt": "?", "chosen": "1", "rejected": " "}) + "\n")

@@ -437,7 +437,7 @@ def test_commands(name):
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
-def test_arguments_of_a_template(name):
+def test_template_arguments(name):
     arguments, message = ARGUMENTS[name]
     tokenizer = ByT5Tokenizer(chat_template=THINKS)
     with pytest.raises(ValueError, match=rf"^chat_template_kwargs: expected .*{message}"):
@@ -494,7 +494,8 @@ NO_LINES = {  # name: the file's name, its bytes, what the line says of it
 
 
 @pytest.mark.parametrize("name", NO_LINES)
-def test_other_files_are_named(name, tmp_path):
+def test_other_files(name, tmp_path):
+    """Other files are named."""
     file, content, kind = NO_LINES[name]
     path = tmp_path / file
     path.write_bytes(content)
@@ -514,7 +515,8 @@ SPLITS = {  # files of a folder, whether they are read
 
 
 @pytest.mark.parametrize("name", SPLITS)
-def test_a_folder_of_several_splits_is_refused(name, tmp_path):
+def test_several_splits(name, tmp_path):
+    """A folder of several splits is refused."""
     files, read = SPLITS[name]
     for number, file in enumerate(files):
         (tmp_path / file).write_text(json.dumps(GOOD | {"prompt": f"{number}?"}))
@@ -540,7 +542,7 @@ JOINTS = {  # prompt, chosen, rejected: what stands where they meet
 
 @pytest.mark.parametrize("tokenizer", [byte_pairs, prepending], ids=lambda make: make.__name__)
 @pytest.mark.parametrize("name", JOINTS)
-def test_where_prompt_and_response_meet(name, tokenizer):
+def test_boundary(name, tokenizer):
     """Prompt and response have the tokens of their text, and all responses follow the same tokens."""
     tokenizer = tokenizer()
     prompt, *responses = JOINTS[name]
@@ -557,6 +559,7 @@ def test_where_prompt_and_response_meet(name, tokenizer):
         assert example.prompt + ids == start + encode(prompt + response) + [tokenizer.eos_token_id]
 
 
-def test_the_table_has_enough_inputs():
+def test_table_size():
+    """The table has enough inputs."""
     tables = (READ, DROPPED, FATAL, COMMANDS, ARGUMENTS, PACKED, NO_LINES, SPLITS, JOINTS)
     assert sum(map(len, tables)) >= 110

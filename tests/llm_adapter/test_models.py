@@ -23,14 +23,16 @@ def needs(package):
 
 
 @needs("peft")
-def test_lora_targets_are_layers(folder):
+def test_lora_targets(folder):
+    """LoRA targets are layers."""
     with pytest.raises(
         ValueError, match=r"lora_targets: expected names of layers, got nothing_such"
     ):
         models.with_lora(models.load_model(str(folder)), str(folder), 2, 4, "nothing_such")
 
 
-def test_no_pickle_is_loaded_and_no_code_of_a_folder_runs(changed, folder, tmp_path):
+def test_no_pickle(changed, folder, tmp_path):
+    """No pickle is loaded and no code of a folder runs."""
     pickled = changed(folder, tmp_path / "pickled")
     (pickled / "model.safetensors").unlink()
     torch.save(models.load_model(str(folder)).state_dict(), pickled / "pytorch_model.bin")
@@ -50,14 +52,16 @@ def test_no_pickle_is_loaded_and_no_code_of_a_folder_runs(changed, folder, tmp_p
 
 
 @pytest.mark.parametrize("content", [b"", b"GGUF nonsense", b"GGUF" + bytes(60)])
-def test_a_damaged_gguf_file_is_one_message_that_names_it(tmp_path, content):
+def test_damaged_gguf(tmp_path, content):
+    """A damaged GGUF file is one message that names it."""
     path = tmp_path / "damaged.gguf"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"^model: expected .*, got .*damaged.gguf \("):
         models.load_tokenizer(str(path))
 
 
-def test_bf16_weights_leave_the_angles_of_positions_exact():
+def test_exact_angles():
+    """Weights in bf16 leave the angles of positions exact."""
     model = models.load_model("builtin", dtype=torch.bfloat16)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
     assert {buffer.dtype for buffer in model.buffers()} == {torch.float32}
@@ -69,7 +73,8 @@ EXAMPLES = [
 ]
 
 
-def test_disable_dropout_makes_training_deterministic():
+def test_disable_dropout():
+    """--disable_dropout makes training deterministic."""
     set_seed(0)
     model = GPT2LMHeadModel(
         GPT2Config(vocab_size=32, n_positions=16, n_embd=16, n_layer=1, n_head=2)

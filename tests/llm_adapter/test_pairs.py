@@ -25,7 +25,8 @@ def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_pairs_are_verified_and_counted(make, tmp_path, calls, capsys):
+def test_verified_pairs(make, tmp_path, calls, capsys):
+    """Pairs are verified and counted."""
     assert make(tmp_path / "a.jsonl", "--count 30 --negatives 2") == 0
 
     journal = lines(tmp_path / "a.journal.jsonl")
@@ -82,7 +83,8 @@ RECORD = {
 }
 
 
-def test_a_chat_model_gets_messages_that_lm_eval_s_tasks_read():
+def test_chat_messages():
+    """A chat model gets messages that lm-eval's tasks read."""
     row = pairs.preference(RECORD, 3, chat=True)
     assert row["prompt"] == [{"role": "user", "content": "1 * 2?"}]
     assert row["chosen"] == [{"role": "assistant", "content": '"2"'}]
@@ -108,8 +110,11 @@ def test_a_chat_model_gets_messages_that_lm_eval_s_tasks_read():
     assert numbers[number["group_select"]] == "1,197"
 
 
-def test_a_preference_carries_the_tokens_that_were_sampled(tokenizer):
-    """The trainer takes them as they are, with the token that ended each response."""
+def test_sampled_tokens(tokenizer):
+    """A preference carries the tokens that were sampled.
+
+    The trainer takes them as they are, with the token that ended each response.
+    """
     end = tokenizer.eos_token_id
     responses = [
         response | {"ids": [place, end]} for place, response in enumerate(RECORD["responses"], 10)
@@ -123,7 +128,8 @@ def test_a_preference_carries_the_tokens_that_were_sampled(tokenizer):
     assert example.notes == ("sampled",)
 
 
-def test_a_sample_is_the_tokens_that_a_model_drew(scaled, tokenizer):
+def test_drawn_tokens(scaled, tokenizer):
+    """A sample is the tokens that a model drew."""
     model, prompt = scaled(4), "2 + 2 =\n"
     ((drawn,),) = sample(model, tokenizer, [prompt], 1, 1.0, 12, seed=1)
 

@@ -16,7 +16,8 @@ from llm_adapter.train import main
 ROOT = Path(__file__).parents[2]
 
 
-def test_without_arguments_it_trains_the_built_in_model(tmp_path):
+def test_no_arguments(tmp_path):
+    """Without arguments it trains the built-in model."""
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
         "HF_HUB_OFFLINE": "1",
@@ -129,7 +130,8 @@ def test_without_arguments_it_trains_the_built_in_model(tmp_path):
         ),
     ],
 )
-def test_what_a_user_can_get_wrong_is_one_line(tmp_path, monkeypatch, capsys, flags, message):
+def test_user_mistakes(tmp_path, monkeypatch, capsys, flags, message):
+    """What a user can get wrong is one line."""
     monkeypatch.chdir(tmp_path)
     assert main(flags) == 2
 
@@ -151,13 +153,15 @@ def test_what_a_user_can_get_wrong_is_one_line(tmp_path, monkeypatch, capsys, fl
         (["--fsdp", "full_shard"], "Using fsdp only works in distributed training."),
     ],
 )
-def test_what_no_trainer_can_be_made_of_is_one_line(tmp_path, capsys, flags, message):
+def test_no_trainer(tmp_path, capsys, flags, message):
+    """What no trainer can be made of is one line."""
     assert main([*flags, "--use_cpu", "true", "--output_dir", str(tmp_path)]) == 2
     assert f"llm_adapter.train: error: {message}" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_bad_row_far_down_is_refused_before_the_model_is_loaded(tmp_path, monkeypatch, capsys):
+def test_late_bad_row(tmp_path, monkeypatch, capsys):
+    """A bad row far down is refused before the model is loaded."""
     monkeypatch.setattr("llm_adapter.training.run.load_model", lambda *_: pytest.fail("loaded"))
     rows = [json.dumps({"prompt": str(n), "chosen": "a", "rejected": "b"}) for n in range(150)]
     path = tmp_path / "rows.jsonl"
@@ -168,7 +172,9 @@ def test_a_bad_row_far_down_is_refused_before_the_model_is_loaded(tmp_path, monk
     assert [entry.name for entry in tmp_path.iterdir()] == ["rows.jsonl"]
 
 
-def test_ctrl_c_before_the_first_step_is_one_line(tmp_path, monkeypatch, capsys):
+def test_early_ctrl_c(tmp_path, monkeypatch, capsys):
+    """Ctrl-C before the first step is one line."""
+
     def interrupted(*_):
         raise KeyboardInterrupt
 
@@ -177,7 +183,9 @@ def test_ctrl_c_before_the_first_step_is_one_line(tmp_path, monkeypatch, capsys)
     assert capsys.readouterr().err == "llm_adapter.train: stopped: before the first step\n"
 
 
-def test_a_name_that_the_hub_does_not_give_is_one_line(monkeypatch, capsys):
+def test_unknown_hub_name(monkeypatch, capsys):
+    """A name that the hub does not give is one line."""
+
     def unreachable(*args, **kwargs):
         raise OSError("no connection\nto the hub")
 
@@ -188,7 +196,8 @@ def test_a_name_that_the_hub_does_not_give_is_one_line(monkeypatch, capsys):
     assert capsys.readouterr().err.endswith(expected)
 
 
-def test_without_tqdm_transformers_draws_no_bars_either(tmp_path):
+def test_no_bars(tmp_path):
+    """Without tqdm, transformers draws no bars either."""
     flags = [
         "--disable_tqdm",
         "true",

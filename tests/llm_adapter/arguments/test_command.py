@@ -28,7 +28,8 @@ PLAIN = "python -m llm_adapter.train --seed 1"
         ),
     ],
 )
-def test_the_command_is_the_launcher_s_where_one_started_the_process(monkeypatch, above, said):
+def test_launcher(monkeypatch, above, said):
+    """The command is the launcher's where one started the process."""
     monkeypatch.setattr(
         psutil.Process, "parent", lambda self: SimpleNamespace(cmdline=lambda: shlex.split(above))
     )

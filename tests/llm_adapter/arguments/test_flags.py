@@ -35,7 +35,8 @@ def parser():
         ("--k 1 2", {"k": [1, 2]}),
     ],
 )
-def test_only_what_is_given_is_returned(line, values):
+def test_given_flags(line, values):
+    """Only what is given is returned."""
     assert parser().read(["--name", "a-b", *line.split()]) == {"name": "a-b"} | values
 
 
@@ -54,13 +55,15 @@ def test_only_what_is_given_is_returned(line, values):
         ("--name a b", "b: expected a known flag, got this one"),
     ],
 )
-def test_a_mistake_is_named(line, message):
+def test_mistakes(line, message):
+    """A mistake is named."""
     with pytest.raises(ValueError, match="expected") as error:
         parser().read(line.split())
     assert str(error.value) == message
 
 
-def test_help_has_each_flag_of_a_run_once_under_its_heading():
+def test_help_headings():
+    """Help has each flag of a run once under its heading."""
     groups = groups_of(RunFields)
     assert list(groups) == [
         "data",

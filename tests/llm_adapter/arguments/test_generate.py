@@ -9,8 +9,11 @@ from llm_adapter.arguments.generate import content
 from llm_adapter.arguments.names import REGENERATE, generated
 
 
-def test_the_fields_are_those_of_the_installed_transformers():
-    """An older release may lack fields, a newer one may not have others; details are compared at one version only."""
+def test_installed_fields():
+    """The fields are those of the installed transformers.
+
+    An older release may lack fields, a newer one may not have others; details are compared at one version only.
+    """
     kept, installed = generated(), content()
     version = Version(transformers.__version__)
 
@@ -22,7 +25,8 @@ def test_the_fields_are_those_of_the_installed_transformers():
         assert kept["fields"] == installed["fields"], f"run {REGENERATE}"
 
 
-def test_our_rows_of_transformers_fields_have_its_types():
+def test_field_types():
+    """Our rows of transformers' fields have its types."""
     ours = {entry.name: entry.kind for entry in flags_of(RunFields)}
     theirs = {name: row.get("kind", "str") for name, row in content()["fields"].items()}
     shared = ours.keys() & theirs.keys()

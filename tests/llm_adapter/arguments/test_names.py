@@ -4,6 +4,7 @@ import mi_estimators as mi
 from llm_adapter.arguments import names
 
 
-def test_bounds_and_losses_are_those_of_the_library():
+def test_library_names():
+    """Bounds and losses are those of the library."""
     assert names.bounds() == mi.preference.PREFERENCE_BOUNDS
     assert names.losses() == tuple(mi.preference.ALTERNATIVES)

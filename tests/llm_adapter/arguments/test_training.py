@@ -10,7 +10,8 @@ from llm_adapter.train import main
 from llm_adapter.training.arguments import parse_arguments
 
 
-def test_help_is_that_of_the_fields_that_a_user_sets(capsys):
+def test_help(capsys):
+    """Help is that of the fields that a user sets."""
     with pytest.raises(SystemExit):
         main(["--help"])
 
@@ -32,7 +33,8 @@ def config(tmp_path, text):
     return str(path)
 
 
-def test_flags_override_the_config_which_overrides_the_defaults(tmp_path):
+def test_precedence(tmp_path):
+    """Flags override the config, which overrides the defaults."""
     path = config(
         tmp_path,
         "bound: dv\nbeta: 0.3\nlearning_rate: 1e-4\nlogging_first_step: false\neval_data: null\nsave_strategy: no\n",
@@ -70,7 +72,8 @@ def test_flags_override_the_config_which_overrides_the_defaults(tmp_path):
         ("max_steps: 2.5\n", r"run.yaml:1: max_steps: expected an integer, got 2.5"),
     ],
 )
-def test_a_bad_config_is_named(tmp_path, text, message):
+def test_bad_config(tmp_path, text, message):
+    """A bad config is named."""
     with pytest.raises(ValueError, match=message):
         parse_arguments(["--config", config(tmp_path, text)])
 
@@ -78,7 +81,8 @@ def test_a_bad_config_is_named(tmp_path, text, message):
 KINDS = ("demo", "llama3-8b", "mistral-7b", "qwen2.5-7b", "smollm2", "smollm2-arithmetic")
 
 
-def test_shipped_configs_come_in_matched_pairs():
+def test_matched_configs():
+    """Shipped configs come in matched pairs."""
     names = {path.name for path in (HERE / "configs").glob("*.yaml")}
     assert names == {f"{kind}-{loss}.yaml" for kind in KINDS for loss in ("dpo", "mio")}
 
@@ -95,7 +99,8 @@ def test_shipped_configs_come_in_matched_pairs():
 @pytest.mark.parametrize(
     "path", sorted((HERE / "configs").rglob("*.yaml")), ids=lambda path: path.stem
 )
-def test_shipped_configs_are_read_and_say_what_each_key_means(path):
+def test_shipped_configs(path):
+    """Shipped configs are read and say what each key means."""
     if path.parent.name == "configs":
         parse_arguments(["--config", str(path), "--use_cpu", "true"])
     keys = [

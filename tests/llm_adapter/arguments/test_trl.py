@@ -19,7 +19,8 @@ MODEL = "--model builtin"
 
 
 @pytest.mark.parametrize("name", LOSS_TYPES)
-def test_each_loss_type_is_our_fields(name, capsys):
+def test_loss_types(name, capsys):
+    """Each loss type of TRL is fields of ours."""
     smoothing = " --label_smoothing 0.1" if name == "robust" else ""
     values = read_values(f"{MODEL} --loss_type {name}{smoothing}".split())
 
@@ -46,7 +47,7 @@ def test_each_loss_type_is_our_fields(name, capsys):
         ("--model gpt2 --loss_type nca_pair --mix 0.9", {"bound": "js", "mix": 0.9}),
     ],
 )  # fmt: skip
-def test_flags_of_a_known_command(flags, expected):
+def test_known_command(flags, expected):
     values = read_values(flags.split())
     assert expected.items() <= values.items()
     assert ("lora_rank" in values) == ("lora_rank" in expected)
@@ -76,12 +77,14 @@ def test_flags_of_a_known_command(flags, expected):
         ("--chat_template_kwargs [1]", r"^chat_template_kwargs: expected a JSON object"),
     ],
 )
-def test_what_has_no_counterpart_says_what_to_use(flags, message):
+def test_no_counterpart(flags, message):
+    """What has no counterpart says what to use."""
     with pytest.raises(ValueError, match=message):
         read_values(f"{MODEL} {flags}".split())
 
 
-def test_our_own_names_are_not_taken_over():
+def test_own_names():
+    """Our own names are not taken over."""
     from llm_adapter.arguments.training import _parser
 
     known = {*_parser(explained=False).names}
@@ -89,7 +92,8 @@ def test_our_own_names_are_not_taken_over():
     assert {*NAMES.values()} <= known
 
 
-def test_a_config_s_mix_gives_way_to_infonce_on_the_command_line(tmp_path):
+def test_config_mix(tmp_path):
+    """A config's mix gives way to InfoNCE on the command line."""
     path = tmp_path / "run.yaml"
     path.write_text("bound: js\nmix: 0.9\nmodel: builtin\n")
 
@@ -104,7 +108,8 @@ def test_a_config_s_mix_gives_way_to_infonce_on_the_command_line(tmp_path):
     importlib.util.find_spec("trl") is None, reason="needs trl (pip install --no-deps trl)"
 )
 @pytest.mark.parametrize("config", ["DPOConfig", "KTOConfig", "ModelConfig", "ScriptArguments"])
-def test_every_flag_of_trl_is_read_translated_or_refused_with_what_to_use(config):
+def test_every_flag(config):
+    """Every flag of TRL is read, translated, or refused with what to use."""
     import trl
 
     known = _parser(explained=False).names
@@ -115,7 +120,8 @@ def test_every_flag_of_trl_is_read_translated_or_refused_with_what_to_use(config
 
 
 @pytest.mark.parametrize("name", ["desirable_weight", "undesirable_weight"])
-def test_weights_of_one_ask_for_nothing(name):
+def test_unit_weights(name):
+    """Weights of one ask for nothing."""
     assert own_names([f"--{name}", "1.0", f"--{name}=1"], []) == ([], [])
     with pytest.raises(ValueError, match=f"^{name}: expected nothing: the rows of the rarer"):
         own_names([f"--{name}", "1.33"], [])

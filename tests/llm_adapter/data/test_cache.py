@@ -18,7 +18,7 @@ from llm_adapter.data.tokens import (
 from tests.llm_adapter.data.shared import GOOD, LONG, TEMPLATE, lines
 
 
-def test_the_key_is_the_content_and_nothing_else(byte_level, tmp_path):
+def test_key(byte_level, tmp_path):
     """Another place is the same key; another text, tokenizer, template, option or code is another."""
     path = lines(tmp_path / "data.jsonl", GOOD)
     (tmp_path / "moved").mkdir()
@@ -85,7 +85,8 @@ def damage(path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["cut", "bit", "pickle", "text"])
-def test_a_damaged_cache_is_made_anew_and_said_so(rows, prepared, tmp_path, capsys, kind):
+def test_damaged_cache(rows, prepared, tmp_path, capsys, kind):
+    """A damaged cache is made anew, in one line."""
     path, folder = lines(tmp_path / "data.jsonl", *rows(12)), tmp_path / "cache"
     made = prepared(path, ByT5Tokenizer(), folder)
     (file,) = folder.iterdir()
@@ -103,7 +104,8 @@ def test_a_damaged_cache_is_made_anew_and_said_so(rows, prepared, tmp_path, caps
     assert prepared(path, ByT5Tokenizer(), folder).cached
 
 
-def test_a_cache_of_another_key_is_not_believed(prepared, tmp_path, capsys):
+def test_other_key(prepared, tmp_path, capsys):
+    """A cache of another key is not believed."""
     path, folder = lines(tmp_path / "data.jsonl", GOOD), tmp_path / "cache"
     prepared(path, ByT5Tokenizer(), folder)
     (file,) = folder.iterdir()
@@ -116,7 +118,8 @@ def test_a_cache_of_another_key_is_not_believed(prepared, tmp_path, capsys):
     assert "the content of another key" in capsys.readouterr().err
 
 
-def test_a_folder_that_cannot_be_written_is_said_and_left_alone(prepared, tmp_path, capsys):
+def test_unwritable_folder(prepared, tmp_path, capsys):
+    """A folder that cannot be written is said and left alone."""
     (tmp_path / "file").write_text("in the way")
     made = prepared(
         lines(tmp_path / "data.jsonl", GOOD), ByT5Tokenizer(), tmp_path / "file" / "cache"
@@ -126,7 +129,8 @@ def test_a_folder_that_cannot_be_written_is_said_and_left_alone(prepared, tmp_pa
     assert "cache: warning: expected a folder to write to, got " in capsys.readouterr().err
 
 
-def test_packed_and_unpacked_examples_are_equal():
+def test_round_trip():
+    """Packed and unpacked examples are equal."""
     examples = [
         TokenizedExample(3, [1, 2], ([70_000, 4], [5], [6]), 2, file=1),
         TokenizedExample(9, [7], ([8], [9, 10]), 0, file=2, notes=("merged", "tie")),

@@ -15,7 +15,7 @@ from llm_adapter.data.tokens import (
 )
 
 
-def test_a_row_by_hand():
+def test_row_by_hand():
     examples = [
         TokenizedExample(1, [5, 6], ([8, 9], [10])),
         TokenizedExample(2, [7], ([11, 12], [13], [14, 15], [16])),
@@ -33,7 +33,8 @@ def test_a_row_by_hand():
         assert torch.equal(batch[name], collate(examples)[name]), name
 
 
-def test_rows_are_packed_into_the_room_of_the_longest(examples):
+def test_packing(examples):
+    """Rows are packed into the room of the longest."""
     shared, padded = collate_shared(examples), collate(examples)
     assert shared["input_ids"].shape == (
         3,
@@ -68,7 +69,8 @@ def one(tmp_path, row, tokenizer, max_length=64, **options):
     return example
 
 
-def test_a_pad_id_that_is_eos_or_text_hides_nothing(tmp_path):
+def test_pad_id(tmp_path):
+    """A pad id that is EOS or text hides nothing."""
     tokenizer = ByT5Tokenizer()
     example = one(tmp_path, LONG, tokenizer)
     for pad in (tokenizer.pad_token_id, tokenizer.eos_token_id, example.completions[0][0]):

@@ -11,7 +11,8 @@ from llm_adapter.data.sources import PAIRS
 from tests.llm_adapter.data.shared import ASKED, GOOD, RIGHT, WRONG, lines, said
 
 
-def test_all_bad_lines_are_counted_and_some_listed(tmp_path):
+def test_bad_lines(tmp_path):
+    """All bad lines are counted, and some listed."""
     path = lines(tmp_path / "data.jsonl", *[GOOD | {"rejected": ["5", "4"]}] * (SHOWN + 3), GOOD)
     with pytest.raises(ValueError, match=rf"^{SHOWN + 3} bad lines: ") as error:
         read_examples(path)
@@ -19,7 +20,8 @@ def test_all_bad_lines_are_counted_and_some_listed(tmp_path):
     assert str(error.value).endswith("and 3 more")
 
 
-def test_rejected_forms_and_max_negatives(tmp_path):
+def test_rejected_forms(tmp_path):
+    """All forms of rejected responses are read, up to max_negatives."""
     other = [said("assistant", "6")]
     rejected = ["5", ["5", "6", "7"], WRONG, [WRONG, other]]
     path = lines(
@@ -40,15 +42,19 @@ def test_rejected_forms_and_max_negatives(tmp_path):
 @pytest.mark.parametrize(
     "prompt", [{}, {"prompt": "2 + 2?"}, {"prompt": ASKED}], ids=["left out", "text", "messages"]
 )
-def test_conversations_may_repeat_their_prompt(prompt):
-    """TRL's implicit prompt, and data sets that give the prompt both apart and within the conversations."""
+def test_repeated_prompt(prompt):
+    """Conversations may repeat their prompt.
+
+    TRL's implicit prompt, and data sets that give the prompt both apart and within the conversations.
+    """
     row = {"chosen": ASKED + RIGHT, "rejected": [ASKED + WRONG, [*ASKED, said("assistant", "6")]]}
     example = parse_row(prompt | row)
     assert example.prompt == prompt.get("prompt", ASKED)
     assert (example.chosen, example.rejected) == (RIGHT, (WRONG, [said("assistant", "6")]))
 
 
-def test_an_implicit_prompt_holds_all_turns_in_common():
+def test_implicit_prompt():
+    """An implicit prompt holds all turns in common."""
     turns = [said("system", "Add."), *ASKED, said("assistant", "4"), said("user", "Sure?")]
     row = {
         "chosen": [*turns, said("assistant", "Yes.")],
@@ -63,7 +69,8 @@ def test_an_implicit_prompt_holds_all_turns_in_common():
     )
 
 
-def test_a_duplicate_is_named_across_files(tmp_path):
+def test_duplicate(tmp_path):
+    """A duplicate is named across files."""
     lines(tmp_path / "a.jsonl", GOOD)
     lines(tmp_path / "b.jsonl", GOOD | {"prompt": "1?"}, GOOD)
 
@@ -73,7 +80,8 @@ def test_a_duplicate_is_named_across_files(tmp_path):
         read_examples(tmp_path)
 
 
-def test_shipped_pairs_are_right_and_wrong_worked_answers():
+def test_shipped_pairs():
+    """Shipped pairs are right and wrong worked answers."""
     examples = read_examples(PAIRS)
     assert len(examples) == 200
     assert {len(example.rejected) for example in examples} == {1, 2, 3}

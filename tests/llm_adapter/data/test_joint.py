@@ -100,8 +100,11 @@ def pieces(tokenizer, prompt, *responses):
 
 
 @pytest.mark.parametrize("make", TOKENIZERS)
-def test_the_shipped_pairs_have_the_tokens_of_their_text(make):
-    """Read apart from its prompt, each response would begin with a space that the text does not have."""
+def test_shipped_pairs(make):
+    """The shipped pairs have the tokens of their text.
+
+    Read apart from its prompt, each response would begin with a space that the text does not have.
+    """
     tokenizer, responses, apart = make(), 0, 0
     for line in PAIRS.open(encoding="utf-8"):
         row = json.loads(line)
@@ -125,7 +128,7 @@ TEXT = st.text("ab 12+=.\né▁", max_size=8)
 
 @pytest.mark.parametrize("make", TOKENIZERS)
 @given(prompt=TEXT, chosen=TEXT, rejected=st.lists(TEXT, min_size=1, max_size=3))
-def test_laws_of_the_joint_tokens(make, prompt, chosen, rejected):
+def test_joint_tokens(make, prompt, chosen, rejected):
     """Prompt and response have the text's tokens; the prompt is the longest beginning that all have in common."""
     tokenizer, texts = make(), [chosen, *rejected]
     if chosen in rejected:
@@ -159,7 +162,8 @@ def test_laws_of_the_joint_tokens(make, prompt, chosen, rejected):
 
 @pytest.mark.parametrize("make", TOKENIZERS)
 @pytest.mark.parametrize("template", [None, TEMPLATE], ids=["plain", "chat"])
-def test_a_model_continues_the_prompt_that_it_was_trained_on(make, template):
+def test_continued_prompt(make, template):
+    """A model continues the prompt that it was trained on."""
     tokenizer = make()
     before, tokenizer.chat_template = tokenizer.chat_template, template
     try:
@@ -172,7 +176,8 @@ def test_a_model_continues_the_prompt_that_it_was_trained_on(make, template):
 
 
 @pytest.mark.parametrize("make", TOKENIZERS)
-def test_a_text_begins_and_ends_once(make):
+def test_text_ends(make):
+    """A text begins and ends once."""
     tokenizer = make()
     bos, eos = tokenizer.bos_token or "", tokenizer.eos_token
     example = pieces(tokenizer, f"{bos}2 + 2?", f"4{eos}", "5")
@@ -196,7 +201,8 @@ CLOSING = (
 @pytest.mark.parametrize(
     ("prompt", "chosen"), [("2 + 2?", "4"), ("<s>2 + 2?", "4"), ("2 + 2?", "4</s>")]
 )
-def test_a_template_begins_and_ends_once(prompt, chosen):
+def test_template_ends(prompt, chosen):
+    """A template begins and ends once."""
     tokenizer = prepending()
     tokenizer.chat_template = CLOSING
     try:
@@ -212,7 +218,8 @@ def test_a_template_begins_and_ends_once(prompt, chosen):
     assert ids[:2].count(tokenizer.bos_token_id) == 1
 
 
-def test_a_template_without_an_end_is_said_so(tmp_path, capsys):
+def test_endless_template(tmp_path, capsys):
+    """A template without an end is named."""
     tokenizer = ByT5Tokenizer(
         chat_template="{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}"
         "{% if add_generation_prompt %}[assistant] {% endif %}"
@@ -227,7 +234,8 @@ def test_a_template_without_an_end_is_said_so(tmp_path, capsys):
     )
 
 
-def test_merged_rows_are_counted(tmp_path, capsys):
+def test_merged_rows(tmp_path, capsys):
+    """Merged rows are counted."""
     rows = [{"prompt": "the answer is 4", "chosen": "2", "rejected": "7"}, GOOD]
     path = lines(tmp_path / "data.jsonl", *rows)
     tokenizer = trained(None, None, decoders.Fuse())
@@ -249,8 +257,11 @@ def test_merged_rows_are_counted(tmp_path, capsys):
     ]
 
 
-def test_rows_without_a_token_of_the_prompt_are_named(tmp_path, capsys):
-    """One token of the prompt merges with each response: the row is dropped, by its line and with what to do."""
+def test_no_prompt_token(tmp_path, capsys):
+    """Rows without a token of the prompt are named.
+
+    One token of the prompt merges with each response: the row is dropped, by its line and with what to do.
+    """
     rows = [{"prompt": "4", "chosen": "2", "rejected": "7"}, GOOD, GOOD | {"prompt": "4 "}]
     path = lines(tmp_path / "data.jsonl", *rows)
     tokenizer = trained(None, None, decoders.Fuse())
@@ -266,8 +277,11 @@ def test_rows_without_a_token_of_the_prompt_are_named(tmp_path, capsys):
     assert "got '4' alone and '42' with a response (end the prompt with a space" in captured.err
 
 
-def test_sampled_ids_are_trained_on_by_their_own_vocabulary_alone():
-    """A model may write a text in other tokens than the tokenizer does: "12" as "1" and "2"."""
+def test_sampled_ids():
+    """Sampled ids are trained on by their own vocabulary alone.
+
+    A model may write a text in other tokens than the tokenizer does: "12" as "1" and "2".
+    """
     tokenizer = byte_pairs()
     prompt = plain(tokenizer, "3 * 4 =\n")
     spelled = [token for letter in "12" for token in plain(tokenizer, letter)]
@@ -296,8 +310,11 @@ def test_sampled_ids_are_trained_on_by_their_own_vocabulary_alone():
 
 
 @needs_sentencepiece
-def test_our_reading_of_the_wheel_is_sentencepieces_own():
-    """The library that made the vocabulary gives the same tokens."""
+def test_sentencepiece():
+    """Our reading of the wheel is SentencePiece's own.
+
+    The library that made the vocabulary gives the same tokens.
+    """
     import sentencepiece
 
     folder = Path(MISTRAL.submodule_search_locations[0]) / "data"
@@ -306,7 +323,8 @@ def test_our_reading_of_the_wheel_is_sentencepieces_own():
         assert plain(mistral(), text) == own.encode(text)
 
 
-def test_a_saved_tokenizer_json_gives_the_same(tmp_path):
+def test_saved_tokenizer(tmp_path):
+    """A saved tokenizer JSON gives the same."""
     prepending().save_pretrained(tmp_path)
     loaded = AutoTokenizer.from_pretrained(tmp_path)
     example = pieces(loaded, "2 + 2?", "4", "5")

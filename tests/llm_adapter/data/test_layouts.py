@@ -118,13 +118,15 @@ def content(row):
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_a_layout_is_read_as_our_own(name):
+def test_layouts(name):
+    """A layout is read as our own."""
     public, own = LAYOUTS[name]
     assert content(public) == content(own)
 
 
 @pytest.mark.parametrize("kind", ["array", "pretty array", "gzip", "gzip array", "folder"])
-def test_files_are_read_whatever_holds_the_rows(tmp_path, kind):
+def test_file_forms(tmp_path, kind):
+    """Files are read whatever holds the rows."""
     rows = [GOOD, GOOD | {"prompt": "3 + 3?"}]
     text = "".join(f"{json.dumps(row)}\n" for row in rows)
     if "array" in kind:
@@ -145,7 +147,8 @@ def test_files_are_read_whatever_holds_the_rows(tmp_path, kind):
     ]
 
 
-def test_damaged_files_are_named(tmp_path):
+def test_damaged_files(tmp_path):
+    """Damaged files are named."""
     short = tmp_path / "short.jsonl.gz"
     short.write_bytes(gzip.compress(json.dumps(GOOD).encode() * 99)[:-9])
 
@@ -179,7 +182,8 @@ def test_damaged_files_are_named(tmp_path):
         (GOOD | {"chat_template_kwargs": []}, r"^chat_template_kwargs: expected an object"),
     ],
 )
-def test_what_cannot_be_read_is_one_line(row, message):
+def test_unreadable(row, message):
+    """What cannot be read is one line."""
     with pytest.raises(ValueError, match=message) as error:
         parse_row(row)
     assert not isinstance(error.value, Unusable)
@@ -195,13 +199,15 @@ def test_what_cannot_be_read_is_one_line(row, message):
         ({"system": "Add.", "prompt": [said("system", "No."), *ASKED]} | PAIR, "conversation"),
     ],
 )
-def test_what_teaches_nothing_is_dropped_by_name(row, reason):
+def test_dropped_rows(row, reason):
+    """What teaches nothing is dropped by name."""
     with pytest.raises(Unusable) as error:
         parse_row(row)
     assert error.value.reason == reason
 
 
-def test_system_is_used_in_plain_text_and_in_chat():
+def test_system():
+    """System is used in plain text and in chat."""
     tokenizer = ByT5Tokenizer(chat_template=TEMPLATE)
     example = parse_row(GOOD | {"system": "Add."})
     plain = tokenize_example(example, tokenizer, Options(99))
@@ -223,13 +229,14 @@ NOTED = [
 
 
 @pytest.mark.parametrize(("note", "row"), NOTED)
-def test_notes_of_a_row(note, row):
+def test_notes(note, row):
     tokenizer = ByT5Tokenizer(chat_template=TEMPLATE if note == "plain" else None)
     example = tokenize_example(parse_row(row), tokenizer, Options(99))
     assert example.notes == ((note,) if note else ())
 
 
-def test_a_pair_and_its_reverse(tmp_path):
+def test_reversed_pair(tmp_path):
+    """A pair and its reverse."""
     rows = [
         GOOD,
         {"prompt": "2 + 2?", "chosen": "5", "rejected": ["6", "4"]},
@@ -240,9 +247,8 @@ def test_a_pair_and_its_reverse(tmp_path):
     assert [example.notes for example in examples] == [(), ("reversed",), ()]
 
 
-def test_the_line_on_the_data_lists_what_is_ignored_and_warns_of_what_means_something(
-    tmp_path, capsys
-):
+def test_ignored_keys(tmp_path, capsys):
+    """The line on the data lists what is ignored, and warns of what means something."""
     rows = [
         GOOD | {"id": 1, "score_chosen": 2.0},
         GOOD | {"prompt": "?", "id": 2, "weight": 0.5, "source": None},
@@ -258,8 +264,11 @@ def test_the_line_on_the_data_lists_what_is_ignored_and_warns_of_what_means_some
         )
 
 
-def test_rows_of_one_response_are_paired_by_their_prompts(tmp_path):
-    """Two good and two bad answers to one question give two examples of two rejected responses each."""
+def test_paired_rows(tmp_path):
+    """Rows of one response are paired by their prompts.
+
+    Two good and two bad answers to one question give two examples of two rejected responses each.
+    """
     answers = (("4", True), ("5", False), ("four", 1), ("6", 0))
     rows = [{"prompt": "2 + 2?", "completion": text, "label": label} for text, label in answers]
     path = lines(tmp_path / "data.jsonl", *rows, GOOD | {"prompt": "?"})

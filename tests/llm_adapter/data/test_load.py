@@ -85,7 +85,8 @@ FATAL = [
 
 
 @pytest.mark.parametrize(("row", "message"), FATAL, ids=range(len(FATAL)))
-def test_a_fatal_row_is_named_and_nothing_is_written(tmp_path, capsys, row, message):
+def test_fatal_row(tmp_path, capsys, row, message):
+    """A fatal row is named, and nothing is written."""
     path = lines(tmp_path / "data.jsonl", GOOD, "", row)
     line = refused(
         capsys,
@@ -169,9 +170,8 @@ UNUSABLE = [
 
 
 @pytest.mark.parametrize(("reason", "row", "message"), UNUSABLE)
-def test_an_unusable_row_is_dropped_and_listed_up_to_a_share(
-    tmp_path, capsys, reason, row, message
-):
+def test_unusable_row(tmp_path, capsys, reason, row, message):
+    """An unusable row is dropped and listed, up to a share."""
     good = [
         GOOD | {"prompt": f"{n} + 2?", "chosen": str(n + 2), "rejected": "0"} for n in range(3, 21)
     ]
@@ -202,12 +202,14 @@ def test_an_unusable_row_is_dropped_and_listed_up_to_a_share(
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["dropped.jsonl"]
 
 
-def test_every_reason_is_tested():
+def test_reasons():
+    """Every reason is tested."""
     of_other_tokenizers = {"no_boundary"}  # test_joint
     assert {reason for reason, *_ in UNUSABLE} | of_other_tokenizers == set(REASONS)
 
 
-def test_too_many_unusable_rows_are_one_line_before_anything_else_is_written(tmp_path, capsys):
+def test_too_many_unusable(tmp_path, capsys):
+    """Too many unusable rows are one line, before anything else is written."""
     path = lines(tmp_path / "data.jsonl", GOOD, *[GOOD | {"chosen": " "}] * 2, *[GOOD] * SHOWN)
     line = refused(
         capsys, "--train_data", path, "--output_dir", tmp_path / "out", "--token_cache", "none"
@@ -232,7 +234,8 @@ def test_too_many_unusable_rows_are_one_line_before_anything_else_is_written(tmp
     )
 
 
-def test_an_output_folder_that_cannot_be_written_is_one_message(tmp_path):
+def test_unwritable_output(tmp_path):
+    """An output folder that cannot be written is one message."""
     path = lines(tmp_path / "data.jsonl", GOOD, GOOD)
     args = arguments(tmp_path, "--train_data", path)
     args.output_dir = str(path / "out")
@@ -244,7 +247,8 @@ def test_an_output_folder_that_cannot_be_written_is_one_message(tmp_path):
         load_data(args, ByT5Tokenizer())
 
 
-def test_a_clean_run_removes_an_earlier_list(tmp_path, capsys):
+def test_clean_run(tmp_path, capsys):
+    """A clean run removes an earlier list."""
     args, tokenizer = arguments(tmp_path, "--max_dropped", 0.5), ByT5Tokenizer()
     args.train_data = lines(tmp_path / "a.jsonl", GOOD, GOOD)
     load_data(args, tokenizer)
@@ -257,7 +261,8 @@ def test_a_clean_run_removes_an_earlier_list(tmp_path, capsys):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_row_without_room_is_named_across_files(tmp_path):
+def test_no_room(tmp_path):
+    """A row without room is named across files."""
     lines(tmp_path / "a.jsonl", GOOD)
     lines(tmp_path / "b.jsonl", GOOD | {"prompt": "2" * 40})
 
@@ -267,7 +272,8 @@ def test_a_row_without_room_is_named_across_files(tmp_path):
         tokenize(read_examples(tmp_path), ByT5Tokenizer(), 40, tmp_path)
 
 
-def test_evaluation_data_have_their_own_share_and_stand_in_the_same_list(tmp_path, capsys):
+def test_evaluation_share(tmp_path, capsys):
+    """Evaluation data have their own share, and stand in the same list."""
     train = lines(tmp_path / "train.jsonl", GOOD, GOOD)
     test = lines(
         tmp_path / "test.jsonl",
@@ -286,7 +292,8 @@ def test_evaluation_data_have_their_own_share_and_stand_in_the_same_list(tmp_pat
         load_data(arguments(tmp_path, *flags, 0.4), ByT5Tokenizer())
 
 
-def test_the_document_names_every_reason_policy_and_field_and_its_rows_are_read():
+def test_document():
+    """The document names every reason, policy and field, and its rows are read."""
     text = (HERE.parent / "docs/guides/data.md").read_text()
     assert all(f"| `{name}`" in text for name in (*REASONS, *NOTES, *TRUNCATIONS))
     assert all(f"`--{entry.name}" in text for entry in fields(DataFields))
@@ -301,7 +308,8 @@ def test_the_document_names_every_reason_policy_and_field_and_its_rows_are_read(
     assert triples == [("2 + 2?", "4", ["5", "22"]), (ASKED, RIGHT, ["5"]), (ASKED, RIGHT, [WRONG])]
 
 
-def test_refusing_stops_the_run_before_anything_is_written(tmp_path):
+def test_refusing(tmp_path):
+    """Refusing stops the run before anything is written."""
     path = lines(tmp_path / "data.jsonl", GOOD, LONG)
     flags = [
         "--output_dir",
@@ -324,9 +332,8 @@ def test_refusing_stops_the_run_before_anything_is_written(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["bytes", "fast"])
-def test_one_worker_two_workers_and_the_cache_give_the_same(
-    rows, byte_level, prepared, tmp_path, kind, capfd, monkeypatch
-):
+def test_workers_and_cache(rows, byte_level, prepared, tmp_path, kind, capfd, monkeypatch):
+    """One worker, two workers and the cache give the same."""
     monkeypatch.delenv("TOKENIZERS_PARALLELISM", raising=False)
     tokenizer = ByT5Tokenizer() if kind == "bytes" else byte_level(tmp_path / "model")
     path = lines(tmp_path / "data.jsonl", *rows(3 * CHUNK))
@@ -356,7 +363,8 @@ class Dying(ByT5Tokenizer):
         return super().__call__(*args, **options)
 
 
-def test_a_worker_that_dies_is_one_message(rows, prepared, tmp_path):
+def test_dead_worker(rows, prepared, tmp_path):
+    """A worker that dies is one message."""
     path = lines(tmp_path / "data.jsonl", *rows(3 * CHUNK))
     tokenizer = Dying()
     tokenizer.parent = os.getpid()
@@ -367,7 +375,8 @@ def test_a_worker_that_dies_is_one_message(rows, prepared, tmp_path):
         prepared(path, tokenizer, workers=2)
 
 
-def test_the_bar_counts_examples(rows, tmp_path, monkeypatch):
+def test_progress_bar(rows, tmp_path, monkeypatch):
+    """The bar counts examples."""
     seen = []
     monkeypatch.setattr(
         data, "tqdm", lambda values, *args, **options: seen.append(options) or values
@@ -383,7 +392,8 @@ def test_the_bar_counts_examples(rows, tmp_path, monkeypatch):
     ]  # one of seven is empty
 
 
-def test_a_run_says_where_its_tokens_come_from(tmp_path, capsys):
+def test_token_source(tmp_path, capsys):
+    """A run says where its tokens come from."""
     flags = [
         "--output_dir",
         str(tmp_path / "out"),
@@ -405,7 +415,8 @@ def test_a_run_says_where_its_tokens_come_from(tmp_path, capsys):
     assert (tmp_path / "out" / "dropped.jsonl").is_file()
 
 
-def test_examples_that_the_model_has_no_room_for_are_named(rows, folder):
+def test_model_room(rows, folder):
+    """Examples that the model has no room for are named."""
     model = models.load_model(str(folder))
     rows = [
         TokenizedExample(7, [1] * 500, ([2], [3] * 12)),

@@ -30,7 +30,8 @@ def parquet(path, *rows):
     return path
 
 
-def test_missing_empty_and_unreadable_sources(tmp_path, capsys, monkeypatch):
+def test_bad_sources(tmp_path, capsys, monkeypatch):
+    """Missing, empty and unreadable sources are named."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     (tmp_path / "latin.jsonl").write_bytes(b'{"prompt": "\xe9"}\n')
@@ -67,7 +68,8 @@ def test_missing_empty_and_unreadable_sources(tmp_path, capsys, monkeypatch):
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_absent_packages_are_named_with_their_cure(tmp_path, capsys, monkeypatch):
+def test_absent_packages(tmp_path, capsys, monkeypatch):
+    """Absent packages are named with their cure."""
     path = parquet(tmp_path / "data.parquet", GOOD)
     for module in ("pyarrow", "datasets"):
         monkeypatch.setitem(sys.modules, module, None)
@@ -88,7 +90,8 @@ def texts(examples):
     return [(example.prompt, example.chosen, example.rejected) for example in examples]
 
 
-def test_lines_parquet_folders_and_the_hub_give_the_same_examples(tmp_path, monkeypatch):
+def test_same_examples(tmp_path, monkeypatch):
+    """Lines, Parquet, folders and the hub give the same examples."""
     import datasets
 
     rows = [

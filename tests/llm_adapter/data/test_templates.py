@@ -117,7 +117,8 @@ def read(tokenizer, row, **options):
 
 @needs_templates
 @pytest.mark.parametrize("name", WRITES)
-def test_an_answer_is_what_the_template_writes_after_the_prompt(name):
+def test_answer(name):
+    """An answer is what the template writes after the prompt."""
     end, before, after = WRITES[name]
     (prompt, chosen, rejected), example = read(reader(name), ROWS["one turn"])
 
@@ -131,8 +132,11 @@ def test_an_answer_is_what_the_template_writes_after_the_prompt(name):
 @needs_templates
 @pytest.mark.parametrize("kind", ROWS)
 @pytest.mark.parametrize("name", WRITES)
-def test_prompt_and_response_are_the_conversation(name, kind):
-    """Joined, they are what the template writes for the whole conversation, and the prompt holds the question."""
+def test_joined_parts(name, kind):
+    """Prompt and response are the conversation.
+
+    Joined, they are what the template writes for the whole conversation, and the prompt holds the question.
+    """
     tokenizer, row = reader(name), ROWS[kind]
     if name == "gemma" and "system" in row:
         with pytest.raises(Unusable, match="System role not supported"):
@@ -163,7 +167,8 @@ def test_prompt_and_response_are_the_conversation(name, kind):
     "arguments", [{"a": 2, "b": 2}, '{"a": 2, "b": 2}'], ids=["object", "json"]
 )
 @pytest.mark.parametrize("name", WRITES)
-def test_a_tool_call_is_written_or_refused(name, arguments, content):
+def test_tool_call(name, arguments, content):
+    """A tool call is written or refused."""
     call = {"type": "function", "function": CALL["function"] | {"arguments": arguments}}
     answer = {"role": "assistant", "tool_calls": [call], **content}
     row = {"prompt": ASKED, "tools": [SCHEMA], "chosen": [answer], "rejected": WRONG}
@@ -181,8 +186,11 @@ def test_a_tool_call_is_written_or_refused(name, arguments, content):
 
 
 @needs_templates
-def test_arguments_of_the_template_reach_it():
-    """With thoughts switched off, a prompt and its answer no longer part."""
+def test_template_arguments():
+    """Arguments of the template reach it.
+
+    With thoughts switched off, a prompt and its answer no longer part.
+    """
     tokenizer = reader("nemotron_3_nano")
     (prompt, chosen, _), example = read(
         tokenizer, ROWS["one turn"], template={"enable_thinking": False}
@@ -196,19 +204,21 @@ def test_arguments_of_the_template_reach_it():
 
 
 @needs_templates
-def test_thoughts_that_a_template_leaves_out_are_noted():
+def test_lost_thoughts():
+    """Thoughts that a template leaves out are noted."""
     thought = [said("assistant", "<think>\nhm\n</think>\n\nIt is 4.")]
     row = {"prompt": ASKED, "chosen": thought, "rejected": WRONG}
     assert "rewritten" in read(reader("deepseek_r1_distill"), row)[1].notes
     assert "rewritten" not in read(reader("qwen3"), row)[1].notes
 
 
-def test_tools_that_a_template_does_not_write_are_noted():
+def test_lost_tools():
+    """Tools that a template does not write are noted."""
     row = ROWS["one turn"] | {"tools": [SCHEMA]}
     assert "tools_ignored" in read(ByT5Tokenizer(chat_template=ALTERNATING), row)[1].notes
 
 
-def test_a_template_by_name_or_file(tmp_path):
+def test_named_template(tmp_path):
     path = tmp_path / "own.jinja"
     path.write_text(ALTERNATING)
 

@@ -36,7 +36,8 @@ def one(tmp_path, row, tokenizer, max_length=64, **options):
     return example
 
 
-def test_plain_text_gets_eos_and_no_other_special_token(tmp_path):
+def test_plain_text(tmp_path):
+    """Plain text gets the end-of-text token, and no other special token."""
     tokenizer = ByT5Tokenizer()
     assert decoded(tokenizer, one(tmp_path, GOOD, tokenizer)) == ["2 + 2?", "4</s>", "5</s>"]
 
@@ -49,7 +50,8 @@ def test_plain_text_gets_eos_and_no_other_special_token(tmp_path):
     assert one(tmp_path, GOOD | {"prompt": ""}, tokenizer).prompt == [tokenizer.bos_token_id]
 
 
-def test_conversations_follow_the_template(tmp_path):
+def test_conversations(tmp_path):
+    """Conversations follow the template."""
     tokenizer = ByT5Tokenizer(chat_template=TEMPLATE)
     answer = [{"role": "assistant", "content": "5"}]
     for row in (
@@ -61,7 +63,8 @@ def test_conversations_follow_the_template(tmp_path):
         assert decoded(tokenizer, example) == ["<user>2 + 2?</s><assistant>", "4</s>", "5</s>"]
 
 
-def test_tokenizers_that_cannot_be_used_are_refused(tmp_path):
+def test_refused_tokenizers(tmp_path):
+    """Tokenizers that cannot be used are refused."""
     with pytest.raises(
         ValueError, match=r"data.jsonl:1: prompt: expected a tokenizer with a chat template"
     ):
@@ -101,7 +104,8 @@ def test_tokenizers_that_cannot_be_used_are_refused(tmp_path):
         ("left_prompt", 12, ["cd", "12345678</s>", "12</s>", "987654321</s>"], 1),
     ],
 )
-def test_truncation_cuts_what_it_says(tmp_path, truncation, max_length, expected, truncated):
+def test_truncation(tmp_path, truncation, max_length, expected, truncated):
+    """Truncation cuts what it says."""
     tokenizer = ByT5Tokenizer()
     example = one(tmp_path, LONG, tokenizer, max_length, truncation=truncation)
     assert decoded(tokenizer, example) == expected
@@ -122,7 +126,8 @@ def test_truncation_cuts_what_it_says(tmp_path, truncation, max_length, expected
         ("refuse", 13, "prompt: expected at most max_length=13 tokens with the response, got 14"),
     ],
 )
-def test_what_does_not_fit_is_named(tmp_path, truncation, max_length, message):
+def test_no_fit(tmp_path, truncation, max_length, message):
+    """What does not fit is named."""
     row = LONG if max_length != 6 else {"prompt": "abcd", "chosen": "1234", "rejected": "1256"}
     path = lines(tmp_path / "data.jsonl", row)
 
@@ -145,7 +150,7 @@ def test_what_does_not_fit_is_named(tmp_path, truncation, max_length, message):
     truncation=st.sampled_from(list(TRUNCATIONS)),
     keep=st.integers(0, 1),
 )
-def test_laws_of_the_cut(prompt, whole, limit, truncation, keep):
+def test_cut_laws(prompt, whole, limit, truncation, keep):
     """All fits, nothing is lost that fits, and only the side that the policy names loses tokens, as few as it must."""
     longest = max(map(len, whole))
     fits = len(prompt) + longest <= limit
@@ -177,6 +182,7 @@ def test_laws_of_the_cut(prompt, whole, limit, truncation, keep):
         )
 
 
-def test_a_cut_prompt_keeps_its_beginning_of_text(tmp_path):
+def test_kept_beginning(tmp_path):
+    """A cut prompt keeps its beginning of text."""
     example = one(tmp_path, LONG, Beginning(), 13, truncation="left_prompt")
     assert decoded(Beginning(), example)[0] == "<extra_id_0>cd"

@@ -32,8 +32,11 @@ def load(tmp_path, rows, *flags, tokenizer=None):
 @pytest.mark.parametrize(
     "flags", ["--bound js", "--bound nwj --mix 0.9", "--loss kto", "--loss bco"]
 )
-def test_responses_to_different_prompts_stand_against_one_another(tmp_path, flags, capsys):
-    """Two good rows and three bad ones: three examples, in which the first good one stands twice."""
+def test_different_prompts(tmp_path, flags, capsys):
+    """Responses to different prompts stand against one another.
+
+    Two good rows and three bad ones: three examples, in which the first good one stands twice.
+    """
     tokenizer = ByT5Tokenizer()
     data = load(tmp_path, [*ROWS, GOOD], *flags.split())
     plain, *across = data.examples
@@ -60,7 +63,8 @@ def test_responses_to_different_prompts_stand_against_one_another(tmp_path, flag
 
 
 @pytest.mark.parametrize("flags", ["--bound dv", "--bound infonce", "--loss ipo", "--loss dv+js"])
-def test_a_loss_of_one_prompt_drops_them_and_names_what_trains_on_them(tmp_path, flags):
+def test_loss_of_one_prompt(tmp_path, flags):
+    """A loss of one prompt drops them, and names what trains on them."""
     with pytest.raises(
         ValueError, match=r"max_dropped: .*5 unpaired.*bound js, or loss kto, trains"
     ):
@@ -71,7 +75,8 @@ def test_a_loss_of_one_prompt_drops_them_and_names_what_trains_on_them(tmp_path,
 
 
 @pytest.mark.parametrize("label", [True, False])
-def test_rows_of_one_label_alone_teach_nothing(tmp_path, label):
+def test_one_label(tmp_path, label):
+    """Rows of one label alone teach nothing."""
     rows = [entry | {"label": label} for entry in ROWS]
     message = f"expected rows of both labels, got only {str(label).lower()}"
     with pytest.raises(ValueError, match=message):
@@ -79,13 +84,14 @@ def test_rows_of_one_label_alone_teach_nothing(tmp_path, label):
 
 
 @pytest.mark.parametrize("label", ["true", "good", -1, 2, 0.5, [], {}])
-def test_a_label_that_is_no_truth_value_is_named(tmp_path, label):
+def test_bad_label(tmp_path, label):
+    """A label that is no truth value is named."""
     path = lines(tmp_path / "data.jsonl", *ROWS, row("6 + 6?", "12", label))
     with pytest.raises(ValueError, match=r"data.jsonl:6: label: expected true or false, got "):
         read_examples(path)
 
 
-def test_conversations_with_a_label(tmp_path):
+def test_labelled_conversations(tmp_path):
     """`messages` whose last one is the response; a system turn and a template."""
     wrong = [said("system", "Add."), said("user", "3 + 3?"), said("assistant", "7")]
     rows = [row(ASKED, RIGHT, True), {"messages": wrong, "label": False}]
@@ -107,8 +113,11 @@ def test_conversations_with_a_label(tmp_path):
 @pytest.mark.parametrize(
     "layout", [Layout(), Layout("shared", "dense"), Layout("shared", "segments")], ids=str
 )
-def test_each_response_sees_its_own_prompt_alone(layout, examples, scaled, log_prob):
-    """In either layout a response has the log-probability that it has in a row of its own."""
+def test_own_prompt(layout, examples, scaled, log_prob):
+    """Each response sees its own prompt alone.
+
+    In either layout a response has the log-probability that it has in a row of its own.
+    """
     across = [
         TokenizedExample(
             9,
@@ -135,7 +144,8 @@ def test_each_response_sees_its_own_prompt_alone(layout, examples, scaled, log_p
     torch.testing.assert_close(values, torch.tensor(expected), rtol=0, atol=1e-4)
 
 
-def test_mismatched_responses_answer_other_prompts():
+def test_mismatched():
+    """Mismatched responses answer other prompts."""
     rows = [
         TokenizedExample(1, [7], ([1], [2])),
         TokenizedExample(2, [7], ([3], [4])),
@@ -151,7 +161,8 @@ def test_mismatched_responses_answer_other_prompts():
 
 
 @pytest.mark.parametrize("flags", ["--loss kto", "--bound js", "--loss bco --row_layout padded"])
-def test_unpaired_rows_train_and_are_evaluated(tmp_path, flags, folder):
+def test_train_and_evaluate(tmp_path, flags, folder):
+    """Unpaired rows train and are evaluated."""
     from llm_adapter.train import main
 
     path = lines(tmp_path / "data.jsonl", *ROWS, GOOD)
@@ -177,8 +188,11 @@ def test_unpaired_rows_train_and_are_evaluated(tmp_path, flags, folder):
     ],
     ids=["input", "system_prompt", "history"],
 )
-def test_rows_are_paired_by_all_that_comes_before_the_response(tmp_path, context):
-    """The same question in two contexts is two prompts."""
+def test_whole_context(tmp_path, context):
+    """Rows are paired by all that comes before the response.
+
+    The same question in two contexts is two prompts.
+    """
     rows = [
         {"instruction": "Translate.", "completion": text, "label": label} | before
         for before in context

@@ -12,7 +12,8 @@ pytest.importorskip(
 )
 
 
-def test_ranking_against_plain_sums(pairs_file, tmp_path, model, tokenizer, log_prob):
+def test_plain_sums(pairs_file, tmp_path, model, tokenizer, log_prob):
+    """Ranking is that of plain sums."""
     path = pairs_file()
     examples = tokenize(read_examples(path), tokenizer, 64, path)
     single, whole = (rank(examples, model, batch=batch) for batch in (1, 2))

@@ -14,7 +14,8 @@ def binomial(n, p):
 
 @pytest.mark.parametrize("p", [0.0, 0.03, 0.5, 1.0])
 @pytest.mark.parametrize(("n", "k"), [(1, 1), (8, 1), (8, 3), (8, 8), (16, 4)])
-def test_pass_at_k_is_unbiased_and_the_plug_in_is_not(n, k, p):
+def test_unbiased_pass_at_k(n, k, p):
+    """pass@k is unbiased, and the plug-in is not."""
     law = binomial(n, p)
     exact = 1 - (1 - p) ** k
 
@@ -26,20 +27,22 @@ def test_pass_at_k_is_unbiased_and_the_plug_in_is_not(n, k, p):
     assert (plug_in < exact - 1e-4) == (k > 1 and 0 < p < 1)
 
 
-def test_pass_at_k_where_products_of_floats_overflow():
+def test_large_pass_at_k():
+    """pass@k holds where products of floats overflow."""
     assert pass_at_k(1, 5000, 2500) == 0.5
     assert pass_at_k(0, 5000, 5000) == 0
     assert pass_at_k(2501, 5000, 2500) == 1
 
 
 @pytest.mark.parametrize(("right", "total"), [(0, 10), (3, 10), (10, 10), (46, 96)])
-def test_wilson_s_ends_are_z_standard_errors_from_the_share(right, total):
+def test_wilson_ends(right, total):
+    """Wilson's ends are z standard errors from the share."""
     share = right / total
     for end in wilson(right, total):
         assert (share - end) ** 2 == pytest.approx(Z**2 * end * (1 - end) / total, abs=1e-12)
 
 
-def test_wilson_covers():
+def test_wilson_coverage():
     for p in (0.05, 0.3, 0.61):
         law = binomial(50, p)
         covered = math.fsum(
@@ -48,7 +51,8 @@ def test_wilson_covers():
         assert 0.92 < covered < 0.99
 
 
-def test_bootstrap_is_that_of_a_mean_and_of_a_ratio():
+def test_bootstrap():
+    """The bootstrap is that of a mean and of a ratio."""
     rng = np.random.default_rng(0)
     values = rng.random(400)
     low, high = bootstrap(values)
@@ -67,7 +71,8 @@ def test_bootstrap_is_that_of_a_mean_and_of_a_ratio():
     assert bootstrap([0.5] * 7) == (0.5, 0.5)
 
 
-def test_curve_is_the_mean_over_questions():
+def test_curve():
+    """The curve is the mean over questions."""
     points = curve([0, 4, 2], 4, [1, 4])
     assert points[1]["mean"] == pytest.approx(0.5)
     assert points[4]["mean"] == pytest.approx(2 / 3)
@@ -80,7 +85,8 @@ def test_powers():
     assert powers(1) == [1]
 
 
-def test_starvation_of_equal_prompts_is_the_theory_and_of_unequal_ones_above_it():
+def test_starvation():
+    """Starvation of equal prompts is the theory's, and that of unequal ones is above it."""
     n, rate = 8, 0.25
     law = binomial(n, rate)
     for m in (1, 2, 4, 8):

@@ -17,9 +17,8 @@ TEMPLATE = (
 )
 
 
-def test_after_ctrl_c_the_same_command_goes_on_and_leaves_the_same_bytes(
-    policy, make, contents, tmp_path, calls, monkeypatch, capsys
-):
+def test_after_ctrl_c(policy, make, contents, tmp_path, calls, monkeypatch, capsys):
+    """After Ctrl-C the same command goes on, and leaves the same bytes."""
     whole, parts, stopped = tmp_path / "whole", tmp_path / "parts", []
     assert make(whole / "a.jsonl", "--count 14") == 0
 
@@ -43,7 +42,8 @@ def test_after_ctrl_c_the_same_command_goes_on_and_leaves_the_same_bytes(
 
 
 @pytest.mark.parametrize("cut", [1, 300])
-def test_after_a_kill_in_the_middle_of_a_line(make, contents, tmp_path, calls, cut):
+def test_after_kill(make, contents, tmp_path, calls, cut):
+    """A kill in the middle of a line costs that line alone."""
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     make(whole / "a.jsonl", "--count 10")
     parts.mkdir()
@@ -57,9 +57,8 @@ def test_after_a_kill_in_the_middle_of_a_line(make, contents, tmp_path, calls, c
     "change",
     ["--seed 1", "--temperature 0.7", "--samples 5", "--count 9", "template", "verifier"],
 )
-def test_a_journal_of_another_run_is_refused_and_left_alone(
-    make, contents, tmp_path, calls, monkeypatch, capsys, change
-):
+def test_foreign_journal(make, contents, tmp_path, calls, monkeypatch, capsys, change):
+    """A journal of another run is refused and left alone."""
     make(tmp_path / "a.jsonl", "--count 10")
     before = contents(tmp_path)
     if change == "template":
@@ -77,7 +76,8 @@ def test_a_journal_of_another_run_is_refused_and_left_alone(
     assert contents(tmp_path) == before
 
 
-def test_the_fingerprint_is_the_weights(scaled):
+def test_fingerprint(scaled):
+    """The fingerprint is the weights."""
     model = scaled(4)
     name = rollouts.fingerprint(model)
 

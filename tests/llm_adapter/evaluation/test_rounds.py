@@ -71,8 +71,11 @@ def test_success_rises(tmp_path, changes):
     assert [json.loads(line) for line in run.journal.open()] == lines
 
 
-def test_offline_pairs_are_of_the_model_as_given_and_a_stopped_run_goes_on(tmp_path):
-    """The answer stands against what the base model said; resuming draws the same groups."""
+def test_offline_pairs(tmp_path):
+    """Offline pairs are of the model as given, and a stopped run goes on.
+
+    The answer stands against what the base model said; resuming draws the same groups.
+    """
     changes = {"sampler": "base", "positives": "supplied", "bound": "js", "prompts": 4}
     (tmp_path / "parts").mkdir()
     whole = start(tmp_path, rounds=4, **changes)
@@ -85,8 +88,11 @@ def test_offline_pairs_are_of_the_model_as_given_and_a_stopped_run_goes_on(tmp_p
     assert all(line["zero_gradient"] < 1 for line in lines)
 
 
-def test_a_supplied_answer_needs_nothing_right(tmp_path, monkeypatch):
-    """Likelihood of the task's answer takes a step in every group, on-policy gradients in none."""
+def test_supplied_answer(tmp_path, monkeypatch):
+    """A supplied answer needs nothing right.
+
+    Likelihood of the task's answer takes a step in every group, on-policy gradients in none.
+    """
 
     def never(response, question, verifier):
         return {"right": False, "finished": True, "tokens": 2, "ids": list(response.ids)}
@@ -99,8 +105,11 @@ def test_a_supplied_answer_needs_nothing_right(tmp_path, monkeypatch):
     assert lines[-1]["z/right"] > 1 > lines[0]["z/right"]
 
 
-def test_plain_gradient_steps_are_proportional_to_the_rate(tmp_path):
-    """SGD's first step is the rate times the gradient; AdamW's has a size of its own."""
+def test_plain_steps(tmp_path):
+    """Plain gradient steps are proportional to the rate.
+
+    SGD's first step is the rate times the gradient; AdamW's has a size of its own.
+    """
     steps = []
     for name, rate in (("one", 1e-2), ("two", 2e-2)):
         (tmp_path / name).mkdir()
@@ -113,7 +122,8 @@ def test_plain_gradient_steps_are_proportional_to_the_rate(tmp_path):
         torch.testing.assert_close(2 * step, steps[1][key], rtol=1e-2, atol=1e-6)
 
 
-def test_a_stopped_run_goes_on_bit_by_bit(tmp_path, monkeypatch):
+def test_stopped_run(tmp_path, monkeypatch):
+    """A stopped run goes on bit by bit."""
     for name in ("whole", "parts"):
         (tmp_path / name).mkdir()
     whole = start(tmp_path / "whole", rounds=7)
@@ -143,7 +153,8 @@ def test_a_stopped_run_goes_on_bit_by_bit(tmp_path, monkeypatch):
     assert more.run()[:7] == lines
 
 
-def test_another_run_is_refused(tmp_path):
+def test_other_run(tmp_path):
+    """Another run is refused."""
     start(tmp_path, rounds=1).run()
     with pytest.raises(
         ValueError, match=r"^out: expected a run of the same weights, questions and"
@@ -155,7 +166,9 @@ def test_another_run_is_refused(tmp_path):
         start(tmp_path, rounds=1, beta=0.2).run()
 
 
-def test_nothing_right_is_no_step(tmp_path, monkeypatch):
+def test_nothing_right(tmp_path, monkeypatch):
+    """Nothing right is no step."""
+
     def never(response, question, verifier):
         return {"right": False, "finished": False, "tokens": 2, "ids": list(response.ids)}
 
@@ -171,7 +184,8 @@ def test_nothing_right_is_no_step(tmp_path, monkeypatch):
         assert value.equal(before[name])
 
 
-def test_a_round_takes_all_questions_in_turn(tmp_path):
+def test_questions_in_turn(tmp_path):
+    """A round takes all questions in turn."""
     run = start(tmp_path, prompts=8)
     for epoch in range(3):
         asked = run._asked(2 * epoch) + run._asked(2 * epoch + 1)
@@ -179,8 +193,11 @@ def test_a_round_takes_all_questions_in_turn(tmp_path):
     assert run._asked(0) != run._asked(2)
 
 
-def test_the_first_step_of_a_policy_gradient_ignores_the_reference(tmp_path):
-    """At the reference the gradient on a group is that of its advantages, whatever is frozen."""
+def test_first_step(tmp_path):
+    """The first step of a policy gradient ignores the reference.
+
+    At the reference the gradient on a group is that of its advantages, whatever is frozen.
+    """
     ends = []
     for name, changes in (("pair", {"bound": "dv", "beta": 0.5}), ("gradient", {})):
         (tmp_path / name).mkdir()
@@ -193,7 +210,8 @@ def test_the_first_step_of_a_policy_gradient_ignores_the_reference(tmp_path):
         torch.testing.assert_close(value, ends[1][name], rtol=1e-3, atol=1e-5)
 
 
-def test_it_stops_at_a_success(tmp_path):
+def test_stop_at_success(tmp_path):
+    """It stops at a success."""
     lines = start(tmp_path, stop_at=0.1, prompts=32).run()
     assert len(lines) == 2  # 64 questions
 
@@ -213,7 +231,8 @@ def test_it_stops_at_a_success(tmp_path):
         ("--prompts 0", "prompts: expected an integer ≥ 1"),
     ],
 )
-def test_mistakes_are_one_line(tmp_path, capsys, flags, message):
+def test_mistakes(tmp_path, capsys, flags, message):
+    """Mistakes are one line."""
     out = tmp_path / "run.json"
     assert online.main(f"--task products --out {out} --disable_tqdm {flags}".split()) == 2
 
@@ -223,7 +242,8 @@ def test_mistakes_are_one_line(tmp_path, capsys, flags, message):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_command_writes_rates_before_and_after(tmp_path, capsys):
+def test_command(tmp_path, capsys):
+    """The command writes rates before and after."""
     out = tmp_path / "run.json"
     flags = "--rounds 2 --prompts 8 --eval_count 2 --eval_samples 2 --max_new_tokens 2 --count 16"
     command = f"--task products --out {out} --disable_tqdm --save_model {flags}".split()

@@ -29,9 +29,8 @@ def plain(model, tokenizer, prompt, tokens):
     return out[0, ids.shape[1] :].tolist()
 
 
-def test_greedy_is_generate_s_on_each_prompt_alone_and_ends_at_the_end_token(
-    model, tokenizer, monkeypatch
-):
+def test_greedy(model, tokenizer, monkeypatch):
+    """Greedy is generate's on each prompt alone, and ends at the end token."""
     whole = [plain(model, tokenizer, prompt, 30) for prompt in PROMPTS]
     assert len({tuple(ids) for ids in whole}) == 3
 
@@ -53,9 +52,8 @@ def test_greedy_is_generate_s_on_each_prompt_alone_and_ends_at_the_end_token(
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0])
-def test_samples_follow_the_tempered_softmax_over_every_token(
-    scaled, tokenizer, temperature, monkeypatch
-):
+def test_tempered_softmax(scaled, tokenizer, temperature, monkeypatch):
+    """Samples follow the tempered softmax over every token."""
     model, read = scaled(4), []
     monkeypatch.setattr(sampling, "_read", lambda ids, *_: read.append(ids))
     draws = 1000
@@ -77,7 +75,9 @@ def test_samples_follow_the_tempered_softmax_over_every_token(
             )  # the other temperature is noticed
 
 
-def test_a_model_s_own_settings_of_generation_do_not_bend_the_law(model, tokenizer, monkeypatch):
+def test_own_settings(model, tokenizer, monkeypatch):
+    """A model's own settings of generation do not bend the law."""
+
     def drawn():
         ways = ((2, 1.0), (1, 0.0))
         return [sample(model, tokenizer, PROMPTS[:2], *way, 12, 0) for way in ways]
@@ -104,7 +104,8 @@ def _surprise(seen, logits):
     return ((surprise - entropy).sum() / variance.sum().sqrt()).item()
 
 
-def test_prompt_goes_through_the_template_where_there_is_one(tokenizer):
+def test_template(tokenizer):
+    """The prompt goes through the template where there is one."""
     assert prompt_text("2 + 2?", tokenizer) == "2 + 2?\n"
     tokenizer.chat_template = TEMPLATE
     assert prompt_text("2 + 2?", tokenizer) == "<user>2 + 2?</s><assistant>"

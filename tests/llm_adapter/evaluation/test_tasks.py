@@ -96,7 +96,7 @@ EXTRACTED = {
 
 
 @pytest.mark.parametrize("text", EXTRACTED)
-def test_number_of_a_response(text):
+def test_number(text):
     assert extract_number(text) == EXTRACTED[text]
 
 
@@ -112,7 +112,8 @@ def test_number_of_a_response(text):
         (TaskArguments("lcm", 2, max_value=20), lambda numbers, text: math.lcm(*numbers)),
     ],
 )
-def test_answers_are_right_and_the_verifier_knows_it(arguments, evaluate):
+def test_answers(arguments, evaluate):
+    """Answers are right and the verifier knows it."""
     verifier = dataset(arguments)
     for question in draw_questions(arguments, "train", 30, seed=1):
         numbers = [int(number) for number in re.findall(r"\d+", question.text)]
@@ -128,7 +129,8 @@ def test_answers_are_right_and_the_verifier_knows_it(arguments, evaluate):
 
 
 @pytest.mark.parametrize("task", tasks.TASKS)
-def test_the_splits_share_no_operands_and_cover_everything(task):
+def test_splits(task):
+    """The splits share no operands and cover everything."""
     train, held_out = (
         draw_questions(TaskArguments(task), split, None, seed)
         for split, seed in (("train", 0), ("held_out", 5))
@@ -150,7 +152,8 @@ def test_the_splits_share_no_operands_and_cover_everything(task):
         assert 15 <= len(held_out) <= 35
 
 
-def test_questions_are_the_seed_s():
+def test_seeded_questions():
+    """Questions are the seed's."""
     arguments = TaskArguments("chain_sum", 3, 2)
     one, again, other = (draw_questions(arguments, "train", 20, seed) for seed in (0, 0, 1))
 
@@ -200,7 +203,8 @@ def test_refusals(call, message):
     assert str(error.value) == message
 
 
-def test_without_reasoning_gym_the_message_says_how_to_get_it(monkeypatch):
+def test_no_reasoning_gym(monkeypatch):
+    """Without reasoning-gym the message says how to get it."""
     monkeypatch.setitem(__import__("sys").modules, "reasoning_gym", None)
     message = r"^reasoning_gym: not installed; run pip install 'mi-estimators\[tasks\]'$"
     with pytest.raises(ImportError, match=message):

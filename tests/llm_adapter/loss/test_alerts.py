@@ -86,7 +86,8 @@ def test_alerts(objective, values, kinds):
         (Objective("dv", log_ratio="mean"), {}, "have lost 5.00 nats per token on average"),
     ],
 )
-def test_the_alert_of_a_collapse_is_true_of_its_objective(objective, margin, said):
+def test_collapse_alert(objective, margin, said):
+    """The alert of a collapse is true of its objective."""
     alert = alerts(objective, line(rewards__chosen=-0.5, movement__margin=4.0, **margin))[
         "collapse"
     ]
@@ -94,7 +95,8 @@ def test_the_alert_of_a_collapse_is_true_of_its_objective(objective, margin, sai
     assert ("bound js" in alert) == (objective.bound == "dv")
 
 
-def test_the_alert_of_a_drift_says_whether_the_loss_sees_it():
+def test_drift_alert():
+    """The alert of a drift says whether the loss sees it."""
     values = line(movement__common=140.0, movement__margin=5.0, movement__drift=0.97)
     assert "does not see this movement" in alerts(Objective("dv"), values)["drift"]
     assert "the loss resists this movement" in alerts(Objective("js"), values)["drift"]
@@ -111,9 +113,11 @@ def test_the_alert_of_a_drift_says_whether_the_loss_sees_it():
         (Objective("js", f_divergence="forward_kl"), 1.0, EXAMPLES, []),
     ],
 )
-def test_a_held_out_loss_below_what_independent_pairs_allow(objective, loss, examples, kinds):
+def test_held_out_loss(objective, loss, examples, kinds):
+    """A held-out loss below what independent pairs allow is an alert."""
     assert list(evaluation_alerts(objective, {"loss": loss}, examples)) == kinds
 
 
-def test_the_floor_of_independent_pairs():
+def test_independent_floor():
+    """The floor of independent pairs."""
     assert pytest.approx(1.278730, abs=5e-7) == IID_FLOOR

@@ -68,7 +68,8 @@ def values(model, batch):
 
 @pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("style", STYLES)
-def test_segments_give_the_values_and_gradients_of_padded_rows(style, checkpointing):
+def test_segments(style, checkpointing):
+    """Segments give the values and gradients of padded rows."""
     # padded rows are read by the plainest attention, which knows windows and caps by itself
     expected = values(network(style, attn_implementation="eager"), collate(RAGGED))
     model = network(style)
@@ -89,8 +90,11 @@ def test_segments_give_the_values_and_gradients_of_padded_rows(style, checkpoint
 
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("padded", [False, True])
-def test_generation_with_a_cache_is_the_model_s_own(style, padded):
-    """A new token sees all keys of the cache, whatever way the model was left in."""
+def test_cached_generation(style, padded):
+    """Generation with a cache is the model's own.
+
+    A new token sees all keys of the cache, whatever way the model was left in.
+    """
     model = network(style).eval()
     ids = torch.randint(1, 32, (2, 5), generator=torch.Generator().manual_seed(1))
     mask = torch.ones_like(ids)
@@ -103,7 +107,8 @@ def test_generation_with_a_cache_is_the_model_s_own(style, padded):
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_the_probe_takes_segments(style, capsys):
+def test_probe(style, capsys):
+    """The probe takes segments."""
     model = network(style).eval()
     log_probs = choose_log_probs(model, collate(RAGGED[:1]))
     chosen = choose_layout(
@@ -118,8 +123,11 @@ def test_the_probe_takes_segments(style, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_a_model_that_ignores_its_attention_function_falls_back(capsys):
-    """ALiBi comes with the mask of padded rows: neither way can add it."""
+def test_fallback(capsys):
+    """A model that ignores its attention function falls back.
+
+    ALiBi comes with the mask of padded rows: neither way can add it.
+    """
     set_seed(0)
     config = AutoConfig.for_model("bloom", vocab_size=32, n_layer=2, n_head=2, hidden_size=16)
     model = AutoModelForCausalLM.from_config(config).eval()
@@ -169,7 +177,8 @@ def blocks_as_mask(mask, length):
     one_row=st.booleans(),
 )
 @settings(max_examples=25, deadline=None)
-def test_blocks_mean_the_dense_mask(shapes, window, one_row):
+def test_blocks(shapes, window, one_row):
+    """Blocks mean the dense mask."""
     examples = made(shapes)
     batch = collate_shared(examples, row_length=float("inf") if one_row else None, multiple=BLOCK)
     length = batch["input_ids"].shape[1]
@@ -179,8 +188,11 @@ def test_blocks_mean_the_dense_mask(shapes, window, one_row):
     assert torch.equal(blocks_as_mask(mask, length), expected)
 
 
-def test_blocks_that_nobody_needs_are_left_out():
-    """Two examples of two long responses each: of all pairs of blocks under the diagonal most are skipped."""
+def test_skipped_blocks():
+    """Blocks that nobody needs are left out.
+
+    Two examples of two long responses each: of all pairs of blocks under the diagonal most are skipped.
+    """
     batch = collate_shared(made([(256, (512, 512))] * 2), row_length=float("inf"))
     mask = block_mask(batch["branches"])
     asked = int(mask.kv_num_blocks.sum() + mask.full_kv_num_blocks.sum())

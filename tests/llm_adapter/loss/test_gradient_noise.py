@@ -18,7 +18,8 @@ def trainer(make_trainer):
     return make_trainer("--beta 0.3", examples=6)
 
 
-def test_gradient_noise_is_that_of_one_backward_pass_an_example(trainer):
+def test_backward_passes(trainer):
+    """Gradient noise is that of one backward pass an example."""
     model, batch = trainer.model.train(), trainer.data_collator(trainer.train_dataset)
     (
         trainer.compute_loss(model, batch) / 4
@@ -49,7 +50,8 @@ def test_gradient_noise_is_that_of_one_backward_pass_an_example(trainer):
     assert trainer._head_gradients.statistics(lambda rows: rows) == {}
 
 
-def test_a_later_reading_takes_the_place_of_an_earlier_one(trainer):
+def test_later_reading(trainer):
+    """A later reading takes the place of an earlier one."""
     model, batch = trainer.model.train(), trainer.data_collator(trainer.train_dataset)
     trainer.args.diagnostics_steps = 1
 
@@ -79,7 +81,8 @@ def test_a_later_reading_takes_the_place_of_an_earlier_one(trainer):
     assert both["gradient_noise/variance"] == pytest.approx(expected, rel=1e-4)
 
 
-def test_a_model_whose_head_is_not_known_trains_without_that_reading(make_trainer, monkeypatch):
+def test_unknown_head(make_trainer, monkeypatch):
+    """A model whose head is not known trains without that reading."""
     monkeypatch.setattr(LlamaForCausalLM, "get_output_embeddings", lambda model: None)
     trainer = make_trainer(examples=6)
     trainer.args.max_steps, trainer.args.diagnostics_steps = 1, 1
@@ -96,7 +99,8 @@ def model():
     return load_model("builtin").eval()
 
 
-def test_gradients_of_examples_count_a_shared_position_once(model, examples):
+def test_shared_position(model, examples):
+    """Gradients of examples count a shared position once."""
     states = {}
     for make in (collate, collate_shared):
         gradients, batch = HeadGradients(), make(examples)

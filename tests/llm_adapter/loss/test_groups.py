@@ -28,12 +28,16 @@ def slope(objective, z, right):
 
 @pytest.mark.parametrize("objective", GROUPS, ids=lambda objective: objective.name)
 @pytest.mark.parametrize("right", [True, False])
-def test_a_group_of_one_kind_has_no_gradient(objective, right):
+def test_one_kind(objective, right):
+    """A group of one kind has no gradient."""
     assert slope(objective, Z, torch.full((5,), right)).tolist() == [0.0] * 5
 
 
-def test_the_policy_gradient_is_the_margin_with_the_groups_variance():
-    """−p(1 − p)(mean over the right − mean over the wrong); its root where normalised."""
+def test_policy_gradient():
+    """The policy gradient is the margin, with the group's variance.
+
+    −p(1 − p)(mean over the right − mean over the wrong); its root where normalised.
+    """
     share = 2 / 5
     margin = torch.where(RIGHT, -1 / 2, 1 / 3).double()
     plain, normalised = slope(GROUPS[0], Z, RIGHT), slope(GROUPS[1], Z, RIGHT)
@@ -41,8 +45,11 @@ def test_the_policy_gradient_is_the_margin_with_the_groups_variance():
     torch.testing.assert_close(normalised, math.sqrt(share * (1 - share)) * margin)
 
 
-def test_at_the_reference_a_pairs_policy_gradient_is_dpos():
-    """β/2 of DPO's first gradient against p(1 − p) = ¼ of the policy gradient's."""
+def test_dpo_at_reference():
+    """At the reference, a pair's policy gradient is DPO's.
+
+    β/2 of DPO's first gradient against p(1 − p) = ¼ of the policy gradient's.
+    """
     zero, right = torch.zeros(2, dtype=torch.float64), torch.tensor([True, False])
     dpo = slope(GroupObjective(Objective("dv", beta=0.5)), zero, right)
     torch.testing.assert_close(slope(GroupObjective(), zero, right), dpo)
@@ -50,8 +57,11 @@ def test_at_the_reference_a_pairs_policy_gradient_is_dpos():
 
 @pytest.mark.parametrize("eps", [0.3, 0.01])
 @pytest.mark.parametrize("n", [2, 3, 8])
-def test_expected_gradients_are_those_of_the_theorem(n, eps):
-    """On two responses: E ĝ = (n − 1)/n ∇ε; normalised E √(k(n − k))/n, √(n − 1) ∇ε as ε → 0 (T8)."""
+def test_expected_gradients(n, eps):
+    """Expected gradients are those of the theorem.
+
+    On two responses: E ĝ = (n − 1)/n ∇ε; normalised E √(k(n − k))/n, √(n − 1) ∇ε as ε → 0 (T8).
+    """
     expected = {"centred": 0.0, "normalised": 0.0}
     for k in range(n + 1):
         weight = math.comb(n, k) * eps**k * (1 - eps) ** (n - k)
@@ -78,7 +88,8 @@ def test_expected_gradients_are_those_of_the_theorem(n, eps):
         assert expected["normalised"] == pytest.approx(rise)
 
 
-def test_a_preference_of_a_group_is_the_mean_over_its_right_responses():
+def test_group_preference():
+    """A preference of a group is the mean over its right responses."""
     objective = Objective("js", mix="auto", beta=0.3)
     mask = torch.ones(1, 3, dtype=torch.bool)
     losses = [objective.losses(z.view(1), Z[~RIGHT].view(1, 3), mask) for z in Z[RIGHT]]

@@ -34,9 +34,8 @@ def model():
 
 @pytest.mark.parametrize("function", [log_probs_from_head, log_probs_from_logits])
 @pytest.mark.parametrize("chunk", [logprobs.CHUNK, 1000])
-def test_sums_equal_naive_float64_whatever_the_padding(
-    model, function, chunk, monkeypatch, log_prob
-):
+def test_naive_sums(model, function, chunk, monkeypatch, log_prob):
+    """Sums equal naive float64 whatever the padding."""
     small_tiles(monkeypatch, chunk)
     batch = collate(EXAMPLES, pad_id=1)  # also the EOS and a response token: masks go by position
     sums = sum_responses(function(model, batch), batch["lengths"])
@@ -55,7 +54,8 @@ def test_sums_equal_naive_float64_whatever_the_padding(
         )
 
 
-def test_gradients_of_both_ways_agree_in_chunks(model, monkeypatch):
+def test_chunked_gradients(model, monkeypatch):
+    """Gradients of both ways agree in chunks."""
     batch = collate(EXAMPLES)
     gradients = []
     for function, chunk in ((log_probs_from_logits, logprobs.CHUNK), (log_probs_from_head, 1000)):
@@ -67,7 +67,8 @@ def test_gradients_of_both_ways_agree_in_chunks(model, monkeypatch):
     torch.testing.assert_close(*gradients)
 
 
-def test_bf16_weights_give_float32_accurate_log_softmax():
+def test_bf16_weights():
+    """Weights in bf16 give a log-softmax that is accurate in float32."""
     set_seed(0)
     model = load_model("builtin").bfloat16().eval()
     batch = collate(EXAMPLES)
@@ -112,7 +113,8 @@ def shaped():
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_scaled_and_capped_logits_are_the_models_own(name, shaped, monkeypatch):
+def test_scaled_logits(name, shaped, monkeypatch):
+    """Scaled and capped logits are the model's own."""
     model, batch = shaped(name), collate(EXAMPLES)
     before = model.config.to_dict()
 
@@ -134,8 +136,11 @@ def test_scaled_and_capped_logits_are_the_models_own(name, shaped, monkeypatch):
     assert model.config.to_dict() == before
 
 
-def test_a_scale_that_the_head_does_not_know_is_recognised(shaped):
-    """A config says that logits are scaled, and the model does nothing of the kind."""
+def test_unknown_scale(shaped):
+    """A scale that the head does not know is recognised.
+
+    A config says that logits are scaled, and the model does nothing of the kind.
+    """
     model = shaped("plain")
     model.config.logits_scaling = 4.0
     assert choose_log_probs(model, collate(EXAMPLES)) is log_probs_from_logits
@@ -151,9 +156,8 @@ def test_a_scale_that_the_head_does_not_know_is_recognised(shaped):
     seed=st.integers(0, 99),
 )
 @settings(max_examples=40, deadline=None)
-def test_tiles_of_any_size_give_the_plain_log_softmax(
-    rows, words, tile, piece, shape, biased, seed
-):
+def test_tiles(rows, words, tile, piece, shape, biased, seed):
+    """Tiles of any size give the plain log-softmax."""
     draw = torch.Generator().manual_seed(seed)
     hidden, weight = (
         torch.randn(size, 6, generator=draw, requires_grad=True) for size in (rows, words)
@@ -196,8 +200,11 @@ class Largest(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_no_array_grows_with_vocabulary_times_length(monkeypatch, dtype):
-    """The largest one is a tile, or has the size of the weight or of the rows; bf16 weights are not copied whole."""
+def test_largest_array(monkeypatch, dtype):
+    """No array grows with vocabulary times length.
+
+    The largest one is a tile, or has the size of the weight or of the rows; bf16 weights are not copied whole.
+    """
     monkeypatch.setitem(head.TILE, "cpu", 2**12)
     monkeypatch.setitem(head.WORDS, "cpu", 64)
     rows, words, width = 700, 3000, 8
@@ -213,7 +220,8 @@ def test_no_array_grows_with_vocabulary_times_length(monkeypatch, dtype):
     assert weight.grad is not None
 
 
-def test_bf16_gradients_are_those_of_float32_to_their_rounding():
+def test_bf16_gradients():
+    """Gradients in bf16 are those of float32 to their rounding."""
     set_seed(0)
     hidden, weight = torch.randn(50, 32).bfloat16(), torch.randn(300, 32).bfloat16()
     targets, upstream = torch.randint(300, (50,)), torch.randn(50)

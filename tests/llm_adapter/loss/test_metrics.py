@@ -27,7 +27,8 @@ def measured(objective, z=Z, times=1):
     return window_metrics(objective, {name: times * total.item() for name, total in sums.items()})
 
 
-def test_metrics_of_a_ragged_batch_by_hand():
+def test_ragged_batch():
+    """Metrics of a ragged batch are those by hand."""
     metrics = measured(Objective(beta=0.2))
     assert metrics["rewards/chosen"] == pytest.approx(0.2 * -0.25)
     assert metrics["rewards/rejected"] == pytest.approx(0.2 * (-1 - 2) / 2)
@@ -50,8 +51,11 @@ def test_metrics_of_a_ragged_batch_by_hand():
     )
 
 
-def test_effective_negatives_are_those_of_the_weights():
-    """With one DV bound of all negatives the weights are a softmax, and ESS is the library's."""
+def test_effective_negatives():
+    """Effective negatives are those of the weights.
+
+    With one DV bound of all negatives the weights are a softmax, and ESS is the library's.
+    """
     objective = Objective("dv", mix=1.0, beta=2.0, negatives="batch")
     metrics = measured(objective)
     flat = 2 * Z[1][BATCH["negatives"]]
@@ -86,7 +90,8 @@ def test_starved_shares():
     assert anchored["anchor/gap"] == pytest.approx(0, abs=1e-6)
 
 
-def test_windows_pool_to_the_metrics_of_all_their_examples():
+def test_windows():
+    """Windows pool to the metrics of all their examples."""
     objective, windows = Objective(beta=0.2), []
     for i, rows in enumerate(([0, 2, 3], [1, 4])):
         one = slice(i, i + 1)
@@ -101,7 +106,8 @@ def test_windows_pool_to_the_metrics_of_all_their_examples():
     ("sizes", "kept"),
     [([4, 64], [64]), ([30, 1, 1], [30, 1, 1])],
 )
-def test_alerts_look_at_the_fewest_last_windows_that_hold_enough_examples(sizes, kept):
+def test_recent_windows(sizes, kept):
+    """Alerts look at the fewest last windows that hold enough examples."""
     assert [
         window["examples"]
         for window in last_windows([{"examples": size} for size in sizes], EXAMPLES)
@@ -112,7 +118,8 @@ def test_alerts_look_at_the_fewest_last_windows_that_hold_enough_examples(sizes,
     ("z", "drift"),
     [((1.0, 1.0), 2 / 3), ((1.0, -1.0), 0.0), ((3.0, 1.0), 4 / 7), ((1e-7, 1e-7), 2e-7)],
 )
-def test_drift_is_the_share_of_the_movement_that_is_common(z, drift):
+def test_drift(z, drift):
+    """Drift is the share of the movement that is common."""
     batch = {"negatives": torch.ones(1, 1, dtype=torch.bool), "lengths": torch.ones(2)}
     values = torch.tensor(z[:1]), torch.tensor([z[1:]])
     sums = window_sums(Objective("dv"), torch.zeros(2), values, batch)
@@ -125,8 +132,11 @@ def test_drift_is_the_share_of_the_movement_that_is_common(z, drift):
     mix=st.sampled_from([0.25, 0.5, 0.9, 1.0]),
     lost=st.floats(0, 20),
 )
-def test_no_more_is_lost_than_the_loss_allows(rewards, mix, lost):
-    """Whatever the scores: the rejected responses' terms only add to the loss."""
+def test_allowed_loss(rewards, mix, lost):
+    """No more is lost than the loss allows.
+
+    Whatever the scores: the rejected responses' terms only add to the loss.
+    """
     z = torch.tensor(rewards, dtype=torch.float64)
     objective = Objective("js", mix=mix, beta=1.0)
     mask = torch.ones(len(z), 1, dtype=torch.bool)
@@ -136,8 +146,11 @@ def test_no_more_is_lost_than_the_loss_allows(rewards, mix, lost):
     assert share <= lost_share_bound(float(loss), mix, lost) + 1e-9
 
 
-def test_examples_that_do_not_count_add_nothing():
-    """Padding of an evaluation: the sums are those of the first example alone."""
+def test_uncounted_examples():
+    """Examples that do not count add nothing.
+
+    Padding of an evaluation: the sums are those of the first example alone.
+    """
     objective, rows = Objective(beta=0.2), [0, 2, 3]
     counted = torch.tensor([True, False])
     sums = window_sums(objective, LOG_PROBS, Z, BATCH, counted)
@@ -150,7 +163,8 @@ def test_examples_that_do_not_count_add_nothing():
         assert total.item() == pytest.approx(alone[name].item()), name
 
 
-def test_the_anchor_of_a_ragged_automatic_mix_is_the_mean():
+def test_mean_anchor():
+    """The anchor of a ragged automatic mix is the mean."""
     metrics = measured(Objective("js", mix="auto", beta=0.2))
     anchors = [mi.preference_anchor(mix) for mix in (2 / 3, 1 / 2)]
     assert metrics["anchor/gap"] == pytest.approx(metrics["rewards/chosen"] - sum(anchors) / 2)

@@ -25,7 +25,8 @@ ALL = [Objective(bound=bound) for bound in mi.preference.PREFERENCE_BOUNDS] + [
 
 @pytest.mark.parametrize("bound", mi.preference.PREFERENCE_BOUNDS)
 @pytest.mark.parametrize("mix", [0.5, 0.9, 1.0])
-def test_a_cell_is_the_librarys_loss_of_beta_z(bound, mix):
+def test_library_loss(bound, mix):
+    """A cell is the library's loss of βz."""
     losses = Objective(bound=bound, mix=mix, beta=0.3).losses(*Z, MASK)
     torch.testing.assert_close(
         losses, mi.preference_loss(0.3 * Z[0], 0.3 * Z[1], bound, mix, mask=MASK)
@@ -33,7 +34,8 @@ def test_a_cell_is_the_librarys_loss_of_beta_z(bound, mix):
 
 
 @pytest.mark.parametrize("loss", mi.preference.ALTERNATIVES)
-def test_a_compared_loss_is_the_mean_over_an_examples_pairs(loss):
+def test_compared_loss(loss):
+    """A compared loss is the mean over an example's pairs."""
     one = MASK.clone()
     one[:, 1] = False
     pair = mi.preference.ALTERNATIVES[loss]
@@ -54,7 +56,8 @@ def test_a_compared_loss_is_the_mean_over_an_examples_pairs(loss):
 
 
 @pytest.mark.parametrize("objective", ALL, ids=lambda o: o.name)
-def test_absent_negatives_do_not_count(objective):
+def test_absent_negatives(objective):
+    """Absent negatives do not count."""
     other = Z[1].clone()
     other[1, 1] = 3.0  # absent in MASK
 
@@ -66,7 +69,7 @@ def test_absent_negatives_do_not_count(objective):
 
 
 @pytest.mark.parametrize("objective", ALL, ids=lambda o: o.name)
-def test_coefficients_are_slopes(objective):
+def test_coefficients(objective):
     def total(shift_w, shift_l):
         return objective.losses(Z[0] + shift_w, Z[1] + shift_l, MASK).sum().item()
 
@@ -83,7 +86,8 @@ def test_coefficients_are_slopes(objective):
     assert pull.isfinite().all()
 
 
-def test_smoothing_turns_one_label_round():
+def test_smoothing():
+    """Smoothing turns one label round."""
     one = torch.ones(3, 1, dtype=torch.bool)
     smoothed = Objective("dv", beta=0.3, label_smoothing=0.1).losses(Z[0], Z[1][:, :1], one)
     margin = 0.3 * (Z[0] - Z[1][:, 0])
@@ -100,7 +104,7 @@ def test_smoothing_turns_one_label_round():
     torch.testing.assert_close(ragged[1:2], expected)
 
 
-def test_negatives_of_the_whole_batch():
+def test_batch_negatives():
     losses = Objective("infonce", beta=0.3, negatives="batch").losses(*Z, MASK)
     flat = 0.3 * Z[1][MASK]
     expected = [torch.cat([0.3 * z[None], flat]).logsumexp(0) - 0.3 * z for z in Z[0]]
@@ -112,7 +116,8 @@ def test_negatives_of_the_whole_batch():
 
 
 @pytest.mark.parametrize("objective", ALL, ids=lambda o: o.name)
-def test_theory_names_the_start_and_a_floor_below_it(objective):
+def test_start_and_floor(objective):
+    """The theory names the start and a floor below it."""
     theory = objective.theory([2, 1, 2])
     assert theory["loss_start"] == pytest.approx(
         objective.losses(0 * Z[0], 0 * Z[1], MASK).mean().item(), abs=1e-9
@@ -120,7 +125,8 @@ def test_theory_names_the_start_and_a_floor_below_it(objective):
     assert theory["loss_floor"] is None or theory["loss_floor"] < theory["loss_start"]
 
 
-def test_theory_says_nothing_where_a_setting_voids_it():
+def test_void_theory():
+    """The theory says nothing where a setting voids it."""
     theory = Objective(mix=0.75).theory([1])
     assert theory["no_collapse_interval"] == list(mi.no_collapse_interval(0.75))
     assert theory["loss_floor"] == mi.preference_loss_floor(0.75)
@@ -141,7 +147,9 @@ EVERY += [Objective(loss=loss, label_smoothing=0.1) for loss in ("kto", "bco")]
 
 
 @pytest.mark.parametrize("objective", EVERY, ids=lambda o: o.name)
-def test_theory_asks_no_other_process(objective, monkeypatch):
+def test_theory_of_one_process(objective, monkeypatch):
+    """The theory asks no other process."""
+
     def asked(
         *_,
     ):  # gathering tensors of the CPU under nccl fails, and one process alone would wait for ever
@@ -154,7 +162,8 @@ def test_theory_asks_no_other_process(objective, monkeypatch):
 @pytest.mark.parametrize(
     "objective", [Objective(negatives="batch", label_smoothing=0.1), *EVERY[-2:]]
 )
-def test_processes_of_unequal_k_ask_one_another_equally_often(objective):
+def test_unequal_processes(objective):
+    """Processes of unequal K ask one another equally often."""
     turns_at = 2  # the first is the loss itself, the second asks for the number of turns
 
     def calls(mask, largest):
@@ -177,7 +186,8 @@ def test_processes_of_unequal_k_ask_one_another_equally_often(objective):
 
 
 @pytest.mark.parametrize("loss", ["kto", "bco"])
-def test_a_turn_that_an_example_lacks_leaves_it_as_it_is(loss):
+def test_lacking_turn(loss):
+    """A turn that an example lacks leaves it as it is."""
     objective = Objective(loss=loss, beta=0.3, label_smoothing=0.1)
     means = []
 
@@ -205,8 +215,11 @@ DERIVATIVES = {  # f'(t) of each divergence
 
 
 @pytest.mark.parametrize("name", LINKS)
-def test_another_divergence_is_f_dpo(name):
-    """DPO of the scores β f'(π/π_ref), Wang et al. 2023, eq. 7; a constant of f' cancels."""
+def test_f_dpo(name):
+    """Another divergence is f-DPO.
+
+    DPO of the scores β f'(π/π_ref), Wang et al. 2023, eq. 7; a constant of f' cancels.
+    """
     objective = Objective("dv", beta=0.3, f_divergence=name)
     scores = [0.3 * DERIVATIVES[name](t) for t in T]
     one = torch.ones(3, 1, dtype=torch.bool)
@@ -225,8 +238,11 @@ def test_another_divergence_is_f_dpo(name):
 @pytest.mark.parametrize(
     ("name", "most", "last"), [("log_squared", 1.1401, 0.7360), ("reverse_kl", 9.82, 9.82)]
 )
-def test_squared_po_lowers_the_chosen_response_of_a_table(name, most, last):
-    """π_w/π_ref under gradient flow in the logits to t = 10⁵, π_ref = (.1, .1, .8), one pair; DPO's only rises."""
+def test_squared_po(name, most, last):
+    """Squared PO lowers the chosen response of a table.
+
+    π_w/π_ref under gradient flow in the logits to t = 10⁵, π_ref = (.1, .1, .8), one pair; DPO's only rises.
+    """
     objective = Objective("dv", beta=1.0, f_divergence=name)
     reference = torch.tensor([0.1, 0.1, 0.8], dtype=torch.float64).log()
 
@@ -246,8 +262,11 @@ def test_squared_po_lowers_the_chosen_response_of_a_table(name, most, last):
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.3])
-def test_the_robust_loss_is_unbiased_under_flipped_labels(rate):
-    """Its mean over flips of rate ε is the clean loss: Chowdhury et al. 2024 (arXiv 2403.00409), eq. 6."""
+def test_robust_loss(rate):
+    """The robust loss is unbiased under flipped labels.
+
+    Its mean over flips of rate ε is the clean loss: Chowdhury et al. 2024 (arXiv 2403.00409), eq. 6.
+    """
     pair, swapped = (Z[0], Z[1][:, :1]), (Z[1][:, 0], Z[0][:, None])
     one = torch.ones(3, 1, dtype=torch.bool)
     robust = Objective("dv", beta=0.3, label_smoothing=rate, robust=True)
@@ -257,15 +276,19 @@ def test_the_robust_loss_is_unbiased_under_flipped_labels(rate):
     assert robust.theory([1])["loss_start"] == pytest.approx(math.log(2))
 
 
-def test_simpo_has_its_margin():
-    """−ln σ(β(z_w − z_l) − γ), Meng et al. 2024 (arXiv 2405.14734), eq. 6, with z the mean ln π."""
+def test_simpo_margin():
+    """SimPO has its margin.
+
+    −ln σ(β(z_w − z_l) − γ), Meng et al. 2024 (arXiv 2405.14734), eq. 6, with z the mean ln π.
+    """
     objective = Objective("dv", beta=2.0, reference_free=True, target_margin=0.7, log_ratio="mean")
     one = torch.ones(3, 1, dtype=torch.bool)
     expected = -torch.nn.functional.logsigmoid(2 * (Z[0] - Z[1][:, 0]) - 0.7)
     torch.testing.assert_close(objective.losses(Z[0], Z[1][:, :1], one), expected)
 
 
-def test_a_sum_of_losses_has_its_weights():
+def test_loss_weights():
+    """A sum of losses has its weights."""
     terms = {"dv": Objective("dv"), "js@1": Objective("js", mix=1.0), "sft": Objective(loss="sft")}
     weights = {"dv": 0.8, "js@1": 0.2, "sft": 1.0}
     total = Objective("dv", loss="0.8*dv + 0.2*js@1 + sft")
@@ -285,8 +308,11 @@ def test_a_sum_of_losses_has_its_weights():
 
 
 @pytest.mark.parametrize("bound", ["dv", "js", "nwj"])
-def test_an_automatic_mix_is_that_of_each_example(bound):
-    """K/(K + 1): one half for a pair, two thirds for two rejected responses; for dv it is infonce."""
+def test_automatic_mix(bound):
+    """An automatic mix is that of each example.
+
+    K/(K + 1): one half for a pair, two thirds for two rejected responses; for dv it is infonce.
+    """
     losses = Objective(bound, mix="auto", beta=0.3).losses(*Z, MASK)
     for row, mix in enumerate((2 / 3, 1 / 2, 2 / 3)):
         here = slice(row, row + 1)
@@ -297,7 +323,8 @@ def test_an_automatic_mix_is_that_of_each_example(bound):
         torch.testing.assert_close(losses, Objective("infonce", beta=0.3).losses(*Z, MASK))
 
 
-def test_theory_of_an_automatic_mix_is_the_mean():
+def test_mean_theory():
+    """The theory of an automatic mix is the mean."""
     theory = Objective("js", mix="auto").theory([1, 3])
     floors = [mi.preference_loss_floor(mix) for mix in (0.5, 0.75)]
     anchors = [mi.preference_anchor(mix) for mix in (0.5, 0.75)]
@@ -308,8 +335,11 @@ def test_theory_of_an_automatic_mix_is_the_mean():
     assert Objective("js", mix="auto").name == "js-auto"
 
 
-def test_chi_po_is_clipped():
-    """−ln σ(clip(β(φ(z_w) − φ(z_l)), ±2 R_max)), φ(z) = z + e^z: Huang et al. 2024 (arXiv 2407.13399), algorithm 1."""
+def test_clipped_chi_po():
+    """χPO is clipped.
+
+    −ln σ(clip(β(φ(z_w) − φ(z_l)), ±2 R_max)), φ(z) = z + e^z: Huang et al. 2024 (arXiv 2407.13399), algorithm 1.
+    """
     objective = Objective("dv", beta=0.3, f_divergence="chi_squared", clip_margin=0.2)
     one = torch.ones(3, 1, dtype=torch.bool)
     scores = [0.3 * (z + z.exp()) for z in (Z[0], Z[1][:, 0])]
@@ -339,15 +369,19 @@ def test_chi_po_is_clipped():
 
 
 @pytest.mark.parametrize("bound", ["dv", "infonce"])
-def test_each_rejected_response_is_clipped_alone(bound):
+def test_clipped_alone(bound):
+    """Each rejected response is clipped alone."""
     clipped = Objective(bound, beta=1.0, clip_margin=0.5).losses(*Z, MASK)
     near = Z[0].unsqueeze(-1) - (Z[0].unsqueeze(-1) - Z[1]).clamp(-0.5, 0.5)
     torch.testing.assert_close(clipped, Objective(bound, beta=1.0).losses(Z[0], near, MASK))
 
 
 @pytest.mark.parametrize("kl", [-0.3, 0.0, 0.4])
-def test_kto_is_the_papers_at_a_given_reference_point(kl):
-    """λ_y − v, v = σ(β(z_w − z₀)) and σ(β(z₀ − z_l)), z₀ = max(0, KL): Ethayarajh et al. 2024, equations 7 and 8."""
+def test_kto(kl):
+    """KTO is the paper's at a given reference point.
+
+    λ_y − v, v = σ(β(z_w − z₀)) and σ(β(z₀ − z_l)), z₀ = max(0, KL): Ethayarajh et al. 2024, equations 7 and 8.
+    """
     one = torch.ones(3, 1, dtype=torch.bool)
     point = max(0.0, kl)
     expected = 2 - torch.sigmoid(0.3 * (Z[0] - point)) - torch.sigmoid(0.3 * (point - Z[1][:, 0]))
@@ -362,8 +396,11 @@ def test_kto_is_the_papers_at_a_given_reference_point(kl):
 
 
 @pytest.mark.parametrize("objective", ALL, ids=lambda o: o.name)
-def test_a_loss_that_splits_is_a_sum_of_its_halves(objective):
-    """L(z_w, z_l) + L(0, 0) = L(z_w, 0) + L(0, z_l) for the losses that take responses to different prompts."""
+def test_split_losses(objective):
+    """A loss that splits is a sum of its halves.
+
+    L(z_w, z_l) + L(0, 0) = L(z_w, 0) + L(0, z_l) for the losses that take responses to different prompts.
+    """
     one, zero = torch.ones(3, 1, dtype=torch.bool), torch.zeros(3, dtype=torch.float64)
     points = {"reference_point": 0.1} if objective.loss == "kto" else {}
     if objective.loss == "bco":

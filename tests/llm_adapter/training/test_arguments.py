@@ -8,7 +8,8 @@ from llm_adapter.train import main
 from llm_adapter.training.arguments import parse_arguments
 
 
-def test_optional_packages_are_named(run, folder, tmp_path, monkeypatch, capsys):
+def test_optional_packages(run, folder, tmp_path, monkeypatch, capsys):
+    """Optional packages are named."""
     for package, flags in {
         "peft": "--lora_rank 4",
         "torch-optimi": "--weights bf16 --rounding kahan",
@@ -41,13 +42,14 @@ def test_optional_packages_are_named(run, folder, tmp_path, monkeypatch, capsys)
         ),
     ],
 )
-def test_contradictions_are_refused(flags, message):
+def test_contradictions(flags, message):
     with pytest.raises(ValueError, match=r"^.+$") as caught:
         parse_arguments(["--model", "builtin", *flags.split()])
     assert str(caught.value).startswith(message)
 
 
-def test_a_folder_with_checkpoints_is_gone_on_with_or_refused(tmp_path, capsys):
+def test_existing_checkpoints(tmp_path, capsys):
+    """A folder with checkpoints is gone on with or refused."""
     checkpoint = tmp_path / "checkpoint-3"
     checkpoint.mkdir()
     (checkpoint / "trainer_state.json").write_text("{}")

@@ -35,14 +35,16 @@ RELEASE = f"transformers {transformers.__version__}"
 
 
 @pytest.mark.parametrize("name", OVERRIDDEN)
-def test_each_private_method_that_we_replace_is_there_and_takes_what_it_took(name):
+def test_replaced_methods(name):
+    """Each private method that we replace is there, and takes what it took."""
     assert hasattr(Trainer, name), f"{RELEASE} has no Trainer.{name}"
     _, *parameters = inspect.signature(getattr(Trainer, name)).parameters
     expected = OVERRIDDEN[name] or parameters
     assert parameters == expected, f"{RELEASE}: Trainer.{name} takes {parameters}, not {expected}"
 
 
-def test_the_list_of_private_methods_is_complete():
+def test_complete_list():
+    """The list of private methods is complete."""
     classes = PreferenceTrainer.__mro__[: PreferenceTrainer.__mro__.index(Trainer)]
     assert ResumableTrainer in classes
 
@@ -53,7 +55,8 @@ def test_the_list_of_private_methods_is_complete():
 
 
 @pytest.mark.parametrize("name", READ)
-def test_each_private_name_that_we_read_is_there(name):
+def test_private_names(name):
+    """Each private name that we read is there."""
     assert f"self.{name}" in inspect.getsource(Trainer), f"{RELEASE}: Trainer uses no {name}"
 
 
@@ -158,7 +161,8 @@ def assert_goes_on(processes, out, few, uninterrupted):
         ),
     ],
 )
-def test_a_killed_run_goes_on_bit_by_bit(processes, few, tmp_path, uninterrupted, at, checkpoints):
+def test_killed_run(processes, few, tmp_path, uninterrupted, at, checkpoints):
+    """A killed run goes on bit by bit."""
     out = tmp_path / "run"
     assert finish(processes, out, few, at=at) == -signal.SIGKILL
     assert sorted(path.name for path in out.glob("checkpoint-*")) == checkpoints
@@ -174,9 +178,8 @@ def test_a_killed_run_goes_on_bit_by_bit(processes, few, tmp_path, uninterrupted
 @pytest.mark.parametrize(
     ("name", "status"), [("term", 143), pytest.param("int", 130, marks=pytest.mark.broad)]
 )
-def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(
-    processes, few, tmp_path, uninterrupted, name, status
-):
+def test_signal(processes, few, tmp_path, uninterrupted, name, status):
+    """A signal saves a checkpoint and says how to go on."""
     out = tmp_path / "run"
     assert finish(processes, out, few, at=("compute_loss", 9), action=name) == status
     assert sorted(path.name for path in out.glob("checkpoint-*")) == [
@@ -191,7 +194,8 @@ def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(
     assert_goes_on(processes, out, few, uninterrupted)
 
 
-def test_a_second_interrupt_ends_at_once(processes, few, tmp_path):
+def test_second_interrupt(processes, few, tmp_path):
+    """A second interrupt ends at once."""
     out = tmp_path / "run"
     process = start(processes, out, few, "--max_steps 100000")
     for _ in range(600):

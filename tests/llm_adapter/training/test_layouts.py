@@ -26,7 +26,8 @@ def model():
 
 @pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("function", [log_probs_from_head, log_probs_from_logits])
-def test_log_probs_and_gradients_are_those_of_padded_rows(model, examples, function, checkpointing):
+def test_padded_rows(model, examples, function, checkpointing):
+    """Log-probabilities and gradients are those of padded rows."""
     if checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     model.train(checkpointing)
@@ -49,7 +50,8 @@ def test_log_probs_and_gradients_are_those_of_padded_rows(model, examples, funct
         )
 
 
-def test_bf16_is_off_by_its_rounding_only(examples):
+def test_bf16_rounding(examples):
+    """Bf16 is off by its rounding only."""
     set_seed(0)
     exact = load_model("builtin").eval()
     rounded = load_model("builtin").eval()
@@ -100,7 +102,8 @@ MODELS = {  # what the line that is said must contain; nothing where the model r
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", MODELS)
-def test_models_that_cannot_read_shared_rows_are_found(examples, name, dtype, capsys):
+def test_unable_models(examples, name, dtype, capsys):
+    """Models that cannot read shared rows are found."""
     kind, settings, reason = MODELS[name]
     set_seed(0)
     config = AutoConfig.for_model(kind, **settings)
@@ -121,7 +124,8 @@ def test_models_that_cannot_read_shared_rows_are_found(examples, name, dtype, ca
     assert choose_layout("padded", [model.config], examples, None) == Layout()
 
 
-def test_a_run_in_shared_rows_is_the_run_in_padded_rows(make_trainer):
+def test_same_run(make_trainer):
+    """A run in shared rows is the run in padded rows."""
     logs = {}
     flags = "--max_steps 3 --learning_rate 1e-3 --warmup_steps 0 --logging_steps 1"
     flags += " --diagnostics_steps 1 --reference_cache none --bound infonce --save_strategy no"

@@ -72,7 +72,8 @@ print(peak() - imports)
         (True, True),
     ],
 )
-def test_the_planned_peak_is_within_a_tenth_of_the_measured_one(release, checkpointing):
+def test_planned_peak(release, checkpointing):
+    """The planned peak is within a tenth of the measured one."""
     tokens = 600
     job = json.dumps([MODEL, tokens, release, checkpointing])
     variables = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -93,7 +94,8 @@ def test_the_planned_peak_is_within_a_tenth_of_the_measured_one(release, checkpo
     assert planned == pytest.approx(int(done.stdout), rel=0.1)
 
 
-def test_sizes_are_those_of_the_model():
+def test_model_sizes():
+    """Sizes are those of the model."""
     config = LlamaConfig(**MODEL)
     with torch.device("meta"):
         from transformers import LlamaForCausalLM
@@ -106,7 +108,8 @@ def test_sizes_are_those_of_the_model():
     assert sizes.largest == 8000 * 512
 
 
-def test_states_are_those_that_the_optimisers_keep():
+def test_optimiser_states():
+    """States are those that the optimisers keep."""
     weight = torch.nn.Parameter(torch.zeros(4096))
     optimizer = torch.optim.AdamW([weight])
     weight.grad = torch.ones_like(weight)
@@ -130,7 +133,8 @@ EIGHT = LlamaConfig(
 )
 
 
-def test_eight_billion_weights_fit_one_gpu_by_the_lean_recipe():
+def test_eight_billion():
+    """Eight billion weights fit one GPU by the lean recipe."""
     arguments = PlanArguments(model="8b", gpu_memory=139, tokens=2048)
     plans = {candidate.name: candidate for candidate in plan(EIGHT, arguments)}
     before = {
@@ -147,7 +151,8 @@ def test_eight_billion_weights_fit_one_gpu_by_the_lean_recipe():
     assert proposal(plan(EIGHT, small), small).startswith("Nothing fits")
 
 
-def test_the_command_reads_a_config_alone(tmp_path, capsys):
+def test_config_alone(tmp_path, capsys):
+    """The command reads a config alone."""
     LlamaConfig(**MODEL, architectures=["LlamaForCausalLM"]).save_pretrained(tmp_path)
     assert main(f"--model {tmp_path} --gpu_memory 8 --max_length 128".split()) == 0
 
@@ -157,6 +162,7 @@ def test_the_command_reads_a_config_alone(tmp_path, capsys):
     assert load_config("builtin").model_type == "llama"
 
 
-def test_batches_of_the_count_have_the_tokens_that_are_asked_for():
+def test_counted_tokens():
+    """Batches of the count have the tokens that are asked for."""
     for tokens in (300, 4096, 20_000):
         assert _batch(tokens, 3)["input_ids"].numel() == pytest.approx(tokens, rel=0.01)

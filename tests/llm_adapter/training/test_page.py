@@ -13,7 +13,8 @@ from llm_adapter.training.page import ADVICE, MAIN, SHARE, draw, named_apart, ve
 from mi_estimators.display.runs import read_run
 
 
-def test_report_shows_theory_alerts_and_what_is_missing(tmp_path, capsys):
+def test_report(tmp_path, capsys):
+    """The report shows theory, alerts and what is missing."""
     run = tmp_path / "a<b"
     run.mkdir()
     facts = {
@@ -76,7 +77,8 @@ def write_run(folder, alerts=(), held_out=0.9):
     return folder
 
 
-def test_a_run_in_one_line_of_words(tmp_path):
+def test_one_line(tmp_path):
+    """A run in one line of words."""
     run = read_run(write_run(tmp_path / "dpo", ["drift", "starved", "interval"]))
     assert verdict(run) == (
         "dpo, after 3 steps: chosen +2.25, margin 0.28, accuracy 0.66, loss 0.6600; unstable at step 2; "
@@ -92,13 +94,15 @@ def test_a_run_in_one_line_of_words(tmp_path):
     )
 
 
-def test_every_alert_has_advice():
+def test_advice():
+    """Every alert has advice."""
     source = inspect.getsource(alerts_module)
     kinds = set(re.findall(r'sentences\["(\w+)"\]', source)) | {"filtered"}
     assert kinds == set(ADVICE)
 
 
-def test_the_page_has_numbers_completions_and_four_charts_before_the_fold(tmp_path):
+def test_page(tmp_path):
+    """The page has numbers, completions and four charts before the fold."""
     folders = [write_run(tmp_path / name) for name in ("dpo", "mio")]
     out = tmp_path / "page.html"
 
@@ -117,8 +121,11 @@ def test_the_page_has_numbers_completions_and_four_charts_before_the_fold(tmp_pa
     assert after.index("</details>") < after.index("Settings and theory")
 
 
-def test_noise_does_not_fill_an_axis(tmp_path):
-    """A reward that moves by a hundredth of a nat is drawn flat; a share is drawn from 0 to 1."""
+def test_axis_of_noise(tmp_path):
+    """Noise does not fill an axis.
+
+    A reward that moves by a hundredth of a nat is drawn flat; a share is drawn from 0 to 1.
+    """
     run = write_run(tmp_path / "calm")
     lines = [json.loads(line) for line in (run / "metrics.jsonl").open()]
     for line in lines:
@@ -133,8 +140,11 @@ def test_noise_does_not_fill_an_axis(tmp_path):
         assert axes.get_legend() is not None
 
 
-def test_runs_of_one_name_are_told_apart(tmp_path):
-    """Two folders of one name keep their own alerts, curves and numbers."""
+def test_same_names(tmp_path):
+    """Runs of one name are told apart.
+
+    Two folders of one name keep their own alerts, curves and numbers.
+    """
     folders = [tmp_path / name / "out" for name in ("one", "two")]
     for folder in folders:
         folder.parent.mkdir()

@@ -24,9 +24,8 @@ ROWS = st.lists(SHAPES, min_size=1, max_size=12).map(
     least=st.integers(1, 12),
 )
 @settings(max_examples=100, deadline=None)
-def test_passes_have_every_example_once_and_no_more_tokens_than_allowed(
-    rows, tokens, layout, least
-):
+def test_pass_tokens(rows, tokens, layout, least):
+    """Passes have every example once, and no more tokens than allowed."""
     groups = passes(rows, tokens, layout, least)
     assert sorted(index for group in groups for index in group) == list(range(len(rows)))
     assert len(groups) >= min(least, len(rows))
@@ -42,7 +41,8 @@ def test_passes_have_every_example_once_and_no_more_tokens_than_allowed(
     processes=st.integers(1, 4),
 )
 @settings(max_examples=50, deadline=None)
-def test_a_round_keeps_its_examples(sizes, batch, processes):
+def test_round_examples(sizes, batch, processes):
+    """A round keeps its examples."""
     order = torch.randperm(len(sizes), generator=torch.Generator().manual_seed(0)).tolist()
     dealt = list(Balanced(order, sizes, batch, processes))
     size = batch * processes
@@ -50,7 +50,8 @@ def test_a_round_keeps_its_examples(sizes, batch, processes):
         assert sorted(dealt[start : start + size]) == sorted(order[start : start + size])
 
 
-def test_processes_get_like_numbers_of_tokens():
+def test_balanced_processes():
+    """Processes get like numbers of tokens."""
     sizes = [100, 1, 90, 2, 80, 3, 70, 4]
     dealt = list(Balanced(range(8), sizes, batch=4, processes=2))
     loads = [sum(sizes[i] for i in dealt[start : start + 4]) for start in (0, 4)]
@@ -59,7 +60,8 @@ def test_processes_get_like_numbers_of_tokens():
 
 
 @pytest.mark.parametrize("layout", ["shared", "padded"])
-def test_the_step_and_the_evaluation_are_those_of_one_pass(make_trainer, layout):
+def test_one_pass(make_trainer, layout):
+    """The step and the evaluation are those of one pass."""
     flags = "--max_steps 3 --learning_rate 1e-3 --warmup_steps 0 --logging_steps 1 --bound infonce"
     flags += " --per_device_train_batch_size 6 --diagnostics_steps 1 --reference_cache none"
     flags += f" --save_strategy no --row_layout {layout}"
@@ -87,14 +89,16 @@ def test_the_step_and_the_evaluation_are_those_of_one_pass(make_trainer, layout)
         assert measured == pytest.approx(expected, rel=1e-3, abs=1e-4)
 
 
-def test_an_example_that_is_too_long_is_refused_by_line(make_trainer):
+def test_too_long(make_trainer):
+    """An example that is too long is refused by line."""
     with pytest.raises(
         ValueError, match=r"max_tokens_per_batch: expected at least \d+, .* line \d"
     ):
         make_trainer("--max_tokens_per_batch 20")
 
 
-def test_losses_of_a_whole_batch_are_refused(make_trainer):
+def test_whole_batch_losses(make_trainer):
+    """Losses of a whole batch are refused."""
     for flags in ("--loss bco", "--negatives batch --bound dv"):
         with pytest.raises(ValueError, match="max_tokens_per_batch: expected none with"):
             make_trainer(f"--max_tokens_per_batch 900 {flags}")

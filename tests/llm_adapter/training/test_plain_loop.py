@@ -60,7 +60,8 @@ def plain_loop(model, rows, formula):
 
 @pytest.mark.parametrize("layout", ["shared", pytest.param("padded", marks=pytest.mark.broad)])
 @pytest.mark.parametrize("bound", FORMULAS)
-def test_three_negatives_follow_a_plain_loop(tmp_path, rows, bound, layout):
+def test_three_negatives(tmp_path, rows, bound, layout):
+    """Three negatives follow a plain loop."""
     flags = f"--model builtin --output_dir {tmp_path} --bound {bound} --beta {BETA} --learning_rate {RATE}"
     flags += f" --row_layout {layout} --per_device_train_batch_size {SIZE} --num_train_epochs 1"
     flags += " --lr_scheduler_type constant --train_sampling_strategy sequential --warmup_steps 0"

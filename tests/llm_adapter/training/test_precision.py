@@ -15,7 +15,8 @@ def needs(package):
     return pytest.mark.skipif(missing, reason=f"needs the optional package {package}")
 
 
-def test_lost_share_is_what_rounding_does():
+def test_lost_share():
+    """The lost share is what rounding does."""
     torch.manual_seed(0)
     weights = (0.02 * torch.randn(20_000)).bfloat16()
     for step in (5e-7, 1e-5, 1e-4):
@@ -29,7 +30,8 @@ def test_lost_share_is_what_rounding_does():
     assert precision.lost_share(torch.zeros(3), 1e-9) == 0
 
 
-def test_bf16_weights_at_a_small_rate_are_warned_and_counted(run, folder, tmp_path, capsys):
+def test_small_rate(run, folder, tmp_path, capsys):
+    """Weights in bf16 at a small rate are warned and counted."""
     flags = "--learning_rate 5e-7 --save_final_model false"
     _, rounded = run(folder, tmp_path / "bf16", f"--weights bf16 {flags}")
     errors = capsys.readouterr().err
@@ -47,7 +49,7 @@ def test_bf16_weights_at_a_small_rate_are_warned_and_counted(run, folder, tmp_pa
 
 
 @pytest.mark.parametrize("rounding", [pytest.param("kahan", marks=needs("optimi")), "stochastic"])
-def test_kept_updates_add_up(rounding):
+def test_kept_updates(rounding):
     """200 steps of 5e-7, each below half a spacing: with compensation the weights go where fp32 weights go."""
     torch.manual_seed(0)
     start = (0.02 * torch.randn(8192)).bfloat16()

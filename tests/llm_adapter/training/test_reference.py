@@ -18,7 +18,8 @@ def needs(package):
     return pytest.mark.skipif(missing, reason=f"needs the optional package {package}")
 
 
-def test_a_live_reference_is_the_precomputed_one(run, folder, tmp_path):
+def test_live_reference(run, folder, tmp_path):
+    """A live reference is the precomputed one."""
     flags = "--learning_rate 1e-3 --save_final_model false"
     _, once = run(folder, tmp_path / "a", flags)
     _, live = run(folder, tmp_path / "b", f"{flags} --precompute_ref_log_probs false")
@@ -31,7 +32,8 @@ def test_a_live_reference_is_the_precomputed_one(run, folder, tmp_path):
 
 
 @needs("peft")
-def test_lora_trains_adapters_against_the_model_without_them(run, folder, tmp_path, capsys):
+def test_lora(run, folder, tmp_path, capsys):
+    """LoRA trains adapters against the model without them."""
     flags = "--lora_rank 4 --learning_rate 1e-2 --gradient_accumulation_steps 2"
     for live in ("false", "true"):
         status, lines = run(folder, tmp_path / live, f"{flags} --precompute_ref_log_probs {live}")
@@ -61,7 +63,8 @@ def examples():
     ]
 
 
-def test_reference_values_come_back_whole_or_not_at_all(tmp_path, capsys):
+def test_whole_values(tmp_path, capsys):
+    """Reference values come back whole or not at all."""
     cache, values = Cache(tmp_path / "new", "digest"), [(-1.25, -0.1), (-3.0, -4.5, -1e-3)]
     assert cache.load(examples()) is None
 
@@ -83,7 +86,8 @@ def test_reference_values_come_back_whole_or_not_at_all(tmp_path, capsys):
     assert "cache: warning: expected a folder to write to" in capsys.readouterr().err
 
 
-def test_a_second_run_reads_the_reference_from_disk(run, folder, tmp_path, monkeypatch):
+def test_second_run(run, folder, tmp_path, monkeypatch):
+    """A second run reads the reference from disk."""
     flags = f"--reference_cache {tmp_path / 'kept'} --save_final_model false"
     _, first = run(folder, tmp_path / "a", flags)
     monkeypatch.setattr(
@@ -96,7 +100,8 @@ def test_a_second_run_reads_the_reference_from_disk(run, folder, tmp_path, monke
         run(folder, tmp_path / "c", f"{flags} --bf16 true")
 
 
-def test_a_digest_is_of_the_content(folder):
+def test_digest_of_content(folder):
+    """A digest is of the content."""
     model, settings = models.load_model(str(folder)), {"bf16": False}
     first = model_digest(model, settings)
 
@@ -109,7 +114,8 @@ def test_a_digest_is_of_the_content(folder):
     assert first != model_digest(model, settings)
 
 
-def test_a_digest_is_of_the_code_that_a_model_brings_along(changed, folder, tmp_path):
+def test_digest_of_code(changed, folder, tmp_path):
+    """A digest is of the code that a model brings along."""
     digests = []
     for version in (1, 2, 1):
         own = {"AutoModelForCausalLM": "own.Own"}
@@ -129,9 +135,8 @@ def test_a_digest_is_of_the_code_that_a_model_brings_along(changed, folder, tmp_
     assert digests[0] != model_digest(models.load_model(str(folder)), {})
 
 
-def test_engines_that_round_weights_their_own_way_do_not_share_the_references_values(
-    folder, tmp_path
-):
+def test_rounding_engines(folder, tmp_path):
+    """Engines that round weights their own way do not share the reference's values."""
     model = models.load_model(str(folder))
     args = parse_arguments(f"--reference_cache {tmp_path} --bf16 true --use_cpu true".split())
     kinds = (

@@ -25,9 +25,8 @@ def vicuna(changed, folder, tmp_path):
     return copy
 
 
-def test_a_generation_config_that_cannot_be_saved_is_mended_and_said_so(
-    run, folder, vicuna, tmp_path, capsys
-):
+def test_mended_config(run, folder, vicuna, tmp_path, capsys):
+    """A generation config that cannot be saved is mended, in one line."""
     model = LlamaForCausalLM.from_pretrained(vicuna)
     model.generation_config.pad_token_id = 0  # as a trainer does
     with pytest.raises(ValueError, match="do_sample"):
@@ -41,7 +40,8 @@ def test_a_generation_config_that_cannot_be_saved_is_mended_and_said_so(
     assert load_file(tmp_path / "out" / "model.safetensors")
 
 
-def test_a_config_that_no_setting_mends_is_made_anew(folder):
+def test_new_config(folder):
+    """A config that no setting mends is made anew."""
     model = LlamaForCausalLM.from_pretrained(folder)
     assert mend_generation_config(model) == ""
     model.generation_config.max_new_tokens = 0
@@ -70,9 +70,9 @@ def test_a_config_that_no_setting_mends_is_made_anew(folder):
         ("--label_smoothing_factor 0.1", "label_smoothing_factor: expected 0 (it smooths a cross-"),
     ],
 )
-def test_what_would_fail_later_is_one_line_before_the_reference_pass(
-    run, folder, tmp_path, capsys, monkeypatch, flags, message
-):
+def test_later_failure(run, folder, tmp_path, capsys, monkeypatch, flags, message):
+    """What would fail later is one line before the reference pass."""
+
     def refused(*_):
         raise AssertionError("the reference ran")
 
@@ -85,7 +85,8 @@ def test_what_would_fail_later_is_one_line_before_the_reference_pass(
 
 
 @pytest.mark.parametrize("name", ["loss", "eval_rewards/margins"])
-def test_a_metric_that_evaluations_log_is_taken(run, folder, tmp_path, name):
+def test_logged_metric(run, folder, tmp_path, name):
+    """A metric that evaluations log is taken."""
     flags = f"--eval_data {folder / 'few.jsonl'} --eval_strategy steps --eval_steps 1"
     flags += " --save_strategy steps --save_steps 1 --load_best_model_at_end true"
     status, lines = run(folder, tmp_path / "out", f"{flags} --metric_for_best_model {name}")
@@ -112,7 +113,8 @@ def full(count):
     return save, written
 
 
-def test_a_full_disk_at_the_last_save_is_waited_for(run, folder, tmp_path, capsys, monkeypatch):
+def test_full_disk_at_the_end(run, folder, tmp_path, capsys, monkeypatch):
+    """A full disk at the last save is waited for."""
     save, written = full(2)
     pauses = []
     monkeypatch.setattr(PreferenceTrainer, "save_model", save)
@@ -127,7 +129,8 @@ def test_a_full_disk_at_the_last_save_is_waited_for(run, folder, tmp_path, capsy
     assert load_file(tmp_path / "out" / "model.safetensors")
 
 
-def test_a_full_disk_costs_a_checkpoint_and_not_the_run(run, folder, tmp_path, capsys, monkeypatch):
+def test_full_disk(run, folder, tmp_path, capsys, monkeypatch):
+    """A full disk costs a checkpoint and not the run."""
     save, _ = full(1)
     monkeypatch.setattr(PreferenceTrainer, "save_model", save)
 
@@ -137,7 +140,9 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_run(run, folder, tmp_path, c
     assert not (tmp_path / "out" / checkpoints.INCOMPLETE).exists()
 
 
-def test_an_evaluation_that_fails_leaves_the_weights(run, folder, tmp_path, monkeypatch, capsys):
+def test_failed_evaluation(run, folder, tmp_path, monkeypatch, capsys):
+    """An evaluation that fails leaves the weights."""
+
     def fail(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
@@ -147,7 +152,8 @@ def test_an_evaluation_that_fails_leaves_the_weights(run, folder, tmp_path, monk
     assert load_file(tmp_path / "out" / "model.safetensors")
 
 
-def test_a_compiled_model_trains_with_the_default_diagnostics(run, folder, tmp_path, capsys):
+def test_compiled_model(run, folder, tmp_path, capsys):
+    """A compiled model trains with the default diagnostics."""
     status, lines = run(
         folder, tmp_path / "out", "--torch_compile true --torch_compile_backend eager"
     )
@@ -163,8 +169,11 @@ def test_a_compiled_model_trains_with_the_default_diagnostics(run, folder, tmp_p
         assert one["loss"] == pytest.approx(other["loss"], abs=1e-5)
 
 
-def test_a_ragged_last_batch_weighs_as_its_examples(run, folder, tmp_path):
-    """Seven examples in batches of 4 and 3, or in one of 7: the same step."""
+def test_ragged_last_batch(run, folder, tmp_path):
+    """A ragged last batch weighs as its examples.
+
+    Seven examples in batches of 4 and 3, or in one of 7: the same step.
+    """
     data = tmp_path / "seven.jsonl"
     data.write_text("".join((folder / "few.jsonl").read_text().splitlines(keepends=True)[:7]))
 
@@ -184,8 +193,11 @@ def test_a_ragged_last_batch_weighs_as_its_examples(run, folder, tmp_path):
         torch.testing.assert_close(other[name], value, rtol=1e-4, atol=1e-6)
 
 
-def test_padding_of_the_last_batches_is_not_counted(make_trainer):
-    """Ten examples in batches of two over two processes: the second one's last batch is the first examples again."""
+def test_uncounted_padding(make_trainer):
+    """Padding of the last batches is not counted.
+
+    Ten examples in batches of two over two processes: the second one's last batch is the first examples again.
+    """
     trainer = make_trainer("--per_device_eval_batch_size 2", examples=10)
     trainer.eval_dataset = trainer.train_dataset
 

@@ -36,7 +36,8 @@ def weights_of(trainer):
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
-def test_released_steps_are_those_of_whole_gradients(make_trainer, name):
+def test_released_steps(make_trainer, name):
+    """Released steps are those of whole gradients."""
     results = {}
     for release in ("false", "true"):
         flags = f"{FLAGS} {OPTIMISERS[name]} --save_strategy no --release_gradients {release}"
@@ -55,7 +56,8 @@ def test_released_steps_are_those_of_whole_gradients(make_trainer, name):
         torch.testing.assert_close(results["true"][1][key], weight, rtol=1e-5, atol=1e-7)
 
 
-def test_a_resumed_run_goes_on_with_the_saved_states(make_trainer, tmp_path):
+def test_resumed_states(make_trainer, tmp_path):
+    """A resumed run goes on with the saved states."""
     flags = f"{FLAGS} --release_gradients true --save_strategy steps --save_steps 2"
     whole = make_trainer(flags)
     whole.train()
@@ -68,7 +70,8 @@ def test_a_resumed_run_goes_on_with_the_saved_states(make_trainer, tmp_path):
         assert weight.equal(weights_of(again)[key]), key
 
 
-def test_no_two_gradients_exist_at_once():
+def test_one_gradient_at_once():
+    """No two gradients exist at once."""
     torch.manual_seed(0)
     layers = torch.nn.Sequential(*(torch.nn.Linear(3, 3) for _ in range(5)))
     optimizer = Released(layers.parameters(), inner=torch.optim.AdamW, lr=0.1)
@@ -95,14 +98,16 @@ def test_no_two_gradients_exist_at_once():
         ("--optim sgd", "optim: expected the default"),
     ],
 )
-def test_what_releasing_excludes_is_refused(tmp_path, flags, message):
+def test_exclusions(tmp_path, flags, message):
+    """What releasing excludes is refused."""
     command = f"--model builtin --output_dir {tmp_path} --release_gradients true --max_grad_norm 0"
     with pytest.raises(ValueError, match=message):
         parse_arguments(f"{command} {flags}".split())
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_recipe_sets_flags_and_a_flag_overrides_it(recipe):
+def test_recipe_flags(recipe):
+    """A recipe sets flags, and a flag overrides it."""
     values = read_values(["--model", "builtin", "--memory", recipe])
     assert RECIPES[recipe].items() <= values.items()
     assert values["memory"] == recipe
@@ -110,20 +115,23 @@ def test_a_recipe_sets_flags_and_a_flag_overrides_it(recipe):
     assert values["adam_beta2"] == 0.9
 
 
-def test_a_recipe_of_the_command_line_overrides_a_config():
+def test_recipe_precedence():
+    """A recipe of the command line overrides a config."""
     flags = ["--config", str(HERE / "configs" / "llama3-8b-mio.yaml"), "--memory", "lean"]
     values = read_values([*flags, "--release_gradients", "false", "--max_grad_norm", "1.0"])
     assert (values["weights"], values["bf16"], values["max_grad_norm"]) == ("bf16", False, 1.0)
     assert values["beta"] == 0.02
 
 
-def test_an_unknown_recipe_is_refused():
+def test_unknown_recipe():
+    """An unknown recipe is refused."""
     with pytest.raises(ValueError, match="memory: expected one of exact, balanced, lean, got tiny"):
         read_values(["--model", "builtin", "--memory", "tiny"])
 
 
 @pytest.mark.parametrize("states", ["weights", pytest.param("8bit", marks=needs_torchao)])
-def test_lean_runs_and_moves(make_trainer, states):
+def test_lean_run(make_trainer, states):
+    """The lean recipe runs and moves the weights."""
     recipe = " ".join(f"--{name} {value}" for name, value in RECIPES["lean"].items())
     flags = FLAGS.replace("--max_grad_norm 0", "")
     trainer = make_trainer(f"{flags} {recipe} --adam_states {states} --save_strategy no")
@@ -142,7 +150,8 @@ def test_lean_runs_and_moves(make_trainer, states):
     assert not any("grad_norm" in log for log in trainer.state.log_history)
 
 
-def test_freed_memory_goes_back_to_the_system_after_so_many_bytes(monkeypatch):
+def test_freed_bytes(monkeypatch):
+    """Freed memory goes back to the system after so many bytes."""
     calls = []
     monkeypatch.setattr("llm_adapter.training.release.give_back", lambda: calls.append(1))
     monkeypatch.setattr(
@@ -158,7 +167,7 @@ def test_freed_memory_goes_back_to_the_system_after_so_many_bytes(monkeypatch):
 @pytest.mark.skipif(
     sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="needs glibc"
 )
-def test_give_back_returns_what_was_freed():
+def test_give_back():
     """The heap of a process of its own: blocks between kept ones are freed, and stay until they are given back."""
     script = (
         "import torch, sys\n"

@@ -20,7 +20,8 @@ def checkpoint(tmp_path):
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_every_changed_setting_has_a_word(checkpoint, name):
+def test_changed_settings(checkpoint, name):
+    """Every changed setting has a word."""
     settings = SETTINGS | {name: "another"}
     if name in FIXED:
         with pytest.raises(
@@ -38,14 +39,18 @@ def test_every_changed_setting_has_a_word(checkpoint, name):
     assert words == f"{name} {verb}"
 
 
-def test_nothing_changed_is_no_word_and_a_foreign_checkpoint_is_said_so(checkpoint, tmp_path):
+def test_nothing_changed(checkpoint, tmp_path):
+    """Nothing changed is no word, and a foreign checkpoint is said so."""
     assert compare(checkpoint, SETTINGS) == (SETTINGS, "")
     (tmp_path / FILE).unlink()
     assert compare(checkpoint, SETTINGS)[1].startswith(f"no {FILE} in {checkpoint}")
 
 
-def test_a_stopped_run_is_compared_by_its_tokens_and_settings(run, folder, tmp_path, capsys):
-    """Edited data, another batch and another seed are refused; the optimiser's own values stay in force."""
+def test_compared_settings(run, folder, tmp_path, capsys):
+    """A stopped run is compared by its tokens and settings.
+
+    Edited data, another batch and another seed are refused; the optimiser's own values stay in force.
+    """
     data = tmp_path / "data.jsonl"
     rows = (folder / "few.jsonl").read_text().splitlines(keepends=True)
     data.write_text("".join(rows))
@@ -74,7 +79,8 @@ def test_a_stopped_run_is_compared_by_its_tokens_and_settings(run, folder, tmp_p
     assert json.loads((out / "run.json").read_text())["weight_decay"] == 0.1
 
 
-def test_the_settings_of_equal_runs_are_equal(make_trainer):
+def test_equal_runs(make_trainer):
+    """The settings of equal runs are equal."""
     one, two = (make_trainer("--logging_steps 5"), make_trainer("--logging_steps 7"))
     settings = [
         settings_of(trainer.args, trainer.train_dataset, trainer.model) for trainer in (one, two)

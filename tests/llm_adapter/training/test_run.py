@@ -3,7 +3,8 @@
 import json
 
 
-def test_a_run_checks_both_of_its_data_against_the_model(run, changed, folder, tmp_path, capsys):
+def test_both_data(run, changed, folder, tmp_path, capsys):
+    """A run checks both of its data against the model."""
     short = changed(folder, tmp_path / "short", max_position_embeddings=140)
     long = tmp_path / "long.jsonl"
     long.write_text(json.dumps({"prompt": "2" * 140, "chosen": "4", "rejected": "5"}) + "\n")
@@ -16,7 +17,8 @@ def test_a_run_checks_both_of_its_data_against_the_model(run, changed, folder, t
     assert not (tmp_path / "out").exists()
 
 
-def test_completions_before_and_after_are_kept_and_change_nothing(run, folder, tmp_path):
+def test_completions(run, folder, tmp_path):
+    """Completions before and after are kept and change nothing."""
     data = f"--eval_data {folder / 'few.jsonl'}"
     status, lines = run(folder, tmp_path / "some", f"{data} --completions 2 --learning_rate 0.1")
 

@@ -23,7 +23,8 @@ from llm_adapter.training.runlog import headline
         ({"bound": "dv"}, "loss dv, mix 0.5; beta 0.2; rewards in nats\n"),
     ],
 )
-def test_the_headline_says_what_the_anchor_means(flags, said):
+def test_headline(flags, said):
+    """The headline says what the anchor means."""
     objective = Objective(beta=0.2, **flags)
     line = headline({"model": "builtin", **asdict(objective), **objective.theory([1])})
     assert said in line

@@ -121,7 +121,8 @@ def single(processes, few, tmp_path_factory):
         pytest.param("kto", "ddp", marks=pytest.mark.broad),
     ],
 )
-def test_two_processes_take_the_steps_of_one(processes, few, tmp_path, single, negatives, config):
+def test_same_steps(processes, few, tmp_path, single, negatives, config):
+    """Two processes take the steps of one."""
     lines, weights = single(negatives)
     parallel = run(processes, tmp_path, few, NEGATIVES[negatives], config=config)
 
@@ -158,8 +159,11 @@ ROOM = 60_000  # bytes of a file: less than weights or optimiser have, more than
 
 
 @pytest.mark.parametrize("config", ["ddp", pytest.param("fsdp2", marks=pytest.mark.broad)])
-def test_two_processes_wait_together_at_a_full_disk(processes, few, tmp_path, single, config):
-    """The checkpoint at step 2 is lost, the model is not: both wait until there is room."""
+def test_full_disk(processes, few, tmp_path, single, config):
+    """Two processes wait together at a full disk.
+
+    The checkpoint at step 2 is lost, the model is not: both wait until there is room.
+    """
     run(processes, tmp_path, few, NEGATIVES["own"], config, ROOM)
     printed = "".join(path.read_text() for path in sorted(tmp_path.glob("log*")))
 

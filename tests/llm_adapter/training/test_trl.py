@@ -72,8 +72,11 @@ def rows(chat):
     ]
 
 
-def test_ktos_trajectory_is_trls(model, tmp_path):
-    """Good and bad responses to different prompts, one batch of all; TRL is given our mismatched responses."""
+def test_kto_trajectory(model, tmp_path):
+    """KTO's trajectory is TRL's.
+
+    Good and bad responses to different prompts, one batch of all; TRL is given our mismatched responses.
+    """
     from trl.trainer import kto_config, kto_trainer
 
     tokenizer = byte_pairs()
@@ -153,7 +156,7 @@ MISTRAL = {"marks": needs_sentencepiece}
         ),
     ],
 )
-def test_trajectories_are_trls(make, loss, chat, model, tmp_path):
+def test_trajectories(make, loss, chat, model, tmp_path):
     """TRL's own names are our flags."""
     import trl
 
