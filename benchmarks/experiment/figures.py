@@ -86,7 +86,8 @@ def escape(rows: Rows) -> Figure | None:
             for row in own:
                 half = row["until_half"]
                 marker = "o" if half else r"$\uparrow$"
-                axes.plot(shift / epsilon, half or row["rounds"], marker, color=ONLINE[name], ms=5)
+                x, y = shift / epsilon, half or row["rounds"]
+                axes.plot(x, y, marker=marker, color=ONLINE[name], ms=5)
 
             if all(row["until_half"] for row in own):
                 means.append((epsilon, float(np.mean([row["until_half"] for row in own]))))

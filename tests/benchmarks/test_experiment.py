@@ -79,6 +79,7 @@ def test_a_page_with_rows_has_figures_and_tables(tmp_path, monkeypatch):
         online_plan: [
             *({"arm": "level", "level": x, "success": x, "zero_gradient": {"2": 0.7}} for x in online_plan.LEVELS),
             *(online(arm, x, round(6 / x)) for arm in online_plan.ARMS for x in online_plan.LEVELS),
+            online("SFT, answer supplied", online_plan.LEVELS[-1], None, seed=1),  # it ended before
         ],
     }  # fmt: skip
     monkeypatch.setattr(command, "SECTIONS", {"quick": "a model"})
