@@ -34,6 +34,7 @@ def value(slug: str, **parameters: Any) -> tuple[float, float]:
         raise ValueError(
             f"slug: expected a theorem{f' such as {near}' if near else ''}, got {slug!r}"
         )
+
     with positive_logarithms():
         theorem = import_module(slugs[slug]).THEOREM
     return theorem.example.value(**parameters)

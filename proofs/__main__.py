@@ -53,6 +53,7 @@ def table(entries: list) -> str:
             f"{e.slug:{width}}  {e.earned + e.note:27}  {count:5d}  {e.seconds:7.2f}  {holds:5}  {title}{rests}"
         )
         lines += [f"  ! {problem}" for problem in e.problems]
+
     return "\n".join(lines)
 
 
@@ -66,6 +67,7 @@ def summary(entries: list, seconds: float) -> str:
     counts = [*kernel, *(f"{tiers[tier]} {tier}" for tier in ("symbolic", "certified", "tested"))]
     failed = [f"{tiers['none']} FAILED"] if tiers["none"] else []
     hand = f"{sum(e.hand and e.ok for e in entries)} with a step by hand"
+
     return f"{len(entries)} theorems: {', '.join([*counts, *failed, hand])}; {seconds:.1f} s"
 
 
@@ -94,23 +96,28 @@ def page(entry) -> str:
         section("What it is for", [theorem.purpose])
         section("Setting", [theorem.setting])
         section("Assumptions", theorem.assumptions, "· ")
+
     for part in verdict.parts if verdict else ():
         note = f", {NOT_HERE}" if part.tier != part.here.tier else ""
         section(f"Part ({part.part.label}) [{part.earned}{note}]", [part.part.text])
         section("  In Coq", [part.part.kernel] if part.part.kernel else [])
         section("  Checks", [line(r, r.passed) for r in part.results], "· ")
         section("  Granted to the reader", part.granted, "· ")
+
     if theorem:
         section("Proof", [theorem.proof])
         numbers = theorem.example
         section("Example", [numbers.sentence, numbers.call(theorem.slug)])
+
     if verdict:
         neighbours = [line(r, r.refused) for r in verdict.false_neighbours]
         section("False neighbours: each must be refuted", neighbours, "· ")
+
     section("Rests on", [", ".join(entry.rests_on)] if entry.rests_on else [])
     if theorem:
         section("About", [", ".join(f"mi.{name}" for name in theorem.about)])
         section("Reference", [theorem.reference])
+
     section("What failed", entry.problems, "! ")
     return "\n".join(lines)
 
@@ -133,12 +140,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
     parser.add_argument(
         "slug",
         nargs="?",
         metavar="SLUG",
         help="check this theorem and those it depends on, and show it in full",
     )
+
     parser.add_argument(
         "--json", action="store_true", help="print a JSON list with one object per theorem"
     )
@@ -150,12 +159,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         metavar="FILE",
         help=f"write all theorems to a page of Markdown (default: {PAGE}), and the notation beside it",
     )
+
     parser.add_argument(
         "--pages",
         type=Path,
         metavar="FOLDER",
         help="write an index, a page for each chapter and a page for each theorem to a folder",
     )
+
     arguments = parser.parse_args(argv)
 
     slug, file = arguments.slug, arguments.write
@@ -164,6 +175,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
             parser.error(f"--{option}: expected no SLUG, since it holds all theorems, got {slug}")
     if file is not None and not file.parent.is_dir():
         parser.error(f"--write: expected a folder that exists, got {file.parent}")
+
     if slug is not None and slug not in (slugs := modules()):
         near = difflib.get_close_matches(slug, slugs, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "`python -m proofs` lists all"
@@ -172,6 +184,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     missing = [module for module in _PACKAGES if find_spec(module) is None]
     if missing:
         parser.error(f"{', '.join(missing)}: not installed; run pip install --group proofs")
+
     return arguments
 
 
@@ -186,11 +199,13 @@ def main(argv: list[str] | None = None) -> int:
 
         set_hypothesis_home_dir(os.devnull)  # it writes nothing to disk
         entries = ledger(load(), arguments.slug and [arguments.slug], progress)
+
     shown = [e for e in entries if arguments.slug in (None, e.slug)]
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal without Greek letters is no reason to fail.
         sys.stdout.reconfigure(errors="replace")
+
     if arguments.json:
         print(json.dumps([e.as_json() for e in shown], allow_nan=False, indent=1))
     elif arguments.slug is not None:
@@ -205,11 +220,13 @@ def main(argv: list[str] | None = None) -> int:
         arguments.write.write_text(book.page(entries), encoding="utf-8")
         (arguments.write.parent / NOTATION).write_text(notation.page(), encoding="utf-8")
         print(f"wrote {arguments.write}", file=sys.stderr)
+
     if arguments.pages is not None and ok:
         from . import book
 
         book.write(entries, arguments.pages)
         print(f"wrote {arguments.pages}", file=sys.stderr)
+
     return 0 if ok else 1
 
 

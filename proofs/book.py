@@ -142,6 +142,7 @@ def letters(part: Part, words: str) -> str:
             if not re.search(rf"(?<!\w){re.escape(render.plain(letter))}(?!\w)", words):
                 names = ranges.setdefault(_range(letter), [])
                 names += [] if render.latex(letter) in names else [render.latex(letter)]
+
     return ", ".join(f"any {kind} ${', '.join(names)}$" for kind, names in ranges.items())
 
 
@@ -157,6 +158,7 @@ def _part(verdict: PartVerdict, words: str) -> list[str]:
     granted = [f"*granted*: {escaped(step)}" for step in verdict.granted]
     checks = [_check(part, result) for result in verdict.results]
     coq = ["```coq", textwrap.dedent(part.kernel).strip(), "```", ""] if part.kernel else []
+
     return [
         f"**({part.label})** *{verdict.earned}*",
         "",
@@ -201,6 +203,7 @@ def section(entry: Entry, link: Link = _anchor, used_by: Iterable[str] = ()) -> 
     theorem, verdict = entry.theorem, entry.verdict
     if theorem is None or verdict is None:
         raise ValueError(f"{entry.slug}: expected a theorem that was run")
+
     neighbours = [escaped(result.claim.name) for result in verdict.false_neighbours]
     words = " ".join([theorem.setting, *theorem.assumptions])
     above = list(used_by)
@@ -223,6 +226,7 @@ def section(entry: Entry, link: Link = _anchor, used_by: Iterable[str] = ()) -> 
         *([f"**Used by** {_links(above, link)}.", ""] if above else []),
         f"**Reference.** {escaped(theorem.reference)}",
     ]
+
     return "\n".join(lines)
 
 
@@ -272,6 +276,7 @@ def page(entries: list[Entry]) -> str:
         for e in entries
         if e.theorem
     }
+
     pieces = [
         _HEAD.format(counted=_counted(entries)).strip(),
         _contents(entries),
@@ -279,6 +284,7 @@ def page(entries: list[Entry]) -> str:
         _INDEX,
         _by_name(entries),
     ]
+
     return "\n\n".join(pieces) + "\n"
 
 
@@ -330,6 +336,7 @@ def pages(entries: list[Entry]) -> dict[str, str]:
         for i, slug in enumerate(START, 1)
         if slug in rows
     ]
+
     sections = [
         _HEAD.format(counted=_counted(entries)).strip(),
         "Every symbol stands on the page of [notation](notation.md).",
@@ -340,6 +347,7 @@ def pages(entries: list[Entry]) -> dict[str, str]:
         "## By name",
         _by_name(entries, _file),
     ]
+
     files["notation.md"] = notation.page()
     files["index.md"] = "\n\n".join(sections) + "\n"
     return files

@@ -135,6 +135,7 @@ def load(package: str = "proofs.theorems") -> dict[str, Theorem | str]:
             theorems[slug] = theorem if right else f"slug: expected {slug!r}, got {theorem.slug!r}"
         except Exception as error:  # a module that does not import is a row that does not hold
             theorems[slug] = f"{type(error).__name__}: {error}"
+
     return theorems
 
 
@@ -177,6 +178,7 @@ def ledger(
             below[slug] = rests_on(slug, uses)
         except ValueError as error:
             below[slug], broken[slug] = (), str(error)
+
     wanted = set(theorems if slugs is None else slugs)
     wanted |= {name for slug in wanted for name in below[slug]}
     entries: dict[str, Entry] = {}
@@ -186,9 +188,11 @@ def ledger(
         if theorem is None or slug in broken:
             entries[slug] = Entry(slug, theorem, error=broken[slug])
             continue
+
         verdict = run(theorem, record.status(theorem))
         fallen = [name for name in below[slug] if not entries[name].ok]
         error = f"rests on {', '.join(fallen)}, which failed" if fallen else ""
+
         tiers: list[str] = []
         hands: list[bool] = []
         for seen, name in ((verdict, "tier"), (verdict.here, "here")):
@@ -196,9 +200,11 @@ def ledger(
             tiers.append(weakest([seen.tier, *(getattr(entries[b], name) for b in beneath)]))
             granted = "hand" if name == "tier" else "hand_here"
             hands.append(seen.hand or any(getattr(entries[b], granted) for b in beneath))
+
         if fallen:
             tiers = ["none", "none"]
         entries[slug] = Entry(
             slug, theorem, verdict, below[slug], tiers[0], tiers[1], hands[0], hands[1], error
         )
+
     return list(entries.values())

@@ -124,6 +124,7 @@ def _table(rows: tuple[Symbol, ...]) -> str:
         lines.append(
             f"| ${tex}$ | {row.text.replace('_', chr(92) + '_')} | {row.meaning.replace('_', chr(92) + '_')} | {code} |"
         )
+
     return "\n".join(lines)
 
 
@@ -136,4 +137,5 @@ def page() -> str:
         "## Preference losses",
         _table(PREFERENCE),
     )
+
     return "\n\n".join(part.strip() for part in parts) + "\n"

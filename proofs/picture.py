@@ -37,6 +37,7 @@ def _rows(
 
         own = sorted((slug for slug, depth in depths.items() if depth == column), key=height)
         places.update({slug: (column, row) for row, slug in enumerate(own)})
+
     return places
 
 
@@ -62,6 +63,7 @@ def picture(slugs: Iterable[str], uses: Mapping[str, Iterable[str]]) -> str:
             x0, y0 = corners[below][0] + WIDTH, corners[below][1] + HEIGHT / 2
             bend = f"C{x0 + GAP / 2} {y0} {x - GAP / 2} {y} {x} {y}"
             shapes.append(f'<path d="M{x0} {y0} {bend}" fill="none" stroke="{GREY}"/>')
+
     for slug, (x, y) in sorted(corners.items()):
         colour = BLUE if slug in own else GREY
         box = f'width="{WIDTH}" height="{HEIGHT}" rx="4" fill="none" stroke="{colour}"'

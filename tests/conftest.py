@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         fixtures = getattr(item, "_fixtureinfo", None)
         if fixtures and any(
-            found[-1].scope == "module" for found in fixtures.name2fixturedefs.values()
+            definitions[-1].scope == "module" for definitions in fixtures.name2fixturedefs.values()
         ):
             item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
 

@@ -29,6 +29,7 @@ def names_of(node: ast.AST) -> list[str]:
     """Return the modules that one node imports absolutely."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
+
     return (
         [node.module]
         if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module
@@ -37,7 +38,8 @@ def names_of(node: ast.AST) -> list[str]:
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_rooms_import_only_what_they_may(room):
+def test_imports_of_rooms(room):
+    """Rooms import only what they may."""
     files = sorted((ROOT / room).rglob("*.py"))
     assert files
     for path in files:
@@ -45,26 +47,36 @@ def test_rooms_import_only_what_they_may(room):
         assert others <= ROOMS[room], f"{path.relative_to(ROOT)} imports {sorted(others)}"
 
 
-def test_the_library_imports_torch_numpy_jaxtyping_and_the_standard_library():
+def test_imports_of_the_library():
+    """The library imports torch, numpy, jaxtyping and the standard library."""
     for path in (ROOT / "mi_estimators").rglob("*.py"):
         own = sys.stdlib_module_names | LIBRARY_DEPENDENCIES | {"mi_estimators"}
         foreign = imported(path) - own - LAZY
+
         assert not foreign, f"{path.name} imports {sorted(foreign)}"
+
         at_the_top = [
             node
             for node in ast.parse(path.read_text()).body
             if isinstance(node, ast.Import | ast.ImportFrom)
         ]
         eager = {name.split(".")[0] for node in at_the_top for name in names_of(node)}
+
         assert not eager & LAZY, f"{path.name} imports {sorted(eager & LAZY)} when it is imported"
 
 
-def test_importing_the_library_loads_nothing_heavy():
+def test_light_import():
+    """Importing the library loads nothing heavy."""
     heavy = {"transformers", "matplotlib", "scipy", "sympy", "flint"}
     code = f"import sys, mi_estimators; print(*({heavy} & set(sys.modules)))"
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
     )
+
     assert result.stdout.split() == []
 
 
@@ -83,7 +95,8 @@ LIBRARY = (
 
 
 @pytest.mark.parametrize("room", LIBRARY[2:])
-def test_the_rooms_of_the_library_import_only_those_before_them(room):
+def test_order_of_rooms(room):
+    """The rooms of the library import only those before them."""
     for path in (ROOT / "mi_estimators" / room).glob("*.py"):
         above = [
             node
@@ -93,6 +106,7 @@ def test_the_rooms_of_the_library_import_only_those_before_them(room):
         above = [node for node in above if node.level == 2]
         others = {node.module.split(".")[0] for node in above if node.module}
         others |= {alias.name for node in above if not node.module for alias in node.names}
+
         assert others <= set(LIBRARY[: LIBRARY.index(room)]), path.name
 
 
@@ -100,14 +114,15 @@ LAYOUT = {"COMMENT", "NL", "NEWLINE", "INDENT", "DEDENT", "ENCODING", "ENDMARKER
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_modules_are_short(room):
+def test_short_modules(room):
     for path in (ROOT / room).rglob("*.py"):
         with path.open("rb") as file:
             kinds = [tokenize.tok_name[token.type] for token in tokenize.tokenize(file.readline)]
         assert sum(kind not in LAYOUT for kind in kinds) <= 2600, path.relative_to(ROOT)
 
 
-def test_the_oracles_share_no_code_with_the_bounds():
+def test_oracles_apart():
+    """The oracles share no code with the bounds."""
     assert "mi_estimators" not in imported(ROOT / "proofs" / "engine" / "oracles.py")
 
 
@@ -149,11 +164,13 @@ def neighbours(path: Path) -> set[str]:
             names |= {".".join((*module, alias.name)) for alias in node.names}
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
+
     parts = [name.replace("..", ".").split(".") for name in names]
     return {part[1] for part in parts if part[0] == package[0]} - {folder(path)}
 
 
-def test_the_folders_of_the_adapter_are_in_order():
+def test_order_of_the_adapter():
+    """The folders of the adapter are in order."""
     seen = set()
     for path in (ROOT / "llm_adapter").rglob("*.py"):
         name = folder(path)
@@ -161,10 +178,12 @@ def test_the_folders_of_the_adapter_are_in_order():
         if name in ADAPTER:  # the commands may import them all
             above = neighbours(path) - ADAPTER[name]
             assert not above, f"{path.relative_to(ROOT)} imports {sorted(above)}"
+
     assert ADAPTER.keys() <= seen
 
 
-def test_the_adapter_s_arguments_import_nothing_heavy_at_the_top():
+def test_light_arguments():
+    """The adapter's arguments import nothing heavy at the top."""
     for path in (ROOT / "llm_adapter" / "arguments").glob("*.py"):
         tree = ast.parse(path.read_text())
         eager = {name.split(".")[0] for node in tree.body for name in names_of(node)}
@@ -175,7 +194,8 @@ PHENOMENA = {path.parent.name for path in (ROOT / "toy").glob("*/experiment.py")
 BELOW = {"models", "rows", "experiment"}  # what a phenomenon may import of the lab
 
 
-def test_a_phenomenon_of_the_lab_imports_no_other():
+def test_experiments_apart():
+    """A phenomenon of the lab imports no other."""
     for path in (ROOT / "toy").rglob("*.py"):
         name, others = folder(path), neighbours(path)
         if name in PHENOMENA:
@@ -185,4 +205,5 @@ def test_a_phenomenon_of_the_lab_imports_no_other():
         else:
             wrong = others & PHENOMENA  # they are found, not named
         assert not wrong, f"{path.relative_to(ROOT)} imports {sorted(wrong)}"
+
     assert {"escape", "_template"} <= PHENOMENA

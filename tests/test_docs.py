@@ -18,8 +18,8 @@ DEFINED = re.compile(r"^\[([^\]]+)\]: (\S+)$", flags=re.M)
 def targets(text: str) -> list[str]:
     """Return where the links of a Markdown text lead, inline ones and definitions, apart from the web."""
     text = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)  # code is no link
-    found = [*re.findall(r"\]\(([^)]+)\)", text), *(target for _, target in DEFINED.findall(text))]
-    return [target for target in found if not re.match(r"https?:", target)]
+    links = [*re.findall(r"\]\(([^)]+)\)", text), *(target for _, target in DEFINED.findall(text))]
+    return [target for target in links if not re.match(r"https?:", target)]
 
 
 def anchors(text: str) -> set[str]:
@@ -30,7 +30,7 @@ def anchors(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_and_figures_exist(page):
+def test_links_and_figures(page):
     for target in targets(page.read_text()):
         file, _, anchor = target.partition("#")
         linked = page.parent / file if file else page
@@ -39,10 +39,12 @@ def test_links_and_figures_exist(page):
             assert anchor in anchors(linked.read_text()), target
 
 
-def test_the_theorems_named_exist_and_are_linked():
+def test_named_theorems():
+    """The theorems named exist and are linked."""
     text = CLAIMS.read_text()
     defined = dict(DEFINED.findall(text))
     named = set(re.findall(r"\[`(\w+)`\](?!:)", text))
+
     assert len(named) >= 20
     assert named <= set(modules())
     assert defined == {f"`{slug}`": f"THEOREMS.md#{slug}" for slug in named}
@@ -53,19 +55,23 @@ FLAGS = (ROOT / "llm_adapter/arguments/fields.py").read_text()
 PAPERS = ENTRY.findall((ROOT / "docs/papers.md").read_text())
 
 
-def test_the_paper_index_is_long_and_whole():
+def test_paper_index():
+    """The paper index is long and whole."""
     text = (ROOT / "docs/papers.md").read_text()
     assert len(PAPERS) >= 40
     assert len(PAPERS) == text.count("\n→ ")
 
 
 @pytest.mark.parametrize("entry", PAPERS, ids=lambda entry: entry[0])
-def test_a_papers_theorem_name_and_test_exist(entry):
+def test_paper_entries(entry):
+    """A paper's theorem, name and test exist."""
     _, _, _, theorems, names, test = entry
     slugs = re.findall(r"\[`(\w+)`\]\(THEOREMS\.md#\1\)", theorems)
+
     assert slugs
     assert set(slugs) <= set(modules())
     assert (ROOT / test).is_file()
+
     for name in re.findall(r"`([^`]+)`", names):
         if name.startswith("--"):
             assert f"{name.split()[0].removeprefix('--')}: " in FLAGS, name

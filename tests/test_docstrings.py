@@ -50,6 +50,7 @@ def public() -> dict[str, object]:
     rooms = [name for name in mi.__all__ if inspect.ismodule(getattr(mi, name))]
     rooms.remove("display")
     flat = {name: item for name in mi.__all__ if not inspect.ismodule(item := getattr(mi, name))}
+
     return flat | {
         f"{room}.{name}": getattr(getattr(mi, room), name)
         for room in rooms
@@ -94,11 +95,12 @@ def missing_of_function(name: str, function: object) -> list[str]:
         or "as for" in text
         for argument in parameters
     }
+
     return [part for part, there in parts.items() if not there]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_functions_say_all_of_it(name):
+def test_functions(name):
     assert missing_of_function(name, NAMES[name]) == []
 
 
@@ -113,31 +115,38 @@ def methods(kind: type) -> Iterator[tuple[str, object]]:
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_classes_and_their_methods_say_what_they_are(name):
+def test_classes(name):
+    """Classes and their methods say what they are."""
     kind = NAMES[name]
     text = kind.__doc__ or ""
+
     assert re.match(r"[A-Z`]", text), "expected a docstring"
     assert not text.startswith(f"{kind.__name__}("), "expected more than the dataclass's signature"
+
     fields = [
         field for field in getattr(kind, "__dataclass_fields__", {}) if not field.startswith("_")
     ]
+
     assert [field for field in fields if not re.search(rf"\b{field}\b", text)] == []
+
     for method, function in methods(kind):
-        said = function.__doc__ or ""
-        assert re.match(r"[A-Zχ]", said), f"{method}: expected a docstring"
+        docstring = function.__doc__ or ""
+        assert re.match(r"[A-Zχ]", docstring), f"{method}: expected a docstring"
+
         parameters = list(inspect.signature(function).parameters.values())[1:]
         if any("Tensor" in str(parameter.annotation) for parameter in parameters):
-            assert "hape" in said or "as for" in said or "columns" in said, (
+            assert "hape" in docstring or "as for" in docstring or "columns" in docstring, (
                 f"{method}: expected shapes"
             )
+
         returned = str(inspect.signature(function).return_annotation)
         if "Tensor" in returned:
-            assert "hape" in said, f"{method}: expected the shape that is returned"
+            assert "hape" in docstring, f"{method}: expected the shape that is returned"
 
 
 def documented_constants() -> set[str]:
     """Return the names that are assigned in the library with a docstring below."""
-    found = set()
+    names = set()
     for path in (ROOT / "mi_estimators").rglob("*.py"):
         body = ast.parse(path.read_text()).body
         for line, below in pairwise(body):
@@ -145,18 +154,21 @@ def documented_constants() -> set[str]:
             targets = (
                 line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
             )
-            found |= {target.id for target in targets if is_text and isinstance(target, ast.Name)}
-    return found
+            names |= {target.id for target in targets if is_text and isinstance(target, ast.Name)}
+
+    return names
 
 
 @pytest.mark.parametrize("name", CONSTANTS)
-def test_constants_have_a_docstring_below(name):
+def test_constants(name):
+    """Constants have a docstring below."""
     assert name.split(".")[-1] in documented_constants()
 
 
-def test_the_exceptions_are_needed():
+def test_needed_exceptions():
     for names in (NO_EXAMPLE, NO_SOURCE, NO_UNIT):
         assert set(names) <= set(FUNCTIONS)
+
     assert not [name for name in NO_EXAMPLE if ">>>" in NAMES[name].__doc__]
     assert not [
         n
@@ -178,7 +190,7 @@ def test_the_exceptions_are_needed():
         ("Return y, in nats, shape (...).", "the argument x"),
     ],
 )
-def test_a_missing_part_is_found(docstring, lacks):
+def test_missing_parts(docstring, lacks):
     def function(x):
         return x
 
@@ -186,7 +198,10 @@ def test_a_missing_part_is_found(docstring, lacks):
     assert lacks in missing_of_function("function", function)
 
 
-def defined(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.AST]]:
+def defined(
+    body: list[ast.stmt],
+    prefix: str = "",
+) -> Iterator[tuple[str, ast.AST]]:
     """Yield the public functions and classes of a module, and the public methods of its public classes."""
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
@@ -196,11 +211,14 @@ def defined(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.A
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_every_module_and_public_function_of_the_rooms_has_a_docstring(room):
+def test_rooms(room):
+    """Every module and public function of the rooms has a docstring."""
     files = [
         path for path in (ROOT / room).rglob("*.py") if "build" not in path.relative_to(ROOT).parts
     ]
+
     assert files
+
     without = []
     for path in files:
         tree = ast.parse(path.read_text())
@@ -210,6 +228,7 @@ def test_every_module_and_public_function_of_the_rooms_has_a_docstring(room):
             for name, node in named
             if len((ast.get_docstring(node) or "").split()) < 2
         ]
+
     assert without == []
 
 
@@ -226,7 +245,7 @@ def cited(docstring: str | None) -> list[str]:
     lists = re.findall(
         r"\b[Tt]heorems?:? (\w+_\w+(?:, \w+_\w+)*)", " ".join((docstring or "").split())
     )
-    return [slug for found in lists for slug in found.split(", ")]
+    return [slug for slugs in lists for slug in slugs.split(", ")]
 
 
 def unshown(docstring: str | None) -> list[str]:
@@ -237,19 +256,22 @@ def unshown(docstring: str | None) -> list[str]:
 
 
 @pytest.mark.parametrize("name", [*FUNCTIONS, *CLASSES])
-def test_a_public_name_cites_two_theorems_at_most_and_they_exist(name):
+def test_cited_theorems(name):
+    """A public name cites two theorems at most, and they exist."""
     slugs = cited(NAMES[name].__doc__)
     assert len(slugs) <= 2
     assert set(slugs) <= SLUGS
 
 
 @pytest.mark.parametrize("room", ["toy", "llm_adapter"])
-def test_a_function_that_cites_a_theorem_shows_it_by_a_number(room):
+def test_shown_theorems(room):
+    """A function that cites a theorem shows it by a number."""
     texts = {
         f"{path.relative_to(ROOT)}: {name}": ast.get_docstring(node)
         for path in (ROOT / room).rglob("*.py")
         for name, node in defined(ast.parse(path.read_text()).body)
     }
+
     assert any(map(cited, texts.values()))
     assert {
         name: wrong
@@ -269,5 +291,6 @@ def test_a_function_that_cites_a_theorem_shows_it_by_a_number(room):
         ("Theorems: mio_anchor, mio_ancor\n\n    >>> 1\n    1", ["mio_ancor does not exist"]),
     ],
 )
-def test_a_theorem_that_is_not_shown_or_does_not_exist_is_found(docstring, wrong):
+def test_unshown_theorems(docstring, wrong):
+    """A theorem that is not shown or does not exist is found."""
     assert unshown(docstring) == wrong

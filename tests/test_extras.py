@@ -58,10 +58,13 @@ def run(absent, command, folder):
 @pytest.mark.parametrize(
     ("command", "extra"), [(command, extra) for command in COMMANDS for extra in COMMANDS[command]]
 )
-def test_a_command_names_the_extra_that_is_missing(tmp_path, command, extra):
+def test_missing_extra(tmp_path, command, extra):
+    """A command names the extra that is missing."""
     modules = [name for name in MODULES[extra] if name != NEEDED_BY_TORCH]
     done = run(",".join(modules), command, tmp_path)
+
     assert done.returncode in (1, 2)
+
     message = done.stderr.splitlines()[-1]
     assert all(name in message for name in modules)
     assert message.endswith(f"run {install(extra)}")
@@ -69,9 +72,11 @@ def test_a_command_names_the_extra_that_is_missing(tmp_path, command, extra):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_run_needs_at_its_end_stops_it_before_it_begins(tmp_path):
+def test_needs_of_the_end(tmp_path):
+    """What a run needs at its end stops it before it begins."""
     module = "matplotlib"
     done = run(module, "llm_adapter.train --output_dir out", tmp_path)
+
     assert done.returncode == 2
     assert (
         done.stderr == f"llm_adapter.train: error: {module}: not installed; run {install('llm')}\n"
@@ -79,24 +84,28 @@ def test_what_a_run_needs_at_its_end_stops_it_before_it_begins(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_estimate_needs_no_extra(tmp_path):
+def test_bare_estimate(tmp_path):
+    """An estimate needs no extra."""
     everything = {name for modules in MODULES.values() for name in modules} - {NEEDED_BY_TORCH}
     rows = "".join(f"{k % 17},{k % 17 + k % 5}\n" for k in range(200))
     (tmp_path / "few.csv").write_text(f"a,b\n{rows}")
     command = "mi_estimators few.csv --x a --y b --effort fast"
     done = run(",".join(everything), command, tmp_path)
+
     assert (done.returncode, done.stderr) in ((0, ""), (1, ""))
     assert "\nnext: " in done.stdout
 
 
-def test_a_figure_without_matplotlib_names_the_extra(monkeypatch):
+def test_missing_matplotlib(monkeypatch):
+    """A figure without matplotlib names the extra."""
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     expected = r"^matplotlib: not installed; run pip install .*\[plot\]"
     with pytest.raises(ImportError, match=expected), theme():
         pass
 
 
-def test_the_table_is_that_of_the_metadata():
+def test_extras_table():
+    """The table is that of the metadata."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extras, groups = project["project"]["optional-dependencies"], project["dependency-groups"]
     assert set(MODULES) - set(GROUPS) == set(extras)
@@ -104,7 +113,7 @@ def test_the_table_is_that_of_the_metadata():
 
 
 @pytest.mark.parametrize("extra", MODULES)
-def test_where_all_is_there_nothing_is_said(extra):
+def test_silence(extra):
     if message := absent(extra):
         with pytest.raises(ImportError, match="not installed"):
             need(extra)

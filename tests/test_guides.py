@@ -40,16 +40,19 @@ LONG = {"images_and_sequences", "estimates", "diagnostics", "big_data"}
         if programs(path)
     ],
 )
-def test_the_code_runs_and_prints_what_stands_under_it(path, tmp_path, monkeypatch):
+def test_printed_output(path, tmp_path, monkeypatch):
+    """The code runs and prints what stands under it."""
     pytest.importorskip(
         "sklearn", reason="the guides load scikit-learn's data; it is in the group test"
     )
     monkeypatch.chdir(tmp_path)
+
     names: dict[str, object] = {}
     for code, expected in programs(path):
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             exec(compile(code, str(path), "exec"), names)
+
         plt.close("all")
         if expected is not None:
             got = printed.getvalue()
@@ -70,7 +73,7 @@ RUNS = [
 
 
 @pytest.mark.parametrize("flags", RUNS, ids=" ".join)
-def test_the_flags_of_a_run_exist(flags, monkeypatch):
+def test_existing_flags(flags, monkeypatch):
     monkeypatch.chdir(ROOT)
     assert read_values(flags) is not None
     with pytest.raises(ValueError, match="known flag"):

@@ -39,18 +39,19 @@ def cells(source, kind):
 
 def sections(source):
     """The cells from each heading `## ` up to the next one, as (heading, list of the code cells)."""
-    found = []
+    parts = []
     for cell in jupytext.read(source).cells:
         if cell.cell_type == "markdown" and cell.source.startswith("## "):
-            found.append((cell.source.splitlines()[0], []))
-        elif cell.cell_type == "code" and found:
-            found[-1][1].append(cell.source)
-    return found
+            parts.append((cell.source.splitlines()[0], []))
+        elif cell.cell_type == "code" and parts:
+            parts[-1][1].append(cell.source)
+
+    return parts
 
 
 def pictures(cell):
-    found = [output.get("data", {}).get("image/png") for output in cell.get("outputs", [])]
-    return [base64.b64decode(png) for png in found if png]
+    images = [output.get("data", {}).get("image/png") for output in cell.get("outputs", [])]
+    return [base64.b64decode(png) for png in images if png]
 
 
 def executed(source):
@@ -58,10 +59,12 @@ def executed(source):
 
 
 @sources
-def test_the_executed_notebook_is_its_source(source):
+def test_executed_source(source):
+    """The executed notebook is its source."""
     assert [(c.cell_type, c.source, c.metadata.get("tags")) for c in executed(source)] == [
         (c.cell_type, c.source, c.metadata.get("tags")) for c in jupytext.read(source).cells
     ]
+
     code = [c for c in executed(source) if c.cell_type == "code"]
     assert [c.execution_count for c in code] == list(range(1, len(code) + 1))
     assert not any(
@@ -72,7 +75,7 @@ def test_the_executed_notebook_is_its_source(source):
 
 @pytest.mark.broad
 @sources
-def test_the_source_runs_in_a_kernel(source):
+def test_run_in_a_kernel(source):
     execute(source)
 
 
@@ -82,12 +85,13 @@ LONG = {"08_to_a_language_model"}  # its command is tested with the adapter
 @pytest.mark.parametrize(
     "source", [source for source in SOURCES if source.stem not in LONG], ids=lambda path: path.stem
 )
-def test_the_source_runs(source, monkeypatch):
+def test_run_in_process(source, monkeypatch):
     """In this process, which has imported all; the settings that a notebook changes are put back."""
     if "sklearn" in source.read_text():
         pytest.importorskip(
             "sklearn", reason="the notebook loads its data; it is in the group test"
         )
+
     monkeypatch.chdir(NOTEBOOKS)
     dtype = torch.get_default_dtype()
     try:
@@ -100,7 +104,8 @@ def test_the_source_runs(source, monkeypatch):
 
 
 @sources
-def test_the_code_is_short_and_sections_end_in_assertions(source):
+def test_short_sections(source):
+    """The code is short, and sections end in assertions."""
     written = io.StringIO("\n".join(cells(source, "code")))
     assert len(list(tokenize.generate_tokens(written.readline))) <= TOKENS
     assert len(sections(source)) >= 3
@@ -109,10 +114,12 @@ def test_the_code_is_short_and_sections_end_in_assertions(source):
 
 
 @sources
-def test_every_theorem_named_exists(source):
+def test_named_theorems(source):
     text = "\n".join(cells(source, "markdown"))
     linked = re.findall(r"\]\(\.\./docs/THEOREMS\.md#(\w+)\)", text)
+
     assert set(linked) <= SLUGS
+
     named = set(
         re.findall(r"`([a-z0-9]+(?:_[a-z0-9]+)+)`", text)
     )  # a slug, or a name that the code or the library has
@@ -120,35 +127,46 @@ def test_every_theorem_named_exists(source):
         set(mi.__all__) | set(mi.ESTIMATORS) | set(mi.estimation.READOUTS) | set(mi.laws.__all__)
     )
     code = set(re.findall(r"\w+", "\n".join(cells(source, "code"))))
+
     assert named - SLUGS <= known | code
     assert named & SLUGS
 
 
 @sources
-def test_figures_are_legible_on_light_and_on_dark_pages(source):
-    """A figure is opaque, or its ink has a middle tone."""
+def test_legible_figures(source):
+    """Figures are legible on light and on dark pages: a figure is opaque, or its ink has a middle tone.
+
+    A figure is opaque, or its ink has a middle tone.
+    """
     for png in chain.from_iterable(map(pictures, executed(source))):
         pixels = imread(io.BytesIO(png))  # (height, width, RGBA)
         if pixels[0, 0, 3] == 1:
             continue
+
         ink = pixels[pixels[..., 3] > 0.9][:, :3]
-        linear = np.where(ink <= 0.04045, ink / 12.92, ((ink + 0.055) / 1.055) ** 2.4)
+        linear = np.where(
+            ink <= 0.04045,
+            ink / 12.92,
+            ((ink + 0.055) / 1.055) ** 2.4,
+        )
         luminance = linear @ [0.2126, 0.7152, 0.0722]
         faint = (
             np.minimum(1.05 / (luminance + 0.05), (luminance + 0.05) / 0.05) < 3
         ).mean()  # contrast, WCAG
+
         assert faint < 0.02
 
 
 @sources
-def test_cells_that_draw_are_folded(source):
+def test_folded_cells(source):
+    """Cells that draw are folded."""
     for cell in executed(source):
         if pictures(cell):
             assert cell.metadata.get("tags") == ["hide-input"]
 
 
 @sources
-def test_every_figure_has_a_caption(source):
+def test_captions(source):
     """The cell after one that shows a figure is text in italics."""
     for shown, after in pairwise(executed(source)):
         if pictures(shown):

@@ -36,6 +36,7 @@ def built(tmp_path_factory):
     run("tar", "-cf", archive, *(name for name in names if (ROOT / name).is_file()), cwd=ROOT)
     run("tar", "-xf", archive, cwd=source)
     run(sys.executable, "-m", "build", "--outdir", out, source, cwd=source)
+
     return out
 
 
@@ -45,36 +46,45 @@ def wheel(built):
     return path
 
 
-def test_the_sdist_holds_what_the_wheel_is_made_of(built, wheel):
+def test_sdist(built, wheel):
+    """The sdist holds what the wheel is made of."""
     (path,) = built.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     in_wheel = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+
     assert in_wheel | {"pyproject.toml", "README.md", "LICENSE", "PKG-INFO"} <= names
+
     tracked = set(run("git", "ls-files", cwd=ROOT).splitlines())
     assert tracked <= names, "the sdist is a source that can be tested"
 
 
-def test_the_metadata_are_valid_and_say_what_pyproject_says(wheel):
+def test_metadata(wheel):
+    """The metadata are valid and say what pyproject says."""
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         metadata = Metadata.from_email(
             archive.read(name), validate=True
         )  # raises what an index would refuse
+
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert (metadata.name, str(metadata.version)) == (project["name"], project["version"])
     assert metadata.license_expression == project["license"]
     assert metadata.description_content_type == "text/markdown"
     assert metadata.description == (ROOT / "README.md").read_text()
     assert set(metadata.provides_extra) == set(project["optional-dependencies"])
+
     needed = {str(entry) for entry in metadata.requires_dist if "extra" not in str(entry.marker)}
     assert needed == {str(Requirement(entry)) for entry in project["dependencies"]}
 
 
-def test_the_wheel_holds_two_packages_and_their_data(wheel):
+def test_wheel(wheel):
+    """The wheel holds two packages and their data."""
     names = set(zipfile.ZipFile(wheel).namelist())
     packages = {"mi_estimators", "llm_adapter"}
+
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == packages
+
     tracked = run("git", "ls-files", *packages, cwd=ROOT).splitlines()
     assert {name for name in tracked if not name.endswith(".md")} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
@@ -89,6 +99,7 @@ def closure(requirements: list[str]) -> set[str]:
             continue
         names.add(entry.name)
         todo += map(Requirement, distribution(entry.name).requires or [])
+
     return names
 
 
@@ -105,18 +116,23 @@ def link(packages: set[str], folder: Path) -> None:
 @pytest.mark.parametrize(
     "dependencies", ["linked", pytest.param("installed", marks=pytest.mark.broad)]
 )
-def test_the_wheel_alone_estimates(wheel, tmp_path, dependencies):
-    """In an environment of its own, where nothing else is: no extra, no group of a clone, no clone."""
+def test_wheel_alone(wheel, tmp_path, dependencies):
+    """The wheel alone estimates, in an environment where nothing else is: no extra, no group of a clone, no clone.
+
+    In an environment of its own, where nothing else is: no extra, no group of a clone, no clone.
+    """
     environment = tmp_path / "env"
     venv.create(environment, with_pip=False)
     python = environment / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--quiet", "--python", python]
     constraints = ["--no-compile", "--constraint", ROOT / "constraints.txt"]
+
     if dependencies == "linked":
         (site,) = environment.glob("lib/*/site-packages")
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
         link(closure(project["dependencies"]), site)
         constraints.append("--no-deps")
+
     run(*pip, "install", *constraints, wheel, cwd=tmp_path)
     run(*pip, "check", cwd=tmp_path)
 
@@ -130,19 +146,24 @@ x, y = mi.laws.Gaussian(0.8).sample(200, torch.Generator().manual_seed(0))
 print(mi.estimate_mi(x, y, steps=50, progress=True))
 """
     report = run(python, "-I", "-W", "error", "-c", code, cwd=tmp_path)
+
     assert " nats" in report
     assert "\nKSG" in report
 
 
-def test_with_a_public_address_the_package_has_urls_and_absolute_links():
+def test_public_address():
+    """With a public address the package has URLs and absolute links."""
     settings = runpy.run_path(str(ROOT / "setup.py"))
     address = "https://host/owner/name"
+
     assert settings["urls"]("") == {}
     assert settings["urls"](address)["Issues"] == f"{address}/issues"
 
     text = settings["absolute"]((ROOT / "README.md").read_text(), address, "1.2")
     targets = re.findall(r"""(?:\]\(|src=["']|srcset=["'])([^)"'\s]+)""", text)
+
     assert len(targets) > 10
+
     for target in targets:
         file = re.sub(rf"^{address}/(?:blob|raw)/v1\.2/", "", target).partition("#")[0]
         assert file == "" or file.startswith("https:") or (ROOT / file).exists(), target

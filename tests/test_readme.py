@@ -36,7 +36,7 @@ STANDS_FOR = {
 }
 ELSEWHERE = {
     "make test": "it runs this test",
-    "make help": "test_make_help_names_every_target_and_its_cost",
+    "make help": "test_make_help",
     "make docs": "tests/test_site.py builds the site by the same script",
     "make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu": "make demo, with torch from another index",
     "make notebooks": "tests/test_notebooks.py executes each source by the same function",
@@ -49,13 +49,16 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.M | re.S)
 
 
-def test_the_code_prints_what_stands_under_it():
+def test_printed_output():
+    """The code prints what stands under it."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         for block in blocks("python"):
             exec(compile(block, "README.md", "exec"), {})
+
     (expected,) = blocks("text")
     got = printed.getvalue()
+
     assert NUMBER.sub("#", got).split() == NUMBER.sub("#", expected).split()
     # another processor may round a training run otherwise
     assert [float(n) for n in NUMBER.findall(got)] == pytest.approx(
@@ -84,11 +87,13 @@ DEMO = re.findall(rf"{PYTHON} [^;>\n]+", dry_run("demo"))
 RUN = shown("\n".join([line for line in COMMANDS if line.startswith(PYTHON)] + DEMO))
 
 
-def test_every_command_is_run_here_or_elsewhere():
+def test_known_commands():
+    """Every command is run here or elsewhere."""
     assert set(COMMANDS) - set(RUN) == {"make demo", *ELSEWHERE}
     assert len(RUN) >= 10
     assert {line.split()[2] for line in RUN} == set(SHORT)
     assert all(name in "\n".join(RUN).split() for name in STANDS_FOR)
+
     for target in re.findall(
         r"\bmake (?!is\b)([a-z]+)", "\n".join(COMMANDS) + (ROOT / "CONTRIBUTING.md").read_text()
     ):
@@ -107,6 +112,7 @@ def folder(tmp_path_factory):
     x, y = mi.laws.Gaussian(0.8).sample(300, torch.Generator().manual_seed(1))
     table = torch.cat([x, y], 1).tolist()
     (folder / "few.csv").write_text("a,b\n" + "".join(f"{a},{b}\n" for a, b in table))
+
     return folder
 
 
@@ -117,7 +123,7 @@ def folder(tmp_path_factory):
 @pytest.mark.filterwarnings(
     "ignore:No artists with labels:UserWarning"
 )  # one spec leaves half of a figure empty
-def test_a_command_runs(command, folder, monkeypatch):
+def test_command_runs(command, folder, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(ROOT))
     # one spec of some experiments: all of the quick ones take 90 s, and the tests of the lab run each kind
@@ -127,25 +133,30 @@ def test_a_command_runs(command, folder, monkeypatch):
     }
     monkeypatch.setattr(experiment, "experiments", lambda: rows)
     _, flag, module, *flags = shlex.split(command)
+
     assert flag == "-m"
+
     if "--task" in flags:
         pytest.importorskip(
             "reasoning_gym", reason="needs the package reasoning-gym (pip install .[tasks])"
         )
+
     monkeypatch.setattr(
         "sys.argv",
         [module, *(STANDS_FOR.get(word, word) for word in flags), *SHORT[module].split()],
     )
+
     with pytest.raises(SystemExit) as ended:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     assert not ended.value.code
 
 
-def test_it_is_short():
+def test_short_page():
     assert len(README.splitlines()) <= 110
 
 
-def test_make_help_names_every_target_and_its_cost():
+def test_make_help():
+    """`make help` names every target and its cost."""
     command = ["make", "help"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
     targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.M))

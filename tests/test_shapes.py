@@ -34,7 +34,14 @@ print("ok")
 """
 
 
-def test_annotations_hold_at_run_time():
+def test_annotations():
+    """Annotations hold at run time."""
     root = Path(__file__).parents[1]
-    result = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, cwd=root)
+    result = subprocess.run(
+        [sys.executable, "-c", CODE],
+        capture_output=True,
+        text=True,
+        cwd=root,
+    )
+
     assert result.stdout == "ok\n", result.stderr

@@ -36,18 +36,22 @@ def site(tmp_path_factory):
     out = tmp_path_factory.mktemp("site")
     command = [sys.executable, "docs/sphinx/build.py", "--out", out, "--report", out / "none"]
     built = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
     assert built.returncode == 0, built.stderr
+
     return out
 
 
-def test_every_page_of_the_clone_and_every_theorem_has_a_page(site):
+def test_pages(site):
+    """Every page of the clone and every theorem has a page."""
     pages = {path.stem for path in site.rglob("*.html")}
     documents = {path.stem for path in ROOT.glob("docs/**/*.md")} - {"THEOREMS"}
     notebooks = {path.stem for path in ROOT.glob("notebooks/*.ipynb")}
     assert documents | notebooks | set(modules()) <= pages
 
 
-def test_it_asks_nothing_of_another_host(site):
+def test_other_hosts(site):
+    """It asks nothing of another host."""
     assert (site / "_static/mathjax/tex-svg.js").stat().st_size > 1e6
     for path in site.rglob("*.html"):
         loads = r"<(?:script|img|iframe|link rel=.stylesheet.)[^>]+(?:src|href)=.(?:https?:)?//"
@@ -55,18 +59,21 @@ def test_it_asks_nothing_of_another_host(site):
 
 
 @pytest.mark.parametrize("name", LOOKED_AT)
-def test_a_page_fits_a_telephone_and_its_console_is_silent(site, browser, name):
+def test_narrow_page(site, browser, name):
+    """A page fits a telephone, and its console is silent."""
     page, complaints = browser.new_page(viewport={"width": 390, "height": 844}), []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto((site / name).as_uri())
     page.wait_for_load_state()
+
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert complaints == []
     page.close()
 
 
-def test_mathematics_and_search_work_from_a_file(site, browser):
+def test_opened_from_a_file(site, browser):
+    """Mathematics and search work from a file."""
     page = browser.new_page()
     page.goto((site / "theorems/preference/mio_anchor.html").as_uri())
     page.wait_for_selector("mjx-container svg")

@@ -115,6 +115,7 @@ def copy(folder: Path, *without: str) -> Path:
             text = (folder / file).read_text()
             assert text.count(line) == 1, file
             (folder / file).write_text(text.replace(line, line + row.lstrip("\n")))
+
     return folder
 
 
@@ -124,7 +125,9 @@ def python(folder: Path, *arguments: str) -> str:
     result = subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True, cwd=folder, env=environment
     )
+
     assert result.returncode == 0, result.stdout + result.stderr
+
     return result.stdout
 
 
@@ -150,43 +153,48 @@ def proved(project):
     return json.loads(python(project, "-c", LEDGER, *slugs))
 
 
-def test_a_bound_is_estimated_with(seen):
+def test_bound_in_estimates(seen):
+    """The estimator takes the new bound."""
     assert "le_cam" in seen["bounds"]
     # 1000 rows: standard error about 0.03
     assert seen["nats"] == pytest.approx(seen["exact"], abs=0.1)
 
 
-def test_a_bound_is_a_preference_loss_in_the_library_and_the_adapter(seen):
+def test_bound_as_a_loss(seen):
+    """A bound is a preference loss in the library and the adapter."""
     assert seen["loss"] == seen["adapter"] == 0 > seen["falls"]
     assert seen["weights"] == pytest.approx([1, -1])  # reward'(0) = penalty'(0) = 8 σ(0)³ = 1
     assert seen["says"].startswith("Le Cam's E_Q (r − 1)²/(r + 1), Q = 0.5 P + 0.5 R")
 
 
-def test_a_bound_is_in_the_lab(seen):
+def test_bound_in_the_lab(seen):
     assert min(value for row in seen["variance"] for value in row) > 0
     assert "Le cam" in seen["labels"]
 
 
-def test_a_bound_passes_the_tests_of_the_table(project):
+def test_bound_in_the_table(project):
+    """A bound passes the tests of the table."""
     tests = "tests/mi_estimators/bounds/test_variational.py"
     options = ("--import-mode=importlib", "-q", "-p", "no:cacheprovider", "-k", "le_cam")
     printed = python(project, "-m", "pytest", *options, tests)
     assert int(re.findall(r"(\d+) passed", printed)[0]) > 20
 
 
-def test_a_bound_is_proved_by_its_row(proved):
+def test_proved_bound(proved):
     for slug in ("log_ratio_optimality", "score_weights"):
         assert proved[slug]["tier"] in ("symbolic", "kernel"), proved[slug]["problems"]
         assert sum("le_cam" in check for check in proved[slug]["checks"]) >= 3
 
 
-def test_a_copy_of_the_template_is_a_theorem(proved):
+def test_copied_theorem(proved):
+    """A copy of the template is a theorem."""
     entry = proved["hellinger_below_kl"]
     assert entry["tier"] == "symbolic", entry["problems"]
     assert entry["noticed"]
 
 
-def test_a_bound_without_its_proof_row_fails_the_ledger(tmp_path):
+def test_unproved_bound(tmp_path):
+    """A bound without its proof row fails the ledger."""
     folder = copy(tmp_path, "proofs/engine/rows.py")
     (entry,) = json.loads(python(folder, "-c", LEDGER, "log_ratio_optimality")).values()
     assert entry["tier"] == "none"

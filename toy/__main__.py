@@ -45,6 +45,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{quantity}: {measured}; theory: {theory}")
     for line in _shown(page.titles, options):
         print(line)
+
     print(f"{len(rows)} results in {options.out / FILE}; next: open {options.out / report.FILE}")
     return 0
 
@@ -64,11 +65,13 @@ def _parser() -> argparse.ArgumentParser:
         "report": "Run all experiments that have no results yet and write the report.",
         "page": "Write the report from existing results; run nothing.",
     }
+
     parser = argparse.ArgumentParser(
         prog="python -m toy",
         description="Run small exact experiments and write a report with the theory beside every number.",
         epilog="Example: python -m toy escape --quick --out results",
     )
+
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     for name, text in commands.items():
@@ -80,8 +83,10 @@ def _parser() -> argparse.ArgumentParser:
             metavar="DIR",
             help="folder for results.jsonl, report.html and the figures (default: results)",
         )
+
         if name == "page":
             continue
+
         command.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
         command.add_argument(
             "--quick", action="store_true", help="run a small version: rough numbers, in seconds"

@@ -23,6 +23,7 @@ def section(page: Page) -> None:
         that must draw it, as in RLHF, starves: the wait grows like 1/ε with the answer's first probability ε, and MIO
         has a threshold of its own, below which it stops short of ½."""
     )
+
     page.figure(
         "lead",
         figure(),
@@ -48,15 +49,36 @@ def _paths(axes) -> None:
     times = np.logspace(-2, 4, 200)
     slope = (A - C) / (A - 2 * C + D)
     margins = [theory.dpo_margin(t, 1.0, A - 2 * C + D) for t in times]
-    axes.plot(times, slope * np.array(margins), color=colour("dpo"), label="DPO, β = 1")
+    axes.plot(
+        times,
+        slope * np.array(margins),
+        color=colour("dpo"),
+        label="DPO, β = 1",
+    )
 
     def flow(_, z):
         up, down = 2 * theory.chosen_pull(2 * z[0], 0.5), 2 * theory.rejected_push(2 * z[1], 0.5)
         return [A * up - C * down, C * up - D * down]
 
-    path = solve_ivp(flow, (0, times[-1]), [0.0, 0.0], "LSODA", times, rtol=1e-8, atol=1e-10)
+    path = solve_ivp(
+        flow,
+        (0, times[-1]),
+        [0.0, 0.0],
+        "LSODA",
+        times,
+        rtol=1e-8,
+        atol=1e-10,
+    )
+
     axes.plot(times, path.y[0], color=colour("mio"), label="MIO, β = 2")
-    axes.axhline(theory.preference_anchor(0.5) / 2, color=GREY, ls="-.", lw=1, label="MIO's anchor")
+    axes.axhline(
+        theory.preference_anchor(0.5) / 2,
+        color=GREY,
+        ls="-.",
+        lw=1,
+        label="MIO's anchor",
+    )
+
     axes.set(xscale="log", xlabel="time t", ylabel="chosen ln π/π_ref, nats")
     axes.set_title("What happens to the chosen answer")
     axes.legend()
@@ -70,12 +92,14 @@ def _escapes(axes) -> None:
         "sft": [theory.escape_time_sft(e) for e in starts],
         "mio": [theory.escape_time_mio(e, 0.5) for e in starts],
     }
+
     names = {"rlhf": "RLHF: the policy draws", "sft": "likelihood"}
     for name, values in times.items():
         finite = np.where(np.isfinite(values), values, np.nan)
         axes.plot(
             starts, finite, color=colour(name), label=names.get(name, f"{label(name)}, β = ½")
         )
+
     axes.set(xscale="log", yscale="log", xlabel="ε, first probability of the correct answer")
     axes.set(ylabel="time to ½")
     axes.invert_xaxis()

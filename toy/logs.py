@@ -59,12 +59,19 @@ def runs_figure(runs: list[Run]) -> Figure:
     across = math.ceil((len(runs) + 1) / down)
     figure = Figure(figsize=(3.6 * across, 3.6 * down), layout="constrained")
     *panels, losses = figure.subplots(down, across, squeeze=False).flatten()
+
     for axes in panels[len(runs) :]:
         axes.set_axis_off()
     for axes, run in zip(panels, runs, strict=False):
         _rewards(axes, run)
+
     for run, tint in zip(runs, cycle(PALETTE), strict=False):
-        losses.plot(column(run, "step"), column(run, "loss"), color=tint, label=run.name)
+        losses.plot(
+            column(run, "step"),
+            column(run, "loss"),
+            color=tint,
+            label=run.name,
+        )
         for key, dash in (("loss_start", ":"), ("loss_floor", "-.")):
             if run.facts.get(key) is not None:
                 losses.axhline(run.facts[key], color=tint, lw=1, ls=dash)
@@ -80,8 +87,16 @@ def _rewards(axes: Axes, run: Run) -> None:
     axes.plot(step, column(run, "rewards/chosen"), color=GREEN, label="chosen")
     axes.plot(step, column(run, "rewards/rejected"), "--", color=RED, label="rejected")
     axes.axhline(0, color=INK, lw=0.8)
+
     if run.facts.get("anchor") is not None:
-        axes.axhline(run.facts["anchor"], color=INK, lw=1, ls="-.", label="anchor")
+        axes.axhline(
+            run.facts["anchor"],
+            color=INK,
+            lw=1,
+            ls="-.",
+            label="anchor",
+        )
+
     for k, end in enumerate(run.facts.get("no_collapse_interval") or []):
         if end is not None:
             text = None if k else "no-collapse interval"
@@ -146,8 +161,10 @@ def in_words(run: Run) -> str:
         f" {'rose' if rejected[-1] > 0 else 'sank'} by {abs(rejected[-1]):.2g}. Their common mode z_w + z_l swung over"
         f" {swing:.2g} nats"
     )
+
     if run.facts.get("anchor") is None:
         return f"{words}; this loss sees the margin z_w − z_l alone, and nothing holds the common mode."
+
     gap = chosen[-1] * beta - run.facts["anchor"]
     side = "above" if gap > 0 else "below"
     return f"{words}; the loss holds the chosen reward, which ended {abs(gap):.2g} nats {side} its anchor."
@@ -164,4 +181,5 @@ def ledger_lines(entries: list[dict]) -> str:
             f" <span class=soft>({escape(tier)}, {entry.get('seconds') or 0:.1f} s)</span>{held}</summary>"
             f"<p>{escape(str(entry.get('statement', '')))}</p></details>"
         )
+
     return "\n".join(lines)

@@ -51,6 +51,7 @@ def _lab(page: Page, rows: list[Row]) -> None:
         computing; {"; ".join(versions)}.""",
         soft=True,
     )
+
     if rows[0]["suite"] == "quick":
         page.text(
             "A quick run: its numbers are rough, and the captions say what the full suite shows."
@@ -60,6 +61,7 @@ def _lab(page: Page, rows: list[Row]) -> None:
     for row in experiment.experiments().values():
         for section in row.sections:
             section(page, rows)
+
     explorer.section(page)
 
 
@@ -76,6 +78,7 @@ def _other_rooms(page: Page, folder: Path) -> None:
             logged; the interval is a statement about means over the whole training set. To see: whether chosen and
             rejected rewards move together (DPO's loss does not see it) or the chosen one keeps to its anchor.""",
         )
+
         for words in map(logs.in_words, runs):
             page.text(words)
         page.table("Runs", logs.runs_table(runs))

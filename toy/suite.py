@@ -45,6 +45,7 @@ def run(
             progress.set_description(f"{name}: {type(spec).__name__}")
             row = identity(name, spec, suite, seed)
             earlier = [old for old in finished if row.items() <= old.items()]
+
             if not earlier:
                 started = time.perf_counter()
                 measured, theory = experiments[name].runs[type(spec)](spec, seed)

@@ -82,6 +82,7 @@ def compile_ball(expr: sp.Basic) -> Ball:
     if isinstance(expr, sp.log) and isinstance(expr.args[0] - 1, sp.exp):
         inner = compile_ball((expr.args[0] - 1).args[0])
         return lambda env: softplus(inner(env))
+
     arguments = [compile_ball(argument) for argument in expr.args]
     if expr.is_Add:
         return lambda env: sum((f(env) for f in arguments), arb(0))
@@ -91,9 +92,11 @@ def compile_ball(expr: sp.Basic) -> Ball:
         return lambda env: power(arguments[0](env), int(expr.exp))
     if expr.is_Pow:
         return lambda env: arguments[0](env) ** arguments[1](env)
+
     for function, enclose in _FUNCTIONS.items():
         if isinstance(expr, function):
             return lambda env: enclose(*(f(env) for f in arguments))
+
     raise TypeError(f"ball arithmetic: no enclosure for {expr.func.__name__} in {expr}")
 
 
@@ -141,16 +144,19 @@ def certify(expr: Term, relation: str, box: Mapping, budget: int = 4000) -> Outc
     holds, fails = RELATIONS[relation]
     start = _exact(box)
     term: Any = unfolded(expression(expr))
+
     if term.free_symbols != set(start) or any(a > b for a, b in start.values()):
         raise ValueError(
             f"box: expected ordered ends for {sorted(map(str, term.free_symbols))}, got {show(start)}"
         )
+
     value = compile_ball(term)
     slopes = (
         {s: compile_ball(sp.diff(term, s)) for s in start}
         if not term.has(sp.Abs, sp.Min, sp.Max)
         else {}
     )
+
     ticket = count(1)
     queue: list[tuple[float, int, Box]] = [(0.0, 0, start)]
     with ctx.workprec(PRECISION):
@@ -160,14 +166,17 @@ def certify(expr: Term, relation: str, box: Mapping, budget: int = 4000) -> Outc
             middle = {s: ((a + b) / 2, (a + b) / 2) for s, (a, b) in part.items()}
             centre = {s: exact(a) for s, (a, _) in middle.items()}
             at_centre, enclosure = value(centre), value(balls)
+
             for where, ball in ((middle, at_centre), (part, enclosure)):
                 if fails(ball, 0):
                     witness = f"{show(where)}: value {ball.str(8)}"
                     return Outcome("refuted", f"sub-box {looked_at}", witness)
+
             if slopes:  # the mean value form is the sharper one on small boxes
                 centred = at_centre + sum(
                     (f(balls) * (balls[s] - centre[s]) for s, f in slopes.items()), arb(0)
                 )
+
             done = holds(enclosure, 0) or (bool(slopes) and holds(centred, 0))
             if not done:
                 widest = max(part, key=lambda s: part[s][1] - part[s][0], default=None)
@@ -179,9 +188,11 @@ def certify(expr: Term, relation: str, box: Mapping, budget: int = 4000) -> Outc
                 for half in ((low, cut), (cut, high)):
                     width = max(float(b - a) for a, b in (part | {widest: half}).values())
                     heapq.heappush(queue, (-width, next(ticket), part | {widest: half}))
+
             if not queue:
                 boxes = f"{looked_at} sub-boxes of {show(start)}"
                 return Outcome("proved", boxes if start else "the number is enclosed")
+
     return Outcome("undecided", f"{budget} sub-boxes of {show(start)} were not enough")
 
 

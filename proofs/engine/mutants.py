@@ -34,6 +34,7 @@ class Mutant:
         place = attrgetter(room)(mi) if room else mi
         right = getattr(place, leaf)
         setattr(place, leaf, self.change(right))
+
         try:
             yield
         finally:

@@ -38,6 +38,7 @@ def lowest(
             constraints=[{"type": "ineq", "fun": subject}],
             options={"ftol": 1e-14, "maxiter": 1000},
         )
+
     return float(best.fun), [float(x) for x in best.x]
 
 

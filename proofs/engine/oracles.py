@@ -118,6 +118,7 @@ def bridge(p: Vector, q: Vector, t: Vector, odds: float) -> object:
             p, [1 / (1 + x) for x in ratios]
         )
         low, high = (c, high) if above else (low, c)
+
     return _mean(p, t) - low
 
 
@@ -184,6 +185,7 @@ def infonce(joint: Table, t: Table, candidates: int, negatives: Vector | None = 
             total += weight * (
                 t[x][y] - log(fsum(exp(mpf(t[x][j])) for j in (y, *others)) / candidates)
             )
+
     return total
 
 
@@ -209,6 +211,7 @@ def interpolated(joint: Table, t: Table, log_a: Vector, alpha: float, candidates
             total += others * (
                 row[ys[0]] * (t[x][ys[0]] - log(baseline)) - px[x] * py[ys[0]] * m / baseline
             )
+
     return total
 
 

@@ -49,6 +49,7 @@ def kind(symbol: sp.Basic) -> str:
         is None
     ):
         return "real"
+
     raise TypeError(f"{symbol}: expected a symbol declared real, positive, or positive and integer")
 
 
@@ -91,6 +92,8 @@ def counterexample(expr: sp.Expr, fails: Callable) -> str:
                     break
         else:
             raise ValueError(f"symbolic: no finite value at {where}")
+
         if fails(ball):
             return f"{where}: value {ball.str(8)}"
+
     return ""

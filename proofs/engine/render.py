@@ -107,6 +107,7 @@ def display(shown: Iterable[object]) -> str:
             pieces.append(rf",\;\text{{{piece[1:].strip()}}}\;" if piece[1:].strip() else r",\;")
         else:
             pieces.append(rf"\quad\text{{{piece.strip()}}}\;")
+
     return " ".join(pieces)
 
 
@@ -132,4 +133,5 @@ def sentence(pieces: Iterable[Piece]) -> str:
             continue
         shown = getattr(piece, "shown", None)  # a claim's
         texts.append(plain(piece) if shown is None else claim(shown) or piece.name)  # type: ignore
+
     return " ".join("".join(texts).split())

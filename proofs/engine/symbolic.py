@@ -74,8 +74,10 @@ class Atoms:
             factors += [(sp.Integer(prime), k * power) for prime, k in primes.items()]
             factors += [(-f, k * power) if f.is_negative else (f, k * power) for f, k in parts]
             sign *= sp.prod((-1) ** k for f, k in parts if f.is_negative)
+
         if sign != 1 or not all(sp.expand(f).is_positive for f, _ in factors):
             return self.atom(argument)
+
         for factor, k in factors:
             total += k * self.atom(factor)
         return total
@@ -84,12 +86,14 @@ class Atoms:
         """Return the symbol of ln f: m/d itself where f is e^{m/d}, positive where f > 1."""
         if factor in self.meaning:
             return self(self.meaning[factor])
+
         key = ("log", sp.expand(factor))
         if key not in self.symbols:
             above_one = sp.expand(factor - 1).is_positive
             self.symbols[key] = sp.Dummy(
                 "L", **({"positive": True} if above_one else {"real": True})
             )
+
         return self.symbols[key]
 
 
@@ -104,6 +108,7 @@ def exponents(node: sp.Basic) -> dict[sp.Expr, sp.Rational]:
         exponent = node.exp * sp.log(node.base)
     else:
         return {}
+
     factored = exponent.replace(sp.log, lambda argument: sp.log(sp.factor(argument)))
     terms = sp.expand(sp.expand_log(sp.expand(factored)))
     return dict(terms.as_coefficients_dict())  # type: ignore  # its defaultdict(int) holds Rationals
@@ -140,6 +145,7 @@ def sign(expr: sp.Expr) -> str:
         ):
             if holds:
                 return relation
+
     return ""
 
 
@@ -179,6 +185,7 @@ class Identity:
             return Outcome("refuted", f"left − right is not 0 there; {ranges}", witness)
         if residual(left - right) == 0:
             return Outcome("proved", f"left − right reduces to 0; {ranges}")
+
         return Outcome("undecided", f"left − right does not reduce to 0; {ranges}")
 
 
@@ -207,6 +214,7 @@ class Sign:
         witness = counterexample(expr, lambda ball: fails(ball, 0))
         if witness:
             return Outcome("refuted", f"the sign differs there; {ranges}", witness)
+
         relation = sign(expr)
         if relation in IMPLIED[self.relation]:
             return Outcome("proved", f"its terms show {relation} 0; {ranges}")
@@ -214,6 +222,7 @@ class Sign:
             return Outcome(
                 "refuted", "it reduces to 0", f"every point of its domain ({ranges}): value 0"
             )
+
         return Outcome("undecided", f"sign {relation or 'not seen'}; {ranges}")
 
 
@@ -259,11 +268,13 @@ class Minimum:
         """Decide the steps; the first that does not hold is the outcome."""
         if self.x.is_integer:
             raise TypeError(f"{self.x}: expected a symbol that ranges over an interval")
+
         outcome = Outcome("undecided", "no step")
         for step in self.steps:
             outcome = step.decide()
             if outcome.verdict != "proved":
                 return Outcome(outcome.verdict, f"{step.name}: {outcome.detail}", outcome.witness)
+
         return outcome
 
 
@@ -314,6 +325,7 @@ class Limit:
             raise TypeError(f"{self.name}: expected a positive symbol that tends to 0 or ∞")
         if not self.vanishes():
             return Outcome("undecided", f"{self.bound} is no form that is known to tend to 0")
+
         error = expression(self.expr) - expression(self.value)
         outcome = Outcome("undecided", "no step")
         bound = expression(self.bound)
@@ -323,6 +335,7 @@ class Limit:
                 outcome = self.by_minimum(side, *self.because)
             if outcome.verdict != "proved":
                 return outcome
+
         return outcome
 
     def by_minimum(self, side: sp.Expr, least: Minimum, at: Term) -> Outcome:

@@ -74,4 +74,5 @@ class Tested:
         except Falsified:  # Hypothesis ends on the smallest example that it found
             witness = ", ".join(f"{name} = {show(value)}" for name, value in tried.items())
             return Outcome("refuted", "the search found it", witness)
+
         return Outcome("survived", f"{number} examples")

@@ -131,9 +131,11 @@ class Part:
     def __post_init__(self) -> None:
         if not self.label or not self.statement or not self.claims:
             raise ValueError(f"part {self.label!r}: expected a label, a statement and a check")
+
         names = [claim.name for claim in self.claims]
         if len(set(names)) < len(names):
             raise ValueError(f"checks: expected distinct names, got {sorted(names)}")
+
         for piece in self.pieces:
             if not isinstance(piece, str | Claim) and not ties.contains(self.claims, piece):
                 raise ValueError(f"part {self.label!r}: expected a check with {piece}, got none")
@@ -215,15 +217,18 @@ class Theorem:
         for name in (field.name for field in fields(self) if field.name not in _OPTIONAL):
             if not getattr(self, name):
                 raise ValueError(f"{name}: expected something, got {getattr(self, name)!r}")
+
         if all(claim.cross_check for claim in self.checks):
             raise ValueError(
                 "checks: expected at least one that is not a cross-check of the library"
             )
+
         lists = {
             "parts": [part.label for part in self.parts],
             "checks": [claim.name for claim in self.checks],
             "false_neighbours": [claim.name for claim in self.false_neighbours],
         }
+
         for name, names in lists.items():
             if len(set(names)) < len(names):
                 raise ValueError(f"{name}: expected distinct names, got {sorted(names)}")

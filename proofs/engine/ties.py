@@ -56,7 +56,9 @@ def numbers_of_text(text: str) -> list[tuple[str, Fraction]]:
         else:
             base = Fraction(parts["plain"])
             value = base ** int((parts["raised"] or "¹").translate(_RAISED))
+
         numbers.append((written, value))
+
     return numbers
 
 
@@ -96,6 +98,7 @@ def leaves(value: object, seen: set[int] | None = None) -> Iterator[Any]:
     if isinstance(value, int | float | Fraction | sp.Basic):
         yield value
         return
+
     seen.add(id(value))
     if isinstance(value, Mapping):
         inner: Iterable[object] = (*value.keys(), *value.values())
@@ -111,6 +114,7 @@ def leaves(value: object, seen: set[int] | None = None) -> Iterator[Any]:
         inner = (value.func, *value.args, *value.keywords.values())
     else:
         return
+
     for item in inner:
         yield from leaves(item, seen)
 
@@ -154,6 +158,7 @@ def untied(text: str, claims: Iterable[Claim]) -> list[str]:
     missing = [pair for pair in numbers_of_text(text) if pair[1] not in (0, 1)]
     if not missing:
         return []
+
     terms = [leaf for claim in claims for leaf in leaves(claim)]
     exprs = [term for term in terms if isinstance(term, sp.Basic)]
     numbers = [
@@ -166,10 +171,12 @@ def untied(text: str, claims: Iterable[Claim]) -> list[str]:
             return True
         if "." not in written:
             return False
+
         digits = re.split("[ ·]", written.partition(".")[2])[0]
         unit = 10.0 ** -len(digits) * (10.0**order if (order := _order(written)) else 1)
         floats = {float(number) for number in exact}.union(*map(_values, exprs))
         excesses = ((number - float(value)) / unit for number in floats)
+
         return any(-0.5 <= excess < 1 for excess in excesses)
 
     return [written for written, value in missing if not stands(written, value)]
@@ -186,4 +193,5 @@ def contains(claims: Iterable[Claim], term: Term) -> bool:
         for t in terms
     ):
         return True
+
     return any(unfolded(t).has(expr) for t in terms if isinstance(t, sp.Basic))

@@ -24,6 +24,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         description="Compile the Coq proofs, hold them against the theorem objects, prove the goals.",
         epilog="exit code: 0 if Coq proves what is recorded, 1 if not, 2 if there is no coqc",
     )
+
     parser.add_argument(
         "--record", action="store_true", help=f"write what was proved to {RECORD.name}"
     )
@@ -32,6 +33,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         action="store_true",
         help="with --record: also try the goals that did not close the last time (slow)",
     )
+
     parser.add_argument("--jobs", type=int, default=2, help="files that are compiled at a time")
     return parser.parse_args(argv)
 
@@ -48,6 +50,7 @@ def differences(found: dict[str, Any], recorded: dict[str, Any]) -> list[str]:
             lines.append(f"{field}: {', '.join(keys)}")
         else:
             lines.append(f"{field}: found {ours}, recorded {theirs}")
+
     return sorted(lines)
 
 
@@ -65,11 +68,13 @@ def main(argv: list[str] | None = None) -> int:
             "coqc: not found; install coq, libcoq-coquelicot and libcoq-interval", file=sys.stderr
         )
         return 2
+
     loaded = load_theorems()
     broken = {slug: reason for slug, reason in loaded.items() if isinstance(reason, str)}
     if broken:
         print(f"theorems that do not load: {broken}", file=sys.stderr)
         return 1
+
     theorems = {slug: theorem for slug, theorem in loaded.items() if not isinstance(theorem, str)}
     recorded = load_record()
     try:
@@ -94,6 +99,7 @@ def main(argv: list[str] | None = None) -> int:
     elif lines := differences(found, recorded):
         print("\n".join(["not what is recorded:", *lines]), file=sys.stderr)
         return 1
+
     CHECKED.write_text(RECORD.read_text(encoding="utf-8"), encoding="utf-8")
     return 0
 

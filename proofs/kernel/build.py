@@ -68,8 +68,10 @@ def coqc(name: str, seconds: int = 300) -> str:
         )
     except subprocess.TimeoutExpired as error:
         raise Broken(f"{path}: not done after {seconds} s") from error
+
     if run.returncode:
         raise Broken(f"{path}: {run.stderr.strip()}")
+
     return run.stdout
 
 
@@ -110,6 +112,7 @@ class Folder:
         )
         if self.done.get(name, {}).get("key") != key:
             self.keep(name, key, json.dumps(open_goals(goals)))
+
         return json.loads(self.done[name]["printed"])
 
 
@@ -126,6 +129,7 @@ def gate(theorem: Theorem) -> str:
                 f"Goal stated_{proof}. exact @{proof}. Qed.",
                 f"Print Assumptions {proof}.",
             ]
+
     return "\n".join(lines) + "\n"
 
 
@@ -153,10 +157,12 @@ def by_hand(folder: Folder, theorems: Mapping[str, Theorem], found: Found, jobs:
         folder.compiled(name, text)
         found.sources[name] = digest(text)
         print(f"compiled {name}", flush=True)
+
     stated = {
         slug: [part for part in theorem.parts if part.kernel] for slug, theorem in theorems.items()
     }
     slugs = [slug for slug, parts in stated.items() if parts]
+
     for slug in slugs:
         if not file_of(theorems[slug]):
             raise Broken(f"{slug}: a Coq statement, and no file {slug}.v")
@@ -202,6 +208,7 @@ def open_goals(goals: list[Goal], seconds: int = 30) -> dict[str, str]:
             f"Goal {g.statement}.\nProof.\n  {g.script}\nQed.",
             "Abort All.",
         ]
+
     run = subprocess.run(
         ["coqtop", "-q", "-w", "none", "-R", ".", "MI"],
         cwd=BUILD,
@@ -211,11 +218,13 @@ def open_goals(goals: list[Goal], seconds: int = 30) -> dict[str, str]:
         text=True,
         check=False,
     )
+
     pieces = iter(re.split(r"BEGIN (\d+)", run.stdout)[1:])
     reasons: dict[str, str] = {}
     for number, printed in zip(pieces, pieces, strict=True):
         if failure := re.search(r"Error:\s*(.{1,80})", printed.replace("\n", " ")):
             reasons[goals[int(number)].name] = " ".join(failure[1].split())
+
     return reasons
 
 
@@ -248,6 +257,7 @@ def transfer(
         found.goals = [g for g in found.goals if g.name not in failed]
     elif found.goals:
         found.names = axioms(folder.compiled(f"goals.{slug}", proofs_of(found.goals), 900))
+
     return found
 
 
@@ -275,6 +285,7 @@ def transferred(
                 found.goals[slug] = {g.name: g.digest for g in done.goals}
             if done.missing:
                 found.missing[slug] = done.missing
+
             for claim in claims(theorems[slug]):
                 counts[KINDS[type(claim)], claim.name not in done.missing] += 1
             found.counts = {

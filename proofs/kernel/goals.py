@@ -60,8 +60,10 @@ def quantified(symbols: list[Any], box: Mapping[Any, Any] | None = None) -> tupl
             hypotheses.append((f"{low} <= {name} <= {high}", f"H{name}"))
         elif symbol.is_positive:
             hypotheses.append((f"1 <= {name}" if symbol.is_integer else f"0 < {name}", f"H{name}"))
+
     if not symbols:
         return "", ""
+
     premises = "".join(f"{text} -> " for text, _ in hypotheses)
     return f"forall {bound.strip()} : R, {premises}", " ".join(
         [*names, *(h for _, h in hypotheses)]
@@ -106,10 +108,12 @@ class Certificate:
         x = coq(exponent)
         value = f"exp {x} - 1" if above_one else f"exp {x}"
         self.lines.append(f"destruct (named ({value})) as [{name} E{name}].")
+
         if above_one:
             proof = f"rewrite E{name}; assert (0 < {x}) by pos; pose proof (exp_ineq1_le {x}); lra"
         else:
             proof = f"rewrite E{name}; apply exp_pos"
+
         self.lines.append(f"assert (P{name} : 0 < {name}) by ({proof}).")
         self.lines.append(
             f"assert (X{name} : exp {x} = {coq(symbol, self.names)}) by (rewrite E{name}; ring)."
@@ -121,6 +125,7 @@ class Certificate:
         name = f"L{len(self.names) + 1}"
         self.names[dummy] = name
         self.lines.append(f"destruct (named (ln {text})) as [{name} E{name}].")
+
         if cast(Any, dummy).is_positive:
             above = self.show(sp.expand(inner - 1))
             self.lines.append(
@@ -134,6 +139,7 @@ class Certificate:
             self.state(argument)
         if expr in self.stated:
             return
+
         self.stated.add(expr)
         if powers := exponents(expr):
             self.state_exponential(cast(sp.Expr, expr), powers)
@@ -164,6 +170,7 @@ class Certificate:
             return
         if expr.is_Pow and not isinstance(expr, sp.exp) and expr is not sp.E:
             self.state(sp.log(cast(Any, expr).base, evaluate=False))
+
         items, value = [], self.show(self.atoms(expr))
         logarithms: list[sp.Expr] = []
         for monomial, c in powers.items():
@@ -176,6 +183,7 @@ class Certificate:
             root = self.atoms.roots[monomial]
             self.introduce(self.atoms.power(monomial, cast(Any, sp.Rational(1, root))))
             items.append((int(c * root), coq(monomial / root)))
+
         exponent = "; ".join(f"(({k})%Z, {x})" for k, x in items)
         inner = node.removeprefix("(exp ").removesuffix(")") if node.startswith("(exp ") else node
         named = " ".join(
@@ -202,10 +210,12 @@ class Certificate:
         node, value = coq(expr), self.show(self.atoms(expr))
         rewritten = expression(sp.together(self.atoms(argument)))
         pieces = list(self.factors(rewritten))
+
         if len(pieces) == 1 and pieces[0][0] == rewritten:
             items = f"((1)%Z, {self.show(rewritten)})"
         else:
             items = "; ".join(f"(({k})%Z, {self.show(sp.expand(f))})" for f, k in pieces)
+
         names = [name for name in self.names.values() if name.startswith("L")]
         back = " ".join(f"try rewrite <- E{name}." for name in names)
         # ln e^x = x where a factor is a named exponential
@@ -214,6 +224,7 @@ class Certificate:
             for name in self.names.values()
             if name.startswith("G")
         )
+
         self.add(
             node,
             value,
@@ -237,6 +248,7 @@ class Certificate:
             pieces += [(sp.Integer(prime), k * power) for prime, k in primes.items()]
             pieces += [(-f, k * power) if f.is_negative else (f, k * power) for f, k in parts]
             sign *= sp.prod((-1) ** k for f, k in parts if f.is_negative)
+
         if sign != 1 or not all(sp.expand(f).is_positive for f, _ in pieces):
             pieces = [(argument, 1)]
         yield from pieces
@@ -266,6 +278,7 @@ def sign(expr: sp.Expr, relation: str) -> str:
             sp.expand(above) / below,
         )
     )
+
     tries = " | ".join(f"solve [ replace GOAL with {f} by equal; signed ]" for f in forms)
     proof = f"{certificate.rewriting()}; match goal with |- ?e {relation} 0 => first [ solve [signed] | {tries} ] end."
     return "\n  ".join([*certificate.lines, proof.replace("GOAL", "e")])
@@ -302,6 +315,7 @@ def goal(slug: str, claim: Any) -> Goal:
     lines += [
         f"assert (P{variable(s)} : 0 < {variable(s)}) by lra." for s in symbols if s.is_integer
     ]
+
     if isinstance(claim, Certified) or (not symbols and relation != "="):
         lines.append(enclosed(symbols))
     elif relation == "=":
@@ -310,6 +324,7 @@ def goal(slug: str, claim: Any) -> Goal:
         if right != 0:
             lines.append(f"cut ({coq(left - right)} {relation} 0); [intros; lra|].")
         lines.append(sign(left - right, relation))
+
     return Goal(slug, claim.name, KINDS[type(claim)], f"{forall}{shown}", "\n  ".join(lines))
 
 
@@ -325,6 +340,7 @@ def enclosed(symbols: list[Any]) -> str:
         f"interval with (i_prec 60{cuts}{slopes}, i_depth 20)",
         f"interval with (i_prec 80{cuts}{taylor}, i_depth 20)",
     ]
+
     return f"first [ {' | '.join(f'solve [{t}]' for t in dict.fromkeys(tries))} ]."
 
 

@@ -70,6 +70,7 @@ def coq(expr: sp.Basic, names: Mapping[sp.Basic, str] | None = None) -> str:
             return f"(Rabs {text(node.args[0])})"
         if node.is_Pow:
             return power(node.base, node.exp)
+
         raise Untranslated(f"{type(node).__name__} in {node}")
 
     def power(base: Any, exponent: Any) -> str:
@@ -77,8 +78,10 @@ def coq(expr: sp.Basic, names: Mapping[sp.Basic, str] | None = None) -> str:
             size = abs(int(exponent))
             raised = text(base) if size == 1 else f"({text(base)} ^ {size})"
             return raised if exponent > 0 else f"(/ {raised})"
+
         if not base.is_positive:
             raise Untranslated(f"a real power of {base}, which may not be positive")
+
         return text(
             sp.exp(sp.Mul(exponent, sp.log(base, evaluate=False), evaluate=False), evaluate=False)
         )
@@ -90,15 +93,18 @@ def coq(expr: sp.Basic, names: Mapping[sp.Basic, str] | None = None) -> str:
             flipped = factor.is_Pow and factor.exp.is_Integer and factor.exp < 0
             side = below if flipped else above
             side.append(text(factor.base ** (-factor.exp)) if flipped else text(factor))
+
         size = abs(coefficient)
         if size.p != 1 or not above:
             above.insert(0, str(size.p))
         if size.q != 1:
             below.insert(0, str(size.q))
+
         shown = " * ".join(above)
         if below:
             divisor = below[0] if len(below) == 1 else f"({' * '.join(below)})"
             shown = f"{shown if len(above) == 1 else f'({shown})'} / {divisor}"
+
         return (
             f"(- ({shown}))"
             if coefficient < 0 and (len(above) > 1 or below)

@@ -41,6 +41,7 @@ def _files(root: Path) -> dict[str, tuple[Path, str, list[str]]]:
     for path in sorted(root.rglob("*.v")):
         name = ".".join(path.relative_to(root).with_suffix("").parts)
         read[name] = path, digest(path.read_text("utf-8")), needs(path)
+
     ordered: dict[str, tuple[Path, str, list[str]]] = {}
 
     def visit(name: str) -> None:
@@ -112,6 +113,7 @@ def status(theorem: Theorem) -> dict[str, str]:
     name = file_of(theorem)
     proved = record.get("parts", {}).get(theorem.slug, {})
     fresh = bool(name) and not stale(name, record)
+
     found = {}
     for part in theorem.parts:
         if part.kernel:
@@ -120,6 +122,7 @@ def status(theorem: Theorem) -> dict[str, str]:
                 found[part.label] = seen
         elif by_goals(theorem, part, record):
             found[part.label] = seen
+
     return found
 
 

@@ -54,6 +54,7 @@ def text() -> str:
         "Definition atoms : list nat := [0; 1; 2]%nat.",
         "Definition three (x y z : R) (i : nat) : R := match i with 0%nat => x | 1%nat => y | _ => z end.",
     ]
+
     for word, meaning in WORDS.items():
         stated = f"{word.format(**_THREE)} = {coq(meaning())}"
         lines += [
@@ -64,4 +65,5 @@ def text() -> str:
             "  same_words.",
             "Qed.",
         ]
+
     return "\n".join(lines) + "\n"

@@ -62,23 +62,29 @@ def altered(claim):
         ("rlhf_reach", "b", "multiplied by e^{1/β}", "multiplied by e^{−7/β}"),
     ],
 )
-def test_a_false_number_in_a_statement_takes_its_tier(slug, label, right, wrong):
+def test_false_number(slug, label, right, wrong):
+    """A false number in a statement takes its tier."""
     theorem = load()[slug]
     part = next(part for part in theorem.parts if part.label == label)
+
     assert right in part.statement
+
     false = replace(part, statement=part.statement.replace(right, wrong))
     verdict = judge(false)
+
     assert not verdict.ok
     assert verdict.tier == "none"
 
 
-def test_words_that_show_no_check_are_marked():
+def test_unshown_words():
+    """Words that show no check are marked."""
     claim = Identity("1 + 1 = 2", 1 + sp.Symbol("x", real=True) ** 0, 2)
     assert judge(Part("a", "P equals NP.", checks=(claim,))).earned == "symbolic, in words"
     assert judge(Part("a", ("It holds that ", claim, "."))).earned == "symbolic"
 
 
-def test_an_expression_in_a_statement_stands_in_a_check():
+def test_expressions():
+    """An expression in a statement stands in a check."""
     x = sp.Symbol("x", positive=True)
     claim = Sign("s", x**2 + 3 * x, ">")
     assert Part("a", ("The square is ", x**2, "."), checks=(claim,)).text == "The square is x^2."
@@ -87,12 +93,14 @@ def test_an_expression_in_a_statement_stands_in_a_check():
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_another_number_in_the_words_stands_in_no_check(part):
+def test_other_numbers(part):
+    """Another number in the words stands in no check."""
     assert unnoticed(part.words, part.claims) == []
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_check_with_another_number_or_relation_fails_and_reads_otherwise(part):
+def test_altered_checks(part):
+    """A check with another number or relation fails, and reads otherwise."""
     for claim in part.claims:
         for wrong in altered(claim):
             assert not decide(wrong).passed, claim.name

@@ -17,7 +17,12 @@ from proofs.engine.theorem import Part
 from proofs.theorems.bounds.dv_shift_nwj import THEOREM
 
 ROOT = Path(__file__).parents[2]
-TRUE = tested.Tested("true", {"t": scores()}, lambda t: True, examples=3)
+TRUE = tested.Tested(
+    "true",
+    {"t": scores()},
+    lambda t: True,
+    examples=3,
+)
 FALSE = tested.Tested("false", {"t": scores()}, lambda t: t < 1)
 
 
@@ -38,7 +43,7 @@ def shelf(monkeypatch):
     return theorems
 
 
-def test_json_of_a_theorem(tmp_path):
+def test_json(tmp_path):
     """Strict JSON on stdout alone, the bar on stderr, exit 0, no file left, whatever the terminal can print."""
     result = subprocess.run(
         [sys.executable, "-m", "proofs", "dv_shift_nwj", "--json"],
@@ -49,18 +54,22 @@ def test_json_of_a_theorem(tmp_path):
         cwd=tmp_path,
         check=False,
     )
+
     assert result.returncode == 0, result.stderr
+
     (row,) = json.loads(
         result.stdout, parse_constant=lambda name: pytest.fail(f"{name} is no JSON")
     )
+
     assert (row["slug"], row["ok"]) == ("dv_shift_nwj", True)
     assert "theorem" in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_ledger(shelf, capsys):
+def test_ledger(shelf, capsys):
     shelf["better"] = theorem("better", uses=("good",))
     assert command.main([]) == 0
+
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["theorem", "good", "better", "2"]
     assert lines[2].endswith(f"yes    {PLAIN.title} (rests on good)")
@@ -71,9 +80,11 @@ def test_the_ledger(shelf, capsys):
     assert lines[-1].endswith(" s")
 
 
-def test_one_theorem_in_full(shelf, capsys):
+def test_one_theorem(shelf, capsys):
+    """One theorem in full."""
     shelf["better"] = theorem("better", uses=("good",))
     assert command.main(["better"]) == 0
+
     text = capsys.readouterr().out
     heads = (
         f"better [tested + hand, in words]: {PLAIN.title}",
@@ -89,16 +100,20 @@ def test_one_theorem_in_full(shelf, capsys):
     )
     for part in (*heads, "good", *fields):
         assert " ".join(part.split()) in " ".join(text.split())
+
     assert "[tested] true: survived" in text
     assert "[tested] false: refuted at t = 1" in text
 
 
 @pytest.mark.parametrize("arguments", [[], ["--json"], ["bad"], ["bad", "--json"]])
-def test_a_theorem_that_is_not_ok_is_exit_1(shelf, capsys, arguments):
+def test_failed_theorem(shelf, capsys, arguments):
+    """A theorem that is not ok is exit 1."""
     shelf["bad"] = theorem("bad", check=FALSE)
     assert command.main(arguments) == 1
+
     out = capsys.readouterr().out
     assert "t = 1" in out
+
     if "--json" in arguments:
         assert [row["ok"] for row in json.loads(out) if row["slug"] == "bad"] == [False]
     elif not arguments:
@@ -110,10 +125,12 @@ def test_a_theorem_that_is_not_ok_is_exit_1(shelf, capsys, arguments):
 def test_write(shelf, tmp_path, capsys):
     page = tmp_path / "page.md"
     assert command.main(["--write", str(page)]) == 0
+
     text = page.read_text()
     parts = "1 theorems in 1 parts: 1 tested", "[`good`](#good)", "`mi.dv`"
     for part in (*parts, "a statement", "$$\nx = x\n$$"):
         assert part in text
+
     shelf["bad"] = theorem("bad", check=FALSE)
     assert command.main(["--write", str(page)]) == 1
     assert page.read_text() == text, "a page of theorems that do not hold was written"
@@ -132,16 +149,18 @@ def test_write(shelf, tmp_path, capsys):
         ),
     ],
 )
-def test_a_wrong_command_is_refused_before_anything_runs(shelf, capsys, arguments, message):
+def test_wrong_command(shelf, capsys, arguments, message):
+    """A wrong command is refused before anything runs."""
     with pytest.raises(SystemExit) as stopped:
         command.main(arguments)
     assert stopped.value.code == 2
+
     printed = capsys.readouterr()
     assert message in printed.err
     assert printed.out == ""
 
 
-def test_a_missing_package_is_named(shelf, monkeypatch, capsys):
+def test_missing_package(shelf, monkeypatch, capsys):
     monkeypatch.setattr(command, "find_spec", lambda name: None if name == "flint" else True)
     with pytest.raises(SystemExit):
         command.main([])
@@ -150,7 +169,8 @@ def test_a_missing_package_is_named(shelf, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("flag", ["--help", "--jsn", "mio_ancor"])
-def test_help_and_mistyped_arguments_load_nothing_heavy(flag):
+def test_light_help(flag):
+    """Help and mistyped arguments load nothing heavy."""
     code = f"""
 import sys
 from proofs.__main__ import main
@@ -161,12 +181,18 @@ except SystemExit as stopped:
 print(*({{"torch", "sympy", "numpy", "hypothesis"}} & set(sys.modules)))
 """
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
     )
+
     assert result.stdout.endswith(f"exit {0 if flag == '--help' else 2}\n\n")
 
 
-def test_a_module_that_does_not_import_is_exit_1(shelf, capsys):
+def test_failed_import(shelf, capsys):
+    """A module that does not import is exit 1."""
     shelf["broken"] = "SyntaxError: no"
     assert command.main([]) == 1
     assert "! SyntaxError: no" in capsys.readouterr().out
@@ -175,16 +201,19 @@ def test_a_module_that_does_not_import_is_exit_1(shelf, capsys):
     assert command.main(["good"]) == 0
 
 
-def test_no_theorem_at_all_is_exit_1(shelf, capsys):
+def test_no_theorem(shelf, capsys):
+    """No theorem at all is exit 1."""
     shelf.clear()
     assert command.main(["--json"]) == 1
     assert capsys.readouterr().out == "[]\n"
 
 
-def test_what_a_theorem_prints_does_not_reach_stdout(shelf, capsys):
+def test_stray_prints(shelf, capsys):
+    """What a theorem prints does not reach stdout."""
     shelf["loud"] = theorem(
         "loud",
         check=tested.Tested("loud", {"t": scores()}, lambda t: print("noise") is None, examples=2),
     )
+
     assert command.main(["--json"]) == 0
     assert "noise" not in json.dumps(json.loads(capsys.readouterr().out))

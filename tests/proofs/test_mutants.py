@@ -25,16 +25,17 @@ MUTANTS = [  # one a theorem, and the others in the broad run
 
 
 @pytest.mark.parametrize(("theorem", "mutant"), MUTANTS)
-def test_a_wrong_library_fails_the_theorem(theorem, mutant):
+def test_wrong_library(theorem, mutant):
+    """A wrong library fails the theorem."""
     assert noticed(theorem, mutant)
 
 
-def test_a_right_library_is_not_noticed():
+def test_right_library():
     theorem, *_ = MUTANTS[0].values
     assert not noticed(theorem, loss_at("the right one"))
 
 
-def test_the_library_is_right_again_afterwards():
+def test_right_again():
     right = mi.laws.embedding
     with off("laws.embedding").installed():
         assert mi.laws.embedding is not right
@@ -51,7 +52,7 @@ CLOSED_FORMS = [
 
 @pytest.mark.broad
 @pytest.mark.parametrize(("slug", "name"), CLOSED_FORMS)
-def test_a_wrong_closed_form_fails_the_theorem(slug, name, monkeypatch):
+def test_wrong_closed_form(slug, name, monkeypatch):
     """The theorem calls the library's function with symbols: one per cent too much is refuted."""
     right, module = getattr(theory, name), import_module(modules()[slug])
 

@@ -24,14 +24,15 @@ ARGUMENTS = {
 
 
 @pytest.mark.parametrize("name", [row.code for row in ROWS if row.code])
-def test_a_name_in_code_is_an_argument_or_a_function(name):
+def test_names_in_code(name):
+    """A name in code is an argument or a function."""
     assert name in ARGUMENTS or hasattr(mi, name)
 
 
-def test_symbols_are_distinct():
+def test_distinct_symbols():
     assert len({row.text for row in ROWS}) == len(ROWS)
 
 
-def test_the_page_is_current():
+def test_current_page():
     page = Path(proofs.__file__).parents[1] / PAGE.parent / NOTATION
     assert page.read_text(encoding="utf-8") == notation.page(), "run python -m proofs --write"

@@ -43,7 +43,7 @@ def entries():
     return {entry.slug: entry for entry in ledger(THEOREMS)}
 
 
-def test_the_first_eleven_are_there():
+def test_first_eleven():
     assert set(SLUGS) >= {
         "log_ratio_optimality", "dv_representation", "dv_shift_nwj", "infonce_ceiling", "gibbs_dv_duality",
         "dpo_is_half_mixed_dv", "mio_is_half_mixed_js", "mio_anchor", "mio_no_collapse", "dpo_flat_direction",
@@ -55,27 +55,35 @@ def test_the_first_eleven_are_there():
 def test_it_holds(slug):
     entry = entries()[slug]
     assert entry.ok, entry.problems
+
     rested_on = [entries()[below] for below in entry.rests_on]
     without_coq = [part.next_tier for e in (entry, *rested_on) for part in e.verdict.parts]
+
     assert weakest(without_coq) == TIER[slug]
+
     if entry.verdict.tier == "kernel":  # what Coq proved rests on nothing else
         rested_on = []
+
     assert entry.tier == weakest([entry.verdict.tier, *(below.tier for below in rested_on)])
     assert entry.hand == any([entry.verdict.hand, *(below.hand for below in rested_on)])
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_its_module_has_the_fixed_shape(slug):
+def test_fixed_shape(slug):
+    """Its module has the fixed shape."""
     theorem = THEOREMS[slug]
     source = inspect.getsource(import_module(modules()[slug]))
+
     assert source.startswith('"""')
     assert any(claim.cross_check for claim in theorem.checks), "no check of the shipped code"
+
     order = [field.name for field in dataclasses.fields(Theorem)]
     written = re.findall(r"^    (\w+)=", source.split("THEOREM = Theorem(")[1], re.MULTILINE)
+
     assert written == [name for name in order if name in written]
 
 
-def test_the_page_is_current():
+def test_current_page():
     text = (Path(proofs.__file__).parents[1] / PAGE).read_text(encoding="utf-8")
     assert text == book.page(list(entries().values())), "run python -m proofs --write"
     assert book.sections(text) == {slug: book.section(entries()[slug]) for slug in entries()}
@@ -88,7 +96,8 @@ def cited(docstring):
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_it_is_about_public_names_that_cite_a_theorem_about_them(slug):
+def test_public_names(slug):
+    """It is about public names that cite a theorem about them."""
     for name in THEOREMS[slug].about:
         about = {other for other in SLUGS if name in THEOREMS[other].about}
         assert cited(attrgetter(name)(mi).__doc__) & about, f"mi.{name} cites none of {about}"
@@ -103,21 +112,24 @@ def varied(example):
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_its_example_agrees_with_what_it_says(slug):
+def test_example(slug):
+    """Its example agrees with what it says."""
     example = THEOREMS[slug].example
     for case in (example, *varied(example)):
         assert case.agrees, (case.at, case.numbers)
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_what_it_displays_is_short_and_has_two_sides(slug):
+def test_displays(slug):
+    """What it displays is short, and has two sides."""
     for part in THEOREMS[slug].parts:
         for claim in (*part.formula, *(p for p in part.pieces if hasattr(p, "shown"))):
             assert not render.trivial(claim.shown), claim.name
             assert len(render.display(claim.shown)) <= 2 * book.LONGEST, claim.name
 
 
-def test_letters_that_no_word_names_have_a_range():
+def test_ranges_of_letters():
+    """Letters that no word names have a range."""
     x, k = sp.Symbol("x", positive=True), sp.Symbol("k", positive=True, integer=True)
     t, u = sp.symbols("t u", real=True)
     claims = (Identity("a", x + t, t + x, at={t: u}), Sign("b", k * x, ">"))
@@ -125,7 +137,8 @@ def test_letters_that_no_word_names_have_a_range():
     assert book.letters(part, part.words) == "any positive $x$, any positive integer $k$"
 
 
-def test_a_value_is_for_the_readers_parameters():
+def test_values():
+    """A value is for the reader's parameters."""
     computed, theory = proofs.value("late_decline", beta=0.1)
     assert theory == pytest.approx(18.331152, abs=1e-6)
     assert computed == pytest.approx(theory, rel=1e-5)
@@ -138,15 +151,18 @@ def test_a_value_is_for_the_readers_parameters():
         ("late_decline", {"alpha": 1}, "alpha: expected one of reference, features, beta"),
     ],
 )
-def test_a_value_names_what_is_wrong(slug, parameters, message):
+def test_wrong_arguments(slug, parameters, message):
+    """A value names what is wrong."""
     with pytest.raises(ValueError, match=re.escape(message)):
         proofs.value(slug, **parameters)
 
 
-def test_every_theorem_has_a_page_and_every_link_a_file():
+def test_pages_and_links():
+    """Every theorem has a page, and every link a file."""
     files = book.pages(list(entries().values()))
     assert {f"{slug}.md" for slug in SLUGS} < set(files)
     assert set(book.START) <= set(SLUGS)
+
     for name, text in files.items():
         for target in re.findall(r"\]\(([^)#:]+)\)", text):
             assert target in files, f"{name} links to {target}"

@@ -84,6 +84,7 @@ def folder(tmp_path_factory):
         "".join(json.dumps(x) + "\n" for x in lines) + '{"step": 3, "lo'
     )
     report.build(suite.run(TINY, "tiny", 0, folder, bar=False), folder)
+
     return folder
 
 

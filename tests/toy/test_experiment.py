@@ -24,24 +24,28 @@ FIGURES = {
 """Files of figures by experiment, in the report's order."""
 
 
-def test_the_folders_with_a_row_are_found_in_the_reports_order():
+def test_order():
+    """The folders with a row are found, in the report's order."""
     assert list(experiments()) == list(FIGURES)
     assert abouts().keys() == FIGURES.keys()
     assert all(about.endswith(".") for about in abouts().values())
 
 
 @pytest.mark.parametrize("row", experiments().values(), ids=experiments())
-def test_both_suites_have_every_kind_of_spec(row):
+def test_kinds_of_spec(row):
+    """Both suites have every kind of spec."""
     for specs in (row.full, row.quick):
         assert {type(spec) for spec in specs} == set(row.runs)
     assert set(row.demo) <= set(row.full)
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_the_quick_suite_fills_its_section(name, tmp_path):
+def test_quick_suite(name, tmp_path):
+    """The quick suite fills its section."""
     row = experiments()[name]
     rows = suite.run({name: row.quick}, "quick", 0, tmp_path, bar=False)
     page = Page("test")
+
     with theme():
         for section in row.sections:
             section(page, rows)
@@ -55,7 +59,8 @@ def test_the_quick_suite_fills_its_section(name, tmp_path):
 
 
 @pytest.mark.parametrize("row", experiments().values(), ids=experiments())
-def test_an_experiment_without_rows_is_silent(row):
+def test_silence(row):
+    """An experiment without rows is silent."""
     page = Page("test")
     for section in row.sections:
         section(page, [{"kind": "Another", "spec": {}}])

@@ -42,6 +42,7 @@ def tab(browser, address):
     page.on("pageerror", lambda error: console.append(str(error)))
     page.on("request", lambda request: asked.append(request.url))
     page.goto(address)
+
     return page, console, asked
 
 
@@ -52,6 +53,7 @@ def page(tab, address):
     put(page, tick=["dpo"], **START)
     put(page, "bounds", **BOUNDS)
     yield page
+
     assert console == []
     assert asked == [address]
 
@@ -102,6 +104,7 @@ def measured(loss, eps, beta, mix, count, end):
     base = arms(torch.tensor([eps], dtype=torch.float64), count)
     mix = mix if loss == "mio" else 0.5  # the library's DPO at another mix is not DPO
     field = ascent(OBJECTIVES[loss](base, torch.tensor([beta], dtype=torch.float64), mix))
+
     if loss == "mio" and end > 1e3:
         path = solve_ivp(
             lambda t, y: field(torch.from_numpy(y)[None])[0].numpy(),
@@ -112,25 +115,31 @@ def measured(loss, eps, beta, mix, count, end):
             rtol=1e-6,
             atol=1e-8,
         )
+
         return min(path.t_events[0], default=math.inf), float(
             torch.from_numpy(path.y[:, -1]).softmax(-1)[0]
         )
+
     flow = integrate(field, base, end, log_odds)
     time = float(flow.time) if flow.arrived else math.inf
     last = (
         integrate(field, flow.state, end - float(flow.time)).state if flow.arrived else flow.state
     )
+
     return time, float(last.softmax(-1)[0, 0])
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_tables_flows_are_the_labs_and_theorys(page, case):
+def test_flows_of_the_table(page, case):
+    """The table's flows are the lab's and theory's."""
     put(page, **case)
     eps, beta = (float(f"{10 ** case[name]:.2g}") for name in ("eps", "beta"))
     mix, count, end = case["mix"], case["count"], horizon(page, "table")
+
     for loss, (time, closed, final, limit, *_) in cells(page).items():
         expected = measured(loss, eps, beta, mix, count, end)
         assert [value(time), value(final)] == pytest.approx(expected, rel=1e-3), loss
+
         if loss != "mio":
             assert value(closed) == pytest.approx(expected[0], rel=1e-3), loss
             assert limit == "1"
@@ -145,52 +154,67 @@ def test_the_tables_flows_are_the_labs_and_theorys(page, case):
 
 
 @pytest.mark.parametrize(("eps", "beta"), [(1e-2, 1.0), (1e-3, 0.1), (0.32, 2.0)])
-def test_with_two_responses_the_closed_forms_are_theorys(page, eps, beta):
-    put(page, eps=math.log10(eps), beta=math.log10(beta), count=2)
+def test_two_responses(page, eps, beta):
+    """With two responses the closed forms are theory's."""
+    put(
+        page,
+        eps=math.log10(eps),
+        beta=math.log10(beta),
+        count=2,
+    )
     table = cells(page)
     closed = {
         "rlhf": theory.escape_time_rlhf(eps),
         "sft": theory.escape_time_sft(eps),
         "dpo": theory.escape_time_dpo(eps, beta),
     }
+
     for loss, time in closed.items():
         assert [value(text) for text in table[loss][:2]] == pytest.approx([time, time], rel=1e-3), (
             loss
         )
+
     assert value(table["mio"][0]) == pytest.approx(theory.escape_time_mio(eps, beta), rel=1e-3)
     assert value(table["mio"][2]) == pytest.approx(theory.mio_rest(eps, beta), rel=1e-3)
 
 
-def test_the_kernels_flows_are_the_labs_and_theorys(page):
+def test_flows_of_the_kernel(page):
+    """The kernel's flows are the lab's and theory's."""
     table, end = cells(page), horizon(page, "kernel")
     for loss, bound in (("dpo", "dv"), ("mio", "js")):
         lab, closed = collapse.lazy(collapse.Lazy(bound, end), 0)
         assert value(table[loss][4]) == pytest.approx(lab["final"], rel=1e-3), loss
         assert value(table[loss][5]) == pytest.approx(closed["final"], rel=1e-3), loss
+
     end = math.log(100)  # π_w = 1
     for loss in ("rlhf", "sft"):
         assert [value(text) for text in table[loss][4:]] == pytest.approx([end, end], rel=1e-3)
+
     texts = {LOSSES[head]: row for head, *row in shown(page)}
     assert texts["rlhf"][4:] == ["4.6 at t = 99", "4.6 at t = 99"]
     assert texts["sft"][4:] == ["4.6 at t = 4.6", "4.6 at t = 4.6"]
 
 
-def test_dpo_under_the_kernel_meets_its_closed_form_and_turns_at_c_equal_to_a(page):
+def test_dpo_turn(page):
+    """DPO under the kernel meets its closed form, and turns at c = a."""
     signs = []
     for kappa in (-0.5, 0.5, 1, 2):
         put(page, kappa=kappa, beta=-0.7)
         here, closed = map(value, cells(page)["dpo"][4:])
         assert here == pytest.approx(closed, rel=1e-3, abs=1e-9)
         signs.append(math.copysign(1, here) if here else 0)
+
     assert signs == [1, 1, 0, -1]
 
 
-def test_dpo_goes_along_its_direction_at_the_check_value(page):
+def test_dpo_direction(page):
+    """DPO goes along its direction at the check value."""
     text = page.locator("[data-out=kernel-text]").inner_text().replace("−", "-")
     assert "(a - c)/(a - 2c + d) = -0.4," in text
 
 
-def test_anchor_and_interval_are_drawn_where_the_library_has_them(page):
+def test_anchor_and_interval(page):
+    """The anchor and the interval are drawn where the library has them."""
     put(page, tick=["mio"], mix=0.95, beta=-0.3)
     ticks, anchor, interval = page.evaluate(
         """() => {
@@ -202,12 +226,14 @@ def test_anchor_and_interval_are_drawn_where_the_library_has_them(page):
     )
     (z0, y0), (z1, y1) = ticks[0], ticks[-1]
     drawn = [z0 + (z1 - z0) * (y - y0) / (y1 - y0) for y in (anchor, interval[0])]
+
     assert drawn == pytest.approx(
         [mi.preference_anchor(0.95) / 0.5, mi.no_collapse_interval(0.95)[0] / 0.5], abs=1e-3
     )
 
 
-def test_a_slider_and_the_losses_are_moved_by_keys(page):
+def test_keys(page):
+    """A slider and the losses are moved by keys."""
     curves = {name: page.locator(f"[data-out={name}] path.chosen") for name in ("table", "kernel")}
     before, numbers = (
         {name: curve.get_attribute("d") for name, curve in curves.items()},
@@ -220,16 +246,20 @@ def test_a_slider_and_the_losses_are_moved_by_keys(page):
         "old => document.querySelector('path.chosen').getAttribute('d') !== old",
         arg=before["table"],
     )
+
     assert slider.get_attribute("aria-valuetext") == "0.89"
     assert curves["kernel"].get_attribute("d") != before["kernel"]
+
     after = cells(page)
     assert after["rlhf"][:2] == numbers["rlhf"][:2]
     assert value(after["dpo"][0]) == pytest.approx(
         measured("dpo", 1e-2, 0.89, 0.5, 3, 1e6)[0], rel=1e-3
     )
+
     page.get_by_role("checkbox", name="α-MIO").focus()
     page.keyboard.press("Space")
     page.wait_for_function("document.querySelectorAll('[data-out=table] path.chosen').length === 2")
+
     assert page.locator(".flows tr.now th").all_inner_texts() == ["DPO", "α-MIO"]
     assert page.get_by_role("img", name="DPO and α-MIO: probabilities over time").is_visible()
 
@@ -243,8 +273,11 @@ def test_a_slider_and_the_losses_are_moved_by_keys(page):
         ("kappa", "ArrowRight", "3.05", ("kernel",), ("table",)),
     ],
 )
-def test_each_slider_moves_the_curves_that_depend_on_it(page, name, key, text, moved, still):
-    """α-MIO: ε and the table, κ and the kernel, β and α both."""
+def test_moved_curves(page, name, key, text, moved, still):
+    """Each slider moves the curves that depend on it.
+
+    α-MIO: ε and the table, κ and the kernel, β and α both.
+    """
     put(page, tick=["mio"])
     curve = "([name, kind]) => document.querySelector(`[data-out=${name}] path.${kind}`).getAttribute('d')"
     before = {panel: page.evaluate(curve, [panel, "chosen"]) for panel in ("table", "kernel")}
@@ -252,7 +285,9 @@ def test_each_slider_moves_the_curves_that_depend_on_it(page, name, key, text, m
     slider = page.get_by_role("slider", name=name)
     slider.focus()
     page.keyboard.press(key)
+
     assert slider.get_attribute("aria-valuetext") == text
+
     for panel in moved:
         assert page.evaluate(curve, [panel, "chosen"]) != before[panel], panel
     for panel in still:
@@ -264,7 +299,8 @@ def test_each_slider_moves_the_curves_that_depend_on_it(page, name, key, text, m
         ), panel
 
 
-def test_every_slider_has_a_name_and_says_its_value(page):
+def test_named_sliders(page):
+    """Every slider has a name and says its value."""
     sliders = page.get_by_role("slider").all()
     assert len(sliders) == 9
     for slider in sliders:
@@ -273,7 +309,8 @@ def test_every_slider_has_a_name_and_says_its_value(page):
 
 
 @pytest.mark.parametrize("ends", [0, 1])
-def test_the_ends_of_all_sliders_give_numbers(page, ends):
+def test_ends_of_sliders(page, ends):
+    """The ends of all sliders give numbers."""
     sides = {
         "eps": (-6, -0.3),
         "beta": (-1.3, 0.3),
@@ -284,21 +321,29 @@ def test_the_ends_of_all_sliders_give_numbers(page, ends):
         "time": (0, 1),
     }
     put(page, **{name: side[ends] for name, side in sides.items()})
-    put(page, "bounds", nats=(0.25, 12)[ends], batch=(1, 12)[ends], error=(-0.5, 0.5)[ends])
+    put(
+        page,
+        "bounds",
+        nats=(0.25, 12)[ends],
+        batch=(1, 12)[ends],
+        error=(-0.5, 0.5)[ends],
+    )
     shown = page.locator(".explorer svg, .explorer tbody").evaluate_all(
         "all => all.map((part) => part.outerHTML)"
     )
+
     assert not any("NaN" in part for part in shown)
     assert {len(row) for row in cells(page).values()} == {6}
 
 
 @pytest.mark.parametrize("width", [390, 700, 1400])
-def test_it_fits_the_page(page, width):
+def test_widths(page, width):
     page.set_viewport_size({"width": width, "height": 900})
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_without_javascript_it_says_so(browser, address):
+def test_no_javascript(browser, address):
+    """Without JavaScript it says so."""
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(address)
@@ -306,7 +351,8 @@ def test_without_javascript_it_says_so(browser, address):
 
 
 @pytest.mark.parametrize("name", ["flows", "bounds"])
-def test_a_fragment_names_no_address(name):
+def test_no_address(name):
+    """A fragment names no address."""
     text = explorer.shared() + explorer.fragment(name)
     assert not [
         word
@@ -316,41 +362,52 @@ def test_a_fragment_names_no_address(name):
 
 
 @pytest.mark.parametrize(("kappa", "unseen"), [(3, 2), (0.5, 1), (0.5, 0.2), (2, -3)])
-def test_dpo_turns_on_the_softmax_path_where_theory_says(page, kappa, unseen):
+def test_softmax_path(page, kappa, unseen):
+    """DPO turns on the softmax path where theory says."""
     put(page, kappa=kappa, unseen=unseen)
     a, c, d, eps = 1.0, kappa, 1 + kappa**2, 0.01
     share = (1 - eps) / 2
     turn = theory.turning_point([eps, share, share], [a - c, c - d, unseen])
     drawn = page.locator("[data-out=path]").get_attribute("data-turn")
+
     assert value(drawn) == pytest.approx(turn, rel=1e-6)
     assert page.locator("[data-out=path] line.escape").count() == int(0 < turn < math.inf)
 
 
-def test_the_address_brings_the_state_back(page, browser, address):
+def test_state_in_the_address(page, browser, address):
+    """The address brings the state back."""
     put(page, tick=["dpo", "sft"], eps=-3, kappa=1.5)
     put(page, "bounds", nats=7)
     again = browser.new_page()
     again.goto(page.url)
+
     assert shown(again) == shown(page)
     assert shown(again, "bounds") == shown(page, "bounds")
     assert again.locator(".flows tr.now th").all_inner_texts() == ["SFT", "DPO"]
     again.close()
 
 
-def test_a_pointer_reads_the_curves_off_and_play_moves_the_cursor(page):
+def test_pointer_and_play(page):
+    """A pointer reads the curves off, and play moves the cursor."""
     text = page.locator("[data-out=table-text]")
     before = text.inner_text()
     page.locator("[data-out=table]").hover(position={"x": 200, "y": 100})
+
     assert text.inner_text() != before
+
     page.get_by_role("button", name="Play").click()
     page.wait_for_function("Number(document.querySelector('.flows [name=time]').value) > 0.02")
     page.get_by_role("button", name="Stop").click()
+
     assert page.get_by_role("button", name="Play").is_visible()
 
 
 @pytest.mark.parametrize(("nats", "batch", "error"), [(2, 6, 0), (4, 4, -0.3), (1, 3, 0.25)])
-def test_the_bounds_on_a_batch_are_those_of_the_library(page, nats, batch, error):
-    """By many batches; NWJ and the population by closed forms."""
+def test_bounds_on_a_batch(page, nats, batch, error):
+    """The bounds on a batch are those of the library.
+
+    By many batches; NWJ and the population by closed forms.
+    """
     put(page, "bounds", nats=nats, batch=batch, error=error)
     table = {
         name: [value(text) for text in row[1:]]
@@ -371,6 +428,7 @@ def test_the_bounds_on_a_batch_are_those_of_the_library(page, nats, batch, error
         "SMILE": mi.smile(joint, product),
         "InfoNCE": joint[:, 0] - mi.log_mean_exp(rows),
     }
+
     for name, values in sampled.items():
         mean, _, deviation, _ = table[name]
         rows_of_batch = size if name == "InfoNCE" else 1
@@ -380,12 +438,14 @@ def test_the_bounds_on_a_batch_are_those_of_the_library(page, nats, batch, error
 
     tilts = [math.exp(k * scale * (k * scale - 1) * nats) for k in (1, 2)]
     noise = (2 * nats * scale**2 + tilts[1] - tilts[0] ** 2) / size
+
     assert table["NWJ"][0] == pytest.approx(1 + scale * nats - tilts[0], rel=1e-9)
     assert table["NWJ"][2] == pytest.approx(noise**0.5, rel=1e-9)
     assert table["DV"][3] == pytest.approx(scale * nats * (2 - scale), rel=1e-9)
 
 
-def test_the_threshold_of_minibatch_dv_is_theorys(page):
+def test_minibatch_dv(page):
+    """The threshold of minibatch DV is theory's."""
     drawn = float(page.locator("[data-out=readings]").get_attribute("data-threshold"))
     mass = torch.special.ndtr(torch.tensor(-((2 * drawn) ** 0.5), dtype=torch.float64))
     assert float(mass) == pytest.approx(theory.minibatch_dv_threshold(0.5, 64), rel=1e-6)

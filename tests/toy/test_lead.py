@@ -4,14 +4,17 @@ from mi_estimators.display import Page, theme
 from toy import lead
 
 
-def test_the_opening_stands_before_the_contents(tmp_path):
+def test_opening(tmp_path):
+    """The opening stands before the contents."""
     page = Page("Title")
     with theme():
         lead.section(page)
+
     for heading in ("One", "Two"):
         page.heading(heading)
     page.write(tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text()
+
     assert (
         text.index("DPO looks") < text.index('role="img"') < text.index("<nav") < text.index("<h2")
     )
@@ -19,9 +22,11 @@ def test_the_opening_stands_before_the_contents(tmp_path):
     assert "<text" in text  # letters that can be read aloud
 
 
-def test_dpos_chosen_answer_sinks_and_mios_ends_at_its_anchor():
+def test_opening_curves():
+    """DPO's chosen answer sinks, and MIO's ends at its anchor."""
     left, right = lead.figure().axes
     dpo, mio, anchor = (line.get_ydata() for line in left.lines)
+
     assert dpo[-1] < -4
     assert min(mio) > -1
     assert abs(mio[-1] - anchor[0]) < 1e-2

@@ -14,7 +14,8 @@ def page(folder):
     return (folder / report.FILE).read_text(encoding="utf-8")
 
 
-def test_figures_lie_beside_the_page_as_png_and_svg(folder):
+def test_figures(folder):
+    """Figures lie beside the page, as PNG and SVG."""
     for name in (
         "escape",
         "escape_sampled",
@@ -30,32 +31,43 @@ def test_figures_lie_beside_the_page_as_png_and_svg(folder):
         assert (folder / f"{name}.svg").read_text().startswith("<svg")
 
 
-def test_the_page_is_self_contained(page):
+def test_self_contained(page):
     assert not re.findall(r"(?:src|href)\s*=\s*[\"']?(?:https?:)?//", page)
     assert not re.findall(r"@import|url\(\s*[\"']?(?!#)|<script[^>]+src|<link|<iframe", page)
     assert page.count("<figure ") == page.count("<figcaption>") == 10
 
 
-def test_figures_take_the_ink_of_the_page(page):
+def test_ink(page):
+    """Figures take the ink of the page."""
     assert INK not in page
     assert "currentColor" in page
     assert "prefers-color-scheme: dark" in page
 
 
-def test_the_page_shows_theory_beside_the_measured(page):
+def test_theory(page):
+    """The page shows theory beside the measured."""
     for value in ("506.4063", "54.09007", "never", "0.693", "-0.855", "e^(−2I)"):
         assert value in page.replace("−0.855", "-0.855"), value
 
 
-def test_the_page_shows_what_other_rooms_left_and_escapes_it(page):
+def test_other_rooms(page):
+    """The page shows what other rooms left, and escapes it."""
     assert "a &lt; b &amp; c" in page
     assert "mio: js, mix 0.5, β 0.1" in page
     assert "[-0.8545, 2.5462]" in page
 
 
-def test_sections_without_data_are_left_out(tmp_path):
-    rows = suite.run({"collapse": (Lazy("dv", 1.0),)}, "tiny", 0, tmp_path, bar=False)
+def test_empty_sections(tmp_path):
+    """Sections without data are left out."""
+    rows = suite.run(
+        {"collapse": (Lazy("dv", 1.0),)},
+        "tiny",
+        0,
+        tmp_path,
+        bar=False,
+    )
     report.build(rows, tmp_path)
     text = (tmp_path / report.FILE).read_text()
+
     for heading in ("language model", "theorems", "Starvation"):
         assert heading not in text

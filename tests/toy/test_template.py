@@ -12,10 +12,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_copied_folder_is_an_experiment(tmp_path):
+def test_copied_folder(tmp_path):
+    """A copied folder is an experiment."""
     for room in ("mi_estimators", "toy"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / room, tmp_path / room, ignore=ignored)
+
     shutil.copytree(tmp_path / "toy/_template", tmp_path / "toy/shift")
 
     def toy(*arguments):
@@ -24,14 +26,18 @@ def test_a_copied_folder_is_an_experiment(tmp_path):
         result = subprocess.run(
             command, capture_output=True, text=True, cwd=tmp_path, env=environment
         )
+
         assert result.returncode == 0, result.stderr
+
         return result.stdout
 
     assert "What a constant added to the critic costs NWJ" in toy("--help")
     assert "next: open results/report.html" in toy("shift", "--out", "results")
+
     (row,) = map(json.loads, (tmp_path / "results/results.jsonl").read_text().splitlines())
     assert row["experiment"] == "shift"
     assert row["measured"]["nwj"] == pytest.approx(row["theory"]["nwj"], abs=1e-12)
+
     nats = [row["theory"]["nats"]] * len(row["spec"]["shifts"])
     assert row["measured"]["dv"] == pytest.approx(nats, abs=1e-12)
     assert "A critic off by a constant" in (tmp_path / "results/report.html").read_text()

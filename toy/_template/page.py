@@ -30,9 +30,18 @@ def shift_figure(row: Row) -> Figure:
     shifts, theory = row["spec"]["shifts"], row["theory"]
     for name in ("dv", "nwj"):
         points = row["measured"][name]
-        axes.plot(shifts, points, "o", ms=3, color=colour(name), label=label(name))
+        axes.plot(
+            shifts,
+            points,
+            "o",
+            ms=3,
+            color=colour(name),
+            label=label(name),
+        )
+
     axes.plot(shifts, theory["nwj"], color=colour("nwj"), lw=1)
     axes.axhline(theory["nats"], color=colour("dv"), lw=1)
     axes.set(xlabel="constant c added to ln dP/dQ, nats", ylabel="value, nats")
     axes.legend()
+
     return figure

@@ -49,6 +49,7 @@ def shift(spec: Shift, seed: int) -> tuple[dict, dict]:
         for name in ("dv", "nwj")
     }
     nats = law.mutual_information
+
     return measured, {"nats": nats, "nwj": [nats - (math.expm1(c) - c) for c in spec.shifts]}
 
 

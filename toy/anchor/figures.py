@@ -33,7 +33,14 @@ def flow_figure(rows: list[Row]) -> Figure:
 
         lift = [end[spec["eps"].index(eps)] / eps for end in row["measured"]["end"]]
         name = f"α = {spec['mix']:g}"
-        left.plot(spec["betas"], lift, marker, color=colour, ms=5, label=name)
+        left.plot(
+            spec["betas"],
+            lift,
+            marker,
+            color=colour,
+            ms=5,
+            label=name,
+        )
         left.set_title(f"Lift at ε = {eps:g}")
 
     left.set(xscale="log", yscale="log", xlabel="β", ylabel="final $π_w/π_{ref,w}$")
@@ -66,6 +73,7 @@ def flow_figure(rows: list[Row]) -> Figure:
         xlabel="target $(1 - α)^{-1/β} π_{ref,w}$",
         ylabel="final $π_w$",
     )
+
     right.set_title("All α, β and ε; squares: peaked base")
     right.legend(loc="upper left", fontsize=8)
     return figure
@@ -81,17 +89,37 @@ def network_figure(rows: list[Row]) -> Figure:
         spec, measured, expected = row["spec"], row["measured"], row["theory"]
         low, middle, high = np.array(measured["reward"][spec["betas"].index(beta)]).T
         left.plot(measured["step"], middle, color=colour, label=f"α = {spec['mix']:g}")
-        left.fill_between(measured["step"], low, high, color=colour, alpha=0.25, lw=0)
+        left.fill_between(
+            measured["step"],
+            low,
+            high,
+            color=colour,
+            alpha=0.25,
+            lw=0,
+        )
+
         left.axhline(expected["anchor"], color=colour, lw=1, ls=":")
 
         pairs = zip(spec["betas"], expected["z_chosen"], measured["z_chosen"], strict=True)
         for k, (own, law, end) in enumerate(pairs):
             name = f"β = {own:g}" if row is rows[0] else None
             style = {"color": PALETTE[k % len(PALETTE)], "ms": 3, "alpha": 0.6, "mfc": "none"}
-            right.plot(law, end, _MARKERS[k % len(_MARKERS)], label=name, **style)
+            right.plot(
+                law,
+                end,
+                _MARKERS[k % len(_MARKERS)],
+                label=name,
+                **style,
+            )
 
     ends = [z for row in rows for pairs in row["theory"]["z_chosen"] for z in pairs]
-    right.plot([0, max(ends)], [0, max(ends)], color=INK, lw=1)
+    right.plot(
+        [0, max(ends)],
+        [0, max(ends)],
+        color=INK,
+        lw=1,
+    )
+
     left.set(xlabel="step", ylabel="mean chosen reward $βz_w$", title=f"Plateau, β = {beta:g}")
     left.legend(loc=(0.68, 0.34), labelspacing=0.25)
     right.set(
@@ -99,6 +127,7 @@ def network_figure(rows: list[Row]) -> Figure:
     )
     right.set_title("All α, β, networks and pairs")
     right.legend(loc="upper left")
+
     return figure
 
 
@@ -132,15 +161,30 @@ def choice_figure(rows: list[Row]) -> Figure:
         ylabel="mean chosen reward",
         title="What it costs",
     )
+
     bounds.invert_xaxis()
     bounds.legend(loc="upper left")
     return figure
 
 
-def _curve(axes: Axes, row: Row, key: str, loss: str, colour: str, marker: str) -> None:
+def _curve(
+    axes: Axes,
+    row: Row,
+    key: str,
+    loss: str,
+    colour: str,
+    marker: str,
+) -> None:
     """Draw one loss against ε: theory as a line, measured as points; α-MIO dashed and open."""
     alpha, eps = loss == "alpha", row["spec"]["eps"]
-    axes.plot(eps, row["theory"][key][loss], "--" if alpha else "-", color=colour, lw=1.2)
+    axes.plot(
+        eps,
+        row["theory"][key][loss],
+        "--" if alpha else "-",
+        color=colour,
+        lw=1.2,
+    )
+
     name = label("alpha_mio" if alpha else loss)
     axes.plot(
         eps,

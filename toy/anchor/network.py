@@ -45,7 +45,12 @@ def anchor_network(spec: AnchorNetwork, seed: int) -> tuple[dict, dict]:
     """Descend from the random network for all β and replicas at once; the seed fixes networks, prompts and pairs."""
     generator = torch.Generator().manual_seed(seed)
     shape = (spec.replicas, spec.prompts)
-    parameters = network(spec.replicas, (spec.inputs, spec.width, spec.width, 10), generator)
+    parameters = network(
+        spec.replicas,
+        (spec.inputs, spec.width, spec.width, 10),
+        generator,
+    )
+
     prompts = torch.randn(*shape, spec.inputs, generator=generator)
     pair = torch.rand(*shape, 10, generator=generator).topk(2, -1).indices
 

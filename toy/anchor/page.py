@@ -17,6 +17,7 @@ def section(page: Page, rows: list[Row]) -> None:
     )
     if flows or networks or choices:
         page.heading("The anchor: how far MIO lifts the chosen response, and what α changes")
+
     if flows:
         spec = flows[0]["spec"]
         page.figure(
@@ -48,6 +49,7 @@ def section(page: Page, rows: list[Row]) -> None:
             the network shares; prompts do share features here, but there are enough of them to serve every pair. A few
             pairs stay above the line, beyond their target, as on the table of logits.""",
         )
+
         page.table("The network's chosen reward", network_table(networks))
         outside = sum(row["measured"]["outside_interval"] for row in networks)
         page.text(
@@ -145,6 +147,7 @@ def choices_table(rows: list[Row]) -> Table:
                     ("time", ("mio", "alpha", "dpo"), 4),
                 )
             )
+
             setting = (f"{row['spec']['beta']:g}", f"{eps:g}", f"{1 - theory['mix'][k]:.2g}")
             body.append((*setting, *ends, *times, f"{theory['interval'][k][1]:.3g}"))
 
@@ -159,4 +162,5 @@ def choices_table(rows: list[Row]) -> Table:
         "DPO's",
         "u₊",
     )
+
     return Table(head, body)

@@ -82,7 +82,13 @@ def anchor_flow(spec: AnchorFlow, seed: int) -> tuple[dict, dict]:
         torch.maximum(highest, logits.softmax(-1)[:, 0], out=highest)
 
     field = ascent(OBJECTIVES["mio"](base, beta, spec.mix))
-    flow = integrate(field, base, spec.time / (beta**2 * (1 - spec.mix)), observe=observe)
+    flow = integrate(
+        field,
+        base,
+        spec.time / (beta**2 * (1 - spec.mix)),
+        observe=observe,
+    )
+
     values = {"end": flow.state.softmax(-1)[:, 0], "highest": highest}
     ceilings = [[theory.mio_ceiling(e, b, spec.mix) for e in spec.eps] for b in spec.betas]
     measured = {name: table.reshape(len(spec.betas), -1).tolist() for name, table in values.items()}

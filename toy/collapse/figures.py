@@ -36,14 +36,33 @@ def collapse_figure(row: Row) -> Figure:
     return figure
 
 
-def _band(axes: Axes, curve: dict, quantity: str, dash: str, tint: str, text: str) -> None:
+def _band(
+    axes: Axes,
+    curve: dict,
+    quantity: str,
+    dash: str,
+    tint: str,
+    text: str,
+) -> None:
     """Draw the median and the quartiles over replicas."""
     low, middle, high = np.array(curve[quantity]).T
     axes.plot(curve["step"], middle, dash, color=tint, label=text)
-    axes.fill_between(curve["step"], low, high, color=tint, alpha=0.2, lw=0)
+    axes.fill_between(
+        curve["step"],
+        low,
+        high,
+        color=tint,
+        alpha=0.2,
+        lw=0,
+    )
 
 
-def _log_ratios(axes: Axes, curves: dict[str, dict], theory: dict, beta: float) -> None:
+def _log_ratios(
+    axes: Axes,
+    curves: dict[str, dict],
+    theory: dict,
+    beta: float,
+) -> None:
     """Draw both losses' chosen log-ratio, MIO's anchor, and the ends of its interval that lie on the panel."""
     for name, dash in (("dpo", "--"), ("mio", "-")):
         _band(axes, curves[name], "z_chosen", dash, colour(name), label(name))
@@ -78,7 +97,13 @@ def lazy_figure(rows: list[Row]) -> Figure:
         name, dash = {"dv": ("dpo", "--"), "js": ("mio", "-")}[row["spec"]["bound"]]
         time, z_w = (np.array(row["measured"][key]) for key in ("time", "z_chosen"))
         late = time >= 1e-2
-        axes.plot(time[late], z_w[late], dash, color=colour(name), label=label(name))
+        axes.plot(
+            time[late],
+            z_w[late],
+            dash,
+            color=colour(name),
+            label=label(name),
+        )
 
     axes.axhline(math.log(2), color=INK, lw=1, ls="-.")
     axes.text(1.2e-2, math.log(2), "anchor ln 2", va="bottom", fontsize=8.5)
@@ -87,6 +112,7 @@ def lazy_figure(rows: list[Row]) -> Figure:
         xlabel="time, learning rate × step",
         ylabel="z_w = ln π/π_ref of the chosen, nats",
     )
+
     axes.legend(loc="lower left")
     axes.set_ylim(top=1.3)
     return figure

@@ -13,6 +13,7 @@ def section(page: Page, rows: list[Row]) -> None:
     networks = of(rows, "Collapse")
     if not networks:
         return
+
     spec = networks[0]["spec"]
     page.heading("Collapse: DPO at β against MIO at 2β")
     page.text(
@@ -42,6 +43,7 @@ def section(page: Page, rows: list[Row]) -> None:
         even where z_w falls, for it averages probabilities: some chosen responses are lost and others gain (last
         column of the table).""",
     )
+
     page.table("End of training: medians over replicas", tables.collapses(rows))
     page.text(
         """chosen, rejected, unseen: probability mass, start → end. z_w: mean over pairs of ln π/π_ref of the chosen,
@@ -49,6 +51,7 @@ def section(page: Page, rows: list[Row]) -> None:
         with z_w < 0, that is below the base policy. MIO's interval is about its own reward 2βz_w; at small β it is
         wide. A tabular softmax shares nothing between responses and prompts and never collapses, as theory says."""
     )
+
     page.table(
         "Mean chosen reward and MIO's no-collapse interval, every step of every replica",
         tables.intervals(rows),

@@ -89,6 +89,7 @@ def base_law(spec: Collapse, generator: torch.Generator) -> tuple[Tensor, Tensor
     shared = torch.randn(spec.replicas, 1, spec.inputs, generator=generator)
     prompts = (own + shared) / math.sqrt(spec.inputs)
     law = (2 * torch.randn(*shape, RESPONSES, generator=generator)).softmax(-1)
+
     if spec.pairs == "exclusive":
         chosen, rejected = _exclusive(spec)
         law = torch.full_like(law, 0.3 / (RESPONSES - 2))
@@ -98,7 +99,16 @@ def base_law(spec: Collapse, generator: torch.Generator) -> tuple[Tensor, Tensor
 
 
 def _exclusive(spec: Collapse) -> tuple[Tensor, Tensor]:
-    group = (torch.arange(spec.prompts) % 4).view(1, -1, 1).expand(spec.replicas, -1, 1)
+    group = (
+        (torch.arange(spec.prompts) % 4)
+        .view(1, -1, 1)
+        .expand(
+            spec.replicas,
+            -1,
+            1,
+        )
+    )
+
     return group, group + 4
 
 
@@ -115,7 +125,10 @@ def preference_pairs(
     return pair[..., :1], pair[..., 1:]
 
 
-def base_policy(spec: Collapse, generator: torch.Generator) -> tuple[Tensor, list[Tensor], Tensor]:
+def base_policy(
+    spec: Collapse,
+    generator: torch.Generator,
+) -> tuple[Tensor, list[Tensor], Tensor]:
     """Return the prompts, and the parameters and ln π of the policy that has imitated the base law."""
     prompts, law = base_law(spec, generator)
     parameters = [law.log()]
@@ -184,6 +197,7 @@ class _Task:
             rewards = (beta[:, None] * z for z in (z_w, z_l))
             losses = mi.preference_loss(*rewards, bound=bound).mean(-1)
             details = tuple(part.detach() for part in (losses, log_law, z_w, z_l))
+
             # Divided by β of DPO, so that one rate gives every β the same first step of the log-probabilities.
             return losses / self.beta, details
 
@@ -196,6 +210,7 @@ class _Task:
             outside.add_(started & ((reward < low) | (reward > high)))
             if step % _EVERY:
                 return
+
             chosen, rejected = (
                 log_law.gather(-1, i).exp().mean((1, 2)) for i in (self.chosen, self.rejected)
             )
@@ -243,7 +258,15 @@ def lazy(spec: Lazy, seed: int) -> tuple[dict, dict]:
         loss = mi.preference_loss(*(spec.beta * ratios).split(1), bound=spec.bound).sum()
         return -(gram @ torch.autograd.grad(loss, ratios)[0]).numpy()
 
-    path = solve_ivp(field, (0, spec.horizon), np.zeros(2), method="LSODA", rtol=1e-6, atol=1e-9)
+    path = solve_ivp(
+        field,
+        (0, spec.horizon),
+        np.zeros(2),
+        method="LSODA",
+        rtol=1e-6,
+        atol=1e-9,
+    )
+
     z_w, z_l = path.y.tolist()
     measured = {
         "time": path.t.tolist(),
@@ -252,8 +275,10 @@ def lazy(spec: Lazy, seed: int) -> tuple[dict, dict]:
         "final": z_w[-1],
         "lowest": min(z_w),
     }
+
     if spec.bound == "js":
         return measured, {"final": math.log(2) / spec.beta}
+
     slope = (spec.a - spec.c) / (spec.a - 2 * spec.c + spec.d)
     return measured, {"final": slope * (z_w[-1] - z_l[-1])}
 

@@ -34,6 +34,7 @@ def collapses(rows: list[Row]) -> Table:
         "replicas below",
         "pairs below",
     )
+
     return Table(
         head,
         [
@@ -52,6 +53,7 @@ def _end(curve: dict) -> list[str]:
         for response in ("chosen", "rejected", "unseen")
     ]
     low, middle, high = curve["z_chosen"][-1]
+
     return [
         *masses,
         f"{middle:+.2f} [{low:+.2f}, {high:+.2f}]",

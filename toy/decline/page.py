@@ -21,6 +21,7 @@ def section(page: Page, rows: list[Row]) -> None:
     rows = of(rows, "Decline")
     if not rows:
         return
+
     page.heading("The late decline: the chosen response rises, turns and falls")
     page.figure(
         "decline",
@@ -49,6 +50,7 @@ def decline_figure(rows: list[Row]) -> Figure:
         axes.axvline(expected["turn"], color=INK, lw=1, ls=":")
         axes.axhline(0, color=INK, lw=0.5)
         axes.set(xlabel="time", title=f"β = {row['spec']['beta']:g}")
+
     figure.axes[0].set_ylabel("$\\ln π/π_{ref}$ of the chosen")
     figure.axes[0].legend()
     return figure
@@ -66,4 +68,5 @@ def turns(rows: list[Row]) -> Table:
         )
         for row in rows
     ]
+
     return Table(("β", "time of the turn", "t*", "highest z_w", "in theory"), body)

@@ -100,7 +100,12 @@ def _log_ratio(spec: Decline, alignment: list[float], s: float) -> float:
     return float(powers[0] - np.log(np.asarray(spec.reference) @ np.exp(powers)))
 
 
-def _on_path(spec: Decline, step: float, alignment: list[float], times: Tensor) -> list[float]:
+def _on_path(
+    spec: Decline,
+    step: float,
+    alignment: list[float],
+    times: Tensor,
+) -> list[float]:
     """Return DPO's z_w in closed form: its margin at each time, and with it its place on the path."""
     margins = theory.dpo_margin(times.numpy(), spec.beta, step**2)
     return [_log_ratio(spec, alignment, float(m) / step**2) for m in margins]

@@ -33,6 +33,7 @@ def escape_figure(rows: list[Row]) -> Figure:
         row for row in of(rows, "EscapeFlow") if not row["spec"]["objective"].startswith("drawn")
     ]
     family = [row for row in flows if row["spec"]["objective"] == "mio"]
+
     for row in flows:
         _times(anchored if row in family else free, row)
 
@@ -57,7 +58,12 @@ def escape_figure(rows: list[Row]) -> Figure:
     for axes, title in ((free, "RLHF, DPO, SFT"), (anchored, "MIO and α-MIO")):
         axes.set(xlabel=_EPS, title=title)
         axes.invert_xaxis()
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, fontsize=8.5)
+        axes.legend(
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.13),
+            ncols=2,
+            fontsize=8.5,
+        )
 
     free.set_ylabel("time to p(correct) = ½")
     return figure
@@ -125,6 +131,7 @@ def sampled_figure(rows: list[Row]) -> Figure:
             "y": measured["steps_mean"],
             "yerr": 2 * np.array(measured["steps_stderr"]),
         }
+
         if spec["every_step"]:
             name = f"n = {n}, every step taken"
             left.errorbar(**steps, fmt="x", ms=7, label=name, **points)
@@ -137,6 +144,7 @@ def sampled_figure(rows: list[Row]) -> Figure:
                 label=f"n = {n}",
                 **points,
             )
+
             line = np.geomspace(min(spec["eps"]), 0.2, 60)
             waits = [theory.steps_to_first_signal(eps, n) for eps in line]
             right.plot(line, waits, color=tint, lw=1.2)
@@ -144,9 +152,22 @@ def sampled_figure(rows: list[Row]) -> Figure:
             slow = rate < 1
             line = np.geomspace(min(spec["eps"]), max(spec["eps"]), 15)
             mean = [renewal.escape_steps("rlhf", eps, n, rate) for eps in line]
-            left.plot(1 / (n * line), mean, "-" if slow else "--", color=tint, lw=1.2)
+            left.plot(
+                1 / (n * line),
+                mean,
+                "-" if slow else "--",
+                color=tint,
+                lw=1.2,
+            )
+
             name = f"n = {n}, η = {rate:g}"
-            left.errorbar(**steps, fmt="o" if slow else "s", ms=6, label=name, **points)
+            left.errorbar(
+                **steps,
+                fmt="o" if slow else "s",
+                ms=6,
+                label=name,
+                **points,
+            )
 
     ends = np.array(left.get_xlim()).clip(1e-1)
     left.plot(ends, ends, ":", color=INK, lw=1, label="1/(nε)")
@@ -157,11 +178,13 @@ def sampled_figure(rows: list[Row]) -> Figure:
         ylabel="steps to p(correct) = ½",
         title="Escape",
     )
+
     right.set(xscale="log", yscale="log", xlabel=_EPS, ylabel="steps to a first correct answer")
     right.set_title("Waiting for a first signal")
     right.invert_xaxis()
     for axes in (left, right):
         axes.legend(loc="upper left", fontsize=8)
+
     return figure
 
 
@@ -175,6 +198,7 @@ def lift_figure(rows: list[Row]) -> Figure:
         line = np.geomspace(min(spec["eps"]), 0.45, 400)
         end = theory.mio_rest if two else theory.mio_ceiling
         tint = ORANGE if two else PINK
+
         for k, (beta, lift) in enumerate(zip(spec["betas"], row["measured"]["lift"], strict=True)):
             curve = [end(eps, beta, spec["mix"]) / eps for eps in line]
             axes.plot(line, curve, _DASHES[k % 3], color=tint)
@@ -190,6 +214,7 @@ def lift_figure(rows: list[Row]) -> Figure:
         ylabel="p(correct) at rest / ε",
         title="How far MIO lifts",
     )
+
     axes.invert_xaxis()
     axes.legend(loc="upper right", fontsize=8)
     axes.set_ylim(1, 400)
@@ -234,10 +259,12 @@ def who_figure(rows: list[Row]) -> Figure:
     for axes in (left, right):
         axes.set(xscale="log", yscale="log", xlabel=_EPS)
         axes.invert_xaxis()
+
     left.set(ylabel="weight on ∇ ln π(correct)", title="Weight at the base policy")
     left.legend(loc="lower left", fontsize=7.5)
     right.set(ylabel="time to p(correct) = ½", title="Escape")
     right.legend(loc="upper left", fontsize=7.5)
+
     return figure
 
 
@@ -248,6 +275,7 @@ def _weights(axes: Axes, row: Row) -> None:
         face = tint if name in measured["sampled"] else "none"
         style = {"color": tint, "mfc": face, "ms": 5, "label": text}
         axes.plot(eps, measured["exact"][name], marker, **style)
+
         if name == "dv":
             groups = np.array(measured["sampled"][name])
             groups[groups == 0] = np.nan  # no group had a correct answer
@@ -257,7 +285,12 @@ def _weights(axes: Axes, row: Row) -> None:
 
 
 def _curve(
-    axes: Axes, row: Row, key: str, look: tuple[str, str, str], text: str, scale: float = 1.0
+    axes: Axes,
+    row: Row,
+    key: str,
+    look: tuple[str, str, str],
+    text: str,
+    scale: float = 1.0,
 ) -> None:
     """Draw a row against ε: theory as a line, measured as open points. Of several β the first."""
     dash, marker, tint = look
@@ -266,4 +299,12 @@ def _curve(
         for part in ("theory", "measured")
     )
     axes.plot(row["spec"]["eps"], expected, dash, color=tint, lw=1.2)
-    axes.plot(row["spec"]["eps"], measured, marker, color=tint, ms=5, mfc="none", label=text)
+    axes.plot(
+        row["spec"]["eps"],
+        measured,
+        marker,
+        color=tint,
+        ms=5,
+        mfc="none",
+        label=text,
+    )

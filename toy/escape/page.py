@@ -12,6 +12,7 @@ def section(page: Page, rows: list[Row]) -> None:
     """Put the escape times on the page."""
     if not of(rows, "EscapeFlow"):
         return
+
     page.heading("Starvation of a policy: how long from ε to ½")
     page.text(
         """A softmax policy over two responses gives the correct one the probability ε. How long until it is ½?
@@ -19,6 +20,7 @@ def section(page: Page, rows: list[Row]) -> None:
         the correct answer: DPO needs ε^(−β), but ε^(−2β) once a third response has mass (theorem escape_exponents);
         likelihood on the chosen a logarithm; and MIO may stop short, at its anchor."""
     )
+
     page.figure(
         "escape",
         figures.escape_figure(rows),
@@ -36,12 +38,14 @@ def section(page: Page, rows: list[Row]) -> None:
         ε^β (p^(−β) − 1), and from p of about ε^(β/(1 + β)) on the push off the rejected response is stronger. With an
         unseen response that push goes elsewhere, and the slope is β (section on the anchor).""",
     )
+
     page.table("Exponent of the escape time in 1/ε, fitted over ε ≤ 0.01", tables.exponents(rows))
     page.text(
         """Flow points are deterministic: their interval shows how far the curve is from a power law, not noise. At β =
         0.1 DPO's limit is far off at ε = 1e-6, where ε^(−β) is still only 4; the closed form has the whole curve, and
         is met. Intervals of sampled gradients are over replicas; theory there is the exact mean number of steps."""
     )
+
     page.table("All escape times", tables.escape_times(rows), folded=True)
 
     if of(rows, "EscapeSampled", objective="rlhf"):

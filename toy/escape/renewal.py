@@ -45,7 +45,12 @@ def escape_steps(objective: str, eps: float, samples: int, learning_rate: float)
     hits = np.array(hits_that_move(objective, samples))
     start = np.log(eps) - np.log1p(-eps)
     least = rises(objective, np.array([eps, 0.5]), hits, samples, learning_rate).min()
-    grid = np.linspace(start, 0, 2 + int(np.ceil(-start / min(_CELL, least / 2))))
+    grid = np.linspace(
+        start,
+        0,
+        2 + int(np.ceil(-start / min(_CELL, least / 2))),
+    )
+
     p = 1 / (1 + np.exp(-grid))
     chance = binom.pmf(hits, samples, p[:, None])
     place = (grid[:, None] + rises(objective, p, hits, samples, learning_rate) - start) / (
@@ -54,8 +59,10 @@ def escape_steps(objective: str, eps: float, samples: int, learning_rate: float)
     inside = place < len(grid) - 1
     below = np.where(inside, place, len(grid) - 2).astype(int)
     share = np.where(inside, place - below, 1.0)
+
     signal, steps = chance.sum(-1), np.zeros(len(grid))
     for k in range(len(grid) - 2, -1, -1):
         ahead = (1 - share[k]) * steps[below[k]] + share[k] * steps[below[k] + 1]
         steps[k] = (1 + (chance[k] * np.where(inside[k], ahead, 0)).sum()) / signal[k]
+
     return float(steps[0])

@@ -139,7 +139,13 @@ def _times(spec: EscapeFlow, beta: Tensor, eps: Tensor, mix: float) -> Tensor:
     base = arms(eps)
     # The JS family comes to rest at a rate of about β²(1 − α); everything else escapes, some of it late.
     horizon = 200 / (beta**2 * (1 - mix)) if spec.objective == "mio" else 1e12
-    flow = integrate(ascent(OBJECTIVES[spec.objective](base, beta, mix)), base, horizon, log_odds)
+    flow = integrate(
+        ascent(OBJECTIVES[spec.objective](base, beta, mix)),
+        base,
+        horizon,
+        log_odds,
+    )
+
     return flow.time.where(flow.arrived, torch.inf)
 
 
@@ -160,6 +166,7 @@ def mio_lift(spec: MioLift, seed: int) -> tuple[dict, dict]:
     }
     end = theory.mio_rest if spec.arms == 2 else theory.mio_ceiling
     lifts = [[end(e, b, spec.mix) / e for e in spec.eps] for b in spec.betas]
+
     return measured, {"lift": lifts}
 
 
@@ -190,7 +197,14 @@ def escape_sampled(spec: EscapeSampled, seed: int) -> tuple[dict, dict]:
         surrogate = DRAWN[spec.objective](log_policy, shares, spec.samples)
         return -(surrogate * moves), live.any()
 
-    descend(loss, [arms(eps)], 10**9, spec.learning_rate, lambda step, losses, live: not live)
+    descend(
+        loss,
+        [arms(eps)],
+        10**9,
+        spec.learning_rate,
+        lambda step, losses, live: not live,
+    )
+
     steps, signals = escaped.view(-1, spec.replicas), first.view(-1, spec.replicas)
     measured = {
         "steps": steps.tolist(),

@@ -61,7 +61,13 @@ def _flow_exponents(row: Row) -> list[tuple[str, ...]]:
     spec, small, lines = row["spec"], _small(row["spec"]), []
     eps = [spec["eps"][k] for k in small]
 
-    times = zip(spec["betas"], row["measured"]["time"], row["theory"]["time"], strict=True)
+    times = zip(
+        spec["betas"],
+        row["measured"]["time"],
+        row["theory"]["time"],
+        strict=True,
+    )
+
     for beta, *both in times:
         measured, theory = ([time[k] for k in small] for time in both)
         if None in measured + theory or len(small) < 2:
@@ -84,6 +90,7 @@ def _sampled_exponent(row: Row) -> list[tuple[str, ...]]:
     spec, small = row["spec"], _small(row["spec"])
     if len(small) < 2:
         return []
+
     eps, mean, error, theory = (
         np.array(values, dtype=float)[small]
         for values in (
@@ -93,6 +100,7 @@ def _sampled_exponent(row: Row) -> list[tuple[str, ...]]:
             row["theory"]["steps_mean"],
         )
     )
+
     centred = np.log(eps) - np.log(eps).mean()
     half = 1.96 * math.sqrt(((centred * error / mean) ** 2).sum()) / (centred**2).sum()
     fitted = interval(fit_exponent(eps, mean)[0], half)
@@ -107,7 +115,13 @@ def escape_times(rows: list[Row]) -> Table:
     body = []
     for row in of(rows, "EscapeFlow"):
         spec = row["spec"]
-        tables = zip(spec["betas"], row["measured"]["time"], row["theory"]["time"], strict=True)
+        tables = zip(
+            spec["betas"],
+            row["measured"]["time"],
+            row["theory"]["time"],
+            strict=True,
+        )
+
         for beta, *times in tables:
             for eps, time, theory in zip(spec["eps"], *times, strict=True):
                 gap = "" if time is None or theory is None else f"{time / theory - 1:+.1e}"
@@ -141,6 +155,7 @@ def sampled(rows: list[Row]) -> Table:
         "steps to a first signal",
         "1/(1 − (1 − ε)ⁿ)",
     )
+
     return Table(head, body)
 
 
@@ -168,6 +183,7 @@ def lifts(rows: list[Row]) -> Table:
         "highest on the way",
         "2^(1/β), at most 1/ε",
     )
+
     return Table(head, body)
 
 
@@ -204,6 +220,7 @@ def who_samples(rows: list[Row]) -> Table:
         "exact law",
         "groups of n, mean ± 2 s.e.",
     )
+
     return Table((*head, "groups without it", "theory"), body)
 
 
@@ -212,10 +229,12 @@ def _groups(row: Row, name: str, k: int) -> list[str]:
     measured, theory = row["measured"], row["theory"]
     if name not in measured["sampled"]:
         return ["nothing is drawn", "0", "0"]
+
     mean, error = measured["sampled"][name][k], 2 * measured["stderr"][name][k]
     weight = f"{number(mean, 3)} ± {number(error, 2)}"
     if not mean:
         weight = f"0: not in one of {row['spec']['groups']:,}"
+
     return [weight, *(f"{part['missed'][name][k]:.4f}" for part in (measured, theory))]
 
 
@@ -228,6 +247,7 @@ def summary(rows: list[Row]) -> list[tuple[str, str, str]]:
         for time, theory in zip(*times, strict=True)
         if time is not None and theory is not None
     ]
+
     lines = []
     if gaps:
         lines.append(

@@ -69,6 +69,7 @@ def who_samples(spec: WhoSamples, seed: int) -> tuple[dict, dict]:
         "stderr": {name: spread(values) for name, values in groups(sampled).items()},
         "missed": {name: values.mean(-1) for name, values in groups(missed).items()},
     }
+
     return _plain(measured), _plain(_theory(spec, eps))
 
 
@@ -84,6 +85,7 @@ def _theory(spec: WhoSamples, eps: Tensor) -> dict[str, dict[str, Tensor]]:
     js, pair, missed = theory.drawn_js_weight(eps), eps * (1 - eps), theory.missed_mass(eps, n)
     drawn = {"nwj": one, "js": js, "dpo_drawn": pair}
     supplied = {"dpo": one / 2, "mio": one / 4, "alpha_mio": one * spec.mix / 2}
+
     return {
         "exact": {"dv": one} | drawn | supplied,
         "sampled": {"dv": 1 - missed} | drawn,

@@ -13,6 +13,7 @@ def section(page: Page, rows: list[Row]) -> None:
     """Put the estimates with their intervals on the page; nothing without their rows."""
     if not of(rows, "Estimate"):
         return
+
     page.heading("Estimates: easy, hard, refused")
     page.table("mi_estimators.estimate_mi on laws of known information", estimates(rows))
     page.text(

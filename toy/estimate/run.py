@@ -68,6 +68,7 @@ def estimate(spec: Estimate, seed: int) -> tuple[dict, dict]:
         "verdict": result.verdict,
         "warnings": list(result.warnings),
     }
+
     return measured, {"nats": truth}
 
 

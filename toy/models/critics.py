@@ -17,7 +17,12 @@ class Replicas:
         parameters: one tensor (count, …) for each parameter, as `training.descend` takes them.
     """
 
-    def __init__(self, make: Callable[[], nn.Module], count: int, seed: int) -> None:
+    def __init__(
+        self,
+        make: Callable[[], nn.Module],
+        count: int,
+        seed: int,
+    ) -> None:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             critics = [make() for _ in range(count)]

@@ -37,7 +37,10 @@ class Flow:
     arrived: Tensor
 
 
-def grid(slow: Sequence[float], fast: Sequence[float]) -> tuple[Tensor, Tensor]:
+def grid(
+    slow: Sequence[float],
+    fast: Sequence[float],
+) -> tuple[Tensor, Tensor]:
     """Return all pairs of the two sequences as two flat tensors, float64; the second runs fastest.
 
     >>> [values.tolist() for values in grid((1, 2), (3, 4))]
@@ -106,6 +109,7 @@ def integrate(
         live = ~arrived & (time < horizon)
         if not live.any():
             return Flow(time, state, arrived)
+
         step = torch.where(live, torch.minimum(step, horizon - time), 0.0)
         slopes = [slope]
         for row in _STAGES:
@@ -127,6 +131,7 @@ def integrate(
         slope, arrived = torch.where(accept[:, None], slopes[-1], slope), arrived | landed
         if observe is not None:
             observe(time, state)
+
         growth = (0.9 * size.clamp_min(1e-10) ** -0.2).clamp(0.2, 5.0)
         step = step * growth
         step = torch.where(crossed, step / growth * before / (before - after), step)

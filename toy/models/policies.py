@@ -92,7 +92,11 @@ OBJECTIVES: dict[str, Callable[[Tensor, Tensor, float], Objective]] = {
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
 
 
-def network(replicas: int, widths: tuple[int, ...], generator: torch.Generator) -> list[Tensor]:
+def network(
+    replicas: int,
+    widths: tuple[int, ...],
+    generator: torch.Generator,
+) -> list[Tensor]:
     """Return weights and biases of `replicas` independent multilayer perceptrons, weights N(0, 1/fan-in), biases 0."""
     layers = []
     for fan_in, fan_out in pairwise(widths):

@@ -108,8 +108,11 @@ def draw_next(
         :, list(moving)
     ]
     drawn = torch.multinomial(
-        (log_chance - log_chance.amax(-1, keepdim=True)).exp(), 1, generator=generator
+        (log_chance - log_chance.amax(-1, keepdim=True)).exp(),
+        1,
+        generator=generator,
     )
+
     uniform = torch.rand(p.shape, generator=generator, dtype=torch.float64)
     chance = log_chance.logsumexp(-1).exp().clamp(max=1)
     steps = (torch.log1p(-uniform) / torch.log1p(-chance)).ceil().clamp(min=1)

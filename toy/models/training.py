@@ -43,6 +43,7 @@ def descend(
         losses, details = loss(parameters)
         if (observe is not None and observe(step, losses.detach(), details)) or step == steps:
             break
+
         gradients = torch.autograd.grad(losses.sum(), parameters)
         if optimizer is not None:
             for p, gradient in zip(parameters, gradients, strict=True):

@@ -55,7 +55,14 @@ def next_token_log_probs(parameters: list[Tensor], tokens: Tensor) -> Tensor:
 
     for k in range(0, len(layers), 4):
         qkv = torch.bmm(_normalised(hidden), layers[k])
-        q, key, value = qkv.view(replicas * count, length, 3, HEADS, -1).permute(2, 0, 3, 1, 4)
+        q, key, value = qkv.view(replicas * count, length, 3, HEADS, -1).permute(
+            2,
+            0,
+            3,
+            1,
+            4,
+        )
+
         mixed = torch.nn.functional.scaled_dot_product_attention(q, key, value, is_causal=True)
         mixed = mixed.transpose(1, 2).reshape(replicas, count * length, width)
         hidden = hidden + torch.bmm(mixed, layers[k + 1])

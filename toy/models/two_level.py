@@ -82,8 +82,11 @@ class TwoLevel:
     def table(self) -> mi.laws.Finite:
         """Return the law as a table of K × K cells."""
         joint = torch.full(
-            (self.symbols,) * 2, (1 - self.copy) / self.symbols**2, dtype=torch.float64
+            (self.symbols,) * 2,
+            (1 - self.copy) / self.symbols**2,
+            dtype=torch.float64,
         )
+
         return mi.laws.Finite(
             joint.add(torch.eye(self.symbols, dtype=torch.float64) * self.copy / self.symbols).log()
         )
@@ -98,7 +101,11 @@ def log_shares(hits: Tensor, size: int) -> Tensor:
     return torch.stack([hits, size - hits], -1).double().div(size).log()
 
 
-def batches(size: int, share: float, least: float = 0.0) -> tuple[Tensor, Tensor]:
+def batches(
+    size: int,
+    share: float,
+    least: float = 0.0,
+) -> tuple[Tensor, Tensor]:
     """Return `log_shares` (b, 2) and chances (b,) of all batches of `size` draws, each in A with probability `share`.
 
     Counts with a chance below `least` are left out.
@@ -151,7 +158,11 @@ def value(
         total = math.log(negatives + 1)
         own = torch.full_like(log_q[..., :1], -total)
         candidates = torch.cat([own, log_q + math.log(negatives) - total], -1).unsqueeze(-2)
-        rows = infonce_rows(joint, product.unsqueeze(-2).expand(*product.shape, 2), candidates)
+        rows = infonce_rows(
+            joint,
+            product.unsqueeze(-2).expand(*product.shape, 2),
+            candidates,
+        )
         return mi.mean(rows, log_p)
 
     return (mi.smile if bound == "smile" else mi.BOUNDS[bound])(

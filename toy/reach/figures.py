@@ -42,7 +42,10 @@ def _looks() -> list[tuple[str, str, dict]]:
     return looks
 
 
-def _panels(rows: list[Row], height: float) -> tuple[Figure, list[Axes]]:
+def _panels(
+    rows: list[Row],
+    height: float,
+) -> tuple[Figure, list[Axes]]:
     across = min(2, len(rows))
     figure = Figure(figsize=(9.5, height * math.ceil(len(rows) / 2) + 0.5), layout="constrained")
     return figure, list(figure.subplots(math.ceil(len(rows) / across), across, squeeze=False).flat)
@@ -57,8 +60,14 @@ def success_figure(rows: list[Row]) -> Figure:
         for method, dash, points in _looks():
             axes.plot(p, expected["success"][method], dash, color=points["color"])
             axes.plot(p, row["measured"]["success"][method], ms=4.5, **points)
+
         axes.axvline(min(spec["bank"]), color=INK, lw=0.8, ls=":")
-        axes.set(xscale="log", yscale="log", ylim=(p.min() / 2, 3))
+        axes.set(
+            xscale="log",
+            yscale="log",
+            ylim=(p.min() / 2, 3),
+        )
+
         axes.set(xlabel="base success p", ylabel="success after training")
         axes.set_title(f"β = {spec['beta']:g}, α = {expected['mix']:.4f}")
 
@@ -79,11 +88,18 @@ def pass_figure(rows: list[Row]) -> Figure:
             bars = np.maximum([mean - ends[:, 0], ends[:, 1] - mean], 0)
             axes.errorbar(k, mean, yerr=bars, ms=4, lw=1, **points)
 
-        axes.axhline(measured["rlhf"]["mean"][0], color=RED, lw=0.9, ls=":")
+        axes.axhline(
+            measured["rlhf"]["mean"][0],
+            color=RED,
+            lw=0.9,
+            ls=":",
+        )
+
         limit = expected["overtaking_at_most"]
         if limit <= k[-1]:
             axes.axvline(limit, color=INK, lw=0.9, ls=":")
             axes.text(limit, 0.02, " $e^{1/β}$", transform=axes.get_xaxis_transform(), va="bottom")
+
         axes.set(xscale="log", xlabel="k, answers drawn", ylim=(0, 1.04))
         axes.set_ylabel("pass@k, mean over the bank")
         axes.set_xticks(k[::2], [f"{value:g}" for value in k[::2]])
@@ -106,7 +122,12 @@ def overtaking_figure(rows: list[Row]) -> Figure:
         axes.plot(p, answers, color=tint)
         axes.axhline(row["theory"]["overtaking_at_most"], color=tint, lw=0.9, ls=":")
         points = {"color": tint, "ms": 4.5, "mfc": "none", "label": f"β = {spec['beta']:g}"}
-        axes.plot(spec["bank"], np.array(measured, dtype=float), "o", **points)
+        axes.plot(
+            spec["bank"],
+            np.array(measured, dtype=float),
+            "o",
+            **points,
+        )
 
     axes.set(xscale="log", yscale="log")
     axes.set(xlabel="base success p", ylabel="k: base pass@k ≥ RLHF pass@1")

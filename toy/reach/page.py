@@ -15,6 +15,7 @@ def section(page: Page, rows: list[Row]) -> None:
     rows = of(rows, "Reach")
     if not rows:
         return
+
     spec = rows[0]["spec"]
     bank = f"{len(spec['bank'])} prompts with p from {min(spec['bank']):g} to {max(spec['bank']):g}"
     page.heading("Reach: does training go beyond the base model?")
@@ -66,6 +67,7 @@ def section(page: Page, rows: list[Row]) -> None:
         point where that many do not suffice. A point is rounded up, and at the smallest p it shows the noise of both
         estimates. To see: what RLHF adds is a factor e^(1/β) in draws on hard prompts and less on easy ones.""",
     )
+
     page.table("pass@k, mean over the bank", passes(rows), folded=True)
     page.table("Success after training (theory)", successes(rows), folded=True)
 
@@ -83,6 +85,7 @@ def _beyond(rows: list[Row]) -> str:
 
     if not beyond:
         return "Here no prompt does."
+
     return f"Here {len(beyond)} do, whose ceilings are {', '.join(beyond)}."
 
 

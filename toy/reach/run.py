@@ -163,7 +163,12 @@ def reach(spec: Reach, seed: int) -> tuple[dict, dict]:
     def in_bank(success: Tensor) -> Tensor:
         return success[len(spec.far) :].clamp(max=1.0)
 
-    draws = torch.full((spec.evaluations, len(spec.bank)), float(spec.draws), dtype=torch.float64)
+    draws = torch.full(
+        (spec.evaluations, len(spec.bank)),
+        float(spec.draws),
+        dtype=torch.float64,
+    )
+
     correct = {
         method: torch.binomial(draws, in_bank(end).expand_as(draws), generator=generator)
         for method, end in ends.items()
@@ -176,6 +181,7 @@ def reach(spec: Reach, seed: int) -> tuple[dict, dict]:
         },
         "overtaking": _overtaking(spec, correct["rlhf"], correct["base"]),
     }
+
     answers = torch.log1p(-in_bank(expected["rlhf"])) / torch.log1p(-in_bank(p))
 
     return measured, {

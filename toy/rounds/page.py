@@ -14,11 +14,12 @@ from ..rows import Row, of
 def section(page: Page, rows: list[Row]) -> None:
     """Write the section; nothing without its rows."""
     kinds = ("Knockout", "FlippedLabels", "Parts")
-    found = [of(rows, kind)[:1] for kind in kinds]
-    if not any(found):
+    measured = [of(rows, kind)[:1] for kind in kinds]
+    if not any(measured):
         return
+
     page.heading("What MIO learns: best of two, round by round")
-    for row in found[0]:
+    for row in measured[0]:
         page.figure(
             "rounds",
             rounds_figure(row),
@@ -29,7 +30,8 @@ def section(page: Page, rows: list[Row]) -> None:
             ranking exceeds. To see: one round is best of two, for at most ln 2 − ½ = 0.193 nats; a rare best response
             nearly doubles its mass a round, so 20 rounds lift it from one in a million to one half.""",
         )
-    for row in found[1]:
+
+    for row in measured[1]:
         page.figure(
             "label_noise",
             noise_figure(row),
@@ -38,7 +40,8 @@ def section(page: Page, rows: list[Row]) -> None:
             rejected reward's plateau is finite and tells the rate, η = e^v/2; without noise it sinks for ever. The
             chosen reward's anchor moves, too, from ln 2 down to 0 at η = ½, where labels say nothing.""",
         )
-    for row in found[2]:
+
+    for row in measured[2]:
         page.figure(
             "parts",
             parts_figure(row),
@@ -60,20 +63,41 @@ def rounds_figure(row: Row) -> Figure:
     for k, tint in zip(range(len(policies[0])), PALETTE, strict=False):
         places = np.arange(len(policies)) + (k - (len(policies[0]) - 1) / 2) * width
         left.bar(
-            places, [p[k] for p in policies], width, color=tint, alpha=0.55, label=f"rank {k + 1}"
+            places,
+            [p[k] for p in policies],
+            width,
+            color=tint,
+            alpha=0.55,
+            label=f"rank {k + 1}",
         )
-        left.plot(places, [p[k] for p in laws], "o", ms=4, color=INK)
+
+        left.plot(
+            places,
+            [p[k] for p in laws],
+            "o",
+            ms=4,
+            color=INK,
+        )
+
     left.set_xticks(range(len(policies)), [f"{t}" for t in range(len(policies))])
     left.set(xlabel="rounds", ylabel="probability")
     left.legend(ncols=2, fontsize=8)
 
     rounds = range(len(policies))
     right.plot(rounds, row["measured"]["nats"], "o", color=PINK, label="flow")
-    right.plot(rounds, row["theory"]["nats"], color=PINK, lw=1, label="theory")
+    right.plot(
+        rounds,
+        row["theory"]["nats"],
+        color=PINK,
+        lw=1,
+        label="theory",
+    )
+
     right.plot(rounds, row["theory"]["nats_at_most"], "--", color=GREY, label="at most")
     right.set(xlabel="rounds", ylabel="KL from the start, nats")
     right.set_xticks(list(rounds))
     right.legend(fontsize=8)
+
     return figure
 
 
@@ -87,7 +111,15 @@ def noise_figure(row: Row) -> Figure:
         ("rejected", RED, np.log(2 * line)),
     ):
         axes.plot(line, curve, color=tint, lw=1)
-        axes.plot(row["spec"]["rates"], row["measured"][name], "o", color=tint, ms=4, label=name)
+        axes.plot(
+            row["spec"]["rates"],
+            row["measured"][name],
+            "o",
+            color=tint,
+            ms=4,
+            label=name,
+        )
+
     axes.set(xlabel="rate of flipped labels η", ylabel="reward at rest, nats")
     axes.legend()
     return figure
@@ -99,12 +131,40 @@ def parts_figure(row: Row) -> Figure:
     figure = Figure(figsize=(3.4 * len(margins) + 0.6, 3.4), layout="constrained")
     panels = figure.subplots(1, len(margins), sharey=True, squeeze=False)[0]
     common = row["theory"]["common"]
+
     for k, (axes, margin) in enumerate(zip(panels, margins, strict=True)):
-        axes.plot(common, row["measured"]["loss"][k], color=INK, label="MIO")
-        axes.plot(common, row["measured"]["dpo"][k], "--", color=BLUE, label="½ DPO")
-        axes.plot(common, row["theory"]["wall"][k], color=PINK, lw=1.2, label="wall")
-        axes.plot(common, row["theory"]["pin"][k], color=GREEN, lw=1.2, label="pin")
+        axes.plot(
+            common,
+            row["measured"]["loss"][k],
+            color=INK,
+            label="MIO",
+        )
+
+        axes.plot(
+            common,
+            row["measured"]["dpo"][k],
+            "--",
+            color=BLUE,
+            label="½ DPO",
+        )
+
+        axes.plot(
+            common,
+            row["theory"]["wall"][k],
+            color=PINK,
+            lw=1.2,
+            label="wall",
+        )
+
+        axes.plot(
+            common,
+            row["theory"]["pin"][k],
+            color=GREEN,
+            lw=1.2,
+            label="pin",
+        )
         axes.set(xlabel="common movement s", title=f"margin m = {margin:g}")
+
     panels[0].set_ylabel("loss, nats")
     panels[0].legend(fontsize=8)
     return figure

@@ -76,6 +76,7 @@ def knockout(spec: Knockout, seed: int) -> tuple[dict, dict]:
     start, size = policy, len(spec.start)
     wins = torch.ones(size, size, dtype=torch.float64).tril(-1) + torch.eye(size) / 2
     policies = [policy]
+
     for _ in range(spec.rounds):
         policy = _optimum(policy, wins, spec.time)
         policies.append(policy)
@@ -110,6 +111,7 @@ def _optimum(policy: Tensor, wins: Tensor, time: float) -> Tensor:
     start = torch.zeros(1, size, dtype=torch.float64)
     flow = integrate(lambda z: ascend(z) / policy, start, time, tolerance=1e-6)
     ends = policy * flow.state[0].exp()
+
     return ends / ends.sum()
 
 
@@ -148,13 +150,20 @@ def flipped_labels(spec: FlippedLabels, seed: int) -> tuple[dict, dict]:
 
 def parts(spec: Parts, seed: int) -> tuple[dict, dict]:
     """Evaluate L_α, and its parts: α·DPO, the wall α ln(1 + cosh s/cosh(m/2)), the pin (mio_is_anchored_dpo)."""
-    common = torch.linspace(-spec.reach, spec.reach, spec.points, dtype=torch.float64)
+    common = torch.linspace(
+        -spec.reach,
+        spec.reach,
+        spec.points,
+        dtype=torch.float64,
+    )
+
     margins = torch.tensor(spec.margins, dtype=torch.float64)[:, None]
     chosen, rejected = common + margins / 2, common - margins / 2
     whole = mi.preference_loss(chosen, rejected, mix=spec.mix)
     dpo = spec.mix * mi.preference_loss(chosen, rejected, "dv")
     wall = spec.mix * (common.cosh() / (margins / 2).cosh()).log1p()
     pin = 2 * (1 - spec.mix) * ((chosen / 2).cosh().log() + math.log(2))
+
     return (
         {"loss": whole.tolist(), "dpo": dpo.tolist()},
         {"common": common.tolist(), "wall": wall.tolist(), "pin": pin.tolist()},

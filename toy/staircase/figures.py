@@ -26,7 +26,11 @@ def width(row: Row) -> int:
 
 def _medians(replicas: list[list], size: int) -> np.ndarray:
     """Return the running median of every replica, shape (replicas, readings)."""
-    padded = np.pad(np.array(replicas, dtype=float), [(0, 0), (size // 2,) * 2], mode="reflect")
+    padded = np.pad(
+        np.array(replicas, dtype=float),
+        [(0, 0), (size // 2,) * 2],
+        mode="reflect",
+    )
     return np.median(np.lib.stride_tricks.sliding_window_view(padded, size, axis=1), -1)
 
 
@@ -43,11 +47,25 @@ def stairs_figure(row: Row) -> Figure:
 
     for axes, (name, maps) in zip(panels, measured["readings"].items(), strict=False):
         ideal = _medians(measured["control"][readout_of(name)], width(row))
-        axes.plot(steps, np.median(ideal, 0), color=GREY, lw=2, label="T = ln dP/dQ")
+        axes.plot(
+            steps,
+            np.median(ideal, 0),
+            color=GREY,
+            lw=2,
+            label="T = ln dP/dQ",
+        )
+
         for kind, readings in maps.items():
             medians, tint = _medians(readings, width(row)), tints[kind]
             text = "y" if kind == "none" else f"{kind} y"
-            axes.plot(steps, np.median(medians, 0), color=tint, lw=1, label=text)
+            axes.plot(
+                steps,
+                np.median(medians, 0),
+                color=tint,
+                lw=1,
+                label=text,
+            )
+
             if kind == "none":
                 band = {"color": tint, "alpha": 0.25, "lw": 0}
                 axes.fill_between(steps, medians.min(0), medians.max(0), **band)
@@ -55,11 +73,13 @@ def stairs_figure(row: Row) -> Figure:
         axes.plot(steps, truth, color=INK, lw=1, label="I")
         if mi.ESTIMATORS[name].cap == "ln K":
             axes.axhline(row["theory"]["ceiling"], color=INK, ls="--", lw=1)
+
         axes.set(title=name, ylim=(-1, 1.45 * max(spec["nats"])))
 
     free = panels[len(measured["readings"]) :]
     for axes in free:
         axes.axis("off")
+
     free[0].legend(*panels[0].get_legend_handles_labels(), loc="center")
     figure.supxlabel("step", fontsize=10)
     figure.supylabel("nats", fontsize=10)
@@ -89,10 +109,12 @@ def control_figure(row: Row) -> Figure:
     for readout in ("nwj", "plug_in"):
         exact = row["theory"][f"{readout}_variance"]
         variance.plot(nats, exact, "--", color=tints[readout], lw=1.2)
+
     bias.set_yscale("symlog", linthresh=0.1)
     bias.axhline(0, color=INK, lw=1)
     bias.set(title="Bias, nats", xlabel="I, nats")
     variance.set(title="Variance, nats²", xlabel="I, nats", yscale="log")
     names = bias.get_legend_handles_labels()
     figure.legend(*names, loc="outside lower center", ncols=7, columnspacing=1)
+
     return figure

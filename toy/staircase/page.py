@@ -56,6 +56,7 @@ def _section(page: Page, row: Row) -> None:
         "Plain y: trained critics, and the ideal one on the same batches", summaries(row, "none")
     )
     page.text("""Variance: of single readings, all replicas pooled.""", soft=True)
+
     for name in spec["maps"]:
         if name != "none":
             page.table(f"y mapped by {name}", summaries(row, name), folded=True)

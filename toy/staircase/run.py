@@ -126,6 +126,7 @@ def _train(
         count,
         seed,
     )
+
     ascend = group[0].objective
     state: list[Tensor | None] = [None]
     broken: list[int | None] = [None] * count
@@ -134,13 +135,20 @@ def _train(
     def loss(parameters: list[Tensor]) -> tuple[Tensor, Tensor]:
         _, x, y = rows.draw()
         mapped = torch.cat([MAPS[name].forward(y) for name in spec.maps])
-        scores = critics.scores(parameters, x.repeat(len(spec.maps), 1, 1), mapped)
+        scores = critics.scores(
+            parameters,
+            x.repeat(len(spec.maps), 1, 1),
+            mapped,
+        )
+
         for k, finite in enumerate(scores.detach().isfinite().flatten(1).all(-1).tolist()):
             if not finite and broken[k] is None:
                 broken[k] = rows.step - 1
+
         whole = torch.tensor([step is None for step in broken])[:, None, None]
         # A broken critic learns nothing more.
         joint, product = _split(torch.where(whole, scores, 0.0))
+
         if state[0] is None:
             value, new = vmap(lambda a, b: _filled(*ascend(a, b, None)))(joint, product)
         else:
@@ -163,6 +171,7 @@ def _train(
         name: torch.tensor(values, dtype=torch.float64).reshape(-1, *shape).permute(1, 2, 0)
         for name, values in readings.items()
     }
+
     return tables, [broken[k : k + spec.replicas] for k in range(0, count, spec.replicas)]
 
 
@@ -203,6 +212,7 @@ def _summary(readings: Tensor, spec: Staircase) -> list[list[float]]:
     between = torch.full_like(pooled[:, 0], torch.nan)
     if spec.replicas > 1:
         between = errors.mean(-1).std(0) / spec.replicas**0.5
+
     moments = [pooled.mean(-1), pooled.var(-1), pooled.square().mean(-1), between]
     return torch.stack(moments, -1).tolist()
 

@@ -18,7 +18,12 @@ def ess_figure(rows: list[Row]) -> Figure:
     figure = Figure(figsize=(8, 4.6), layout="constrained")
     axes = figure.add_subplot()
     sizes = of(rows, "EffectiveSampleSize")
-    line = np.linspace(0, max(sizes[0]["spec"]["nats"]) + 0.3, 50)
+    line = np.linspace(
+        0,
+        max(sizes[0]["spec"]["nats"]) + 0.3,
+        50,
+    )
+
     shares = theory.ess_fraction(theory.gaussian_chi2(line))
     axes.plot(line, shares, color=INK, label="population, $e^{-2I}$")
 
@@ -67,10 +72,12 @@ def variance_figure(row: Row) -> Figure:
     text = "exact, $dρ^2 + e^{2I} - 1$"
     right.plot(nats, variance["theory"], color=colour("nwj"), label=text)
     right.plot(nats, variance["measured"], "s", color=colour("nwj"), label="measured")
+
     for axes in (left, right):
         axes.set(yscale="log", xlabel="mutual information I, nats")
     left.set(ylabel="tr Cov of the gradient", title="Gradient")
     left.legend(loc="upper left", fontsize=8)
     right.set(ylabel="N · Var of the NWJ value, nats²", title="Value of NWJ")
     right.legend(loc="upper left")
+
     return figure

@@ -13,6 +13,7 @@ def section(page: Page, rows: list[Row]) -> None:
     sizes, variances = of(rows, "EffectiveSampleSize"), of(rows, "GradientVariance")
     if sizes or variances:
         page.heading("Starvation of an estimator: who carries the gradient")
+
     if sizes:
         page.figure(
             "ess",

@@ -88,6 +88,7 @@ def gradient_variance(spec: GradientVariance, seed: int) -> tuple[dict, dict]:
         pairs = [draw(law, shape, generator, joint) for joint in (True, False)]
         scores = [law.log_ratio(*pair) for pair in pairs]
         phis = [features(*pair) for pair in pairs]
+
         for name in spec.bounds:
             sides = zip(mi.score_weights(name, *scores), phis, strict=True)
             gradient = torch.stack([torch.einsum("rn,rnk->rk", w, phi) for w, phi in sides]).sum(0)

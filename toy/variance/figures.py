@@ -50,8 +50,16 @@ def _noise(panels: np.ndarray, row: Row, batch: int) -> None:
     for k, marker in zip(sorted({0, middle(row["spec"]), len(batches) - 1}), "os^", strict=False):
         points = {"mfc": "none", "color": GREEN, "label": f"M = {batches[k]}"}
         size.plot(nats, shares[:, k], marker, **points)
+
     limit = "1/(1 + χ²)" if "chi2" in row["theory"] else "$e^{-2I}$"
-    size.plot(nats, row["theory"]["ess_limit"], color=GREEN, lw=1, label=limit)
+    size.plot(
+        nats,
+        row["theory"]["ess_limit"],
+        color=GREEN,
+        lw=1,
+        label=limit,
+    )
+
     size.set_yscale("log")
     size.legend()
 
@@ -85,6 +93,7 @@ def exact_figure(row: Row) -> Figure:
     _noise(panels, row, batch)
     size.set_title("ESS/M, exact mean over batches")
     _legend(figure)
+
     return figure
 
 
@@ -116,6 +125,7 @@ def gaussian_figure(row: Row) -> Figure:
     _noise(panels, row, batch)
     size.set_title("ESS/M, mean over batches")
     _legend(figure)
+
     return figure
 
 
@@ -124,6 +134,7 @@ def slopes_of(row: Row) -> tuple[list[float], dict[str, np.ndarray]]:
     measured = row["measured"]
     if "variance_slope" in measured:
         return row["spec"]["nats"], {k: np.array(v) for k, v in measured["variance_slope"].items()}
+
     inverse = 1 / np.array(row["spec"]["batches"])
     return row["theory"]["nats"], {
         name: np.array([fit_exponent(inverse, line) for line in table])
@@ -174,7 +185,15 @@ def training_figure(row: Row) -> Figure:
     variance.axhline(theory["nwj_variance"], color=colour("nwj"), lw=1)
     variance.set_title("Variance of the value, nats²")
     signal.set_title("SNR of the gradient")
-    share.plot(steps, measured["ess"]["dv"], "o", mfc="none", ms=8, color=INK)
+    share.plot(
+        steps,
+        measured["ess"]["dv"],
+        "o",
+        mfc="none",
+        ms=8,
+        color=INK,
+    )
+
     share.axhline(theory["ess"], color=INK, lw=1)
     share.set_title("Share of the negatives that carry the gradient")
     _legend(figure)

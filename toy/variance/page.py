@@ -15,6 +15,7 @@ def section(page: Page, rows: list[Row]) -> None:
     )
     if not (exact or sampled or trained):
         return
+
     page.heading("Noise of the bounds: variance, signal and effective sample size")
 
     if exact:
@@ -104,6 +105,7 @@ def exponents(exact: Row, sampled: Row) -> Table:
         for name, pairs in slopes.items():
             cells = [f"{nats[k]:.2f} nats: {pairs[k][0]:.2f} ± {pairs[k][1]:.2f}" for k in picks]
             body.append((law, label(name), *cells, *[""] * (3 - len(cells))))
+
     return Table(("law", "bound", "low I", "middle", "high I"), body)
 
 

@@ -94,6 +94,7 @@ def enumerated(
     mean, signal = (chance * values).sum(), torch.einsum("ab,abk->k", chance, gradient)
     variance = (chance * (values - mean) ** 2).sum()
     trace = torch.einsum("ab,abk->", chance, (gradient - signal) ** 2)
+
     return float(mean), float(variance), float(signal.norm()), float(trace)
 
 
@@ -122,7 +123,12 @@ def exact_noise(spec: ExactNoise, seed: int) -> tuple[dict, dict]:
     }
 
 
-def _noise(bound: str, law: TwoLevel, batch: int, spec: ExactNoise) -> tuple[float, ...]:
+def _noise(
+    bound: str,
+    law: TwoLevel,
+    batch: int,
+    spec: ExactNoise,
+) -> tuple[float, ...]:
     """Return bias, variance and gradient trace at ln dP/dQ, and the half-trained critic's signal-to-noise ratio."""
     mean, variance, _, trace = enumerated(bound, law, 1.0, batch, spec.mix)
     _, _, signal, noise = enumerated(bound, law, spec.scale, batch, spec.mix)
@@ -200,6 +206,7 @@ def _sampled_noise(
             *(table.tensor_split(_GROUPS) for table in (values, best, half)), strict=True
         )
     ]
+
     return torch.stack(rows, -1)
 
 
@@ -207,7 +214,14 @@ def _gradients(
     bound: str, scores: Sequence[Tensor], phis: Sequence[Tensor], spec: GaussianNoise
 ) -> tuple[Tensor, ...]:
     """Return a bound's value (repeats,) on every minibatch, and its gradient (repeats, 4) in θ at θ = 0."""
-    theta = torch.zeros(spec.repeats, phis[0].shape[-1], 1, dtype=torch.float64, requires_grad=True)
+    theta = torch.zeros(
+        spec.repeats,
+        phis[0].shape[-1],
+        1,
+        dtype=torch.float64,
+        requires_grad=True,
+    )
+
     joint, product = (s + (p @ theta).squeeze(-1) for s, p in zip(scores, phis, strict=True))
     values = sample_value(bound, joint, product, spec.mix)
     return values.detach(), torch.autograd.grad(values.sum(), theta)[0].squeeze(-1)

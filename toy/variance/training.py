@@ -87,6 +87,7 @@ def trained_noise(spec: TrainedNoise, seed: int) -> tuple[dict, dict]:
     def observe(step: int, losses: Tensor, details: None) -> None:
         if step not in spec.checkpoints:
             return
+
         x, y = law.sample(spec.probes * spec.batch, generator)
         reads = [_read(replicas.one(current[0], k), x, y, spec) for k in range(spec.replicas)]
         for bound in BOUNDS:

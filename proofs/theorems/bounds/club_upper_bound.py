@@ -61,6 +61,7 @@ def with_conditional(joint, v):
     v = [[share / sum(row) for share in row] for row in v]
     fitted = [mass * share for mass, row in zip(px, v, strict=True) for share in row]
     table = [[log(share) for share in row] for row in v]
+
     return (
         oracles.mutual_information(joint),
         oracles.kl(other, fitted),

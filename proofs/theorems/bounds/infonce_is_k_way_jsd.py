@@ -77,6 +77,7 @@ def gap(scores, candidates):
                 for x, y in zip(own, powers, strict=True)
             )
         )
+
     return total
 
 
@@ -90,6 +91,7 @@ def exact(p, q, candidates):
             weight *= sp.prod(b**n for b, n in zip(q, counts, strict=True))
             mean = expect(counts, ratio) / candidates
             total -= weight * mean * sp.log(mean)
+
     return total
 
 

@@ -40,12 +40,14 @@ def row_checks(name, row):
         sp.diff(row.share(), t),
         row.slope * (r - sp.exp(t)),
     )
+
     yield Sign(f"{name}: reward' > 0", row.slope, ">")
     yield Identity(
         f"{name}: the value at ln r is the divergence's integrand",
         row.share(log_ratio),
         row.integrand,
     )
+
     ours, formulas = lambda: mi.DIVERGENCES[name], [compiled(row.reward), compiled(row.penalty)]
     yield Shipped(
         f"mi.DIVERGENCES[{name!r}] is this row",
@@ -53,6 +55,7 @@ def row_checks(name, row):
         lambda t: [float(ours().reward(tensor(t))), float(ours().penalty(tensor(t)))],
         lambda t: [f(t=t) for f in formulas],
     )
+
     yield Shipped(
         f"mi.DIVERGENCES[{name!r}] reads the divergence at ln p/q, where its gradient is 0",
         strategies.law_pairs(),

@@ -62,6 +62,7 @@ def table(bound, joint, product):
     total = sum(map(exp, product if bound == "dv" else clipped))
     if bound in ("dv", "smile"):
         return [1 / len(joint)] * len(joint) + [-w / total for w in weights]
+
     slope = SLOPES[bound]
     return [slope(t=s) / len(joint) for s in joint] + [
         -exp(s) * slope(t=s) / len(product) for s in product

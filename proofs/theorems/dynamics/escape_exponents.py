@@ -125,6 +125,7 @@ def numbers():
             sp.Rational(digits) - half,
             at={beta: sp.Rational(at)},
         )
+
         yield Sign(
             f"C({at}) < {digits} plus half a unit",
             value,

@@ -70,11 +70,13 @@ def proved_flow(bound, own, other, theta, temperature, mix=0.5):
         [sum(p * q for p, q in zip(f, g, strict=True)) for g in (own, other)] for f in (own, other)
     ]
     u, v = (temperature * sum(p * q for p, q in zip(f, theta, strict=True)) for f in (own, other))
+
     if bound == "dv":
         g_l = temperature * rejected_push(v - u, 1)
         g_w = -g_l
     else:
         g_w, g_l = -temperature * chosen_pull(u, mix), temperature * rejected_push(v, mix)
+
     return [-g_w * p - g_l * q for p, q in kernel]
 
 

@@ -71,11 +71,13 @@ def dips(size, steps):
             slopes.append(
                 shipped_field(state[1] + share * slopes[-1][1], state[0] + share * slopes[-1][0])
             )
+
         k1, k2, k3, k4 = slopes
         state = tuple(
             s + size / 6 * (k1[i] + 2 * k2[i] + 2 * k3[i] + k4[i]) for i, s in enumerate(state)
         )
         least = min(least, state[1])
+
     return -0.281 < least < -0.28
 
 

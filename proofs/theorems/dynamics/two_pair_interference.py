@@ -86,6 +86,7 @@ def turn_by_ratio(own, cross, kernel, other, beta):
         end,
         xtol=1e-13,
     )
+
     return root
 
 

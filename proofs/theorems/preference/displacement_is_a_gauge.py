@@ -59,10 +59,12 @@ def push(ratio_w, ratio_l, pi, kind, beta):
     if kind == "squared":
         weight_w, weight_l = (1 - own) / ratio_w, (1 - other) / ratio_l
         own, other = own / ratio_w, other / ratio_l
+
     pull = beta / (1 + np.exp(beta * (own - other)))
     step = -pull * (weight_w - weight_l) * pi
     step[0] += pull * weight_w
     step[1] -= pull * weight_l
+
     return step - pi @ step
 
 

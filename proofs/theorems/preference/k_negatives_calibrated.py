@@ -82,6 +82,7 @@ def slopes(law, worths):
             rows.append((group[place], *others))
             draws = law[group[0]] * law[group[1]] * law[group[2]]
             weights.append(draws * worths[group[place]] / total)
+
     chosen = [sum(w for row, w in zip(rows, weights, strict=True) if row[0] == y) for y in (0, 1)]
     index, mass = tensor(rows).long(), tensor(weights)
 

@@ -78,6 +78,7 @@ def row(loss, x, low, high):
         ">",
         {X: (left, right)},
     )
+
     yield Certified(
         f"ℓ = {float(loss):.2g}: m < {high} on the bracket",
         margin(X, HALF) - sp.Rational(high),

@@ -98,6 +98,7 @@ def misses(chosen, rejected, reference, policy, beta, mix):
         proved_excess(p=x, q=y, t=s - beta * log_z)
         for x, y, s in zip(chosen, mixed, best, strict=True)
     ]
+
     return gap >= min(bound) - 1e-12
 
 

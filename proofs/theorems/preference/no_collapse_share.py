@@ -86,6 +86,7 @@ def largest_share(depth, loss, mix):
     )
     if best.fun is None:
         raise ValueError(f"loss: expected a mean that some rewards have, got {loss}")
+
     return -best.fun
 
 

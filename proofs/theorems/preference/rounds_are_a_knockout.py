@@ -64,6 +64,7 @@ def knockout(law, wins):
             for second, other in ((k, wins[k][m]), (m, wins[m][k])):
                 for winner, loser in ((first, second), (second, first)):
                     total[winner] += chance * won * other * wins[winner][loser]
+
     return total
 
 
@@ -72,6 +73,7 @@ def slopes(law, odds, rounds):
     wins = [[0.5, odds / (1 + odds)], [1 / (1 + odds), 0.5]]
     for _ in range(rounds):
         law = [2 * q * oracles.mean(law, row) for q, row in zip(law, wins, strict=True)]
+
     scores = [oracles.ln(2 * oracles.mean(law, row)) for row in wins]
     joint = tensor([2 * law[i] * law[j] * wins[i][j] for i in (0, 1) for j in (0, 1)])
 

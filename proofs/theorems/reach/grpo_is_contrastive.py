@@ -65,6 +65,7 @@ def contrast(theta, answers, normalised):
         ]
         for side in (True, False)
     ]
+
     scale = weight if normalised else weight**2
     return [scale * (a / hits - b / (size - hits)) for a, b in zip(*sides, strict=True)]
 

@@ -45,6 +45,7 @@ def mean_normalised(size, j):
             deviation = sp.sqrt(share * (1 - share))
             entries = [(int(y == 0) - share) * (int(y == j) - W[j]) for y in group]
             total += sp.prod(W[y] for y in group) * sum(entries) / (size * deviation)
+
     return total
 
 
@@ -66,6 +67,7 @@ def shipped_mean(theta, size):
                 return mi.mean(weights * x.log_softmax(-1)[list(answers)])
 
             total += gradient(objective, theta) * tensor([law[y] for y in group]).prod()
+
     return total.tolist()
 
 

@@ -78,10 +78,12 @@ def all_pairs(size):
         for pairs in combinations(combinations(range(size), 2), size // 2)
         if len({i for pair in pairs for i in pair}) == 2 * (size // 2)
     ]
+
     means = [sum(kernel(*pair) for pair in pairs) / (size // 2) for pairs in matchings]
     whole = sum(own) / size + sum(v for (i, j), v in crossed.items() if i != j) / (
         size * (size - 1)
     )
+
     return whole, sum(means) / len(matchings)
 
 

@@ -57,6 +57,7 @@ def trace(p, q, t, g, n, m, bound="js"):
         b.unsqueeze(-1) * tensor(g)[other]
     ).sum(1)
     weights = (u.unsqueeze(-1) * w).flatten()
+
     return float(weights @ ((gradients - weights @ gradients) ** 2).sum(-1))
 
 
@@ -69,6 +70,7 @@ def proved(p, q, t, g, n, m):
             total += (
                 oracles.mean(law, [v**2 for v in values]) - oracles.mean(law, values) ** 2
             ) / size
+
     return total
 
 

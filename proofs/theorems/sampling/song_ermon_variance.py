@@ -88,6 +88,7 @@ def log_variance(joint, size):
         )
         for n in (1, 2)
     )
+
     return size * (second - first**2)
 
 

@@ -46,30 +46,46 @@ class TestCertify:
         options = {} if budget is None else {"budget": budget}
         assert certify(expr, relation, box, **options).verdict == verdict
 
-    def test_it_says_the_box_the_witness_and_the_tail(self):
-        claim = Certified("c", 1 + x**2, ">", {x: (-1, 1)}, tail="x² ≥ 0")
+    def test_details(self):
+        """It says the box, the witness and the tail."""
+        claim = Certified(
+            "c",
+            1 + x**2,
+            ">",
+            {x: (-1, 1)},
+            tail="x² ≥ 0",
+        )
         detail = claim.decide().detail
+
         assert "x ∈ [-1, 1]" in detail
         assert detail.endswith("outside: x² ≥ 0")
-        outcome = certify(x**2 - y, ">", {x: (-1, 1), y: (0, 2)})
+
+        outcome = certify(
+            x**2 - y,
+            ">",
+            {x: (-1, 1), y: (0, 2)},
+        )
+
         assert outcome.witness == "x = 0, y = 1: value -1.0000000"
 
-    def test_the_box_has_the_free_symbols_and_ordered_ends(self):
+    def test_boxes(self):
+        """The box has the free symbols and ordered ends."""
         with pytest.raises(ValueError, match=r"^box: expected ordered ends for \['x', 'y'\]"):
             certify(x + y, ">", {x: (0, 1)})
         with pytest.raises(ValueError, match=r"^box: "):
             certify(x, ">", {x: (1, 0)})
 
     @pytest.mark.parametrize(("n", "low", "high"), [(1, -2, 2), (2, 0, 4), (3, -8, 8), (4, 0, 16)])
-    def test_powers_of_a_box_around_zero(self, n, low, high):
+    def test_powers(self, n, low, high):
         margin = sp.Rational(1, 10**6)
         assert certify(x**n - low + margin, ">", {x: (-2, 2)}, budget=1).verdict == "proved"
         assert certify(high - x**n + margin, ">", {x: (-2, 2)}, budget=1).verdict == "proved"
 
-    def test_numbers_are_exact(self):
+    def test_exact_numbers(self):
         third = compile_ball(sp.Rational(1, 3))({})
         assert (3 * third).contains(1)
         assert exact(sp.Rational(1, 4)) == 0.25
+
         with pytest.raises(TypeError, match="no enclosure for Float"):
             compile_ball(sp.Float(0.1))
         with pytest.raises(TypeError, match="no enclosure for sin"):
@@ -88,7 +104,8 @@ class TestCertify:
         assert compile_ball(expr)({x: exact(1)}).contains(value)
 
     @given(st.fractions(-3, 3), st.fractions(0, 2), st.fractions(0, 1))
-    def test_an_enclosure_contains_the_value_at_every_point(self, low, width, share):
+    def test_enclosed_values(self, low, width, share):
+        """An enclosure contains the value at every point."""
         expr = sp.log(1 + sp.exp(x)) * x - sp.exp(-(x**2)) / (2 + x**2)
         inner = compile_ball(expr)({x: exact(low + share * width)})
         outer = compile_ball(expr)({x: exact(low).union(exact(low + width))})
@@ -146,18 +163,20 @@ def test_true_signs(expr, relation):
         Sign("s", (1 + a) ** 2 - 1 - 2 * a - a**2, ">"),  # zero
     ],
 )
-def test_false_claims_have_a_witness(claim):
+def test_witnesses(claim):
+    """False claims have a witness."""
     outcome = claim.decide()
     assert outcome.verdict == "refuted"
     assert "value" in outcome.witness
 
 
-def test_what_cannot_be_reduced_is_undecided():
+def test_undecided():
+    """What cannot be reduced is undecided."""
     assert decided(Identity("i", sp.tanh(x), 1 - 2 / (sp.exp(2 * x) + 1))) == "undecided"
     assert decided(Sign("s", a - sp.log(1 + a), ">")) == "undecided"
 
 
-def test_the_domain_is_said():
+def test_domains():
     detail = Identity("i", x + a, a + x).decide().detail
     assert detail == "left − right reduces to 0; a > 0; x real"
     assert domain(n) == "n positive integer"
@@ -175,7 +194,8 @@ OTHER = [{}, {"nonnegative": True}, {"integer": True}, {"negative": True}]
         (sp.log(1 - a) + a, sp.log((1 - a) * sp.exp(a)), ValueError, "no finite value at a = 1"),
     ],
 )
-def test_what_has_no_value_on_a_known_domain_is_refused(left, right, error, message):
+def test_no_value(left, right, error, message):
+    """What has no value on a known domain is refused."""
     with pytest.raises(error, match=message):
         Identity("i", left, right).decide()
 
@@ -213,16 +233,18 @@ def test_limit(expr, to, value, bound, verdict):
     assert decided(Limit("l", expr, t, to, value, bound)) == verdict
 
 
-def test_a_limit_by_a_minimum():
+def test_limit_by_a_minimum():
     least = Minimum("y − 1 − ln y", a - 1 - sp.log(a), a, 1)
     expr, bound = sp.log(1 + sp.exp(-t)), sp.exp(-t)
+
     assert decided(Limit("l", expr, t, sp.oo, 0, bound)) == "undecided"
+
     because = (least, 1 + sp.exp(-t))
     assert decided(Limit("l", expr, t, sp.oo, 0, bound, because)) == "proved"
     assert decided(Limit("l", expr, t, sp.oo, 0, 2 * bound, because)) != "proved"
 
 
-def test_values_may_be_given():
+def test_given_values():
     assert decided(Identity("i", a**2, 4 * b, at={a: 2, b: 1})) == "proved"
     assert decided(Sign("s", a**2, ">", than=5, at={a: 2})) == "refuted"
     assert decided(Certified("c", a * x, ">", {x: (1, 2)}, than=1, at={a: 3})) == "proved"
@@ -232,30 +254,45 @@ GIVEN = {"k": st.integers(0, 1000)}
 
 
 class TestTested:
-    def test_a_true_property_survives_and_says_how_many_examples(self):
+    def test_survival(self):
+        """A true property survives and says how many examples."""
         outcome = tested.Tested("t", GIVEN, lambda k: k >= 0, examples=30).decide()
         assert (outcome.verdict, outcome.detail) == ("survived", "30 examples")
 
-    def test_a_false_one_is_refuted_with_a_small_witness(self):
+    def test_small_witness(self):
+        """A false property is refuted with a small witness."""
         outcome = tested.Tested("t", GIVEN, lambda k: k < 100).decide()
         assert (outcome.verdict, outcome.witness) == ("refuted", "k = 100")
 
-    def test_the_same_search_twice(self):
+    def test_same_search(self):
         drawn = []
-        claim = tested.Tested("t", GIVEN, lambda k: drawn.append(k) is None, examples=10)
+        claim = tested.Tested(
+            "t",
+            GIVEN,
+            lambda k: drawn.append(k) is None,
+            examples=10,
+        )
         claim.decide()
         first = drawn.copy()
         claim.decide()
+
         assert drawn == 2 * first
 
-    def test_an_error_in_the_property_is_no_refutation(self):
+    def test_raised_error(self):
+        """An error in the property is no refutation."""
         with pytest.raises(ZeroDivisionError):
             tested.Tested("t", GIVEN, lambda k: 1 / 0).decide()
 
 
 class TestShipped:
     def test_agreement(self):
-        claim = Shipped("s", GIVEN, lambda k: [k, 2 * k], lambda k: [k + 1e-12, 2 * k])
+        claim = Shipped(
+            "s",
+            GIVEN,
+            lambda k: [k, 2 * k],
+            lambda k: [k + 1e-12, 2 * k],
+        )
+
         assert decided(claim) == "survived"
 
     @pytest.mark.parametrize(
@@ -265,7 +302,8 @@ class TestShipped:
     def test_disagreement(self, library):
         assert decided(Shipped("s", GIVEN, library, lambda k: k)) == "refuted"
 
-    def test_compiled_expressions_are_precise(self):
+    def test_precision(self):
+        """Compiled expressions are precise."""
         assert compiled(sp.log(1 + sp.exp(x)) - x)(x=60.0) == pytest.approx(
             8.7565107626965e-27, rel=1e-10
         )

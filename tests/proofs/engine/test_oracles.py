@@ -61,7 +61,8 @@ def test_tables():
     assert oracles.flat(oracles.independent(((0.25, 0.25), (0.25, 0.25)))) == [0.25] * 4
 
 
-def test_they_share_no_code_with_the_library():
+def test_apart():
+    """They share no code with the library."""
     tree = ast.parse(inspect.getsource(oracles))
     modules = {
         alias.name
@@ -70,4 +71,5 @@ def test_they_share_no_code_with_the_library():
         for alias in node.names
     }
     modules |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
     assert modules == {"__future__", "collections.abc", "functools", "itertools", "mpmath"}

@@ -54,7 +54,8 @@ def entries(*theorems, slugs=None):
     return {e.slug: e for e in ledger({t.slug: t for t in theorems}, slugs)}
 
 
-def test_a_theorem_with_due_outcomes_is_ok():
+def test_due_outcomes():
+    """A theorem with due outcomes is ok."""
     assert run(theorem()).ok
     assert run(theorem()).tier == "symbolic"
 
@@ -72,10 +73,12 @@ def test_a_theorem_with_due_outcomes_is_ok():
     ],
     ids=lambda claim: f"{claim.tier}-{claim.outcome.verdict if claim.outcome else 'raises'}",
 )
-def test_a_check_without_its_due_outcome_fails_the_theorem(claim):
+def test_failed_check(claim):
+    """A check without its due outcome fails the theorem."""
     verdict = run(theorem(checks=(Fake("good", PROVED), claim)))
     assert not verdict.ok
     assert verdict.tier == "none"
+
     (entry,) = entries(theorem(checks=(Fake("good", PROVED), claim))).values()
     assert not entry.ok
     assert any("check failed: c" in problem for problem in entry.problems)
@@ -84,13 +87,15 @@ def test_a_check_without_its_due_outcome_fails_the_theorem(claim):
 @pytest.mark.parametrize(
     "outcome", [PROVED, UNDECIDED, None, Outcome("refuted", "without a witness")]
 )
-def test_a_false_neighbour_that_is_not_refuted_with_a_witness_fails_the_theorem(outcome):
+def test_false_neighbour(outcome):
+    """A false neighbour that is not refuted with a witness fails the theorem."""
     (entry,) = entries(theorem(false_neighbours=(Fake("n", outcome),))).values()
     assert not entry.ok
     assert any("not refuted: n" in problem for problem in entry.problems)
 
 
-def test_the_weakest_check_gives_the_tier_and_cross_checks_do_not():
+def test_weakest_tier():
+    """The weakest check gives the tier, and cross-checks do not."""
     tested = Fake("tested", SURVIVED, tier="tested")
     certified = Fake("certified", PROVED, tier="certified")
     assert run(theorem(checks=(Fake("s", PROVED), CROSS))).tier == "symbolic"
@@ -124,71 +129,94 @@ SOMETHING = (
         ),
     ],
 )
-def test_a_theorem_says_everything_and_proves_something(changes, message):
+def test_complete_theorem(changes, message):
+    """A theorem says everything and proves something."""
     with pytest.raises(ValueError, match=f"^{message}"):
         dataclasses.replace(theorem(), **changes)
 
 
-def test_what_is_rested_on_runs_first_and_its_tier_passes_on():
+def test_order_and_tier():
+    """What is rested on runs first, and its tier passes on."""
     tested = theorem("base", checks=(Fake("c", SURVIVED, tier="tested"),))
-    found = entries(theorem("a", uses=("base",)), tested)
-    assert list(found) == ["base", "a"]
-    assert found["a"].tier == "tested"
-    assert found["a"].rests_on == ("base",)
+    rows = entries(theorem("a", uses=("base",)), tested)
+    assert list(rows) == ["base", "a"]
+    assert rows["a"].tier == "tested"
+    assert rows["a"].rests_on == ("base",)
 
 
-def test_asking_for_one_theorem_runs_what_it_rests_on_and_no_more():
-    found = entries(theorem("a", uses=("b",)), theorem("b"), theorem("other"), slugs=["a"])
-    assert list(found) == ["b", "a"]
-
-
-def test_a_theorem_that_rests_on_a_fallen_one_falls():
-    found = entries(
-        theorem("a", uses=("b",)), theorem("b", checks=(Fake("c", None),)), theorem("free")
+def test_one_slug():
+    """Asking for one theorem runs what it rests on and no more."""
+    rows = entries(
+        theorem("a", uses=("b",)),
+        theorem("b"),
+        theorem("other"),
+        slugs=["a"],
     )
-    assert [found[slug].ok for slug in ("a", "b", "free")] == [False, False, True]
-    assert found["a"].problems == ["rests on b, which failed"]
-    assert found["b"].problems == ["check failed: c: raised (ZeroDivisionError: no outcome)"]
+
+    assert list(rows) == ["b", "a"]
 
 
-def test_a_cycle_is_named_and_does_not_stop_the_rest():
-    found = entries(
+def test_fallen_theorem():
+    """A theorem that rests on a fallen one falls."""
+    rows = entries(
+        theorem("a", uses=("b",)),
+        theorem("b", checks=(Fake("c", None),)),
+        theorem("free"),
+    )
+
+    assert [rows[slug].ok for slug in ("a", "b", "free")] == [False, False, True]
+    assert rows["a"].problems == ["rests on b, which failed"]
+    assert rows["b"].problems == ["check failed: c: raised (ZeroDivisionError: no outcome)"]
+
+
+def test_cycle():
+    """A cycle is named and does not stop the rest."""
+    rows = entries(
         theorem("a", uses=("b",)),
         theorem("b", uses=("a",)),
         theorem("c", uses=("a",)),
         theorem("free"),
     )
-    assert [found[slug].ok for slug in ("a", "b", "c", "free")] == [False, False, False, True]
-    assert found["a"].problems == ["uses: cycle a → b → a"]
-    assert "cycle" in found["c"].problems[0]
+
+    assert [rows[slug].ok for slug in ("a", "b", "c", "free")] == [False, False, False, True]
+    assert rows["a"].problems == ["uses: cycle a → b → a"]
+    assert "cycle" in rows["c"].problems[0]
 
 
-def test_a_theorem_may_not_use_itself_or_what_does_not_exist():
+def test_bad_uses():
+    """A theorem may not use itself or what does not exist."""
     assert entries(theorem("a", uses=("a",)))["a"].problems == ["uses: cycle a → a"]
     assert entries(theorem("a", uses=("nowhere",)))["a"].problems == [
         "uses: a uses 'nowhere', which does not exist"
     ]
 
 
-def test_a_row_is_plain_data():
+def test_plain_row():
     row = entries(dataclasses.replace(theorem(), setting="a setting\n    on two lines"))[
         "a"
     ].as_json()
+
     assert json.loads(json.dumps(row, allow_nan=False)) == row
+
     names = (
         "slug statement tier hand parts ok seconds title assumptions uses rests_on checks reference"
     )
+
     assert row.keys() >= set(names.split())
     assert row["statement"] == "a setting on two lines (a) a statement"
+
     (part,) = row["parts"]
     assert [part[name] for name in ("name", "tier", "hand", "ok")] == ["a", "symbolic", False, True]
+
     check = row["checks"][0]
     names = "name tier cross_check shown verdict detail witness seconds"
+
     assert list(check) == names.split()
     assert (check["name"], check["tier"], check["verdict"]) == ("check", "symbolic", "proved")
 
 
-def test_modules_that_do_not_give_a_theorem_are_rows_that_are_not_ok(tmp_path, monkeypatch):
+def test_broken_modules(tmp_path, monkeypatch):
+    """Modules that do not give a theorem are rows that are not ok."""
     package = tmp_path / "broken_theorems"
     package.mkdir()
     (package / "__init__.py").touch()
@@ -196,12 +224,15 @@ def test_modules_that_do_not_give_a_theorem_are_rows_that_are_not_ok(tmp_path, m
     (package / "empty.py").touch()
     (package / "misnamed.py").write_text("class THEOREM:\n    slug = 'other'\n")
     monkeypatch.syspath_prepend(tmp_path)
-    found = load("broken_theorems")
-    assert found["raises"] == "ZeroDivisionError: division by zero"
-    assert "THEOREM" in found["empty"]
-    assert found["misnamed"] == "slug: expected 'misnamed', got 'other'"
-    rows = ledger(found)
+    modules = load("broken_theorems")
+
+    assert modules["raises"] == "ZeroDivisionError: division by zero"
+    assert "THEOREM" in modules["empty"]
+    assert modules["misnamed"] == "slug: expected 'misnamed', got 'other'"
+
+    rows = ledger(modules)
     assert not any(row.ok for row in rows)
     assert all(json.dumps(row.as_json()) for row in rows)
+
     for name in [name for name in sys.modules if name.startswith("broken_theorems")]:
         monkeypatch.delitem(sys.modules, name)

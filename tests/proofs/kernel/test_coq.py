@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
     build.BUILD = right
 
 
-def test_the_gate_and_its_axioms(folder):
+def test_gate(folder):
     names = build.axioms(folder.compiled("gate.right", build.gate(THEOREM)))
     build.refuse("dv_shift_nwj", names)
     assert names
@@ -38,20 +38,20 @@ def test_the_gate_and_its_axioms(folder):
 @pytest.mark.parametrize(
     ("right", "wrong"), [("= - ln (mgf l q T)", "= ln (mgf l q T)"), ("0 < z ->", "")]
 )
-def test_the_gate_refuses_a_mutant(folder, right, wrong):
+def test_refused_mutant(folder, right, wrong):
     part = THEOREM.parts[0]
     mutant = replace(THEOREM, parts=(replace(part, kernel=part.kernel.replace(right, wrong)),))
     with pytest.raises(build.Broken, match="gate/mutant"):
         folder.compiled("gate.mutant", build.gate(mutant))
 
 
-def test_another_axiom_is_refused(folder):
+def test_another_axiom(folder):
     text = "From MI Require Import lemmas.\nAxiom magic : 1 = 0.\nPrint Assumptions magic.\n"
     with pytest.raises(build.Broken, match="magic"):
         build.refuse("magic", build.axioms(folder.compiled("magic", text)))
 
 
-def test_the_words_and_a_mutant_of_them(folder, monkeypatch):
+def test_words(folder, monkeypatch):
     folder.compiled("gate.vocabulary", vocabulary.text())
     right = vocabulary.words.kl
     monkeypatch.setattr(vocabulary.words, "kl", lambda p, q: right(q, p))
@@ -66,10 +66,12 @@ TRUE = [
 ]
 
 
-def test_goals_close_and_false_ones_do_not(folder):
+def test_goals(folder):
+    """Goals close, and false ones do not."""
     false = [
         Identity("false softplus", softplus(a) - softplus(-a), 2 * a),
         Sign("false sign", a - b, ">"),
     ]
     goals = [goal("sample", claim) for claim in (*TRUE, *false)]
+
     assert set(build.open_goals(goals)) == {"false softplus", "false sign"}

@@ -51,20 +51,23 @@ def grown(inner):
 
 
 @given(st.recursive(LEAVES, grown, max_leaves=6))
-def test_a_printed_expression_has_the_same_value(expr):
+def test_printed_value(expr):
+    """A printed expression has the same value."""
     point = {x: sp.Rational(3, 4), y: sp.Rational(5, 3), u: sp.Rational(-1, 2)}
     ours = value(coq(expr), v_x=0.75, v_y=5 / 3, v_u=-0.5)
     assert ours == pytest.approx(float(expr.subs(point).evalf()), rel=1e-9, abs=1e-9)
 
 
-def test_what_has_no_word_is_refused():
+def test_no_word():
+    """What has no word is refused."""
     with pytest.raises(Untranslated, match="sin"):
         coq(sp.sin(x))
     with pytest.raises(Untranslated, match="may not be positive"):
         coq(u ** sp.Rational(1, 2))
 
 
-def test_a_statement_says_where_its_symbols_range():
+def test_ranges():
+    """A statement says where its symbols range."""
     n = sp.Symbol("n", positive=True, integer=True)
     assert statement(Identity("", x + u, u + n)) == (
         "forall v_n v_u v_x : R, 1 <= v_n -> 0 < v_x -> (v_u + v_x) = (v_n + v_u)"

@@ -6,7 +6,8 @@ from toy.decline import run
 
 
 @pytest.mark.parametrize("beta", [0.1, 1.0])
-def test_the_flow_is_the_closed_form_and_turns_in_time(beta):
+def test_flow(beta):
+    """The flow is the closed form, and turns in time."""
     measured, theory = run.decline(run.Decline(beta), 0)
     assert measured["dpo"]["z_chosen"] == pytest.approx(theory["z_chosen"], abs=1e-6)
     assert measured["dpo"]["turn"] == pytest.approx(theory["turn"], rel=5e-3)
@@ -14,7 +15,8 @@ def test_the_flow_is_the_closed_form_and_turns_in_time(beta):
 
 
 @pytest.mark.parametrize(("beta", "rest"), [(0.5, 0.028349), (1.0, 0.145273)])
-def test_mio_at_twice_the_temperature_stops_before_it_falls(beta, rest):
+def test_twice_the_temperature(beta, rest):
+    """MIO at twice the temperature stops before it falls."""
     measured, _ = run.decline(run.Decline(beta, turns=60.0, points=4), 0)
     assert measured["mio_gradient"]["z_chosen"][-1] == pytest.approx(rest, abs=1e-3)
     assert measured["dpo"]["z_chosen"][-1] < -0.5

@@ -23,19 +23,24 @@ EPS = (0.2, 1e-2, 1e-4, 1e-6)
         ("drawn_js", (1.0,), 0.5),
     ],
 )
-def test_escape_times_meet_the_closed_forms(objective, betas, mix):
+def test_escape_times(objective, betas, mix):
+    """Escape times meet the closed forms."""
     measured, closed = escape.escape_flow(EscapeFlow(objective, EPS, betas, mix), 0)
     for times, expected in zip(measured["time"], closed["time"], strict=True):
         assert times == pytest.approx(expected, rel=1e-3)
 
 
-def test_mio_passes_one_half_where_the_anchor_alone_would_stop_it():
-    """Two arms, β = 0.2, ε = 0.01: 2⁵ε = 0.32 < ½, and yet the flow of the library's loss escapes."""
+def test_past_the_anchor():
+    """MIO passes one half where the anchor alone would stop it.
+
+    Two arms, β = 0.2, ε = 0.01: 2⁵ε = 0.32 < ½, and yet the flow of the library's loss escapes.
+    """
     measured, _ = escape.escape_flow(EscapeFlow("mio", (0.01,), (0.2,)), 0)
     assert measured["time"][0][0] == pytest.approx(105.9103, rel=1e-3)
 
 
-def test_mio_ends_at_its_anchor_where_a_response_is_unseen_and_at_the_drifts_zero_where_none_is():
+def test_end_of_mio():
+    """MIO ends at its anchor where a response is unseen, and at the drift's zero where none is."""
     eps, betas = (1e-3, 1e-5), (0.5, 1.0)
     for count, tolerance in ((2, 1e-4), (5, 1e-2)):
         measured, closed = escape.mio_lift(MioLift(count, eps, betas), 0)
@@ -43,29 +48,36 @@ def test_mio_ends_at_its_anchor_where_a_response_is_unseen_and_at_the_drifts_zer
             assert row == pytest.approx(expected, rel=tolerance)
 
 
-def test_time_to_half_is_theirs_for_every_objective():
+def test_time_to_half():
+    """The time to one half is theirs for every objective."""
     assert set(escape.TIMES) == set(OBJECTIVES)
     assert escape.TIMES["mio"](1e-6, 1.0, 0.5) == math.inf
     assert escape.TIMES["rlhf"](0.1, 1.0, 0.5) == theory.escape_time_rlhf(0.1)
 
 
 @pytest.mark.parametrize("mix", [0.9, None])
-def test_escape_times_at_another_mix_meet_the_closed_form(mix):
+def test_another_mix(mix):
+    """Escape times at another mix meet the closed form."""
     measured, closed = escape.escape_flow(EscapeFlow("mio", (0.2, 1e-2), (1.0,), mix), 0)
     assert measured["time"][0] == pytest.approx(closed["time"][0], rel=1e-3)
 
 
-def test_a_fixed_mix_has_its_threshold_and_the_recommended_one_has_none():
-    """β = 1, two arms: α ≥ ½ escapes iff (1 − ε)² + (1 − α)² < 1 (theorem escape_times)."""
+def test_thresholds():
+    """A fixed mix has its threshold, and the recommended one has none.
+
+    β = 1, two arms: α ≥ ½ escapes iff (1 − ε)² + (1 − α)² < 1 (theorem escape_times).
+    """
     threshold = 1 - math.sqrt(1 - 0.1**2)
     assert math.isfinite(theory.escape_time_mio(threshold * 1.01, 1.0, 0.9))
     assert theory.escape_time_mio(threshold * 0.99, 1.0, 0.9) == math.inf
+
     for beta in (0.5, 1.0):
         slow, fast = (escape.TIMES["mio"](eps, beta, None) for eps in (1e-14, 1e-12))
         assert math.log(slow / fast, 100) == pytest.approx(beta / (1 + beta), abs=0.01)
 
 
-def test_a_sampled_escape_repeats_with_its_seed():
+def test_seed():
+    """A sampled escape repeats with its seed."""
     spec = EscapeSampled((0.1, 1e-4), 8, replicas=4)
     first, again, other = (escape.escape_sampled(spec, seed)[0]["steps"] for seed in (3, 3, 4))
     assert first == again

@@ -7,7 +7,8 @@ from toy.escape.tables import exponents, sampled_label
 from toy.rows import identity
 
 
-def test_exponents_of_samples_and_flows_and_none_for_what_stops():
+def test_exponents():
+    """Exponents of samples and flows, and none for what stops."""
     eps = (1e-2, 1e-3, 1e-4)
     rows = []
     for spec, run in (
@@ -18,8 +19,10 @@ def test_exponents_of_samples_and_flows_and_none_for_what_stops():
         rows.append(
             identity("escape", spec, "x", 0) | strict({"measured": measured, "theory": theory})
         )
+
     ((name, _, fitted, theory, limit),) = exponents(rows).body
     assert name == sampled_label(rows[0]["spec"]) == "RLHF, n = 8, η = 0.5"
+
     low, high = (float(end) for end in fitted.split("[")[1].rstrip("]").split(", "))
     assert low < float(theory) < high
     assert high - low < 0.1

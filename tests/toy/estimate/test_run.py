@@ -8,7 +8,8 @@ from toy.estimate.run import LAWS, Estimate, estimate
 
 
 @pytest.mark.parametrize("law", [name for name in LAWS if "walks" not in name])
-def test_an_estimate_reports_an_interval_around_its_value(law):
+def test_interval(law):
+    """An estimate reports an interval around its value."""
     measured, theory = estimate(Estimate(law, 800, steps=150), 0)
     low, high = measured["interval"]
     assert low <= measured["nats"] <= (math.inf if high is None else high)
@@ -16,7 +17,7 @@ def test_an_estimate_reports_an_interval_around_its_value(law):
     assert measured["kind"] == "neither"
 
 
-def test_independent_random_walks_are_refused():
+def test_random_walks():
     measured, theory = estimate(Estimate("two independent random walks", 800, steps=100), 0)
     assert theory["nats"] == 0
     assert measured["verdict"] == "dependent_rows"

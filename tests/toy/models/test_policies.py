@@ -7,7 +7,8 @@ from toy.models.flows import ascent
 from toy.models.policies import OBJECTIVES, arms
 
 
-def test_the_gradients_at_the_start_are_those_of_theory():
+def test_first_gradients():
+    """The gradients at the start are those of theory."""
     base = arms(torch.tensor([0.1], dtype=torch.float64))
     one = torch.ones(1, dtype=torch.float64)
     expected = {
@@ -16,6 +17,7 @@ def test_the_gradients_at_the_start_are_those_of_theory():
         "dpo": 0.5,
         "mio": 0.25,
     }  # ∂J/∂θ_w; opposite for the other arm
+
     for name, slope in expected.items():
         gradient = ascent(OBJECTIVES[name](base, one, 0.5))(base)[0].tolist()
         assert gradient == pytest.approx([slope, -slope])

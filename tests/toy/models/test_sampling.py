@@ -19,7 +19,7 @@ def gradient(objective, logits, hits, samples):
 
 
 @pytest.mark.parametrize("hits", [0, 1, 3, 5])
-def test_group_relative_is_the_sum_over_answers(hits):
+def test_group_relative(hits):
     answers, reward = (
         torch.tensor([0] * hits + [1] * (5 - hits)),
         torch.zeros(5, dtype=torch.float64),
@@ -30,6 +30,7 @@ def test_group_relative_is_the_sum_over_answers(hits):
     (expected,) = torch.autograd.grad(
         (logits.log_softmax(-1)[:, answers] * advantage).sum(), logits
     )
+
     torch.testing.assert_close(gradient("rlhf", LOGITS, hits, 5), expected)
     assert (
         bool((expected == 0).all())
@@ -38,7 +39,8 @@ def test_group_relative_is_the_sum_over_answers(hits):
     )
 
 
-def test_the_mean_over_all_groups_is_the_exact_gradient_of_rlhf():
+def test_mean_over_groups():
+    """The mean over all groups is the exact gradient of RLHF."""
     p = LOGITS.softmax(-1)[:, 0]
     groups = [math.comb(4, k) * p**k * (1 - p) ** (4 - k) for k in range(5)]
     mean = sum(w[:, None] * gradient("rlhf", LOGITS, k, 4) for k, w in enumerate(groups))

@@ -7,7 +7,7 @@ import pytest
 from toy.models.statistics import fit_exponent
 
 
-def test_fitted_exponent_of_a_power_law():
+def test_power_law():
     eps = [1e-1, 1e-2, 1e-3, 1e-4]
     slope, half = fit_exponent(eps, [3 * e**-0.7 for e in eps])
     assert slope == pytest.approx(0.7)

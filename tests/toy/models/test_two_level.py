@@ -9,7 +9,8 @@ from toy.models.two_level import TwoLevel
 
 
 @pytest.mark.parametrize("law", [TwoLevel(2, 0.3), TwoLevel(7, 0.9)])
-def test_the_two_values_are_the_tables(law):
+def test_two_values(law):
+    """The two values are the table's."""
     table = law.table()
     assert law.mutual_information == pytest.approx(table.mutual_information, abs=1e-12)
     assert law.chi2 == pytest.approx(table.chi2, abs=1e-12)
@@ -19,7 +20,8 @@ def test_the_two_values_are_the_tables(law):
 
 
 @pytest.mark.parametrize(("size", "share"), [(1, 0.5), (16, 0.1), (64, 1 / 1024), (1024, 0.95)])
-def test_all_batches_are_there_with_their_chances(size, share):
+def test_all_batches(size, share):
+    """All batches are there with their chances."""
     logs, chance = two_level.batches(size, share)
     shares = logs[:, 0].exp()
     assert float(chance.sum()) == pytest.approx(1, abs=1e-12)
@@ -28,7 +30,8 @@ def test_all_batches_are_there_with_their_chances(size, share):
 
 
 @pytest.mark.parametrize("bound", two_level.BOUNDS)
-def test_counts_give_the_value_and_the_weights_of_the_samples(bound):
+def test_counts(bound):
+    """Counts give the value and the weights of the samples."""
     critic = torch.tensor([1.3, -0.4], dtype=torch.float64)
     in_a, in_a_too = torch.tensor([1, 1, 0, 1]), torch.tensor([0, 1, 0, 0])
     joint, product = (critic[1 - where] for where in (in_a, in_a_too))
@@ -36,10 +39,12 @@ def test_counts_give_the_value_and_the_weights_of_the_samples(bound):
     sides = [critic.clone().requires_grad_() for _ in range(2)]
     value = two_level.value(bound, *sides, *logs, 4, 0.9)
     rows = product.expand(4, 4)
+
     if bound == "relative":
         scores = [mi.bounds.log_ratio_to_relative(part, 0.9) for part in (joint, product)]
         assert value.item() == pytest.approx(float(mi.bounds.relative(mi.dv, 0.9)(*scores)))
         return
+
     weights = mi.score_weights(bound, joint, rows if bound == "infonce" else product)
     direct = [weights[0], weights[1].sum(0) if bound == "infonce" else weights[1]]
     for gradient, weight, where in zip(
@@ -50,7 +55,8 @@ def test_counts_give_the_value_and_the_weights_of_the_samples(bound):
         )
 
 
-def test_ess_over_all_batches_overstates_its_limit_most_where_the_region_is_missed():
+def test_overstated_ess():
+    """The ESS over all batches overstates its limit most where the region is missed."""
     laws = [TwoLevel(symbols, 0.5) for symbols in (4, 16, 64, 256, 1024)]
     excess = [two_level.mean_ess(law, 16) * (1 + law.chi2) for law in laws]
     assert all(value > 1 for value in excess)
@@ -58,7 +64,7 @@ def test_ess_over_all_batches_overstates_its_limit_most_where_the_region_is_miss
     assert two_level.mean_ess(laws[0], 4096) * (1 + laws[0].chi2) == pytest.approx(1, abs=0.01)
 
 
-def test_bad_laws_and_bounds_are_named():
+def test_bad_names():
     with pytest.raises(ValueError, match="symbols: expected"):
         TwoLevel(1, 0.5)
     with pytest.raises(ValueError, match="copy: expected"):

@@ -5,7 +5,12 @@ import torch
 
 from toy.reach import run as reach
 
-SPEC = reach.Reach(0.8, bank=(1e-2, 0.1, 0.5), far=(1e-6,), time=60.0)
+SPEC = reach.Reach(
+    0.8,
+    bank=(1e-2, 0.1, 0.5),
+    far=(1e-6,),
+    time=60.0,
+)
 
 
 @pytest.fixture(scope="module")
@@ -16,13 +21,15 @@ def quick():
 @pytest.mark.parametrize(
     ("method", "tolerance"), [("rlhf", 1e-4), ("dpo", 1e-4), ("sft", 1e-6), ("mio", 0.05)]
 )
-def test_flows_end_where_theory_says(method, tolerance):
+def test_ends_of_flows(method, tolerance):
+    """Flows end where theory says."""
     p = torch.tensor((*SPEC.far, *SPEC.bank), dtype=torch.float64)
     end, theory = reach.train(SPEC, method, p), reach.closed_form(SPEC, method, p)
     assert end.tolist() == pytest.approx(theory.tolist(), rel=tolerance)
 
 
-def test_alpha_mio_lifts_the_bank_to_one_and_nothing_else():
+def test_alpha_mio():
+    """α-MIO lifts the bank to one, and nothing else."""
     p = torch.tensor((*SPEC.far, *SPEC.bank), dtype=torch.float64)
     end = reach.train(SPEC, "alpha", p)
     assert 1 - SPEC.mix == pytest.approx(min(SPEC.bank) ** SPEC.beta)
@@ -30,14 +37,18 @@ def test_alpha_mio_lifts_the_bank_to_one_and_nothing_else():
     assert float(end[0]) == pytest.approx(SPEC.far[0] / min(SPEC.bank), rel=0.05)
 
 
-def test_dpo_moves_the_chosen_by_half_of_its_margin_where_a_response_is_unseen():
-    """Small p: ln π_w/π_ref is u/(2β) and u → ln 2β²t, so success grows like t^{1/(2β)}, not t^{1/β}."""
+def test_dpo():
+    """DPO moves the chosen by half of its margin where a response is unseen.
+
+    Small p: ln π_w/π_ref is u/(2β) and u → ln 2β²t, so success grows like t^{1/(2β)}, not t^{1/β}.
+    """
     p = torch.tensor([1e-30], dtype=torch.float64)
     ends = [reach.closed_form(reach.Reach(0.5, bank=(1e-3,), time=t), "dpo", p) for t in (1e6, 1e8)]
     assert float(ends[1] / ends[0]) == pytest.approx(100 ** (1 / (2 * 0.5)), rel=1e-3)
 
 
-def test_sft_alone_forgets_the_base_success():
+def test_sft():
+    """SFT alone forgets the base success."""
     p = torch.tensor([1e-12, 1e-2], dtype=torch.float64)
     assert reach.train(SPEC, "sft", p).min() > 0.99
     assert all(
@@ -47,8 +58,11 @@ def test_sft_alone_forgets_the_base_success():
 
 
 @pytest.mark.parametrize(("n", "k"), [(1, 1), (4, 2), (5, 3), (6, 6), (40, 7)])
-def test_the_estimator_is_unbiased_and_the_plug_in_is_too_low(n, k):
-    """Exact means over the binomial law of c."""
+def test_pass_at_k_bias(n, k):
+    """The estimator is unbiased, and the plug-in is too low.
+
+    Exact means over the binomial law of c.
+    """
     p, size = 0.3, torch.tensor([float(k)], dtype=torch.float64)
     correct = torch.arange(n + 1, dtype=torch.float64)
     law = (
@@ -57,25 +71,29 @@ def test_the_estimator_is_unbiased_and_the_plug_in_is_too_low(n, k):
         .exp()
     )
     exact = 1 - (1 - p) ** k
+
     assert float(law @ reach.estimate_pass_at_k(correct, n, size)[:, 0]) == pytest.approx(
         exact, abs=1e-12
     )
+
     plug_in = float(law @ reach.pass_at_k(correct / n, size)[:, 0])
     assert plug_in < exact or k == 1
 
 
-def test_pass_at_k_for_tiny_and_certain_success():
+def test_extreme_success():
     p, k = (
         torch.tensor([0.0, 1e-18, 1.0], dtype=torch.float64),
         torch.tensor([1.0, 1024.0], dtype=torch.float64),
     )
     chances = reach.pass_at_k(p, k)
+
     assert chances[0].tolist() == [0, 0]
     assert chances[1].tolist() == pytest.approx([1e-18, 1024e-18])
     assert chances[2].tolist() == pytest.approx([1, 1])
 
 
-def test_sampling_agrees_with_the_flows_end(quick):
+def test_sampled_end(quick):
+    """Sampling agrees with the flow's end."""
     measured, _ = quick
     for method, sampled in measured["pass_at_k"].items():
         lines = (sampled["mean"], sampled["stderr"], measured["exact"][method])
@@ -83,9 +101,10 @@ def test_sampling_agrees_with_the_flows_end(quick):
             assert abs(mean - exact) <= 4 * error + 1e-3
 
 
-def test_base_answers_overtake_one_of_rlhf_by_e_to_one_over_beta_and_rlhf_stays_ahead_at_equal_k(
+def test_rlhf_and_base(
     quick,
 ):
+    """The base's answers overtake one of RLHF by e^(1/β), and RLHF stays ahead at equal k."""
     _, expected = quick
     assert max(expected["overtaking"]) <= expected["overtaking_at_most"]
     pairs = zip(expected["pass_at_k"]["base"], expected["pass_at_k"]["rlhf"], strict=True)

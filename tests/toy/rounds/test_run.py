@@ -6,14 +6,16 @@ import pytest
 from toy.rounds import run
 
 
-def test_a_round_is_best_of_two_and_the_next_best_of_four():
+def test_two_rounds():
+    """A round is best of two, and the next best of four."""
     measured, theory = run.knockout(run.Knockout(rounds=2), 0)
     for policy, law in zip(measured["policy"], theory["policy"], strict=True):
         assert policy == pytest.approx(law, abs=1e-3)
     assert theory["nats"] <= theory["nats_at_most"]
 
 
-def test_the_rate_of_flipped_labels_is_read_off_the_plateau():
+def test_flipped_labels():
+    """The rate of flipped labels is read off the plateau."""
     spec = run.FlippedLabels()
     measured, theory = run.flipped_labels(spec, 0)
     assert measured["read_off"] == pytest.approx(spec.rates, rel=1e-3)
@@ -21,7 +23,7 @@ def test_the_rate_of_flipped_labels_is_read_off_the_plateau():
 
 
 @pytest.mark.parametrize("mix", [0.25, 0.5, 0.9])
-def test_the_parts_add_up_to_the_loss(mix):
+def test_parts(mix):
     measured, theory = run.parts(run.Parts(mix=mix), 0)
     total = np.array(measured["dpo"]) + theory["wall"] + theory["pin"]
     assert np.allclose(total, measured["loss"], atol=1e-12)

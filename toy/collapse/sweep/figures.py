@@ -58,6 +58,7 @@ def kernel_figure(rows: list[Row]) -> Figure:
         kappas, betas = row["spec"]["kappas"], row["spec"]["betas"]
         place = np.arange(len(betas))
         mesh = axes.pcolormesh(kappas, place, values, cmap="RdBu", norm=norm, rasterized=True)
+
         if row is dpo:
             name, levels, dash, text = "DPO", (-8, -4, -2, 2, 4), "-", None
             heights = np.array(row["theory"]["final"], dtype=float).T
@@ -73,6 +74,7 @@ def kernel_figure(rows: list[Row]) -> Figure:
             linewidths=0.8,
             linestyles=dash,
         )
+
         axes.clabel(lines, fontsize=7, fmt=text)
         axes.axvline(1, color=_ON_COLOUR, lw=1.4, ls="--")
         axes.set_yticks(place, [f"{b:g}" for b in betas])
@@ -82,7 +84,12 @@ def kernel_figure(rows: list[Row]) -> Figure:
 
     figure.colorbar(mesh, ax=[left, middle], label="z_w, nats", shrink=0.85)
 
-    _depths(right, flows, np.linspace(1, mio["spec"]["kappas"][-1], 120))
+    _depths(
+        right,
+        flows,
+        np.linspace(1, mio["spec"]["kappas"][-1], 120),
+    )
+
     return figure
 
 
@@ -93,14 +100,28 @@ def _depths(axes: Axes, rows: list[Row], kappas: np.ndarray) -> None:
     proved = kappas[kappas < 4]
     barrier = [theory.mio_barrier(k) for k in proved]
     axes.plot(proved, barrier, color=BLUE, ls="--", label="barrier, κ < 4")
-    axes.axhline(rows[0]["theory"]["interval"], color=INK, lw=1, ls=":", label="interval's end")
+    axes.axhline(
+        rows[0]["theory"]["interval"],
+        color=INK,
+        lw=1,
+        ls=":",
+        label="interval's end",
+    )
 
     for row, marker in zip(rows, "v^so", strict=False):
         spec = row["spec"]
         depth = np.array(row["measured"]["lowest"], dtype=float)[:, -2:] * spec["betas"][-2:]
         text = f"ad − c² = {spec['excess']:g}"
         places = np.repeat(spec["kappas"], depth.shape[1])
-        axes.plot(places, depth.ravel(), marker, color=ORANGE, ms=4, mfc="none", label=text)
+        axes.plot(
+            places,
+            depth.ravel(),
+            marker,
+            color=ORANGE,
+            ms=4,
+            mfc="none",
+            label=text,
+        )
 
     axes.set(
         ylim=(-0.95, 0.05),
@@ -119,28 +140,58 @@ def plane_figure(row: Row) -> Figure:
     anchors = {"mio": math.log(2), "alpha_mio": -math.log1p(-ALPHA)}
 
     figure = Figure(figsize=(9.5, 9.6), layout="constrained")
-    panels = figure.subplots(math.ceil(len(fields) / 3), 3, sharex=True, sharey=True, squeeze=False)
+    panels = figure.subplots(
+        math.ceil(len(fields) / 3),
+        3,
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+    )
 
     for axes, (name, field) in zip(panels.flat, fields.items(), strict=False):
         up, side = (np.array(part) for part in field["descent"])  # first index z_w, second z_l
         size = np.hypot(up, side) + 1e-12
         rising = np.where(up > 0, 0.85, 0.1)
-        axes.quiver(z_w, z_l, up / size, side / size, rising, cmap="coolwarm_r", clim=(0, 1))
-        axes.axline((0, 0), slope=1, color=INK, lw=0.8, ls=":")
+        axes.quiver(
+            z_w,
+            z_l,
+            up / size,
+            side / size,
+            rising,
+            cmap="coolwarm_r",
+            clim=(0, 1),
+        )
+
+        axes.axline(
+            (0, 0),
+            slope=1,
+            color=INK,
+            lw=0.8,
+            ls=":",
+        )
 
         path = np.array([*field["path"][0], field["path"][1]])
         axes.plot(*path.T, color=ORANGE, lw=2.2)
         axes.plot(*path[-1], "o", color=ORANGE, ms=6)
         if name in anchors:
             axes.axvline(anchors[name], color=INK, lw=1, ls="-.")
+
         if name == "ipo":
-            axes.axline((0.5, 0), slope=1, color=INK, lw=1, ls="-.")
+            axes.axline(
+                (0.5, 0),
+                slope=1,
+                color=INK,
+                lw=1,
+                ls="-.",
+            )
+
         axes.set(xlim=ends, ylim=ends, aspect="equal", title=name_of(name))
 
     for axes in panels[-1]:
         axes.set_xlabel("z_w, nats")
     for axes in panels[:, 0]:
         axes.set_ylabel("z_l, nats")
+
     return figure
 
 
@@ -154,6 +205,7 @@ def verdict_figure(rows: list[Row]) -> Figure:
     size = (1.8 + 0.5 * max(map(sum, widths)), 4 * len(lines))
     figure = Figure(figsize=size, layout="constrained")
     parts = figure.subfigures(len(lines), 1, squeeze=False)[:, 0]
+
     for part, line, width in zip(parts, lines, widths, strict=True):
         panels = part.subplots(1, len(line), squeeze=False, width_ratios=width, sharey=True)[0]
         for axes, row in zip(panels, line, strict=True):
@@ -179,6 +231,7 @@ def _verdicts(axes: Axes, row: Row) -> None:
         edgecolors="white",
         linewidth=1.5,
     )
+
     centred = {"ha": "center", "va": "center", "fontsize": 7, "color": _ON_COLOUR}
     for y, settings in enumerate(losses.values()):
         for x, setting in enumerate(settings):
@@ -206,6 +259,7 @@ def curves_figure(rows: list[Row]) -> Figure:
         if row is None:
             axes.axis("off")
             continue
+
         shown = row["spec"]["betas"][0], row["spec"]["rates"][-1]
         for name, part in row["measured"]["losses"].items():
             (curve,) = (s for s in part["settings"] if (s["beta"], s["rate"]) == shown)
@@ -239,12 +293,29 @@ def tuned_figure(rows: list[Row]) -> Figure:
         if row is None:
             axes.axis("off")
             continue
+
         losses = row["measured"]["losses"]
         for y, (name, part) in enumerate(losses.items()):
             gains = np.array(part["tuned"]["held_out"], dtype=float)
             error, tint = part["tuned"]["stderr"], colour(name)
-            axes.plot(gains, np.full(len(gains), y), ".", color=tint, ms=4, alpha=0.6)
-            axes.errorbar(gains.mean(), y, xerr=error, fmt="D", color=tint, ms=5, capsize=3)
+            axes.plot(
+                gains,
+                np.full(len(gains), y),
+                ".",
+                color=tint,
+                ms=4,
+                alpha=0.6,
+            )
+
+            axes.errorbar(
+                gains.mean(),
+                y,
+                xerr=error,
+                fmt="D",
+                color=tint,
+                ms=5,
+                capsize=3,
+            )
 
         axes.set_yticks(range(len(losses)), [name_of(name) for name in losses])
         axes.set(ylim=(len(losses) - 0.5, -0.5), xlabel="gain on held-out replicas")

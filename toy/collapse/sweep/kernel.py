@@ -54,13 +54,22 @@ def kernel(spec: Kernel, seed: int) -> tuple[dict, dict]:
 
     def field(z: Tensor) -> Tensor:
         z = z.detach().requires_grad_()
-        loss = mi.preference_loss(beta * z[:, 0], beta * z[:, 1], bound=spec.bound)
+        loss = mi.preference_loss(
+            beta * z[:, 0],
+            beta * z[:, 1],
+            bound=spec.bound,
+        )
         g_w, g_l = torch.autograd.grad(loss.sum(), z)[0].unbind(-1)
+
         return -torch.stack([g_w + kappa * g_l, kappa * g_w + (kappa**2 + spec.excess) * g_l], -1)
 
     def observe(time: Tensor, z: Tensor) -> None:
         torch.minimum(lowest, z[:, 0], out=lowest)
-        torch.maximum(highest_rejected, torch.where(kappa >= 1, z[:, 1], 0.0), out=highest_rejected)
+        torch.maximum(
+            highest_rejected,
+            torch.where(kappa >= 1, z[:, 1], 0.0),
+            out=highest_rejected,
+        )
 
     start = torch.zeros(len(kappa), 2, dtype=torch.float64)
     end = integrate(field, start, spec.horizon, observe=observe, max_steps=50_000)
@@ -69,6 +78,7 @@ def kernel(spec: Kernel, seed: int) -> tuple[dict, dict]:
         "lowest": lowest.view(len(spec.kappas), -1).tolist(),
         "highest_rejected": float(highest_rejected.max()),
     }
+
     if spec.bound == "dv":
         ends = [[dpo_end(spec, k, b) for b in spec.betas] for k in spec.kappas]
         return measured, {"final": ends}
@@ -82,7 +92,13 @@ def kernel(spec: Kernel, seed: int) -> tuple[dict, dict]:
 
 def plane(spec: Plane, seed: int) -> tuple[dict, dict]:
     """Take gradients on a grid, the curvature of the common mode at (½, −½), and the descent of a log-linear policy."""
-    axis = torch.linspace(-spec.extent, spec.extent, spec.points, dtype=torch.float64)
+    axis = torch.linspace(
+        -spec.extent,
+        spec.extent,
+        spec.points,
+        dtype=torch.float64,
+    )
+
     middle = torch.tensor([[0.5, -0.5]], dtype=torch.float64)
     one = torch.ones(1, 1, dtype=torch.float64)
 
@@ -108,6 +124,7 @@ def plane(spec: Plane, seed: int) -> tuple[dict, dict]:
     curvature = {name: 0.0 for name in ("dpo", "ipo", "dpop", "dpo_sft")} | {"cal_dpo": 2.0}
     for name in ("mio", "alpha_mio", "bce"):  # ½[(2 − α) + α] σ′(½), whatever α
         curvature[name] = share * (1 - share)
+
     return {"axis": axis.tolist(), "fields": measured}, {"common_curvature": curvature}
 
 
@@ -122,4 +139,5 @@ def _path(spec: Plane, loss: Callable[[Tensor], Tensor]) -> Tensor:
         spec.rate,
         lambda step, losses, z: path.append(z[0]),
     )
+
     return torch.stack(path)

@@ -19,7 +19,13 @@ TOLERANCE = 0.05  # nats
 _POINTS = 40
 
 
-def _cell(bound: str, mix: float, chosen: Tensor, rejected: Tensor, beta: Tensor) -> Tensor:
+def _cell(
+    bound: str,
+    mix: float,
+    chosen: Tensor,
+    rejected: Tensor,
+    beta: Tensor,
+) -> Tensor:
     return mi.preference_loss(beta * chosen, beta * rejected, bound=bound, mix=mix)
 
 
@@ -86,11 +92,13 @@ def verdict(curve: list[float]) -> str:
     end = curve[-1]
     if not all(map(math.isfinite, curve)):
         return "diverges"
+
     lowest = min(curve)
     if lowest >= -TOLERANCE:
         return "holds"
     if end - lowest >= -lowest / 2:
         return "reverses"
+
     return "drifts" if curve[-1 - len(curve) // 4] - end > TOLERANCE else "sinks"
 
 

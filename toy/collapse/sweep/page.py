@@ -19,12 +19,14 @@ def section(page: Page, rows: list[Row]) -> None:
     responses, sequences = of(rows, "Responses"), of(rows, "Sequences")
     if not kernels + planes + responses + sequences:
         return
+
     page.heading("Collapse, swept: kernels, losses, learning rates")
     page.text(
         f"""Who sinks, how deep, and who comes back? DPO and MIO beside IPO, α-MIO (α = {ALPHA:g}), BCE (JS at α = 1),
         KTO (its reference point the batch's mean βz, not below 0), Cal-DPO, DPOP (hinge {HINGE:g}) and DPO with a
         likelihood term (weight β/2). z = ln π/π_ref, in nats, is summed over a response's tokens."""
     )
+
     if {row["spec"]["bound"] for row in kernels} == {"dv", "js"}:
         _kernel(page, kernels)
     if planes:
@@ -135,6 +137,7 @@ def _networks(page: Page, responses: list[Row], sequences: list[Row]) -> None:
         not even where its chosen responses sink deepest: few replicas are held out there, so a small advantage would
         not be seen.""",
     )
+
     page.table("Tuned losses, on held-out replicas", tables.tuned_table(both))
     page.table(
         "The JS family's lowest mean βz_w over all settings and replicas, and its bound",

@@ -61,9 +61,14 @@ def overlapping_pairs(
         [torch.ones(replicas, count, spec.prompt, dtype=torch.bool), rank < spec.shared], -1
     )
     one, two = first, first
+
     for k in range(1, spec.prompt + spec.response):
         own = _step(chain, one[..., -1], None, generator)
-        other = torch.where(keep[..., k], own, _step(chain, two[..., -1], own, generator))
+        other = torch.where(
+            keep[..., k],
+            own,
+            _step(chain, two[..., -1], own, generator),
+        )
         one, two = torch.cat([one, own[..., None]], -1), torch.cat([two, other[..., None]], -1)
 
     return one, two
@@ -99,17 +104,24 @@ def sequences(spec: Sequences, seed: int) -> tuple[dict, dict]:
         if spec.imitated == "pairs"
         else overlapping_pairs(spec, chain, spec.corpus, generator)[0]
     )
+
     parameters = descend(
         lambda p: (-log_likelihood(p, corpus, 1).mean(-1) / (length - 1), None),
         transformer(spec.replicas, spec.vocabulary, length, spec.width, generator),
         spec.sft_steps,
         spec.sft_rate,
     )
+
     fresh = overlapping_pairs(spec, chain, spec.evaluated, generator)[0][..., : spec.prompt]
     noise = int(torch.randint(2**31, (), generator=generator))
 
     def mean_reward(p: list[Tensor], times: int) -> Tensor:
-        drawn = sample(p, repeat(fresh, times), length, torch.Generator().manual_seed(noise))
+        drawn = sample(
+            p,
+            repeat(fresh, times),
+            length,
+            torch.Generator().manual_seed(noise),
+        )
         return reward(drawn, repeat(worth, times)).mean(-1).view(times, -1)
 
     settings = list(product(spec.betas, spec.rates))

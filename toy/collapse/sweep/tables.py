@@ -99,12 +99,14 @@ def floor_table(rows: list[Row]) -> Table:
         for name, end in row["theory"].items():
             if name not in losses:
                 continue
+
             below_start, lowest = (
                 np.array(
                     [np.array(s[key], dtype=float) * s["beta"] for s in losses[name]["settings"]]
                 )
                 for key in ("lowest_below_start", "lowest")
             )
+
             body.append(
                 (
                     task(row),

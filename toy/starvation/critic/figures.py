@@ -43,7 +43,13 @@ def error_figure(row: Row) -> Figure:
     nats = np.array(theory["nats"])
 
     for k, name in enumerate(row["spec"]["objectives"]):
-        gap.plot(expected, _above_floor(theory[name]["gap"]), color=colour(name), lw=1.2)
+        gap.plot(
+            expected,
+            _above_floor(theory[name]["gap"]),
+            color=colour(name),
+            lw=1.2,
+        )
+
         line = np.array(theory[name]["value"]) - nats
         value.plot(expected, line, color=colour(name), lw=1.2)
         for axes, key, truth in ((gap, "gap", 0), (value, "value", nats)):
@@ -93,7 +99,15 @@ def _missed(axes: Axes, row: Row) -> None:
     shares = measured[first]["missed"]
     axes.plot(expected, shares, "o", color=RED, ms=4, label="share of the batches")
     axes.plot(expected, theory["ess"], color=GREEN, label="ESS/M at ln dP/dQ, exact mean")
-    axes.plot(expected, measured[steady]["ess"], "D", color=GREEN, ms=4, label="JS's critic")
+    axes.plot(
+        expected,
+        measured[steady]["ess"],
+        "D",
+        color=GREEN,
+        ms=4,
+        label="JS's critic",
+    )
+
     axes.plot(expected, theory["ess_limit"], ":", color=GREEN, label="ESS/M, population")
     axes.set(ylim=(0, 1.02), title="What a batch misses, and its ESS")
 
@@ -109,8 +123,23 @@ def training_figure(row: Row) -> Figure:
     for name in spec["objectives"]:
         measured, expected, tint = row["measured"][name], theory[name], colour(name)
         low, middle, high = np.array(measured["gap_curve"]).T
-        gap.plot(measured["step"], middle, color=tint, label=label(name), lw=1.2)
-        gap.fill_between(measured["step"], low, high, color=tint, alpha=0.15, lw=0)
+        gap.plot(
+            measured["step"],
+            middle,
+            color=tint,
+            label=label(name),
+            lw=1.2,
+        )
+
+        gap.fill_between(
+            measured["step"],
+            low,
+            high,
+            color=tint,
+            alpha=0.15,
+            lw=0,
+        )
+
         steps = np.array(expected["time"]) / spec["learning_rate"]
         gap.plot(steps, _above_floor(expected["gap_curve"]), "--", color=tint, lw=1)
 
@@ -119,12 +148,18 @@ def training_figure(row: Row) -> Figure:
         for axes, key in ((inside, "inside_curve"), (ess, "ess_curve")):
             mean = np.convolve(measured[key], np.full(width, 1 / width), "valid")
             first = width // 2
-            axes.plot(measured["step"][first : first + len(mean)], mean, color=tint, lw=1)
+            axes.plot(
+                measured["step"][first : first + len(mean)],
+                mean,
+                color=tint,
+                lw=1,
+            )
 
     ess.axhline(theory["ess"][shown], color=INK, ls=":", lw=1.2)
     _gap_axis(gap)
     inside.set(ylim=(0, None), title="Negatives' weight in A")
     ess.set(ylim=(0, 1.02), title="ESS/M")
+
     for axes in panels:
         axes.set_xlabel("step")
     figure.legend(*gap.get_legend_handles_labels(), loc="outside lower center", ncols=6)

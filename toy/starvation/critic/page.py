@@ -55,6 +55,7 @@ def _section(page: Page, row: Row) -> None:
         the slowest. The α-relative critic is at rest away from ln dP/dQ, so that its weights are not the dotted
         ones: in a batch without a negative in A its denominator holds A's positives alone.""",
     )
+
     page.table("End of training: medians over replicas", gaps(row))
     page.text(
         f"""T(A) − T(off A) is to be {", ".join(number(d, 3) for d in theory["difference"])} for K =

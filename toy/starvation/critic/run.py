@@ -155,7 +155,16 @@ def _inside(name: str, law: TwoLevel, spec: CriticStarvation) -> float:
     log_q, chance = two_level.batches(spec.batch, law.region)
     scores = law.log_ratio.expand_as(log_q).clone().requires_grad_()
     bound, log_p = "dv" if name == "mine" else name, law.log_p.expand_as(log_q)
-    value = two_level.value(bound, scores.detach(), scores, log_p, log_q, spec.batch, spec.mix)
+    value = two_level.value(
+        bound,
+        scores.detach(),
+        scores,
+        log_p,
+        log_q,
+        spec.batch,
+        spec.mix,
+    )
+
     weights = torch.autograd.grad(value.sum(), scores)[0].abs()
     return float(chance @ (weights[:, 0] / weights.sum(-1)))
 
@@ -181,8 +190,15 @@ def _train(
         log_q = two_level.log_shares((negatives < region).sum(-1), spec.batch).flatten(0, 1)
         # Two copies of the critic, to tell the weights of the two sides.
         joint, product = parameters[0].clone(), parameters[0].clone()
+
         if name == "mine":
-            value, memory[0] = mi.mine(joint, product, memory[0], log_p=log_p, log_q=log_q)
+            value, memory[0] = mi.mine(
+                joint,
+                product,
+                memory[0],
+                log_p=log_p,
+                log_q=log_q,
+            )
         else:
             value = two_level.value(name, joint, product, log_p, log_q, spec.batch, spec.mix)
 
@@ -198,6 +214,7 @@ def _train(
 
         if step % spec.every:
             return
+
         (weights,) = torch.autograd.grad(value.sum(), product, retain_graph=True)
         inside = (weights[:, 0].abs() / weights.abs().sum(-1)).view(copies)
         fraction = (1 - mi.starvation_index(product.detach(), log_q)).view(copies)

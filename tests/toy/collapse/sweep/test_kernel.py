@@ -10,7 +10,8 @@ from toy.collapse.sweep.kernel import Kernel, Plane, kernel, plane
 KAPPAS, BETAS = (0.0, 0.9, 1.0, 1.1, 2.0, 3.5, 6.0), (0.5, 1.0)
 
 
-def test_dpo_meets_its_closed_form_and_turns_at_c_equal_a():
+def test_dpo_turn():
+    """DPO meets its closed form, and turns at c = a."""
     measured, theory = kernel(Kernel("dv", KAPPAS, BETAS, horizon=100.0), 0)
     for kappa, row, expected in zip(KAPPAS, measured["final"], theory["final"], strict=True):
         assert row == pytest.approx(expected, rel=1e-4, abs=1e-12)
@@ -18,7 +19,8 @@ def test_dpo_meets_its_closed_form_and_turns_at_c_equal_a():
 
 
 @pytest.mark.parametrize("excess", [0.01, 1.0])
-def test_mio_dips_no_deeper_than_theory_at_any_beta(excess):
+def test_mio_dip(excess):
+    """MIO dips no deeper than theory at any β."""
     measured, theory = kernel(Kernel("js", KAPPAS, BETAS, excess, horizon=100.0), 0)
     for kappa, row, deepest in zip(KAPPAS, measured["lowest"], theory["dip"], strict=True):
         depths = [low * beta for low, beta in zip(row, BETAS, strict=True)]
@@ -28,13 +30,15 @@ def test_mio_dips_no_deeper_than_theory_at_any_beta(excess):
             assert min(depths) == pytest.approx(deepest, abs=0.01)
         if kappa <= 1:
             assert depths == [0, 0]
+
     assert measured["highest_rejected"] <= 0
 
 
-def test_curvature_of_the_common_mode_and_directions():
+def test_curvature():
     measured, theory = plane(Plane(points=5, steps=60, rate=0.05), 0)
     for name, curvature in theory["common_curvature"].items():
         assert measured["fields"][name]["common_curvature"] == pytest.approx(curvature, abs=1e-12)
+
     up, down = torch.tensor(measured["fields"]["dpo"]["descent"])
     torch.testing.assert_close(up, -down)
     assert measured["fields"]["mio"]["lowest"] == pytest.approx(

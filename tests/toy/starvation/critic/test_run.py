@@ -11,7 +11,13 @@ from toy.starvation.critic import run as critic_starvation
 from toy.starvation.critic.run import CriticStarvation
 
 SMALL = CriticStarvation(
-    symbols=(4, 64), replicas=16, steps=200, batch=16, learning_rate=0.2, every=100, shown=64
+    symbols=(4, 64),
+    replicas=16,
+    steps=200,
+    batch=16,
+    learning_rate=0.2,
+    every=100,
+    shown=64,
 )
 
 
@@ -22,14 +28,18 @@ def small():
 
 @pytest.mark.parametrize("name", ["mine", "nwj", "js", "infonce"])
 @pytest.mark.parametrize("symbols", [4, 64, 1024])
-def test_the_log_ratio_is_a_zero_of_the_mean_gradient(name, symbols):
+def test_zero_at_the_log_ratio(name, symbols):
+    """The log-ratio is a zero of the mean gradient."""
     law = TwoLevel(symbols, 0.5)
     field = critic_starvation.mean_gradient(name, [law], SMALL)
     assert field(law.log_ratio[None]).abs().max() < 1e-12
 
 
-def test_dv_has_a_zero_only_where_a_batch_misses_the_region_rarely_enough():
-    """The softmax's mass in A is at most 1 where the batch has a negative in A: its mean stays below 1 − (1 − ε)^M."""
+def test_zero_of_dv():
+    """DV has a zero only where a batch misses the region rarely enough.
+
+    The softmax's mass in A is at most 1 where the batch has a negative in A: its mean stays below 1 − (1 − ε)^M.
+    """
     for symbols in (8, 16, 32, 64):
         law = TwoLevel(symbols, 0.5)
         field = critic_starvation.mean_gradient("dv", [law], SMALL)
@@ -37,7 +47,8 @@ def test_dv_has_a_zero_only_where_a_batch_misses_the_region_rarely_enough():
         assert float(far) == pytest.approx(law.hit - 1 + (1 - law.region) ** SMALL.batch, abs=1e-9)
 
 
-def test_a_shift_does_not_move_dv_and_infonce():
+def test_shift():
+    """A shift does not move DV and InfoNCE."""
     law = TwoLevel(16, 0.5)
     for name in ("dv", "infonce"):
         field = critic_starvation.mean_gradient(name, [law], SMALL)
@@ -46,25 +57,28 @@ def test_a_shift_does_not_move_dv_and_infonce():
         assert float(one.sum()) == pytest.approx(0, abs=1e-12)
 
 
-def test_training_follows_the_flow_of_the_mean_gradient(small):
+def test_mean_gradient_flow(small):
+    """Training follows the flow of the mean gradient."""
     measured, theory = small
     for name in ("js", "relative"):  # bounded weights: little noise
         for (_, middle, _), line in zip(
             measured[name]["difference"], theory[name]["difference"], strict=True
         ):
             assert middle == pytest.approx(line, abs=0.25)
+
     runaway, line = measured["dv"]["gap"][-1][1], theory["dv"]["gap"][-1]
     assert line > 5
     assert runaway == pytest.approx(line, rel=0.2)
 
 
-def test_nwj_mine_and_infonce_stay_near_the_log_ratio_where_dv_runs_off(small):
+def test_other_objectives(small):
+    """NWJ, MINE and InfoNCE stay near the log-ratio where DV runs off."""
     measured, _ = small
     for name in ("mine", "nwj", "infonce", "js"):
         assert measured[name]["gap"][-1][1] < 0.2 < measured["dv"]["gap"][-1][1]
 
 
-def test_the_share_of_batches_that_miss_the_region(small):
+def test_missed_batches(small):
     measured, theory = small
     for share, missed in zip(measured["dv"]["missed"], theory["missed"], strict=True):
         assert share == pytest.approx(
@@ -72,12 +86,14 @@ def test_the_share_of_batches_that_miss_the_region(small):
         )
 
 
-def test_relative_critic_comes_to_rest():
+def test_relative_critic():
+    """The relative critic comes to rest."""
     law = TwoLevel(64, 0.5)
     field = critic_starvation.mean_gradient("relative", [law], SMALL)
     ends = [
         integrate(field, torch.zeros(1, 2, dtype=torch.float64), time).state[0]
         for time in (200, 300)
     ]
+
     assert torch.allclose(*ends, atol=1e-2)
     assert float(ends[0][0] - ends[0][1]) < float(law.log_ratio[0] - law.log_ratio[1]) - 1
