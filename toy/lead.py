@@ -57,7 +57,8 @@ def _paths(axes) -> None:
     )
 
     def flow(_, z):
-        up, down = 2 * theory.chosen_pull(2 * z[0], 0.5), 2 * theory.rejected_push(2 * z[1], 0.5)
+        up = 2 * theory.chosen_pull(2 * z[0], 0.5)
+        down = 2 * theory.rejected_push(2 * z[1], 0.5)
         return [A * up - C * down, C * up - D * down]
 
     path = solve_ivp(

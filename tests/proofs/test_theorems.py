@@ -130,7 +130,8 @@ def test_displays(slug):
 
 def test_ranges_of_letters():
     """Letters that no word names have a range."""
-    x, k = sp.Symbol("x", positive=True), sp.Symbol("k", positive=True, integer=True)
+    x = sp.Symbol("x", positive=True)
+    k = sp.Symbol("k", positive=True, integer=True)
     t, u = sp.symbols("t u", real=True)
     claims = (Identity("a", x + t, t + x, at={t: u}), Sign("b", k * x, ">"))
     part = Part("a", "For the score u:", checks=claims)

@@ -420,7 +420,8 @@ def test_bounds_on_a_batch(page, nats, batch, error):
     size, runs, scale = 2**batch, 40_000, 1 + error
     generator = torch.Generator().manual_seed(0)
     draw = torch.randn(2, runs, size, generator=generator, dtype=torch.float64) * (2 * nats) ** 0.5
-    joint, product = scale * (draw[0] + nats), scale * (draw[1] - nats)
+    joint = scale * (draw[0] + nats)
+    product = scale * (draw[1] - nats)
     rows = torch.cat([joint[:, :1], product[:, 1:]], -1)
     sampled = {
         "DV": mi.dv(joint, product),

@@ -70,7 +70,8 @@ def _log_ratios(
     low, high = (end / (2 * beta) for end in theory["interval"])
     anchor = theory["anchor"] / (2 * beta)
     values = np.array([curve["z_chosen"] for curve in curves.values()])
-    bottom, top = min(low, values.min()), max(anchor, values.max())
+    bottom = min(low, values.min())
+    top = max(anchor, values.max())
     height = top - bottom
     axes.set_ylim(bottom - 0.08 * height, top + 0.3 * height)
 

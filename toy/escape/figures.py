@@ -77,7 +77,8 @@ def _colour(spec: dict) -> str:
 
 
 def _times(axes: Axes, row: Row) -> None:
-    spec, line = row["spec"], np.geomspace(min(row["spec"]["eps"]), 0.3, 80)
+    spec = row["spec"]
+    line = np.geomspace(min(row["spec"]["eps"]), 0.3, 80)
     for k, (beta, times) in enumerate(zip(spec["betas"], row["measured"]["time"], strict=True)):
         curve = np.array([TIMES[spec["objective"]](eps, beta, spec["mix"]) for eps in line])
         curve[np.isinf(curve)] = np.nan
@@ -124,7 +125,9 @@ def sampled_figure(rows: list[Row]) -> Figure:
 
     for row in sampled:
         spec, measured = row["spec"], row["measured"]
-        n, rate, tint = spec["samples"], spec["learning_rate"], tints[row["spec"]["samples"]]
+        n = spec["samples"]
+        rate = spec["learning_rate"]
+        tint = tints[row["spec"]["samples"]]
         points = {"color": tint, "mfc": "none", "capsize": 3, "lw": 1}
         steps = {
             "x": 1 / (n * np.array(spec["eps"])),

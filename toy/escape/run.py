@@ -205,7 +205,8 @@ def escape_sampled(spec: EscapeSampled, seed: int) -> tuple[dict, dict]:
         lambda step, losses, live: not live,
     )
 
-    steps, signals = escaped.view(-1, spec.replicas), first.view(-1, spec.replicas)
+    steps = escaped.view(-1, spec.replicas)
+    signals = first.view(-1, spec.replicas)
     measured = {
         "steps": steps.tolist(),
         "steps_mean": steps.mean(1).tolist(),

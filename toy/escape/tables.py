@@ -230,7 +230,8 @@ def _groups(row: Row, name: str, k: int) -> list[str]:
     if name not in measured["sampled"]:
         return ["nothing is drawn", "0", "0"]
 
-    mean, error = measured["sampled"][name][k], 2 * measured["stderr"][name][k]
+    mean = measured["sampled"][name][k]
+    error = 2 * measured["stderr"][name][k]
     weight = f"{number(mean, 3)} ± {number(error, 2)}"
     if not mean:
         weight = f"0: not in one of {row['spec']['groups']:,}"

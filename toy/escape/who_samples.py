@@ -82,7 +82,9 @@ def _plain(parts: dict[str, dict[str, Tensor]]) -> dict[str, dict[str, list[floa
 
 def _theory(spec: WhoSamples, eps: Tensor) -> dict[str, dict[str, Tensor]]:
     n, one = spec.samples, torch.ones_like(eps)
-    js, pair, missed = theory.drawn_js_weight(eps), eps * (1 - eps), theory.missed_mass(eps, n)
+    js = theory.drawn_js_weight(eps)
+    pair = eps * (1 - eps)
+    missed = theory.missed_mass(eps, n)
     drawn = {"nwj": one, "js": js, "dpo_drawn": pair}
     supplied = {"dpo": one / 2, "mio": one / 4, "alpha_mio": one * spec.mix / 2}
 

@@ -128,7 +128,8 @@ def integrate(
             torch.where(accept[:, None], trial, state),
             time + torch.where(accept, step, 0.0),
         )
-        slope, arrived = torch.where(accept[:, None], slopes[-1], slope), arrived | landed
+        slope = torch.where(accept[:, None], slopes[-1], slope)
+        arrived = arrived | landed
         if observe is not None:
             observe(time, state)
 

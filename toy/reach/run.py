@@ -146,7 +146,8 @@ def estimate_pass_at_k(correct: Tensor, draws: int, k: Tensor) -> Tensor:
     >>> [round(value, 6) for value in estimate_pass_at_k(two, 4, k).tolist()]  # ½, 5/6 and 1; 1 − (1 − c/n)² = ¾ < 5/6
     [0.5, 0.833333, 1.0]
     """
-    wrong, n = draws - correct[..., None], torch.tensor(float(draws), dtype=torch.float64)
+    wrong = draws - correct[..., None]
+    n = torch.tensor(float(draws), dtype=torch.float64)
     log_none = torch.lgamma(wrong + 1) - torch.lgamma((wrong - k).clamp_min(0) + 1)
     log_none = log_none - torch.lgamma(n + 1) + torch.lgamma(n - k + 1)
     return 1 - log_none.exp().where(wrong >= k, 0.0)

@@ -51,7 +51,8 @@ def summary(rows: list[Row]) -> list[tuple[str, str, str]]:
     for row in of(rows, "EffectiveSampleSize")[-1:]:
         spec = row["spec"]
         law = f"{spec['nats'][-1]:g} nats, d = {spec['dim']}, M = {spec['negatives']:,}"
-        median, limit = row["measured"]["fraction_quartiles"][-1][1], row["theory"]["fraction"][-1]
+        median = row["measured"]["fraction_quartiles"][-1][1]
+        limit = row["theory"]["fraction"][-1]
         lines.append(
             (f"ESS/M at {law}", number(median, 2), f"{number(limit, 2)} in the population")
         )

@@ -86,7 +86,8 @@ def enumerated(
     )
     shape = (len(log_p), len(log_q), 2)
     critic = (scale * law.log_ratio).expand(shape).clone().requires_grad_()
-    log_p, log_q = log_p[:, None].expand(shape), log_q[None].expand(shape)
+    log_p = log_p[:, None].expand(shape)
+    log_q = log_q[None].expand(shape)
     values = two_level.value(bound, critic, critic, log_p, log_q, batch, mix)
     (gradient,) = torch.autograd.grad(values.sum(), critic)
 

@@ -235,7 +235,8 @@ def test_limit(expr, to, value, bound, verdict):
 
 def test_limit_by_a_minimum():
     least = Minimum("y − 1 − ln y", a - 1 - sp.log(a), a, 1)
-    expr, bound = sp.log(1 + sp.exp(-t)), sp.exp(-t)
+    expr = sp.log(1 + sp.exp(-t))
+    bound = sp.exp(-t)
 
     assert decided(Limit("l", expr, t, sp.oo, 0, bound)) == "undecided"
 

@@ -62,7 +62,8 @@ def test_counted_claims():
     """Each identity, sign and box is a recorded goal or is listed with the reason why it is none."""
     counted = 0
     for slug, theorem in theorems().items():
-        goals, missing = RECORD["goals"].get(slug, {}), RECORD["missing"].get(slug, {})
+        goals = RECORD["goals"].get(slug, {})
+        missing = RECORD["missing"].get(slug, {})
         names = {claim.name for claim in claims(theorem)}
         assert goals.keys() | missing.keys() == names, slug
         assert not goals.keys() & missing.keys()

@@ -28,7 +28,8 @@ def test_adam():
 
         return descend(loss, parameters, 20, 1e-2, adam=True)
 
-    both, one = ascend(replicas.parameters), ascend([p[:1] for p in replicas.parameters])
+    both = ascend(replicas.parameters)
+    one = ascend([p[:1] for p in replicas.parameters])
     for together, alone in zip(both, one, strict=True):
         assert torch.allclose(together[:1], alone, atol=1e-5)
         assert not torch.allclose(together[:1], together[1:])

@@ -33,7 +33,8 @@ def test_all_batches(size, share):
 def test_counts(bound):
     """Counts give the value and the weights of the samples."""
     critic = torch.tensor([1.3, -0.4], dtype=torch.float64)
-    in_a, in_a_too = torch.tensor([1, 1, 0, 1]), torch.tensor([0, 1, 0, 0])
+    in_a = torch.tensor([1, 1, 0, 1])
+    in_a_too = torch.tensor([0, 1, 0, 0])
     joint, product = (critic[1 - where] for where in (in_a, in_a_too))
     logs = [two_level.log_shares(where.sum(), 4) for where in (in_a, in_a_too)]
     sides = [critic.clone().requires_grad_() for _ in range(2)]

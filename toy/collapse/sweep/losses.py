@@ -127,7 +127,9 @@ def train(
         for column in zip(*settings, strict=True)
     )
     scale = matched_scale(name, beta) * rate
-    lowest, lowest_below, curves = torch.zeros(len(beta)), torch.zeros(len(beta)), []
+    lowest = torch.zeros(len(beta))
+    lowest_below = torch.zeros(len(beta))
+    curves = []
     zero = torch.zeros(len(beta), 1)
     start = (scale * LOSSES[name](zero, zero, beta)).squeeze(-1)
     every = max(1, steps // _POINTS)

@@ -69,7 +69,8 @@ def overlapping_pairs(
             own,
             _step(chain, two[..., -1], own, generator),
         )
-        one, two = torch.cat([one, own[..., None]], -1), torch.cat([two, other[..., None]], -1)
+        one = torch.cat([one, own[..., None]], -1)
+        two = torch.cat([two, other[..., None]], -1)
 
     return one, two
 

@@ -83,7 +83,8 @@ def mean_gradient(
         log_p, p_chance = two_level.batches_of([law.hit for law in laws], spec.batch)
 
     shape = (len(laws), log_p.shape[1], log_q.shape[1], 2)
-    log_p, log_q = log_p[:, :, None].expand(shape), log_q[:, None].expand(shape)
+    log_p = log_p[:, :, None].expand(shape)
+    log_q = log_q[:, None].expand(shape)
     chance = p_chance[:, :, None] * q_chance[:, None]
     bound = "dv" if name == "mine" else name
 
@@ -178,9 +179,11 @@ def _train(
         torch.tensor([getattr(law, share) for law in laws]).double()[:, None, None]
         for share in ("hit", "region")
     )
-    shown, late = spec.symbols.index(spec.shown), int((1 - _LATE) * spec.steps)
+    shown = spec.symbols.index(spec.shown)
+    late = int((1 - _LATE) * spec.steps)
     curves, ends = [], []
-    missed, total = torch.zeros(len(laws)), torch.zeros(copies, dtype=torch.float64)
+    missed = torch.zeros(len(laws))
+    total = torch.zeros(copies, dtype=torch.float64)
     memory: list[Tensor | None] = [None]
 
     def loss(parameters: list[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:

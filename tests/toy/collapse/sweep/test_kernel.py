@@ -7,7 +7,8 @@ import torch
 
 from toy.collapse.sweep.kernel import Kernel, Plane, kernel, plane
 
-KAPPAS, BETAS = (0.0, 0.9, 1.0, 1.1, 2.0, 3.5, 6.0), (0.5, 1.0)
+KAPPAS = (0.0, 0.9, 1.0, 1.1, 2.0, 3.5, 6.0)
+BETAS = (0.5, 1.0)
 
 
 def test_dpo_turn():
