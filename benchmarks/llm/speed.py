@@ -260,7 +260,9 @@ def rates(rows: list[jsonl.Row]) -> dict[str, dict[int, float]]:
     sides: dict[str, dict[int, float]] = {}
     for row in rows:
         pairs = row["examples"] * row["negatives"]
-        sides.setdefault(row["side"], {})[row["round"]] = pairs / median(row["cpu_seconds"][1:])
+        seconds = median(row["cpu_seconds"][1:])
+        sides.setdefault(row["side"], {})[row["round"]] = pairs / seconds
+
     return sides
 
 

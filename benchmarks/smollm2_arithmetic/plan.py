@@ -76,9 +76,8 @@ class Run:
     @property
     def folder(self) -> Path:
         """Where its files are left; nothing reads them once its line is in runs.jsonl."""
-        short = "".join(
-            c for c in self.arm.split(",")[0].lower().replace("α", "alpha") if c.isalnum()
-        )
+        arm = self.arm.split(",")[0].lower().replace("α", "alpha")
+        short = "".join(c for c in arm if c.isalnum())
         first = "" if self.data == "arithmetic" else f"{self.data}-"
         name = f"{first}{short}-beta{self.beta:g}-lr{self.learning_rate:g}-seed{self.seed}"
 

@@ -189,8 +189,8 @@ def figure(runs: Runs, data: str = "arithmetic") -> Figure:
         compress(middle, "y")
         compress(right, "x", "y")
 
-    for axes in (left, right):
-        axes.axhline(0, color=GREY, lw=0.8) if axes is left else axes.axvline(0, color=GREY, lw=0.8)
+    left.axhline(0, color=GREY, lw=0.8)
+    right.axvline(0, color=GREY, lw=0.8)
     drawn.legend(loc="outside lower center", ncols=len(COLOURS))
 
     return drawn

@@ -98,6 +98,7 @@ def predicted_turn(
     h += [along(slopes(response)[1]) for response in samples]
     pair = [math.exp(value) for value in (chosen, rejected)]
     remainder = max(1 - sum(pair), 1e-12) / len(samples)
-    star = turning_point([*(max(p, 1e-300) for p in pair), *[remainder] * len(samples)], h)
+    law = [max(p, 1e-300) for p in pair] + [remainder] * len(samples)
+    star = turning_point(law, h)
 
     return star, star * (h[0] - h[1])

@@ -62,10 +62,9 @@ def test_tempered_softmax(scaled, tokenizer, temperature, monkeypatch):
     for prompt, start in zip(PROMPTS, (0, draws), strict=False):
         prompt = tokenizer([prompt], return_tensors="pt", add_special_tokens=False)["input_ids"]
         rows = torch.stack([row for row in read[start : start + draws] if len(row) == 3])
+        texts = torch.cat([prompt.expand(len(rows), -1), rows], 1)
         with torch.no_grad():
-            logits = (
-                model(torch.cat([prompt.expand(len(rows), -1), rows], 1)).logits[:, -4:-1].double()
-            )
+            logits = model(texts).logits[:, -4:-1].double()
 
         for position in range(3):
             seen, scores = rows[:, position], logits[:, position]

@@ -74,17 +74,14 @@ def test_starved_shares():
 
     assert start["gradient/chosen_starved"] == start["gradient/rejected_starved"] == 0
 
-    late = measured(
-        Objective("dv", beta=1.0),
-        (torch.tensor([9.0, 0.0]), torch.tensor([[0.0, -9.0], [0.0, 0.0]])),
-    )
+    far = torch.tensor([9.0, 0.0]), torch.tensor([[0.0, -9.0], [0.0, 0.0]])
+    late = measured(Objective("dv", beta=1.0), far)
 
     assert late["gradient/chosen_starved"] == 0.5
     assert late["gradient/rejected_starved"] == 0.5
 
-    anchored = measured(
-        Objective(beta=1.0), (torch.full((2,), mi.preference_anchor(0.5)), torch.zeros(2, 2))
-    )
+    at_anchor = torch.full((2,), mi.preference_anchor(0.5)), torch.zeros(2, 2)
+    anchored = measured(Objective(beta=1.0), at_anchor)
 
     assert anchored["gradient/chosen_starved"] == 1
     assert anchored["anchor/gap"] == pytest.approx(0, abs=1e-6)

@@ -43,12 +43,12 @@ def test_compared_loss(loss):
     if loss in ("kto", "bco"):  # their threshold is the batch's mean reward
         mean = 0.3 * torch.cat([Z[0], Z[1][:, 0]]).mean()
         option = {"kto": "reference_point", "bco": "shift"}[loss]
-        expected = pair(
-            Z[0], Z[1][:, 0], 0.3, **{option: mean.clamp_min(0) if loss == "kto" else mean}
-        )
+        threshold = mean.clamp_min(0) if loss == "kto" else mean
+        expected = pair(Z[0], Z[1][:, 0], 0.3, **{option: threshold})
     else:
         expected = pair(Z[0], Z[1][:, 0], 0.3)
-        both = (pair(Z[0], Z[1][:, 0], 0.3) + pair(Z[0], Z[1][:, 1], 0.3)) / 2
+        second = pair(Z[0], Z[1][:, 1], 0.3)
+        both = (expected + second) / 2
         losses = Objective(loss=loss, beta=0.3).losses(*Z, torch.ones_like(MASK))
         torch.testing.assert_close(losses, both)
 
@@ -91,17 +91,17 @@ def test_smoothing():
     one = torch.ones(3, 1, dtype=torch.bool)
     smoothed = Objective("dv", beta=0.3, label_smoothing=0.1).losses(Z[0], Z[1][:, :1], one)
     margin = 0.3 * (Z[0] - Z[1][:, 0])
-    published = -0.9 * torch.nn.functional.logsigmoid(
-        margin
-    ) - 0.1 * torch.nn.functional.logsigmoid(-margin)
+    kept, flipped = (torch.nn.functional.logsigmoid(sign * margin) for sign in (1, -1))
+    published = -0.9 * kept - 0.1 * flipped
 
     torch.testing.assert_close(smoothed, published)  # conservative DPO (Mitchell 2023)
 
     ragged = Objective("js", label_smoothing=0.1).losses(*Z, MASK)
-    swapped = mi.preference_loss(0.1 * Z[1][1:2, 0], 0.1 * Z[0][1:2])
-    expected = 0.9 * mi.preference_loss(0.1 * Z[0][1:2], 0.1 * Z[1][1:2, 0]) + 0.1 * swapped
+    chosen, rejected = 0.1 * Z[0][1:2], 0.1 * Z[1][1:2, 0]
+    straight = mi.preference_loss(chosen, rejected)
+    swapped = mi.preference_loss(rejected, chosen)
 
-    torch.testing.assert_close(ragged[1:2], expected)
+    torch.testing.assert_close(ragged[1:2], 0.9 * straight + 0.1 * swapped)
 
 
 def test_batch_negatives():
@@ -283,7 +283,8 @@ def test_simpo_margin():
     """
     objective = Objective("dv", beta=2.0, reference_free=True, target_margin=0.7, log_ratio="mean")
     one = torch.ones(3, 1, dtype=torch.bool)
-    expected = -torch.nn.functional.logsigmoid(2 * (Z[0] - Z[1][:, 0]) - 0.7)
+    margin = Z[0] - Z[1][:, 0]
+    expected = -torch.nn.functional.logsigmoid(2 * margin - 0.7)
     torch.testing.assert_close(objective.losses(Z[0], Z[1][:, :1], one), expected)
 
 
@@ -372,7 +373,8 @@ def test_clipped_chi_po():
 def test_clipped_alone(bound):
     """Each rejected response is clipped alone."""
     clipped = Objective(bound, beta=1.0, clip_margin=0.5).losses(*Z, MASK)
-    near = Z[0].unsqueeze(-1) - (Z[0].unsqueeze(-1) - Z[1]).clamp(-0.5, 0.5)
+    chosen = Z[0].unsqueeze(-1)
+    near = chosen - (chosen - Z[1]).clamp(-0.5, 0.5)
     torch.testing.assert_close(clipped, Objective(bound, beta=1.0).losses(Z[0], near, MASK))
 
 
@@ -384,7 +386,9 @@ def test_kto(kl):
     """
     one = torch.ones(3, 1, dtype=torch.bool)
     point = max(0.0, kl)
-    expected = 2 - torch.sigmoid(0.3 * (Z[0] - point)) - torch.sigmoid(0.3 * (point - Z[1][:, 0]))
+    chosen = torch.sigmoid(0.3 * (Z[0] - point))
+    rejected = torch.sigmoid(0.3 * (point - Z[1][:, 0]))
+    expected = 2 - chosen - rejected
     objective = Objective(loss="kto", beta=0.3, reference_point=kl)
 
     torch.testing.assert_close(objective.losses(Z[0], Z[1][:, :1], one), expected)
