@@ -2,6 +2,8 @@
 
 The density p(y | x) is known. The law of y alone is its mean over draws of x, and the information is a mean over draws,
 too, with a standard error of about 0.001 nats.
+
+A first trial of two thirds of these laws set how far an interval reaches where the steps ended training.
 """
 
 from __future__ import annotations
