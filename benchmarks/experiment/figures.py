@@ -42,10 +42,7 @@ def displacement(rows: Rows) -> Figure | None:
 
     axes.axhline(0, color=GREY, lw=0.8)
     axes.set(xlabel="wrong answers pushed down, −z_l, nats", ylabel="right answers, z_w, nats")
-    if drawn:
-        axes.legend(frameon=False, fontsize=8)
-
-    return figure if drawn else None
+    return _finished(figure, drawn)
 
 
 def decline(rows: Rows) -> Figure | None:
@@ -62,10 +59,7 @@ def decline(rows: Rows) -> Figure | None:
 
     axes.axhline(0, color=GREY, lw=0.8)
     axes.set(xlabel="training steps", ylabel="right answers, z_w, nats")
-    if betas:
-        axes.legend(frameon=False, fontsize=8)
-
-    return figure if betas else None
+    return _finished(figure, bool(betas))
 
 
 def escape(rows: Rows) -> Figure | None:
@@ -97,10 +91,15 @@ def escape(rows: Rows) -> Figure | None:
             _line(axes, arm, means[0], [row["success"] for row in levels.values()], ONLINE[name])
 
     axes.set(xscale="log", yscale="log", xlabel="1/ε before training", ylabel="rounds to ½")
-    if drawn:
-        axes.legend(frameon=False, fontsize=8)
+    return _finished(figure, drawn)
 
-    return figure if drawn else None
+
+def _finished(figure: Figure, drawn: bool) -> Figure | None:
+    """Return a figure with its legend; None where there was nothing to draw."""
+    if not drawn:
+        return None
+    figure.axes[0].legend(frameon=False, fontsize=8)
+    return figure
 
 
 def _line(

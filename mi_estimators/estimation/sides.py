@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -142,7 +143,7 @@ def survey(
     coded = [] if discrete or width > _SHOWN else _code_note(name, list(table), kinds)
     is_label = discrete or (width == 1 and kinds[0] is not None)
     kept = varies.nonzero().flatten()
-    lone = 0 if any(labels is None for labels in kinds) else _lone_rows(table)
+    lone = _lone_rows(table, kinds)
     notes = (*_constant_note(name, varies), *coded, *_lone_note(name, lone, len(table)))
     identifies = 2 * lone > len(table)
     return Side(name, shape, kinds, kept, is_label, discrete, identifies, notes), table
@@ -334,8 +335,12 @@ def _code_note(
     return []
 
 
-def _lone_rows(table: Table) -> int:
-    """Return the number of rows whose labels, taken together, no other row has."""
+def _lone_rows(table: Table, kinds: Sequence[np.ndarray | None]) -> int:
+    """Return the number of rows whose labels, taken together, no other row has; 0 where they cannot be most rows."""
+    combinations = math.prod(0 if labels is None else len(labels) for labels in kinds)
+    if 2 * combinations <= len(table):
+        return 0
+
     (labels,) = table.joined()
     return int((np.unique(labels, return_counts=True)[1] == 1).sum())
 

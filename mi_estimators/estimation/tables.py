@@ -67,15 +67,14 @@ def open_table(name: str, value: Rows) -> Table:
     if isinstance(value, Tensor):
         return _of_array(name, _of_tensor(name, value))
     if hasattr(value, "columns") and hasattr(value, "to_numpy"):
-        return _of_columns(name, [_of_series(value[column]) for column in value.columns])
-    if hasattr(value, "to_pandas"):
+        return _of_parts(name, (value[column] for column in value.columns))
+    if hasattr(value, "to_pandas") and not hasattr(value, "dtype"):  # Arrow's
         return open_table(name, value.to_pandas())
     if hasattr(value, "to_numpy"):
         column = _of_series(value)
         return Table([column], (1,)) if column.ndim == 1 else _of_array(name, column)
     if isinstance(value, Mapping):
-        parts = cast("Mapping[Any, Any]", value).values()
-        return _of_columns(name, [column for part in parts for column in open_table(name, part)])
+        return _of_parts(name, cast("Mapping[Any, Any]", value).values())
     if isinstance(value, np.ma.MaskedArray):
         masked = int(np.ma.getmaskarray(value).sum())
         if masked:
@@ -97,7 +96,9 @@ def open_table(name: str, value: Rows) -> Table:
     return _of_array(name, _as_array(name, value))
 
 
-def _of_columns(name: str, columns: list[np.ndarray]) -> Table:
+def _of_parts(name: str, parts: Iterable[Rows]) -> Table:
+    """Return parts side by side as one table."""
+    columns = [column for part in parts for column in open_table(name, part)]
     if not columns:
         raise ValueError(f"{name}: expected at least one column, got a table without columns")
     lengths = [len(column) for column in columns]
@@ -136,7 +137,7 @@ def _of_array(name: str, array: np.ndarray) -> Table:
     if array.dtype.kind == "c":
         raise ValueError(f"{name}: expected real numbers, got dtype {array.dtype}")
     if array.dtype.names is not None:  # an array of records
-        return _of_columns(name, [_timed(array[field]) for field in array.dtype.names])
+        return _of_parts(name, (array[field] for field in array.dtype.names))
 
     shape = array.shape[1:] or (1,)
     matrix = array.reshape(len(array), math.prod(shape))

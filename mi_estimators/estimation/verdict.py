@@ -94,7 +94,7 @@ def combine(
     )
     reasons = reasons_of_value(case)
 
-    nats, low, high = _interval(value, held)
+    nats, (low, high) = value.nats, _interval(value, held)
     if "anchor_misfit" in reasons:
         high = math.inf
     most = math.log(diagnostics["negatives"])
@@ -133,11 +133,11 @@ def combine(
     )
 
 
-def _interval(value: Value, held: Value) -> tuple[float, float, float]:
-    """Return the value and the ends of its interval: down from held-out rows, up by what is still missing."""
+def _interval(value: Value, held: Value) -> tuple[float, float]:
+    """Return the ends of a value's interval: down from held-out rows, up by what is still missing."""
     nats, noise = value.nats, _LEVEL * value.stderr
     centred = nats - held.nats if value.expert == held.expert else 0.0
-    return nats, nats - centred - noise, nats + noise + value.shortfall
+    return nats - centred - noise, nats + noise + value.shortfall
 
 
 def _budget_note(fits: list[Fit]) -> list[str]:

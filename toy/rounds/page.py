@@ -133,36 +133,11 @@ def parts_figure(row: Row) -> Figure:
     common = row["theory"]["common"]
 
     for k, (axes, margin) in enumerate(zip(panels, margins, strict=True)):
-        axes.plot(
-            common,
-            row["measured"]["loss"][k],
-            color=INK,
-            label="MIO",
-        )
-
-        axes.plot(
-            common,
-            row["measured"]["dpo"][k],
-            "--",
-            color=BLUE,
-            label="½ DPO",
-        )
-
-        axes.plot(
-            common,
-            row["theory"]["wall"][k],
-            color=PINK,
-            lw=1.2,
-            label="wall",
-        )
-
-        axes.plot(
-            common,
-            row["theory"]["pin"][k],
-            color=GREEN,
-            lw=1.2,
-            label="pin",
-        )
+        measured, theory = row["measured"], row["theory"]
+        axes.plot(common, measured["loss"][k], color=INK, label="MIO")
+        axes.plot(common, measured["dpo"][k], "--", color=BLUE, label="½ DPO")
+        axes.plot(common, theory["wall"][k], color=PINK, lw=1.2, label="wall")
+        axes.plot(common, theory["pin"][k], color=GREEN, lw=1.2, label="pin")
         axes.set(xlabel="common movement s", title=f"margin m = {margin:g}")
 
     panels[0].set_ylabel("loss, nats")

@@ -154,6 +154,10 @@ class NoisyFunction(Computed):
         return torch.cat(columns, 1)
 
 
+def _unchanged(x: Tensor) -> Tensor:
+    return x
+
+
 def _columns(*columns: Tensor) -> Tensor:
     return torch.stack(columns, -1)
 
@@ -254,8 +258,6 @@ def _label(log_shares: Callable[[Tensor], Tensor], dim_x: int) -> NoisyFunction:
 
 
 _additive = NoisyFunction.additive
-_unchanged: Callable[[Tensor], Tensor] = lambda x: x  # noqa: E731
-_first: Callable[[Tensor], Tensor] = lambda x: x[..., :1]  # noqa: E731
 _MEAN = "a mean over draws"
 
 
@@ -353,7 +355,7 @@ TASKS = (
     _law(
         "volatility-of-3",
         _additive(
-            lambda x: 0 * _first(x), NORMAL, dim_x=3, scale=lambda x: x.sum(-1, keepdim=True).exp()
+            lambda x: 0 * x[..., :1], NORMAL, dim_x=3, scale=lambda x: x.sum(-1, keepdim=True).exp()
         ),
     ),
     _law(

@@ -135,6 +135,20 @@ def test_arrow():
     assert torch.equal(fit_side("x", value)[1], torch.tensor(NUMBERS))
 
 
+def test_series_without_pandas():
+    """A column of another library, such as a polars Series, needs no pandas."""
+    series = SimpleNamespace(dtype=float, to_numpy=lambda: NUMBERS[:, 0], to_pandas=None)
+    assert torch.equal(fit_side("x", series)[1], torch.tensor(NUMBERS[:, :1]))
+
+
+def test_fields_of_several_columns():
+    """A field of records may hold several columns."""
+    records = np.zeros(N, [("pair", float, 2), ("one", float)])
+    records["pair"], records["one"] = NUMBERS, NUMBERS[:, 0]
+    expected = torch.tensor(np.c_[NUMBERS, NUMBERS[:, 0]])
+    assert torch.equal(fit_side("x", records)[1], expected)
+
+
 def test_lone_labels():
     """Labels that no other row has are counted."""
     identifiers = [f"row {k}" for k in range(N - 4)] + ["row 0"] * 4
