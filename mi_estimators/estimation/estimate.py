@@ -41,7 +41,7 @@ class MIEstimate:
             critics trained on this many rows are expected to miss, the largest of (1) the gap between training and
             held-out rows, (2) the error of the copula anchor, r (dx + dy − r)/(2n) at rank r, which the gap hardly
             shows, as the correlations are measured out of fold, (3) 1/(√2 − 1) = 2.4 times what a critic trained on
-            half the rows reads less, which is still missing if it falls as n^(−½), (4) 6 % of what a network or
+            half the rows reads less, which is still missing if it falls as n^(−½), (4) 5 % of what a network or
             additive noise reads, as measured on the laws of `benchmarks/estimators`. The upper end is at least that of
             nearest neighbours. It is open where what the critics cannot see has no bound. The interval does not cover
             dependence that no expert can see.
