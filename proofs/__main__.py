@@ -142,10 +142,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
 
     parser.add_argument(
-        "slug",
-        nargs="?",
+        "slugs",
+        nargs="*",
         metavar="SLUG",
-        help="check this theorem and those it depends on, and show it in full",
+        help="check these theorems and those they depend on, and show them in full",
     )
 
     parser.add_argument(
@@ -160,24 +160,16 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         help=f"write all theorems to a page of Markdown (default: {PAGE}), and the notation beside it",
     )
 
-    parser.add_argument(
-        "--pages",
-        type=Path,
-        metavar="FOLDER",
-        help="write an index, a page for each chapter and a page for each theorem to a folder",
-    )
-
     arguments = parser.parse_args(argv)
 
-    slug, file = arguments.slug, arguments.write
-    for option in ("write", "pages"):
-        if getattr(arguments, option) is not None and slug is not None:
-            parser.error(f"--{option}: expected no SLUG, since it holds all theorems, got {slug}")
+    slugs, file = arguments.slugs, arguments.write
+    if file is not None and slugs:
+        parser.error(f"--write: expected no SLUG, since it holds all theorems, got {slugs[0]}")
     if file is not None and not file.parent.is_dir():
         parser.error(f"--write: expected a folder that exists, got {file.parent}")
 
-    if slug is not None and slug not in (slugs := modules()):
-        near = difflib.get_close_matches(slug, slugs, n=3)
+    for slug in set(slugs) - set(modules()):
+        near = difflib.get_close_matches(slug, modules(), n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "`python -m proofs` lists all"
         parser.error(f"SLUG: expected the name of a theorem, got {slug!r}; {hint}")
 
@@ -198,9 +190,9 @@ def main(argv: list[str] | None = None) -> int:
         from .ledger import ledger, load
 
         set_hypothesis_home_dir(os.devnull)  # it writes nothing to disk
-        entries = ledger(load(), arguments.slug and [arguments.slug], progress)
+        entries = ledger(load(), arguments.slugs or None, progress)
 
-    shown = [e for e in entries if arguments.slug in (None, e.slug)]
+    shown = [e for e in entries if e.slug in (arguments.slugs or [e.slug])]
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal without Greek letters is no reason to fail.
@@ -208,8 +200,8 @@ def main(argv: list[str] | None = None) -> int:
 
     if arguments.json:
         print(json.dumps([e.as_json() for e in shown], allow_nan=False, indent=1))
-    elif arguments.slug is not None:
-        print(page(shown[0]))
+    elif arguments.slugs:
+        print(*map(page, shown), sep="\n\n")
     else:
         print(table(entries), summary(entries, time.perf_counter() - start), sep="\n")
 
@@ -220,12 +212,6 @@ def main(argv: list[str] | None = None) -> int:
         arguments.write.write_text(book.page(entries), encoding="utf-8")
         (arguments.write.parent / NOTATION).write_text(notation.page(), encoding="utf-8")
         print(f"wrote {arguments.write}", file=sys.stderr)
-
-    if arguments.pages is not None and ok:
-        from . import book
-
-        book.write(entries, arguments.pages)
-        print(f"wrote {arguments.pages}", file=sys.stderr)
 
     return 0 if ok else 1
 

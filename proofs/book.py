@@ -1,20 +1,17 @@
-"""The theorems as Markdown, one page or a folder of pages, without seconds or anything else that a rerun changes."""
+"""The theorems as one page of Markdown, without seconds or anything else that a rerun changes."""
 
 from __future__ import annotations
 
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 
 import sympy as sp
 
-from . import notation
 from .engine import render
 from .engine.theorem import TIERS, Part, PartVerdict, Result, Theorem
 from .ledger import Entry
-from .picture import picture
 from .theorems import modules
 
 LONGEST = 200  # characters of LaTeX in a list of checks that a reader still takes in
@@ -172,20 +169,8 @@ def _part(verdict: PartVerdict, words: str) -> list[str]:
     ]
 
 
-Link = Callable[[str], str]
-"""slug → where its theorem stands."""
-
-
-def _anchor(slug: str) -> str:
-    return f"#{slug}"
-
-
-def _file(slug: str) -> str:
-    return f"{slug}.md"
-
-
-def _links(slugs: Iterable[str], link: Link = _anchor) -> str:
-    return ", ".join(f"[`{slug}`]({link(slug)})" for slug in slugs)
+def _links(slugs: Iterable[str]) -> str:
+    return ", ".join(f"[`{slug}`](#{slug})" for slug in slugs)
 
 
 def _table(*rows: tuple[str, ...]) -> str:
@@ -198,7 +183,7 @@ def _example(theorem: Theorem) -> list[str]:
     return [f"**Smallest example.** {escaped(theorem.example.sentence)}.", "", call, ""]
 
 
-def section(entry: Entry, link: Link = _anchor, used_by: Iterable[str] = ()) -> str:
+def section(entry: Entry) -> str:
     """Return one theorem as a section, without its heading."""
     theorem, verdict = entry.theorem, entry.verdict
     if theorem is None or verdict is None:
@@ -206,7 +191,6 @@ def section(entry: Entry, link: Link = _anchor, used_by: Iterable[str] = ()) -> 
 
     neighbours = [escaped(result.claim.name) for result in verdict.false_neighbours]
     words = " ".join([theorem.setting, *theorem.assumptions])
-    above = list(used_by)
     lines = [
         f"*{entry.earned}* · about {', '.join(f'`mi.{name}`' for name in theorem.about)}",
         "",
@@ -222,8 +206,7 @@ def section(entry: Entry, link: Link = _anchor, used_by: Iterable[str] = ()) -> 
         f"**Proof.** {escaped(theorem.proof)}",
         "",
         *_items("False neighbours, refused", neighbours),
-        *([f"**Rests on** {_links(entry.rests_on, link)}.", ""] if entry.rests_on else []),
-        *([f"**Used by** {_links(above, link)}.", ""] if above else []),
+        *([f"**Rests on** {_links(entry.rests_on)}.", ""] if entry.rests_on else []),
         f"**Reference.** {escaped(theorem.reference)}",
     ]
 
@@ -240,19 +223,17 @@ def _counted(entries: list[Entry]) -> str:
     return f"{len(entries)} theorems in {len(parts)} parts: {counted}; {marked}"
 
 
-def _contents(entries: Iterable[Entry], link: Link = _anchor) -> str:
-    rows = [
-        (_links([e.slug], link), e.earned, escaped(e.theorem.title)) for e in entries if e.theorem
-    ]
+def _contents(entries: Iterable[Entry]) -> str:
+    rows = [(_links([e.slug]), e.earned, escaped(e.theorem.title)) for e in entries if e.theorem]
     return _table(("theorem", "tier", "what it says"), *rows)
 
 
-def _by_name(entries: Iterable[Entry], link: Link = _anchor) -> str:
+def _by_name(entries: Iterable[Entry]) -> str:
     about: dict[str, list[str]] = {}
     for entry in entries:
         for name in entry.theorem.about if entry.theorem else ():
             about.setdefault(name, []).append(entry.slug)
-    rows = [(f"`mi.{name}`", _links(about[name], link)) for name in sorted(about)]
+    rows = [(f"`mi.{name}`", _links(about[name])) for name in sorted(about)]
     return _table(("name", "theorems about it"), *rows)
 
 
@@ -263,10 +244,6 @@ def chapter(slug: str) -> str:
     'bounds'
     """
     return modules()[slug].split(".")[-2]
-
-
-def _used_by(slug: str, entries: Iterable[Entry]) -> list[str]:
-    return [e.slug for e in entries if e.theorem and slug in e.theorem.uses]
 
 
 def page(entries: list[Entry]) -> str:
@@ -293,68 +270,3 @@ def sections(text: str) -> dict[str, str]:
     heading = _HEADING.format("@").replace("@", r"(\w+)", 1).replace("@", r"\w+")
     _, *pieces = re.split(rf"^{heading} .*$", text.partition(f"\n{_INDEX}\n")[0], flags=re.M)
     return {slug: body.strip() for slug, body in zip(pieces[::2], pieces[1::2], strict=True)}
-
-
-def pages(entries: list[Entry]) -> dict[str, str]:
-    """Return the theorems as files of a folder: an index, a page and a picture a chapter, and a page a theorem.
-
-    Args:
-        entries: all theorems, as from `ledger`.
-
-    Returns:
-        Name of the file → its text, in Markdown with LaTeX between dollar signs, or SVG.
-    """
-    files: dict[str, str] = {}
-    rows = {entry.slug: entry for entry in entries}
-    uses = {slug: e.theorem.uses for slug, e in rows.items() if e.theorem}
-
-    for slug, entry in rows.items():
-        title = escaped(entry.theorem.title) if entry.theorem else ""
-        text = section(entry, _file, _used_by(slug, entries))
-        back = (
-            f"[{CHAPTERS[chapter(slug)][0]}](chapter_{chapter(slug)}.md) · [all theorems](index.md)"
-        )
-        files[_file(slug)] = f"# `{slug}`: {title}\n\n{back}\n\n{text}\n"
-
-    listed = []
-    for folder, (title, words) in CHAPTERS.items():
-        own = [e for e in entries if chapter(e.slug) == folder]
-        listed.append((f"[{title}](chapter_{folder}.md)", str(len(own)), words))
-        files[f"chapter_{folder}.svg"] = picture([e.slug for e in own], uses)
-        lines = [
-            f"# {title}",
-            f"{words} [All chapters](index.md).",
-            _contents(own, _file),
-            "## What rests on what",
-            "An arrow leads from a theorem to one that uses it. Those of other chapters are grey.",
-            f"![The theorems of this chapter and those that they use](chapter_{folder}.svg)",
-        ]
-        files[f"chapter_{folder}.md"] = "\n\n".join(lines) + "\n"
-
-    first = [
-        f"{i}. {_links([slug], _file)}: {escaped(rows[slug].theorem.purpose)}"  # type: ignore
-        for i, slug in enumerate(START, 1)
-        if slug in rows
-    ]
-
-    sections = [
-        _HEAD.format(counted=_counted(entries)).strip(),
-        "Every symbol stands on the page of [notation](notation.md).",
-        "## Start here",
-        "\n".join(first),
-        "## Chapters",
-        _table(("chapter", "theorems", "what it is about"), *listed),
-        "## By name",
-        _by_name(entries, _file),
-    ]
-
-    files["notation.md"] = notation.page()
-    files["index.md"] = "\n\n".join(sections) + "\n"
-    return files
-
-
-def write(entries: list[Entry], folder: Path) -> None:
-    """Write the files of `pages` to a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in pages(entries).items():
-        (folder / name).write_text(text, encoding="utf-8")

@@ -1,4 +1,5 @@
-"""The templates, used: in a copy of the project a bound is a row and its proof row, and a copied theorem holds.
+"""The templates, used: in a copy of the project a bound is a row and its proof row, a critic a row, and a copied
+theorem holds.
 
 The lab's template has its test in `tests/toy/test_template.py`.
 """
@@ -17,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 COPIED = ("mi_estimators", "proofs", "toy", "llm_adapter", "tests/mi_estimators")
 THEOREM = "proofs/theorems/bounds/hellinger_below_kl.py"
 
-# Le Cam's divergence: file → the line of the table that the row follows, and the row.
+# Le Cam's divergence, and a critic: file → the line of the table that the row follows, and the row.
 ROWS = {
     "mi_estimators/bounds/divergences.py": (
         "    for row in (\n",
@@ -57,6 +58,16 @@ ROWS = {
         ),
 """,
     ),
+    "mi_estimators/estimation/critics.py": (
+        "    for row in (\n",
+        """
+        Architecture(
+            name="narrow",
+            make=lambda dim_x, dim_y, hidden: Separable(dim_x, dim_y, hidden, embedding=2),
+            pairwise=Separable.pairwise,
+        ),
+""",
+    ),
 }
 
 SEEN = """
@@ -67,7 +78,7 @@ from toy.variance import figures, run
 assert Path(mi.__file__).is_relative_to(Path.cwd()), mi.__file__
 law = mi.laws.Gaussian(0.8)
 x, y = law.sample(1000, torch.Generator().manual_seed(0))
-estimate = mi.estimate_mi(x, y, "le_cam", steps=50, folds=2)
+estimate = mi.estimate_mi(x, y, "le_cam", critic="narrow", steps=50, folds=2)
 zero = torch.zeros(1, dtype=torch.float64)
 positive, negative = mi.score_weights("le_cam", torch.zeros(4), torch.zeros(4))
 measured, theory = run.exact_noise(run.ExactNoise(symbols=(2, 8), batches=(8, 16)), 0)
@@ -107,7 +118,7 @@ print(json.dumps({
 
 
 def copy(folder: Path, *without: str) -> Path:
-    """Copy the rooms, and add the rows of Le Cam's divergence to all files but these."""
+    """Copy the rooms, and add the new rows to all files but these."""
     for room in COPIED:
         shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
     for file, (line, row) in ROWS.items():
@@ -154,7 +165,7 @@ def proved(project):
 
 
 def test_bound_in_estimates(seen):
-    """The estimator takes the new bound."""
+    """The estimator takes the new bound and the new critic."""
     assert "le_cam" in seen["bounds"]
     # 1000 rows: standard error about 0.03
     assert seen["nats"] == pytest.approx(seen["exact"], abs=0.1)

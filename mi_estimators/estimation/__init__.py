@@ -4,16 +4,25 @@
 `EXPERTS` what may carry the value.
 """
 
-from .arguments import Arguments, CriticName, EstimatorName
+from .arguments import Arguments
 from .columns import PairwiseMI, pairwise_mi
 from .conditional import ConditionalMI, conditional_mi
-from .critics import CRITICS, Architecture, Bilinear, Concatenated, Encoded, Separable, Sum
+from .critics import (
+    CRITICS,
+    Architecture,
+    Bilinear,
+    Concatenated,
+    CriticName,
+    Encoded,
+    Separable,
+    Sum,
+)
 from .encoders import EncodedCritic, Encoders
 from .estimate import MIEstimate
 from .estimator import EFFORTS, MIEstimator, estimate_mi
 from .experts import EXPERTS, Expert
 from .neighbours import ksg
-from .table import ESTIMATORS, READOUTS, Estimator
+from .table import ESTIMATORS, READOUTS, Estimator, EstimatorName
 
 __all__ = [
     "CRITICS",

@@ -1,6 +1,6 @@
 """The settings of an estimator as types: an editor completes them, and a type checker refuses a wrong name or value.
 
-What each setting means stands in `MIEstimator`. The names here equal the keys of the tables.
+What each setting means stands in `MIEstimator`. The names of estimators and critics stand beside their tables.
 """
 
 from __future__ import annotations
@@ -13,27 +13,10 @@ import torch
 from torch import nn
 
 from .. import _validate
+from .critics import CRITICS, CriticName
+from .table import ESTIMATORS
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-EstimatorName = Literal[
-    "js",
-    "js_dv",
-    "js_nwj",
-    "js_plug_in",
-    "js_certificate",
-    "smile",
-    "dv",
-    "mine",
-    "nwj",
-    "anchored_dv",
-    "infonce",
-    "relative",
-]
-"""Keys of `ESTIMATORS`."""
-
-CriticName = Literal["gated", "separable", "bilinear", "concatenated", "encoded", "hybrid"]
-"""Keys of `CRITICS`."""
 
 AnchorName = Literal["copula", "none"]
 """What may stand beside the network."""
@@ -87,8 +70,6 @@ def check_arguments(values: Mapping[str, Any]) -> None:
     Raises:
         ValueError: a value out of its range; the message names the argument.
     """
-    from .table import ESTIMATORS  # which imports the names above
-
     _validate.choice("estimator", values["estimator"], ESTIMATORS)
     _validate.choice("anchor", values["anchor"], get_args(AnchorName))
     _validate.choice("transform", values["transform"], get_args(TransformName))
@@ -97,7 +78,7 @@ def check_arguments(values: Mapping[str, Any]) -> None:
 
     critic = values["critic"]
     if isinstance(critic, str):
-        _validate.choice("critic", critic, get_args(CriticName))
+        _validate.choice("critic", critic, CRITICS)
     elif not callable(critic):
         raise ValueError(
             f"critic: expected a name, a module or a function, got {type(critic).__name__}"

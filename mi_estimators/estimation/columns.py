@@ -18,7 +18,6 @@ from ..display.grid import grid_html
 from .arguments import (
     CriticArguments,
     DiscreteSides,
-    EstimatorName,
     refuse_unknown,
     shows_arguments_of,
 )
@@ -28,6 +27,7 @@ from .grouping import Groups
 from .inputs import progress_bar
 from .pairs import repeating_entropy
 from .sides import fit_side
+from .table import EstimatorName
 from .tables import Rows
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ from torch import Tensor
 from ..diagnostics.hashes import codes_of
 from .arguments import (
     CriticArguments,
-    EstimatorName,
     check_arguments,
     refuse_unknown,
     shows_arguments_of,
@@ -28,7 +27,7 @@ from .reading import influences
 from .reasons import DRIFT, reasons_of_rows
 from .scoring import held_out_scores
 from .sides import beside, check_pairs, survey, varying
-from .table import ESTIMATORS
+from .table import ESTIMATORS, EstimatorName
 from .tables import Rows, Table
 
 _LEVEL = 1.96  # two-sided 95 % of the normal law

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from jaxtyping import Float
@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from .anchors import Anchor
-from .arguments import CriticName
 from .gated import Gated
 
 
@@ -272,6 +271,9 @@ def _bilinear(dim_x: int, dim_y: int, hidden: int) -> Bilinear:
 def _hybrid(dim_x: int, dim_y: int, hidden: int) -> Sum:
     return Sum(Bilinear(dim_x, dim_y), Concatenated(dim_x, dim_y, hidden))
 
+
+CriticName = Literal["gated", "separable", "bilinear", "concatenated", "encoded", "hybrid"]
+"""Keys of `CRITICS`, which editors complete and type checkers know."""
 
 CRITICS: dict[CriticName, Architecture] = {
     cast(CriticName, row.name): row

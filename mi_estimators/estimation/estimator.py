@@ -25,7 +25,6 @@ from .arguments import (
     CriticLike,
     DiscreteSides,
     EffortName,
-    EstimatorName,
     OwnCritic,
     TransformName,
     check_arguments,
@@ -51,7 +50,7 @@ from .reading import read, value_of
 from .saving import read_fit, write_fit
 from .scoring import held_out_scores
 from .sides import Side
-from .table import ESTIMATORS
+from .table import ESTIMATORS, EstimatorName
 from .tables import Rows
 from .transforms import Transform
 from .verdict import Others, combine

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .arguments import CriticLike, CriticName, OwnCritic
-from .critics import CRITICS, Architecture, scores_each_pair
+from .arguments import CriticLike, OwnCritic
+from .critics import CRITICS, Architecture, CriticName, scores_each_pair
 from .gated import Gated, place
 
 

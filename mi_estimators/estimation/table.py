@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -29,7 +29,6 @@ from ..bounds.objectives import mine
 from ..bounds.readouts import certificate, jsd_certificate, plug_in
 from ..bounds.relative import log_ratio_to_relative, relative
 from ..bounds.variational import Bound, anchored_dv, dv, infonce_rows, smile
-from .arguments import EstimatorName
 
 Objective = Callable[..., tuple[Tensor, Any]]
 """(joint (n,), product (n, k), state or None) → (what is ascended, the next state)."""
@@ -189,6 +188,22 @@ def _js_at_odds(
 _JS = _js_at_odds
 _UP = "up, when the effective sample size of the negatives is small"
 _JENSEN = "up, by about Var_Q(eᵀ)/(2M (E_Q eᵀ)²)"
+
+EstimatorName = Literal[
+    "js",
+    "js_dv",
+    "js_nwj",
+    "js_plug_in",
+    "js_certificate",
+    "smile",
+    "dv",
+    "mine",
+    "nwj",
+    "anchored_dv",
+    "infonce",
+    "relative",
+]
+"""Keys of `ESTIMATORS`, which editors complete and type checkers know."""
 
 ESTIMATORS: dict[EstimatorName, Estimator] = {
     row.name: row

@@ -4,22 +4,15 @@
 """
 
 from ..theory.anchors import no_collapse_interval, preference_anchor, preference_loss_floor
-from .comparisons import ALTERNATIVES, Comparison, bco, cal_dpo, dpo_sft, dpop, ipo, kto, sft
+from . import comparisons
+from .comparisons import *  # noqa: F403
 from .loss import PREFERENCE_BOUNDS, preference_loss
 
 __all__ = [
-    "ALTERNATIVES",
     "PREFERENCE_BOUNDS",
-    "Comparison",
-    "bco",
-    "cal_dpo",
-    "dpo_sft",
-    "dpop",
-    "ipo",
-    "kto",
     "no_collapse_interval",
     "preference_anchor",
     "preference_loss",
     "preference_loss_floor",
-    "sft",
 ]
+__all__ += comparisons.__all__

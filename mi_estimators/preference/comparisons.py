@@ -3,7 +3,8 @@
 Unlike `preference_loss`, which takes scores T = βz, these take z = ln π/π_ref and β apart, since most of them use z on
 another scale than β's. Notation: z_w of the chosen, z_l of the rejected response, sp(t) = ln(1 + eᵗ), σ the logistic.
 
-`ALTERNATIVES` holds a row for each: its function, and what is known of it. A new loss is a function and a row here.
+`ALTERNATIVES` holds a row for each: its function, and what is known of it. A new loss is a function, its name in
+`__all__`, and a row.
 """
 
 from __future__ import annotations
@@ -18,6 +19,18 @@ from torch import Tensor
 
 from .. import _validate
 from .loss import preference_loss
+
+__all__ = [
+    "ALTERNATIVES",
+    "Comparison",
+    "bco",
+    "cal_dpo",
+    "dpo_sft",
+    "dpop",
+    "ipo",
+    "kto",
+    "sft",
+]
 
 Scale = float | Float[Tensor, "..."]
 """A positive number, or a tensor of them that broadcasts with the log-ratios (one β for each replica, say)."""

@@ -174,7 +174,7 @@ class Part:
         return not rendered or ties.has_formula(self.words)
 
 
-_OPTIONAL = {"uses"}
+_OPTIONAL = {"tier", "uses"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +183,7 @@ class Theorem:
 
     Attributes:
         slug: permanent name, equal to the module's.
+        tier: the weakest tier of its checks and of those it rests on, without Coq: a promise that the tests keep.
         title: one line.
         purpose: what a reader uses it for, one line.
         setting: the symbols and what they are, before the first part.
@@ -199,6 +200,7 @@ class Theorem:
     """
 
     slug: str
+    tier: str = "symbolic"
     title: str
     purpose: str
     setting: str

@@ -45,6 +45,7 @@ def ordered(p, q):
 least = Minimum("s ln s − s + 1", s * sp.log(s) - s + 1, s, 1)
 THEOREM = Theorem(
     slug="_template",  # the file's name
+    # tier="certified" or "tested": where it earns less than "symbolic".
     title="H² ≤ KL",
     purpose="To bound a Hellinger distance by information.",  # what a reader uses it for
     # Explain every symbol. A number in the words must stand in a check.

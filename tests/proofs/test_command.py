@@ -140,7 +140,7 @@ def test_write(shelf, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["good", "--write"], "--write: expected no SLUG"),
-        (["good", "--pages", "pages"], "--pages: expected no SLUG"),
+        (["good", "goood"], "SLUG: expected the name of a theorem, got 'goood'"),
         (["--write", "nowhere/page.md"], "--write: expected a folder that exists, got nowhere"),
         (["goood"], "SLUG: expected the name of a theorem, got 'goood'; did you mean good?"),
         (

@@ -21,13 +21,15 @@ FIGURES = {
     "decline": ("decline",),
     "rounds": ("rounds", "label_noise", "parts"),
 }
-"""Files of figures by experiment, in the report's order."""
+"""Files of figures by experiment, in the report's order; one that is not here may draw what it likes."""
 
 
 def test_order():
     """The folders with a row are found, in the report's order."""
-    assert list(experiments()) == list(FIGURES)
-    assert abouts().keys() == FIGURES.keys()
+    places = [row.order for row in experiments().values()]
+    assert places == sorted(set(places)), "two experiments have one place"
+    assert [name for name in experiments() if name in FIGURES] == list(FIGURES)
+    assert abouts().keys() == experiments().keys()
     assert all(about.endswith(".") for about in abouts().values())
 
 
@@ -39,7 +41,7 @@ def test_kinds_of_spec(row):
     assert set(row.demo) <= set(row.full)
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", experiments())
 def test_quick_suite(name, tmp_path):
     """The quick suite fills its section."""
     row = experiments()[name]
@@ -51,7 +53,7 @@ def test_quick_suite(name, tmp_path):
             section(page, rows)
 
     captions = [part.split("<figcaption>")[1] for part in page.parts if "<figcaption>" in part]
-    assert tuple(page.figures) == FIGURES[name]
+    assert tuple(page.figures) == FIGURES.get(name, tuple(page.figures))
     assert len(captions) == len(page.figures)
     assert all(len(caption) > 300 for caption in captions)
     assert page.headings

@@ -75,6 +75,7 @@ def sign_area(snr, flip):
 
 THEOREM = Theorem(
     slug="immse_gap",
+    tier="tested",
     title="½∫(mmse(X|Z) − mmse(X|Z, Y)) up to Γ is I(Y; Z_Γ): a lower bound of I(X; Y) that rises to it",
     purpose="To use a denoiser as an estimator of information, and to know that stopping early reads too little.",
     setting="""X is real with a finite second moment, Y any variable, N a standard normal one independent of

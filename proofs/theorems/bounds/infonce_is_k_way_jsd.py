@@ -160,6 +160,7 @@ def shown():
 
 THEOREM = Theorem(
     slug="infonce_is_k_way_jsd",
+    tier="certified",
     title="the best InfoNCE with K candidates is KL − E φ(r̄), a K-way JSD, and short of KL by at most ln(1 + χ²/K)",
     purpose="To know what InfoNCE reads at its best for your batch, and how many candidates the rest would take.",
     setting="""P ≪ Q on a finite set, r = dP/dQ; one of K ≥ 2 candidates, in a random place, is from P and the

@@ -80,6 +80,7 @@ def lower_root(share):
 
 THEOREM = Theorem(
     slug="alpha_frees_the_anchor",
+    tier="certified",
     title="1 − α ≤ ε^β frees the chosen response, at less than 0.245 nats of the no-collapse bound",
     purpose="To choose the mix α for a rare correct answer.",
     setting="""Softmax table, one pair, flow of L_α from any π with full support; ε = π_ref,w, ρ = 1 − α in (0, 1),

@@ -137,6 +137,7 @@ def numbers():
 
 THEOREM = Theorem(
     slug="escape_exponents",
+    tier="tested",
     title="escape from ε: DPO's exponent is 2β once a third response has mass, α-MIO's is β/(1 + β) with two",
     purpose="To compare DPO and α-MIO on rare answers: DPO's known exponent β holds for exactly two responses.",
     setting="""Free logits, gradient flow from π_ref to π_w = ½, one pair; ε = π_ref(w), q = π_ref(l), s = 1 − ε

@@ -96,6 +96,7 @@ def dip(own, cross, other):
 
 THEOREM = Theorem(
     slug="mio_dip",
+    tier="certified",
     title="kernel 1, 3, 10: MIO's chosen reward dips to −0.2805 ± 0.0005",
     purpose="To reproduce the standard demonstration: MIO dips and comes back where DPO sinks.",
     setting="""One pair whose log-ratios start at 0 and follow ż = −K∇L_MIO(z) with the constant kernel K = λ[[1,

@@ -107,6 +107,7 @@ def threshold(beta):
 
 THEOREM = Theorem(
     slug="mio_escapes_two_arms",
+    tier="certified",
     title="two responses: MIO passes ½ from ε > ε*(β), and ε*(β) < 0.4906 β 2^{−1/β} for β ≤ 1",
     purpose="To know the rarest correct answer that MIO lifts past one half, with two responses.",
     setting="""Two responses, π = (p, 1 − p) a softmax, exact gradient flow of L_MIO from π_ref = (ε, 1 − ε), 0 < ε

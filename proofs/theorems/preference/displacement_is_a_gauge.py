@@ -114,6 +114,7 @@ def proved_push(theta, beta):
 
 THEOREM = Theorem(
     slug="displacement_is_a_gauge",
+    tier="tested",
     title="f and f + k(t − 1) are one f-DPO loss with another arg min: no arg min can tell who is displaced",
     purpose="To check claims of the kind 'this divergence does not displace the chosen response'.",
     setting="""A finite set, π_ref > 0, t = π/π_ref, f' the derivative of f on t > 0, D_f =

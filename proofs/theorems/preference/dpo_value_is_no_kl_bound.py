@@ -105,6 +105,7 @@ def in_closed_form(p):
 
 THEOREM = Theorem(
     slug="dpo_value_is_no_kl_bound",
+    tier="certified",
     title="the best ln 2 − L_DPO is at least KL(P‖M), by up to 0.1486 for two opposite responses",
     purpose="To avoid reading ln 2 less DPO's loss as a bound of a KL divergence.",
     setting="""One prompt, finitely many responses, y_w ~ P and y_l ~ R independent, M = ½(P + R), A = P ⊗ R, D =

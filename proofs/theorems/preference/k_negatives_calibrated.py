@@ -103,6 +103,7 @@ def best_of_group(law, negatives):
 
 THEOREM = Theorem(
     slug="k_negatives_calibrated",
+    tier="tested",
     title="""with K rejected responses the mix K/(K + 1) makes the mixed law the sampler, and the optimum best-of-(K
     + 1)""",
     purpose="To choose the mix where each prompt has K rejected responses.",

@@ -78,6 +78,7 @@ def at_rest(rate):
 
 THEOREM = Theorem(
     slug="label_noise",
+    tier="tested",
     title="""labels flipped at the rate η keep MIO's order; its anchor is ln 2(1 − η), and η can be read off the
     plateau""",
     purpose="To read the rate of wrong labels off the plateau of a MIO run.",

@@ -60,6 +60,7 @@ CASES = {
 }
 THEOREM = Theorem(
     slug="length_of_the_anchor",
+    tier="certified",
     title="MIO's cap is (1 − α)^{−1/β} per response if z is summed over tokens, per token if it is averaged",
     purpose="""To choose between summed and averaged log-ratios: the anchor frees long answers only where z is
     averaged.""",

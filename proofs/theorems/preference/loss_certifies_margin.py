@@ -125,6 +125,7 @@ def on_the_curve(loss, mix):
 
 THEOREM = Theorem(
     slug="loss_certifies_margin",
+    tier="certified",
     title="a mean loss of L_α below 2 ln 2 certifies a mean margin, by an explicit and sharp curve",
     purpose="To turn a mean loss of MIO into a margin that is certain.",
     setting="""Let (u, v) = (βz_w, βz_l) over any law on finitely many pairs (a training set, any model), L_α(u, v) =

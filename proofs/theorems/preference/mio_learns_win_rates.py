@@ -134,6 +134,7 @@ def twice_win_rate(law, rewards):
 
 THEOREM = Theorem(
     slug="mio_learns_win_rates",
+    tier="tested",
     title="""from i.i.d. pairs MIO learns ln 2w, w the win rate; at β = 1 its optimum is best-of-two, ≤ ln 2 − ½
     nats off""",
     purpose="To know what MIO learns from pairs of one sampler: win rates, and best-of-two.",

@@ -100,6 +100,7 @@ def sunk(mix):
 
 THEOREM = Theorem(
     slug="mio_no_collapse",
+    tier="certified",
     title="a mean loss of at most 2 ln 2 keeps the mean chosen reward in [u₋, u₊]",
     purpose="To read a training log: while the mean loss is below its start, the mean chosen reward stays here.",
     setting="""Let L_α(u, v) = f_α(u) + α sp(v), f_α(u) = sp(−u) + (1 − α) sp(u), α in (0, 1), and let (u, v) be

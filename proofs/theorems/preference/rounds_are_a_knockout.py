@@ -119,6 +119,7 @@ def shown():
 AT_MILLION: Values = {p: MILLION}
 THEOREM = Theorem(
     slug="rounds_are_a_knockout",
+    tier="tested",
     title="on-policy rounds of MIO are a knockout among 2^t draws: best-of-2^t where a ranking decides",
     purpose="""To plan rounds of on-policy MIO: how fast a rare best answer wins, what it costs, and where rounds
     run away.""",

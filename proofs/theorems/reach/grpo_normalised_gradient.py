@@ -111,6 +111,7 @@ def factors():
 
 THEOREM = Theorem(
     slug="grpo_normalised_gradient",
+    tier="tested",
     title="dividing by the group's deviation multiplies GRPO's mean gradient by about √(n − 1); the exponent stays 1",
     purpose="To judge GRPO's normalisation: it shortens the escape by √(n − 1), and does not cure starvation.",
     setting="""Binary reward, tabular softmax, ε in (0, 1) the probability of a right answer, n ≥ 2 draws of

@@ -59,6 +59,7 @@ def scaled_time(draws):
 
 THEOREM = Theorem(
     slug="pass_at_k_gradient",
+    tier="tested",
     title="pass@k's gradient is k(1 − p)^{k−1} times that of pass@1: k times faster from a rare answer, exponent 1",
     purpose="To judge training on pass@k: it speeds up rare answers by k, and does not change how time grows.",
     setting="""p in (0, 1) is the success of one response to a prompt, k responses are drawn independently, and pass@k

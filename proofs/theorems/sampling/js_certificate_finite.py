@@ -121,6 +121,7 @@ def nats(size, clip):
 
 THEOREM = Theorem(
     slug="js_certificate_finite",
+    tier="certified",
     title="""a held-out critic certifies nats for every law: KL ≥ Ξ(JS − B√((1/N + 1/M) ln(1/δ)/2)) with
     confidence 1 − δ""",
     purpose="""To print a number of nats that the information exceeds, whatever the law, and to know its ceiling

@@ -156,6 +156,7 @@ def vanishing(mass, negatives):
 
 THEOREM = Theorem(
     slug="minibatch_dv_unbounded",
+    tier="certified",
     title="""with M negatives a batch, minibatch DV has no optimum if P(A) > 1 − (1 − Q(A))^M for some A; JS and NWJ
     do""",
     purpose="To see when MINE with minibatches has no optimum: the exact form of DV's starvation of critics.",

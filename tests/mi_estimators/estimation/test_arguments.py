@@ -10,14 +10,15 @@ from typing import get_args, get_type_hints
 import pytest
 
 import mi_estimators as mi
+from mi_estimators import estimation
 from mi_estimators.estimation import arguments
 from mi_estimators.estimation.estimator import EFFORTS
 from mi_estimators.estimation.transforms import TRANSFORMS
 
 ROOT = Path(__file__).parents[3]
 NAMES = [
-    (arguments.EstimatorName, mi.ESTIMATORS),
-    (arguments.CriticName, mi.CRITICS),
+    (estimation.EstimatorName, mi.ESTIMATORS),
+    (estimation.CriticName, mi.CRITICS),
     (arguments.TransformName, TRANSFORMS),
     (arguments.EffortName, EFFORTS),
 ]
