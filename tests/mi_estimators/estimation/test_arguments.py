@@ -41,7 +41,12 @@ def test_settings():
 
 
 @pytest.mark.parametrize(
-    ("function", "own"), [(mi.estimate_mi, set()), (mi.pairwise_mi, {"discrete"})]
+    ("function", "own"),
+    [
+        (mi.estimate_mi, set()),
+        (mi.pairwise_mi, {"discrete"}),
+        (mi.conditional_mi, {"discrete"}),
+    ],
 )
 def test_help(function, own):
     """Help and completion see every setting."""
