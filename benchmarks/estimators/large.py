@@ -1,7 +1,7 @@
 """What large inputs cost: CPU seconds and peak memory of an import, of a tall memory map, and of wide rows.
 
     python -m benchmarks.estimators.large
-    python -m benchmarks.estimators.large tall wide
+    python -m benchmarks.estimators.large tall "tall wide"
 
 Each case runs in a process of its own. `import` is what the library costs beyond torch. `wide checks` reads and checks
 rows without a fit.
@@ -9,6 +9,7 @@ rows without a fit.
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -122,21 +123,30 @@ def measured(case: str) -> tuple[float, float, str]:
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024 / kilobytes, text
 
 
-def main(names: list[str]) -> None:
+def main(argv: list[str] | None = None) -> None:
     """Print a line for each case."""
-    if names[:1] == ["--run"]:
-        print(CASES[" ".join(names[1:])]())
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.estimators.large", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"some of {', '.join(CASES)}")
+    parser.add_argument(
+        "--run", choices=CASES, help="run this case in this process, without a measurement"
+    )
+    options = parser.parse_args(argv)
+
+    if options.run:
+        print(CASES[options.run]())
         return
 
-    unknown = [name for name in names if name not in CASES]
+    unknown = [name for name in options.cases if name not in CASES]
     if unknown:
-        raise SystemExit(f"unknown cases {unknown}; expected some of {', '.join(CASES)}")
+        parser.error(f"CASE: expected some of {', '.join(CASES)}, got {unknown[0]!r}")
 
     print(f"{'case':<12}{'CPU-s':>8}{'peak MB':>9}  result")
-    for name in names or CASES:
+    for name in options.cases or CASES:
         seconds, memory, text = measured(name)
         print(f"{name:<12}{seconds:>8.1f}{memory:>9.0f}  {text}", flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -28,7 +28,7 @@ from .inputs import progress_bar
 from .pairs import repeating_entropy
 from .sides import fit_side
 from .table import EstimatorName
-from .tables import Rows
+from .tables import Rows, refuse_twins
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -245,7 +245,7 @@ def _columns(table: Columns) -> dict[str, Rows]:
         named = [(str(name), rows) for name, rows in items]
     elif hasattr(table, "columns") and hasattr(table, "to_numpy"):
         labels = list(table.columns)
-        _refuse_twins([str(label) for label in labels])
+        refuse_twins("table", map(str, labels))
         named = [(str(label), table[label]) for label in labels]
     else:
         array = table if isinstance(table, Tensor) else np.asarray(table)
@@ -255,17 +255,11 @@ def _columns(table: Columns) -> dict[str, Rows]:
             )
         named = [(str(k), array[:, k]) for k in range(array.shape[1])]
 
-    _refuse_twins([name for name, _ in named])
+    refuse_twins("table", [name for name, _ in named])
     if len(named) < 2:
         raise ValueError(f"table: expected at least 2 columns, got {len(named)}")
 
     return dict(named)
-
-
-def _refuse_twins(names: list[str]) -> None:
-    twins = sorted({name for name in names if names.count(name) > 1})
-    if twins:
-        raise ValueError(f"table: expected a name for each column, got {twins[0]!r} twice")
 
 
 def _checked(

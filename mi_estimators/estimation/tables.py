@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -62,11 +63,13 @@ def open_table(name: str, value: Rows) -> Table:
     """Return a value as columns.
 
     Raises:
-        ValueError: a value that is no array, tensor, list or table, or has missing or complex entries.
+        ValueError: a value that is no array, tensor, list or table, has missing or complex entries, or has two columns
+            of one name.
     """
     if isinstance(value, Tensor):
         return _of_array(name, _of_tensor(name, value))
     if hasattr(value, "columns") and hasattr(value, "to_numpy"):
+        refuse_twins(name, value.columns)
         return _of_parts(name, (value[column] for column in value.columns))
     if hasattr(value, "to_pandas") and not hasattr(value, "dtype"):  # Arrow's
         return open_table(name, value.to_pandas())
@@ -94,6 +97,19 @@ def open_table(name: str, value: Rows) -> Table:
         )
 
     return _of_array(name, _as_array(name, value))
+
+
+def refuse_twins(name: str, columns: Iterable[Any]) -> None:
+    """Refuse two columns of one name, since a table returns both of them for it.
+
+    Raises:
+        ValueError: such columns; the message names the first.
+    """
+    twins = [label for label, count in Counter(columns).items() if count > 1]
+    if twins:
+        raise ValueError(
+            f"{name}: expected distinct column names, got {twins[0]!r} twice; rename or drop one"
+        )
 
 
 def _of_parts(name: str, parts: Iterable[Rows]) -> Table:

@@ -137,8 +137,8 @@ GOOD = np.random.default_rng(0).normal(size=100)
 BAD = [
     ("table: expected at least 2 columns, got 1", {"a": GOOD}, {}),
     (r"table: expected named columns or an array of shape \(n, k\), got shape \(100,\)", GOOD, {}),
-    ("table: expected a name for each column, got 'a' twice", Twins(), {}),
-    ("table: expected a name for each column, got '1' twice", {1: GOOD, "1": GOOD}, {}),
+    ("table: expected distinct column names, got 'a' twice", Twins(), {}),
+    ("table: expected distinct column names, got '1' twice", {1: GOOD, "1": GOOD}, {}),
     ("column 'b': expected a column that varies", {"a": GOOD, "b": 0 * GOOD}, {}),
     ("column 'b': expected finite", {"a": GOOD, "b": GOOD * math.inf}, {}),
     (r"column 'b': expected as many rows as 'a' \(100\), got 90", {"a": GOOD, "b": GOOD[:90]}, {}),

@@ -46,6 +46,31 @@ def test_numbers(value, shape):
     assert torch.equal(side.read(value), rows)
 
 
+def frame(names):
+    return pytest.importorskip("pandas").DataFrame(NUMBERS, columns=names)
+
+
+def frame_of_two_levels(names):
+    levels = pytest.importorskip("pandas").MultiIndex.from_tuples([(name, "b") for name in names])
+    return frame(levels)
+
+
+def arrow(names):
+    return pytest.importorskip("pyarrow").Table.from_arrays(list(NUMBERS.T.copy()), names=names)
+
+
+@pytest.mark.parametrize("table", [frame, frame_of_two_levels, arrow])
+def test_twins(table):
+    """Two columns of one name are refused, in a first and in a fresh table."""
+    with pytest.raises(ValueError, match=r"x: expected distinct column names, got .*'a'.* twice"):
+        fit_side("x", table(["a", "a"]))
+
+    side, rows = fit_side("x", table(["a", "A"]))
+    assert rows.shape == (N, 2)
+    with pytest.raises(ValueError, match="twice; rename or drop one"):
+        side.read(table(["a", "a"]))
+
+
 @pytest.mark.parametrize("value", [LABELS, np.array(LABELS), np.array(LABELS, object)])
 def test_labels(value):
     """Labels are columns of indicators."""
