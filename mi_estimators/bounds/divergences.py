@@ -81,7 +81,7 @@ class FDivergence:
         reward = self.reward(on_support(joint, log_p))
         penalty = self.penalty(on_support(product, log_q))
         rewarded, penalised = expectation(reward, log_p), expectation(penalty, log_q)
-        # Where both overflow, minus infinity is what can still be said for a lower bound.
+        # Where both overflow, minus infinity is still a lower bound.
         overflow = torch.isinf(rewarded) & torch.isinf(penalised)
 
         return torch.where(overflow, -math.inf, rewarded - penalised)

@@ -1,4 +1,4 @@
-"""Objectives: what is ascended where its gradient is not that of the value reported.
+"""Objectives: what is ascended where its gradient differs from that of the reported value.
 
 An objective has no hidden state: it takes the old state and returns the new one.
 """

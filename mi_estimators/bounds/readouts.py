@@ -151,9 +151,9 @@ def certificate(
 ) -> Tensor:
     """Return a lower bound of I that holds with probability 0.99 for every law, in nats.
 
-    It is `jsd_certificate` of the scores, clipped to ±½ ln n, at a value of `js` that is less by 2B√(ln(100)/n),
-    B = ½ ln n. A JS term of clipped scores has range B, and the negatives are pairs of the same n rows: a U-statistic,
-    for which Hoeffding's margin is twice that of independent negatives.
+    The scores are clipped to ±B, B = ½ ln n. The margin 2B√(ln(100)/n) is subtracted from their value of `js`, and
+    `jsd_certificate` is read there. A JS term of clipped scores has range B. The negatives are pairs of the same n
+    rows, a U-statistic, for which Hoeffding's margin is twice that of independent negatives.
 
     The rows must be independent draws that the critic never saw, in equal groups whose pairs are all negatives. The
     average over K folds holds with probability 1 − K/100 at least.

@@ -23,7 +23,7 @@ from .gradients import batch_gradients, full_gradient, matrix_objective
 
 _BATCHES = 10**6  # minibatches that the exact version enumerates, at most
 _AT_ONCE = 16  # minibatches whose graphs are held in memory together
-_TUPLES = 2**15
+_TUPLES = 2**15  # minibatches that are evaluated at a time
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from .hashes import codes_of
 
 _LAGS = 0.25  # of the rows: longer lags have too few pairs
 _NOISE = 5.0  # standard errors of a white series that an autocorrelation must exceed
-_HEARD = 0.6  # of that: autocorrelations below are taken for none
+_HEARD = 0.6  # of that: a smaller autocorrelation counts as zero
 _INFLATION = 1.2  # of the variance: below it an interval is right to a tenth
-_COLUMNS = 64  # looked at closely
+_COLUMNS = 64  # whose autocorrelations are computed at all lags
 _CHANCES = 50  # pairs at a given lag that two rare labels must be expected to form by chance
 _DIGITS = 6  # significant digits from which on two equal numbers are one measurement, not two
 _TOO_EVEN = 3.0  # standard errors by which triples of equal rows must fall short
@@ -145,9 +145,9 @@ def _is_sorted(rows: Float[Tensor, "n d"]) -> bool:
 def repeated_rows(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> int:
     """Return how many rows are exact copies of another; 0 where independent draws may be equal by chance.
 
-    They may not where both sides are measured: where each has a column whose values mostly need more than six
-    significant digits. Of counts, labels and coarsely rounded numbers they may, unless the rows come in pairs too
-    evenly for independent draws, as in a file in which every row stands twice.
+    Two measurements are never equal by chance: that is where each side has a column most of whose values need more
+    than six significant digits. Counts, labels and coarsely rounded numbers may be. They are not if the equal rows
+    come in pairs more evenly than those of independent draws, as in a file that has every row twice.
 
     >>> x = torch.randn(100, 1, dtype=torch.float64)
     >>> repeated_rows(x, x), repeated_rows(torch.cat([x, x[:30]]), torch.cat([x, x[:30]]))
@@ -163,7 +163,7 @@ def repeated_rows(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> int:
 
 
 def _is_too_even(counts: Tensor) -> bool:
-    """Tell whether these numbers of equal rows have too few triples, beside their pairs, for independent draws.
+    """Tell whether equal rows form too few triples, given their pairs, to be independent draws.
 
     Of n independent draws with any probabilities p, E[triples] = n³/6 Σp³ ≥ n³/6 (Σp²)² ≈ ⅔ pairs²/n. At equality the
     difference has variance E (1 + λ/3), E the right-hand side and λ = 2 pairs/n.

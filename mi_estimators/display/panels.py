@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 History = Sequence[Sequence[Mapping[str, float]]]
-_BINS = 60
+_BINS = 60  # of a histogram
 _TAIL = 0.005  # share of the scores that a histogram may leave out at either end
 
 

@@ -56,7 +56,7 @@ def readings_svg(
 ) -> str:
     """Return a picture of numbers by name, a line each, on a band that is the interval of the reported one.
 
-    An end of the interval that is not finite is drawn as an arrow and named "open". So is a number beyond the window,
+    An end of the interval that is not finite is an arrow with the word "open"; a number beyond the window is an arrow
     at its edge. Text has the ink of the page around the picture.
     """
     low, high = window(values, interval, reported)

@@ -14,7 +14,7 @@ from .forms import Form, Place
 from .scoring import WORTH, Sides, held_out_scores
 from .table import over_rows
 
-_DEGREES_OF_FREEDOM = (16, 8, 4, 2, 1)
+_DEGREES_OF_FREEDOM = (16, 8, 4, 2, 1)  # of Student laws that are tried after the Gaussian one
 _HEAVY_TAILS = 128  # columns, beyond which the scatter of a Student law is not worth its time
 _NOT_GAUSSIAN = 0.01  # nats the noise's own law must gain, before its scores of pairs are computed
 

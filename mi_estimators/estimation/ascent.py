@@ -13,7 +13,7 @@ from ..diagnostics.monitor import GradientMonitor
 from .gated import Gated
 from .making import SideBySide
 
-_AVERAGED = 0.98  # of the last average of the weights stays at each step
+_AVERAGED = 0.98  # decay of the average of the weights, a step
 
 State = tuple[Tensor, list[Tensor]]
 """A member's weights, and its buffers."""

@@ -15,14 +15,20 @@ from .critics import Calibrated
 from .scoring import WORTH, Sides, held_out_scores
 
 _CALIBRATION_SCALES = (1.0, 0.9, 0.8)
-_CALIBRATION_QUANTILES = (1.0, 0.98, 0.9, 0.75, 0.5)
+_CALIBRATION_QUANTILES = (
+    1.0,
+    0.98,
+    0.9,
+    0.75,
+    0.5,
+)  # of the positives' scores, where they are capped
 
 
 @torch.no_grad()
 def calibrated(critic: nn.Module, valid: Sides) -> Calibrated:
     """Choose the scale and the cap by the logistic likelihood of the validation rows, all their negatives counted.
 
-    Either must gain `WORTH` nats there: of separated rows every scale is as likely.
+    Each must gain `WORTH` nats there, since separated rows are as likely at every scale.
     """
     joint, product = held_out_scores(critic, *valid)
     finite = torch.isfinite(joint).all() & torch.isfinite(product).all()

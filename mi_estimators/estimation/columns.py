@@ -39,7 +39,7 @@ Columns = Any
 
 @dataclass(frozen=True, repr=False)
 class PairwiseMI:
-    """The information between each two of k columns; print it for the report.
+    """The information between every two of k columns; print it for the report.
 
     Attributes:
         names: of the columns.
@@ -177,7 +177,7 @@ def pairwise_mi(
     discrete: Collection[str] = (),
     **settings: Unpack[CriticArguments],
 ) -> PairwiseMI:
-    """Estimate the information in nats between each two columns of a table, with an interval and a verdict each.
+    """Estimate the information in nats between every two columns of a table, with an interval and a verdict each.
 
     Args:
         table: a table with named columns (rows are rows); a mapping from names to rows, shape (n,) or (n, d) each; or

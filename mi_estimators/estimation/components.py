@@ -13,7 +13,7 @@ from .inputs import seeded_random_state
 from .transforms import Rank, Standard
 
 _PICKED = 64  # columns among very many
-_ROWS_TO_A_COLUMN = 20
+_ROWS_TO_A_COLUMN = 20  # rows for each column that is picked
 _PRODUCTS, _FEWEST = 10**11, 500  # of all pairs of columns together, and of a pair
 _BLOCK = 1024  # columns
 _BY_CHANCE = 0.01  # columns that are picked from independent rows

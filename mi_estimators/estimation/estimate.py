@@ -32,19 +32,21 @@ class MIEstimate:
     """A held-out estimate of mutual information; print it for the report.
 
     Attributes:
-        nats: the value of the expert that carries it. The row "js" reports its best guess: critics' bridge, half-way
-            between held-out and training rows, since to first order a critic reads held-out rows as much too low as it
-            reads its training rows too high (Akaike); or nearest neighbours, if they read clearly more; or counts,
-            where their tables are full. The other rows report held-out critics alone.
+        nats: the value, as its expert reads it. The estimator "js" reports its best guess. That is the critics' bridge,
+            half-way between held-out and training rows: to first order a critic reads held-out rows as much too low as
+            it reads its training rows too high (Akaike). It is the nearest neighbours' value if they read clearly more,
+            and that of counts where their tables are full. All other estimators report critics on held-out rows alone.
         stderr: its standard error given the trained critics (infinitesimal jackknife over rows), in nats.
-        interval: 95 %, from 1.96 stderr below the held-out value to 1.96 stderr above it, and on by the shortfall: what
-            critics trained on this many rows are expected to miss, the largest of (1) the gap between training and
-            held-out rows, (2) the error of the copula anchor, r (dx + dy − r)/(2n) at rank r, which the gap hardly
-            shows, as the correlations are measured out of fold, (3) 1/(√2 − 1) = 2.4 times what a critic trained on
-            half the rows reads less, which is still missing if it falls as n^(−½), (4) 5 % of what a network or
-            additive noise reads, as measured on the laws of `benchmarks/estimators`. The upper end is at least that of
-            nearest neighbours. It is open where what the critics cannot see has no bound. The interval does not cover
-            dependence that no expert can see.
+        interval: 95 %, from 1.96 stderr below the held-out value to 1.96 stderr above it, and further up by the
+            shortfall: what critics trained on this many rows are expected to miss. The shortfall is the largest of
+            (1) the gap between training and held-out rows;
+            (2) the error of the copula anchor, r (dx + dy − r)/(2n) at rank r, which the gap hardly shows, since the
+            correlations are measured out of fold;
+            (3) 1/(√2 − 1) = 2.4 times what a critic trained on half the rows reads less: if that falls as n^(−½), so
+            much is still missing;
+            (4) 5 % of what a network or additive noise reads, as measured on the laws of `benchmarks/estimators`.
+            The upper end is at least that of nearest neighbours. It is open where the critics may miss any amount.
+            The interval does not cover dependence that no expert can see.
         estimator: the row of `ESTIMATORS` that was used.
         expert: what carries the value: "network"; "copula" or "additive", an anchor alone; "classifier" (of a label);
             "neighbours"; "counts"; or "critics" where fresh rows were read.

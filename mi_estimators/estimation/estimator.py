@@ -448,9 +448,10 @@ def _beside_critics(
     label: int | None,
     grouped: bool,
 ) -> tuple[Neighbours | None, Neighbours | None]:
-    """Return what nearest neighbours and full tables of counts read: at most one of them, none with groups.
+    """Return what nearest neighbours and full tables of counts read: at most one of the two, and neither with groups.
 
-    Copies within a group would be neighbours of other groups' rows together. Labels of single rows have none.
+    Copies within a group would all be neighbours of the same rows of other groups. Where every row has a label of its
+    own, no row has a neighbour.
     """
     if grouped:
         return None, None

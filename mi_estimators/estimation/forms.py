@@ -17,7 +17,7 @@ from .neighbours import normal_scores
 from .scoring import Sides
 from .transforms import Even, Margin, Standard, uniform_columns
 
-_NEAR_ENDS = 3.0  # of normal scores
+_NEAR_ENDS = 3.0  # normal scores from which a uniform column is near its ends
 _FEW = 64  # columns, beyond which principal components are tested in their place
 _MARGINS: dict[Margin, Callable[[Tensor], Tensor]] = {
     "rank": normal_scores,
@@ -92,7 +92,7 @@ def anchor_misfit(
     y: Float[Tensor, "n dy"],
     forms: set[Form],
 ) -> float:
-    """Return the misfit of anchors, the least of their forms and of these without heavy tails; 0 without one.
+    """Return the misfit of the anchors' forms, or of their light-tailed versions if that is less; 0 without an anchor.
 
     Args:
         x, y: paired rows.

@@ -14,9 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-_HEADS = 4
-_EMBEDDING = 16
-_BLOCKS = 2
+_HEADS = 4  # dot products in the mixture
+_EMBEDDING = 16  # dimension of a head
+_BLOCKS = 2  # of an encoder
 _GATE_PENALTY = 0.03  # nats for a gate that is open: what a column must be worth
 
 

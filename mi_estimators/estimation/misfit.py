@@ -16,7 +16,7 @@ from torch import Tensor
 from .experts.copula import canonical_correlations, canonical_directions, student_scores
 
 _COLUMNS = 48  # of a side, those most correlated with the other
-_ROWS = 20_000
+_ROWS = 20_000  # at most: more show nothing new
 _FEWEST = 4  # rows to a column
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..diagnostics.hashes import mixed, row_hashes
 
-_RANKED = 64  # columns: beyond, the values themselves are hashed, which ranks would only slow
+_RANKED = 64  # columns, beyond which values are hashed in place of their ranks, which cost more
 _ENTRIES = 2**22  # read at a time
 
 

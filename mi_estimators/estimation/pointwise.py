@@ -13,7 +13,7 @@ from .pairs import Pairs
 
 _GROUP = 8  # rows: a group of them is scored whole, and its diagonal kept
 _ROWS = 2048  # scored at a time
-_SAMPLE = 2000
+_SAMPLE = 2000  # scores that an estimate keeps, of joint and of product pairs
 
 Maps = Sequence[Callable[[Tensor], Tensor]]
 

@@ -10,21 +10,21 @@ from .pairs import Sample
 from .table import Estimator
 
 NARROW = 3  # columns of x and y together, up to which nearest neighbours need no second opinion
-DRIFT = 0.3  # nats: an error that a verdict must not let pass
+DRIFT = 0.3  # nats: a larger error must not be called ok
 LEARNING = 1 / (math.sqrt(2) - 1)
 """What is missing, over what the second half of the rows gave, if it falls as n^(−½)."""
 
 _ESS = 50.0, 10.0  # effective negatives, below which a normaliser is uncertain, and arbitrary
-_SMALL = 0.07  # of the value: no error to flag
+_SMALL = 0.07  # share of the value: a smaller error is not flagged
 _ERRORS = 6.0  # standard errors between two values of the same rows
-_COPIES = 0.01  # of the rows
-_MISFIT = 6.0  # standard errors
+_COPIES = 0.01  # share of the rows, beyond which copies are flagged
+_MISFIT = 6.0  # standard errors by which squares contradict an anchor
 _OVERFIT, _MUCH = 0.02, 0.15  # nats, and a share of the value, between training and held-out rows
 _APART, _TENTH = 0.01, 0.1  # nats, and a share of the value, between nearest neighbours and critics
-# Of the objective is the anchor's: too much alone, or where the network has more to learn.
+# Shares of the objective that a misfitting anchor may have: at most, and where training ended with more to learn.
 _RESTING, _LEANING = 0.6, 0.25
-_HALTING = 0.08  # of the value, between training and held-out rows: it has
-_UNFINISHED = 0.03  # of the value, gained late in training: it has
+_HALTING = 0.08  # share of the value, between training and held-out rows: there is more to learn
+_UNFINISHED = 0.03  # share of the value, gained late in training: there is more to learn
 
 
 def reasons_of_rows(sample: Sample) -> dict[str, str]:

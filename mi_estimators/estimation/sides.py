@@ -17,11 +17,11 @@ from torch import Tensor
 from .order import parts_of
 from .tables import Rows, Table, open_table, typed
 
-_FEWEST = 64
+_FEWEST = 64  # rows
 _NARROW = 1e-12  # of a column's size: a spread below it is rounding
 _LABELS = 1000  # different labels at most, since each becomes a column
 _FEW_TO_A_KIND = 5  # rows to a value, on average, from which whole numbers may be class labels
-_SHOWN = 5
+_SHOWN = 5  # entries that a message names
 
 
 @dataclass(frozen=True)

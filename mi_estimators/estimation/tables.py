@@ -161,7 +161,7 @@ def _of_array(name: str, array: np.ndarray) -> Table:
 
 
 def typed(table: Table) -> Iterable[np.ndarray]:
-    """Return the columns, or for a matrix of numbers an empty one of its type for each."""
+    """Return the columns; of a matrix of numbers, an empty one of its type for each."""
     if isinstance(table.columns, np.ndarray):
         return [table.columns[:0, 0]] * table.width
     return table.columns

@@ -21,7 +21,7 @@ from .scoring import WORTH, Sides, groups_of, split
 from .table import Estimator
 
 _VALIDATION_GROUPS = 32, 128  # rows, for critics trained on few negatives and on all of a batch
-_EVALUATE_EVERY = 50
+_EVALUATE_EVERY = 50  # steps
 _SHORT = 2  # evaluations without a gain where an anchor fits
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from .sides import Side
 
-_WAVES = 8
+_WAVES = 8  # cosines of a single column's rank
 _UNIFORM = 2.2  # √n times Kolmogorov's distance, which one uniform column of 10 000 exceeds
 
 Margin = Literal["rank", "standard", "even"]
@@ -131,7 +131,7 @@ class Rank(nn.Module):
         width = end / 2 - start / 2  # halves, since a whole width may overflow
         share = (values / 2 - start / 2) / width.where(width > 0, 1)
 
-        # At and beyond the right knot its level is meant, also where the width is zero or lost in rounding.
+        # From the right knot on the level is that knot's, even where the width is zero or lost in rounding.
         share = share.clamp(0, 1).where(values < end, 1)
         low, high = (self.levels.gather(-1, place) for place in (left, right))
         return torch.lerp(low, high, share).T.float()

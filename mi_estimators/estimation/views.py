@@ -24,7 +24,7 @@ from .transforms import (
 _WIDE = 24  # columns of a side, beyond which distances at one scale may say more than columns one by one
 _VERY_WIDE = 256  # columns of a side, beyond which no view takes them one by one
 _HELD = 0.5  # share of the variance, below which a few components are no view
-_MOST_KINDS, _DRAWS_TO_A_KIND = 1000, 8
+_MOST_KINDS, _DRAWS_TO_A_KIND = 1000, 8  # of a side that a classifier predicts
 _MANY = 128  # components that stand for very many columns
 
 Make = Callable[[Tensor], Transform]

@@ -211,8 +211,8 @@ def mio_target(eps: Number, beta: Number, mix: Number = 0.5) -> Number:
 def mio_ceiling(eps: Number, beta: Number, mix: Number = 0.5) -> Number:
     """Return min(1, (1 − α)^{−1/β} ε): where the JS family's flow leaves p(correct) when there are unseen responses.
 
-    The end of the tabular flow with at least one arm outside the pair, if β > ½ or it is 1. At smaller β the flow ends
-    here or at 1, which it does where little mass is unseen. With two arms only, the push on the rejected response has
+    With at least one arm outside the pair the tabular flow ends here, if β > ½ or this value is 1. At smaller β it
+    ends here or at 1: at 1 where little mass is unseen. With two arms only, the push on the rejected response has
     nowhere else to go, and the flow ends higher (`mio_rest`).
 
     Args:

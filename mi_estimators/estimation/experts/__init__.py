@@ -31,7 +31,7 @@ EXPERTS: dict[str, Expert] = {
             name="network",
             form="T = ln ¼ Σ_k exp(f_k(x)·g_k(y) + a_k(x) + b_k(y) + γ_k A(x, y)), or a critic of yours",
             use="any dependence that it has the rows to learn",
-            choice="its weights of the step that does best on validation rows; step 0 is the anchor alone",
+            choice="the weights of the step that does best on validation rows; step 0 is the anchor alone",
             reference="van den Oord et al. 2018; Poole et al. 2019",
         ),
         Expert(

@@ -13,16 +13,16 @@ from .closed_form import ClosedForm
 from .copula import canonical_directions
 
 _PAIRS = 8  # canonical pairs at most
-_CELLS = 1024
+_CELLS = 1024  # of a table
 _MARGIN = 0.2  # of the range of the training rows, at each end of a table
 _BANDWIDTHS = (0.01, 0.02, 0.04, 0.08, 0.15, 0.3)  # in standard deviations
 _FLOOR = -12.0  # ln density, in standard deviations: the cost of a row far from all others
 _INDEPENDENT = 1e-4  # weight of independence in the mixture: ln p(y | x) ≥ ln q(y) + ln of it
 _SMALLEST = 1e-5  # of y's standard deviation: less noise is a copy
-_TINY = 1e-12
+_TINY = 1e-12  # keeps logarithms and inverse roots finite
 _QUARTILES = 0.0, 0.25, 0.5, 0.75, 1.0
 _HEAVY = 40.0  # widths between the ends, from which tails are heavy
-_ROUNDS, _SETTLED = 100, 1e-6
+_ROUNDS, _SETTLED = 100, 1e-6  # of FastICA at most; 1 − cosine of a direction that no longer turns
 
 
 class LogDensity(nn.Module):

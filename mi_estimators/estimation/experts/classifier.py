@@ -14,13 +14,15 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
+# Validation rows choose a shrinkage and a prior count; the mixture weighs both numbers of neighbours.
 _SHRINKAGES = (0.001, 0.01, 0.03, 0.1, 0.3, 0.6, 0.9)
 _NEIGHBOURS = (8, 24)
 _PRIOR_COUNTS = (0.3, 1.0, 3.0, 10.0, 30.0)
+# Of the softmax network.
 _WIDTH, _BATCH, _RATE, _EVALUATE_EVERY, _PATIENCE = 64, 256, 3e-3, 40, 4
 _DECAY = 0.95  # of the average of weights, a step
 _ROUNDS = 50  # of expectation–maximisation
-_TINY = 1e-12
+_TINY = 1e-12  # variance where all columns are constant
 
 
 class Codes(nn.Module):

@@ -12,7 +12,7 @@ def columns_at(
     starts: tuple[int, int],
     counts: tuple[int, int],
 ) -> tuple[Tensor, Tensor]:
-    """Return consecutive columns of each side, where they start and as many as said."""
+    """Return consecutive columns of each side, given the first one and their number."""
     (a, b), (dx, dy) = starts, counts
     return x[..., a : a + dx], y[..., b : b + dy]
 

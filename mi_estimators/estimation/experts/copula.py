@@ -16,8 +16,8 @@ from ... import _validate
 from .closed_form import ClosedForm
 
 _CUT = 2.5  # standard errors an out-of-fold canonical correlation must reach to be kept
-_FOLDS = 4
-_REWEIGHTINGS = 8
+_FOLDS = 4  # in which correlations are measured
+_REWEIGHTINGS = 8  # rounds of the t law's likelihood
 _RIDGE = 1e-7  # canonical correlations need none; it keeps the inverse roots of duplicated columns finite
 _CLOSEST = 1e-6  # of a correlation to 1, or 6.6 nats: the form's terms cancel to a tenth of a nat in float32
 _LARGEST = 8.0  # no normal score of fewer than 10¹⁵ rows is beyond; Student scores would overflow
