@@ -24,14 +24,15 @@ def section(page: Page, rows: list[Row]) -> None:
             "anchor",
             figures.flow_figure(flows),
             f"""End of the tabular flow (time {spec["time"]:g}/(β²(1 − α)), {spec["responses"]} responses: one chosen,
-            of base probability ε, one rejected, the others unseen; wrong ones equally likely). Left: final π_w/π_ref,w
-            at the smallest ε. Lines: min((1 − α)^(−1/β), 1/ε). Right: final π_w against the target (1 − α)^(−1/β) ε for
-            every α, β and ε; line: min(1, target). Squares: a base policy with nearly all of 1 − ε on the rejected
-            response. To see: far below 1 all points lie on the line. Above a target of roughly ½ at β < ½, and much
-            earlier from the peaked base, the flow passes the target and ends at 1: pushing the rejected response down
-            leaves its mass to the chosen one, and what remains on the unseen ones is too little to pull it back. For β
-            above ½ theory has min(1, target) as the limit of infinite time (theorem mio_tabular_limit); points above
-            the line there have yet to come back, the later the less mass is left on the unseen responses.""",
+            of base probability ε, one rejected, the others unseen; wrong ones equally likely). Left: final
+            π_w/π_ref,w at the smallest ε. Lines: min((1 − α)^(−1/β), 1/ε). Right: final π_w against the target (1 −
+            α)^(−1/β) ε for every α, β and ε; line: min(1, target). Squares: a base policy with nearly all of 1 − ε on
+            the rejected response. To see: far below 1 all points lie on the line. Above a target of roughly ½ at β <
+            ½, and much earlier from the peaked base, the flow passes the target and ends at 1: pushing the rejected
+            response down leaves its mass to the chosen one, and what remains on the unseen ones is too little to pull
+            it back. For β above ½ the limit of infinite time is min(1, target) (theorem mio_tabular_limit). Points
+            above the line have not come back yet: the less mass is left on the unseen responses, the longer that
+            takes.""",
         )
         page.table("Where the tabular flow ends", ends_table(flows), folded=True)
 
@@ -44,10 +45,10 @@ def section(page: Page, rows: list[Row]) -> None:
             {spec["prompts"]} prompts with a random pair each, base policy the random network itself,
             {spec["replicas"]} seeds, {spec["steps"]} steps of plain descent at learning rate {spec["rate"]:g}/β².
             Left: mean chosen reward βz_w over training at the largest β, median and quartiles over seeds; dotted:
-            anchors −ln(1 − α). Right: final z_w of every pair, against what the law says for it: −ln(1 − α)/β, or
-            −ln π_ref,w where that is less (line: equality). To see: the reward rises to the anchor and stays, whatever
-            the network shares; prompts do share features here, but there are enough of them to serve every pair. A few
-            pairs stay above the line, beyond their target, as on the table of logits.""",
+            anchors −ln(1 − α). Right: final z_w of every pair, against what the law says for it: −ln(1 − α)/β, or −ln
+            π_ref,w where that is less (line: equality). To see: the reward rises to the anchor and stays there,
+            although prompts share features: there are enough features to serve every pair. A few pairs stay above the
+            line, beyond their target, as on the table of logits.""",
         )
 
         page.table("The network's chosen reward", network_table(networks))
@@ -63,17 +64,17 @@ def section(page: Page, rows: list[Row]) -> None:
         page.figure(
             "alpha",
             figures.choice_figure(choices),
-            f"""What the recommended α, 1 − α = ε^β, buys and costs (tabular flow, {spec["responses"]} responses). Left:
-            final π_w. Lines: min(1, 2^(1/β) ε) for MIO, 1 for α-MIO. MIO's point at 1 where its line is below is the
-            passage beyond the target. Middle: time to π_w = ½ at equal β (double DPO's β for α-MIO to compare at equal
-            first gradients). Lines: DPO's closed form; α-MIO's with the chosen term alone, which is slower than the
-            points, since the rejected term, still pushing with a comparable force by then, helps on the last stretch.
-            Right, theory alone: the ends u₋ < 0 < u₊ of the interval that holds the mean chosen reward while the
-            loss is at most its start, and the anchor; dotted: MIO. To see: α-MIO reaches 1 (at this finite time 0.97 or
-            more) where MIO cannot, in a time like ε^(−β). With unseen responses DPO needs ε^(−2β), not the ε^(−β) of
-            two responses: half of its margin goes to the rejected response. The price is an upper end that grows like
-            2 ln 2 · ε^(−β), so that hardly an upper bound is left; the lower end gives way by less than 0.245 nats
-            (theorem alpha_frees_the_anchor), and the protection against collapse stays.""",
+            f"""What the recommended α, 1 − α = ε^β, buys and costs (tabular flow, {spec["responses"]} responses).
+            Left: final π_w. Lines: min(1, 2^(1/β) ε) for MIO, 1 for α-MIO. Where MIO's point is at 1 and its line
+            below, the flow passed its target. Middle: time to π_w = ½ at equal β (double DPO's β for α-MIO to compare
+            at equal first gradients). Lines: DPO's closed form, and α-MIO's with the chosen term alone. The points
+            are faster, since the rejected term still pushes with comparable force on the last stretch. Right, theory
+            alone: the ends u₋ < 0 < u₊ of the interval that holds the mean chosen reward while the loss is at most
+            its start, and the anchor; dotted: MIO. To see: α-MIO reaches 1 (at this finite time 0.97 or more) where
+            MIO cannot, in a time like ε^(−β). With unseen responses DPO needs ε^(−2β), not the ε^(−β) of two
+            responses: half of its margin goes to the rejected response. The price: the upper end grows like 2 ln 2 ·
+            ε^(−β), which is hardly a bound. The lower end moves by less than 0.245 nats (theorem
+            alpha_frees_the_anchor), so the protection against collapse stays.""",
         )
         page.table("MIO, α-MIO and DPO", choices_table(choices), folded=True)
 

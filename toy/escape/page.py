@@ -56,12 +56,12 @@ def section(page: Page, rows: list[Row]) -> None:
             correct one, from p = ε. Left: steps to p = ½ against 1/(nε), mean and two standard errors. Circles and
             solid lines: η = 0.5; squares and dashed lines: η = 2n, where one success multiplies p by e⁴. Lines: exact
             mean, by its renewal equation; crosses: runs that take every single step, the others count the steps whose
-            gradient is exactly 0 and draw their number at once. Dotted: 1/(nε), the wait for one success. Right: steps
-            until one of n answers is correct, in the runs that take every step, on 1/(1 − (1 − ε)ⁿ). To see: the time
-            grows like 1/(nε) throughout. A small rate needs several successes one after the other, in all 1/(nε) ·
-            1/(1 − e^(−2η/n)) steps: the smaller η/n, the closer to 1/(2ηε), the exact flow's, in which n has cancelled.
-            A larger group then lowers the noise and not the time; only where one success is worth more than a nat does
-            it shorten the wait.""",
+            gradient is exactly 0 and draw their number at once. Dotted: 1/(nε), the wait for one success. Right:
+            steps until one of n answers is correct, in the runs that take every step, on 1/(1 − (1 − ε)ⁿ). To see:
+            the time grows like 1/(nε) throughout. A small rate needs several successes one after the other, in all
+            1/(nε) · 1/(1 − e^(−2η/n)) steps. The smaller η/n, the closer this is to 1/(2ηε), the exact flow's time,
+            which does not depend on n: a larger group lowers the noise, not the time. It shortens the wait only where
+            one success is worth more than a nat.""",
         )
         page.table("Sampled gradients", tables.sampled(rows), folded=True)
 
@@ -76,9 +76,9 @@ def section(page: Page, rows: list[Row]) -> None:
             f"""Where MIO's exact flow (α = ½) comes to rest (its state at time 200/β²), as a multiple of ε, with
             {" or ".join(map(str, arms))} responses, of which one is correct and chosen, one rejected; all but the
             correct one share 1 − ε equally. Lines are theory: with unseen responses the anchor, min(2^(1/β), 1/ε);
-            with two responses the first zero of the flow's drift. That lies higher, since mass pushed off the rejected
-            response can then only go to the chosen one, and MIO passes ½ from much smaller ε than the anchor alone
-            would allow.""",
+            with two responses the first zero of the flow's drift. That lies higher, since mass pushed off the
+            rejected response can then only go to the chosen one, and MIO passes ½ from much smaller ε than the anchor
+            alone would allow.""",
         )
         page.table("MIO's lift p(correct)/ε", tables.lifts(rows), folded=True)
 
@@ -88,17 +88,17 @@ def _who(page: Page, rows: list[Row]) -> None:
     page.figure(
         "who_samples",
         figures.who_figure(rows),
-        f"""Who supplies the correct answer decides, more than which bound it is. Left: the weight on ∇ ln π(correct) at
-        π = π_ref, by automatic differentiation of the library's bounds and losses (points) on theory (lines; theorem
-        who_samples_starves). Solid: π draws the answer. There π is the Q of a bound, P is all on the correct answer,
-        and the critic is ln dP/dπ, held; or DPO takes two answers of π and uses them if just one is correct. Dashed:
-        the correct answer is supplied (β = 1; α-MIO: α = {spec["mix"]:g}). Crosses: what groups of {spec["samples"]}
-        answers give of DV's weight, mean of {spec["groups"]} groups, on 1 − (1 − ε)ⁿ. Right: time from ε to ½, exact
-        flow (open points) and {spec["samples"]} answers a step (crosses, η = 0.5, mean), on theory. To see: drawn, JS's
-        weight falls like ε ln 1/ε and DPO's like ε. DV's and NWJ's do not fall on average, and nobody sees that
-        average: a group holds a correct answer once in 1/(nε), and then DV's whole weight is on it. So DV's population
-        flow would escape in a logarithm of 1/ε, and its samples take 1/(nε), as JS's do. Supplied, no weight depends on
-        ε; what remains is each loss's own exponent or anchor.""",
+        f"""Who supplies the correct answer decides, more than which bound it is. Left: the weight on ∇ ln π(correct)
+        at π = π_ref, by automatic differentiation of the library's bounds and losses (points) on theory (lines;
+        theorem who_samples_starves). Solid: π draws the answer. There π is the Q of a bound, P is all on the correct
+        answer, and the critic is ln dP/dπ, held; or DPO takes two answers of π and uses them if just one is correct.
+        Dashed: the correct answer is supplied (β = 1; α-MIO: α = {spec["mix"]:g}). Crosses: what groups of
+        {spec["samples"]} answers show of DV's weight, mean of {spec["groups"]} groups, on 1 − (1 − ε)ⁿ. Right: time
+        from ε to ½, exact flow (open points) and {spec["samples"]} answers a step (crosses, η = 0.5, mean), on
+        theory. To see: drawn, JS's weight falls like ε ln 1/ε and DPO's like ε. DV's and NWJ's do not fall on
+        average, but no group shows that average: one group in 1/(nε) holds a correct answer, and then DV's whole
+        weight is on it. So DV's population flow would escape in a logarithm of 1/ε, and its samples take 1/(nε), as
+        JS's do. Supplied, no weight depends on ε; what remains is each loss's own exponent or anchor.""",
     )
 
     page.table(

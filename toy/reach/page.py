@@ -25,8 +25,8 @@ def section(page: Page, rows: list[Row]) -> None:
         handed the correct answer and one wrong one of the same prompt, so this is about fitting these prompts, not
         about new ones. Every policy has a free logit for each response and follows the exact flow of the library's
         loss. RLHF's flow has the exact expectation; from 16 answers a step it would wait 1/(16 p) steps for a first
-        signal, 6e10 at p = 1e-12. α-MIO has the one α that theory recommends for the hardest prompt of the bank: 1 − α
-        = p^β at p = {min(spec["bank"]):g}."""
+        signal, 6e10 at p = 1e-12. α-MIO has the one α that theory recommends for the hardest prompt of the bank: 1 −
+        α = p^β at p = {min(spec["bank"]):g}."""
     )
 
     page.figure(
@@ -37,9 +37,9 @@ def section(page: Page, rows: list[Row]) -> None:
         Lines, theory: base; RLHF's tilt p e^(1/β)/(1 − p + p e^(1/β)); MIO's ceiling min(1, 2^(1/β) p); α-MIO's,
         min(1, (1 − α)^(−1/β) p); DPO and SFT by their closed forms at the same finite time, {spec["time"]:g}/(β²(1 −
         α)), since their limit is 1 for every p. Dotted: the hardest prompt of the bank. To see: RLHF and MIO multiply
-        a small p by a constant, e^(1/β) and 2^(1/β): what is out of reach stays out of reach, and p = 0 stays 0. DPO's
-        gain in p is a constant, too, but one that grows with time, like t^(1/(2β)); SFT alone forgets p. α-MIO lifts
-        the whole bank to 1, and what lies below the prompt that α was chosen for by the same constant. MIO's flow
+        a small p by a constant, e^(1/β) and 2^(1/β): what is out of reach stays out of reach, and p = 0 stays 0.
+        DPO's gain in p is a constant, too, but one that grows with time, like t^(1/(2β)); SFT alone forgets p. α-MIO
+        lifts the whole bank to 1, and prompts below the one that α was chosen for by the same constant. MIO's flow
         has two ends, the ceiling and 1, and which one it takes is proved only for β above ½ (theorem
         mio_tabular_limit). Below, prompts with a ceiling above about ½ end at 1, beyond it. {_beyond(rows)}""",
     )
@@ -50,22 +50,23 @@ def section(page: Page, rows: list[Row]) -> None:
         f"""pass@k, the chance that at least one of k answers is correct, mean over {bank}. Lines: 1 − (1 − p)^k at
         theory's success after training. Points: unbiased estimator 1 − C(n − c, k)/C(n, k) from n = {spec["draws"]}
         answers a prompt drawn from the trained policies, mean of {spec["evaluations"]} evaluations; bars hold 95 % of
-        single evaluations. Red dotted: RLHF's pass@1; black dotted: k = e^(1/β), from
-        which on the base model's pass@k is above it on every prompt. To see: the mean over the bank crosses earlier.
-        At the same k RLHF's pass@k is never below the base model's: the exact optimum of a correct reward narrows
-        nothing, it only draws sooner what the base model draws later, and the two meet as k grows. The losses that are
-        handed the answer are at or near 1 from k = 1 where their lift suffices; MIO's does not for the hard
-        prompts at large β. MIO's points lie above its line where a prompt's flow ends at 1 beyond its ceiling.""",
+        single evaluations. Red dotted: RLHF's pass@1; black dotted: k = e^(1/β), from which on the base model's
+        pass@k is above it on every prompt. To see: the mean over the bank crosses earlier. At the same k RLHF's
+        pass@k is never below the base model's: the exact optimum of a correct reward narrows nothing, it only draws
+        sooner what the base model draws later, and the two meet as k grows. The losses that are handed the answer are
+        at or near 1 from k = 1 where their lift suffices; MIO's does not for the hard prompts at large β. MIO's
+        points lie above its line where a prompt's flow ends at 1 beyond its ceiling.""",
     )
 
     page.figure(
         "overtaking",
         figures.overtaking_figure(rows),
-        f"""How many base answers are worth one RLHF answer: the least k at which the base model's pass@k reaches RLHF's
-        pass@1. Lines: ln(1 − p')/ln(1 − p). Dotted: the bound e^(1/β), which is the limit of small p. Points: the same
-        from {spec["evaluations"]} evaluations of {spec["draws"]} answers, whole k up to {2 ** spec["powers"]}; no
-        point where that many do not suffice. A point is rounded up, and at the smallest p it shows the noise of both
-        estimates. To see: what RLHF adds is a factor e^(1/β) in draws on hard prompts and less on easy ones.""",
+        f"""How many base answers are worth one RLHF answer: the least k at which the base model's pass@k reaches
+        RLHF's pass@1. Lines: ln(1 − p')/ln(1 − p). Dotted: the bound e^(1/β), which is the limit of small p. Points:
+        the same from {spec["evaluations"]} evaluations of {spec["draws"]} answers, whole k up to
+        {2 ** spec["powers"]}; no point where that many do not suffice. A point is rounded up, and at the smallest p
+        it shows the noise of both estimates. To see: what RLHF adds is a factor e^(1/β) in draws on hard prompts and
+        less on easy ones.""",
     )
 
     page.table("pass@k, mean over the bank", passes(rows), folded=True)

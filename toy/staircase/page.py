@@ -30,13 +30,13 @@ def _section(page: Page, row: Row) -> None:
         mapped (asinh or cube of every coordinate; a random rotation of all; the cube, rotated), which leaves I;
         running medians of {width} readings, median of the replicas; the band spans the replicas of plain y.
         Grey: what T = ln dP/dQ itself reads from the same batches, the same under every map. Dashed for InfoNCE:
-        its ceiling ln {spec["batch"]} = {theory["ceiling"]:.2f}. Values below −1 are cut off. To see: grey apart
-        from the stairs is the read-out's fault, colour apart from grey the critic's. DV and SMILE overstate at high
-        information even with the ideal critic (NWJ's median too: its mean is exact, by rare deep drops), InfoNCE
-        and the certificate understate; the bridge (js, relative) and the plug-in keep to I. Every critic, of one
-        small size and few steps, falls short from 2 nats on, most where y is cubed; trained by NWJ or MINE it falls
-        behind for good from 6 nats, by JS or the α-relative DV it follows. JS's critic read by NWJ shows what the
-        critic gets wrong on rare pairs of large score.""",
+        its ceiling ln {spec["batch"]} = {theory["ceiling"]:.2f}. Values below −1 are cut off. To see: where grey leaves
+        the stairs, the read-out errs; where colour leaves grey, the critic does. DV and SMILE overstate at high
+        information even with the ideal critic (so does NWJ's median; its mean is exact, because of rare deep drops).
+        InfoNCE and the certificate understate; the bridge (js, relative) and the plug-in keep to I. The critics are
+        small and take few steps: all fall short from 2 nats on, most where y is cubed. Those trained by NWJ or MINE
+        fall behind for good from 6 nats; those trained by JS or the α-relative DV follow. JS's critic read by NWJ
+        shows what the critic gets wrong on rare pairs of large score.""",
     )
 
     page.figure(

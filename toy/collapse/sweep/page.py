@@ -1,4 +1,5 @@
-"""The page of the collapse sweep: what collapses, what merely dips, and what a tuned loss is worth, from rows alone."""
+"""The page of the collapse sweep: what collapses, what merely dips, and what a tuned loss is worth, from rows
+alone."""
 
 from __future__ import annotations
 
@@ -41,17 +42,17 @@ def _kernel(page: Page, rows: list[Row]) -> None:
         "collapse_kernel",
         figures.kernel_figure(rows),
         f"""Exact flow of one pair under a frozen kernel a = 1, c = κ, ad − c² = {spec["excess"]:g} (left and middle),
-        both losses at the same β. Colours: z_w at time {spec["horizon"]:g}; dashed: theory's boundary κ = 1 (c =
-        a). Left: DPO; thin contours are the closed form. Middle: MIO; the dotted contour is where it has come back
-        to 0. Right: the lowest βz_w of MIO on the way; points: flows at the two largest β and three kernels; solid
-        line: the least that any frozen kernel of that κ allows, the root u of 3/2 σ(u) − 1 + κ/2 σ(κu) = 0,
-        approached as ad → c²; dashed: the barrier logit(⅔(1 − κ/4)) for kernels that may change; dotted: the end of
-        the no-collapse interval, for any architecture. To see: DPO's colour changes sign at κ = 1 exactly; it never
-        turns, so that its lowest z_w is this one or 0 (table); and it sinks deepest at medium κ: at large κ the
-        margin is met by the rejected response almost alone. MIO's z_w dips on the same side and returns, after a
-        time of order 1/β²: at small β it has not returned by the time shown (the return slows as ad → c²). κ = 4 is
-        where a proof ends, not where MIO changes: beyond κ = 2.2 the interval is the stronger bound, and with a
-        frozen kernel βz_w never falls below −0.363.""",
+        both losses at the same β. Colours: z_w at time {spec["horizon"]:g}; dashed: theory's boundary κ = 1 (c = a).
+        Left: DPO; thin contours are the closed form. Middle: MIO; the dotted contour is where it has come back to 0.
+        Right: the lowest βz_w of MIO on the way; points: flows at the two largest β and three kernels; solid line:
+        the least that any frozen kernel of that κ allows, the root u of 3/2 σ(u) − 1 + κ/2 σ(κu) = 0, approached as
+        ad → c²; dashed: the barrier logit(⅔(1 − κ/4)) for kernels that may change; dotted: the end of the no-collapse
+        interval, for any architecture. To see: DPO's colour changes sign exactly at κ = 1. Its z_w never turns, so
+        its lowest value is this one or 0 (table). It sinks deepest at medium κ: at large κ the rejected response
+        makes almost all of the margin. MIO's z_w dips on the same side and returns, after a time of order 1/β²: at
+        small β it has not returned by the time shown (the return slows as ad → c²). κ = 4 is where a proof ends, not
+        where MIO changes: beyond κ = 2.2 the interval is the stronger bound, and with a frozen kernel βz_w never
+        falls below −0.363.""",
     )
     page.table("Frozen kernels: flow beside theory", tables.kernels_table(rows), folded=True)
 
@@ -63,12 +64,12 @@ def _plane(page: Page, row: Row) -> None:
         figures.plane_figure(row),
         f"""What a loss asks for, in the plane of a pair's log-ratios (chosen z_w, rejected z_l) at β = 1. Arrows:
         direction of −∇L by automatic differentiation; blue where it raises z_w, red where it lowers it. Dotted: the
-        common mode z_w = z_l. Dash-dotted: theory's rests, the anchors −ln(1 − α) of MIO and α-MIO and IPO's margin ½.
-        Orange: descent from 0 of a log-linear policy with the kernel a = 1, c = {spec["kappa"]:g}, d =
+        common mode z_w = z_l. Dash-dotted: theory's rests, the anchors −ln(1 − α) of MIO and α-MIO and IPO's margin
+        ½. Orange: descent from 0 of a log-linear policy with the kernel a = 1, c = {spec["kappa"]:g}, d =
         {spec["kappa"] ** 2 + 1:g} ({spec["steps"]} steps of {spec["rate"]:g}), its end a dot. To see: only IPO, MIO,
         α-MIO and Cal-DPO ask for a lower z_w, and beyond their rests only; DPO's path goes down because the kernel
-        drags z_w after z_l, and nothing in its arrows, parallel everywhere, resists. IPO stops at its margin, below 0.
-        Of the others all dip but DPOP, which slides along z_w = 0, and turn; DPO+SFT has no rest of its own. (KTO's
+        drags z_w after z_l, and nothing in its arrows, parallel everywhere, resists. IPO stops at its margin, below
+        0. The others dip and turn, except DPOP, which slides along z_w = 0. DPO+SFT has no rest of its own. (KTO's
         batch is here the pair alone.)""",
     )
 
@@ -84,8 +85,8 @@ def _networks(page: Page, responses: list[Row], sequences: list[Row]) -> None:
         spec = row["spec"]
         page.text(
             f"""Ten responses: the network of the collapse section (after Yan et al. 2024), {spec["prompts"]} prompts,
-            {spec["replicas"]} replicas, {spec["steps"]} steps. A fair coin prefers one of two responses drawn from the
-            base policy. Gain: rise of the mean of π_w − π_l."""
+            {spec["replicas"]} replicas, {spec["steps"]} steps. A fair coin prefers one of two responses drawn from
+            the base policy. Gain: rise of the mean of π_w − π_l."""
         )
 
     for row in sequences[:1]:
@@ -111,8 +112,8 @@ def _networks(page: Page, responses: list[Row], sequences: list[Row]) -> None:
         base policy knows the pairs, DPO at small β drifts or sinks, the further the more tokens they share, and holds
         at β = 1; IPO and KTO do so at fewer settings. MIO, α-MIO and BCE dip at β = 0.05; where training stops in the
         dip their class is drifts, too, and at the larger η they have turned. Cal-DPO, DPOP and DPO+SFT never drift.
-        With a base policy that never saw the pairs ("base: law") nothing drifts: the chosen response is then unlikely,
-        and there is room above.""",
+        With a base policy that never saw the pairs ("base: law") nothing drifts: the chosen response is then
+        unlikely, and there is room above.""",
     )
 
     if sequences:
@@ -132,10 +133,10 @@ def _networks(page: Page, responses: list[Row], sequences: list[Row]) -> None:
         """Is a loss better once tuned? For every loss β and η are chosen by the mean gain of the even replicas; shown
         are the odd ones (dots), their mean and standard error (diamond, bar). Gain: as the text defines it for each
         task; it does not ask how far the policy went from its base. To see: on ten responses, judged on the training
-        pairs themselves, MIO beats DPO far beyond the error, but so do all losses with an anchor or a likelihood term
-        but DPOP, by as much. On sequences, judged by the reward at new prompts, nothing beats DPO beyond the error,
-        not even where its chosen responses sink deepest: few replicas are held out there, so a small advantage would
-        not be seen.""",
+        pairs themselves, MIO beats DPO far beyond the error. So does every other loss with an anchor or a likelihood
+        term, by as much; DPOP does not. On sequences, judged by the reward at new prompts, nothing beats DPO beyond
+        the error, not even where its chosen responses sink deepest: few replicas are held out there, so a small
+        advantage would not be seen.""",
     )
 
     page.table("Tuned losses, on held-out replicas", tables.tuned_table(both))
