@@ -54,7 +54,7 @@ class OnlineArguments(RolloutArguments):
     )
     optimizer: str = flag(
         "adamw",
-        "adamw, or sgd: plain gradient steps, of which the theorems speak.",
+        "adamw; or sgd, the plain gradient steps that the theorems describe.",
         choices=("adamw", "sgd"),
     )
     learning_rate: float = flag(1e-5, "Learning rate, constant.", rule=NOT_NEGATIVE)

@@ -23,12 +23,12 @@ REASONS = {
     "conversation": "the format or the chat template does not allow these turns",
     "images": "the row has images, video or sound, and the model reads text only",
     "unpaired": (
-        "a row with a label, and none of the other label has its prompt, while the loss compares responses of one "
-        "prompt; or no row at all has the other label"
+        "no row of the other label has the prompt of this one, and the loss compares responses to one prompt; or no "
+        "row at all has the other label"
     ),
     "no_tokens": "the prompt or a response has no tokens",
     "no_boundary": (
-        "the first token of the prompt is another one where a response follows, so no token is the prompt's own"
+        "the first token of the prompt changes when a response follows, so no token belongs to the prompt alone"
     ),
     "too_long": "the example does not fit into max_length, and `truncation` does not cut it",
 }
@@ -37,14 +37,15 @@ NOTES = {
     "retokenised": "sampled with another vocabulary: tokenised anew",
     "merged": "a token spans the end of the prompt and belongs to the responses",
     "template": (
-        "the template writes an answered prompt otherwise than an open one, which may open a block of thoughts: split "
-        """where they part (to avoid it: --chat_template_kwargs '{"enable_thinking": false}', or --chat_template)"""
+        "the template writes a prompt differently before an answer and while it waits for one (it may open a block of "
+        "thoughts): split where the two part "
+        """(to avoid it: --chat_template_kwargs '{"enable_thinking": false}', or --chat_template)"""
     ),
     "rewritten": "the chat template leaves out or changes text of a response, such as thoughts",
     "endless": "the template writes no end token after a response: the model never learns to stop",
     "kwargs_ignored": "chat_template_kwargs of the row has names that no chat template reads here",
     "dated": (
-        "the chat template writes the date of today: another day gives other tokens (many templates take "
+        "the chat template writes today's date: on another day the tokens differ (many templates take "
         """--chat_template_kwargs '{"date_string": "26 Jul 2024"}')"""
     ),
     "messages_as_text": "a text is JSON of messages: it is trained on as text (give the messages themselves)",
@@ -56,7 +57,7 @@ NOTES = {
     "inner_end": "a plain response goes on after an end token: the model learns to continue there",
     "lower_score": "the scores of the row prefer a rejected response",
     "tie": "the scores of the row prefer neither response",
-    "across": "two rows with labels, each with a prompt of its own: their responses are not compared on one prompt",
+    "across": "two rows with labels and different prompts: their responses do not answer the same prompt",
 }
 WARNED = tuple(name for name in NOTES if name not in ("sampled", "merged", "across"))
 SHOWN = 10  # faults in one message; further ones are counted

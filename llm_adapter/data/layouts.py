@@ -173,7 +173,7 @@ def _is_text(part: Any) -> bool:
 
 
 def _dialogue(chosen: Any, rejected: Any) -> dict[str, Any]:
-    """Return the parts of two dialogues in plain text, where both have the same turns up to an answer; else nothing."""
+    """Return the parts of dialogues in plain text that have the same turns up to an answer; else nothing."""
     if not (isinstance(chosen, str) and isinstance(rejected, str)):
         return {}
 

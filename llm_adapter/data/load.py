@@ -37,8 +37,8 @@ LOOKED_AT = 100  # rows that are read before anything else
 class Data:
     """Tokenised examples of one source, and its rows that were dropped; `cached` if they were tokenised before.
 
-    `ignored` counts the rows that have a key which nothing reads. `alone` counts the rows of one response that stand
-    against one of another prompt, in examples with `heads`.
+    `ignored` counts, for each key that nothing reads, the rows that have it. `alone` counts the rows of one response
+    that were paired with one to another prompt, in examples with `heads`.
     """
 
     source: Source
@@ -275,7 +275,7 @@ def settle(parts: Sequence[Data], args, dropped: Path, speaks: bool) -> None:
 
 
 def surprises(data: Data) -> Iterator[str]:
-    """Yield what a user may not expect of rows that are used, with a remedy where there is one."""
+    """Yield what may surprise a user about the rows in use, with a remedy where there is one."""
     for name, count in data.notes.items():
         if name in WARNED:
             first = next(example for example in data.examples if name in example.notes)

@@ -35,61 +35,12 @@ def parse_row(value: object) -> Example:
     >>> example.prompt, example.chosen, example.rejected, example.ignored
     ('2 + 2 = ', '4', ('5', '3'), ('id',))
     """
-    row = decode(value) if isinstance(value, bytes) else value
-    if not isinstance(row, dict):
-        raise ValueError(f"expected a JSON object, got {_kind(row)}")
-
-    alone = labelled(row)
-    row = one_layout(alone[0] if alone else row)
-    for name in MEDIA:
-        if row.get(name):
-            raise Unusable("images", f"{name}: expected text alone, got {_kind(row[name])}")
-
-    for key in ("chosen", "rejected")[: 1 if alone else 2]:
-        if key not in row:
-            raise ValueError(f"{key}: expected this key, got only the keys {_keys(row, key)}")
-
-    rejected = [] if alone else row["rejected"]
-    several = isinstance(rejected, list) and rejected and not isinstance(rejected[0], dict)
-    if not (alone or several):
-        rejected = [rejected]  # a single response: a string, or one list of messages
-
-    names = ["completion" if alone else "chosen"] + ["rejected"] * len(rejected)
-    chosen = _text(names[0], row["chosen"])
-    responses: list[Text] = [chosen, *(_text("rejected", response) for response in rejected)]
-    prompt = _text("prompt", row["prompt"]) if row.get("prompt") is not None else None
-    conversations = [response for response in responses if not isinstance(response, str)]
-
-    if prompt is None and len(conversations) < len(responses):
-        raise ValueError(
-            "prompt: expected this key (only conversations may leave it out), got responses in "
-            f"plain text and the keys {_keys(row, 'prompt')}"
-        )
-
-    if chosen in responses[1:]:
-        raise Unusable(
-            "identical",
-            "chosen: expected a response that differs from every rejected one, got an identical one",
-        )
-
-    if prompt is None:
-        prompt = conversations[0][:-1] if alone else _shared(conversations)
-        if not prompt:
-            raise Unusable(
-                "conversation", "prompt: expected a message before the response, got none"
-            )
-        responses = [conversation[len(prompt) :] for conversation in conversations]
-    else:
-        prompt, responses = _without_prompt(prompt, responses, names)
-
+    row, label = _our_layout(value)
+    names, responses = _named_responses(row, alone=label is not None)
+    prompt, responses = _prompt_and_responses(row, names, responses)
     for name, response in zip(names, responses, strict=True):
         _check_response(name, response)
-    system = _system(row, prompt)
-
-    if system and not isinstance(prompt, str):
-        own = prompt[0]["role"] == "system"
-        prompt = prompt if own else [{"role": "system", "content": system}, *prompt]
-        system = ""
+    prompt, system = _with_system(row, prompt)
 
     return Example(
         0,
@@ -102,8 +53,78 @@ def parse_row(value: object) -> Example:
         sampled=_sampled(row.get("tokens"), len(responses)),
         notes=tuple(notes_of({k: v for k, v in row.items() if k not in KNOWN}, prompt, responses)),
         ignored=tuple(_ignored(row)),
-        label=alone[1] if alone else None,
+        label=label,
     )
+
+
+def _our_layout(value: object) -> tuple[dict, bool | None]:
+    """Return the row in our own layout, and its label if it has one response alone."""
+    row = decode(value) if isinstance(value, bytes) else value
+    if not isinstance(row, dict):
+        raise ValueError(f"expected a JSON object, got {_kind(row)}")
+
+    row, label = labelled(row) or (row, None)
+    row = one_layout(row)
+    for name in MEDIA:
+        if row.get(name):
+            raise Unusable("images", f"{name}: expected text alone, got {_kind(row[name])}")
+
+    for key in ("chosen", "rejected")[: 1 if label is not None else 2]:
+        if key not in row:
+            raise ValueError(f"{key}: expected this key, got only the keys {_keys(row, key)}")
+
+    return row, label
+
+
+def _named_responses(row: dict, alone: bool) -> tuple[list[str], list[Text]]:
+    """Return the responses, the chosen one first, and what messages call each."""
+    rejected = [] if alone else row["rejected"]
+    several = isinstance(rejected, list) and rejected and not isinstance(rejected[0], dict)
+    if not (alone or several):
+        rejected = [rejected]  # a single response: a string, or one list of messages
+
+    names = ["completion" if alone else "chosen"] + ["rejected"] * len(rejected)
+    values = [row["chosen"], *rejected]
+    return names, [_text(name, value) for name, value in zip(names, values, strict=True)]
+
+
+def _prompt_and_responses(
+    row: dict, names: list[str], responses: list[Text]
+) -> tuple[Text, list[Text]]:
+    """Return the prompt, which conversations may hold, and the responses without it."""
+    prompt = _text("prompt", row["prompt"]) if row.get("prompt") is not None else None
+    conversations = [response for response in responses if not isinstance(response, str)]
+
+    if prompt is None and len(conversations) < len(responses):
+        raise ValueError(
+            "prompt: expected this key (only conversations may leave it out), got responses in "
+            f"plain text and the keys {_keys(row, 'prompt')}"
+        )
+
+    if responses[0] in responses[1:]:
+        raise Unusable(
+            "identical",
+            "chosen: expected a response that differs from every rejected one, got an identical one",
+        )
+
+    if prompt is not None:
+        return _without_prompt(prompt, responses, names)
+
+    prompt = _shared(conversations) if len(responses) > 1 else conversations[0][:-1]
+    if not prompt:
+        raise Unusable("conversation", "prompt: expected a message before the response, got none")
+
+    return prompt, [conversation[len(prompt) :] for conversation in conversations]
+
+
+def _with_system(row: dict, prompt: Text) -> tuple[Text, str]:
+    """Return the prompt, a conversation with its system message first; beside plain text, the system text."""
+    system = _system(row, prompt)
+    if not system or isinstance(prompt, str):
+        return prompt, system
+    if prompt[0]["role"] != "system":
+        prompt = [{"role": "system", "content": system}, *prompt]
+    return prompt, ""
 
 
 def _ignored(row: dict) -> Iterable[str]:
@@ -269,8 +290,8 @@ def _without_prompt(
 ) -> tuple[Text, list[Text]]:
     """Return the prompt, and the responses without the prompt's messages, where they begin with them.
 
-    A prompt in text may be the last message that conversations share, after a system turn, say: it is then they that
-    give the prompt.
+    A prompt in text may be the last message that the conversations share, for example after a system turn. Then the
+    conversations give the prompt.
     """
     shared = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
     whole = [row for row in responses if not isinstance(row, str) and row[0]["role"] != "assistant"]

@@ -170,7 +170,7 @@ def _json(path: Path) -> Iterator[tuple[int, object]]:
 
 
 def _refuse_others(path: Path, line: bytes) -> None:
-    """Refuse a file whose first line shows that it holds no JSON lines, by what it holds.
+    """Refuse a file whose first line is not JSON, and name what the file holds instead.
 
     Raises:
         ValueError: it does.

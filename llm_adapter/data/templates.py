@@ -70,8 +70,8 @@ def render(
 ) -> tuple[str, list[str], list[str]]:
     """Return the prompt's text, and the texts with each response, under the tokenizer's chat template; and notes.
 
-    A template may write a prompt that waits for an answer otherwise than an answered one: it opens a block of thoughts,
-    say. The text of the prompt ends where the two part; all that the conversation says before must be in it.
+    A template may write a prompt differently before an answer and while it waits for one: it may open a block of
+    thoughts. The text of the prompt ends where the two part, and must hold all that the conversation says before.
 
     Args:
         example: a conversation, or plain texts to read as its turns.

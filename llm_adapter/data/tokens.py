@@ -230,8 +230,8 @@ def _tokens(
         begins = [tokenizer.decode(row[:1]) for row in (open_ids, other)]
         raise Unusable(
             "no_boundary",
-            "prompt: expected a first token that stays where a response follows, got {!r} alone and {!r} with a "
-            "response (end the prompt with a space or a line break, or take --chat true)".format(
+            "prompt: expected a first token that stays the same when a response follows, got {!r} alone and {!r} "
+            "with a response (end the prompt with a space or a line break, or take --chat true)".format(
                 *begins
             ),
         )

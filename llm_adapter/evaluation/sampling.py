@@ -128,7 +128,7 @@ def sample_ids(
 
 @contextmanager
 def _no_settings_of_its_own(model: CausalLM) -> Iterator[None]:
-    """Ignore the model's own generation settings in this context: a repetition penalty would change the law."""
+    """Ignore the model's own generation settings: a repetition penalty, for one, would change the law."""
     own, model.generation_config = model.generation_config, GenerationConfig()
     try:
         yield

@@ -126,7 +126,7 @@ def window_metrics(objective: Objective, *windows: dict[str, float]) -> dict[str
 
 
 def derived_metrics(objective: Objective, values: Mapping[str, float]) -> dict[str, float]:
-    """Return what the theorems on JS's loss say of the mean values of some examples.
+    """Return what the theorems on JS's loss say about these means.
 
     Theorem: mio_no_collapse
 
