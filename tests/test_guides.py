@@ -1,17 +1,23 @@
-"""The guides: their Python blocks run from top to bottom and print what stands under them."""
+"""The guides: their Python blocks run and print what stands under them; flags and guides name one another."""
 
 import contextlib
 import io
 import re
 import shlex
+import sys
+from functools import cache
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
 
+from llm_adapter.arguments import trl
 from llm_adapter.arguments.training import read_values
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "docs/sphinx"))
+from reference import COMMANDS, usage  # noqa: E402
+
 GUIDES = sorted(ROOT.glob("docs/guides/*.md"))
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
 NUMBER = re.compile(r"[+-]?\d+\.\d+")
@@ -78,3 +84,51 @@ def test_existing_flags(flags, monkeypatch):
     assert read_values(flags) is not None
     with pytest.raises(ValueError, match="known flag"):
         read_values([*flags, "--no_such_flag", "1"])
+
+
+FLAG = re.compile(r"(?<![\w-])--([a-z]\w*)")
+COMMAND = re.compile(r"-m ((?:mi_estimators|toy|proofs|llm_adapter)[.\w]*)([^\n`|#]*)")
+PAGES = sorted(
+    path
+    for pattern in ("*.md", "docs/**/*.md", "benchmarks/**/*.md")
+    for path in ROOT.glob(pattern)
+    if "build" not in path.parts
+)
+TRL = {*trl.NAMES, *trl.REMEDIES, *trl.SPECIAL}
+
+
+@cache
+def flags_of(command):
+    """Return the names of the flags that a command knows."""
+    train = command == "llm_adapter.train"
+    return set(FLAG.findall(usage(command, "--help_all" if train else "--help")))
+
+
+GIVEN: dict[str, set[str]] = {}
+"""Command → names of the flags that some page gives it; an experiment of the lab has the flags of its report."""
+for page in PAGES:
+    for command, words in COMMAND.findall(page.read_text().replace("\\\n", " ")):
+        name = "toy report" if command == "toy" else command
+        GIVEN.setdefault(name, set()).update(FLAG.findall(words))
+
+
+@pytest.mark.parametrize("command", sorted(GIVEN))
+def test_known_flags(command):
+    """A command knows every flag that a page gives it."""
+    theirs = TRL if command == "llm_adapter.train" else set()
+    assert GIVEN[command] <= flags_of(command) | theirs
+
+
+@pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.stem)
+def test_flags_in_sentences(path):
+    """A flag that stands alone in a sentence is one of ours, or one of TRL's that we read."""
+    sentences = BLOCK.sub("", path.read_text())
+    known = set().union(*map(flags_of, COMMANDS), flags_of("toy report"))
+    assert set(re.findall(r"`--(\w+)", sentences)) <= known | TRL
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name.startswith("llm_adapter")])
+def test_flags_on_pages(command):
+    """Some guide names every flag that --help shows."""
+    text = "\n".join(path.read_text() for path in GUIDES)
+    assert set(FLAG.findall(usage(command))) - {"help"} <= set(re.findall(r"\w+", text))

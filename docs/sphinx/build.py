@@ -48,7 +48,7 @@ GUIDES += (
 NAVIGATION = {
     "Guides": [f"guides/{name}" for name in GUIDES] + ["contributing", "conduct", "security"],
     "Theory": ["theorems/index", "notation", "papers"],
-    "Reference": ["api/index"],
+    "Reference": ["api/index", "api/commands"],
     "Results": ["lab", "tour/index", "benchmarks/index"],
     "Log": [
         "log/negative_results",

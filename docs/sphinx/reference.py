@@ -1,11 +1,14 @@
-"""The API pages: a page a namespace, made of signatures and docstrings, with links to names and theorems."""
+"""The API pages: a page a namespace, made of signatures and docstrings, and a page of the commands' --help."""
 
 from __future__ import annotations
 
 import ast
 import inspect
+import os
 import pkgutil
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
@@ -22,6 +25,13 @@ SECTIONS = {
     "Returns": "Returns",
     "Raises": "Raises",
 }
+COMMANDS = (
+    "mi_estimators",
+    "toy",
+    "proofs",
+    "proofs.kernel",
+    *(f"llm_adapter.{name}" for name in ("train", "online", "pairs", "evaluate", "plan", "report")),
+)
 HEAD = re.compile(r"(Args|Attributes|Returns|Raises)(, after `fit`)?:$")
 ENTRY = re.compile(r"([\w*][\w*, ]*): (.*)")
 
@@ -62,7 +72,24 @@ def pages() -> dict[str, str]:
         module = getattr(mi, room)
         own = [name for name in module.__all__ if homes()[f"mi.{room}.{name}"].count(".") == 2]
         written[f"{room}.md"] = _page(f"mi.{room}", module, own, [])
+    written["commands.md"] = _commands()
     return written
+
+
+def usage(command: str, flag: str = "--help") -> str:
+    """Return what `python -m COMMAND --help` prints, at 80 columns."""
+    words = [sys.executable, "-m", *command.split(), flag]
+    environment = os.environ | {"COLUMNS": "80"}
+    done = subprocess.run(
+        words, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def _commands() -> str:
+    parts = ["# Commands", "What each command says of itself under `--help`."]
+    parts += [f"## {command}\n\n```text\n{usage(command)}```" for command in COMMANDS]
+    return "\n\n".join(parts) + "\n"
 
 
 def _page(title: str, module: ModuleType, names: list[str], below: list[str]) -> str:
