@@ -6,6 +6,8 @@ import math
 from statistics import fmean, median
 from typing import NamedTuple
 
+from scipy.stats import ttest_1samp
+
 from benchmarks.smollm2_offline import compare
 from benchmarks.smollm2_offline import plan as offline_plan
 from benchmarks.smollm2_offline import tables as offline
@@ -18,18 +20,83 @@ NONE = "not measured"
 STANDS, AGAINST, OPEN = "stands", "counts against it", "not resolved"
 
 
+RULE, INTERVAL = "none: a threshold decides", "95 % interval, not corrected"
+QUESTIONS, LEVEL = 5, 0.05
+"""The offline questions over which the protocol corrects by Holm's method, and the level of their tests."""
+
+
 class Claim(NamedTuple):
-    """A claim, what was measured of it, from how much, and whether it stands by the protocol's own rule."""
+    """A claim, what was measured of it, from how much, by which test, and whether it stands by the protocol's rule."""
 
     claim: str
     measured: str
     count: str
+    test: str
     verdict: str
 
 
 def missing(claim: str) -> Claim:
     """Return the line of a claim without rows."""
-    return Claim(claim, NONE, "–", NONE)
+    return Claim(claim, NONE, "–", "–", NONE)
+
+
+def holm(p_values: dict[str, float], count: int = QUESTIONS) -> dict[str, float]:
+    """Return Holm's corrected p-values of some of `count` questions; those without a test count as 1.
+
+    >>> holm({"a": 0.01, "b": 0.04, "c": 0.03}, count=3)
+    {'a': 0.03, 'c': 0.06, 'b': 0.06}
+    """
+    corrected, largest = {}, 0.0
+    for place, (name, p) in enumerate(sorted(p_values.items(), key=lambda entry: entry[1])):
+        largest = max(largest, min(1.0, (count - place) * p))
+        corrected[name] = largest
+
+    return corrected
+
+
+def deepest(rows: Rows, size: offline_plan.Size, name: str) -> tuple[float, list[float]] | None:
+    """Return the deepest level that MIO and DPO reach in every seed, and z_w(MIO) − z_w(DPO) there, or None."""
+    levels = size.depths if name == "depth" else size.kls
+    most = min(len(offline.runs_of(rows, arm)) for arm in ("MIO", "DPO"))
+
+    for level in sorted(levels, reverse=True) if most else ():
+        values = offline.differences(rows, "MIO", "gradient", name, level, "steps")
+        if len(values) >= most:
+            return level, values
+
+    return None
+
+
+def text_differences(rows: Rows) -> list[float]:
+    """Return −ln π of a token of other text, MIO − DPO within each seed."""
+    mio, dpo = (offline.runs_of(rows, arm) for arm in ("MIO", "DPO"))
+    seeds = {row["seed"]: row["text_nats"] for row in dpo}
+    return [row["text_nats"] - seeds[row["seed"]] for row in mio if row["seed"] in seeds]
+
+
+def p_values_of(rows: Rows, size: offline_plan.Size) -> dict[str, tuple[float, float]]:
+    """Return (p, Holm's corrected p) of the questions that have a test: Student's, two-sided, over seeds."""
+    samples = {name: (deepest(rows, size, name) or (0, []))[1] for name in ("depth", "kl")}
+    samples["text"] = text_differences(rows)
+    plain = {
+        name: float(ttest_1samp(values, 0).pvalue)
+        for name, values in samples.items()
+        if len(values) > 1
+    }
+
+    return {name: (plain[name], p) for name, p in holm(plain).items()}
+
+
+def above(
+    values: list[float], name: str, p_values: dict[str, tuple[float, float]]
+) -> tuple[str, bool | None]:
+    """Return a test in words, and whether the mean is above 0 after the correction; None where that is open."""
+    if name not in p_values:
+        return "one seed: no test", None
+
+    low, (plain, corrected) = compare.paired(values)[1], p_values[name]
+    words = f"Student's: p {plain:.2g}, Holm's {corrected:.2g}"
+    return words, (corrected < LEVEL or None) if low > 0 else False
 
 
 def decline(rows: Rows) -> Claim:
@@ -48,27 +115,24 @@ def decline(rows: Rows) -> Claim:
     text = f"fall of z_w at β = {beta:g}: {offline.interval(falls[beta], '{:.2f}')} nats"
     verdict = STANDS if fmean(falls[beta]) >= 1 else AGAINST
 
-    return Claim(claim, text, f"{len(falls[beta])} seeds, {len(falls)} β", verdict)
+    return Claim(claim, text, f"{len(falls[beta])} seeds, {len(falls)} β", RULE, verdict)
 
 
 def bound(rows: Rows, size: offline_plan.Size, name: str) -> Claim:
     """It is the bound: MIO's z_w lies above DPO's at the deepest level that both reach in every seed."""
     words = "equal displacement of the rejected response" if name == "depth" else "equal KL"
     claim = f"At {words} MIO keeps the chosen response higher than DPO"
-    levels = size.depths if name == "depth" else size.kls
-    most = min(len(offline.runs_of(rows, arm)) for arm in ("MIO", "DPO"))
+    reached = deepest(rows, size, name)
+    if reached is None:
+        return missing(claim)
 
-    for level in sorted(levels, reverse=True) if most else ():
-        values = offline.differences(rows, "MIO", "gradient", name, level, "steps")
-        if len(values) < most:
-            continue
-        low = compare.paired(values)[1]
-        where = f"z_l = −{level:g}" if name == "depth" else f"KL = {level:g}"
-        text = f"z_w(MIO) − z_w(DPO) at {where}: {offline.interval(values)} nats"
-        verdict = OPEN if not math.isfinite(low) else STANDS if low > 0 else AGAINST
-        return Claim(claim, text, f"{len(values)} seeds", verdict)
+    level, values = reached
+    test, higher = above(values, name, p_values_of(rows, size))
+    where = f"z_l = −{level:g}" if name == "depth" else f"KL = {level:g}"
+    text = f"z_w(MIO) − z_w(DPO) at {where}: {offline.interval(values)} nats"
+    verdict = {True: STANDS, False: AGAINST, None: OPEN}[higher]
 
-    return missing(claim)
+    return Claim(claim, text, f"{len(values)} seeds", test, verdict)
 
 
 def turning(rows: Rows) -> Claim:
@@ -85,30 +149,28 @@ def turning(rows: Rows) -> Claim:
     inside = [turn.margin for turn, end in turns if 0 < turn.step < end]
     if not inside or prediction["margin"] is None:
         text = f"{prediction['turns']:.0%} of prompts predicted to turn, {len(inside)} of {len(dpo)} runs turn inside"
-        return Claim(claim, text, f"{prediction['prompts']} prompts", OPEN)
+        return Claim(claim, text, f"{prediction['prompts']} prompts", RULE, OPEN)
 
     measured = median(inside)
     text = f"{prediction['margin']:.2f} predicted, {measured:.2f} measured (median, nats)"
     ratio = measured / prediction["margin"]
     verdict = STANDS if 0.5 <= ratio <= 2 else AGAINST
 
-    return Claim(claim, text, f"{prediction['prompts']} prompts, {len(inside)} runs", verdict)
+    return Claim(claim, text, f"{prediction['prompts']} prompts, {len(inside)} runs", RULE, verdict)
 
 
-def elsewhere(rows: Rows) -> Claim:
+def elsewhere(rows: Rows, size: offline_plan.Size) -> Claim:
     """Anchored losses cost nothing elsewhere: other text is no less likely under MIO than under DPO."""
     claim = "Other text (the Apache licence) is no less likely under MIO than under DPO"
-    mio, dpo = (offline.runs_of(rows, arm) for arm in ("MIO", "DPO"))
-    seeds = {row["seed"]: row["text_nats"] for row in dpo}
-    values = [row["text_nats"] - seeds[row["seed"]] for row in mio if row["seed"] in seeds]
+    values = text_differences(rows)
     if not values:
         return missing(claim)
 
-    low = compare.paired(values)[1]
+    test, higher = above(values, "text", p_values_of(rows, size))
     text = f"−ln π a token, MIO − DPO: {offline.interval(values, '{:+.3f}')} nats"
-    verdict = OPEN if not math.isfinite(low) else AGAINST if low > 0 else STANDS
+    verdict = {True: AGAINST, False: STANDS, None: OPEN}[higher]
 
-    return Claim(claim, text, f"{len(values)} seeds", verdict)
+    return Claim(claim, text, f"{len(values)} seeds", test, verdict)
 
 
 def right_answers(rows: Rows) -> Claim:
@@ -138,9 +200,8 @@ def right_answers(rows: Rows) -> Claim:
     verdict = STANDS if low >= 0.05 else AGAINST if high < 0.05 else OPEN
     text = f"{arm} − SFT: {mean:+.3f} [{low:+.3f}, {high:+.3f}]"
 
-    return Claim(
-        claim, text, f"{len(values)} questions, {seeds} seeds; the best of the arms", verdict
-    )
+    count = f"{len(values)} questions, {seeds} seeds; the best of the arms"
+    return Claim(claim, text, count, INTERVAL, verdict)
 
 
 def sampler(rows: Rows) -> Claim:
@@ -160,7 +221,7 @@ def sampler(rows: Rows) -> Claim:
 
     count = f"{len(own)} on-policy runs, {len(offline_runs)} offline"
     if not all(row["until_half"] for row in offline_runs):
-        return Claim(claim, "offline MIO does not reach ½ in every seed", count, OPEN)
+        return Claim(claim, "offline MIO does not reach ½ in every seed", count, RULE, OPEN)
 
     unit = fmean(row["until_half"] for row in offline_runs)
     best = min(half for half, _ in own)
@@ -170,7 +231,7 @@ def sampler(rows: Rows) -> Claim:
     reached = ended if math.isinf(best) else best
     verdict = STANDS if reached > 3 * unit else OPEN if math.isinf(best) else AGAINST
 
-    return Claim(claim, text, count, verdict)
+    return Claim(claim, text, count, RULE, verdict)
 
 
 def dead_groups(rows: Rows) -> Claim:
@@ -193,7 +254,7 @@ def dead_groups(rows: Rows) -> Claim:
         return missing(claim)
 
     verdict = STANDS if all(inside) else AGAINST
-    return Claim(claim, "; ".join(parts), f"{total_runs} runs, 64 groups each", verdict)
+    return Claim(claim, "; ".join(parts), f"{total_runs} runs, 64 groups each", INTERVAL, verdict)
 
 
 def normalising(rows: Rows) -> Claim:
@@ -213,13 +274,13 @@ def normalising(rows: Rows) -> Claim:
     if not runs:
         return missing(claim)
     if len(values) < 2:
-        return Claim(claim, "an arm does not reach ½ from both levels", f"{runs} runs", OPEN)
+        return Claim(claim, "an arm does not reach ½ from both levels", f"{runs} runs", RULE, OPEN)
 
     plain, normalised = values.values()
     text = f"ratio of rounds, ε near {low:g} over {high:g}: plain {plain:.1f}, normalised {normalised:.1f}"
     verdict = STANDS if 0.5 <= normalised / plain <= 2 else AGAINST
 
-    return Claim(claim, text, f"{runs} runs", verdict)
+    return Claim(claim, text, f"{runs} runs", RULE, verdict)
 
 
 def sharpening(rows: Rows) -> Claim:
@@ -241,7 +302,7 @@ def sharpening(rows: Rows) -> Claim:
     verdict = AGAINST if low > 0 and fmean(values) >= 0.05 else STANDS if high < 0.05 else OPEN
     text = f"pass@{k} after − before: {fmean(values):+.3f} [{low:+.3f}, {high:+.3f}]"
 
-    return Claim(claim, text, f"{len(own)} runs", verdict)
+    return Claim(claim, text, f"{len(own)} runs", INTERVAL, verdict)
 
 
 def offline_claims(rows: Rows, size: offline_plan.Size) -> list[Claim]:
@@ -251,7 +312,7 @@ def offline_claims(rows: Rows, size: offline_plan.Size) -> list[Claim]:
         bound(rows, size, "depth"),
         bound(rows, size, "kl"),
         turning(rows),
-        elsewhere(rows),
+        elsewhere(rows, size),
         right_answers(rows),
     ]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from benchmarks.smollm2_offline import compare
 from benchmarks.smollm2_offline import plan as offline_plan
 from benchmarks.smollm2_offline import tables as offline
 from benchmarks.smollm2_online import plan as online_plan
@@ -18,12 +20,15 @@ OFFLINE = {"DPO": BLUE, "MIO": PINK, "BCE": RED, "NWJ": ORANGE, "InfoNCA": SKY, 
 ONLINE = dict(zip(online_plan.ARMS, (RED, ORANGE, PINK, BLUE, GREEN), strict=True))
 
 DISPLACEMENT = """How likely a right answer still is (z_w, upwards) when a wrong one has been pushed down so far
-(−z_l, to the right): ln π/π_ref in nats, means over held-out pairs, a line a seed, from the start (0, 0) to the end
-of training. At one place on the horizontal axis all losses have done equal work on the wrong answers. A line that
-first rises and then falls loses right answers too; lines on top of one another mean that the loss makes no difference
-at equal work."""
-DECLINE = """The same right answers (z_w, nats) against training steps under DPO, a colour a β: the smaller β, the
-further DPO goes. A fall after a rise is the decline that the paper speaks of."""
+(−z_l, to the right): a panel a loss. Both are ln π/π_ref on held-out pairs, in nats: 0 is the model before training,
+−0.7 is half as likely. Training starts at (0, 0) and moves to the right. The line is the mean over seeds, the band goes
+from the lowest seed to the highest, and both end where the first seed does. The dashed line is DPO's mean, the same in
+every panel. At one place on the horizontal axis all losses have done equal work on the wrong answers. A line above the
+dashed one keeps right answers likelier at equal work; where the dashed line lies inside the band, these runs do not
+tell the two losses apart."""
+DECLINE = """The same right answers (z_w, nats) against training steps under DPO, a colour a β: means over seeds,
+bands from the lowest seed to the highest. A smaller β lets DPO go further. A fall after a rise is the decline that the
+paper speaks of."""
 ESCAPE = """Rounds of 16 questions until half of the sampled answers are right, against 1/ε, ε the success before
 training; a dot a run, arrows for runs that ended before. Lines: the theorems' times, in units that make the leftmost
 mean right. Theory: arms that must find right answers themselves slow down in proportion to 1/ε, those that are given
@@ -31,18 +36,45 @@ one do not."""
 
 
 def displacement(rows: Rows) -> Figure | None:
-    """Return z_w against −z_l, an arm a colour; None without rows."""
-    figure = Figure(figsize=(5.6, 3.8), layout="constrained")
-    axes, drawn = figure.subplots(), False
-    for arm, colour in OFFLINE.items():
-        for k, row in enumerate(offline.runs_of(rows, arm)):
-            depth = [-value for value in row["z_rejected"]]
-            axes.plot(depth, row["z_chosen"], color=colour, lw=1.2, label=None if k else arm)
-            drawn = True
+    """Return z_w against −z_l, a panel an arm; None without rows."""
+    bands = {}
+    for arm in OFFLINE:
+        if runs := offline.runs_of(rows, arm):
+            bands[arm] = at_depths(runs)
 
-    axes.axhline(0, color=GREY, lw=0.8)
-    axes.set(xlabel="wrong answers pushed down, −z_l, nats", ylabel="right answers, z_w, nats")
-    return _finished(figure, drawn)
+    if not bands:
+        return None
+
+    lines = math.ceil(len(bands) / 3)
+    figure = Figure(figsize=(7.6, 2.4 * lines), layout="constrained")
+    panels = figure.subplots(lines, 3, sharex=True, sharey=True, squeeze=False)
+    for panel in panels.flat[len(bands) :]:
+        panel.set_visible(False)
+
+    for panel, (arm, (depths, values)) in zip(panels.flat, bands.items(), strict=False):
+        _band(panel, depths, values, OFFLINE[arm])
+        if "DPO" in bands and arm != "DPO":
+            depths, values = bands["DPO"]
+            panel.plot(depths, values.mean(0), "--", color=GREY, lw=1.2)
+
+        panel.axhline(0, color=GREY, lw=0.8)
+        panel.set_title(arm)
+
+    figure.supxlabel("wrong answers pushed down, −z_l, nats")
+    figure.supylabel("right answers, z_w, nats")
+    return figure
+
+
+def at_depths(runs: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """Return depths −z_l, as far as every run goes, and z_w at them, shape (runs, depths)."""
+    deepest = min(-min(row["z_rejected"]) for row in runs)
+    depths = np.linspace(0, max(deepest, 0), 80, endpoint=False)
+    values = []
+    for row in runs:
+        curve = row["z_chosen"], row["z_rejected"]
+        values.append([0.0, *(compare.at_depth(*curve, depth) for depth in depths[1:])])
+
+    return depths, np.array(values, dtype=float)
 
 
 def decline(rows: Rows) -> Figure | None:
@@ -53,13 +85,22 @@ def decline(rows: Rows) -> Figure | None:
     colours = dict(zip(betas, (RED, ORANGE, BLUE, SKY, GREEN), strict=False))
 
     for beta in betas:
-        for k, row in enumerate(offline.runs_of(rows, "DPO", beta=beta)):
-            label = None if k else f"β = {beta:g}"
-            axes.plot(row["steps"], row["z_chosen"], color=colours[beta], lw=1.2, label=label)
+        runs = offline.runs_of(rows, "DPO", beta=beta)
+        length = min(len(row["steps"]) for row in runs)
+        values = np.array([row["z_chosen"][:length] for row in runs])
+        _band(axes, runs[0]["steps"][:length], values, colours[beta], f"β = {beta:g}")
 
     axes.axhline(0, color=GREY, lw=0.8)
     axes.set(xlabel="training steps", ylabel="right answers, z_w, nats")
     return _finished(figure, bool(betas))
+
+
+def _band(
+    axes, x: Sequence[float] | np.ndarray, values: np.ndarray, colour: str, label: str = ""
+) -> None:
+    """Draw the mean over the first axis, and a band from the lowest value to the highest."""
+    axes.fill_between(x, values.min(0), values.max(0), color=colour, alpha=0.2, lw=0)
+    axes.plot(x, values.mean(0), color=colour, lw=1.6, label=label)
 
 
 def escape(rows: Rows) -> Figure | None:

@@ -1,6 +1,8 @@
 """The experiment's page: what is not there is said, and a verdict follows from the rows alone."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchmarks.experiment import __main__ as command
 from benchmarks.experiment import claims
@@ -44,12 +46,30 @@ def test_a_decline_is_a_nat_below_the_top(end, verdict):
 
 @pytest.mark.parametrize(
     ("gains", "verdict"),
-    [((1.0, 1.1, 0.9), claims.STANDS), ((1.0, -1.0, 0.1), claims.AGAINST), ((1.0,), claims.OPEN)],
+    [
+        ((1.0, 1.1, 0.9), claims.STANDS),
+        ((1.0, 1.4, 0.6), claims.OPEN),  # p 0.05 alone, above it after the correction
+        ((1.0, -1.0, 0.1), claims.AGAINST),
+        ((1.0,), claims.OPEN),
+    ],
 )
-def test_the_bound_stands_where_the_interval_lies_above_0(gains, verdict):
+def test_the_bound_stands_where_the_corrected_difference_lies_above_0(gains, verdict):
     rows = [offline("DPO", seed, [0.0, 0.5, 0.0]) for seed in range(len(gains))]
     rows += [offline("MIO", seed, [0.0, 0.5 + g, g]) for seed, g in enumerate(gains)]
     assert claims.bound(rows, SIZE, "depth").verdict == verdict
+
+
+@given(st.dictionaries(st.text(max_size=2), st.floats(0, 1), max_size=5))
+def test_holms_correction(p_values):
+    """It lies between the plain value and Bonferroni's, and rejects what the step-down rule rejects."""
+    corrected = claims.holm(p_values)
+    assert all(p <= corrected[name] <= min(1, 5 * p) for name, p in p_values.items())
+
+    ordered = sorted(p_values.values())
+    rejected = 0
+    while rejected < len(ordered) and (5 - rejected) * ordered[rejected] < 0.05:
+        rejected += 1
+    assert sum(p < 0.05 for p in corrected.values()) == rejected
 
 
 @pytest.mark.parametrize(
