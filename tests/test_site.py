@@ -58,18 +58,49 @@ def test_other_hosts(site):
         assert not re.search(loads, path.read_text(encoding="utf-8")), path
 
 
+def findings(browser, path, width, scheme):
+    """Return what hinders a reader: messages of the console, sideways scroll, serious findings of axe-core."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe").Axe()
+    page = browser.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
+    hindrances = []
+    page.on("console", lambda message: hindrances.append(message.text))
+    page.on("pageerror", lambda error: hindrances.append(str(error)))
+    page.goto(path.as_uri())
+    page.wait_for_load_state()
+    page.evaluate("window.MathJax?.startup?.promise.then(() => null)")
+    page.wait_for_timeout(600)  # then the site's script names what overflows
+
+    overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    if overflow > 0:
+        hindrances.append(f"{overflow} pixels too wide")
+
+    # preload would fetch the style sheets, which a browser refuses for files
+    results = axe.run(page, options={"preload": False, "resultTypes": ["violations"]})
+    for rule in results.response["violations"]:
+        if rule["impact"] in ("serious", "critical"):
+            hindrances.append(f"{rule['id']}: {rule['nodes'][0]['html'][:200]}")
+
+    page.close()
+    return hindrances
+
+
 @pytest.mark.parametrize("name", LOOKED_AT)
 def test_narrow_page(site, browser, name):
-    """A page fits a telephone, and its console is silent."""
-    page, complaints = browser.new_page(viewport={"width": 390, "height": 844}), []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto((site / name).as_uri())
-    page.wait_for_load_state()
+    """A page fits a telephone at night, its console is silent, and axe-core finds nothing serious."""
+    assert findings(browser, site / name, 390, "dark") == []
 
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert complaints == []
-    page.close()
+
+@pytest.mark.broad
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_all_pages(site, browser, width, scheme):
+    """The same of every page, in four settings: half an hour."""
+    hindrances = {
+        str(path.relative_to(site)): findings(browser, path, width, scheme)
+        for path in sorted(site.rglob("*.html"))
+    }
+
+    assert {name: lines for name, lines in hindrances.items() if lines} == {}
 
 
 def test_opened_from_a_file(site, browser):
