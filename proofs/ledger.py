@@ -170,15 +170,7 @@ def ledger(
         slugs: which ones to run.
         progress: wraps the list of slugs while they are run, as tqdm does.
     """
-    uses = {slug: () if isinstance(t, str) else t.uses for slug, t in theorems.items()}
-    below: dict[str, tuple[str, ...]] = {}
-    broken = {slug: reason for slug, reason in theorems.items() if isinstance(reason, str)}
-    for slug in theorems:
-        try:
-            below[slug] = rests_on(slug, uses)
-        except ValueError as error:
-            below[slug], broken[slug] = (), str(error)
-
+    below, broken = _rested_on(theorems)
     wanted = set(theorems if slugs is None else slugs)
     wanted |= {name for slug in wanted for name in below[slug]}
     entries: dict[str, Entry] = {}
@@ -189,22 +181,41 @@ def ledger(
             entries[slug] = Entry(slug, theorem, error=broken[slug])
             continue
 
-        verdict = run(theorem, record.status(theorem))
-        fallen = [name for name in below[slug] if not entries[name].ok]
-        error = f"rests on {', '.join(fallen)}, which failed" if fallen else ""
-
-        tiers: list[str] = []
-        hands: list[bool] = []
-        for seen, name in ((verdict, "tier"), (verdict.here, "here")):
-            beneath = [] if seen.tier == "kernel" else below[slug]
-            tiers.append(weakest([seen.tier, *(getattr(entries[b], name) for b in beneath)]))
-            granted = "hand" if name == "tier" else "hand_here"
-            hands.append(seen.hand or any(getattr(entries[b], granted) for b in beneath))
-
-        if fallen:
-            tiers = ["none", "none"]
-        entries[slug] = Entry(
-            slug, theorem, verdict, below[slug], tiers[0], tiers[1], hands[0], hands[1], error
-        )
+        beneath = [entries[name] for name in below[slug]]
+        entries[slug] = _entry(slug, theorem, run(theorem, record.status(theorem)), beneath)
 
     return list(entries.values())
+
+
+def _rested_on(
+    theorems: Mapping[str, Theorem | str],
+) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+    """Return what each theorem rests on, and why some cannot be run."""
+    uses = {slug: () if isinstance(t, str) else t.uses for slug, t in theorems.items()}
+    below: dict[str, tuple[str, ...]] = {}
+    broken = {slug: reason for slug, reason in theorems.items() if isinstance(reason, str)}
+    for slug in theorems:
+        try:
+            below[slug] = rests_on(slug, uses)
+        except ValueError as error:
+            below[slug], broken[slug] = (), str(error)
+
+    return below, broken
+
+
+def _entry(slug: str, theorem: Theorem, verdict: Verdict, below: list[Entry]) -> Entry:
+    """Return the entry of a theorem that was run; `below` are those it rests on."""
+    fallen = [entry.slug for entry in below if not entry.ok]
+    error = f"rests on {', '.join(fallen)}, which failed" if fallen else ""
+
+    tiers: list[str] = []
+    hands: list[bool] = []
+    for seen, tier, hand in ((verdict, "tier", "hand"), (verdict.here, "here", "hand_here")):
+        beneath = [] if seen.tier == "kernel" else below  # what Coq proved rests on nothing else
+        tiers.append(weakest([seen.tier, *(getattr(entry, tier) for entry in beneath)]))
+        hands.append(seen.hand or any(getattr(entry, hand) for entry in beneath))
+
+    if fallen:
+        tiers = ["none", "none"]
+    names = tuple(entry.slug for entry in below)
+    return Entry(slug, theorem, verdict, names, *tiers, *hands, error)

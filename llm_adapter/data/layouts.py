@@ -34,20 +34,7 @@ def one_layout(row: dict[str, Any]) -> dict[str, Any]:
     >>> row["prompt"], row["chosen"]
     ('2 + 2?', [{'role': 'assistant', 'content': '4'}])
     """
-    row = dict(row)
-    names = [name for name in QUESTIONS if row.get(name) is not None]
-    if row.get("prompt") is None and len(names) == 1:
-        row["prompt"] = row.pop(names[0])
-        context = row.get("input")
-        if names == ["instruction"] and isinstance(context, str):
-            del row["input"]
-            row["prompt"] = "\n".join(filter(None, (row["prompt"], context)))
-
-    earlier = _turns(row.get("history"))
-    if earlier and isinstance(row.get("prompt"), str):
-        row["prompt"] = [*earlier, {"role": "user", "content": row["prompt"]}]
-        del row["history"]
-
+    row = _with_prompt(dict(row))
     for name in SYSTEM:
         if isinstance(row.get(name), str) and row.get("system") is None:
             row["system"] = row.pop(name)
@@ -65,6 +52,24 @@ def one_layout(row: dict[str, Any]) -> dict[str, Any]:
 
     if row.get("prompt") is None:
         row |= _dialogue(row.get("chosen"), row.get("rejected"))
+    return row
+
+
+def _with_prompt(row: dict[str, Any]) -> dict[str, Any]:
+    """Name the question of a row `prompt`, with its context and the turns before it."""
+    names = [name for name in QUESTIONS if row.get(name) is not None]
+    if row.get("prompt") is None and len(names) == 1:
+        row["prompt"] = row.pop(names[0])
+        context = row.get("input")
+        if names == ["instruction"] and isinstance(context, str):
+            del row["input"]
+            row["prompt"] = "\n".join(filter(None, (row["prompt"], context)))
+
+    earlier = _turns(row.get("history"))
+    if earlier and isinstance(row.get("prompt"), str):
+        row["prompt"] = [*earlier, {"role": "user", "content": row["prompt"]}]
+        del row["history"]
+
     return row
 
 

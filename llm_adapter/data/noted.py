@@ -37,6 +37,13 @@ def notes_of(others: dict, prompt: Text, responses: Sequence[Text]) -> Iterator[
     if any(_is_json_of_messages(text) for text in (prompt, *responses) if isinstance(text, str)):
         yield "messages_as_text"
 
+    margin = _margin(others)
+    if margin is not None and margin <= 0:
+        yield "lower_score" if margin else "tie"
+
+
+def _margin(others: dict) -> float | None:
+    """Return the chosen response's score less the rejected one's, or the margin that the row states."""
     scores = {
         side: score
         for side in ("chosen", "rejected")
@@ -44,12 +51,9 @@ def notes_of(others: dict, prompt: Text, responses: Sequence[Text]) -> Iterator[
         if unused(str(key)) and side in str(key)
         if (score := _score(value)) is not None
     }
-
-    margin = (
-        scores["chosen"] - scores["rejected"] if len(scores) == 2 else _score(others.get("margin"))
-    )
-    if margin is not None and margin <= 0:
-        yield "lower_score" if margin else "tie"
+    if len(scores) == 2:
+        return scores["chosen"] - scores["rejected"]
+    return _score(others.get("margin"))
 
 
 def _score(value: object) -> float | None:

@@ -108,33 +108,43 @@ def render(
     write = partial(write_as, _form(write_as, asked, answers))
     head, closed = write(asked, add_generation_prompt=True) + begun, write(asked)
     texts = [_once(write, asked, answer, tokenizer) for answer in answers]
-    notes = list(_losses(head, answers, texts))
-    template = tokenizer.chat_template
-
-    if isinstance(template, str):  # a table of several is not looked into
-        if example.template and not example.template.keys() <= names_read(template):
-            notes.append("kwargs_ignored")
-        if "strftime_now" in template and "date_string" not in settings:
-            notes.append("dated")
-
+    notes = [
+        *_losses(head, answers, texts),
+        *_notes_of_template(tokenizer.chat_template, example.template, settings),
+    ]
     if example.tools and head == write(asked, add_generation_prompt=True, tools=None):
         notes.append("tools_ignored")
-    if all(text.startswith(head) for text in texts):
-        return head, texts, notes
 
-    shared = common_length([head, *texts])
+    if not all(text.startswith(head) for text in texts):
+        _check_beginning(head, closed, texts)
+        notes.append("template")
+    return head, texts, notes
+
+
+def _notes_of_template(template: Any, own: Mapping[str, Any], settings: Mapping) -> Iterator[str]:
+    """Yield what is worth a note in a template's text, given a row's own arguments and all of them."""
+    if not isinstance(template, str):  # a table of several is not looked into
+        return
+    if own and not own.keys() <= names_read(template):
+        yield "kwargs_ignored"
+    if "strftime_now" in template and "date_string" not in settings:
+        yield "dated"
+
+
+def _check_beginning(head: str, closed: str, texts: list[str]) -> None:
+    """Refuse texts that do not begin with all that the prompt says, with and without an answer to come."""
     needed = head[: common_length([head, closed])].rstrip()
-    if shared < len(needed) or not needed:
-        written = next(text for text in texts if not needed or not text.startswith(needed))
-        place = common_length([needed, written])
-        raise Unusable(
-            "conversation",
-            "prompt: expected a chat template that begins with the prompt, got one that writes "
-            f"{written[place : place + 20]!r} before an answer, in place of "
-            f"{needed[place : place + 20]!r} (--chat_template takes another one)",
-        )
+    if needed and common_length([head, *texts]) >= len(needed):
+        return
 
-    return head, texts, [*notes, "template"]
+    written = next(text for text in texts if not needed or not text.startswith(needed))
+    place = common_length([needed, written])
+    raise Unusable(
+        "conversation",
+        "prompt: expected a chat template that begins with the prompt, got one that writes "
+        f"{written[place : place + 20]!r} before an answer, in place of "
+        f"{needed[place : place + 20]!r} (--chat_template takes another one)",
+    )
 
 
 def _in_parts(message: dict) -> dict:

@@ -210,19 +210,9 @@ def _tokens(
     example: Example, tokenizer, options: Options, chat: bool, bos: list[int]
 ) -> tuple[list[int], list[list[int]], list[str]]:
     """Return the tokens of the prompt and of the responses, and what is worth a note."""
-    notes = []
-    if chat:
-        head, texts, notes = render(example, tokenizer, options.template)
-    else:
-        head = f"{example.system}\n\n{example.prompt}" if example.system else f"{example.prompt}"
-        texts = [f"{head}{response}" for response in (example.chosen, *example.rejected)]
-        if tokenizer.chat_template:
-            notes.append("plain")
-        if example.template:
-            notes.append("kwargs_ignored")
-        if example.tools:
-            notes.append("tools_ignored")
-
+    head, texts, notes = (
+        render(example, tokenizer, options.template) if chat else _plain(example, tokenizer)
+    )
     open_ids, *ids = (_begun(row, chat, bos) for row in _encode([head, *texts], tokenizer))
     length = common_length([open_ids, *ids])
     if open_ids and not length:
@@ -249,6 +239,18 @@ def _tokens(
         notes.append("endless")
 
     return open_ids[:length], responses, notes
+
+
+def _plain(example: Example, tokenizer) -> tuple[str, list[str], list[str]]:
+    """Return the prompt's text, and the texts with each response, without a template; and notes."""
+    head = f"{example.system}\n\n{example.prompt}" if example.system else f"{example.prompt}"
+    texts = [f"{head}{response}" for response in (example.chosen, *example.rejected)]
+    ignored = {
+        "plain": tokenizer.chat_template,
+        "kwargs_ignored": example.template,
+        "tools_ignored": example.tools,
+    }
+    return head, texts, [note for note, value in ignored.items() if value]
 
 
 def prompt_ids(text: str, tokenizer) -> list[int]:
