@@ -141,24 +141,8 @@ def _run(options: argparse.Namespace, out: Path) -> int:
 
     suite = SUITES[options.suite]
     chosen = _chosen(options.only or suite.estimators)
-    laws = [task for task in suite if _matches(task.name, options.tasks)]
-
-    if not laws:
-        raise ValueError(
-            f"--tasks: expected laws of the suite {options.suite}, such as"
-            f" {', '.join(task.name for task in list(suite)[:10])}, got {' '.join(options.tasks)}"
-        )
-
-    if not options.tables:
-        _prepare(packages.PEER_OF_DIGITS, laws, options.python)
-    for task in laws:
-        if not task.present():
-            print(f"{task.name}: left out, scikit-learn's digits are not here", file=sys.stderr)
-
-    laws = [task for task in laws if task.present()]
-
     seeds = suite.seeds if options.seeds is None else options.seeds
-    fits = plan.plan(options.suite, laws, chosen, seeds, options.rows, options.steps)
+    fits = plan.plan(options.suite, _laws(options), chosen, seeds, options.rows, options.steps)
     stairs = []
 
     if options.suite == STAIRS_WITH:
@@ -180,10 +164,25 @@ def _run(options: argparse.Namespace, out: Path) -> int:
     return _write(options.suite, fits, stairs, out)
 
 
-def _prepare(package: packages.Package, laws: list[Task], python: str) -> None:
-    """Make the environment that has the digits, if a law draws from them and they are not here."""
-    if not all(task.present() for task in laws):
-        packages.prepare(package, python)
+def _laws(options: argparse.Namespace) -> list[Task]:
+    """Return the laws that are asked for, without those whose digits are not here."""
+    suite = SUITES[options.suite]
+    laws = [task for task in suite if _matches(task.name, options.tasks)]
+    if not laws:
+        raise ValueError(
+            f"--tasks: expected laws of the suite {options.suite}, such as"
+            f" {', '.join(task.name for task in list(suite)[:10])}, got {' '.join(options.tasks)}"
+        )
+
+    # The environment of scikit-learn has them.
+    if not (options.tables or all(task.present() for task in laws)):
+        packages.prepare(packages.PEER_OF_DIGITS, options.python)
+
+    for task in laws:
+        if not task.present():
+            print(f"{task.name}: left out, scikit-learn's digits are not here", file=sys.stderr)
+
+    return [task for task in laws if task.present()]
 
 
 def _matches(name: str, patterns: list[str]) -> bool:

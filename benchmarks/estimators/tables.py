@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from statistics import fmean, median, stdev, variance
 
 from mi_estimators.display import Table
@@ -88,11 +88,6 @@ def summary(rows: list[Row]) -> dict[str, dict]:
             row for row in fits if row["held_out"] is not None and row["reported"] is not None
         ]
         intervals = [row for row in fits if row["interval"] is not None]
-        spreads = [
-            stdev(row["estimate"] for row in group)
-            for group in grouped(fits, "task").values()
-            if len(group) > 1 and all(row["estimate"] is not None for row in group)
-        ]
 
         table[estimator] = {
             "fits": len(fits),
@@ -107,13 +102,23 @@ def summary(rows: list[Row]) -> dict[str, dict]:
             "covered": sum(map(covers, intervals)),
             "intervals": len(intervals),
             "cpu_seconds": fmean(row["cpu_seconds"] for row in fits),
-            "spread": fmean(spreads) if spreads else None,
+            "spread": _spread(fits),
             "fresh": any(row["fresh"] for row in fits),
             "versions": sorted({row["version"] for row in fits}),
         }
 
     order = sorted(table.items(), key=lambda item: (-item[1]["tasks"], item[1]["mae"]))
     return dict(order)
+
+
+def _spread(fits: list[Row]) -> float | None:
+    """Return the mean standard deviation over the seeds of a task; None where no task has several estimates."""
+    spreads = [
+        stdev(row["estimate"] for row in group)
+        for group in grouped(fits, "task").values()
+        if len(group) > 1 and all(row["estimate"] is not None for row in group)
+    ]
+    return fmean(spreads) if spreads else None
 
 
 def number(x: float | None, digits: int = 2) -> str:
@@ -268,7 +273,7 @@ def trust(rows: list[Row]) -> dict[str, list[Row]]:
     beyond = [row for row in rows if is_beyond(row)]
     known = [row for row in rows if expected(row)]
     within = [row for row in rows if not is_beyond(row) and not expected(row)]
-    ok = [row for row in rows if row["verdict"] == "ok" and not is_beyond(row)]
+    ok = [row for row in _ok(rows) if not is_beyond(row)]
     wrong = [row for row in rows if is_wrong(row)]
     right = [row for row in within if is_right(row) and row["verdict"] != "nothing_found"]
 
@@ -277,14 +282,18 @@ def trust(rows: list[Row]) -> dict[str, list[Row]]:
         "ok": ok,
         "ok and covered": list(filter(covers, ok)),
         "wrong": wrong,
-        "wrong and ok": [row for row in wrong if row["verdict"] == "ok"],
+        "wrong and ok": _ok(wrong),
         "right": right,
         "right and flagged": [row for row in right if row["verdict"] != "ok"],
         "beyond ln n": beyond,
-        "beyond ln n and ok": [row for row in beyond if row["verdict"] == "ok"],
+        "beyond ln n and ok": _ok(beyond),
         "known": known,
         "known and met": [row for row in known if row["verdict"] in expected(row)],
     }
+
+
+def _ok(rows: list[Row]) -> list[Row]:
+    return [row for row in rows if row["verdict"] == "ok"]
 
 
 def verdicts(rows: list[Row]) -> str:
@@ -403,27 +412,31 @@ def page(
         parts.append("Fits that failed and are left out:\n\n" + "\n".join(failed))
 
     if any("error" not in row for row in rows):
-        small = {row["task"] for row in rows} <= set(TEN)
-        if small:
-            parts.append(f"## Estimates, mean over seeds\n\n{estimates(rows)}")
-
-        parts.append(f"## Accuracy and cost\n\n{accuracy(rows)}")
-        parts.append("\n".join([*_legend(rows), *_versions(rows)]))
-        if any(row.get("verdict") for row in rows):
-            parts.append(f"## Verdicts\n\n{verdicts(rows)}")
-        if comparison := "" if small else beside(rows):
-            parts.append(f"## Beside the best other\n\n{comparison}")
-        if {row["suite"] for row in rows} == {"grid"}:
-            parts.append(f"## Mean absolute error by nats\n\n{levels(rows)}")
-        if not small:
-            parts.append(f"## Each law, mean over draws\n\n{laws(rows)}")
-
+        parts += _of_suite(rows)
     if any("error" not in row for row in stairs):
         parts.append(
             f"## Staircase: 20 pairs of correlated normals (Poole et al. 2019)\n\n{staircase(stairs)}\n\n{_STAIRS}"
         )
 
     return "\n\n".join(parts) + "\n"
+
+
+def _of_suite(rows: list[Row]) -> Iterator[str]:
+    """Yield the sections on a suite: the small one has few enough laws for a table of estimates."""
+    small = {row["task"] for row in rows} <= set(TEN)
+    if small:
+        yield f"## Estimates, mean over seeds\n\n{estimates(rows)}"
+
+    yield f"## Accuracy and cost\n\n{accuracy(rows)}"
+    yield "\n".join([*_legend(rows), *_versions(rows)])
+    if any(row.get("verdict") for row in rows):
+        yield f"## Verdicts\n\n{verdicts(rows)}"
+    if comparison := "" if small else beside(rows):
+        yield f"## Beside the best other\n\n{comparison}"
+    if {row["suite"] for row in rows} == {"grid"}:
+        yield f"## Mean absolute error by nats\n\n{levels(rows)}"
+    if not small:
+        yield f"## Each law, mean over draws\n\n{laws(rows)}"
 
 
 _NOTES: list[tuple[Callable[[Row], bool], str]] = [

@@ -120,6 +120,17 @@ def _exact(box: Mapping) -> Box:
     return {s: (Fraction(str(a)), Fraction(str(b))) for s, (a, b) in box.items()}
 
 
+def _halves(box: Box) -> list[Box]:
+    """Cut a box in two across its widest side; nothing where it is a point."""
+    widest = max(box, key=lambda s: box[s][1] - box[s][0], default=None)
+    if widest is None or box[widest][0] == box[widest][1]:
+        return []
+
+    low, high = box[widest]
+    cut = (low + high) / 2
+    return [box | {widest: side} for side in ((low, cut), (cut, high))]
+
+
 def certify(expr: Term, relation: str, box: Mapping, budget: int = 4000) -> Outcome:
     """Decide `expr relation 0` on the whole box by adaptive subdivision.
 
@@ -179,15 +190,14 @@ def certify(expr: Term, relation: str, box: Mapping, budget: int = 4000) -> Outc
 
             done = holds(enclosure, 0) or (bool(slopes) and holds(centred, 0))
             if not done:
-                widest = max(part, key=lambda s: part[s][1] - part[s][0], default=None)
-                if widest is None or part[widest][0] == part[widest][1]:
+                halves = _halves(part)
+                if not halves:
                     return Outcome(
                         "undecided", f"the sign at {show(part)} is below {PRECISION} bits"
                     )
-                (low, high), cut = part[widest], middle[widest][0]
-                for half in ((low, cut), (cut, high)):
-                    width = max(float(b - a) for a, b in (part | {widest: half}).values())
-                    heapq.heappush(queue, (-width, next(ticket), part | {widest: half}))
+                for half in halves:
+                    width = max(float(b - a) for a, b in half.values())
+                    heapq.heappush(queue, (-width, next(ticket), half))
 
             if not queue:
                 boxes = f"{looked_at} sub-boxes of {show(start)}"
