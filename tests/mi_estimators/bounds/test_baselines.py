@@ -198,15 +198,3 @@ def test_derivatives():
 def test_refusals(message, arguments):
     with pytest.raises(ValueError, match=message):
         mi.bounds.interpolated(*arguments)
-
-
-def test_massless_rows():
-    scores = torch.randn(4, 4)
-    log_weights = torch.tensor([0.2, 0.0, 0.5, 0.3]).log()
-    kept = torch.tensor([0, 2, 3])
-    value = mi.bounds.interpolated(scores, 0.4, None, log_weights)
-
-    torch.testing.assert_close(
-        value,
-        mi.bounds.interpolated(scores[kept][:, kept], 0.4, None, log_weights[kept]),
-    )

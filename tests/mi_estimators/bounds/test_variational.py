@@ -95,25 +95,6 @@ def test_derivatives(name):
     assert torch.autograd.gradcheck(value, (*scores, *logits))
 
 
-@functions
-@pytest.mark.parametrize("sign", [1, -1])
-def test_massless_atoms(name, sign):
-    """Atoms without mass do not count."""
-    joint = torch.tensor([2.3, 800.0])
-    product = torch.tensor([0.1, sign * 900.0])
-    log_p = torch.tensor([0.0, -math.inf])
-    scores = [joint.requires_grad_(), product.requires_grad_()]
-    value = FUNCTIONS[name](*scores, log_p=log_p, log_q=log_p)
-
-    torch.testing.assert_close(
-        value,
-        FUNCTIONS[name](joint[:1], product[:1]),
-    )
-
-    gradient = torch.autograd.grad(value, scores, materialize_grads=True)
-    assert all(g.isfinite().all() for g in gradient)
-
-
 @pytest.mark.parametrize("name", ["dv", "js", *READOUTS])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_float32_scores(name, sign):

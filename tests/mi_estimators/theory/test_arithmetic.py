@@ -1,8 +1,6 @@
 """One formula for every kind of number: floats, arrays, tensors and symbols; what each function refuses."""
 
 import math
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -243,21 +241,3 @@ def test_bad_arguments(call):
     name, function, *arguments = call
     with pytest.raises(ValueError, match=f"^{name}: expected.*got"):
         getattr(theory, function)(*arguments)
-
-
-def test_lazy_import():
-    """Importing `theory` loads no SymPy."""
-    code = """
-import sys
-before = set(sys.modules)
-import torch
-loaded = "sympy" in sys.modules
-import mi_estimators.theory as theory
-theory.escape_time_dpo(0.1, 0.5)
-print(loaded or "sympy" not in sys.modules)
-"""
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-
-    assert result.stdout == "True\n"
