@@ -218,4 +218,4 @@ def _entry(slug: str, theorem: Theorem, verdict: Verdict, below: list[Entry]) ->
     if fallen:
         tiers = ["none", "none"]
     names = tuple(entry.slug for entry in below)
-    return Entry(slug, theorem, verdict, names, *tiers, *hands, error)
+    return Entry(slug, theorem, verdict, names, tiers[0], tiers[1], hands[0], hands[1], error=error)
