@@ -1,7 +1,5 @@
 """Models: what is loaded, what is refused, and what a cast leaves exact."""
 
-import importlib.util
-
 import pytest
 import torch
 from transformers import (
@@ -15,11 +13,7 @@ from llm_adapter.data.collate import collate
 from llm_adapter.data.tokens import TokenizedExample
 from llm_adapter.loss.logprobs import log_probs_from_head
 from llm_adapter.models import disable_dropout
-
-
-def needs(package):
-    missing = importlib.util.find_spec(package) is None
-    return pytest.mark.skipif(missing, reason=f"needs the optional package {package}")
+from tests.llm_adapter.shared import needs
 
 
 @needs("peft")

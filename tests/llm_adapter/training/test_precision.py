@@ -1,6 +1,5 @@
 """Weights in bf16: what rounding loses, and what keeps it."""
 
-import importlib.util
 import math
 
 import pytest
@@ -8,11 +7,7 @@ import torch
 
 from llm_adapter.training import precision
 from llm_adapter.training.arguments import parse_arguments
-
-
-def needs(package):
-    missing = importlib.util.find_spec(package) is None
-    return pytest.mark.skipif(missing, reason=f"needs the optional package {package}")
+from tests.llm_adapter.shared import needs
 
 
 def test_lost_share():

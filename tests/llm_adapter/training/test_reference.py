@@ -1,6 +1,5 @@
 """The reference: live or precomputed, on disk, with adapters and engines."""
 
-import importlib.util
 from types import SimpleNamespace
 
 import pytest
@@ -11,11 +10,7 @@ from llm_adapter import models
 from llm_adapter.data.tokens import TokenizedExample
 from llm_adapter.training.arguments import parse_arguments
 from llm_adapter.training.reference import Cache, Reference, model_digest
-
-
-def needs(package):
-    missing = importlib.util.find_spec(package) is None
-    return pytest.mark.skipif(missing, reason=f"needs the optional package {package}")
+from tests.llm_adapter.shared import needs
 
 
 def test_live_reference(run, folder, tmp_path):

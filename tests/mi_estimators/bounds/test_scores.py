@@ -9,10 +9,7 @@ from hypothesis import strategies as st
 
 import mi_estimators as mi
 from mi_estimators.bounds.scores import derangement
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.mi_estimators.shared import seeded
 
 
 @given(n=st.integers(2, 30), seed=st.integers(0, 10**6))

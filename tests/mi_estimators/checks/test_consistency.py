@@ -17,12 +17,9 @@ from mi_estimators.checks.consistency import (
     self_consistency,
 )
 from mi_estimators.estimation.pairs import paired_rows
+from tests.mi_estimators.shared import seeded
 
 TINY = dict(steps=50, hidden=8, folds=2)
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 class Scripted(mi.MIEstimator):

@@ -10,12 +10,9 @@ from scipy.stats import kstest
 import mi_estimators as mi
 from mi_estimators.checks.permutation import pairing_statistics, permutation_test
 from mi_estimators.estimation.grouping import group_labels
+from tests.mi_estimators.shared import seeded
 
 TINY = dict(steps=50, hidden=8, folds=2)
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def uniformity(p_values, permutations: int) -> float:

@@ -19,13 +19,10 @@ from mi_estimators.diagnostics.gradients import (
 )
 from mi_estimators.diagnostics.table import gradient_table
 from mi_estimators.estimation.critics import Separable
+from tests.mi_estimators.shared import seeded
 
 OBJECTIVES = {"dv": mi.dv, **mi.DIVERGENCES, "infonce": mi.infonce, "smile": mi.smile}
 objectives = pytest.mark.parametrize("name", OBJECTIVES)
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def rows(

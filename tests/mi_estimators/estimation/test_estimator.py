@@ -13,12 +13,9 @@ import mi_estimators as mi
 from mi_estimators.estimation import crossfit
 from mi_estimators.estimation.critics import Separable
 from mi_estimators.estimation.training import fit_critics
+from tests.mi_estimators.shared import sample
 
 FAST = dict(steps=60, hidden=16, batch_size=128, folds=2)
-
-
-def sample(law, n, seed=0):
-    return law.sample(n, torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("name", mi.ESTIMATORS)

@@ -9,10 +9,7 @@ from scipy.signal import lfilter
 
 import mi_estimators as mi
 from mi_estimators.estimation.neighbours import ksg, neighbours, normal_scores
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.mi_estimators.shared import seeded
 
 
 def definition(x: torch.Tensor, y: torch.Tensor, k: int) -> float:

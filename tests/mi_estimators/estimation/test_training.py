@@ -9,12 +9,9 @@ import mi_estimators as mi
 from mi_estimators.estimation.critics import Concatenated, Separable
 from mi_estimators.estimation.making import make_critic
 from mi_estimators.estimation.scoring import grouped_scores, held_out_scores
+from tests.mi_estimators.shared import sample
 
 FAST = dict(steps=60, hidden=16, batch_size=128, folds=2)
-
-
-def sample(law, n, seed=0):
-    return law.sample(n, torch.Generator().manual_seed(seed))
 
 
 @pytest.fixture

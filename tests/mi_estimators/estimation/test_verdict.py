@@ -6,12 +6,9 @@ import pytest
 import torch
 
 import mi_estimators as mi
+from tests.mi_estimators.shared import sample
 
 FAST = dict(steps=60, hidden=16, batch_size=128, folds=2)
-
-
-def sample(law, n, seed=0):
-    return law.sample(n, torch.Generator().manual_seed(seed))
 
 
 def test_learning_curve():

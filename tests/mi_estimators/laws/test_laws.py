@@ -18,6 +18,7 @@ from scipy import integrate, special, stats
 import mi_estimators as mi
 from mi_estimators import laws
 from mi_estimators.laws.quadrature import normal_rule, solve_increasing
+from tests.mi_estimators.shared import seeded
 
 TASKS = mi.laws.TASKS
 ALL_TASKS = pytest.mark.parametrize(  # every fourth, and the others in the broad run
@@ -28,10 +29,6 @@ ALL_TASKS = pytest.mark.parametrize(  # every fourth, and the others in the broa
     ],
 )
 N = 40_000
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def column(*values):
