@@ -38,6 +38,8 @@ def shift(spec: Shift, seed: int) -> tuple[dict, dict]:
     >>> measured, theory = shift(Shift(shifts=(1.0,)), seed=0)
     >>> round(theory["nats"] - measured["nwj"][0], 6)  # e − 2
     0.718282
+    >>> abs(measured["nwj"][0] - theory["nwj"][0]) < 1e-12  # every experiment is held against its theory
+    True
     """
     law = TwoLevel(spec.symbols, spec.copy)
     constants = torch.tensor(spec.shifts, dtype=torch.float64)
