@@ -13,7 +13,7 @@ import mi_estimators as mi
 from mi_estimators import theory
 
 from ..models.flows import ascent, grid, integrate
-from ..models.policies import OBJECTIVES, arms, log_odds
+from ..models.policies import OBJECTIVES, arms, log_odds, mio_flow
 from .network import AnchorNetwork, anchor_network
 
 
@@ -76,20 +76,8 @@ def anchor_flow(spec: AnchorFlow, seed: int) -> tuple[dict, dict]:
     """Follow the flow from every (β, ε) at once; return the final and the highest π_w, β by ε."""
     beta, eps = grid(spec.betas, spec.eps)
     base = _base(eps, spec.responses, spec.rejected)
-    highest = eps.clone()
-
-    def observe(time: Tensor, logits: Tensor) -> None:
-        torch.maximum(highest, logits.softmax(-1)[:, 0], out=highest)
-
-    field = ascent(OBJECTIVES["mio"](base, beta, spec.mix))
-    flow = integrate(
-        field,
-        base,
-        spec.time / (beta**2 * (1 - spec.mix)),
-        observe=observe,
-    )
-
-    values = {"end": flow.state.softmax(-1)[:, 0], "highest": highest}
+    end, highest = mio_flow(base, beta, spec.mix, spec.time / (beta**2 * (1 - spec.mix)))
+    values = {"end": end, "highest": highest}
     ceilings = [[theory.mio_ceiling(e, b, spec.mix) for e in spec.eps] for b in spec.betas]
     measured = {name: table.reshape(len(spec.betas), -1).tolist() for name, table in values.items()}
     return measured, {"end": ceilings}

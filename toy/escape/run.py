@@ -12,7 +12,7 @@ from torch import Tensor
 from mi_estimators import theory
 
 from ..models.flows import ascent, grid, integrate
-from ..models.policies import OBJECTIVES, arms, log_odds
+from ..models.policies import OBJECTIVES, arms, log_odds, mio_flow
 from ..models.sampling import DRAWN, draw_every, draw_next, hits_that_move
 from ..models.statistics import quartiles
 from ..models.training import descend
@@ -152,20 +152,13 @@ def _times(spec: EscapeFlow, beta: Tensor, eps: Tensor, mix: float) -> Tensor:
 def mio_lift(spec: MioLift, seed: int) -> tuple[dict, dict]:
     """Follow MIO's flow to its end: the final p(correct)/ε and the highest one on the way."""
     beta, eps = grid(spec.betas, spec.eps)
-    base = arms(eps, spec.arms)
-    highest = eps.clone()
-
-    def observe(time: Tensor, logits: Tensor) -> None:
-        torch.maximum(highest, logits.softmax(-1)[:, 0], out=highest)
-
-    field = ascent(OBJECTIVES["mio"](base, beta, spec.mix))
-    flow = integrate(field, base, 200 / beta**2, observe=observe)
+    end, highest = mio_flow(arms(eps, spec.arms), beta, spec.mix, 200 / beta**2)
     measured = {
-        "lift": _table(flow.state.softmax(-1)[:, 0] / eps, spec),
+        "lift": _table(end / eps, spec),
         "highest_lift": _table(highest / eps, spec),
     }
-    end = theory.mio_rest if spec.arms == 2 else theory.mio_ceiling
-    lifts = [[end(e, b, spec.mix) / e for e in spec.eps] for b in spec.betas]
+    rest = theory.mio_rest if spec.arms == 2 else theory.mio_ceiling
+    lifts = [[rest(e, b, spec.mix) / e for e in spec.eps] for b in spec.betas]
 
     return measured, {"lift": lifts}
 

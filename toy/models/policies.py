@@ -11,6 +11,7 @@ from torch import Tensor
 
 import mi_estimators as mi
 
+from .flows import ascent, integrate
 from .sampling import DRAWN
 
 Objective = Callable[[Tensor], Tensor]
@@ -90,6 +91,17 @@ OBJECTIVES: dict[str, Callable[[Tensor, Tensor, float], Objective]] = {
 """Objectives that a flow ascends: (base logits (B, K), β (B,), mix) → (logits (B, K) → (B,))."""
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
+
+
+def mio_flow(base: Tensor, beta: Tensor, mix: float, horizon: Tensor) -> tuple[Tensor, Tensor]:
+    """Follow MIO's flow from base logits (B, K); return the final and the highest p(correct) on the way, (B,)."""
+    highest = base.softmax(-1)[:, 0]
+
+    def observe(time: Tensor, logits: Tensor) -> None:
+        torch.maximum(highest, logits.softmax(-1)[:, 0], out=highest)
+
+    flow = integrate(ascent(OBJECTIVES["mio"](base, beta, mix)), base, horizon, observe=observe)
+    return flow.state.softmax(-1)[:, 0], highest
 
 
 def network(
