@@ -157,8 +157,8 @@ def mio_lift(spec: MioLift, seed: int) -> tuple[dict, dict]:
         "lift": _table(end / eps, spec),
         "highest_lift": _table(highest / eps, spec),
     }
-    rest = theory.mio_rest if spec.arms == 2 else theory.mio_ceiling
-    lifts = [[rest(e, b, spec.mix) / e for e in spec.eps] for b in spec.betas]
+    at_rest = theory.mio_rest if spec.arms == 2 else theory.mio_ceiling
+    lifts = [[at_rest(e, b, spec.mix) / e for e in spec.eps] for b in spec.betas]
 
     return measured, {"lift": lifts}
 
