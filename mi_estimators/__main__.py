@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .estimation.tables import refuse_twins
+
 Columns = dict[str, list[str]]
 
 NEXT = {
@@ -16,7 +18,7 @@ NEXT = {
     "dependent_rows": "Name the rows that belong together: --groups COLUMN, or --groups 50 for blocks of 50 rows.",
     "repeated_rows": "Remove the copies, or name the rows that belong together: --groups COLUMN.",
     "low_ess": "Take more rows, or report the value as a rough one.",
-    "ceiling": "Take more rows: so few cannot show so much information. Report the value as a lower bound.",
+    "ceiling": "Take more rows: these are too few to show so much information. Report the value as a lower bound.",
     "drift": "Train longer: --effort thorough.",
     "overfit": "Take more rows or fewer columns. The interval says how much may be missing.",
     "anchor_misfit": "Train longer: --effort thorough. Report the value as a lower bound.",
@@ -46,10 +48,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def read(file: Path) -> Columns:
-    """Return the columns of a table with a head, by name; fields are parted by commas, semicolons or tabs.
+    """Return the columns of a table by the names in its first line; commas, semicolons or tabs separate the fields.
 
     Raises:
-        ValueError: a file without rows, or a row with too few or too many fields.
+        ValueError: a file without rows, two columns of one name, or a row with too few or too many fields.
     """
     with file.open(encoding="utf-8-sig", newline="") as lines:
         head = lines.readline()
@@ -57,6 +59,7 @@ def read(file: Path) -> Columns:
         lines.seek(0)
         names, *rows = [row for row in csv.reader(lines, delimiter=delimiter) if row] or [[]]
 
+    refuse_twins(str(file), filter(None, names))
     for number, row in enumerate(rows, 2):
         if len(row) != len(names):
             raise ValueError(
@@ -64,7 +67,7 @@ def read(file: Path) -> Columns:
             )
 
     if not rows:
-        raise ValueError(f"{file}: expected a head and rows, got none")
+        raise ValueError(f"{file}: expected a line of column names and rows below, got none")
 
     return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
 
@@ -107,21 +110,27 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit status: 0 if the verdict is ok, 1 if it is another, 2 if the file cannot be read.",
     )
 
-    parser.add_argument("file", type=Path, help="a table with a head; , ; or tab between fields")
-    parser.add_argument("--x", required=True, help="name of a column, or several: A,B")
-    parser.add_argument("--y", required=True, help="the same; numbers or labels")
+    parser.add_argument(
+        "file", type=Path, help="a table, column names first; fields separated by , ; or tab"
+    )
+    parser.add_argument(
+        "--x", required=True, help="a column by name, or several: A,B; numbers or labels"
+    )
+    parser.add_argument("--y", required=True, help="likewise")
     parser.add_argument(
         "--groups",
-        help="a column that is equal for rows that may depend on one another, or a length of blocks",
+        help="a column whose equal entries mark rows that may depend on one another, or the length of blocks",
     )
     parser.add_argument(
         "--effort",
         choices=("fast", "default", "thorough"),
         default="default",
-        help="default: %(default)s",
+        help="how long to train (default: %(default)s)",
     )
 
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of folds and critics (default: %(default)s)"
+    )
     return parser
 
 

@@ -210,6 +210,9 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict]]:
     line = 0
     try:
         with parquet.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise ValueError(f"{path}: expected distinct column names, got {twice[0]!r} twice")
             for batch in file.iter_batches(1024):
                 for value in batch.to_pylist():
                     line += 1

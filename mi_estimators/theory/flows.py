@@ -280,7 +280,7 @@ def disentanglement_band(own: Number, cross: Number, other: Number) -> tuple[Num
         own, cross, other: a, c and d of the kernel, with a, c > 0; numbers, arrays, tensors or symbols.
 
     Returns:
-        (lower, upper); empty never, as ad ≥ c².
+        (lower, upper), never empty, since ad ≥ c².
 
     Raises:
         ValueError: a ≤ 0 or c ≤ 0.

@@ -72,7 +72,7 @@ def jsd_shortfall(nats: Number) -> Number:
 
 
 def infonce_shortfall(chi2: Number, candidates: Number) -> Number:
-    """Return ln(1 + χ²/K), the most that InfoNCE with K candidates is below KL(P‖Q) at its best critic, in nats.
+    """Return ln(1 + χ²/K), the most by which InfoNCE's best value stays below KL(P‖Q), in nats, with K candidates.
 
     Args:
         chi2: χ²(P‖Q) ≥ 0; a number, array, tensor or symbol.

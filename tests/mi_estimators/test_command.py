@@ -64,8 +64,9 @@ def test_wrong_column(table, capsys, flags, message):
     ("text", "message"),
     [
         ("a,b\n1,2\n3\n", "expected 2 fields in row 3, got 1"),
-        ("a,b\n", "expected a head and rows"),
-        ("", "expected a head and rows"),
+        ("a,b\n", "expected a line of column names and rows below"),
+        ("", "expected a line of column names and rows below"),
+        ("a,b,a\n1,2,3\n", "rows.csv: expected distinct column names, got 'a' twice"),
         ("a,b\n1,2\n,3\n", "a: expected a value in every row, got 1 empty, the first in row 3"),
     ],
 )

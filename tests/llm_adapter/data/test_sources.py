@@ -22,11 +22,12 @@ from tests.llm_adapter.data.shared import (
 )
 
 
-def parquet(path, *rows):
+def parquet(path, *rows, names=None):
     from pyarrow import Table
     from pyarrow.parquet import write_table
 
-    write_table(Table.from_pylist(rows), path)
+    table = Table.from_pylist(rows)
+    write_table(table.rename_columns(names) if names else table, path)
     return path
 
 
@@ -38,6 +39,7 @@ def test_bad_sources(tmp_path, capsys, monkeypatch):
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
     parquet(tmp_path / "column.parquet", GOOD, without("rejected"))
     parquet(tmp_path / "columns.parquet", without("rejected"))
+    parquet(tmp_path / "twins.parquet", GOOD, names=["prompt", "chosen", "chosen"])
     lines(tmp_path / "empty.jsonl", "", "")
     before = sorted(tmp_path.iterdir())
 
@@ -62,6 +64,7 @@ def test_bad_sources(tmp_path, capsys, monkeypatch):
             "columns.parquet",
             "columns.parquet:1: rejected: expected this key, got only the keys ['chosen', 'prompt']",
         ),
+        ("twins.parquet", "twins.parquet: expected distinct column names, got 'chosen' twice"),
     ):
         assert refused(capsys, "--train_data", name, "--token_cache", "none").startswith(message)
 
