@@ -247,6 +247,10 @@ def _columns(table: Columns) -> dict[str, Rows]:
         labels = list(table.columns)
         refuse_twins("table", map(str, labels))
         named = [(str(label), table[label]) for label in labels]
+    elif hasattr(table, "to_pandas"):  # Arrow's
+        return _columns(table.to_pandas())
+    elif (fields := getattr(getattr(table, "dtype", None), "names", None)) is not None:
+        named = [(field, table[field]) for field in fields]
     else:
         array = table if isinstance(table, Tensor) else np.asarray(table)
         if array.ndim != 2:

@@ -76,6 +76,19 @@ def test_kinds_of_tables(table):
     assert mi.pairwise_mi(frame, **FAST).names == table.names
 
 
+def test_kinds_of_names(table):
+    """Records and columns of Arrow keep their names."""
+    pandas, arrow = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    frame = pandas.DataFrame({name: rows.numpy() for name, rows in three_columns().items()})
+    for other in (frame.to_records(index=False), arrow.table(frame)):
+        again = mi.pairwise_mi(other, **FAST)
+        assert again.names == table.names
+        assert (again["a", "walk"].nats, again["a", "walk"].interval) == (
+            table["a", "walk"].nats,
+            table["a", "walk"].interval,
+        )
+
+
 def test_wide_columns():
     columns = three_columns()
     rows = torch.stack([columns["a"], columns["walk"]], 1)
