@@ -79,7 +79,7 @@ def p_values_of(rows: Rows, size: offline_plan.Size) -> dict[str, tuple[float, f
     samples = {name: (deepest(rows, size, name) or (0, []))[1] for name in ("depth", "kl")}
     samples["text"] = text_differences(rows)
     plain = {
-        name: float(ttest_1samp(values, 0).pvalue)
+        name: float(ttest_1samp(values, 0)[1])
         for name, values in samples.items()
         if len(values) > 1
     }
