@@ -78,11 +78,12 @@ def p_values_of(rows: Rows, size: offline_plan.Size) -> dict[str, tuple[float, f
     """Return (p, Holm's corrected p) of the questions that have a test: Student's, two-sided, over seeds."""
     samples = {name: (deepest(rows, size, name) or (0, []))[1] for name in ("depth", "kl")}
     samples["text"] = text_differences(rows)
-    plain = {
-        name: float(ttest_1samp(values, 0)[1])
-        for name, values in samples.items()
-        if len(values) > 1
-    }
+    plain = {}
+    for name, values in samples.items():
+        if len(values) < 2:
+            continue
+        _, p = ttest_1samp(values, 0)
+        plain[name] = float(p) if any(values) else 1.0  # pyright: ignore[reportArgumentType]
 
     return {name: (plain[name], p) for name, p in holm(plain).items()}
 

@@ -59,6 +59,12 @@ def test_the_bound_stands_where_the_corrected_difference_lies_above_0(gains, ver
     assert claims.bound(rows, SIZE, "depth").verdict == verdict
 
 
+def test_equal_runs_differ_by_nothing():
+    """Differences that are all 0 have p = 1, not NaN."""
+    rows = [offline(arm, seed, [0.0, 0.5, 0.0]) for arm in ("DPO", "MIO") for seed in (0, 1, 2)]
+    assert claims.bound(rows, SIZE, "depth").test == "Student's: p 1, Holm's 1"
+
+
 @given(st.dictionaries(st.text(max_size=2), st.floats(0, 1), max_size=5))
 def test_holms_correction(p_values):
     """It lies between the plain value and Bonferroni's, and rejects what the step-down rule rejects."""
