@@ -126,7 +126,7 @@ def measured(case: str) -> tuple[float, float, str]:
 def main(argv: list[str] | None = None) -> None:
     """Print a line for each case."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.estimators.large", description=__doc__.split("\n")[0]
+        prog="python -m benchmarks.estimators.large", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"some of {', '.join(CASES)}")
     parser.add_argument(
