@@ -49,7 +49,7 @@ def interpolated(
             log-weights that do not fit, or weights with all the mass on one row.
 
     Theorem: interpolated_ceiling.
-    Reference: Poole et al. 2019 (arXiv 1905.06922), I_α.
+    Reference: Poole et al. 2019 (arXiv 1905.06922), section 2.4 (I_α).
 
     >>> scores = 200 * torch.eye(5, dtype=torch.float64) - 100
     >>> round(float(interpolated(scores, 1.0)), 4), round(float(interpolated(scores, 0.01)), 4)  # ln 4, 1 + ln(4/0.01)

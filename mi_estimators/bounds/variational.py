@@ -43,7 +43,7 @@ def dv(
         ValueError: non-finite scores, an empty batch, or log-weights that do not fit or do not sum to 1.
 
     Theorem: dv_representation, dv_minibatch_bias.
-    Reference: Donsker & Varadhan 1983; Belghazi et al. 2018 (arXiv 1801.04062), eq. 5.
+    Reference: Donsker & Varadhan 1983; Belghazi et al. 2018 (arXiv 1801.04062), theorem 1.
 
     >>> import torch; from mi_estimators import laws
     >>> law = laws.Finite(torch.tensor([[0.4, 0.1], [0.1, 0.4]], dtype=torch.float64).log())
@@ -123,7 +123,7 @@ def nwj(
     Args, Returns, Raises: as for `dv`.
 
     Theorem: log_ratio_optimality, nwj_gap.
-    Reference: Nguyen, Wainwright & Jordan 2010; Poole et al. 2019 (arXiv 1905.06922), eq. 5.
+    Reference: Nguyen, Wainwright & Jordan 2010, lemma 1; Poole et al. 2019 (arXiv 1905.06922), section 2.2.
 
     >>> import torch
     >>> float(nwj(torch.zeros(3), torch.zeros(5)))
@@ -148,7 +148,7 @@ def js(
     Args, Returns, Raises: as for `dv`.
 
     Theorem: js_value_and_gap, js_gradient_bounded.
-    Reference: Goodfellow et al. 2014; Hjelm et al. 2019 (arXiv 1808.06670), eq. 4.
+    Reference: Goodfellow et al. 2014 (arXiv 1406.2661), theorem 1; Hjelm et al. 2019 (arXiv 1808.06670), eq. 4.
 
     >>> import torch; from mi_estimators import laws
     >>> law = laws.Finite(torch.eye(2, dtype=torch.float64).mul(0.999998).add(1e-6).div(2).log())
@@ -195,7 +195,7 @@ def infonce(
         ValueError: a matrix that is not square, non-finite scores, or log-weights that do not fit or do not sum to 1.
 
     Theorem: infonce_ceiling, k_negatives_is_infonce.
-    Reference: van den Oord et al. 2018 (arXiv 1807.03748); Poole et al. 2019 (arXiv 1905.06922), eq. 10.
+    Reference: van den Oord et al. 2018 (arXiv 1807.03748), appendix A.1; Poole et al. 2019 (arXiv 1905.06922), eq. 10.
 
     >>> import torch
     >>> round(float(infonce(100 * torch.eye(8))), 4)  # the ceiling ln 8

@@ -20,6 +20,10 @@ SIGNS = {">": ">", "<": "<", ">=": "≥", "<=": "≤"}
 _TEX = {"≥": r"\ge", "≤": r"\le", "<": r"\lt", ">": r"\gt", "→": r"\to", "∞": r"\infty"}
 
 
+_STAR = "⋆"
+"""An asterisk in the name of a word, s* say, until those of products are dots."""
+
+
 class _Plain(StrPrinter):
     """Prints ln, e^x and the symbols of words."""
 
@@ -36,7 +40,7 @@ class _Plain(StrPrinter):
         return "∞"
 
     def _print_Word(self, expr: Word) -> str:
-        return expr.plain
+        return expr.plain.replace("*", _STAR)
 
 
 class _Latex(LatexPrinter):
@@ -52,15 +56,18 @@ def plain(value: Any) -> str:
     >>> x, beta = sp.symbols("x beta", positive=True)
     >>> plain(sp.log(1 + x) / 2 - sp.exp(-beta * x))
     'ln(x + 1)/2 − e^(−β·x)'
+    >>> plain(2 * Word("t*", "t^*", x))
+    '2·t*'
     """
     text = _Plain().doprint(expression(value)).replace("**", "^").replace("*", "·")
-    text = text.replace("-", "−")
+    text = text.replace("-", "−").replace(_STAR, "*")
     for name, letter in _GREEK.items():
         text = text.replace(name, letter)
     return text
 
 
 _GREEK = {
+    "Gamma": "Γ",
     "alpha": "α",
     "beta": "β",
     "gamma": "γ",

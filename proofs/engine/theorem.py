@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from . import render, ties
@@ -118,7 +119,8 @@ class Part:
         kernel: the whole part as a statement of Coq, which `proofs.kernel` proves; "" if there is none.
 
     Raises:
-        ValueError: no check at all, names that are not distinct, or an expression that no check contains.
+        ValueError: no check at all, names that are not distinct, an expression that no check contains, or words that
+            touch a formula.
     """
 
     label: str
@@ -139,6 +141,10 @@ class Part:
         for piece in self.pieces:
             if not isinstance(piece, str | Claim) and not ties.contains(self.claims, piece):
                 raise ValueError(f"part {self.label!r}: expected a check with {piece}, got none")
+
+        for before, after in pairwise(self.pieces):
+            if touching(before, after):
+                raise ValueError(f"part {self.label!r}: expected a blank, got {before!r}, {after!r}")
 
     @property
     def pieces(self) -> tuple[Piece, ...]:
@@ -172,6 +178,17 @@ class Part:
         """Whether nothing but the reader ties its words to the checks: it shows none, or has formulas of its own."""
         rendered = self.formula or any(not isinstance(piece, str) for piece in self.pieces)
         return not rendered or ties.has_formula(self.words)
+
+
+def touching(before: Piece, after: Piece) -> bool:
+    """Tell whether words and a formula stand side by side without a blank or a punctuation mark between them.
+
+    >>> touching("it rises, with", 1), touching("it rises, with ", 1), touching(1, ", which")
+    (True, False, False)
+    """
+    ends = isinstance(before, str) and before[-1:].isalnum()
+    starts = isinstance(after, str) and after[:1].isalnum()
+    return (ends and not isinstance(after, str)) or (starts and not isinstance(before, str))
 
 
 _OPTIONAL = {"tier", "uses"}

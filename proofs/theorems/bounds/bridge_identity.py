@@ -245,6 +245,6 @@ THEOREM = Theorem(
     ),
     uses=("dv_representation",),
     about=("bounds.bridge",),
-    reference="""Bennett 1976, J. Comput. Phys. 22; Meng & Wong 1996 for the least variance, which is not claimed
-    here.""",
+    reference="""Bennett 1976, J. Comput. Phys. 22, 245–268; Meng & Wong 1996, Statistica Sinica 6, 831–860, for the
+    least variance, which is not claimed here.""",
 )

@@ -185,5 +185,6 @@ THEOREM = Theorem(
         ),
     ),
     about=("dv",),
-    reference="Donsker & Varadhan 1983; Belghazi et al. 2018 (arXiv 1801.04062), theorem 1 and eq. 5.",
+    reference="""Donsker & Varadhan 1983, Comm. Pure Appl. Math. 36, 183–212; Belghazi et al. 2018 (arXiv
+    1801.04062), theorem 1.""",
 )

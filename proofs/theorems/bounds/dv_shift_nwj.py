@@ -142,5 +142,6 @@ THEOREM = Theorem(
         "nwj",
         "dv",
     ),
-    reference="Nguyen, Wainwright & Jordan 2010; Poole et al. 2019 (arXiv 1905.06922), section 2.1 (TUBA and NWJ).",
+    reference="""Nguyen, Wainwright & Jordan 2010, lemma 1; Poole et al. 2019 (arXiv 1905.06922), section 2.2 (TUBA
+    and NWJ).""",
 )

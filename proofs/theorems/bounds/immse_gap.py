@@ -91,7 +91,7 @@ THEOREM = Theorem(
             "a",
             (
                 """Gaussian pairs: the errors are 1/(1 + Γ) and 1/(1 + s + Γ), and half of their difference is the
-                slope of""",
+                slope of """,
                 Identity("the area", area, (sp.log(1 + snr) - sp.log(1 + snr / (1 + s))) / 2),
                 ", which is 0 at Γ = 0 and rises to I(X; Y).",
             ),
@@ -197,6 +197,6 @@ THEOREM = Theorem(
     mutants=(scaled("theory.gaussian_immse", 1.01),),
     uses=("ess_law",),
     about=("theory.gaussian_immse",),
-    reference="""Guo, Shamai & Verdú 2005, theorem 1; as an estimator: arXiv 2509.20609, of which the abstract was
-    available.""",
+    reference="""Guo, Shamai & Verdú 2005, IEEE T-IT 51(4), theorem 1; as an estimator: arXiv 2509.20609, of which
+    the abstract was available.""",
 )

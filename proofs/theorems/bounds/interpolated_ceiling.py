@@ -278,5 +278,5 @@ THEOREM = Theorem(
     ),
     uses=("nwj_gap", "infonce_ceiling"),
     about=("bounds.interpolated", "theory.interpolated_ceiling"),
-    reference="Poole et al. 2019 (arXiv 1905.06922), I_α; its ceiling is corrected here.",
+    reference="""Poole et al. 2019 (arXiv 1905.06922), section 2.4 (I_α); its ceiling is corrected here.""",
 )

@@ -222,5 +222,6 @@ THEOREM = Theorem(
         instead("js", "nwj"),
     ),
     about=("js",),
-    reference="Goodfellow et al. 2014 (arXiv 1406.2661), section 4; Hjelm et al. 2019 (arXiv 1808.06670), eq. 4.",
+    reference="""Goodfellow et al. 2014 (arXiv 1406.2661), section 4.1, proposition 1 and theorem 1; Hjelm et al.
+    2019 (arXiv 1808.06670), eq. 4.""",
 )

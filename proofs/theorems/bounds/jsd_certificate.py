@@ -249,5 +249,5 @@ THEOREM = Theorem(
     uses=("js_value_and_gap",),
     about=("bounds.jsd_certificate", "theory.jsd_shortfall"),
     reference="""Dorent, Golland & Wells 2025 (arXiv 2510.20644); joint ranges: Harremoës & Vajda 2011, IEEE T-IT
-    57(6).""",
+    57(6), 3230–3235.""",
 )

@@ -282,5 +282,6 @@ THEOREM = Theorem(
         ),
     ),
     about=("bounds.FDivergence.__call__", "nwj", "js"),
-    reference="Nguyen, Wainwright & Jordan 2010, lemma 1; Nowozin et al. 2016 (arXiv 1606.00709), table 2.",
+    reference="""Nguyen, Wainwright & Jordan 2010, lemma 1; Nowozin et al. 2016 (arXiv 1606.00709), section 2.2 and
+    table 2.""",
 )

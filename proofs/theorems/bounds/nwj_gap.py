@@ -236,5 +236,6 @@ THEOREM = Theorem(
     ),
     uses=("dv_shift_nwj",),
     about=("nwj",),
-    reference="Nguyen, Wainwright & Jordan 2010; Poole et al. 2019 (arXiv 1905.06922), eq. 5 and appendix.",
+    reference="""Nguyen, Wainwright & Jordan 2010, lemma 1; Poole et al. 2019 (arXiv 1905.06922), section 2.2
+    (I_NWJ).""",
 )

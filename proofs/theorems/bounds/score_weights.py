@@ -226,5 +226,5 @@ THEOREM = Theorem(
     ),
     uses=("log_ratio_optimality",),
     about=("score_weights",),
-    reference="DV: Belghazi et al. 2018 (arXiv 1801.04062), eq. 12; the others by the same rule.",
+    reference="""DV: Belghazi et al. 2018 (arXiv 1801.04062), section 3.2, eq. 12; the others by the same rule.""",
 )

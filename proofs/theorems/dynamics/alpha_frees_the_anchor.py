@@ -263,5 +263,5 @@ THEOREM = Theorem(
     ),
     uses=("mio_tabular_limit", "mio_no_collapse", "mio_anchor"),
     about=("no_collapse_interval", "preference_anchor", "theory.freeing_mix"),
-    reference="Of this project.",
+    reference="This project.",
 )

@@ -205,5 +205,5 @@ THEOREM = Theorem(
     ),
     uses=("dpo_is_half_mixed_dv",),
     about=("preference_loss",),
-    reference="Razin et al. 2024 (arXiv 2410.08847) on when the chosen one falls.",
+    reference="""This project; features that stay fixed: Razin et al. 2024 (arXiv 2410.08847), appendix F.""",
 )

@@ -210,7 +210,7 @@ THEOREM = Theorem(
             "b",
             (
                 """α-MIO with two responses: t ε^{β/(1+β)} tends to C(β) = 2^b π/(2β(1 + β) sin πb), b = β/(1 + β).
-                With ρ ="""
+                With ρ = """
                 "ε^β the speed of the log-odds is 2(A(1 − p) + Bp), where A = ",
                 pull,
                 ", p = k/(1 + k) and ε = e/(1 + e). C(2) = 0.479871, C(1) = 1.110721, C(0.5) = 3.046992.",

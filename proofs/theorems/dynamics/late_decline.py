@@ -293,5 +293,6 @@ THEOREM = Theorem(
     mutants=(AS_MIO, HALF_LOSS),
     uses=("dpo_is_half_mixed_dv",),
     about=("preference_loss", "theory.dpo_time", "theory.turning_point"),
-    reference="This project; the decline: Razin et al. 2024 (arXiv 2410.08847), Feng et al. 2024 (arXiv 2404.04626).",
+    reference="""This project; the decline: Razin et al. 2024 (arXiv 2410.08847), section 4; Feng et al. 2024 (arXiv
+    2404.04626).""",
 )

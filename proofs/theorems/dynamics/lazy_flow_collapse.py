@@ -231,5 +231,6 @@ THEOREM = Theorem(
         "theory.dpo_time",
         "theory.lazy_dpo_reward",
     ),
-    reference="Razin et al. 2024 (arXiv 2410.08847); Jacot et al. 2018 (NTK).",
+    reference="""This project; the decline: Razin et al. 2024 (arXiv 2410.08847), section 4; the frozen kernel: Jacot
+    et al. 2018 (arXiv 1806.07572), theorem 2.""",
 )

@@ -256,5 +256,5 @@ THEOREM = Theorem(
     ),
     uses=("lazy_flow_collapse", "mio_anchor"),
     about=("preference_loss", "theory.mio_barrier"),
-    reference="Of this project; the frozen kernel: Jacot et al. 2018 (arXiv 1806.07572).",
+    reference="This project; the frozen kernel: Jacot et al. 2018 (arXiv 1806.07572), theorem 2.",
 )

@@ -222,5 +222,5 @@ THEOREM = Theorem(
     ),
     uses=("lazy_flow_collapse", "mio_no_collapse", "mio_barrier"),
     about=("preference_loss",),
-    reference="Of this project; the frozen kernel: Jacot et al. 2018 (arXiv 1806.07572).",
+    reference="This project; the frozen kernel: Jacot et al. 2018 (arXiv 1806.07572), theorem 2.",
 )

@@ -279,5 +279,5 @@ THEOREM = Theorem(
     ),
     uses=("escape_times", "mio_anchor"),
     about=("preference_loss", "theory.mio_drift", "theory.mio_escapes"),
-    reference="Of this project; the loss: Chen et al. 2024 (arXiv 2402.05369), section 4 (NCA).",
+    reference="This project; the loss: Chen et al. 2024 (arXiv 2402.05369), section 4 (NCA).",
 )

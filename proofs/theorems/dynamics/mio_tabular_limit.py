@@ -299,5 +299,5 @@ THEOREM = Theorem(
         "theory.rejected_push",
         "theory.mio_target",
     ),
-    reference="Of this project; the loss: Chen et al. 2024 (arXiv 2402.05369), section 4 (NCA).",
+    reference="This project; the loss: Chen et al. 2024 (arXiv 2402.05369), section 4 (NCA).",
 )

@@ -139,7 +139,7 @@ THEOREM = Theorem(
             "a",
             (
                 """Each margin runs on its own clock, and z_w1 rises iff a₁ > |x| ρ. The ratio ρ starts at 1 and
-                rises, with""",
+                rises, with """,
                 Identity(
                     "the slope of ln ρ",
                     slope,

@@ -39,6 +39,7 @@ T = ratios(P, Q)
 
 low = 1 / (1 + x)  # the least π/π_ref, at most 1
 high = low * (1 + y)  # the largest
+largest = word("t₊", high, "t_+")
 spread = word("Δ", beta * (high - low + sp.log(high / low)), r"\Delta")
 kl_spread = word("Δ", beta * sp.log(high / low), r"\Delta")
 
@@ -121,12 +122,12 @@ THEOREM = Theorem(
         ),
         Part(
             "b",
-            """The largest t is at most 1 + Δ/β. With KL alone it is at most e^{Δ/β}, and comes as near as one likes
+            """The largest t, t₊, is at most 1 + Δ/β. With KL alone it is at most e^{Δ/β}, and comes as near as one likes
             where the better response is rare. MIO's cap (1 − α)^{−1/β} does not depend on the rewards at all, where it
             holds (mio_population_optimum).""",
             formula=(
-                Sign("χPO's cap", coverage_cap(spread, beta, "chi2_kl") - high, ">"),
-                Sign("KL's cap", coverage_cap(kl_spread, beta) - high, ">"),
+                Sign("χPO's cap", coverage_cap(spread, beta, "chi2_kl") - largest, ">"),
+                Sign("KL's cap", coverage_cap(kl_spread, beta) - largest, ">"),
             ),
             checks=(
                 Identity(

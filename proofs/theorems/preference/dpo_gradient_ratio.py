@@ -234,5 +234,6 @@ THEOREM = Theorem(
     ),
     uses=("dpo_is_half_mixed_dv",),
     about=("preference_loss",),
-    reference="Feng et al. 2024 (arXiv 2404.04626); Rafailov et al. 2023 (arXiv 2305.18290), section 4.",
+    reference="""Feng et al. 2024 (arXiv 2404.04626); Rafailov et al. 2023 (arXiv 2305.18290), section 4 (what the
+    update does) and appendix A.4.""",
 )

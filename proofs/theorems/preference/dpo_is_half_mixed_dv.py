@@ -180,6 +180,6 @@ THEOREM = Theorem(
     ),
     uses=("dv_representation", "infonce_ceiling"),
     about=("preference_loss",),
-    reference="""Rafailov et al. 2023 (arXiv 2305.18290), eq. 7; Lv et al. 2025 (arXiv 2506.22578); InfoNCA:
-    2402.05369.""",
+    reference="""This project; the losses: Rafailov et al. 2023 (arXiv 2305.18290), eq. 7; InfoNCA: Chen et al. 2024
+    (arXiv 2402.05369), section 3; the reading as DV: Lv et al. 2025 (arXiv 2506.22578).""",
 )

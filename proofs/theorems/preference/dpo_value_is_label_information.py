@@ -255,5 +255,5 @@ THEOREM = Theorem(
     ),
     uses=("dpo_is_half_mixed_dv",),
     about=("preference_loss",),
-    reference="Rafailov et al. 2023 (arXiv 2305.18290), eq. 7.",
+    reference="This project; the loss: Rafailov et al. 2023 (arXiv 2305.18290), eq. 7.",
 )

@@ -237,5 +237,5 @@ THEOREM = Theorem(
     ),
     uses=("dpo_value_is_label_information",),
     about=("preference_loss",),
-    reference="Of this project; Lin 1991 for the Jensen–Shannon divergence.",
+    reference="This project; the Jensen–Shannon divergence: Lin 1991, IEEE T-IT 37(1), 145–151.",
 )

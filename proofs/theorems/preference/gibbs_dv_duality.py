@@ -201,5 +201,6 @@ THEOREM = Theorem(
         "dv",
         "log_mean_exp",
     ),
-    reference="Donsker & Varadhan 1983; Rafailov et al. 2023 (arXiv 2305.18290), eq. 4 and appendix A.1.",
+    reference="""Donsker & Varadhan 1983, Comm. Pure Appl. Math. 36, 183–212; Rafailov et al. 2023 (arXiv
+    2305.18290), eq. 4 and appendix A.1.""",
 )

@@ -195,5 +195,6 @@ THEOREM = Theorem(
     mutants=(AS_DPO, NEARLY),
     uses=("mio_learns_win_rates",),
     about=("preference_loss",),
-    reference="This project. Best-of-n: Gui et al. 2024 (arXiv 2406.00832).",
+    reference="""This project. Best-of-n: Gui et al. 2024 (arXiv 2406.00832); its divergence is at most ln n − (n −
+    1)/n: Beirami et al. 2025 (arXiv 2401.01879), section 3.""",
 )

@@ -286,6 +286,6 @@ THEOREM = Theorem(
     ),
     uses=("dpo_is_half_mixed_dv", "infonce_ceiling"),
     about=("preference_loss", "infonce"),
-    reference="""Chen et al. 2024 (arXiv 2402.05369), section 3 (InfoNCA); Plackett 1975; Rafailov et al. 2023,
-    appendix A.3.""",
+    reference="""Chen et al. 2024 (arXiv 2402.05369), section 3 (InfoNCA); Plackett 1975, Appl. Statist. 24(2),
+    193–202; Rafailov et al. 2023 (arXiv 2305.18290), appendix A.3.""",
 )

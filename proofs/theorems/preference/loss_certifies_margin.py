@@ -230,5 +230,6 @@ THEOREM = Theorem(
     ),
     uses=("mio_is_half_mixed_js", "mio_loss_floor"),
     about=("preference_loss",),
-    reference="Jensen 1906; the loss: Lv et al. 2025 (arXiv 2506.22578), Chen et al. 2024 (arXiv 2402.05369).",
+    reference="""This project, by Jensen's inequality (Acta Math. 30, 1906, 175–193); the loss: Lv et al. 2025 (arXiv
+    2506.22578), Chen et al. 2024 (arXiv 2402.05369), section 4 (NCA).""",
 )

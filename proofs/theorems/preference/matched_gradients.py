@@ -256,5 +256,6 @@ THEOREM = Theorem(
     ),
     uses=("mio_loss_floor", "mio_anchor"),
     about=("preference_loss", "theory.chosen_pull", "theory.rejected_push"),
-    reference="Of this project; the losses: Rafailov et al. 2023 (2305.18290), Chen et al. 2024 (2402.05369).",
+    reference="""This project; the losses: Rafailov et al. 2023 (arXiv 2305.18290), eq. 7, Chen et al. 2024 (arXiv
+    2402.05369), section 4 (NCA).""",
 )

@@ -241,5 +241,6 @@ THEOREM = Theorem(
         "theory.mio_ceiling",
         "theory.mio_target",
     ),
-    reference="The loss: Lv et al. 2025 (arXiv 2506.22578).",
+    reference="""This project; the loss: Lv et al. 2025 (arXiv 2506.22578), Chen et al. 2024 (arXiv 2402.05369),
+    section 4 (NCA).""",
 )

@@ -231,6 +231,6 @@ THEOREM = Theorem(
         "preference_loss",
         "js",
     ),
-    reference="""Lv et al. 2025 (arXiv 2506.22578); Chen et al. 2024 (arXiv 2402.05369), section 4 (NCA); TRL,
-    loss_type nca_pair.""",
+    reference="""Lv et al. 2025 (arXiv 2506.22578), eq. 15 as its referees cite it; Chen et al. 2024 (arXiv
+    2402.05369), section 4 (NCA); TRL, loss_type nca_pair.""",
 )

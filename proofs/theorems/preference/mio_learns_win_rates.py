@@ -153,7 +153,7 @@ THEOREM = Theorem(
             "a",
             (
                 """P = 2wν and R = 2(1 − w)ν, so that the half-mix of P and R is ν. The best score of the JS family
-                is""",
+                is """,
                 Identity(
                     "the best score", t_star, sp.log(W / ((1 - A) * W + A * (1 - W))), at=SHARES
                 ),
@@ -332,6 +332,6 @@ THEOREM = Theorem(
     mutants=(TURNED, NEARLY),
     uses=("mio_is_half_mixed_js", "mio_loss_floor"),
     about=("preference_loss", "theory.win_rate_score"),
-    reference="""This project. Best-of-two: Gui et al. 2024 (arXiv 2406.00832); Borda counts: Siththaranjan et al.
-    2024.""",
+    reference="""This project. Best-of-two: Gui et al. 2024 (arXiv 2406.00832); its divergence: Beirami et al. 2025
+    (arXiv 2401.01879), section 3; Borda counts: Siththaranjan et al. 2024 (arXiv 2312.08358), theorem 3.1.""",
 )

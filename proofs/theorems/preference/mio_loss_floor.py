@@ -286,5 +286,5 @@ THEOREM = Theorem(
     ),
     uses=("mio_is_half_mixed_js", "mio_anchor"),
     about=("preference_loss_floor", "preference_loss"),
-    reference="The loss: Chen et al. 2024 (arXiv 2402.05369), section 4 (NCA).",
+    reference="This project; the loss: Chen et al. 2024 (arXiv 2402.05369), section 4 (NCA).",
 )

@@ -281,5 +281,5 @@ THEOREM = Theorem(
     ),
     uses=("mio_is_half_mixed_js",),
     about=("no_collapse_interval",),
-    reference="Of this project, by Jensen's inequality (1906).",
+    reference="This project, by Jensen's inequality (Acta Math. 30, 1906, 175–193).",
 )

@@ -353,5 +353,6 @@ THEOREM = Theorem(
     ),
     uses=("mio_is_half_mixed_js", "dpo_flat_direction"),
     about=("preference_loss",),
-    reference="Jung et al. 2024 (BCO, arXiv 2404.04656); KTO: 2402.01306.",
+    reference="""This project; shifts that others subtract: Jung et al. 2024 (BCO, arXiv 2404.04656), δ; Ethayarajh
+    et al. 2024 (KTO, arXiv 2402.01306), section 4.1, z₀.""",
 )

@@ -229,5 +229,6 @@ THEOREM = Theorem(
     ),
     uses=("dpo_is_half_mixed_dv", "mio_is_half_mixed_js"),
     about=("preference_loss",),
-    reference="arXiv: DPO 2305.18290; NCA, InfoNCA 2402.05369; BCO 2404.04656; DIL 2503.05079; MIO 2506.22578.",
+    reference="""DPO: arXiv 2305.18290, eq. 7; NCA and InfoNCA: 2402.05369, sections 4 and 3; BCO: 2404.04656; DIL:
+    2503.05079; MIO: 2506.22578.""",
 )

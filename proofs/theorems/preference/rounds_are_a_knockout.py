@@ -260,5 +260,6 @@ THEOREM = Theorem(
     mutants=(AS_DPO, NEARLY),
     uses=("mio_learns_win_rates", "k_negatives_calibrated"),
     about=("preference_loss", "theory.best_of_kl", "theory.rounds_to_half"),
-    reference="This project. Best-of-n: Gui et al. 2024 (arXiv 2406.00832).",
+    reference="""This project. Best-of-n: Gui et al. 2024 (arXiv 2406.00832), Beirami et al. 2025 (arXiv 2401.01879),
+    section 3.""",
 )

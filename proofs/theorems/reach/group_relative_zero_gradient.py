@@ -281,5 +281,6 @@ THEOREM = Theorem(
     ),
     uses=("starvation_on_policy",),
     about=("mean", "theory.steps_to_first_signal", "theory.zero_gradient_probability"),
-    reference="Williams 1992; Shao et al. 2024 (arXiv 2402.03300), GRPO.",
+    reference="""Williams 1992, Machine Learning 8, 229–256; GRPO: Shao et al. 2024 (arXiv 2402.03300), section
+    4.1.2.""",
 )

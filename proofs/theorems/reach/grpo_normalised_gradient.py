@@ -234,5 +234,6 @@ THEOREM = Theorem(
     mutants=(scaled("mean"), scaled("theory.escape_time_grpo", 1.01)),
     uses=("grpo_is_contrastive", "starvation_on_policy", "escape_times"),
     about=("mean", "theory.grpo_factor", "theory.escape_time_grpo"),
-    reference="GRPO: Shao et al. 2024 (arXiv 2402.03300), equation 3; the factor and the times: this project.",
+    reference="""GRPO: Shao et al. 2024 (arXiv 2402.03300), eq. 3 and section 4.1.2; the factor and the times: this
+    project.""",
 )

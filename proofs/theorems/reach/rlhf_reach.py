@@ -269,6 +269,6 @@ THEOREM = Theorem(
     ),
     uses=("gibbs_dv_duality",),
     about=("log_mean_exp", "dv", "theory.rlhf_success", "theory.pass_at_k"),
-    reference="""Rafailov et al. 2023, eq. 4; Chen et al. 2021 (arXiv 2107.03374), eq. 1; Yue et al. 2025
-    (2504.13837).""",
+    reference="""Rafailov et al. 2023 (arXiv 2305.18290), eq. 4; Chen et al. 2021 (arXiv 2107.03374), eq. 1; Yue et
+    al. 2025 (arXiv 2504.13837).""",
 )

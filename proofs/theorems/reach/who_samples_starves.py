@@ -294,5 +294,5 @@ THEOREM = Theorem(
     ),
     uses=("log_ratio_optimality", "missed_mass", "dpo_is_half_mixed_dv", "mio_is_half_mixed_js"),
     about=("dv", "nwj", "js", "preference_loss", "theory.drawn_js_weight"),
-    reference="Nowozin et al. 2016 (arXiv 1606.00709), f-GAN: π as the generator.",
+    reference="""This project; π as a generator: Nowozin et al. 2016 (f-GAN, arXiv 1606.00709), section 2.3.""",
 )

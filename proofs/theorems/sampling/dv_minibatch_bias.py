@@ -225,5 +225,6 @@ THEOREM = Theorem(
         instead("dv", "bounds.club"),
     ),
     about=("dv", "theory.dv_bias"),
-    reference="Belghazi et al. 2018 (arXiv 1801.04062); McAllester & Stratos 2020; (b) as in Burda et al. 2016.",
+    reference="""Belghazi et al. 2018 (arXiv 1801.04062), section 3.2; McAllester & Stratos 2020 (arXiv 1811.04251);
+    (b) as in Burda et al. 2016 (arXiv 1509.00519), theorem 1.""",
 )

@@ -42,7 +42,7 @@ def second_moment(t):
 
 moment = word("(1 + relVar)", second_moment(T), r"(1 + \mathrm{relVar})")
 value = word("V", dv(P, Q, T))
-information = word("I of a Gaussian pair", kl(P, Q))
+information = word("I", kl(P, Q))
 gap = word("KL(P‖Q_2T)", kl(P, tilted(Q, DOUBLE)), r"\mathrm{KL}(P\|Q_{2T})")
 affinity = word("A", expect(Q, [sp.sqrt(r) for r in ratios(P, Q)]), "A")
 tempered = word("(1 + relVar)", second_moment(HALF_LOG), r"(1 + \mathrm{relVar})")

@@ -262,6 +262,6 @@ THEOREM = Theorem(
         "theory.gaussian_chi2",
         "theory.gaussian_information",
     ),
-    reference="""Kong 1992; Owen, Monte Carlo theory, section 9.3; (c), (d) as in Song & Ermon 2020 (arXiv
-    1910.06222).""",
+    reference="""Kong 1992, technical report 348, University of Chicago; Owen, Monte Carlo theory, section 9.3; (c),
+    (d) as in Song & Ermon 2020 (arXiv 1910.06222), theorem 2.""",
 )

@@ -153,11 +153,11 @@ THEOREM = Theorem(
         Part(
             "b",
             (
-                "So V̂ exceeds V by the margin m = ",
+                "So V̂ exceeds V by the margin m, with ",
                 Identity(
                     "the margin", margin**2, B**2 * (1 / N + 1 / M) * sp.log(1 + x) / 2, at=RISK
                 ),
-                " with a probability of at most δ, and KL ≥ Ξ(V̂ − m) with confidence 1 − δ, for every law.",
+                ", with a probability of at most δ, and KL ≥ Ξ(V̂ − m) with confidence 1 − δ, for every law.",
             ),
             checks=(
                 Identity(
@@ -262,5 +262,6 @@ THEOREM = Theorem(
     ),
     uses=("jsd_certificate", "js_value_and_gap"),
     about=("bounds.certificate", "theory.hoeffding_margin"),
-    reference="This project. Hoeffding 1963, theorem 2 and section 5; the ceiling: McAllester & Stratos 2020.",
+    reference="""This project. Hoeffding 1963, J. Am. Stat. Assoc. 58, theorem 2 and section 5; the ceiling:
+    McAllester & Stratos 2020 (arXiv 1811.04251).""",
 )

@@ -232,5 +232,6 @@ THEOREM = Theorem(
     ),
     uses=("ess_law",),
     about=("js", "score_weights"),
-    reference="the logistic loss's bounded derivative is classical; (c) as in Song & Ermon 2020 (arXiv 1910.06222).",
+    reference="""This project; the derivative of the logistic loss is in (0, 1); (c) beside Song & Ermon 2020 (arXiv
+    1910.06222), theorem 2.""",
 )

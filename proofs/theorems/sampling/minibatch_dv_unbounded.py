@@ -373,5 +373,6 @@ THEOREM = Theorem(
         "theory.minibatch_dv_threshold",
         "theory.missed_mass",
     ),
-    reference="This project; the paper's title result (arXiv 2506.22578) in the reading that holds: for critics.",
+    reference="""This project; for critics, the reading that holds of the paper's starvation theorem (Lv et al. 2025,
+    arXiv 2506.22578).""",
 )

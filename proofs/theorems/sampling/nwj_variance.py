@@ -242,5 +242,5 @@ THEOREM = Theorem(
         "theory.gaussian_log_ratio_variance",
         "theory.nwj_value_variance",
     ),
-    reference="Song & Ermon 2020 (arXiv 1910.06222), section 4; Poole et al. 2019 (arXiv 1905.06922).",
+    reference="""Song & Ermon 2020 (arXiv 1910.06222), section 4, theorem 2; Poole et al. 2019 (arXiv 1905.06922).""",
 )

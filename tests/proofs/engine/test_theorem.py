@@ -236,3 +236,10 @@ def test_broken_modules(tmp_path, monkeypatch):
 
     for name in [name for name in sys.modules if name.startswith("broken_theorems")]:
         monkeypatch.delitem(sys.modules, name)
+
+
+@pytest.mark.parametrize("statement", [("so that", Fake("c")), (Fake("c"), "and so on")])
+def test_touching_words(statement):
+    """Words do not touch a formula."""
+    with pytest.raises(ValueError, match="^part 'a': expected a blank"):
+        Part("a", statement)
