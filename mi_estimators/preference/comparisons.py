@@ -215,6 +215,7 @@ def dpo_sft(
 
     Up to the constant −weight · ln π_ref(y_w), the term is weight times the response's negative log-likelihood,
     summed over its tokens; where others average it, divide `weight` by the length.
+    In a linearised model whose responses share features, ⟨φ_w, φ_l⟩ > ‖φ_w‖², the rejected one rises in the end.
 
     Args:
         chosen: z_w = ln π/π_ref of the chosen response, shape (...).
@@ -227,6 +228,8 @@ def dpo_sft(
 
     Raises:
         ValueError: non-finite or empty log-ratios, different shapes, or β or weight that is not positive.
+
+    Theorem: disentanglement_band.
 
     Reference: Pang et al. 2024 (arXiv 2404.19733), eq. 1; Liu et al. 2024 (arXiv 2405.16436).
 

@@ -144,7 +144,9 @@ class Part:
 
         for before, after in pairwise(self.pieces):
             if touching(before, after):
-                raise ValueError(f"part {self.label!r}: expected a blank, got {before!r}, {after!r}")
+                raise ValueError(
+                    f"part {self.label!r}: expected a blank, got {before!r}, {after!r}"
+                )
 
     @property
     def pieces(self) -> tuple[Piece, ...]:

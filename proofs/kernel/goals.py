@@ -147,7 +147,10 @@ class Certificate:
             self.state_logarithm(expr)
 
     def add(self, node: str, value: str, proof: list[str]) -> None:
-        """Add the equation of a node."""
+        """Add the equation of a node, unless the same text has one."""
+        if node in self.equations:
+            return
+
         name = f"N{len(self.equations) + 1}"
         rewriting = self.rewriting()
         script = " ".join(proof).replace("REWRITE", rewriting)
@@ -263,8 +266,45 @@ def identity(left: sp.Expr, right: sp.Expr) -> str:
     return "\n  ".join([*certificate.lines, f"{certificate.rewriting()}.", "equal."])
 
 
+def shows(expr: sp.Basic) -> bool:
+    """Tell whether each part of an expression is positive as it is written, ln f where f is 1 and more.
+
+    >>> x = sp.Symbol("x", positive=True)
+    >>> shows(x * sp.log(1 + sp.exp(-x))), shows(1 - x), shows(sp.log(x))
+    (True, False, False)
+    """
+    if isinstance(expr, sp.exp):
+        return True
+    if isinstance(expr, sp.log):
+        rest = cast(sp.Expr, expr.args[0]) - 1
+        return rest != 0 and shows(rest)
+    if isinstance(expr, sp.Add | sp.Mul):
+        return all(map(shows, expr.args))
+    if isinstance(expr, sp.Pow):
+        return not expr.exp.is_Integer or shows(expr.base)
+
+    return bool(expr.is_positive)
+
+
+def with_plain_factors(expr: sp.Expr) -> sp.Expr:
+    """Return a sum whose factors without a logarithm are one fraction wherever they show no sign as they stand."""
+    terms = []
+    for term in sp.Add.make_args(expr):
+        logarithms = [f for f in sp.Mul.make_args(term) if f.has(sp.log)]
+        others = sp.Mul(*(f for f in sp.Mul.make_args(term) if not f.has(sp.log)))
+        plain = others if shows(others) else sp.factor(sp.together(others))
+        terms.append(sp.Mul(plain, *logarithms))
+
+    return sp.Add(*terms)
+
+
 def sign(expr: sp.Expr, relation: str) -> str:
     """Return a proof of expr relation 0."""
+    plain = with_plain_factors(expr)
+    if relation in (">", ">=") and expr.has(sp.log) and shows(plain):
+        rewritten = f"replace {coq(expr)} with {coq(plain)} by equal; " if plain != expr else ""
+        return f"{rewritten}signed."
+
     certificate = Certificate(expr)
     form = sp.factor(sp.together(certificate.atoms(expr)))
     certificate.state(expr)

@@ -62,7 +62,7 @@ Ltac pos :=
   | |- 0 < ?a / ?b => apply Rdiv_lt_0_compat; [pos|pos]
   | |- 0 < / ?a => apply Rinv_0_lt_compat; pos
   | |- 0 < ?a ^ _ => apply pow_lt; pos
-  | |- 0 < ln ?a => apply ln_pos; apply Rminus_lt_0; ring_simplify; pos
+  | |- 0 < ln ?a => apply ln_pos; apply Rminus_lt_0; first [ lra | ring_simplify; pos ]
   | |- _ => lra
   end
 with nng :=
@@ -70,6 +70,7 @@ with nng :=
   | H : 0 < ?x |- 0 <= ?x => left; exact H
   | |- 0 <= IZR _ => lra
   | |- 0 <= exp _ => left; apply exp_pos
+  | |- 0 <= ln _ => left; pos
   | |- 0 <= ?x ^ 2 => apply pow2_ge_0
   | |- 0 <= ?a + ?b => first [ apply Rplus_le_le_0_compat; [nng|nng] | lra ]
   | |- 0 <= ?a * ?b => apply Rmult_le_pos; [nng|nng]

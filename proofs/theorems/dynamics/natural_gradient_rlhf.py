@@ -39,6 +39,7 @@ ADVANTAGES = [
 mean_a = expect(PI, ADVANTAGES)
 tilt = word("c(t)", (1 - sp.exp(-beta * t)) / beta)
 eps = 1 / (1 + sp.exp(L))
+time = word("t", escape_time_natural(eps, beta))
 SHORT: Values = {beta: y / ((1 + y) * L)}  # βL < 1
 
 
@@ -99,7 +100,7 @@ THEOREM = Theorem(
             "a",
             (
                 """The natural gradient moves ln π by A − E_π A, A = r − β ln π/π_ref. On the law π ∝ π_ref e^{gr}
-                that is"""
+                that is """
                 "(1 − βg)(r − E_π r): so the flow stays on this path, and g is ",
                 Identity("the tilt", tilt, (1 - sp.exp(-beta * t)) / beta),
                 ", which solves ġ = 1 − βg from 0.",
@@ -150,17 +151,17 @@ THEOREM = Theorem(
             "b",
             (
                 """For a binary reward the log-odds rise by exactly g, at most by 1/β: it passes one half iff βL <
-                1, and then"""
-                "at the time ",
-                Identity(
-                    "the time at which g = L",
-                    (1 - sp.exp(-beta * escape_time_natural(eps, beta))) / beta,
-                    L,
-                    at=SHORT,
-                ),
+                1, and then at the time """,
+                Identity("the time", time, -sp.log(1 - beta * L) / beta, at=SHORT),
                 ". As β → 0 the time is L: no power of 1/ε is left.",
             ),
             checks=(
+                Identity(
+                    "the time at which g = L",
+                    (1 - sp.exp(-beta * time.meaning)) / beta,
+                    L,
+                    at=SHORT,
+                ),
                 Identity(
                     "the log-odds",
                     sp.log(a * sp.exp(g) / b) - sp.log(a / b),
@@ -202,5 +203,6 @@ THEOREM = Theorem(
     ),
     uses=("gibbs_dv_duality", "starvation_on_policy"),
     about=("mean", "theory.escape_time_natural"),
-    reference="This project. Natural gradient: Kakade 2001; the softmax flow: Mei et al. 2020 (arXiv 2005.06392).",
+    reference="""This project. Natural gradient: Kakade 2001, NeurIPS 14, 1531–1538; the softmax flow: Mei et al.
+    2020 (arXiv 2005.06392), section 3.""",
 )

@@ -122,9 +122,9 @@ THEOREM = Theorem(
         ),
         Part(
             "b",
-            """The largest t, t₊, is at most 1 + Δ/β. With KL alone it is at most e^{Δ/β}, and comes as near as one likes
-            where the better response is rare. MIO's cap (1 − α)^{−1/β} does not depend on the rewards at all, where it
-            holds (mio_population_optimum).""",
+            """The largest t, t₊, is at most 1 + Δ/β. With KL alone it is at most e^{Δ/β}, and comes as near as one
+            likes where the better response is rare. MIO's cap (1 − α)^{−1/β} does not depend on the rewards at all,
+            where it holds (mio_population_optimum).""",
             formula=(
                 Sign("χPO's cap", coverage_cap(spread, beta, "chi2_kl") - largest, ">"),
                 Sign("KL's cap", coverage_cap(kl_spread, beta) - largest, ">"),

@@ -26,7 +26,8 @@ x, a, beta, h, g = positives("x a beta h g")
 (n,) = integers("n")  # tokens of the response
 share, e = a / (1 + a), x / (1 + x)  # α and ε
 cap = (1 - share) ** (-1 / beta)
-anchor = word("−ln(1 − α)", -sp.log(1 - share), r"-\ln(1 - \alpha)")
+anchor = word("anchor", -sp.log(1 - share))
+cap_summed = word("cap", mio_target(sp.exp(-h * n), beta, share))
 MODEL: Values = {x: 1 / (sp.exp(h * n) - 1)}  # ε = e^{−h|y|}, h nats a token
 
 
@@ -96,9 +97,8 @@ THEOREM = Theorem(
                 "The cap reaches 1 iff the anchor is at least βhn where z is summed, and βh where it is averaged: ",
                 Identity(
                     "the sum's excess",
-                    beta * sp.log(mio_target(e, beta, share)),
+                    beta * sp.log(cap_summed),
                     anchor - beta * h * n,
-                    at=MODEL,
                 ),
                 ". So the least mix that frees it depends on the length in one case alone.",
             ),

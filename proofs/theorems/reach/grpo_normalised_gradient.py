@@ -1,4 +1,4 @@
-"""What division by a group's deviation does to GRPO's mean gradient: a factor, √(n − 1) for a rare answer."""
+"""GRPO's mean gradient, divided by a group's deviation: the plain one times a factor, √(n − 1) for a rare answer."""
 
 from itertools import product
 from math import exp
@@ -112,8 +112,8 @@ def factors():
 THEOREM = Theorem(
     slug="grpo_normalised_gradient",
     tier="tested",
-    title="dividing by the group's deviation multiplies GRPO's mean gradient by about √(n − 1); the exponent stays 1",
-    purpose="To judge GRPO's normalisation: it shortens the escape by √(n − 1), and does not cure starvation.",
+    title="GRPO divided by the group's deviation: about √(n − 1) times the plain gradient; the exponent stays 1",
+    purpose="To judge GRPO's normalisation: it is a factor of at most n/√(n − 1), and does not cure starvation.",
     setting="""Binary reward, tabular softmax, ε in (0, 1) the probability of a right answer, n ≥ 2 draws of
     which k are right, s the deviation of the rewards with 1/n, and ĝ the group-relative gradient, taken as 0
     where s = 0. Let c_n = E √(k(n − k))/n.""",
@@ -156,8 +156,18 @@ THEOREM = Theorem(
         Part(
             "b",
             """The factor tends to √(n − 1) for a rare answer: at ε = 10⁻⁵ it is 2.64571 for n = 8 and 7.93584 for n =
-            64.""",
+            64. Undivided, the mean of ĝ is (1 − 1/n) ∇ε: so division multiplies it by n/√(n − 1), by 2 for n = 2.""",
             checks=(
+                Identity(
+                    "what division multiplies by, n = 1 + a²",
+                    a / (1 - 1 / (1 + a**2)),
+                    (1 + a**2) / a,
+                ),
+                Identity(
+                    "n = 2: the undivided mean is (1 − ½)∇ε, the divided one ∇ε",
+                    grpo_factor(eps, 2) / (1 - sp.Rational(1, 2)),
+                    2,
+                ),
                 Identity(
                     "n = 4: √3 less the factor, which vanishes with ε",
                     sp.sqrt(3) - grpo_factor(eps, 4),
@@ -169,9 +179,9 @@ THEOREM = Theorem(
         ),
         Part(
             "c",
-            """So the escape time is divided by √(n − 1) and keeps its exponent: ε t at 10⁻⁶ is 0.500013, 0.188991 and
-            0.063011 for n = 2, 8 and 64. Only n → ∞ before ε → 0 changes it: the flow of 2 arcsin √ε, with the time 2
-            sinh(L/2), L = ln((1 − ε)/ε), and the exponent ½.""",
+            """So the escape time is the plain gradient's over √(n − 1), with its exponent: ε t at 10⁻⁶ is 0.500013,
+            0.188991 and 0.063011 for n = 2, 8 and 64. Only n → ∞ before ε → 0 changes it: the flow of 2 arcsin √ε,
+            with the time 2 sinh(L/2), L = ln((1 − ε)/ε), and the exponent ½.""",
             formula=(
                 Identity(
                     "the speed of the log-odds for n → ∞",
@@ -229,10 +239,20 @@ THEOREM = Theorem(
             grpo_factor(eps, 2) ** 2 * eps * (1 - eps),
             1,
         ),
+        Identity(
+            "division multiplies the mean by √(n − 1), n = 2",
+            grpo_factor(eps, 2) / (1 - sp.Rational(1, 2)),
+            1,
+        ),
         Identity("it is √n, n = 3", grpo_factor(eps, 3), sp.sqrt(3)),
     ),
     mutants=(scaled("mean"), scaled("theory.escape_time_grpo", 1.01)),
-    uses=("grpo_is_contrastive", "starvation_on_policy", "escape_times"),
+    uses=(
+        "grpo_is_contrastive",
+        "group_relative_zero_gradient",
+        "starvation_on_policy",
+        "escape_times",
+    ),
     about=("mean", "theory.grpo_factor", "theory.escape_time_grpo"),
     reference="""GRPO: Shao et al. 2024 (arXiv 2402.03300), eq. 3 and section 4.1.2; the factor and the times: this
     project.""",

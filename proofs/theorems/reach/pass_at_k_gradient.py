@@ -103,8 +103,9 @@ THEOREM = Theorem(
         ),
         Part(
             "b",
-            "The factor tends to k for a rare answer, and to 0 where p tends to 1.",
+            "The factor tends to k for a rare answer, and for k ≥ 2 to 0 where p tends to 1; for k = 1 it is 1.",
             checks=(
+                Identity("k = 1: the factor", pass_at_k_slope(a / (1 + a), sp.Integer(1)), 1),
                 Limit(
                     "k = 2, p → 0: the factor tends to k",
                     pass_at_k_slope(a / (1 + a), sp.Integer(2)),

@@ -241,5 +241,5 @@ def test_broken_modules(tmp_path, monkeypatch):
 @pytest.mark.parametrize("statement", [("so that", Fake("c")), (Fake("c"), "and so on")])
 def test_touching_words(statement):
     """Words do not touch a formula."""
-    with pytest.raises(ValueError, match="^part 'a': expected a blank"):
+    with pytest.raises(ValueError, match=r"^part 'a': expected a blank"):
         Part("a", statement)
