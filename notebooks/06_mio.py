@@ -253,7 +253,7 @@ assert ((least > levels) & (least > low) & (flow[..., 1] <= 0).all(0))[
 #
 # so that in the end MIO has lifted a rare correct answer at most $2^{1/\beta}$-fold (on the way it may be higher). Theorem [`alpha_frees_the_anchor`](../docs/THEOREMS.md#alpha_frees_the_anchor):
 # $1 - \alpha \le \varepsilon^\beta$ makes the end 1 for every $\pi_{\mathrm{ref},w} \ge \varepsilon$; the lower end of the no-collapse interval falls by less
-# than 0.245 nats, the upper one grows as $2 \ln 2/(1 - \alpha)$. *Assumptions:* one free logit for each response, one pair, exact flow, at least three
+# than 0.245 in $\beta z_w$ ($0.245/\beta$ nats of $z_w$), the upper one grows as $2 \ln 2/(1 - \alpha)$. *Assumptions:* one free logit for each response, one pair, exact flow, at least three
 # responses for the ceiling. At $\beta \le \tfrac12$ the end may be 1 in spite of a lower ceiling.
 
 # %% tags=["hide-input"]

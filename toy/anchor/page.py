@@ -73,8 +73,8 @@ def section(page: Page, rows: list[Row]) -> None:
             its start, and the anchor; dotted: MIO. To see: α-MIO reaches 1 (at this finite time 0.97 or more) where
             MIO cannot, in a time like ε^(−β). With unseen responses DPO needs ε^(−2β), not the ε^(−β) of two
             responses: half of its margin goes to the rejected response. The price: the upper end grows like 2 ln 2 ·
-            ε^(−β), which is hardly a bound. The lower end moves by less than 0.245 nats (theorem
-            alpha_frees_the_anchor), so the protection against collapse stays.""",
+            ε^(−β), which is hardly a bound. The lower end moves by less than 0.245 in βz_w, 0.245/β nats of z_w
+            (theorem alpha_frees_the_anchor), so the protection against collapse stays.""",
         )
         page.table("MIO, α-MIO and DPO", choices_table(choices), folded=True)
 

@@ -81,7 +81,7 @@ def lower_root(share):
 THEOREM = Theorem(
     slug="alpha_frees_the_anchor",
     tier="certified",
-    title="1 − α ≤ ε^β frees the chosen response, at less than 0.245 nats of the no-collapse bound",
+    title="1 − α ≤ ε^β frees the chosen response, at less than 0.245 of the no-collapse bound on βz_w",
     purpose="To choose the mix α for a rare correct answer.",
     setting="""Softmax table, one pair, flow of L_α from any π with full support; ε = π_ref,w, ρ = 1 − α in (0, 1),
     β > 0.""",
@@ -204,7 +204,8 @@ THEOREM = Theorem(
         Part(
             "d",
             """For 1/ρ in [2, 20], 4^{−1/ρ} < 2 ln 2 − ρu₊ < 2 · 4^{−1/ρ}. So the cure costs at the lower end less
-            than u₋(½) + ln 3 < 0.245 nats, whatever ε and β are, while u₊ grows like 2 ln 2 · ε^{−β}.""",
+            than u₋(½) + ln 3 < 0.245 of βz_w, whatever ε and β are (so many nats of z_w over β), while u₊ grows like
+            2 ln 2 · ε^{−β}.""",
             checks=(
                 *[
                     Identity(

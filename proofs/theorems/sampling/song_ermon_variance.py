@@ -114,7 +114,7 @@ def over_batches(p, q, size):
 THEOREM = Theorem(
     slug="song_ermon_variance",
     title="at ln r the negatives' variance is χ²/M ≥ (e^I − 1)/M: for NWJ exactly, for DV in the limit",
-    purpose="To know how many negatives an estimate of I nats needs: about e^I.",
+    purpose="To know how many negatives an estimate of I nats needs: of order e^I at least.",
     setting="Let P ≪ Q, r = dP/dQ, I = KL(P‖Q), χ² = χ²(P‖Q) < ∞, r̄ the mean of r over M i.i.d. negatives from Q.",
     formula=r"""M \cdot \mathrm{Var}(\bar r) = \chi^2(P\|Q) \ge e^{I} - 1, \qquad M \cdot \mathrm{Var}(\ln \bar r)
     \to \chi^2(P\|Q), \qquad \bar r = \tfrac1M \sum_{j=1}^{M} r(y_j)""",
