@@ -163,10 +163,10 @@ def pass_at_k_slope(p: Number, k: Number) -> Number:
 
 
 def grpo_factor(eps: Number, samples: int) -> Number:
-    """Return E[√(k(n − k))/n]/(ε(1 − ε)), k ~ Bin(n, ε): what division by the group's deviation does to ∇ε.
+    """Return E[√(k(n − k))/n]/(ε(1 − ε)), k ~ Bin(n, ε): E ĝ/s over ∇ε, s the deviation of a group's rewards.
 
-    It tends to √(n − 1) for ε → 0 and is below 1/√(ε(1 − ε)). The deviation is that with 1/n; with 1/(n − 1) the factor
-    is √((n − 1)/n) times as large.
+    It tends to √(n − 1) for ε → 0 and is below 1/√(ε(1 − ε)); undivided, E ĝ is (1 − 1/n) ∇ε. The deviation is that
+    with 1/n; with 1/(n − 1) the factor is √((n − 1)/n) times as large.
 
     Args:
         eps: ε in (0, 1), the probability of a correct answer; a number, array, tensor or symbol.
