@@ -189,8 +189,9 @@ class Certificate:
 
         exponent = "; ".join(f"(({k})%Z, {x})" for k, x in items)
         inner = node.removeprefix("(exp ").removesuffix(")") if node.startswith("(exp ") else node
+        # The last names first: their exponents may hold exponentials that were named before.
         named = " ".join(
-            f"rewrite ?X{name}." for name in self.names.values() if name.startswith("G")
+            f"rewrite ?X{name}." for name in reversed(self.names.values()) if name.startswith("G")
         )
         positive = " ".join(
             f"rewrite ?(exp_ln {coq(m.args[0])}) by (REWRITE; signed)." for m in logarithms
