@@ -75,11 +75,12 @@ class Plan:
 
 def recipes(gpus: int) -> dict[str, dict[str, object]]:
     """Return the flags of each recipe, most exact first; several GPUs cannot release gradients."""
-    again: dict[str, object] = {"gradient_checkpointing": True}
+    again = {"gradient_checkpointing": True, "selective_checkpointing": False}
     eight = LEAN | {"adam_states": "8bit"}
     rows = {
         "exact": RECIPES["exact"],
-        "exact, checkpointing": RECIPES["exact"] | again,
+        "exact, selective": RECIPES["exact"] | {"selective_checkpointing": True},
+        "exact, checkpointing": RECIPES["exact"] | {"gradient_checkpointing": True},
         "balanced": RECIPES["balanced"],
         "balanced, checkpointing": RECIPES["balanced"] | again,
         "lean": LEAN,

@@ -186,7 +186,11 @@ class ModelFields:
 
 RECIPES: dict[str, dict[str, Any]] = {  # of --memory: values of other flags, which a flag overrides
     "exact": {},
-    "balanced": {"release_gradients": True, "max_grad_norm": 0.0},
+    "balanced": {
+        "release_gradients": True,
+        "max_grad_norm": 0.0,
+        "selective_checkpointing": True,
+    },
     "lean": {
         "weights": "bf16",
         "bf16": False,  # arithmetic follows the weights
@@ -206,8 +210,9 @@ class MemoryFields:
     memory: str = flag(
         "exact",
         "Recipe for the flags below. exact: float32 throughout. balanced: the same arithmetic, and "
-        "gradients freed as they are used. lean: also bf16 weights and states, rounded at random, "
-        "and activations computed again. Other flags override it. docs/guides/scale.md",
+        "gradients freed as they are used and cheap activations computed again. lean: also bf16 "
+        "weights and states, rounded at random, and all activations computed again. Other flags "
+        "override it. docs/guides/scale.md",
         choices=tuple(RECIPES),
     )
     bf16: bool = flag(False, "Compute in bfloat16. The weights keep their precision.")
@@ -231,6 +236,11 @@ class MemoryFields:
     )
     gradient_checkpointing: bool | None = flag(
         None, "Recompute activations in the backward pass: less memory, more time."
+    )
+    selective_checkpointing: bool = flag(
+        False,
+        "Recompute activations except matrix products and attention: half the memory of a pass, a "
+        "twentieth more time.",
     )
     row_layout: str = flag(
         "shared",

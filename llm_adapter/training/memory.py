@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoModelForCausalLM
 
 from ..data.collate import collate_shared, sum_responses
@@ -25,6 +26,7 @@ from ..data.tokens import TokenizedExample
 from ..loss.attention import segments, use_way
 from ..loss.head import TILE, WORDS
 from ..loss.logprobs import log_probs_from_head
+from .recompute import KEPT
 
 BLOCK_STATE = 1 + 4 / 256  # bytes of a number in 8 bits, with the scale of its block
 TILES = 3  # that the head holds at once
@@ -39,6 +41,7 @@ class Setting:
     adam_states: str = "weights"
     release_gradients: bool = False
     gradient_checkpointing: bool = False
+    selective_checkpointing: bool = False
     bf16: bool = False  # arithmetic
     live_reference: bool = False
     several_passes: bool = False  # gradients of earlier passes wait for the step
@@ -86,8 +89,17 @@ def _shallow(config: Any, depth: int) -> Any:
     return config
 
 
-def activations(config: Any, setting: Setting, tokens: int, responses: int = 2) -> tuple[int, int]:
-    """Return the bytes that a pass of so many tokens keeps for a layer, and for what lies around the layers.
+@dataclass(frozen=True)
+class Pass:
+    """Bytes that a forward pass keeps: for a layer, those of its products and attention, and around the layers."""
+
+    layer: int
+    products: int
+    around: int
+
+
+def activations(config: Any, setting: Setting, tokens: int, responses: int = 2) -> Pass:
+    """Return the bytes that a pass of so many tokens keeps for its backward pass.
 
     Args:
         config: of the model.
@@ -101,9 +113,10 @@ def activations(config: Any, setting: Setting, tokens: int, responses: int = 2) 
         _kept(Hidden(text, config), depth, dtype, setting.bf16, tokens, responses)
         for depth in (1, 2)
     ]
-    layer = kept[1] - kept[0]
+    layer = kept[1].saved - kept[0].saved
+    products = kept[1].products - kept[0].products
 
-    return layer, kept[0] - layer
+    return Pass(layer, products, kept[0].saved - layer)
 
 
 @dataclass(frozen=True)
@@ -114,10 +127,32 @@ class Hidden:
     config: Any = field(compare=False)
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Bytes that the forward pass of a whole network saves, and those of its products and attention."""
+
+    saved: int
+    products: int
+
+
+class Products(TorchDispatchMode):
+    """Count the bytes of what `selective_checkpointing` keeps of the operations within."""
+
+    bytes = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        """Run an operation and count its outputs."""
+        result = func(*args, **(kwargs or {}))
+        if func in KEPT:
+            outputs = result if isinstance(result, tuple | list) else (result,)
+            self.bytes += sum(part.nbytes for part in outputs if isinstance(part, Tensor))
+        return result
+
+
 @lru_cache(maxsize=64)
 def _kept(
     hidden: Hidden, depth: int, dtype: torch.dtype, bf16: bool, tokens: int, responses: int
-) -> int:
+) -> Kept:
     """Return the bytes of the tensors that a forward pass of so many layers saves, without the weights."""
     batch = _batch(tokens, responses)
     plan = segments(batch["branches"])
@@ -136,13 +171,15 @@ def _kept(
             return tensor
 
         hooks = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
-        with hooks, torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        products = Products()
+        with hooks, products, torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             log_probs = log_probs_from_head(model, inputs)
             keep = sum_responses(log_probs, inputs["lengths"])
 
         del keep
 
-    return sum(size for storage, size in saved.items() if storage not in own)
+    whole = sum(size for storage, size in saved.items() if storage not in own)
+    return Kept(whole, products.bytes)
 
 
 @contextmanager
@@ -201,11 +238,14 @@ def parts(
     """
     sizes, width = sizes_of(config), weight_bytes(setting)
     share = 1 / setting.gpus
-    layer, around = activations(config, setting, tokens, responses)
-    kept = sizes.layers * layer + around
-    if setting.gradient_checkpointing:  # a layer's input each, and one layer computed again
+    one = activations(config, setting, tokens, responses)
+    layer, kept = one.layer, sizes.layers * one.layer + one.around
+    if setting.gradient_checkpointing or setting.selective_checkpointing:
         computed = 2 if setting.bf16 or setting.weights == "bf16" else 4
-        kept = sizes.layers * tokens * sizes.width * computed + layer + around
+        of_layer = tokens * sizes.width * computed  # its input
+        if not setting.gradient_checkpointing:
+            of_layer += one.products
+        kept = sizes.layers * of_layer + layer + one.around  # and one layer computed again
 
     whole = round(sizes.total * width * share)
     first = sizes.largest * width  # the head's, which comes first

@@ -13,10 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .heap import give_back
-
-FREED = 2**24  # bytes of gradients, after which a CPU's freed memory goes back to the system
-
 
 class Released(torch.optim.Optimizer):
     """An optimiser whose steps happen in the backward pass; `step` and `zero_grad` have nothing left to do.
@@ -38,7 +34,6 @@ class Released(torch.optim.Optimizer):
     ) -> None:
         super().__init__(params, options)
         self._inner: dict[Tensor, tuple[int, torch.optim.Optimizer]] = {}
-        self._freed = 0
         for place, group in enumerate(self.param_groups):
             settings = {name: value for name, value in group.items() if name != "params"}
             for weight in group["params"]:
@@ -60,11 +55,6 @@ class Released(torch.optim.Optimizer):
 
         optimizer.step()
         weight.grad = None
-        if weight.device.type == "cpu":
-            self._freed += weight.nbytes
-            if self._freed >= FREED:
-                self._freed = 0
-                give_back()
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:

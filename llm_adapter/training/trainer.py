@@ -28,7 +28,9 @@ from ..models import CausalLM
 from . import precision
 from .arguments import PreferenceArguments
 from .bounded import BoundedTrainer
+from .heap import give_back, give_back_in_backward
 from .layouts import beginning, choose_layout, ways_for
+from .recompute import recompute_between_products
 from .reference import Reference, sharded, with_reference
 from .runlog import say
 
@@ -67,6 +69,10 @@ class PreferenceTrainer(BoundedTrainer):
             processing_class=processing_class,
             optimizer_cls_and_kwargs=precision.optimizer(args),
         )
+
+        if args.selective_checkpointing and not args.gradient_checkpointing:
+            recompute_between_products(model)
+        give_back_in_backward(model)
 
         self.label_names = ["targets"]  # in every batch, so evaluation goes through compute_loss
         self.model_accepts_loss_kwargs = False  # they are ours
@@ -170,6 +176,8 @@ class PreferenceTrainer(BoundedTrainer):
             sums[name] = sums.get(name, 0) + total
         if model.training and num_items_in_batch is not None:
             loss = loss * (len(negatives) * self.args.world_size / num_items_in_batch)
+        if model.training and loss.device.type == "cpu":
+            give_back()  # before the backward pass, when memory is at its peak
 
         return (loss, {}) if return_outputs else loss
 

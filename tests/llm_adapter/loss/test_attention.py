@@ -12,6 +12,7 @@ from llm_adapter.loss.attention import BLOCK, block_mask, dense_mask, use_way
 from llm_adapter.loss.logprobs import choose_log_probs, log_probs_from_head
 from llm_adapter.models import disable_dropout
 from llm_adapter.training.layouts import Layout, choose_layout
+from llm_adapter.training.recompute import recompute_between_products
 
 SIZES = {"vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 2, "intermediate_size": 16}
 SIZES |= {"num_attention_heads": 4}
@@ -66,15 +67,17 @@ def values(model, batch):
     return [log_probs.detach(), *(weight.grad.clone() for weight in model.parameters())]
 
 
-@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("checkpointing", ["none", "layers", "selective"])
 @pytest.mark.parametrize("style", STYLES)
 def test_segments(style, checkpointing):
     """Segments give the values and gradients of padded rows."""
     # padded rows are read by the plainest attention, which knows windows and caps by itself
     expected = values(network(style, attn_implementation="eager"), collate(RAGGED))
     model = network(style)
-    if checkpointing:
+    if checkpointing == "layers":
         model.gradient_checkpointing_enable({"use_reentrant": False})
+    if checkpointing == "selective":
+        recompute_between_products(model)
 
     use_way([model.config], "segments")
     for rows in (None, float("inf")):

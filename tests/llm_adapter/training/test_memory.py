@@ -31,6 +31,7 @@ from llm_adapter.data.collate import sum_responses
 from llm_adapter.loss.attention import use_way
 from llm_adapter.loss.logprobs import log_probs_from_head
 from llm_adapter.training.memory import _batch
+from llm_adapter.training.recompute import recompute_between_products
 from llm_adapter.training.release import Released
 import torch._dynamo
 
@@ -39,7 +40,7 @@ def peak():
     return int(lines["VmHWM"].split()[0]) * 1024
 
 torch.set_num_threads(1)
-model, tokens, release, checkpointing = json.loads(sys.argv[1])
+model, tokens, release, checkpointing, selective = json.loads(sys.argv[1])
 tiny = torch.nn.Linear(2, 2)  # what the first step imports
 small = torch.optim.AdamW(tiny.parameters(), fused=True)
 tiny(torch.ones(1, 2)).sum().backward()
@@ -48,6 +49,8 @@ imports = peak()
 model = AutoModelForCausalLM.from_config(LlamaConfig(**model)).train()
 if checkpointing:
     model.gradient_checkpointing_enable({"use_reentrant": False})
+if selective:
+    recompute_between_products(model)
 use_way([model.config], "segments")
 options = {"lr": 1e-4, "fused": True}
 if release:
@@ -65,17 +68,18 @@ print(peak() - imports)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak as Linux counts it")
 @pytest.mark.parametrize(
-    ("release", "checkpointing"),
+    ("release", "checkpointing", "selective"),
     [
-        pytest.param(False, False, marks=pytest.mark.broad),
-        pytest.param(True, False, marks=pytest.mark.broad),
-        (True, True),
+        pytest.param(False, False, False, marks=pytest.mark.broad),
+        pytest.param(True, False, False, marks=pytest.mark.broad),
+        (True, True, False),
+        (True, False, True),
     ],
 )
-def test_planned_peak(release, checkpointing):
+def test_planned_peak(release, checkpointing, selective):
     """The planned peak is within a tenth of the measured one."""
     tokens = 600
-    job = json.dumps([MODEL, tokens, release, checkpointing])
+    job = json.dumps([MODEL, tokens, release, checkpointing, selective])
     variables = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     variables["MALLOC_MMAP_THRESHOLD_"] = "65536"  # freed memory goes back to the system
     done = subprocess.run(
@@ -88,7 +92,11 @@ def test_planned_peak(release, checkpointing):
 
     assert done.returncode == 0, done.stderr[-2000:]
 
-    setting = Setting(release_gradients=release, gradient_checkpointing=checkpointing)
+    setting = Setting(
+        release_gradients=release,
+        gradient_checkpointing=checkpointing,
+        selective_checkpointing=selective,
+    )
     planned = parts(LlamaConfig(**MODEL), setting, tokens, device="cpu")["peak"]
 
     assert planned == pytest.approx(int(done.stdout), rel=0.1)

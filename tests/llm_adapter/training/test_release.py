@@ -13,6 +13,7 @@ import torch
 
 from llm_adapter.arguments.fields import RECIPES
 from llm_adapter.arguments.training import HERE, read_values
+from llm_adapter.training import heap
 from llm_adapter.training.arguments import parse_arguments
 from llm_adapter.training.release import Released
 
@@ -28,6 +29,7 @@ OPTIMISERS = {
     "weight decay": "--weight_decay 0.1 --lr_scheduler_type linear",
     "kahan": "--weights bf16 --rounding kahan --adam_beta2 0.99",
     "checkpointing": "--gradient_checkpointing true",
+    "selective": "--selective_checkpointing true",
 }
 
 
@@ -151,14 +153,12 @@ def test_lean_run(make_trainer, states):
 
 
 def test_freed_bytes(monkeypatch):
-    """Freed memory goes back to the system after so many bytes."""
+    """Freed memory goes back to the system after so many bytes of gradients."""
     calls = []
-    monkeypatch.setattr("llm_adapter.training.release.give_back", lambda: calls.append(1))
-    monkeypatch.setattr(
-        "llm_adapter.training.release.FREED", 3 * 36
-    )  # bytes: three weights of 3 x 3
+    monkeypatch.setattr(heap, "give_back", lambda: calls.append(1))
+    monkeypatch.setattr(heap, "OFTEN", 3 * 36)  # bytes: three weights of 3 x 3
     layers = torch.nn.Sequential(*(torch.nn.Linear(3, 3, bias=False) for _ in range(7)))
-    Released(layers.parameters(), inner=torch.optim.SGD, lr=0.1)
+    heap.give_back_in_backward(layers)
     layers(torch.ones(2, 3)).sum().backward()
 
     assert len(calls) == 2

@@ -1,0 +1,51 @@
+"""Compute again in the backward pass what is cheap: keep matrix products and attention, and drop the results between.
+
+A decoder layer keeps about half of its activations. Products take most of its time, and none is repeated.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch.utils.checkpoint import CheckpointPolicy, create_selective_checkpoint_contexts
+
+_ATEN = torch.ops.aten
+KEPT = {
+    _ATEN.mm.default,
+    _ATEN.addmm.default,
+    _ATEN.bmm.default,
+    _ATEN.baddbmm.default,
+    _ATEN._scaled_dot_product_flash_attention_for_cpu.default,
+    _ATEN._scaled_dot_product_flash_attention.default,
+    _ATEN._scaled_dot_product_efficient_attention.default,
+    _ATEN._scaled_dot_product_cudnn_attention.default,
+    torch.ops.higher_order.flex_attention,
+}
+
+
+def _policy(context: Any, operation: Any, *args: Any, **kwargs: Any) -> CheckpointPolicy:
+    if operation in KEPT:
+        return CheckpointPolicy.MUST_SAVE
+    return CheckpointPolicy.PREFER_RECOMPUTE
+
+
+def recompute_between_products(model: Any) -> None:
+    """Let a model's layers keep products and attention alone.
+
+    Raises:
+        ValueError: the model's layers cannot be computed again.
+
+    Reference: selective activation checkpointing, `torch.utils.checkpoint.create_selective_checkpoint_contexts`.
+    """
+    contexts = partial(create_selective_checkpoint_contexts, _policy)
+    new_name = getattr(model, "activation_checkpointing_enable", None)  # of transformers since 5.20
+    enable = new_name or model.gradient_checkpointing_enable
+
+    try:
+        enable({"use_reentrant": False, "context_fn": contexts})
+    except ValueError as error:
+        raise ValueError(
+            f"selective_checkpointing: expected false with this model, got true ({error})"
+        ) from None

@@ -1,0 +1,60 @@
+"""Selective checkpointing: the same numbers from half the activations, and a word where a model has none."""
+
+import copy
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import LlamaConfig, LlamaForCausalLM, set_seed
+
+from llm_adapter.training.memory import Setting, activations
+from llm_adapter.training.recompute import recompute_between_products
+
+CONFIG = LlamaConfig(
+    vocab_size=64,
+    hidden_size=64,
+    intermediate_size=160,
+    num_hidden_layers=3,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+)
+
+
+def pass_of(model):
+    """Return the output, the gradients and the operations that both passes took in products."""
+    tokens = torch.arange(24).view(2, 12)
+    with FlopCounterMode(display=False) as counter:
+        logits = model(tokens).logits
+        logits.square().mean().backward()
+
+    gradients = [weight.grad for weight in model.parameters()]
+    return logits.detach(), gradients, counter.get_total_flops()
+
+
+def test_same_numbers():
+    """Values and gradients are the same bit by bit, and no product is taken twice."""
+    set_seed(0)
+    model = LlamaForCausalLM(CONFIG).train()
+    other = copy.deepcopy(model)
+    recompute_between_products(other)
+
+    logits, gradients, operations = pass_of(model)
+    again, same_gradients, same_operations = pass_of(other)
+
+    assert again.equal(logits)
+    assert all(one.equal(two) for one, two in zip(gradients, same_gradients, strict=True))
+    assert same_operations == operations
+
+
+def test_half_of_a_layer():
+    """The products of a layer, with its input, are about half of what it saves."""
+    kept = activations(CONFIG, Setting(), tokens=300)
+
+    assert 0.4 < (kept.products + 300 * 64 * 4) / kept.layer < 0.65
+
+
+def test_model_without_checkpoints(make_trainer, monkeypatch):
+    """A model that cannot be computed again is refused by the flag's name."""
+    monkeypatch.setattr(LlamaForCausalLM, "supports_gradient_checkpointing", False)
+    with pytest.raises(ValueError, match="selective_checkpointing: expected false"):
+        make_trainer("--selective_checkpointing true --max_steps 1")
