@@ -58,6 +58,7 @@ SIDES = (
     Side("TRL, a step a pass", True, True),
     Side("ours", False, True),
     Side("ours, a pair a pass", False, False),
+    Side("ours, selective", False, True, (("selective_checkpointing", True),)),
     Side("ours, balanced", False, True, (("memory", "balanced"),)),
     Side("ours, lean", False, True, (("memory", "lean"),)),
 )

@@ -239,8 +239,8 @@ class MemoryFields:
     )
     selective_checkpointing: bool = flag(
         False,
-        "Recompute activations except matrix products and attention: half the memory of a pass, a "
-        "twentieth more time.",
+        "Recompute activations except matrix products and attention in the backward pass: about half "
+        "the memory of a pass, a little more time.",
     )
     row_layout: str = flag(
         "shared",

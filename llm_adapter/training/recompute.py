@@ -40,8 +40,9 @@ def recompute_between_products(model: Any) -> None:
     Reference: selective activation checkpointing, `torch.utils.checkpoint.create_selective_checkpoint_contexts`.
     """
     contexts = partial(create_selective_checkpoint_contexts, _policy)
-    new_name = getattr(model, "activation_checkpointing_enable", None)  # of transformers since 5.20
-    enable = new_name or model.gradient_checkpointing_enable
+    # transformers renames its method: the old name warns where the new one exists
+    enable = getattr(model, "activation_checkpointing_enable", None)
+    enable = enable or model.gradient_checkpointing_enable
 
     try:
         enable({"use_reentrant": False, "context_fn": contexts})

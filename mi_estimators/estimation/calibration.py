@@ -15,13 +15,8 @@ from .critics import Calibrated
 from .scoring import WORTH, Sides, held_out_scores
 
 _CALIBRATION_SCALES = (1.0, 0.9, 0.8)
-_CALIBRATION_QUANTILES = (
-    1.0,
-    0.98,
-    0.9,
-    0.75,
-    0.5,
-)  # of the positives' scores, where they are capped
+# of the positives' scores, where they are capped
+_CALIBRATION_QUANTILES = (1.0, 0.98, 0.9, 0.75, 0.5)
 
 
 @torch.no_grad()

@@ -162,13 +162,7 @@ def plane_figure(row: Row) -> Figure:
             clim=(0, 1),
         )
 
-        axes.axline(
-            (0, 0),
-            slope=1,
-            color=INK,
-            lw=0.8,
-            ls=":",
-        )
+        axes.axline((0, 0), slope=1, color=INK, lw=0.8, ls=":")
 
         path = np.array([*field["path"][0], field["path"][1]])
         axes.plot(*path.T, color=ORANGE, lw=2.2)
@@ -177,13 +171,7 @@ def plane_figure(row: Row) -> Figure:
             axes.axvline(anchors[name], color=INK, lw=1, ls="-.")
 
         if name == "ipo":
-            axes.axline(
-                (0.5, 0),
-                slope=1,
-                color=INK,
-                lw=1,
-                ls="-.",
-            )
+            axes.axline((0.5, 0), slope=1, color=INK, lw=1, ls="-.")
 
         axes.set(xlim=ends, ylim=ends, aspect="equal", title=name_of(name))
 
