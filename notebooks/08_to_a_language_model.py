@@ -33,10 +33,10 @@ import matplotlib.pyplot as plt
 import torch
 
 import mi_estimators as mi
-from llm_adapter.data.collate import collate, sum_responses
+from llm_adapter.data.collate import collate
 from llm_adapter.data.examples import Example
 from llm_adapter.data.load import tokenize
-from llm_adapter.loss.logprobs import log_probs_from_head
+from llm_adapter.loss.logprobs import log_probs_from_head, sum_responses
 from llm_adapter.loss.objective import Objective
 from llm_adapter.models import load_model, load_tokenizer
 from llm_adapter.train import main

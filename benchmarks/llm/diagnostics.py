@@ -13,7 +13,7 @@ from statistics import median
 import torch
 from tqdm import tqdm
 
-from llm_adapter.data.collate import split_rows, sum_responses
+from llm_adapter.loss.logprobs import split_rows, sum_responses
 from llm_adapter.training.trainer import PreferenceTrainer
 from mi_estimators.display import Table
 

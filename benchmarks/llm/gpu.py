@@ -35,11 +35,11 @@ from transformers import (
     set_seed,
 )
 
-from llm_adapter.data.collate import collate, collate_shared, sum_responses
+from llm_adapter.data.collate import collate, collate_shared
 from llm_adapter.data.tokens import TokenizedExample
 from llm_adapter.loss.attention import BLOCK, WAYS, use_way
 from llm_adapter.loss.head import mixed_products
-from llm_adapter.loss.logprobs import log_probs_from_head, log_probs_from_logits
+from llm_adapter.loss.logprobs import log_probs_from_head, log_probs_from_logits, sum_responses
 from llm_adapter.models import disable_dropout
 from llm_adapter.training.arguments import parse_arguments
 from llm_adapter.training.memory import Setting, parts

@@ -8,10 +8,9 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from llm_adapter.data.collate import sum_responses
 from llm_adapter.data.load import read_examples, tokenize
 from llm_adapter.loss.attention import use_way
-from llm_adapter.loss.logprobs import log_probs_from_head
+from llm_adapter.loss.logprobs import log_probs_from_head, sum_responses
 from llm_adapter.models import load_model, load_tokenizer
 from llm_adapter.training.layouts import Layout
 

@@ -11,7 +11,7 @@ import sys
 
 import torch
 
-from llm_adapter.data.collate import split_rows, sum_responses
+from llm_adapter.loss.logprobs import split_rows, sum_responses
 from llm_adapter.training.trainer import PreferenceTrainer
 from mi_estimators.display import Table
 

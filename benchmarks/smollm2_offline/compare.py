@@ -10,9 +10,9 @@ from typing import NamedTuple
 import torch
 from scipy.stats import t as student
 
-from llm_adapter.data.collate import collate, sum_responses
+from llm_adapter.data.collate import collate
 from llm_adapter.data.tokens import TokenizedExample
-from llm_adapter.loss.logprobs import choose_log_probs
+from llm_adapter.loss.logprobs import choose_log_probs, sum_responses
 from llm_adapter.models import CausalLM
 from mi_estimators.theory import turning_point
 

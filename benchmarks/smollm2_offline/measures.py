@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from llm_adapter.data.collate import collate, split_rows, sum_responses
+from llm_adapter.data.collate import collate
 from llm_adapter.data.load import prepare
 from llm_adapter.data.sources import open_source
 from llm_adapter.data.tokens import Options, TokenizedExample, prompt_ids
 from llm_adapter.evaluation.rollouts import verified
 from llm_adapter.evaluation.sampling import Sample, prompt_text, sample_ids
 from llm_adapter.evaluation.tasks import dataset
-from llm_adapter.loss.logprobs import choose_log_probs
+from llm_adapter.loss.logprobs import choose_log_probs, split_rows, sum_responses
 from llm_adapter.models import CausalLM, load_model, load_tokenizer
 
 from . import plan

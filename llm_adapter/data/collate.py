@@ -204,20 +204,3 @@ def _batch(
     if all(row.reference for row in examples):
         batch["reference"] = torch.tensor([examples[b].reference[k] for b, k in _order(examples)])
     return batch
-
-
-def sum_responses(log_probs: Tensor, lengths: Tensor) -> Tensor:
-    """Sum the token log-probabilities of each response, (S,) → (R,), in a fixed order of addition."""
-    return torch.segment_reduce(log_probs, "sum", lengths=lengths)
-
-
-def split_rows(values: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
-    """Split values of the responses, shape (N,), into chosen, (B,), and rejected, (B, K), with 0 for absent ones.
-
-    >>> chosen, rejected = split_rows(torch.arange(5.0), torch.tensor([[True, True], [True, False]]))
-    >>> chosen.tolist(), rejected.tolist()
-    ([0.0, 1.0], [[2.0, 3.0], [4.0, 0.0]])
-    """
-    size = len(negatives)
-    rejected = values.new_zeros(negatives.shape).masked_scatter(negatives, values[size:])
-    return values[:size], rejected

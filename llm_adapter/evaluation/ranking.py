@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from ..data.collate import collate, split_rows, sum_responses
+from ..data.collate import collate
 from ..data.tokens import TokenizedExample
-from ..loss.logprobs import choose_log_probs
+from ..loss.logprobs import choose_log_probs, split_rows, sum_responses
 from .rates import bootstrap, wilson
 
 

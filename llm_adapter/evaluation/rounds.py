@@ -24,10 +24,10 @@ from tqdm import tqdm
 from mi_estimators.display import whole_file
 
 from ..arguments.online import OnlineArguments
-from ..data.collate import collate, sum_responses
+from ..data.collate import collate
 from ..data.tokens import TokenizedExample, prompt_ids
 from ..loss.groups import GroupObjective
-from ..loss.logprobs import choose_log_probs
+from ..loss.logprobs import choose_log_probs, sum_responses
 from ..loss.objective import Objective
 from ..models import CausalLM, disable_dropout
 from .rollouts import fingerprint, verified

@@ -47,6 +47,23 @@ def log_probs_from_logits(model: nn.Module, batch: Batch) -> Tensor:
     return _chunked(logits, batch["targets"])
 
 
+def sum_responses(log_probs: Tensor, lengths: Tensor) -> Tensor:
+    """Sum the token log-probabilities of each response, (S,) → (R,), in a fixed order of addition."""
+    return torch.segment_reduce(log_probs, "sum", lengths=lengths)
+
+
+def split_rows(values: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
+    """Split values of the responses, shape (N,), into chosen, (B,), and rejected, (B, K), with 0 for absent ones.
+
+    >>> chosen, rejected = split_rows(torch.arange(5.0), torch.tensor([[True, True], [True, False]]))
+    >>> chosen.tolist(), rejected.tolist()
+    ([0.0, 1.0], [[2.0, 3.0], [4.0, 0.0]])
+    """
+    size = len(negatives)
+    rejected = values.new_zeros(negatives.shape).masked_scatter(negatives, values[size:])
+    return values[:size], rejected
+
+
 @torch.no_grad()
 def choose_log_probs(model: nn.Module, batch: Batch) -> LogProbs:
     """Return `log_probs_from_head` if it agrees with the model's logits on a batch, else `log_probs_from_logits`."""

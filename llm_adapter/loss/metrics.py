@@ -14,7 +14,7 @@ from torch import Tensor
 import mi_estimators as mi
 from mi_estimators.theory import no_collapse_share
 
-from ..data.collate import split_rows
+from .logprobs import split_rows
 from .objective import Objective, masked_mean
 
 LOST_NATS = 5.0  # a chosen reward below minus this counts as lost

@@ -108,6 +108,11 @@ class Objective:
         """Whether a batch needs responses to other prompts, from which KTO estimates its reference point."""
         return "kto" in self._names()
 
+    def log_ratios(self, log_probs: Tensor, reference: Tensor | None, lengths: Tensor) -> Tensor:
+        """Return z of each response, shape (R,), in nats: ln π − ln π_ref, over its tokens for `log_ratio` mean."""
+        ratios = log_probs if reference is None else log_probs - reference
+        return ratios / lengths if self.log_ratio == "mean" else ratios
+
     def losses(
         self, chosen: Tensor, rejected: Tensor, mask: Tensor, everyone: Everyone | None = None
     ) -> Tensor:

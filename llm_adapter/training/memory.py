@@ -21,11 +21,11 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoModelForCausalLM
 
-from ..data.collate import collate_shared, sum_responses
+from ..data.collate import collate_shared
 from ..data.tokens import TokenizedExample
 from ..loss.attention import segments, use_way
 from ..loss.head import TILE, WORDS
-from ..loss.logprobs import log_probs_from_head
+from ..loss.logprobs import log_probs_from_head, sum_responses
 from .recompute import KEPT
 
 BLOCK_STATE = 1 + 4 / 256  # bytes of a number in 8 bits, with the scale of its block

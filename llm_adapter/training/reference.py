@@ -27,8 +27,8 @@ from tqdm import tqdm
 from transformers.utils.hub import TRANSFORMERS_DYNAMIC_MODULE_NAME
 
 from ..data.cache import cache_folder, fetch, keep
-from ..data.collate import sum_responses
 from ..data.tokens import TokenizedExample
+from ..loss.logprobs import sum_responses
 from ..models import CausalLM, cast_parameters
 from .passes import passes
 

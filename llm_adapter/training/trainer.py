@@ -17,11 +17,11 @@ from torch import Tensor
 from mi_estimators.display import jsonl
 
 from ..arguments.command import complain
-from ..data.collate import collate, mismatched, split_rows, sum_responses, with_mismatched
+from ..data.collate import collate, mismatched, with_mismatched
 from ..data.tokens import TokenizedExample
 from ..loss.alerts import EXAMPLES, alerts, evaluation_alerts
 from ..loss.gradient_noise import HeadGradients
-from ..loss.logprobs import choose_log_probs
+from ..loss.logprobs import choose_log_probs, split_rows, sum_responses
 from ..loss.metrics import last_windows, window_metrics, window_sums
 from ..loss.objective import Objective, of_all_processes
 from ..models import CausalLM
@@ -144,10 +144,7 @@ class PreferenceTrainer(BoundedTrainer):
         with self._head_gradients.watching(model, step) if reading else nullcontext():
             log_probs = sum_responses(self.log_probs(model, inputs), lengths)
 
-        log_ratios = log_probs if reference is None else log_probs - reference
-        if self.objective.log_ratio == "mean":
-            log_ratios = log_ratios / lengths
-
+        log_ratios = self.objective.log_ratios(log_probs, reference, lengths)
         if not log_ratios.isfinite().all():
             raise RunFailed(
                 f"step {step + 1}: expected finite log-probabilities, got NaN or infinity. Likely "
@@ -166,14 +163,7 @@ class PreferenceTrainer(BoundedTrainer):
             if step == 0 and reference is not None:
                 self._check_start(model, inputs, log_probs.detach(), reference)
 
-        sums = self._sums["" if model.training else "eval_"]
-        counted = inputs.get("counted")
-        if counted is None and not model.training:
-            counted = self.first_seen(len(negatives))
-
-        values = window_sums(objective, log_probs, log_ratios, inputs, counted)
-        for name, total in values.items():
-            sums[name] = sums.get(name, 0) + total
+        self._add_to_window(objective, log_probs, log_ratios, inputs, model.training)
         if model.training and num_items_in_batch is not None:
             loss = loss * (len(negatives) * self.args.world_size / num_items_in_batch)
         if model.training and loss.device.type == "cpu":
@@ -192,11 +182,21 @@ class PreferenceTrainer(BoundedTrainer):
         if reference is None:
             reference = self.reference.log_probs(model, other, self.log_probs)
 
-        log_ratios = sum_responses(self.log_probs(model, other), other["lengths"]) - reference
-        if self.objective.log_ratio == "mean":
-            log_ratios = log_ratios / other["lengths"]
+        log_probs = sum_responses(self.log_probs(model, other), other["lengths"])
+        log_ratios = self.objective.log_ratios(log_probs, reference, other["lengths"])
 
         return replace(self.objective, reference_point=of_all_processes(log_ratios).mean().item())
+
+    def _add_to_window(self, objective, log_probs, log_ratios, inputs, training: bool) -> None:
+        """Add a batch to the sums since the last log; an evaluation counts each example once."""
+        counted = inputs.get("counted")
+        if counted is None and not training:
+            counted = self.first_seen(len(inputs["negatives"]))
+
+        sums = self._sums["" if training else "eval_"]
+        values = window_sums(objective, log_probs, log_ratios, inputs, counted)
+        for name, total in values.items():
+            sums[name] = sums.get(name, 0) + total
 
     def _reads_gradients(self) -> bool:
         every, step = self.args.diagnostics_steps, self.state.global_step
@@ -213,10 +213,8 @@ class PreferenceTrainer(BoundedTrainer):
         args, negatives, lengths = self.args, inputs["negatives"], inputs["lengths"]
         lowered = args.bf16 or args.fp16 or args.tf32 or self.model.dtype != torch.float32
         same_rows = self.reference.log_probs(model, inputs, self.log_probs)
-        scale = lengths if self.objective.log_ratio == "mean" else 1
-        log_ratios = split_rows((log_probs - same_rows) / scale, negatives)
-
-        loss = self.objective.losses(*log_ratios, negatives).mean().item()
+        log_ratios = self.objective.log_ratios(log_probs, same_rows, lengths)
+        loss = self.objective.losses(*split_rows(log_ratios, negatives), negatives).mean().item()
         theory = self.objective.start(negatives).mean().item()
         tolerance = max(1.0, args.beta) * (1e-3 if lowered else 1e-4)
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from transformers import ByT5Tokenizer
 
-from llm_adapter.data.collate import mismatched, sum_responses
+from llm_adapter.data.collate import mismatched
 from llm_adapter.data.load import load_data, read_examples
 from llm_adapter.data.tokens import TokenizedExample
 from llm_adapter.loss.attention import use_way
-from llm_adapter.loss.logprobs import log_probs_from_logits
+from llm_adapter.loss.logprobs import log_probs_from_logits, sum_responses
 from llm_adapter.training.layouts import Layout
 from tests.llm_adapter.data.shared import ASKED, GOOD, RIGHT, TEMPLATE, arguments, lines, said
 

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoConfig, AutoModelForCausalLM, set_seed
 
-from llm_adapter.data.collate import collate, collate_shared, sum_responses
+from llm_adapter.data.collate import collate, collate_shared
 from llm_adapter.data.tokens import TokenizedExample
 from llm_adapter.loss.attention import BLOCK, block_mask, dense_mask, use_way
-from llm_adapter.loss.logprobs import choose_log_probs, log_probs_from_head
+from llm_adapter.loss.logprobs import choose_log_probs, log_probs_from_head, sum_responses
 from llm_adapter.models import disable_dropout
 from llm_adapter.training.layouts import Layout, choose_layout
 from llm_adapter.training.recompute import recompute_between_products

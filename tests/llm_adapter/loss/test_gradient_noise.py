@@ -6,10 +6,10 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM, set_seed
 
-from llm_adapter.data.collate import collate, collate_shared, sum_responses
+from llm_adapter.data.collate import collate, collate_shared
 from llm_adapter.loss.gradient_noise import HeadGradients
 from llm_adapter.loss.head import output_head
-from llm_adapter.loss.logprobs import log_probs_from_head
+from llm_adapter.loss.logprobs import log_probs_from_head, sum_responses
 from llm_adapter.models import load_model
 
 

@@ -7,11 +7,16 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoConfig, AutoModelForCausalLM, set_seed
 
-from llm_adapter.data.collate import collate, sum_responses
+from llm_adapter.data.collate import collate
 from llm_adapter.data.tokens import TokenizedExample
 from llm_adapter.loss import head, logprobs
 from llm_adapter.loss.head import Shape, token_log_probs
-from llm_adapter.loss.logprobs import choose_log_probs, log_probs_from_head, log_probs_from_logits
+from llm_adapter.loss.logprobs import (
+    choose_log_probs,
+    log_probs_from_head,
+    log_probs_from_logits,
+    sum_responses,
+)
 from llm_adapter.models import load_model
 
 EXAMPLES = [

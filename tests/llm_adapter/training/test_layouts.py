@@ -4,8 +4,8 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, set_seed
 
-from llm_adapter.data.collate import collate, collate_shared, sum_responses
-from llm_adapter.loss.logprobs import log_probs_from_head, log_probs_from_logits
+from llm_adapter.data.collate import collate, collate_shared
+from llm_adapter.loss.logprobs import log_probs_from_head, log_probs_from_logits, sum_responses
 from llm_adapter.models import disable_dropout, load_model
 from llm_adapter.training.layouts import Layout, choose_layout
 

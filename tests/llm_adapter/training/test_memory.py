@@ -27,9 +27,8 @@ STEP = """
 import json, sys
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
-from llm_adapter.data.collate import sum_responses
 from llm_adapter.loss.attention import use_way
-from llm_adapter.loss.logprobs import log_probs_from_head
+from llm_adapter.loss.logprobs import log_probs_from_head, sum_responses
 from llm_adapter.training.memory import _batch
 from llm_adapter.training.recompute import recompute_between_products
 from llm_adapter.training.release import Released

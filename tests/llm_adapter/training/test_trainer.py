@@ -13,8 +13,8 @@ from transformers import ByT5Tokenizer, GPT2Config, GPT2LMHeadModel, TrainerCall
 
 import mi_estimators as mi
 from llm_adapter.arguments.training import HERE
-from llm_adapter.data.collate import split_rows, sum_responses
 from llm_adapter.data.load import read_examples
+from llm_adapter.loss.logprobs import split_rows, sum_responses
 from llm_adapter.loss.metrics import window_sums
 from llm_adapter.train import main
 from llm_adapter.training.arguments import parse_arguments
