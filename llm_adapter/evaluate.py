@@ -25,6 +25,7 @@ from .data.load import (
     with_counterparts,
 )
 from .data.sources import open_source
+from .evaluation.advice import uniform
 from .evaluation.rates import curve, wilson
 from .evaluation.tasks import draw_questions
 
@@ -112,11 +113,14 @@ def summarise(
     ks = sorted({*arguments.k} or {k for k in KS if k <= arguments.samples})
     interval = wilson(right, len(greedy))
 
+    finished = sum(response["finished"] for response in responses) / len(responses)
+
     return {
         "questions": len(greedy),
         "accuracy": {"right": right, "mean": right / len(greedy), "interval": interval},
         "pass_at_k": curve(counts, arguments.samples, ks),
-        "finished": sum(response["finished"] for response in responses) / len(responses),
+        "finished": finished,
+        "advice": uniform(sum(counts), len(responses), finished, "or more --samples"),
     }
 
 
@@ -146,6 +150,11 @@ def report(arguments: EvaluationArguments, results: dict) -> str:
         low, high = value["interval"]
         lines.append(f"{label:<{width}}  {value['mean']:.4f}  [{low:.4f}, {high:.4f}]")
 
+    lines += [
+        results[name]["advice"]
+        for name in ("task", "ranking")
+        if name in results and results[name]["advice"]
+    ]
     return "\n".join(lines)
 
 

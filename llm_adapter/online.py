@@ -16,6 +16,7 @@ from typing import Any
 from .arguments.command import run_command
 from .arguments.online import OnlineArguments
 from .arguments.rollouts import facts, parse
+from .evaluation.advice import without_pair
 from .evaluation.rates import curve, powers
 from .evaluation.tasks import dataset, draw_questions
 
@@ -69,6 +70,23 @@ def summarise(lines: Sequence[dict], samples: int) -> dict[str, Any]:
     }
 
 
+def advice(arguments: OnlineArguments, lines: Sequence[dict]) -> str | None:
+    """Return a line on rounds in which no group had a gradient, and what to do next; None where one had."""
+    if any(line["zero_gradient"] < 1 for line in lines):
+        return None
+
+    total = lines[-1]["samples"]
+    right, finished = (
+        sum(line[name] * line["questions"] for line in lines) * arguments.samples
+        for name in ("success", "finished")
+    )
+    pairs = arguments.objective == "preference" and arguments.positives == "own"
+    way_out = "more --samples, or --positives supplied" if pairs else "or more --samples"
+    reason = without_pair(round(right), total, finished / total, way_out)
+
+    return f"no group had a gradient, and the weights are unchanged; {reason}"
+
+
 def report(arguments: OnlineArguments, results: dict[str, Any]) -> str:
     """Return the results as a few lines."""
     rounds = results["rounds"]
@@ -80,6 +98,9 @@ def report(arguments: OnlineArguments, results: dict[str, Any]) -> str:
         + (f"½ in round {half['round']}" if half else "½ in no round"),
         f"groups without a gradient {zero['measured']:.3f}, (1 − ε)ⁿ + εⁿ {zero['theory']:.3f}",
     ]
+
+    if results["advice"]:
+        lines.append(results["advice"])
 
     for name in ("before", "after"):
         for k, rate in results.get(name, {}).items():
@@ -128,7 +149,9 @@ def train(argv: Sequence[str]) -> None:
     if held_out:
         ask("before")
 
-    results["rounds"] = summarise(rounds.run(), arguments.samples)
+    lines = rounds.run()
+    results["rounds"] = summarise(lines, arguments.samples)
+    results["advice"] = advice(arguments, lines)
     if held_out:
         ask("after")
 

@@ -17,6 +17,7 @@ from .arguments.command import run_command
 from .arguments.flags import COUNT, flag, require
 from .arguments.rollouts import RolloutArguments, facts, parse
 from .data.rows import visible
+from .evaluation.advice import without_pair
 from .evaluation.rates import curve, powers, starvation
 from .evaluation.tasks import draw_questions
 
@@ -132,6 +133,16 @@ def statistics(records: Sequence[dict], samples: int) -> dict:
     }
 
 
+def advice(stats: dict) -> list[str]:
+    """Return a line on a file without a pair, and what to do next; none where there is a pair."""
+    if stats["outcomes"]["pair"]:
+        return []
+
+    right = sum(row["right"] for row in stats["per_question"])
+    way_out = "or more --samples"
+    return [f"no pair: {without_pair(right, stats['responses'], stats['finished'], way_out)}"]
+
+
 def report(arguments: PairArguments, stats: dict) -> str:
     """Return what was measured, in a few lines."""
     counts, single = stats["outcomes"], stats["pass_at_k"][1]
@@ -144,6 +155,7 @@ def report(arguments: PairArguments, stats: dict) -> str:
         f"pairs written: {counts['pair']}; questions skipped: {counts['none_right']} without a right "
         f"response, {counts['all_right']} without a wrong one, {counts['no_wrong_finished']} without "
         "a wrong one that is finished",
+        *advice(stats),
         "starvation: how often none of m responses is right, and the draws of m until one is",
         "    m  measured  theory (1 − ε)^m   draws",
     ]

@@ -13,6 +13,11 @@ from ..data.tokens import TokenizedExample
 from ..loss.logprobs import choose_log_probs, split_rows, sum_responses
 from .rates import bootstrap, wilson
 
+TIED = (
+    "every pair is a tie, and a tie counts as lost: the model tells no two responses apart; check that "
+    "--model has trained weights, and that the responses of a pair differ within --max_length"
+)
+
 
 @torch.no_grad()
 def rank(
@@ -23,12 +28,15 @@ def rank(
     Returns:
         `examples`, `rejected` (their numbers), and for `sum` and `per_token`: `pairs`, the share of rejected responses
         that rank below their chosen one, with the bootstrap's interval over prompts; `first`, the share of prompts
-        whose chosen response ranks above all rejected ones, with Wilson's; `margin`, the mean difference in nats.
+        whose chosen response ranks above all rejected ones, with Wilson's; `margin`, the mean difference in nats; and
+        `ties`, the number of rejected responses that are as likely as their chosen one. `advice` is a line where all
+        are, else None.
     """
     device = next(model.parameters()).device
     counts = [len(example.completions) - 1 for example in examples]
     below: dict[str, list[int]] = {"sum": [], "per_token": []}
     margins: dict[str, list[float]] = {"sum": [], "per_token": []}
+    ties = {"sum": 0, "per_token": 0}
     log_probs = None
 
     starts = range(0, len(examples), batch)
@@ -42,6 +50,7 @@ def rank(
             chosen, rejected = split_rows(values, rows["negatives"])
             margin = torch.where(rows["negatives"], chosen.unsqueeze(1) - rejected, 0.0)
             below[name] += (margin > 0).sum(-1).tolist()
+            ties[name] += int(((margin == 0) & rows["negatives"]).sum())
             margins[name] += margin.sum(-1).tolist()
 
     def shares(name: str) -> dict:
@@ -54,7 +63,12 @@ def rank(
             "pairs": pairs,
             "first": {"mean": first / len(counts), "interval": interval},
             "margin": sum(margins[name]) / sum(counts),
+            "ties": ties[name],
         }
 
-    totals = {"examples": len(counts), "rejected": sum(counts)}
+    totals = {
+        "examples": len(counts),
+        "rejected": sum(counts),
+        "advice": TIED if sum(counts) in ties.values() else None,
+    }
     return totals | {name: shares(name) for name in below}

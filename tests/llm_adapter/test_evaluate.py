@@ -1,11 +1,15 @@
 """Evaluation: held-out questions, counts from the journal, and training data that overlap."""
 
 import json
+import re
+from math import prod
 
 import pytest
 
-from llm_adapter import evaluate
+from llm_adapter import evaluate, pairs
 from llm_adapter.arguments.rollouts import TaskArguments
+from llm_adapter.evaluation import rollouts
+from llm_adapter.evaluation.sampling import Sample
 from llm_adapter.evaluation.tasks import draw_questions, is_held_out
 
 pytest.importorskip(
@@ -66,6 +70,37 @@ def test_journal_counts(make, tmp_path, calls):
     assert low < task["pass_at_k"]["1"]["mean"] < high
     assert make(out, "--count 20", evaluate) == 0
     assert list(json.loads(out.read_text())["task"]["pass_at_k"]) == ["1", "4"]  # of 6 samples
+
+
+@pytest.mark.parametrize(
+    ("responses", "words"),
+    [
+        (["The answer is -5."], "base success is 0 of 18 samples: "),
+        (["The answer is {}."], "all 18 samples are right"),
+        (["The answer is {}.", "The answer is -5."], None),
+    ],
+)
+@pytest.mark.parametrize("command", [pairs, evaluate])
+def test_no_contrast(make, tmp_path, monkeypatch, capsys, command, responses, words):
+    """Where all answers are wrong, or all right, a line says what it means and what to do."""
+
+    def draw(model, tokenizer, prompts, samples, *others, seed):
+        products = [prod(map(int, re.findall(r"\d+", prompt))) for prompt in prompts]
+        return [
+            [Sample(responses[n % len(responses)].format(product), True, 5) for n in range(samples)]
+            for product in products
+        ]
+
+    monkeypatch.setattr(rollouts, "sample", draw)
+    out = tmp_path / ("p.jsonl" if command is pairs else "e.json")
+    assert make(out, "--count 3 --disable_tqdm", command) == 0
+
+    printed = capsys.readouterr().out
+    if words is None:
+        assert not re.search("base success|no wrong one|no pair", printed)
+    else:
+        assert words in printed
+        assert ("no pair: " in printed) == (command is pairs)
 
 
 def test_asked_questions(make, pairs_file, tmp_path, capsys):

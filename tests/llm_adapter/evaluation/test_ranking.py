@@ -38,4 +38,11 @@ def test_plain_sums(pairs_file, tmp_path, model, tokenizer, log_prob):
     chosen = examples[1].completions[0]
     same = replace(examples[1], completions=(chosen, chosen))
 
-    assert rank([same], model, 1)["sum"]["pairs"]["mean"] == 0  # equal responses
+    tied = rank([same], model, 1)
+    assert tied["sum"]["pairs"]["mean"] == 0  # equal responses
+    assert tied["sum"]["ties"] == tied["rejected"] == 1
+    assert tied["advice"]
+
+    mixed = rank([same, examples[0]], model, 2)
+    assert mixed["sum"]["ties"] == 1
+    assert mixed["advice"] is None

@@ -184,6 +184,36 @@ def test_nothing_right(tmp_path, monkeypatch):
         assert value.equal(before[name])
 
 
+@pytest.mark.parametrize(
+    ("share", "finished", "flags", "words"),
+    [
+        (0, True, "", "base success is 0 of 32 samples: take an easier task"),
+        (0, True, "", ", or --positives supplied"),
+        (0, True, "--objective policy_gradient", ", or more --samples"),
+        (0, False, "", "raise --max_new_tokens"),
+        (1, True, "--positives supplied", "all 32 samples are right"),
+        (0.5, True, "", None),
+    ],
+)
+def test_advice(tmp_path, monkeypatch, capsys, share, finished, flags, words):
+    """Rounds in which no group has a gradient say so, and what to do."""
+    drawn = []
+
+    def marked(response, question, verifier):
+        drawn.append(0)
+        right = len(drawn) % 2 < 2 * share
+        return {"right": right, "finished": finished, "tokens": 2, "ids": list(response.ids)}
+
+    monkeypatch.setattr(rounds, "verified", marked)
+    command = f"--task products --out {tmp_path / 'run.json'} --disable_tqdm --rounds 2 --prompts 8"
+    flags += " --count 5 --eval_count 0 --max_new_tokens 2"
+
+    assert online.main([*command.split(), *flags.split()]) == 0
+    printed = capsys.readouterr().out
+    assert (words or "½ in") in printed
+    assert ("no group had a gradient" in printed) == (words is not None)
+
+
 def test_questions_in_turn(tmp_path):
     """A round takes all questions in turn."""
     run = start(tmp_path, prompts=8)
