@@ -75,9 +75,9 @@ class Arm:
     theorem: str
 
     def time(self, epsilon: float, group: int) -> float | None:
-        """Return the theorem's escape time in its own unit; None where there is none."""
-        if self.theorem == "rlhf":
-            return float(escape_time_rlhf(epsilon))
+        """Return the theorem's escape time, in rate × steps of this arm's loss; None where there is none."""
+        if self.theorem == "centred":  # the group's own mean is the baseline: E[ĝ] = (1 − 1/n) ∇ε
+            return float(escape_time_rlhf(epsilon)) / (1 - 1 / group)
         if self.theorem == "grpo":
             return escape_time_grpo(epsilon, group)
         if self.theorem == "mio":
@@ -89,13 +89,16 @@ class Arm:
 MIO = ("--bound", "js", "--mix", "auto", "--beta", f"{BETA}")
 SUPPLIED = ("--positives", "supplied")
 ARMS = {
-    "GRPO": Arm(("--objective", "policy_gradient"), 1.0, True, "rlhf"),
+    "GRPO": Arm(("--objective", "policy_gradient"), 1.0, True, "centred"),
     "GRPO, normalised": Arm(("--objective", "policy_gradient_normalised"), 1.0, True, "grpo"),
     "online MIO": Arm(MIO, BETA, True, ""),
     "offline MIO": Arm((*MIO, "--sampler", "base", *SUPPLIED), BETA, False, "mio"),
     "SFT, answer supplied": Arm(("--loss", "sft", *SUPPLIED), 4.0, False, "sft"),
 }
-"""`gradient` is that on ln π of a right response in a group of two, in quarters; it divides the rate of SGD."""
+"""`gradient` divides the rate of SGD: that on ln π of a right response in a group of two, in quarters.
+
+The normalised arm keeps the plain one's rate, so that what division multiplies, n/√(n − 1), shows in its rounds.
+"""
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,19 @@
 """The on-policy experiment: its plan, its readings, and a run of every arm at a tiny size."""
 
 import json
-from math import comb
+from itertools import product
+from math import comb, log
 
 import pytest
+import torch
+from torch.nn.functional import logsigmoid
 
 from benchmarks.smollm2_online import __main__ as runner
 from benchmarks.smollm2_online import plan, tables
 from llm_adapter.arguments.online import OnlineArguments
 from llm_adapter.arguments.rollouts import parse
 from llm_adapter.evaluation.rates import pass_at_k
+from llm_adapter.evaluation.rounds import group_objective
 
 
 @pytest.mark.parametrize("size", plan.SIZES.values(), ids=lambda size: size.name)
@@ -36,6 +40,40 @@ def test_escape_slows_as_the_base_success_falls(name):
     assert near is not None
     assert far is not None
     assert (far / near > 80) == arm.on_policy
+
+
+def mean_gradient(arm, n, epsilon):
+    """An arm's mean gradient on the log-odds of two responses, all groups enumerated, over ∇ε."""
+    flags = ["--model", "m", "--task", "products", "--out", "x.json", *plan.ARMS[arm].flags]
+    objective = group_objective(parse(OnlineArguments, flags, "", "", ""))
+    total = 0.0
+    for answers in product((True, False), repeat=n):
+        right, hits = torch.tensor(answers), sum(answers)
+        if hits in (0, n):
+            continue  # no gradient
+
+        u = torch.tensor(log(epsilon / (1 - epsilon)), dtype=torch.float64, requires_grad=True)
+        objective.loss(torch.where(right, logsigmoid(u), logsigmoid(-u)), right).backward()
+        total -= epsilon**hits * (1 - epsilon) ** (n - hits) * float(u.grad or 0)
+
+    return total / (epsilon * (1 - epsilon))
+
+
+@pytest.mark.parametrize("n", [2, 3, 6])
+@pytest.mark.parametrize("arm", ["GRPO", "GRPO, normalised"])
+def test_the_time_predicted_is_that_of_the_loss_trained(arm, n):
+    """d time/dε is −1 over the speed of ε: twice the gradient on the log-odds, times ε(1 − ε)."""
+    epsilon, step = 0.07, 1e-4
+    near, far = (plan.ARMS[arm].time(epsilon + sign * step, n) for sign in (1, -1))
+    speed = 2 * mean_gradient(arm, n, epsilon) * (epsilon * (1 - epsilon)) ** 2
+
+    assert (far - near) / (2 * step) == pytest.approx(1 / speed, rel=1e-4)
+
+
+@pytest.mark.parametrize("n", [2, 8])
+def test_division_by_the_deviation_speeds_a_rare_answer(n):
+    plain, normalised = (plan.ARMS[arm].time(1e-6, n) for arm in ("GRPO", "GRPO, normalised"))
+    assert plain / normalised == pytest.approx(n / (n - 1) ** 0.5, rel=1e-3)
 
 
 def test_groups_without_a_gradient_are_counted_without_bias():
