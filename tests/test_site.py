@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 LOOKED_AT = (
     "index.html",
     "guides/two_arrays.html",
+    "guides/tasks.html",
     "theorems/index.html",
     "theorems/dynamics.html",
     "theorems/preference/mio_anchor.html",
@@ -58,8 +59,26 @@ def test_other_hosts(site):
         assert not re.search(loads, path.read_text(encoding="utf-8")), path
 
 
+BROKEN_FLAGS = """() => {
+  const walker = document.createTreeWalker(document.querySelector("article"), NodeFilter.SHOW_TEXT);
+  const broken = [];
+  for (let node; (node = walker.nextNode()); ) {
+    if (!node.parentElement.closest("code") || node.parentElement.closest("pre")) continue;
+    for (const word of node.textContent.matchAll(/--\\S+/g)) {
+      const range = document.createRange();
+      range.setStart(node, word.index);
+      range.setEnd(node, word.index + word[0].length);
+      const lines = new Set([...range.getClientRects()].map((box) => Math.round(box.top)));
+      if (lines.size > 1) broken.push(word[0]);
+    }
+  }
+  return broken;
+}"""
+"""The flags in running text that are broken over two lines."""
+
+
 def findings(browser, path, width, scheme):
-    """Return what hinders a reader: messages of the console, sideways scroll, serious findings of axe-core."""
+    """Return what hinders a reader: console, sideways scroll, broken flags, serious findings of axe-core."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe").Axe()
     page = browser.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
     hindrances = []
@@ -73,6 +92,8 @@ def findings(browser, path, width, scheme):
     overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     if overflow > 0:
         hindrances.append(f"{overflow} pixels too wide")
+
+    hindrances += [f"broken over two lines: {flag}" for flag in page.evaluate(BROKEN_FLAGS)]
 
     # preload would fetch the style sheets, which a browser refuses for files
     results = axe.run(page, options={"preload": False, "resultTypes": ["violations"]})

@@ -115,7 +115,7 @@ def log_ratio_to_relative(scores: Float[Tensor, "*batch"], mix: float) -> Float[
         ValueError: NaN or no scores, or mix outside (0, 1].
 
     Theorem: relative_ratio_ceiling.
-    Reference: Yamada et al. 2011 (arXiv 1106.4729), section 2.
+    Reference: Yamada et al. 2011 (arXiv 1106.4729), the relative density ratio.
 
     >>> round(float(log_ratio_to_relative(torch.tensor(1e4), 0.5)), 6)  # ln 2
     0.693147
@@ -142,7 +142,7 @@ def relative_to_log_ratio(scores: Float[Tensor, "*batch"], mix: float) -> Float[
         ValueError: NaN or no scores, mix outside (0, 1], or a score of at least −ln(1 − α).
 
     Theorem: relative_ratio_ceiling.
-    Reference: Yamada et al. 2011 (arXiv 1106.4729), section 2.
+    Reference: Yamada et al. 2011 (arXiv 1106.4729), the relative density ratio.
 
     >>> round(float(relative_to_log_ratio(torch.tensor(1.6, dtype=torch.float64).log(), 0.5).exp()), 6)
     4.0

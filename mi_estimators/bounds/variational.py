@@ -195,7 +195,8 @@ def infonce(
         ValueError: a matrix that is not square, non-finite scores, or log-weights that do not fit or do not sum to 1.
 
     Theorem: infonce_ceiling, k_negatives_is_infonce.
-    Reference: van den Oord et al. 2018 (arXiv 1807.03748), appendix A.1; Poole et al. 2019 (arXiv 1905.06922), eq. 10.
+    Reference: van den Oord et al. 2018 (arXiv 1807.03748), appendix A.1; Poole et al. 2019 (arXiv 1905.06922),
+        section 2.3.
 
     >>> import torch
     >>> round(float(infonce(100 * torch.eye(8))), 4)  # the ceiling ln 8

@@ -216,5 +216,5 @@ THEOREM = Theorem(
     uses=("dv_representation",),
     about=("infonce", "theory.infonce_ceiling"),
     reference="""van den Oord et al. 2018 (arXiv 1807.03748), appendix A.1; Poole et al. 2019 (arXiv 1905.06922),
-    section 2.3, eq. 10.""",
+    section 2.3.""",
 )

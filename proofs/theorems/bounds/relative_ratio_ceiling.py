@@ -248,5 +248,5 @@ THEOREM = Theorem(
         ),
     ),
     about=("bounds.relative", "bounds.log_ratio_to_relative", "bounds.relative_to_log_ratio"),
-    reference="Yamada et al. 2011 (arXiv 1106.4729), section 2 (the relative density ratio).",
+    reference="Yamada et al. 2011 (arXiv 1106.4729), the relative density ratio.",
 )

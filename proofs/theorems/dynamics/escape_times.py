@@ -308,5 +308,5 @@ THEOREM = Theorem(
         "theory.escape_time_sft",
         "theory.mio_drift",
     ),
-    reference="This project; the softmax flow: Mei et al. 2020 (arXiv 2005.06392), section 3.",
+    reference="This project; the softmax flow: Mei et al. 2020 (arXiv 2005.06392).",
 )

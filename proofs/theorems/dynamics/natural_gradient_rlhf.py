@@ -204,5 +204,5 @@ THEOREM = Theorem(
     uses=("gibbs_dv_duality", "starvation_on_policy"),
     about=("mean", "theory.escape_time_natural"),
     reference="""This project. Natural gradient: Kakade 2001, NeurIPS 14, 1531–1538; the softmax flow: Mei et al.
-    2020 (arXiv 2005.06392), section 3.""",
+    2020 (arXiv 2005.06392).""",
 )

@@ -197,5 +197,5 @@ THEOREM = Theorem(
         Mutant("mean", "weights held fixed", lambda f: lambda v, log_w: f(v, log_w.detach())),
     ),
     about=("mean",),
-    reference="""Williams 1992, Machine Learning 8, theorem 1; Mei et al. 2020 (arXiv 2005.06392), section 3.""",
+    reference="""Williams 1992, Machine Learning 8, theorem 1; Mei et al. 2020 (arXiv 2005.06392).""",
 )
