@@ -79,7 +79,7 @@ THEOREM = Theorem(
     title="½∫(mmse(X|Z) − mmse(X|Z, Y)) up to Γ is I(Y; Z_Γ): a lower bound of I(X; Y) that rises to it",
     purpose="To use a denoiser as an estimator of information, and to know that stopping early reads too little.",
     setting="""X is real with a finite second moment, Y any variable, N a standard normal one independent of
-    both, and Z_γ = √γ X + N; mmse is the least mean squared error of an estimate of X.""",
+    the pair (X, Y), and Z_γ = √γ X + N; mmse is the least mean squared error of an estimate of X.""",
     formula=r"""\tfrac12 \int_0^\Gamma \bigl(\mathrm{mmse}(X | Z_\gamma) - \mathrm{mmse}(X | Z_\gamma, Y)\bigr)\,
     d\gamma = I(Y; Z_\Gamma) \le I(X; Y)""",
     assumptions=(
@@ -169,6 +169,7 @@ THEOREM = Theorem(
             ),
             by_hand=(
                 "I-MMSE: d I(X; Z_γ)/dγ = ½ mmse(X|Z_γ), also given Y (Guo, Shamai & Verdú 2005, theorem 1)",
+                "I(Y; Z_Γ) → I(X; Y): Z_Γ/√Γ → X, and information is lower semicontinuous",
                 "I(X; Z) − I(X; Z|Y) = I(Y; Z) as Y − X − Z is a chain, and I(Y; Z) ≤ I(X; Y) (data processing)",
             ),
         ),

@@ -93,7 +93,7 @@ THEOREM = Theorem(
     assumptions=(
         "the exact population gradient: who must draw the answer still misses it (missed_mass)",
         "free logits, continuous time; the Fisher matrix is inverted on the simplex",
-        "(b) a binary reward, ε the probability of a right answer under π_ref, L = ln((1 − ε)/ε)",
+        "(b) a binary reward, ε in (0, ½) the probability of a right answer under π_ref, L = ln((1 − ε)/ε)",
     ),
     parts=(
         Part(
@@ -153,7 +153,7 @@ THEOREM = Theorem(
                 """For a binary reward the log-odds rise by exactly g, at most by 1/β: it passes one half iff βL <
                 1, and then at the time """,
                 Identity("the time", time, -sp.log(1 - beta * L) / beta, at=SHORT),
-                ". As β → 0 the time is L: no power of 1/ε is left.",
+                ", y = βL/(1 − βL) being any positive number. As β → 0 the time is L: no power of 1/ε is left.",
             ),
             checks=(
                 Identity(
