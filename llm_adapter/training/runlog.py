@@ -114,7 +114,9 @@ def summary(run: dict, logs: list[dict]) -> str:
             f"{min(rewards):+.4f} to {max(rewards):+.4f}",
             "no interval"
             if interval is None
-            else "no collapse in [{:+.4f}, {:+.4f}]".format(*interval),
+            else "no collapse in [{:+.4f}, {:+.4f}], over beta in nats of z: [{:+.4g}, {:+.4g}]".format(
+                *interval, *(end / run["beta"] for end in interval)
+            ),
         ),
     )
 
