@@ -1,5 +1,6 @@
-"""Randomness that the tests of the library share."""
+"""What the tests of the library share: randomness, and the test that calls are refused."""
 
+import pytest
 import torch
 
 
@@ -9,3 +10,15 @@ def seeded(seed=0):
 
 def sample(law, n, seed=0):
     return law.sample(n, seeded(seed))
+
+
+def refused(calls):
+    """Return a test that each call (message, function, *arguments) raises a ValueError with the message."""
+
+    @pytest.mark.parametrize("call", calls, ids=map(str, range(len(calls))))
+    def test(call):
+        message, function, *arguments = call
+        with pytest.raises(ValueError, match=message):
+            function(*arguments)
+
+    return test

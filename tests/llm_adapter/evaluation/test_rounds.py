@@ -3,7 +3,7 @@
 import json
 
 import pytest
-import torch
+from torch.testing import assert_close
 from transformers import set_seed
 
 from llm_adapter import online
@@ -119,7 +119,7 @@ def test_plain_steps(tmp_path):
         steps.append({key: value - before[key] for key, value in run.model.state_dict().items()})
 
     for key, step in steps[0].items():
-        torch.testing.assert_close(2 * step, steps[1][key], rtol=1e-2, atol=1e-6)
+        assert_close(2 * step, steps[1][key], rtol=1e-2, atol=1e-6)
 
 
 def test_stopped_run(tmp_path, monkeypatch):
@@ -237,7 +237,7 @@ def test_first_step(tmp_path):
         ends.append(run.model.state_dict())
 
     for name, value in ends[0].items():
-        torch.testing.assert_close(value, ends[1][name], rtol=1e-3, atol=1e-5)
+        assert_close(value, ends[1][name], rtol=1e-3, atol=1e-5)
 
 
 def test_stop_at_success(tmp_path):

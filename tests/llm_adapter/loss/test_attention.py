@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.testing import assert_close
 from transformers import AutoConfig, AutoModelForCausalLM, set_seed
 
 from llm_adapter.data.collate import collate, collate_shared
@@ -84,10 +85,10 @@ def test_segments(style, checkpointing):
         measured = values(model, collate_shared(RAGGED, row_length=rows, multiple=4))
         for own, other in zip(measured, expected, strict=True):
             scale = max(1.0, other.abs().max().item())
-            torch.testing.assert_close(own, other, rtol=0, atol=1e-4 * scale)
+            assert_close(own, other, rtol=0, atol=1e-4 * scale)
 
     padded = values(model, collate(RAGGED))  # and the same attention takes padded rows
-    torch.testing.assert_close(padded[0], expected[0], rtol=0, atol=1e-4)
+    assert_close(padded[0], expected[0], rtol=0, atol=1e-4)
     assert "branches" not in str(model.config.to_dict())
 
 

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch.testing import assert_close
 
 from llm_adapter.loss.groups import GroupObjective
 from llm_adapter.loss.objective import Objective
@@ -41,8 +42,8 @@ def test_policy_gradient():
     share = 2 / 5
     margin = torch.where(RIGHT, -1 / 2, 1 / 3).double()
     plain, normalised = slope(GROUPS[0], Z, RIGHT), slope(GROUPS[1], Z, RIGHT)
-    torch.testing.assert_close(plain, share * (1 - share) * margin)
-    torch.testing.assert_close(normalised, math.sqrt(share * (1 - share)) * margin)
+    assert_close(plain, share * (1 - share) * margin)
+    assert_close(normalised, math.sqrt(share * (1 - share)) * margin)
 
 
 def test_dpo_at_reference():
@@ -52,7 +53,7 @@ def test_dpo_at_reference():
     """
     zero, right = torch.zeros(2, dtype=torch.float64), torch.tensor([True, False])
     dpo = slope(GroupObjective(Objective("dv", beta=0.5)), zero, right)
-    torch.testing.assert_close(slope(GroupObjective(), zero, right), dpo)
+    assert_close(slope(GroupObjective(), zero, right), dpo)
 
 
 @pytest.mark.parametrize("eps", [0.3, 0.01])
@@ -94,4 +95,4 @@ def test_group_preference():
     mask = torch.ones(1, 3, dtype=torch.bool)
     losses = [objective.losses(z.view(1), Z[~RIGHT].view(1, 3), mask) for z in Z[RIGHT]]
     total = GroupObjective(objective).loss(Z, RIGHT)
-    torch.testing.assert_close(total, torch.cat(losses).mean())
+    assert_close(total, torch.cat(losses).mean())

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoConfig, AutoModelForCausalLM, set_seed
 
@@ -47,9 +48,7 @@ def test_naive_sums(model, function, chunk, monkeypatch, log_prob):
     order = [(0, 0), (1, 0), (0, 1), (0, 2), (1, 1)]
     expected = [log_prob(model, EXAMPLES[i].prompt, EXAMPLES[i].completions[j]) for i, j in order]
 
-    torch.testing.assert_close(
-        sums.double(), torch.tensor(expected, dtype=torch.float64), rtol=0, atol=2e-5
-    )
+    assert_close(sums.double(), torch.tensor(expected, dtype=torch.float64), rtol=0, atol=2e-5)
     assert "forward" not in vars(model.get_output_embeddings())  # the head is itself again
 
     for (i, j), value in zip(order, sums, strict=True):
@@ -69,7 +68,7 @@ def test_chunked_gradients(model, monkeypatch):
         function(model, batch).sum().backward()
         gradients.append(model.get_output_embeddings().weight.grad.clone())
 
-    torch.testing.assert_close(*gradients)
+    assert_close(*gradients)
 
 
 def test_bf16_weights():
@@ -88,7 +87,7 @@ def test_bf16_weights():
         .gather(-1, batch["targets"][:, None])[:, 0]
     )
 
-    torch.testing.assert_close(log_probs.double(), exact, rtol=0, atol=1e-5)
+    assert_close(log_probs.double(), exact, rtol=0, atol=1e-5)
 
 
 TINY = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "vocab_size": 40}
@@ -136,7 +135,7 @@ def test_scaled_logits(name, shaped, monkeypatch):
         values.append([log_probs.detach(), *gradients])
 
     for expected, measured in zip(*values, strict=True):
-        torch.testing.assert_close(measured, expected, rtol=1e-4, atol=1e-5)
+        assert_close(measured, expected, rtol=1e-4, atol=1e-5)
 
     assert model.config.to_dict() == before
 
@@ -183,10 +182,10 @@ def test_tiles(rows, words, tile, piece, shape, biased, seed):
         measured = token_log_probs(hidden, weight, bias, targets, shape)
         gradients = torch.autograd.grad(measured, leaves, upstream)
 
-    torch.testing.assert_close(measured, expected)
+    assert_close(measured, expected)
 
     for own, other in zip(gradients, torch.autograd.grad(expected, leaves, upstream), strict=True):
-        torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-5)
+        assert_close(own, other, rtol=1e-4, atol=1e-5)
 
 
 class Largest(TorchDispatchMode):

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from scipy.integrate import solve_ivp
+from torch.testing import assert_close
 
 import mi_estimators as mi
 from llm_adapter.loss.objective import LINKS, Objective
@@ -28,9 +29,7 @@ ALL = [Objective(bound=bound) for bound in mi.preference.PREFERENCE_BOUNDS] + [
 def test_library_loss(bound, mix):
     """A cell is the library's loss of βz."""
     losses = Objective(bound=bound, mix=mix, beta=0.3).losses(*Z, MASK)
-    torch.testing.assert_close(
-        losses, mi.preference_loss(0.3 * Z[0], 0.3 * Z[1], bound, mix, mask=MASK)
-    )
+    assert_close(losses, mi.preference_loss(0.3 * Z[0], 0.3 * Z[1], bound, mix, mask=MASK))
 
 
 @pytest.mark.parametrize("loss", mi.preference.ALTERNATIVES)
@@ -50,9 +49,9 @@ def test_compared_loss(loss):
         second = pair(Z[0], Z[1][:, 1], 0.3)
         both = (expected + second) / 2
         losses = Objective(loss=loss, beta=0.3).losses(*Z, torch.ones_like(MASK))
-        torch.testing.assert_close(losses, both)
+        assert_close(losses, both)
 
-    torch.testing.assert_close(Objective(loss=loss, beta=0.3).losses(*Z, one), expected)
+    assert_close(Objective(loss=loss, beta=0.3).losses(*Z, one), expected)
 
 
 @pytest.mark.parametrize("objective", ALL, ids=lambda o: o.name)
@@ -61,7 +60,7 @@ def test_absent_negatives(objective):
     other = Z[1].clone()
     other[1, 1] = 3.0  # absent in MASK
 
-    torch.testing.assert_close(objective.losses(Z[0], other, MASK), objective.losses(*Z, MASK))
+    assert_close(objective.losses(Z[0], other, MASK), objective.losses(*Z, MASK))
 
     pull, push = objective.coefficients(*Z, MASK)
     assert pull.shape == (3,)
@@ -94,14 +93,14 @@ def test_smoothing():
     kept, flipped = (torch.nn.functional.logsigmoid(sign * margin) for sign in (1, -1))
     published = -0.9 * kept - 0.1 * flipped
 
-    torch.testing.assert_close(smoothed, published)  # conservative DPO (Mitchell 2023)
+    assert_close(smoothed, published)  # conservative DPO (Mitchell 2023)
 
     ragged = Objective("js", label_smoothing=0.1).losses(*Z, MASK)
     chosen, rejected = 0.1 * Z[0][1:2], 0.1 * Z[1][1:2, 0]
     straight = mi.preference_loss(chosen, rejected)
     swapped = mi.preference_loss(rejected, chosen)
 
-    torch.testing.assert_close(ragged[1:2], 0.9 * straight + 0.1 * swapped)
+    assert_close(ragged[1:2], 0.9 * straight + 0.1 * swapped)
 
 
 def test_batch_negatives():
@@ -109,10 +108,10 @@ def test_batch_negatives():
     flat = 0.3 * Z[1][MASK]
     expected = [torch.cat([0.3 * z[None], flat]).logsumexp(0) - 0.3 * z for z in Z[0]]
 
-    torch.testing.assert_close(losses, torch.stack(expected))
+    assert_close(losses, torch.stack(expected))
 
     pure = Objective("dv", mix=1.0, beta=0.3, negatives="batch").losses(*Z, MASK).mean()
-    torch.testing.assert_close(pure, -mi.dv(0.3 * Z[0], flat))  # one DV bound of the batch
+    assert_close(pure, -mi.dv(0.3 * Z[0], flat))  # one DV bound of the batch
 
 
 @pytest.mark.parametrize("objective", ALL, ids=lambda o: o.name)
@@ -180,7 +179,7 @@ def test_unequal_processes(objective):
     two, _ = calls(MASK, 2.0)
 
     assert one == two
-    torch.testing.assert_close(
+    assert_close(
         own, calls(MASK[:, :1], 1.0)[1]
     )  # the turn of another process changes nothing here
 
@@ -225,7 +224,7 @@ def test_f_dpo(name):
     one = torch.ones(3, 1, dtype=torch.bool)
     expected = -torch.nn.functional.logsigmoid(scores[0] - scores[1][:, 0])
 
-    torch.testing.assert_close(objective.losses(Z[0], Z[1][:, :1], one), expected)
+    assert_close(objective.losses(Z[0], Z[1][:, :1], one), expected)
     assert objective.theory([1])["loss_start"] == pytest.approx(math.log(2))
 
     far = torch.tensor([1e4, -1e4]), torch.tensor([[-1e4], [1e4]])
@@ -272,7 +271,7 @@ def test_robust_loss(rate):
     robust = Objective("dv", beta=0.3, label_smoothing=rate, robust=True)
     mean = (1 - rate) * robust.losses(*pair, one) + rate * robust.losses(*swapped, one)
 
-    torch.testing.assert_close(mean, Objective("dv", beta=0.3).losses(*pair, one))
+    assert_close(mean, Objective("dv", beta=0.3).losses(*pair, one))
     assert robust.theory([1])["loss_start"] == pytest.approx(math.log(2))
 
 
@@ -285,7 +284,7 @@ def test_simpo_margin():
     one = torch.ones(3, 1, dtype=torch.bool)
     margin = Z[0] - Z[1][:, 0]
     expected = -torch.nn.functional.logsigmoid(2 * margin - 0.7)
-    torch.testing.assert_close(objective.losses(Z[0], Z[1][:, :1], one), expected)
+    assert_close(objective.losses(Z[0], Z[1][:, :1], one), expected)
 
 
 def test_loss_weights():
@@ -295,7 +294,7 @@ def test_loss_weights():
     total = Objective("dv", loss="0.8*dv + 0.2*js@1 + sft")
     expected = sum(weights[name] * part.losses(*Z, MASK) for name, part in terms.items())
 
-    torch.testing.assert_close(total.losses(*Z, MASK), expected)
+    assert_close(total.losses(*Z, MASK), expected)
 
     start = 0.8 * math.log(2) + 0.2 * 2 * math.log(2)
     assert Objective("dv", loss="0.8*dv + 0.2*js@1 + sft").theory([1])["loss_start"] == (
@@ -318,10 +317,10 @@ def test_automatic_mix(bound):
     for row, mix in enumerate((2 / 3, 1 / 2, 2 / 3)):
         here = slice(row, row + 1)
         alone = Objective(bound, mix=mix, beta=0.3).losses(Z[0][here], Z[1][here], MASK[here])
-        torch.testing.assert_close(losses[here], alone)
+        assert_close(losses[here], alone)
 
     if bound == "dv":
-        torch.testing.assert_close(losses, Objective("infonce", beta=0.3).losses(*Z, MASK))
+        assert_close(losses, Objective("infonce", beta=0.3).losses(*Z, MASK))
 
 
 def test_mean_theory():
@@ -349,7 +348,7 @@ def test_clipped_chi_po():
     assert ((margins.abs() > 0.2).tolist()) == [True, True, True]
 
     expected = -torch.nn.functional.logsigmoid(margins.clamp(-0.2, 0.2))
-    torch.testing.assert_close(objective.losses(Z[0], Z[1][:, :1], one), expected)
+    assert_close(objective.losses(Z[0], Z[1][:, :1], one), expected)
 
     pull, push = objective.coefficients(Z[0], Z[1][:, :1], one)
     assert pull.tolist() == [0.0] * 3
@@ -358,13 +357,13 @@ def test_clipped_chi_po():
     wide = Objective("dv", beta=0.3, f_divergence="chi_squared", clip_margin=1e3)
     plain = Objective("dv", beta=0.3, f_divergence="chi_squared")
 
-    torch.testing.assert_close(wide.losses(*Z, MASK), plain.losses(*Z, MASK))
+    assert_close(wide.losses(*Z, MASK), plain.losses(*Z, MASK))
 
     far = torch.tensor([1e4, -1e4]), torch.tensor([[-1e4], [1e4]])
     losses = objective.losses(*far, torch.ones(2, 1, dtype=torch.bool))
     expected = torch.nn.functional.softplus(torch.tensor([-0.2, 0.2]))
 
-    torch.testing.assert_close(losses, expected)
+    assert_close(losses, expected)
     assert wide.theory([1])["loss_start"] == pytest.approx(math.log(2))
     assert wide.theory([1])["loss_floor"] is None
 
@@ -375,7 +374,7 @@ def test_clipped_alone(bound):
     clipped = Objective(bound, beta=1.0, clip_margin=0.5).losses(*Z, MASK)
     chosen = Z[0].unsqueeze(-1)
     near = chosen - (chosen - Z[1]).clamp(-0.5, 0.5)
-    torch.testing.assert_close(clipped, Objective(bound, beta=1.0).losses(Z[0], near, MASK))
+    assert_close(clipped, Objective(bound, beta=1.0).losses(Z[0], near, MASK))
 
 
 @pytest.mark.parametrize("kl", [-0.3, 0.0, 0.4])
@@ -391,12 +390,12 @@ def test_kto(kl):
     expected = 2 - chosen - rejected
     objective = Objective(loss="kto", beta=0.3, reference_point=kl)
 
-    torch.testing.assert_close(objective.losses(Z[0], Z[1][:, :1], one), expected)
+    assert_close(objective.losses(Z[0], Z[1][:, :1], one), expected)
 
     bco = Objective(loss="bco", beta=0.3)
     other = Objective(loss="bco", beta=0.3, reference_point=kl)  # it has a threshold of its own
 
-    torch.testing.assert_close(other.losses(*Z, MASK), bco.losses(*Z, MASK))
+    assert_close(other.losses(*Z, MASK), bco.losses(*Z, MASK))
 
 
 @pytest.mark.parametrize("objective", ALL, ids=lambda o: o.name)

@@ -11,6 +11,7 @@ import torch
 from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 from accelerate.utils.launch import prepare_multi_gpu_env
 from safetensors.torch import load_file
+from torch.testing import assert_close
 
 from llm_adapter.arguments.training import HERE
 from llm_adapter.training import checkpoints
@@ -146,7 +147,7 @@ def test_same_steps(processes, few, tmp_path, single, negatives, config):
     assert saved.keys() == weights.keys()
 
     for name, value in saved.items():
-        torch.testing.assert_close(value, weights[name], rtol=1e-3, atol=1e-4)
+        assert_close(value, weights[name], rtol=1e-3, atol=1e-4)
     if (negatives, config) == ("own", "fsdp2"):  # checkpoints are in shards
         flags = f"--resume_from_checkpoint {tmp_path / 'checkpoint-2'}"
         again = run(processes, tmp_path, few, flags, config)
@@ -173,4 +174,4 @@ def test_full_disk(processes, few, tmp_path, single, config):
     assert not (tmp_path / checkpoints.INCOMPLETE).exists()
 
     for name, value in load_file(tmp_path / "model.safetensors").items():
-        torch.testing.assert_close(value, single("own")[1][name], rtol=1e-3, atol=1e-4)
+        assert_close(value, single("own")[1][name], rtol=1e-3, atol=1e-4)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.testing import assert_close
 from transformers import ByT5Tokenizer, GPT2Config, GPT2LMHeadModel, TrainerCallback, set_seed
 
 import mi_estimators as mi
@@ -102,7 +103,7 @@ def test_published_formulas(make_trainer, bound, log_ratio):
     }[bound].mean()
 
     assert chosen.std() > (0.1 if log_ratio == "sum" else 1e-3)  # the weights did move
-    torch.testing.assert_close(loss, published, rtol=1e-6, atol=1e-6)
+    assert_close(loss, published, rtol=1e-6, atol=1e-6)
 
     loss.backward()
     assert all(parameter.grad is not None for parameter in trainer.model.parameters())
@@ -115,7 +116,7 @@ def test_initial_reference(make_trainer):
     with torch.no_grad():
         sums = sum_responses(trainer.log_probs(trainer.model, batch), batch["lengths"])
 
-    torch.testing.assert_close(sums, batch["reference"], rtol=0, atol=2e-4)
+    assert_close(sums, batch["reference"], rtol=0, atol=2e-4)
     assert not batch["negatives"].all()
     assert split_rows(sums, batch["negatives"])[1].shape == batch["negatives"].shape
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.testing import assert_close
 
 import mi_estimators as mi
 from mi_estimators.bounds.scores import joint_and_product
@@ -45,7 +46,7 @@ def test_flo_baseline():
     flo = 1 - u.mean() - ratio.mean()  # Guo et al. 2022
     log_a = (scores.diagonal() + u)[:, None]
 
-    torch.testing.assert_close(mi.nwj(*joint_and_product(scores - log_a)), flo)
+    assert_close(mi.nwj(*joint_and_product(scores - log_a)), flo)
 
 
 # The definition, one candidate set at a time; shares nothing with the shipped code.
@@ -85,7 +86,7 @@ def test_interpolated_definition(n, alpha, scale, seed):
     assert float(value) == pytest.approx(expected, rel=1e-10, abs=1e-10)
 
     uniform = torch.full((n,), -math.log(n))
-    torch.testing.assert_close(
+    assert_close(
         mi.bounds.interpolated(scores, alpha),
         mi.bounds.interpolated(scores, alpha, 0 * log_a, uniform),
     )
@@ -105,10 +106,10 @@ def test_interpolated_expectation(law, random_critic, n):
         assert all(v <= law.mutual_information + 1e-12 for v in value.values())
 
         exact = law.exact(mi.nwj, critic - log_a[:, None])
-        torch.testing.assert_close(value[0], exact)  # unbiased
+        assert_close(value[0], exact)  # unbiased
 
         fewer, fewer_probability, _ = all_batches(law, critic, n - 1)
-        torch.testing.assert_close(
+        assert_close(
             value[1],
             (fewer_probability * mi.infonce(fewer)).sum(),
         )
@@ -135,7 +136,7 @@ def test_large_scores(alpha):
     single = scores.float().requires_grad_()
     value = mi.bounds.interpolated(single, alpha, log_a.float())
 
-    torch.testing.assert_close(
+    assert_close(
         value.double(),
         mi.bounds.interpolated(scores, alpha, log_a),
         rtol=1e-5,
@@ -165,7 +166,7 @@ def test_derivatives():
     bounds = mi.bounds.interpolated(scores, 0.3)
     (gradient,) = torch.autograd.grad(bounds.sum(), scores)
 
-    torch.testing.assert_close(mapped, gradient)
+    assert_close(mapped, gradient)
 
 
 @pytest.mark.parametrize(

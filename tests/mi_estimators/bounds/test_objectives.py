@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch.testing import assert_close
 
 import mi_estimators as mi
 
@@ -19,7 +20,7 @@ def test_mine_gradient():
     log_ema = torch.randn(3)
     objective, new = mi.mine(joint, product, log_ema, decay=0.9)
 
-    torch.testing.assert_close(
+    assert_close(
         objective,
         mi.dv(joint, product),
         rtol=0,
@@ -27,7 +28,7 @@ def test_mine_gradient():
     )
 
     batch = product.detach().exp().mean(-1)
-    torch.testing.assert_close(
+    assert_close(
         new,
         (0.9 * log_ema.exp() + 0.1 * batch).log(),
     )
@@ -36,7 +37,7 @@ def test_mine_gradient():
     log_a = new.unsqueeze(-1)
     expected = gradients(mi.nwj(joint - log_a, product - log_a), joint, product)
 
-    torch.testing.assert_close(gradients(objective, joint, product), expected)
+    assert_close(gradients(objective, joint, product), expected)
 
 
 @pytest.mark.parametrize("arguments", [{}, {"log_ema": torch.tensor(3.0), "decay": 0.0}])
@@ -45,8 +46,8 @@ def test_mine_start(arguments):
     product = torch.randn(7).requires_grad_()
     objective, new = mi.mine(joint, product, **arguments)
 
-    torch.testing.assert_close(new, mi.log_mean_exp(product.detach()))
-    torch.testing.assert_close(
+    assert_close(new, mi.log_mean_exp(product.detach()))
+    assert_close(
         gradients(objective, joint, product), gradients(mi.dv(joint, product), joint, product)
     )
 

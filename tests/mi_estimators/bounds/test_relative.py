@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.testing import assert_close
 
 import mi_estimators as mi
 from mi_estimators.bounds import log_ratio_to_relative, relative, relative_to_log_ratio
@@ -31,7 +32,7 @@ def test_written_mixture(law, mix, name):
         log_p=law.log_joint.flatten(),
         log_q=log_mixed.flatten(),
     )
-    torch.testing.assert_close(law.exact(relative(bound, mix), critic), expected)
+    assert_close(law.exact(relative(bound, mix), critic), expected)
 
 
 @mixes
@@ -53,7 +54,7 @@ def test_inverse_maps(t, mix):
     assert relative_scores < mi.preference_anchor(mix)
 
     back = relative_to_log_ratio(relative_scores, mix)
-    torch.testing.assert_close(back, scores, rtol=1e-9, atol=1e-6 if t > 10 else 1e-9)
+    assert_close(back, scores, rtol=1e-9, atol=1e-6 if t > 10 else 1e-9)
 
     (gradient,) = torch.autograd.grad(back, scores)
     assert float(gradient) == pytest.approx(1, rel=1e-5)
@@ -74,11 +75,11 @@ def test_large_scores(dtype):
         [-math.inf, -1e4 + math.log(2), 0.0, math.log(2), math.log(2)], dtype=dtype
     )
 
-    torch.testing.assert_close(value, expected)
+    assert_close(value, expected)
 
     (gradient,) = torch.autograd.grad(value[1:4].sum(), scores)
     assert gradient.isfinite().all()
-    torch.testing.assert_close(log_ratio_to_relative(scores, 1.0), scores)
+    assert_close(log_ratio_to_relative(scores, 1.0), scores)
 
     low = torch.tensor(
         [-math.inf, -1e4, 0.0],
@@ -87,14 +88,14 @@ def test_large_scores(dtype):
     )
     value = relative_to_log_ratio(low, 0.5)
 
-    torch.testing.assert_close(
+    assert_close(
         value,
         torch.tensor([-math.inf, -1e4 - math.log(2), 0.0], dtype=dtype),
     )
 
     (gradient,) = torch.autograd.grad(value[1:].sum(), low)
     assert gradient.isfinite().all()
-    torch.testing.assert_close(relative_to_log_ratio(low, 1.0), low)
+    assert_close(relative_to_log_ratio(low, 1.0), low)
 
 
 def test_batches_and_weights():
@@ -112,20 +113,20 @@ def test_batches_and_weights():
         log_p,
         log_q[2],
     )
-    torch.testing.assert_close(value[1, 2], one)
+    assert_close(value[1, 2], one)
 
     uniform = relative(mi.nwj, 0.3)(
         joint,
         product[0, 0],
         torch.full((5,), -math.log(5)),
     )
-    torch.testing.assert_close(
+    assert_close(
         relative(mi.nwj, 0.3)(joint, product[0, 0]),
         uniform,
     )
 
     mapped = torch.func.vmap(relative(mi.dv, 0.3))(joint, product.expand(3, 4, 7)[0])
-    torch.testing.assert_close(
+    assert_close(
         mapped,
         relative(mi.dv, 0.3)(joint, product[0]),
     )

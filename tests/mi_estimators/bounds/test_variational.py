@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.testing import assert_close
 
 import mi_estimators as mi
 from mi_estimators.bounds.variational import BOUNDS
@@ -55,18 +56,18 @@ def test_batches_and_order(name):
     joint, product = torch.randn(4, 5), torch.randn(4, 7)
     value = function(joint, product)
 
-    torch.testing.assert_close(
+    assert_close(
         torch.stack(list(map(function, joint, product))),
         value,
     )
-    torch.testing.assert_close(torch.func.vmap(function)(joint, product), value)
+    assert_close(torch.func.vmap(function)(joint, product), value)
 
     uniform = torch.full((5,), -math.log(5)), torch.full((7,), -math.log(7))
-    torch.testing.assert_close(function(joint, product, *uniform), value)
+    assert_close(function(joint, product, *uniform), value)
 
     shuffled = joint[:, torch.randperm(5)], product[:, torch.randperm(7)]
-    torch.testing.assert_close(function(*shuffled), value)
-    torch.testing.assert_close(
+    assert_close(function(*shuffled), value)
+    assert_close(
         function(joint.repeat(1, 3), product.repeat(1, 3)),
         value,
     )
@@ -74,7 +75,7 @@ def test_batches_and_order(name):
     mapped = torch.func.vmap(torch.func.grad(function))(joint, product)
     (gradient,) = torch.autograd.grad(function(joint.requires_grad_(), product).sum(), joint)
 
-    torch.testing.assert_close(mapped, gradient)
+    assert_close(mapped, gradient)
 
 
 @functions
@@ -109,7 +110,7 @@ def test_float32_scores(name, sign):
         value = FUNCTIONS[name](*single)
         assert value.dtype == torch.float32
         exact = FUNCTIONS[name](joint, product)
-        torch.testing.assert_close(value.double(), exact, rtol=1e-6, atol=1e-6)
+        assert_close(value.double(), exact, rtol=1e-6, atol=1e-6)
         gradient = torch.autograd.grad(value, single, materialize_grads=True)
         assert all(g.isfinite().all() for g in gradient)
 
@@ -123,17 +124,17 @@ def test_infonce_ceiling(k, scale, seed):
 
     assert value <= math.log(k) + 1e-9
     shift = torch.randn(k, 1, generator=generator)
-    torch.testing.assert_close(mi.infonce(scores + shift), value)
+    assert_close(mi.infonce(scores + shift), value)
 
     expected = (scores.diagonal() - scores.logsumexp(1) + math.log(k)).mean()
-    torch.testing.assert_close(value, expected)
+    assert_close(value, expected)
 
 
 def test_infonce_weights():
     """Weights of rows equal repeated rows."""
     scores = torch.randn(2, 2)
     repeated = scores[[0, 1, 1]][:, [0, 1, 1]]
-    torch.testing.assert_close(
+    assert_close(
         mi.infonce(scores, torch.tensor([1 / 3, 2 / 3]).log()),
         mi.infonce(repeated),
     )

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.testing import assert_close
 
 from mi_estimators.estimation.critics import (
     CRITICS,
@@ -45,7 +46,7 @@ def test_shapes(name, batch):
     assert scores.shape == (*batch, 5, 7)
 
     for row, (a, b) in enumerate(zip(x.reshape(-1, 5, 3), y.reshape(-1, 7, 2), strict=True)):
-        torch.testing.assert_close(
+        assert_close(
             scores.reshape(-1, 5, 7)[row],
             critic(a, b),
         )
@@ -61,7 +62,7 @@ def test_single_pairs(name):
         x,
         y,
     )
-    torch.testing.assert_close(critic(x, y), single)
+    assert_close(critic(x, y), single)
 
 
 @critics
@@ -127,7 +128,7 @@ def test_concatenated(layers):
         y,
     )
 
-    torch.testing.assert_close(critic(x, y), expected)
+    assert_close(critic(x, y), expected)
 
 
 def test_separable():
@@ -135,7 +136,7 @@ def test_separable():
     critic = randomised(Separable(3, 2, hidden=8, layers=1, embedding=4))
     x, y = torch.randn(4, 3), torch.randn(6, 2)
 
-    torch.testing.assert_close(
+    assert_close(
         critic(x, y),
         pair_by_pair(lambda a, b: critic.f(a) @ critic.g(b), x, y),
     )
@@ -151,7 +152,7 @@ def test_bilinear():
     c = critic.a.bias[0]
     x, y = torch.randn(4, 3), torch.randn(6, 2)
 
-    torch.testing.assert_close(
+    assert_close(
         critic(x, y),
         pair_by_pair(lambda u, v: u @ w @ v + a @ u + b @ v + c, x, y),
     )
@@ -167,8 +168,8 @@ def test_sums():
     x, y = torch.randn(4, 3), torch.randn(6, 2)
 
     expected = parts[0](x, y) + parts[1](x, y) + parts[2](x, y)
-    torch.testing.assert_close(Sum(*parts)(x, y), expected)
-    torch.testing.assert_close(
+    assert_close(Sum(*parts)(x, y), expected)
+    assert_close(
         Sum(parts[0])(x, y),
         parts[0](x, y),
     )
@@ -176,7 +177,7 @@ def test_sums():
     hybrid = randomised(CRITICS["hybrid"].make(3, 2, 8))
     assert [type(part) for part in hybrid.critics] == [Bilinear, Concatenated]
     first, second = hybrid.critics
-    torch.testing.assert_close(
+    assert_close(
         hybrid(x, y),
         first(x, y) + second(x, y),
     )
@@ -192,7 +193,7 @@ def test_calibrated(scale, cap):
     y = torch.randn(2, 6, 2)
     expected = torch.minimum(scale * critic(x, y), torch.tensor(cap))
 
-    torch.testing.assert_close(
+    assert_close(
         Calibrated(critic, scale, cap)(x, y),
         expected,
         rtol=0,
@@ -217,4 +218,4 @@ def test_encoded():
         together = critic.x(a) + critic.f(a) + critic.y(b) + critic.g(b)
         return critic.rest(nn.functional.silu(together))[0]
 
-    torch.testing.assert_close(critic(x, y), pair_by_pair(score, x, y))
+    assert_close(critic(x, y), pair_by_pair(score, x, y))

@@ -13,7 +13,7 @@ import mi_estimators as mi
 from mi_estimators.estimation import crossfit
 from mi_estimators.estimation.critics import Separable
 from mi_estimators.estimation.training import fit_critics
-from tests.mi_estimators.shared import sample
+from tests.mi_estimators.shared import refused, sample
 
 FAST = dict(steps=60, hidden=16, batch_size=128, folds=2)
 
@@ -80,47 +80,38 @@ def test_own_critics():
     assert by_function.nats == by_module.nats
 
 
-def test_wrong_critic():
-    """A user's critic that does not score each pair is refused."""
+class ByRow(torch.nn.Module):
+    """A score of each row, and of no pair."""
 
-    class ByRow(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.weight = torch.nn.Parameter(torch.zeros(()))
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
 
-        def forward(self, x, y):
-            return self.weight * (x * y).sum(-1)
-
-    rows = sample(mi.laws.Gaussian(0.5), 200)
-    with pytest.raises(
-        ValueError,
-        match=r"critic: expected scores of shape \(4, 3\) for rows .* got RuntimeError: The siz",
-    ):
-        mi.estimate_mi(*rows, critic=ByRow(), **FAST)
-    with pytest.raises(
-        ValueError,
-        match=r"critic: expected scores of shape \(4, 3\) for rows .* got RuntimeError: mat1",
-    ):
-        mi.estimate_mi(*rows, critic=Separable(2, 1), **FAST)
-    with pytest.raises(
-        ValueError,
-        match=r"critic: expected scores of shape \(4, 3\) for rows .* got TypeError: .* given",
-    ):
-        mi.estimate_mi(*rows, critic=torch.nn.Linear(1, 1), **FAST)
-    with pytest.raises(
-        ValueError, match=r"critic: expected scores of shape \(4, 3\) for rows .* got \(4, 1\)"
-    ):
-        mi.estimate_mi(*rows, critic=OfX(), **FAST)
+    def forward(self, x, y):
+        return self.weight * (x * y).sum(-1)
 
 
 class OfX(torch.nn.Linear):
     """A network of x alone."""
 
-    def __init__(self):
-        super().__init__(1, 1)
-
     def forward(self, x, y):
         return super().forward(x)
+
+
+@pytest.mark.parametrize(
+    ("critic", "outcome"),
+    [
+        (ByRow(), "RuntimeError: The siz"),
+        (Separable(2, 1), "RuntimeError: mat1"),
+        (torch.nn.Linear(1, 1), "TypeError: .* given"),
+        (OfX(1, 1), r"\(4, 1\)"),
+    ],
+)
+def test_wrong_critic(critic, outcome):
+    """A user's critic that does not score each pair is refused."""
+    message = rf"critic: expected scores of shape \(4, 3\) for rows .* got {outcome}"
+    with pytest.raises(ValueError, match=message):
+        mi.estimate_mi(*sample(mi.laws.Gaussian(0.5), 200), critic=critic, **FAST)
 
 
 def test_groups():
@@ -386,60 +377,57 @@ def test_failed_fit():
 
 
 GOOD = np.random.default_rng(0).normal(size=(100, 2))
-BAD_CALLS = [
-    ("x: expected at least one column, got a table without columns", ({}, GOOD), {}),
-    ("x: expected a column that varies", (np.array(["a"] * 100), GOOD), {}),
-    ("x: expected real numbers", (GOOD + 1j, GOOD), {}),
-    ("x: expected real numbers", (torch.as_tensor(GOOD) + 1j, GOOD), {}),
-    ("x: expected no missing entries", (np.ma.masked_greater(GOOD, 2), GOOD), {}),
-    ("x: expected finite", (np.where(GOOD > 2, math.nan, GOOD) * math.inf, GOOD), {}),
-    ("x: expected a column that varies", (1 + 1e-14 * GOOD, GOOD), {}),
-    ("discrete: expected one of x, y, xy", (GOOD, GOOD), {"discrete": "both"}),
-    ("y: expected as many rows", (GOOD, GOOD[:90]), {}),
-    ("x: expected at least 64 rows, got 0", (GOOD[:0], GOOD[:0]), {}),
-    ("x: expected at least 64 rows, got 10", (GOOD[:10], GOOD[:10]), {}),
-    ("estimator: expected one of", (GOOD, GOOD), {"estimator": ["js"]}),
-    ("estimator: expected one of", (GOOD, GOOD), {"estimator": "ksg"}),
-    ("critic: expected one of", (GOOD, GOOD), {"critic": "transformer"}),
-    ("critic: expected a name, a module or a function, got int", (GOOD, GOOD), {"critic": 3}),
-    ("anchor: expected one of copula, none", (GOOD, GOOD), {"anchor": "gaussian"}),
-    (
-        "transform: expected one of none, standard, one_scale, rank",
-        (GOOD, GOOD),
-        {"transform": "log"},
-    ),
-    ("folds: expected an integer of at least 2", (GOOD, GOOD), {"folds": 1}),
-    ("seed: expected an integer of at most", (GOOD, GOOD), {"seed": 2**32}),
-    ("seed: expected an integer", (GOOD, GOOD), {"seed": 0.5}),
-    ("steps: expected an integer", (GOOD, GOOD), {"steps": 0}),
-    ("effort: expected one of fast, default, thorough", (GOOD, GOOD), {"effort": "much"}),
-    ("batch_size: expected an integer of at least 2", (GOOD, GOOD), {"batch_size": 1}),
-    ("negatives .* expected an integer of at least 1", (GOOD, GOOD), {"negatives": 0}),
-    ("negatives .* expected an integer of at least 1", (GOOD, GOOD), {"negatives": "few"}),
-    ("learning_rate: expected a number", (GOOD, GOOD), {"learning_rate": 0.0}),
-    ("weight_decay: expected a number", (GOOD, GOOD), {"weight_decay": -1.0}),
-    ("hidden: expected an integer", (GOOD, GOOD), {"hidden": 0}),
-    ("patience: expected an integer", (GOOD, GOOD), {"patience": -1}),
-    ("device: expected 'auto' or an available torch device", (GOOD, GOOD), {"device": "gpu"}),
-    ("x: expected a dense tensor", (torch.as_tensor(GOOD).to_sparse(), GOOD), {}),
-    ("folds: expected at least 6 rows a fold, got 100 in 20 folds", (GOOD, GOOD), {"folds": 20}),
-    (
-        "transform: expected columns that float32 can hold",
-        (GOOD * 1e300, GOOD),
-        {"transform": "none"},
-    ),
-    (
-        "critic: expected a function .* got one that returns int",
-        (GOOD, GOOD),
-        {"critic": lambda a, b: a * b},
-    ),
+BAD_ROWS = [
+    ("x: expected at least one column, got a table without columns", {}, GOOD),
+    ("x: expected a column that varies", np.array(["a"] * 100), GOOD),
+    ("x: expected real numbers", GOOD + 1j, GOOD),
+    ("x: expected real numbers", torch.as_tensor(GOOD) + 1j, GOOD),
+    ("x: expected no missing entries", np.ma.masked_greater(GOOD, 2), GOOD),
+    ("x: expected finite", np.where(GOOD > 2, math.nan, GOOD) * math.inf, GOOD),
+    ("x: expected a column that varies", 1 + 1e-14 * GOOD, GOOD),
+    ("y: expected as many rows", GOOD, GOOD[:90]),
+    ("x: expected at least 64 rows, got 0", GOOD[:0], GOOD[:0]),
+    ("x: expected at least 64 rows, got 10", GOOD[:10], GOOD[:10]),
+    ("x: expected a dense tensor", torch.as_tensor(GOOD).to_sparse(), GOOD),
+]
+test_bad_rows = refused([(message, mi.estimate_mi, *rows) for message, *rows in BAD_ROWS])
+
+
+BAD_SETTINGS = [
+    ("discrete: expected one of x, y, xy", {"discrete": "both"}),
+    ("estimator: expected one of", {"estimator": ["js"]}),
+    ("estimator: expected one of", {"estimator": "ksg"}),
+    ("critic: expected one of", {"critic": "transformer"}),
+    ("critic: expected a name, a module or a function, got int", {"critic": 3}),
+    ("critic: expected a function .* got one that returns int", {"critic": lambda a, b: a * b}),
+    ("anchor: expected one of copula, none", {"anchor": "gaussian"}),
+    ("transform: expected one of none, standard, one_scale, rank", {"transform": "log"}),
+    ("folds: expected an integer of at least 2", {"folds": 1}),
+    ("folds: expected at least 6 rows a fold, got 100 in 20 folds", {"folds": 20}),
+    ("seed: expected an integer of at most", {"seed": 2**32}),
+    ("seed: expected an integer", {"seed": 0.5}),
+    ("steps: expected an integer", {"steps": 0}),
+    ("effort: expected one of fast, default, thorough", {"effort": "much"}),
+    ("batch_size: expected an integer of at least 2", {"batch_size": 1}),
+    ("negatives .* expected an integer of at least 1", {"negatives": 0}),
+    ("negatives .* expected an integer of at least 1", {"negatives": "few"}),
+    ("learning_rate: expected a number", {"learning_rate": 0.0}),
+    ("weight_decay: expected a number", {"weight_decay": -1.0}),
+    ("hidden: expected an integer", {"hidden": 0}),
+    ("patience: expected an integer", {"patience": -1}),
+    ("device: expected 'auto' or an available torch device", {"device": "gpu"}),
 ]
 
 
-@pytest.mark.parametrize(("message", "args", "kwargs"), BAD_CALLS)
-def test_bad_calls(message, args, kwargs):
+@pytest.mark.parametrize(("message", "settings"), BAD_SETTINGS)
+def test_bad_settings(message, settings):
     with pytest.raises(ValueError, match=message):
-        mi.estimate_mi(*args, **kwargs)
+        mi.estimate_mi(GOOD, GOOD, **settings)
+
+
+def test_beyond_float32():
+    with pytest.raises(ValueError, match="transform: expected columns that float32 can hold"):
+        mi.estimate_mi(GOOD * 1e300, GOOD, transform="none")
 
 
 def test_unknown_argument():

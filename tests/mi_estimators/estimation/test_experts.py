@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import special
+from torch.testing import assert_close
 
 from mi_estimators import laws
 from mi_estimators.estimation.experts.copula import (
@@ -74,7 +75,7 @@ def test_gaussian_pair(rho, dtype, tolerance):
     scores = copula(x.to(dtype), y.to(dtype)).double()
     size = 1 / (1 - abs(rho))  # of the terms that cancel
 
-    torch.testing.assert_close(
+    assert_close(
         scores,
         law.log_ratio(x[:, None], y),
         atol=tolerance * size,
@@ -93,7 +94,7 @@ def test_any_covariance(dx, dy, dtype, tolerance):
     y = torch.randn(2, 7, dy)
     expected = law.log_ratio(x[:, :, None], y[:, None])
 
-    torch.testing.assert_close(
+    assert_close(
         copula(x.to(dtype), y.to(dtype)).double(),
         expected,
         atol=10 * tolerance,
@@ -114,13 +115,11 @@ def test_student_law(nu, dx, dy, correlated):
     assert max(z_x.abs().max(), z_y.abs().max()) < 6
 
     expected = law.log_ratio(x[:, None], y)
-    torch.testing.assert_close(
-        plugged_in(scatter, dx, nu)(z_x, z_y), expected, atol=1e-9, rtol=1e-9
-    )
+    assert_close(plugged_in(scatter, dx, nu)(z_x, z_y), expected, atol=1e-9, rtol=1e-9)
 
     copula = plugged_in(scatter, dx, nu, torch.float32)
     single = copula(z_x.float(), z_y.float()).double()
-    torch.testing.assert_close(single, expected, atol=1e-4, rtol=1e-4)
+    assert_close(single, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_no_direction():
@@ -131,7 +130,7 @@ def test_no_direction():
     x, y = torch.randn(6, 2), torch.randn(7, 3)
     z_x, z_y = normal_scores_of_student(x, 2), normal_scores_of_student(y, 2)
 
-    torch.testing.assert_close(
+    assert_close(
         copula(z_x, z_y),
         law.log_ratio(x[:, None], y),
         atol=1e-9,
@@ -144,7 +143,7 @@ def test_gaussian_limit():
     scatter = random_scatter(5)
     x, y = (torch.randn(6, 2), torch.randn(7, 3))
     expected = plugged_in(scatter, 2, math.inf)(x, y)
-    torch.testing.assert_close(
+    assert_close(
         plugged_in(scatter, 2, 1e7)(x, y),
         expected,
         atol=1e-4,
@@ -162,8 +161,8 @@ def test_exact_scores(nu):
     exact = torch.from_numpy(exact) * z.sign()
 
     # SciPy errs by as much about 0.
-    torch.testing.assert_close(student_scores(z, nu), exact, rtol=1e-11, atol=1e-9)
-    torch.testing.assert_close(
+    assert_close(student_scores(z, nu), exact, rtol=1e-11, atol=1e-9)
+    assert_close(
         student_scores(z.float(), nu).double(),
         exact,
         rtol=5e-6,
@@ -342,7 +341,7 @@ def test_scores_of_features(nu, dx, dy):
 
     assert scores.shape == (2, 3, 5, 7)
     assert torch.equal(copula.scores(*copula.features(a, b)), scores)
-    torch.testing.assert_close(
+    assert_close(
         copula(a[1, 2], b[1, 2]),
         scores[1, 2],
     )
@@ -358,7 +357,7 @@ def test_linear_maps():
     turn_y = torch.linalg.qr(torch.randn(2, 2)).Q
     a, b = x @ turn_x, y @ turn_y
 
-    torch.testing.assert_close(
+    assert_close(
         EllipticalCopula(a, b)(a.float(), b.float()),
         scores,
         atol=1e-4,
@@ -370,7 +369,7 @@ def test_linear_maps():
         y @ torch.tensor([[2.0, 0.5], [0.0, -1.0]]),
     )
 
-    torch.testing.assert_close(
+    assert_close(
         EllipticalCopula(a, b)(a.float(), b.float()),
         scores,
         atol=1e-3,
@@ -378,7 +377,7 @@ def test_linear_maps():
     )
 
     a, b = -x, -y
-    torch.testing.assert_close(
+    assert_close(
         EllipticalCopula(a, b)(a.float(), b.float()),
         scores,
         atol=1e-4,

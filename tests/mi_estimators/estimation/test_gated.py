@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch.testing import assert_close
 
 from mi_estimators.estimation.gated import Gated
 from mi_estimators.estimation.table import ESTIMATORS
@@ -34,13 +35,13 @@ def test_formula():
                 heads.append(bilinear + critic.anchor_weight[k] * anchor[i, j])
             by_hand[i, j] = torch.stack(heads).exp().mean().log()
 
-    torch.testing.assert_close(critic(x, y, anchor), by_hand)
+    assert_close(critic(x, y, anchor), by_hand)
 
 
 def test_start():
     """At its start it is the anchor."""
     anchor = torch.randn(4, 6)
-    torch.testing.assert_close(
+    assert_close(
         Gated(2, 3)(torch.randn(4, 2), torch.randn(6, 3), anchor),
         anchor,
     )
@@ -56,7 +57,7 @@ def test_members():
 
     for k in range(3):
         alone = critics.member(k)
-        torch.testing.assert_close(
+        assert_close(
             alone(x[k], y[k], anchor[k]),
             together[k],
         )
@@ -97,7 +98,7 @@ def test_lone_member(name):
     alone = fit_critics(ESTIMATORS[name], single, members[1:], **settings)[0]
 
     assert together.score == pytest.approx(alone.score, abs=1e-4)
-    torch.testing.assert_close(
+    assert_close(
         together.critic(*rows[1]),
         alone.critic(*rows[1]),
         atol=1e-3,

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch.testing import assert_close
 
 import mi_estimators as mi
 from mi_estimators.estimation.reading import read
@@ -92,7 +93,7 @@ def test_equal_weights(row):
     value = row.reported(joint, product)
     for shift in (0.0, 7.0, -300.0):  # of the pairs: a common constant means nothing
         log_p = torch.full((15,), -math.log(15))
-        torch.testing.assert_close(
+        assert_close(
             row.reported(joint, product, log_p, torch.full((15, 4), shift)),
             value,
         )
@@ -101,7 +102,7 @@ def test_equal_weights(row):
             torch.randn(3, 5, generator=torch.Generator().manual_seed(1))
         )
 
-        torch.testing.assert_close(
+        assert_close(
             row.reported(joint, product, uneven, pairs + shift),
             row.reported(joint, product, uneven, pairs),
         )
@@ -118,7 +119,7 @@ def test_copies(name):
     log_p = (copies / 2 / copies.sum()).log().repeat_interleave(2)
     pairs = copies.log().repeat_interleave(2)[:, None]
 
-    torch.testing.assert_close(row.reported(*grouped(scores), log_p, pairs), value)
+    assert_close(row.reported(*grouped(scores), log_p, pairs), value)
 
 
 @rows
@@ -137,7 +138,7 @@ def test_infonce_rows(groups):
     """InfoNCE over rows is InfoNCE."""
     scores = torch.randn(groups, 6, 6) + torch.eye(6)
     log_weights = torch.randn(groups, 6)
-    torch.testing.assert_close(
+    assert_close(
         infonce_over_rows(*grouped(scores)),
         mi.infonce(scores).mean(),
     )
@@ -146,16 +147,14 @@ def test_infonce_rows(groups):
     shares = log_weights.logsumexp(-1).log_softmax(-1)  # of the groups
     expected = mi.mean(within, shares)
 
-    torch.testing.assert_close(
-        infonce_over_rows(*grouped(scores), *grouped_log_weights(log_weights)), expected
-    )
+    assert_close(infonce_over_rows(*grouped(scores), *grouped_log_weights(log_weights)), expected)
 
 
 def test_infonce_ceiling():
     """InfoNCE does not pass its ceiling, whatever the weights."""
     scores = 100 * torch.eye(8).expand(4, 8, 8)
     equal = grouped_log_weights(torch.zeros(4, 8))
-    torch.testing.assert_close(
+    assert_close(
         infonce_over_rows(*grouped(scores), *equal),
         torch.tensor(8.0).log(),
     )
@@ -172,11 +171,11 @@ def test_over_rows():
         log_p,
         pairs.flatten().log_softmax(0),
     )
-    torch.testing.assert_close(
+    assert_close(
         over_rows(mi.dv)(joint, product, log_p, pairs + 9),
         expected,
     )
-    torch.testing.assert_close(
+    assert_close(
         over_rows(mi.dv)(joint, product),
         mi.dv(joint, product.flatten()),
     )

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.testing import assert_close
 
 from mi_estimators.estimation.components import Components, Screened, telling_columns
 from mi_estimators.estimation.sides import fit_side
@@ -58,13 +59,13 @@ def test_single_columns(make):
     whole = make(rows)(fresh)
     for k in range(0 if make is OneScale else 3):
         alone = make(rows[:, k : k + 1])(fresh[:, k : k + 1])
-        torch.testing.assert_close(alone, whole[:, k::3])
+        assert_close(alone, whole[:, k::3])
 
-    torch.testing.assert_close(
+    assert_close(
         make(rows)(fresh[3:5]),
         whole[3:5],
     )
-    torch.testing.assert_close(make(rows[torch.randperm(20)])(fresh), whole)
+    assert_close(make(rows[torch.randperm(20)])(fresh), whole)
 
 
 @transforms
@@ -113,13 +114,13 @@ def test_standard():
     """`Standard` has mean zero and deviation one."""
     rows = torch.randn(50, 3) * torch.tensor([1.0, 1e3, 1e-6]) + 5
     mapped = Standard(rows)(rows).double()
-    torch.testing.assert_close(
+    assert_close(
         mapped.mean(0),
         torch.zeros(3),
         atol=1e-6,
         rtol=0,
     )
-    torch.testing.assert_close(
+    assert_close(
         mapped.std(0, correction=0),
         torch.ones(3),
         atol=1e-6,
@@ -131,7 +132,7 @@ def test_standard():
 def test_standard_overflow(size):
     # Sums and squares of these would overflow.
     rows = torch.cat([torch.ones(60, 1), -torch.ones(40, 1)])
-    torch.testing.assert_close(
+    assert_close(
         Standard(size * rows)(size * rows),
         Standard(rows)(rows),
     )
@@ -151,7 +152,7 @@ def test_rank():
     """`Rank` gives normal scores of mid-ranks."""
     rows = column(3.0, -1.0, 8.0, 8.0, 8.0)  # ranks 2, 1, and a tie of 3, 4 and 5
     levels = (column(2.0, 1.0, 4.0, 4.0, 4.0) - 0.5) / 5
-    torch.testing.assert_close(
+    assert_close(
         Rank(rows)(rows).double(),
         torch.special.ndtri(levels),
         atol=1e-6,
@@ -170,7 +171,7 @@ def test_rank_discrete():
         below = (rows < value).double().mean()
         at = (rows == value).double().mean()
         got = Rank(rows)(column(float(value))).double().squeeze()
-        torch.testing.assert_close(
+        assert_close(
             got,
             torch.special.ndtri(below + at / 2),
             atol=1e-6,
@@ -183,7 +184,7 @@ def test_rank_discrete():
 )
 def test_rank_few_rows(values, levels):
     rows = column(*values)
-    torch.testing.assert_close(
+    assert_close(
         Rank(rows)(rows).double(),
         torch.special.ndtri(column(*levels)),
         atol=1e-6,
@@ -215,7 +216,7 @@ def test_rank_invariance(values):
     ):
         assert torch.equal(Rank(mapped)(mapped), Rank(rows)(rows))
 
-    torch.testing.assert_close(
+    assert_close(
         Rank(-rows)(-rows),
         -Rank(rows)(rows),
     )
@@ -227,13 +228,13 @@ def test_rank_knots():
     low, mid, high = torch.special.ndtri(torch.tensor([1 / 8, 1 / 2, 7 / 8]))
     t = torch.linspace(0, 1, 9)[:, None]
 
-    torch.testing.assert_close(
+    assert_close(
         Rank(rows)(t).double(),
         low + t * (mid - low),
         atol=1e-6,
         rtol=1e-6,
     )
-    torch.testing.assert_close(
+    assert_close(
         Rank(rows)(1 + 3 * t).double(),
         mid + t * (high - mid),
         atol=1e-6,
@@ -243,7 +244,7 @@ def test_rank_knots():
     far = column(-math.inf, -1e308, -1e-300, 4.001, 1e308, math.inf)
     beyond = Rank(rows)(far).double().squeeze()
 
-    torch.testing.assert_close(
+    assert_close(
         beyond,
         torch.stack([low, low, low, high, high, high]),
         atol=1e-6,
@@ -259,11 +260,11 @@ def test_rank_extremes():
     top = torch.special.ndtri(torch.tensor(5 / 6))
     expected = torch.tensor([-1, -0.5, 0, 0.5, 1]) * top
 
-    torch.testing.assert_close(mapped, expected, atol=1e-6, rtol=1e-6)
+    assert_close(mapped, expected, atol=1e-6, rtol=1e-6)
 
     wide = column(-1.7e308, 1.7e308)  # the width itself overflows
     assert Rank(wide)(column(-1e308, 1e308)).isfinite().all()
-    torch.testing.assert_close(
+    assert_close(
         Rank(wide)(column(0.0)),
         torch.zeros(1, 1).float(),
     )
@@ -278,7 +279,7 @@ def test_robust():
     scale = 1.0 / 1.35  # half of the rows lie within ½ of the middle
     far = column(0.0, 0.1, 1e6)
 
-    torch.testing.assert_close(
+    assert_close(
         Robust(rows)(far).double(),
         torch.asinh(far / scale),
         atol=1e-6,
@@ -345,7 +346,7 @@ def test_shaped():
 
     assert mapped.shape == (80, 1, 2, 3)
     assert not mapped[:, :, 0, 1].any()
-    torch.testing.assert_close(
+    assert_close(
         mapped.flatten(1)[:, side.kept],
         OneScale(rows)(rows),
     )

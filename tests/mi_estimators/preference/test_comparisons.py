@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import logsigmoid
+from torch.testing import assert_close
 
 import mi_estimators as mi
 from mi_estimators.preference import ALTERNATIVES
@@ -102,11 +103,11 @@ def test_pull_and_push(name, w, l):
 def test_bco():
     """BCO is the logistic cell, and its shift moves the threshold."""
     w, l = torch.randn(2, 5)
-    torch.testing.assert_close(
+    assert_close(
         mi.preference.bco(w, l, 0.3),
         mi.preference_loss(0.3 * w, 0.3 * l, "js", 1.0),
     )
-    torch.testing.assert_close(
+    assert_close(
         mi.preference.bco(w, l, 1.0, shift=0.7),
         mi.preference.bco(w - 0.7, l - 0.7, 1.0),
     )
@@ -123,8 +124,8 @@ def test_kto_reference():
     loss = mi.preference.kto(w, l, 0.5)
 
     expected = 2 - (0.5 * w - by_hand).sigmoid() - (by_hand - 0.5 * l).sigmoid()
-    torch.testing.assert_close(loss, expected)
-    torch.testing.assert_close(
+    assert_close(loss, expected)
+    assert_close(
         loss,
         mi.preference.kto(w, l, 0.5, reference_point=by_hand),
     )
@@ -133,13 +134,13 @@ def test_kto_reference():
     (gradient,) = torch.autograd.grad(mi.preference.kto(z, l, 0.5).sum(), z)
     s = (0.5 * w - by_hand).sigmoid()
 
-    torch.testing.assert_close(gradient, -0.5 * s * (1 - s))
+    assert_close(gradient, -0.5 * s * (1 - s))
 
 
 def test_dpop():
     """DPOP is DPO above the reference, and lifts harder below it."""
     w, l = torch.rand(5), torch.randn(5)
-    torch.testing.assert_close(
+    assert_close(
         mi.preference.dpop(w, l, 0.7),
         -logsigmoid(0.7 * (w - l)),
     )
@@ -154,7 +155,7 @@ def test_betas():
     beta = torch.tensor([[0.1], [0.5], [2.0]])
     for function in ALTERNATIVES.values():
         rows = torch.stack([function(w[k], l[k], float(beta[k])) for k in range(3)])
-        torch.testing.assert_close(function(w, l, beta), rows)
+        assert_close(function(w, l, beta), rows)
 
 
 BAD_CALLS = [

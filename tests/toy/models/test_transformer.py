@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 import torch
+from torch.testing import assert_close
 
 from toy.models.transformer import log_likelihood, next_token_log_probs, sample, transformer
 
@@ -29,7 +30,7 @@ def test_causal():
     )
     log_probs = next_token_log_probs(_policy(), tokens)
 
-    torch.testing.assert_close(
+    assert_close(
         log_probs[:, 0, :2],
         log_probs[:, 1, :2],
     )
@@ -38,7 +39,7 @@ def test_causal():
     changed = _policy()
     changed[0][1] += 1
 
-    torch.testing.assert_close(next_token_log_probs(changed, tokens)[0], log_probs[0])
+    assert_close(next_token_log_probs(changed, tokens)[0], log_probs[0])
 
 
 def test_samples():
