@@ -15,14 +15,15 @@ from llm_adapter.data.examples import Unusable
 from llm_adapter.data.load import read_examples
 from llm_adapter.data.rows import parse_row
 from llm_adapter.data.tokens import Options, check_tokenizer, tokenize_example
-from tests.llm_adapter.data.shared import ASKED, GOOD, RIGHT, TEMPLATE, WRONG, said
+from tests.llm_adapter.data.shared import ASKED, GOOD, RIGHT, SPOKEN, TEMPLATE, WRONG, said
 from tests.llm_adapter.data.test_joint import byte_pairs, prepending
 
 THOUGHTS = TEMPLATE.replace("{{ m.content }}", "{{ m.reasoning_content or '' }}{{ m.content }}")
 BEGUN = [*ASKED, said("assistant", "It is")]
 OTHERS = [said("assistant", "4"), said("user", "Sure?"), said("assistant", "Yes.")]
 SCORED = {"score_chosen": 1.0, "score_rejected": 2}
-ROW = {"prompt": ASKED, "chosen": RIGHT, "rejected": WRONG}
+AS_TEXT = ("2 + 2?", "4</s>", "5</s>")
+AS_CHAT = ("<user>2 + 2?</s><assistant>", "4</s>", "5</s>")
 DATED = "{{ strftime_now('%Y')[:2] }}" + TEMPLATE
 
 
@@ -39,7 +40,7 @@ READ = {  # name: the row, the template or none, the text of prompt and response
     "roles of other names": (
         {"prompt": [said("human", "2 + 2?")], "chosen": [said("gpt", "4")], "rejected": "5"},
         TEMPLATE,
-        ("<user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
+        AS_CHAT,
         (),
     ),
     "roles in capitals": (
@@ -55,7 +56,7 @@ READ = {  # name: the row, the template or none, the text of prompt and response
         (),
     ),
     "a role of its own stays": (
-        {"prompt": [said("developer", "Add."), *ASKED], "chosen": RIGHT, "rejected": WRONG},
+        SPOKEN | {"prompt": [said("developer", "Add."), *ASKED]},
         TEMPLATE,
         ("<developer>Add.</s><user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
         (),
@@ -67,7 +68,7 @@ READ = {  # name: the row, the template or none, the text of prompt and response
         (),
     ),
     "system_message, in chat": (
-        {"system_message": "Add.", "prompt": ASKED, "chosen": RIGHT, "rejected": WRONG},
+        SPOKEN | {"system_message": "Add."},
         TEMPLATE,
         ("<system>Add.</s><user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
         (),
@@ -85,19 +86,19 @@ READ = {  # name: the row, the template or none, the text of prompt and response
         (),
     ),
     "thoughts that the template drops": (
-        {"prompt": ASKED, "chosen": [RIGHT[0] | {"reasoning_content": "Hm."}], "rejected": WRONG},
+        SPOKEN | {"chosen": [RIGHT[0] | {"reasoning_content": "Hm."}]},
         TEMPLATE,
-        ("<user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
+        AS_CHAT,
         ("rewritten",),
     ),
     "thoughts that it writes": (
-        {"prompt": ASKED, "chosen": [RIGHT[0] | {"reasoning_content": "Hm."}], "rejected": WRONG},
+        SPOKEN | {"chosen": [RIGHT[0] | {"reasoning_content": "Hm."}]},
         THOUGHTS,
         ("<user>2 + 2?</s><assistant>", "Hm.4</s>", "5</s>"),
         (),
     ),
     "turns of the user in a response": (
-        {"prompt": ASKED, "chosen": OTHERS, "rejected": WRONG},
+        SPOKEN | {"chosen": OTHERS},
         TEMPLATE,
         ("<user>2 + 2?</s><assistant>", "4</s><user>Sure?</s><assistant>Yes.</s>", "5</s>"),
         ("turns",),
@@ -105,7 +106,7 @@ READ = {  # name: the row, the template or none, the text of prompt and response
     "tools before plain text": (
         GOOD | {"tools": [{"name": "add"}]},
         None,
-        ("2 + 2?", "4</s>", "5</s>"),
+        AS_TEXT,
         ("tools_ignored",),
     ),
     "an end in the middle": (
@@ -120,43 +121,23 @@ READ = {  # name: the row, the template or none, the text of prompt and response
         ("2 + 2?", "4</s></s>", "5</s>"),
         ("inner_end",),
     ),
-    "scores for the other response": (
-        GOOD | SCORED,
-        None,
-        ("2 + 2?", "4</s>", "5</s>"),
-        ("lower_score",),
-    ),
-    "a negative margin": (
-        GOOD | {"margin": -0.5},
-        None,
-        ("2 + 2?", "4</s>", "5</s>"),
-        ("lower_score",),
-    ),
-    "equal rewards": (
-        GOOD | {"reward_chosen": 3, "reward_rejected": 3.0},
-        None,
-        ("2 + 2?", "4</s>", "5</s>"),
-        ("tie",),
-    ),
+    "scores for the other response": (GOOD | SCORED, None, AS_TEXT, ("lower_score",)),
+    "a negative margin": (GOOD | {"margin": -0.5}, None, AS_TEXT, ("lower_score",)),
+    "equal rewards": (GOOD | {"reward_chosen": 3, "reward_rejected": 3.0}, None, AS_TEXT, ("tie",)),
     "UltraFeedback": (
         {"prompt": "2 + 2?", "prompt_id": "a", "chosen": ASKED + RIGHT, "rejected": ASKED + WRONG}
         | {"messages": ASKED + RIGHT, "score_chosen": 8.5, "score_rejected": 2.0},
         TEMPLATE,
-        ("<user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
+        AS_CHAT,
         (),
     ),
     "Orca": (
         {"system": "", "question": "2 + 2?", "chosen": "4", "rejected": "5"},
         None,
-        ("2 + 2?", "4</s>", "5</s>"),
+        AS_TEXT,
         (),
     ),
-    "null media": (
-        GOOD | {"images": None, "audio": [], "videos": ""},
-        None,
-        ("2 + 2?", "4</s>", "5</s>"),
-        (),
-    ),
+    "null media": (GOOD | {"images": None, "audio": [], "videos": ""}, None, AS_TEXT, ()),
     "white space apart": (
         GOOD | {"rejected": "4 "},
         None,
@@ -164,11 +145,11 @@ READ = {  # name: the row, the template or none, the text of prompt and response
         (),
     ),
     "parts of another interface": (
-        ROW
+        SPOKEN
         | {"prompt": [typed("user", "input_text", "2 + 2?")]}
         | {"chosen": [typed("assistant", "output_text", "4")]},
         TEMPLATE,
-        ("<user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
+        AS_CHAT,
         (),
     ),
     "questions before the prompt": (
@@ -180,13 +161,13 @@ READ = {  # name: the row, the template or none, the text of prompt and response
     "no questions before it": (
         {"instruction": "2 + 2?", "input": "", "history": [], "chosen": "4", "rejected": "5"},
         None,
-        ("2 + 2?", "4</s>", "5</s>"),
+        AS_TEXT,
         (),
     ),
     "an empty prompt beside whole conversations": (
         {"prompt": "", "chosen": ASKED + RIGHT, "rejected": ASKED + WRONG},
         TEMPLATE,
-        ("<user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
+        AS_CHAT,
         (),
     ),
     "conversations of several questions": (
@@ -216,72 +197,67 @@ READ = {  # name: the row, the template or none, the text of prompt and response
     "scores as text": (
         GOOD | {"score_chosen": "3", "score_rejected": "7"},
         None,
-        ("2 + 2?", "4</s>", "5</s>"),
+        AS_TEXT,
         ("lower_score",),
     ),
-    "a margin as text": (GOOD | {"margin": "0"}, None, ("2 + 2?", "4</s>", "5</s>"), ("tie",)),
-    "a score in words": (
-        GOOD | {"score_chosen": "good", "score_rejected": 1},
-        None,
-        ("2 + 2?", "4</s>", "5</s>"),
-        (),
-    ),
+    "a margin as text": (GOOD | {"margin": "0"}, None, AS_TEXT, ("tie",)),
+    "a score in words": (GOOD | {"score_chosen": "good", "score_rejected": 1}, None, AS_TEXT, ()),
     "no number as a score": (
         GOOD | {"score_chosen": float("nan"), "score_rejected": 1},
         None,
-        ("2 + 2?", "4</s>", "5</s>"),
+        AS_TEXT,
         (),
     ),
     "arguments of a template as text": (
-        ROW | {"chat_template_kwargs": '{"short": true}'},
+        SPOKEN | {"chat_template_kwargs": '{"short": true}'},
         "{% if short %}!{% endif %}" + TEMPLATE,
         ("!<user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
         (),
     ),
     "arguments that the template does not read": (
-        ROW | {"chat_template_kwargs": {"enable_thinking": False}},
+        SPOKEN | {"chat_template_kwargs": {"enable_thinking": False}},
         TEMPLATE,
-        ("<user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
+        AS_CHAT,
         ("kwargs_ignored",),
     ),
     "arguments before plain text": (
         GOOD | {"chat_template_kwargs": {"enable_thinking": False}},
         None,
-        ("2 + 2?", "4</s>", "5</s>"),
+        AS_TEXT,
         ("kwargs_ignored",),
     ),
     "a date in the prompt": (
-        ROW,
+        SPOKEN,
         DATED,
         ("20<user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
         ("dated",),
     ),
     "a date that is given": (
-        ROW | {"chat_template_kwargs": {"date_string": "1 May"}},
+        SPOKEN | {"chat_template_kwargs": {"date_string": "1 May"}},
         "{{ date_string or strftime_now('%Y') }}" + TEMPLATE,
         ("1 May<user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
         (),
     ),
     "marks of what the assistant says": (
-        ROW,
+        SPOKEN,
         TEMPLATE.replace("{{ m.content }}", "{% generation %}{{ m.content }}{% endgeneration %}"),
-        ("<user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
+        AS_CHAT,
         (),
     ),
     "a template in capitals": (
-        ROW | {"chosen": [said("assistant", "four")]},
+        SPOKEN | {"chosen": [said("assistant", "four")]},
         TEMPLATE.replace("m.content", "m.content | upper"),
         ("<user>2 + 2?</s><assistant>", "FOUR</s>", "5</s>"),
         ("rewritten",),
     ),
     "a template that adds a system turn": (
-        ROW,
+        SPOKEN,
         "{% if messages[0].role != 'system' %}<system>Add.</s>{% endif %}" + TEMPLATE,
         ("<system>Add.</s><user>2 + 2?</s><assistant>", "4</s>", "5</s>"),
         (),
     ),
     "a template that opens no answer": (
-        ROW,
+        SPOKEN,
         "{% for m in messages %}<{{ m.role }}>{{ m.content }}</s>{% endfor %}",
         ("<user>2 + 2?</s>", "<assistant>4</s>", "<assistant>5</s>"),
         (),
@@ -297,16 +273,15 @@ READ = {  # name: the row, the template or none, the text of prompt and response
 
 DROPPED = {  # name: the row, the reason
     "a response that ends with the user": (
-        {"prompt": ASKED, "chosen": OTHERS[:2], "rejected": WRONG},
+        SPOKEN | {"chosen": OTHERS[:2]},
         "conversation",
     ),
     "a response of a tool": (
-        {"prompt": ASKED, "chosen": [said("tool", "4")], "rejected": WRONG},
+        SPOKEN | {"chosen": [said("tool", "4")]},
         "conversation",
     ),
     "parts of thoughts": (
-        {"prompt": ASKED, "chosen": [said("assistant", [{"type": "thinking", "thinking": "Hm."}])]}
-        | {"rejected": WRONG},
+        SPOKEN | {"chosen": [said("assistant", [{"type": "thinking", "thinking": "Hm."}])]},
         "conversation",
     ),
     "a conversation that goes on from the other": (
@@ -321,13 +296,11 @@ DROPPED = {  # name: the row, the reason
     "sound": (GOOD | {"audio": {"path": "a.wav"}}, "images"),
     "video": (GOOD | {"video": "a.mp4"}, "images"),
     "an image in a part": (
-        {"prompt": [said("user", [{"type": "image_url", "image_url": "x"}])]}
-        | {"chosen": RIGHT, "rejected": WRONG},
+        SPOKEN | {"prompt": [said("user", [{"type": "image_url", "image_url": "x"}])]},
         "images",
     ),
     "a row that says where its prompt ends": (
-        {"prompt": ASKED, "chosen": RIGHT, "rejected": WRONG}
-        | {"chat_template_kwargs": {"add_generation_prompt": True}},
+        SPOKEN | {"chat_template_kwargs": {"add_generation_prompt": True}},
         "conversation",
     ),
     "soft hyphens and joiners": (GOOD | {"chosen": "\u00ad\u200d\u200c"}, "empty"),

@@ -6,8 +6,6 @@ from llm_adapter.train import main
 from llm_adapter.training.arguments import parse_arguments
 
 GOOD = {"prompt": "2 + 2?", "chosen": "4", "rejected": "5"}
-
-
 LONG = {"prompt": "abcd", "chosen": "12345678", "rejected": ["12", "987654321"]}
 
 
@@ -16,17 +14,12 @@ def said(role, content):
 
 
 ASKED = [said("user", "2 + 2?")]
-
-
 RIGHT, WRONG = [said("assistant", "4")], [said("assistant", "5")]
-
-
+SPOKEN = {"prompt": ASKED, "chosen": RIGHT, "rejected": WRONG}
 TEMPLATE = (
     "{% for m in messages %}<{{ m.role }}>{{ m.content }}</s>{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"
 )
-
-
 ALTERNATING = (  # a template of a model whose conversations alternate
     "{% for m in messages %}{% if m.role != ['user', 'assistant'][loop.index0 % 2] %}"
     "{{ raise_exception('roles must alternate') }}{% endif %}<{{ m.role }}>{{ m.content }}</s>{% endfor %}"

@@ -14,6 +14,7 @@ from tests.llm_adapter.data.shared import (
     ASKED,
     GOOD,
     RIGHT,
+    SPOKEN,
     TEMPLATE,
     WRONG,
     arguments,
@@ -23,6 +24,7 @@ from tests.llm_adapter.data.shared import (
 
 SYSTEM = said("system", "Add.")
 PAIR = {"chosen": "4", "rejected": "5"}
+OPENED = SPOKEN | {"prompt": [SYSTEM, *ASKED]}
 
 
 def spoken(speaker, value):
@@ -44,11 +46,11 @@ LAYOUTS = {  # the row, and what it is in our layout
     "a prompt beside a question": (GOOD | {"question": "?"}, GOOD),
     "one message as an object": (
         {"prompt": ASKED[0], "chosen": RIGHT[0], "rejected": WRONG[0]},
-        {"prompt": ASKED, "chosen": RIGHT, "rejected": WRONG},
+        SPOKEN,
     ),
     "responses as objects": (
         {"prompt": ASKED, "chosen": RIGHT[0], "rejected": [WRONG, RIGHT[0] | {"content": "6"}]},
-        {"prompt": ASKED, "chosen": RIGHT, "rejected": [WRONG, [said("assistant", "6")]]},
+        SPOKEN | {"rejected": [WRONG, [said("assistant", "6")]]},
     ),
     "from and value": (
         {
@@ -56,14 +58,14 @@ LAYOUTS = {  # the row, and what it is in our layout
             "chosen": spoken("gpt", "4"),
             "rejected": spoken("gpt", "5"),
         },
-        {"prompt": ASKED, "chosen": RIGHT, "rejected": WRONG},
+        SPOKEN,
     ),
     "from and value with a system turn": (
         {
             "chosen": [spoken("system", "Add."), spoken("human", "2 + 2?"), spoken("gpt", "4")],
             "rejected": [spoken("system", "Add."), spoken("human", "2 + 2?"), spoken("gpt", "5")],
         },
-        {"prompt": [SYSTEM, *ASKED], "chosen": RIGHT, "rejected": WRONG},
+        OPENED,
     ),
     "content parts": (
         {
@@ -71,7 +73,7 @@ LAYOUTS = {  # the row, and what it is in our layout
             "chosen": [said("assistant", parts("4"))],
             "rejected": WRONG,
         },
-        {"prompt": ASKED, "chosen": RIGHT, "rejected": WRONG},
+        SPOKEN,
     ),
     "a prompt in text, conversations with a system turn": (
         {
@@ -79,19 +81,19 @@ LAYOUTS = {  # the row, and what it is in our layout
             "chosen": [SYSTEM, *ASKED, *RIGHT],
             "rejected": [SYSTEM, *ASKED, *WRONG],
         },
-        {"prompt": [SYSTEM, *ASKED], "chosen": RIGHT, "rejected": WRONG},
+        OPENED,
     ),
     "the same, one rejected response apart": (
         {"prompt": "2 + 2?", "chosen": [SYSTEM, *ASKED, *RIGHT], "rejected": WRONG},
-        {"prompt": [SYSTEM, *ASKED], "chosen": RIGHT, "rejected": WRONG},
+        OPENED,
     ),
     "system beside messages": (
-        {"system": "Add.", "prompt": ASKED, "chosen": RIGHT, "rejected": WRONG},
-        {"prompt": [SYSTEM, *ASKED], "chosen": RIGHT, "rejected": WRONG},
+        SPOKEN | {"system": "Add."},
+        OPENED,
     ),
     "system beside messages that have it": (
-        {"system": "Add.", "prompt": [SYSTEM, *ASKED], "chosen": RIGHT, "rejected": WRONG},
-        {"prompt": [SYSTEM, *ASKED], "chosen": RIGHT, "rejected": WRONG},
+        OPENED | {"system": "Add."},
+        OPENED,
     ),
     "an empty system": (GOOD | {"system": ""}, GOOD),
     "a dialogue in text": (
@@ -107,7 +109,7 @@ LAYOUTS = {  # the row, and what it is in our layout
     ),
     "a null prompt": (
         {"prompt": None, "chosen": ASKED + RIGHT, "rejected": ASKED + WRONG},
-        {"prompt": ASKED, "chosen": RIGHT, "rejected": WRONG},
+        SPOKEN,
     ),
 }
 

@@ -16,74 +16,62 @@ from tests.llm_adapter.data.shared import ALTERNATING, ASKED, GOOD, said
 TRL = importlib.util.find_spec("trl")
 needs_templates = pytest.mark.skipif(TRL is None, reason="needs trl (pip install --no-deps trl)")
 
-CHAT, GEMMA = (
-    ("<|im_start|>assistant\n", "<|im_end|>\n"),
-    ("<start_of_turn>model\n", "<end_of_turn>\n"),
-)
-LLAMA = ("<|start_header_id|>assistant<|end_header_id|>\n\n", "<|eot_id|>")
-COHERE = ("<|CHATBOT_TOKEN|>", "<|END_OF_TURN_TOKEN|>")
-THINKS = ("<|im_start|>assistant\n<think>", "<|im_end|>\n")
-SEES = ("<end_of_utterance>\nAssistant:", "<end_of_utterance>\n")
+SPEAKS, ENDS = "<|im_start|>assistant\n", "<|im_end|>\n"
+CHAT = (SPEAKS, "", ENDS)
+GEMMA = ("<start_of_turn>model\n", "", "<end_of_turn>\n")
+LLAMA = ("<|start_header_id|>assistant<|end_header_id|>\n\n", "", "<|eot_id|>")
+NEMOTRON = (f"{SPEAKS}<think>", "</think>", ENDS)
+PHI = ("<|assistant|>\n", "", "<|end|></s>")
+QWEN = (f"{SPEAKS}<think>\n", "\n</think>\n\n", ENDS)
+SEES = ("<end_of_utterance>\nAssistant:", " ", "<end_of_utterance>\n")
 WRITES = {  # template → end of a prompt, what stands before an answer that follows it, and after it
-    "cohere": (COHERE[0], "", COHERE[1]),
+    "cohere": ("<|CHATBOT_TOKEN|>", "", "<|END_OF_TURN_TOKEN|>"),
     "cohere2": ("<|START_RESPONSE|>", "", "<|END_RESPONSE|><|END_OF_TURN_TOKEN|>"),
     "deepseek_r1_distill": ("<｜Assistant｜>", "", "<｜end▁of▁sentence｜>"),
     "deepseekv3": ("<｜Assistant｜>", "", "<｜end▁of▁sentence｜>"),
-    "gemma": (GEMMA[0], "", GEMMA[1]),
-    "gemma3": (GEMMA[0], "", GEMMA[1]),
+    "gemma": GEMMA,
+    "gemma3": GEMMA,
     "gemma4": ("<|turn>model\n", "", "<turn|>\n"),
     "gemma4_v5": ("<|turn>model\n", "", "<turn|>\n"),
     "glm4moe": ("<|assistant|>", "\n<think></think>\n", ""),
     "gptoss": ("<|start|>assistant", "<|channel|>final<|message|>", "<|return|>"),
-    "idefics3": (SEES[0], " ", SEES[1]),
-    "lfm2": (CHAT[0], "", CHAT[1]),
-    "lfm2_2_5": (CHAT[0], "", CHAT[1]),
-    "llama3": (LLAMA[0], "", LLAMA[1]),
-    "llama3_1": (LLAMA[0], "", LLAMA[1]),
-    "llama3_2": (LLAMA[0], "", LLAMA[1]),
+    "idefics3": SEES,
+    "lfm2": CHAT,
+    "lfm2_2_5": CHAT,
+    "llama3": LLAMA,
+    "llama3_1": LLAMA,
+    "llama3_2": LLAMA,
     "llava_next": ("[/INST]", " ", "</s>"),
     "muse_glimmer": ("<|start|>assistant", " to=user<|message|>", "<|eot|>"),
-    "nemotron_3_5_lightning": (THINKS[0], "</think>", THINKS[1]),
-    "nemotron_3_nano": (THINKS[0], "</think>", THINKS[1]),
-    "nemotron_3_super": (THINKS[0], "</think>", THINKS[1]),
-    "nemotron_3_ultra": (THINKS[0], "</think>", THINKS[1]),
-    "phi3": ("<|assistant|>\n", "", "<|end|></s>"),
-    "phi3_5": ("<|assistant|>\n", "", "<|end|></s>"),
-    "qwen2_5": (CHAT[0], "", CHAT[1]),
-    "qwen2_5_vl": (CHAT[0], "", CHAT[1]),
-    "qwen3": (CHAT[0], "<think>\n\n</think>\n\n", CHAT[1]),
-    "qwen3_5_nothink": (f"{CHAT[0]}<think>\n\n</think>\n\n", "", CHAT[1]),
-    "qwen3_5_think": (f"{THINKS[0]}\n", "\n</think>\n\n", CHAT[1]),
-    "qwen3_6": (f"{THINKS[0]}\n", "\n</think>\n\n", CHAT[1]),
-    "qwen3_8": (f"{THINKS[0]}\n", "\n</think>\n\n", CHAT[1]),
-    "qwen3_instruct_2507": (CHAT[0], "", CHAT[1]),
-    "qwen3_vl": (CHAT[0], "", CHAT[1]),
-    "smolvlm": (SEES[0], " ", SEES[1]),
+    "nemotron_3_5_lightning": NEMOTRON,
+    "nemotron_3_nano": NEMOTRON,
+    "nemotron_3_super": NEMOTRON,
+    "nemotron_3_ultra": NEMOTRON,
+    "phi3": PHI,
+    "phi3_5": PHI,
+    "qwen2_5": CHAT,
+    "qwen2_5_vl": CHAT,
+    "qwen3": (SPEAKS, "<think>\n\n</think>\n\n", ENDS),
+    "qwen3_5_nothink": (f"{SPEAKS}<think>\n\n</think>\n\n", "", ENDS),
+    "qwen3_5_think": QWEN,
+    "qwen3_6": QWEN,
+    "qwen3_8": QWEN,
+    "qwen3_instruct_2507": CHAT,
+    "qwen3_vl": CHAT,
+    "smolvlm": SEES,
 }
 PARTS = ("deepseek_r1_distill", "deepseekv3", "nemotron_3_5_lightning", "nemotron_3_nano")
 PARTS += ("nemotron_3_super", "nemotron_3_ultra")  # open thoughts that an answer does not have
-BLIND = (
-    "cohere",
-    "cohere2",
-    "deepseek_r1_distill",
-    "gemma",
-    "gemma3",
-    "idefics3",
-    "lfm2",
-    "llama3",
-)
-BLIND += ("llava_next", "phi3", "phi3_5", "qwen2_5_vl", "smolvlm")  # to tool calls
+BLIND = ("cohere", "cohere2", "deepseek_r1_distill", "gemma", "gemma3", "idefics3", "lfm2")
+BLIND += ("llama3", "llava_next", "phi3", "phi3_5", "qwen2_5_vl", "smolvlm")  # to tool calls
 
 RIGHT, WRONG = [said("assistant", "It is 4.")], [said("assistant", "It is 5.")]
 SURE = said("user", "Sure?")
+SPOKEN = {"prompt": ASKED, "chosen": RIGHT, "rejected": WRONG}
 ROWS = {
-    "one turn": {"prompt": ASKED, "chosen": RIGHT, "rejected": WRONG},
-    "a system turn": {"system": "Add.", "prompt": ASKED, "chosen": RIGHT, "rejected": WRONG},
-    "a longer prompt": {
-        "prompt": [*ASKED, said("assistant", "4"), SURE],
-        "chosen": RIGHT,
-        "rejected": WRONG,
-    },
+    "one turn": SPOKEN,
+    "a system turn": SPOKEN | {"system": "Add."},
+    "a longer prompt": SPOKEN | {"prompt": [*ASKED, said("assistant", "4"), SURE]},
     "two turns in the response": {
         "prompt": ASKED,
         "chosen": [*RIGHT, SURE, said("assistant", "Yes.")],
@@ -120,7 +108,7 @@ def read(tokenizer, row, **options):
 def test_answer(name):
     """An answer is what the template writes after the prompt."""
     end, before, after = WRITES[name]
-    (prompt, chosen, rejected), example = read(reader(name), ROWS["one turn"])
+    (prompt, chosen, rejected), example = read(reader(name), SPOKEN)
 
     assert "2 + 2?" in prompt
     assert prompt.endswith(end)
@@ -171,7 +159,7 @@ def test_tool_call(name, arguments, content):
     """A tool call is written or refused."""
     call = {"type": "function", "function": CALL["function"] | {"arguments": arguments}}
     answer = {"role": "assistant", "tool_calls": [call], **content}
-    row = {"prompt": ASKED, "tools": [SCHEMA], "chosen": [answer], "rejected": WRONG}
+    row = SPOKEN | {"tools": [SCHEMA], "chosen": [answer]}
 
     if name in BLIND:
         with pytest.raises(Unusable, match="plus"):
@@ -192,14 +180,12 @@ def test_template_arguments():
     With thoughts switched off, a prompt and its answer no longer part.
     """
     tokenizer = reader("nemotron_3_nano")
-    (prompt, chosen, _), example = read(
-        tokenizer, ROWS["one turn"], template={"enable_thinking": False}
-    )
+    (prompt, chosen, _), example = read(tokenizer, SPOKEN, template={"enable_thinking": False})
 
     assert example.notes == ("endless",) or example.notes == ()
     assert (prompt[-15:], chosen) == ("<think></think>", "It is 4.<|im_end|>\n")
 
-    own = ROWS["one turn"] | {"chat_template_kwargs": {"enable_thinking": False, "unused": None}}
+    own = SPOKEN | {"chat_template_kwargs": {"enable_thinking": False, "unused": None}}
     assert read(tokenizer, own)[0][0] == prompt
 
 
@@ -207,14 +193,14 @@ def test_template_arguments():
 def test_lost_thoughts():
     """Thoughts that a template leaves out are noted."""
     thought = [said("assistant", "<think>\nhm\n</think>\n\nIt is 4.")]
-    row = {"prompt": ASKED, "chosen": thought, "rejected": WRONG}
+    row = SPOKEN | {"chosen": thought}
     assert "rewritten" in read(reader("deepseek_r1_distill"), row)[1].notes
     assert "rewritten" not in read(reader("qwen3"), row)[1].notes
 
 
 def test_lost_tools():
     """Tools that a template does not write are noted."""
-    row = ROWS["one turn"] | {"tools": [SCHEMA]}
+    row = SPOKEN | {"tools": [SCHEMA]}
     assert "tools_ignored" in read(ByT5Tokenizer(chat_template=ALTERNATING), row)[1].notes
 
 

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from scipy.integrate import solve_ivp
+from torch.nn.functional import logsigmoid, softplus
 from torch.testing import assert_close
 
 import mi_estimators as mi
@@ -14,10 +15,9 @@ Z = (
     torch.tensor([0.4, -0.3, 0.1], dtype=torch.float64),
     torch.tensor([[-0.2, 0.5], [0.1, 0.0], [-0.7, 0.3]], dtype=torch.float64),
 )
-
-
 MASK = torch.tensor([[True, True], [True, False], [True, True]])
-
+ONE = torch.ones(3, 1, dtype=torch.bool)
+PAIRS = (Z[0], Z[1][:, :1], ONE)
 
 ALL = [Objective(bound=bound) for bound in mi.preference.PREFERENCE_BOUNDS] + [
     Objective(loss=loss) for loss in mi.preference.ALTERNATIVES
@@ -35,8 +35,8 @@ def test_library_loss(bound, mix):
 @pytest.mark.parametrize("loss", mi.preference.ALTERNATIVES)
 def test_compared_loss(loss):
     """A compared loss is the mean over an example's pairs."""
-    one = MASK.clone()
-    one[:, 1] = False
+    first = MASK.clone()
+    first[:, 1] = False
     pair = mi.preference.ALTERNATIVES[loss]
 
     if loss in ("kto", "bco"):  # their threshold is the batch's mean reward
@@ -51,7 +51,7 @@ def test_compared_loss(loss):
         losses = Objective(loss=loss, beta=0.3).losses(*Z, torch.ones_like(MASK))
         assert_close(losses, both)
 
-    assert_close(Objective(loss=loss, beta=0.3).losses(*Z, one), expected)
+    assert_close(Objective(loss=loss, beta=0.3).losses(*Z, first), expected)
 
 
 @pytest.mark.parametrize("objective", ALL, ids=lambda o: o.name)
@@ -87,10 +87,9 @@ def test_coefficients(objective):
 
 def test_smoothing():
     """Smoothing turns one label round."""
-    one = torch.ones(3, 1, dtype=torch.bool)
-    smoothed = Objective("dv", beta=0.3, label_smoothing=0.1).losses(Z[0], Z[1][:, :1], one)
+    smoothed = Objective("dv", beta=0.3, label_smoothing=0.1).losses(*PAIRS)
     margin = 0.3 * (Z[0] - Z[1][:, 0])
-    kept, flipped = (torch.nn.functional.logsigmoid(sign * margin) for sign in (1, -1))
+    kept, flipped = (logsigmoid(sign * margin) for sign in (1, -1))
     published = -0.9 * kept - 0.1 * flipped
 
     assert_close(smoothed, published)  # conservative DPO (Mitchell 2023)
@@ -221,10 +220,9 @@ def test_f_dpo(name):
     """
     objective = Objective("dv", beta=0.3, f_divergence=name)
     scores = [0.3 * DERIVATIVES[name](t) for t in T]
-    one = torch.ones(3, 1, dtype=torch.bool)
-    expected = -torch.nn.functional.logsigmoid(scores[0] - scores[1][:, 0])
+    expected = -logsigmoid(scores[0] - scores[1][:, 0])
 
-    assert_close(objective.losses(Z[0], Z[1][:, :1], one), expected)
+    assert_close(objective.losses(*PAIRS), expected)
     assert objective.theory([1])["loss_start"] == pytest.approx(math.log(2))
 
     far = torch.tensor([1e4, -1e4]), torch.tensor([[-1e4], [1e4]])
@@ -267,11 +265,10 @@ def test_robust_loss(rate):
     Its mean over flips of rate ε is the clean loss: Chowdhury et al. 2024 (arXiv 2403.00409), eq. 6.
     """
     pair, swapped = (Z[0], Z[1][:, :1]), (Z[1][:, 0], Z[0][:, None])
-    one = torch.ones(3, 1, dtype=torch.bool)
     robust = Objective("dv", beta=0.3, label_smoothing=rate, robust=True)
-    mean = (1 - rate) * robust.losses(*pair, one) + rate * robust.losses(*swapped, one)
+    mean = (1 - rate) * robust.losses(*pair, ONE) + rate * robust.losses(*swapped, ONE)
 
-    assert_close(mean, Objective("dv", beta=0.3).losses(*pair, one))
+    assert_close(mean, Objective("dv", beta=0.3).losses(*pair, ONE))
     assert robust.theory([1])["loss_start"] == pytest.approx(math.log(2))
 
 
@@ -281,10 +278,9 @@ def test_simpo_margin():
     −ln σ(β(z_w − z_l) − γ), Meng et al. 2024 (arXiv 2405.14734), eq. 6, with z the mean ln π.
     """
     objective = Objective("dv", beta=2.0, reference_free=True, target_margin=0.7, log_ratio="mean")
-    one = torch.ones(3, 1, dtype=torch.bool)
     margin = Z[0] - Z[1][:, 0]
-    expected = -torch.nn.functional.logsigmoid(2 * margin - 0.7)
-    assert_close(objective.losses(Z[0], Z[1][:, :1], one), expected)
+    expected = -logsigmoid(2 * margin - 0.7)
+    assert_close(objective.losses(*PAIRS), expected)
 
 
 def test_loss_weights():
@@ -341,16 +337,15 @@ def test_clipped_chi_po():
     −ln σ(clip(β(φ(z_w) − φ(z_l)), ±2 R_max)), φ(z) = z + e^z: Huang et al. 2024 (arXiv 2407.13399), algorithm 1.
     """
     objective = Objective("dv", beta=0.3, f_divergence="chi_squared", clip_margin=0.2)
-    one = torch.ones(3, 1, dtype=torch.bool)
     scores = [0.3 * (z + z.exp()) for z in (Z[0], Z[1][:, 0])]
     margins = scores[0] - scores[1]
 
     assert ((margins.abs() > 0.2).tolist()) == [True, True, True]
 
-    expected = -torch.nn.functional.logsigmoid(margins.clamp(-0.2, 0.2))
-    assert_close(objective.losses(Z[0], Z[1][:, :1], one), expected)
+    expected = -logsigmoid(margins.clamp(-0.2, 0.2))
+    assert_close(objective.losses(*PAIRS), expected)
 
-    pull, push = objective.coefficients(Z[0], Z[1][:, :1], one)
+    pull, push = objective.coefficients(*PAIRS)
     assert pull.tolist() == [0.0] * 3
     assert push[:, 0].tolist() == [0.0] * 3
 
@@ -361,7 +356,7 @@ def test_clipped_chi_po():
 
     far = torch.tensor([1e4, -1e4]), torch.tensor([[-1e4], [1e4]])
     losses = objective.losses(*far, torch.ones(2, 1, dtype=torch.bool))
-    expected = torch.nn.functional.softplus(torch.tensor([-0.2, 0.2]))
+    expected = softplus(torch.tensor([-0.2, 0.2]))
 
     assert_close(losses, expected)
     assert wide.theory([1])["loss_start"] == pytest.approx(math.log(2))
@@ -383,14 +378,13 @@ def test_kto(kl):
 
     λ_y − v, v = σ(β(z_w − z₀)) and σ(β(z₀ − z_l)), z₀ = max(0, KL): Ethayarajh et al. 2024, equations 7 and 8.
     """
-    one = torch.ones(3, 1, dtype=torch.bool)
     point = max(0.0, kl)
     chosen = torch.sigmoid(0.3 * (Z[0] - point))
     rejected = torch.sigmoid(0.3 * (point - Z[1][:, 0]))
     expected = 2 - chosen - rejected
     objective = Objective(loss="kto", beta=0.3, reference_point=kl)
 
-    assert_close(objective.losses(Z[0], Z[1][:, :1], one), expected)
+    assert_close(objective.losses(*PAIRS), expected)
 
     bco = Objective(loss="bco", beta=0.3)
     other = Objective(loss="bco", beta=0.3, reference_point=kl)  # it has a threshold of its own
@@ -404,7 +398,7 @@ def test_split_losses(objective):
 
     L(z_w, z_l) + L(0, 0) = L(z_w, 0) + L(0, z_l) for the losses that take responses to different prompts.
     """
-    one, zero = torch.ones(3, 1, dtype=torch.bool), torch.zeros(3, dtype=torch.float64)
+    zero = torch.zeros(3, dtype=torch.float64)
     points = {"reference_point": 0.1} if objective.loss == "kto" else {}
     if objective.loss == "bco":
         return  # its threshold is the mean of both halves
@@ -412,7 +406,7 @@ def test_split_losses(objective):
     objective = Objective(objective.bound, loss=objective.loss, beta=2.0, **points)
 
     def loss(chosen, rejected):
-        return objective.losses(chosen, rejected.unsqueeze(-1), one)
+        return objective.losses(chosen, rejected.unsqueeze(-1), ONE)
 
     low = Z[1][:, 0]
     whole = loss(Z[0], low) + loss(zero, zero)
