@@ -4,10 +4,11 @@ import pytest
 import torch
 
 import mi_estimators as mi
+from tests.mi_estimators.shared import seeded
 
 
 def law_of(seed: int) -> mi.laws.Finite:
-    logits = 2 * torch.randn(12, generator=torch.Generator().manual_seed(seed))
+    logits = 2 * torch.randn(12, generator=seeded(seed))
     return mi.laws.Finite(logits.log_softmax(0).reshape(3, 4))
 
 
@@ -16,7 +17,7 @@ def critic_of(
     law: mi.laws.Finite,
     scale: float = 1.0,
 ) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed + 999)
+    generator = seeded(seed + 999)
     return law.log_ratio_matrix + scale * torch.randn(law.log_joint.shape, generator=generator)
 
 

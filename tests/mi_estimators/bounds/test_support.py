@@ -11,6 +11,7 @@ from torch.testing import assert_close
 import mi_estimators as mi
 from mi_estimators.bounds import bridge, interpolated
 from mi_estimators.bounds.relative import relative
+from tests.mi_estimators.shared import seeded
 
 ANYTHING = st.sampled_from([math.nan, math.inf, -math.inf, 1e300, -1e300, 1e4, 0.0])
 
@@ -52,7 +53,7 @@ def gradient(function, *leaves):
 @pytest.mark.parametrize("name", PAIRS)
 def test_massless_entries(name, places, filling, seed):
     """Entries without mass do not exist."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     joint, product, log_p, log_q = torch.randn(4, 6, generator=generator)
     function, log_p, log_q = PAIRS[name], log_p.log_softmax(0), log_q.log_softmax(0)
     short, exact = gradient(lambda *scores: function(*scores, log_p, log_q), joint, product)
@@ -80,7 +81,7 @@ def test_massless_entries(name, places, filling, seed):
 @pytest.mark.parametrize("name", MATRICES)
 def test_massless_rows(name, place, filling, seed):
     """Rows without mass do not exist."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     scores = torch.randn(4, 4, generator=generator)
     log_weights = torch.randn(4, generator=generator).log_softmax(0)
     short, (exact,) = gradient(lambda matrix: MATRICES[name](matrix, log_weights), scores)

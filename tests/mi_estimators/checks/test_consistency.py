@@ -299,7 +299,7 @@ def test_saturated_bound():
 
 Z = torch.randn(
     200,
-    generator=torch.Generator().manual_seed(8),
+    generator=seeded(8),
     dtype=torch.float64,
 )
 BAD_CALLS = [

@@ -311,7 +311,7 @@ def test_sparse_columns():
 X, Y = torch.randn(
     2,
     200,
-    generator=torch.Generator().manual_seed(0),
+    generator=seeded(),
 )
 BAD_CALLS = [
     (

@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from mi_estimators.diagnostics.dependence import entropy, repeated_rows, row_dependence
+from tests.mi_estimators.shared import seeded
 
 
 def series(n, memory, columns=1, seed=0):
     """A Gaussian autoregression of unit variance; a random walk for memory 1."""
-    noise = torch.randn(n, columns, generator=torch.Generator().manual_seed(seed))
+    noise = torch.randn(n, columns, generator=seeded(seed))
     if memory == 1:
         return noise.cumsum(0)
 
@@ -93,7 +94,7 @@ def test_counted_copies():
     drawn = torch.randint(
         200,
         (4000,),
-        generator=torch.Generator().manual_seed(0),
+        generator=seeded(),
     )
     x, y = rows[drawn, :1], rows[drawn, 1:]
 
@@ -117,9 +118,9 @@ def test_coarse_copies(digits, copies):
 def test_chance_copies(kinds):
     """Draws that are equal by chance are no copies."""
     for seed in range(100):
-        weights = torch.rand(kinds, generator=torch.Generator().manual_seed(seed))
+        weights = torch.rand(kinds, generator=seeded(seed))
         for law in (weights, torch.ones(kinds)):
-            draws = law.multinomial(1000, True, generator=torch.Generator().manual_seed(seed))
+            draws = law.multinomial(1000, True, generator=seeded(seed))
             rows = draws[:, None].double()
             assert repeated_rows(rows, rows % 7) == 0
 
@@ -132,7 +133,7 @@ def test_equal_kinds(kinds):
         draws = torch.randint(
             kinds,
             (3000,),
-            generator=torch.Generator().manual_seed(seed),
+            generator=seeded(seed),
         )
         values.append(entropy(draws)[0])
     bias = sum(values) / len(values) - math.log(kinds)
@@ -172,7 +173,7 @@ def test_rare_labels(kinds):
         label = torch.randint(
             kinds,
             (5000,),
-            generator=torch.Generator().manual_seed(seed),
+            generator=seeded(seed),
         )
         rows = torch.nn.functional.one_hot(label, kinds).double()
         assert not row_dependence(rows, rows).dependent

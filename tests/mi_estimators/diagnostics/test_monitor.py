@@ -9,13 +9,14 @@ from mi_estimators.bounds.scores import joint_and_product
 from mi_estimators.diagnostics.gradients import gradient_statistics
 from mi_estimators.diagnostics.monitor import GradientMonitor
 from mi_estimators.estimation.critics import Separable
+from tests.mi_estimators.shared import seeded
 
 
 @pytest.mark.parametrize("name", ["dv", "js", "infonce"])
 def test_limit(name):
     """It tends to the statistics of the gradient."""
     critic = Separable(2, 2, hidden=6, layers=1, zero_start=False)
-    x, y = mi.laws.Gaussian(0.6, 2).sample(400 * 8, torch.Generator().manual_seed(0))
+    x, y = mi.laws.Gaussian(0.6, 2).sample(400 * 8, seeded())
     objective = getattr(mi, name)
     expected = gradient_statistics(objective, critic, x, y, batch_size=8)
 
@@ -74,7 +75,7 @@ def test_drift():
 def test_fit_history():
     """A fit keeps signal and noise of its gradient."""
     law = mi.laws.Gaussian(0.8)
-    x, y = law.sample(300, torch.Generator().manual_seed(0))
+    x, y = law.sample(300, seeded())
     estimate = mi.estimate_mi(
         x,
         y,

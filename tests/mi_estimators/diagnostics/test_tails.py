@@ -9,6 +9,7 @@ from scipy import stats
 
 import mi_estimators as mi
 from mi_estimators.diagnostics.tails import pareto_k
+from tests.mi_estimators.shared import seeded
 
 
 def pareto_scores(k, m):
@@ -50,7 +51,7 @@ def test_pareto_quantiles(k):
 @pytest.mark.parametrize("m", [200, 3000])
 def test_other_fits(k, m):
     """`pareto_k` agrees with other fits of random draws."""
-    uniform = torch.rand(m, generator=torch.Generator().manual_seed(m))
+    uniform = torch.rand(m, generator=seeded(m))
     scores = torch.log1p((uniform**-k - 1) / k)  # a generalised Pareto weight, plus one
     x = tail(scores)
     shape = unshrunk(pareto_k(scores), len(x))
@@ -66,7 +67,7 @@ def test_gaussian_weights():
 
     Under Q the ratio of `Gaussian(rho)` has moments below 1 + 1/rho, so that k tends to rho/(1 + rho).
     """
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded()
     for rho in (0.3, 0.9):
         law = mi.laws.Gaussian(rho)
         x, y = (law.sample(10**6, generator)[k] for k in (0, 1))  # two samples: independent rows

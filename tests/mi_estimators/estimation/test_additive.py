@@ -23,10 +23,8 @@ laws_of_noise = pytest.mark.parametrize("name", LAWS)
 def pairs(name, rows=4000, columns=1, seed=0, scale=0.1):
     """Return x, and y = x + scaled noise."""
     generator = torch.Generator().manual_seed(seed)
-    x = torch.randn(rows, columns, generator=generator, dtype=torch.float64)
-    uniform = torch.rand(rows, columns, generator=generator, dtype=torch.float64).clamp(
-        1e-9, 1 - 1e-9
-    )
+    x = torch.randn(rows, columns, generator=generator)
+    uniform = torch.rand(rows, columns, generator=generator).clamp(1e-9, 1 - 1e-9)
 
     return x, x + scale * LAWS[name][0](uniform)
 
@@ -68,7 +66,7 @@ def test_mean_log_ratio(name, backwards):
 
 def test_gaussian_noise():
     """Gaussian noise gains nothing from its own law."""
-    x = torch.randn(4000, 2, dtype=torch.float64)
+    x = torch.randn(4000, 2)
     assert model_of(x, x + torch.randn(4000, 2)).gain < 0.01
 
 
@@ -79,8 +77,8 @@ def test_other_noise(name):
 
 def test_copy():
     """A copy has no noise to fit."""
-    x = torch.randn(400, 2, dtype=torch.float64)
-    assert model_of(x, x @ torch.randn(2, 2, dtype=torch.float64)).gain == -math.inf
+    x = torch.randn(400, 2)
+    assert model_of(x, x @ torch.randn(2, 2)).gain == -math.inf
 
 
 @settings(max_examples=20, deadline=None)
@@ -92,8 +90,8 @@ def test_copy():
 )
 def test_scores(dx, dy, backwards, size):
     """Scores are those of features; a floor of independence keeps them finite."""
-    x = torch.randn(200, dx, dtype=torch.float64)
-    y = x.sum(1, keepdim=True) + torch.rand(200, dy, dtype=torch.float64)
+    x = torch.randn(200, dx)
+    y = x.sum(1, keepdim=True) + torch.rand(200, dy)
     model = model_of(size * x, y / size, backwards=backwards)
     a = torch.randn(2, 3, 5, dx) * size
     b = torch.randn(2, 3, 7, dy) * 100 / size
@@ -113,14 +111,14 @@ def test_scores(dx, dy, backwards, size):
 
 @pytest.mark.parametrize("heavy", [False, True])
 def test_density_table(heavy):
-    values = torch.randn(2000, dtype=torch.float64)
+    values = torch.randn(2000)
     if heavy:  # a Cauchy law
-        values = values / torch.randn(2000, dtype=torch.float64)
+        values = values / torch.randn(2000)
     law = LogDensity(values[:1000], values[1000:])
 
     assert law.heavy is heavy
 
-    grid = torch.linspace(-14, 14, 40_001, dtype=torch.float64).sinh()
+    grid = torch.linspace(-14, 14, 40_001).sinh()
     assert float(torch.trapezoid(law(grid).exp(), grid)) == pytest.approx(1, abs=1e-3)
 
 
@@ -132,7 +130,7 @@ def test_equal_correlations():
     first, second = pairs("uniform", 8000), pairs("uniform", 8000, seed=2)
     x, y = (torch.cat(sides, 1) for sides in zip(first, second, strict=True))
     truth = 2 * (entropy_of_sum(y[:, 0]) - math.log(0.1))
-    turn = torch.linalg.qr(torch.randn(2, 2, dtype=torch.float64))[0]
+    turn = torch.linalg.qr(torch.randn(2, 2))[0]
     scores = model_of(x @ turn, y)(x[:2000] @ turn, y[:2000])
 
     assert float(scores.diagonal().mean()) == pytest.approx(truth, abs=0.1)

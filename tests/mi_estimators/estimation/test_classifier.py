@@ -8,10 +8,11 @@ import torch
 import mi_estimators as mi
 from mi_estimators.estimation.experts.classifier import Codes, fit_classifier
 from mi_estimators.estimation.experts.counts import information_of_counts
+from tests.mi_estimators.shared import seeded
 
 
 def spots(n, kinds=3, seed=0):
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     code = torch.randint(kinds, (n,), generator=generator)
     place = torch.stack([code.float(), (code == 1).float()], 1)
     return place + 0.3 * torch.randn(n, 2, generator=generator), code[:, None].float()
@@ -66,7 +67,7 @@ def test_entropy_ceiling():
 
 def test_full_counts():
     """Counts are used only where cells are full."""
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded()
     few, many = (torch.randint(kinds, (2, 2000), generator=generator) for kinds in (4, 300))
     assert information_of_counts(*few).value == pytest.approx(0, abs=0.005)
     assert information_of_counts(*many) is None

@@ -11,13 +11,14 @@ import pytest
 import torch
 
 import mi_estimators as mi
+from tests.mi_estimators.shared import seeded
 
 FAST = dict(steps=10, hidden=8, batch_size=64, folds=2)
 
 
 def three_columns(n=200):
-    x, y = mi.laws.Gaussian(0.8).sample(n, torch.Generator().manual_seed(0))
-    walk = torch.randn(n, generator=torch.Generator().manual_seed(1)).cumsum(0)
+    x, y = mi.laws.Gaussian(0.8).sample(n, seeded())
+    walk = torch.randn(n, generator=seeded(1)).cumsum(0)
     return {"a": x[:, 0], "b & c": y[:, 0], "walk": walk}
 
 

@@ -19,8 +19,17 @@ from mi_estimators.estimation.critics import (
     scores_each_pair,
 )
 from mi_estimators.estimation.gated import MemberLinear
+from tests.mi_estimators.shared import seeded
 
 critics = pytest.mark.parametrize("name", CRITICS)
+
+
+X = torch.randn(5, 3, generator=seeded(), dtype=torch.float64)
+Y = torch.randn(4, 2, generator=seeded(1), dtype=torch.float64)
+
+
+def made(name: str) -> nn.Module:
+    return CRITICS[name].make(3, 2, 8)
 
 
 def randomised(module: nn.Module) -> nn.Module:
@@ -29,8 +38,8 @@ def randomised(module: nn.Module) -> nn.Module:
     return module
 
 
-def pair_by_pair(score, x, y):
-    rows = [torch.stack([score(a, b) for b in y]) for a in x]
+def pair_by_pair(score):
+    rows = [torch.stack([score(a, b) for b in Y]) for a in X]
     return torch.stack(rows)
 
 
@@ -38,7 +47,7 @@ def pair_by_pair(score, x, y):
 @pytest.mark.parametrize("batch", [(), (2,), (2, 3)])
 def test_shapes(name, batch):
     """Scores are a matrix for every batch."""
-    critic = randomised(CRITICS[name].make(3, 2, 8))
+    critic = randomised(made(name))
     x = torch.randn(*batch, 5, 3)
     y = torch.randn(*batch, 7, 2)
     scores = critic(x, y)
@@ -55,52 +64,45 @@ def test_shapes(name, batch):
 @critics
 def test_single_pairs(name):
     """A score belongs to its pair alone."""
-    critic = randomised(CRITICS[name].make(3, 2, 8))
-    x, y = torch.randn(5, 3), torch.randn(4, 2)
-    single = pair_by_pair(
-        lambda a, b: critic(a[None], b[None])[0, 0],
-        x,
-        y,
-    )
-    assert_close(critic(x, y), single)
+    critic = randomised(made(name))
+    single = pair_by_pair(lambda a, b: critic(a[None], b[None])[0, 0])
+    assert_close(critic(X, Y), single)
 
 
 @critics
 def test_zero_start(name):
     """Critics start at zero and can leave it."""
-    critic = CRITICS[name].make(3, 2, 8)
-    x, y = torch.randn(5, 3), torch.randn(5, 2)
+    critic = made(name)
 
-    assert not critic(x, y).any()
+    assert not critic(X, Y).any()
 
     optimizer = torch.optim.SGD(critic.parameters(), lr=0.1)
     for _ in range(2):
         optimizer.zero_grad()
-        critic(x, y).diagonal().sum().neg().backward()
+        critic(X, Y).diagonal().sum().neg().backward()
         optimizer.step()
 
-    assert critic(x, y).diagonal().sum() > 0
+    assert critic(X, Y).diagonal().sum() > 0
 
 
 @pytest.mark.parametrize("make", [Separable, Concatenated, Encoded])
 def test_other_start(make):
     """Without `zero_start` critics do not start at zero."""
-    x, y = torch.randn(5, 3), torch.randn(5, 2)
-    assert make(3, 2, hidden=8, zero_start=False)(x, y).abs().min() > 0
-    assert not make(3, 2, hidden=8)(x, y).any()
+    assert make(3, 2, hidden=8, zero_start=False)(X, Y).abs().min() > 0
+    assert not make(3, 2, hidden=8)(X, Y).any()
 
 
 @critics
 def test_pairwise_cost(name):
     """A row of the table and the critic that it makes agree on the cost."""
-    assert CRITICS[name].pairwise is scores_each_pair(CRITICS[name].make(3, 2, 8))
+    assert CRITICS[name].pairwise is scores_each_pair(made(name))
     assert scores_each_pair(nn.Linear(1, 1)) is True  # a critic that does not say
 
 
 @critics
 def test_evaluations(name):
     """A critic that is not pairwise evaluates its networks once a row."""
-    critic, evaluated = CRITICS[name].make(3, 2, 8), []
+    critic, evaluated = made(name), []
     for layer in critic.modules():
         if isinstance(layer, nn.Linear | MemberLinear):
             layer.register_forward_hook(
@@ -121,24 +123,18 @@ def test_concatenated(layers):
 
     for ours, theirs in zip(network[2:].parameters(), critic.rest.parameters(), strict=True):
         ours.data = theirs.data
-    x, y = torch.randn(4, 3), torch.randn(6, 2)
-    expected = pair_by_pair(
-        lambda a, b: network(torch.cat([a, b]))[0],
-        x,
-        y,
-    )
+    expected = pair_by_pair(lambda a, b: network(torch.cat([a, b]))[0])
 
-    assert_close(critic(x, y), expected)
+    assert_close(critic(X, Y), expected)
 
 
 def test_separable():
     """`Separable` is an inner product of embeddings."""
     critic = randomised(Separable(3, 2, hidden=8, layers=1, embedding=4))
-    x, y = torch.randn(4, 3), torch.randn(6, 2)
 
     assert_close(
-        critic(x, y),
-        pair_by_pair(lambda a, b: critic.f(a) @ critic.g(b), x, y),
+        critic(X, Y),
+        pair_by_pair(lambda a, b: critic.f(a) @ critic.g(b)),
     )
     scores = critic(torch.randn(20, 3), torch.randn(20, 2))
     assert torch.linalg.matrix_rank(scores) <= 4
@@ -150,11 +146,10 @@ def test_bilinear():
     a = critic.a.weight[0]
     b = critic.b.weight[0]
     c = critic.a.bias[0]
-    x, y = torch.randn(4, 3), torch.randn(6, 2)
 
     assert_close(
-        critic(x, y),
-        pair_by_pair(lambda u, v: u @ w @ v + a @ u + b @ v + c, x, y),
+        critic(X, Y),
+        pair_by_pair(lambda u, v: u @ w @ v + a @ u + b @ v + c),
     )
 
 
@@ -165,22 +160,15 @@ def test_sums():
         randomised(Concatenated(3, 2, hidden=8)),
         randomised(Separable(3, 2, hidden=8)),
     )
-    x, y = torch.randn(4, 3), torch.randn(6, 2)
 
-    expected = parts[0](x, y) + parts[1](x, y) + parts[2](x, y)
-    assert_close(Sum(*parts)(x, y), expected)
-    assert_close(
-        Sum(parts[0])(x, y),
-        parts[0](x, y),
-    )
+    expected = parts[0](X, Y) + parts[1](X, Y) + parts[2](X, Y)
+    assert_close(Sum(*parts)(X, Y), expected)
+    assert_close(Sum(parts[0])(X, Y), parts[0](X, Y))
 
-    hybrid = randomised(CRITICS["hybrid"].make(3, 2, 8))
+    hybrid = randomised(made("hybrid"))
     assert [type(part) for part in hybrid.critics] == [Bilinear, Concatenated]
     first, second = hybrid.critics
-    assert_close(
-        hybrid(x, y),
-        first(x, y) + second(x, y),
-    )
+    assert_close(hybrid(X, Y), first(X, Y) + second(X, Y))
 
 
 @pytest.mark.parametrize(
@@ -210,7 +198,6 @@ def test_calibrated(scale, cap):
 def test_encoded():
     """`Encoded` is a network of two encodings."""
     critic = randomised(Encoded(3, 2, hidden=8, layers=3))
-    x, y = torch.randn(5, 3), torch.randn(4, 2)
 
     assert [type(layer) for layer in critic.f].count(nn.SiLU) == 3
 
@@ -218,4 +205,4 @@ def test_encoded():
         together = critic.x(a) + critic.f(a) + critic.y(b) + critic.g(b)
         return critic.rest(nn.functional.silu(together))[0]
 
-    assert_close(critic(x, y), pair_by_pair(score, x, y))
+    assert_close(critic(X, Y), pair_by_pair(score))

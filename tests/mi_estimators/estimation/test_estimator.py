@@ -13,7 +13,7 @@ import mi_estimators as mi
 from mi_estimators.estimation import crossfit
 from mi_estimators.estimation.critics import Separable
 from mi_estimators.estimation.training import fit_critics
-from tests.mi_estimators.shared import refused, sample
+from tests.mi_estimators.shared import refused, sample, seeded
 
 FAST = dict(steps=60, hidden=16, batch_size=128, folds=2)
 
@@ -475,7 +475,7 @@ def test_fresh_blocks():
 
     Ten classes, class by class: neighbours are no negatives.
     """
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded()
     label = torch.randint(10, (600,), generator=generator).double()
     value = label + 0.1 * torch.randn(600, generator=generator)
     fitted = mi.MIEstimator(**FAST).fit(label, value)
@@ -553,7 +553,7 @@ class Convolution(torch.nn.Module):
 
 def test_pictures():
     """A critic of pictures gets pictures at one scale."""
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded()
     place = torch.randint(2, (400,), generator=generator)
     pictures = 0.1 * torch.randn(2, 400, 1, 6, 6, generator=generator)
     pictures[:, torch.arange(400), 0, 2 + place, 3] += 200.0
@@ -572,7 +572,7 @@ def test_pictures():
 
 def test_very_wide_rows():
     """Very wide rows are read by their components."""
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded()
     hidden = torch.randn(300, 2, generator=generator)
     sides = [
         hidden @ torch.randn(2, 600, generator=generator)

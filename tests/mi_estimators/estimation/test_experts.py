@@ -14,6 +14,7 @@ from mi_estimators.estimation.experts.copula import (
     student_scores,
 )
 from mi_estimators.estimation.transforms import Rank
+from tests.mi_estimators.shared import seeded
 
 DEGREES = (math.inf, 16, 8, 4, 2, 1)
 degrees = pytest.mark.parametrize("nu", DEGREES)
@@ -24,7 +25,7 @@ def random_scatter(dim, seed=0):
     factor = torch.randn(
         dim,
         2 * dim,
-        generator=torch.Generator().manual_seed(seed),
+        generator=seeded(seed),
     )
     scatter = factor @ factor.mT
     return scatter / (scatter.diagonal()[:, None] * scatter.diagonal()).sqrt()
@@ -109,7 +110,7 @@ def test_student_law(nu, dx, dy, correlated):
     """The Student form is the log-ratio of a Student law."""
     scatter = random_scatter(dx + dy) if correlated else torch.eye(dx + dy)
     law = laws.StudentT(scatter, dx, degrees_of_freedom=nu)
-    x, y = (rows[:40] for rows in law.sample(40, torch.Generator().manual_seed(nu)))
+    x, y = (rows[:40] for rows in law.sample(40, seeded(nu)))
     z_x, z_y = normal_scores_of_student(x, nu), normal_scores_of_student(y, nu)
 
     assert max(z_x.abs().max(), z_y.abs().max()) < 6
@@ -216,7 +217,7 @@ def test_infinite_entries():
 
 
 def test_fitted_law():
-    scatter, generator = random_scatter(5), torch.Generator().manual_seed(0)
+    scatter, generator = random_scatter(5), seeded()
     for nu, law in (
         (math.inf, laws.MultivariateGaussian(scatter, 2)),
         (4, laws.StudentT(scatter, 2, degrees_of_freedom=4)),
@@ -245,7 +246,7 @@ def test_heavy_tails(nu, rho):
         if nu > 4
         else laws.StudentT(scatter, 1, degrees_of_freedom=nu)
     )
-    x, y = law.sample(n, torch.Generator().manual_seed(0))
+    x, y = law.sample(n, seeded())
     if nu <= 4:
         x, y = normal_scores_of_student(x, nu), normal_scores_of_student(y, nu)
 
@@ -260,7 +261,7 @@ def kept(n, dx, dy, nu, seeds):
     """Return how many directions are kept for each of as many independent samples."""
     counts = []
     for seed in range(seeds):
-        generator = torch.Generator().manual_seed(seed)
+        generator = seeded(seed)
         x = torch.randn(n, dx, generator=generator)
         y = torch.randn(n, dy, generator=generator)
         copula = EllipticalCopula(Rank(x)(x), Rank(y)(y), nu)
@@ -398,9 +399,9 @@ def test_joint_student():
 
     Two turned pairs: their ranks are no copula of the kind, the columns are.
     """
-    turn = torch.linalg.qr(torch.randn(2, 2, dtype=torch.float64))[0]
-    z, noise = torch.randn(2, 4000, 2, dtype=torch.float64)
-    scale = torch.tensor([0.1, 1.0], dtype=torch.float64)
+    turn = torch.linalg.qr(torch.randn(2, 2))[0]
+    z, noise = torch.randn(2, 4000, 2)
+    scale = torch.tensor([0.1, 1.0])
     x, y = z @ turn, (z + scale * noise) @ turn.T
     copula = EllipticalCopula(x, y, jointly=True)
     truth = 0.5 * math.log1p(100) + 0.5 * math.log(2)
@@ -428,7 +429,7 @@ def test_own_columns():
 
 def test_six_nats():
     """A pair of six nats is within the form."""
-    z, noise = torch.randn(2, 4000, 1, dtype=torch.float64)
+    z, noise = torch.randn(2, 4000, 1)
     x, y = (z, z + math.exp(-6) * noise)
     copula = EllipticalCopula(x, y, jointly=True)
     scores = copula(x.float(), y.float()).diagonal()
@@ -438,5 +439,5 @@ def test_six_nats():
 
 def test_copy():
     """A copy is beyond the form, and the verdict says so."""
-    z = torch.randn(400, 2, dtype=torch.float64)
+    z = torch.randn(400, 2)
     assert EllipticalCopula(z, z, jointly=True).shortfall == math.inf

@@ -13,13 +13,14 @@ import mi_estimators as mi
 from mi_estimators.estimation import arguments, packing
 from mi_estimators.estimation.critics import Bilinear, Concatenated, Sum
 from mi_estimators.estimation.transforms import TRANSFORMS
+from tests.mi_estimators.shared import seeded
 
 FAST = dict(steps=20, hidden=8, batch_size=64, folds=2)
 LAW = mi.laws.Gaussian(0.8, 2)
 
 
 def sample(n, seed=0):
-    return LAW.sample(n, torch.Generator().manual_seed(seed))
+    return LAW.sample(n, seeded(seed))
 
 
 def same_answers(loaded, fitted, fresh=None):
@@ -118,7 +119,7 @@ def test_shaped_rows(tmp_path):
         2,
         3,
         3,
-        generator=torch.Generator().manual_seed(0),
+        generator=seeded(),
     )
     fitted = mi.MIEstimator(critic=Pictures, **FAST).fit(pictures, pictures.sum((1, 2, 3)))
     fitted.save(tmp_path / "fit.npz")

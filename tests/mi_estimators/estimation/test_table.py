@@ -9,15 +9,14 @@ from torch.testing import assert_close
 import mi_estimators as mi
 from mi_estimators.estimation.reading import read
 from mi_estimators.estimation.table import infonce_over_rows, over_rows
+from tests.mi_estimators.shared import seeded
 
 rows = pytest.mark.parametrize("row", mi.ESTIMATORS.values(), ids=mi.ESTIMATORS)
 TABLE = torch.tensor([[4, 1, 1], [1, 1, 2]], dtype=torch.float64)  # counts of 10
 
 
 def random_law(scale):
-    logits = scale * torch.randn(
-        12, generator=torch.Generator().manual_seed(0), dtype=torch.float64
-    )
+    logits = scale * torch.randn(12, generator=seeded(), dtype=torch.float64)
     return mi.laws.Finite(logits.log_softmax(0).view(3, 4))
 
 
@@ -98,9 +97,7 @@ def test_equal_weights(row):
             value,
         )
 
-        uneven, pairs = grouped_log_weights(
-            torch.randn(3, 5, generator=torch.Generator().manual_seed(1))
-        )
+        uneven, pairs = grouped_log_weights(torch.randn(3, 5, generator=seeded(1)))
 
         assert_close(
             row.reported(joint, product, uneven, pairs + shift),
@@ -194,7 +191,7 @@ def test_kinds():
 @laws
 def test_lower_rows(row, law):
     """Lower rows never exceed the information."""
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded()
     for scale in (0.0, 0.1, 0.5, 2.0):
         for shift in (0.0, 1.0, -1.0):
             noise = scale * torch.randn(law.log_joint.shape, generator=generator)
@@ -243,9 +240,7 @@ def test_infonce_average():
 
     for scale in (0.0, 0.3, 1.0, 3.0):
         for seed in range(4):
-            critic = ratio + scale * torch.randn(
-                2, 3, generator=torch.Generator().manual_seed(seed)
-            )
+            critic = ratio + scale * torch.randn(2, 3, generator=seeded(seed))
             value = infonce_over_rows(critic[x, y], critic[x, others][:, None])
             assert value <= LAWS[0].mutual_information + 1e-12
 
@@ -254,7 +249,7 @@ def test_infonce_average():
 
 def test_large_samples():
     """Lower rows are below the information on large samples of a Gaussian."""
-    law, generator = mi.laws.Gaussian(0.6), torch.Generator().manual_seed(0)
+    law, generator = mi.laws.Gaussian(0.6), seeded()
     x, y = (values.view(200, 50, 1) for values in law.sample(10_000, generator))
     joint, product = grouped(law.log_ratio(x[:, :, None], y[:, None]))
 
@@ -275,7 +270,7 @@ def test_jackknife(name):
 
     At the exact critic of 200 rows in groups of 40; "js" is read by `bridge`.
     """
-    law, generator = mi.laws.Gaussian(0.6), torch.Generator().manual_seed(0)
+    law, generator = mi.laws.Gaussian(0.6), seeded()
     readings = []
     for _ in range(300):
         x, y = (values.view(5, 40, 1) for values in law.sample(200, generator))
@@ -294,7 +289,7 @@ def test_influence(row):
     The influence that `read` squares, against reweighting one row of a group.
     """
     law = mi.laws.Gaussian(0.6)
-    x, y = law.sample(30, torch.Generator().manual_seed(0))
+    x, y = law.sample(30, seeded())
     joint, product = grouped(law.log_ratio(x[:, None], y)[None])
 
     def value(weights):

@@ -20,6 +20,7 @@ from mi_estimators.estimation.transforms import (
     Shaped,
     Standard,
 )
+from tests.mi_estimators.shared import seeded
 
 transforms = pytest.mark.parametrize("make", TRANSFORMS.values(), ids=TRANSFORMS)
 
@@ -320,7 +321,7 @@ def test_components():
 @pytest.mark.parametrize("function", [torch.neg, torch.abs, torch.exp], ids=["neg", "abs", "exp"])
 def test_screened(function):
     """The columns that tell of the other side are picked."""
-    rows = torch.randn(1000, 400, generator=torch.Generator().manual_seed(0))
+    rows = torch.randn(1000, 400, generator=seeded())
     columns, telling = telling_columns(rows, function(rows[:, [7, 300]]))
     assert set(columns[telling].tolist()) == {7, 300}
 
@@ -328,7 +329,7 @@ def test_screened(function):
 @given(seed=st.integers(0, 2**31 - 1))
 def test_screened_noise(seed):
     """Columns that tell nothing of the other side are no scores."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     rows, other = (torch.randn(200, dim, generator=generator) for dim in (300, 2))
     screened = Screened(rows, other, count=4)
 

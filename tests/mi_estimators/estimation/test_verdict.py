@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import mi_estimators as mi
-from tests.mi_estimators.shared import sample
+from tests.mi_estimators.shared import sample, seeded
 
 FAST = dict(steps=60, hidden=16, batch_size=128, folds=2)
 
@@ -30,7 +30,7 @@ def test_learning_curve():
 
 def test_one_of_many():
     """One column among very many is found."""
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded()
     x = torch.randn(1000, 400, generator=generator)
     y = 0.8 * x[:, 9] + 0.6 * torch.randn(1000, generator=generator)
     estimator = mi.MIEstimator(**FAST).fit(x, y)
@@ -77,7 +77,7 @@ def test_nothing_found():
 @pytest.mark.parametrize("seed", range(2))
 def test_random_walks(seed):
     """Independent random walks are no information."""
-    steps = torch.randn(500, 2, generator=torch.Generator().manual_seed(seed))
+    steps = torch.randn(500, 2, generator=seeded(seed))
     x, y = steps.cumsum(0).T
     estimate = mi.estimate_mi(x, y, **FAST)
 
@@ -109,7 +109,7 @@ def test_weak_evidence():
 
     A saw-tooth of 64 teeth beside two idle columns.
     """
-    x = torch.rand(1000, 3, dtype=torch.float64)
+    x = torch.rand(1000, 3)
     estimate = mi.estimate_mi(
         x,
         (64 * x[:, :1]) % 1,
@@ -124,7 +124,7 @@ def test_full_counts():
 
     Parity of eight bits, which no critic of few steps learns.
     """
-    bits = torch.randint(2, (3000, 8), generator=torch.Generator().manual_seed(0)).double()
+    bits = torch.randint(2, (3000, 8), generator=seeded()).double()
     estimate = mi.estimate_mi(bits, bits.sum(1) % 2, **FAST)
     assert (estimate.verdict, estimate.expert) == ("ok", "counts")
     assert estimate.nats == pytest.approx(math.log(2), abs=0.01)
@@ -161,15 +161,15 @@ def test_fitting_anchor(name):
 
 
 def experts_tried():
-    generator = torch.Generator().manual_seed(0)
-    x = torch.rand(600, 1, generator=generator, dtype=torch.float64)
+    generator = seeded()
+    x = torch.rand(600, 1, generator=generator)
     label = (4 * x).floor()
-    noise = torch.randn(600, 1, generator=generator, dtype=torch.float64)
+    noise = torch.randn(600, 1, generator=generator)
     waves = (30 * x).sin() + 0.02 * noise
 
     return {
         "copula": mi.laws.Gaussian(0.8).sample(600, generator),
-        "additive": (x, x + 0.1 * torch.rand(600, 1, generator=generator, dtype=torch.float64)),
+        "additive": (x, x + 0.1 * torch.rand(600, 1, generator=generator)),
         "classifier": (x + 0.2 * torch.randn(600, 1, generator=generator), label),
         "counts": (label, (label + (torch.rand(600, 1, generator=generator) < 0.3)) % 4),
         "neighbours": (x, waves),
@@ -199,7 +199,7 @@ def test_late_gain():
 
     A product of two columns, which a few steps do not learn.
     """
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded()
     x = torch.randn(2000, 4, generator=generator)
     y = x[:, :1] * x[:, 1:2] + 0.3 * torch.randn(2000, 1, generator=generator)
     few, more = (mi.estimate_mi(x, y, steps=steps, folds=2) for steps in (200, 400))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 import mi_estimators as mi
-from tests.mi_estimators.shared import refused
+from tests.mi_estimators.shared import refused, seeded
 
 
 @given(
@@ -89,7 +89,7 @@ def test_masked_negatives(bound, mask, filling, mix, seed):
         2,
         3,
         len(mask),
-        generator=torch.Generator().manual_seed(seed),
+        generator=seeded(seed),
     )
     w, mask = w[:, 0].requires_grad_(), torch.tensor(mask)
     padded, short = (values.requires_grad_() for values in (l.where(mask, filling), l[:, mask]))
