@@ -16,7 +16,7 @@ FRESH_ROWS = 2500  # rows that no fit sees, on which a trained critic is read ag
 _DIGESTED = 16  # rows, enough to tell one sampler from another
 
 STAIRCASE = tuple(
-    Task(f"{nats} nats", Gaussian.with_information(nats, 20), "closed form", "gaussian")
+    Task(f"{nats} nats", Gaussian.with_information(nats, 20), "gaussian")
     for nats in (2, 4, 6, 8, 10)
 )
 """20 pairs of correlated normals (Poole et al. 2019)."""

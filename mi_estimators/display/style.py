@@ -52,17 +52,15 @@ NAMES = {
     "drawn_dv": "DV, drawn",
     "drawn_js": "JS, drawn",
     "alpha_mio": "α-MIO",
-    "cal_dpo": "Cal-DPO",
-    "dpo_sft": "DPO+SFT",
     **{
         name: name.upper()
         for name in (
             *("dv", "nwj", "js", "mine", "smile"),
-            *("rlhf", "sft", "dpo", "mio", "bce", "ipo", "kto", "dpop"),
+            *("rlhf", "dpo", "mio", "bce"),
         )
     },
 }
-"""Methods as text, where it is more than the key without its underscores."""
+"""Methods as text, where it is more than the key without its underscores; losses to compare with add their own."""
 
 
 def label(name: str) -> str:

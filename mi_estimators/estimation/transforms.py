@@ -20,6 +20,9 @@ from .sides import Side
 _WAVES = 8  # cosines of a single column's rank
 _UNIFORM = 2.2  # √n times Kolmogorov's distance, which one uniform column of 10 000 exceeds
 
+Rows = Float[Tensor, "n d"]
+"""n rows of d columns."""
+
 Margin = Literal["rank", "standard", "even"]
 """What columns are: normal scores; standardised; or uniform ones through their ends and others standardised."""
 
@@ -36,7 +39,7 @@ def middle_ranks(
 class Identity(nn.Module):
     """Leave the columns as they are."""
 
-    def __init__(self, rows: Float[Tensor, "n d"]) -> None:
+    def __init__(self, rows: Rows) -> None:
         super().__init__()
         single = rows.float()
         overflows = (~torch.isfinite(single)).any(0)
@@ -48,56 +51,50 @@ class Identity(nn.Module):
                 f"transform: expected columns that float32 can hold, got column(s) {columns} that it cannot; use 'rank'"
             )
 
-    def forward(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    def forward(self, rows: Rows) -> Rows:
         """Return the rows in float32."""
         return rows.float()
 
 
-class Standard(nn.Module):
-    """Subtract each column's mean and divide by its standard deviation, both of the rows it is made from.
-
-    A column that is constant there becomes zero everywhere: no critic can have learned from it.
-    """
+class _Scaled(nn.Module):
+    """Subtract a mean and divide by a scale, both of rows over their size: no sum or square of these overflows."""
 
     size: Tensor
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, rows: Float[Tensor, "n d"]) -> None:
+    def forward(self, rows: Rows) -> Rows:
+        """Return the scaled rows in float32."""
+        return ((rows / self.size - self.mean) / self.scale).float()
+
+
+class Standard(_Scaled):
+    """Subtract each column's mean and divide by its standard deviation, both of the rows it is made from.
+
+    A column that is constant there becomes zero everywhere: no critic can have learned from it.
+    """
+
+    def __init__(self, rows: Rows) -> None:
         super().__init__()
         size = rows.abs().amax(0)
-        # Taken off first, so that no sum or square overflows.
         self.register_buffer("size", size.where(size > 0, 1))
         rows = rows / self.size
         self.register_buffer("mean", rows.mean(0))
         scale = rows.std(0, correction=0)
         self.register_buffer("scale", scale.where(scale > 0, torch.inf))
 
-    def forward(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-        """Return the standardised rows in float32."""
-        return ((rows / self.size - self.mean) / self.scale).float()
 
-
-class OneScale(nn.Module):
+class OneScale(_Scaled):
     """Subtract each column's mean, and divide all by one scale: distances keep their meaning, as in pictures."""
 
-    size: Tensor
-    mean: Tensor
-    scale: Tensor
-
-    def __init__(self, rows: Float[Tensor, "n d"]) -> None:
+    def __init__(self, rows: Rows) -> None:
         super().__init__()
         size = rows.abs().max()
-        # Taken off first, so that no square overflows.
         self.register_buffer("size", size.where(size > 0, 1))
         rows = rows / self.size
         self.register_buffer("mean", rows.mean(0))
         variance = (rows - self.mean).square().mean()
         self.register_buffer("scale", variance.sqrt().where(variance > 0, 1))
-
-    def forward(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-        """Return the scaled rows in float32."""
-        return ((rows / self.size - self.mean) / self.scale).float()
 
 
 class Rank(nn.Module):
@@ -114,13 +111,13 @@ class Rank(nn.Module):
     knots: Tensor
     levels: Tensor
 
-    def __init__(self, rows: Float[Tensor, "n d"]) -> None:
+    def __init__(self, rows: Rows) -> None:
         super().__init__()
         knots = rows.T.contiguous().sort(-1).values
         self.register_buffer("knots", knots)
         self.register_buffer("levels", torch.special.ndtri(middle_ranks(knots, knots)))
 
-    def forward(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    def forward(self, rows: Rows) -> Rows:
         """Return normal scores in float32."""
         values = rows.T.to(self.knots).contiguous()
         last = self.knots.shape[-1] - 1
@@ -146,7 +143,7 @@ class Robust(nn.Module):
     centre: Tensor
     scale: Tensor
 
-    def __init__(self, rows: Float[Tensor, "n d"]) -> None:
+    def __init__(self, rows: Rows) -> None:
         super().__init__()
         ordered, last = rows.double().sort(0).values, len(rows) - 1
         low, middle, high = (ordered[round(q * last)] for q in (0.25, 0.5, 0.75))
@@ -158,7 +155,7 @@ class Robust(nn.Module):
         self.register_buffer("centre", middle)
         self.register_buffer("scale", width.where(width > 0, torch.inf))
 
-    def forward(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    def forward(self, rows: Rows) -> Rows:
         """Return the scaled rows in float32."""
         return torch.asinh((rows - self.centre) / self.scale).float()
 
@@ -171,11 +168,11 @@ class Shaped(nn.Module):
         side: how the rows were read.
     """
 
-    def __init__(self, rows: Float[Tensor, "n d"], side: Side) -> None:
+    def __init__(self, rows: Rows, side: Side) -> None:
         super().__init__()
         self.scale, self.shape, self.kept = OneScale(rows), side.shape, side.kept
 
-    def forward(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n ..."]:
+    def forward(self, rows: Rows) -> Float[Tensor, "n ..."]:
         """Return the scaled rows in float32."""
         values = self.scale(rows)
         entries = values.new_zeros(len(rows), math.prod(self.shape))
@@ -183,7 +180,7 @@ class Shaped(nn.Module):
         return entries.view(-1, *self.shape)
 
 
-def uniform_columns(rows: Float[Tensor, "n d"]) -> Bool[Tensor, " d"]:
+def uniform_columns(rows: Rows) -> Bool[Tensor, " d"]:
     """Tell which columns Kolmogorov's distance cannot tell from uniform ones, whatever their ends.
 
     >>> rows = torch.linspace(2, 3, 100, dtype=torch.float64)[:, None]
@@ -210,7 +207,7 @@ class Even(nn.Module):
     width: Tensor
     uniform: Tensor
 
-    def __init__(self, rows: Float[Tensor, "n d"]) -> None:
+    def __init__(self, rows: Rows) -> None:
         super().__init__()
         self.standard = Standard(rows)
         low, high = rows.double().aminmax(dim=0)
@@ -221,7 +218,7 @@ class Even(nn.Module):
         self.register_buffer("uniform", uniform_columns(rows))
         self.least = 0.5 / len(rows)
 
-    def forward(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    def forward(self, rows: Rows) -> Rows:
         """Return the columns in float32."""
         levels = (rows.double() - self.low) / self.width
         levels = levels.clamp(self.least, 1 - self.least)
@@ -242,9 +239,7 @@ class Both(nn.Module):
         aside: number of those columns.
     """
 
-    def __init__(
-        self, rows: Float[Tensor, "n d"], *, waves: bool = False, even: bool = False
-    ) -> None:
+    def __init__(self, rows: Rows, *, waves: bool = False, even: bool = False) -> None:
         super().__init__()
         self.rank, self.robust, self.standard = Rank(rows), Robust(rows), Standard(rows)
         self.even = Even(rows) if even else None
@@ -252,7 +247,7 @@ class Both(nn.Module):
         self.margins: tuple[Margin, ...] = ("standard", "even") if even else ("standard",)
         self.aside = len(self.margins) * rows.shape[1]
 
-    def forward(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n columns"]:
+    def forward(self, rows: Rows) -> Float[Tensor, "n columns"]:
         """Return normal scores, robustly scaled values, waves and standardised values in float32."""
         scores = self.rank(rows)
         columns = [scores, self.robust(rows)]

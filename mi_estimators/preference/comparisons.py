@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .. import _validate
+from ..display.style import NAMES
 from .loss import preference_loss
 
 __all__ = [
@@ -344,6 +345,8 @@ ALTERNATIVES: dict[str, Comparison] = {
     )
 }
 """Name → row."""
+
+NAMES.update({row.name: row.label for row in ALTERNATIVES.values()})  # figures print them, too
 
 
 def _pair(

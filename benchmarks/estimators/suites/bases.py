@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from mi_estimators.laws import Law
+import torch
+from torch import Tensor
+
+from mi_estimators.laws import Law
+
+Rng = torch.Generator | None
+"""What draws; None is torch's own generator."""
+
+Rows = tuple[Tensor, Tensor]
+"""x of shape (n, dim_x) and y of shape (n, dim_y)."""
 
 
 class Computed:

@@ -12,7 +12,7 @@ from torch import Tensor
 from mi_estimators.laws import Law, ProductLaw
 from mi_estimators.laws.quadrature import normal_rule
 
-from .bases import Computed, Derived
+from .bases import Computed, Derived, Rng, Rows
 from .task import Task
 
 _BLOCK = 2**23  # terms of a mixture that are held at a time
@@ -22,12 +22,12 @@ Mixture = tuple[Tensor, Tensor, Tensor]
 """ln weights, means and deviations of normals, each of shape (k,)."""
 
 
-def normal(n: int, dim: int, generator: torch.Generator | None) -> Tensor:
+def normal(n: int, dim: int, generator: Rng) -> Tensor:
     """Draw standard normal rows of shape (n, dim), in float64."""
     return torch.randn(n, dim, generator=generator, dtype=torch.float64)
 
 
-def uniform(n: int, dim: int, generator: torch.Generator | None) -> Tensor:
+def uniform(n: int, dim: int, generator: Rng) -> Tensor:
     """Draw rows of shape (n, dim), uniform on (0, 1), in float64."""
     return torch.rand(n, dim, generator=generator, dtype=torch.float64)
 
@@ -84,7 +84,7 @@ class NormalChannel(Computed):
     deviation: float | Callable[[Tensor], Tensor]
     mean_log_deviation: float | None = None
     dim_x: int = 1
-    draw: Callable[[int, int, torch.Generator | None], Tensor] = normal
+    draw: Callable[[int, int, Rng], Tensor] = normal
 
     dim_y = 1
 
@@ -101,11 +101,7 @@ class NormalChannel(Computed):
             of_noise = math.log(float(self._deviation(nowhere)))
         return mixture_entropy(self.mixture()) - of_noise - _HALF_LOG_2PI_E
 
-    def sample(
-        self,
-        n: int,
-        generator: torch.Generator | None = None,
-    ) -> tuple[Tensor, Tensor]:
+    def sample(self, n: int, generator: Rng = None) -> Rows:
         """Draw n pairs: x of shape (n, dim_x) and y of shape (n, 1), in float64."""
         x = self.draw(n, self.dim_x, generator)
         noise = normal(n, 1, generator).squeeze(-1)
@@ -133,11 +129,7 @@ class Idle(Derived):
         """Number of columns of x."""
         return self.law.dim_x + self.columns
 
-    def sample(
-        self,
-        n: int,
-        generator: torch.Generator | None = None,
-    ) -> tuple[Tensor, Tensor]:
+    def sample(self, n: int, generator: Rng = None) -> Rows:
         """Draw n pairs: x of shape (n, dim_x) and y of shape (n, dim_y)."""
         x, y = self.law.sample(n, generator)
         idle = normal(n, self.columns, generator).to(x)
@@ -218,7 +210,7 @@ def volatility(rate: float) -> NormalChannel:
 def mixed_columns(labels: int, spacing: float, sigma: float) -> NormalChannel:
     """Return Y = spacing·C + Z + σN for X = (C, Z): a label beside a standard normal column."""
 
-    def draw(n: int, dim: int, generator: torch.Generator | None) -> Tensor:
+    def draw(n: int, dim: int, generator: Rng) -> Tensor:
         label = torch.randint(labels, (n, 1), generator=generator).double()
         return torch.cat([label, normal(n, 1, generator)], -1)
 
@@ -238,23 +230,25 @@ def mixed_columns(labels: int, spacing: float, sigma: float) -> NormalChannel:
 
 _ABS = curve(torch.abs, 0.3)
 
-TASKS = (
-    Task("square-0.3", curve(torch.square, 0.3), "quadrature over y"),
-    Task("square-0.3-idle-5", Idle(curve(torch.square, 0.3), 5), "quadrature over y"),
-    Task("abs-0.2", curve(torch.abs, 0.2), "quadrature over y"),
-    Task("abs-2-of-10", Idle(ProductLaw((_ABS, _ABS)), 8), "twice a quadrature over y"),
-    Task("abs-0.2-idle-9", Idle(curve(torch.abs, 0.2), 9), "quadrature over y"),
-    Task("sine-4", curve(lambda x: (4 * x).sin(), 0.3), "quadrature over y"),
-    Task("sine-10", curve(lambda x: (10 * x).sin(), 0.2), "quadrature over y"),
-    Task("cubic-turn-0.3", curve(lambda x: x**3 - 2 * x, 0.3), "quadrature over y"),
-    Task("step-0.5", curve(lambda x: x.sign(), 0.5), "quadrature over y"),
-    Task("saw-4", saw(4, 0.1), "quadrature over y"),
-    Task("saw-16", saw(16, 0.1), "quadrature over y"),
-    Task("saw-16-idle-2", Idle(saw(16, 0.16), 2), "quadrature over y"),
-    Task("product-0.3", product(0.3), "quadrature over y"),
-    Task("product-0.3-idle-8", Idle(product(0.3), 8), "quadrature over y"),
-    Task("sign-of-two", sign(2, 0.3), "quadrature over y"),
-    Task("sign-of-three", sign(3, 0.65), "quadrature over y"),
-    Task("volatility-1", volatility(1.0), "quadrature over y"),
-)
+_LAWS = {
+    "square-0.3": curve(torch.square, 0.3),
+    "square-0.3-idle-5": Idle(curve(torch.square, 0.3), 5),
+    "abs-0.2": curve(torch.abs, 0.2),
+    "abs-2-of-10": Idle(ProductLaw((_ABS, _ABS)), 8),
+    "abs-0.2-idle-9": Idle(curve(torch.abs, 0.2), 9),
+    "sine-4": curve(lambda x: (4 * x).sin(), 0.3),
+    "sine-10": curve(lambda x: (10 * x).sin(), 0.2),
+    "cubic-turn-0.3": curve(lambda x: x**3 - 2 * x, 0.3),
+    "step-0.5": curve(lambda x: x.sign(), 0.5),
+    "saw-4": saw(4, 0.1),
+    "saw-16": saw(16, 0.1),
+    "saw-16-idle-2": Idle(saw(16, 0.16), 2),
+    "product-0.3": product(0.3),
+    "product-0.3-idle-8": Idle(product(0.3), 8),
+    "sign-of-two": sign(2, 0.3),
+    "sign-of-three": sign(3, 0.65),
+    "volatility-1": volatility(1.0),
+}
+
+TASKS = tuple(Task(name, law) for name, law in _LAWS.items())
 """Curves, products, signs and scales in normal noise."""

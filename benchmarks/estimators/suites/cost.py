@@ -18,11 +18,10 @@ def _tasks(rows: int, columns: int) -> tuple[Task, Task]:
         Task(
             f"pairs-{ending}",
             Gaussian.with_information(1.0, columns),
-            "closed form",
             "gaussian",
             rows=rows,
         ),
-        Task(f"signs-{ending}", Regimes(0.6, columns), "quadrature", rows=rows),
+        Task(f"signs-{ending}", Regimes(0.6, columns), rows=rows),
     )
 
 

@@ -19,7 +19,7 @@ from torch.nn.functional import logsigmoid
 
 from mi_estimators.laws import ProductLaw
 
-from .bases import Computed
+from .bases import Computed, Rng, Rows
 from .channels import normal, uniform
 from .task import Task
 
@@ -28,7 +28,7 @@ _CHEAP = 400_000  # rows, where the law of y is not needed
 _BLOCK = 2**20  # densities at a time
 _NEVER = -60.0  # ln of a density that is zero
 
-Draw = Callable[[int, int, torch.Generator | None], Tensor]
+Draw = Callable[[int, int, Rng], Tensor]
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class Noise:
         )
 
 
-def _laplace(n: int, dim: int, generator: torch.Generator | None) -> Tensor:
+def _laplace(n: int, dim: int, generator: Rng) -> Tensor:
     first, second = (uniform(n, dim, generator).log() for _ in range(2))
     return first - second
 
 
-def _student_2(n: int, dim: int, generator: torch.Generator | None) -> Tensor:
+def _student_2(n: int, dim: int, generator: Rng) -> Tensor:
     return normal(n, dim, generator) / (-uniform(n, dim, generator).log()).sqrt()
 
 
@@ -79,7 +79,7 @@ class NoisyFunction(Computed):
         draw: draws x from (n, dim_x, generator).
     """
 
-    conditional: Callable[[Tensor, torch.Generator | None], Tensor]
+    conditional: Callable[[Tensor, Rng], Tensor]
     log_density: Callable[[Tensor, Tensor], Tensor]
     dim_x: int
     dim_y: int
@@ -91,7 +91,7 @@ class NoisyFunction(Computed):
         function: Callable[[Tensor], Tensor],
         noise: Noise,
         *,
-        dim_x: int,
+        dim_x: int = 1,
         dim_y: int = 1,
         scale: Callable[[Tensor], Tensor] | None = None,
         draw: Draw = normal,
@@ -101,7 +101,7 @@ class NoisyFunction(Computed):
         def width(x: Tensor) -> Tensor:
             return torch.ones(1, dtype=x.dtype) if scale is None else scale(x)
 
-        def conditional(x: Tensor, generator: torch.Generator | None) -> Tensor:
+        def conditional(x: Tensor, generator: Rng) -> Tensor:
             return function(x) + width(x) * noise.draw(len(x), dim_y, generator)
 
         def log_density(x: Tensor, y: Tensor) -> Tensor:
@@ -111,11 +111,7 @@ class NoisyFunction(Computed):
 
         return cls(conditional, log_density, dim_x, dim_y, draw)
 
-    def sample(
-        self,
-        n: int,
-        generator: torch.Generator | None = None,
-    ) -> tuple[Tensor, Tensor]:
+    def sample(self, n: int, generator: Rng = None) -> Rows:
         """Draw n pairs: x of shape (n, dim_x) and y of shape (n, dim_y), in float64."""
         x = self.draw(n, self.dim_x, generator)
         return x, self.conditional(x, generator)
@@ -186,7 +182,7 @@ def _cubic_and_product(x: Tensor) -> Tensor:
     return _columns(x[..., 0] ** 3 / 3, x[..., 1] * x[..., 2])
 
 
-def _with_coin(n: int, dim: int, generator: torch.Generator | None) -> Tensor:
+def _with_coin(n: int, dim: int, generator: Rng) -> Tensor:
     """Draw normal columns and a last one of zeros and ones."""
     coin = (uniform(n, 1, generator) > 0.5).double()
     return torch.cat([normal(n, dim - 1, generator), coin], 1)
@@ -195,7 +191,7 @@ def _with_coin(n: int, dim: int, generator: torch.Generator | None) -> Tensor:
 def _branches(side: float) -> NoisyFunction:
     """Return Y = ±|X| + noise, with a fair sign."""
 
-    def conditional(x: Tensor, generator: torch.Generator | None) -> Tensor:
+    def conditional(x: Tensor, generator: Rng) -> Tensor:
         positive = uniform(len(x), 1, generator) > 0.5
         sign = 2 * positive.double() - 1
         return sign * x.abs() + side * normal(len(x), 1, generator)
@@ -215,7 +211,7 @@ def _counts(rate: Callable[[Tensor], Tensor], dim_x: int) -> NoisyFunction:
         mean, count = rate(x), y[..., 0]
         return count * mean.log() - mean - torch.lgamma(count + 1)
 
-    def conditional(x: Tensor, generator: torch.Generator | None) -> Tensor:
+    def conditional(x: Tensor, generator: Rng) -> Tensor:
         return torch.poisson(rate(x)[:, None], generator=generator)
 
     return NoisyFunction(conditional, log_density, dim_x, 1)
@@ -227,7 +223,7 @@ def _yes_or_no(logit: Callable[[Tensor], Tensor], dim_x: int) -> NoisyFunction:
     def log_density(x: Tensor, y: Tensor) -> Tensor:
         return logsigmoid((2 * y[..., 0] - 1) * logit(x))
 
-    def conditional(x: Tensor, generator: torch.Generator | None) -> Tensor:
+    def conditional(x: Tensor, generator: Rng) -> Tensor:
         yes = uniform(len(x), 1, generator) < logit(x).sigmoid()[:, None]
         return yes.double()
 
@@ -249,7 +245,7 @@ def _label(log_shares: Callable[[Tensor], Tensor], dim_x: int) -> NoisyFunction:
         shares, label = shares.expand(*batch, -1), label.expand(*batch, 1)
         return shares.gather(-1, label).squeeze(-1)
 
-    def conditional(x: Tensor, generator: torch.Generator | None) -> Tensor:
+    def conditional(x: Tensor, generator: Rng) -> Tensor:
         shares = log_shares(x).exp().cumsum(-1)
         beyond = uniform(len(x), 1, generator) > shares[:, :-1]
         return beyond.sum(1, keepdim=True).double()
@@ -258,118 +254,73 @@ def _label(log_shares: Callable[[Tensor], Tensor], dim_x: int) -> NoisyFunction:
 
 
 _additive = NoisyFunction.additive
-_MEAN = "a mean over draws"
-
-
-def _law(name: str, law: NoisyFunction | ProductLaw, discrete: str | None = None) -> Task:
-    return Task(name, law, _MEAN, discrete=discrete)
 
 
 def _alike(law: NoisyFunction, copies: int) -> ProductLaw:
     return ProductLaw((law,) * copies)
 
 
-TASKS = (
-    _law("laplace-noise", _additive(_unchanged, LAPLACE.times(0.3), dim_x=1)),
-    _law("exponential-noise-3", _alike(_additive(_unchanged, EXPONENTIAL.times(0.5), dim_x=1), 3)),
-    _law(
-        "student-noise-2",
-        _alike(_additive(lambda x: 2 * x, STUDENT_2.times(0.5), dim_x=1), 2),
+_LAWS = {
+    "laplace-noise": _additive(_unchanged, LAPLACE.times(0.3)),
+    "exponential-noise-3": _alike(_additive(_unchanged, EXPONENTIAL.times(0.5)), 3),
+    "student-noise-2": _alike(_additive(lambda x: 2 * x, STUDENT_2.times(0.5)), 2),
+    "even-noise-2": _alike(_additive(_unchanged, EVEN.times(0.03), draw=uniform), 2),
+    "louder-where-large": _additive(_unchanged, NORMAL, scale=lambda x: 0.1 + x.abs()),
+    "louder-where-large-3": _alike(
+        _additive(_unchanged, NORMAL, scale=lambda x: 0.1 + 0.6 * x.abs()), 3
     ),
-    _law(
-        "even-noise-2",
-        _alike(_additive(_unchanged, EVEN.times(0.03), dim_x=1, draw=uniform), 2),
+    "branches-2": _alike(_branches(0.15), 2),
+    "rounded": _additive(lambda x: (2 * x).round() / 2, NORMAL.times(0.1)),
+    "chirp": _additive(lambda x: (24 * x**2).sin(), NORMAL.times(0.15), draw=uniform),
+    "sine-and-line-of-6": _additive(
+        lambda x: (2.5 * x[..., :1]).sin() + x[..., 1:2] / 2, NORMAL.times(0.2), dim_x=6
     ),
-    _law(
-        "louder-where-large",
-        _additive(_unchanged, NORMAL, dim_x=1, scale=lambda x: 0.1 + x.abs()),
+    "one-of-30": _additive(lambda x: x[..., 7:8], NORMAL.times(0.5), dim_x=30),
+    "abs-1-of-20": _additive(lambda x: x[..., 7:8].abs(), NORMAL.times(0.3), dim_x=20),
+    "triple-product": _additive(lambda x: x.prod(-1, keepdim=True), NORMAL.times(0.3), dim_x=3),
+    "cubic-and-product": _additive(_cubic_and_product, NORMAL.times(0.4), dim_x=3, dim_y=2),
+    "turned-by-a-column": _additive(_turned, NORMAL.times(0.3), dim_x=3, dim_y=2),
+    "maximum-of-4": _additive(lambda x: x.amax(-1, keepdim=True), NORMAL.times(0.2), dim_x=4),
+    "norm-of-5": _additive(lambda x: x.norm(dim=-1, keepdim=True), NORMAL.times(0.2), dim_x=5),
+    "sign-by-a-coin-3": _additive(
+        lambda x: (2 * x[..., 3:] - 1) * x[..., :3],
+        NORMAL.times(0.5),
+        dim_x=4,
+        dim_y=3,
+        draw=_with_coin,
     ),
-    _law(
-        "louder-where-large-3",
-        _alike(_additive(_unchanged, NORMAL, dim_x=1, scale=lambda x: 0.1 + 0.6 * x.abs()), 3),
+    "rate-of-5": _counts(lambda x: (1 + 0.7 * x[..., 0] - 0.5 * x[..., 1]).exp(), 5),
+    "log-odds-product-4": _yes_or_no(lambda x: 3 * x[..., 0] * x[..., 1], 4),
+    "gated-3": _additive(_gate, NORMAL.times(0.2), dim_x=3),
+    "ratio-2": _additive(
+        lambda x: x[..., :1] / (0.5 + x[..., 1:].abs()), NORMAL.times(0.2), dim_x=2
     ),
-    _law("branches-2", _alike(_branches(0.15), 2)),
-    _law("rounded", _additive(lambda x: (2 * x).round() / 2, NORMAL.times(0.1), dim_x=1)),
-    _law(
-        "chirp",
-        _additive(lambda x: (24 * x**2).sin(), NORMAL.times(0.15), dim_x=1, draw=uniform),
+    "angle-of-a-sum": _additive(
+        lambda x: _columns((3 * x[..., 0] + x[..., 1]).cos(), (3 * x[..., 0] + x[..., 1]).sin()),
+        NORMAL.times(0.2),
+        dim_x=2,
+        dim_y=2,
     ),
-    _law(
-        "sine-and-line-of-6",
-        _additive(lambda x: (2.5 * x[..., :1]).sin() + x[..., 1:2] / 2, NORMAL.times(0.2), dim_x=6),
+    "sorted-3": _additive(lambda x: x.sort(-1).values, NORMAL.times(0.3), dim_x=3, dim_y=3),
+    "matrix-times-vector": _additive(_times_matrix, NORMAL.times(0.5), dim_x=6, dim_y=2),
+    "products-of-6": _additive(
+        lambda x: x[..., :3].mul(x[..., 3:]).sum(-1, keepdim=True), NORMAL.times(0.5), dim_x=6
     ),
-    _law("one-of-30", _additive(lambda x: x[..., 7:8], NORMAL.times(0.5), dim_x=30)),
-    _law("abs-1-of-20", _additive(lambda x: x[..., 7:8].abs(), NORMAL.times(0.3), dim_x=20)),
-    _law(
-        "triple-product", _additive(lambda x: x.prod(-1, keepdim=True), NORMAL.times(0.3), dim_x=3)
+    "square-times-column": _additive(
+        lambda x: (x[..., :1] ** 2 - 1) * x[..., 1:2], NORMAL.times(0.3), dim_x=4
     ),
-    _law("cubic-and-product", _additive(_cubic_and_product, NORMAL.times(0.4), dim_x=3, dim_y=2)),
-    _law("turned-by-a-column", _additive(_turned, NORMAL.times(0.3), dim_x=3, dim_y=2)),
-    _law("maximum-of-4", _additive(lambda x: x.amax(-1, keepdim=True), NORMAL.times(0.2), dim_x=4)),
-    _law(
-        "norm-of-5", _additive(lambda x: x.norm(dim=-1, keepdim=True), NORMAL.times(0.2), dim_x=5)
+    "volatility-of-3": _additive(
+        lambda x: 0 * x[..., :1], NORMAL, dim_x=3, scale=lambda x: x.sum(-1, keepdim=True).exp()
     ),
-    _law(
-        "sign-by-a-coin-3",
-        _additive(
-            lambda x: (2 * x[..., 3:] - 1) * x[..., :3],
-            NORMAL.times(0.5),
-            dim_x=4,
-            dim_y=3,
-            draw=_with_coin,
-        ),
+    "median-of-5": _additive(
+        lambda x: x.median(-1, keepdim=True).values, LAPLACE.times(0.1), dim_x=5
     ),
-    _law("rate-of-5", _counts(lambda x: (1 + 0.7 * x[..., 0] - 0.5 * x[..., 1]).exp(), 5)),
-    _law("log-odds-product-4", _yes_or_no(lambda x: 3 * x[..., 0] * x[..., 1], 4)),
-    _law("gated-3", _additive(_gate, NORMAL.times(0.2), dim_x=3)),
-    _law(
-        "ratio-2",
-        _additive(lambda x: x[..., :1] / (0.5 + x[..., 1:].abs()), NORMAL.times(0.2), dim_x=2),
+    "one-of-four-classes": _label(_one_of_four, 4),
+    "saturated-mix-5": _additive(
+        lambda x: (2 * x.cumsum(-1)).tanh(), NORMAL.times(0.3), dim_x=3, dim_y=3
     ),
-    _law(
-        "angle-of-a-sum",
-        _additive(
-            lambda x: _columns(
-                (3 * x[..., 0] + x[..., 1]).cos(), (3 * x[..., 0] + x[..., 1]).sin()
-            ),
-            NORMAL.times(0.2),
-            dim_x=2,
-            dim_y=2,
-        ),
-    ),
-    _law(
-        "sorted-3",
-        _additive(lambda x: x.sort(-1).values, NORMAL.times(0.3), dim_x=3, dim_y=3),
-    ),
-    _law("matrix-times-vector", _additive(_times_matrix, NORMAL.times(0.5), dim_x=6, dim_y=2)),
-    _law(
-        "products-of-6",
-        _additive(
-            lambda x: x[..., :3].mul(x[..., 3:]).sum(-1, keepdim=True), NORMAL.times(0.5), dim_x=6
-        ),
-    ),
-    _law(
-        "square-times-column",
-        _additive(lambda x: (x[..., :1] ** 2 - 1) * x[..., 1:2], NORMAL.times(0.3), dim_x=4),
-    ),
-    _law(
-        "volatility-of-3",
-        _additive(
-            lambda x: 0 * x[..., :1], NORMAL, dim_x=3, scale=lambda x: x.sum(-1, keepdim=True).exp()
-        ),
-    ),
-    _law(
-        "median-of-5",
-        _additive(lambda x: x.median(-1, keepdim=True).values, LAPLACE.times(0.1), dim_x=5),
-    ),
-    _law("one-of-four-classes", _label(_one_of_four, 4)),
-    _law(
-        "saturated-mix-5",
-        _additive(lambda x: (2 * x.cumsum(-1)).tanh(), NORMAL.times(0.3), dim_x=3, dim_y=3),
-    ),
-    _law(
-        "lognormal-rate-2",
-        _counts(lambda x: (1 + x[..., 0] * x[..., 1]).clamp(max=5).exp(), 3),
-    ),
-)
+    "lognormal-rate-2": _counts(lambda x: (1 + x[..., 0] * x[..., 1]).clamp(max=5).exp(), 3),
+}
+
+TASKS = tuple(Task(name, law) for name, law in _LAWS.items())
 """Functions of several columns, noise of other laws, counts and labels."""

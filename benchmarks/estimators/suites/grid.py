@@ -25,7 +25,7 @@ from mi_estimators.laws import (
 )
 from mi_estimators.laws.quadrature import solve_increasing
 
-from .bases import Derived
+from .bases import Derived, Rng, Rows
 from .channels import normal, uniform
 from .task import Task
 
@@ -34,14 +34,10 @@ NATS = tuple(range(1, 11))
 _DEGREES = 2
 
 
-def shares(
-    nats: float,
-    seed: int,
-    dim: int = DIM,
-) -> tuple[float, ...]:
-    """Return `nats` cut into `dim` parts, uniformly at random."""
+def shares(nats: float, seed: int) -> tuple[float, ...]:
+    """Return `nats` cut into a part for each pair of columns, uniformly at random."""
     generator = torch.Generator().manual_seed(seed)
-    waits = -uniform(1, dim, generator)[0].log()
+    waits = -uniform(1, DIM, generator)[0].log()
     return tuple((nats * waits / waits.sum()).tolist())
 
 
@@ -64,11 +60,7 @@ class Precise(Derived):
 
     law: MultivariateGaussian
 
-    def sample(
-        self,
-        n: int,
-        generator: torch.Generator | None = None,
-    ) -> tuple[Tensor, Tensor]:
+    def sample(self, n: int, generator: Rng = None) -> Rows:
         """Draw n pairs: x of shape (n, dim_x) and y of shape (n, dim_y), in float64."""
         factor = torch.linalg.cholesky(self.law.covariance)
         rows = normal(n, len(factor), generator) @ factor.mT
@@ -79,16 +71,16 @@ class Precise(Derived):
         return self.law.log_ratio(x, y)
 
 
-def turned_normal(nats: float, seed: int, dim: int = DIM) -> Precise:
+def turned_normal(nats: float, seed: int) -> Precise:
     """Return normal rows whose information is shared unevenly among pairs and turned."""
-    return Precise(MultivariateGaussian(turned(shares(nats, seed, dim), seed), dim))
+    return Precise(MultivariateGaussian(turned(shares(nats, seed), seed), DIM))
 
 
-def turned_student(nats: float, seed: int, dim: int = DIM) -> StudentT:
+def turned_student(nats: float, seed: int) -> StudentT:
     """Return Student rows of the same kind; the common scale carries its part."""
-    of_scale = StudentT.identity(dim, dim, degrees_of_freedom=_DEGREES).mutual_information
-    covariance = turned(shares(nats - of_scale, seed, dim), seed)
-    return StudentT(covariance, dim, degrees_of_freedom=_DEGREES)
+    of_scale = StudentT.identity(DIM, DIM, degrees_of_freedom=_DEGREES).mutual_information
+    covariance = turned(shares(nats - of_scale, seed), seed)
+    return StudentT(covariance, DIM, degrees_of_freedom=_DEGREES)
 
 
 @dataclass(frozen=True)
@@ -124,11 +116,7 @@ class LogGammaExponential:
         inverse = torch.tensor(1 / self.k, dtype=torch.float64)
         return float(torch.special.digamma(inverse)) + self.k + math.log(self.k)
 
-    def sample(
-        self,
-        n: int,
-        generator: torch.Generator | None = None,
-    ) -> tuple[Tensor, Tensor]:
+    def sample(self, n: int, generator: Rng = None) -> Rows:
         """Draw n pairs: x and y of shape (n, 1), in float64."""
         shape = 1 / self.k
         # Gamma(a) = Gamma(a + 1)·U^{1/a}: in logs a small shape loses no digits.
@@ -187,11 +175,7 @@ class Quantised:
         ends = self._probabilities.cumsum(0)[:-1]
         return torch.searchsorted(ends, torch.special.ndtr(x.double()).contiguous())
 
-    def sample(
-        self,
-        n: int,
-        generator: torch.Generator | None = None,
-    ) -> tuple[Tensor, Tensor]:
+    def sample(self, n: int, generator: Rng = None) -> Rows:
         """Draw n pairs: x of shape (n, 1), and y of shape (n, 1), in float64."""
         x = normal(n, 1, generator)
         return x, self._cell(x).double()
@@ -231,11 +215,7 @@ class Smoothed(AdditiveNoise):
 
         return cls(float((-width).exp()))
 
-    def sample(
-        self,
-        n: int,
-        generator: torch.Generator | None = None,
-    ) -> tuple[Tensor, Tensor]:
+    def sample(self, n: int, generator: Rng = None) -> Rows:
         """Draw n pairs: x and y of shape (n, 1), in float64."""
         x = uniform(n, 1, generator)
         return x, x + self.epsilon * (2 * uniform(n, 1, generator) - 1)
@@ -246,26 +226,24 @@ def _tasks() -> tuple[Task, ...]:
     for nats in NATS:
         pieces = shares(nats, 100 + nats)
         normals = turned_normal(nats, nats)
-        laws: dict[str, tuple[Law, str, str | None]] = {
-            "normal": (normals, "closed form", "gaussian"),
-            "student": (turned_student(nats, nats), "closed form", "student"),
-            "uniform": (Transformed(normals, NORMAL_CDF, NORMAL_CDF), "closed form", "gaussian"),
+        laws: dict[str, tuple[Law, str | None]] = {
+            "normal": (normals, "gaussian"),
+            "student": (turned_student(nats, nats), "student"),
+            "uniform": (Transformed(normals, NORMAL_CDF, NORMAL_CDF), "gaussian"),
             "log-gamma": (
                 _stacked(LogGammaExponential.with_information(part) for part in pieces),
-                "closed form",
                 None,
             ),
             "smoothed": (
                 _stacked(Smoothed.with_information(part) for part in pieces),
-                "closed form",
                 None,
             ),
-            "quantised": (_stacked([Quantised(nats / DIM)] * DIM), "entropy of y", None),
+            "quantised": (_stacked([Quantised(nats / DIM)] * DIM), None),
         }
 
         rows += [
-            Task(f"{kind}-{nats}-nats", law, source, copula, rows=10_000)
-            for kind, (law, source, copula) in laws.items()
+            Task(f"{kind}-{nats}-nats", law, copula, rows=10_000)
+            for kind, (law, copula) in laws.items()
         ]
 
     return tuple(rows)

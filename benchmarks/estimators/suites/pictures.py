@@ -12,8 +12,9 @@ from torch import Tensor
 
 from mi_estimators.laws import Finite, Gaussian
 
+from .bases import Rng, Rows
 from .channels import uniform
-from .labels import Shown, Side, codes, even, symmetric_channel
+from .labels import Shown, Side, channel, codes, symmetric_channel
 from .task import Task
 
 PEER = Path(__file__).parents[1] / "build" / "scikit-learn"  # its environment
@@ -37,7 +38,7 @@ def blob(width: float = 2.0) -> Side:
     """
     pixel = torch.arange(SIZE, dtype=torch.float64)
 
-    def show(place: Tensor, generator: torch.Generator | None) -> Tensor:
+    def show(place: Tensor, generator: Rng) -> Tensor:
         centre = 3 + 9 * _to_unit(place)
         bells = (-((pixel - centre.unsqueeze(-1)) ** 2) / (2 * width**2)).exp()
         return (bells[:, 0, :, None] * bells[:, 1, None, :]).flatten(1)
@@ -66,7 +67,7 @@ def rectangle() -> Side:
     is covered, so that the middle row and column of the picture tell all four edges.
     """
 
-    def show(place: Tensor, generator: torch.Generator | None) -> Tensor:
+    def show(place: Tensor, generator: Rng) -> Tensor:
         low, high = (1 + 6 * _to_unit(place)).split(2, -1)
         sides = [_covered(low[:, k], 8 + high[:, k]) for k in (0, 1)]
         first, second = sides
@@ -115,7 +116,7 @@ def _digit_of(rows: Tensor) -> Tensor:
 def digits() -> Side:
     """Return a label from 0 to 9 as a picture of that digit, each of its pictures equally likely."""
 
-    def show(label: Tensor, generator: torch.Generator | None) -> Tensor:
+    def show(label: Tensor, generator: Rng) -> Tensor:
         pictures, labels = digit_pictures()
         order, counts = labels.argsort(), labels.bincount()
         share = uniform(len(label), 1, generator).squeeze(-1)
@@ -146,11 +147,7 @@ class DigitLabels:
         """I(X; Y), in nats: a picture determines its digit."""
         return self._labels.mutual_information
 
-    def sample(
-        self,
-        n: int,
-        generator: torch.Generator | None = None,
-    ) -> tuple[Tensor, Tensor]:
+    def sample(self, n: int, generator: Rng = None) -> Rows:
         """Draw n pairs: x of shape (n, 64), in float64, and y of shape (n, 1), whole numbers."""
         pictures, labels = digit_pictures()
         index = torch.randperm(len(labels), generator=generator)[:n]
@@ -172,7 +169,7 @@ def documents(topics: int) -> Side:
     words = _COMMON + topics * _KEYS
     weights = 1 / torch.arange(1, _COMMON + 1, dtype=torch.float64)
 
-    def show(topic: Tensor, generator: torch.Generator | None) -> Tensor:
+    def show(topic: Tensor, generator: Rng) -> Tensor:
         n = len(topic)
         common = torch.multinomial(
             weights.expand(n, -1), _LENGTH - 3, replacement=True, generator=generator
@@ -190,11 +187,11 @@ def documents(topics: int) -> Side:
     return Side(words, show, read)
 
 
-def sentences(topics: int, length: int = 12, seed: int = 9) -> Side:
+def sentences(topics: int, length: int = 12) -> Side:
     """Return a topic as a sentence of token numbers, one a column: the token at a random place is the topic's own."""
     common = 50
 
-    def show(topic: Tensor, generator: torch.Generator | None) -> Tensor:
+    def show(topic: Tensor, generator: Rng) -> Tensor:
         n = len(topic)
         tokens = torch.randint(topics, topics + common, (n, length), generator=generator)
         place = torch.randint(length, (n, 1), generator=generator)
@@ -207,28 +204,15 @@ def _places(pairs: int, rho: float, side: Side) -> Shown:
     return Shown(Gaussian(rho, dim=pairs), side, side)
 
 
-def _same_class(count: int, flip: float, x: Side, y: Side) -> Shown:
-    return Shown(symmetric_channel(even(count), flip), x, y)
-
-
-_PLACES = "closed form: a picture determines its place"
-_CLASSES = "closed form: a picture determines its digit"
-_TOPICS = "closed form: a document determines its topic"
-
 TASKS = (
-    Task("blobs-16x16", _places(2, 0.9, blob()), _PLACES),
-    Task("blobs-16x16-narrow", _places(2, 0.7, blob(1.2)), _PLACES),
-    Task("rectangles-16x16", _places(4, 0.9, rectangle()), _PLACES),
-    Task(
-        "digits-channel", _same_class(10, 0.2, digits(), digits()), _CLASSES, present=digits_present
-    ),
-    Task(
-        "digits-binary", _same_class(2, 0.1, digits(), digits()), _CLASSES, present=digits_present
-    ),
+    Task("blobs-16x16", _places(2, 0.9, blob())),
+    Task("blobs-16x16-narrow", _places(2, 0.7, blob(1.2))),
+    Task("rectangles-16x16", _places(4, 0.9, rectangle())),
+    Task("digits-channel", channel(10, 0.2, digits(), digits()), present=digits_present),
+    Task("digits-binary", channel(2, 0.1, digits(), digits()), present=digits_present),
     Task(
         "digits-label",
         DigitLabels(),
-        _CLASSES,
         rows=1797,
         discrete="y",
         fresh=False,
@@ -237,7 +221,6 @@ TASKS = (
     Task(
         "digits-noisy-label",
         DigitLabels(0.2),
-        _CLASSES,
         rows=1797,
         discrete="y",
         fresh=False,
@@ -245,12 +228,11 @@ TASKS = (
     ),
     Task(
         "digits-to-code",
-        _same_class(10, 0.2, digits(), codes(10, seed=5)),
-        _CLASSES,
+        channel(10, 0.2, digits(), codes(10, seed=5)),
         discrete="y",
         present=digits_present,
     ),
-    Task("documents-channel", _same_class(10, 0.2, documents(10), documents(10)), _TOPICS),
-    Task("sentences-label", _same_class(10, 0.2, sentences(10), codes(10)), _TOPICS, discrete="y"),
+    Task("documents-channel", channel(10, 0.2, documents(10), documents(10))),
+    Task("sentences-label", channel(10, 0.2, sentences(10), codes(10)), discrete="y"),
 )
 """Rendered places, digits, documents."""

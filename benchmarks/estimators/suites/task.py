@@ -1,4 +1,4 @@
-"""One row of a suite: a law, what its information is and where that comes from, and how it is fitted."""
+"""One row of a suite: a law, which says where its information comes from, and how it is fitted."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from mi_estimators.laws import Law
+
+from .bases import Rng, Rows
 
 Order = Callable[[Tensor, Tensor], Tensor]
 """(x, y) → the indices of the rows in the order in which they are handed over."""
@@ -26,7 +27,6 @@ class Task:
     Attributes:
         name: as rows and tables print it.
         law: its sampler, its log-ratio and its mutual information.
-        source: where the information comes from.
         copula: "gaussian" or "student" if such a copula fits the law after increasing maps of its columns, else None.
         rows: number of rows of a fit, unless others are asked for.
         discrete: the sides whose entries are labels: "x", "y" or "xy".
@@ -39,7 +39,6 @@ class Task:
 
     name: str
     law: Law
-    source: str
     copula: str | None = None
     rows: int = 5000
     discrete: str | None = None
@@ -65,11 +64,7 @@ class Task:
         named = {"discrete": self.discrete, "groups": self.groups}
         return {name: value for name, value in named.items() if value is not None}
 
-    def sample(
-        self,
-        n: int,
-        generator: torch.Generator | None = None,
-    ) -> tuple[Tensor, Tensor]:
+    def sample(self, n: int, generator: Rng = None) -> Rows:
         """Draw n pairs and arrange them: x of shape (n, dim_x) and y of shape (n, dim_y)."""
         return self.arranged(*self.law.sample(n, generator))
 

@@ -56,12 +56,12 @@ for name, objective in objectives.items():
 
     critic, a, b = model(x[own], y[own])
     value = objective(gather(critic(a, gather(b))))
-    assert_close(value, expected, rtol=0, atol=1e-10)
-    assert_close(averaged(gradient(model, value)), single, rtol=0, atol=1e-10)
+    torch.testing.assert_close(value, expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(averaged(gradient(model, value)), single, rtol=0, atol=1e-10)
 
     critic, a, b = model(x[own], y[own])  # embeddings gathered instead of scores
     value = objective(critic(gather(a), gather(b)))
-    assert_close(averaged(gradient(model, value)), single, rtol=0, atol=1e-10)
+    torch.testing.assert_close(averaged(gradient(model, value)), single, rtol=0, atol=1e-10)
 
     wrapped = torch.nn.parallel.DistributedDataParallel(separable(3), broadcast_buffers=False)
     value = objective(gather(wrapped(x[own], gather(y[own]))))
@@ -70,7 +70,7 @@ for name, objective in objectives.items():
     alone.load_state_dict(wrapped.module.state_dict())
     objective(alone(x, y)).backward()
     for p, q in zip(wrapped.parameters(), alone.parameters()):
-        assert_close(p.grad, q.grad, rtol=0, atol=1e-10)
+        torch.testing.assert_close(p.grad, q.grad, rtol=0, atol=1e-10)
 
 # A mean over rows needs no gathered matrix, and DV needs one number a row.
 model = Model()
@@ -81,12 +81,12 @@ critic, a, b = model(x[own], y[own])
 rows = critic(a, gather(b))
 positive = rows.diagonal(6 * rank)
 value = mi.dv(positive[:, None], rows).mean()
-assert_close(averaged(gradient(model, value)), single[0], rtol=0, atol=1e-10)
+torch.testing.assert_close(averaged(gradient(model, value)), single[0], rtol=0, atol=1e-10)
 critic, a, b = model(x[own], y[own])
 rows = critic(a, gather(b))
 negatives = rows[torch.arange(12) != torch.arange(6 * rank, 6 * rank + 6)[:, None]].unflatten(0, (6, 11))
 value = mi.dv(gather(rows.diagonal(6 * rank)), gather(log_mean_exp(negatives)))
-assert_close(averaged(gradient(model, value)), single[1], rtol=0, atol=1e-10)
+torch.testing.assert_close(averaged(gradient(model, value)), single[1], rtol=0, atol=1e-10)
 
 assert gather(torch.full((2, 3), float(rank)))[:, 0].tolist() == [0.0, 0.0, 1.0, 1.0]
 assert gather(torch.tensor([rank])).tolist() == [0, 1]

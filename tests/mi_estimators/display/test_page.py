@@ -118,6 +118,12 @@ def test_names_and_colours(name):
     assert colour(name) in (*PALETTE, *COLOURS.values())
 
 
+def test_names_of_losses():
+    """A figure calls a loss as its row does."""
+    for name, row in mi.preference.ALTERNATIVES.items():
+        assert label(name) == row.label
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0.0, "0"), (1e-5, "1.000e-05"), (float("inf"), "never"), (12345.0, "1.234e+04")],
