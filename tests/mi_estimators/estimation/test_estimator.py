@@ -13,15 +13,20 @@ import mi_estimators as mi
 from mi_estimators.estimation import crossfit
 from mi_estimators.estimation.critics import Separable
 from mi_estimators.estimation.training import fit_critics
+from mi_estimators.laws import TASKS, Gaussian
 from tests.mi_estimators.shared import refused, sample, seeded
 
 FAST = dict(steps=60, hidden=16, batch_size=128, folds=2)
 
 
+def quick_fit(x, y, **settings):
+    return mi.MIEstimator(**FAST | settings).fit(x, y)
+
+
 @pytest.mark.parametrize("name", mi.ESTIMATORS)
 def test_estimators(name):
     """Every estimator finds the information of a Gaussian."""
-    law = mi.laws.Gaussian(0.8)
+    law = Gaussian(0.8)
     estimate = mi.estimate_mi(*sample(law, 1000), name, **FAST)
     # The certificate is a bound for the worst law.
     loose = 0.35 if name == "js_certificate" else 0.1
@@ -41,7 +46,7 @@ def test_estimators(name):
 @pytest.mark.parametrize("critic", ["separable", "bilinear", "concatenated", "hybrid"])
 @pytest.mark.parametrize("estimator", ["js", "infonce"])
 def test_critics(critic, estimator):
-    law = mi.laws.Gaussian(0.6, 2)  # the bilinear critic lacks the squares: it finds most of it
+    law = Gaussian(0.6, 2)  # the bilinear critic lacks the squares: it finds most of it
     settings = dict(
         critic=critic,
         anchor="none",
@@ -66,7 +71,7 @@ def test_own_critics():
             assert x.dim() == y.dim() == 2
             return self.weight * x[:, :1] @ y[:, :1].mT
 
-    law, module = mi.laws.Gaussian(0.6), Product()
+    law, module = Gaussian(0.6), Product()
     settings = dict(anchor="none", steps=100, learning_rate=5e-2, folds=2)
     by_module = mi.estimate_mi(*sample(law, 1500), critic=module, **settings)
 
@@ -111,12 +116,12 @@ def test_wrong_critic(critic, outcome):
     """A user's critic that does not score each pair is refused."""
     message = rf"critic: expected scores of shape \(4, 3\) for rows .* got {outcome}"
     with pytest.raises(ValueError, match=message):
-        mi.estimate_mi(*sample(mi.laws.Gaussian(0.5), 200), critic=critic, **FAST)
+        mi.estimate_mi(*sample(Gaussian(0.5), 200), critic=critic, **FAST)
 
 
 def test_groups():
     """Groups stay within folds and count as one."""
-    law, copies = mi.laws.Gaussian(0.6), 3
+    law, copies = Gaussian(0.6), 3
     x, y = (rows.repeat_interleave(copies, 0) for rows in sample(law, 400))
     labels = np.repeat(np.random.default_rng(0).permutation(400) - 7, copies)
     order = np.random.default_rng(1).permutation(len(labels))
@@ -173,12 +178,12 @@ def test_large_group():
 
 def test_default_device():
     """Another default device changes nothing."""
-    x, y = sample(mi.laws.Gaussian(0.5), 200)
-    here = mi.MIEstimator(**FAST).fit(x, y)
+    x, y = sample(Gaussian(0.5), 200)
+    here = quick_fit(x, y)
     torch.set_default_device("meta")
 
     try:
-        there = mi.MIEstimator(**FAST).fit(x, y)
+        there = quick_fit(x, y)
         scores = there.score_matrix(x, y)
         fresh = there.estimate(x, y).nats
         nearest = mi.ksg(x, y)
@@ -192,7 +197,7 @@ def test_default_device():
 
 @pytest.mark.parametrize("transform", ["none", "standard", "one_scale", "rank", "both"])
 def test_transforms(transform):
-    law = mi.laws.Gaussian(0.7)
+    law = Gaussian(0.7)
     x, y = sample(law, 1500)
     estimate = mi.estimate_mi(x, y, transform=transform, **FAST)
     assert abs(estimate.nats - law.mutual_information) < 0.08
@@ -200,7 +205,7 @@ def test_transforms(transform):
 
 def test_overfitting():
     """Overfitting does not reach the reported value."""
-    x, y = sample(mi.laws.Gaussian(0.0, 20), 300)  # independent, and few rows for 40 columns
+    x, y = sample(Gaussian(0.0, 20), 300)  # independent, and few rows for 40 columns
     estimate = mi.estimate_mi(x, y, anchor="none", patience=50, steps=150)
     assert abs(estimate.nats) < 0.1
     assert estimate.interval[0] <= 0.02
@@ -208,8 +213,8 @@ def test_overfitting():
 
 def test_fresh_rows():
     """The value is that of fresh rows."""
-    law = mi.laws.TASKS["half_cube-multinormal-sparse-5-5-2-2.0"]
-    estimator = mi.MIEstimator(**FAST).fit(*sample(law, 1500))
+    law = TASKS["half_cube-multinormal-sparse-5-5-2-2.0"]
+    estimator = quick_fit(*sample(law, 1500))
     fresh = estimator.estimate(*sample(law, 4000, seed=1))
 
     assert abs(fresh.nats - estimator.estimate_.nats) < 3 * math.hypot(
@@ -219,8 +224,8 @@ def test_fresh_rows():
 
 def test_held_out_rows(monkeypatch):
     """Every row is held out once and trains no critic that reads it."""
-    x, y = sample(mi.laws.Gaussian(0.5), 200)
-    estimator = mi.MIEstimator(**FAST).fit(x, y)
+    x, y = sample(Gaussian(0.5), 200)
+    estimator = quick_fit(x, y)
     parts = [indices for _, _, indices in estimator.folds_]
 
     assert torch.cat(parts).sort().values.tolist() == list(range(200))
@@ -232,7 +237,7 @@ def test_held_out_rows(monkeypatch):
         return fit_critics(row, network, members, **settings)
 
     monkeypatch.setattr(crossfit, "fit_critics", record)
-    estimator = mi.MIEstimator(**FAST, transform="none").fit(x, y)
+    estimator = quick_fit(x, y, transform="none")
     for (_, _, indices), rows in zip(estimator.folds_, given, strict=False):
         own, seen = x[indices].float().flatten(), rows.flatten()
         assert not set(own.tolist()) & set(seen.tolist())
@@ -240,7 +245,7 @@ def test_held_out_rows(monkeypatch):
 
 def test_kinds_of_rows():
     """NumPy and torch, vectors and columns agree; equal seeds are equal to the bit."""
-    x, y = (v.numpy() for v in sample(mi.laws.Gaussian(0.5), 200))
+    x, y = (v.numpy() for v in sample(Gaussian(0.5), 200))
     state = torch.random.get_rng_state()
     first = mi.estimate_mi(x, y, **FAST)
 
@@ -256,7 +261,7 @@ def test_kinds_of_rows():
 
 
 def test_memory_layouts():
-    x, y = (v.numpy() for v in sample(mi.laws.Gaussian(0.5), 200))
+    x, y = (v.numpy() for v in sample(Gaussian(0.5), 200))
     nats = mi.estimate_mi(x, y, seed=np.int64(3), **FAST).nats
     copy = x.copy()
 
@@ -270,7 +275,7 @@ def test_memory_layouts():
 
 def test_increasing_maps():
     """With ranks, increasing maps of a column change nothing."""
-    x, y = (v.numpy().astype(np.float64) for v in sample(mi.laws.Gaussian(0.5), 300))
+    x, y = (v.numpy().astype(np.float64) for v in sample(Gaussian(0.5), 300))
     warped = mi.estimate_mi(np.sinh(5 * x), y**3, **FAST)
     # Between ranks the maps bend.
     assert warped.nats == pytest.approx(mi.estimate_mi(x, y, **FAST).nats, abs=0.02)
@@ -291,8 +296,8 @@ def test_params():
 
 def test_score_matrix():
     """The score matrix is the mean of the folds' critics."""
-    law = mi.laws.Gaussian(0.5)
-    estimator = mi.MIEstimator(**FAST).fit(*sample(law, 300))
+    law = Gaussian(0.5)
+    estimator = quick_fit(*sample(law, 300))
     x, y = sample(law, 9, seed=5)
     scores = estimator.score_matrix(x, y[:4])
 
@@ -311,7 +316,7 @@ def test_not_fitted():
         with pytest.raises(ValueError, match=r"expected a fitted estimator, got one before fit"):
             call()
 
-    estimator = mi.MIEstimator(**FAST).fit(*sample(mi.laws.Gaussian(0.5, 2), 200))
+    estimator = quick_fit(*sample(Gaussian(0.5, 2), 200))
     with pytest.raises(ValueError, match=r"x: expected rows of shape \(2,\) as in fit, got \(1,\)"):
         estimator.estimate(torch.ones(100), torch.ones(100, 2))
     with pytest.raises(ValueError, match="y: expected as many rows as x"):
@@ -319,20 +324,20 @@ def test_not_fitted():
 
 
 def test_progress(capsys):
-    mi.estimate_mi(*sample(mi.laws.Gaussian(0.5), 100), progress=True, **FAST)
+    mi.estimate_mi(*sample(Gaussian(0.5), 100), progress=True, **FAST)
     assert "estimate_mi" in capsys.readouterr().err
 
 
 def test_ten_nats():
-    law = mi.laws.TASKS["multinormal-20-10nats"]
+    law = TASKS["multinormal-20-10nats"]
     estimate = mi.estimate_mi(*sample(law, 4000), **FAST)
     assert abs(estimate.nats - 10) < 0.5
 
 
 def test_pickling():
     """Fitted estimators and estimates can be saved and read again."""
-    law = mi.laws.Gaussian(0.5)
-    estimator = mi.MIEstimator(**FAST).fit(*sample(law, 200))
+    law = Gaussian(0.5)
+    estimator = quick_fit(*sample(law, 200))
     again = pickle.loads(pickle.dumps(estimator))
 
     assert again.estimate_ == estimator.estimate_
@@ -344,8 +349,8 @@ def test_pickling():
 
 def test_fresh_labels():
     """Fresh rows are read as the fitted ones were."""
-    law = mi.laws.TASKS["multinormal-20-2nats"]
-    estimator = mi.MIEstimator(**FAST).fit(*sample(law, 300))
+    law = TASKS["multinormal-20-2nats"]
+    estimator = quick_fit(*sample(law, 300))
     estimator.set_params(estimator="infonce")
 
     with torch.inference_mode():
@@ -366,13 +371,13 @@ def test_failed_fit():
     def failing(dim_x, dim_y):
         raise RuntimeError("no such critic")
 
-    law = mi.laws.Gaussian(0.5)
-    estimator = mi.MIEstimator(**FAST).fit(*sample(law, 200))
+    law = Gaussian(0.5)
+    estimator = quick_fit(*sample(law, 200))
     before = estimator.score_matrix(*sample(law, 9))
     estimator.set_params(critic=failing)
 
     with pytest.raises(RuntimeError, match="no such critic"):
-        estimator.fit(*sample(mi.laws.Gaussian(0.5, 2), 200))
+        estimator.fit(*sample(Gaussian(0.5, 2), 200))
     assert torch.equal(estimator.score_matrix(*sample(law, 9)), before)
 
 
@@ -446,7 +451,7 @@ def test_row_order(name):
 
     Not of the order in which they come, nor of the names of groups; fresh rows too.
     """
-    x, y = sample(mi.laws.Gaussian(0.8), 300)
+    x, y = sample(Gaussian(0.8), 300)
     labels = np.arange(300) // 3
     orders = [torch.arange(300), x[:, 0].argsort(), torch.randperm(300)]
 
@@ -459,7 +464,7 @@ def test_row_order(name):
         )
 
     fits = list(map(fitted, orders))
-    fresh = sample(mi.laws.Gaussian(0.8), 300, seed=1)
+    fresh = sample(Gaussian(0.8), 300, seed=1)
 
     for read in (
         lambda fit: fit.estimate_,
@@ -478,7 +483,7 @@ def test_fresh_blocks():
     generator = seeded()
     label = torch.randint(10, (600,), generator=generator).double()
     value = label + 0.1 * torch.randn(600, generator=generator)
-    fitted = mi.MIEstimator(**FAST).fit(label, value)
+    fitted = quick_fit(label, value)
 
     order = label.argsort(stable=True)
     blocks = fitted.estimate(label[order], value[order])
@@ -487,7 +492,7 @@ def test_fresh_blocks():
 
 def test_threads():
     """Threads that fit at once agree to the last digit."""
-    x, y = sample(mi.laws.Gaussian(0.8), 200)
+    x, y = sample(Gaussian(0.8), 200)
 
     def fit(seed):
         return mi.estimate_mi(x, y, anchor="none", seed=seed, **FAST).nats
@@ -498,10 +503,10 @@ def test_threads():
 
 
 def test_autocast():
-    x, y = sample(mi.laws.Gaussian(0.8), 200)
-    fitted = mi.MIEstimator(**FAST).fit(x, y)
+    x, y = sample(Gaussian(0.8), 200)
+    fitted = quick_fit(x, y)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        again = mi.MIEstimator(**FAST).fit(x, y)
+        again = quick_fit(x, y)
         fresh = again.estimate(x, y).nats
         scores = again.score_matrix(x[:5], y[:5])
 
@@ -512,9 +517,9 @@ def test_autocast():
 
 def test_drawn_seed():
     """Without a seed one is drawn and kept."""
-    x, y = sample(mi.laws.Gaussian(0.8), 200)
-    drawn = mi.MIEstimator(seed=None, **FAST).fit(x, y)
-    again = mi.MIEstimator(seed=drawn.seed_, **FAST).fit(x, y)
+    x, y = sample(Gaussian(0.8), 200)
+    drawn = quick_fit(x, y, seed=None)
+    again = quick_fit(x, y, seed=drawn.seed_)
     assert again.estimate_.nats == drawn.estimate_.nats
 
 
@@ -526,7 +531,7 @@ def test_mixed_table():
     table = pandas.DataFrame({"noise": generator.normal(size=300), "label": label})
     value = generator.normal(size=300) + 4 * (label == "red")
 
-    fitted = mi.MIEstimator(**FAST).fit(table, value.tolist())
+    fitted = quick_fit(table, value.tolist())
     assert 0.4 < fitted.estimate_.nats <= math.log(2) + 0.01
     assert fitted.score_matrix(table[:3], value[:4]).shape == (3, 4)
 

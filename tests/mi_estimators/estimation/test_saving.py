@@ -23,6 +23,17 @@ def sample(n, seed=0):
     return LAW.sample(n, seeded(seed))
 
 
+def saved(folder, **settings):
+    """Fit the rows of the law, save the fit, and return it."""
+    fitted = mi.MIEstimator(**FAST | settings).fit(*sample(200))
+    fitted.save(folder / "fit.npz")
+    return fitted
+
+
+def load(folder, *critic, **settings):
+    return mi.MIEstimator.load(folder / "fit.npz", *critic, **settings)
+
+
 def same_answers(loaded, fitted, fresh=None):
     """Compare every answer to the last bit; `repr` shows all digits, and infinities and NaN as themselves."""
     fresh = sample(50, seed=1) if fresh is None else fresh
@@ -54,9 +65,8 @@ SETTINGS = [
 @pytest.mark.parametrize("changes", SETTINGS, ids=str)
 def test_round_trip(changes, tmp_path):
     """A loaded estimator answers as the one that was saved."""
-    fitted = mi.MIEstimator(**FAST | changes).fit(*sample(200))
-    fitted.save(tmp_path / "fit.npz")
-    loaded = mi.MIEstimator.load(tmp_path / "fit.npz")
+    fitted = saved(tmp_path, **changes)
+    loaded = load(tmp_path)
     same_answers(loaded, fitted)
 
     assert loaded.get_params() == fitted.get_params()
@@ -70,7 +80,7 @@ def test_many_columns(tmp_path):
     x, y = torch.randn(100, 300), torch.randn(100, 2)
     fitted = mi.MIEstimator(**FAST).fit(x, y)
     fitted.save(tmp_path / "fit.npz")
-    same_answers(mi.MIEstimator.load(tmp_path / "fit.npz"), fitted, (x, y))
+    same_answers(load(tmp_path), fitted, (x, y))
 
 
 def test_tables(tmp_path):
@@ -96,7 +106,7 @@ def test_classifier(tmp_path):
     label = ["high" if number > 0 else "low" for number in value[:, 0].tolist()]
     fitted = mi.MIEstimator(**FAST).fit(value, label)
     fitted.save(tmp_path / "fit.npz")
-    loaded = mi.MIEstimator.load(tmp_path / "fit.npz")
+    loaded = load(tmp_path)
 
     assert fitted.estimate_.expert == "classifier"
     assert torch.equal(loaded.pointwise(value, label), fitted.pointwise(value, label))
@@ -123,7 +133,7 @@ def test_shaped_rows(tmp_path):
     )
     fitted = mi.MIEstimator(critic=Pictures, **FAST).fit(pictures, pictures.sum((1, 2, 3)))
     fitted.save(tmp_path / "fit.npz")
-    loaded = mi.MIEstimator.load(tmp_path / "fit.npz", Pictures)
+    loaded = load(tmp_path, Pictures)
     fresh = pictures[:20], pictures[:20].sum((1, 2, 3))
 
     assert torch.equal(loaded.pointwise(*fresh), fitted.pointwise(*fresh))
@@ -164,16 +174,15 @@ def of_our_parts(dim_x, dim_y):
 @pytest.mark.parametrize("anchor", ["copula", "none"])
 def test_own_critic(critic, anchor, tmp_path):
     """A user's critic is made again by what made it."""
-    fitted = mi.MIEstimator(critic=critic, anchor=anchor, **FAST).fit(*sample(200))
-    fitted.save(tmp_path / "fit.npz")
+    fitted = saved(tmp_path, critic=critic, anchor=anchor)
     before = torch.get_rng_state()
-    same_answers(mi.MIEstimator.load(tmp_path / "fit.npz", critic), fitted)
+    same_answers(load(tmp_path, critic), fitted)
 
     assert torch.equal(before, torch.get_rng_state())
     with pytest.raises(
         ValueError, match=r"critic: expected the function or module that .* got None"
     ):
-        mi.MIEstimator.load(tmp_path / "fit.npz")
+        load(tmp_path)
 
 
 class Wider(Product):
@@ -198,10 +207,9 @@ class Wider(Product):
 )
 def test_other_critic(critic, message, tmp_path):
     """Another critic than the one saved is refused."""
-    fitted = mi.MIEstimator(critic=Product, anchor="none", **FAST).fit(*sample(200))
-    fitted.save(tmp_path / "fit.npz")
+    saved(tmp_path, critic=Product, anchor="none")
     with pytest.raises(ValueError, match=f"critic: expected {message}"):
-        mi.MIEstimator.load(tmp_path / "fit.npz", critic)
+        load(tmp_path, critic)
 
 
 def test_other_shape(tmp_path):
@@ -220,18 +228,18 @@ def test_other_shape(tmp_path):
     with pytest.raises(
         ValueError, match="critic: expected what made the Product that was saved, got"
     ):
-        mi.MIEstimator.load(tmp_path / "fit.npz", Product())
+        load(tmp_path, Product())
 
 
 def test_needless_critic(tmp_path):
     """A critic for a file that needs none is refused."""
-    mi.MIEstimator(**FAST).fit(*sample(200)).save(tmp_path / "fit.npz")
+    saved(tmp_path)
     with pytest.raises(ValueError, match=r"critic: expected None, since .* has 'gated'"):
-        mi.MIEstimator.load(tmp_path / "fit.npz", Product)
+        load(tmp_path, Product)
     with pytest.raises(ValueError, match="device: expected"):
-        mi.MIEstimator.load(tmp_path / "fit.npz", device="gpu")
+        load(tmp_path, device="gpu")
 
-    assert mi.MIEstimator.load(tmp_path / "fit.npz", device="cpu").device == "cpu"
+    assert load(tmp_path, device="cpu").device == "cpu"
 
 
 def test_changed_settings(tmp_path):
@@ -240,9 +248,9 @@ def test_changed_settings(tmp_path):
     fitted.set_params(critic="separable").save(tmp_path / "fit.npz")
 
     with pytest.raises(ValueError, match="critic: expected the function or module"):
-        mi.MIEstimator.load(tmp_path / "fit.npz")
+        load(tmp_path)
 
-    loaded = mi.MIEstimator.load(tmp_path / "fit.npz", Product)
+    loaded = load(tmp_path, Product)
     same_answers(loaded, fitted)
 
     assert loaded.critic == "separable"
@@ -333,8 +341,7 @@ def test_truncated_file(tmp_path):
 
 def test_failed_save(tmp_path):
     """A save that fails leaves the old file."""
-    fitted = mi.MIEstimator(**FAST).fit(*sample(200))
-    fitted.save(tmp_path / "fit.npz")
+    fitted = saved(tmp_path)
     before = (tmp_path / "fit.npz").read_bytes()
     fitted.folds_[0][1].note = {"a", "set"}
 
@@ -346,7 +353,7 @@ def test_failed_save(tmp_path):
 
 def test_contents(tmp_path):
     """The file is JSON and arrays."""
-    mi.MIEstimator(**FAST).fit(*sample(200)).save(tmp_path / "fit.npz")
+    saved(tmp_path)
     with zipfile.ZipFile(tmp_path / "fit.npz") as archive:
         assert all(name.endswith(".npy") for name in archive.namelist())
     with np.load(tmp_path / "fit.npz", allow_pickle=False) as archive:
