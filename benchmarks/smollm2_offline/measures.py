@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -95,9 +94,9 @@ def sampled_kl(
 
 
 @torch.no_grad()
-def text_nats(model: CausalLM, tokenizer: Any, windows: int, path: Path = TEXT) -> float:
+def text_nats(model: CausalLM, tokenizer: Any, windows: int) -> float:
     """Return the mean −ln π of a token of other text, in nats; its exponential is the perplexity."""
-    ids = tokenizer(path.read_text(encoding="utf-8"), add_special_tokens=False)["input_ids"]
+    ids = tokenizer(TEXT.read_text(encoding="utf-8"), add_special_tokens=False)["input_ids"]
     count = min(windows, len(ids) // WINDOW)
     rows = torch.tensor(ids[: count * WINDOW]).view(count, WINDOW)
 

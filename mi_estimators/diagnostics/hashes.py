@@ -10,18 +10,17 @@ from torch import Tensor
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 
-def row_hashes(columns: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
+def row_hashes(columns: np.ndarray) -> np.ndarray:
     """Return a 64-bit hash of each row, column by column in integers.
 
     Args:
         columns: numbers, shape (d, n).
-        start: hashes of what stands before in the same rows, shape (n,), uint64.
 
     >>> first, second, third = row_hashes(np.array([[1.0, 2.0, 1.0], [0.0, 0.0, -0.0]]))
     >>> bool(first == third), bool(first == second)
     (True, False)
     """
-    hashes = np.zeros(columns.shape[1], np.uint64) if start is None else start
+    hashes = np.zeros(columns.shape[1], np.uint64)
     for column in columns:
         entries = np.ascontiguousarray(column, np.float64) + 0.0  # −0 is 0
         hashes = mixed(hashes ^ entries.view(np.uint64))

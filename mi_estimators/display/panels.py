@@ -57,15 +57,12 @@ def estimate_figure(
     return figure
 
 
-def heat_map(
-    names: Sequence[str], values: ArrayLike, flagged: ArrayLike, title: str = "nats"
-) -> Figure:
-    """Draw a square table of values; cells that are not finite stay empty, and flagged ones carry a mark.
+def heat_map(names: Sequence[str], values: ArrayLike, flagged: ArrayLike) -> Figure:
+    """Draw a square table of values in nats; cells that are not finite stay empty, and flagged ones carry a mark.
 
     Args:
         names: of the k rows and columns.
         values, flagged: shape (k, k).
-        title: what the values are.
     """
     table, marks = np.asarray(values, dtype=float), np.asarray(flagged, dtype=bool)
     shownable = np.ma.masked_invalid(table)
@@ -76,7 +73,7 @@ def heat_map(
         figure = shown(side + 1, side)
         axes = figure.subplots()
         image = axes.imshow(shownable, cmap="Blues", vmin=0, vmax=max(largest, 1e-3))
-        figure.colorbar(image, label=title, shrink=0.8)
+        figure.colorbar(image, label="nats", shrink=0.8)
         places = range(len(names))
         axes.set_xticks(places, names, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(places, names)

@@ -12,11 +12,11 @@ from benchmarks.smollm2_online import plan as online_plan
 SIZE = offline_plan.TINY
 
 
-def offline(arm, seed, z_chosen, nats=5.0, right=(1, 0)):
+def offline(arm, seed, z_chosen):
     return {
         **{"size": SIZE.name, "arm": arm, "matching": "gradient", "beta": offline_plan.BETA},
         **{"seed": seed, "steps": [0, 2, 4], "z_chosen": z_chosen, "z_rejected": [0.0, -1.0, -2.0]},
-        **{"kl": [0.0, 0.1, 0.2], "text_nats": nats, "right": list(right), "end_finished": 1.0},
+        **{"kl": [0.0, 0.1, 0.2], "text_nats": 5.0, "right": [1, 0], "end_finished": 1.0},
         **{"end_tokens": 2.0, "seconds": 1.0},
     }
 

@@ -50,7 +50,7 @@ def test_report(tmp_path, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def write_run(folder, alerts=(), held_out=0.9):
+def write_run(folder, alerts=()):
     """Write the files of a run of three steps; step 2 has the alerts."""
     folder.mkdir()
     facts = {"bound": "dv", "loss_start": 0.6931, "versions": {}}
@@ -69,7 +69,7 @@ def write_run(folder, alerts=(), held_out=0.9):
         for step in (1, 2, 3)
     ]
     rows[1]["alerts"] = {kind: f"{kind} in words" for kind in alerts}
-    rows.append({"step": 3, "eval_loss": held_out, "eval_rewards/accuracies": 0.5})
+    rows.append({"step": 3, "eval_loss": 0.9, "eval_rewards/accuracies": 0.5})
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     completions = [{"prompt": "2 + 2?", "before": "22", "after": "4 <b>"}]
     (folder / "completions.jsonl").write_text("".join(f"{json.dumps(r)}\n" for r in completions))

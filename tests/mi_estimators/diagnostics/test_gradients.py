@@ -26,13 +26,12 @@ OBJECTIVES = {"dv": mi.dv, **mi.DIVERGENCES, "infonce": mi.infonce, "smile": mi.
 objectives = pytest.mark.parametrize("name", OBJECTIVES)
 
 
-def rows(
-    n: int,
-    rho: float = 0.6,
-    dim: int = 2,
-    seed: int = 0,
-):
-    return mi.laws.Gaussian(rho, dim).sample(n, seeded(seed))
+def rows(n: int, dim: int = 2):
+    return mi.laws.Gaussian(0.6, dim).sample(n, seeded())
+
+
+def separable() -> Separable:
+    return Separable(2, 2, hidden=6, zero_start=False)
 
 
 def value(name: str, scores: torch.Tensor) -> torch.Tensor:
@@ -66,7 +65,7 @@ class Quadratic(nn.Module):
 def test_contributions(name):
     """Contributions sum to the gradient."""
     x, y = rows(12)
-    critic = Separable(2, 2, hidden=6, zero_start=False)
+    critic = separable()
     measured = sample_gradients(OBJECTIVES[name], critic, x, y)
 
     parameters = sum(parameter.numel() for parameter in critic.parameters())
@@ -130,7 +129,7 @@ def test_one_minibatch(name):
 @pytest.mark.parametrize("name", ["dv", "nwj", "js", "infonce"])
 def test_statistics_loop(name):
     x, y = rows(96)
-    critic = Separable(2, 2, hidden=6, zero_start=False)
+    critic = separable()
     measured = gradient_statistics(OBJECTIVES[name], critic, x, y, batch_size=16)
     batches = zip(x.split(16), y.split(16), strict=True)
     stacked = torch.stack([gradient(name, critic, *batch) for batch in batches])
@@ -149,14 +148,10 @@ def test_statistics_loop(name):
     )
 
 
-def finite_law(
-    seed: int,
-    nx: int = 2,
-    ny: int = 3,
-) -> tuple[mi.laws.Finite, torch.Tensor]:
-    logits = torch.randn(nx * ny, generator=seeded(seed))
-    law = mi.laws.Finite(logits.log_softmax(0).reshape(nx, ny))
-    return law, law.log_ratio_matrix + torch.randn(nx, ny, generator=seeded(seed + 99))
+def finite_law(seed: int) -> tuple[mi.laws.Finite, torch.Tensor]:
+    logits = torch.randn(6, generator=seeded(seed))
+    law = mi.laws.Finite(logits.log_softmax(0).reshape(2, 3))
+    return law, law.log_ratio_matrix + torch.randn(2, 3, generator=seeded(seed + 99))
 
 
 @pytest.mark.parametrize("size", [2, 3])
@@ -260,7 +255,7 @@ def test_table_entries():
     """The gradient table holds what the functions return."""
     (x, y), critic, names = (
         rows(140),
-        Separable(2, 2, hidden=6, zero_start=False),
+        separable(),
         ("dv", "nwj", "js", "infonce", "smile"),
     )
     table = gradient_table(critic, x, y, names, batch_size=16)
@@ -331,7 +326,7 @@ def test_no_weight():
 def test_table_lines():
     """The gradient table prints every bound on a line."""
     x, y = rows(64)
-    critic = Separable(2, 2, hidden=6, zero_start=False)
+    critic = separable()
     lines = str(gradient_table(critic, x, y, batch_size=16)).splitlines()
     assert [line.split()[0] for line in lines] == ["bound", "dv", "nwj", "js", "infonce"]
     assert len({len(line) for line in lines}) == 1

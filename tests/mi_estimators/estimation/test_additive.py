@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mi_estimators.estimation.experts.additive import AdditiveModel, LogDensity
 from mi_estimators.estimation.forms import Form
+from tests.mi_estimators.shared import seeded
 
 LAWS = {  # noise of mean about 0, and its entropy in nats
     "uniform": (lambda u: u - 0.5, 0.0),
@@ -20,13 +21,13 @@ LAWS = {  # noise of mean about 0, and its entropy in nats
 laws_of_noise = pytest.mark.parametrize("name", LAWS)
 
 
-def pairs(name, rows=4000, columns=1, seed=0, scale=0.1):
-    """Return x, and y = x + scaled noise."""
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.randn(rows, columns, generator=generator)
-    uniform = torch.rand(rows, columns, generator=generator).clamp(1e-9, 1 - 1e-9)
+def pairs(name, rows=4000, seed=0):
+    """Return x, and y = x + a tenth of the noise."""
+    generator = seeded(seed)
+    x = torch.randn(rows, 1, generator=generator)
+    uniform = torch.rand(rows, 1, generator=generator).clamp(1e-9, 1 - 1e-9)
 
-    return x, x + scale * LAWS[name][0](uniform)
+    return x, x + 0.1 * LAWS[name][0](uniform)
 
 
 def entropy_of_sum(y):

@@ -16,9 +16,9 @@ from tests.mi_estimators.shared import seeded
 FAST = dict(steps=10, hidden=8, batch_size=64, folds=2)
 
 
-def three_columns(n=200):
-    x, y = mi.laws.Gaussian(0.8).sample(n, seeded())
-    walk = torch.randn(n, generator=seeded(1)).cumsum(0)
+def three_columns():
+    x, y = mi.laws.Gaussian(0.8).sample(200, seeded())
+    walk = torch.randn(200, generator=seeded(1)).cumsum(0)
     return {"a": x[:, 0], "b & c": y[:, 0], "walk": walk}
 
 

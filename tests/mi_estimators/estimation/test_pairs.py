@@ -13,9 +13,8 @@ from mi_estimators.estimation.pairs import fit_pairs, read_pairs
 FAST = dict(steps=50, hidden=8, folds=2)
 
 
-def rows(n=1000, columns=3, seed=0):
-    rng = np.random.default_rng(seed)
-    x, noise = rng.normal(size=(2, n, columns))
+def rows(n=1000, columns=3):
+    x, noise = np.random.default_rng(0).normal(size=(2, n, columns))
     return x, x + noise
 
 

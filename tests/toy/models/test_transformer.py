@@ -9,9 +9,9 @@ from torch.testing import assert_close
 from toy.models.transformer import log_likelihood, next_token_log_probs, sample, transformer
 
 
-def _policy(replicas=2, vocabulary=3, length=4):
+def _policy(replicas=2, length=4):
     generator = torch.Generator().manual_seed(0)
-    return [p.double() for p in transformer(replicas, vocabulary, length, 8, generator)]
+    return [p.double() for p in transformer(replicas, 3, length, 8, generator)]
 
 
 def test_normalised():
