@@ -279,46 +279,42 @@ def above_imports(row: jsonl.Row) -> float:
     return row["peak_bytes"] - row["imports_bytes"]
 
 
+def lines(setting: tuple, members: list[jsonl.Row]) -> list[list[str]]:
+    """Return the lines of the table that belong to a setting, a side each."""
+    model, lengths, negatives, _, precision, steps = setting
+    speeds, peer = rates(members), best_peer(members)
+    others = {row["round"]: row for row in members if row["side"] == peer}
+
+    body = []
+    for side, values in speeds.items():
+        own = [row for row in members if row["side"] == side]
+        seconds = median(median(row["cpu_seconds"][1:]) for row in own)
+        tokens = median(row["tokens"] / steps / median(row["cpu_seconds"][1:]) for row in own)
+        pairs = [(row, others[row["round"]]) for row in own if row["round"] in others]
+        body.append(
+            [
+                *(model, lengths, str(negatives), precision, side, str(len(values))),
+                f"{seconds:.2f}",
+                f"{median(values.values()):.3f}",
+                f"{tokens:.0f}",
+                f"{median(row['cpu_before'] for row in own):.0f}",
+                f"{median(map(above_imports, own)) / 2**30:.2f}",
+                spread(
+                    [values[row["round"]] / speeds[row["side"]][row["round"]] for _, row in pairs]
+                ),
+                spread([above_imports(row) / above_imports(other) for row, other in pairs]),
+            ]
+        )
+
+    return body
+
+
 def page(rows: list[jsonl.Row]) -> str:
     """Return the table as a page."""
     head = ["model", "lengths", "K", "precision", "side", "rounds", "CPU s a step", "pairs / CPU s"]
-    head += [
-        "tokens / CPU s",
-        "CPU s before",
-        "peak GiB above imports",
-        "speed / TRL",
-        "memory / TRL",
-    ]
-
-    body = []
-    for setting, members in groups(rows).items():
-        model, lengths, negatives, _, precision, steps = setting
-        speeds, peer = rates(members), best_peer(members)
-        for side, values in speeds.items():
-            own = [row for row in members if row["side"] == side]
-            seconds = median(median(row["cpu_seconds"][1:]) for row in own)
-            tokens = median(row["tokens"] / steps / median(row["cpu_seconds"][1:]) for row in own)
-            others = {row["round"]: row for row in members if row["side"] == peer}
-            pairs = [(row, others[row["round"]]) for row in own if row["round"] in others]
-            memory = [above_imports(row) / above_imports(other) for row, other in pairs]
-            common = speeds[peer].keys() & values.keys() if peer else ()
-            body.append(
-                [
-                    model,
-                    lengths,
-                    str(negatives),
-                    precision,
-                    side,
-                    str(len(values)),
-                    f"{seconds:.2f}",
-                    f"{median(values.values()):.3f}",
-                    f"{tokens:.0f}",
-                    f"{median(row['cpu_before'] for row in own):.0f}",
-                    f"{median(map(above_imports, own)) / 2**30:.2f}",
-                    spread([values[r] / speeds[peer][r] for r in common] if peer else []),
-                    spread(memory),
-                ]
-            )
+    head += ["tokens / CPU s", "CPU s before", "peak GiB above imports"]
+    head += ["speed / TRL", "memory / TRL"]
+    body = [line for setting, own in groups(rows).items() for line in lines(setting, own)]
 
     versions = ", ".join(sorted({str(row["version"]) for row in rows}))
     notes = ", ".join(sorted({str(row["note"]) for row in rows if row.get("note")}))

@@ -25,21 +25,17 @@ def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_verified_pairs(make, tmp_path, calls, capsys):
-    """Pairs are verified and counted."""
+@pytest.fixture
+def written(make, tmp_path, calls):
+    """The journal, the counts, and the pairs of thirty questions as the trainer reads them."""
     assert make(tmp_path / "a.jsonl", "--count 30 --negatives 2") == 0
-
-    journal = lines(tmp_path / "a.journal.jsonl")
     stats = json.loads((tmp_path / "a.stats.json").read_text())
-    rows = read_examples(tmp_path / "a.jsonl")  # what the trainer reads
+    return lines(tmp_path / "a.journal.jsonl"), stats, read_examples(tmp_path / "a.jsonl")
 
-    assert len(journal) == stats["questions"] == sum(stats["outcomes"].values()) == 30
-    assert len(rows) == stats["outcomes"]["pair"] > 15
-    assert stats["outcomes"]["none_right"] > 0
-    assert stats["outcomes"]["all_right"] == sum(
-        all(r["right"] for r in record["responses"]) for record in journal
-    )
 
+def test_verified_pairs(written):
+    """Pairs are of verified and finished responses that differ, to questions that are not held out."""
+    journal, _, rows = written
     records = {record["question"]: record for record in journal}
     for row in rows:
         first, second = (int(number) for number in re.findall(r"\d+", row.prompt))
@@ -50,6 +46,17 @@ def test_verified_pairs(make, tmp_path, calls, capsys):
         assert not is_held_out(row.prompt)
 
     assert {len(row.rejected) for row in rows} == {1, 2}
+
+
+def test_counts(capsys, written):
+    """Questions are counted by what came of them, and the counts are printed."""
+    journal, stats, rows = written
+    assert len(journal) == stats["questions"] == sum(stats["outcomes"].values()) == 30
+    assert len(rows) == stats["outcomes"]["pair"] > 15
+    assert stats["outcomes"]["none_right"] > 0
+    assert stats["outcomes"]["all_right"] == sum(
+        all(r["right"] for r in record["responses"]) for record in journal
+    )
 
     rates = [entry["rate"] for entry in stats["per_question"]]
     assert stats["pass_at_k"]["1"]["mean"] == pytest.approx(sum(rates) / 30)
