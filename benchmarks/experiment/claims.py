@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from statistics import fmean, median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from scipy.stats import ttest_1samp
 
@@ -18,7 +18,6 @@ from llm_adapter.evaluation.rates import bootstrap, pass_at_k, powers, wilson
 Rows = list[dict]
 NONE = "not measured"
 STANDS, AGAINST, OPEN = "stands", "counts against it", "not resolved"
-
 
 RULE, INTERVAL = "none: a threshold decides", "95 % interval, not corrected"
 QUESTIONS, LEVEL = 5, 0.05
@@ -76,14 +75,16 @@ def text_differences(rows: Rows) -> list[float]:
 
 def p_values_of(rows: Rows, size: offline_plan.Size) -> dict[str, tuple[float, float]]:
     """Return (p, Holm's corrected p) of the questions that have a test: Student's, two-sided, over seeds."""
-    samples = {name: (deepest(rows, size, name) or (0, []))[1] for name in ("depth", "kl")}
-    samples["text"] = text_differences(rows)
+    samples = {"text": text_differences(rows)}
+    for name in ("depth", "kl"):
+        if reached := deepest(rows, size, name):
+            samples[name] = reached[1]
+
     plain = {}
     for name, values in samples.items():
-        if len(values) < 2:
-            continue
-        _, p = ttest_1samp(values, 0)
-        plain[name] = float(p) if any(values) else 1.0  # pyright: ignore[reportArgumentType]
+        if len(values) > 1:
+            test: Any = ttest_1samp(values, 0)
+            plain[name] = float(test.pvalue) if any(values) else 1.0
 
     return {name: (plain[name], p) for name, p in holm(plain).items()}
 

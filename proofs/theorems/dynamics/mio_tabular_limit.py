@@ -128,7 +128,7 @@ def in_the_end(reference, beta, mix):
         up, down = beta * chosen_pull(u, mix), beta * rejected_push(v, mix)
         return up * (ones[0] - pi) - down * (ones[1] - pi)
 
-    return policy(numerics.flow(velocity, np.log(base), 1e6)[-1])[0]
+    return policy(numerics.flow(velocity, np.log(base).tolist(), 1e6)[-1])[0]
 
 
 THEOREM = Theorem(
