@@ -120,9 +120,8 @@ def test_named_theorems(source):
 
     assert set(linked) <= SLUGS
 
-    named = set(
-        re.findall(r"`([a-z0-9]+(?:_[a-z0-9]+)+)`", text)
-    )  # a slug, or a name that the code or the library has
+    # A slug, or a name that the code or the library has
+    named = set(re.findall(r"`([a-z0-9]+(?:_[a-z0-9]+)+)`", text))
     known = (
         set(mi.__all__) | set(mi.ESTIMATORS) | set(mi.estimation.READOUTS) | set(mi.laws.__all__)
     )
@@ -150,9 +149,8 @@ def test_legible_figures(source):
             ((ink + 0.055) / 1.055) ** 2.4,
         )
         luminance = linear @ [0.2126, 0.7152, 0.0722]
-        faint = (
-            np.minimum(1.05 / (luminance + 0.05), (luminance + 0.05) / 0.05) < 3
-        ).mean()  # contrast, WCAG
+        # Contrast, WCAG
+        faint = (np.minimum(1.05 / (luminance + 0.05), (luminance + 0.05) / 0.05) < 3).mean()
 
         assert faint < 0.02
 

@@ -63,9 +63,8 @@ def test_metadata(wheel):
     """The metadata are valid and say what pyproject says."""
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-        metadata = Metadata.from_email(
-            archive.read(name), validate=True
-        )  # raises what an index would refuse
+        # Raises what an index would refuse
+        metadata = Metadata.from_email(archive.read(name), validate=True)
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert (metadata.name, str(metadata.version)) == (project["name"], project["version"])

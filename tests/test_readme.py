@@ -117,12 +117,10 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize("command", RUN, ids=lambda command: command.removeprefix(f"{PYTHON} -m "))
-@pytest.mark.filterwarnings(
-    "ignore:.*found in sys.modules:RuntimeWarning"
-)  # another test has imported it
-@pytest.mark.filterwarnings(
-    "ignore:No artists with labels:UserWarning"
-)  # one spec leaves half of a figure empty
+# Another test has imported it
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
+# One spec leaves half of a figure empty
+@pytest.mark.filterwarnings("ignore:No artists with labels:UserWarning")
 def test_command_runs(command, folder, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(ROOT))

@@ -30,9 +30,8 @@ def main() -> None:
         **job.get("added", {}),
     }
 
-    recipe = RECIPES[
-        flags.get("memory", "exact")
-    ]  # its flags are the run's, whatever both sides share
+    # Its flags are the run's, whatever both sides share
+    recipe = RECIPES[flags.get("memory", "exact")]
     flags = {name: value for name, value in flags.items() if name not in recipe}
     args = parse_arguments([f"--{name}={value}" for name, value in flags.items()])
     tokenizer, data, _ = read_data(args)

@@ -18,10 +18,8 @@ BUILD = HERE / "build"
 """What git ignores: the data that the files beside it are split into, and the files of each run."""
 BETA = 0.1  # of DPO; the others follow
 LEARNING_RATE = 2e-5
-STEPS = {
-    "arithmetic": 20,
-    "gsm8k": 12,
-}  # by data: its own answers to arithmetic; given preferences of GSM8K problems
+# By data: its own answers to arithmetic; given preferences of GSM8K problems
+STEPS = {"arithmetic": 20, "gsm8k": 12}
 BATCH, NEGATIVES = 4, 3
 SEEDS = (0, 1, 2)
 TASKS = {  # of the training questions: SmolLM2-135M answers them right now and then

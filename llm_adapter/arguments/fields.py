@@ -6,7 +6,6 @@ Where a field is transformers' own, the row gives it our default and plain help.
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -398,11 +397,6 @@ class RunFields(LoggingFields, StepFields, MemoryFields, ModelFields, LossFields
                 "max_tokens_per_batch",
                 not self.max_tokens_per_batch or self.negatives == "own",
                 "none with negatives batch, which are those of one pass",
-            ),
-            (
-                "max_tokens_per_batch",
-                not self.max_tokens_per_batch or not re.search("kto|bco", self.loss or ""),
-                f"none with loss {self.loss}, whose threshold is a mean over one pass",
             ),
             (
                 "robust",

@@ -23,9 +23,8 @@ FORMAT = 4
 """Raise it when the same rows give other tokens, or the files change their form: older files are then ignored."""
 LABELS = (None, False, True)  # of a response alone
 Value = TypeVar("Value")
-Tokenized = tuple[
-    list[TokenizedExample], list[Fault], dict[str, int]
-]  # and ignored keys, with counts
+# Examples, dropped rows, and ignored keys with their counts
+Tokenized = tuple[list[TokenizedExample], list[Fault], dict[str, int]]
 
 
 def cache_folder(name: str | None, kind: str = "tokens") -> Path | None:

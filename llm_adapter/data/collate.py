@@ -20,9 +20,8 @@ from torch import Tensor
 
 from .tokens import TokenizedExample
 
-Place = tuple[
-    int, int, int
-]  # of a response: row, position before its first token, position of that token
+# Of a response: row, position before its first token, position of that token
+Place = tuple[int, int, int]
 
 
 def collate(examples: Sequence[TokenizedExample], pad_id: int = 0) -> dict[str, Tensor]:

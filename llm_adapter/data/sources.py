@@ -13,11 +13,8 @@ from functools import cached_property
 from pathlib import Path
 
 PAIRS = Path(__file__).with_name("pairs.jsonl")  # the shipped preferences
-SUFFIXES = (
-    ".jsonl",
-    ".jsonl.gz",
-    ".parquet",
-)  # read from a folder; any other single file is read as JSON
+# Read from a folder; any other single file is read as JSON
+SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
 GZIP = b"\x1f\x8b"  # the first bytes of such a file
 OTHERS = {  # first bytes → what the file is, and what to do
     b"PK\x03\x04": "a zip archive (unpack it)",
@@ -132,9 +129,8 @@ def _digest(files: list[Path]) -> str:
     for path in files:
         try:
             with path.open("rb") as file:
-                name = (
-                    path.name if len(files) > 1 else path.suffix
-                )  # messages name a folder's files
+                # Messages name a folder's files
+                name = path.name if len(files) > 1 else path.suffix
                 digests.append((name, hashlib.file_digest(file, "sha256").hexdigest()))
         except OSError as error:
             raise ValueError(
@@ -231,9 +227,8 @@ def _hub(name: str, config: str | None, split: str) -> Source:
 
     try:
         table = load_dataset(name, config, split=split)
-    except (
-        Exception
-    ) as error:  # network, file formats, missing names: each raises a class of its own
+    except Exception as error:
+        # Network, file formats, missing names: each raises a class of its own
         of = f" with configuration {config}," if config else ""
         raise ValueError(
             f"{name}: expected an existing path or a reachable data set{of} with split {split}, got: {error}"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 Z = 1.959963984540054  # two-sided 95 %
+DRAWS = 10_000  # of the bootstrap
 
 
 def pass_at_k(right: int, samples: int, k: int) -> float:
@@ -28,20 +29,13 @@ def wilson(right: int, total: int) -> tuple[float, float]:
     [0.0, 0.2775]
     """
     share, z = right / total, Z**2 / total
-    centre, half = (
-        (share + z / 2) / (1 + z),
-        math.sqrt(z * share * (1 - share) + z * z / 4) / (1 + z),
-    )
+    centre = (share + z / 2) / (1 + z)
+    half = math.sqrt(z * share * (1 - share) + z * z / 4) / (1 + z)
 
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def bootstrap(
-    values: Sequence[float],
-    sizes: Sequence[float] | None = None,
-    seed: int = 0,
-    draws: int = 10_000,
-) -> tuple[float, float]:
+def bootstrap(values: Sequence[float], sizes: Sequence[float] | None = None) -> tuple[float, float]:
     """Return the bootstrap's 95 % percentile interval of Σ values / Σ sizes over prompts.
 
     Prompts that all agree give an interval without width, which says nothing about other prompts.
@@ -55,7 +49,7 @@ def bootstrap(
     """
     above, count = np.asarray(values, dtype=float), len(values)
     below = np.ones_like(above) if sizes is None else np.asarray(sizes, dtype=float)
-    draw = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws)
+    draw = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=DRAWS)
     low, high = np.quantile((draw @ above) / (draw @ below), [0.025, 0.975])
     return float(low), float(high)
 

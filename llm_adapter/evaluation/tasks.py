@@ -104,9 +104,8 @@ MARKER = re.compile(  # what announces the answer: "answer: ", "the result … i
 CLAUSE = re.compile(
     r"\n\s*\n|\.(?!\d)|;|,\s|\b(?:because|since|as|when|which|where|so|not)\b", re.IGNORECASE
 )
-SUM = re.compile(
-    rf"{NUMBER}(?:[ \t]*(?:[+*/^×÷~]|\bx\b)+[ \t]*\(*{NUMBER}\)*)+"
-)  # an expression that is not yet a number
+# An expression that is not yet a number
+SUM = re.compile(rf"{NUMBER}(?:[ \t]*(?:[+*/^×÷~]|\bx\b)+[ \t]*\(*{NUMBER}\)*)+")
 
 
 def extract_number(text: str) -> str | None:
@@ -150,9 +149,8 @@ def _plain(text: str) -> str:
     text = re.sub(
         r"(?<![\d)])(?<![\d)] )\b(?:negative|minus)\s+(?=\d)", "-", text, flags=re.IGNORECASE
     )
-    text = re.sub(
-        r"(?<=[\d)\]])[ \t]*-[ \t]*(?=[\d(-])|(?<=[A-Za-z])-(?=\d)", " ~ ", text
-    )  # an operator, no sign
+    # An operator, no sign
+    text = re.sub(r"(?<=[\d)\]])[ \t]*-[ \t]*(?=[\d(-])|(?<=[A-Za-z])-(?=\d)", " ~ ", text)
 
     return re.sub(r"-[ \t]+(?=\d)", "-", text)
 

@@ -74,10 +74,8 @@ def choose_log_probs(model: nn.Module, batch: Batch) -> LogProbs:
     model.eval()
     try:
         head, logits = log_probs_from_head(model, batch), log_probs_from_logits(model, batch)
-    except (
-        RuntimeError,
-        TypeError,
-    ):  # the model changes its logits in a way that `head` does not know
+    except (RuntimeError, TypeError):
+        # The model changes its logits in a way that `head` does not know
         return log_probs_from_logits
     finally:
         model.train(was_training)

@@ -24,9 +24,8 @@ from mi_estimators.preference import Comparison
 Everyone = Callable[[Tensor], Tensor]
 LARGEST = 80.0  # nats, above which e^z is taken at this z: it stays finite in float32
 
-LINKS: dict[
-    str, Callable[[Tensor], Tensor]
-] = {  # f-divergence → f'(t) − f'(1) of z = ln t, t = π/π_ref
+# f-divergence → f'(t) − f'(1) of z = ln t, t = π/π_ref
+LINKS: dict[str, Callable[[Tensor], Tensor]] = {
     "reverse_kl": lambda z: z,
     "forward_kl": lambda z: -torch.expm1((-z).clamp_max(LARGEST)),
     "js_divergence": lambda z: math.log(2) + F.logsigmoid(z),

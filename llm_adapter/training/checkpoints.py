@@ -82,9 +82,8 @@ class ResumableTrainer(Trainer):
     @contextmanager
     def _catching_signals(self) -> Iterator[None]:
         def note(number: int, _) -> None:
-            if (
-                self.stopped_by and self.args.world_size == 1
-            ):  # launchers repeat a terminal's Ctrl-C
+            # Launchers repeat a terminal's Ctrl-C
+            if self.stopped_by and self.args.world_size == 1:
                 raise KeyboardInterrupt
             self.stopped_by = signal.Signals(number)
 

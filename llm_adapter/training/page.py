@@ -379,9 +379,8 @@ def figures(
 
     for panel in panels:
         figure = Figure(figsize=(5.6, 3.1))
-        axes = figure.add_axes(
-            (0.14, 0.17, 0.84, 0.72)
-        )  # to find margins takes as long as the rest
+        # To find margins takes as long as the rest
+        axes = figure.add_axes((0.14, 0.17, 0.84, 0.72))
         if draw(panel, runs, axes):
             yield figure, panel.caption
 

@@ -15,10 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-SLICE = {
-    "cpu": 2**18,
-    "cuda": 2**26,
-}  # numbers at a time: 1 MiB, which stays in the cache, and 256 MiB
+# Numbers at a time: 1 MiB, which stays in the cache, and 256 MiB
+SLICE = {"cpu": 2**18, "cuda": 2**26}
 BITS = 16  # of a float32 number that bf16 leaves out
 
 

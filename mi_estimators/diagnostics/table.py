@@ -101,9 +101,8 @@ def gradient_table(
         )
         weights = score_weights(name, joint, negatives)[1].flatten(1).abs()
         squares = (weights**2).sum(1)
-        effective = (
-            weights.sum(1) ** 2 / squares.where(squares > 0, 1)
-        ).mean()  # none where no weight is left
+        # Zero where no weight is left
+        effective = (weights.sum(1) ** 2 / squares.where(squares > 0, 1)).mean()
         value = vmap(matrix_objective(objective))(scores).mean()
         rows.append(
             GradientRow(

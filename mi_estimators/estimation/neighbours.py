@@ -21,11 +21,8 @@ from .transforms import OneScale, Rank
 
 _COLUMNS, _ROWS = 3, 20_000  # where a tree of the rows is quick
 _TOGETHER = 4  # columns of all sides, beyond which a low conditional value says nothing
-_RANKED, _DISTANCES, _BLOCK = (
-    24,
-    5000,
-    500,
-)  # columns of exact distances; rows in all, and at a time
+# Columns of exact distances; rows in all, and at a time
+_RANKED, _DISTANCES, _BLOCK = 24, 5000, 500
 _APART = 1e6  # between different labels, in units of the other side's columns
 _BLUR = 1e-6  # of distances of columns of scale 1, computed in double precision
 

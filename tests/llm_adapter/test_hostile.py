@@ -354,10 +354,6 @@ COMMANDS = {  # name: flags, the beginning of the line
         "--chat_template_kwargs [1]",
         "chat_template_kwargs: expected a JSON object",
     ),
-    "passes of a loss with a threshold of its batch": (
-        "--loss 0.5*kto --max_tokens_per_batch 512",
-        "max_tokens_per_batch: expected none with loss 0.5*kto, whose threshold",
-    ),
     "no steps": ("--max_steps 0", "max_steps: expected -1 or an integer ≥ 1, got 0"),
     "no epochs": ("--num_train_epochs 0", "num_train_epochs: expected a finite number > 0"),
     "another weight of KTO's": ("--undesirable_weight 1.5", "undesirable_weight: expected nothing"),

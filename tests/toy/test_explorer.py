@@ -148,9 +148,8 @@ def test_flows_of_the_table(page, case):
             limits = [value(text) for text in limit.split(",")]
             assert limits[0] == pytest.approx(ceiling, rel=1e-3)
             assert limits[1:] == [1.0] * (beta <= 0.5 and ceiling < 1)
-            assert value(final) == pytest.approx(
-                ceiling, rel=3e-2
-            )  # the limit is approached like 1/t
+            # The limit is approached like 1/t
+            assert value(final) == pytest.approx(ceiling, rel=3e-2)
 
 
 @pytest.mark.parametrize(("eps", "beta"), [(1e-2, 1.0), (1e-3, 0.1), (0.32, 2.0)])
@@ -291,9 +290,8 @@ def test_moved_curves(page, name, key, text, moved, still):
     for panel in moved:
         assert page.evaluate(curve, [panel, "chosen"]) != before[panel], panel
     for panel in still:
-        column = (
-            4 if panel == "kernel" else 2
-        )  # the axis of time may reach further; the end may not move
+        # The axis of time may reach further; the end may not move
+        column = 4 if panel == "kernel" else 2
         assert value(cells(page)["mio"][column]) == pytest.approx(
             value(numbers[column]), rel=1e-3
         ), panel

@@ -41,11 +41,8 @@ def test_precedence(tmp_path):
     )
     args = parse_arguments(["--config", path, "--beta", "0.7"])
 
-    assert (args.bound, args.beta, args.learning_rate) == (
-        "dv",
-        0.7,
-        1e-4,
-    )  # 1e-4 is a string in YAML 1.1
+    # 1e-4 is a string in YAML 1.1
+    assert (args.bound, args.beta, args.learning_rate) == ("dv", 0.7, 1e-4)
     assert args.logging_first_step is False
     assert args.save_strategy == "no"
     assert args.mix == 0.5

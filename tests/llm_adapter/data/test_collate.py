@@ -36,10 +36,8 @@ def test_row_by_hand():
 def test_packing(examples):
     """Rows are packed into the room of the longest."""
     shared, padded = collate_shared(examples), collate(examples)
-    assert shared["input_ids"].shape == (
-        3,
-        53,
-    )  # 53, 22 + 21, 15 + 14: longest first, each where there is room
+    # 53, 22 + 21, 15 + 14: longest first, each where there is room
+    assert shared["input_ids"].shape == (3, 53)
     assert padded["input_ids"].shape == (14, 31)
 
     alone = collate_shared(examples, row_length=1)

@@ -386,10 +386,8 @@ def test_progress_bar(rows, tmp_path, monkeypatch):
     for progress in (True, False):
         prepare(open_source(path), ByT5Tokenizer(), Options(20), progress=progress)
 
-    assert [(bar["total"], bar["disable"]) for bar in seen] == [
-        (6, False),
-        (6, True),
-    ]  # one of seven is empty
+    # One of seven is empty
+    assert [(bar["total"], bar["disable"]) for bar in seen] == [(6, False), (6, True)]
 
 
 def test_token_source(tmp_path, capsys):

@@ -113,9 +113,8 @@ def test_same_examples(tmp_path, monkeypatch):
     expected = texts(read_examples(one))
 
     assert expected == [(row["prompt"], row["chosen"], tuple(row["rejected"])) for row in rows]
-    assert (
-        texts(read_examples(parquet(tmp_path / "two.parquet", *rows))) == expected
-    )  # its `name: null` is left out
+    # Its `name: null` is left out
+    assert texts(read_examples(parquet(tmp_path / "two.parquet", *rows))) == expected
 
     folder = tmp_path / "folder"
     folder.mkdir()

@@ -69,9 +69,8 @@ def test_tempered_softmax(scaled, tokenizer, temperature, monkeypatch):
         for position in range(3):
             seen, scores = rows[:, position], logits[:, position]
             assert abs(_surprise(seen, scores / temperature)) < 4
-            assert (
-                abs(_surprise(seen, scores / (1.5 - temperature))) > 8
-            )  # the other temperature is noticed
+            # The other temperature is noticed
+            assert abs(_surprise(seen, scores / (1.5 - temperature))) > 8
 
 
 def test_own_settings(model, tokenizer, monkeypatch):

@@ -24,16 +24,18 @@ def line(**changes):
         (Objective("dv"), line(), set()),
         (Objective("dv"), line(rewards__chosen=-0.5, movement__margin=4.0), {"collapse"}),
         (Objective("dv"), line(rewards__chosen=-0.5, movement__margin=0.5), set()),
+        # −1.2
         (
             Objective("dv", log_ratio="mean"),
             line(rewards__chosen=-0.006, movement__margin=0.06),
             {"collapse"},
-        ),  # −1.2
+        ),
+        # −0.8 nats
         (
             Objective("dv", log_ratio="mean"),
             line(rewards__chosen=-0.004, movement__margin=0.06),
             set(),
-        ),  # −0.8 nats
+        ),
         (Objective(), line(rewards__chosen=-0.9, collapse__margin=-0.05), {"interval"}),
         (
             Objective(),
@@ -74,7 +76,7 @@ def test_alerts(objective, values, kinds):
 
 
 @pytest.mark.parametrize(
-    ("objective", "margin", "said"),
+    ("objective", "margin", "words"),
     [
         (
             Objective("dv"),
@@ -86,12 +88,11 @@ def test_alerts(objective, values, kinds):
         (Objective("dv", log_ratio="mean"), {}, "have lost 5.00 nats per token on average"),
     ],
 )
-def test_collapse_alert(objective, margin, said):
+def test_collapse_alert(objective, margin, words):
     """The alert of a collapse is true of its objective."""
-    alert = alerts(objective, line(rewards__chosen=-0.5, movement__margin=4.0, **margin))[
-        "collapse"
-    ]
-    assert said.removeprefix("nats; ") in alert
+    values = line(rewards__chosen=-0.5, movement__margin=4.0, **margin)
+    alert = alerts(objective, values)["collapse"]
+    assert words in alert
     assert ("bound js" in alert) == (objective.bound == "dv")
 
 

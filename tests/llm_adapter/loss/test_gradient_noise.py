@@ -21,15 +21,13 @@ def trainer(make_trainer):
 def test_backward_passes(trainer):
     """Gradient noise is that of one backward pass an example."""
     model, batch = trainer.model.train(), trainer.data_collator(trainer.train_dataset)
-    (
-        trainer.compute_loss(model, batch) / 4
-    ).backward()  # as a trainer that accumulates four batches
+    # As a trainer that accumulates four batches
+    (trainer.compute_loss(model, batch) / 4).backward()
     statistics = trainer._head_gradients.statistics(lambda rows: rows)
 
     trainer.args.diagnostics_steps = 0
-    shift = torch.zeros(
-        model.config.hidden_size, requires_grad=True
-    )  # the parameter that docs/guides/metrics.md names
+    # The parameter that docs/guides/metrics.md names
+    shift = torch.zeros(model.config.hidden_size, requires_grad=True)
     handle = output_head(model).register_forward_pre_hook(lambda _, inputs: (inputs[0] + shift,))
 
     rows = []

@@ -148,9 +148,8 @@ EVERY += [Objective(loss=loss, label_smoothing=0.1) for loss in ("kto", "bco")]
 def test_theory_of_one_process(objective, monkeypatch):
     """The theory asks no other process."""
 
-    def asked(
-        *_,
-    ):  # gathering tensors of the CPU under nccl fails, and one process alone would wait for ever
+    # Gathering tensors of the CPU under nccl fails, and one process alone would wait for ever
+    def asked(*_):
         raise AssertionError("expected no collective call")
 
     monkeypatch.setattr("llm_adapter.loss.objective.of_all_processes", asked)
@@ -178,9 +177,8 @@ def test_unequal_processes(objective):
     two, _ = calls(MASK, 2.0)
 
     assert one == two
-    assert_close(
-        own, calls(MASK[:, :1], 1.0)[1]
-    )  # the turn of another process changes nothing here
+    # The turn of another process changes nothing here
+    assert_close(own, calls(MASK[:, :1], 1.0)[1])
 
 
 @pytest.mark.parametrize("loss", ["kto", "bco"])
@@ -194,10 +192,8 @@ def test_lacking_turn(loss):
         return values
 
     objective.losses(*Z, MASK, everyone)
-    rewards = [
-        means[0],
-        *means[2:],
-    ]  # of the loss, then of each turn: the same responses, so the same threshold
+    # Of the loss, then of each turn: the same responses, so the same threshold
+    rewards = [means[0], *means[2:]]
 
     assert rewards == pytest.approx([rewards[0]] * 3)
 

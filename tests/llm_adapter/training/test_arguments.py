@@ -33,6 +33,10 @@ def test_optional_packages(run, folder, tmp_path, monkeypatch, capsys):
             "--weights bf16 --rounding kahan --optim sgd",
             "optim: expected the default, adamw_torch…, with rounding",
         ),
+        (
+            "--loss 0.5*kto --max_tokens_per_batch 512",
+            "max_tokens_per_batch: expected none with loss 0.5*kto, whose threshold",
+        ),
         ("--lora_rank -1", "lora_rank: expected an integer ≥ 0, got -1"),
         ("--lora_rank 2", "lora_rank: expected 0 with the model builtin, got 2"),
         ("--lora_alpha 0", "lora_alpha: expected a finite number > 0, got 0.0"),

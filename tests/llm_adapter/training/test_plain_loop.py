@@ -18,9 +18,8 @@ BETA, RATE, SIZE = 0.2, 5e-4, 2
 FORMULAS = {  # T_w of the chosen response, T of the three rejected
     "js": lambda w, l: -F.logsigmoid(w) - F.logsigmoid(-w) / 2 - F.logsigmoid(-l).mean() / 2,
     "dv": lambda w, l: -(w - (w.exp() / 2 + l.exp().mean() / 2).log()) + math.log(2),
-    "infonce": lambda w, l: (
-        -torch.cat([w.view(1), l]).log_softmax(0)[0]
-    ),  # InfoNCA, one good response of four
+    # InfoNCA, one good response of four
+    "infonce": lambda w, l: -torch.cat([w.view(1), l]).log_softmax(0)[0],
 }
 STARTS = {"js": 2 * math.log(2), "dv": math.log(2), "infonce": math.log(4)}
 

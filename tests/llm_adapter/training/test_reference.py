@@ -118,9 +118,8 @@ def test_digest_of_code(changed, folder, tmp_path):
         own = "from transformers import LlamaForCausalLM\nfrom .beside import VERSION\n"
         own += "class Own(LlamaForCausalLM): pass\n"
         (brought / "own.py").write_text(own)
-        (brought / "beside.py").write_text(
-            f"VERSION = {version}\n"
-        )  # the model's own file stays as it is
+        # The model's own file stays as it is
+        (brought / "beside.py").write_text(f"VERSION = {version}\n")
         model = models.load_model(str(brought), trust_remote_code=True)
 
         assert type(model).__name__ == "Own"

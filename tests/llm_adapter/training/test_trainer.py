@@ -139,9 +139,8 @@ def test_new_loss(tmp_path, few, monkeypatch, capsys):
     """A new loss is one row."""
 
     def hinge(chosen, rejected, beta):
-        return torch.relu(
-            1 - beta * (chosen - rejected)
-        )  # Zhao et al. 2023 (arXiv 2305.10425), SLiC
+        # Zhao et al. 2023 (arXiv 2305.10425), SLiC
+        return torch.relu(1 - beta * (chosen - rejected))
 
     row = Comparison(name="slic", label="SLiC", function=hinge, start=lambda beta: 1.0, floor=0.0)
     monkeypatch.setitem(mi.preference.ALTERNATIVES, "slic", row)
@@ -376,9 +375,8 @@ def test_smollm2(tmp_path, capsys):
     flags = f"--model {gguf} --train_data {data} --chat true --per_device_train_batch_size 2"
     record, lines = run(tmp_path / "out", f"{flags} --learning_rate 1e-5")
 
-    assert (
-        "%|" not in capsys.readouterr().err
-    )  # --disable_tqdm holds for the bar of a GGUF file, too
+    # --disable_tqdm holds for the bar of a GGUF file, too
+    assert "%|" not in capsys.readouterr().err
     assert [record["negatives_min"], record["negatives_max"]] == [1, 2]
     assert f"{lines[0]['loss']:.4f}" == "1.3863"
     assert -60 < lines[0]["logps/chosen"] < -1  # the weights are the real ones

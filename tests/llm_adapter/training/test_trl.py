@@ -199,10 +199,8 @@ def test_trajectories(make, loss, chat, model, tmp_path):
     measured = [json.loads(line) for line in (ours / "metrics.jsonl").open()]
     assert len(measured) == len(expected) == SETTINGS["max_steps"]
 
-    averaged = loss["loss_type"][0] in (
-        "ipo",
-        "sigmoid_norm",
-    )  # TRL's rewards are sums all the same
+    # TRL's rewards are sums all the same
+    averaged = loss["loss_type"][0] in ("ipo", "sigmoid_norm")
     names = {name for name in LOGGED if not (averaged and name.startswith("rewards"))}
 
     for own, other in zip(measured, expected, strict=True):

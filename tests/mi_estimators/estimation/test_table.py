@@ -105,9 +105,8 @@ def test_equal_weights(row):
         )
 
 
-@pytest.mark.parametrize(
-    "name", sorted(set(mi.ESTIMATORS) - {"infonce"})
-)  # which is compared with `infonce` below
+# That of `infonce` is compared below
+@pytest.mark.parametrize("name", sorted(set(mi.ESTIMATORS) - {"infonce"}))
 def test_copies(name):
     row = mi.ESTIMATORS[name]
     scores = torch.randn(3, 2, 2) + 2 * torch.eye(2)

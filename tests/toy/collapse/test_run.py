@@ -53,9 +53,8 @@ def test_masses(small):
     for curves in small[0].values():
         curve = curves[0]
         total = [sum(curve[q][0][1] for q in ("chosen", "rejected", "unseen"))]
-        assert total == pytest.approx(
-            [1], abs=0.15
-        )  # medians of three masses need not add to one exactly
+        # Medians of three masses need not add to one exactly
+        assert total == pytest.approx([1], abs=0.15)
 
 
 def test_interval(small):
