@@ -29,7 +29,8 @@ def online(arm, level, half, seed=0):
     }
 
 
-def test_no_rows_measure_nothing(tmp_path, monkeypatch):
+def test_no_rows(tmp_path, monkeypatch):
+    """Without rows nothing is measured, and nothing is drawn."""
     lines = [*claims.offline_claims([], SIZE), *claims.online_claims([])]
     assert {line.verdict for line in lines} == {claims.NONE}
     monkeypatch.setattr(command, "rows_of", lambda part, size: [])
@@ -39,7 +40,8 @@ def test_no_rows_measure_nothing(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("end", "verdict"), [(-2.0, claims.STANDS), (0.5, claims.AGAINST)])
-def test_a_decline_is_a_nat_below_the_top(end, verdict):
+def test_decline(end, verdict):
+    """A decline is an end more than a nat below the top."""
     rows = [offline("DPO", seed, [0.0, 1.0, end]) for seed in (0, 1)]
     assert claims.decline(rows).verdict == verdict
 
@@ -53,21 +55,22 @@ def test_a_decline_is_a_nat_below_the_top(end, verdict):
         ((1.0,), claims.OPEN),
     ],
 )
-def test_the_bound_stands_where_the_corrected_difference_lies_above_0(gains, verdict):
+def test_bound(gains, verdict):
+    """The bound stands where the corrected difference lies above 0."""
     rows = [offline("DPO", seed, [0.0, 0.5, 0.0]) for seed in range(len(gains))]
     rows += [offline("MIO", seed, [0.0, 0.5 + g, g]) for seed, g in enumerate(gains)]
     assert claims.bound(rows, SIZE, "depth").verdict == verdict
 
 
-def test_equal_runs_differ_by_nothing():
+def test_equal_runs():
     """Differences that are all 0 have p = 1, not NaN."""
     rows = [offline(arm, seed, [0.0, 0.5, 0.0]) for arm in ("DPO", "MIO") for seed in (0, 1, 2)]
     assert claims.bound(rows, SIZE, "depth").test == "Student's: p 1, Holm's 1"
 
 
 @given(st.dictionaries(st.text(max_size=2), st.floats(0, 1), max_size=5))
-def test_holms_correction(p_values):
-    """It lies between the plain value and Bonferroni's, and rejects what the step-down rule rejects."""
+def test_holm(p_values):
+    """Holm's value lies between the plain one and Bonferroni's, and rejects what the step-down rule rejects."""
     corrected = claims.holm(p_values)
     assert all(p <= corrected[name] <= min(1, 5 * p) for name, p in p_values.items())
 
@@ -87,19 +90,22 @@ def test_holms_correction(p_values):
         (None, 90, claims.OPEN),
     ],
 )
-def test_who_samples_decides_by_three_times_the_rounds(grpo, mio, verdict):
+def test_who_samples(grpo, mio, verdict):
+    """Who samples decides if on-policy arms take over three times the rounds."""
     level = online_plan.LEVELS[-1]
     rows = [online("GRPO", level, grpo), online("offline MIO", level, mio)]
     assert claims.sampler(rows).verdict == verdict
 
 
 @pytest.mark.parametrize(("share", "verdict"), [(0.75, claims.STANDS), (0.95, claims.AGAINST)])
-def test_groups_without_a_gradient_are_held_against_the_prediction(share, verdict):
+def test_dead_groups(share, verdict):
+    """Groups without a gradient are held against the prediction."""
     level = {"arm": "level", "level": 0.3, "success": 0.2, "zero_gradient": {"2": share}}
     assert claims.dead_groups([level, online("GRPO", 0.3, 10)]).verdict == verdict
 
 
-def test_a_page_with_rows_has_figures_and_tables(tmp_path, monkeypatch):
+def test_page(tmp_path, monkeypatch):
+    """A page with rows has figures and tables."""
     rows = {
         offline_plan: [offline(arm, s, [0.0, 1.0, -1.0]) for arm in ("DPO", "MIO", "SFT") for s in (0, 1)],
         online_plan: [

@@ -29,6 +29,7 @@ SETTINGS = {
     "report_to": "none",
     "save_strategy": "no",
 }
+PLAIN = {"lr_scheduler_type": "cosine", "bf16": False, "gradient_checkpointing": False}
 LOGGED = {"loss": 1e-4, "rewards/chosen": 1e-4, "rewards/rejected": 1e-4}
 LOGGED |= {"logps/chosen": 1e-3, "logps/rejected": 1e-3}
 
@@ -72,6 +73,34 @@ def rows(chat):
     ]
 
 
+def peer(trainer, args, folder, data, tokenizer):
+    """Return a trainer of TRL's for the model in a folder."""
+    return trainer(
+        LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32),
+        args=args,
+        train_dataset=Dataset.from_list(data),
+        processing_class=type(tokenizer).from_pretrained(folder),
+    )
+
+
+def theirs(trainer):
+    """Train, and return the lines that TRL logs."""
+    trainer.train()
+    return [log for log in trainer.state.log_history if "loss" in log]
+
+
+def ours(folder, data, settings):
+    """Train by our command, TRL's names for its flags, and return the lines that it logs."""
+    path, out = folder.parent / "rows.jsonl", folder.parent / "ours"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in data))
+    command = f"--model_name_or_path {folder} --dataset_name {path} --output_dir {out}".split()
+    for name, value in settings.items():
+        command += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
+
+    assert main(command) == 0
+    return [json.loads(line) for line in (out / "metrics.jsonl").open()]
+
+
 def test_kto_trajectory(model, tmp_path):
     """KTO's trajectory is TRL's.
 
@@ -89,39 +118,22 @@ def test_kto_trajectory(model, tmp_path):
         | {"label": place % 2 == 0}
         for place, pair in enumerate(pairs)
     ]
-    data = tmp_path / "rows.jsonl"
-    data.write_text("".join(f"{json.dumps(row)}\n" for row in labelled))
     settings = SETTINGS | {"max_grad_norm": 0.0, "max_steps": 6}
 
     args = kto_config.KTOConfig(
         output_dir=str(tmp_path / "trl"),
-        lr_scheduler_type="cosine",
-        bf16=False,
-        gradient_checkpointing=False,
-        **settings | {"per_device_train_batch_size": 2 * count},
+        **PLAIN | settings | {"per_device_train_batch_size": 2 * count},
     )
-    trainer = kto_trainer.KTOTrainer(
-        LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32),
-        args=args,
-        train_dataset=Dataset.from_list(labelled),
-        processing_class=type(tokenizer).from_pretrained(folder),
-    )
+    trainer = peer(kto_trainer.KTOTrainer, args, folder, labelled, tokenizer)
     tokens = trainer.train_dataset["completion_ids"]
     other = [tokens[place - 2] for place in range(2 * count)]  # of the same label, before
     trainer.train_dataset = trainer.train_dataset.map(
         lambda _, place: {"KL_completion_ids": other[place]}, with_indices=True
     )
-    trainer.train()
-    expected = [log for log in trainer.state.log_history if "loss" in log]
+    expected = theirs(trainer)
+    flags = {"per_device_train_batch_size": count, "loss": "0.5*kto"}
+    measured = ours(folder, labelled, settings | flags)
 
-    ours = tmp_path / "ours"
-    command = f"--model {folder} --train_data {data} --output_dir {ours} --loss 0.5*kto".split()
-    for name, value in (settings | {"per_device_train_batch_size": count}).items():
-        command += [f"--{name}", str(value)]
-
-    assert main(command) == 0
-
-    measured = [json.loads(line) for line in (ours / "metrics.jsonl").open()]
     assert max(log["kl"] for log in expected) > 0.01  # the reference point has an effect
 
     for own, log in zip(measured, expected, strict=True):
@@ -169,34 +181,9 @@ def test_trajectories(make, loss, chat, model, tmp_path):
     finally:
         tokenizer.chat_template = before
 
-    data = tmp_path / "pairs.jsonl"
-    data.write_text("".join(f"{json.dumps(row)}\n" for row in rows(chat)))
-
-    args = trl.DPOConfig(
-        output_dir=str(tmp_path / "trl"),
-        **loss,
-        lr_scheduler_type="cosine",
-        bf16=False,
-        gradient_checkpointing=False,
-        **SETTINGS,
-    )
-    trainer = trl.DPOTrainer(
-        LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32),
-        args=args,
-        train_dataset=Dataset.from_list(rows(chat)),
-        processing_class=type(tokenizer).from_pretrained(folder),
-    )
-    trainer.train()
-    expected = [log for log in trainer.state.log_history if "loss" in log]
-
-    ours = tmp_path / "ours"
-    command = f"--model_name_or_path {folder} --dataset_name {data} --output_dir {ours}".split()
-    for name, value in {**SETTINGS, **loss}.items():
-        command += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
-
-    assert main(command) == 0
-
-    measured = [json.loads(line) for line in (ours / "metrics.jsonl").open()]
+    args = trl.DPOConfig(output_dir=str(tmp_path / "trl"), **PLAIN, **SETTINGS, **loss)
+    expected = theirs(peer(trl.DPOTrainer, args, folder, rows(chat), tokenizer))
+    measured = ours(folder, rows(chat), SETTINGS | loss)
     assert len(measured) == len(expected) == SETTINGS["max_steps"]
 
     # TRL's rewards are sums all the same
