@@ -292,7 +292,6 @@ DROPPED = {  # name: the row, the reason
         {"chosen": ASKED + RIGHT, "rejected": [said("user", "3 + 3?"), *WRONG]},
         "conversation",
     ),
-    "one empty response of several": (GOOD | {"rejected": ["5", ""]}, "empty"),
     "sound": (GOOD | {"audio": {"path": "a.wav"}}, "images"),
     "video": (GOOD | {"video": "a.mp4"}, "images"),
     "an image in a part": (
@@ -310,7 +309,6 @@ DROPPED = {  # name: the row, the reason
 FATAL = {  # name: the row, the beginning of the line
     "a key twice": (b'{"prompt": "?", "chosen": "4", "rejected": "5", "chosen": "6"}', "chosen: "),
     "a number for a response": (GOOD | {"chosen": 4}, "chosen: expected a string or a non-empty"),
-    "no rejected response": (GOOD | {"rejected": []}, "rejected: expected a string or a non-empty"),
     "a null response": (GOOD | {"rejected": None}, "rejected: expected a string or a non-empty"),
     "a list of lists of strings": (GOOD | {"rejected": [["5"]]}, "rejected: expected messages"),
     "a ranking": ({"prompt": "?", "answers": [{"rank": 1}]}, "chosen: expected this key"),
@@ -323,7 +321,6 @@ FATAL = {  # name: the row, the beginning of the line
         {"prompt": "?", "completion": "4", "label": "yes"},
         "label: expected true",
     ),
-    "a list": ([GOOD], "expected a JSON object, got a list"),
     "a choice between two": (
         {"prompt": "?", "response_a": "4", "response_b": "5", "preference": "a"},
         "chosen: expected this key, got only the keys ['preference', 'prompt', 'response_a', 'response_b']",

@@ -5,9 +5,7 @@ import os
 from dataclasses import fields, replace
 
 import pytest
-from transformers import (
-    ByT5Tokenizer,
-)
+from transformers import ByT5Tokenizer
 
 from llm_adapter import models
 from llm_adapter.arguments.fields import TRUNCATIONS, DataFields
@@ -17,12 +15,7 @@ from llm_adapter.data.examples import NOTES, REASONS, SHOWN
 from llm_adapter.data.load import check_fit, load_data, prepare, read_examples, tokenize
 from llm_adapter.data.rows import parse_row
 from llm_adapter.data.sources import open_source
-from llm_adapter.data.tokens import (
-    CHUNK,
-    Options,
-    TokenizedExample,
-)
-from llm_adapter.training.arguments import parse_arguments
+from llm_adapter.data.tokens import CHUNK, Options, TokenizedExample
 from tests.llm_adapter.data.shared import (
     ALTERNATING,
     ASKED,
@@ -311,17 +304,8 @@ def test_document():
 def test_refusing(tmp_path):
     """Refusing stops the run before anything is written."""
     path = lines(tmp_path / "data.jsonl", GOOD, LONG)
-    flags = [
-        "--output_dir",
-        str(tmp_path / "out"),
-        "--token_cache",
-        str(tmp_path / "cache"),
-        "--max_dropped",
-        "1",
-    ]
-    args = parse_arguments(
-        ["--train_data", str(path), "--max_length", "13", "--truncation", "refuse", *flags]
-    )
+    flags = ("--train_data", path, "--max_length", 13, "--truncation", "refuse")
+    args = arguments(tmp_path, *flags, "--max_dropped", 1)
 
     with pytest.raises(
         ValueError, match=rf"^{path}:2: prompt: expected at most max_length=13 tokens"
@@ -392,15 +376,7 @@ def test_progress_bar(rows, tmp_path, monkeypatch):
 
 def test_token_source(tmp_path, capsys):
     """A run says where its tokens come from."""
-    flags = [
-        "--output_dir",
-        str(tmp_path / "out"),
-        "--token_cache",
-        str(tmp_path / "cache"),
-        "--max_length",
-        "90",
-    ]
-    args = parse_arguments([*flags, "--max_dropped", "0.5"])
+    args = arguments(tmp_path, "--max_length", 90, "--max_dropped", 0.5)
 
     for source in ("tokenised now", "tokens from the cache"):
         load_data(args, ByT5Tokenizer())
