@@ -46,7 +46,8 @@ def test_both_loops_take_the_same_steps(monkeypatch):
         assert not torch.equal(layer.weight.T, weights[2 * k][0])
 
 
-def test_the_table_is_written_with_medians_and_their_range(monkeypatch, tmp_path, capsys):
+def test_table(monkeypatch, tmp_path, capsys):
+    """The table is written, with medians and their range."""
     monkeypatch.setattr(lab, "SETTINGS", {"tiny": [(3, 4, 2), (5, 4, 2)]})
     monkeypatch.setattr(lab, "peak", lambda: 1e9)
     assert lab.main(["--repeats", "2", "--out", str(tmp_path / "tables.md")]) == 0

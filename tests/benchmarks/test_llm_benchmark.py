@@ -34,7 +34,8 @@ def row(side, shift, seconds, peak):
     }
 
 
-def test_tables_hold_the_largest_difference_and_the_ratios():
+def test_tables():
+    """Tables hold the largest difference and the ratios."""
     text = tables.page(
         [row("TRL", 0.0, 3.0, 2), row("ours, padded rows", 0.25, 2.0, 1)], [], "command"
     )
@@ -88,9 +89,10 @@ def test_a_failed_run_is_named(monkeypatch, capsys, tmp_path):
         runs.run("TRL", "builtin", "sigmoid", PAIRS, 1)
 
 
-def test_the_cost_of_diagnostics_and_the_noise_of_a_start_are_measured_on_the_built_in_model(
+def test_small_measurements(
     capsys,
 ):
+    """The cost of diagnostics and the noise of a start are measured on the built-in model."""
     flags = f"--model builtin --data {PAIRS} --batches 2"
     assert diagnostics.main(flags.split()) == 0
     rows = [

@@ -8,7 +8,8 @@ from benchmarks.published import recipe
 from mi_estimators.display import jsonl
 
 
-def test_eight_gpus_run_the_shipped_configs_unchanged(tmp_path):
+def test_eight_gpus(tmp_path):
+    """Eight GPUs run the shipped configs unchanged."""
     for arm, config in recipe.ARMS.items():
         stage = next(
             s for s in recipe.stages(recipe.PUBLISHED, tmp_path) if s.name == f"{arm}: train"
@@ -19,7 +20,8 @@ def test_eight_gpus_run_the_shipped_configs_unchanged(tmp_path):
         assert (recipe.CONFIGS.parents[1] / config).is_file()
 
 
-def test_every_number_of_gpus_takes_the_published_step(tmp_path):
+def test_numbers_of_gpus(tmp_path):
+    """Every number of GPUs takes the published step."""
     values = yaml.safe_load((recipe.CONFIGS / recipe.ARMS["MIO"]).read_text())
     size = values["per_device_train_batch_size"]
     assert 8 * size * values["gradient_accumulation_steps"] == 128
@@ -31,7 +33,8 @@ def test_every_number_of_gpus_takes_the_published_step(tmp_path):
         assert gpus * size * passes == 128
 
 
-def test_the_arms_differ_in_the_bound_and_in_the_matched_beta_alone():
+def test_arms():
+    """The arms differ in the bound and in the matched β alone."""
     dpo, mio = (
         yaml.safe_load((recipe.CONFIGS / recipe.ARMS[arm]).read_text()) for arm in ("DPO", "MIO")
     )
@@ -50,7 +53,8 @@ def test_hours_are_flops_over_speed():
     assert set(hours) == {"training", *recipe.SUITES}
 
 
-def test_the_suites_hold_reasoning_instructions_and_the_chats_are_ranked(tmp_path):
+def test_suites(tmp_path):
+    """The suites hold reasoning and instructions, and the chats are ranked."""
     stages = list(recipe.stages(recipe.PUBLISHED, tmp_path))
     lines = "\n".join(stage.line for stage in stages)
     for task in ("gsm8k", "leaderboard_ifeval", "leaderboard_bbh", "leaderboard_musr"):
@@ -58,7 +62,8 @@ def test_the_suites_hold_reasoning_instructions_and_the_chats_are_ranked(tmp_pat
     assert lines.count("--pairs test_prefs.parquet") == len(recipe.ARMS)
 
 
-def test_a_dry_run_passes_through_all_stages_once(tmp_path, capsys, monkeypatch):
+def test_dry_run(tmp_path, capsys, monkeypatch):
+    """A dry run passes through all stages once."""
     monkeypatch.setattr(command, "find_spec", lambda name: None)
     monkeypatch.setattr(recipe, "ARMS", {"MIO": recipe.ARMS["MIO"]})
     assert command.main(["--dry_run", "--out", str(tmp_path)]) == 0

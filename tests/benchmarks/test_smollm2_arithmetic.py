@@ -8,7 +8,8 @@ from benchmarks.smollm2_arithmetic.tables import FINDINGS, tables, write_between
 
 
 @pytest.mark.parametrize("arm", [arm for arm in plan.ARMS if arm != "SFT"])
-def test_first_gradients_on_the_chosen_response_are_dpos(arm):
+def test_first_gradients(arm):
+    """First gradients on the chosen response are DPO's."""
     objective = plan.ARMS[arm]
     beta = plan.matched(objective, plan.BETA)
     z = torch.zeros(1, dtype=torch.float64, requires_grad=True)
@@ -20,13 +21,15 @@ def test_first_gradients_on_the_chosen_response_are_dpos(arm):
     assert -slope.item() == pytest.approx(plan.BETA / 2)
 
 
-def test_the_page_holds_the_tables_of_the_runs():
+def test_page():
+    """The page holds the tables of the runs."""
     runs = records.finished()
     assert len(runs) == len(records.read()) - 1  # and the base model
     assert tables(runs) in FINDINGS.read_text(encoding="utf-8")
 
 
-def test_what_stands_around_the_marks_is_kept(tmp_path):
+def test_marks(tmp_path):
+    """What stands around the marks is kept."""
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- tables: begin -->\nold\n<!-- tables: end -->\nafter\n")
     write_between_marks(page, "new")

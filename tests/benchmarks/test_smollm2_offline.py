@@ -17,7 +17,8 @@ from mi_estimators.theory import freeing_mix, win_rate_score
 
 
 @pytest.mark.parametrize("size", plan.SIZES.values(), ids=lambda size: size.name)
-def test_the_plan_has_every_arm_once_and_the_main_ones_at_all_seeds(size):
+def test_plan(size):
+    """The plan has every arm once, and the main ones at all seeds."""
     runs = list(plan.runs(size))
     keys = [json.dumps(run.key(size)) for run in runs]
     assert len({*keys}) == len(keys)
@@ -51,7 +52,7 @@ def test_betas_are_matched():
     )
 
 
-def test_readings_at_equal_displacement():
+def test_equal_displacement():
     chosen, rejected = [0.0, 1.0, 3.0, 2.0], [0.0, -1.0, -3.0, -2.0]
     assert compare.at_depth(chosen, rejected, 2.0) == pytest.approx(2.0)
     assert compare.at_depth(chosen, rejected, 3.0) == pytest.approx(3.0)
@@ -74,7 +75,8 @@ def row(arm, seed, scale, beta=plan.BETA, far=2.0):
     }
 
 
-def test_a_difference_needs_both_runs():
+def test_differences():
+    """A difference needs both runs."""
     rows = [row("DPO", seed, 1.0) for seed in (0, 1)] + [row("MIO", s, 3.0) for s in (0, 1, 2)]
     for name, level, half in (("depth", 2.0, 1.0), ("depth", 1.0, 0.5), ("kl", 0.25, 0.5)):
         values = tables.differences(rows, "MIO", "gradient", name, level, "steps")
@@ -82,7 +84,8 @@ def test_a_difference_needs_both_runs():
     assert tables.differences(rows, "MIO", "gradient", "depth", 4.0, "steps") == []
 
 
-def test_the_grid_is_interpolated_in_the_order_of_the_distance():
+def test_grid():
+    """The grid is interpolated in the order of the distance."""
     rows = [
         row("DPO", 0, z, beta, far)
         for z, beta, far in ((1.0, 0.4, 1), (3.0, 0.1, 3), (-1.0, 0.05, 7))
@@ -105,7 +108,8 @@ def bench(tmp_path_factory):
         yield start, drawn, measures.Bench(plan.TINY, start, drawn)
 
 
-def test_a_run_leaves_every_measure_and_the_start_is_at_zero(bench):
+def test_one_run(bench):
+    """A run leaves every measure, and its start is at zero."""
     start, drawn, measured = bench
     run = plan.Run("MIO")
     here = runner.train(plan.TINY, run, start, drawn, measured)
@@ -121,8 +125,8 @@ def test_a_run_leaves_every_measure_and_the_start_is_at_zero(bench):
     assert "| MIO | gradient | 1 |" in tables.tables(rows, plan.TINY)
 
 
-def test_the_sampled_kl_is_the_mean_log_ratio_of_responses(bench):
-    """Both are unbiased for the KL of whole responses; at the reference both are 0."""
+def test_sampled_kl(bench):
+    """It is the mean log-ratio of responses: both are unbiased for their KL, and 0 at the reference."""
     _, _, measured = bench
     set_seed(0)
     model = load_model(measured.start).eval()
@@ -140,7 +144,9 @@ def test_the_sampled_kl_is_the_mean_log_ratio_of_responses(bench):
     assert measures.sampled_kl(measured.reference, measured.reference, prompts, drawn) == 0
 
 
-def test_processes_share_the_runs_and_each_run_has_one(tmp_path):
+def test_processes(tmp_path):
+    """Processes share the runs, and each run has one."""
+
     def names(part, *flags):
         options = shared.parser("", "", plan.SIZES).parse_args(["--part", part, *flags])
         book = shared.Book(tmp_path / "rows.jsonl", options)
@@ -157,7 +163,8 @@ def test_processes_share_the_runs_and_each_run_has_one(tmp_path):
     assert names("1/1", "--hours", "-1") == []
 
 
-def test_the_format_is_kept_and_its_numbers_are_not():
+def test_format():
+    """The format is kept, and its numbers are not."""
     import random
 
     line = {"prompt": "12 + 30 =", "chosen": "It is 42.", "rejected": ["It is 43."]}
@@ -168,7 +175,7 @@ def test_the_format_is_kept_and_its_numbers_are_not():
     assert made["chosen"].startswith("It is ")
 
 
-def test_the_kernel_is_the_slope_of_a_step(monkeypatch):
+def test_kernel(monkeypatch):
     """h_y = ⟨∇ln π(y), δ⟩ is how ln π(y) changes along δ = ∇ln π(w) − ∇ln π(l)."""
     set_seed(0)
     model = load_model("builtin").double().eval()

@@ -17,7 +17,8 @@ from llm_adapter.evaluation.rounds import group_objective
 
 
 @pytest.mark.parametrize("size", plan.SIZES.values(), ids=lambda size: size.name)
-def test_the_plan_has_every_arm_at_every_level_and_its_flags_are_legal(size, tmp_path):
+def test_plan(size, tmp_path):
+    """The plan has every arm at every level, and its flags are legal."""
     runs = list(plan.runs(size))
     assert len({run.name for run in runs}) == len(runs)
     for arm in plan.ARMS:
@@ -33,7 +34,7 @@ def test_the_plan_has_every_arm_at_every_level_and_its_flags_are_legal(size, tmp
 @pytest.mark.parametrize(
     "name", ["GRPO", "GRPO, normalised", "offline MIO", "SFT, answer supplied"]
 )
-def test_escape_slows_as_the_base_success_falls(name):
+def test_escape(name):
     """On-policy times grow like 1/ε; those with a supplied answer do not."""
     arm = plan.ARMS[name]
     near, far = arm.time(1e-2, 2), arm.time(1e-4, 2)
@@ -61,8 +62,11 @@ def mean_gradient(arm, n, epsilon):
 
 @pytest.mark.parametrize("n", [2, 3, 6])
 @pytest.mark.parametrize("arm", ["GRPO", "GRPO, normalised"])
-def test_the_time_predicted_is_that_of_the_loss_trained(arm, n):
-    """d time/dε is −1 over the speed of ε: twice the gradient on the log-odds, times ε(1 − ε)."""
+def test_predicted_time(arm, n):
+    """The time predicted is that of the loss trained.
+
+    d time/dε is −1 over the speed of ε: twice the gradient on the log-odds, times ε(1 − ε).
+    """
     epsilon, step = 0.07, 1e-4
     near, far = (plan.ARMS[arm].time(epsilon + sign * step, n) for sign in (1, -1))
     speed = 2 * mean_gradient(arm, n, epsilon) * (epsilon * (1 - epsilon)) ** 2
@@ -71,12 +75,13 @@ def test_the_time_predicted_is_that_of_the_loss_trained(arm, n):
 
 
 @pytest.mark.parametrize("n", [2, 8])
-def test_division_by_the_deviation_speeds_a_rare_answer(n):
+def test_division(n):
+    """Division by the deviation speeds a rare answer."""
     plain, normalised = (plan.ARMS[arm].time(1e-6, n) for arm in ("GRPO", "GRPO, normalised"))
     assert plain / normalised == pytest.approx(n / (n - 1) ** 0.5, rel=1e-3)
 
 
-def test_groups_without_a_gradient_are_counted_without_bias():
+def test_dead_groups():
     """Mean over Binomial(n, ε) of the estimate is (1 − ε)² + ε²."""
     epsilon, n = 0.3, 5
     law = [comb(n, c) * epsilon**c * (1 - epsilon) ** (n - c) for c in range(n + 1)]
@@ -84,13 +89,16 @@ def test_groups_without_a_gradient_are_counted_without_bias():
     assert mean == pytest.approx((1 - epsilon) ** 2 + epsilon**2)
 
 
-def test_a_gain_in_pass_at_k_is_the_mean_over_questions():
+def test_gain():
+    """A gain in pass@k is the mean over questions."""
     rows = [{"before": [0, 1], "after": [2, 1]}]
     expected = (pass_at_k(2, 4, 2) - 0 + 0) / 2
     assert tables.gain(rows, 4, 2).startswith(f"{expected:+.3f} [+0.000, ")
 
 
-def test_success_until_half_is_a_mean_over_64_questions():
+def test_success():
+    """Success until ½ is a mean over 64 questions."""
+
     def line(success, number):
         return {"questions": 16, "success": success, "zero_gradient": 0.5, "samples": 32 * number,
                 "finished": 1.0, "tokens": 2.0}  # fmt: skip
@@ -103,7 +111,8 @@ def test_success_until_half_is_a_mean_over_64_questions():
     assert runner.summary(journal[:4])["until_half"] is None
 
 
-def test_every_arm_leaves_a_row_that_names_its_command(tmp_path, monkeypatch):
+def test_rows(tmp_path, monkeypatch):
+    """Every arm leaves a row that names its command."""
     monkeypatch.setattr(runner, "BUILD", tmp_path)
     (tmp_path / "tiny").mkdir()
     level = runner.level_row(plan.TINY, plan.LEVELS[0], [])

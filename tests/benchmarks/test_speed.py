@@ -19,7 +19,8 @@ RECIPES = {  # side: the weights' precision, whether activations are computed ag
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_side_is_measured_as_its_recipe_says(name):
+def test_recipe(name):
+    """A side is measured as its recipe says."""
     side = next(side for side in speed.SIDES if side.name == name)
     outcome = speed.run(side, SETTING)
     assert (outcome["weights"], outcome["checkpointing"]) == RECIPES[name]

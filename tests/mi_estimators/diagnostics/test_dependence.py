@@ -48,7 +48,7 @@ def test_bursts():
 @pytest.mark.parametrize("seed", range(10))
 def test_independent_rows(shape, seed):
     """Independent rows do not depend on one another."""
-    x = series(*[shape[0], 0.0, shape[1], seed])
+    x = series(shape[0], 0.0, shape[1], seed)
     y = series(shape[0], 0.0, shape[1], 100 + seed)
     assert not row_dependence(x, y).dependent
 
