@@ -118,21 +118,13 @@ UNUSABLE = [
         GOOD | {"chosen": "4" * 99 + "1", "rejected": "4" * 99},
         "chosen: expected tokens that differ",
     ),
-    (
-        "duplicate",
-        GOOD | {"id": 7},
-        "prompt: expected a new example, got a copy of data.jsonl:1",
-    ),
+    ("duplicate", GOOD | {"id": 7}, "prompt: expected a new example, got a copy of data.jsonl:1"),
     (
         "too_long",
         GOOD | {"prompt": "2" * 40},
         "prompt: expected fewer than max_length=40 tokens, got 40",
     ),
-    (
-        "images",
-        GOOD | {"images": ["cat.png"]},
-        "images: expected text alone, got a list",
-    ),
+    ("images", GOOD | {"images": ["cat.png"]}, "images: expected text alone, got a list"),
     (
         "unpaired",
         {"prompt": "2 + 2?", "completion": "4", "label": True},

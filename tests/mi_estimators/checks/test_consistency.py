@@ -303,13 +303,7 @@ Z = torch.randn(
     dtype=torch.float64,
 )
 BAD_CALLS = [
-    (
-        r"y: expected as many rows as x \(200\), got 199",
-        independence,
-        X,
-        Y[:199],
-        scripted(),
-    ),
+    (r"y: expected as many rows as x \(200\), got 199", independence, X, Y[:199], scripted()),
     ("x: expected finite", independence, X * math.nan, Y, scripted()),
     (
         "x, y: expected at least 128 rows to cut in halves, got 127",

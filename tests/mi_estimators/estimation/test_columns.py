@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import mi_estimators as mi
+from mi_estimators import pairwise_mi
 from tests.mi_estimators.shared import refused, seeded
 
 FAST = dict(steps=10, hidden=8, batch_size=64, folds=2)
@@ -24,7 +25,7 @@ def three_columns():
 
 @cache
 def fitted():
-    return mi.pairwise_mi(three_columns(), **FAST)
+    return pairwise_mi(three_columns(), **FAST)
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_symmetry(table):
 def test_diagonal():
     """The diagonal is what a column tells of itself."""
     x = three_columns()["a"]
-    table = mi.pairwise_mi(
+    table = pairwise_mi(
         {"x": x, "sign": x > 0, "kind": x.sign().long()},
         discrete=["kind"],
         **FAST,
@@ -70,11 +71,11 @@ def test_kinds_of_tables(table):
     values = [estimate.nats for estimate in table.estimates.values()]
 
     for other in (frame, frame.to_numpy(), torch.tensor(frame.to_numpy())):
-        again = mi.pairwise_mi(other, **FAST)
+        again = pairwise_mi(other, **FAST)
         assert [estimate.nats for estimate in again.estimates.values()] == values
 
     assert again.names == ("0", "1", "2")
-    assert mi.pairwise_mi(frame, **FAST).names == table.names
+    assert pairwise_mi(frame, **FAST).names == table.names
 
 
 def test_kinds_of_names(table):
@@ -82,7 +83,7 @@ def test_kinds_of_names(table):
     pandas, arrow = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
     frame = pandas.DataFrame({name: rows.numpy() for name, rows in three_columns().items()})
     for other in (frame.to_records(index=False), arrow.table(frame)):
-        again = mi.pairwise_mi(other, **FAST)
+        again = pairwise_mi(other, **FAST)
         assert again.names == table.names
         assert (again["a", "walk"].nats, again["a", "walk"].interval) == (
             table["a", "walk"].nats,
@@ -94,7 +95,7 @@ def test_wide_columns():
     columns = three_columns()
     rows = torch.stack([columns["a"], columns["walk"]], 1)
     labels = np.where(columns["a"] > 0, "high", "low")
-    wide = mi.pairwise_mi({"rows": rows, "label": labels}, groups=2, **FAST)
+    wide = pairwise_mi({"rows": rows, "label": labels}, groups=2, **FAST)
     assert wide["rows", "label"] == mi.estimate_mi(rows, labels, groups=2, **FAST)
 
 
@@ -134,7 +135,7 @@ def test_heat_map(table):
 
 
 def test_progress(capsys):
-    mi.pairwise_mi(three_columns(), progress=True, **FAST)
+    pairwise_mi(three_columns(), progress=True, **FAST)
     assert "pairwise_mi" in capsys.readouterr().err
 
 
@@ -151,22 +152,22 @@ GOOD = np.random.default_rng(0).normal(size=100)
 PAIR = {"a": GOOD, "b": GOOD}
 test_bad_tables = refused(
     [
-        ("table: expected at least 2 columns, got 1", mi.pairwise_mi, {"a": GOOD}),
+        ("table: expected at least 2 columns, got 1", pairwise_mi, {"a": GOOD}),
         (
             r"table: expected named columns or an array of shape \(n, k\), got shape \(100,\)",
-            *(mi.pairwise_mi, GOOD),
+            *(pairwise_mi, GOOD),
         ),
-        ("table: expected distinct column names, got 'a' twice", mi.pairwise_mi, Twins()),
+        ("table: expected distinct column names, got 'a' twice", pairwise_mi, Twins()),
         (
             "table: expected distinct column names, got '1' twice",
-            mi.pairwise_mi,
+            pairwise_mi,
             {1: GOOD, "1": GOOD},
         ),
-        ("column 'b': expected a column that varies", mi.pairwise_mi, PAIR | {"b": 0 * GOOD}),
-        ("column 'b': expected finite", mi.pairwise_mi, PAIR | {"b": GOOD * math.inf}),
+        ("column 'b': expected a column that varies", pairwise_mi, PAIR | {"b": 0 * GOOD}),
+        ("column 'b': expected finite", pairwise_mi, PAIR | {"b": GOOD * math.inf}),
         (
             r"column 'b': expected as many rows as 'a' \(100\), got 90",
-            *(mi.pairwise_mi, PAIR | {"b": GOOD[:90]}),
+            *(pairwise_mi, PAIR | {"b": GOOD[:90]}),
         ),
     ]
 )
@@ -183,13 +184,13 @@ test_bad_tables = refused(
 )
 def test_bad_settings(message, settings):
     with pytest.raises(ValueError, match=message):
-        mi.pairwise_mi(PAIR | {"ab": GOOD}, **settings)
+        pairwise_mi(PAIR | {"ab": GOOD}, **settings)
 
 
 def test_unknown_settings(table):
     with pytest.raises(
         TypeError, match=r"pairwise_mi\(\) got an unexpected keyword argument 'stpes'"
     ):
-        mi.pairwise_mi(PAIR, stpes=3)
+        pairwise_mi(PAIR, stpes=3)
     with pytest.raises(KeyError, match="expected two different names of a, b & c, walk"):
         table["a", "a"]

@@ -17,11 +17,33 @@ from scipy import integrate, special, stats
 from torch.testing import assert_close
 
 import mi_estimators as mi
-from mi_estimators import laws
+from mi_estimators.laws import (
+    ASINH,
+    CUBIC,
+    HALF_CUBE,
+    IDENTITY,
+    NORMAL_CDF,
+    SWISS_ROLL,
+    TASKS,
+    AdditiveNoise,
+    Finite,
+    Gaussian,
+    GaussianChannel,
+    GaussianMixture,
+    Law,
+    MixedUniform,
+    MultivariateGaussian,
+    ProductLaw,
+    StudentT,
+    Transformed,
+    embedding,
+    mixture_quantile,
+    spiral,
+    wiggly,
+)
 from mi_estimators.laws.quadrature import normal_rule, solve_increasing
 from tests.mi_estimators.shared import refused, seeded
 
-TASKS = mi.laws.TASKS
 ALL_TASKS = pytest.mark.parametrize(  # every fourth, and the others in the broad run
     "name",
     [
@@ -66,7 +88,7 @@ def test_table_size():
     """The table has at least 24 laws, each with its information."""
     assert len(TASKS) >= 24
     for law in TASKS.values():
-        assert isinstance(law, laws.Law)
+        assert isinstance(law, Law)
         assert isinstance(law.mutual_information, float)
         assert 0 <= law.mutual_information < 11
 
@@ -130,24 +152,18 @@ def test_sigmoid_identity(name):
     assert sigmoid_gaps(TASKS[name], *draw(TASKS[name])).abs().max() < 4.5
 
 
-SIGNS = laws.GaussianChannel((-1.0, 1.0), 1.0)
+SIGNS = GaussianChannel((-1.0, 1.0), 1.0)
 NEIGHBOURS = [
-    (laws.Gaussian(0.75), laws.Gaussian(0.7)),
-    (laws.MultivariateGaussian.dense(3, 3, 0.5), laws.MultivariateGaussian.sparse(3, 3, 3, 0.5)),
-    (laws.StudentT.identity(3, 3, 2), laws.StudentT.identity(3, 3, 4)),
-    (laws.StudentT.identity(3, 3, 2), laws.MultivariateGaussian(torch.eye(6), 3)),
-    (laws.AdditiveNoise(0.1), laws.AdditiveNoise(0.15)),
-    (laws.MixedUniform(4), laws.MixedUniform(5)),
-    (SIGNS, laws.GaussianChannel((-1.0, 1.0), 0.8)),
+    (Gaussian(0.75), Gaussian(0.7)),
+    (MultivariateGaussian.dense(3, 3, 0.5), MultivariateGaussian.sparse(3, 3, 3, 0.5)),
+    (StudentT.identity(3, 3, 2), StudentT.identity(3, 3, 4)),
+    (StudentT.identity(3, 3, 2), MultivariateGaussian(torch.eye(6), 3)),
+    (AdditiveNoise(0.1), AdditiveNoise(0.15)),
+    (MixedUniform(4), MixedUniform(5)),
+    (SIGNS, GaussianChannel((-1.0, 1.0), 0.8)),
     (TASKS["1v1-mixture-two"], TASKS["1v1-mixture-cross"]),
-    (
-        laws.Transformed(laws.Gaussian(0.75), laws.CUBIC),
-        laws.Transformed(laws.Gaussian(0.75), laws.HALF_CUBE),
-    ),
-    (
-        laws.Transformed(laws.Gaussian(0.75, 2), laws.spiral(1.0)),
-        laws.Transformed(laws.Gaussian(0.75, 2), laws.spiral(1.3)),
-    ),
+    (Transformed(Gaussian(0.75), CUBIC), Transformed(Gaussian(0.75), HALF_CUBE)),
+    (Transformed(Gaussian(0.75, 2), spiral(1.0)), Transformed(Gaussian(0.75, 2), spiral(1.3))),
 ]
 
 
@@ -232,7 +248,7 @@ def test_scipy_densities(dim_x, dim_y, seed):
     )
     points = [torch.cat([x, y], -1), x, y]
     log_dets = [np.linalg.slogdet(block.numpy())[1] for block in blocks]
-    normal = laws.MultivariateGaussian(matrix, dim_x)
+    normal = MultivariateGaussian(matrix, dim_x)
 
     assert normal.mutual_information == pytest.approx(
         (log_dets[1] + log_dets[2] - log_dets[0]) / 2, abs=1e-12
@@ -240,7 +256,7 @@ def test_scipy_densities(dim_x, dim_y, seed):
 
     for law, frozen in (
         (normal, stats.multivariate_normal),
-        (laws.StudentT(matrix, dim_x, 3.5), partial(stats.multivariate_t, df=3.5)),
+        (StudentT(matrix, dim_x, 3.5), partial(stats.multivariate_t, df=3.5)),
     ):
         densities = [
             frozen(np.zeros(len(block)), block.numpy()).logpdf(point.numpy())
@@ -253,7 +269,7 @@ def test_scipy_densities(dim_x, dim_y, seed):
 def test_covariances():
     """Multivariate samples have their covariance."""
     matrix = random_covariance(5, 0)
-    law = laws.MultivariateGaussian(matrix, 2)
+    law = MultivariateGaussian(matrix, 2)
     xy = torch.cat(law.sample(200_000, seeded()), -1)
     scale = matrix.diagonal().sqrt()
 
@@ -268,8 +284,8 @@ def test_covariances():
 @pytest.mark.parametrize("pairs", [0, 1, 3])
 def test_sparse_law(pairs):
     """A sparse law is a product of pairs."""
-    law = laws.MultivariateGaussian.sparse(4, 3, pairs, -0.7)
-    alone = laws.Gaussian(-0.7, dim=max(pairs, 1))
+    law = MultivariateGaussian.sparse(4, 3, pairs, -0.7)
+    alone = Gaussian(-0.7, dim=max(pairs, 1))
 
     assert law.mutual_information == pytest.approx(
         alone.mutual_information * (pairs > 0), abs=1e-14
@@ -294,7 +310,7 @@ def test_student_entropies(dim_x, dim_y, nu):
         float(stats.multivariate_t(np.zeros(len(block)), block.numpy(), df=nu).entropy())
         for block in blocks
     ]
-    law = laws.StudentT(matrix, dim_x, nu)
+    law = StudentT(matrix, dim_x, nu)
 
     assert law.mutual_information == pytest.approx(
         entropies[1] + entropies[2] - entropies[0], abs=1e-9
@@ -312,7 +328,7 @@ def test_additive_noise(epsilon):
         integrate.quad(lambda y: special.entr(density(y)), *span)[0] for span in pairwise(corners)
     ]
     entropy = sum(parts)
-    law = laws.AdditiveNoise(epsilon)
+    law = AdditiveNoise(epsilon)
 
     assert law.mutual_information == pytest.approx(entropy - math.log(2 * epsilon), abs=1e-9)
 
@@ -325,7 +341,7 @@ def test_additive_noise(epsilon):
 
 def test_additive_support():
     """Additive noise has no mass off its support."""
-    law = laws.AdditiveNoise(0.25)
+    law = AdditiveNoise(0.25)
     x = column(0.5, 0.5, -0.1, 1.1, 0.0)
     y = column(0.76, 0.2, 0.0, 1.0, -0.25)
     assert law.log_ratio(x, y).tolist() == [-math.inf] * 5
@@ -337,26 +353,26 @@ def test_additive_support():
 def test_rounding(dtype):
     """Rounding takes no sample off the support."""
     x = torch.rand(10_000, 1, dtype=dtype, generator=seeded())
-    for law in (laws.AdditiveNoise(0.1), laws.AdditiveNoise(0.7), laws.AdditiveNoise(33.3)):
+    for law in (AdditiveNoise(0.1), AdditiveNoise(0.7), AdditiveNoise(33.3)):
         assert bool(torch.isfinite(law.log_ratio(x, x + law.epsilon)).all())
         assert bool(torch.isfinite(law.log_ratio(x, x - law.epsilon)).all())
 
     whole = (5 * x).floor()
-    assert bool(torch.isfinite(laws.MixedUniform(5).log_ratio(whole, whole + 2)).all())
+    assert bool(torch.isfinite(MixedUniform(5).log_ratio(whole, whole + 2)).all())
 
-    far = laws.NORMAL_CDF.forward(torch.tensor([-40.0, 40.0], dtype=dtype))
+    far = NORMAL_CDF.forward(torch.tensor([-40.0, 40.0], dtype=dtype))
     assert bool((far > 0).all() & (far < 1).all())
 
     eps = torch.finfo(dtype).eps
     near_ends = torch.tensor([0.0, -8 * eps, 1.0, 1 + 8 * eps], dtype=dtype)
-    ends = laws.NORMAL_CDF.inverse(near_ends)
+    ends = NORMAL_CDF.inverse(near_ends)
 
     assert ends.abs().tolist() == pytest.approx([stats.norm.isf(eps / 2)] * 4, rel=1e-4)
 
 
 @pytest.mark.parametrize("m", [1, 2, 5, 9])
 def test_mixed_uniform(m):
-    law = laws.MixedUniform(m)
+    law = MixedUniform(m)
     # Of x and ⌊y⌋.
     cells = np.array([[0.5 * (k in (x, x + 1)) / m for k in range(m + 1)] for x in range(m)])
     product = np.outer(cells.sum(1), cells.sum(0))
@@ -376,8 +392,8 @@ def test_mixed_uniform(m):
 
 CHANNELS = [
     SIGNS,
-    laws.GaussianChannel((-1.0, 1.0), 0.2),
-    laws.GaussianChannel((-3.0, 0.0, 0.5), 0.7, (0.2, 0.3, 0.5)),
+    GaussianChannel((-1.0, 1.0), 0.2),
+    GaussianChannel((-3.0, 0.0, 0.5), 0.7, (0.2, 0.3, 0.5)),
     TASKS["mixed-four-0.3"],
 ]
 
@@ -412,13 +428,9 @@ def test_gaussian_channels(law):
 MIXTURES = [
     TASKS["1v1-mixture-two"],
     TASKS["1v1-mixture-cross"],
-    laws.GaussianMixture((1.0,), ((0.5, -2.0),), ((2.0, 0.5),), (0.75,)),
-    laws.GaussianMixture(
-        (0.2, 0.8), ((-3.0, 1.0), (1.0, 0.0)), ((0.3, 2.0), (1.0, 0.5)), (-0.95, 0.4)
-    ),
-    laws.GaussianMixture(
-        (0.5, 0.5), ((0.0, 0.0), (0.0, 0.0)), ((0.3, 3.0), (3.0, 0.3)), (0.8, -0.8)
-    ),
+    GaussianMixture((1.0,), ((0.5, -2.0),), ((2.0, 0.5),), (0.75,)),
+    GaussianMixture((0.2, 0.8), ((-3.0, 1.0), (1.0, 0.0)), ((0.3, 2.0), (1.0, 0.5)), (-0.95, 0.4)),
+    GaussianMixture((0.5, 0.5), ((0.0, 0.0), (0.0, 0.0)), ((0.3, 3.0), (3.0, 0.3)), (0.8, -0.8)),
 ]
 
 
@@ -481,8 +493,8 @@ def test_xor():
 
 
 def test_products():
-    parts = (laws.StudentT.identity(2, 1, 2), laws.MixedUniform(3), laws.Gaussian(0.5, 2))
-    law = laws.ProductLaw(parts)
+    parts = (StudentT.identity(2, 1, 2), MixedUniform(3), Gaussian(0.5, 2))
+    law = ProductLaw(parts)
 
     assert (law.dim_x, law.dim_y) == (5, 4)
     assert law.mutual_information == pytest.approx(
@@ -506,19 +518,19 @@ def test_products():
 
 WAVES = ((0.4, 1.0, 0.0), (0.2, 1.7, 1.0), (0.03, 3.3, -2.5))
 INCREASING = {
-    "identity": laws.IDENTITY,
-    "asinh": laws.ASINH,
-    "half_cube": laws.HALF_CUBE,
-    "cubic": laws.CUBIC,
-    "normal_cdf": laws.NORMAL_CDF,
-    "wiggly": laws.wiggly(WAVES),
-    "wiggly, nearly flat": laws.wiggly(((0.0099, 100.0, 0.3),)),
-    "mixture": laws.mixture_quantile((0.3, 0.7), (0.0, 5.0)),
-    "mixture, far apart": laws.mixture_quantile((0.5, 0.5), (-40.0, 40.0)),
+    "identity": IDENTITY,
+    "asinh": ASINH,
+    "half_cube": HALF_CUBE,
+    "cubic": CUBIC,
+    "normal_cdf": NORMAL_CDF,
+    "wiggly": wiggly(WAVES),
+    "wiggly, nearly flat": wiggly(((0.0099, 100.0, 0.3),)),
+    "mixture": mixture_quantile((0.3, 0.7), (0.0, 5.0)),
+    "mixture, far apart": mixture_quantile((0.5, 0.5), (-40.0, 40.0)),
 }
 OTHERS = {
-    "spiral": laws.spiral(3.0),
-    "spiral, squared": laws.spiral(-1 / 3, plane=(2, 1), power=2),
+    "spiral": spiral(3.0),
+    "spiral, squared": spiral(-1 / 3, plane=(2, 1), power=2),
 }
 
 
@@ -561,11 +573,11 @@ def test_spirals(name):
 def test_swiss_roll():
     """The swiss roll comes back and is injective."""
     u = torch.linspace(0.0005, 0.9995, 2000).unsqueeze(-1)
-    image = laws.SWISS_ROLL.forward(u)
+    image = SWISS_ROLL.forward(u)
 
-    assert_close(laws.SWISS_ROLL.inverse(image), u)
+    assert_close(SWISS_ROLL.inverse(image), u)
     assert_close(
-        laws.SWISS_ROLL.inverse(image.float()).double(),
+        SWISS_ROLL.inverse(image.float()).double(),
         u,
         rtol=0,
         atol=1e-5,
@@ -577,7 +589,7 @@ def test_swiss_roll():
 
 def test_embeddings():
     points = torch.tensor([[0.1, 1 / 3], [0.2, 5.0], [0.1, 0.0]])
-    rows = laws.embedding(points)
+    rows = embedding(points)
     index = torch.tensor([2, 0, 1, 1])
     assert torch.equal(rows.forward(index), points[index])
     assert torch.equal(rows.inverse(points[index].float()), index)
@@ -586,8 +598,8 @@ def test_embeddings():
 @pytest.mark.parametrize("name", INCREASING)
 def test_maps(name):
     """Maps leave the information and carry the log-ratio."""
-    law, bend = laws.Gaussian(0.75, dim=2), INCREASING[name]
-    moved = laws.Transformed(law, bend, INCREASING["wiggly"])
+    law, bend = Gaussian(0.75, dim=2), INCREASING[name]
+    moved = Transformed(law, bend, INCREASING["wiggly"])
 
     assert moved.mutual_information == law.mutual_information
 
@@ -606,8 +618,8 @@ def test_dimensions():
     """Dimensions follow the maps."""
     assert (TASKS["swissroll-normal-0.75"].dim_x, TASKS["swissroll-normal-0.75"].dim_y) == (2, 1)
 
-    equal = laws.Finite(torch.eye(2).div(2).log())
-    one_sided = laws.Transformed(equal, laws.embedding(torch.eye(2)))
+    equal = Finite(torch.eye(2).div(2).log())
+    one_sided = Transformed(equal, embedding(torch.eye(2)))
 
     assert (one_sided.dim_x, one_sided.dim_y) == (2, 0)
 
@@ -618,7 +630,7 @@ def test_dimensions():
         torch.full((9,), math.log(2)),
     )
 
-    bare = laws.Transformed(equal)
+    bare = Transformed(equal)
     assert bare.log_ratio(*bare.sample(9)).tolist() == pytest.approx([math.log(2)] * 9)
 
 
@@ -647,114 +659,98 @@ def test_roots():
 
 EYE = torch.eye(4)
 ONES = (1.0, 1.0)
-PAIR = laws.Gaussian(0.5)
+PAIR = Gaussian(0.5)
 ONE_COLUMN = torch.zeros(3, 1)
-ONE_ATOM = laws.Finite(torch.zeros(1, 1))
+ONE_ATOM = Finite(torch.zeros(1, 1))
 BAD_CALLS = [
-    ("rho: expected a number in", laws.Gaussian, 1.0),
-    ("dim: expected an integer", laws.Gaussian, 0.5, 0),
-    ("nats: expected a number in", laws.Gaussian.with_information, -1.0),
+    ("rho: expected a number in", Gaussian, 1.0),
+    ("dim: expected an integer", Gaussian, 0.5, 0),
+    ("nats: expected a number in", Gaussian.with_information, -1.0),
     ("x: expected last dimension 1", PAIR.log_ratio, EYE, ONE_COLUMN),
-    ("log_joint: expected a matrix", laws.Finite, torch.zeros(1, 1, 1)),
-    ("log_joint: expected log-weights with logsumexp 0", laws.Finite, torch.zeros(2, 2)),
+    ("log_joint: expected a matrix", Finite, torch.zeros(1, 1, 1)),
+    ("log_joint: expected log-weights with logsumexp 0", Finite, torch.zeros(2, 2)),
     ("critic: expected", ONE_ATOM.exact, mi.dv, torch.zeros(2, 1)),
     ("y: expected integer indices", ONE_ATOM.log_ratio, torch.tensor(0), torch.tensor(1)),
-    ("covariance: expected a square matrix", laws.MultivariateGaussian, torch.ones(2, 3), 1),
-    (
-        "covariance: expected a square matrix of 2 rows",
-        laws.MultivariateGaussian,
-        torch.ones(1, 1),
-        1,
-    ),
-    ("covariance: expected a square matrix", laws.MultivariateGaussian, torch.ones(2, 2, 2), 1),
+    ("covariance: expected a square matrix", MultivariateGaussian, torch.ones(2, 3), 1),
+    ("covariance: expected a square matrix of 2 rows", MultivariateGaussian, torch.ones(1, 1), 1),
+    ("covariance: expected a square matrix", MultivariateGaussian, torch.ones(2, 2, 2), 1),
     (
         "covariance: expected a floating",
-        laws.MultivariateGaussian,
+        MultivariateGaussian,
         torch.ones(2, 2, dtype=torch.int64),
         1,
     ),
-    ("covariance: expected finite", laws.MultivariateGaussian, EYE / 0, 1),
+    ("covariance: expected finite", MultivariateGaussian, EYE / 0, 1),
     (
         "covariance: expected a symmetric",
-        laws.MultivariateGaussian,
+        MultivariateGaussian,
         torch.tensor([[1, 0.5], [0.4, 1]]),
         1,
     ),
-    ("covariance: expected a positive definite", laws.MultivariateGaussian, torch.ones(2, 2), 1),
-    ("covariance: expected a positive definite", laws.MultivariateGaussian, -EYE, 1),
-    ("dim_x: expected an integer of at least 1", laws.MultivariateGaussian, EYE, 0),
-    ("dim_x: expected an integer of at most 3", laws.MultivariateGaussian, EYE, 4),
-    ("dim_y: expected an integer", laws.MultivariateGaussian.dense, 2, 0, 0.5),
-    ("correlation: expected a number in", laws.MultivariateGaussian.dense, 2, 2, -0.4),
-    ("correlation: expected a number in", laws.MultivariateGaussian.sparse, 2, 2, 1, 1.0),
-    ("pairs: expected an integer of at most 2", laws.MultivariateGaussian.sparse, 2, 3, 3, 0.5),
+    ("covariance: expected a positive definite", MultivariateGaussian, torch.ones(2, 2), 1),
+    ("covariance: expected a positive definite", MultivariateGaussian, -EYE, 1),
+    ("dim_x: expected an integer of at least 1", MultivariateGaussian, EYE, 0),
+    ("dim_x: expected an integer of at most 3", MultivariateGaussian, EYE, 4),
+    ("dim_y: expected an integer", MultivariateGaussian.dense, 2, 0, 0.5),
+    ("correlation: expected a number in", MultivariateGaussian.dense, 2, 2, -0.4),
+    ("correlation: expected a number in", MultivariateGaussian.sparse, 2, 2, 1, 1.0),
+    ("pairs: expected an integer of at most 2", MultivariateGaussian.sparse, 2, 3, 3, 0.5),
     (
         "y: expected last dimension 3",
-        laws.MultivariateGaussian(EYE, 1).log_ratio,
+        MultivariateGaussian(EYE, 1).log_ratio,
         ONE_COLUMN,
         ONE_COLUMN,
     ),
     ("x, y: expected batch", PAIR.log_ratio, ONE_COLUMN, torch.zeros(2, 1)),
-    ("dispersion: expected a symmetric", laws.StudentT, torch.tensor([[1, 0.5], [0.4, 1]]), 1, 3),
-    ("degrees_of_freedom: expected a number in", laws.StudentT.identity, 1, 1, 0.0),
-    ("dim_x: expected an integer", laws.StudentT.identity, 0, 1, 2.0),
-    ("x: expected last dimension 1", laws.StudentT.identity(1, 1, 2.0).log_ratio, EYE, EYE),
-    ("epsilon: expected a number in", laws.AdditiveNoise, 0.0),
-    ("y: expected finite", laws.AdditiveNoise(0.5).log_ratio, ONE_COLUMN, ONE_COLUMN / 0),
-    ("m: expected an integer", laws.MixedUniform, 0),
+    ("dispersion: expected a symmetric", StudentT, torch.tensor([[1, 0.5], [0.4, 1]]), 1, 3),
+    ("degrees_of_freedom: expected a number in", StudentT.identity, 1, 1, 0.0),
+    ("dim_x: expected an integer", StudentT.identity, 0, 1, 2.0),
+    ("x: expected last dimension 1", StudentT.identity(1, 1, 2.0).log_ratio, EYE, EYE),
+    ("epsilon: expected a number in", AdditiveNoise, 0.0),
+    ("y: expected finite", AdditiveNoise(0.5).log_ratio, ONE_COLUMN, ONE_COLUMN / 0),
+    ("m: expected an integer", MixedUniform, 0),
     (
         "x: expected whole numbers from 0 to 1",
-        laws.MixedUniform(2).log_ratio,
+        MixedUniform(2).log_ratio,
         ONE_COLUMN + 2,
         ONE_COLUMN,
     ),
     (
         "x: expected whole numbers from 0 to 1",
-        laws.MixedUniform(2).log_ratio,
+        MixedUniform(2).log_ratio,
         ONE_COLUMN + 0.5,
         ONE_COLUMN,
     ),
-    ("alphabet: expected a tuple", laws.GaussianChannel, (), 1.0),
-    ("alphabet: expected a number in", laws.GaussianChannel, (1.0, -1.0), 1.0),
-    ("sigma: expected a number in", laws.GaussianChannel, ONES[:1], 0.0),
-    ("probabilities: expected 2", laws.GaussianChannel, (-1.0, 1.0), 1.0, (1.0,)),
+    ("alphabet: expected a tuple", GaussianChannel, (), 1.0),
+    ("alphabet: expected a number in", GaussianChannel, (1.0, -1.0), 1.0),
+    ("sigma: expected a number in", GaussianChannel, ONES[:1], 0.0),
+    ("probabilities: expected 2", GaussianChannel, (-1.0, 1.0), 1.0, (1.0,)),
     (
         "probabilities: expected probabilities that sum",
-        laws.GaussianChannel,
+        GaussianChannel,
         (-1.0, 1.0),
         1.0,
         (0.5, 0.4),
     ),
     ("step: expected a number in", SIGNS.quadrature, 0.0),
-    (
-        "x: expected values of the 2 atoms",
-        SIGNS.log_ratio,
-        *[ONE_COLUMN] * 2,
-    ),
-    ("weights: expected a tuple", laws.GaussianMixture, [1.0], (ONES,), (ONES,), (0.0,)),
+    ("x: expected values of the 2 atoms", SIGNS.log_ratio, *[ONE_COLUMN] * 2),
+    ("weights: expected a tuple", GaussianMixture, [1.0], (ONES,), (ONES,), (0.0,)),
     (
         "weights: expected a number in",
-        laws.GaussianMixture,
+        GaussianMixture,
         (0.0, 1.0),
         (ONES,) * 2,
         (ONES,) * 2,
         (0.0,) * 2,
     ),
-    ("means: expected a tuple of 1", laws.GaussianMixture, (1.0,), (ONES, ONES), (ONES,), (0.0,)),
-    ("means: expected pairs", laws.GaussianMixture, (1.0,), ((1.0,),), (ONES,), (0.0,)),
-    (
-        "means: expected a number in",
-        laws.GaussianMixture,
-        (1.0,),
-        ((1.0, math.nan),),
-        (ONES,),
-        (0.0,),
-    ),
-    ("scales: expected a number in", laws.GaussianMixture, (1.0,), (ONES,), ((1.0, 0.0),), (0.0,)),
-    ("correlations: expected a number in", laws.GaussianMixture, (1.0,), (ONES,), (ONES,), (1.0,)),
+    ("means: expected a tuple of 1", GaussianMixture, (1.0,), (ONES, ONES), (ONES,), (0.0,)),
+    ("means: expected pairs", GaussianMixture, (1.0,), ((1.0,),), (ONES,), (0.0,)),
+    ("means: expected a number in", GaussianMixture, (1.0,), ((1.0, math.nan),), (ONES,), (0.0,)),
+    ("scales: expected a number in", GaussianMixture, (1.0,), (ONES,), ((1.0, 0.0),), (0.0,)),
+    ("correlations: expected a number in", GaussianMixture, (1.0,), (ONES,), (ONES,), (1.0,)),
     (
         "scales, correlations: expected widths",
-        laws.GaussianMixture,
+        GaussianMixture,
         (0.5, 0.5),
         (ONES,) * 2,
         (ONES, (30.0, 1.0)),
@@ -762,56 +758,42 @@ BAD_CALLS = [
     ),
     ("step: expected a number in", MIXTURES[0].quadrature, 2.0),
     ("x: expected last dimension 1", MIXTURES[0].log_ratio, EYE, ONE_COLUMN),
-    ("laws: expected a tuple", laws.ProductLaw, [PAIR]),
-    ("laws: expected a tuple", laws.ProductLaw, ()),
-    ("laws: expected laws whose x and y have columns", laws.ProductLaw, (ONE_ATOM,)),
-    (
-        "x: expected last dimension 2",
-        laws.ProductLaw((PAIR, PAIR)).log_ratio,
-        ONE_COLUMN,
-        ONE_COLUMN,
-    ),
-    ("law: expected a law", laws.Transformed, 0.5),
-    ("map_y: expected an InjectiveMap", partial(laws.Transformed, map_y=torch.asinh), PAIR),
+    ("laws: expected a tuple", ProductLaw, [PAIR]),
+    ("laws: expected a tuple", ProductLaw, ()),
+    ("laws: expected laws whose x and y have columns", ProductLaw, (ONE_ATOM,)),
+    ("x: expected last dimension 2", ProductLaw((PAIR, PAIR)).log_ratio, ONE_COLUMN, ONE_COLUMN),
+    ("law: expected a law", Transformed, 0.5),
+    ("map_y: expected an InjectiveMap", partial(Transformed, map_y=torch.asinh), PAIR),
     (
         "map_x: expected a map of 1 columns, got spiral, which takes at least 2",
-        laws.Transformed,
+        Transformed,
         PAIR,
-        laws.spiral(1.0),
+        spiral(1.0),
     ),
-    (
-        "map_x: expected a map of 2 columns",
-        laws.Transformed,
-        laws.Gaussian(0.5, 2),
-        laws.SWISS_ROLL,
-    ),
-    ("map_y: expected a map of 0 columns", partial(laws.Transformed, map_y=laws.ASINH), ONE_ATOM),
-    ("y: expected last dimension 1", laws.Transformed(PAIR, laws.ASINH).log_ratio, ONE_COLUMN, EYE),
+    ("map_x: expected a map of 2 columns", Transformed, Gaussian(0.5, 2), SWISS_ROLL),
+    ("map_y: expected a map of 0 columns", partial(Transformed, map_y=ASINH), ONE_ATOM),
+    ("y: expected last dimension 1", Transformed(PAIR, ASINH).log_ratio, ONE_COLUMN, EYE),
     (
         "normal_cdf: expected values in",
-        laws.Transformed(PAIR, laws.NORMAL_CDF).log_ratio,
+        Transformed(PAIR, NORMAL_CDF).log_ratio,
         *[ONE_COLUMN + 1.1] * 2,
     ),
-    ("swiss_roll: expected values in", laws.SWISS_ROLL.forward, ONE_COLUMN - 0.1),
-    ("swiss_roll: expected values in", laws.SWISS_ROLL.inverse, torch.zeros(1, 2)),
-    (
-        "swiss_roll: expected points of the curve",
-        laws.SWISS_ROLL.inverse,
-        torch.tensor([[0.0, 0.5]]),
-    ),
-    ("embedding: expected values of the 4 atoms", laws.embedding(EYE).inverse, EYE / 2),
-    ("points: expected a matrix", laws.embedding, torch.zeros(1, 1, 1)),
-    ("points: expected rows that differ", laws.embedding, torch.zeros(2, 1)),
-    ("waves: expected a tuple of triples", laws.wiggly, ((0.1, 1.0),)),
-    ("waves: expected a number", laws.wiggly, ((0.1, 1.0, math.inf),)),
-    ("waves .*: expected a number in", laws.wiggly, ((0.5, 2.0, 0.0),)),
-    ("weights: expected probabilities that sum", laws.mixture_quantile, (0.5,), (0.0,)),
-    ("means: expected a number in", laws.mixture_quantile, (0.5, 0.5), (1.0, 1.0)),
-    ("means: expected 2 numbers", laws.mixture_quantile, (0.5, 0.5), (1.0,)),
-    ("speed: expected a number in", laws.spiral, math.nan),
-    ("plane: expected two different columns", laws.spiral, 1.0, (1, 1)),
-    ("plane: expected an integer", laws.spiral, 1.0, (0, -1)),
-    ("power: expected an integer of at most 2", partial(laws.spiral, power=3), 1.0),
+    ("swiss_roll: expected values in", SWISS_ROLL.forward, ONE_COLUMN - 0.1),
+    ("swiss_roll: expected values in", SWISS_ROLL.inverse, torch.zeros(1, 2)),
+    ("swiss_roll: expected points of the curve", SWISS_ROLL.inverse, torch.tensor([[0.0, 0.5]])),
+    ("embedding: expected values of the 4 atoms", embedding(EYE).inverse, EYE / 2),
+    ("points: expected a matrix", embedding, torch.zeros(1, 1, 1)),
+    ("points: expected rows that differ", embedding, torch.zeros(2, 1)),
+    ("waves: expected a tuple of triples", wiggly, ((0.1, 1.0),)),
+    ("waves: expected a number", wiggly, ((0.1, 1.0, math.inf),)),
+    ("waves .*: expected a number in", wiggly, ((0.5, 2.0, 0.0),)),
+    ("weights: expected probabilities that sum", mixture_quantile, (0.5,), (0.0,)),
+    ("means: expected a number in", mixture_quantile, (0.5, 0.5), (1.0, 1.0)),
+    ("means: expected 2 numbers", mixture_quantile, (0.5, 0.5), (1.0,)),
+    ("speed: expected a number in", spiral, math.nan),
+    ("plane: expected two different columns", spiral, 1.0, (1, 1)),
+    ("plane: expected an integer", spiral, 1.0, (0, -1)),
+    ("power: expected an integer of at most 2", partial(spiral, power=3), 1.0),
 ]
 
 

@@ -10,7 +10,7 @@ from torch.nn.functional import logsigmoid
 from torch.testing import assert_close
 
 import mi_estimators as mi
-from mi_estimators.preference import ALTERNATIVES
+from mi_estimators.preference import ALTERNATIVES, bco, dpop, kto
 
 
 def sigma(t):
@@ -104,16 +104,16 @@ def test_bco():
     """BCO is the logistic cell, and its shift moves the threshold."""
     w, l = torch.randn(2, 5)
     assert_close(
-        mi.preference.bco(w, l, 0.3),
+        bco(w, l, 0.3),
         mi.preference_loss(0.3 * w, 0.3 * l, "js", 1.0),
     )
     assert_close(
-        mi.preference.bco(w, l, 1.0, shift=0.7),
-        mi.preference.bco(w - 0.7, l - 0.7, 1.0),
+        bco(w, l, 1.0, shift=0.7),
+        bco(w - 0.7, l - 0.7, 1.0),
     )
 
     shift = torch.tensor(0.2, requires_grad=True)
-    assert not mi.preference.bco(w, l, 1.0, shift=shift).requires_grad
+    assert not bco(w, l, 1.0, shift=shift).requires_grad
 
 
 def test_kto_reference():
@@ -121,17 +121,17 @@ def test_kto_reference():
     w = torch.tensor([[1.0, 3.0], [-1.0, -3.0]])
     l = torch.tensor([[0.0, 2.0], [0.0, -2.0]])
     by_hand = torch.tensor([[0.5 * 1.5], [0.0]])
-    loss = mi.preference.kto(w, l, 0.5)
+    loss = kto(w, l, 0.5)
 
     expected = 2 - (0.5 * w - by_hand).sigmoid() - (by_hand - 0.5 * l).sigmoid()
     assert_close(loss, expected)
     assert_close(
         loss,
-        mi.preference.kto(w, l, 0.5, reference_point=by_hand),
+        kto(w, l, 0.5, reference_point=by_hand),
     )
 
     z = w.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(mi.preference.kto(z, l, 0.5).sum(), z)
+    (gradient,) = torch.autograd.grad(kto(z, l, 0.5).sum(), z)
     s = (0.5 * w - by_hand).sigmoid()
 
     assert_close(gradient, -0.5 * s * (1 - s))
@@ -141,7 +141,7 @@ def test_dpop():
     """DPOP is DPO above the reference, and lifts harder below it."""
     w, l = torch.rand(5), torch.randn(5)
     assert_close(
-        mi.preference.dpop(w, l, 0.7),
+        dpop(w, l, 0.7),
         -logsigmoid(0.7 * (w - l)),
     )
     own, other = slopes("dpop", -0.01, 0.0, 0.7, weight=9.0)
@@ -186,4 +186,4 @@ def test_weights(name):
 
 def test_kto_batch():
     with pytest.raises(ValueError, match="chosen: expected at least 1 dimension"):
-        mi.preference.kto(torch.tensor(0.0), torch.tensor(0.0), 0.1)
+        kto(torch.tensor(0.0), torch.tensor(0.0), 0.1)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 import mi_estimators as mi
+from mi_estimators import preference_loss
 from tests.mi_estimators.shared import refused, seeded
 
 
@@ -24,7 +25,7 @@ def test_js_family(mix, w, l):
 
     pushed = sum(map(sp, l)) / len(l)
     expected = sp(-w) + (1 - mix) * sp(w) + mix * pushed
-    loss = mi.preference_loss(
+    loss = preference_loss(
         torch.tensor([w]),
         torch.tensor([l]),
         "js",
@@ -47,8 +48,8 @@ def test_cells(bound, mix):
         torch.cat([w, l], 1),
         log_q=log_q,
     )
-    loss = mi.preference_loss(w[:, 0], l, bound, mix)
-    start = mi.preference_loss(
+    loss = preference_loss(w[:, 0], l, bound, mix)
+    start = preference_loss(
         torch.zeros(1),
         torch.zeros(1, 3),
         bound,
@@ -57,14 +58,14 @@ def test_cells(bound, mix):
 
     assert_close(loss, start - value)
 
-    one = mi.preference_loss(
+    one = preference_loss(
         w[:, 0],
         l[:, :1],
         bound,
         mix,
     )
     assert_close(
-        mi.preference_loss(w[:, 0], l[:, 0], bound, mix),
+        preference_loss(w[:, 0], l[:, 0], bound, mix),
         one,
     )
     assert float(start) == pytest.approx(
@@ -94,14 +95,14 @@ def test_masked_negatives(bound, mask, filling, mix, seed):
     w, mask = w[:, 0].requires_grad_(), torch.tensor(mask)
     padded, short = (values.requires_grad_() for values in (l.where(mask, filling), l[:, mask]))
 
-    loss = mi.preference_loss(
+    loss = preference_loss(
         w,
         padded,
         bound,
         mix,
         mask=mask.expand(3, -1),
     )
-    exact = mi.preference_loss(w, short, bound, mix)
+    exact = preference_loss(w, short, bound, mix)
 
     assert_close(loss, exact)
 
@@ -117,7 +118,7 @@ def test_ragged_negatives(bound):
     """The number of negatives may differ between examples."""
     w, l = torch.randn(2), torch.randn(2, 3)
     mask = torch.tensor([[True, False, True], [True, True, True]])
-    loss = mi.preference_loss(
+    loss = preference_loss(
         w,
         l.masked_fill(~mask, math.nan),
         bound,
@@ -126,40 +127,35 @@ def test_ragged_negatives(bound):
     )
     assert_close(
         loss[:1],
-        mi.preference_loss(w[:1], l[:1, [0, 2]], bound, 0.7),
+        preference_loss(w[:1], l[:1, [0, 2]], bound, 0.7),
     )
     assert_close(
         loss[1:],
-        mi.preference_loss(w[1:], l[1:], bound, 0.7),
+        preference_loss(w[1:], l[1:], bound, 0.7),
     )
 
 
 def masked(mask):
-    return partial(mi.preference_loss, mask=torch.tensor(mask))
+    return partial(preference_loss, mask=torch.tensor(mask))
 
 
 ONE = torch.zeros(2)
 THREE = torch.zeros(2, 3)
 BAD_CALLS = [
-    ("bound: expected one of .* got 'ppo'", mi.preference_loss, ONE, ONE, "ppo"),
-    ("bound: expected one of", mi.preference_loss, ONE, ONE, "smile"),
-    (r"mix: expected a number in \(0, 1\], got 0", mi.preference_loss, ONE, ONE, "js", 0),
-    ("mix: expected", mi.preference_loss, ONE, ONE, "js", 1.5),
-    ("mix: expected", mi.preference_loss, ONE, ONE, "js", math.nan),
-    ("chosen: expected finite", mi.preference_loss, torch.tensor([0.0, math.nan]), ONE),
-    ("rejected: expected finite", mi.preference_loss, ONE, torch.tensor([0.0, math.inf])),
+    ("bound: expected one of .* got 'ppo'", preference_loss, ONE, ONE, "ppo"),
+    ("bound: expected one of", preference_loss, ONE, ONE, "smile"),
+    (r"mix: expected a number in \(0, 1\], got 0", preference_loss, ONE, ONE, "js", 0),
+    ("mix: expected", preference_loss, ONE, ONE, "js", 1.5),
+    ("mix: expected", preference_loss, ONE, ONE, "js", math.nan),
+    ("chosen: expected finite", preference_loss, torch.tensor([0.0, math.nan]), ONE),
+    ("rejected: expected finite", preference_loss, ONE, torch.tensor([0.0, math.inf])),
     ("rejected: expected finite", masked([[True, False]] * 2), ONE, THREE[:, :2] + math.nan),
-    ("rejected: expected shape", mi.preference_loss, ONE, torch.zeros(3)),
-    ("rejected: expected shape", mi.preference_loss, ONE, torch.zeros(3, 2)),
-    ("chosen: expected at least one entry", mi.preference_loss, ONE[:0], ONE[:0]),
-    ("rejected: expected at least one entry", mi.preference_loss, ONE, THREE[:, :0]),
-    ("mask: expected a bool tensor", partial(mi.preference_loss, mask=THREE + 1), ONE, THREE),
-    (
-        "mask: expected a bool tensor",
-        partial(mi.preference_loss, mask=[[True] * 3] * 2),
-        ONE,
-        THREE,
-    ),
+    ("rejected: expected shape", preference_loss, ONE, torch.zeros(3)),
+    ("rejected: expected shape", preference_loss, ONE, torch.zeros(3, 2)),
+    ("chosen: expected at least one entry", preference_loss, ONE[:0], ONE[:0]),
+    ("rejected: expected at least one entry", preference_loss, ONE, THREE[:, :0]),
+    ("mask: expected a bool tensor", partial(preference_loss, mask=THREE + 1), ONE, THREE),
+    ("mask: expected a bool tensor", partial(preference_loss, mask=[[True] * 3] * 2), ONE, THREE),
     ("mask: expected a bool tensor", masked([[True] * 2] * 2), ONE, THREE),
     ("mask: expected at least one negative", masked([[False] * 3] * 2), ONE, THREE),
 ]
