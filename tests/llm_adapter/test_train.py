@@ -65,75 +65,69 @@ def test_no_arguments(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--mix", "0"], "mix: expected a number in (0, 1] or auto, got 0.0"),
-        (["--mix", "nan"], "mix: expected a number in (0, 1] or auto, got nan"),
-        (["--beta", "-1"], "beta: expected a finite number > 0, got -1.0"),
-        (["--beta", "much"], "beta: expected a number, got much"),
-        (["--bound", "dpo"], "bound: expected one of "),
-        (["--max_length", "1"], "max_length: expected an integer ≥ 2, got 1"),
-        (["--max_negatives", "0"], "max_negatives: expected an integer ≥ 1, got 0"),
+        ("--mix 0", "mix: expected a number in (0, 1] or auto, got 0.0"),
+        ("--mix nan", "mix: expected a number in (0, 1] or auto, got nan"),
+        ("--beta -1", "beta: expected a finite number > 0, got -1.0"),
+        ("--beta much", "beta: expected a number, got much"),
+        ("--bound dpo", "bound: expected one of "),
+        ("--max_length 1", "max_length: expected an integer ≥ 2, got 1"),
+        ("--max_negatives 0", "max_negatives: expected an integer ≥ 1, got 0"),
         (
-            ["--per_device_train_batch_size", "0"],
+            "--per_device_train_batch_size 0",
             "per_device_train_batch_size: expected an integer ≥ 1, got 0",
         ),
-        (["--learning_rate", "nan"], "learning_rate: expected a finite number ≥ 0, got nan"),
-        (["--bata", "1"], "--bata: expected a known flag, got this one (did you mean beta?)"),
-        (["--bata=1"], "--bata=1: expected a known flag, got this one (did you mean beta?)"),
-        (["--train_data", ""], "train_data: expected a file, a folder or a hub name, got none"),
+        ("--learning_rate nan", "learning_rate: expected a finite number ≥ 0, got nan"),
+        ("--bata 1", "--bata: expected a known flag, got this one (did you mean beta?)"),
+        ("--bata=1", "--bata=1: expected a known flag, got this one (did you mean beta?)"),
+        ("--train_data=", "train_data: expected a file, a folder or a hub name, got none"),
         (
-            ["--train_data", "none.jsonl"],
+            "--train_data none.jsonl",
             "none.jsonl: expected a file of JSON lines or parquet, a folder",
         ),
         (
-            ["--eval_data", "none.jsonl"],
+            "--eval_data none.jsonl",
             "none.jsonl: expected a file of JSON lines or parquet, a folder",
         ),
+        ("--eval_strategy steps", "eval_data: expected a file with eval_strategy steps, got none"),
         (
-            ["--eval_strategy", "steps"],
-            "eval_data: expected a file with eval_strategy steps, got none",
-        ),
-        (
-            ["--model", "./none"],
+            "--model ./none",
             "model: expected 'builtin', a directory, a .gguf file or a hub name, got no such path",
         ),
         (
-            ["--model", "none.gguf"],
+            "--model none.gguf",
             "model: expected 'builtin', a directory, a .gguf file or a hub name, got no such",
         ),
-        (["--model", "."], "model: expected a model directory, got . without a config.json"),
-        (["--config", "none.yaml"], "config: expected a readable YAML file, got none.yaml"),
+        ("--model .", "model: expected a model directory, got . without a config.json"),
+        ("--config none.yaml", "config: expected a readable YAML file, got none.yaml"),
         (
-            ["--resume_from_checkpoint", "true"],
+            "--resume_from_checkpoint true",
             "resume_from_checkpoint: expected a checkpoint, got none in",
         ),
         (
-            ["--resume_from_checkpoint", "none"],
+            "--resume_from_checkpoint none",
             "resume_from_checkpoint: expected a checkpoint, got none in none",
         ),
-        (["--chat", "true"], "pairs.jsonl:1: prompt: expected a tokenizer with a chat template"),
+        ("--chat true", "pairs.jsonl:1: prompt: expected a tokenizer with a chat template"),
         (
-            ["--truncation", "middle"],
+            "--truncation middle",
             "truncation: expected one of right, left_prompt, drop, refuse, got middle",
         ),
-        (["--max_dropped", "5"], "max_dropped: expected a number in [0, 1], got 5.0"),
-        (["--max_dropped", "nan"], "max_dropped: expected a number in [0, 1], got nan"),
-        (["--tokenize_workers", "0"], "tokenize_workers: expected an integer ≥ 1, got 0"),
-        (["--lr_scheduler_type", "flat"], "lr_scheduler_type: expected one of linear, cosine, "),
-        (["--seed", "-1"], "seed: expected an integer from 0 to 2^32 - 1, got -1"),
+        ("--max_dropped 5", "max_dropped: expected a number in [0, 1], got 5.0"),
+        ("--max_dropped nan", "max_dropped: expected a number in [0, 1], got nan"),
+        ("--tokenize_workers 0", "tokenize_workers: expected an integer ≥ 1, got 0"),
+        ("--lr_scheduler_type flat", "lr_scheduler_type: expected one of linear, cosine, "),
+        ("--seed -1", "seed: expected an integer from 0 to 2^32 - 1, got -1"),
         (
-            ["--train_sampling_strategy", "group_by_length"],
+            "--train_sampling_strategy group_by_length",
             "train_sampling_strategy: expected random or sequential",
         ),
-        (
-            ["--report_to", "nothing"],
-            "report_to: expected none, all or an installed one of azure_ml, ",
-        ),
+        ("--report_to nothing", "report_to: expected none, all or an installed one of azure_ml, "),
     ],
 )
 def test_user_mistakes(tmp_path, monkeypatch, capsys, flags, message):
     """What a user can get wrong is one line."""
     monkeypatch.chdir(tmp_path)
-    assert main(flags) == 2
+    assert main(flags.split()) == 2
 
     captured = capsys.readouterr()
     assert captured.err.startswith("llm_adapter.train: error: ")
@@ -147,15 +141,15 @@ def test_user_mistakes(tmp_path, monkeypatch, capsys, flags, message):
     ("flags", "message"),
     [
         (
-            ["--dataloader_drop_last", "true", "--per_device_train_batch_size", "999"],
+            "--dataloader_drop_last true --per_device_train_batch_size 999",
             "dataloader_drop_last: expected",
         ),
-        (["--fsdp", "full_shard"], "Using fsdp only works in distributed training."),
+        ("--fsdp full_shard", "Using fsdp only works in distributed training."),
     ],
 )
 def test_no_trainer(tmp_path, capsys, flags, message):
     """What no trainer can be made of is one line."""
-    assert main([*flags, "--use_cpu", "true", "--output_dir", str(tmp_path)]) == 2
+    assert main(f"{flags} --use_cpu true --output_dir {tmp_path}".split()) == 2
     assert f"llm_adapter.train: error: {message}" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
@@ -198,19 +192,9 @@ def test_unknown_hub_name(monkeypatch, capsys):
 
 def test_no_bars(tmp_path):
     """Without tqdm, transformers draws no bars either."""
-    flags = [
-        "--disable_tqdm",
-        "true",
-        "--train_data",
-        str(PAIRS),
-        "--max_length",
-        "2",
-        "--output_dir",
-        str(tmp_path),
-    ]
-
+    flags = f"--disable_tqdm true --train_data {PAIRS} --max_length 2 --output_dir {tmp_path}"
     try:
-        assert main(flags) == 2  # no prompt fits
+        assert main(flags.split()) == 2  # no prompt fits
         assert not logging.is_progress_bar_enabled()
     finally:
         logging.enable_progress_bar()
