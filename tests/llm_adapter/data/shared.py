@@ -38,22 +38,15 @@ def without(key):
     return {name: value for name, value in GOOD.items() if name != key}
 
 
-def arguments(folder, *flags):
-    out = [
-        "--output_dir",
-        str(folder / "out"),
-        "--token_cache",
-        str(folder / "cache"),
-        "--disable_tqdm",
-        "true",
-    ]
-
-    return parse_arguments(["--model", "builtin", *out, *map(str, flags)])
+def arguments(folder, flags=""):
+    """Return the arguments of a run that writes into a folder."""
+    out = f"--output_dir {folder / 'out'} --token_cache {folder / 'cache'} --disable_tqdm true"
+    return parse_arguments(f"--model builtin {out} {flags}".split())
 
 
-def refused(capsys, *flags):
+def refused(capsys, flags):
     """Return the one line of a command that is refused."""
-    assert main([*map(str, flags), "--disable_tqdm", "true"]) == 2
+    assert main(f"{flags} --disable_tqdm true".split()) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1

@@ -225,7 +225,7 @@ def test_endless_template(tmp_path, capsys):
         "{% if add_generation_prompt %}[assistant] {% endif %}"
     )
     path = lines(tmp_path / "data.jsonl", GOOD)
-    load_data(arguments(tmp_path, "--train_data", path, "--chat", "true"), tokenizer)
+    load_data(arguments(tmp_path, f"--train_data {path} --chat true"), tokenizer)
     captured = capsys.readouterr()
 
     assert "of these 1 endless" in captured.out
@@ -240,12 +240,12 @@ def test_merged_rows(tmp_path, capsys):
     path = lines(tmp_path / "data.jsonl", *rows)
     tokenizer = trained(None, None, decoders.Fuse())
     tokenizer.add_tokens("42")
-    data, _ = load_data(arguments(tmp_path, "--train_data", path), tokenizer)
+    data, _ = load_data(arguments(tmp_path, f"--train_data {path}"), tokenizer)
 
     assert data.notes == {"merged": 1}
     assert "of these 1 merged" in capsys.readouterr().out
 
-    again, _ = load_data(arguments(tmp_path, "--train_data", path), tokenizer)
+    again, _ = load_data(arguments(tmp_path, f"--train_data {path}"), tokenizer)
     assert again.cached
     assert again.notes == data.notes
     assert "1 merged" in report(again, arguments(tmp_path))
@@ -266,7 +266,7 @@ def test_no_prompt_token(tmp_path, capsys):
     path = lines(tmp_path / "data.jsonl", *rows)
     tokenizer = trained(None, None, decoders.Fuse())
     tokenizer.add_tokens("42")
-    data, _ = load_data(arguments(tmp_path, "--train_data", path, "--max_dropped", 0.5), tokenizer)
+    data, _ = load_data(arguments(tmp_path, f"--train_data {path} --max_dropped 0.5"), tokenizer)
 
     assert data.counts == {"no_boundary": 1}
     assert len(data.examples) == 2  # with a space at its end the prompt has a token of its own

@@ -258,7 +258,7 @@ def test_ignored_keys(tmp_path, capsys):
     path = lines(tmp_path / "data.jsonl", *rows)
 
     for _ in range(2):  # the second time from the cache
-        load_data(arguments(tmp_path, "--train_data", path), ByT5Tokenizer())
+        load_data(arguments(tmp_path, f"--train_data {path}"), ByT5Tokenizer())
         captured = capsys.readouterr()
         assert "; ignored keys: id (2), score_chosen (1), weight (1); " in captured.out
         assert captured.err == (

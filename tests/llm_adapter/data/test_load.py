@@ -83,12 +83,7 @@ def test_fatal_row(tmp_path, capsys, row, message):
     path = lines(tmp_path / "data.jsonl", GOOD, "", row)
     line = refused(
         capsys,
-        "--train_data",
-        path,
-        "--output_dir",
-        tmp_path / "out",
-        "--token_cache",
-        tmp_path / "cache",
+        f"--train_data {path} --output_dir {tmp_path / 'out'} --token_cache {tmp_path / 'cache'}",
     )
 
     assert line.startswith(f"{path}:3: {message}")
@@ -162,8 +157,8 @@ def test_unusable_row(tmp_path, capsys, reason, row, message):
     ]
     path = lines(tmp_path / "data.jsonl", GOOD, row, *good)
     tokenizer = ByT5Tokenizer(chat_template=ALTERNATING)
-    flags = ("--train_data", path, "--max_length", 40)
-    data, evaluation = load_data(arguments(tmp_path, *flags, "--max_dropped", 0.05), tokenizer)
+    flags = f"--train_data {path} --max_length 40 --max_dropped"
+    data, evaluation = load_data(arguments(tmp_path, f"{flags} 0.05"), tokenizer)
 
     assert evaluation is None
     assert len(data.examples) == 19
@@ -181,7 +176,7 @@ def test_unusable_row(tmp_path, capsys, reason, row, message):
         ValueError,
         match=rf"^max_dropped: expected at most 0.04 of the rows, got 1 of 20 dropped \(1 {reason};",
     ):
-        load_data(arguments(tmp_path, *flags, "--max_dropped", 0.04), tokenizer)
+        load_data(arguments(tmp_path, f"{flags} 0.04"), tokenizer)
 
     assert sorted(file.name for file in tmp_path.iterdir()) == ["cache", "data.jsonl", "out"]
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["dropped.jsonl"]
@@ -197,7 +192,7 @@ def test_too_many_unusable(tmp_path, capsys):
     """Too many unusable rows are one line, before anything else is written."""
     path = lines(tmp_path / "data.jsonl", GOOD, *[GOOD | {"chosen": " "}] * 2, *[GOOD] * SHOWN)
     line = refused(
-        capsys, "--train_data", path, "--output_dir", tmp_path / "out", "--token_cache", "none"
+        capsys, f"--train_data {path} --output_dir {tmp_path / 'out'} --token_cache none"
     )
     listed = tmp_path / "out/dropped.jsonl"
     counted = (
@@ -213,7 +208,7 @@ def test_too_many_unusable(tmp_path, capsys):
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["dropped.jsonl"]
     assert len((tmp_path / "out" / "dropped.jsonl").read_text().splitlines()) == SHOWN + 2
 
-    line = refused(capsys, "--max_length", 20, "--max_dropped", 1, "--output_dir", tmp_path / "out")
+    line = refused(capsys, f"--max_length 20 --max_dropped 1 --output_dir {tmp_path / 'out'}")
     assert line.startswith(
         "max_dropped: expected at least one usable row, got 200 of 200 dropped (200 too_long; all in "
     )
@@ -222,7 +217,7 @@ def test_too_many_unusable(tmp_path, capsys):
 def test_unwritable_output(tmp_path):
     """An output folder that cannot be written is one message."""
     path = lines(tmp_path / "data.jsonl", GOOD, GOOD)
-    args = arguments(tmp_path, "--train_data", path)
+    args = arguments(tmp_path, f"--train_data {path}")
     args.output_dir = str(path / "out")
 
     with pytest.raises(
@@ -234,7 +229,7 @@ def test_unwritable_output(tmp_path):
 
 def test_clean_run(tmp_path, capsys):
     """A clean run removes an earlier list."""
-    args, tokenizer = arguments(tmp_path, "--max_dropped", 0.5), ByT5Tokenizer()
+    args, tokenizer = arguments(tmp_path, "--max_dropped 0.5"), ByT5Tokenizer()
     args.train_data = lines(tmp_path / "a.jsonl", GOOD, GOOD)
     load_data(args, tokenizer)
 
@@ -265,8 +260,8 @@ def test_evaluation_share(tmp_path, capsys):
         *(GOOD | {"prompt": str(n)} for n in range(4)),
         GOOD | {"chosen": "5"},
     )
-    flags = ("--train_data", train, "--eval_data", test, "--max_dropped")
-    _, evaluation = load_data(arguments(tmp_path, *flags, 0.5), ByT5Tokenizer())
+    flags = f"--train_data {train} --eval_data {test} --max_dropped"
+    _, evaluation = load_data(arguments(tmp_path, f"{flags} 0.5"), ByT5Tokenizer())
 
     assert len(evaluation.examples) == 4
     assert capsys.readouterr().out.count("\n") == 2
@@ -274,7 +269,7 @@ def test_evaluation_share(tmp_path, capsys):
     listed = map(json.loads, (tmp_path / "out" / "dropped.jsonl").read_text().splitlines())
     assert [(row["file"], row["line"]) for row in listed] == [(str(train), 2), (str(test), 5)]
     with pytest.raises(ValueError, match=r"train.jsonl:2"):
-        load_data(arguments(tmp_path, *flags, 0.4), ByT5Tokenizer())
+        load_data(arguments(tmp_path, f"{flags} 0.4"), ByT5Tokenizer())
 
 
 def test_document():
@@ -296,8 +291,8 @@ def test_document():
 def test_refusing(tmp_path):
     """Refusing stops the run before anything is written."""
     path = lines(tmp_path / "data.jsonl", GOOD, LONG)
-    flags = ("--train_data", path, "--max_length", 13, "--truncation", "refuse")
-    args = arguments(tmp_path, *flags, "--max_dropped", 1)
+    flags = f"--train_data {path} --max_length 13 --truncation refuse --max_dropped 1"
+    args = arguments(tmp_path, flags)
 
     with pytest.raises(
         ValueError, match=rf"^{path}:2: prompt: expected at most max_length=13 tokens"
@@ -368,7 +363,7 @@ def test_progress_bar(rows, tmp_path, monkeypatch):
 
 def test_token_source(tmp_path, capsys):
     """A run says where its tokens come from."""
-    args = arguments(tmp_path, "--max_length", 90, "--max_dropped", 0.5)
+    args = arguments(tmp_path, "--max_length 90 --max_dropped 0.5")
 
     for source in ("tokenised now", "tokens from the cache"):
         load_data(args, ByT5Tokenizer())

@@ -66,7 +66,7 @@ def test_bad_sources(tmp_path, capsys, monkeypatch):
         ),
         ("twins.parquet", "twins.parquet: expected distinct column names, got 'chosen' twice"),
     ):
-        assert refused(capsys, "--train_data", name, "--token_cache", "none").startswith(message)
+        assert refused(capsys, f"--train_data {name} --token_cache none").startswith(message)
 
     assert sorted(tmp_path.iterdir()) == before
 
@@ -78,11 +78,11 @@ def test_absent_packages(tmp_path, capsys, monkeypatch):
         monkeypatch.setitem(sys.modules, module, None)
 
     cure = "(pip install 'mi-estimators[hub]')"
-    line = refused(capsys, "--train_data", path)
+    line = refused(capsys, f"--train_data {path}")
 
     assert line == f"{path}: expected the package pyarrow to read parquet, got none {cure}"
 
-    line = refused(capsys, "--train_data", "someone/pairs")
+    line = refused(capsys, "--train_data someone/pairs")
     assert line.startswith(
         "someone/pairs: expected an existing path, or the package datasets to read the hub, got neither"
     )
@@ -136,15 +136,8 @@ def test_same_examples(tmp_path, monkeypatch):
         )
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    flags = (
-        "--train_data",
-        "someone/pairs",
-        "--dataset_config",
-        "hard",
-        "--dataset_train_split",
-        "train[1:]",
-    )
-    data, _ = load_data(arguments(tmp_path, *flags), ByT5Tokenizer(chat_template=ALTERNATING))
+    flags = "--train_data someone/pairs --dataset_config hard --dataset_train_split train[1:]"
+    data, _ = load_data(arguments(tmp_path, flags), ByT5Tokenizer(chat_template=ALTERNATING))
 
     assert asked == [("someone/pairs", "hard", "train[1:]")]
     assert data.source.files == ("someone/pairs[train[1:]]",)

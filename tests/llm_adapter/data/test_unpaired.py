@@ -23,10 +23,10 @@ ROWS = [row("1 + 1?", "2", True), row("2 + 2?", "5", False), row("3 + 3?", "6", 
 ROWS += [row("4 + 4?", "9", 0), row("5 + 5?", "11", False)]
 
 
-def load(tmp_path, rows, *flags, tokenizer=None):
+def load(tmp_path, rows, flags="", tokenizer=None):
     path = lines(tmp_path / "data.jsonl", *rows)
-    flags = ("--train_data", path, *flags)
-    return load_data(arguments(tmp_path, *flags), tokenizer or ByT5Tokenizer())[0]
+    args = arguments(tmp_path, f"--train_data {path} {flags}")
+    return load_data(args, tokenizer or ByT5Tokenizer())[0]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_different_prompts(tmp_path, flags, capsys):
     Two good rows and three bad ones: three examples, in which the first good one stands twice.
     """
     tokenizer = ByT5Tokenizer()
-    data = load(tmp_path, [*ROWS, GOOD], *flags.split())
+    data = load(tmp_path, [*ROWS, GOOD], flags)
     plain, *across = data.examples
 
     assert tokenizer.decode(plain.prompt) == "2 + 2?"
@@ -57,7 +57,7 @@ def test_different_prompts(tmp_path, flags, capsys):
     assert (data.rows, data.dropped) == (6, [])
     assert "of these 3 across" in capsys.readouterr().out
 
-    again = load(tmp_path, [*ROWS, GOOD], *flags.split())
+    again = load(tmp_path, [*ROWS, GOOD], flags)
     assert again.cached
     assert again.examples == data.examples
 
@@ -68,9 +68,9 @@ def test_loss_of_one_prompt(tmp_path, flags):
     with pytest.raises(
         ValueError, match=r"max_dropped: .*5 unpaired.*bound js, or loss kto, trains"
     ):
-        load(tmp_path, [*ROWS, GOOD], *flags.split())
+        load(tmp_path, [*ROWS, GOOD], flags)
 
-    (example,) = load(tmp_path, [*ROWS, GOOD], *flags.split(), "--max_dropped", 1).examples
+    (example,) = load(tmp_path, [*ROWS, GOOD], f"{flags} --max_dropped 1").examples
     assert example.label is None
 
 
@@ -105,7 +105,7 @@ def test_labelled_conversations(tmp_path):
 
     same = [{"messages": ASKED + RIGHT, "label": True}]
     same += [{"messages": [*ASKED, said("assistant", "5")], "label": False}]
-    (pair,) = load(tmp_path, same, "--bound", "dv", tokenizer=tokenizer).examples
+    (pair,) = load(tmp_path, same, "--bound dv", tokenizer).examples
 
     assert (pair.heads, len(pair.completions)) == ((), 2)
 
