@@ -50,7 +50,7 @@ def test_table(monkeypatch, tmp_path, capsys):
     """The table is written, with medians and their range."""
     monkeypatch.setattr(lab, "SETTINGS", {"tiny": [(3, 4, 2), (5, 4, 2)]})
     monkeypatch.setattr(lab, "peak", lambda: 1e9)
-    assert lab.main(["--repeats", "2", "--out", str(tmp_path / "tables.md")]) == 0
+    assert lab.main(f"--repeats 2 --out {tmp_path / 'tables.md'}".split()) == 0
     text = (tmp_path / "tables.md").read_text()
     rows = ROW.findall(text)
     assert [row[:3] for row in rows] == [("3", "4", "2"), ("5", "4", "2")]

@@ -53,7 +53,7 @@ def test_a_run_replaces_its_earlier_row(tmp_path, capsys):
     command._append(tmp_path, row("ours, padded rows", 0.0, 1.0, 1))
     rows = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
     assert [line["cpu_seconds"][1] for line in rows] == [2.0, 1.0]
-    assert command.main(["--tables", "--out", str(tmp_path)]) == 0
+    assert command.main(f"--tables --out {tmp_path}".split()) == 0
     assert (tmp_path / "tables.md").read_text() == capsys.readouterr().out[:-1]
 
 

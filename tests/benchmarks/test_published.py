@@ -66,7 +66,7 @@ def test_dry_run(tmp_path, capsys, monkeypatch):
     """A dry run passes through all stages once."""
     monkeypatch.setattr(command, "find_spec", lambda name: None)
     monkeypatch.setattr(recipe, "ARMS", {"MIO": recipe.ARMS["MIO"]})
-    assert command.main(["--dry_run", "--out", str(tmp_path)]) == 0
+    assert command.main(f"--dry_run --out {tmp_path}".split()) == 0
     rows = jsonl.read(tmp_path / "stages.jsonl")
     assert [row["stage"] for row in rows] == [
         "MIO: train",
@@ -74,5 +74,5 @@ def test_dry_run(tmp_path, capsys, monkeypatch):
     ]
     assert (tmp_path / "mio" / "chat.json").is_file()
     assert "MIO: IFEval: not run, lm_eval is not installed" in capsys.readouterr().out
-    command.main(["--dry_run", "--out", str(tmp_path)])
+    command.main(f"--dry_run --out {tmp_path}".split())
     assert jsonl.read(tmp_path / "stages.jsonl") == rows

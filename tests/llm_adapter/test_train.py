@@ -161,7 +161,7 @@ def test_late_bad_row(tmp_path, monkeypatch, capsys):
     path = tmp_path / "rows.jsonl"
     path.write_text("\n".join([*rows, "no JSON"]))
 
-    assert main(["--train_data", str(path), "--output_dir", str(tmp_path / "out")]) == 2
+    assert main(f"--train_data {path} --output_dir {tmp_path / 'out'}".split()) == 2
     assert f"{path}:151: expected a JSON object on one line" in capsys.readouterr().err
     assert [entry.name for entry in tmp_path.iterdir()] == ["rows.jsonl"]
 

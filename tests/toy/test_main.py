@@ -19,7 +19,7 @@ def test_report_alone(folder, nothing_runs, capsys):
     page = (folder / report.FILE).read_text()
     (folder / report.FILE).unlink()
 
-    assert main(["page", "--out", str(folder)]) == 0
+    assert main(f"page --out {folder}".split()) == 0
     assert (folder / report.FILE).read_text() == page
 
     *_, seen, last = capsys.readouterr().out.splitlines()
@@ -32,9 +32,7 @@ def test_one_experiment(tmp_path, monkeypatch, capsys):
     shortened["collapse"] = dataclasses.replace(shortened["collapse"], quick=(Lazy("dv", 1.0),))
     monkeypatch.setattr(experiment, "experiments", lambda: shortened)
 
-    assert (
-        main(["collapse", "--quick", "--out", str(tmp_path / "new" / "folder"), "--seed", "3"]) == 0
-    )
+    assert main(f"collapse --quick --out {tmp_path / 'new' / 'folder'} --seed 3".split()) == 0
 
     (row,) = rows.read(tmp_path / "new" / "folder" / rows.FILE)
     assert (row["suite"], row["seed"]) == ("quick", 3)
@@ -46,7 +44,7 @@ def test_one_experiment(tmp_path, monkeypatch, capsys):
 
 def test_missing_rows(tmp_path, capsys):
     """A report without rows says what to do."""
-    assert main(["page", "--out", str(tmp_path)]) == 1
+    assert main(f"page --out {tmp_path}".split()) == 1
     assert re.search(
         r"expected results or runs in .*got none; run `python -m toy demo`", capsys.readouterr().err
     )
@@ -55,7 +53,7 @@ def test_missing_rows(tmp_path, capsys):
 def test_out_is_a_file(tmp_path, capsys):
     """An `--out` that is a file is refused in one line."""
     (tmp_path / "file").write_text("")
-    assert main(["demo", "--quick", "--out", str(tmp_path / "file" / "below")]) == 1
+    assert main(f"demo --quick --out {tmp_path / 'file' / 'below'}".split()) == 1
     error = capsys.readouterr().err
     assert error.startswith("toy: ")
     assert error.count("\n") == 1
@@ -64,9 +62,9 @@ def test_out_is_a_file(tmp_path, capsys):
 def test_damaged_rows(tmp_path, capsys):
     """Damaged rows and bad seeds are named."""
     (tmp_path / rows.FILE).write_text('{"no": "row"}\n')
-    assert main(["page", "--out", str(tmp_path)]) == 1
+    assert main(f"page --out {tmp_path}".split()) == 1
     assert "expected a row of results in line 1" in capsys.readouterr().err
-    assert main(["demo", "--seed", "-1", "--out", str(tmp_path)]) == 1
+    assert main(f"demo --seed -1 --out {tmp_path}".split()) == 1
     assert "seed: expected an integer of at least 0, got -1" in capsys.readouterr().err
 
 
@@ -105,5 +103,5 @@ def test_interruption(tmp_path, monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setitem(experiments()["escape"].runs, EscapeFlow, stop)
-    assert main(["escape", "--quick", "--out", str(tmp_path)]) == 130
+    assert main(f"escape --quick --out {tmp_path}".split()) == 130
     assert "Run the same command again" in capsys.readouterr().err

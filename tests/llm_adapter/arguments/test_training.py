@@ -39,7 +39,7 @@ def test_precedence(tmp_path):
         tmp_path,
         "bound: dv\nbeta: 0.3\nlearning_rate: 1e-4\nlogging_first_step: false\neval_data: null\nsave_strategy: no\n",
     )
-    args = parse_arguments(["--config", path, "--beta", "0.7"])
+    args = parse_arguments(f"--config {path} --beta 0.7".split())
 
     # 1e-4 is a string in YAML 1.1
     assert (args.bound, args.beta, args.learning_rate) == ("dv", 0.7, 1e-4)
@@ -99,7 +99,7 @@ def test_matched_configs():
 def test_shipped_configs(path):
     """Shipped configs are read and say what each key means."""
     if path.parent.name == "configs":
-        parse_arguments(["--config", str(path), "--use_cpu", "true"])
+        parse_arguments(f"--config {path} --use_cpu true".split())
     keys = [
         line
         for line in path.read_text().splitlines()

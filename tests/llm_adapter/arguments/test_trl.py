@@ -97,7 +97,7 @@ def test_config_mix(tmp_path):
     path = tmp_path / "run.yaml"
     path.write_text("bound: js\nmix: 0.9\nmodel: builtin\n")
 
-    assert read_values(["--config", str(path), "--bound", "infonce"])["bound"] == "infonce"
+    assert read_values(f"--config {path} --bound infonce".split())["bound"] == "infonce"
 
     path.write_text("bound: infonce\nmix: 0.9\nmodel: builtin\n")
     with pytest.raises(ValueError, match=r"^mix: expected none with bound infonce"):

@@ -30,7 +30,7 @@ def test_report(tmp_path, capsys):
     (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     out = tmp_path / "page.html"
 
-    assert report([str(run), "--out", str(out)]) == 0
+    assert report(f"{run} --out {out}".split()) == 0
 
     page = out.read_text()
     assert page.count("<figure>") == 1  # the loss alone has points
@@ -39,14 +39,14 @@ def test_report(tmp_path, capsys):
     assert "<b, step" not in page
 
     with rc_context({"figure.constrained_layout.use": True, "axes.labelsize": 30}):
-        assert report([str(run), "--out", str(out)]) == 0
+        assert report(f"{run} --out {out}".split()) == 0
 
     assert out.read_text() == page  # in whatever style the caller draws
     assert report([]) == 2
     assert "RUN: expected a value, got none" in capsys.readouterr().err
     assert report([str(tmp_path)]) == 2
     assert "expected a run's run.json and metrics.jsonl" in capsys.readouterr().err
-    assert report([str(run), "--out", str(tmp_path / "nowhere" / "page.html")]) == 2
+    assert report(f"{run} --out {tmp_path / 'nowhere' / 'page.html'}".split()) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 

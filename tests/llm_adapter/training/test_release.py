@@ -110,10 +110,10 @@ def test_exclusions(tmp_path, flags, message):
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_recipe_flags(recipe):
     """A recipe sets flags, and a flag overrides it."""
-    values = read_values(["--model", "builtin", "--memory", recipe])
+    values = read_values(f"--model builtin --memory {recipe}".split())
     assert RECIPES[recipe].items() <= values.items()
     assert values["memory"] == recipe
-    values = read_values(["--model", "builtin", "--memory", recipe, "--adam_beta2", "0.9"])
+    values = read_values(f"--model builtin --memory {recipe} --adam_beta2 0.9".split())
     assert values["adam_beta2"] == 0.9
 
 
