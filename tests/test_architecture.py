@@ -19,10 +19,13 @@ LIBRARY_DEPENDENCIES = {"torch", "numpy", "jaxtyping"}
 LAZY = {"scipy", "tqdm", "matplotlib"}  # inside functions only
 
 
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imported(path: Path) -> set[str]:
     """Return the top-level names of all absolute imports in a file, lazy ones included."""
-    tree = ast.parse(path.read_text())
-    return {name.split(".")[0] for node in ast.walk(tree) for name in names_of(node)}
+    return {name.split(".")[0] for node in ast.walk(tree(path)) for name in names_of(node)}
 
 
 def names_of(node: ast.AST) -> list[str]:
@@ -56,9 +59,7 @@ def test_imports_of_the_library():
         assert not foreign, f"{path.name} imports {sorted(foreign)}"
 
         at_the_top = [
-            node
-            for node in ast.parse(path.read_text()).body
-            if isinstance(node, ast.Import | ast.ImportFrom)
+            node for node in tree(path).body if isinstance(node, ast.Import | ast.ImportFrom)
         ]
         eager = {name.split(".")[0] for node in at_the_top for name in names_of(node)}
 
@@ -102,11 +103,7 @@ LIBRARY = (
 def test_order_of_rooms(room):
     """The rooms of the library import only those before them."""
     for path in (ROOT / "mi_estimators" / room).glob("*.py"):
-        above = [
-            node
-            for node in ast.walk(ast.parse(path.read_text()))
-            if isinstance(node, ast.ImportFrom)
-        ]
+        above = [node for node in ast.walk(tree(path)) if isinstance(node, ast.ImportFrom)]
         above = [node for node in above if node.level == 2]
         others = {node.module.split(".")[0] for node in above if node.module}
         others |= {alias.name for node in above if not node.module for alias in node.names}
@@ -156,7 +153,7 @@ def neighbours(path: Path) -> set[str]:
     """Return the folders and top modules of its own room that a file imports, lazy imports included."""
     package = path.relative_to(ROOT).parent.parts
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else ()
             module = (*above, *(node.module or "").split("."))
@@ -184,8 +181,7 @@ def test_order_of_the_adapter():
 def test_light_arguments():
     """The adapter's arguments import nothing heavy at the top."""
     for path in (ROOT / "llm_adapter" / "arguments").glob("*.py"):
-        tree = ast.parse(path.read_text())
-        eager = {name.split(".")[0] for node in tree.body for name in names_of(node)}
+        eager = {name.split(".")[0] for node in tree(path).body for name in names_of(node)}
         assert not eager & HEAVY, f"{path.name} imports {sorted(eager & HEAVY)}"
 
 

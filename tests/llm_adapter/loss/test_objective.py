@@ -17,11 +17,13 @@ Z = (
 )
 MASK = torch.tensor([[True, True], [True, False], [True, True]])
 ONE = torch.ones(3, 1, dtype=torch.bool)
-PAIRS = (Z[0], Z[1][:, :1], ONE)
+FIRST = Z[1][:, 0]
+PAIRS = (Z[0], FIRST[:, None], ONE)
 
 ALL = [Objective(bound=bound) for bound in mi.preference.PREFERENCE_BOUNDS] + [
     Objective(loss=loss) for loss in mi.preference.ALTERNATIVES
 ]
+objectives = pytest.mark.parametrize("objective", ALL, ids=lambda o: o.name)
 
 
 @pytest.mark.parametrize("bound", mi.preference.PREFERENCE_BOUNDS)
@@ -40,12 +42,12 @@ def test_compared_loss(loss):
     pair = mi.preference.ALTERNATIVES[loss]
 
     if loss in ("kto", "bco"):  # their threshold is the batch's mean reward
-        mean = 0.3 * torch.cat([Z[0], Z[1][:, 0]]).mean()
+        mean = 0.3 * torch.cat([Z[0], FIRST]).mean()
         option = {"kto": "reference_point", "bco": "shift"}[loss]
         threshold = mean.clamp_min(0) if loss == "kto" else mean
-        expected = pair(Z[0], Z[1][:, 0], 0.3, **{option: threshold})
+        expected = pair(Z[0], FIRST, 0.3, **{option: threshold})
     else:
-        expected = pair(Z[0], Z[1][:, 0], 0.3)
+        expected = pair(Z[0], FIRST, 0.3)
         second = pair(Z[0], Z[1][:, 1], 0.3)
         both = (expected + second) / 2
         losses = Objective(loss=loss, beta=0.3).losses(*Z, torch.ones_like(MASK))
@@ -54,7 +56,7 @@ def test_compared_loss(loss):
     assert_close(Objective(loss=loss, beta=0.3).losses(*Z, first), expected)
 
 
-@pytest.mark.parametrize("objective", ALL, ids=lambda o: o.name)
+@objectives
 def test_absent_negatives(objective):
     """Absent negatives do not count."""
     other = Z[1].clone()
@@ -67,7 +69,7 @@ def test_absent_negatives(objective):
     assert push[1, 1] == 0
 
 
-@pytest.mark.parametrize("objective", ALL, ids=lambda o: o.name)
+@objectives
 def test_coefficients(objective):
     def total(shift_w, shift_l):
         return objective.losses(Z[0] + shift_w, Z[1] + shift_l, MASK).sum().item()
@@ -88,7 +90,7 @@ def test_coefficients(objective):
 def test_smoothing():
     """Smoothing turns one label round."""
     smoothed = Objective("dv", beta=0.3, label_smoothing=0.1).losses(*PAIRS)
-    margin = 0.3 * (Z[0] - Z[1][:, 0])
+    margin = 0.3 * (Z[0] - FIRST)
     kept, flipped = (logsigmoid(sign * margin) for sign in (1, -1))
     published = -0.9 * kept - 0.1 * flipped
 
@@ -113,7 +115,7 @@ def test_batch_negatives():
     assert_close(pure, -mi.dv(0.3 * Z[0], flat))  # one DV bound of the batch
 
 
-@pytest.mark.parametrize("objective", ALL, ids=lambda o: o.name)
+@objectives
 def test_start_and_floor(objective):
     """The theory names the start and a floor below it."""
     theory = objective.theory([2, 1, 2])
@@ -260,7 +262,7 @@ def test_robust_loss(rate):
 
     Its mean over flips of rate ε is the clean loss: Chowdhury et al. 2024 (arXiv 2403.00409), eq. 6.
     """
-    pair, swapped = (Z[0], Z[1][:, :1]), (Z[1][:, 0], Z[0][:, None])
+    pair, swapped = (Z[0], Z[1][:, :1]), (FIRST, Z[0][:, None])
     robust = Objective("dv", beta=0.3, label_smoothing=rate, robust=True)
     mean = (1 - rate) * robust.losses(*pair, ONE) + rate * robust.losses(*swapped, ONE)
 
@@ -274,7 +276,7 @@ def test_simpo_margin():
     −ln σ(β(z_w − z_l) − γ), Meng et al. 2024 (arXiv 2405.14734), eq. 6, with z the mean ln π.
     """
     objective = Objective("dv", beta=2.0, reference_free=True, target_margin=0.7, log_ratio="mean")
-    margin = Z[0] - Z[1][:, 0]
+    margin = Z[0] - FIRST
     expected = -logsigmoid(2 * margin - 0.7)
     assert_close(objective.losses(*PAIRS), expected)
 
@@ -333,7 +335,7 @@ def test_clipped_chi_po():
     −ln σ(clip(β(φ(z_w) − φ(z_l)), ±2 R_max)), φ(z) = z + e^z: Huang et al. 2024 (arXiv 2407.13399), algorithm 1.
     """
     objective = Objective("dv", beta=0.3, f_divergence="chi_squared", clip_margin=0.2)
-    scores = [0.3 * (z + z.exp()) for z in (Z[0], Z[1][:, 0])]
+    scores = [0.3 * (z + z.exp()) for z in (Z[0], FIRST)]
     margins = scores[0] - scores[1]
 
     assert ((margins.abs() > 0.2).tolist()) == [True, True, True]
@@ -376,7 +378,7 @@ def test_kto(kl):
     """
     point = max(0.0, kl)
     chosen = torch.sigmoid(0.3 * (Z[0] - point))
-    rejected = torch.sigmoid(0.3 * (point - Z[1][:, 0]))
+    rejected = torch.sigmoid(0.3 * (point - FIRST))
     expected = 2 - chosen - rejected
     objective = Objective(loss="kto", beta=0.3, reference_point=kl)
 
@@ -388,7 +390,7 @@ def test_kto(kl):
     assert_close(other.losses(*Z, MASK), bco.losses(*Z, MASK))
 
 
-@pytest.mark.parametrize("objective", ALL, ids=lambda o: o.name)
+@objectives
 def test_split_losses(objective):
     """A loss that splits is a sum of its halves.
 
@@ -404,8 +406,7 @@ def test_split_losses(objective):
     def loss(chosen, rejected):
         return objective.losses(chosen, rejected.unsqueeze(-1), ONE)
 
-    low = Z[1][:, 0]
-    whole = loss(Z[0], low) + loss(zero, zero)
-    halves = loss(Z[0], zero) + loss(zero, low)
+    whole = loss(Z[0], FIRST) + loss(zero, zero)
+    halves = loss(Z[0], zero) + loss(zero, FIRST)
 
     assert torch.allclose(whole, halves, atol=1e-6) == objective.splits

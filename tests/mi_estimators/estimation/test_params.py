@@ -31,9 +31,17 @@ def sample(n, seed=0):
     return LAW.sample(n, torch.Generator().manual_seed(seed))
 
 
+def arrays(n):
+    return (rows.numpy() for rows in sample(n))
+
+
+def quick():
+    return mi.MIEstimator(**FAST)
+
+
 def test_score():
     """The score is the reading of fresh rows."""
-    fitted = mi.MIEstimator(**FAST).fit(*sample(200))
+    fitted = quick().fit(*sample(200))
     fresh = sample(100, seed=1)
     assert fitted.score(*fresh) == fitted.estimate(*fresh).nats
     with pytest.raises(ValueError, match="expected a fitted estimator"):
@@ -41,7 +49,7 @@ def test_score():
 
 
 def test_fitted():
-    estimator = mi.MIEstimator(**FAST)
+    estimator = quick()
     assert not estimator.__sklearn_is_fitted__()
     assert "nats" not in estimator._repr_html_()
     assert estimator.fit(*sample(200)).__sklearn_is_fitted__()
@@ -65,7 +73,7 @@ class TestWithScikitLearn:
         from sklearn.utils.validation import check_is_fitted
 
         module = torch.nn.Bilinear(2, 2, 1)
-        fitted = mi.MIEstimator(**FAST).fit(*sample(200)).set_params(seed=5)
+        fitted = quick().fit(*sample(200)).set_params(seed=5)
 
         check_is_fitted(fitted)
 
@@ -90,16 +98,16 @@ class TestWithScikitLearn:
         """`cross_val_score` reads the rows left out."""
         from sklearn.model_selection import KFold, cross_val_score
 
-        x, y = (rows.numpy() for rows in sample(300))
+        x, y = arrays(300)
         scores = cross_val_score(
-            mi.MIEstimator(**FAST),
+            quick(),
             x,
             y,
             cv=KFold(3),
             error_score="raise",
         )
         train, test = next(KFold(3).split(x))
-        fitted = mi.MIEstimator(**FAST).fit(x[train], y[train])
+        fitted = quick().fit(x[train], y[train])
 
         assert scores[0] == fitted.estimate(x[test], y[test]).nats
         assert scores == pytest.approx([LAW.mutual_information] * 3, abs=0.35)
@@ -108,9 +116,9 @@ class TestWithScikitLearn:
         """A search finds the setting that reads more."""
         from sklearn.model_selection import GridSearchCV
 
-        x, y = (rows.numpy() for rows in sample(300))
+        x, y = arrays(300)
         grid = {"anchor": ["none", "copula"], "steps": np.array([5, 10])}
-        search = GridSearchCV(mi.MIEstimator(**FAST), grid, cv=2, error_score="raise").fit(x, y)
+        search = GridSearchCV(quick(), grid, cv=2, error_score="raise").fit(x, y)
 
         assert search.best_params_["anchor"] == "copula"
         assert search.best_score_ == search.cv_results_["mean_test_score"].max()
@@ -122,8 +130,8 @@ class TestWithScikitLearn:
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
-        x, y = (rows.numpy() for rows in sample(300))
-        pipeline = make_pipeline(StandardScaler(), mi.MIEstimator(**FAST))
+        x, y = arrays(300)
+        pipeline = make_pipeline(StandardScaler(), quick())
 
         assert pipeline.fit(x, y).score(x, y) > 0.5
 
@@ -132,7 +140,7 @@ class TestWithScikitLearn:
 
         groups = np.arange(300) // 3
         result = cross_validate(
-            mi.MIEstimator(**FAST),
+            quick(),
             x,
             y,
             groups=groups,
@@ -148,10 +156,10 @@ class TestWithScikitLearn:
         import sklearn
         from sklearn.model_selection import cross_val_score
 
-        x, y = (rows.numpy() for rows in sample(200))
-        plain = cross_val_score(mi.MIEstimator(**FAST), x, y, cv=2, error_score="raise")
+        x, y = arrays(200)
+        plain = cross_val_score(quick(), x, y, cv=2, error_score="raise")
         with sklearn.config_context(enable_metadata_routing=True):
-            routed = cross_val_score(mi.MIEstimator(**FAST), x, y, cv=2, error_score="raise")
+            routed = cross_val_score(quick(), x, y, cv=2, error_score="raise")
 
         assert list(routed) == list(plain)
 
@@ -159,7 +167,7 @@ class TestWithScikitLearn:
     def test_estimator_checks(self, name):
         from sklearn.utils import estimator_checks
 
-        getattr(estimator_checks, name)("MIEstimator", mi.MIEstimator(**FAST))
+        getattr(estimator_checks, name)("MIEstimator", quick())
 
     def test_displays(self):
         """Every display shows the settings."""

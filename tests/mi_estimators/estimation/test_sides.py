@@ -16,6 +16,7 @@ from mi_estimators.estimation.sides import check_pairs, fit_side
 
 N = 70
 NUMBERS = np.random.default_rng(0).normal(size=(N, 2))
+COLUMN = NUMBERS[:, 0]
 LABELS = ["red", "green"] * (N // 2)
 
 
@@ -25,7 +26,7 @@ LABELS = ["red", "green"] * (N // 2)
         (NUMBERS, (2,)),
         (NUMBERS.tolist(), (2,)),
         (list(NUMBERS), (2,)),
-        (NUMBERS[:, 0], (1,)),
+        (COLUMN, (1,)),
         (NUMBERS[::-1], (2,)),
         (NUMBERS.astype(">f4"), (2,)),
         (torch.tensor(NUMBERS), (2,)),
@@ -84,7 +85,7 @@ def test_mixed_table():
     """A table has columns of several kinds."""
     pandas = pytest.importorskip("pandas")
     table = pandas.DataFrame(
-        {"number": NUMBERS[:, 0], "label": LABELS, "code": pandas.Categorical([1, 2, 3, 1, 2] * 14)}
+        {"number": COLUMN, "label": LABELS, "code": pandas.Categorical([1, 2, 3, 1, 2] * 14)}
     )
     side, rows = fit_side("x", table)
 
@@ -141,8 +142,8 @@ def test_missing_category(missing):
 @pytest.mark.parametrize(
     "value",
     [
-        {"a": NUMBERS[:, 0], "b": LABELS},
-        np.rec.fromarrays([NUMBERS[:, 0], LABELS], names="a,b"),
+        {"a": COLUMN, "b": LABELS},
+        np.rec.fromarrays([COLUMN, LABELS], names="a,b"),
     ],
     ids=["mapping", "records"],
 )
@@ -156,21 +157,21 @@ def test_named_columns(value):
 def test_arrow():
     """Columns of Arrow are a table."""
     arrow = pytest.importorskip("pyarrow")
-    value = arrow.table({"a": NUMBERS[:, 0], "b": NUMBERS[:, 1]})
+    value = arrow.table({"a": COLUMN, "b": NUMBERS[:, 1]})
     assert torch.equal(fit_side("x", value)[1], torch.tensor(NUMBERS))
 
 
 def test_series_without_pandas():
     """A column of another library, such as a polars Series, needs no pandas."""
-    series = SimpleNamespace(dtype=float, to_numpy=lambda: NUMBERS[:, 0], to_pandas=None)
+    series = SimpleNamespace(dtype=float, to_numpy=lambda: COLUMN, to_pandas=None)
     assert torch.equal(fit_side("x", series)[1], torch.tensor(NUMBERS[:, :1]))
 
 
 def test_fields_of_several_columns():
     """A field of records may hold several columns."""
     records = np.zeros(N, [("pair", float, 2), ("one", float)])
-    records["pair"], records["one"] = NUMBERS, NUMBERS[:, 0]
-    expected = torch.tensor(np.c_[NUMBERS, NUMBERS[:, 0]])
+    records["pair"], records["one"] = NUMBERS, COLUMN
+    expected = torch.tensor(np.c_[NUMBERS, COLUMN])
     assert torch.equal(fit_side("x", records)[1], expected)
 
 
@@ -215,7 +216,7 @@ def test_constant_columns():
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"a": NUMBERS[:, 0], "b": LABELS[1:]}, "x: expected columns of one length, got"),
+        ({"a": COLUMN, "b": LABELS[1:]}, "x: expected columns of one length, got"),
         (None, "x: expected rows as an array, tensor, list or table, got NoneType"),
         ("red", "x: expected rows as an array, tensor, list or table, got str"),
         ([[1, 2], [3]] * 35, "x: expected rows of equal length, got different lengths"),
@@ -256,7 +257,7 @@ def test_other_kind(fitted, fresh, message):
 def test_other_order():
     """Tables in another order are refused."""
     pandas = pytest.importorskip("pandas")
-    x = pandas.Series(NUMBERS[:, 0])
+    x = pandas.Series(COLUMN)
 
     check_pairs(x, x * 2)
     check_pairs(x, NUMBERS)
