@@ -12,6 +12,9 @@ from .estimation.tables import refuse_twins
 
 Columns = dict[str, list[str]]
 
+MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", ".", "-", "?"))
+"""What stands for a missing number. Among labels only an empty entry does: "none" may be one."""
+
 NEXT = {
     "ok": "Report the value with its interval.",
     "nothing_found": "Report the upper end of the interval, or test for independence: mi.permutation_test(x, y).",
@@ -32,6 +35,8 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         table = read(options.file)
+        if options.skip_missing:
+            table = complete(table, _named(options, table))
         x, y = (_pick(table, names, flag) for names, flag in ((options.x, "x"), (options.y, "y")))
         groups = _groups(table, options.groups)
 
@@ -72,6 +77,46 @@ def read(file: Path) -> Columns:
     return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
 
 
+def complete(table: Columns, names: list[str]) -> Columns:
+    """Return the rows with a value in each of these columns, and print how many are left out."""
+    gaps = {name: _gaps(table[name]) for name in names}
+    lost = set().union(*gaps.values())
+    total = len(next(iter(table.values())))
+    lacking = [f"{name} ({len(rows)})" for name, rows in gaps.items() if rows]
+
+    print(
+        f"left out: {len(lost)} of {total} rows" + (f", without {', '.join(lacking)}" * bool(lost))
+    )
+    return {
+        name: [text for row, text in enumerate(texts) if row not in lost]
+        for name, texts in table.items()
+    }
+
+
+def _named(options: argparse.Namespace, table: Columns) -> list[str]:
+    """Return the columns of the table that the flags name, each once."""
+    names = ",".join(filter(None, (options.x, options.y, options.groups))).split(",")
+    return [name for name in dict.fromkeys(names) if name in table]
+
+
+def _gaps(texts: list[str]) -> set[int]:
+    """Return the rows of a column that have no value."""
+    missing = {row for row, text in enumerate(texts) if text.strip().lower() in MISSING}
+    others = [text for row, text in enumerate(texts) if row not in missing]
+    if others and all(map(_is_number, others)):
+        return missing
+
+    return {row for row, text in enumerate(texts) if not text.strip()}
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _pick(table: Columns, names: str, flag: str) -> list[Any]:
     """Return the named columns as rows: numbers where all are numbers, else labels."""
     picked = []
@@ -84,17 +129,13 @@ def _pick(table: Columns, names: str, flag: str) -> list[Any]:
 
 
 def _values(texts: list[str], name: str) -> list[Any]:
-    missing = [number for number, text in enumerate(texts, 2) if not text.strip()]
-    if missing:
+    if gaps := _gaps(texts):
         raise ValueError(
-            f"{name}: expected a value in every row, got {len(missing)} empty, the first in row {missing[0]}; "
-            "leave such rows out"
+            f"{name}: expected a value in every row, got {len(gaps)} empty, the first in row {min(gaps) + 2}; "
+            "leave such rows out: --skip_missing"
         )
 
-    try:
-        return [float(text) for text in texts]
-    except ValueError:
-        return texts
+    return [float(text) for text in texts] if all(map(_is_number, texts)) else texts
 
 
 def _groups(table: Columns, name: str | None) -> int | list[Any] | None:
@@ -120,6 +161,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--groups",
         help="a column whose equal entries mark rows that may depend on one another, or the length of blocks",
+    )
+    parser.add_argument(
+        "--skip_missing",
+        action="store_true",
+        help="leave out rows without a value in a named column; their number is printed",
     )
     parser.add_argument(
         "--effort",

@@ -74,3 +74,33 @@ def test_broken_file(tmp_path, capsys, text, message):
     assert status == 2
     assert message in complaint
     assert run(capsys, f"{tmp_path / 'none.csv'} --x a --y b")[0] == 2
+
+
+def test_skip_missing(table, tmp_path, capsys):
+    """A missing number is refused by its row and the flag that leaves it out; then the others are read."""
+    head, first, second, *others = table.read_text(encoding="utf-8-sig").splitlines()
+    whole, holed = tmp_path / "whole.csv", tmp_path / "holed.csv"
+    whole.write_text("\n".join([head, *others]))
+    first, second = f"NA;{first.split(';', 1)[1]}", f"{second.split(';', 1)[0]};;f"
+    holed.write_text("\n".join([head, first, second, *others]))
+    flags = "--x height --y weight --effort fast"
+
+    status, _, complaint = run(capsys, f"{holed} {flags}")
+    assert status == 2
+    assert "height: expected a value in every row, got 1 empty, the first in row 2" in complaint
+    assert "--skip_missing" in complaint
+
+    note, _, report = run(capsys, f"{holed} {flags} --skip_missing")[1].partition("\n")
+    assert note == "left out: 2 of 200 rows, without height (1), weight (1)"
+    assert report == run(capsys, f"{whole} {flags}")[1]
+
+
+@pytest.mark.parametrize("gap", ["", " ", "NA", "nan", "n/a", "?"])
+def test_missing_numbers(gap):
+    assert command._gaps(["1", gap, "2.5"]) == {1}
+
+
+def test_missing_labels():
+    """A label may be called none; an empty one is missing."""
+    assert command._gaps(["none", "mild", "NA"]) == set()
+    assert command._gaps(["none", "mild", " "]) == {2}
