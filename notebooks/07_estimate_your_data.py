@@ -180,14 +180,18 @@ assert torch.corrcoef(torch.stack([exact[0], found[0]]))[0, 1] > 0.8
 #
 # Eight nats between two blocks of 20 columns, and 600 rows. Three ways to get a wrong number, and the theorems behind the refusals.
 #
-# **`ceiling`.** [`infonce_ceiling`](../docs/THEOREMS.md#infonce_ceiling): *with the positive among $K$ candidates, the others i.i.d. from $p(y)$,* InfoNCE is at most
+# **`ceiling`.** InfoNCE asks a critic to find the right partner among $K$ candidates. Who always finds it has told $\ln K$ nats, and there is nothing more to tell, however
+# much the two sides share. [`infonce_ceiling`](../docs/THEOREMS.md#infonce_ceiling): *with the positive among $K$ candidates, the others i.i.d. from $p(y)$,* InfoNCE is at most
 # $\min(I, \ln K)$. A value near $\ln K$ says that $I$ is at least that, no more.
 #
-# **`low_ess`.** [`ess_law`](../docs/THEOREMS.md#ess_law): *with $M$ i.i.d. negatives and $T = \ln r + c$,* the share of negatives that carry DV tends to
+# **`low_ess`.** DV averages $e^T$ over pairs that do not belong together. The more information there is, the rarer are those among them that look like true pairs, and they have nearly
+# all the weight: a mean of a thousand numbers that is decided by three. The number of pairs that do count is the effective sample size (ESS).
+# [`ess_law`](../docs/THEOREMS.md#ess_law): *with $M$ i.i.d. negatives and $T = \ln r + c$,* the share of negatives that carry DV tends to
 # $1/(1 + \chi^2) \le e^{-I}$; for Gaussian rows it is $e^{-2I}$, here $10^{-7}$. A mean of $e^T$ then rests on a handful of pairs, and so does its standard error.
 #
-# **`overfit`.** By default a critic is a fitted copula, its *anchor*, plus a network. Networks without it read much more on the rows they were trained on than on others:
-# they are short of rows. What they read on held-out rows is not optimistic, and the information may be much larger.
+# **`overfit`.** A network with too few rows learns the rows by heart instead of what they have in common, and then reads more on rows that it knows than on new ones. By
+# default a critic is a fitted copula, its *anchor*, plus a network. Networks without it read much more on the rows they were trained on than on others: they are short of
+# rows. What they read on held-out rows is not optimistic, and the information may be much larger.
 #
 # More rows help slowly: no method certifies more than $2 \ln n$ nats from $n$ pairs of an arbitrary law
 # ([`mcallester_stratos`](../docs/THEOREMS.md#mcallester_stratos); *a promise kept for every law*). What is reported beyond rests on the critic's form.
@@ -282,6 +286,9 @@ assert unseen.interval[1] < math.log(2)  # and yet the truth is ln 2
 
 # %% [markdown]
 # ## 5. Laws that need no true value
+#
+# On your own rows no one knows the answer. But one knows how the answer must *change*: like a scale that is tried empty, then with the same weight twice. Shuffle one side, and
+# nothing is left; add a column that is computed from another, and nothing is won; put two samples side by side that know nothing of each other, and there is twice as much.
 #
 # Information is 0 when the rows of $y$ are shuffled; $h(y)$ adds nothing to $y$ and holds no more; two independent copies have twice as much. `self_consistency`
 # holds an estimator to these laws on your own rows. To pass is necessary, not sufficient; to fail is a reason to stop. An InfoNCE that is good on the rows
