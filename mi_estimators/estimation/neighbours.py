@@ -25,6 +25,8 @@ _TOGETHER = 4  # columns of all sides, beyond which a low conditional value says
 _RANKED, _DISTANCES, _BLOCK = 24, 5000, 500
 _APART = 1e6  # between different labels, in units of the other side's columns
 _BLUR = 1e-6  # of distances of columns of scale 1, computed in double precision
+_LEVELS = 5  # a column of no more different values keeps its ties
+_COINCIDE = 0.95  # a share of rows that coincide with others, beyond which all ties are kept
 
 
 @default_device_cpu()
@@ -42,9 +44,10 @@ def ksg(
     alone, and m_i counts all other rows. With `groups` only rows of other groups are neighbours, and are counted.
 
     Every column is first replaced by its normal scores Φ⁻¹(mid-rank), so the value does not change under an increasing
-    map of any column. No noise is added. If row i coincides with k or more others (ε_i = 0), its term is
+    map of any column. If row i coincides with k or more others (ε_i = 0), its term is
     ψ(n_xy) + ψ(n) − ψ(n_x) − ψ(n_y), where the counts include row i. This is the plug-in value for discrete columns.
-    The value is less accurate if discrete and continuous columns are mixed.
+    Unless nearly all rows coincide, ties of a column of more than five values are broken at random (by a fixed seed),
+    which leaves I as it is: with ties ε_i is often a whole step of a rounded column, and the value is too high.
 
     It is not a bound and has no standard error. For Gaussians at n = 4000 it errs by a few hundredths of a nat at 1 + 1
     and 2 + 2 columns, and by −0.14 of 2.5 nats at 3 + 3. More columns and more information need more rows; with too few
@@ -180,7 +183,7 @@ def _local_information(
 ) -> Float[Tensor, " n"]:
     """Return each row's part in `ksg`, which is their mean, in nats."""
     n = len(x)
-    columns = [normal_scores(side).numpy() for side in (x, y)]
+    columns = [side.numpy() for side in _untied(x, y, k)]
     both = _Points(np.concatenate(columns, 1), labels)
     near, nearer = both.nearest(k)
 
@@ -268,6 +271,40 @@ def normal_scores(rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     ranks = Rank(rows)
     places = torch.searchsorted(ranks.knots, rows.T.contiguous())
     return ranks.levels.gather(-1, places).T.contiguous()
+
+
+def _untied(
+    x: Float[Tensor, "n dx"],
+    y: Float[Tensor, "n dy"],
+    k: int,
+) -> list[Float[Tensor, "n d"]]:
+    """Return the normal scores of both sides, ties broken at random unless nearly all rows coincide with k others.
+
+    A tie in a column of numbers is a rounding. The k-th neighbour is then often a whole step away, and the rows at just
+    that distance are not counted as nearer: two independent columns of fifty values read 0.2 nats. A random rank within
+    a tie knows nothing of the other side, and tells the value: no information comes or goes.
+    """
+    rows = torch.cat([x.double(), y.double()], 1)
+    _, places, sizes = rows.unique(dim=0, return_inverse=True, return_counts=True)
+    if float((sizes[places] > k).double().mean()) > _COINCIDE:
+        return [normal_scores(x), normal_scores(y)]
+
+    generator = torch.Generator().manual_seed(0)
+    return [normal_scores(_spread(side, generator)) for side in (x, y)]
+
+
+def _spread(rows: Float[Tensor, "n d"], generator: torch.Generator) -> Float[Tensor, "n d"]:
+    """Return each entry's rank in its column, ties in random order; a column of few values stays."""
+    columns = []
+    for column in rows.double().T.cpu():
+        levels = len(column.unique())
+        if _LEVELS < levels < len(column):
+            order = torch.randperm(len(column), generator=generator)
+            order = order[column[order].argsort(stable=True)]
+            column = torch.empty_like(column).scatter_(0, order, torch.arange(len(column)).double())
+        columns.append(column)
+
+    return torch.stack(columns, 1)
 
 
 def nearest_information(
