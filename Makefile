@@ -64,7 +64,7 @@ check: $(READY) ## check format, lint and types | 2 minutes
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 
-kernel: $(READY) ## check the theorems' Coq proofs against the record; needs coq, libcoq-coquelicot and libcoq-interval | 5 minutes
+kernel: $(READY) ## check the theorems' Coq proofs against the record; needs coq, libcoq-coquelicot and libcoq-interval | 12 minutes
 	$(BIN)/python -m proofs.kernel
 
 docs: $(READY) ## build the web site in site/, with results/report.html where `make demo` left it | 1 minute
