@@ -137,7 +137,7 @@ NUMBERS = {  # of the table: metric → name
     "rewards/margins": "margin, nats",
     "rewards/accuracies": "accuracy",
     "movement/drift": "drift",
-    "logps/chosen": "ln π of the chosen response, nats",
+    "logps/chosen": "ln π of the chosen response, nats (of other pairs in each line)",
 }
 UNSTABLE = ("collapse", "interval")
 ADVICE = {  # alert → what to try

@@ -50,10 +50,9 @@ figcaption { margin-bottom: .5rem; color: var(--ink); }
 figure details { color: var(--soft); font-size: .92rem; }
 .scroll {
   overflow-x: auto; margin: 1rem 0;
-  background: linear-gradient(to right, var(--rule), transparent 1rem) left / 0 100% no-repeat,
-    linear-gradient(to left, var(--rule), transparent 1.2rem) right / 1.2rem 100% no-repeat scroll;
+  background: linear-gradient(to left, var(--paper) 60%, transparent) right / 2rem 100% no-repeat local,
+    linear-gradient(to left, var(--rule), transparent) right / 1.2rem 100% no-repeat scroll;
 }
-.scroll table { background: var(--paper); }
 table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums; }
 th, td {
   padding: .28rem .8rem .28rem 0; border-bottom: 1px solid var(--rule);

@@ -137,3 +137,28 @@ def test_folded_table():
     table = Table(("a",), [("1",)])
     assert table.html("Title", folded=True).count("Title") == 1
     assert "<details>" not in table.html("Title")
+
+
+def test_scroll_shadow(browser, tmp_path):
+    """A shade at the right edge says that a table goes on: not beside a narrow one, and gone at its end."""
+    image = pytest.importorskip("PIL.Image")
+    page = Page("Tables")
+    page.table("narrow", Table(("a",), [["1"]]))
+    page.table("wide", Table([f"column {k}" for k in range(20)], [["an entry"] * 20]))
+    page.write(tmp_path / "page.html")
+
+    tab = browser.new_page(viewport={"width": 700, "height": 420}, color_scheme="light")
+    tab.goto((tmp_path / "page.html").as_uri())
+
+    def shaded(place):
+        """Whether the last column of pixels of a table's box is darker than the page."""
+        box = tab.locator(".scroll").nth(place)
+        box.screenshot(path=tmp_path / "box.png")
+        pixels = image.open(tmp_path / "box.png").convert("L")
+        return pixels.getpixel((pixels.width - 2, 4)) < 245
+
+    assert not shaded(0)
+    assert shaded(1)
+    tab.evaluate("document.querySelectorAll('.scroll')[1].scrollLeft = 1e6")
+    assert not shaded(1)
+    tab.close()
