@@ -20,8 +20,8 @@ export TOKENIZERS_PARALLELISM = false
 .PHONY: help demo test test-all check kernel docs notebooks clean
 
 help: ## list these commands and what each costs | at once
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/; s/ \| /\t/' | awk -F'\t' '{printf "  make %-10s %-16s %s\n", $$1, $$3, $$2}'
-	@echo "Processor time of one core, where it does not say otherwise; \`$(BIN)/python -m benchmarks.doors TARGET\` measures it on yours."
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/; s/ \| /\t/' | awk -F'\t' '{printf "  make %-10s %-14s %s\n", $$1, $$3, $$2}'
+	@echo "Of the tests the time of two cores (test-all: about, added from parts), else processor time of one core; \`$(BIN)/python -m benchmarks.doors TARGET\` measures it on yours."
 	@echo "The first command also makes $(VENV): three minutes, 6 GB; half of it, 2 GB, with TORCH_INDEX=https://download.pytorch.org/whl/cpu."
 
 $(READY): pyproject.toml $(CONSTRAINTS)
@@ -53,10 +53,10 @@ demo: $(READY) ## run a small version of everything (theorems, lab, an estimate,
 	@echo "[4/4] the lab, and the report"
 	@$(BIN)/python -m toy demo --out $(OUT)
 
-test: $(READY) ## run the tests, except those marked `broad` | 12 min, 2 cores
+test: $(READY) ## run the tests, except those marked `broad` | 12 minutes
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
-test-all: $(READY) ## run all tests, `broad` ones too | 30 minutes
+test-all: $(READY) ## run all tests, `broad` ones too | 60 minutes
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup -m ""
 
 check: $(READY) ## check format, lint and types | 2 minutes
