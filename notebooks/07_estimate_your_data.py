@@ -89,7 +89,7 @@ axis.set(yticks=range(5), yticklabels=answers, ylim=(4.6, -0.6), xlim=(0, 6), xl
 plt.show()
 
 # %% [markdown]
-# *Five estimates with their 95 % intervals and verdicts. Copies read four times as much as there is, and are refused. With a label for each patient the value is back; half of the
+# *Five estimates with their 95 % intervals and verdicts. Copies read almost three times as much as there is, and are refused. With a label for each patient the value is back; half of the
 # rows add nothing, and the verdict asks for more. Sums of rows that have nothing to do with each other read most of a nat, and are refused; their differences read nothing.*
 
 # %% [markdown]
