@@ -16,7 +16,6 @@ from .table import over_rows
 
 _DEGREES_OF_FREEDOM = (16, 8, 4, 2, 1)  # of Student laws that are tried after the Gaussian one
 _HEAVY_TAILS = 128  # columns, beyond which the scatter of a Student law is not worth its time
-_NOT_GAUSSIAN = 0.01  # nats the noise's own law must gain, before its scores of pairs are computed
 
 Anchor = EllipticalCopula | AdditiveModel
 """A closed-form log-ratio of some columns."""
@@ -69,7 +68,7 @@ def best_anchor(
                 backwards=noise == "x",
                 places=place.starts,
             )
-            if anchor.gain > _NOT_GAUSSIAN:
+            if anchor.applies:
                 consider(anchor, Form(margin=place.margin, noise=noise), place)
 
     return cast(tuple[Anchor, Form], best)

@@ -20,6 +20,7 @@ _FLOOR = -12.0  # ln density, in standard deviations: the cost of a row far from
 _INDEPENDENT = 1e-4  # weight of independence in the mixture: ln p(y | x) ≥ ln q(y) + ln of it
 _SMALLEST = 1e-5  # of y's standard deviation: less noise is a copy
 _TINY = 1e-12  # keeps logarithms and inverse roots finite
+_NOT_GAUSSIAN = 0.01  # nats that the noise's own law must gain over a Gaussian one
 _QUARTILES = 0.0, 0.25, 0.5, 0.75, 1.0
 _HEAVY = 40.0  # widths between the ends, from which tails are heavy
 _ROUNDS, _SETTLED = 100, 1e-6  # of FastICA at most; 1 − cosine of a direction that no longer turns
@@ -168,22 +169,29 @@ class AdditiveModel(ClosedForm):
             return
 
         self.register_buffer("noise_basis", independent_directions(noise))
-        self.register_buffer("own_basis", independent_directions(v))
-        log_dets = [torch.linalg.slogdet(basis)[1] for basis in (self.noise_basis, self.own_basis)]
-        self.constant = float(log_dets[0] - log_dets[1])
-
         laws = _laws(noise @ self.noise_basis, valid_noise @ self.noise_basis)
-        own_laws = _laws(v @ self.own_basis, valid_v @ self.own_basis)
-        self.noise, self.own = nn.ModuleList(laws), nn.ModuleList(own_laws)
 
         components = valid_noise @ self.noise_basis  # of variance 1 in training rows
         gaussian = -0.5 * (components.square() + math.log(2 * math.pi))
         fitted = torch.stack([law(components[:, k]) for k, law in enumerate(laws)], 1)
         self.gain = float((fitted - gaussian).sum(1).mean())
+        if not self.applies:
+            return
+
+        self.register_buffer("own_basis", independent_directions(v))
+        own_laws = _laws(v @ self.own_basis, valid_v @ self.own_basis)
+        self.noise, self.own = nn.ModuleList(laws), nn.ModuleList(own_laws)
+        log_dets = [torch.linalg.slogdet(basis)[1] for basis in (self.noise_basis, self.own_basis)]
+        self.constant = float(log_dets[0] - log_dets[1])
 
         entries = pairs * (sum(self.dims) - pairs)
         entries += sum(law.entries for law in (*laws, *own_laws))
         self.shortfall = entries / (2 * len(x))
+
+    @property
+    def applies(self) -> bool:
+        """Whether the noise has a law of its own; if not, the copula is as good, and scores are not to be had."""
+        return self.gain > _NOT_GAUSSIAN
 
     def _directed(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         return (y, x) if self.backwards else (x, y)
