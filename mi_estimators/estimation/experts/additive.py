@@ -165,10 +165,13 @@ class AdditiveModel(ClosedForm):
         self.gain, self.shortfall, self.constant = -math.inf, 0.0, 0.0
         self.noise, self.own = nn.ModuleList(), nn.ModuleList()
         noise, valid_noise = v - u, valid_v - valid_u
+        eye = torch.eye(pairs, dtype=v.dtype, device=v.device)
+        self.register_buffer("noise_basis", eye)
+        self.register_buffer("own_basis", eye)
         if bool((noise.std(0) < _SMALLEST * v.std(0)).any()):
             return
 
-        self.register_buffer("noise_basis", independent_directions(noise))
+        self.noise_basis = independent_directions(noise)
         laws = _laws(noise @ self.noise_basis, valid_noise @ self.noise_basis)
 
         components = valid_noise @ self.noise_basis  # of variance 1 in training rows
@@ -178,7 +181,7 @@ class AdditiveModel(ClosedForm):
         if not self.applies:
             return
 
-        self.register_buffer("own_basis", independent_directions(v))
+        self.own_basis = independent_directions(v)
         own_laws = _laws(v @ self.own_basis, valid_v @ self.own_basis)
         self.noise, self.own = nn.ModuleList(laws), nn.ModuleList(own_laws)
         log_dets = [torch.linalg.slogdet(basis)[1] for basis in (self.noise_basis, self.own_basis)]
@@ -190,7 +193,7 @@ class AdditiveModel(ClosedForm):
 
     @property
     def applies(self) -> bool:
-        """Whether the noise has a law of its own; if not, the copula is as good, and scores are not to be had."""
+        """Whether the noise has a law of its own; if not, a copula is as good, and all scores are 0."""
         return self.gain > _NOT_GAUSSIAN
 
     def _directed(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -220,7 +223,7 @@ class AdditiveModel(ClosedForm):
     ) -> Float[Tensor, "*batch n m"]:
         """Return the score matrix of rows' `features`, in nats."""
         u, v = self._directed(x, y)
-        scores = -v[..., -1].unsqueeze(-2)
+        scores = torch.zeros_like(u[..., :1]) - v[..., -1].unsqueeze(-2)
         for k, law in enumerate(self.noise):
             noise = v[..., k].unsqueeze(-2) - u[..., k].unsqueeze(-1)
             scores = scores + law(noise)

@@ -68,7 +68,11 @@ def test_mean_log_ratio(name, backwards):
 def test_gaussian_noise():
     """Gaussian noise gains nothing from its own law."""
     x = torch.randn(4000, 2)
-    assert model_of(x, x + torch.randn(4000, 2)).gain < 0.01
+    y = x + torch.randn(4000, 2)
+    model = model_of(x, y)
+    assert model.gain < 0.01
+    assert not model.applies
+    assert float(model(x[:50], y[:50]).abs().max()) < 1e-6
 
 
 @laws_of_noise
