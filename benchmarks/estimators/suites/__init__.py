@@ -64,6 +64,7 @@ _TWINS = {
     *("300-identities-20001", "spike-counts-3", "rare-count", "abs-0.2", "sine-10", "saw-4"),
     *("product-0.3", "checkerboard-4", "checkerboard-4-flip-0.1", "parity-3", "ring-0.15"),
     *("regimes-2-2", "stable-1.7", "networks-5-5-few-rows", "networks-50-50", "walks"),
+    *("networks-5-5-gentle", "networks-20-20-gentle"),
     *("autoregressive-0.2-pair", "copies-1-1", "sorted-by-x", "networks-5-5-independent"),
 }
 

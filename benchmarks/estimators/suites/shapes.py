@@ -248,18 +248,18 @@ class Stable:
         return of_noise - self._log_density(y / wide) + math.log(wide)
 
 
-def _bend(t: Tensor) -> Tensor:
-    return torch.asinh(2 * (t + 1.5 * torch.tanh(2 * t)))
+def _bend(t: Tensor, steepness: float) -> Tensor:
+    return torch.asinh(2 * (t + steepness * torch.tanh(2 * t)))
 
 
-def _unbend(s: Tensor) -> Tensor:
+def _unbend(s: Tensor, steepness: float) -> Tensor:
     target = s.sinh() / 2
     return solve_increasing(
-        lambda t: t + 1.5 * torch.tanh(2 * t),
-        lambda t: 1 + 3 * (1 - torch.tanh(2 * t) ** 2),
+        lambda t: t + steepness * torch.tanh(2 * t),
+        lambda t: 1 + 2 * steepness * (1 - torch.tanh(2 * t) ** 2),
         target,
-        target - 1.5,
-        target + 1.5,
+        target - steepness,
+        target + steepness,
     )
 
 
@@ -267,10 +267,11 @@ def _through(
     x: Tensor,
     turns: tuple[Tensor, ...],
     shifts: tuple[Tensor, ...],
+    steepness: float,
 ) -> Tensor:
     value = x.double()
     for turn, shift in zip(turns, shifts, strict=True):
-        value = _bend(value @ turn + shift)
+        value = _bend(value @ turn + shift, steepness)
     return value @ turns[0].mT
 
 
@@ -278,30 +279,34 @@ def _back(
     y: Tensor,
     turns: tuple[Tensor, ...],
     shifts: tuple[Tensor, ...],
+    steepness: float,
 ) -> Tensor:
     value = y.double() @ turns[0]
     for turn, shift in zip(reversed(turns), reversed(shifts), strict=True):
-        value = (_unbend(value) - shift) @ turn.mT
+        value = (_unbend(value, steepness) - shift) @ turn.mT
     return value
 
 
-def network(seed: int, dim: int, layers: int = 3) -> InjectiveMap:
-    """Return a random invertible network: layers of a rotation, a shift and the map arsinh(2t + 3 tanh 2t)."""
+def network(seed: int, dim: int, layers: int = 3, steepness: float = 1.5) -> InjectiveMap:
+    """Return a random invertible network: layers of a rotation, a shift and the map arsinh(2t + 2s tanh 2t)."""
     generator = torch.Generator().manual_seed(seed)
     turns = tuple(torch.linalg.qr(normal(dim, dim, generator))[0] for _ in range(layers))
     shifts = tuple(0.5 * normal(1, dim, generator)[0] for _ in range(layers))
-    settings = {"turns": turns, "shifts": shifts}
+    settings = {"turns": turns, "shifts": shifts, "steepness": steepness}
     forward, inverse = partial(_through, **settings), partial(_back, **settings)
 
     return InjectiveMap("network", forward, inverse, dim_in=dim, dim_out=dim)
 
 
-def networks(dim: int, nats: float, pairs: int | None = None) -> Transformed:
+def networks(
+    dim: int, nats: float, pairs: int | None = None, steepness: float = 1.5
+) -> Transformed:
     """Return normal rows of `pairs` correlated pairs (all, unless given), each side behind a random network."""
     pairs = dim if pairs is None else pairs
     rho = math.sqrt(-math.expm1(-2 * nats / pairs))
     law = MultivariateGaussian.sparse(dim, dim, pairs=pairs, correlation=rho)
-    return Transformed(law, network(1, dim), network(2, dim))
+    maps = (network(seed, dim, steepness=steepness) for seed in (1, 2))
+    return Transformed(law, *maps)
 
 
 TASKS = (
@@ -318,6 +323,8 @@ TASKS = (
     Task("stable-1.7", Stable(1.7, 0.4)),
     Task("networks-2-2", networks(2, 1.0)),
     Task("networks-5-5", networks(5, 2.0)),
+    Task("networks-5-5-gentle", networks(5, 2.0, steepness=0.0)),
+    Task("networks-20-20-gentle", networks(20, 2.0, steepness=0.0)),
     Task("networks-5-5-few-rows", networks(5, 2.0), rows=500),
     Task("networks-10-10-2-pairs", networks(10, 1.5, pairs=2)),
     Task("networks-20-20", networks(20, 2.0)),
