@@ -65,9 +65,12 @@ def section(size: str, pictures: Path) -> str:
         *claims.online_claims(rows[online_plan]),
     ]
     runs = [sum("seconds" in row for row in several) for several in rows.values()]
+    planned = [len(list(part.runs(part.SIZES[size]))) for part in rows]
     parts = [f"## {name[0].upper()}{name[1:]}", "```sh\n" + "\n".join(commands) + "\n```"]
     parts.append(
-        f"Runs so far: {runs[0]} offline, {runs[1]} on-policy. Each row of the files names its own command."
+        f"Runs so far: {runs[0]} of {planned[0]} offline, {runs[1]} of {planned[1]} on-policy. "
+        + ("" if runs == planned else "What is missing may change a verdict. ")
+        + "Each row of the files names its own command."
     )
     parts.append(Table(claims.Claim._fields, lines).markdown())
 

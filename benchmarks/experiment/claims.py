@@ -101,7 +101,7 @@ def above(
     return words, (corrected < LEVEL or None) if low > 0 else False
 
 
-def decline(rows: Rows) -> Claim:
+def decline(rows: Rows, size: offline_plan.Size) -> Claim:
     """DPO sinks the chosen response: it falls by 1 nat from its top at some β of the grid."""
     claim = "DPO sinks the chosen response, by 1 nat or more at some β"
     dpo = [row for row in rows if row["arm"] == "DPO"]
@@ -115,7 +115,8 @@ def decline(rows: Rows) -> Claim:
 
     beta = max(falls, key=lambda b: fmean(falls[b]))
     text = f"fall of z_w at β = {beta:g}: {offline.interval(falls[beta], '{:.2f}')} nats"
-    verdict = STANDS if fmean(falls[beta]) >= 1 else AGAINST
+    shallow = AGAINST if falls.keys() >= {*size.grid} else OPEN
+    verdict = STANDS if fmean(falls[beta]) >= 1 else shallow
 
     return Claim(claim, text, f"{len(falls[beta])} seeds, {len(falls)} β", RULE, verdict)
 
@@ -310,7 +311,7 @@ def sharpening(rows: Rows) -> Claim:
 def offline_claims(rows: Rows, size: offline_plan.Size) -> list[Claim]:
     """Return the claims of part 1."""
     return [
-        decline(rows),
+        decline(rows, size),
         bound(rows, size, "depth"),
         bound(rows, size, "kl"),
         turning(rows),

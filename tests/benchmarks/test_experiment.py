@@ -43,7 +43,13 @@ def test_no_rows(tmp_path, monkeypatch):
 def test_decline(end, verdict):
     """A decline is an end more than a nat below the top."""
     rows = [offline("DPO", seed, [0.0, 1.0, end]) for seed in (0, 1)]
-    assert claims.decline(rows).verdict == verdict
+    grid = [rows[0] | {"beta": beta} for beta in SIZE.grid]
+    assert claims.decline([*rows, *grid], SIZE).verdict == verdict
+
+
+def test_no_decline_is_open_until_the_whole_grid_is_run():
+    rows = [offline("DPO", 0, [0.0, 1.0, 0.5])]
+    assert claims.decline(rows, SIZE).verdict == claims.OPEN
 
 
 @pytest.mark.parametrize(
