@@ -52,7 +52,7 @@ class CriticArguments(TypedDict, total=False):
     learning_rate: float | None
     weight_decay: float
     hidden: int
-    patience: int
+    patience: int | None
     device: str | torch.device
     max_rows: int | None
     progress: bool | None
@@ -87,7 +87,6 @@ def check_arguments(values: Mapping[str, Any]) -> None:
     _validate.choice("effort", values["effort"], get_args(EffortName))
     _validate.count("folds", values["folds"], low=2, high=20)
     _validate.count("hidden", values["hidden"])
-    _validate.count("patience", values["patience"])
     _validate.number("weight_decay", values["weight_decay"], low=0, closed="[")
 
     if values["seed"] is not None:
@@ -97,7 +96,7 @@ def check_arguments(values: Mapping[str, Any]) -> None:
     if values["learning_rate"] is not None:
         _validate.number("learning_rate", values["learning_rate"], low=0)
 
-    for name, low in (("steps", 1), ("batch_size", 2), ("max_rows", 64)):
+    for name, low in (("steps", 1), ("patience", 1), ("batch_size", 2), ("max_rows", 64)):
         if values[name] is not None:
             _validate.count(name, values[name], low=low)
 

@@ -12,7 +12,7 @@ import secrets
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Literal, Unpack
+from typing import Literal, NamedTuple, Unpack
 
 import torch
 from jaxtyping import Float
@@ -59,8 +59,22 @@ from .views import View, label_of, label_view, views_of
 Maps = tuple[Transform, Transform]
 """The transforms of x and of y."""
 
-EFFORTS: dict[EffortName, int] = {"fast": 300, "default": 1000, "thorough": 4000}
-"""Optimiser steps at most, by effort."""
+
+class Effort(NamedTuple):
+    """How long critics are trained: steps at most, and evaluations without a gain before training stops.
+
+    A long run warms up for longer than a short one's patience lasts.
+    """
+
+    steps: int
+    patience: int
+
+
+EFFORTS: dict[EffortName, Effort] = {
+    "fast": Effort(300, 5),
+    "default": Effort(1000, 5),
+    "thorough": Effort(4000, 20),
+}
 
 _BLOCK_PAIRS = 2**17  # scored at a time
 _PLENTY = 10_000  # rows, beyond which steps grow with √n
@@ -105,7 +119,8 @@ class MIEstimator(Params):
             about 256 rows.
         learning_rate, weight_decay: of AdamW; None leaves the rate to the critic.
         hidden: width of the critic's networks.
-        patience: number of evaluations (one every 50 steps) without a gain before training stops.
+        patience: number of evaluations (one every 50 steps) without a gain before training stops; None leaves it to
+            the effort: 20 if "thorough", otherwise 5.
         device: "auto" (a GPU if there is one), or a torch device.
         max_rows: number of rows that are read at most, drawn at random; None reads all. The others are only checked.
         progress: show a progress bar; None shows one after a few seconds in a terminal or a notebook.
@@ -147,7 +162,7 @@ class MIEstimator(Params):
         learning_rate: float | None = None,
         weight_decay: float = 1e-2,
         hidden: int = 64,
-        patience: int = 5,
+        patience: int | None = None,
         device: str | torch.device = "auto",
         max_rows: int | None = 20_000,
         progress: bool | None = None,
@@ -282,17 +297,17 @@ class MIEstimator(Params):
 
     def _settings(self, rows: int) -> Settings:
         growth = max(1.0, math.sqrt(rows / _PLENTY))
-        steps = round(EFFORTS[self.effort] * growth)
+        effort = EFFORTS[self.effort]
         return Settings(
             row=ESTIMATORS[self.estimator],
             critic=self.critic,
             hidden=self.hidden,
-            steps=int(self.steps or steps),
+            steps=int(self.steps or round(effort.steps * growth)),
             batch_size=self.batch_size and int(self.batch_size),
             negatives=self.negatives,
             learning_rate=self.learning_rate and float(self.learning_rate),
             weight_decay=float(self.weight_decay),
-            patience=self.patience,
+            patience=self.patience or effort.patience,
         )
 
     @torch.inference_mode(False)
