@@ -24,7 +24,7 @@ from torch.autograd.function import once_differentiable
 
 TILE = {"cpu": 2**22, "cuda": 2**26}  # logits of a tile: 16 and 256 MiB in float32
 WORDS = {"cpu": 4096, "cuda": 16384}  # of the vocabulary in a tile
-KEPT = 2**24  # logits that are kept for the backward pass: 64 MiB; more are computed again
+KEPT = 2**25  # logits that are kept for the backward pass: 128 MiB; more are computed again
 
 CAP = "final_logit_softcapping"  # cap · tanh(logits / cap), as in Gemma
 SCALES: dict[str, Callable[[float], float]] = {  # name → what the logits are multiplied by
@@ -67,6 +67,7 @@ class _TokenLogProbs(torch.autograd.Function):
         bias: Tensor | None,
         targets: Tensor,
         shape: Shape,
+        most: int,
     ) -> Tensor:
         with torch.autocast(rows.device.type, enabled=False):
             operands = _Operands(rows, weight, bias, shape)
@@ -75,7 +76,7 @@ class _TokenLogProbs(torch.autograd.Function):
             chosen = torch.zeros_like(normaliser)
             kept = []
             for block, words, logits in operands.tiles():
-                if len(rows) * len(weight) <= KEPT:
+                if len(rows) * len(weight) <= most:
                     kept.append(logits)
                 own = normaliser[block]
                 torch.logaddexp(own, logits.logsumexp(-1), out=own)
@@ -126,7 +127,7 @@ class _TokenLogProbs(torch.autograd.Function):
 
         if grad_rows is not None:
             grad_rows = grad_rows.to(rows.dtype)
-        return grad_rows, grad_weight, grad_bias, None, None
+        return grad_rows, grad_weight, grad_bias, None, None, None
 
 
 class _Operands:
@@ -224,7 +225,12 @@ _apply: Any = torch.compiler.disable(_TokenLogProbs.apply)
 
 
 def token_log_probs(
-    rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, shape: Shape | None = None
+    rows: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    shape: Shape | None = None,
+    kept: int = KEPT,
 ) -> Tensor:
     """Return ln softmax(shape(rows · weightᵀ + bias)) at the targets, in nats, float32.
 
@@ -234,6 +240,7 @@ def token_log_probs(
         bias: of the output head, shape (V,), or None.
         targets: token ids, shape (S,).
         shape: what the model does to its logits; by default nothing.
+        kept: logits that are kept for the backward pass at most; of more none is.
 
     Returns:
         Log-probabilities, shape (S,).
@@ -244,7 +251,8 @@ def token_log_probs(
     """
     if not len(rows):
         return rows.float().sum(-1)
-    return _apply(rows, weight, bias, targets, shape or Shape())
+    most = kept if torch.is_grad_enabled() else 0
+    return _apply(rows, weight, bias, targets, shape or Shape(), most)
 
 
 def output_head(model: Any) -> nn.Module | None:

@@ -10,6 +10,7 @@ changes its logits in a way that `head` does not know.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from .attention import as_mask
-from .head import Shape, config_of, output_head, replaced_head, token_log_probs
+from .head import KEPT, Shape, config_of, output_head, replaced_head, token_log_probs
 
 CHUNK = 2**26  # of the model's own logits, read at a time: 256 MiB in float32
 
@@ -25,17 +26,18 @@ Batch = Mapping[str, Tensor]
 LogProbs = Callable[[nn.Module, Batch], Tensor]
 
 
-def log_probs_from_head(model: nn.Module, batch: Batch) -> Tensor:
+def log_probs_from_head(model: nn.Module, batch: Batch, kept: int = KEPT) -> Tensor:
     """Return ln π(token | its past) of each response token, shape (S,), float32, in nats.
 
     Args:
         model: a causal LM, wrapped or not.
         batch: what `collate` returns.
+        kept: as for `token_log_probs`.
     """
 
     def forward(head: nn.Linear, hidden: Tensor, shape: Shape) -> Tensor:
         rows = hidden.flatten(0, 1)[batch["sources"]]
-        return token_log_probs(rows, head.weight, head.bias, batch["targets"], shape)
+        return token_log_probs(rows, head.weight, head.bias, batch["targets"], shape, kept)
 
     with replaced_head(model, forward):
         return _logits(model, batch)
@@ -65,7 +67,7 @@ def split_rows(values: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def choose_log_probs(model: nn.Module, batch: Batch) -> LogProbs:
+def choose_log_probs(model: nn.Module, batch: Batch, kept: int = KEPT) -> LogProbs:
     """Return `log_probs_from_head` if it agrees with the model's logits on a batch, else `log_probs_from_logits`."""
     if not isinstance(output_head(model), nn.Linear):
         return log_probs_from_logits
@@ -82,7 +84,9 @@ def choose_log_probs(model: nn.Module, batch: Batch) -> LogProbs:
 
     # bf16 logits carry 8 bits; scaled or capped ones are off by far more than this
     agree = torch.allclose(head, logits, rtol=0.02, atol=0.02)
-    return log_probs_from_head if agree else log_probs_from_logits
+    if not agree:
+        return log_probs_from_logits
+    return log_probs_from_head if kept == KEPT else partial(log_probs_from_head, kept=kept)
 
 
 def _logits(model: nn.Module, batch: Batch) -> Tensor:

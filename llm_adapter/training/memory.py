@@ -26,7 +26,7 @@ from ..data.tokens import TokenizedExample
 from ..loss.attention import segments, use_way
 from ..loss.head import TILE, WORDS
 from ..loss.logprobs import log_probs_from_head, sum_responses
-from .recompute import KEPT
+from .recompute import KEPT, logits_kept
 
 BLOCK_STATE = 1 + 4 / 256  # bytes of a number in 8 bits, with the scale of its block
 TILES = 3  # that the head holds at once
@@ -109,10 +109,8 @@ def activations(config: Any, setting: Setting, tokens: int, responses: int = 2) 
     """
     dtype = torch.bfloat16 if setting.weights == "bf16" else torch.float32
     text = config.to_json_string(use_diff=False)
-    kept = [
-        _kept(Hidden(text, config), depth, dtype, setting.bf16, tokens, responses)
-        for depth in (1, 2)
-    ]
+    counts = tokens, responses, logits_kept(setting)
+    kept = [_kept(Hidden(text, config), depth, dtype, setting.bf16, *counts) for depth in (1, 2)]
     layer = kept[1].saved - kept[0].saved
     products = kept[1].products - kept[0].products
 
@@ -151,7 +149,13 @@ class Products(TorchDispatchMode):
 
 @lru_cache(maxsize=64)
 def _kept(
-    hidden: Hidden, depth: int, dtype: torch.dtype, bf16: bool, tokens: int, responses: int
+    hidden: Hidden,
+    depth: int,
+    dtype: torch.dtype,
+    bf16: bool,
+    tokens: int,
+    responses: int,
+    logits: int,
 ) -> Kept:
     """Return the bytes of the tensors that a forward pass of so many layers saves, without the weights."""
     batch = _batch(tokens, responses)
@@ -173,7 +177,7 @@ def _kept(
         hooks = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
         products = Products()
         with hooks, products, torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            log_probs = log_probs_from_head(model, inputs)
+            log_probs = log_probs_from_head(model, inputs, logits)
             keep = sum_responses(log_probs, inputs["lengths"])
 
         del keep

@@ -6,10 +6,12 @@ A decoder layer keeps about half of its activations. Products take most of its t
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch.utils.checkpoint import CheckpointPolicy, create_selective_checkpoint_contexts
+
+from ..loss import head
 
 _ATEN = torch.ops.aten
 KEPT = {
@@ -23,6 +25,26 @@ KEPT = {
     _ATEN._scaled_dot_product_cudnn_attention.default,
     torch.ops.higher_order.flex_attention,
 }
+
+
+class Recomputed(Protocol):
+    """What says whether activations are computed again."""
+
+    @property
+    def gradient_checkpointing(self) -> bool:
+        """Of whole layers."""
+        ...
+
+    @property
+    def selective_checkpointing(self) -> bool:
+        """Of what lies between products."""
+        ...
+
+
+def logits_kept(setting: Recomputed) -> int:
+    """Return how many logits a pass may keep: none, where memory is worth more than time."""
+    again = setting.gradient_checkpointing or setting.selective_checkpointing
+    return 0 if again else head.KEPT
 
 
 def _policy(context: Any, operation: Any, *args: Any, **kwargs: Any) -> CheckpointPolicy:

@@ -30,7 +30,7 @@ from .arguments import PreferenceArguments
 from .bounded import BoundedTrainer
 from .heap import give_back, give_back_in_backward
 from .layouts import beginning, choose_layout, ways_for
-from .recompute import recompute_between_products
+from .recompute import logits_kept, recompute_between_products
 from .reference import Reference, sharded, with_reference
 from .runlog import say
 
@@ -93,7 +93,7 @@ class PreferenceTrainer(BoundedTrainer):
         self.reference = Reference(model, args, self.accelerator)
         self.model = self.model_wrapped = sharded(model, self.accelerator)
         probe = self._prepare_inputs(self.data_collator([beginning(train_dataset[0])]))
-        self.log_probs = choose_log_probs(self.model, probe)
+        self.log_probs = choose_log_probs(self.model, probe, logits_kept(args))
         self.layout = choose_layout(
             args.row_layout,
             [network.config for network in (model, self.reference.frozen) if network is not None],

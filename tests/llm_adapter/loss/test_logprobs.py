@@ -157,11 +157,12 @@ def test_unknown_scale(shaped):
     piece=st.integers(1, 50),
     shape=st.sampled_from([Shape(), Shape(0.3), Shape(cap=1.5), Shape(2.0, 3.0)]),
     biased=st.booleans(),
+    kept=st.sampled_from([0, head.KEPT]),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=40, deadline=None)
-def test_tiles(rows, words, tile, piece, shape, biased, seed):
-    """Tiles of any size give the plain log-softmax."""
+@settings(max_examples=80, deadline=None)
+def test_tiles(rows, words, tile, piece, shape, biased, kept, seed):
+    """Tiles of any size, kept or computed again, give the plain log-softmax."""
     draw = torch.Generator().manual_seed(seed)
     hidden, weight = (
         torch.randn(size, 6, generator=draw, requires_grad=True) for size in (rows, words)
@@ -179,7 +180,7 @@ def test_tiles(rows, words, tile, piece, shape, biased, seed):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(head.TILE, "cpu", tile)
         patch.setitem(head.WORDS, "cpu", piece)
-        measured = token_log_probs(hidden, weight, bias, targets, shape)
+        measured = token_log_probs(hidden, weight, bias, targets, shape, kept)
         gradients = torch.autograd.grad(measured, leaves, upstream)
 
     assert_close(measured, expected)
@@ -222,6 +223,17 @@ def test_largest_array(monkeypatch, dtype):
     assert largest.bytes <= max(2**12 * 4, words * width * size, rows * width * 4)
     assert hidden.grad is not None
     assert weight.grad is not None
+
+
+@pytest.mark.parametrize(("kept", "tensors"), [(20, 4), (21, 7)])
+def test_kept_logits(monkeypatch, kept, tensors):
+    """The backward pass keeps the logits of three tiles, or none: rows, weight, targets and normaliser alone."""
+    monkeypatch.setitem(head.WORDS, "cpu", 3)
+    hidden = torch.randn(3, 2, requires_grad=True)
+    saved = []
+    with torch.autograd.graph.saved_tensors_hooks(saved.append, lambda tensor: tensor):
+        token_log_probs(hidden, torch.randn(7, 2), None, torch.arange(3), kept=kept)
+    assert len(saved) == tensors
 
 
 def test_bf16_gradients():
