@@ -29,8 +29,8 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 from llm_adapter.loss.attention import use_way
 from llm_adapter.loss.logprobs import log_probs_from_head, sum_responses
-from llm_adapter.training.memory import _batch
-from llm_adapter.training.recompute import recompute_between_products
+from llm_adapter.training.memory import Setting, _batch
+from llm_adapter.training.recompute import logits_kept, recompute_between_products
 from llm_adapter.training.release import Released
 import torch._dynamo
 
@@ -57,8 +57,10 @@ if release:
 else:
     optimizer = torch.optim.AdamW(model.parameters(), **options)
 batch = _batch(tokens, 2)
+kept = logits_kept(Setting(gradient_checkpointing=checkpointing, selective_checkpointing=selective))
 for _ in range(2):
-    sum_responses(log_probs_from_head(model, batch), batch["lengths"]).mean().backward()
+    log_probs = log_probs_from_head(model, batch, kept)
+    sum_responses(log_probs, batch["lengths"]).mean().backward()
     optimizer.step()
     optimizer.zero_grad()
 print(peak() - imports)
