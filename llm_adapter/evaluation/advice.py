@@ -32,8 +32,12 @@ def uniform(right: int, total: int, finished: float, way_out: str) -> str | None
             f"base success is 0 of {total} samples, none of which finished: raise --max_new_tokens"
         )
 
-    cut = f", of which {1 - finished:.0%} were cut at --max_new_tokens" if finished < 0.5 else ""
-    return f"base success is 0 of {total} samples{cut}: {EASIER}, {way_out}"
+    reason, first = f"base success is 0 of {total} samples", ""
+    if finished < 0.5:
+        reason += f", of which {1 - finished:.0%} were cut at --max_new_tokens"
+        first = "raise it, "
+
+    return f"{reason}: {first}{EASIER}, {way_out}"
 
 
 def without_pair(right: int, total: int, finished: float, way_out: str) -> str:
