@@ -33,15 +33,6 @@ def test_numbers_of_gpus(tmp_path):
         assert gpus * size * passes == 128
 
 
-def test_arms():
-    """The arms differ in the bound and in the matched β alone."""
-    dpo, mio = (
-        yaml.safe_load((recipe.CONFIGS / recipe.ARMS[arm]).read_text()) for arm in ("DPO", "MIO")
-    )
-    assert {name for name in dpo if dpo[name] != mio[name]} == {"bound", "beta"}
-    assert mio["beta"] == 2 * dpo["beta"]
-
-
 def test_hours_are_flops_over_speed():
     count = recipe.weights(LlamaConfig.from_dict(recipe.LLAMA3_8B))
     assert 8.0e9 < count < 8.1e9

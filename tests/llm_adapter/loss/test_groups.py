@@ -34,14 +34,16 @@ def test_one_kind(objective, right):
     assert slope(objective, Z, torch.full((5,), right)).tolist() == [0.0] * 5
 
 
-def test_policy_gradient():
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_policy_gradient(count):
     """The policy gradient is the margin, with the group's variance.
 
-    −p(1 − p)(mean over the right − mean over the wrong); its root where normalised.
+    −p(1 − p)(mean over the right − mean over the wrong); its root where normalised. Its mean over groups is that of
+    the theorems group_relative_zero_gradient and grpo_normalised_gradient.
     """
-    share = 2 / 5
-    margin = torch.where(RIGHT, -1 / 2, 1 / 3).double()
-    plain, normalised = slope(GROUPS[0], Z, RIGHT), slope(GROUPS[1], Z, RIGHT)
+    share, right = count / 5, torch.arange(5) < count
+    margin = torch.where(right, -1 / count, 1 / (5 - count)).double()
+    plain, normalised = slope(GROUPS[0], Z, right), slope(GROUPS[1], Z, right)
     assert_close(plain, share * (1 - share) * margin)
     assert_close(normalised, math.sqrt(share * (1 - share)) * margin)
 
@@ -54,39 +56,6 @@ def test_dpo_at_reference():
     zero, right = torch.zeros(2, dtype=torch.float64), torch.tensor([True, False])
     dpo = slope(GroupObjective(Objective("dv", beta=0.5)), zero, right)
     assert_close(slope(GroupObjective(), zero, right), dpo)
-
-
-@pytest.mark.parametrize("eps", [0.3, 0.01])
-@pytest.mark.parametrize("n", [2, 3, 8])
-def test_expected_gradients(n, eps):
-    """Expected gradients are those of the theorem.
-
-    On two responses: E ĝ = (n − 1)/n ∇ε; normalised E √(k(n − k))/n, √(n − 1) ∇ε as ε → 0 (T8).
-    """
-    expected = {"centred": 0.0, "normalised": 0.0}
-    for k in range(n + 1):
-        weight = math.comb(n, k) * eps**k * (1 - eps) ** (n - k)
-        right = torch.arange(n) < k
-        for name in expected:
-            u = torch.tensor(math.log(eps / (1 - eps)), dtype=torch.float64, requires_grad=True)
-            both = torch.stack(
-                [torch.nn.functional.logsigmoid(u), torch.nn.functional.logsigmoid(-u)]
-            )
-            loss = GroupObjective(advantage=name).loss(torch.where(right, both[0], both[1]), right)
-            if loss.requires_grad:
-                expected[name] -= weight * torch.autograd.grad(loss, u)[0].item()
-
-    rise = eps * (1 - eps)
-    moments = sum(
-        math.comb(n, k) * eps**k * (1 - eps) ** (n - k) * math.sqrt(k * (n - k)) / n
-        for k in range(n + 1)
-    )
-
-    assert expected["centred"] == pytest.approx((n - 1) / n * rise)
-    assert expected["normalised"] == pytest.approx(moments)
-
-    if n == 2:
-        assert expected["normalised"] == pytest.approx(rise)
 
 
 def test_group_preference():

@@ -323,11 +323,6 @@ def test_not_fitted():
         estimator.estimate(torch.ones(100, 2), torch.ones(90, 2))
 
 
-def test_progress(capsys):
-    mi.estimate_mi(*sample(Gaussian(0.5), 100), progress=True, **FAST)
-    assert "estimate_mi" in capsys.readouterr().err
-
-
 def test_ten_nats():
     law = TASKS["multinormal-20-10nats"]
     estimate = mi.estimate_mi(*sample(law, 4000), **FAST)

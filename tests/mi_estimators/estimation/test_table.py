@@ -146,18 +146,6 @@ def test_infonce_rows(groups):
     assert_close(infonce_over_rows(*grouped(scores), *grouped_log_weights(log_weights)), expected)
 
 
-def test_infonce_ceiling():
-    """InfoNCE does not pass its ceiling, whatever the weights."""
-    scores = 100 * torch.eye(8).expand(4, 8, 8)
-    equal = grouped_log_weights(torch.zeros(4, 8))
-    assert_close(
-        infonce_over_rows(*grouped(scores), *equal),
-        torch.tensor(8.0).log(),
-    )
-    value = read(mi.ESTIMATORS["infonce"], grouped(scores)).value
-    assert value == pytest.approx(math.log(8))
-
-
 def test_over_rows():
     joint, product = torch.randn(5), torch.randn(5, 3)
     log_p, pairs = torch.randn(5).log_softmax(0), torch.randn(5, 3)

@@ -30,15 +30,6 @@ def test_escape_times(objective, betas, mix):
         assert times == pytest.approx(expected, rel=1e-3)
 
 
-def test_past_the_anchor():
-    """MIO passes one half where the anchor alone would stop it.
-
-    Two arms, β = 0.2, ε = 0.01: 2⁵ε = 0.32 < ½, and yet the flow of the library's loss escapes.
-    """
-    measured, _ = escape.escape_flow(EscapeFlow("mio", (0.01,), (0.2,)), 0)
-    assert measured["time"][0][0] == pytest.approx(105.9103, rel=1e-3)
-
-
 def test_end_of_mio():
     """MIO ends at its anchor where a response is unseen, and at the drift's zero where none is."""
     eps, betas = (1e-3, 1e-5), (0.5, 1.0)
