@@ -23,9 +23,9 @@ def sample(n, seed=0):
     return LAW.sample(n, seeded(seed))
 
 
-def saved(folder, **settings):
-    """Fit the rows of the law, save the fit, and return it."""
-    fitted = mi.MIEstimator(**FAST | settings).fit(*sample(200))
+def saved(folder, *rows, **settings):
+    """Fit the rows, those of the law unless given, save the fit, and return it."""
+    fitted = mi.MIEstimator(**FAST | settings).fit(*(rows or sample(200)))
     fitted.save(folder / "fit.npz")
     return fitted
 
@@ -78,8 +78,7 @@ def test_round_trip(changes, tmp_path):
 def test_many_columns(tmp_path):
     """Very many columns are read as before."""
     x, y = torch.randn(100, 300), torch.randn(100, 2)
-    fitted = mi.MIEstimator(**FAST).fit(x, y)
-    fitted.save(tmp_path / "fit.npz")
+    fitted = saved(tmp_path, x, y)
     same_answers(load(tmp_path), fitted, (x, y))
 
 
@@ -104,13 +103,10 @@ def test_classifier(tmp_path):
     """A classifier of labels answers as before."""
     value, _ = sample(200)
     label = ["high" if number > 0 else "low" for number in value[:, 0].tolist()]
-    fitted = mi.MIEstimator(**FAST).fit(value, label)
-    fitted.save(tmp_path / "fit.npz")
-    loaded = load(tmp_path)
+    fitted = saved(tmp_path, value, label)
 
     assert fitted.estimate_.expert == "classifier"
-    assert torch.equal(loaded.pointwise(value, label), fitted.pointwise(value, label))
-    assert repr(vars(loaded.estimate_)) == repr(vars(fitted.estimate_))
+    same_answers(load(tmp_path), fitted, (value, label))
 
 
 def test_shaped_rows(tmp_path):
@@ -131,12 +127,11 @@ def test_shaped_rows(tmp_path):
         3,
         generator=seeded(),
     )
-    fitted = mi.MIEstimator(critic=Pictures, **FAST).fit(pictures, pictures.sum((1, 2, 3)))
-    fitted.save(tmp_path / "fit.npz")
-    loaded = load(tmp_path, Pictures)
-    fresh = pictures[:20], pictures[:20].sum((1, 2, 3))
+    rows = pictures, pictures.sum((1, 2, 3))
+    fitted = saved(tmp_path, *rows, critic=Pictures)
+    fresh = [side[:20] for side in rows]
 
-    assert torch.equal(loaded.pointwise(*fresh), fitted.pointwise(*fresh))
+    same_answers(load(tmp_path, Pictures), fitted, fresh)
     torch.testing.assert_close(
         fitted.pointwise(*fresh),
         fitted.score_matrix(*fresh).diag(),
@@ -222,9 +217,7 @@ def test_other_shape(tmp_path):
         def forward(self, x, y):
             return x @ self.weight[0] @ y.mT
 
-    fitted = mi.MIEstimator(critic=globals()["Product"], anchor="none", **FAST)
-    fitted.fit(*sample(200)).save(tmp_path / "fit.npz")
-
+    saved(tmp_path, critic=globals()["Product"], anchor="none")
     with pytest.raises(
         ValueError, match="critic: expected what made the Product that was saved, got"
     ):
@@ -327,7 +320,7 @@ def test_other_file(write, tmp_path):
 def test_truncated_file(tmp_path):
     """A truncated file is refused; a missing one is an OSError."""
     path = tmp_path / "fit.npz"
-    mi.MIEstimator(**FAST).fit(*sample(200)).save(path)
+    saved(tmp_path)
     content = path.read_bytes()
 
     for size in (len(content) // 3, len(content) - 30):
