@@ -61,3 +61,11 @@ def test_mio_rest(beta):
             assert theory.escape_time_mio(eps, beta) < math.inf
         if not theory.mio_escapes(eps, beta):
             assert theory.escape_time_mio(eps, beta) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("eps", "time"), [(1e-2, 13.848085), (1e-4, 118.430671), (1e-6, 1122.689120)]
+)
+def test_alpha_mio(eps, time):
+    mix = theory.freeing_mix(eps, 1.0)
+    assert theory.escape_time_mio(eps, 1.0, mix) == pytest.approx(time, rel=1e-6)
