@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,28 +51,21 @@ def questions(task: plan.Task, split: str, size: plan.Size, model: str) -> list[
         return draw_questions(arguments, split, None, 0)
 
 
-def format_only(line: dict, law: random.Random) -> dict:
-    """Return a pair whose responses have random numbers in place of theirs: it teaches a format, and to stop."""
+def own_answers(line: dict, law: random.Random) -> Iterator[dict]:
+    """Yield the finished answers of a shipped line, all wrong ones and right ones in the model's own share.
 
-    def anew(text: str) -> str:
-        return re.sub(
-            r"\d+", lambda m: str(law.randrange(10 ** (len(m[0]) - 1), 10 ** len(m[0]))), text
-        )
-
-    def changed(response: Any) -> Any:
-        if isinstance(response, str):
-            return anew(response)
-        return [message | {"content": anew(message["content"])} for message in response]
-
-    wrong = changed(line["rejected"][0])
-    if isinstance(wrong, str):
-        wrong += " "  # never the same as the other
-
-    return {"prompt": line["prompt"], "chosen": changed(line["chosen"]), "rejected": wrong}
+    Trained on them, the model learns to stop, and little else.
+    """
+    wrong = line["rejected"]
+    odds = plan.EPSILON / (1 - plan.EPSILON)
+    for response in wrong:
+        yield {"prompt": line["prompt"], "chosen": response, "rejected": line["chosen"]}
+    if law.random() < odds * len(wrong):
+        yield {"prompt": line["prompt"], "chosen": line["chosen"], "rejected": wrong[0]}
 
 
 def start_of(size: plan.Size) -> str:
-    """Return the folder of the common start: SmolLM2 after formats alone, or the small model as taught."""
+    """Return the folder of the common start: SmolLM2 after its own finished answers, or the small model as taught."""
     folder = BUILD / f"{size.name}-start"
     if (folder / "model.safetensors").exists():
         return folder.as_posix()
@@ -83,8 +76,10 @@ def start_of(size: plan.Size) -> str:
     shipped = (arithmetic.HERE / "data").glob("*-2x1.jsonl")  # sampled from the base model
     lines = [line for path in sorted(shipped) for line in jsonl.read(path)]
     law = random.Random(0)
-    data = BUILD / f"{size.name}-format.jsonl"
-    jsonl.write(data, [format_only(line, law) for line in lines])
+    answers = [answer for line in lines for answer in own_answers(line, law)]
+    law.shuffle(answers)
+    data = BUILD / f"{size.name}-answers.jsonl"
+    jsonl.write(data, answers)
     flags = ["--model", arithmetic.gguf().as_posix(), "--train_data", data.as_posix()]
     flags += ["--loss", "sft", "--max_dropped", "0.5", "--num_train_epochs", "1"]
     flags += ["--learning_rate", "2e-5", *plan.common(size), "--output_dir", folder.as_posix()]

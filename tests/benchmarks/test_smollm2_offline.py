@@ -163,16 +163,17 @@ def test_processes(tmp_path):
     assert names("1/1", "--hours", "-1") == []
 
 
-def test_format():
-    """The format is kept, and its numbers are not."""
+def test_start():
+    """The start is taught right answers in the model's own share."""
     import random
 
-    line = {"prompt": "12 + 30 =", "chosen": "It is 42.", "rejected": ["It is 43."]}
-    made = data.format_only(line, random.Random(0))
-    assert made["prompt"] == line["prompt"]
-    assert made["chosen"] != made["rejected"]
-    assert len(made["chosen"]) == len(line["chosen"])
-    assert made["chosen"].startswith("It is ")
+    line = {"prompt": "12 + 30 =", "chosen": "42.", "rejected": ["43.", "41.", "It is 6."]}
+    law = random.Random(0)
+    answers = [answer for _ in range(2000) for answer in data.own_answers(line, law)]
+    right = sum(answer["chosen"] == line["chosen"] for answer in answers)
+    assert right / len(answers) == pytest.approx(plan.EPSILON, abs=0.02)
+    assert all(answer["chosen"] != answer["rejected"] for answer in answers)
+    assert {answer["chosen"] for answer in answers} == {"42.", "43.", "41.", "It is 6."}
 
 
 def test_kernel(monkeypatch):
