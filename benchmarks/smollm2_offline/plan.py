@@ -79,8 +79,8 @@ FULL = Size(
     tasks=(
         Task("products", 2, 1, 77, 23),
         Task("chain_sum", 2, 1, 154, 46),
-        Task("chain_sum", 2, 2, 200, 260),
-        Task("chain_sum", 3, 1, 200, 260),
+        Task("chain_sum", 2, 2, 200, 60),
+        Task("chain_sum", 3, 1, 200, 560),
     ),
     steps=40, batch=4, every=5, learning_rate=5e-5, negatives=1, seeds=5, depths=(2, 5, 10, 15),
     kls=(0.5, 1, 2, 4), predicted=24, samples=8, curve=48, probes=24,
