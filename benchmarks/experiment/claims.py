@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sized
 from statistics import fmean, median
 from typing import Any, NamedTuple
 
@@ -32,6 +33,15 @@ class Claim(NamedTuple):
     count: str
     test: str
     verdict: str
+
+
+def counted(things: Sized, name: str) -> str:
+    """Return how many there are, with their name.
+
+    >>> counted([3], "seed"), counted([3, 4], "seed")
+    ('1 seed', '2 seeds')
+    """
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
 
 
 def missing(claim: str) -> Claim:
@@ -118,7 +128,7 @@ def decline(rows: Rows, size: offline_plan.Size) -> Claim:
     shallow = AGAINST if falls.keys() >= {*size.grid} else OPEN
     verdict = STANDS if fmean(falls[beta]) >= 1 else shallow
 
-    return Claim(claim, text, f"{len(falls[beta])} seeds, {len(falls)} β", RULE, verdict)
+    return Claim(claim, text, f"{counted(falls[beta], 'seed')}, {len(falls)} β", RULE, verdict)
 
 
 def bound(rows: Rows, size: offline_plan.Size, name: str) -> Claim:
@@ -135,7 +145,7 @@ def bound(rows: Rows, size: offline_plan.Size, name: str) -> Claim:
     text = f"z_w(MIO) − z_w(DPO) at {where}: {offline.interval(values)} nats"
     verdict = {True: STANDS, False: AGAINST, None: OPEN}[higher]
 
-    return Claim(claim, text, f"{len(values)} seeds", test, verdict)
+    return Claim(claim, text, counted(values, "seed"), test, verdict)
 
 
 def turning(rows: Rows) -> Claim:
@@ -151,7 +161,8 @@ def turning(rows: Rows) -> Claim:
     ]
     inside = [turn.margin for turn, end in turns if 0 < turn.step < end]
     if not inside or prediction["margin"] is None:
-        text = f"{prediction['turns']:.0%} of prompts predicted to turn, {len(inside)} of {len(dpo)} runs turn inside"
+        inner = f"runs that turn inside: {len(inside)} of {len(dpo)}"
+        text = f"{prediction['turns']:.0%} of prompts predicted to turn; {inner}"
         return Claim(claim, text, f"{prediction['prompts']} prompts", RULE, OPEN)
 
     measured = median(inside)
@@ -159,7 +170,9 @@ def turning(rows: Rows) -> Claim:
     ratio = measured / prediction["margin"]
     verdict = STANDS if 0.5 <= ratio <= 2 else AGAINST
 
-    return Claim(claim, text, f"{prediction['prompts']} prompts, {len(inside)} runs", RULE, verdict)
+    return Claim(
+        claim, text, f"{prediction['prompts']} prompts, {counted(inside, 'run')}", RULE, verdict
+    )
 
 
 def elsewhere(rows: Rows, size: offline_plan.Size) -> Claim:
@@ -173,7 +186,7 @@ def elsewhere(rows: Rows, size: offline_plan.Size) -> Claim:
     text = f"−ln π a token, MIO − DPO: {offline.interval(values, '{:+.3f}')} nats"
     verdict = {True: AGAINST, False: STANDS, None: OPEN}[higher]
 
-    return Claim(claim, text, f"{len(values)} seeds", test, verdict)
+    return Claim(claim, text, counted(values, "seed"), test, verdict)
 
 
 def right_answers(rows: Rows) -> Claim:
@@ -305,7 +318,7 @@ def sharpening(rows: Rows) -> Claim:
     verdict = AGAINST if low > 0 and fmean(values) >= 0.05 else STANDS if high < 0.05 else OPEN
     text = f"pass@{k} after − before: {fmean(values):+.3f} [{low:+.3f}, {high:+.3f}]"
 
-    return Claim(claim, text, f"{len(own)} runs", INTERVAL, verdict)
+    return Claim(claim, text, counted(own, "run"), INTERVAL, verdict)
 
 
 def offline_claims(rows: Rows, size: offline_plan.Size) -> list[Claim]:

@@ -45,9 +45,10 @@ def displacement(rows: Rows) -> Figure | None:
     if not bands:
         return None
 
-    lines = math.ceil(len(bands) / 3)
-    figure = Figure(figsize=(7.6, 2.4 * lines), layout="constrained")
-    panels = figure.subplots(lines, 3, sharex=True, sharey=True, squeeze=False)
+    columns = min(3, len(bands))
+    lines = math.ceil(len(bands) / columns)
+    figure = Figure(figsize=(7.6 / 3 * columns, 2.4 * lines), layout="constrained")
+    panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     for panel in panels.flat[len(bands) :]:
         panel.set_visible(False)
 
