@@ -75,6 +75,7 @@ EFFORTS: dict[EffortName, Effort] = {
     "default": Effort(1000, 5),
     "thorough": Effort(4000, 20),
 }
+"""How long critics are trained, by effort."""
 
 _BLOCK_PAIRS = 2**17  # scored at a time
 _PLENTY = 10_000  # rows, beyond which steps grow with √n

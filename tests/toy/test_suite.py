@@ -95,6 +95,21 @@ def test_interruption(tmp_path, monkeypatch):
     assert len(rows.read(path)) == len(path.read_text().splitlines()) == 3
 
 
+PATIENT = """
+import sys, time
+from toy.__main__ import main
+from toy.experiment import experiments
+
+runs = experiments()["collapse"].runs
+for kind, run in runs.items():
+    def patient(spec, seed, run=run):  # so that the signal comes before the last row
+        time.sleep(2)
+        return run(spec, seed)
+    runs[kind] = patient
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
 def test_killed_process(tmp_path, monkeypatch, how, code):
     """A killed process leaves its rows, and the same command goes on.
@@ -102,7 +117,7 @@ def test_killed_process(tmp_path, monkeypatch, how, code):
     A real process, stopped after its first row; what it finished is not run again.
     """
     path, errors = tmp_path / rows.FILE, tmp_path / "errors"
-    command = [sys.executable, "-m", "toy", "collapse", "--quick", "--out", str(tmp_path)]
+    command = [sys.executable, "-c", PATIENT, "collapse", "--quick", "--out", str(tmp_path)]
     with errors.open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         deadline = time.monotonic() + 300
         while not (path.exists() and b"\n" in path.read_bytes()):
