@@ -31,12 +31,12 @@ class Recomputed(Protocol):
     """What says whether activations are computed again."""
 
     @property
-    def gradient_checkpointing(self) -> bool:
+    def gradient_checkpointing(self) -> bool | None:
         """Of whole layers."""
         ...
 
     @property
-    def selective_checkpointing(self) -> bool:
+    def selective_checkpointing(self) -> bool | None:
         """Of what lies between products."""
         ...
 
