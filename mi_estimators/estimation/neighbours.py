@@ -299,8 +299,7 @@ def _spread(rows: Float[Tensor, "n d"], generator: torch.Generator) -> Float[Ten
         levels = len(column.unique())
         if _LEVELS < levels < len(column):
             order = torch.randperm(len(column), generator=generator)
-            order = order[column[order].argsort(stable=True)]
-            column = torch.empty_like(column).scatter_(0, order, torch.arange(len(column)).double())
+            column = order[column[order].argsort(stable=True)].argsort().double()
         columns.append(column)
 
     return torch.stack(columns, 1)

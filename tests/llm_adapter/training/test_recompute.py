@@ -7,8 +7,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import LlamaConfig, LlamaForCausalLM, set_seed
 
+from llm_adapter.loss import head
 from llm_adapter.training.memory import Setting, activations
-from llm_adapter.training.recompute import recompute_between_products
+from llm_adapter.training.recompute import logits_kept, recompute_between_products
 
 CONFIG = LlamaConfig(
     vocab_size=64,
@@ -58,3 +59,18 @@ def test_model_without_checkpoints(make_trainer, monkeypatch):
     monkeypatch.setattr(LlamaForCausalLM, "supports_gradient_checkpointing", False)
     with pytest.raises(ValueError, match="selective_checkpointing: expected false"):
         make_trainer("--selective_checkpointing true --max_steps 1")
+
+
+@pytest.mark.parametrize("whole", [False, True, None])
+@pytest.mark.parametrize("between", [False, True])
+def test_logits_kept(whole, between):
+    """Logits are kept where nothing is computed again."""
+    setting = Setting(gradient_checkpointing=whole, selective_checkpointing=between)
+    assert logits_kept(setting) == (0 if whole or between else head.KEPT)
+
+
+def test_trainer_recomputes_logits(make_trainer):
+    """A trainer that computes activations again keeps no logits either."""
+    assert make_trainer("--selective_checkpointing true --max_steps 1").log_probs.keywords == {
+        "kept": 0
+    }
