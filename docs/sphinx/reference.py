@@ -237,7 +237,7 @@ def _paragraphs(lines: list[str]) -> Iterator[str]:
         equation = indented
         reference = reference or line.startswith("Reference:")
         if theorem := re.match(r"Theorem: ([a-z0-9_, ]+)\.?$", line):
-            yield "**Theorem** " + ", ".join(map(_theorem, theorem[1].split(", "))) + ".\\"
+            yield from ("", f"**Theorem** {', '.join(map(_theorem, theorem[1].split(', ')))}.", "")
         elif equation:
             yield line[4:]
         else:
