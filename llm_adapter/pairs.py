@@ -133,14 +133,14 @@ def statistics(records: Sequence[dict], samples: int) -> dict:
     }
 
 
-def advice(stats: dict) -> list[str]:
-    """Return a line on a file without a pair, and what to do next; none where there is a pair."""
+def advice(stats: dict) -> str | None:
+    """Return a line on a file without a pair, and what to do next; None where there is a pair."""
     if stats["outcomes"]["pair"]:
-        return []
+        return None
 
     right = sum(row["right"] for row in stats["per_question"])
-    way_out = "or more --samples"
-    return [f"no pair: {without_pair(right, stats['responses'], stats['finished'], way_out)}"]
+    reason = without_pair(right, stats["responses"], stats["finished"], "or more --samples")
+    return f"no pair: {reason}"
 
 
 def report(arguments: PairArguments, stats: dict) -> str:
@@ -155,7 +155,7 @@ def report(arguments: PairArguments, stats: dict) -> str:
         f"pairs written: {counts['pair']}; questions skipped: {counts['none_right']} without a right "
         f"response, {counts['all_right']} without a wrong one, {counts['no_wrong_finished']} without "
         "a wrong one that is finished",
-        *advice(stats),
+        *filter(None, [advice(stats)]),
         "starvation: how often none of m responses is right, and the draws of m until one is",
         "    m  measured  theory (1 − ε)^m   draws",
     ]

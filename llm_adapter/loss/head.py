@@ -24,7 +24,7 @@ from torch.autograd.function import once_differentiable
 
 TILE = {"cpu": 2**22, "cuda": 2**26}  # logits of a tile: 16 and 256 MiB in float32
 WORDS = {"cpu": 4096, "cuda": 16384}  # of the vocabulary in a tile
-KEPT = 2**25  # logits that are kept for the backward pass: 128 MiB; more are computed again
+KEPT_LOGITS = 2**25  # logits that are kept for the backward pass: 128 MiB; more are computed again
 
 CAP = "final_logit_softcapping"  # cap · tanh(logits / cap), as in Gemma
 SCALES: dict[str, Callable[[float], float]] = {  # name → what the logits are multiplied by
@@ -230,7 +230,7 @@ def token_log_probs(
     bias: Tensor | None,
     targets: Tensor,
     shape: Shape | None = None,
-    kept: int = KEPT,
+    kept: int = KEPT_LOGITS,
 ) -> Tensor:
     """Return ln softmax(shape(rows · weightᵀ + bias)) at the targets, in nats, float32.
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from .attention import as_mask
-from .head import KEPT, Shape, config_of, output_head, replaced_head, token_log_probs
+from .head import KEPT_LOGITS, Shape, config_of, output_head, replaced_head, token_log_probs
 
 CHUNK = 2**26  # of the model's own logits, read at a time: 256 MiB in float32
 
@@ -26,7 +26,7 @@ Batch = Mapping[str, Tensor]
 LogProbs = Callable[[nn.Module, Batch], Tensor]
 
 
-def log_probs_from_head(model: nn.Module, batch: Batch, kept: int = KEPT) -> Tensor:
+def log_probs_from_head(model: nn.Module, batch: Batch, kept: int = KEPT_LOGITS) -> Tensor:
     """Return ln π(token | its past) of each response token, shape (S,), float32, in nats.
 
     Args:
@@ -67,7 +67,7 @@ def split_rows(values: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def choose_log_probs(model: nn.Module, batch: Batch, kept: int = KEPT) -> LogProbs:
+def choose_log_probs(model: nn.Module, batch: Batch, kept: int = KEPT_LOGITS) -> LogProbs:
     """Return `log_probs_from_head` if it agrees with the model's logits on a batch, else `log_probs_from_logits`."""
     if not isinstance(output_head(model), nn.Linear):
         return log_probs_from_logits
@@ -86,7 +86,7 @@ def choose_log_probs(model: nn.Module, batch: Batch, kept: int = KEPT) -> LogPro
     agree = torch.allclose(head, logits, rtol=0.02, atol=0.02)
     if not agree:
         return log_probs_from_logits
-    return log_probs_from_head if kept == KEPT else partial(log_probs_from_head, kept=kept)
+    return log_probs_from_head if kept == KEPT_LOGITS else partial(log_probs_from_head, kept=kept)
 
 
 def _logits(model: nn.Module, batch: Batch) -> Tensor:

@@ -26,7 +26,7 @@ from ..data.tokens import TokenizedExample
 from ..loss.attention import segments, use_way
 from ..loss.head import TILE, WORDS
 from ..loss.logprobs import log_probs_from_head, sum_responses
-from .recompute import KEPT, logits_kept
+from .recompute import KEPT_OPERATIONS, logits_kept
 
 BLOCK_STATE = 1 + 4 / 256  # bytes of a number in 8 bits, with the scale of its block
 TILES = 3  # that the head holds at once
@@ -141,7 +141,7 @@ class Products(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         """Run an operation and count its outputs."""
         result = func(*args, **(kwargs or {}))
-        if func in KEPT:
+        if func in KEPT_OPERATIONS:
             outputs = result if isinstance(result, tuple | list) else (result,)
             self.bytes += sum(part.nbytes for part in outputs if isinstance(part, Tensor))
         return result

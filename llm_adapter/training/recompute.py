@@ -14,7 +14,7 @@ from torch.utils.checkpoint import CheckpointPolicy, create_selective_checkpoint
 from ..loss import head
 
 _ATEN = torch.ops.aten
-KEPT = {
+KEPT_OPERATIONS = {
     _ATEN.mm.default,
     _ATEN.addmm.default,
     _ATEN.bmm.default,
@@ -44,11 +44,11 @@ class Recomputed(Protocol):
 def logits_kept(setting: Recomputed) -> int:
     """Return how many logits a pass may keep: none, where memory is worth more than time."""
     again = setting.gradient_checkpointing or setting.selective_checkpointing
-    return 0 if again else head.KEPT
+    return 0 if again else head.KEPT_LOGITS
 
 
 def _policy(context: Any, operation: Any, *args: Any, **kwargs: Any) -> CheckpointPolicy:
-    if operation in KEPT:
+    if operation in KEPT_OPERATIONS:
         return CheckpointPolicy.MUST_SAVE
     return CheckpointPolicy.PREFER_RECOMPUTE
 

@@ -157,7 +157,7 @@ def test_unknown_scale(shaped):
     piece=st.integers(1, 50),
     shape=st.sampled_from([Shape(), Shape(0.3), Shape(cap=1.5), Shape(2.0, 3.0)]),
     biased=st.booleans(),
-    kept=st.sampled_from([0, head.KEPT]),
+    kept=st.sampled_from([0, head.KEPT_LOGITS]),
     seed=st.integers(0, 99),
 )
 @settings(max_examples=80, deadline=None)

@@ -66,7 +66,7 @@ def test_model_without_checkpoints(make_trainer, monkeypatch):
 def test_logits_kept(whole, between):
     """Logits are kept where nothing is computed again."""
     setting = Setting(gradient_checkpointing=whole, selective_checkpointing=between)
-    assert logits_kept(setting) == (0 if whole or between else head.KEPT)
+    assert logits_kept(setting) == (0 if whole or between else head.KEPT_LOGITS)
 
 
 def test_trainer_recomputes_logits(make_trainer):
