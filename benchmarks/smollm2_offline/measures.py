@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from llm_adapter.data.collate import collate
+from llm_adapter.data.collate import collate_shared
 from llm_adapter.data.load import prepare
 from llm_adapter.data.sources import open_source
 from llm_adapter.data.tokens import Options, TokenizedExample, prompt_ids
 from llm_adapter.evaluation.rollouts import verified
 from llm_adapter.evaluation.sampling import Sample, prompt_text, sample_ids
 from llm_adapter.evaluation.tasks import dataset
-from llm_adapter.loss.logprobs import choose_log_probs, split_rows, sum_responses
+from llm_adapter.loss.logprobs import choose_log_probs, response_logits, split_rows, sum_responses
 from llm_adapter.models import CausalLM, load_model, load_tokenizer
 
 from . import plan
@@ -25,7 +25,7 @@ from .data import Data, rollout
 TEXT = plan.HERE.parents[1] / "LICENSE"
 """Other text: the Apache licence, version 2.0, which ships with the repository."""
 WINDOW = 256  # tokens
-ROWS = 8  # of a pass
+ROWS = 8  # prompts of a pass, each once with all its responses
 
 
 @torch.no_grad()
@@ -36,7 +36,7 @@ def log_ratios(
     values: list[tuple[float, list[float]]] = []
     log_probs = None
     for start in range(0, len(examples), ROWS):
-        batch = collate(examples[start : start + ROWS])
+        batch = collate_shared(examples[start : start + ROWS])
         log_probs = log_probs or choose_log_probs(model, batch)
         sums = sum_responses(log_probs(model, batch), batch["lengths"])
         chosen, rejected = split_rows(sums, batch["negatives"])
@@ -64,31 +64,21 @@ def sampled_kl(
     Each response contributes the sum over its tokens of the KL between the two laws of the next token, which are known
     exactly. Its expectation is the KL of whole responses, by the chain rule, and it varies less than ln π/π_ref.
     """
-    rows = [
-        (prompt, list(sample.ids))
-        for prompt, several in zip(prompts, drawn, strict=True)
-        for sample in several
-        if sample.ids
+    responses = [tuple(list(row.ids) for row in several if row.ids) for several in drawn]
+    examples = [
+        TokenizedExample(place, prompt, ids)
+        for place, (prompt, ids) in enumerate(zip(prompts, responses, strict=True))
+        if ids
     ]
 
     totals = []
-    for start in range(0, len(rows), ROWS):
-        part = rows[start : start + ROWS]
-        width = max(len(prompt) + len(ids) for prompt, ids in part)
-        padded = [prompt + ids + [0] * (width - len(prompt) - len(ids)) for prompt, ids in part]
-        ids = torch.tensor(padded)
-        mask = torch.tensor(
-            [[1] * (len(p) + len(r)) + [0] * (width - len(p) - len(r)) for p, r in part]
+    for start in range(0, len(examples), ROWS):
+        batch = collate_shared(examples[start : start + ROWS])
+        law, base = (
+            response_logits(net, batch).float().log_softmax(-1) for net in (model, reference)
         )
-        laws = [
-            net(input_ids=ids, attention_mask=mask, use_cache=False).logits.float().log_softmax(-1)
-            for net in (model, reference)
-        ]
-        steps = (laws[0].exp() * (laws[0] - laws[1])).sum(-1)
-
-        for row, (prompt, response) in zip(steps, part, strict=True):
-            first = len(prompt) - 1
-            totals.append(row[first : first + len(response)].sum().item())
+        steps = (law.exp() * (law - base)).sum(-1)
+        totals += sum_responses(steps, batch["lengths"]).tolist()
 
     return fmean(totals)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
 
 import torch
@@ -84,6 +85,7 @@ def sample_ids(
         attention_mask=mask[:, :-1],
         position_ids=positions[:, :-1],
         use_cache=True,
+        **_few_logits(model),
     ).past_key_values
 
     past.batch_repeat_interleave(samples)
@@ -124,6 +126,11 @@ def sample_ids(
 
     texts = [_read(responses[row], end.cpu(), tokenizer) for row in range(len(responses))]
     return [texts[start : start + samples] for start in range(0, len(texts), samples)]
+
+
+def _few_logits(model: CausalLM) -> dict[str, int]:
+    """Ask for the logits of the last place alone, where the model can: only its keys and values are read."""
+    return {"logits_to_keep": 1} if "logits_to_keep" in signature(model.forward).parameters else {}
 
 
 @contextmanager

@@ -45,8 +45,12 @@ def log_probs_from_head(model: nn.Module, batch: Batch, kept: int = KEPT_LOGITS)
 
 def log_probs_from_logits(model: nn.Module, batch: Batch) -> Tensor:
     """Return the same from the model's own logits: for any head, with more memory."""
-    logits = _logits(model, batch).flatten(0, 1)[batch["sources"]]
-    return _chunked(logits, batch["targets"])
+    return _chunked(response_logits(model, batch), batch["targets"])
+
+
+def response_logits(model: nn.Module, batch: Batch) -> Tensor:
+    """Return the model's own logits of each response token, shape (S, V)."""
+    return _logits(model, batch).flatten(0, 1)[batch["sources"]]
 
 
 def sum_responses(log_probs: Tensor, lengths: Tensor) -> Tensor:

@@ -125,14 +125,20 @@ def test_one_run(bench):
     assert "| MIO | gradient | 1 |" in tables.tables(rows, plan.TINY)
 
 
+@torch.no_grad()
+def moved(start):
+    """Return the start's model with other weights near by."""
+    set_seed(0)
+    model = load_model(start).eval()
+    for weight in model.parameters():
+        weight.add_(0.03 * torch.randn_like(weight))
+    return model
+
+
 def test_sampled_kl(bench):
     """It is the mean log-ratio of responses: both are unbiased for their KL, and 0 at the reference."""
     _, _, measured = bench
-    set_seed(0)
-    model = load_model(measured.start).eval()
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.add_(0.03 * torch.randn_like(weight))
+    model = moved(measured.start)
     prompts = [prompt for _, prompt, _ in measured.probed[:1]]
     drawn = sample_ids(model, measured.tokenizer, prompts, 800, 1.0, 4, seed=0)
     kl = measures.sampled_kl(model, measured.reference, prompts, drawn)
@@ -142,6 +148,28 @@ def test_sampled_kl(bench):
     error = 5 * values.std().item() / len(values) ** 0.5
     assert kl == pytest.approx(values.mean().item(), abs=error)
     assert measures.sampled_kl(measured.reference, measured.reference, prompts, drawn) == 0
+
+
+def test_kl_of_next_tokens(bench):
+    """Responses that share a prompt have the KL of rows of their own, token after token."""
+    _, _, measured = bench
+    model = moved(measured.start)
+    prompts = [prompt for _, prompt, _ in measured.probed]
+    drawn = sample_ids(model, measured.tokenizer, prompts, 3, 1.0, 4, seed=0)
+
+    alone = []
+    for prompt, several in zip(prompts, drawn, strict=True):
+        for response in several:
+            row = torch.tensor([prompt + list(response.ids)])
+            with torch.no_grad():
+                law, base = (
+                    net(row).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
+                    for net in (model, measured.reference)
+                )
+            alone.append((law.exp() * (law - base)).sum().item())
+
+    kl = measures.sampled_kl(model, measured.reference, prompts, drawn)
+    assert kl == pytest.approx(sum(alone) / len(alone), rel=1e-4)
 
 
 def test_processes(tmp_path):
