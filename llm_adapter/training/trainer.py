@@ -72,7 +72,8 @@ class PreferenceTrainer(BoundedTrainer):
 
         if args.selective_checkpointing and not args.gradient_checkpointing:
             recompute_between_products(model)
-        give_back_in_backward(model)
+        if args.release_gradients:  # else the backward pass frees little, and a return costs time
+            give_back_in_backward(model)
 
         self.label_names = ["targets"]  # in every batch, so evaluation goes through compute_loss
         self.model_accepts_loss_kwargs = False  # they are ours
