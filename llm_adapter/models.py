@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 import transformers
+from accelerate.utils import patch_environment
 from safetensors import SafetensorError
 from torch import nn
 from transformers import (
@@ -73,10 +74,14 @@ def load_model(
     attn_implementation: str | None = None,
     dtype: torch.dtype = torch.float32,
     trust_remote_code: bool = False,
+    received: bool = False,
 ) -> CausalLM:
     """Return the named causal LM; the built-in one has random weights from torch's global seed.
 
     A folder with a LoRA adapter gives its base model with the adapter merged into the weights.
+
+    With `received` the weights come from another process: they are left on the meta device, unless the model is the
+    built-in one, a GGUF file, an adapter's, or one that `can_be_sent` excludes.
 
     Raises:
         ValueError: the name is no path and the hub does not have it; the weights are damaged or pickled; an adapter
@@ -95,7 +100,23 @@ def load_model(
         base = load_model(config["base_model_name_or_path"], **options)
         return _peft().PeftModel.from_pretrained(base, name).merge_and_unload()
 
-    return _load(AutoModelForCausalLM, name, **options)
+    if received and not Path(name).is_file():
+        model = _load(AutoModelForCausalLM, name, **options, device_map="meta")
+        if can_be_sent(model):
+            return model
+
+    # or transformers leaves out what other processes would send
+    with patch_environment(fsdp_cpu_ram_efficient_loading="false"):
+        return _load(AutoModelForCausalLM, name, **options)
+
+
+def can_be_sent(model: CausalLM) -> bool:
+    """Return whether all that a model's file holds are weights, which accelerate sends to other processes.
+
+    It sends no buffers; it sends integers of quantised weights as numbers of another kind.
+    """
+    saved, weights = model.state_dict().keys(), dict(model.named_parameters(remove_duplicate=False))
+    return saved <= weights.keys() and all(map(torch.is_floating_point, weights.values()))
 
 
 def load_config(name: str, trust_remote_code: bool = False) -> Any:

@@ -23,6 +23,7 @@ from ..arguments.flags import require
 from ..arguments.names import REGENERATE, generated
 from ..arguments.training import read_values
 from ..loss.objective import Objective, read_terms
+from .sharding import shard_on_cpus
 
 
 @dataclass
@@ -115,6 +116,7 @@ class PreferenceArguments(RunFields, TrainingArguments):
             )
 
         super().__post_init__()
+        shard_on_cpus(self)
         installed = {*get_available_reporting_integrations(), "flyte"}  # flyte is never listed
         for name in set(self.report_to) - installed:
             known = ", ".join(INTEGRATION_TO_CALLBACK)

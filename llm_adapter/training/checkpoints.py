@@ -117,8 +117,7 @@ class ResumableTrainer(Trainer):
 
     def _issue_warnings_after_load(self, load_result) -> None:
         """Warn of weights that a checkpoint lacks, except tied ones, which are saved under one name."""
-        once = dict(self.model.named_parameters())
-        tied = dict(self.model.named_parameters(remove_duplicate=False)).keys() - once.keys()
+        tied = _tied(self.model)
         missing = [name for name in load_result.missing_keys if name not in tied]
         load_result.missing_keys[:] = missing
         super()._issue_warnings_after_load(load_result)
@@ -187,6 +186,13 @@ class ResumableTrainer(Trainer):
             yield self._writing_in
         finally:
             self._writing_in = None
+
+    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        """Save as Trainer does, tied weights under one name; where shards were gathered, each name has a copy."""
+        if state_dict is not None:
+            tied = _tied(self.model)
+            state_dict = {name: value for name, value in state_dict.items() if name not in tied}
+        super()._save(output_dir, state_dict)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Save the model as Trainer does; a full disk is an error in all processes."""
@@ -274,6 +280,12 @@ class ResumableTrainer(Trainer):
 
     def _window_name(self) -> str:
         return f"window_{self.args.process_index}.safetensors"
+
+
+def _tied(model: nn.Module) -> set[str]:
+    """Return the further names of weights that have several."""
+    once = dict(model.named_parameters()).keys()
+    return dict(model.named_parameters(remove_duplicate=False)).keys() - once
 
 
 def disk_failure(error: BaseException) -> str | None:

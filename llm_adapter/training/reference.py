@@ -18,8 +18,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator, DistributedType
-from accelerate.utils import broadcast_object_list, gather_object
-from accelerate.utils.fsdp_utils import fsdp2_prepare_model
+from accelerate.utils import gather_object
 from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -29,8 +28,9 @@ from transformers.utils.hub import TRANSFORMERS_DYNAMIC_MODULE_NAME
 from ..data.cache import cache_folder, fetch, keep
 from ..data.tokens import TokenizedExample
 from ..loss.logprobs import sum_responses
-from ..models import CausalLM, cast_parameters
+from ..models import CausalLM
 from .passes import passes
+from .sharding import of_first_process, sharded
 
 FORMAT = 2
 """Raise it when the same model and tokens give other log-probabilities: older files are then ignored."""
@@ -121,34 +121,6 @@ def _has_own_precision(accelerator: Accelerator) -> bool:
     return accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED)
 
 
-def sharded(model: CausalLM, accelerator: Accelerator) -> nn.Module:
-    """Return the model as the engine will run it, before it is prepared for training.
-
-    FSDP2 shards it here. DeepSpeed shards it later and rounds its weights to bf16, as is done here; until then every
-    GPU holds all of it.
-
-    Raises:
-        ValueError: FSDP version 1, or a model that DeepSpeed sharded when it was read.
-    """
-    if accelerator.distributed_type == DistributedType.DEEPSPEED:
-        if any(hasattr(parameter, "ds_id") for parameter in model.parameters()):
-            raise ValueError(
-                "zero3_init_flag: expected false (the reference runs before DeepSpeed), got true"
-            )
-        rounded = torch.bfloat16 if accelerator.mixed_precision == "bf16" else model.dtype
-        return cast_parameters(model.to(accelerator.device), rounded)
-
-    if accelerator.distributed_type != DistributedType.FSDP:
-        return model
-
-    plugin = accelerator.state.fsdp_plugin
-    assert plugin is not None  # as FSDP is on
-    if plugin.fsdp_version != 2:
-        raise ValueError("fsdp_version: expected 2, got 1")
-
-    return fsdp2_prepare_model(accelerator, model)
-
-
 @torch.no_grad()
 def with_reference(
     examples: Sequence[TokenizedExample],
@@ -172,10 +144,7 @@ def with_reference(
         pairs = zip(examples, more, strict=True)
         examples = [replace(example, mismatched=other) for example, other in pairs]
 
-    values = cache.load(examples) if cache and args.process_index == 0 else None
-    if args.world_size > 1:
-        (values,) = broadcast_object_list([values])
-
+    values = of_first_process(lambda: cache.load(examples) if cache else None, args)
     if values is None:
         values = _computed(examples, log_probs, args, layout)
         if cache and args.process_index == 0:

@@ -13,6 +13,7 @@ from typing import Any
 from torch import nn
 
 from ..data.tokens import TokenizedExample
+from .sharding import of_first_process
 
 FILE = "settings.json"  # in a checkpoint's folder
 STORED = ("learning_rate", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon")
@@ -57,8 +58,10 @@ def settings_of(args, examples: Sequence[TokenizedExample], model: nn.Module) ->
     }
 
     step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
-    values |= {"train_tokens": _digest(examples), "model_weights": _weights(model)}
     values["examples_per_step"] = step
+    values |= of_first_process(  # the others may not have the weights
+        lambda: {"train_tokens": _digest(examples), "model_weights": _weights(model)}, args
+    )
 
     return json.loads(json.dumps(values, default=str))
 

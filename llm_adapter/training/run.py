@@ -25,6 +25,7 @@ from .completions import complete, write_completions
 from .rehearsal import rehearse
 from .resume import compare, settings_of
 from .runlog import Bar, Table, headline, summary
+from .sharding import receives_weights, together
 from .trainer import PreferenceTrainer
 
 
@@ -37,12 +38,9 @@ def read_data(args: PreferenceArguments):
 def read_model(args: PreferenceArguments):
     """Return the model to train; warn of what the precision of its weights will lose."""
     set_seed(args.seed)  # the built-in model's weights
-    model = load_model(
-        args.model,
-        args.attn_implementation,
-        precision.WEIGHTS[args.weights],
-        args.trust_remote_code,
-    )
+    dtype = precision.WEIGHTS[args.weights]
+    options = (args.attn_implementation, dtype, args.trust_remote_code, receives_weights(args))
+    model = together(lambda: load_model(args.model, *options), args)
 
     if args.lora_rank:
         if (Path(args.model) / ADAPTER).is_file() and args.process_index == 0:

@@ -31,8 +31,9 @@ from .bounded import BoundedTrainer
 from .heap import give_back, give_back_in_backward
 from .layouts import beginning, choose_layout, ways_for
 from .recompute import logits_kept, recompute_between_products
-from .reference import Reference, sharded, with_reference
+from .reference import Reference, with_reference
 from .runlog import say
+from .sharding import reshard, sharded
 
 # nats per √token in float32 (True) and in lower precision; benchmarks.llm.start_noise measures it
 START_NOISE = {True: 1e-3, False: 0.1}
@@ -116,6 +117,11 @@ class PreferenceTrainer(BoundedTrainer):
             self.train_dataset = with_reference(self.train_dataset, *options)
             if self.eval_dataset:
                 self.eval_dataset = with_reference(self.eval_dataset, *options)
+
+    def create_optimizer(self, *args, **kwargs):
+        """Return Trainer's optimiser, of the weights that this process holds."""
+        reshard(self.model)  # which the reference's passes left whole in part
+        return super().create_optimizer(*args, **kwargs)
 
     def _prepare_input(self, data):
         """Move a batch to the device and keep its precision, which transformers would lower under DeepSpeed."""

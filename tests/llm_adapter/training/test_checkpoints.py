@@ -22,6 +22,7 @@ OVERRIDDEN = {  # private methods of Trainer that ours replace → their paramet
     "_prepare_input": ["data"],
     "_push_from_checkpoint": ["checkpoint_folder"],
     "_run_epoch": None,  # passed on as they come
+    "_save": ["output_dir", "state_dict"],
     "_save_checkpoint": ["model", "trial"],
     "_save_optimizer_and_scheduler": ["output_dir"],
     "_save_rng_state": ["output_dir"],

@@ -3,27 +3,33 @@
 import json
 import os
 import resource
-import socket
 from functools import cache
 
 import pytest
 import torch
-from accelerate.commands.launch import _validate_launch_command, launch_command_parser
-from accelerate.utils.launch import prepare_multi_gpu_env
 from safetensors.torch import load_file
 from torch.testing import assert_close
+from transformers import set_seed
 
-from llm_adapter.arguments.training import HERE
+from llm_adapter.models import load_model, load_tokenizer
 from llm_adapter.training import checkpoints
+from tests.llm_adapter.shared import launched
 
 FLAGS = "--use_cpu true --max_steps 3 --logging_steps 1 --warmup_steps 0 --learning_rate 1e-3 --disable_tqdm true"
 FLAGS += " --reference_cache none --diagnostics_steps 1 --save_steps 2"
 FLAGS += " --save_strategy steps"
-NEGATIVES = {
+WHOLE = "fsdp2 --fsdp_cpu_ram_efficient_loading false"
+FOLDER = "--model {model} "  # whose weights one process reads
+CASES = {
     "own": "",
     "batch": "--negatives batch --bound dv",
     "kto": "--loss kto",
     "passes": "--max_tokens_per_batch 500",  # for two or three of the four examples of a step
+    "folder": FOLDER,
+    "live": FOLDER + "--precompute_ref_log_probs false",
+    "lora": FOLDER + "--lora_rank 4",
+    "accumulated": FOLDER + "--gradient_accumulation_steps 2 --gradient_checkpointing true",
+    "selective": FOLDER + "--selective_checkpointing true",
 }
 
 
@@ -31,14 +37,6 @@ NEGATIVES = {
 def few(shipped_pairs):
     path = shipped_pairs(12)
     return f"--train_data {path} --eval_data {path}"
-
-
-def environment(config):
-    """What `accelerate launch --config_file` hands to its processes."""
-    path = str(HERE / "configs" / "accelerate" / f"{config}.yaml")
-    flags = ["--config_file", path, "--num_processes", "2", "-m", "llm_adapter.train"]
-    arguments, _, _ = _validate_launch_command(launch_command_parser().parse_args(flags))
-    return prepare_multi_gpu_env(arguments)
 
 
 def command(log, variables, flags, room=None):
@@ -64,28 +62,17 @@ def command(log, variables, flags, room=None):
 def run(processes, out, few, flags, config=None, room=None):
     """Run the command in one process, or in two under a config; return the lines of metrics.jsonl."""
     out.mkdir(exist_ok=True)
-    world = 2 if config else 1
+    variables = launched(config) if config else [{}]
+    world = len(variables)
     flags = f"--output_dir {out} {few} {FLAGS} {flags}"
 
     for kind in ("train", "eval"):
         flags += f" --per_device_{kind}_batch_size {4 // world}"
-    shared = {}
-
-    if config:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
-        shared = environment(config) | {
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": port,
-            "WORLD_SIZE": str(world),
-        }
 
     running = []
     for rank in range(world):
-        variables = shared | ({"RANK": str(rank), "LOCAL_RANK": str(rank)} if config else {})
         process = processes.Process(
-            target=command, args=(str(out / f"log{rank}"), variables, flags.split(), room)
+            target=command, args=(str(out / f"log{rank}"), variables[rank], flags.split(), room)
         )
         process.start()
         running.append(process)
@@ -100,32 +87,56 @@ def run(processes, out, few, flags, config=None, room=None):
 
 
 @pytest.fixture(scope="module")
-def single(processes, few, tmp_path_factory):
-    """What one process logs and saves, by negatives."""
+def flags_of(tmp_path_factory):
+    """The flags of a case; its folder has tied weights in bf16, which a run reads as fp32."""
+    model = tmp_path_factory.mktemp("model")
+    set_seed(1)
+    load_model("builtin", dtype=torch.bfloat16).save_pretrained(model)
+    load_tokenizer("builtin").save_pretrained(model)
+    return lambda case: CASES[case].format(model=model)
+
+
+@pytest.fixture(scope="module")
+def single(processes, few, flags_of, tmp_path_factory):
+    """What one process logs and saves, by case."""
 
     @cache
-    def found(negatives):
-        out = tmp_path_factory.mktemp(negatives)
-        return run(processes, out, few, NEGATIVES[negatives]), load_file(out / "model.safetensors")
+    def of_one(case):
+        out = tmp_path_factory.mktemp(case)
+        return run(processes, out, few, flags_of(case)), saved_in(out)
 
-    return found
+    return of_one
+
+
+def saved_in(out):
+    """Return the weights in a run's folder, or those of its adapter."""
+    (path,) = out.glob("*model.safetensors")
+    return load_file(path)
 
 
 @pytest.mark.parametrize(
-    ("negatives", "config"),
+    ("case", "config"),
     [
         ("own", "fsdp2"),
+        ("folder", "fsdp2"),
         ("batch", "ddp"),
         ("passes", "ddp"),
-        pytest.param("passes", "fsdp2", marks=pytest.mark.broad),
         pytest.param("own", "ddp", marks=pytest.mark.broad),
+        pytest.param("folder", WHOLE, marks=pytest.mark.broad),
         pytest.param("kto", "ddp", marks=pytest.mark.broad),
+        *(
+            pytest.param(case, "fsdp2", marks=pytest.mark.broad)
+            for case in CASES
+            if case not in ("own", "folder")
+        ),
     ],
 )
-def test_same_steps(processes, few, tmp_path, single, negatives, config):
+def test_same_steps(processes, few, tmp_path, single, flags_of, case, config):
     """Two processes take the steps of one."""
-    lines, weights = single(negatives)
-    parallel = run(processes, tmp_path, few, NEGATIVES[negatives], config=config)
+    lines, weights = single(case)
+    parallel = run(processes, tmp_path, few, flags_of(case), config=config)
+    in_shards = (tmp_path / "checkpoint-2" / "pytorch_model_fsdp_0").is_dir()
+    assert in_shards == (config != "ddp")  # the engine that the config names has run
 
     assert [line["step"] for line in parallel] == [line["step"] for line in lines] == [1, 2, 3, 3]
 
@@ -143,16 +154,16 @@ def test_same_steps(processes, few, tmp_path, single, negatives, config):
             )
             assert two[name] == wanted, (one["step"], name)
 
-    saved = load_file(tmp_path / "model.safetensors")
+    saved = saved_in(tmp_path)
     assert saved.keys() == weights.keys()
 
     for name, value in saved.items():
         assert_close(value, weights[name], rtol=1e-3, atol=1e-4)
-    if (negatives, config) == ("own", "fsdp2"):  # checkpoints are in shards
-        flags = f"--resume_from_checkpoint {tmp_path / 'checkpoint-2'}"
+    if (case, config) == ("folder", "fsdp2"):
+        flags = f"{flags_of(case)} --resume_from_checkpoint {tmp_path / 'checkpoint-2'}"
         again = run(processes, tmp_path, few, flags, config)
         assert [line["loss"] for line in again[:3]] == [line["loss"] for line in parallel[:3]]
-        for name, value in load_file(tmp_path / "model.safetensors").items():
+        for name, value in saved_in(tmp_path).items():
             assert value.equal(saved[name]), name
 
 
@@ -165,7 +176,7 @@ def test_full_disk(processes, few, tmp_path, single, config):
 
     The checkpoint at step 2 is lost, the model is not: both wait until there is room.
     """
-    run(processes, tmp_path, few, NEGATIVES["own"], config, ROOM)
+    run(processes, tmp_path, few, CASES["own"], config, ROOM)
     printed = "".join(path.read_text() for path in sorted(tmp_path.glob("log*")))
 
     assert printed.count("checkpoint: warning: none at step 2, training goes on") == 1
