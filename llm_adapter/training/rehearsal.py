@@ -24,6 +24,7 @@ from ..loss.objective import Objective
 from ..models import CausalLM
 from . import precision
 from .arguments import PreferenceArguments
+from .sharding import together
 
 STATES = 2  # numbers that AdamW keeps for each weight
 
@@ -49,9 +50,8 @@ def rehearse(args: PreferenceArguments, model: CausalLM, tokenizer) -> None:
         mended = mend_generation_config(model)
         if mended and args.process_index == 0:
             complain(COMMAND, mended, "warning")
-        with tempfile.TemporaryDirectory() as folder:
-            _attempt("model", lambda: _save(model, folder), args.model)
-            _attempt("model", lambda: tokenizer.save_pretrained(folder), args.model)
+        # others may not have the weights of an adapter
+        together(lambda: args.process_index or _try_to_save(args, model, tokenizer), args)
         if args.process_index == 0:
             _warn_of_little_room(args, model)
 
@@ -130,6 +130,12 @@ def _refusal(config: GenerationConfig | None) -> str:
         return " ".join(str(error).split())[:200]
 
     return ""
+
+
+def _try_to_save(args: PreferenceArguments, model: CausalLM, tokenizer) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        _attempt("model", lambda: _save(model, folder), args.model)
+        _attempt("model", lambda: tokenizer.save_pretrained(folder), args.model)
 
 
 def _save(model: CausalLM, folder: str) -> None:

@@ -70,7 +70,7 @@ def folders(tmp_path_factory):
     return root
 
 
-def cut(root, names, flags, variables, garbage):
+def cut(root, names, flags, garbage, variables):
     """In one of two processes: load each model, cut it, gather it, and write down what this process had and has."""
     os.environ.update(variables)
     torch.set_num_threads(1)
@@ -90,7 +90,8 @@ def cut(root, names, flags, variables, garbage):
     facts = {}
     for name in names:
         model_name = name if name == "builtin" else str(root / name)
-        args = parse_arguments(f"--use_cpu true --model {model_name} {flags}".split())
+        own = f"--model {model_name} --reference_cache {root / 'cache'} --output_dir {root / 'out'}"
+        args = parse_arguments(f"--use_cpu true --disable_tqdm true {own} {flags}".split())
         accelerator = Accelerator()
         accelerator.state.fsdp_plugin.cpu_ram_efficient_loading = True
         model = read_model(args)
@@ -124,11 +125,10 @@ def cut(root, names, flags, variables, garbage):
     (root / f"facts-{rank}.json").write_text(json.dumps(facts))
 
 
-def cut_by_two(processes, root, names, flags="", garbage=False):
-    """Run `cut` in two processes under the shipped config; return the facts of each."""
-    flags = f"{flags} --reference_cache {root / 'cache'} --disable_tqdm true --output_dir {root / 'out'}"
+def by_two(processes, target, root, *args):
+    """Call `target` in two processes under the shipped config; return the facts that each writes down."""
     running = [
-        processes.Process(target=cut, args=(root, names, flags, variables, garbage))
+        processes.Process(target=target, args=(root, *args, variables))
         for variables in launched("fsdp2")
     ]
 
@@ -143,7 +143,9 @@ def cut_by_two(processes, root, names, flags="", garbage=False):
 
 def test_file_in_all_processes(processes, folders):
     """Each process gathers the file's weights and one process's buffers; one has read them, and one hashed them."""
-    first, second = cut_by_two(processes, folders, list(CONFIGS), "--trust_remote_code true")
+    first, second = by_two(
+        processes, cut, folders, list(CONFIGS), "--trust_remote_code true", False
+    )
 
     for name in CONFIGS:
         one = load_model(str(folders / name), trust_remote_code=True)
@@ -168,13 +170,50 @@ def test_file_in_all_processes(processes, folders):
 
 def test_one_source(processes, tmp_path):
     """The built-in model is that of the first process, whatever the other one holds."""
-    cut_by_two(processes, tmp_path, ["builtin"], garbage=True)
+    by_two(processes, cut, tmp_path, ["builtin"], "", True)
     set_seed(42)
     one = load_model("builtin").state_dict()
 
     for rank in (0, 1):
         held = load_file(tmp_path / f"builtin-{rank}.safetensors")
         assert all(value.equal(held[key]) for key, value in one.items())
+
+
+def fail(root, failing, variables):
+    """In one of two processes: make something together; the processes whose ranks are `failing` cannot."""
+    os.environ.update(variables)
+
+    from llm_adapter.training.arguments import parse_arguments
+    from llm_adapter.training.sharding import together
+
+    rank = variables["RANK"]
+    args = parse_arguments(f"--use_cpu true --output_dir {root / 'out'}".split())
+
+    def make():
+        if rank in failing:
+            raise KeyError(f"file {rank}")
+        return rank
+
+    try:
+        facts = together(make, args)
+    except Exception as error:
+        facts = f"{type(error).__name__}: {error}"
+
+    (root / f"facts-{rank}.json").write_text(json.dumps(facts))
+
+
+@pytest.mark.parametrize(
+    ("failing", "facts"),
+    [
+        ("", ["0", "1"]),
+        ("0", ["KeyError: 'file 0'", "ValueError: 'file 0'"]),
+        ("1", ["ValueError: 'file 1'", "KeyError: 'file 1'"]),
+        ("01", ["KeyError: 'file 0'", "KeyError: 'file 1'"]),
+    ],
+)
+def test_together(processes, tmp_path, failing, facts):
+    """What fails in one process is an error in both, and neither waits for the other."""
+    assert by_two(processes, fail, tmp_path, failing) == facts
 
 
 @pytest.mark.parametrize("tensor", ["weight", "running_mean"])
