@@ -30,6 +30,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 
 from ..arguments.command import complain
 from .resume import FILE
+from .sharding import of_first_process
 
 INCOMPLETE = ".incomplete"  # folder in output_dir for files that are being written
 WRITER = "PytorchStreamWriter"  # in the RuntimeError of torch.save on a full disk
@@ -146,8 +147,10 @@ class ResumableTrainer(Trainer):
         with self._in_hidden_folder(output) as hidden:
             unfinished = hidden / final.name
             self._together(lambda: super(ResumableTrainer, self)._save_checkpoint(model, trial))
-            if self.state.best_model_checkpoint == str(unfinished):
-                self.state.best_model_checkpoint = str(final)
+            # others may have looked for the folder before it was there
+            best = of_first_process(lambda: self.state.best_model_checkpoint, self.args)
+            self.state.best_model_checkpoint = str(final) if best == str(unfinished) else best
+            if best == str(unfinished):
                 self._once(self.state.save_to_json, unfinished / "trainer_state.json")
             self._together(lambda: self._save_window(unfinished))
 

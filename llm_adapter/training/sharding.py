@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -94,6 +95,12 @@ def sharded(model: CausalLM, accelerator: Accelerator) -> nn.Module:
     assert plugin is not None  # as FSDP is on
     if plugin.fsdp_version != 2:
         raise ValueError("fsdp_version: expected 2, got 1")
+
+    if plugin.mixed_precision_policy is not None:
+        # as under DDP: bf16 log-probabilities would carry 8 bits, as would sums of gradients
+        plugin.mixed_precision_policy = replace(
+            plugin.mixed_precision_policy, reduce_dtype=torch.float32, output_dtype=None
+        )
 
     plugin.cpu_ram_efficient_loading &= can_be_sent(model)
     model = fsdp2_prepare_model(accelerator, model)

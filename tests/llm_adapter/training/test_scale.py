@@ -30,6 +30,8 @@ CASES = {
     "lora": FOLDER + "--lora_rank 4",
     "accumulated": FOLDER + "--gradient_accumulation_steps 2 --gradient_checkpointing true",
     "selective": FOLDER + "--selective_checkpointing true",
+    "best": FOLDER
+    + "--load_best_model_at_end true --eval_strategy steps --eval_steps 3 --save_steps 3",
 }
 
 
@@ -135,7 +137,7 @@ def test_same_steps(processes, few, tmp_path, single, flags_of, case, config):
     """Two processes take the steps of one."""
     lines, weights = single(case)
     parallel = run(processes, tmp_path, few, flags_of(case), config=config)
-    in_shards = (tmp_path / "checkpoint-2" / "pytorch_model_fsdp_0").is_dir()
+    in_shards = any(tmp_path.glob("checkpoint-*/pytorch_model_fsdp_0"))
     assert in_shards == (config != "ddp")  # the engine that the config names has run
 
     assert [line["step"] for line in parallel] == [line["step"] for line in lines] == [1, 2, 3, 3]
@@ -165,6 +167,17 @@ def test_same_steps(processes, few, tmp_path, single, flags_of, case, config):
         assert [line["loss"] for line in again[:3]] == [line["loss"] for line in parallel[:3]]
         for name, value in saved_in(tmp_path).items():
             assert value.equal(saved[name]), name
+
+
+@pytest.mark.broad
+def test_bf16(processes, few, tmp_path, flags_of):
+    """In bf16 arithmetic two processes take the steps of one within its rounding."""
+    flags = f"{flags_of('folder')} --bf16 true"
+    one = run(processes, tmp_path / "one", few, flags)
+    two = run(processes, tmp_path / "two", few, flags, "fsdp2")
+
+    losses = [[line["loss"] for line in lines if "loss" in line] for lines in (one, two)]
+    assert losses[1] == pytest.approx(losses[0], rel=2e-3)
 
 
 ROOM = 60_000  # bytes of a file: less than weights or optimiser have, more than a log
