@@ -199,7 +199,7 @@ def evaluate(argv: Sequence[str]) -> None:
         results["task"] = summarise(greedy, sampled, arguments)
 
     if data:
-        cut = sum(example.truncated for example in data.examples)
+        cut = data.examples.truncated
         results["data"] = {"dropped": data.counts, "notes": data.notes, "truncated": cut}
         results["ranking"] = rank(data.examples, model, arguments.batch, arguments.disable_tqdm)
 

@@ -1,30 +1,30 @@
-"""Keep computed values on disk, complete or absent; tokens in one .npz file for each content hash, without pickle."""
+"""Keep computed values on disk, complete or absent; tokens in one file for each content hash, which processes map."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
 from importlib import metadata
-from itertools import accumulate, chain, pairwise
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, TypeVar
 
 import numpy as np
 
 from ..arguments.command import complain
+from .corpus import Corpus
 from .examples import Fault
-from .tokens import Options, TokenizedExample
+from .tokens import Options
 
-FORMAT = 4
+FORMAT = 5
 """Raise it when the same rows give other tokens, or the files change their form: older files are then ignored."""
-LABELS = (None, False, True)  # of a response alone
 Value = TypeVar("Value")
 # Examples, dropped rows, and ignored keys with their counts
-Tokenized = tuple[list[TokenizedExample], list[Fault], dict[str, int]]
+Tokenized = tuple[Corpus, list[Fault], dict[str, int]]
 
 
 def cache_folder(name: str | None, kind: str = "tokens") -> Path | None:
@@ -88,62 +88,40 @@ def keep(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def load(folder: Path, key: str) -> Tokenized | None:
-    """Return what `save` wrote under `key`, or None."""
+    """Return what `save` wrote under `key`, its tokens mapped read-only, or None."""
 
     def read(path: Path) -> Tokenized:
-        with np.load(path, allow_pickle=False) as arrays:
-            return _unpack({name: arrays[name] for name in arrays.files}, key)
+        tokens = np.load(path, mmap_mode="r")
+        with path.open("rb") as file:
+            file.seek(tokens.offset + tokens.nbytes)
+            with np.load(file) as arrays:
+                header = json.loads(arrays["header"].tobytes())
+                pieces, rows = arrays["pieces"], arrays["rows"]
 
-    return fetch(folder / f"{key}.npz", read)
+        if header["key"] != key:
+            raise ValueError("the content of another key")
+        if (np.int32, header["checksum"]) != (tokens.dtype, zlib.crc32(tokens.data)):
+            raise ValueError("tokens that do not have their checksum")
+
+        corpus = Corpus(tokens, pieces, rows, tuple(map(tuple, header["notes"])))
+        return corpus, [Fault(**fault) for fault in header["faults"]], header["ignored"]
+
+    return fetch(_path(folder, key), read)
 
 
 def save(folder: Path, key: str, tokenized: Tokenized) -> None:
-    """Write `tokenized` under `key`."""
-    arrays: dict[str, Any] = _pack(*tokenized, key)  # Any: savez has options, too
-    keep(folder / f"{key}.npz", lambda file: np.savez(file, **arrays))
+    """Write `tokenized` under `key`: an array of tokens, which can be mapped, and then an archive of all else."""
+    corpus, faults, ignored = tokenized
+    facts = {"key": key, "faults": [asdict(fault) for fault in faults], "ignored": ignored}
+    facts |= {"notes": corpus.notes, "checksum": zlib.crc32(corpus.tokens.data)}
+    header = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+
+    def write(file: IO[bytes]) -> None:
+        np.save(file, corpus.tokens)
+        np.savez(file, header=header, pieces=corpus.pieces, rows=corpus.rows)
+
+    keep(_path(folder, key), write)
 
 
-def _pack(
-    examples: Sequence[TokenizedExample],
-    faults: Sequence[Fault],
-    ignored: dict[str, int],
-    key: str,
-) -> dict[str, np.ndarray]:
-    pieces = [ids for example in examples for ids in (example.prompt, *example.completions)]
-    table = [
-        (row.file, row.line, row.truncated, len(row.completions), LABELS.index(row.label))
-        for row in examples
-    ]
-    notes = {str(place): row.notes for place, row in enumerate(examples) if row.notes}
-    faulty = [asdict(fault) for fault in faults]
-    header = json.dumps({"key": key, "faults": faulty, "notes": notes, "ignored": ignored})
-
-    return {
-        "header": np.frombuffer(header.encode(), np.uint8),
-        "examples": np.array(table, np.int64).reshape(-1, 5),
-        "lengths": np.array([len(ids) for ids in pieces], np.int64),
-        "tokens": np.fromiter(chain.from_iterable(pieces), np.int32),
-    }
-
-
-def _unpack(arrays: dict[str, np.ndarray], key: str) -> Tokenized:
-    header = json.loads(arrays["header"].tobytes())
-    if header["key"] != key:
-        raise ValueError("the content of another key")
-
-    bounds = accumulate(arrays["lengths"].tolist(), initial=0)
-    pieces = (arrays["tokens"][start:end].tolist() for start, end in pairwise(bounds))
-    examples = [
-        TokenizedExample(
-            line,
-            next(pieces),
-            tuple(next(pieces) for _ in range(count)),
-            truncated,
-            file=file,
-            notes=tuple(header["notes"].get(str(place), ())),
-            label=LABELS[label],
-        )
-        for place, (file, line, truncated, count, label) in enumerate(arrays["examples"].tolist())
-    ]
-
-    return examples, [Fault(**fault) for fault in header["faults"]], header["ignored"]
+def _path(folder: Path, key: str) -> Path:
+    return folder / f"{key}.npy"

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +38,7 @@ def collate(examples: Sequence[TokenizedExample], pad_id: int = 0) -> dict[str, 
     >>> batch["input_ids"].tolist(), batch["sources"].tolist(), batch["targets"].tolist()
     ([[7, 8, 1, 2], [7, 8, 3, 0]], [1, 2, 5], [1, 2, 3])
     """
+    examples = list(examples)  # a corpus makes an example each time
     pieces = [(examples[b].prompt, *examples[b].continuations[k]) for b, k in _order(examples)]
     pairs = [(prompt + head, completion) for prompt, head, completion in pieces]
     ends = [len(prompt) + len(completion) for prompt, completion in pairs]
@@ -81,6 +81,7 @@ def collate_shared(
     >>> batch["branches"][0, 0, 1].tolist()
     [0, 0, 1, 1, 2]
     """
+    examples = list(examples)
     sizes = [example.size for example in examples]
     rows = packed(sizes, max(sizes) if row_length is None else row_length)
     longest = max(sum(sizes[b] for b in members) for members in rows)
@@ -108,37 +109,6 @@ def collate_shared(
     batch = _batch(examples, input_ids, [placed[key] for key in _order(examples)])
     labels = torch.from_numpy(branches)
     return batch | {"branches": labels.unsqueeze(1), "position_ids": labels[:, 2].long()}
-
-
-def mismatched(examples: Sequence[TokenizedExample], limit: int) -> list[TokenizedExample]:
-    """Return the examples, each with responses of an earlier one after its own prompts, cut at `limit` tokens.
-
-    Responses to other prompts estimate how far the policy has moved from the reference. Where all prompts are the same
-    there are none, and the examples stay as they are.
-
-    Reference: Ethayarajh et al. 2024 (arXiv 2402.01306), section 4.1, z₀.
-
-    >>> rows = [TokenizedExample(1, [7], ([1], [2])), TokenizedExample(2, [8], ([3], [4]))]
-    >>> [(row.mismatched.prompt, row.mismatched.completions) for row in mismatched(rows, 9)]
-    [([7], ([3], [4])), ([8], ([1], [2]))]
-    """
-    rows = []
-    for place, example in enumerate(examples):
-        earlier = (examples[place - step] for step in range(1, len(examples)))
-        other = next((row for row in earlier if row.context != example.context), None)
-        if other is None:
-            return list(examples)
-
-        others = other.completions
-        used = len(example.prompt) + max(map(len, example.heads or ([],)))
-        count = len(example.completions)
-        cut = tuple(others[k % len(others)][: max(1, limit - used)] for k in range(count))
-        strange = TokenizedExample(
-            example.line, example.prompt, cut, file=example.file, heads=example.heads
-        )
-        rows.append(replace(example, mismatched=strange))
-
-    return rows
 
 
 def with_mismatched(

@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from ..arguments.command import complain
 from . import cache as token_cache
 from .checking import check_rows
+from .corpus import LABELS, Corpus
 from .examples import (
     NOTES,
     WARNED,
@@ -42,7 +44,7 @@ class Data:
     """
 
     source: Source
-    examples: list[TokenizedExample]
+    examples: Corpus
     dropped: list[Fault]
     ignored: dict[str, int]
     cached: bool = False
@@ -51,8 +53,8 @@ class Data:
     @property
     def rows(self) -> int:
         """The number of rows that were read."""
-        paired = sum(not example.heads for example in self.examples)
-        return paired + self.alone + len(self.dropped)
+        paired = (self.examples.rows["headed"] == 0).sum()
+        return int(paired) + self.alone + len(self.dropped)
 
     @property
     def reasons(self) -> str:
@@ -67,7 +69,8 @@ class Data:
     @property
     def notes(self) -> dict[str, int]:
         """The number of examples for each note (`examples.NOTES`)."""
-        return count_notes(note for example in self.examples for note in example.notes)
+        kinds = (self.examples.notes[place] for place in self.examples.rows["notes"])
+        return count_notes(note for kind in kinds for note in kind)
 
 
 def refuse_unreadable(name: str) -> None:
@@ -111,7 +114,7 @@ def tokenize(
     path: str | Path,
     chat: bool = False,
     truncation: str = "right",
-) -> list[TokenizedExample]:
+) -> Corpus:
     """Turn checked examples of one source into token ids.
 
     Raises:
@@ -130,16 +133,23 @@ def _tokenize(
     options: Options,
     workers: int = 1,
     progress: bool = False,
-) -> tuple[list[TokenizedExample], list[Fault]]:
+) -> tuple[Corpus, list[Fault]]:
     """Return the tokens of the examples and the unusable ones; refuse a tokenizer that lacks what they need."""
     refuse(files, check_tokenizer(tokenizer, examples, options))
     outcomes = tokenize_examples(examples, tokenizer, options, workers)
     style = {"unit": " examples", "disable": not progress, "leave": False, "delay": 1}
-    done = list(tqdm(outcomes, "tokenising", total=len(examples), **style))
+    faults: list[Fault] = []
 
-    faults = [outcome for outcome in done if isinstance(outcome, Fault)]
+    def usable() -> Iterator[TokenizedExample]:
+        for outcome in tqdm(outcomes, "tokenising", total=len(examples), **style):
+            if isinstance(outcome, Fault):
+                faults.append(outcome)
+            else:
+                yield outcome
+
+    corpus = Corpus.of(usable())
     refuse(files, [fault for fault in faults if not fault.reason])
-    return [outcome for outcome in done if isinstance(outcome, TokenizedExample)], faults
+    return corpus, faults
 
 
 def prepare(
@@ -158,17 +168,18 @@ def prepare(
     """
     key = token_cache.content_key(source.digest, tokenizer, options, max_negatives)
     if folder and (kept := token_cache.load(folder, key)):
-        examples, dropped, ignored = kept
-        return Data(source, examples, dropped, ignored, cached=True)
+        return Data(source, *kept, cached=True)
 
     examples, unusable = read_rows(source, max_negatives)
     tokenized, faults = _tokenize(source.files, examples, tokenizer, options, workers, progress)
     dropped = sorted(unusable + faults, key=lambda fault: (fault.file, fault.line))
     ignored = dict(Counter(key for example in examples for key in example.ignored).most_common())
+    made = tokenized, dropped, ignored
     if folder:
-        token_cache.save(folder, key, (tokenized, dropped, ignored))
+        token_cache.save(folder, key, made)
+        made = token_cache.load(folder, key) or made  # mapped, as other processes have them
 
-    return Data(source, tokenized, dropped, ignored)
+    return Data(source, *made)
 
 
 def load_data(args, tokenizer) -> tuple[Data, Data | None]:
@@ -213,38 +224,23 @@ def with_counterparts(data: Data, across: bool) -> Data:
         data: what `prepare` returns.
         across: whether the loss takes responses to different prompts; else they are dropped as `unpaired`.
     """
-    alone = [example for example in data.examples if example.label is not None]
-    if not alone:
+    corpus, labels = data.examples, data.examples.rows["label"]
+    bad, good = (np.flatnonzero(labels == LABELS.index(label)) for label in (False, True))
+    count = max(len(good), len(bad))
+    if not count:
         return data
 
-    good = [example for example in alone if example.label]
-    bad = [example for example in alone if not example.label]
-    others = [example for example in data.examples if example.label is None]
+    if across and len(good) and len(bad):
+        pairs = corpus.with_pairs(np.resize(good, count), np.resize(bad, count))
+        return replace(data, examples=pairs, alone=len(good) + len(bad))
 
-    if across and good and bad:
-        count = max(len(good), len(bad))
-        pairs = [_across(good[i % len(good)], bad[i % len(bad)]) for i in range(count)]
-        return replace(data, examples=[*others, *pairs], alone=len(alone))
-
-    both = f"label: expected rows of both labels, got only {'true' if good else 'false'}"
-    reason = ALONE if good and bad else both
-    faults = [Fault(example.file, example.line, "unpaired", reason) for example in alone]
+    both = f"label: expected rows of both labels, got only {'true' if len(good) else 'false'}"
+    reason = ALONE if len(good) and len(bad) else both
+    alone = corpus.rows[labels > 0][["file", "line"]].tolist()
+    faults = [Fault(file, line, "unpaired", reason) for file, line in alone]
     dropped = sorted([*data.dropped, *faults], key=lambda fault: (fault.file, fault.line))
 
-    return replace(data, examples=others, dropped=dropped)
-
-
-def _across(good: TokenizedExample, bad: TokenizedExample) -> TokenizedExample:
-    """Return one example of two responses, each after a prompt of its own."""
-    return replace(
-        good,
-        prompt=[],
-        completions=good.completions + bad.completions,
-        heads=(good.prompt, bad.prompt),
-        truncated=good.truncated + bad.truncated,
-        notes=tuple(dict.fromkeys(("across", *good.notes, *bad.notes))),
-        label=None,
-    )
+    return replace(data, examples=replace(corpus, rows=corpus.rows[labels == 0]), dropped=dropped)
 
 
 def options_of(args) -> Options:
@@ -278,8 +274,9 @@ def surprises(data: Data) -> Iterator[str]:
     """Yield what may surprise a user about the rows in use, with a remedy where there is one."""
     for name, count in data.notes.items():
         if name in WARNED:
-            first = next(example for example in data.examples if name in example.notes)
-            where = f"{data.source.files[first.file]}:{first.line}"
+            kinds = [place for place, kind in enumerate(data.examples.notes) if name in kind]
+            first = data.examples.rows[np.isin(data.examples.rows["notes"], kinds)][0]
+            where = f"{data.source.files[first['file']]}:{first['line']}"
             yield f"{name}: {count} of {len(data.examples)} examples, the first in {where}: {NOTES[name]}"
 
     joined = [fault for fault in data.dropped if fault.reason == "no_boundary"]
@@ -348,7 +345,8 @@ def check_fit(examples: Sequence[TokenizedExample], files: Sequence[str], model)
         ValueError: the longest such example, or the one with the largest token id, by file and line.
     """
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    longest = max(examples, key=lambda example: example.length)
+    corpus = Corpus.of(examples)
+    longest = corpus[int(corpus.shapes.lengths.argmax())]
     if positions and longest.length > positions:
         raise ValueError(
             f"max_length: expected at most the model's {positions} positions, got {longest.length} "
@@ -356,7 +354,10 @@ def check_fit(examples: Sequence[TokenizedExample], files: Sequence[str], model)
         )
 
     vocabulary = len(model.get_input_embeddings().weight)
-    largest = max(examples, key=_largest_id)
+    if corpus.tokens.max() < vocabulary:
+        return
+
+    largest = max(corpus, key=_largest_id)
     if _largest_id(largest) >= vocabulary:
         raise ValueError(
             f"model: expected token ids below its {vocabulary} embeddings, got "
@@ -371,9 +372,9 @@ def _largest_id(example: TokenizedExample) -> int:
 
 def report(data: Data, args) -> str:
     """Return one line on the data: what is used, dropped, cut, worth a note and ignored."""
-    negatives = [len(example.completions) - 1 for example in data.examples]
+    negatives = data.examples.negatives
     low, high = min(negatives), max(negatives)
-    cut = sum(example.truncated for example in data.examples)
+    cut = data.examples.truncated
     parts = "prompts" if args.truncation == "left_prompt" else "responses"
     notes = ", ".join(f"{count} {name}" for name, count in data.notes.items())
     ignored = ", ".join(f"{key} ({count})" for key, count in data.ignored.items())

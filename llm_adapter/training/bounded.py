@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..data.corpus import Corpus
 from ..data.tokens import TokenizedExample
 from . import passes
 from .arguments import PreferenceArguments
@@ -27,9 +28,7 @@ class BoundedTrainer(ResumableTrainer):
         super().__init__(*args, **kwargs)
         self._evaluated = 0  # batches of this evaluation
 
-    def bound_passes(
-        self, collate_rows: Any, layout: str, parts: Sequence[Sequence[TokenizedExample]]
-    ) -> None:
+    def bound_passes(self, collate_rows: Any, layout: str, parts: Sequence[Corpus | None]) -> None:
         """Make batches by `collate_rows`: at once, or where passes are bounded when their number is agreed on.
 
         Raises:
@@ -54,16 +53,13 @@ class BoundedTrainer(ResumableTrainer):
         if args.max_tokens_per_batch and args.world_size > 1:
             shard: Any = loader.batch_sampler
             sampler = shard.batch_sampler  # of all processes, in accelerate's shard
-            sizes = [passes.cost([example], self.row_layout) for example in self._examples()]
+            data: Any = self.train_dataset  # Trainer's annotation allows other data sets
+            sizes = passes.costs(data, self.row_layout).tolist()
             sampler.sampler = passes.Balanced(
                 sampler.sampler, sizes, args.train_batch_size, args.world_size
             )
 
         return loader
-
-    def _examples(self) -> Sequence[TokenizedExample]:
-        data: Any = self.train_dataset  # Trainer's annotation allows other data sets
-        return data
 
     def training_step(self, model, inputs, num_items_in_batch=None) -> Tensor:
         """Return the loss of a batch after its backward pass, in as many passes as `max_tokens_per_batch` asks for."""

@@ -13,6 +13,7 @@ from accelerate import PartialState
 from torch import Tensor
 
 from ..data.collate import collate, collate_shared
+from ..data.corpus import Corpus
 from ..data.tokens import TokenizedExample
 from ..loss.attention import BLOCK, WAYS, use_way
 from .runlog import say
@@ -111,8 +112,8 @@ def reason_against_shared(
         config, examples, log_probs: as in `choose_layout`.
         layout: the layout to try.
     """
-    longest = max(examples, key=lambda example: example.length)
-    shortest = min(examples, key=lambda example: example.length)
+    lengths = Corpus.of(examples).shapes.lengths
+    longest, shortest = examples[int(lengths.argmax())], examples[int(lengths.argmin())]
     text = config.get_text_config()
     kinds = set(getattr(text, "layer_types", None) or ())
     if kinds - STATELESS:

@@ -9,22 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 from torch.utils.data import Sampler
 
 from ..data.collate import packed
+from ..data.corpus import Corpus
 from ..data.tokens import TokenizedExample
 
 
-def cost(examples: Sequence[TokenizedExample], layout: str) -> int:
-    """Return the positions that a batch takes in a layout.
+def costs(examples: Sequence[TokenizedExample], layout: str) -> np.ndarray:
+    """Return the positions that each example takes by itself in a layout, (B,).
 
     >>> pair = TokenizedExample(1, [1, 2, 3], ([4, 5], [6]))
-    >>> cost([pair], "shared"), cost([pair], "padded")
+    >>> costs([pair], "shared").item(), costs([pair], "padded").item()
     (6, 10)
     """
-    if layout == "shared":
-        return sum(example.size for example in examples)
-    return sum(len(row.completions) for row in examples) * max(row.length for row in examples)
+    shapes = Corpus.of(examples).shapes
+    return shapes.sizes if layout == "shared" else shapes.responses * shapes.lengths
 
 
 def passes(
@@ -44,16 +45,18 @@ def passes(
     >>> passes(rows, 12, "shared"), passes(rows, 12, "shared", least=3)
     ([[1], [3, 2], [0]], [[1], [3, 2], [0]])
     """
+    sizes, lengths, responses = (part.tolist() for part in Corpus.of(examples).shapes)
     if layout == "shared":
-        groups = packed([example.size for example in examples], tokens)
+        groups = packed(sizes, tokens)
     else:
-        groups = []
-        for index in sorted(range(len(examples)), key=lambda index: -examples[index].length):
-            joined = [*groups[-1], index] if groups else []
-            if joined and cost([examples[i] for i in joined], layout) <= tokens:
-                groups[-1] = joined
+        groups, rows = [], 0
+        for index in sorted(range(len(examples)), key=lambda index: -lengths[index]):
+            rows += responses[index]
+            if groups and rows * lengths[groups[-1][0]] <= tokens:
+                groups[-1].append(index)
             else:
                 groups.append([index])
+                rows = responses[index]
 
     while len(groups) < min(least, len(examples)):
         largest = max(range(len(groups)), key=lambda group: len(groups[group]))
@@ -71,10 +74,11 @@ def check(
     Raises:
         ValueError: the longest such example, by its line.
     """
-    longest = max(examples, key=lambda example: cost([example], layout))
-    if tokens and cost([longest], layout) > tokens:
+    positions = costs(examples, layout)
+    longest = examples[int(positions.argmax())]
+    if tokens and positions.max() > tokens:
         raise ValueError(
-            f"max_tokens_per_batch: expected at least {cost([longest], layout)}, the {layout} row of "
+            f"max_tokens_per_batch: expected at least {positions.max()}, the {layout} row of "
             f"{name} {longest.line} with {len(longest.completions)} responses, got {tokens} (a smaller "
             "--max_length or --max_negatives makes it shorter)"
         )

@@ -16,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator, DistributedType
 from accelerate.utils import gather_object
@@ -26,6 +27,7 @@ from tqdm import tqdm
 from transformers.utils.hub import TRANSFORMERS_DYNAMIC_MODULE_NAME
 
 from ..data.cache import cache_folder, fetch, keep
+from ..data.corpus import Corpus
 from ..data.tokens import TokenizedExample
 from ..loss.logprobs import sum_responses
 from ..models import CausalLM
@@ -35,7 +37,6 @@ from .sharding import of_first_process, sharded
 FORMAT = 2
 """Raise it when the same model and tokens give other log-probabilities: older files are then ignored."""
 
-Values = list[tuple[float, ...]]  # for each example: the chosen response, then the rejected ones
 LogProbs = Callable[[Sequence[TokenizedExample]], tuple[Tensor, Tensor]]
 
 
@@ -53,24 +54,21 @@ class Cache:
             tokens.update(json.dumps(example.content).encode())
         return self.folder / f"{tokens.hexdigest()}.safetensors"
 
-    def load(self, examples: Sequence[TokenizedExample]) -> Values | None:
+    def load(self, examples: Sequence[TokenizedExample]) -> Tensor | None:
         """Return the values on disk, or None."""
 
-        def read(path: Path) -> Values:
+        def read(path: Path) -> Tensor:
             with safe_open(path, "pt") as file:
                 values, digest = file.get_tensor("values"), file.metadata()["sha256"]
             if digest != _digest(values):
                 raise ValueError("values that do not have their checksum")
-            sizes = [len(example.completions) for example in examples]
-
-            return [tuple(part.tolist()) for part in values.split(sizes)]
+            return values
 
         return fetch(self.path(examples), read)
 
-    def save(self, examples: Sequence[TokenizedExample], values: Values) -> None:
+    def save(self, examples: Sequence[TokenizedExample], values: Tensor) -> None:
         """Keep values on disk."""
-        flat = torch.tensor([value for example in values for value in example], dtype=torch.float64)
-        content = save({"values": flat}, {"sha256": _digest(flat)})
+        content = save({"values": values}, {"sha256": _digest(values)})
         keep(self.path(examples), lambda file: file.write(content))
 
 
@@ -123,12 +121,12 @@ def _has_own_precision(accelerator: Accelerator) -> bool:
 
 @torch.no_grad()
 def with_reference(
-    examples: Sequence[TokenizedExample],
+    examples: Corpus,
     log_probs: LogProbs,
     args,
     cache: Cache | None = None,
     layout: str = "shared",
-) -> list[TokenizedExample]:
+) -> Corpus:
     """Return the examples with the reference's log-probabilities; the processes share the work.
 
     Args:
@@ -138,11 +136,9 @@ def with_reference(
         cache: where the first process finds and keeps the values.
         layout: of the rows, which decides how many tokens they take.
     """
-    others = [example.mismatched for example in examples if example.mismatched]
-    if others:  # each example has one
-        more = with_reference(others, log_probs, args, cache, layout)
-        pairs = zip(examples, more, strict=True)
-        examples = [replace(example, mismatched=other) for example, other in pairs]
+    if examples.mismatched:
+        others = with_reference(examples.mismatched, log_probs, args, cache, layout)
+        examples = replace(examples, mismatched=others)
 
     values = of_first_process(lambda: cache.load(examples) if cache else None, args)
     if values is None:
@@ -150,20 +146,19 @@ def with_reference(
         if cache and args.process_index == 0:
             cache.save(examples, values)
 
-    rows = zip(examples, values, strict=True)
-    return [replace(example, reference=value) for example, value in rows]
+    return examples.with_reference(values.numpy())
 
 
-def _computed(
-    examples: Sequence[TokenizedExample], log_probs: LogProbs, args, layout: str
-) -> Values:
+def _computed(examples: Corpus, log_probs: LogProbs, args, layout: str) -> Tensor:
+    """Return the log-probabilities of all responses, example by example: chosen, then rejected."""
     size, processes = args.per_device_eval_batch_size, args.world_size
     if args.max_tokens_per_batch:
         batches = passes(examples, args.max_tokens_per_batch, layout)
     else:  # of like length
-        order = sorted(range(len(examples)), key=lambda i: -examples[i].size)
+        order = np.argsort(-examples.shapes.sizes, kind="stable").tolist()
         batches = [order[start : start + size] for start in range(0, len(examples), size)]
 
+    counts = examples.negatives
     rounds = range(0, len(batches), processes)  # the same in all processes: sharded models need all
 
     own = []
@@ -173,10 +168,11 @@ def _computed(
         chosen, rejected = log_probs([examples[i] for i in indices])
         if mine < len(batches):
             for i, first, others in zip(indices, chosen.tolist(), rejected.tolist(), strict=True):
-                own.append((i, (first, *others[: len(examples[i].completions) - 1])))
+                own.append((i, (first, *others[: counts[i]])))
 
     values = dict(gather_object(own))
-    return [values[i] for i in range(len(examples))]
+    flat = [value for i in range(len(examples)) for value in values[i]]
+    return torch.tensor(flat, dtype=torch.float64)
 
 
 def model_digest(model: CausalLM, settings: dict) -> str:

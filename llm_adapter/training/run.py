@@ -64,7 +64,7 @@ def read_model(args: PreferenceArguments):
 
 def describe(args: PreferenceArguments, data: Data, command: str) -> dict[str, object]:
     """Return the fields of run.json that are known before training."""
-    counts = [len(example.completions) - 1 for example in data.examples]
+    counts = data.examples.negatives
     return {
         "model": args.model,
         "train_data": args.train_data or f"llm_adapter/data/{PAIRS.name}",
@@ -79,7 +79,7 @@ def describe(args: PreferenceArguments, data: Data, command: str) -> dict[str, o
         "negatives_min": min(counts),
         "negatives_max": max(counts),
         "row_layout": args.row_layout,
-        "truncated_responses": sum(example.truncated for example in data.examples),
+        "truncated_responses": data.examples.truncated,
         **args.objective().theory(counts),
         "seed": args.seed,
         "versions": versions("transformers"),

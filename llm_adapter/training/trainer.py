@@ -17,7 +17,8 @@ from torch import Tensor
 from mi_estimators.display import jsonl
 
 from ..arguments.command import complain
-from ..data.collate import collate, mismatched, with_mismatched
+from ..data.collate import collate, with_mismatched
+from ..data.corpus import Corpus
 from ..data.tokens import TokenizedExample
 from ..loss.alerts import EXAMPLES, alerts, evaluation_alerts
 from ..loss.gradient_noise import HeadGradients
@@ -60,12 +61,14 @@ class PreferenceTrainer(BoundedTrainer):
         eval_dataset: Sequence[TokenizedExample] | None,
         processing_class,
     ) -> None:
+        train = Corpus.of(train_dataset)
+        held_out = Corpus.of(eval_dataset) if eval_dataset else None
         pad_id = processing_class.pad_token_id
         super().__init__(
             model=model,
             args=args,
-            train_dataset=train_dataset,
-            eval_dataset=eval_dataset,
+            train_dataset=train,
+            eval_dataset=held_out,
             data_collator=partial(collate, pad_id=0 if pad_id is None else pad_id),
             processing_class=processing_class,
             optimizer_cls_and_kwargs=precision.optimizer(args),
@@ -94,23 +97,22 @@ class PreferenceTrainer(BoundedTrainer):
             say("diagnostics_steps: gradient_noise/… is not read from a compiled model")
         self.reference = Reference(model, args, self.accelerator)
         self.model = self.model_wrapped = sharded(model, self.accelerator)
-        probe = self._prepare_inputs(self.data_collator([beginning(train_dataset[0])]))
+        probe = self._prepare_inputs(self.data_collator([beginning(train[0])]))
         self.log_probs = choose_log_probs(self.model, probe, logits_kept(args))
         self.layout = choose_layout(
             args.row_layout,
             [network.config for network in (model, self.reference.frozen) if network is not None],
-            train_dataset,
+            train,
             self._initial_log_probs,
             ways_for(args.device.type, args.attn_implementation, args.torch_compile),
         )
 
         self.row_layout = self.layout.name
         layout = partial(self.layout.collate, **self.data_collator.keywords)
-        parts = (train_dataset, eval_dataset or ())
-        self.bound_passes(partial(with_mismatched, layout), self.row_layout, parts)
+        self.bound_passes(partial(with_mismatched, layout), self.row_layout, (train, held_out))
         if self.objective.estimates_kl:
-            self.train_dataset = mismatched(train_dataset, args.max_length)
-            self.eval_dataset = eval_dataset and mismatched(eval_dataset, args.max_length)
+            self.train_dataset = train.with_mismatched(args.max_length)
+            self.eval_dataset = held_out and held_out.with_mismatched(args.max_length)
 
         if args.precompute_ref_log_probs and not args.reference_free:
             options = (self._reference_batch, args, self.reference.cache, self.row_layout)

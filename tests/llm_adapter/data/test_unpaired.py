@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import ByT5Tokenizer
 
-from llm_adapter.data.collate import mismatched
+from llm_adapter.data.corpus import Corpus
 from llm_adapter.data.load import load_data, read_examples
 from llm_adapter.data.tokens import TokenizedExample
 from llm_adapter.loss.attention import use_way
@@ -151,13 +151,14 @@ def test_mismatched():
         TokenizedExample(2, [7], ([3], [4])),
         TokenizedExample(3, [], ([5, 5, 5], [6]), heads=([8], [9, 9])),
     ]
-    one, two, three = (example.mismatched for example in mismatched(rows, 4))
+    corpus = Corpus.of(rows)
+    one, two, three = (example.mismatched for example in corpus.with_mismatched(4))
 
     assert (one.prompt, one.completions) == ([7], ([5, 5, 5], [6]))
     assert two.completions == ([5, 5, 5], [6])  # row 1 has the same prompt
     assert (three.heads, three.completions) == (([8], [9, 9]), ([3], [4]))
-    assert mismatched(rows[:2], 4) == rows[:2]
-    assert mismatched(rows, 3)[0].mismatched.completions[0] == [5, 5]
+    assert corpus[:2].with_mismatched(4) == rows[:2]
+    assert corpus.with_mismatched(3)[0].mismatched.completions[0] == [5, 5]
 
 
 @pytest.mark.parametrize("flags", ["--loss kto", "--bound js", "--loss bco --row_layout padded"])
