@@ -105,9 +105,7 @@ class Bench:
         self.size, self.start = size, start
         self.tokenizer = load_tokenizer(start)
         self.reference = load_model(start).eval().requires_grad_(False)
-        self.pairs: list[TokenizedExample] = prepare(
-            open_source(data.held_out), self.tokenizer, Options(1024)
-        ).examples
+        self.pairs = prepare(open_source(data.held_out), self.tokenizer, Options(1024)).examples
         self.base = log_ratios(self.reference, None, self.pairs)
 
         self.asked = []  # question, prompt, verifier
