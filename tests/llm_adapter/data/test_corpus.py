@@ -119,6 +119,7 @@ def test_overlays(rows, limit):
     assert corpus == expected
 
     if others[0]:
+        assert corpus.mismatched.tokens is corpus.tokens
         inner = corpus.mismatched.with_reference(values_of(rows) - 1)
         corpus = replace(corpus, mismatched=inner)
         others = with_values(others, values_of(rows) - 1)

@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import fields, replace
 
+import numpy as np
 import pytest
 from transformers import ByT5Tokenizer
 
@@ -313,6 +314,8 @@ def test_workers_and_cache(rows, byte_level, prepared, tmp_path, kind, capfd, mo
     parallel = prepared(path, tokenizer, workers=2)
 
     assert (made.cached, again.cached, parallel.cached) == (False, True, False)
+    mapped = [isinstance(part.examples.tokens, np.memmap) for part in (made, again, parallel)]
+    assert mapped == [True, True, False]
     assert (
         replace(again, cached=False, source=made.source)
         == made
