@@ -83,11 +83,12 @@ def window_sums(
         anchors = [mi.preference_anchor(mix) for mix in mixes]
         of_examples["anchor"] = torch.tensor(anchors, device=chosen.device)
 
-    sums = {name: values[counted].double().sum() for name, values in of_examples.items()}
+    # of equal shapes in any case: a device need not say how many count
+    sums = {name: values.double().where(counted, 0.0).sum() for name, values in of_examples.items()}
     return sums | {
         "weight": weights.sum(),
         "weight²": weights.square().sum(),
-        "negatives": negatives[counted].sum().double(),
+        "negatives": (negatives & counted.unsqueeze(-1)).sum().double(),
     }
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import mi_estimators as mi
+from mi_estimators._validate import unchecked
 from mi_estimators.preference import Comparison
 
 Everyone = Callable[[Tensor], Tensor]
@@ -170,11 +171,11 @@ class Objective:
             mask = torch.ones_like(rejected, dtype=torch.bool)
 
         name, at, own = name.partition("@")  # js@1: a bound with a mix of its own
+        loss = unchecked(mi.preference_loss)  # a device would be waited for at each check
         losses = torch.zeros_like(chosen)
         for mix, rows in self._by_mix(mask):
             mix = float(own) if at else mix
-            part = mi.preference_loss(chosen[rows], rejected[rows], name, mix, mask=mask[rows])
-            losses = losses.index_put((rows.nonzero()[:, 0],), part)
+            losses = torch.where(rows, loss(chosen, rejected, name, mix, mask=mask), losses)
 
         return losses
 

@@ -36,6 +36,9 @@ class PreferenceArguments(RunFields, TrainingArguments):
     remove_unused_columns: bool = False
     dataloader_pin_memory: bool = torch.cuda.is_available()
     ddp_find_unused_parameters: bool | None = False  # every weight is trained
+    logging_nan_inf_filter: bool = (
+        False  # such a number ends a run; to filter it waits for the device
+    )
 
     def objective(self) -> Objective:
         """Return the objective that the fields describe."""

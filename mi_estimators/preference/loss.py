@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from .. import _validate
-from .._validate import unchecked
+from .._validate import checked, unchecked
 from ..bounds.divergences import DIVERGENCES
 from ..bounds.relative import log_shares, mixed_product
 from ..bounds.variational import BOUNDS, dv
@@ -24,6 +24,50 @@ PREFERENCE_BOUNDS: tuple[str, ...] = (*BOUNDS, "infonce")
 """Legal names of `preference_loss(bound=…)`."""
 
 
+def _check(
+    chosen: Tensor,
+    rejected: Tensor,
+    bound: str = "js",
+    mix: float = 0.5,
+    *,
+    mask: Tensor | None = None,
+) -> None:
+    """Raise for arguments that `preference_loss` does not take."""
+    _validate.choice("bound", bound, PREFERENCE_BOUNDS)
+    _validate.mix(mix)
+    _validate.scores("chosen", chosen, dims=0)
+    _validate.floating("rejected", rejected, dims=0)
+    if rejected.shape == chosen.shape:
+        rejected = rejected.unsqueeze(-1)
+
+    if rejected.shape[:-1] != chosen.shape:
+        raise ValueError(
+            f"rejected: expected shape {tuple(chosen.shape)}, or that and K responses, got {tuple(rejected.shape)}"
+        )
+
+    if mask is not None:
+        _check_mask(rejected, mask)
+        rejected = rejected.where(mask, 0.0)
+
+    _validate.scores("rejected", rejected)
+
+
+def _check_mask(rejected: Tensor, mask: Tensor) -> None:
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != rejected.shape:
+        got = (
+            f"{mask.dtype} {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
+        )
+        raise ValueError(
+            f"mask: expected a bool tensor of shape {tuple(rejected.shape)}, got {got}"
+        )
+
+    if not _validate.all_true(mask.any(-1)):
+        raise ValueError(
+            "mask: expected at least one negative in every example, got an example with none"
+        )
+
+
+@checked(_check)
 def preference_loss(
     chosen: Float[Tensor, "*batch"],
     rejected: Float[Tensor, "*batch"] | Float[Tensor, "*batch k"],
@@ -68,20 +112,12 @@ def preference_loss(
     >>> [round(float(preference_loss(zero, zero, bound=name)), 6) for name in ("dv", "js", "infonce")]
     [0.693147, 1.386294, 0.693147]
     """
-    _validate.choice("bound", bound, PREFERENCE_BOUNDS)
-    _validate.mix(mix)
-    _validate.scores("chosen", chosen, dims=0)
-    _validate.floating("rejected", rejected, dims=0)
     if rejected.shape == chosen.shape:
         rejected = rejected.unsqueeze(-1)
+    if mask is None:
+        mask = torch.ones_like(rejected, dtype=torch.bool)
 
-    if rejected.shape[:-1] != chosen.shape:
-        raise ValueError(
-            f"rejected: expected shape {tuple(chosen.shape)}, or that and K responses, got {tuple(rejected.shape)}"
-        )
-
-    mask = _existing(rejected, mask)
-    rejected = _validate.scores("rejected", rejected.where(mask, 0.0))
+    rejected = rejected.where(mask, 0.0)
     positive = chosen.unsqueeze(-1)
     log_own, log_each, count = _log_weights(bound, mix, mask, rejected.dtype)
 
@@ -102,26 +138,6 @@ def preference_loss(
 def _dv_constant(mix: float) -> float:
     """Return −ln(1 − α), the most that DV can read against Q_α; 0 at α = 1, where it has no ceiling."""
     return preference_anchor(mix) if mix < 1 else 0.0
-
-
-def _existing(rejected: Tensor, mask: Tensor | None) -> Tensor:
-    """Return where a negative exists, shape (..., K)."""
-    if mask is None:
-        return torch.ones_like(rejected, dtype=torch.bool)
-    if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != rejected.shape:
-        got = (
-            f"{mask.dtype} {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
-        )
-        raise ValueError(
-            f"mask: expected a bool tensor of shape {tuple(rejected.shape)}, got {got}"
-        )
-
-    if not _validate.all_true(mask.any(-1)):
-        raise ValueError(
-            "mask: expected at least one negative in every example, got an example with none"
-        )
-
-    return mask
 
 
 def _log_weights(

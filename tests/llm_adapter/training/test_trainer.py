@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 from torch.testing import assert_close
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import ByT5Tokenizer, GPT2Config, GPT2LMHeadModel, TrainerCallback, set_seed
 
 import mi_estimators as mi
@@ -381,3 +382,33 @@ def test_smollm2(tmp_path, capsys):
     assert f"{lines[0]['loss']:.4f}" == "1.3863"
     assert -60 < lines[0]["logps/chosen"] < -1  # the weights are the real ones
     assert lines[1]["rewards/margins"] > 0
+
+
+class Waits(TorchDispatchMode):
+    """Count the operations whose results a program has to wait for on a device."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        aten = torch.ops.aten
+        indices = args[1] if operation is aten.index.Tensor else ()
+        by_mask = any(index is not None and index.dtype == torch.bool for index in indices)
+        named = operation in (aten._local_scalar_dense.default, aten.nonzero.default)
+        self.count += by_mask or named
+        return operation(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("bound", ["js", "dv", "infonce"])
+def test_few_waits(make_trainer, bound):
+    """A pass asks a device for one number: whether all log-probabilities are finite."""
+    trainer = make_trainer(f"--bound {bound} --diagnostics_steps 0")
+    batch = trainer.data_collator(trainer.train_dataset[:4])
+    model = trainer.model.train()
+    trainer.compute_loss(model, batch)  # checks the start
+
+    with Waits() as waits:
+        trainer.compute_loss(model, batch).backward()
+
+    assert waits.count == 1
