@@ -18,7 +18,7 @@ from accelerate.utils import broadcast_object_list, gather_object
 from accelerate.utils.fsdp_utils import fsdp2_prepare_model
 from torch import nn
 from torch.distributed.fsdp import FSDPModule
-from transformers.integrations import is_fsdp_enabled
+from transformers.integrations import is_fsdp_enabled  # type: ignore  # exported by their lazy module
 
 from ..models import CausalLM, can_be_sent, cast_parameters
 
