@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from operator import eq
 from pathlib import Path
 from typing import Any, NamedTuple, overload
@@ -221,7 +221,7 @@ class Corpus(Sequence[TokenizedExample]):
         >>> [(row.mismatched.prompt, row.mismatched.completions) for row in Corpus.of(rows).with_mismatched(9)]
         [([7], ([3], [4])), ([8], ([1], [2]))]
         """
-        contexts = self._contexts()
+        contexts = [sha256(array("i", row.context)).digest() for row in self]
         if len({*contexts}) < 2:
             return self
 
@@ -243,15 +243,3 @@ class Corpus(Sequence[TokenizedExample]):
         pieces[places] = texts
         rows["truncated"] = rows["label"] = rows["notes"] = 0
         return replace(self, mismatched=Corpus(self.tokens, pieces, rows))
-
-    def _contexts(self) -> list[bytes]:
-        """Return a hash of the tokens before the first response of each example."""
-        digests = []
-        for row in self.rows:
-            digest = hashlib.sha256()
-            places = [row["first"], row["first"] + 1 + row["responses"]][: 1 + row["headed"]]
-            for start, end in self.pieces[places].tolist():
-                digest.update(self.tokens[start:end].data)
-            digests.append(digest.digest())
-
-        return digests
