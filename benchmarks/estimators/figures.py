@@ -76,7 +76,9 @@ def laws(rows: list[Row]) -> Figure:
     groups = grouped(rows, "task", "rows")
     figure = Figure(figsize=(9, 1.2 + 0.19 * len(groups)), layout="constrained")
     axes = figure.add_subplot()
-    peers = [name for name in summary(rows) if not name.startswith(OURS)]
+    names = summary(rows)
+    peers = [name for name in names if not name.startswith(OURS)]
+    own = dict(zip(sorted({*names} - {*peers}), "oDs^v<>p", strict=False))  # the default first
     markers = dict(zip(peers, "sDv^<>px+*" * len(peers), strict=False))
 
     for place, fits in enumerate(groups.values()):
@@ -109,7 +111,7 @@ def laws(rows: list[Row]) -> Figure:
             axes.plot(
                 drawn,
                 place,
-                "o",
+                own[row["estimator"]],
                 color=RED,
                 mfc=face,
                 ms=4,
@@ -127,17 +129,9 @@ def laws(rows: list[Row]) -> Figure:
             mew=0,
             label=name,
         )
-    if any(row["estimator"] not in markers for row in rows):
-        axes.plot([], [], "o", color=RED, ms=4, label=f"{OURS}, ok")
-        axes.plot(
-            [],
-            [],
-            "o",
-            color=RED,
-            mfc="white",
-            ms=4,
-            label=f"{OURS}, flagged",
-        )
+    for name, marker in own.items():
+        for verdict, face in (("ok", RED), ("flagged", "white")):
+            axes.plot([], [], marker, color=RED, mfc=face, ms=4, label=f"{name}, {verdict}")
 
     axes.axvline(0, color=INK, lw=1)
     labels = [f"{name}   {number(fits[0]['truth'], 3)}" for (name, _), fits in groups.items()]

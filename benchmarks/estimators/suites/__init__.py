@@ -87,7 +87,8 @@ SUITES: dict[str, Suite] = {
     "beyond_normal": Suite(
         "The forty tasks of 'Beyond Normal'",
         tuple(library.task_of(name, rows=10_000) for name in BEYOND_NORMAL),
-        estimators=OURS,
+        seeds=1,
+        estimators=(*OURS, "mi-estimators/thorough"),
     ),
     "grid": Suite("The grid of mutinfo: six laws at 1 to 10 nats", grid.TASKS, seeds=1),
     "pictures": Suite("Pictures and documents", pictures.TASKS),
