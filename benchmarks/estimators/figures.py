@@ -78,7 +78,8 @@ def laws(rows: list[Row]) -> Figure:
     axes = figure.add_subplot()
     names = summary(rows)
     peers = [name for name in names if not name.startswith(OURS)]
-    own = dict(zip(sorted({*names} - {*peers}), "oDs^v<>p", strict=False))  # the default first
+    ours = sorted({*names} - {*peers})  # the default first
+    own = dict(zip(ours, "oDs^v<>p" * len(ours), strict=False))
     markers = dict(zip(peers, "sDv^<>px+*" * len(peers), strict=False))
 
     for place, fits in enumerate(groups.values()):

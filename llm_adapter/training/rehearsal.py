@@ -50,8 +50,7 @@ def rehearse(args: PreferenceArguments, model: CausalLM, tokenizer) -> None:
         mended = mend_generation_config(model)
         if mended and args.process_index == 0:
             complain(COMMAND, mended, "warning")
-        # others may not have the weights of an adapter
-        together(lambda: args.process_index or _try_to_save(args, model, tokenizer), args)
+        together(lambda: _try_to_save(args, model, tokenizer), args)
         if args.process_index == 0:
             _warn_of_little_room(args, model)
 
@@ -133,6 +132,9 @@ def _refusal(config: GenerationConfig | None) -> str:
 
 
 def _try_to_save(args: PreferenceArguments, model: CausalLM, tokenizer) -> None:
+    if args.process_index:  # it may not have the weights of an adapter
+        return
+
     with tempfile.TemporaryDirectory() as folder:
         _attempt("model", lambda: _save(model, folder), args.model)
         _attempt("model", lambda: tokenizer.save_pretrained(folder), args.model)
