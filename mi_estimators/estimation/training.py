@@ -23,6 +23,7 @@ from .table import Estimator
 _VALIDATION_GROUPS = 32, 128  # rows, for critics trained on few negatives and on all of a batch
 _EVALUATE_EVERY = 50  # steps
 _SHORT = 2  # evaluations without a gain where an anchor fits
+_CHANCE = 4  # times WORTH that a network may gain by chance where an anchor fits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +128,7 @@ def fit_critics(
                 for k, value in enumerate(validation()):
                     train = float(objectives[k].detach())
                     entry = {"step": step, "train": train, "validation": value} | ascent.noise(k)
-                    settled = members[k].anchor_fits and not runs[k].kept
+                    settled = members[k].anchor_fits and runs[k].gain < _CHANCE * worths[k]
                     longest = min(patience, _SHORT) if settled else patience
                     runs[k].record(entry, lambda k=k: ascent.state(k), longest)
 
@@ -179,6 +180,11 @@ class _Run:
         self.history: list[dict[str, float]] = []
         self.best, self.kept = -math.inf, 0
         self.finite, self.stopped = True, False
+
+    @property
+    def gain(self) -> float:
+        """By how much the objective has risen above that of the start, in nats."""
+        return self.best - self.history[0]["validation"] if self.history else 0.0
 
     @property
     def late_gain(self) -> float:

@@ -1,6 +1,7 @@
 """Training: which negatives a critic sees and at what cost, how long it takes, and which weights are kept."""
 
 import math
+from operator import itemgetter
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from mi_estimators.estimation.scoring import grouped_scores, held_out_scores
 from tests.mi_estimators.shared import sample
 
 FAST = dict(steps=60, hidden=16, batch_size=128, folds=2)
+VALIDATION = itemgetter("validation")
 
 
 @pytest.fixture
@@ -196,3 +198,13 @@ def test_few_steps(steps):
     rows = sample(mi.laws.Gaussian(0.5), 100)
     estimate = mi.estimate_mi(*rows, steps=steps, folds=2)
     assert math.isfinite(estimate.nats)
+
+
+def test_chance_gain():
+    """Where the copula fits, a gain that chance gives does not prolong the training."""
+    law = mi.laws.TASKS["multinormal-sparse-5-5-2-2.0"]
+    estimate = mi.estimate_mi(*sample(law, 1000, seed=8))
+    best = [max(history, key=VALIDATION)["step"] for history in estimate.history]
+
+    assert max(best) > 0
+    assert max(history[-1]["step"] for history in estimate.history) == 150
