@@ -80,7 +80,7 @@ def laws(rows: list[Row]) -> Figure:
     peers = [name for name in names if not name.startswith(OURS)]
     ours = sorted({*names} - {*peers})  # the default first
     own = dict(zip(ours, "oDs^v<>p" * len(ours), strict=False))
-    markers = dict(zip(peers, "sDv^<>px+*" * len(peers), strict=False))
+    markers = dict(zip(peers, "sDv^<>pXP*" * len(peers), strict=False))
 
     for place, fits in enumerate(groups.values()):
         for row in fits:
