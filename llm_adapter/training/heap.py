@@ -1,4 +1,8 @@
-"""Give freed memory back to the system: glibc keeps it, scattered over a heap that grows with every step on a CPU."""
+"""Freed memory on a CPU: glibc gives large blocks back at once and keeps small ones, scattered over a growing heap.
+
+A page that was given back costs time when it is wanted again, since the system fills it with zeros. One that is kept
+between others makes the heap larger than what is in it.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +15,39 @@ from torch import Tensor, nn
 
 OFTEN = 2**26  # bytes of gradients between two returns, each of which costs a walk over the heap
 
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+_LARGEST = (
+    2**25
+)  # bytes: the highest threshold of blocks with a mapping of their own that glibc takes
+
 
 @lru_cache
-def _trim() -> Any:
-    """Return glibc's function, or None under another C library."""
+def _glibc(name: str) -> Any:
+    """Return a function of glibc, or None under another C library."""
     if sys.platform != "linux":
         return None
-    return getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return getattr(ctypes.CDLL(None), name, None)
+
+
+def keep_freed() -> None:
+    """Keep freed memory for the next step, in this process, where the C library can: see `give_back`."""
+    mallopt = _glibc("mallopt")
+    if mallopt is not None:
+        mallopt(_MMAP_THRESHOLD, _LARGEST)
+        mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def is_long(positions: int, width: int) -> bool:
+    """Return whether a pass over so many positions keeps more for its backward pass than the gradients take.
+
+    A layer has 12 weights for each pair of hidden units, and keeps about 30 numbers for each position and hidden unit.
+    """
+    return 30 * positions > 12 * width
 
 
 def give_back() -> None:
     """Return the pages of freed memory to the system, where the C library can."""
-    trim = _trim()
+    trim = _glibc("malloc_trim")
     if trim is not None:
         trim(0)
 

@@ -29,7 +29,7 @@ from ..models import CausalLM
 from . import precision
 from .arguments import PreferenceArguments
 from .bounded import BoundedTrainer
-from .heap import give_back, give_back_in_backward
+from .heap import give_back, give_back_in_backward, is_long, keep_freed
 from .layouts import beginning, choose_layout, ways_for
 from .recompute import logits_kept, recompute_between_products
 from .reference import Reference, with_reference
@@ -78,6 +78,8 @@ class PreferenceTrainer(BoundedTrainer):
             recompute_between_products(model)
         if args.release_gradients:  # else the backward pass frees little, and a return costs time
             give_back_in_backward(model)
+        elif model.device.type == "cpu":
+            keep_freed()
 
         self.label_names = ["targets"]  # in every batch, so evaluation goes through compute_loss
         self.model_accepts_loss_kwargs = False  # they are ours
@@ -176,7 +178,9 @@ class PreferenceTrainer(BoundedTrainer):
         if model.training and num_items_in_batch is not None:
             loss = loss * (len(negatives) * self.args.world_size / num_items_in_batch)
         if model.training and loss.device.type == "cpu":
-            give_back()  # before the backward pass, when memory is at its peak
+            width = self.model.config.get_text_config().hidden_size
+            if self.args.release_gradients or is_long(inputs["input_ids"].numel(), width):
+                give_back()  # before the backward pass, when memory is at its peak
 
         return (loss, {}) if return_outputs else loss
 
