@@ -179,7 +179,8 @@ class PreferenceTrainer(BoundedTrainer):
             loss = loss * (len(negatives) * self.args.world_size / num_items_in_batch)
         if model.training and loss.device.type == "cpu":
             width = self.model.config.get_text_config().hidden_size
-            if self.args.release_gradients or is_long(inputs["input_ids"].numel(), width):
+            long = is_long(inputs["input_ids"].numel(), width)
+            if long or step == 0 or self.args.release_gradients:
                 give_back()  # before the backward pass, when memory is at its peak
 
         return (loss, {}) if return_outputs else loss
