@@ -90,7 +90,12 @@ SUITES: dict[str, Suite] = {
         seeds=1,
         estimators=(*OURS, "mi-estimators/thorough"),
     ),
-    "grid": Suite("The grid of mutinfo: six laws at 1 to 10 nats", grid.TASKS, seeds=1),
+    "grid": Suite(
+        "The grid of mutinfo: six laws at 1 to 10 nats",
+        grid.TASKS,
+        seeds=1,
+        estimators=(*OURS, "torch-mist/smile", "plain/ksg"),
+    ),
     "pictures": Suite("Pictures and documents", pictures.TASKS),
     "discrete": Suite("Labels and counts", labels.TASKS),
     "shapes": Suite("Curves, signs, shapes, networks", (*channels.TASKS, *shapes.TASKS)),
