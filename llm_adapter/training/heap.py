@@ -16,9 +16,7 @@ from torch import Tensor, nn
 OFTEN = 2**26  # bytes of gradients between two returns, each of which costs a walk over the heap
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-_LARGEST = (
-    2**25
-)  # bytes: the highest threshold of blocks with a mapping of their own that glibc takes
+_LARGEST = 2**25  # bytes: glibc takes no higher threshold for a mapping of a block's own
 
 
 @lru_cache

@@ -85,6 +85,7 @@ class PreferenceTrainer(BoundedTrainer):
         self.model_accepts_loss_kwargs = False  # they are ours
         self.loss_is_scaled_for_ga = True  # `compute_loss` weights a batch by its examples
         self.objective = args.objective()
+        self._width = model.config.get_text_config().hidden_size
         self._checked = False
         self._metrics = self.output / "metrics.jsonl"
         self._alerts: dict[str, str] = {}  # of the last training log
@@ -178,8 +179,7 @@ class PreferenceTrainer(BoundedTrainer):
         if model.training and num_items_in_batch is not None:
             loss = loss * (len(negatives) * self.args.world_size / num_items_in_batch)
         if model.training and loss.device.type == "cpu":
-            width = self.model.config.get_text_config().hidden_size
-            long = is_long(inputs["input_ids"].numel(), width)
+            long = is_long(inputs["input_ids"].numel(), self._width)
             if long or step == 0 or self.args.release_gradients:
                 give_back()  # before the backward pass, when memory is at its peak
 
