@@ -20,6 +20,7 @@ _FOLDS = 4  # in which correlations are measured
 _REWEIGHTINGS = 8  # rounds of the t law's likelihood
 _RIDGE = 1e-7  # canonical correlations need none; it keeps the inverse roots of duplicated columns finite
 _CLOSEST = 1e-6  # of a correlation to 1, or 6.6 nats: the form's terms cancel to a tenth of a nat in float32
+_CLOSEST_JOINTLY = 1e-10  # 11.2 nats in float64; rounding to float32 adds a hundredth of the noise
 _LARGEST = 8.0  # no normal score of fewer than 10¹⁵ rows is beyond; Student scores would overflow
 
 
@@ -41,6 +42,7 @@ class EllipticalCopula(ClosedForm):
     Attributes:
         shortfall: expected loss on new rows, in nats, against the best copula of its rank; infinite where a pair has as
             much information as the form can hold.
+        precise: whether its terms are computed in float64, because a pair is closer than float32 can hold.
 
     Raises:
         ValueError: entries that are not finite, or other degrees of freedom.
@@ -68,13 +70,15 @@ class EllipticalCopula(ClosedForm):
         self.degrees_of_freedom = nu = degrees_of_freedom
         self.jointly, self.places = jointly, places
         self.dims = x.shape[1], y.shape[1]
+        # Once two columns order all rows alike, their ranks do not tell how close they are.
+        closest = _CLOSEST_JOINTLY if jointly and nu == math.inf else _CLOSEST
 
         x, y = _validate.scores("x", x).double(), _validate.scores("y", y).double()
         self.register_buffer("centre_x", x.mean(0).float())  # zero for normal scores without ties
         self.register_buffer("centre_y", y.mean(0).float())
         x, y = self._scores(x - self.centre_x), self._scores(y - self.centre_y)
 
-        rho = _out_of_fold_correlations(x, y, nu)
+        rho = _out_of_fold_correlations(x, y, nu, closest)
         noise = math.sqrt((1 + 2 / (nu + sum(self.dims))) / len(x))  # of rho, at independence
         rho = rho.where(rho > _CUT * noise, 0)
         order = rho.argsort(descending=True)
@@ -89,8 +93,9 @@ class EllipticalCopula(ClosedForm):
 
         # A correlation of rank r has r (dx + dy − r) free entries; each costs new rows 1/(2n) nats on average (Akaike).
         self.shortfall = count * (sum(self.dims) - count) / (2 * len(x))
-        if bool((rho >= 1 - 2 * _CLOSEST).any()):  # a pair may have more than the form can hold
+        if bool((rho >= 1 - 2 * closest).any()):  # a pair may have more than the form can hold
             self.shortfall = math.inf
+        self.precise = bool((rho >= 1 - 2 * _CLOSEST).any()) and closest < _CLOSEST
 
         self.register_buffer("left", left.float())
         self.register_buffer("right", right.float())
@@ -108,8 +113,9 @@ class EllipticalCopula(ClosedForm):
         Student copula a last column holds the marginal term of the row.
         """
         nu, rho, k = self.degrees_of_freedom, self.rho, len(self.rho)
-        u = self._scores(x - self.centre_x) @ self.left
-        v = self._scores(y - self.centre_y) @ self.right
+        kind = torch.float64 if self.precise else self.left.dtype
+        u = self._scores(x.to(kind) - self.centre_x) @ self.left.to(kind)
+        v = self._scores(y.to(kind) - self.centre_y) @ self.right.to(kind)
 
         log_det = -0.5 * torch.log1p(-(rho**2)).sum().to(u)
         gain = (rho**2 / (1 - rho**2)).to(u)
@@ -138,7 +144,7 @@ class EllipticalCopula(ClosedForm):
         """Return the score matrix of rows' `features`, in nats."""
         nu = self.degrees_of_freedom
         if nu == math.inf:
-            return x @ y.mT
+            return (x @ y.mT).to(self.left.dtype)
 
         marginals = x[..., -1:] + y[..., -1:].mT
         radius = (x[..., :-1] @ y[..., :-1].mT).clamp_min(0)  # of (x, y) together
@@ -185,7 +191,7 @@ def student_scores(z: Tensor, nu: float) -> Tensor:
     return size * z.sign()
 
 
-def _out_of_fold_correlations(x: Tensor, y: Tensor, nu: float) -> Tensor:
+def _out_of_fold_correlations(x: Tensor, y: Tensor, nu: float, closest: float) -> Tensor:
     """Return the canonical correlations, each of rows that did not determine its directions."""
     u, v = torch.empty_like(x), torch.empty_like(y)
     fold = torch.arange(len(x), device=x.device) % _FOLDS
@@ -194,7 +200,7 @@ def _out_of_fold_correlations(x: Tensor, y: Tensor, nu: float) -> Tensor:
         left, right = canonical_directions(x[others], y[others], nu)
         u[own] = x[own] @ left
         v[own] = y[own] @ right
-    return canonical_correlations(u, v, nu)
+    return canonical_correlations(u, v, nu, closest)
 
 
 def canonical_directions(x: Tensor, y: Tensor, nu: float) -> tuple[Tensor, Tensor]:
@@ -223,7 +229,7 @@ def _scatter(rows: Tensor, nu: float) -> Tensor:
     return scatter
 
 
-def canonical_correlations(u: Tensor, v: Tensor, nu: float) -> Tensor:
+def canonical_correlations(u: Tensor, v: Tensor, nu: float, closest: float = _CLOSEST) -> Tensor:
     """Return the correlation of each pair of canonical coordinates, by maximum likelihood for the t law."""
     paired, dim = min(u.shape[1], v.shape[1]), u.shape[1] + v.shape[1]
     radius = (u**2).sum(-1) + (v**2).sum(-1)
@@ -236,7 +242,7 @@ def canonical_correlations(u: Tensor, v: Tensor, nu: float) -> Tensor:
         weights = _weights(radius + excess, dim, nu)
         sizes = (weights @ u**2) * (weights @ v**2)
         rho = (weights @ (u * v)) / sizes.sqrt()
-        rho = rho.nan_to_num(0).clamp(_CLOSEST - 1, 1 - _CLOSEST)
+        rho = rho.nan_to_num(0).clamp(closest - 1, 1 - closest)
 
     return rho
 

@@ -393,14 +393,29 @@ def test_own_columns():
     assert all(torch.equal(a, b) for a, b in zip(columns, (x, y), strict=True))
 
 
-def test_six_nats():
-    """A pair of six nats is within the form."""
-    z, noise = torch.randn(2, 4000, 1)
-    x, y = (z, z + math.exp(-6) * noise)
+@pytest.mark.parametrize("nats", [6, 8, 10])
+def test_close_pair(nats):
+    """A pair of many nats is within the form, beside one of few."""
+    z, noise = torch.randn(2, 4000, 2)
+    turn = torch.linalg.qr(torch.randn(2, 2))[0]
+    x, y = z, (z + torch.tensor([math.exp(-nats), 1.0]) * noise) @ turn
     copula = EllipticalCopula(x, y, jointly=True)
-    scores = copula(x.float(), y.float()).diagonal()
-    assert float(scores.mean()) == pytest.approx(6, abs=0.1)
+
+    scores = copula(x.float(), y.float())
+    assert scores.dtype == torch.float32
+    assert float(scores.diagonal().mean()) == pytest.approx(nats + math.log(2) / 2, abs=0.1)
     assert math.isfinite(copula.shortfall)
+
+
+def test_close_ranks():
+    """Ranks do not tell how close two columns are once all rows have the same order: a correlation of 1 − 10⁻⁶ is read."""
+    z = torch.randn(400, 1)
+    x, y = (Rank(side)(side) for side in (z, z + 1e-6 * torch.randn(400, 1)))
+    copula = EllipticalCopula(x, y)
+
+    limit = -0.5 * math.log(2e-6)  # nats, and half a nat more on rows without any noise
+    assert float(copula(x, y).diagonal().mean()) == pytest.approx(limit + 0.5, abs=0.1)
+    assert copula.shortfall == math.inf
 
 
 def test_copy():
