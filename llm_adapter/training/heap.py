@@ -35,12 +35,12 @@ def keep_freed() -> None:
         mallopt(_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def is_long(positions: int, width: int) -> bool:
+def is_long(positions: int, config: Any) -> bool:
     """Return whether a pass over so many positions keeps more for its backward pass than the gradients take.
 
     A layer has 12 weights for each pair of hidden units, and keeps about 30 numbers for each position and hidden unit.
     """
-    return 30 * positions > 12 * width
+    return 30 * positions > 12 * config.get_text_config().hidden_size
 
 
 def give_back() -> None:
@@ -48,6 +48,14 @@ def give_back() -> None:
     trim = _glibc("malloc_trim")
     if trim is not None:
         trim(0)
+
+
+def manage(model: nn.Module, release_gradients: bool) -> None:
+    """Give freed memory back as gradients are released, or keep it for the next step, of weights on a CPU."""
+    if release_gradients:  # else the backward pass frees little, and a return costs time
+        give_back_in_backward(model)
+    elif next(model.parameters()).device.type == "cpu":
+        keep_freed()
 
 
 def give_back_in_backward(model: nn.Module) -> None:

@@ -26,10 +26,9 @@ from ..loss.logprobs import choose_log_probs, split_rows, sum_responses
 from ..loss.metrics import last_windows, window_metrics, window_sums
 from ..loss.objective import Objective, of_all_processes
 from ..models import CausalLM
-from . import precision
+from . import heap, precision
 from .arguments import PreferenceArguments
 from .bounded import BoundedTrainer
-from .heap import give_back, give_back_in_backward, is_long, keep_freed
 from .layouts import beginning, choose_layout, ways_for
 from .recompute import logits_kept, recompute_between_products
 from .reference import Reference, with_reference
@@ -76,16 +75,12 @@ class PreferenceTrainer(BoundedTrainer):
 
         if args.selective_checkpointing and not args.gradient_checkpointing:
             recompute_between_products(model)
-        if args.release_gradients:  # else the backward pass frees little, and a return costs time
-            give_back_in_backward(model)
-        elif model.device.type == "cpu":
-            keep_freed()
+        heap.manage(model, args.release_gradients)
 
         self.label_names = ["targets"]  # in every batch, so evaluation goes through compute_loss
         self.model_accepts_loss_kwargs = False  # they are ours
         self.loss_is_scaled_for_ga = True  # `compute_loss` weights a batch by its examples
         self.objective = args.objective()
-        self._width = model.config.get_text_config().hidden_size
         self._checked = False
         self._metrics = self.output / "metrics.jsonl"
         self._alerts: dict[str, str] = {}  # of the last training log
@@ -179,9 +174,9 @@ class PreferenceTrainer(BoundedTrainer):
         if model.training and num_items_in_batch is not None:
             loss = loss * (len(negatives) * self.args.world_size / num_items_in_batch)
         if model.training and loss.device.type == "cpu":
-            long = is_long(inputs["input_ids"].numel(), self._width)
+            long = heap.is_long(inputs["input_ids"].numel(), self.model.config)
             if long or step == 0 or self.args.release_gradients:
-                give_back()  # before the backward pass, when memory is at its peak
+                heap.give_back()  # before the backward pass, when memory is at its peak
 
         return (loss, {}) if return_outputs else loss
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import LlamaConfig
 
 from llm_adapter.arguments.fields import RECIPES
 from llm_adapter.arguments.training import HERE, read_values
@@ -226,5 +227,6 @@ def test_keep_freed():
 
 def test_long_passes():
     """Short pairs of SmolLM2-135M, of 576 hidden units, are short; the pairs of GSM8K are long."""
-    assert not heap.is_long(2 * 75, 576)
-    assert heap.is_long(2 * 314, 576)
+    config = LlamaConfig(hidden_size=576)
+    assert not heap.is_long(2 * 75, config)
+    assert heap.is_long(2 * 314, config)

@@ -408,7 +408,7 @@ def test_close_pair(nats):
 
 
 def test_close_ranks():
-    """Ranks do not tell how close two columns are once all rows have the same order: a correlation of 1 − 10⁻⁶ is read."""
+    """Once two columns order all rows alike, ranks read a correlation of 1 − 10⁻⁶ and tell no more."""
     z = torch.randn(400, 1)
     x, y = (Rank(side)(side) for side in (z, z + 1e-6 * torch.randn(400, 1)))
     copula = EllipticalCopula(x, y)
