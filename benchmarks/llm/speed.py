@@ -281,7 +281,7 @@ def above_imports(row: jsonl.Row) -> float:
 
 def lines(setting: tuple, members: list[jsonl.Row]) -> list[list[str]]:
     """Return the lines of the table that belong to a setting, a side each."""
-    model, lengths, negatives, _, precision, steps = setting
+    model, lengths, negatives, examples, precision, steps = setting
     speeds, peer = rates(members), best_peer(members)
     others = {row["round"]: row for row in members if row["side"] == peer}
 
@@ -291,18 +291,18 @@ def lines(setting: tuple, members: list[jsonl.Row]) -> list[list[str]]:
         seconds = median(median(row["cpu_seconds"][1:]) for row in own)
         tokens = median(row["tokens"] / steps / median(row["cpu_seconds"][1:]) for row in own)
         pairs = [(row, others[row["round"]]) for row in own if row["round"] in others]
+        faster = [values[row["round"]] / speeds[row["side"]][row["round"]] for _, row in pairs]
         body.append(
             [
-                *(model, lengths, str(negatives), precision, side, str(len(values))),
+                *(lengths, str(negatives), str(examples), precision, side, str(len(values))),
+                spread(faster),
+                spread([above_imports(row) / above_imports(other) for row, other in pairs]),
                 f"{seconds:.2f}",
                 f"{median(values.values()):.3f}",
                 f"{tokens:.0f}",
                 f"{median(row['cpu_before'] for row in own):.0f}",
                 f"{median(map(above_imports, own)) / 2**30:.2f}",
-                spread(
-                    [values[row["round"]] / speeds[row["side"]][row["round"]] for _, row in pairs]
-                ),
-                spread([above_imports(row) / above_imports(other) for row, other in pairs]),
+                model,
             ]
         )
 
@@ -311,9 +311,9 @@ def lines(setting: tuple, members: list[jsonl.Row]) -> list[list[str]]:
 
 def page(rows: list[jsonl.Row]) -> str:
     """Return the table as a page."""
-    head = ["model", "lengths", "K", "precision", "side", "rounds", "CPU s a step", "pairs / CPU s"]
-    head += ["tokens / CPU s", "CPU s before", "peak GiB above imports"]
-    head += ["speed / TRL", "memory / TRL"]
+    head = ["lengths", "K", "examples", "precision", "side", "rounds", "speed / TRL"]
+    head += ["memory / TRL", "CPU s a step", "pairs / CPU s", "tokens / CPU s", "CPU s before"]
+    head += ["peak GiB above imports", "model"]
     body = [line for setting, own in groups(rows).items() for line in lines(setting, own)]
 
     versions = ", ".join(sorted({str(row["version"]) for row in rows}))
@@ -323,7 +323,8 @@ def page(rows: list[jsonl.Row]) -> str:
         f"Written by `{COMMAND}`; {versions or 'not run'}. One thread a process, precomputed references\n"
         "on both sides, the same pairs in the same steps. CPU s a step: median of all but the first. Ratios are to\n"
         "TRL's faster way in the same round: median (range). A pair is a chosen and a rejected response; an example\n"
-        "with K rejected ones is K pairs. Tokens are those of the pairs, each with its prompt twice.\n",
+        "with K rejected ones is K pairs. Examples are those of a step. Tokens are those of the pairs, each with its\n"
+        "prompt twice.\n",
         *([f"Measured: {notes}.\n"] if notes else []),
         Table(head, body).markdown(),
     ]
@@ -356,7 +357,7 @@ def figure(rows: list[jsonl.Row], path: Path) -> None:
             side: median(above_imports(row) for row in members if row["side"] == side)
             for side in speeds
         }
-        name = f"{setting[1]}, K = {setting[2]}, {setting[4]}"
+        name = f"{setting[1]}, K = {setting[2]}, {setting[3]} a step, {setting[4]}"
         bars += [
             (name, side, speeds[side] / speeds[peer], memory[side] / memory[peer])
             for side in speeds
