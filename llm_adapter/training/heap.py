@@ -28,7 +28,7 @@ def _glibc(name: str) -> Any:
 
 
 def keep_freed() -> None:
-    """Keep freed memory for the next step, in this process, where the C library can: see `give_back`."""
+    """Keep freed memory in this process until `give_back`, where the C library can."""
     mallopt = _glibc("mallopt")
     if mallopt is not None:
         mallopt(_MMAP_THRESHOLD, _LARGEST)

@@ -60,6 +60,7 @@ def test_tensors(dtype, shape, tmp_path):
     [
         EllipticalCopula,
         lambda x, y: EllipticalCopula(x, y, 2.0),
+        lambda x, y: EllipticalCopula(x, x + 1e-4 * y, jointly=True),  # in float64
         lambda x, y: AdditiveModel(x, y, (x, y), backwards=True),
     ],
 )
