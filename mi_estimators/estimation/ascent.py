@@ -40,6 +40,9 @@ class Ascent:
         self.average = self.weights.detach().clone()
         self.steps = 0
 
+        share = max(0.1, min(1.0, 2 / (steps + 1)))
+        self.warm_up = share * steps
+
         self.monitors = [GradientMonitor(batch_size) for _ in range(members)]
         self.optimizer = torch.optim.AdamW(
             [self.weights], learning_rate, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True
@@ -48,7 +51,7 @@ class Ascent:
             self.optimizer,
             learning_rate,
             total_steps=steps + 1,
-            pct_start=max(0.1, min(1.0, 2 / (steps + 1))),
+            pct_start=share,
         )
 
     @property

@@ -360,19 +360,21 @@ def _from_distances(
     """Return each row's part in `ksg`, from all distances in the Euclidean norm, a block of rows at a time."""
     n, parts = len(x), []
     for rows in torch.arange(n).split(_BLOCK):
-        own = rows[:, None] == torch.arange(n)
-        far_x = _distances(x[rows], x).masked_fill_(own, torch.inf)
-        far_y = _distances(y[rows], y).masked_fill_(own, torch.inf)
+        own = torch.arange(len(rows)), rows
+        far_x, far_y = (_distances(side[rows], side) for side in (x, y))
+        far_x[own] = far_y[own] = torch.inf
+
         both = torch.maximum(far_x, far_y)
         radius = both.topk(k, 1, largest=False).values[:, -1:]  # six times as fast as kthvalue
+        nearer = radius.nextafter(torch.zeros_like(radius))  # counts "≤" into "<"; 0 stays 0
 
-        near, count_x, count_y = (
-            torch.where(radius > 0, far < radius, far == 0).sum(1) + 1.0
-            for far in (both, far_x, far_y)
-        )
-        near = near.where(radius.squeeze(1) == 0, k)
-        near, of_x, of_y = (counts.double().digamma() for counts in (near, count_x, count_y))
-        parts.append(near - of_x - of_y)
+        near = torch.full((len(rows),), float(k), dtype=torch.float64)
+        coincide = (radius == 0).squeeze(1)
+        if bool(coincide.any()):
+            near[coincide] = (both[coincide] == 0).sum(1).double() + 1
+
+        of_x, of_y = (((far <= nearer).sum(1).double() + 1).digamma() for far in (far_x, far_y))
+        parts.append(near.digamma() - of_x - of_y)
 
     rows = torch.tensor(float(n), dtype=torch.float64)
     return torch.cat(parts) + rows.digamma()

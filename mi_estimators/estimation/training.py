@@ -22,7 +22,9 @@ from .table import Estimator
 
 _VALIDATION_GROUPS = 32, 128  # rows, for critics trained on few negatives and on all of a batch
 _EVALUATE_EVERY = 50  # steps
-_SHORT = 2  # evaluations without a gain where an anchor fits
+_SHORT = (
+    2  # evaluations without a gain where an anchor fits, fewer where the warm-up is over sooner
+)
 _CHANCE = 4  # times WORTH that a network may gain by chance where an anchor fits
 
 
@@ -111,6 +113,7 @@ def fit_critics(
     worths = [WORTH / len(member.valid[0]) for member in members]
     runs = [_Run(worth, ascent.state(k)) for k, worth in enumerate(worths)]
     states: list[Any] = [None] * len(members)  # of objectives that have one
+    short = min(patience, _SHORT, math.ceil(ascent.warm_up / _EVALUATE_EVERY))
 
     for step in range(steps + 1):
         scores = network(*next(batches))
@@ -129,7 +132,7 @@ def fit_critics(
                     train = float(objectives[k].detach())
                     entry = {"step": step, "train": train, "validation": value} | ascent.noise(k)
                     settled = members[k].anchor_fits and runs[k].gain < _CHANCE * worths[k]
-                    longest = min(patience, _SHORT) if settled else patience
+                    longest = short if settled else patience
                     runs[k].record(entry, lambda k=k: ascent.state(k), longest)
 
         if step == steps or ascent.idle or all(run.stopped for run in runs):
