@@ -86,7 +86,7 @@ def fit_best_view(
     generator: torch.Generator,
     device: torch.device,
     progress: bool | None,
-) -> tuple[list[Shown], list[Fit]]:
+) -> tuple[View, list[Shown], list[Fit]]:
     """Choose the view that does best on the first fold, and fit a critic for each fold in it.
 
     Args:
@@ -100,7 +100,7 @@ def fit_best_view(
         progress: as `MIEstimator` takes it.
 
     Returns:
-        The rows of each fold in that view, and the fits.
+        That view, the rows of each fold in it, and the fits.
     """
     columns = pairs.x.shape[1], pairs.y.shape[1]
     tries = len(views) if len(views) > 1 else 0
@@ -120,7 +120,7 @@ def fit_best_view(
         if bar is not None:  # training may have stopped early
             bar.update(bar.total - bar.n)
 
-    return rows, fits
+    return view, rows, fits
 
 
 def fit_folds(

@@ -147,11 +147,14 @@ class MIEstimate:
         others = ", ".join(
             f"{k} {v:.3f}" if abs(v) < 1e6 else f"{k} {v:.2g}" for k, v in self.readouts.items()
         )
+        flows = int(d.get("flows", 0))
+        behind = f", {flows} of 2 sides behind a flow to normal rows" if flows else ""
+
         lines = [
             f"{self._headline()}  ({self.estimator.name}, {_KINDS[self.estimator.kind]})",
             f"verdict: {self.verdict}",
             *(f"  {text}" for text in self.warnings),
-            f"expert: {self.expert}; its critics read {d['held_out']:.3f} nats on held-out rows",
+            f"expert: {self.expert}{behind}; its critics read {d['held_out']:.3f} nats on held-out rows",
             f"read-outs of the same scores: {others}",
             f"effective sample size {d['effective_sample_size']:.1f} of {d['negatives']:.0f} negatives"
             f" ({d['effective_sample_fraction']:.2g}), Pareto k {d['pareto_k']:.2f}, ln Z {d['log_normaliser']:+.3f}",

@@ -35,7 +35,6 @@ from .crossfit import Settings, fit_best_view
 from .estimate import MIEstimate
 from .experts.counts import information_of_counts
 from .folds import FEWEST, cut
-from .forms import anchor_misfit
 from .grouping import Groups
 from .inputs import (
     default_device_cpu,
@@ -78,6 +77,7 @@ EFFORTS: dict[EffortName, Effort] = {
 """How long critics are trained, by effort."""
 
 _BLOCK_PAIRS = 2**17  # scored at a time
+_STEPS_TO_A_FLOWS = 2  # steps of a critic to one of a flow
 _PLENTY = 10_000  # rows, beyond which steps grow with √n
 
 
@@ -101,8 +101,9 @@ class MIEstimator(Params):
             classifier predicts in place of a critic.
         transform: transform of the columns before the critic: "rank" (normal scores), "standard" (mean 0, variance 1),
             "one_scale" (mean 0, all columns divided by one scale), "none"; or "both": normal scores beside robustly
-            scaled values, and for wide rows their principal components where validation rows prefer them. A critic
-            other than "gated" gets "rank" for "both".
+            scaled values, and where validation rows prefer them, for wide rows their principal components, for 2 to 24
+            columns that are not jointly normal the rows behind a flow that makes them so. A critic other than "gated"
+            gets "rank" for "both".
         discrete: "x", "y" or "xy": each row of that side is a label, whatever its entries are. Strings and categories
             are labels anyway.
         folds: number of critics, ≥ 2; each is trained on the other folds.
@@ -239,9 +240,10 @@ class MIEstimator(Params):
             label = label_of(codes, pairs.labels)
 
         # The last critic learns from half the rows of the first, and tells what the other half gave.
-        views = self._views(sides, pairs, label)
-        rows, fits = fit_best_view(
-            self._settings(len(pairs.x)),
+        settings = self._settings(len(pairs.x))
+        views = self._views(sides, pairs, label, settings.steps)
+        view, rows, fits = fit_best_view(
+            settings,
             views,
             pairs,
             [*folds, folds[0].halved()],
@@ -264,7 +266,8 @@ class MIEstimator(Params):
         others = Others(
             columns=(pairs.x.shape[1], pairs.y.shape[1]),
             learned=readings[0].value - poorer,
-            misfit=anchor_misfit(*one_of_each_group(pairs), forms),
+            misfit=view.misfit(*one_of_each_group(pairs), forms),
+            flows=sum(flow is not None for flow in view.flows),
             nearest=nearest,
             counts=counts,
         )
@@ -281,6 +284,7 @@ class MIEstimator(Params):
         sides: tuple[Side, Side],
         pairs: Pairs,
         label: int | None,
+        steps: int,
     ) -> list[View]:
         if label is not None:
             return [label_view(pairs.x, pairs.y, label)]
@@ -294,6 +298,7 @@ class MIEstimator(Params):
             anchored=self.anchor == "copula",
             several=self.critic == "gated",
             shaped=(in_x, in_y),
+            flow_steps=max(1, steps // _STEPS_TO_A_FLOWS),
         )
 
     def _settings(self, rows: int) -> Settings:

@@ -34,6 +34,7 @@ class Others:
         columns: number of columns of x and of y.
         learned: by how many nats a critic trained on half the rows reads less.
         misfit: how far the rows contradict the copula anchor, as `copula_misfit`.
+        flows: number of sides that critics were shown behind a flow to normal rows.
         nearest: the nearest-neighbour estimate; None where rows repeat.
         counts: the estimate of full tables of counts; None where they are not full.
     """
@@ -41,6 +42,7 @@ class Others:
     columns: tuple[int, int]
     learned: float
     misfit: float
+    flows: int
     nearest: Neighbours | None
     counts: Neighbours | None
 
@@ -234,6 +236,7 @@ def _of_fits(
         "kept_step": max(fit.kept_step for fit in fits),
         "anchor_share": max(fit.anchor_share for fit in fits),
         "anchor_misfit": others.misfit,
+        "flows": others.flows,
         "training_negatives": min(fit.negatives for fit in fits),
         "scale": _mean([fit.critic.scale for fit in fits], readings),
         "cap": max(fit.critic.cap for fit in fits),

@@ -9,6 +9,8 @@ from functools import partial
 from torch import Tensor
 
 from .components import Components, Screened
+from .flow import Flow, Flowed, contradiction, fit_flow
+from .forms import Form, anchor_misfit
 from .grouping import draws_of
 from .sides import Side
 from .transforms import (
@@ -41,6 +43,7 @@ class View:
         screened: whether columns of a very wide side are picked by what they tell of the other.
         anchored: whether a copula of the first columns of each side stands beside the network.
         noise: standard deviation of the noise added to training rows, in units of the transformed rows.
+        flows: what the rows of x and of y go through first; None for nothing.
     """
 
     name: str
@@ -49,6 +52,18 @@ class View:
     anchored: bool = False
     noise: float = 0.0
     screened: bool = False
+    flows: tuple[Flow | None, Flow | None] = (None, None)
+
+    def misfit(self, x: Tensor, y: Tensor, forms: set[Form]) -> float:
+        """Return how far rows contradict anchors' forms, and behind flows that their columns are normal, too."""
+        sides, unfinished = [], 0.0
+        for side, flow in zip((x, y), self.flows, strict=True):
+            sides.append(side if flow is None else flow(side).double())
+            if flow is not None:
+                unfinished = max(unfinished, contradiction(sides[-1]))
+
+        first, second = sides
+        return max(anchor_misfit(first, second, forms), unfinished)
 
     def maps(self, x: Tensor, y: Tensor) -> tuple[Transform, Transform]:
         """Return the transforms of x and y, made from paired training rows."""
@@ -92,6 +107,7 @@ def views_of(
     anchored: bool,
     several: bool,
     shaped: tuple[Side | None, Side | None],
+    flow_steps: int,
 ) -> list[View]:
     """Return the views to try.
 
@@ -101,6 +117,7 @@ def views_of(
         anchored: whether a copula is wanted at all.
         several: whether the critic takes several columns for one; else "both" is "rank".
         shaped: the sides whose rows a critic takes in their own shape; None for a side of columns.
+        flow_steps: of the training of a flow, at most.
     """
     if any(shaped):
         makes = [Both if side is None else partial(Shaped, side=side) for side in shaped]
@@ -119,9 +136,23 @@ def views_of(
     screened = widest > _VERY_WIDE
     make = Both if screened else partial(Both, even=even)
     columns = View(name="columns", x=make, y=make, anchored=anchored, screened=screened)
+    if widest <= _WIDE and anchored:
+        return [columns, *_flow_views(x, y, make, flow_steps)]
     if widest <= _WIDE or min(Components(side).held for side in (x, y)) < _HELD:
         return [columns]
 
     few = View(name="components", x=Components, y=Components)
     noisy = View(name="noisy components", x=Components, y=Components, noise=0.5)
     return [columns, few, noisy]
+
+
+def _flow_views(x: Tensor, y: Tensor, make: Make, steps: int) -> list[View]:
+    """Return the view of the rows behind flows, if one is worth it. A flow is fitted to all rows of its side."""
+    flows = fit_flow(x, steps), fit_flow(y, steps)
+    if not any(flows):
+        return []
+
+    first, second = (
+        make if flow is None else partial(Flowed, flow=flow, make=make) for flow in flows
+    )
+    return [View(name="flow", x=first, y=second, anchored=True, flows=flows)]
