@@ -240,10 +240,13 @@ def _laws(
     return [LogDensity(*columns) for columns in zip(rows.T, valid.T, strict=True)]
 
 
-def independent_directions(rows: Float[Tensor, "n k"]) -> Float[Tensor, "k k"]:
+def independent_directions(
+    rows: Float[Tensor, "n k"], start: Float[Tensor, "k k"] | None = None
+) -> Float[Tensor, "k k"]:
     """Return directions in which rows have variance 1 and look independent, as columns.
 
-    Of Gaussian components every rotation is as good.
+    Of Gaussian components every rotation is as good. Of several optima one near `start` is found, a rotation of the
+    principal components.
 
     Reference: Hyvärinen 1999 (FastICA, all directions at once, with tanh).
 
@@ -260,6 +263,9 @@ def independent_directions(rows: Float[Tensor, "n k"]) -> Float[Tensor, "k k"]:
     white = centred @ whitening
 
     turn = torch.eye(white.shape[1], dtype=white.dtype, device=white.device)
+    if start is not None:
+        turn = start.to(white)
+
     for _ in range(_ROUNDS):
         curved = torch.tanh(white @ turn)
         slope = (1 - curved.square()).mean(0)
