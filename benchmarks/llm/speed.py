@@ -14,6 +14,7 @@ import os
 import random
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,9 @@ from benchmarks.environment import require
 
 require("llm", "benchmarks.llm.speed")  # before the imports that need it
 
+from llm_adapter.data.load import read_examples, tokenize
 from llm_adapter.models import load_tokenizer
+from llm_adapter.training.layouts import Layout
 from mi_estimators.display import Table, jsonl
 
 from .. import environment
@@ -77,11 +80,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--sides", nargs="*", help="parts of names of sides (default: all)")
     parser.add_argument("--note", default="", help="kept with each row, such as the machine's load")
     parser.add_argument("--tables", action="store_true", help="measure nothing")
+    parser.add_argument("--collate", action="store_true", help="time the making of batches alone")
     parser.add_argument("--out", type=Path, default=runs.HERE)
     parser.add_argument("--python", default=sys.executable, help="for the environment of TRL")
     options = parser.parse_args(argv)
 
     try:
+        if options.collate:
+            for line in collating(options):
+                print(line)
+            return 0
         if not options.tables:
             measure(options)
     except (OSError, ValueError) as error:
@@ -245,6 +253,30 @@ def tokens_of(model: Path, rows: list[dict[str, Any]], peer: bool, negatives: in
     return total
 
 
+def collating(options: argparse.Namespace, size: int = 4, count: int = 40) -> Iterator[str]:
+    """Yield how long shared rows of `size` examples take to make: no step, no model."""
+    model = runs.saved_model(options.model)
+    tokenizer, collate = load_tokenizer(str(model)), Layout("shared", "segments").collate
+
+    for lengths in options.lengths:
+        for negatives in options.negatives:
+            with tempfile.TemporaryDirectory() as folder:
+                data = Path(folder) / "pairs.jsonl"
+                jsonl.write(data, drawn(model, lengths, count, negatives))
+                examples = tokenize(read_examples(data, negatives), tokenizer, 4096, data, False)
+
+            seconds = []
+            for start in range(0, count, size):
+                began = time.perf_counter()
+                collate(examples[start : start + size])
+                seconds.append(time.perf_counter() - began)
+
+            yield (
+                f"{lengths}, K = {negatives}: {size} examples collated in {1e3 * median(seconds):.2f} ms"
+                f" (at most {1e3 * max(seconds):.2f})"
+            )
+
+
 SETTING = ("model", "lengths", "negatives", "examples", "precision", "steps")
 
 
@@ -316,7 +348,8 @@ def page(rows: list[jsonl.Row]) -> str:
     head += ["peak GiB above imports", "model"]
     body = [line for setting, own in groups(rows).items() for line in lines(setting, own)]
 
-    versions = ", ".join(sorted({str(row["version"]) for row in rows}))
+    parts = {part for row in rows for part in str(row["version"]).split(", ")}
+    versions = ", ".join(sorted(parts))
     notes = ", ".join(sorted({str(row["note"]) for row in rows if row.get("note")}))
     parts = [
         "# Speed and memory beside TRL\n",
@@ -376,6 +409,7 @@ def figure(rows: list[jsonl.Row], path: Path) -> None:
         axis.axvline(1, color="#333333", linewidth=1)
         axis.set_title(f"{title}, TRL = 1")
 
+    axes[0].margins(y=0.01)
     axes[0].invert_yaxis()
     figure.tight_layout()
     figure.savefig(path, dpi=120)

@@ -77,7 +77,7 @@ EFFORTS: dict[EffortName, Effort] = {
 """How long critics are trained, by effort."""
 
 _BLOCK_PAIRS = 2**17  # scored at a time
-_STEPS_TO_A_FLOWS = 2  # steps of a critic to one of a flow
+_FLOW_STEPS = 1000  # at most; half of a critic's, where those are fewer
 _PLENTY = 10_000  # rows, beyond which steps grow with √n
 
 
@@ -298,7 +298,7 @@ class MIEstimator(Params):
             anchored=self.anchor == "copula",
             several=self.critic == "gated",
             shaped=(in_x, in_y),
-            flow_steps=max(1, steps // _STEPS_TO_A_FLOWS),
+            flow_steps=min(_FLOW_STEPS, max(1, steps // 2)),
         )
 
     def _settings(self, rows: int) -> Settings:

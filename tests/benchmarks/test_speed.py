@@ -26,3 +26,16 @@ def test_recipe(name):
     assert (outcome["weights"], outcome["checkpointing"]) == RECIPES[name]
     assert len(outcome["cpu_seconds"]) == 2
     assert outcome["peak_bytes"] > outcome["imports_bytes"] > 0
+
+
+def test_collate(capsys):
+    """A line a setting says how long its batches take to make."""
+    assert (
+        speed.main(
+            ["--collate", "--model", "builtin", "--lengths", "short", "--negatives", "1", "2"]
+        )
+        == 0
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["short, K = 1", "short, K = 2"]
+    assert all("4 examples collated in" in line for line in lines)
