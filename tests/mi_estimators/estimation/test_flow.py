@@ -120,6 +120,9 @@ def test_estimate(estimated):
     assert behind.diagnostics["flows"] == 2
     assert "2 of 2 sides behind a flow" in str(behind)
     assert "flow" not in str(before)
+    assert behind.verdict == "anchor_misfit"
+    assert "behind a flow" in behind.warnings[0]
+    assert behind.interval[1] == math.inf  # no test tells what a flow leaves
     assert behind.nats > before.nats + 0.2
     assert behind.nats < 1.2 + 3 * behind.stderr
 
