@@ -73,8 +73,9 @@ def test_density(fitted):
         (2 * bent(torch.randn(3000, 3, generator=seeded()))).round(),  # ties
         bent(torch.randn(3000, 3, generator=seeded()))
         @ torch.ones(3, 3).double(),  # one column, three times
+        sample(mi.laws.TASKS["spiral-multinormal-sparse-3-3-2-2.0"], 3000)[0],  # turned by the radius
     ],
-    ids=["normal", "margins", "one", "few", "ties", "copies"],
+    ids=["normal", "margins", "one", "few", "ties", "copies", "spiral"],
 )
 def test_not_tried(rows, monkeypatch):
     """A flow is not tried where nothing can come of it."""
