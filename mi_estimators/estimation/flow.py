@@ -22,15 +22,11 @@ from .transforms import Standard, columns_aside, margins_aside
 
 _COLUMNS, _FEWEST = 24, 1000  # columns at most, rows at least
 _DISTINCT = 0.99  # share of different values in a column; ties have no density
-_GIVEN = (
-    1e-6  # least variance of normal scores in any direction; less where a column is given by others
-)
+_GIVEN = 1e-6  # variance of normal scores in a direction, below which others give a column
 _CONTRADICTED = 5.0  # standard errors, beyond which columns are not jointly normal
 _LAYERS, _BUMPS = 4, 4
 _TURNED, _TURN_ROWS, _FIRST_STEPS = 3, 20_000, 150  # layers that look for independent columns first
-_STARTS = (
-    4  # of which the best goes on: where independent columns are looked for first decides much
-)
+_STARTS = 4  # of which the best goes on: the directions that are found first decide much
 _BATCH, _RATE, _FIRST_RATE, _CLIP = 500, 4e-2, 0.05, 20.0
 _HELD_OUT = 0.1  # share of the rows that tell when to stop
 _WORTH = 0.1  # nats a column, below which a flow is not worth its time
@@ -90,6 +86,11 @@ class Flow(nn.Module):
             rows, more = layer(rows)
             volume = volume + more
         return volume - 0.5 * (rows.square() + math.log(2 * math.pi)).sum(1)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the layers are."""
+        return next(self.layers.parameters()).device
 
     @torch.no_grad()
     def forward(self, rows: Rows) -> Rows:
@@ -199,7 +200,10 @@ def _turn(flow: Flow, rows: Rows, at_random: bool) -> None:
     """Turn the first layers, one after another, to independent columns of what the last one gave, and curve those."""
     size = rows.shape[1]
     for layer in flow.first(_TURNED):
-        start = torch.linalg.qr(torch.randn(size, size))[0] if at_random else None
+        start = None
+        if at_random:
+            start, _ = torch.linalg.qr(torch.randn(size, size, dtype=torch.float32))
+
         turn = independent_directions(rows[:_TURN_ROWS].double(), start).float()
         turned = rows @ turn
         with torch.no_grad():
@@ -210,6 +214,8 @@ def _turn(flow: Flow, rows: Rows, at_random: bool) -> None:
         _ascend(columns, lambda batch, layer=layer: _column_log_density(layer, batch), turned)
         with torch.no_grad():
             rows, _ = layer(rows)
+        if not bool(rows.isfinite().all()):  # as outliers may have it
+            return
 
 
 def _column_log_density(layer: Layer, turned: Rows) -> Tensor:

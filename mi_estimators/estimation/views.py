@@ -58,7 +58,7 @@ class View:
         """Return how far rows contradict anchors' forms, and behind flows that their columns are normal, too."""
         sides, unfinished = [], 0.0
         for side, flow in zip((x, y), self.flows, strict=True):
-            sides.append(side if flow is None else flow(side).double())
+            sides.append(side if flow is None else flow(side.to(flow.device)).double().cpu())
             if flow is not None:
                 unfinished = max(unfinished, contradiction(sides[-1]))
 

@@ -73,7 +73,9 @@ def test_density(fitted):
         (2 * bent(torch.randn(3000, 3, generator=seeded()))).round(),  # ties
         bent(torch.randn(3000, 3, generator=seeded()))
         @ torch.ones(3, 3).double(),  # one column, three times
-        sample(mi.laws.TASKS["spiral-multinormal-sparse-3-3-2-2.0"], 3000)[0],  # turned by the radius
+        sample(mi.laws.TASKS["spiral-multinormal-sparse-3-3-2-2.0"], 3000)[
+            0
+        ],  # turned by the radius
     ],
     ids=["normal", "margins", "one", "few", "ties", "copies", "spiral"],
 )
@@ -88,6 +90,16 @@ def test_given_up():
     x, _ = sample(mi.laws.TASKS["student-identity-3-3-2"], 3000)
     assert contradiction(x.double()) > 100
     assert fit_flow(x.double(), 200) is None
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e200])
+@pytest.mark.parametrize("power", [1, 5])
+def test_extremes(scale, power):
+    """Outliers and far units raise nothing: a flow is given up, or its rows are finite."""
+    one, other = torch.randn(2, 1500, 3, generator=seeded())
+    rows = scale * ((one / other) ** power).clamp(-1e90, 1e90).double() @ TURN
+    flow = fit_flow(rows, 60)
+    assert flow is None or flow(rows).isfinite().all()
 
 
 def test_deterministic(fitted):
