@@ -113,7 +113,7 @@ def fit_best_view(
 
         def score(view: View) -> float:
             _, (fit,) = fits_of(view, folds[:1])
-            return fit.score
+            return fit.score - view.handicap
 
         view = max(views, key=score) if tries else views[0]
         rows, fits = fits_of(view, folds)

@@ -27,6 +27,9 @@ _WIDE = 24  # columns of a side, beyond which distances at one scale may say mor
 _VERY_WIDE = 256  # columns of a side, beyond which no view takes them one by one
 _HELD = 0.5  # share of the variance, below which a few components are no view
 _MOST_KINDS, _DRAWS_TO_A_KIND = 1000, 8  # of a side that a classifier predicts
+_AHEAD = (
+    0.01  # nats by which the view behind flows must be ahead: a value that rests on it is flagged
+)
 _MANY = 128  # components that stand for very many columns
 
 Make = Callable[[Tensor], Transform]
@@ -44,6 +47,7 @@ class View:
         anchored: whether a copula of the first columns of each side stands beside the network.
         noise: standard deviation of the noise added to training rows, in units of the transformed rows.
         flows: what the rows of x and of y go through first; None for nothing.
+        handicap: by how many nats it must be ahead of other views on validation rows.
     """
 
     name: str
@@ -53,6 +57,7 @@ class View:
     noise: float = 0.0
     screened: bool = False
     flows: tuple[Flow | None, Flow | None] = (None, None)
+    handicap: float = 0.0
 
     def misfit(self, x: Tensor, y: Tensor, forms: set[Form]) -> float:
         """Return how far rows contradict anchors' forms, and behind flows that their columns are normal, too."""
@@ -155,4 +160,6 @@ def _flow_views(x: Tensor, y: Tensor, make: Make, steps: int) -> list[View]:
     first, second = (
         make if flow is None else partial(Flowed, flow=flow, make=make) for flow in flows
     )
-    return [View(name="flow", x=first, y=second, anchored=True, flows=flows)]
+    return [
+        View(name="flow", x=first, y=second, anchored=True, flows=flows, handicap=_AHEAD),
+    ]
