@@ -41,8 +41,9 @@ bootstrap over questions, or Wilson's for shares.
 **What is corrected for many tests.** The protocol has one test a question for the five offline questions, and Holm's
 correction over the five. Three of them are tests: z_w at equal displacement, z_w at equal KL, and other text, MIO
 against DPO. A threshold decides the other two, which count in the correction as p = 1. A verdict that needs a
-difference above 0 needs a corrected p below {claims.LEVEL:g}. No other interval is corrected, neither in the claims nor
-in the tables: of twenty such intervals about one misses its true value by chance.
+difference above 0 needs a corrected p below {claims.LEVEL:g}, and stays open until all planned seeds are there. No
+other interval is corrected, neither in the claims nor in the tables: of twenty such intervals about one misses its true
+value by chance.
 """
 SECTIONS = {"full": offline_plan.FULL.model, "quick": offline_plan.QUICK.model}
 

@@ -100,14 +100,20 @@ def p_values_of(rows: Rows, size: offline_plan.Size) -> dict[str, tuple[float, f
 
 
 def above(
-    values: list[float], name: str, p_values: dict[str, tuple[float, float]]
+    values: list[float], name: str, p_values: dict[str, tuple[float, float]], planned: int
 ) -> tuple[str, bool | None]:
-    """Return a test in words, and whether the mean is above 0 after the correction; None where that is open."""
+    """Return a test in words, and whether the mean is above 0 after the correction; None where that is open.
+
+    It is open while there are fewer seeds than `planned`: the protocol's test is over all of them.
+    """
     if name not in p_values:
         return "one seed: no test", None
 
     low, (plain, corrected) = compare.paired(values)[1], p_values[name]
     words = f"Student's: p {plain:.2g}, Holm's {corrected:.2g}"
+    if len(values) < planned:
+        return f"{words}; {len(values)} of {planned} seeds", None
+
     return words, (corrected < LEVEL or None) if low > 0 else False
 
 
@@ -140,7 +146,7 @@ def bound(rows: Rows, size: offline_plan.Size, name: str) -> Claim:
         return missing(claim)
 
     level, values = reached
-    test, higher = above(values, name, p_values_of(rows, size))
+    test, higher = above(values, name, p_values_of(rows, size), size.seeds)
     where = f"z_l = −{level:g}" if name == "depth" else f"KL = {level:g}"
     text = f"z_w(MIO) − z_w(DPO) at {where}: {offline.interval(values)} nats"
     verdict = {True: STANDS, False: AGAINST, None: OPEN}[higher]
@@ -182,7 +188,7 @@ def elsewhere(rows: Rows, size: offline_plan.Size) -> Claim:
     if not values:
         return missing(claim)
 
-    test, higher = above(values, "text", p_values_of(rows, size))
+    test, higher = above(values, "text", p_values_of(rows, size), size.seeds)
     text = f"−ln π a token, MIO − DPO: {offline.interval(values, '{:+.3f}')} nats"
     verdict = {True: AGAINST, False: STANDS, None: OPEN}[higher]
 
@@ -216,7 +222,7 @@ def right_answers(rows: Rows) -> Claim:
     verdict = STANDS if low >= 0.05 else AGAINST if high < 0.05 else OPEN
     text = f"{arm} − SFT: {mean:+.3f} [{low:+.3f}, {high:+.3f}]"
 
-    count = f"{len(values)} questions, {seeds} seeds; the best of the arms"
+    count = f"{len(values)} questions, {counted(range(seeds), 'seed')}; the best of the arms"
     return Claim(claim, text, count, INTERVAL, verdict)
 
 

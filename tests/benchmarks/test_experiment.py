@@ -53,6 +53,17 @@ def test_no_decline_is_open_until_the_whole_grid_is_run():
 
 
 @pytest.mark.parametrize(
+    ("values", "wanted"), [([0.1, 0.2], None), ([-1.0, 1.0, 0.0], False), ([1.0, 1.1, 1.2], True)]
+)
+def test_planned_seeds(values, wanted):
+    """No test is read before all planned seeds are there, whichever way it falls."""
+    p_values = {"depth": (0.001, 0.005)}
+    words, higher = claims.above(values, "depth", p_values, planned=3)
+    assert higher is wanted
+    assert ("of 3 seeds" in words) is (wanted is None)
+
+
+@pytest.mark.parametrize(
     ("gains", "verdict"),
     [
         ((1.0, 1.1, 0.9), claims.STANDS),
