@@ -195,7 +195,7 @@ def elsewhere(rows: Rows, size: offline_plan.Size) -> Claim:
     return Claim(claim, text, counted(values, "seed"), test, verdict)
 
 
-def right_answers(rows: Rows) -> Claim:
+def right_answers(rows: Rows, size: offline_plan.Size) -> Claim:
     """Preferences teach more than right answers: the best arm is above SFT by 0.05 in pass@1."""
     claim = "Preferences teach more than right answers alone, by 0.05 in pass@1"
     answers = offline.answers_of(rows)
@@ -220,6 +220,8 @@ def right_answers(rows: Rows) -> Claim:
     mean, arm, values, seeds = best
     low, high = bootstrap(values)
     verdict = STANDS if low >= 0.05 else AGAINST if high < 0.05 else OPEN
+    if seeds < size.seeds:
+        verdict = OPEN
     text = f"{arm} − SFT: {mean:+.3f} [{low:+.3f}, {high:+.3f}]"
 
     count = f"{len(values)} questions, {counted(range(seeds), 'seed')}; the best of the arms"
@@ -335,7 +337,7 @@ def offline_claims(rows: Rows, size: offline_plan.Size) -> list[Claim]:
         bound(rows, size, "kl"),
         turning(rows),
         elsewhere(rows, size),
-        right_answers(rows),
+        right_answers(rows, size),
     ]
 
 
