@@ -219,9 +219,8 @@ def right_answers(rows: Rows, size: offline_plan.Size) -> Claim:
 
     mean, arm, values, seeds = best
     low, high = bootstrap(values)
-    verdict = STANDS if low >= 0.05 else AGAINST if high < 0.05 else OPEN
-    if seeds < size.seeds:
-        verdict = OPEN
+    so_far = STANDS if low >= 0.05 else AGAINST if high < 0.05 else OPEN
+    verdict = so_far if seeds >= size.seeds else OPEN
     text = f"{arm} − SFT: {mean:+.3f} [{low:+.3f}, {high:+.3f}]"
 
     count = f"{len(values)} questions, {counted(range(seeds), 'seed')}; the best of the arms"

@@ -348,8 +348,7 @@ def page(rows: list[jsonl.Row]) -> str:
     head += ["peak GiB above imports", "model"]
     body = [line for setting, own in groups(rows).items() for line in lines(setting, own)]
 
-    parts = {part for row in rows for part in str(row["version"]).split(", ")}
-    versions = ", ".join(sorted(parts))
+    versions = ", ".join(sorted({v for row in rows for v in str(row["version"]).split(", ")}))
     notes = ", ".join(sorted({str(row["note"]) for row in rows if row.get("note")}))
     parts = [
         "# Speed and memory beside TRL\n",

@@ -81,10 +81,7 @@ class Flow(nn.Module):
 
     def log_density(self, scaled: Rows) -> Float[Tensor, " n"]:
         """Return ln of the density of scaled rows, in nats."""
-        rows, volume = scaled, 0.0
-        for layer in self.layers:
-            rows, more = layer(rows)
-            volume = volume + more
+        rows, volume = self.mapped(scaled)
         return volume - 0.5 * (rows.square() + math.log(2 * math.pi)).sum(1)
 
     @property
@@ -92,13 +89,18 @@ class Flow(nn.Module):
         """Where the layers are."""
         return next(self.layers.parameters()).device
 
+    def mapped(self, scaled: Rows) -> tuple[Rows, Float[Tensor, " n"]]:
+        """Return scaled rows behind all layers, and the logarithm of the volume that they give each."""
+        rows, volume = scaled, scaled.new_zeros(len(scaled))
+        for layer in self.layers:
+            rows, more = layer(rows)
+            volume = volume + more
+        return rows, volume
+
     @torch.no_grad()
     def forward(self, rows: Rows) -> Rows:
         """Return nearly normal rows in float32."""
-        rows = self.scaled(rows)
-        for layer in self.layers:
-            rows, _ = layer(rows)
-        return rows
+        return self.mapped(self.scaled(rows))[0]
 
 
 class Flowed(nn.Module):
@@ -134,14 +136,13 @@ def fit_flow(rows: Rows, steps: int) -> Flow | None:
     if not _promising(rows):
         return None
 
-    flow = Flow(rows)
-    scaled = flow.scaled(rows)
+    scaled = Standard(rows)(rows)
     cut = round(len(rows) * (1 - _HELD_OUT))
     train, held_out = scaled[:cut], scaled[cut:]
     wanted = _normal_copula_log_density(scaled.double()) + _WORTH * rows.shape[1]
 
+    flow, best = Flow(rows), -math.inf
     with seeded_random_state(rows.device, 0), torch.enable_grad():
-        best = -math.inf
         for number in range(_STARTS):
             tried = Flow(rows)
             _turn(tried, train, at_random=number > 0)

@@ -27,9 +27,7 @@ _WIDE = 24  # columns of a side, beyond which distances at one scale may say mor
 _VERY_WIDE = 256  # columns of a side, beyond which no view takes them one by one
 _HELD = 0.5  # share of the variance, below which a few components are no view
 _MOST_KINDS, _DRAWS_TO_A_KIND = 1000, 8  # of a side that a classifier predicts
-_AHEAD = (
-    0.01  # nats by which the view behind flows must be ahead: a value that rests on it is flagged
-)
+_AHEAD = 0.01  # nats by which the view behind flows must lead: its values are flagged
 _MANY = 128  # components that stand for very many columns
 
 Make = Callable[[Tensor], Transform]
@@ -160,6 +158,4 @@ def _flow_views(x: Tensor, y: Tensor, make: Make, steps: int) -> list[View]:
     first, second = (
         make if flow is None else partial(Flowed, flow=flow, make=make) for flow in flows
     )
-    return [
-        View(name="flow", x=first, y=second, anchored=True, flows=flows, handicap=_AHEAD),
-    ]
+    return [View(name="flow", x=first, y=second, anchored=True, flows=flows, handicap=_AHEAD)]

@@ -15,6 +15,8 @@ from tests.mi_estimators.shared import sample, seeded
 
 TURN = torch.tensor([[1.0, 1.0, 0.5], [-1.0, 1.0, 0.2], [0.3, -0.4, 1.0]], dtype=torch.float64)
 
+SPIRAL, _ = sample(mi.laws.TASKS["spiral-multinormal-sparse-3-3-2-2.0"], 3000)
+
 
 def bent(rows):
     """An invertible map that no increasing map of the columns undoes."""
@@ -71,11 +73,8 @@ def test_density(fitted):
         bent(torch.randn(3000, 3, generator=seeded()))[:, :1],  # one column
         bent(torch.randn(900, 3, generator=seeded())),  # few rows
         (2 * bent(torch.randn(3000, 3, generator=seeded()))).round(),  # ties
-        bent(torch.randn(3000, 3, generator=seeded()))
-        @ torch.ones(3, 3).double(),  # one column, three times
-        sample(mi.laws.TASKS["spiral-multinormal-sparse-3-3-2-2.0"], 3000)[
-            0
-        ],  # turned by the radius
+        bent(torch.randn(3000, 3, generator=seeded())).sum(1, keepdim=True).expand(-1, 3),  # copies
+        SPIRAL,  # turned by the radius
     ],
     ids=["normal", "margins", "one", "few", "ties", "copies", "spiral"],
 )
