@@ -25,6 +25,7 @@ NEXT = {
     "drift": "Train longer: --effort thorough.",
     "overfit": "Take more rows or fewer columns. The interval says how much may be missing.",
     "anchor_misfit": "Train longer: --effort thorough. Report the value as a lower bound.",
+    "unfinished": "Train longer: --effort thorough.",
     "disagreement": "Train longer: --effort thorough. Read docs/guides/diagnostics.md on the read-outs.",
 }
 """What to do next, by verdict."""

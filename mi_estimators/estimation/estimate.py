@@ -52,7 +52,7 @@ class MIEstimate:
             "neighbours"; "counts"; or "critics" where fresh rows were read.
         verdict: "ok"; or "nothing_found" if the value is not above noise (this is no evidence of independence); or
             the first reason not to believe the number: "dependent_rows", "repeated_rows", "low_ess", "ceiling",
-            "drift", "overfit", "anchor_misfit", "disagreement".
+            "drift", "overfit", "anchor_misfit", "unfinished", "disagreement".
         readouts: every read-out of the same scores by name, in nats.
         history: for each fold a list with one dict per evaluation: `step`; the objective on the batch (`train`) and on
             the validation rows (`validation`); from the second step on `gradient_snr`, and `noise_scale` in rows.

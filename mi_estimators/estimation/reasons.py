@@ -25,6 +25,7 @@ _APART, _TENTH = 0.01, 0.1  # nats, and a share of the value, between nearest ne
 _RESTING, _LEANING = 0.6, 0.25
 _HALTING = 0.08  # share of the value, between training and held-out rows: there is more to learn
 _UNFINISHED = 0.03  # share of the value, gained late in training: there is more to learn
+_RISING = 0.01, 0.12  # nats, and a share of the value, that more steps may add
 
 
 def reasons_of_rows(sample: Sample) -> dict[str, str]:
@@ -78,6 +79,11 @@ class Case:
     def narrow(self) -> bool:
         """Whether nearest neighbours need no second opinion."""
         return self.diagnostics.get("columns", 0) <= NARROW
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether what critics miss would show beside them: full tables, or nearest neighbours of few columns."""
+        return self.expert == "counts" or (self.narrow and "ksg" in self.diagnostics)
 
     @property
     def error(self) -> float:
@@ -136,13 +142,12 @@ def _anchor_misfit(case: Case) -> str | None:
     unfinished = d["train_gap"] > _HALTING * nats or d.get("late_gain", 0.0) > _UNFINISHED * nats
     leaning = d.get("anchor_share", 0.0) > (_LEANING if unfinished else _RESTING)
     contradicted = d.get("anchor_misfit", 0.0) > _MISFIT
-    confirmed = case.expert == "counts" or (case.narrow and "ksg" in d)
     if d.get("flows", 0) and leaning:
         return (
             "the value rests on a copula behind a flow that makes each side normal, and no test tells what such a flow"
             ' leaves. The information may be larger, by an unknown amount. More rows, or effort="thorough", may find it'
         )
-    if not (contradicted and leaning) or confirmed:
+    if not (contradicted and leaning) or case.confirmed:
         return None
 
     return (
@@ -176,6 +181,16 @@ def _drift(case: Case) -> str | None:
     return f"plug_in and bridge differ by {apart:+.2f} nats. They agree at the log-ratio, so the critic is not there"
 
 
+def _still_rising(case: Case) -> str | None:
+    missing, (least, share) = case.diagnostics.get("step_shortfall", 0.0), _RISING
+    if case.confirmed or missing <= max(least, share * case.nats):
+        return None
+    return (
+        f"training ended while validation rows still gained: about {missing:.2f} nats are missing. More steps"
+        ' would raise the estimate: effort="thorough", or a larger steps='
+    )
+
+
 def _disagreement(case: Case) -> str | None:
     d, nats, errors = case.diagnostics, case.nats, _ERRORS * case.stderr
     spread, critics = d["fold_spread"], d["critics"]
@@ -206,6 +221,7 @@ _CHECKS: tuple[tuple[str, Callable[[Case], str | None]], ...] = (
     ("anchor_misfit", _anchor_misfit),
     ("overfit", _overfit),
     ("drift", _drift),
+    ("unfinished", _still_rising),
     ("disagreement", _disagreement),
 )
 """Verdict and check, the worst first."""

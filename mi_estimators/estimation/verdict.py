@@ -110,7 +110,7 @@ def combine(
         reasons = reasons_of_rows(sample) | reasons
         nats, high, entropy_notes = _below_entropy(sample, nats, high)
         notes = [*sample.notes, *_sorting_note(sample), *entropy_notes]
-    if value.expert == "network":
+    if value.expert == "network" and "unfinished" not in reasons:
         notes += _budget_note(fits)
 
     unconfirmed = value.expert == "network" and not case.narrow

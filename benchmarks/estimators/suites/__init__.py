@@ -114,6 +114,12 @@ SUITES: dict[str, Suite] = {
         seeds=2,
         estimators=OURS,
     ),
+    "fast": Suite(
+        "All families and functions, with effort='fast'",
+        (*_rows([name for name in _PUBLISHED if name not in _TWINS]), *functions.TASKS),
+        seeds=2,
+        estimators=("mi-estimators/fast",),
+    ),
     "all_laws": Suite(
         "All laws of `laws.TASKS`",
         tuple(library.task_of(name) for name in library.LAWS),
