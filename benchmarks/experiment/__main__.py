@@ -63,7 +63,7 @@ def section(size: str, pictures: Path) -> str:
     ]
     lines = [
         *claims.offline_claims(rows[offline_plan], offline_plan.SIZES[size]),
-        *claims.online_claims(rows[online_plan]),
+        *claims.online_claims(rows[online_plan], online_plan.SIZES[size]),
     ]
     runs = [sum("seconds" in row for row in several) for several in rows.values()]
     planned = [len(list(part.runs(part.SIZES[size]))) for part in rows]

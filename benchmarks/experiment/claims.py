@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sized
+from collections.abc import Collection, Sized
 from statistics import fmean, median
 from typing import Any, NamedTuple
 
@@ -340,6 +340,38 @@ def offline_claims(rows: Rows, size: offline_plan.Size) -> list[Claim]:
     ]
 
 
-def online_claims(rows: Rows) -> list[Claim]:
+def awaited(
+    claim: Claim,
+    rows: Rows,
+    size: online_plan.Size,
+    arms: Collection[str],
+    levels: Collection[float] = online_plan.LEVELS,
+) -> Claim:
+    """Return a claim of these arms and levels, open until all their planned runs with groups of two are there."""
+    planned = {
+        (run.arm, run.level, run.seed)
+        for run in online_plan.runs(size)
+        if run.group == 2 and run.arm in arms and run.level in levels
+    }
+    found = planned & {
+        (row["arm"], row["level"], row["seed"]) for row in rows if row.get("group") == 2
+    }
+    if found == planned or claim.verdict == NONE:
+        return claim
+
+    count = f"{claim.count}; {len(found)} of {len(planned)} planned runs"
+    return claim._replace(count=count, verdict=OPEN)
+
+
+def online_claims(rows: Rows, size: online_plan.Size) -> list[Claim]:
     """Return the claims of part 2."""
-    return [sampler(rows), dead_groups(rows), normalising(rows), sharpening(rows)]
+    on_policy = [arm for arm, entry in online_plan.ARMS.items() if entry.on_policy]
+    gradients = ("GRPO", "GRPO, normalised")
+    levels = online_plan.LEVELS
+
+    return [
+        awaited(sampler(rows), rows, size, [*on_policy, "offline MIO"], levels[-1:]),
+        awaited(dead_groups(rows), rows, size, [online.WITNESS]),
+        awaited(normalising(rows), rows, size, gradients, levels[:2]),
+        awaited(sharpening(rows), rows, size, gradients),
+    ]

@@ -31,7 +31,7 @@ def online(arm, level, half, seed=0):
 
 def test_no_rows(tmp_path, monkeypatch):
     """Without rows nothing is measured, and nothing is drawn."""
-    lines = [*claims.offline_claims([], SIZE), *claims.online_claims([])]
+    lines = [*claims.offline_claims([], SIZE), *claims.online_claims([], online_plan.TINY)]
     assert {line.verdict for line in lines} == {claims.NONE}
     monkeypatch.setattr(command, "rows_of", lambda part, size: [])
     text = command.page(tmp_path)
@@ -119,6 +119,27 @@ def test_dead_groups(share, verdict):
     """Groups without a gradient are held against the prediction."""
     level = {"arm": "level", "level": 0.3, "success": 0.2, "zero_gradient": {"2": share}}
     assert claims.dead_groups([level, online("GRPO", 0.3, 10)]).verdict == verdict
+
+
+def test_planned_runs():
+    """No claim of part 2 has a verdict before all runs that it speaks of are there."""
+    size = online_plan.QUICK
+    levels = [
+        {"arm": "level", "level": x, "success": x, "zero_gradient": {"2": 0.75}}
+        for x in online_plan.LEVELS
+    ]
+    runs = [
+        online(run.arm, run.level, 10, run.seed) for run in online_plan.runs(size) if run.group == 2
+    ]
+    whole = claims.online_claims([*levels, *runs], size)
+    assert claims.OPEN not in {line.verdict for line in whole}
+
+    for place, run in enumerate(runs):
+        few = claims.online_claims([*levels, *runs[:place], *runs[place + 1 :]], size)
+        opened = [line for line in few if line.verdict == claims.OPEN]
+        assert all("planned runs" in line.count for line in opened)
+        lowest = run["level"] == online_plan.LEVELS[-1] and run["arm"] != "SFT, answer supplied"
+        assert bool(opened) is (run["arm"].startswith("GRPO") or lowest)
 
 
 def test_page(tmp_path, monkeypatch):
