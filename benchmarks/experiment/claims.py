@@ -118,7 +118,7 @@ def above(
 
 
 def decline(rows: Rows, size: offline_plan.Size) -> Claim:
-    """DPO sinks the chosen response: it falls by 1 nat from its top at some β of the grid."""
+    """DPO sinks the chosen response: in all planned seeds it falls by 1 nat from its top, at some β of the grid."""
     claim = "DPO sinks the chosen response, by 1 nat or more at some β"
     dpo = [row for row in rows if row["arm"] == "DPO"]
     if not dpo:
@@ -130,11 +130,15 @@ def decline(rows: Rows, size: offline_plan.Size) -> Claim:
         falls.setdefault(row["beta"], []).append(fall)
 
     beta = max(falls, key=lambda b: fmean(falls[b]))
-    text = f"fall of z_w at β = {beta:g}: {offline.interval(falls[beta], '{:.2f}')} nats"
-    shallow = AGAINST if falls.keys() >= {*size.grid} else OPEN
-    verdict = STANDS if fmean(falls[beta]) >= 1 else shallow
+    own, planned = falls[beta], size.seeds if beta == offline_plan.BETA else size.grid_seeds
+    text = f"fall of z_w at β = {beta:g}: {offline.interval(own, '{:.2f}')} nats, at least {min(own):.2f}"
+    count = f"{counted(own, 'seed')} of {planned}, {len(falls)} β"
+    if fmean(own) < 1:
+        verdict = AGAINST if falls.keys() >= {*size.grid} else OPEN
+    else:
+        verdict = STANDS if min(own) >= 1 and len(own) >= planned else OPEN
 
-    return Claim(claim, text, f"{counted(falls[beta], 'seed')}, {len(falls)} β", RULE, verdict)
+    return Claim(claim, text, count, RULE, verdict)
 
 
 def bound(rows: Rows, size: offline_plan.Size, name: str) -> Claim:

@@ -47,6 +47,13 @@ def test_decline(end, verdict):
     assert claims.decline([*rows, *grid], SIZE).verdict == verdict
 
 
+@pytest.mark.parametrize("ends", [(-2.0,), (-9.0, 0.5)])
+def test_decline_in_all_seeds(ends):
+    """A decline that is not there in all planned seeds does not stand, whatever the mean."""
+    rows = [offline("DPO", seed, [0.0, 1.0, end]) for seed, end in enumerate(ends)]
+    assert claims.decline(rows, SIZE).verdict == claims.OPEN
+
+
 def test_no_decline_is_open_until_the_whole_grid_is_run():
     rows = [offline("DPO", 0, [0.0, 1.0, 0.5])]
     assert claims.decline(rows, SIZE).verdict == claims.OPEN
