@@ -23,6 +23,7 @@ _OVERFIT, _MUCH = 0.02, 0.15  # nats, and a share of the value, between training
 _APART, _TENTH = 0.01, 0.1  # nats, and a share of the value, between nearest neighbours and critics
 # Shares of the objective that a misfitting anchor may have: at most, and where training ended with more to learn.
 _RESTING, _LEANING = 0.6, 0.25
+_LEARNT = 0.05, 0.5  # nats, and a share of the value, that more rows may add
 _HALTING = 0.08  # share of the value, between training and held-out rows: there is more to learn
 _UNFINISHED = 0.03  # share of the value, gained late in training: there is more to learn
 _RISING = 0.01, 0.12  # nats, and a share of the value, that more steps may add
@@ -166,7 +167,9 @@ def _overfit(case: Case) -> str | None:
             f"the critic reads {gap:.2f} nats more on its training rows than on held-out rows: more rows would raise"
             " the estimate"
         )
-    if shortfall > case.error:
+    least, share = _LEARNT
+    large = max(least, share * case.nats, _ERRORS * case.stderr)
+    if shortfall > min(case.error, large):
         return (
             f"a critic trained on half the rows reads {shortfall / LEARNING:.2f} nats less: more rows"
             " would raise the estimate"

@@ -80,6 +80,10 @@ def test_suites():
     assert len(SUITES["narrow"]) >= 10
     assert all(row.columns == (1, 1) for row in SUITES["narrow"])
 
+    for name in ("fast", "few_rows"):
+        assert {row.name for row in SUITES["published"]} <= {row.name for row in SUITES[name]}
+    assert {row.rows for row in SUITES["few_rows"]} == {500}
+
     for rows in SUITES.values():
         assert len({row.name for row in rows}) == len(rows)
 

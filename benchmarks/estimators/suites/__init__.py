@@ -10,6 +10,8 @@ A family of laws has a module, which ends with its rows.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from . import channels, cost, functions, grid, labels, library, order, pictures, shapes
 from .library import BEYOND_NORMAL, TEN
 from .suite import ALL, OURS, Suite
@@ -81,6 +83,7 @@ _PUBLISHED = dict.fromkeys(
         ),
     ]
 )
+_FAMILIES = _rows([name for name in _PUBLISHED if name not in _TWINS])
 
 SUITES: dict[str, Suite] = {
     "tasks": Suite("Ten tasks", _rows(list(TEN)), estimators=ALL),
@@ -104,7 +107,7 @@ SUITES: dict[str, Suite] = {
     "frontier": Suite("Laws where peers are strong", _rows(_FRONTIER), seeds=1),
     "published": Suite(
         "All families",
-        _rows([name for name in _PUBLISHED if name not in _TWINS]),
+        _FAMILIES,
         seeds=5,
         estimators=OURS,
     ),
@@ -116,9 +119,15 @@ SUITES: dict[str, Suite] = {
     ),
     "fast": Suite(
         "All families and functions, with effort='fast'",
-        (*_rows([name for name in _PUBLISHED if name not in _TWINS]), *functions.TASKS),
+        (*_FAMILIES, *functions.TASKS),
         seeds=2,
         estimators=("mi-estimators/fast",),
+    ),
+    "few_rows": Suite(
+        "All families, 500 rows",
+        tuple(replace(task, rows=500) for task in _FAMILIES),
+        seeds=2,
+        estimators=OURS,
     ),
     "all_laws": Suite(
         "All laws of `laws.TASKS`",

@@ -1,11 +1,13 @@
 """Interval, verdict and report: what is said of estimates that are right, and of those that are not."""
 
+import dataclasses
 import math
 
 import pytest
 import torch
 
 import mi_estimators as mi
+from mi_estimators.estimation.reasons import Case, reasons_of_value
 from tests.mi_estimators.shared import sample, seeded
 
 FAST = dict(steps=60, hidden=16, batch_size=128, folds=2)
@@ -26,6 +28,45 @@ def test_learning_curve():
     assert (
         estimator.estimate(*sample(law, 500, seed=1)).diagnostics["learning_shortfall"] == missing
     )
+
+
+SHORTFALLS = [
+    ("ok", 1.0, 0.01, 0.2, 0.0),
+    ("overfit", 0.5, 0.03, 0.31, 0.0),  # 0.3 nats are missing, of whatever value
+    ("overfit", 0.4, 0.03, 0.21, 0.0),  # more than half the value
+    ("ok", 0.4, 0.04, 0.21, 0.0),  # the same, within noise
+    ("ok", 0.01, 0.001, 0.04, 0.0),  # too little to speak of
+    ("unfinished", 1.0, 0.01, 0.0, 0.13),
+    ("ok", 1.0, 0.01, 0.0, 0.11),
+    ("ok", 0.01, 0.001, 0.0, 0.009),
+    ("overfit", 1.0, 0.01, 0.4, 0.2),  # more steps would not help
+]
+
+
+@pytest.mark.parametrize(("verdict", "nats", "stderr", "of_rows", "of_steps"), SHORTFALLS)
+def test_shortfalls(verdict, nats, stderr, of_rows, of_steps):
+    """A value says what is missing of it: for want of rows, or of steps."""
+    diagnostics = {
+        **{"effective_sample_size": 1e3, "negatives": 1e5, "candidates": 32, "train_gap": 0.0},
+        **{"fold_spread": 0.0, "critics": nats, "columns": 6},
+        **{"learning_shortfall": of_rows, "step_shortfall": of_steps},
+    }
+    case = Case(
+        row=mi.ESTIMATORS["js"],
+        nats=nats,
+        stderr=stderr,
+        expert="network",
+        readouts={"plug_in": nats, "bridge": nats, "dv": nats},
+        diagnostics=diagnostics,
+        finite=True,
+        closed_form=False,
+    )
+    assert next(iter(reasons_of_value(case)), "ok") == verdict
+
+    tables = dataclasses.replace(case, expert="counts")
+    neighbours = dataclasses.replace(case, diagnostics=diagnostics | {"columns": 2, "ksg": nats})
+    for confirmed in (tables, neighbours):
+        assert "unfinished" not in reasons_of_value(confirmed)
 
 
 def test_one_of_many():
