@@ -65,6 +65,11 @@ def ask(model: str, task: tuple[str, int, int], size: plan.Size, out: Path) -> l
     return [sum(row["right"] for row in record["responses"]) for record in records]
 
 
+def weights_of(size: plan.Size, level: dict[str, Any]) -> str:
+    """Return the weights that a level's runs start from: a row names SmolLM2's, which lie elsewhere on each machine."""
+    return arithmetic.gguf().as_posix() if size is plan.FULL else level["model"]
+
+
 def level_row(size: plan.Size, level: float, rows: list[dict]) -> dict[str, Any]:
     """Choose the model and the task whose base success is nearest to a level; return their row."""
     if size is plan.FULL:
@@ -100,23 +105,27 @@ def level_row(size: plan.Size, level: float, rows: list[dict]) -> dict[str, Any]
 
 def candidates_row(size: plan.Size) -> dict[str, Any]:
     """Ask the real model all candidate tasks; return what it answers right."""
-    model = arithmetic.gguf().as_posix()
-    right = {}
+    model, right = arithmetic.gguf().as_posix(), {}
     for k, task in enumerate(plan.CANDIDATES):
         right[str(k)] = ask(model, task, size, BUILD / f"candidate-{k}.jsonl")
     names = [list(task) for task in plan.CANDIDATES]
 
-    return {"size": size.name, "arm": "candidates", "model": model, "tasks": names, "right": right}
+    return {
+        **{"size": size.name, "arm": "candidates", "model": size.model},
+        **{"tasks": names, "right": right, "samples": DRAWN, "command": COMMAND},
+    }
 
 
 def train(size: plan.Size, run: plan.Run, level: dict[str, Any]) -> dict[str, Any]:
     """Train a run; return its row."""
     out = BUILD / size.name / f"{run.name}.json"
-    flags = run.flags(size, level["model"], tuple(level["task"]), out)
+    flags = run.flags(size, weights_of(size, level), tuple(level["task"]), out)
     began, cpu = time.monotonic(), time.process_time()
     shared.succeed(online.main(flags), run.name)
     journal = jsonl.read(out.with_suffix(".journal.jsonl"))
     command = json.loads(out.read_text(encoding="utf-8"))["command"]
+    if size is plan.FULL:
+        command = f'{COMMAND} --only "{run.name}"'
     row = {
         **run.key(size),
         "model": size.model,
