@@ -18,8 +18,9 @@ from benchmarks.environment import require
 require("llm", "benchmarks.smollm2_online")  # before the imports that need it
 
 from benchmarks.experiment import shared, small_model
-from benchmarks.smollm2_arithmetic import plan as arithmetic
 from benchmarks.smollm2_arithmetic.records import rounded
+from benchmarks.smollm2_offline import plan as offline_plan
+from benchmarks.smollm2_offline.data import start_of
 from llm_adapter import online
 from llm_adapter.arguments.online import OnlineArguments
 from llm_adapter.arguments.rollouts import TaskArguments
@@ -66,8 +67,8 @@ def ask(model: str, task: tuple[str, int, int], size: plan.Size, out: Path) -> l
 
 
 def weights_of(size: plan.Size, level: dict[str, Any]) -> str:
-    """Return the weights that a level's runs start from: a row names SmolLM2's, which lie elsewhere on each machine."""
-    return arithmetic.gguf().as_posix() if size is plan.FULL else level["model"]
+    """Return the weights that a level's runs start from: part 1's start, or the small model as the level taught it."""
+    return start_of(offline_plan.FULL) if size is plan.FULL else level["model"]
 
 
 def level_row(size: plan.Size, level: float, rows: list[dict]) -> dict[str, Any]:
@@ -104,8 +105,8 @@ def level_row(size: plan.Size, level: float, rows: list[dict]) -> dict[str, Any]
 
 
 def candidates_row(size: plan.Size) -> dict[str, Any]:
-    """Ask the real model all candidate tasks; return what it answers right."""
-    model, right = arithmetic.gguf().as_posix(), {}
+    """Ask the real model, as part 1 starts it, all candidate tasks; return what it answers right."""
+    model, right = start_of(offline_plan.FULL), {}
     for k, task in enumerate(plan.CANDIDATES):
         right[str(k)] = ask(model, task, size, BUILD / f"candidate-{k}.jsonl")
     names = [list(task) for task in plan.CANDIDATES]
@@ -191,7 +192,7 @@ def pilot(size: plan.Size) -> str:
     """Time a round, an evaluation and the start of the size on this machine; return the hours of all its runs."""
     folder = BUILD / "pilot"
     folder.mkdir(parents=True, exist_ok=True)
-    model = arithmetic.gguf().as_posix()
+    model = start_of(offline_plan.FULL)
 
     seconds = {}
     for name, rounds, asked in (("start", 1, 0), ("rounds", 4, 0), ("asking", 1, 16)):

@@ -21,7 +21,9 @@ HERE = Path(os.path.relpath(Path(__file__).parent))
 """Relative: commands and files name no folder of this machine."""
 BETA = 0.1
 LEVELS = (0.3, 0.05, 0.01)
-SMOLLM2 = "SmolLM2-135M-Instruct, dequantised from a 4-bit file (Q4_1)"
+SMOLLM2 = (
+    "SmolLM2-135M-Instruct, dequantised from a 4-bit file (Q4_1), taught to finish as part 1 starts"
+)
 
 
 @dataclass(frozen=True)
