@@ -32,7 +32,8 @@ This page is written by `{COMMAND}` from the rows of two commands: only the capt
 matchings, and what counts against each claim.
 
 **Two models.** SmolLM2-135M-Instruct is *dequantised from a 4-bit file (Q4_1)*: its weights are not the published
-ones. The small transformer (119 thousand weights) is taught here to be right with a chosen probability; it shows
+ones. Both parts start after one pass over its own finished answers, so that stopping is not what is learnt.
+The small transformer (119 thousand weights) is taught here to be right with a chosen probability; it shows
 shapes in minutes and is evidence about no language model.
 
 z = ln π/π_ref in nats; w is a right answer and l a wrong one. Brackets are 95 % intervals: Student's over seeds, the
