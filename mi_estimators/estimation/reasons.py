@@ -23,7 +23,7 @@ _OVERFIT, _MUCH = 0.02, 0.15  # nats, and a share of the value, between training
 _APART, _TENTH = 0.01, 0.1  # nats, and a share of the value, between nearest neighbours and critics
 # Shares of the objective that a misfitting anchor may have: at most, and where training ended with more to learn.
 _RESTING, _LEANING = 0.6, 0.25
-_LEARNT = 0.05, 0.5  # nats, and a share of the value, that more rows may add
+_LEARNT = 0.05, 1 / 3  # nats, and a share of the value, that more rows may add
 _HALTING = 0.08  # share of the value, between training and held-out rows: there is more to learn
 _UNFINISHED = 0.03  # share of the value, gained late in training: there is more to learn
 _RISING = 0.01, 0.12  # nats, and a share of the value, that more steps may add
