@@ -61,6 +61,8 @@ CANDIDATES = (  # tasks from which the real model's levels are chosen: the neare
     ("chain_sum", 3, 1),
     ("products", 2, 2),
     ("chain_sum", 4, 2),
+    ("chain_sum", 4, 1),
+    ("chain_sum", 5, 1),
 )
 SMALL_TASK = ("products", 2, 1)
 TAUGHT = {0.3: 0.38, 0.05: 0.105, 0.01: 0.01}
