@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sized
+from collections.abc import Callable, Collection, Sized
 from statistics import fmean, median
 from typing import Any, NamedTuple
 
@@ -14,13 +14,15 @@ from benchmarks.smollm2_offline import plan as offline_plan
 from benchmarks.smollm2_offline import tables as offline
 from benchmarks.smollm2_online import plan as online_plan
 from benchmarks.smollm2_online import tables as online
-from llm_adapter.evaluation.rates import bootstrap, pass_at_k, powers, wilson
+from llm_adapter.evaluation.rates import bootstrap, powers, wilson
 
 Rows = list[dict]
 NONE = "not measured"
 STANDS, AGAINST, OPEN = "stands", "counts against it", "not resolved"
 
 RULE, INTERVAL = "none: a threshold decides", "95 % interval, not corrected"
+ANSWERS, TEXT = 0.05, 0.05
+"""Smallest effects of interest: of pass@1, and of −ln π a token of other text, in nats."""
 QUESTIONS, LEVEL = 5, 0.05
 """The offline questions over which the protocol corrects by Holm's method, and the level of their tests."""
 
@@ -117,28 +119,48 @@ def above(
     return words, (corrected < LEVEL or None) if low > 0 else False
 
 
+def absent(
+    rows: Rows, size: offline_plan.Size, wanted: Callable[[offline_plan.Run], bool]
+) -> list[offline_plan.Run]:
+    """Return the wanted ones of the planned offline runs that have no row yet."""
+    there = {(r["arm"], r.get("matching"), r.get("beta"), r.get("seed")) for r in rows}
+    return [
+        run
+        for run in offline_plan.runs(size)
+        if wanted(run) and (run.arm, run.matching, run.beta, run.seed) not in there
+    ]
+
+
 def decline(rows: Rows, size: offline_plan.Size) -> Claim:
-    """DPO sinks the chosen response: in all planned seeds it falls by 1 nat from its top, at some β of the grid."""
+    """DPO sinks the chosen response: at some β, of several seeds and all of them, it falls by 1 nat from its top."""
     claim = "DPO sinks the chosen response, by 1 nat or more at some β"
-    dpo = [row for row in rows if row["arm"] == "DPO"]
-    if not dpo:
+    turns: dict[float, list[compare.Turn]] = {}
+    for row in rows:
+        if row["arm"] == "DPO":
+            turn = compare.turn(row["steps"], row["z_chosen"], row["z_rejected"])
+            turns.setdefault(row["beta"], []).append(turn)
+
+    if not turns:
         return missing(claim)
 
-    falls: dict[float, list[float]] = {}
-    for row in dpo:
-        fall = compare.turn(row["steps"], row["z_chosen"], row["z_rejected"]).fall
-        falls.setdefault(row["beta"], []).append(fall)
+    falls = {beta: [turn.fall for turn in several] for beta, several in turns.items()}
+    without = {
+        beta: len(absent(rows, size, lambda run, b=beta: (run.arm, run.beta) == ("DPO", b)))
+        for beta in falls
+    }
+    sunk = [b for b, own in falls.items() if len(own) > 1 and min(own) >= 1 and not without[b]]
+    shallow = all(fmean(own) < 1 for own in falls.values())
+    whole = not absent(rows, size, lambda run: run.arm == "DPO")
+    verdict = STANDS if sunk else AGAINST if shallow and whole else OPEN
 
-    beta = max(falls, key=lambda b: fmean(falls[b]))
-    own, planned = falls[beta], size.seeds if beta == offline_plan.BETA else size.grid_seeds
-    text = f"fall of z_w at β = {beta:g}: {offline.interval(own, '{:.2f}')} nats, at least {min(own):.2f}"
-    count = f"{counted(own, 'seed')} of {planned}, {len(falls)} β"
-    if fmean(own) < 1:
-        verdict = AGAINST if falls.keys() >= {*size.grid} else OPEN
-    else:
-        verdict = STANDS if min(own) >= 1 and len(own) >= planned else OPEN
+    shown = sunk or ([offline_plan.BETA] if offline_plan.BETA in falls else list(falls))
+    beta = max(shown, key=lambda beta: fmean(falls[beta]))
+    tops = offline.interval([turn.top for turn in turns[beta]])
+    text = f"β = {beta:g}: z_w has its top at {tops} and falls by {offline.interval(falls[beta], '{:.2f}')} nats"
+    text += f", at least {min(falls[beta]):.2f}"
 
-    return Claim(claim, text, count, RULE, verdict)
+    seeds = f"{len(falls[beta])} of {len(falls[beta]) + without[beta]} seeds"
+    return Claim(claim, text, f"{seeds}, {len(falls)} β", RULE, verdict)
 
 
 def bound(rows: Rows, size: offline_plan.Size, name: str) -> Claim:
@@ -158,43 +180,63 @@ def bound(rows: Rows, size: offline_plan.Size, name: str) -> Claim:
     return Claim(claim, text, counted(values, "seed"), test, verdict)
 
 
-def turning(rows: Rows) -> Claim:
-    """T1 predicts the margin at the turn within a factor of 2."""
-    claim = "T1 predicts the margin at which DPO turns, within a factor of 2"
+def turning(rows: Rows, size: offline_plan.Size) -> Claim:
+    """T1 predicts the margin at which DPO at its first β turns within a factor of 2, or that it does not turn."""
+    claim = "T1 predicts the margin at which DPO (β = 0.1) turns, within a factor of 2"
     prediction = next((row for row in rows if row["arm"] == "T1"), None)
-    dpo = [row for row in rows if row["arm"] == "DPO"]
-    if prediction is None or not dpo:
+    own = offline.runs_of(rows, "DPO")
+    if prediction is None or not own:
         return missing(claim)
 
-    turns = [
-        (compare.turn(r["steps"], r["z_chosen"], r["z_rejected"]), r["steps"][-1]) for r in dpo
+    turns = [compare.turn(r["steps"], r["z_chosen"], r["z_rejected"]) for r in own]
+    sinking = sum(turn.step == 0 for turn in turns)
+    inside = [
+        turn.margin
+        for turn, row in zip(turns, own, strict=True)
+        if 0 < turn.step < row["steps"][-1]
     ]
-    inside = [turn.margin for turn, end in turns if 0 < turn.step < end]
-    if not inside or prediction["margin"] is None:
-        inner = f"runs that turn inside: {len(inside)} of {len(dpo)}"
-        text = f"{prediction['turns']:.0%} of prompts predicted to turn; {inner}"
-        return Claim(claim, text, f"{prediction['prompts']} prompts", RULE, OPEN)
+    if inside and prediction["margin"] is not None:
+        text = f"{prediction['margin']:.2f} predicted, {median(inside):.2f} measured (median, nats)"
+        verdict = STANDS if 0.5 <= median(inside) / prediction["margin"] <= 2 else AGAINST
+    else:
+        text = (
+            f"of the prompts {prediction['turns']:.0%} are predicted to turn and {prediction['falls_at_once']:.0%} to"
+            f" fall at once, the others to rise; runs that fall at once: {sinking} of {len(own)}"
+        )
+        verdict = AGAINST if sinking == len(own) and prediction["falls_at_once"] < 0.5 else OPEN
 
-    measured = median(inside)
-    text = f"{prediction['margin']:.2f} predicted, {measured:.2f} measured (median, nats)"
-    ratio = measured / prediction["margin"]
-    verdict = STANDS if 0.5 <= ratio <= 2 else AGAINST
+    without = absent(rows, size, lambda run: (run.arm, run.beta) == ("DPO", offline_plan.BETA))
+    count = f"{prediction['prompts']} prompts, {len(own)} of {len(own) + len(without)} planned runs"
+    return Claim(claim, text, count, RULE, OPEN if without else verdict)
 
-    return Claim(
-        claim, text, f"{prediction['prompts']} prompts, {counted(inside, 'run')}", RULE, verdict
-    )
+
+def answer_differences(rows: Rows) -> list[float]:
+    """Return pass@1, MIO − DPO within each seed."""
+    answers = offline.answers_of(rows)
+    dpo = {row["seed"]: fmean(row["right"]) / answers for row in offline.runs_of(rows, "DPO")}
+    mio = offline.runs_of(rows, "MIO")
+    return [fmean(r["right"]) / answers - dpo[r["seed"]] for r in mio if r["seed"] in dpo]
 
 
 def elsewhere(rows: Rows, size: offline_plan.Size) -> Claim:
-    """Anchored losses cost nothing elsewhere: other text is no less likely under MIO than under DPO."""
-    claim = "Other text (the Apache licence) is no less likely under MIO than under DPO"
-    values = text_differences(rows)
+    """Anchored losses cost nothing: MIO loses neither other text nor pass@1 beside DPO, by the smallest effects."""
+    claim = "MIO loses neither other text (the Apache licence) nor right answers beside DPO"
+    values, answers = text_differences(rows), answer_differences(rows)
     if not values:
         return missing(claim)
 
     test, higher = above(values, "text", p_values_of(rows, size), size.seeds)
-    text = f"−ln π a token, MIO − DPO: {offline.interval(values, '{:+.3f}')} nats"
-    verdict = {True: AGAINST, False: STANDS, None: OPEN}[higher]
+    text = (
+        f"MIO − DPO: −ln π a token {offline.interval(values, '{:+.3f}')} nats,"
+        f" pass@1 {offline.interval(answers, '{:+.3f}')}"
+    )
+    (_, _, most), (_, least, best) = compare.paired(values), compare.paired(answers)
+    if len(values) < size.seeds:
+        verdict = OPEN
+    elif higher or best < -ANSWERS:
+        verdict = AGAINST
+    else:
+        verdict = STANDS if most < TEXT and least > -ANSWERS else OPEN
 
     return Claim(claim, text, counted(values, "seed"), test, verdict)
 
@@ -223,8 +265,8 @@ def right_answers(rows: Rows, size: offline_plan.Size) -> Claim:
 
     mean, arm, values, seeds = best
     low, high = bootstrap(values)
-    so_far = STANDS if low >= 0.05 else AGAINST if high < 0.05 else OPEN
-    verdict = so_far if seeds >= size.seeds else OPEN
+    so_far = STANDS if low >= ANSWERS else AGAINST if high < ANSWERS else OPEN
+    verdict = OPEN if absent(rows, size, lambda run: run.beta == offline_plan.BETA) else so_far
     text = f"{arm} − SFT: {mean:+.3f} [{low:+.3f}, {high:+.3f}]"
 
     count = f"{len(values)} questions, {counted(range(seeds), 'seed')}; the best of the arms"
@@ -297,7 +339,11 @@ def normalising(rows: Rows) -> Claim:
         if near and far and all(near) and all(far):
             values[arm] = fmean(far) / fmean(near)
 
-    runs = sum(row["arm"] in ("GRPO", "GRPO, normalised") for row in rows)
+    runs = sum(
+        len(online.runs_of(rows, arm, level))
+        for arm in ("GRPO", "GRPO, normalised")
+        for level in (high, low)
+    )
     if not runs:
         return missing(claim)
     if len(values) < 2:
@@ -311,25 +357,25 @@ def normalising(rows: Rows) -> Claim:
 
 
 def sharpening(rows: Rows) -> Claim:
-    """On-policy training sharpens and does not reach: pass@16 does not rise by 0.05."""
-    claim = "On-policy policy gradients do not raise pass@16, by 0.05 or more"
-    own = [row for row in rows if row["arm"].startswith("GRPO") and row["group"] == 2]
-    if not own:
+    """On-policy training sharpens and does not reach: no arm's pass@16 rises by 0.05 from any level."""
+    claim = "On-policy policy gradients do not raise pass@16, by 0.05 or more, from any level"
+    gains, runs, k = [], 0, 16
+    for arm in ("GRPO", "GRPO, normalised"):
+        for level in online_plan.LEVELS:
+            if own := online.runs_of(rows, arm, level):
+                runs, k = runs + len(own), powers(own[0]["samples"])[-1]
+                values = online.gains(own, k)
+                gains.append((fmean(values), *bootstrap(values), f"{arm}, ε near {level:g}"))
+
+    if not gains:
         return missing(claim)
 
-    samples = own[0]["samples"]
-    k = powers(samples)[-1]
-    values = [
-        pass_at_k(after, samples, k) - pass_at_k(before, samples, k)
-        for row in own
-        for before, after in zip(row["before"], row["after"], strict=True)
-    ]
+    mean, low, high, name = max(gains)
+    raised = any(low > 0 and mean >= ANSWERS for mean, low, _, _ in gains)
+    verdict = AGAINST if raised else STANDS if all(g[2] < ANSWERS for g in gains) else OPEN
+    text = f"pass@{k} after − before, the largest of {len(gains)}: {mean:+.3f} [{low:+.3f}, {high:+.3f}] ({name})"
 
-    low, high = bootstrap(values)
-    verdict = AGAINST if low > 0 and fmean(values) >= 0.05 else STANDS if high < 0.05 else OPEN
-    text = f"pass@{k} after − before: {fmean(values):+.3f} [{low:+.3f}, {high:+.3f}]"
-
-    return Claim(claim, text, counted(own, "run"), INTERVAL, verdict)
+    return Claim(claim, text, f"{runs} runs", INTERVAL, verdict)
 
 
 def offline_claims(rows: Rows, size: offline_plan.Size) -> list[Claim]:
@@ -338,7 +384,7 @@ def offline_claims(rows: Rows, size: offline_plan.Size) -> list[Claim]:
         decline(rows, size),
         bound(rows, size, "depth"),
         bound(rows, size, "kl"),
-        turning(rows),
+        turning(rows, size),
         elsewhere(rows, size),
         right_answers(rows, size),
     ]

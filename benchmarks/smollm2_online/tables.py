@@ -127,8 +127,7 @@ def sharpening(rows: Rows) -> str:
             own = runs_of(rows, arm, level)
             if not own:
                 continue
-            samples = own[0]["samples"]
-            cells = [gain(own, samples, k) for k in (1, powers(samples)[-1])]
+            cells = [gain(own, k) for k in (1, powers(own[0]["samples"])[-1])]
             body.append([arm, f"{level:g}", str(len(own)), *cells])
 
     k = max((row["samples"] for row in rows if "after" in row), default=16)
@@ -136,10 +135,10 @@ def sharpening(rows: Rows) -> str:
     return Table(head, body).markdown() if body else NONE
 
 
-def gain(own: Rows, samples: int, k: int) -> str:
-    """Return the mean gain of pass@k over questions, each the mean over seeds, with its bootstrap interval."""
-    count = min(len(row["after"]) for row in own)
-    values = [
+def gains(own: Rows, k: int) -> list[float]:
+    """Return the gain of pass@k of each question, the mean over seeds."""
+    samples, count = own[0]["samples"], min(len(row["after"]) for row in own)
+    return [
         fmean(
             pass_at_k(row["after"][q], samples, k) - pass_at_k(row["before"][q], samples, k)
             for row in own
@@ -147,6 +146,10 @@ def gain(own: Rows, samples: int, k: int) -> str:
         for q in range(count)
     ]
 
+
+def gain(own: Rows, k: int) -> str:
+    """Return the mean gain of pass@k over questions with its bootstrap interval."""
+    values = gains(own, k)
     low, high = bootstrap(values)
     mean = fmean(values)
     return NONE if math.isnan(mean) else f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"

@@ -59,6 +59,72 @@ def test_no_decline_is_open_until_the_whole_grid_is_run():
     assert claims.decline(rows, SIZE).verdict == claims.OPEN
 
 
+PREDICTED = {"arm": "T1", "turns": 0.1, "falls_at_once": 0.0, "margin": 2.0, "prompts": 4}
+
+
+@pytest.mark.parametrize(
+    ("curve", "prediction", "verdict"),
+    [
+        ([0.0, 1.0, 0.0], {}, claims.STANDS),  # the margin is 2 at the top
+        ([0.0, 1.0, 0.0], {"margin": 5.0}, claims.AGAINST),
+        ([0.0, -1.0, -2.0], {}, claims.AGAINST),  # it falls at once, and was to rise
+        ([0.0, -1.0, -2.0], {"falls_at_once": 0.9}, claims.OPEN),
+    ],
+)
+def test_turning(curve, prediction, verdict):
+    """A prediction that fails is said to fail, once all seeds are there."""
+    rows = [PREDICTED | prediction, *(offline("DPO", seed, curve) for seed in (0, 1))]
+    assert claims.turning(rows, SIZE).verdict == verdict
+    assert claims.turning(rows[:2], SIZE).verdict == claims.OPEN
+
+
+@pytest.mark.parametrize(
+    ("text", "right", "verdict"),
+    [
+        (0.0, [1, 0], claims.STANDS),
+        (0.2, [1, 0], claims.OPEN),  # a loss that no test resolves, and none excludes
+        (0.0, [0, 0], claims.AGAINST),
+    ],
+)
+def test_elsewhere(text, right, verdict):
+    """What is not resolved does not stand, and lost answers count, too."""
+    rows = [offline("DPO", seed, [0.0, 0.5, 0.0]) for seed in (0, 1)]
+    mio = [offline("MIO", seed, [0.0, 0.5, 0.0]) for seed in (0, 1)]
+    rows += [
+        row | {"right": right, "text_nats": 5.0 + sign * text}
+        for row, sign in zip(mio, (2, -1), strict=True)
+    ]
+    assert claims.elsewhere(rows, SIZE).verdict == verdict
+    assert claims.elsewhere([rows[0], rows[2]], SIZE).verdict == claims.OPEN
+
+
+def test_right_answers_need_all_arms():
+    """The best of the arms is not known before all have run."""
+    rows = [
+        offline(run.arm, run.seed, [0.0, 0.5, 0.0]) | {"matching": run.matching}
+        for run in offline_plan.runs(SIZE)
+        if run.beta == offline_plan.BETA
+    ]
+    assert claims.right_answers(rows, SIZE).verdict == claims.AGAINST
+    assert claims.right_answers(rows[:-1], SIZE).verdict == claims.OPEN
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [
+        ([1, 1], [1, 1], claims.STANDS),
+        ([0, 0], [4, 4], claims.AGAINST),
+        ([1, 0], [0, 4], claims.OPEN),
+    ],
+)
+def test_sharpening(before, after, verdict):
+    """Each arm is held to the rule at each level: a gain at one is not averaged away by losses at others."""
+    loss = {"before": [1, 1], "after": [0, 0]}
+    rows = [online("GRPO", level, 10) | loss for level in online_plan.LEVELS[:2]]
+    rows.append(online("GRPO", online_plan.LEVELS[2], 10) | {"before": before, "after": after})
+    assert claims.sharpening(rows).verdict == verdict
+
+
 @pytest.mark.parametrize(
     ("values", "wanted"), [([0.1, 0.2], None), ([-1.0, 1.0, 0.0], False), ([1.0, 1.1, 1.2], True)]
 )
