@@ -101,7 +101,7 @@ plt.show()
 # | `nothing_found` | report the upper end; test by `permutation_test` (section 4); this is no evidence of independence |
 # | `overfit` | take more rows or fewer columns; the interval says how much may be missing |
 #
-# The others follow in section 3; [the guide](../docs/guides/two_arrays.md#what-to-do-at-each-verdict) has them all. A verdict does not see everything: copies with a little noise on them are
+# Three more follow in section 3; [the guide](../docs/guides/two_arrays.md#what-to-do-at-each-verdict) has them all. A verdict does not see everything: copies with a little noise on them are
 # no copies, and a patient whose rows differ is one only if you say so.
 
 # %%

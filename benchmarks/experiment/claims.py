@@ -323,7 +323,13 @@ def dead_groups(rows: Rows) -> Claim:
         return missing(claim)
 
     verdict = STANDS if all(inside) else AGAINST
-    return Claim(claim, "; ".join(parts), f"{total_runs} runs, 64 groups each", INTERVAL, verdict)
+    return Claim(
+        claim,
+        "; ".join(parts),
+        f"{counted(range(total_runs), 'run')}, 64 groups each",
+        INTERVAL,
+        verdict,
+    )
 
 
 def normalising(rows: Rows) -> Claim:
@@ -375,7 +381,7 @@ def sharpening(rows: Rows) -> Claim:
     verdict = AGAINST if raised else STANDS if all(g[2] < ANSWERS for g in gains) else OPEN
     text = f"pass@{k} after − before, the largest of {len(gains)}: {mean:+.3f} [{low:+.3f}, {high:+.3f}] ({name})"
 
-    return Claim(claim, text, f"{runs} runs", INTERVAL, verdict)
+    return Claim(claim, text, counted(range(runs), "run"), INTERVAL, verdict)
 
 
 def offline_claims(rows: Rows, size: offline_plan.Size) -> list[Claim]:
@@ -409,7 +415,7 @@ def awaited(
     if found == planned or claim.verdict == NONE:
         return claim
 
-    count = f"{claim.count}; {len(found)} of {len(planned)} planned runs"
+    count = f"{len(found)} of {len(planned)} planned runs"
     return claim._replace(count=count, verdict=OPEN)
 
 

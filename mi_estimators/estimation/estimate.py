@@ -45,6 +45,7 @@ class MIEstimate:
             (3) 1/(√2 − 1) = 2.4 times what a critic trained on half the rows reads less: if that falls as n^(−½), so
             much is still missing;
             (4) 5 % of what a network or additive noise reads, as measured on the laws of `benchmarks/estimators`.
+            Where the steps ended training, twice what the last third of them gave is added.
             The upper end is at least that of nearest neighbours. It is open where the critics may miss any amount.
             The interval does not cover dependence that no expert can see.
         estimator: the row of `ESTIMATORS` that was used.

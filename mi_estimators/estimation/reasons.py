@@ -186,11 +186,13 @@ def _drift(case: Case) -> str | None:
 
 def _still_rising(case: Case) -> str | None:
     missing, (least, share) = case.diagnostics.get("step_shortfall", 0.0), _RISING
-    if case.confirmed or missing <= max(least, share * case.nats):
+    small = missing <= max(least, share * case.nats)
+    beaten = not case.by_critics and case.diagnostics["critics"] + missing <= case.nats
+    if small or beaten or case.confirmed:
         return None
     return (
-        f"training ended while validation rows still gained: about {missing:.2f} nats are missing. More steps"
-        ' would raise the estimate: effort="thorough", or a larger steps='
+        f"training ended while validation rows still gained: if they go on like 1/steps, {missing:.2f} nats of the"
+        ' critics\' value are missing. More steps would raise it: effort="thorough", or a larger steps='
     )
 
 

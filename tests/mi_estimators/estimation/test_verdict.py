@@ -63,9 +63,12 @@ def test_shortfalls(verdict, nats, stderr, of_rows, of_steps):
     )
     assert next(iter(reasons_of_value(case)), "ok") == verdict
 
+    above = dataclasses.replace(
+        case, expert="neighbours", diagnostics=diagnostics | {"critics": nats - of_steps - 0.001}
+    )
     tables = dataclasses.replace(case, expert="counts")
     neighbours = dataclasses.replace(case, diagnostics=diagnostics | {"columns": 2, "ksg": nats})
-    for confirmed in (tables, neighbours):
+    for confirmed in (above, tables, neighbours):
         assert "unfinished" not in reasons_of_value(confirmed)
 
 
