@@ -353,7 +353,8 @@ def normalising(rows: Rows) -> Claim:
     if not runs:
         return missing(claim)
     if len(values) < 2:
-        return Claim(claim, "an arm does not reach ½ from both levels", f"{runs} runs", RULE, OPEN)
+        text = "the runs do not show both arms at ½ from both levels"
+        return Claim(claim, text, counted(range(runs), "run"), RULE, OPEN)
 
     plain, normalised = values.values()
     text = f"ratio of rounds, ε near {low:g} over {high:g}: plain {plain:.1f}, normalised {normalised:.1f}"

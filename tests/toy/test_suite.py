@@ -96,7 +96,7 @@ def test_interruption(tmp_path, monkeypatch):
 
 
 PATIENT = """
-import sys, time
+import signal, sys, time
 from toy.__main__ import main
 from toy.experiment import experiments
 
@@ -106,6 +106,7 @@ for kind, run in runs.items():
         time.sleep(2)
         return run(spec, seed)
     runs[kind] = patient
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 sys.exit(main(sys.argv[1:]))
 """
 
