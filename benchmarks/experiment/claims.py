@@ -78,11 +78,16 @@ def deepest(rows: Rows, size: offline_plan.Size, name: str) -> tuple[float, list
     return None
 
 
+def above_dpo(rows: Rows, value: Callable[[dict], float]) -> list[float]:
+    """Return a value of a run, MIO − DPO within each seed."""
+    dpo = {row["seed"]: value(row) for row in offline.runs_of(rows, "DPO")}
+    mio = offline.runs_of(rows, "MIO")
+    return [value(row) - dpo[row["seed"]] for row in mio if row["seed"] in dpo]
+
+
 def text_differences(rows: Rows) -> list[float]:
     """Return −ln π of a token of other text, MIO − DPO within each seed."""
-    mio, dpo = (offline.runs_of(rows, arm) for arm in ("MIO", "DPO"))
-    seeds = {row["seed"]: row["text_nats"] for row in dpo}
-    return [row["text_nats"] - seeds[row["seed"]] for row in mio if row["seed"] in seeds]
+    return above_dpo(rows, lambda row: row["text_nats"])
 
 
 def p_values_of(rows: Rows, size: offline_plan.Size) -> dict[str, tuple[float, float]]:
@@ -137,8 +142,7 @@ def decline(rows: Rows, size: offline_plan.Size) -> Claim:
     turns: dict[float, list[compare.Turn]] = {}
     for row in rows:
         if row["arm"] == "DPO":
-            turn = compare.turn(row["steps"], row["z_chosen"], row["z_rejected"])
-            turns.setdefault(row["beta"], []).append(turn)
+            turns.setdefault(row["beta"], []).append(offline.turn_of(row))
 
     if not turns:
         return missing(claim)
@@ -188,7 +192,7 @@ def turning(rows: Rows, size: offline_plan.Size) -> Claim:
     if prediction is None or not own:
         return missing(claim)
 
-    turns = [compare.turn(r["steps"], r["z_chosen"], r["z_rejected"]) for r in own]
+    turns = [offline.turn_of(row) for row in own]
     sinking = sum(turn.step == 0 for turn in turns)
     inside = [
         turn.margin
@@ -210,20 +214,15 @@ def turning(rows: Rows, size: offline_plan.Size) -> Claim:
     return Claim(claim, text, count, RULE, OPEN if without else verdict)
 
 
-def answer_differences(rows: Rows) -> list[float]:
-    """Return pass@1, MIO − DPO within each seed."""
-    answers = offline.answers_of(rows)
-    dpo = {row["seed"]: fmean(row["right"]) / answers for row in offline.runs_of(rows, "DPO")}
-    mio = offline.runs_of(rows, "MIO")
-    return [fmean(r["right"]) / answers - dpo[r["seed"]] for r in mio if r["seed"] in dpo]
-
-
 def elsewhere(rows: Rows, size: offline_plan.Size) -> Claim:
     """Anchored losses cost nothing: MIO loses neither other text nor pass@1 beside DPO, by the smallest effects."""
     claim = "MIO loses neither other text (the Apache licence) nor right answers beside DPO"
-    values, answers = text_differences(rows), answer_differences(rows)
+    values = text_differences(rows)
     if not values:
         return missing(claim)
+
+    drawn = offline.answers_of(rows)
+    answers = above_dpo(rows, lambda row: fmean(row["right"]) / drawn)
 
     test, higher = above(values, "text", p_values_of(rows, size), size.seeds)
     text = (

@@ -48,11 +48,16 @@ def interval(values: Sequence[float], form: str = "{:+.2f}") -> str:
     return f"{form.format(mean)} [{form.format(low)}, {form.format(high)}]"
 
 
+def turn_of(row: dict) -> compare.Turn:
+    """Return the top of a run's z_w."""
+    return compare.turn(row["steps"], row["z_chosen"], row["z_rejected"])
+
+
 def rise_and_fall(rows: Rows) -> str:
     """Return how far z_w rises and falls, a line an arm and matching."""
     body = []
     for arm, matching, own in settings(rows):
-        turns = [compare.turn(r["steps"], r["z_chosen"], r["z_rejected"]) for r in own]
+        turns = [turn_of(row) for row in own]
         body.append(
             [
                 *(arm, matching, str(len(own))),
@@ -192,7 +197,7 @@ def turning(rows: Rows) -> str:
     betas = sorted({row["beta"] for row in rows if row["arm"] == "DPO"})
     for beta in betas:
         own = runs_of(rows, "DPO", beta=beta)
-        turns = [compare.turn(r["steps"], r["z_chosen"], r["z_rejected"]) for r in own]
+        turns = [turn_of(row) for row in own]
         inside = [t for t, r in zip(turns, own, strict=True) if 0 < t.step < r["steps"][-1]]
         cell = f"{median(t.margin for t in inside):.2f}" if inside else "no turn inside the run"
         body.append([f"{beta:g}", f"{len(inside)} of {len(own)}", predicted, cell])
