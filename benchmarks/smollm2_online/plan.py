@@ -153,10 +153,18 @@ class Run:
         ]
 
 
+def pairs_differ(arm: str, size: Size) -> bool:
+    """Whether an arm is one of its own in groups of two.
+
+    There a normalised advantage is a constant times the plain one, and AdamW does not see a constant.
+    """
+    return arm != "GRPO, normalised" or size.optimizer != "adamw"
+
+
 def runs(size: Size) -> Iterator[Run]:
     """Yield the runs, seed by seed from the highest level down; the larger group comes after the first seed."""
     for seed in range(size.seeds):
         for level in LEVELS:
-            yield from (Run(arm, level, seed=seed) for arm in ARMS)
+            yield from (Run(arm, level, seed=seed) for arm in ARMS if pairs_differ(arm, size))
         if seed == 0:
             yield from (Run(arm, LEVELS[1], size.group) for arm in ARMS if ARMS[arm].on_policy)

@@ -122,7 +122,16 @@ def test_sharpening(before, after, verdict):
     loss = {"before": [1, 1], "after": [0, 0]}
     rows = [online("GRPO", level, 10) | loss for level in online_plan.LEVELS[:2]]
     rows.append(online("GRPO", online_plan.LEVELS[2], 10) | {"before": before, "after": after})
-    assert claims.sharpening(rows).verdict == verdict
+    assert claims.sharpening(rows, online_plan.QUICK).verdict == verdict
+
+
+def test_one_arm_under_adam():
+    """Where both policy gradients take the same steps, the plan has one of them, and no claim compares them."""
+    rows = [online(arm, online_plan.LEVELS[0], 10) for arm in ("GRPO", "GRPO, normalised")]
+    pairs = {run.arm for run in online_plan.runs(online_plan.FULL) if run.group == 2}
+    assert pairs == set(online_plan.ARMS) - {"GRPO, normalised"}
+    assert claims.normalising(rows, online_plan.FULL).verdict == claims.NONE
+    assert "GRPO, normalised" not in claims.sharpening(rows, online_plan.FULL).measured
 
 
 @pytest.mark.parametrize(
