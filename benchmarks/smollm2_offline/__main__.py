@@ -29,7 +29,7 @@ from llm_adapter.training.arguments import make_arguments
 from llm_adapter.training.run import Run as Training
 from mi_estimators.display import jsonl
 
-from . import compare, plan
+from . import kernel, plan
 from .data import BUILD, Data, data_of, facts, start_of
 from .measures import Bench, Probe
 from .tables import tables
@@ -47,7 +47,7 @@ def predictions(size: plan.Size, start: str, data: Data) -> dict[str, Any]:
         (drawn,) = sample_ids(
             model, tokenizer, [example.prompt], size.samples, 1.0, size.new_tokens, seed=place
         )
-        turns.append(compare.predicted_turn(model, example, [list(row.ids) for row in drawn]))
+        turns.append(kernel.predicted_turn(model, example, [list(row.ids) for row in drawn]))
 
     finite = [margin for star, margin in turns if star not in (0.0, float("inf"))]
     return {
@@ -56,6 +56,23 @@ def predictions(size: plan.Size, start: str, data: Data) -> dict[str, Any]:
         "margin": median(finite) if finite else None,
         "margins": sorted(finite),
         "prompts": len(turns),
+    }
+
+
+def first_steps_row(size: plan.Size, start: str, data: Data) -> dict[str, Any]:
+    """Return which way DPO's first step moves the held-out pairs of T1's prediction, to first order."""
+    model, tokenizer = load_model(start).eval(), load_tokenizer(start)
+    training, held_out = (
+        prepare(open_source(path), tokenizer, Options(1024)).examples
+        for path in (data.train, data.held_out)
+    )
+    training, held_out = training[: 16 * size.batch], held_out[: size.predicted]
+    moved = kernel.first_steps(model, training, held_out, size.batch)
+
+    return {
+        **{"size": size.name, "arm": "first steps", **rounded(moved, 5)},
+        **{"training": len(training), "prompts": len(held_out)},
+        "command": COMMAND + shared.flag_of_size(size.name),
     }
 
 
@@ -162,6 +179,9 @@ def main(argv: list[str] | None = None) -> int:
             command = COMMAND + shared.flag_of_size(size.name)
             row = {"size": size.name, "arm": "T1", **predictions(size, start, data)}
             book.add(rounded({**row, "command": command}, 5))
+
+        if not book.has({"arm": "first steps"}):
+            book.add(first_steps_row(size, start, data))
 
         if not book.has({"arm": "start"}):
             book.add(start_row(size, bench, data))

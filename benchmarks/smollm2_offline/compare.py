@@ -7,14 +7,7 @@ from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import NamedTuple
 
-import torch
 from scipy.stats import t as student
-
-from llm_adapter.data.collate import collate
-from llm_adapter.data.tokens import TokenizedExample
-from llm_adapter.loss.logprobs import choose_log_probs, sum_responses
-from llm_adapter.models import CausalLM
-from mi_estimators.theory import turning_point
 
 
 class Turn(NamedTuple):
@@ -61,44 +54,3 @@ def paired(differences: Sequence[float]) -> tuple[float, float, float]:
         return mean, -math.inf, math.inf
     half = float(student.ppf(0.975, count - 1)) * stdev(differences) / math.sqrt(count)
     return mean, mean - half, mean + half
-
-
-def predicted_turn(
-    model: CausalLM, example: TokenizedExample, samples: Sequence[list[int]]
-) -> tuple[float, float]:
-    """Return T1's s* and the margin D s* at which ln π(chosen) turns, from the model's own kernel at the start.
-
-    The theorem's features are frozen; here they are the gradients of ln π at the start. The law is π_ref of the pair,
-    and the rest of its mass on the samples in equal parts.
-
-    Args:
-        model: the start.
-        example: its first rejected response is taken.
-        samples: token ids of responses to its prompt that the model sampled.
-
-    Theorem: late_decline.
-    """
-
-    def slopes(response: list[int]) -> tuple[float, tuple[torch.Tensor, ...]]:
-        """Return ln π of a response and its gradient."""
-        batch = collate([TokenizedExample(0, example.prompt, (response, response))])
-        log_probs = choose_log_probs(model, batch)(model, batch)
-        value = sum_responses(log_probs, batch["lengths"])[0]
-        return value.item(), torch.autograd.grad(value, list(model.parameters()))
-
-    def along(gradient: Sequence[torch.Tensor]) -> float:
-        """Return the slope along the direction in which the pair is taught."""
-        parts = zip(gradient, direction, strict=True)
-        return sum(float((part * way).sum()) for part, way in parts)
-
-    (chosen, one), (rejected, two) = (slopes(response) for response in example.completions[:2])
-    direction = [first - second for first, second in zip(one, two, strict=True)]
-    h = [along(one), along(two)]
-    del one, two  # as large as the model, each
-    h += [along(slopes(response)[1]) for response in samples]
-    pair = [math.exp(value) for value in (chosen, rejected)]
-    remainder = max(1 - sum(pair), 1e-12) / len(samples)
-    law = [max(p, 1e-300) for p in pair] + [remainder] * len(samples)
-    star = turning_point(law, h)
-
-    return star, star * (h[0] - h[1])

@@ -206,6 +206,32 @@ def turning(rows: Rows) -> str:
     return Table(head, body).markdown()
 
 
+STEPS = {
+    "own": "a gradient step on the pair itself, as in T1",
+    "others": "a gradient step on training pairs",
+    "adam": "AdamW's step on batches of training pairs",
+}
+
+
+def first_steps(rows: Rows) -> str:
+    """Return which way DPO first moves held-out pairs, predicted to first order for three steps, and as measured."""
+    row = next((row for row in rows if row["arm"] == "first steps"), None)
+    if row is None:
+        return NONE
+
+    body = [
+        [title, f"{values['rises']:.0%}", f"{values['parts']:.0%}", f"{values['chosen']:+.2f}"]
+        for title, values in ((title, row[name]) for name, title in STEPS.items())
+    ]
+    if own := runs_of(rows, "DPO"):
+        ratios = [r["z_chosen"][1] / (r["z_chosen"][1] - r["z_rejected"][1]) for r in own]
+        title = f"measured: the first {own[0]['steps'][1]} steps of DPO, {len(own)} seeds"
+        body.append([title, "–", "–", f"{fmean(ratios):+.2f}"])
+
+    head = ["step", "w gets likelier in", "the margin grows in", "z_w, a nat of margin"]
+    return Table(head, body).markdown()
+
+
 def tables(rows: Rows, size: plan.Size) -> str:
     """Return all tables as Markdown."""
     parts = {
@@ -216,6 +242,7 @@ def tables(rows: Rows, size: plan.Size) -> str:
         "z_w − DPO's at equal KL, over the β grid (seeds)": at_equal(rows, size, "kl", "grid"),
         "Success, endings, other text": costs(rows),
         "T1's turn": turning(rows),
+        "Which way DPO first moves held-out pairs (share of pairs; nats)": first_steps(rows),
     }  # fmt: skip
 
     return "\n\n".join(f"**{title}**\n\n{table}" for title, table in parts.items())

@@ -9,7 +9,7 @@ from transformers import set_seed
 
 from benchmarks.experiment import shared
 from benchmarks.smollm2_offline import __main__ as runner
-from benchmarks.smollm2_offline import compare, data, measures, plan, tables
+from benchmarks.smollm2_offline import compare, data, kernel, measures, plan, tables
 from llm_adapter.data.tokens import TokenizedExample
 from llm_adapter.evaluation.sampling import sample_ids
 from llm_adapter.models import load_model
@@ -210,8 +210,8 @@ def test_kernel(monkeypatch):
     model = load_model("builtin").double().eval()
     example = TokenizedExample(1, [5, 6, 7], ([8, 9], [10], [11, 12]))
     asked = []
-    monkeypatch.setattr(compare, "turning_point", lambda law, h: asked.append((law, h)) or 0.5)
-    star, margin = compare.predicted_turn(model, example, [[20, 21], [30]])
+    monkeypatch.setattr(kernel, "turning_point", lambda law, h: asked.append((law, h)) or 0.5)
+    star, margin = kernel.predicted_turn(model, example, [[20, 21], [30]])
     ((law, h),) = asked
     assert sum(law) == pytest.approx(1, abs=1e-6)
     assert margin == pytest.approx(star * (h[0] - h[1]))
@@ -232,3 +232,41 @@ def test_kernel(monkeypatch):
     after = [log_prob(ids).item() for ids in ([8, 9], [10], [20, 21], [30])]
     slopes = [(b - a) / rate for a, b in zip(before, after, strict=True)]
     assert h == pytest.approx(slopes, rel=1e-3, abs=1e-3)
+
+
+def test_first_steps():
+    """A step on the pair itself always parts it; slopes are those of real steps, in units of the margin's."""
+    set_seed(0)
+    model = load_model("builtin").double().eval()
+    pairs = [TokenizedExample(k, [5, 6, k], ([8, 9], [10])) for k in range(1, 7)]
+    training, held_out = pairs[:4], pairs[4:]
+    moved = kernel.first_steps(model, training, held_out, batch=2)
+    for values in moved.values():
+        assert values["chosen"] - values["rejected"] == pytest.approx(1)
+    assert moved["own"]["parts"] == 1
+
+    def chosen_after(sign):
+        """Return how much ln π(chosen) of the held-out pairs moves under a small step."""
+        trained = load_model("builtin").double().eval()
+        trained.load_state_dict(model.state_dict())
+        ways = []
+        for start in (0, 2):
+            taught = [kernel.taught(trained, pair) for pair in training[start : start + 2]]
+            total = [one + two for one, two in zip(*taught, strict=True)]
+            ways.append([part.sign() for part in total] if sign else total)
+        with torch.no_grad():
+            for weight, one, two in zip(trained.parameters(), *ways, strict=True):
+                weight.add_(1e-7 * (one + two))
+
+        values = []
+        for pair in held_out:
+            before, after = (
+                [kernel.slopes(net, pair, response)[0] for response in pair.completions]
+                for net in (model, trained)
+            )
+            values.append([new - old for new, old in zip(after, before, strict=True)])
+        chosen, rejected = (sum(column) for column in zip(*values, strict=True))
+        return chosen / (chosen - rejected)
+
+    assert chosen_after(sign=False) == pytest.approx(moved["others"]["chosen"], rel=1e-2, abs=1e-3)
+    assert chosen_after(sign=True) == pytest.approx(moved["adam"]["chosen"], rel=1e-2, abs=1e-3)

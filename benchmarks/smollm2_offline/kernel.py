@@ -1,0 +1,121 @@
+"""What the model's own kernel says before training: when T1 lets a pair turn, and which way a first step moves it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+import torch
+
+from llm_adapter.data.collate import collate
+from llm_adapter.data.tokens import TokenizedExample
+from llm_adapter.loss.logprobs import choose_log_probs, sum_responses
+from llm_adapter.models import CausalLM
+from mi_estimators.theory import turning_point
+
+Weights = Sequence[torch.Tensor]
+"""A tensor a parameter: as large as the model."""
+
+
+def slopes(
+    model: CausalLM, example: TokenizedExample, response: Sequence[int]
+) -> tuple[float, Weights]:
+    """Return ln π of a response to an example's prompt, in nats, and its gradient."""
+    ids = tuple(response)
+    batch = collate([TokenizedExample(0, example.prompt, (ids, ids))])
+    log_probs = choose_log_probs(model, batch)(model, batch)
+    value = sum_responses(log_probs, batch["lengths"])[0]
+    return value.item(), torch.autograd.grad(value, list(model.parameters()))
+
+
+def along(gradient: Weights, direction: Weights) -> float:
+    """Return the slope along a direction."""
+    parts = zip(gradient, direction, strict=True)
+    return sum(float((part * way).sum()) for part, way in parts)
+
+
+def taught(model: CausalLM, example: TokenizedExample) -> Weights:
+    """Return ∇(ln π(w) − ln π(l)): the way in which DPO's first step teaches a pair, whatever β."""
+    chosen, rejected = example.completions[:2]
+    one, two = (slopes(model, example, response)[1] for response in (chosen, rejected))
+    return [first - second for first, second in zip(one, two, strict=True)]
+
+
+def predicted_turn(
+    model: CausalLM, example: TokenizedExample, samples: Sequence[list[int]]
+) -> tuple[float, float]:
+    """Return T1's s* and the margin D s* at which ln π(chosen) turns, from the model's own kernel at the start.
+
+    The theorem's features are frozen; here they are the gradients of ln π at the start. The law is π_ref of the pair,
+    and the rest of its mass on the samples in equal parts.
+
+    Args:
+        model: the start.
+        example: its first rejected response is taken.
+        samples: token ids of responses to its prompt that the model sampled.
+
+    Theorem: late_decline.
+    """
+    direction = taught(model, example)
+    pair, h = [], []
+    for response in example.completions[:2]:
+        value, gradient = slopes(model, example, response)
+        pair.append(math.exp(value))
+        h.append(along(gradient, direction))
+
+    h += [along(slopes(model, example, response)[1], direction) for response in samples]
+    remainder = max(1 - sum(pair), 1e-12) / len(samples)
+    law = [max(p, 1e-300) for p in pair] + [remainder] * len(samples)
+    star = turning_point(law, h)
+
+    return star, star * (h[0] - h[1])
+
+
+def first_steps(
+    model: CausalLM,
+    training: Sequence[TokenizedExample],
+    held_out: Sequence[TokenizedExample],
+    batch: int,
+) -> dict[str, dict[str, float]]:
+    """Return which way DPO's first step moves held-out pairs, to first order, for three steps.
+
+    `own`: a gradient step on the held-out pair itself, as T1 has it. `others`: one on all training pairs.
+    `adam`: AdamW's first step, which moves each weight by the sign of its batch's gradient; the mean over batches.
+
+    Of each: the share of pairs whose ln π(chosen) rises, and the mean slopes of ln π(chosen) and ln π(rejected), in
+    units of the mean slope of the margin, and the share of pairs whose margin grows.
+    """
+    others = [torch.zeros_like(p) for p in model.parameters()]
+    adam = [torch.zeros_like(p) for p in model.parameters()]
+    for start in range(0, len(training) - batch + 1, batch):
+        total = [torch.zeros_like(p) for p in model.parameters()]
+        for example in training[start : start + batch]:
+            torch._foreach_add_(total, list(taught(model, example)))
+        torch._foreach_add_(others, total)
+        torch._foreach_add_(adam, [part.sign() for part in total])
+
+    moved: dict[str, list[tuple[float, float]]] = {"own": [], "others": [], "adam": []}
+    for example in held_out:
+        pair = [slopes(model, example, response)[1] for response in example.completions[:2]]
+        own = [one - two for one, two in zip(*pair, strict=True)]
+        for name, way in (("own", own), ("others", others), ("adam", adam)):
+            moved[name].append((along(pair[0], way), along(pair[1], way)))
+
+    return {name: _shares(values) for name, values in moved.items()}
+
+
+def _shares(values: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    """Return the signs and mean slopes of pairs.
+
+    >>> _shares([(1.0, -1.0), (-1.0, -3.0)])
+    {'rises': 0.5, 'parts': 1.0, 'chosen': 0.0, 'rejected': -1.0}
+    """
+    margin = fmean(chosen - rejected for chosen, rejected in values)
+    return {
+        "rises": fmean(chosen > 0 for chosen, _ in values),
+        "parts": fmean(chosen > rejected for chosen, rejected in values),
+        "chosen": fmean(chosen for chosen, _ in values) / margin,
+        "rejected": fmean(rejected for _, rejected in values) / margin,
+    }
