@@ -303,8 +303,11 @@ def sampler(rows: Rows) -> Claim:
 
 
 def dead_groups(rows: Rows) -> Claim:
-    """Groups without a gradient are as many as 4b says: Wilson's interval holds the prediction, level by level."""
-    claim = "Groups of two without a gradient are as many as (1 − ε)² + ε² says (4b)"
+    """ε before training tells how many groups are without a gradient: Wilson's interval holds 4b's share, by level.
+
+    4b itself is an identity; what can fail is that its ε, measured before training, is that of the first groups.
+    """
+    claim = "(1 − ε)² + ε² of ε before training is the share of the first groups of two without a gradient"
     parts, inside, total_runs = [], [], 0
     for level, measured in online.levels_of(rows).items():
         own = online.runs_of(rows, online.WITNESS, level)
@@ -371,6 +374,29 @@ def normalising(rows: Rows, size: online_plan.Size) -> Claim:
     return Claim(claim, text, f"{runs} runs", RULE, verdict)
 
 
+def growth(rows: Rows) -> Claim:
+    """Escape times grow with 1/ε as T6, T8 and likelihood's theorem say: the ratio of rounds, within a factor of 2."""
+    claim = "From the highest to the lowest base success rounds grow as the theorems say, within a factor of 2"
+    parts, factors, runs = [], [], 0
+    for name in online_plan.ARMS:
+        measured = online.stretch(rows, name, online_plan.LEVELS[-1])
+        if measured is None or measured.theorem is None:
+            continue
+
+        mean, runs = fmean(measured.ratios), runs + len(measured.ratios)
+        parts.append(f"{name} {'> ' if measured.ended else ''}{mean:.1f} of {measured.theorem:.1f}")
+        factors.append((mean / measured.theorem, measured.ended))
+
+    if not factors:
+        return missing(claim)
+
+    off = any(factor > 2 or (factor < 0.5 and not ended) for factor, ended in factors)
+    known = not any(ended for _, ended in factors)
+    verdict = AGAINST if off else STANDS if known else OPEN
+
+    return Claim(claim, "; ".join(parts), counted(range(runs), "run"), RULE, verdict)
+
+
 def sharpening(rows: Rows, size: online_plan.Size) -> Claim:
     """On-policy training sharpens and does not reach: no arm's pass@16 rises by 0.05 from any level."""
     claim = "On-policy policy gradients do not raise pass@16, by 0.05 or more, from any level"
@@ -432,11 +458,13 @@ def online_claims(rows: Rows, size: online_plan.Size) -> list[Claim]:
     """Return the claims of part 2."""
     on_policy = [arm for arm, entry in online_plan.ARMS.items() if entry.on_policy]
     gradients = gradient_arms(size)
+    timed = [arm for arm, entry in online_plan.ARMS.items() if entry.theorem]
     levels = online_plan.LEVELS
 
     return [
         awaited(sampler(rows), rows, size, [*on_policy, "offline MIO"], levels[-1:]),
         awaited(dead_groups(rows), rows, size, [online.WITNESS]),
         awaited(normalising(rows, size), rows, size, gradients, levels[:2]),
+        awaited(growth(rows), rows, size, timed, [levels[0], levels[-1]]),
         awaited(sharpening(rows, size), rows, size, gradients),
     ]

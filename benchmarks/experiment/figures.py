@@ -30,9 +30,10 @@ DECLINE = """The same right answers (z_w, nats) against training steps under DPO
 bands from the lowest seed to the highest. A smaller β lets DPO go further. A fall after a rise is the decline that the
 paper speaks of."""
 ESCAPE = """Rounds of 16 questions until half of the sampled answers are right, against 1/ε, ε the success before
-training; a dot a run, arrows for runs that ended before. Lines: the theorems' times, in units that make the leftmost
-mean right. Theory: arms that must find right answers themselves slow down in proportion to 1/ε, those that are given
-one do not."""
+training; a dot a run, arrows for runs that ended before. Dots of several arms are moved apart, by at most a tenth of
+1/ε. Lines: the theorems' times, in units that make the leftmost mean right. By the theorems arms that must find right
+answers themselves slow down in proportion to 1/ε, and those that are given one more slowly than that; where an arm's
+dots leave its line, they do not hold here."""
 
 
 def displacement(rows: Rows) -> Figure | None:
@@ -128,7 +129,8 @@ def escape(rows: Rows) -> Figure | None:
             if all(row["until_half"] for row in own):
                 means.append((epsilon, float(np.mean([row["until_half"] for row in own]))))
 
-        axes.plot([], [], "o", color=ONLINE[name], label=name)
+        if any(online.runs_of(rows, name, level) for level in online_plan.LEVELS):
+            axes.plot([], [], "o", color=ONLINE[name], label=name)
         if means and arm.time(means[0][0], 2):
             _line(axes, arm, means[0], [row["success"] for row in levels.values()], ONLINE[name])
 

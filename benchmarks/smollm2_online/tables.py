@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from statistics import fmean
+from typing import NamedTuple
 
 from llm_adapter.evaluation.rates import bootstrap, pass_at_k, powers, wilson
 from mi_estimators.display import Table, number
@@ -57,6 +58,35 @@ def escapes(rows: Rows) -> str:
     return Table(["arm", *heads], body).markdown()
 
 
+class Stretch(NamedTuple):
+    """How much longer escapes take from a lower level than on average from the highest: a number a run.
+
+    `ended` is whether some run from the lower level ended before ½, whose number is then a lower end. `theorem` is
+    the theorem's ratio at the measured levels, None where there is no theorem.
+    """
+
+    ratios: list[float]
+    ended: bool
+    theorem: float | None
+
+
+def stretch(rows: Rows, name: str, level: float) -> Stretch | None:
+    """Return how much longer an arm's escapes take from a level; None without runs or escapes from the highest."""
+    levels, first = levels_of(rows), plan.LEVELS[0]
+    near, far = runs_of(rows, name, first), runs_of(rows, name, level)
+    rounds = [row["until_half"] for row in near]
+    if not far or not near or not all(rounds) or not {first, level} <= levels.keys():
+        return None
+
+    unit = fmean(rounds)
+    times = [plan.ARMS[name].time(levels[x]["success"], 2) for x in (first, level)]
+    return Stretch(
+        [(row["until_half"] or row["rounds"]) / unit for row in far],
+        not all(row["until_half"] for row in far),
+        times[1] / times[0] if times[0] and times[1] else None,
+    )
+
+
 def ratios(rows: Rows) -> str:
     """Return how much longer an escape takes from a lower level, measured and by the theorems.
 
@@ -64,32 +94,25 @@ def ratios(rows: Rows) -> str:
     behind it. The theorem's ratio is at the measured levels; its unit of time cancels.
     """
     levels, body = levels_of(rows), []
-    first = plan.LEVELS[0]
-    for name, arm in plan.ARMS.items():
+    for name in plan.ARMS:
         for level in plan.LEVELS[1:]:
-            if first not in levels or level not in levels:
+            if not {plan.LEVELS[0], level} <= levels.keys():
                 continue
 
-            near, far = runs_of(rows, name, first), runs_of(rows, name, level)
-            rounds = [r["until_half"] for r in near]
-            if not near or not far:
-                cell = NONE
-            elif not all(rounds):
-                cell = "no escape from the highest level"
-            else:
-                unit = fmean(rounds)
-                values = [(r["until_half"] or r["rounds"]) / unit for r in far]
-                over = "" if all(r["until_half"] for r in far) else "> "
+            epsilons = [levels[x]["success"] for x in (plan.LEVELS[0], level)]
+            measured = stretch(rows, name, level)
+            cell, theory = NONE, "–"
+            if measured:
+                values = measured.ratios
+                over = "> " if measured.ended else ""
                 cell = f"{over}{fmean(values):.1f} ({min(values):.1f} to {max(values):.1f})"
+                theory = number(measured.theorem, 3) if measured.theorem else "none"
 
-            times = [arm.time(levels[x]["success"], 2) for x in (first, level)]
-            theory = number(times[1] / times[0], 3) if times[0] and times[1] else "1/ε: "
-            if theory == "1/ε: ":
-                theory += number(levels[first]["success"] / levels[level]["success"], 3)
+            body.append(
+                [name, f"{epsilons[1]:.3f}", cell, theory, number(epsilons[0] / epsilons[1], 3)]
+            )
 
-            body.append([name, f"{levels[level]['success']:.3f}", cell, theory])
-
-    head = ["arm", "ε", "times as many rounds as from the highest ε", "theorem"]
+    head = ["arm", "ε", "times as many rounds as from the highest ε", "theorem", "ratio of the 1/ε"]
     return Table(head, body).markdown() if body else NONE
 
 

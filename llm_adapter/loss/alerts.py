@@ -13,6 +13,8 @@ LOST = 1.0  # nats that chosen responses may lose on average
 MOST = 0.9  # share of the examples
 FEW = 0.1  # effective share of the negatives
 IID_FLOOR = 2.25 * math.log(3) - math.log(2) - 0.5  # nats
+IID_SPREAD = 0.187  # nats: the standard deviation of a pair's loss at that floor
+ERRORS = 3  # standard errors below the floor before an evaluation says so
 DRIFT = 0.75  # share of the movement that is common: three times the margin
 SWING = 10.0  # nats of common movement, below which it is no swing (with LOST nats as the unit)
 NEAR = 0.05  # nats from the anchor
@@ -91,20 +93,28 @@ def evaluation_alerts(
 ) -> dict[str, str]:
     """Return kind → sentence for what a held-out loss says of the pairs themselves.
 
-    MIO's loss on pairs of two independent draws from one law is at least (9/4) ln 3 − ln 2 − ½, whatever the scores.
+    MIO's mean loss over the law of pairs of two independent draws is at least (9/4) ln 3 − ln 2 − ½, whatever the
+    scores. The mean over a sample varies about it, and is an alert once it is three standard errors below.
 
-    >>> list(evaluation_alerts(Objective("js"), {"loss": 1.27}, 100))
-    ['filtered']
+    Theorem: mio_learns_win_rates
+
+    >>> [list(evaluation_alerts(Objective("js"), {"loss": 1.25}, examples)) for examples in (100, 1000)]
+    [[], ['filtered']]
     """
     plain = objective.anchored and objective.mix == 0.5
-    if not plain or examples < EXAMPLES or values["loss"] >= IID_FLOOR:
+    if not plain or examples < EXAMPLES:
+        return {}
+
+    chance = ERRORS * IID_SPREAD / math.sqrt(examples)
+    if values["loss"] >= IID_FLOOR - chance:
         return {}
 
     return {
         "filtered": (
-            f"the held-out loss {values['loss']:.4f} is below {IID_FLOOR:.4f}, the least that pairs "
-            "of two independent samples of one model allow: the pairs were filtered, or their "
-            "responses come from two models"
+            f"the held-out loss {values['loss']:.4f} is more than {ERRORS} standard errors "
+            f"({chance:.4f}) below {IID_FLOOR:.4f}, the least mean that pairs of two independent "
+            "samples of one model allow: the pairs were filtered, or their responses come from two "
+            "models"
         )
     }
 

@@ -129,11 +129,11 @@ def window_metrics(objective: Objective, *windows: dict[str, float]) -> dict[str
 def derived_metrics(objective: Objective, values: Mapping[str, float]) -> dict[str, float]:
     """Return what the theorems on JS's loss say about these means.
 
-    Theorem: mio_no_collapse
+    Theorem: mio_no_collapse, label_noise
 
-    >>> values = {"rewards/chosen": math.log(2), "rewards/rejected": math.log(0.2), "loss": 2 * math.log(2)}
+    >>> values = {"rewards/chosen": math.log(2), "rewards/rejected": math.log(0.18), "loss": 2 * math.log(2)}
     >>> metrics = derived_metrics(Objective("js", mix=0.5), values)
-    >>> [round(value, 4) for value in metrics.values()]  # ln 2 + 0.8545 from the lower end
+    >>> [round(value, 4) for value in metrics.values()]  # ln 2 + 0.8545 from the lower end; 4 · 0.1 · 0.9 = 0.36
     [1.5477, 0.1064, 0.1]
     """
     if isinstance(objective.mix, str):
@@ -146,9 +146,23 @@ def derived_metrics(objective: Objective, values: Mapping[str, float]) -> dict[s
         "collapse/share": lost_share_bound(values["loss"], objective.mix),
     }
     if objective.mix == 0.5:  # noise moves the half-mix alone by nothing
-        metrics["labels/noise"] = math.exp(min(values["rewards/rejected"], 0.0)) / 2
+        metrics["labels/noise"] = flipped_share(reward + values["rewards/rejected"])
 
     return metrics
+
+
+def flipped_share(common: float) -> float:
+    """Return the share of flipped labels at MIO's plateau, from the mean reward of both responses, added.
+
+    A log's means go over what the *labels* call chosen and rejected. A share η of either has the other's plateau, and
+    so the two means add up to ln 2(1 − η) + ln 2η.
+
+    >>> plateaus = [math.log(2 * 0.9), math.log(2 * 0.1)]
+    >>> means = [0.9 * plateaus[0] + 0.1 * plateaus[1], 0.9 * plateaus[1] + 0.1 * plateaus[0]]
+    >>> round(flipped_share(sum(means)), 12)
+    0.1
+    """
+    return (1 - math.sqrt(-math.expm1(min(common, 0.0)))) / 2
 
 
 def lost_share_bound(loss: float, mix: float, lost: float = LOST_NATS) -> float:

@@ -220,8 +220,24 @@ def test_planned_runs():
         few = claims.online_claims([*levels, *runs[:place], *runs[place + 1 :]], size)
         opened = [line for line in few if line.verdict == claims.OPEN]
         assert all("planned runs" in line.count for line in opened)
-        lowest = run["level"] == online_plan.LEVELS[-1] and run["arm"] != "SFT, answer supplied"
-        assert bool(opened) is (run["arm"].startswith("GRPO") or lowest)
+        timed = online_plan.ARMS[run["arm"]].theorem and run["level"] == online_plan.LEVELS[0]
+        lowest = run["level"] == online_plan.LEVELS[-1]
+        assert bool(opened) is (run["arm"].startswith("GRPO") or lowest or bool(timed))
+
+
+@pytest.mark.parametrize(
+    ("rounds", "verdict"),
+    [(30, claims.STANDS), (700, claims.AGAINST), (2, claims.AGAINST), (None, claims.OPEN)],
+)
+def test_growth(rounds, verdict):
+    """Escape times are held to the theorem's own ratio; a run that ended before ½ has shown a lower end only."""
+    high, low = online_plan.LEVELS[0], online_plan.LEVELS[-1]
+    rows = [{"arm": "level", "level": x, "success": x} for x in (high, low)]
+    name = "SFT, answer supplied"
+    rows += [online(name, high, 10), online(name, low, rounds) | {"rounds": 30}]
+    line = claims.growth(rows)
+    assert line.verdict == verdict
+    assert "> 3.0 of" in line.measured or rounds is not None
 
 
 def test_page(tmp_path, monkeypatch):

@@ -37,7 +37,7 @@ def section(page: Page, rows: list[Row]) -> None:
             noise_figure(row),
             """Where MIO's rewards rest when labels are flipped at the rate η, for pairs without a common response.
             Points: the flow of the library's loss; curves: ln 2(1 − η) and ln 2η (theorem label_noise). To see: the
-            rejected reward's plateau is finite and tells the rate, η = e^v/2; without noise it sinks for ever. The
+            wrong response's plateau v is finite and tells the rate, η = e^v/2; without noise it sinks for ever. The
             chosen reward's anchor moves, too, from ln 2 down to 0 at η = ½, where labels say nothing.""",
         )
 

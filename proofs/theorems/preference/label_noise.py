@@ -49,6 +49,10 @@ CLEAN = normalised([n * c for n, c in zip(NU, positives("c1 c2 c3"), strict=True
 own, other = (sp.log(top / ((1 - A) * top + A * (1 - top))) for top in (1 - N, N))
 u_star, v_star = word("βz_w", own, r"\beta z_w"), word("βz_l", other, r"\beta z_l")
 
+# A log averages over the labels: a share η of what they call chosen is wrong, and the other way round.
+labelled_chosen = mixture([own], [other], N)[0]
+labelled_rejected = mixture([other], [own], N)[0]
+
 
 def slopes(noise, mix):
     """The mean shipped loss's slopes at the claimed scores, over pairs of which a share η is flipped."""
@@ -165,9 +169,10 @@ THEOREM = Theorem(
         ),
         Part(
             "c",
-            """For pairs without a common response the scores end at a finite plateau on both sides; MIO: ln 2(1 −
-            η) and ln 2η, with DPO's own margin ln (1 − η)/η. So η = e^{βz_l}/2 can be read off the plateau. At α =
-            1 the margin is twice DPO's.""",
+            """For pairs without a common response the scores of right and wrong responses end at a finite plateau;
+            MIO: ln 2(1 − η) and ln 2η, with DPO's own margin ln (1 − η)/η. So η = e^{βz_l}/2 of a truly wrong
+            response. A log has the means over what the labels call chosen and rejected: they add up to ln 4η(1 −
+            η), so that η = (1 − √(1 − e^s))/2 of their sum s. At α = 1 the margin is twice DPO's.""",
             formula=(
                 Identity("MIO's chosen", u_star, sp.log(2 * (1 - N)), at={**RATE, A: HALF}),
                 Identity("MIO's rejected", v_star, sp.log(2 * N), at={**RATE, A: HALF}),
@@ -178,6 +183,18 @@ THEOREM = Theorem(
                     at={**RATE, A: HALF},
                 ),
                 Identity("the rate from the plateau", sp.exp(v_star) / 2, N, at={**RATE, A: HALF}),
+                Identity(
+                    "the means of a log, added",
+                    labelled_chosen + labelled_rejected,
+                    sp.log(4 * N * (1 - N)),
+                    at={**RATE, A: HALF},
+                ),
+                Identity(
+                    "the rate from the means of a log",
+                    (1 - sp.sqrt(1 - sp.exp(labelled_chosen + labelled_rejected))) / 2,
+                    N,
+                    at={**RATE, A: HALF},
+                ),
                 Identity(
                     "the margin at α = 1",
                     u_star - v_star,
@@ -236,6 +253,12 @@ THEOREM = Theorem(
             (1 - A) * P_N[0] + A * R_N[0],
             (1 - A) * P[0] + A * R[0],
             at=FULL,
+        ),
+        Identity(
+            "the rate from the mean of the labelled rejected alone",
+            sp.exp(labelled_rejected) / 2,
+            N,
+            at={**RATE, A: HALF},
         ),
         Sign("it reverses the order", sp.diff(win_rate_score(noisy, A), W), "<", at=FULL),
     ),

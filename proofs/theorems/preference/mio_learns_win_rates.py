@@ -235,7 +235,8 @@ THEOREM = Theorem(
             (
                 "For α = ½ and any ν no score has a mean loss below ",
                 floor,
-                " = 1.278730: a held-out loss below it says that the pairs were filtered.",
+                """ = 1.278730…: a population mean, about which the mean of a sample varies. A held-out loss below it,
+                beyond what chance explains, says that the pairs were filtered.""",
             ),
             checks=(
                 Identity(

@@ -1,8 +1,16 @@
 """Alerts: which values raise which, and what the sentences say."""
 
 import pytest
+import torch
 
-from llm_adapter.loss.alerts import EXAMPLES, IID_FLOOR, alerts, evaluation_alerts
+import mi_estimators as mi
+from llm_adapter.loss.alerts import (
+    EXAMPLES,
+    IID_FLOOR,
+    IID_SPREAD,
+    alerts,
+    evaluation_alerts,
+)
 from llm_adapter.loss.objective import Objective
 
 
@@ -106,8 +114,10 @@ def test_drift_alert():
 @pytest.mark.parametrize(
     ("objective", "loss", "examples", "kinds"),
     [
-        (Objective("js"), IID_FLOOR - 1e-6, EXAMPLES, ["filtered"]),
-        (Objective("js"), IID_FLOOR, EXAMPLES, []),
+        (Objective("js"), IID_FLOOR - 0.1, EXAMPLES, ["filtered"]),
+        (Objective("js"), IID_FLOOR - 0.09, EXAMPLES, []),
+        (Objective("js"), IID_FLOOR - 0.09, 2 * EXAMPLES, ["filtered"]),
+        (Objective("js"), IID_FLOOR, 10**9, []),
         (Objective("js"), 1.0, EXAMPLES - 1, []),
         (Objective("js", mix=0.75), 1.0, EXAMPLES, []),
         (Objective("dv"), 0.5, EXAMPLES, []),
@@ -120,5 +130,14 @@ def test_held_out_loss(objective, loss, examples, kinds):
 
 
 def test_independent_floor():
-    """The floor of independent pairs."""
-    assert pytest.approx(1.278730, abs=5e-7) == IID_FLOOR
+    """The floor of independent pairs, and how a pair's loss varies at it: the better of two uniform win rates."""
+    win_rates = torch.rand(200_000, 2, generator=torch.Generator().manual_seed(0))
+    scores = (2 * win_rates).log()
+    losses = mi.preference_loss(scores.amax(-1), scores.amin(-1), "js", 0.5)
+    assert losses.mean().item() == pytest.approx(IID_FLOOR, abs=0.002)
+    assert losses.std().item() == pytest.approx(IID_SPREAD, abs=0.002)
+    assert pytest.approx(1.27873047, abs=5e-9) == IID_FLOOR
+
+    means = losses[:199_680].view(-1, EXAMPLES).mean(-1).tolist()
+    raised = [bool(evaluation_alerts(Objective("js"), {"loss": m}, EXAMPLES)) for m in means]
+    assert sum(raised) / len(raised) < 0.002
