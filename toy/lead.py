@@ -11,13 +11,15 @@ from mi_estimators.display import GREY, Page, colour, label
 
 A, C, D = 1.0, 3.0, 10.0
 """Overlap of a chosen and a rejected answer, as gradients: [[A, C], [C, D]], where training on one moves the other."""
+BETA = 0.1
+"""DPO's β in the right panel; MIO has twice as much, so that their first gradients are equal, as in the left one."""
 
 
 def section(page: Page) -> None:
     """Put the sentences and the figure first."""
     page.text(
         """A preference loss sees a chosen and a rejected answer and moves a policy π away from its reference π_ref. DPO
-        looks at the margin between the two log-ratios ln π/π_ref alone: where the answers share features, pushing the
+        looks at the margin between the two log-ratios ln π/π_ref alone: where the answers overlap enough, pushing the
         rejected one down takes the chosen one along. MIO looks at each: it pins the chosen answer's reward β ln
         π/π_ref at ln 2, so that it neither sinks nor rises far. Both are handed the correct answer; a policy
         that must draw it, as in RLHF, starves: the wait grows like 1/ε with the answer's first probability ε, and MIO
@@ -29,7 +31,8 @@ def section(page: Page) -> None:
         figure(),
         f"""Left: the chosen answer's log-ratio under a frozen kernel [[{A:g}, {C:g}], [{C:g}, {D:g}]], where the two
         answers overlap; DPO at β = 1 and MIO at β = 2, which have the same first gradient. Right: time, learning rate ×
-        step, from p(correct) = ε to ½ for two answers, exact gradient flow; MIO's line ends at its threshold. All
+        step, from p(correct) = ε to ½ where there are two answers, exact gradient flow: RLHF at β = 0, DPO at β = {BETA:g}
+        and MIO at β = {2 * BETA:g}, whose line ends at its threshold. With a third answer DPO is slower. All
         lines are closed forms, or one integral of them. To see: DPO sinks the chosen answer for ever, MIO bends back
         to its anchor; on its own samples a policy waits like 1/ε, handed answers it does not.""",
     )
@@ -89,17 +92,20 @@ def _escapes(axes) -> None:
     starts = np.logspace(-6, -0.5, 80)
     times = {
         "rlhf": [theory.escape_time_rlhf(e) for e in starts],
-        "dpo": [theory.escape_time_dpo(e, 0.5) for e in starts],
+        "dpo": [theory.escape_time_dpo(e, BETA) for e in starts],
         "sft": [theory.escape_time_sft(e) for e in starts],
-        "mio": [theory.escape_time_mio(e, 0.5) for e in starts],
+        "mio": [theory.escape_time_mio(e, 2 * BETA) for e in starts],
     }
 
-    names = {"rlhf": "RLHF: the policy draws", "sft": "likelihood"}
+    names = {
+        "rlhf": "RLHF: the policy draws",
+        "sft": "likelihood",
+        "dpo": f"{label('dpo')}, β = {BETA:g}",
+        "mio": f"{label('mio')}, β = {2 * BETA:g}",
+    }
     for name, values in times.items():
         finite = np.where(np.isfinite(values), values, np.nan)
-        axes.plot(
-            starts, finite, color=colour(name), label=names.get(name, f"{label(name)}, β = ½")
-        )
+        axes.plot(starts, finite, color=colour(name), label=names[name])
 
     axes.set(xscale="log", yscale="log", xlabel="ε, first probability of the correct answer")
     axes.set(ylabel="time to ½")

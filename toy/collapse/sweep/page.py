@@ -122,7 +122,7 @@ def _networks(page: Page, responses: list[Row], sequences: list[Row]) -> None:
             figures.curves_figure(sequences),
             """Mean chosen log-ratio z_w of the transformer over training, median over replicas, at the smallest β and
             the largest learning rate of the sweep; the axis is linear within ±1 and logarithmic beyond. No theory
-            lines: the lower bounds of MIO and α-MIO, −0.85/β and −1.06/β nats, lie far below. To see: where the base
+            lines: the lower bounds of MIO and α-MIO, −0.855/β and −1.06/β nats, lie far below. To see: where the base
             policy knows the pairs, DPO falls deeper the more tokens are shared; MIO, α-MIO, BCE and KTO dip and turn;
             the rest hardly dip, but for IPO, whose margin 1/(2β) is far at this β.""",
         )
