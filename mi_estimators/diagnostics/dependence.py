@@ -17,8 +17,10 @@ _HEARD = 0.6  # of that: a smaller autocorrelation counts as zero
 _INFLATION = 1.2  # of the variance: below it an interval is right to a tenth
 _COLUMNS = 64  # whose autocorrelations are computed at all lags
 _CHANCES = 50  # pairs at a given lag that two rare labels must be expected to form by chance
-_DIGITS = 6  # significant digits from which on two equal numbers are one measurement, not two
-_TOO_EVEN = 3.0  # standard errors by which triples of equal rows must fall short
+_STRETCH = 20  # rows, within which rows in order have a trend of the second degree
+_LONG = 8  # rows of equal value, on average, that are a stretch themselves
+_LOCAL = 10  # lags within a stretch
+_TREND = 1e-4  # of the variance: what is left of a smooth curve without noise
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class RowDependence:
         lag_x, lag_y: the largest autocorrelation at lag 1 of a column of x, and of y.
         dependent: whether the autocorrelations of both sides exceed noise, and the inflation is large enough to matter.
         sorted_by: "x" or "y" if the rows are sorted by one of its columns, or lie in blocks of equal labels; else "".
-            Sorting is not dependence, but it hides dependence.
+            Sorting is not dependence: the columns in order say nothing of it, and the others only within a stretch
+            of rows, in which what follows the order smoothly is taken off.
     """
 
     inflation: float
@@ -64,7 +67,14 @@ def row_dependence(
     >>> row_dependence(walks[:, :1], walks[:, 1:]).dependent
     True
     """
-    sides = [_autocorrelations(_most_persistent(rows)) for rows in (x, y)]
+    ordered = [_in_order(rows) for rows in (x, y)]
+    sorting = next((name for name, own in zip("xy", ordered, strict=True) if bool(own.any())), "")
+    if sorting:
+        key = (x if sorting == "x" else y)[:, ordered[0 if sorting == "x" else 1]]
+        sides = [_beside(rows[:, ~own], key) for rows, own in zip((x, y), ordered, strict=True)]
+    else:
+        sides = [_autocorrelations(_most_persistent(rows)) for rows in (x, y)]
+
     lags_x, lags_y = (side[1:] for side in sides)
     noise = _NOISE / math.sqrt(len(x))
     # Where x and y are nearly equal, so are their noises, and a quarter of the lags would add up to an inflation.
@@ -73,9 +83,9 @@ def row_dependence(
 
     lag_x, lag_y = (float(lags[0].max()) for lags in (lags_x, lags_y))
     beyond = all(float(lags.max()) > noise for lags in (lags_x, lags_y))
+    nothing = all(bool(own.all()) for own in ordered)  # is left beside the order
 
-    sorting = next((name for name, rows in (("x", x), ("y", y)) if _is_sorted(rows)), "")
-    dependent = beyond and inflation > _INFLATION and not sorting
+    dependent = beyond and inflation > _INFLATION and not nothing
     return RowDependence(inflation, lag_x, lag_y, dependent, sorting)
 
 
@@ -108,19 +118,70 @@ def _persistence(above: Bool[Tensor, "d n"]) -> Float[Tensor, " d"]:
 
 def _autocorrelations(rows: Float[Tensor, "n d"]) -> Float[Tensor, "lags columns"]:
     """Return the autocorrelations of each column's ranks, and of their distances from the middle, from lag 0 on."""
+    series = _ranks(rows)
+    return _products(series - series.mean(0), rows, int(_LAGS * len(rows)))
+
+
+def _ranks(rows: Float[Tensor, "n d"]) -> Float[Tensor, "n columns"]:
+    """Return each column's ranks, from −½ to ½, and their distances from the middle."""
     from scipy.stats import rankdata
 
-    n = len(rows)
-    ranks = torch.from_numpy(rankdata(rows.numpy(), axis=0)) / n - 0.5  # equal values, equal ranks
-    series = torch.cat([ranks, ranks.abs()], 1)
-    series = series - series.mean(0)
+    ranks = (
+        torch.from_numpy(rankdata(rows.numpy(), axis=0)) / len(rows) - 0.5
+    )  # equal values, equal ranks
+    return torch.cat([ranks, ranks.abs()], 1)
 
-    padded = torch.fft.rfft(series, n=2 * n, dim=0)
-    products = torch.fft.irfft(padded.abs().square(), n=2 * n, dim=0)[: 1 + int(_LAGS * n)]
+
+def _products(
+    series: Float[Tensor, "m columns"],
+    rows: Float[Tensor, "n d"],
+    lags: int,
+    least: Tensor | float = 0.0,
+) -> Float[Tensor, "lags columns"]:
+    """Return the autocorrelations of centred series; 0 of one whose squares do not add up to more than `least`."""
+    m = len(series)
+    padded = torch.fft.rfft(series, n=2 * m, dim=0)
+    products = torch.fft.irfft(padded.abs().square(), n=2 * m, dim=0)[: 1 + lags]
     size = products[0]  # 0 where all ranks are equally far from the middle, as of two labels
-    seen = _often_moves(rows).repeat(2) & (size > 1e-9 * n)
+    seen = _often_moves(rows).repeat(2) & (size > 1e-9 * m) & (size > least)
 
     return products / size.where(seen, torch.inf)
+
+
+def _beside(rows: Float[Tensor, "n d"], key: Float[Tensor, "n k"]) -> Float[Tensor, "lags columns"]:
+    """Return the autocorrelations of columns beside a sorted key, within stretches, less what follows the key smoothly.
+
+    Without a column left the key is all there is. It persists, and the next row counts: less its parabola a series adds
+    up to nothing over the lags.
+    """
+    if rows.shape[1] == 0:
+        return (torch.arange(1 + _LOCAL) < 2).double()[:, None]
+
+    rows = _most_persistent(rows)
+    series = _ranks(rows)
+    size = (series - series.mean(0)).square().sum(0)
+    return _products(_less_trend(series, key), rows, _LOCAL, _TREND * size)
+
+
+def _less_trend(
+    series: Float[Tensor, "n columns"], key: Float[Tensor, "n k"]
+) -> Float[Tensor, "m columns"]:
+    """Return series less their mean in each block of equal keys, or less a parabola in the key, stretch by stretch."""
+    n = len(series)
+    blocks = (key.diff(dim=0) != 0).any(1).cumsum(0)
+    blocks = torch.cat([blocks.new_zeros(1), blocks])
+    if _LONG * (int(blocks[-1]) + 1) <= n:
+        sums = series.new_zeros(int(blocks[-1]) + 1, series.shape[1]).index_add(0, blocks, series)
+        return series - (sums / torch.bincount(blocks)[:, None])[blocks]
+
+    whole = n // _STRETCH * _STRETCH
+    stretches = series[:whole].unflatten(0, (-1, _STRETCH))
+    place = key[:whole, 0].double().unflatten(0, (-1, _STRETCH))
+    place = place - place.mean(1, keepdim=True)
+    place = place / place.abs().amax(1, keepdim=True).clamp(min=1e-300)
+    basis, _ = torch.linalg.qr(torch.stack([torch.ones_like(place), place, place**2], -1))
+
+    return (stretches - basis @ (basis.mT @ stretches)).flatten(0, 1)
 
 
 def _often_moves(rows: Float[Tensor, "n d"]) -> Tensor:
@@ -130,81 +191,17 @@ def _often_moves(rows: Float[Tensor, "n d"]) -> Tensor:
     return rare.square() >= _CHANCES * len(rows)
 
 
-def _is_sorted(rows: Float[Tensor, "n d"]) -> bool:
-    """Tell whether a column is in order, or whether equal labels lie side by side."""
+def _in_order(rows: Float[Tensor, "n d"]) -> Bool[Tensor, " d"]:
+    """Tell which columns are in order: monotone ones, and slow ones whose equal rows all lie side by side."""
     steps = rows.diff(dim=0)
-    monotone = (steps >= 0).all(0) | (steps <= 0).all(0)
-    if bool((monotone & (steps != 0).any(0)).any()):
-        return True
+    moves = steps != 0
+    ordered = ((steps >= 0).all(0) | (steps <= 0).all(0)) & moves.any(0)
 
-    runs = 1 + int((steps != 0).any(1).sum())
-    kinds = int(codes_of(rows).max()) + 1
-    return kinds < len(rows) and runs == kinds
+    slow = (2 * moves.sum(0) < len(rows)) & moves.any(0)
+    if bool(slow.any()):
+        runs = 1 + int(moves[:, slow].any(1).sum())
+        kinds = int(codes_of(rows[:, slow].contiguous()).max()) + 1
+        if kinds < len(rows) and runs == kinds:
+            ordered |= slow
 
-
-def repeated_rows(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> int:
-    """Return how many rows are exact copies of another; 0 where independent draws may be equal by chance.
-
-    Two measurements are never equal by chance: that is where each side has a column most of whose values need more
-    than six significant digits. Counts, labels and coarsely rounded numbers may be. They are not if the equal rows
-    come in pairs more evenly than those of independent draws, as in a file that has every row twice.
-
-    >>> x = torch.randn(100, 1, dtype=torch.float64)
-    >>> repeated_rows(x, x), repeated_rows(torch.cat([x, x[:30]]), torch.cat([x, x[:30]]))
-    (0, 30)
-    >>> twice = torch.arange(100.0).repeat(2)[:, None]
-    >>> repeated_rows(twice, twice)
-    100
-    """
-    counts = codes_of(torch.cat([x, y], 1)).unique(return_counts=True)[1].double()
-    if not (_is_measured(x) and _is_measured(y)) and not _is_too_even(counts):
-        return 0
-    return int((counts - 1).sum())
-
-
-def _is_too_even(counts: Tensor) -> bool:
-    """Tell whether equal rows form too few triples, given their pairs, to be independent draws.
-
-    Of n independent draws with any probabilities p, E[triples] = n³/6 Σp³ ≥ n³/6 (Σp²)² ≈ ⅔ pairs²/n. At equality the
-    difference has variance E (1 + λ/3), E the right-hand side and λ = 2 pairs/n.
-    """
-    n = float(counts.sum())
-    pairs = float((counts * (counts - 1)).sum()) / 2
-    triples = float((counts * (counts - 1) * (counts - 2)).sum()) / 6
-    least = 2 / 3 * pairs**2 / n
-    return least - triples > _TOO_EVEN * math.sqrt(least * (1 + 2 * pairs / n / 3))
-
-
-def _is_measured(rows: Float[Tensor, "n d"]) -> bool:
-    """Tell whether most values of a column need more than `_DIGITS` significant digits."""
-    for part in rows.split(_COLUMNS, 1):
-        unit = 10 ** (part.abs().clamp(min=1e-300).log10().floor() - _DIGITS + 1)
-        rounded = (part / unit).round() * unit
-        fine = (part - rounded).abs() > 1e-9 * part.abs()
-        if bool((fine.double().mean(0) > 0.5).any()):
-            return True
-
-    return False
-
-
-def entropy(codes: Tensor) -> tuple[float, float]:
-    """Return the entropy of labels, in nats, with its first-order bias taken off, and its standard error.
-
-    Ĥ + (K − 1)/(2n) of the plug-in Ĥ over n labels of K kinds; the error is the delta method's.
-
-    Args:
-        codes: a number for each label, shape (n,).
-
-    Reference: Miller 1955; Paninski 2003, Neural Computation 15.
-
-    >>> value, error = entropy(torch.arange(1000) % 4)
-    >>> round(value - math.log(4), 4), round(error, 4)  # (4 − 1)/2000
-    (0.0015, 0.0)
-    """
-    counts = torch.bincount(codes).double()
-    counts, n = counts[counts > 0], len(codes)
-    surprise = math.log(n) - counts.log()
-
-    value = float((counts / n) @ surprise)
-    variance = float((counts / n) @ (surprise - value) ** 2) / n
-    return value + (len(counts) - 1) / (2 * n), math.sqrt(variance)
+    return ordered

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..diagnostics.dependence import RowDependence, entropy, repeated_rows, row_dependence
+from ..diagnostics.dependence import RowDependence, row_dependence
 from ..diagnostics.hashes import codes_of
+from ..diagnostics.repeats import entropy, few_measurements, near_copies, repeated_rows
 from .grouping import Groups, group_labels
 from .order import canonical_order, hash_rows
 from .sides import Side, check_pairs, fit_side, survey
@@ -26,6 +28,8 @@ class Sample:
         rows: number of rows that were read.
         dependence: what their order shows; None if groups state which rows are independent.
         copies: number of rows that are exact copies of another, as `repeated_rows` counts them.
+        cluster: number of rows that lie close together, as `near_copies` counts them; 0 if there is no such cluster.
+        subjects: for each side with a measured column of few values, as `few_measurements` finds them, how many.
         entropies: for each side whose values all repeat, its entropy and the standard error, in nats.
         notes: what a user should know about the reading.
     """
@@ -33,6 +37,8 @@ class Sample:
     rows: int
     dependence: RowDependence | None
     copies: int
+    cluster: int
+    subjects: dict[str, int]
     entropies: dict[str, tuple[float, float]]
     notes: tuple[str, ...]
 
@@ -203,7 +209,7 @@ def pairs_of(
     sample = Sample(
         rows=len(order),
         dependence=None if grouped else row_dependence(near_x, near_y, len(order) / n),
-        copies=_copies(x, y, labels[order] if grouped else None),
+        **_repeats(x, y, labels[order] if grouped else None),
         entropies=_entropies(x, y),
         notes=tuple(notes),
     )
@@ -220,7 +226,7 @@ def sample_of(
     return Sample(
         rows=len(x),
         dependence=row_dependence(x, y) if labels is None else None,
-        copies=_copies(x, y, labels),
+        **_repeats(x, y, labels),
         entropies=_entropies(x, y),
         notes=(),
     )
@@ -238,18 +244,23 @@ def repeating_entropy(rows: Float[Tensor, "n d"]) -> tuple[float, float] | None:
     return entropy(codes) if int(torch.bincount(codes).min()) > 1 else None
 
 
-def _copies(
+def _repeats(
     x: Tensor,
     y: Tensor,
     labels: Int[Tensor, " n"] | None,
-) -> int:
-    """Return how many rows are copies of others; of copies within a group, which stays in one fold, one counts."""
+) -> dict[str, Any]:
+    """Return how rows repeat; of copies within a group, which stays in one fold, one counts."""
     if labels is None:
-        return repeated_rows(x, y)
+        subjects = {"x": few_measurements(x), "y": few_measurements(y)}
+        return {
+            "copies": repeated_rows(x, y),
+            "cluster": near_copies(x, y),
+            "subjects": {name: count for name, count in subjects.items() if count},
+        }
 
     labelled = torch.cat([x, y, labels[:, None].double()], 1)
     first = _first(codes_of(labelled))
-    return repeated_rows(x[first], y[first])
+    return {"copies": repeated_rows(x[first], y[first]), "cluster": 0, "subjects": {}}
 
 
 def one_of_each_group(pairs: Pairs) -> tuple[Tensor, Tensor]:

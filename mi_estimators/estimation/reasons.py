@@ -39,11 +39,28 @@ def reasons_of_rows(sample: Sample) -> dict[str, str]:
             f" {dependence.lag_x:.2f} and {dependence.lag_y:.2f}), which looks like information. Pass"
             " groups=: a label for each independent stretch of rows, or the length of equal blocks"
         )
+        if dependence.sorted_by:
+            reasons["dependent_rows"] += (
+                f". The rows are sorted by {dependence.sorted_by}: if they are independent, shuffle them"
+            )
 
     if sample.copies > _COPIES * sample.rows:
         reasons["repeated_rows"] = (
             f"{sample.copies} of {sample.rows} rows are exact copies of other rows. A copy in another fold looks like"
             " information. Remove the copies, or pass groups= with a label for each original row"
+        )
+    elif sample.subjects:
+        side, count = next(iter(sample.subjects.items()))
+        reasons["repeated_rows"] = (
+            f"a measured column of {side} has only {count} values, each in about as many rows as the next, as if the"
+            f" rows were of {count} subjects. What is true of them looks like information. Pass groups= with a label"
+            f' for each subject, or discrete="{side}" if the values are labels'
+        )
+    elif sample.cluster:
+        reasons["repeated_rows"] = (
+            f"rows lie in clusters of about {sample.cluster}, much closer to one another than to others, as copies of a"
+            " row with a jitter do. They look like information. Keep one row of each cluster, or pass groups= with a"
+            " label for each original row"
         )
 
     return reasons

@@ -299,10 +299,11 @@ def _reaching(critics: Value, others: Others) -> Value:
 
 
 def _sorting_note(sample: Sample) -> list[str]:
-    if sample.dependence is None or not sample.dependence.sorted_by:
+    dependence = sample.dependence
+    if dependence is None or not dependence.sorted_by or dependence.dependent:
         return []
     return [
-        f"the rows are sorted by {sample.dependence.sorted_by}, which hides any dependence between neighbouring rows"
+        f"the rows are sorted by {dependence.sorted_by}, which hides a weak dependence between neighbouring rows"
     ]
 
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from ...diagnostics.dependence import entropy
+from ...diagnostics.repeats import entropy
 from ..neighbours import Neighbours
 
 _ALONE = 0.003  # of the rows may be alone in their cell: as many rows again fall into cells not seen (Good & Turing)

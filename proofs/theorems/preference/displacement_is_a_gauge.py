@@ -14,7 +14,6 @@ from proofs.engine import (
     Part,
     Shipped,
     Sign,
-    Sum,
     Tested,
     Theorem,
     gradient,
@@ -196,7 +195,7 @@ THEOREM = Theorem(
                     proved_push,
                 ),
             ),
-            by_hand=(Sum("one run of each flow"),),
+            by_hand=("the three numbers are those of one numerical run of each flow",),
         ),
     ),
     proof="""E_ref k(t − 1) = 0 for laws, and the constant k cancels in f'(t_w) − f'(t_l). (c) SquaredPO's push

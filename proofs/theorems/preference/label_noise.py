@@ -227,6 +227,8 @@ THEOREM = Theorem(
                         (1 - eta) * sp (- ln ((1 - eta) / eta)) + eta * sp (ln ((1 - eta) / eta)) < (1 -
                           eta) * sp (- t) + eta * sp t)
                   /\ x 1 - y 1 = 2 * ln ((1 - eta) / eta)
+                  /\ (let s := ((1 - eta) * x (1/2) + eta * y (1/2)) + ((1 - eta) * y (1/2) + eta * x (1/2)) in
+                        s = ln (4 * eta * (1 - eta)) /\ eta = (1 - sqrt (1 - exp s)) / 2)
                 """,
         ),
     ),

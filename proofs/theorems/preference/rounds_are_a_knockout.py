@@ -17,7 +17,6 @@ from proofs.engine import (
     Part,
     Shipped,
     Sign,
-    Sum,
     Theorem,
     Values,
     expect,
@@ -232,7 +231,10 @@ THEOREM = Theorem(
                 ),
                 Minimum("y − 1 − ln y", y - 1 - sp.log(y), y, 1),
             ),
-            by_hand=(Sum("KL(x‖π_{t+1}) − KL(x‖π_t) = −E_x ln 2w_t ≥ 1 − E_x 2w_t = 0"),),
+            by_hand=(
+                "KL(x‖π_{t+1}) − KL(x‖π_t) = −E_x ln 2w_t ≥ 1 − E_x 2w_t = 0",
+                "any antisymmetric A: E_x (2w_t − 1) = 2 xᵀAπ_t = −2 (Ax)ᵀπ_t = 0",
+            ),
         ),
     ),
     proof="""(a) mio_learns_win_rates (b) at ν = π_ref = π_t. The winner of a match of two draws from π has the

@@ -123,7 +123,8 @@ Proof.
 Qed.
 
 (** (c) Where P and R share no response the best scores are finite on both sides (x on the chosen one, y on the rejected
-    one); MIO: ln 2(1 - eta) and ln 2 eta, with DPO's own margin, and eta = e^y/2; at a = 1 the margin is twice DPO's. *)
+    one); MIO: ln 2(1 - eta) and ln 2 eta, with DPO's own margin, and eta = e^y/2; at a = 1 the margin is twice
+    DPO's. The means over what the labels call chosen and rejected add up to s = ln 4 eta(1 - eta). *)
 Theorem label_noise_c : forall eta : R, 0 < eta < 1/2 ->
   let x := fun a => ln ((1 - eta) / ((1 - a) * (1 - eta) + a * eta)) in
   let y := fun a => ln (eta / ((1 - a) * eta + a * (1 - eta))) in
@@ -136,12 +137,14 @@ Theorem label_noise_c : forall eta : R, 0 < eta < 1/2 ->
   /\ x (1/2) - y (1/2) = ln ((1 - eta) / eta)
   /\ (forall t, t <> ln ((1 - eta) / eta) ->
         (1 - eta) * sp (- ln ((1 - eta) / eta)) + eta * sp (ln ((1 - eta) / eta)) < (1 - eta) * sp (- t) + eta * sp t)
-  /\ x 1 - y 1 = 2 * ln ((1 - eta) / eta).
+  /\ x 1 - y 1 = 2 * ln ((1 - eta) / eta)
+  /\ (let s := ((1 - eta) * x (1/2) + eta * y (1/2)) + ((1 - eta) * y (1/2) + eta * x (1/2)) in
+      s = ln (4 * eta * (1 - eta)) /\ eta = (1 - sqrt (1 - exp s)) / 2).
 Proof.
   intros eta He x y.
   assert (X2 : x (1/2) = ln (2 * (1 - eta))) by (unfold x; f_equal; field; lra).
   assert (Y2 : y (1/2) = ln (2 * eta)) by (unfold y; f_equal; field; lra).
-  split; [|split; [exact X2|split; [exact Y2|split; [|split; [|split]]]]].
+  split; [|split; [exact X2|split; [exact Y2|split; [|split; [|split; [|split]]]]]].
   - intros a m t Ha Hm.
     assert (D1 : 0 < (1 - a) * (1 - eta) + a * eta) by nra. assert (D2 : 0 < (1 - a) * eta + a * (1 - eta)) by nra.
     assert (Ex : x a = ln ((1 - eta) * m / ((1 - a) * ((1 - eta) * m) + a * (eta * m)))) by (unfold x; f_equal; field; split; [nra|lra]).
@@ -151,4 +154,12 @@ Proof.
   - rewrite X2, Y2, ln_div, !ln_mult by lra. ring.
   - intros t N. apply best_score; auto; lra.
   - unfold x, y. rewrite !Rminus_eq_0, !Rmult_0_l, !Rplus_0_l, !Rmult_1_l, !ln_div by lra. ring.
+  - intros s.
+    assert (S : s = ln (4 * eta * (1 - eta))).
+    { unfold s. replace (4 * eta * (1 - eta)) with (2 * (1 - eta) * (2 * eta)) by ring.
+      rewrite X2, Y2, (ln_mult (2 * (1 - eta)) (2 * eta)) by lra. ring. }
+    split; [exact S|].
+    rewrite S, exp_ln by nra.
+    replace (1 - 4 * eta * (1 - eta)) with ((1 - 2 * eta) * (1 - 2 * eta)) by ring.
+    rewrite sqrt_square by lra. field.
 Qed.
