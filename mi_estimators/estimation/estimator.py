@@ -235,9 +235,7 @@ class MIEstimator(Params):
         folds = cut(pairs.labels, self.folds, generator)
 
         codes = [codes_of(side) for side in (pairs.x, pairs.y)]
-        label = None
-        if self.critic == "gated" and self.anchor == "copula" and pairs.sample.copies == 0:
-            label = label_of(codes, pairs.labels)
+        label = self._label(codes, pairs)
 
         # The last critic learns from half the rows of the first, and tells what the other half gave.
         settings = self._settings(len(pairs.x))
@@ -279,6 +277,12 @@ class MIEstimator(Params):
         ]
         return fitted, estimate
 
+    def _label(self, codes: list[Tensor], pairs: Pairs) -> int | None:
+        """Return which side is a label to the default critics: 0 is x, 1 is y."""
+        if self.critic != "gated" or self.anchor != "copula" or pairs.sample.copies:
+            return None
+        return label_of(codes, pairs.labels)
+
     def _views(
         self,
         sides: tuple[Side, Side],
@@ -318,11 +322,16 @@ class MIEstimator(Params):
 
     @torch.inference_mode(False)
     @default_device_cpu()
-    def estimate(self, x: Rows = None, y: Rows = None) -> MIEstimate:
+    def estimate(self, x: Rows = None, y: Rows = None, groups: Groups = None) -> MIEstimate:
         """Return the cross-fitted estimate, or the fitted critics' mean reading of fresh rows.
+
+        Fresh rows should be of the law that the critics were fitted on. Of another law the reading is a lower end. The
+        verdict is `drift` where the scores are off by a factor there, and `disagreement` where nearest neighbours read
+        much more. Neither sees what the critics have never seen in many columns.
 
         Args:
             x, y: fresh paired rows with the same columns as in `fit`; None for the cross-fitted estimate.
+            groups: labels of fresh rows that depend on one another, as for `fit`.
 
         Raises:
             ValueError: not fitted yet, or rows that do not fit.
@@ -331,23 +340,29 @@ class MIEstimator(Params):
         if x is None and y is None:
             return self.estimate_
 
-        pairs = read_pairs(self.sides_, x, y, self.seed_, self.max_rows)
+        pairs = read_pairs(self.sides_, x, y, groups, self.seed_, self.max_rows)
         if len(pairs.x) < FEWEST:
             raise ValueError(f"x: expected at least {FEWEST} fresh rows, got {len(pairs.x)}")
 
+        grouped = groups is not None
+        codes = [codes_of(side) for side in (pairs.x, pairs.y)]
+        nearest, _ = _beside_critics(self.sides_, pairs, codes, self._label(codes, pairs), grouped)
+
         row, device = self.estimate_.estimator, torch_device(self.device)
         x, y = pairs.x.to(device), pairs.y.to(device)
+        clusters = pairs.labels if grouped else None
         parts = pairs.order.tensor_split(len(self.folds_))
         readings, folds = [], []
         with full_precision(device):
             for (maps, critic, _), part in zip(self.folds_, parts, strict=True):
                 map_x, map_y = maps
-                readings.append(read(row, held_out_scores(critic, map_x(x), map_y(y))))
+                scores = held_out_scores(critic, map_x(x), map_y(y))
+                readings.append(read(row, scores, clusters=clusters))
                 folds.append((maps, critic, part))
             scores = held_out_sample(folds, pairs, device)
 
         fitted = self.estimate_.diagnostics
-        estimate = combine(row, readings, [], fitted=fitted, sample=pairs.sample)
+        estimate = combine(row, readings, [], fitted=fitted, nearest=nearest, sample=pairs.sample)
         return replace(estimate, scores=scores)
 
     @torch.no_grad()

@@ -106,17 +106,18 @@ def read_pairs(
     sides: tuple[Side, Side],
     x: Rows,
     y: Rows,
+    groups: Groups,
     seed: int,
     max_rows: int | None = None,
 ) -> Pairs:
     """Read fresh rows in the same way as those of `fit`.
 
     Raises:
-        ValueError: as `Side.read`, or sides of different lengths.
+        ValueError: as `Side.read`, sides of different lengths, or groups that do not fit.
     """
     check_pairs(x, y)
     side_x, side_y = sides
-    return _pairs(sides, (side_x.open(x), side_y.open(y)), None, seed, max_rows)
+    return _pairs(sides, (side_x.open(x), side_y.open(y)), groups, seed, max_rows)
 
 
 def paired_fresh_rows(

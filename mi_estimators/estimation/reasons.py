@@ -24,6 +24,7 @@ _APART, _TENTH = 0.01, 0.1  # nats, and a share of the value, between nearest ne
 # Shares of the objective that a misfitting anchor may have: at most, and where training ended with more to learn.
 _RESTING, _LEANING = 0.6, 0.25
 _LEARNT = 0.05, 1 / 3  # nats, and a share of the value, that more rows may add
+_BENT = 0.2  # of the scores of fresh rows: critics of their own law are calibrated better
 _HALTING = 0.08  # share of the value, between training and held-out rows: there is more to learn
 _UNFINISHED = 0.03  # share of the value, gained late in training: there is more to learn
 _RISING = 0.01, 0.12  # nats, and a share of the value, that more steps may add
@@ -201,6 +202,16 @@ def _drift(case: Case) -> str | None:
     return f"plug_in and bridge differ by {apart:+.2f} nats. They agree at the log-ratio, so the critic is not there"
 
 
+def _other_law(case: Case) -> str | None:
+    slope, error = case.diagnostics.get("slope", 1.0), case.diagnostics.get("slope_error", 0.0)
+    if not case.row.calibrated or abs(slope - 1) <= max(_BENT, _ERRORS * error):
+        return None
+    return (
+        f"the critics' scores are off by a factor of about {slope:.2f} on these rows, which are of another law than the"
+        " rows of fit: the value is not theirs. Fit the critics on rows of this law"
+    )
+
+
 def _still_rising(case: Case) -> str | None:
     missing, (least, share) = case.diagnostics.get("step_shortfall", 0.0), _RISING
     small = missing <= max(least, share * case.nats)
@@ -243,6 +254,7 @@ _CHECKS: tuple[tuple[str, Callable[[Case], str | None]], ...] = (
     ("anchor_misfit", _anchor_misfit),
     ("overfit", _overfit),
     ("drift", _drift),
+    ("drift", _other_law),
     ("unfinished", _still_rising),
     ("disagreement", _disagreement),
 )

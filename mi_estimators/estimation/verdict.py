@@ -64,6 +64,7 @@ def combine(
     others: Others | None = None,
     *,
     fitted: dict[str, float] | None = None,
+    nearest: Neighbours | None = None,
     sample: Sample | None = None,
 ) -> MIEstimate:
     """Average the folds' readings, choose the expert that carries the value, and say whether to believe it.
@@ -74,6 +75,7 @@ def combine(
         others: what else is known of the rows that were fitted.
         fitted: the diagnostics of the fit, if all readings are of the same fresh rows. Their errors do not average out,
             and the shortfalls are taken from the fit.
+        nearest: the nearest-neighbour estimate of these fresh rows, if there is one.
         sample: facts about the rows besides their values.
     """
     held, diagnostics = _averaged(readings, fits, others, fitted)
@@ -83,6 +85,8 @@ def combine(
     critics = _centred(held, diagnostics["train_gap"]) if _is_free(row) else held
     value = critics if others is None else _carried(row, critics, others, diagnostics["train_gap"])
     diagnostics |= {"held_out": held.nats, "critics": critics.nats}
+    if nearest is not None:
+        diagnostics["ksg"] = nearest.value
 
     case = Case(
         row=row,
@@ -194,6 +198,9 @@ def _averaged(
     diagnostics = _of_readings(readings, fitted is not None)
     if fitted is not None:
         diagnostics |= {name: fitted[name] for name in (*_SHORTFALLS, _OF_STEPS)}
+        diagnostics["slope"], diagnostics["slope_error"] = (
+            _mean([reading.slope[k] for reading in readings], readings) for k in (0, 1)
+        )
     if others is not None:
         diagnostics |= _of_fits(readings, fits, others, nats)
 

@@ -84,7 +84,7 @@ def test_unread_labels():
     sides, pairs = fit_pairs(labels, y, None, discrete=None, seed=0, max_rows=100)
 
     assert pairs.x.shape == (100, 3)
-    assert read_pairs(sides, labels, y, 0, 100).x.shape == (100, 3)
+    assert read_pairs(sides, labels, y, None, 0, 100).x.shape == (100, 3)
     assert sides[0].read(["rare"]).sum() == 1
 
 

@@ -273,3 +273,27 @@ def test_negative_value():
     estimate = mi.estimate_mi(*rows, "nwj", **critic, **FAST)
     assert estimate.nats < -0.35
     assert "ksg" not in estimate.diagnostics
+
+
+@pytest.mark.parametrize(
+    ("fitted", "fresh", "verdict"),
+    [(0.5, 0.9, "drift"), (0.9, 0.5, "drift"), (0.0, 0.8, "disagreement"), (0.9, 0.9, "ok")],
+)
+def test_rows_of_another_law(fitted, fresh, verdict):
+    """Critics say so where fresh rows are not of the law that they were fitted on."""
+    model = mi.MIEstimator(effort="fast", folds=2).fit(*sample(mi.laws.Gaussian(fitted), 4000))
+    law = mi.laws.Gaussian(fresh)
+    estimate = model.estimate(*sample(law, 4000, seed=1))
+    assert estimate.verdict == verdict
+
+    low, high = estimate.interval
+    assert (low <= law.mutual_information <= high) or verdict != "ok"
+
+
+def test_fresh_series():
+    """Fresh rows that depend on one another take the groups that the warning asks for."""
+    model = mi.MIEstimator(**FAST).fit(*sample(mi.laws.Gaussian(0.8), 500))
+    x, y = torch.randn(500, 2, generator=seeded(3)).cumsum(0).T
+    assert model.estimate(x, y).verdict == "dependent_rows"
+    assert model.estimate(x, y, groups=25).verdict != "dependent_rows"
+    assert model.estimate(x, y, groups=25).stderr > model.estimate(x, y).stderr
