@@ -23,7 +23,7 @@ def slopes(
     model: CausalLM, example: TokenizedExample, response: Sequence[int]
 ) -> tuple[float, Weights]:
     """Return ln π of a response to an example's prompt, in nats, and its gradient."""
-    ids = tuple(response)
+    ids = list(response)
     batch = collate([TokenizedExample(0, example.prompt, (ids, ids))])
     log_probs = choose_log_probs(model, batch)(model, batch)
     value = sum_responses(log_probs, batch["lengths"])[0]
@@ -92,9 +92,12 @@ def first_steps(
     for start in range(0, len(training) - batch + 1, batch):
         total = [torch.zeros_like(p) for p in model.parameters()]
         for example in training[start : start + batch]:
-            torch._foreach_add_(total, list(taught(model, example)))
-        torch._foreach_add_(others, total)
-        torch._foreach_add_(adam, [part.sign() for part in total])
+            for part, way in zip(total, taught(model, example), strict=True):
+                part += way
+
+        for part, sum_of_batches, sum_of_signs in zip(total, others, adam, strict=True):
+            sum_of_batches += part
+            sum_of_signs += part.sign()
 
     moved: dict[str, list[tuple[float, float]]] = {"own": [], "others": [], "adam": []}
     for example in held_out:
