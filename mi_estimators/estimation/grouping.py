@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from .labels import label_texts
+
 _STRATUM = 16  # groups at least, where their sizes differ: fewer have few pairings
 
 Groups = Any
@@ -39,7 +41,7 @@ def group_labels(groups: Groups, n: int) -> Int[Tensor, " n"]:
     if (labels != labels).any() or (labels == None).any():  # noqa: E711 (entry by entry)
         raise ValueError("groups: expected a label for each row, got missing labels")
     if labels.dtype.kind == "O":
-        labels = labels.astype(str)
+        labels = label_texts(labels)
 
     return torch.from_numpy(np.unique(labels, return_inverse=True)[1])
 

@@ -14,12 +14,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from .labels import kinds_of, label_places, refuse_missing
 from .order import parts_of
 from .tables import Rows, Table, open_table, typed
 
 _FEWEST = 64  # rows
 _NARROW = 1e-12  # of a column's size: a spread below it is rounding
-_LABELS = 1000  # different labels at most, since each becomes a column
 _FEW_TO_A_KIND = 5  # rows to a value, on average, from which whole numbers may be class labels
 _SHOWN = 5  # entries that a message names
 
@@ -68,7 +68,7 @@ class Side:
                 f"{self.name}: expected rows of shape {self.shape} as in fit, got {table.shape}"
             )
 
-        return table.joined() if self.joined else table
+        return table.joined(self.name) if self.joined else table
 
     def encode(self, table: Table) -> Float[Tensor, "n d"]:
         """Return the rows of a table as float64 columns.
@@ -133,7 +133,7 @@ def survey(
     if len(table) < _FEWEST:
         raise ValueError(f"{name}: expected at least {_FEWEST} rows, got {len(table)}")
     if discrete:
-        table = table.joined()
+        table = table.joined(name)
 
     kinds = tuple(_kinds(name, column) for column in typed(table))
     varies = _varying_columns(name, table, kinds)
@@ -143,7 +143,7 @@ def survey(
     coded = [] if discrete or width > _SHOWN else _code_note(name, list(table), kinds)
     is_label = discrete or (width == 1 and kinds[0] is not None)
     kept = varies.nonzero().flatten()
-    lone = _lone_rows(table, kinds)
+    lone = _lone_rows(name, table, kinds)
     notes = (*_constant_note(name, varies), *coded, *_lone_note(name, lone, len(table)))
     identifies = 2 * lone > len(table)
     return Side(name, shape, kinds, kept, is_label, discrete, identifies, notes), table
@@ -189,21 +189,11 @@ def _kinds(name: str, column: np.ndarray) -> np.ndarray | None:
     if column.dtype.kind in "biufmM":
         return None
     if column.dtype.kind == "O":
-        missing = sum(entry is None or entry != entry for entry in column)
-        if missing:
-            raise ValueError(
-                f"{name}: expected no missing entries, got {missing}; remove these rows from x and y"
-            )
+        refuse_missing(name, column)
         if all(isinstance(entry, Real | Decimal) for entry in column):
             return None
 
-    kinds = np.unique(column.astype(str))
-    if len(kinds) > _LABELS:
-        raise ValueError(
-            f"{name}: expected at most {_LABELS} different labels, got {len(kinds)}; merge rare ones"
-        )
-
-    return kinds
+    return kinds_of(name, column)
 
 
 def _encoded(
@@ -243,9 +233,7 @@ def _numbers(name: str, column: np.ndarray) -> np.ndarray:
 
 def _places(name: str, column: np.ndarray, kinds: np.ndarray) -> np.ndarray:
     """Return the place of each label among the kinds."""
-    labels = column.astype(str)
-    places = np.searchsorted(kinds, labels).clip(max=len(kinds) - 1)
-    unknown = np.unique(labels[kinds[places] != labels])
+    places, unknown = label_places(column, kinds)
     if len(unknown):
         raise ValueError(f"{name}: expected labels seen in fit, got {_list(unknown)}")
     return places
@@ -335,13 +323,13 @@ def _code_note(
     return []
 
 
-def _lone_rows(table: Table, kinds: Sequence[np.ndarray | None]) -> int:
+def _lone_rows(name: str, table: Table, kinds: Sequence[np.ndarray | None]) -> int:
     """Return the number of rows whose labels, taken together, no other row has; 0 where they cannot be most rows."""
     combinations = math.prod(0 if labels is None else len(labels) for labels in kinds)
     if 2 * combinations <= len(table):
         return 0
 
-    (labels,) = table.joined()
+    (labels,) = table.joined(name)
     return int((np.unique(labels, return_counts=True)[1] == 1).sum())
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-NUMBERS = "biuf"  # kinds of numpy types that are numbers as they stand
+from .labels import NUMBERS, is_missing, label_texts, refuse_missing
 
 Rows = Any
 """An array, a tensor, a list, a Series, or a table or mapping of columns."""
@@ -50,8 +50,14 @@ class Table:
             return Table(self.columns[rows], self.shape)
         return Table([column[rows] for column in self.columns], self.shape)
 
-    def joined(self) -> Table:
-        """Return the table with one label for each row."""
+    def joined(self, name: str) -> Table:
+        """Return the table with one label for each row.
+
+        Raises:
+            ValueError: missing entries, which are no labels.
+        """
+        for column in self:
+            refuse_missing(name, column)
         return Table([_joined(list(self))], self.shape)
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -174,13 +180,12 @@ def _of_series(series: Any) -> np.ndarray:
     if not is_category:
         return _timed(values)
     labels = values.astype(object)
-    missing = any(label is None or label != label for label in labels)
-    return labels if missing else labels.astype(str)
+    return labels if any(map(is_missing, labels)) else label_texts(labels)
 
 
 def _timed(column: np.ndarray) -> np.ndarray:
     """Return dates, times of any zone, periods and time spans as numpy's; another column as it is."""
-    if column.dtype.kind != "O" or any(entry != entry for entry in column):  # missing ones, too
+    if column.dtype.kind != "O" or any(map(is_missing, column)):
         return column
     starts = [entry.to_timestamp() if hasattr(entry, "to_timestamp") else entry for entry in column]
     if all(isinstance(entry, timedelta) for entry in starts):
@@ -200,8 +205,8 @@ def _universal(moment: date) -> date:
 def _joined(columns: list[np.ndarray]) -> np.ndarray:
     """Return each row as one label."""
     if len(columns) == 1:
-        return columns[0].astype(str)
-    parts = [column.astype(str) for column in columns]
+        return label_texts(columns[0])
+    parts = [label_texts(column) for column in columns]
 
     # A separator that no label has.
     return np.array(["\x1f".join(row) for row in zip(*parts, strict=True)])
