@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from numbers import Real
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, cast
 
 import numpy as np
 
@@ -28,11 +28,8 @@ def refuse_missing(name: str, column: np.ndarray) -> None:
     Raises:
         ValueError: such entries; the message counts them.
     """
-    if column.dtype.kind == "O":
-        missing = sum(map(is_missing, column))
-    else:
-        missing = int(np.sum(column != column))  # NaN and NaT
-
+    is_object = column.dtype.kind == "O"
+    missing = sum(map(is_missing, column)) if is_object else int(np.sum(column != column))
     if missing:
         raise ValueError(
             f"{name}: expected no missing entries, got {missing}; remove these rows from x and y"
@@ -103,7 +100,7 @@ def label_places(column: np.ndarray, kinds: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def _floats(texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return fractions that `label_texts` wrote and their roundings to float32; NaN for whole numbers and other text."""
+    """Return fractions that `label_texts` wrote, and their roundings to float32; NaN for any other text."""
 
     def fraction(text: str) -> float:
         try:
@@ -123,9 +120,11 @@ def _text(entry: Any) -> str:
     if not isinstance(entry, Real | Decimal | np.bool_):
         return str(entry)
 
-    number = float(entry)
-    whole = np.isfinite(number) and entry == int(entry)
-    return str(int(entry)) if whole else repr(number)
+    value = cast(Any, entry)
+    if isinstance(entry, Integral | np.bool_):
+        return str(int(value))
+    number = float(value)
+    return str(int(value)) if np.isfinite(number) and value == int(value) else repr(number)
 
 
 def _times(values: np.ndarray) -> np.ndarray:
@@ -136,5 +135,5 @@ def _times(values: np.ndarray) -> np.ndarray:
     unit, _ = np.datetime_data(values.dtype)
     if unit == "generic":
         return values.astype(np.int64).astype(str)
-    epoch = np.datetime64(0, unit)
+    epoch = np.zeros((), f"M8[{unit}]")
     return np.char.add("+", np.datetime_as_string(epoch + values, unit="auto"))

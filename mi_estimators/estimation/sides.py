@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from numbers import Real
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .labels import kinds_of, label_places, refuse_missing
 from .order import parts_of
-from .tables import Rows, Table, open_table, typed
+from .tables import Rows, Table, guarded, open_table, typed
 
 _FEWEST = 64  # rows
 _NARROW = 1e-12  # of a column's size: a spread below it is rounding
@@ -76,7 +76,8 @@ class Side:
         Raises:
             ValueError: labels that `fit` has not seen, or entries that are not finite numbers.
         """
-        rows = torch.from_numpy(_encoded(self.name, table, self.kinds))
+        with guarded(self.name):
+            rows = torch.from_numpy(_encoded(self.name, table, self.kinds))
         return rows if len(self.kept) == rows.shape[1] else rows[:, self.kept]
 
     def keys(self, table: Table) -> Float[np.ndarray, "n columns"]:
@@ -135,8 +136,9 @@ def survey(
     if discrete:
         table = table.joined(name)
 
-    kinds = tuple(_kinds(name, column) for column in typed(table))
-    varies = _varying_columns(name, table, kinds)
+    with guarded(name):
+        kinds = tuple(_kinds(name, column) for column in typed(table))
+        varies = _varying_columns(name, table, kinds)
     if not bool(varies.any()):
         raise ValueError(f"{name}: expected a column that varies, got {len(varies)} constant")
 
@@ -166,22 +168,6 @@ def beside(
     )
 
     return joint, Table([*table, *more], joint.shape)
-
-
-def check_pairs(x: Rows, y: Rows) -> None:
-    """Refuse two tables whose indices differ: their rows may not belong together.
-
-    Raises:
-        ValueError: indices that differ.
-    """
-    first, second = (getattr(value, "index", None) for value in (x, y))
-    if not (hasattr(first, "equals") and hasattr(second, "equals")):
-        return
-    if len(x) == len(y) and not cast(Any, first).equals(second):
-        raise ValueError(
-            "y: expected the index of x, got a different one; align the two tables, or pass y.to_numpy() if row k of y "
-            "belongs to row k of x"
-        )
 
 
 def _kinds(name: str, column: np.ndarray) -> np.ndarray | None:
@@ -222,6 +208,10 @@ def _numbers(name: str, column: np.ndarray) -> np.ndarray:
         numbers = column.astype(np.float64)
     except (TypeError, ValueError):
         raise ValueError(f"{name}: expected real numbers, got dtype {column.dtype}") from None
+    except OverflowError:
+        raise ValueError(
+            f"{name}: expected numbers below 1.8e308, got a larger one; pass its logarithm"
+        ) from None
 
     if not np.isfinite(numbers).all():
         raise ValueError(

@@ -12,7 +12,7 @@ import torch
 
 from mi_estimators.diagnostics.hashes import codes_of, row_hashes
 from mi_estimators.estimation.order import canonical_order
-from mi_estimators.estimation.sides import check_pairs, fit_side
+from mi_estimators.estimation.sides import fit_side
 
 N = 70
 NUMBERS = np.random.default_rng(0).normal(size=(N, 2))
@@ -252,17 +252,6 @@ def test_other_kind(fitted, fresh, message):
     """Fresh rows of another kind are refused."""
     with pytest.raises(ValueError, match=message):
         fit_side("x", fitted)[0].read(fresh)
-
-
-def test_other_order():
-    """Tables in another order are refused."""
-    pandas = pytest.importorskip("pandas")
-    x = pandas.Series(COLUMN)
-
-    check_pairs(x, x * 2)
-    check_pairs(x, NUMBERS)
-    with pytest.raises(ValueError, match="y: expected the index of x"):
-        check_pairs(x, x.sort_values())
 
 
 @pytest.mark.parametrize("columns", [3, 40])
