@@ -126,7 +126,7 @@ def conditional_mi(
     """
     declared = "" if discrete is None else discrete
     if not isinstance(declared, Collection) or set(declared) - set("xyz"):
-        raise ValueError(f"discrete: expected letters of 'xyz' or None, got {discrete!r}")
+        raise ValueError(f"discrete: expected letters of 'xyz', got {discrete!r}")
 
     refuse_unknown("conditional_mi", settings, CriticArguments)
     template = MIEstimator(estimator, **settings)

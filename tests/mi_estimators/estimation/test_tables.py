@@ -236,7 +236,7 @@ def test_discrete(discrete, same):
 
 @pytest.mark.parametrize("discrete", [5, "a"])
 def test_bad_discrete(discrete):
-    with pytest.raises(ValueError, match="discrete: expected letters of 'xyz' or None, got"):
+    with pytest.raises(ValueError, match="discrete: expected letters of 'xyz', got"):
         mi.conditional_mi(COLUMN, COLUMN, COLUMN, discrete=discrete)
 
 
