@@ -33,7 +33,7 @@ def decomposed(
     for tried in (matrix, wide, wide + apart):
         try:
             return [part.to(matrix.dtype) for part in decompose(tried, **options)]
-        except torch.linalg.LinAlgError:
+        except torch.linalg.LinAlgError:  # pyright: ignore[reportPrivateImportUsage]
             continue
 
     raise ValueError(
