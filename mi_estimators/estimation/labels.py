@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any, cast
@@ -10,6 +11,14 @@ import numpy as np
 
 NUMBERS = "biuf"  # kinds of numpy types that are numbers as they stand
 _MOST = 1000  # different labels at most, since each becomes a column
+_CODES = 20  # texts of digits at most that are labels beyond doubt
+
+_NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?)", re.ASCII | re.IGNORECASE)
+_SPELT = re.compile(r"[+-]?(\d*,\d+|\d{1,3}([., ']\d{3})+([.,]\d+)?)", re.ASCII)
+
+
+class Category(str):
+    """A label whose column says that it is one, though it may be a number."""
 
 
 def is_missing(entry: Any) -> bool:
@@ -67,10 +76,34 @@ def kinds_of(name: str, column: np.ndarray) -> np.ndarray:
     kinds = np.unique(label_texts(column))
     if len(kinds) > _MOST:
         raise ValueError(
-            f"{name}: expected at most {_MOST} different labels, got {len(kinds)}; merge rare ones"
+            f"{name}: expected at most {_MOST} different labels, got {len(kinds)}; merge rare ones, or pass numbers as"
+            " numbers, not as text"
         )
 
     return kinds
+
+
+def is_number(text: str) -> bool:
+    """Tell whether text is a number in plain digits, with a decimal point; 1_2, which Python reads as 12, is none."""
+    return _NUMBER.fullmatch(text.strip()) is not None
+
+
+def text_of_numbers(texts: np.ndarray) -> tuple[int, int | None] | None:
+    """Return how many texts look like numbers and where the first stands that is none; None if no more than half do.
+
+    Numbers with a decimal comma look like numbers, and are none.
+
+    >>> text_of_numbers(np.array(["0.5", "<0.1", "0.7"]))
+    (2, 1)
+    """
+    values, places, counts = np.unique(texts, return_index=True, return_counts=True)
+    plain = np.array([is_number(value) for value in values.tolist()])
+    spelt = np.array([_SPELT.fullmatch(value.strip()) is not None for value in values.tolist()])
+    count = int(counts[plain | spelt].sum())
+    if 2 * count <= len(texts) or (plain.all() and len(values) <= _CODES):
+        return None
+
+    return count, None if plain.all() else int(places[~plain].min())
 
 
 def label_places(column: np.ndarray, kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

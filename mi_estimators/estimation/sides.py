@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .labels import kinds_of, label_places, refuse_missing
+from .labels import Category, kinds_of, label_places, label_texts, refuse_missing, text_of_numbers
 from .numeric import Extents, Origin, extents, extents_of, numbers
 from .order import parts_of
 from .tables import Rows, Table, guarded, open_table, typed
@@ -168,10 +168,11 @@ def survey(
         )
 
     coded = [] if discrete or width > _SHOWN else _code_note(name, list(table), kinds)
+    spelt = [] if discrete else _number_notes(name, table, kinds)
     is_label = discrete or (width == 1 and kinds[0] is not None)
     kept = torch.from_numpy(np.flatnonzero(extents.varies))
     lone = _lone_rows(name, table, kinds)
-    notes = (*_extent_notes(name, extents), *coded, *_lone_note(name, lone, len(table)))
+    notes = (*_extent_notes(name, extents), *coded, *spelt, *_lone_note(name, lone, len(table)))
     identifies = 2 * lone > len(table)
     origins = extents.origins
     return Side(name, shape, kinds, origins, kept, is_label, discrete, identifies, notes), table
@@ -289,6 +290,31 @@ def _code_note(
             ]
 
     return []
+
+
+def _number_notes(name: str, table: Table, kinds: Sequence[np.ndarray | None]) -> list[str]:
+    """Note columns of text that are mostly numbers but were read as labels."""
+    notes: list[str] = []
+    declare = f', or discrete="{name}" if they are labels' if table.width == 1 else ""
+    for k, (column, labels) in enumerate(zip(table, kinds, strict=True)):
+        if labels is None or isinstance(column[0], Category):
+            continue
+
+        texts = label_texts(column)
+        spelt = text_of_numbers(texts)
+        if spelt is not None:
+            count, stray = spelt
+            first = (
+                ""
+                if stray is None
+                else f", the first other one is {str(texts[stray])!r} in row {stray}, counted from 0"
+            )
+            notes.append(
+                f"{name}: column {k} was read as labels, though {count} of its {len(texts)} entries look like numbers"
+                f"{first}; pass numbers{declare}"
+            )
+
+    return notes
 
 
 def _lone_rows(name: str, table: Table, kinds: Sequence[np.ndarray | None]) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .labels import NUMBERS, is_missing, label_texts, refuse_missing
+from .labels import NUMBERS, Category, is_missing, label_texts, refuse_missing
 
 _NESTED = (np.ndarray, Tensor, list, tuple)
 
@@ -296,7 +296,9 @@ def _of_series(series: Any) -> np.ndarray:
     if not is_category:
         return _timed(values)
     labels = values.astype(object)
-    return labels if any(map(is_missing, labels)) else label_texts(labels)
+    if any(map(is_missing, labels)):
+        return labels
+    return np.array(list(map(Category, label_texts(labels))), object)
 
 
 def _timed(column: np.ndarray) -> np.ndarray:
