@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -25,12 +25,7 @@ def decomposed(
     Raises:
         ValueError: a matrix that cannot be decomposed.
     """
-    wide = matrix.double()
-    steps = torch.linspace(0, 1, min(matrix.shape), dtype=wide.dtype, device=wide.device)
-    apart = torch.zeros_like(wide)
-    apart.diagonal().copy_(_APART * wide.abs().max() * steps)
-
-    for tried in (matrix, wide, wide + apart):
+    for tried in _tries(matrix):
         try:
             return [part.to(matrix.dtype) for part in decompose(tried, **options)]
         except torch.linalg.LinAlgError:  # pyright: ignore[reportPrivateImportUsage]
@@ -40,3 +35,14 @@ def decomposed(
         f"x, y: expected columns whose {min(matrix.shape)} directions can be told apart, got ones that cannot; leave"
         " out copies of columns, or merge rare labels"
     )
+
+
+def _tries(matrix: Tensor) -> Iterator[Tensor]:
+    yield matrix
+    wide = matrix.double()
+    yield wide
+
+    steps = torch.linspace(0, 1, min(matrix.shape), dtype=wide.dtype, device=wide.device)
+    apart = torch.zeros_like(wide)
+    apart.diagonal().copy_(_APART * wide.abs().max() * steps)
+    yield wide + apart

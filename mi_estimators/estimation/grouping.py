@@ -43,9 +43,10 @@ def group_labels(groups: Groups, n: int) -> Int[Tensor, " n"]:
     table = open_table("groups", groups)
     own = (len(table),) if table.width == 1 else (len(table), table.width)
     shape = tuple(getattr(groups, "shape", own))
-    if shape != (n,):
+    if shape != (n,) or table.width > 1:
         raise ValueError(
-            f"groups: expected a label for each of {n} rows, got shape {shape}; write several columns into one"
+            f"groups: expected a label for each of {n} rows, got shape {shape}"
+            f"{'; write several columns into one' * (table.width > 1)}"
         )
 
     (labels,) = table

@@ -11,6 +11,7 @@ from jaxtyping import Bool
 _ROUNDINGS = (
     8  # units in the last place: a column within so many is one number, rounded in several ways
 )
+_SUMMED = 2.0**-44  # of a column's size: as much as long sums in float64 may be off by
 _NARROW = 2.0**-30  # of a column's size: where it varies by less, an offset is subtracted
 _FAINT = 1e-12  # of a column's size: where it varies by less, that may still be rounding
 _EXACT = 2**53  # beyond, float64 leaves out whole numbers
@@ -103,7 +104,8 @@ def extents_of(name: str, column: np.ndarray) -> Extents:
 def extents(low: np.ndarray, high: np.ndarray) -> Extents:
     """Return how far columns reach, given their least and largest entries in the type in which they are stored.
 
-    What differs by no more than a few roundings of that type is one number. Whole numbers have no rounding.
+    What differs by no more than a few roundings of that type, or of a long sum, is one number. Whole numbers have no
+    rounding.
 
     >>> extents(np.array([1e13, 1.0]), np.array([1e13 + 1, 1 + 1e-15])).varies.tolist()
     [True, False]
@@ -120,8 +122,9 @@ def extents(low: np.ndarray, high: np.ndarray) -> Extents:
             apart = wide_high - wide_low
             stored = size.astype(low.dtype) if low.dtype.itemsize < 8 else size
             rounding = np.spacing(stored).astype(np.float64)
+            rounding = np.maximum(_ROUNDINGS * rounding, _SUMMED * size)
 
-    varies = apart > _ROUNDINGS * rounding
+    varies = apart > rounding
     moved = varies & ((apart < _NARROW * size) | (whole & (size > _EXACT)))
     origins: list[Origin] = [0] * len(low)
     for k in np.flatnonzero(moved):

@@ -234,7 +234,7 @@ def _of_sequence(name: str, value: Sequence[Any]) -> np.ndarray:
 
 
 def _of_array(name: str, array: np.ndarray) -> Table:
-    array = _unnested(name, array)
+    array = _unnested(name, array.astype(object) if array.dtype.kind == "T" else array)
     if array.ndim == 0 or 0 in array.shape[1:]:
         raise ValueError(f"{name}: expected shape (n,) or (n, d), got {array.shape}")
     if array.dtype.kind == "c":

@@ -204,6 +204,21 @@ def test_bytes():
     assert array_of("x", rows).tolist() == rows
 
 
+def test_variable_strings():
+    """Text of any of numpy's types is labels."""
+    labels = np.array(["red", "green"] * (N // 2))
+    texts = labels.astype(np.dtypes.StringDType())
+    assert torch.equal(fit_side("x", texts)[1], fit_side("x", labels)[1])
+
+
+def test_several_columns_of_groups():
+    pandas = pytest.importorskip("pandas")
+    pairs = pandas.MultiIndex.from_tuples([(k, k) for k in range(N)])
+    for groups in (pairs, NUMBERS, pandas.DataFrame(NUMBERS)):
+        with pytest.raises(ValueError, match=r"groups: expected a label for each .* into one"):
+            group_labels(groups, N)
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
