@@ -304,14 +304,12 @@ def _number_notes(name: str, table: Table, kinds: Sequence[np.ndarray | None]) -
         spelt = text_of_numbers(texts)
         if spelt is not None:
             count, stray = spelt
-            first = (
-                ""
-                if stray is None
-                else f", the first other one is {str(texts[stray])!r} in row {stray}, counted from 0"
+            row = (
+                "" if stray is None else f"; {str(texts[stray])!r} in row {stray} (from 0) is none"
             )
             notes.append(
                 f"{name}: column {k} was read as labels, though {count} of its {len(texts)} entries look like numbers"
-                f"{first}; pass numbers{declare}"
+                f"{row}; pass numbers{declare}"
             )
 
     return notes

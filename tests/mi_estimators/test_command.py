@@ -146,13 +146,19 @@ def test_decimal_commas(tmp_path, capsys, delimiter):
 
 
 @pytest.mark.parametrize("stray", ["<0.1", "1,5", "1_2", "high"])
-def test_stray_text(tmp_path, capsys, stray):
+def test_stray_text(capsys, stray):
     """One cell that is no number is named where it makes labels of a column of numbers."""
-    path = file_of(tmp_path, [*NORMAL[:50], "NA", stray, *NORMAL[50:]], "\t")
-    flags = f"{path} --x a --y b --effort fast --skip_missing"
+    command._warn_of_text("a", [*NORMAL[:50], "NA", stray, *NORMAL[50:]])
+    assert f"a: read as labels, since {stray!r} in row 53 is no number" in capsys.readouterr().err
+
+
+def test_stray_text_of_a_file(tmp_path, capsys):
+    """The report says it, too; labels that are declared are taken for such."""
+    path = file_of(tmp_path, [*NORMAL[:64], "<0.1"])
+    flags = f"{path} --x a --y b --effort fast"
     _, printed, warning = run(capsys, flags)
-    assert f"a: read as labels, since {stray!r} in row 53 is no number, though 1" in warning
-    assert "x: column 0 was read as labels, though 1" in printed
+    assert "a: read as labels, since '<0.1' in row 66 is no number, though 64 of 65" in warning
+    assert "x: column 0 was read as labels, though 64 of its 65" in printed
     assert "read as labels" not in "".join(run(capsys, f"{flags} --discrete x")[1:])
 
 

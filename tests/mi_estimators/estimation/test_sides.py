@@ -192,11 +192,11 @@ CODES = [str(k % 5) for k in range(N)]
     [
         (
             ["<0.1", *SPELT[1:]],
-            f"{N - 1} of its {N} entries look like numbers, the first .*'<0.1' in",
+            f"{N - 1} of its {N} entries look like numbers; '<0.1' in row 0 ",
         ),
         (
             [*SPELT[:9], "1,5", *SPELT[10:]],
-            f"{N} of its {N} .*, the first other one is '1,5' in row 9",
+            f"{N} of its {N} .*; '1,5' in row 9 .from 0. is none",
         ),
         (np.array(["1_2", *CODES[1:]]), f"{N - 1} of its {N} entries"),
         (SPELT, f"{N} of its {N} entries look like numbers; pass numbers, or discrete="),
