@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import argparse
 import csv
+import re
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from . import _validate
+from .estimation.labels import is_number, text_of_numbers
 from .estimation.tables import refuse_twins
 
 Columns = dict[str, list[str]]
+
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?(\d+|\d*,\d+)(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
 
 MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", ".", "-", "?"))
 """What stands for a missing number. Among labels only an empty entry does: "none" may be one."""
@@ -35,7 +43,10 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; return 0 if the verdict is "ok", 1 if it is another, 2 if the file cannot be read."""
     options = _parser().parse_args(argv)
     try:
-        table = read(options.file)
+        table = read(options.file, _flagged(options))
+        for side in sorted({"x", "y"} - set(options.discrete or "")):
+            for name in vars(options)[side].split(","):
+                _warn_of_text(name, table.get(name, []))
         if options.skip_missing:
             table = complete(table, _named(options, table))
         x, y = (_pick(table, names, flag) for names, flag in ((options.x, "x"), (options.y, "y")))
@@ -43,7 +54,15 @@ def main(argv: list[str] | None = None) -> int:
 
         from . import estimate_mi
 
-        estimate = estimate_mi(x, y, groups=groups, effort=options.effort, seed=options.seed)
+        estimate = estimate_mi(
+            x,
+            y,
+            groups=groups,
+            discrete=options.discrete,
+            max_rows=_most_rows(options.max_rows),
+            effort=options.effort,
+            seed=options.seed,
+        )
     except (OSError, UnicodeDecodeError, ValueError) as error:
         print(f"mi_estimators: {error}", file=sys.stderr)
         return 2
@@ -53,8 +72,11 @@ def main(argv: list[str] | None = None) -> int:
     return int(estimate.verdict != "ok")
 
 
-def read(file: Path) -> Columns:
+def read(file: Path, named: Collection[str] = ()) -> Columns:
     """Return the columns of a table by the names in its first line; commas, semicolons or tabs separate the fields.
+
+    Where semicolons or tabs do, a column among those named that has decimal commas throughout is returned with points,
+    and a line says so.
 
     Raises:
         ValueError: a file without rows, two columns of one name, or a row with too few or too many fields.
@@ -75,7 +97,39 @@ def read(file: Path) -> Columns:
     if not rows:
         raise ValueError(f"{file}: expected a line of column names and rows below, got none")
 
-    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    table = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    if delimiter != ",":
+        table |= {name: _pointed(name, table[name]) for name in named if name in table}
+    return table
+
+
+def _pointed(name: str, texts: list[str]) -> list[str]:
+    """Return a column with points for decimal commas, if it has them throughout."""
+    present = [text for text in texts if text.strip().lower() not in MISSING]
+    commas = [text.strip() for text in present if "," in text]
+    if not commas or not all(map(_DECIMAL_COMMA.fullmatch, present)):
+        return texts
+
+    number = commas[0].replace(",", ".")
+    print(f"mi_estimators: {name}: {commas[0]} was read as {number}, and so on", file=sys.stderr)
+    return [text.replace(",", ".") for text in texts]
+
+
+def _warn_of_text(name: str, texts: list[str]) -> None:
+    """Warn of a column that is mostly numbers but is read as labels."""
+    present = [row for row, text in enumerate(texts) if text.strip().lower() not in MISSING]
+    spelt = text_of_numbers(np.array([texts[row] for row in present], str)) if present else None
+    count, stray = spelt or (0, None)
+    if stray is None:
+        return
+
+    row = present[stray]
+    print(
+        f"mi_estimators: {name}: read as labels, since {texts[row]!r} in row {row + 2} is no number, though {count} of"
+        f" {len(present)} entries look like numbers. Write it as one, with a decimal point, or leave it empty and pass"
+        " --skip_missing",
+        file=sys.stderr,
+    )
 
 
 def complete(table: Columns, names: list[str]) -> Columns:
@@ -96,26 +150,22 @@ def complete(table: Columns, names: list[str]) -> Columns:
 
 def _named(options: argparse.Namespace, table: Columns) -> list[str]:
     """Return the columns of the table that the flags name, each once."""
+    return [name for name in _flagged(options) if name in table]
+
+
+def _flagged(options: argparse.Namespace) -> list[str]:
     names = ",".join(filter(None, (options.x, options.y, options.groups))).split(",")
-    return [name for name in dict.fromkeys(names) if name in table]
+    return list(dict.fromkeys(names))
 
 
 def _gaps(texts: list[str]) -> set[int]:
     """Return the rows of a column that have no value."""
     missing = {row for row, text in enumerate(texts) if text.strip().lower() in MISSING}
     others = [text for row, text in enumerate(texts) if row not in missing]
-    if others and all(map(_is_number, others)):
+    if others and all(map(is_number, others)):
         return missing
 
     return {row for row, text in enumerate(texts) if not text.strip()}
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _pick(table: Columns, names: str, flag: str) -> list[Any]:
@@ -136,13 +186,21 @@ def _values(texts: list[str], name: str) -> list[Any]:
             "leave such rows out: --skip_missing"
         )
 
-    return [float(text) for text in texts] if all(map(_is_number, texts)) else texts
+    return [float(text) for text in texts] if all(map(is_number, texts)) else texts
 
 
 def _groups(table: Columns, name: str | None) -> int | list[Any] | None:
     if name is None:
         return None
-    return int(name) if name.isdigit() and name not in table else _pick(table, name, "groups")
+    return int(name) if name.isdecimal() and name not in table else _pick(table, name, "groups")
+
+
+def _most_rows(text: str) -> int | None:
+    """Return the number of rows to read at most; None for all."""
+    if text == "all":
+        return None
+    rows: Any = int(text) if text.isdecimal() else text
+    return _validate.count("max_rows", rows, low=64)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -159,6 +217,16 @@ def _parser() -> argparse.ArgumentParser:
         "--x", required=True, help="a column by name, or several: A,B; numbers or labels"
     )
     parser.add_argument("--y", required=True, help="likewise")
+    parser.add_argument(
+        "--discrete",
+        choices=("x", "y", "xy"),
+        help="which side is labels, whatever its entries are (default: columns that are not numbers)",
+    )
+    parser.add_argument(
+        "--max_rows",
+        default="20000",
+        help="number of rows to read at most, drawn at random, or all (default: %(default)s)",
+    )
     parser.add_argument(
         "--groups",
         help="a column whose equal entries mark rows that may depend on one another, or the length of blocks",

@@ -135,8 +135,8 @@ def independence(
     >>> independence(x, y, MIEstimator(steps=50, folds=2)).ok
     True
     """
-    x, y = paired_rows(x, y, _discrete(estimator))
-    generator, labels = seeded(seed), group_labels(groups, len(x))
+    x, y, labels = paired_rows(x, y, groups, discrete=_discrete(estimator))
+    generator = seeded(seed)
     rows = [
         (block, block[derangement(len(block), generator)])
         for block in aligned_groups(labels, generator, len(x))
@@ -195,7 +195,7 @@ def self_consistency(
 
     Reference: Song & Ermon 2020, section 3.
     """
-    x, y = rows_for_halves(x, y, estimator)
+    x, y, _ = rows_for_halves(x, y, estimator, groups)
     whole = fit_clone(estimator, x, y, groups).estimate_
     ratios = (
         *data_processing(x, y, estimator, whole, coarsen, groups),
@@ -287,12 +287,13 @@ def rows_for_halves(
     x: Rows,
     y: Rows,
     estimator: MIEstimator | None,
-) -> tuple[Tensor, Tensor]:
-    """Return paired rows, enough of them to fit an estimator to one half."""
-    x, y = paired_rows(x, y, _discrete(estimator))
+    groups: Groups,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return paired rows, enough of them to fit an estimator to one half, and each row's group."""
+    x, y, labels = paired_rows(x, y, groups, discrete=_discrete(estimator))
     if len(x) < 128:
         raise ValueError(f"x, y: expected at least 128 rows to cut in halves, got {len(x)}")
-    return x, y
+    return x, y, labels
 
 
 def _discrete(estimator: MIEstimator | None) -> str | None:

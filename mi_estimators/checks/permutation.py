@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .. import _validate
 from ..estimation.estimator import MIEstimator
-from ..estimation.grouping import Groups, aligned_groups, group_labels, rows_of_groups
+from ..estimation.grouping import Groups, aligned_groups, rows_of_groups
 from ..estimation.pairs import sample_of
 from ..estimation.reasons import reasons_of_rows
 from ..estimation.sides import varying
@@ -98,8 +98,7 @@ def permutation_test(
     >>> permutation_test(x, y, MIEstimator(steps=50, folds=2), permutations=99).p_value
     0.01
     """
-    x, y = rows_for_halves(x, y, estimator)
-    labels = group_labels(groups, len(x))
+    x, y, labels = rows_for_halves(x, y, estimator, groups)
     generator = seeded(seed)
     _validate.count("permutations", permutations)
 

@@ -28,7 +28,7 @@ from .inputs import progress_bar
 from .pairs import repeating_entropy
 from .sides import fit_side
 from .table import EstimatorName
-from .tables import Rows, refuse_twins
+from .tables import Rows, array_of, guarded, refuse_twins
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,8 +62,8 @@ class PairwiseMI:
 
     def __getitem__(self, pair: tuple[str, str]) -> MIEstimate:
         """Return the estimate of two columns."""
-        first, second = pair
-        estimate = self.estimates.get(pair) or self.estimates.get((second, first))
+        first, second = map(str, pair)  # names of a table may be numbers
+        estimate = self.estimates.get((first, second)) or self.estimates.get((second, first))
         if estimate is None:
             raise KeyError(f"expected two different names of {', '.join(self.names)}, got {pair!r}")
         return estimate
@@ -174,7 +174,7 @@ def pairwise_mi(
     estimator: EstimatorName = "js",
     *,
     groups: Groups = None,
-    discrete: Collection[str] = (),
+    discrete: Collection[Any] = (),
     **settings: Unpack[CriticArguments],
 ) -> PairwiseMI:
     """Estimate the information in nats between every two columns of a table, with an interval and a verdict each.
@@ -203,14 +203,15 @@ def pairwise_mi(
     """
     refuse_unknown("pairwise_mi", settings, CriticArguments)
     columns = _columns(table)
-    unknown = [name for name in discrete if name not in columns]
+    labels_of = [] if isinstance(discrete, str) else list(map(str, discrete))
+    unknown = [name for name in labels_of if name not in columns]
 
     if unknown or isinstance(discrete, str):
         raise ValueError(
             f"discrete: expected names of columns ({', '.join(columns)}), got {unknown or discrete!r}"
         )
 
-    entropies = _checked(columns, discrete)
+    entropies = _checked(columns, labels_of)
 
     quiet: CriticArguments = {**settings, "progress": False}
     estimates: dict[tuple[str, str], MIEstimate] = {}
@@ -219,7 +220,7 @@ def pairwise_mi(
     wanted = settings.get("progress")
     with progress_bar(wanted, len(pairs), unit="pair", name="pairwise_mi") as bar:
         for a, b in pairs:
-            labels = ("x" if a in discrete else "") + ("y" if b in discrete else "")
+            labels = ("x" if a in labels_of else "") + ("y" if b in labels_of else "")
             fitted = MIEstimator(
                 estimator,
                 discrete=cast("DiscreteSides | None", labels or None),
@@ -252,10 +253,11 @@ def _columns(table: Columns) -> dict[str, Rows]:
     elif (fields := getattr(getattr(table, "dtype", None), "names", None)) is not None:
         named = [(field, table[field]) for field in fields]
     else:
-        array = table if isinstance(table, Tensor) else np.asarray(table)
+        with guarded("table"):
+            array = array_of("table", table)
         if array.ndim != 2:
             raise ValueError(
-                f"table: expected named columns or an array of shape (n, k), got shape {tuple(array.shape)}"
+                f"table: expected named columns or an array of shape (n, k), got shape {array.shape}"
             )
         named = [(str(k), array[:, k]) for k in range(array.shape[1])]
 

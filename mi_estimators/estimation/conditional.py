@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Unpack
 
@@ -26,9 +26,9 @@ from .pairs import Pairs, Sample, draw_rows, pairs_of
 from .reading import influences
 from .reasons import DRIFT, reasons_of_rows
 from .scoring import held_out_scores
-from .sides import beside, check_pairs, survey, varying
+from .sides import beside, survey, varying
 from .table import ESTIMATORS, EstimatorName
-from .tables import Rows, Table
+from .tables import Rows, Table, check_aligned
 
 _LEVEL = 1.96  # two-sided 95 % of the normal law
 _NOTHING = 1e-6  # nats: rounding
@@ -88,7 +88,7 @@ def conditional_mi(
     estimator: EstimatorName = "js",
     *,
     groups: Groups = None,
-    discrete: str = "",
+    discrete: str | None = "",
     **settings: Unpack[CriticArguments],
 ) -> ConditionalMI:
     """Estimate I(X; Y | Z) in nats from rows (x, y, z), with an interval and a verdict.
@@ -107,7 +107,7 @@ def conditional_mi(
         x, y, z: rows that belong together, as for `estimate_mi`; n ≥ 64.
         estimator: one of `ESTIMATORS`.
         groups: rows that depend on one another, as for `estimate_mi`.
-        discrete: which sides are labels whatever their entries are: letters of "xyz".
+        discrete: which sides are labels whatever their entries are: letters of "xyz", or None.
         settings: any other argument of `MIEstimator`, such as seed, critic, folds or device.
 
     Returns:
@@ -124,7 +124,8 @@ def conditional_mi(
     >>> conditional_mi(z + noise, z + more, z, steps=50).verdict  # X and Y share nothing but Z
     'nothing_found'
     """
-    if set(discrete) - set("xyz"):
+    declared = "" if discrete is None else discrete
+    if not isinstance(declared, Collection) or set(declared) - set("xyz"):
         raise ValueError(f"discrete: expected letters of 'xyz', got {discrete!r}")
 
     refuse_unknown("conditional_mi", settings, CriticArguments)
@@ -132,10 +133,9 @@ def conditional_mi(
     check_arguments(template.get_params())
     seed = template._seed()  # pyright: ignore[reportPrivateUsage]
 
-    for one, other in ((x, y), (x, z), (y, z)):
-        check_pairs(one, other)
+    check_aligned({"x": x, "y": y, "z": z, "groups": groups})
     read = [
-        survey(name, value, discrete=name in discrete)
+        survey(name, value, discrete=name in declared)
         for name, value in (("x", x), ("y", y), ("z", z))
     ]
     sides, tables = [side for side, _ in read], [table for _, table in read]

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from .decompose import decomposed
 from .experts.additive import independent_directions
 from .inputs import seeded_random_state
 from .misfit import copula_misfit
@@ -166,7 +167,7 @@ def _promising(rows: Rows) -> bool:
         return False
 
     scores = normal_scores(rows)
-    if float(torch.linalg.eigvalsh(torch.corrcoef(scores.T))[0]) < _GIVEN:
+    if float(decomposed(torch.linalg.eigh, torch.corrcoef(scores.T))[0][0]) < _GIVEN:
         return False
 
     return contradiction(rows) > _CONTRADICTED

@@ -51,9 +51,13 @@ def cut(
     """
     count = int(labels.max()) + 1
     if count // folds < FEWEST:
-        kind = "rows" if count == len(labels) else "groups"
+        if count == len(labels):
+            raise ValueError(
+                f"folds: expected at least {FEWEST} rows a fold, got {count} in {folds} folds; pass fewer folds"
+            )
         raise ValueError(
-            f"folds: expected at least {FEWEST} {kind} a fold, got {count} in {folds} folds"
+            f"groups: expected at least {FEWEST} groups in each of {folds} folds, got {count} in all; pass shorter"
+            " blocks, labels of smaller groups, or fewer folds"
         )
 
     parts = torch.randperm(count, generator=generator).tensor_split(folds)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
@@ -10,6 +9,9 @@ import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
+
+from .labels import NUMBERS, label_texts, refuse_missing
+from .tables import open_table
 
 _STRATUM = 16  # groups at least, where their sizes differ: fewer have few pairings
 
@@ -33,28 +35,26 @@ def group_labels(groups: Groups, n: int) -> Int[Tensor, " n"]:
             raise ValueError(f"groups: expected blocks of at least 1 row, got {groups}")
         return torch.arange(n) // int(groups)
 
-    labels = _labels(groups)
-    if labels.shape != (n,):
-        raise ValueError(f"groups: expected a label for each of {n} rows, got shape {labels.shape}")
-    if (labels != labels).any() or (labels == None).any():  # noqa: E711 (entry by entry)
-        raise ValueError("groups: expected a label for each row, got missing labels")
-    if labels.dtype.kind == "O":
-        labels = labels.astype(str)
+    if isinstance(groups, str | bytes) or not hasattr(groups, "__len__"):
+        raise ValueError(
+            f"groups: expected a label for each row or a block length, got {type(groups).__name__}"
+        )
+
+    table = open_table("groups", groups)
+    own = (len(table),) if table.width == 1 else (len(table), table.width)
+    shape = tuple(getattr(groups, "shape", own))
+    if shape != (n,) or table.width > 1:
+        raise ValueError(
+            f"groups: expected a label for each of {n} rows, got shape {shape}"
+            f"{'; write several columns into one' * (table.width > 1)}"
+        )
+
+    (labels,) = table
+    refuse_missing("groups", labels)
+    if labels.dtype.kind not in NUMBERS + "mM":
+        labels = label_texts(labels)
 
     return torch.from_numpy(np.unique(labels, return_inverse=True)[1])
-
-
-def _labels(groups: Groups) -> np.ndarray:
-    if isinstance(groups, Tensor):
-        return groups.detach().cpu().numpy()
-    if hasattr(groups, "to_numpy"):
-        return groups.to_numpy()
-    if isinstance(groups, np.ndarray | Sequence) and not isinstance(groups, str | bytes):
-        return np.asarray(groups)
-
-    raise ValueError(
-        f"groups: expected a label for each row or a block length, got {type(groups).__name__}"
-    )
 
 
 def rows_of_groups(labels: Int[Tensor, " n"], chosen: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ def torch_device(device: str | torch.device) -> torch.device:
 
     try:
         place = torch.device(device)
-        torch.empty(0, dtype=torch.float64, device=place)
+        torch.zeros((), dtype=torch.float64, device=place).item()  # "meta" has no numbers to give
     except (RuntimeError, TypeError, AssertionError):
         message = (
             f"device: expected 'auto' or an available torch device that has float64, got {device!r}"

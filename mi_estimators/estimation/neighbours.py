@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from .. import _validate
-from .grouping import Groups, group_labels
+from .grouping import Groups
 from .inputs import default_device_cpu
 from .pairs import paired_rows
 from .tables import Rows
@@ -75,15 +75,14 @@ def ksg(
     >>> abs(ksg(x, y) - law.mutual_information) < 0.1
     True
     """
-    rows = paired_rows(x, y)
-    n = len(rows[0])
-    labels = group_labels(groups, n)
+    first, second, labels = paired_rows(x, y, groups)
+    n = len(labels)
     foreign = n - int(torch.bincount(labels).max())
     if foreign < 1:
         raise ValueError("groups: expected at least two groups, got one")
 
     _validate.count("k", k, high=foreign)
-    return float(_local_information(*rows, k, None if groups is None else labels).mean())
+    return float(_local_information(first, second, k, None if groups is None else labels).mean())
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from ..diagnostics.hashes import codes_of
 from ..diagnostics.repeats import entropy, few_measurements, near_copies, repeated_rows
 from .grouping import Groups, group_labels
 from .order import canonical_order, hash_rows
-from .sides import Side, check_pairs, fit_side, survey
-from .tables import Rows, Table
+from .sides import Side, fit_side, survey
+from .tables import Rows, Table, check_aligned
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def fit_pairs(
     Raises:
         ValueError: as `survey`; sides of different lengths; groups that do not fit.
     """
-    check_pairs(x, y)
+    check_aligned({"x": x, "y": y, "groups": groups})
     labels = discrete or ""
     side_x, table_x = survey("x", x, discrete="x" in labels)
     side_y, table_y = survey("y", y, discrete="y" in labels)
@@ -85,21 +85,25 @@ def fit_pairs(
 
 
 def paired_rows(
-    x: Rows, y: Rows, discrete: str | None = None
-) -> tuple[Float[Tensor, "n dx"], Float[Tensor, "n dy"]]:
-    """Return both sides as float64 columns, in the order given.
+    x: Rows,
+    y: Rows,
+    groups: Groups = None,
+    *,
+    discrete: str | None = None,
+) -> tuple[Float[Tensor, "n dx"], Float[Tensor, "n dy"], Int[Tensor, " n"]]:
+    """Return both sides as float64 columns and each row's group, in the order given.
 
     Raises:
-        ValueError: as `fit_side`, or sides of different lengths.
+        ValueError: as `fit_side`; sides of different lengths or indices; groups that do not fit.
     """
-    check_pairs(x, y)
+    check_aligned({"x": x, "y": y, "groups": groups})
     rows_x, rows_y = (
         fit_side(name, value, discrete=name in (discrete or ""))[1]
         for name, value in (("x", x), ("y", y))
     )
     _check_lengths(len(rows_x), len(rows_y))
 
-    return rows_x, rows_y
+    return rows_x, rows_y, group_labels(groups, len(rows_x))
 
 
 def read_pairs(
@@ -115,7 +119,7 @@ def read_pairs(
     Raises:
         ValueError: as `Side.read`, sides of different lengths, or groups that do not fit.
     """
-    check_pairs(x, y)
+    check_aligned({"x": x, "y": y})
     side_x, side_y = sides
     return _pairs(sides, (side_x.open(x), side_y.open(y)), groups, seed, max_rows)
 
@@ -128,7 +132,7 @@ def paired_fresh_rows(
     Raises:
         ValueError: as `Side.read`, or sides of different lengths.
     """
-    check_pairs(x, y)
+    check_aligned({"x": x, "y": y})
     rows_x, rows_y = sides[0].read(x), sides[1].read(y)
     _check_lengths(len(rows_x), len(rows_y))
     return rows_x, rows_y

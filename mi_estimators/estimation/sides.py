@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from numbers import Real
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from .labels import Category, kinds_of, label_places, label_texts, refuse_missing, text_of_numbers
+from .numeric import Extents, Origin, extents, extents_of, numbers
 from .order import parts_of
-from .tables import Rows, Table, open_table, typed
+from .tables import Rows, Table, guarded, open_table, typed
 
 _FEWEST = 64  # rows
-_NARROW = 1e-12  # of a column's size: a spread below it is rounding
-_LABELS = 1000  # different labels at most, since each becomes a column
 _FEW_TO_A_KIND = 5  # rows to a value, on average, from which whole numbers may be class labels
 _SHOWN = 5  # entries that a message names
 
@@ -32,6 +32,7 @@ class Side:
         name: "x" or "y", for messages.
         shape: of one input row, such as (d,) or (channels, height, width).
         kinds: for each input column, its labels in order; None for a column of numbers.
+        origins: for each input column, what is subtracted from its numbers, exactly, before they are float64.
         kept: the columns that vary, counted after each label has become a column of 0 and 1.
         discrete: whether the whole side is one label.
         joined: whether each row is one label because the user asked for it.
@@ -42,6 +43,7 @@ class Side:
     name: str
     shape: tuple[int, ...]
     kinds: tuple[np.ndarray | None, ...]
+    origins: tuple[Origin, ...]
     kept: Int[Tensor, " kept"]
     discrete: bool
     joined: bool = False
@@ -68,7 +70,7 @@ class Side:
                 f"{self.name}: expected rows of shape {self.shape} as in fit, got {table.shape}"
             )
 
-        return table.joined() if self.joined else table
+        return table.joined(self.name) if self.joined else table
 
     def encode(self, table: Table) -> Float[Tensor, "n d"]:
         """Return the rows of a table as float64 columns.
@@ -76,7 +78,8 @@ class Side:
         Raises:
             ValueError: labels that `fit` has not seen, or entries that are not finite numbers.
         """
-        rows = torch.from_numpy(_encoded(self.name, table, self.kinds))
+        with guarded(self.name):
+            rows = torch.from_numpy(self._encoded(table))
         return rows if len(self.kept) == rows.shape[1] else rows[:, self.kept]
 
     def keys(self, table: Table) -> Float[np.ndarray, "n columns"]:
@@ -84,15 +87,34 @@ class Side:
         widths = [1 if labels is None else len(labels) for labels in self.kinds]
         source = np.repeat(np.arange(len(widths)), widths)[self.kept.numpy()]
         if isinstance(table.columns, np.ndarray):
-            return table.columns[:, source].astype(np.float64)
+            return self._matrix(table.columns)[:, source]
 
-        def key(column: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+        def key(k: int) -> np.ndarray:
+            column, labels = table.columns[k], self.kinds[k]
             if labels is None:
-                return _numbers(self.name, column)
+                return numbers(self.name, column, self.origins[k])
             return _places(self.name, column, labels).astype(np.float64)
 
-        columns = [key(table.columns[k], self.kinds[k]) for k in np.unique(source)]
-        return np.stack(columns, 1)
+        return np.stack([key(k) for k in np.unique(source)], 1)
+
+    def _encoded(self, table: Table) -> Float[np.ndarray, "n d"]:
+        if isinstance(table.columns, np.ndarray):
+            return np.ascontiguousarray(self._matrix(table.columns))
+
+        parts = [
+            numbers(self.name, column, origin)[:, None]
+            if labels is None
+            else np.eye(len(labels))[_places(self.name, column, labels)]
+            for column, labels, origin in zip(table.columns, self.kinds, self.origins, strict=True)
+        ]
+
+        return np.concatenate(parts, 1)
+
+    def _matrix(self, matrix: np.ndarray) -> Float[np.ndarray, "n d"]:
+        values = numbers(self.name, matrix)
+        for k in np.flatnonzero(self.origins):
+            values[:, k] = numbers(self.name, matrix[:, k], self.origins[k])
+        return values
 
 
 def fit_side(
@@ -133,20 +155,27 @@ def survey(
     if len(table) < _FEWEST:
         raise ValueError(f"{name}: expected at least {_FEWEST} rows, got {len(table)}")
     if discrete:
-        table = table.joined()
+        table = table.joined(name)
 
-    kinds = tuple(_kinds(name, column) for column in typed(table))
-    varies = _varying_columns(name, table, kinds)
-    if not bool(varies.any()):
-        raise ValueError(f"{name}: expected a column that varies, got {len(varies)} constant")
+    with guarded(name):
+        kinds = tuple(_kinds(name, column) for column in typed(table))
+        extents = _extents(name, table, kinds)
+    if not extents.varies.any():
+        advice = "; they differ by rounding alone: subtract an offset before they are stored"
+        raise ValueError(
+            f"{name}: expected a column that varies, got {len(extents.varies)} constant"
+            f"{advice * bool(extents.rounded.any())}"
+        )
 
     coded = [] if discrete or width > _SHOWN else _code_note(name, list(table), kinds)
+    spelt = [] if discrete else _number_notes(name, table, kinds)
     is_label = discrete or (width == 1 and kinds[0] is not None)
-    kept = varies.nonzero().flatten()
-    lone = _lone_rows(table, kinds)
-    notes = (*_constant_note(name, varies), *coded, *_lone_note(name, lone, len(table)))
+    kept = torch.from_numpy(np.flatnonzero(extents.varies))
+    lone = _lone_rows(name, table, kinds)
+    notes = (*_extent_notes(name, extents), *coded, *spelt, *_lone_note(name, lone, len(table)))
     identifies = 2 * lone > len(table)
-    return Side(name, shape, kinds, kept, is_label, discrete, identifies, notes), table
+    origins = extents.origins
+    return Side(name, shape, kinds, origins, kept, is_label, discrete, identifies, notes), table
 
 
 def beside(
@@ -160,6 +189,7 @@ def beside(
         name=f"{side.name}, {other.name}",
         shape=(len(side.kinds) + len(other.kinds),),
         kinds=(*side.kinds, *other.kinds),
+        origins=(*side.origins, *other.origins),
         kept=torch.cat([side.kept, other.kept + width]),
         discrete=False,
         notes=(*side.notes, *other.notes),
@@ -168,150 +198,77 @@ def beside(
     return joint, Table([*table, *more], joint.shape)
 
 
-def check_pairs(x: Rows, y: Rows) -> None:
-    """Refuse two tables whose indices differ: their rows may not belong together.
-
-    Raises:
-        ValueError: indices that differ.
-    """
-    first, second = (getattr(value, "index", None) for value in (x, y))
-    if not (hasattr(first, "equals") and hasattr(second, "equals")):
-        return
-    if len(x) == len(y) and not cast(Any, first).equals(second):
-        raise ValueError(
-            "y: expected the index of x, got a different one; align the two tables, or pass y.to_numpy() if row k of y "
-            "belongs to row k of x"
-        )
-
-
 def _kinds(name: str, column: np.ndarray) -> np.ndarray | None:
     """Return the labels of a column in order, None for one of numbers."""
     if column.dtype.kind in "biufmM":
         return None
     if column.dtype.kind == "O":
-        missing = sum(entry is None or entry != entry for entry in column)
-        if missing:
-            raise ValueError(
-                f"{name}: expected no missing entries, got {missing}; remove these rows from x and y"
-            )
+        refuse_missing(name, column)
         if all(isinstance(entry, Real | Decimal) for entry in column):
             return None
 
-    kinds = np.unique(column.astype(str))
-    if len(kinds) > _LABELS:
-        raise ValueError(
-            f"{name}: expected at most {_LABELS} different labels, got {len(kinds)}; merge rare ones"
-        )
-
-    return kinds
-
-
-def _encoded(
-    name: str, table: Table, kinds: Sequence[np.ndarray | None]
-) -> Float[np.ndarray, "n d"]:
-    if isinstance(table.columns, np.ndarray):
-        return np.ascontiguousarray(_numbers(name, table.columns))
-
-    parts = [
-        _numbers(name, column)[:, None]
-        if labels is None
-        else np.eye(len(labels))[_places(name, column, labels)]
-        for column, labels in zip(table.columns, kinds, strict=True)
-    ]
-
-    return np.concatenate(parts, 1)
-
-
-def _numbers(name: str, column: np.ndarray) -> np.ndarray:
-    if column.dtype.kind in "mM":
-        if np.isnat(column).any():
-            raise ValueError(f"{name}: expected no missing entries, got NaT")
-        column = column.astype(f"{column.dtype.kind}8[ns]").astype(np.int64)
-
-    try:
-        numbers = column.astype(np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name}: expected real numbers, got dtype {column.dtype}") from None
-
-    if not np.isfinite(numbers).all():
-        raise ValueError(
-            f"{name}: expected finite entries, got NaN or infinity; remove these rows from x and y"
-        )
-
-    return numbers
+    return kinds_of(name, column)
 
 
 def _places(name: str, column: np.ndarray, kinds: np.ndarray) -> np.ndarray:
     """Return the place of each label among the kinds."""
-    labels = column.astype(str)
-    places = np.searchsorted(kinds, labels).clip(max=len(kinds) - 1)
-    unknown = np.unique(labels[kinds[places] != labels])
+    places, unknown = label_places(column, kinds)
     if len(unknown):
         raise ValueError(f"{name}: expected labels seen in fit, got {_list(unknown)}")
     return places
 
 
-def _varying_columns(
+def _extents(
     name: str,
     table: Table,
     kinds: Sequence[np.ndarray | None],
-) -> Tensor:
-    """Tell which encoded columns vary, looking at some rows of a matrix at a time."""
+) -> Extents:
+    """Return how far encoded columns reach, looking at some rows of a matrix at a time; one origin an input column."""
     if isinstance(table.columns, np.ndarray):
+        matrix = table.columns
+        low, high = matrix[0], matrix[0]
+        for rows in parts_of(len(table), table.width):
+            numbers(name, matrix[rows])  # all are finite
+            low = np.minimum(low, matrix[rows].min(0))
+            high = np.maximum(high, matrix[rows].max(0))
+        return extents(low, high)
 
-        def read(part: slice) -> Tensor:
-            return torch.from_numpy(_encoded(name, table[part], kinds))
+    parts: list[Extents] = []
+    for column, labels in zip(table.columns, kinds, strict=True):
+        if labels is None:
+            parts.append(extents_of(name, column))
+        else:
+            several, none = np.full(len(labels), len(labels) > 1), np.zeros(len(labels), bool)
+            parts.append(Extents(several, none, none, (0,)))
 
-        parts = list(parts_of(len(table), table.width))
-        return _varying(read(slice(0, 1)), lambda: map(read, parts))
-
-    return torch.cat(
-        [
-            varying(torch.from_numpy(_numbers(name, column))[:, None])
-            if labels is None
-            else torch.full((len(labels),), len(labels) > 1)
-            for column, labels in zip(table.columns, kinds, strict=True)
-        ]
+    return Extents(
+        varies=np.concatenate([part.varies for part in parts]),
+        rounded=np.concatenate([part.rounded for part in parts]),
+        faint=np.concatenate([part.faint for part in parts]),
+        origins=tuple(origin for part in parts for origin in part.origins),
     )
 
 
 def varying(rows: Float[Tensor, "n d"]) -> Tensor:
     """Tell which columns vary beyond rounding."""
-    return _varying(rows[:1], lambda: [rows])
+    low, high = rows.aminmax(dim=0)
+    return torch.from_numpy(extents(low.numpy(), high.numpy()).varies)
 
 
-def _varying(
-    first: Float[Tensor, "1 d"],
-    blocks: Callable[[], Iterable[Float[Tensor, "n d"]]],
-) -> Tensor:
-    """Tell which columns vary beyond rounding in all blocks of rows together, given the first row."""
-    n, size = 0, first[0].abs()
-    differs = torch.zeros_like(size, dtype=torch.bool)
-    for rows in blocks():
-        n += len(rows)
-        size = torch.maximum(size, rows.abs().amax(0))
-        differs |= (rows != first).any(0)
+def _extent_notes(name: str, extents: Extents) -> list[str]:
+    """Note columns that were left out because they do not vary, or that vary by very little."""
+    texts = {
+        "do not vary; they carry no information and were left out": ~extents.varies
+        & ~extents.rounded,
+        "vary by the rounding of their type alone and were left out; if it is more than that, subtract an offset"
+        " before they are stored": extents.rounded,
+        "vary by less than 10⁻¹² of their size; leave them out if that is rounding": extents.faint,
+    }
 
-    if not bool(differs.any()):
-        return differs
-
-    scale = size.where(size > 0, 1)  # so that no square overflows
-    total, squares = torch.zeros_like(scale), torch.zeros_like(scale)
-    for rows in blocks():
-        apart = rows / scale - first / scale
-        total += apart.sum(0)
-        squares += apart.square().sum(0)
-
-    variance = (squares - total.square() / n) / (n - 1)
-    return differs & (variance >= _NARROW**2)
-
-
-def _constant_note(name: str, varies: Tensor) -> list[str]:
-    constant = (~varies).nonzero().flatten().tolist()
-    if not constant:
-        return []
     return [
-        f"{name}: column(s) {_list(constant)} do not vary; they carry no information and were left out"
+        f"{name}: column(s) {_list(np.flatnonzero(chosen))} {text}"
+        for text, chosen in texts.items()
+        if chosen.any()
     ]
 
 
@@ -335,13 +292,36 @@ def _code_note(
     return []
 
 
-def _lone_rows(table: Table, kinds: Sequence[np.ndarray | None]) -> int:
+def _number_notes(name: str, table: Table, kinds: Sequence[np.ndarray | None]) -> list[str]:
+    """Note columns of text that are mostly numbers but were read as labels."""
+    notes: list[str] = []
+    declare = f', or discrete="{name}" if they are labels' if table.width == 1 else ""
+    for k, (column, labels) in enumerate(zip(table, kinds, strict=True)):
+        if labels is None or isinstance(column[0], Category):
+            continue
+
+        texts = label_texts(column)
+        spelt = text_of_numbers(texts)
+        if spelt is not None:
+            count, stray = spelt
+            row = (
+                "" if stray is None else f"; {str(texts[stray])!r} in row {stray} (from 0) is none"
+            )
+            notes.append(
+                f"{name}: column {k} was read as labels, though {count} of its {len(texts)} entries look like numbers"
+                f"{row}; pass numbers{declare}"
+            )
+
+    return notes
+
+
+def _lone_rows(name: str, table: Table, kinds: Sequence[np.ndarray | None]) -> int:
     """Return the number of rows whose labels, taken together, no other row has; 0 where they cannot be most rows."""
     combinations = math.prod(0 if labels is None else len(labels) for labels in kinds)
     if 2 * combinations <= len(table):
         return 0
 
-    (labels,) = table.joined()
+    (labels,) = table.joined(name)
     return int((np.unique(labels, return_counts=True)[1] == 1).sum())
 
 

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ... import _validate
+from ..decompose import decomposed
 from .closed_form import ClosedForm
 from .copula import canonical_directions
 
@@ -258,7 +259,7 @@ def independent_directions(
     True
     """
     centred = rows - rows.mean(0)
-    values, vectors = torch.linalg.eigh(centred.T @ centred / len(rows))
+    values, vectors = decomposed(torch.linalg.eigh, centred.T @ centred / len(rows))
     whitening = vectors * values.clamp_min(_TINY * values.max()).rsqrt()
     white = centred @ whitening
 
@@ -270,7 +271,7 @@ def independent_directions(
         curved = torch.tanh(white @ turn)
         slope = (1 - curved.square()).mean(0)
         step = white.T @ curved / len(white) - turn * slope
-        left, _, right = torch.linalg.svd(step)
+        left, _, right = decomposed(torch.linalg.svd, step)
         last, turn = turn, left @ right
         cosines = (last * turn).sum(0).abs()
         if float(cosines.min()) > 1 - _SETTLED:

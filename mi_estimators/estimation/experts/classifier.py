@@ -14,6 +14,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
+from ..decompose import decomposed
+
 # Validation rows choose a shrinkage and a prior count; the mixture weighs both numbers of neighbours.
 _SHRINKAGES = (0.001, 0.01, 0.03, 0.1, 0.3, 0.6, 0.9)
 _NEIGHBOURS = (8, 24)
@@ -63,7 +65,7 @@ class Discriminant(nn.Module):
         counts = member.sum(0).clamp_min(1)
         means = (member.T @ x) / counts[:, None]
         centred = x - means[code]
-        values, vectors = torch.linalg.eigh(centred.T @ centred / len(x))
+        values, vectors = decomposed(torch.linalg.eigh, centred.T @ centred / len(x))
         self.register_buffer("values", values.clamp_min(0))
         self.register_buffer("vectors", vectors)
         self.register_buffer("means", means @ vectors)

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ... import _validate
+from ..decompose import decomposed
 from .closed_form import ClosedForm
 
 _CUT = 2.5  # standard errors an out-of-fold canonical correlation must reach to be kept
@@ -211,7 +212,7 @@ def canonical_directions(x: Tensor, y: Tensor, nu: float) -> tuple[Tensor, Tenso
     white_x = _inverse_root(scatter[:dx, :dx])
     white_y = _inverse_root(scatter[dx:, dx:])
     cross = white_x @ scatter[:dx, dx:] @ white_y
-    left, _, right = torch.linalg.svd(cross, full_matrices=True)
+    left, _, right = decomposed(torch.linalg.svd, cross, full_matrices=True)
     return white_x @ left, white_y @ right.mT
 
 
@@ -254,7 +255,7 @@ def _weights(radius: Tensor, dim: int, nu: float) -> Tensor:
 
 def _inverse_root(covariance: Tensor) -> Tensor:
     """Return C^{−½} of the shrunk C."""
-    values, vectors = torch.linalg.eigh(_shrunk(covariance))
+    values, vectors = decomposed(torch.linalg.eigh, _shrunk(covariance))
     return vectors @ torch.diag(values.rsqrt()) @ vectors.mT
 
 

@@ -326,7 +326,7 @@ BAD_CALLS = [
         r"groups: expected a label for each of 200 rows, got shape \(199,\)",
         lambda: permutation_test(X, Y, groups=range(199)),
     ),
-    ("folds: expected at least 6 groups a fold", lambda: permutation_test(X, Y, groups=20)),
+    ("groups: expected at least 6 groups in each of", lambda: permutation_test(X, Y, groups=20)),
     (
         "permutations: expected an integer of at least 1",
         lambda: permutation_test(X, Y, permutations=0),

@@ -147,7 +147,8 @@ def test_groups():
     )
     assert (alone.nats, alone.stderr) == (naive.nats, pytest.approx(naive.stderr))
     with pytest.raises(
-        ValueError, match="folds: expected at least 6 groups a fold, got 4 in 2 folds"
+        ValueError,
+        match="groups: expected at least 6 groups in each of 2 folds, got 4 in all; pass",
     ):
         mi.estimate_mi(x, y, groups=labels % 4, **FAST)
 

@@ -12,7 +12,7 @@ import torch
 
 from mi_estimators.diagnostics.hashes import codes_of, row_hashes
 from mi_estimators.estimation.order import canonical_order
-from mi_estimators.estimation.sides import check_pairs, fit_side
+from mi_estimators.estimation.sides import fit_side
 
 N = 70
 NUMBERS = np.random.default_rng(0).normal(size=(N, 2))
@@ -183,6 +183,43 @@ def test_lone_labels():
     assert f"{N - 5} of {N} rows have a label that no other row has" in side.notes[0]
 
 
+SPELT = [f"{number:.2f}" for number in COLUMN]
+CODES = [str(k % 5) for k in range(N)]
+
+
+@pytest.mark.parametrize(
+    ("labels", "note"),
+    [
+        (
+            ["<0.1", *SPELT[1:]],
+            f"{N - 1} of its {N} entries look like numbers; '<0.1' in row 0 ",
+        ),
+        (
+            [*SPELT[:9], "1,5", *SPELT[10:]],
+            f"{N} of its {N} .*; '1,5' in row 9 .from 0. is none",
+        ),
+        (np.array(["1_2", *CODES[1:]]), f"{N - 1} of its {N} entries"),
+        (SPELT, f"{N} of its {N} entries look like numbers; pass numbers, or discrete="),
+        (CODES, None),
+        ([*CODES[:20], *LABELS[20:]], None),
+    ],
+)
+def test_text_of_numbers(labels, note):
+    """Labels that are mostly numbers are named, unless they are declared labels."""
+    notes = " ".join(fit_side("x", labels)[0].notes)
+    assert re.search(note, notes) if note else "look like numbers" not in notes
+
+    assert "look like numbers" not in " ".join(fit_side("x", labels, discrete=True)[0].notes)
+    pandas = pytest.importorskip("pandas")
+    category = pandas.Series(labels, dtype="category")
+    assert "look like numbers" not in " ".join(fit_side("x", category)[0].notes)
+
+
+def test_many_labels():
+    with pytest.raises(ValueError, match=r"at most 1000 different labels, got 1200; .* as numbers"):
+        fit_side("x", [f"{k / 7:.6f}" for k in range(1200)])
+
+
 def test_declared_codes():
     """Codes declared labels are labels."""
     codes = np.arange(N) % 5
@@ -252,17 +289,6 @@ def test_other_kind(fitted, fresh, message):
     """Fresh rows of another kind are refused."""
     with pytest.raises(ValueError, match=message):
         fit_side("x", fitted)[0].read(fresh)
-
-
-def test_other_order():
-    """Tables in another order are refused."""
-    pandas = pytest.importorskip("pandas")
-    x = pandas.Series(COLUMN)
-
-    check_pairs(x, x * 2)
-    check_pairs(x, NUMBERS)
-    with pytest.raises(ValueError, match="y: expected the index of x"):
-        check_pairs(x, x.sort_values())
 
 
 @pytest.mark.parametrize("columns", [3, 40])
