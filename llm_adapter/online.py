@@ -15,7 +15,8 @@ from typing import Any
 
 from .arguments.command import run_command
 from .arguments.online import OnlineArguments
-from .arguments.rollouts import facts, parse
+from .arguments.outputs import QUESTIONS, ROUNDS, Own, begins_as, beside, results_of
+from .arguments.rollouts import facts, parse, refuse_taken
 from .evaluation.advice import without_pair
 from .evaluation.rates import curve, powers
 from .evaluation.tasks import dataset, draw_questions
@@ -36,6 +37,7 @@ examples:
       Offline MIO: the task's answer against what the model answered before training.
 """
 HALF = 0.5
+ASKED = ("before", "after")
 
 
 def summarise(lines: Sequence[dict], samples: int) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def report(arguments: OnlineArguments, results: dict[str, Any]) -> str:
     if results["advice"]:
         lines.append(results["advice"])
 
-    for name in ("before", "after"):
+    for name in ASKED:
         for k, rate in results.get(name, {}).items():
             low, high = rate["interval"]
             lines.append(f"pass@{k} {name}  {rate['mean']:.4f}  [{low:.4f}, {high:.4f}]")
@@ -110,9 +112,21 @@ def report(arguments: OnlineArguments, results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def outputs(out: Path) -> dict[Path, Own]:
+    """Return what is written, with what tells whether an earlier one is of this command."""
+    journal, trained = out.with_suffix(".journal.jsonl"), begins_as(ROUNDS)
+    asked = {out.with_suffix(f".{name}.jsonl"): begins_as(QUESTIONS) for name in ASKED}
+    others = {
+        out.with_suffix(suffix): beside(journal, trained) for suffix in (".state.pt", ".model")
+    }
+    return {out: results_of(COMMAND), journal: trained, **asked, **others}
+
+
 def train(argv: Sequence[str]) -> None:
     """Ask, train, ask again, write and print."""
     arguments = parse(OnlineArguments, argv, COMMAND, DESCRIPTION, EXAMPLES)
+    out = Path(arguments.out)
+    refuse_taken(arguments, outputs(out))
     questions = draw_questions(arguments, "train", arguments.count, arguments.seed)
     held_out = []
 
@@ -132,7 +146,6 @@ def train(argv: Sequence[str]) -> None:
         arguments.model, arguments.trust_remote_code, arguments.chat_template
     )
     model: Any = load(arguments)
-    out = Path(arguments.out)
     out.parent.mkdir(parents=True, exist_ok=True)
     results = facts(COMMAND, argv, arguments)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from .flags import (
     require,
 )
 from .names import BUILTIN, check_model_name
+from .outputs import Own, refuse_outputs
 
 FROM_TWO_TO_NINE = Rule("an integer from 2 to 9", lambda value: 2 <= value <= 9)
 FROM_ONE_TO_NINE = Rule("an integer from 1 to 9", lambda value: 1 <= value <= 9)
@@ -109,6 +110,12 @@ class RolloutArguments(TaskArguments):
         super().check()
         require(self, ("out", bool(self.out) and not Path(self.out).is_dir(), "a file to write"))
         check_model_name(self.model)
+
+
+def refuse_taken(arguments: RolloutArguments, outputs: Mapping[Path, Own], *inputs: str) -> None:
+    """Refuse outputs that are the model, the template or another input, and files that the command did not write."""
+    names = ("model", "chat_template", *inputs)
+    refuse_outputs("out", outputs, {name: getattr(arguments, name) for name in names})
 
 
 def facts(command: str, argv: Sequence[str], arguments: RolloutArguments) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import mi_estimators as mi
 from ..arguments.fields import RunFields
 from ..arguments.flags import require
 from ..arguments.names import REGENERATE, generated
+from ..arguments.outputs import of_training, refuse_outputs
 from ..arguments.training import read_values
 from ..loss.objective import Objective, read_terms
 from .sharding import shard_on_cpus
@@ -117,6 +118,11 @@ class PreferenceArguments(RunFields, TrainingArguments):
                 f"output_dir: expected a folder without checkpoints of another run, got {last} "
                 "(continue it with --resume_from_checkpoint true, or choose another output_dir)"
             )
+
+        inputs = ("model", "train_data", "eval_data", "chat_template")
+        refuse_outputs(
+            "output_dir", of_training(output), {name: getattr(self, name) for name in inputs}
+        )
 
         super().__post_init__()
         shard_on_cpus(self)
