@@ -29,6 +29,7 @@ from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 
 from ..arguments.command import complain
+from ..arguments.names import LOADED
 from .resume import FILE
 from .sharding import of_first_process
 
@@ -333,8 +334,18 @@ def _put_in_place(folder: Path, final: Path) -> None:
 
 
 def _put_files_in_place(folder: Path, final: Path) -> None:
-    """Move the files of a folder into another once they are on the disk, the weights last."""
+    """Move the files of a folder into another once they are on the disk, the weights last.
+
+    What a former save left there, and this one did not write, goes first: an adapter, a single file of weights or a
+    chat template would be loaded in place of the new model, or with it. A run that is killed in between leaves weights
+    that lack a file, or the former ones, and never a mixture. Files that no save writes stay.
+    """
     _reach_disk(folder)
+    saved = {path.name for path in folder.iterdir()}
+    for path in (path for pattern in LOADED for path in final.glob(pattern)):
+        if path.name not in saved and path.is_file():
+            path.unlink()
+
     for path in sorted(folder.iterdir(), key=lambda path: path.suffix == ".safetensors"):
         path.replace(final / path.name)
     shutil.rmtree(folder.parent, ignore_errors=True)
