@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .arguments.command import run_command
+from .arguments.command import complain, run_command
 from .arguments.online import OnlineArguments
 from .arguments.outputs import QUESTIONS, ROUNDS, Own, begins_as, beside, results_of
 from .arguments.rollouts import facts, parse, refuse_taken
@@ -141,18 +141,27 @@ def train(argv: Sequence[str]) -> None:
     from .evaluation.rollouts import collect, load  # torch and transformers: seconds
     from .evaluation.rounds import Rounds
     from .models import load_tokenizer
+    from .training.checkpoints import save_whole
+    from .training.rehearsal import mend_generation_config, try_to_save
 
     tokenizer = load_tokenizer(
         arguments.model, arguments.trust_remote_code, arguments.chat_template
     )
     model: Any = load(arguments)
+    mended = mend_generation_config(model)  # whether it is saved or not: it may end answers
+    if arguments.save_model:
+        if mended:
+            complain(COMMAND, mended, "warning")
+        try_to_save(arguments.model, model, tokenizer)
+
     out.parent.mkdir(parents=True, exist_ok=True)
     results = facts(COMMAND, argv, arguments)
 
     def ask(name: str) -> None:
         """Measure pass@k on the held-out questions."""
         law = replace(arguments, samples=arguments.eval_samples)
-        records = collect(law, held_out, model, tokenizer, out.with_suffix(f".{name}.jsonl"))
+        journal = out.with_suffix(f".{name}.jsonl")
+        records = collect(law, held_out, model, tokenizer, journal, anew=True)
         right = [sum(row["right"] for row in record["responses"]) for record in records]
         ks = powers(arguments.eval_samples)
         results[name] = curve(right, arguments.eval_samples, ks)
@@ -163,15 +172,18 @@ def train(argv: Sequence[str]) -> None:
         ask("before")
 
     lines = rounds.run()
+    if arguments.save_model:  # before anything else can fail
+
+        def save(folder: Path) -> None:
+            model.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+
+        save_whole(out.with_suffix(".model"), save)
+
     results["rounds"] = summarise(lines, arguments.samples)
     results["advice"] = advice(arguments, lines)
     if held_out:
         ask("after")
-
-    if arguments.save_model:
-        folder = out.with_suffix(".model")
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
 
     write_json(out, results)
     print(report(arguments, results))

@@ -322,6 +322,28 @@ class _Hooks(TrainerCallback):
             control.should_save = control.should_training_stop = True
 
 
+def save_whole(final: Path, save: Callable[[Path], object]) -> None:
+    """Let `save` fill a folder that takes its place complete or not at all; an older one is replaced.
+
+    Raises:
+        Unwritten: a disk that is full, or not there.
+    """
+    hidden = final.with_name(f".{final.name}{INCOMPLETE}")
+    shutil.rmtree(hidden, ignore_errors=True)  # of a save that was killed
+    folder = hidden / final.name
+    folder.mkdir(parents=True)
+    try:
+        save(folder)
+    except Exception as error:
+        if reason := disk_failure(error):
+            raise Unwritten(
+                f"{final}: expected room on the disk, got: {reason} (make some, and repeat the command)"
+            ) from None
+        raise
+
+    _put_in_place(folder, final)
+
+
 def _put_in_place(folder: Path, final: Path) -> None:
     """Rename a folder once its content is on the disk; an older folder of that name is moved away first."""
     _reach_disk(folder)
