@@ -174,7 +174,9 @@ class ModelFields:
         None, "Scale of the LoRA adapters.", rule=POSITIVE, shown="twice the rank"
     )
     lora_targets: str = flag(
-        "all-linear", "Layers that get an adapter: names, separated by commas."
+        "all-linear",
+        "Layers that get an adapter: names, separated by commas; all-linear; or default, peft's own "
+        "choice for the model.",
     )
     disable_dropout: bool = flag(True, "Turn dropout off.")
     attn_implementation: str | None = flag(
