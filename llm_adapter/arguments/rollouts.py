@@ -9,10 +9,9 @@ from dataclasses import MISSING, asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .fields import DataFields, ModelFields
+from .fields import SEED, DataFields, ModelFields
 from .flags import (
     COUNT,
-    COUNT_OR_NONE,
     Parser,
     Rule,
     check_fields,
@@ -95,9 +94,7 @@ class RolloutArguments(TaskArguments):
         "Maximum number of tokens in a response. A response that is cut off counts as wrong.",
         rule=COUNT,
     )
-    seed: int = flag(
-        0, "Seed for drawing the questions and sampling the responses.", rule=COUNT_OR_NONE
-    )
+    seed: int = flag(0, "Seed for drawing the questions and sampling the responses.", rule=SEED)
     chat_template: str | None = flag_of(DataFields, "chat_template")
     chat_template_kwargs: str | None = flag_of(DataFields, "chat_template_kwargs")
     batch: int = flag(16, "Number of questions in a batch.", rule=COUNT)

@@ -18,7 +18,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 import mi_estimators as mi
 
-from ..arguments.fields import RunFields
+from ..arguments.fields import RANGES, RunFields
 from ..arguments.flags import require
 from ..arguments.names import REGENERATE, generated
 from ..arguments.outputs import of_training, refuse_outputs
@@ -51,6 +51,14 @@ class PreferenceArguments(RunFields, TrainingArguments):
         super().check()
         require(
             self,
+            *(
+                (
+                    name,
+                    getattr(self, name) is None or rule.holds(getattr(self, name)),
+                    rule.expected,
+                )
+                for name, rule in RANGES.items()
+            ),
             (
                 "optim",
                 (
