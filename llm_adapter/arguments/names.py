@@ -17,13 +17,17 @@ LOADED = (  # what a folder is loaded from as a model, as a save writes it: conf
     "model-*-of-*.safetensors",
     ADAPTER,
     "adapter_model.safetensors",
-    "tokenizer*",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
-    "vocab.*",
+    "vocab.json",
+    "vocab.txt",
     "merges.txt",
     "spiece.model",
-    "chat_template.*",
+    "chat_template.jinja",
+    "chat_template.json",
 )
 SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")  # of files of rows, read from a folder
 LIBRARY = Path(__file__).parents[2] / "mi_estimators"  # installed beside the adapter

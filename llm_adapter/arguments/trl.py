@@ -36,11 +36,11 @@ TERMS = {"sigmoid": "dv@0.5", "nca_pair": "js@0.5", "bco_pair": "js@1"}  # of a 
 WEIGHTS = {"float32": "fp32", "bfloat16": "bf16", "auto": "fp32"}
 TRUNCATION = {"keep_start": "right", "keep_end": "left_prompt"}
 SFT = " (TRL's averages over tokens; ours is a sum: --loss 'dv + 0.01*sft')"
-ADAPTER = {
+ADAPTER = {  # TRL's defaults under use_peft
     "lora_rank": 16,
     "lora_alpha": 32,
     "lora_targets": "default",
-}  # TRL's defaults under use_peft
+}
 GAMMA = 0.5  # TRL's default margin of simpo
 YIELDING = ("mix", "per_device_eval_batch_size")
 """Fields of ours in which a flag of ours says more than TRL's does: it is no contradiction to give both."""

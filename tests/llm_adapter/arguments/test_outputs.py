@@ -98,7 +98,7 @@ def test_same_command(tmp_path, command):
         (evaluate, "--pairs . --out a.json", "pairs"),
         (evaluate, "--train_data a.greedy.journal.jsonl --out a.json", "train_data"),
         (pairs, "--chat_template a.jsonl --out a.jsonl", "chat_template"),
-        (pairs, "--model linked --out a.model/tokenizer.jsonl", "model"),
+        (online, "--model linked --out a.model/tokenizer.json", "model"),
     ],
 )
 def test_inputs(folder, tmp_path, monkeypatch, capsys, unloaded, command, flags, name):

@@ -260,7 +260,7 @@ def test_loaded_as_saved(folder, tmp_path, former, kind):
     """What is loaded is what was saved last, in whatever form the former model is; other files stay."""
     out, alone, hidden = (tmp_path / name for name in ("out", "alone", INCOMPLETE))
     save(out, folder, former, seed=1)
-    others = {"pytorch_model.bin", "notes.txt"}
+    others = {"pytorch_model.bin", "notes.txt", "tokenizer_notes.md", "vocab.py", "model.gguf"}
     for name in others:
         (out / name).write_text("mine")
 
