@@ -14,7 +14,8 @@ from pathlib import Path
 from .arguments.command import run_command
 from .arguments.fields import DataFields
 from .arguments.flags import COUNT, SHARE, flag, flag_of, require
-from .arguments.rollouts import TASKS, RolloutArguments, facts, parse
+from .arguments.outputs import DROPPED, QUESTIONS, begins_as, results_of
+from .arguments.rollouts import TASKS, RolloutArguments, facts, parse, refuse_taken
 from .data.load import (
     check_fit,
     options_of,
@@ -162,6 +163,12 @@ def evaluate(argv: Sequence[str]) -> None:
     """Ask, rank, write and print."""
     arguments = parse(EvaluationArguments, argv, COMMAND, DESCRIPTION, EXAMPLES)
     path, out = arguments.pairs, Path(arguments.out)
+    dropped = out.with_suffix(".dropped.jsonl")
+    journals = {name: out.with_suffix(f".{name}.journal.jsonl") for name in ("greedy", "sampled")}
+    outputs = {out: results_of(COMMAND), dropped: begins_as(DROPPED)}
+    outputs |= dict.fromkeys(journals.values(), begins_as(QUESTIONS))
+    refuse_taken(arguments, outputs, "pairs", "train_data")
+
     questions = []
     if arguments.task:
         questions = draw_questions(arguments, "held_out", arguments.count, arguments.seed)
@@ -182,7 +189,7 @@ def evaluate(argv: Sequence[str]) -> None:
     data = prepare(open_source(path), tokenizer, options_of(arguments)) if path else None
     if data:
         data = with_counterparts(data, across=False)
-        settle([data], arguments, out.with_suffix(".dropped.jsonl"), speaks=True)
+        settle([data], arguments, dropped, speaks=True)
 
     model = load(arguments)
     if data:
@@ -193,8 +200,7 @@ def evaluate(argv: Sequence[str]) -> None:
     if questions:
         laws = {"greedy": replace(arguments, temperature=0.0), "sampled": arguments}
         greedy, sampled = (
-            collect(law, questions, model, tokenizer, out.with_suffix(f".{name}.journal.jsonl"))
-            for name, law in laws.items()
+            collect(law, questions, model, tokenizer, journals[name]) for name, law in laws.items()
         )
         results["task"] = summarise(greedy, sampled, arguments)
 

@@ -139,13 +139,13 @@ def with_lora(model: CausalLM, name: str, rank: int, alpha: float, targets: str)
         name: its name for `load_model`, kept in the adapter's config.
         rank: rows of A.
         alpha: scale of the adapters.
-        targets: names of the adapted layers, separated by commas, or "all-linear".
+        targets: names of the adapted layers, separated by commas, "all-linear", or "default": peft's for this model.
 
     Raises:
         ValueError: peft is not installed, or no layer has one of these names.
     """
     peft = _peft()
-    names = targets if targets == "all-linear" else targets.split(",")
+    names = {"all-linear": "all-linear", "default": None}.get(targets, targets.split(","))
     scale: Any = alpha  # peft's annotation says int; it multiplies by alpha/rank
     config = peft.LoraConfig(task_type="CAUSAL_LM", r=rank, lora_alpha=scale, target_modules=names)
 

@@ -13,9 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .arguments.command import run_command
+from .arguments.command import complain, run_command
 from .arguments.online import OnlineArguments
-from .arguments.rollouts import facts, parse
+from .arguments.outputs import QUESTIONS, ROUNDS, Own, begins_as, beside, results_of
+from .arguments.rollouts import facts, parse, refuse_taken
 from .evaluation.advice import without_pair
 from .evaluation.rates import curve, powers
 from .evaluation.tasks import dataset, draw_questions
@@ -36,6 +37,7 @@ examples:
       Offline MIO: the task's answer against what the model answered before training.
 """
 HALF = 0.5
+ASKED = ("before", "after")
 
 
 def summarise(lines: Sequence[dict], samples: int) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def report(arguments: OnlineArguments, results: dict[str, Any]) -> str:
     if results["advice"]:
         lines.append(results["advice"])
 
-    for name in ("before", "after"):
+    for name in ASKED:
         for k, rate in results.get(name, {}).items():
             low, high = rate["interval"]
             lines.append(f"pass@{k} {name}  {rate['mean']:.4f}  [{low:.4f}, {high:.4f}]")
@@ -110,9 +112,21 @@ def report(arguments: OnlineArguments, results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def outputs(out: Path) -> dict[Path, Own]:
+    """Return what is written, with what tells whether an earlier one is of this command."""
+    journal, trained = out.with_suffix(".journal.jsonl"), begins_as(ROUNDS)
+    asked = {out.with_suffix(f".{name}.jsonl"): begins_as(QUESTIONS) for name in ASKED}
+    others = {
+        out.with_suffix(suffix): beside(journal, trained) for suffix in (".state.pt", ".model")
+    }
+    return {out: results_of(COMMAND), journal: trained, **asked, **others}
+
+
 def train(argv: Sequence[str]) -> None:
     """Ask, train, ask again, write and print."""
     arguments = parse(OnlineArguments, argv, COMMAND, DESCRIPTION, EXAMPLES)
+    out = Path(arguments.out)
+    refuse_taken(arguments, outputs(out))
     questions = draw_questions(arguments, "train", arguments.count, arguments.seed)
     held_out = []
 
@@ -127,19 +141,27 @@ def train(argv: Sequence[str]) -> None:
     from .evaluation.rollouts import collect, load  # torch and transformers: seconds
     from .evaluation.rounds import Rounds
     from .models import load_tokenizer
+    from .training.checkpoints import save_whole
+    from .training.rehearsal import mend_generation_config, try_to_save
 
     tokenizer = load_tokenizer(
         arguments.model, arguments.trust_remote_code, arguments.chat_template
     )
     model: Any = load(arguments)
-    out = Path(arguments.out)
+    mended = mend_generation_config(model)  # whether it is saved or not: it may end answers
+    if arguments.save_model:
+        if mended:
+            complain(COMMAND, mended, "warning")
+        try_to_save(arguments.model, model, tokenizer)
+
     out.parent.mkdir(parents=True, exist_ok=True)
     results = facts(COMMAND, argv, arguments)
 
     def ask(name: str) -> None:
         """Measure pass@k on the held-out questions."""
         law = replace(arguments, samples=arguments.eval_samples)
-        records = collect(law, held_out, model, tokenizer, out.with_suffix(f".{name}.jsonl"))
+        journal = out.with_suffix(f".{name}.jsonl")
+        records = collect(law, held_out, model, tokenizer, journal, anew=True)
         right = [sum(row["right"] for row in record["responses"]) for record in records]
         ks = powers(arguments.eval_samples)
         results[name] = curve(right, arguments.eval_samples, ks)
@@ -150,15 +172,18 @@ def train(argv: Sequence[str]) -> None:
         ask("before")
 
     lines = rounds.run()
+    if arguments.save_model:  # before anything else can fail
+
+        def save(folder: Path) -> None:
+            model.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+
+        save_whole(out.with_suffix(".model"), save)
+
     results["rounds"] = summarise(lines, arguments.samples)
     results["advice"] = advice(arguments, lines)
     if held_out:
         ask("after")
-
-    if arguments.save_model:
-        folder = out.with_suffix(".model")
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
 
     write_json(out, results)
     print(report(arguments, results))

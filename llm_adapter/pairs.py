@@ -15,7 +15,8 @@ from pathlib import Path
 
 from .arguments.command import run_command
 from .arguments.flags import COUNT, flag, require
-from .arguments.rollouts import RolloutArguments, facts, parse
+from .arguments.outputs import QUESTIONS, begins_as, beside, results_of
+from .arguments.rollouts import RolloutArguments, facts, parse, refuse_taken
 from .data.rows import visible
 from .evaluation.advice import without_pair
 from .evaluation.rates import curve, powers, starvation
@@ -172,8 +173,15 @@ def report(arguments: PairArguments, stats: dict) -> str:
 def make(argv: Sequence[str]) -> None:
     """Sample, verify and write."""
     arguments = parse(PairArguments, argv, COMMAND, DESCRIPTION, EXAMPLES)
-    questions = draw_questions(arguments, "train", arguments.count, arguments.seed)
     out = Path(arguments.out)
+    journal, stats_file = out.with_suffix(".journal.jsonl"), out.with_suffix(".stats.json")
+    sampled, counted = begins_as(QUESTIONS), results_of(COMMAND)
+
+    def made(path: Path) -> bool:  # pairs have no mark of their own
+        return any(beside(*of)(path) for of in ((journal, sampled), (stats_file, counted)))
+
+    refuse_taken(arguments, {out: made, journal: sampled, stats_file: counted})
+    questions = draw_questions(arguments, "train", arguments.count, arguments.seed)
 
     from mi_estimators.display import jsonl, write_json
 
@@ -186,14 +194,14 @@ def make(argv: Sequence[str]) -> None:
     )
     model = load(arguments)
     out.parent.mkdir(parents=True, exist_ok=True)
-    records = collect(arguments, questions, model, tokenizer, out.with_suffix(".journal.jsonl"))
+    records = collect(arguments, questions, model, tokenizer, journal)
 
     pairs = [record for record in records if outcome(record) == "pair"]
     law = arguments.negatives, bool(tokenizer.chat_template), vocabulary_digest(tokenizer)
     jsonl.write(out, [preference(record, *law) for record in pairs])
 
     stats = statistics(records, arguments.samples)
-    write_json(out.with_suffix(".stats.json"), facts(COMMAND, argv, arguments) | stats)
+    write_json(stats_file, facts(COMMAND, argv, arguments) | stats)
     print(report(arguments, stats))
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from .arguments.command import run_command
 from .arguments.flags import Flag, Parser
+from .arguments.outputs import is_page, refuse_outputs
 
 COMMAND = "llm_adapter.report"
 EXAMPLES = """\
@@ -38,10 +40,12 @@ def make(argv: Sequence[str]) -> None:
 
     parser.add_argument("runs", nargs="+", metavar="RUN", help="Folder of a run (its output_dir).")
     values = parser.read(argv)
+    out = Path(values.get("out", "report.html"))
+    refuse_outputs("out", {out: is_page}, {})
 
     from .training.page import write_report
 
-    print(write_report(values["runs"], values.get("out", "report.html")))
+    print(write_report(values["runs"], out))
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ PAGES = sorted(
     for path in ROOT.glob(pattern)
     if "build" not in path.parts
 )
-TRL = {*trl.NAMES, *trl.REMEDIES, *trl.SPECIAL}
+TRL = {*trl.NAMES, *trl.REMEDIES, *trl.SPECIAL, *trl.TABLES}
 
 
 @cache

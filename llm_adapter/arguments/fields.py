@@ -27,6 +27,18 @@ TRUNCATIONS = ("right", "left_prompt", "drop", "refuse")
 DIVERGENCES = ("reverse_kl", "forward_kl", "js_divergence", "chi_squared", "log_squared")
 Mix = float | str
 SEED = Rule("an integer from 0 to 2^32 - 1", lambda value: 0 <= value < 2**32)
+BELOW_ONE = Rule("a number in [0, 1)", lambda value: 0 <= value < 1)
+RANGES = {  # of fields of transformers without a row here, whose library names no argument
+    "adam_beta1": BELOW_ONE,
+    "adam_beta2": BELOW_ONE,
+    "adam_epsilon": NOT_NEGATIVE,
+    "weight_decay": NOT_NEGATIVE,
+    "neftune_noise_alpha": NOT_NEGATIVE,
+    "torch_empty_cache_steps": COUNT,
+    "dataloader_num_workers": COUNT_OR_NONE,
+    "dataloader_prefetch_factor": COUNT,
+    "data_seed": Rule("an integer from -2^63 to 2^63 - 1", lambda value: -(2**63) <= value < 2**63),
+}
 
 
 @dataclass
@@ -174,7 +186,9 @@ class ModelFields:
         None, "Scale of the LoRA adapters.", rule=POSITIVE, shown="twice the rank"
     )
     lora_targets: str = flag(
-        "all-linear", "Layers that get an adapter: names, separated by commas."
+        "all-linear",
+        "Layers that get an adapter: names, separated by commas; all-linear; or default, peft's own "
+        "choice for the model.",
     )
     disable_dropout: bool = flag(True, "Turn dropout off.")
     attn_implementation: str | None = flag(
@@ -294,7 +308,9 @@ class StepFields:
         choices=generated()["fields"]["lr_scheduler_type"]["choices"],
     )
     warmup_steps: float = flag(
-        0.1, "Number of warm-up steps; a value below 1 is a share of all steps."
+        0.1,
+        "Number of warm-up steps; a value below 1 is a share of all steps.",
+        rule=NOT_NEGATIVE,
     )
     per_device_train_batch_size: int = flag(
         8, "Number of examples in a training batch on each device.", rule=COUNT
@@ -318,7 +334,7 @@ class LoggingFields:
     """Logging and evaluation: what a run measures and prints."""
 
     logging_steps: float = flag(
-        10, "Steps between two log lines; a value below 1 is a share of all steps."
+        10, "Steps between two log lines; a value below 1 is a share of all steps.", rule=POSITIVE
     )
     logging_first_step: bool = flag(True, "Also log the first step.")
     diagnostics_steps: int = flag(

@@ -9,6 +9,27 @@ from pathlib import Path
 
 BUILTIN = "builtin"
 ADAPTER = "adapter_config.json"  # a folder with it holds a LoRA adapter, as peft writes it
+LOADED = (  # what a folder is loaded from as a model, as a save writes it: config, weights, adapter, tokenizer
+    "config.json",
+    "generation_config.json",
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "model-*-of-*.safetensors",
+    ADAPTER,
+    "adapter_model.safetensors",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "spiece.model",
+    "chat_template.jinja",
+    "chat_template.json",
+)
+SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")  # of files of rows, read from a folder
 LIBRARY = Path(__file__).parents[2] / "mi_estimators"  # installed beside the adapter
 GENERATED = Path(__file__).with_name("generated.json")
 REGENERATE = "python -m llm_adapter.arguments.generate"

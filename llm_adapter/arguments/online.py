@@ -24,7 +24,7 @@ class OnlineArguments(RolloutArguments):
         "Number of responses to each question: the group.",
         rule=COUNT,
     )
-    temperature: float = flag(1.0, "Sampling temperature.", rule=POSITIVE)
+    temperature: float = flag_of(RolloutArguments, "temperature", 1.0)
     objective: str = flag(
         "preference",
         "preference: the loss of bound and mix, of each right response of a group against the wrong "

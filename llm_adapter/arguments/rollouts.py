@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .fields import DataFields, ModelFields
+from .fields import SEED, DataFields, ModelFields
 from .flags import (
     COUNT,
-    COUNT_OR_NONE,
     Parser,
     Rule,
     check_fields,
@@ -22,6 +21,7 @@ from .flags import (
     require,
 )
 from .names import BUILTIN, check_model_name
+from .outputs import Own, refuse_outputs
 
 FROM_TWO_TO_NINE = Rule("an integer from 2 to 9", lambda value: 2 <= value <= 9)
 FROM_ONE_TO_NINE = Rule("an integer from 1 to 9", lambda value: 1 <= value <= 9)
@@ -94,9 +94,7 @@ class RolloutArguments(TaskArguments):
         "Maximum number of tokens in a response. A response that is cut off counts as wrong.",
         rule=COUNT,
     )
-    seed: int = flag(
-        0, "Seed for drawing the questions and sampling the responses.", rule=COUNT_OR_NONE
-    )
+    seed: int = flag(0, "Seed for drawing the questions and sampling the responses.", rule=SEED)
     chat_template: str | None = flag_of(DataFields, "chat_template")
     chat_template_kwargs: str | None = flag_of(DataFields, "chat_template_kwargs")
     batch: int = flag(16, "Number of questions in a batch.", rule=COUNT)
@@ -109,6 +107,12 @@ class RolloutArguments(TaskArguments):
         super().check()
         require(self, ("out", bool(self.out) and not Path(self.out).is_dir(), "a file to write"))
         check_model_name(self.model)
+
+
+def refuse_taken(arguments: RolloutArguments, outputs: Mapping[Path, Own], *inputs: str) -> None:
+    """Refuse outputs that are the model, the template or another input, and files that the command did not write."""
+    names = ("model", "chat_template", *inputs)
+    refuse_outputs("out", outputs, {name: getattr(arguments, name) for name in names})
 
 
 def facts(command: str, argv: Sequence[str], arguments: RolloutArguments) -> dict[str, Any]:

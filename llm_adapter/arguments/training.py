@@ -12,7 +12,7 @@ from .command import complain
 from .fields import RECIPES, RunFields
 from .flags import Flag, Parser, groups_of
 from .names import bounds, generated
-from .trl import own_names
+from .trl import as_flags, own_names
 
 COMMAND = "llm_adapter.train"
 HERE = Path(__file__).parents[1]
@@ -41,20 +41,27 @@ def read_values(argv: Sequence[str]) -> dict[str, Any]:
         ValueError: an unreadable config, an unknown key or flag, a value of the wrong type or outside its range.
     """
     parser = _parser(explained="--help_all" in argv)
-    argv, words = own_names(argv, parser.names)
-    for line in words:
-        complain(COMMAND, line, "from TRL")
+    line = own_names(argv, parser.names)
+    own, given, implied = (
+        parser.read(flags) for flags in (line.own, as_flags(line.given), as_flags(line.implied))
+    )
+    line.refuse_two(own, given)
 
-    values = parser.read(argv)
-    path = values.pop("config", None if "model" in values else DEMO)
+    path = own.pop("config", None if "model" in given | own else DEMO)
     config = _config_values(path, parser) if path else {}
-    _refuse_idle(config, values)
+    flags = given | own
+    _refuse_idle(config, flags)
     # the recipe of the command line overrides a config, that of a config its defaults only
-    chosen = RECIPES.get(values.get("memory", ""), {})
-    values = RECIPES.get(config.get("memory", ""), {}) | config | chosen | values
+    chosen = RECIPES.get(own.get("memory", ""), {})
+    values = implied | RECIPES.get(config.get("memory", ""), {}) | config | chosen | flags
 
     ours = {entry.name for entry in fields(RunFields)}
     RunFields(**{name: value for name, value in values.items() if name in ours}).check()
+    if "lora_rank" in implied and not values["lora_rank"]:
+        raise ValueError("lora_rank: expected one above 0 with --use_peft, got 0")
+
+    for text in line.words(own, config):
+        complain(COMMAND, text, "from TRL")
     return values
 
 

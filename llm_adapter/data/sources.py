@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from ..arguments.names import SUFFIXES  # any other single file is read as JSON
+
 PAIRS = Path(__file__).with_name("pairs.jsonl")  # the shipped preferences
-# Read from a folder; any other single file is read as JSON
-SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
 GZIP = b"\x1f\x8b"  # the first bytes of such a file
 OTHERS = {  # first bytes → what the file is, and what to do
     b"PK\x03\x04": "a zip archive (unpack it)",

@@ -44,12 +44,18 @@ def fingerprint(model: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
+def drawn_by(tokenizer) -> list[str]:
+    """Return what decides, beside weights and settings, how answers are drawn and marked: tokenizer, template, code."""
+    return [tokenizer_digest(tokenizer), metadata.version("reasoning-gym"), str(FORMAT)]
+
+
 def collect(
     arguments: RolloutArguments,
     questions: Sequence[Question],
     model: nn.Module,
     tokenizer,
     path: Path,
+    anew: bool = False,
 ) -> list[dict]:
     """Sample and verify responses to the questions; continue the journal at `path` if there is one.
 
@@ -58,6 +64,7 @@ def collect(
         questions: what is asked.
         model, tokenizer: who is asked.
         path: the journal.
+        anew: replace a journal of other weights or settings, and say so, in place of refusing it.
 
     Returns:
         A record for each question: `question`, `answer`, `prompt_ids` and `responses`, each with its `text`, the
@@ -69,14 +76,22 @@ def collect(
     greedy = arguments.temperature == 0
     texts = [question.text for question in questions]
     settings = [fingerprint(model), texts, arguments.batch, arguments.max_new_tokens]
-    settings += [tokenizer_digest(tokenizer), metadata.version("reasoning-gym"), str(FORMAT)]
+    settings += drawn_by(tokenizer)
     settings += [arguments.chat_template_kwargs] if arguments.chat_template_kwargs else []
     settings += [] if greedy else [arguments.samples, arguments.temperature, arguments.seed]
     name = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
     template = template_arguments(arguments)
     check_template_arguments(template, tokenizer.chat_template)
     verifier = dataset(arguments)
-    records = _read(path, name, questions, arguments.batch)
+    try:
+        records = _read(path, name, questions, arguments.batch)
+    except ValueError:
+        if not anew:
+            raise
+        print(f"{path} is of other weights or settings: the questions are asked anew", flush=True)
+        path.write_bytes(b"")
+        records = []
+
     bar = tqdm(
         total=len(questions),
         initial=len(records),

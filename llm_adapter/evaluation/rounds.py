@@ -21,8 +21,6 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from mi_estimators.display import whole_file
-
 from ..arguments.online import OnlineArguments
 from ..data.collate import collate
 from ..data.tokens import TokenizedExample, prompt_ids
@@ -30,7 +28,8 @@ from ..loss.groups import GroupObjective
 from ..loss.logprobs import choose_log_probs, sum_responses
 from ..loss.objective import Objective
 from ..models import CausalLM, disable_dropout
-from .rollouts import fingerprint, verified
+from .progress import Progress
+from .rollouts import drawn_by, fingerprint, verified
 from .sampling import prompt_text, sample_ids
 from .tasks import Question
 
@@ -39,6 +38,7 @@ Group = tuple[list[int], list[dict[str, Any]]]
 RECENT = 64  # questions over which success is averaged
 FREE = ("rounds", "stop_at", "save_model", "out", "disable_tqdm", "micro_batch")
 FREE += ("eval_count", "eval_samples", "eval_split", "save_rounds")
+FREE += ("model", "chat_template", "trust_remote_code")  # their weights and text are hashed
 """Arguments that may change when a run goes on."""
 
 
@@ -60,6 +60,9 @@ class Rounds:
         model, tokenizer: the policy; the model is trained in place.
         verifier: tells right answers, as `evaluation.tasks.dataset` returns it.
         template: arguments of the chat template.
+
+    Raises:
+        ValueError: beside the results lie the files of another run.
     """
 
     def __init__(
@@ -74,14 +77,11 @@ class Rounds:
         self.arguments, self.questions, self.verifier = arguments, questions, verifier
         self.model, self.tokenizer = model, tokenizer
         self.objective = group_objective(arguments)
-        self.out = Path(arguments.out)
-        self.journal = self.out.with_suffix(".journal.jsonl")
-        self.state = self.out.with_suffix(".state.pt")
-
         disable_dropout(model)
         model.eval()  # dropout is off, and a training mode would change nothing else
         base = arguments.reference == "base" and self.objective.preference is not None
-        self._settings = self._digest(fingerprint(model))
+        self._progress = Progress(Path(arguments.out), self._digest(fingerprint(model)))
+        self.journal = self._progress.journal
         self._frozen = copy.deepcopy(model).requires_grad_(False) if base else None
         kind = torch.optim.SGD if arguments.optimizer == "sgd" else torch.optim.AdamW
         self._optimizer = kind(model.parameters(), lr=arguments.learning_rate, weight_decay=0.0)
@@ -98,7 +98,7 @@ class Rounds:
         """Return a hash of what decides the course of the run."""
         values = {name: v for name, v in asdict(self.arguments).items() if name not in FREE}
         texts = [question.text for question in self.questions]
-        content = json.dumps([weights, values, texts], default=str)
+        content = json.dumps([weights, values, texts, drawn_by(self.tokenizer)], default=str)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def _supplied(self, question: Question) -> dict[str, Any]:
@@ -112,8 +112,8 @@ class Rounds:
             places = range(len(self.questions))
             self._given = list(self._sampled("base", places))  # before a checkpoint is taken over
 
-        self._resume()
-        arguments = self.arguments
+        arguments, progress = self.arguments, self._progress
+        self.lines = progress.restore(self.model, self._optimizer, self._device)
         bar = tqdm(
             range(len(self.lines), arguments.rounds),
             initial=len(self.lines),
@@ -135,10 +135,10 @@ class Rounds:
                 os.fsync(journal.fileno())
                 bar.set_postfix(success=f"{self.success():.2f}")
                 if (number + 1) % arguments.save_rounds == 0:
-                    self._save()
+                    progress.save(self.lines, self.model, self._optimizer)
 
         if len(self.lines) % arguments.save_rounds:
-            self._save()
+            progress.save(self.lines, self.model, self._optimizer)
         return self.lines
 
     def success(self) -> float:
@@ -157,49 +157,6 @@ class Rounds:
         asked = sum(line["questions"] for line in self.lines)
         limit = self.arguments.stop_at
         return limit is not None and asked >= RECENT and self.success() >= limit
-
-    def _resume(self) -> None:
-        """Take over the last checkpoint, and cut the journal after its rounds."""
-        lines = self.journal.read_bytes().splitlines(keepends=True) if self.journal.exists() else []
-        done = 0
-        if self.state.exists():
-            state = torch.load(self.state, weights_only=True, map_location=self._device)
-            if state["settings"] != self._settings:
-                raise ValueError(
-                    "out: expected a run of the same weights, questions and settings, got another "
-                    f"one in {self.state} (remove it, or choose another out)"
-                )
-
-            done = state["rounds"]
-            self.model.load_state_dict(state["model"])
-            self._optimizer.load_state_dict(state["optimizer"])
-        elif lines:
-            first = json.loads(lines[0]).get("run")
-            if first != self._settings:
-                raise ValueError(
-                    f"out: expected no journal of another run, got {self.journal} (remove it, or "
-                    "choose another out)"
-                )
-
-        self.lines = [json.loads(line) for line in lines[:done]]
-        if len(self.lines) < done:
-            raise ValueError(
-                f"out: expected a journal of {done} rounds beside {self.state}, got {len(self.lines)}"
-            )
-
-        if lines:
-            os.truncate(self.journal, sum(map(len, lines[:done])))
-
-    def _save(self) -> None:
-        state = {
-            "settings": self._settings,
-            "rounds": len(self.lines),
-            "model": self.model.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-        }
-
-        with whole_file(self.state) as file:
-            torch.save(state, file)
 
     @property
     def _device(self) -> torch.device:
@@ -243,7 +200,7 @@ class Rounds:
         sampled = len(responses)
         before = self.lines[-1]["samples"] if self.lines else 0
         return {
-            "run": self._settings,
+            "run": self._progress.settings,
             "round": number + 1,
             "samples": before + sampled,
             "questions": len(groups),

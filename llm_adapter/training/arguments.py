@@ -18,9 +18,10 @@ from transformers.trainer_utils import get_last_checkpoint
 
 import mi_estimators as mi
 
-from ..arguments.fields import RunFields
+from ..arguments.fields import RANGES, RunFields
 from ..arguments.flags import require
 from ..arguments.names import REGENERATE, generated
+from ..arguments.outputs import of_training, refuse_outputs
 from ..arguments.training import read_values
 from ..loss.objective import Objective, read_terms
 from .sharding import shard_on_cpus
@@ -50,6 +51,14 @@ class PreferenceArguments(RunFields, TrainingArguments):
         super().check()
         require(
             self,
+            *(
+                (
+                    name,
+                    getattr(self, name) is None or rule.holds(getattr(self, name)),
+                    rule.expected,
+                )
+                for name, rule in RANGES.items()
+            ),
             (
                 "optim",
                 (
@@ -117,6 +126,11 @@ class PreferenceArguments(RunFields, TrainingArguments):
                 f"output_dir: expected a folder without checkpoints of another run, got {last} "
                 "(continue it with --resume_from_checkpoint true, or choose another output_dir)"
             )
+
+        inputs = ("model", "train_data", "eval_data", "chat_template")
+        refuse_outputs(
+            "output_dir", of_training(output), {name: getattr(self, name) for name in inputs}
+        )
 
         super().__post_init__()
         shard_on_cpus(self)

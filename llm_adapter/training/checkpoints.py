@@ -29,6 +29,7 @@ from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 
 from ..arguments.command import complain
+from ..arguments.names import LOADED
 from .resume import FILE
 from .sharding import of_first_process
 
@@ -321,6 +322,28 @@ class _Hooks(TrainerCallback):
             control.should_save = control.should_training_stop = True
 
 
+def save_whole(final: Path, save: Callable[[Path], object]) -> None:
+    """Let `save` fill a folder that takes its place complete or not at all; an older one is replaced.
+
+    Raises:
+        Unwritten: a disk that is full, or not there.
+    """
+    hidden = final.with_name(f".{final.name}{INCOMPLETE}")
+    shutil.rmtree(hidden, ignore_errors=True)  # of a save that was killed
+    folder = hidden / final.name
+    folder.mkdir(parents=True)
+    try:
+        save(folder)
+    except Exception as error:
+        if reason := disk_failure(error):
+            raise Unwritten(
+                f"{final}: expected room on the disk, got: {reason} (make some, and repeat the command)"
+            ) from None
+        raise
+
+    _put_in_place(folder, final)
+
+
 def _put_in_place(folder: Path, final: Path) -> None:
     """Rename a folder once its content is on the disk; an older folder of that name is moved away first."""
     _reach_disk(folder)
@@ -333,8 +356,18 @@ def _put_in_place(folder: Path, final: Path) -> None:
 
 
 def _put_files_in_place(folder: Path, final: Path) -> None:
-    """Move the files of a folder into another once they are on the disk, the weights last."""
+    """Move the files of a folder into another once they are on the disk, the weights last.
+
+    What a former save left there, and this one did not write, goes first: an adapter, a single file of weights or a
+    chat template would be loaded in place of the new model, or with it. A run that is killed in between leaves weights
+    that lack a file, or the former ones, and never a mixture. Files that no save writes stay.
+    """
     _reach_disk(folder)
+    saved = {path.name for path in folder.iterdir()}
+    for path in (path for pattern in LOADED for path in final.glob(pattern)):
+        if path.name not in saved and path.is_file():
+            path.unlink()
+
     for path in sorted(folder.iterdir(), key=lambda path: path.suffix == ".safetensors"):
         path.replace(final / path.name)
     shutil.rmtree(folder.parent, ignore_errors=True)

@@ -50,7 +50,8 @@ def rehearse(args: PreferenceArguments, model: CausalLM, tokenizer) -> None:
         mended = mend_generation_config(model)
         if mended and args.process_index == 0:
             complain(COMMAND, mended, "warning")
-        together(lambda: _try_to_save(args, model, tokenizer), args)
+        # another process may not have the weights of an adapter
+        together(lambda: args.process_index or try_to_save(args.model, model, tokenizer), args)
         if args.process_index == 0:
             _warn_of_little_room(args, model)
 
@@ -131,13 +132,15 @@ def _refusal(config: GenerationConfig | None) -> str:
     return ""
 
 
-def _try_to_save(args: PreferenceArguments, model: CausalLM, tokenizer) -> None:
-    if args.process_index:  # it may not have the weights of an adapter
-        return
+def try_to_save(name: str, model: CausalLM, tokenizer) -> None:
+    """Save the named model's configs and its tokenizer in a folder that vanishes.
 
+    Raises:
+        ValueError: one that cannot be saved.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        _attempt("model", lambda: _save(model, folder), args.model)
-        _attempt("model", lambda: tokenizer.save_pretrained(folder), args.model)
+        _attempt("model", lambda: _save(model, folder), name)
+        _attempt("model", lambda: tokenizer.save_pretrained(folder), name)
 
 
 def _save(model: CausalLM, folder: str) -> None:

@@ -179,6 +179,7 @@ class Run:
         """Write run.json and an empty metrics.jsonl, or continue those of a stopped run; print the headline."""
         output = self.trainer.output
         output.mkdir(parents=True, exist_ok=True)
+        write_json(output / "run.json", facts)  # first: it says whose the folder is
         metrics = output / "metrics.jsonl"
 
         if self.args.resume_from_checkpoint:
@@ -186,7 +187,6 @@ class Run:
         else:
             metrics.write_text("")
 
-        write_json(output / "run.json", facts)
         print(headline(facts), flush=True)
 
     def _say_stopped(self) -> None:

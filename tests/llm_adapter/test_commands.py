@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_adapter import evaluate, models, pairs
+from llm_adapter import evaluate, models, online, pairs
 from llm_adapter.evaluation import rollouts
 from llm_adapter.models import load_model, load_tokenizer
 
@@ -106,6 +106,16 @@ def test_remote_code(make, tmp_path, calls, monkeypatch, command, flags):
             "--task gcd --temperature 0",
             "temperature: expected a finite number ≥ 1e-6, got 0.0",
         ),
+        *(
+            (
+                command,
+                f"--task gcd --seed {seed}",
+                f"seed: expected an integer from 0 to 2^32 - 1, got {seed}",
+            )
+            for command in (pairs, evaluate, online)
+            for seed in (-1, 2**32)
+        ),
+        (online, "--task gcd --temperature 1e-300", "temperature: expected a finite number ≥ 1e-6"),
         (pairs, "--task gcd --max_new_tokens 0", "max_new_tokens: expected an integer ≥ 1, got 0"),
         (pairs, "--task gcd --batch 0", "batch: expected an integer ≥ 1, got 0"),
         (pairs, "--task gcd --count 0", "count: expected an integer ≥ 1, got 0"),

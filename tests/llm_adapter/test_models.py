@@ -24,6 +24,17 @@ def test_lora_targets(folder):
     ):
         models.with_lora(models.load_model(str(folder)), str(folder), 2, 4, "nothing_such")
 
+    adapted = {
+        targets: models.with_lora(models.load_model(str(folder)), str(folder), 2, 4, targets)
+        for targets in ("default", "q_proj,v_proj", "all-linear")
+    }
+    names = {
+        targets: {name for name, weight in model.named_parameters() if weight.requires_grad}
+        for targets, model in adapted.items()
+    }
+
+    assert names["default"] == names["q_proj,v_proj"] < names["all-linear"]  # of a Llama
+
 
 def test_no_pickle(changed, folder, tmp_path):
     """No pickle is loaded and no code of a folder runs."""

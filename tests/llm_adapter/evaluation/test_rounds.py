@@ -1,14 +1,17 @@
 """Rounds: a policy learns from its own answers, goes on where it was stopped, and counts groups without a gradient."""
 
 import json
+import shutil
+from dataclasses import fields
 
 import pytest
+import torch
 from torch.testing import assert_close
-from transformers import set_seed
+from transformers import LlamaForCausalLM, set_seed
 
 from llm_adapter import online
 from llm_adapter.arguments.online import OnlineArguments
-from llm_adapter.evaluation import rounds
+from llm_adapter.evaluation import rollouts, rounds
 from llm_adapter.evaluation.rounds import Rounds
 from llm_adapter.evaluation.tasks import dataset, draw_questions
 from llm_adapter.models import load_model, load_tokenizer
@@ -162,8 +165,23 @@ def test_other_run(tmp_path):
         start(tmp_path, rounds=1, beta=0.2).run()
 
     (tmp_path / "run.state.pt").unlink()
-    with pytest.raises(ValueError, match=r"^out: expected no journal of another run"):
+    with pytest.raises(ValueError, match=r"^out: expected a run of .* in .*run.journal.jsonl \("):
         start(tmp_path, rounds=1, beta=0.2).run()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda state, journal: state.write_bytes(b"mine"), "expected a checkpoint of rounds, got"),
+        (lambda state, journal: journal.write_bytes(b""), "expected a journal of 1 rounds beside"),
+    ],
+)
+def test_damaged_run(tmp_path, damage, message):
+    """What a run cannot go on from is refused before it asks anything."""
+    start(tmp_path, rounds=1).run()
+    damage(tmp_path / "run.state.pt", tmp_path / "run.journal.jsonl")
+    with pytest.raises(ValueError, match=f"^out: {message}"):
+        start(tmp_path, rounds=2)
 
 
 def test_nothing_right(tmp_path, monkeypatch):
@@ -270,6 +288,202 @@ def test_mistakes(tmp_path, capsys, flags, message):
     assert error.startswith(f"llm_adapter.online: error: {message}")
     assert error.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+SMALL = "--task products --disable_tqdm --rounds 1 --prompts 4 --count 8 --max_new_tokens 2"
+SMALL += " --eval_count 2 --eval_samples 2 --learning_rate 1e-2"
+
+
+def command(out, flags=""):
+    return online.main([*SMALL.split(), "--out", str(out), *flags.split()])
+
+
+def content(folder):
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("flags", "anew"),
+    [
+        ("", []),
+        ("--rounds 2", ["after"]),
+        ("--rounds 2 --save_rounds 1 --micro_batch 2", ["after"]),
+        ("--eval_samples 3", ["before", "after"]),
+        ("--eval_count 3", ["before", "after"]),
+        ("--eval_split train", ["before", "after"]),
+        ("--eval_count 0", []),
+        ("--rounds 2 --eval_count 0", []),
+    ],
+)
+def test_free_arguments(tmp_path, capsys, flags, anew):
+    """A finished run goes on under arguments that may change; what changes an evaluation has it done anew."""
+    out = tmp_path / "run.json"
+    assert command(out) == 0
+    first = json.loads(out.read_text())
+    line = (tmp_path / "run.journal.jsonl").read_text()
+    capsys.readouterr()
+
+    assert command(out, f"{flags} --save_model") == 0
+    printed = capsys.readouterr().out
+    for name in ("before", "after"):
+        notice = f"run.{name}.jsonl is of other weights or settings: the questions are asked anew"
+        assert printed.count(notice) == (name in anew)
+
+    results, rounds = json.loads(out.read_text()), 2 if "--rounds 2" in flags else 1
+    assert results["rounds"]["rounds"] == rounds
+    assert (tmp_path / "run.journal.jsonl").read_text().startswith(line)
+    assert ("after" in results) == ("--eval_count 0" not in flags)
+    if not anew and "after" in results:
+        assert (results["before"], results["after"]) == (first["before"], first["after"])
+
+    state = torch.load(tmp_path / "run.state.pt", weights_only=True)["model"]
+    saved = load_model(str(tmp_path / "run.model")).state_dict()
+    assert all(value.equal(state[name]) for name, value in saved.items())
+
+
+LAW = {  # argument that decides the course of a run → flags that change it
+    "task": "--task chain_sum",
+    "operands": "--operands 3",
+    "digits": "--digits 2",
+    "max_value": "--max_value 21",
+    "count": "--count 9",
+    "samples": "--samples 3",
+    "temperature": "--temperature 0.9",
+    "max_new_tokens": "--max_new_tokens 3",
+    "seed": "--seed 1",
+    "chat_template_kwargs": "--chat_template_kwargs {}",
+    "batch": "--batch 4",
+    "prompts": "--prompts 5",
+    "objective": "--objective policy_gradient",
+    "bound": "--bound dv",
+    "mix": "--mix 0.4",
+    "beta": "--beta 0.2",
+    "loss": "--loss sft",
+    "sampler": "--sampler base",
+    "positives": "--positives supplied",
+    "reference": "--reference round",
+    "optimizer": "--optimizer sgd",
+    "learning_rate": "--learning_rate 1e-3",
+    "max_grad_norm": "--max_grad_norm 2",
+    "updates": "--updates 2",
+}
+OTHERS = {  # what else does
+    "template": "",
+    "weights": "--model MODEL",
+    "tokenizer": "",
+}
+
+
+def test_all_arguments():
+    """Every argument is free, or decides the course of a run."""
+    assert {entry.name for entry in fields(OnlineArguments)} == {*LAW, *rounds.FREE}
+
+
+@pytest.mark.parametrize(
+    ("name", "asks"), [*((name, 0) for name in (*LAW, *OTHERS)), *((name, 2) for name in OTHERS)]
+)
+def test_law_of_the_run(tmp_path, folder, monkeypatch, capsys, name, asks):
+    """What decides the course of a run is refused at the start, with an evaluation and without."""
+    template = tmp_path / "template.jinja"
+    template.write_text("{% for m in messages %}{{ m.content }}\n{% endfor %}")
+    common = f"--eval_count {asks} --chat_template {template} "
+    assert command(tmp_path / "run.json", common) == 0
+
+    if name == "template":
+        template.write_text(template.read_text() + "?")
+    if name == "tokenizer":
+        other = load_tokenizer("builtin", chat_template=str(template))
+        other.add_tokens(["<more>"])
+        monkeypatch.setattr("llm_adapter.models.load_tokenizer", lambda *_: other)
+
+    before = content(tmp_path)
+    flags = (LAW | OTHERS)[name].replace("MODEL", str(folder))
+    assert command(tmp_path / "run.json", f"{common} --rounds 2 {flags}") == 2
+    assert content(tmp_path) == before
+
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "error: out: expected a run of the same weights, questions and settings" in error
+
+
+def test_moved_model(tmp_path, folder, capsys):
+    """A run goes on with equal weights and an equal template in other places."""
+    for name in ("a", "b"):
+        shutil.copytree(folder, tmp_path / name / "model")
+        template = tmp_path / name / "template.jinja"
+        template.write_text("{% for m in messages %}{{ m.content }}\n{% endfor %}")
+        flags = f"--model {tmp_path / name / 'model'} --chat_template {template}"
+        assert command(tmp_path / "run.json", flags) == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stop", [OSError("mine"), KeyboardInterrupt()], ids=["error", "Ctrl-C"])
+def test_saved_first(tmp_path, monkeypatch, stop):
+    """The trained model is saved before the last evaluation, which may fail."""
+    collect = rollouts.collect
+
+    def failing(arguments, questions, model, tokenizer, path, **options):
+        if path.name == "run.after.jsonl":
+            raise stop
+        return collect(arguments, questions, model, tokenizer, path, **options)
+
+    monkeypatch.setattr(rollouts, "collect", failing)
+    assert command(tmp_path / "run.json", "--save_model") == (
+        2 if isinstance(stop, OSError) else 130
+    )
+
+    state = torch.load(tmp_path / "run.state.pt", weights_only=True)["model"]
+    saved = load_model(str(tmp_path / "run.model")).state_dict()
+    assert all(value.equal(state[name]) for name, value in saved.items())
+
+
+@pytest.mark.parametrize(
+    ("stop", "status"), [(OSError(28, "No space left on device"), 2), (KeyboardInterrupt(), 130)]
+)
+def test_half_saved(tmp_path, folder, monkeypatch, capsys, stop, status):
+    """A save that is stopped leaves the model that was saved before, and the same command goes on."""
+    out, flags = tmp_path / "run.json", f"--model {folder} --save_model"
+    assert command(out, flags) == 0
+    before = content(tmp_path / "run.model")
+    capsys.readouterr()
+
+    def stopped(self, path, **_):
+        if "run.model" in str(path):
+            (path / "config.json").write_text("{")
+            raise stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LlamaForCausalLM, "save_pretrained", stopped)
+        assert command(out, f"{flags} --rounds 2") == status
+    assert content(tmp_path / "run.model") == before
+    if status == 2:
+        assert "No space left on device (make some, and repeat" in capsys.readouterr().err
+
+    assert command(out, f"{flags} --rounds 2") == 0
+    assert content(tmp_path / "run.model") != before
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_unsaveable(tmp_path, folder, changed, monkeypatch, capsys):
+    """A model that could not be saved is mended, or refused before the first round."""
+    model = changed(folder, tmp_path / "model")
+    config = json.loads((model / "generation_config.json").read_text())
+    (model / "generation_config.json").write_text(
+        json.dumps(config | {"temperature": 0.5, "do_sample": False})
+    )
+
+    flags = f"--model {model} --save_model"
+    assert command(tmp_path / "run.json", flags) == 0
+    error = capsys.readouterr().err
+    assert "llm_adapter.online: warning: generation_config: expected one that can be saved" in error
+    assert load_model(str(tmp_path / "run.model")).num_parameters() > 0
+
+    def refusing(*_, **__):
+        raise TypeError("a model's own code")
+
+    monkeypatch.setattr(LlamaForCausalLM, "save_pretrained", refusing)
+    assert command(tmp_path / "other.json", flags) == 2
+    assert "error: model: expected one that works, got" in capsys.readouterr().err
+    assert not list(tmp_path.glob("other*"))
 
 
 def test_command(tmp_path, capsys):

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from llm_adapter.arguments.fields import RANGES
 from llm_adapter.train import main
 from llm_adapter.training.arguments import parse_arguments
 
@@ -50,6 +51,37 @@ def test_contradictions(flags, message):
     with pytest.raises(ValueError, match=r"^.+$") as caught:
         parse_arguments(["--model", "builtin", *flags.split()])
     assert str(caught.value).startswith(message)
+
+
+NUMBERS = [  # flag, a value outside its range, the nearest value within
+    ("adam_beta1", "1", "0.999"),
+    ("adam_beta2", "-0.1", "0"),
+    ("adam_epsilon", "-1e-8", "0"),
+    ("adam_epsilon", "nan", "1e-9"),
+    ("weight_decay", "-0.1", "0"),
+    ("neftune_noise_alpha", "-1", "0"),
+    ("torch_empty_cache_steps", "0", "1"),
+    ("dataloader_num_workers", "-1", "0"),
+    ("dataloader_prefetch_factor", "0", "1 --dataloader_num_workers 1"),
+    ("data_seed", str(2**63), str(2**63 - 1)),
+    ("seed", str(2**32), str(2**32 - 1)),
+    ("warmup_steps", "-1", "0"),
+    ("warmup_steps", "nan", "0.5"),
+    ("logging_steps", "0", "1"),
+]
+
+
+@pytest.mark.parametrize(("name", "outside", "within"), NUMBERS)
+def test_ranges(tmp_path, capsys, name, outside, within):
+    """A number outside its range is named, one at its end is not."""
+    flags = f"--model builtin --use_cpu true --output_dir {tmp_path / 'out'} --{name} "
+    assert main(f"{flags}{outside}".split()) == 2
+
+    error = capsys.readouterr().err
+    assert error.startswith(f"llm_adapter.train: error: {name}: expected a")
+    assert error.count("\n") == 1
+    assert parse_arguments(f"{flags}{within}".split()).output_dir
+    assert {*RANGES} <= {row[0] for row in NUMBERS}
 
 
 def test_existing_checkpoints(tmp_path, capsys):

@@ -3,17 +3,26 @@
 import inspect
 import json
 import os
+import shutil
 import signal
 import time
+from fnmatch import fnmatch
 
 import pytest
 import torch
 import transformers
 from safetensors.torch import load_file
-from transformers import Trainer
+from transformers import Trainer, set_seed
 
-from llm_adapter.training.checkpoints import INCOMPLETE, ResumableTrainer
+from llm_adapter.arguments.names import LOADED
+from llm_adapter.models import load_model, load_tokenizer, with_lora
+from llm_adapter.training.checkpoints import (
+    INCOMPLETE,
+    ResumableTrainer,
+    _put_files_in_place,
+)
 from llm_adapter.training.trainer import PreferenceTrainer
+from tests.llm_adapter.shared import needs
 
 OVERRIDDEN = {  # private methods of Trainer that ours replace → their parameters
     "_get_num_items_in_batch": ["batch_samples", "device"],
@@ -210,3 +219,84 @@ def test_second_interrupt(processes, few, tmp_path):
         process.join(1)
 
     assert process.exitcode == 130
+
+
+KINDS = {  # how a model is saved → its files of weights
+    "adapter": ["adapter_config.json", "adapter_model.safetensors"],
+    "single": ["model.safetensors"],
+    "sharded": [
+        *(f"model-0000{k}-of-00003.safetensors" for k in (1, 2, 3)),
+        "model.safetensors.index.json",
+    ],
+    "other shards": [
+        *(f"model-0000{k}-of-00002.safetensors" for k in (1, 2)),
+        "model.safetensors.index.json",
+    ],
+}
+SHARDS = {"sharded": "60KB", "other shards": "100KB"}
+
+
+def save(folder, base, kind, seed):
+    """Save a model of random weights and its tokenizer; an adapter has a chat template."""
+    set_seed(seed)
+    model, tokenizer = load_model(str(base)), load_tokenizer(str(base))
+    if kind == "adapter":
+        model = with_lora(model, str(base), 2, 4, "all-linear")
+        tokenizer.chat_template = "{{ messages }}"
+
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.requires_grad:
+                weight.normal_()
+
+    model.save_pretrained(folder, max_shard_size=SHARDS.get(kind, "1GB"))
+    tokenizer.save_pretrained(folder)
+
+
+@needs("peft")
+@pytest.mark.parametrize("former", KINDS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_loaded_as_saved(folder, tmp_path, former, kind):
+    """What is loaded is what was saved last, in whatever form the former model is; other files stay."""
+    out, alone, hidden = (tmp_path / name for name in ("out", "alone", INCOMPLETE))
+    save(out, folder, former, seed=1)
+    others = {"pytorch_model.bin", "notes.txt", "tokenizer_notes.md", "vocab.py", "model.gguf"}
+    for name in others:
+        (out / name).write_text("mine")
+
+    save(alone, folder, kind, seed=2)
+    shutil.copytree(alone, hidden / "model")
+    _put_files_in_place(hidden / "model", out)
+
+    expected, loaded = (load_model(str(path)).state_dict() for path in (alone, out))
+    assert expected.keys() == loaded.keys()
+    for name, value in loaded.items():
+        assert value.equal(expected[name]), name
+
+    template = load_tokenizer(str(alone)).chat_template
+    assert (template is not None) == (kind == "adapter")
+    assert load_tokenizer(str(out)).chat_template == template
+
+    names = {path.name for path in alone.iterdir()}
+    assert names >= set(KINDS[kind])
+    assert {path.name for path in out.iterdir()} - others - {"README.md"} == names - {"README.md"}
+
+
+@needs("peft")
+def test_written_names(folder, tmp_path):
+    """The names that a model is loaded from are those of its saves."""
+    for kind in KINDS:
+        save(tmp_path / kind, folder, kind, seed=1)
+        names = {path.name for path in (tmp_path / kind).iterdir()} - {"README.md"}
+        assert not [name for name in names if not any(fnmatch(name, pattern) for pattern in LOADED)]
+
+
+@needs("peft")
+def test_full_after_adapter(run, folder, tmp_path):
+    """All weights, trained where an adapter was trained before, are the model that is loaded."""
+    for rank in ("4", "0"):
+        assert run(folder, tmp_path, f"--lora_rank {rank} --save_strategy no")[0] == 0
+
+    trained = load_file(tmp_path / "model.safetensors")
+    loaded = load_model(str(tmp_path)).state_dict()
+    assert all(value.equal(loaded[name]) for name, value in trained.items())
