@@ -41,6 +41,7 @@ NOTES = {
         "thoughts): split where the two part "
         """(to avoid it: --chat_template_kwargs '{"enable_thinking": false}', or --chat_template)"""
     ),
+    "turns_ignored": "the chat template does not write text or a tool call of a turn of the prompt",
     "rewritten": "the chat template leaves out or changes text of a response, such as thoughts",
     "endless": "the template writes no end token after a response: the model never learns to stop",
     "kwargs_ignored": "chat_template_kwargs of the row has names that no chat template reads here",

@@ -11,7 +11,7 @@ from llm_adapter.data.examples import Unusable
 from llm_adapter.data.rows import parse_row
 from llm_adapter.data.tokens import Options, tokenize_example
 from llm_adapter.models import CHATML, load_tokenizer
-from tests.llm_adapter.data.shared import ALTERNATING, ASKED, GOOD, said
+from tests.llm_adapter.data.shared import ALTERNATING, ASKED, GOOD, TEMPLATE, said
 
 TRL = importlib.util.find_spec("trl")
 needs_templates = pytest.mark.skipif(TRL is None, reason="needs trl (pip install --no-deps trl)")
@@ -196,6 +196,63 @@ def test_lost_thoughts():
     row = SPOKEN | {"chosen": thought}
     assert "rewritten" in read(reader("deepseek_r1_distill"), row)[1].notes
     assert "rewritten" not in read(reader("qwen3"), row)[1].notes
+
+
+SPEAKING = (  # a template of a model that knows two roles
+    "{% for m in messages %}{% if m.role in ['user', 'assistant'] %}<{{ m.role }}>{{ m.content | trim }}</s>"
+    "{% endif %}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+FIRST = "{{ messages[0].content[:3] }}" + SPEAKING  # cuts the first turn
+CALLED = {"role": "assistant", "content": ""}
+CALLED["tool_calls"] = [{"type": "function", "function": {"name": "okapi", "arguments": {"a": 2}}}]
+PROMPTS = {  # what may get lost, and a word of each text
+    "a system turn": ([said("system", "Answer like a zebra."), *ASKED], ["zebra"]),
+    "the words of another turn": ([said("system", "2 + 2?"), *ASKED], []),
+    "a developer": ([said("developer", "Answer like a zebra.\n"), *ASKED], ["zebra"]),
+    "a tool call": (
+        [*ASKED, CALLED, said("tool", '{"result": "lemur",\n "ok": true}')],
+        ["okapi", "lemur"],
+    ),
+    "spaces": ([said("user", "  a  zebra\t?\n\n"), said("assistant", " okapi "), SURE], ["okapi"]),
+    "earlier thoughts": (
+        [*ASKED, said("assistant", "<think>\nlemur\n</think>\n\nAn okapi."), SURE],
+        ["okapi"],
+    ),
+}
+
+
+@needs_templates
+@pytest.mark.parametrize("name", [*WRITES, "two roles", "upper case"])
+@pytest.mark.parametrize("kind", PROMPTS)
+def test_lost_turns(name, kind):
+    """A turn of the prompt is written, or the row is noted or refused; thoughts of earlier turns may go."""
+    turns, words = PROMPTS[kind]
+    own = {"two roles": SPEAKING, "upper case": ALTERNATING.replace("m.content", "m.content|upper")}
+    tokenizer = ByT5Tokenizer(chat_template=own[name]) if name in own else reader(name)
+    try:
+        (prompt, *_), example = read(tokenizer, SPOKEN | {"prompt": turns, "tools": [SCHEMA]})
+    except Unusable:  # a template that refuses the turns names the row
+        return
+
+    lost = any(word not in prompt.lower() for word in words)
+    if kind == "the words of another turn":
+        lost = prompt.count("2 + 2?") < 2
+    assert ("turns_ignored" in example.notes) == lost
+
+
+def test_cut_turn():
+    """A turn of which the template writes the beginning is noted."""
+    row = SPOKEN | {"prompt": [said("system", "Answer like a zebra."), *ASKED]}
+    _, example = read(ByT5Tokenizer(chat_template=FIRST), row)
+    assert "turns_ignored" in example.notes
+
+
+def test_lost_answer():
+    """Text of a response that the template leaves out is noted, though the prompt has the same words."""
+    chosen = [said("assistant", "Hm."), said("tool", "2 + 2?"), said("assistant", "4")]
+    row = SPOKEN | {"chosen": chosen}
+    assert "rewritten" in read(ByT5Tokenizer(chat_template=SPEAKING), row)[1].notes
+    assert "rewritten" not in read(ByT5Tokenizer(chat_template=TEMPLATE), row)[1].notes
 
 
 def test_lost_tools():
