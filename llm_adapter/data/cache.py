@@ -22,8 +22,8 @@ from .examples import Fault
 from .tokens import Options
 
 Value = TypeVar("Value")
-# Examples, dropped rows, and ignored keys with their counts
-Tokenized = tuple[Corpus, list[Fault], dict[str, int]]
+# Examples, dropped rows, ignored keys with their counts, and the number of rows
+Tokenized = tuple[Corpus, list[Fault], dict[str, int], int]
 
 
 def cache_folder(name: str | None, kind: str = "tokens") -> Path | None:
@@ -54,7 +54,7 @@ def content_key(digest: str, tokenizer, options: Options, max_negatives: int | N
 
 @cache
 def code_digest(folder: Path = Path(__file__).parent) -> str:
-    """Return a hash of the modules that make tokens and write these files: after any change, older files are ignored."""
+    """Return a hash of the modules that make tokens and write these files, so that a change makes them anew."""
     modules = [(path.name, path.read_text("utf-8")) for path in sorted(folder.glob("*.py"))]
     return hashlib.sha256(json.dumps(modules).encode()).hexdigest()
 
@@ -110,16 +110,17 @@ def load(folder: Path, key: str) -> Tokenized | None:
             raise ValueError("tokens that do not have their checksum")
 
         corpus = Corpus(tokens, pieces, rows, tuple(map(tuple, header["notes"])))
-        return corpus, [Fault(**fault) for fault in header["faults"]], header["ignored"]
+        faults = [Fault(**fault) for fault in header["faults"]]
+        return corpus, faults, header["ignored"], header["rows"]
 
     return fetch(_path(folder, key), read)
 
 
 def save(folder: Path, key: str, tokenized: Tokenized) -> None:
     """Write `tokenized` under `key`: an array of tokens, which can be mapped, and then an archive of all else."""
-    corpus, faults, ignored = tokenized
+    corpus, faults, ignored, rows = tokenized
     facts = {"key": key, "faults": [asdict(fault) for fault in faults], "ignored": ignored}
-    facts |= {"notes": corpus.notes, "checksum": zlib.crc32(corpus.tokens.data)}
+    facts |= {"rows": rows, "notes": corpus.notes, "checksum": zlib.crc32(corpus.tokens.data)}
     header = np.frombuffer(json.dumps(facts).encode(), np.uint8)
 
     def write(file: IO[bytes]) -> None:

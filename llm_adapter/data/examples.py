@@ -3,8 +3,8 @@
 A row has one of two kinds of fault. A *fatal* one breaks the format (no JSON, a missing key, a wrong type): the file is
 not what its user believes, and the run stops. An *unusable* row is well formed but teaches nothing (`REASONS`): it is
 dropped, counted and listed. A row that is used but may surprise its user has *notes* (`NOTES`), which are counted.
-`layouts` brings the layouts of public sets into one, `rows` parses a row, `checking` goes through a source; nothing
-there needs a model or a tokenizer.
+`layouts` brings the layouts of public sets into one, `rows` parses a row, `checking` goes through a source, `pairing`
+joins rows of one response; nothing there needs a model or a tokenizer.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ class Example:
 
     `system` precedes a prompt in plain text, `tools` and `template` go to the chat template, `sampled` are token ids
     that stand for the text, `notes` are keys of `NOTES`, and `ignored` are the keys of the row that nothing reads.
-    A row of one response has a `label`: `chosen` is the response, good or bad, and `rejected` is empty.
+    A row of one response has a `label`: `chosen` is the response, good or bad, and `rejected` is empty. Where such rows
+    are paired, `partners` are the files and lines that the rejected responses come from.
     """
 
     line: int
@@ -102,6 +103,7 @@ class Example:
     notes: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     label: bool | None = None
+    partners: tuple[tuple[int, int], ...] = ()
 
     @property
     def question(self) -> str:

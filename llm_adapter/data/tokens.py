@@ -119,7 +119,7 @@ def tokenize_examples(
         ValueError: a worker process died, for example for lack of memory.
     """
     chunks = [examples[start : start + CHUNK] for start in range(0, len(examples), CHUNK)]
-    if workers == 1 or len(chunks) == 1:
+    if workers == 1 or len(chunks) < 2:
         for example in examples:
             yield _outcome(example, tokenizer, options)
         return
