@@ -235,7 +235,7 @@ def _tokens(
         responses = [row if row[-1:] == [end] else [*row, end] for row in responses]
         if any(end in row[:-1] for row in responses):
             notes.append("inner_end")
-    elif not all(_ends(row, tokenizer) for row in responses):
+    elif not all(up_to_end(row, tokenizer) for row in responses):
         notes.append("endless")
 
     return open_ids[:length], responses, notes
@@ -275,17 +275,18 @@ def _begun(ids: list[int], chat: bool, bos: list[int]) -> list[int]:
     return ids
 
 
-def _ends(ids: list[int], tokenizer) -> bool:
-    """Return whether a special token stands at the end of a response, white space aside."""
+def up_to_end(ids: list[int], tokenizer) -> list[int]:
+    """Return a response up to the special token at its end, white space aside; nothing where it has none."""
     while ids and not tokenizer.decode(ids[-1:]).strip() and ids[-1] not in _special(tokenizer):
         ids = ids[:-1]
-    return bool(ids) and ids[-1] in _special(tokenizer)
+    return ids if ids and ids[-1] in _special(tokenizer) else []
 
 
 @lru_cache(maxsize=4)
 def _special(tokenizer) -> frozenset[int]:
-    """Return the ids of the special and of the added tokens, such as the marks of turns."""
-    return frozenset([*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder])
+    """Return the ids of the special and of the added tokens, such as the marks of turns, but not of unknown text."""
+    ids = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
+    return frozenset(ids - {tokenizer.unk_token_id} | {tokenizer.eos_token_id})
 
 
 def vocabulary_digest(tokenizer) -> str:
