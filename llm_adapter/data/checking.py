@@ -40,8 +40,8 @@ def check_rows(
     for row in islice(source.rows(), rows):
         try:
             examples.append(check(row))
-        except ValueError as error:
-            faults.append(Fault(row.file, row.line, getattr(error, "reason", ""), str(error)))
+        except Exception as error:  # of a value that nobody thought of: its row is named, too
+            faults.append(Fault.of(row, error))
 
     return examples, faults
 

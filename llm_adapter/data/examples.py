@@ -120,6 +120,14 @@ class Fault:
     reason: str
     message: str
 
+    @classmethod
+    def of(cls, row: Any, error: Exception) -> Fault:
+        """Return the fault of a row or an example; what else than ValueError ends its reading is fatal."""
+        message = str(error)
+        if not isinstance(error, ValueError):
+            message = f"expected a row that can be read, got {type(error).__name__}: {error}"
+        return cls(row.file, row.line, getattr(error, "reason", ""), " ".join(message.split()))
+
 
 def count_notes(notes: Iterable[str]) -> dict[str, int]:
     """Return how often each note occurs, in the order of `NOTES`."""

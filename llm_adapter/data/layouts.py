@@ -9,6 +9,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from .decoding import decode
+
 Text = str | list  # a plain string, or a list of {"role": …, "content": …} messages
 QUESTIONS = ("question", "instruction", "conversations", "messages")  # other names of the prompt
 RESPONSES = ("completion", "response", "messages", "conversations")  # of a row with a label
@@ -144,8 +146,13 @@ def _message(message: dict[str, Any]) -> dict[str, Any]:
         plain = role in ("system", "user", "assistant")
         message["role"] = ROLES.get(role, role if plain else message["role"])
 
-    if isinstance(message.get("tool_calls"), list):
-        message["tool_calls"] = [_call(call) for call in message["tool_calls"]]
+    calls = _from_json(message.get("tool_calls"))  # tables keep them as text, whole or each
+    calls = [calls] if isinstance(calls, dict) else calls
+    if isinstance(calls, list):
+        calls = [_call(_from_json(call)) for call in calls]
+    if "tool_calls" in message:
+        message["tool_calls"] = calls
+
     parts = message.get("content")
 
     if isinstance(parts, list) and all(_is_text(part) for part in parts):
@@ -158,16 +165,23 @@ def _message(message: dict[str, Any]) -> dict[str, Any]:
 
 def _call(call: Any) -> Any:
     """Return a tool call with its arguments as an object, as templates want them; sets keep them as JSON text."""
-    function = call.get("function", call) if isinstance(call, dict) else None
-    if not isinstance(function, dict) or not isinstance(function.get("arguments"), str):
+    if not isinstance(call, dict):
+        return call
+    call = {key: part for key, part in call.items() if key != "function" or part is not None}
+    function = call.get("function", call)
+    if not isinstance(function, dict) or "arguments" not in function:
         return call
 
-    try:
-        function = function | {"arguments": json.loads(function["arguments"])}
-    except json.JSONDecodeError:
-        return call
-
+    function = function | {"arguments": _from_json(function["arguments"])}
     return call | {"function": function} if "function" in call else function
+
+
+def _from_json(value: Any) -> Any:
+    """Return what a text of JSON holds; any other value as it is."""
+    try:
+        return decode(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _is_text(part: Any) -> bool:

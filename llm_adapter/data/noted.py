@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 
+from .decoding import decode
 from .layouts import Text
 
 UNUSED = (  # with score…: they mean something, and nothing here reads them
@@ -73,11 +73,11 @@ def _is_json_of_messages(text: str) -> bool:
         return False
 
     try:
-        turns = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+        turns = decode(text)
+    except ValueError:
         return False
 
-    return all(
+    return isinstance(turns, list) and all(
         isinstance(turn, dict)
         and turn.keys() & {"content", "value"}
         and turn.keys() & {"role", "from"}

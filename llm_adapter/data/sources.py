@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from .decoding import items
+
 PAIRS = Path(__file__).with_name("pairs.jsonl")  # the shipped preferences
 # Read from a folder; any other single file is read as JSON
 SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
@@ -159,10 +161,12 @@ def _json(path: Path) -> Iterator[tuple[int, object]]:
         content = b"".join([first[1], *(line for _, line in numbered)])
 
     try:
-        yield from enumerate(json.loads(content), start=1)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        place = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "other bytes"
-        raise ValueError(f"{path}: expected a JSON array, got unparsable text ({place})") from None
+        for number, item in enumerate(items(content.decode("utf-8-sig")), start=1):
+            yield number, item.encode()
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: expected UTF-8 text, got other bytes") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _refuse_others(path: Path, line: bytes) -> None:
@@ -213,7 +217,7 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict]]:
                 for value in batch.to_pylist():
                     line += 1
                     yield line, value
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, UnicodeError, OverflowError) as error:
         raise ValueError(f"{path}:{line + 1}: expected readable parquet, got: {error}") from None
 
 

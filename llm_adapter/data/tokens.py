@@ -153,8 +153,8 @@ def _tokenize_chunk(examples: Sequence[Example]) -> list[TokenizedExample | Faul
 def _outcome(example: Example, tokenizer, options: Options) -> TokenizedExample | Fault:
     try:
         return tokenize_example(example, tokenizer, options)
-    except ValueError as error:
-        return Fault(example.file, example.line, getattr(error, "reason", ""), str(error))
+    except Exception as error:  # a tokenizer may be a program of its own, as a template is
+        return Fault.of(example, error)
 
 
 def tokenize_example(example: Example, tokenizer, options: Options) -> TokenizedExample:

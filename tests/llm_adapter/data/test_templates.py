@@ -8,10 +8,11 @@ import pytest
 from transformers import ByT5Tokenizer
 
 from llm_adapter.data.examples import Unusable
+from llm_adapter.data.load import read_examples, tokenize
 from llm_adapter.data.rows import parse_row
 from llm_adapter.data.tokens import Options, tokenize_example
 from llm_adapter.models import CHATML, load_tokenizer
-from tests.llm_adapter.data.shared import ALTERNATING, ASKED, GOOD, TEMPLATE, said
+from tests.llm_adapter.data.shared import ALTERNATING, ASKED, GOOD, TEMPLATE, lines, said
 
 TRL = importlib.util.find_spec("trl")
 needs_templates = pytest.mark.skipif(TRL is None, reason="needs trl (pip install --no-deps trl)")
@@ -280,3 +281,99 @@ def test_named_template(tmp_path):
         ValueError, match=r"^chat_template: expected a readable file, or one of chatml, got"
     ):
         load_tokenizer("builtin", chat_template="nowhere")
+
+
+FUNCTION = {"name": "plus", "arguments": {"a": 2}}
+TEXT = '{"name": "plus", "arguments": {"a": 2}}'
+CALLS = {  # tool calls as tables keep them
+    "objects": [{"type": "function", "function": FUNCTION}],
+    "text": f'[{{"type": "function", "function": {TEXT}}}]',
+    "text of one": TEXT,
+    "texts": [TEXT],
+    "an object": FUNCTION,
+    "arguments in text": [FUNCTION | {"arguments": '{"a": 2}'}],
+    "no function in it": [FUNCTION | {"function": None}],
+}
+NO_CALLS = {
+    "words": "plus",
+    "words in a list": ["plus"],
+    "a number": [7],
+    "no name": [{"function": {"arguments": "{}"}}],
+    "a name that is no text": [{"function": {"name": 7}}],
+    "a function in words": [{"function": "plus"}],
+    "damaged text": TEXT[:-1],
+}
+CALLING = (
+    "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% for c in m.tool_calls or [] %}"
+    "{% set f = c.function or c %}[{{ f.name }}({{ f.arguments.values() | join }})]{% endfor %}</s>"
+    "{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+def calling(calls):
+    return {"role": "assistant", "content": None, "tool_calls": calls}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_forms_of_calls(name):
+    """All forms of a tool call are the same text, in a prompt and in a response."""
+    tokenizer = ByT5Tokenizer(chat_template=CALLING)
+    (prompt, chosen, _), example = read(tokenizer, SPOKEN | {"chosen": [calling(CALLS[name])]})
+    assert (prompt, chosen) == ("<user>2 + 2?</s><assistant>", "[plus(2)]</s>")
+
+    turns = [*ASKED, calling(CALLS[name]), said("tool", "4")]
+    (prompt, *_), example = read(tokenizer, SPOKEN | {"prompt": turns})
+    assert "<assistant>[plus(2)]</s><tool>4</s>" in prompt
+    assert "turns_ignored" not in example.notes
+
+
+@pytest.mark.parametrize("calls", [None, [], "", "null", "[]"])
+def test_absent_calls(calls):
+    row = SPOKEN | {"chosen": [RIGHT[0] | {"tool_calls": calls}]}
+    assert read(ByT5Tokenizer(chat_template=CALLING), row)[0][1] == "It is 4.</s>"
+
+
+@pytest.mark.parametrize("name", NO_CALLS)
+def test_no_calls(tmp_path, name):
+    """What is no tool call is named by file and line."""
+    for turns in ({"chosen": [calling(NO_CALLS[name])]}, {"prompt": [calling(NO_CALLS[name])]}):
+        path = lines(tmp_path / "data.jsonl", SPOKEN, SPOKEN | turns)
+        with pytest.raises(ValueError, match=r"data.jsonl:2: \w+: expected tool_calls, a list of"):
+            read_examples(path)
+
+
+FAILING = {  # what a template does with a conversation of one turn
+    "raises": "{{ raise_exception('no\nsuch turns') }}",
+    "divides by zero": "{{ 1 // 0 }}",
+    "calls itself": "{% macro f(n) %}{{ f(n + 1) }}{% endmacro %}{{ f(0) }}",
+    "adds text to a number": "{{ 1 + 'a' }}",
+}
+
+
+@pytest.mark.parametrize("open_prompt", ["", "not ", "true or "])
+@pytest.mark.parametrize("name", FAILING)
+def test_failing_template(name, open_prompt):
+    """A template that fails, with an answer to come or without, names the row; where it is not asked to, it writes."""
+    when = f"messages | length == 1 and ({open_prompt}add_generation_prompt)"
+    template = f"{{% if {when} %}}{FAILING[name]}{{% endif %}}{TEMPLATE}"
+    tokenizer = ByT5Tokenizer(chat_template=template)
+    if open_prompt == "not ":
+        assert read(tokenizer, SPOKEN)[0][1] == "It is 4.</s>"
+        return
+
+    with pytest.raises(Unusable, match="expected turns that the chat template accepts, got: ") as e:
+        read(tokenizer, SPOKEN)
+    assert "\n" not in str(e.value)
+
+
+class Failing(ByT5Tokenizer):
+    """A tokenizer that is a program with a fault of its own."""
+
+    def _tokenize(self, text):
+        raise KeyError("a\nb")
+
+
+def test_failing_tokenizer(tmp_path):
+    path = lines(tmp_path / "data.jsonl", GOOD)
+    with pytest.raises(ValueError, match=r"data.jsonl:1: .* be read, got KeyError: 'a\\nb'$"):
+        tokenize(read_examples(path), Failing(), 64, path)
