@@ -55,7 +55,10 @@ NOTES = {
     "repeats_prompt": "a plain response begins with the text of the prompt",
     "reversed": "an earlier row prefers the rejected response of this one",
     "turns": "a response has turns of others, such as the user or a tool: their tokens are trained on, too",
-    "inner_end": "a plain response goes on after an end token: the model learns to continue there",
+    "control_text": (
+        "text of the row gives control tokens, such as the mark of a turn, or an end in the middle: the model reads "
+        "them as real ones"
+    ),
     "lower_score": "the scores of the row prefer a rejected response",
     "tie": "the scores of the row prefer neither response",
     "across": "two rows with labels and different prompts: their responses do not answer the same prompt",

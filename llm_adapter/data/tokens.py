@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from .control import has_control_text
 from .examples import Example, Fault, Sampled, Unusable
 from .layouts import common_length
 from .templates import check_template_arguments, render
@@ -179,6 +180,8 @@ def tokenize_example(example: Example, tokenizer, options: Options) -> Tokenized
         prompt, whole, more = _tokens(example, tokenizer, options, chat, bos)
         notes += ["retokenised", *more] if example.sampled else more
 
+    if has_control_text(example, tokenizer, chat, tokenizer.bos_token if bos else ""):
+        notes.append("control_text")
     if not prompt:
         raise Unusable("no_tokens", "prompt: expected at least one token, got none")
     if not all(whole):
@@ -233,8 +236,6 @@ def _tokens(
     end = tokenizer.eos_token_id
     if not chat:
         responses = [row if row[-1:] == [end] else [*row, end] for row in responses]
-        if any(end in row[:-1] for row in responses):
-            notes.append("inner_end")
     elif not all(up_to_end(row, tokenizer) for row in responses):
         notes.append("endless")
 
