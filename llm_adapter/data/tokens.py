@@ -187,9 +187,8 @@ def tokenize_example(example: Example, tokenizer, options: Options) -> Tokenized
     if not all(whole):
         raise Unusable("no_tokens", "chosen, rejected: expected at least one token each, got none")
 
-    prompt, cut, truncated = _fit(
-        prompt, whole, options, keep=len(bos) if prompt[: len(bos)] == bos else 0
-    )
+    begun = prompt[0] == tokenizer.bos_token_id  # by the tokenizer, the template or the text
+    prompt, cut, truncated = _fit(prompt, whole, options, keep=int(begun))
 
     if cut[0] in cut[1:]:
         raise Unusable(
