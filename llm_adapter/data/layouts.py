@@ -6,6 +6,7 @@ A layout that is not known is left as it is; the check of the row then says what
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ ROLES = {
 SYSTEM = ("system_prompt", "system_message")  # other names of the system text
 TEXTS = ("text", "input_text", "output_text")  # types of a part that is text
 TURNS = ("\n\nHuman:", "\n\nAssistant:")  # of dialogues in plain text
+SPEAKERS = re.compile(r"\n\n(Human|Assistant):")
 
 
 def one_layout(row: dict[str, Any]) -> dict[str, Any]:
@@ -202,6 +204,40 @@ def _dialogue(chosen: Any, rejected: Any) -> dict[str, Any]:
         return {}
 
     return {"prompt": chosen[:end], "chosen": chosen[end:], "rejected": rejected[end:]}
+
+
+def is_dialogue(prompt: Text) -> bool:
+    r"""Return whether a prompt is a dialogue in plain text that waits for an answer.
+
+    >>> is_dialogue("\n\nHuman: 2 + 2?\n\nAssistant:"), is_dialogue("Human: 2 + 2?")
+    (True, False)
+    """
+    if not isinstance(prompt, str):
+        return False
+    human, assistant = (mark.strip() for mark in TURNS)
+    return prompt.lstrip().startswith(human) and prompt.rstrip().endswith(f"\n\n{assistant}")
+
+
+def in_turns(prompt: Text, response: Text) -> tuple[Text, Text]:
+    r"""Return prompt and response of a dialogue in plain text as messages; others as they are.
+
+    >>> in_turns("\n\nHuman: 2 + 2?\n\nAssistant:", " 4")[1]
+    [{'role': 'assistant', 'content': '4'}]
+    """
+    if not is_dialogue(prompt):
+        return prompt, response
+
+    *asked, _ = _spoken(f"\n\n{prompt.lstrip()}")
+    return asked, _spoken(f"{TURNS[1]}{response}") if isinstance(response, str) else response
+
+
+def _spoken(dialogue: str) -> list[dict[str, str]]:
+    """Return the messages of a dialogue in plain text."""
+    _, *pieces = SPEAKERS.split(dialogue)
+    return [
+        {"role": ROLES.get(speaker.lower(), "assistant"), "content": text.strip()}
+        for speaker, text in zip(pieces[::2], pieces[1::2], strict=True)
+    ]
 
 
 def common_length(rows: Sequence[Sequence]) -> int:

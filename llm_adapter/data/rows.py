@@ -40,7 +40,7 @@ def parse_row(value: object) -> Example:
     names, responses = _named_responses(row, alone=label is not None)
     prompt, responses = _prompt_and_responses(row, names, responses)
     for name, response in zip(names, responses, strict=True):
-        _check_response(name, response)
+        check_response(name, response)
     prompt, system = _with_system(row, prompt)
 
     return Example(
@@ -147,7 +147,7 @@ def visible(text: str) -> bool:
     )
 
 
-def _check_response(name: str, response: Text) -> None:
+def check_response(name: str, response: Text) -> None:
     """Raise for a response with nothing to learn, or one that is not the assistant's."""
     contents: list[str] = [response] if isinstance(response, str) else []
     if not isinstance(response, str):

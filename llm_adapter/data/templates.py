@@ -8,7 +8,8 @@ from functools import lru_cache, partial
 from typing import Any
 
 from .examples import Example, Unusable
-from .layouts import Text, common_length
+from .layouts import Text, common_length, in_turns
+from .rows import check_response
 
 Form = Callable[[dict], dict]
 OURS = {"add_generation_prompt", "continue_final_message", "messages", "tokenize", "tools"}
@@ -89,11 +90,9 @@ def render(
         )
 
     settings = {**arguments, **example.template, **tools}
-    asked = _messages(example.prompt, "user")
+    asked, answers = _turns(example)
     if example.system:
         asked = [{"role": "system", "content": example.system}, *asked]
-
-    answers = [_messages(text, "assistant") for text in (example.chosen, *example.rejected)]
 
     def write_as(form: Form, turns: list, **more: Any) -> str:
         turns = [form(turn) for turn in turns]
@@ -268,6 +267,19 @@ def _marked_call(function: dict, mark: Callable[[str], str]) -> dict:
         marked["arguments"] = arguments + mark(name)
 
     return function | marked
+
+
+def _turns(example: Example) -> tuple[list, list[list]]:
+    """Return the messages of the prompt and of each response; a dialogue in plain text has turns of its own."""
+    responses = (example.chosen, *example.rejected)
+    prompt, answers = example.prompt, []
+    for place, response in enumerate(responses):
+        prompt, answer = in_turns(example.prompt, response)
+        if answer is not response:
+            check_response("rejected" if place else "chosen", answer)
+        answers.append(_messages(answer, "assistant"))
+
+    return _messages(prompt, "user"), answers
 
 
 def _messages(text: Text, role: str) -> list:
