@@ -395,6 +395,7 @@ def report(data: Data, args) -> str:
     parts = "prompts" if args.truncation == "left_prompt" else "responses"
     notes = ", ".join(f"{count} {name}" for name, count in data.notes.items())
     ignored = ", ".join(f"{key} ({count})" for key, count in data.ignored.items())
+    skipped = ", ".join(data.source.skipped)
 
     return "; ".join(
         (
@@ -404,6 +405,7 @@ def report(data: Data, args) -> str:
             f"cut {parts}: {cut} (max_length {args.max_length})",
             *([f"of these {notes}"] if notes else []),
             *([f"ignored keys: {ignored}"] if ignored else []),
+            *([f"skipped files: {skipped}"] if skipped else []),
             "tokens from the cache" if data.cached else "tokenised now",
         )
     )

@@ -31,7 +31,9 @@ OTHERS = {  # first bytes → what the file is, and what to do
     b"<": "a page of HTML or XML (was the download refused?)",
     b"%YAML": "YAML (write it as JSON lines)",
 }
-SPLIT = re.compile(r"(train|test|validation|valid|val|dev|eval)(?![a-z])", re.IGNORECASE)
+SPLIT = re.compile(
+    r"(?<![a-z0-9])(train|test|validation|valid|val|dev|eval)(?![a-z])", re.IGNORECASE
+)
 HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 INSTALL = "pip install 'mi-estimators[hub]'"
 
@@ -47,12 +49,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Source:
-    """Preferences: `rows` reads them anew, `hashed` hashes their content, `Row.file` is an index of `files`."""
+    """Preferences: `rows` reads them anew, `hashed` hashes their content, `Row.file` is an index of `files`.
+
+    `skipped` are the names in a folder that are not read, but for hidden ones.
+    """
 
     name: str
     files: tuple[str, ...]
     rows: Callable[[], Iterator[Row]]
     hashed: Callable[[], str]
+    skipped: tuple[str, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -87,7 +93,7 @@ def open_source(name: str | Path, config: str | None = None, split: str = "train
     if not path.exists():
         return _hub(str(name), config, split)
 
-    files = _files(path) if path.is_dir() else [path]
+    files, skipped = _files(path) if path.is_dir() else ([path], [])
 
     def rows() -> Iterator[Row]:
         for index, file in enumerate(files):
@@ -99,23 +105,22 @@ def open_source(name: str | Path, config: str | None = None, split: str = "train
                 raise ValueError(f"{file}: expected a readable file, got {reason}") from None
 
     name = path.name + (f" ({len(files)} files)" if path.is_dir() else "")
-    return Source(name, tuple(map(str, files)), rows, lambda: _digest(files))
+    return Source(name, tuple(map(str, files)), rows, lambda: _digest(files), tuple(skipped))
 
 
-def _files(folder: Path) -> list[Path]:
-    files = sorted(
-        path
-        for path in folder.iterdir()
-        if path.name.endswith(SUFFIXES) and not path.name.startswith(".") and path.is_file()
-    )
+def _files(folder: Path) -> tuple[list[Path], list[str]]:
+    """Return the files of a folder that are read, and the names of the others; refuse files of several splits."""
+    paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    files = [path for path in paths if path.name.endswith(SUFFIXES) and path.is_file()]
+    skipped = [path.name + "/" * path.is_dir() for path in paths if path not in files]
 
     if not files:
         raise ValueError(f"{folder}: expected a folder with .jsonl or .parquet files, got none")
 
-    splits = {}
+    splits: dict[frozenset[str], str] = {}  # the words in a name, and the first file that has them
     for path in files:
-        if named := SPLIT.match(path.name):
-            splits.setdefault(named[0].lower(), path.name)
+        if words := SPLIT.findall(path.name.lower()):
+            splits.setdefault(frozenset(words), path.name)
 
     if len(splits) > 1:
         raise ValueError(
@@ -123,7 +128,7 @@ def _files(folder: Path) -> list[Path]:
             "of one split)"
         )
 
-    return files
+    return files, skipped
 
 
 def _digest(files: list[Path]) -> str:
