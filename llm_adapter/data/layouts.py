@@ -206,14 +206,12 @@ def _dialogue(chosen: Any, rejected: Any) -> dict[str, Any]:
     return {"prompt": chosen[:end], "chosen": chosen[end:], "rejected": rejected[end:]}
 
 
-def is_dialogue(prompt: Text) -> bool:
+def is_dialogue(prompt: str) -> bool:
     r"""Return whether a prompt is a dialogue in plain text that waits for an answer.
 
     >>> is_dialogue("\n\nHuman: 2 + 2?\n\nAssistant:"), is_dialogue("Human: 2 + 2?")
     (True, False)
     """
-    if not isinstance(prompt, str):
-        return False
     human, assistant = (mark.strip() for mark in TURNS)
     return prompt.lstrip().startswith(human) and prompt.rstrip().endswith(f"\n\n{assistant}")
 
@@ -224,7 +222,7 @@ def in_turns(prompt: Text, response: Text) -> tuple[Text, Text]:
     >>> in_turns("\n\nHuman: 2 + 2?\n\nAssistant:", " 4")[1]
     [{'role': 'assistant', 'content': '4'}]
     """
-    if not is_dialogue(prompt):
+    if not (isinstance(prompt, str) and is_dialogue(prompt)):
         return prompt, response
 
     *asked, _ = _spoken(f"\n\n{prompt.lstrip()}")

@@ -85,7 +85,7 @@ def read_rows(
     """Return the examples of a source and its unusable rows; refuse fatal faults and an empty source."""
     examples, faults = _checked(source, max_negatives, rows)
     examples, more = pair(examples, max_negatives)
-    return examples, faults + more
+    return examples, sorted(faults + more, key=lambda fault: (fault.file, fault.line))
 
 
 def _checked(

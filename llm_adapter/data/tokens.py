@@ -286,6 +286,7 @@ def up_to_end(ids: list[int], tokenizer) -> list[int]:
 def _special(tokenizer) -> frozenset[int]:
     """Return the ids of the special and of the added tokens, such as the marks of turns, but not of unknown text."""
     ids = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
+    # GPT-2's token of unknown text is its end token
     return frozenset(ids - {tokenizer.unk_token_id} | {tokenizer.eos_token_id})
 
 

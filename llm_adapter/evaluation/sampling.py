@@ -35,14 +35,23 @@ class Sample:
 
 
 def prompt_text(question: str, tokenizer, template: Mapping[str, Any] | None = None) -> str:
-    """Return the question in the tokenizer's chat template, or as a plain line if there is none."""
+    """Return the question in the tokenizer's chat template, or as a plain line if there is none.
+
+    Raises:
+        ValueError: the template fails.
+    """
     if not tokenizer.chat_template:
         return question + "\n"
     turns = [{"role": "user", "content": question}]
 
-    return tokenizer.apply_chat_template(
-        turns, add_generation_prompt=True, tokenize=False, **(template or {})
-    )
+    try:
+        return tokenizer.apply_chat_template(
+            turns, add_generation_prompt=True, tokenize=False, **(template or {})
+        )
+    except Exception as error:  # a template is a program: jinja's errors, and Python's
+        raise ValueError(
+            f"chat_template: expected one that writes a question, got {error} (for {question!r})"
+        ) from None
 
 
 def answered_ids(

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from transformers import ByT5Tokenizer
 
 from llm_adapter.data.rows import parse_row
 from llm_adapter.data.tokens import Options, prompt_ids, tokenize_example
@@ -161,3 +162,10 @@ def test_supplied_tokens(make, name):
     if name != "thoughts":
         assert tokenizer.decode(answer["ids"]).startswith("12")
         assert "▁" not in tokenizer.convert_ids_to_tokens(answer["ids"])
+
+
+@pytest.mark.parametrize("template", ["{{ raise_exception('no') }}", "{{ 1 // 0 }}"])
+def test_failing_template(template):
+    tokenizer = ByT5Tokenizer(chat_template=template)
+    with pytest.raises(ValueError, match=r"^chat_template: expected one .*'3 \* 4\?'"):
+        prompt_text("3 * 4?", tokenizer)
